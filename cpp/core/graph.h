@@ -1,0 +1,53 @@
+// The inside of a Network: its layers compiled into operations, over one flat parameter buffer. Fusions are decided
+// here and nowhere else:
+//   Dense + Activation               the activation joins the matrix product
+//   BatchNormalization + Dropout     one pass writes both
+//   Dense(relu, ...) + BatchNorm     the way back through the activation joins that through the normalisation
+//   ... + sigmoid or softmax         a last operation of its own, which a loss computed from logits leaves out
+#pragma once
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "core/layer.h"
+#include "fastreg/network.h"
+
+namespace fastreg {
+
+// Buffers for inference on blocks of rows: two activations that the operations alternate between.
+struct InferenceBuffers {
+  Buffer first, second;
+};
+
+struct Graph {
+  Graph(const NetworkSpec& spec, const Backend& backend);
+
+  NetworkSpec spec;
+  const Backend& backend;
+  std::size_t n_outputs = 0;
+  Parameters parameters;
+  std::vector<std::unique_ptr<Operation>> operations;
+  Buffer weights;
+  mutable std::mutex lock;
+
+  static constexpr std::size_t kBlockRows = 128;   // rows of an inference block
+  std::size_t widest_ld() const;
+  double flops_per_row() const;
+  // The activation of the last operation if that is a sigmoid or softmax of its own, else linear.
+  ActivationKind head() const;
+
+  InferenceBuffers inference_buffers(std::size_t rows) const;
+  // Gathers rows [begin, begin + n) of x (through index where not null) and runs the first `count` operations on the
+  // calling thread; returns the output, a rows matrix in one of the buffers.
+  float* infer_block(const InferenceBuffers& buffers, MatrixView<const float> x, const std::uint32_t* index,
+                     std::size_t begin, std::size_t n, std::size_t count) const;
+  // Threads worth using for inference on so many rows.
+  std::size_t inference_threads(std::size_t rows) const;
+};
+
+// Compiles the layers, adding their weights to `parameters` (layers/*.cpp each have a maker).
+std::vector<std::unique_ptr<Operation>> compile_layers(const NetworkSpec& spec, Parameters& parameters);
+// Fills the weights of layer spec.layers[i] as its initializers say.
+void initialize(const Graph& graph);
+
+}  // namespace fastreg

@@ -1,0 +1,218 @@
+// THE TABLE: one function pointer per whole operation that a backend offers. The core knows this file and backend.h,
+// never an ISA. Everything is a plain struct: kernel objects include this file and must stay free of inline code.
+//
+// Layout, the same everywhere:
+//   ld(cols)    1 if cols == 1, else cols rounded up to a multiple of 16.
+//   rows matrix activations and their gradients: element (i, j) at data[i * ld + j].
+//   panels      dense kernels and their gradients, (rows, cols): column panels of 64, each stored row by row. With
+//               p = j / 64 and w = min(64, ld - 64 p): element (i, j) at data[p * 64 * rows + i * w + j % 64].
+// Every buffer is 64-byte aligned, its length a multiple of 16 floats, with 64 readable bytes behind it. Padding of
+// kernels, biases and gradients is zero and every operation keeps it so; padding of activations is finite.
+// One operation runs on the calling thread alone, on the part of the output that it is given; a thread split is the
+// core's business (team.h). The value of an output element never depends on the split: one chain of additions per
+// element, whatever tile it falls into.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "fastreg/enums.h"
+
+namespace fastreg {
+
+inline constexpr std::size_t kLane = 16;    // floats that every row and segment is padded to
+inline constexpr std::size_t kPanel = 64;   // columns of a panel
+
+// Half-open. Ranges of columns start and end at multiples of kLane (or cover all), ranges of panels count panels.
+struct Range {
+  std::size_t begin, end;
+};
+
+// y[rows, panels] = activation(x W + bias): x is rows matrix (n, k), W is panels (k, cols), y rows matrix (n, cols).
+// Serves the forward pass, and with W transposed and neither bias nor activation the gradient of the input. Activations
+// other than softmax are applied here; softmax is not accepted. z: where not null, the value before the activation goes
+// there too (rows matrix, ldy). bias may be null. cols == 1 (ldy == 1, one panel) and n == 0 are allowed.
+struct Matmul {
+  const float* x;
+  std::size_t ldx;
+  const float* w;
+  const float* bias;
+  float* y;
+  float* z;
+  std::size_t ldy, k, cols;
+  ActivationKind activation;
+  Range rows, panels;
+};
+
+// dw[rows, panels] = x^T dy, overwriting: x is rows matrix (n, in), dy rows matrix (n, cols), dw panels (in, cols).
+// rows is a range of dw's rows, that is of x's columns.
+struct MatmulWeights {
+  const float* x;
+  std::size_t ldx;
+  const float* dy;
+  std::size_t lddy;
+  float* dw;
+  std::size_t n, in, cols;
+  Range rows, panels;
+};
+
+// wt = W^T: w is panels (rows, cols), wt panels (cols, rows). Writes the panels of wt in `panels`, padding as zero.
+struct TransposePanels {
+  const float* w;
+  float* wt;
+  std::size_t rows, cols;
+  Range panels;
+};
+
+// dz = dy * f'(saved) over rows matrices, in place allowed (dz == dy); db[c] = sum over rows of dz, where db is not
+// null. saved is the output of the activation, or for gelu and silu its input. Not softmax.
+struct ActivationBackward {
+  ActivationKind activation;
+  const float* saved;
+  const float* dy;
+  float* dz;
+  float* db;
+  std::size_t rows, ld;
+  Range cols;   // in floats of ld: [0, 1) where ld == 1
+};
+
+// Softmax over the `cols` first columns of each row; backward: dz = y (dy - sum_j dy_j y_j). Padding is written as 0.
+struct Softmax {
+  std::size_t cols, ld;
+  const float* z;    // backward: unused
+  float* y;          // backward: read
+  const float* dy;   // forward: unused
+  float* dz;         // forward: unused; backward: may equal dy
+  Range rows;
+};
+
+// Dropout as bits: bit e % 16 of mask[e / 16] is 1 where element e of the flat buffer is kept; null means no dropout.
+struct DropoutMask {
+  const std::uint16_t* mask;
+  float scale;   // 1 / (1 - rate)
+};
+
+// Batch normalisation of a column range over all rows of one batch. gamma, beta may be null (1 and 0).
+// forward_train writes mean and inv_std = 1 / sqrt(biased variance + epsilon), updates the moving statistics
+// (moving = momentum * moving + (1 - momentum) * batch), and applies the dropout mask to y. rows >= 1.
+// forward_infer uses the moving statistics and neither reads nor writes mean, inv_std and the mask.
+struct BatchNormForward {
+  const float* x;
+  float* y;
+  const float *gamma, *beta;
+  float *moving_mean, *moving_variance;
+  float *mean, *inv_std;
+  float momentum, epsilon;
+  DropoutMask dropout;
+  std::size_t rows, ld;
+  Range cols;
+};
+
+// dx from dy (in place allowed), dgamma and dbeta (each may be null). The dropout mask is applied to dy first. Then dx
+// is multiplied with the derivative of `activation` at x, where x is that activation's output (linear: nothing to do;
+// gelu and silu are not accepted), and db[c] = sum over rows of that, where db is not null.
+struct BatchNormBackward {
+  const float *x, *dy;
+  float* dx;
+  const float *gamma, *mean, *inv_std;
+  float *dgamma, *dbeta;
+  DropoutMask dropout;
+  ActivationKind activation;
+  float* db;
+  std::size_t rows, ld;
+  Range cols;
+};
+
+// Philox4x32-10 (Salmon et al. 2011), key = seed (low word first), counter = {block low, block high, stream, step}.
+struct RandomKey {
+  std::uint64_t seed;
+  std::uint32_t stream, step;
+};
+
+// The keep bits of a flat buffer of elements, 128 elements (8 mask words) a group: word 2 i + h of group g has in bit l
+// the comparison `half h (0 low) of word i of block 16 g + l >= threshold`. Writes the mask words of `groups`.
+struct DropoutBits {
+  RandomKey key;
+  std::uint32_t threshold;   // round(65536 * rate), in [0, 65535]
+  std::uint16_t* mask;
+  Range groups;
+};
+
+// One row of the batch at a time: row_loss[i] = unweighted loss of row i (mean over columns where the loss is element by
+// element), and dy[i] = weight[i] * grad_scale * d row_loss[i] / dy where dy is not null (in place of y not allowed).
+// weight null means 1. from_logits: y holds logits on entry and probabilities on return (sigmoid or softmax), and the
+// gradient is with respect to the logits; else y is read only and probabilities are clipped to [1e-7, 1 - 1e-7] (where
+// clipped the gradient is 0). target: rows matrix like y, or labels for the sparse loss. Padding of dy is written as 0.
+struct LossStep {
+  LossKind kind;
+  bool from_logits;
+  float* y;
+  const float* target;
+  const std::int32_t* labels;
+  const float* weight;
+  float grad_scale;
+  float* row_loss;
+  float* dy;
+  std::size_t cols, ld;
+  Range rows;
+};
+
+// One pass over n parameters (any n, any alignment): penalty gradient, moments, decoupled decay, step, proximal step.
+// With g' = grad_scale * g + l1 sign(w) (unless proximal) + 2 l2 w, w' = w - rate * decay * w (decoupled, first):
+//   sgd       w = w' - rate g'
+//   momentum  m = momentum m + g', w = w' - rate m;   nesterov  w = w' - rate (g' + momentum m)
+//   adam      m = beta_1 m + (1 - beta_1) g', v = beta_2 v + (1 - beta_2) g'^2,
+//             w = w' - rate (m / correction_1) / (sqrt(v / correction_2) + epsilon), correction_i = 1 - beta_i^t
+//   rmsprop   v = beta_2 v + (1 - beta_2) g'^2, w = w' - rate g' / (sqrt(v) + epsilon)
+// proximal: then w = soft(w, eta l1), eta the element's own step size (rate for sgd, momentum and nesterov;
+// rate / (sqrt(v / correction_2) + epsilon) for adam, rate / (sqrt(v) + epsilon) for rmsprop).
+// sums: where not null and l1 or l2 is not 0, receives {sum |w|, sum w^2} of the parameters before the step.
+struct Update {
+  UpdateRule rule;
+  std::size_t n;
+  float* w;
+  const float* g;
+  float *m, *v;   // null where the rule has none: sgd none, momentum and nesterov m, adam m and v, rmsprop v
+  float rate, momentum, beta_1, beta_2, epsilon, correction_1, correction_2;
+  float decay, l1, l2, grad_scale;
+  bool proximal;
+  float* sums;
+};
+
+// out[i] = x[row(i)] for i in rows, cols columns each, padded with zeros to ld; row(i) = index ? index[i] : i.
+struct GatherRows {
+  const float* x;
+  std::size_t stride;
+  const std::uint32_t* index;
+  float* out;
+  std::size_t cols, ld;
+  Range rows;
+};
+
+struct Kernels {
+  const char* isa;
+  void (*matmul)(const Matmul&) noexcept;
+  void (*matmul_weights)(const MatmulWeights&) noexcept;
+  void (*transpose_panels)(const TransposePanels&) noexcept;
+  // y = f(z) over n floats (a multiple of 16, or any n: the tail is handled), in place allowed. Not softmax.
+  void (*activation_forward)(ActivationKind, const float* z, float* y, std::size_t n) noexcept;
+  void (*activation_backward)(const ActivationBackward&) noexcept;
+  void (*softmax_forward)(const Softmax&) noexcept;
+  void (*softmax_backward)(const Softmax&) noexcept;
+  void (*batch_norm_forward_train)(const BatchNormForward&) noexcept;
+  void (*batch_norm_forward_infer)(const BatchNormForward&) noexcept;
+  void (*batch_norm_backward)(const BatchNormBackward&) noexcept;
+  void (*dropout_bits)(const DropoutBits&) noexcept;
+  // y = kept ? x * scale : 0 over elements [range) of flat buffers, multiples of 16; in place allowed.
+  void (*dropout_apply)(const DropoutMask&, const float* x, float* y, Range) noexcept;
+  void (*loss)(const LossStep&) noexcept;
+  void (*update)(const Update&) noexcept;
+  void (*gather_rows)(const GatherRows&) noexcept;
+  // {sum |w|, sum w^2} of n floats, any n.
+  void (*penalty_sums)(const float* w, std::size_t n, float* sums) noexcept;
+  // True if no value is NaN or infinite; any n.
+  bool (*all_finite)(const float* x, std::size_t n) noexcept;
+  // Blocks [first, first + n) of the key's stream, 4 words each, in the order of the counter.
+  void (*random_words)(const RandomKey&, std::uint64_t first, std::size_t n, std::uint32_t* out) noexcept;
+};
+
+}  // namespace fastreg

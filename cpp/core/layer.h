@@ -1,0 +1,65 @@
+// An operation of a network: what a layer, or a few layers fused into one, does to a batch. Every member of a team
+// calls the same function and works on its own part of the output; the caller syncs the team afterwards. Operations are
+// immutable: parameters, gradients and what a batch leaves for its way back are handed in.
+#pragma once
+#include <memory>
+
+#include "core/parameters.h"
+#include "core/team.h"
+#include "fastreg/spec.h"
+
+namespace fastreg {
+
+// A pass of one batch. Matrices are rows matrices (kernels.h) of `rows` rows.
+struct Pass {
+  const Kernels& kernels;
+  const Team& team;
+  std::size_t rows;
+  float* weights;        // the flat buffer; written by batch normalisation alone (moving statistics)
+  float* gradients;      // twin of its trainable part; null in inference
+  std::uint64_t seed;
+  std::uint32_t step;    // keys the dropout masks
+};
+
+class Operation {
+ public:
+  Operation(std::size_t in, std::size_t out) : in_(in), out_(out) {}
+  virtual ~Operation() = default;
+  Operation(const Operation&) = delete;
+  Operation& operator=(const Operation&) = delete;
+
+  std::size_t in() const { return in_; }
+  std::size_t out() const { return out_; }
+  std::size_t in_ld() const { return padded_ld(in_); }
+  std::size_t out_ld() const { return padded_ld(out_); }
+
+  virtual bool trainable() const { return false; }
+  // True where inference leaves its input as it is.
+  virtual bool identity_in_inference() const { return false; }
+  // Floats that forward leaves for backward, for a batch of `rows` rows.
+  virtual std::size_t cache_floats(std::size_t /*rows*/) const { return 0; }
+  // Floating-point operations of forward and backward for one row; decides whether threads pay.
+  virtual double flops_per_row() const { return 0.0; }
+
+  virtual void infer(const Pass& pass, const float* x, float* y) const = 0;
+  virtual void forward(const Pass& pass, const float* x, float* y, float* cache) const = 0;
+  // From dy, which it may overwrite, to the gradient of x: returns the buffer that holds it, dy itself or `spare`.
+  // Without need_dx only the gradients of the parameters are computed.
+  virtual float* backward(const Pass& pass, const float* x, const float* y, float* cache, float* dy, float* spare,
+                          bool need_dx) const = 0;
+
+ private:
+  std::size_t in_, out_;
+};
+
+// Whether an activation's derivative follows from its output; gelu and silu need their input.
+constexpr bool derivative_from_output(ActivationKind kind) {
+  return kind != ActivationKind::gelu && kind != ActivationKind::silu && kind != ActivationKind::softmax;
+}
+
+// The part of ld columns that this member works on, in the units of Range (kernels.h).
+inline Range column_split(const Team& team, std::size_t ld) {
+  return ld == 1 ? team.split(1) : team.split(ld, kLane);
+}
+
+}  // namespace fastreg

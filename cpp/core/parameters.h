@@ -1,0 +1,71 @@
+// The flat parameter buffer: every trainable weight first, then the moving statistics, each a segment padded to kLane
+// floats. Gradients and moments are twins of its trainable part. Kernels are stored in panels (kernels.h); users see
+// row-major arrays, and only to_rows and from_rows know the difference.
+#pragma once
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#include "core/backend.h"
+#include "fastreg/network.h"
+
+namespace fastreg {
+
+constexpr std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
+constexpr std::size_t padded_ld(std::size_t cols) { return cols == 1 ? 1 : round_up(cols, kLane); }
+
+// Floats owned through a backend: aligned, zeroed, readable a little past the end.
+class Buffer {
+ public:
+  Buffer() = default;
+  Buffer(const Backend& backend, std::size_t floats)
+      : backend_(&backend), data_(static_cast<float*>(backend.allocate(floats * sizeof(float)))), size_(floats) {}
+  Buffer(Buffer&& other) noexcept { *this = std::move(other); }
+  Buffer& operator=(Buffer&& other) noexcept {
+    std::swap(backend_, other.backend_);
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+  ~Buffer() {
+    if (data_ != nullptr) backend_->release(data_);
+  }
+  float* data() const { return data_; }
+  std::size_t size() const { return size_; }
+
+ private:
+  const Backend* backend_ = nullptr;
+  float* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+struct Segment {
+  WeightInfo info;
+  Penalty penalty;
+  bool decays = false;          // takes AdamW's weight decay: kernels only
+  bool panels = false;          // a kernel, stored in panels
+  std::size_t offset = 0, padded = 0;
+
+  void to_rows(const float* base, float* out) const;
+  void from_rows(const float* values, float* base) const;   // keeps the padding zero
+};
+
+class Parameters {
+ public:
+  // Adds a segment and returns its index; the offsets are set by layout().
+  std::size_t add(WeightInfo info, bool panels, Penalty penalty, bool decays);
+  // Places all segments. Throws std::invalid_argument where the sizes overflow.
+  void layout();
+
+  const std::vector<Segment>& segments() const { return segments_; }
+  const std::vector<WeightInfo>& infos() const { return infos_; }
+  std::size_t trainable() const { return trainable_; }   // floats, padding included
+  std::size_t total() const { return total_; }
+
+ private:
+  std::vector<Segment> segments_;
+  std::vector<WeightInfo> infos_;
+  std::size_t trainable_ = 0, total_ = 0;
+};
+
+}  // namespace fastreg

@@ -1,0 +1,26 @@
+// The closed lists that a description chooses from. Plain enums and no standard containers: the kernel objects, which
+// are compiled once per ISA, include this file too.
+#pragma once
+#include <cstdint>
+
+namespace fastreg {
+
+enum class ActivationKind : std::uint8_t {
+  linear, relu, leaky_relu, elu, gelu, silu, tanh, sigmoid, softplus, softmax
+};
+
+enum class LossKind : std::uint8_t {
+  mean_squared_error, binary_crossentropy, categorical_crossentropy, sparse_categorical_crossentropy
+};
+
+enum class MetricKind : std::uint8_t {
+  binary_accuracy, categorical_accuracy, sparse_categorical_accuracy, mean_squared_error, mean_absolute_error
+};
+
+enum class UpdateRule : std::uint8_t { sgd, momentum, nesterov, adam, rmsprop };
+
+// Slope of leaky_relu below zero and scale of elu, Keras's defaults.
+inline constexpr float kLeakyReluSlope = 0.2f;
+inline constexpr float kEluAlpha = 1.0f;
+
+}  // namespace fastreg

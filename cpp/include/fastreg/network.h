@@ -1,0 +1,54 @@
+// A network: a spec plus its parameters, ready to predict. Train it with a Trainer (trainer.h).
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fastreg/spec.h"
+#include "fastreg/view.h"
+
+namespace fastreg {
+
+// One array of weights as the user sees it: row-major, without padding. Vectors have rows == 1 and one dimension.
+struct WeightInfo {
+  std::string name;   // layers.<index>.<kernel|bias|gamma|beta|moving_mean|moving_variance>
+  std::size_t rows = 0, cols = 0;
+  bool vector = false, trainable = true;
+  std::size_t size() const { return rows * cols; }
+};
+
+struct Graph;   // core/graph.h: layers as operations over one flat parameter buffer
+
+// Calls on one network are serialised by a lock of its own, so that it may be shared among threads.
+class Network {
+ public:
+  // Allocates and initialises the parameters from spec.seed. Throws std::invalid_argument for a bad spec and for a
+  // network that would not fit into memory_limit() (before anything is allocated).
+  explicit Network(const NetworkSpec& spec);
+  ~Network();
+  Network(Network&&) noexcept;
+  Network& operator=(Network&&) noexcept;
+
+  const NetworkSpec& spec() const;
+  std::size_t n_features() const;
+  std::size_t n_outputs() const;
+
+  // In layer order; within a layer kernel, bias, or gamma, beta, moving_mean, moving_variance.
+  const std::vector<WeightInfo>& weights() const;
+  void get_weight(std::size_t index, float* out) const;
+  void set_weight(std::size_t index, const float* values);
+
+  // out = network(x) in inference mode: x is (n, n_features), out (n, n_outputs). A row's result depends neither on
+  // the other rows nor on the number of threads. Throws std::invalid_argument for wrong shapes.
+  void predict(MatrixView<const float> x, MatrixView<float> out) const;
+
+ private:
+  friend class Trainer;
+  std::unique_ptr<Graph> graph_;
+};
+
+// A network from a model file written by save() in Python or write_model() in C++; throws std::invalid_argument for a
+// damaged or foreign file and std::system_error for what the system refuses. Optimizer state is not read.
+Network load_network(const std::string& path);
+
+}  // namespace fastreg

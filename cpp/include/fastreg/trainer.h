@@ -1,0 +1,107 @@
+// Training: the epoch loop, optimizer state, validation, early stopping, best weights. No Python, no files.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fastreg/network.h"
+
+namespace fastreg {
+
+// Rows to learn from or to score. Everything is the caller's memory and must stay for the call.
+struct Dataset {
+  MatrixView<const float> x;
+  MatrixView<const float> y;              // (n, n_outputs), or empty where the loss takes labels
+  Span<const std::int32_t> labels;        // (n) in [0, n_outputs), for the sparse loss
+  Span<const float> sample_weight;        // (n) or empty: all 1
+  Span<const std::uint32_t> rows;         // the rows to use, in this order, or empty: all
+  std::size_t size() const { return rows.empty() ? x.rows : rows.size; }
+};
+
+struct EarlyStopping {
+  std::size_t monitor = 0;                // index into the logs of an epoch
+  bool maximize = false;
+  std::size_t patience = 0;               // epochs without improvement before the run stops
+  double min_delta = 0.0;                 // smallest change that counts as one
+  double baseline = 0.0;                  // has to be passed first, where has_baseline
+  bool has_baseline = false;
+  std::size_t start_from_epoch = 0;       // of the run: epochs before it are not judged
+  bool restore_best_weights = true;       // whatever ended the run
+};
+
+struct EarlyStoppingResult {
+  double best;                            // NaN if no epoch was judged
+  std::int64_t best_epoch = -1, stopped_epoch = -1;   // absolute, from 0
+  bool restored = false;
+};
+
+struct FitOptions {
+  std::size_t batch_size = 32;            // 0: all rows
+  std::size_t epochs = 1;
+  bool shuffle = true;
+  Span<const double> rates;               // one a step of this run, or a single one
+  std::vector<EarlyStopping> early_stopping;
+};
+
+// Sees the run from the calling thread, between steps, with denormals as the caller had them. May throw: the run then
+// ends as after a stop, best weights restored, and the exception passes through fit().
+class FitObserver {
+ public:
+  virtual ~FitObserver() = default;
+  // An epoch ended. logs: loss, metrics, then where there is validation data the same of it. True stops the run.
+  virtual bool epoch_ended(std::size_t epoch, const std::vector<double>& logs, bool last) = 0;
+  // Every 50 ms or so within an epoch: steps done of it and the loss so far.
+  virtual void poll(std::size_t epoch, std::size_t step, std::size_t steps, double loss) = 0;
+};
+
+enum class StopReason : std::uint8_t { completed, early_stopping, observer, exception, diverged };
+
+struct Divergence {
+  std::uint64_t step = 0, epoch = 0;
+  double rate = 0.0, loss = 0.0;
+};
+
+struct FitResult {
+  std::vector<std::vector<double>> logs;
+  StopReason reason = StopReason::completed;
+  std::vector<EarlyStoppingResult> early_stopping;
+  Divergence divergence;                  // where reason is diverged
+};
+
+class Trainer {
+ public:
+  // Keeps a reference to the network, which must outlive it. Throws std::invalid_argument where spec and network do
+  // not fit together.
+  Trainer(Network& network, const TrainingSpec& spec);
+  ~Trainer();
+
+  // Trains on from the present state. result is filled as the run goes, so that it is complete up to an exception.
+  // A loss or a weight that is not finite ends the run with the state of the last finite end of an epoch.
+  void fit(const Dataset& train, const Dataset* validation, const FitOptions& options, FitObserver* observer,
+           FitResult& result);
+  // {loss with penalties, metrics...} in inference mode.
+  std::vector<double> evaluate(const Dataset& data);
+
+  // Steps and epochs so far; together with the seed they key all randomness.
+  std::uint64_t step() const;
+  std::uint64_t epoch() const;
+  void set_progress(std::uint64_t step, std::uint64_t epoch);
+  // For observers: replaces the rates of the run under way from the next step on.
+  void set_learning_rate(double rate);
+
+  // Moments of the optimizer: names (m, v) in use; one array each for every trainable weight, row-major.
+  const std::vector<std::string>& moment_names() const;
+  void get_moment(std::size_t moment, std::size_t weight, float* out) const;
+  void set_moment(std::size_t moment, std::size_t weight, const float* values);
+
+  // Floating-point operations of a step from which on it is shared among threads. The results do not depend on it.
+  double parallel_threshold() const;
+  void set_parallel_threshold(double flops);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace fastreg

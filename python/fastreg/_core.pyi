@@ -1,0 +1,170 @@
+"""The compiled module. Thin: it converts, checks and releases the GIL; python/fastreg is the public face."""
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+__version__: str
+
+class DivergenceError(FloatingPointError): ...
+
+# Runtime (fastreg/runtime.h).
+def active_isa() -> str: ...
+def available_isas() -> list[str]: ...
+def get_num_threads() -> int: ...
+def set_num_threads(n: int, /) -> None: ...
+def build_info() -> dict[str, str]: ...
+def memory_limit() -> int: ...
+
+class Network:
+    """Layers over one flat parameter buffer, built from a JSON description (fields n_features, seed, layers)."""
+
+    def __init__(self, description: str) -> None: ...
+    @property
+    def n_features(self) -> int: ...
+    @property
+    def n_outputs(self) -> int: ...
+    # (name, shape, trainable), in the order of get_weights: layers.0.kernel, layers.0.bias, layers.1.gamma, ...
+    def weight_info(self) -> list[tuple[str, tuple[int, ...], bool]]: ...
+    def get_weights(self) -> list[NDArray[np.float32]]: ...
+    def set_weights(self, weights: Sequence[NDArray[np.float32]]) -> None: ...
+    # x: float32, C-contiguous. out: float32, C-contiguous, (n, n_outputs), or a new array.
+    def predict(self, x: NDArray[np.float32], out: NDArray[np.float32] | None = None) -> NDArray[np.float32]: ...
+
+class Data(TypedDict):
+    x: NDArray[np.float32]  # (n, n_features), C-contiguous
+    y: NDArray[np.float32] | NDArray[np.int32]  # float (n, n_outputs); int32 labels (n,) for the sparse loss
+    sample_weight: NDArray[np.float32] | None  # (n,)
+    rows: NDArray[np.uint32] | None  # the rows to use, in this order; None is all
+
+class EarlyStoppingConfig(TypedDict):
+    monitor: int  # index into the logs
+    mode: str  # "min" or "max"
+    patience: int
+    min_delta: float
+    baseline: float | None
+    start_from_epoch: int
+    restore_best_weights: bool
+
+class EarlyStoppingResult(TypedDict):
+    best: float  # NaN if no epoch was judged
+    best_epoch: int  # absolute, from 0; -1 if none
+    stopped_epoch: int  # absolute; -1 if it did not stop the run
+    restored: bool
+
+class FitResult(TypedDict):
+    # One row an epoch: loss, metrics..., then where there is validation data val_loss, val_metrics...
+    logs: NDArray[np.float64]
+    stopped_by: str  # "", "early_stopping", "callback", "error", "diverged"
+    early_stopping: list[EarlyStoppingResult]
+    # Absolute step and epoch, rate and loss of the first step with a loss that is not finite.
+    diverged: dict[str, float] | None
+    exception: BaseException | None  # what a callback or a signal handler raised; the caller raises it again
+
+class Trainer:
+    """Loss, optimizer state and metrics for one network (fields loss, optimizer, metrics of the description)."""
+
+    def __init__(self, network: Network, description: str) -> None: ...
+    # Steps and epochs trained so far: they key the random streams and are part of a saved model.
+    step: int
+    epoch: int
+    # Replaces the rates of the run under way from its next step on; for callbacks.
+    def set_learning_rate(self, rate: float, /) -> None: ...
+    # rates: one for each step of this run, or a single one. batch_size 0 is the full batch.
+    # on_epoch(epoch, logs) -> True to stop; called when an epoch ends, at most every `interval` seconds
+    # (0: at every epoch) and after the last. on_poll(epoch, step of the epoch, steps, loss so far): every 0.1 s or so.
+    def fit(
+        self,
+        data: Data,
+        validation: Data | None,
+        *,
+        batch_size: int,
+        epochs: int,
+        shuffle: bool,
+        rates: NDArray[np.float64],
+        early_stopping: Sequence[EarlyStoppingConfig] = ...,
+        on_epoch: Callable[[int, list[float]], bool] | None = None,
+        on_poll: Callable[[int, int, int, float], None] | None = None,
+        interval: float = 0.0,
+    ) -> FitResult: ...
+    # [loss with penalties, metrics...]
+    def evaluate(self, data: Data) -> list[float]: ...
+    # Optimizer moments by name, in the shapes of the weights: optimizer.m.layers.0.kernel, optimizer.v.layers.0.bias...
+    def get_moments(self) -> dict[str, NDArray[np.float32]]: ...
+    def set_moments(self, moments: Mapping[str, NDArray[np.float32]]) -> None: ...
+    # For tests: floating-point operations of a step from which on it is shared among threads.
+    parallel_threshold: float
+
+# Files (core/serialize.cpp): safetensors, tensors float32, metadata {"fastreg": description}. Written atomically.
+# Raise ValueError for a damaged or foreign file, OSError for what the system refuses.
+def save_file(path: str, description: str, tensors: Mapping[str, NDArray[np.float32]]) -> None: ...
+def load_file(path: str) -> tuple[str, dict[str, NDArray[np.float32]]]: ...
+
+# Primitives on arrays. Every array is float32 and C-contiguous; python/fastreg/ops.py casts and documents.
+class Updater:
+    # optimizer: the JSON of one optimizer. w is updated in place and kept alive.
+    def __init__(self, optimizer: str, w: NDArray[np.float32], l1: float, l2: float, proximal: bool) -> None: ...
+    def step(self, g: NDArray[np.float32], rate: float) -> None: ...
+    @property
+    def steps(self) -> int: ...
+
+# Returns (y, z); z, the value before the activation, only for gelu and silu, else None.
+def dense(
+    x: NDArray[np.float32],
+    w: NDArray[np.float32],
+    b: NDArray[np.float32] | None,
+    activation: str,
+    out: NDArray[np.float32] | None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]: ...
+# saved: y of dense, or z for gelu and silu. Returns (dx, dw, db).
+def dense_backward(
+    x: NDArray[np.float32],
+    w: NDArray[np.float32],
+    saved: NDArray[np.float32],
+    dy: NDArray[np.float32],
+    activation: str,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]: ...
+def activation(x: NDArray[np.float32], activation: str) -> NDArray[np.float32]: ...
+def activation_backward(saved: NDArray[np.float32], dy: NDArray[np.float32], activation: str) -> NDArray[np.float32]: ...
+# Returns (y, keep), keep a bool array.
+def dropout(
+    x: NDArray[np.float32], rate: float, seed: int, step: int, stream: int, out: NDArray[np.float32] | None
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]: ...
+# Training: normalises with the statistics of x and returns (y, mean, inv_std).
+def batch_norm_train(
+    x: NDArray[np.float32],
+    gamma: NDArray[np.float32] | None,
+    beta: NDArray[np.float32] | None,
+    moving_mean: NDArray[np.float32],
+    moving_variance: NDArray[np.float32],
+    momentum: float,
+    epsilon: float,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]: ...
+def batch_norm_infer(
+    x: NDArray[np.float32],
+    gamma: NDArray[np.float32] | None,
+    beta: NDArray[np.float32] | None,
+    mean: NDArray[np.float32],
+    variance: NDArray[np.float32],
+    epsilon: float,
+    out: NDArray[np.float32] | None,
+) -> NDArray[np.float32]: ...
+# Returns (dx, dgamma, dbeta).
+def batch_norm_backward(
+    x: NDArray[np.float32],
+    dy: NDArray[np.float32],
+    gamma: NDArray[np.float32] | None,
+    mean: NDArray[np.float32],
+    inv_std: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]: ...
+# Returns (row losses, dy, probabilities); the gradient is of sum_i weight_i loss_i / sum_i weight_i.
+def loss(
+    kind: str,
+    y: NDArray[np.float32],
+    target: NDArray[Any],
+    weight: NDArray[np.float32] | None,
+    from_logits: bool,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]: ...
+# Blocks [first, first + n) of Philox4x32-10, shape (n, 4).
+def random_words(seed: int, stream: int, step: int, first: int, n: int) -> NDArray[np.uint32]: ...

@@ -1,6 +1,7 @@
 // Layout of the flat parameter buffer and its conversion to the row-major arrays that users see.
 #include "core/parameters.h"
 
+#include <algorithm>
 #include <limits>
 #include <stdexcept>
 
@@ -10,13 +11,6 @@ namespace {
 // Bytes of a segment must stay far from overflow in every later sum (gradients, moments, snapshots).
 constexpr std::size_t kMostFloats = std::numeric_limits<std::size_t>::max() / 1024;
 
-std::size_t element(const WeightInfo& info, bool panels, std::size_t i, std::size_t j) {
-  if (!panels) return i * info.cols + j;
-  const std::size_t ld = padded_ld(info.cols), panel = j / kPanel * kPanel;
-  const std::size_t width = ld - panel < kPanel ? ld - panel : kPanel;
-  return panel * info.rows + i * width + (j - panel);
-}
-
 std::size_t padded_size(const WeightInfo& info, bool panels) {
   const std::size_t cols = panels ? padded_ld(info.cols) : info.cols;
   if (info.rows != 0 && cols > kMostFloats / info.rows)
@@ -25,17 +19,42 @@ std::size_t padded_size(const WeightInfo& info, bool panels) {
   return round_up(info.rows * cols, kLane);
 }
 
+// Calls f(place in the panels, place in the rows, floats) for every piece of a row that lies in one panel.
+template <class F>
+void for_each_piece(std::size_t rows, std::size_t cols, F&& f) {
+  const std::size_t ld = padded_ld(cols);
+  for (std::size_t panel = 0; panel < cols; panel += kPanel) {
+    const std::size_t width = std::min(kPanel, ld - panel), used = std::min(kPanel, cols - panel);
+    for (std::size_t i = 0; i < rows; ++i) f(panel * rows + i * width, i * cols + panel, used);
+  }
+}
+
 }  // namespace
 
+void pack_panels(const float* values, std::size_t rows, std::size_t cols, float* panels) {
+  for_each_piece(rows, cols, [&](std::size_t to, std::size_t from, std::size_t n) {
+    std::copy_n(values + from, n, panels + to);
+  });
+}
+
+void unpack_panels(const float* panels, std::size_t rows, std::size_t cols, float* values) {
+  for_each_piece(rows, cols, [&](std::size_t from, std::size_t to, std::size_t n) {
+    std::copy_n(panels + from, n, values + to);
+  });
+}
+
 void Segment::to_rows(const float* base, float* out) const {
-  for (std::size_t i = 0; i < info.rows; ++i)
-    for (std::size_t j = 0; j < info.cols; ++j) out[i * info.cols + j] = base[offset + element(info, panels, i, j)];
+  if (panels)
+    unpack_panels(base + offset, info.rows, info.cols, out);
+  else
+    std::copy_n(base + offset, info.size(), out);
 }
 
 void Segment::from_rows(const float* values, float* base) const {
-  for (std::size_t i = 0; i < info.rows; ++i)
-    for (std::size_t j = 0; j < info.cols; ++j)
-      base[offset + element(info, panels, i, j)] = values[i * info.cols + j];
+  if (panels)
+    pack_panels(values, info.rows, info.cols, base + offset);
+  else
+    std::copy_n(values, info.size(), base + offset);
 }
 
 std::size_t Parameters::add(WeightInfo info, bool panels, Penalty penalty, bool decays) {

@@ -39,6 +39,10 @@ class Buffer {
   std::size_t size_ = 0;
 };
 
+// Between the row-major array of a kernel and its panels. The padding of the panels is left as it is.
+void pack_panels(const float* values, std::size_t rows, std::size_t cols, float* panels);
+void unpack_panels(const float* panels, std::size_t rows, std::size_t cols, float* values);
+
 struct Segment {
   WeightInfo info;
   Penalty penalty;
@@ -50,6 +54,9 @@ struct Segment {
   void from_rows(const float* values, float* base) const;   // keeps the padding zero
 };
 
+// Stands for a weight that is switched off.
+inline constexpr std::size_t kNoSegment = static_cast<std::size_t>(-1);
+
 class Parameters {
  public:
   // Adds a segment and returns its index; the offsets are set by layout().
@@ -58,6 +65,10 @@ class Parameters {
   void layout();
 
   const std::vector<Segment>& segments() const { return segments_; }
+  // A segment within the flat buffer or a twin of it; null for kNoSegment.
+  float* in(float* base, std::size_t segment) const {
+    return segment == kNoSegment ? nullptr : base + segments_[segment].offset;
+  }
   const std::vector<WeightInfo>& infos() const { return infos_; }
   std::size_t trainable() const { return trainable_; }   // floats, padding included
   std::size_t total() const { return total_; }

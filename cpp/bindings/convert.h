@@ -1,0 +1,92 @@
+// NumPy arrays to views at the door. python/fastreg casts beforehand; here dtype, layout and shape are checked once more,
+// so that no call of the compiled module, however wrong, reads memory it should not.
+#pragma once
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <string>
+#include <vector>
+
+#include "core/backend.h"
+#include "core/parameters.h"
+#include "fastreg/view.h"
+
+namespace fastreg::bindings {
+
+namespace py = pybind11;
+
+using FloatArray = py::array_t<float, py::array::c_style>;
+
+// An array of exactly this element type, C-contiguous and aligned. ndim < 0: any number of dimensions.
+template <class T>
+py::array checked(py::handle object, const char* name, int ndim, bool writable = false) {
+  const auto fail = [&](const std::string& rule) {
+    throw py::type_error(std::string(name) + " must be " + rule + ", got " +
+                         std::string(py::str(py::type::of(object).attr("__name__"))));
+  };
+  if (!py::isinstance<py::array>(object)) fail("an array");
+  auto array = py::reinterpret_borrow<py::array>(object);
+  if (!array.dtype().equal(py::dtype::of<T>()))
+    throw py::type_error(std::string(name) + " must have dtype " + std::string(py::str(py::dtype::of<T>())) + ", got " +
+                         std::string(py::str(array.dtype())));
+  constexpr int kNeeded = py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  if ((array.flags() & kNeeded) != kNeeded) fail("C-contiguous and aligned");
+  if (writable && !array.writeable()) throw py::value_error(std::string(name) + " must be writable");
+  if (ndim >= 0 && array.ndim() != ndim)
+    throw py::value_error(std::string(name) + " must have " + std::to_string(ndim) + " dimensions, got " +
+                          std::to_string(array.ndim()));
+  return array;
+}
+
+inline MatrixView<const float> matrix(py::handle object, const char* name) {
+  const py::array array = checked<float>(object, name, 2);
+  const auto rows = static_cast<std::size_t>(array.shape(0)), cols = static_cast<std::size_t>(array.shape(1));
+  return {static_cast<const float*>(array.data()), rows, cols, cols};
+}
+
+template <class T>
+Span<const T> vector(py::handle object, const char* name) {
+  if (object.is_none()) return {};
+  const py::array array = checked<T>(object, name, 1);
+  return {static_cast<const T*>(array.data()), static_cast<std::size_t>(array.size())};
+}
+
+template <class T>
+Span<const T> vector(py::handle object, const char* name, std::size_t size) {
+  const Span<const T> span = vector<T>(object, name);
+  if (!object.is_none() && span.size != size)
+    throw py::value_error(std::string(name) + " must have " + std::to_string(size) + " values, got " +
+                          std::to_string(span.size));
+  return span;
+}
+
+inline std::vector<py::ssize_t> shape_of(const WeightInfo& info) {
+  const auto rows = static_cast<py::ssize_t>(info.rows), cols = static_cast<py::ssize_t>(info.cols);
+  return info.vector ? std::vector{cols} : std::vector{rows, cols};
+}
+
+// A float array with the shape of a weight, or a ValueError that names it.
+inline const float* weight_values(py::handle object, const WeightInfo& info) {
+  const py::array array = checked<float>(object, info.name.c_str(), -1);
+  const std::vector<py::ssize_t> want = shape_of(info), got(array.shape(), array.shape() + array.ndim());
+  if (want != got)
+    throw py::value_error(info.name + " must have shape " + std::string(py::str(py::tuple(py::cast(want)))) + ", got " +
+                          std::string(py::str(py::tuple(py::cast(got)))));
+  return static_cast<const float*>(array.data());
+}
+
+// Runs f(team) on so many threads with the interpreter lock released.
+template <class F>
+void run_released(std::size_t threads, F&& f) {
+  const py::gil_scoped_release released;
+  cpu_backend().run(
+      threads, [](void* context, const Team& team) { (*static_cast<F*>(context))(team); }, &f);
+}
+
+void bind_network(py::module_& module);
+void bind_trainer(py::module_& module);
+void bind_files(py::module_& module);
+void bind_ops(py::module_& module);
+
+}  // namespace fastreg::bindings

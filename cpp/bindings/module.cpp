@@ -1,0 +1,57 @@
+// The module fastreg._core: exceptions, runtime queries, and the parts bound in the other files.
+#include <system_error>
+
+#include "bindings/convert.h"
+#include "fastreg/runtime.h"
+
+namespace fastreg::bindings {
+namespace {
+
+void translate_system_error(std::exception_ptr error) {
+  try {
+    if (error) std::rethrow_exception(error);
+  } catch (const std::system_error& refused) {
+    // OSError picks its own subclass (FileNotFoundError, PermissionError, ...) from the number.
+    const py::object os_error = py::reinterpret_borrow<py::object>(PyExc_OSError);
+    const py::object value = os_error(refused.code().value(), refused.what());
+    PyErr_SetObject(py::type::of(value).ptr(), value.ptr());
+  }
+}
+
+void bind_runtime(py::module_& module) {
+  module.def("active_isa", &active_isa);
+  module.def("available_isas", &available_isas);
+  module.def("get_num_threads", &num_threads);
+  module.def("set_num_threads", &set_num_threads, py::arg("n"), py::pos_only());
+  module.def("memory_limit", &memory_limit);
+  module.def("build_info", [] {
+    const BuildInfo info = build_info();
+    py::dict out;
+    out["version"] = info.version;
+    out["compiler"] = info.compiler;
+    out["build_type"] = info.build_type;
+    return out;
+  });
+}
+
+}  // namespace
+}  // namespace fastreg::bindings
+
+PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
+  namespace fb = fastreg::bindings;
+  try {
+    fastreg::cpu_backend();
+  } catch (const std::invalid_argument& refused) {
+    throw pybind11::import_error(refused.what());
+  }
+  module.attr("__version__") = fastreg::build_info().version;
+  pybind11::register_local_exception_translator(fb::translate_system_error);
+  module.attr("DivergenceError") = pybind11::reinterpret_steal<pybind11::object>(
+      PyErr_NewExceptionWithDoc("fastreg.DivergenceError", "Training left the range of finite numbers.",
+                                PyExc_FloatingPointError, nullptr));
+  fb::bind_runtime(module);
+  fb::bind_network(module);
+  fb::bind_trainer(module);
+  fb::bind_files(module);
+  fb::bind_ops(module);
+}

@@ -1,0 +1,73 @@
+// Network for Python: weights in and out, prediction.
+#include "fastreg/network.h"
+
+#include "bindings/convert.h"
+
+namespace fastreg::bindings {
+namespace {
+
+py::list weight_info(const Network& network) {
+  py::list out;
+  for (const WeightInfo& info : network.weights())
+    out.append(py::make_tuple(info.name, py::tuple(py::cast(shape_of(info))), info.trainable));
+  return out;
+}
+
+py::list get_weights(const Network& network) {
+  py::list out;
+  for (std::size_t i = 0; i < network.weights().size(); ++i) {
+    FloatArray array(shape_of(network.weights()[i]));
+    float* data = array.mutable_data();
+    {
+      const py::gil_scoped_release released;
+      network.get_weight(i, data);
+    }
+    out.append(std::move(array));
+  }
+  return out;
+}
+
+// All shapes are checked before any weight changes.
+void set_weights(Network& network, const py::sequence& weights) {
+  const auto& infos = network.weights();
+  if (weights.size() != infos.size())
+    throw py::value_error("weights must be " + std::to_string(infos.size()) + " arrays, got " +
+                          std::to_string(weights.size()));
+  std::vector<py::object> owners;
+  std::vector<const float*> values;
+  for (std::size_t i = 0; i < infos.size(); ++i) {
+    owners.push_back(weights[i]);
+    values.push_back(weight_values(owners.back(), infos[i]));
+  }
+  const py::gil_scoped_release released;
+  for (std::size_t i = 0; i < infos.size(); ++i) network.set_weight(i, values[i]);
+}
+
+py::array predict(const Network& network, const py::object& x, const py::object& out) {
+  const MatrixView<const float> rows = matrix(x, "x");
+  py::array result =
+      out.is_none() ? py::array(FloatArray({static_cast<py::ssize_t>(rows.rows),
+                                            static_cast<py::ssize_t>(network.n_outputs())}))
+                    : checked<float>(out, "out", 2, true);
+  const auto n = static_cast<std::size_t>(result.shape(0)), cols = static_cast<std::size_t>(result.shape(1));
+  const MatrixView<float> view{static_cast<float*>(result.mutable_data()), n, cols, cols};
+  const py::gil_scoped_release released;
+  network.predict(rows, view);
+  return result;
+}
+
+}  // namespace
+
+void bind_network(py::module_& module) {
+  py::class_<Network>(module, "Network")
+      .def(py::init([](const std::string& description) { return std::make_unique<Network>(parse_network(description)); }),
+           py::arg("description"))
+      .def_property_readonly("n_features", &Network::n_features)
+      .def_property_readonly("n_outputs", &Network::n_outputs)
+      .def("weight_info", &weight_info)
+      .def("get_weights", &get_weights)
+      .def("set_weights", &set_weights, py::arg("weights"))
+      .def("predict", &predict, py::arg("x"), py::arg("out") = py::none());
+}
+
+}  // namespace fastreg::bindings

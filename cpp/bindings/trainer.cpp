@@ -1,0 +1,231 @@
+// Trainer for Python. A fit releases the interpreter lock for the whole run and takes it back only for callbacks and,
+// between slices of a run, to see whether a signal came in.
+#include "fastreg/trainer.h"
+
+#include <chrono>
+#include <optional>
+
+#include "bindings/convert.h"
+
+namespace fastreg::bindings {
+namespace {
+
+Dataset dataset(const py::dict& data) {
+  Dataset out;
+  out.x = matrix(data["x"], "x");
+  const py::object y = data["y"];
+  if (py::isinstance<py::array>(y) && py::reinterpret_borrow<py::array>(y).dtype().equal(py::dtype::of<std::int32_t>()))
+    out.labels = vector<std::int32_t>(y, "y");
+  else
+    out.y = matrix(y, "y");
+  out.sample_weight = vector<float>(data["sample_weight"], "sample_weight");
+  out.rows = vector<std::uint32_t>(data["rows"], "rows");
+  return out;
+}
+
+EarlyStopping early_stopping(const py::dict& config) {
+  EarlyStopping out;
+  out.monitor = config["monitor"].cast<std::size_t>();
+  out.maximize = config["mode"].cast<std::string>() == "max";
+  out.patience = config["patience"].cast<std::size_t>();
+  out.min_delta = config["min_delta"].cast<double>();
+  out.has_baseline = !config["baseline"].is_none();
+  if (out.has_baseline) out.baseline = config["baseline"].cast<double>();
+  out.start_from_epoch = config["start_from_epoch"].cast<std::size_t>();
+  out.restore_best_weights = config["restore_best_weights"].cast<bool>();
+  return out;
+}
+
+// Passes epochs and polls on to Python callables, no more often than asked.
+class PythonObserver final : public FitObserver {
+ public:
+  PythonObserver(py::object on_epoch, py::object on_poll, double interval)
+      : on_epoch_(std::move(on_epoch)), on_poll_(std::move(on_poll)), interval_(interval) {}
+
+  bool epoch_ended(std::size_t epoch, const std::vector<double>& logs, bool last) override {
+    if (!wants_epochs_) return false;
+    const auto now = Clock::now();
+    if (!last && now - last_epoch_ < interval_) return false;
+    last_epoch_ = now;
+    const py::gil_scoped_acquire acquired;
+    return on_epoch_(epoch, logs).cast<bool>();
+  }
+
+  void poll(std::size_t epoch, std::size_t step, std::size_t steps, double loss) override {
+    const py::gil_scoped_acquire acquired;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    const auto now = Clock::now();
+    if (!wants_polls_ || now - last_poll_ < std::chrono::milliseconds(100)) return;
+    last_poll_ = now;
+    on_poll_(epoch, step, steps, loss);
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  py::object on_epoch_, on_poll_;
+  // Known beforehand: without the lock not even None may be looked at on a free-threaded build.
+  bool wants_epochs_ = !on_epoch_.is_none(), wants_polls_ = !on_poll_.is_none();
+  std::chrono::duration<double> interval_;
+  Clock::time_point last_epoch_{}, last_poll_ = Clock::now();
+};
+
+py::array logs_array(const std::vector<std::vector<double>>& logs, std::size_t columns) {
+  py::array_t<double> out({static_cast<py::ssize_t>(logs.size()), static_cast<py::ssize_t>(columns)});
+  double* data = out.mutable_data();
+  for (const std::vector<double>& row : logs) data = std::copy(row.begin(), row.end(), data);
+  return out;
+}
+
+const char* reason_name(StopReason reason) {
+  switch (reason) {
+    case StopReason::completed: return "";
+    case StopReason::early_stopping: return "early_stopping";
+    case StopReason::observer: return "callback";
+    case StopReason::exception: return "error";
+    case StopReason::diverged: return "diverged";
+  }
+  return "";
+}
+
+py::dict fit_result(const FitResult& result, std::size_t columns, py::object exception) {
+  py::dict out;
+  out["logs"] = logs_array(result.logs, columns);
+  out["stopped_by"] = reason_name(result.reason);
+  py::list stoppers;
+  for (const EarlyStoppingResult& stopper : result.early_stopping) {
+    py::dict entry;
+    entry["best"] = stopper.best;
+    entry["best_epoch"] = stopper.best_epoch;
+    entry["stopped_epoch"] = stopper.stopped_epoch;
+    entry["restored"] = stopper.restored;
+    stoppers.append(entry);
+  }
+  out["early_stopping"] = stoppers;
+  out["diverged"] = py::none();
+  if (result.reason == StopReason::diverged) {
+    py::dict where;
+    where["step"] = result.divergence.step;
+    where["epoch"] = result.divergence.epoch;
+    where["rate"] = result.divergence.rate;
+    where["loss"] = result.divergence.loss;
+    out["diverged"] = where;
+  }
+  out["exception"] = std::move(exception);
+  return out;
+}
+
+// A trainer, and what keeps its network alive.
+struct PyTrainer {
+  py::object network;
+  std::unique_ptr<Trainer> trainer;
+  std::size_t metrics = 0;
+};
+
+py::dict fit(PyTrainer& self, const py::dict& data, const py::object& validation, std::size_t batch_size,
+             std::size_t epochs, bool shuffle, const py::object& rates, const py::sequence& stopping,
+             const py::object& on_epoch, const py::object& on_poll, double interval) {
+  const Dataset train = dataset(data);
+  std::optional<Dataset> scored;
+  if (!validation.is_none()) scored = dataset(validation.cast<py::dict>());
+  FitOptions options{batch_size, epochs, shuffle, vector<double>(rates, "rates"), {}};
+  for (const py::handle config : stopping) options.early_stopping.push_back(early_stopping(config.cast<py::dict>()));
+  PythonObserver observer(on_epoch, on_poll, interval);
+  FitResult result;
+  py::object exception = py::none();
+  try {
+    const py::gil_scoped_release released;
+    self.trainer->fit(train, scored ? &*scored : nullptr, options, &observer, result);
+  } catch (const py::error_already_set& raised) {
+    exception = raised.value();
+    if (raised.trace()) exception.attr("__traceback__") = raised.trace();
+  }
+  return fit_result(result, (1 + self.metrics) * (scored ? 2 : 1), std::move(exception));
+}
+
+std::vector<double> evaluate(PyTrainer& self, const py::dict& data) {
+  const Dataset scored = dataset(data);
+  const py::gil_scoped_release released;
+  return self.trainer->evaluate(scored);
+}
+
+// Calls f(name, moment, weight, info) for every moment of every trainable weight.
+template <class F>
+void for_each_moment(const PyTrainer& self, F&& f) {
+  const auto& infos = self.network.cast<const Network&>().weights();
+  const auto& names = self.trainer->moment_names();
+  for (std::size_t m = 0; m < names.size(); ++m)
+    for (std::size_t w = 0; w < infos.size(); ++w)
+      if (infos[w].trainable) f("optimizer." + names[m] + "." + infos[w].name, m, w, infos[w]);
+}
+
+py::dict get_moments(const PyTrainer& self) {
+  py::dict out;
+  for_each_moment(self, [&](const std::string& name, std::size_t m, std::size_t w, const WeightInfo& info) {
+    FloatArray array(shape_of(info));
+    float* data = array.mutable_data();
+    {
+      const py::gil_scoped_release released;
+      self.trainer->get_moment(m, w, data);
+    }
+    out[py::str(name)] = std::move(array);
+  });
+  return out;
+}
+
+void set_moments(PyTrainer& self, const py::dict& moments) {
+  struct Assignment {
+    std::size_t moment, weight;
+    py::object owner;
+    const float* values;
+  };
+  std::vector<Assignment> all;
+  for_each_moment(self, [&](const std::string& name, std::size_t m, std::size_t w, const WeightInfo& info) {
+    if (!moments.contains(name.c_str())) throw py::value_error("moments: " + name + " is missing");
+    const py::object array = moments[name.c_str()];
+    WeightInfo named = info;
+    named.name = name;
+    all.push_back({m, w, array, weight_values(array, named)});
+  });
+  if (all.size() != moments.size())
+    throw py::value_error("moments must be " + std::to_string(all.size()) + " arrays, got " +
+                          std::to_string(moments.size()));
+  const py::gil_scoped_release released;
+  for (const Assignment& one : all) self.trainer->set_moment(one.moment, one.weight, one.values);
+}
+
+std::unique_ptr<PyTrainer> make_trainer(const py::object& network, const std::string& description) {
+  const TrainingSpec spec = parse_training(description);
+  auto out = std::make_unique<PyTrainer>();
+  out->network = network;
+  out->trainer = std::make_unique<Trainer>(network.cast<Network&>(), spec);
+  out->metrics = spec.metrics.size();
+  return out;
+}
+
+}  // namespace
+
+void bind_trainer(py::module_& module) {
+  using Self = PyTrainer;
+  py::class_<Self>(module, "Trainer")
+      .def(py::init(&make_trainer), py::arg("network"), py::arg("description"))
+      .def_property(
+          "step", [](const Self& self) { return self.trainer->step(); },
+          [](Self& self, std::uint64_t step) { self.trainer->set_progress(step, self.trainer->epoch()); })
+      .def_property(
+          "epoch", [](const Self& self) { return self.trainer->epoch(); },
+          [](Self& self, std::uint64_t epoch) { self.trainer->set_progress(self.trainer->step(), epoch); })
+      .def_property(
+          "parallel_threshold", [](const Self& self) { return self.trainer->parallel_threshold(); },
+          [](Self& self, double flops) { self.trainer->set_parallel_threshold(flops); })
+      .def(
+          "set_learning_rate", [](Self& self, double rate) { self.trainer->set_learning_rate(rate); }, py::arg("rate"),
+          py::pos_only())
+      .def("fit", &fit, py::arg("data"), py::arg("validation"), py::kw_only(), py::arg("batch_size"),
+           py::arg("epochs"), py::arg("shuffle"), py::arg("rates"), py::arg("early_stopping") = py::tuple(),
+           py::arg("on_epoch") = py::none(), py::arg("on_poll") = py::none(), py::arg("interval") = 0.0)
+      .def("evaluate", &evaluate, py::arg("data"))
+      .def("get_moments", &get_moments)
+      .def("set_moments", &set_moments, py::arg("moments"));
+}
+
+}  // namespace fastreg::bindings

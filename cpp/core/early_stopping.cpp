@@ -1,0 +1,46 @@
+// Early stopping: an epoch improves if it passes the best so far by min_delta; `patience` epochs without one end the run.
+#include "core/early_stopping.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace fastreg {
+
+EarlyStopper::EarlyStopper(const EarlyStopping& options) : options_(options) {
+  result_.best = std::numeric_limits<double>::quiet_NaN();
+}
+
+bool EarlyStopper::improves(double value, double on) const {
+  return options_.maximize ? value - options_.min_delta > on : value + options_.min_delta < on;
+}
+
+void EarlyStopper::keep(double value, std::uint64_t epoch, Span<const float> weights) {
+  result_.best = value;
+  result_.best_epoch = static_cast<std::int64_t>(epoch);
+  if (options_.restore_best_weights) best_weights_.assign(weights.begin(), weights.end());
+}
+
+bool EarlyStopper::judge(std::size_t run_epoch, std::uint64_t epoch, const std::vector<double>& logs,
+                         Span<const float> weights) {
+  if (run_epoch < options_.start_from_epoch) return false;
+  const double value = logs[options_.monitor];
+  const bool first = result_.best_epoch < 0;
+  ++waited_;
+  // The first epoch judged is the best so far, unless it is NaN.
+  if (first ? value == value : improves(value, result_.best)) {
+    keep(value, epoch, weights);
+    if (!options_.has_baseline || improves(value, options_.baseline)) waited_ = 0;
+    return false;
+  }
+  if (waited_ < options_.patience || run_epoch == 0) return false;
+  result_.stopped_epoch = static_cast<std::int64_t>(epoch);
+  return true;
+}
+
+void EarlyStopper::restore(Span<float> weights) {
+  if (best_weights_.empty()) return;
+  std::copy(best_weights_.begin(), best_weights_.end(), weights.begin());
+  result_.restored = true;
+}
+
+}  // namespace fastreg

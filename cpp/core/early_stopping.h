@@ -1,0 +1,30 @@
+// Early stopping with the best weights kept; the semantics are Keras's. Judged at the end of every epoch.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "fastreg/trainer.h"
+
+namespace fastreg {
+
+class EarlyStopper {
+ public:
+  explicit EarlyStopper(const EarlyStopping& options);
+
+  // run_epoch counts from 0 in this run, epoch over the model's life. True asks to stop.
+  bool judge(std::size_t run_epoch, std::uint64_t epoch, const std::vector<double>& logs, Span<const float> weights);
+  // Puts the best weights back, where asked and where there are any.
+  void restore(Span<float> weights);
+  const EarlyStoppingResult& result() const { return result_; }
+
+ private:
+  bool improves(double value, double on) const;
+  void keep(double value, std::uint64_t epoch, Span<const float> weights);
+
+  EarlyStopping options_;
+  EarlyStoppingResult result_;
+  std::size_t waited_ = 0;
+  std::vector<float> best_weights_;
+};
+
+}  // namespace fastreg

@@ -1,0 +1,111 @@
+// Evaluation, and what it shares with training: gathering targets and checking data sets.
+#include "core/evaluator.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+
+namespace fastreg {
+
+void TargetGather::matrix(const Kernels& kernels, std::size_t begin, Range rows, float* out) const {
+  const float* source = order != nullptr ? data.y.data : data.y.data + begin * data.y.stride;
+  kernels.gather_rows({source, data.y.stride, order != nullptr ? order + begin : nullptr, out, data.y.cols,
+                       padded_ld(data.y.cols), rows});
+}
+
+void TargetGather::labels(std::size_t begin, Range rows, std::int32_t* out) const {
+  for (std::size_t i = rows.begin; i < rows.end; ++i) out[i] = data.labels[row(begin + i)];
+}
+
+void TargetGather::weights(std::size_t begin, Range rows, float* out) const {
+  for (std::size_t i = rows.begin; i < rows.end; ++i) out[i] = data.sample_weight[row(begin + i)];
+}
+
+void check(const Dataset& data, const Graph& graph, const Scoring& scoring, const char* name) {
+  const auto fail = [&](const std::string& what) { throw std::invalid_argument(std::string(name) + ": " + what); };
+  const auto counts = [](std::size_t want, std::size_t got) {
+    return std::to_string(want) + ", got " + std::to_string(got);
+  };
+  if (data.size() == 0) fail("there must be at least one row");
+  if (data.x.rows > 0xffffffffu) fail("there must be fewer than 2^32 rows, got " + std::to_string(data.x.rows));
+  if (data.x.cols != graph.spec.n_features) fail("x must have columns " + counts(graph.spec.n_features, data.x.cols));
+  if (scoring.takes_labels()) {
+    if (data.labels.size != data.x.rows) fail("labels must be as many as rows of x, " + counts(data.x.rows, data.labels.size));
+    for (const std::int32_t label : data.labels)
+      if (label < 0 || static_cast<std::size_t>(label) >= graph.n_outputs)
+        fail("labels must be in [0, " + std::to_string(graph.n_outputs) + "), got " + std::to_string(label));
+  } else {
+    if (data.y.rows != data.x.rows) fail("y must have as many rows as x, " + counts(data.x.rows, data.y.rows));
+    if (data.y.cols != graph.n_outputs) fail("y must have columns " + counts(graph.n_outputs, data.y.cols));
+  }
+  if (!data.sample_weight.empty() && data.sample_weight.size != data.x.rows)
+    fail("sample_weight must have as many values as x has rows, " + counts(data.x.rows, data.sample_weight.size));
+  for (const std::uint32_t row : data.rows)
+    if (row >= data.x.rows) fail("rows must be below " + counts(data.x.rows, row));
+}
+
+std::vector<double> Evaluator::run(const Dataset& data, double penalty) {
+  prepare(data);
+  struct Job {
+    Evaluator& evaluator;
+    const Dataset& data;
+  } job{*this, data};
+  graph_.backend.run(
+      members_.size(),
+      [](void* context, const Team& team) {
+        const Job& given = *static_cast<Job*>(context);
+        given.evaluator.score_blocks(given.data, team);
+      },
+      &job);
+  ScoreSums sums;
+  sums.metrics.assign(scoring_.metric_count(), 0.0);
+  sums.add(row_losses_.data(), row_weights_.empty() ? nullptr : row_weights_.data(), row_metrics_.data(), data.size(),
+           data.size());
+  return sums.logs(penalty);
+}
+
+void Evaluator::prepare(const Dataset& data) {
+  const std::size_t n = data.size(), threads = graph_.inference_threads(n);
+  const std::size_t block = std::min(Graph::kBlockRows, n);
+  if (block > block_rows_) {
+    members_.clear();
+    block_rows_ = block;
+  }
+  while (members_.size() > threads) members_.pop_back();
+  while (members_.size() < threads) {
+    const std::size_t targets = scoring_.takes_labels() ? 0 : round_up(block_rows_ * padded_ld(graph_.n_outputs), kLane);
+    members_.push_back({graph_.inference_buffers(block_rows_), Buffer(graph_.backend, targets),
+                        std::vector<std::int32_t>(scoring_.takes_labels() ? block_rows_ : 0)});
+  }
+  row_losses_.resize(n);
+  row_metrics_.resize(n * scoring_.metric_count());
+  row_weights_.resize(data.sample_weight.empty() ? 0 : n);
+  if (!row_weights_.empty()) TargetGather{data, data.rows.data}.weights(0, {0, n}, row_weights_.data());
+}
+
+void Evaluator::score_blocks(const Dataset& data, const Team& team) {
+  const std::size_t n = data.size();
+  const Range mine = team.split((n + block_rows_ - 1) / block_rows_);
+  for (std::size_t block = mine.begin; block < mine.end; ++block) {
+    const std::size_t begin = block * block_rows_;
+    score_block(data, members_[team.rank], begin, std::min(block_rows_, n - begin));
+  }
+}
+
+void Evaluator::score_block(const Dataset& data, Member& member, std::size_t begin, std::size_t n) {
+  const Kernels& kernels = *graph_.backend.kernels;
+  float* y = graph_.infer_block(member.buffers, data.x, data.rows.data, begin, n, scoring_.operation_count());
+  const TargetGather gather{data, data.rows.data};
+  BatchTargets targets;
+  if (scoring_.takes_labels()) {
+    gather.labels(begin, {0, n}, member.labels.data());
+    targets.labels = member.labels.data();
+  } else {
+    gather.matrix(kernels, begin, {0, n}, member.targets.data());
+    targets.matrix = member.targets.data();
+  }
+  scoring_.score(kernels, y, targets, nullptr, 1.0f, nullptr, {0, n}, row_losses_.data() + begin,
+                 row_metrics_.data() + begin, data.size());
+}
+
+}  // namespace fastreg

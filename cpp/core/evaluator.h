@@ -1,0 +1,49 @@
+// Loss and metrics of a whole data set in inference mode, in blocks of rows shared among threads. Keeps its buffers, so
+// that validation after every epoch allocates nothing.
+#pragma once
+#include <vector>
+
+#include "core/scoring.h"
+
+namespace fastreg {
+
+// Gathers the targets, labels and weights of the batch rows [begin, begin + n) of `order` (null: those rows of the data
+// themselves). The matrix is padded like the network's output.
+struct TargetGather {
+  const Dataset& data;
+  const std::uint32_t* order;
+
+  std::size_t row(std::size_t i) const { return order != nullptr ? order[i] : i; }
+  void matrix(const Kernels& kernels, std::size_t begin, Range rows, float* out) const;
+  void labels(std::size_t begin, Range rows, std::int32_t* out) const;
+  void weights(std::size_t begin, Range rows, float* out) const;
+};
+
+// Throws std::invalid_argument unless shapes, row indices, labels and weights are what the network and loss need.
+void check(const Dataset& data, const Graph& graph, const Scoring& scoring, const char* name);
+
+class Evaluator {
+ public:
+  Evaluator(const Graph& graph, const Scoring& scoring) : graph_(graph), scoring_(scoring) {}
+
+  // {loss + penalty, metrics...}. The caller holds the graph's lock and has checked the data.
+  std::vector<double> run(const Dataset& data, double penalty);
+
+ private:
+  struct Member {   // what one thread needs for a block
+    InferenceBuffers buffers;
+    Buffer targets;
+    std::vector<std::int32_t> labels;
+  };
+  void prepare(const Dataset& data);
+  void score_blocks(const Dataset& data, const Team& team);
+  void score_block(const Dataset& data, Member& member, std::size_t begin, std::size_t n);
+
+  const Graph& graph_;
+  const Scoring& scoring_;
+  std::vector<Member> members_;
+  std::size_t block_rows_ = 0;
+  std::vector<float> row_losses_, row_metrics_, row_weights_;
+};
+
+}  // namespace fastreg

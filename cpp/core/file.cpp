@@ -1,0 +1,165 @@
+// POSIX files with every error looked at. All names are taken relative to one open directory, so that renaming that
+// directory meanwhile does no harm.
+#include "core/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <filesystem>
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+
+namespace fastreg {
+namespace {
+
+constexpr std::size_t kLargestTransfer = std::size_t{1} << 30;  // Linux moves at most 2 GB a call
+
+[[noreturn]] void fail(const char* action, const std::string& path, int error = errno) {
+  throw std::system_error(error, std::generic_category(), std::string("cannot ") + action + " " + path);
+}
+
+// Repeats a call that a signal has interrupted.
+template <class Call>
+auto uninterrupted(Call call) {
+  decltype(call()) result;
+  do {
+    result = call();
+  } while (result < 0 && errno == EINTR);
+  return result;
+}
+
+void require_regular(const struct stat& status, const char* action, const std::string& path) {
+  if (S_ISDIR(status.st_mode)) fail(action, path, EISDIR);
+  if (!S_ISREG(status.st_mode)) throw std::invalid_argument("must be a regular file");
+}
+
+// A NUL would cut the name short and reach another file.
+const std::string& checked(const std::string& path) {
+  if (path.find('\0') != std::string::npos) throw std::invalid_argument("the path must not hold a NUL character");
+  return path;
+}
+
+// Without waiting for the other end of a pipe.
+int open_to_read(const std::string& path) {
+  return uninterrupted([&] { return open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
+}
+
+// Where path leads in the end, whether or not something is there.
+std::string follow_links(const std::string& path) {
+  constexpr int kMostLinks = 40;  // as many as Linux follows
+  std::filesystem::path target = checked(path);
+  for (int i = 0; i < kMostLinks; ++i) {
+    std::error_code not_a_link;
+    const auto next = std::filesystem::read_symlink(target, not_a_link);
+    if (not_a_link) return target.string();
+    target = target.parent_path() / next;
+  }
+  fail("write", path, ELOOP);
+}
+
+int open_parent(const std::string& target) {
+  const std::string parent = std::filesystem::path(target).parent_path().string();
+  const char* name = parent.empty() ? "." : parent.c_str();
+  return uninterrupted([&] { return open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+}
+
+// Within the directory that open_parent opens.
+std::string last_part(const std::string& target) { return std::filesystem::path(target).filename().string(); }
+
+// Differs between the threads of a process and, nearly always, between processes; O_EXCL settles the rest.
+std::string make_name() {
+  static std::atomic<unsigned> count{0};
+  const auto now = std::chrono::system_clock::now().time_since_epoch().count();
+  return ".fastreg-" + std::to_string(getpid()) + "-" + std::to_string(count++) + "-" + std::to_string(now) + ".tmp";
+}
+
+int create(int directory, const std::string& name) {
+  return uninterrupted([&] {
+    return openat(directory, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  });
+}
+
+}  // namespace
+
+Descriptor::~Descriptor() {
+  if (number_ >= 0) close(number_);
+}
+
+InputFile::InputFile(const std::string& path) : path_(checked(path)), file_(open_to_read(path)) {
+  if (file_.get() < 0) fail("open", path);
+  struct stat status {};
+  if (fstat(file_.get(), &status) != 0) fail("read", path);
+  require_regular(status, "read", path);
+  size_ = static_cast<std::size_t>(status.st_size);
+}
+
+void InputFile::read(void* out, std::size_t bytes) {
+  auto* at = static_cast<char*>(out);
+  while (bytes > 0) {
+    const auto got = uninterrupted([&] { return ::read(file_.get(), at, std::min(bytes, kLargestTransfer)); });
+    if (got < 0) fail("read", path_);
+    if (got == 0) throw std::invalid_argument("the file was cut off while it was read");
+    at += got;
+    bytes -= static_cast<std::size_t>(got);
+  }
+}
+
+FileReplacement::Temporary::Temporary(int in_directory, std::string passing_name)
+    : directory(in_directory), name(std::move(passing_name)), file(create(directory, name)) {}
+
+FileReplacement::Temporary::~Temporary() {
+  if (file.get() >= 0 && !renamed) unlinkat(directory, name.c_str(), 0);
+}
+
+FileReplacement::FileReplacement(const std::string& path)
+    : path_(path), target_(follow_links(path)), directory_(open_parent(target_)) {
+  if (directory_.get() < 0) fail("open the directory of", path_);
+  const std::string name = last_part(target_);
+  if (name.empty()) fail("write", path_, path_.empty() ? ENOENT : EISDIR);
+  struct stat old {};
+  const bool replaces = fstatat(directory_.get(), name.c_str(), &old, AT_SYMLINK_NOFOLLOW) == 0;
+  if (!replaces && errno != ENOENT) fail("write", path_);
+  if (replaces) {
+    require_regular(old, "write", path_);
+    // A rename would not ask whether the file itself may be written.
+    if (faccessat(directory_.get(), name.c_str(), W_OK, 0) != 0) fail("write", path_);
+  }
+  temporary_.emplace(directory_.get(), make_name());
+  const int file = temporary_->file.get();
+  if (file < 0) fail("create a file beside", path_);
+  if (!replaces) return;
+  struct stat made {};
+  if (fstat(file, &made) != 0) fail("write", path_);
+  if (((old.st_mode ^ made.st_mode) & 0777) != 0 && fchmod(file, old.st_mode & 0777) != 0) fail("write", path_);
+}
+
+void FileReplacement::write(const void* data, std::size_t bytes) {
+  const auto* at = static_cast<const char*>(data);
+  while (bytes > 0) {
+    const auto put = uninterrupted([&] {
+      return ::write(temporary_->file.get(), at, std::min(bytes, kLargestTransfer));
+    });
+    if (put < 0) fail("write", path_);
+    at += put;
+    bytes -= static_cast<std::size_t>(put);
+  }
+}
+
+void FileReplacement::commit() {
+  if (uninterrupted([&] { return fsync(temporary_->file.get()); }) != 0) fail("write", path_);
+  const std::string name = last_part(target_);
+  if (renameat(directory_.get(), temporary_->name.c_str(), directory_.get(), name.c_str()) != 0) fail("replace", path_);
+  temporary_->renamed = true;
+  // Some file systems cannot sync a directory and say EINVAL; they have nothing to lose there.
+  if (uninterrupted([&] { return fsync(directory_.get()); }) != 0 && errno != EINVAL) {
+    fail("sync the directory of", path_);
+  }
+}
+
+}  // namespace fastreg

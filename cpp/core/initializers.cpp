@@ -1,0 +1,108 @@
+// Initial weights. Each weight has a random stream of its own, keyed by the seed and the weight's place, so adding a
+// layer behind does not change those in front. Values follow Keras: normal initializers named after a paper draw from a
+// normal distribution cut at two standard deviations and rescaled to keep its variance.
+#include <cmath>
+#include <vector>
+
+#include "core/graph.h"
+
+namespace fastreg {
+namespace {
+
+constexpr std::uint32_t kInitializerStream = 0x10000000u;   // apart from the dropout layers' streams
+constexpr double kCutNormalDeviation = 0.87962566103423978; // of a standard normal cut at +-2
+
+// An endless stream of random numbers, drawn from the kernel table a block at a time.
+class Words {
+ public:
+  Words(const Kernels& kernels, RandomKey key) : kernels_(kernels), key_(key), words_(4 * kBlocks) {}
+
+  // Uniform in [0, 1), 24 bits.
+  double uniform() {
+    if (next_ == words_.size()) {
+      kernels_.random_words(key_, block_, kBlocks, words_.data());
+      block_ += kBlocks;
+      next_ = 0;
+    }
+    return static_cast<double>(words_[next_++] >> 8) * 0x1p-24;
+  }
+  double normal() {   // Box and Muller 1958
+    const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform()));
+    return radius * std::cos(6.283185307179586 * uniform());
+  }
+  double cut_normal() {
+    for (;;)
+      if (const double z = normal(); std::fabs(z) <= 2.0) return z;
+  }
+
+ private:
+  static constexpr std::size_t kBlocks = 256;
+  const Kernels& kernels_;
+  RandomKey key_;
+  std::vector<std::uint32_t> words_;
+  std::size_t next_ = 4 * kBlocks;
+  std::uint64_t block_ = 0;
+};
+
+// Variance that the scaled initializers aim at; 0 for the others.
+double target_variance(InitializerKind kind, double fan_in, double fan_out) {
+  switch (kind) {
+    case InitializerKind::glorot_uniform:
+    case InitializerKind::glorot_normal: return 2.0 / (fan_in + fan_out);
+    case InitializerKind::he_uniform:
+    case InitializerKind::he_normal: return 2.0 / fan_in;
+    case InitializerKind::lecun_uniform:
+    case InitializerKind::lecun_normal: return 1.0 / fan_in;
+    default: return 0.0;
+  }
+}
+
+double draw(const Initializer& initializer, double deviation, Words& words) {
+  switch (initializer.kind) {
+    case InitializerKind::zeros: return 0.0;
+    case InitializerKind::ones: return 1.0;
+    case InitializerKind::constant: return initializer.a;
+    case InitializerKind::random_normal: return initializer.a + initializer.b * words.normal();
+    case InitializerKind::truncated_normal: return initializer.a + initializer.b * words.cut_normal();
+    case InitializerKind::random_uniform:
+      return initializer.a + (initializer.b - initializer.a) * words.uniform();
+    case InitializerKind::glorot_uniform:
+    case InitializerKind::he_uniform:
+    case InitializerKind::lecun_uniform: return deviation * std::sqrt(3.0) * (2.0 * words.uniform() - 1.0);
+    case InitializerKind::glorot_normal:
+    case InitializerKind::he_normal:
+    case InitializerKind::lecun_normal: return deviation / kCutNormalDeviation * words.cut_normal();
+  }
+  return 0.0;
+}
+
+void fill(const Graph& graph, std::size_t index, const Initializer& initializer) {
+  const Segment& segment = graph.parameters.segments()[index];
+  // Keras takes a vector's length for both fans.
+  const double fan_in = static_cast<double>(segment.info.vector ? segment.info.cols : segment.info.rows);
+  const double deviation = std::sqrt(target_variance(initializer.kind, fan_in, static_cast<double>(segment.info.cols)));
+  Words words(*graph.backend.kernels,
+              {graph.spec.seed, kInitializerStream + static_cast<std::uint32_t>(index), 0});
+  std::vector<float> values(segment.info.size());
+  for (float& value : values) value = static_cast<float>(draw(initializer, deviation, words));
+  segment.from_rows(values.data(), graph.weights.data());
+}
+
+}  // namespace
+
+void initialize(const Graph& graph) {
+  std::size_t segment = 0;
+  for (const Layer& layer : graph.spec.layers) {
+    if (const auto* dense = std::get_if<Dense>(&layer)) {
+      fill(graph, segment++, dense->kernel_initializer);
+      if (dense->use_bias) fill(graph, segment++, dense->bias_initializer);
+    } else if (const auto* norm = std::get_if<BatchNormalization>(&layer)) {
+      if (norm->scale) fill(graph, segment++, {InitializerKind::ones});
+      if (norm->center) fill(graph, segment++, {InitializerKind::zeros});
+      fill(graph, segment++, {InitializerKind::zeros});
+      fill(graph, segment++, {InitializerKind::ones});
+    }
+  }
+}
+
+}  // namespace fastreg

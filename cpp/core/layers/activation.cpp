@@ -1,0 +1,48 @@
+// An activation as an operation of its own: softmax anywhere, any activation that nothing in front could take in.
+#include "core/layers/layers.h"
+
+namespace fastreg {
+namespace {
+
+class ActivationOperation final : public Operation {
+ public:
+  ActivationOperation(ActivationKind activation, std::size_t cols) : Operation(cols, cols), activation_(activation) {}
+
+  bool identity_in_inference() const override { return activation_ == ActivationKind::linear; }
+
+  void infer(const Pass& pass, const float* x, float* y) const override { apply(pass, x, y); }
+  void forward(const Pass& pass, const float* x, float* y, float*) const override { apply(pass, x, y); }
+
+  float* backward(const Pass& pass, const float* x, const float* y, float*, float* dy, float*, bool) const override {
+    if (activation_ == ActivationKind::softmax) {
+      pass.kernels.softmax_backward({out(), out_ld(), nullptr, const_cast<float*>(y), dy, dy, row_split(pass)});
+    } else if (activation_ != ActivationKind::linear) {
+      const float* saved = derivative_from_output(activation_) ? y : x;
+      pass.kernels.activation_backward(
+          {activation_, saved, dy, dy, nullptr, pass.rows, out_ld(), column_split(pass.team, out_ld())});
+    }
+    return dy;
+  }
+
+ private:
+  static Range row_split(const Pass& pass) { return pass.team.split(pass.rows); }
+
+  void apply(const Pass& pass, const float* x, float* y) const {
+    if (activation_ == ActivationKind::softmax) {
+      pass.kernels.softmax_forward({out(), out_ld(), x, y, nullptr, nullptr, row_split(pass)});
+    } else {
+      const Range part = pass.team.split(round_up(pass.rows * out_ld(), kLane), kLane);
+      pass.kernels.activation_forward(activation_, x + part.begin, y + part.begin, part.end - part.begin);
+    }
+  }
+
+  ActivationKind activation_;
+};
+
+}  // namespace
+
+std::unique_ptr<Operation> make_activation(ActivationKind activation, std::size_t cols) {
+  return std::make_unique<ActivationOperation>(activation, cols);
+}
+
+}  // namespace fastreg

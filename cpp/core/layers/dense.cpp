@@ -1,0 +1,92 @@
+// Dense: y = activation(x W + b). Notation: n rows of a batch, x (n, in), W (in, out) in panels, y and dy (n, out).
+// Forward writes y, and z = x W + b where the activation needs it on the way back. Backward: dz = dy f', db = sum dz,
+// dW = x^T dz, dx = dz W^T, the last as a forward product with W transposed into the cache.
+#include <string>
+
+#include "core/layers/layers.h"
+
+namespace fastreg {
+namespace {
+
+std::size_t panel_count(std::size_t cols) { return (padded_ld(cols) + kPanel - 1) / kPanel; }
+
+struct Part {
+  Range rows, panels;
+};
+
+// Splits an output matrix among a team: by panels where every member gets one, else by rows.
+Part split_output(const Team& team, std::size_t rows, std::size_t cols) {
+  const std::size_t panels = panel_count(cols);
+  if (team.size == 1) return {{0, rows}, {0, panels}};
+  if (panels >= team.size) return {{0, rows}, team.split(panels)};
+  return {team.split(rows, padded_ld(cols) == 1 ? kLane : 1), {0, panels}};
+}
+
+class DenseOperation final : public Operation {
+ public:
+  DenseOperation(const Dense& spec, std::size_t in, std::size_t index, ActivationKind activation, DenseTail* tail,
+                 Parameters& parameters)
+      : Operation(in, spec.units), parameters_(parameters), activation_(activation), tail_elsewhere_(tail != nullptr) {
+    const std::string prefix = "layers." + std::to_string(index) + ".";
+    kernel_ = parameters.add({prefix + "kernel", in, spec.units, false, true}, true, spec.kernel_regularizer, true);
+    if (spec.use_bias)
+      bias_ = parameters.add({prefix + "bias", 1, spec.units, true, true}, false, spec.bias_regularizer, false);
+    if (tail != nullptr) *tail = {activation, bias_};
+  }
+
+  bool trainable() const override { return true; }
+  std::size_t cache_floats(std::size_t rows) const override { return transposed_floats() + z_floats(rows); }
+  double flops_per_row() const override { return 6.0 * static_cast<double>(in()) * static_cast<double>(out()); }
+
+  void infer(const Pass& pass, const float* x, float* y) const override { product(pass, x, y, nullptr); }
+
+  void forward(const Pass& pass, const float* x, float* y, float* cache) const override {
+    product(pass, x, y, z_floats(pass.rows) > 0 ? cache + transposed_floats() : nullptr);
+  }
+
+  float* backward(const Pass& pass, const float* x, const float* y, float* cache, float* dy, float* spare,
+                  bool need_dx) const override {
+    const Kernels& k = pass.kernels;
+    if (!tail_elsewhere_ && (activation_ != ActivationKind::linear || bias_ != kNoSegment)) {
+      const float* saved = derivative_from_output(activation_) ? y : cache + transposed_floats();
+      k.activation_backward({activation_, saved, dy, dy, parameters_.in(pass.gradients, bias_), pass.rows, out_ld(),
+                             column_split(pass.team, out_ld())});
+    }
+    if (need_dx)
+      k.transpose_panels({parameters_.in(pass.weights, kernel_), cache, in(), out(), pass.team.split(panel_count(in()))});
+    pass.team.sync();
+    const Part dw = split_output(pass.team, in(), out());
+    k.matmul_weights({x, in_ld(), dy, out_ld(), parameters_.in(pass.gradients, kernel_), pass.rows, in(), out(), dw.rows,
+                      dw.panels});
+    if (!need_dx) return dy;
+    const Part dx = split_output(pass.team, pass.rows, in());
+    k.matmul({dy, out_ld(), cache, nullptr, spare, nullptr, in_ld(), out(), in(), ActivationKind::linear, dx.rows,
+              dx.panels});
+    return spare;
+  }
+
+ private:
+  std::size_t transposed_floats() const { return round_up(out() * in_ld(), kLane); }
+  std::size_t z_floats(std::size_t rows) const {
+    return derivative_from_output(activation_) ? 0 : round_up(rows * out_ld(), kLane);
+  }
+  void product(const Pass& pass, const float* x, float* y, float* z) const {
+    const Part part = split_output(pass.team, pass.rows, out());
+    pass.kernels.matmul({x, in_ld(), parameters_.in(pass.weights, kernel_), parameters_.in(pass.weights, bias_), y, z, out_ld(), in(),
+                         out(), activation_, part.rows, part.panels});
+  }
+
+  const Parameters& parameters_;
+  std::size_t kernel_ = kNoSegment, bias_ = kNoSegment;
+  ActivationKind activation_;
+  bool tail_elsewhere_;
+};
+
+}  // namespace
+
+std::unique_ptr<Operation> make_dense(const Dense& spec, std::size_t in, std::size_t index, ActivationKind activation,
+                                      DenseTail* tail, Parameters& parameters) {
+  return std::make_unique<DenseOperation>(spec, in, index, activation, tail, parameters);
+}
+
+}  // namespace fastreg

@@ -1,0 +1,73 @@
+// Dropout with masks kept as bits. The bit of an element is a function of (seed, step, layer, element) alone: key
+// stream = the layer's place in the spec, step = the trainer's step, element = its place in the padded buffer
+// (row * ld + column), as DropoutBits (kernels.h) lays them out. ld depends on the width only, so the same seed gives
+// the same masks on every ISA, with every number of threads.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "core/layers/layers.h"
+
+namespace fastreg {
+namespace {
+
+constexpr std::size_t kGroup = 128;   // elements whose bits are drawn together, 8 words of 16
+
+class DropoutOperation final : public Operation {
+ public:
+  DropoutOperation(const Dropout& spec, std::size_t cols, std::size_t index)
+      : Operation(cols, cols), masks_(spec.rate, index) {}
+
+  bool identity_in_inference() const override { return true; }
+  std::size_t cache_floats(std::size_t rows) const override { return masks_.floats(rows * out_ld()); }
+
+  void infer(const Pass& pass, const float* x, float* y) const override {
+    std::memcpy(y, x, pass.rows * out_ld() * sizeof(float));
+  }
+
+  void forward(const Pass& pass, const float* x, float* y, float* cache) const override {
+    masks_.draw(pass, pass.rows * out_ld(), cache);
+    pass.team.sync();
+    pass.kernels.dropout_apply(masks_.mask(cache), x, y, part(pass));
+  }
+
+  float* backward(const Pass& pass, const float*, const float*, float* cache, float* dy, float*, bool) const override {
+    pass.kernels.dropout_apply(masks_.mask(cache), dy, dy, part(pass));
+    return dy;
+  }
+
+ private:
+  Range part(const Pass& pass) const { return pass.team.split(round_up(pass.rows * out_ld(), kLane), kLane); }
+
+  DropoutMasks masks_;
+};
+
+}  // namespace
+
+DropoutMasks::DropoutMasks(float rate, std::size_t stream)
+    : threshold_(static_cast<std::uint32_t>(std::min(65535.0, std::round(65536.0 * static_cast<double>(rate))))),
+      stream_(static_cast<std::uint32_t>(stream)),
+      // The probability in force is threshold / 65536; scaling by it keeps the expectation exact.
+      scale_(static_cast<float>(65536.0 / (65536.0 - threshold_))) {}
+
+std::size_t DropoutMasks::floats(std::size_t elements) const {
+  return active() ? round_up((elements + kGroup - 1) / kGroup * (kGroup / 32), kLane) : 0;
+}
+
+void DropoutMasks::draw(const Pass& pass, std::size_t elements, float* storage) const {
+  if (!active()) return;
+  pass.kernels.dropout_bits({{pass.seed, stream_, pass.step},
+                             threshold_,
+                             reinterpret_cast<std::uint16_t*>(storage),
+                             pass.team.split((elements + kGroup - 1) / kGroup)});
+}
+
+DropoutMask DropoutMasks::mask(const float* storage) const {
+  return {active() ? reinterpret_cast<const std::uint16_t*>(storage) : nullptr, scale_};
+}
+
+std::unique_ptr<Operation> make_dropout(const Dropout& spec, std::size_t cols, std::size_t index) {
+  return std::make_unique<DropoutOperation>(spec, cols, index);
+}
+
+}  // namespace fastreg

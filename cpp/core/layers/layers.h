@@ -1,0 +1,42 @@
+// Makers of the operations, one file each. graph.cpp decides what is fused; these build it. `index` is the layer's place
+// in the spec: it names the weights and is the stream of the dropout masks.
+#pragma once
+#include <memory>
+
+#include "core/layer.h"
+
+namespace fastreg {
+
+// What the next operation has to know of a Dense layer whose activation it takes back on its own way.
+struct DenseTail {
+  ActivationKind activation = ActivationKind::linear;
+  std::size_t bias = kNoSegment;
+};
+
+// activation: the one that joins the product (not softmax). tail: not null where the next operation goes back through
+// the activation and sums the bias gradient; it is filled for it.
+std::unique_ptr<Operation> make_dense(const Dense& spec, std::size_t in, std::size_t index, ActivationKind activation,
+                                      DenseTail* tail, Parameters& parameters);
+std::unique_ptr<Operation> make_activation(ActivationKind activation, std::size_t cols);
+// dropout: null, or a Dropout layer fused behind, with its own index. tail: null, or that of the Dense in front.
+std::unique_ptr<Operation> make_batch_normalization(const BatchNormalization& spec, std::size_t cols, std::size_t index,
+                                                    const Dropout* dropout, std::size_t dropout_index,
+                                                    const DenseTail* tail, Parameters& parameters);
+std::unique_ptr<Operation> make_dropout(const Dropout& spec, std::size_t cols, std::size_t index);
+
+// The masks of one dropout layer, kept as bits between forward and backward.
+class DropoutMasks {
+ public:
+  DropoutMasks(float rate, std::size_t stream);
+  bool active() const { return threshold_ > 0; }
+  std::size_t floats(std::size_t elements) const;   // of storage for so many elements
+  // Writes this member's part of the masks; the team must sync before they are used.
+  void draw(const Pass& pass, std::size_t elements, float* storage) const;
+  DropoutMask mask(const float* storage) const;     // null bits where not active
+
+ private:
+  std::uint32_t threshold_, stream_;
+  float scale_;
+};
+
+}  // namespace fastreg

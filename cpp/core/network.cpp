@@ -1,0 +1,89 @@
+// The public Network: weights in and out, prediction.
+#include "fastreg/network.h"
+
+#include <cstring>
+#include <stdexcept>
+
+#include "core/graph.h"
+#include "core/serialize.h"
+
+namespace fastreg {
+namespace {
+
+struct Prediction {
+  const Graph& graph;
+  MatrixView<const float> x;
+  MatrixView<float> out;
+  std::vector<InferenceBuffers> buffers;   // one a member
+};
+
+void predict_blocks(void* context, const Team& team) {
+  const Prediction& job = *static_cast<Prediction*>(context);
+  const std::size_t blocks = (job.x.rows + Graph::kBlockRows - 1) / Graph::kBlockRows;
+  const std::size_t ld = padded_ld(job.out.cols);
+  const Range mine = team.split(blocks);
+  for (std::size_t block = mine.begin; block < mine.end; ++block) {
+    const std::size_t begin = block * Graph::kBlockRows;
+    const std::size_t n = std::min(Graph::kBlockRows, job.x.rows - begin);
+    const float* y = job.graph.infer_block(job.buffers[team.rank], job.x, nullptr, begin, n,
+                                           job.graph.operations.size());
+    for (std::size_t i = 0; i < n; ++i)
+      std::memcpy(job.out.data + (begin + i) * job.out.stride, y + i * ld, job.out.cols * sizeof(float));
+  }
+}
+
+}  // namespace
+
+Network::Network(const NetworkSpec& spec) : graph_(std::make_unique<Graph>(spec, cpu_backend())) {}
+Network::~Network() = default;
+Network::Network(Network&&) noexcept = default;
+Network& Network::operator=(Network&&) noexcept = default;
+
+const NetworkSpec& Network::spec() const { return graph_->spec; }
+std::size_t Network::n_features() const { return graph_->spec.n_features; }
+std::size_t Network::n_outputs() const { return graph_->n_outputs; }
+const std::vector<WeightInfo>& Network::weights() const { return graph_->parameters.infos(); }
+
+void Network::get_weight(std::size_t index, float* out) const {
+  const std::lock_guard guard(graph_->lock);
+  graph_->parameters.segments().at(index).to_rows(graph_->weights.data(), out);
+}
+
+void Network::set_weight(std::size_t index, const float* values) {
+  const std::lock_guard guard(graph_->lock);
+  graph_->parameters.segments().at(index).from_rows(values, graph_->weights.data());
+}
+
+void Network::predict(MatrixView<const float> x, MatrixView<float> out) const {
+  if (x.cols != n_features())
+    throw std::invalid_argument("x must have " + std::to_string(n_features()) + " columns, got " +
+                                std::to_string(x.cols));
+  if (out.rows != x.rows || out.cols != n_outputs())
+    throw std::invalid_argument("out must have shape (" + std::to_string(x.rows) + ", " + std::to_string(n_outputs()) +
+                                "), got (" + std::to_string(out.rows) + ", " + std::to_string(out.cols) + ")");
+  const std::lock_guard guard(graph_->lock);
+  Prediction job{*graph_, x, out, {}};
+  const std::size_t threads = graph_->inference_threads(x.rows);
+  for (std::size_t i = 0; i < threads; ++i)
+    job.buffers.push_back(graph_->inference_buffers(std::min(Graph::kBlockRows, x.rows)));
+  graph_->backend.run(threads, predict_blocks, &job);
+}
+
+Network load_network(const std::string& path) {
+  const ModelFile file = read_model(path);
+  Network network(parse_network(file.description));
+  for (std::size_t i = 0; i < network.weights().size(); ++i) {
+    const WeightInfo& info = network.weights()[i];
+    const std::vector<std::size_t> shape =
+        info.vector ? std::vector{info.cols} : std::vector{info.rows, info.cols};
+    const NamedTensor* found = nullptr;
+    for (const NamedTensor& tensor : file.tensors)
+      if (tensor.name == info.name) found = &tensor;
+    if (found == nullptr) throw std::invalid_argument(path + ": tensor " + info.name + " is missing");
+    if (found->shape != shape) throw std::invalid_argument(path + ": tensor " + info.name + " has the wrong shape");
+    network.set_weight(i, found->data.data());
+  }
+  return network;
+}
+
+}  // namespace fastreg

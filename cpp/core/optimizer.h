@@ -1,0 +1,57 @@
+// The optimizer: its moments, and the one pass over all parameters that ends a step. The pass is cut into chunks at
+// fixed places, so that the penalty sums do not depend on how a team shares it.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "core/parameters.h"
+#include "core/team.h"
+#include "fastreg/spec.h"
+
+namespace fastreg {
+
+class OptimizerState {
+ public:
+  OptimizerState(const Optimizer& spec, const Parameters& parameters, const Backend& backend);
+
+  float learning_rate() const { return rate_; }
+  const std::vector<std::string>& moment_names() const { return names_; }
+  float* moment(std::size_t i) const { return moments_.data() + i * trainable_; }
+  const Buffer& moments() const { return moments_; }   // all of them, one behind the other
+
+  // Tells how many steps were taken, so that the bias corrections go on exactly as without a break.
+  void set_steps(std::uint64_t steps);
+  // To be called by one member before the others update: moves the bias corrections on by a step.
+  void advance();
+  // This member's part of the pass.
+  void update(const Kernels& kernels, const Team& team, float* weights, const float* gradients, double rate);
+  // The penalty of the weights before the last update; by one member, when all have updated.
+  double penalty() const;
+  // The penalty of the present weights.
+  double penalty(const Kernels& kernels, const float* weights) const;
+
+ private:
+  struct Chunk {
+    std::size_t offset, size;
+    Penalty penalty;
+    bool decays;
+  };
+  void plan(const Parameters& parameters);
+
+  Update prototype_{};            // rule and hyper-parameters; the rest differs by chunk
+  float rate_ = 0.0f, decay_ = 0.0f;
+  std::vector<std::string> names_;
+  std::size_t trainable_ = 0;
+  Buffer moments_;
+  std::vector<Chunk> chunks_;
+  std::vector<float> sums_;       // {sum |w|, sum w^2} of each chunk
+  double power_1_ = 1.0, power_2_ = 1.0;   // beta_1^t and beta_2^t as running products
+};
+
+// The penalty that chunks or segments with these sums add to the loss.
+inline double penalty_of(const Penalty& penalty, const float* sums) {
+  return static_cast<double>(penalty.l1) * static_cast<double>(sums[0]) +
+         static_cast<double>(penalty.l2) * static_cast<double>(sums[1]);
+}
+
+}  // namespace fastreg

@@ -1,0 +1,110 @@
+// Losses through the kernel table, metrics in plain loops: they touch each output once.
+#include "core/scoring.h"
+
+#include <cmath>
+#include <stdexcept>
+
+namespace fastreg {
+namespace {
+
+std::size_t largest(const float* row, std::size_t cols) {
+  std::size_t best = 0;
+  for (std::size_t j = 1; j < cols; ++j)
+    if (row[j] > row[best]) best = j;
+  return best;
+}
+
+// Metric of one row: the mean over its columns, or hit and miss.
+float metric_of_row(MetricKind kind, const float* y, const float* target, std::int32_t label, std::size_t cols) {
+  float sum = 0.0f;
+  switch (kind) {
+    case MetricKind::categorical_accuracy: return largest(y, cols) == largest(target, cols) ? 1.0f : 0.0f;
+    case MetricKind::sparse_categorical_accuracy:
+      return largest(y, cols) == static_cast<std::size_t>(label) ? 1.0f : 0.0f;
+    case MetricKind::binary_accuracy:
+      for (std::size_t j = 0; j < cols; ++j) sum += (y[j] > 0.5f) == (target[j] > 0.5f) ? 1.0f : 0.0f;
+      break;
+    case MetricKind::mean_squared_error:
+      for (std::size_t j = 0; j < cols; ++j) sum += (y[j] - target[j]) * (y[j] - target[j]);
+      break;
+    case MetricKind::mean_absolute_error:
+      for (std::size_t j = 0; j < cols; ++j) sum += std::fabs(y[j] - target[j]);
+      break;
+  }
+  return sum / static_cast<float>(cols);
+}
+
+// The activation a loss can be computed without, from its input.
+bool absorbs(LossKind loss, ActivationKind head) {
+  switch (loss) {
+    case LossKind::binary_crossentropy: return head == ActivationKind::sigmoid;
+    case LossKind::categorical_crossentropy:
+    case LossKind::sparse_categorical_crossentropy: return head == ActivationKind::softmax;
+    case LossKind::mean_squared_error: return false;
+  }
+  return false;
+}
+
+void check(const TrainingSpec& spec, const Graph& graph) {
+  validate(spec);
+  const bool labels = spec.loss.kind == LossKind::sparse_categorical_crossentropy;
+  const bool categorical = labels || spec.loss.kind == LossKind::categorical_crossentropy;
+  if (categorical && graph.n_outputs < 2)
+    throw std::invalid_argument("loss: a categorical crossentropy needs at least 2 outputs, the network has " +
+                                std::to_string(graph.n_outputs));
+  if (spec.loss.from_logits && graph.head() != ActivationKind::linear)
+    throw std::invalid_argument("loss: from_logits=True, but the network ends in a sigmoid or softmax");
+  for (const MetricKind metric : spec.metrics) {
+    if ((metric == MetricKind::sparse_categorical_accuracy) != labels)
+      throw std::invalid_argument(labels ? "metrics: only sparse categorical accuracy goes with a loss on labels"
+                                         : "metrics: sparse categorical accuracy needs a loss on labels");
+  }
+}
+
+}  // namespace
+
+Scoring::Scoring(const TrainingSpec& spec, const Graph& graph)
+    : loss_(spec.loss), metrics_(spec.metrics), cols_(graph.n_outputs), ld_(padded_ld(graph.n_outputs)) {
+  check(spec, graph);
+  const bool absorbed = absorbs(loss_.kind, graph.head());
+  from_logits_ = loss_.from_logits || absorbed;
+  operations_ = graph.operations.size() - (absorbed ? 1 : 0);
+}
+
+void Scoring::score(const Kernels& kernels, float* y, const BatchTargets& targets, const float* weight, float scale,
+                    float* dy, Range rows, float* row_losses, float* row_metrics, std::size_t stride) const {
+  kernels.loss({loss_.kind, from_logits_, y, targets.matrix, targets.labels, weight, scale, row_losses, dy, cols_, ld_,
+                rows});
+  for (std::size_t m = 0; m < metrics_.size(); ++m) {
+    for (std::size_t i = rows.begin; i < rows.end; ++i) {
+      const float* target = targets.matrix != nullptr ? targets.matrix + i * ld_ : nullptr;
+      const std::int32_t label = targets.labels != nullptr ? targets.labels[i] : 0;
+      row_metrics[m * stride + i] = metric_of_row(metrics_[m], y + i * ld_, target, label, cols_);
+    }
+  }
+}
+
+double ScoreSums::add(const float* row_losses, const float* weight_of_row, const float* row_metrics,
+                      std::size_t stride, std::size_t n) {
+  double batch_loss = 0.0, batch_weight = 0.0;
+  for (std::size_t i = 0; i < n; ++i) {
+    const double w = weight_of_row != nullptr ? static_cast<double>(weight_of_row[i]) : 1.0;
+    // A row without weight counts for nothing, even where its loss is infinite.
+    if (w != 0.0) batch_loss += w * static_cast<double>(row_losses[i]);
+    batch_weight += w;
+  }
+  for (std::size_t m = 0; m < metrics.size(); ++m)
+    for (std::size_t i = 0; i < n; ++i) metrics[m] += static_cast<double>(row_metrics[m * stride + i]);
+  loss += batch_loss;
+  weight += batch_weight;
+  rows += n;
+  return batch_weight > 0.0 ? batch_loss / batch_weight : 0.0;
+}
+
+std::vector<double> ScoreSums::logs(double penalty) const {
+  std::vector<double> out{(weight > 0.0 ? loss / weight : 0.0) + penalty};
+  for (const double metric : metrics) out.push_back(metric / static_cast<double>(rows));
+  return out;
+}
+
+}  // namespace fastreg

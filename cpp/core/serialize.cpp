@@ -1,0 +1,226 @@
+// The safetensors format: 8 bytes little-endian header length, a JSON header, then the values of all tensors without a
+// gap. Header: {"__metadata__": {"fastreg": description}, name: {"dtype": "F32", "shape": [...],
+// "data_offsets": [begin, end]}, ...}, offsets in bytes from the end of the header. Here the format and its rules; how
+// files are opened and replaced is file.h's business.
+#include "core/serialize.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <optional>
+#include <stdexcept>
+#include <utility>
+
+#include "core/file.h"
+#include "core/json.h"
+
+namespace fastreg {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "model files are little-endian");
+
+constexpr std::size_t kLengthBytes = 8;
+constexpr std::size_t kMaxHeader = 100'000'000;  // the format's own bound
+constexpr std::size_t kDataAlignment = 64;
+constexpr std::size_t kMaxDimensions = 32;  // as many as any NumPy array can have
+constexpr const char* kMetadata = "__metadata__";
+constexpr const char* kDescription = "fastreg";
+
+struct TensorEntry {
+  std::string name;
+  std::vector<std::size_t> shape;
+  std::size_t begin = 0, end = 0;  // bytes from the start of the data
+};
+
+struct Header {
+  std::string description;
+  std::vector<TensorEntry> tensors;
+};
+
+[[noreturn]] void fail(const std::string& rule) { throw std::invalid_argument(rule); }
+
+// Bytes of a float32 tensor; nothing where that is more than size_t holds.
+std::optional<std::size_t> byte_size(const std::vector<std::size_t>& shape) {
+  std::size_t bytes = sizeof(float);
+  for (const std::size_t extent : shape) {
+    if (extent != 0 && bytes > std::numeric_limits<std::size_t>::max() / extent) return std::nullopt;
+    bytes *= extent;
+  }
+  return bytes;
+}
+
+std::string description_of(const Json* metadata) {
+  if (metadata == nullptr) fail("no metadata: this safetensors file was not written by fastreg");
+  const auto* members = metadata->get<Json::Object>();
+  if (members == nullptr) fail("__metadata__ must be an object");
+  for (const auto& [name, value] : *members) {
+    if (value.get<std::string>() == nullptr) fail("__metadata__: " + quoted({name}) + " must be a string");
+  }
+  const Json* description = metadata->find(kDescription);
+  if (description == nullptr) fail("no metadata key fastreg: this safetensors file was not written by fastreg");
+  return *description->get<std::string>();
+}
+
+std::vector<std::size_t> whole_numbers(const Json& json, const std::string& what) {
+  const auto* array = json.get<Json::Array>();
+  if (array == nullptr) fail(what + " must be an array");
+  std::vector<std::size_t> result;
+  result.reserve(array->size());
+  for (const Json& item : *array) {
+    const auto* number = item.get<std::uint64_t>();
+    if (number == nullptr) fail(what + " must hold integers in [0, 2^64)");
+    result.push_back(*number);
+  }
+  return result;
+}
+
+TensorEntry tensor_of(const std::string& name, const Json& json) {
+  const std::string where = "tensor " + quoted({name}) + ": ";
+  const auto* members = json.get<Json::Object>();
+  const Json *dtype = json.find("dtype"), *shape = json.find("shape"), *offsets = json.find("data_offsets");
+  if (members == nullptr || members->size() != 3 || dtype == nullptr || shape == nullptr || offsets == nullptr) {
+    fail(where + "must have dtype, shape and data_offsets and nothing else");
+  }
+  const auto* type = dtype->get<std::string>();
+  if (type == nullptr || *type != "F32") {
+    fail(where + "dtype must be F32, got " + (type != nullptr ? quoted({*type}) : "no string"));
+  }
+  const auto range = whole_numbers(*offsets, where + "data_offsets");
+  if (range.size() != 2) fail(where + "data_offsets must be two numbers, got " + std::to_string(range.size()));
+  TensorEntry entry{name, whole_numbers(*shape, where + "shape"), range[0], range[1]};
+  if (entry.shape.size() > kMaxDimensions) {
+    fail(where + "shape must have at most 32 dimensions, got " + std::to_string(entry.shape.size()));
+  }
+  return entry;
+}
+
+// Sorts by offset, and requires every tensor to begin where the one before ends and the last to end with the data.
+void check_layout(std::vector<TensorEntry>& tensors, std::size_t data_bytes) {
+  std::stable_sort(tensors.begin(), tensors.end(), [](const TensorEntry& a, const TensorEntry& b) {
+    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+  });
+  std::size_t at = 0;
+  for (const TensorEntry& tensor : tensors) {
+    const std::string where = "tensor " + quoted({tensor.name}) + ": data_offsets ";
+    const std::string got = ", got [" + std::to_string(tensor.begin) + ", " + std::to_string(tensor.end) + "]";
+    if (tensor.begin != at) {
+      fail(where + "must begin at " + std::to_string(at) + ", without a gap or overlap" + got);
+    }
+    if (tensor.end < tensor.begin || tensor.end > data_bytes) {
+      fail(where + "must end within the " + std::to_string(data_bytes) + " bytes of data" + got);
+    }
+    if (byte_size(tensor.shape) != tensor.end - tensor.begin) {
+      fail(where + "must span the bytes of shape times 4" + got);
+    }
+    at = tensor.end;
+  }
+  if (at != data_bytes) {
+    fail("the tensors must fill the file: they take " + std::to_string(at) + " of " + std::to_string(data_bytes) +
+         " bytes");
+  }
+}
+
+Header parse_header(std::string_view text, std::size_t data_bytes) {
+  if (text.empty() || text.front() != '{') fail("the header must begin with '{'");
+  const Json json = parse_json(text);
+  Header header{description_of(json.find(kMetadata)), {}};
+  for (const auto& [name, value] : *json.get<Json::Object>()) {
+    if (name != kMetadata) header.tensors.push_back(tensor_of(name, value));
+  }
+  check_layout(header.tensors, data_bytes);
+  return header;
+}
+
+Json::Array numbers(const std::vector<std::size_t>& values) {
+  Json::Array result;
+  for (const std::size_t value : values) result.push_back({std::uint64_t{value}});
+  return result;
+}
+
+// The header with spaces behind it, so that the data begins at a multiple of kDataAlignment.
+std::string format_header(const std::string& description, const std::vector<TensorView>& tensors) {
+  Json::Object members{{kMetadata, {Json::Object{{kDescription, {description}}}}}};
+  std::size_t at = 0;
+  for (const TensorView& tensor : tensors) {
+    const auto bytes = byte_size(tensor.shape);
+    if (!bytes || *bytes > std::numeric_limits<std::size_t>::max() - at) {
+      fail("tensor " + quoted({tensor.name}) + ": shape is too large");
+    }
+    if (*bytes > 0 && tensor.data == nullptr) fail("tensor " + quoted({tensor.name}) + ": data is null");
+    members.push_back({tensor.name,
+                       {Json::Object{{"dtype", {std::string("F32")}},
+                                     {"shape", {numbers(tensor.shape)}},
+                                     {"data_offsets", {numbers({at, at + *bytes})}}}}});
+    at += *bytes;
+  }
+  std::string text = Json{std::move(members)}.dump();
+  text.append((kDataAlignment - (kLengthBytes + text.size()) % kDataAlignment) % kDataAlignment, ' ');
+  if (text.size() > kMaxHeader) fail("the header must not be longer than 100 MB, got " + std::to_string(text.size()));
+  parse_header(text, at);  // what the reader would refuse is never written
+  return text;
+}
+
+// Runs body and puts the file's name before what it finds wrong.
+template <class Body>
+auto naming(const std::string& path, Body body) {
+  try {
+    return body();
+  } catch (const std::invalid_argument& error) {
+    throw std::invalid_argument(path + ": " + error.what());
+  }
+}
+
+ModelFile read_all(InputFile& file) {
+  const std::size_t size = file.size();
+  if (size < kLengthBytes) fail("not a safetensors file: it has " + std::to_string(size) + " bytes, less than 8");
+  std::uint64_t length = 0;
+  file.read(&length, sizeof length);
+  if (length > size - kLengthBytes || length > kMaxHeader) {
+    fail("not a whole safetensors file: the header length must be at most " +
+         std::to_string(std::min(size - kLengthBytes, kMaxHeader)) + ", got " + std::to_string(length));
+  }
+  std::string text(length, '\0');
+  file.read(text.data(), text.size());
+  Header header = parse_header(text, size - kLengthBytes - length);
+  ModelFile model{std::move(header.description), {}};
+  model.tensors.reserve(header.tensors.size());
+  for (TensorEntry& entry : header.tensors) {
+    const std::size_t bytes = entry.end - entry.begin;
+    NamedTensor& tensor = model.tensors.emplace_back();
+    tensor.name = std::move(entry.name);
+    tensor.shape = std::move(entry.shape);
+    tensor.data.resize(bytes / sizeof(float));
+    file.read(tensor.data.data(), bytes);
+  }
+  return model;
+}
+
+}  // namespace
+
+const NamedTensor* ModelFile::find(std::string_view name) const {
+  const auto found = std::find_if(tensors.begin(), tensors.end(), [&](const auto& t) { return t.name == name; });
+  return found != tensors.end() ? &*found : nullptr;
+}
+
+void write_model(const std::string& path, const std::string& description, const std::vector<TensorView>& tensors) {
+  naming(path, [&] {
+    const std::string header = format_header(description, tensors);
+    const std::uint64_t length = header.size();
+    FileReplacement file(path);
+    file.write(&length, sizeof length);
+    file.write(header.data(), header.size());
+    for (const TensorView& tensor : tensors) file.write(tensor.data, *byte_size(tensor.shape));
+    file.commit();
+  });
+}
+
+ModelFile read_model(const std::string& path) {
+  return naming(path, [&] {
+    InputFile file(path);
+    return read_all(file);
+  });
+}
+
+}  // namespace fastreg

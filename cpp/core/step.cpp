@@ -1,0 +1,94 @@
+// The training step. Between two syncs no member writes what another one reads.
+#include "core/step.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace fastreg {
+
+TrainingStep::TrainingStep(const Graph& graph, const Scoring& scoring, const Dataset& data, std::size_t most_rows)
+    : graph_(graph), scoring_(scoring), data_(data), most_rows_(most_rows) {
+  const std::size_t count = scoring.operation_count();
+  std::vector<std::pair<float**, std::size_t>> wanted;
+  const auto want = [&](float*& pointer, std::size_t floats) { wanted.emplace_back(&pointer, floats); };
+
+  activations_.resize(count + 1);
+  caches_.resize(count);
+  want(activations_[0], most_rows * padded_ld(graph.spec.n_features));
+  for (std::size_t i = 0; i < count; ++i) {
+    want(activations_[i + 1], most_rows * graph.operations[i]->out_ld());
+    want(caches_[i], graph.operations[i]->cache_floats(most_rows));
+  }
+  want(first_gradient_, most_rows * graph.widest_ld());
+  want(second_gradient_, most_rows * graph.widest_ld());
+  if (scoring.takes_labels())
+    labels_.resize(most_rows);
+  else
+    want(targets_, most_rows * padded_ld(graph.n_outputs));
+  if (!data.sample_weight.empty()) want(weights_, most_rows);
+  want(row_losses_, most_rows);
+  want(row_metrics_, most_rows * scoring.metric_count());
+
+  std::size_t total = 0;
+  for (auto& [pointer, floats] : wanted) total += floats = round_up(floats, kLane) + kLane;
+  arena_ = Buffer(graph.backend, total);
+  float* next = arena_.data();
+  for (const auto& [pointer, floats] : wanted) *pointer = std::exchange(next, next + floats);
+
+  first_trainable_ = 0;
+  while (first_trainable_ < count && !graph.operations[first_trainable_]->trainable()) ++first_trainable_;
+}
+
+Pass TrainingStep::pass(const Team& team, std::size_t n, std::uint64_t step, float* gradients) const {
+  return {*graph_.backend.kernels, team, n, graph_.weights.data(), gradients, graph_.spec.seed,
+          static_cast<std::uint32_t>(step)};
+}
+
+void TrainingStep::gather(const Team& team, const Batch& batch) {
+  const Kernels& kernels = *graph_.backend.kernels;
+  const Range mine = team.split(batch.n, kLane);
+  const auto& x = data_.x;
+  const float* source = batch.order != nullptr ? x.data : x.data + batch.begin * x.stride;
+  kernels.gather_rows({source, x.stride, batch.order != nullptr ? batch.order + batch.begin : nullptr, activations_[0],
+                       x.cols, padded_ld(x.cols), mine});
+  const TargetGather targets{data_, batch.order};
+  if (scoring_.takes_labels())
+    targets.labels(batch.begin, mine, labels_.data());
+  else
+    targets.matrix(kernels, batch.begin, mine, targets_);
+  if (weights_ != nullptr) targets.weights(batch.begin, mine, weights_);
+}
+
+void TrainingStep::forward(const Team& team, std::size_t n, std::uint64_t step, float* gradients) {
+  const Pass now = pass(team, n, step, gradients);
+  for (std::size_t i = 0; i < scoring_.operation_count(); ++i) {
+    graph_.operations[i]->forward(now, activations_[i], activations_[i + 1], caches_[i]);
+    team.sync();
+  }
+}
+
+float TrainingStep::gradient_scale(std::size_t n) const {
+  if (weights_ == nullptr) return 1.0f / static_cast<float>(n);
+  double sum = 0.0;
+  for (std::size_t i = 0; i < n; ++i) sum += static_cast<double>(weights_[i]);
+  return sum > 0.0 ? static_cast<float>(1.0 / sum) : 0.0f;
+}
+
+void TrainingStep::score(const Team& team, std::size_t n) {
+  scoring_.score(*graph_.backend.kernels, activations_.back(), {targets_, scoring_.takes_labels() ? labels_.data() : nullptr},
+                 weights_, gradient_scale(n), first_gradient_, team.split(n, kLane), row_losses_, row_metrics_,
+                 most_rows_);
+}
+
+void TrainingStep::backward(const Team& team, std::size_t n, std::uint64_t step, float* gradients) {
+  const Pass now = pass(team, n, step, gradients);
+  float *dy = first_gradient_, *spare = second_gradient_;
+  for (std::size_t i = scoring_.operation_count(); i-- > first_trainable_;) {
+    const bool need_dx = i > first_trainable_;
+    float* dx = graph_.operations[i]->backward(now, activations_[i], activations_[i + 1], caches_[i], dy, spare, need_dx);
+    if (dx == spare) std::swap(dy, spare);
+    team.sync();
+  }
+}
+
+}  // namespace fastreg

@@ -1,0 +1,58 @@
+// One optimizer step on one batch, run by all members of a team together: gather, forward, loss, backward, update.
+// Owns every buffer a step needs; a step allocates nothing, takes no lock and throws nothing.
+#pragma once
+#include <vector>
+
+#include "core/evaluator.h"
+#include "core/optimizer.h"
+
+namespace fastreg {
+
+// The batch's rows are [begin, begin + n) of order, or of the data where order is null.
+struct Batch {
+  const std::uint32_t* order;
+  std::size_t begin, n;
+};
+
+class TrainingStep {
+ public:
+  TrainingStep(const Graph& graph, const Scoring& scoring, const Dataset& data, std::size_t most_rows);
+
+  // Everything up to the gradients, on every member. Returns with the team in sync.
+  // after_loss: called by the leader alone once the loss of the batch is known.
+  template <class AfterLoss>
+  void gradients(const Team& team, const Batch& batch, std::uint64_t step, float* gradients, AfterLoss&& after_loss) {
+    gather(team, batch);
+    team.sync();
+    forward(team, batch.n, step, gradients);
+    score(team, batch.n);
+    team.sync();
+    if (team.leader()) after_loss();
+    backward(team, batch.n, step, gradients);
+  }
+
+  // Adds the scores of the batch just passed; returns its loss. For the leader, in after_loss.
+  double add_scores(ScoreSums& sums, std::size_t n) const {
+    return sums.add(row_losses_, weights_, row_metrics_, most_rows_, n);
+  }
+
+ private:
+  void gather(const Team& team, const Batch& batch);
+  void forward(const Team& team, std::size_t n, std::uint64_t step, float* gradients);
+  void score(const Team& team, std::size_t n);
+  void backward(const Team& team, std::size_t n, std::uint64_t step, float* gradients);
+  Pass pass(const Team& team, std::size_t n, std::uint64_t step, float* gradients) const;
+  float gradient_scale(std::size_t n) const;
+
+  const Graph& graph_;
+  const Scoring& scoring_;
+  const Dataset& data_;
+  std::size_t most_rows_, first_trainable_;
+  Buffer arena_;
+  std::vector<float*> activations_, caches_;   // activations_[i] enters operation i
+  float *first_gradient_, *second_gradient_;
+  float *targets_ = nullptr, *weights_ = nullptr, *row_losses_, *row_metrics_;
+  std::vector<std::int32_t> labels_;
+};
+
+}  // namespace fastreg

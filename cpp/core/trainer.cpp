@@ -1,0 +1,368 @@
+// The epoch loop. A run is cut into slices of at most kSliceSeconds: within one a team works through steps in lockstep;
+// between slices the calling thread is alone, and observers, validation and early stopping have their turn.
+#include "fastreg/trainer.h"
+
+#include <chrono>
+#include <cmath>
+#include <mutex>
+#include <numeric>
+#include <optional>
+#include <stdexcept>
+
+#include "core/early_stopping.h"
+#include "core/step.h"
+#include "fastreg/runtime.h"
+
+namespace fastreg {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr std::chrono::milliseconds kSlice{50};
+constexpr std::uint32_t kShuffleStream = 0x20000000u;   // apart from dropout layers and initializers
+// A step from which on threads pay even where two virtual cores are far from each other is about 100 us long.
+constexpr double kParallelThreshold = 3e7;
+// Below this much work the clock is read only every kClockEvery steps.
+constexpr double kShortStep = 1e6;
+constexpr std::size_t kClockEvery = 16;
+
+// A copy of everything that training changes, taken at the end of an epoch.
+struct Snapshot {
+  std::vector<float> weights, moments;
+  std::uint64_t step = 0, epoch = 0;
+};
+
+}  // namespace
+
+struct Trainer::Impl {
+  Impl(Network& owner, const TrainingSpec& spec)
+      : graph(*owner.graph_),
+        scoring(spec, graph),
+        optimizer(spec.optimizer, graph.parameters, graph.backend),
+        gradients(graph.backend, graph.parameters.trainable()),
+        evaluator(graph, scoring) {}
+
+  void set_progress(std::uint64_t steps, std::uint64_t epochs) {
+    step = steps;
+    epoch = epochs;
+    optimizer.set_steps(steps);
+  }
+
+  Graph& graph;
+  Scoring scoring;
+  OptimizerState optimizer;
+  Buffer gradients;
+  Evaluator evaluator;
+  std::uint64_t step = 0, epoch = 0;
+  double parallel_threshold = kParallelThreshold;
+  std::optional<double> rate_override;
+  bool fitting = false;
+};
+
+namespace {
+
+// One call of fit().
+class Run {
+ public:
+  // Impl is private to Trainer; this is what a run uses of it.
+  struct State {
+    Graph& graph;
+    const Scoring& scoring;
+    OptimizerState& optimizer;
+    Buffer& gradients;
+    Evaluator& evaluator;
+    std::uint64_t &step, &epoch;
+    const std::optional<double>& rate_override;
+    double parallel_threshold;
+  };
+
+  Run(const State& state, const Dataset& train, const Dataset* validation, const FitOptions& options,
+      FitObserver* observer, FitResult& result, std::unique_lock<std::mutex>& lock)
+      : s_(state),
+        train_(train),
+        validation_(validation),
+        options_(options),
+        observer_(observer),
+        result_(result),
+        lock_(lock),
+        batch_(options.batch_size == 0 ? train.size() : std::min(options.batch_size, train.size())),
+        steps_((train.size() + batch_ - 1) / batch_),
+        training_step_(state.graph, state.scoring, train, batch_) {
+    for (const EarlyStopping& stopping : options.early_stopping) stoppers_.emplace_back(stopping);
+    const double flops = state.graph.flops_per_row() * static_cast<double>(batch_);
+    threads_ = flops >= state.parallel_threshold ? static_cast<std::size_t>(num_threads()) : 1;
+    clock_every_ = flops < kShortStep ? kClockEvery : 1;
+    if (options.shuffle || !train.rows.empty()) order_.resize(train.size());
+    sums_.metrics.resize(state.scoring.metric_count());
+  }
+
+  void train() {
+    take_snapshot();
+    try {
+      for (std::size_t i = 0; i < options_.epochs && result_.reason == StopReason::completed; ++i) run_epoch(i);
+    } catch (...) {
+      result_.reason = StopReason::exception;
+      finish();
+      throw;
+    }
+    finish();
+  }
+
+ private:
+  void run_epoch(std::size_t index);
+  void run_slice(const Team& team);
+  void run_step(const Team& team, std::size_t index, const Batch& batch);
+  void after_loss(std::size_t index, const Batch& batch);
+  void end_epoch(std::size_t index);
+  void draw_order();
+  double rate() const;
+  bool observe_epoch(const std::vector<double>& logs, bool last);
+  void poll();
+  void take_snapshot();
+  void diverge(double loss, double rate);
+  void finish();
+  Span<float> weights() const { return {s_.graph.weights.data(), s_.graph.parameters.total()}; }
+
+  State s_;
+  const Dataset& train_;
+  const Dataset* validation_;
+  const FitOptions& options_;
+  FitObserver* observer_;
+  FitResult& result_;
+  std::unique_lock<std::mutex>& lock_;
+  std::size_t batch_, steps_, threads_ = 1, clock_every_ = 1;
+  TrainingStep training_step_;
+  std::vector<EarlyStopper> stoppers_;
+  std::vector<std::uint32_t> order_, words_;
+  Snapshot snapshot_;
+  std::size_t next_in_epoch_ = 0, run_step_ = 0;
+  Clock::time_point slice_end_{}, last_poll_ = Clock::now();
+  // Written by the leader between two syncs, read by all after the second.
+  bool slice_over_ = false, diverged_ = false;
+  ScoreSums sums_;
+  double penalties_ = 0.0, batch_loss_ = 0.0;
+};
+
+double Run::rate() const {
+  if (s_.rate_override) return *s_.rate_override;
+  return options_.rates.size == 1 ? options_.rates[0] : options_.rates[run_step_];
+}
+
+// Fisher and Yates over the rows in their given order, drawn from the epoch's own stream.
+void Run::draw_order() {
+  if (order_.empty()) return;
+  if (train_.rows.empty())
+    std::iota(order_.begin(), order_.end(), 0u);
+  else
+    std::copy(train_.rows.begin(), train_.rows.end(), order_.begin());
+  if (!options_.shuffle) return;
+  const std::size_t blocks = (order_.size() + 3) / 4;
+  words_.resize(4 * blocks);
+  s_.graph.backend.kernels->random_words({s_.graph.spec.seed, kShuffleStream, static_cast<std::uint32_t>(s_.epoch)}, 0,
+                                         blocks, words_.data());
+  for (std::size_t i = order_.size(); i > 1; --i) {
+    const std::size_t j = static_cast<std::size_t>((static_cast<std::uint64_t>(words_[i - 1]) * i) >> 32);
+    std::swap(order_[i - 1], order_[j]);
+  }
+}
+
+void Run::run_epoch(std::size_t index) {
+  draw_order();
+  next_in_epoch_ = 0;
+  sums_.loss = sums_.weight = penalties_ = 0.0;
+  sums_.rows = 0;
+  std::fill(sums_.metrics.begin(), sums_.metrics.end(), 0.0);
+  while (next_in_epoch_ < steps_ && !diverged_) {
+    slice_end_ = Clock::now() + kSlice;
+    s_.graph.backend.run(
+        threads_, [](void* run, const Team& team) { static_cast<Run*>(run)->run_slice(team); }, this);
+    if (next_in_epoch_ < steps_ && !diverged_) poll();
+  }
+  if (!diverged_) end_epoch(index);
+}
+
+void Run::run_slice(const Team& team) {
+  // Each member counts for itself: the shared counters move only between slices.
+  for (std::size_t index = next_in_epoch_;; ++index) {
+    const std::size_t begin = index * batch_;
+    run_step(team, index, {order_.empty() ? nullptr : order_.data(), begin, std::min(batch_, train_.size() - begin)});
+    if (slice_over_) break;
+  }
+}
+
+void Run::run_step(const Team& team, std::size_t index, const Batch& batch) {
+  const Kernels& kernels = *s_.graph.backend.kernels;
+  training_step_.gradients(team, batch, s_.step, s_.gradients.data(), [&] { after_loss(index, batch); });
+  const double rate_now = rate();
+  if (!diverged_) {
+    s_.optimizer.update(kernels, team, s_.graph.weights.data(), s_.gradients.data(), rate_now);
+    team.sync();
+  }
+  if (team.leader()) {
+    if (diverged_) {
+      diverge(batch_loss_, rate_now);
+    } else {
+      penalties_ += s_.optimizer.penalty();
+      ++s_.step;
+      ++run_step_;
+    }
+    next_in_epoch_ = index + 1;
+  }
+  team.sync();
+}
+
+void Run::after_loss(std::size_t index, const Batch& batch) {
+  batch_loss_ = training_step_.add_scores(sums_, batch.n);
+  diverged_ = !std::isfinite(batch_loss_);
+  s_.optimizer.advance();
+  slice_over_ = diverged_ || index + 1 == steps_ || (index % clock_every_ == 0 && Clock::now() > slice_end_);
+}
+
+void Run::end_epoch(std::size_t index) {
+  if (!s_.graph.backend.kernels->all_finite(weights().data, weights().size)) {
+    diverge(batch_loss_, rate());
+    return;
+  }
+  std::vector<double> logs = sums_.logs(penalties_ / static_cast<double>(steps_));
+  if (validation_ != nullptr) {
+    const double penalty = s_.optimizer.penalty(*s_.graph.backend.kernels, s_.graph.weights.data());
+    for (const double value : s_.evaluator.run(*validation_, penalty)) logs.push_back(value);
+  }
+  const std::uint64_t epoch = s_.epoch++;
+  result_.logs.push_back(logs);
+  bool stop = false;
+  for (EarlyStopper& stopper : stoppers_)
+    stop |= stopper.judge(index, epoch, logs, {weights().data, weights().size});
+  if (stop) result_.reason = StopReason::early_stopping;
+  const bool last = stop || index + 1 == options_.epochs;
+  if (observe_epoch(logs, last) && !stop) result_.reason = StopReason::observer;
+  take_snapshot();
+  if (!last) poll();
+}
+
+bool Run::observe_epoch(const std::vector<double>& logs, bool last) {
+  if (observer_ == nullptr) return false;
+  lock_.unlock();
+  const bool stop = observer_->epoch_ended(static_cast<std::size_t>(s_.epoch - 1), logs, last);
+  lock_.lock();
+  return stop;
+}
+
+void Run::poll() {
+  const auto now = Clock::now();
+  if (observer_ == nullptr || now - last_poll_ < kSlice) return;
+  last_poll_ = now;
+  const double loss = sums_.weight > 0.0 ? sums_.loss / sums_.weight : 0.0;
+  lock_.unlock();
+  observer_->poll(static_cast<std::size_t>(s_.epoch), next_in_epoch_, steps_, loss);
+  lock_.lock();
+}
+
+void Run::take_snapshot() {
+  snapshot_.weights.assign(weights().begin(), weights().end());
+  const Buffer& moments = s_.optimizer.moments();
+  snapshot_.moments.assign(moments.data(), moments.data() + moments.size());
+  snapshot_.step = s_.step;
+  snapshot_.epoch = s_.epoch;
+}
+
+void Run::diverge(double loss, double rate_now) {
+  diverged_ = true;
+  result_.reason = StopReason::diverged;
+  result_.divergence = {s_.step, s_.epoch, rate_now, loss};
+}
+
+void Run::finish() {
+  if (!lock_.owns_lock()) lock_.lock();
+  if (diverged_) {
+    std::copy(snapshot_.weights.begin(), snapshot_.weights.end(), weights().begin());
+    std::copy(snapshot_.moments.begin(), snapshot_.moments.end(), s_.optimizer.moments().data());
+    s_.step = snapshot_.step;
+    s_.epoch = snapshot_.epoch;
+    s_.optimizer.set_steps(s_.step);
+  }
+  for (EarlyStopper& stopper : stoppers_) stopper.restore(weights());
+  result_.early_stopping.clear();
+  for (const EarlyStopper& stopper : stoppers_) result_.early_stopping.push_back(stopper.result());
+}
+
+void check_options(const FitOptions& options, const Dataset& train, std::size_t log_count) {
+  const std::size_t batch = options.batch_size == 0 ? train.size() : std::min(options.batch_size, train.size());
+  const std::size_t steps = (train.size() + batch - 1) / batch;
+  if (options.rates.size != 1 && options.rates.size / steps < options.epochs)
+    throw std::invalid_argument("rates must be one, or one for each of " + std::to_string(options.epochs) + " x " +
+                                std::to_string(steps) + " steps, got " + std::to_string(options.rates.size));
+  for (const EarlyStopping& stopping : options.early_stopping)
+    if (stopping.monitor >= log_count)
+      throw std::invalid_argument("early_stopping: monitor must be below " + std::to_string(log_count) + ", got " +
+                                  std::to_string(stopping.monitor));
+}
+
+}  // namespace
+
+Trainer::Trainer(Network& network, const TrainingSpec& spec) : impl_(std::make_unique<Impl>(network, spec)) {}
+Trainer::~Trainer() = default;
+
+void Trainer::fit(const Dataset& train, const Dataset* validation, const FitOptions& options, FitObserver* observer,
+                  FitResult& result) {
+  Impl& i = *impl_;
+  std::unique_lock lock(i.graph.lock);
+  if (i.fitting) throw std::runtime_error("fit: this model is being fitted already");
+  if (i.graph.parameters.trainable() == 0) throw std::invalid_argument("layers: there are no weights to train");
+  check(train, i.graph, i.scoring, "data");
+  if (validation != nullptr) check(*validation, i.graph, i.scoring, "validation");
+  const std::size_t log_count = (1 + i.scoring.metric_count()) * (validation != nullptr ? 2 : 1);
+  check_options(options, train, log_count);
+
+  struct Fitting {   // ends with the call, however it ends
+    Impl& impl;
+    ~Fitting() {
+      impl.fitting = false;
+      impl.rate_override.reset();
+    }
+  } fitting{i};
+  i.fitting = true;
+  i.rate_override.reset();
+  Run({i.graph, i.scoring, i.optimizer, i.gradients, i.evaluator, i.step, i.epoch, i.rate_override,
+       i.parallel_threshold},
+      train, validation, options, observer, result, lock)
+      .train();
+}
+
+std::vector<double> Trainer::evaluate(const Dataset& data) {
+  Impl& i = *impl_;
+  const std::lock_guard guard(i.graph.lock);
+  check(data, i.graph, i.scoring, "data");
+  return i.evaluator.run(data, i.optimizer.penalty(*i.graph.backend.kernels, i.graph.weights.data()));
+}
+
+std::uint64_t Trainer::step() const { return impl_->step; }
+std::uint64_t Trainer::epoch() const { return impl_->epoch; }
+
+void Trainer::set_progress(std::uint64_t step, std::uint64_t epoch) {
+  const std::lock_guard guard(impl_->graph.lock);
+  impl_->set_progress(step, epoch);
+}
+
+void Trainer::set_learning_rate(double rate) {
+  if (!(rate >= 0.0) || !std::isfinite(rate))
+    throw std::invalid_argument("learning_rate must be finite and not negative, got " + std::to_string(rate));
+  const std::lock_guard guard(impl_->graph.lock);
+  impl_->rate_override = rate;
+}
+
+const std::vector<std::string>& Trainer::moment_names() const { return impl_->optimizer.moment_names(); }
+
+void Trainer::get_moment(std::size_t moment, std::size_t weight, float* out) const {
+  const std::lock_guard guard(impl_->graph.lock);
+  impl_->graph.parameters.segments().at(weight).to_rows(impl_->optimizer.moment(moment), out);
+}
+
+void Trainer::set_moment(std::size_t moment, std::size_t weight, const float* values) {
+  const std::lock_guard guard(impl_->graph.lock);
+  impl_->graph.parameters.segments().at(weight).from_rows(values, impl_->optimizer.moment(moment));
+}
+
+double Trainer::parallel_threshold() const { return impl_->parallel_threshold; }
+void Trainer::set_parallel_threshold(double flops) { impl_->parallel_threshold = flops; }
+
+}  // namespace fastreg

@@ -57,37 +57,32 @@ double next_power(double power, float beta) {
 
 }  // namespace
 
-OptimizerState::OptimizerState(const Optimizer& spec, const Parameters& parameters, const Backend& backend)
-    : trainable_(parameters.trainable()) {
+std::vector<ParameterRun> parameter_runs(const Parameters& parameters) {
+  std::vector<ParameterRun> runs;
+  for (const Segment& segment : parameters.segments()) {
+    if (!segment.info.trainable) continue;
+    const std::size_t end = segment.offset + segment.padded;
+    if (!runs.empty() && runs.back().penalty == segment.penalty && runs.back().decays == segment.decays)
+      runs.back().end = end;
+    else
+      runs.push_back({segment.offset, end, segment.penalty, segment.decays});
+  }
+  return runs;
+}
+
+OptimizerState::OptimizerState(const Optimizer& spec, const std::vector<ParameterRun>& runs, std::size_t floats,
+                               const Backend& backend)
+    : floats_(floats) {
   const Settings chosen = std::visit([](const auto& optimizer) { return settings(optimizer); }, spec);
   prototype_ = chosen.update;
   prototype_.grad_scale = 1.0f;
   rate_ = chosen.rate;
   decay_ = chosen.decay;
   names_ = chosen.moments;
-  moments_ = Buffer(backend, names_.size() * trainable_);
-  plan(parameters);
-}
-
-void OptimizerState::plan(const Parameters& parameters) {
-  struct Run {
-    std::size_t begin, end;
-    Penalty penalty;
-    bool decays;
-  };
-  std::vector<Run> runs;
-  for (const Segment& segment : parameters.segments()) {
-    if (!segment.info.trainable) continue;
-    const bool decays = segment.decays && decay_ != 0.0f;
-    const std::size_t end = segment.offset + segment.padded;
-    if (!runs.empty() && runs.back().penalty == segment.penalty && runs.back().decays == decays)
-      runs.back().end = end;
-    else
-      runs.push_back({segment.offset, end, segment.penalty, decays});
-  }
-  for (const Run& run : runs)
+  moments_ = Buffer(backend, names_.size() * floats_);
+  for (const ParameterRun& run : runs)
     for (std::size_t at = run.begin; at < run.end; at += kChunk)
-      chunks_.push_back({at, std::min(kChunk, run.end - at), run.penalty, run.decays});
+      chunks_.push_back({at, std::min(run.end, at + kChunk), run.penalty, run.decays});
   sums_.assign(2 * chunks_.size(), 0.0f);
 }
 
@@ -105,16 +100,16 @@ void OptimizerState::update(const Kernels& kernels, const Team& team, float* wei
                             double rate) {
   const Range mine = team.split(chunks_.size());
   for (std::size_t i = mine.begin; i < mine.end; ++i) {
-    const Chunk& chunk = chunks_[i];
+    const ParameterRun& chunk = chunks_[i];
     Update args = prototype_;
-    args.n = chunk.size;
-    args.w = weights + chunk.offset;
-    args.g = gradients + chunk.offset;
+    args.n = chunk.end - chunk.begin;
+    args.w = weights + chunk.begin;
+    args.g = gradients + chunk.begin;
     if (prototype_.rule == UpdateRule::rmsprop) {
-      args.v = moment(0) + chunk.offset;
+      args.v = moment(0) + chunk.begin;
     } else {
-      args.m = names_.empty() ? nullptr : moment(0) + chunk.offset;
-      args.v = names_.size() < 2 ? nullptr : moment(1) + chunk.offset;
+      args.m = names_.empty() ? nullptr : moment(0) + chunk.begin;
+      args.v = names_.size() < 2 ? nullptr : moment(1) + chunk.begin;
     }
     args.rate = static_cast<float>(rate);
     args.correction_1 = static_cast<float>(1.0 - power_1_);
@@ -136,10 +131,10 @@ double OptimizerState::penalty() const {
 
 double OptimizerState::penalty(const Kernels& kernels, const float* weights) const {
   double total = 0.0;
-  for (const Chunk& chunk : chunks_) {
+  for (const ParameterRun& chunk : chunks_) {
     if (chunk.penalty == Penalty{}) continue;
     float sums[2];
-    kernels.penalty_sums(weights + chunk.offset, chunk.size, sums);
+    kernels.penalty_sums(weights + chunk.begin, chunk.end - chunk.begin, sums);
     total += penalty_of(chunk.penalty, sums);
   }
   return total;

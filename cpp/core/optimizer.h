@@ -10,13 +10,25 @@
 
 namespace fastreg {
 
+// Floats [begin, end) of a flat buffer that take the same penalty; decays: AdamW's weight decay applies.
+struct ParameterRun {
+  std::size_t begin, end;
+  Penalty penalty;
+  bool decays;
+};
+
+// The trainable part of a network's buffer, neighbours that are treated alike joined.
+std::vector<ParameterRun> parameter_runs(const Parameters& parameters);
+
 class OptimizerState {
  public:
-  OptimizerState(const Optimizer& spec, const Parameters& parameters, const Backend& backend);
+  // floats: length of the buffer, and of each moment.
+  OptimizerState(const Optimizer& spec, const std::vector<ParameterRun>& runs, std::size_t floats,
+                 const Backend& backend);
 
   float learning_rate() const { return rate_; }
   const std::vector<std::string>& moment_names() const { return names_; }
-  float* moment(std::size_t i) const { return moments_.data() + i * trainable_; }
+  float* moment(std::size_t i) const { return moments_.data() + i * floats_; }
   const Buffer& moments() const { return moments_; }   // all of them, one behind the other
 
   // Tells how many steps were taken, so that the bias corrections go on exactly as without a break.
@@ -31,19 +43,12 @@ class OptimizerState {
   double penalty(const Kernels& kernels, const float* weights) const;
 
  private:
-  struct Chunk {
-    std::size_t offset, size;
-    Penalty penalty;
-    bool decays;
-  };
-  void plan(const Parameters& parameters);
-
   Update prototype_{};            // rule and hyper-parameters; the rest differs by chunk
   float rate_ = 0.0f, decay_ = 0.0f;
   std::vector<std::string> names_;
-  std::size_t trainable_ = 0;
+  std::size_t floats_ = 0;
   Buffer moments_;
-  std::vector<Chunk> chunks_;
+  std::vector<ParameterRun> chunks_;
   std::vector<float> sums_;       // {sum |w|, sum w^2} of each chunk
   double power_1_ = 1.0, power_2_ = 1.0;   // beta_1^t and beta_2^t as running products
 };

@@ -135,7 +135,7 @@ Header parse_header(std::string_view text, std::size_t data_bytes) {
 
 Json::Array numbers(const std::vector<std::size_t>& values) {
   Json::Array result;
-  for (const std::size_t value : values) result.push_back({std::uint64_t{value}});
+  for (const std::size_t value : values) result.emplace_back().value = std::uint64_t{value};
   return result;
 }
 
@@ -168,7 +168,7 @@ auto naming(const std::string& path, Body body) {
   try {
     return body();
   } catch (const std::invalid_argument& error) {
-    throw std::invalid_argument(path + ": " + error.what());
+    throw std::invalid_argument(std::string(path.c_str()) + ": " + error.what());  // a NUL would hide what follows
   }
 }
 

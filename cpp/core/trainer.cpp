@@ -37,7 +37,7 @@ struct Trainer::Impl {
   Impl(Network& owner, const TrainingSpec& spec)
       : graph(*owner.graph_),
         scoring(spec, graph),
-        optimizer(spec.optimizer, graph.parameters, graph.backend),
+        optimizer(spec.optimizer, parameter_runs(graph.parameters), graph.parameters.trainable(), graph.backend),
         gradients(graph.backend, graph.parameters.trainable()),
         evaluator(graph, scoring) {}
 

@@ -1,0 +1,137 @@
+// V at x86-64-v3: 8 lanes with fused multiply-add. The interface is documented in simd.h.
+#pragma once
+#include <immintrin.h>
+
+namespace fastreg {
+namespace FASTREG_ISA {
+namespace {
+
+struct V {
+  static constexpr std::size_t kLanes = 8;
+  struct Mask {
+    __m256 m;
+    static FASTREG_INLINE __m256i first_lanes(std::size_t n) {
+      const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+      return _mm256_cmpgt_epi32(_mm256_set1_epi32(n > 8 ? 8 : static_cast<int>(n)), lane);
+    }
+    static FASTREG_INLINE Mask first(std::size_t n) { return {_mm256_castsi256_ps(first_lanes(n))}; }
+    static FASTREG_INLINE Mask of_bits(std::uint32_t bits) {
+      const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+      const __m256i set = _mm256_and_si256(_mm256_set1_epi32(static_cast<int>(bits)), lane);
+      return {_mm256_castsi256_ps(_mm256_cmpeq_epi32(set, lane))};
+    }
+    friend FASTREG_INLINE Mask operator&(Mask a, Mask b) { return {_mm256_and_ps(a.m, b.m)}; }
+    friend FASTREG_INLINE Mask operator|(Mask a, Mask b) { return {_mm256_or_ps(a.m, b.m)}; }
+  };
+  struct Int {
+    static constexpr std::size_t kLanes = 8;
+    __m256i v;
+    static FASTREG_INLINE Int set(std::uint32_t s) { return {_mm256_set1_epi32(static_cast<int>(s))}; }
+    FASTREG_INLINE void store(std::uint32_t* p) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
+    template <int n>
+    FASTREG_INLINE Int shl() const { return {_mm256_slli_epi32(v, n)}; }
+    friend FASTREG_INLINE std::uint32_t ge_bits(Int a, Int b) {
+      const __m256i ge = _mm256_cmpeq_epi32(_mm256_max_epu32(a.v, b.v), a.v);
+      return static_cast<std::uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(ge)));
+    }
+  };
+
+  __m256 v;
+  V() = default;
+  FASTREG_INLINE V(__m256 x) : v(x) {}
+  FASTREG_INLINE V(float s) : v(_mm256_set1_ps(s)) {}
+
+  static FASTREG_INLINE V load(const float* p) { return _mm256_loadu_ps(p); }
+  static FASTREG_INLINE V load_first(const float* p, std::size_t n) { return _mm256_maskload_ps(p, Mask::first_lanes(n)); }
+  FASTREG_INLINE void store(float* p) const { _mm256_storeu_ps(p, v); }
+  FASTREG_INLINE void store_first(float* p, std::size_t n) const { _mm256_maskstore_ps(p, Mask::first_lanes(n), v); }
+
+  friend FASTREG_INLINE V operator+(V a, V b) { return _mm256_add_ps(a.v, b.v); }
+  friend FASTREG_INLINE V operator-(V a, V b) { return _mm256_sub_ps(a.v, b.v); }
+  friend FASTREG_INLINE V operator*(V a, V b) { return _mm256_mul_ps(a.v, b.v); }
+  friend FASTREG_INLINE V operator/(V a, V b) { return _mm256_div_ps(a.v, b.v); }
+  friend FASTREG_INLINE Mask operator<(V a, V b) { return {_mm256_cmp_ps(a.v, b.v, _CMP_LT_OQ)}; }
+  friend FASTREG_INLINE Mask operator<=(V a, V b) { return {_mm256_cmp_ps(a.v, b.v, _CMP_LE_OQ)}; }
+  friend FASTREG_INLINE Mask operator>(V a, V b) { return {_mm256_cmp_ps(a.v, b.v, _CMP_GT_OQ)}; }
+  friend FASTREG_INLINE Mask operator>=(V a, V b) { return {_mm256_cmp_ps(a.v, b.v, _CMP_GE_OQ)}; }
+  friend FASTREG_INLINE Mask operator==(V a, V b) { return {_mm256_cmp_ps(a.v, b.v, _CMP_EQ_OQ)}; }
+  friend FASTREG_INLINE V fma(V a, V b, V c) { return _mm256_fmadd_ps(a.v, b.v, c.v); }
+  friend FASTREG_INLINE V fnma(V a, V b, V c) { return _mm256_fnmadd_ps(a.v, b.v, c.v); }
+  friend FASTREG_INLINE V min(V a, V b) { return _mm256_min_ps(a.v, b.v); }
+  friend FASTREG_INLINE V max(V a, V b) { return _mm256_max_ps(a.v, b.v); }
+  friend FASTREG_INLINE V abs(V a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.v); }
+  friend FASTREG_INLINE V copysign(V a, V b) {
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    return _mm256_or_ps(_mm256_andnot_ps(sign, a.v), _mm256_and_ps(sign, b.v));
+  }
+  friend FASTREG_INLINE V sqrt(V a) { return _mm256_sqrt_ps(a.v); }
+  friend FASTREG_INLINE V round(V a) { return _mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+  friend FASTREG_INLINE V select(Mask m, V a, V b) { return _mm256_blendv_ps(b.v, a.v, m.m); }
+  friend FASTREG_INLINE V exp2_of(V n) {
+    const __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(n.v), _mm256_set1_epi32(127));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
+  }
+  friend FASTREG_INLINE V ldexp(V a, V n) {
+    const V half = round(n * V(0.5f));
+    return a * exp2_of(half) * exp2_of(n - half);
+  }
+  friend FASTREG_INLINE V split_exponent(V x, V* m) {
+    const __m256i bits = _mm256_castps_si256(x.v);
+    const __m256i e = _mm256_srai_epi32(_mm256_sub_epi32(bits, _mm256_set1_epi32(0x3f3504f3)), 23);
+    m->v = _mm256_castsi256_ps(_mm256_sub_epi32(bits, _mm256_slli_epi32(e, 23)));
+    return _mm256_cvtepi32_ps(e);
+  }
+  friend FASTREG_INLINE float sum(V a) {
+    const __m128 q = _mm_add_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
+    const __m128 d = _mm_add_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_add_ss(d, _mm_shuffle_ps(d, d, 1)));
+  }
+  friend FASTREG_INLINE float max_lanes(V a) {
+    const __m128 q = _mm_max_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
+    const __m128 d = _mm_max_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_max_ss(d, _mm_shuffle_ps(d, d, 1)));
+  }
+};
+
+struct Wide {
+  static constexpr std::size_t kLanes = 4;
+  static constexpr std::size_t kInterleave = 2;
+  __m256i v;
+  static FASTREG_INLINE Wide set(std::uint64_t s) { return {_mm256_set1_epi64x(static_cast<long long>(s))}; }
+  static FASTREG_INLINE Wide counting_from(std::uint64_t s) {
+    return {_mm256_add_epi64(set(s).v, _mm256_setr_epi64x(0, 1, 2, 3))};
+  }
+  friend FASTREG_INLINE Wide operator^(Wide a, Wide b) { return {_mm256_xor_si256(a.v, b.v)}; }
+  friend FASTREG_INLINE Wide mul32(Wide a, Wide b) { return {_mm256_mul_epu32(a.v, b.v)}; }
+  FASTREG_INLINE Wide high() const { return {_mm256_srli_epi64(v, 32)}; }
+  friend FASTREG_INLINE V::Int narrow(Wide a, Wide b) {
+    const __m256 low = _mm256_shuffle_ps(_mm256_castsi256_ps(a.v), _mm256_castsi256_ps(b.v), 0x88);
+    return {_mm256_permute4x64_epi64(_mm256_castps_si256(low), 0xd8)};
+  }
+};
+
+FASTREG_INLINE void transpose(V (&r)[8]) {
+  __m256 t[8];
+  FASTREG_UNROLL
+  for (int i = 0; i < 8; i += 2) {
+    t[i] = _mm256_unpacklo_ps(r[i].v, r[i + 1].v);
+    t[i + 1] = _mm256_unpackhi_ps(r[i].v, r[i + 1].v);
+  }
+  FASTREG_UNROLL
+  for (int i = 0; i < 8; i += 4) {
+    r[i].v = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+    r[i + 1].v = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+    r[i + 2].v = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+    r[i + 3].v = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+  }
+  FASTREG_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    const __m256 low = r[i].v, high = r[i + 4].v;
+    r[i].v = _mm256_permute2f128_ps(low, high, 0x20);
+    r[i + 4].v = _mm256_permute2f128_ps(low, high, 0x31);
+  }
+}
+
+}  // namespace
+}  // namespace FASTREG_ISA
+}  // namespace fastreg

@@ -1,0 +1,134 @@
+// V at x86-64-v4: 16 lanes, masks in mask registers. The interface is documented in simd.h.
+#pragma once
+#include <immintrin.h>
+
+namespace fastreg {
+namespace FASTREG_ISA {
+namespace {
+
+struct V {
+  static constexpr std::size_t kLanes = 16;
+  struct Mask {
+    __mmask16 m;
+    static FASTREG_INLINE Mask first(std::size_t n) { return {static_cast<__mmask16>(n >= 16 ? 0xffffu : (1u << n) - 1u)}; }
+    static FASTREG_INLINE Mask of_bits(std::uint32_t bits) { return {static_cast<__mmask16>(bits)}; }
+    friend FASTREG_INLINE Mask operator&(Mask a, Mask b) { return {static_cast<__mmask16>(a.m & b.m)}; }
+    friend FASTREG_INLINE Mask operator|(Mask a, Mask b) { return {static_cast<__mmask16>(a.m | b.m)}; }
+  };
+  struct Int {
+    static constexpr std::size_t kLanes = 16;
+    __m512i v;
+    static FASTREG_INLINE Int set(std::uint32_t s) { return {_mm512_set1_epi32(static_cast<int>(s))}; }
+    FASTREG_INLINE void store(std::uint32_t* p) const { _mm512_storeu_si512(p, v); }
+    template <int n>
+    FASTREG_INLINE Int shl() const { return {_mm512_slli_epi32(v, n)}; }
+    friend FASTREG_INLINE std::uint32_t ge_bits(Int a, Int b) { return _mm512_cmpge_epu32_mask(a.v, b.v); }
+  };
+
+  __m512 v;
+  V() = default;
+  FASTREG_INLINE V(__m512 x) : v(x) {}
+  FASTREG_INLINE V(float s) : v(_mm512_set1_ps(s)) {}
+
+  static FASTREG_INLINE V load(const float* p) { return _mm512_loadu_ps(p); }
+  static FASTREG_INLINE V load_first(const float* p, std::size_t n) { return _mm512_maskz_loadu_ps(Mask::first(n).m, p); }
+  FASTREG_INLINE void store(float* p) const { _mm512_storeu_ps(p, v); }
+  FASTREG_INLINE void store_first(float* p, std::size_t n) const { _mm512_mask_storeu_ps(p, Mask::first(n).m, v); }
+
+  friend FASTREG_INLINE V operator+(V a, V b) { return _mm512_add_ps(a.v, b.v); }
+  friend FASTREG_INLINE V operator-(V a, V b) { return _mm512_sub_ps(a.v, b.v); }
+  friend FASTREG_INLINE V operator*(V a, V b) { return _mm512_mul_ps(a.v, b.v); }
+  friend FASTREG_INLINE V operator/(V a, V b) { return _mm512_div_ps(a.v, b.v); }
+  friend FASTREG_INLINE Mask operator<(V a, V b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ)}; }
+  friend FASTREG_INLINE Mask operator<=(V a, V b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LE_OQ)}; }
+  friend FASTREG_INLINE Mask operator>(V a, V b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ)}; }
+  friend FASTREG_INLINE Mask operator>=(V a, V b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_GE_OQ)}; }
+  friend FASTREG_INLINE Mask operator==(V a, V b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_EQ_OQ)}; }
+  friend FASTREG_INLINE V fma(V a, V b, V c) { return _mm512_fmadd_ps(a.v, b.v, c.v); }
+  friend FASTREG_INLINE V fnma(V a, V b, V c) { return _mm512_fnmadd_ps(a.v, b.v, c.v); }
+  friend FASTREG_INLINE V min(V a, V b) { return _mm512_min_ps(a.v, b.v); }
+  friend FASTREG_INLINE V max(V a, V b) { return _mm512_max_ps(a.v, b.v); }
+  friend FASTREG_INLINE V abs(V a) { return _mm512_abs_ps(a.v); }
+  friend FASTREG_INLINE V copysign(V a, V b) {
+    const __m512i sign = _mm512_set1_epi32(static_cast<int>(0x80000000u));
+    return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(sign, _mm512_castps_si512(b.v), _mm512_castps_si512(a.v), 0xca));
+  }
+  friend FASTREG_INLINE V sqrt(V a) { return _mm512_sqrt_ps(a.v); }
+  friend FASTREG_INLINE V round(V a) { return _mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+  friend FASTREG_INLINE V select(Mask m, V a, V b) { return _mm512_mask_blend_ps(m.m, b.v, a.v); }
+  friend FASTREG_INLINE V exp2_of(V n) {
+    const __m512i biased = _mm512_add_epi32(_mm512_cvtps_epi32(n.v), _mm512_set1_epi32(127));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(biased, 23));
+  }
+  friend FASTREG_INLINE V ldexp(V a, V n) { return _mm512_scalef_ps(a.v, n.v); }
+  friend FASTREG_INLINE V split_exponent(V x, V* m) {
+    const __m512i bits = _mm512_castps_si512(x.v);
+    const __m512i e = _mm512_srai_epi32(_mm512_sub_epi32(bits, _mm512_set1_epi32(0x3f3504f3)), 23);
+    m->v = _mm512_castsi512_ps(_mm512_sub_epi32(bits, _mm512_slli_epi32(e, 23)));
+    return _mm512_cvtepi32_ps(e);
+  }
+  friend FASTREG_INLINE float sum(V a) {
+    const __m256 h = _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+    const __m128 q = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    const __m128 d = _mm_add_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_add_ss(d, _mm_shuffle_ps(d, d, 1)));
+  }
+  friend FASTREG_INLINE float max_lanes(V a) {
+    const __m256 h = _mm256_max_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+    const __m128 q = _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    const __m128 d = _mm_max_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_max_ss(d, _mm_shuffle_ps(d, d, 1)));
+  }
+};
+
+struct Wide {
+  static constexpr std::size_t kLanes = 8;
+  static constexpr std::size_t kInterleave = 4;  // vectors of blocks in flight that the registers hold
+  __m512i v;
+  static FASTREG_INLINE Wide set(std::uint64_t s) { return {_mm512_set1_epi64(static_cast<long long>(s))}; }
+  static FASTREG_INLINE Wide counting_from(std::uint64_t s) {
+    return {_mm512_add_epi64(set(s).v, _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7))};
+  }
+  friend FASTREG_INLINE Wide operator^(Wide a, Wide b) { return {_mm512_xor_si512(a.v, b.v)}; }
+  friend FASTREG_INLINE Wide mul32(Wide a, Wide b) { return {_mm512_mul_epu32(a.v, b.v)}; }
+  FASTREG_INLINE Wide high() const { return {_mm512_srli_epi64(v, 32)}; }
+  friend FASTREG_INLINE V::Int narrow(Wide a, Wide b) {
+    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    return {_mm512_permutex2var_epi32(a.v, even, b.v)};
+  }
+};
+
+// Four rounds of pairwise exchanges: 1 and 2 lanes inside the 128-bit quarters, then the quarters themselves.
+FASTREG_INLINE void transpose(V (&r)[16]) {
+  __m512 t[16];
+  FASTREG_UNROLL
+  for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_ps(r[i].v, r[i + 1].v);
+    t[i + 1] = _mm512_unpackhi_ps(r[i].v, r[i + 1].v);
+  }
+  FASTREG_UNROLL
+  for (int i = 0; i < 16; i += 4) {
+    r[i].v = _mm512_shuffle_ps(t[i], t[i + 2], 0x44);
+    r[i + 1].v = _mm512_shuffle_ps(t[i], t[i + 2], 0xee);
+    r[i + 2].v = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+    r[i + 3].v = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+  }
+  FASTREG_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    t[i] = _mm512_shuffle_f32x4(r[i].v, r[i + 4].v, 0x88);
+    t[i + 4] = _mm512_shuffle_f32x4(r[i].v, r[i + 4].v, 0xdd);
+    t[i + 8] = _mm512_shuffle_f32x4(r[i + 8].v, r[i + 12].v, 0x88);
+    t[i + 12] = _mm512_shuffle_f32x4(r[i + 8].v, r[i + 12].v, 0xdd);
+  }
+  FASTREG_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    r[i].v = _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88);
+    r[i + 4].v = _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0x88);
+    r[i + 8].v = _mm512_shuffle_f32x4(t[i], t[i + 8], 0xdd);
+    r[i + 12].v = _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0xdd);
+  }
+}
+
+}  // namespace
+}  // namespace FASTREG_ISA
+}  // namespace fastreg

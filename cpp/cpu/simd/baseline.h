@@ -1,0 +1,118 @@
+// V at x86-64-v2 (SSE4.2): 4 lanes, no fused multiply-add. The interface is documented in simd.h.
+#pragma once
+#include <nmmintrin.h>
+
+namespace fastreg {
+namespace FASTREG_ISA {
+namespace {
+
+struct V {
+  static constexpr std::size_t kLanes = 4;
+  struct Mask {
+    __m128 m;
+    static FASTREG_INLINE Mask first(std::size_t n) {
+      const __m128i lane = _mm_setr_epi32(0, 1, 2, 3);
+      return {_mm_castsi128_ps(_mm_cmpgt_epi32(_mm_set1_epi32(n > 4 ? 4 : static_cast<int>(n)), lane))};
+    }
+    static FASTREG_INLINE Mask of_bits(std::uint32_t bits) {
+      const __m128i lane = _mm_setr_epi32(1, 2, 4, 8);
+      return {_mm_castsi128_ps(_mm_cmpeq_epi32(_mm_and_si128(_mm_set1_epi32(static_cast<int>(bits)), lane), lane))};
+    }
+    friend FASTREG_INLINE Mask operator&(Mask a, Mask b) { return {_mm_and_ps(a.m, b.m)}; }
+    friend FASTREG_INLINE Mask operator|(Mask a, Mask b) { return {_mm_or_ps(a.m, b.m)}; }
+  };
+  struct Int {
+    static constexpr std::size_t kLanes = 4;
+    __m128i v;
+    static FASTREG_INLINE Int set(std::uint32_t s) { return {_mm_set1_epi32(static_cast<int>(s))}; }
+    FASTREG_INLINE void store(std::uint32_t* p) const { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), v); }
+    template <int n>
+    FASTREG_INLINE Int shl() const { return {_mm_slli_epi32(v, n)}; }
+    friend FASTREG_INLINE std::uint32_t ge_bits(Int a, Int b) {
+      const __m128i ge = _mm_cmpeq_epi32(_mm_max_epu32(a.v, b.v), a.v);
+      return static_cast<std::uint32_t>(_mm_movemask_ps(_mm_castsi128_ps(ge)));
+    }
+  };
+
+  __m128 v;
+  V() = default;
+  FASTREG_INLINE V(__m128 x) : v(x) {}
+  FASTREG_INLINE V(float s) : v(_mm_set1_ps(s)) {}
+
+  static FASTREG_INLINE V load(const float* p) { return _mm_loadu_ps(p); }
+  static FASTREG_INLINE V load_first(const float* p, std::size_t n) {
+    if (n >= 4) return load(p);
+    const float a = n > 0 ? p[0] : 0.0f, b = n > 1 ? p[1] : 0.0f, c = n > 2 ? p[2] : 0.0f;
+    return _mm_setr_ps(a, b, c, 0.0f);
+  }
+  FASTREG_INLINE void store(float* p) const { _mm_storeu_ps(p, v); }
+  FASTREG_INLINE void store_first(float* p, std::size_t n) const {
+    if (n >= 4) return store(p);
+    if (n > 0) p[0] = _mm_cvtss_f32(v);
+    if (n > 1) p[1] = _mm_cvtss_f32(_mm_shuffle_ps(v, v, 1));
+    if (n > 2) p[2] = _mm_cvtss_f32(_mm_movehl_ps(v, v));
+  }
+
+  friend FASTREG_INLINE V operator+(V a, V b) { return _mm_add_ps(a.v, b.v); }
+  friend FASTREG_INLINE V operator-(V a, V b) { return _mm_sub_ps(a.v, b.v); }
+  friend FASTREG_INLINE V operator*(V a, V b) { return _mm_mul_ps(a.v, b.v); }
+  friend FASTREG_INLINE V operator/(V a, V b) { return _mm_div_ps(a.v, b.v); }
+  friend FASTREG_INLINE Mask operator<(V a, V b) { return {_mm_cmplt_ps(a.v, b.v)}; }
+  friend FASTREG_INLINE Mask operator<=(V a, V b) { return {_mm_cmple_ps(a.v, b.v)}; }
+  friend FASTREG_INLINE Mask operator>(V a, V b) { return {_mm_cmpgt_ps(a.v, b.v)}; }
+  friend FASTREG_INLINE Mask operator>=(V a, V b) { return {_mm_cmpge_ps(a.v, b.v)}; }
+  friend FASTREG_INLINE Mask operator==(V a, V b) { return {_mm_cmpeq_ps(a.v, b.v)}; }
+  friend FASTREG_INLINE V fma(V a, V b, V c) { return _mm_add_ps(_mm_mul_ps(a.v, b.v), c.v); }
+  friend FASTREG_INLINE V fnma(V a, V b, V c) { return _mm_sub_ps(c.v, _mm_mul_ps(a.v, b.v)); }
+  friend FASTREG_INLINE V min(V a, V b) { return _mm_min_ps(a.v, b.v); }
+  friend FASTREG_INLINE V max(V a, V b) { return _mm_max_ps(a.v, b.v); }
+  friend FASTREG_INLINE V abs(V a) { return _mm_andnot_ps(_mm_set1_ps(-0.0f), a.v); }
+  friend FASTREG_INLINE V copysign(V a, V b) {
+    const __m128 sign = _mm_set1_ps(-0.0f);
+    return _mm_or_ps(_mm_andnot_ps(sign, a.v), _mm_and_ps(sign, b.v));
+  }
+  friend FASTREG_INLINE V sqrt(V a) { return _mm_sqrt_ps(a.v); }
+  friend FASTREG_INLINE V round(V a) { return _mm_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+  friend FASTREG_INLINE V select(Mask m, V a, V b) { return _mm_blendv_ps(b.v, a.v, m.m); }
+  friend FASTREG_INLINE V exp2_of(V n) {
+    return _mm_castsi128_ps(_mm_slli_epi32(_mm_add_epi32(_mm_cvtps_epi32(n.v), _mm_set1_epi32(127)), 23));
+  }
+  friend FASTREG_INLINE V ldexp(V a, V n) {
+    const V half = round(n * V(0.5f));
+    return a * exp2_of(half) * exp2_of(n - half);
+  }
+  friend FASTREG_INLINE V split_exponent(V x, V* m) {
+    const __m128i bits = _mm_castps_si128(x.v);
+    const __m128i e = _mm_srai_epi32(_mm_sub_epi32(bits, _mm_set1_epi32(0x3f3504f3)), 23);
+    m->v = _mm_castsi128_ps(_mm_sub_epi32(bits, _mm_slli_epi32(e, 23)));
+    return _mm_cvtepi32_ps(e);
+  }
+  friend FASTREG_INLINE float sum(V a) {
+    const __m128 d = _mm_add_ps(a.v, _mm_movehl_ps(a.v, a.v));
+    return _mm_cvtss_f32(_mm_add_ss(d, _mm_shuffle_ps(d, d, 1)));
+  }
+  friend FASTREG_INLINE float max_lanes(V a) {
+    const __m128 d = _mm_max_ps(a.v, _mm_movehl_ps(a.v, a.v));
+    return _mm_cvtss_f32(_mm_max_ss(d, _mm_shuffle_ps(d, d, 1)));
+  }
+};
+
+struct Wide {
+  static constexpr std::size_t kLanes = 2;
+  static constexpr std::size_t kInterleave = 2;
+  __m128i v;
+  static FASTREG_INLINE Wide set(std::uint64_t s) { return {_mm_set1_epi64x(static_cast<long long>(s))}; }
+  static FASTREG_INLINE Wide counting_from(std::uint64_t s) { return {_mm_add_epi64(set(s).v, _mm_set_epi64x(1, 0))}; }
+  friend FASTREG_INLINE Wide operator^(Wide a, Wide b) { return {_mm_xor_si128(a.v, b.v)}; }
+  friend FASTREG_INLINE Wide mul32(Wide a, Wide b) { return {_mm_mul_epu32(a.v, b.v)}; }
+  FASTREG_INLINE Wide high() const { return {_mm_srli_epi64(v, 32)}; }
+  friend FASTREG_INLINE V::Int narrow(Wide a, Wide b) {
+    return {_mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(a.v), _mm_castsi128_ps(b.v), 0x88))};
+  }
+};
+
+FASTREG_INLINE void transpose(V (&r)[4]) { _MM_TRANSPOSE4_PS(r[0].v, r[1].v, r[2].v, r[3].v); }
+
+}  // namespace
+}  // namespace FASTREG_ISA
+}  // namespace fastreg

@@ -1,0 +1,29 @@
+// The vector type V of the ISA that this translation unit is compiled for, and V1, the same at width 1. The only folder
+// that knows intrinsics; formulas and loops are templates over V and find its functions by argument-dependent lookup.
+//
+// V      floats: load, store, load_first(p, n) and store_first(p, n) for n < kLanes elements (the rest reads as zero),
+//        arithmetic, fma(a, b, c) = a b + c, fnma(a, b, c) = c - a b (two roundings where the ISA has no fused form),
+//        min and max (b where unordered), round (to even), select(mask, a, b), exp2_of(n) = 2^n for whole n in
+//        [-126, 127], ldexp(a, n) = a 2^n for whole n in [-252, 254], split_exponent(x, &m) = e with x = m 2^e and m in
+//        [sqrt(1/2), sqrt(2)) for positive normal x, sum and max_lanes (across lanes, in an order fixed by the width).
+// V::Mask  comparisons; first(n) has the first n lanes set, of_bits(b) lane l where bit l of b is set.
+// V::Int   as many 32-bit integers; ge_bits compares unsigned.
+// Wide   64-bit lanes for Philox: mul32 multiplies the low halves, narrow(a, b) joins the low halves of two.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "math/inline.h"
+
+#define FASTREG_NOINLINE __attribute__((noinline))
+#if defined(__clang__)
+#define FASTREG_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define FASTREG_UNROLL _Pragma("GCC unroll 32")
+#endif
+
+#define FASTREG_QUOTE_2(x) #x
+#define FASTREG_QUOTE(x) FASTREG_QUOTE_2(x)
+#define FASTREG_SIMD_FILE(isa) FASTREG_QUOTE(cpu/simd/isa.h)
+#include FASTREG_SIMD_FILE(FASTREG_ISA)
+#include "cpu/simd/scalar.h"

@@ -1,0 +1,62 @@
+// Element losses with their gradients, each once, over a vector type V. y prediction, t target, z logit. Gradients are
+// with respect to the argument that is named first; the means and weights are the caller's.
+#pragma once
+#include "math/activations.h"
+
+namespace fastreg::math {
+
+inline constexpr float kMinProbability = 1e-7f;
+inline constexpr float kMaxProbability = 1.0f - 1e-7f;
+
+template <class V>
+struct LossValue {
+  V loss, gradient;
+};
+
+struct SquaredError {
+  static constexpr bool kReplacesOutput = false;
+  template <class V>
+  static FASTREG_INLINE LossValue<V> evaluate(V& y, V t) {
+    const V error = y - t;
+    return {error * error, error + error};
+  }
+};
+
+// -t log y - (1 - t) log(1 - y) with y clipped; the gradient is 0 where it was.
+struct BinaryCrossentropy {
+  static constexpr bool kReplacesOutput = false;
+  template <class V>
+  static FASTREG_INLINE LossValue<V> evaluate(V& y, V t) {
+    const V one(1.0f);
+    const V p = min(V(kMaxProbability), max(V(kMinProbability), y));
+    const V q = one - p;
+    const V gain = fma(t, log(p), (one - t) * log(q));
+    const auto inside = (y >= V(kMinProbability)) & (y <= V(kMaxProbability));
+    return {V(0.0f) - gain, select(inside, (p - t) / (p * q), V(0.0f))};
+  }
+};
+
+// log(1 + e^z) - t z; the logit is replaced by its sigmoid p, and the gradient is p - t.
+struct BinaryCrossentropyFromLogits {
+  static constexpr bool kReplacesOutput = true;
+  template <class V>
+  static FASTREG_INLINE LossValue<V> evaluate(V& z, V t) {
+    const V u = exp(V(0.0f) - abs(z));
+    const V loss = fnma(z, t, max(V(0.0f), z)) + log1p_unit(u);
+    const V p = select(z >= V(0.0f), V(1.0f), u) / (V(1.0f) + u);
+    z = p;
+    return {loss, p - t};
+  }
+};
+
+// -t log y with y clipped; the gradient is 0 where it was.
+struct CategoricalCrossentropy {
+  template <class V>
+  static FASTREG_INLINE LossValue<V> evaluate(V y, V t) {
+    const V p = min(V(kMaxProbability), max(V(kMinProbability), y));
+    const auto inside = (y >= V(kMinProbability)) & (y <= V(kMaxProbability));
+    return {V(0.0f) - t * log(p), select(inside, V(0.0f) - t / p, V(0.0f))};
+  }
+};
+
+}  // namespace fastreg::math

@@ -30,8 +30,8 @@ py::array checked(py::handle object, const char* name, int ndim, bool writable =
   if (!array.dtype().equal(py::dtype::of<T>()))
     throw py::type_error(std::string(name) + " must have dtype " + std::string(py::str(py::dtype::of<T>())) + ", got " +
                          std::string(py::str(array.dtype())));
-  constexpr int kNeeded = py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
-  if ((array.flags() & kNeeded) != kNeeded) fail("C-contiguous and aligned");
+  const int needed = py::array::c_style | static_cast<int>(py::detail::npy_api::NPY_ARRAY_ALIGNED_);
+  if ((array.flags() & needed) != needed) fail("C-contiguous and aligned");
   if (writable && !array.writeable()) throw py::value_error(std::string(name) + " must be writable");
   if (ndim >= 0 && array.ndim() != ndim)
     throw py::value_error(std::string(name) + " must have " + std::to_string(ndim) + " dimensions, got " +

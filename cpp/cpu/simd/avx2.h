@@ -6,6 +6,8 @@ namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
+constexpr std::size_t kRegisters = 16;
+
 struct V {
   static constexpr std::size_t kLanes = 8;
   struct Mask {

@@ -6,6 +6,8 @@ namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
+constexpr std::size_t kRegisters = 32;
+
 struct V {
   static constexpr std::size_t kLanes = 4;
   struct Mask {

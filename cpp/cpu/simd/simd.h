@@ -8,6 +8,7 @@
 //        [sqrt(1/2), sqrt(2)) for positive normal x, sum and max_lanes (across lanes, in an order fixed by the width).
 // V::Mask  comparisons; first(n) has the first n lanes set, of_bits(b) lane l where bit l of b is set.
 // V::Int   as many 32-bit integers; ge_bits compares unsigned.
+// kRegisters  vector registers, from which gemm.h takes its tile.
 // Wide   64-bit lanes for Philox: mul32 multiplies the low halves, narrow(a, b) joins the low halves of two.
 #pragma once
 #include <cstddef>
@@ -16,6 +17,8 @@
 #include "math/inline.h"
 
 #define FASTREG_NOINLINE __attribute__((noinline))
+// For lambdas, between parameters and body.
+#define FASTREG_LAMBDA __attribute__((always_inline))
 #if defined(__clang__)
 #define FASTREG_UNROLL _Pragma("clang loop unroll(full)")
 #else

@@ -1,0 +1,141 @@
+// The CPU backend: which instruction sets there are, which one is in use, memory, build facts. CMake says with
+// FASTREG_HAVE_<ISA> which kernel objects are linked in.
+#include "core/backend.h"
+
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <stdexcept>
+
+#include "cpu/parallel.h"
+#include "fastreg/runtime.h"
+
+#if !defined(FASTREG_VERSION) || !defined(FASTREG_BUILD_TYPE)
+#error "CMake defines FASTREG_VERSION and FASTREG_BUILD_TYPE as string literals"
+#endif
+
+namespace fastreg {
+
+#if defined(FASTREG_HAVE_BASELINE)
+namespace baseline { extern const Kernels table; }
+#endif
+#if defined(FASTREG_HAVE_AVX2)
+namespace avx2 { extern const Kernels table; }
+#endif
+#if defined(FASTREG_HAVE_AVX512)
+namespace avx512 { extern const Kernels table; }
+#endif
+#if defined(FASTREG_HAVE_NEON)
+namespace neon { extern const Kernels table; }
+#endif
+
+namespace {
+
+#if defined(__x86_64__)
+// Clang before 18 does not know the names of the levels, and GCC only from 12 on.
+#if defined(__clang__) || __GNUC__ < 12
+bool supports_v2() { return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt"); }
+bool supports_v3() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
+         __builtin_cpu_supports("bmi2");
+}
+bool supports_v4() {
+  return supports_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+#else
+bool supports_v2() { return __builtin_cpu_supports("x86-64-v2"); }
+bool supports_v3() { return __builtin_cpu_supports("x86-64-v3"); }
+bool supports_v4() { return __builtin_cpu_supports("x86-64-v4"); }
+#endif
+#endif
+
+// Slowest first.
+std::vector<const Kernels*> supported_kernels() {
+  std::vector<const Kernels*> tables;
+#if defined(FASTREG_HAVE_BASELINE)
+  if (supports_v2()) tables.push_back(&baseline::table);
+#endif
+#if defined(FASTREG_HAVE_AVX2)
+  if (supports_v3()) tables.push_back(&avx2::table);
+#endif
+#if defined(FASTREG_HAVE_AVX512)
+  if (supports_v4()) tables.push_back(&avx512::table);
+#endif
+#if defined(FASTREG_HAVE_NEON)
+  tables.push_back(&neon::table);
+#endif
+  return tables;
+}
+
+const std::vector<const Kernels*>& kernel_tables() {
+  static const std::vector<const Kernels*> tables = supported_kernels();
+  return tables;
+}
+
+const Kernels& choose_kernels() {
+  const char* forced = std::getenv("FASTREG_ISA");
+  if (forced && *forced) {
+    if (const Kernels* kernels = cpu_kernels(forced)) return *kernels;
+    std::string choices;
+    for (const std::string& isa : available_isas()) choices += (choices.empty() ? "" : ", ") + isa;
+    throw std::invalid_argument("FASTREG_ISA must be one of " + choices + " on this CPU, got '" + forced + "'");
+  }
+  if (kernel_tables().empty()) throw std::runtime_error("this CPU is older than every instruction set compiled in");
+  return *kernel_tables().back();
+}
+
+constexpr std::size_t kTail = 64;                       // readable bytes behind every buffer
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+constexpr std::size_t kHugeFrom = std::size_t{4} << 20;
+
+void* allocate(std::size_t bytes) {
+  if (bytes > SIZE_MAX - kHugePage - kTail) throw std::bad_alloc();
+  const bool huge = bytes >= kHugeFrom;
+  const std::size_t alignment = huge ? kHugePage : 64;
+  const std::size_t size = (bytes + kTail + alignment - 1) / alignment * alignment;
+  void* memory = nullptr;
+  if (posix_memalign(&memory, alignment, size) != 0) throw std::bad_alloc();
+#if defined(MADV_HUGEPAGE)
+  if (huge) madvise(memory, size, MADV_HUGEPAGE);  // advice: where the system refuses, pages stay small
+#endif
+  std::memset(memory, 0, size);
+  return memory;
+}
+
+void release(void* memory) noexcept { std::free(memory); }
+
+}  // namespace
+
+const Backend& cpu_backend() {
+  static const Backend backend{"cpu", &choose_kernels(), allocate, release, run_team};
+  return backend;
+}
+
+const Kernels* cpu_kernels(const char* isa) {
+  for (const Kernels* kernels : kernel_tables()) {
+    if (std::strcmp(kernels->isa, isa) == 0) return kernels;
+  }
+  return nullptr;
+}
+
+std::vector<std::string> available_isas() {
+  std::vector<std::string> names;
+  for (const Kernels* kernels : kernel_tables()) names.emplace_back(kernels->isa);
+  return names;
+}
+
+std::string active_isa() { return cpu_backend().kernels->isa; }
+
+BuildInfo build_info() {
+#if defined(__clang__)
+  const std::string compiler = "clang " __clang_version__;
+#else
+  const std::string compiler = "gcc " __VERSION__;
+#endif
+  return {FASTREG_VERSION, compiler, FASTREG_BUILD_TYPE};
+}
+
+}  // namespace fastreg

@@ -1,0 +1,180 @@
+// How many threads and how much memory this process may use: affinity mask, control group (versions 1 and 2), environment.
+// FASTREG_CGROUP_ROOT names another folder than /sys/fs/cgroup, for tests.
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <fstream>
+#include <limits>
+#include <optional>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+#include "fastreg/runtime.h"
+
+namespace fastreg {
+namespace {
+
+std::string cgroup_root() {
+  const char* root = std::getenv("FASTREG_CGROUP_ROOT");
+  return root && *root ? root : "/sys/fs/cgroup";
+}
+
+// The first word of a file, empty where it cannot be read, and the second.
+struct Words {
+  std::string first, second;
+};
+Words read_words(const std::string& path) {
+  Words words;
+  std::ifstream(path) >> words.first >> words.second;
+  return words;
+}
+
+// Positive and finite, else nothing: "max" and "-1" mean no limit.
+std::optional<double> positive(const std::string& text) {
+  double value = 0.0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || !(value > 0.0)) return std::nullopt;
+  return value;
+}
+
+// The path of this process in a hierarchy: controller empty is version 2.
+std::string cgroup_path(const std::string& controller) {
+  std::ifstream file("/proc/self/cgroup");
+  for (std::string line; std::getline(file, line);) {
+    const std::size_t first = line.find(':');
+    const std::size_t second = first == std::string::npos ? first : line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    std::istringstream names(line.substr(first + 1, second - first - 1));
+    if (controller.empty() && second == first + 1) return line.substr(second + 1);
+    for (std::string name; std::getline(names, name, ',');) {
+      if (name == controller) return line.substr(second + 1);
+    }
+  }
+  return "/";
+}
+
+// The least value of limit(folder) over this process's group and all groups above it. In a container the path may be the
+// host's and not exist here; the mount's own root then speaks for it.
+template <class Limit>
+std::optional<double> least_limit(const std::string& mount, std::string path, Limit limit) {
+  std::optional<double> least;
+  while (true) {
+    const std::optional<double> here = limit(mount + path);
+    if (here && (!least || *here < *least)) least = here;
+    if (path.empty()) return least;
+    path.resize(path.find_last_of('/') == std::string::npos ? 0 : path.find_last_of('/'));
+  }
+}
+
+std::optional<double> smaller_of(std::optional<double> a, std::optional<double> b) {
+  if (!a || !b) return a ? a : b;
+  return std::min(*a, *b);
+}
+
+std::optional<double> cpu_quota() {
+  const std::string root = cgroup_root();
+  std::optional<double> least = least_limit(root, cgroup_path(""), [](const std::string& folder) {
+    const Words words = read_words(folder + "/cpu.max");
+    const auto quota = positive(words.first), period = positive(words.second);
+    return quota && period ? std::optional(*quota / *period) : std::nullopt;
+  });
+  for (const char* mount : {"/cpu", "/cpu,cpuacct"}) {
+    least = smaller_of(least, least_limit(root + mount, cgroup_path("cpu"), [](const std::string& folder) {
+      const auto quota = positive(read_words(folder + "/cpu.cfs_quota_us").first);
+      const auto period = positive(read_words(folder + "/cpu.cfs_period_us").first);
+      return quota && period ? std::optional(*quota / *period) : std::nullopt;
+    }));
+  }
+  return least;
+}
+
+std::optional<double> cgroup_memory() {
+  const std::string root = cgroup_root();
+  const auto v2 = least_limit(root, cgroup_path(""), [](const std::string& folder) {
+    return positive(read_words(folder + "/memory.max").first);
+  });
+  const auto v1 = least_limit(root + "/memory", cgroup_path("memory"), [](const std::string& folder) {
+    return positive(read_words(folder + "/memory.limit_in_bytes").first);
+  });
+  return smaller_of(v1, v2);
+}
+
+int affinity_count() {
+#if defined(__linux__)
+  for (int cpus = 1024; cpus <= 1 << 20; cpus *= 2) {
+    cpu_set_t* set = CPU_ALLOC(cpus);
+    if (set == nullptr) break;
+    const std::size_t bytes = CPU_ALLOC_SIZE(cpus);
+    const int count = sched_getaffinity(0, bytes, set) == 0 ? CPU_COUNT_S(bytes, set) : 0;
+    CPU_FREE(set);
+    if (count > 0) return count;
+  }
+#endif
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+// A whole number >= 1, else nothing.
+std::optional<int> count_of(const std::string& text) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < 1) return std::nullopt;
+  return value;
+}
+
+// OMP_NUM_THREADS is another library's variable, and may be a list for nested regions: its first entry counts, and what
+// is not a number is left to that library to complain about.
+std::optional<int> environment_count() {
+  if (const char* own = std::getenv("FASTREG_NUM_THREADS"); own && *own) {
+    const std::optional<int> count = count_of(own);
+    if (!count) {
+      throw std::invalid_argument("FASTREG_NUM_THREADS must be a whole number >= 1, got '" + std::string(own) + "'");
+    }
+    return count;
+  }
+  const char* openmp = std::getenv("OMP_NUM_THREADS");
+  if (openmp == nullptr) return std::nullopt;
+  const std::string list = openmp;
+  return count_of(list.substr(0, list.find(',')));
+}
+
+int default_threads() {
+  int threads = affinity_count();
+  if (const std::optional<double> quota = cpu_quota(); quota && *quota < threads) {
+    threads = std::max(1, static_cast<int>(std::ceil(*quota)));
+  }
+  if (const std::optional<int> count = environment_count()) threads = std::min(threads, *count);
+  return threads;
+}
+
+std::atomic<int> chosen_threads{0};  // 0: the default
+
+}  // namespace
+
+int num_threads() {
+  const int chosen = chosen_threads.load(std::memory_order_relaxed);
+  if (chosen > 0) return chosen;
+  static const int threads = default_threads();
+  return threads;
+}
+
+void set_num_threads(int n) {
+  if (n < 1) throw std::invalid_argument("set_num_threads: n must be >= 1, got " + std::to_string(n));
+  chosen_threads.store(n, std::memory_order_relaxed);
+}
+
+std::size_t memory_limit() {
+  const double pages = static_cast<double>(sysconf(_SC_PHYS_PAGES));
+  double bytes = pages * static_cast<double>(sysconf(_SC_PAGE_SIZE));
+  if (const std::optional<double> limit = cgroup_memory()) bytes = std::min(bytes, *limit);
+  return static_cast<std::size_t>(bytes);
+}
+
+}  // namespace fastreg

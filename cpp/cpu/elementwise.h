@@ -1,0 +1,169 @@
+// Loops over elements: activations forwards and backwards, dropout, the gather of rows, the check for finite values.
+// Tails of buffers of any length take the same formulas through load_first and store_first.
+#pragma once
+#include <cassert>
+
+#include "core/kernels.h"
+#include "cpu/simd/simd.h"
+#include "math/activations.h"
+
+namespace fastreg {
+namespace FASTREG_ISA {
+namespace {
+
+// Partial sums over rows are closed after this many, which bounds their rounding error on long batches.
+constexpr std::size_t kSumBlock = 256;
+
+FASTREG_INLINE std::size_t smaller(std::size_t a, std::size_t b) { return a < b ? a : b; }
+FASTREG_INLINE std::size_t rounded(std::size_t n) { return (n + kLane - 1) / kLane * kLane; }
+
+// Calls body with the struct of math/activations.h that kind names.
+template <class Body>
+FASTREG_INLINE void with_activation(ActivationKind kind, Body body) {
+  switch (kind) {
+    case ActivationKind::linear: return body(math::Linear());
+    case ActivationKind::relu: return body(math::Relu());
+    case ActivationKind::leaky_relu: return body(math::LeakyRelu());
+    case ActivationKind::elu: return body(math::Elu());
+    case ActivationKind::gelu: return body(math::Gelu());
+    case ActivationKind::silu: return body(math::Silu());
+    case ActivationKind::tanh: return body(math::Tanh());
+    case ActivationKind::sigmoid: return body(math::Sigmoid());
+    case ActivationKind::softplus: return body(math::Softplus());
+    case ActivationKind::softmax: break;
+  }
+  assert(!"softmax has its own kernel");
+}
+
+template <class F>
+FASTREG_NOINLINE void forward_flat(const float* z, float* y, std::size_t n) {
+  std::size_t i = 0;
+  for (; i + V::kLanes <= n; i += V::kLanes) F::forward(V::load(z + i)).store(y + i);
+  if (i < n) F::forward(V::load_first(z + i, n - i)).store_first(y + i, n - i);
+}
+
+FASTREG_NOINLINE void activation_forward(ActivationKind kind, const float* z, float* y, std::size_t n) noexcept {
+  if (kind == ActivationKind::linear && z == y) return;
+  with_activation(kind, [=](auto f) { forward_flat<decltype(f)>(z, y, n); });
+}
+
+// The same over a block of a rows matrix; width is a multiple of kLane.
+FASTREG_NOINLINE void activate_block(ActivationKind kind, const float* z, float* y, std::size_t ld, std::size_t rows,
+                                     std::size_t width) noexcept {
+  with_activation(kind, [=](auto f) {
+    for (std::size_t i = 0; i < rows; ++i) {
+      for (std::size_t j = 0; j < width; j += V::kLanes) {
+        decltype(f)::forward(V::load(z + i * ld + j)).store(y + i * ld + j);
+      }
+    }
+  });
+}
+
+// One strip of NV vectors of columns from column c on.
+template <class F, std::size_t NV>
+FASTREG_NOINLINE void backward_strip(const ActivationBackward& a, std::size_t c) {
+  V total[NV];
+  for (std::size_t v = 0; v < NV; ++v) total[v] = V(0.0f);
+  for (std::size_t start = 0; start < a.rows; start += kSumBlock) {
+    const std::size_t stop = smaller(a.rows, start + kSumBlock);
+    V partial[NV];
+    for (std::size_t v = 0; v < NV; ++v) partial[v] = V(0.0f);
+    for (std::size_t i = start; i < stop; ++i) {
+      FASTREG_UNROLL
+      for (std::size_t v = 0; v < NV; ++v) {
+        const std::size_t e = i * a.ld + c + v * V::kLanes;
+        const V dz = V::load(a.dy + e) * F::backward(V::load(a.saved + e));
+        dz.store(a.dz + e);
+        partial[v] = partial[v] + dz;
+      }
+    }
+    for (std::size_t v = 0; v < NV; ++v) total[v] = total[v] + partial[v];
+  }
+  if (a.db == nullptr) return;
+  for (std::size_t v = 0; v < NV; ++v) total[v].store(a.db + c + v * V::kLanes);
+}
+
+// A single column, contiguous over the rows.
+template <class F>
+FASTREG_NOINLINE void backward_column(const ActivationBackward& a) {
+  V total(0.0f);
+  for (std::size_t i = 0; i < a.rows; i += V::kLanes) {
+    const std::size_t n = a.rows - i;
+    const V dz = V::load_first(a.dy + i, n) * F::backward(V::load_first(a.saved + i, n));
+    dz.store_first(a.dz + i, n);
+    total = total + dz;
+  }
+  if (a.db != nullptr) a.db[0] = sum(total);
+}
+
+template <std::size_t N>
+struct StripWidth {
+  static constexpr std::size_t kVectors = N;
+};
+
+// Calls body(c, width) with a compile-time number of vectors for each strip of a column range.
+template <class Body>
+FASTREG_INLINE void for_strips(Range cols, Body body) {
+  std::size_t c = cols.begin;
+  for (; c + 4 * V::kLanes <= cols.end; c += 4 * V::kLanes) body(c, StripWidth<4>());
+  for (; c < cols.end; c += kLane) body(c, StripWidth<kLane / V::kLanes>());
+}
+
+void activation_backward(const ActivationBackward& a) noexcept {
+  if (a.cols.end <= a.cols.begin) return;
+  with_activation(a.activation, [&a](auto f) {
+    using F = decltype(f);
+    if (a.ld == 1) return backward_column<F>(a);
+    for_strips(a.cols, [&a](std::size_t c, auto width) { backward_strip<F, decltype(width)::kVectors>(a, c); });
+  });
+}
+
+// Elements e, e + 1, ... of a dropped-out buffer. e is a multiple of T's width.
+template <class T>
+FASTREG_INLINE T keep(const DropoutMask& d, std::size_t e, T x) {
+  const std::uint32_t bits = static_cast<std::uint32_t>(d.mask[e / 16]) >> (e % 16);
+  return select(T::Mask::of_bits(bits), x * T(d.scale), T(0.0f));
+}
+
+void dropout_apply(const DropoutMask& d, const float* x, float* y, Range range) noexcept {
+  for (std::size_t e = range.begin; e < range.end; e += V::kLanes) keep(d, e, V::load(x + e)).store(y + e);
+}
+
+void gather_rows(const GatherRows& g) noexcept {
+  for (std::size_t i = g.rows.begin; i < g.rows.end; ++i) {
+    const float* row = g.x + (g.index ? g.index[i] : i) * g.stride;
+    float* out = g.out + i * g.ld;
+    if (g.ld == 1) {
+      out[0] = row[0];
+      continue;
+    }
+    std::size_t j = 0;
+    for (; j + V::kLanes <= g.cols; j += V::kLanes) V::load(row + j).store(out + j);
+    if (j < g.cols) {
+      V::load_first(row + j, g.cols - j).store(out + j);
+      j += V::kLanes;
+    }
+    for (; j < g.ld; j += V::kLanes) V(0.0f).store(out + j);
+  }
+}
+
+// x * 0 is 0 for finite x and NaN otherwise. Looks at the result every few thousand values.
+bool all_finite(const float* x, std::size_t n) noexcept {
+  constexpr std::size_t kBlock = 4096;
+  for (std::size_t start = 0; start < n; start += kBlock) {
+    const std::size_t stop = smaller(n, start + kBlock);
+    V a(0.0f), b(0.0f);
+    std::size_t i = start;
+    for (; i + 2 * V::kLanes <= stop; i += 2 * V::kLanes) {
+      a = fma(V::load(x + i), V(0.0f), a);
+      b = fma(V::load(x + i + V::kLanes), V(0.0f), b);
+    }
+    for (; i < stop; i += V::kLanes) a = fma(V::load_first(x + i, stop - i), V(0.0f), a);
+    if (sum(a + b) != 0.0f) return false;
+  }
+  return true;
+}
+
+}  // namespace
+}  // namespace FASTREG_ISA
+}  // namespace fastreg

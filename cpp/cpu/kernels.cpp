@@ -1,0 +1,43 @@
+// The CPU kernel table. Compiled once per ISA with FASTREG_ISA set to that ISA's name; everything here has internal
+// linkage but the table, and no std:: container, algorithm or inline function may appear: a copy built with AVX could be
+// linked into code that runs on older machines.
+#include "core/kernels.h"
+
+#include <cassert>
+
+#include "cpu/batch_norm.h"
+#include "cpu/elementwise.h"
+#include "cpu/gemm.h"
+#include "cpu/loss.h"
+#include "cpu/random.h"
+#include "cpu/simd/simd.h"
+#include "cpu/update.h"
+
+namespace fastreg {
+namespace FASTREG_ISA {
+
+extern const Kernels table;
+constinit const Kernels table = {
+    .isa = FASTREG_QUOTE(FASTREG_ISA),
+    .matmul = matmul,
+    .matmul_weights = matmul_weights,
+    .transpose_panels = transpose_panels,
+    .activation_forward = activation_forward,
+    .activation_backward = activation_backward,
+    .softmax_forward = softmax_forward,
+    .softmax_backward = softmax_backward,
+    .batch_norm_forward_train = batch_norm_forward_train,
+    .batch_norm_forward_infer = batch_norm_forward_infer,
+    .batch_norm_backward = batch_norm_backward,
+    .dropout_bits = dropout_bits,
+    .dropout_apply = dropout_apply,
+    .loss = loss,
+    .update = update,
+    .gather_rows = gather_rows,
+    .penalty_sums = penalty_sums,
+    .all_finite = all_finite,
+    .random_words = random_words,
+};
+
+}  // namespace FASTREG_ISA
+}  // namespace fastreg

@@ -1,0 +1,306 @@
+// Softmax and the losses, row by row. A buffer of at most kLane columns is transposed in registers, one row a lane, so
+// that nothing is added or compared across lanes; wider rows run along the vector. Which of the two follows from ld
+// alone, and rows do not touch each other, so a split of rows changes nothing.
+//
+//   z logits, p probabilities, t target, lse = log(sum_j e^(z_j - max)), scale = weight * grad_scale of a row
+#pragma once
+#include "core/kernels.h"
+#include "cpu/elementwise.h"
+#include "cpu/simd/simd.h"
+#include "math/losses.h"
+
+namespace fastreg {
+namespace FASTREG_ISA {
+namespace {
+
+// Up to V::kLanes rows of kLane columns, as kLane columns of V::kLanes rows. A missing row repeats the last.
+FASTREG_INLINE void load_columns(const float* p, std::size_t rows, V (&columns)[kLane]) {
+  for (std::size_t j = 0; j < kLane; j += V::kLanes) {
+    V square[V::kLanes];
+    FASTREG_UNROLL
+    for (std::size_t i = 0; i < V::kLanes; ++i) square[i] = V::load(p + smaller(i, rows - 1) * kLane + j);
+    transpose(square);
+    FASTREG_UNROLL
+    for (std::size_t i = 0; i < V::kLanes; ++i) columns[j + i] = square[i];
+  }
+}
+
+FASTREG_INLINE void store_columns(const V (&columns)[kLane], float* p, std::size_t rows) {
+  for (std::size_t j = 0; j < kLane; j += V::kLanes) {
+    V square[V::kLanes];
+    FASTREG_UNROLL
+    for (std::size_t i = 0; i < V::kLanes; ++i) square[i] = columns[j + i];
+    transpose(square);
+    FASTREG_UNROLL
+    for (std::size_t i = 0; i < V::kLanes; ++i) {
+      if (i < rows) square[i].store(p + i * kLane + j);
+    }
+  }
+}
+
+// Replaces z by z - max in shifted and p in z, padding by 0; returns lse.
+FASTREG_INLINE V softmax_columns(V (&z)[kLane], V (&shifted)[kLane], std::size_t cols) {
+  V top = z[0], total(0.0f);
+  for (std::size_t j = 1; j < cols; ++j) top = max(top, z[j]);
+  for (std::size_t j = 0; j < cols; ++j) {
+    shifted[j] = z[j] - top;
+    z[j] = math::exp(shifted[j]);
+    total = total + z[j];
+  }
+  const V share = V(1.0f) / total;
+  for (std::size_t j = 0; j < cols; ++j) z[j] = z[j] * share;
+  for (std::size_t j = cols; j < kLane; ++j) z[j] = V(0.0f);
+  return math::log(total);
+}
+
+// The lanes of the vector at column j that hold columns.
+template <class T>
+FASTREG_INLINE typename T::Mask valid(std::size_t cols, std::size_t j) {
+  return T::Mask::first(j < cols ? cols - j : 0);
+}
+
+template <class T>
+FASTREG_INLINE float row_max(const float* z, std::size_t cols, std::size_t ld) {
+  const T lowest(-__builtin_inff());
+  T top = lowest;
+  for (std::size_t j = 0; j < ld; j += T::kLanes) top = max(top, select(valid<T>(cols, j), T::load(z + j), lowest));
+  return max_lanes(top);
+}
+
+// y = softmax(z), in place allowed; returns lse. NaN anywhere in the row reaches all of it through the sum.
+template <class T>
+FASTREG_INLINE float softmax_row(const float* z, float* y, float top, std::size_t cols, std::size_t ld) {
+  T total(0.0f);
+  for (std::size_t j = 0; j < ld; j += T::kLanes) {
+    const T e = select(valid<T>(cols, j), math::exp(T::load(z + j) - T(top)), T(0.0f));
+    e.store(y + j);
+    total = total + e;
+  }
+  const float all = sum(total);
+  const T share(1.0f / all);
+  for (std::size_t j = 0; j < ld; j += T::kLanes) (T::load(y + j) * share).store(y + j);
+  return math::log(V1(all)).v;
+}
+
+template <class T>
+FASTREG_NOINLINE void softmax_rows(const Softmax& s) {
+  for (std::size_t i = s.rows.begin; i < s.rows.end; ++i) {
+    const float* z = s.z + i * s.ld;
+    softmax_row<T>(z, s.y + i * s.ld, row_max<T>(z, s.cols, s.ld), s.cols, s.ld);
+  }
+}
+
+void softmax_forward(const Softmax& s) noexcept {
+  if (s.ld == 1) return softmax_rows<V1>(s);
+  if (s.ld != kLane) return softmax_rows<V>(s);
+  for (std::size_t i = s.rows.begin; i < s.rows.end; i += V::kLanes) {
+    const std::size_t rows = smaller(V::kLanes, s.rows.end - i);
+    V z[kLane], shifted[kLane];
+    load_columns(s.z + i * kLane, rows, z);
+    softmax_columns(z, shifted, s.cols);
+    store_columns(z, s.y + i * kLane, rows);
+  }
+}
+
+template <class T>
+FASTREG_NOINLINE void softmax_backward_rows(const Softmax& s) {
+  for (std::size_t i = s.rows.begin; i < s.rows.end; ++i) {
+    const float *y = s.y + i * s.ld, *dy = s.dy + i * s.ld;
+    float* dz = s.dz + i * s.ld;
+    T total(0.0f);
+    for (std::size_t j = 0; j < s.ld; j += T::kLanes) {
+      total = total + select(valid<T>(s.cols, j), T::load(y + j) * T::load(dy + j), T(0.0f));
+    }
+    const T dot(sum(total));
+    for (std::size_t j = 0; j < s.ld; j += T::kLanes) {
+      select(valid<T>(s.cols, j), T::load(y + j) * (T::load(dy + j) - dot), T(0.0f)).store(dz + j);
+    }
+  }
+}
+
+void softmax_backward(const Softmax& s) noexcept {
+  if (s.ld == 1) return softmax_backward_rows<V1>(s);
+  softmax_backward_rows<V>(s);
+}
+
+FASTREG_INLINE float row_scale(const LossStep& s, std::size_t i) {
+  return s.weight ? s.weight[i] * s.grad_scale : s.grad_scale;
+}
+
+// Scales of the rows from i on, one a lane.
+FASTREG_INLINE V lane_scales(const LossStep& s, std::size_t i, std::size_t rows) {
+  return s.weight ? V::load_first(s.weight + i, rows) * V(s.grad_scale) : V(s.grad_scale);
+}
+
+// Losses that are a mean over columns; E is a struct of math/losses.h.
+template <class E>
+FASTREG_NOINLINE void element_loss_column(const LossStep& s) {
+  for (std::size_t i = s.rows.begin; i < s.rows.end; i += V::kLanes) {
+    const std::size_t n = s.rows.end - i;
+    V y = V::load_first(s.y + i, n);
+    const auto value = E::evaluate(y, V::load_first(s.target + i, n));
+    value.loss.store_first(s.row_loss + i, n);
+    if constexpr (E::kReplacesOutput) y.store_first(s.y + i, n);
+    if (s.dy) (value.gradient * lane_scales(s, i, n)).store_first(s.dy + i, n);
+  }
+}
+
+template <class E>
+FASTREG_NOINLINE void element_loss(const LossStep& s) {
+  if (s.ld == 1) return element_loss_column<E>(s);
+  const float share = 1.0f / static_cast<float>(s.cols);
+  for (std::size_t i = s.rows.begin; i < s.rows.end; ++i) {
+    const V scale(row_scale(s, i) * share);
+    V total(0.0f);
+    for (std::size_t j = 0; j < s.ld; j += V::kLanes) {
+      const std::size_t e = i * s.ld + j;
+      const auto mask = valid<V>(s.cols, j);
+      V y = V::load(s.y + e);
+      const auto value = E::evaluate(y, V::load(s.target + e));
+      total = total + select(mask, value.loss, V(0.0f));
+      if constexpr (E::kReplacesOutput) select(mask, y, V(0.0f)).store(s.y + e);
+      if (s.dy) select(mask, value.gradient * scale, V(0.0f)).store(s.dy + e);
+    }
+    s.row_loss[i] = sum(total) * share;
+  }
+}
+
+// sum_j t_j (lse - (z_j - max)); the gradient is p sum_j t_j - t, so targets need not sum to 1.
+FASTREG_NOINLINE void categorical_logits_columns(const LossStep& s) {
+  for (std::size_t i = s.rows.begin; i < s.rows.end; i += V::kLanes) {
+    const std::size_t rows = smaller(V::kLanes, s.rows.end - i);
+    V z[kLane], shifted[kLane], t[kLane];
+    load_columns(s.y + i * kLane, rows, z);
+    load_columns(s.target + i * kLane, rows, t);
+    const V lse = softmax_columns(z, shifted, s.cols);
+    store_columns(z, s.y + i * kLane, rows);
+    V loss(0.0f), mass(0.0f);
+    for (std::size_t j = 0; j < s.cols; ++j) {
+      loss = fma(t[j], lse - shifted[j], loss);
+      mass = mass + t[j];
+    }
+    loss.store_first(s.row_loss + i, rows);
+    if (!s.dy) continue;
+    const V scale = lane_scales(s, i, rows);
+    for (std::size_t j = 0; j < s.cols; ++j) z[j] = scale * (z[j] * mass - t[j]);
+    store_columns(z, s.dy + i * kLane, rows);
+  }
+}
+
+template <class T>
+FASTREG_NOINLINE void categorical_logits_rows(const LossStep& s) {
+  for (std::size_t i = s.rows.begin; i < s.rows.end; ++i) {
+    float* const y = s.y + i * s.ld;
+    const float* const t = s.target + i * s.ld;
+    const float top = row_max<T>(y, s.cols, s.ld);
+    T mass(0.0f), linear(0.0f);
+    for (std::size_t j = 0; j < s.ld; j += T::kLanes) {
+      const auto mask = valid<T>(s.cols, j);
+      const T tj = select(mask, T::load(t + j), T(0.0f));
+      mass = mass + tj;
+      linear = fma(tj, select(mask, T::load(y + j) - T(top), T(0.0f)), linear);
+    }
+    const float lse = softmax_row<T>(y, y, top, s.cols, s.ld);
+    const float total = sum(mass);
+    s.row_loss[i] = total * lse - sum(linear);
+    if (!s.dy) continue;
+    const T scale(row_scale(s, i));
+    for (std::size_t j = 0; j < s.ld; j += T::kLanes) {
+      const T dy = scale * (T::load(y + j) * T(total) - T::load(t + j));
+      select(valid<T>(s.cols, j), dy, T(0.0f)).store(s.dy + i * s.ld + j);
+    }
+  }
+}
+
+// Turns the scaled probabilities of row i into the gradient: only the label's column differs.
+FASTREG_INLINE void subtract_label(const LossStep& s, std::size_t i) {
+  const std::size_t e = i * s.ld + static_cast<std::size_t>(s.labels[i]);
+  s.dy[e] = row_scale(s, i) * (s.y[e] - 1.0f);
+}
+
+FASTREG_NOINLINE void sparse_logits_columns(const LossStep& s) {
+  for (std::size_t i = s.rows.begin; i < s.rows.end; i += V::kLanes) {
+    const std::size_t rows = smaller(V::kLanes, s.rows.end - i);
+    float chosen[V::kLanes] = {};
+    for (std::size_t r = 0; r < rows; ++r) chosen[r] = s.y[(i + r) * kLane + static_cast<std::size_t>(s.labels[i + r])];
+    V z[kLane], shifted[kLane];
+    load_columns(s.y + i * kLane, rows, z);
+    V top = z[0];
+    for (std::size_t j = 1; j < s.cols; ++j) top = max(top, z[j]);
+    const V lse = softmax_columns(z, shifted, s.cols);
+    store_columns(z, s.y + i * kLane, rows);
+    (lse - (V::load(chosen) - top)).store_first(s.row_loss + i, rows);
+    if (!s.dy) continue;
+    const V scale = lane_scales(s, i, rows);
+    for (std::size_t j = 0; j < s.cols; ++j) z[j] = scale * z[j];
+    store_columns(z, s.dy + i * kLane, rows);
+    for (std::size_t r = 0; r < rows; ++r) subtract_label(s, i + r);
+  }
+}
+
+template <class T>
+FASTREG_NOINLINE void sparse_logits_rows(const LossStep& s) {
+  for (std::size_t i = s.rows.begin; i < s.rows.end; ++i) {
+    float* const y = s.y + i * s.ld;
+    const float top = row_max<T>(y, s.cols, s.ld);
+    const float chosen = y[s.labels[i]] - top;
+    s.row_loss[i] = softmax_row<T>(y, y, top, s.cols, s.ld) - chosen;
+    if (!s.dy) continue;
+    const T scale(row_scale(s, i));
+    for (std::size_t j = 0; j < s.ld; j += T::kLanes) (scale * T::load(y + j)).store(s.dy + i * s.ld + j);
+    subtract_label(s, i);
+  }
+}
+
+template <class T>
+FASTREG_NOINLINE void categorical_rows(const LossStep& s) {
+  for (std::size_t i = s.rows.begin; i < s.rows.end; ++i) {
+    const T scale(row_scale(s, i));
+    T total(0.0f);
+    for (std::size_t j = 0; j < s.ld; j += T::kLanes) {
+      const std::size_t e = i * s.ld + j;
+      const auto mask = valid<T>(s.cols, j);
+      const auto value = math::CategoricalCrossentropy::evaluate(T::load(s.y + e), T::load(s.target + e));
+      total = total + select(mask, value.loss, T(0.0f));
+      if (s.dy) select(mask, value.gradient * scale, T(0.0f)).store(s.dy + e);
+    }
+    s.row_loss[i] = sum(total);
+  }
+}
+
+FASTREG_NOINLINE void sparse_rows(const LossStep& s) {
+  for (std::size_t i = s.rows.begin; i < s.rows.end; ++i) {
+    const std::size_t e = i * s.ld + static_cast<std::size_t>(s.labels[i]);
+    const auto value = math::CategoricalCrossentropy::evaluate(V1(s.y[e]), V1(1.0f));
+    s.row_loss[i] = value.loss.v;
+    if (!s.dy) continue;
+    for (std::size_t j = 0; j < s.ld; ++j) s.dy[i * s.ld + j] = 0.0f;
+    s.dy[e] = value.gradient.v * row_scale(s, i);
+  }
+}
+
+void categorical_loss(const LossStep& s) {
+  if (!s.from_logits) return s.ld == 1 ? categorical_rows<V1>(s) : categorical_rows<V>(s);
+  if (s.ld == kLane) return categorical_logits_columns(s);
+  s.ld == 1 ? categorical_logits_rows<V1>(s) : categorical_logits_rows<V>(s);
+}
+
+void sparse_loss(const LossStep& s) {
+  if (!s.from_logits) return sparse_rows(s);
+  if (s.ld == kLane) return sparse_logits_columns(s);
+  s.ld == 1 ? sparse_logits_rows<V1>(s) : sparse_logits_rows<V>(s);
+}
+
+void loss(const LossStep& s) noexcept {
+  switch (s.kind) {
+    case LossKind::mean_squared_error: return element_loss<math::SquaredError>(s);
+    case LossKind::binary_crossentropy:
+      return s.from_logits ? element_loss<math::BinaryCrossentropyFromLogits>(s) : element_loss<math::BinaryCrossentropy>(s);
+    case LossKind::categorical_crossentropy: return categorical_loss(s);
+    case LossKind::sparse_categorical_crossentropy: return sparse_loss(s);
+  }
+}
+
+}  // namespace
+}  // namespace FASTREG_ISA
+}  // namespace fastreg

@@ -1,0 +1,47 @@
+// Teams over OpenMP: one region for each run, its size an argument, no global setting touched. libgomp hangs in a forked
+// child whose parent had a region (GCC bug 60035), so a child runs everything on its own thread.
+#include "cpu/parallel.h"
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+#include <pthread.h>
+
+#include <atomic>
+
+#include "core/barrier.h"
+#include "cpu/simd/denormals.h"
+
+namespace fastreg {
+namespace {
+
+std::atomic<bool> forked{false};
+
+[[maybe_unused]] const int fork_handler =
+    pthread_atfork(nullptr, nullptr, [] { forked.store(true, std::memory_order_relaxed); });
+
+void run_alone(void (*body)(void*, const Team&), void* context) {
+  const FlushDenormals flush;
+  body(context, Team{});
+}
+
+}  // namespace
+
+void run_team(std::size_t threads, void (*body)(void*, const Team&), void* context) {
+  if (threads <= 1 || forked.load(std::memory_order_relaxed)) return run_alone(body, context);
+#if defined(_OPENMP)
+  Barrier barrier;
+#pragma omp parallel num_threads(static_cast<int>(threads))
+  {
+    // The runtime may give fewer threads than it was asked for.
+    const auto size = static_cast<std::size_t>(omp_get_num_threads());
+    const FlushDenormals flush;
+    barrier.set_size(size);
+    body(context, Team{static_cast<std::size_t>(omp_get_thread_num()), size, &barrier});
+  }
+#else
+  run_alone(body, context);
+#endif
+}
+
+}  // namespace fastreg

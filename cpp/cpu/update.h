@@ -1,0 +1,95 @@
+// The loop around the update rules of math/updates.h: one pass over parameters, gradient and moments.
+#pragma once
+#include "core/kernels.h"
+#include "cpu/elementwise.h"
+#include "cpu/simd/simd.h"
+#include "math/updates.h"
+
+namespace fastreg {
+namespace FASTREG_ISA {
+namespace {
+
+enum class Penalties { none, subgradient, proximal };
+
+// The two sums of a penalty, by lane.
+struct LaneSums {
+  V absolute, square;
+};
+
+template <class Rule, Penalties kPenalties>
+FASTREG_NOINLINE void run_update(const Update& u) {
+  const Rule rule(math::Hyper{u.rate, u.momentum, u.beta_1, u.beta_2, u.epsilon, u.correction_1, u.correction_2});
+  const V scale(u.grad_scale), l1(u.l1), two_l2(2.0f * u.l2), decay(u.rate * u.decay);
+  LaneSums sums{V(0.0f), V(0.0f)};
+  // load and store take whole vectors, or the first few floats of one.
+  const auto step = [&](std::size_t i, auto load, auto store) {
+    const V old = load(u.w + i);
+    V m(0.0f), v(0.0f), g = scale * load(u.g + i);
+    if constexpr (Rule::kHasM) m = load(u.m + i);
+    if constexpr (Rule::kHasV) v = load(u.v + i);
+    if constexpr (kPenalties != Penalties::none) {
+      g = fma(two_l2, old, g);
+      if constexpr (kPenalties == Penalties::subgradient) g = fma(l1, math::sign(old), g);
+      sums.absolute = sums.absolute + abs(old);
+      sums.square = fma(old, old, sums.square);
+    }
+    V w = rule.apply(fnma(decay, old, old), g, m, v);
+    if constexpr (kPenalties == Penalties::proximal) w = math::soft_threshold(w, rule.eta(v) * l1);
+    store(w, u.w + i);
+    if constexpr (Rule::kHasM) store(m, u.m + i);
+    if constexpr (Rule::kHasV) store(v, u.v + i);
+  };
+  std::size_t i = 0;
+  for (; i + V::kLanes <= u.n; i += V::kLanes) {
+    step(i, [](const float* p) FASTREG_LAMBDA { return V::load(p); }, [](V x, float* p) FASTREG_LAMBDA { x.store(p); });
+  }
+  if (i < u.n) {
+    const std::size_t n = u.n - i;
+    step(i, [n](const float* p) FASTREG_LAMBDA { return V::load_first(p, n); },
+         [n](V x, float* p) FASTREG_LAMBDA { x.store_first(p, n); });
+  }
+  if (kPenalties != Penalties::none && u.sums) {
+    u.sums[0] = sum(sums.absolute);
+    u.sums[1] = sum(sums.square);
+  }
+}
+
+template <class Rule>
+FASTREG_INLINE void choose_update(const Update& u) {
+  if (u.l1 == 0.0f && u.l2 == 0.0f) return run_update<Rule, Penalties::none>(u);
+  if (u.proximal && u.l1 != 0.0f) return run_update<Rule, Penalties::proximal>(u);
+  run_update<Rule, Penalties::subgradient>(u);
+}
+
+void update(const Update& u) noexcept {
+  switch (u.rule) {
+    case UpdateRule::sgd: return choose_update<math::Sgd<V>>(u);
+    case UpdateRule::momentum: return choose_update<math::Momentum<V>>(u);
+    case UpdateRule::nesterov: return choose_update<math::Nesterov<V>>(u);
+    case UpdateRule::adam: return choose_update<math::Adam<V>>(u);
+    case UpdateRule::rmsprop: return choose_update<math::RmsProp<V>>(u);
+  }
+}
+
+// Blocks are summed in float and added up in double, so that long buffers lose nothing.
+void penalty_sums(const float* w, std::size_t n, float* sums) noexcept {
+  constexpr std::size_t kBlock = 4096;
+  double absolute = 0.0, square = 0.0;
+  for (std::size_t start = 0; start < n; start += kBlock) {
+    const std::size_t stop = smaller(n, start + kBlock);
+    LaneSums s{V(0.0f), V(0.0f)};
+    for (std::size_t i = start; i < stop; i += V::kLanes) {
+      const V x = i + V::kLanes <= stop ? V::load(w + i) : V::load_first(w + i, stop - i);
+      s.absolute = s.absolute + abs(x);
+      s.square = fma(x, x, s.square);
+    }
+    absolute += static_cast<double>(sum(s.absolute));
+    square += static_cast<double>(sum(s.square));
+  }
+  sums[0] = static_cast<float>(absolute);
+  sums[1] = static_cast<float>(square);
+}
+
+}  // namespace
+}  // namespace FASTREG_ISA
+}  // namespace fastreg

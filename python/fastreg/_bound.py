@@ -1,0 +1,141 @@
+"""``model.layers[i]``: a layer's description bound to its place in a model, and the table of ``summary``.
+
+The description stays frozen; what can be changed through a bound layer are its weights.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastreg import _core
+from fastreg.layers import Layer
+
+if TYPE_CHECKING:
+    from fastreg.model import Sequential
+
+
+def layer_names(layers: Sequence[Layer]) -> list[str]:
+    """A name for every layer: its own, or one after its class (``dense``, ``dense_1``) that no other has.
+
+    Raises:
+        ValueError: If two layers were given the same name.
+    """
+    given = [layer.name for layer in layers if layer.name is not None]
+    if len(set(given)) < len(given):
+        twice = next(name for name in given if given.count(name) > 1)
+        raise ValueError(f"Sequential: names of layers must differ, got {twice!r} twice")
+    taken, names = set(given), []
+    for layer in layers:
+        stem = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(layer).__name__).lower()
+        name, count = layer.name or stem, 0
+        while layer.name is None and name in taken:
+            count += 1
+            name = f"{stem}_{count}"
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+class BoundLayer:
+    """A layer of a model: the fields of its description, its name, and its weights.
+
+    ``isinstance`` sees the class of the description, so ``isinstance(model.layers[0], layers.Dense)`` holds.
+    """
+
+    def __init__(self, model: Sequential, index: int) -> None:
+        self._model = model
+        self._index = index
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return type(self.description)
+
+    @property
+    def description(self) -> Layer:
+        """The frozen description."""
+        return self._model._layers[self._index]
+
+    @property
+    def name(self) -> str:
+        """The layer's own name, or the one after its class."""
+        return layer_names(self._model._layers)[self._index]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.description, name)
+
+    def __reduce__(self) -> tuple[type, tuple[Sequential, int]]:
+        return BoundLayer, (self._model, self._index)
+
+    def __repr__(self) -> str:
+        return f"<{self.description!r} as {self.name!r} of {self._model.name!r}>"
+
+    def get_weights(self) -> list[NDArray[np.float32]]:
+        """Copies of this layer's weights, in the order of ``Sequential.get_weights``."""
+        begin, end = self._range("get_weights")
+        return self._model.get_weights()[begin:end]
+
+    def set_weights(self, weights: Sequence[object]) -> None:
+        """Sets this layer's weights; number and shapes must be those of :meth:`get_weights`."""
+        begin, end = self._range("set_weights")
+        if len(weights) != end - begin:
+            raise ValueError(f"set_weights: layer {self.name!r} has {end - begin} arrays, got {len(weights)}")
+        everything: list[object] = list(self._model.get_weights())
+        everything[begin:end] = weights
+        self._model.set_weights(everything)
+
+    def count_params(self) -> int:
+        """Number of this layer's weights, moving statistics included."""
+        begin, end = self._range("count_params")
+        info = self._model._require_network("count_params").weight_info()[begin:end]
+        return sum(math.prod(shape) for _, shape, _ in info)
+
+    def _range(self, call: str) -> tuple[int, int]:
+        return weight_range(self._model._require_network(call), self._index)
+
+
+def weight_range(network: _core.Network, index: int) -> tuple[int, int]:
+    """Which of the network's weights are those of a layer, half-open."""
+    mine = [i for i, (name, _, _) in enumerate(network.weight_info()) if name.startswith(f"layers.{index}.")]
+    return (mine[0], mine[-1] + 1) if mine else (0, 0)
+
+
+def summary_lines(model: Sequential) -> list[str]:
+    """The table of ``Sequential.summary``, in plain ASCII so that any terminal and file takes it."""
+    network = model._require_network("summary") if model.built else None
+    info = [] if network is None else network.weight_info()
+    rows = [("Layer (type)", "Output Shape", "Param #")]
+    width = model._n_features
+    for i, (layer, name) in enumerate(zip(model._layers, layer_names(model._layers), strict=True)):
+        width = layer.outputs(width)
+        count = sum(math.prod(shape) for key, shape, _ in info if key.startswith(f"layers.{i}."))
+        shape = "?" if network is None else f"(None, {width})"
+        rows.append((f"{name} ({type(layer).__name__})", shape, f"{count:,}" if network is not None else "0 (unbuilt)"))
+    widths = [max(len(row[column]) for row in rows) + 2 for column in range(3)]
+    rule = "-" * (sum(widths) + 2)
+    lines = [f'Model: "{model.name}"', rule]
+    for i, (first, second, third) in enumerate(rows):
+        lines.append(f" {first:<{widths[0]}}{second:<{widths[1]}}{third:>{widths[2]}}")
+        if i == 0:
+            lines.append(rule.replace("-", "="))
+    total = sum(math.prod(shape) for _, shape, _ in info)
+    trainable = sum(math.prod(shape) for _, shape, is_trainable in info if is_trainable)
+    lines.append(rule)
+    for label, count in (("Total", total), ("Trainable", trainable), ("Non-trainable", total - trainable)):
+        lines.append(f" {label} params: {count:,} ({_bytes(4 * count)})")
+    return lines
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "KB", "MB"):
+        if count < 1024:
+            return f"{count:.2f} {unit}"
+        count /= 1024
+    return f"{count:.2f} GB"

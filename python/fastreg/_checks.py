@@ -1,0 +1,98 @@
+"""Checks of single arguments, shared by every description and by the training calls.
+
+Each check names the owner, the argument, the rule and the value, returns a plain Python value (never a NumPy scalar),
+refuses NaN, and does not take a bool for a number. Knows nothing of models or arrays.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Collection, Iterable
+from numbers import Integral, Real
+from typing import Any
+
+# What a number must satisfy: the words for the message, and the test.
+Rule = tuple[str, Callable[[Any], bool]]
+
+FINITE: Rule = ("be finite", lambda v: True)
+POSITIVE: Rule = ("be > 0", lambda v: v > 0)
+NON_NEGATIVE: Rule = ("be >= 0", lambda v: v >= 0)
+AT_LEAST_ONE: Rule = ("be >= 1", lambda v: v >= 1)
+FRACTION: Rule = ("be in [0, 1)", lambda v: 0 <= v < 1)
+CLOSED_FRACTION: Rule = ("be in [0, 1]", lambda v: 0 <= v <= 1)
+
+# Most units or features that the core takes, and most seeds.
+WIDTH_LIMIT = 2**31
+SEED_LIMIT = 2**64
+
+# The core computes in float32, where a larger number would be infinite.
+_LARGEST = 3.4028234663852886e38
+
+
+def describe(value: object) -> str:
+    """A short text of a value for an error message, with its type where the text alone does not show it."""
+    text = repr(value)
+    if len(text) > 80:
+        text = text[:77] + "..."
+    return text if isinstance(value, (int, float, str, type(None))) else f"{text} ({type(value).__name__})"
+
+
+def check_real(owner: str, name: str, value: object, rule: Rule) -> float:
+    """Returns ``value`` as a float. Raises TypeError if it is no real number, ValueError if it breaks the rule."""
+    words, test = rule
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{owner}: {name} must be a number, got {describe(value)}")
+    number = float(value)
+    if not math.isfinite(number) or not test(number):
+        raise ValueError(f"{owner}: {name} must {words}, got {number!r}")
+    if abs(number) > _LARGEST:
+        raise ValueError(f"{owner}: {name} must be finite in float32, got {number!r}")
+    return number
+
+
+def check_int(owner: str, name: str, value: object, rule: Rule, limit: int = 2**63) -> int:
+    """Returns ``value`` as an int below ``limit``. Raises TypeError if it is no integer, ValueError else."""
+    words, test = rule
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{owner}: {name} must be an integer, got {describe(value)}")
+    number = int(value)
+    if not test(number):
+        raise ValueError(f"{owner}: {name} must {words}, got {number}")
+    if number >= limit:
+        raise ValueError(f"{owner}: {name} must be < {limit}, got {number}")
+    return number
+
+
+def check_bool(owner: str, name: str, value: object) -> bool:
+    """Returns ``value`` as a bool. Raises TypeError if it is anything but a bool, NumPy's included."""
+    if isinstance(value, bool):
+        return value
+    if type(value).__module__ == "numpy" and type(value).__name__ in ("bool", "bool_"):
+        return bool(value)
+    raise TypeError(f"{owner}: {name} must be True or False, got {describe(value)}")
+
+
+def check_name(owner: str, name: str, value: object) -> str:
+    """Returns a name that a user gives to a thing: a string with something in it."""
+    if not isinstance(value, str):
+        raise TypeError(f"{owner}: {name} must be a string, got {describe(value)}")
+    if not value.strip():
+        raise ValueError(f"{owner}: {name} must not be empty, got {value!r}")
+    return value
+
+
+def check_choice(owner: str, name: str, value: object, choices: Collection[str]) -> str:
+    """Returns ``value`` if it is one of the choices. The message lists them and guesses at the one that was meant."""
+    if isinstance(value, str) and value in choices:
+        return value
+    known = sorted(choices)
+    if not isinstance(value, str):
+        raise TypeError(f"{owner}: {name} must be one of {', '.join(known)}, got {describe(value)}")
+    raise ValueError(f"{owner}: unknown {name} {value!r}; known: {', '.join(known)}{did_you_mean(value, known)}")
+
+
+def did_you_mean(value: str, known: Iterable[str]) -> str:
+    """``" (did you mean 'relu'?)"`` if a known name is close to the value, else nothing."""
+    close = difflib.get_close_matches(value.lower(), list(known), n=1, cutoff=0.6)
+    return f" (did you mean {close[0]!r}?)" if close else ""

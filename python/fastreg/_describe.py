@@ -1,0 +1,101 @@
+"""What all descriptions share: the JSON form that model files hold, and finding a description by name.
+
+A description is a frozen dataclass (a layer, loss, metric, regularizer, initializer, optimizer or schedule). Its JSON
+form is ``{"type": class name, field: value, ...}``; C++ reads the same fields (cpp/core/description.cpp). Reading one
+constructs one of the registered classes and nothing else, so a model file runs no code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields
+from typing import Any, ClassVar, Generic, TypeVar, cast
+
+from fastreg._checks import describe, did_you_mean
+
+T = TypeVar("T", bound="Description")
+
+
+class Description:
+    """Base of the frozen dataclasses that describe a part of a model."""
+
+    # Fields that are conveniences of the constructor, not part of the description.
+    _transient: ClassVar[frozenset[str]] = frozenset()
+
+    def to_config(self) -> dict[str, Any]:
+        """The JSON form: the class name under ``"type"`` and every field."""
+        config: dict[str, Any] = {"type": type(self).__name__}
+        for field in fields(cast(Any, self)):
+            if field.name not in self._transient:
+                config[field.name] = _plain(getattr(self, field.name))
+        return config
+
+    @classmethod
+    def from_config(cls: type[T], config: Mapping[str, Any]) -> T:
+        """The description of a JSON form. Raises ValueError if a field is unknown or missing, or its value is bad."""
+        values = {key: value for key, value in config.items() if key != "type"}
+        known = {f.name: f for f in fields(cast(Any, cls)) if f.name not in cls._transient}
+        if unknown := sorted(set(values) - set(known)):
+            raise ValueError(f"{cls.__name__}: unknown fields {', '.join(unknown)}; known: {', '.join(known)}")
+        needed = {n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING}
+        if missing := sorted(needed - set(values)):
+            raise ValueError(f"{cls.__name__}: missing fields {', '.join(missing)}")
+        return cls(**values)
+
+    def _set(self, **values: object) -> None:
+        """Puts checked values in place of the given ones; for ``__post_init__`` only."""
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Description):
+        return value.to_config()
+    return list(value) if isinstance(value, tuple) else value
+
+
+class Registry(Generic[T]):
+    """The known descriptions of one kind, found by name or by JSON form.
+
+    Args:
+        kind: What one is called in messages.
+        base: The class that all of them are instances of.
+        names: Class by name, short names included. Names are matched without regard to case; class names count too.
+        internal: Further classes that only a JSON form or an instance can give.
+    """
+
+    def __init__(
+        self, kind: str, base: type[T], names: Mapping[str, type[T]], internal: Iterable[type[T]] = ()
+    ) -> None:
+        self.kind = kind
+        self.base = base
+        self.names = dict(names)
+        self._types: dict[str, type[T]] = {cls.__name__: cls for cls in (*names.values(), *internal)}
+        self._lower = {cls.__name__.lower(): cls for cls in names.values()} | self.names
+
+    def resolve(self, where: str, value: object) -> T:
+        """The description that a user's argument stands for: one already made, a name, or a JSON form."""
+        if isinstance(value, self.base):
+            return value
+        if isinstance(value, str):
+            found = self._lower.get(value.lower())
+            if found is None:
+                known = ", ".join(sorted(self.names))
+                guess = did_you_mean(value, self.names)
+                raise ValueError(f"{where}: unknown {self.kind} {value!r}; known: {known}{guess}")
+            return found()
+        if isinstance(value, Mapping):
+            return self.from_config(where, value)
+        hint = f"; write {value.__name__}(...)" if isinstance(value, type) else ""
+        raise TypeError(f"{where}: expected a {self.kind} or the name of one, got {describe(value)}{hint}")
+
+    def from_config(self, where: str, config: object) -> T:
+        """The description of a JSON form, whose ``"type"`` must be one of the registered classes."""
+        if not isinstance(config, Mapping):
+            raise ValueError(f"{where}: expected the description of a {self.kind}, got {describe(config)}")
+        name = config.get("type")
+        found = self._types.get(name) if isinstance(name, str) else None
+        if found is None:
+            known = ", ".join(sorted(self._types))
+            raise ValueError(f"{where}: unknown {self.kind} type {name!r}; known: {known}")
+        return found.from_config(config)

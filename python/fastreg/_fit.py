@@ -1,0 +1,239 @@
+"""One call of ``Sequential.fit``: arguments in, a run of the core, history and early-stopping results out.
+
+A friend of ``model.py``, which it was cut out of for size. What costs time per row is vectorised, and Python is entered
+between epochs only for callbacks of one's own and for progress.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from fastreg import _core, _data
+from fastreg._checks import AT_LEAST_ONE, FRACTION, check_bool, check_int, check_real, describe
+from fastreg.callbacks import Callback, EarlyStopping, History, checked_list, overrides
+from fastreg.metrics import Metric
+from fastreg.progress import Progress
+
+if TYPE_CHECKING:
+    from fastreg.model import Sequential
+
+# Seconds between calls into Python where only progress asks for them.
+_PROGRESS_INTERVAL = 0.1
+
+
+def check_verbose(owner: str, value: object) -> int:
+    """0, 1 or 2; Keras's ``"auto"`` is 1, a bool is 0 or 1."""
+    if value == "auto":
+        return 1
+    if isinstance(value, bool):
+        return int(value)
+    return check_int(owner, "verbose", value, ("be 0, 1 or 2", lambda v: v in (0, 1, 2)))
+
+
+def fit(
+    model: Sequential,
+    x: object,
+    y: object,
+    *,
+    batch_size: object,
+    epochs: object,
+    verbose: object,
+    callbacks: object,
+    validation_split: object,
+    validation_data: object,
+    shuffle: object,
+    class_weight: object,
+    sample_weight: object,
+    initial_epoch: object,
+) -> History:
+    """See :meth:`fastreg.Sequential.fit`."""
+    model._require_idle("fit")
+    model._require_loss("fit")
+    batch = 0 if batch_size is None else check_int("fit", "batch_size", batch_size, AT_LEAST_ONE)
+    last = check_int("fit", "epochs", epochs, AT_LEAST_ONE)
+    first = check_int("fit", "initial_epoch", initial_epoch, (f"be in [0, {last})", lambda v: 0 <= v < last))
+    shown = check_verbose("fit", verbose)
+    shuffled = check_bool("fit", "shuffle", shuffle)
+    items = checked_list(callbacks)
+    fraction = check_real("fit", "validation_split", validation_split, FRACTION)
+    if fraction and validation_data is not None:
+        raise ValueError("fit: give validation_data or validation_split, not both")
+    data, validation = _data_of_fit(model, x, y, fraction, validation_data, class_weight, sample_weight)
+
+    trainer = model._trainer_for(data["x"].shape[1])
+    rows = len(data["x"]) if data["rows"] is None else len(data["rows"])
+    steps = -(-rows // (min(batch, rows) or rows))
+    keys, directions = log_keys(model._resolved_metrics(), validation is not None)
+    stoppers = [item for item in items if isinstance(item, EarlyStopping)]
+    configs = [stopper.core_config(keys, directions) for stopper in stoppers]
+    rates = model._require_optimizer("fit").rates(trainer.step, steps * (last - first))
+
+    run = _Run(model, trainer, items, keys, first, last)
+    model._begin_fit(run.history)
+    try:
+        run.begin({"epochs": last, "steps": steps, "verbose": shown})
+        progress = Progress(shown, first, last, rows) if shown else None
+        run.progress = progress
+        result = trainer.fit(
+            data,
+            validation,
+            batch_size=min(batch, rows),
+            epochs=last - first,
+            shuffle=shuffled,
+            rates=rates,
+            early_stopping=configs,
+            on_epoch=run.on_epoch if progress is not None or run.own else None,
+            on_poll=run.on_poll if progress is not None and progress.live else None,
+            interval=0.0 if run.own else _PROGRESS_INTERVAL,
+        )
+        run.end(result, stoppers)
+    finally:
+        model._fitting = False
+    return run.history
+
+
+def log_keys(metrics: list[Metric], validation: bool) -> tuple[list[str], dict[str, str]]:
+    """The keys of an epoch's logs, in the order of the core's, and whether a high or a low value of each is good."""
+    directions = {"loss": "min"} | {metric.name: metric.direction for metric in metrics}
+    if validation:
+        directions |= {f"val_{key}": direction for key, direction in directions.items()}
+    return list(directions), directions
+
+
+def _data_of_fit(
+    model: Sequential,
+    x: object,
+    y: object,
+    fraction: float,
+    validation_data: object,
+    class_weight: object,
+    sample_weight: object,
+) -> tuple[_core.Data, _core.Data | None]:
+    loss = model._require_loss("fit")
+    rows_x = _data.features(x, model._n_features)
+    n, outputs = len(rows_x), model._n_outputs(rows_x.shape[1])
+    targets = _data.targets(y, loss, n, outputs)
+    rows, validation = None, None
+    if fraction:
+        rows, held_out = _data.split(n, fraction, model.seed, _data.class_labels(targets, loss))
+        # Weights of the caller's hold for both sides, weights of classes for training only.
+        weights = _data.sample_weights(sample_weight, n, held_out)
+        validation = _core_data(rows_x, targets, weights, held_out)
+    weights = _data.sample_weights(sample_weight, n, rows)
+    weights = _data.class_weights(class_weight, targets, loss, outputs, weights, rows)
+    if validation_data is not None:
+        validation = _validation_data(model, validation_data, rows_x.shape[1])
+    return _core_data(rows_x, targets, weights, rows), validation
+
+
+def _validation_data(model: Sequential, value: object, n_features: int) -> _core.Data:
+    if not isinstance(value, (tuple, list)) or len(value) not in (2, 3):
+        got = f"{len(value)} items" if isinstance(value, (tuple, list)) else describe(value)
+        raise ValueError(f"fit: validation_data must be (x, y) or (x, y, sample_weight), got {got}")
+    weights = value[2] if len(value) == 3 else None
+    return labelled_data(model, value[0], value[1], weights, None, n_features, "validation_data ")
+
+
+def labelled_data(
+    model: Sequential,
+    x: object,
+    y: object,
+    sample_weight: object,
+    class_weight: object,
+    n_features: int | None,
+    prefix: str = "",
+) -> _core.Data:
+    """Rows to score, converted; ``prefix`` tells the arguments apart in messages."""
+    loss = model._require_loss("fit")
+    rows = _data.features(x, n_features, f"{prefix}x")
+    outputs = model._n_outputs(rows.shape[1])
+    targets = _data.targets(y, loss, len(rows), outputs, f"{prefix}y")
+    weights = _data.sample_weights(sample_weight, len(rows), None, f"{prefix}sample_weight")
+    return _core_data(rows, targets, _data.class_weights(class_weight, targets, loss, outputs, weights), None)
+
+
+def _core_data(
+    x: _data.Floats, y: _data.Floats | _data.Labels, weights: _data.Floats | None, rows: _data.Rows | None
+) -> _core.Data:
+    return {"x": x, "y": y, "sample_weight": weights, "rows": rows}
+
+
+class _Run:
+    """A run under way: passes epochs on to progress and callbacks, and makes sense of the result."""
+
+    def __init__(
+        self, model: Sequential, trainer: _core.Trainer, items: list[Callback], keys: list[str], first: int, last: int
+    ) -> None:
+        self.model, self.items, self.keys = model, items, keys
+        self.first, self.last = first, last
+        # The core counts epochs over the model's life, a run from initial_epoch.
+        self.offset = trainer.epoch - first
+        self.own = [item for item in items if overrides(item, "on_epoch_begin", "on_epoch_end")]
+        self.history = History()
+        self.progress: Progress | None = None
+
+    def begin(self, params: dict[str, int]) -> None:
+        for item in (self.history, *self.items):
+            item.set_model(self.model)
+            item.set_params(params)
+        for item in self.items:
+            item.on_train_begin()
+        for item in self.own:
+            item.on_epoch_begin(self.first)
+
+    def on_epoch(self, core_epoch: int, values: list[float], last: bool = False) -> bool:
+        """An epoch ended; ``last`` if no other follows. Whether to stop."""
+        epoch = core_epoch - self.offset
+        logs = dict(zip(self.keys, values, strict=True))
+        if self.progress is not None:
+            self.progress.epoch_ended(epoch, logs)
+        if self.own:
+            self.history.epoch.append(epoch)
+            for key, value in logs.items():
+                self.history.history.setdefault(key, []).append(value)
+            for item in self.own:
+                item.on_epoch_end(epoch, logs)
+            if not (last or self.model.stop_training or epoch + 1 == self.last):
+                for item in self.own:
+                    item.on_epoch_begin(epoch + 1)
+        return bool(self.model.stop_training)
+
+    def on_poll(self, core_epoch: int, step: int, steps: int, loss: float) -> None:
+        if self.progress is not None:
+            self.progress.within_epoch(core_epoch - self.offset, step, steps, loss)
+
+    def end(self, result: _core.FitResult, stoppers: list[EarlyStopping]) -> None:
+        """Fills history and callbacks, and raises what the run raised."""
+        logs = result["logs"]
+        self.history.history = {key: logs[:, i].tolist() for i, key in enumerate(self.keys)}
+        self.history.epoch = list(range(self.first, self.first + len(logs)))
+        last_logs: dict[str, float] = {key: values[-1] for key, values in self.history.history.items() if values}
+        messages: list[str] = []
+        for stopper, found in zip(stoppers, result["early_stopping"], strict=True):
+            stopper.take_result(found, self.offset)
+            messages += stopper.messages(found)
+        if self.progress is not None:
+            self.progress.run_ended(self.first + len(logs) - 1 if len(logs) else -1, last_logs)
+        for message in messages:
+            (self.progress or Progress(2, 0, 0, 0)).message(message)
+        if result["exception"] is not None:
+            raise result["exception"]
+        if result["diverged"] is not None:
+            raise _divergence(result["diverged"], self.offset)
+        for item in self.items:
+            item.on_train_end(last_logs)
+
+
+def _divergence(where: Mapping[str, float], offset: int) -> _core.DivergenceError:
+    step, epoch, rate, loss = int(where["step"]), int(where["epoch"]) - offset, where["rate"], where["loss"]
+    cause = f"the loss became {loss:g}" if not abs(loss) < float("inf") else "a weight is no longer finite"
+    error = _core.DivergenceError(
+        f"fit: training diverged at step {step}, epoch {epoch + 1}: {cause} at learning rate {rate:g} (loss {loss:g}). "
+        f"The last finite weights are kept. Try a smaller learning rate, {rate / 10:g} say, or inputs scaled to mean 0 "
+        "and variance 1"
+    )
+    details: dict[str, Any] = {"step": step, "epoch": epoch, "learning_rate": rate, "loss": loss}
+    for name, value in details.items():
+        setattr(error, name, value)
+    return error

@@ -1,0 +1,216 @@
+"""What may happen between epochs: a base for one's own callbacks, early stopping, and the history.
+
+At the end of an epoch come metrics, the history, the callbacks of this file in list order, one's own in list order, and
+only then the stop flags; all of them run. Early stopping runs inside C++, so a fit with nothing else never enters
+Python before it ends.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fastreg import _core
+from fastreg._checks import (
+    FINITE,
+    NON_NEGATIVE,
+    check_bool,
+    check_choice,
+    check_int,
+    check_name,
+    check_real,
+    describe,
+    did_you_mean,
+)
+
+if TYPE_CHECKING:
+    from fastreg.model import Sequential
+
+__all__ = ["Callback", "EarlyStopping", "History"]
+
+Logs = dict[str, float]
+
+
+class Callback:
+    """Base of one's own callbacks: override what is needed.
+
+    Within a callback ``model`` is the model that is trained and ``params`` is ``{"epochs", "steps", "verbose"}``.
+    ``model.stop_training = True`` ends the run after this epoch; ``get_weights``, ``predict``, ``evaluate``, ``save``
+    and setting ``model.learning_rate`` are allowed; ``fit`` and ``compile`` raise RuntimeError. An exception ends the
+    run, best weights are restored where there is early stopping, and ``fit`` raises it again. There are no hooks for
+    batches: within an epoch Python is not entered.
+
+    Example:
+        >>> from fastreg import callbacks
+        >>> class Halve(callbacks.Callback):
+        ...     def on_epoch_end(self, epoch, logs=None):
+        ...         self.model.learning_rate /= 2
+    """
+
+    model: Sequential
+    params: dict[str, int]
+
+    def set_model(self, model: Sequential) -> None:
+        """Called by ``fit`` before anything else."""
+        self.model = model
+
+    def set_params(self, params: dict[str, int]) -> None:
+        """Called by ``fit`` before anything else."""
+        self.params = params
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Before the first epoch."""
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """After the last epoch, best weights already restored; not after an exception. ``logs`` is the last epoch's."""
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Before an epoch, counted from ``initial_epoch``."""
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """After an epoch: ``logs`` has the loss and the metrics, and with validation data the same as ``val_...``."""
+
+
+class History(Callback):
+    """What a fit returns: the values of every epoch.
+
+    Attributes:
+        history: List of values by key, ``{"loss": [...], "accuracy": [...], "val_loss": [...]}``.
+        epoch: The epochs, counted from ``initial_epoch``.
+    """
+
+    def __init__(self) -> None:
+        self.history: dict[str, list[float]] = {}
+        self.epoch: list[int] = []
+
+    def __repr__(self) -> str:
+        last = ", ".join(f"{key}={values[-1]:.4g}" for key, values in self.history.items() if values)
+        return f"<History of {len(self.epoch)} epochs{': ' + last if last else ''}>"
+
+
+class EarlyStopping(Callback):
+    """Ends a run when a value has stopped getting better, and brings back the weights of its best epoch.
+
+    An epoch is better if its value passes the best so far by more than ``min_delta``; after ``patience`` epochs in a
+    row without a better one (and never after the first epoch of a run) the run ends. Best weights, moving statistics
+    included, are brought back whatever ended the run: this callback, the last epoch, another callback, an exception,
+    Ctrl-C or divergence. A NaN is never better.
+
+    Args:
+        monitor: Key of the value: ``"loss"``, the name of a metric, or one of them with ``val_`` in front.
+        min_delta: Smallest change that counts, >= 0 (of a negative number the sign is dropped, as in Keras).
+        patience: Epochs without a better one that are waited for, >= 0.
+        verbose: 1 says on standard error when it stops and restores.
+        mode: ``"min"``, ``"max"``, or ``"auto"``: max for accuracies, else min.
+        baseline: A value to pass: until it is passed, epochs count as not better. None is none.
+        restore_best_weights: True unless said otherwise (Keras: False).
+        start_from_epoch: Epochs of the run that are not judged, >= 0.
+
+    Attributes:
+        best: Best value of the last run; None before one, and if no epoch was judged.
+        best_epoch: Its epoch, counted from ``initial_epoch``; 0 before.
+        stopped_epoch: Epoch after which it ended the run; 0 if it did not.
+
+    Raises:
+        ValueError: If an argument is out of range; in ``fit``, if ``monitor`` is no key of this run.
+
+    Example:
+        >>> from fastreg import callbacks
+        >>> callbacks.EarlyStopping(patience=5)
+        EarlyStopping(monitor='val_loss', min_delta=0.0, patience=5, mode='auto')
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        min_delta: float = 0,
+        patience: int = 0,
+        verbose: int = 0,
+        mode: str = "auto",
+        baseline: float | None = None,
+        restore_best_weights: bool = True,
+        start_from_epoch: int = 0,
+    ) -> None:
+        owner = "EarlyStopping"
+        self.monitor = check_name(owner, "monitor", monitor)
+        self.min_delta = abs(check_real(owner, "min_delta", min_delta, FINITE))
+        self.patience = check_int(owner, "patience", patience, NON_NEGATIVE)
+        self.verbose = check_int(owner, "verbose", verbose, NON_NEGATIVE)
+        self.mode = check_choice(owner, "mode", mode, ("auto", "min", "max"))
+        self.baseline = None if baseline is None else check_real(owner, "baseline", baseline, FINITE)
+        self.restore_best_weights = check_bool(owner, "restore_best_weights", restore_best_weights)
+        self.start_from_epoch = check_int(owner, "start_from_epoch", start_from_epoch, NON_NEGATIVE)
+        self.best: float | None = None
+        self.best_epoch = 0
+        self.stopped_epoch = 0
+
+    def __repr__(self) -> str:
+        return (
+            f"EarlyStopping(monitor={self.monitor!r}, min_delta={self.min_delta}, patience={self.patience}, "
+            f"mode={self.mode!r})"
+        )
+
+    def core_config(self, keys: Sequence[str], directions: Mapping[str, str]) -> _core.EarlyStoppingConfig:
+        """What the core needs for a run whose logs have these keys, with "min" or "max" for each."""
+        if self.monitor not in keys:
+            hint = did_you_mean(self.monitor, keys)
+            if self.monitor.startswith("val_") and not any(key.startswith("val_") for key in keys):
+                hint = "; give fit validation_data or validation_split"
+            known = ", ".join(keys)
+            raise ValueError(f"EarlyStopping: unknown monitor {self.monitor!r}; this run has: {known}{hint}")
+        return {
+            "monitor": list(keys).index(self.monitor),
+            "mode": directions[self.monitor] if self.mode == "auto" else self.mode,
+            "patience": self.patience,
+            "min_delta": self.min_delta,
+            "baseline": self.baseline,
+            "start_from_epoch": self.start_from_epoch,
+            "restore_best_weights": self.restore_best_weights,
+        }
+
+    def take_result(self, result: _core.EarlyStoppingResult, offset: int) -> None:
+        """Fills the attributes from what the core found; ``offset`` is what its epochs are ahead of the run's."""
+        self.best = None if math.isnan(result["best"]) else result["best"]
+        self.best_epoch = max(result["best_epoch"] - offset, 0) if result["best_epoch"] >= 0 else 0
+        self.stopped_epoch = result["stopped_epoch"] - offset if result["stopped_epoch"] >= 0 else 0
+
+    def messages(self, result: _core.EarlyStoppingResult) -> list[str]:
+        """What there is to say after a run, if ``verbose`` asks for it. Epochs are shown from 1, as progress does."""
+        lines = []
+        if self.verbose and result["stopped_epoch"] >= 0:
+            lines.append(f"Epoch {self.stopped_epoch + 1}: early stopping")
+        if self.verbose and result["restored"]:
+            lines.append(f"Restored the weights of epoch {self.best_epoch + 1} ({self.monitor} {self.best:g})")
+        return lines
+
+
+# Keras's hooks that have no moment here.
+_BATCH_HOOKS = tuple(
+    f"on_{phase}_{moment}"
+    for phase in ("batch", "train_batch", "test_batch", "predict_batch", "test", "predict")
+    for moment in ("begin", "end")
+)
+
+
+def checked_list(value: Any) -> list[Callback]:
+    """The callbacks of ``fit(callbacks=...)``. Raises for what is none, and for hooks that would never be called."""
+    if value is None:
+        return []
+    items = [value] if isinstance(value, Callback) else list(value) if hasattr(value, "__iter__") else None
+    if items is None:
+        raise TypeError(f"fit: callbacks must be a list of callbacks, got {describe(value)}")
+    for item in items:
+        if not isinstance(item, Callback):
+            hint = "; did you forget the parentheses?" if isinstance(item, type) else ""
+            raise TypeError(f"fit: callbacks must be instances of callbacks.Callback, got {describe(item)}{hint}")
+        for hook in _BATCH_HOOKS:
+            if hasattr(item, hook):
+                who = type(item).__name__
+                raise ValueError(f"fit: callback {who} has {hook}, which is never called: callbacks act between epochs")
+    return items
+
+
+def overrides(callback: Callback, *hooks: str) -> bool:
+    """Whether a callback has a hook of its own."""
+    return any(getattr(type(callback), hook) is not getattr(Callback, hook) for hook in hooks)

@@ -1,0 +1,194 @@
+r"""How weights start. Descriptions only: C++ draws the values, keyed by (model seed, layer, element).
+
+With ``fan_in`` rows and ``fan_out`` columns of a kernel, the scaled initializers have the variance
+
+========  =====================  ==================================================================
+Glorot    2 / (fan_in + fan_out)  Glorot and Bengio, AISTATS 2010
+He        2 / fan_in              He, Zhang, Ren and Sun, ICCV 2015
+Lecun     1 / fan_in              LeCun, Bottou, Orr and Mueller, "Efficient BackProp", 1998
+========  =====================  ==================================================================
+
+Truncated normal values lie within two standard deviations of the mean; the scaled ones are corrected for the cut.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastreg._checks import FINITE, NON_NEGATIVE, check_real
+from fastreg._describe import Description, Registry
+
+__all__ = [
+    "Constant",
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Initializer",
+    "LecunNormal",
+    "LecunUniform",
+    "Ones",
+    "RandomNormal",
+    "RandomUniform",
+    "TruncatedNormal",
+    "Zeros",
+    "get",
+]
+
+
+class Initializer(Description):
+    """Base of the initializers; anything that a layer accepts as ``kernel_initializer`` or ``bias_initializer``."""
+
+
+@dataclass(frozen=True)
+class Zeros(Initializer):
+    """Every weight 0."""
+
+
+@dataclass(frozen=True)
+class Ones(Initializer):
+    """Every weight 1."""
+
+
+@dataclass(frozen=True)
+class Constant(Initializer):
+    """Every weight the same.
+
+    Args:
+        value: That weight, finite.
+
+    Raises:
+        ValueError: If ``value`` is infinite or NaN.
+
+    Example:
+        >>> from fastreg import initializers
+        >>> initializers.Constant(0.5)
+        Constant(value=0.5)
+    """
+
+    value: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._set(value=check_real("Constant", "value", self.value, FINITE))
+
+
+def _check_normal(item: RandomNormal | TruncatedNormal) -> None:
+    owner = type(item).__name__
+    mean = check_real(owner, "mean", item.mean, FINITE)
+    item._set(mean=mean, stddev=check_real(owner, "stddev", item.stddev, NON_NEGATIVE))
+
+
+@dataclass(frozen=True)
+class RandomNormal(Initializer):
+    """Normal values.
+
+    Args:
+        mean: Finite.
+        stddev: Standard deviation, >= 0.
+
+    Raises:
+        ValueError: If an argument is out of range or NaN.
+    """
+
+    mean: float = 0.0
+    stddev: float = 0.05
+
+    def __post_init__(self) -> None:
+        _check_normal(self)
+
+
+@dataclass(frozen=True)
+class TruncatedNormal(Initializer):
+    """Normal values, drawn again while further than two standard deviations from the mean.
+
+    Args:
+        mean: Finite.
+        stddev: Standard deviation before the cut, >= 0.
+
+    Raises:
+        ValueError: If an argument is out of range or NaN.
+    """
+
+    mean: float = 0.0
+    stddev: float = 0.05
+
+    def __post_init__(self) -> None:
+        _check_normal(self)
+
+
+@dataclass(frozen=True)
+class RandomUniform(Initializer):
+    """Uniform values in ``[minval, maxval)``.
+
+    Args:
+        minval: Lower end, finite.
+        maxval: Upper end, finite and not below ``minval``.
+
+    Raises:
+        ValueError: If an argument is not finite or ``maxval < minval``.
+    """
+
+    minval: float = -0.05
+    maxval: float = 0.05
+
+    def __post_init__(self) -> None:
+        low = check_real("RandomUniform", "minval", self.minval, FINITE)
+        rule = (f"be >= minval = {low:g}", lambda v: v >= low)
+        self._set(minval=low, maxval=check_real("RandomUniform", "maxval", self.maxval, rule))
+
+
+@dataclass(frozen=True)
+class GlorotUniform(Initializer):
+    """Uniform with variance 2 / (fan_in + fan_out): the default of kernels."""
+
+
+@dataclass(frozen=True)
+class GlorotNormal(Initializer):
+    """Truncated normal with variance 2 / (fan_in + fan_out)."""
+
+
+@dataclass(frozen=True)
+class HeUniform(Initializer):
+    """Uniform with variance 2 / fan_in, made for relu."""
+
+
+@dataclass(frozen=True)
+class HeNormal(Initializer):
+    """Truncated normal with variance 2 / fan_in, made for relu."""
+
+
+@dataclass(frozen=True)
+class LecunUniform(Initializer):
+    """Uniform with variance 1 / fan_in."""
+
+
+@dataclass(frozen=True)
+class LecunNormal(Initializer):
+    """Truncated normal with variance 1 / fan_in."""
+
+
+_REGISTRY: Registry[Initializer] = Registry(
+    "initializer",
+    Initializer,
+    {
+        "zeros": Zeros,
+        "ones": Ones,
+        "constant": Constant,
+        "random_normal": RandomNormal,
+        "normal": RandomNormal,
+        "random_uniform": RandomUniform,
+        "uniform": RandomUniform,
+        "truncated_normal": TruncatedNormal,
+        "glorot_uniform": GlorotUniform,
+        "glorot_normal": GlorotNormal,
+        "he_uniform": HeUniform,
+        "he_normal": HeNormal,
+        "lecun_uniform": LecunUniform,
+        "lecun_normal": LecunNormal,
+    },
+)
+
+
+def get(value: object, where: str = "initializers.get") -> Initializer:
+    """The initializer that an argument stands for: an instance or a name such as ``"he_normal"``."""
+    return _REGISTRY.resolve(where, value)

@@ -1,0 +1,297 @@
+"""What a network is made of. Descriptions only; C++ computes (cpp/core/layers).
+
+Arrays are row-major: x is (n, in), a Dense kernel (in, units). The first layer of a model may be given the number of
+features as ``input_shape=(n,)`` or ``input_dim=n``; otherwise an :class:`Input` in front, ``build`` or the first
+``fit`` says it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, InitVar, dataclass, field, fields
+from typing import ClassVar
+
+from fastreg import initializers, regularizers
+from fastreg._checks import (
+    AT_LEAST_ONE,
+    CLOSED_FRACTION,
+    FRACTION,
+    POSITIVE,
+    WIDTH_LIMIT,
+    check_bool,
+    check_choice,
+    check_int,
+    check_name,
+    check_real,
+    describe,
+)
+from fastreg._describe import Description, Registry
+from fastreg.initializers import Initializer
+from fastreg.regularizers import Regularizer
+
+__all__ = [
+    "ACTIVATIONS",
+    "Activation",
+    "BatchNormalization",
+    "Dense",
+    "Dropout",
+    "Input",
+    "InputLayer",
+    "Layer",
+    "get",
+]
+
+# leaky_relu has slope 0.2 below zero, elu scale 1, gelu is the exact one with the error function.
+ACTIVATIONS = ("linear", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softplus", "softmax")
+_ACTIVATION_ALIASES = {"swish": "silu"}
+
+
+def check_activation(owner: str, value: object) -> str:
+    """The name of an activation: None is linear, swish is silu."""
+    if value is None:
+        return "linear"
+    if isinstance(value, str) and value not in ACTIVATIONS:
+        value = _ACTIVATION_ALIASES.get(value.lower(), value.lower())
+    return check_choice(owner, "activation", value, ACTIVATIONS)
+
+
+def check_features(owner: str, name: str, shape: object) -> int:
+    """The number of features of an input shape: n, (n,) or (None, n)."""
+    if isinstance(shape, (tuple, list)):
+        if len(shape) == 2 and shape[0] is None:
+            shape = shape[1]
+        elif len(shape) == 1:
+            shape = shape[0]
+        else:
+            raise ValueError(f"{owner}: {name} must be (n,) for n features, got {describe(shape)}")
+    return check_int(owner, name, shape, AT_LEAST_ONE, WIDTH_LIMIT)
+
+
+@dataclass(frozen=True, repr=False)
+class Layer(Description):
+    """Base of the layers; anything that ``Sequential`` accepts.
+
+    Args:
+        name: Name in ``summary()``, unique within a model; None takes one after the class.
+        input_shape: ``(n,)`` for n input features, on a first layer.
+        input_dim: The same as a number.
+    """
+
+    _transient: ClassVar[frozenset[str]] = frozenset({"input_shape"})
+
+    _: KW_ONLY
+    input_shape: tuple[int, ...] | None = field(default=None, compare=False)
+    input_dim: InitVar[int | None] = None
+    name: str | None = None
+
+    def __post_init__(self, input_dim: int | None) -> None:
+        owner = type(self).__name__
+        if self.name is not None:
+            check_name(owner, "name", self.name)
+        if self.input_shape is not None:
+            self._set(input_shape=(check_features(owner, "input_shape", self.input_shape),))
+        if input_dim is not None:
+            shape = (check_features(owner, "input_dim", input_dim),)
+            if self.input_shape not in (None, shape):
+                raise ValueError(f"{owner}: input_dim {shape[0]} contradicts input_shape {self.input_shape}")
+            self._set(input_shape=shape)
+
+    def __repr__(self) -> str:
+        shown = [f.name for f in fields(self) if f.name not in (*self._transient, "name")]
+        if self.name is not None:
+            shown.append("name")
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
+
+    def outputs(self, inputs: int | None) -> int | None:
+        """Width of the output for a width of the input; None is not known."""
+        return inputs
+
+    def weight_count(self, inputs: int) -> int:
+        """Number of weights for a width of the input, moving statistics included."""
+        return 0
+
+
+@dataclass(frozen=True, repr=False)
+class Dense(Layer):
+    r"""Every output sees every input, :math:`y = a(x W + b)`.
+
+    Weights: ``kernel`` :math:`W` (in, units) and ``bias`` :math:`b` (units,).
+
+    Args:
+        units: Number of outputs, >= 1.
+        activation: One of :data:`ACTIVATIONS`; None is linear.
+        use_bias: Whether there is a :math:`b`.
+        kernel_initializer: How :math:`W` starts, see :mod:`fastreg.initializers`.
+        bias_initializer: How :math:`b` starts.
+        kernel_regularizer: Penalty on :math:`W`, see :mod:`fastreg.regularizers`; None is none.
+        bias_regularizer: Penalty on :math:`b`.
+        name: See :class:`Layer`, as ``input_shape`` and ``input_dim``.
+
+    Raises:
+        ValueError: If ``units`` < 1 or a name is unknown.
+        TypeError: If an argument is of the wrong kind.
+
+    Example:
+        >>> from fastreg import layers
+        >>> layers.Dense(64, "relu", kernel_regularizer="l2").kernel_regularizer
+        L2(l2=0.01)
+    """
+
+    units: int
+    activation: str | None = None
+    use_bias: bool = True
+    kernel_initializer: Initializer | str = "glorot_uniform"
+    bias_initializer: Initializer | str = "zeros"
+    kernel_regularizer: Regularizer | str | None = None
+    bias_regularizer: Regularizer | str | None = None
+
+    def __post_init__(self, input_dim: int | None) -> None:
+        super().__post_init__(input_dim)
+        self._set(
+            units=check_int("Dense", "units", self.units, AT_LEAST_ONE, WIDTH_LIMIT),
+            activation=check_activation("Dense", self.activation),
+            use_bias=check_bool("Dense", "use_bias", self.use_bias),
+            kernel_initializer=initializers.get(self.kernel_initializer, "Dense: kernel_initializer"),
+            bias_initializer=initializers.get(self.bias_initializer, "Dense: bias_initializer"),
+            kernel_regularizer=regularizers.get(self.kernel_regularizer, "Dense: kernel_regularizer"),
+            bias_regularizer=regularizers.get(self.bias_regularizer, "Dense: bias_regularizer"),
+        )
+
+    def outputs(self, inputs: int | None) -> int:
+        """``units``, whatever the input."""
+        return self.units
+
+    def weight_count(self, inputs: int) -> int:
+        """Those of the kernel and of the bias."""
+        return (inputs + self.use_bias) * self.units
+
+
+@dataclass(frozen=True, repr=False)
+class Activation(Layer):
+    """A function of each element, or of each row for softmax.
+
+    Args:
+        activation: One of :data:`ACTIVATIONS`.
+        name: See :class:`Layer`, as ``input_shape`` and ``input_dim``.
+
+    Raises:
+        ValueError: If the name is unknown; the message lists the known ones.
+    """
+
+    activation: str
+
+    def __post_init__(self, input_dim: int | None) -> None:
+        super().__post_init__(input_dim)
+        self._set(activation=check_activation("Activation", self.activation))
+
+
+@dataclass(frozen=True, repr=False)
+class BatchNormalization(Layer):
+    r"""Each feature brought to mean 0 and variance 1 over a batch, then scaled and shifted.
+
+    Ioffe and Szegedy, ICML 2015:
+
+    .. math:: y = \gamma (x - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta
+
+    In training :math:`\mu, \sigma^2` are those of the batch (the biased variance), and the moving averages follow:
+    ``moving = momentum * moving + (1 - momentum) * batch``. Elsewhere they are the moving averages. A batch of one row
+    is normalised to 0. Weights: ``gamma``, ``beta``, ``moving_mean``, ``moving_variance``, each (in,).
+
+    Args:
+        axis: -1 or 1, the axis of features; there is no other.
+        momentum: Weight of the *old* average, in [0, 1]. PyTorch's momentum is one minus this.
+        epsilon: > 0.
+        center: Whether there is a :math:`\beta`.
+        scale: Whether there is a :math:`\gamma`.
+        name: See :class:`Layer`, as ``input_shape`` and ``input_dim``.
+
+    Raises:
+        ValueError: If an argument is out of range or NaN.
+
+    Example:
+        >>> from fastreg import layers
+        >>> layers.BatchNormalization(momentum=0.9).epsilon
+        0.001
+    """
+
+    _transient: ClassVar[frozenset[str]] = Layer._transient | {"axis"}
+
+    axis: int = field(default=-1, compare=False)
+    momentum: float = 0.99
+    epsilon: float = 1e-3
+    center: bool = True
+    scale: bool = True
+
+    def __post_init__(self, input_dim: int | None) -> None:
+        super().__post_init__(input_dim)
+        check_int("BatchNormalization", "axis", self.axis, ("be -1 or 1", lambda v: v in (-1, 1)))
+        self._set(
+            momentum=check_real("BatchNormalization", "momentum", self.momentum, CLOSED_FRACTION),
+            epsilon=check_real("BatchNormalization", "epsilon", self.epsilon, POSITIVE),
+            center=check_bool("BatchNormalization", "center", self.center),
+            scale=check_bool("BatchNormalization", "scale", self.scale),
+        )
+
+    def weight_count(self, inputs: int) -> int:
+        """Two moving statistics, and beta and gamma where they are."""
+        return (2 + self.center + self.scale) * inputs
+
+
+@dataclass(frozen=True, repr=False)
+class Dropout(Layer):
+    r"""Elements set to zero at random while training (Srivastava et al., JMLR 2014), the others divided by 1 - rate.
+
+    Which ones is decided by (model seed, step, layer, element), never by threads. Elsewhere than in training it does
+    nothing.
+
+    Args:
+        rate: Probability to drop, in [0, 1).
+        name: See :class:`Layer`, as ``input_shape`` and ``input_dim``.
+
+    Raises:
+        ValueError: If ``rate`` is out of range or NaN.
+    """
+
+    rate: float
+
+    def __post_init__(self, input_dim: int | None) -> None:
+        super().__post_init__(input_dim)
+        self._set(rate=check_real("Dropout", "rate", self.rate, FRACTION))
+
+
+@dataclass(frozen=True)
+class Input(Description):
+    """The number of features, in front of the layers.
+
+    Args:
+        shape: ``(n,)``.
+        name: Taken for Keras's sake; nothing shows it.
+
+    Raises:
+        ValueError: If the shape is not that of n >= 1 features.
+
+    Example:
+        >>> from fastreg import layers
+        >>> layers.Input(shape=(8,)).shape
+        (8,)
+    """
+
+    shape: tuple[int, ...]
+    _: KW_ONLY
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        shape: object = self.shape
+        if isinstance(shape, (tuple, list)) and len(shape) > 1:
+            raise ValueError(f"Input: shape must be (n,) for n features, got {describe(shape)}")
+        self._set(shape=(check_features("Input", "shape", shape),))
+
+
+InputLayer = Input
+
+_TYPES: tuple[type[Layer], ...] = (Dense, Activation, BatchNormalization, Dropout)
+_REGISTRY: Registry[Layer] = Registry("layer", Layer, {}, internal=_TYPES)
+
+
+def get(config: object, where: str = "layers.get") -> Layer:
+    """The layer of a JSON form, or a layer itself."""
+    return config if isinstance(config, Layer) else _REGISTRY.from_config(where, config)

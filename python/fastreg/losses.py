@@ -1,0 +1,133 @@
+r"""What training minimises. Descriptions only; C++ computes (cpp/core/loss.cpp).
+
+Notation: row i of n has target :math:`t_i`, output :math:`p_i` over k units and weight :math:`w_i` (1 unless given).
+The loss of a set of rows is :math:`\sum_i w_i \ell_i / \sum_i w_i`, plus the penalties of the layers. Where the last
+activation is sigmoid or softmax, the matching cross-entropy is computed from the values before it, so a saturated
+output costs no accuracy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fastreg._checks import check_bool
+from fastreg._describe import Description, Registry
+
+__all__ = [
+    "BinaryCrossentropy",
+    "CategoricalCrossentropy",
+    "Loss",
+    "MeanSquaredError",
+    "SparseCategoricalCrossentropy",
+    "get",
+]
+
+
+class Loss(Description):
+    """Base of the losses; anything that ``compile(loss=...)`` accepts."""
+
+    # The name in Keras and in the core.
+    key: ClassVar[str]
+    # What targets are: "values" (any), "probabilities" (in [0, 1]), "distribution" (a row of shares), "labels".
+    targets: ClassVar[str]
+
+
+@dataclass(frozen=True)
+class MeanSquaredError(Loss):
+    r"""Mean of squared differences, :math:`\ell_i = \frac1k \sum_j (p_{ij} - t_{ij})^2`.
+
+    Targets are finite numbers of shape (n, k); (n,) is taken as (n, 1).
+
+    Example:
+        >>> from fastreg import losses
+        >>> losses.get("mse")
+        MeanSquaredError()
+    """
+
+    key: ClassVar[str] = "mean_squared_error"
+    targets: ClassVar[str] = "values"
+
+
+@dataclass(frozen=True)
+class BinaryCrossentropy(Loss):
+    r"""Cross-entropy of independent yes/no outputs.
+
+    .. math:: \ell_i = -\frac1k \sum_j \left( t_{ij} \log p_{ij} + (1 - t_{ij}) \log (1 - p_{ij}) \right)
+
+    Targets lie in [0, 1], shape (n, k); (n,) is taken as (n, 1).
+
+    Args:
+        from_logits: The network's outputs are log-odds; leave its last activation linear.
+
+    Raises:
+        TypeError: If ``from_logits`` is no bool.
+    """
+
+    key: ClassVar[str] = "binary_crossentropy"
+    targets: ClassVar[str] = "probabilities"
+    from_logits: bool = False
+
+    def __post_init__(self) -> None:
+        self._set(from_logits=check_bool("BinaryCrossentropy", "from_logits", self.from_logits))
+
+
+@dataclass(frozen=True)
+class CategoricalCrossentropy(Loss):
+    r"""Cross-entropy of one choice among k classes, :math:`\ell_i = -\sum_j t_{ij} \log p_{ij}`.
+
+    Targets are rows of k shares >= 0, one-hot as a rule (:func:`fastreg.utils.to_categorical` makes them).
+
+    Args:
+        from_logits: The network's outputs are unnormalised log-probabilities; leave its last activation linear.
+
+    Raises:
+        TypeError: If ``from_logits`` is no bool.
+    """
+
+    key: ClassVar[str] = "categorical_crossentropy"
+    targets: ClassVar[str] = "distribution"
+    from_logits: bool = False
+
+    def __post_init__(self) -> None:
+        self._set(from_logits=check_bool("CategoricalCrossentropy", "from_logits", self.from_logits))
+
+
+@dataclass(frozen=True)
+class SparseCategoricalCrossentropy(Loss):
+    r"""Cross-entropy of one choice among k classes, given as labels: :math:`\ell_i = -\log p_{i t_i}`.
+
+    Targets are whole numbers in [0, k), shape (n,) or (n, 1).
+
+    Args:
+        from_logits: The network's outputs are unnormalised log-probabilities; leave its last activation linear.
+
+    Raises:
+        TypeError: If ``from_logits`` is no bool.
+    """
+
+    key: ClassVar[str] = "sparse_categorical_crossentropy"
+    targets: ClassVar[str] = "labels"
+    from_logits: bool = False
+
+    def __post_init__(self) -> None:
+        self._set(from_logits=check_bool("SparseCategoricalCrossentropy", "from_logits", self.from_logits))
+
+
+_REGISTRY: Registry[Loss] = Registry(
+    "loss",
+    Loss,
+    {
+        "mean_squared_error": MeanSquaredError,
+        "mse": MeanSquaredError,
+        "binary_crossentropy": BinaryCrossentropy,
+        "bce": BinaryCrossentropy,
+        "categorical_crossentropy": CategoricalCrossentropy,
+        "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
+    },
+)
+
+
+def get(value: object, where: str = "losses.get") -> Loss:
+    """The loss that an argument stands for: an instance or a name such as ``"mse"``."""
+    return _REGISTRY.resolve(where, value)

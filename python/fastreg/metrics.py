@@ -1,0 +1,181 @@
+r"""What is watched besides the loss. Descriptions only; C++ accumulates them over an epoch.
+
+Metrics are means over rows without weights, as Keras's ``metrics=`` are; :math:`t` is the target, :math:`p` the output.
+The key in the history is the string that was given (``"acc"``), or the name of the instance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fastreg._checks import check_name, describe
+from fastreg._describe import Description, Registry
+from fastreg.losses import Loss
+
+__all__ = [
+    "BinaryAccuracy",
+    "CategoricalAccuracy",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "Metric",
+    "SparseCategoricalAccuracy",
+    "get",
+    "resolve",
+]
+
+
+class Metric(Description):
+    """Base of the metrics; anything that ``compile(metrics=[...])`` accepts."""
+
+    # Whether a good value is a high one ("max") or a low one ("min"): what mode="auto" of EarlyStopping goes by.
+    direction: ClassVar[str]
+    # Whether targets are labels, so that only the sparse loss can go with it.
+    labels: ClassVar[bool] = False
+    name: str
+
+    def __post_init__(self) -> None:
+        check_name(type(self).__name__, "name", self.name)
+
+
+@dataclass(frozen=True)
+class BinaryAccuracy(Metric):
+    """Share of outputs on the right side: ``p > 0.5`` equals ``t > 0.5``, averaged over units and rows.
+
+    Args:
+        name: Key in the history.
+    """
+
+    direction: ClassVar[str] = "max"
+    name: str = "binary_accuracy"
+
+
+@dataclass(frozen=True)
+class CategoricalAccuracy(Metric):
+    """Share of rows whose largest output is where the largest target is; of equal outputs the first counts.
+
+    Args:
+        name: Key in the history.
+    """
+
+    direction: ClassVar[str] = "max"
+    name: str = "categorical_accuracy"
+
+
+@dataclass(frozen=True)
+class SparseCategoricalAccuracy(Metric):
+    """Share of rows whose largest output is at the label; of equal outputs the first counts.
+
+    Args:
+        name: Key in the history.
+    """
+
+    direction: ClassVar[str] = "max"
+    labels: ClassVar[bool] = True
+    name: str = "sparse_categorical_accuracy"
+
+
+@dataclass(frozen=True)
+class MeanSquaredError(Metric):
+    r"""Mean of :math:`(p - t)^2` over units and rows; without the penalties, which the loss includes.
+
+    Args:
+        name: Key in the history.
+    """
+
+    direction: ClassVar[str] = "min"
+    name: str = "mean_squared_error"
+
+
+@dataclass(frozen=True)
+class MeanAbsoluteError(Metric):
+    r"""Mean of :math:`|p - t|` over units and rows.
+
+    Args:
+        name: Key in the history.
+    """
+
+    direction: ClassVar[str] = "min"
+    name: str = "mean_absolute_error"
+
+
+_REGISTRY: Registry[Metric] = Registry(
+    "metric",
+    Metric,
+    {
+        "binary_accuracy": BinaryAccuracy,
+        "categorical_accuracy": CategoricalAccuracy,
+        "sparse_categorical_accuracy": SparseCategoricalAccuracy,
+        "mean_squared_error": MeanSquaredError,
+        "mse": MeanSquaredError,
+        "mean_absolute_error": MeanAbsoluteError,
+        "mae": MeanAbsoluteError,
+    },
+)
+# Which accuracy this is depends on the loss and the outputs.
+_ACCURACY = ("accuracy", "acc")
+
+
+def get(value: object, where: str = "metrics.get") -> Metric:
+    """The metric that an argument stands for: an instance, or a name, which then is its key in the history."""
+    metric = _REGISTRY.resolve(where, value)
+    return type(metric)(name=value) if isinstance(value, str) else metric  # type: ignore[call-arg]
+
+
+def listed(value: object) -> tuple[str | Metric, ...]:
+    """The entries of ``compile(metrics=...)``, their names checked. Raises for what cannot be a metric."""
+    if value is None:
+        return ()
+    if isinstance(value, (str, Metric)):
+        value = [value]
+    if not isinstance(value, Iterable):
+        raise TypeError(f"compile: metrics must be a list of metrics or names, got {describe(value)}")
+    entries: list[str | Metric] = []
+    for entry in value:
+        if isinstance(entry, str) and entry.lower() in _ACCURACY:
+            entries.append(entry)
+        elif isinstance(entry, str) and entry.lower() not in _REGISTRY.names:
+            # Resolved for its error, with the two names that stand for several metrics among the known ones.
+            names = {**_REGISTRY.names, "accuracy": BinaryAccuracy}
+            entries.append(Registry("metric", Metric, names).resolve("compile", entry))
+        else:
+            entries.append(get(entry, "compile"))
+    return tuple(entries)
+
+
+def resolve(entries: Sequence[str | Metric], loss: Loss, n_outputs: int) -> list[Metric]:
+    """Settles which accuracy is meant, as Keras does, and makes the keys differ (``mse``, ``mse_1``).
+
+    Args:
+        entries: What :func:`listed` gave.
+        loss: Decides between the accuracies, with the number of outputs: one output is binary, labels are sparse.
+        n_outputs: Units of the last layer.
+
+    Raises:
+        ValueError: If a metric needs labels and the loss has none, or the reverse, or a key is ``loss``.
+    """
+    sparse = loss.targets == "labels"
+    found: list[Metric] = []
+    taken: set[str] = {"loss"}
+    for entry in entries:
+        if isinstance(entry, Metric):
+            metric = entry
+        elif sparse:
+            metric = SparseCategoricalAccuracy(entry)
+        else:
+            metric = BinaryAccuracy(entry) if n_outputs == 1 else CategoricalAccuracy(entry)
+        if metric.labels != sparse:
+            raise ValueError(
+                f"compile: metric {metric.name!r} does not go with {type(loss).__name__}, whose targets are "
+                f"{'labels' if sparse else 'numbers, not labels'}; 'accuracy' fits any loss"
+            )
+        if metric.name == "loss" or metric.name.startswith("val_"):
+            raise ValueError(f"compile: a metric's name must not be 'loss' or start with 'val_', got {metric.name!r}")
+        key, count = metric.name, 0
+        while key in taken:
+            count += 1
+            key = f"{metric.name}_{count}"
+        taken.add(key)
+        found.append(type(metric)(name=key) if key != metric.name else metric)  # type: ignore[call-arg]
+    return found

@@ -1,0 +1,488 @@
+"""``Sequential``: a list of layers that is built, compiled, trained, evaluated and saved.
+
+It holds descriptions and two objects of the core: the network (weights), made by ``build``, and the trainer (optimizer
+state), made by the first ``fit`` or ``evaluate`` after ``compile``. The run itself is in ``_fit.py``, arrays are
+converted in ``_data.py``, files are ``io.py``'s.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastreg import _core, _data, _fit, losses, optimizers, utils
+from fastreg import metrics as _metrics
+from fastreg._bound import BoundLayer, layer_names, summary_lines
+from fastreg._checks import (
+    AT_LEAST_ONE,
+    NON_NEGATIVE,
+    POSITIVE,
+    SEED_LIMIT,
+    check_bool,
+    check_int,
+    check_name,
+    check_real,
+    describe,
+)
+from fastreg.callbacks import History
+from fastreg.layers import Input, Layer, check_features
+from fastreg.losses import Loss
+from fastreg.metrics import Metric
+from fastreg.optimizers import LearningRate, Optimizer
+from fastreg.progress import format_values
+
+__all__ = ["History", "Sequential"]
+
+
+class Sequential:
+    """Layers one after another.
+
+    Args:
+        layers: Layers, an :class:`~fastreg.layers.Input` in front or not; :meth:`add` takes more.
+        name: Name in :meth:`summary`.
+        seed: In [0, 2**64): decides initial weights, shuffling, dropout and ``validation_split``, so that two models
+            with one seed give the same bits. None draws one, which :attr:`seed` then tells.
+
+    Attributes:
+        seed: The seed.
+        history: What the last ``fit`` returned, or would have if it had not raised; None before.
+        stop_training: A callback sets it to end the run after the present epoch.
+
+    Raises:
+        ValueError: If an argument is out of range, two layers have one name or the input shapes contradict each other.
+        TypeError: If something in the list is no layer.
+
+    Example:
+        >>> import numpy as np
+        >>> import fastreg as fr
+        >>> x = np.random.default_rng(0).normal(size=(256, 4)).astype("float32")
+        >>> y = x[:, 0] - 2 * x[:, 1] > 0
+        >>> model = fr.Sequential([fr.layers.Dense(16, "relu"), fr.layers.Dense(1, "sigmoid")], seed=0)
+        >>> model.compile("adam", "binary_crossentropy", ["accuracy"])
+        >>> history = model.fit(x, y, epochs=50, verbose=0)
+        >>> history.history["accuracy"][-1] > 0.9
+        True
+    """
+
+    def __init__(
+        self,
+        layers: Iterable[Layer | Input | BoundLayer] | None = None,
+        *,
+        name: str | None = None,
+        seed: int | None = None,
+    ) -> None:
+        self.name = "sequential" if name is None else check_name("Sequential", "name", name)
+        chosen = utils.draw_seed() if seed is None else seed
+        self.seed = check_int("Sequential", "seed", chosen, NON_NEGATIVE, SEED_LIMIT)
+        self.stop_training = False
+        self.history: History | None = None
+        self._layers: tuple[Layer, ...] = ()
+        self._n_features: int | None = None
+        self._network: _core.Network | None = None
+        self._trainer: _core.Trainer | None = None
+        self._optimizer: Optimizer | None = None
+        self._loss: Loss | None = None
+        self._metrics: tuple[str | Metric, ...] = ()
+        self._fitting = False
+        if not hasattr(layers, "__iter__") and layers is not None:
+            raise TypeError(f"Sequential: layers must be a list of layers, got {describe(layers)}")
+        for layer in () if layers is None else layers:
+            self.add(layer)
+
+    def __repr__(self) -> str:
+        return f"<Sequential {self.name!r}: {len(self._layers)} layers, {'built' if self.built else 'not built'}>"
+
+    # Structure and weights.
+
+    @property
+    def layers(self) -> list[BoundLayer]:
+        """The layers, each bound to this model: the fields of its description, its name and its weights."""
+        return [BoundLayer(self, i) for i in range(len(self._layers))]
+
+    @property
+    def built(self) -> bool:
+        """Whether there are weights: there are layers, and the number of features is known."""
+        return self._n_features is not None and bool(self._layers)
+
+    def add(self, layer: Layer | Input | BoundLayer) -> None:
+        """Appends a layer. Weights that are there stay; the optimizer starts afresh."""
+        self._require_idle("add")
+        item: object = layer.description if type(layer) is BoundLayer else layer
+        if isinstance(item, Input):
+            if self._layers or self._n_features is not None:
+                raise ValueError("Sequential: Input must come first, and once")
+            self._n_features = item.shape[0]
+            return
+        if not isinstance(item, Layer):
+            hint = "; did you forget the parentheses?" if isinstance(item, type) else ""
+            raise TypeError(f"Sequential: expected a layer, got {describe(item)}{hint}")
+        extended = (*self._layers, item)
+        layer_names(extended)
+        features = self._n_features
+        if item.input_shape is not None:
+            width = _width(self._layers, features)
+            if width not in (None, item.input_shape[0]):
+                raise ValueError(
+                    f"Sequential: layer {len(self._layers)} is said to take {item.input_shape[0]} features, but "
+                    f"gets {width}"
+                )
+            if not self._layers:
+                features = item.input_shape[0]
+        self._replace_layers(extended)
+        self._n_features = features
+
+    def pop(self) -> None:
+        """Removes the last layer. The other weights stay; the optimizer starts afresh."""
+        self._require_idle("pop")
+        if not self._layers:
+            raise ValueError("pop: the model has no layers")
+        self._replace_layers(self._layers[:-1])
+
+    def build(self, input_shape: int | tuple[int | None, ...]) -> None:
+        """Makes the weights, for so many features: n, ``(n,)`` or ``(None, n)``. Does nothing if they are there.
+
+        Raises:
+            ValueError: If there are no layers, the model was built for another number, or the network is larger than
+                the memory of this machine.
+        """
+        self._require_idle("build")
+        self._build(check_features("build", "input_shape", input_shape))
+
+    def get_weights(self) -> list[NDArray[np.float32]]:
+        """Copies of all weights, layer by layer: kernel, bias, or gamma, beta, moving_mean, moving_variance."""
+        return self._require_network("get_weights").get_weights()
+
+    def set_weights(self, weights: Sequence[object]) -> None:
+        """Sets all weights, in the order and the shapes of :meth:`get_weights`. Moments of the optimizer stay.
+
+        Raises:
+            ValueError: If the model is not built, or number or shapes do not fit; then no weight has changed.
+        """
+        network = self._require_network("set_weights")
+        info = network.weight_info()
+        if len(weights) != len(info):
+            raise ValueError(f"set_weights: the model has {len(info)} arrays, got {len(weights)}")
+        converted = []
+        for (name, shape, _), value in zip(info, weights, strict=True):
+            array = _data.numeric(value, f"set_weights: {name}")
+            if array.shape != shape:
+                raise ValueError(f"set_weights: {name} must have shape {shape}, got {array.shape}")
+            converted.append(np.require(array, np.float32, ("C", "A")))
+        network.set_weights(converted)
+
+    def count_params(self) -> int:
+        """Number of weights, moving statistics included. ValueError if the model is not built."""
+        return sum(layer.count_params() for layer in self.layers)
+
+    def summary(self, *, print_fn: Callable[[str], object] | None = None) -> None:
+        """Prints a table of layers, output shapes and numbers of weights.
+
+        Args:
+            print_fn: Called with the whole text in place of ``print``.
+        """
+        (print_fn or print)("\n".join(summary_lines(self)))
+
+    # Training and using.
+
+    def compile(
+        self,
+        optimizer: Optimizer | str = "rmsprop",
+        loss: Loss | str | None = None,
+        metrics: Iterable[Metric | str] | str | None = None,
+    ) -> None:
+        """Says how to train. Weights stay; moments, step count and epoch count start afresh.
+
+        Args:
+            optimizer: One of :mod:`fastreg.optimizers`, or a name such as ``"adam"``.
+            loss: One of :mod:`fastreg.losses`, or a name such as ``"mse"``; ``fit`` and ``evaluate`` need one.
+            metrics: List of :mod:`fastreg.metrics` or names; ``"accuracy"`` is the one that fits loss and outputs.
+
+        Raises:
+            ValueError: If a name is unknown; the message lists the known ones.
+            TypeError: If an argument is of the wrong kind.
+            RuntimeError: Within a callback.
+        """
+        self._require_idle("compile")
+        chosen = optimizers.get(optimizer, "compile: optimizer")
+        chosen_loss = None if loss is None else losses.get(loss, "compile: loss")
+        entries = _metrics.listed(metrics)
+        self._optimizer, self._loss, self._metrics, self._trainer = chosen, chosen_loss, entries, None
+
+    def fit(
+        self,
+        x: object,
+        y: object,
+        batch_size: int | None = 32,
+        epochs: int = 1,
+        verbose: int | str = 1,
+        callbacks: object = None,
+        validation_split: float = 0.0,
+        validation_data: object = None,
+        shuffle: bool = True,
+        class_weight: object = None,
+        sample_weight: object = None,
+        initial_epoch: int = 0,
+    ) -> History:
+        """Trains, from the present weights, moments, step and epoch on; builds the model if it is not.
+
+        Args:
+            x: Rows of features, (n, features); see :mod:`fastreg._data` for what is converted and how.
+            y: Targets, as the loss describes them.
+            batch_size: Rows of a step, >= 1; None, or more than there are, is all of them.
+            epochs: Epoch to end before, counted from 0; with ``initial_epoch=0`` the number of epochs.
+            verbose: 0 shows nothing, 1 progress on standard error, 2 lines.
+            callbacks: List of :mod:`fastreg.callbacks`.
+            validation_split: Share of the rows to hold out, in [0, 1): drawn by the model's seed, and of every class
+                its share where the targets are classes. The same rows at every call.
+            validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` to score after every epoch instead.
+            shuffle: Draw a new order of the rows for every epoch.
+            class_weight: ``{label: weight}``, a missing label weighing 1, or ``"balanced"``; for training rows only.
+            sample_weight: A weight >= 0 for each row, not all 0. Metrics are not weighted.
+            initial_epoch: Number that the first epoch has in callbacks and history, in [0, ``epochs``).
+
+        Returns:
+            The history: values by key, and the epochs.
+
+        Raises:
+            ValueError: If an argument is out of range, or something in it; nothing has changed then.
+            TypeError: If an argument is of the wrong kind.
+            DivergenceError: If a loss or a weight is no longer finite. Weights are the last finite best ones.
+            RuntimeError: Within a callback.
+        """
+        return _fit.fit(
+            self,
+            x,
+            y,
+            batch_size=batch_size,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            validation_split=validation_split,
+            validation_data=validation_data,
+            shuffle=shuffle,
+            class_weight=class_weight,
+            sample_weight=sample_weight,
+            initial_epoch=initial_epoch,
+        )
+
+    def evaluate(
+        self,
+        x: object,
+        y: object,
+        batch_size: int | None = None,
+        verbose: int | str = 1,
+        sample_weight: object = None,
+        return_dict: bool = False,
+        *,
+        class_weight: object = None,
+    ) -> float | list[float] | dict[str, float]:
+        """Loss, penalties included, and metrics, in inference mode.
+
+        Args:
+            x: Rows of features.
+            y: Targets, as for ``fit``.
+            batch_size: Taken for Keras's sake; the core chooses its own blocks, and the result does not depend on it.
+            verbose: 1 writes the values to standard error, 0 does not.
+            sample_weight: As for ``fit``.
+            return_dict: Give a dict by key.
+            class_weight: As for ``fit``.
+
+        Returns:
+            The loss; with metrics the list of the loss and them; a dict where asked for.
+
+        Raises:
+            ValueError: If the model is not built or compiled with a loss, or for bad data.
+        """
+        self._require_network("evaluate")
+        self._require_loss("evaluate")
+        _check_batch_size("evaluate", batch_size)
+        shown, as_dict = _fit.check_verbose("evaluate", verbose), check_bool("evaluate", "return_dict", return_dict)
+        data = _fit.labelled_data(self, x, y, sample_weight, class_weight, self._n_features)
+        values = self._trainer_for(None).evaluate(data)
+        named = dict(zip(["loss", *(metric.name for metric in self._resolved_metrics())], values, strict=True))
+        if shown and sys.stderr is not None:
+            print(format_values(named), file=sys.stderr)
+        return named if as_dict else values if len(values) > 1 else values[0]
+
+    def predict(self, x: object, batch_size: int | None = None, verbose: int | str = 0) -> NDArray[np.float32]:
+        """Outputs for rows of features, in inference mode: float32 (n, units).
+
+        Args:
+            x: Rows of features, (n, features), finite.
+            batch_size: Taken for Keras's sake; rows do not depend on each other, the core chooses its own blocks.
+            verbose: Taken for Keras's sake; nothing is shown.
+
+        Raises:
+            ValueError: If the model is not built, or for bad data.
+        """
+        network = self._require_network("predict")
+        _check_batch_size("predict", batch_size)
+        _fit.check_verbose("predict", verbose)
+        return network.predict(_data.features(x, self._n_features))
+
+    def save(self, path: str | os.PathLike[str], include_optimizer: bool = True) -> None:
+        """Writes the model to a file, whole or not at all; :func:`fastreg.load` reads it.
+
+        Args:
+            path: The file, ``.safetensors`` as a rule; what is there is replaced.
+            include_optimizer: Save how the model was compiled too, and the state of the optimizer, so that training
+                can go on exactly.
+
+        Raises:
+            ValueError: If the model is not built, or its schedule is a callable that is not of ``fastreg.schedules``.
+            OSError: If the file cannot be written.
+        """
+        from fastreg import io
+
+        io.save(self, path, include_optimizer)
+
+    @property
+    def optimizer(self) -> Optimizer | None:
+        """What ``compile`` was given, the learning rate as last set; None before."""
+        return self._optimizer
+
+    @property
+    def loss(self) -> Loss | None:
+        """What ``compile`` was given; None before."""
+        return self._loss
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step. Setting it, within a callback or outside of ``fit``, replaces a schedule."""
+        return self._require_optimizer("learning_rate").rate_at(0 if self._trainer is None else self._trainer.step)
+
+    @learning_rate.setter
+    def learning_rate(self, value: LearningRate) -> None:
+        optimizer = self._require_optimizer("learning_rate")
+        if self._fitting and self._trainer is not None:
+            value = check_real("learning_rate", "the value", value, POSITIVE)
+            self._trainer.set_learning_rate(value)
+        self._optimizer = replace(optimizer, learning_rate=value)  # type: ignore[type-var]
+
+    # For the other modules of the package.
+
+    def _require_idle(self, call: str) -> None:
+        if self._fitting:
+            raise RuntimeError(f"{call}: the model is being fitted; within a callback this is not possible")
+
+    def _require_optimizer(self, call: str) -> Optimizer:
+        if self._optimizer is None:
+            raise ValueError(f"{call}: the model is not compiled; call compile first")
+        return self._optimizer
+
+    def _require_loss(self, call: str) -> Loss:
+        self._require_optimizer(call)
+        if self._loss is None:
+            raise ValueError(f"{call}: the model was compiled without a loss; give compile one")
+        return self._loss
+
+    def _require_network(self, call: str) -> _core.Network:
+        if self._network is not None:
+            return self._network
+        if not self.built or self._n_features is None:
+            raise ValueError(f"{call}: the model is not built; call build or fit first, or give it an Input")
+        return self._build(self._n_features)
+
+    def _n_outputs(self, n_features: int) -> int:
+        return _width(self._layers, n_features) or n_features
+
+    def _weight_count(self, n_features: int) -> int:
+        widths = [_width(self._layers[:i], n_features) or n_features for i in range(len(self._layers))]
+        return sum(layer.weight_count(width) for layer, width in zip(self._layers, widths, strict=True))
+
+    def _resolved_metrics(self) -> list[Metric]:
+        loss = self._require_loss("metrics")
+        return _metrics.resolve(self._metrics, loss, self._n_outputs(self._n_features or 1))
+
+    def _build(self, n_features: int) -> _core.Network:
+        if not self._layers:
+            raise ValueError("build: the model has no layers")
+        if self._n_features not in (None, n_features):
+            raise ValueError(f"build: the model takes {self._n_features} features, got {n_features}")
+        if self._network is None:
+            self._network = _core.Network(json.dumps(self._description(n_features)))
+            self._n_features = n_features
+        return self._network
+
+    def _replace_layers(self, layers: tuple[Layer, ...]) -> None:
+        before, old = self._layers, self._network
+        self._layers, self._network = layers, None
+        if old is not None and self._n_features is not None and layers:
+            try:
+                network = self._build(self._n_features)
+            except BaseException:
+                self._layers, self._network = before, old
+                raise
+            kept, fresh = old.get_weights(), network.get_weights()
+            n = min(len(kept), len(fresh))
+            network.set_weights([*kept[:n], *fresh[n:]])
+        self._trainer = None
+
+    def _trainer_for(self, n_features: int | None) -> _core.Trainer:
+        network = self._require_network("fit") if n_features is None else self._build(n_features)
+        if self._trainer is None:
+            description = self._description(network.n_features) | self._training_description(for_file=False)
+            self._trainer = _core.Trainer(network, json.dumps(description))
+        return self._trainer
+
+    def _begin_fit(self, history: History) -> None:
+        self._require_idle("fit")
+        self._fitting, self.stop_training, self.history = True, False, history
+
+    def _description(self, n_features: int) -> dict[str, Any]:
+        return {
+            "format": 1,
+            "fastreg": _core.__version__,
+            "name": self.name,
+            "n_features": n_features,
+            "seed": self.seed,
+            "layers": [layer.to_config() for layer in self._layers],
+        }
+
+    def _training_description(self, *, for_file: bool) -> dict[str, Any]:
+        optimizer = self._require_optimizer("fit")
+        return {
+            "loss": self._require_loss("fit").to_config(),
+            "optimizer": optimizer.to_config() if for_file else optimizer.core_config(),
+            "metrics": [metric.to_config() for metric in self._resolved_metrics()],
+        }
+
+    # Copying and pickling.
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._require_idle("pickle")
+        state = self.__dict__ | {"_network": None, "_trainer": None}
+        if self._network is not None:
+            state["weights"] = self._network.get_weights()
+        if self._trainer is not None:
+            state["trainer"] = (self._trainer.step, self._trainer.epoch, self._trainer.get_moments())
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        weights, trainer = state.pop("weights", None), state.pop("trainer", None)
+        self.__dict__.update(state)
+        if weights is not None:
+            self._require_network("unpickle").set_weights(weights)
+        if trainer is not None:
+            made = self._trainer_for(None)
+            made.step, made.epoch, moments = trainer
+            made.set_moments(moments)
+
+
+def _width(layers: Sequence[Layer], n_features: int | None) -> int | None:
+    width = n_features
+    for layer in layers:
+        width = layer.outputs(width)
+    return width
+
+
+def _check_batch_size(call: str, value: object) -> None:
+    if value is not None:
+        check_int(call, "batch_size", value, AT_LEAST_ONE)

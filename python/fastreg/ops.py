@@ -1,0 +1,370 @@
+r"""Single operations on NumPy arrays: for benchmarks, and for training loops of one's own.
+
+Notation: x (n, in) rows, w (in, units) kernel, b (units,) bias, g and every ``d...`` a gradient in the shape of what it
+is the gradient of. Everything computes in float32. Arrays that are float32, C-contiguous and aligned are used as they
+are; others are cast first, which costs a copy. ``out`` and arrays updated in place must be such arrays already. Values
+are not looked at: NaN goes in and NaN comes out.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastreg import _core, losses, optimizers
+from fastreg._checks import (
+    CLOSED_FRACTION,
+    FRACTION,
+    NON_NEGATIVE,
+    POSITIVE,
+    SEED_LIMIT,
+    check_bool,
+    check_int,
+    check_real,
+    describe,
+)
+from fastreg._data import numeric
+from fastreg.layers import check_activation
+from fastreg.losses import Loss
+from fastreg.optimizers import Optimizer
+
+__all__ = [
+    "Updater",
+    "activation",
+    "activation_backward",
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_train",
+    "dense",
+    "dense_backward",
+    "dropout",
+    "loss",
+]
+
+Floats = NDArray[np.float32]
+_FLOAT32 = np.dtype(np.float32)
+
+
+def _cast(value: object, name: str) -> Floats:
+    if type(value) is np.ndarray:
+        array = cast(NDArray[Any], value)
+        if array.dtype is _FLOAT32 and array.flags.carray:
+            return array
+    return np.require(numeric(value, name), np.float32, ("C", "A"))
+
+
+def _cast_optional(value: object, name: str) -> Floats | None:
+    return None if value is None else _cast(value, name)
+
+
+def _in_place(value: object, name: str) -> Floats:
+    """An array that can be written to where it is. Raises TypeError or ValueError, naming the rule that it breaks."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name}: must be a NumPy array, since it is written to in place, got {describe(value)}")
+    if value.dtype != _FLOAT32:
+        raise TypeError(f"{name}: must be float32, since it is written to in place, got {value.dtype}")
+    if not (value.flags.c_contiguous and value.flags.aligned and value.flags.writeable):
+        raise ValueError(f"{name}: must be C-contiguous, aligned and writable, since it is written to in place")
+    return value
+
+
+class Updater:
+    r"""An optimizer's step on one array, penalties included, in one pass over the memory.
+
+    The gradient of the penalty :math:`\lambda_1 \sum |w| + \lambda_2 \sum w^2` is added to the one that ``step`` is
+    given (or its first part is a soft threshold after the step, see :class:`fastreg.regularizers.L1`). Schedules count
+    the steps of this updater, from 0.
+
+    Args:
+        optimizer: One of :mod:`fastreg.optimizers`, or the name of one.
+        w: Weights of any shape: float32, C-contiguous, writable; updated in place.
+        l1: :math:`\lambda_1 \ge 0`.
+        l2: :math:`\lambda_2 \ge 0`.
+        proximal: Soft threshold in place of the subgradient.
+
+    Raises:
+        TypeError: If ``w`` is no float32 array.
+        ValueError: If ``w`` cannot be written in place, or a number is out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastreg import ops, optimizers
+        >>> w = np.ones(3, dtype=np.float32)
+        >>> updater = ops.Updater(optimizers.SGD(0.5), w)
+        >>> updater.step(np.float32([1, 0, -1]))
+        >>> w
+        array([0.5, 1. , 1.5], dtype=float32)
+    """
+
+    __slots__ = ("_constant", "_core", "_optimizer", "_shape", "w")
+
+    def __init__(
+        self, optimizer: Optimizer | str, w: Floats, l1: float = 0.0, l2: float = 0.0, proximal: bool = False
+    ) -> None:
+        self._optimizer = optimizers.get(optimizer, "Updater: optimizer")
+        self.w = _in_place(w, "w")
+        self._shape = self.w.shape
+        rate = self._optimizer.learning_rate
+        self._constant = rate if isinstance(rate, float) else None
+        self._core = _core.Updater(
+            json.dumps(self._optimizer.core_config()),
+            self.w,
+            check_real("Updater", "l1", l1, NON_NEGATIVE),
+            check_real("Updater", "l2", l2, NON_NEGATIVE),
+            check_bool("Updater", "proximal", proximal),
+        )
+
+    def step(self, g: Floats) -> None:
+        """Updates ``w`` with a gradient of its shape. Other dtypes and memory orders are cast first.
+
+        Raises:
+            ValueError: If the shape is not that of ``w``.
+        """
+        rate = self._constant
+        if rate is None:
+            rate = self._optimizer.rate_at(self._core.steps)
+        # The core takes float32 in C order only and raises TypeError for all else, which then is cast.
+        try:
+            if g.shape == self._shape:
+                self._core.step(g, rate)
+                return
+        except (TypeError, AttributeError):
+            pass
+        cast_g = _cast(g, "g")
+        if cast_g.shape != self._shape:
+            raise ValueError(f"g: must have the shape of w, {self._shape}, got {cast_g.shape}")
+        self._core.step(cast_g, rate)
+
+    @property
+    def steps(self) -> int:
+        """Steps taken."""
+        return self._core.steps
+
+
+def dense(
+    x: object, w: object, b: object = None, activation: str | None = None, out: Floats | None = None
+) -> Floats:
+    """``activation(x w + b)``, shape (n, units).
+
+    Args:
+        x: (n, in).
+        w: (in, units).
+        b: (units,), or None for none.
+        activation: One of :data:`fastreg.layers.ACTIVATIONS`; None is linear.
+        out: Array for the result, float32 (n, units), C-contiguous; None makes one.
+
+    Returns:
+        ``out``, or a new array.
+
+    Raises:
+        ValueError: If shapes do not fit or the activation is unknown.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastreg import ops
+        >>> ops.dense([[1.0, 2.0]], np.eye(2), [0.0, -3.0], "relu")
+        array([[1., 0.]], dtype=float32)
+    """
+    kind = "linear" if activation is None else check_activation("dense", activation)
+    # As in Updater.step: the core is tried first, and takes nothing that has to be cast.
+    try:
+        return _core.dense(x, w, b, kind, out)[0]  # type: ignore[arg-type]
+    except TypeError:
+        checked_out = None if out is None else _in_place(out, "out")
+        return _core.dense(_cast(x, "x"), _cast(w, "w"), _cast_optional(b, "b"), kind, checked_out)[0]
+
+
+def dense_backward(
+    x: object, w: object, saved: object, dy: object, activation: str | None = None
+) -> tuple[Floats, Floats, Floats]:
+    """Gradients of :func:`dense`.
+
+    Args:
+        x: As it was.
+        w: As it was.
+        saved: What :func:`dense` returned; for gelu and silu the value before the activation, which is
+            ``dense(x, w, b)``.
+        dy: Gradient of the result.
+        activation: As it was.
+
+    Returns:
+        ``(dx, dw, db)``.
+
+    Raises:
+        ValueError: If shapes do not fit or the activation is unknown.
+    """
+    kind = check_activation("dense_backward", activation)
+    return _core.dense_backward(_cast(x, "x"), _cast(w, "w"), _cast(saved, "saved"), _cast(dy, "dy"), kind)
+
+
+def activation(x: object, activation: str) -> Floats:
+    """An activation of :data:`fastreg.layers.ACTIVATIONS` of x (n, k): of each element, or of each row for softmax."""
+    return _core.activation(_cast(x, "x"), check_activation("activation", activation))
+
+
+def activation_backward(saved: object, dy: object, activation: str) -> Floats:
+    """Gradient of :func:`activation`; ``saved`` is what it returned, or for gelu and silu what it was given."""
+    kind = check_activation("activation_backward", activation)
+    return _core.activation_backward(_cast(saved, "saved"), _cast(dy, "dy"), kind)
+
+
+def dropout(x: object, rate: float, seed: int = 0, step: int = 0, out: Floats | None = None) -> Floats:
+    """Elements of x (n, k) set to zero with probability ``rate``, the others divided by ``1 - rate``.
+
+    Which ones depends on (seed, step, element) alone: the same arguments give the same result.
+
+    Args:
+        x: (n, k).
+        rate: In [0, 1).
+        seed: In [0, 2**64).
+        step: In [0, 2**32).
+        out: Array for the result, float32 (n, k), C-contiguous; None makes one.
+
+    Returns:
+        ``out``, or a new array.
+
+    Raises:
+        ValueError: If a number is out of range or shapes do not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastreg import ops
+        >>> y = ops.dropout(np.ones((2, 8)), 0.5, seed=1)
+        >>> sorted(set(y.ravel().tolist()))
+        [0.0, 2.0]
+    """
+    checked_rate = check_real("dropout", "rate", rate, FRACTION)
+    checked_step = check_int("dropout", "step", step, NON_NEGATIVE, 2**32)
+    if out is not None:
+        _in_place(out, "out")
+    checked_seed = check_int("dropout", "seed", seed, NON_NEGATIVE, SEED_LIMIT)
+    return _core.dropout(_cast(x, "x"), checked_rate, checked_seed, checked_step, 0, out)[0]
+
+
+def batch_norm(
+    x: object,
+    gamma: object,
+    beta: object,
+    mean: object,
+    var: object,
+    epsilon: float = 1e-3,
+    out: Floats | None = None,
+) -> Floats:
+    r"""Inference: :math:`\gamma (x - \text{mean}) / \sqrt{\text{var} + \epsilon} + \beta`, shape (n, k).
+
+    Args:
+        x: (n, k).
+        gamma: (k,), or None for 1.
+        beta: (k,), or None for 0.
+        mean: (k,).
+        var: (k,), >= 0.
+        epsilon: > 0.
+        out: Array for the result, float32 (n, k), C-contiguous; None makes one.
+
+    Returns:
+        ``out``, or a new array.
+
+    Raises:
+        ValueError: If ``epsilon`` is out of range or shapes do not fit.
+    """
+    if out is not None:
+        _in_place(out, "out")
+    return _core.batch_norm_infer(
+        _cast(x, "x"),
+        _cast_optional(gamma, "gamma"),
+        _cast_optional(beta, "beta"),
+        _cast(mean, "mean"),
+        _cast(var, "var"),
+        check_real("batch_norm", "epsilon", epsilon, POSITIVE),
+        out,
+    )
+
+
+def batch_norm_train(
+    x: object,
+    gamma: object,
+    beta: object,
+    moving_mean: Floats,
+    moving_variance: Floats,
+    momentum: float = 0.99,
+    epsilon: float = 1e-3,
+) -> tuple[Floats, Floats, Floats]:
+    """Training: normalises with the statistics of x and moves the averages, ``momentum`` being the old one's weight.
+
+    Args:
+        x: (n, k), n >= 1; a single row is normalised to ``beta``.
+        gamma: (k,), or None for 1.
+        beta: (k,), or None for 0.
+        moving_mean: (k,) float32, updated in place.
+        moving_variance: (k,) float32, updated in place.
+        momentum: In [0, 1].
+        epsilon: > 0.
+
+    Returns:
+        ``(y, mean, inv_std)``; the last two are what :func:`batch_norm_backward` wants.
+
+    Raises:
+        ValueError: If a number is out of range, shapes do not fit, or the averages cannot be written in place.
+        TypeError: If the averages are no float32 arrays.
+    """
+    return _core.batch_norm_train(
+        _cast(x, "x"),
+        _cast_optional(gamma, "gamma"),
+        _cast_optional(beta, "beta"),
+        _in_place(moving_mean, "moving_mean"),
+        _in_place(moving_variance, "moving_variance"),
+        check_real("batch_norm_train", "momentum", momentum, CLOSED_FRACTION),
+        check_real("batch_norm_train", "epsilon", epsilon, POSITIVE),
+    )
+
+
+def batch_norm_backward(
+    x: object, dy: object, gamma: object, mean: object, inv_std: object
+) -> tuple[Floats, Floats, Floats]:
+    """Gradients of :func:`batch_norm_train`: ``(dx, dgamma, dbeta)``; mean and inv_std are what it returned."""
+    return _core.batch_norm_backward(
+        _cast(x, "x"), _cast(dy, "dy"), _cast_optional(gamma, "gamma"), _cast(mean, "mean"), _cast(inv_std, "inv_std")
+    )
+
+
+def loss(
+    kind: Loss | str, y: object, target: object, weight: object = None, from_logits: bool | None = None
+) -> tuple[Floats, Floats, Floats]:
+    r"""A loss with its gradient.
+
+    Args:
+        kind: One of :mod:`fastreg.losses`, or the name of one.
+        y: Outputs (n, k), or what comes before the last sigmoid or softmax, with ``from_logits``.
+        target: (n, k); whole numbers (n,) for the sparse cross-entropy.
+        weight: Weights of the rows (n,), or None.
+        from_logits: None is what ``kind`` says.
+
+    Returns:
+        ``(losses, dy, p)``: the loss of each row, the gradient of :math:`\sum_i w_i \ell_i / \sum_i w_i`, and the
+        outputs themselves.
+
+    Raises:
+        ValueError: If shapes do not fit or a label is out of range.
+
+    Example:
+        >>> from fastreg import ops
+        >>> ops.loss("mse", [[1.0], [3.0]], [[0.0], [0.0]])[0]
+        array([1., 9.], dtype=float32)
+    """
+    chosen = losses.get(kind, "loss: kind")
+    logits = getattr(chosen, "from_logits", False) if from_logits is None else from_logits
+    targets: NDArray[Any]
+    if chosen.targets == "labels":
+        targets = np.ascontiguousarray(numeric(target, "target"), dtype=np.int32)
+    else:
+        targets = _cast(target, "target")
+    return _core.loss(
+        chosen.key,
+        _cast(y, "y"),
+        targets,
+        _cast_optional(weight, "weight"),
+        check_bool("loss", "from_logits", logits),
+    )

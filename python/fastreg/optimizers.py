@@ -1,0 +1,231 @@
+r"""How weights follow their gradients.
+
+Descriptions only: C++ applies each as one pass over all parameters (cpp/math/updates.h), penalties included.
+
+Notation: :math:`w` weights, :math:`g` gradient with L1 and L2 penalties in it, :math:`\eta_t` learning rate at step
+:math:`t` from 0, :math:`m, v` moments that start at 0. Adam and RMSprop are as their papers and PyTorch have them;
+Keras's default values, not its placing of :math:`\epsilon`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastreg import schedules
+from fastreg._checks import FRACTION, NON_NEGATIVE, POSITIVE, check_bool, check_real, describe
+from fastreg._describe import Description, Registry
+from fastreg.schedules import LearningRateSchedule
+
+__all__ = ["SGD", "Adam", "AdamW", "LearningRate", "Optimizer", "RMSprop", "get", "schedules"]
+
+# Makes `from fastreg.optimizers.schedules import CosineDecay` work, which is where Keras has it.
+sys.modules[f"{__name__}.schedules"] = schedules
+
+LearningRate = float | Callable[[int], float]
+
+
+class Optimizer(Description):
+    """Base of the optimizers; anything that ``compile(optimizer=...)`` accepts."""
+
+    learning_rate: LearningRate
+
+    def to_config(self) -> dict[str, Any]:
+        """The JSON form. Raises ValueError if the learning rate is a callable that is not of ``fastreg.schedules``."""
+        rate = self.learning_rate
+        if not isinstance(rate, (float, LearningRateSchedule)):
+            raise ValueError(
+                f"{type(self).__name__}: learning_rate {describe(rate)} cannot be saved; use one of fastreg.schedules, "
+                "or save with include_optimizer=False"
+            )
+        return super().to_config()
+
+    def core_config(self) -> dict[str, Any]:
+        """The JSON form for the core, which gets the rates of a schedule as an array and not from here."""
+        config = super().to_config()
+        if not isinstance(self.learning_rate, float):
+            config["learning_rate"] = {}
+        return config
+
+    def rate_at(self, step: int) -> float:
+        """The learning rate at a step. Raises what a schedule raises, and ValueError if its value is no rate."""
+        return float(self.rates(step, 1)[0])
+
+    def rates(self, first_step: int, n: int) -> NDArray[np.float64]:
+        """The rates of ``n`` steps from ``first_step`` on, or a single one if they are all the same."""
+        rate = self.learning_rate
+        if isinstance(rate, float):
+            return np.array([rate])
+        if isinstance(rate, schedules.Constant):
+            return np.array([rate.learning_rate])
+        if isinstance(rate, LearningRateSchedule):
+            return rate(np.arange(first_step, first_step + n))
+        values = [rate(step) for step in range(first_step, first_step + n)]
+        try:
+            rates = np.array(values, dtype=np.float64)
+        except (TypeError, ValueError):
+            rates = np.empty(0)
+        if rates.shape != (n,):
+            raise TypeError(f"learning_rate: the schedule must give a number for a step, got {describe(values[0])}")
+        if not (np.isfinite(rates) & (rates >= 0.0)).all():
+            at = int(np.argmin(np.isfinite(rates) & (rates >= 0.0)))
+            raise ValueError(
+                f"learning_rate: the schedule must give finite rates >= 0, got {float(rates[at])} at step "
+                f"{first_step + at}"
+            )
+        return rates
+
+    def _check(self, **values: object) -> None:
+        """Checks the learning rate, and puts it and the values given in place."""
+        rate: object = self.learning_rate
+        if isinstance(rate, Mapping):
+            rate = schedules.get(rate, type(self).__name__)
+        elif not callable(rate):
+            rate = check_real(type(self).__name__, "learning_rate", rate, POSITIVE)
+        elif isinstance(rate, type):
+            raise TypeError(f"{type(self).__name__}: learning_rate must be a number or schedule, got {describe(rate)}")
+        self._set(learning_rate=rate, **values)
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    r"""Gradient descent, with momentum and Nesterov's look-ahead where asked for.
+
+    .. math:: m \leftarrow \mu m - \eta_t g, \qquad w \leftarrow w + m \quad (\text{Nesterov: } w + \mu m - \eta_t g)
+
+    Args:
+        learning_rate: :math:`\eta > 0`, or a schedule called with the step, counted from 0.
+        momentum: :math:`\mu` in [0, 1).
+        nesterov: Sutskever, Martens, Dahl and Hinton, ICML 2013. Needs ``momentum > 0``.
+
+    Raises:
+        ValueError: If an argument is out of range or NaN.
+
+    Example:
+        >>> from fastreg import optimizers
+        >>> optimizers.SGD(0.1, momentum=0.9)
+        SGD(learning_rate=0.1, momentum=0.9, nesterov=False)
+    """
+
+    learning_rate: LearningRate = 0.01
+    momentum: float = 0.0
+    nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        momentum = check_real("SGD", "momentum", self.momentum, FRACTION)
+        nesterov = check_bool("SGD", "nesterov", self.nesterov)
+        if nesterov and momentum == 0.0:
+            raise ValueError("SGD: momentum must be > 0 with nesterov=True, got 0.0")
+        self._check(momentum=momentum, nesterov=nesterov)
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    r"""Algorithm 1 of Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+
+    .. math::
+        m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad v \leftarrow \beta_2 v + (1 - \beta_2) g^2, \quad
+        w \leftarrow w - \eta_t \frac{m / (1 - \beta_1^{t+1})}{\sqrt{v / (1 - \beta_2^{t+1})} + \epsilon}
+
+    Args:
+        learning_rate: :math:`\eta > 0`, or a schedule called with the step, counted from 0.
+        beta_1: In [0, 1).
+        beta_2: In [0, 1).
+        epsilon: > 0.
+
+    Raises:
+        ValueError: If an argument is out of range or NaN.
+
+    Example:
+        >>> from fastreg import optimizers, schedules
+        >>> optimizers.Adam(schedules.CosineDecay(1e-3, 1000)).rate_at(1000)
+        0.0
+    """
+
+    learning_rate: LearningRate = 0.001
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-7
+
+    def __post_init__(self) -> None:
+        self._check(**_adam_values(self))
+
+
+@dataclass(frozen=True)
+class AdamW(Optimizer):
+    r"""Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019).
+
+    With :math:`\hat m, \hat v` as in :class:`Adam`:
+
+    .. math:: w \leftarrow w - \eta_t \left( \hat m / (\sqrt{\hat v} + \epsilon) + \lambda w \right)
+
+    Args:
+        learning_rate: :math:`\eta > 0`, or a schedule called with the step, counted from 0.
+        weight_decay: :math:`\lambda \ge 0`. Biases and batch-normalisation parameters are exempt. It is not the
+            ``l2`` of a regularizer, which goes through the gradient.
+        beta_1: In [0, 1).
+        beta_2: In [0, 1).
+        epsilon: > 0.
+
+    Raises:
+        ValueError: If an argument is out of range or NaN.
+    """
+
+    learning_rate: LearningRate = 0.001
+    weight_decay: float = 0.004
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-7
+
+    def __post_init__(self) -> None:
+        decay = check_real("AdamW", "weight_decay", self.weight_decay, NON_NEGATIVE)
+        self._check(weight_decay=decay, **_adam_values(self))
+
+
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    r"""Division by a running root mean square (Hinton, "Neural networks for machine learning", lecture 6e, 2012).
+
+    .. math:: v \leftarrow \rho v + (1 - \rho) g^2, \qquad w \leftarrow w - \eta_t g / (\sqrt v + \epsilon)
+
+    Args:
+        learning_rate: :math:`\eta > 0`, or a schedule called with the step, counted from 0.
+        rho: In [0, 1).
+        epsilon: > 0. By keyword only: Keras has a momentum in this place.
+
+    Raises:
+        ValueError: If an argument is out of range or NaN.
+    """
+
+    learning_rate: LearningRate = 0.001
+    rho: float = 0.9
+    _: KW_ONLY
+    epsilon: float = 1e-7
+
+    def __post_init__(self) -> None:
+        rho = check_real("RMSprop", "rho", self.rho, FRACTION)
+        self._check(rho=rho, epsilon=check_real("RMSprop", "epsilon", self.epsilon, POSITIVE))
+
+
+def _adam_values(adam: Adam | AdamW) -> dict[str, float]:
+    owner = type(adam).__name__
+    return {
+        "beta_1": check_real(owner, "beta_1", adam.beta_1, FRACTION),
+        "beta_2": check_real(owner, "beta_2", adam.beta_2, FRACTION),
+        "epsilon": check_real(owner, "epsilon", adam.epsilon, POSITIVE),
+    }
+
+
+_REGISTRY: Registry[Optimizer] = Registry(
+    "optimizer", Optimizer, {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop}
+)
+
+
+def get(value: object, where: str = "optimizers.get") -> Optimizer:
+    """The optimizer that an argument stands for: an instance or a name such as ``"adam"``."""
+    return _REGISTRY.resolve(where, value)

@@ -1,0 +1,117 @@
+"""The progress of a fit, on standard error: one line that is rewritten on a terminal, plain lines elsewhere.
+
+At most 10 updates a second, however short the epochs; the last epoch is always shown. Knows what an epoch's values are
+called and nothing else of training.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+
+_INTERVAL = 0.1
+_BAR = 12
+
+
+def format_values(logs: Mapping[str, float]) -> str:
+    """``loss 0.1234 - accuracy 0.9500``, in the order of the logs."""
+    return " - ".join(f"{key} {_number(value)}" for key, value in logs.items())
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.3e}"
+
+
+def format_count(value: float) -> str:
+    """A number of samples in at most four characters and a unit: ``950``, ``12.3 k``, ``4.56 M``."""
+    for limit, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if value >= limit:
+            return f"{value / limit:.3g}{unit}"
+    return f"{value:.0f}"
+
+
+def format_time(seconds: float) -> str:
+    """``0.4s``, ``12s``, ``3:07``, ``2:05:09``."""
+    if seconds < 1:
+        return f"{seconds:.1f}s"
+    if seconds < 60:
+        return f"{seconds:.0f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+class Progress:
+    """Shows one run.
+
+    Args:
+        verbose: 1: a line that is rewritten, on a terminal; 2: a line for each epoch that is shown.
+        first_epoch: Epoch that the run begins with, from 0.
+        epochs: Epoch that it ends before.
+        rows: Rows of an epoch.
+    """
+
+    def __init__(self, verbose: int, first_epoch: int, epochs: int, rows: int) -> None:
+        self._stream = sys.stderr
+        self._live = verbose == 1 and self._stream is not None and self._stream.isatty()
+        self._first, self._epochs, self._rows = first_epoch, epochs, rows
+        self._started = time.monotonic()
+        self._shown_at = -1.0
+        self._shown_epoch = -1
+        self._width = 0
+        self._values: Mapping[str, float] = {}
+
+    @property
+    def live(self) -> bool:
+        """Whether a line is rewritten, so that progress within an epoch can be shown."""
+        return self._live
+
+    def within_epoch(self, epoch: int, step: int, steps: int, loss: float) -> None:
+        """Some steps of an epoch are done."""
+        if self._live and self._due():
+            self._show(epoch, step / steps, {**self._values, "loss": loss})
+
+    def epoch_ended(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """An epoch ended; shows it if the last update is long enough ago, or if no other follows."""
+        self._values = logs
+        if self._due() or epoch + 1 == self._epochs:
+            self._shown_epoch = epoch
+            self._show(epoch, 1.0, logs)
+
+    def run_ended(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """The run ended, for whatever reason, after this epoch (-1: before the first one's end)."""
+        if epoch >= 0 and epoch != self._shown_epoch:
+            self._show(epoch, 1.0, logs)
+        if self._live and self._width:
+            self._write("\n")
+
+    def message(self, text: str) -> None:
+        """A line of its own."""
+        self._write(text + "\n")
+
+    def _due(self) -> bool:
+        return self._shown_at < 0 or time.monotonic() - self._shown_at >= _INTERVAL
+
+    def _show(self, epoch: int, part: float, logs: Mapping[str, float]) -> None:
+        self._shown_at = time.monotonic()
+        elapsed = max(self._shown_at - self._started, 1e-9)
+        done = epoch - self._first + part
+        rate = format_count(done * self._rows / elapsed)
+        remaining = elapsed / done * (self._epochs - self._first - done) if done > 0 else 0.0
+        clock = f"ETA {format_time(remaining)}" if remaining > 0 else f"{format_time(elapsed)} in all"
+        head = f"Epoch {epoch + 1}/{self._epochs}"
+        tail = f"{format_values(logs)} - {rate} samples/s - {clock}"
+        if not self._live:
+            self._write(f"{head} - {tail}\n")
+            return
+        filled = round(_BAR * part)
+        line = f"{head} [{'=' * filled}{' ' * (_BAR - filled)}] {tail}"
+        line = line[: max(shutil.get_terminal_size().columns - 1, 20)]
+        self._write("\r" + line.ljust(self._width))
+        self._width = len(line)
+
+    def _write(self, text: str) -> None:
+        if self._stream is not None:
+            self._stream.write(text)
+            self._stream.flush()

@@ -1,0 +1,147 @@
+"""Penalties on weights, added to the loss: L1, L2 and both.
+
+Descriptions only; the update pass in C++ applies them (cpp/math/updates.h). Two penalties are equal if they add the
+same to the loss, whichever class says so: ``L2(0.1) == L1L2(l2=0.1)``. Biases and batch-normalisation parameters have
+no penalty unless a layer is given one for them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastreg._checks import NON_NEGATIVE, check_bool, check_real
+from fastreg._describe import Description, Registry
+
+__all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "l1", "l1_l2", "l2"]
+
+
+class Regularizer(Description):
+    """Base of the penalties; anything that a layer accepts as ``kernel_regularizer`` or ``bias_regularizer``."""
+
+    def _terms(self) -> tuple[float, float, bool]:
+        strength = float(getattr(self, "l1", 0.0))
+        return strength, float(getattr(self, "l2", 0.0)), bool(getattr(self, "proximal", False))
+
+    def to_config(self) -> dict[str, Any]:
+        """The JSON form, the same for all penalties: type ``L1L2`` with ``l1``, ``l2`` and ``proximal``."""
+        l1_strength, l2_strength, proximal = self._terms()
+        return {"type": "L1L2", "l1": l1_strength, "l2": l2_strength, "proximal": proximal}
+
+    def __eq__(self, other: object) -> bool:
+        return self._terms() == other._terms() if isinstance(other, Regularizer) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._terms())
+
+
+@dataclass(frozen=True, eq=False)
+class L1(Regularizer):
+    r"""Absolute values: adds :math:`\lambda_1 \sum |w|` to the loss.
+
+    The default step follows the subgradient :math:`\lambda_1 \operatorname{sign}(w)`, with sign(0) = 0, as in Keras: it
+    shrinks weights but rarely makes one exactly zero. With ``proximal=True`` the penalty is a soft threshold after the
+    step, in the metric of the optimizer (Yun, Lozano and Yang, "Adaptive Proximal Gradient Methods for Structured
+    Neural Networks", NeurIPS 2021), which gives exact zeros.
+
+    Args:
+        l1: :math:`\lambda_1 \ge 0`.
+        proximal: Soft threshold in place of the subgradient.
+
+    Raises:
+        ValueError: If ``l1`` is negative, infinite or NaN.
+
+    Example:
+        >>> from fastreg import regularizers
+        >>> regularizers.L1(0.1) == regularizers.L1L2(l1=0.1)
+        True
+    """
+
+    l1: float = 0.01
+    proximal: bool = False
+
+    def __post_init__(self) -> None:
+        self._set(
+            l1=check_real("L1", "l1", self.l1, NON_NEGATIVE), proximal=check_bool("L1", "proximal", self.proximal)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class L2(Regularizer):
+    r"""Squares: adds :math:`\lambda_2 \sum w^2` to the loss, so :math:`2 \lambda_2 w` to the gradient.
+
+    In other conventions: PyTorch's ``weight_decay=d`` outside AdamW is :math:`\lambda_2 = d/2`; scikit-learn's
+    ``alpha`` is :math:`\lambda_2 = \alpha / (2 n)` with n the rows of a batch. :class:`fastreg.optimizers.AdamW` has
+    the decoupled decay, which is another thing.
+
+    Args:
+        l2: :math:`\lambda_2 \ge 0`.
+
+    Raises:
+        ValueError: If ``l2`` is negative, infinite or NaN.
+
+    Example:
+        >>> from fastreg import regularizers
+        >>> regularizers.L2(1e-4)
+        L2(l2=0.0001)
+    """
+
+    l2: float = 0.01
+
+    def __post_init__(self) -> None:
+        self._set(l2=check_real("L2", "l2", self.l2, NON_NEGATIVE))
+
+
+@dataclass(frozen=True, eq=False)
+class L1L2(Regularizer):
+    r"""Both: adds :math:`\lambda_1 \sum |w| + \lambda_2 \sum w^2` to the loss.
+
+    Args:
+        l1: :math:`\lambda_1 \ge 0`, see :class:`L1`.
+        l2: :math:`\lambda_2 \ge 0`, see :class:`L2`.
+        proximal: Soft threshold in place of the subgradient of the first term, see :class:`L1`.
+
+    Raises:
+        ValueError: If ``l1`` or ``l2`` is negative, infinite or NaN.
+
+    Example:
+        >>> from fastreg import regularizers
+        >>> regularizers.L1L2(l1=0.01, l2=0.01)
+        L1L2(l1=0.01, l2=0.01, proximal=False)
+    """
+
+    l1: float = 0.0
+    l2: float = 0.0
+    proximal: bool = False
+
+    def __post_init__(self) -> None:
+        self._set(
+            l1=check_real("L1L2", "l1", self.l1, NON_NEGATIVE),
+            l2=check_real("L1L2", "l2", self.l2, NON_NEGATIVE),
+            proximal=check_bool("L1L2", "proximal", self.proximal),
+        )
+
+
+def l1(l1: float = 0.01) -> L1:
+    """Keras's lower-case name of :class:`L1`."""
+    return L1(l1)
+
+
+def l2(l2: float = 0.01) -> L2:
+    """Keras's lower-case name of :class:`L2`."""
+    return L2(l2)
+
+
+def l1_l2(l1: float = 0.01, l2: float = 0.01) -> L1L2:
+    """Both penalties, with 0.01 each where nothing else is said (``L1L2()`` itself has none)."""
+    return L1L2(l1, l2)
+
+
+_REGISTRY: Registry[Regularizer] = Registry(
+    "regularizer", Regularizer, {"l1": L1, "l2": L2, "l1_l2": L1L2, "l1l2": L1L2}
+)
+
+
+def get(value: object, where: str = "regularizers.get") -> Regularizer | None:
+    """The regularizer that an argument stands for: an instance, a name such as ``"l2"``, or None for no penalty."""
+    return None if value is None else _REGISTRY.resolve(where, value)

@@ -1,0 +1,74 @@
+"""What fastreg runs on: threads, instruction set, versions."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+import numpy as np
+
+from fastreg import _core
+from fastreg._checks import AT_LEAST_ONE, check_int
+
+__all__ = ["get_num_threads", "set_num_threads", "show_config"]
+
+_explicit = False
+
+
+def set_num_threads(n: int) -> None:
+    """Sets how many threads one training or prediction may use; results do not depend on it.
+
+    It is obeyed even above the number of processors. The default is the smallest of the CPU affinity, the cgroup's CPU
+    quota and ``FASTREG_NUM_THREADS``, or else ``OMP_NUM_THREADS``.
+
+    Args:
+        n: >= 1.
+
+    Raises:
+        ValueError: If ``n`` < 1.
+        TypeError: If ``n`` is no integer.
+    """
+    global _explicit
+    _core.set_num_threads(check_int("set_num_threads", "n", n, AT_LEAST_ONE, 2**31))
+    _explicit = True
+
+
+def get_num_threads() -> int:
+    """How many threads one training or prediction may use."""
+    return _core.get_num_threads()
+
+
+def show_config() -> None:
+    """Prints versions, the instruction set in use and those available, and the threads with where their number is from.
+
+    Example:
+        >>> import fastreg as fr
+        >>> fr.show_config()  # doctest: +ELLIPSIS
+        fastreg ...
+    """
+    info = _core.build_info()
+    isa = f"{_core.active_isa()} (available: {', '.join(_core.available_isas())})"
+    rows = {
+        "fastreg": f"{info['version']} ({info['build_type']} build)",
+        "instruction set": isa + (" by FASTREG_ISA" if os.environ.get("FASTREG_ISA") else ""),
+        "threads": f"{get_num_threads()} ({_thread_source()})",
+        "compiler": info["compiler"],
+        "numpy": np.__version__,
+        "python": f"{platform.python_version()} on {platform.platform()}",
+    }
+    width = max(map(len, rows))
+    print("\n".join(f"{name:<{width}}  {value}" for name, value in rows.items()))
+
+
+def _thread_source() -> str:
+    if _explicit:
+        return "set_num_threads"
+    count = get_num_threads()
+    for name in ("FASTREG_NUM_THREADS", "OMP_NUM_THREADS"):
+        value = os.environ.get(name, "").strip()
+        if value:
+            if value == str(count):
+                return name
+            break
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return "CPU affinity" if count == available else "cgroup CPU quota"

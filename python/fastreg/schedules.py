@@ -1,0 +1,259 @@
+r"""Learning rates as pure functions of the step.
+
+Notation: :math:`t` is the optimizer step, counted from 0 over the whole life of a compiled model (saving, loading and
+further calls of ``fit`` go on counting), :math:`\eta_0` the initial rate. A schedule takes an int and gives a float, or
+takes an array of steps and gives an array; all arithmetic is float64. Anything else that is called with an int and
+gives a rate is a schedule too, but only those of this file can be saved with a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastreg._checks import (
+    AT_LEAST_ONE,
+    CLOSED_FRACTION,
+    NON_NEGATIVE,
+    POSITIVE,
+    check_bool,
+    check_int,
+    check_real,
+    describe,
+)
+from fastreg._describe import Description, Registry
+
+__all__ = [
+    "Constant",
+    "CosineDecay",
+    "ExponentialDecay",
+    "LearningRateSchedule",
+    "PiecewiseConstantDecay",
+    "StepDecay",
+    "get",
+]
+
+Rates = NDArray[np.float64]
+
+
+class LearningRateSchedule(Description):
+    """Base of the schedules of this file."""
+
+    @overload
+    def __call__(self, step: int) -> float: ...
+    @overload
+    def __call__(self, step: NDArray[Any]) -> Rates: ...
+    def __call__(self, step: int | NDArray[Any]) -> float | Rates:
+        """The rate at a step, or the rates at an array of steps."""
+        steps = np.asarray(step, dtype=np.float64)
+        rates = self._rates(np.atleast_1d(steps))
+        return float(rates[0]) if steps.ndim == 0 else rates
+
+    def _rates(self, step: Rates) -> Rates:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Constant(LearningRateSchedule):
+    r"""The same rate at every step, :math:`\eta_t = \eta_0`.
+
+    Args:
+        learning_rate: :math:`\eta_0 > 0`.
+
+    Raises:
+        ValueError: If the rate is not > 0 and finite.
+
+    Example:
+        >>> from fastreg import schedules
+        >>> rate = schedules.Constant(0.1)
+        >>> rate(0), rate(1000)
+        (0.1, 0.1)
+    """
+
+    learning_rate: float
+
+    def __post_init__(self) -> None:
+        self._set(learning_rate=check_real("Constant", "learning_rate", self.learning_rate, POSITIVE))
+
+    def _rates(self, step: Rates) -> Rates:
+        return np.full(step.shape, self.learning_rate)
+
+
+@dataclass(frozen=True)
+class StepDecay(LearningRateSchedule):
+    r"""A factor every so many steps, :math:`\eta_t = \eta_0 \gamma^{\lfloor t / s \rfloor}`.
+
+    Args:
+        initial_learning_rate: :math:`\eta_0 > 0`.
+        step_size: :math:`s \ge 1`, in optimizer steps, not epochs.
+        gamma: Factor in [0, 1].
+
+    Raises:
+        ValueError: If an argument is out of range or NaN.
+
+    Example:
+        The first factor comes with step ``step_size`` itself:
+
+        >>> from fastreg import schedules
+        >>> rate = schedules.StepDecay(0.8, step_size=10, gamma=0.5)
+        >>> rate(0), rate(9), rate(10), rate(20)
+        (0.8, 0.8, 0.4, 0.2)
+    """
+
+    initial_learning_rate: float
+    step_size: int
+    gamma: float
+
+    def __post_init__(self) -> None:
+        self._set(
+            initial_learning_rate=check_real(
+                "StepDecay", "initial_learning_rate", self.initial_learning_rate, POSITIVE
+            ),
+            step_size=check_int("StepDecay", "step_size", self.step_size, AT_LEAST_ONE),
+            gamma=check_real("StepDecay", "gamma", self.gamma, CLOSED_FRACTION),
+        )
+
+    def _rates(self, step: Rates) -> Rates:
+        return self.initial_learning_rate * np.power(self.gamma, np.floor(step / self.step_size))
+
+
+@dataclass(frozen=True)
+class ExponentialDecay(LearningRateSchedule):
+    r"""A factor spread over so many steps, :math:`\eta_t = \eta_0 r^{t / s}`.
+
+    Args:
+        initial_learning_rate: :math:`\eta_0 > 0`.
+        decay_steps: :math:`s \ge 1`.
+        decay_rate: :math:`r > 0`.
+        staircase: Use :math:`\lfloor t / s \rfloor`, so that the rate falls in steps.
+
+    Raises:
+        ValueError: If an argument is out of range or NaN.
+
+    Example:
+        >>> from fastreg import schedules
+        >>> rate = schedules.ExponentialDecay(1.0, decay_steps=2, decay_rate=0.25)
+        >>> rate(0), rate(1), rate(2), rate(4)
+        (1.0, 0.5, 0.25, 0.0625)
+        >>> schedules.ExponentialDecay(1.0, 2, 0.25, staircase=True)(3)
+        0.25
+    """
+
+    initial_learning_rate: float
+    decay_steps: int
+    decay_rate: float
+    staircase: bool = False
+
+    def __post_init__(self) -> None:
+        owner = "ExponentialDecay"
+        self._set(
+            initial_learning_rate=check_real(owner, "initial_learning_rate", self.initial_learning_rate, POSITIVE),
+            decay_steps=check_int(owner, "decay_steps", self.decay_steps, AT_LEAST_ONE),
+            decay_rate=check_real(owner, "decay_rate", self.decay_rate, POSITIVE),
+            staircase=check_bool(owner, "staircase", self.staircase),
+        )
+
+    def _rates(self, step: Rates) -> Rates:
+        periods = step / self.decay_steps
+        return self.initial_learning_rate * np.power(self.decay_rate, np.floor(periods) if self.staircase else periods)
+
+
+@dataclass(frozen=True)
+class CosineDecay(LearningRateSchedule):
+    r"""Half a cosine down to a last rate, which then stays (Loshchilov and Hutter, "SGDR", ICLR 2017, no restarts).
+
+    .. math:: \eta_t = \eta_0 \left( \alpha + (1 - \alpha) \tfrac12 (1 + \cos(\pi \min(t, s) / s)) \right)
+
+    Args:
+        initial_learning_rate: :math:`\eta_0 > 0`.
+        decay_steps: :math:`s \ge 1`; epochs times the steps of an epoch, ``ceil(rows / batch_size)``, as a rule.
+        alpha: Last rate as a fraction of the first, in [0, 1].
+
+    Raises:
+        ValueError: If an argument is out of range or NaN.
+
+    Example:
+        >>> from fastreg import schedules
+        >>> rate = schedules.CosineDecay(1.0, decay_steps=100, alpha=0.5)
+        >>> rate(0), rate(50), rate(100), rate(1000)
+        (1.0, 0.75, 0.5, 0.5)
+    """
+
+    initial_learning_rate: float
+    decay_steps: int
+    alpha: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._set(
+            initial_learning_rate=check_real(
+                "CosineDecay", "initial_learning_rate", self.initial_learning_rate, POSITIVE
+            ),
+            decay_steps=check_int("CosineDecay", "decay_steps", self.decay_steps, AT_LEAST_ONE),
+            alpha=check_real("CosineDecay", "alpha", self.alpha, CLOSED_FRACTION),
+        )
+
+    def _rates(self, step: Rates) -> Rates:
+        half_wave = 0.5 * (1.0 + np.cos(np.pi * np.minimum(step, self.decay_steps) / self.decay_steps))
+        return self.initial_learning_rate * (self.alpha + (1.0 - self.alpha) * half_wave)
+
+
+@dataclass(frozen=True)
+class PiecewiseConstantDecay(LearningRateSchedule):
+    r"""One rate up to and including the first boundary, the next one up to the second, and so on.
+
+    Args:
+        boundaries: Steps, strictly increasing and >= 0: the last step of each rate but the last.
+        values: Rates > 0, one more than boundaries.
+
+    Raises:
+        ValueError: If the lengths do not fit, a value is out of range or the boundaries do not increase.
+
+    Example:
+        >>> from fastreg import schedules
+        >>> rate = schedules.PiecewiseConstantDecay([10, 20], [1.0, 0.5, 0.1])
+        >>> rate(0), rate(10), rate(11), rate(20), rate(21)
+        (1.0, 1.0, 0.5, 0.5, 0.1)
+    """
+
+    boundaries: Sequence[int]
+    values: Sequence[float]
+
+    def __post_init__(self) -> None:
+        owner = "PiecewiseConstantDecay"
+        for name in ("boundaries", "values"):
+            if isinstance(getattr(self, name), (str, bytes)) or not hasattr(getattr(self, name), "__iter__"):
+                raise TypeError(f"{owner}: {name} must be a list, got {describe(getattr(self, name))}")
+        boundaries = tuple(check_int(owner, "boundaries", b, NON_NEGATIVE) for b in self.boundaries)
+        values = tuple(check_real(owner, "values", v, POSITIVE) for v in self.values)
+        if any(later <= earlier for earlier, later in pairwise(boundaries)):
+            raise ValueError(f"{owner}: boundaries must increase, got {list(boundaries)}")
+        if len(values) != len(boundaries) + 1:
+            raise ValueError(
+                f"{owner}: values must be one more than boundaries, got {len(values)} for {len(boundaries)}"
+            )
+        self._set(boundaries=boundaries, values=values)
+
+    def _rates(self, step: Rates) -> Rates:
+        which = np.searchsorted(np.asarray(self.boundaries, dtype=np.float64), step, side="left")
+        rates: Rates = np.asarray(self.values, dtype=np.float64)[which]
+        return rates
+
+
+_TYPES: tuple[type[LearningRateSchedule], ...] = (
+    Constant,
+    StepDecay,
+    ExponentialDecay,
+    CosineDecay,
+    PiecewiseConstantDecay,
+)
+_REGISTRY: Registry[LearningRateSchedule] = Registry("schedule", LearningRateSchedule, {}, internal=_TYPES)
+
+
+def get(config: object, where: str = "schedules.get") -> LearningRateSchedule:
+    """The schedule of a JSON form. There are no names for schedules, since none has defaults for all its arguments."""
+    return config if isinstance(config, LearningRateSchedule) else _REGISTRY.from_config(where, config)

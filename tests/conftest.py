@@ -1,0 +1,37 @@
+"""What every test shares: a seeded generator and the tolerances, as formulas of dtype and reduction length."""
+
+import numpy as np
+import pytest
+
+EPS = float(np.finfo(np.float32).eps)
+
+# Around every vector length (4, 8 and 16 floats) and panel (64): 0, 1, w - 1, w, w + 1, 2 w + 3.
+SIZES = (0, 1, 3, 4, 5, 7, 8, 9, 11, 15, 16, 17, 19, 35, 63, 64, 65, 131)
+
+
+@pytest.fixture
+def rng(request):
+    """Seeded by the test's name, so that neighbours do not share data and a failure repeats."""
+    return np.random.default_rng(list(request.node.name.encode()))
+
+
+def assert_close(actual, desired, terms=1, magnitude=None, ulps=4.0, what=""):
+    """|actual - desired| <= eps (ulps + terms) magnitude: float32 rounding of a sum of `terms` products.
+
+    magnitude: the sum of the absolute values of the terms, an array like desired; without one it is |desired|, which
+    suits results without cancellation.
+    """
+    actual = np.asarray(actual)
+    assert actual.dtype == np.float32, f"{what} is {actual.dtype}"
+    desired = np.asarray(desired, np.float64)
+    assert actual.shape == desired.shape, f"{what}: shape {actual.shape}, expected {desired.shape}"
+    magnitude = np.abs(desired) if magnitude is None else np.broadcast_to(magnitude, desired.shape)
+    bound = EPS * (ulps + terms) * np.maximum(magnitude, np.abs(desired)) + np.finfo(np.float32).tiny
+    error = np.abs(actual - desired)
+    bad = ~(error <= bound)
+    if bad.any():
+        worst = np.unravel_index(np.argmax(np.where(np.isnan(error), np.inf, error / bound)), error.shape)
+        raise AssertionError(
+            f"{what}: {bad.sum()} of {bad.size} elements beyond tolerance; worst at {tuple(map(int, worst))}: "
+            f"got {actual[worst]!r}, expected {desired[worst]!r}, error {error[worst]:.3g}, allowed {bound[worst]:.3g}"
+        )

@@ -1,0 +1,377 @@
+// JSON and descriptions: every field arrives where it belongs, numbers come back bit by bit, and whatever else a text
+// holds is an error with the documented message. Prints what failed and exits non-zero.
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <initializer_list>
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "core/description.h"
+#include "core/json.h"
+
+namespace {
+
+using namespace fastreg;
+
+int failures = 0;
+
+void check(bool good, const std::string& what, int line) {
+  if (good) return;
+  ++failures;
+  std::fprintf(stderr, "test_description.cpp:%d: %s\n", line, what.c_str());
+}
+#define CHECK(condition) check((condition), #condition, __LINE__)
+#define CHECK_EQUAL(got, wanted) check_equal((got), (wanted), __LINE__)
+
+void check_equal(const std::string& got, const std::string& wanted, int line) {
+  check(got == wanted, "got      " + got + "\n  wanted   " + wanted, line);
+}
+
+// The message of the Error that body must throw.
+template <class Error, class Body>
+std::string message_of(Body body) {
+  try {
+    body();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+std::string json_error(const std::string& text) {
+  return message_of<std::invalid_argument>([&] { parse_json(text); });
+}
+
+void json_is_read_and_written() {
+  const struct { const char *text, *written; } rows[] = {
+      {" null ", "null"}, {"true", "true"}, {"\t[ ]\r\n", "[]"}, {"{ }", "{}"}, {"-0", "-0"}, {"0", "0"}, {"1.0", "1"},
+      {"18446744073709551615", "18446744073709551615"}, {"9007199254740993", "9007199254740993"},
+      {"18446744073709551616", "18446744073709551616"}, {"-1", "-1"}, {"1E+2", "100"}, {"1e-7", "1e-07"},
+      {"0.1", "0.1"},
+      {R"({"b":1,"a":[1,{"":null}]})", R"({"b":1,"a":[1,{"":null}]})"},
+      {R"("\"\\\/\b\f\n\r\t\u0041\u00e9\u20AC\ud83d\ude00")", "\"\\\"\\\\/\\u0008\\u000c\\u000a\\u000d\\u0009A\xC3\xA9"
+                                                              "\xE2\x82\xAC\xF0\x9F\x98\x80\""},
+      {R"("\u0000")", R"("\u0000")"}, {"\"\x7F\"", "\"\x7F\""}};
+  for (const auto& row : rows) CHECK_EQUAL(parse_json(row.text).dump(), row.written);
+  CHECK(std::signbit(*parse_json("-0").get<double>()));
+  CHECK(*parse_json("18446744073709551615").get<std::uint64_t>() == UINT64_MAX);
+  CHECK(parse_json("7").number() == 7.0 && !parse_json("\"7\"").number());
+  CHECK(parse_json(R"({"a":1})").find("b") == nullptr && parse_json("[1]").find("a") == nullptr);
+  for (const double bad : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
+    CHECK_EQUAL(message_of<std::invalid_argument>([&] { Json{bad}.dump(); }), "JSON: a number must be finite");
+  }
+}
+
+void json_errors_name_rule_and_byte() {
+  const struct { const char *text, *message; } rows[] = {
+      {"", "expected a value, at byte 0"}, {"  ", "expected a value, at byte 2"},
+      {"tru", "expected a value, at byte 0"},
+      {"NaN", "expected a value, at byte 0"}, {"[Infinity]", "expected a value, at byte 1"},
+      {"-Infinity", "expected a digit, at byte 1"}, {"+1", "expected a value, at byte 0"},
+      {"01", "leading zero, at byte 0"}, {"-01", "leading zero, at byte 1"}, {"1.", "expected a digit, at byte 2"},
+      {".5", "expected a value, at byte 0"}, {"1e", "expected a digit, at byte 2"},
+      {"1e+", "expected a digit, at byte 3"}, {"0x10", "nothing may follow the value, at byte 1"},
+      {"[1e400]", "number outside the range of a double, at byte 1"},
+      {"1 2", "nothing may follow the value, at byte 2"},
+      {"[1", "expected ',' or ']', at byte 2"}, {"[1,]", "expected a value, at byte 3"},
+      {"[,1]", "expected a value, at byte 1"},
+      {"{\"a\":1,}", "expected a name in double quotes, at byte 7"},
+      {"{a:1}", "expected a name in double quotes, at byte 1"},
+      {"{\"a\" 1}", "expected ':', at byte 5"}, {"{\"a\":1 \"b\":2}", "expected ',' or '}', at byte 7"},
+      {"{\"a\":1,\"b\":2,\"a\":3}", "duplicate name \"a\", at byte 13"},
+      {"{\"a\":1,\"\\u0061\":3}", "duplicate name \"a\", at byte 7"},
+      {"[1] // x", "nothing may follow the value, at byte 4"},
+      {"\"abc", "string without an end, at byte 0"}, {"\"a\nb\"", "control character in a string, at byte 2"},
+      {"\"\\x\"", "unknown escape, at byte 1"}, {"\"\\", "unknown escape, at byte 1"},
+      {"\"\\u12\"", "\\u needs four hex digits, at byte 1"}, {"\"\\u-123\"", "\\u needs four hex digits, at byte 1"},
+      {"\"\\ud800\"", "lone surrogate, at byte 1"}, {"\"\\ud800\\n\"", "lone surrogate, at byte 1"},
+      {"\"\\ud800\\ud800\"", "lone surrogate, at byte 1"}, {"\"\\udc00\"", "lone surrogate, at byte 1"},
+      {"\"a\xFF\"", "invalid UTF-8, at byte 2"}, {"\xEF\xBB\xBF{}", "expected a value, at byte 0"}};
+  for (const auto& row : rows) CHECK_EQUAL(json_error(row.text), std::string("JSON: ") + row.message);
+  CHECK_EQUAL(json_error(std::string("[1\0]", 4)), "JSON: expected ',' or ']', at byte 2");
+  CHECK_EQUAL(json_error(std::string("\0", 1)), "JSON: expected a value, at byte 0");
+}
+
+void json_is_bounded() {
+  const auto nested = [](std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
+  CHECK_EQUAL(parse_json(nested(kMaxJsonDepth)).dump(), nested(kMaxJsonDepth));
+  CHECK_EQUAL(json_error(nested(kMaxJsonDepth + 1)), "JSON: nested deeper than 64, at byte 64");
+  CHECK_EQUAL(json_error(std::string(50'000'000, '[')), "JSON: nested deeper than 64, at byte 64");
+  std::string objects;
+  for (int i = 0; i < 100'000; ++i) objects += "{\"a\":";
+  CHECK(has(json_error(objects), "nested deeper than 64"));
+  std::string siblings = "[0";
+  for (std::size_t i = 0; i <= kMaxJsonDepth; ++i) siblings += ",[],{}";
+  CHECK_EQUAL(parse_json(siblings + "]").dump(), siblings + "]");
+  std::string wide = "[0";
+  for (std::size_t i = 2; i < kMaxJsonValues; ++i) wide += ",0";
+  CHECK(parse_json(wide + "]").get<Json::Array>()->size() == kMaxJsonValues - 1);
+  CHECK(has(json_error(wide + ",0]"), "more than 1048576 values"));
+  CHECK(quoted({std::string(1000, 'x')}).size() < 70);
+}
+
+// Every finite double in a sample of bit patterns, and the awkward ones, come back bit by bit.
+void json_numbers_are_exact() {
+  std::vector<std::uint64_t> patterns;
+  for (const double value :
+       {5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, 0.1, 1e22, 1e23, 123456789012345680.0}) {
+    patterns.push_back(std::bit_cast<std::uint64_t>(value));
+  }
+  for (std::uint64_t i = 1, state = 0; i < 100'000; ++i) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    patterns.push_back(state ^ state >> 29);
+  }
+  for (const std::uint64_t pattern : patterns) {
+    const double value = std::bit_cast<double>(pattern);
+    if (!std::isfinite(value)) continue;
+    const auto back = parse_json(Json{value}.dump()).number();
+    check(back && std::bit_cast<std::uint64_t>(*back) == pattern, "double " + Json{value}.dump(), __LINE__);
+    CHECK(*parse_json(Json{pattern}.dump()).get<std::uint64_t>() == pattern);
+  }
+}
+
+// Counts the sequences that the reader takes as one string of these bytes; Unicode says how many there are.
+void json_takes_valid_utf8_alone() {
+  const auto accepted = [](std::string bytes) {
+    try {
+      return *parse_json('"' + bytes + '"').get<std::string>() == bytes;
+    } catch (const std::invalid_argument&) {
+      return false;
+    }
+  };
+  const auto text = [](std::initializer_list<int> bytes) { return std::string(bytes.begin(), bytes.end()); };
+  int two = 0, three = 0, four = 0;
+  for (int a = 0x80; a < 0x100; ++a) {
+    CHECK(!accepted(text({a})));
+    for (int b = 0; b < 0x100; ++b) {
+      two += accepted(text({a, b}));
+      for (const int c : {0x22, 0x7F, 0x80, 0xBF, 0xC0}) {
+        three += accepted(text({a, b, c}));
+        for (const int d : {0x22, 0x7F, 0x80, 0xBF, 0xC0}) four += accepted(text({a, b, c, d}));
+      }
+    }
+  }
+  // How many sequences of two bytes there are, and how many beginnings of longer ones.
+  constexpr int kTwo = 0x800 - 0x80, kOfThree = (0x10000 - 0x1000) / 64, kOfFour = 0x100000 / 4096;
+  CHECK(two == kTwo);
+  // 80 and BF end a sequence of three, 7F is a character of its own.
+  CHECK(three == 2 * kOfThree + kTwo);
+  CHECK(four == 4 * kOfFour + 2 * kOfThree + kTwo);
+}
+
+const std::string kTraining =
+    R"("loss":{"type":"BinaryCrossentropy"},"optimizer":{"type":"Adam"},"metrics":[{"type":"BinaryAccuracy"}])";
+
+std::string with_layers(const std::string& layers) {
+  return R"({"format":1,"n_features":4,"seed":3,"layers":[)" + layers + "]," + kTraining + "}";
+}
+std::string with_optimizer(const std::string& optimizer) {
+  return R"({"format":1,"loss":{"type":"MeanSquaredError"},"optimizer":)" + optimizer + "}";
+}
+
+void a_full_description_is_read() {
+  const std::string text = R"({"format":1,"n_features":10,"seed":18446744073709551615,"other":{"python":[1,2]},
+    "layers":[{"type":"Dense","units":64,"activation":"gelu","use_bias":false,
+     "kernel_initializer":{"type":"RandomNormal","mean":1,"stddev":0.25},
+     "bias_initializer":{"type":"Constant","value":0.125},
+     "kernel_regularizer":{"type":"L1L2","l1":0.5,"l2":0.25,"proximal":true},
+     "bias_regularizer":{"type":"L1L2","l2":2},"name":"first"},
+    {"type":"Activation","activation":"leaky_relu"},
+    {"type":"BatchNormalization","momentum":0.5,"epsilon":0.25,"center":false,"scale":false},
+    {"type":"Dropout","rate":0.25},
+    {"type":"Dense","units":1,"kernel_initializer":{"type":"RandomUniform"},"kernel_regularizer":null}],
+    "loss":{"type":"BinaryCrossentropy","from_logits":true},
+    "optimizer":{"type":"AdamW","learning_rate":0.5,"weight_decay":0.25,"beta_1":0.125,"beta_2":0.75,"epsilon":2},
+    "metrics":[{"type":"MeanAbsoluteError","name":"mae"},{"type":"SparseCategoricalAccuracy"}]})";
+  const NetworkSpec network = parse_network(text);
+  CHECK(network.n_features == 10 && network.seed == UINT64_MAX && network.layers.size() == 5);
+  const auto& first = std::get<Dense>(network.layers[0]);
+  CHECK(first.units == 64 && first.activation == ActivationKind::gelu && !first.use_bias);
+  CHECK(first.kernel_initializer.kind == InitializerKind::random_normal);
+  CHECK(first.kernel_initializer.a == 1 && first.kernel_initializer.b == 0.25);
+  CHECK(first.bias_initializer.kind == InitializerKind::constant && first.bias_initializer.a == 0.125);
+  CHECK((first.kernel_regularizer == Penalty{0.5f, 0.25f, true} && first.bias_regularizer == Penalty{0, 2, false}));
+  CHECK(std::get<Activation>(network.layers[1]).activation == ActivationKind::leaky_relu);
+  const auto& norm = std::get<BatchNormalization>(network.layers[2]);
+  CHECK(norm.momentum == 0.5f && norm.epsilon == 0.25f && !norm.center && !norm.scale);
+  CHECK(std::get<Dropout>(network.layers[3]).rate == 0.25f);
+  const auto& last = std::get<Dense>(network.layers[4]);
+  CHECK(last.activation == ActivationKind::linear && last.use_bias && last.kernel_regularizer == Penalty{});
+  CHECK(last.kernel_initializer.a == -0.05 && last.kernel_initializer.b == 0.05);
+  CHECK(last.bias_initializer.kind == InitializerKind::zeros);
+
+  const TrainingSpec training = parse_training(text);
+  CHECK(training.loss.kind == LossKind::binary_crossentropy && training.loss.from_logits);
+  const auto& adam = std::get<AdamW>(training.optimizer);
+  CHECK(adam.learning_rate == 0.5f && adam.weight_decay == 0.25f && adam.beta_1 == 0.125f && adam.beta_2 == 0.75f);
+  CHECK(adam.epsilon == 2.0f && training.metrics.size() == 2);
+  CHECK(training.metrics[0] == MetricKind::mean_absolute_error);
+  CHECK(training.metrics[1] == MetricKind::sparse_categorical_accuracy);
+}
+
+void absent_members_have_the_defaults_of_the_structs() {
+  const NetworkSpec network = parse_network(R"({"format":1,"n_features":2,"layers":[{"type":"Dense","units":3},
+    {"type":"BatchNormalization"},{"type":"Dropout"}]})");
+  CHECK(network.seed == 0);
+  CHECK(std::get<Dense>(network.layers[0]).kernel_initializer.kind == InitializerKind::glorot_uniform);
+  CHECK(std::get<BatchNormalization>(network.layers[1]).momentum == BatchNormalization{}.momentum);
+  CHECK(std::get<Dropout>(network.layers[2]).rate == Dropout{}.rate);
+  const auto sgd = std::get<SGD>(parse_optimizer(R"({"type":"SGD","learning_rate":{"type":"CosineDecay"}})"));
+  CHECK(sgd.learning_rate == SGD{}.learning_rate && sgd.momentum == 0.0f && !sgd.nesterov);
+  const auto adam = std::get<Adam>(parse_optimizer(R"({"type":"Adam"})"));
+  CHECK(adam.learning_rate == 1e-3f && adam.beta_1 == 0.9f && adam.beta_2 == 0.999f && adam.epsilon == 1e-7f);
+  const auto adamw = std::get<AdamW>(parse_optimizer(R"({"type":"AdamW"})"));
+  CHECK(adamw.weight_decay == 4e-3f && adamw.beta_1 == 0.9f && adamw.beta_2 == 0.999f && adamw.epsilon == 1e-7f);
+  const auto rmsprop = std::get<RMSprop>(parse_optimizer(R"({"type":"RMSprop"})"));
+  CHECK(rmsprop.learning_rate == 1e-3f && rmsprop.rho == 0.9f && rmsprop.epsilon == 1e-7f);
+}
+
+void every_field_of_an_optimizer_is_read() {
+  const auto sgd = std::get<SGD>(parse_optimizer(R"({"type":"SGD","learning_rate":2,"momentum":0.5,"nesterov":true})"));
+  CHECK(sgd.learning_rate == 2.0f && sgd.momentum == 0.5f && sgd.nesterov);
+  const auto adam = std::get<Adam>(
+      parse_optimizer(R"({"type":"Adam","learning_rate":2,"beta_1":0.125,"beta_2":0.75,"epsilon":4})"));
+  CHECK(adam.learning_rate == 2.0f && adam.beta_1 == 0.125f && adam.beta_2 == 0.75f && adam.epsilon == 4.0f);
+  const auto rmsprop =
+      std::get<RMSprop>(parse_optimizer(R"({"type":"RMSprop","learning_rate":2,"rho":0.5,"epsilon":4})"));
+  CHECK(rmsprop.learning_rate == 2.0f && rmsprop.rho == 0.5f && rmsprop.epsilon == 4.0f);
+}
+
+void names_are_those_of_the_enums() {
+  for (int i = 0; i <= static_cast<int>(ActivationKind::softmax); ++i) {
+    CHECK(activation_from_name(name(static_cast<ActivationKind>(i))) == static_cast<ActivationKind>(i));
+  }
+  CHECK_EQUAL(name(ActivationKind::leaky_relu), "leaky_relu");
+  CHECK(loss_from_name("sparse_categorical_crossentropy") == LossKind::sparse_categorical_crossentropy);
+  CHECK_EQUAL(message_of<std::invalid_argument>([] { loss_from_name("mse"); }),
+              "loss must be one of mean_squared_error, binary_crossentropy, categorical_crossentropy, "
+              "sparse_categorical_crossentropy, got \"mse\"");
+  CHECK(has(message_of<std::invalid_argument>([] { activation_from_name("Relu"); }), "got \"Relu\""));
+}
+
+void layer_errors_name_layer_field_rule_and_value() {
+  const struct { const char *layers, *message; } rows[] = {
+      {"", "layers must have at least one layer, got none"},
+      {"3", "layers[0] must be an object, got 3"},
+      {R"({"units":1})", "layers[0]: type is missing"},
+      {R"({"type":"Conv"})",
+       "layers[0]: type must be one of Dense, Activation, BatchNormalization, Dropout, got \"Conv\""},
+      {R"({"type":"Dropout"},{"type":"Dropout","rate":1})", "layers[1] (Dropout): rate must be in [0, 1), got 1"},
+      {R"({"type":"Dropout","rate":0.99999999999})", "layers[0] (Dropout): rate must be in [0, 1), got 1"},
+      {R"({"type":"Dropout","rate":-0.5})", "layers[0] (Dropout): rate must be in [0, 1), got -0.5"},
+      {R"({"type":"Dropout","rate":"0.5"})", "layers[0] (Dropout): rate must be a number, got \"0.5\""},
+      {R"({"type":"Dropout","rate":1e39})", "layers[0] (Dropout): rate must be finite in float32, got 1e+39"},
+      {R"({"type":"Dense"})", "layers[0] (Dense): units is missing"},
+      {R"({"type":"Dense","units":0})", "layers[0] (Dense): units must be in [1, 2^31), got 0"},
+      {R"({"type":"Dense","units":2147483648})", "layers[0] (Dense): units must be in [1, 2^31), got 2147483648"},
+      {R"({"type":"Dense","units":1.5})", "layers[0] (Dense): units must be an integer in [1, 2^31), got 1.5"},
+      {R"({"type":"Dense","units":2147483647},{"type":"Dense","units":2147483647})",
+       "layers[1] (Dense): the network must not have more than 2^48 parameters"},
+      {R"({"type":"Dense","units":2,"use_bias":1})", "layers[0] (Dense): use_bias must be true or false, got 1"},
+      {R"({"type":"Dense","units":2,"activation":null})", "layers[0] (Dense): activation must be a string, got null"},
+      {R"({"type":"Dense","units":1,"activation":"softmax"})",
+       "layers[0] (Dense): softmax over 1 unit is always 1; use sigmoid"},
+      {R"({"type":"Dense","units":1},{"type":"Activation","activation":"softmax"})",
+       "layers[1] (Activation): softmax over 1 unit is always 1; use sigmoid"},
+      {R"({"type":"Activation"})", "layers[0] (Activation): activation is missing"},
+      {R"({"type":"Dense","units":2,"kernel_initializer":"zeros"})",
+       "layers[0] (Dense): kernel_initializer must be an object, got \"zeros\""},
+      {R"({"type":"Dense","units":2,"kernel_initializer":{"type":"RandomNormal","stddev":-1}})",
+       "layers[0] (Dense): kernel_initializer: stddev must be >= 0, got -1"},
+      {R"({"type":"Dense","units":2,"bias_initializer":{"type":"RandomUniform","minval":1,"maxval":0.5}})",
+       "layers[0] (Dense): bias_initializer: maxval must be >= minval, got 0.5"},
+      {R"({"type":"Dense","units":2,"bias_initializer":{"type":"Constant","value":1e300}})",
+       "layers[0] (Dense): bias_initializer: value must be finite (float32), got 1e+300"},
+      {R"({"type":"Dense","units":2,"kernel_regularizer":{"type":"L1L2","l1":-0.5}})",
+       "layers[0] (Dense): kernel_regularizer: l1 must be >= 0 and finite (float32), got -0.5"},
+      {R"({"type":"Dense","units":2,"bias_regularizer":{"type":"L3"}})",
+       "layers[0] (Dense): bias_regularizer: type must be one of L1L2, got \"L3\""},
+      {R"({"type":"BatchNormalization","momentum":1.5})",
+       "layers[0] (BatchNormalization): momentum must be in [0, 1], got 1.5"},
+      {R"({"type":"BatchNormalization","epsilon":1e-60})",
+       "layers[0] (BatchNormalization): epsilon must be > 0 and finite (float32), got 0"}};
+  for (const auto& row : rows) {
+    CHECK_EQUAL(message_of<std::invalid_argument>([&] { parse_network(with_layers(row.layers)); }), row.message);
+  }
+  const NetworkSpec frozen = parse_network(with_layers(R"({"type":"BatchNormalization","momentum":1})"));
+  CHECK(std::get<BatchNormalization>(frozen.layers[0]).momentum == 1.0f);
+  CHECK(has(message_of<std::invalid_argument>(
+                [] { parse_network(with_layers(R"({"type":"Dense","units":2,"activation":"swish"})")); }),
+            "layers[0] (Dense): activation must be one of linear, relu, "));
+}
+
+void other_errors_of_descriptions_name_their_field() {
+  const struct { std::string text, message; } rows[] = {
+      {"[]", "description must be an object, got []"},
+      {"{", "JSON: expected a name in double quotes, at byte 1"},
+      {"{}", "format is missing"},
+      {R"({"format":2})", "format must be 1 (the only format known; a newer fastreg may read others), got 2"},
+      {R"({"format":"1"})", "format must be 1 (the only format known; a newer fastreg may read others), got \"1\""},
+      {R"({"format":1})", "n_features is missing"},
+      {R"({"format":1,"n_features":0,"layers":[{"type":"Dropout"}]})", "n_features must be in [1, 2^31), got 0"},
+      {R"({"format":1,"n_features":-1})", "n_features must be an integer in [1, 2^31), got -1"},
+      {R"({"format":1,"n_features":1,"seed":1.5})", "seed must be an integer in [0, 2^64), got 1.5"},
+      {R"({"format":1,"n_features":1})", "layers is missing"},
+      {R"({"format":1,"n_features":1,"layers":{}})", "layers must be an array, got {}"}};
+  for (const auto& row : rows) {
+    CHECK_EQUAL(message_of<std::invalid_argument>([&] { parse_network(row.text); }), row.message);
+  }
+  const std::string loss = R"({"format":1,"optimizer":{"type":"Adam"},"loss":)";
+  const struct { std::string text, message; } training[] = {
+      {R"({"format":1})", "loss is missing"},
+      {R"({"format":1,"loss":{"type":"MeanSquaredError"}})", "optimizer is missing"},
+      {loss + R"("mse"})", "loss must be an object, got \"mse\""},
+      {loss + R"({"type":"BinaryCrossentropy","from_logits":0}})",
+       "loss (BinaryCrossentropy): from_logits must be true or false, got 0"},
+      {loss + R"({"type":"MeanSquaredError"},"metrics":[{"type":"AUC"}]})",
+       "metrics[0]: type must be one of BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy, "
+       "MeanSquaredError, MeanAbsoluteError, got \"AUC\""},
+      {with_optimizer(R"({"type":"Lion"})"), "optimizer: type must be one of SGD, Adam, AdamW, RMSprop, got \"Lion\""},
+      {with_optimizer(R"({"type":"Adam","learning_rate":0})"),
+       "optimizer (Adam): learning_rate must be > 0 and finite (float32), got 0"},
+      {with_optimizer(R"({"type":"Adam","learning_rate":"fast"})"),
+       "optimizer (Adam): learning_rate must be a number, got \"fast\""},
+      {with_optimizer(R"({"type":"Adam","beta_1":1})"), "optimizer (Adam): beta_1 must be in [0, 1), got 1"},
+      {with_optimizer(R"({"type":"AdamW","beta_2":-1})"), "optimizer (AdamW): beta_2 must be in [0, 1), got -1"},
+      {with_optimizer(R"({"type":"Adam","epsilon":1e-50})"),
+       "optimizer (Adam): epsilon must be > 0 and finite (float32), got 0"},
+      {with_optimizer(R"({"type":"AdamW","weight_decay":-1})"),
+       "optimizer (AdamW): weight_decay must be >= 0 and finite (float32), got -1"},
+      {with_optimizer(R"({"type":"RMSprop","rho":1})"), "optimizer (RMSprop): rho must be in [0, 1), got 1"},
+      {with_optimizer(R"({"type":"SGD","momentum":1})"), "optimizer (SGD): momentum must be in [0, 1), got 1"},
+      {with_optimizer(R"({"type":"SGD","nesterov":true})"),
+       "optimizer (SGD): momentum must be > 0 with nesterov, got 0"}};
+  for (const auto& row : training) {
+    CHECK_EQUAL(message_of<std::invalid_argument>([&] { parse_training(row.text); }), row.message);
+  }
+  TrainingSpec spec;
+  spec.optimizer = SGD{std::numeric_limits<float>::quiet_NaN()};
+  CHECK_EQUAL(message_of<std::invalid_argument>([&] { validate(spec); }),
+              "optimizer (SGD): learning_rate must be > 0 and finite (float32), got nan");
+  spec = {{LossKind::mean_squared_error, true}, {}, {}};
+  CHECK_EQUAL(message_of<std::invalid_argument>([&] { validate(spec); }),
+              "loss (MeanSquaredError): from_logits must be false, got true");
+}
+
+}  // namespace
+
+int main() {
+  json_is_read_and_written();
+  json_errors_name_rule_and_byte();
+  json_is_bounded();
+  json_numbers_are_exact();
+  json_takes_valid_utf8_alone();
+  a_full_description_is_read();
+  absent_members_have_the_defaults_of_the_structs();
+  every_field_of_an_optimizer_is_read();
+  names_are_those_of_the_enums();
+  layer_errors_name_layer_field_rule_and_value();
+  other_errors_of_descriptions_name_their_field();
+  return failures == 0 ? 0 : 1;
+}

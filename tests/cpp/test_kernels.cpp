@@ -1,0 +1,434 @@
+// The kernel table but for its matrix products (test_matmul.cpp) and losses (test_loss.cpp): every entry on every ISA
+// against plain loops in double precision.
+#include <algorithm>
+
+#include "kernel_buffers.h"
+
+namespace {
+
+using namespace fastreg;
+using namespace fastreg::test;
+
+double derivative(ActivationKind kind, double x) {
+  const double s = 1 / (1 + std::exp(-x));
+  switch (kind) {
+    case ActivationKind::relu: return x > 0 ? 1 : 0;
+    case ActivationKind::leaky_relu: return x > 0 ? 1 : static_cast<double>(kLeakyReluSlope);
+    case ActivationKind::elu: return x > 0 ? 1 : static_cast<double>(kEluAlpha) * std::exp(x);
+    case ActivationKind::gelu:
+      return 0.5 * std::erfc(-x / std::sqrt(2.0)) + x * std::exp(-x * x / 2) / std::sqrt(2 * std::acos(-1.0));
+    case ActivationKind::silu: return s * (1 + x * (1 - s));
+    case ActivationKind::tanh: return 1 - std::tanh(x) * std::tanh(x);
+    case ActivationKind::sigmoid: return s * (1 - s);
+    case ActivationKind::softplus: return s;
+    default: return 1;
+  }
+}
+
+bool from_input(ActivationKind kind) { return kind == ActivationKind::gelu || kind == ActivationKind::silu; }
+
+double ulp(double value) {
+  return std::ldexp(1.0, std::max(std::ilogb(value == 0.0 ? 1e-300 : value), -126) - 23);
+}
+
+// Bounds in units in the last place of the result; gelu, which multiplies a tail by x, in absolute error.
+double activation_tolerance(ActivationKind kind, double x, double y) {
+  switch (kind) {
+    case ActivationKind::gelu: return 2e-7 * std::max(1.0, std::abs(x));
+    case ActivationKind::tanh: return 2.0 * ulp(y);
+    case ActivationKind::elu: return 2.0 * ulp(y);
+    case ActivationKind::sigmoid: return 2.5 * ulp(y);
+    case ActivationKind::silu: return 3.0 * ulp(y);
+    case ActivationKind::softplus: return 2.5 * ulp(y);
+    default: return 1.0 * ulp(y);
+  }
+}
+
+void test_activation_accuracy(const Kernels& k) {
+  std::vector<float> x;
+  for (int i = 0; i < 400000; ++i) x.push_back(uniform(-87.0f, 87.0f) * std::pow(uniform(0.0f, 1.0f), 6.0f));
+  for (const float special : {0.0f, 1e-30f, -1e-30f, 5e-8f, -5e-8f, -87.0f, 87.0f, 1e30f, -1e30f, HUGE_VALF, -HUGE_VALF,
+                              std::nanf("")}) {
+    x.push_back(special);
+  }
+  std::vector<float> y(x.size());
+  for (const ActivationKind kind : kActivations) {
+    k.activation_forward(kind, x.data(), y.data(), x.size());
+    double worst = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      check::context = text(k.isa, {static_cast<std::size_t>(kind)}) + " at " + std::to_string(x[i]);
+      const double want = test::activation(kind, x[i]), tolerance = activation_tolerance(kind, x[i], want);
+      CHECK(close(y[i], want, tolerance));
+      if (std::isfinite(want)) worst = std::max(worst, std::abs(y[i] - want) / tolerance);
+    }
+    CHECK(worst <= 1.0);
+  }
+}
+
+void test_activation_forward(const Kernels& k, std::size_t n) {
+  for (const ActivationKind kind : kActivations) {
+    for (const Edge::Side side : {Edge::end, Edge::begin}) {
+      check::context = text(k.isa, {n, static_cast<std::size_t>(kind)}) + " flat";
+      Edge z(n, side), y(n, side);
+      k.activation_forward(kind, z.data(), y.data(), n);
+      for (std::size_t i = 0; i < n; ++i) {
+        const double want = test::activation(kind, z[i]);
+        CHECK(close(y[i], want, activation_tolerance(kind, z[i], want)));
+      }
+      k.activation_forward(kind, z.data(), z.data(), n);
+      CHECK(n == 0 || std::memcmp(z.data(), y.data(), n * sizeof(float)) == 0);
+    }
+  }
+}
+
+// Ranges of columns, or the single one.
+std::vector<Range> column_parts(std::size_t stride) {
+  if (stride <= kLane) return {{0, stride}};
+  return {{kLane, stride}, {0, kLane}};
+}
+
+void test_activation_backward(const Kernels& k, std::size_t rows, std::size_t cols, ActivationKind kind) {
+  check::context = text(k.isa, {rows, cols, static_cast<std::size_t>(kind)}) + " backward";
+  const Rows z(rows, cols, -3.0f, 3.0f);
+  Rows saved(rows, cols), dy(rows, cols);
+  for (std::size_t i = 0; i < rows; ++i) {
+    for (std::size_t j = 0; j < cols; ++j) {
+      saved.at(i, j) = from_input(kind) ? z.at(i, j) : static_cast<float>(test::activation(kind, z.at(i, j)));
+    }
+  }
+  dy.clear_padding();
+  Rows dz(rows, cols);
+  Guarded<float> db(rounded(cols));
+  ActivationBackward a{kind, saved.data.data(), dy.data.data(), dz.data.data(), db.data(), rows, dz.stride, {0, 0}};
+  k.activation_backward(a);
+  CHECK(std::all_of(db.data(), db.data() + db.size(), [](float v) { return v == 0.0f; }));
+  for (const Range part : column_parts(dz.stride)) {
+    a.cols = part;
+    k.activation_backward(a);
+  }
+  for (std::size_t j = 0; j < cols; ++j) {
+    double sum = 0, magnitude = 0;
+    for (std::size_t i = 0; i < rows; ++i) {
+      const double want = dy.at(i, j) * derivative(kind, z.at(i, j));
+      CHECK(close(dz.at(i, j), want, 20 * kHalfUlp));
+      sum += want;
+      magnitude += std::abs(want);
+    }
+    CHECK(close(db[j], sum, 2 * kHalfUlp * (static_cast<double>(rows) + 20) * (magnitude + 1)));
+  }
+  for (std::size_t j = cols; j < db.size(); ++j) CHECK(db[j] == 0.0f);
+  CHECK(dz.padding_is_zero());
+  CHECK(dz.data.guards_intact() && db.guards_intact());
+  const Rows& apart = dz;
+  a.dz = dy.data.data();
+  a.dy = dy.data.data();
+  a.db = nullptr;
+  a.cols = {0, dz.stride};
+  k.activation_backward(a);
+  for (std::size_t i = 0; i < rows * dz.stride; ++i) CHECK(dy.data[i] == apart.data[i]);
+}
+
+struct Dropped {
+  Guarded<std::uint16_t> mask;
+  float scale = 0.0f;
+  explicit Dropped(std::size_t n) : mask(n / 16 + 1) {
+    for (std::size_t i = 0; i < mask.size(); ++i) mask[i] = static_cast<std::uint16_t>(generator()());
+    scale = 1.25f;
+  }
+  DropoutMask kernel() const { return {mask.data(), scale}; }
+  double factor(std::size_t e) const { return (mask[e / 16] >> (e % 16)) & 1 ? 1.25 : 0.0; }
+};
+
+void test_batch_norm(const Kernels& k, std::size_t rows, std::size_t cols, bool affine, bool dropout, ActivationKind kind) {
+  check::context = text(k.isa, {rows, cols, affine, dropout, static_cast<std::size_t>(kind)}) + " batch norm";
+  Rows x(rows, cols, 0.5f, 3.0f), y(rows, cols), dy(rows, cols), dx(rows, cols);
+  for (std::size_t i = 0; i < rows; ++i) {
+    for (std::size_t j = 0; j < cols; ++j) x.at(i, j) = static_cast<float>(test::activation(kind, uniform(-1.0f, 2.0f)));
+  }
+  dy.clear_padding();
+  const std::size_t length = rounded(cols);
+  Guarded<float> gamma(length), beta(length), mean(length), inv_std(length), moving_mean(length), moving_variance(length);
+  Guarded<float> dgamma(length), dbeta(length), db(length);
+  for (std::size_t j = 0; j < cols; ++j) {
+    gamma[j] = uniform(0.5f, 2.0f);
+    beta[j] = uniform(-1.0f, 1.0f);
+    moving_mean[j] = uniform(-1.0f, 1.0f);
+    moving_variance[j] = uniform(0.5f, 1.0f);
+  }
+  const float old_mean = moving_mean[0], old_variance = moving_variance[0];
+  const Dropped dropped(rows * x.stride);
+  const DropoutMask mask = dropout ? dropped.kernel() : DropoutMask{nullptr, 0.0f};
+  const float momentum = 0.9f, epsilon = 1e-3f;
+  for (const Range part : column_parts(x.stride)) {
+    k.batch_norm_forward_train({x.data.data(), y.data.data(), affine ? gamma.data() : nullptr, affine ? beta.data() : nullptr,
+                                moving_mean.data(), moving_variance.data(), mean.data(), inv_std.data(), momentum, epsilon,
+                                mask, rows, x.stride, part});
+    k.batch_norm_backward({x.data.data(), dy.data.data(), dx.data.data(), affine ? gamma.data() : nullptr, mean.data(),
+                           inv_std.data(), dgamma.data(), dbeta.data(), mask, kind, db.data(), rows, x.stride, part});
+  }
+  const auto n = static_cast<double>(rows);
+  for (std::size_t j = 0; j < cols; ++j) {
+    double mu = 0, variance = 0, sum_dy = 0, sum_dy_xhat = 0, sum_dx = 0;
+    for (std::size_t i = 0; i < rows; ++i) mu += x.at(i, j) / n;
+    for (std::size_t i = 0; i < rows; ++i) variance += (x.at(i, j) - mu) * (x.at(i, j) - mu) / n;
+    const double inverse = 1 / std::sqrt(variance + static_cast<double>(epsilon));
+    const double g = affine ? gamma[j] : 1.0, b = affine ? beta[j] : 0.0;
+    const auto factor = [&](std::size_t i) { return dropout ? dropped.factor(i * x.stride + j) : 1.0; };
+    // Errors of mean and variance grow with inv_std, at most 32 here.
+    const double tolerance = 64 * kHalfUlp * inverse * (n / 64 + 4);
+    for (std::size_t i = 0; i < rows; ++i) {
+      const double xhat = (x.at(i, j) - mu) * inverse, d = dy.at(i, j) * factor(i);
+      CHECK(close(y.at(i, j), factor(i) * (g * xhat + b), tolerance));
+      sum_dy += d;
+      sum_dy_xhat += d * xhat;
+    }
+    CHECK(close(mean[j], mu, 8 * kHalfUlp) && close(inv_std[j], inverse, tolerance * inverse));
+    CHECK(close(dbeta[j], sum_dy, tolerance * 4) && close(dgamma[j], sum_dy_xhat, tolerance * 4));
+    for (std::size_t i = 0; i < rows; ++i) {
+      const double xhat = (x.at(i, j) - mu) * inverse, d = dy.at(i, j) * factor(i);
+      const double slope = kind == ActivationKind::relu ? (x.at(i, j) > 0 ? 1 : 0) : kind == ActivationKind::tanh ?
+          1 - static_cast<double>(x.at(i, j)) * x.at(i, j) : 1;
+      const double want = g * inverse * (d - sum_dy / n - xhat * sum_dy_xhat / n) * slope;
+      CHECK(close(dx.at(i, j), want, tolerance * inverse * 4));
+      sum_dx += want;
+    }
+    CHECK(close(db[j], sum_dx, tolerance * inverse * 4 * (n / 8 + 1)));
+    if (j == 0) {
+      CHECK(close(moving_mean[0], 0.9 * old_mean + 0.1 * mu, 8 * kHalfUlp));
+      CHECK(close(moving_variance[0], 0.9 * old_variance + 0.1 * variance, 8 * kHalfUlp));
+    }
+  }
+  CHECK(y.padding_is_finite() && dx.padding_is_zero());
+  for (std::size_t j = cols; j < length; ++j) CHECK(db[j] == 0.0f && dgamma[j] == 0.0f && dbeta[j] == 0.0f);
+  for (const auto* buffer : {&y.data, &dx.data, &mean, &inv_std, &moving_mean, &dgamma, &dbeta, &db}) {
+    CHECK(buffer->guards_intact());
+  }
+  k.batch_norm_forward_infer({x.data.data(), y.data.data(), affine ? gamma.data() : nullptr, affine ? beta.data() : nullptr,
+                              moving_mean.data(), moving_variance.data(), nullptr, nullptr, momentum, epsilon,
+                              {nullptr, 0.0f}, rows, x.stride, {0, x.stride}});
+  for (std::size_t i = 0; i < rows; ++i) {
+    for (std::size_t j = 0; j < cols; ++j) {
+      const double inverse = 1 / std::sqrt(static_cast<double>(moving_variance[j]) + static_cast<double>(epsilon));
+      const double want = (x.at(i, j) - static_cast<double>(moving_mean[j])) * inverse;
+      CHECK(close(y.at(i, j), affine ? want * gamma[j] + beta[j] : want, 100 * kHalfUlp * inverse));
+    }
+  }
+}
+
+void test_dropout_apply(const Kernels& k) {
+  check::context = text(k.isa, {}) + " dropout";
+  const std::size_t n = 80;
+  Guarded<float> x(n), y(n);
+  for (std::size_t i = 0; i < n; ++i) x[i] = uniform(-1.0f, 1.0f);
+  const Dropped dropped(n);
+  k.dropout_apply(dropped.kernel(), x.data(), y.data(), {16, 64});
+  for (std::size_t i = 0; i < n; ++i) {
+    CHECK(y[i] == (i < 16 || i >= 64 ? 0.0f : static_cast<float>(x[i] * dropped.factor(i))));
+  }
+  CHECK(y.guards_intact());
+}
+
+// The published vectors of Random123 for philox4x32-10: counter, key, words.
+struct Known {
+  std::uint32_t counter[4], key[2], words[4];
+};
+constexpr Known kKnown[] = {
+    {{0, 0, 0, 0}, {0, 0}, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
+    {{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}, {0xffffffff, 0xffffffff},
+     {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
+    {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0},
+     {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
+};
+
+std::uint64_t join(std::uint32_t low, std::uint32_t high) { return static_cast<std::uint64_t>(high) << 32 | low; }
+
+void test_random(const Kernels& k) {
+  check::context = text(k.isa, {}) + " random";
+  for (const Known& known : kKnown) {
+    std::uint32_t words[4];
+    k.random_words({join(known.key[0], known.key[1]), known.counter[2], known.counter[3]},
+                   join(known.counter[0], known.counter[1]), 1, words);
+    CHECK(std::memcmp(words, known.words, sizeof words) == 0);
+  }
+  const RandomKey key{0x123456789abcdefULL, 3, 9};
+  const std::uint64_t first = 0xfffffff0u;  // the counter's low word overflows inside
+  for (const std::size_t n : kSizes) {
+    check::context = text(k.isa, {n}) + " random";
+    Guarded<std::uint32_t> words(4 * n);
+    k.random_words(key, first, n, words.data());
+    CHECK(words.guards_intact());
+    for (std::size_t b = 0; b < n; ++b) {
+      std::uint32_t one[4];
+      k.random_words(key, first + b, 1, one);
+      CHECK(std::memcmp(one, &words[4 * b], sizeof one) == 0);
+    }
+  }
+  for (const std::uint32_t threshold : {0u, 1u, 6554u, 32768u, 65535u}) {
+    check::context = text(k.isa, {threshold}) + " dropout bits";
+    Guarded<std::uint16_t> mask(8 * 9);
+    k.dropout_bits({key, threshold, mask.data(), {5, 8}});
+    k.dropout_bits({key, threshold, mask.data(), {0, 5}});
+    for (std::size_t g = 0; g < 8; ++g) {
+      for (std::size_t l = 0; l < 16; ++l) {
+        std::uint32_t words[4];
+        k.random_words(key, 16 * g + l, 1, words);
+        for (std::size_t e = 0; e < 8; ++e) {
+          const std::uint32_t half = words[e / 2] >> (16 * (e % 2)) & 0xffff;
+          CHECK(((mask[8 * g + e] >> l) & 1) == (half >= threshold ? 1 : 0));
+        }
+      }
+    }
+    CHECK(std::all_of(&mask[64], &mask[72], [](std::uint16_t word) { return word == 0; }) && mask.guards_intact());
+  }
+}
+
+struct UpdateCase {
+  UpdateRule rule;
+  float l1, l2;
+  bool proximal;
+  float decay;
+};
+
+// One step in double precision; returns w.
+double update_reference(const Update& u, double w, double g, double m, double v, double* new_m, double* new_v) {
+  const double l1 = u.l1, rate = u.rate;
+  double slope = u.grad_scale * g + 2.0 * u.l2 * w, eta = rate;
+  if (!u.proximal) slope += l1 * (w > 0 ? 1 : w < 0 ? -1 : 0);
+  double next = w - rate * u.decay * w;
+  *new_m = m;
+  *new_v = v;
+  switch (u.rule) {
+    case UpdateRule::sgd: next -= rate * slope; break;
+    case UpdateRule::momentum:
+    case UpdateRule::nesterov:
+      *new_m = u.momentum * m + slope;
+      next -= rate * (u.rule == UpdateRule::momentum ? *new_m : slope + u.momentum * *new_m);
+      break;
+    case UpdateRule::adam:
+      *new_m = u.beta_1 * m + (1.0 - u.beta_1) * slope;
+      *new_v = u.beta_2 * v + (1.0 - u.beta_2) * slope * slope;
+      eta = rate / (std::sqrt(*new_v / u.correction_2) + u.epsilon);
+      next -= eta * *new_m / u.correction_1;
+      break;
+    case UpdateRule::rmsprop:
+      *new_v = u.beta_2 * v + (1.0 - u.beta_2) * slope * slope;
+      eta = rate / (std::sqrt(*new_v) + u.epsilon);
+      next -= eta * slope;
+      break;
+  }
+  if (u.proximal) next = std::copysign(std::max(0.0, std::abs(next) - eta * l1), next);
+  return next;
+}
+
+void test_update(const Kernels& k, std::size_t n, const UpdateCase& c, Edge::Side side) {
+  check::context = text(k.isa, {n, static_cast<std::size_t>(c.rule), c.proximal}) + " update";
+  Edge w(n, side), g(n, side), m(n, side), v(n, side);
+  for (std::size_t i = 0; i < n; ++i) {
+    v[i] = std::abs(v[i]);
+    if (i % 5 == 0) w[i] = 0.0f;
+  }
+  float sums[2] = {-1.0f, -1.0f};
+  const Update u{c.rule, n, w.data(), g.data(), m.data(), v.data(), 0.01f, 0.9f, 0.9f, 0.999f, 1e-7f, 0.2f, 0.03f,
+                 c.decay, c.l1, c.l2, 0.5f, c.proximal, sums};
+  const std::vector<float> w0(w.data(), w.data() + n), m0(m.data(), m.data() + n), v0(v.data(), v.data() + n);
+  k.update(u);
+  double absolute = 0, square = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    double new_m = 0, new_v = 0;
+    const double want = update_reference(u, w0[i], g[i], m0[i], v0[i], &new_m, &new_v);
+    // The step is a few hundredths at most: its relative error of a few ulp, and one rounding of w.
+    CHECK(close(w[i], want, 2 * kHalfUlp * (std::abs(static_cast<double>(w0[i])) + 10 * std::abs(want - w0[i]) + 0.05)));
+    CHECK(close(m[i], new_m, 8 * kHalfUlp) && close(v[i], new_v, 8 * kHalfUlp));
+    absolute += std::abs(static_cast<double>(w0[i]));
+    square += static_cast<double>(w0[i]) * w0[i];
+  }
+  const double tolerance = kHalfUlp * static_cast<double>(n + 8) * (absolute + 1);
+  if (c.l1 == 0.0f && c.l2 == 0.0f) {
+    CHECK(sums[0] == -1.0f && sums[1] == -1.0f);
+  } else {
+    CHECK(close(sums[0], absolute, tolerance) && close(sums[1], square, tolerance));
+  }
+}
+
+void test_updates(const Kernels& k) {
+  for (const UpdateRule rule : {UpdateRule::sgd, UpdateRule::momentum, UpdateRule::nesterov, UpdateRule::adam,
+                                UpdateRule::rmsprop}) {
+    for (const UpdateCase& c : {UpdateCase{rule, 0.0f, 0.0f, false, 0.0f}, UpdateCase{rule, 0.03f, 0.02f, false, 0.1f},
+                                UpdateCase{rule, 0.0f, 0.02f, true, 0.0f}, UpdateCase{rule, 0.5f, 0.02f, true, 0.0f}}) {
+      for (const std::size_t n : kSizes) {
+        test_update(k, n, c, Edge::end);
+        test_update(k, n, c, Edge::begin);
+      }
+      test_update(k, 1000, c, Edge::end);
+    }
+  }
+}
+
+void test_gather(const Kernels& k, std::size_t cols) {
+  check::context = text(k.isa, {cols}) + " gather";
+  const std::size_t n = 6, stride = cols + 3;
+  Edge x((n - 1) * stride + cols, Edge::end);
+  const std::uint32_t index[] = {5, 0, 5, 2};
+  for (const bool indexed : {false, true}) {
+    Rows out(4, cols);
+    k.gather_rows({x.data(), stride, indexed ? index : nullptr, out.data.data(), cols, out.stride, {1, 4}});
+    for (std::size_t i = 1; i < 4; ++i) {
+      for (std::size_t j = 0; j < cols; ++j) CHECK(out.at(i, j) == x[(indexed ? index[i] : i) * stride + j]);
+      for (std::size_t j = cols; j < out.stride; ++j) CHECK(out.at(i, j) == 0.0f);
+    }
+    CHECK(out.data.guards_intact());
+  }
+}
+
+void test_scans(const Kernels& k, std::size_t n) {
+  check::context = text(k.isa, {n}) + " scan";
+  for (const Edge::Side side : {Edge::end, Edge::begin}) {
+    Edge x(n, side);
+    CHECK(k.all_finite(x.data(), n));
+    for (std::size_t i = 0; i < n; i += n / 40 + 1) {
+      for (const float bad : {HUGE_VALF, -HUGE_VALF, std::nanf("")}) {
+        const float good = x[i];
+        x[i] = bad;
+        CHECK(!k.all_finite(x.data(), n));
+        x[i] = good;
+      }
+    }
+    double absolute = 0, square = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      absolute += std::abs(static_cast<double>(x[i]));
+      square += static_cast<double>(x[i]) * x[i];
+    }
+    float sums[2];
+    k.penalty_sums(x.data(), n, sums);
+    CHECK(close(sums[0], absolute, 1e-5 * absolute) && close(sums[1], square, 1e-5 * square));
+  }
+}
+
+void test_all(const Kernels& k) {
+  test_activation_accuracy(k);
+  for (const std::size_t n : kSizes) {
+    test_activation_forward(k, n);
+    test_scans(k, n);
+    if (n > 0) test_gather(k, n);
+  }
+  test_scans(k, 100003);
+  for (const std::size_t rows : {1, 2, 7, 33, 600}) {
+    for (const std::size_t cols : {1, 2, 15, 16, 17, 35, 64, 100}) {
+      for (const ActivationKind kind : kActivations) test_activation_backward(k, rows, cols, kind);
+      for (const ActivationKind kind : {ActivationKind::linear, ActivationKind::relu, ActivationKind::tanh}) {
+        test_batch_norm(k, rows, cols, true, false, kind);
+        test_batch_norm(k, rows, cols, false, true, kind);
+      }
+    }
+  }
+  test_dropout_apply(k);
+  test_random(k);
+  test_updates(k);
+}
+
+}  // namespace
+
+int main() {
+  for (const std::string& isa : available_isas()) test_all(*cpu_kernels(isa.c_str()));
+  return report("kernels");
+}

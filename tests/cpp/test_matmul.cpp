@@ -1,0 +1,186 @@
+// Matrix products and the transpose of the kernel table against sums in double precision, and their promise that a split
+// of the output changes no bit.
+#include "kernel_buffers.h"
+
+namespace {
+
+using namespace fastreg;
+using namespace fastreg::test;
+
+struct Sum {
+  double value = 0.0, magnitude = 0.0;
+  void add(double a, double b) {
+    value += a * b;
+    magnitude += std::abs(a * b);
+  }
+  // One rounding for each product and each addition, in any order; the activation is no steeper than 1.2.
+  double tolerance(std::size_t k) const { return (static_cast<double>(k) + 8) * 2 * kHalfUlp * (magnitude + 1.0); }
+};
+
+Matmul matmul_of(const Rows& x, const Panels& w, const float* bias, Rows& y, float* z, ActivationKind activation) {
+  return {x.data.data(), x.stride, w.data.data(), bias, y.data.data(), z, y.stride, x.cols, w.cols, activation,
+          {0, x.rows}, {0, w.panels()}};
+}
+
+void test_matmul(const Kernels& k, std::size_t n, std::size_t in, std::size_t out, ActivationKind activation, bool with_z) {
+  check::context = text(k.isa, {n, in, out, static_cast<std::size_t>(activation), with_z});
+  const Rows x(n, in);
+  const Panels w(in, out);
+  Guarded<float> bias(rounded(out));
+  for (std::size_t j = 0; j < out; ++j) bias[j] = uniform(-1.0f, 1.0f);
+  Rows y(n, out), z(n, out);
+  const Guarded<float> x_before = [&] {
+    Guarded<float> copy(x.data.size());
+    std::memcpy(copy.data(), x.data.data(), copy.size() * sizeof(float));
+    return copy;
+  }();
+  k.matmul(matmul_of(x, w, bias.data(), y, with_z ? z.data.data() : nullptr, activation));
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j < out; ++j) {
+      Sum sum;
+      sum.add(bias[j], 1.0);
+      for (std::size_t c = 0; c < in; ++c) sum.add(x.at(i, c), w.at(c, j));
+      CHECK(close(y.at(i, j), test::activation(activation, sum.value), sum.tolerance(in)));
+      if (with_z) CHECK(close(z.at(i, j), sum.value, sum.tolerance(in)));
+    }
+  }
+  CHECK(y.padding_is_finite());
+  CHECK(y.data.guards_intact() && z.data.guards_intact());
+  CHECK(same_bits(x.data, x_before));
+}
+
+// Every part on its own gives the bits of the whole, and touches nothing of the others.
+void test_matmul_split(const Kernels& k, std::size_t n, std::size_t in, std::size_t out, ActivationKind activation) {
+  check::context = text(k.isa, {n, in, out, static_cast<std::size_t>(activation)}) + " split";
+  const Rows x(n, in);
+  const Panels w(in, out);
+  Guarded<float> bias(rounded(out));
+  for (std::size_t j = 0; j < out; ++j) bias[j] = uniform(-1.0f, 1.0f);
+  Rows whole(n, out);
+  const Matmul m = matmul_of(x, w, bias.data(), whole, nullptr, activation);
+  k.matmul(m);
+  for (const std::size_t cut : {std::size_t{1}, n / 3, n / 2, n - 1}) {
+    Rows parts(n, out);
+    parts.data = Guarded<float>(whole.data.size());
+    if (parts.stride == 1) {
+      for (std::size_t i = n; i < parts.data.size(); ++i) parts.data[i] = whole.data[i];
+    }
+    Matmul part = m;
+    part.y = parts.data.data();
+    for (std::size_t p = w.panels(); p-- > 0;) {
+      part.panels = {p, p + 1};
+      part.rows = {cut, n};
+      k.matmul(part);
+      part.rows = {0, cut};
+      k.matmul(part);
+    }
+    part.panels = {0, 0};
+    k.matmul(part);
+    for (std::size_t i = 0; i < n; ++i) {
+      CHECK(std::memcmp(&parts.data[i * parts.stride], &whole.data[i * whole.stride], whole.stride * sizeof(float)) == 0);
+    }
+  }
+}
+
+void test_weights(const Kernels& k, std::size_t n, std::size_t in, std::size_t out) {
+  check::context = text(k.isa, {n, in, out}) + " weights";
+  const Rows x(n, in);
+  Rows dy(n, out);
+  dy.clear_padding();
+  Panels dw(in, out);
+  MatmulWeights m{x.data.data(), x.stride, dy.data.data(), dy.stride, dw.data.data(), n, in, out, {0, in}, {0, dw.panels()}};
+  k.matmul_weights(m);
+  for (std::size_t i = 0; i < in; ++i) {
+    for (std::size_t j = 0; j < out; ++j) {
+      Sum sum;
+      for (std::size_t r = 0; r < n; ++r) sum.add(x.at(r, i), dy.at(r, j));
+      CHECK(close(dw.at(i, j), sum.value, sum.tolerance(n)));
+    }
+  }
+  CHECK(dw.padding_is_zero());
+  CHECK(dw.data.guards_intact());
+  Panels parts(in, out);
+  m.dw = parts.data.data();
+  const std::size_t cut = in > 2 * kLane ? kLane : in;
+  for (std::size_t p = dw.panels(); p-- > 0;) {
+    m.panels = {p, p + 1};
+    m.rows = {cut, in};
+    k.matmul_weights(m);
+    m.rows = {0, cut};
+    k.matmul_weights(m);
+  }
+  CHECK(same_bits(parts.data, dw.data));
+}
+
+void test_transpose(const Kernels& k, std::size_t rows, std::size_t cols) {
+  check::context = text(k.isa, {rows, cols}) + " transpose";
+  const Panels w(rows, cols);
+  Panels wt(cols, rows);
+  for (std::size_t e = 0; e < wt.data.size(); ++e) wt.data[e] = 5.0f;
+  for (std::size_t p = 0; p < wt.panels(); ++p) {
+    k.transpose_panels({w.data.data(), wt.data.data(), rows, cols, {p, p + 1}});
+  }
+  for (std::size_t i = 0; i < rows; ++i) {
+    for (std::size_t j = 0; j < cols; ++j) CHECK(wt.at(j, i) == w.at(i, j));
+  }
+  CHECK(wt.padding_is_zero());
+  CHECK(wt.data.guards_intact());
+}
+
+// A NaN of x reaches its row and no other, through relu too.
+void test_nan(const Kernels& k) {
+  for (const std::size_t out : {std::size_t{1}, std::size_t{10}, std::size_t{100}}) {
+    check::context = text(k.isa, {out}) + " NaN";
+    Rows x(7, 20);
+    x.at(3, 5) = std::nanf("");
+    const Panels w(20, out);
+    Rows y(7, out);
+    k.matmul(matmul_of(x, w, nullptr, y, nullptr, ActivationKind::relu));
+    for (std::size_t i = 0; i < 7; ++i) {
+      for (std::size_t j = 0; j < out; ++j) CHECK(std::isnan(y.at(i, j)) == (i == 3));
+    }
+  }
+}
+
+void test_all(const Kernels& k) {
+  const std::size_t depths[] = {1, 2, 10, 16, 17, 64, 67};
+  const std::size_t widths[] = {1, 2, 10, 15, 16, 17, 33, 48, 63, 64, 65, 130};
+  for (const std::size_t n : {0, 1, 2, 5, 7, 13, 32}) {
+    for (const std::size_t in : depths) {
+      for (const std::size_t out : widths) {
+        test_matmul(k, n, in, out, ActivationKind::relu, false);
+        test_weights(k, n, in, out);
+      }
+    }
+  }
+  for (const ActivationKind activation : kActivations) {
+    for (const std::size_t out : {1, 10, 40, 100}) {
+      test_matmul(k, 9, 20, out, activation, false);
+      test_matmul(k, 9, 20, out, activation, true);
+      test_matmul_split(k, 9, 20, out, activation);
+    }
+  }
+  for (const std::size_t out : widths) {
+    test_matmul_split(k, 31, 67, out, ActivationKind::relu);
+    test_matmul_split(k, 16, 1, out, ActivationKind::relu);
+    test_matmul_split(k, 13, 1100, out, ActivationKind::linear);
+    test_matmul(k, 3, 1537, out, ActivationKind::relu, true);
+    test_weights(k, 700, 3, out);
+    test_weights(k, 515, 50, out);
+  }
+  for (const std::size_t rows : kSizes) {
+    for (const std::size_t cols : {1, 2, 15, 16, 17, 64, 65, 100}) {
+      if (rows == 0) continue;
+      test_transpose(k, rows, static_cast<std::size_t>(cols));
+      test_transpose(k, static_cast<std::size_t>(cols), rows);
+    }
+  }
+  test_nan(k);
+}
+
+}  // namespace
+
+int main() {
+  for (const std::string& isa : available_isas()) test_all(*cpu_kernels(isa.c_str()));
+  return report("matmul");
+}

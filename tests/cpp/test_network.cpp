@@ -1,0 +1,212 @@
+// The public C++ API as an embedding program uses it: describe, train, evaluate, predict, load. Numerical agreement is
+// tested from Python against the oracle; here it is behaviour without Python: determinism across thread counts, early
+// stopping, divergence, errors, files.
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <stdexcept>
+#include <vector>
+
+#include "check.h"
+#include "core/serialize.h"
+#include "fastreg/runtime.h"
+#include "fastreg/trainer.h"
+
+namespace {
+
+using namespace fastreg;
+
+struct Problem {
+  std::size_t n, features;
+  std::vector<float> x, y;
+
+  // y = 1 where a fixed linear score of pseudo-random features is positive.
+  Problem(std::size_t rows, std::size_t cols) : n(rows), features(cols), x(rows * cols), y(rows) {
+    std::uint32_t state = 12345;
+    for (float& value : x) {
+      state = state * 1664525u + 1013904223u;
+      value = static_cast<float>(state >> 8) * 0x1p-23f - 1.0f;
+    }
+    for (std::size_t i = 0; i < n; ++i) {
+      float score = 0.0f;
+      for (std::size_t j = 0; j < features; ++j) score += x[i * features + j] * (j % 2 == 0 ? 1.0f : -0.5f);
+      y[i] = score > 0.0f ? 1.0f : 0.0f;
+    }
+  }
+  Dataset data() const {
+    Dataset out;
+    out.x = {x.data(), n, features, features};
+    out.y = {y.data(), n, 1, 1};
+    return out;
+  }
+};
+
+NetworkSpec tutorial_network(std::size_t features, std::size_t units) {
+  Dense hidden;
+  hidden.units = units;
+  hidden.activation = ActivationKind::relu;
+  hidden.kernel_regularizer = {1e-4f, 1e-4f, false};
+  Dense output;
+  output.activation = ActivationKind::sigmoid;
+  return {features, 7, {hidden, BatchNormalization{}, Dropout{0.25f}, output}};
+}
+
+TrainingSpec binary_training(float rate) {
+  return {{LossKind::binary_crossentropy}, Adam{rate}, {MetricKind::binary_accuracy}};
+}
+
+std::vector<float> all_weights(const Network& network) {
+  std::vector<float> out;
+  for (std::size_t i = 0; i < network.weights().size(); ++i) {
+    std::vector<float> one(network.weights()[i].size());
+    network.get_weight(i, one.data());
+    out.insert(out.end(), one.begin(), one.end());
+  }
+  return out;
+}
+
+std::vector<float> trained(const Problem& problem, std::size_t units, int threads) {
+  set_num_threads(threads);
+  Network network(tutorial_network(problem.features, units));
+  Trainer trainer(network, binary_training(1e-2f));
+  trainer.set_parallel_threshold(0.0);
+  const double rate = 1e-2;
+  FitOptions options{48, 3, true, {&rate, 1}, {}};
+  FitResult result;
+  trainer.fit(problem.data(), nullptr, options, nullptr, result);
+  return all_weights(network);
+}
+
+void test_learns() {
+  const Problem problem(2000, 10);
+  Network network(tutorial_network(10, 32));
+  Trainer trainer(network, binary_training(1e-2f));
+  const double rate = 1e-2;
+  FitOptions options{32, 10, true, {&rate, 1}, {}};
+  FitResult result;
+  const Dataset data = problem.data();
+  trainer.fit(data, &data, options, nullptr, result);
+  CHECK(result.reason == StopReason::completed);
+  CHECK(result.logs.size() == 10 && result.logs[0].size() == 4);
+  CHECK(result.logs.back()[2] < result.logs.front()[2]);
+  CHECK(result.logs.back()[3] > 0.95);
+  CHECK(trainer.step() == 10 * 63 && trainer.epoch() == 10);
+  // What validation logged last is what evaluate says now.
+  CHECK(trainer.evaluate(data)[0] == result.logs.back()[2]);
+}
+
+void test_same_weights_for_any_thread_count() {
+  for (const std::size_t units : {1, 5, 16, 65, 200}) {
+    const Problem problem(500, 9);
+    const std::vector<float> one = trained(problem, units, 1);
+    for (const int threads : {2, 3}) {
+      const std::vector<float> several = trained(problem, units, threads);
+      CHECK(std::memcmp(one.data(), several.data(), one.size() * sizeof(float)) == 0);
+    }
+  }
+  set_num_threads(1);
+}
+
+void test_early_stopping_restores_the_best() {
+  const Problem problem(300, 6);
+  Network network(tutorial_network(6, 16));
+  Trainer trainer(network, binary_training(1e-2f));
+  // A rate that grows tenfold each epoch ruins the network after a while.
+  std::vector<double> rates;
+  for (int epoch = 0; epoch < 40; ++epoch) rates.insert(rates.end(), 10, 1e-3 * std::pow(1.5, epoch));
+  EarlyStopping stopping;
+  stopping.monitor = 2;
+  stopping.patience = 3;
+  FitOptions options{32, 40, true, {rates.data(), rates.size()}, {stopping}};
+  FitResult result;
+  const Dataset data = problem.data();
+  trainer.fit(data, &data, options, nullptr, result);
+  CHECK(result.reason == StopReason::early_stopping);
+  const EarlyStoppingResult& stopped = result.early_stopping.at(0);
+  CHECK(stopped.restored && stopped.stopped_epoch == stopped.best_epoch + 3);
+  CHECK(trainer.evaluate(data)[0] == stopped.best);
+}
+
+void test_divergence_keeps_finite_weights() {
+  Problem problem(64, 4);
+  for (float& value : problem.x) value *= 1e10f;
+  Dense linear;
+  Network network({4, 1, {linear}});
+  Trainer trainer(network, {{LossKind::mean_squared_error}, SGD{1.0f}, {}});
+  const double rate = 1.0;
+  FitOptions options{16, 20, true, {&rate, 1}, {}};
+  FitResult result;
+  trainer.fit(problem.data(), nullptr, options, nullptr, result);
+  CHECK(result.reason == StopReason::diverged);
+  CHECK(!std::isfinite(result.divergence.loss) && result.divergence.rate == 1.0);
+  for (const float weight : all_weights(network)) CHECK(std::isfinite(weight));
+  CHECK(trainer.step() == 4 * trainer.epoch());
+}
+
+void test_files() {
+  const auto path = (std::filesystem::temp_directory_path() / "fastreg_test_network.safetensors").string();
+  const Problem problem(40, 3);
+  Network network(tutorial_network(3, 17));
+  std::vector<std::vector<float>> values;
+  std::vector<TensorView> tensors;
+  for (std::size_t i = 0; i < network.weights().size(); ++i) {
+    const WeightInfo& info = network.weights()[i];
+    values.emplace_back(info.size());
+    network.get_weight(i, values.back().data());
+    tensors.push_back({info.name, info.vector ? std::vector{info.cols} : std::vector{info.rows, info.cols},
+                       values.back().data()});
+  }
+  const std::string description =
+      R"({"format":1,"n_features":3,"seed":99,"layers":[{"type":"Dense","units":17,"activation":"relu"},)"
+      R"({"type":"BatchNormalization"},{"type":"Dropout","rate":0.25},)"
+      R"({"type":"Dense","units":1,"activation":"sigmoid"}]})";
+  write_model(path, description, tensors);
+  const Network loaded = load_network(path);
+  std::vector<float> ours(40), theirs(40);
+  network.predict(problem.data().x, {ours.data(), 40, 1, 1});
+  loaded.predict(problem.data().x, {theirs.data(), 40, 1, 1});
+  CHECK(ours == theirs);
+  tensors.pop_back();
+  write_model(path, description, tensors);
+  CHECK_THROWS(load_network(path), std::invalid_argument);
+  std::filesystem::remove(path);
+  CHECK_THROWS(load_network(path), std::system_error);
+}
+
+void test_errors() {
+  CHECK_THROWS(Network({0, 1, {Dense{}}}), std::invalid_argument);
+  CHECK_THROWS(Network({3, 1, {}}), std::invalid_argument);
+  Dense huge;
+  huge.units = std::size_t{1} << 40;
+  CHECK_THROWS(Network({1000, 1, {huge, huge}}), std::invalid_argument);
+  CHECK_THROWS(set_num_threads(0), std::invalid_argument);
+
+  const Problem problem(10, 3);
+  Network network(tutorial_network(3, 4));
+  std::vector<float> out(10);
+  CHECK_THROWS(network.predict({problem.x.data(), 10, 2, 2}, {out.data(), 10, 1, 1}), std::invalid_argument);
+  CHECK_THROWS(network.predict(problem.data().x, {out.data(), 5, 2, 2}), std::invalid_argument);
+  CHECK_THROWS(Trainer(network, {{LossKind::sparse_categorical_crossentropy}, Adam{}, {}}), std::invalid_argument);
+
+  Trainer trainer(network, binary_training(1e-3f));
+  FitResult result;
+  const double rates[] = {1e-3, 1e-3};
+  const FitOptions two_rates{10, 3, true, {rates, 2}, {}};
+  CHECK_THROWS(trainer.fit(problem.data(), nullptr, two_rates, nullptr, result), std::invalid_argument);
+  Dataset wrong = problem.data();
+  const std::uint32_t beyond[] = {0, 10};
+  wrong.rows = {beyond, 2};
+  CHECK_THROWS(trainer.evaluate(wrong), std::invalid_argument);
+}
+
+}  // namespace
+
+int main() {
+  test_learns();
+  test_same_weights_for_any_thread_count();
+  test_early_stopping_restores_the_best();
+  test_divergence_keeps_finite_weights();
+  test_files();
+  test_errors();
+  return report("network");
+}

@@ -1,0 +1,163 @@
+"""Trajectories of twenty steps against PyTorch in float64: an independent implementation of the conventions.
+
+PyTorch's words for the same thing: weight_decay d in Adam, SGD and RMSprop is L2(d / 2); momentum p of its batch
+normalisation is 1 - ours, and its running variance is unbiased where ours is biased; RMSprop's alpha is our rho.
+"""
+
+import numpy as np
+import pytest
+import reference as ref
+from pairs import build_pair, float32, targets
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.peer
+
+TOLERANCE = 2e-5
+DECAY = float32(0.02)  # of PyTorch; L2(DECAY / 2) of ours
+BN_MOMENTUM, BN_EPSILON = float32(0.9), float32(1e-3)
+
+
+def rounded(**options):
+    return {name: float32(value) for name, value in options.items()}
+
+
+BETAS = (float32(0.9), float32(0.999))
+OPTIMIZERS = {
+    "sgd": (ref.Optimizer("sgd", 0.05), torch.optim.SGD, rounded(lr=0.05)),
+    "momentum": (ref.Optimizer("sgd", 0.02, momentum=0.9), torch.optim.SGD, rounded(lr=0.02, momentum=0.9)),
+    "nesterov": (
+        ref.Optimizer("sgd", 0.02, momentum=0.9, nesterov=True),
+        torch.optim.SGD,
+        rounded(lr=0.02, momentum=0.9, nesterov=True),
+    ),
+    "adam": (ref.Optimizer("adam", 0.01), torch.optim.Adam, {**rounded(lr=0.01, eps=1e-7), "betas": BETAS}),
+    "adamw": (
+        ref.Optimizer("adamw", 0.01, weight_decay=0.1),
+        torch.optim.AdamW,
+        {**rounded(lr=0.01, eps=1e-7), "betas": BETAS},
+    ),
+    "rmsprop": (
+        ref.Optimizer("rmsprop", 0.005, beta_2=0.9),
+        torch.optim.RMSprop,
+        rounded(lr=0.005, alpha=0.9, eps=1e-7),
+    ),
+}
+# hidden activation, last activation, loss, units
+TASKS = {
+    "regression": ("tanh", "linear", "mean_squared_error", 3),
+    "two classes": ("gelu", "sigmoid", "binary_crossentropy", 1),
+    "classes": ("softplus", "softmax", "sparse_categorical_crossentropy", 5),
+}
+TORCH_ACTIVATIONS = {
+    "linear": torch.nn.Identity,
+    "relu": torch.nn.ReLU,
+    "elu": torch.nn.ELU,
+    "gelu": torch.nn.GELU,
+    "silu": torch.nn.SiLU,
+    "tanh": torch.nn.Tanh,
+    "sigmoid": torch.nn.Sigmoid,
+    "softplus": torch.nn.Softplus,
+    "leaky_relu": lambda: torch.nn.LeakyReLU(float32(0.2)),
+    "softmax": lambda: torch.nn.Softmax(dim=1),
+}
+# The last activation is part of PyTorch's losses.
+TORCH_LOSSES = {
+    "mean_squared_error": torch.nn.functional.mse_loss,
+    "binary_crossentropy": torch.nn.functional.binary_cross_entropy_with_logits,
+    "sparse_categorical_crossentropy": torch.nn.functional.cross_entropy,
+}
+
+
+def stack_of(hidden, last, units, *, bn, l2):
+    options = {"kernel": ref.Penalty(0.0, DECAY / 2)} if l2 else {}
+    norm = [("batch_norm", {"momentum": BN_MOMENTUM, "epsilon": BN_EPSILON})] if bn else []
+    return [("dense", 17, hidden, options), *norm, ("dense", 9, hidden, options), ("dense", units, last, options)]
+
+
+def theirs(weights, hidden, units, *, bn):
+    """The same network in float64, with our weights."""
+    weights = [torch.tensor(w, dtype=torch.float64) for w in weights]
+    modules = []
+    for i, (n_in, n_out) in enumerate([(6, 17), (17, 9), (9, units)]):
+        linear = torch.nn.Linear(n_in, n_out, dtype=torch.float64)
+        linear.weight.data, linear.bias.data = weights.pop(0).T.contiguous(), weights.pop(0)
+        modules.append(linear)
+        if i < 2:
+            modules.append(TORCH_ACTIVATIONS[hidden]())
+        if i == 0 and bn:
+            norm = torch.nn.BatchNorm1d(n_out, eps=BN_EPSILON, momentum=1.0 - BN_MOMENTUM, dtype=torch.float64)
+            norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var = (weights.pop(0) for _ in range(4))
+            modules.append(norm)
+    return torch.nn.Sequential(*modules)
+
+
+def parameter_groups(net, optimizer, l2):
+    """Decay for kernels only, as here."""
+    kernels = [m.weight for m in net if isinstance(m, torch.nn.Linear)]
+    others = [p for p in net.parameters() if not any(p is k for k in kernels)]
+    decay = float32(0.1) if optimizer == "adamw" else DECAY if l2 else 0.0
+    return [{"params": kernels, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def their_weights(net):
+    """In our order; of a batch normalisation without the running variance, which is unbiased there."""
+    weights = []
+    for m in net:
+        if isinstance(m, torch.nn.Linear):
+            weights += [m.weight.T, m.bias]
+        if isinstance(m, torch.nn.BatchNorm1d):
+            weights += [m.weight, m.bias, m.running_mean]
+    return [w.detach().numpy() for w in weights]
+
+
+@pytest.mark.parametrize("batch_size", [None, 16], ids=["full", "batches"])
+@pytest.mark.parametrize("l2", [False, True], ids=["", "l2"])
+@pytest.mark.parametrize("bn", [False, True], ids=["", "bn"])
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_trajectory(optimizer, task, bn, l2, batch_size, rng):
+    if optimizer == "adamw" and l2:
+        pytest.skip("PyTorch's AdamW has no coupled penalty; test_trajectories.py compares both together")
+    hidden, last, loss, units = TASKS[task]
+    description, torch_class, options = OPTIMIZERS[optimizer]
+    model, oracle = build_pair(stack_of(hidden, last, units, bn=bn, l2=l2), 6, rng, loss=loss, optimizer=description)
+    net = theirs(model.get_weights(), hidden, units, bn=bn)
+    their_optimizer = torch_class(parameter_groups(net, optimizer, l2), **options)
+
+    rows, epochs = (48, 20) if batch_size is None else (70, 4)
+    x, y = rng.normal(size=(rows, 6)).astype(np.float32), targets(loss, rows, units, rng)
+    y_torch = torch.tensor(y) if loss.startswith("sparse") else torch.tensor(y, dtype=torch.float64)
+    model.fit(x, y, batch_size=batch_size, epochs=epochs, shuffle=False, verbose=0)
+    oracle.fit(x.astype(np.float64), y, epochs, batch_size or rows)
+
+    x_torch, steps = torch.tensor(x, dtype=torch.float64), 0
+    for _ in range(epochs):
+        for a in range(0, rows, batch_size or rows):
+            batch = slice(a, a + (batch_size or rows))
+            their_optimizer.zero_grad()
+            TORCH_LOSSES[loss](net(x_torch[batch]), y_torch[batch]).backward()
+            their_optimizer.step()
+            steps += 1
+    assert steps == 20
+
+    ours, exact = model.get_weights(), oracle.get_weights()
+    if bn:
+        del ours[5], exact[5]  # the moving variance
+    for i, (w, w64, expected) in enumerate(zip(ours, exact, their_weights(net), strict=True)):
+        np.testing.assert_allclose(w64, expected, rtol=0.0, atol=1e-10, err_msg=f"the oracle's weight {i}")
+        np.testing.assert_allclose(w, expected, rtol=0.0, atol=TOLERANCE, err_msg=f"weight {i}")
+
+
+@pytest.mark.parametrize("name", TORCH_ACTIVATIONS)
+def test_activation_and_its_gradient(name, rng):
+    stack = [("dense", 17, name), ("dense", 3)]
+    model, _ = build_pair(stack, 6, rng, optimizer=ref.Optimizer("sgd", 1.0))
+    before = model.get_weights()
+    w1, b1, w2, b2 = parameters = [torch.tensor(w, dtype=torch.float64, requires_grad=True) for w in before]
+    x, y = rng.normal(size=(20, 6)).astype(np.float32), rng.normal(size=(20, 3)).astype(np.float32)
+    out = TORCH_ACTIVATIONS[name]()(torch.tensor(x, dtype=torch.float64) @ w1 + b1) @ w2 + b2
+    np.testing.assert_allclose(model.predict(x), out.detach().numpy(), rtol=1e-5, atol=1e-6)
+    torch.nn.functional.mse_loss(out, torch.tensor(y, dtype=torch.float64)).backward()
+    model.fit(x, y, batch_size=None, epochs=1, verbose=0)
+    for w, w0, p in zip(model.get_weights(), before, parameters, strict=True):
+        np.testing.assert_allclose(w0 - w, p.grad.numpy(), rtol=1e-5, atol=1e-6)

@@ -1,0 +1,116 @@
+"""What the tests of the promises share: small data, small models, and programs run in a process of their own.
+
+A test that changes the process (threads, signals, fork, environment) or that could crash or hang it runs its program
+through `run_program`, which turns a crash, a hang or a non-zero exit into a readable failure. No fixtures live here.
+"""
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import fastreg as fr
+import numpy as np
+from fastreg import layers, regularizers
+
+TESTS = Path(__file__).resolve().parent
+# What decides threads and ISA must come from the test alone, not from the shell that runs it.
+CONTROLLED = ("FASTREG_ISA", "FASTREG_NUM_THREADS", "FASTREG_CGROUP_ROOT", "OMP_NUM_THREADS")
+
+
+def run_program(source: str, *args: object, env: Mapping[str, str] | None = None, timeout: float = 60.0,
+                preexec: Any = None) -> subprocess.CompletedProcess[str]:
+    """Runs Python source in a new process that can import this module; fails unless it exits with 0 in time."""
+    done = try_program(source, *args, env=env, timeout=timeout, preexec=preexec)
+    assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def try_program(source: str, *args: object, env: Mapping[str, str] | None = None, timeout: float = 60.0,
+                preexec: Any = None) -> subprocess.CompletedProcess[str]:
+    """As `run_program`, but hands back any exit status. A program that outlives `timeout` raises TimeoutExpired."""
+    environment = {k: v for k, v in os.environ.items() if k not in CONTROLLED}
+    environment["PYTHONPATH"] = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment.update(env or {})
+    command = [sys.executable, "-X", "faulthandler", "-c", source, *map(str, args)]
+    return subprocess.run(command, env=environment, timeout=timeout, capture_output=True, text=True,
+                          preexec_fn=preexec, check=False)
+
+
+def last_json(done: subprocess.CompletedProcess[str]) -> Any:
+    """The JSON value that a program printed on its last line."""
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@contextmanager
+def refusal(error: Any, words: Sequence[str] = ()) -> Iterator[None]:
+    """Demands an error of a type (or of one of several) whose message matches every pattern of `words`."""
+    try:
+        yield
+    except error as caught:
+        message = str(caught)
+    else:
+        raise AssertionError(f"nothing was raised; expected {error} with {list(words)}")
+    for word in words:
+        assert re.search(rf"(?<![A-Za-z])(?:{word})", message), f"{word!r} is not in {message!r}"
+
+
+def blobs(n: int = 96, features: int = 10, classes: int = 2, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Learnable classes: float32 X (n, features) and int64 labels (n,), every class present."""
+    rng = np.random.default_rng(seed)
+    y = rng.permutation(np.arange(n) % classes)
+    centres = rng.normal(size=(classes, features))
+    return (centres[y] + 0.7 * rng.normal(size=(n, features))).astype(np.float32), y
+
+
+def line(n: int = 96, features: int = 3, outputs: int = 1, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """A noisy linear map: float32 X (n, features) and y (n, outputs)."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, features)).astype(np.float32)
+    y = x @ rng.normal(size=(features, outputs)) + 0.1 * rng.normal(size=(n, outputs))
+    return x, y.astype(np.float32)
+
+
+def tutorial_layers() -> list[Any]:
+    """The tutorials' network: L1L2, batch normalisation and dropout in one."""
+    return [
+        layers.Dense(64, activation="relu", kernel_regularizer=regularizers.L1L2(l1=1e-3, l2=1e-3)),
+        layers.BatchNormalization(),
+        layers.Dropout(0.5),
+        layers.Dense(1, activation="sigmoid"),
+    ]
+
+
+def compiled(stack: Sequence[Any], *, loss: Any = "binary_crossentropy", optimizer: Any = "adam",
+             metrics: Sequence[Any] = (), seed: int = 0, n_features: int | None = None,
+             parallel: bool = False) -> Any:
+    """A compiled model; with n_features also built; with parallel every step is shared among threads, however small."""
+    model = fr.Sequential(list(stack), seed=seed)
+    model.compile(optimizer=optimizer, loss=loss, metrics=list(metrics))
+    if n_features is not None or parallel:
+        assert n_features is not None, "forcing threads needs a built model"
+        model.build(n_features)
+    if parallel:
+        trainer_of(model).parallel_threshold = 0.0
+    return model
+
+
+def trainer_of(model: Any) -> Any:
+    """The compiled trainer behind a built and compiled model: the one place of the tests that knows where it is."""
+    return model._trainer_for(None)
+
+
+def same_bits(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> bool:
+    """Whether two lists of arrays agree in number, shape and every bit."""
+    return len(a) == len(b) and all(
+        u.shape == v.shape and u.dtype == v.dtype and u.tobytes() == v.tobytes() for u, v in zip(a, b, strict=True))
+
+
+def finite(weights: Sequence[np.ndarray]) -> bool:
+    return all(np.isfinite(w).all() for w in weights)

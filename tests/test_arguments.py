@@ -1,0 +1,338 @@
+"""Every public constructor and method: ranges, types and unknown names raise where they are given, with a clear text.
+
+One table of bad constructor arguments and one of descriptions that must compare, print and pickle: add a row.
+"""
+from __future__ import annotations
+
+import copy
+import dataclasses
+import pickle
+import re
+import sys
+
+import fastreg as fr
+import numpy as np
+import pytest
+from fastreg import callbacks, initializers, layers, losses, metrics, optimizers, regularizers, schedules
+from programs import blobs, compiled, line, refusal, same_bits, tutorial_layers
+
+NAN, INF = float("nan"), float("inf")
+ACTIVATIONS = ("linear", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softplus", "softmax")
+T, V = TypeError, ValueError
+
+# (constructor, argument, value, error). The message must hold the argument's name and the value.
+BAD = [
+    *[(layers.Dense, "units", value, error) for value, error in [
+        (0, V), (-1, V), (1.5, (T, V)), (True, T), (NAN, (T, V)), (INF, (T, V)), ("8", T), (None, T), ([4], T),
+        (1 << 40, V)]],
+    *[(layers.Dropout, "rate", value, error) for value, error in [
+        (1.0, V), (1, V), (-0.1, V), (NAN, V), (INF, V), ("0.5", T), (None, T), (True, T), (1 - 1e-9, V)]],
+    *[(layers.BatchNormalization, "momentum", value, error) for value, error in [
+        (-0.1, V), (1.1, V), (NAN, V), ("a", T)]],
+    *[(layers.BatchNormalization, "epsilon", value, error) for value, error in [
+        (0.0, V), (-1e-3, V), (NAN, V), (INF, V), (1e-60, V), ("a", T)]],
+    *[(optimizer, "learning_rate", value, error)
+      for optimizer in (optimizers.SGD, optimizers.Adam, optimizers.AdamW, optimizers.RMSprop)
+      for value, error in [(0, V), (0.0, V), (-1e-3, V), (NAN, V), (INF, V), (1e-60, V), (1e60, V), ("fast", T),
+                           (None, T), (True, T)]],
+    *[(optimizers.SGD, "momentum", value, error) for value, error in [
+        (1.0, V), (-0.1, V), (NAN, V), ("a", T), (1 - 1e-12, V)]],
+    *[(optimizer, beta, value, error) for optimizer in (optimizers.Adam, optimizers.AdamW)
+      for beta in ("beta_1", "beta_2") for value, error in [(1.0, V), (-0.1, V), (2, V), (NAN, V), ("a", T)]],
+    *[(optimizers.RMSprop, "rho", value, error) for value, error in [(1.0, V), (-0.1, V), (NAN, V), ("a", T)]],
+    *[(optimizer, "epsilon", value, error)
+      for optimizer in (optimizers.Adam, optimizers.AdamW, optimizers.RMSprop)
+      for value, error in [(0, V), (-1e-8, V), (NAN, V), (INF, V), ("a", T)]],
+    *[(optimizers.AdamW, "weight_decay", value, error) for value, error in [(-0.1, V), (NAN, V), (INF, V), ("a", T)]],
+    *[(regularizers.L1, "l1", value, error) for value, error in [(-1e-9, V), (NAN, V), (INF, V), ("a", T), (None, T)]],
+    *[(regularizers.L2, "l2", value, error) for value, error in [(-1e-9, V), (NAN, V), (INF, V), ("a", T), (None, T)]],
+    *[(regularizers.L1L2, name, value, error) for name in ("l1", "l2")
+      for value, error in [(-0.5, V), (NAN, V), (INF, V), ("a", T)]],
+    *[(layers.Dense, "activation", value, error) for value, error in [("swoosh", V), (3, T)]],
+    *[(layers.Activation, "activation", value, error) for value, error in [("swoosh", V), (3, T)]],
+    *[(layers.Dense, name, value, error) for name in ("kernel_initializer", "bias_initializer")
+      for value, error in [("magic", V), (3, T)]],
+    *[(layers.Dense, name, value, error) for name in ("kernel_regularizer", "bias_regularizer")
+      for value, error in [("magic", V), (3, T)]],
+    (initializers.Constant, "value", NAN, V),
+    (initializers.RandomNormal, "stddev", -1.0, V),
+    (initializers.TruncatedNormal, "stddev", NAN, V),
+    *[(callbacks.EarlyStopping, name, value, error) for name, value, error in [
+        ("patience", -1, V), ("patience", 1.5, (T, V)), ("patience", NAN, (T, V)), ("min_delta", NAN, V),
+        ("mode", "upwards", V), ("baseline", NAN, V), ("start_from_epoch", -1, V), ("monitor", 3, T)]],
+]
+# What a constructor needs besides the argument in question.
+REQUIRED = {layers.Dense: {"units": 4}, layers.Dropout: {"rate": 0.5}, layers.Activation: {"activation": "relu"}}
+
+
+def identity(row):
+    return f"{row[0].__name__}-{row[1]}-{row[2]}"
+
+
+@pytest.mark.parametrize("row", BAD, ids=identity)
+def test_a_constructor_names_argument_and_value(row):
+    make, name, value, error = row
+    shown = "|".join(re.escape(text) for text in (str(value), f"{value:g}" if isinstance(value, float) else str(value)))
+    with refusal(error, [make.__name__, name, f"{shown}|{type(value).__name__}"]):
+        make(**{**REQUIRED.get(make, {}), name: value})
+
+
+# Edges that are inside.
+@pytest.mark.parametrize(("make", "arguments"), [
+    (layers.Dense, {"units": 1}), (layers.Dense, {"units": np.int64(7)}), (layers.Dropout, {"rate": 0}),
+    (layers.Dropout, {"rate": 0.99}), (layers.Dropout, {"rate": np.float32(0.5)}),
+    (layers.BatchNormalization, {"momentum": 0.0}), (layers.BatchNormalization, {"momentum": 1}),
+    (optimizers.SGD, {"learning_rate": 1}), (optimizers.SGD, {"momentum": 0}),
+    (optimizers.Adam, {"beta_1": 0.0, "beta_2": 0}), (optimizers.AdamW, {"weight_decay": 0}),
+    (regularizers.L1L2, {"l1": 0, "l2": 0}), (callbacks.EarlyStopping, {"patience": 0}),
+])
+def test_the_edges_inside_are_accepted(make, arguments):
+    made = make(**arguments)
+    for name, value in arguments.items():
+        assert getattr(made, name) == value
+
+
+SCHEDULES = [
+    (lambda: schedules.Constant(0.0), "learning_rate|rate", "0"),
+    (lambda: schedules.Constant(NAN), "learning_rate|rate", "nan"),
+    (lambda: schedules.StepDecay(-0.1, 10, 0.5), "initial_learning_rate", "-0.1"),
+    (lambda: schedules.StepDecay(0.1, 0, 0.5), "step_size", "0"),
+    (lambda: schedules.StepDecay(0.1, 10, -1.0), "gamma", "-1"),
+    (lambda: schedules.StepDecay(0.1, 10, NAN), "gamma", "nan"),
+    (lambda: schedules.ExponentialDecay(0.0, 10, 0.5), "initial_learning_rate", "0"),
+    (lambda: schedules.ExponentialDecay(0.1, 0, 0.5), "decay_steps", "0"),
+    (lambda: schedules.ExponentialDecay(0.1, 10, 0.0), "decay_rate", "0"),
+    (lambda: schedules.ExponentialDecay(0.1, 10, INF), "decay_rate", "inf"),
+    (lambda: schedules.CosineDecay(NAN, 10), "initial_learning_rate", "nan"),
+    (lambda: schedules.CosineDecay(0.1, -10), "decay_steps", "-10"),
+    (lambda: schedules.CosineDecay(0.1, 10, alpha=-0.1), "alpha", "-0.1"),
+    (lambda: schedules.CosineDecay(0.1, 10, alpha=NAN), "alpha", "nan"),
+    (lambda: schedules.PiecewiseConstantDecay([5, 3], [1.0, 0.5, 0.1]), "boundaries", "3"),
+    (lambda: schedules.PiecewiseConstantDecay([5], [1.0]), "values", "1"),
+    (lambda: schedules.PiecewiseConstantDecay([5], [1.0, -0.1]), "values", "-0.1"),
+    (lambda: schedules.PiecewiseConstantDecay([5], [1.0, NAN]), "values", "nan"),
+]
+
+
+@pytest.mark.parametrize("row", SCHEDULES, ids=range(len(SCHEDULES)))
+def test_a_schedule_checks_its_numbers(row):
+    make, name, value = row
+    with refusal(ValueError, [name, value]):
+        make()
+
+
+# Known names are listed where an unknown one is given.
+@pytest.mark.parametrize(("action", "known"), [
+    (lambda: layers.Dense(3, activation="swoosh"), ACTIVATIONS),
+    (lambda: layers.Activation("swoosh"), ACTIVATIONS),
+    (lambda: layers.Dense(3, kernel_initializer="magic"), ("glorot_uniform", "he_normal", "zeros")),
+    (lambda: layers.Dense(3, kernel_regularizer="magic"), ("l1", "l2", "l1_l2|l1l2|L1L2")),
+    (lambda: compiled([layers.Dense(1)], loss="magic"),
+     ("mean_squared_error|mse", "binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy")),
+    (lambda: compiled([layers.Dense(1)], optimizer="magic"), ("sgd", "adam", "adamw", "rmsprop")),
+    (lambda: compiled([layers.Dense(1)], metrics=["magic"]), ("accuracy", "mse|mean_squared_error",
+                                                               "mae|mean_absolute_error")),
+])
+def test_an_unknown_name_lists_the_known_ones(action, known):
+    with refusal(ValueError, ["magic|swoosh", *known]):
+        action()
+
+
+FIT = [
+    ({"epochs": 0}, V, ["epochs", "0"]),
+    ({"epochs": -1}, V, ["epochs", "-1"]),
+    ({"epochs": 1.5}, T, ["epochs", "1.5"]),
+    ({"epochs": NAN}, (T, V), ["epochs", "nan"]),
+    ({"epochs": "many"}, T, ["epochs", "many"]),
+    ({"batch_size": 0}, V, ["batch_size", "0"]),
+    ({"batch_size": -32}, V, ["batch_size", "-32"]),
+    ({"batch_size": 2.5}, T, ["batch_size", "2.5"]),
+    ({"batch_size": "all"}, T, ["batch_size", "all"]),
+    ({"validation_split": 1.0}, V, ["validation_split", "1"]),
+    ({"validation_split": -0.1}, V, ["validation_split", "-0.1"]),
+    ({"validation_split": NAN}, V, ["validation_split", "nan"]),
+    ({"validation_split": "a"}, T, ["validation_split", "a"]),
+    ({"initial_epoch": -1}, V, ["initial_epoch", "-1"]),
+    ({"initial_epoch": 1}, V, ["initial_epoch", "1"]),
+    ({"initial_epoch": 1.5}, T, ["initial_epoch", "1.5"]),
+    ({"verbose": -1}, V, ["verbose", "-1"]),
+    ({"verbose": "loud"}, (T, V), ["verbose", "loud"]),
+    ({"shuffle": "yes"}, (T, V), ["shuffle", "yes"]),
+    ({"callbacks": 3}, T, ["callbacks", "3|int"]),
+    ({"callbacks": [3]}, T, ["callbacks|Callback", "3|int"]),
+    ({"callbacks": [callbacks.EarlyStopping]}, T, ["callbacks|Callback", "EarlyStopping|type"]),
+    ({"callbacks": [callbacks.EarlyStopping(monitor="val_loss")]}, V, ["val_loss", "monitor", "loss"]),
+    ({"callbacks": [callbacks.EarlyStopping(monitor="accurracy")]}, V, ["accurracy", "monitor", "accuracy"]),
+]
+
+
+@pytest.mark.parametrize("row", FIT, ids=lambda row: str(row[0]))
+def test_fit_checks_its_arguments_before_the_first_step(row):
+    arguments, error, words = row
+    x, y = blobs(40, 10, 2)
+    model = compiled(tutorial_layers(), metrics=["accuracy"], n_features=10)
+    before = model.get_weights()
+    with refusal(error, words):
+        model.fit(x, y, **{"verbose": 0, **arguments})
+    assert same_bits(before, model.get_weights())
+
+
+def test_unknown_keywords_are_type_errors():
+    x, y = blobs(40, 10, 2)
+    model = compiled(tutorial_layers())
+    with pytest.raises(TypeError, match="epoch"):
+        model.fit(x, y, epoch=3, verbose=0)
+    with pytest.raises(TypeError, match="unit"):
+        layers.Dense(unit=3)
+
+
+@pytest.mark.parametrize("method", ["predict", "evaluate"])
+@pytest.mark.parametrize(("value", "error"), [(0, V), (-1, V), (1.5, T), ("a", T)])
+def test_predict_and_evaluate_check_batch_size(method, value, error):
+    x, y = blobs(40, 10, 2)
+    model = compiled(tutorial_layers(), n_features=10)
+    with pytest.raises(error, match="batch_size"):
+        model.predict(x, batch_size=value) if method == "predict" else model.evaluate(
+            x, y, batch_size=value, verbose=0)
+
+
+# (layers, loss) that do not go together.
+@pytest.mark.parametrize(("stack", "loss", "words"), [
+    ([layers.Dense(1, activation="softmax")], "mse", ["softmax", "1"]),
+    ([layers.Dense(1)], "sparse_categorical_crossentropy", ["labels|categorical", "1"]),
+    ([layers.Dense(1)], "categorical_crossentropy", ["categorical", "1"]),
+])
+def test_outputs_and_loss_must_go_together(stack, loss, words):
+    x, y = blobs(40, 10, 2)
+    with refusal(ValueError, words):
+        model = compiled(stack, loss=loss, n_features=10)
+        model.fit(x, np.eye(2)[y][:, :1] if loss.startswith("cat") else y, verbose=0)
+
+
+@pytest.mark.parametrize("action", [
+    lambda m, x, y: m.predict(x), lambda m, x, y: m.evaluate(x, y, verbose=0), lambda m, x, y: m.set_weights([]),
+    lambda m, x, y: m.save("unbuilt.safetensors"),
+], ids=["predict", "evaluate", "set_weights", "save"])
+def test_an_unbuilt_model_says_so(action, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x, y = blobs(40, 10, 2)
+    with pytest.raises(ValueError, match="build"):
+        action(compiled(tutorial_layers()), x, y)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate"])
+def test_a_model_that_was_not_compiled_says_so(method):
+    x, y = blobs(40, 10, 2)
+    model = fr.Sequential(tutorial_layers(), seed=0)
+    model.build(10)
+    with pytest.raises((ValueError, RuntimeError), match="compile"):
+        getattr(model, method)(x, y, verbose=0)
+
+
+@pytest.mark.parametrize(("change", "error", "words"), [
+    (lambda w: w[:-1], V, ["8", "7"]),
+    (lambda w: [*w, w[0]], V, ["8", "9"]),
+    (lambda w: [w[0].T, *w[1:]], V, ["kernel", r"\(10, 64\)", r"\(64, 10\)"]),
+    (lambda w: [w[0], w[1][:-1], *w[2:]], V, ["bias", r"\(64,\)", r"\(63,\)"]),
+    (lambda w: [*w[:5], w[5] * np.nan, *w[6:]], V, ["moving_variance", "nan|finite"]),
+    (lambda w: [*w[:5], w[5] - 5, *w[6:]], V, ["moving_variance", "0|negative"]),
+    (lambda w: [w[0] + 1j, *w[1:]], T, ["kernel", "real|complex"]),
+    (lambda w: ["a", *w[1:]], (T, V), ["kernel"]),
+    (lambda w: None, T, ["weights", "None"]),
+    (lambda w: 3, T, ["weights", "3|int"]),
+], ids=["few", "many", "transposed", "short", "NaN", "negative variance", "complex", "text", "None", "number"])
+def test_set_weights_names_the_weight(change, error, words):
+    model = compiled(tutorial_layers(), n_features=10)
+    before = model.get_weights()
+    with refusal(error, words):
+        model.set_weights(change(model.get_weights()))
+    assert same_bits(before, model.get_weights())
+
+
+@pytest.mark.parametrize("value", [0, -3, 1.5, "10", (None, None), (3, 4, 5), None, True, (None, 0)])
+def test_build_checks_the_number_of_features(value):
+    with pytest.raises((TypeError, ValueError), match=r"n_features|input_shape|shape"):
+        compiled(tutorial_layers()).build(value)
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, "a", 1 << 64])
+def test_the_seed_is_a_whole_number(value):
+    with pytest.raises((TypeError, ValueError), match="seed"):
+        fr.Sequential(tutorial_layers(), seed=value)
+
+
+def test_layers_are_layers():
+    with pytest.raises(TypeError, match="layer"):
+        fr.Sequential([3])
+    with pytest.raises(TypeError, match="layer"):
+        fr.Sequential([layers.Dense])
+    with pytest.raises(ValueError, match="layer"):
+        compiled([]).build(3)
+
+
+# ---------------------------------------------------------------------------------- descriptions are plain values
+
+DESCRIPTIONS = [
+    layers.Dense(4, activation="relu", kernel_regularizer=regularizers.L1L2(0.1, 0.2)), layers.Activation("gelu"),
+    layers.BatchNormalization(momentum=0.9), layers.Dropout(0.25),
+    regularizers.L1(0.1), regularizers.L1(0.1, proximal=True), regularizers.L2(0.2), regularizers.L1L2(0.1, 0.2),
+    optimizers.SGD(0.1, momentum=0.9, nesterov=True), optimizers.Adam(0.1, beta_1=0.8), optimizers.AdamW(0.1),
+    optimizers.RMSprop(schedules.CosineDecay(0.1, 10)),
+    schedules.Constant(0.1), schedules.StepDecay(0.1, 10, 0.5), schedules.ExponentialDecay(0.1, 10, 0.5),
+    schedules.CosineDecay(0.1, 10, alpha=0.1), schedules.PiecewiseConstantDecay([3], [0.1, 0.2]),
+    losses.MeanSquaredError(), losses.BinaryCrossentropy(from_logits=True), losses.CategoricalCrossentropy(),
+    losses.SparseCategoricalCrossentropy(), metrics.MeanAbsoluteError(), metrics.MeanSquaredError(),
+    initializers.Zeros(), initializers.Constant(0.5), initializers.HeNormal(), initializers.RandomUniform(-0.1, 0.1),
+]
+
+
+@pytest.mark.parametrize("value", DESCRIPTIONS, ids=lambda value: type(value).__name__)
+def test_descriptions_compare_print_copy_and_pickle(value):
+    modules = (layers, regularizers, optimizers, schedules, losses, metrics, initializers,
+               sys.modules[type(value).__module__])
+    names = {name: getattr(module, name) for module in modules for name in module.__all__}
+    assert type(value).__name__ in repr(value)
+    assert eval(repr(value), names) == value
+    for twin in (copy.copy(value), copy.deepcopy(value), pickle.loads(pickle.dumps(value))):
+        assert twin == value
+        assert hash(twin) == hash(value)
+    assert dataclasses.is_dataclass(value)
+    for other in DESCRIPTIONS:
+        assert (other == value) == (other is value), f"{other} == {value}"
+    fields = dataclasses.fields(value)
+    if fields:
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(value, fields[0].name, 1)
+
+
+@pytest.mark.parametrize("value", [v for v in DESCRIPTIONS if dataclasses.is_dataclass(v) and dataclasses.fields(v)],
+                         ids=lambda value: type(value).__name__)
+def test_a_replaced_field_is_checked_again(value):
+    same = dataclasses.replace(value)
+    assert same == value
+
+
+def test_one_description_may_be_in_many_models():
+    """Descriptions have no state: two models from the same objects do not know of each other."""
+    stack, optimizer = tutorial_layers(), optimizers.Adam(0.01)
+    a, b = compiled(stack, optimizer=optimizer), compiled(stack, optimizer=optimizer)
+    x, y = blobs(64, 10, 2)
+    for _ in range(2):
+        a.fit(x, y, verbose=0)
+    b.fit(x, y, verbose=0)
+    c = compiled(stack, optimizer=optimizer)
+    c.fit(x, y, verbose=0)
+    assert same_bits(b.get_weights(), c.get_weights())
+    assert not same_bits(a.get_weights(), b.get_weights())
+
+
+def test_a_schedule_of_ones_own_must_give_positive_rates():
+    x, y = line(40, 3)
+    for rate in (lambda step: -0.1, lambda step: NAN, lambda step: 0.1 if step < 2 else INF):
+        model = compiled([layers.Dense(1)], loss="mse", optimizer=optimizers.SGD(rate))
+        with pytest.raises(ValueError, match=r"learning_rate|schedule"):
+            model.fit(x, y, batch_size=8, verbose=0)
+    model = compiled([layers.Dense(1)], loss="mse", optimizer=optimizers.SGD(lambda step: "fast"))
+    with pytest.raises((TypeError, ValueError)):
+        model.fit(x, y, verbose=0)

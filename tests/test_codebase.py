@@ -1,0 +1,203 @@
+"""The codebase keeps its own rules: who may know whom, flags, sizes, the stub, the examples in docstrings, the tables.
+
+It reads the source tree around it and the installed package. A rule that turns out wrong is changed here and in
+CONTRIBUTING.md together.
+"""
+
+import ast
+import doctest
+import importlib
+import inspect
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import fastreg
+import pytest
+from fastreg import _core
+
+ROOT = Path(__file__).resolve().parents[1]
+CPP = sorted(path for path in (ROOT / "cpp").rglob("*") if path.suffix in {".h", ".cpp"})
+PYTHON = sorted(path for folder in ("python", "tests", "bench", "examples") for path in (ROOT / folder).rglob("*.py"))
+STUB = ROOT / "python/fastreg/_core.pyi"
+
+KERNEL_SEAM = ("core/kernels.h", "core/backend.h", "core/team.h", "core/barrier.h")
+# folder: (what its quoted includes may start with). The first match from the top counts, files before folders.
+MAY_INCLUDE = {
+    "core/kernels.h": ("fastreg/enums.h",),
+    "core/team.h": ("core/kernels.h",),
+    "core/backend.h": ("core/kernels.h", "core/team.h"),
+    "include/": ("fastreg/",),
+    "core/": ("core/", "fastreg/"),
+    "math/": ("math/", "fastreg/enums.h"),
+    "cpu/simd/": ("cpu/simd/", "math/inline.h"),
+    "cpu/": ("cpu/", "math/", "fastreg/enums.h", "fastreg/runtime.h", *KERNEL_SEAM),
+    # Single operations and files have no public C++ interface yet.
+    "bindings/files.cpp": ("bindings/", "core/serialize.h"),
+    "bindings/ops.cpp": ("bindings/", "core/", "fastreg/"),
+    "bindings/scratch.h": ("bindings/", "core/", "fastreg/"),
+    "bindings/updater.cpp": ("bindings/", "core/", "fastreg/"),
+    "bindings/": ("bindings/", "fastreg/"),
+}
+# What only one place may know: a pattern of code lines, and the path under cpp/ that may contain it.
+ONLY_IN = {
+    "Python": (r"#\s*include\s*[<\"](Python\.h|pybind11/|numpy/)", "bindings/"),
+    "OpenMP": (r"#\s*pragma\s+omp|\bomp_\w+\s*\(|<omp\.h>", "cpu/parallel.cpp"),
+    "intrinsics": (r"<\w*intrin\.h>|<arm_\w+\.h>|\b_mm\d*_\w+\(|__builtin_ia32_", "cpu/simd/"),
+}
+LINE_LIMIT = 600
+
+
+def relative(path):
+    return path.relative_to(ROOT / "cpp").as_posix()
+
+
+def code_lines(path):
+    """(number, line) without // comments."""
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        yield number, line.split("//")[0]
+
+
+def public(names):
+    return {name for name in names if not name.startswith("_") or name == "__version__"}
+
+
+def modules():
+    """Every module of the installed package but the compiled one and the `python -m fastreg` entry."""
+    names = [info.name for info in pkgutil.walk_packages(fastreg.__path__, "fastreg.")]
+    skipped = {"fastreg._core", "fastreg.__main__"}
+    return [fastreg, *(importlib.import_module(name) for name in sorted(set(names) - skipped))]
+
+
+@pytest.mark.parametrize("path", CPP, ids=relative)
+def test_includes_point_down(path):
+    rule = next((allowed for prefix, allowed in MAY_INCLUDE.items() if relative(path).startswith(prefix)), None)
+    assert rule is not None, f"no rule says what cpp/{relative(path)} may include"
+    for number, line in code_lines(path):
+        quoted = re.match(r'\s*#\s*include\s*"([^"]+)"', line)
+        assert not quoted or quoted[1].startswith(rule), f"{path}:{number} includes {quoted[1]}; allowed: {rule}"
+
+
+@pytest.mark.parametrize("subject", ONLY_IN)
+def test_only_one_place_knows(subject):
+    pattern, home = ONLY_IN[subject]
+    hits = [path for path in CPP for _, line in code_lines(path) if re.search(pattern, line)]
+    assert any(relative(path).startswith(home) for path in hits), f"the pattern for {subject} matches nothing in {home}"
+    strangers = sorted({relative(path) for path in hits if not relative(path).startswith(home)})
+    assert not strangers, f"{subject} belongs in cpp/{home}, found in {strangers}"
+
+
+def test_no_dangerous_compiler_flags():
+    text = "\n".join(
+        re.sub(r"#.*", "", path.read_text())
+        for path in [ROOT / "CMakeLists.txt", ROOT / "CMakePresets.json", ROOT / "pyproject.toml"]
+    )
+    assert "-ffp-contract=off" in text
+    assert not re.findall(r"-ffast-math|-Ofast|-fassociative-math|-funsafe-math|-m(?:arch|tune)=native|-flto", text)
+
+
+def test_cmake_compiles_every_source_file():
+    listed = set(re.findall(r"cpp/[\w/]+\.cpp", (ROOT / "CMakeLists.txt").read_text()))
+    assert listed == {path.relative_to(ROOT).as_posix() for path in CPP if path.suffix == ".cpp"}
+    tests = (ROOT / "tests/cpp/CMakeLists.txt").read_text()
+    for path in (ROOT / "tests/cpp").glob("test_*.cpp"):
+        assert re.search(rf"\b{path.stem}\b", tests), f"{path.name} is not built by tests/cpp/CMakeLists.txt"
+
+
+@pytest.mark.parametrize("path", CPP + PYTHON, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_files_are_short_and_say_what_they_are(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= LINE_LIMIT
+    if path.suffix == ".py":
+        assert not text.strip() or ast.get_docstring(ast.parse(text)), "no module docstring"
+    else:
+        assert text.startswith("//"), "no header comment"
+
+
+def test_contributing_names_files_that_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    paths = set(re.findall(r"`((?:cpp|python|tests|bench|examples|cmake|\.ci)/[\w./-]*)`", text))
+    assert len(paths) > 20
+    assert not [path for path in paths if not (ROOT / path).exists()]
+
+
+def test_readme_names_files_that_exist():
+    text = (ROOT / "README.md").read_text()
+    paths = set(re.findall(r"\b(?:bench|examples)/\w+\.py", text))
+    assert paths
+    assert not [path for path in paths if not (ROOT / path).exists()]
+
+
+def stub_names():
+    """Top-level names of the stub, and the members of its classes. TypedDicts exist for type checkers alone."""
+    names, members = set(), {}
+    for node in ast.parse(STUB.read_text()).body:
+        if isinstance(node, ast.ClassDef):
+            if any(getattr(base, "id", "") == "TypedDict" for base in node.bases):
+                continue
+            members[node.name] = {
+                item.target.id if isinstance(item, ast.AnnAssign) else item.name
+                for item in node.body
+                if isinstance(item, ast.AnnAssign | ast.FunctionDef)
+            }
+            names.add(node.name)
+        elif isinstance(node, ast.FunctionDef):
+            names.add(node.name)
+        elif isinstance(node, ast.AnnAssign):
+            names.add(node.target.id)
+    return names, members
+
+
+def test_stub_equals_the_module():
+    names, members = stub_names()
+    assert public(vars(_core)) == public(names)
+    for name, stubbed in members.items():
+        kind = getattr(_core, name)
+        assert inspect.isclass(kind)
+        assert public(vars(kind)) == public(stubbed), name
+
+
+def test_stub_names_the_arguments_of_the_module():
+    """Where pybind11 knows the names of the arguments, they and their order are the stub's."""
+    checked = 0
+    for node in ast.walk(ast.parse(STUB.read_text())):
+        if not isinstance(node, ast.ClassDef | ast.Module):
+            continue
+        owner = getattr(_core, node.name, None) if isinstance(node, ast.ClassDef) else _core
+        for item in node.body:
+            function = getattr(owner, item.name, None) if isinstance(item, ast.FunctionDef) else None
+            signature = re.match(r"\w+\((.*)\) ->", getattr(function, "__doc__", None) or "")
+            if not callable(function) or not signature:
+                continue
+            arguments = [*item.args.posonlyargs, *item.args.args, *item.args.kwonlyargs]
+            stubbed = [argument.arg for argument in arguments if argument.arg != "self"]
+            actual = re.findall(r"(?:^|, )(\w+): ", signature[1])
+            actual = [name for name in actual if name != "self"]
+            if any(re.fullmatch(r"arg\d+", name) for name in actual):
+                continue
+            assert actual == stubbed, f"{item.name}: module {actual}, stub {stubbed}"
+            checked += 1
+    assert checked >= 10
+
+
+def test_types(tmp_path):
+    command = [sys.executable, "-m", "mypy", "--config-file", ROOT / "pyproject.toml", "--cache-dir", tmp_path]
+    result = subprocess.run([*command, "-p", "fastreg"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("module", modules(), ids=lambda module: module.__name__)
+def test_docstring_examples_run(module, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = doctest.testmod(module, optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    assert outcome.failed == 0
+
+
+@pytest.mark.parametrize("module", modules(), ids=lambda module: module.__name__)
+def test_public_names_are_documented(module):
+    for name in getattr(module, "__all__", ()):
+        item = getattr(module, name)
+        if inspect.ismodule(item) or inspect.isclass(item) or inspect.isfunction(item):
+            assert inspect.getdoc(item), f"{module.__name__}.{name} has no docstring"

@@ -1,0 +1,275 @@
+"""The gradients of whole networks, layer by layer and fusion by fusion, against the oracle.
+
+One step of plain gradient descent at rate 1 changes every weight by its gradient. The loss of that epoch, the moving
+statistics and the output afterwards are compared as well, so that forward, backward and bookkeeping are all seen.
+"""
+
+import numpy as np
+import pytest
+import reference as ref
+from conftest import EPS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pairs import build_pair, float32, targets, weight_names
+from reference import Penalty
+
+ELEMENTWISE = tuple(ref.ELEMENTWISE)
+SGD1 = ref.Optimizer("sgd", 1.0)
+
+# name: (features, stack). The fusions of the core are the borders worth crossing: Dense with Activation, the way back
+# through an activation with that through batch normalisation, batch normalisation with Dropout, a last sigmoid or
+# softmax.
+STACKS = {
+    "one feature, one unit": (1, [("dense", 1)]),
+    "no bias": (7, [("dense", 3, "linear", {"use_bias": False})]),
+    "one unit inside": (
+        5,
+        [("dense", 1, "tanh"), ("batch_norm",), ("dropout", 0.4), ("dense", 1, "tanh"), ("dense", 3)],
+    ),
+    "one feature to many": (1, [("dense", 131, "tanh"), ("dense", 1)]),
+    "panels": (131, [("dense", 129, "tanh"), ("dense", 65, "gelu"), ("dense", 64, "silu"), ("dense", 63)]),
+    "deep": (9, [("dense", units, "elu") for units in (17, 15, 16, 1, 33, 5, 31)]),
+    "bn first": (19, [("batch_norm",), ("dense", 5, "tanh"), ("dense", 2)]),
+    "bn last": (6, [("dense", 5, "tanh"), ("batch_norm",)]),
+    "bn alone": (5, [("batch_norm",)]),
+    "bn twice": (6, [("dense", 21, "tanh"), ("batch_norm",), ("batch_norm", {"momentum": 0.5}), ("dense", 2)]),
+    "bn without gamma": (6, [("dense", 21, "tanh"), ("batch_norm", {"scale": False}), ("dense", 2)]),
+    "bn without beta": (6, [("dense", 21, "tanh"), ("batch_norm", {"center": False}), ("dense", 2)]),
+    "bn of statistics only": (6, [("dense", 21), ("batch_norm", {"center": False, "scale": False}), ("dense", 2)]),
+    "bn options": (6, [("dense", 21), ("batch_norm", {"momentum": 0.3, "epsilon": 0.1}), ("dense", 2)]),
+    "bn of one column": (4, [("dense", 1, "tanh"), ("batch_norm",), ("dense", 2)]),
+    "dense, bn, activation": (
+        8,
+        [("dense", 35, "linear", {"use_bias": False}), ("batch_norm",), ("activation", "relu"), ("dense", 2)],
+    ),
+    "bn, dropout": (8, [("dense", 35, "relu"), ("batch_norm",), ("dropout", 0.5), ("dense", 2)]),
+    "bn, dropout, dropout": (
+        8,
+        [("dense", 35, "relu"), ("batch_norm",), ("dropout", 0.5), ("dropout", 0.1), ("dense", 2)],
+    ),
+    "dropout, bn": (8, [("dense", 35, "relu"), ("dropout", 0.5), ("batch_norm",), ("dense", 2)]),
+    "bn, activation, dropout": (
+        8,
+        [("dense", 35), ("batch_norm",), ("activation", "gelu"), ("dropout", 0.3), ("dense", 2)],
+    ),
+    "dropout first": (20, [("dropout", 0.2), ("dense", 17, "tanh"), ("dense", 2)]),
+    "dropout of one column": (1, [("dropout", 0.5), ("dense", 3)]),
+    "dropouts": (20, [("dense", 17, "tanh"), ("dropout", 0.2), ("dropout", 0.4), ("dense", 2)]),
+    "dropout twice apart": (
+        20,
+        [("dense", 17, "tanh"), ("dropout", 0.4), ("dense", 17, "tanh"), ("dropout", 0.4), ("dense", 2)],
+    ),
+    "dropout last": (20, [("dense", 5), ("dropout", 0.4)]),
+    "dropout before and after the activation": (
+        9,
+        [("dense", 20), ("dropout", 0.3), ("activation", "relu"), ("dropout", 0.3), ("dense", 2)],
+    ),
+    "dropout of nothing": (9, [("dense", 20, "tanh"), ("dropout", 0.0), ("dense", 2)]),
+    "activation first": (13, [("activation", "tanh"), ("dense", 4)]),
+    "activations": (
+        13,
+        [("dense", 18), ("activation", "tanh"), ("activation", "sigmoid"), ("activation", "gelu"), ("dense", 4)],
+    ),
+    "activation on activation": (13, [("dense", 18, "gelu"), ("activation", "softplus"), ("dense", 4)]),
+    "softmax, softmax": (13, [("dense", 18, "softmax"), ("activation", "softmax"), ("dense", 4)]),
+    "softmax, bn, dropout": (13, [("dense", 18, "softmax"), ("batch_norm",), ("dropout", 0.2), ("dense", 4)]),
+    "sigmoid last": (13, [("dense", 18, "tanh"), ("dense", 4, "sigmoid")]),
+    "softmax last": (13, [("dense", 18, "tanh"), ("dense", 4, "softmax")]),
+    "sigmoid apart": (13, [("dense", 18, "tanh"), ("dense", 4), ("activation", "sigmoid")]),
+    "softmax apart": (13, [("dense", 18, "tanh"), ("dense", 4), ("activation", "softmax")]),
+    "sigmoid after bn": (13, [("dense", 4, "tanh"), ("batch_norm",), ("activation", "sigmoid")]),
+    "dropout after the last sigmoid": (13, [("dense", 18, "tanh"), ("dense", 4, "sigmoid"), ("dropout", 0.3)]),
+    "penalties": (
+        8,
+        [
+            ("dense", 19, "tanh", {"kernel": Penalty(0.02, 0.03), "bias": Penalty(0.0, 0.05)}),
+            ("dense", 7, "tanh", {"kernel": Penalty(0.0, 0.04)}),
+            ("dense", 3, "linear", {"kernel": Penalty(0.05, 0.0), "bias": Penalty(0.01, 0.0)}),
+        ],
+    ),
+    "proximal": (8, [("dense", 19, "tanh", {"kernel": Penalty(0.05, 0.0, True)}), ("dense", 3)]),
+}
+for name in ref.ACTIVATIONS:
+    STACKS[f"dense({name})"] = (6, [("dense", 19, name), ("dense", 3)])
+    STACKS[f"dense, {name}"] = (6, [("dense", 19), ("activation", name), ("dense", 3)])
+    STACKS[f"dense({name}), bn"] = (6, [("dense", 19, name), ("batch_norm",), ("dense", 3)])
+    STACKS[f"dense without bias, {name}, bn, dropout"] = (
+        6,
+        [("dense", 19, name, {"use_bias": False}), ("batch_norm",), ("dropout", 0.3), ("dense", 3)],
+    )
+
+
+def widest(features, stack):
+    return max([features] + [row[1] for row in stack if row[0] == "dense"])
+
+
+def outputs_of(features, stack):
+    return ([features] + [row[1] for row in stack if row[0] == "dense"])[-1]
+
+
+def assert_weights_close(model, net, stack, before, steps, terms):
+    """Every weight's change against the oracle's, relative to the largest change in the network.
+
+    A chain of layers multiplies rounding errors by less than the conditioning of its batch normalisations; 32 ulps of
+    the largest change (and of the weight itself, whose last bit bounds what a difference shows) hold that.
+    """
+    after, expected = model.get_weights(), net.get_weights()
+    changes = [w - w0 for w, w0 in zip(expected, before, strict=True)]
+    largest = max([np.abs(c).max() for c in changes if c.size], default=0.0)
+    for name, w, w_expected, w0 in zip(weight_names(stack), after, expected, before, strict=True):
+        bound = EPS * (32 + np.sqrt(terms)) * largest + 2.0 * EPS * steps * (np.abs(w0) + np.abs(w_expected))
+        error = np.abs(w - w_expected)
+        assert (error <= bound).all(), (
+            f"{name}: got change {(w - w0).ravel()[np.argmax((error - bound).ravel())]:.8g}, "
+            f"expected {(w_expected - w0).ravel()[np.argmax((error - bound).ravel())]:.8g}, "
+            f"error {error.max():.3g}, allowed {bound.min():.3g}, {(error > bound).sum()} of {error.size} elements"
+        )
+
+
+def check_epoch(
+    features,
+    stack,
+    rng,
+    *,
+    rows=37,
+    batch_size=None,
+    loss="mean_squared_error",
+    from_logits=False,
+    weighted=False,
+    seed=3,
+    optimizer=SGD1,
+):
+    """One epoch of fit in both; compares loss, weights and the outputs afterwards."""
+    model, net = build_pair(stack, features, rng, loss=loss, from_logits=from_logits, optimizer=optimizer, seed=seed)
+    x = rng.normal(size=(rows, features)).astype(np.float32)
+    t = targets(loss, rows, outputs_of(features, stack), rng)
+    r = rng.uniform(0.25, 3.0, rows).astype(np.float32) if weighted else None
+    before = net.get_weights()
+    steps = -(-rows // (batch_size or rows))
+    history = model.fit(x, t, batch_size=batch_size, epochs=1, shuffle=False, sample_weight=r, verbose=0)
+    expected = net.fit(x.astype(np.float64), t, 1, batch_size or rows, r)
+    terms = max(rows, widest(features, stack))
+    assert_weights_close(model, net, stack, before, steps, terms)
+    np.testing.assert_allclose(history.history["loss"], expected, rtol=EPS * (32 + np.sqrt(terms)), atol=1e-7)
+    np.testing.assert_allclose(model.predict(x), net.forward(x.astype(np.float64)), rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_stack(name, rng):
+    check_epoch(*STACKS[name], rng)
+
+
+@pytest.mark.parametrize("name", ["bn, dropout", "dense(relu), bn", "bn first", "dropouts", "penalties", "panels"])
+@pytest.mark.parametrize(("rows", "batch_size"), [(1, None), (2, None), (33, 32), (3, 1), (64, 32), (40, 64)])
+def test_batches(name, rows, batch_size, rng):
+    """Short last batches, one of a single row behind batch normalisation among them."""
+    check_epoch(*STACKS[name], rng, rows=rows, batch_size=batch_size, optimizer=ref.Optimizer("sgd", 0.1))
+
+
+LOSSES = [
+    ("mean_squared_error", "linear", False),
+    ("mean_squared_error", "sigmoid", False),
+    ("mean_squared_error", "softmax", False),
+    ("binary_crossentropy", "sigmoid", False),
+    ("binary_crossentropy", "linear", True),
+    ("categorical_crossentropy", "softmax", False),
+    ("categorical_crossentropy", "linear", True),
+    ("sparse_categorical_crossentropy", "softmax", False),
+    ("sparse_categorical_crossentropy", "linear", True),
+]
+
+
+def allowed_units(last, loss, units):
+    """One unit is no choice: a softmax or a categorical loss needs two."""
+    return max(units, 2) if last == "softmax" or "categorical" in loss else units
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+@pytest.mark.parametrize("units", [1, 2, 10, 17])
+@pytest.mark.parametrize(("loss", "last", "from_logits"), LOSSES)
+def test_loss(loss, last, from_logits, units, weighted, rng):
+    units = allowed_units(last, loss, units)
+    stack = [("dense", 8, "tanh"), ("dense", units, last)]
+    check_epoch(5, stack, rng, rows=21, batch_size=8, loss=loss, from_logits=from_logits, weighted=weighted)
+
+
+@pytest.mark.parametrize(
+    ("loss", "last"),
+    [
+        ("binary_crossentropy", "sigmoid"),
+        ("categorical_crossentropy", "softmax"),
+        ("sparse_categorical_crossentropy", "softmax"),
+    ],
+)
+def test_loss_with_the_last_activation_apart(loss, last, rng):
+    check_epoch(5, [("dense", 8, "tanh"), ("dense", 6), ("activation", last)], rng, loss=loss, weighted=True)
+
+
+@pytest.mark.parametrize("features", [1, 15, 16, 17, 35, 64, 65])
+@pytest.mark.parametrize("units", [1, 3, 15, 16, 17, 63, 64, 65])
+def test_widths(features, units, rng):
+    check_epoch(features, [("dense", units, "tanh"), ("batch_norm",), ("dropout", 0.25), ("dense", 2)], rng, rows=13)
+
+
+# ---------------------------------------------------------------------------------------------------- random stacks
+
+PENALTIES = [Penalty(), Penalty(0.01, 0.0), Penalty(0.0, 0.02), Penalty(0.01, 0.02), Penalty(0.01, 0.02, True)]
+widths = st.sampled_from([1, 2, 3, 7, 15, 16, 17, 33, 64, 65])
+rows_of_layers = st.one_of(
+    st.tuples(st.just("dense"), widths, st.sampled_from(ref.ACTIVATIONS)),
+    st.tuples(
+        st.just("dense"),
+        widths,
+        st.sampled_from(ELEMENTWISE),
+        st.fixed_dictionaries(
+            {
+                "use_bias": st.booleans(),
+                "kernel": st.sampled_from(PENALTIES),
+            }
+        ),
+    ),
+    st.tuples(st.just("activation"), st.sampled_from(ref.ACTIVATIONS)),
+    st.tuples(
+        st.just("batch_norm"),
+        st.fixed_dictionaries(
+            {"center": st.booleans(), "scale": st.booleans(), "epsilon": st.sampled_from([0.001, 0.1])}
+        ),
+    ),
+    st.tuples(st.just("dropout"), st.sampled_from([0.1, 0.5, 0.8])),
+)
+
+
+def without_softmax_of_one(features, stack):
+    """A softmax over one unit is refused; tanh takes its place."""
+    width, allowed = features, []
+    for row in stack:
+        width = row[1] if row[0] == "dense" else width
+        allowed.append(tuple("tanh" if width == 1 and item == "softmax" else item for item in row))
+    return allowed
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    features=widths,
+    hidden=st.lists(rows_of_layers, max_size=5),
+    units=widths,
+    rows=st.integers(1, 40),
+    batch_size=st.sampled_from([None, 1, 7, 16]),
+    loss=st.sampled_from(LOSSES),
+    weighted=st.booleans(),
+    seed=st.integers(0, 2**63 - 1),
+)
+def test_random_stacks(features, hidden, units, rows, batch_size, loss, weighted, seed):
+    kind, last, from_logits = loss
+    check_epoch(
+        features,
+        [*without_softmax_of_one(features, hidden), ("dense", allowed_units(last, kind, units), last)],
+        np.random.default_rng(seed),
+        rows=rows,
+        batch_size=batch_size,
+        loss=kind,
+        from_logits=from_logits,
+        weighted=weighted,
+        seed=seed,
+        optimizer=ref.Optimizer("sgd", float32(0.01)),
+    )

@@ -1,0 +1,118 @@
+"""Losses and their gradients as single primitives, against the oracle: row by row, weighted, at the clip bounds."""
+
+import numpy as np
+import pytest
+import reference as ref
+from conftest import EPS, SIZES, assert_close
+from fastreg import ops
+
+LOSSES = [
+    ("mean_squared_error", False),
+    ("binary_crossentropy", False),
+    ("binary_crossentropy", True),
+    ("categorical_crossentropy", False),
+    ("categorical_crossentropy", True),
+    ("sparse_categorical_crossentropy", False),
+    ("sparse_categorical_crossentropy", True),
+]
+
+
+def loss_case(kind, from_logits, n, cols, rng):
+    y = 2.0 * rng.normal(size=(n, cols))
+    if kind != "mean_squared_error" and not from_logits:
+        y = ref.activation_forward("softmax" if "categorical" in kind else "sigmoid", y)
+    if kind == "sparse_categorical_crossentropy":
+        t = rng.integers(0, cols, n).astype(np.int32)
+    elif kind == "categorical_crossentropy":
+        t = rng.random((n, cols)) + 0.01
+        t = (t / t.sum(axis=1, keepdims=True)).astype(np.float32)
+    else:
+        t = rng.random((n, cols)).astype(np.float32)
+    return y.astype(np.float32), t
+
+
+def check_loss(kind, from_logits, y, t, r):
+    kept = y.copy()
+    rows, dy, p = ops.loss(kind, y, t, r, from_logits)
+    np.testing.assert_array_equal(y, kept)
+    n, cols = y.shape
+    expected = ref.loss_rows(kind, y, t, from_logits)
+    # Logits cancel against each other and log p near 1 is small: errors are relative to 1 and the largest logit.
+    size = 1.0 + np.abs(y).max(axis=1, initial=0.0) ** (2 if kind == "mean_squared_error" else 1)
+    assert_close(rows, expected, terms=cols + 8, magnitude=size + expected, what="row losses")
+    gradient = ref.loss_gradient(kind, y, t, r, from_logits)
+    share = np.full(n, 1.0 / max(n, 1)) if r is None else np.asarray(r, np.float64) / max(r.sum(), 1e-30)
+    magnitude = np.abs(gradient) + share[:, None] * (
+        size[:, None] if kind == "mean_squared_error" else 2.0 if from_logits else 0.0
+    )
+    assert_close(dy, gradient, terms=cols + 8, magnitude=magnitude, what="dy")
+    name = "linear" if not from_logits else "sigmoid" if kind == "binary_crossentropy" else "softmax"
+    assert_close(p, ref.activation_forward(name, y), terms=cols + 8, what="probabilities")
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+@pytest.mark.parametrize("cols", [c for c in SIZES if c > 0])
+@pytest.mark.parametrize(("kind", "from_logits"), LOSSES)
+def test_loss_of_columns(kind, from_logits, cols, weighted, rng):
+    y, t = loss_case(kind, from_logits, 5, cols, rng)
+    check_loss(kind, from_logits, y, t, rng.uniform(0.1, 3.0, 5).astype(np.float32) if weighted else None)
+
+
+@pytest.mark.parametrize("cols", [1, 3, 16])
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize(("kind", "from_logits"), LOSSES)
+def test_loss_of_rows(kind, from_logits, n, cols, rng):
+    y, t = loss_case(kind, from_logits, n, cols, rng)
+    check_loss(kind, from_logits, y, t, rng.uniform(0.1, 3.0, n).astype(np.float32))
+
+
+@pytest.mark.parametrize(("kind", "from_logits"), LOSSES)
+def test_rows_of_weight_zero_have_no_gradient(kind, from_logits, rng):
+    y, t = loss_case(kind, from_logits, 20, 4, rng)
+    r = rng.integers(0, 2, 20).astype(np.float32)
+    check_loss(kind, from_logits, y, t, r)
+    _, dy, _ = ops.loss(kind, y, t, r, from_logits)
+    np.testing.assert_array_equal(dy[r == 0.0], 0.0)
+
+
+@pytest.mark.parametrize("cols", [1, 4, 17])
+def test_large_logits_lose_nothing(cols, rng):
+    """The loss of a logit of -1000 is 1000, not the clipped 16; the right answer costs exactly nothing."""
+    y = (1000.0 * rng.choice([-1.0, 1.0], (9, cols))).astype(np.float32)
+    t = (y < 0.0).astype(np.float32)
+    rows, dy, p = ops.loss("binary_crossentropy", y, t, None, True)
+    np.testing.assert_allclose(rows, 1000.0, rtol=1e-6)
+    np.testing.assert_allclose(dy, np.where(t > 0.5, -1.0, 1.0) / (9 * cols), rtol=1e-6)
+    np.testing.assert_array_equal(p, (y > 0.0).astype(np.float32))
+    rows, dy, _ = ops.loss("binary_crossentropy", y, 1.0 - t, None, True)
+    np.testing.assert_array_equal(rows, 0.0)
+    np.testing.assert_array_equal(dy, 0.0)
+
+
+def test_large_logits_of_classes():
+    y = np.array([[1000.0, -1000.0, 0.0], [-88.0, -120.0, -2000.0]], np.float32)
+    for kind, t in (
+        ("sparse_categorical_crossentropy", np.array([1, 1], np.int32)),
+        ("categorical_crossentropy", np.array([[0, 1, 0], [0, 1, 0]], np.float32)),
+    ):
+        rows, dy, _ = ops.loss(kind, y, t, None, True)
+        np.testing.assert_allclose(rows, [2000.0, 32.0], rtol=1e-6)
+        np.testing.assert_allclose(dy, [[0.5, -0.5, 0.0], [0.5, -0.5, 0.0]], atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", ["binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy"])
+def test_probabilities_are_clipped(kind):
+    """0 and 1 cost log(1e-7) or nothing, with a gradient of zero; so does what lies beyond them."""
+    y = np.array([[0.0, 1.0], [1.0, 0.0], [5e-8, 1.0], [-0.5, 1.5], [0.25, 0.75]], np.float32)
+    t = np.zeros(5, np.int32) if kind.startswith("sparse") else np.tile(np.float32([1.0, 0.0]), (5, 1))
+    rows, dy, _ = ops.loss(kind, y, t, None, False)
+    expected = ref.loss_rows(kind, y, t)
+    np.testing.assert_allclose(rows, expected, rtol=4 * EPS, atol=2 * EPS)
+    assert 15.9 < rows[0] < 16.2
+    np.testing.assert_array_equal(dy[:4], 0.0)
+    np.testing.assert_allclose(dy, ref.loss_gradient(kind, y, t), rtol=1e-6)
+
+
+def test_soft_targets_and_rows_that_do_not_sum_to_one(rng):
+    y, t = rng.normal(size=(6, 5)).astype(np.float32), rng.random((6, 5)).astype(np.float32)
+    check_loss("categorical_crossentropy", True, y, t, None)

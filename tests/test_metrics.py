@@ -1,0 +1,66 @@
+"""Metrics as fit and evaluate report them, against the oracle's."""
+
+import numpy as np
+import pytest
+import reference as ref
+from fastreg import metrics
+from pairs import build_pair, targets
+
+# loss, last activation, units, metric as given, the same in the oracle
+CASES = [
+    ("binary_crossentropy", "sigmoid", 1, "accuracy", "binary_accuracy"),
+    ("binary_crossentropy", "sigmoid", 3, "binary_accuracy", "binary_accuracy"),
+    ("categorical_crossentropy", "softmax", 5, "accuracy", "categorical_accuracy"),
+    ("categorical_crossentropy", "softmax", 17, "categorical_accuracy", "categorical_accuracy"),
+    ("sparse_categorical_crossentropy", "softmax", 5, "accuracy", "sparse_categorical_accuracy"),
+    ("sparse_categorical_crossentropy", "softmax", 5, "acc", "sparse_categorical_accuracy"),
+    ("mean_squared_error", "linear", 1, "mse", "mean_squared_error"),
+    ("mean_squared_error", "linear", 4, "mae", "mean_absolute_error"),
+    ("mean_squared_error", "linear", 4, metrics.MeanAbsoluteError(name="spread"), "mean_absolute_error"),
+    ("binary_crossentropy", "sigmoid", 3, "mse", "mean_squared_error"),
+]
+
+
+@pytest.mark.parametrize(("loss", "last", "units", "given", "name"), CASES)
+def test_metric(loss, last, units, given, name, rng):
+    """evaluate sees the outputs of inference, fit those of training before each step; the last batch is short."""
+    stack = [("dense", 9, "tanh"), ("batch_norm",), ("dropout", 0.2), ("dense", units, last)]
+    model, net = build_pair(stack, 6, rng, loss=loss, metrics=[given], seed=1)
+    x, t = rng.normal(size=(45, 6)).astype(np.float32), targets(loss, 45, units, rng)
+    key = given if isinstance(given, str) else given.name
+    evaluated = model.evaluate(x, t, return_dict=True, verbose=0)
+    np.testing.assert_allclose(evaluated[key], ref.metric(name, net.forward(x), t), rtol=1e-6)
+    trained = model.fit(x, t, batch_size=16, shuffle=False, verbose=0).history
+    assert list(trained) == ["loss", key]
+    batches = [slice(a, a + 16) for a in (0, 16, 32)]
+    expected = []
+    for rows in batches:
+        expected.append(ref.metric(name, net.forward(x[rows], training=True), t[rows]))
+        net.train_step(x[rows], t[rows])
+    np.testing.assert_allclose(trained[key], [np.average(expected, weights=[16, 16, 13])], rtol=1e-5)
+
+
+def test_accuracies_at_their_borders(rng):
+    """A probability of exactly 0.5 is a no; of equal outputs the first counts."""
+    binary, _ = build_pair(
+        [("activation", "linear"), ("dense", 1, "linear", {"use_bias": False})], 1, rng, metrics=["binary_accuracy"]
+    )
+    binary.set_weights([np.ones((1, 1), np.float32)])
+    x = np.array([[0.5], [0.5], [np.nextafter(np.float32(0.5), np.float32(1.0))]], np.float32)
+    assert binary.evaluate(x, np.array([0.0, 1.0, 1.0]), verbose=0)[1] == pytest.approx(2 / 3)
+    ties, _ = build_pair(
+        [("dense", 3, "softmax")], 1, rng, loss="sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    ties.set_weights([np.zeros((1, 3), np.float32), np.zeros(3, np.float32)])
+    assert ties.evaluate(np.ones((4, 1)), np.array([0, 1, 2, 0]), verbose=0)[1] == 0.5
+
+
+def test_metrics_ignore_sample_weights(rng):
+    model, net = build_pair([("dense", 2)], 3, rng, metrics=["mae"])
+    x, t, r = (
+        rng.normal(size=(20, 3)).astype(np.float32),
+        targets("mean_squared_error", 20, 2, rng),
+        rng.uniform(0.1, 9.0, 20),
+    )
+    assert model.evaluate(x, t, sample_weight=r, verbose=0)[1] == model.evaluate(x, t, verbose=0)[1]
+    np.testing.assert_allclose(model.evaluate(x, t, sample_weight=r, verbose=0)[0], net.evaluate(x, t, r), rtol=1e-6)

@@ -1,0 +1,140 @@
+"""Update rules as single passes over an array, against the oracle: every rule, penalty and size, and long runs."""
+
+import numpy as np
+import pytest
+import reference as ref
+from conftest import EPS, SIZES
+from fastreg import ops
+from pairs import fastreg_optimizer, rounded
+from reference import Penalty
+
+OPTIMIZERS = {
+    "sgd": ref.Optimizer("sgd", 0.1),
+    "momentum": ref.Optimizer("sgd", 0.1, momentum=0.9),
+    "nesterov": ref.Optimizer("sgd", 0.1, momentum=0.9, nesterov=True),
+    "adam": ref.Optimizer("adam", 0.01),
+    "adam, large epsilon": ref.Optimizer("adam", 0.01, epsilon=0.5),
+    "adam, other betas": ref.Optimizer("adam", 0.01, beta_1=0.0, beta_2=0.5),
+    "adamw": ref.Optimizer("adamw", 0.01, weight_decay=0.3),
+    "rmsprop": ref.Optimizer("rmsprop", 0.01, beta_2=0.9),
+    "rmsprop, large epsilon": ref.Optimizer("rmsprop", 0.01, beta_2=0.5, epsilon=0.5),
+}
+PENALTIES = {
+    "plain": Penalty(),
+    "l1": Penalty(0.05, 0.0),
+    "l2": Penalty(0.0, 0.05),
+    "l1l2": Penalty(0.03, 0.04),
+}
+
+
+def updater(optimizer, w, penalty):
+    options = {"proximal": True} if penalty.proximal else {}
+    return ops.Updater(fastreg_optimizer(optimizer), w, l1=penalty.l1, l2=penalty.l2, **options)
+
+
+def check_run(optimizer, penalty, n, steps, rng, zeros=False):
+    """Errors of one step are a few units of the last place of w and of the step; they add up over the run."""
+    w = rng.normal(size=n).astype(np.float32)
+    if zeros:
+        w[::2] = 0.0
+    mine, oracle = updater(optimizer, w, penalty), ref.Updater(rounded(optimizer), rounded(penalty))
+    expected, path = w.astype(np.float64), np.abs(w).astype(np.float64)
+    for _ in range(steps):
+        g = rng.normal(size=n).astype(np.float32)
+        mine.step(g)
+        after = oracle.step(expected, g.astype(np.float64))
+        path += np.abs(after - expected) + np.abs(after)
+        expected = after
+    error = np.abs(w - expected)
+    assert (error <= 8.0 * EPS * path + 1e-12).all(), f"worst {error.max():.3g} of {path[error.argmax()]:.3g}"
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_update_at_every_size(optimizer, penalty, rng):
+    for n in SIZES:
+        check_run(OPTIMIZERS[optimizer], PENALTIES[penalty], n, 3, rng)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_update_over_many_steps(optimizer, penalty, rng):
+    check_run(OPTIMIZERS[optimizer], PENALTIES[penalty], 37, 200, rng)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_penalty_at_zero(optimizer, rng):
+    """sign(0) is 0."""
+    check_run(OPTIMIZERS[optimizer], PENALTIES["l1l2"], 35, 1, rng, zeros=True)
+
+
+@pytest.mark.parametrize("l2", [0.0, 0.04])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_proximal_step(optimizer, l2, rng):
+    """The same weights are exactly zero as in the oracle, after one step and after many."""
+    penalty = Penalty(0.6, l2, True)
+    w = (0.1 * rng.normal(size=131)).astype(np.float32)
+    mine, oracle = (
+        updater(OPTIMIZERS[optimizer], w, penalty),
+        ref.Updater(rounded(OPTIMIZERS[optimizer]), rounded(penalty)),
+    )
+    expected, zeros = w.astype(np.float64), 0
+    for _ in range(30):
+        g = (0.5 * rng.normal(size=131)).astype(np.float32)
+        mine.step(g)
+        expected = oracle.step(expected, g.astype(np.float64))
+        np.testing.assert_allclose(w, expected, rtol=2e-5, atol=2e-6)
+        clear = np.abs(expected) > 1e-5
+        assert (w[expected == 0.0] == 0.0).mean() > 0.98, "a soft threshold leaves exact zeros"
+        assert (w[clear] != 0.0).all()
+        zeros = max(zeros, int((w == 0.0).sum()))
+    assert zeros > 10
+
+
+@pytest.mark.parametrize("offset", [0, 1, 3, 7, 15])
+def test_unaligned_arrays(offset, rng):
+    """w may start anywhere; what lies before and behind it stays."""
+    buffer = rng.normal(size=200).astype(np.float32)
+    w, before = buffer[offset : offset + 131], buffer.copy()
+    expected = ref.Updater(rounded(OPTIMIZERS["adam"])).step(w.astype(np.float64), np.ones(131))
+    updater(OPTIMIZERS["adam"], w, Penalty()).step(np.ones(131, np.float32))
+    np.testing.assert_allclose(w, expected, rtol=1e-6, atol=1e-7)
+    np.testing.assert_array_equal(buffer[:offset], before[:offset])
+    np.testing.assert_array_equal(buffer[offset + 131 :], before[offset + 131 :])
+
+
+def test_a_schedule_is_followed_from_step_zero(rng):
+    from fastreg import optimizers, schedules
+
+    w = np.zeros(5, np.float32)
+    mine = ops.Updater(optimizers.SGD(learning_rate=schedules.StepDecay(1.0, 2, 0.5)), w)
+    seen = []
+    for _ in range(6):
+        before = w.copy()
+        mine.step(np.ones(5, np.float32))
+        seen.append(float(before[0] - w[0]))
+    assert seen == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
+
+
+def test_adam_late_in_a_long_run(rng):
+    """Bias corrections after 30000 steps: 1 - beta^t stays what it is."""
+    w = np.zeros(17, np.float32)
+    mine, oracle = updater(OPTIMIZERS["adam"], w, Penalty()), ref.Updater(rounded(OPTIMIZERS["adam"]))
+    expected, g = np.zeros(17), np.ones(17, np.float32)
+    for step in range(30000):
+        sign = 1.0 if step % 2 else -1.0
+        mine.step(np.float32(sign) * g)
+        expected = oracle.step(expected, sign * g)
+    np.testing.assert_allclose(w, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_state_of_gradients_that_vanish_stays_finite(rng):
+    """Moments decay through the denormal range; the step must not divide by what is left."""
+    for optimizer in OPTIMIZERS.values():
+        w = np.ones(35, np.float32)
+        mine = updater(optimizer._replace(weight_decay=0.0), w, Penalty())
+        mine.step(np.full(35, 1e-3, np.float32))
+        for _ in range(3000):
+            mine.step(np.zeros(35, np.float32))
+        assert np.isfinite(w).all()
+        assert (np.abs(w - 1.0) < 0.2).all()

@@ -1,0 +1,337 @@
+"""Promises of a fit as a whole: seeds decide everything, every option acts, the validation split is a fair one.
+
+`OPTIONS` is the knob test: each row is a public option and must change the result. Add a row with every new option.
+"""
+from __future__ import annotations
+
+import random
+
+import fastreg as fr
+import numpy as np
+import pytest
+from fastreg import layers, losses, optimizers, regularizers, schedules
+from programs import blobs, compiled, last_json, line, run_program, same_bits, tutorial_layers
+
+
+def train(stack=None, optimizer="adam", *, seed=0, data=None, loss="binary_crossentropy", metrics=(), **fit):
+    x, y = data or blobs(90, 10, 2)
+    model = compiled(stack or tutorial_layers(), optimizer=optimizer, seed=seed, loss=loss, metrics=metrics)
+    history = model.fit(x, y, **{"epochs": 3, "batch_size": 16, "verbose": 0, **fit})
+    return [*model.get_weights(), model.predict(x), *(np.asarray(history.history[k]) for k in sorted(history.history))]
+
+
+# ------------------------------------------------------------------------------------------------------------ seeds
+
+def test_one_seed_one_result():
+    assert same_bits(train(), train())
+
+
+def test_one_seed_one_result_in_another_process(tmp_path):
+    program = """
+import sys
+import numpy as np
+from test_promises import train
+np.savez(sys.argv[1], *train())
+print(len(train()))
+"""
+    n = last_json(run_program(program, tmp_path / "a.npz"))
+    with np.load(tmp_path / "a.npz") as file:
+        assert same_bits(train(), [file[f"arr_{i}"] for i in range(n)])
+
+
+def test_seeds_differ():
+    results = [train(seed=seed) for seed in (0, 1, 2, 1 << 33, (1 << 33) + 1)]
+    assert all(not same_bits(a, b) for i, a in enumerate(results) for b in results[:i])
+
+
+def test_the_seed_decides_each_source_of_chance():
+    """Initial weights, dropout and the order of rows, one at a time."""
+    def start(seed):
+        return compiled([layers.Dense(4)], loss="mse", seed=seed, n_features=3).get_weights()
+
+    assert same_bits(start(1), start(1))
+    assert not same_bits(start(1), start(2))
+    ones = {"kernel_initializer": "ones"}
+    dropout = [layers.Dense(8, **ones), layers.Dropout(0.5), layers.Dense(1, activation="sigmoid", **ones)]
+    plain = [layers.Dense(8, **ones), layers.Dense(1, activation="sigmoid", **ones)]
+    assert not same_bits(train(dropout, seed=1, shuffle=False), train(dropout, seed=2, shuffle=False))
+    assert not same_bits(train(plain, seed=1), train(plain, seed=2))
+    assert same_bits(train(plain, seed=1, shuffle=False), train(plain, seed=2, shuffle=False))
+
+
+def test_without_a_seed_models_differ():
+    assert not same_bits(train(seed=None), train(seed=None))
+
+
+def test_the_global_generators_are_neither_used_nor_moved():
+    np.random.seed(3)  # noqa: NPY002
+    random.seed(3)
+    before = np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
+    first = train()
+    assert np.array_equal(before[0], np.random.get_state()[1])  # noqa: NPY002
+    assert before[1] == random.getstate()
+    np.random.seed(4)  # noqa: NPY002
+    assert same_bits(first, train())
+
+
+def test_layers_do_not_share_their_random_streams():
+    model = compiled([layers.Dense(8), layers.Dense(8), layers.Dense(8)], loss="mse", n_features=8)
+    kernels = model.get_weights()[::2]
+    assert all(abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 0.6
+               for i, a in enumerate(kernels) for b in kernels[:i])
+
+
+def test_dropout_masks_change_from_step_to_step():
+    """With one row and a rate of zero learning... the loss of each epoch shows the mask of its step."""
+    x, y = np.ones((1, 64), np.float32), np.zeros((1, 1), np.float32)
+    model = compiled([layers.Dropout(0.5), layers.Dense(1, kernel_initializer="ones")], loss="mse",
+                     optimizer=optimizers.SGD(1e-30))
+    kept = np.sqrt(model.fit(x, y, epochs=200, verbose=0).history["loss"]) / 2
+    assert np.allclose(kept, np.round(kept), atol=1e-3)
+    assert len(set(np.round(kept))) > 8
+    assert abs(kept.mean() - 32) < 5 * 4 / np.sqrt(200)
+
+
+# ------------------------------------------------------------------------------------------------------- every knob
+
+BATCH_NORM = [layers.Dense(6, activation="tanh"), layers.BatchNormalization(), layers.Dense(1, activation="sigmoid")]
+
+
+def dense(**options):
+    return [layers.Dense(**{"units": 6, **options}), layers.Dense(1, activation="sigmoid")]
+
+
+def norm(**options):
+    return [layers.Dense(6, activation="tanh"), layers.BatchNormalization(**options),
+            layers.Dense(1, activation="sigmoid")]
+
+
+# option -> (arguments of `train` with the default, the same with the option changed).
+OPTIONS = {
+    "units": ((dense(),), (dense(units=7),)),
+    **{f"activation {name}": ((dense(),), (dense(activation=name),)) for name in (
+        "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softplus", "softmax")},
+    "use_bias": ((dense(),), (dense(use_bias=False),)),
+    **{f"kernel_initializer {name}": ((dense(),), (dense(kernel_initializer=name),)) for name in (
+        "ones", "he_normal", "he_uniform", "glorot_normal", "lecun_normal", "lecun_uniform", "random_normal")},
+    "bias_initializer": ((dense(),), (dense(bias_initializer="ones"),)),
+    "L1": ((dense(),), (dense(kernel_regularizer=regularizers.L1(0.01)),)),
+    "L2": ((dense(),), (dense(kernel_regularizer=regularizers.L2(0.01)),)),
+    "proximal": ((dense(kernel_regularizer=regularizers.L1(0.01)),),
+                 (dense(kernel_regularizer=regularizers.L1(0.01, proximal=True)),)),
+    "L1L2, l1": ((dense(kernel_regularizer=regularizers.L1L2(0.0, 0.01)),),
+                 (dense(kernel_regularizer=regularizers.L1L2(0.01, 0.01)),)),
+    "L1L2, l2": ((dense(kernel_regularizer=regularizers.L1L2(0.01, 0.0)),),
+                 (dense(kernel_regularizer=regularizers.L1L2(0.01, 0.01)),)),
+    "bias_regularizer": ((dense(),), (dense(bias_regularizer=regularizers.L2(0.5), bias_initializer="ones"),)),
+    "BN momentum": ((norm(),), (norm(momentum=0.5),)),
+    "BN epsilon": ((norm(),), (norm(epsilon=0.1),)),
+    "BN center": ((norm(),), (norm(center=False),)),
+    "BN scale": ((norm(),), (norm(scale=False),)),
+    "dropout": ((BATCH_NORM,), ([*BATCH_NORM[:2], layers.Dropout(0.5), BATCH_NORM[2]],)),
+    "dropout rate": (([layers.Dropout(0.25), *BATCH_NORM],), ([layers.Dropout(0.5), *BATCH_NORM],)),
+    "optimizer": ((None, optimizers.Adam(0.01)), (None, optimizers.RMSprop(0.01))),
+    **{f"{optimizer.__name__} learning_rate": ((None, optimizer(0.01)), (None, optimizer(0.02)))
+       for optimizer in (optimizers.SGD, optimizers.Adam, optimizers.AdamW, optimizers.RMSprop)},
+    "momentum": ((None, optimizers.SGD(0.01)), (None, optimizers.SGD(0.01, momentum=0.5))),
+    "nesterov": ((None, optimizers.SGD(0.01, momentum=0.5)), (None, optimizers.SGD(0.01, momentum=0.5, nesterov=True))),
+    **{f"{optimizer.__name__} {option}": ((None, optimizer(0.01)), (None, optimizer(0.01, **{option: value})))
+       for optimizer in (optimizers.Adam, optimizers.AdamW)
+       for option, value in (("beta_1", 0.5), ("beta_2", 0.5), ("epsilon", 1e-2))},
+    "weight_decay": ((None, optimizers.AdamW(0.01)), (None, optimizers.AdamW(0.01, weight_decay=0.5))),
+    "Adam and AdamW": ((None, optimizers.Adam(0.01)), (None, optimizers.AdamW(0.01))),
+    "rho": ((None, optimizers.RMSprop(0.01)), (None, optimizers.RMSprop(0.01, rho=0.5))),
+    "RMSprop epsilon": ((None, optimizers.RMSprop(0.01)), (None, optimizers.RMSprop(0.01, epsilon=1e-2))),
+    **{f"schedule {type(rate).__name__}": ((None, optimizers.Adam(0.01)), (None, optimizers.Adam(rate)))
+       for rate in (schedules.StepDecay(0.01, 5, 0.5), schedules.ExponentialDecay(0.01, 5, 0.5),
+                    schedules.CosineDecay(0.01, 10), schedules.PiecewiseConstantDecay([4], [0.01, 0.001]))},
+    "staircase": ((None, optimizers.Adam(schedules.ExponentialDecay(0.01, 5, 0.5))),
+                  (None, optimizers.Adam(schedules.ExponentialDecay(0.01, 5, 0.5, staircase=True)))),
+    "alpha": ((None, optimizers.Adam(schedules.CosineDecay(0.01, 10))),
+              (None, optimizers.Adam(schedules.CosineDecay(0.01, 10, alpha=0.5)))),
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_of_a_description_changes_the_result(option):
+    default, changed = OPTIONS[option]
+    assert not same_bits(train(*default), train(*changed))
+
+
+X, Y = blobs(90, 10, 2)
+ODD = 1.0 + np.arange(90) % 3
+FIT_OPTIONS = {
+    "epochs": {"epochs": 4}, "batch_size": {"batch_size": 17}, "full batch": {"batch_size": None},
+    "shuffle": {"shuffle": False}, "sample_weight": {"sample_weight": ODD},
+    "class_weight": {"class_weight": {0: 1, 1: 3}},
+    "validation_split": {"validation_split": 0.2}, "validation_data": {"validation_data": (X[:30], Y[:30])},
+    "callbacks": {"callbacks": [fr.callbacks.EarlyStopping(monitor="loss", patience=0, min_delta=1.0)]},
+}
+
+
+@pytest.mark.parametrize("option", FIT_OPTIONS)
+def test_every_option_of_fit_changes_the_result(option):
+    assert not same_bits(train(data=(X, Y)), train(data=(X, Y), **FIT_OPTIONS[option]))
+
+
+def test_options_that_must_not_change_the_weights():
+    plain = train(data=(X, Y))
+    n = 8 + 1  # weights and predictions; the history has more columns
+    for options in ({"validation_data": (X[:30], Y[:30])}, {"metrics": ["accuracy"]}, {"sample_weight": np.ones(90)},
+                    {"class_weight": {0: 1.0, 1: 1.0}}):
+        assert same_bits(plain[:n], train(data=(X, Y), **options)[:n]), options
+
+
+def test_validation_weights_act():
+    def loss(*extra):
+        model = compiled(tutorial_layers())
+        return model.fit(X, Y, verbose=0, validation_data=(X[:30], Y[:30], *extra)).history["val_loss"]
+
+    assert loss(ODD[:30]) != loss()
+    assert loss(np.ones(30)) == pytest.approx(loss(), rel=1e-6)
+
+
+def test_evaluate_weights_act_and_are_a_weighted_mean():
+    x, y = line(40, 3)
+    model = compiled([layers.Dense(1)], loss="mse", n_features=3)
+    weight = np.linspace(0, 2, 40)
+    rows = (model.predict(x).astype(np.float64) - y)[:, 0] ** 2
+    assert model.evaluate(x, y, sample_weight=weight, verbose=0) == pytest.approx(
+        np.average(rows, weights=weight), rel=1e-5)
+
+
+def test_whole_weights_are_repeated_rows():
+    """With the full batch, a weight of 2 is a row that comes twice and 0 a row that is not there."""
+    x, y = line(30, 3)
+    count = np.arange(30) % 3
+    stack = [layers.Dense(4, activation="tanh"), layers.Dense(1)]
+    results = []
+    for a, b, weight in ((x, y, count), (np.repeat(x, count, 0), np.repeat(y, count, 0), None)):
+        model = compiled(stack, loss="mse", optimizer=optimizers.SGD(0.1))
+        model.fit(a, b, sample_weight=weight, batch_size=None, epochs=20, verbose=0)
+        results.append(model.predict(x))
+    np.testing.assert_allclose(*results, rtol=1e-4, atol=1e-5)
+
+
+def test_class_weight_is_sample_weight_by_label():
+    x, y = blobs(60, 5, 3)
+    by_class = {0: 0.5, 1: 1.0, 2: 2.5}
+    stack = [layers.Dense(3, activation="softmax")]
+    one_hot = np.eye(3)[y]
+    results = [train(stack, data=(x, target), loss=loss, **weights)
+               for loss, target in (("sparse_categorical_crossentropy", y), ("categorical_crossentropy", one_hot))
+               for weights in ({"class_weight": by_class}, {"sample_weight": np.array([by_class[c] for c in y])})]
+    assert same_bits(results[0], results[1])
+    assert same_bits(results[2], results[3])
+    np.testing.assert_allclose(results[0][0], results[2][0], rtol=1e-4, atol=1e-6)
+
+
+def test_balanced_class_weights():
+    x, y = blobs(60, 5, 2)
+    y = (np.arange(60) < 15).astype(int)
+    by_class = {0: 60 / (2 * 45), 1: 60 / (2 * 15)}
+    stack = [layers.Dense(1, activation="sigmoid")]
+    balanced, given = (train(stack, data=(x, y), class_weight=weight) for weight in ("balanced", by_class))
+    assert same_bits(balanced, given)
+
+
+def test_from_logits_is_the_sigmoid_left_out():
+    x, y = blobs(60, 5, 2)
+    inside = train([layers.Dense(1, activation="sigmoid")], data=(x, y))
+    outside = train([layers.Dense(1)], data=(x, y), loss=losses.BinaryCrossentropy(from_logits=True))
+    np.testing.assert_allclose(inside[0], outside[0], rtol=1e-5, atol=1e-6)
+    default = train([layers.Dense(1)], data=(x, y), loss=losses.BinaryCrossentropy())
+    assert not np.allclose(default[0], outside[0])
+
+
+# ------------------------------------------------------------------------------------------------- validation split
+
+def split_of(n=100, share=0.3, seed=0, labels=None, loss="binary_crossentropy", **fit):
+    """Which rows were held out: a network of one constant input column per row tells them by its gradients.
+
+    X is the identity, so after one full-batch step of SGD a kernel row has moved exactly if its row trained.
+    """
+    x = np.eye(n, dtype=np.float32)
+    y = np.zeros(n) if labels is None else labels
+    units = 1 if loss in ("binary_crossentropy", "mse") else int(y.max()) + 1
+    last = {"mse": "linear", "binary_crossentropy": "sigmoid"}.get(loss, "softmax")
+    model = compiled([layers.Dense(units, activation=last)], loss=loss, optimizer=optimizers.SGD(1.0), seed=seed,
+                     n_features=n)
+    before = model.get_weights()[0]
+    model.fit(x, y + 100.0 if loss == "mse" else y, batch_size=None, epochs=1, validation_split=share, verbose=0, **fit)
+    return ~np.any(model.get_weights()[0] != before, axis=1)
+
+
+def test_the_split_takes_its_share_shuffled():
+    held = split_of(100, 0.3)
+    assert held.sum() == 30
+    assert not held[-30:].all()
+    assert held[:50].any()
+
+
+def test_the_split_is_a_function_of_the_seed():
+    assert np.array_equal(split_of(seed=1), split_of(seed=1))
+    assert not np.array_equal(split_of(seed=1), split_of(seed=2))
+
+
+def test_the_split_does_not_change_between_fits():
+    """Otherwise rows that were trained on would be validated on."""
+    x, y = blobs(50, 4, 2)
+    x = np.hstack([x, np.eye(50, dtype=np.float32)])
+    model = compiled([layers.Dense(1, activation="sigmoid")], optimizer=optimizers.SGD(1.0), n_features=54)
+    before = model.get_weights()[0]
+    for _ in range(3):
+        model.fit(x, y, batch_size=7, epochs=2, validation_split=0.2, verbose=0)
+    moved = np.any(model.get_weights()[0][4:] != before[4:], axis=1)
+    assert moved.sum() == 40
+
+
+@pytest.mark.parametrize("loss", ["binary_crossentropy", "sparse_categorical_crossentropy"])
+def test_the_split_is_stratified(loss):
+    classes = 2 if loss == "binary_crossentropy" else 4
+    y = np.repeat(np.arange(classes), [60, 40] if classes == 2 else [10, 20, 30, 40])
+    held = split_of(100, 0.2, labels=y, loss=loss)
+    assert held.sum() == 20
+    counts = np.bincount(y[held], minlength=classes)
+    assert np.array_equal(counts, np.bincount(y) // 5)
+
+
+def test_a_regression_is_shuffled_too():
+    held = split_of(100, 0.25, loss="mse")
+    assert held.sum() == 25
+    assert not held[-25:].all()
+
+
+def test_train_and_validation_rows_are_disjoint_and_all():
+    """The history of the validation loss is that of exactly the rows that did not train."""
+    n = 40
+    held = split_of(n, 0.25, labels=np.arange(n) % 2)
+    x, y = np.eye(n, dtype=np.float32), np.arange(n) % 2
+    model = compiled([layers.Dense(1, activation="sigmoid")], optimizer=optimizers.SGD(1.0), n_features=n)
+    history = model.fit(x, y, batch_size=None, epochs=1, validation_split=0.25, verbose=0)
+    assert history.history["val_loss"][0] == pytest.approx(model.evaluate(x[held], y[held], verbose=0), rel=1e-5)
+
+
+def test_sample_weights_go_with_their_rows_in_the_split():
+    n = 40
+    y = np.arange(n) % 2
+    held = split_of(n, 0.25, labels=y)
+    weight = np.linspace(0.1, 3, n)
+    x = np.eye(n, dtype=np.float32)
+    model = compiled([layers.Dense(1, activation="sigmoid")], optimizer=optimizers.SGD(1.0), n_features=n)
+    history = model.fit(x, y, batch_size=None, epochs=1, validation_split=0.25, verbose=0, sample_weight=weight)
+    score = model.evaluate(x[held], y[held], sample_weight=weight[held], verbose=0)
+    assert history.history["val_loss"][0] == pytest.approx(score, rel=1e-5)
+
+
+@pytest.mark.parametrize(("n", "share"), [(3, 0.01), (3, 0.99), (1, 0.5)])
+def test_a_split_that_leaves_a_side_empty_is_an_error(n, share):
+    x, y = line(n, 3)
+    with pytest.raises(ValueError, match="validation_split"):
+        compiled([layers.Dense(1)], loss="mse").fit(x, y, validation_split=share, verbose=0)
+
+
+def test_validation_is_said_once():
+    x = np.eye(30, dtype=np.float32)
+    with pytest.raises(ValueError, match=r"validation_data or validation_split"):
+        split_of(30, 0.3, validation_data=(x, np.zeros(30)))

@@ -1,0 +1,182 @@
+"""The promise "resume is exact": k epochs, save, load in a new process, k more, equal 2k epochs bit for bit."""
+from __future__ import annotations
+
+import json
+
+import fastreg as fr
+import numpy as np
+import pytest
+from fastreg import callbacks, optimizers, schedules
+from programs import blobs, compiled, last_json, run_program, same_bits, tutorial_layers
+
+N, BATCH, K = 83, 16, 3
+STEPS = -(-N // BATCH) * 2 * K
+
+# Every optimizer, each with and without a schedule that changes within the run and crosses the point of the save.
+RATES = {
+    "constant": lambda: 0.01,
+    "cosine": lambda: schedules.CosineDecay(0.02, STEPS, alpha=0.01),
+    "step": lambda: schedules.StepDecay(0.02, 7, 0.7),
+    "exponential": lambda: schedules.ExponentialDecay(0.02, 10, 0.9),
+    "piecewise": lambda: schedules.PiecewiseConstantDecay([STEPS // 3, STEPS // 2 + 1], [0.02, 0.01, 0.001]),
+}
+OPTIMIZERS = {
+    "sgd": lambda rate: optimizers.SGD(rate),
+    "momentum": lambda rate: optimizers.SGD(rate, momentum=0.9),
+    "nesterov": lambda rate: optimizers.SGD(rate, momentum=0.9, nesterov=True),
+    "adam": lambda rate: optimizers.Adam(rate),
+    "adamw": lambda rate: optimizers.AdamW(rate, weight_decay=0.1),
+    "rmsprop": lambda rate: optimizers.RMSprop(rate),
+}
+CASES = [(name, "cosine") for name in OPTIMIZERS] + [("adam", rate) for rate in RATES if rate != "cosine"]
+
+
+def model(name, rate):
+    return compiled(tutorial_layers(), optimizer=OPTIMIZERS[name](RATES[rate]()), seed=11, metrics=["accuracy"])
+
+
+def fit(model, epochs, **keywords):
+    x, y = blobs(N, 10, 2)
+    return model.fit(x, y, batch_size=BATCH, epochs=epochs, validation_split=0.2, verbose=0, **keywords)
+
+
+RESUME = """
+import json, sys
+from pathlib import Path
+import numpy as np
+import fastreg as fr
+from test_resume import K, fit
+folder = Path(sys.argv[1])
+logs = {}
+for path in sorted(folder.glob("*.safetensors")):
+    model = fr.load(str(path))
+    history = fit(model, K)
+    logs[path.stem] = [list(history.epoch), history.history]
+    np.savez(folder / (path.stem + ".npz"), *model.get_weights())
+print(json.dumps(logs))
+"""
+
+
+@pytest.fixture(scope="module")
+def resumed(tmp_path_factory):
+    """Saves every case after K epochs and goes on in one new process: weights and logs by case."""
+    folder = tmp_path_factory.mktemp("resume")
+    for name, rate in CASES:
+        half = model(name, rate)
+        fit(half, K)
+        half.save(str(folder / f"{name}-{rate}.safetensors"))
+    logs = last_json(run_program(RESUME, folder))
+    results = {}
+    for case, (epochs, history) in logs.items():
+        with np.load(folder / f"{case}.npz") as file:
+            results[case] = [file[f"arr_{i}"] for i in range(len(file.files))], epochs, history
+    return results
+
+
+@pytest.mark.parametrize(("name", "rate"), CASES)
+def test_save_and_load_in_a_new_process_changes_nothing(name, rate, resumed):
+    whole = model(name, rate)
+    history = fit(whole, 2 * K).history
+    weights, epochs, logs = resumed[f"{name}-{rate}"]
+    assert same_bits(whole.get_weights(), weights)
+    assert logs == {key: values[K:] for key, values in json.loads(json.dumps(history)).items()}
+    assert epochs == list(range(K)), "counted within a call, as in Keras"
+
+
+@pytest.mark.parametrize(("name", "rate"), CASES)
+def test_fit_called_twice_equals_once(name, rate):
+    whole, parts = model(name, rate), model(name, rate)
+    fit(whole, 2 * K)
+    for _ in range(2):
+        fit(parts, K)
+    assert same_bits(whole.get_weights(), parts.get_weights())
+
+
+def test_moments_schedule_and_random_streams_are_all_part_of_it():
+    """Each piece matters here: without any one of them the equality above would have to fail."""
+    whole = model("adam", "cosine")
+    fit(whole, 2 * K)
+    half = model("adam", "cosine")
+    fit(half, K)
+    fresh = model("adam", "cosine")
+    fresh.build(10)
+    fresh.set_weights(half.get_weights())
+    fit(fresh, K)
+    assert not same_bits(whole.get_weights(), fresh.get_weights())
+
+
+def test_without_the_optimizer_a_file_keeps_weights_only(tmp_path):
+    """`include_optimizer=False`: same predictions, but training goes on with fresh moments."""
+    half = model("adam", "constant")
+    fit(half, K)
+    half.save(str(tmp_path / "with.safetensors"))
+    half.save(str(tmp_path / "without.safetensors"), include_optimizer=False)
+    whole, bare = fr.load(str(tmp_path / "with.safetensors")), fr.load(str(tmp_path / "without.safetensors"))
+    assert same_bits(half.get_weights(), bare.get_weights())
+    assert (tmp_path / "without.safetensors").stat().st_size < (tmp_path / "with.safetensors").stat().st_size
+    x, _ = blobs(N, 10, 2)
+    assert same_bits([half.predict(x)], [bare.predict(x)])
+    fit(half, 1)
+    fit(whole, 1)
+    assert same_bits(half.get_weights(), whole.get_weights())
+    bare.compile(optimizer=OPTIMIZERS["adam"](0.01), loss="binary_crossentropy", metrics=["accuracy"])
+    fit(bare, 1)
+    assert not same_bits(half.get_weights(), bare.get_weights())
+
+
+def test_saving_does_not_disturb_the_run(tmp_path):
+    class Saves(callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.save(str(tmp_path / f"{epoch}.safetensors"))
+
+    plain, saving = model("adam", "cosine"), model("adam", "cosine")
+    fit(plain, 2 * K)
+    fit(saving, 2 * K, callbacks=[Saves()])
+    assert same_bits(plain.get_weights(), saving.get_weights())
+
+
+@pytest.mark.parametrize("epoch", range(2 * K - 1))
+def test_a_file_saved_by_a_callback_resumes_where_it_was(epoch, tmp_path):
+    class Saves(callbacks.Callback):
+        def on_epoch_end(self, now, logs=None):
+            if now == epoch:
+                self.model.save(str(tmp_path / "net.safetensors"))
+
+    whole = model("adam", "cosine")
+    fit(whole, 2 * K, callbacks=[Saves()])
+    late = fr.load(str(tmp_path / "net.safetensors"))
+    fit(late, 2 * K - 1 - epoch)
+    assert same_bits(whole.get_weights(), late.get_weights())
+
+
+def test_a_second_generation_is_as_exact(tmp_path):
+    whole, part = model("rmsprop", "cosine"), model("rmsprop", "cosine")
+    fit(whole, 2 * K)
+    for _ in range(2 * K):
+        fit(part, 1)
+        part.save(str(tmp_path / "net.safetensors"))
+        part = fr.load(str(tmp_path / "net.safetensors"))
+    assert same_bits(whole.get_weights(), part.get_weights())
+
+
+def test_set_weights_and_evaluate_leave_the_moments_alone():
+    """Neither reading nor writing back what is there changes the way of the training."""
+    plain, touched = model("adam", "cosine"), model("adam", "cosine")
+    x, y = blobs(N, 10, 2)
+    for _ in range(3):
+        fit(plain, 1)
+        fit(touched, 1)
+        touched.set_weights(touched.get_weights())
+        touched.evaluate(x, y, verbose=0)
+        touched.predict(x)
+        touched.summary(print_fn=lambda *_: None)
+    assert same_bits(plain.get_weights(), touched.get_weights())
+
+
+def test_initial_epoch_counts_as_in_keras():
+    """`epochs` is the index of the last epoch, not a number of them, where initial_epoch is given."""
+    whole, parts = model("adam", "cosine"), model("adam", "cosine")
+    fit(whole, 2 * K)
+    assert list(fit(parts, K).epoch) == list(range(K))
+    assert list(fit(parts, 2 * K, initial_epoch=K).epoch) == list(range(K, 2 * K))
+    assert same_bits(whole.get_weights(), parts.get_weights())

@@ -136,7 +136,7 @@ def blas_in_use() -> list[dict[str, object]]:
     except ModuleNotFoundError:
         return [{"error": "unknown: threadpoolctl is not installed"}]
     keys = ("internal_api", "version", "architecture", "num_threads")
-    return [{k: pool.get(k) for k in keys} for pool in threadpoolctl.threadpool_info()]
+    return [{k: pool.get(k) for k in keys} for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
 
 
 def machine() -> dict[str, object]:
@@ -163,7 +163,7 @@ def format_value(value: float) -> str:
     for limit, divisor, suffix in ((1e6, 1e6, " M"), (1e4, 1e3, " k")):
         if value >= limit:
             return f"{value / divisor:.3g}{suffix}"
-    return f"{value:.3g}"
+    return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def print_table(rows: list[Row], first: str, second: str) -> None:

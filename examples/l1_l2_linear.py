@@ -63,7 +63,11 @@ def plot(weights: dict[str, np.ndarray], path: str) -> None:
         axes.stem(np.arange(COLUMNS), w, basefmt=" ")
         axes.set_title(f"{name}: {int((w == 0).sum())} exact zeros", loc="left", fontsize=10)
         axes.axhline(0, color="#555555", linewidth=0.8)
+        axes.set_yscale("symlog", linthresh=1e-3)  # so that a small weight is seen to be none of the zeros
+        axes.set_yticks([-1, -0.01, 0, 0.01, 1], ["-1", "-0.01", "0", "0.01", "1"])
+        axes.margins(y=0.1)
         axes.spines[["top", "right"]].set_visible(False)
+    figure.supylabel("weight (logarithmic above 0.001)", fontsize=10)
     rows[-1].set_xlabel("column")
     figure.savefig(path)
 

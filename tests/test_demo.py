@@ -47,14 +47,15 @@ def test_demo(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_demo_does_not_hang_on_its_seed() -> None:
     """Regularising helps for most splits and starts, not only for the seed that the demo shows."""
-    better = 0
+    better = told_apart = 0
     for seed in range(10):
         data = demo.load_data(seed)
         plain = demo.train(demo.plain_network(seed), data, None, verbose=0)
         regularised = demo.train(demo.regularised_network(seed), data, demo.early_stopping(), verbose=0)
-        assert plain.diagnosis.verdict == "over-fitting"
         better += regularised.gap < plain.gap and regularised.test >= plain.test
+        told_apart += (plain.diagnosis.verdict, regularised.diagnosis.verdict) == ("over-fitting", "good fit")
     assert better >= 8
+    assert told_apart >= 8
 
 
 @pytest.mark.parametrize("package", ["sklearn", "matplotlib"])
@@ -131,8 +132,9 @@ def test_learning_curves_draw_what_happened(tmp_path: Path) -> None:
     assert list(training.get_ydata()) == CURVES["loss"]
     assert list(validation.get_ydata()) == CURVES["val_loss"]
     assert mark.get_xdata()[0] == 2
-    labels = [text.get_text() for text in loss_a.get_legend().get_texts()]
-    assert labels == ["training", "validation", "weights kept (epoch 2)"]
+    (legend,) = figure.legends
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert labels == ["training", "validation", "epoch whose weights were kept"]
     assert loss_a.get_ylabel() == "loss"
     assert accuracy_a.get_ylabel() == "accuracy"
     assert accuracy_b.get_xlabel() == "epoch"

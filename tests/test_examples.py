@@ -36,7 +36,7 @@ def table(text: str, columns: Sequence[str]) -> dict[str, dict[str, float]]:
     for line in text.splitlines():
         match = re.match(rf"(.*?\S)\s+((?:{NUMBER}\s+){{{len(columns) - 1}}}{NUMBER})", line)
         if match:
-            rows[match[1]] = dict(zip(columns, (float(v) for v in match[2].split()), strict=True))
+            rows[match[1].strip()] = dict(zip(columns, (float(v) for v in match[2].split()), strict=True))
     return rows
 
 

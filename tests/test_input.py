@@ -203,6 +203,28 @@ def test_inputs_are_never_modified():
     assert same_bits(before, given)
 
 
+def test_arrays_that_change_during_a_fit_cannot_crash_it():
+    """A callback (or another thread) may write to the arrays that a fit uses; labels index memory."""
+    program = """
+import numpy as np
+from fastreg import callbacks, layers
+from programs import blobs, compiled
+class Spoils(callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        x[:], y[:], weight[:] = 1.0, 10**9, 5.0
+for loss in ("sparse_categorical_crossentropy", "mse"):
+    x, y = blobs(200, 10, 3)
+    y, weight = y.astype(np.int32 if loss != "mse" else np.float32), np.ones(200, np.float32)
+    model = compiled([layers.Dense(3 if loss != "mse" else 1, "softmax" if loss != "mse" else None)], loss=loss)
+    try:
+        model.fit(x, y, epochs=3, sample_weight=weight, verbose=0, callbacks=[Spoils()], validation_data=(x, y))
+    except (ValueError, ArithmeticError):
+        pass
+print("alive")
+"""
+    assert run_program(program).stdout.split() == ["alive"]
+
+
 def test_float32_c_contiguous_is_used_without_a_copy():
     """100 MB of input; NumPy reports what it allocates, and the C++ side's share shows in the peak of the process."""
     program = """
@@ -279,7 +301,7 @@ BAD = {
     "x complex": (regressor, X + 1j, Y, {}, TypeError, ["x", "real", "complex"]),
     "x complex list": (regressor, (X + 1j).tolist(), Y, {}, TypeError, ["x", "real", "complex"]),
     "x objects": (regressor, np.full((N, F), object(), object), Y, {}, TypeError, ["x"]),
-    "x objects with None": (regressor, np.full((N, F), None, object), Y, {}, TypeError, ["x", "number"]),
+    "x objects with None": (regressor, np.full((N, F), None, object), Y, {}, (TypeError, ValueError), ["x", "number"]),
     "x records": (regressor, np.zeros((N, F), [("a", "f4")]), Y, {}, TypeError, ["x"]),
     "x dict": (regressor, {"a": 1}, Y, {}, TypeError, ["x", "dict"]),
     "x ragged": (regressor, [[1.0, 2.0], [3.0]], Y[:2], {}, ValueError, ["x"]),
@@ -425,7 +447,7 @@ found = []
 before, start = peak(), time.perf_counter()
 for way in ("build", "fit"):
     try:
-        model = fr.Sequential([layers.Dense(units) for units in json.loads(sys.argv[1])], seed=0)
+        model = fr.Sequential([layers.Dense(units) for units in [*json.loads(sys.argv[1]), 1]], seed=0)
         model.compile(loss="mse", optimizer="adam")
         if way == "build":
             model.build(10)
@@ -440,7 +462,7 @@ print(json.dumps([found, peak() - before, time.perf_counter() - start]))
     for message in found:
         assert message != "built"
         assert message.strip()
-        assert any(word in message for word in ("memory", "2^31", "units", "parameters"))
+        assert any(word in message for word in ("memory", "units", "parameters"))
     assert grown < 64 << 20
     assert took < 5
 

@@ -143,6 +143,29 @@ def test_validation_leaves_training_alone(rng):
     assert_same_weights(with_it, without)
 
 
+def test_validation_split_is_training_on_the_rest(rng):
+    """X is the identity, so the rows that were trained on show in the weights; classes keep their shares."""
+    labels = rng.permutation(np.repeat([0, 1, 2], [8, 12, 20]))
+    x = np.eye(40, dtype=np.float32)
+
+    def model():
+        net = fr.Sequential([layers.Dense(3, activation="softmax", kernel_initializer="zeros")], seed=6)
+        net.compile(optimizer=optimizers.SGD(0.5), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+        return net
+
+    split, apart = model(), model()
+    options = {"batch_size": 7, "epochs": 3, "shuffle": False, "verbose": 0}
+    history = split.fit(x, labels, validation_split=0.25, **options).history
+    trained = (split.get_weights()[0] != 0.0).any(axis=1)
+    np.testing.assert_array_equal(np.bincount(labels[~trained]), [2, 3, 5])
+    assert (np.flatnonzero(~trained) != np.arange(30, 40)).any(), "the last rows, unshuffled"
+    expected = apart.fit(
+        x[trained], labels[trained], validation_data=(x[~trained], labels[~trained]), **options
+    ).history
+    assert_same_weights(split, apart)
+    assert history == expected
+
+
 # ------------------------------------------------------------------------------------------------------ schedules
 
 

@@ -121,7 +121,8 @@ void activation_backward(const ActivationBackward& a) noexcept {
 // Elements e, e + 1, ... of a dropped-out buffer. e is a multiple of T's width.
 template <class T>
 FASTREG_INLINE T keep(const DropoutMask& d, std::size_t e, T x) {
-  const std::uint32_t bits = static_cast<std::uint32_t>(d.mask[e / 16]) >> (e % 16);
+  std::uint32_t bits = d.mask[e / 16];
+  if constexpr (T::kLanes < 16) bits >>= e % 16;
   return select(T::Mask::of_bits(bits), x * T(d.scale), T(0.0f));
 }
 

@@ -33,15 +33,40 @@ struct Tile {
   float floor;
 };
 
-// a(i, k) is a[i a_stride + k] for kByRow, else a[k a_stride + i].
+// The column k of a: a(i, k) is a[i stride + k] for kByRow, else a[k stride + i]. By row, one pointer serves three rows,
+// base + {0, 1, 2} stride being addresses that an instruction can form; left alone, GCC keeps one for each row and moves
+// them to and fro. The empty asm hides how the pointers hang together.
+template <std::size_t R, bool kByRow>
+struct Column {
+  static constexpr std::size_t kPointers = kByRow ? (R + 2) / 3 : 1;
+  const float* base[kPointers];
+  std::size_t stride;
+
+  FASTREG_INLINE Column(const float* a, std::size_t a_stride) : stride(a_stride) {
+    FASTREG_UNROLL
+    for (std::size_t i = 0; i < kPointers; ++i) base[i] = a + 3 * i * a_stride;
+  }
+  FASTREG_INLINE void advance(std::size_t columns) {
+    FASTREG_UNROLL
+    for (std::size_t i = 0; i < kPointers; ++i) {
+      base[i] += kByRow ? columns : columns * stride;
+      asm("" : "+r"(base[i]));
+    }
+  }
+  // Row r of the column `ahead` of this one.
+  FASTREG_INLINE V at(std::size_t r, std::size_t ahead) const {
+    return kByRow ? V(base[r / 3][r % 3 * stride + ahead]) : V(base[0][ahead * stride + r]);
+  }
+};
+
 template <std::size_t R, std::size_t NV, bool kByRow>
-FASTREG_INLINE void accumulate(V (&acc)[R][NV], const float* a, std::size_t a_stride, const float* b) {
+FASTREG_INLINE void accumulate(V (&acc)[R][NV], const Column<R, kByRow>& a, std::size_t ahead, const float* b) {
   V bv[NV];
   FASTREG_UNROLL
   for (std::size_t v = 0; v < NV; ++v) bv[v] = V::load(b + v * V::kLanes);
   FASTREG_UNROLL
   for (std::size_t r = 0; r < R; ++r) {
-    const V av(kByRow ? a[r * a_stride] : a[r]);
+    const V av = a.at(r, ahead);
     FASTREG_UNROLL
     for (std::size_t v = 0; v < NV; ++v) acc[r][v] = fma(av, bv[v], acc[r][v]);
   }
@@ -51,13 +76,22 @@ template <std::size_t R, std::size_t NV, std::size_t kChains, bool kByRow>
 FASTREG_NOINLINE void run_tile(const Tile& t) {
   V acc[R][NV];
   FASTREG_UNROLL
-  for (std::size_t r = 0; r < R; ++r) {
+  for (std::size_t v = 0; v < NV; ++v) acc[0][v] = V::load(t.init + v * V::kLanes);
+  FASTREG_UNROLL
+  for (std::size_t r = 1; r < R; ++r) {
     FASTREG_UNROLL
-    for (std::size_t v = 0; v < NV; ++v) acc[r][v] = V::load(t.init + r * t.init_stride + v * V::kLanes);
+    for (std::size_t v = 0; v < NV; ++v) acc[r][v] = acc[0][v];
   }
-  const std::size_t a_stride = t.a_stride, a_step = kByRow ? 1 : a_stride, b_stride = t.b_stride;
-  const float* a = t.a;
+  if (t.init_stride != 0) {
+    FASTREG_UNROLL
+    for (std::size_t r = 1; r < R; ++r) {
+      FASTREG_UNROLL
+      for (std::size_t v = 0; v < NV; ++v) acc[r][v] = V::load(t.init + r * t.init_stride + v * V::kLanes);
+    }
+  }
+  Column<R, kByRow> a(t.a, t.a_stride);
   const float* b = t.b;
+  const std::size_t b_stride = t.b_stride;
   std::size_t k = t.k;
   if constexpr (kChains == 2) {
     V odd[R][NV];
@@ -66,18 +100,22 @@ FASTREG_NOINLINE void run_tile(const Tile& t) {
       FASTREG_UNROLL
       for (std::size_t v = 0; v < NV; ++v) odd[r][v] = V(0.0f);
     }
-    for (; k >= 2; k -= 2, a += 2 * a_step, b += 2 * b_stride) {
-      accumulate<R, NV, kByRow>(acc, a, a_stride, b);
-      accumulate<R, NV, kByRow>(odd, a + a_step, a_stride, b + b_stride);
+    for (; k >= 2; k -= 2, b += 2 * b_stride) {
+      accumulate(acc, a, 0, b);
+      accumulate(odd, a, 1, b + b_stride);
+      a.advance(2);
     }
-    if (k) accumulate<R, NV, kByRow>(acc, a, a_stride, b);
+    if (k) accumulate(acc, a, 0, b);
     FASTREG_UNROLL
     for (std::size_t r = 0; r < R; ++r) {
       FASTREG_UNROLL
       for (std::size_t v = 0; v < NV; ++v) acc[r][v] = acc[r][v] + odd[r][v];
     }
   } else {
-    for (; k; --k, a += a_step, b += b_stride) accumulate<R, NV, kByRow>(acc, a, a_stride, b);
+    for (; k; --k, b += b_stride) {
+      accumulate(acc, a, 0, b);
+      a.advance(1);
+    }
   }
   const V floor(t.floor);
   FASTREG_UNROLL
@@ -317,6 +355,14 @@ void matmul_weights(const MatmulWeights& m) noexcept {
 FASTREG_INLINE void transpose_square(const float* w, std::size_t w_stride, float* wt, std::size_t wt_stride,
                                      std::size_t rows, std::size_t cols) {
   V r[V::kLanes];
+  if (rows >= V::kLanes && cols >= V::kLanes) {
+    FASTREG_UNROLL
+    for (std::size_t i = 0; i < V::kLanes; ++i) r[i] = V::load(w + i * w_stride);
+    transpose(r);
+    FASTREG_UNROLL
+    for (std::size_t i = 0; i < V::kLanes; ++i) r[i].store(wt + i * wt_stride);
+    return;
+  }
   for (std::size_t i = 0; i < V::kLanes; ++i) r[i] = i < rows ? V::load(w + i * w_stride) : V(0.0f);
   transpose(r);
   for (std::size_t i = 0; i < V::kLanes; ++i) {

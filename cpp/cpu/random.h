@@ -28,31 +28,38 @@ FASTREG_INLINE void random_blocks(const math::PhiloxKeys& keys, const RandomKey&
   }
 }
 
-// The mask words of kGroups groups. The high half of a word compares as it stands; the low one is shifted up.
+// The mask words of kGroups groups. The high half of a word compares as it stands; the low one is shifted up. Narrow
+// vectors give a mask word in several pieces.
 template <std::size_t kGroups>
 FASTREG_INLINE void mask_groups(const math::PhiloxKeys& keys, const DropoutBits& d, std::size_t group) {
-  constexpr std::size_t kBlocks = 16 * kGroups, kVectors = kBlocks / Wide::kLanes;
+  constexpr std::size_t kVectors = 16 * kGroups / Wide::kLanes, kPieces = 16 / V::Int::kLanes;
   constexpr std::size_t N = kVectors < Wide::kInterleave ? kVectors : Wide::kInterleave;
   const V::Int threshold = V::Int::set(d.threshold << 16);
-  std::uint32_t bits[kGroups][8] = {};
+  V::Int words[kGroups * kPieces][4];
   FASTREG_UNROLL
-  for (std::size_t part = 0; part < kVectors / N; ++part) {
-    V::Int words[4][N / 2];
-    random_blocks<N>(keys, d.key, 16 * group + part * N * Wide::kLanes, words);
+  for (std::size_t v = 0; v < kVectors; v += N) {
+    V::Int part[4][N / 2];
+    random_blocks<N>(keys, d.key, 16 * group + v * Wide::kLanes, part);
     FASTREG_UNROLL
     for (std::size_t j = 0; j < N / 2; ++j) {
-      const std::size_t block = (part * N / 2 + j) * V::Int::kLanes;
       FASTREG_UNROLL
-      for (std::size_t i = 0; i < 4; ++i) {
-        bits[block / 16][2 * i] |= ge_bits(words[i][j].template shl<16>(), threshold) << (block % 16);
-        bits[block / 16][2 * i + 1] |= ge_bits(words[i][j], threshold) << (block % 16);
-      }
+      for (std::size_t i = 0; i < 4; ++i) words[v / 2 + j][i] = part[i][j];
     }
   }
   FASTREG_UNROLL
   for (std::size_t g = 0; g < kGroups; ++g) {
     FASTREG_UNROLL
-    for (std::size_t i = 0; i < 8; ++i) d.mask[(group + g) * 8 + i] = static_cast<std::uint16_t>(bits[g][i]);
+    for (std::size_t i = 0; i < 4; ++i) {
+      std::uint32_t low = 0, high = 0;
+      FASTREG_UNROLL
+      for (std::size_t piece = 0; piece < kPieces; ++piece) {
+        const V::Int word = words[g * kPieces + piece][i];
+        low |= ge_bits(word.template shl<16>(), threshold) << (piece * V::Int::kLanes);
+        high |= ge_bits(word, threshold) << (piece * V::Int::kLanes);
+      }
+      d.mask[(group + g) * 8 + 2 * i] = static_cast<std::uint16_t>(low);
+      d.mask[(group + g) * 8 + 2 * i + 1] = static_cast<std::uint16_t>(high);
+    }
   }
 }
 

@@ -16,7 +16,7 @@ struct LaneSums {
   V absolute, square;
 };
 
-template <class Rule, Penalties kPenalties>
+template <class Rule, Penalties kPenalties, bool kSums>
 FASTREG_NOINLINE void run_update(const Update& u) {
   const Rule rule(math::Hyper{u.rate, u.momentum, u.beta_1, u.beta_2, u.epsilon, u.correction_1, u.correction_2});
   const V scale(u.grad_scale), l1(u.l1), two_l2(2.0f * u.l2), decay(u.rate * u.decay);
@@ -29,7 +29,9 @@ FASTREG_NOINLINE void run_update(const Update& u) {
     if constexpr (Rule::kHasV) v = load(u.v + i);
     if constexpr (kPenalties != Penalties::none) {
       g = fma(two_l2, old, g);
-      if constexpr (kPenalties == Penalties::subgradient) g = fma(l1, math::sign(old), g);
+      if constexpr (kPenalties == Penalties::subgradient) g = g + math::signed_as(l1, old);
+    }
+    if constexpr (kSums) {
       sums.absolute = sums.absolute + abs(old);
       sums.square = fma(old, old, sums.square);
     }
@@ -48,7 +50,7 @@ FASTREG_NOINLINE void run_update(const Update& u) {
     step(i, [n](const float* p) FASTREG_LAMBDA { return V::load_first(p, n); },
          [n](V x, float* p) FASTREG_LAMBDA { x.store_first(p, n); });
   }
-  if (kPenalties != Penalties::none && u.sums) {
+  if constexpr (kSums) {
     u.sums[0] = sum(sums.absolute);
     u.sums[1] = sum(sums.square);
   }
@@ -56,9 +58,11 @@ FASTREG_NOINLINE void run_update(const Update& u) {
 
 template <class Rule>
 FASTREG_INLINE void choose_update(const Update& u) {
-  if (u.l1 == 0.0f && u.l2 == 0.0f) return run_update<Rule, Penalties::none>(u);
-  if (u.proximal && u.l1 != 0.0f) return run_update<Rule, Penalties::proximal>(u);
-  run_update<Rule, Penalties::subgradient>(u);
+  if (u.l1 == 0.0f && u.l2 == 0.0f) return run_update<Rule, Penalties::none, false>(u);
+  if (u.proximal && u.l1 != 0.0f) {
+    return u.sums ? run_update<Rule, Penalties::proximal, true>(u) : run_update<Rule, Penalties::proximal, false>(u);
+  }
+  u.sums ? run_update<Rule, Penalties::subgradient, true>(u) : run_update<Rule, Penalties::subgradient, false>(u);
 }
 
 void update(const Update& u) noexcept {

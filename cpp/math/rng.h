@@ -32,6 +32,7 @@ FASTREG_INLINE void philox(const PhiloxKeys& keys, W (&c)[N][4]) {
   const W m0 = W::set(kPhiloxM0), m1 = W::set(kPhiloxM1);
   for (int round = 0; round < 10; ++round) {
     const W k0 = W::set(keys.k0[round]), k1 = W::set(keys.k1[round]);
+    FASTREG_UNROLL
     for (std::size_t i = 0; i < N; ++i) {
       const W p0 = mul32(c[i][0], m0), p1 = mul32(c[i][2], m1);
       c[i][0] = p1.high() ^ c[i][1] ^ k0;

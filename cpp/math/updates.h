@@ -77,10 +77,10 @@ struct RmsProp {
   FASTREG_INLINE V eta(V v) const { return rate / (sqrt(v) + epsilon); }
 };
 
-// sign(x), 0 at 0; NaN stays.
+// magnitude * sign(x), with sign(0) = 0.
 template <class V>
-FASTREG_INLINE V sign(V x) {
-  return select(x == V(0.0f), x, copysign(select(x == x, V(1.0f), x), x));
+FASTREG_INLINE V signed_as(V magnitude, V x) {
+  return select(x == V(0.0f), V(0.0f), copysign(magnitude, x));
 }
 
 // The proximal operator of threshold * |w|.

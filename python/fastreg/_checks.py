@@ -6,7 +6,6 @@ refuses NaN, and does not take a bool for a number. Knows nothing of models or a
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Collection, Iterable
 from numbers import Integral, Real
@@ -94,5 +93,7 @@ def check_choice(owner: str, name: str, value: object, choices: Collection[str])
 
 def did_you_mean(value: str, known: Iterable[str]) -> str:
     """``" (did you mean 'relu'?)"`` if a known name is close to the value, else nothing."""
+    import difflib  # needed for errors only, and takes a while to import
+
     close = difflib.get_close_matches(value.lower(), list(known), n=1, cutoff=0.6)
     return f" (did you mean {close[0]!r}?)" if close else ""

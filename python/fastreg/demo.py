@@ -60,7 +60,7 @@ class Outcome:
         return self.train - self.test
 
 
-def run(output: Path, *, seed: int = 0, verbose: int = 1) -> str:
+def run(output: Path, *, seed: int, verbose: int = 1) -> str:
     """Trains both networks, writes the picture and returns the report.
 
     Raises:

@@ -74,7 +74,6 @@ def diagnose(
     if signs:
         return Diagnosis("over-fitting", "; ".join(signs))
     side = "below" if gap >= 0 else "above"
-    side = "below" if gap >= 0 else "above"
     return Diagnosis(
         "good fit",
         f"the validation score is {abs(gap):.4f} {side} the training score and the validation loss did not turn up",

@@ -63,8 +63,9 @@ def learning_curves(
         logarithmic = _wide([history[key] for history in runs.values() for key in keys if key in history])
         grid[row, 0].set_yscale("log" if logarithmic else "linear")
         grid[row, 0].set_ylabel(name.replace("_", " ") + (" (log scale)" if logarithmic else ""))
-    for axes in grid[0]:  # the loss curves come down and leave room there
-        axes.legend(loc="upper right", fontsize=9, facecolor="white", edgecolor="none", framealpha=0.9)
+    # One legend under all columns, where it hides no curve.
+    known = {line.get_label(): line for axes in grid[0] for line in axes.lines}
+    figure.legend(known.values(), known.keys(), loc="outside lower center", ncols=len(known), frameon=False, fontsize=9)
     if title:
         figure.suptitle(title, fontsize=12)
     if path is not None:
@@ -94,7 +95,7 @@ def _draw(axes: Axes, history: Mapping[str, Sequence[float]], name: str, mark: i
             marker = "o" if len(epochs) == 1 else None
             axes.plot(epochs, history[key], color=colour, linewidth=1.6, label=label, marker=marker)
     if mark is not None:
-        axes.axvline(mark + 1, color=_MARK, linewidth=1.0, linestyle=":", label=f"weights kept (epoch {mark + 1})")
+        axes.axvline(mark + 1, color=_MARK, linewidth=1.0, linestyle=":", label="epoch whose weights were kept")
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
 

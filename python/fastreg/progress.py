@@ -6,7 +6,7 @@ called and nothing else of training.
 
 from __future__ import annotations
 
-import shutil
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -107,9 +107,15 @@ class Progress:
             return
         filled = round(_BAR * part)
         line = f"{head} [{'=' * filled}{' ' * (_BAR - filled)}] {tail}"
-        line = line[: max(shutil.get_terminal_size().columns - 1, 20)]
+        line = line[: max(self._columns() - 1, 20)]
         self._write("\r" + line.ljust(self._width))
         self._width = len(line)
+
+    def _columns(self) -> int:
+        try:
+            return os.get_terminal_size(self._stream.fileno()).columns
+        except (OSError, ValueError):
+            return 80  # a terminal in name only
 
     def _write(self, text: str) -> None:
         if self._stream is not None:

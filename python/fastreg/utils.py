@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import random
-import secrets
+import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -63,6 +62,8 @@ def set_random_seed(seed: int) -> None:
     Raises:
         ValueError: If the seed is out of range.
     """
+    import random
+
     global _seeds
     checked = check_int("set_random_seed", "seed", seed, NON_NEGATIVE, 2**32)
     random.seed(checked)
@@ -76,4 +77,4 @@ def set_random_seed(seed: int) -> None:
 
 def draw_seed() -> int:
     """A seed for a model made without one."""
-    return secrets.randbits(48) if _seeds is None else next(_seeds)
+    return int.from_bytes(os.urandom(6), "little") if _seeds is None else next(_seeds)

@@ -19,11 +19,6 @@
 #define FASTREG_NOINLINE __attribute__((noinline))
 // For lambdas, between parameters and body.
 #define FASTREG_LAMBDA __attribute__((always_inline))
-#if defined(__clang__)
-#define FASTREG_UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define FASTREG_UNROLL _Pragma("GCC unroll 32")
-#endif
 
 #define FASTREG_QUOTE_2(x) #x
 #define FASTREG_QUOTE(x) FASTREG_QUOTE_2(x)

@@ -16,7 +16,7 @@ from toy_data import half_circles
 def build(rate: float, seed: int) -> fr.Sequential:
     stack = []
     for _ in range(2):
-        stack.append(layers.Dense(256, activation="relu"))
+        stack.append(layers.Dense(128, activation="relu"))
         if rate:
             stack.append(layers.Dropout(rate))
     model = fr.Sequential([*stack, layers.Dense(1, activation="sigmoid")], seed=seed)

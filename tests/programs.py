@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,11 +18,12 @@ from typing import Any
 
 import fastreg as fr
 import numpy as np
-from fastreg import layers, regularizers
+from fastreg import layers, optimizers, regularizers
 
 TESTS = Path(__file__).resolve().parent
 # What decides threads and ISA must come from the test alone, not from the shell that runs it.
-CONTROLLED = ("FASTREG_ISA", "FASTREG_NUM_THREADS", "FASTREG_CGROUP_ROOT", "OMP_NUM_THREADS")
+CONTROLLED = ("FASTREG_ISA", "FASTREG_NUM_THREADS", "FASTREG_CGROUP_ROOT", "OMP_NUM_THREADS", "OMP_WAIT_POLICY",
+              "GOMP_SPINCOUNT")
 
 
 def run_program(source: str, *args: object, env: Mapping[str, str] | None = None, timeout: float = 60.0,
@@ -114,3 +116,22 @@ def same_bits(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> bool:
 
 def finite(weights: Sequence[np.ndarray]) -> bool:
     return all(np.isfinite(w).all() for w in weights)
+
+
+def overfitting(seed: int = 0, middle: Sequence[Any] = (), **keywords: Any) -> tuple[Any, ...]:
+    """A model and data whose val_loss falls and then rises."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(24, 8)).astype(np.float32)
+    y = (x[:, 0] + rng.normal(size=24) > 0).astype(np.float32)
+    xv = rng.normal(size=(200, 8)).astype(np.float32)
+    yv = (xv[:, 0] + rng.normal(size=200) > 0).astype(np.float32)
+    stack = [layers.Dense(32, activation="relu"), *middle, layers.Dense(1, activation="sigmoid")]
+    model = compiled(stack, optimizer=optimizers.Adam(0.005), seed=seed, metrics=["accuracy"], **keywords)
+    return model, x, y, (xv, yv)
+
+
+def file_parts(path: Path) -> tuple[dict[str, Any], bytes]:
+    """(header as a dict, bytes of the tensors) of a file, read by the published layout and nothing of ours."""
+    data = path.read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    return json.loads(data[8:8 + length]), data[8 + length:]

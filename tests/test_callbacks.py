@@ -6,13 +6,12 @@ the fit itself recorded.
 from __future__ import annotations
 
 import re
-import time
 
 import fastreg as fr
 import numpy as np
 import pytest
 from fastreg import callbacks, layers, optimizers, schedules
-from programs import compiled, finite, line, run_program, same_bits
+from programs import compiled, finite, line, overfitting, same_bits
 
 EPOCHS = 12
 
@@ -44,18 +43,6 @@ class Each(callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.function(self.model, epoch, logs)
-
-
-def overfitting(seed=0, middle=(), **keywords):
-    """A model and data whose val_loss falls and then rises."""
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(24, 8)).astype(np.float32)
-    y = (x[:, 0] + rng.normal(size=24) > 0).astype(np.float32)
-    xv = rng.normal(size=(200, 8)).astype(np.float32)
-    yv = (xv[:, 0] + rng.normal(size=200) > 0).astype(np.float32)
-    stack = [layers.Dense(32, activation="relu"), *middle, layers.Dense(1, activation="sigmoid")]
-    model = compiled(stack, optimizer=optimizers.Adam(0.005), seed=seed, metrics=["accuracy"], **keywords)
-    return model, x, y, (xv, yv)
 
 
 def run(given, epochs=60, **keywords):
@@ -447,93 +434,3 @@ def test_the_recorded_loss_is_what_evaluate_gives():
     scores = model.evaluate(*validation, verbose=0, return_dict=True, batch_size=7)
     assert scores["loss"] == pytest.approx(history["val_loss"][0], rel=1e-6)
     assert scores["accuracy"] == pytest.approx(history["val_accuracy"][0], rel=1e-9)
-
-
-# ---------------------------------------------------------------------------------------------------------- output
-
-def test_verbose_zero_is_silent(capfd):
-    run([Recorder(), callbacks.EarlyStopping(patience=3)])
-    captured = capfd.readouterr()
-    assert captured.out == ""
-    assert captured.err == ""
-
-
-@pytest.mark.parametrize("verbose", [1, 2])
-def test_progress_goes_to_standard_error_in_plain_lines(verbose, capfd):
-    model, x, y, validation = overfitting()
-    model.fit(x, y, epochs=3, verbose=verbose, validation_data=validation)
-    captured = capfd.readouterr()
-    assert captured.out == ""
-    assert "\r" not in captured.err
-    assert "\x1b" not in captured.err
-    assert "\b" not in captured.err
-    assert captured.err.endswith("\n")
-    assert re.search(r"3/3", captured.err)
-    assert "val_loss" in captured.err
-    assert "loss" in captured.err
-
-
-def test_progress_is_at_most_ten_updates_a_second(capfd):
-    model, x, y, validation = overfitting()
-    start = time.perf_counter()
-    model.fit(x, y, epochs=3000, verbose=1, validation_data=validation)
-    took = time.perf_counter() - start
-    lines = capfd.readouterr().err.splitlines()
-    assert 1 <= len(lines) <= 10 * took + 2
-    assert any("3000/3000" in line for line in lines), "the last epoch is shown"
-
-
-def test_progress_on_a_terminal_is_one_line_at_most_ten_times_a_second():
-    program = """
-import os, pty, sys, time
-from test_callbacks import overfitting
-leader, follower = pty.openpty()
-if os.fork() == 0:
-    os.close(leader)
-    os.dup2(follower, 2)
-    model, x, y, validation = overfitting()
-    start = time.perf_counter()
-    model.fit(x, y, epochs=1500, verbose=1, validation_data=validation)
-    print(time.perf_counter() - start, flush=True)
-    os._exit(0)
-os.close(follower)
-data = b""
-while True:
-    try:
-        piece = os.read(leader, 65536)
-    except OSError:
-        break
-    if not piece:
-        break
-    data += piece
-os.wait()
-print(data.count(b"\\r") - data.count(b"\\r\\n"), data.count(b"\\n"), b"1500/1500" in data)
-"""
-    took, counts = run_program(program).stdout.splitlines()
-    updates, lines, finished = counts.split()
-    assert int(updates) + int(lines) <= 10 * float(took) + 4
-    assert int(lines) <= 3
-    assert finished == "True"
-
-
-def test_evaluate_prints_only_if_asked(capfd):
-    model, x, y, _ = overfitting(n_features=8)
-    model.evaluate(x, y, verbose=0)
-    model.predict(x)
-    assert capfd.readouterr() == ("", "")
-    model.evaluate(x, y, verbose=1)
-    captured = capfd.readouterr()
-    assert captured.out == ""
-    assert "loss" in captured.err
-
-
-def test_a_broken_standard_error_is_not_the_fits_problem():
-    program = """
-import sys
-from test_callbacks import overfitting
-sys.stderr = None
-model, x, y, validation = overfitting()
-model.fit(x, y, epochs=2, verbose=1, validation_data=validation)
-print("done")
-"""
-    assert run_program(program).stdout.split() == ["done"]

@@ -48,7 +48,7 @@ class PythonObserver final : public FitObserver {
     if (!last && now - last_epoch_ < interval_) return false;
     last_epoch_ = now;
     const py::gil_scoped_acquire acquired;
-    return on_epoch_(epoch, logs).cast<bool>();
+    return on_epoch_(epoch, logs, last).cast<bool>();
   }
 
   void poll(std::size_t epoch, std::size_t step, std::size_t steps, double loss) override {
@@ -210,16 +210,26 @@ void bind_trainer(py::module_& module) {
       .def(py::init(&make_trainer), py::arg("network"), py::arg("description"))
       .def_property(
           "step", [](const Self& self) { return self.trainer->step(); },
-          [](Self& self, std::uint64_t step) { self.trainer->set_progress(step, self.trainer->epoch()); })
+          [](Self& self, std::uint64_t step) {
+            const py::gil_scoped_release released;
+            self.trainer->set_progress(step, self.trainer->epoch());
+          })
       .def_property(
           "epoch", [](const Self& self) { return self.trainer->epoch(); },
-          [](Self& self, std::uint64_t epoch) { self.trainer->set_progress(self.trainer->step(), epoch); })
+          [](Self& self, std::uint64_t epoch) {
+            const py::gil_scoped_release released;
+            self.trainer->set_progress(self.trainer->step(), epoch);
+          })
       .def_property(
           "parallel_threshold", [](const Self& self) { return self.trainer->parallel_threshold(); },
           [](Self& self, double flops) { self.trainer->set_parallel_threshold(flops); })
       .def(
-          "set_learning_rate", [](Self& self, double rate) { self.trainer->set_learning_rate(rate); }, py::arg("rate"),
-          py::pos_only())
+          "set_learning_rate",
+          [](Self& self, double rate) {
+            const py::gil_scoped_release released;
+            self.trainer->set_learning_rate(rate);
+          },
+          py::arg("rate"), py::pos_only())
       .def("fit", &fit, py::arg("data"), py::arg("validation"), py::kw_only(), py::arg("batch_size"),
            py::arg("epochs"), py::arg("shuffle"), py::arg("rates"), py::arg("early_stopping") = py::tuple(),
            py::arg("on_epoch") = py::none(), py::arg("on_poll") = py::none(), py::arg("interval") = 0.0)

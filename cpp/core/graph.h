@@ -29,6 +29,7 @@ struct Graph {
   std::vector<std::unique_ptr<Operation>> operations;
   Buffer weights;
   mutable std::mutex lock;
+  bool fitting = false;   // under the lock: a trainer is at work, perhaps between two slices with the lock open
 
   static constexpr std::size_t kBlockRows = 128;   // rows of an inference block
   std::size_t widest_ld() const;

@@ -55,7 +55,6 @@ struct Trainer::Impl {
   std::uint64_t step = 0, epoch = 0;
   double parallel_threshold = kParallelThreshold;
   std::optional<double> rate_override;
-  bool fitting = false;
 };
 
 namespace {
@@ -306,7 +305,7 @@ void Trainer::fit(const Dataset& train, const Dataset* validation, const FitOpti
                   FitResult& result) {
   Impl& i = *impl_;
   std::unique_lock lock(i.graph.lock);
-  if (i.fitting) throw std::runtime_error("fit: this model is being fitted already");
+  if (i.graph.fitting) throw std::runtime_error("fit: this model is being fitted already");
   if (i.graph.parameters.trainable() == 0) throw std::invalid_argument("layers: there are no weights to train");
   check(train, i.graph, i.scoring, "data");
   if (validation != nullptr) check(*validation, i.graph, i.scoring, "validation");
@@ -316,11 +315,11 @@ void Trainer::fit(const Dataset& train, const Dataset* validation, const FitOpti
   struct Fitting {   // ends with the call, however it ends
     Impl& impl;
     ~Fitting() {
-      impl.fitting = false;
+      impl.graph.fitting = false;
       impl.rate_override.reset();
     }
   } fitting{i};
-  i.fitting = true;
+  i.graph.fitting = true;
   i.rate_override.reset();
   Run({i.graph, i.scoring, i.optimizer, i.gradients, i.evaluator, i.step, i.epoch, i.rate_override,
        i.parallel_threshold},
@@ -345,7 +344,7 @@ void Trainer::set_progress(std::uint64_t step, std::uint64_t epoch) {
 
 void Trainer::set_learning_rate(double rate) {
   if (!(rate >= 0.0) || !std::isfinite(rate))
-    throw std::invalid_argument("learning_rate must be finite and not negative, got " + std::to_string(rate));
+    throw std::invalid_argument("learning_rate must be finite and >= 0");
   const std::lock_guard guard(impl_->graph.lock);
   impl_->rate_override = rate;
 }

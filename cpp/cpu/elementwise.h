@@ -127,6 +127,11 @@ FASTREG_INLINE T keep(const DropoutMask& d, std::size_t e, T x) {
 }
 
 void dropout_apply(const DropoutMask& d, const float* x, float* y, Range range) noexcept {
+  if (!d.mask) {
+    if (x == y) return;
+    for (std::size_t e = range.begin; e < range.end; e += V::kLanes) V::load(x + e).store(y + e);
+    return;
+  }
   for (std::size_t e = range.begin; e < range.end; e += V::kLanes) keep(d, e, V::load(x + e)).store(y + e);
 }
 

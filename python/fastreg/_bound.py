@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import _core
+from fastreg._checks import describe
 from fastreg.layers import Layer
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ class BoundLayer:
     def set_weights(self, weights: Sequence[object]) -> None:
         """Sets this layer's weights; number and shapes must be those of :meth:`get_weights`."""
         begin, end = self._range("set_weights")
+        if not isinstance(weights, Sequence):
+            raise TypeError(f"set_weights: weights must be a list of arrays, got {describe(weights)}")
         if len(weights) != end - begin:
             raise ValueError(f"set_weights: layer {self.name!r} has {end - begin} arrays, got {len(weights)}")
         everything: list[object] = list(self._model.get_weights())

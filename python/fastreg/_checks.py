@@ -11,6 +11,8 @@ from collections.abc import Callable, Collection, Iterable
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 # What a number must satisfy: the words for the message, and the test.
 Rule = tuple[str, Callable[[Any], bool]]
 
@@ -25,7 +27,7 @@ CLOSED_FRACTION: Rule = ("be in [0, 1]", lambda v: 0 <= v <= 1)
 WIDTH_LIMIT = 2**31
 SEED_LIMIT = 2**64
 
-# The core computes in float32, where a larger number would be infinite.
+# Above it, a float32 is infinite.
 _LARGEST = 3.4028234663852886e38
 
 
@@ -47,6 +49,10 @@ def check_real(owner: str, name: str, value: object, rule: Rule) -> float:
         raise ValueError(f"{owner}: {name} must {words}, got {number!r}")
     if abs(number) > _LARGEST:
         raise ValueError(f"{owner}: {name} must be finite in float32, got {number!r}")
+    # The core computes in float32, where 1e-60 is 0 and 0.999999999 is 1.
+    rounded = float(np.float32(number))
+    if not test(rounded):
+        raise ValueError(f"{owner}: {name} must {words}, got {number!r}, which is {rounded!r} in float32")
     return number
 
 

@@ -72,7 +72,7 @@ class Trainer:
     # Replaces the rates of the run under way from its next step on; for callbacks.
     def set_learning_rate(self, rate: float, /) -> None: ...
     # rates: one for each step of this run, or a single one. batch_size 0 is the full batch.
-    # on_epoch(epoch, logs) -> True to stop; called when an epoch ends, at most every `interval` seconds
+    # on_epoch(epoch, logs, last) -> True to stop; called when an epoch ends, at most every `interval` seconds
     # (0: at every epoch) and after the last. on_poll(epoch, step of the epoch, steps, loss so far): every 0.1 s or so.
     def fit(
         self,
@@ -84,7 +84,7 @@ class Trainer:
         shuffle: bool,
         rates: NDArray[np.float64],
         early_stopping: Sequence[EarlyStoppingConfig] = ...,
-        on_epoch: Callable[[int, list[float]], bool] | None = None,
+        on_epoch: Callable[[int, list[float], bool], bool] | None = None,
         on_poll: Callable[[int, int, int, float], None] | None = None,
         interval: float = 0.0,
     ) -> FitResult: ...

@@ -146,7 +146,8 @@ def _labels(array: NDArray[Any], loss: Loss, n_outputs: int, name: str) -> Label
         bad = low if low < 0 else high
         row = int(np.argmax(array == bad))
         raise ValueError(f"{name}: labels must be in [0, {n_outputs}) for {n_outputs} outputs, got {bad} in row {row}")
-    return np.ascontiguousarray(array, dtype=np.int32)
+    # Always a copy: the core indexes memory by labels, which nobody else may change meanwhile.
+    return np.array(array, dtype=np.int32, order="C")
 
 
 def class_labels(y: Floats | Labels, loss: Loss) -> NDArray[np.int64] | None:

@@ -62,16 +62,22 @@ class Registry(Generic[T]):
         base: The class that all of them are instances of.
         names: Class by name, short names included. Names are matched without regard to case; class names count too.
         internal: Further classes that only a JSON form or an instance can give.
+        also: Names that something else resolves, for messages.
     """
 
     def __init__(
-        self, kind: str, base: type[T], names: Mapping[str, type[T]], internal: Iterable[type[T]] = ()
+        self,
+        kind: str,
+        base: type[T],
+        names: Mapping[str, type[T]],
+        internal: Iterable[type[T]] = (),
+        also: Iterable[str] = (),
     ) -> None:
         self.kind = kind
         self.base = base
-        self.names = dict(names)
+        self.known = sorted((*names, *also))
         self._types: dict[str, type[T]] = {cls.__name__: cls for cls in (*names.values(), *internal)}
-        self._lower = {cls.__name__.lower(): cls for cls in names.values()} | self.names
+        self._lower = {cls.__name__.lower(): cls for cls in names.values()} | dict(names)
 
     def resolve(self, where: str, value: object) -> T:
         """The description that a user's argument stands for: one already made, a name, or a JSON form."""
@@ -80,8 +86,7 @@ class Registry(Generic[T]):
         if isinstance(value, str):
             found = self._lower.get(value.lower())
             if found is None:
-                known = ", ".join(sorted(self.names))
-                guess = did_you_mean(value, self.names)
+                known, guess = ", ".join(self.known), did_you_mean(value, self.known)
                 raise ValueError(f"{where}: unknown {self.kind} {value!r}; known: {known}{guess}")
             return found()
         if isinstance(value, Mapping):

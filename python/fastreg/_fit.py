@@ -13,7 +13,7 @@ from fastreg import _core, _data
 from fastreg._checks import AT_LEAST_ONE, FRACTION, check_bool, check_int, check_real, describe
 from fastreg.callbacks import Callback, EarlyStopping, History, checked_list, overrides
 from fastreg.metrics import Metric
-from fastreg.progress import Progress
+from fastreg.progress import Progress, say
 
 if TYPE_CHECKING:
     from fastreg.model import Sequential
@@ -170,7 +170,8 @@ class _Run:
         # The core counts epochs over the model's life, a run from initial_epoch.
         self.offset = trainer.epoch - first
         self.own = [item for item in items if overrides(item, "on_epoch_begin", "on_epoch_end")]
-        self.history = History()
+        self.history = next((item for item in items if isinstance(item, History)), None) or History()
+        self.history.history, self.history.epoch = {}, []
         self.progress: Progress | None = None
 
     def begin(self, params: dict[str, int]) -> None:
@@ -216,7 +217,7 @@ class _Run:
         if self.progress is not None:
             self.progress.run_ended(self.first + len(logs) - 1 if len(logs) else -1, last_logs)
         for message in messages:
-            (self.progress or Progress(2, 0, 0, 0)).message(message)
+            say(message)
         if result["exception"] is not None:
             raise result["exception"]
         if result["diverged"] is not None:

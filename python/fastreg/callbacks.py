@@ -73,12 +73,15 @@ class Callback:
 
 
 class History(Callback):
-    """What a fit returns: the values of every epoch.
+    """What a fit returns: the values of every epoch. One that is given to ``fit`` as a callback is filled and returned.
 
     Attributes:
         history: List of values by key, ``{"loss": [...], "accuracy": [...], "val_loss": [...]}``.
         epoch: The epochs, counted from ``initial_epoch``.
     """
+
+    def set_model(self, model: Sequential) -> None:
+        """Does not keep the model: the model keeps the history, and a cycle would keep the weights for long."""
 
     def __init__(self) -> None:
         self.history: dict[str, list[float]] = {}
@@ -172,7 +175,7 @@ class EarlyStopping(Callback):
     def take_result(self, result: _core.EarlyStoppingResult, offset: int) -> None:
         """Fills the attributes from what the core found; ``offset`` is what its epochs are ahead of the run's."""
         self.best = None if math.isnan(result["best"]) else result["best"]
-        self.best_epoch = max(result["best_epoch"] - offset, 0) if result["best_epoch"] >= 0 else 0
+        self.best_epoch = result["best_epoch"] - offset if result["best_epoch"] >= 0 else 0
         self.stopped_epoch = result["stopped_epoch"] - offset if result["stopped_epoch"] >= 0 else 0
 
     def messages(self, result: _core.EarlyStoppingResult) -> list[str]:

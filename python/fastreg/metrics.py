@@ -100,6 +100,8 @@ class MeanAbsoluteError(Metric):
     name: str = "mean_absolute_error"
 
 
+# Which accuracy this is depends on the loss and the outputs.
+_ACCURACY = ("accuracy", "acc")
 _REGISTRY: Registry[Metric] = Registry(
     "metric",
     Metric,
@@ -112,9 +114,8 @@ _REGISTRY: Registry[Metric] = Registry(
         "mean_absolute_error": MeanAbsoluteError,
         "mae": MeanAbsoluteError,
     },
+    also=_ACCURACY,
 )
-# Which accuracy this is depends on the loss and the outputs.
-_ACCURACY = ("accuracy", "acc")
 
 
 def get(value: object, where: str = "metrics.get") -> Metric:
@@ -135,12 +136,8 @@ def listed(value: object) -> tuple[str | Metric, ...]:
     for entry in value:
         if isinstance(entry, str) and entry.lower() in _ACCURACY:
             entries.append(entry)
-        elif isinstance(entry, str) and entry.lower() not in _REGISTRY.names:
-            # Resolved for its error, with the two names that stand for several metrics among the known ones.
-            names = {**_REGISTRY.names, "accuracy": BinaryAccuracy}
-            entries.append(Registry("metric", Metric, names).resolve("compile", entry))
         else:
-            entries.append(get(entry, "compile"))
+            entries.append(get(entry, "compile: metrics"))
     return tuple(entries)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -36,7 +35,7 @@ from fastreg.layers import Input, Layer, check_features
 from fastreg.losses import Loss
 from fastreg.metrics import Metric
 from fastreg.optimizers import LearningRate, Optimizer
-from fastreg.progress import format_values
+from fastreg.progress import format_values, say
 
 __all__ = ["History", "Sequential"]
 
@@ -163,10 +162,14 @@ class Sequential:
         """Sets all weights, in the order and the shapes of :meth:`get_weights`. Moments of the optimizer stay.
 
         Raises:
-            ValueError: If the model is not built, or number or shapes do not fit; then no weight has changed.
+            ValueError: If the model is not built, number or shapes do not fit, a value is not finite or a variance is
+                negative; then no weight has changed.
+            TypeError: If something in the list holds no real numbers.
         """
         network = self._require_network("set_weights")
         info = network.weight_info()
+        if not isinstance(weights, Sequence):
+            raise TypeError(f"set_weights: weights must be a list of arrays, got {describe(weights)}")
         if len(weights) != len(info):
             raise ValueError(f"set_weights: the model has {len(info)} arrays, got {len(weights)}")
         converted = []
@@ -174,7 +177,9 @@ class Sequential:
             array = _data.numeric(value, f"set_weights: {name}")
             if array.shape != shape:
                 raise ValueError(f"set_weights: {name} must have shape {shape}, got {array.shape}")
-            converted.append(np.require(array, np.float32, ("C", "A")))
+            converted.append(_data.to_float32(array, f"set_weights: {name}"))
+            if name.endswith("moving_variance") and array.min() < 0:
+                raise ValueError(f"set_weights: {name} must be >= 0, got {float(array.min())!r}")
         network.set_weights(converted)
 
     def count_params(self) -> int:
@@ -307,8 +312,8 @@ class Sequential:
         data = _fit.labelled_data(self, x, y, sample_weight, class_weight, self._n_features)
         values = self._trainer_for(None).evaluate(data)
         named = dict(zip(["loss", *(metric.name for metric in self._resolved_metrics())], values, strict=True))
-        if shown and sys.stderr is not None:
-            print(format_values(named), file=sys.stderr)
+        if shown:
+            say(format_values(named))
         return named if as_dict else values if len(values) > 1 else values[0]
 
     def predict(self, x: object, batch_size: int | None = None, verbose: int | str = 0) -> NDArray[np.float32]:

@@ -347,7 +347,7 @@ def loss(
         outputs themselves.
 
     Raises:
-        ValueError: If shapes do not fit or a label is out of range.
+        ValueError: If shapes do not fit, or a label is no whole number or out of range.
 
     Example:
         >>> from fastreg import ops
@@ -358,7 +358,10 @@ def loss(
     logits = getattr(chosen, "from_logits", False) if from_logits is None else from_logits
     targets: NDArray[Any]
     if chosen.targets == "labels":
-        targets = np.ascontiguousarray(numeric(target, "target"), dtype=np.int32)
+        labels = numeric(target, "target")
+        targets = np.ascontiguousarray(labels, dtype=np.int32)
+        if not np.array_equal(targets, labels):
+            raise ValueError(f"loss: target must be whole numbers for {chosen.key}")
     else:
         targets = _cast(target, "target")
     return _core.loss(

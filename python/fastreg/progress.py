@@ -42,6 +42,12 @@ def format_time(seconds: float) -> str:
     return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
+def say(text: str) -> None:
+    """Writes a line to standard error, where there is one."""
+    if sys.stderr is not None:
+        print(text, file=sys.stderr, flush=True)
+
+
 class Progress:
     """Shows one run.
 
@@ -85,10 +91,6 @@ class Progress:
             self._show(epoch, 1.0, logs)
         if self._live and self._width:
             self._write("\n")
-
-    def message(self, text: str) -> None:
-        """A line of its own."""
-        self._write(text + "\n")
 
     def _due(self) -> bool:
         return self._shown_at < 0 or time.monotonic() - self._shown_at >= _INTERVAL

@@ -1,13 +1,12 @@
 // Times the entries of the kernel table on one core, for each ISA named on the command line or else for all: matrix
-// products in GF/s and per cent of the FMA peak measured beside them, the rest in ns or GB/s. A figure is the best of several
-// windows. Pin it to a core: taskset -c 1 ./bench_kernels avx512
-#include <time.h>
-
+// products in GF/s and per cent of the FMA peak measured beside them, the rest in ns or GB/s. A figure is the best of
+// several windows. Pin it to a core: taskset -c 1 ./bench_kernels avx512
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <string>
+#include <time.h>
 #include <vector>
 
 #include "core/backend.h"
@@ -63,17 +62,21 @@ double seconds(Call call, double window = 0.004) {
      "12, %%" r "5\n\t" op " %%" r "12, %%" r "12, %%" r "6\n\t" op " %%" r "12, %%" r "12, %%" r "7\n\t" op " %%" r \
      "12, %%" r "12, %%" r "8\n\t" op " %%" r "12, %%" r "12, %%" r "9\n\t" op " %%" r "12, %%" r "12, %%" r         \
      "10\n\t" op " %%" r "12, %%" r "12, %%" r "11\n\t"
-#define FASTREG_CLOBBERS                                                                                          \
+#define FASTREG_CLOBBERS \
   "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "cc"
 
 // Twelve independent chains of vfmadd231ps; the registers' values do not matter, as long as they are no denormals.
 void fma_zmm(std::uint64_t n) {
   asm volatile("vzeroall\n1:\n\t" FASTREG_TWELVE("vfmadd231ps", "zmm") "dec %0\n\tjnz 1b\n\tvzeroupper"
-               : "+r"(n) : : FASTREG_CLOBBERS);
+               : "+r"(n)
+               :
+               : FASTREG_CLOBBERS);
 }
 void fma_ymm(std::uint64_t n) {
   asm volatile("vzeroall\n1:\n\t" FASTREG_TWELVE("vfmadd231ps", "ymm") "dec %0\n\tjnz 1b\n\tvzeroupper"
-               : "+r"(n) : : FASTREG_CLOBBERS);
+               : "+r"(n)
+               :
+               : FASTREG_CLOBBERS);
 }
 #endif
 
@@ -99,8 +102,15 @@ struct Products {
   std::size_t n, in, out;
   const Kernels& k;
   Products(const Kernels& kernels, std::size_t rows, Layer layer)
-      : x(rounded(rows * ld(layer.in))), y(rounded(rows * ld(layer.out))), w(rounded(layer.in * ld(layer.out))),
-        wt(rounded(layer.out * ld(layer.in))), bias(rounded(layer.out)), n(rows), in(layer.in), out(layer.out), k(kernels) {}
+      : x(rounded(rows * ld(layer.in))),
+        y(rounded(rows * ld(layer.out))),
+        w(rounded(layer.in * ld(layer.out))),
+        wt(rounded(layer.out * ld(layer.in))),
+        bias(rounded(layer.out)),
+        n(rows),
+        in(layer.in),
+        out(layer.out),
+        k(kernels) {}
   static Range panels(std::size_t cols) { return {0, (ld(cols) + kPanel - 1) / kPanel}; }
   void forward() const {
     k.matmul({x, ld(in), w, bias, y, nullptr, ld(out), in, out, ActivationKind::relu, {0, n}, panels(out)});
@@ -113,7 +123,8 @@ struct Products {
 };
 
 void products(const Kernels& k) {
-  constexpr Layer kLayers[] = {{10, 64}, {64, 64}, {64, 10}, {64, 1}, {784, 256}, {256, 128}, {128, 10}, {1024, 2048}, {2048, 2048}};
+  constexpr Layer kLayers[] = {{10, 64},   {64, 64},  {64, 10},     {64, 1},     {784, 256},
+                               {256, 128}, {128, 10}, {1024, 2048}, {2048, 2048}};
   const double top = peak(k.isa);
   std::printf("%s: FMA peak %.0f GF/s; GF/s (%% of it)\n", k.isa, top);
   std::printf("%-12s %5s %18s %18s %18s %18s\n", "layer", "batch", "forward NN", "dX NT + transpose", "dX NT", "dW TN");
@@ -123,14 +134,19 @@ void products(const Kernels& k) {
       const double flops = 2.0 * static_cast<double>(n * layer.in * layer.out);
       const double nn = seconds([&] { p.forward(); });
       const double nt = seconds([&] { p.input_gradient(); });
-      const double both = seconds([&] { p.transpose(); p.input_gradient(); });
+      const double both = seconds([&] {
+        p.transpose();
+        p.input_gradient();
+      });
       const double tn = seconds([&] { p.weights(); });
       char name[32];
       std::snprintf(name, sizeof name, "%zu->%zu", layer.in, layer.out);
       std::printf("%-12s %5zu", name, n);
       for (const double t : {nn, both, nt, tn}) {
-        if (n == 1) std::printf(" %15.0f ns", t * 1e9);
-        else std::printf("     %6.1f (%4.1f%%)", flops / t / 1e9, top > 0 ? 100 * flops / t / 1e9 / top : 0.0);
+        if (n == 1)
+          std::printf(" %15.0f ns", t * 1e9);
+        else
+          std::printf("     %6.1f (%4.1f%%)", flops / t / 1e9, top > 0 ? 100 * flops / t / 1e9 / top : 0.0);
       }
       std::printf("\n");
     }
@@ -140,10 +156,13 @@ void products(const Kernels& k) {
 void elements(const Kernels& k) {
   constexpr std::size_t n = 4096;
   const Buffer x(n), y(n);
-  constexpr struct { const char* name; ActivationKind kind; } kKinds[] = {
-      {"relu", ActivationKind::relu}, {"sigmoid", ActivationKind::sigmoid}, {"tanh", ActivationKind::tanh},
-      {"elu", ActivationKind::elu}, {"gelu", ActivationKind::gelu}, {"silu", ActivationKind::silu},
-      {"softplus", ActivationKind::softplus}};
+  constexpr struct {
+    const char* name;
+    ActivationKind kind;
+  } kKinds[] = {{"relu", ActivationKind::relu},        {"sigmoid", ActivationKind::sigmoid},
+                {"tanh", ActivationKind::tanh},        {"elu", ActivationKind::elu},
+                {"gelu", ActivationKind::gelu},        {"silu", ActivationKind::silu},
+                {"softplus", ActivationKind::softplus}};
   for (const auto& entry : kKinds) {
     const double t = seconds([&] { k.activation_forward(entry.kind, x, y, n); });
     std::printf("%-28s %8.3f ns/element\n", entry.name, t * 1e9 / n);
@@ -156,13 +175,25 @@ void elements(const Kernels& k) {
   std::vector<std::int32_t> labels(128, 3);
   const Buffer losses(128), dy(n);
   const double loss = seconds([&] {
-    k.loss({LossKind::sparse_categorical_crossentropy, true, y, nullptr, labels.data(), nullptr, 0.01f, losses, dy, 10, 16, {0, 128}});
+    k.loss({LossKind::sparse_categorical_crossentropy,
+            true,
+            y,
+            nullptr,
+            labels.data(),
+            nullptr,
+            0.01f,
+            losses,
+            dy,
+            10,
+            16,
+            {0, 128}});
   });
   std::printf("%-28s %8.3f ns/row\n", "sparse loss 128 x 10", loss * 1e9 / 128);
   const Buffer gamma(64), moving(64), mean(64), db(64);
   const DropoutMask dropout{mask.data(), 2.0f};
   const double forward = seconds([&] {
-    k.batch_norm_forward_train({x, y, gamma, gamma, moving, moving, mean, mean, 0.99f, 1e-3f, dropout, 32, 64, {0, 64}});
+    k.batch_norm_forward_train(
+        {x, y, gamma, gamma, moving, moving, mean, mean, 0.99f, 1e-3f, dropout, 32, 64, {0, 64}});
   });
   const double backward = seconds([&] {
     k.batch_norm_backward({x, dy, y, gamma, mean, mean, db, db, dropout, ActivationKind::relu, db, 32, 64, {0, 64}});
@@ -176,10 +207,11 @@ void updates(const Kernels& k) {
     std::memset(v, 0, n * sizeof(float));
     for (const float l : {0.0f, 1e-4f}) {
       const double t = seconds([&] {
-        k.update({UpdateRule::adam, n, w, g, m, v, 1e-9f, 0.9f, 0.9f, 0.999f, 1e-7f, 0.1f, 0.001f, 0.0f, l, l, 1.0f, false, nullptr});
+        k.update({UpdateRule::adam, n, w, g, m, v, 1e-9f, 0.9f, 0.9f, 0.999f, 1e-7f, 0.1f, 0.001f, 0.0f, l, l, 1.0f,
+                  false, nullptr});
       });
-      std::printf("adam%-8s %15zu %8.3f ns/parameter %8.1f GB/s\n", l > 0 ? "+L1+L2" : "", n, t * 1e9 / static_cast<double>(n),
-                  28e-9 * static_cast<double>(n) / t);
+      std::printf("adam%-8s %15zu %8.3f ns/parameter %8.1f GB/s\n", l > 0 ? "+L1+L2" : "", n,
+                  t * 1e9 / static_cast<double>(n), 28e-9 * static_cast<double>(n) / t);
     }
   }
 }
@@ -199,13 +231,16 @@ int main(int argc, char** argv) {
       return 2;
     }
   }
-  cpu_backend().run(1, [](void* context, const Team&) {
-    for (const std::string& isa : static_cast<Run*>(context)->isas) {
-      const Kernels& k = *cpu_kernels(isa.c_str());
-      products(k);
-      elements(k);
-      updates(k);
-    }
-  }, &run);
+  cpu_backend().run(
+      1,
+      [](void* context, const Team&) {
+        for (const std::string& isa : static_cast<Run*>(context)->isas) {
+          const Kernels& k = *cpu_kernels(isa.c_str());
+          products(k);
+          elements(k);
+          updates(k);
+        }
+      },
+      &run);
   return 0;
 }

@@ -455,32 +455,36 @@ class Network:
     def penalty(self):
         return sum(u.penalty.value(self.layers[i].p[name]) for (i, name), u in self.updaters.items())
 
+    def losses(self, y, t):
+        """The loss of each row of the last forward pass. A cross-entropy behind its own activation is computed from
+        the logits: the same value, but not clipped."""
+        return loss_rows(self.loss, self.layers[-1].z if self.absorbs_last() else y, t, self.starts_from_logits())
+
+    def absorbs_last(self):
+        name = getattr(self.layers[-1], "activation", None)
+        return not self.from_logits and name == {
+            "binary_crossentropy": "sigmoid",
+            "categorical_crossentropy": "softmax",
+            "sparse_categorical_crossentropy": "softmax",
+        }.get(self.loss, "none")
+
+    def starts_from_logits(self):
+        return self.from_logits or self.absorbs_last()
+
     def gradients(self, x, t, r=None):
         """One forward and backward pass in training: the data loss; the gradients are left in each layer's d."""
-        y = self.forward(x, training=True)
-        loss = weighted_mean(loss_rows(self.loss, y, t, self.from_logits), r)
-        self._backward(loss_gradient(self.loss, y, t, r, self.from_logits), t, r)
-        return loss
-
-    def _backward(self, dy, t, r):
-        """Through all layers; a cross-entropy behind its own activation is differentiated with respect to the logits,
-        which is the same gradient but does not vanish where the probability is clipped."""
-        last, layers = self.layers[-1], self.layers
-        pairs = {
-            "sigmoid": ("binary_crossentropy",),
-            "softmax": ("categorical_crossentropy", "sparse_categorical_crossentropy"),
-        }
-        name = getattr(last, "activation", None)
-        if not self.from_logits and self.loss in pairs.get(name, ()):
-            dy = loss_gradient(self.loss, last.z, t, r, from_logits=True)
-            if isinstance(last, Activation):
-                layers = layers[:-1]
-            else:
-                dx, dw, db = dense_backward(last.x, last.p["kernel"], last.z, dy)
+        y, last, layers = self.forward(x, training=True), self.layers[-1], self.layers
+        loss = weighted_mean(self.losses(y, t), r)
+        if self.absorbs_last():
+            dy, layers = loss_gradient(self.loss, last.z, t, r, from_logits=True), layers[:-1]
+            if isinstance(last, Dense):
+                dy, dw, db = dense_backward(last.x, last.p["kernel"], last.z, dy)
                 last.d = {"kernel": dw, "bias": db}
-                dy, layers = dx, layers[:-1]
+        else:
+            dy = loss_gradient(self.loss, y, t, r, self.from_logits)
         for layer in reversed(layers):
             dy = layer.backward(dy)
+        return loss
 
     def train_step(self, x, t, r=None, rate=None):
         """One update; returns the loss of the batch before it, without penalties."""
@@ -511,5 +515,4 @@ class Network:
         return history
 
     def evaluate(self, x, t, r=None):
-        y = self.forward(x)
-        return weighted_mean(loss_rows(self.loss, y, t, self.from_logits), r) + self.penalty()
+        return weighted_mean(self.losses(self.forward(x), t), r) + self.penalty()

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import fastreg
@@ -45,6 +46,16 @@ def test_demo(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert "val_loss" not in out
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Small networks gain nothing from more, and lose much where other processes want the CPUs."""
+    before = fastreg.get_num_threads()
+    fastreg.set_num_threads(1)
+    yield
+    fastreg.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_demo_does_not_hang_on_its_seed() -> None:
     """Regularising helps for most splits and starts, not only for the seed that the demo shows."""
     better = told_apart = 0

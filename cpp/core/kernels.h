@@ -9,8 +9,8 @@
 // Every buffer is 64-byte aligned, its length a multiple of 16 floats, with 64 readable bytes behind it. Padding of
 // kernels, biases and gradients is zero and every operation keeps it so; padding of activations is finite.
 // One operation runs on the calling thread alone, on the part of the output that it is given; a thread split is the
-// core's business (team.h). The value of an output element never depends on the split: one chain of additions per
-// element, whatever tile it falls into.
+// core's business (team.h). The value of an output element never depends on the split: its
+// additions have one order, which the shape alone decides, whatever tile it falls into.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -1,4 +1,4 @@
-// The epoch loop. A run is cut into slices of at most kSliceSeconds: within one a team works through steps in lockstep;
+// The epoch loop. A run is cut into slices of at most 50 ms: within one a team works through steps in lockstep;
 // between slices the calling thread is alone, and observers, validation and early stopping have their turn.
 #include "fastreg/trainer.h"
 
@@ -11,16 +11,16 @@
 
 #include "core/early_stopping.h"
 #include "core/step.h"
+#include "core/thread_choice.h"
 #include "fastreg/runtime.h"
 
 namespace fastreg {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-constexpr std::chrono::milliseconds kSlice{50};
+using Clock = ThreadChoice::Clock;
 constexpr std::uint32_t kShuffleStream = 0x20000000u;   // apart from dropout layers and initializers
-// A step from which on threads pay even where two virtual cores are far from each other is about 100 us long.
-constexpr double kParallelThreshold = 3e7;
+// A step of less work, about 10 us long, never pays for its ten barriers.
+constexpr double kParallelThreshold = 2e6;
 // Below this much work the clock is read only every kClockEvery steps.
 constexpr double kShortStep = 1e6;
 constexpr std::size_t kClockEvery = 16;
@@ -85,11 +85,12 @@ class Run {
         lock_(lock),
         batch_(options.batch_size == 0 ? train.size() : std::min(options.batch_size, train.size())),
         steps_((train.size() + batch_ - 1) / batch_),
+        flops_(state.graph.flops_per_row() * static_cast<double>(batch_)),
+        choice_(flops_ >= state.parallel_threshold ? static_cast<std::size_t>(num_threads()) : 1,
+                state.parallel_threshold <= 0.0),
         training_step_(state.graph, state.scoring, train, batch_) {
     for (const EarlyStopping& stopping : options.early_stopping) stoppers_.emplace_back(stopping);
-    const double flops = state.graph.flops_per_row() * static_cast<double>(batch_);
-    threads_ = flops >= state.parallel_threshold ? static_cast<std::size_t>(num_threads()) : 1;
-    clock_every_ = flops < kShortStep ? kClockEvery : 1;
+    clock_every_ = flops_ < kShortStep ? kClockEvery : 1;
     if (options.shuffle || !train.rows.empty()) order_.resize(train.size());
     sums_.metrics.resize(state.scoring.metric_count());
   }
@@ -128,7 +129,9 @@ class Run {
   FitObserver* observer_;
   FitResult& result_;
   std::unique_lock<std::mutex>& lock_;
-  std::size_t batch_, steps_, threads_ = 1, clock_every_ = 1;
+  std::size_t batch_, steps_, clock_every_ = 1;
+  double flops_;
+  ThreadChoice choice_;
   TrainingStep training_step_;
   std::vector<EarlyStopper> stoppers_;
   std::vector<std::uint32_t> order_, words_;
@@ -171,9 +174,12 @@ void Run::run_epoch(std::size_t index) {
   sums_.rows = 0;
   std::fill(sums_.metrics.begin(), sums_.metrics.end(), 0.0);
   while (next_in_epoch_ < steps_ && !diverged_) {
-    slice_end_ = Clock::now() + kSlice;
+    const auto begin = Clock::now();
+    const std::size_t first = next_in_epoch_;
+    slice_end_ = begin + choice_.slice();
     s_.graph.backend.run(
-        threads_, [](void* run, const Team& team) { static_cast<Run*>(run)->run_slice(team); }, this);
+        choice_.threads(), [](void* run, const Team& team) { static_cast<Run*>(run)->run_slice(team); }, this);
+    choice_.record(Clock::now() - begin, next_in_epoch_ - first);
     if (next_in_epoch_ < steps_ && !diverged_) poll();
   }
   if (!diverged_) end_epoch(index);
@@ -248,7 +254,7 @@ bool Run::observe_epoch(const std::vector<double>& logs, bool last) {
 
 void Run::poll() {
   const auto now = Clock::now();
-  if (observer_ == nullptr || now - last_poll_ < kSlice) return;
+  if (observer_ == nullptr || now - last_poll_ < ThreadChoice::kSlice) return;
   last_poll_ = now;
   const double loss = sums_.weight > 0.0 ? sums_.loss / sums_.weight : 0.0;
   lock_.unlock();

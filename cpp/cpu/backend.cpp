@@ -2,12 +2,11 @@
 // FASTREG_HAVE_<ISA> which kernel objects are linked in.
 #include "core/backend.h"
 
-#include <sys/mman.h>
-
 #include <cstdlib>
 #include <cstring>
 #include <new>
 #include <stdexcept>
+#include <sys/mman.h>
 
 #include "cpu/parallel.h"
 #include "fastreg/runtime.h"
@@ -19,16 +18,24 @@
 namespace fastreg {
 
 #if defined(FASTREG_HAVE_BASELINE)
-namespace baseline { extern const Kernels table; }
+namespace baseline {
+extern const Kernels table;
+}
 #endif
 #if defined(FASTREG_HAVE_AVX2)
-namespace avx2 { extern const Kernels table; }
+namespace avx2 {
+extern const Kernels table;
+}
 #endif
 #if defined(FASTREG_HAVE_AVX512)
-namespace avx512 { extern const Kernels table; }
+namespace avx512 {
+extern const Kernels table;
+}
 #endif
 #if defined(FASTREG_HAVE_NEON)
-namespace neon { extern const Kernels table; }
+namespace neon {
+extern const Kernels table;
+}
 #endif
 
 namespace {
@@ -87,7 +94,7 @@ const Kernels& choose_kernels() {
   return *kernel_tables().back();
 }
 
-constexpr std::size_t kTail = 64;                       // readable bytes behind every buffer
+constexpr std::size_t kTail = 64;  // readable bytes behind every buffer
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 constexpr std::size_t kHugeFrom = std::size_t{4} << 20;
 

@@ -58,9 +58,8 @@ template <class T, std::size_t NV>
 FASTREG_NOINLINE void batch_norm_train_strip(const BatchNormForward& b, std::size_t c) {
   const T share(1.0f / static_cast<float>(b.rows));
   T mean[NV], variance[NV], inv_std[NV];
-  sum_rows<NV>(b.rows, mean, [&](std::size_t i, std::size_t v, T acc) {
-    return acc + T::load(b.x + i * b.ld + c + v * T::kLanes);
-  });
+  sum_rows<NV>(b.rows, mean,
+               [&](std::size_t i, std::size_t v, T acc) { return acc + T::load(b.x + i * b.ld + c + v * T::kLanes); });
   for (std::size_t v = 0; v < NV; ++v) mean[v] = mean[v] * share;
   sum_rows<NV>(b.rows, variance, [&](std::size_t i, std::size_t v, T acc) {
     const T d = T::load(b.x + i * b.ld + c + v * T::kLanes) - mean[v];
@@ -180,9 +179,8 @@ void batch_norm_backward(const BatchNormBackward& b) noexcept {
     using F = decltype(f);
     if constexpr (!F::kFromInput) {
       if (b.ld == 1) return batch_norm_backward_strip<V1, 1, F>(b, 0);
-      for_strips(b.cols, [&b](std::size_t c, auto width) {
-        batch_norm_backward_strip<V, decltype(width)::kVectors, F>(b, c);
-      });
+      for_strips(b.cols,
+                 [&b](std::size_t c, auto width) { batch_norm_backward_strip<V, decltype(width)::kVectors, F>(b, c); });
     } else {
       assert(!"gelu and silu are not functions of their output");
     }

@@ -1,8 +1,5 @@
-// How many threads and how much memory this process may use: affinity mask, control group (versions 1 and 2), environment.
-// FASTREG_CGROUP_ROOT names another folder than /sys/fs/cgroup, for tests.
-#include <sched.h>
-#include <unistd.h>
-
+// How many threads and how much memory this process may use: affinity mask, control group (versions 1 and 2),
+// environment. FASTREG_CGROUP_ROOT names another folder than /sys/fs/cgroup, for tests.
 #include <algorithm>
 #include <atomic>
 #include <charconv>
@@ -12,10 +9,12 @@
 #include <fstream>
 #include <limits>
 #include <optional>
+#include <sched.h>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <unistd.h>
 
 #include "fastreg/runtime.h"
 
@@ -61,8 +60,8 @@ std::string cgroup_path(const std::string& controller) {
   return "/";
 }
 
-// The least value of limit(folder) over this process's group and all groups above it. In a container the path may be the
-// host's and not exist here; the mount's own root then speaks for it.
+// The least value of limit(folder) over this process's group and all groups above it. In a container the path may be
+// the host's and not exist here; the mount's own root then speaks for it.
 template <class Limit>
 std::optional<double> least_limit(const std::string& mount, std::string path, Limit limit) {
   std::optional<double> least;
@@ -88,10 +87,10 @@ std::optional<double> cpu_quota() {
   });
   for (const char* mount : {"/cpu", "/cpu,cpuacct"}) {
     least = smaller_of(least, least_limit(root + mount, cgroup_path("cpu"), [](const std::string& folder) {
-      const auto quota = positive(read_words(folder + "/cpu.cfs_quota_us").first);
-      const auto period = positive(read_words(folder + "/cpu.cfs_period_us").first);
-      return quota && period ? std::optional(*quota / *period) : std::nullopt;
-    }));
+                         const auto quota = positive(read_words(folder + "/cpu.cfs_quota_us").first);
+                         const auto period = positive(read_words(folder + "/cpu.cfs_period_us").first);
+                         return quota && period ? std::optional(*quota / *period) : std::nullopt;
+                       }));
   }
   return least;
 }

@@ -21,16 +21,26 @@ FASTREG_INLINE std::size_t rounded(std::size_t n) { return (n + kLane - 1) / kLa
 template <class Body>
 FASTREG_INLINE void with_activation(ActivationKind kind, Body body) {
   switch (kind) {
-    case ActivationKind::linear: return body(math::Linear());
-    case ActivationKind::relu: return body(math::Relu());
-    case ActivationKind::leaky_relu: return body(math::LeakyRelu());
-    case ActivationKind::elu: return body(math::Elu());
-    case ActivationKind::gelu: return body(math::Gelu());
-    case ActivationKind::silu: return body(math::Silu());
-    case ActivationKind::tanh: return body(math::Tanh());
-    case ActivationKind::sigmoid: return body(math::Sigmoid());
-    case ActivationKind::softplus: return body(math::Softplus());
-    case ActivationKind::softmax: break;
+    case ActivationKind::linear:
+      return body(math::Linear());
+    case ActivationKind::relu:
+      return body(math::Relu());
+    case ActivationKind::leaky_relu:
+      return body(math::LeakyRelu());
+    case ActivationKind::elu:
+      return body(math::Elu());
+    case ActivationKind::gelu:
+      return body(math::Gelu());
+    case ActivationKind::silu:
+      return body(math::Silu());
+    case ActivationKind::tanh:
+      return body(math::Tanh());
+    case ActivationKind::sigmoid:
+      return body(math::Sigmoid());
+    case ActivationKind::softplus:
+      return body(math::Softplus());
+    case ActivationKind::softmax:
+      break;
   }
   assert(!"softmax has its own kernel");
 }

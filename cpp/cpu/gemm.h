@@ -1,5 +1,5 @@
-// Matrix products over panels. Nothing is packed: a tile of R rows and NV vectors of columns is held in registers while k
-// runs; x is read by broadcast and W, or dy, by vector.
+// Matrix products over panels. Nothing is packed: a tile of R rows and NV vectors of columns is held in registers while
+// k runs; x is read by broadcast and W, or dy, by vector.
 //
 //   a  (rows, k)  x of matmul, or x^T of matmul_weights      b  (k, 64)  a panel of W, or 64 columns of dy
 //   c  (rows, 64) what is written
@@ -33,9 +33,9 @@ struct Tile {
   float floor;
 };
 
-// The column k of a: a(i, k) is a[i stride + k] for kByRow, else a[k stride + i]. By row, one pointer serves three rows,
-// base + {0, 1, 2} stride being addresses that an instruction can form; left alone, GCC keeps one for each row and moves
-// them to and fro. The empty asm hides how the pointers hang together.
+// The column k of a: a(i, k) is a[i stride + k] for kByRow, else a[k stride + i]. By row, one pointer serves three
+// rows, base + {0, 1, 2} stride being addresses that an instruction can form; left alone, GCC keeps one for each row
+// and moves them to and fro. The empty asm hides how the pointers hang together.
 template <std::size_t R, bool kByRow>
 struct Column {
   static constexpr std::size_t kPointers = kByRow ? (R + 2) / 3 : 1;
@@ -157,10 +157,14 @@ template <bool kByRow>
 FASTREG_INLINE TileChoice choose_tile(std::size_t vectors, std::size_t rows) {
   if constexpr (V::kLanes == kLane) {
     switch (vectors) {
-      case 1: return tile_choice<8, 1, 2, kByRow>();
-      case 2: return tile_choice<12, 2, 1, kByRow>();
-      case 3: return tile_choice<8, 3, 1, kByRow>();
-      default: return tile_choice<6, 4, 1, kByRow>();
+      case 1:
+        return tile_choice<8, 1, 2, kByRow>();
+      case 2:
+        return tile_choice<12, 2, 1, kByRow>();
+      case 3:
+        return tile_choice<8, 3, 1, kByRow>();
+      default:
+        return tile_choice<6, 4, 1, kByRow>();
     }
   } else if constexpr (kRegisters == 32) {
     return tile_choice<6, 4, 1, kByRow>();
@@ -232,8 +236,8 @@ FASTREG_INLINE std::size_t panel_width(std::size_t cols, std::size_t p) {
   return smaller(kPanel, rounded(cols) - p * kPanel);
 }
 
-// y = x w + bias for a single column: dot products over k, four rows at a time and two sums for each, in an order that k
-// alone decides. Where k is 1 too, x is contiguous.
+// y = x w + bias for a single column: dot products over k, four rows at a time and two sums for each, in an order that
+// k alone decides. Where k is 1 too, x is contiguous.
 FASTREG_NOINLINE void matmul_column(const Matmul& m, float* y) {
   const float bias = m.bias ? m.bias[0] : 0.0f;
   if (m.ldx == 1) {

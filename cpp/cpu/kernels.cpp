@@ -1,6 +1,6 @@
 // The CPU kernel table. Compiled once per ISA with FASTREG_ISA set to that ISA's name; everything here has internal
-// linkage but the table, and no std:: container, algorithm or inline function may appear: a copy built with AVX could be
-// linked into code that runs on older machines.
+// linkage but the table, and no std:: container, algorithm or inline function may appear: a copy built with AVX could
+// be linked into code that runs on older machines.
 #include "core/kernels.h"
 
 #include <cassert>

@@ -293,11 +293,15 @@ void sparse_loss(const LossStep& s) {
 
 void loss(const LossStep& s) noexcept {
   switch (s.kind) {
-    case LossKind::mean_squared_error: return element_loss<math::SquaredError>(s);
+    case LossKind::mean_squared_error:
+      return element_loss<math::SquaredError>(s);
     case LossKind::binary_crossentropy:
-      return s.from_logits ? element_loss<math::BinaryCrossentropyFromLogits>(s) : element_loss<math::BinaryCrossentropy>(s);
-    case LossKind::categorical_crossentropy: return categorical_loss(s);
-    case LossKind::sparse_categorical_crossentropy: return sparse_loss(s);
+      return s.from_logits ? element_loss<math::BinaryCrossentropyFromLogits>(s)
+                           : element_loss<math::BinaryCrossentropy>(s);
+    case LossKind::categorical_crossentropy:
+      return categorical_loss(s);
+    case LossKind::sparse_categorical_crossentropy:
+      return sparse_loss(s);
   }
 }
 

@@ -1,13 +1,15 @@
-// Teams over OpenMP: one region for each run, its size an argument, no global setting touched. libgomp hangs in a forked
-// child whose parent had a region (GCC bug 60035), so a child runs everything on its own thread.
+// Teams over OpenMP: one region for each run, its size an argument, no global setting touched. libgomp hangs in a
+// forked child whose parent had a region (GCC bug 60035), so a child runs everything on its own thread.
 #include "cpu/parallel.h"
 
 #if defined(_OPENMP)
 #include <omp.h>
+#else  // for the thread sanitizer, which cannot see how libgomp synchronises
+#include <thread>
+#include <vector>
 #endif
-#include <pthread.h>
-
 #include <atomic>
+#include <pthread.h>
 
 #include "core/barrier.h"
 #include "cpu/simd/denormals.h"
@@ -40,7 +42,16 @@ void run_team(std::size_t threads, void (*body)(void*, const Team&), void* conte
     body(context, Team{static_cast<std::size_t>(omp_get_thread_num()), size, &barrier});
   }
 #else
-  run_alone(body, context);
+  Barrier barrier;
+  barrier.set_size(threads);
+  const auto member = [&](std::size_t rank) {
+    const FlushDenormals flush;
+    body(context, Team{rank, threads, &barrier});
+  };
+  std::vector<std::thread> others;
+  for (std::size_t rank = 1; rank < threads; ++rank) others.emplace_back(member, rank);
+  member(0);
+  for (std::thread& other : others) other.join();
 #endif
 }
 

@@ -43,12 +43,14 @@ FASTREG_NOINLINE void run_update(const Update& u) {
   };
   std::size_t i = 0;
   for (; i + V::kLanes <= u.n; i += V::kLanes) {
-    step(i, [](const float* p) FASTREG_LAMBDA { return V::load(p); }, [](V x, float* p) FASTREG_LAMBDA { x.store(p); });
+    step(
+        i, [](const float* p) FASTREG_LAMBDA { return V::load(p); }, [](V x, float* p) FASTREG_LAMBDA { x.store(p); });
   }
   if (i < u.n) {
     const std::size_t n = u.n - i;
-    step(i, [n](const float* p) FASTREG_LAMBDA { return V::load_first(p, n); },
-         [n](V x, float* p) FASTREG_LAMBDA { x.store_first(p, n); });
+    step(
+        i, [n](const float* p) FASTREG_LAMBDA { return V::load_first(p, n); },
+        [n](V x, float* p) FASTREG_LAMBDA { x.store_first(p, n); });
   }
   if constexpr (kSums) {
     u.sums[0] = sum(sums.absolute);
@@ -67,11 +69,16 @@ FASTREG_INLINE void choose_update(const Update& u) {
 
 void update(const Update& u) noexcept {
   switch (u.rule) {
-    case UpdateRule::sgd: return choose_update<math::Sgd<V>>(u);
-    case UpdateRule::momentum: return choose_update<math::Momentum<V>>(u);
-    case UpdateRule::nesterov: return choose_update<math::Nesterov<V>>(u);
-    case UpdateRule::adam: return choose_update<math::Adam<V>>(u);
-    case UpdateRule::rmsprop: return choose_update<math::RmsProp<V>>(u);
+    case UpdateRule::sgd:
+      return choose_update<math::Sgd<V>>(u);
+    case UpdateRule::momentum:
+      return choose_update<math::Momentum<V>>(u);
+    case UpdateRule::nesterov:
+      return choose_update<math::Nesterov<V>>(u);
+    case UpdateRule::adam:
+      return choose_update<math::Adam<V>>(u);
+    case UpdateRule::rmsprop:
+      return choose_update<math::RmsProp<V>>(u);
   }
 }
 

@@ -1,5 +1,6 @@
-// Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel Random Numbers: As Easy as 1, 2, 3; 2011), over a type W of 64-bit
-// lanes whose low halves hold the words: one block a lane. mul32 multiplies low halves, so high halves may hold anything.
+// Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel Random Numbers: As Easy as 1, 2, 3; 2011), over a type W of
+// 64-bit lanes whose low halves hold the words: one block a lane. mul32 multiplies low halves, so high halves may hold
+// anything.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -53,9 +53,13 @@ struct Adam {
   static constexpr bool kHasM = true, kHasV = true;
   V beta_1, rest_1, beta_2, rest_2, rate, epsilon, eta_rate;
   FASTREG_INLINE explicit Adam(const Hyper& h)
-      : beta_1(h.beta_1), rest_1(1.0f - h.beta_1), beta_2(h.beta_2), rest_2(1.0f - h.beta_2),
+      : beta_1(h.beta_1),
+        rest_1(1.0f - h.beta_1),
+        beta_2(h.beta_2),
+        rest_2(1.0f - h.beta_2),
         rate(h.rate * __builtin_sqrtf(h.correction_2) / h.correction_1),
-        epsilon(h.epsilon * __builtin_sqrtf(h.correction_2)), eta_rate(h.rate * __builtin_sqrtf(h.correction_2)) {}
+        epsilon(h.epsilon * __builtin_sqrtf(h.correction_2)),
+        eta_rate(h.rate * __builtin_sqrtf(h.correction_2)) {}
   FASTREG_INLINE V apply(V w, V g, V& m, V& v) const {
     m = fma(beta_1, m, rest_1 * g);
     v = fma(beta_2, v, rest_2 * g * g);

@@ -183,7 +183,7 @@ class _Run:
         for item in self.own:
             item.on_epoch_begin(self.first)
 
-    def on_epoch(self, core_epoch: int, values: list[float], last: bool = False) -> bool:
+    def on_epoch(self, core_epoch: int, values: list[float], last: bool) -> bool:
         """An epoch ended; ``last`` if no other follows. Whether to stop."""
         epoch = core_epoch - self.offset
         logs = dict(zip(self.keys, values, strict=True))

@@ -185,10 +185,16 @@ def train(model: Sequential, data: Data, stopping: callbacks.EarlyStopping | Non
     losses = history.history["val_loss"]
     best_epoch = stopping.best_epoch if stopping else None
     parts = (data.x, data.y), (data.x_validation, data.y_validation), (data.x_test, data.y_test)
-    scores = [float(np.mean(model.predict(x).argmax(axis=1) == y)) for x, y in parts]
+    train_score, validation_score, test_score = (float(np.mean(model.predict(x).argmax(axis=1) == y)) for x, y in parts)
     kept = losses if best_epoch is None else losses[: best_epoch + 1]
     return Outcome(
-        history, best_epoch, *scores, diagnose(scores[0], scores[1], kept), len(losses) * len(data.x) / seconds
+        history=history,
+        best_epoch=best_epoch,
+        train=train_score,
+        validation=validation_score,
+        test=test_score,
+        diagnosis=diagnose(train_score, validation_score, kept),
+        samples_per_second=len(losses) * len(data.x) / seconds,
     )
 
 

@@ -9,26 +9,26 @@ inline int made = 0, failed = 0;
 // Said with every failure: the case under test.
 inline std::string context;
 
-inline void verify(bool good, const std::string& what, const char* file, int line) {
+inline void verify(bool good, const char* what, const char* file, int line) {
   ++made;
   if (good) return;
   constexpr int kPrinted = 40;
-  if (++failed <= kPrinted) std::printf("%s:%d: %s [%s]\n", file, line, what.c_str(), context.c_str());
+  if (++failed <= kPrinted) std::printf("%s:%d: %s [%s]\n", file, line, what, context.c_str());
 }
 
 }  // namespace check
 
 #define CHECK(condition) check::verify(static_cast<bool>(condition), #condition, __FILE__, __LINE__)
 
-#define CHECK_THROWS(expression, type)                                            \
-  do {                                                                            \
-    bool thrown = false;                                                          \
-    try {                                                                         \
-      static_cast<void>(expression);                                              \
-    } catch (const type&) {                                                       \
-      thrown = true;                                                              \
-    }                                                                             \
-    check::verify(thrown, #expression " must throw " #type, __FILE__, __LINE__);  \
+#define CHECK_THROWS(expression, type)                                           \
+  do {                                                                           \
+    bool thrown = false;                                                         \
+    try {                                                                        \
+      static_cast<void>(expression);                                             \
+    } catch (const type&) {                                                      \
+      thrown = true;                                                             \
+    }                                                                            \
+    check::verify(thrown, #expression " must throw " #type, __FILE__, __LINE__); \
   } while (false)
 
 // The exit status of main: a program that checked nothing has failed too.

@@ -1,13 +1,12 @@
 // Buffers for the tests of the kernel table: laid out as core/kernels.h says, between guards that no kernel may touch.
 #pragma once
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <memory>
 #include <random>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <vector>
 
 #include "check.h"
@@ -26,12 +25,12 @@ inline std::mt19937& generator() {
 }
 inline float uniform(float low, float high) { return std::uniform_real_distribution<float>(low, high)(generator()); }
 
-// n floats and guards of 16 on both sides; the guard behind doubles as the 64 readable bytes, and is NaN so that a kernel
-// that lets it into a result shows.
+// n floats and guards of 16 on both sides; the guard behind doubles as the 64 readable bytes, and is NaN so that a
+// kernel that lets it into a result shows.
 template <class T>
 class Guarded {
  public:
-  explicit Guarded(std::size_t n) : size_(n), memory_(new (std::align_val_t{64}) T[n + 2 * kGuard]) {
+  explicit Guarded(std::size_t n) : size_(n), memory_(new(std::align_val_t{64}) T[n + 2 * kGuard]) {
     std::memset(memory_.get(), 0, (n + 2 * kGuard) * sizeof(T));
     std::memset(memory_.get(), 0xff, kGuard * sizeof(T));
     std::memset(memory_.get() + kGuard + n, 0xff, kGuard * sizeof(T));
@@ -73,8 +72,12 @@ struct Rows {
       for (std::size_t j = cols; j < stride; ++j) at(i, j) = 0.0f;
     }
   }
-  bool padding_is_zero() const { return padding([](float v) { return v == 0.0f; }); }
-  bool padding_is_finite() const { return padding([](float v) { return std::isfinite(v); }); }
+  bool padding_is_zero() const {
+    return padding([](float v) { return v == 0.0f; });
+  }
+  bool padding_is_finite() const {
+    return padding([](float v) { return std::isfinite(v); });
+  }
 
  private:
   template <class Test>
@@ -161,22 +164,30 @@ inline std::string text(const char* what, std::initializer_list<std::size_t> siz
 
 inline double activation(ActivationKind kind, double x) {
   switch (kind) {
-    case ActivationKind::relu: return x > 0 || std::isnan(x) ? x : 0.0;
-    case ActivationKind::leaky_relu: return x > 0 ? x : static_cast<double>(kLeakyReluSlope) * x;
-    case ActivationKind::elu: return x > 0 ? x : static_cast<double>(kEluAlpha) * std::expm1(x);
-    case ActivationKind::gelu: return std::isinf(x) ? (x > 0 ? x : 0.0) : 0.5 * x * std::erfc(-x / std::sqrt(2.0));
-    case ActivationKind::silu: return std::isinf(x) ? (x > 0 ? x : 0.0) : x / (1 + std::exp(-x));
-    case ActivationKind::tanh: return std::tanh(x);
-    case ActivationKind::sigmoid: return 1 / (1 + std::exp(-x));
-    case ActivationKind::softplus: return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x)));
-    default: return x;
+    case ActivationKind::relu:
+      return x > 0 || std::isnan(x) ? x : 0.0;
+    case ActivationKind::leaky_relu:
+      return x > 0 ? x : static_cast<double>(kLeakyReluSlope) * x;
+    case ActivationKind::elu:
+      return x > 0 ? x : static_cast<double>(kEluAlpha) * std::expm1(x);
+    case ActivationKind::gelu:
+      return std::isinf(x) ? (x > 0 ? x : 0.0) : 0.5 * x * std::erfc(-x / std::sqrt(2.0));
+    case ActivationKind::silu:
+      return std::isinf(x) ? (x > 0 ? x : 0.0) : x / (1 + std::exp(-x));
+    case ActivationKind::tanh:
+      return std::tanh(x);
+    case ActivationKind::sigmoid:
+      return 1 / (1 + std::exp(-x));
+    case ActivationKind::softplus:
+      return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x)));
+    default:
+      return x;
   }
 }
 
-constexpr ActivationKind kActivations[] = {ActivationKind::linear,  ActivationKind::relu, ActivationKind::leaky_relu,
-                                           ActivationKind::elu,     ActivationKind::gelu, ActivationKind::silu,
-                                           ActivationKind::tanh,    ActivationKind::sigmoid,
-                                           ActivationKind::softplus};
+constexpr ActivationKind kActivations[] = {ActivationKind::linear, ActivationKind::relu,    ActivationKind::leaky_relu,
+                                           ActivationKind::elu,    ActivationKind::gelu,    ActivationKind::silu,
+                                           ActivationKind::tanh,   ActivationKind::sigmoid, ActivationKind::softplus};
 
 // Around the widths of every ISA: 0, 1, w - 1, w, w + 1, 2 w + 3 for w in 4, 8, 16.
 constexpr std::size_t kSizes[] = {0, 1, 3, 4, 5, 7, 8, 9, 11, 15, 16, 17, 19, 35};

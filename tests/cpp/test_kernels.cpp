@@ -12,56 +12,67 @@ using namespace fastreg::test;
 double derivative(ActivationKind kind, double x) {
   const double s = 1 / (1 + std::exp(-x));
   switch (kind) {
-    case ActivationKind::relu: return x > 0 ? 1 : 0;
-    case ActivationKind::leaky_relu: return x > 0 ? 1 : static_cast<double>(kLeakyReluSlope);
-    case ActivationKind::elu: return x > 0 ? 1 : static_cast<double>(kEluAlpha) * std::exp(x);
+    case ActivationKind::relu:
+      return x > 0 ? 1 : 0;
+    case ActivationKind::leaky_relu:
+      return x > 0 ? 1 : static_cast<double>(kLeakyReluSlope);
+    case ActivationKind::elu:
+      return x > 0 ? 1 : static_cast<double>(kEluAlpha) * std::exp(x);
     case ActivationKind::gelu:
       return 0.5 * std::erfc(-x / std::sqrt(2.0)) + x * std::exp(-x * x / 2) / std::sqrt(2 * std::acos(-1.0));
-    case ActivationKind::silu: return s * (1 + x * (1 - s));
-    case ActivationKind::tanh: return 1 - std::tanh(x) * std::tanh(x);
-    case ActivationKind::sigmoid: return s * (1 - s);
-    case ActivationKind::softplus: return s;
-    default: return 1;
+    case ActivationKind::silu:
+      return s * (1 + x * (1 - s));
+    case ActivationKind::tanh:
+      return 1 - std::tanh(x) * std::tanh(x);
+    case ActivationKind::sigmoid:
+      return s * (1 - s);
+    case ActivationKind::softplus:
+      return s;
+    default:
+      return 1;
   }
 }
 
 bool from_input(ActivationKind kind) { return kind == ActivationKind::gelu || kind == ActivationKind::silu; }
 
-double ulp(double value) {
-  return std::ldexp(1.0, std::max(std::ilogb(value == 0.0 ? 1e-300 : value), -126) - 23);
-}
+double ulp(double value) { return std::ldexp(1.0, std::max(std::ilogb(value == 0.0 ? 1e-300 : value), -126) - 23); }
 
 // Bounds in units in the last place of the result; gelu, which multiplies a tail by x, in absolute error.
 double activation_tolerance(ActivationKind kind, double x, double y) {
   switch (kind) {
-    case ActivationKind::gelu: return 2e-7 * std::max(1.0, std::abs(x));
-    case ActivationKind::tanh: return 2.0 * ulp(y);
-    case ActivationKind::elu: return 2.0 * ulp(y);
-    case ActivationKind::sigmoid: return 2.5 * ulp(y);
-    case ActivationKind::silu: return 3.0 * ulp(y);
-    case ActivationKind::softplus: return 2.5 * ulp(y);
-    default: return 1.0 * ulp(y);
+    case ActivationKind::gelu:
+      return 2e-7 * std::max(1.0, std::abs(x));
+    case ActivationKind::tanh:
+      return 2.0 * ulp(y);
+    case ActivationKind::elu:
+      return 2.0 * ulp(y);
+    case ActivationKind::sigmoid:
+      return 2.5 * ulp(y);
+    case ActivationKind::silu:
+      return 3.0 * ulp(y);
+    case ActivationKind::softplus:
+      return 2.5 * ulp(y);
+    default:
+      return 1.0 * ulp(y);
   }
 }
 
 void test_activation_accuracy(const Kernels& k) {
   std::vector<float> x;
   for (int i = 0; i < 400000; ++i) x.push_back(uniform(-87.0f, 87.0f) * std::pow(uniform(0.0f, 1.0f), 6.0f));
-  for (const float special : {0.0f, 1e-30f, -1e-30f, 5e-8f, -5e-8f, -87.0f, 87.0f, 1e30f, -1e30f, HUGE_VALF, -HUGE_VALF,
-                              std::nanf("")}) {
+  for (const float special :
+       {0.0f, 1e-30f, -1e-30f, 5e-8f, -5e-8f, -87.0f, 87.0f, 1e30f, -1e30f, HUGE_VALF, -HUGE_VALF, std::nanf("")}) {
     x.push_back(special);
   }
   std::vector<float> y(x.size());
   for (const ActivationKind kind : kActivations) {
     k.activation_forward(kind, x.data(), y.data(), x.size());
-    double worst = 0;
     for (std::size_t i = 0; i < x.size(); ++i) {
-      check::context = text(k.isa, {static_cast<std::size_t>(kind)}) + " at " + std::to_string(x[i]);
       const double want = test::activation(kind, x[i]), tolerance = activation_tolerance(kind, x[i], want);
-      CHECK(close(y[i], want, tolerance));
-      if (std::isfinite(want)) worst = std::max(worst, std::abs(y[i] - want) / tolerance);
+      const bool good = close(y[i], want, tolerance);
+      if (!good) check::context = text(k.isa, {static_cast<std::size_t>(kind)}) + " at " + std::to_string(x[i]);
+      CHECK(good);
     }
-    CHECK(worst <= 1.0);
   }
 }
 
@@ -139,15 +150,18 @@ struct Dropped {
   double factor(std::size_t e) const { return (mask[e / 16] >> (e % 16)) & 1 ? 1.25 : 0.0; }
 };
 
-void test_batch_norm(const Kernels& k, std::size_t rows, std::size_t cols, bool affine, bool dropout, ActivationKind kind) {
+void test_batch_norm(const Kernels& k, std::size_t rows, std::size_t cols, bool affine, bool dropout,
+                     ActivationKind kind) {
   check::context = text(k.isa, {rows, cols, affine, dropout, static_cast<std::size_t>(kind)}) + " batch norm";
   Rows x(rows, cols, 0.5f, 3.0f), y(rows, cols), dy(rows, cols), dx(rows, cols);
   for (std::size_t i = 0; i < rows; ++i) {
-    for (std::size_t j = 0; j < cols; ++j) x.at(i, j) = static_cast<float>(test::activation(kind, uniform(-1.0f, 2.0f)));
+    for (std::size_t j = 0; j < cols; ++j)
+      x.at(i, j) = static_cast<float>(test::activation(kind, uniform(-1.0f, 2.0f)));
   }
   dy.clear_padding();
   const std::size_t length = rounded(cols);
-  Guarded<float> gamma(length), beta(length), mean(length), inv_std(length), moving_mean(length), moving_variance(length);
+  Guarded<float> gamma(length), beta(length), mean(length), inv_std(length), moving_mean(length),
+      moving_variance(length);
   Guarded<float> dgamma(length), dbeta(length), db(length);
   for (std::size_t j = 0; j < cols; ++j) {
     gamma[j] = uniform(0.5f, 2.0f);
@@ -160,9 +174,9 @@ void test_batch_norm(const Kernels& k, std::size_t rows, std::size_t cols, bool 
   const DropoutMask mask = dropout ? dropped.kernel() : DropoutMask{nullptr, 0.0f};
   const float momentum = 0.9f, epsilon = 1e-3f;
   for (const Range part : column_parts(x.stride)) {
-    k.batch_norm_forward_train({x.data.data(), y.data.data(), affine ? gamma.data() : nullptr, affine ? beta.data() : nullptr,
-                                moving_mean.data(), moving_variance.data(), mean.data(), inv_std.data(), momentum, epsilon,
-                                mask, rows, x.stride, part});
+    k.batch_norm_forward_train({x.data.data(), y.data.data(), affine ? gamma.data() : nullptr,
+                                affine ? beta.data() : nullptr, moving_mean.data(), moving_variance.data(), mean.data(),
+                                inv_std.data(), momentum, epsilon, mask, rows, x.stride, part});
     k.batch_norm_backward({x.data.data(), dy.data.data(), dx.data.data(), affine ? gamma.data() : nullptr, mean.data(),
                            inv_std.data(), dgamma.data(), dbeta.data(), mask, kind, db.data(), rows, x.stride, part});
   }
@@ -186,8 +200,9 @@ void test_batch_norm(const Kernels& k, std::size_t rows, std::size_t cols, bool 
     CHECK(close(dbeta[j], sum_dy, tolerance * 4) && close(dgamma[j], sum_dy_xhat, tolerance * 4));
     for (std::size_t i = 0; i < rows; ++i) {
       const double xhat = (x.at(i, j) - mu) * inverse, d = dy.at(i, j) * factor(i);
-      const double slope = kind == ActivationKind::relu ? (x.at(i, j) > 0 ? 1 : 0) : kind == ActivationKind::tanh ?
-          1 - static_cast<double>(x.at(i, j)) * x.at(i, j) : 1;
+      const double slope = kind == ActivationKind::relu   ? (x.at(i, j) > 0 ? 1 : 0)
+                           : kind == ActivationKind::tanh ? 1 - static_cast<double>(x.at(i, j)) * x.at(i, j)
+                                                          : 1;
       const double want = g * inverse * (d - sum_dy / n - xhat * sum_dy_xhat / n) * slope;
       CHECK(close(dx.at(i, j), want, tolerance * inverse * 4));
       sum_dx += want;
@@ -203,9 +218,20 @@ void test_batch_norm(const Kernels& k, std::size_t rows, std::size_t cols, bool 
   for (const auto* buffer : {&y.data, &dx.data, &mean, &inv_std, &moving_mean, &dgamma, &dbeta, &db}) {
     CHECK(buffer->guards_intact());
   }
-  k.batch_norm_forward_infer({x.data.data(), y.data.data(), affine ? gamma.data() : nullptr, affine ? beta.data() : nullptr,
-                              moving_mean.data(), moving_variance.data(), nullptr, nullptr, momentum, epsilon,
-                              {nullptr, 0.0f}, rows, x.stride, {0, x.stride}});
+  k.batch_norm_forward_infer({x.data.data(),
+                              y.data.data(),
+                              affine ? gamma.data() : nullptr,
+                              affine ? beta.data() : nullptr,
+                              moving_mean.data(),
+                              moving_variance.data(),
+                              nullptr,
+                              nullptr,
+                              momentum,
+                              epsilon,
+                              {nullptr, 0.0f},
+                              rows,
+                              x.stride,
+                              {0, x.stride}});
   for (std::size_t i = 0; i < rows; ++i) {
     for (std::size_t j = 0; j < cols; ++j) {
       const double inverse = 1 / std::sqrt(static_cast<double>(moving_variance[j]) + static_cast<double>(epsilon));
@@ -234,9 +260,11 @@ struct Known {
 };
 constexpr Known kKnown[] = {
     {{0, 0, 0, 0}, {0, 0}, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
-    {{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}, {0xffffffff, 0xffffffff},
+    {{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff},
+     {0xffffffff, 0xffffffff},
      {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
-    {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0},
+    {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
+     {0xa4093822, 0x299f31d0},
      {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
 };
 
@@ -298,7 +326,9 @@ double update_reference(const Update& u, double w, double g, double m, double v,
   *new_m = m;
   *new_v = v;
   switch (u.rule) {
-    case UpdateRule::sgd: next -= rate * slope; break;
+    case UpdateRule::sgd:
+      next -= rate * slope;
+      break;
     case UpdateRule::momentum:
     case UpdateRule::nesterov:
       *new_m = u.momentum * m + slope;
@@ -328,8 +358,8 @@ void test_update(const Kernels& k, std::size_t n, const UpdateCase& c, Edge::Sid
     if (i % 5 == 0) w[i] = 0.0f;
   }
   float sums[2] = {-1.0f, -1.0f};
-  const Update u{c.rule, n, w.data(), g.data(), m.data(), v.data(), 0.01f, 0.9f, 0.9f, 0.999f, 1e-7f, 0.2f, 0.03f,
-                 c.decay, c.l1, c.l2, 0.5f, c.proximal, sums};
+  const Update u{c.rule, n,    w.data(), g.data(), m.data(), v.data(), 0.01f, 0.9f,       0.9f, 0.999f,
+                 1e-7f,  0.2f, 0.03f,    c.decay,  c.l1,     c.l2,     0.5f,  c.proximal, sums};
   const std::vector<float> w0(w.data(), w.data() + n), m0(m.data(), m.data() + n), v0(v.data(), v.data() + n);
   k.update(u);
   double absolute = 0, square = 0;
@@ -337,7 +367,8 @@ void test_update(const Kernels& k, std::size_t n, const UpdateCase& c, Edge::Sid
     double new_m = 0, new_v = 0;
     const double want = update_reference(u, w0[i], g[i], m0[i], v0[i], &new_m, &new_v);
     // The step is a few hundredths at most: its relative error of a few ulp, and one rounding of w.
-    CHECK(close(w[i], want, 2 * kHalfUlp * (std::abs(static_cast<double>(w0[i])) + 10 * std::abs(want - w0[i]) + 0.05)));
+    CHECK(
+        close(w[i], want, 2 * kHalfUlp * (std::abs(static_cast<double>(w0[i])) + 10 * std::abs(want - w0[i]) + 0.05)));
     CHECK(close(m[i], new_m, 8 * kHalfUlp) && close(v[i], new_v, 8 * kHalfUlp));
     absolute += std::abs(static_cast<double>(w0[i]));
     square += static_cast<double>(w0[i]) * w0[i];
@@ -351,8 +382,8 @@ void test_update(const Kernels& k, std::size_t n, const UpdateCase& c, Edge::Sid
 }
 
 void test_updates(const Kernels& k) {
-  for (const UpdateRule rule : {UpdateRule::sgd, UpdateRule::momentum, UpdateRule::nesterov, UpdateRule::adam,
-                                UpdateRule::rmsprop}) {
+  for (const UpdateRule rule :
+       {UpdateRule::sgd, UpdateRule::momentum, UpdateRule::nesterov, UpdateRule::adam, UpdateRule::rmsprop}) {
     for (const UpdateCase& c : {UpdateCase{rule, 0.0f, 0.0f, false, 0.0f}, UpdateCase{rule, 0.03f, 0.02f, false, 0.1f},
                                 UpdateCase{rule, 0.0f, 0.02f, true, 0.0f}, UpdateCase{rule, 0.5f, 0.02f, true, 0.0f}}) {
       for (const std::size_t n : kSizes) {

@@ -123,8 +123,18 @@ void test_loss(const Kernels& k, LossKind kind, bool from_logits, std::size_t ro
   }();
   Rows dy(rows, cols);
   const float scale = 0.25f;
-  LossStep step{kind, from_logits, y.data.data(), sparse ? nullptr : target.data.data(), sparse ? labels.data() : nullptr,
-                weighted ? weight.data() : nullptr, scale, row_loss.data(), dy.data.data(), cols, y.stride, {0, 0}};
+  LossStep step{kind,
+                from_logits,
+                y.data.data(),
+                sparse ? nullptr : target.data.data(),
+                sparse ? labels.data() : nullptr,
+                weighted ? weight.data() : nullptr,
+                scale,
+                row_loss.data(),
+                dy.data.data(),
+                cols,
+                y.stride,
+                {0, 0}};
   for (const Range part : {Range{rows / 3, rows}, Range{0, rows / 3}}) {
     step.rows = part;
     k.loss(step);
@@ -167,7 +177,18 @@ void test_nan(const Kernels& k, LossKind kind, std::size_t cols) {
   y.at(1, cols / 2) = std::nanf("");
   const std::int32_t labels[3] = {0, 0, 0};
   float row_loss[3];
-  k.loss({kind, true, y.data.data(), target.data.data(), labels, nullptr, 1.0f, row_loss, nullptr, cols, y.stride, {0, 3}});
+  k.loss({kind,
+          true,
+          y.data.data(),
+          target.data.data(),
+          labels,
+          nullptr,
+          1.0f,
+          row_loss,
+          nullptr,
+          cols,
+          y.stride,
+          {0, 3}});
   CHECK(std::isfinite(row_loss[0]) && std::isnan(row_loss[1]) && std::isfinite(row_loss[2]));
 }
 

@@ -1,5 +1,5 @@
-// Matrix products and the transpose of the kernel table against sums in double precision, and their promise that a split
-// of the output changes no bit.
+// Matrix products and the transpose of the kernel table against sums in double precision, and their promise that a
+// split of the output changes no bit.
 #include "kernel_buffers.h"
 
 namespace {
@@ -18,11 +18,12 @@ struct Sum {
 };
 
 Matmul matmul_of(const Rows& x, const Panels& w, const float* bias, Rows& y, float* z, ActivationKind activation) {
-  return {x.data.data(), x.stride, w.data.data(), bias, y.data.data(), z, y.stride, x.cols, w.cols, activation,
-          {0, x.rows}, {0, w.panels()}};
+  return {x.data.data(), x.stride, w.data.data(), bias,       y.data.data(), z,
+          y.stride,      x.cols,   w.cols,        activation, {0, x.rows},   {0, w.panels()}};
 }
 
-void test_matmul(const Kernels& k, std::size_t n, std::size_t in, std::size_t out, ActivationKind activation, bool with_z) {
+void test_matmul(const Kernels& k, std::size_t n, std::size_t in, std::size_t out, ActivationKind activation,
+                 bool with_z) {
   check::context = text(k.isa, {n, in, out, static_cast<std::size_t>(activation), with_z});
   const Rows x(n, in);
   const Panels w(in, out);
@@ -77,7 +78,8 @@ void test_matmul_split(const Kernels& k, std::size_t n, std::size_t in, std::siz
     part.panels = {0, 0};
     k.matmul(part);
     for (std::size_t i = 0; i < n; ++i) {
-      CHECK(std::memcmp(&parts.data[i * parts.stride], &whole.data[i * whole.stride], whole.stride * sizeof(float)) == 0);
+      CHECK(std::memcmp(&parts.data[i * parts.stride], &whole.data[i * whole.stride], whole.stride * sizeof(float)) ==
+            0);
     }
   }
 }
@@ -88,7 +90,8 @@ void test_weights(const Kernels& k, std::size_t n, std::size_t in, std::size_t o
   Rows dy(n, out);
   dy.clear_padding();
   Panels dw(in, out);
-  MatmulWeights m{x.data.data(), x.stride, dy.data.data(), dy.stride, dw.data.data(), n, in, out, {0, in}, {0, dw.panels()}};
+  MatmulWeights m{x.data.data(), x.stride, dy.data.data(),  dy.stride, dw.data.data(), n, in,
+                  out,           {0, in},  {0, dw.panels()}};
   k.matmul_weights(m);
   for (std::size_t i = 0; i < in; ++i) {
     for (std::size_t j = 0; j < out; ++j) {
@@ -165,6 +168,8 @@ void test_all(const Kernels& k) {
     test_matmul_split(k, 16, 1, out, ActivationKind::relu);
     test_matmul_split(k, 13, 1100, out, ActivationKind::linear);
     test_matmul(k, 3, 1537, out, ActivationKind::relu, true);
+    test_matmul(k, 3, 1537, out, ActivationKind::relu, false);
+    test_matmul(k, 3, 1537, out, ActivationKind::tanh, false);
     test_weights(k, 700, 3, out);
     test_weights(k, 515, 50, out);
   }

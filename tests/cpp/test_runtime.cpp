@@ -1,14 +1,13 @@
 // The CPU backend apart from its kernels: instruction sets, memory, teams and their barrier, the thread budget.
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
+#include <sys/wait.h>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 #include "check.h"
@@ -129,9 +128,12 @@ void test_denormals() {
   CHECK(tiny_product() != 0.0f);
   for (const std::size_t threads : {1, 3}) {
     std::atomic<int> kept{0};
-    cpu_backend().run(threads, [](void* context, const Team&) {
-      if (tiny_product() != 0.0f) ++*static_cast<std::atomic<int>*>(context);
-    }, &kept);
+    cpu_backend().run(
+        threads,
+        [](void* context, const Team&) {
+          if (tiny_product() != 0.0f) ++*static_cast<std::atomic<int>*>(context);
+        },
+        &kept);
     CHECK(kept == 0);
     CHECK(tiny_product() != 0.0f);
   }

@@ -31,7 +31,9 @@ struct V {
     static FASTREG_INLINE Int set(std::uint32_t s) { return {_mm256_set1_epi32(static_cast<int>(s))}; }
     FASTREG_INLINE void store(std::uint32_t* p) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
     template <int n>
-    FASTREG_INLINE Int shl() const { return {_mm256_slli_epi32(v, n)}; }
+    FASTREG_INLINE Int shl() const {
+      return {_mm256_slli_epi32(v, n)};
+    }
     friend FASTREG_INLINE std::uint32_t ge_bits(Int a, Int b) {
       const __m256i ge = _mm256_cmpeq_epi32(_mm256_max_epu32(a.v, b.v), a.v);
       return static_cast<std::uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(ge)));
@@ -44,7 +46,9 @@ struct V {
   FASTREG_INLINE V(float s) : v(_mm256_set1_ps(s)) {}
 
   static FASTREG_INLINE V load(const float* p) { return _mm256_loadu_ps(p); }
-  static FASTREG_INLINE V load_first(const float* p, std::size_t n) { return _mm256_maskload_ps(p, Mask::first_lanes(n)); }
+  static FASTREG_INLINE V load_first(const float* p, std::size_t n) {
+    return _mm256_maskload_ps(p, Mask::first_lanes(n));
+  }
   FASTREG_INLINE void store(float* p) const { _mm256_storeu_ps(p, v); }
   FASTREG_INLINE void store_first(float* p, std::size_t n) const { _mm256_maskstore_ps(p, Mask::first_lanes(n), v); }
 

@@ -22,7 +22,9 @@ struct V {
   static constexpr std::size_t kLanes = 16;
   struct Mask {
     __mmask16 m;
-    static FASTREG_INLINE Mask first(std::size_t n) { return {static_cast<__mmask16>(n >= 16 ? 0xffffu : (1u << n) - 1u)}; }
+    static FASTREG_INLINE Mask first(std::size_t n) {
+      return {static_cast<__mmask16>(n >= 16 ? 0xffffu : (1u << n) - 1u)};
+    }
     static FASTREG_INLINE Mask of_bits(std::uint32_t bits) { return {static_cast<__mmask16>(bits)}; }
     friend FASTREG_INLINE Mask operator&(Mask a, Mask b) { return {static_cast<__mmask16>(a.m & b.m)}; }
     friend FASTREG_INLINE Mask operator|(Mask a, Mask b) { return {static_cast<__mmask16>(a.m | b.m)}; }
@@ -33,7 +35,9 @@ struct V {
     static FASTREG_INLINE Int set(std::uint32_t s) { return {_mm512_set1_epi32(static_cast<int>(s))}; }
     FASTREG_INLINE void store(std::uint32_t* p) const { _mm512_storeu_si512(p, v); }
     template <int n>
-    FASTREG_INLINE Int shl() const { return {_mm512_slli_epi32(v, n)}; }
+    FASTREG_INLINE Int shl() const {
+      return {_mm512_slli_epi32(v, n)};
+    }
     friend FASTREG_INLINE std::uint32_t ge_bits(Int a, Int b) { return _mm512_cmpge_epu32_mask(a.v, b.v); }
   };
 
@@ -43,7 +47,9 @@ struct V {
   FASTREG_INLINE V(float s) : v(_mm512_set1_ps(s)) {}
 
   static FASTREG_INLINE V load(const float* p) { return _mm512_loadu_ps(p); }
-  static FASTREG_INLINE V load_first(const float* p, std::size_t n) { return _mm512_maskz_loadu_ps(Mask::first(n).m, p); }
+  static FASTREG_INLINE V load_first(const float* p, std::size_t n) {
+    return _mm512_maskz_loadu_ps(Mask::first(n).m, p);
+  }
   FASTREG_INLINE void store(float* p) const { _mm512_storeu_ps(p, v); }
   FASTREG_INLINE void store_first(float* p, std::size_t n) const { _mm512_mask_storeu_ps(p, Mask::first(n).m, v); }
 
@@ -63,10 +69,13 @@ struct V {
   friend FASTREG_INLINE V abs(V a) { return _mm512_abs_ps(a.v); }
   friend FASTREG_INLINE V copysign(V a, V b) {
     const __m512i sign = _mm512_set1_epi32(static_cast<int>(0x80000000u));
-    return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(sign, _mm512_castps_si512(b.v), _mm512_castps_si512(a.v), 0xca));
+    return _mm512_castsi512_ps(
+        _mm512_ternarylogic_epi32(sign, _mm512_castps_si512(b.v), _mm512_castps_si512(a.v), 0xca));
   }
   friend FASTREG_INLINE V sqrt(V a) { return _mm512_sqrt_ps(a.v); }
-  friend FASTREG_INLINE V round(V a) { return _mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+  friend FASTREG_INLINE V round(V a) {
+    return _mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  }
   friend FASTREG_INLINE V select(Mask m, V a, V b) { return _mm512_mask_blend_ps(m.m, b.v, a.v); }
   friend FASTREG_INLINE V exp2_of(V n) {
     const __m512i biased = _mm512_add_epi32(_mm512_cvtps_epi32(n.v), _mm512_set1_epi32(127));

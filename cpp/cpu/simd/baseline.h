@@ -29,7 +29,9 @@ struct V {
     static FASTREG_INLINE Int set(std::uint32_t s) { return {_mm_set1_epi32(static_cast<int>(s))}; }
     FASTREG_INLINE void store(std::uint32_t* p) const { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), v); }
     template <int n>
-    FASTREG_INLINE Int shl() const { return {_mm_slli_epi32(v, n)}; }
+    FASTREG_INLINE Int shl() const {
+      return {_mm_slli_epi32(v, n)};
+    }
     friend FASTREG_INLINE std::uint32_t ge_bits(Int a, Int b) {
       const __m128i ge = _mm_cmpeq_epi32(_mm_max_epu32(a.v, b.v), a.v);
       return static_cast<std::uint32_t>(_mm_movemask_ps(_mm_castsi128_ps(ge)));

@@ -29,7 +29,9 @@ struct V {
     static FASTREG_INLINE Int set(std::uint32_t s) { return {vdupq_n_u32(s)}; }
     FASTREG_INLINE void store(std::uint32_t* p) const { vst1q_u32(p, v); }
     template <int n>
-    FASTREG_INLINE Int shl() const { return {vshlq_n_u32(v, n)}; }
+    FASTREG_INLINE Int shl() const {
+      return {vshlq_n_u32(v, n)};
+    }
     friend FASTREG_INLINE std::uint32_t ge_bits(Int a, Int b) {
       const uint32x4_t lane = {1, 2, 4, 8};
       return vaddvq_u32(vandq_u32(vcgeq_u32(a.v, b.v), lane));

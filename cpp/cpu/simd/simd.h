@@ -22,6 +22,8 @@
 
 #define FASTREG_QUOTE_2(x) #x
 #define FASTREG_QUOTE(x) FASTREG_QUOTE_2(x)
+// clang-format off
 #define FASTREG_SIMD_FILE(isa) FASTREG_QUOTE(cpu/simd/isa.h)
+// clang-format on
 #include FASTREG_SIMD_FILE(FASTREG_ISA)
 #include "cpu/simd/scalar.h"

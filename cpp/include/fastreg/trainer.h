@@ -95,7 +95,8 @@ class Trainer {
   void get_moment(std::size_t moment, std::size_t weight, float* out) const;
   void set_moment(std::size_t moment, std::size_t weight, const float* values);
 
-  // Floating-point operations of a step from which on it is shared among threads. The results do not depend on it.
+  // Floating-point operations of a step from which on it may be shared among threads: it is where that proves faster.
+  // 0: always. The results do not depend on it.
   double parallel_threshold() const;
   void set_parallel_threshold(double flops);
 

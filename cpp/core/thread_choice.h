@@ -1,0 +1,63 @@
+// How many threads share a training step: one, or all of the budget. Which is faster depends on the machine's mood (two
+// virtual cores may be near each other or far apart, a neighbour may have taken one), so both are timed, the faster is
+// kept, and the other gets another look now and then. The result of training does not depend on the choice.
+#pragma once
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+
+namespace fastreg {
+
+class ThreadChoice {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  // most: the budget. always: use all of it without looking.
+  ThreadChoice(std::size_t most, bool always) : most_(most), fixed_(most <= 1 || always), sharing_(most > 1) {}
+
+  // For the next slice of a run.
+  std::size_t threads() const { return sharing_ ? most_ : 1; }
+  Clock::duration slice() const { return fixed_ || !looking_ ? kSlice : kLook; }
+
+  // A slice with threads() took so long for so many steps.
+  void record(Clock::duration time, std::size_t steps) {
+    if (fixed_) return;
+    spent_ += time;
+    steps_ += steps;
+    if (spent_ < (looking_ ? kLook : interval_)) return;
+    per_step_[sharing_] = std::chrono::duration<double>(spent_).count() / static_cast<double>(steps_);
+    spent_ = {};
+    steps_ = 0;
+    if (looking_ && per_step_[!sharing_] > 0.0) {
+      settle();
+    } else {
+      looking_ = true;
+      sharing_ = !sharing_;
+    }
+  }
+
+  static constexpr Clock::duration kSlice = std::chrono::milliseconds(50);
+
+ private:
+  static constexpr Clock::duration kLook = std::chrono::milliseconds(2);
+  static constexpr Clock::duration kLongest = std::chrono::seconds(10);
+
+  // Both were timed: keeps the faster. The longer it stays the faster one, the rarer the looks at the other; a look is
+  // at least one step, and steps may be long.
+  void settle() {
+    const bool faster = per_step_[1] < per_step_[0];
+    interval_ = faster == settled_ ? std::min(2 * interval_, kLongest) : kSlice;
+    const std::chrono::duration<double> step(100.0 * per_step_[!faster]);
+    interval_ = std::max(interval_, std::chrono::duration_cast<Clock::duration>(step));
+    settled_ = sharing_ = faster;
+    looking_ = false;
+  }
+
+  std::size_t most_;
+  bool fixed_, sharing_, looking_ = true, settled_ = true;
+  double per_step_[2] = {0.0, 0.0};   // seconds alone and shared
+  Clock::duration spent_{}, interval_ = kSlice;
+  std::size_t steps_ = 0;
+};
+
+}  // namespace fastreg

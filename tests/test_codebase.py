@@ -34,12 +34,6 @@ MAY_INCLUDE = {
     "math/": ("math/", "fastreg/enums.h"),
     "cpu/simd/": ("cpu/simd/", "math/inline.h"),
     "cpu/": ("cpu/", "math/", "fastreg/enums.h", "fastreg/runtime.h", *KERNEL_SEAM),
-    # Single operations and files have no public C++ interface yet; convert.h checks arrays with a kernel.
-    "bindings/convert.h": ("bindings/", "core/backend.h", "core/parameters.h", "fastreg/"),
-    "bindings/files.cpp": ("bindings/", "core/serialize.h"),
-    "bindings/ops.cpp": ("bindings/", "core/", "fastreg/"),
-    "bindings/scratch.h": ("bindings/", "core/", "fastreg/"),
-    "bindings/updater.cpp": ("bindings/", "core/", "fastreg/"),
     "bindings/": ("bindings/", "fastreg/"),
 }
 # What only one place may know: a pattern of code lines, and the path under cpp/ that may contain it.

@@ -8,8 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "core/backend.h"
-#include "core/parameters.h"
+#include "fastreg/network.h"
 #include "fastreg/view.h"
 
 namespace fastreg::bindings {
@@ -45,6 +44,7 @@ inline MatrixView<const float> matrix(py::handle object, const char* name) {
   return {static_cast<const float*>(array.data()), rows, cols, cols};
 }
 
+// Empty for None.
 template <class T>
 Span<const T> vector(py::handle object, const char* name) {
   if (object.is_none()) return {};
@@ -52,13 +52,11 @@ Span<const T> vector(py::handle object, const char* name) {
   return {static_cast<const T*>(array.data()), static_cast<std::size_t>(array.size())};
 }
 
+// The same where None will not do.
 template <class T>
-Span<const T> vector(py::handle object, const char* name, std::size_t size) {
-  const Span<const T> span = vector<T>(object, name);
-  if (!object.is_none() && span.size != size)
-    throw py::value_error(std::string(name) + " must have " + std::to_string(size) + " values, got " +
-                          std::to_string(span.size));
-  return span;
+Span<const T> required_vector(py::handle object, const char* name) {
+  const py::array array = checked<T>(object, name, 1);
+  return {static_cast<const T*>(array.data()), static_cast<std::size_t>(array.size())};
 }
 
 inline std::vector<py::ssize_t> shape_of(const WeightInfo& info) {
@@ -76,18 +74,9 @@ inline const float* weight_values(py::handle object, const WeightInfo& info) {
   return static_cast<const float*>(array.data());
 }
 
-// Runs f(team) on so many threads with the interpreter lock released.
-template <class F>
-void run_released(std::size_t threads, F&& f) {
-  const py::gil_scoped_release released;
-  cpu_backend().run(
-      threads, [](void* context, const Team& team) { (*static_cast<F*>(context))(team); }, &f);
-}
-
 void bind_network(py::module_& module);
 void bind_trainer(py::module_& module);
 void bind_files(py::module_& module);
 void bind_ops(py::module_& module);
-void bind_updater(py::module_& module);
 
 }  // namespace fastreg::bindings

@@ -1,6 +1,6 @@
 // Model files for Python: names, shapes and float32 values; what they mean is io.py's business.
 #include "bindings/convert.h"
-#include "core/serialize.h"
+#include "fastreg/model_file.h"
 
 namespace fastreg::bindings {
 namespace {

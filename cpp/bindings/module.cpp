@@ -40,7 +40,7 @@ void bind_runtime(py::module_& module) {
 PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   namespace fb = fastreg::bindings;
   try {
-    fastreg::cpu_backend();
+    fastreg::active_isa();
   } catch (const std::invalid_argument& refused) {
     throw pybind11::import_error(refused.what());
   }
@@ -54,5 +54,4 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   fb::bind_trainer(module);
   fb::bind_files(module);
   fb::bind_ops(module);
-  fb::bind_updater(module);
 }

@@ -8,7 +8,7 @@
 //                          kernel_regularizer, bias_regularizer (null or L1L2: l1, l2, proximal)
 //     Activation           activation (required)
 //     BatchNormalization   momentum, epsilon, center, scale
-//     Dropout              rate
+//     Dropout              rate, seed (null or an integer in [0, 2^64))
 //   loss        object                  required by parse_training
 //     MeanSquaredError, BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy (these three:
 //     from_logits)
@@ -25,7 +25,7 @@
 //
 // Every object of these names its kind in "type". An absent member has the default of its struct in spec.h, a member
 // that is not listed is ignored.
-#include "core/description.h"
+#include "fastreg/spec.h"
 
 #include <array>
 #include <cmath>
@@ -218,7 +218,11 @@ void read_fields(const Members& fields, BatchNormalization& out) {
   fields.read("scale", out.scale);
 }
 
-void read_fields(const Members& fields, Dropout& out) { fields.read("rate", out.rate); }
+void read_fields(const Members& fields, Dropout& out) {
+  fields.read("rate", out.rate);
+  const Json* seed = fields.find("seed");
+  if (seed != nullptr && !seed->is_null()) out.seed = fields.whole("seed", "null or an integer in [0, 2^64)");
+}
 
 void read_rate(const Members& fields, float& out) {
   const Json* json = fields.find("learning_rate");

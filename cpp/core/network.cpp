@@ -5,7 +5,7 @@
 #include <stdexcept>
 
 #include "core/graph.h"
-#include "core/serialize.h"
+#include "fastreg/model_file.h"
 
 namespace fastreg {
 namespace {

@@ -2,7 +2,7 @@
 // gap. Header: {"__metadata__": {"fastreg": description}, name: {"dtype": "F32", "shape": [...],
 // "data_offsets": [begin, end]}, ...}, offsets in bytes from the end of the header. Here the format and its rules; how
 // files are opened and replaced is file.h's business.
-#include "core/serialize.h"
+#include "fastreg/model_file.h"
 
 #include <algorithm>
 #include <bit>

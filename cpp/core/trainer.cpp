@@ -141,7 +141,7 @@ class Run {
   // Written by the leader between two syncs, read by all after the second.
   bool slice_over_ = false, diverged_ = false;
   ScoreSums sums_;
-  double penalties_ = 0.0, batch_loss_ = 0.0;
+  double penalties_ = 0.0, batch_loss_ = 0.0;   // penalties: of each step, by the rows of its batch
 };
 
 double Run::rate() const {
@@ -206,7 +206,7 @@ void Run::run_step(const Team& team, std::size_t index, const Batch& batch) {
     if (diverged_) {
       diverge(batch_loss_, rate_now);
     } else {
-      penalties_ += s_.optimizer.penalty();
+      penalties_ += s_.optimizer.penalty() * static_cast<double>(batch.n);
       ++s_.step;
       ++run_step_;
     }
@@ -227,7 +227,7 @@ void Run::end_epoch(std::size_t index) {
     diverge(batch_loss_, rate());
     return;
   }
-  std::vector<double> logs = sums_.logs(penalties_ / static_cast<double>(steps_));
+  std::vector<double> logs = sums_.logs(penalties_ / static_cast<double>(train_.size()));
   if (validation_ != nullptr) {
     const double penalty = s_.optimizer.penalty(*s_.graph.backend.kernels, s_.graph.weights.data());
     for (const double value : s_.evaluator.run(*validation_, penalty)) logs.push_back(value);

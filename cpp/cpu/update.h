@@ -20,13 +20,17 @@ template <class Rule, Penalties kPenalties, bool kSums>
 FASTREG_NOINLINE void run_update(const Update& u) {
   const Rule rule(math::Hyper{u.rate, u.momentum, u.beta_1, u.beta_2, u.epsilon, u.correction_1, u.correction_2});
   const V scale(u.grad_scale), l1(u.l1), two_l2(2.0f * u.l2), decay(u.rate * u.decay);
+  // In locals, since a store could change u as far as the compiler knows.
+  float *const weights = u.w, *const first = u.m, *const second = u.v;
+  const float* const gradient = u.g;
+  const std::size_t n = u.n;
   LaneSums sums{V(0.0f), V(0.0f)};
   // load and store take whole vectors, or the first few floats of one.
   const auto step = [&](std::size_t i, auto load, auto store) {
-    const V old = load(u.w + i);
-    V m(0.0f), v(0.0f), g = scale * load(u.g + i);
-    if constexpr (Rule::kHasM) m = load(u.m + i);
-    if constexpr (Rule::kHasV) v = load(u.v + i);
+    const V old = load(weights + i);
+    V m(0.0f), v(0.0f), g = scale * load(gradient + i);
+    if constexpr (Rule::kHasM) m = load(first + i);
+    if constexpr (Rule::kHasV) v = load(second + i);
     if constexpr (kPenalties != Penalties::none) {
       g = fma(two_l2, old, g);
       if constexpr (kPenalties == Penalties::subgradient) g = g + math::signed_as(l1, old);
@@ -37,20 +41,20 @@ FASTREG_NOINLINE void run_update(const Update& u) {
     }
     V w = rule.apply(fnma(decay, old, old), g, m, v);
     if constexpr (kPenalties == Penalties::proximal) w = math::soft_threshold(w, rule.eta(v) * l1);
-    store(w, u.w + i);
-    if constexpr (Rule::kHasM) store(m, u.m + i);
-    if constexpr (Rule::kHasV) store(v, u.v + i);
+    store(w, weights + i);
+    if constexpr (Rule::kHasM) store(m, first + i);
+    if constexpr (Rule::kHasV) store(v, second + i);
   };
   std::size_t i = 0;
-  for (; i + V::kLanes <= u.n; i += V::kLanes) {
+  for (; i + V::kLanes <= n; i += V::kLanes) {
     step(
         i, [](const float* p) FASTREG_LAMBDA { return V::load(p); }, [](V x, float* p) FASTREG_LAMBDA { x.store(p); });
   }
-  if (i < u.n) {
-    const std::size_t n = u.n - i;
+  if (i < n) {
+    const std::size_t left = n - i;
     step(
-        i, [n](const float* p) FASTREG_LAMBDA { return V::load_first(p, n); },
-        [n](V x, float* p) FASTREG_LAMBDA { x.store_first(p, n); });
+        i, [left](const float* p) FASTREG_LAMBDA { return V::load_first(p, left); },
+        [left](V x, float* p) FASTREG_LAMBDA { x.store_first(p, left); });
   }
   if constexpr (kSums) {
     u.sums[0] = sum(sums.absolute);

@@ -5,9 +5,11 @@ The description stays frozen; what can be changed through a bound layer are its 
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,20 +29,25 @@ def layer_names(layers: Sequence[Layer]) -> list[str]:
     Raises:
         ValueError: If two layers were given the same name.
     """
-    given = [layer.name for layer in layers if layer.name is not None]
-    if len(set(given)) < len(given):
-        twice = next(name for name in given if given.count(name) > 1)
-        raise ValueError(f"Sequential: names of layers must differ, got {twice!r} twice")
-    taken, names = set(given), []
+    given: set[str] = set()
     for layer in layers:
-        stem = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(layer).__name__).lower()
-        name, count = layer.name or stem, 0
-        while layer.name is None and name in taken:
-            count += 1
-            name = f"{stem}_{count}"
-        taken.add(name)
-        names.append(name)
+        if layer.name in given:
+            raise ValueError(f"Sequential: names of layers must differ, got {layer.name!r} twice")
+        if layer.name is not None:
+            given.add(layer.name)
+    names: list[str] = []
+    used: dict[type[Layer], Iterator[str]] = {}
+    for layer in layers:
+        free = used.setdefault(type(layer), _names_after(type(layer)))
+        names.append(layer.name or next(name for name in free if name not in given))
     return names
+
+
+def _names_after(kind: type[Layer]) -> Iterator[str]:
+    stem = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
+    yield stem
+    for count in itertools.count(1):
+        yield f"{stem}_{count}"
 
 
 class BoundLayer:
@@ -114,13 +121,16 @@ def summary_lines(model: Sequential) -> list[str]:
     """The table of ``Sequential.summary``, in plain ASCII so that any terminal and file takes it."""
     network = model._require_network("summary") if model.built else None
     info = [] if network is None else network.weight_info()
+    counts: Counter[str] = Counter()
+    for key, shape, _ in info:
+        counts[key.rsplit(".", 1)[0]] += math.prod(shape)
     rows = [("Layer (type)", "Output Shape", "Param #")]
     width = model._n_features
     for i, (layer, name) in enumerate(zip(model._layers, layer_names(model._layers), strict=True)):
         width = layer.outputs(width)
-        count = sum(math.prod(shape) for key, shape, _ in info if key.startswith(f"layers.{i}."))
-        shape = "?" if network is None else f"(None, {width})"
-        rows.append((f"{name} ({type(layer).__name__})", shape, f"{count:,}" if network is not None else "0 (unbuilt)"))
+        output = "?" if network is None else f"(None, {width})"
+        count = "0 (unbuilt)" if network is None else f"{counts[f'layers.{i}']:,}"
+        rows.append((f"{name} ({type(layer).__name__})", output, count))
     widths = [max(len(row[column]) for row in rows) + 2 for column in range(3)]
     rule = "-" * (sum(widths) + 2)
     lines = [f'Model: "{model.name}"', rule]
@@ -131,8 +141,8 @@ def summary_lines(model: Sequential) -> list[str]:
     total = sum(math.prod(shape) for _, shape, _ in info)
     trainable = sum(math.prod(shape) for _, shape, is_trainable in info if is_trainable)
     lines.append(rule)
-    for label, count in (("Total", total), ("Trainable", trainable), ("Non-trainable", total - trainable)):
-        lines.append(f" {label} params: {count:,} ({_bytes(4 * count)})")
+    for label, n in (("Total", total), ("Trainable", trainable), ("Non-trainable", total - trainable)):
+        lines.append(f" {label} params: {n:,} ({_bytes(4 * n)})")
     return lines
 
 

@@ -9,7 +9,7 @@ numbers, text, dates), ValueError for shapes that do not fit, empty arrays, NaN,
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -160,6 +160,23 @@ def class_labels(y: Floats | Labels, loss: Loss) -> NDArray[np.int64] | None:
     if loss.targets == "probabilities" and y.shape[1] == 1 and bool(np.all((y == 0) | (y == 1))):
         return y[:, 0].astype(np.int64)
     return None
+
+
+def network_weights(value: object, info: Sequence[tuple[str, tuple[int, ...], bool]], call: str) -> list[Floats]:
+    """Weights of a network in the order and shapes of ``info``: finite, variances >= 0."""
+    if not isinstance(value, Sequence):
+        raise TypeError(f"{call}: weights must be a list of arrays, got {describe(value)}")
+    if len(value) != len(info):
+        raise ValueError(f"{call}: the model has {len(info)} arrays, got {len(value)}")
+    converted = []
+    for (name, shape, _), given in zip(info, value, strict=True):
+        array = numeric(given, f"{call}: {name}")
+        if array.shape != shape:
+            raise ValueError(f"{call}: {name} must have shape {shape}, got {array.shape}")
+        converted.append(to_float32(array, f"{call}: {name}"))
+        if name.endswith("moving_variance") and array.min() < 0:
+            raise ValueError(f"{call}: {name} must be >= 0, got {float(array.min())!r}")
+    return converted
 
 
 def sample_weights(value: object, n_rows: int, rows: Rows | None = None, name: str = "sample_weight") -> Floats | None:

@@ -48,7 +48,6 @@ def fit(
     initial_epoch: object,
 ) -> History:
     """See :meth:`fastreg.Sequential.fit`."""
-    model._require_idle("fit")
     model._require_loss("fit")
     batch = 0 if batch_size is None else check_int("fit", "batch_size", batch_size, AT_LEAST_ONE)
     last = check_int("fit", "epochs", epochs, AT_LEAST_ONE)
@@ -70,26 +69,22 @@ def fit(
     rates = model._require_optimizer("fit").rates(trainer.step, steps * (last - first))
 
     run = _Run(model, trainer, items, keys, first, last)
-    model._begin_fit(run.history)
-    try:
-        run.begin({"epochs": last, "steps": steps, "verbose": shown})
-        progress = Progress(shown, first, last, rows) if shown else None
-        run.progress = progress
-        result = trainer.fit(
-            data,
-            validation,
-            batch_size=min(batch, rows),
-            epochs=last - first,
-            shuffle=shuffled,
-            rates=rates,
-            early_stopping=configs,
-            on_epoch=run.on_epoch if progress is not None or run.own else None,
-            on_poll=run.on_poll if progress is not None and progress.live else None,
-            interval=0.0 if run.own else _PROGRESS_INTERVAL,
-        )
-        run.end(result, stoppers)
-    finally:
-        model._fitting = False
+    model.stop_training, model.history = False, run.history
+    run.begin({"epochs": last, "steps": steps, "verbose": shown})
+    run.progress = progress = Progress(shown, first, last, rows) if shown else None
+    result = trainer.fit(
+        data,
+        validation,
+        batch_size=min(batch, rows),
+        epochs=last - first,
+        shuffle=shuffled,
+        rates=rates,
+        early_stopping=configs,
+        on_epoch=run.on_epoch if progress is not None or run.own else None,
+        on_poll=run.on_poll if progress is not None and progress.live else None,
+        interval=0.0 if run.own else _PROGRESS_INTERVAL,
+    )
+    run.end(result, stoppers)
     return run.history
 
 

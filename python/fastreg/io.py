@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg import _core, layers, losses, metrics, optimizers
+from fastreg import _core, _data, layers, losses, metrics, optimizers
 from fastreg._checks import check_bool, describe
 
 if TYPE_CHECKING:
@@ -130,7 +130,8 @@ def _check_weights(model: Sequential, n_features: int, tensors: Tensors) -> None
     model.build(n_features)
     network = model._require_network("load")
     _require_same({name: shape for name, shape, _ in network.weight_info()}, weights)
-    network.set_weights([weights[name] for name, _, _ in network.weight_info()])
+    info = network.weight_info()
+    network.set_weights(_data.network_weights([weights[name] for name, _, _ in info], info, "the file"))
 
 
 def _restore_state(model: Sequential, state: Mapping[str, Any], tensors: Tensors) -> None:

@@ -15,7 +15,9 @@ from fastreg._checks import (
     AT_LEAST_ONE,
     CLOSED_FRACTION,
     FRACTION,
+    NON_NEGATIVE,
     POSITIVE,
+    SEED_LIMIT,
     WIDTH_LIMIT,
     check_bool,
     check_choice,
@@ -240,22 +242,35 @@ class BatchNormalization(Layer):
 class Dropout(Layer):
     r"""Elements set to zero at random while training (Srivastava et al., JMLR 2014), the others divided by 1 - rate.
 
-    Which ones is decided by (model seed, step, layer, element), never by threads. Elsewhere than in training it does
-    nothing.
+    Which ones is decided by (seed, step, layer, element), never by threads. Elsewhere than in training it does nothing.
 
     Args:
-        rate: Probability to drop, in [0, 1).
+        rate: Probability to drop, in [0, 1); 1/65536 is the finest step, and what is kept is divided by 1 - the
+            probability in force, so that the expectation is exact.
+        noise_shape: Taken for Keras's sake; only None, a decision for every element, is supported.
+        seed: In [0, 2**64): decides this layer's masks in place of the model's seed. None takes the model's.
         name: See :class:`Layer`, as ``input_shape`` and ``input_dim``.
 
     Raises:
-        ValueError: If ``rate`` is out of range or NaN.
+        ValueError: If ``rate`` or ``seed`` is out of range or NaN, or ``noise_shape`` is not None.
+
+    Example:
+        >>> from fastreg import layers
+        >>> layers.Dropout(0.5)
+        Dropout(rate=0.5, seed=None)
     """
 
     rate: float
+    noise_shape: InitVar[None] = None
+    seed: int | None = None
 
-    def __post_init__(self, input_dim: int | None) -> None:
+    def __post_init__(self, input_dim: int | None, noise_shape: None = None) -> None:
         super().__post_init__(input_dim)
+        if noise_shape is not None:
+            raise ValueError(f"Dropout: noise_shape must be None, got {describe(noise_shape)}")
         self._set(rate=check_real("Dropout", "rate", self.rate, FRACTION))
+        if self.seed is not None:
+            self._set(seed=check_int("Dropout", "seed", self.seed, NON_NEGATIVE, SEED_LIMIT))
 
 
 @dataclass(frozen=True)

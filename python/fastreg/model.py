@@ -8,7 +8,9 @@ converted in ``_data.py``, files are ``io.py``'s.
 from __future__ import annotations
 
 import json
+import math
 import os
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -89,11 +91,10 @@ class Sequential:
         self._optimizer: Optimizer | None = None
         self._loss: Loss | None = None
         self._metrics: tuple[str | Metric, ...] = ()
-        self._fitting = False
+        self._make_locks()
         if not hasattr(layers, "__iter__") and layers is not None:
             raise TypeError(f"Sequential: layers must be a list of layers, got {describe(layers)}")
-        for layer in () if layers is None else layers:
-            self.add(layer)
+        self._append([] if layers is None else layers)
 
     def __repr__(self) -> str:
         return f"<Sequential {self.name!r}: {len(self._layers)} layers, {'built' if self.built else 'not built'}>"
@@ -113,29 +114,7 @@ class Sequential:
     def add(self, layer: Layer | Input | BoundLayer) -> None:
         """Appends a layer. Weights that are there stay; the optimizer starts afresh."""
         self._require_idle("add")
-        item: object = layer.description if type(layer) is BoundLayer else layer
-        if isinstance(item, Input):
-            if self._layers or self._n_features is not None:
-                raise ValueError("Sequential: Input must come first, and once")
-            self._n_features = item.shape[0]
-            return
-        if not isinstance(item, Layer):
-            hint = "; did you forget the parentheses?" if isinstance(item, type) else ""
-            raise TypeError(f"Sequential: expected a layer, got {describe(item)}{hint}")
-        extended = (*self._layers, item)
-        layer_names(extended)
-        features = self._n_features
-        if item.input_shape is not None:
-            width = _width(self._layers, features)
-            if width not in (None, item.input_shape[0]):
-                raise ValueError(
-                    f"Sequential: layer {len(self._layers)} is said to take {item.input_shape[0]} features, but "
-                    f"gets {width}"
-                )
-            if not self._layers:
-                features = item.input_shape[0]
-        self._replace_layers(extended)
-        self._n_features = features
+        self._append([layer])
 
     def pop(self) -> None:
         """Removes the last layer. The other weights stay; the optimizer starts afresh."""
@@ -167,24 +146,11 @@ class Sequential:
             TypeError: If something in the list holds no real numbers.
         """
         network = self._require_network("set_weights")
-        info = network.weight_info()
-        if not isinstance(weights, Sequence):
-            raise TypeError(f"set_weights: weights must be a list of arrays, got {describe(weights)}")
-        if len(weights) != len(info):
-            raise ValueError(f"set_weights: the model has {len(info)} arrays, got {len(weights)}")
-        converted = []
-        for (name, shape, _), value in zip(info, weights, strict=True):
-            array = _data.numeric(value, f"set_weights: {name}")
-            if array.shape != shape:
-                raise ValueError(f"set_weights: {name} must have shape {shape}, got {array.shape}")
-            converted.append(_data.to_float32(array, f"set_weights: {name}"))
-            if name.endswith("moving_variance") and array.min() < 0:
-                raise ValueError(f"set_weights: {name} must be >= 0, got {float(array.min())!r}")
-        network.set_weights(converted)
+        network.set_weights(_data.network_weights(weights, network.weight_info(), "set_weights"))
 
     def count_params(self) -> int:
         """Number of weights, moving statistics included. ValueError if the model is not built."""
-        return sum(layer.count_params() for layer in self.layers)
+        return sum(math.prod(shape) for _, shape, _ in self._require_network("count_params").weight_info())
 
     def summary(self, *, print_fn: Callable[[str], object] | None = None) -> None:
         """Prints a table of layers, output shapes and numbers of weights.
@@ -259,23 +225,28 @@ class Sequential:
             ValueError: If an argument is out of range, or something in it; nothing has changed then.
             TypeError: If an argument is of the wrong kind.
             DivergenceError: If a loss or a weight is no longer finite. Weights are the last finite best ones.
-            RuntimeError: Within a callback.
+            RuntimeError: Within a callback, or while another thread fits this model.
         """
-        return _fit.fit(
-            self,
-            x,
-            y,
-            batch_size=batch_size,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=callbacks,
-            validation_split=validation_split,
-            validation_data=validation_data,
-            shuffle=shuffle,
-            class_weight=class_weight,
-            sample_weight=sample_weight,
-            initial_epoch=initial_epoch,
-        )
+        if not self._fit_lock.acquire(blocking=False):
+            raise RuntimeError("fit: the model is being fitted already, by another thread or around this callback")
+        try:
+            return _fit.fit(
+                self,
+                x,
+                y,
+                batch_size=batch_size,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                validation_split=validation_split,
+                validation_data=validation_data,
+                shuffle=shuffle,
+                class_weight=class_weight,
+                sample_weight=sample_weight,
+                initial_epoch=initial_epoch,
+            )
+        finally:
+            self._fit_lock.release()
 
     def evaluate(
         self,
@@ -366,7 +337,7 @@ class Sequential:
     @learning_rate.setter
     def learning_rate(self, value: LearningRate) -> None:
         optimizer = self._require_optimizer("learning_rate")
-        if self._fitting and self._trainer is not None:
+        if self._fit_lock.locked() and self._trainer is not None:
             value = check_real("learning_rate", "the value", value, POSITIVE)
             self._trainer.set_learning_rate(value)
         self._optimizer = replace(optimizer, learning_rate=value)  # type: ignore[type-var]
@@ -374,8 +345,8 @@ class Sequential:
     # For the other modules of the package.
 
     def _require_idle(self, call: str) -> None:
-        if self._fitting:
-            raise RuntimeError(f"{call}: the model is being fitted; within a callback this is not possible")
+        if self._fit_lock.locked():
+            raise RuntimeError(f"{call}: not within a callback, nor while another thread fits the model")
 
     def _require_optimizer(self, call: str) -> Optimizer:
         if self._optimizer is None:
@@ -399,8 +370,11 @@ class Sequential:
         return _width(self._layers, n_features) or n_features
 
     def _weight_count(self, n_features: int) -> int:
-        widths = [_width(self._layers[:i], n_features) or n_features for i in range(len(self._layers))]
-        return sum(layer.weight_count(width) for layer, width in zip(self._layers, widths, strict=True))
+        width, count = n_features, 0
+        for layer in self._layers:
+            count += layer.weight_count(width)
+            width = layer.outputs(width) or width
+        return count
 
     def _resolved_metrics(self) -> list[Metric]:
         loss = self._require_loss("metrics")
@@ -411,10 +385,36 @@ class Sequential:
             raise ValueError("build: the model has no layers")
         if self._n_features not in (None, n_features):
             raise ValueError(f"build: the model takes {self._n_features} features, got {n_features}")
-        if self._network is None:
-            self._network = _core.Network(json.dumps(self._description(n_features)))
-            self._n_features = n_features
-        return self._network
+        with self._making:
+            if self._network is None:
+                self._network = _core.Network(json.dumps(self._description(n_features)))
+                self._n_features = n_features
+            return self._network
+
+    def _append(self, items: Iterable[Layer | Input | BoundLayer]) -> None:
+        extended, features = list(self._layers), self._n_features
+        width = _width(extended, features)
+        for given in items:
+            item: object = given.description if type(given) is BoundLayer else given
+            if isinstance(item, Input):
+                if extended or features is not None:
+                    raise ValueError("Sequential: Input must come first, and once")
+                features = width = item.shape[0]
+                continue
+            if not isinstance(item, Layer):
+                hint = "; did you forget the parentheses?" if isinstance(item, type) else ""
+                raise TypeError(f"Sequential: expected a layer, got {describe(item)}{hint}")
+            if item.input_shape is not None:
+                said = item.input_shape[0]
+                if width not in (None, said):
+                    raise ValueError(f"Sequential: layer {len(extended)} is to take {said} features, but gets {width}")
+                if not extended:
+                    features = width = said
+            width = item.outputs(width)
+            extended.append(item)
+        layer_names(extended)
+        self._replace_layers(tuple(extended))
+        self._n_features = features
 
     def _replace_layers(self, layers: tuple[Layer, ...]) -> None:
         before, old = self._layers, self._network
@@ -432,14 +432,15 @@ class Sequential:
 
     def _trainer_for(self, n_features: int | None) -> _core.Trainer:
         network = self._require_network("fit") if n_features is None else self._build(n_features)
-        if self._trainer is None:
-            description = self._description(network.n_features) | self._training_description(for_file=False)
-            self._trainer = _core.Trainer(network, json.dumps(description))
-        return self._trainer
+        with self._making:
+            if self._trainer is None:
+                description = self._description(network.n_features) | self._training_description(for_file=False)
+                self._trainer = _core.Trainer(network, json.dumps(description))
+            return self._trainer
 
-    def _begin_fit(self, history: History) -> None:
-        self._require_idle("fit")
-        self._fitting, self.stop_training, self.history = True, False, history
+    def _make_locks(self) -> None:
+        self._fit_lock = threading.Lock()  # held during a fit; others do not wait for it, they raise
+        self._making = threading.Lock()  # while the network or the trainer is made
 
     def _description(self, n_features: int) -> dict[str, Any]:
         return {
@@ -464,6 +465,7 @@ class Sequential:
     def __getstate__(self) -> dict[str, Any]:
         self._require_idle("pickle")
         state = self.__dict__ | {"_network": None, "_trainer": None}
+        del state["_fit_lock"], state["_making"]
         if self._network is not None:
             state["weights"] = self._network.get_weights()
         if self._trainer is not None:
@@ -473,6 +475,7 @@ class Sequential:
     def __setstate__(self, state: dict[str, Any]) -> None:
         weights, trainer = state.pop("weights", None), state.pop("trainer", None)
         self.__dict__.update(state)
+        self._make_locks()
         if weights is not None:
             self._require_network("unpickle").set_weights(weights)
         if trainer is not None:

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "core/description.h"
+#include "fastreg/spec.h"
 #include "core/json.h"
 
 namespace {

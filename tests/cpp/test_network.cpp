@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "check.h"
-#include "core/serialize.h"
+#include "fastreg/model_file.h"
 #include "fastreg/runtime.h"
 #include "fastreg/trainer.h"
 

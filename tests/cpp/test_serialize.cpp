@@ -1,7 +1,7 @@
 // Model files: what is written is read back bit by bit, by the published layout; a damaged or hostile file is a
 // std::invalid_argument and nothing worse; a save that fails or is overtaken leaves a whole file. Prints what failed
 // and exits non-zero. Works in a new folder under the system's temporary one.
-#include "core/serialize.h"
+#include "fastreg/model_file.h"
 
 #include <sys/resource.h>
 #include <sys/stat.h>

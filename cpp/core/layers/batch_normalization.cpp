@@ -22,7 +22,7 @@ class BatchNormalizationOperation final : public Operation {
     if (spec.center) beta_ = add("beta", true);
     moving_mean_ = add("moving_mean", false);
     moving_variance_ = add("moving_variance", false);
-    if (dropout != nullptr) masks_.emplace(dropout->rate, dropout_index);
+    if (dropout != nullptr) masks_.emplace(dropout->rate, dropout->seed, dropout_index);
   }
 
   bool trainable() const override { return spec_.scale || spec_.center; }

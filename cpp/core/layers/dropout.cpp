@@ -1,5 +1,5 @@
-// Dropout with masks kept as bits. The bit of an element is a function of (seed, step, layer, element) alone: key
-// stream = the layer's place in the spec, step = the trainer's step, element = its place in the padded buffer
+// Dropout with masks kept as bits. The bit of an element is a function of (seed, step, layer, element) alone: seed = the
+// layer's own or else the network's, key stream = the layer's place in the spec, step = the trainer's step, element = its place in the padded buffer
 // (row * ld + column), as DropoutBits (kernels.h) lays them out. ld depends on the width only, so the same seed gives
 // the same masks on every ISA, with every number of threads.
 #include <algorithm>
@@ -16,7 +16,7 @@ constexpr std::size_t kGroup = 128;   // elements whose bits are drawn together,
 class DropoutOperation final : public Operation {
  public:
   DropoutOperation(const Dropout& spec, std::size_t cols, std::size_t index)
-      : Operation(cols, cols), masks_(spec.rate, index) {}
+      : Operation(cols, cols), masks_(spec.rate, spec.seed, index) {}
 
   bool identity_in_inference() const override { return true; }
   std::size_t cache_floats(std::size_t rows) const override { return masks_.floats(rows * out_ld()); }
@@ -44,8 +44,9 @@ class DropoutOperation final : public Operation {
 
 }  // namespace
 
-DropoutMasks::DropoutMasks(float rate, std::size_t stream)
-    : threshold_(static_cast<std::uint32_t>(std::min(65535.0, std::round(65536.0 * static_cast<double>(rate))))),
+DropoutMasks::DropoutMasks(float rate, std::optional<std::uint64_t> seed, std::size_t stream)
+    : seed_(seed),
+      threshold_(static_cast<std::uint32_t>(std::min(65535.0, std::round(65536.0 * static_cast<double>(rate))))),
       stream_(static_cast<std::uint32_t>(stream)),
       // The probability in force is threshold / 65536; scaling by it keeps the expectation exact.
       scale_(static_cast<float>(65536.0 / (65536.0 - threshold_))) {}
@@ -56,7 +57,7 @@ std::size_t DropoutMasks::floats(std::size_t elements) const {
 
 void DropoutMasks::draw(const Pass& pass, std::size_t elements, float* storage) const {
   if (!active()) return;
-  pass.kernels.dropout_bits({{pass.seed, stream_, pass.step},
+  pass.kernels.dropout_bits({{seed_.value_or(pass.seed), stream_, pass.step},
                              threshold_,
                              reinterpret_cast<std::uint16_t*>(storage),
                              pass.team.split((elements + kGroup - 1) / kGroup)});

@@ -2,6 +2,7 @@
 // in the spec: it names the weights and is the stream of the dropout masks.
 #pragma once
 #include <memory>
+#include <optional>
 
 #include "core/layer.h"
 
@@ -27,7 +28,7 @@ std::unique_ptr<Operation> make_dropout(const Dropout& spec, std::size_t cols, s
 // The masks of one dropout layer, kept as bits between forward and backward.
 class DropoutMasks {
  public:
-  DropoutMasks(float rate, std::size_t stream);
+  DropoutMasks(float rate, std::optional<std::uint64_t> seed, std::size_t stream);
   bool active() const { return threshold_ > 0; }
   std::size_t floats(std::size_t elements) const;   // of storage for so many elements
   // Writes this member's part of the masks; the team must sync before they are used.
@@ -35,6 +36,7 @@ class DropoutMasks {
   DropoutMask mask(const float* storage) const;     // null bits where not active
 
  private:
+  std::optional<std::uint64_t> seed_;   // nothing: the network's
   std::uint32_t threshold_, stream_;
   float scale_;
 };

@@ -3,7 +3,9 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -51,8 +53,10 @@ struct BatchNormalization {
 };
 
 // Inverted dropout: rate is the probability to drop, in [0, 1); what is kept is scaled by 1 / (1 - rate).
+// seed: keys the masks in place of the network's.
 struct Dropout {
   float rate = 0.5f;
+  std::optional<std::uint64_t> seed;
 };
 
 using Layer = std::variant<Dense, Activation, BatchNormalization, Dropout>;
@@ -94,6 +98,16 @@ struct TrainingSpec {
 // the rule and the value. Other members are ignored, so that Python may keep its own beside them.
 NetworkSpec parse_network(const std::string& description);
 TrainingSpec parse_training(const std::string& description);
+
+// The optimizer's object of a description, validated, e.g. `{"type":"Adam","learning_rate":0.001}`.
+// Throws std::invalid_argument as parse_training does.
+Optimizer parse_optimizer(const std::string& json);
+
+// The names of the enums, e.g. "relu" and "mean_squared_error". An unknown one is a std::invalid_argument that lists
+// the known ones.
+const char* name(ActivationKind);
+ActivationKind activation_from_name(std::string_view);
+LossKind loss_from_name(std::string_view);
 
 // Throws std::invalid_argument unless every hyper-parameter is in range, naming layer, field, rule and value.
 void validate(const NetworkSpec&);

@@ -1,0 +1,293 @@
+// Single operations of the kernel table on arrays without padding. Kernels want padded rows and panels (kernels.h), so
+// operands are copied into padded scratch and results out of it; only Updater works on the caller's memory in place.
+#include "fastreg/ops.h"
+
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "core/layers/layers.h"
+#include "core/optimizer.h"
+#include "core/scratch.h"
+#include "fastreg/runtime.h"
+
+namespace fastreg::ops {
+namespace {
+
+const Kernels& kernels() { return *cpu_backend().kernels; }
+
+// On the calling thread, with denormals flushed as in training.
+template <class F>
+void run(F&& f) {
+  cpu_backend().run(
+      1, [](void* context, const Team& team) { (*static_cast<F*>(context))(team); }, &f);
+}
+
+std::string shape(std::size_t rows, std::size_t cols) {
+  return "(" + std::to_string(rows) + ", " + std::to_string(cols) + ")";
+}
+
+template <class T>
+void require_shape(const char* name, MatrixView<T> matrix, std::size_t rows, std::size_t cols) {
+  if (matrix.rows != rows || matrix.cols != cols)
+    throw std::invalid_argument(std::string(name) + " must have shape " + shape(rows, cols) + ", got " +
+                                shape(matrix.rows, matrix.cols));
+}
+
+template <class T>
+void require_size(const char* name, Span<T> values, std::size_t size) {
+  if (values.data != nullptr && values.size != size)
+    throw std::invalid_argument(std::string(name) + " must have " + std::to_string(size) + " values, got " +
+                                std::to_string(values.size));
+}
+
+void require_rows(Input x) {
+  if (x.rows == 0) throw std::invalid_argument("x must have at least one row");
+}
+
+Range all_panels(std::size_t cols) { return {0, (padded_ld(cols) + kPanel - 1) / kPanel}; }
+
+// dy becomes the gradient before the activation; db, where not null, its sum over rows.
+void back_through(ActivationKind kind, const Rows& saved, const Rows& dy, float* db) {
+  if (kind == ActivationKind::softmax) {
+    kernels().softmax_backward({dy.cols(), dy.ld(), nullptr, saved.data(), dy.data(), dy.data(), {0, dy.rows()}});
+    kind = ActivationKind::linear;
+  }
+  kernels().activation_backward({kind, saved.data(), dy.data(), dy.data(), db, dy.rows(), dy.ld(), {0, dy.ld()}});
+}
+
+}  // namespace
+
+void dense(Input x_in, Input w_in, Values b_in, ActivationKind activation, Output y_out, Output z_out) {
+  require_shape("w", w_in, x_in.cols, w_in.cols);
+  require_size("b", b_in, w_in.cols);
+  require_shape("out", y_out, x_in.rows, w_in.cols);
+  if (z_out.data != nullptr) require_shape("z", z_out, x_in.rows, w_in.cols);
+  const Rows x(x_in), y(x_in.rows, w_in.cols);
+  const Panels w(w_in);
+  const Vector b(b_in);
+  std::optional<Rows> z;
+  if (z_out.data != nullptr) z.emplace(x_in.rows, w_in.cols);
+  run([&](const Team&) {
+    const bool softmax = activation == ActivationKind::softmax;
+    kernels().matmul({x.data(), x.ld(), w.data(), b.data(), y.data(), z ? z->data() : nullptr, y.ld(), x.cols(),
+                      y.cols(), softmax ? ActivationKind::linear : activation, {0, x.rows()}, all_panels(y.cols())});
+    if (softmax) kernels().softmax_forward({y.cols(), y.ld(), y.data(), y.data(), nullptr, nullptr, {0, y.rows()}});
+  });
+  y.copy_to(y_out);
+  if (z) z->copy_to(z_out);
+}
+
+void dense_backward(Input x_in, Input w_in, Input saved_in, Input dy_in, ActivationKind activation, Output dx_out,
+                    Output dw_out, Span<float> db_out) {
+  const std::size_t n = x_in.rows, in = x_in.cols, units = w_in.cols;
+  require_shape("w", w_in, in, units);
+  require_shape("dy", dy_in, n, units);
+  require_shape("saved", saved_in, n, units);
+  require_shape("dx", dx_out, n, in);
+  require_shape("dw", dw_out, in, units);
+  require_size("db", db_out, units);
+  const Rows x(x_in), saved(saved_in), dy(dy_in), dx(n, in);
+  const Panels w(w_in), wt(units, in), dw(in, units);
+  const Vector db(padded_ld(units));
+  run([&](const Team&) {
+    back_through(activation, saved, dy, db.data());
+    kernels().matmul_weights(
+        {x.data(), x.ld(), dy.data(), dy.ld(), dw.data(), n, in, units, {0, in}, all_panels(units)});
+    kernels().transpose_panels({w.data(), wt.data(), in, units, all_panels(in)});
+    kernels().matmul({dy.data(), dy.ld(), wt.data(), nullptr, dx.data(), nullptr, dx.ld(), units, in,
+                      ActivationKind::linear, {0, n}, all_panels(in)});
+  });
+  dx.copy_to(dx_out);
+  dw.copy_to(dw_out);
+  db.copy_to(db_out);
+}
+
+void activation(ActivationKind activation, Input x_in, Output y_out) {
+  require_shape("out", y_out, x_in.rows, x_in.cols);
+  const Rows x(x_in), y(x_in.rows, x_in.cols);
+  run([&](const Team&) {
+    if (activation == ActivationKind::softmax)
+      kernels().softmax_forward({x.cols(), x.ld(), x.data(), y.data(), nullptr, nullptr, {0, x.rows()}});
+    else
+      kernels().activation_forward(activation, x.data(), y.data(), x.rows() * x.ld());
+  });
+  y.copy_to(y_out);
+}
+
+void activation_backward(ActivationKind activation, Input saved_in, Input dy_in, Output dx_out) {
+  require_shape("saved", saved_in, dy_in.rows, dy_in.cols);
+  require_shape("dx", dx_out, dy_in.rows, dy_in.cols);
+  const Rows saved(saved_in), dy(dy_in);
+  run([&](const Team&) { back_through(activation, saved, dy, nullptr); });
+  dy.copy_to(dx_out);
+}
+
+void dropout(Input x_in, float rate, std::uint64_t seed, std::uint32_t stream, std::uint32_t step, Output y_out,
+             bool* keep) {
+  if (!(rate >= 0.0f && rate < 1.0f)) throw std::invalid_argument("rate must be in [0, 1), got " + std::to_string(rate));
+  require_shape("out", y_out, x_in.rows, x_in.cols);
+  const Rows x(x_in), y(x_in.rows, x_in.cols);
+  const DropoutMasks masks(rate, {}, stream);
+  const std::size_t elements = x.rows() * x.ld();
+  const Buffer bits(cpu_backend(), masks.floats(elements) + kLane);
+  run([&](const Team& team) {
+    masks.draw({kernels(), team, x.rows(), nullptr, nullptr, seed, step}, elements, bits.data());
+    kernels().dropout_apply(masks.mask(bits.data()), x.data(), y.data(), {0, round_up(elements, kLane)});
+  });
+  y.copy_to(y_out);
+  if (keep == nullptr) return;
+  const std::uint16_t* words = masks.mask(bits.data()).mask;
+  for (std::size_t i = 0; i < x.rows(); ++i)
+    for (std::size_t j = 0; j < x.cols(); ++j) {
+      const std::size_t e = i * x.ld() + j;
+      *keep++ = words == nullptr || (words[e / 16] >> (e % 16) & 1) != 0;
+    }
+}
+
+void batch_norm_train(Input x_in, Values gamma_in, Values beta_in, Span<float> moving_mean, Span<float> moving_variance,
+                      float momentum, float epsilon, Output y_out, Span<float> mean_out, Span<float> inv_std_out) {
+  require_rows(x_in);
+  require_shape("out", y_out, x_in.rows, x_in.cols);
+  for (const auto& [name, values] : {std::pair{"gamma", gamma_in},
+                                     {"beta", beta_in},
+                                     {"moving_mean", Values{moving_mean.data, moving_mean.size}},
+                                     {"moving_variance", Values{moving_variance.data, moving_variance.size}},
+                                     {"mean", Values{mean_out.data, mean_out.size}},
+                                     {"inv_std", Values{inv_std_out.data, inv_std_out.size}}})
+    require_size(name, values, x_in.cols);
+  const Rows x(x_in), y(x_in.rows, x_in.cols);
+  const Vector gamma(gamma_in), beta(beta_in), mean(x.ld()), inv_std(x.ld());
+  const Vector new_mean(Values{moving_mean.data, moving_mean.size}),
+      new_variance(Values{moving_variance.data, moving_variance.size});
+  run([&](const Team&) {
+    kernels().batch_norm_forward_train({x.data(), y.data(), gamma.data(), beta.data(), new_mean.data(),
+                                        new_variance.data(), mean.data(), inv_std.data(), momentum, epsilon,
+                                        {nullptr, 1.0f}, x.rows(), x.ld(), {0, x.ld()}});
+  });
+  y.copy_to(y_out);
+  new_mean.copy_to(moving_mean);
+  new_variance.copy_to(moving_variance);
+  mean.copy_to(mean_out);
+  inv_std.copy_to(inv_std_out);
+}
+
+void batch_norm_infer(Input x_in, Values gamma_in, Values beta_in, Values mean_in, Values variance_in, float epsilon,
+                      Output y_out) {
+  require_shape("out", y_out, x_in.rows, x_in.cols);
+  for (const auto& [name, values] :
+       {std::pair{"gamma", gamma_in}, {"beta", beta_in}, {"mean", mean_in}, {"variance", variance_in}})
+    require_size(name, values, x_in.cols);
+  const Rows x(x_in), y(x_in.rows, x_in.cols);
+  const Vector gamma(gamma_in), beta(beta_in), mean(mean_in), variance(variance_in);
+  run([&](const Team&) {
+    kernels().batch_norm_forward_infer({x.data(), y.data(), gamma.data(), beta.data(), mean.data(), variance.data(),
+                                        nullptr, nullptr, 0.0f, epsilon, {nullptr, 1.0f}, x.rows(), x.ld(),
+                                        {0, x.ld()}});
+  });
+  y.copy_to(y_out);
+}
+
+void batch_norm_backward(Input x_in, Input dy_in, Values gamma_in, Values mean_in, Values inv_std_in, Output dx_out,
+                         Span<float> dgamma_out, Span<float> dbeta_out) {
+  require_rows(x_in);
+  require_shape("dy", dy_in, x_in.rows, x_in.cols);
+  require_shape("dx", dx_out, x_in.rows, x_in.cols);
+  for (const auto& [name, values] : {std::pair{"gamma", gamma_in},
+                                     {"mean", mean_in},
+                                     {"inv_std", inv_std_in},
+                                     {"dgamma", Values{dgamma_out.data, dgamma_out.size}},
+                                     {"dbeta", Values{dbeta_out.data, dbeta_out.size}}})
+    require_size(name, values, x_in.cols);
+  const Rows x(x_in), dy(dy_in);
+  const Vector gamma(gamma_in), mean(mean_in), inv_std(inv_std_in), dgamma(x.ld()), dbeta(x.ld());
+  run([&](const Team&) {
+    kernels().batch_norm_backward({x.data(), dy.data(), dy.data(), gamma.data(), mean.data(), inv_std.data(),
+                                   dgamma.data(), dbeta.data(), {nullptr, 1.0f}, ActivationKind::linear, nullptr,
+                                   x.rows(), x.ld(), {0, x.ld()}});
+  });
+  dy.copy_to(dx_out);
+  dgamma.copy_to(dgamma_out);
+  dbeta.copy_to(dbeta_out);
+}
+
+void loss(const Loss& loss, Input y_in, Input target_in, Span<const std::int32_t> labels, Values weight,
+          Span<float> row_losses, Output dy_out, Output probabilities) {
+  require_size("weight", weight, y_in.rows);
+  require_size("row_losses", row_losses, y_in.rows);
+  require_shape("dy", dy_out, y_in.rows, y_in.cols);
+  require_shape("probabilities", probabilities, y_in.rows, y_in.cols);
+  std::optional<Rows> target;
+  if (loss.kind == LossKind::sparse_categorical_crossentropy) {
+    require_size("target", labels, y_in.rows);
+    for (const std::int32_t label : labels)
+      if (label < 0 || static_cast<std::size_t>(label) >= y_in.cols)
+        throw std::invalid_argument("target must be in [0, " + std::to_string(y_in.cols) + "), got " +
+                                    std::to_string(label));
+  } else {
+    require_shape("target", target_in, y_in.rows, y_in.cols);
+    target.emplace(target_in);
+  }
+  double total = weight.data == nullptr ? static_cast<double>(y_in.rows) : 0.0;
+  for (const float w : weight) total += static_cast<double>(w);
+  const float scale = total > 0.0 ? static_cast<float>(1.0 / total) : 0.0f;
+  const Rows y(y_in), dy(y_in.rows, y_in.cols);
+  const Vector losses(y_in.rows);
+  run([&](const Team&) {
+    kernels().loss({loss.kind, loss.from_logits, y.data(), target ? target->data() : nullptr, labels.data, weight.data,
+                    scale, losses.data(), dy.data(), y.cols(), y.ld(), {0, y.rows()}});
+  });
+  losses.copy_to(row_losses);
+  dy.copy_to(dy_out);
+  y.copy_to(probabilities);
+}
+
+void random_words(std::uint64_t seed, std::uint32_t stream, std::uint32_t step, std::uint64_t first, std::size_t n,
+                  std::uint32_t* out) {
+  kernels().random_words({seed, stream, step}, first, n, out);
+}
+
+namespace {
+
+// Parameters from which on a second thread pays: the pass is then longer than ~20 us.
+constexpr std::size_t kParallelParameters = 200'000;
+
+Penalty checked(const Penalty& penalty) {
+  if (!(penalty.l1 >= 0.0f)) throw std::invalid_argument("l1 must be >= 0, got " + std::to_string(penalty.l1));
+  if (!(penalty.l2 >= 0.0f)) throw std::invalid_argument("l2 must be >= 0, got " + std::to_string(penalty.l2));
+  return penalty;
+}
+
+}  // namespace
+
+struct Updater::Impl {
+  float* parameters;
+  std::size_t n;
+  OptimizerState state;
+  std::uint64_t steps = 0;
+};
+
+Updater::Updater(const Optimizer& optimizer, float* parameters, std::size_t n, const Penalty& penalty)
+    : impl_(new Impl{parameters, n, OptimizerState(optimizer, {{0, n, checked(penalty), true}}, n, cpu_backend())}) {}
+Updater::~Updater() = default;
+std::uint64_t Updater::steps() const { return impl_->steps; }
+
+void Updater::step(const float* gradient, double rate) {
+  struct Job {
+    Impl& impl;
+    const float* gradient;
+    double rate;
+  } job{*impl_, gradient, rate};
+  impl_->state.advance();
+  ++impl_->steps;
+  const std::size_t threads = impl_->n < kParallelParameters ? 1 : static_cast<std::size_t>(num_threads());
+  cpu_backend().run(
+      threads,
+      [](void* context, const Team& team) {
+        const Job& now = *static_cast<Job*>(context);
+        now.impl.state.update(kernels(), team, now.impl.parameters, now.gradient, now.rate);
+      },
+      &job);
+}
+
+}  // namespace fastreg::ops

@@ -88,7 +88,7 @@ struct Softmax {
 // Dropout as bits: bit e % 16 of mask[e / 16] is 1 where element e of the flat buffer is kept; null means no dropout.
 struct DropoutMask {
   const std::uint16_t* mask;
-  float scale;   // 1 / (1 - rate)
+  float scale;   // 1 / (1 - threshold / 65536), threshold as in DropoutBits
 };
 
 // Batch normalisation of a column range over all rows of one batch. gamma, beta may be null (1 and 0).

@@ -1,6 +1,6 @@
-"""``model.layers[i]``: a layer's description bound to its place in a model, and the table of ``summary``.
+"""``model.layers[i]`` and ``model.optimizer``: descriptions bound to a model, and the table of ``summary``.
 
-The description stays frozen; what can be changed through a bound layer are its weights.
+Descriptions stay frozen. What can be changed through a bound layer are its weights, through the optimizer its rate.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from fastreg.layers import Layer
 
 if TYPE_CHECKING:
     from fastreg.model import Sequential
+    from fastreg.optimizers import Optimizer
 
 
 def layer_names(layers: Sequence[Layer]) -> list[str]:
@@ -109,6 +110,44 @@ class BoundLayer:
 
     def _range(self, call: str) -> tuple[int, int]:
         return weight_range(self._model._require_network(call), self._index)
+
+
+class BoundOptimizer:
+    """The optimizer of a model: the fields of its description, of which ``learning_rate`` can be set.
+
+    ``model.optimizer.learning_rate = 1e-4`` is ``model.learning_rate = 1e-4``. ``isinstance`` and ``==`` see the
+    description.
+    """
+
+    description: Optimizer
+
+    def __init__(self, model: Sequential, description: Optimizer) -> None:
+        object.__setattr__(self, "_model", model)
+        object.__setattr__(self, "description", description)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return type(self.description)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.description, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name != "learning_rate":
+            raise AttributeError(f"{type(self.description).__name__}: only learning_rate can be set, got {name}")
+        self._model.learning_rate = value
+        object.__setattr__(self, "description", self._model._require_optimizer("learning_rate"))
+
+    def __eq__(self, other: object) -> bool:
+        return self.description == (other.description if type(other) is BoundOptimizer else other)
+
+    def __hash__(self) -> int:
+        return hash(self.description)
+
+    def __repr__(self) -> str:
+        return repr(self.description)
 
 
 def weight_range(network: _core.Network, index: int) -> tuple[int, int]:

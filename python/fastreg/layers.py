@@ -260,14 +260,16 @@ class Dropout(Layer):
         Dropout(rate=0.5, seed=None)
     """
 
+    _transient: ClassVar[frozenset[str]] = Layer._transient | {"noise_shape"}
+
     rate: float
-    noise_shape: InitVar[None] = None
+    noise_shape: None = field(default=None, compare=False)
     seed: int | None = None
 
-    def __post_init__(self, input_dim: int | None, noise_shape: None = None) -> None:
+    def __post_init__(self, input_dim: int | None) -> None:
         super().__post_init__(input_dim)
-        if noise_shape is not None:
-            raise ValueError(f"Dropout: noise_shape must be None, got {describe(noise_shape)}")
+        if self.noise_shape is not None:
+            raise ValueError(f"Dropout: noise_shape must be None, got {describe(self.noise_shape)}")
         self._set(rate=check_real("Dropout", "rate", self.rate, FRACTION))
         if self.seed is not None:
             self._set(seed=check_int("Dropout", "seed", self.seed, NON_NEGATIVE, SEED_LIMIT))

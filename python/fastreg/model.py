@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from fastreg import _core, _data, _fit, losses, optimizers, utils
 from fastreg import metrics as _metrics
-from fastreg._bound import BoundLayer, layer_names, summary_lines
+from fastreg._bound import BoundLayer, BoundOptimizer, layer_names, summary_lines
 from fastreg._checks import (
     AT_LEAST_ONE,
     NON_NEGATIVE,
@@ -164,7 +164,7 @@ class Sequential:
 
     def compile(
         self,
-        optimizer: Optimizer | str = "rmsprop",
+        optimizer: Optimizer | BoundOptimizer | str = "rmsprop",
         loss: Loss | str | None = None,
         metrics: Iterable[Metric | str] | str | None = None,
     ) -> None:
@@ -181,7 +181,8 @@ class Sequential:
             RuntimeError: Within a callback.
         """
         self._require_idle("compile")
-        chosen = optimizers.get(optimizer, "compile: optimizer")
+        given = optimizer.description if type(optimizer) is BoundOptimizer else optimizer
+        chosen = optimizers.get(given, "compile: optimizer")
         chosen_loss = None if loss is None else losses.get(loss, "compile: loss")
         entries = _metrics.listed(metrics)
         self._optimizer, self._loss, self._metrics, self._trainer = chosen, chosen_loss, entries, None
@@ -320,9 +321,9 @@ class Sequential:
         io.save(self, path, include_optimizer)
 
     @property
-    def optimizer(self) -> Optimizer | None:
-        """What ``compile`` was given, the learning rate as last set; None before."""
-        return self._optimizer
+    def optimizer(self) -> BoundOptimizer | None:
+        """What ``compile`` was given, the learning rate as last set; None before. Its ``learning_rate`` can be set."""
+        return None if self._optimizer is None else BoundOptimizer(self, self._optimizer)
 
     @property
     def loss(self) -> Loss | None:

@@ -96,7 +96,10 @@ class Optimizer(Description):
 class SGD(Optimizer):
     r"""Gradient descent, with momentum and Nesterov's look-ahead where asked for.
 
-    .. math:: m \leftarrow \mu m - \eta_t g, \qquad w \leftarrow w + m \quad (\text{Nesterov: } w + \mu m - \eta_t g)
+    .. math:: m \leftarrow \mu m + g, \qquad w \leftarrow w - \eta_t m \quad (\text{Nesterov: } w - \eta_t (g + \mu m))
+
+    The learning rate is outside of :math:`m`, as in PyTorch. Keras has it inside, which gives the same steps for a
+    constant rate; under a schedule, here a change of the rate takes hold at once.
 
     Args:
         learning_rate: :math:`\eta > 0`, or a schedule called with the step, counted from 0.

@@ -147,6 +147,13 @@ py::tuple loss(const std::string& kind, const py::object& y_in, const py::object
   return py::make_tuple(row_losses.array(), dy.array(), probabilities.array());
 }
 
+bool all_finite(const py::object& x) {
+  const py::array array = checked<float>(x, "x", -1);
+  const ops::Values values{static_cast<const float*>(array.data()), static_cast<std::size_t>(array.size())};
+  const py::gil_scoped_release unlocked;
+  return ops::all_finite(values);
+}
+
 py::array random_words(std::uint64_t seed, std::uint32_t stream, std::uint32_t step, std::uint64_t first,
                        std::size_t n) {
   py::array_t<std::uint32_t> out({static_cast<py::ssize_t>(n), py::ssize_t{4}});
@@ -195,6 +202,7 @@ void bind_ops(py::module_& module) {
              py::arg("mean"), py::arg("inv_std"));
   module.def("loss", &loss, py::arg("kind"), py::arg("y"), py::arg("target"), py::arg("weight"),
              py::arg("from_logits"));
+  module.def("all_finite", &all_finite, py::arg("x"), py::pos_only());
   module.def("random_words", &random_words, py::arg("seed"), py::arg("stream"), py::arg("step"), py::arg("first"),
              py::arg("n"));
   py::class_<PyUpdater>(module, "Updater")

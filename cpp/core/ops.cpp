@@ -242,6 +242,8 @@ void loss(const Loss& loss, Input y_in, Input target_in, Span<const std::int32_t
   y.copy_to(probabilities);
 }
 
+bool all_finite(Values values) { return kernels().all_finite(values.data, values.size); }
+
 void random_words(std::uint64_t seed, std::uint32_t stream, std::uint32_t step, std::uint64_t first, std::size_t n,
                   std::uint32_t* out) {
   kernels().random_words({seed, stream, step}, first, n, out);

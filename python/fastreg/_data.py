@@ -23,13 +23,15 @@ Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
 Rows = NDArray[np.uint32]
 
+_FLOAT32 = np.dtype(np.float32)
+
 # The random stream of validation_split, apart from those of shuffling, dropout and initial weights.
 _SPLIT_STREAM = 0x40000000
 
 
 def numeric(value: object, name: str) -> NDArray[Any]:
     """``value`` as an array of bools, integers or floats of whatever width it has."""
-    if type(value) is np.ndarray and value.dtype == np.float32:
+    if type(value) is np.ndarray and value.dtype is _FLOAT32:
         return value
     if hasattr(value, "toarray"):
         raise TypeError(f"{name}: sparse matrices are not supported, got {type(value).__name__}; call its toarray()")
@@ -53,18 +55,13 @@ def numeric(value: object, name: str) -> NDArray[Any]:
 
 def to_float32(array: NDArray[Any], name: str, columns: object = None) -> Floats:
     """A finite array as float32 in C order; the array itself where it is that already."""
-    if array.dtype != np.float32 or not array.dtype.isnative or not (array.flags.c_contiguous and array.flags.aligned):
+    if array.dtype is _FLOAT32 and array.flags.c_contiguous and array.flags.aligned:
+        converted = array
+    else:
         with np.errstate(over="ignore", invalid="ignore"):
             converted = np.require(array, np.float32, ("C", "A"))
-    else:
-        converted = array
-    # A sum that is finite proves its terms finite. The search for the culprit follows only where it is not.
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(converted.sum()):
-            return converted
-    bad = ~np.isfinite(converted)
-    if bad.any():
-        _raise_not_finite(array, bad, name, columns)
+    if not _core.all_finite(converted):
+        _raise_not_finite(array, ~np.isfinite(converted), name, columns)
     return converted
 
 

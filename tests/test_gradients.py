@@ -240,8 +240,8 @@ def test_widths(features, units, rng):
 
 # ---------------------------------------------------------------------------------------------------- random stacks
 
-# Batch normalisation multiplies the rounding errors before it by up to 1 / sqrt(epsilon); a large epsilon keeps a random
-# stack well conditioned. STACKS has the default one.
+# Batch normalisation multiplies the rounding errors before it by up to 1 / sqrt(epsilon); a large epsilon keeps a
+# random stack well conditioned. STACKS has the default one.
 PENALTIES = [Penalty(), Penalty(0.01, 0.0), Penalty(0.0, 0.02), Penalty(0.01, 0.02), Penalty(0.01, 0.02, True)]
 widths = st.sampled_from([1, 2, 3, 7, 15, 16, 17, 33, 64, 65])
 rows_of_layers = st.one_of(

@@ -42,7 +42,7 @@ def describe(value: object) -> str:
 def check_real(owner: str, name: str, value: object, rule: Rule) -> float:
     """Returns ``value`` as a float. Raises TypeError if it is no real number, ValueError if it breaks the rule."""
     words, test = rule
-    if isinstance(value, bool) or not isinstance(value, Real):
+    if type(value) is not float and (isinstance(value, bool) or not isinstance(value, Real)):
         raise TypeError(f"{owner}: {name} must be a number, got {describe(value)}")
     number = float(value)
     if not math.isfinite(number) or not test(number):
@@ -59,7 +59,7 @@ def check_real(owner: str, name: str, value: object, rule: Rule) -> float:
 def check_int(owner: str, name: str, value: object, rule: Rule, limit: int = 2**63) -> int:
     """Returns ``value`` as an int below ``limit``. Raises TypeError if it is no integer, ValueError else."""
     words, test = rule
-    if isinstance(value, bool) or not isinstance(value, Integral):
+    if type(value) is not int and (isinstance(value, bool) or not isinstance(value, Integral)):
         raise TypeError(f"{owner}: {name} must be an integer, got {describe(value)}")
     number = int(value)
     if not test(number):

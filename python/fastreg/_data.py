@@ -35,7 +35,7 @@ def numeric(value: object, name: str) -> NDArray[Any]:
         return value
     if hasattr(value, "toarray"):
         raise TypeError(f"{name}: sparse matrices are not supported, got {type(value).__name__}; call its toarray()")
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+    if isinstance(value, np.ma.MaskedArray) and np.any(value.mask):
         raise ValueError(f"{name}: masked values are not supported; fill or drop them first")
     try:
         array = np.asarray(value)

@@ -119,7 +119,8 @@ class StepDecay(LearningRateSchedule):
         )
 
     def _rates(self, step: Rates) -> Rates:
-        return self.initial_learning_rate * np.power(self.gamma, np.floor(step / self.step_size))
+        drops: Rates = np.floor(step / self.step_size)
+        return self.initial_learning_rate * self.gamma**drops
 
 
 @dataclass(frozen=True)

@@ -60,8 +60,8 @@ Span<const T> required_vector(py::handle object, const char* name) {
 }
 
 inline std::vector<py::ssize_t> shape_of(const WeightInfo& info) {
-  const auto rows = static_cast<py::ssize_t>(info.rows), cols = static_cast<py::ssize_t>(info.cols);
-  return info.vector ? std::vector{cols} : std::vector{rows, cols};
+  const std::vector<std::size_t> shape = info.shape();
+  return {shape.begin(), shape.end()};
 }
 
 // A float array with the shape of a weight, or a ValueError that names it.

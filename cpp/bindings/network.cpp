@@ -15,15 +15,14 @@ py::list weight_info(const Network& network) {
 
 py::list get_weights(const Network& network) {
   py::list out;
-  for (std::size_t i = 0; i < network.weights().size(); ++i) {
-    FloatArray array(shape_of(network.weights()[i]));
-    float* data = array.mutable_data();
-    {
-      const py::gil_scoped_release released;
-      network.get_weight(i, data);
-    }
+  std::vector<float*> data;
+  for (const WeightInfo& info : network.weights()) {
+    FloatArray array(shape_of(info));
+    data.push_back(array.mutable_data());
     out.append(std::move(array));
   }
+  const py::gil_scoped_release released;
+  network.get_weights({data.data(), data.size()});
   return out;
 }
 
@@ -40,7 +39,7 @@ void set_weights(Network& network, const py::sequence& weights) {
     values.push_back(weight_values(owners.back(), infos[i]));
   }
   const py::gil_scoped_release released;
-  for (std::size_t i = 0; i < infos.size(); ++i) network.set_weight(i, values[i]);
+  network.set_weights({values.data(), values.size()});
 }
 
 py::array predict(const Network& network, const py::object& x, const py::object& out) {

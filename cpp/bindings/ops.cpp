@@ -157,7 +157,8 @@ bool all_finite(const py::object& x) {
 py::array random_words(std::uint64_t seed, std::uint32_t stream, std::uint32_t step, std::uint64_t first,
                        std::size_t n) {
   py::array_t<std::uint32_t> out({static_cast<py::ssize_t>(n), py::ssize_t{4}});
-  ops::random_words(seed, stream, step, first, n, out.mutable_data());
+  std::uint32_t* words = out.mutable_data();
+  released([&] { ops::random_words(seed, stream, step, first, n, words); });
   return out;
 }
 

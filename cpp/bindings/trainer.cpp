@@ -36,6 +36,11 @@ EarlyStopping early_stopping(const py::dict& config) {
   return out;
 }
 
+bool is_main_thread() {
+  const py::module_ threading = py::module_::import("threading");
+  return threading.attr("current_thread")().is(threading.attr("main_thread")());
+}
+
 // Passes epochs and polls on to Python callables, no more often than asked.
 class PythonObserver final : public FitObserver {
  public:
@@ -52,6 +57,7 @@ class PythonObserver final : public FitObserver {
   }
 
   void poll(std::size_t epoch, std::size_t step, std::size_t steps, double loss) override {
+    if (!on_main_thread_ && !wants_polls_) return;   // signals reach the main thread only
     const py::gil_scoped_acquire acquired;
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
     const auto now = Clock::now();
@@ -64,6 +70,7 @@ class PythonObserver final : public FitObserver {
   using Clock = std::chrono::steady_clock;
   py::object on_epoch_, on_poll_;
   // Known beforehand: without the lock not even None may be looked at on a free-threaded build.
+  bool on_main_thread_ = is_main_thread();
   bool wants_epochs_ = !on_epoch_.is_none(), wants_polls_ = !on_poll_.is_none();
   std::chrono::duration<double> interval_;
   Clock::time_point last_epoch_{}, last_poll_ = Clock::now();
@@ -209,13 +216,21 @@ void bind_trainer(py::module_& module) {
   py::class_<Self>(module, "Trainer")
       .def(py::init(&make_trainer), py::arg("network"), py::arg("description"))
       .def_property(
-          "step", [](const Self& self) { return self.trainer->step(); },
+          "step",
+          [](const Self& self) {
+            const py::gil_scoped_release released;
+            return self.trainer->step();
+          },
           [](Self& self, std::uint64_t step) {
             const py::gil_scoped_release released;
             self.trainer->set_progress(step, self.trainer->epoch());
           })
       .def_property(
-          "epoch", [](const Self& self) { return self.trainer->epoch(); },
+          "epoch",
+          [](const Self& self) {
+            const py::gil_scoped_release released;
+            return self.trainer->epoch();
+          },
           [](Self& self, std::uint64_t epoch) {
             const py::gil_scoped_release released;
             self.trainer->set_progress(self.trainer->step(), epoch);

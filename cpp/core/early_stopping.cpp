@@ -2,13 +2,8 @@
 #include "core/early_stopping.h"
 
 #include <algorithm>
-#include <limits>
 
 namespace fastreg {
-
-EarlyStopper::EarlyStopper(const EarlyStopping& options) : options_(options) {
-  result_.best = std::numeric_limits<double>::quiet_NaN();
-}
 
 bool EarlyStopper::improves(double value, double on) const {
   return options_.maximize ? value - options_.min_delta > on : value + options_.min_delta < on;

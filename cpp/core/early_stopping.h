@@ -9,7 +9,7 @@ namespace fastreg {
 
 class EarlyStopper {
  public:
-  explicit EarlyStopper(const EarlyStopping& options);
+  explicit EarlyStopper(const EarlyStopping& options) : options_(options) {}
 
   // run_epoch counts from 0 in this run, epoch over the model's life. True asks to stop.
   bool judge(std::size_t run_epoch, std::uint64_t epoch, const std::vector<double>& logs, Span<const float> weights);

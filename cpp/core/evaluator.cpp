@@ -2,6 +2,7 @@
 #include "core/evaluator.h"
 
 #include <algorithm>
+#include <cmath>
 #include <stdexcept>
 #include <string>
 
@@ -28,6 +29,7 @@ void check(const Dataset& data, const Graph& graph, const Scoring& scoring, cons
   };
   if (data.size() == 0) fail("there must be at least one row");
   if (data.x.rows > 0xffffffffu) fail("there must be fewer than 2^32 rows, got " + std::to_string(data.x.rows));
+  if (data.x.stride < data.x.cols || data.y.stride < data.y.cols) fail("strides must not be below the columns");
   if (data.x.cols != graph.spec.n_features) fail("x must have columns " + counts(graph.spec.n_features, data.x.cols));
   if (scoring.takes_labels()) {
     if (data.labels.size != data.x.rows) fail("labels must be as many as rows of x, " + counts(data.x.rows, data.labels.size));
@@ -40,6 +42,8 @@ void check(const Dataset& data, const Graph& graph, const Scoring& scoring, cons
   }
   if (!data.sample_weight.empty() && data.sample_weight.size != data.x.rows)
     fail("sample_weight must have as many values as x has rows, " + counts(data.x.rows, data.sample_weight.size));
+  for (const float weight : data.sample_weight)
+    if (!(weight >= 0.0f) || std::isinf(weight)) fail("sample_weight must be finite and >= 0, got " + std::to_string(weight));
   for (const std::uint32_t row : data.rows)
     if (row >= data.x.rows) fail("rows must be below " + counts(data.x.rows, row));
 }

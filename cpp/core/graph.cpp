@@ -80,17 +80,16 @@ class Compiler {
   bool has_tail_ = false;
 };
 
-void check_size(const Parameters& parameters) {
-  // Weights, gradients, two moments and a snapshot of them: what training takes at least.
-  const double bytes = 4.0 * 5.0 * static_cast<double>(parameters.total());
-  const double limit = static_cast<double>(memory_limit());
-  if (bytes > limit)
-    throw std::invalid_argument("layers: training this network takes at least " +
-                                std::to_string(static_cast<std::size_t>(bytes / 1e6)) + " MB, more than the " +
-                                std::to_string(static_cast<std::size_t>(limit / 1e6)) + " MB of memory");
-}
-
 }  // namespace
+
+void require_memory(const char* what, double floats) {
+  static const double limit = static_cast<double>(memory_limit());   // read from files, too slow for every fit
+  const double bytes = 4.0 * floats;
+  if (bytes > limit)
+    throw std::invalid_argument(std::string(what) + " takes " + std::to_string(static_cast<std::size_t>(bytes / 1e6)) +
+                                " MB, more than the " + std::to_string(static_cast<std::size_t>(limit / 1e6)) +
+                                " MB of memory");
+}
 
 std::vector<std::unique_ptr<Operation>> compile_layers(const NetworkSpec& spec, Parameters& parameters) {
   return Compiler(spec, parameters).run();
@@ -101,7 +100,7 @@ Graph::Graph(const NetworkSpec& network, const Backend& on) : spec(network), bac
   operations = compile_layers(spec, parameters);
   n_outputs = operations.back()->out();
   parameters.layout();
-  check_size(parameters);
+  require_memory("layers: this network", static_cast<double>(parameters.total()));
   weights = Buffer(backend, parameters.total());
   initialize(*this);
 }

@@ -6,9 +6,9 @@
 //   ... + sigmoid or softmax         a last operation of its own, which a loss computed from logits leaves out
 #pragma once
 #include <memory>
-#include <mutex>
 #include <vector>
 
+#include "core/fair_mutex.h"
 #include "core/layer.h"
 #include "fastreg/network.h"
 
@@ -28,7 +28,7 @@ struct Graph {
   Parameters parameters;
   std::vector<std::unique_ptr<Operation>> operations;
   Buffer weights;
-  mutable std::mutex lock;
+  mutable FairMutex lock;
   bool fitting = false;   // under the lock: a trainer is at work, perhaps between two slices with the lock open
 
   static constexpr std::size_t kBlockRows = 128;   // rows of an inference block
@@ -46,6 +46,8 @@ struct Graph {
   std::size_t inference_threads(std::size_t rows) const;
 };
 
+// Throws std::invalid_argument, saying what takes how much, if so many floats are more than the memory there is.
+void require_memory(const char* what, double floats);
 // Compiles the layers, adding their weights to `parameters` (layers/*.cpp each have a maker).
 std::vector<std::unique_ptr<Operation>> compile_layers(const NetworkSpec& spec, Parameters& parameters);
 // Fills the weights of layer spec.layers[i] as its initializers say.

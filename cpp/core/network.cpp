@@ -54,6 +54,18 @@ void Network::set_weight(std::size_t index, const float* values) {
   graph_->parameters.segments().at(index).from_rows(values, graph_->weights.data());
 }
 
+void Network::get_weights(Span<float* const> out) const {
+  const std::lock_guard guard(graph_->lock);
+  for (std::size_t i = 0; i < out.size; ++i)
+    graph_->parameters.segments().at(i).to_rows(graph_->weights.data(), out[i]);
+}
+
+void Network::set_weights(Span<const float* const> values) {
+  const std::lock_guard guard(graph_->lock);
+  for (std::size_t i = 0; i < values.size; ++i)
+    graph_->parameters.segments().at(i).from_rows(values[i], graph_->weights.data());
+}
+
 void Network::predict(MatrixView<const float> x, MatrixView<float> out) const {
   if (x.cols != n_features())
     throw std::invalid_argument("x must have " + std::to_string(n_features()) + " columns, got " +
@@ -74,13 +86,9 @@ Network load_network(const std::string& path) {
   Network network(parse_network(file.description));
   for (std::size_t i = 0; i < network.weights().size(); ++i) {
     const WeightInfo& info = network.weights()[i];
-    const std::vector<std::size_t> shape =
-        info.vector ? std::vector{info.cols} : std::vector{info.rows, info.cols};
-    const NamedTensor* found = nullptr;
-    for (const NamedTensor& tensor : file.tensors)
-      if (tensor.name == info.name) found = &tensor;
+    const NamedTensor* found = file.find(info.name);
     if (found == nullptr) throw std::invalid_argument(path + ": tensor " + info.name + " is missing");
-    if (found->shape != shape) throw std::invalid_argument(path + ": tensor " + info.name + " has the wrong shape");
+    if (found->shape != info.shape()) throw std::invalid_argument(path + ": tensor " + info.name + " has the wrong shape");
     network.set_weight(i, found->data.data());
   }
   return network;

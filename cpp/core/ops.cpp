@@ -2,6 +2,7 @@
 // operands are copied into padded scratch and results out of it; only Updater works on the caller's memory in place.
 #include "fastreg/ops.h"
 
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -41,11 +42,17 @@ void require_size(const char* name, Span<T> values, std::size_t size) {
                                 std::to_string(values.size));
 }
 
+template <class T>
+void require_present(const char* name, Span<T> values, std::size_t size) {
+  if (values.data == nullptr && size > 0) throw std::invalid_argument(std::string(name) + " must not be left out");
+  require_size(name, values, size);
+}
+
 void require_rows(Input x) {
   if (x.rows == 0) throw std::invalid_argument("x must have at least one row");
 }
 
-Range all_panels(std::size_t cols) { return {0, (padded_ld(cols) + kPanel - 1) / kPanel}; }
+Range all_panels(std::size_t cols) { return {0, panel_count(cols)}; }
 
 // dy becomes the gradient before the activation; db, where not null, its sum over rows.
 void back_through(ActivationKind kind, const Rows& saved, const Rows& dy, float* db) {
@@ -151,11 +158,11 @@ void batch_norm_train(Input x_in, Values gamma_in, Values beta_in, Span<float> m
   require_shape("out", y_out, x_in.rows, x_in.cols);
   for (const auto& [name, values] : {std::pair{"gamma", gamma_in},
                                      {"beta", beta_in},
-                                     {"moving_mean", Values{moving_mean.data, moving_mean.size}},
-                                     {"moving_variance", Values{moving_variance.data, moving_variance.size}},
                                      {"mean", Values{mean_out.data, mean_out.size}},
                                      {"inv_std", Values{inv_std_out.data, inv_std_out.size}}})
     require_size(name, values, x_in.cols);
+  require_present("moving_mean", moving_mean, x_in.cols);
+  require_present("moving_variance", moving_variance, x_in.cols);
   const Rows x(x_in), y(x_in.rows, x_in.cols);
   const Vector gamma(gamma_in), beta(beta_in), mean(x.ld()), inv_std(x.ld());
   const Vector new_mean(Values{moving_mean.data, moving_mean.size}),
@@ -175,9 +182,10 @@ void batch_norm_train(Input x_in, Values gamma_in, Values beta_in, Span<float> m
 void batch_norm_infer(Input x_in, Values gamma_in, Values beta_in, Values mean_in, Values variance_in, float epsilon,
                       Output y_out) {
   require_shape("out", y_out, x_in.rows, x_in.cols);
-  for (const auto& [name, values] :
-       {std::pair{"gamma", gamma_in}, {"beta", beta_in}, {"mean", mean_in}, {"variance", variance_in}})
-    require_size(name, values, x_in.cols);
+  require_size("gamma", gamma_in, x_in.cols);
+  require_size("beta", beta_in, x_in.cols);
+  require_present("mean", mean_in, x_in.cols);
+  require_present("variance", variance_in, x_in.cols);
   const Rows x(x_in), y(x_in.rows, x_in.cols);
   const Vector gamma(gamma_in), beta(beta_in), mean(mean_in), variance(variance_in);
   run([&](const Team&) {
@@ -193,12 +201,11 @@ void batch_norm_backward(Input x_in, Input dy_in, Values gamma_in, Values mean_i
   require_rows(x_in);
   require_shape("dy", dy_in, x_in.rows, x_in.cols);
   require_shape("dx", dx_out, x_in.rows, x_in.cols);
-  for (const auto& [name, values] : {std::pair{"gamma", gamma_in},
-                                     {"mean", mean_in},
-                                     {"inv_std", inv_std_in},
-                                     {"dgamma", Values{dgamma_out.data, dgamma_out.size}},
-                                     {"dbeta", Values{dbeta_out.data, dbeta_out.size}}})
-    require_size(name, values, x_in.cols);
+  require_size("gamma", gamma_in, x_in.cols);
+  require_present("mean", mean_in, x_in.cols);
+  require_present("inv_std", inv_std_in, x_in.cols);
+  require_size("dgamma", dgamma_out, x_in.cols);
+  require_size("dbeta", dbeta_out, x_in.cols);
   const Rows x(x_in), dy(dy_in);
   const Vector gamma(gamma_in), mean(mean_in), inv_std(inv_std_in), dgamma(x.ld()), dbeta(x.ld());
   run([&](const Team&) {
@@ -219,7 +226,7 @@ void loss(const Loss& loss, Input y_in, Input target_in, Span<const std::int32_t
   require_shape("probabilities", probabilities, y_in.rows, y_in.cols);
   std::optional<Rows> target;
   if (loss.kind == LossKind::sparse_categorical_crossentropy) {
-    require_size("target", labels, y_in.rows);
+    require_present("target", labels, y_in.rows);
     for (const std::int32_t label : labels)
       if (label < 0 || static_cast<std::size_t>(label) >= y_in.cols)
         throw std::invalid_argument("target must be in [0, " + std::to_string(y_in.cols) + "), got " +
@@ -267,12 +274,20 @@ struct Updater::Impl {
   std::size_t n;
   OptimizerState state;
   std::uint64_t steps = 0;
+  mutable std::mutex lock;
 };
 
 Updater::Updater(const Optimizer& optimizer, float* parameters, std::size_t n, const Penalty& penalty)
-    : impl_(new Impl{parameters, n, OptimizerState(optimizer, {{0, n, checked(penalty), true}}, n, cpu_backend())}) {}
+    : impl_(new Impl{
+          parameters, n, OptimizerState(optimizer, {{0, n, checked(penalty), true}}, n, cpu_backend()), 0, {}}) {}
 Updater::~Updater() = default;
-std::uint64_t Updater::steps() const { return impl_->steps; }
+Updater::Updater(Updater&&) noexcept = default;
+Updater& Updater::operator=(Updater&&) noexcept = default;
+
+std::uint64_t Updater::steps() const {
+  const std::lock_guard guard(impl_->lock);
+  return impl_->steps;
+}
 
 void Updater::step(const float* gradient, double rate) {
   struct Job {
@@ -280,6 +295,7 @@ void Updater::step(const float* gradient, double rate) {
     const float* gradient;
     double rate;
   } job{*impl_, gradient, rate};
+  const std::lock_guard guard(impl_->lock);
   impl_->state.advance();
   ++impl_->steps;
   const std::size_t threads = impl_->n < kParallelParameters ? 1 : static_cast<std::size_t>(num_threads());

@@ -13,6 +13,7 @@ namespace fastreg {
 
 constexpr std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
 constexpr std::size_t padded_ld(std::size_t cols) { return cols == 1 ? 1 : round_up(cols, kLane); }
+constexpr std::size_t panel_count(std::size_t cols) { return (padded_ld(cols) + kPanel - 1) / kPanel; }
 
 // Floats owned through a backend: aligned, zeroed, readable a little past the end.
 class Buffer {

@@ -73,15 +73,24 @@ Scoring::Scoring(const TrainingSpec& spec, const Graph& graph)
 
 void Scoring::score(const Kernels& kernels, float* y, const BatchTargets& targets, const float* weight, float scale,
                     float* dy, Range rows, float* row_losses, float* row_metrics, std::size_t stride) const {
-  kernels.loss({loss_.kind, from_logits_, y, targets.matrix, targets.labels, weight, scale, row_losses, dy, cols_, ld_,
-                rows});
-  for (std::size_t m = 0; m < metrics_.size(); ++m) {
+  // Where the caller's network gives logits, its errors are those of the logits, its hits those of the probabilities
+  // that the loss turns them into.
+  const auto before = [&](MetricKind kind) {
+    return loss_.from_logits && (kind == MetricKind::mean_squared_error || kind == MetricKind::mean_absolute_error);
+  };
+  const auto measure = [&](std::size_t m) {
     for (std::size_t i = rows.begin; i < rows.end; ++i) {
       const float* target = targets.matrix != nullptr ? targets.matrix + i * ld_ : nullptr;
       const std::int32_t label = targets.labels != nullptr ? targets.labels[i] : 0;
       row_metrics[m * stride + i] = metric_of_row(metrics_[m], y + i * ld_, target, label, cols_);
     }
-  }
+  };
+  for (std::size_t m = 0; m < metrics_.size(); ++m)
+    if (before(metrics_[m])) measure(m);
+  kernels.loss({loss_.kind, from_logits_, y, targets.matrix, targets.labels, weight, scale, row_losses, dy, cols_, ld_,
+                rows});
+  for (std::size_t m = 0; m < metrics_.size(); ++m)
+    if (!before(metrics_[m])) measure(m);
 }
 
 double ScoreSums::add(const float* row_losses, const float* weight_of_row, const float* row_metrics,

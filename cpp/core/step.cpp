@@ -31,6 +31,7 @@ TrainingStep::TrainingStep(const Graph& graph, const Scoring& scoring, const Dat
 
   std::size_t total = 0;
   for (auto& [pointer, floats] : wanted) total += floats = round_up(floats, kLane) + kLane;
+  require_memory("batch_size: training on so many rows at once", static_cast<double>(total));
   arena_ = Buffer(graph.backend, total);
   float* next = arena_.data();
   for (const auto& [pointer, floats] : wanted) *pointer = std::exchange(next, next + floats);

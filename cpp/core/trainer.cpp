@@ -4,9 +4,11 @@
 
 #include <chrono>
 #include <cmath>
+#include <functional>
 #include <mutex>
 #include <numeric>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 
 #include "core/early_stopping.h"
@@ -25,6 +27,23 @@ constexpr double kParallelThreshold = 2e6;
 constexpr double kShortStep = 1e6;
 constexpr std::size_t kClockEvery = 16;
 
+// Runs f on the calling thread as a team of one: with denormals flushed, as kernels want it.
+void on_this_thread(const Backend& backend, const std::function<void()>& f) {
+  backend.run(
+      1, [](void* call, const Team&) { (*static_cast<const std::function<void()>*>(call))(); },
+      const_cast<std::function<void()>*>(&f));
+}
+
+// Floats of the gradients, if there is memory for all that training adds to the weights: gradients, moments and a
+// snapshot. Throws std::invalid_argument else.
+std::size_t checked_floats(const Parameters& parameters, const OptimizerState& optimizer) {
+  const double moments = static_cast<double>(optimizer.moments().size());
+  require_memory("layers: training this network",
+                 static_cast<double>(parameters.trainable()) + 2.0 * static_cast<double>(parameters.total()) +
+                     2.0 * moments);
+  return parameters.trainable();
+}
+
 // A copy of everything that training changes, taken at the end of an epoch.
 struct Snapshot {
   std::vector<float> weights, moments;
@@ -38,9 +57,12 @@ struct Trainer::Impl {
       : graph(*owner.graph_),
         scoring(spec, graph),
         optimizer(spec.optimizer, parameter_runs(graph.parameters), graph.parameters.trainable(), graph.backend),
-        gradients(graph.backend, graph.parameters.trainable()),
+        gradients(graph.backend, checked_floats(graph.parameters, optimizer)),
         evaluator(graph, scoring) {}
 
+  void require_idle() const {
+    if (graph.fitting) throw std::runtime_error("the model is being fitted");
+  }
   void set_progress(std::uint64_t steps, std::uint64_t epochs) {
     step = steps;
     epoch = epochs;
@@ -75,7 +97,7 @@ class Run {
   };
 
   Run(const State& state, const Dataset& train, const Dataset* validation, const FitOptions& options,
-      FitObserver* observer, FitResult& result, std::unique_lock<std::mutex>& lock)
+      FitObserver* observer, FitResult& result, std::unique_lock<FairMutex>& lock)
       : s_(state),
         train_(train),
         validation_(validation),
@@ -91,7 +113,7 @@ class Run {
         training_step_(state.graph, state.scoring, train, batch_) {
     for (const EarlyStopping& stopping : options.early_stopping) stoppers_.emplace_back(stopping);
     clock_every_ = flops_ < kShortStep ? kClockEvery : 1;
-    if (options.shuffle || !train.rows.empty()) order_.resize(train.size());
+    if (options.shuffle || train.rows.data != nullptr) order_.resize(train.size());
     sums_.metrics.resize(state.scoring.metric_count());
   }
 
@@ -118,7 +140,7 @@ class Run {
   bool observe_epoch(const std::vector<double>& logs, bool last);
   void poll();
   void take_snapshot();
-  void diverge(double loss, double rate);
+  void diverge(std::uint64_t step);
   void finish();
   Span<float> weights() const { return {s_.graph.weights.data(), s_.graph.parameters.total()}; }
 
@@ -128,7 +150,7 @@ class Run {
   const FitOptions& options_;
   FitObserver* observer_;
   FitResult& result_;
-  std::unique_lock<std::mutex>& lock_;
+  std::unique_lock<FairMutex>& lock_;
   std::size_t batch_, steps_, clock_every_ = 1;
   double flops_;
   ThreadChoice choice_;
@@ -141,18 +163,19 @@ class Run {
   // Written by the leader between two syncs, read by all after the second.
   bool slice_over_ = false, diverged_ = false;
   ScoreSums sums_;
-  double penalties_ = 0.0, batch_loss_ = 0.0;   // penalties: of each step, by the rows of its batch
+  double penalties_ = 0.0, batch_loss_ = 0.0, last_rate_ = 0.0;   // penalties: of each step, by the rows of its batch
 };
 
 double Run::rate() const {
   if (s_.rate_override) return *s_.rate_override;
+  if (options_.rates.empty()) return static_cast<double>(s_.optimizer.learning_rate());
   return options_.rates.size == 1 ? options_.rates[0] : options_.rates[run_step_];
 }
 
 // Fisher and Yates over the rows in their given order, drawn from the epoch's own stream.
 void Run::draw_order() {
   if (order_.empty()) return;
-  if (train_.rows.empty())
+  if (train_.rows.data == nullptr)
     std::iota(order_.begin(), order_.end(), 0u);
   else
     std::copy(train_.rows.begin(), train_.rows.end(), order_.begin());
@@ -182,7 +205,10 @@ void Run::run_epoch(std::size_t index) {
     choice_.record(Clock::now() - begin, next_in_epoch_ - first);
     if (next_in_epoch_ < steps_ && !diverged_) poll();
   }
-  if (!diverged_) end_epoch(index);
+  if (diverged_)
+    diverge(s_.step);
+  else
+    end_epoch(index);
 }
 
 void Run::run_slice(const Team& team) {
@@ -203,9 +229,8 @@ void Run::run_step(const Team& team, std::size_t index, const Batch& batch) {
     team.sync();
   }
   if (team.leader()) {
-    if (diverged_) {
-      diverge(batch_loss_, rate_now);
-    } else {
+    last_rate_ = rate_now;
+    if (!diverged_) {
       penalties_ += s_.optimizer.penalty() * static_cast<double>(batch.n);
       ++s_.step;
       ++run_step_;
@@ -223,15 +248,17 @@ void Run::after_loss(std::size_t index, const Batch& batch) {
 }
 
 void Run::end_epoch(std::size_t index) {
-  if (!s_.graph.backend.kernels->all_finite(weights().data, weights().size)) {
-    diverge(batch_loss_, rate());
-    return;
-  }
+  bool finite = false;
+  double penalty = 0.0;   // of the weights that validation sees
+  on_this_thread(s_.graph.backend, [&] {
+    const Kernels& kernels = *s_.graph.backend.kernels;
+    finite = kernels.all_finite(weights().data, weights().size);
+    if (validation_ != nullptr) penalty = s_.optimizer.penalty(kernels, s_.graph.weights.data());
+  });
+  if (!finite) return diverge(s_.step - 1);
   std::vector<double> logs = sums_.logs(penalties_ / static_cast<double>(train_.size()));
-  if (validation_ != nullptr) {
-    const double penalty = s_.optimizer.penalty(*s_.graph.backend.kernels, s_.graph.weights.data());
+  if (validation_ != nullptr)
     for (const double value : s_.evaluator.run(*validation_, penalty)) logs.push_back(value);
-  }
   const std::uint64_t epoch = s_.epoch++;
   result_.logs.push_back(logs);
   bool stop = false;
@@ -256,7 +283,7 @@ void Run::poll() {
   const auto now = Clock::now();
   if (observer_ == nullptr || now - last_poll_ < ThreadChoice::kSlice) return;
   last_poll_ = now;
-  const double loss = sums_.weight > 0.0 ? sums_.loss / sums_.weight : 0.0;
+  const double loss = sums_.rows > 0 ? sums_.logs(penalties_ / static_cast<double>(sums_.rows))[0] : 0.0;
   lock_.unlock();
   observer_->poll(static_cast<std::size_t>(s_.epoch), next_in_epoch_, steps_, loss);
   lock_.lock();
@@ -270,10 +297,11 @@ void Run::take_snapshot() {
   snapshot_.epoch = s_.epoch;
 }
 
-void Run::diverge(double loss, double rate_now) {
+// step: the one whose loss, or whose update, was not finite.
+void Run::diverge(std::uint64_t step) {
   diverged_ = true;
   result_.reason = StopReason::diverged;
-  result_.divergence = {s_.step, s_.epoch, rate_now, loss};
+  result_.divergence = {step, s_.epoch, last_rate_, batch_loss_};
 }
 
 void Run::finish() {
@@ -290,10 +318,19 @@ void Run::finish() {
   for (const EarlyStopper& stopper : stoppers_) result_.early_stopping.push_back(stopper.result());
 }
 
+void check_rate(double rate) {
+  if (!(rate >= 0.0) || rate > static_cast<double>(std::numeric_limits<float>::max())) {
+    std::ostringstream text;
+    text << "learning_rate must be >= 0 and finite in float32, got " << rate;
+    throw std::invalid_argument(text.str());
+  }
+}
+
 void check_options(const FitOptions& options, const Dataset& train, std::size_t log_count) {
   const std::size_t batch = options.batch_size == 0 ? train.size() : std::min(options.batch_size, train.size());
   const std::size_t steps = (train.size() + batch - 1) / batch;
-  if (options.rates.size != 1 && options.rates.size / steps < options.epochs)
+  for (const double rate : options.rates) check_rate(rate);
+  if (options.rates.size > 1 && options.rates.size / steps < options.epochs)
     throw std::invalid_argument("rates must be one, or one for each of " + std::to_string(options.epochs) + " x " +
                                 std::to_string(steps) + " steps, got " + std::to_string(options.rates.size));
   for (const EarlyStopping& stopping : options.early_stopping)
@@ -306,10 +343,13 @@ void check_options(const FitOptions& options, const Dataset& train, std::size_t 
 
 Trainer::Trainer(Network& network, const TrainingSpec& spec) : impl_(std::make_unique<Impl>(network, spec)) {}
 Trainer::~Trainer() = default;
+Trainer::Trainer(Trainer&&) noexcept = default;
+Trainer& Trainer::operator=(Trainer&&) noexcept = default;
 
 void Trainer::fit(const Dataset& train, const Dataset* validation, const FitOptions& options, FitObserver* observer,
                   FitResult& result) {
   Impl& i = *impl_;
+  result = {};
   std::unique_lock lock(i.graph.lock);
   if (i.graph.fitting) throw std::runtime_error("fit: this model is being fitted already");
   if (i.graph.parameters.trainable() == 0) throw std::invalid_argument("layers: there are no weights to train");
@@ -337,20 +377,30 @@ std::vector<double> Trainer::evaluate(const Dataset& data) {
   Impl& i = *impl_;
   const std::lock_guard guard(i.graph.lock);
   check(data, i.graph, i.scoring, "data");
-  return i.evaluator.run(data, i.optimizer.penalty(*i.graph.backend.kernels, i.graph.weights.data()));
+  double penalty = 0.0;
+  on_this_thread(i.graph.backend,
+                 [&] { penalty = i.optimizer.penalty(*i.graph.backend.kernels, i.graph.weights.data()); });
+  return i.evaluator.run(data, penalty);
 }
 
-std::uint64_t Trainer::step() const { return impl_->step; }
-std::uint64_t Trainer::epoch() const { return impl_->epoch; }
+std::uint64_t Trainer::step() const {
+  const std::lock_guard guard(impl_->graph.lock);
+  return impl_->step;
+}
+
+std::uint64_t Trainer::epoch() const {
+  const std::lock_guard guard(impl_->graph.lock);
+  return impl_->epoch;
+}
 
 void Trainer::set_progress(std::uint64_t step, std::uint64_t epoch) {
   const std::lock_guard guard(impl_->graph.lock);
+  impl_->require_idle();
   impl_->set_progress(step, epoch);
 }
 
 void Trainer::set_learning_rate(double rate) {
-  if (!(rate >= 0.0) || !std::isfinite(rate))
-    throw std::invalid_argument("learning_rate must be finite and >= 0");
+  check_rate(rate);
   const std::lock_guard guard(impl_->graph.lock);
   impl_->rate_override = rate;
 }
@@ -364,10 +414,18 @@ void Trainer::get_moment(std::size_t moment, std::size_t weight, float* out) con
 
 void Trainer::set_moment(std::size_t moment, std::size_t weight, const float* values) {
   const std::lock_guard guard(impl_->graph.lock);
+  impl_->require_idle();
   impl_->graph.parameters.segments().at(weight).from_rows(values, impl_->optimizer.moment(moment));
 }
 
-double Trainer::parallel_threshold() const { return impl_->parallel_threshold; }
-void Trainer::set_parallel_threshold(double flops) { impl_->parallel_threshold = flops; }
+double Trainer::parallel_threshold() const {
+  const std::lock_guard guard(impl_->graph.lock);
+  return impl_->parallel_threshold;
+}
+
+void Trainer::set_parallel_threshold(double flops) {
+  const std::lock_guard guard(impl_->graph.lock);
+  impl_->parallel_threshold = flops;
+}
 
 }  // namespace fastreg

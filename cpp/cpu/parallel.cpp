@@ -17,6 +17,9 @@
 namespace fastreg {
 namespace {
 
+// No work here has more pieces than this, and a runtime that cannot start its threads ends the process.
+constexpr std::size_t kMostThreads = 1024;
+
 std::atomic<bool> forked{false};
 
 [[maybe_unused]] const int fork_handler =
@@ -33,7 +36,8 @@ void run_team(std::size_t threads, void (*body)(void*, const Team&), void* conte
   if (threads <= 1 || forked.load(std::memory_order_relaxed)) return run_alone(body, context);
 #if defined(_OPENMP)
   Barrier barrier;
-#pragma omp parallel num_threads(static_cast<int>(threads))
+  const int asked = static_cast<int>(threads < kMostThreads ? threads : kMostThreads);
+#pragma omp parallel num_threads(asked)
   {
     // The runtime may give fewer threads than it was asked for.
     const auto size = static_cast<std::size_t>(omp_get_num_threads());

@@ -66,11 +66,12 @@ def fit(
     keys, directions = log_keys(model._resolved_metrics(), validation is not None)
     stoppers = [item for item in items if isinstance(item, EarlyStopping)]
     configs = [stopper.core_config(keys, directions) for stopper in stoppers]
-    rates = model._require_optimizer("fit").rates(trainer.step, steps * (last - first))
 
     run = _Run(model, trainer, items, keys, first, last)
     model.stop_training, model.history = False, run.history
     run.begin({"epochs": last, "steps": steps, "verbose": shown})
+    # Only now: a callback may have set the rate before the first epoch.
+    rates = model._require_optimizer("fit").rates(trainer.step, steps * (last - first))
     run.progress = progress = Progress(shown, first, last, rows) if shown else None
     result = trainer.fit(
         data,

@@ -8,8 +8,6 @@
 namespace fastreg {
 namespace {
 
-std::size_t panel_count(std::size_t cols) { return (padded_ld(cols) + kPanel - 1) / kPanel; }
-
 struct Part {
   Range rows, panels;
 };

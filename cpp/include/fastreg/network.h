@@ -15,6 +15,7 @@ struct WeightInfo {
   std::size_t rows = 0, cols = 0;
   bool vector = false, trainable = true;
   std::size_t size() const { return rows * cols; }
+  std::vector<std::size_t> shape() const { return vector ? std::vector{cols} : std::vector{rows, cols}; }
 };
 
 struct Graph;   // core/graph.h: layers as operations over one flat parameter buffer
@@ -37,6 +38,9 @@ class Network {
   const std::vector<WeightInfo>& weights() const;
   void get_weight(std::size_t index, float* out) const;
   void set_weight(std::size_t index, const float* values);
+  // All of them at one moment, even while another thread trains: one pointer for each of weights().
+  void get_weights(Span<float* const> out) const;
+  void set_weights(Span<const float* const> values);
 
   // out = network(x) in inference mode: x is (n, n_features), out (n, n_outputs). A row's result depends neither on
   // the other rows nor on the number of threads. Throws std::invalid_argument for wrong shapes.

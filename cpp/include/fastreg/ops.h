@@ -50,6 +50,8 @@ class Updater {
  public:
   Updater(const Optimizer& optimizer, float* parameters, std::size_t n, const Penalty& penalty);
   ~Updater();
+  Updater(Updater&&) noexcept;
+  Updater& operator=(Updater&&) noexcept;
   void step(const float* gradient, double rate);
   std::uint64_t steps() const;
 

@@ -1,6 +1,7 @@
 // Training: the epoch loop, optimizer state, validation, early stopping, best weights. No Python, no files.
 #pragma once
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,8 +16,8 @@ struct Dataset {
   MatrixView<const float> y;              // (n, n_outputs), or empty where the loss takes labels
   Span<const std::int32_t> labels;        // (n) in [0, n_outputs), for the sparse loss
   Span<const float> sample_weight;        // (n) or empty: all 1
-  Span<const std::uint32_t> rows;         // the rows to use, in this order, or empty: all
-  std::size_t size() const { return rows.empty() ? x.rows : rows.size; }
+  Span<const std::uint32_t> rows;         // the rows to use, in this order; data null: all
+  std::size_t size() const { return rows.data == nullptr ? x.rows : rows.size; }
 };
 
 struct EarlyStopping {
@@ -31,7 +32,7 @@ struct EarlyStopping {
 };
 
 struct EarlyStoppingResult {
-  double best;                            // NaN if no epoch was judged
+  double best = std::numeric_limits<double>::quiet_NaN();   // NaN if no epoch was judged
   std::int64_t best_epoch = -1, stopped_epoch = -1;   // absolute, from 0
   bool restored = false;
 };
@@ -40,7 +41,7 @@ struct FitOptions {
   std::size_t batch_size = 32;            // 0: all rows
   std::size_t epochs = 1;
   bool shuffle = true;
-  Span<const double> rates;               // one a step of this run, or a single one
+  Span<const double> rates;               // one a step of this run, or a single one; empty: the optimizer's own
   std::vector<EarlyStopping> early_stopping;
 };
 
@@ -75,9 +76,11 @@ class Trainer {
   // not fit together.
   Trainer(Network& network, const TrainingSpec& spec);
   ~Trainer();
+  Trainer(Trainer&&) noexcept;
+  Trainer& operator=(Trainer&&) noexcept;
 
   // Trains on from the present state. result is filled as the run goes, so that it is complete up to an exception.
-  // A loss or a weight that is not finite ends the run with the state of the last finite end of an epoch.
+  // Whatever result held before is gone. A loss or a weight that is not finite ends the run with the state of the last finite end of an epoch.
   void fit(const Dataset& train, const Dataset* validation, const FitOptions& options, FitObserver* observer,
            FitResult& result);
   // {loss with penalties, metrics...} in inference mode.
@@ -86,6 +89,7 @@ class Trainer {
   // Steps and epochs so far; together with the seed they key all randomness.
   std::uint64_t step() const;
   std::uint64_t epoch() const;
+  // Neither this nor set_moment may be called while a fit runs: std::runtime_error.
   void set_progress(std::uint64_t step, std::uint64_t epoch);
   // For observers: replaces the rates of the run under way from the next step on.
   void set_learning_rate(double rate);

@@ -434,3 +434,84 @@ def test_the_recorded_loss_is_what_evaluate_gives():
     scores = model.evaluate(*validation, verbose=0, return_dict=True, batch_size=7)
     assert scores["loss"] == pytest.approx(history["val_loss"][0], rel=1e-6)
     assert scores["accuracy"] == pytest.approx(history["val_accuracy"][0], rel=1e-9)
+
+
+@pytest.mark.parametrize("hook", ["on_train_begin", "on_epoch_begin"])
+@pytest.mark.parametrize("rate", [0.5, schedules.ExponentialDecay(0.5, 10, 0.9)])
+def test_a_rate_set_before_the_first_step_holds(hook, rate):
+    """The rate 1e-12 moves nothing; the one that compile was given would."""
+    x, y = line(32, 2)
+    callback = callbacks.Callback()
+    setattr(callback, hook, lambda *_: setattr(callback.model, "learning_rate", 1e-12))
+    model = compiled([layers.Dense(1)], loss="mse", optimizer=optimizers.SGD(rate), n_features=2)
+    before = model.get_weights()
+    model.fit(x, y, verbose=0, callbacks=[callback])
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_allclose(new, old, atol=1e-9)
+
+
+@pytest.mark.parametrize("verbose", [0, 2])
+def test_stop_training_set_before_the_first_epoch_ends_after_it(verbose):
+    class Stop(callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            self.model.stop_training = True
+
+    model = compiled([layers.Dense(1)], loss="mse")
+    assert model.fit(*line(32, 2), epochs=5, verbose=verbose, callbacks=[Stop()]).epoch == [0]
+
+
+def test_hooks_put_on_an_instance_are_called_with_logs():
+    seen = []
+    callback = callbacks.Callback()
+    callback.on_epoch_begin = lambda epoch, logs: seen.append(("begin", epoch, logs))
+    callback.on_epoch_end = lambda epoch, logs: seen.append(("end", epoch, sorted(logs)))
+    compiled([layers.Dense(1)], loss="mse").fit(*line(32, 2), epochs=2, verbose=0, callbacks=[callback])
+    assert seen == [("begin", 0, {}), ("end", 0, ["loss"]), ("begin", 1, {}), ("end", 1, ["loss"])]
+
+
+def test_a_run_that_is_already_over_does_nothing():
+    recorder = Recorder()
+    model = compiled([layers.Dense(1)], loss="mse", n_features=2)
+    before = model.get_weights()
+    history = model.fit(*line(32, 2), epochs=3, initial_epoch=3, callbacks=[recorder])
+    assert history.epoch == [] and same_bits(before, model.get_weights())
+    assert [call[1] for call in recorder.calls] == ["begin", "end"]
+
+
+def test_rates_are_asked_for_as_the_run_goes():
+    """A run of 1e12 steps that stops after two epochs never evaluates the schedule of the rest."""
+    asked = []
+
+    def schedule(step):
+        asked.append(step)
+        return 0.1 if step < 8 else 0.0
+
+    model = compiled([layers.Dense(1)], loss="mse", optimizer=optimizers.SGD(schedule), n_features=2)
+    stop = callbacks.EarlyStopping("loss", patience=1, restore_best_weights=False)
+    history = model.fit(*line(32, 2), batch_size=4, epochs=10**11, verbose=0, callbacks=[stop])
+    assert 2 <= len(history.epoch) <= 4
+    assert asked == list(range(len(asked))) and len(asked) < 10**6
+
+
+def test_blocks_of_rates_join_without_a_gap(monkeypatch):
+    x, y = line(32, 2)
+
+    def trained():
+        rate = schedules.CosineDecay(0.1, 100)
+        model = compiled([layers.Dense(1)], loss="mse", optimizer=optimizers.SGD(rate), n_features=2)
+        model.fit(x, y, batch_size=4, epochs=12, verbose=0)
+        return model.get_weights()
+
+    whole = trained()
+    monkeypatch.setattr("fastreg._fit._RATES_BLOCK", 17)
+    assert same_bits(whole, trained())
+
+
+def test_divergence_in_the_last_update_names_its_step_and_rate():
+    x, y = line(32, 2)
+    rates = schedules.PiecewiseConstantDecay([6], [0.01, 3e38])
+    model = compiled([layers.Dense(1)], loss="mse", optimizer=optimizers.SGD(rates), n_features=2)
+    with pytest.raises(fr.DivergenceError) as caught:
+        model.fit(x, y * 1e3, batch_size=4, epochs=1, shuffle=False, verbose=0)
+    assert caught.value.step == 7 and caught.value.learning_rate == pytest.approx(3e38)
+    assert finite(model.get_weights())

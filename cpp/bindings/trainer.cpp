@@ -44,8 +44,11 @@ bool is_main_thread() {
 // Passes epochs and polls on to Python callables, no more often than asked.
 class PythonObserver final : public FitObserver {
  public:
-  PythonObserver(py::object on_epoch, py::object on_poll, double interval)
-      : on_epoch_(std::move(on_epoch)), on_poll_(std::move(on_poll)), interval_(interval) {}
+  PythonObserver(py::object on_epoch, py::object on_poll, py::object on_rates, double interval)
+      : on_epoch_(std::move(on_epoch)),
+        on_poll_(std::move(on_poll)),
+        on_rates_(std::move(on_rates)),
+        interval_(interval) {}
 
   bool epoch_ended(std::size_t epoch, const std::vector<double>& logs, bool last) override {
     if (!wants_epochs_) return false;
@@ -66,9 +69,16 @@ class PythonObserver final : public FitObserver {
     on_poll_(epoch, step, steps, loss);
   }
 
+  Span<const double> rates(std::size_t first, std::size_t least) override {
+    const py::gil_scoped_acquire acquired;
+    if (on_rates_.is_none()) return FitObserver::rates(first, least);
+    rates_ = on_rates_(first, least);
+    return vector<double>(rates_, "rates");
+  }
+
  private:
   using Clock = std::chrono::steady_clock;
-  py::object on_epoch_, on_poll_;
+  py::object on_epoch_, on_poll_, on_rates_, rates_;
   // Known beforehand: without the lock not even None may be looked at on a free-threaded build.
   bool on_main_thread_ = is_main_thread();
   bool wants_epochs_ = !on_epoch_.is_none(), wants_polls_ = !on_poll_.is_none();
@@ -130,13 +140,13 @@ struct PyTrainer {
 
 py::dict fit(PyTrainer& self, const py::dict& data, const py::object& validation, std::size_t batch_size,
              std::size_t epochs, bool shuffle, const py::object& rates, const py::sequence& stopping,
-             const py::object& on_epoch, const py::object& on_poll, double interval) {
+             const py::object& on_epoch, const py::object& on_poll, const py::object& on_rates, double interval) {
   const Dataset train = dataset(data);
   std::optional<Dataset> scored;
   if (!validation.is_none()) scored = dataset(validation.cast<py::dict>());
   FitOptions options{batch_size, epochs, shuffle, vector<double>(rates, "rates"), {}};
   for (const py::handle config : stopping) options.early_stopping.push_back(early_stopping(config.cast<py::dict>()));
-  PythonObserver observer(on_epoch, on_poll, interval);
+  PythonObserver observer(on_epoch, on_poll, on_rates, interval);
   FitResult result;
   py::object exception = py::none();
   try {
@@ -247,7 +257,8 @@ void bind_trainer(py::module_& module) {
           py::arg("rate"), py::pos_only())
       .def("fit", &fit, py::arg("data"), py::arg("validation"), py::kw_only(), py::arg("batch_size"),
            py::arg("epochs"), py::arg("shuffle"), py::arg("rates"), py::arg("early_stopping") = py::tuple(),
-           py::arg("on_epoch") = py::none(), py::arg("on_poll") = py::none(), py::arg("interval") = 0.0)
+           py::arg("on_epoch") = py::none(), py::arg("on_poll") = py::none(), py::arg("on_rates") = py::none(),
+           py::arg("interval") = 0.0)
       .def("evaluate", &evaluate, py::arg("data"))
       .def("get_moments", &get_moments)
       .def("set_moments", &set_moments, py::arg("moments"));

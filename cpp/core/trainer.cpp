@@ -44,6 +44,18 @@ std::size_t checked_floats(const Parameters& parameters, const OptimizerState& o
   return parameters.trainable();
 }
 
+void check_rate(double rate) {
+  if (!(rate >= 0.0) || rate > static_cast<double>(std::numeric_limits<float>::max())) {
+    std::ostringstream text;
+    text << "learning_rate must be >= 0 and finite in float32, got " << rate;
+    throw std::invalid_argument(text.str());
+  }
+}
+
+void check_rates(Span<const double> rates) {
+  for (const double rate : rates) check_rate(rate);
+}
+
 // A copy of everything that training changes, taken at the end of an epoch.
 struct Snapshot {
   std::vector<float> weights, moments;
@@ -113,6 +125,7 @@ class Run {
         training_step_(state.graph, state.scoring, train, batch_) {
     for (const EarlyStopping& stopping : options.early_stopping) stoppers_.emplace_back(stopping);
     clock_every_ = flops_ < kShortStep ? kClockEvery : 1;
+    rates_ = options.rates;
     if (options.shuffle || train.rows.data != nullptr) order_.resize(train.size());
     sums_.metrics.resize(state.scoring.metric_count());
   }
@@ -137,6 +150,7 @@ class Run {
   void end_epoch(std::size_t index);
   void draw_order();
   double rate() const;
+  void next_rates();
   bool observe_epoch(const std::vector<double>& logs, bool last);
   void poll();
   void take_snapshot();
@@ -159,6 +173,8 @@ class Run {
   std::vector<std::uint32_t> order_, words_;
   Snapshot snapshot_;
   std::size_t next_in_epoch_ = 0, run_step_ = 0;
+  Span<const double> rates_;       // of the steps from rates_from_ on
+  std::size_t rates_from_ = 0;
   Clock::time_point slice_end_{}, last_poll_ = Clock::now();
   // Written by the leader between two syncs, read by all after the second.
   bool slice_over_ = false, diverged_ = false;
@@ -168,8 +184,8 @@ class Run {
 
 double Run::rate() const {
   if (s_.rate_override) return *s_.rate_override;
-  if (options_.rates.empty()) return static_cast<double>(s_.optimizer.learning_rate());
-  return options_.rates.size == 1 ? options_.rates[0] : options_.rates[run_step_];
+  if (rates_.empty()) return static_cast<double>(s_.optimizer.learning_rate());
+  return rates_.size == 1 ? rates_[0] : rates_[run_step_ - rates_from_];
 }
 
 // Fisher and Yates over the rows in their given order, drawn from the epoch's own stream.
@@ -190,7 +206,20 @@ void Run::draw_order() {
   }
 }
 
+// Makes sure of the rates of the coming epoch.
+void Run::next_rates() {
+  if (rates_.size <= 1 || run_step_ + steps_ <= rates_from_ + rates_.size) return;
+  lock_.unlock();
+  const Span<const double> more = observer_->rates(run_step_, steps_);
+  lock_.lock();
+  check_rates(more);
+  if (more.size < steps_) throw std::invalid_argument("rates must be at least those of an epoch");
+  rates_ = more;
+  rates_from_ = run_step_;
+}
+
 void Run::run_epoch(std::size_t index) {
+  next_rates();
   draw_order();
   next_in_epoch_ = 0;
   sums_.loss = sums_.weight = penalties_ = 0.0;
@@ -318,19 +347,11 @@ void Run::finish() {
   for (const EarlyStopper& stopper : stoppers_) result_.early_stopping.push_back(stopper.result());
 }
 
-void check_rate(double rate) {
-  if (!(rate >= 0.0) || rate > static_cast<double>(std::numeric_limits<float>::max())) {
-    std::ostringstream text;
-    text << "learning_rate must be >= 0 and finite in float32, got " << rate;
-    throw std::invalid_argument(text.str());
-  }
-}
-
-void check_options(const FitOptions& options, const Dataset& train, std::size_t log_count) {
+void check_options(const FitOptions& options, const Dataset& train, std::size_t log_count, bool observed) {
   const std::size_t batch = options.batch_size == 0 ? train.size() : std::min(options.batch_size, train.size());
   const std::size_t steps = (train.size() + batch - 1) / batch;
-  for (const double rate : options.rates) check_rate(rate);
-  if (options.rates.size > 1 && options.rates.size / steps < options.epochs)
+  check_rates(options.rates);
+  if (options.rates.size > 1 && !observed && options.rates.size / steps < options.epochs)
     throw std::invalid_argument("rates must be one, or one for each of " + std::to_string(options.epochs) + " x " +
                                 std::to_string(steps) + " steps, got " + std::to_string(options.rates.size));
   for (const EarlyStopping& stopping : options.early_stopping)
@@ -340,6 +361,11 @@ void check_options(const FitOptions& options, const Dataset& train, std::size_t 
 }
 
 }  // namespace
+
+Span<const double> FitObserver::rates(std::size_t first, std::size_t) {
+  throw std::invalid_argument("rates must be one, or one for each step of the run; there is none for step " +
+                              std::to_string(first));
+}
 
 Trainer::Trainer(Network& network, const TrainingSpec& spec) : impl_(std::make_unique<Impl>(network, spec)) {}
 Trainer::~Trainer() = default;
@@ -356,7 +382,7 @@ void Trainer::fit(const Dataset& train, const Dataset* validation, const FitOpti
   check(train, i.graph, i.scoring, "data");
   if (validation != nullptr) check(*validation, i.graph, i.scoring, "validation");
   const std::size_t log_count = (1 + i.scoring.metric_count()) * (validation != nullptr ? 2 : 1);
-  check_options(options, train, log_count);
+  check_options(options, train, log_count, observer != nullptr);
 
   struct Fitting {   // ends with the call, however it ends
     Impl& impl;

@@ -68,6 +68,8 @@ class BoundLayer:
     @property
     def description(self) -> Layer:
         """The frozen description."""
+        if self._index >= len(self._model._layers):
+            raise ValueError(f"layer {self._index} was removed from model {self._model.name!r}")
         return self._model._layers[self._index]
 
     @property
@@ -79,6 +81,14 @@ class BoundLayer:
         if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self.description, name)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is BoundLayer:
+            return self._model is other._model and self._index == other._index
+        return self.description == other
+
+    def __hash__(self) -> int:
+        return hash(self.description)
 
     def __reduce__(self) -> tuple[type, tuple[Sequential, int]]:
         return BoundLayer, (self._model, self._index)
@@ -109,25 +119,35 @@ class BoundLayer:
         return sum(math.prod(shape) for _, shape, _ in info)
 
     def _range(self, call: str) -> tuple[int, int]:
+        self.description  # noqa: B018  raises if the layer is gone
         return weight_range(self._model._require_network(call), self._index)
 
 
 class BoundOptimizer:
-    """The optimizer of a model: the fields of its description, of which ``learning_rate`` can be set.
+    """The optimizer that a model has at present, of which ``learning_rate`` can be read and set.
 
-    ``model.optimizer.learning_rate = 1e-4`` is ``model.learning_rate = 1e-4``. ``isinstance`` and ``==`` see the
-    description.
+    ``model.optimizer.learning_rate`` is ``model.learning_rate``: the rate of the next step, under a schedule too.
+    The other fields are those of the description; ``isinstance`` and ``==`` see the description.
     """
 
-    description: Optimizer
+    _model: Sequential
 
-    def __init__(self, model: Sequential, description: Optimizer) -> None:
+    def __init__(self, model: Sequential) -> None:
         object.__setattr__(self, "_model", model)
-        object.__setattr__(self, "description", description)
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
         return type(self.description)
+
+    @property
+    def description(self) -> Optimizer:
+        """The frozen description, the schedule in it if there is one."""
+        return self._model._require_optimizer("optimizer")
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step."""
+        return self._model.learning_rate
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -138,7 +158,6 @@ class BoundOptimizer:
         if name != "learning_rate":
             raise AttributeError(f"{type(self.description).__name__}: only learning_rate can be set, got {name}")
         self._model.learning_rate = value
-        object.__setattr__(self, "description", self._model._require_optimizer("learning_rate"))
 
     def __eq__(self, other: object) -> bool:
         return self.description == (other.description if type(other) is BoundOptimizer else other)
@@ -148,6 +167,9 @@ class BoundOptimizer:
 
     def __repr__(self) -> str:
         return repr(self.description)
+
+    def __reduce__(self) -> Any:
+        return self.description.__reduce_ex__(4)  # a copy is the plain description
 
 
 def weight_range(network: _core.Network, index: int) -> tuple[int, int]:

@@ -30,10 +30,18 @@ SEED_LIMIT = 2**64
 # Above it, a float32 is infinite.
 _LARGEST = 3.4028234663852886e38
 
+# Bits of the longest integer that messages show in full; Python refuses to print those of thousands of digits.
+_LONGEST_SHOWN = 256
+
 
 def describe(value: object) -> str:
     """A short text of a value for an error message, with its type where the text alone does not show it."""
-    text = repr(value)
+    if isinstance(value, int) and value.bit_length() > _LONGEST_SHOWN:
+        return f"about {'-' if value < 0 else ''}2**{value.bit_length() - 1}"
+    try:
+        text = repr(value)
+    except ValueError:  # it holds an integer of more digits than Python converts
+        return f"a value of type {type(value).__name__}"
     if len(text) > 80:
         text = text[:77] + "..."
     return text if isinstance(value, (int, float, str, type(None))) else f"{text} ({type(value).__name__})"
@@ -44,7 +52,10 @@ def check_real(owner: str, name: str, value: object, rule: Rule) -> float:
     words, test = rule
     if type(value) is not float and (isinstance(value, bool) or not isinstance(value, Real)):
         raise TypeError(f"{owner}: {name} must be a number, got {describe(value)}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ValueError(f"{owner}: {name} must be finite in float32, got {describe(value)}") from None
     if not math.isfinite(number) or not test(number):
         raise ValueError(f"{owner}: {name} must {words}, got {number!r}")
     if abs(number) > _LARGEST:
@@ -63,9 +74,9 @@ def check_int(owner: str, name: str, value: object, rule: Rule, limit: int = 2**
         raise TypeError(f"{owner}: {name} must be an integer, got {describe(value)}")
     number = int(value)
     if not test(number):
-        raise ValueError(f"{owner}: {name} must {words}, got {number}")
+        raise ValueError(f"{owner}: {name} must {words}, got {describe(number)}")
     if number >= limit:
-        raise ValueError(f"{owner}: {name} must be < {limit}, got {number}")
+        raise ValueError(f"{owner}: {name} must be < {limit}, got {describe(number)}")
     return number
 
 

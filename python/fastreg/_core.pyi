@@ -71,7 +71,8 @@ class Trainer:
     epoch: int
     # Replaces the rates of the run under way from its next step on; for callbacks.
     def set_learning_rate(self, rate: float, /) -> None: ...
-    # rates: one for each step of this run, or a single one. batch_size 0 is the full batch.
+    # rates: a single one, or one for each step of the run's first epochs; on_rates(first, least) -> those from step
+    # `first` of the run on, asked for where they run out. batch_size 0 is the full batch.
     # on_epoch(epoch, logs, last) -> True to stop; called when an epoch ends, at most every `interval` seconds
     # (0: at every epoch) and after the last. on_poll(epoch, step of the epoch, steps, loss so far): every 0.1 s or so.
     def fit(
@@ -86,6 +87,7 @@ class Trainer:
         early_stopping: Sequence[EarlyStoppingConfig] = ...,
         on_epoch: Callable[[int, list[float], bool], bool] | None = None,
         on_poll: Callable[[int, int, int, float], None] | None = None,
+        on_rates: Callable[[int, int], NDArray[np.float64]] | None = None,
         interval: float = 0.0,
     ) -> FitResult: ...
     # [loss with penalties, metrics...]

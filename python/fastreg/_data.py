@@ -48,6 +48,8 @@ def numeric(value: object, name: str) -> NDArray[Any]:
     if array.dtype.kind == "O" and array.ndim > 0 and not any(isinstance(v, (str, bytes)) for v in array.flat):
         try:
             return array.astype(np.float64)
+        except OverflowError:
+            raise ValueError(f"{name}: must be finite numbers, got one beyond the range of float32") from None
         except (TypeError, ValueError):
             pass
     raise TypeError(f"{name}: must be numbers, got {describe(value) if array.ndim == 0 else array.dtype}")
@@ -103,7 +105,7 @@ def targets(value: object, loss: Loss, n_rows: int, n_outputs: int, name: str = 
         got = f"{len(array)} rows" if array.ndim > 0 else "a single number"
         raise ValueError(f"{name}: must have as many rows as x, {n_rows}, got {got}")
     if loss.targets == "labels":
-        return _labels(array, loss, n_outputs, name)
+        return class_indices(array, loss, n_outputs, name)
     if array.ndim == 1 and n_outputs == 1:
         array = array.reshape(-1, 1)
     if array.shape != (n_rows, n_outputs):
@@ -124,7 +126,8 @@ def targets(value: object, loss: Loss, n_rows: int, n_outputs: int, name: str = 
     return converted
 
 
-def _labels(array: NDArray[Any], loss: Loss, n_outputs: int, name: str) -> Labels:
+def class_indices(array: NDArray[Any], loss: Loss, n_outputs: int, name: str) -> Labels:
+    """Labels as int32 (n,), whole numbers in [0, n_outputs); (n, 1) is taken as (n,)."""
     if array.ndim == 2 and array.shape[1] == 1:
         array = array.reshape(-1)
     if array.ndim != 1:
@@ -138,7 +141,7 @@ def _labels(array: NDArray[Any], loss: Loss, n_outputs: int, name: str) -> Label
             row = int(np.argmin(whole))
             value = float(array[row])
             raise ValueError(f"{name}: {loss.key} needs whole numbers as labels, got {value!r} in row {row}")
-    low, high = array.min(), array.max()
+    low, high = (array.min(), array.max()) if array.size else (0, -1)  # nothing is below 0 or too large
     if low < 0 or high >= n_outputs:
         bad = low if low < 0 else high
         row = int(np.argmax(array == bad))
@@ -177,10 +180,12 @@ def network_weights(value: object, info: Sequence[tuple[str, tuple[int, ...], bo
 
 
 def sample_weights(value: object, n_rows: int, rows: Rows | None = None, name: str = "sample_weight") -> Floats | None:
-    """Weights of the rows, (n,), >= 0 and not all zero (over ``rows``, where given); None stays None."""
+    """Weights of the rows, (n,) or (n, 1), >= 0 and not all zero (over ``rows``, where given); None stays None."""
     if value is None:
         return None
     array = numeric(value, name)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array.reshape(-1)
     if array.shape != (n_rows,):
         raise ValueError(f"{name}: must have shape ({n_rows},), one for each row of x, got {array.shape}")
     weights = to_float32(array, name)
@@ -223,7 +228,7 @@ def class_weights(
             if isinstance(label, bool) or not isinstance(label, (int, np.integer)):
                 raise TypeError(f"class_weight: labels must be integers, got {describe(label)}")
             if not 0 <= label < len(table):
-                raise ValueError(f"class_weight: labels must be in [0, {len(table)}), got {label}")
+                raise ValueError(f"class_weight: labels must be in [0, {len(table)}), got {describe(label)}")
             table[label] = check_real("class_weight", f"the weight of class {label}", weight, NON_NEGATIVE)
     else:
         counts = np.bincount(labels if rows is None else labels[rows], minlength=len(table))

@@ -74,6 +74,7 @@ class Registry(Generic[T]):
         also: Iterable[str] = (),
     ) -> None:
         self.kind = kind
+        self._one = f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
         self.base = base
         self.known = sorted((*names, *also))
         self._types: dict[str, type[T]] = {cls.__name__: cls for cls in (*names.values(), *internal)}
@@ -82,6 +83,7 @@ class Registry(Generic[T]):
     def resolve(self, where: str, value: object) -> T:
         """The description that a user's argument stands for: one already made, a name, or a JSON form."""
         if isinstance(value, self.base):
+            self.check_built_in(where, value)
             return value
         if isinstance(value, str):
             found = self._lower.get(value.lower())
@@ -92,12 +94,21 @@ class Registry(Generic[T]):
         if isinstance(value, Mapping):
             return self.from_config(where, value)
         hint = f"; write {value.__name__}(...)" if isinstance(value, type) else ""
-        raise TypeError(f"{where}: expected a {self.kind} or the name of one, got {describe(value)}{hint}")
+        raise TypeError(f"{where}: expected {self._one} or the name of one, got {describe(value)}{hint}")
+
+    def check_built_in(self, where: str, value: T) -> None:
+        """Raises TypeError for an instance of a class that is not registered, which the core does not know."""
+        if type(value) not in self._types.values():
+            kinds = f"{self.kind}es" if self.kind.endswith("s") else f"{self.kind}s"
+            known = ", ".join(sorted(self._types))
+            raise TypeError(
+                f"{where}: only the built-in {kinds} are supported, got {type(value).__name__}; known: {known}"
+            )
 
     def from_config(self, where: str, config: object) -> T:
         """The description of a JSON form, whose ``"type"`` must be one of the registered classes."""
         if not isinstance(config, Mapping):
-            raise ValueError(f"{where}: expected the description of a {self.kind}, got {describe(config)}")
+            raise ValueError(f"{where}: expected the description of {self._one}, got {describe(config)}")
         name = config.get("type")
         found = self._types.get(name) if isinstance(name, str) else None
         if found is None:

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fastreg import _core, _data
 from fastreg._checks import AT_LEAST_ONE, FRACTION, check_bool, check_int, check_real, describe
 from fastreg.callbacks import Callback, EarlyStopping, History, checked_list, overrides
@@ -17,9 +20,13 @@ from fastreg.progress import Progress, say
 
 if TYPE_CHECKING:
     from fastreg.model import Sequential
+    from fastreg.optimizers import Optimizer
 
 # Seconds between calls into Python where only progress asks for them.
 _PROGRESS_INTERVAL = 0.1
+
+# Steps whose learning rates are evaluated at once, at least an epoch's.
+_RATES_BLOCK = 1 << 16
 
 
 def check_verbose(owner: str, value: object) -> int:
@@ -48,10 +55,11 @@ def fit(
     initial_epoch: object,
 ) -> History:
     """See :meth:`fastreg.Sequential.fit`."""
+    model._require_layers("fit")
     model._require_loss("fit")
     batch = 0 if batch_size is None else check_int("fit", "batch_size", batch_size, AT_LEAST_ONE)
     last = check_int("fit", "epochs", epochs, AT_LEAST_ONE)
-    first = check_int("fit", "initial_epoch", initial_epoch, (f"be in [0, {last})", lambda v: 0 <= v < last))
+    first = check_int("fit", "initial_epoch", initial_epoch, (f"be in [0, {last}]", lambda v: 0 <= v <= last))
     shown = check_verbose("fit", verbose)
     shuffled = check_bool("fit", "shuffle", shuffle)
     items = checked_list(callbacks)
@@ -60,30 +68,32 @@ def fit(
         raise ValueError("fit: give validation_data or validation_split, not both")
     data, validation = _data_of_fit(model, x, y, fraction, validation_data, class_weight, sample_weight)
 
-    trainer = model._trainer_for(data["x"].shape[1])
     rows = len(data["x"]) if data["rows"] is None else len(data["rows"])
     steps = -(-rows // (min(batch, rows) or rows))
-    keys, directions = log_keys(model._resolved_metrics(), validation is not None)
+    n_features = data["x"].shape[1]
+    keys, directions = log_keys(model._resolved_metrics(n_features), validation is not None)
     stoppers = [item for item in items if isinstance(item, EarlyStopping)]
     configs = [stopper.core_config(keys, directions) for stopper in stoppers]
 
+    trainer = model._trainer_for(n_features)
     run = _Run(model, trainer, items, keys, first, last)
     model.stop_training, model.history = False, run.history
     run.begin({"epochs": last, "steps": steps, "verbose": shown})
     # Only now: a callback may have set the rate before the first epoch.
-    rates = model._require_optimizer("fit").rates(trainer.step, steps * (last - first))
-    run.progress = progress = Progress(shown, first, last, rows) if shown else None
+    rates = _Rates(model._require_optimizer("fit"), trainer.step, steps, steps * (last - first))
+    run.progress = progress = Progress(shown, first, last, rows) if shown and first < last else None
     result = trainer.fit(
         data,
         validation,
         batch_size=min(batch, rows),
         epochs=last - first,
         shuffle=shuffled,
-        rates=rates,
+        rates=rates(0, 0),
+        on_rates=rates,
         early_stopping=configs,
-        on_epoch=run.on_epoch if progress is not None or run.own else None,
+        on_epoch=run.on_epoch if progress is not None or run.listens else None,
         on_poll=run.on_poll if progress is not None and progress.live else None,
-        interval=0.0 if run.own else _PROGRESS_INTERVAL,
+        interval=0.0 if run.listens else _PROGRESS_INTERVAL,
     )
     run.end(result, stoppers)
     return run.history
@@ -155,6 +165,18 @@ def _core_data(
     return {"x": x, "y": y, "sample_weight": weights, "rows": rows}
 
 
+class _Rates:
+    """The learning rates of a run, a block of epochs at a time: a run that stops early never asks for the rest."""
+
+    def __init__(self, optimizer: Optimizer, start: int, steps: int, total: int) -> None:
+        self.optimizer, self.start, self.total = optimizer, start, total
+        self.block = max(1, _RATES_BLOCK // steps) * steps
+
+    def __call__(self, first: int, least: int) -> NDArray[np.float64]:
+        """Those of steps ``first``, ... of the run, ``least`` at least unless it ends before; one if all are equal."""
+        return self.optimizer.rates(self.start + first, min(max(self.block, least), self.total - first))
+
+
 class _Run:
     """A run under way: passes epochs on to progress and callbacks, and makes sense of the result."""
 
@@ -166,6 +188,8 @@ class _Run:
         # The core counts epochs over the model's life, a run from initial_epoch.
         self.offset = trainer.epoch - first
         self.own = [item for item in items if overrides(item, "on_epoch_begin", "on_epoch_end")]
+        # Any callback of the user's may set stop_training at any time.
+        self.listens = bool(self.own) or any(type(item) not in (EarlyStopping, History) for item in items)
         self.history = next((item for item in items if isinstance(item, History)), None) or History()
         self.history.history, self.history.epoch = {}, []
         self.progress: Progress | None = None
@@ -175,9 +199,9 @@ class _Run:
             item.set_model(self.model)
             item.set_params(params)
         for item in self.items:
-            item.on_train_begin()
-        for item in self.own:
-            item.on_epoch_begin(self.first)
+            item.on_train_begin({})
+        for item in self.own if self.first < self.last else ():
+            item.on_epoch_begin(self.first, {})
 
     def on_epoch(self, core_epoch: int, values: list[float], last: bool) -> bool:
         """An epoch ended; ``last`` if no other follows. Whether to stop."""
@@ -193,7 +217,7 @@ class _Run:
                 item.on_epoch_end(epoch, logs)
             if not (last or self.model.stop_training or epoch + 1 == self.last):
                 for item in self.own:
-                    item.on_epoch_begin(epoch + 1)
+                    item.on_epoch_begin(epoch + 1, {})
         return bool(self.model.stop_training)
 
     def on_poll(self, core_epoch: int, step: int, steps: int, loss: float) -> None:

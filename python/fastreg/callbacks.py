@@ -69,7 +69,10 @@ class Callback:
         """Before an epoch, counted from ``initial_epoch``."""
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """After an epoch: ``logs`` has the loss and the metrics, and with validation data the same as ``val_...``."""
+        """After an epoch: ``logs`` has the loss and the metrics, and with validation data the same as ``val_...``.
+
+        It is this epoch's own dict: what is added to it reaches the callbacks behind, not the history.
+        """
 
 
 class History(Callback):
@@ -110,7 +113,7 @@ class EarlyStopping(Callback):
         restore_best_weights: True unless said otherwise (Keras: False).
         start_from_epoch: Epochs of the run that are not judged, >= 0.
 
-    Attributes:
+    Attributes (filled when a run has ended, since it is judged in C++):
         best: Best value of the last run; None before one, and if no epoch was judged.
         best_epoch: Its epoch, counted from ``initial_epoch``; 0 before.
         stopped_epoch: Epoch after which it ended the run; 0 if it did not.
@@ -120,8 +123,9 @@ class EarlyStopping(Callback):
 
     Example:
         >>> from fastreg import callbacks
-        >>> callbacks.EarlyStopping(patience=5)
-        EarlyStopping(monitor='val_loss', min_delta=0.0, patience=5, mode='auto')
+        >>> stopping = callbacks.EarlyStopping(patience=5)
+        >>> stopping.monitor, stopping.restore_best_weights
+        ('val_loss', True)
     """
 
     def __init__(
@@ -149,10 +153,8 @@ class EarlyStopping(Callback):
         self.stopped_epoch = 0
 
     def __repr__(self) -> str:
-        return (
-            f"EarlyStopping(monitor={self.monitor!r}, min_delta={self.min_delta}, patience={self.patience}, "
-            f"mode={self.mode!r})"
-        )
+        names = ("monitor", "min_delta", "patience", "mode", "baseline", "restore_best_weights", "start_from_epoch")
+        return f"EarlyStopping({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
     def core_config(self, keys: Sequence[str], directions: Mapping[str, str]) -> _core.EarlyStoppingConfig:
         """What the core needs for a run whose logs have these keys, with "min" or "max" for each."""
@@ -215,5 +217,5 @@ def checked_list(value: Any) -> list[Callback]:
 
 
 def overrides(callback: Callback, *hooks: str) -> bool:
-    """Whether a callback has a hook of its own."""
-    return any(getattr(type(callback), hook) is not getattr(Callback, hook) for hook in hooks)
+    """Whether a callback has a hook of its own, by its class or put on the instance."""
+    return any(getattr(getattr(callback, hook), "__func__", None) is not getattr(Callback, hook) for hook in hooks)

@@ -9,13 +9,15 @@ Lecun     1 / fan_in              LeCun, Bottou, Orr and Mueller, "Efficient Bac
 ========  =====================  ==================================================================
 
 Truncated normal values lie within two standard deviations of the mean; the scaled ones are corrected for the cut.
+The random ones take Keras's ``seed`` as a keyword, but only None: the model's seed decides. The lower-case names are
+Keras's aliases of the classes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, InitVar, dataclass
 
-from fastreg._checks import FINITE, NON_NEGATIVE, check_real
+from fastreg._checks import FINITE, NON_NEGATIVE, check_real, describe
 from fastreg._describe import Description, Registry
 
 __all__ = [
@@ -32,7 +34,19 @@ __all__ = [
     "RandomUniform",
     "TruncatedNormal",
     "Zeros",
+    "constant",
     "get",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "ones",
+    "random_normal",
+    "random_uniform",
+    "truncated_normal",
+    "zeros",
 ]
 
 
@@ -42,12 +56,24 @@ class Initializer(Description):
 
 @dataclass(frozen=True)
 class Zeros(Initializer):
-    """Every weight 0."""
+    """Every weight 0.
+
+    Example:
+        >>> from fastreg import initializers
+        >>> initializers.get("zeros") == initializers.Zeros()
+        True
+    """
 
 
 @dataclass(frozen=True)
 class Ones(Initializer):
-    """Every weight 1."""
+    """Every weight 1.
+
+    Example:
+        >>> from fastreg import initializers
+        >>> initializers.get("ones") == initializers.Ones()
+        True
+    """
 
 
 @dataclass(frozen=True)
@@ -72,6 +98,19 @@ class Constant(Initializer):
         self._set(value=check_real("Constant", "value", self.value, FINITE))
 
 
+@dataclass(frozen=True)
+class _Random(Initializer):
+    """What the random initializers share: Keras's ``seed``, of which only None is supported."""
+
+    _: KW_ONLY
+    seed: InitVar[None] = None
+
+    def __post_init__(self, seed: object) -> None:
+        if seed is not None:
+            owner = type(self).__name__
+            raise ValueError(f"{owner}: seed must be None, since the model's seed decides, got {describe(seed)}")
+
+
 def _check_normal(item: RandomNormal | TruncatedNormal) -> None:
     owner = type(item).__name__
     mean = check_real(owner, "mean", item.mean, FINITE)
@@ -79,7 +118,7 @@ def _check_normal(item: RandomNormal | TruncatedNormal) -> None:
 
 
 @dataclass(frozen=True)
-class RandomNormal(Initializer):
+class RandomNormal(_Random):
     """Normal values.
 
     Args:
@@ -88,17 +127,23 @@ class RandomNormal(Initializer):
 
     Raises:
         ValueError: If an argument is out of range or NaN.
+
+    Example:
+        >>> from fastreg import initializers
+        >>> initializers.RandomNormal(stddev=0.1)
+        RandomNormal(mean=0.0, stddev=0.1)
     """
 
     mean: float = 0.0
     stddev: float = 0.05
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, seed: object) -> None:
+        super().__post_init__(seed)
         _check_normal(self)
 
 
 @dataclass(frozen=True)
-class TruncatedNormal(Initializer):
+class TruncatedNormal(_Random):
     """Normal values, drawn again while further than two standard deviations from the mean.
 
     Args:
@@ -107,17 +152,23 @@ class TruncatedNormal(Initializer):
 
     Raises:
         ValueError: If an argument is out of range or NaN.
+
+    Example:
+        >>> from fastreg import initializers
+        >>> initializers.TruncatedNormal(stddev=0.1)
+        TruncatedNormal(mean=0.0, stddev=0.1)
     """
 
     mean: float = 0.0
     stddev: float = 0.05
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, seed: object) -> None:
+        super().__post_init__(seed)
         _check_normal(self)
 
 
 @dataclass(frozen=True)
-class RandomUniform(Initializer):
+class RandomUniform(_Random):
     """Uniform values in ``[minval, maxval)``.
 
     Args:
@@ -126,46 +177,101 @@ class RandomUniform(Initializer):
 
     Raises:
         ValueError: If an argument is not finite or ``maxval < minval``.
+
+    Example:
+        >>> from fastreg import initializers
+        >>> initializers.RandomUniform(-0.1, 0.1)
+        RandomUniform(minval=-0.1, maxval=0.1)
     """
 
     minval: float = -0.05
     maxval: float = 0.05
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, seed: object) -> None:
+        super().__post_init__(seed)
         low = check_real("RandomUniform", "minval", self.minval, FINITE)
         rule = (f"be >= minval = {low:g}", lambda v: v >= low)
         self._set(minval=low, maxval=check_real("RandomUniform", "maxval", self.maxval, rule))
 
 
 @dataclass(frozen=True)
-class GlorotUniform(Initializer):
-    """Uniform with variance 2 / (fan_in + fan_out): the default of kernels."""
+class GlorotUniform(_Random):
+    """Uniform with variance 2 / (fan_in + fan_out): the default of kernels.
+
+    Example:
+        >>> from fastreg import initializers
+        >>> initializers.get("glorot_uniform")
+        GlorotUniform()
+    """
 
 
 @dataclass(frozen=True)
-class GlorotNormal(Initializer):
-    """Truncated normal with variance 2 / (fan_in + fan_out)."""
+class GlorotNormal(_Random):
+    """Truncated normal with variance 2 / (fan_in + fan_out).
+
+    Example:
+        >>> from fastreg import initializers
+        >>> initializers.get("glorot_normal")
+        GlorotNormal()
+    """
 
 
 @dataclass(frozen=True)
-class HeUniform(Initializer):
-    """Uniform with variance 2 / fan_in, made for relu."""
+class HeUniform(_Random):
+    """Uniform with variance 2 / fan_in, made for relu.
+
+    Example:
+        >>> from fastreg import initializers
+        >>> initializers.get("he_uniform")
+        HeUniform()
+    """
 
 
 @dataclass(frozen=True)
-class HeNormal(Initializer):
-    """Truncated normal with variance 2 / fan_in, made for relu."""
+class HeNormal(_Random):
+    """Truncated normal with variance 2 / fan_in, made for relu.
+
+    Example:
+        >>> from fastreg import initializers
+        >>> initializers.get("he_normal")
+        HeNormal()
+    """
 
 
 @dataclass(frozen=True)
-class LecunUniform(Initializer):
-    """Uniform with variance 1 / fan_in."""
+class LecunUniform(_Random):
+    """Uniform with variance 1 / fan_in.
+
+    Example:
+        >>> from fastreg import initializers
+        >>> initializers.get("lecun_uniform")
+        LecunUniform()
+    """
 
 
 @dataclass(frozen=True)
-class LecunNormal(Initializer):
-    """Truncated normal with variance 1 / fan_in."""
+class LecunNormal(_Random):
+    """Truncated normal with variance 1 / fan_in.
 
+    Example:
+        >>> from fastreg import initializers
+        >>> initializers.get("lecun_normal")
+        LecunNormal()
+    """
+
+
+zeros = Zeros
+ones = Ones
+constant = Constant
+random_normal = RandomNormal
+random_uniform = RandomUniform
+truncated_normal = TruncatedNormal
+glorot_uniform = GlorotUniform
+glorot_normal = GlorotNormal
+he_uniform = HeUniform
+he_normal = HeNormal
+lecun_uniform = LecunUniform
+lecun_normal = LecunNormal
 
 _REGISTRY: Registry[Initializer] = Registry(
     "initializer",

@@ -8,7 +8,7 @@ features as ``input_shape=(n,)`` or ``input_dim=n``; otherwise an :class:`Input`
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, InitVar, dataclass, field, fields
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from fastreg import initializers, regularizers
 from fastreg._checks import (
@@ -87,6 +87,7 @@ class Layer(Description):
 
     def __post_init__(self, input_dim: int | None) -> None:
         owner = type(self).__name__
+        _REGISTRY.check_built_in("layers", self)
         if self.name is not None:
             check_name(owner, "name", self.name)
         if self.input_shape is not None:
@@ -177,6 +178,11 @@ class Activation(Layer):
 
     Raises:
         ValueError: If the name is unknown; the message lists the known ones.
+
+    Example:
+        >>> from fastreg import layers
+        >>> layers.Activation("swish")
+        Activation(activation='silu')
     """
 
     activation: str
@@ -281,10 +287,12 @@ class Input(Description):
 
     Args:
         shape: ``(n,)``.
+        batch_size: Taken for Keras's sake; only None, any number of rows, is supported.
+        dtype: Taken for Keras's sake; None or ``"float32"``, in which everything computes.
         name: Taken for Keras's sake; nothing shows it.
 
     Raises:
-        ValueError: If the shape is not that of n >= 1 features.
+        ValueError: If the shape is not that of n >= 1 features, or ``batch_size`` or ``dtype`` is another.
 
     Example:
         >>> from fastreg import layers
@@ -294,16 +302,46 @@ class Input(Description):
 
     shape: tuple[int, ...]
     _: KW_ONLY
+    batch_size: InitVar[None] = None
+    dtype: InitVar[str | None] = None
     name: str | None = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, batch_size: object, dtype: object) -> None:
+        if batch_size is not None:
+            raise ValueError(f"Input: batch_size must be None, got {describe(batch_size)}")
+        if dtype is not None and dtype != "float32":
+            raise ValueError(f"Input: dtype must be None or 'float32', got {describe(dtype)}")
         shape: object = self.shape
         if isinstance(shape, (tuple, list)) and len(shape) > 1:
             raise ValueError(f"Input: shape must be (n,) for n features, got {describe(shape)}")
         self._set(shape=(check_features("Input", "shape", shape),))
 
 
-InputLayer = Input
+def InputLayer(
+    shape: tuple[int, ...] | None = None,
+    *,
+    input_shape: tuple[int, ...] | None = None,
+    batch_size: None = None,
+    dtype: str | None = None,
+    name: str | None = None,
+) -> Input:
+    """Keras's other name of :class:`Input`, whose shape may be called ``input_shape``.
+
+    Raises:
+        TypeError: If neither ``shape`` nor ``input_shape`` is given, or both are.
+        ValueError: As from :class:`Input`.
+
+    Example:
+        >>> from fastreg import layers
+        >>> layers.InputLayer(input_shape=(4,)) == layers.Input((4,))
+        True
+    """
+    if (shape is None) == (input_shape is None):
+        got = f"shape={describe(shape)}, input_shape={describe(input_shape)}"
+        raise TypeError(f"InputLayer: one of shape and input_shape must be given, got {got}")
+    chosen = cast(tuple[int, ...], shape if input_shape is None else input_shape)
+    return Input(chosen, batch_size=batch_size, dtype=dtype, name=name)
+
 
 _TYPES: tuple[type[Layer], ...] = (Dense, Activation, BatchNormalization, Dropout)
 _REGISTRY: Registry[Layer] = Registry("layer", Layer, {}, internal=_TYPES)

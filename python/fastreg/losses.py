@@ -62,6 +62,11 @@ class BinaryCrossentropy(Loss):
 
     Raises:
         TypeError: If ``from_logits`` is no bool.
+
+    Example:
+        >>> from fastreg import losses
+        >>> losses.BinaryCrossentropy(from_logits=True)
+        BinaryCrossentropy(from_logits=True)
     """
 
     key: ClassVar[str] = "binary_crossentropy"
@@ -83,6 +88,11 @@ class CategoricalCrossentropy(Loss):
 
     Raises:
         TypeError: If ``from_logits`` is no bool.
+
+    Example:
+        >>> from fastreg import losses
+        >>> losses.get("categorical_crossentropy")
+        CategoricalCrossentropy(from_logits=False)
     """
 
     key: ClassVar[str] = "categorical_crossentropy"
@@ -104,6 +114,11 @@ class SparseCategoricalCrossentropy(Loss):
 
     Raises:
         TypeError: If ``from_logits`` is no bool.
+
+    Example:
+        >>> from fastreg import losses
+        >>> losses.get("sparse_categorical_crossentropy")
+        SparseCategoricalCrossentropy(from_logits=False)
     """
 
     key: ClassVar[str] = "sparse_categorical_crossentropy"

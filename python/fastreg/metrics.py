@@ -45,6 +45,11 @@ class BinaryAccuracy(Metric):
 
     Args:
         name: Key in the history.
+
+    Example:
+        >>> from fastreg import metrics
+        >>> metrics.BinaryAccuracy()
+        BinaryAccuracy(name='binary_accuracy')
     """
 
     direction: ClassVar[str] = "max"
@@ -57,6 +62,11 @@ class CategoricalAccuracy(Metric):
 
     Args:
         name: Key in the history.
+
+    Example:
+        >>> from fastreg import metrics
+        >>> metrics.CategoricalAccuracy(name="acc")
+        CategoricalAccuracy(name='acc')
     """
 
     direction: ClassVar[str] = "max"
@@ -69,6 +79,11 @@ class SparseCategoricalAccuracy(Metric):
 
     Args:
         name: Key in the history.
+
+    Example:
+        >>> from fastreg import metrics
+        >>> metrics.SparseCategoricalAccuracy(name="acc")
+        SparseCategoricalAccuracy(name='acc')
     """
 
     direction: ClassVar[str] = "max"
@@ -82,6 +97,11 @@ class MeanSquaredError(Metric):
 
     Args:
         name: Key in the history.
+
+    Example:
+        >>> from fastreg import metrics
+        >>> metrics.get("mse")
+        MeanSquaredError(name='mse')
     """
 
     direction: ClassVar[str] = "min"
@@ -94,6 +114,11 @@ class MeanAbsoluteError(Metric):
 
     Args:
         name: Key in the history.
+
+    Example:
+        >>> from fastreg import metrics
+        >>> metrics.get("mae")
+        MeanAbsoluteError(name='mae')
     """
 
     direction: ClassVar[str] = "min"

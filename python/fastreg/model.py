@@ -32,6 +32,7 @@ from fastreg._checks import (
     check_real,
     describe,
 )
+from fastreg._keras import refuse_requests
 from fastreg.callbacks import History
 from fastreg.layers import Input, Layer, check_features
 from fastreg.losses import Loss
@@ -167,6 +168,7 @@ class Sequential:
         optimizer: Optimizer | BoundOptimizer | str = "rmsprop",
         loss: Loss | str | None = None,
         metrics: Iterable[Metric | str] | str | None = None,
+        **keras: object,
     ) -> None:
         """Says how to train. Weights stay; moments, step count and epoch count start afresh.
 
@@ -174,6 +176,7 @@ class Sequential:
             optimizer: One of :mod:`fastreg.optimizers`, or a name such as ``"adam"``.
             loss: One of :mod:`fastreg.losses`, or a name such as ``"mse"``; ``fit`` and ``evaluate`` need one.
             metrics: List of :mod:`fastreg.metrics` or names; ``"accuracy"`` is the one that fits loss and outputs.
+            **keras: Keras's other arguments, at the values that ask for nothing.
 
         Raises:
             ValueError: If a name is unknown; the message lists the known ones.
@@ -181,6 +184,7 @@ class Sequential:
             RuntimeError: Within a callback.
         """
         self._require_idle("compile")
+        refuse_requests("compile", keras)
         given = optimizer.description if type(optimizer) is BoundOptimizer else optimizer
         chosen = optimizers.get(given, "compile: optimizer")
         chosen_loss = None if loss is None else losses.get(loss, "compile: loss")
@@ -201,6 +205,7 @@ class Sequential:
         class_weight: object = None,
         sample_weight: object = None,
         initial_epoch: int = 0,
+        **keras: object,
     ) -> History:
         """Trains, from the present weights, moments, step and epoch on; builds the model if it is not.
 
@@ -217,7 +222,8 @@ class Sequential:
             shuffle: Draw a new order of the rows for every epoch.
             class_weight: ``{label: weight}``, a missing label weighing 1, or ``"balanced"``; for training rows only.
             sample_weight: A weight >= 0 for each row, not all 0. Metrics are not weighted.
-            initial_epoch: Number that the first epoch has in callbacks and history, in [0, ``epochs``).
+            initial_epoch: Number that the first epoch has in callbacks and history, in [0, ``epochs``].
+            **keras: Keras's other arguments, at the values that ask for nothing.
 
         Returns:
             The history: values by key, and the epochs.
@@ -228,6 +234,7 @@ class Sequential:
             DivergenceError: If a loss or a weight is no longer finite. Weights are the last finite best ones.
             RuntimeError: Within a callback, or while another thread fits this model.
         """
+        refuse_requests("fit", keras)
         if not self._fit_lock.acquire(blocking=False):
             raise RuntimeError("fit: the model is being fitted already, by another thread or around this callback")
         try:
@@ -259,6 +266,7 @@ class Sequential:
         return_dict: bool = False,
         *,
         class_weight: object = None,
+        **keras: object,
     ) -> float | list[float] | dict[str, float]:
         """Loss, penalties included, and metrics, in inference mode.
 
@@ -270,6 +278,7 @@ class Sequential:
             sample_weight: As for ``fit``.
             return_dict: Give a dict by key.
             class_weight: As for ``fit``.
+            **keras: Keras's other arguments, at the values that ask for nothing.
 
         Returns:
             The loss; with metrics the list of the loss and them; a dict where asked for.
@@ -277,6 +286,7 @@ class Sequential:
         Raises:
             ValueError: If the model is not built or compiled with a loss, or for bad data.
         """
+        refuse_requests("evaluate", keras)
         self._require_network("evaluate")
         self._require_loss("evaluate")
         _check_batch_size("evaluate", batch_size)
@@ -288,29 +298,35 @@ class Sequential:
             say(format_values(named))
         return named if as_dict else values if len(values) > 1 else values[0]
 
-    def predict(self, x: object, batch_size: int | None = None, verbose: int | str = 0) -> NDArray[np.float32]:
+    def predict(
+        self, x: object, batch_size: int | None = None, verbose: int | str = 0, **keras: object
+    ) -> NDArray[np.float32]:
         """Outputs for rows of features, in inference mode: float32 (n, units).
 
         Args:
             x: Rows of features, (n, features), finite.
             batch_size: Taken for Keras's sake; rows do not depend on each other, the core chooses its own blocks.
             verbose: Taken for Keras's sake; nothing is shown.
+            **keras: Keras's other arguments, at the values that ask for nothing.
 
         Raises:
             ValueError: If the model is not built, or for bad data.
         """
+        if keras:
+            refuse_requests("predict", keras)
         network = self._require_network("predict")
         _check_batch_size("predict", batch_size)
         _fit.check_verbose("predict", verbose)
         return network.predict(_data.features(x, self._n_features))
 
-    def save(self, path: str | os.PathLike[str], include_optimizer: bool = True) -> None:
+    def save(self, path: str | os.PathLike[str], include_optimizer: bool = True, **keras: object) -> None:
         """Writes the model to a file, whole or not at all; :func:`fastreg.load` reads it.
 
         Args:
             path: The file, ``.safetensors`` as a rule; what is there is replaced.
             include_optimizer: Save how the model was compiled too, and the state of the optimizer, so that training
                 can go on exactly.
+            **keras: Keras's other arguments, at the values that ask for nothing.
 
         Raises:
             ValueError: If the model is not built, or its schedule is a callable that is not of ``fastreg.schedules``.
@@ -318,12 +334,13 @@ class Sequential:
         """
         from fastreg import io
 
+        refuse_requests("save", keras)
         io.save(self, path, include_optimizer)
 
     @property
     def optimizer(self) -> BoundOptimizer | None:
         """What ``compile`` was given, the learning rate as last set; None before. Its ``learning_rate`` can be set."""
-        return None if self._optimizer is None else BoundOptimizer(self, self._optimizer)
+        return None if self._optimizer is None else BoundOptimizer(self)
 
     @property
     def loss(self) -> Loss | None:
@@ -360,9 +377,14 @@ class Sequential:
             raise ValueError(f"{call}: the model was compiled without a loss; give compile one")
         return self._loss
 
+    def _require_layers(self, call: str) -> None:
+        if not self._layers:
+            raise ValueError(f"{call}: the model has no layers")
+
     def _require_network(self, call: str) -> _core.Network:
         if self._network is not None:
             return self._network
+        self._require_layers(call)
         if not self.built or self._n_features is None:
             raise ValueError(f"{call}: the model is not built; call build or fit first, or give it an Input")
         return self._build(self._n_features)
@@ -377,13 +399,12 @@ class Sequential:
             width = layer.outputs(width) or width
         return count
 
-    def _resolved_metrics(self) -> list[Metric]:
+    def _resolved_metrics(self, n_features: int | None = None) -> list[Metric]:
         loss = self._require_loss("metrics")
-        return _metrics.resolve(self._metrics, loss, self._n_outputs(self._n_features or 1))
+        return _metrics.resolve(self._metrics, loss, self._n_outputs(n_features or self._n_features or 1))
 
     def _build(self, n_features: int) -> _core.Network:
-        if not self._layers:
-            raise ValueError("build: the model has no layers")
+        self._require_layers("build")
         if self._n_features not in (None, n_features):
             raise ValueError(f"build: the model takes {self._n_features} features, got {n_features}")
         with self._making:

@@ -26,7 +26,7 @@ from fastreg._checks import (
     check_real,
     describe,
 )
-from fastreg._data import numeric
+from fastreg._data import class_indices, numeric
 from fastreg.layers import check_activation
 from fastreg.losses import Loss
 from fastreg.optimizers import Optimizer
@@ -338,7 +338,7 @@ def loss(
     Args:
         kind: One of :mod:`fastreg.losses`, or the name of one.
         y: Outputs (n, k), or what comes before the last sigmoid or softmax, with ``from_logits``.
-        target: (n, k); whole numbers (n,) for the sparse cross-entropy.
+        target: (n, k); whole numbers in [0, k), (n,) or (n, 1), for the sparse cross-entropy.
         weight: Weights of the rows (n,), or None.
         from_logits: None is what ``kind`` says.
 
@@ -356,17 +356,17 @@ def loss(
     """
     chosen = losses.get(kind, "loss: kind")
     logits = getattr(chosen, "from_logits", False) if from_logits is None else from_logits
+    outputs = _cast(y, "y")
     targets: NDArray[Any]
     if chosen.targets == "labels":
-        labels = numeric(target, "target")
-        targets = np.ascontiguousarray(labels, dtype=np.int32)
-        if not np.array_equal(targets, labels):
-            raise ValueError(f"loss: target must be whole numbers for {chosen.key}")
+        if outputs.ndim != 2:
+            raise ValueError(f"loss: y must have shape (n, k), got {outputs.shape}")
+        targets = class_indices(numeric(target, "target"), chosen, outputs.shape[1], "target")
     else:
         targets = _cast(target, "target")
     return _core.loss(
         chosen.key,
-        _cast(y, "y"),
+        outputs,
         targets,
         _cast_optional(weight, "weight"),
         check_bool("loss", "from_logits", logits),

@@ -123,17 +123,35 @@ class L1L2(Regularizer):
 
 
 def l1(l1: float = 0.01) -> L1:
-    """Keras's lower-case name of :class:`L1`."""
+    """Keras's lower-case name of :class:`L1`.
+
+    Example:
+        >>> from fastreg import regularizers
+        >>> regularizers.l1(0.1)
+        L1(l1=0.1, proximal=False)
+    """
     return L1(l1)
 
 
 def l2(l2: float = 0.01) -> L2:
-    """Keras's lower-case name of :class:`L2`."""
+    """Keras's lower-case name of :class:`L2`.
+
+    Example:
+        >>> from fastreg import regularizers
+        >>> regularizers.l2(0.1)
+        L2(l2=0.1)
+    """
     return L2(l2)
 
 
 def l1_l2(l1: float = 0.01, l2: float = 0.01) -> L1L2:
-    """Both penalties, with 0.01 each where nothing else is said (``L1L2()`` itself has none)."""
+    """Both penalties, with 0.01 each where nothing else is said (``L1L2()`` itself has none).
+
+    Example:
+        >>> from fastreg import regularizers
+        >>> regularizers.l1_l2()
+        L1L2(l1=0.01, l2=0.01, proximal=False)
+    """
     return L1L2(l1, l2)
 
 

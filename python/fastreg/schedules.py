@@ -49,9 +49,17 @@ class LearningRateSchedule(Description):
     @overload
     def __call__(self, step: NDArray[Any]) -> Rates: ...
     def __call__(self, step: int | NDArray[Any]) -> float | Rates:
-        """The rate at a step, or the rates at an array of steps."""
+        """The rate at a step, or the rates at an array of steps. Raises ValueError where one is not finite."""
         steps = np.asarray(step, dtype=np.float64)
-        rates = self._rates(np.atleast_1d(steps))
+        flat = np.atleast_1d(steps)
+        with np.errstate(all="ignore"):  # what overflows is not finite
+            rates = self._rates(flat)
+        finite = np.isfinite(rates)
+        if not finite.all():
+            at = np.unravel_index(int(np.argmin(finite)), finite.shape)
+            raise ValueError(
+                f"{type(self).__name__}: the rate must be finite, got {float(rates[at])} at step {flat[at]:.0f}"
+            )
         return float(rates[0]) if steps.ndim == 0 else rates
 
     def _rates(self, step: Rates) -> Rates:
@@ -134,7 +142,7 @@ class ExponentialDecay(LearningRateSchedule):
         staircase: Use :math:`\lfloor t / s \rfloor`, so that the rate falls in steps.
 
     Raises:
-        ValueError: If an argument is out of range or NaN.
+        ValueError: If an argument is out of range or NaN; when called, if :math:`r > 1` has made the rate infinite.
 
     Example:
         >>> from fastreg import schedules

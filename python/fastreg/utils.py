@@ -29,7 +29,8 @@ def to_categorical(x: object, num_classes: int | None = None) -> NDArray[np.floa
         Zeros and ones, float64 as in Keras, shape (n, num_classes).
 
     Raises:
-        ValueError: If a label is negative, no whole number or not below ``num_classes``.
+        ValueError: If a label is negative, no whole number or not below ``num_classes``, or the result is larger than
+            memory.
 
     Example:
         >>> from fastreg import utils
@@ -42,13 +43,21 @@ def to_categorical(x: object, num_classes: int | None = None) -> NDArray[np.floa
         labels = labels.reshape(-1)
     if labels.ndim != 1 or labels.size == 0:
         raise ValueError(f"to_categorical: x must have shape (n,) with n >= 1, got {labels.shape}")
-    if not ((labels >= 0) & (labels == np.floor(labels))).all():
-        raise ValueError("to_categorical: x must be whole numbers >= 0")
+    good = (labels >= 0) & np.isfinite(labels) & (labels == np.floor(labels))
+    if not good.all():
+        row = int(np.argmin(good))
+        raise ValueError(f"to_categorical: x must be whole numbers >= 0, got {labels[row].item()!r} in row {row}")
     largest = int(labels.max())
     n = largest + 1 if num_classes is None else check_int("to_categorical", "num_classes", num_classes, AT_LEAST_ONE)
     if largest >= n:
         raise ValueError(f"to_categorical: labels must be in [0, {n}) for num_classes={n}, got {largest}")
-    rows = np.zeros((len(labels), n))
+    try:
+        rows = np.zeros((len(labels), n))
+    except (MemoryError, ValueError):  # NumPy raises the second where the size overflows
+        raise ValueError(
+            f"to_categorical: num_classes must be such that the result fits into memory, got {n} for {len(labels)} "
+            f"rows, {8 * len(labels) * n} bytes"
+        ) from None
     rows[np.arange(len(labels)), labels.astype(np.int64)] = 1.0
     return rows
 

@@ -41,7 +41,9 @@ struct FitOptions {
   std::size_t batch_size = 32;            // 0: all rows
   std::size_t epochs = 1;
   bool shuffle = true;
-  Span<const double> rates;               // one a step of this run, or a single one; empty: the optimizer's own
+  // A single one, one a step of this run, or one a step of its first epochs (the observer gives the rest); empty: the
+  // optimizer's own.
+  Span<const double> rates;
   std::vector<EarlyStopping> early_stopping;
 };
 
@@ -54,6 +56,9 @@ class FitObserver {
   virtual bool epoch_ended(std::size_t epoch, const std::vector<double>& logs, bool last) = 0;
   // Every 50 ms or so within an epoch: steps done of it and the loss so far.
   virtual void poll(std::size_t epoch, std::size_t step, std::size_t steps, double loss) = 0;
+  // The learning rates from step `first` of the run on, at least `least`, where the options' have run out. They must
+  // stay until the next call.
+  virtual Span<const double> rates(std::size_t first, std::size_t least);
 };
 
 enum class StopReason : std::uint8_t { completed, early_stopping, observer, exception, diverged };

@@ -13,7 +13,7 @@ import sys
 import fastreg as fr
 import numpy as np
 import pytest
-from fastreg import callbacks, initializers, layers, losses, metrics, optimizers, regularizers, schedules
+from fastreg import callbacks, initializers, layers, losses, metrics, optimizers, regularizers, schedules, utils
 from programs import blobs, compiled, line, refusal, same_bits, tutorial_layers
 
 NAN, INF = float("nan"), float("inf")
@@ -55,6 +55,12 @@ BAD = [
     *[(layers.Dense, name, value, error) for name in ("kernel_regularizer", "bias_regularizer")
       for value, error in [("magic", V), (3, T)]],
     (initializers.Constant, "value", NAN, V),
+    *[(initializer, "seed", 3, V) for initializer in (
+        initializers.RandomNormal, initializers.TruncatedNormal, initializers.RandomUniform,
+        initializers.GlorotUniform, initializers.GlorotNormal, initializers.HeUniform, initializers.HeNormal,
+        initializers.LecunUniform, initializers.LecunNormal)],
+    *[(layers.Input, name, value, V) for name, value in [
+        ("batch_size", 32), ("dtype", "float64"), ("dtype", "int32"), ("dtype", 3)]],
     (initializers.RandomNormal, "stddev", -1.0, V),
     (initializers.TruncatedNormal, "stddev", NAN, V),
     *[(callbacks.EarlyStopping, name, value, error) for name, value, error in [
@@ -62,7 +68,8 @@ BAD = [
         ("mode", "upwards", V), ("baseline", NAN, V), ("start_from_epoch", -1, V), ("monitor", 3, T)]],
 ]
 # What a constructor needs besides the argument in question.
-REQUIRED = {layers.Dense: {"units": 4}, layers.Dropout: {"rate": 0.5}, layers.Activation: {"activation": "relu"}}
+REQUIRED = {layers.Dense: {"units": 4}, layers.Dropout: {"rate": 0.5}, layers.Activation: {"activation": "relu"},
+            layers.Input: {"shape": (4,)}}
 
 
 def identity(row):
@@ -77,6 +84,22 @@ def test_a_constructor_names_argument_and_value(row):
         make(**{**REQUIRED.get(make, {}), name: value})
 
 
+# Integers that no float holds, and those of more digits than Python prints.
+@pytest.mark.parametrize(("action", "error", "words"), [
+    (lambda: optimizers.Adam(10**400), V, ["Adam", "learning_rate", "finite", r"2\*\*1328"]),
+    (lambda: optimizers.Adam(-10**5000), V, ["learning_rate", r"-2\*\*16609"]),
+    (lambda: initializers.Constant(10**400), V, ["Constant", "value", r"2\*\*1328"]),
+    (lambda: layers.Dense(10**5000), V, ["Dense", "units", "2147483648", r"2\*\*16609"]),
+    (lambda: layers.Dense(-10**5000), V, ["units", ">= 1", r"-2\*\*16609"]),
+    (lambda: layers.Dense([10**5000]), T, ["units", "list"]),
+    (lambda: layers.Dense(3, activation=10**5000), T, ["activation", r"2\*\*16609"]),
+    (lambda: utils.to_categorical([1], 10**5000), V, ["num_classes", r"2\*\*16609"]),
+], ids=range(8))
+def test_a_huge_integer_is_refused_like_any_other(action, error, words):
+    with refusal(error, words):
+        action()
+
+
 # Edges that are inside.
 @pytest.mark.parametrize(("make", "arguments"), [
     (layers.Dense, {"units": 1}), (layers.Dense, {"units": np.int64(7)}), (layers.Dropout, {"rate": 0}),
@@ -84,12 +107,15 @@ def test_a_constructor_names_argument_and_value(row):
     (layers.BatchNormalization, {"momentum": 0.0}), (layers.BatchNormalization, {"momentum": 1}),
     (optimizers.SGD, {"learning_rate": 1}), (optimizers.SGD, {"momentum": 0}),
     (optimizers.Adam, {"beta_1": 0.0, "beta_2": 0}), (optimizers.AdamW, {"weight_decay": 0}),
+    (layers.Input, {"shape": (4,), "batch_size": None, "dtype": "float32"}),
+    (initializers.GlorotUniform, {"seed": None}), (initializers.RandomNormal, {"stddev": 0, "seed": None}),
     (regularizers.L1L2, {"l1": 0, "l2": 0}), (callbacks.EarlyStopping, {"patience": 0}),
 ])
 def test_the_edges_inside_are_accepted(make, arguments):
     made = make(**arguments)
     for name, value in arguments.items():
-        assert getattr(made, name) == value
+        # Keras's arguments that have one meaning here are not part of the description.
+        assert getattr(made, name) == value or name not in {f.name for f in dataclasses.fields(made)}
 
 
 SCHEDULES = [
@@ -129,12 +155,14 @@ def test_a_schedule_checks_its_numbers(row):
     (lambda: layers.Dense(3, kernel_regularizer="magic"), ("l1", "l2", "l1_l2|l1l2|L1L2")),
     (lambda: compiled([layers.Dense(1)], loss="magic"),
      ("mean_squared_error|mse", "binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy")),
+    # A metric only.
+    (lambda: compiled([layers.Dense(1)], loss="mae"), ("mean_squared_error", "mse", "bce", "binary_crossentropy")),
     (lambda: compiled([layers.Dense(1)], optimizer="magic"), ("sgd", "adam", "adamw", "rmsprop")),
     (lambda: compiled([layers.Dense(1)], metrics=["magic"]), ("accuracy", "mse|mean_squared_error",
                                                                "mae|mean_absolute_error")),
 ])
 def test_an_unknown_name_lists_the_known_ones(action, known):
-    with refusal(ValueError, ["magic|swoosh", *known]):
+    with refusal(ValueError, ["magic|swoosh|mae", *known]):
         action()
 
 
@@ -271,6 +299,83 @@ def test_layers_are_layers():
         fr.Sequential([layers.Dense])
     with pytest.raises(ValueError, match="layer"):
         compiled([]).build(3)
+
+
+class OwnLayer(layers.Layer):
+    pass
+
+
+class OwnDense(layers.Dense):
+    pass
+
+
+class OwnMetric(metrics.Metric):
+    name = "own"
+
+
+class OwnLoss(losses.MeanSquaredError):
+    pass
+
+
+class OwnInitializer(initializers.Initializer):
+    pass
+
+
+class OwnOptimizer(optimizers.Adam):
+    pass
+
+
+# The core computes only what it knows: a class of one's own is refused where it is given.
+@pytest.mark.parametrize(("action", "words"), [
+    (OwnLayer, ["layers", "OwnLayer", "Dense"]),
+    (lambda: OwnDense(3), ["layers", "OwnDense", "Dense"]),
+    (lambda: layers.Dense(3, kernel_regularizer=regularizers.Regularizer()),
+     ["kernel_regularizer", "Regularizer", "L1"]),
+    (lambda: layers.Dense(3, bias_initializer=OwnInitializer()), ["bias_initializer", "OwnInitializer", "HeNormal"]),
+    (lambda: compiled([layers.Dense(1)], metrics=[OwnMetric()]), ["metrics", "OwnMetric", "BinaryAccuracy"]),
+    (lambda: compiled([layers.Dense(1)], loss=OwnLoss()), ["losses", "OwnLoss", "BinaryCrossentropy"]),
+    (lambda: compiled([layers.Dense(1)], optimizer=OwnOptimizer()), ["optimizers", "OwnOptimizer", "RMSprop"]),
+], ids=range(7))
+def test_only_what_is_built_in_is_taken(action, words):
+    with refusal(TypeError, ["only the built-in", *words]):
+        action()
+
+
+def test_the_article_fits_the_kind():
+    with refusal(TypeError, ["expected an optimizer or"]):
+        optimizers.get(3)
+    with refusal(TypeError, ["expected a metric or"]):
+        metrics.get(3)
+
+
+def test_the_input_layer_has_both_names_of_keras():
+    assert layers.InputLayer(input_shape=(4,)) == layers.InputLayer(shape=(4,)) == layers.Input((4,))
+    model = fr.Sequential([layers.InputLayer(input_shape=(4,)), layers.Dense(1)], seed=0)
+    assert [w.shape for w in model.get_weights()] == [(4, 1), (1,)]
+    for arguments in ({}, {"shape": (4,), "input_shape": (4,)}):
+        with refusal(TypeError, ["InputLayer", "shape", "input_shape"]):
+            layers.InputLayer(**arguments)
+
+
+def test_the_lower_case_initializers_of_keras():
+    for name in ("zeros", "ones", "random_normal", "random_uniform", "truncated_normal", "glorot_uniform",
+                 "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal", "constant"):
+        assert getattr(initializers, name)() == initializers.get(name)
+
+
+# What to_categorical says of a label: value and row.
+@pytest.mark.parametrize(("labels", "words"), [
+    ([0, -1], ["whole numbers >= 0", "-1 in row 1"]),
+    ([0.5], ["whole numbers", "0.5 in row 0"]),
+    ([0, 1, NAN], ["whole numbers", "nan in row 2"]),
+    ([INF, 1], ["whole numbers", "inf in row 0"]),
+    ([10**15], ["memory", "1000000000000001", "8000000000000008 bytes"]),
+    ([10**30], ["memory", "bytes"]),
+    ([10**400], ["x", "finite"]),
+], ids=str)
+def test_to_categorical_names_value_and_row(labels, words):
+    with refusal(ValueError, words):
+        utils.to_categorical(labels)
 
 
 # ---------------------------------------------------------------------------------- descriptions are plain values

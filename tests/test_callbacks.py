@@ -474,7 +474,8 @@ def test_a_run_that_is_already_over_does_nothing():
     model = compiled([layers.Dense(1)], loss="mse", n_features=2)
     before = model.get_weights()
     history = model.fit(*line(32, 2), epochs=3, initial_epoch=3, callbacks=[recorder])
-    assert history.epoch == [] and same_bits(before, model.get_weights())
+    assert history.epoch == []
+    assert same_bits(before, model.get_weights())
     assert [call[1] for call in recorder.calls] == ["begin", "end"]
 
 
@@ -490,7 +491,8 @@ def test_rates_are_asked_for_as_the_run_goes():
     stop = callbacks.EarlyStopping("loss", patience=1, restore_best_weights=False)
     history = model.fit(*line(32, 2), batch_size=4, epochs=10**11, verbose=0, callbacks=[stop])
     assert 2 <= len(history.epoch) <= 4
-    assert asked == list(range(len(asked))) and len(asked) < 10**6
+    assert asked == list(range(len(asked)))
+    assert len(asked) < 10**6
 
 
 def test_blocks_of_rates_join_without_a_gap(monkeypatch):
@@ -513,5 +515,6 @@ def test_divergence_in_the_last_update_names_its_step_and_rate():
     model = compiled([layers.Dense(1)], loss="mse", optimizer=optimizers.SGD(rates), n_features=2)
     with pytest.raises(fr.DivergenceError) as caught:
         model.fit(x, y * 1e3, batch_size=4, epochs=1, shuffle=False, verbose=0)
-    assert caught.value.step == 7 and caught.value.learning_rate == pytest.approx(3e38)
+    assert caught.value.step == 7
+    assert caught.value.learning_rate == pytest.approx(3e38)
     assert finite(model.get_weights())

@@ -150,6 +150,7 @@ def test_every_accepted_sample_weight_gives_the_float32_result(kind, tmp_path):
     column = GOOD[kind](weight, tmp_path)
     flat = [row[0] for row in column] if isinstance(column, (list, tuple)) else np.asarray(column)[:, 0]
     assert same_bits(train(weight[:, 0].copy()), train(flat))
+    assert same_bits(train(flat), train(column))
 
 
 def test_bool_counts_as_zero_and_one():
@@ -315,6 +316,7 @@ BAD = {
     "x minus infinite": (regressor, put(X, (39, 0), -np.inf), Y, {}, ValueError, ["x", "finite|inf", "column 0"]),
     "x beyond float32": (regressor, put(X, (3, 1), 1e300), Y, {}, ValueError, ["x", "float32", "column 1", "1e"]),
     "x beyond float32, int": (regressor, np.full((N, F), 10**50, object), Y, {}, ValueError, ["x", "float32"]),
+    "x beyond floats": (regressor, np.full((N, F), 10**400, object), Y, {}, ValueError, ["x", "finite", "float32"]),
     "y None": (regressor, X, None, {}, TypeError, ["y", "None"]),
     "y scalar": (regressor, X, 1.0, {}, ValueError, ["y"]),
     "y cube": (regressor, X, Y[:, :, None], {}, ValueError, ["y", r"\(40, 1, 1\)|3"]),
@@ -361,6 +363,10 @@ BAD = {
                               ["class_weight", "-1"]),
     "class_weight NaN": (multiclass, MX, MY, {"class_weight": {0: 1.0, 1: np.nan, 2: 1.0}}, ValueError,
                          ["class_weight", "nan"]),
+    "class_weight beyond floats": (multiclass, MX, MY, {"class_weight": {0: 10**400}}, ValueError,
+                                   ["class_weight", "class 0", "finite", r"2\*\*1328"]),
+    "class_weight of a huge label": (multiclass, MX, MY, {"class_weight": {10**5000: 1.0}}, ValueError,
+                                     ["class_weight", "labels", r"2\*\*16609"]),
     "class_weight out of range": (multiclass, MX, MY, {"class_weight": {0: 1.0, 1: 1.0, 2: 1.0, 3: 1.0}}, ValueError,
                                   ["class_weight", "3"]),
     "class_weight of a regression": (regressor, X, Y, {"class_weight": {0: 1.0}}, ValueError, ["class_weight"]),

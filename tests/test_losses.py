@@ -116,3 +116,27 @@ def test_probabilities_are_clipped(kind):
 def test_soft_targets_and_rows_that_do_not_sum_to_one(rng):
     y, t = rng.normal(size=(6, 5)).astype(np.float32), rng.random((6, 5)).astype(np.float32)
     check_loss("categorical_crossentropy", True, y, t, None)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([1, np.nan], "whole numbers as labels, got nan in row 1"),
+        ([0.5, 1], "whole numbers as labels, got 0.5 in row 0"),
+        ([0, np.inf], r"in \[0, 2\) for 2 outputs, got inf in row 1"),
+        ([0, -1], r"in \[0, 2\) for 2 outputs, got -1 in row 1"),
+        ([2, 0], r"in \[0, 2\) for 2 outputs, got 2 in row 0"),
+        ([[0, 1], [1, 0]], r"labels of shape \(n,\), got \(2, 2\)"),
+    ],
+    ids=str,
+)
+def test_a_bad_label_is_named_with_its_row(labels, message):
+    with pytest.raises(ValueError, match=message):
+        ops.loss("sparse_categorical_crossentropy", [[0.5, 0.5], [0.5, 0.5]], labels)
+
+
+def test_a_column_of_labels_is_taken_as_labels():
+    y, t = [[0.25, 0.75], [0.5, 0.5]], np.array([1, 0])
+    results = (ops.loss("sparse_categorical_crossentropy", y, labels) for labels in (t, t[:, None]))
+    for flat, column in zip(*results, strict=True):
+        np.testing.assert_array_equal(flat, column)

@@ -282,7 +282,8 @@ def test_the_optimizer_of_a_model_is_a_live_view():
     schedule = fr.schedules.ExponentialDecay(0.5, 1, 0.5)
     model = compiled([layers.Dense(1)], loss="mse", optimizer=optimizers.SGD(schedule), n_features=2)
     view = model.optimizer
-    assert isinstance(view, optimizers.SGD) and view == optimizers.SGD(schedule)
+    assert isinstance(view, optimizers.SGD)
+    assert view == optimizers.SGD(schedule)
     model.fit(*line(32, 2), batch_size=16, verbose=0)
     assert view.learning_rate == 0.125  # after two steps
     view.learning_rate = 0.25
@@ -290,7 +291,8 @@ def test_the_optimizer_of_a_model_is_a_live_view():
     with pytest.raises(AttributeError, match="momentum"):
         view.momentum = 0.5
     copied = pickle.loads(pickle.dumps(view))
-    assert type(copied) is optimizers.SGD and copied == optimizers.SGD(0.25)
+    assert type(copied) is optimizers.SGD
+    assert copied == optimizers.SGD(0.25)
     model.compile("adam", "mse")
     assert isinstance(view, optimizers.Adam)
 
@@ -298,7 +300,8 @@ def test_the_optimizer_of_a_model_is_a_live_view():
 def test_bound_layers_compare_by_place_and_tell_when_they_are_gone():
     model = compiled([layers.Dense(2), layers.Dense(1)], loss="mse", n_features=3)
     last = model.layers[1]
-    assert last == model.layers[1] != model.layers[0] and model.layers.index(last) == 1
+    assert last == model.layers[1] != model.layers[0]
+    assert model.layers.index(last) == 1
     model.pop()
     with pytest.raises(ValueError, match="removed"):
         last.get_weights()

@@ -57,5 +57,16 @@ def test_keyword_names_are_those_of_the_design():
     assert optimizers.schedules is schedules
 
 
+def test_a_rate_that_overflows_is_an_error_that_names_the_step():
+    """And no warning of NumPy: warnings are errors here."""
+    schedule = schedules.ExponentialDecay(1.0, 1, 1e30)
+    assert schedule(10) == pytest.approx(1e300)
+    for call in (schedule, optimizers.Adam(schedule).rate_at):
+        with pytest.raises(ValueError, match=r"ExponentialDecay: the rate must be finite, got inf at step 11$"):
+            call(11)
+    with pytest.raises(ValueError, match=r"at step 11$"):
+        schedule(np.arange(8, 16))
+
+
 def test_numpy_numbers_are_taken():
     assert schedules.CosineDecay(np.float64(0.1), np.int64(10)) == schedules.CosineDecay(0.1, 10)

@@ -228,7 +228,7 @@ def class_weights(
             if isinstance(label, bool) or not isinstance(label, (int, np.integer)):
                 raise TypeError(f"class_weight: labels must be integers, got {describe(label)}")
             if not 0 <= label < len(table):
-                raise ValueError(f"class_weight: labels must be in [0, {len(table)}), got {describe(label)}")
+                raise ValueError(f"class_weight: labels must be in [0, {len(table)}), got {describe(int(label))}")
             table[label] = check_real("class_weight", f"the weight of class {label}", weight, NON_NEGATIVE)
     else:
         counts = np.bincount(labels if rows is None else labels[rows], minlength=len(table))

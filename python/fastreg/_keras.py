@@ -1,4 +1,4 @@
-"""Arguments that Keras has and that have no meaning here, so that its programs need no change to leave them as they are.
+"""Arguments that Keras has and that have no meaning here, so that its programs may go on naming them.
 
 Each is taken at the values that ask for nothing; any other value is refused rather than ignored.
 """

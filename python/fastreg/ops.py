@@ -3,7 +3,7 @@ r"""Single operations on NumPy arrays: for benchmarks, and for training loops of
 Notation: x (n, in) rows, w (in, units) kernel, b (units,) bias, g and every ``d...`` a gradient in the shape of what it
 is the gradient of. Everything computes in float32. Arrays that are float32, C-contiguous and aligned are used as they
 are; others are cast first, which costs a copy. ``out`` and arrays updated in place must be such arrays already. Values
-are not looked at: NaN goes in and NaN comes out.
+other than labels are not looked at: NaN goes in and NaN comes out.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ struct BatchNormalization {
 // seed: keys the masks in place of the network's.
 struct Dropout {
   float rate = 0.5f;
-  std::optional<std::uint64_t> seed;
+  std::optional<std::uint64_t> seed = std::nullopt;
 };
 
 using Layer = std::variant<Dense, Activation, BatchNormalization, Dropout>;

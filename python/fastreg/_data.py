@@ -117,7 +117,7 @@ def targets(value: object, loss: Loss, n_rows: int, n_outputs: int, name: str = 
         )
     converted = to_float32(array, name)
     if loss.targets != "values":
-        low, high = converted.min(), converted.max()
+        low, high = np.min(converted), np.max(converted)
         if low < 0 or (loss.targets == "probabilities" and high > 1):
             rule = "in [0, 1]" if loss.targets == "probabilities" else ">= 0"
             bad = low if low < 0 else high
@@ -189,7 +189,7 @@ def sample_weights(value: object, n_rows: int, rows: Rows | None = None, name: s
     if array.shape != (n_rows,):
         raise ValueError(f"{name}: must have shape ({n_rows},), one for each row of x, got {array.shape}")
     weights = to_float32(array, name)
-    if weights.min() < 0:
+    if np.min(weights) < 0:
         row = int(np.argmin(weights))
         raise ValueError(f"{name}: must be >= 0, got {float(weights[row])!r} in row {row}")
     if not (weights if rows is None else weights[rows]).any():

@@ -1,7 +1,7 @@
 """Programs of dense layers run under Keras and under fastreg: only the import lines differ.
 
 After a run both models are given the same weights; predictions, evaluations and one further epoch of plain gradient
-descent must agree. Keras's Adam and RMSprop are other formulas (DESIGN.md section 4) and are not compared step by step.
+descent must agree. Keras's Adam and RMSprop are other formulas (see the README) and are not compared step by step.
 """
 
 import os

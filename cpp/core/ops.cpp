@@ -303,7 +303,7 @@ void Updater::step(const float* gradient, double rate) {
       threads,
       [](void* context, const Team& team) {
         const Job& now = *static_cast<Job*>(context);
-        now.impl.state.update(kernels(), team, now.impl.parameters, now.gradient, now.rate);
+        now.impl.state.update(kernels(), team, now.impl.parameters, now.gradient, now.rate, false);
       },
       &job);
 }

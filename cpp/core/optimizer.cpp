@@ -97,7 +97,7 @@ void OptimizerState::advance() {
 }
 
 void OptimizerState::update(const Kernels& kernels, const Team& team, float* weights, const float* gradients,
-                            double rate) {
+                            double rate, bool sums) {
   const Range mine = team.split(chunks_.size());
   for (std::size_t i = mine.begin; i < mine.end; ++i) {
     const ParameterRun& chunk = chunks_[i];
@@ -118,7 +118,7 @@ void OptimizerState::update(const Kernels& kernels, const Team& team, float* wei
     args.l1 = chunk.penalty.l1;
     args.l2 = chunk.penalty.l2;
     args.proximal = chunk.penalty.proximal;
-    args.sums = &sums_[2 * i];
+    args.sums = sums ? &sums_[2 * i] : nullptr;
     kernels.update(args);
   }
 }

@@ -35,8 +35,9 @@ class OptimizerState {
   void set_steps(std::uint64_t steps);
   // To be called by one member before the others update: moves the bias corrections on by a step.
   void advance();
-  // This member's part of the pass.
-  void update(const Kernels& kernels, const Team& team, float* weights, const float* gradients, double rate);
+  // This member's part of the pass. sums: keep what penalty() needs.
+  void update(const Kernels& kernels, const Team& team, float* weights, const float* gradients, double rate,
+              bool sums);
   // The penalty of the weights before the last update; by one member, when all have updated.
   double penalty() const;
   // The penalty of the present weights.

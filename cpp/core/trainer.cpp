@@ -254,7 +254,7 @@ void Run::run_step(const Team& team, std::size_t index, const Batch& batch) {
   training_step_.gradients(team, batch, s_.step, s_.gradients.data(), [&] { after_loss(index, batch); });
   const double rate_now = rate();
   if (!diverged_) {
-    s_.optimizer.update(kernels, team, s_.graph.weights.data(), s_.gradients.data(), rate_now);
+    s_.optimizer.update(kernels, team, s_.graph.weights.data(), s_.gradients.data(), rate_now, true);
     team.sync();
   }
   if (team.leader()) {

@@ -22,7 +22,7 @@ struct Json {
   using Array = std::vector<Json>;
   using Object = std::vector<Member>;  // in the order of insertion, names are unique
 
-  std::variant<std::nullptr_t, bool, double, std::uint64_t, std::string, Array, Object> value = nullptr;
+  std::variant<std::nullptr_t, bool, double, std::uint64_t, std::string, Array, Object> value;  // null at first
 
   bool is_null() const { return std::holds_alternative<std::nullptr_t>(value); }
   // The value if it has type T, else null.

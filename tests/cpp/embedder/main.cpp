@@ -1,0 +1,35 @@
+// What an embedding program does, with the installed headers and library alone: train, predict, and check the result.
+#include <fastreg/network.h>
+#include <fastreg/runtime.h>
+#include <fastreg/trainer.h>
+
+#include <cmath>
+#include <cstdio>
+
+int main() {
+  using namespace fastreg;
+  NetworkSpec spec;
+  spec.n_features = 2;
+  spec.seed = 1;
+  spec.layers = {Dense{}};
+  Network network(spec);
+  TrainingSpec training;
+  training.optimizer = SGD{0.1f};
+  Trainer trainer(network, training);
+  const float x[4][2] = {{0, 0}, {0, 1}, {1, 0}, {1, 1}};
+  const float y[4] = {1, 4, 3, 6};   // 2 x0 + 3 x1 + 1
+  Dataset data;
+  data.x = {x[0], 4, 2, 2};
+  data.y = {y, 4, 1, 1};
+  FitOptions options;
+  options.epochs = 500;
+  FitResult result;
+  set_num_threads(2);
+  trainer.fit(data, nullptr, options, nullptr, result);
+
+  const float unseen[2] = {2, -1};
+  float prediction = 0;
+  network.predict({unseen, 1, 2, 2}, {&prediction, 1, 1, 1});
+  std::printf("%s: predicted %g, expected 2\n", active_isa().c_str(), static_cast<double>(prediction));
+  return std::fabs(prediction - 2.0f) < 1e-3f ? 0 : 1;
+}

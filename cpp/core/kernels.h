@@ -128,8 +128,8 @@ struct RandomKey {
   std::uint32_t stream, step;
 };
 
-// The keep bits of a flat buffer of elements, 128 elements (8 mask words) a group: word 2 i + h of group g has in bit l
-// the comparison `half h (0 low) of word i of block 16 g + l >= threshold`. Writes the mask words of `groups`.
+// The keep bits of a flat buffer of elements, 128 elements (8 mask words) a group: the bit of element 128 g + 32 i + 2 l
+// + h is the comparison `half h (0 low) of word i of block 16 g + l >= threshold`. Writes the mask words of `groups`.
 struct DropoutBits {
   RandomKey key;
   std::uint32_t threshold;   // round(65536 * rate), in [0, 65535]

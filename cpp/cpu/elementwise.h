@@ -69,28 +69,30 @@ FASTREG_NOINLINE void activate_block(ActivationKind kind, const float* z, float*
   });
 }
 
-// One strip of NV vectors of columns from column c on.
+// One strip of NV vectors of columns from column c on. Fields are copied first: a store of floats might change them as
+// far as the compiler knows.
 template <class F, std::size_t NV>
 FASTREG_NOINLINE void backward_strip(const ActivationBackward& a, std::size_t c) {
+  const float *saved = a.saved + c, *dy = a.dy + c;
+  float *dz = a.dz + c, *const db = a.db;
+  const std::size_t rows = a.rows, ld = a.ld;
   V total[NV];
   for (std::size_t v = 0; v < NV; ++v) total[v] = V(0.0f);
-  for (std::size_t start = 0; start < a.rows; start += kSumBlock) {
-    const std::size_t stop = smaller(a.rows, start + kSumBlock);
+  for (std::size_t start = 0; start < rows; start += kSumBlock) {
     V partial[NV];
     for (std::size_t v = 0; v < NV; ++v) partial[v] = V(0.0f);
-    for (std::size_t i = start; i < stop; ++i) {
+    for (std::size_t i = smaller(rows - start, kSumBlock); i; --i, saved += ld, dy += ld, dz += ld) {
       FASTREG_UNROLL
       for (std::size_t v = 0; v < NV; ++v) {
-        const std::size_t e = i * a.ld + c + v * V::kLanes;
-        const V dz = V::load(a.dy + e) * F::backward(V::load(a.saved + e));
-        dz.store(a.dz + e);
-        partial[v] = partial[v] + dz;
+        const V x = F::backward(V::load(saved + v * V::kLanes), V::load(dy + v * V::kLanes));
+        x.store(dz + v * V::kLanes);
+        partial[v] = partial[v] + x;
       }
     }
     for (std::size_t v = 0; v < NV; ++v) total[v] = total[v] + partial[v];
   }
-  if (a.db == nullptr) return;
-  for (std::size_t v = 0; v < NV; ++v) total[v].store(a.db + c + v * V::kLanes);
+  if (db == nullptr) return;
+  for (std::size_t v = 0; v < NV; ++v) total[v].store(db + c + v * V::kLanes);
 }
 
 // A single column, contiguous over the rows.
@@ -99,7 +101,7 @@ FASTREG_NOINLINE void backward_column(const ActivationBackward& a) {
   V total(0.0f);
   for (std::size_t i = 0; i < a.rows; i += V::kLanes) {
     const std::size_t n = a.rows - i;
-    const V dz = V::load_first(a.dy + i, n) * F::backward(V::load_first(a.saved + i, n));
+    const V dz = F::backward(V::load_first(a.saved + i, n), V::load_first(a.dy + i, n));
     dz.store_first(a.dz + i, n);
     total = total + dz;
   }
@@ -128,12 +130,12 @@ void activation_backward(const ActivationBackward& a) noexcept {
   });
 }
 
-// Elements e, e + 1, ... of a dropped-out buffer. e is a multiple of T's width.
+// The keep bits of elements e, e + 1, ..., where e is a multiple of T's width.
 template <class T>
-FASTREG_INLINE T keep(const DropoutMask& d, std::size_t e, T x) {
-  std::uint32_t bits = d.mask[e / 16];
+FASTREG_INLINE typename T::Mask kept(const std::uint16_t* mask, std::size_t e) {
+  std::uint32_t bits = mask[e / 16];
   if constexpr (T::kLanes < 16) bits >>= e % 16;
-  return select(T::Mask::of_bits(bits), x * T(d.scale), T(0.0f));
+  return T::Mask::of_bits(bits);
 }
 
 void dropout_apply(const DropoutMask& d, const float* x, float* y, Range range) noexcept {
@@ -142,7 +144,11 @@ void dropout_apply(const DropoutMask& d, const float* x, float* y, Range range) 
     for (std::size_t e = range.begin; e < range.end; e += V::kLanes) V::load(x + e).store(y + e);
     return;
   }
-  for (std::size_t e = range.begin; e < range.end; e += V::kLanes) keep(d, e, V::load(x + e)).store(y + e);
+  const std::uint16_t* const mask = d.mask;
+  const V scale(d.scale);
+  for (std::size_t e = range.begin; e < range.end; e += V::kLanes) {
+    select(kept<V>(mask, e), V::load(x + e) * scale, V(0.0f)).store(y + e);
+  }
 }
 
 void gather_rows(const GatherRows& g) noexcept {

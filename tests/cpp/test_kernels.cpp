@@ -300,9 +300,10 @@ void test_random(const Kernels& k) {
       for (std::size_t l = 0; l < 16; ++l) {
         std::uint32_t words[4];
         k.random_words(key, 16 * g + l, 1, words);
-        for (std::size_t e = 0; e < 8; ++e) {
-          const std::uint32_t half = words[e / 2] >> (16 * (e % 2)) & 0xffff;
-          CHECK(((mask[8 * g + e] >> l) & 1) == (half >= threshold ? 1 : 0));
+        for (std::size_t i = 0; i < 8; ++i) {
+          const std::uint32_t half = words[i / 2] >> (16 * (i % 2)) & 0xffff;
+          const std::size_t e = 32 * (i / 2) + 2 * l + i % 2;
+          CHECK(((mask[8 * g + e / 16] >> (e % 16)) & 1) == (half >= threshold ? 1 : 0));
         }
       }
     }

@@ -196,7 +196,7 @@ void elements(const Kernels& k) {
         {x, y, gamma, gamma, moving, moving, mean, mean, 0.99f, 1e-3f, dropout, 32, 64, {0, 64}});
   });
   const double backward = seconds([&] {
-    k.batch_norm_backward({x, dy, y, gamma, mean, mean, db, db, dropout, ActivationKind::relu, db, 32, 64, {0, 64}});
+    k.batch_norm_backward({x, dy, nullptr, y, gamma, mean, mean, db, db, dropout, ActivationKind::relu, db, 32, 64, {0, 64}});
   });
   std::printf("%-28s %8.0f ns\n%-28s %8.0f ns\n", "batch norm 32 x 64", forward * 1e9, "  backward", backward * 1e9);
 }

@@ -107,11 +107,12 @@ struct BatchNormForward {
   Range cols;
 };
 
-// dx from dy (in place allowed), dgamma and dbeta (each may be null). The dropout mask is applied to dy first. Then dx
-// is multiplied with the derivative of `activation` at x, where x is that activation's output (linear: nothing to do;
+// dx from dy (in place allowed), dgamma and dbeta (each may be null). dy_row: where not null, dy is a column of `rows`
+// floats, and the gradient its outer product with dy_row (not in place). The dropout mask is applied to it first. Then
+// dx is multiplied with the derivative of `activation` at x, where x is that activation's output (linear: nothing to do;
 // gelu and silu are not accepted), and db[c] = sum over rows of that, where db is not null.
 struct BatchNormBackward {
-  const float *x, *dy;
+  const float *x, *dy, *dy_row;
   float* dx;
   const float *gamma, *mean, *inv_std;
   float *dgamma, *dbeta;

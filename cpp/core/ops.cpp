@@ -209,7 +209,7 @@ void batch_norm_backward(Input x_in, Input dy_in, Values gamma_in, Values mean_i
   const Rows x(x_in), dy(dy_in);
   const Vector gamma(gamma_in), mean(mean_in), inv_std(inv_std_in), dgamma(x.ld()), dbeta(x.ld());
   run([&](const Team&) {
-    kernels().batch_norm_backward({x.data(), dy.data(), dy.data(), gamma.data(), mean.data(), inv_std.data(),
+    kernels().batch_norm_backward({x.data(), dy.data(), nullptr, dy.data(), gamma.data(), mean.data(), inv_std.data(),
                                    dgamma.data(), dbeta.data(), {nullptr, 1.0f}, ActivationKind::linear, nullptr,
                                    x.rows(), x.ld(), {0, x.ld()}});
   });

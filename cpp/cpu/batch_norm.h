@@ -131,12 +131,39 @@ void batch_norm_forward_infer(const BatchNormForward& b) noexcept {
   for_strips(b.cols, [&b](std::size_t c, auto width) { batch_norm_infer_strip<V, decltype(width)::kVectors>(b, c); });
 }
 
-// dbeta and dgamma / inv_std of a strip: sums over rows of dy and dy (x - mean), dy as dropped out but not yet scaled.
-template <bool kDropout, class T, std::size_t NV>
+// The gradient of y in a strip, not yet scaled for dropout. Of its two forms, a matrix and an outer product, kOuter says
+// which it is.
+template <bool kDropout, bool kOuter, class T, std::size_t NV>
+struct IncomingGradient {
+  const float* dy;
+  const std::uint16_t* mask;
+  T dy_row[kOuter ? NV : 1];
+
+  FASTREG_INLINE IncomingGradient(const BatchNormBackward& b, std::size_t c) : dy(b.dy), mask(b.dropout.mask) {
+    if constexpr (kOuter) {
+      FASTREG_UNROLL
+      for (std::size_t v = 0; v < NV; ++v) dy_row[v] = T::load(b.dy_row + c + v * T::kLanes);
+    }
+  }
+  // Vector v of row i, which starts at element `row`.
+  FASTREG_INLINE T at(std::size_t i, std::size_t row, std::size_t v) const {
+    T g;
+    if constexpr (kOuter) {
+      g = T(dy[i]) * dy_row[v];
+    } else {
+      g = T::load(dy + row + v * T::kLanes);
+    }
+    if constexpr (kDropout) g = select(kept<T>(mask, row, v), g, T(0.0f));
+    return g;
+  }
+};
+
+// dbeta and dgamma / inv_std of a strip: sums over rows of dy and dy (x - mean).
+template <bool kDropout, bool kOuter, class T, std::size_t NV>
 FASTREG_INLINE void sum_gradients(const BatchNormBackward& b, std::size_t c, const T (&mean)[NV], T (&dbeta)[NV],
                                   T (&dgamma)[NV]) {
-  const float *const x = b.x, *const dy = b.dy;
-  const std::uint16_t* const mask = b.dropout.mask;
+  const IncomingGradient<kDropout, kOuter, T, NV> dy(b, c);
+  const float* const x = b.x;
   const std::size_t ld = b.ld;
   FASTREG_UNROLL
   for (std::size_t v = 0; v < NV; ++v) dbeta[v] = dgamma[v] = T(0.0f);
@@ -144,15 +171,13 @@ FASTREG_INLINE void sum_gradients(const BatchNormBackward& b, std::size_t c, con
     T beta[NV], gamma[NV];
     FASTREG_UNROLL
     for (std::size_t v = 0; v < NV; ++v) beta[v] = gamma[v] = T(0.0f);
-    const std::size_t stop = smaller(b.rows, start + kSumBlock) * ld + c;
-    for (std::size_t row = start * ld + c; row < stop; row += ld) {
+    const std::size_t stop = smaller(b.rows, start + kSumBlock);
+    for (std::size_t i = start, row = start * ld + c; i < stop; ++i, row += ld) {
       FASTREG_UNROLL
       for (std::size_t v = 0; v < NV; ++v) {
-        const std::size_t e = row + v * T::kLanes;
-        T g = T::load(dy + e);
-        if constexpr (kDropout) g = select(kept<T>(mask, row, v), g, T(0.0f));
+        const T g = dy.at(i, row, v);
         beta[v] = beta[v] + g;
-        gamma[v] = fma(g, T::load(x + e) - mean[v], gamma[v]);
+        gamma[v] = fma(g, T::load(x + row + v * T::kLanes) - mean[v], gamma[v]);
       }
     }
     FASTREG_UNROLL
@@ -163,30 +188,28 @@ FASTREG_INLINE void sum_gradients(const BatchNormBackward& b, std::size_t c, con
   }
 }
 
-// dx = f'(x) (scale dy - slope (x - mean) - shift), dy as above; returns its sum over the rows in db.
-template <bool kDropout, class F, class T, std::size_t NV>
+// dx = f'(x) (scale dy - slope (x - mean) + shift); db is its sum over the rows.
+template <bool kDropout, bool kOuter, class F, class T, std::size_t NV>
 FASTREG_INLINE void input_gradient(const BatchNormBackward& b, std::size_t c, const T (&mean)[NV], const T (&scale)[NV],
                                    const T (&slope)[NV], const T (&shift)[NV], T (&db)[NV]) {
-  const float *const x = b.x, *const dy = b.dy;
+  const IncomingGradient<kDropout, kOuter, T, NV> dy(b, c);
+  const float* const x = b.x;
   float* const dx = b.dx;
-  const std::uint16_t* const mask = b.dropout.mask;
-  const std::size_t ld = b.ld;
+  const std::size_t ld = b.ld, rows = b.rows;
   FASTREG_UNROLL
   for (std::size_t v = 0; v < NV; ++v) db[v] = T(0.0f);
-  for (std::size_t start = 0; start < b.rows; start += kSumBlock) {
+  for (std::size_t start = 0; start < rows; start += kSumBlock) {
     T partial[NV];
     FASTREG_UNROLL
     for (std::size_t v = 0; v < NV; ++v) partial[v] = T(0.0f);
-    const std::size_t stop = smaller(b.rows, start + kSumBlock) * ld + c;
-    for (std::size_t row = start * ld + c; row < stop; row += ld) {
+    const std::size_t stop = smaller(rows, start + kSumBlock);
+    for (std::size_t i = start, row = start * ld + c; i < stop; ++i, row += ld) {
       FASTREG_UNROLL
       for (std::size_t v = 0; v < NV; ++v) {
-        const std::size_t e = row + v * T::kLanes;
-        const T saved = T::load(x + e);
-        T g = T::load(dy + e);
-        if constexpr (kDropout) g = select(kept<T>(mask, row, v), g, T(0.0f));
-        const T dz = F::backward(saved, fma(scale[v], g, fnma(saved - mean[v], slope[v], shift[v])));
-        dz.store(dx + e);
+        const T saved = T::load(x + row + v * T::kLanes);
+        const T centred = fnma(saved - mean[v], slope[v], shift[v]);
+        const T dz = F::backward(saved, fma(scale[v], dy.at(i, row, v), centred));
+        dz.store(dx + row + v * T::kLanes);
         partial[v] = partial[v] + dz;
       }
     }
@@ -195,12 +218,12 @@ FASTREG_INLINE void input_gradient(const BatchNormBackward& b, std::size_t c, co
   }
 }
 
-template <bool kDropout, class T, std::size_t NV, class F>
+template <bool kDropout, bool kOuter, class T, std::size_t NV, class F>
 FASTREG_NOINLINE void batch_norm_backward_strip(const BatchNormBackward& b, std::size_t c) {
   T mean[NV], dbeta[NV], dgamma[NV], scale[NV], slope[NV], shift[NV], db[NV];
   FASTREG_UNROLL
   for (std::size_t v = 0; v < NV; ++v) mean[v] = T::load(b.mean + c + v * T::kLanes);
-  sum_gradients<kDropout>(b, c, mean, dbeta, dgamma);
+  sum_gradients<kDropout, kOuter>(b, c, mean, dbeta, dgamma);
   // dx = gamma inv_std (dy - dbeta / n - (x - mean) inv_std dgamma / n)
   const T share(1.0f / static_cast<float>(b.rows)), kept_scale(kDropout ? b.dropout.scale : 1.0f);
   FASTREG_UNROLL
@@ -216,17 +239,17 @@ FASTREG_NOINLINE void batch_norm_backward_strip(const BatchNormBackward& b, std:
     slope[v] = all * inv_std * dgamma[v] * share;
     shift[v] = T(0.0f) - all * dbeta[v] * share;
   }
-  input_gradient<kDropout, F>(b, c, mean, scale, slope, shift, db);
+  input_gradient<kDropout, kOuter, F>(b, c, mean, scale, slope, shift, db);
   if (b.db == nullptr) return;
   FASTREG_UNROLL
   for (std::size_t v = 0; v < NV; ++v) db[v].store(b.db + c + v * T::kLanes);
 }
 
-template <bool kDropout, class F>
+template <bool kDropout, bool kOuter, class F>
 FASTREG_INLINE void batch_norm_backward_strips(const BatchNormBackward& b) {
-  if (b.ld == 1) return batch_norm_backward_strip<kDropout, V1, 1, F>(b, 0);
+  if (b.ld == 1) return batch_norm_backward_strip<kDropout, kOuter, V1, 1, F>(b, 0);
   for_strips(b.cols, [&b](std::size_t c, auto width) {
-    batch_norm_backward_strip<kDropout, V, decltype(width)::kVectors, F>(b, c);
+    batch_norm_backward_strip<kDropout, kOuter, V, decltype(width)::kVectors, F>(b, c);
   });
 }
 
@@ -236,7 +259,9 @@ void batch_norm_backward(const BatchNormBackward& b) noexcept {
   with_activation(b.activation, [&b](auto f) {
     using F = decltype(f);
     if constexpr (!F::kFromInput) {
-      b.dropout.mask ? batch_norm_backward_strips<true, F>(b) : batch_norm_backward_strips<false, F>(b);
+      if (b.dy_row) return b.dropout.mask ? batch_norm_backward_strips<true, true, F>(b)
+                                          : batch_norm_backward_strips<false, true, F>(b);
+      b.dropout.mask ? batch_norm_backward_strips<true, false, F>(b) : batch_norm_backward_strips<false, false, F>(b);
     } else {
       assert(!"gelu and silu are not functions of their output");
     }

@@ -150,9 +150,10 @@ struct Dropped {
   double factor(std::size_t e) const { return (mask[e / 16] >> (e % 16)) & 1 ? 1.25 : 0.0; }
 };
 
-void test_batch_norm(const Kernels& k, std::size_t rows, std::size_t cols, bool affine, bool dropout,
+// outer: the gradient comes as the outer product of a column and a row.
+void test_batch_norm(const Kernels& k, std::size_t rows, std::size_t cols, bool affine, bool dropout, bool outer,
                      ActivationKind kind) {
-  check::context = text(k.isa, {rows, cols, affine, dropout, static_cast<std::size_t>(kind)}) + " batch norm";
+  check::context = text(k.isa, {rows, cols, affine, dropout, outer, static_cast<std::size_t>(kind)}) + " batch norm";
   Rows x(rows, cols, 0.5f, 3.0f), y(rows, cols), dy(rows, cols), dx(rows, cols);
   for (std::size_t i = 0; i < rows; ++i) {
     for (std::size_t j = 0; j < cols; ++j)
@@ -160,6 +161,12 @@ void test_batch_norm(const Kernels& k, std::size_t rows, std::size_t cols, bool 
   }
   dy.clear_padding();
   const std::size_t length = rounded(cols);
+  Rows column(rows, 1);
+  Guarded<float> row(length);
+  for (std::size_t j = 0; outer && j < cols; ++j) {
+    row[j] = uniform(-1.0f, 1.0f);
+    for (std::size_t i = 0; i < rows; ++i) dy.at(i, j) = column.at(i, 0) * row[j];
+  }
   Guarded<float> gamma(length), beta(length), mean(length), inv_std(length), moving_mean(length),
       moving_variance(length);
   Guarded<float> dgamma(length), dbeta(length), db(length);
@@ -177,8 +184,9 @@ void test_batch_norm(const Kernels& k, std::size_t rows, std::size_t cols, bool 
     k.batch_norm_forward_train({x.data.data(), y.data.data(), affine ? gamma.data() : nullptr,
                                 affine ? beta.data() : nullptr, moving_mean.data(), moving_variance.data(), mean.data(),
                                 inv_std.data(), momentum, epsilon, mask, rows, x.stride, part});
-    k.batch_norm_backward({x.data.data(), dy.data.data(), dx.data.data(), affine ? gamma.data() : nullptr, mean.data(),
-                           inv_std.data(), dgamma.data(), dbeta.data(), mask, kind, db.data(), rows, x.stride, part});
+    k.batch_norm_backward({x.data.data(), outer ? column.data.data() : dy.data.data(), outer ? row.data() : nullptr,
+                           dx.data.data(), affine ? gamma.data() : nullptr, mean.data(), inv_std.data(), dgamma.data(),
+                           dbeta.data(), mask, kind, db.data(), rows, x.stride, part});
   }
   const auto n = static_cast<double>(rows);
   for (std::size_t j = 0; j < cols; ++j) {
@@ -448,8 +456,10 @@ void test_all(const Kernels& k) {
     for (const std::size_t cols : {1, 2, 15, 16, 17, 35, 64, 100}) {
       for (const ActivationKind kind : kActivations) test_activation_backward(k, rows, cols, kind);
       for (const ActivationKind kind : {ActivationKind::linear, ActivationKind::relu, ActivationKind::tanh}) {
-        test_batch_norm(k, rows, cols, true, false, kind);
-        test_batch_norm(k, rows, cols, false, true, kind);
+        for (const bool outer : {false, true}) {
+          test_batch_norm(k, rows, cols, true, false, outer, kind);
+          test_batch_norm(k, rows, cols, false, true, outer, kind);
+        }
       }
     }
   }

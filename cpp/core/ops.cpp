@@ -279,7 +279,10 @@ struct Updater::Impl {
 
 Updater::Updater(const Optimizer& optimizer, float* parameters, std::size_t n, const Penalty& penalty)
     : impl_(new Impl{
-          parameters, n, OptimizerState(optimizer, {{0, n, checked(penalty), true}}, n, cpu_backend()), 0, {}}) {}
+          parameters, n,
+          OptimizerState(optimizer, {{0, n, checked(penalty), true}}, n, cpu_backend(),
+                         reinterpret_cast<std::uintptr_t>(parameters) / sizeof(float) % kLane),
+          0, {}}) {}
 Updater::~Updater() = default;
 Updater::Updater(Updater&&) noexcept = default;
 Updater& Updater::operator=(Updater&&) noexcept = default;

@@ -78,5 +78,6 @@ void bind_network(py::module_& module);
 void bind_trainer(py::module_& module);
 void bind_files(py::module_& module);
 void bind_ops(py::module_& module);
+void bind_predictor(py::module_& module);
 
 }  // namespace fastreg::bindings

@@ -30,7 +30,8 @@ struct Range {
 // y[rows, panels] = activation(x W + bias): x is rows matrix (n, k), W is panels (k, cols), y rows matrix (n, cols).
 // Serves the forward pass, and with W transposed and neither bias nor activation the gradient of the input. Activations
 // other than softmax are applied here; softmax is not accepted. z: where not null, the value before the activation goes
-// there too (rows matrix, ldy). bias may be null. cols == 1 (ldy == 1, one panel) and n == 0 are allowed.
+// there too (rows matrix, ldy). bias may be null. cols == 1 (ldy == 1, one panel) and n == 0 are allowed. Where
+// cols > 1, x may also have any alignment and any ldx >= k: its first k columns are all that is read.
 struct Matmul {
   const float* x;
   std::size_t ldx;
@@ -189,6 +190,31 @@ struct GatherRows {
   Range rows;
 };
 
+// A step of a frozen network (folding.h): y = activation(x W + bias) where w is not null, W panels (k, cols); else
+// y = activation((x - mean) scale + bias) where scale is not null; else y = activation(x). Any activation, softmax too.
+// Vectors are padded with zeros to ld(cols). Without w, k == cols. bias may be null where scale is.
+struct InferenceStep {
+  const float *w, *bias, *mean, *scale;
+  std::size_t k, cols;
+  ActivationKind activation;
+};
+
+// A whole frozen network on a block of rows: x (rows, steps[0].k) and y (rows, last cols) are the caller's own arrays,
+// ldx and ldy floats from row to row, of any alignment, and nothing beyond their columns is touched; they must not
+// overlap. scratch: two buffers of rows * (largest ld of a step) floats each, a multiple of 16. reversed: visit the
+// panels of a product of one row from last to first, so that what the call before read last is read first.
+// The value of an element depends on its row of x alone: not on rows, on its place among them, or on reversed.
+struct Inference {
+  const InferenceStep* steps;
+  std::size_t count;
+  const float* x;
+  std::size_t ldx;
+  float* y;
+  std::size_t ldy, rows;
+  float* scratch[2];
+  bool reversed;
+};
+
 struct Kernels {
   const char* isa;
   void (*matmul)(const Matmul&) noexcept;
@@ -212,6 +238,7 @@ struct Kernels {
   void (*penalty_sums)(const float* w, std::size_t n, float* sums) noexcept;
   // True if no value is NaN or infinite; any n.
   bool (*all_finite)(const float* x, std::size_t n) noexcept;
+  void (*infer)(const Inference&) noexcept;
   // Blocks [first, first + n) of the key's stream, 4 words each, in the order of the counter.
   void (*random_words)(const RandomKey&, std::uint64_t first, std::size_t n, std::uint32_t* out) noexcept;
 };

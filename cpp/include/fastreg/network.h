@@ -47,6 +47,7 @@ class Network {
   void predict(MatrixView<const float> x, MatrixView<float> out) const;
 
  private:
+  friend class Predictor;
   friend class Trainer;
   std::unique_ptr<Graph> graph_;
 };

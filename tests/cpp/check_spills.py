@@ -25,7 +25,7 @@ PREFIXES = ("notrack", "bnd", "rep", "repz", "lock", "data16", "cs")
 CALL_CLOBBERS = frozenset({"rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11"})
 WIDE_NAME = {f"e{name}": f"r{name}" for name in ("ax", "bx", "cx", "dx", "si", "di", "bp", "sp")}
 WIDE_NAME |= {f"r{i}d": f"r{i}" for i in range(8, 16)}
-SCALAR = re.compile(r"v?(u?comi|cvt\w+2)?\w*s[sd]|v?mov[dq]")
+SCALAR = re.compile(r"v?(u?comi|cvt\w+2)?\w*s[sd]|v?mov[dq]|v?p(extr|insr)[bwdq]")
 MANY_REGISTERS = {"avx512"}
 
 # (instruction sets, function, reason). The functions are searched in demangled names without namespaces.

@@ -218,6 +218,30 @@ def test_rows_that_overlap_are_read_where_they_are(kind):
     assert same_bits([model.predict(same)], [model.predict(np.array(same))])
 
 
+@pytest.mark.parametrize("x", [
+    pytest.param(np.ones((4, F), np.int8), id="int8"),
+    pytest.param(np.ones((4, F), ">f8"), id="big-endian"),
+    pytest.param(np.ones((4, F), np.float64)[::-1], id="reversed rows"),
+    pytest.param(np.ones((4, F), np.uint8)[:, ::-1], id="reversed columns"),
+    pytest.param(np.ones((4, 2 * F), np.float32)[:, ::2], id="every second column"),
+    pytest.param(np.ones((F, 4), np.float32).T, id="Fortran order"),
+    pytest.param(misaligned_float64(np.ones((4, F))), id="misaligned"),
+    pytest.param(odd_stride(np.ones((4, F))), id="odd stride"),
+    pytest.param(np.ones(F), id="1-D"),
+    pytest.param(np.ones((1, 4, F)), id="3-D"),
+    pytest.param(np.ones((4, F + 1)), id="wider"),
+    pytest.param([[1.0] * F], id="list"),
+])
+def test_the_compiled_module_refuses_what_it_could_not_read(x):
+    model = regressor(n_features=F)
+    network = model._require_network("predict")
+    with pytest.raises((TypeError, ValueError), match=r"^x must"):
+        network.predict(x)
+    trainer = model._trainer_for(F)
+    with pytest.raises((TypeError, ValueError), match="x must"):
+        trainer.evaluate({"x": x, "y": np.ones((4, 1), np.float32), "sample_weight": None, "rows": None})
+
+
 def test_bool_counts_as_zero_and_one():
     x = np.arange(N * F).reshape(N, F) % 5 < 2
     y = x[:, 0] ^ x[:, 1]

@@ -159,7 +159,8 @@ constexpr std::size_t kLineBytes = 64, kBytesAhead = 4096, kMostRowsAhead = 16;
 template <class T>
 FASTREG_NOINLINE void gather_elements(const GatherRows& g, const T* x) {
   constexpr std::size_t kLine = kLineBytes / sizeof(T), kStep = kLine < V::kLanes ? V::kLanes : kLine;
-  const auto row = [&](std::size_t i) FASTREG_LAMBDA { return x + (g.index ? g.index[g.first + i] : g.first + i) * g.stride; };
+  const auto row = [&](std::size_t i)
+                       FASTREG_LAMBDA { return x + (g.index ? g.index[g.first + i] : g.first + i) * g.stride; };
   const std::size_t last = g.rows.end - 1;
   if (g.ld == 1) {
     for (std::size_t i = g.rows.begin; i <= last; ++i) g.out[i] = static_cast<float>(row(i)[0]);

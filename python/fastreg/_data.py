@@ -31,7 +31,7 @@ _FLOAT64 = np.dtype(np.float64)
 _FEATURE_TYPES = (_FLOAT32, _FLOAT64, np.dtype(np.uint8), np.dtype(np.bool_))
 
 # How often float64 features are read before converting all of them once is quicker (bench/NOTES.md).
-_PASSES_AS_FLOAT64 = 2
+_PASSES_AS_FLOAT64 = 3
 
 # The random stream of validation_split, apart from those of shuffling, dropout and initial weights.
 _SPLIT_STREAM = 0x40000000

@@ -25,7 +25,8 @@ struct MatrixView {
 };
 
 // Rows of features of one of the element types; a MatrixView of one is taken as it is. Whatever reads them rounds to the
-// nearest float32, a batch of rows at a time, so the result is that of converting all of them beforehand. Rows may overlap.
+// nearest float32, a batch of rows at a time, so the result is that of converting all of them beforehand. Rows may
+// overlap.
 struct Features {
   const void* data = nullptr;
   ElementType type = ElementType::float32;

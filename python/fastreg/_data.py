@@ -77,12 +77,15 @@ def to_float32(array: NDArray[Any], name: str, columns: object = None) -> Floats
 
 def _readable(array: NDArray[Any], passes: int) -> bool:
     """Whether the core should read this matrix ``passes`` times where it lies; its rows may overlap."""
-    if array.dtype not in _FEATURE_TYPES or not array.flags.aligned:
+    kind, flags = array.dtype, array.flags
+    if kind is not _FLOAT32 and kind not in _FEATURE_TYPES:
         return False
-    if array.dtype == _FLOAT64 and passes > _PASSES_AS_FLOAT64:
+    if not flags.aligned or (passes > _PASSES_AS_FLOAT64 and kind == _FLOAT64):
         return False
+    if flags.c_contiguous:
+        return True
     size, (step, within) = array.itemsize, array.strides
-    return array.flags.c_contiguous or (within == size and step >= 0 and step % size == 0)
+    return within == size and step >= 0 and step % size == 0
 
 
 def _raise_not_finite(array: NDArray[Any], name: str, columns: object) -> None:
@@ -142,7 +145,7 @@ def targets(value: object, loss: Loss, n_rows: int, n_outputs: int, name: str = 
         )
     converted = to_float32(array, name)
     if loss.targets != "values":
-        low, high = np.min(converted), np.max(converted)
+        low, high = np.minimum.reduce(converted, axis=None), np.maximum.reduce(converted, axis=None)
         if low < 0 or (loss.targets == "probabilities" and high > 1):
             rule = "in [0, 1]" if loss.targets == "probabilities" else ">= 0"
             bad = low if low < 0 else high

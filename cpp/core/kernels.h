@@ -180,11 +180,15 @@ struct Update {
   float* sums;
 };
 
-// out[i] = x[row(i)] for i in rows, cols columns each, padded with zeros to ld; row(i) = index ? index[i] : i.
+// out[i] = x[row(i)] for i in rows, cols columns each, converted to float32 (to nearest) and padded with zeros to ld;
+// row(i) = index ? index[first + i] : first + i. Row r of x begins at element r * stride. No element of x beyond its
+// rows is read.
 struct GatherRows {
-  const float* x;
+  const void* x;
+  ElementType type;
   std::size_t stride;
   const std::uint32_t* index;
+  std::size_t first;
   float* out;
   std::size_t cols, ld;
   Range rows;
@@ -236,8 +240,8 @@ struct Kernels {
   void (*gather_rows)(const GatherRows&) noexcept;
   // {sum |w|, sum w^2} of n floats, any n.
   void (*penalty_sums)(const float* w, std::size_t n, float* sums) noexcept;
-  // True if no value is NaN or infinite; any n.
-  bool (*all_finite)(const float* x, std::size_t n) noexcept;
+  // True if none of n values, converted to float32, is NaN or infinite.
+  bool (*all_finite)(const void* x, ElementType type, std::size_t n) noexcept;
   void (*infer)(const Inference&) noexcept;
   // Blocks [first, first + n) of the key's stream, 4 words each, in the order of the counter.
   void (*random_words)(const RandomKey&, std::uint64_t first, std::size_t n, std::uint32_t* out) noexcept;

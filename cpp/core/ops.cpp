@@ -249,7 +249,13 @@ void loss(const Loss& loss, Input y_in, Input target_in, Span<const std::int32_t
   y.copy_to(probabilities);
 }
 
-bool all_finite(Values values) { return kernels().all_finite(values.data, values.size); }
+bool all_finite(const Features& x) {
+  if (x.stride == x.cols) return kernels().all_finite(x.data, x.type, x.rows * x.cols);
+  for (std::size_t i = 0; i < x.rows; ++i) {
+    if (!kernels().all_finite(x.row(i), x.type, x.cols)) return false;
+  }
+  return true;
+}
 
 void random_words(std::uint64_t seed, std::uint32_t stream, std::uint32_t step, std::uint64_t first, std::size_t n,
                   std::uint32_t* out) {

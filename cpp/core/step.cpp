@@ -49,9 +49,8 @@ void TrainingStep::gather(const Team& team, const Batch& batch) {
   const Kernels& kernels = *graph_.backend.kernels;
   const Range mine = team.split(batch.n, kLane);
   const auto& x = data_.x;
-  const float* source = batch.order != nullptr ? x.data : x.data + batch.begin * x.stride;
-  kernels.gather_rows({source, x.stride, batch.order != nullptr ? batch.order + batch.begin : nullptr, activations_[0],
-                       x.cols, padded_ld(x.cols), mine});
+  kernels.gather_rows(
+      {x.data, x.type, x.stride, batch.order, batch.begin, activations_[0], x.cols, padded_ld(x.cols), mine});
   const TargetGather targets{data_, batch.order};
   if (scoring_.takes_labels())
     targets.labels(batch.begin, mine, labels_.data());

@@ -151,26 +151,52 @@ void dropout_apply(const DropoutMask& d, const float* x, float* y, Range range) 
   }
 }
 
-void gather_rows(const GatherRows& g) noexcept {
-  for (std::size_t i = g.rows.begin; i < g.rows.end; ++i) {
-    const float* row = g.x + (g.index ? g.index[i] : i) * g.stride;
-    float* out = g.out + i * g.ld;
-    if (g.ld == 1) {
-      out[0] = row[0];
-      continue;
-    }
+// Calls body with a pointer of the type that the elements have.
+template <class Body>
+FASTREG_INLINE auto with_elements(const void* x, ElementType type, Body body) {
+  if (type == ElementType::float64) return body(static_cast<const double*>(x));
+  if (type == ElementType::uint8) return body(static_cast<const std::uint8_t*>(x));
+  return body(static_cast<const float*>(x));
+}
+
+// While a row is copied, line by line, that much ahead of it is fetched: rows in random order have no other prefetcher.
+constexpr std::size_t kLineBytes = 64, kBytesAhead = 4096, kMostRowsAhead = 16;
+
+template <class T>
+FASTREG_NOINLINE void gather_elements(const GatherRows& g, const T* x) {
+  constexpr std::size_t kLine = kLineBytes / sizeof(T), kStep = kLine < V::kLanes ? V::kLanes : kLine;
+  const auto row = [&](std::size_t i)
+                       FASTREG_LAMBDA { return x + (g.index ? g.index[g.first + i] : g.first + i) * g.stride; };
+  const std::size_t last = g.rows.end - 1;
+  if (g.ld == 1) {
+    for (std::size_t i = g.rows.begin; i <= last; ++i) g.out[i] = static_cast<float>(row(i)[0]);
+    return;
+  }
+  const std::size_t cols = g.cols, whole = cols / V::kLanes * V::kLanes, left = cols - whole;
+  const std::size_t ahead = smaller(1 + kBytesAhead / (cols * sizeof(T)), kMostRowsAhead);
+  for (std::size_t i = g.rows.begin; i <= last; ++i) {
+    const T *from = row(i), *coming = row(smaller(i + ahead, last));
+    float* const out = g.out + i * g.ld;
     std::size_t j = 0;
-    for (; j + V::kLanes <= g.cols; j += V::kLanes) V::load(row + j).store(out + j);
-    if (j < g.cols) {
-      V::load_first(row + j, g.cols - j).store(out + j);
-      j += V::kLanes;
+    for (; j + kStep <= cols; j += kStep) {
+      for (std::size_t e = 0; e < kStep; e += kLine) __builtin_prefetch(coming + j + e);
+      FASTREG_UNROLL
+      for (std::size_t e = 0; e < kStep; e += V::kLanes) V::load(from + j + e).store(out + j + e);
     }
-    for (; j < g.ld; j += V::kLanes) V(0.0f).store(out + j);
+    for (; j < whole; j += V::kLanes) V::load(from + j).store(out + j);
+    if (left != 0) V::load_first(from + whole, left).store(out + whole);
+    for (j = whole + (left != 0 ? V::kLanes : 0); j < g.ld; j += V::kLanes) V(0.0f).store(out + j);
   }
 }
 
+void gather_rows(const GatherRows& g) noexcept {
+  if (g.rows.end <= g.rows.begin) return;
+  with_elements(g.x, g.type, [&g](auto x) { gather_elements(g, x); });
+}
+
 // x * 0 is 0 for finite x and NaN otherwise. Looks at the result every few thousand values.
-bool all_finite(const float* x, std::size_t n) noexcept {
+template <class T>
+FASTREG_NOINLINE bool elements_finite(const T* x, std::size_t n) {
   constexpr std::size_t kBlock = 4096;
   for (std::size_t start = 0; start < n; start += kBlock) {
     const std::size_t stop = smaller(n, start + kBlock);
@@ -184,6 +210,11 @@ bool all_finite(const float* x, std::size_t n) noexcept {
     if (sum(a + b) != 0.0f) return false;
   }
   return true;
+}
+
+bool all_finite(const void* x, ElementType type, std::size_t n) noexcept {
+  if (type == ElementType::uint8) return true;
+  return with_elements(x, type, [n](auto elements) { return elements_finite(elements, n); });
 }
 
 }  // namespace

@@ -55,6 +55,18 @@ struct V {
   static FASTREG_INLINE V load_first(const float* p, std::size_t n) {
     return _mm256_maskload_ps(p, Mask::first_lanes(n));
   }
+  static FASTREG_INLINE V load(const double* p) { return join(_mm256_loadu_pd(p), _mm256_loadu_pd(p + 4)); }
+  static FASTREG_INLINE V load_first(const double* p, std::size_t n) {
+    const __m256i m = Mask::first_lanes(n);
+    return join(_mm256_maskload_pd(p, _mm256_cvtepi32_epi64(_mm256_castsi256_si128(m))),
+                _mm256_maskload_pd(p + 4, _mm256_cvtepi32_epi64(_mm256_extracti128_si256(m, 1))));
+  }
+  static FASTREG_INLINE V load(const std::uint8_t* p) {
+    return of_bytes(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  }
+  static FASTREG_INLINE V load_first(const std::uint8_t* p, std::size_t n) {
+    return n >= 8 ? load(p) : of_bytes(_mm_cvtsi64_si128(static_cast<long long>(first_bytes(p, n))));
+  }
   FASTREG_INLINE void store(float* p) const { _mm256_storeu_ps(p, v); }
   FASTREG_INLINE void store_first(float* p, std::size_t n) const { _mm256_maskstore_ps(p, Mask::first_lanes(n), v); }
 
@@ -103,6 +115,12 @@ struct V {
     const __m128 d = _mm_max_ps(q, _mm_movehl_ps(q, q));
     return _mm_cvtss_f32(_mm_max_ss(d, _mm_shuffle_ps(d, d, 1)));
   }
+
+ private:
+  static FASTREG_INLINE V join(__m256d low, __m256d high) {
+    return _mm256_set_m128(_mm256_cvtpd_ps(high), _mm256_cvtpd_ps(low));
+  }
+  static FASTREG_INLINE V of_bytes(__m128i bytes) { return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)); }
 };
 
 FASTREG_INLINE void transpose(V (&r)[8]) {

@@ -55,6 +55,18 @@ struct V {
   static FASTREG_INLINE V load_first(const float* p, std::size_t n) {
     return _mm512_maskz_loadu_ps(Mask::first(n).m, p);
   }
+  static FASTREG_INLINE V load(const double* p) { return join(_mm512_loadu_pd(p), _mm512_loadu_pd(p + 8)); }
+  static FASTREG_INLINE V load_first(const double* p, std::size_t n) {
+    const __mmask16 m = Mask::first(n).m;
+    return join(_mm512_maskz_loadu_pd(static_cast<__mmask8>(m), p),
+                _mm512_maskz_loadu_pd(static_cast<__mmask8>(m >> 8), p + 8));
+  }
+  static FASTREG_INLINE V load(const std::uint8_t* p) {
+    return of_bytes(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  static FASTREG_INLINE V load_first(const std::uint8_t* p, std::size_t n) {
+    return of_bytes(_mm_maskz_loadu_epi8(Mask::first(n).m, p));
+  }
   FASTREG_INLINE void store(float* p) const { _mm512_storeu_ps(p, v); }
   FASTREG_INLINE void store_first(float* p, std::size_t n) const { _mm512_mask_storeu_ps(p, Mask::first(n).m, v); }
 
@@ -105,6 +117,12 @@ struct V {
     const __m128 d = _mm_max_ps(q, _mm_movehl_ps(q, q));
     return _mm_cvtss_f32(_mm_max_ss(d, _mm_shuffle_ps(d, d, 1)));
   }
+
+ private:
+  static FASTREG_INLINE V join(__m512d low, __m512d high) {
+    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)), _mm512_cvtpd_ps(high), 1);
+  }
+  static FASTREG_INLINE V of_bytes(__m128i bytes) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes)); }
 };
 
 // Four rounds of pairwise exchanges: 1 and 2 lanes inside the 128-bit quarters, then the quarters themselves.

@@ -54,6 +54,19 @@ struct V {
     const float a = n > 0 ? p[0] : 0.0f, b = n > 1 ? p[1] : 0.0f, c = n > 2 ? p[2] : 0.0f;
     return _mm_setr_ps(a, b, c, 0.0f);
   }
+  static FASTREG_INLINE V load(const double* p) {
+    return _mm_movelh_ps(_mm_cvtpd_ps(_mm_loadu_pd(p)), _mm_cvtpd_ps(_mm_loadu_pd(p + 2)));
+  }
+  static FASTREG_INLINE V load_first(const double* p, std::size_t n) {
+    if (n >= 4) return load(p);
+    const double a = n > 0 ? p[0] : 0.0, b = n > 1 ? p[1] : 0.0, c = n > 2 ? p[2] : 0.0;
+    return _mm_movelh_ps(_mm_cvtpd_ps(_mm_setr_pd(a, b)), _mm_cvtpd_ps(_mm_setr_pd(c, 0.0)));
+  }
+  static FASTREG_INLINE V load(const std::uint8_t* p) { return load_first(p, 4); }
+  static FASTREG_INLINE V load_first(const std::uint8_t* p, std::size_t n) {
+    const int bytes = static_cast<int>(first_bytes(p, n >= 4 ? 4 : n));
+    return _mm_cvtepi32_ps(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(bytes)));
+  }
   FASTREG_INLINE void store(float* p) const { _mm_storeu_ps(p, v); }
   FASTREG_INLINE void store_first(float* p, std::size_t n) const {
     if (n >= 4) return store(p);

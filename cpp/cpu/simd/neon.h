@@ -53,6 +53,17 @@ struct V {
     const float32x4_t x = {n > 0 ? p[0] : 0.0f, n > 1 ? p[1] : 0.0f, n > 2 ? p[2] : 0.0f, 0.0f};
     return x;
   }
+  static FASTREG_INLINE V load(const double* p) { return vcvt_high_f32_f64(vcvt_f32_f64(vld1q_f64(p)), vld1q_f64(p + 2)); }
+  static FASTREG_INLINE V load_first(const double* p, std::size_t n) {
+    if (n >= 4) return load(p);
+    const float64x2_t low = {n > 0 ? p[0] : 0.0, n > 1 ? p[1] : 0.0}, high = {n > 2 ? p[2] : 0.0, 0.0};
+    return vcvt_high_f32_f64(vcvt_f32_f64(low), high);
+  }
+  static FASTREG_INLINE V load(const std::uint8_t* p) { return load_first(p, 4); }
+  static FASTREG_INLINE V load_first(const std::uint8_t* p, std::size_t n) {
+    const uint8x8_t bytes = vcreate_u8(first_bytes(p, n >= 4 ? 4 : n));
+    return vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(bytes))));
+  }
   FASTREG_INLINE void store(float* p) const { vst1q_f32(p, v); }
   FASTREG_INLINE void store_first(float* p, std::size_t n) const {
     if (n >= 4) return store(p);

@@ -28,10 +28,9 @@ struct Range {
 };
 
 // y[rows, panels] = activation(x W + bias): x is rows matrix (n, k), W is panels (k, cols), y rows matrix (n, cols).
-// Serves the forward pass, and with W transposed and neither bias nor activation the gradient of the input. Activations
-// other than softmax are applied here; softmax is not accepted. z: where not null, the value before the activation goes
-// there too (rows matrix, ldy). bias may be null. cols == 1 (ldy == 1, one panel) and n == 0 are allowed. Where
-// cols > 1, x may also have any alignment and any ldx >= k: its first k columns are all that is read.
+// Activations other than softmax are applied here; softmax is not accepted. z: where not null, the value before the
+// activation goes there too (rows matrix, ldy). bias may be null. cols == 1 (ldy == 1, one panel) and n == 0 are allowed.
+// Where cols > 1, x may also have any alignment and any ldx >= k: its first k columns are all that is read.
 struct Matmul {
   const float* x;
   std::size_t ldx;
@@ -56,12 +55,15 @@ struct MatmulWeights {
   Range rows, panels;
 };
 
-// wt = W^T: w is panels (rows, cols), wt panels (cols, rows). Writes the panels of wt in `panels`, padding as zero.
-struct TransposePanels {
+// dx[rows, panels] = dy W^T: dy is rows matrix (n, cols), W panels (in, cols), dx rows matrix (n, in). cols == 1
+// (lddy == 1) and in == 1 (lddx == 1, one panel) are allowed.
+struct MatmulInput {
+  const float* dy;
+  std::size_t lddy;
   const float* w;
-  float* wt;
-  std::size_t rows, cols;
-  Range panels;
+  float* dx;
+  std::size_t lddx, in, cols;
+  Range rows, panels;
 };
 
 // dz = dy * f'(saved) over rows matrices, in place allowed (dz == dy); db[c] = sum over rows of dz, where db is not
@@ -223,7 +225,7 @@ struct Kernels {
   const char* isa;
   void (*matmul)(const Matmul&) noexcept;
   void (*matmul_weights)(const MatmulWeights&) noexcept;
-  void (*transpose_panels)(const TransposePanels&) noexcept;
+  void (*matmul_input)(const MatmulInput&) noexcept;
   // y = f(z) over n floats (a multiple of 16, or any n: the tail is handled), in place allowed. Not softmax.
   void (*activation_forward)(ActivationKind, const float* z, float* y, std::size_t n) noexcept;
   void (*activation_backward)(const ActivationBackward&) noexcept;

@@ -95,15 +95,13 @@ void dense_backward(Input x_in, Input w_in, Input saved_in, Input dy_in, Activat
   require_shape("dw", dw_out, in, units);
   require_size("db", db_out, units);
   const Rows x(x_in), saved(saved_in), dy(dy_in), dx(n, in);
-  const Panels w(w_in), wt(units, in), dw(in, units);
+  const Panels w(w_in), dw(in, units);
   const Vector db(padded_ld(units));
   run([&](const Team&) {
     back_through(activation, saved, dy, db.data());
     kernels().matmul_weights(
         {x.data(), x.ld(), dy.data(), dy.ld(), dw.data(), n, in, units, {0, in}, all_panels(units)});
-    kernels().transpose_panels({w.data(), wt.data(), in, units, all_panels(in)});
-    kernels().matmul({dy.data(), dy.ld(), wt.data(), nullptr, dx.data(), nullptr, dx.ld(), units, in,
-                      ActivationKind::linear, {0, n}, all_panels(in)});
+    kernels().matmul_input({dy.data(), dy.ld(), w.data(), dx.data(), dx.ld(), in, units, {0, n}, all_panels(in)});
   });
   dx.copy_to(dx_out);
   dw.copy_to(dw_out);

@@ -1,7 +1,6 @@
 // Dense: y = activation(x W + b). Notation: n rows of a batch, x (n, in), W (in, out) in panels, y and dy (n, out).
 // Forward writes y, and z = x W + b where the activation needs it on the way back. Backward: dz = dy f', db = sum dz,
-// dW = x^T dz, dx = dz W^T, the last as a forward product with W transposed into the cache, or, of a single unit, as the
-// factors of an outer product.
+// dW = x^T dz, dx = dz W^T, the last, of a single unit, as the factors of an outer product where that will do.
 #include <string>
 
 #include "core/layers/layers.h"
@@ -34,13 +33,13 @@ class DenseOperation final : public Operation {
   }
 
   bool trainable() const override { return true; }
-  std::size_t cache_floats(std::size_t rows) const override { return transposed_floats() + z_floats(rows); }
+  std::size_t cache_floats(std::size_t rows) const override { return z_floats(rows); }
   double flops_per_row() const override { return 6.0 * static_cast<double>(in()) * static_cast<double>(out()); }
 
   void infer(const Pass& pass, const float* x, float* y) const override { product(pass, x, y, nullptr); }
 
   void forward(const Pass& pass, const float* x, float* y, float* cache) const override {
-    product(pass, x, y, z_floats(pass.rows) > 0 ? cache + transposed_floats() : nullptr);
+    product(pass, x, y, z_floats(pass.rows) > 0 ? cache : nullptr);
   }
 
   Gradient backward(const Pass& pass, const float* x, const float* y, float* cache, Gradient gradient, float* spare,
@@ -51,24 +50,21 @@ class DenseOperation final : public Operation {
     const bool leave_outer = wanted == Wanted::any && out() == 1;
     const bool multiply = wanted != Wanted::nothing && !leave_outer;
     if (!tail_elsewhere_ && (activation_ != ActivationKind::linear || bias_ != kNoSegment)) {
-      const float* saved = derivative_from_output(activation_) ? y : cache + transposed_floats();
+      const float* saved = derivative_from_output(activation_) ? y : cache;
       k.activation_backward({activation_, saved, dy, dy, parameters_.in(pass.gradients, bias_), pass.rows, out_ld(),
                              column_split(pass.team, out_ld())});
+      pass.team.sync();
     }
-    if (multiply) k.transpose_panels({w, cache, in(), out(), pass.team.split(panel_count(in()))});
-    pass.team.sync();
     const Part dw = split_output(pass.team, in(), out());
     k.matmul_weights({x, in_ld(), dy, out_ld(), parameters_.in(pass.gradients, kernel_), pass.rows, in(), out(), dw.rows,
                       dw.panels});
     if (!multiply) return {dy, leave_outer ? w : nullptr};
     const Part dx = split_output(pass.team, pass.rows, in());
-    k.matmul({dy, out_ld(), cache, nullptr, spare, nullptr, in_ld(), out(), in(), ActivationKind::linear, dx.rows,
-              dx.panels});
+    k.matmul_input({dy, out_ld(), w, spare, in_ld(), in(), out(), dx.rows, dx.panels});
     return {spare};
   }
 
  private:
-  std::size_t transposed_floats() const { return round_up(out() * in_ld(), kLane); }
   std::size_t z_floats(std::size_t rows) const {
     return derivative_from_output(activation_) ? 0 : round_up(rows * out_ld(), kLane);
   }

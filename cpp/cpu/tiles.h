@@ -1,0 +1,273 @@
+// The tiles that every matrix product is made of: R rows and NV vectors of columns are held in registers while k runs; a
+// is read by broadcast and b by vector. gemm.h says what a, b and c are in each product.
+//
+// The value of an element is one chain of fma over k that starts from init, whatever tile computes it. The partial sums
+// of a blocked k wait in c. With kChains == 2 there are two chains, of even and odd k, added at the end of a block: one
+// is too short to hide the latency of fma where a tile is a single vector wide.
+#pragma once
+#include "core/kernels.h"
+#include "cpu/elementwise.h"
+#include "cpu/simd/simd.h"
+
+namespace fastreg {
+namespace FASTREG_ISA {
+namespace {
+
+alignas(64) constexpr float kZeros[kPanel] = {};
+
+// `count` tiles of one height below each other. Row i of a tile starts from init + i init_stride, and each tile that
+// many rows further on; 0 means that all rows start alike. relu: max(0, sum) is stored, which keeps NaN.
+// While k runs, one cache line of `ahead` is fetched for each column of a, what the caller will need next: ahead_stride
+// further on for each tile, and for the first ahead_tiles only.
+struct Tiles {
+  const float* a;
+  std::size_t a_stride;
+  const float* b;
+  std::size_t b_stride, k;
+  const float* init;
+  std::size_t init_stride;
+  float* c;
+  std::size_t c_stride, count;
+  bool relu;
+  const float* ahead;
+  std::size_t ahead_stride, ahead_tiles;
+};
+
+// The column k of a: a(i, k) is a[i stride + k] for kByRow, else a[k stride + i]. By row, one pointer serves three
+// rows, base + {0, 1, 2} stride being addresses that an instruction can form; left alone, GCC keeps one for each row
+// and moves them to and fro. The empty asm hides how the pointers hang together.
+template <std::size_t R, bool kByRow>
+struct Column {
+  static constexpr std::size_t kPointers = kByRow ? (R + 2) / 3 : 1;
+  const float* base[kPointers];
+  std::size_t stride;
+
+  FASTREG_INLINE Column(const float* a, std::size_t a_stride) : stride(a_stride) {
+    FASTREG_UNROLL
+    for (std::size_t i = 0; i < kPointers; ++i) base[i] = a + 3 * i * a_stride;
+  }
+  FASTREG_INLINE void advance(std::size_t columns) {
+    FASTREG_UNROLL
+    for (std::size_t i = 0; i < kPointers; ++i) {
+      base[i] += kByRow ? columns : columns * stride;
+      asm("" : "+r"(base[i]));
+    }
+  }
+  // Row r of the column `ahead` of this one.
+  FASTREG_INLINE V at(std::size_t r, std::size_t ahead) const {
+    return kByRow ? V(base[r / 3][r % 3 * stride + ahead]) : V(base[0][ahead * stride + r]);
+  }
+};
+
+template <std::size_t R, std::size_t NV, bool kByRow>
+FASTREG_INLINE void accumulate(V (&acc)[R][NV], const Column<R, kByRow>& a, std::size_t ahead, const float* b) {
+  V bv[NV];
+  FASTREG_UNROLL
+  for (std::size_t v = 0; v < NV; ++v) bv[v] = V::load(b + v * V::kLanes);
+  FASTREG_UNROLL
+  for (std::size_t r = 0; r < R; ++r) {
+    const V av = a.at(r, ahead);
+    FASTREG_UNROLL
+    for (std::size_t v = 0; v < NV; ++v) acc[r][v] = fma(av, bv[v], acc[r][v]);
+  }
+}
+
+// One tile from `init` on; `ahead` moves by `step` floats for each k.
+template <std::size_t R, std::size_t NV, std::size_t kChains, bool kByRow>
+FASTREG_INLINE void sum_tile(V (&acc)[R][NV], Column<R, kByRow> a, const float* b, std::size_t b_stride, std::size_t k,
+                             const float* ahead, std::size_t step) {
+  if constexpr (kChains == 2) {
+    V odd[R][NV];
+    FASTREG_UNROLL
+    for (std::size_t r = 0; r < R; ++r) {
+      FASTREG_UNROLL
+      for (std::size_t v = 0; v < NV; ++v) odd[r][v] = V(0.0f);
+    }
+    for (; k >= 2; k -= 2, b += 2 * b_stride) {
+      accumulate(acc, a, 0, b);
+      accumulate(odd, a, 1, b + b_stride);
+      a.advance(2);
+    }
+    if (k) accumulate(acc, a, 0, b);
+    FASTREG_UNROLL
+    for (std::size_t r = 0; r < R; ++r) {
+      FASTREG_UNROLL
+      for (std::size_t v = 0; v < NV; ++v) acc[r][v] = acc[r][v] + odd[r][v];
+    }
+  } else {
+    for (; k; --k, b += b_stride) {
+      if constexpr (R * NV >= 12) {
+        __builtin_prefetch(ahead, 0, 2);
+        ahead += step;
+      }
+      accumulate(acc, a, 0, b);
+      a.advance(1);
+    }
+  }
+}
+
+// The asm keeps GCC from computing the addresses of all rows ahead, for which there are not enough registers.
+template <class T>
+FASTREG_INLINE T* next_row(T* row, std::size_t stride) {
+  row += stride;
+  asm("" : "+r"(row));
+  return row;
+}
+
+template <std::size_t R, std::size_t NV, std::size_t kChains, bool kByRow>
+FASTREG_NOINLINE void run_tiles(const Tiles& t) {
+  const float* const b = t.b;
+  const std::size_t a_stride = t.a_stride, b_stride = t.b_stride, init_stride = t.init_stride, c_stride = t.c_stride;
+  const std::size_t k = t.k, count = t.count, ahead_stride = t.ahead_stride, ahead_tiles = t.ahead_tiles;
+  const bool relu = t.relu;
+  const float *a = t.a, *init = t.init, *ahead = t.ahead;
+  float* c = t.c;
+  for (std::size_t tile = 0; tile < count; ++tile) {
+    V acc[R][NV];
+    FASTREG_UNROLL
+    for (std::size_t r = 0; r < R; ++r) {
+      FASTREG_UNROLL
+      for (std::size_t v = 0; v < NV; ++v) acc[r][v] = V::load(init + v * V::kLanes);
+      init = next_row(init, init_stride);
+    }
+    sum_tile<R, NV, kChains, kByRow>(acc, Column<R, kByRow>(a, a_stride), b, b_stride, k, ahead,
+                                     tile < ahead_tiles ? 16 : 0);
+    ahead += ahead_stride;
+    if (relu) {
+      FASTREG_UNROLL
+      for (std::size_t r = 0; r < R; ++r) {
+        FASTREG_UNROLL
+        for (std::size_t v = 0; v < NV; ++v) acc[r][v] = max(V(0.0f), acc[r][v]);
+      }
+    }
+    FASTREG_UNROLL
+    for (std::size_t r = 0; r < R; ++r) {
+      FASTREG_UNROLL
+      for (std::size_t v = 0; v < NV; ++v) acc[r][v].store(c + v * V::kLanes);
+      c = next_row(c, c_stride);
+    }
+    a += kByRow ? R * a_stride : R;
+  }
+}
+
+using TileFunction = void (*)(const Tiles&);
+
+// run_tiles for 1 to kMaxRows rows.
+template <std::size_t kMaxRows, std::size_t NV, std::size_t kChains, bool kByRow>
+struct TileTable {
+  TileFunction rows[kMaxRows + 1] = {};
+  constexpr TileTable() { fill<1>(); }
+  template <std::size_t R>
+  constexpr void fill() {
+    rows[R] = run_tiles<R, NV, kChains, kByRow>;
+    if constexpr (R < kMaxRows) fill<R + 1>();
+  }
+};
+template <std::size_t kMaxRows, std::size_t NV, std::size_t kChains, bool kByRow>
+constexpr TileTable<kMaxRows, NV, kChains, kByRow> kTiles;
+
+// The tile for a strip of columns: how many vectors wide, how many rows at most, and its functions by rows.
+struct TileChoice {
+  std::size_t vectors, max_rows;
+  const TileFunction* rows;
+};
+
+template <std::size_t kMaxRows, std::size_t NV, std::size_t kChains, bool kByRow>
+FASTREG_INLINE TileChoice tile_choice() {
+  return {NV, kMaxRows, kTiles<kMaxRows, NV, kChains, kByRow>.rows};
+}
+
+// For what is left of a panel, `vectors` wide, and this many rows. The number of chains follows from the panel alone.
+template <bool kByRow>
+FASTREG_INLINE TileChoice choose_tile(std::size_t vectors, std::size_t rows) {
+  if constexpr (V::kLanes == kLane) {
+    switch (vectors) {
+      case 1:
+        return tile_choice<14, 1, kByRow ? 2 : 1, kByRow>();
+      case 2:
+        return tile_choice<12, 2, 1, kByRow>();
+      case 3:
+        return tile_choice<8, 3, 1, kByRow>();
+      default:
+        return tile_choice<6, 4, 1, kByRow>();
+    }
+  } else if constexpr (kRegisters == 32) {
+    return tile_choice<6, 4, 1, kByRow>();
+  } else {
+    return rows < 4 && vectors >= 4 ? tile_choice<3, 4, 1, kByRow>() : tile_choice<6, 2, 1, kByRow>();
+  }
+}
+
+// A block of k of one panel of c: c = init + a b, init being the bias (or null: 0) in the first block and c in the
+// others. After the last block the activation follows, from c to y, while the tiles are in cache.
+struct Block {
+  const float* a;
+  std::size_t a_stride;
+  const float* b;
+  std::size_t b_stride, k;
+  float* c;
+  std::size_t c_stride, rows, width;
+  bool first, last;
+  const float* bias;
+  bool relu, activate;
+  ActivationKind activation;
+  float* y;
+  const float* ahead;
+  std::size_t ahead_stride, ahead_tiles;
+};
+
+// `count` tiles of `height` rows from row i on.
+template <bool kByRow>
+FASTREG_INLINE void run_rows(const Block& p, std::size_t j, const TileChoice& choice, std::size_t i, std::size_t tile,
+                             std::size_t height, std::size_t count) {
+  if (count == 0) return;
+  Tiles t;
+  t.a = kByRow ? p.a + i * p.a_stride : p.a + i;
+  t.a_stride = p.a_stride;
+  t.b = p.b + j;
+  t.b_stride = p.b_stride;
+  t.k = p.k;
+  t.c = p.c + i * p.c_stride + j;
+  t.c_stride = p.c_stride;
+  t.init = !p.first ? t.c : p.bias ? p.bias + j : kZeros;
+  t.init_stride = p.first ? 0 : p.c_stride;
+  t.count = count;
+  t.relu = p.last && p.relu;
+  t.ahead = p.ahead + tile * p.ahead_stride;
+  t.ahead_stride = p.ahead_stride;
+  t.ahead_tiles = tile < p.ahead_tiles ? p.ahead_tiles - tile : 0;
+  choice.rows[height](t);
+  if (p.last && p.activate) {
+    activate_block(p.activation, t.c, p.y + i * p.c_stride + j, p.c_stride, height * count, choice.vectors * V::kLanes);
+  }
+}
+
+// The row remainder is spread evenly: some tiles are one row taller than the others.
+template <bool kByRow>
+FASTREG_INLINE void run_strip(const Block& p, std::size_t j, const TileChoice& choice) {
+  const std::size_t tiles = (p.rows + choice.max_rows - 1) / choice.max_rows;
+  const std::size_t least = p.rows / tiles, taller = p.rows % tiles;
+  const std::size_t chunk = p.last && p.activate ? 4 : tiles;
+  std::size_t i = 0;
+  for (std::size_t tile = 0; tile < tiles;) {
+    const std::size_t height = least + (tile < taller);
+    const std::size_t count = smaller(chunk, (tile < taller ? taller : tiles) - tile);
+    run_rows<kByRow>(p, j, choice, i, tile, height, count);
+    i += height * count;
+    tile += count;
+  }
+}
+
+template <bool kByRow>
+FASTREG_INLINE void run_block(const Block& p) {
+  std::size_t vectors = 0;
+  for (std::size_t j = 0; j < p.width; j += vectors * V::kLanes) {
+    const TileChoice choice = choose_tile<kByRow>((p.width - j) / V::kLanes, p.rows);
+    vectors = choice.vectors;
+    run_strip<kByRow>(p, j, choice);
+  }
+}
+
+}  // namespace
+}  // namespace FASTREG_ISA
+}  // namespace fastreg

@@ -1,7 +1,7 @@
 """The C++ programs of this folder: finds them, runs them, makes rows of the JSON lines that they print.
 
-A line is {"group", "name", "metric", "unit", "value"} and for kernels "isa", "flops", "bytes" and "peak" (GF/s of one
-core's multiply-adds on that instruction set).
+A line is {"name", "metric", "unit", "value"}, for kernels with "isa", "peak" (GF/s of one core's multiply-adds on it), and
+where they count "flops", "bytes" and a product's "shape" (form, rows, in, out).
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from contenders import Contender, Worker, clean_environment
 from results import Row
 
 ROOT = Path(__file__).resolve().parents[1]
+# The kernels' test, which times what it has compared.
+TABLE = "../tests/cpp/test_table"
 HINT = "cmake --preset bench && cmake --build --preset bench"
 
 
@@ -53,6 +55,8 @@ class Programs:
             for _ in range(repeats):
                 lines = self._lines("bench_kernels", "--json", *pin)
                 theirs = numpy.ask(products=[line["shape"] for line in lines if "shape" in line])["seconds"]
+                if self._exists(TABLE):
+                    lines += self._lines(TABLE, "--bench", str(min(self._cpus, default=0)), lines[0]["isa"])
                 for line in lines:
                     row = Row(line["name"], line["metric"], line["unit"], line["metric"] == "rate", "kernels")
                     row = rows.setdefault(row.key, row)
@@ -61,7 +65,8 @@ class Programs:
                         seconds = theirs[json.dumps(line["shape"])]
                         value = seconds * 1e9 if line["unit"] == "ns" else line["flops"] / seconds * 1e-9
                         row.values.setdefault("NumPy", []).append(value)
-                    row.facts = {k: line[k] for k in ("flops", "bytes", "peak", "isa") if k in line}
+                    if "flops" in line:
+                        row.facts = {k: line[k] for k in ("flops", "bytes", "peak", "isa")}
         finally:
             numpy.close()
         return list(rows.values())
@@ -70,11 +75,6 @@ class Programs:
         return (self._folder / program).is_file()
 
     def _lines(self, program: str, *words: str) -> list[dict[str, Any]]:
-        done = subprocess.run(
-            [str(self._folder / program), *words],
-            env=clean_environment(self._threads, {}),
-            check=True,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        command, environment = [str(self._folder / program), *words], clean_environment(self._threads, {})
+        done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
         return [json.loads(line) for line in done.stdout.splitlines()]

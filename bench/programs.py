@@ -1,6 +1,6 @@
 """The C++ programs of this folder: finds them, runs them, makes rows of the JSON lines that they print.
 
-A line is {"name", "metric", "unit", "value"}, for kernels with "isa", "peak" (GF/s of one core's multiply-adds on it), and
+A line is {"name", "metric", "unit", "value"}, for kernels with "isa", "peak" (GF/s of one core's multiply-adds), and
 where they count "flops", "bytes" and a product's "shape" (form, rows, in, out).
 """
 

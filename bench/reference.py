@@ -18,10 +18,20 @@ from workloads import Labels, Layer, Network, Update
 Doubles = NDArray[np.float64]
 
 
-def update_formula(xp: Any, rule: Update, w: Any, g: Any, moments: tuple[Any, ...], t: Any) -> tuple[Any, ...]:
-    """The new weights and moments after step `t` (from 1). `xp` is numpy or a module with its sign and sqrt."""
-    s, rate = rule, rule.learning_rate
-    decayed = w - rate * s.weight_decay * w if s.weight_decay else w
+def corrected(rule: Update, t: int) -> tuple[float, float]:
+    """Rate and epsilon of step `t` (from 1): Adam's bias corrections are scalars and move into these."""
+    if rule.moments < 2:
+        return rule.learning_rate, rule.epsilon
+    root = float((1 - rule.beta_2**t) ** 0.5)
+    return rule.learning_rate * root / (1 - rule.beta_1**t), rule.epsilon * root
+
+
+def update_formula(
+    xp: Any, rule: Update, w: Any, g: Any, moments: tuple[Any, ...], rate: Any, epsilon: Any
+) -> tuple[Any, ...]:
+    """The new weights and moments. `xp` is numpy or has its sign and sqrt; rate and epsilon come from `corrected`."""
+    s = rule
+    decayed = w - rule.learning_rate * s.weight_decay * w if s.weight_decay else w
     if s.l1:
         g = g + s.l1 * xp.sign(w)
     if s.l2:
@@ -30,18 +40,16 @@ def update_formula(xp: Any, rule: Update, w: Any, g: Any, moments: tuple[Any, ..
         return (decayed - rate * g,)
     if rule.rule == "rmsprop":
         v = s.beta_2 * moments[0] + (1 - s.beta_2) * g * g
-        return decayed - rate * g / (xp.sqrt(v) + s.epsilon), v
+        return decayed - rate * g / (xp.sqrt(v) + epsilon), v
     m = s.beta_1 * moments[0] + (1 - s.beta_1) * g
     v = s.beta_2 * moments[1] + (1 - s.beta_2) * g * g
-    # The corrections are scalars: they move into the rate and epsilon, which changes nothing.
-    root = (1 - s.beta_2**t) ** 0.5
-    return decayed - (rate * root / (1 - s.beta_1**t)) * m / (xp.sqrt(v) + s.epsilon * root), m, v
+    return decayed - rate * m / (xp.sqrt(v) + epsilon), m, v
 
 
 def updated(rule: Update, w: Doubles, gradients: list[Doubles]) -> Doubles:
     state: tuple[Doubles, ...] = (w, *(np.zeros_like(w) for _ in range(rule.moments)))
     for t, g in enumerate(gradients, 1):
-        state = update_formula(np, rule, state[0], g, state[1:], t)
+        state = update_formula(np, rule, state[0], g, state[1:], *corrected(rule, t))
     return state[0]
 
 
@@ -79,7 +87,7 @@ def trained(net: Network, weights: list[Layer], x: NDArray[np.floating], y: Labe
             g = g + net.l1_of(kernel) * np.sign(w) + 2 * net.l2_of(kernel) * w
             w *= 1 - net.learning_rate * net.weight_decay
         state = moments.get(key, tuple(np.zeros_like(w) for _ in range(spec.moments)))
-        new, *state_after = update_formula(np, spec, w, g, state, t)
+        new, *state_after = update_formula(np, spec, w, g, state, *corrected(spec, t))
         w[...] = new
         moments[key] = tuple(state_after)
 

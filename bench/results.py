@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 FASTREG = "fastreg"
+# Ratios closer to 1 than this are called level: they are noise.
+LEVEL = 0.03
 
 
 @dataclass
@@ -77,7 +79,15 @@ def format_range(row: Row, contender: str) -> str:
 
 
 def print_row(row: Row) -> None:
-    """Every contender with median, quartiles and how many times better the first one is."""
+    """Every contender with median, quartiles and how many times better the first is; kernels and limits on one line."""
+    if row.group in ("kernels", "limits") and row.values:
+        cells = [f"{name} {format_range(row, name).strip()}" for name in row.values]
+        first, *others = row.values
+        cells += [f"{row.advantage(first, name):.2f} x" for name in others]
+        if row.facts and row.unit == "GFLOP/s":
+            cells.append(f"{100 * row.quartiles(first)[1] / row.facts['peak']:.1f} % of the peak")
+        print(f"{row.workload}, {row.unit}: {', '.join(cells)}")
+        return
     print(f"{row.workload}: {row.metric}{', ' * bool(row.unit)}{row.unit}")
     first = next(iter(row.values), None)
     for name in row.values:
@@ -102,8 +112,10 @@ def summary_lines(rows: list[Row]) -> list[str]:
             table.append((row.workload, f"{row.metric}, {row.unit}", ours, "", "", ""))
             continue
         ratio = row.advantage(first, other)
+        if not math.isfinite(ratio):
+            continue
         theirs = format_value(row.quartiles(other)[1])
-        mark = "  BEHIND" if ratio < 1 else ""
+        mark = "  BEHIND" if ratio < 1 - LEVEL else "  level" if ratio < 1 + LEVEL else ""
         table.append((row.workload, f"{row.metric}, {row.unit}", ours, other, theirs, f"{ratio:.2f} x{mark}"))
     widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
     left = (0, 1, 3)

@@ -324,7 +324,9 @@ class Import:
         return Metric("time", "ms", higher_is_better=False), Metric("installed", "MB", higher_is_better=False)
 
     def start(self, peer: Peer, settings: Settings) -> Callable[[], Sample]:
-        program = f"import numpy, time; t = time.perf_counter(); import {peer.package}; print(time.perf_counter() - t)"
+        statement = {"sklearn": "import sklearn.neural_network", "fastreg": "import fastreg; fastreg.Sequential"}
+        imported = statement.get(peer.package, f"import {peer.package}")  # fastreg's modules load when they are used
+        program = f"import numpy, time; t = time.perf_counter(); {imported}; print(time.perf_counter() - t)"
         size = installed_megabytes(peer.package)
 
         def repeat() -> Sample:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from reference import update_formula
+from reference import corrected, update_formula
 from workloads import Floats, Labels, Layer, Network, Update, folded
 
 from peers.base import Peer, Trainer, Updater
@@ -136,17 +136,17 @@ class JaxUpdater:
         self._state, self._t = (start, *(jnp.zeros_like(start) for _ in range(rule.moments))), 0
 
         @functools.partial(jax.jit, donate_argnums=0)
-        def step(state: Any, g: Any, t: Any) -> Any:
-            return update_formula(jnp, rule, state[0], g, state[1:], t)
+        def step(state: Any, g: Any, rate: Any, epsilon: Any) -> Any:
+            return update_formula(jnp, rule, state[0], g, state[1:], rate, epsilon)
 
-        self._step = step
+        self._step, self._rule = step, rule
 
     def set_gradient(self, g: Floats) -> None:
         self._g = jnp.asarray(g)
 
     def step(self) -> None:
         self._t += 1
-        self._state = self._step(self._state, self._g, np.float32(self._t))
+        self._state = self._step(self._state, self._g, *map(np.float32, corrected(self._rule, self._t)))
 
     def finish(self) -> None:
         self._state[0].block_until_ready()

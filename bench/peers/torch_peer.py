@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from reference import update_formula
+from reference import corrected, update_formula
 from torch import nn
 from torch.nn import functional
 from workloads import Floats, Labels, Layer, Network, Update, folded
@@ -156,13 +156,13 @@ class CompiledUpdater:
         self._w, self._t = torch.from_numpy(w), 0
         self._moments = [torch.zeros_like(self._w) for _ in range(rule.moments)]
 
-        def step(w: torch.Tensor, g: torch.Tensor, moments: list[torch.Tensor], t: torch.Tensor) -> None:
-            new = update_formula(torch, rule, w, g, tuple(moments), t)
+        def step(w: Any, g: Any, moments: list[Any], rate: Any, epsilon: Any) -> None:
+            new = update_formula(torch, rule, w, g, tuple(moments), rate, epsilon)
             for old, value in zip((w, *moments), new, strict=True):
                 old.copy_(value)
 
         torch._dynamo.reset()
-        self._step = torch.compile(step, dynamic=False)
+        self._step, self._rule = torch.compile(step, dynamic=False), rule
 
     def set_gradient(self, g: Floats) -> None:
         self._g = torch.from_numpy(g)
@@ -170,7 +170,9 @@ class CompiledUpdater:
     def step(self) -> None:
         self._t += 1
         with torch.no_grad():
-            self._step(self._w, self._g, self._moments, torch.tensor(float(self._t)))
+            # Tensors, since a new Python number would compile the step again.
+            rate, epsilon = corrected(self._rule, self._t)
+            self._step(self._w, self._g, self._moments, torch.tensor(rate), torch.tensor(epsilon))
 
     def finish(self) -> None:
         pass

@@ -1,16 +1,17 @@
-// Times the entries of the kernel table on one core, for each ISA named on the command line or else for all: matrix
-// products in GF/s and per cent of the FMA peak measured beside them, the rest in ns or GB/s. A figure is the best of
-// several windows. Pin it to a core: taskset -c 1 ./bench_kernels avx512
-#include <algorithm>
+// Times matrix products and updates of the kernel table on one core, for each ISA named on the command line or else for
+// the active one. A figure is the best of several windows. The other entries are timed by the tests (--bench).
+//   bench_kernels [--json] [--cpu N] [avx512 ...]
+// NT is the gradient of the input, with the transposition of W that is part of it.
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <string>
-#include <time.h>
 #include <vector>
 
 #include "core/backend.h"
 #include "fastreg/runtime.h"
+#include "timing.h"
 
 namespace {
 
@@ -33,79 +34,21 @@ class Buffer {
   float* data_;
 };
 
-// CPU time of this thread: a neighbour on the same core does not count, though it spoils the caches.
-double thread_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
-
-// The seconds one call takes in the best of several windows of at least `window` seconds.
-template <class Call>
-double seconds(Call call, double window = 0.004) {
-  const auto time = [&](std::size_t repeats) {
-    const double start = thread_seconds();
-    for (std::size_t i = 0; i < repeats; ++i) call();
-    return thread_seconds() - start;
-  };
-  std::size_t repeats = 1;
-  while (time(repeats) < window) repeats *= 2;
-  double best = time(repeats);
-  for (int i = 0; i < 8; ++i) best = std::min(best, time(repeats));
-  return best / static_cast<double>(repeats);
-}
-
-#if defined(__x86_64__)
-#define FASTREG_TWELVE(op, r)                                                                                        \
-  op " %%" r "12, %%" r "12, %%" r "0\n\t" op " %%" r "12, %%" r "12, %%" r "1\n\t" op " %%" r "12, %%" r "12, %%" r \
-     "2\n\t" op " %%" r "12, %%" r "12, %%" r "3\n\t" op " %%" r "12, %%" r "12, %%" r "4\n\t" op " %%" r "12, %%" r \
-     "12, %%" r "5\n\t" op " %%" r "12, %%" r "12, %%" r "6\n\t" op " %%" r "12, %%" r "12, %%" r "7\n\t" op " %%" r \
-     "12, %%" r "12, %%" r "8\n\t" op " %%" r "12, %%" r "12, %%" r "9\n\t" op " %%" r "12, %%" r "12, %%" r         \
-     "10\n\t" op " %%" r "12, %%" r "12, %%" r "11\n\t"
-#define FASTREG_CLOBBERS \
-  "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "cc"
-
-// Twelve independent chains of vfmadd231ps; the registers' values do not matter, as long as they are no denormals.
-void fma_zmm(std::uint64_t n) {
-  asm volatile("vzeroall\n1:\n\t" FASTREG_TWELVE("vfmadd231ps", "zmm") "dec %0\n\tjnz 1b\n\tvzeroupper"
-               : "+r"(n)
-               :
-               : FASTREG_CLOBBERS);
-}
-void fma_ymm(std::uint64_t n) {
-  asm volatile("vzeroall\n1:\n\t" FASTREG_TWELVE("vfmadd231ps", "ymm") "dec %0\n\tjnz 1b\n\tvzeroupper"
-               : "+r"(n)
-               :
-               : FASTREG_CLOBBERS);
-}
-#endif
-
-// GF/s of multiply-adds; 0 where there is no measurement. The baseline has no fused form: half the ymm figure's half.
-double peak(const std::string& isa) {
-#if defined(__x86_64__)
-  constexpr std::uint64_t kTurns = 4000;
-  if (isa == "avx512") return 12 * 32 * kTurns / seconds([] { fma_zmm(kTurns); }) / 1e9;
-  if (__builtin_cpu_supports("fma")) {
-    const double ymm = 12 * 16 * kTurns / seconds([] { fma_ymm(kTurns); }) / 1e9;
-    return isa == "avx2" ? ymm : ymm / 2;
-  }
-#endif
-  return 0.0;
-}
+using bench::peak;
+using bench::seconds;
 
 struct Layer {
   std::size_t in, out;
 };
 
 struct Products {
-  Buffer x, y, w, wt, bias;
+  Buffer x, y, w, bias;
   std::size_t n, in, out;
   const Kernels& k;
   Products(const Kernels& kernels, std::size_t rows, Layer layer)
       : x(rounded(rows * ld(layer.in))),
         y(rounded(rows * ld(layer.out))),
         w(rounded(layer.in * ld(layer.out))),
-        wt(rounded(layer.out * ld(layer.in))),
         bias(rounded(layer.out)),
         n(rows),
         in(layer.in),
@@ -115,116 +58,112 @@ struct Products {
   void forward() const {
     k.matmul({x, ld(in), w, bias, y, nullptr, ld(out), in, out, ActivationKind::relu, {0, n}, panels(out)});
   }
-  void transpose() const { k.transpose_panels({w, wt, in, out, panels(in)}); }
-  void input_gradient() const {
-    k.matmul({y, ld(out), wt, nullptr, x, nullptr, ld(in), out, in, ActivationKind::linear, {0, n}, panels(in)});
-  }
+  void input_gradient() const { k.matmul_input({y, ld(out), w, x, ld(in), in, out, {0, n}, panels(in)}); }
   void weights() const { k.matmul_weights({x, ld(in), y, ld(out), w, n, in, out, {0, in}, panels(out)}); }
 };
 
-void products(const Kernels& k) {
-  constexpr Layer kLayers[] = {{10, 64},   {64, 64},  {64, 10},     {64, 1},     {784, 256},
-                               {256, 128}, {128, 10}, {1024, 2048}, {2048, 2048}};
-  const double top = peak(k.isa);
-  std::printf("%s: FMA peak %.0f GF/s; GF/s (%% of it)\n", k.isa, top);
-  std::printf("%-12s %5s %18s %18s %18s %18s\n", "layer", "batch", "forward NN", "dX NT + transpose", "dX NT", "dW TN");
+constexpr Layer kLayers[] = {{10, 64},   {64, 64},  {64, 10},     {64, 1},     {784, 256},
+                             {256, 128}, {128, 10}, {1024, 2048}, {2048, 2048}};
+// Nobody tuned for these: odd widths, one column, many columns.
+constexpr Layer kOtherLayers[] = {{1, 33},    {17, 5},   {37, 129},   {129, 65},   {100, 333}, {333, 77},
+                                  {500, 500}, {784, 31}, {5000, 100}, {1000, 5000}, {1500, 1}};
+
+struct Output {
+  bool json;
+  const char* isa;
+  double peak;
+};
+
+// A product's time: a rate, but for one row the time itself.
+void print_product(const Output& out, const char* form, const Layer& layer, std::size_t n, double time) {
+  const auto rows = static_cast<double>(n), in = static_cast<double>(layer.in), cols = static_cast<double>(layer.out);
+  const double flops = 2.0 * rows * in * cols, bytes = 4.0 * (rows * in + in * cols + rows * cols);
+  char name[64], more[256];
+  std::snprintf(name, sizeof name, "%s %zu->%zu, batch %zu", form, layer.in, layer.out, n);
+  if (!out.json) {
+    std::printf("%-36s %12.3f us %8.1f GF/s %6.1f%%\n", name, time * 1e6, flops / time / 1e9,
+                out.peak > 0 ? 100 * flops / time / 1e9 / out.peak : 0.0);
+    return;
+  }
+  std::snprintf(more, sizeof more,
+                ", \"isa\": \"%s\", \"flops\": %.0f, \"bytes\": %.0f, \"peak\": %.4g, \"shape\": [\"%s\", %zu, %zu, %zu]",
+                out.isa, flops, bytes, out.peak, form, n, layer.in, layer.out);
+  if (n == 1)
+    bench::print_json(name, "time", "ns", time * 1e9, more);
+  else
+    bench::print_json(name, "rate", "GFLOP/s", flops / time / 1e9, more);
+}
+
+void products(const Kernels& k, const Output& out, const Layer& layer, std::size_t n) {
+  const Products p(k, n, layer);
+  print_product(out, "NN", layer, n, seconds([&] { p.forward(); }));
+  print_product(out, "NT", layer, n, seconds([&] { p.input_gradient(); }));
+  print_product(out, "TN", layer, n, seconds([&] { p.weights(); }));
+}
+
+void all_products(const Kernels& k, const Output& out) {
   for (const Layer& layer : kLayers) {
-    for (const std::size_t n : {1, 32, 128, 512}) {
-      const Products p(k, n, layer);
-      const double flops = 2.0 * static_cast<double>(n * layer.in * layer.out);
-      const double nn = seconds([&] { p.forward(); });
-      const double nt = seconds([&] { p.input_gradient(); });
-      const double both = seconds([&] {
-        p.transpose();
-        p.input_gradient();
-      });
-      const double tn = seconds([&] { p.weights(); });
-      char name[32];
-      std::snprintf(name, sizeof name, "%zu->%zu", layer.in, layer.out);
-      std::printf("%-12s %5zu", name, n);
-      for (const double t : {nn, both, nt, tn}) {
-        if (n == 1)
-          std::printf(" %15.0f ns", t * 1e9);
-        else
-          std::printf("     %6.1f (%4.1f%%)", flops / t / 1e9, top > 0 ? 100 * flops / t / 1e9 / top : 0.0);
-      }
-      std::printf("\n");
-    }
+    for (const std::size_t n : {1, 32, 128, 512}) products(k, out, layer, n);
+  }
+  for (const Layer& layer : kOtherLayers) {
+    for (const std::size_t n : {1, 7, 33, 1000}) products(k, out, layer, n);
   }
 }
 
-void elements(const Kernels& k) {
-  constexpr std::size_t n = 4096;
-  const Buffer x(n), y(n);
-  constexpr struct {
-    const char* name;
-    ActivationKind kind;
-  } kKinds[] = {{"relu", ActivationKind::relu},        {"sigmoid", ActivationKind::sigmoid},
-                {"tanh", ActivationKind::tanh},        {"elu", ActivationKind::elu},
-                {"gelu", ActivationKind::gelu},        {"silu", ActivationKind::silu},
-                {"softplus", ActivationKind::softplus}};
-  for (const auto& entry : kKinds) {
-    const double t = seconds([&] { k.activation_forward(entry.kind, x, y, n); });
-    std::printf("%-28s %8.3f ns/element\n", entry.name, t * 1e9 / n);
-  }
-  std::vector<std::uint16_t> mask(n / 16);
-  const double bits = seconds([&] { k.dropout_bits({{1, 2, 3}, 32768, mask.data(), {0, n / 128}}); });
-  std::printf("%-28s %8.3f ns/64 elements\n", "dropout bits", bits * 1e9 / (n / 64));
-  const double softmax = seconds([&] { k.softmax_forward({10, 16, x, y, nullptr, nullptr, {0, 128}}); });
-  std::printf("%-28s %8.3f ns/row\n", "softmax 128 x 10", softmax * 1e9 / 128);
-  std::vector<std::int32_t> labels(128, 3);
-  const Buffer losses(128), dy(n);
-  const double loss = seconds([&] {
-    k.loss({LossKind::sparse_categorical_crossentropy,
-            true,
-            y,
-            nullptr,
-            labels.data(),
-            nullptr,
-            0.01f,
-            losses,
-            dy,
-            10,
-            16,
-            {0, 128}});
-  });
-  std::printf("%-28s %8.3f ns/row\n", "sparse loss 128 x 10", loss * 1e9 / 128);
-  const Buffer gamma(64), moving(64), mean(64), db(64);
-  const DropoutMask dropout{mask.data(), 2.0f};
-  const double forward = seconds([&] {
-    k.batch_norm_forward_train(
-        {x, y, gamma, gamma, moving, moving, mean, mean, 0.99f, 1e-3f, dropout, 32, 64, {0, 64}});
-  });
-  const double backward = seconds([&] {
-    k.batch_norm_backward({x, dy, nullptr, y, gamma, mean, mean, db, db, dropout, ActivationKind::relu, db, 32, 64, {0, 64}});
-  });
-  std::printf("%-28s %8.0f ns\n%-28s %8.0f ns\n", "batch norm 32 x 64", forward * 1e9, "  backward", backward * 1e9);
-}
+// Each rule with its operations (a square root or division counts as one) and bytes a parameter.
+constexpr struct {
+  const char* name;
+  UpdateRule rule;
+  double flops, bytes;
+} kRules[] = {{"sgd", UpdateRule::sgd, 2, 12},
+              {"rmsprop", UpdateRule::rmsprop, 8, 20},
+              {"adam", UpdateRule::adam, 12, 28}};
 
-void updates(const Kernels& k) {
+void updates(const Kernels& k, const Output& out) {
   for (const std::size_t n : {std::size_t{912}, std::size_t{10000}, std::size_t{1000000}, std::size_t{50000000}}) {
     const Buffer w(n), g(n), m(n), v(n);
     std::memset(v, 0, n * sizeof(float));
-    for (const float l : {0.0f, 1e-4f}) {
-      const double t = seconds([&] {
-        k.update({UpdateRule::adam, n, w, g, m, v, 1e-9f, 0.9f, 0.9f, 0.999f, 1e-7f, 0.1f, 0.001f, 0.0f, l, l, 1.0f,
-                  false, nullptr});
-      });
-      std::printf("adam%-8s %15zu %8.3f ns/parameter %8.1f GB/s\n", l > 0 ? "+L1+L2" : "", n,
-                  t * 1e9 / static_cast<double>(n), 28e-9 * static_cast<double>(n) / t);
+    for (const auto& rule : kRules) {
+      for (const float l : {0.0f, 1e-4f}) {
+        const double t = seconds([&] {
+          k.update({rule.rule, n, w, g, m, v, 1e-9f, 0.9f, 0.9f, 0.999f, 1e-7f, 0.1f, 0.001f, 0.0f, l, l, 1.0f, false,
+                    nullptr});
+        });
+        const double count = static_cast<double>(n), flops = (rule.flops + (l > 0 ? 5 : 0)) * count;
+        char name[64], more[160];
+        std::snprintf(name, sizeof name, "update %s%s, n %zu", rule.name, l > 0 ? "+l1+l2" : "", n);
+        if (!out.json) {
+          std::printf("%-36s %12.3f us %8.1f GB/s\n", name, t * 1e6, rule.bytes * count / t / 1e9);
+          continue;
+        }
+        std::snprintf(more, sizeof more, ", \"isa\": \"%s\", \"flops\": %.0f, \"bytes\": %.0f, \"peak\": %.4g",
+                      out.isa, flops, rule.bytes * count, out.peak);
+        bench::print_json(name, "rate", "GB/s", rule.bytes * count / t / 1e9, more);
+      }
     }
   }
 }
 
 struct Run {
+  bool json = false;
   std::vector<std::string> isas;
 };
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  Run run{{argv + 1, argv + argc}};
-  if (run.isas.empty()) run.isas = available_isas();
+  Run run;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--json") {
+      run.json = true;
+    } else if (word == "--cpu" && i + 1 < argc) {
+      if (!bench::pin(std::atoi(argv[++i]))) std::fprintf(stderr, "bench_kernels: cannot run on CPU %s\n", argv[i]);
+    } else {
+      run.isas.push_back(word);
+    }
+  }
+  if (run.isas.empty()) run.isas = {active_isa()};
   for (const std::string& isa : run.isas) {
     if (cpu_kernels(isa.c_str()) == nullptr) {
       std::fprintf(stderr, "bench_kernels: %s is not available here\n", isa.c_str());
@@ -234,11 +173,13 @@ int main(int argc, char** argv) {
   cpu_backend().run(
       1,
       [](void* context, const Team&) {
-        for (const std::string& isa : static_cast<Run*>(context)->isas) {
+        const Run& wanted = *static_cast<Run*>(context);
+        for (const std::string& isa : wanted.isas) {
           const Kernels& k = *cpu_kernels(isa.c_str());
-          products(k);
-          elements(k);
-          updates(k);
+          const Output out{wanted.json, k.isa, peak(isa)};
+          if (!out.json) std::printf("%s: FMA peak %.0f GF/s; time of a call, rate, %% of the peak\n", k.isa, out.peak);
+          all_products(k, out);
+          updates(k, out);
         }
       },
       &run);

@@ -1,4 +1,4 @@
-"""What an installation costs: size, and what `import fastreg` brings along. bench/import_time.py measures the time."""
+"""What an installation costs: size, and what `import fastreg` brings along. `bench/run.py import` measures the time."""
 
 import io
 import json

@@ -21,10 +21,11 @@ FASTREG_INLINE T load_or(const float* p, std::size_t c, float otherwise) {
   return p ? T::load(p + c) : T(otherwise);
 }
 
-// The keep bits of vector v of a strip whose row starts at element `row`: a multiple of kLane, or any with V1.
-template <class T>
+// The keep bits of vector v of a strip of NV vectors whose row starts at element `row`.
+template <class T, std::size_t NV>
 FASTREG_INLINE typename T::Mask kept(const std::uint16_t* mask, std::size_t row, std::size_t v) {
-  return kept<T>(mask + row / kLane, (T::kLanes == 1 ? row % kLane : 0) + v * T::kLanes);
+  constexpr bool kWholeWords = NV * T::kLanes % kLane == 0;   // then rows start with a word of the mask
+  return kept<T>(mask + row / kLane, (kWholeWords ? 0 : row % kLane) + v * T::kLanes);
 }
 
 // sums[v] = sum over rows of what term(row, v, acc) adds to acc. Two chains, of even and odd rows, hide the latency of
@@ -73,7 +74,7 @@ FASTREG_INLINE void normalise(const BatchNormForward& b, std::size_t c, const T 
     for (std::size_t v = 0; v < NV; ++v) {
       const std::size_t e = row + v * T::kLanes;
       const T z = fma(T::load(x + e) - mean[v], scale[v], shift[v]);
-      (kDropout ? select(kept<T>(mask, row, v), z, T(0.0f)) : z).store(y + e);
+      (kDropout ? select(kept<T, NV>(mask, row, v), z, T(0.0f)) : z).store(y + e);
     }
   }
 }
@@ -153,7 +154,7 @@ struct IncomingGradient {
     } else {
       g = T::load(dy + row + v * T::kLanes);
     }
-    if constexpr (kDropout) g = select(kept<T>(mask, row, v), g, T(0.0f));
+    if constexpr (kDropout) g = select(kept<T, NV>(mask, row, v), g, T(0.0f));
     return g;
   }
 };
@@ -248,7 +249,8 @@ FASTREG_NOINLINE void batch_norm_backward_strip(const BatchNormBackward& b, std:
 template <bool kDropout, bool kOuter, class F>
 FASTREG_INLINE void batch_norm_backward_strips(const BatchNormBackward& b) {
   if (b.ld == 1) return batch_norm_backward_strip<kDropout, kOuter, V1, 1, F>(b, 0);
-  for_strips(b.cols, [&b](std::size_t c, auto width) {
+  constexpr std::size_t kVectors = kRegisters == 32 ? 4 : 2;   // each keeps five sums and factors in registers
+  for_strips<kVectors>(b.cols, [&b](std::size_t c, auto width) {
     batch_norm_backward_strip<kDropout, kOuter, V, decltype(width)::kVectors, F>(b, c);
   });
 }

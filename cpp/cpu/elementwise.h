@@ -113,11 +113,11 @@ struct StripWidth {
   static constexpr std::size_t kVectors = N;
 };
 
-// Calls body(c, width) with a compile-time number of vectors for each strip of a column range.
-template <class Body>
+// Calls body(c, width) with a compile-time number of vectors for each strip of a column range, kVectors where it fits.
+template <std::size_t kVectors = 4, class Body>
 FASTREG_INLINE void for_strips(Range cols, Body body) {
   std::size_t c = cols.begin;
-  for (; c + 4 * V::kLanes <= cols.end; c += 4 * V::kLanes) body(c, StripWidth<4>());
+  for (; c + kVectors * V::kLanes <= cols.end; c += kVectors * V::kLanes) body(c, StripWidth<kVectors>());
   for (; c < cols.end; c += kLane) body(c, StripWidth<kLane / V::kLanes>());
 }
 

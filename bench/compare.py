@@ -1,0 +1,97 @@
+"""Two runs of bench/run.py side by side: before, after, change in per cent, and whether the change is more than noise.
+
+    python bench/compare.py before.json after.json [--peers] [--least 3]
+
+A change counts where the middle halves of both runs' repeats lie apart and the medians differ by `--least` per cent or
+more. The exit status is 1 where fastreg became slower by that measure, 2 where the files cannot be compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+
+import results
+from results import FASTREG, Row
+
+
+@dataclass(frozen=True)
+class Change:
+    """Of one contender in one row. `gain` is in per cent, positive where the second run is better."""
+
+    row: Row
+    contender: str
+    before: tuple[float, float, float]
+    after: tuple[float, float, float]
+    least: float
+
+    @property
+    def gain(self) -> float:
+        ratio = self.after[1] / self.before[1] if self.row.higher_is_better else self.before[1] / self.after[1]
+        return 100 * (ratio - 1)
+
+    @property
+    def beyond_noise(self) -> bool:
+        apart = self.after[0] > self.before[2] or self.after[2] < self.before[0]
+        return apart and abs(self.gain) >= self.least
+
+    @property
+    def regression(self) -> bool:
+        return self.beyond_noise and self.gain < 0
+
+    def line(self) -> tuple[str, ...]:
+        mark = "" if not self.beyond_noise else "SLOWER" if self.gain < 0 else "faster"
+        spans = (
+            f"{results.format_value(m)} [{results.format_value(a)} .. {results.format_value(b)}]"
+            for a, m, b in (self.before, self.after)
+        )
+        metric, gain = f"{self.row.metric}, {self.row.unit}", f"{self.gain:+.1f} %"
+        return self.row.workload, metric, self.contender, *spans, gain, mark
+
+
+def changes(before: list[Row], after: list[Row], *, peers: bool, least: float) -> list[Change]:
+    """What both runs measured: fastreg and the machine's limits, and with `peers` the others too."""
+    earlier = {row.key: row for row in before}
+    found = []
+    for row in after:
+        old = earlier.get(row.key)
+        for name in row.values:
+            if old is not None and old.values.get(name) and (peers or name.startswith((FASTREG, "machine"))):
+                found.append(Change(row, name, old.quartiles(name), row.quartiles(name), least))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("before")
+    parser.add_argument("after")
+    parser.add_argument("--peers", action="store_true", help="the peers' rows too: they show how alike the runs were")
+    parser.add_argument("--least", type=float, default=3.0, help="smaller changes are none, in per cent (default 3)")
+    options = parser.parse_args()
+    try:
+        (old_machine, old), (new_machine, new) = results.read(options.before), results.read(options.after)
+    except (OSError, ValueError) as error:
+        print(f"compare.py: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    for key in ("cpu", "threads", "numpy"):
+        if old_machine.get(key) != new_machine.get(key):
+            print(f"note: {key} was {old_machine.get(key)}, is {new_machine.get(key)}")
+    found = changes(old, new, peers=options.peers, least=options.least)
+    if not found:
+        print(f"compare.py: {options.before} and {options.after} have no row in common", file=sys.stderr)
+        raise SystemExit(2)
+    lines = [("workload", "metric", "contender", "before", "after", "change", ""), *(change.line() for change in found)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    for line in lines:
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    slower = [change for change in found if change.regression and change.contender.startswith(FASTREG)]
+    missing = [row.key for row in old if not any(row.key == new_row.key for new_row in new)]
+    if missing:
+        print(f"only in {options.before}: {'; '.join(missing)}")
+    print(f"{len(found)} compared, {sum(c.beyond_noise and c.gain > 0 for c in found)} faster, {len(slower)} slower")
+    raise SystemExit(1 if slower else 0)
+
+
+if __name__ == "__main__":
+    main()

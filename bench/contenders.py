@@ -1,0 +1,113 @@
+"""Worker processes from outside: starts one for each contender, with the threads, CPUs and environment it is to have,
+and lets them work one at a time, in turns. Imports no library that is timed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+# These choose kernels by hand; where they are set wrongly a library runs at half its speed.
+DISTORTING = (
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_L2_SIZE",
+    "MKL_DEBUG_CPU_TYPE",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "ONEDNN_MAX_CPU_ISA",
+    "ATEN_CPU_CAPABILITY",
+)
+THREADS = ("FASTREG_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")
+
+
+class Stopped(Exception):
+    """A contender computed something else than the reference, or its process died: the message says which and what."""
+
+
+def clean_environment(threads: int, extra: dict[str, str]) -> dict[str, str]:
+    """The present environment with every library on `threads` threads and without what slows one of them down."""
+    kept = {k: v for k, v in os.environ.items() if k not in DISTORTING and not k.startswith("OMP_")}
+    # JAX and Keras read these.
+    ours = {"JAX_PLATFORMS": "cpu", "KERAS_BACKEND": "jax", "PYTHONWARNINGS": "ignore"}
+    ours["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false" if threads == 1 else ""
+    return kept | dict.fromkeys(THREADS, str(threads)) | ours | extra
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A peer under given conditions. `suffix` sets it apart from the same peer under others."""
+
+    peer: str
+    threads: int
+    cpus: tuple[int, ...]
+    suffix: str = ""
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass
+class Worker:
+    """A contender's process. `label`, `version` and `notes` are its own words."""
+
+    contender: Contender
+    label: str = ""
+    version: str = ""
+    notes: dict[str, str] = field(default_factory=dict)
+    _process: subprocess.Popen[str] | None = None
+
+    def open(self) -> None:
+        c = self.contender
+        self._process = subprocess.Popen(
+            [sys.executable, str(HERE / "worker.py"), c.peer, str(c.threads), ",".join(map(str, c.cpus))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=clean_environment(c.threads, dict(c.environment)),
+        )
+        hello = self._answer()
+        self.label, self.version, self.notes = hello["label"] + c.suffix, hello["version"], hello["notes"]
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        process = self._running()
+        assert process.stdin is not None
+        try:
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            pass  # _answer says how it ended
+        answer = self._answer()
+        if "disagreement" in answer:
+            raise Stopped(answer["disagreement"])
+        return answer
+
+    def _running(self) -> subprocess.Popen[str]:
+        if self._process is None:
+            raise RuntimeError(f"{self.contender.peer}: open() comes first")
+        return self._process
+
+    def _answer(self) -> dict[str, Any]:
+        process = self._running()
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            status = process.wait()
+            raise Stopped(f"{self.contender.peer}: the process ended with status {status}; see its error above")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def close(self) -> None:
+        """Ends the process; it may be in any state."""
+        if self._process is None:
+            return
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.close()
+            self._process.wait(timeout=10)
+        except (BrokenPipeError, subprocess.TimeoutExpired):
+            self._process.kill()
+            self._process.wait()
+        self._process = None

@@ -1,0 +1,176 @@
+// What the machine can do at all, as JSON lines (bench/programs.py):
+//   bench_limits all CPU...      FMA peak, bandwidths of caches and memory, the bare traffic of optimizer steps, with a
+//                                thread pinned to each CPU
+//   bench_limits ping CPU CPU    the round trip of a cache line between two CPUs, in ns
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/backend.h"
+#include "fastreg/runtime.h"
+#include "limit_loops.h"
+#include "timing.h"
+
+namespace {
+
+using fastreg::cpu_backend;
+using Cpus = std::vector<int>;
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+struct Release {
+  void operator()(float* p) const { cpu_backend().release(p); }
+};
+using Memory = std::unique_ptr<float, Release>;
+
+// Touched by the thread that uses it; large blocks have huge pages, as the library's own.
+Memory memory(std::size_t floats) {
+  Memory made(static_cast<float*>(cpu_backend().allocate(floats * sizeof(float))));
+  std::fill_n(made.get(), floats, 1.0f);
+  return made;
+}
+
+const bench::LimitLoops& loops() {
+  const std::string isa = fastreg::active_isa();
+#if defined(__x86_64__)
+  return isa == "avx512" ? bench::avx512_limits : isa == "avx2" ? bench::avx2_limits : bench::baseline_limits;
+#else
+  return bench::neon_limits;
+#endif
+}
+
+// All threads do prepare(), then work(state) `turns` times together; the best of five times, in seconds a turn.
+template <class Prepare, class Work>
+double together(const Cpus& cpus, std::size_t turns, Prepare prepare, Work work) {
+  constexpr int kRounds = 5;
+  std::atomic<std::size_t> arrived{0}, left{0};
+  const auto meet = [&](std::atomic<std::size_t>& counter, std::size_t round) {
+    counter.fetch_add(1);
+    while (counter.load() < cpus.size() * (round + 1)) std::this_thread::yield();
+  };
+  double best = 1e30;
+  const auto body = [&](std::size_t rank) {
+    bench::pin(cpus[rank]);
+    auto state = prepare();
+    work(state);
+    for (std::size_t round = 0; round < kRounds; ++round) {
+      meet(arrived, round);
+      const double start = now();
+      for (std::size_t i = 0; i < turns; ++i) work(state);
+      meet(left, round);
+      if (rank == 0) best = std::min(best, (now() - start) / static_cast<double>(turns));
+    }
+  };
+  std::vector<std::thread> threads;
+  for (std::size_t rank = 0; rank < cpus.size(); ++rank) threads.emplace_back(body, rank);
+  for (std::thread& thread : threads) thread.join();
+  return best;
+}
+
+volatile float sink;
+
+void print(const std::string& name, const char* unit, double value) { bench::print_json(name, "rate", unit, value); }
+
+void bandwidths(const Cpus& cpus) {
+  constexpr std::size_t kKilo = 1024, kMega = 1024 * kKilo;
+  constexpr struct {
+    const char* name;
+    std::size_t bytes;
+  } kSizes[] = {{"32 KB", 32 * kKilo}, {"512 KB", 512 * kKilo}, {"8 MB", 8 * kMega}, {"256 MB", 256 * kMega}};
+  const auto threads = static_cast<double>(cpus.size());
+  for (const auto& size : kSizes) {
+    const std::size_t n = size.bytes / sizeof(float), turns = std::max<std::size_t>(1, 512 * kMega / size.bytes);
+    const double moved = static_cast<double>(size.bytes) * threads * 1e-9;
+    const auto prepare = [&] { return memory(n); };
+    const double reading = together(cpus, turns, prepare, [&](Memory& x) { sink = loops().read(x.get(), n); });
+    const double writing = together(cpus, turns, prepare, [&](Memory& x) { loops().write(x.get(), n); });
+    print(std::string("read ") + size.name, "GB/s", moved / reading);
+    print(std::string("write ") + size.name, "GB/s", moved / writing);
+  }
+}
+
+// The whole vector is shared out over the threads, as an updater does it.
+void traffic(const Cpus& cpus) {
+  constexpr const char* kRules[] = {"sgd", "rmsprop", "adam"};
+  for (std::size_t moments = 0; moments < 3; ++moments) {
+    for (const std::size_t total : {10'000, 1'000'000, 50'000'000}) {
+      const std::size_t n = total / cpus.size() / 16 * 16, turns = std::max<std::size_t>(1, 40'000'000 / total);
+      const auto prepare = [&] {
+        std::vector<Memory> arrays;
+        for (std::size_t i = 0; i < 2 + moments; ++i) arrays.push_back(memory(n));
+        arrays.resize(4);
+        return arrays;
+      };
+      const double time = together(cpus, turns, prepare, [&](std::vector<Memory>& a) {
+        loops().update(a[0].get(), a[1].get(), a[2].get(), a[3].get(), n);
+      });
+      const auto bytes = static_cast<double>(12 + 8 * moments) * static_cast<double>(n * cpus.size());
+      char name[64];
+      std::snprintf(name, sizeof name, "%s traffic, %.0e parameters", kRules[moments], static_cast<double>(total));
+      std::string text = name;
+      text.erase(text.find("e+0") + 1, 2);
+      print(text, "GB/s", bytes * 1e-9 / time);
+    }
+  }
+}
+
+void all(const Cpus& cpus) {
+  double sum = 0;
+  std::vector<double> peaks(cpus.size());
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < cpus.size(); ++i) {
+    threads.emplace_back([&, i] {
+      bench::pin(cpus[i]);
+      peaks[i] = bench::peak(fastreg::active_isa());
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const double peak : peaks) sum += peak;
+  print("multiply-adds", "GFLOP/s", sum);
+  bandwidths(cpus);
+  traffic(cpus);
+}
+
+void ping(int here, int there) {
+  constexpr int kTurns = 4000;
+  alignas(64) static std::atomic<int> ball{0};
+  const auto play = [&](int cpu, int mine) {
+    bench::pin(cpu);
+    for (int turn = 0; turn < kTurns; ++turn) {
+      // On one CPU alone the other could not play while this one waits.
+      for (int spins = 0; ball.load(std::memory_order_acquire) != 2 * turn + mine; ++spins) {
+        if (spins > 10000) std::this_thread::yield();
+      }
+      ball.store(2 * turn + mine + 1, std::memory_order_release);
+    }
+  };
+  std::thread other(play, there, 1);
+  const double start = now();
+  play(here, 0);
+  other.join();
+  bench::print_json("round trip", "time", "ns", (now() - start) / kTurns * 1e9);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string mode = argc > 1 ? argv[1] : "";
+  Cpus cpus;
+  for (int i = 2; i < argc; ++i) cpus.push_back(std::atoi(argv[i]));
+  if (mode == "all" && !cpus.empty()) {
+    all(cpus);
+  } else if (mode == "ping" && cpus.size() == 2) {
+    ping(cpus[0], cpus[1]);
+  } else {
+    std::fprintf(stderr, "usage: bench_limits all CPU... | bench_limits ping CPU CPU\n");
+    return 2;
+  }
+  return 0;
+}

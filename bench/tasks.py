@@ -1,0 +1,397 @@
+"""The kinds of work and the list of all rows. A row is one dataclass instance that every worker process can make again
+from its name; to add one, append to `ROWS`, to add a kind, write a class with the same three parts as these.
+
+`start(peer)` builds the contender, checks it against reference.py and returns a function that makes one repeat and
+gives a value for each metric. It raises `Unsupported` where the library cannot do the work and `Disagreement` where it
+computes something else, since then its time means nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib.metadata
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import reference
+import workloads
+from numpy.typing import NDArray
+from peers.base import Peer, Trainer
+from workloads import Network, Update
+
+Sample = Mapping[str, float]
+TRAINERS = ("fastreg", "numpy", "torch", "torch-compile", "jax", "jax-scan", "keras", "sklearn")
+UPDATERS = ("fastreg", "numpy", "torch", "torch-compile", "jax")
+PREDICTORS = (
+    "fastreg",
+    "fastreg-predict",
+    "numpy",
+    "torch",
+    "torch-folded",
+    "torch-compile",
+    "jax",
+    "keras",
+    "sklearn",
+    "onnxruntime",
+)
+# Those that are ahead of the other peers somewhere; the many shapes are left to them.
+BEST_TRAINERS = ("fastreg", "numpy", "torch", "jax", "jax-scan")
+BEST_PREDICTORS = ("fastreg", "numpy", "torch-folded", "jax", "onnxruntime")
+IMPORTED = ("fastreg", "torch", "jax", "keras", "sklearn", "onnxruntime")
+
+
+class Disagreement(AssertionError):
+    """A contender does not compute what the reference does."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    name: str
+    unit: str
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long to measure. `seconds` is the aim for one repeat of a rate, `calls` the predictions of one repeat."""
+
+    seconds: float = 0.3
+    calls: int = 20_000
+
+
+class Task(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def group(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def metrics(self) -> tuple[Metric, ...]: ...
+    @property
+    def contenders(self) -> tuple[str, ...]: ...
+    def start(self, peer: Peer, settings: Settings) -> Callable[[], Sample]: ...
+
+
+def require_close(what: str, got: NDArray[Any], want: NDArray[Any], tolerance: float) -> None:
+    off = float(np.max(np.abs(np.asarray(got, np.float64) - want)))
+    if not off <= tolerance:
+        raise Disagreement(f"{what} is off by {off:.3g}, allowed {tolerance:.3g}")
+
+
+def elapsed(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def calibrated(work: Callable[[int], object], seconds: float) -> int:
+    """How many times `work` must repeat itself to take about `seconds`; its first call is not counted."""
+    work(1)
+    times, took = 1, elapsed(functools.partial(work, 1))
+    while took < seconds / 4:
+        times = max(2 * times, min(100 * times, int(times * seconds / max(took, 1e-6))))
+        took = elapsed(functools.partial(work, times))
+    return max(1, round(times * seconds / took))
+
+
+@dataclass(frozen=True)
+class Train:
+    """Training a network with shuffling and dropout, over and over the same data."""
+
+    name: str
+    net: Network
+    contenders: tuple[str, ...] = TRAINERS
+    group: str = "train"
+    in_flops: bool = False
+
+    @property
+    def label(self) -> str:
+        return f"train {self.net.label}, batch {self.net.batch}"
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return (Metric("rate", "GFLOP/s" if self.in_flops else "samples/s"),)
+
+    def start(self, peer: Peer, settings: Settings) -> Callable[[], Sample]:
+        net = self.net
+        check_training(peer, net)
+        x, y = workloads.classification_data(net, net.rows)
+        trainer = peer.trainer(net, workloads.initial_weights(net), x, y)
+        epochs = calibrated(trainer.run, settings.seconds)
+        worth = net.flops_per_row() * 1e-9 if self.in_flops else 1.0
+
+        def repeat() -> Sample:
+            start = time.perf_counter()
+            rows = trainer.run(epochs)
+            return {"rate": rows * worth / (time.perf_counter() - start)}
+
+        return repeat
+
+
+def check_training(peer: Peer, net: Network) -> None:
+    """Without dropout and shuffling, steps from the same weights must agree; with both, the network must learn.
+
+    Under SGD what differs is the rounding of float32 sums. Adam's division can make the error of a small gradient one
+    of the whole step, hence there a tolerance of a fraction of the largest change.
+    """
+    steps = 10 if net.flops_per_row() * net.batch < 1e9 else 2
+    if "network" not in peer.differs:
+        sgd = dataclasses.replace(net, sgd=True, weight_decay=0.0, learning_rate=0.1)
+        check_steps(peer, sgd, steps, 1e-6 * steps)
+        if "adam" not in peer.differs:
+            check_steps(peer, net, steps, 0.03 * steps * net.learning_rate)
+    rows = min(net.rows, 10_000, max(10 * net.batch, int(2e10 / net.flops_per_row())))
+    x, y = workloads.classification_data(net, rows)
+    trainer = peer.trainer(net, workloads.initial_weights(net), x, y)
+    before = np.log(max(2, net.sizes[-1])) if "network" in peer.differs else loss_of(net, trainer, x, y)
+    trainer.run(2)
+    after = loss_of(net, trainer, x, y)
+    if not after < before:
+        raise Disagreement(f"{peer.label}, training {net.label}: the loss goes from {before:.4f} to {after:.4f}")
+
+
+def check_steps(peer: Peer, net: Network, steps: int, tolerance: float) -> None:
+    net = dataclasses.replace(net, dropout=0.0, rows=steps * net.batch)
+    x, y = workloads.classification_data(net, net.rows)
+    weights = workloads.initial_weights(net)
+    trainer = peer.trainer(net, weights, x, y)
+    trainer.run(1, shuffle=False)
+    for index, (got, want) in enumerate(zip(trainer.weights(), reference.trained(net, weights, x, y), strict=True)):
+        names = ("kernel", "bias", "gamma", "beta", "moving mean", "moving variance")
+        for name, ours, theirs in zip(names, got.arrays(), want.arrays(), strict=False):
+            if name not in peer.differs:
+                require_close(f"{peer.label}, training {net.label}: {name} of layer {index}", ours, theirs, tolerance)
+
+
+def loss_of(net: Network, trainer: Trainer, x: workloads.Floats, y: workloads.Labels) -> float:
+    p = np.asarray(trainer.predict(x), np.float64).reshape(len(x), -1)
+    of_label = np.where(y > 0, p[:, -1], 1 - p[:, -1]) if net.binary else p[np.arange(len(x)), y]
+    return float(-np.log(np.maximum(of_label, 1e-12)).mean())
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimizer step at a time, called from Python, on a vector of `size` parameters."""
+
+    name: str
+    rule: Update
+    size: int
+    contenders: tuple[str, ...] = UPDATERS
+    group: str = "update"
+
+    @property
+    def label(self) -> str:
+        penalties = " + l1 + l2" if self.rule.l1 else ""
+        return f"{self.rule.rule}{penalties}, {self.size:.0e} parameters".replace("e+0", "e")
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return (Metric("traffic", "GB/s"),)
+
+    def start(self, peer: Peer, settings: Settings) -> Callable[[], Sample]:
+        check_update(peer, self.rule)
+        rng = np.random.default_rng(3)
+        updater = peer.updater(self.rule, rng.standard_normal(self.size, dtype=np.float32))
+        updater.set_gradient(np.float32(0.1) * rng.standard_normal(self.size, dtype=np.float32))
+
+        def run(steps: int) -> None:
+            step = updater.step
+            for _ in range(steps):
+                step()
+            updater.finish()
+
+        steps = calibrated(run, settings.seconds)
+        moved = self.rule.bytes * self.size * steps * 1e-9
+        return lambda: {"traffic": moved / elapsed(lambda: run(steps))}
+
+
+def check_update(peer: Peer, rule: Update, size: int = 10_007, steps: int = 5) -> None:
+    rng = np.random.default_rng(4)
+    start = rng.standard_normal(size, dtype=np.float32)
+    gradients = [rng.standard_normal(size, dtype=np.float32) for _ in range(steps)]
+    updater = peer.updater(rule, start.copy())
+    for g in gradients:
+        updater.set_gradient(g.copy())
+        updater.step()
+    updater.finish()
+    want = reference.updated(rule, start.astype(np.float64), [g.astype(np.float64) for g in gradients])
+    require_close(f"{peer.label}, {rule.rule}", updater.parameters(), want, 5e-6)
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Probabilities of a few rows, called from Python one call at a time."""
+
+    name: str
+    net: Network
+    batch: int
+    contenders: tuple[str, ...] = PREDICTORS
+    group: str = "predict"
+
+    @property
+    def label(self) -> str:
+        return f"predict {self.net.label}, batch {self.batch}"
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return Metric("p50", "us a call", higher_is_better=False), Metric("p99", "us a call", higher_is_better=False)
+
+    def start(self, peer: Peer, settings: Settings) -> Callable[[], Sample]:
+        x, _ = workloads.classification_data(self.net, self.batch)
+        weights = workloads.initial_weights(self.net)
+        want = reference.predict(self.net, weights, x)
+        with peer.inference():
+            call, native = peer.predictor(self.net, weights, x)
+            got = np.asarray(call(native)).reshape(self.batch, -1)
+            require_close(f"{peer.label}, {self.label}", got[:, -want.shape[1] :], want, 2e-5)
+            # A slow call is made less often, so that a repeat takes ten times the aim at most.
+            affordable = calibrated(lambda n: [call(native) for _ in range(n)], 10 * settings.seconds)
+            calls = min(settings.calls, max(500, affordable))
+
+        def repeat() -> Sample:
+            with peer.inference():
+                return call_latencies(lambda: call(native), calls)
+
+        return repeat
+
+
+def call_latencies(call: Callable[[], object], calls: int) -> Sample:
+    """p50 and p99 in microseconds of single calls; two readings of the clock are part of each."""
+    clock = time.perf_counter_ns
+    times = [0] * calls
+    for i in range(calls):
+        start = clock()
+        call()
+        times[i] = clock() - start
+    times.sort()
+    return {"p50": times[calls // 2] * 1e-3, "p99": times[calls * 99 // 100] * 1e-3}
+
+
+@dataclass(frozen=True)
+class Aging:
+    """A long run whose penalties shrink the weights: its last epochs beside its first, which denormals would slow."""
+
+    name: str
+    net: Network
+    contenders: tuple[str, ...] = ("fastreg",)
+    group: str = "aging"
+    epochs: int = 500
+
+    @property
+    def label(self) -> str:
+        how = "SGD" if self.net.sgd else "Adam"
+        return f"epoch {self.epochs} of {self.net.label}, {how}, l1 {self.net.l1:g}, l2 {self.net.l2:g}"
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return Metric("first", "ms an epoch", False), Metric("last / first", "", False)
+
+    def start(self, peer: Peer, settings: Settings) -> Callable[[], Sample]:
+        x, y = workloads.classification_data(self.net, self.net.rows)
+        few = 5
+
+        def repeat() -> Sample:
+            # Separate labels from rows: nothing but noise and the penalty is left to move the weights.
+            trainer = peer.trainer(self.net, workloads.initial_weights(self.net), x, y[::-1].copy())
+            first = elapsed(lambda: trainer.run(few))
+            trainer.run(self.epochs - 2 * few)
+            last = elapsed(lambda: trainer.run(few))
+            return {"first": first / few * 1e3, "last / first": last / first}
+
+        repeat()
+        return repeat
+
+
+@dataclass(frozen=True)
+class Import:
+    """What importing the library adds to a process that has NumPy, and the size of its own files."""
+
+    name: str = "import"
+    contenders: tuple[str, ...] = IMPORTED
+    group: str = "import"
+    label: str = "import after NumPy"
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return Metric("time", "ms", higher_is_better=False), Metric("installed", "MB", higher_is_better=False)
+
+    def start(self, peer: Peer, settings: Settings) -> Callable[[], Sample]:
+        statement = {"sklearn": "import sklearn.neural_network", "fastreg": "import fastreg; fastreg.Sequential"}
+        imported = statement.get(peer.package, f"import {peer.package}")  # fastreg's modules load when they are used
+        program = f"import numpy, time; t = time.perf_counter(); {imported}; print(time.perf_counter() - t)"
+        size = installed_megabytes(peer.package)
+
+        def repeat() -> Sample:
+            done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+            return {"time": 1e3 * float(done.stdout), "installed": size}
+
+        repeat()
+        return repeat
+
+
+def installed_megabytes(package: str) -> float:
+    """Of the distributions that hold the package, NaN where it was not installed by an installer."""
+    names = {"sklearn": ["scikit-learn"], "jax": ["jax", "jaxlib"]}.get(package, [package])
+    try:
+        files = [f for name in names for f in importlib.metadata.files(name) or []]
+    except importlib.metadata.PackageNotFoundError:
+        return float("nan")
+    paths = [Path(str(f.locate())) for f in files if "__pycache__" not in str(f)]
+    return sum(path.stat().st_size for path in paths if path.is_file()) / 1e6
+
+
+def _rows() -> list[Task]:
+    rows: list[Task] = [
+        Train("train-small", workloads.SMALL),
+        Train("train-mid", workloads.MID),
+        Train("train-large", workloads.LARGE, in_flops=True),
+    ]
+    for rule in workloads.UPDATES:
+        for size in (10_000, 1_000_000, 50_000_000):
+            rows.append(Step(f"{rule.rule}-{size:.0e}".replace("e+0", "e"), rule, size))
+    for name, net in (("small", workloads.SMALL), ("mid", workloads.MID)):
+        rows += [Predict(f"predict-{name}-{batch}", net, batch) for batch in (1, 32)]
+    rows += [
+        Aging(
+            "aging-sgd",
+            Network(
+                (10, 64, 64, 1),
+                32,
+                20_000,
+                batch_norm=False,
+                l1=1e-3,
+                l2=0.1,
+                l2_everywhere=True,
+                sgd=True,
+                learning_rate=0.05,
+            ),
+        ),
+        Aging("aging-adam", Network((10, 64, 1), 32, 20_000, dropout=0.5, l1=0.1, l2=0.1)),
+        Import(),
+    ]
+    for net in workloads.OTHERS:
+        rows.append(Train(f"train-{net.label}", net, BEST_TRAINERS, "train-others"))
+    for batch, index in ((1, 1), (7, 9), (33, 2), (1000, 3), (7, 4), (33, 6), (1, 8)):
+        net = workloads.OTHERS[index]
+        rows.append(Predict(f"predict-{net.label}-{batch}", net, batch, BEST_PREDICTORS, "predict-others"))
+    return rows
+
+
+ROWS: dict[str, Task] = {row.name: row for row in _rows()}
+GROUPS = tuple(dict.fromkeys(row.group for row in ROWS.values()))
+
+
+def chosen(names: list[str]) -> list[Task]:
+    """The rows of names and groups, everything where there are none. Raises ValueError for what is neither."""
+    unknown = [name for name in names if name not in ROWS and name not in GROUPS]
+    if unknown:
+        raise ValueError(f"names must be rows or groups ({', '.join(GROUPS)}), got {', '.join(unknown)}")
+    return [row for row in ROWS.values() if not names or row.name in names or row.group in names]

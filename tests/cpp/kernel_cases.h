@@ -1,0 +1,300 @@
+// The kernel table entry by entry, at sizes of real layers: calls with their operands and what they write. test_table.cpp
+// compares each instruction set with the baseline on them and, with --bench, times the same calls. Every entry of the
+// table has a case; test_table.cpp counts.
+#pragma once
+#include <functional>
+
+#include "kernel_buffers.h"
+
+namespace fastreg::test {
+
+struct Written {
+  const void* data;
+  std::size_t bytes;
+  double tolerance;   // of floats; negative: the bits must be the same
+};
+
+struct Case {
+  const char* entry;
+  std::string shape;
+  double work;        // in `unit`s a call
+  const char* unit;   // flop, byte or element
+  std::function<void(const Kernels&)> call;
+  std::vector<Written> written;
+};
+
+// Operands that live as long as the list; equal lists have equal operands.
+class Cases {
+ public:
+  Cases() {
+    generator().seed(11);
+    products(32, 10, 64);
+    products(128, 784, 256);
+    products(128, 128, 10);
+    for (const ActivationKind kind : kActivations) activation(kind, 4096);
+    for (const ActivationKind kind : {ActivationKind::relu, ActivationKind::tanh, ActivationKind::gelu}) {
+      activation_gradient(kind, 128, 256);
+    }
+    softmax(128, 10);
+    batch_norm(32, 64);
+    batch_norm(128, 256);
+    dropout(128 * 256);
+    for (const LossKind kind : {LossKind::mean_squared_error, LossKind::binary_crossentropy,
+                                LossKind::categorical_crossentropy, LossKind::sparse_categorical_crossentropy}) {
+      loss(kind, 128, 10);
+    }
+    for (const UpdateRule rule :
+         {UpdateRule::sgd, UpdateRule::momentum, UpdateRule::nesterov, UpdateRule::adam, UpdateRule::rmsprop}) {
+      update(rule, 10000);
+    }
+    gather(128, 784);
+    for (const std::size_t rows : {1, 32}) {
+      inference(rows, 10, 64, 1);
+      inference(rows, 784, 256, 10);
+    }
+    scans(100000);
+    random_words(4096);
+  }
+  const std::vector<Case>& list() const { return cases_; }
+
+ private:
+  using Floats = Guarded<float>;
+
+  Floats* floats(std::size_t n, float low = -1.0f, float high = 1.0f) {
+    auto made = std::make_shared<Floats>(rounded(n));
+    for (std::size_t i = 0; i < n; ++i) (*made)[i] = uniform(low, high);
+    kept_.push_back(made);
+    return made.get();
+  }
+  template <class T>
+  T* kept(std::size_t n) {
+    auto made = std::make_shared<Guarded<T>>(n);
+    kept_.push_back(made);
+    return made->data();
+  }
+  static Written floats_of(const Floats* x, double tolerance) {
+    return {x->data(), x->size() * sizeof(float), tolerance};
+  }
+  void add(const char* entry, const std::string& shape, double work, const char* unit,
+           std::function<void(const Kernels&)> call, std::vector<Written> written) {
+    cases_.push_back({entry, shape, work, unit, std::move(call), std::move(written)});
+  }
+
+  // One rounding for each product and addition; a product of uniform operands is about 1/4.
+  static double sum_tolerance(std::size_t n) {
+    const auto length = static_cast<double>(n);
+    return (length + 8) * 2 * kHalfUlp * (length / 4 + 1);
+  }
+
+  void products(std::size_t n, std::size_t in, std::size_t out) {
+    const double flops = 2.0 * static_cast<double>(n * in * out);
+    auto w = std::make_shared<Panels>(in, out);
+    auto dw = std::make_shared<Panels>(in, out);
+    kept_.insert(kept_.end(), {w, dw});
+    const Floats *x = floats(n * ld(in)), *dy = floats(n * ld(out)), *bias = floats(out);
+    Floats *y = floats(n * ld(out)), *dx = floats(n * ld(in));
+    const std::string shape = std::to_string(n) + " x " + std::to_string(in) + " x " + std::to_string(out);
+    const Range all{0, w->panels()};
+    add("matmul", shape + " relu", flops, "flop",
+        [=](const Kernels& k) {
+          k.matmul({x->data(), ld(in), w->data.data(), bias->data(), y->data(), nullptr, ld(out), in, out,
+                    ActivationKind::relu, {0, n}, all});
+        },
+        {floats_of(y, sum_tolerance(in))});
+    add("matmul_weights", shape, flops, "flop",
+        [=](const Kernels& k) {
+          k.matmul_weights({x->data(), ld(in), dy->data(), ld(out), dw->data.data(), n, in, out, {0, in}, all});
+        },
+        {floats_of(&dw->data, sum_tolerance(n))});
+    const Range inputs{0, Panels(1, in).panels()};
+    add("matmul_input", shape, flops, "flop",
+        [=](const Kernels& k) {
+          k.matmul_input({dy->data(), ld(out), w->data.data(), dx->data(), ld(in), in, out, {0, n}, inputs});
+        },
+        {floats_of(dx, sum_tolerance(out))});
+  }
+
+  void activation(ActivationKind kind, std::size_t n) {
+    const Floats* z = floats(n, -4.0f, 4.0f);
+    Floats* y = floats(n);
+    add("activation_forward", name(kind), static_cast<double>(n), "element",
+        [=](const Kernels& k) { k.activation_forward(kind, z->data(), y->data(), n); }, {floats_of(y, 16 * kHalfUlp)});
+  }
+
+  void activation_gradient(ActivationKind kind, std::size_t rows, std::size_t cols) {
+    const Floats *saved = floats(rows * cols), *dy = floats(rows * cols);
+    Floats *dz = floats(rows * cols), *db = floats(cols);
+    add("activation_backward", name(kind), static_cast<double>(rows * cols), "element",
+        [=](const Kernels& k) {
+          k.activation_backward({kind, saved->data(), dy->data(), dz->data(), db->data(), rows, cols, {0, cols}});
+        },
+        {floats_of(dz, 16 * kHalfUlp), floats_of(db, 16 * sum_tolerance(rows))});
+  }
+
+  void softmax(std::size_t rows, std::size_t cols) {
+    const Floats *z = floats(rows * ld(cols)), *dy = floats(rows * ld(cols));
+    Floats *saved = floats(rows * ld(cols)), *y = floats(rows * ld(cols)), *dz = floats(rows * ld(cols));
+    const auto work = static_cast<double>(rows * cols);
+    const std::string shape = std::to_string(rows) + " x " + std::to_string(cols);
+    add("softmax_forward", shape, work, "element",
+        [=](const Kernels& k) {
+          k.softmax_forward({cols, ld(cols), z->data(), y->data(), nullptr, nullptr, {0, rows}});
+        },
+        {floats_of(y, 16 * kHalfUlp)});
+    add("softmax_backward", shape, work, "element",
+        [=](const Kernels& k) {
+          k.softmax_backward({cols, ld(cols), nullptr, saved->data(), dy->data(), dz->data(), {0, rows}});
+        },
+        {floats_of(dz, sum_tolerance(cols))});
+  }
+
+  void batch_norm(std::size_t rows, std::size_t cols) {
+    const Floats *x = floats(rows * cols), *dy = floats(rows * cols), *gamma = floats(cols), *beta = floats(cols);
+    Floats *y = floats(rows * cols), *dx = floats(rows * cols), *inferred = floats(rows * cols);
+    Floats *mean = floats(cols), *inv_std = floats(cols), *db = floats(cols), *dgamma = floats(cols);
+    Floats *dbeta = floats(cols), *moving_mean = floats(cols), *moving_variance = floats(cols, 0.5f, 1.0f);
+    Floats *fixed_mean = floats(cols), *fixed_inv_std = floats(cols, 1.0f, 2.0f);
+    const DropoutMask mask = dropout_mask(rows * cols), none{nullptr, 0.0f};
+    const auto work = static_cast<double>(rows * cols);
+    const std::string shape = std::to_string(rows) + " x " + std::to_string(cols);
+    const double tolerance = 16 * sum_tolerance(rows);
+    const Range all{0, cols};
+    add("batch_norm_forward_infer", shape, work, "element",
+        [=](const Kernels& k) {
+          k.batch_norm_forward_infer({x->data(), inferred->data(), gamma->data(), beta->data(), moving_mean->data(),
+                                      moving_variance->data(), nullptr, nullptr, 0.99f, 1e-3f, none, rows, cols, all});
+        },
+        {floats_of(inferred, tolerance)});
+    add("batch_norm_forward_train", shape, work, "element",
+        [=](const Kernels& k) {
+          k.batch_norm_forward_train({x->data(), y->data(), gamma->data(), beta->data(), moving_mean->data(),
+                                      moving_variance->data(), mean->data(), inv_std->data(), 0.99f, 1e-3f, mask, rows,
+                                      cols, all});
+        },
+        {floats_of(y, tolerance), floats_of(mean, tolerance), floats_of(moving_variance, tolerance)});
+    add("batch_norm_backward", shape, work, "element",
+        [=](const Kernels& k) {
+          k.batch_norm_backward({x->data(), dy->data(), nullptr, dx->data(), gamma->data(), fixed_mean->data(),
+                                 fixed_inv_std->data(), dgamma->data(), dbeta->data(), mask, ActivationKind::relu,
+                                 db->data(), rows, cols, all});
+        },
+        {floats_of(dx, tolerance), floats_of(dgamma, 4 * tolerance), floats_of(db, 16 * tolerance)});
+  }
+
+  DropoutMask dropout_mask(std::size_t n) {
+    auto* mask = kept<std::uint16_t>(n / 16);
+    for (std::size_t i = 0; i < n / 16; ++i) mask[i] = static_cast<std::uint16_t>(generator()());
+    return {mask, 1.25f};
+  }
+
+  void dropout(std::size_t n) {
+    const DropoutMask mask = dropout_mask(n);
+    const Floats* x = floats(n);
+    Floats* y = floats(n);
+    auto* bits = kept<std::uint16_t>(n / 16);
+    const auto work = static_cast<double>(n);
+    add("dropout_apply", std::to_string(n), work, "element",
+        [=](const Kernels& k) { k.dropout_apply(mask, x->data(), y->data(), {0, n}); }, {floats_of(y, -1)});
+    add("dropout_bits", std::to_string(n), work, "element",
+        [=](const Kernels& k) { k.dropout_bits({{1, 2, 3}, 32768, bits, {0, n / 128}}); }, {{bits, n / 8, -1}});
+  }
+
+  void loss(LossKind kind, std::size_t rows, std::size_t cols) {
+    const bool sparse = kind == LossKind::sparse_categorical_crossentropy;
+    const bool from_logits = false;   // probabilities are only read: the call can be made again
+    auto* labels = kept<std::int32_t>(rows);
+    for (std::size_t i = 0; i < rows; ++i) labels[i] = static_cast<std::int32_t>(i % cols);
+    const Floats* target = floats(rows * ld(cols), 0.0f, 1.0f);
+    Floats *y = floats(rows * ld(cols), 0.1f, 0.9f), *losses = floats(rows), *dy = floats(rows * ld(cols));
+    constexpr const char* kNames[] = {"mean squared error", "binary", "categorical", "sparse categorical"};
+    add("loss", std::string(kNames[static_cast<int>(kind)]) + ", " + std::to_string(rows) + " x " + std::to_string(cols),
+        static_cast<double>(rows * cols), "element",
+        [=](const Kernels& k) {
+          k.loss({kind, from_logits, y->data(), sparse ? nullptr : target->data(), sparse ? labels : nullptr, nullptr,
+                  0.01f, losses->data(), dy->data(), cols, ld(cols), {0, rows}});
+        },
+        {floats_of(losses, 4 * sum_tolerance(cols)), floats_of(dy, 64 * kHalfUlp)});
+  }
+
+  void update(UpdateRule rule, std::size_t n) {
+    Floats *w = floats(n), *g = floats(n), *m = floats(n), *v = floats(n, 0.0f, 1.0f);
+    const bool first = rule != UpdateRule::sgd && rule != UpdateRule::rmsprop;
+    const bool second = rule == UpdateRule::adam || rule == UpdateRule::rmsprop;
+    add("update", name(rule) + ", l1, l2, " + std::to_string(n), static_cast<double>(n * (12u + 8u * (first + second))),
+        "byte",
+        [=](const Kernels& k) {
+          k.update({rule, n, w->data(), g->data(), first ? m->data() : nullptr, second ? v->data() : nullptr, 1e-3f, 0.9f,
+                    0.9f, 0.999f, 1e-7f, 0.1f, 0.001f, 0.0f, 1e-4f, 1e-4f, 1.0f, false, nullptr});
+        },
+        {floats_of(w, 16 * kHalfUlp), floats_of(m, 8 * kHalfUlp), floats_of(v, 8 * kHalfUlp)});
+  }
+
+  void gather(std::size_t rows, std::size_t cols) {
+    const std::size_t from = 10 * rows;
+    const Floats* x = floats(from * cols);
+    Floats* out = floats(rows * ld(cols));
+    auto* index = kept<std::uint32_t>(rows);
+    for (std::size_t i = 0; i < rows; ++i) index[i] = static_cast<std::uint32_t>(generator()() % from);
+    add("gather_rows", std::to_string(rows) + " of " + std::to_string(cols), 8.0 * static_cast<double>(rows * cols), "byte",
+        [=](const Kernels& k) { k.gather_rows({x->data(), ElementType::float32, cols, index, 0, out->data(), cols, ld(cols), {0, rows}}); },
+        {floats_of(out, -1)});
+  }
+
+  // Two products, relu and sigmoid.
+  void inference(std::size_t rows, std::size_t in, std::size_t hidden, std::size_t out) {
+    auto first = std::make_shared<Panels>(in, hidden), second = std::make_shared<Panels>(hidden, out);
+    auto steps = std::make_shared<std::vector<InferenceStep>>();
+    kept_.insert(kept_.end(), {first, second, steps});
+    steps->push_back({first->data.data(), floats(hidden)->data(), nullptr, nullptr, in, hidden, ActivationKind::relu});
+    steps->push_back({second->data.data(), floats(ld(out))->data(), nullptr, nullptr, hidden, out,
+                      ActivationKind::sigmoid});
+    const Floats* x = floats(rows * in);
+    Floats *y = floats(rows * out), *from = floats(rows * ld(hidden)), *to = floats(rows * ld(hidden));
+    const std::string shape = std::to_string(rows) + " x " + std::to_string(in) + "-" + std::to_string(hidden) + "-" +
+                              std::to_string(out);
+    add("infer", shape, 2.0 * static_cast<double>(rows * hidden * (in + out)), "flop",
+        [=](const Kernels& k) {
+          k.infer({steps->data(), 2, x->data(), in, y->data(), out, rows, {from->data(), to->data()}, false});
+        },
+        {floats_of(y, sum_tolerance(in) * static_cast<double>(hidden))});
+  }
+
+  void scans(std::size_t n) {
+    const Floats* x = floats(n);
+    Floats *sums = floats(2), *verdict = floats(1);
+    const double bytes = 4.0 * static_cast<double>(n);
+    add("penalty_sums", std::to_string(n), bytes, "byte",
+        [=](const Kernels& k) { k.penalty_sums(x->data(), n, sums->data()); }, {floats_of(sums, sum_tolerance(n) / 16)});
+    add("all_finite", std::to_string(n), bytes, "byte",
+        [=](const Kernels& k) { (*verdict)[0] = k.all_finite(x->data(), ElementType::float32, n) ? 1.0f : 0.0f; }, {floats_of(verdict, -1)});
+  }
+
+  void random_words(std::size_t blocks) {
+    auto* words = kept<std::uint32_t>(4 * blocks);
+    add("random_words", std::to_string(blocks) + " blocks", 16.0 * static_cast<double>(blocks), "byte",
+        [=](const Kernels& k) { k.random_words({1, 2, 3}, 5, blocks, words); }, {{words, 16 * blocks, -1}});
+  }
+
+  static std::string name(ActivationKind kind) {
+    constexpr const char* kNames[] = {"linear", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softplus"};
+    for (std::size_t i = 0; i < std::size(kActivations); ++i) {
+      if (kActivations[i] == kind) return kNames[i];
+    }
+    return "softmax";
+  }
+  static std::string name(UpdateRule rule) {
+    switch (rule) {
+      case UpdateRule::sgd: return "sgd";
+      case UpdateRule::momentum: return "momentum";
+      case UpdateRule::nesterov: return "nesterov";
+      case UpdateRule::adam: return "adam";
+      case UpdateRule::rmsprop: return "rmsprop";
+    }
+    return "unknown";
+  }
+
+  std::vector<Case> cases_;
+  std::vector<std::shared_ptr<void>> kept_;
+};
+
+}  // namespace fastreg::test

@@ -248,11 +248,15 @@ void loss(const Loss& loss, Input y_in, Input target_in, Span<const std::int32_t
 }
 
 bool all_finite(const Features& x) {
-  if (x.stride == x.cols) return kernels().all_finite(x.data, x.type, x.rows * x.cols);
-  for (std::size_t i = 0; i < x.rows; ++i) {
-    if (!kernels().all_finite(x.row(i), x.type, x.cols)) return false;
-  }
-  return true;
+  bool finite = true;
+  run([&](const Team&) {
+    if (x.stride == x.cols) {
+      finite = kernels().all_finite(x.data, x.type, x.rows * x.cols);
+      return;
+    }
+    for (std::size_t i = 0; i < x.rows && finite; ++i) finite = kernels().all_finite(x.row(i), x.type, x.cols);
+  });
+  return finite;
 }
 
 void random_words(std::uint64_t seed, std::uint32_t stream, std::uint32_t step, std::uint64_t first, std::size_t n,

@@ -249,7 +249,7 @@ FASTREG_NOINLINE void batch_norm_backward_strip(const BatchNormBackward& b, std:
 template <bool kDropout, bool kOuter, class F>
 FASTREG_INLINE void batch_norm_backward_strips(const BatchNormBackward& b) {
   if (b.ld == 1) return batch_norm_backward_strip<kDropout, kOuter, V1, 1, F>(b, 0);
-  constexpr std::size_t kVectors = kRegisters == 32 ? 4 : 2;   // each keeps five sums and factors in registers
+  constexpr std::size_t kVectors = kRegisters == 32 ? kBackwardVectors<F> : 2;   // each keeps five sums and factors in registers
   for_strips<kVectors>(b.cols, [&b](std::size_t c, auto width) {
     batch_norm_backward_strip<kDropout, kOuter, V, decltype(width)::kVectors, F>(b, c);
   });

@@ -113,20 +113,33 @@ struct StripWidth {
   static constexpr std::size_t kVectors = N;
 };
 
-// Calls body(c, width) with a compile-time number of vectors for each strip of a column range, kVectors where it fits.
-template <std::size_t kVectors = 4, class Body>
+// Calls body(c, width) with a compile-time number of vectors, N or fewer, for each strip of a column range.
+template <std::size_t N = 4, class Body>
 FASTREG_INLINE void for_strips(Range cols, Body body) {
+  constexpr std::size_t kLeast = kLane / V::kLanes < N ? kLane / V::kLanes : N;
   std::size_t c = cols.begin;
-  for (; c + kVectors * V::kLanes <= cols.end; c += kVectors * V::kLanes) body(c, StripWidth<kVectors>());
-  for (; c < cols.end; c += kLane) body(c, StripWidth<kLane / V::kLanes>());
+  for (; c + N * V::kLanes <= cols.end; c += N * V::kLanes) body(c, StripWidth<N>());
+  for (; c < cols.end; c += kLeast * V::kLanes) body(c, StripWidth<kLeast>());
 }
+
+// Vectors of columns that go back through an activation together. These three have constants enough to fill the
+// registers beside two sums, and work enough to hide the latency of two.
+template <class F>
+constexpr std::size_t kBackwardVectors = 4;
+template <>
+constexpr std::size_t kBackwardVectors<math::Gelu> = 2;
+template <>
+constexpr std::size_t kBackwardVectors<math::Silu> = 2;
+template <>
+constexpr std::size_t kBackwardVectors<math::Softplus> = 2;
 
 void activation_backward(const ActivationBackward& a) noexcept {
   if (a.cols.end <= a.cols.begin) return;
   with_activation(a.activation, [&a](auto f) {
     using F = decltype(f);
     if (a.ld == 1) return backward_column<F>(a);
-    for_strips(a.cols, [&a](std::size_t c, auto width) { backward_strip<F, decltype(width)::kVectors>(a, c); });
+    for_strips<kBackwardVectors<F>>(
+        a.cols, [&a](std::size_t c, auto width) { backward_strip<F, decltype(width)::kVectors>(a, c); });
   });
 }
 

@@ -36,7 +36,6 @@ ALLOWED = [
     (".*", r"^dropout_bits\b", "the Philox rounds of several groups at once: latency counts, not loads of round keys"),
     (".*", r"^transpose_panels\b", "a square of vectors and the one it becomes take all registers there are"),
     (".*", r"_loss_column<BinaryCrossentropyFromLogits>", "one dead store of GCC's beside 80 instructions"),
-    (".*", r"^backward_strip<(Gelu|Silu|Softplus), 4ul>", "four sums beside 30 instructions a vector"),
     (".*", r"^batch_norm_backward_strip<.*, Softplus>", "its factors and sums beside 30 instructions a vector"),
     ("baseline", r"^batch_norm_backward_strip<", "the same, and blends that take their mask from one register only"),
 ]

@@ -79,29 +79,33 @@ void matmul(const Matmul& m) noexcept {
 }
 
 // A square of V::kLanes, of which `rows` rows exist in w and the others read as zero.
-FASTREG_INLINE void transpose_square(const float* w, std::size_t w_stride, float* wt, std::size_t wt_stride,
-                                     std::size_t rows) {
+FASTREG_INLINE void transpose_square(const float* w, std::size_t w_stride, float* wt, std::size_t rows) {
   V r[V::kLanes];
   FASTREG_UNROLL
   for (std::size_t i = 0; i < V::kLanes; ++i) r[i] = i < rows ? V::load(w + i * w_stride) : V(0.0f);
   transpose(r);
   FASTREG_UNROLL
-  for (std::size_t i = 0; i < V::kLanes; ++i) r[i].store(wt + i * wt_stride);
+  for (std::size_t i = 0; i < V::kLanes; ++i) r[i].store(wt + i * kPanel);
 }
 
-// wt (width, kPanel) = w^T, where w is (rows, width) and rows are filled up with zeros to a multiple of kLane.
-FASTREG_NOINLINE void transpose_block(const float* w, std::size_t rows, std::size_t width, float* wt) {
+FASTREG_INLINE void transpose_rows(const float* w, std::size_t rows, std::size_t width, float* wt) {
   std::size_t i = 0;
   for (; i + V::kLanes <= rows; i += V::kLanes) {
     for (std::size_t j = 0; j < width; j += V::kLanes) {
-      transpose_square(w + i * width + j, width, wt + j * kPanel + i, kPanel, V::kLanes);
+      transpose_square(w + i * width + j, width, wt + j * kPanel + i, V::kLanes);
     }
   }
   for (; i < rounded(rows); i += V::kLanes) {
     for (std::size_t j = 0; j < width; j += V::kLanes) {
-      transpose_square(w + i * width + j, width, wt + j * kPanel + i, kPanel, i < rows ? rows - i : 0);
+      transpose_square(w + i * width + j, width, wt + j * kPanel + i, i < rows ? rows - i : 0);
     }
   }
+}
+
+// wt (width, kPanel) = w^T, where w is (rows, width) and rows are filled up with zeros to a multiple of kLane. The usual
+// width gets code with constant strides.
+FASTREG_NOINLINE void transpose_block(const float* w, std::size_t rows, std::size_t width, float* wt) {
+  width == kPanel ? transpose_rows(w, rows, kPanel, wt) : transpose_rows(w, rows, width, wt);
 }
 
 constexpr std::size_t kTransposed = 256;  // depth of the blocks of W^T: 64 KiB, for the second-level cache
@@ -183,19 +187,32 @@ FASTREG_NOINLINE void weights_narrow(const MatmulWeights& m, std::size_t j) {
   }
 }
 
+constexpr std::size_t kDepth = 128;   // rows of a batch that are added up at a time
+constexpr std::size_t kPacked = 192;  // rows of dW from which on it pays to copy dy
+
+FASTREG_NOINLINE void copy_rows(const float* from, std::size_t stride, std::size_t rows, std::size_t width, float* to) {
+  for (std::size_t i = 0; i < rows; ++i) {
+    for (std::size_t j = 0; j < width; j += V::kLanes) V::load(from + i * stride + j).store(to + i * width + j);
+  }
+}
+
 void matmul_weights(const MatmulWeights& m) noexcept {
   if (m.rows.end <= m.rows.begin || m.panels.end <= m.panels.begin) return;
   if (m.lddy == 1) return weights_column(m);
   Block p;
   p.a_stride = m.ldx;
-  p.b_stride = m.lddy;
   p.rows = m.rows.end - m.rows.begin;
   p.bias = nullptr;
   p.relu = p.activate = false;
-  const Blocks blocks = even_blocks(m.n, 256, 2);
+  p.ahead = m.x;
+  p.ahead_stride = p.ahead_tiles = 0;
+  const Blocks blocks = even_blocks(m.n, kDepth, 2);
+  alignas(64) float packed[kDepth * kPanel];
+  const bool pack = p.rows >= kPacked;
   for (std::size_t panel = m.panels.begin; panel < m.panels.end; ++panel) {
     const std::size_t j = panel * kPanel;
     p.width = panel_width(m.cols, panel);
+    p.b_stride = pack ? p.width : m.lddy;
     p.c_stride = p.width;
     p.c = m.dw + j * m.in + m.rows.begin * p.width;
     if (m.n == 1) {
@@ -206,9 +223,6 @@ void matmul_weights(const MatmulWeights& m) noexcept {
       weights_narrow(m, j);
       continue;
     }
-    p.ahead = p.c + 6 * p.width;
-    p.ahead_stride = 6 * p.width;
-    p.ahead_tiles = p.rows;
     for (std::size_t block = 0; block < blocks.count; ++block) {
       const std::size_t k = block * blocks.size;
       p.first = block == 0;
@@ -216,6 +230,10 @@ void matmul_weights(const MatmulWeights& m) noexcept {
       p.k = p.last ? m.n - k : blocks.size;
       p.a = m.x + k * m.ldx + m.rows.begin;
       p.b = m.dy + k * m.lddy + j;
+      if (pack) {
+        copy_rows(p.b, m.lddy, p.k, p.width, packed);
+        p.b = packed;
+      }
       run_block<false>(p);
     }
   }

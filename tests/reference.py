@@ -172,14 +172,14 @@ def leading_dimension(cols):
 def dropout_keep(seed, stream, step, shape, rate):
     """The keep mask of kernels.h: 16 random bits for each element of the padded buffer, kept from the threshold on.
 
-    Element e = 128 g + 16 (2 i + h) + l takes half h (0: low) of word i of block 16 g + l.
+    Element e = 128 g + 32 i + 2 l + h takes half h (0: low) of word i of block 16 g + l.
     """
     rows, cols = shape
     ld = leading_dimension(cols)
     groups = -(-rows * ld // 128)
     words = random_words(seed, stream, step, 0, 16 * groups).reshape(groups, 16, 4)  # g, l, i
     halves = np.stack([words & 0xFFFF, words >> 16], axis=-1)  # g, l, i, h
-    flat = np.moveaxis(halves, 1, 3).reshape(-1)  # g, i, h, l
+    flat = np.moveaxis(halves, 1, 2).reshape(-1)  # g, i, l, h
     return (flat[: rows * ld] >= dropout_threshold(rate)).reshape(rows, ld)[:, :cols]
 
 

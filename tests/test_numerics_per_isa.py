@@ -18,6 +18,7 @@ MODULES = (
     "test_layers.py",
     "test_losses.py",
     "test_optimizers.py",
+    "test_predictor.py",
     "test_random.py",
     "test_trajectories.py",
 )

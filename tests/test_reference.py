@@ -144,9 +144,9 @@ def test_dropout_keep_takes_each_element_from_its_place(shape):
     keep = ref.dropout_keep(9, 2, 4, shape, rate)
     for i, j in np.ndindex(shape):
         e = i * ld + j
-        group, word, lane = e // 128, e // 16 % 8, e % 16
+        group, word, lane, upper = e // 128, e // 32 % 4, e // 2 % 16, e % 2
         block = ref.random_words(9, 2, 4, 16 * group + lane, 1)[0]
-        half = int(block[word // 2]) >> (16 * (word % 2)) & 0xFFFF
+        half = int(block[word]) >> (16 * upper) & 0xFFFF
         assert keep[i, j] == (half >= round(65536 * rate))
 
 

@@ -248,7 +248,7 @@ def test_l2_reaches_the_ridge_solution(rng):
 )
 def test_a_network_learns_what_is_not_linear(optimizer):
     rng = np.random.default_rng(1)
-    x = rng.uniform(-1.0, 1.0, (600, 2))
+    x = rng.uniform(-1.0, 1.0, (2500, 2))
     y = (x[:, 0] * x[:, 1] > 0.0).astype(int)
     model = fr.Sequential(
         [

@@ -92,7 +92,7 @@ class JaxTrainer:
         self._batches = len(x) // net.batch
         optimizer, step = _make_step(net)
         trained, moving = _parameters(weights)
-        self.state = (trained, moving, optimizer.init(trained), jax.random.key(1))
+        self.state = (trained, moving, optimizer.init(trained), jax.random.key(1, impl="rbg"))  # fast
         self._rng = np.random.default_rng(0)
         self._step = jax.jit(step, donate_argnums=0)
         self._epoch = None
@@ -165,8 +165,6 @@ class Jax(Peer):
 
     def __init__(self, threads: int) -> None:
         super().__init__(threads)
-        # The faster generator for dropout.
-        jax.config.update("jax_default_prng_impl", "rbg")
         if threads == 1:
             _work_on_the_calling_thread()
 

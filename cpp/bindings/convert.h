@@ -44,6 +44,46 @@ inline MatrixView<const float> matrix(py::handle object, const char* name) {
   return {static_cast<const float*>(array.data()), rows, cols, cols};
 }
 
+// The element type of an array that the core reads as it is; false for any other. A bool is a byte, 0 or 1.
+inline bool element_type(const py::array& array, ElementType& type) {
+  const py::dtype dtype = array.dtype();
+  const int number = dtype.num();
+  if (dtype.byteorder() == '>' || dtype.byteorder() == '<') return false;   // not the machine's own
+  if (number == py::dtype::num_of<float>())
+    type = ElementType::float32;
+  else if (number == py::dtype::num_of<double>())
+    type = ElementType::float64;
+  else if (number == py::dtype::num_of<std::uint8_t>() || number == py::dtype::num_of<bool>())
+    type = ElementType::uint8;
+  else
+    return false;
+  return true;
+}
+
+// Rows of any element type, any distance apart (they may overlap), each of them contiguous.
+inline Features features(py::handle object, const char* name) {
+  if (!py::isinstance<py::array>(object))
+    throw py::type_error(std::string(name) + " must be an array, got " +
+                         std::string(py::str(py::type::of(object).attr("__name__"))));
+  const auto array = py::reinterpret_borrow<py::array>(object);
+  Features out;
+  if (!element_type(array, out.type))
+    throw py::type_error(std::string(name) + " must have dtype float32, float64, uint8 or bool, got " +
+                         std::string(py::str(array.dtype())));
+  if (array.ndim() != 2)
+    throw py::value_error(std::string(name) + " must have 2 dimensions, got " + std::to_string(array.ndim()));
+  const py::ssize_t rows = array.shape(0), cols = array.shape(1), size = array.itemsize();
+  const py::ssize_t stride = rows > 1 ? array.strides(0) : cols * size;
+  const bool aligned = (array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0;
+  if (!aligned || stride < 0 || stride % size != 0 || (cols > 1 && array.strides(1) != size))
+    throw py::type_error(std::string(name) + " must be aligned, its rows contiguous and in order");
+  out.data = array.data();
+  out.rows = static_cast<std::size_t>(rows);
+  out.cols = static_cast<std::size_t>(cols);
+  out.stride = static_cast<std::size_t>(stride / size);
+  return out;
+}
+
 // Empty for None.
 template <class T>
 Span<const T> vector(py::handle object, const char* name) {
@@ -78,5 +118,6 @@ void bind_network(py::module_& module);
 void bind_trainer(py::module_& module);
 void bind_files(py::module_& module);
 void bind_ops(py::module_& module);
+void bind_predictor(py::module_& module);
 
 }  // namespace fastreg::bindings

@@ -54,4 +54,5 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   fb::bind_trainer(module);
   fb::bind_files(module);
   fb::bind_ops(module);
+  fb::bind_predictor(module);
 }

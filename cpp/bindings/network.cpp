@@ -43,7 +43,7 @@ void set_weights(Network& network, const py::sequence& weights) {
 }
 
 py::array predict(const Network& network, const py::object& x, const py::object& out) {
-  const MatrixView<const float> rows = matrix(x, "x");
+  const Features rows = features(x, "x");
   py::array result =
       out.is_none() ? py::array(FloatArray({static_cast<py::ssize_t>(rows.rows),
                                             static_cast<py::ssize_t>(network.n_outputs())}))

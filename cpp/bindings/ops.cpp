@@ -148,8 +148,14 @@ py::tuple loss(const std::string& kind, const py::object& y_in, const py::object
 }
 
 bool all_finite(const py::object& x) {
-  const py::array array = checked<float>(x, "x", -1);
-  const ops::Values values{static_cast<const float*>(array.data()), static_cast<std::size_t>(array.size())};
+  Features values;
+  if (py::isinstance<py::array>(x) && py::reinterpret_borrow<py::array>(x).ndim() != 2) {
+    const py::array array = checked<float>(x, "x", -1);
+    const auto n = static_cast<std::size_t>(array.size());
+    values = {static_cast<const float*>(array.data()), 1, n, n};
+  } else {
+    values = features(x, "x");
+  }
   const py::gil_scoped_release unlocked;
   return ops::all_finite(values);
 }

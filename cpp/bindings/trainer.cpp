@@ -12,7 +12,7 @@ namespace {
 
 Dataset dataset(const py::dict& data) {
   Dataset out;
-  out.x = matrix(data["x"], "x");
+  out.x = features(data["x"], "x");
   const py::object y = data["y"];
   if (py::isinstance<py::array>(y) && py::reinterpret_borrow<py::array>(y).dtype().equal(py::dtype::of<std::int32_t>()))
     out.labels = vector<std::int32_t>(y, "y");

@@ -9,9 +9,8 @@
 namespace fastreg {
 
 void TargetGather::matrix(const Kernels& kernels, std::size_t begin, Range rows, float* out) const {
-  const float* source = order != nullptr ? data.y.data : data.y.data + begin * data.y.stride;
-  kernels.gather_rows({source, data.y.stride, order != nullptr ? order + begin : nullptr, out, data.y.cols,
-                       padded_ld(data.y.cols), rows});
+  const auto& y = data.y;
+  kernels.gather_rows({y.data, ElementType::float32, y.stride, order, begin, out, y.cols, padded_ld(y.cols), rows});
 }
 
 void TargetGather::labels(std::size_t begin, Range rows, std::int32_t* out) const {
@@ -29,7 +28,7 @@ void check(const Dataset& data, const Graph& graph, const Scoring& scoring, cons
   };
   if (data.size() == 0) fail("there must be at least one row");
   if (data.x.rows > 0xffffffffu) fail("there must be fewer than 2^32 rows, got " + std::to_string(data.x.rows));
-  if (data.x.stride < data.x.cols || data.y.stride < data.y.cols) fail("strides must not be below the columns");
+  if (data.y.stride < data.y.cols) fail("the stride of y must not be below its columns");
   if (data.x.cols != graph.spec.n_features) fail("x must have columns " + counts(graph.spec.n_features, data.x.cols));
   if (scoring.takes_labels()) {
     if (data.labels.size != data.x.rows) fail("labels must be as many as rows of x, " + counts(data.x.rows, data.labels.size));

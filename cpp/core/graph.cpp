@@ -132,15 +132,13 @@ InferenceBuffers Graph::inference_buffers(std::size_t rows) const {
   return {Buffer(backend, floats), Buffer(backend, floats)};
 }
 
-float* Graph::infer_block(const InferenceBuffers& buffers, MatrixView<const float> x, const std::uint32_t* index,
+float* Graph::infer_block(const InferenceBuffers& buffers, const Features& x, const std::uint32_t* index,
                           std::size_t begin, std::size_t n, std::size_t count) const {
   const Kernels& kernels = *backend.kernels;
   const Team alone;
   const Pass pass{kernels, alone, n, weights.data(), nullptr, 0, 0};
   float *from = buffers.first.data(), *to = buffers.second.data();
-  const float* source = index != nullptr ? x.data : x.data + begin * x.stride;
-  kernels.gather_rows({source, x.stride, index != nullptr ? index + begin : nullptr, from, x.cols, padded_ld(x.cols),
-                       {0, n}});
+  kernels.gather_rows({x.data, x.type, x.stride, index, begin, from, x.cols, padded_ld(x.cols), {0, n}});
   for (std::size_t i = 0; i < count; ++i) {
     if (operations[i]->identity_in_inference()) continue;
     operations[i]->infer(pass, from, to);

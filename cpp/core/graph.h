@@ -40,7 +40,7 @@ struct Graph {
   InferenceBuffers inference_buffers(std::size_t rows) const;
   // Gathers rows [begin, begin + n) of x (through index where not null) and runs the first `count` operations on the
   // calling thread; returns the output, a rows matrix in one of the buffers.
-  float* infer_block(const InferenceBuffers& buffers, MatrixView<const float> x, const std::uint32_t* index,
+  float* infer_block(const InferenceBuffers& buffers, const Features& x, const std::uint32_t* index,
                      std::size_t begin, std::size_t n, std::size_t count) const;
   // Threads worth using for inference on so many rows.
   std::size_t inference_threads(std::size_t rows) const;

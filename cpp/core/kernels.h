@@ -30,7 +30,8 @@ struct Range {
 // y[rows, panels] = activation(x W + bias): x is rows matrix (n, k), W is panels (k, cols), y rows matrix (n, cols).
 // Serves the forward pass, and with W transposed and neither bias nor activation the gradient of the input. Activations
 // other than softmax are applied here; softmax is not accepted. z: where not null, the value before the activation goes
-// there too (rows matrix, ldy). bias may be null. cols == 1 (ldy == 1, one panel) and n == 0 are allowed.
+// there too (rows matrix, ldy). bias may be null. cols == 1 (ldy == 1, one panel) and n == 0 are allowed. Where
+// cols > 1, x may also have any alignment and any ldx >= k: its first k columns are all that is read.
 struct Matmul {
   const float* x;
   std::size_t ldx;
@@ -107,11 +108,12 @@ struct BatchNormForward {
   Range cols;
 };
 
-// dx from dy (in place allowed), dgamma and dbeta (each may be null). The dropout mask is applied to dy first. Then dx
-// is multiplied with the derivative of `activation` at x, where x is that activation's output (linear: nothing to do;
+// dx from dy (in place allowed), dgamma and dbeta (each may be null). dy_row: where not null, dy is a column of `rows`
+// floats, and the gradient its outer product with dy_row (not in place). The dropout mask is applied to it first. Then
+// dx is multiplied with the derivative of `activation` at x, where x is that activation's output (linear: nothing to do;
 // gelu and silu are not accepted), and db[c] = sum over rows of that, where db is not null.
 struct BatchNormBackward {
-  const float *x, *dy;
+  const float *x, *dy, *dy_row;
   float* dx;
   const float *gamma, *mean, *inv_std;
   float *dgamma, *dbeta;
@@ -128,8 +130,8 @@ struct RandomKey {
   std::uint32_t stream, step;
 };
 
-// The keep bits of a flat buffer of elements, 128 elements (8 mask words) a group: word 2 i + h of group g has in bit l
-// the comparison `half h (0 low) of word i of block 16 g + l >= threshold`. Writes the mask words of `groups`.
+// The keep bits of a flat buffer of elements, 128 elements (8 mask words) a group: the bit of element 128 g + 32 i + 2 l
+// + h is the comparison `half h (0 low) of word i of block 16 g + l >= threshold`. Writes the mask words of `groups`.
 struct DropoutBits {
   RandomKey key;
   std::uint32_t threshold;   // round(65536 * rate), in [0, 65535]
@@ -178,14 +180,43 @@ struct Update {
   float* sums;
 };
 
-// out[i] = x[row(i)] for i in rows, cols columns each, padded with zeros to ld; row(i) = index ? index[i] : i.
+// out[i] = x[row(i)] for i in rows, cols columns each, converted to float32 (to nearest) and padded with zeros to ld;
+// row(i) = index ? index[first + i] : first + i. Row r of x begins at element r * stride. No element of x beyond its
+// rows is read.
 struct GatherRows {
-  const float* x;
+  const void* x;
+  ElementType type;
   std::size_t stride;
   const std::uint32_t* index;
+  std::size_t first;
   float* out;
   std::size_t cols, ld;
   Range rows;
+};
+
+// A step of a frozen network (folding.h): y = activation(x W + bias) where w is not null, W panels (k, cols); else
+// y = activation((x - mean) scale + bias) where scale is not null; else y = activation(x). Any activation, softmax too.
+// Vectors are padded with zeros to ld(cols). Without w, k == cols. bias may be null where scale is.
+struct InferenceStep {
+  const float *w, *bias, *mean, *scale;
+  std::size_t k, cols;
+  ActivationKind activation;
+};
+
+// A whole frozen network on a block of rows: x (rows, steps[0].k) and y (rows, last cols) are the caller's own arrays,
+// ldx and ldy floats from row to row, of any alignment, and nothing beyond their columns is touched; they must not
+// overlap. scratch: two buffers of rows * (largest ld of a step) floats each, a multiple of 16. reversed: visit the
+// panels of a product of one row from last to first, so that what the call before read last is read first.
+// The value of an element depends on its row of x alone: not on rows, on its place among them, or on reversed.
+struct Inference {
+  const InferenceStep* steps;
+  std::size_t count;
+  const float* x;
+  std::size_t ldx;
+  float* y;
+  std::size_t ldy, rows;
+  float* scratch[2];
+  bool reversed;
 };
 
 struct Kernels {
@@ -209,8 +240,9 @@ struct Kernels {
   void (*gather_rows)(const GatherRows&) noexcept;
   // {sum |w|, sum w^2} of n floats, any n.
   void (*penalty_sums)(const float* w, std::size_t n, float* sums) noexcept;
-  // True if no value is NaN or infinite; any n.
-  bool (*all_finite)(const float* x, std::size_t n) noexcept;
+  // True if none of n values, converted to float32, is NaN or infinite.
+  bool (*all_finite)(const void* x, ElementType type, std::size_t n) noexcept;
+  void (*infer)(const Inference&) noexcept;
   // Blocks [first, first + n) of the key's stream, 4 words each, in the order of the counter.
   void (*random_words)(const RandomKey&, std::uint64_t first, std::size_t n, std::uint32_t* out) noexcept;
 };

@@ -21,6 +21,15 @@ struct Pass {
   std::uint32_t step;    // keys the dropout masks
 };
 
+// A gradient on its way back: a rows matrix, or, where row is not null, the outer product of a column and that row.
+struct Gradient {
+  float* data;
+  const float* row = nullptr;
+};
+
+// What is wanted of the gradient of an operation's input: nothing, either form, or a matrix.
+enum class Wanted { nothing, any, matrix };
+
 class Operation {
  public:
   Operation(std::size_t in, std::size_t out) : in_(in), out_(out) {}
@@ -43,10 +52,12 @@ class Operation {
 
   virtual void infer(const Pass& pass, const float* x, float* y) const = 0;
   virtual void forward(const Pass& pass, const float* x, float* y, float* cache) const = 0;
-  // From dy, which it may overwrite, to the gradient of x: returns the buffer that holds it, dy itself or `spare`.
-  // Without need_dx only the gradients of the parameters are computed.
-  virtual float* backward(const Pass& pass, const float* x, const float* y, float* cache, float* dy, float* spare,
-                          bool need_dx) const = 0;
+  // True where backward takes dy as an outer product too.
+  virtual bool takes_outer_product() const { return false; }
+  // From dy, which it may overwrite, to the gradient of x: returns where it lies, in dy's buffer or in `spare`. Where
+  // nothing is wanted only the gradients of the parameters are computed.
+  virtual Gradient backward(const Pass& pass, const float* x, const float* y, float* cache, Gradient dy, float* spare,
+                            Wanted wanted) const = 0;
 
  private:
   std::size_t in_, out_;

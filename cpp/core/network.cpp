@@ -12,7 +12,7 @@ namespace {
 
 struct Prediction {
   const Graph& graph;
-  MatrixView<const float> x;
+  const Features& x;
   MatrixView<float> out;
   std::vector<InferenceBuffers> buffers;   // one a member
 };
@@ -66,7 +66,7 @@ void Network::set_weights(Span<const float* const> values) {
     graph_->parameters.segments().at(i).from_rows(values[i], graph_->weights.data());
 }
 
-void Network::predict(MatrixView<const float> x, MatrixView<float> out) const {
+void Network::predict(const Features& x, MatrixView<float> out) const {
   if (x.cols != n_features())
     throw std::invalid_argument("x must have " + std::to_string(n_features()) + " columns, got " +
                                 std::to_string(x.cols));

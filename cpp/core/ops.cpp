@@ -209,7 +209,7 @@ void batch_norm_backward(Input x_in, Input dy_in, Values gamma_in, Values mean_i
   const Rows x(x_in), dy(dy_in);
   const Vector gamma(gamma_in), mean(mean_in), inv_std(inv_std_in), dgamma(x.ld()), dbeta(x.ld());
   run([&](const Team&) {
-    kernels().batch_norm_backward({x.data(), dy.data(), dy.data(), gamma.data(), mean.data(), inv_std.data(),
+    kernels().batch_norm_backward({x.data(), dy.data(), nullptr, dy.data(), gamma.data(), mean.data(), inv_std.data(),
                                    dgamma.data(), dbeta.data(), {nullptr, 1.0f}, ActivationKind::linear, nullptr,
                                    x.rows(), x.ld(), {0, x.ld()}});
   });
@@ -249,7 +249,13 @@ void loss(const Loss& loss, Input y_in, Input target_in, Span<const std::int32_t
   y.copy_to(probabilities);
 }
 
-bool all_finite(Values values) { return kernels().all_finite(values.data, values.size); }
+bool all_finite(const Features& x) {
+  if (x.stride == x.cols) return kernels().all_finite(x.data, x.type, x.rows * x.cols);
+  for (std::size_t i = 0; i < x.rows; ++i) {
+    if (!kernels().all_finite(x.row(i), x.type, x.cols)) return false;
+  }
+  return true;
+}
 
 void random_words(std::uint64_t seed, std::uint32_t stream, std::uint32_t step, std::uint64_t first, std::size_t n,
                   std::uint32_t* out) {
@@ -279,7 +285,10 @@ struct Updater::Impl {
 
 Updater::Updater(const Optimizer& optimizer, float* parameters, std::size_t n, const Penalty& penalty)
     : impl_(new Impl{
-          parameters, n, OptimizerState(optimizer, {{0, n, checked(penalty), true}}, n, cpu_backend()), 0, {}}) {}
+          parameters, n,
+          OptimizerState(optimizer, {{0, n, checked(penalty), true}}, n, cpu_backend(),
+                         reinterpret_cast<std::uintptr_t>(parameters) / sizeof(float) % kLane),
+          0, {}}) {}
 Updater::~Updater() = default;
 Updater::Updater(Updater&&) noexcept = default;
 Updater& Updater::operator=(Updater&&) noexcept = default;

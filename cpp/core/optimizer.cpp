@@ -71,15 +71,15 @@ std::vector<ParameterRun> parameter_runs(const Parameters& parameters) {
 }
 
 OptimizerState::OptimizerState(const Optimizer& spec, const std::vector<ParameterRun>& runs, std::size_t floats,
-                               const Backend& backend)
-    : floats_(floats) {
+                               const Backend& backend, std::size_t phase)
+    : phase_(phase), stride_(round_up(floats, kLane)) {
   const Settings chosen = std::visit([](const auto& optimizer) { return settings(optimizer); }, spec);
   prototype_ = chosen.update;
   prototype_.grad_scale = 1.0f;
   rate_ = chosen.rate;
   decay_ = chosen.decay;
   names_ = chosen.moments;
-  moments_ = Buffer(backend, names_.size() * floats_);
+  moments_ = Buffer(backend, names_.empty() ? 0 : phase_ + names_.size() * stride_);
   for (const ParameterRun& run : runs)
     for (std::size_t at = run.begin; at < run.end; at += kChunk)
       chunks_.push_back({at, std::min(run.end, at + kChunk), run.penalty, run.decays});

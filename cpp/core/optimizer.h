@@ -22,13 +22,14 @@ std::vector<ParameterRun> parameter_runs(const Parameters& parameters);
 
 class OptimizerState {
  public:
-  // floats: length of the buffer, and of each moment.
+  // floats: length of the buffer, and of each moment. phase: floats from the last 64-byte border to the buffer's first;
+  // moments lie in step with it, so that one vector of each is aligned where another one's is.
   OptimizerState(const Optimizer& spec, const std::vector<ParameterRun>& runs, std::size_t floats,
-                 const Backend& backend);
+                 const Backend& backend, std::size_t phase = 0);
 
   float learning_rate() const { return rate_; }
   const std::vector<std::string>& moment_names() const { return names_; }
-  float* moment(std::size_t i) const { return moments_.data() + i * floats_; }
+  float* moment(std::size_t i) const { return moments_.data() + phase_ + i * stride_; }
   const Buffer& moments() const { return moments_; }   // all of them, one behind the other
 
   // Tells how many steps were taken, so that the bias corrections go on exactly as without a break.
@@ -47,7 +48,7 @@ class OptimizerState {
   Update prototype_{};            // rule and hyper-parameters; the rest differs by chunk
   float rate_ = 0.0f, decay_ = 0.0f;
   std::vector<std::string> names_;
-  std::size_t floats_ = 0;
+  std::size_t phase_ = 0, stride_ = 0;   // of a moment's first float, and from one moment to the next
   Buffer moments_;
   std::vector<ParameterRun> chunks_;
   std::vector<float> sums_;       // {sum |w|, sum w^2} of each chunk

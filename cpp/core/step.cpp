@@ -49,9 +49,8 @@ void TrainingStep::gather(const Team& team, const Batch& batch) {
   const Kernels& kernels = *graph_.backend.kernels;
   const Range mine = team.split(batch.n, kLane);
   const auto& x = data_.x;
-  const float* source = batch.order != nullptr ? x.data : x.data + batch.begin * x.stride;
-  kernels.gather_rows({source, x.stride, batch.order != nullptr ? batch.order + batch.begin : nullptr, activations_[0],
-                       x.cols, padded_ld(x.cols), mine});
+  kernels.gather_rows(
+      {x.data, x.type, x.stride, batch.order, batch.begin, activations_[0], x.cols, padded_ld(x.cols), mine});
   const TargetGather targets{data_, batch.order};
   if (scoring_.takes_labels())
     targets.labels(batch.begin, mine, labels_.data());
@@ -83,11 +82,16 @@ void TrainingStep::score(const Team& team, std::size_t n) {
 
 void TrainingStep::backward(const Team& team, std::size_t n, std::uint64_t step, float* gradients) {
   const Pass now = pass(team, n, step, gradients);
-  float *dy = first_gradient_, *spare = second_gradient_;
+  Gradient dy{first_gradient_};
+  float* spare = second_gradient_;
   for (std::size_t i = scoring_.operation_count(); i-- > first_trainable_;) {
-    const bool need_dx = i > first_trainable_;
-    float* dx = graph_.operations[i]->backward(now, activations_[i], activations_[i + 1], caches_[i], dy, spare, need_dx);
-    if (dx == spare) std::swap(dy, spare);
+    const Wanted wanted = i == first_trainable_                               ? Wanted::nothing
+                          : graph_.operations[i - 1]->takes_outer_product() ? Wanted::any
+                                                                              : Wanted::matrix;
+    const Gradient dx = graph_.operations[i]->backward(now, activations_[i], activations_[i + 1], caches_[i], dy, spare,
+                                                       wanted);
+    if (dx.data == spare) spare = dy.data;
+    dy = dx;
     team.sync();
   }
 }

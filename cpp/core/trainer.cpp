@@ -281,7 +281,7 @@ void Run::end_epoch(std::size_t index) {
   double penalty = 0.0;   // of the weights that validation sees
   on_this_thread(s_.graph.backend, [&] {
     const Kernels& kernels = *s_.graph.backend.kernels;
-    finite = kernels.all_finite(weights().data, weights().size);
+    finite = kernels.all_finite(weights().data, ElementType::float32, weights().size);
     if (validation_ != nullptr) penalty = s_.optimizer.penalty(kernels, s_.graph.weights.data());
   });
   if (!finite) return diverge(s_.step - 1);

@@ -69,28 +69,30 @@ FASTREG_NOINLINE void activate_block(ActivationKind kind, const float* z, float*
   });
 }
 
-// One strip of NV vectors of columns from column c on.
+// One strip of NV vectors of columns from column c on. Fields are copied first: a store of floats might change them as
+// far as the compiler knows.
 template <class F, std::size_t NV>
 FASTREG_NOINLINE void backward_strip(const ActivationBackward& a, std::size_t c) {
+  const float *saved = a.saved + c, *dy = a.dy + c;
+  float *dz = a.dz + c, *const db = a.db;
+  const std::size_t rows = a.rows, ld = a.ld;
   V total[NV];
   for (std::size_t v = 0; v < NV; ++v) total[v] = V(0.0f);
-  for (std::size_t start = 0; start < a.rows; start += kSumBlock) {
-    const std::size_t stop = smaller(a.rows, start + kSumBlock);
+  for (std::size_t start = 0; start < rows; start += kSumBlock) {
     V partial[NV];
     for (std::size_t v = 0; v < NV; ++v) partial[v] = V(0.0f);
-    for (std::size_t i = start; i < stop; ++i) {
+    for (std::size_t i = smaller(rows - start, kSumBlock); i; --i, saved += ld, dy += ld, dz += ld) {
       FASTREG_UNROLL
       for (std::size_t v = 0; v < NV; ++v) {
-        const std::size_t e = i * a.ld + c + v * V::kLanes;
-        const V dz = V::load(a.dy + e) * F::backward(V::load(a.saved + e));
-        dz.store(a.dz + e);
-        partial[v] = partial[v] + dz;
+        const V x = F::backward(V::load(saved + v * V::kLanes), V::load(dy + v * V::kLanes));
+        x.store(dz + v * V::kLanes);
+        partial[v] = partial[v] + x;
       }
     }
     for (std::size_t v = 0; v < NV; ++v) total[v] = total[v] + partial[v];
   }
-  if (a.db == nullptr) return;
-  for (std::size_t v = 0; v < NV; ++v) total[v].store(a.db + c + v * V::kLanes);
+  if (db == nullptr) return;
+  for (std::size_t v = 0; v < NV; ++v) total[v].store(db + c + v * V::kLanes);
 }
 
 // A single column, contiguous over the rows.
@@ -99,7 +101,7 @@ FASTREG_NOINLINE void backward_column(const ActivationBackward& a) {
   V total(0.0f);
   for (std::size_t i = 0; i < a.rows; i += V::kLanes) {
     const std::size_t n = a.rows - i;
-    const V dz = V::load_first(a.dy + i, n) * F::backward(V::load_first(a.saved + i, n));
+    const V dz = F::backward(V::load_first(a.saved + i, n), V::load_first(a.dy + i, n));
     dz.store_first(a.dz + i, n);
     total = total + dz;
   }
@@ -128,12 +130,12 @@ void activation_backward(const ActivationBackward& a) noexcept {
   });
 }
 
-// Elements e, e + 1, ... of a dropped-out buffer. e is a multiple of T's width.
+// The keep bits of elements e, e + 1, ..., where e is a multiple of T's width.
 template <class T>
-FASTREG_INLINE T keep(const DropoutMask& d, std::size_t e, T x) {
-  std::uint32_t bits = d.mask[e / 16];
+FASTREG_INLINE typename T::Mask kept(const std::uint16_t* mask, std::size_t e) {
+  std::uint32_t bits = mask[e / 16];
   if constexpr (T::kLanes < 16) bits >>= e % 16;
-  return select(T::Mask::of_bits(bits), x * T(d.scale), T(0.0f));
+  return T::Mask::of_bits(bits);
 }
 
 void dropout_apply(const DropoutMask& d, const float* x, float* y, Range range) noexcept {
@@ -142,29 +144,59 @@ void dropout_apply(const DropoutMask& d, const float* x, float* y, Range range) 
     for (std::size_t e = range.begin; e < range.end; e += V::kLanes) V::load(x + e).store(y + e);
     return;
   }
-  for (std::size_t e = range.begin; e < range.end; e += V::kLanes) keep(d, e, V::load(x + e)).store(y + e);
-}
-
-void gather_rows(const GatherRows& g) noexcept {
-  for (std::size_t i = g.rows.begin; i < g.rows.end; ++i) {
-    const float* row = g.x + (g.index ? g.index[i] : i) * g.stride;
-    float* out = g.out + i * g.ld;
-    if (g.ld == 1) {
-      out[0] = row[0];
-      continue;
-    }
-    std::size_t j = 0;
-    for (; j + V::kLanes <= g.cols; j += V::kLanes) V::load(row + j).store(out + j);
-    if (j < g.cols) {
-      V::load_first(row + j, g.cols - j).store(out + j);
-      j += V::kLanes;
-    }
-    for (; j < g.ld; j += V::kLanes) V(0.0f).store(out + j);
+  const std::uint16_t* const mask = d.mask;
+  const V scale(d.scale);
+  for (std::size_t e = range.begin; e < range.end; e += V::kLanes) {
+    select(kept<V>(mask, e), V::load(x + e) * scale, V(0.0f)).store(y + e);
   }
 }
 
+// Calls body with a pointer of the type that the elements have.
+template <class Body>
+FASTREG_INLINE auto with_elements(const void* x, ElementType type, Body body) {
+  if (type == ElementType::float64) return body(static_cast<const double*>(x));
+  if (type == ElementType::uint8) return body(static_cast<const std::uint8_t*>(x));
+  return body(static_cast<const float*>(x));
+}
+
+// While a row is copied, line by line, that much ahead of it is fetched: rows in random order have no other prefetcher.
+constexpr std::size_t kLineBytes = 64, kBytesAhead = 4096, kMostRowsAhead = 16;
+
+template <class T>
+FASTREG_NOINLINE void gather_elements(const GatherRows& g, const T* x) {
+  constexpr std::size_t kLine = kLineBytes / sizeof(T), kStep = kLine < V::kLanes ? V::kLanes : kLine;
+  const auto row = [&](std::size_t i)
+                       FASTREG_LAMBDA { return x + (g.index ? g.index[g.first + i] : g.first + i) * g.stride; };
+  const std::size_t last = g.rows.end - 1;
+  if (g.ld == 1) {
+    for (std::size_t i = g.rows.begin; i <= last; ++i) g.out[i] = static_cast<float>(row(i)[0]);
+    return;
+  }
+  const std::size_t cols = g.cols, whole = cols / V::kLanes * V::kLanes, left = cols - whole;
+  const std::size_t ahead = smaller(1 + kBytesAhead / (cols * sizeof(T)), kMostRowsAhead);
+  for (std::size_t i = g.rows.begin; i <= last; ++i) {
+    const T *from = row(i), *coming = row(smaller(i + ahead, last));
+    float* const out = g.out + i * g.ld;
+    std::size_t j = 0;
+    for (; j + kStep <= cols; j += kStep) {
+      for (std::size_t e = 0; e < kStep; e += kLine) __builtin_prefetch(coming + j + e);
+      FASTREG_UNROLL
+      for (std::size_t e = 0; e < kStep; e += V::kLanes) V::load(from + j + e).store(out + j + e);
+    }
+    for (; j < whole; j += V::kLanes) V::load(from + j).store(out + j);
+    if (left != 0) V::load_first(from + whole, left).store(out + whole);
+    for (j = whole + (left != 0 ? V::kLanes : 0); j < g.ld; j += V::kLanes) V(0.0f).store(out + j);
+  }
+}
+
+void gather_rows(const GatherRows& g) noexcept {
+  if (g.rows.end <= g.rows.begin) return;
+  with_elements(g.x, g.type, [&g](auto x) { gather_elements(g, x); });
+}
+
 // x * 0 is 0 for finite x and NaN otherwise. Looks at the result every few thousand values.
-bool all_finite(const float* x, std::size_t n) noexcept {
+template <class T>
+FASTREG_NOINLINE bool elements_finite(const T* x, std::size_t n) {
   constexpr std::size_t kBlock = 4096;
   for (std::size_t start = 0; start < n; start += kBlock) {
     const std::size_t stop = smaller(n, start + kBlock);
@@ -178,6 +210,11 @@ bool all_finite(const float* x, std::size_t n) noexcept {
     if (sum(a + b) != 0.0f) return false;
   }
   return true;
+}
+
+bool all_finite(const void* x, ElementType type, std::size_t n) noexcept {
+  if (type == ElementType::uint8) return true;
+  return with_elements(x, type, [n](auto elements) { return elements_finite(elements, n); });
 }
 
 }  // namespace

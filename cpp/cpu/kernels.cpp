@@ -8,6 +8,7 @@
 #include "cpu/batch_norm.h"
 #include "cpu/elementwise.h"
 #include "cpu/gemm.h"
+#include "cpu/inference.h"
 #include "cpu/loss.h"
 #include "cpu/random.h"
 #include "cpu/simd/simd.h"
@@ -36,6 +37,7 @@ constinit const Kernels table = {
     .gather_rows = gather_rows,
     .penalty_sums = penalty_sums,
     .all_finite = all_finite,
+    .infer = infer,
     .random_words = random_words,
 };
 

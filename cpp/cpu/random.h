@@ -8,57 +8,55 @@ namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
-// Words of N vectors of blocks from `first` on: words[i] holds word i of N Wide::kLanes blocks in order.
-template <std::size_t N>
-FASTREG_INLINE void random_blocks(const math::PhiloxKeys& keys, const RandomKey& key, std::uint64_t first,
-                                  V::Int (&words)[4][N / 2]) {
-  Wide c[N][4];
-  FASTREG_UNROLL
-  for (std::size_t i = 0; i < N; ++i) {
-    c[i][0] = Wide::counting_from(first + i * Wide::kLanes);
-    c[i][1] = c[i][0].high();
-    c[i][2] = Wide::set(key.stream);
-    c[i][3] = Wide::set(key.step);
+alignas(64) constexpr std::uint32_t kCounting[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
+// The counters of V::kLanes blocks from `first` on.
+FASTREG_INLINE void count_from(std::uint64_t first, V::Int (&c)[4]) {
+  const std::uint32_t low = static_cast<std::uint32_t>(first);
+  if (low <= UINT32_MAX - V::kLanes) {
+    c[0] = V::Int::set(low) + V::Int::load(kCounting);
+    c[1] = V::Int::set(static_cast<std::uint32_t>(first >> 32));
+    return;
   }
-  math::philox<N>(keys, c);
-  FASTREG_UNROLL
-  for (std::size_t i = 0; i < 4; ++i) {
-    FASTREG_UNROLL
-    for (std::size_t j = 0; j < N / 2; ++j) words[i][j] = narrow(c[2 * j][i], c[2 * j + 1][i]);
+  std::uint32_t words[2][V::kLanes];
+  for (std::size_t i = 0; i < V::kLanes; ++i) {
+    words[0][i] = static_cast<std::uint32_t>(first + i);
+    words[1][i] = static_cast<std::uint32_t>((first + i) >> 32);
   }
+  c[0] = V::Int::load(words[0]);
+  c[1] = V::Int::load(words[1]);
 }
 
-// The mask words of kGroups groups. The high half of a word compares as it stands; the low one is shifted up. Narrow
-// vectors give a mask word in several pieces.
-template <std::size_t kGroups>
-FASTREG_INLINE void mask_groups(const math::PhiloxKeys& keys, const DropoutBits& d, std::size_t group) {
-  constexpr std::size_t kVectors = 16 * kGroups / Wide::kLanes, kPieces = 16 / V::Int::kLanes;
-  constexpr std::size_t N = kVectors < Wide::kInterleave ? kVectors : Wide::kInterleave;
-  const V::Int threshold = V::Int::set(d.threshold << 16);
-  V::Int words[kGroups * kPieces][4];
+// words[v][i] holds word i of V::kLanes blocks, N vectors of them from block `first` on.
+template <std::size_t N>
+FASTREG_INLINE void random_blocks(const math::PhiloxKeys& keys, const RandomKey& key, std::uint64_t first,
+                                  V::Int (&words)[N][4]) {
   FASTREG_UNROLL
-  for (std::size_t v = 0; v < kVectors; v += N) {
-    V::Int part[4][N / 2];
-    random_blocks<N>(keys, d.key, 16 * group + v * Wide::kLanes, part);
-    FASTREG_UNROLL
-    for (std::size_t j = 0; j < N / 2; ++j) {
-      FASTREG_UNROLL
-      for (std::size_t i = 0; i < 4; ++i) words[v / 2 + j][i] = part[i][j];
-    }
+  for (std::size_t v = 0; v < N; ++v) {
+    count_from(first + v * V::kLanes, words[v]);
+    words[v][2] = V::Int::set(key.stream);
+    words[v][3] = V::Int::set(key.step);
   }
+  math::philox<N>(keys, words);
+}
+
+// The mask words of groups, so many that N vectors hold their blocks.
+template <std::size_t N>
+FASTREG_INLINE void mask_groups(const math::PhiloxKeys& keys, const DropoutBits& d, std::size_t group) {
+  constexpr std::size_t kPieces = 16 / V::kLanes;   // vectors to a group
+  const V::Int threshold = V::Int::set(d.threshold << 16 | d.threshold);
+  V::Int words[N][4];
+  random_blocks<N>(keys, d.key, 16 * group, words);
   FASTREG_UNROLL
-  for (std::size_t g = 0; g < kGroups; ++g) {
+  for (std::size_t g = 0; g < N / kPieces; ++g) {
     FASTREG_UNROLL
     for (std::size_t i = 0; i < 4; ++i) {
-      std::uint32_t low = 0, high = 0;
+      std::uint32_t bits = 0;
       FASTREG_UNROLL
       for (std::size_t piece = 0; piece < kPieces; ++piece) {
-        const V::Int word = words[g * kPieces + piece][i];
-        low |= ge_bits(word.template shl<16>(), threshold) << (piece * V::Int::kLanes);
-        high |= ge_bits(word, threshold) << (piece * V::Int::kLanes);
+        bits |= halves_ge_bits(words[g * kPieces + piece][i], threshold) << (2 * piece * V::kLanes);
       }
-      d.mask[(group + g) * 8 + 2 * i] = static_cast<std::uint16_t>(low);
-      d.mask[(group + g) * 8 + 2 * i + 1] = static_cast<std::uint16_t>(high);
+      __builtin_memcpy(d.mask + (group + g) * 8 + 2 * i, &bits, sizeof bits);
     }
   }
 }
@@ -66,22 +64,23 @@ FASTREG_INLINE void mask_groups(const math::PhiloxKeys& keys, const DropoutBits&
 void dropout_bits(const DropoutBits& d) noexcept {
   math::PhiloxKeys keys;
   math::philox_schedule(d.key.seed, &keys);
-  constexpr std::size_t kTogether = 2;
+  constexpr std::size_t kVectors = 4, kTogether = kVectors * V::kLanes / 16;   // groups at a time
   std::size_t g = d.groups.begin;
-  for (; g + kTogether <= d.groups.end; g += kTogether) mask_groups<kTogether>(keys, d, g);
-  for (; g < d.groups.end; ++g) mask_groups<1>(keys, d, g);
+  for (; g + kTogether <= d.groups.end; g += kTogether) mask_groups<kVectors>(keys, d, g);
+  if constexpr (kTogether > 1) {
+    for (; g < d.groups.end; ++g) mask_groups<kVectors / kTogether>(keys, d, g);
+  }
 }
 
 void random_words(const RandomKey& key, std::uint64_t first, std::size_t n, std::uint32_t* out) noexcept {
   math::PhiloxKeys keys;
   math::philox_schedule(key.seed, &keys);
-  constexpr std::size_t N = 2, kBlocks = N * Wide::kLanes;
-  for (std::size_t done = 0; done < n; done += kBlocks) {
-    V::Int words[4][N / 2];
-    random_blocks<N>(keys, key, first + done, words);
-    std::uint32_t columns[4][kBlocks];
-    for (std::size_t i = 0; i < 4; ++i) words[i][0].store(columns[i]);
-    const std::size_t count = n - done < kBlocks ? n - done : kBlocks;
+  for (std::size_t done = 0; done < n; done += V::kLanes) {
+    V::Int words[1][4];
+    random_blocks<1>(keys, key, first + done, words);
+    std::uint32_t columns[4][V::kLanes];
+    for (std::size_t i = 0; i < 4; ++i) words[0][i].store(columns[i]);
+    const std::size_t count = n - done < V::kLanes ? n - done : V::kLanes;
     for (std::size_t b = 0; b < count; ++b) {
       for (std::size_t i = 0; i < 4; ++i) out[(done + b) * 4 + i] = columns[i][b];
     }

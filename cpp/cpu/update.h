@@ -45,17 +45,20 @@ FASTREG_NOINLINE void run_update(const Update& u) {
     if constexpr (Rule::kHasM) store(m, first + i);
     if constexpr (Rule::kHasV) store(v, second + i);
   };
-  std::size_t i = 0;
+  const auto step_first = [&](std::size_t i, std::size_t count) FASTREG_LAMBDA {
+    step(
+        i, [count](const float* p) FASTREG_LAMBDA { return V::load_first(p, count); },
+        [count](V x, float* p) FASTREG_LAMBDA { x.store_first(p, count); });
+  };
+  // A caller's array may lie anywhere; from its first aligned vector on no store crosses a cache line.
+  std::size_t i = (0 - reinterpret_cast<std::uintptr_t>(weights) / sizeof(float)) % V::kLanes;
+  i = smaller(i, n);
+  if (i > 0) step_first(0, i);
   for (; i + V::kLanes <= n; i += V::kLanes) {
     step(
         i, [](const float* p) FASTREG_LAMBDA { return V::load(p); }, [](V x, float* p) FASTREG_LAMBDA { x.store(p); });
   }
-  if (i < n) {
-    const std::size_t left = n - i;
-    step(
-        i, [left](const float* p) FASTREG_LAMBDA { return V::load_first(p, left); },
-        [left](V x, float* p) FASTREG_LAMBDA { x.store_first(p, left); });
-  }
+  if (i < n) step_first(i, n - i);
   if constexpr (kSums) {
     u.sums[0] = sum(sums.absolute);
     u.sums[1] = sum(sums.square);

@@ -89,7 +89,7 @@ FASTREG_INLINE V normal_distribution(V x, V* bell) {
   return select(x < V(0.0f), tail, V(1.0f) - tail);
 }
 
-// One struct for each activation: forward(x) = f(x), and backward(s) = f'(x), where s is f(x), or x itself where
+// One struct for each activation: forward(x) = f(x), and backward(s, dy) = f'(x) dy, where s is f(x), or x itself where
 // kFromInput is true.
 struct Linear {
   static constexpr bool kFromInput = false;
@@ -98,8 +98,8 @@ struct Linear {
     return x;
   }
   template <class V>
-  static FASTREG_INLINE V backward(V) {
-    return V(1.0f);
+  static FASTREG_INLINE V backward(V, V dy) {
+    return dy;
   }
 };
 
@@ -110,8 +110,8 @@ struct Relu {
     return max(V(0.0f), x);
   }
   template <class V>
-  static FASTREG_INLINE V backward(V y) {
-    return select(y > V(0.0f), V(1.0f), V(0.0f));
+  static FASTREG_INLINE V backward(V y, V dy) {
+    return select(y > V(0.0f), dy, V(0.0f));
   }
 };
 
@@ -122,8 +122,8 @@ struct LeakyRelu {
     return select(x > V(0.0f), x, V(kLeakyReluSlope) * x);
   }
   template <class V>
-  static FASTREG_INLINE V backward(V y) {
-    return select(y > V(0.0f), V(1.0f), V(kLeakyReluSlope));
+  static FASTREG_INLINE V backward(V y, V dy) {
+    return select(y > V(0.0f), dy, V(kLeakyReluSlope) * dy);
   }
 };
 
@@ -134,8 +134,8 @@ struct Elu {
     return select(x > V(0.0f), x, V(kEluAlpha) * expm1_negative(min(V(0.0f), x)));
   }
   template <class V>
-  static FASTREG_INLINE V backward(V y) {
-    return select(y > V(0.0f), V(1.0f), y + V(kEluAlpha));
+  static FASTREG_INLINE V backward(V y, V dy) {
+    return select(y > V(0.0f), dy, (y + V(kEluAlpha)) * dy);
   }
 };
 
@@ -148,11 +148,11 @@ struct Gelu {
     return max(V(-20.0f), x) * normal_distribution(x, &bell);
   }
   template <class V>
-  static FASTREG_INLINE V backward(V x) {
+  static FASTREG_INLINE V backward(V x, V dy) {
     V bell;
     const V z = min(V(20.0f), max(V(-20.0f), x));
     const V phi = normal_distribution(z, &bell);
-    return fma(z * V(0.398942280f), bell, phi);
+    return fma(z * V(0.398942280f), bell, phi) * dy;
   }
 };
 
@@ -164,10 +164,10 @@ struct Silu {
     return max(V(-110.0f), x) * sigmoid(x);
   }
   template <class V>
-  static FASTREG_INLINE V backward(V x) {
+  static FASTREG_INLINE V backward(V x, V dy) {
     const V z = min(V(110.0f), max(V(-110.0f), x));
     const V s = sigmoid(z);
-    return fma(s * z, V(1.0f) - s, s);
+    return fma(s * z, V(1.0f) - s, s) * dy;
   }
 };
 
@@ -187,8 +187,8 @@ struct Tanh {
     return copysign(select(a < V(0.55f), fma(a * square, p, a), upper), x);
   }
   template <class V>
-  static FASTREG_INLINE V backward(V y) {
-    return fnma(y, y, V(1.0f));
+  static FASTREG_INLINE V backward(V y, V dy) {
+    return fnma(y, y, V(1.0f)) * dy;
   }
 };
 
@@ -199,8 +199,8 @@ struct Sigmoid {
     return sigmoid(x);
   }
   template <class V>
-  static FASTREG_INLINE V backward(V y) {
-    return y * (V(1.0f) - y);
+  static FASTREG_INLINE V backward(V y, V dy) {
+    return y * (V(1.0f) - y) * dy;
   }
 };
 
@@ -211,8 +211,8 @@ struct Softplus {
     return max(V(0.0f), x) + log1p_unit(exp(V(0.0f) - abs(x)));
   }
   template <class V>
-  static FASTREG_INLINE V backward(V y) {
-    return V(0.0f) - expm1_negative(V(0.0f) - y);
+  static FASTREG_INLINE V backward(V y, V dy) {
+    return (V(0.0f) - expm1_negative(V(0.0f) - y)) * dy;
   }
 };
 

@@ -1,6 +1,5 @@
 // Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel Random Numbers: As Easy as 1, 2, 3; 2011), over a type W of
-// 64-bit lanes whose low halves hold the words: one block a lane. mul32 multiplies low halves, so high halves may hold
-// anything.
+// 32-bit lanes: one block a lane.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -14,7 +13,7 @@ inline constexpr std::uint32_t kPhiloxW0 = 0x9E3779B9u, kPhiloxW1 = 0xBB67AE85u;
 
 // The ten round keys, kept in memory: every round then reads them as a broadcast operand.
 struct PhiloxKeys {
-  std::uint64_t k0[10], k1[10];
+  std::uint32_t k0[10], k1[10];
 };
 
 FASTREG_INLINE void philox_schedule(std::uint64_t seed, PhiloxKeys* keys) {
@@ -35,11 +34,13 @@ FASTREG_INLINE void philox(const PhiloxKeys& keys, W (&c)[N][4]) {
     const W k0 = W::set(keys.k0[round]), k1 = W::set(keys.k1[round]);
     FASTREG_UNROLL
     for (std::size_t i = 0; i < N; ++i) {
-      const W p0 = mul32(c[i][0], m0), p1 = mul32(c[i][2], m1);
-      c[i][0] = p1.high() ^ c[i][1] ^ k0;
-      c[i][1] = p1;
-      c[i][2] = p0.high() ^ c[i][3] ^ k1;
-      c[i][3] = p0;
+      W high_0, low_0, high_1, low_1;
+      multiply(c[i][0], m0, &high_0, &low_0);
+      multiply(c[i][2], m1, &high_1, &low_1);
+      c[i][0] = high_1 ^ c[i][1] ^ k0;
+      c[i][1] = low_1;
+      c[i][2] = high_0 ^ c[i][3] ^ k1;
+      c[i][3] = low_0;
     }
   }
 }

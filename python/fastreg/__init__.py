@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         schedules,
         utils,
     )
+    from fastreg._core import Predictor
     from fastreg.io import load
     from fastreg.layers import Input
     from fastreg.model import Sequential
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DivergenceError",
     "Input",
+    "Predictor",
     "Sequential",
     "__version__",
     "callbacks",
@@ -55,6 +57,7 @@ __all__ = [
 # Names that live in a module; the others of __all__ are modules.
 _HOMES = {
     "Input": "layers",
+    "Predictor": "_core",
     "Sequential": "model",
     "get_num_threads": "runtime",
     "load": "io",

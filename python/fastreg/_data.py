@@ -2,8 +2,10 @@
 
 The conversion, everywhere the same: anything that ``np.asarray`` understands and that holds real numbers (lists, bools,
 integers, floats of any width, byte order, memory order; data frames) becomes float32, C-contiguous. An array that is
-this already is used as it is, without a copy. Everything else raises: TypeError for what cannot be cast (complex
-numbers, text, dates), ValueError for shapes that do not fit, empty arrays, NaN, infinity and values beyond float32.
+this already is used as it is, without a copy. So are features of type float64, uint8 and bool, with rows any distance
+apart, which the core converts batch by batch to the same values. Everything else raises: TypeError for what cannot be
+cast (complex numbers, text, dates), ValueError for shapes that do not fit, empty arrays, NaN, infinity and values
+beyond float32.
 """
 
 from __future__ import annotations
@@ -20,10 +22,16 @@ from fastreg._checks import NON_NEGATIVE, check_real, describe
 from fastreg.losses import Loss
 
 Floats = NDArray[np.float32]
+Features = NDArray[Any]  # float32, float64, uint8 or bool, as :func:`_readable` says
 Labels = NDArray[np.int32]
 Rows = NDArray[np.uint32]
 
 _FLOAT32 = np.dtype(np.float32)
+_FLOAT64 = np.dtype(np.float64)
+_FEATURE_TYPES = (_FLOAT32, _FLOAT64, np.dtype(np.uint8), np.dtype(np.bool_))
+
+# How often float64 features are read before converting all of them once is quicker (bench/NOTES.md).
+_PASSES_AS_FLOAT64 = 3
 
 # The random stream of validation_split, apart from those of shuffling, dropout and initial weights.
 _SPLIT_STREAM = 0x40000000
@@ -63,11 +71,26 @@ def to_float32(array: NDArray[Any], name: str, columns: object = None) -> Floats
         with np.errstate(over="ignore", invalid="ignore"):
             converted = np.require(array, np.float32, ("C", "A"))
     if not _core.all_finite(converted):
-        _raise_not_finite(array, ~np.isfinite(converted), name, columns)
+        _raise_not_finite(array, name, columns)
     return converted
 
 
-def _raise_not_finite(array: NDArray[Any], bad: NDArray[np.bool_], name: str, columns: object) -> None:
+def _readable(array: NDArray[Any], passes: int) -> bool:
+    """Whether the core should read this matrix ``passes`` times where it lies; its rows may overlap."""
+    kind, flags = array.dtype, array.flags
+    if kind is not _FLOAT32 and kind not in _FEATURE_TYPES:
+        return False
+    if not flags.aligned or (passes > _PASSES_AS_FLOAT64 and kind == _FLOAT64):
+        return False
+    if flags.c_contiguous:
+        return True
+    size, (step, within) = array.itemsize, array.strides
+    return within == size and step >= 0 and step % size == 0
+
+
+def _raise_not_finite(array: NDArray[Any], name: str, columns: object) -> None:
+    with np.errstate(over="ignore", invalid="ignore"):
+        bad = ~np.isfinite(array.astype(np.float32))
     place = np.unravel_index(int(np.argmax(bad)), bad.shape)
     value = float(array[place])
     what = "NaN" if np.isnan(value) else "infinity" if np.isinf(value) else f"{value!r}, beyond the range of float32,"
@@ -81,8 +104,8 @@ def _raise_not_finite(array: NDArray[Any], bad: NDArray[np.bool_], name: str, co
     raise ValueError(f"{name}: must be finite numbers, got {what} in {where}")
 
 
-def features(value: object, n_features: int | None = None, name: str = "x") -> Floats:
-    """Rows of features, (n, n_features), n >= 1."""
+def features(value: object, n_features: int | None = None, name: str = "x", passes: int = 1) -> Features:
+    """Rows of features, (n, n_features), n >= 1, for the core to read so many times."""
     array = numeric(value, name)
     if array.ndim != 2:
         hint = ""
@@ -95,7 +118,12 @@ def features(value: object, n_features: int | None = None, name: str = "x") -> F
         raise ValueError(f"{name}: must not be empty, got shape {array.shape}")
     if n_features is not None and array.shape[1] != n_features:
         raise ValueError(f"{name}: the network takes {n_features} features, got {array.shape[1]}")
-    return to_float32(array, name, getattr(value, "columns", None))
+    columns = getattr(value, "columns", None)
+    if not _readable(array, passes):
+        return to_float32(array, name, columns)
+    if not _core.all_finite(array):
+        _raise_not_finite(array, name, columns)
+    return array
 
 
 def targets(value: object, loss: Loss, n_rows: int, n_outputs: int, name: str = "y") -> Floats | Labels:
@@ -117,7 +145,7 @@ def targets(value: object, loss: Loss, n_rows: int, n_outputs: int, name: str = 
         )
     converted = to_float32(array, name)
     if loss.targets != "values":
-        low, high = np.min(converted), np.max(converted)
+        low, high = np.minimum.reduce(converted, axis=None), np.maximum.reduce(converted, axis=None)
         if low < 0 or (loss.targets == "probabilities" and high > 1):
             rule = "in [0, 1]" if loss.targets == "probabilities" else ">= 0"
             bad = low if low < 0 else high

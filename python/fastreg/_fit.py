@@ -66,7 +66,8 @@ def fit(
     fraction = check_real("fit", "validation_split", validation_split, FRACTION)
     if fraction and validation_data is not None:
         raise ValueError("fit: give validation_data or validation_split, not both")
-    data, validation = _data_of_fit(model, x, y, fraction, validation_data, class_weight, sample_weight)
+    passes = last - first
+    data, validation = _data_of_fit(model, x, y, passes, fraction, validation_data, class_weight, sample_weight)
 
     rows = len(data["x"]) if data["rows"] is None else len(data["rows"])
     steps = -(-rows // (min(batch, rows) or rows))
@@ -111,13 +112,14 @@ def _data_of_fit(
     model: Sequential,
     x: object,
     y: object,
+    passes: int,
     fraction: float,
     validation_data: object,
     class_weight: object,
     sample_weight: object,
 ) -> tuple[_core.Data, _core.Data | None]:
     loss = model._require_loss("fit")
-    rows_x = _data.features(x, model._n_features)
+    rows_x = _data.features(x, model._n_features, passes=passes)
     n, outputs = len(rows_x), model._n_outputs(rows_x.shape[1])
     targets = _data.targets(y, loss, n, outputs)
     rows, validation = None, None
@@ -129,16 +131,16 @@ def _data_of_fit(
     weights = _data.sample_weights(sample_weight, n, rows)
     weights = _data.class_weights(class_weight, targets, loss, outputs, weights, rows)
     if validation_data is not None:
-        validation = _validation_data(model, validation_data, rows_x.shape[1])
+        validation = _validation_data(model, validation_data, rows_x.shape[1], passes)
     return _core_data(rows_x, targets, weights, rows), validation
 
 
-def _validation_data(model: Sequential, value: object, n_features: int) -> _core.Data:
+def _validation_data(model: Sequential, value: object, n_features: int, passes: int) -> _core.Data:
     if not isinstance(value, (tuple, list)) or len(value) not in (2, 3):
         got = f"{len(value)} items" if isinstance(value, (tuple, list)) else describe(value)
         raise ValueError(f"fit: validation_data must be (x, y) or (x, y, sample_weight), got {got}")
     weights = value[2] if len(value) == 3 else None
-    return labelled_data(model, value[0], value[1], weights, None, n_features, "validation_data ")
+    return labelled_data(model, value[0], value[1], weights, None, n_features, "validation_data ", passes)
 
 
 def labelled_data(
@@ -149,10 +151,11 @@ def labelled_data(
     class_weight: object,
     n_features: int | None,
     prefix: str = "",
+    passes: int = 1,
 ) -> _core.Data:
-    """Rows to score, converted; ``prefix`` tells the arguments apart in messages."""
+    """Rows to score, ``passes`` times; ``prefix`` tells the arguments apart in messages."""
     loss = model._require_loss("fit")
-    rows = _data.features(x, n_features, f"{prefix}x")
+    rows = _data.features(x, n_features, f"{prefix}x", passes)
     outputs = model._n_outputs(rows.shape[1])
     targets = _data.targets(y, loss, len(rows), outputs, f"{prefix}y")
     weights = _data.sample_weights(sample_weight, len(rows), None, f"{prefix}sample_weight")
@@ -160,7 +163,7 @@ def labelled_data(
 
 
 def _core_data(
-    x: _data.Floats, y: _data.Floats | _data.Labels, weights: _data.Floats | None, rows: _data.Rows | None
+    x: _data.Features, y: _data.Floats | _data.Labels, weights: _data.Floats | None, rows: _data.Rows | None
 ) -> _core.Data:
     return {"x": x, "y": y, "sample_weight": weights, "rows": rows}
 

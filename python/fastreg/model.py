@@ -319,6 +319,33 @@ class Sequential:
         _fit.check_verbose("predict", verbose)
         return network.predict(_data.features(x, self._n_features))
 
+    def freeze(self) -> _core.Predictor:
+        """What serves predictions fastest: a :class:`fastreg.Predictor` with the present weights.
+
+        Dropout is gone, batch normalisation is folded into the dense layers beside it, weights are packed, and a call
+        of one row takes a microsecond or less on small networks. Training this model further does not change it. It
+        may be called from many threads and pickled.
+
+        Returns:
+            ``p``, so that ``p(x)`` is ``predict(x)`` up to rounding, and ``p(x, out=y)`` writes to ``y`` and returns
+            it. Unlike ``predict`` it does not look for NaN: such a row gives NaN, the others are as ever.
+
+        Raises:
+            ValueError: If the model is not built.
+
+        Example:
+            >>> import numpy as np
+            >>> import fastreg as fr
+            >>> model = fr.Sequential([fr.Input((4,)), fr.layers.Dense(8, "relu"), fr.layers.Dense(1)], seed=0)
+            >>> p = model.freeze()
+            >>> p
+            <Predictor: 4 -> 8 relu -> 1>
+            >>> y = np.empty((1, 1), np.float32)
+            >>> p(np.ones((1, 4), np.float32), out=y) is y
+            True
+        """
+        return _core.Predictor(self._require_network("freeze"))
+
     def save(self, path: str | os.PathLike[str], include_optimizer: bool = True, **keras: object) -> None:
         """Writes the model to a file, whole or not at all; :func:`fastreg.load` reads it.
 

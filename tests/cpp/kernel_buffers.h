@@ -6,6 +6,7 @@
 #include <memory>
 #include <random>
 #include <sys/mman.h>
+#include <type_traits>
 #include <unistd.h>
 #include <vector>
 
@@ -119,31 +120,38 @@ struct Panels {
   }
 };
 
-// n floats that end where readable memory ends (or begin where it begins), for buffers that a caller owns.
-class Edge {
+// n elements that end where readable memory ends (or begin where it begins), for buffers that a caller owns.
+template <class T>
+class EdgeOf {
  public:
   enum Side { end, begin };
-  Edge(std::size_t n, Side side) : size_(n) {
+  EdgeOf(std::size_t n, Side side) : size_(n) {
     const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-    const std::size_t room = (n * sizeof(float) + page - 1) / page * page + page;
+    const std::size_t room = (n * sizeof(T) + page - 1) / page * page + page;
     bytes_ = room + 2 * page;
     base_ = static_cast<char*>(mmap(nullptr, bytes_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     mprotect(base_ + page, room, PROT_READ | PROT_WRITE);
-    data_ = reinterpret_cast<float*>(side == end ? base_ + page + room - n * sizeof(float) : base_ + page);
-    for (std::size_t i = 0; i < n; ++i) data_[i] = uniform(-1.0f, 1.0f);
+    data_ = reinterpret_cast<T*>(side == end ? base_ + page + room - n * sizeof(T) : base_ + page);
+    for (std::size_t i = 0; i < n; ++i) {
+      if constexpr (std::is_floating_point_v<T>)
+        data_[i] = std::uniform_real_distribution<T>(-1, 1)(generator());
+      else
+        data_[i] = static_cast<T>(generator()());
+    }
   }
-  ~Edge() { munmap(base_, bytes_); }
-  Edge(const Edge&) = delete;
-  Edge& operator=(const Edge&) = delete;
-  float* data() { return data_; }
-  float& operator[](std::size_t i) { return data_[i]; }
+  ~EdgeOf() { munmap(base_, bytes_); }
+  EdgeOf(const EdgeOf&) = delete;
+  EdgeOf& operator=(const EdgeOf&) = delete;
+  T* data() { return data_; }
+  T& operator[](std::size_t i) { return data_[i]; }
   std::size_t size() const { return size_; }
 
  private:
   std::size_t size_, bytes_;
   char* base_;
-  float* data_;
+  T* data_;
 };
+using Edge = EdgeOf<float>;
 
 inline bool same_bits(const Guarded<float>& a, const Guarded<float>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;

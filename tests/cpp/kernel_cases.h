@@ -50,6 +50,8 @@ class Cases {
     gather(128, 784);
     scans(100000);
     random_words(4096);
+    inference(1, 10, 64, 1);
+    inference(32, 784, 256, 10);
   }
   const std::vector<Case>& list() const { return cases_; }
 
@@ -167,7 +169,7 @@ class Cases {
         {floats_of(y, tolerance), floats_of(mean, tolerance), floats_of(moving_variance, tolerance)});
     add("batch_norm_backward", shape, work, "element",
         [=](const Kernels& k) {
-          k.batch_norm_backward({x->data(), dy->data(), dx->data(), gamma->data(), fixed_mean->data(),
+          k.batch_norm_backward({x->data(), dy->data(), nullptr, dx->data(), gamma->data(), fixed_mean->data(),
                                  fixed_inv_std->data(), dgamma->data(), dbeta->data(), mask, ActivationKind::relu,
                                  db->data(), rows, cols, all});
         },
@@ -229,7 +231,7 @@ class Cases {
     auto* index = kept<std::uint32_t>(rows);
     for (std::size_t i = 0; i < rows; ++i) index[i] = static_cast<std::uint32_t>(generator()() % from);
     add("gather_rows", std::to_string(rows) + " of " + std::to_string(cols), 8.0 * static_cast<double>(rows * cols), "byte",
-        [=](const Kernels& k) { k.gather_rows({x->data(), cols, index, out->data(), cols, ld(cols), {0, rows}}); },
+        [=](const Kernels& k) { k.gather_rows({x->data(), ElementType::float32, cols, index, 0, out->data(), cols, ld(cols), {0, rows}}); },
         {floats_of(out, -1)});
   }
 
@@ -240,13 +242,32 @@ class Cases {
     add("penalty_sums", std::to_string(n), bytes, "byte",
         [=](const Kernels& k) { k.penalty_sums(x->data(), n, sums->data()); }, {floats_of(sums, sum_tolerance(n) / 16)});
     add("all_finite", std::to_string(n), bytes, "byte",
-        [=](const Kernels& k) { (*verdict)[0] = k.all_finite(x->data(), n) ? 1.0f : 0.0f; }, {floats_of(verdict, -1)});
+        [=](const Kernels& k) { (*verdict)[0] = k.all_finite(x->data(), ElementType::float32, n) ? 1.0f : 0.0f; }, {floats_of(verdict, -1)});
   }
 
   void random_words(std::size_t blocks) {
     auto* words = kept<std::uint32_t>(4 * blocks);
     add("random_words", std::to_string(blocks) + " blocks", 16.0 * static_cast<double>(blocks), "byte",
         [=](const Kernels& k) { k.random_words({1, 2, 3}, 5, blocks, words); }, {{words, 16 * blocks, -1}});
+  }
+
+  // A frozen network of one hidden layer.
+  void inference(std::size_t n, std::size_t in, std::size_t hidden, std::size_t out) {
+    auto first = std::make_shared<Panels>(in, hidden), second = std::make_shared<Panels>(hidden, out);
+    kept_.insert(kept_.end(), {first, second});
+    // A bias with zeros behind it.
+    const Floats *bias_1 = floats(hidden), *bias_2 = floats(out), *x = floats(n * in);
+    Floats *y = floats(n * out), *scratch_1 = floats(n * ld(hidden)), *scratch_2 = floats(n * ld(hidden));
+    auto steps = std::make_shared<std::vector<InferenceStep>>();
+    steps->push_back({first->data.data(), bias_1->data(), nullptr, nullptr, in, hidden, ActivationKind::relu});
+    steps->push_back({second->data.data(), bias_2->data(), nullptr, nullptr, hidden, out, ActivationKind::sigmoid});
+    kept_.push_back(steps);
+    const std::string shape = std::to_string(n) + " x " + std::to_string(in) + "-" + std::to_string(hidden) + "-";
+    add("infer", shape + std::to_string(out), 2.0 * static_cast<double>(n * hidden * (in + out)), "flop",
+        [=](const Kernels& k) {
+          k.infer({steps->data(), 2, x->data(), in, y->data(), out, n, {scratch_1->data(), scratch_2->data()}, false});
+        },
+        {floats_of(y, sum_tolerance(in) * static_cast<double>(hidden) / 4)});
   }
 
   static std::string name(ActivationKind kind) {

@@ -150,9 +150,10 @@ struct Dropped {
   double factor(std::size_t e) const { return (mask[e / 16] >> (e % 16)) & 1 ? 1.25 : 0.0; }
 };
 
-void test_batch_norm(const Kernels& k, std::size_t rows, std::size_t cols, bool affine, bool dropout,
+// outer: the gradient comes as the outer product of a column and a row.
+void test_batch_norm(const Kernels& k, std::size_t rows, std::size_t cols, bool affine, bool dropout, bool outer,
                      ActivationKind kind) {
-  check::context = text(k.isa, {rows, cols, affine, dropout, static_cast<std::size_t>(kind)}) + " batch norm";
+  check::context = text(k.isa, {rows, cols, affine, dropout, outer, static_cast<std::size_t>(kind)}) + " batch norm";
   Rows x(rows, cols, 0.5f, 3.0f), y(rows, cols), dy(rows, cols), dx(rows, cols);
   for (std::size_t i = 0; i < rows; ++i) {
     for (std::size_t j = 0; j < cols; ++j)
@@ -160,6 +161,12 @@ void test_batch_norm(const Kernels& k, std::size_t rows, std::size_t cols, bool 
   }
   dy.clear_padding();
   const std::size_t length = rounded(cols);
+  Rows column(rows, 1);
+  Guarded<float> row(length);
+  for (std::size_t j = 0; outer && j < cols; ++j) {
+    row[j] = uniform(-1.0f, 1.0f);
+    for (std::size_t i = 0; i < rows; ++i) dy.at(i, j) = column.at(i, 0) * row[j];
+  }
   Guarded<float> gamma(length), beta(length), mean(length), inv_std(length), moving_mean(length),
       moving_variance(length);
   Guarded<float> dgamma(length), dbeta(length), db(length);
@@ -177,8 +184,9 @@ void test_batch_norm(const Kernels& k, std::size_t rows, std::size_t cols, bool 
     k.batch_norm_forward_train({x.data.data(), y.data.data(), affine ? gamma.data() : nullptr,
                                 affine ? beta.data() : nullptr, moving_mean.data(), moving_variance.data(), mean.data(),
                                 inv_std.data(), momentum, epsilon, mask, rows, x.stride, part});
-    k.batch_norm_backward({x.data.data(), dy.data.data(), dx.data.data(), affine ? gamma.data() : nullptr, mean.data(),
-                           inv_std.data(), dgamma.data(), dbeta.data(), mask, kind, db.data(), rows, x.stride, part});
+    k.batch_norm_backward({x.data.data(), outer ? column.data.data() : dy.data.data(), outer ? row.data() : nullptr,
+                           dx.data.data(), affine ? gamma.data() : nullptr, mean.data(), inv_std.data(), dgamma.data(),
+                           dbeta.data(), mask, kind, db.data(), rows, x.stride, part});
   }
   const auto n = static_cast<double>(rows);
   for (std::size_t j = 0; j < cols; ++j) {
@@ -300,9 +308,10 @@ void test_random(const Kernels& k) {
       for (std::size_t l = 0; l < 16; ++l) {
         std::uint32_t words[4];
         k.random_words(key, 16 * g + l, 1, words);
-        for (std::size_t e = 0; e < 8; ++e) {
-          const std::uint32_t half = words[e / 2] >> (16 * (e % 2)) & 0xffff;
-          CHECK(((mask[8 * g + e] >> l) & 1) == (half >= threshold ? 1 : 0));
+        for (std::size_t i = 0; i < 8; ++i) {
+          const std::uint32_t half = words[i / 2] >> (16 * (i % 2)) & 0xffff;
+          const std::size_t e = 32 * (i / 2) + 2 * l + i % 2;
+          CHECK(((mask[8 * g + e / 16] >> (e % 16)) & 1) == (half >= threshold ? 1 : 0));
         }
       }
     }
@@ -395,35 +404,55 @@ void test_updates(const Kernels& k) {
   }
 }
 
-void test_gather(const Kernels& k, std::size_t cols) {
-  check::context = text(k.isa, {cols}) + " gather";
-  const std::size_t n = 6, stride = cols + 3;
-  Edge x((n - 1) * stride + cols, Edge::end);
-  const std::uint32_t index[] = {5, 0, 5, 2};
+template <class T>
+void test_gather(const Kernels& k, ElementType type, std::size_t cols) {
+  check::context = text(k.isa, {cols, sizeof(T)}) + " gather";
+  const std::size_t n = 8, stride = cols + 3;
+  EdgeOf<T> x((n - 1) * stride + cols, EdgeOf<T>::end);
+  const std::uint32_t index[] = {9, 9, 7, 0, 7, 2};   // the first two belong to the batch before
   for (const bool indexed : {false, true}) {
     Rows out(4, cols);
-    k.gather_rows({x.data(), stride, indexed ? index : nullptr, out.data.data(), cols, out.stride, {1, 4}});
+    const std::vector<float> before(out.data.data(), out.data.data() + cols);
+    k.gather_rows({x.data(), type, stride, indexed ? index : nullptr, 2, out.data.data(), cols, out.stride, {1, 4}});
+    for (std::size_t j = 0; j < cols; ++j) CHECK(out.at(0, j) == before[j]);
     for (std::size_t i = 1; i < 4; ++i) {
-      for (std::size_t j = 0; j < cols; ++j) CHECK(out.at(i, j) == x[(indexed ? index[i] : i) * stride + j]);
+      const std::size_t row = indexed ? index[2 + i] : 2 + i;
+      for (std::size_t j = 0; j < cols; ++j) CHECK(out.at(i, j) == static_cast<float>(x[row * stride + j]));
       for (std::size_t j = cols; j < out.stride; ++j) CHECK(out.at(i, j) == 0.0f);
     }
     CHECK(out.data.guards_intact());
   }
 }
 
-void test_scans(const Kernels& k, std::size_t n) {
-  check::context = text(k.isa, {n}) + " scan";
-  for (const Edge::Side side : {Edge::end, Edge::begin}) {
-    Edge x(n, side);
-    CHECK(k.all_finite(x.data(), n));
-    for (std::size_t i = 0; i < n; i += n / 40 + 1) {
-      for (const float bad : {HUGE_VALF, -HUGE_VALF, std::nanf("")}) {
-        const float good = x[i];
-        x[i] = bad;
-        CHECK(!k.all_finite(x.data(), n));
-        x[i] = good;
-      }
+// Doubles are judged as what they become: the last one that rounds to a finite float32 passes, the next does not.
+template <class T>
+void test_all_finite(const Kernels& k, ElementType type, std::size_t n, typename EdgeOf<T>::Side side) {
+  check::context = text(k.isa, {n, sizeof(T)}) + " all_finite";
+  EdgeOf<T> x(n, side);
+  const double largest = 0x1.fffffefffffffp127;
+  CHECK(k.all_finite(x.data(), type, n));
+  for (std::size_t i = 0; i < n; i += n / 40 + 1) {
+    const T good = x[i];
+    for (const double bad : {HUGE_VAL, -HUGE_VAL, std::nan(""), 0x1.ffffffp127, -1e300}) {
+      x[i] = static_cast<T>(bad);
+      CHECK(!k.all_finite(x.data(), type, n));
     }
+    for (const double extreme : {largest, -largest, 1e-300, -0.0}) {
+      x[i] = static_cast<T>(extreme);
+      CHECK(k.all_finite(x.data(), type, n));
+    }
+    x[i] = good;
+  }
+}
+
+void test_scans(const Kernels& k, std::size_t n) {
+  for (const Edge::Side side : {Edge::end, Edge::begin}) {
+    test_all_finite<float>(k, ElementType::float32, n, side);
+    test_all_finite<double>(k, ElementType::float64, n, static_cast<EdgeOf<double>::Side>(side));
+    EdgeOf<std::uint8_t> bytes(n, static_cast<EdgeOf<std::uint8_t>::Side>(side));
+    CHECK(k.all_finite(bytes.data(), ElementType::uint8, n));
+    check::context = text(k.isa, {n}) + " penalty sums";
+    Edge x(n, side);
     double absolute = 0, square = 0;
     for (std::size_t i = 0; i < n; ++i) {
       absolute += std::abs(static_cast<double>(x[i]));
@@ -440,15 +469,21 @@ void test_all(const Kernels& k) {
   for (const std::size_t n : kSizes) {
     test_activation_forward(k, n);
     test_scans(k, n);
-    if (n > 0) test_gather(k, n);
+  }
+  for (std::size_t cols = 1; cols <= 150; ++cols) {
+    test_gather<float>(k, ElementType::float32, cols);
+    test_gather<double>(k, ElementType::float64, cols);
+    test_gather<std::uint8_t>(k, ElementType::uint8, cols);
   }
   test_scans(k, 100003);
   for (const std::size_t rows : {1, 2, 7, 33, 600}) {
     for (const std::size_t cols : {1, 2, 15, 16, 17, 35, 64, 100}) {
       for (const ActivationKind kind : kActivations) test_activation_backward(k, rows, cols, kind);
       for (const ActivationKind kind : {ActivationKind::linear, ActivationKind::relu, ActivationKind::tanh}) {
-        test_batch_norm(k, rows, cols, true, false, kind);
-        test_batch_norm(k, rows, cols, false, true, kind);
+        for (const bool outer : {false, true}) {
+          test_batch_norm(k, rows, cols, true, false, outer, kind);
+          test_batch_norm(k, rows, cols, false, true, outer, kind);
+        }
       }
     }
   }

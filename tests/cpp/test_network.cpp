@@ -107,6 +107,40 @@ void test_same_weights_for_any_thread_count() {
   set_num_threads(1);
 }
 
+// Rows of another type and further apart train, score and predict as their float32 values do.
+template <class T>
+void test_element_type(double scale) {
+  Problem problem(200, 21);
+  constexpr std::size_t stride = 30;
+  std::vector<T> given(problem.n * stride, T(77));
+  for (std::size_t i = 0; i < problem.n; ++i) {
+    for (std::size_t j = 0; j < problem.features; ++j) {
+      float& x = problem.x[i * problem.features + j];
+      const T value = static_cast<T>((static_cast<double>(x) + 1.0) * scale);
+      given[i * stride + j] = value;
+      x = static_cast<float>(value);
+    }
+  }
+  std::vector<std::vector<float>> weights;
+  std::vector<double> losses;
+  for (const bool typed : {false, true}) {
+    Dataset data = problem.data();
+    if (typed) data.x = {given.data(), problem.n, problem.features, stride};
+    Network network(tutorial_network(problem.features, 20));
+    Trainer trainer(network, binary_training(1e-2f));
+    FitOptions options;
+    options.epochs = 2;
+    FitResult result;
+    trainer.fit(data, &data, options, nullptr, result);
+    weights.push_back(all_weights(network));
+    weights.back().resize(weights.back().size() + problem.n);
+    network.predict(data.x, {weights.back().data() + weights.back().size() - problem.n, problem.n, 1, 1});
+    losses.push_back(trainer.evaluate(data)[0]);
+    CHECK(losses.back() == result.logs.back()[2]);
+  }
+  CHECK(weights[0] == weights[1] && losses[0] == losses[1]);
+}
+
 void test_early_stopping_restores_the_best() {
   const Problem problem(300, 6);
   Network network(tutorial_network(6, 16));
@@ -204,6 +238,9 @@ void test_errors() {
 int main() {
   test_learns();
   test_same_weights_for_any_thread_count();
+  test_element_type<float>(1.0);
+  test_element_type<double>(0.3);
+  test_element_type<std::uint8_t>(127.0);
   test_early_stopping_restores_the_best();
   test_divergence_keeps_finite_weights();
   test_files();

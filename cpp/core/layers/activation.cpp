@@ -13,7 +13,9 @@ class ActivationOperation final : public Operation {
   void infer(const Pass& pass, const float* x, float* y) const override { apply(pass, x, y); }
   void forward(const Pass& pass, const float* x, float* y, float*) const override { apply(pass, x, y); }
 
-  float* backward(const Pass& pass, const float* x, const float* y, float*, float* dy, float*, bool) const override {
+  Gradient backward(const Pass& pass, const float* x, const float* y, float*, Gradient gradient, float*,
+                    Wanted) const override {
+    float* const dy = gradient.data;
     if (activation_ == ActivationKind::softmax) {
       pass.kernels.softmax_backward({out(), out_ld(), nullptr, const_cast<float*>(y), dy, dy, row_split(pass)});
     } else if (activation_ != ActivationKind::linear) {
@@ -21,7 +23,7 @@ class ActivationOperation final : public Operation {
       pass.kernels.activation_backward(
           {activation_, saved, dy, dy, nullptr, pass.rows, out_ld(), column_split(pass.team, out_ld())});
     }
-    return dy;
+    return gradient;
   }
 
  private:

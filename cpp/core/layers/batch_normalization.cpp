@@ -42,12 +42,15 @@ class BatchNormalizationOperation final : public Operation {
     pass.kernels.batch_norm_forward_train(arguments(pass, x, y, cache, column_split(pass.team, out_ld())));
   }
 
-  float* backward(const Pass& pass, const float* x, const float*, float* cache, float* dy, float*,
-                  bool) const override {
+  bool takes_outer_product() const override { return true; }
+
+  Gradient backward(const Pass& pass, const float* x, const float*, float* cache, Gradient dy, float* spare,
+                    Wanted) const override {
     BatchNormBackward args{};
     args.x = x;
-    args.dy = dy;
-    args.dx = dy;
+    args.dy = dy.data;
+    args.dy_row = dy.row;
+    args.dx = dy.row != nullptr ? spare : dy.data;
     args.gamma = parameters_.in(pass.weights, gamma_);
     args.mean = cache;
     args.inv_std = cache + statistics_floats();
@@ -60,7 +63,7 @@ class BatchNormalizationOperation final : public Operation {
     args.ld = out_ld();
     args.cols = column_split(pass.team, out_ld());
     pass.kernels.batch_norm_backward(args);
-    return dy;
+    return {args.dx};
   }
 
  private:

@@ -1,6 +1,7 @@
 // Dense: y = activation(x W + b). Notation: n rows of a batch, x (n, in), W (in, out) in panels, y and dy (n, out).
 // Forward writes y, and z = x W + b where the activation needs it on the way back. Backward: dz = dy f', db = sum dz,
-// dW = x^T dz, dx = dz W^T, the last as a forward product with W transposed into the cache.
+// dW = x^T dz, dx = dz W^T, the last as a forward product with W transposed into the cache, or, of a single unit, as the
+// factors of an outer product.
 #include <string>
 
 #include "core/layers/layers.h"
@@ -42,25 +43,28 @@ class DenseOperation final : public Operation {
     product(pass, x, y, z_floats(pass.rows) > 0 ? cache + transposed_floats() : nullptr);
   }
 
-  float* backward(const Pass& pass, const float* x, const float* y, float* cache, float* dy, float* spare,
-                  bool need_dx) const override {
+  Gradient backward(const Pass& pass, const float* x, const float* y, float* cache, Gradient gradient, float* spare,
+                    Wanted wanted) const override {
     const Kernels& k = pass.kernels;
+    float* const dy = gradient.data;
+    const float* const w = parameters_.in(pass.weights, kernel_);
+    const bool leave_outer = wanted == Wanted::any && out() == 1;
+    const bool multiply = wanted != Wanted::nothing && !leave_outer;
     if (!tail_elsewhere_ && (activation_ != ActivationKind::linear || bias_ != kNoSegment)) {
       const float* saved = derivative_from_output(activation_) ? y : cache + transposed_floats();
       k.activation_backward({activation_, saved, dy, dy, parameters_.in(pass.gradients, bias_), pass.rows, out_ld(),
                              column_split(pass.team, out_ld())});
     }
-    if (need_dx)
-      k.transpose_panels({parameters_.in(pass.weights, kernel_), cache, in(), out(), pass.team.split(panel_count(in()))});
+    if (multiply) k.transpose_panels({w, cache, in(), out(), pass.team.split(panel_count(in()))});
     pass.team.sync();
     const Part dw = split_output(pass.team, in(), out());
     k.matmul_weights({x, in_ld(), dy, out_ld(), parameters_.in(pass.gradients, kernel_), pass.rows, in(), out(), dw.rows,
                       dw.panels});
-    if (!need_dx) return dy;
+    if (!multiply) return {dy, leave_outer ? w : nullptr};
     const Part dx = split_output(pass.team, pass.rows, in());
     k.matmul({dy, out_ld(), cache, nullptr, spare, nullptr, in_ld(), out(), in(), ActivationKind::linear, dx.rows,
               dx.panels});
-    return spare;
+    return {spare};
   }
 
  private:

@@ -31,8 +31,9 @@ class DropoutOperation final : public Operation {
     pass.kernels.dropout_apply(masks_.mask(cache), x, y, part(pass));
   }
 
-  float* backward(const Pass& pass, const float*, const float*, float* cache, float* dy, float*, bool) const override {
-    pass.kernels.dropout_apply(masks_.mask(cache), dy, dy, part(pass));
+  Gradient backward(const Pass& pass, const float*, const float*, float* cache, Gradient dy, float*,
+                    Wanted) const override {
+    pass.kernels.dropout_apply(masks_.mask(cache), dy.data, dy.data, part(pass));
     return dy;
   }
 

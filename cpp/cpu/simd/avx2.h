@@ -26,17 +26,23 @@ struct V {
     friend FASTREG_INLINE Mask operator|(Mask a, Mask b) { return {_mm256_or_ps(a.m, b.m)}; }
   };
   struct Int {
-    static constexpr std::size_t kLanes = 8;
     __m256i v;
     static FASTREG_INLINE Int set(std::uint32_t s) { return {_mm256_set1_epi32(static_cast<int>(s))}; }
-    FASTREG_INLINE void store(std::uint32_t* p) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
-    template <int n>
-    FASTREG_INLINE Int shl() const {
-      return {_mm256_slli_epi32(v, n)};
+    static FASTREG_INLINE Int load(const std::uint32_t* p) {
+      return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))};
     }
-    friend FASTREG_INLINE std::uint32_t ge_bits(Int a, Int b) {
-      const __m256i ge = _mm256_cmpeq_epi32(_mm256_max_epu32(a.v, b.v), a.v);
-      return static_cast<std::uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(ge)));
+    FASTREG_INLINE void store(std::uint32_t* p) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
+    friend FASTREG_INLINE Int operator+(Int a, Int b) { return {_mm256_add_epi32(a.v, b.v)}; }
+    friend FASTREG_INLINE Int operator^(Int a, Int b) { return {_mm256_xor_si256(a.v, b.v)}; }
+    friend FASTREG_INLINE void multiply(Int a, Int same, Int* high, Int* low) {
+      const __m256i even = _mm256_mul_epu32(a.v, same.v), odd = _mm256_mul_epu32(_mm256_srli_epi64(a.v, 32), same.v);
+      high->v = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
+      low->v = _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
+    }
+    friend FASTREG_INLINE std::uint32_t halves_ge_bits(Int a, Int b) {
+      const __m256i ge = _mm256_cmpeq_epi16(_mm256_max_epu16(a.v, b.v), a.v);
+      const __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(ge), _mm256_extracti128_si256(ge, 1));
+      return static_cast<std::uint32_t>(_mm_movemask_epi8(bytes));
     }
   };
 
@@ -48,6 +54,18 @@ struct V {
   static FASTREG_INLINE V load(const float* p) { return _mm256_loadu_ps(p); }
   static FASTREG_INLINE V load_first(const float* p, std::size_t n) {
     return _mm256_maskload_ps(p, Mask::first_lanes(n));
+  }
+  static FASTREG_INLINE V load(const double* p) { return join(_mm256_loadu_pd(p), _mm256_loadu_pd(p + 4)); }
+  static FASTREG_INLINE V load_first(const double* p, std::size_t n) {
+    const __m256i m = Mask::first_lanes(n);
+    return join(_mm256_maskload_pd(p, _mm256_cvtepi32_epi64(_mm256_castsi256_si128(m))),
+                _mm256_maskload_pd(p + 4, _mm256_cvtepi32_epi64(_mm256_extracti128_si256(m, 1))));
+  }
+  static FASTREG_INLINE V load(const std::uint8_t* p) {
+    return of_bytes(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  }
+  static FASTREG_INLINE V load_first(const std::uint8_t* p, std::size_t n) {
+    return n >= 8 ? load(p) : of_bytes(_mm_cvtsi64_si128(static_cast<long long>(first_bytes(p, n))));
   }
   FASTREG_INLINE void store(float* p) const { _mm256_storeu_ps(p, v); }
   FASTREG_INLINE void store_first(float* p, std::size_t n) const { _mm256_maskstore_ps(p, Mask::first_lanes(n), v); }
@@ -97,23 +115,12 @@ struct V {
     const __m128 d = _mm_max_ps(q, _mm_movehl_ps(q, q));
     return _mm_cvtss_f32(_mm_max_ss(d, _mm_shuffle_ps(d, d, 1)));
   }
-};
 
-struct Wide {
-  static constexpr std::size_t kLanes = 4;
-  static constexpr std::size_t kInterleave = 2;
-  __m256i v;
-  static FASTREG_INLINE Wide set(std::uint64_t s) { return {_mm256_set1_epi64x(static_cast<long long>(s))}; }
-  static FASTREG_INLINE Wide counting_from(std::uint64_t s) {
-    return {_mm256_add_epi64(set(s).v, _mm256_setr_epi64x(0, 1, 2, 3))};
+ private:
+  static FASTREG_INLINE V join(__m256d low, __m256d high) {
+    return _mm256_set_m128(_mm256_cvtpd_ps(high), _mm256_cvtpd_ps(low));
   }
-  friend FASTREG_INLINE Wide operator^(Wide a, Wide b) { return {_mm256_xor_si256(a.v, b.v)}; }
-  friend FASTREG_INLINE Wide mul32(Wide a, Wide b) { return {_mm256_mul_epu32(a.v, b.v)}; }
-  FASTREG_INLINE Wide high() const { return {_mm256_srli_epi64(v, 32)}; }
-  friend FASTREG_INLINE V::Int narrow(Wide a, Wide b) {
-    const __m256 low = _mm256_shuffle_ps(_mm256_castsi256_ps(a.v), _mm256_castsi256_ps(b.v), 0x88);
-    return {_mm256_permute4x64_epi64(_mm256_castps_si256(low), 0xd8)};
-  }
+  static FASTREG_INLINE V of_bytes(__m128i bytes) { return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)); }
 };
 
 FASTREG_INLINE void transpose(V (&r)[8]) {

@@ -30,15 +30,20 @@ struct V {
     friend FASTREG_INLINE Mask operator|(Mask a, Mask b) { return {static_cast<__mmask16>(a.m | b.m)}; }
   };
   struct Int {
-    static constexpr std::size_t kLanes = 16;
     __m512i v;
     static FASTREG_INLINE Int set(std::uint32_t s) { return {_mm512_set1_epi32(static_cast<int>(s))}; }
+    static FASTREG_INLINE Int load(const std::uint32_t* p) { return {_mm512_loadu_si512(p)}; }
     FASTREG_INLINE void store(std::uint32_t* p) const { _mm512_storeu_si512(p, v); }
-    template <int n>
-    FASTREG_INLINE Int shl() const {
-      return {_mm512_slli_epi32(v, n)};
+    friend FASTREG_INLINE Int operator+(Int a, Int b) { return {_mm512_add_epi32(a.v, b.v)}; }
+    friend FASTREG_INLINE Int operator^(Int a, Int b) { return {_mm512_xor_si512(a.v, b.v)}; }
+    friend FASTREG_INLINE void multiply(Int a, Int same, Int* high, Int* low) {
+      const __m512 even = _mm512_castsi512_ps(_mm512_mul_epu32(a.v, same.v));
+      const __m512i second = _mm512_castps_si512(_mm512_movehdup_ps(_mm512_castsi512_ps(a.v)));
+      const __m512 odd = _mm512_castsi512_ps(_mm512_mul_epu32(second, same.v));
+      high->v = _mm512_castps_si512(_mm512_mask_movehdup_ps(odd, 0x5555, even));
+      low->v = _mm512_castps_si512(_mm512_mask_moveldup_ps(even, 0xaaaa, odd));
     }
-    friend FASTREG_INLINE std::uint32_t ge_bits(Int a, Int b) { return _mm512_cmpge_epu32_mask(a.v, b.v); }
+    friend FASTREG_INLINE std::uint32_t halves_ge_bits(Int a, Int b) { return _mm512_cmpge_epu16_mask(a.v, b.v); }
   };
 
   __m512 v;
@@ -49,6 +54,18 @@ struct V {
   static FASTREG_INLINE V load(const float* p) { return _mm512_loadu_ps(p); }
   static FASTREG_INLINE V load_first(const float* p, std::size_t n) {
     return _mm512_maskz_loadu_ps(Mask::first(n).m, p);
+  }
+  static FASTREG_INLINE V load(const double* p) { return join(_mm512_loadu_pd(p), _mm512_loadu_pd(p + 8)); }
+  static FASTREG_INLINE V load_first(const double* p, std::size_t n) {
+    const __mmask16 m = Mask::first(n).m;
+    return join(_mm512_maskz_loadu_pd(static_cast<__mmask8>(m), p),
+                _mm512_maskz_loadu_pd(static_cast<__mmask8>(m >> 8), p + 8));
+  }
+  static FASTREG_INLINE V load(const std::uint8_t* p) {
+    return of_bytes(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  static FASTREG_INLINE V load_first(const std::uint8_t* p, std::size_t n) {
+    return of_bytes(_mm_maskz_loadu_epi8(Mask::first(n).m, p));
   }
   FASTREG_INLINE void store(float* p) const { _mm512_storeu_ps(p, v); }
   FASTREG_INLINE void store_first(float* p, std::size_t n) const { _mm512_mask_storeu_ps(p, Mask::first(n).m, v); }
@@ -100,23 +117,12 @@ struct V {
     const __m128 d = _mm_max_ps(q, _mm_movehl_ps(q, q));
     return _mm_cvtss_f32(_mm_max_ss(d, _mm_shuffle_ps(d, d, 1)));
   }
-};
 
-struct Wide {
-  static constexpr std::size_t kLanes = 8;
-  static constexpr std::size_t kInterleave = 4;  // vectors of blocks in flight that the registers hold
-  __m512i v;
-  static FASTREG_INLINE Wide set(std::uint64_t s) { return {_mm512_set1_epi64(static_cast<long long>(s))}; }
-  static FASTREG_INLINE Wide counting_from(std::uint64_t s) {
-    return {_mm512_add_epi64(set(s).v, _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7))};
+ private:
+  static FASTREG_INLINE V join(__m512d low, __m512d high) {
+    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)), _mm512_cvtpd_ps(high), 1);
   }
-  friend FASTREG_INLINE Wide operator^(Wide a, Wide b) { return {_mm512_xor_si512(a.v, b.v)}; }
-  friend FASTREG_INLINE Wide mul32(Wide a, Wide b) { return {_mm512_mul_epu32(a.v, b.v)}; }
-  FASTREG_INLINE Wide high() const { return {_mm512_srli_epi64(v, 32)}; }
-  friend FASTREG_INLINE V::Int narrow(Wide a, Wide b) {
-    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-    return {_mm512_permutex2var_epi32(a.v, even, b.v)};
-  }
+  static FASTREG_INLINE V of_bytes(__m128i bytes) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes)); }
 };
 
 // Four rounds of pairwise exchanges: 1 and 2 lanes inside the 128-bit quarters, then the quarters themselves.

@@ -24,17 +24,22 @@ struct V {
     friend FASTREG_INLINE Mask operator|(Mask a, Mask b) { return {_mm_or_ps(a.m, b.m)}; }
   };
   struct Int {
-    static constexpr std::size_t kLanes = 4;
     __m128i v;
     static FASTREG_INLINE Int set(std::uint32_t s) { return {_mm_set1_epi32(static_cast<int>(s))}; }
-    FASTREG_INLINE void store(std::uint32_t* p) const { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), v); }
-    template <int n>
-    FASTREG_INLINE Int shl() const {
-      return {_mm_slli_epi32(v, n)};
+    static FASTREG_INLINE Int load(const std::uint32_t* p) {
+      return {_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))};
     }
-    friend FASTREG_INLINE std::uint32_t ge_bits(Int a, Int b) {
-      const __m128i ge = _mm_cmpeq_epi32(_mm_max_epu32(a.v, b.v), a.v);
-      return static_cast<std::uint32_t>(_mm_movemask_ps(_mm_castsi128_ps(ge)));
+    FASTREG_INLINE void store(std::uint32_t* p) const { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), v); }
+    friend FASTREG_INLINE Int operator+(Int a, Int b) { return {_mm_add_epi32(a.v, b.v)}; }
+    friend FASTREG_INLINE Int operator^(Int a, Int b) { return {_mm_xor_si128(a.v, b.v)}; }
+    friend FASTREG_INLINE void multiply(Int a, Int same, Int* high, Int* low) {
+      const __m128i even = _mm_mul_epu32(a.v, same.v), odd = _mm_mul_epu32(_mm_srli_epi64(a.v, 32), same.v);
+      high->v = _mm_blend_epi16(_mm_srli_epi64(even, 32), odd, 0xcc);
+      low->v = _mm_blend_epi16(even, _mm_slli_epi64(odd, 32), 0xcc);
+    }
+    friend FASTREG_INLINE std::uint32_t halves_ge_bits(Int a, Int b) {
+      const __m128i ge = _mm_cmpeq_epi16(_mm_max_epu16(a.v, b.v), a.v);
+      return static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(ge, _mm_setzero_si128())));
     }
   };
 
@@ -48,6 +53,19 @@ struct V {
     if (n >= 4) return load(p);
     const float a = n > 0 ? p[0] : 0.0f, b = n > 1 ? p[1] : 0.0f, c = n > 2 ? p[2] : 0.0f;
     return _mm_setr_ps(a, b, c, 0.0f);
+  }
+  static FASTREG_INLINE V load(const double* p) {
+    return _mm_movelh_ps(_mm_cvtpd_ps(_mm_loadu_pd(p)), _mm_cvtpd_ps(_mm_loadu_pd(p + 2)));
+  }
+  static FASTREG_INLINE V load_first(const double* p, std::size_t n) {
+    if (n >= 4) return load(p);
+    const double a = n > 0 ? p[0] : 0.0, b = n > 1 ? p[1] : 0.0, c = n > 2 ? p[2] : 0.0;
+    return _mm_movelh_ps(_mm_cvtpd_ps(_mm_setr_pd(a, b)), _mm_cvtpd_ps(_mm_setr_pd(c, 0.0)));
+  }
+  static FASTREG_INLINE V load(const std::uint8_t* p) { return load_first(p, 4); }
+  static FASTREG_INLINE V load_first(const std::uint8_t* p, std::size_t n) {
+    const int bytes = static_cast<int>(first_bytes(p, n >= 4 ? 4 : n));
+    return _mm_cvtepi32_ps(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(bytes)));
   }
   FASTREG_INLINE void store(float* p) const { _mm_storeu_ps(p, v); }
   FASTREG_INLINE void store_first(float* p, std::size_t n) const {
@@ -98,20 +116,6 @@ struct V {
   friend FASTREG_INLINE float max_lanes(V a) {
     const __m128 d = _mm_max_ps(a.v, _mm_movehl_ps(a.v, a.v));
     return _mm_cvtss_f32(_mm_max_ss(d, _mm_shuffle_ps(d, d, 1)));
-  }
-};
-
-struct Wide {
-  static constexpr std::size_t kLanes = 2;
-  static constexpr std::size_t kInterleave = 2;
-  __m128i v;
-  static FASTREG_INLINE Wide set(std::uint64_t s) { return {_mm_set1_epi64x(static_cast<long long>(s))}; }
-  static FASTREG_INLINE Wide counting_from(std::uint64_t s) { return {_mm_add_epi64(set(s).v, _mm_set_epi64x(1, 0))}; }
-  friend FASTREG_INLINE Wide operator^(Wide a, Wide b) { return {_mm_xor_si128(a.v, b.v)}; }
-  friend FASTREG_INLINE Wide mul32(Wide a, Wide b) { return {_mm_mul_epu32(a.v, b.v)}; }
-  FASTREG_INLINE Wide high() const { return {_mm_srli_epi64(v, 32)}; }
-  friend FASTREG_INLINE V::Int narrow(Wide a, Wide b) {
-    return {_mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(a.v), _mm_castsi128_ps(b.v), 0x88))};
   }
 };
 

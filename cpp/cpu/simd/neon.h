@@ -24,17 +24,21 @@ struct V {
     friend FASTREG_INLINE Mask operator|(Mask a, Mask b) { return {vorrq_u32(a.m, b.m)}; }
   };
   struct Int {
-    static constexpr std::size_t kLanes = 4;
     uint32x4_t v;
     static FASTREG_INLINE Int set(std::uint32_t s) { return {vdupq_n_u32(s)}; }
+    static FASTREG_INLINE Int load(const std::uint32_t* p) { return {vld1q_u32(p)}; }
     FASTREG_INLINE void store(std::uint32_t* p) const { vst1q_u32(p, v); }
-    template <int n>
-    FASTREG_INLINE Int shl() const {
-      return {vshlq_n_u32(v, n)};
+    friend FASTREG_INLINE Int operator+(Int a, Int b) { return {vaddq_u32(a.v, b.v)}; }
+    friend FASTREG_INLINE Int operator^(Int a, Int b) { return {veorq_u32(a.v, b.v)}; }
+    friend FASTREG_INLINE void multiply(Int a, Int same, Int* high, Int* low) {
+      const uint32x4_t first = vreinterpretq_u32_u64(vmull_u32(vget_low_u32(a.v), vget_low_u32(same.v)));
+      const uint32x4_t second = vreinterpretq_u32_u64(vmull_high_u32(a.v, same.v));
+      high->v = vuzp2q_u32(first, second);
+      low->v = vuzp1q_u32(first, second);
     }
-    friend FASTREG_INLINE std::uint32_t ge_bits(Int a, Int b) {
-      const uint32x4_t lane = {1, 2, 4, 8};
-      return vaddvq_u32(vandq_u32(vcgeq_u32(a.v, b.v), lane));
+    friend FASTREG_INLINE std::uint32_t halves_ge_bits(Int a, Int b) {
+      const uint16x8_t bit = {1, 2, 4, 8, 16, 32, 64, 128};
+      return vaddvq_u16(vandq_u16(vcgeq_u16(vreinterpretq_u16_u32(a.v), vreinterpretq_u16_u32(b.v)), bit));
     }
   };
 
@@ -48,6 +52,17 @@ struct V {
     if (n >= 4) return load(p);
     const float32x4_t x = {n > 0 ? p[0] : 0.0f, n > 1 ? p[1] : 0.0f, n > 2 ? p[2] : 0.0f, 0.0f};
     return x;
+  }
+  static FASTREG_INLINE V load(const double* p) { return vcvt_high_f32_f64(vcvt_f32_f64(vld1q_f64(p)), vld1q_f64(p + 2)); }
+  static FASTREG_INLINE V load_first(const double* p, std::size_t n) {
+    if (n >= 4) return load(p);
+    const float64x2_t low = {n > 0 ? p[0] : 0.0, n > 1 ? p[1] : 0.0}, high = {n > 2 ? p[2] : 0.0, 0.0};
+    return vcvt_high_f32_f64(vcvt_f32_f64(low), high);
+  }
+  static FASTREG_INLINE V load(const std::uint8_t* p) { return load_first(p, 4); }
+  static FASTREG_INLINE V load_first(const std::uint8_t* p, std::size_t n) {
+    const uint8x8_t bytes = vcreate_u8(first_bytes(p, n >= 4 ? 4 : n));
+    return vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(bytes))));
   }
   FASTREG_INLINE void store(float* p) const { vst1q_f32(p, v); }
   FASTREG_INLINE void store_first(float* p, std::size_t n) const {
@@ -93,21 +108,6 @@ struct V {
     return vget_lane_f32(d, 0) + vget_lane_f32(d, 1);
   }
   friend FASTREG_INLINE float max_lanes(V a) { return vmaxvq_f32(a.v); }
-};
-
-struct Wide {
-  static constexpr std::size_t kLanes = 2;
-  static constexpr std::size_t kInterleave = 4;
-  uint64x2_t v;
-  static FASTREG_INLINE Wide set(std::uint64_t s) { return {vdupq_n_u64(s)}; }
-  static FASTREG_INLINE Wide counting_from(std::uint64_t s) {
-    const uint64x2_t lane = {0, 1};
-    return {vaddq_u64(vdupq_n_u64(s), lane)};
-  }
-  friend FASTREG_INLINE Wide operator^(Wide a, Wide b) { return {veorq_u64(a.v, b.v)}; }
-  friend FASTREG_INLINE Wide mul32(Wide a, Wide b) { return {vmull_u32(vmovn_u64(a.v), vmovn_u64(b.v))}; }
-  FASTREG_INLINE Wide high() const { return {vshrq_n_u64(v, 32)}; }
-  friend FASTREG_INLINE V::Int narrow(Wide a, Wide b) { return {vcombine_u32(vmovn_u64(a.v), vmovn_u64(b.v))}; }
 };
 
 FASTREG_INLINE void transpose(V (&r)[4]) {

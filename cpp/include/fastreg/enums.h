@@ -19,6 +19,9 @@ enum class MetricKind : std::uint8_t {
 
 enum class UpdateRule : std::uint8_t { sgd, momentum, nesterov, adam, rmsprop };
 
+// What the caller's rows of features may consist of.
+enum class ElementType : std::uint8_t { float32, float64, uint8 };
+
 // Slope of leaky_relu below zero and scale of elu, Keras's defaults.
 inline constexpr float kLeakyReluSlope = 0.2f;
 inline constexpr float kEluAlpha = 1.0f;

@@ -44,9 +44,10 @@ class Network {
 
   // out = network(x) in inference mode: x is (n, n_features), out (n, n_outputs). A row's result depends neither on
   // the other rows nor on the number of threads. Throws std::invalid_argument for wrong shapes.
-  void predict(MatrixView<const float> x, MatrixView<float> out) const;
+  void predict(const Features& x, MatrixView<float> out) const;
 
  private:
+  friend class Predictor;
   friend class Trainer;
   std::unique_ptr<Graph> graph_;
 };

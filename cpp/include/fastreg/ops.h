@@ -38,8 +38,8 @@ void batch_norm_backward(Input x, Input dy, Values gamma, Values mean, Values in
 void loss(const Loss& loss, Input y, Input target, Span<const std::int32_t> labels, Values weight,
           Span<float> row_losses, Output dy, Output probabilities);
 
-// True if no value is NaN or infinite.
-bool all_finite(Values values);
+// True if no value, as float32, is NaN or infinite.
+bool all_finite(const Features& x);
 
 // Blocks [first, first + n) of Philox4x32-10, four words each; kernels.h tells key and counter.
 void random_words(std::uint64_t seed, std::uint32_t stream, std::uint32_t step, std::uint64_t first, std::size_t n,

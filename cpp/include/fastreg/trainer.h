@@ -12,7 +12,7 @@ namespace fastreg {
 
 // Rows to learn from or to score. Everything is the caller's memory and must stay for the call.
 struct Dataset {
-  MatrixView<const float> x;
+  Features x;                             // float32, float64 or uint8
   MatrixView<const float> y;              // (n, n_outputs), or empty where the loss takes labels
   Span<const std::int32_t> labels;        // (n) in [0, n_outputs), for the sparse loss
   Span<const float> sample_weight;        // (n) or empty: all 1

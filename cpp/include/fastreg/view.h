@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "fastreg/enums.h"
+
 namespace fastreg {
 
 template <class T>
@@ -20,6 +22,33 @@ template <class T>
 struct MatrixView {
   T* data = nullptr;
   std::size_t rows = 0, cols = 0, stride = 0;
+};
+
+// Rows of features of one of the element types; a MatrixView of one is taken as it is. Whatever reads them rounds to the
+// nearest float32, a batch of rows at a time, so the result is that of converting all of them beforehand. Rows may
+// overlap.
+struct Features {
+  const void* data = nullptr;
+  ElementType type = ElementType::float32;
+  std::size_t rows = 0, cols = 0, stride = 0;   // stride in elements
+
+  Features() = default;
+  Features(MatrixView<const float> x) : Features(x.data, x.rows, x.cols, x.stride) {}
+  Features(MatrixView<const double> x) : Features(x.data, x.rows, x.cols, x.stride) {}
+  Features(MatrixView<const std::uint8_t> x) : Features(x.data, x.rows, x.cols, x.stride) {}
+  Features(const float* x, std::size_t n, std::size_t columns, std::size_t step)
+      : Features(x, ElementType::float32, n, columns, step) {}
+  Features(const double* x, std::size_t n, std::size_t columns, std::size_t step)
+      : Features(x, ElementType::float64, n, columns, step) {}
+  Features(const std::uint8_t* x, std::size_t n, std::size_t columns, std::size_t step)
+      : Features(x, ElementType::uint8, n, columns, step) {}
+  Features(const void* x, ElementType element, std::size_t n, std::size_t columns, std::size_t step)
+      : data(x), type(element), rows(n), cols(columns), stride(step) {}
+
+  const void* row(std::size_t i) const {
+    const std::size_t size = type == ElementType::float64 ? 8 : type == ElementType::float32 ? 4 : 1;
+    return static_cast<const unsigned char*>(data) + i * stride * size;
+  }
 };
 
 }  // namespace fastreg

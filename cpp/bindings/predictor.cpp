@@ -1,0 +1,297 @@
+// Predictor for Python: a heap type with a vectorcall entry on NumPy's C API, since a call of a small network is as short
+// as its arguments are quick to look at. An array that is float32, 2-D, C-contiguous, aligned and of native byte order
+// is read where it is; everything else, and every complaint, is python/fastreg/_serving.py's.
+#include "fastreg/predictor.h"
+
+#define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
+#include <numpy/arrayobject.h>
+#include <structmember.h>
+
+#include <memory>
+#include <stdexcept>
+
+#include "bindings/convert.h"
+
+namespace fastreg::bindings {
+namespace {
+
+// Floating-point operations from which on the interpreter lock is released: 20 us or so. Handing it over and taking it
+// back costs others more than a short call.
+constexpr double kReleaseFlops = 2e6;
+
+struct PyPredictor {
+  PyObject_HEAD
+  vectorcallfunc vectorcall;
+  std::unique_ptr<const Predictor> predictor;
+  npy_intp n_features, n_outputs;
+  double flops_per_row;
+};
+
+PyPredictor* self_of(PyObject* object) { return reinterpret_cast<PyPredictor*>(object); }
+PyArrayObject* array_of(PyObject* object) { return reinterpret_cast<PyArrayObject*>(object); }
+
+PyObject* name_x = nullptr;     // interned, made with the type
+PyObject* name_out = nullptr;
+
+// Runs body, which returns a new reference, and turns what it throws into a Python error.
+template <class Body>
+PyObject* guarded(Body body) noexcept {
+  try {
+    return body();
+  } catch (py::error_already_set& raised) {
+    raised.restore();
+  } catch (const py::builtin_exception& raised) {
+    raised.set_error();
+  } catch (const std::bad_alloc&) {
+    PyErr_NoMemory();
+  } catch (const std::invalid_argument& refused) {
+    PyErr_SetString(PyExc_ValueError, refused.what());
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
+  }
+  return nullptr;
+}
+
+bool is_float_matrix(PyObject* object, npy_intp cols, int flags) {
+  PyArrayObject* const array = array_of(object);
+  return PyArray_TYPE(array) == NPY_FLOAT && PyArray_NDIM(array) == 2 && PyArray_DIM(array, 1) == cols &&
+         (PyArray_FLAGS(array) & flags) == flags && PyArray_ISNOTSWAPPED(array);
+}
+
+// A new reference: x itself, or what _serving.features makes of it.
+PyObject* readable(PyObject* x, npy_intp n_features) {
+  constexpr int kFlags = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
+  if (PyArray_CheckExact(x) && is_float_matrix(x, n_features, kFlags)) return Py_NewRef(x);
+  return guarded([&]() -> PyObject* {
+    py::object converted = py::module_::import("fastreg._serving").attr("features")(py::handle(x), n_features);
+    if (!PyArray_CheckExact(converted.ptr()) || !is_float_matrix(converted.ptr(), n_features, kFlags))
+      throw py::type_error("x: the conversion to float32 gave no usable array");
+    return converted.release().ptr();
+  });
+}
+
+// A new reference: out, or a new array where it is null or None.
+PyObject* writable(PyObject* out, npy_intp n, npy_intp n_outputs, PyArrayObject* x) {
+  if (out == nullptr || out == Py_None) {
+    npy_intp shape[2] = {n, n_outputs};
+    return PyArray_SimpleNew(2, shape, NPY_FLOAT);
+  }
+  constexpr int kFlags = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED | NPY_ARRAY_WRITEABLE;
+  if (PyArray_Check(out) && is_float_matrix(out, n_outputs, kFlags) && PyArray_DIM(array_of(out), 0) == n) {
+    const auto begin = reinterpret_cast<std::uintptr_t>(PyArray_DATA(array_of(out)));
+    const auto x_begin = reinterpret_cast<std::uintptr_t>(PyArray_DATA(x));
+    const auto end = begin + static_cast<std::size_t>(PyArray_NBYTES(array_of(out)));
+    const auto x_end = x_begin + static_cast<std::size_t>(PyArray_NBYTES(x));
+    if (end <= x_begin || x_end <= begin || n == 0) return Py_NewRef(out);
+    PyErr_SetString(PyExc_ValueError, "out: must not overlap x");
+    return nullptr;
+  }
+  return guarded([&]() -> PyObject* {
+    py::module_::import("fastreg._serving").attr("refuse_out")(py::handle(out), py::make_tuple(n, n_outputs));
+    throw py::value_error("out: cannot be written to");
+  });
+}
+
+// Finds x and out among the arguments. False with an error set.
+bool read_arguments(PyObject* const* args, Py_ssize_t positional, PyObject* names, PyObject** x, PyObject** out) {
+  const Py_ssize_t named = names == nullptr ? 0 : PyTuple_GET_SIZE(names);
+  PyObject** const found[2] = {x, out};
+  if (positional > 2) {
+    PyErr_Format(PyExc_TypeError, "Predictor takes x and out, got %zd arguments", positional);
+    return false;
+  }
+  for (Py_ssize_t i = 0; i < positional; ++i) *found[i] = args[i];
+  for (Py_ssize_t i = 0; i < named; ++i) {
+    PyObject* const name = PyTuple_GET_ITEM(names, i);
+    const bool is_out = name == name_out || PyUnicode_Compare(name, name_out) == 0;
+    if (!is_out && PyUnicode_Compare(name, name_x) != 0) {
+      PyErr_Format(PyExc_TypeError, "Predictor got an unexpected keyword argument '%U'", name);
+      return false;
+    }
+    if (*found[is_out] != nullptr) {
+      PyErr_Format(PyExc_TypeError, "Predictor got two values for argument '%U'", name);
+      return false;
+    }
+    *found[is_out] = args[positional + i];
+  }
+  if (*x == nullptr) PyErr_SetString(PyExc_TypeError, "Predictor needs an argument x");
+  return *x != nullptr;
+}
+
+void predict(const PyPredictor& self, PyArrayObject* x, PyArrayObject* out) {
+  const auto n = static_cast<std::size_t>(PyArray_DIM(x, 0));
+  const auto cols = static_cast<std::size_t>(self.n_features), outputs = static_cast<std::size_t>(self.n_outputs);
+  const MatrixView<const float> rows{static_cast<const float*>(PyArray_DATA(x)), n, cols, cols};
+  const MatrixView<float> result{static_cast<float*>(PyArray_DATA(out)), n, outputs, outputs};
+  if (self.flops_per_row * static_cast<double>(n) < kReleaseFlops) return self.predictor->predict(rows, result);
+  const py::gil_scoped_release released;
+  self.predictor->predict(rows, result);
+}
+
+PyObject* call(PyObject* object, PyObject* const* args, std::size_t nargsf, PyObject* names) {
+  const PyPredictor& self = *self_of(object);
+  PyObject *x = nullptr, *out = nullptr;
+  if (!read_arguments(args, PyVectorcall_NARGS(nargsf), names, &x, &out)) return nullptr;
+  PyObject* const rows = readable(x, self.n_features);
+  if (rows == nullptr) return nullptr;
+  PyObject* const result = writable(out, PyArray_DIM(array_of(rows), 0), self.n_outputs, array_of(rows));
+  PyObject* done = nullptr;
+  if (result != nullptr) {
+    done = guarded([&] {
+      predict(self, array_of(rows), array_of(result));
+      return result;
+    });
+    if (done == nullptr) Py_DECREF(result);
+  }
+  Py_DECREF(rows);
+  return done;
+}
+
+py::object array_or_none(const std::vector<float>& values, std::vector<py::ssize_t> shape) {
+  if (values.empty()) return py::none();
+  FloatArray out(std::move(shape));
+  std::copy(values.begin(), values.end(), out.mutable_data());
+  return out;
+}
+
+// (activation, inputs, kernel, bias, mean, scale) of each layer, absent ones None.
+py::list layer_list(const Predictor& predictor) {
+  py::list out;
+  for (const FrozenLayer& layer : predictor.layers()) {
+    const auto in = static_cast<py::ssize_t>(layer.in), cols = static_cast<py::ssize_t>(layer.out);
+    out.append(py::make_tuple(name(layer.activation), in, array_or_none(layer.kernel, {in, cols}),
+                              array_or_none(layer.bias, {cols}), array_or_none(layer.mean, {cols}),
+                              array_or_none(layer.scale, {cols})));
+  }
+  return out;
+}
+
+FrozenLayer layer_from(const py::tuple& fields) {
+  const auto values = [](py::handle array, const char* what, int ndim) {
+    if (array.is_none()) return std::vector<float>();
+    const py::array given = checked<float>(array, what, ndim);
+    const auto* data = static_cast<const float*>(given.data());
+    return std::vector<float>(data, data + given.size());
+  };
+  if (fields.size() != 6) throw py::value_error("Predictor: a layer has 6 fields, got " + std::to_string(fields.size()));
+  FrozenLayer layer;
+  layer.activation = activation_from_name(fields[0].cast<std::string>());
+  layer.in = layer.out = fields[1].cast<std::size_t>();
+  layer.kernel = values(fields[2], "kernel", 2);
+  if (!fields[2].is_none()) layer.out = static_cast<std::size_t>(py::reinterpret_borrow<py::array>(fields[2]).shape(1));
+  layer.bias = values(fields[3], "bias", 1);
+  layer.mean = values(fields[4], "mean", 1);
+  layer.scale = values(fields[5], "scale", 1);
+  return layer;
+}
+
+std::unique_ptr<const Predictor> predictor_from(py::handle source) {
+  if (py::isinstance<Network>(source)) {
+    const Network& network = source.cast<const Network&>();
+    const py::gil_scoped_release released;
+    return std::make_unique<const Predictor>(network);
+  }
+  if (!py::isinstance<py::list>(source))
+    throw py::type_error("Predictor: network must be a Network, got " +
+                         std::string(py::str(py::type::of(source).attr("__name__"))));
+  std::vector<FrozenLayer> layers;
+  for (const py::handle fields : source) layers.push_back(layer_from(fields.cast<py::tuple>()));
+  return std::make_unique<const Predictor>(layers);
+}
+
+PyObject* make(PyTypeObject* type, PyObject* args, PyObject* keywords) {
+  return guarded([&]() -> PyObject* {
+    if (PyTuple_GET_SIZE(args) != 1 || (keywords != nullptr && PyDict_GET_SIZE(keywords) != 0))
+      throw py::type_error("Predictor takes one argument, a network; Sequential.freeze() makes one");
+    std::unique_ptr<const Predictor> predictor = predictor_from(PyTuple_GET_ITEM(args, 0));
+    PyObject* const object = type->tp_alloc(type, 0);
+    if (object == nullptr) throw py::error_already_set();
+    PyPredictor* const self = self_of(object);
+    self->vectorcall = call;
+    self->n_features = static_cast<npy_intp>(predictor->n_features());
+    self->n_outputs = static_cast<npy_intp>(predictor->n_outputs());
+    self->flops_per_row = predictor->flops_per_row();
+    new (&self->predictor) std::unique_ptr<const Predictor>(std::move(predictor));
+    return object;
+  });
+}
+
+void destroy(PyObject* object) {
+  PyTypeObject* const type = Py_TYPE(object);
+  self_of(object)->predictor.~unique_ptr();
+  type->tp_free(object);
+  Py_DECREF(type);
+}
+
+PyObject* represent(PyObject* object) {
+  return guarded([&] {
+    return PyUnicode_FromFormat("<Predictor: %s>", self_of(object)->predictor->summary().c_str());
+  });
+}
+
+PyObject* reduce(PyObject* object, PyObject*) {
+  return guarded([&] {
+    const py::object type = py::type::of(py::handle(object));
+    return py::make_tuple(type, py::make_tuple(layer_list(*self_of(object)->predictor))).release().ptr();
+  });
+}
+
+PyObject* get_n_features(PyObject* object, void*) { return PyLong_FromSsize_t(self_of(object)->n_features); }
+PyObject* get_n_outputs(PyObject* object, void*) { return PyLong_FromSsize_t(self_of(object)->n_outputs); }
+
+constexpr const char* kDoc =
+    "Predictor(network, /)\n--\n\n"
+    "A frozen network, made by Sequential.freeze(): p(x, out=None) gives its outputs for rows of features.\n\n"
+    "Dropout is gone, batch normalisation is folded into the dense layers beside it and the weights are packed, so that\n"
+    "a call is as short as it can be. It never changes, any number of threads may call it at once, and it can be\n"
+    "pickled. A row's outputs depend neither on the other rows nor on the number of threads, and agree with those of\n"
+    "Sequential.predict to rounding, not to the bit.\n\n"
+    "Args of a call:\n"
+    "    x: Rows of features, (n, n_features). float32 in C order is read where it is; whatever else predict takes is\n"
+    "        converted first. Values are not looked at: a row with a NaN gives NaN, the others are not touched by it.\n"
+    "        No rows give no rows.\n"
+    "    out: Where to write: float32 (n, n_outputs), C-contiguous, writable, apart from x. A new array if None.\n\n"
+    "Returns:\n"
+    "    out, or the new float32 array (n, n_outputs).\n\n"
+    "Raises:\n"
+    "    ValueError: If a shape does not fit, or out cannot be written to or overlaps x.\n"
+    "    TypeError: If x holds no real numbers, or out is no float32 array.\n\n"
+    "Attributes:\n"
+    "    n_features: Columns of x.\n"
+    "    n_outputs: Columns of the result.\n";
+
+PyTypeObject* make_type() {
+  static PyMemberDef members[] = {
+      {"__vectorcalloffset__", T_PYSSIZET, offsetof(PyPredictor, vectorcall), READONLY, nullptr},
+      {nullptr, 0, 0, 0, nullptr}};
+  static PyGetSetDef attributes[] = {
+      {"n_features", get_n_features, nullptr, "Columns of x.", nullptr},
+      {"n_outputs", get_n_outputs, nullptr, "Columns of the result.", nullptr},
+      {nullptr, nullptr, nullptr, nullptr, nullptr}};
+  static PyMethodDef methods[] = {{"__reduce__", reduce, METH_NOARGS, nullptr}, {nullptr, nullptr, 0, nullptr}};
+  static PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(make)},
+                                {Py_tp_dealloc, reinterpret_cast<void*>(destroy)},
+                                {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+                                {Py_tp_repr, reinterpret_cast<void*>(represent)},
+                                {Py_tp_members, members},
+                                {Py_tp_getset, attributes},
+                                {Py_tp_methods, methods},
+                                {Py_tp_doc, const_cast<char*>(kDoc)},
+                                {0, nullptr}};
+  static PyType_Spec spec = {"fastreg._core.Predictor", sizeof(PyPredictor), 0,
+                             Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE, slots};
+  return reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+}
+
+}  // namespace
+
+void bind_predictor(py::module_& module) {
+  if (_import_array() < 0) throw py::error_already_set();
+  name_x = PyUnicode_InternFromString("x");
+  name_out = PyUnicode_InternFromString("out");
+  PyTypeObject* const type = make_type();
+  if (name_x == nullptr || name_out == nullptr || type == nullptr) throw py::error_already_set();
+  module.attr("Predictor") = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(type));
+}
+
+}  // namespace fastreg::bindings

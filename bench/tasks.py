@@ -23,7 +23,7 @@ import numpy as np
 import reference
 import workloads
 from numpy.typing import NDArray
-from peers.base import Peer, Trainer
+from peers.base import Peer, Prediction, Trainer
 from workloads import Network, Update
 
 Sample = Mapping[str, float]
@@ -251,28 +251,35 @@ class Predict:
         weights = workloads.initial_weights(self.net)
         want = reference.predict(self.net, weights, x)
         with peer.inference():
-            call, native = peer.predictor(self.net, weights, x)
-            got = np.asarray(call(native)).reshape(self.batch, -1)
+            predict = peer.predictor(self.net, weights, x)
+            got = np.asarray(predict()).reshape(self.batch, -1)
             require_close(f"{peer.label}, {self.label}", got[:, -want.shape[1] :], want, 2e-5)
             # A slow call is made less often, so that a repeat takes ten times the aim at most.
-            affordable = calibrated(lambda n: [call(native) for _ in range(n)], 10 * settings.seconds)
+            affordable = calibrated(lambda n: [predict() for _ in range(n)], 10 * settings.seconds)
             calls = min(settings.calls, max(500, affordable))
 
         def repeat() -> Sample:
             with peer.inference():
-                return call_latencies(lambda: call(native), calls)
+                return call_latencies(predict, calls)
 
         return repeat
 
 
-def call_latencies(call: Callable[[], object], calls: int) -> Sample:
+def call_latencies(predict: Prediction, calls: int) -> Sample:
     """p50 and p99 in microseconds of single calls; two readings of the clock are part of each."""
     clock = time.perf_counter_ns
     times = [0] * calls
-    for i in range(calls):
-        start = clock()
-        call()
-        times[i] = clock() - start
+    call, x, out = predict
+    if out is None:
+        for i in range(calls):
+            start = clock()
+            call(x)
+            times[i] = clock() - start
+    else:
+        for i in range(calls):
+            start = clock()
+            call(x, out=out)
+            times[i] = clock() - start
     times.sort()
     return {"p50": times[calls // 2] * 1e-3, "p99": times[calls * 99 // 100] * 1e-3}
 

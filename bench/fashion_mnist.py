@@ -198,11 +198,11 @@ def main() -> None:
     if options.child:
         os.sched_setaffinity(0, cpus)
         what, name, *numbers = options.child
-        result = (
-            choose(name, options.goal, options.threads)
-            if what == "choose"
-            else final(name, *(int(n) for n in numbers), options.threads)
-        )
+        if what == "choose":
+            result = choose(name, options.goal, options.threads)
+        else:
+            epochs, seed = map(int, numbers)
+            result = final(name, epochs, seed, options.threads)
         print(json.dumps(result))
         return
     names = [name for name in options.peers.split(",") if peers.installed(name)]

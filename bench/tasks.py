@@ -23,7 +23,7 @@ import numpy as np
 import reference
 import workloads
 from numpy.typing import NDArray
-from peers.base import Peer, Trainer
+from peers.base import Peer, Prediction, Trainer
 from workloads import Network, Update
 
 Sample = Mapping[str, float]
@@ -151,8 +151,10 @@ def check_training(peer: Peer, net: Network) -> None:
     rows = min(net.rows, 10_000, max(10 * net.batch, int(2e10 / net.flops_per_row())))
     x, y = workloads.classification_data(net, rows)
     trainer = peer.trainer(net, workloads.initial_weights(net), x, y)
-    before = np.log(max(2, net.sizes[-1])) if "network" in peer.differs else loss_of(net, trainer, x, y)
-    trainer.run(2)
+    if "network" in peer.differs:
+        trainer.run(1)  # it chooses its first weights itself, in each run
+    before = loss_of(net, trainer, x, y)
+    trainer.run(10 if "network" in peer.differs else 2)
     after = loss_of(net, trainer, x, y)
     if not after < before:
         raise Disagreement(f"{peer.label}, training {net.label}: the loss goes from {before:.4f} to {after:.4f}")
@@ -249,28 +251,35 @@ class Predict:
         weights = workloads.initial_weights(self.net)
         want = reference.predict(self.net, weights, x)
         with peer.inference():
-            call, native = peer.predictor(self.net, weights, x)
-            got = np.asarray(call(native)).reshape(self.batch, -1)
+            predict = peer.predictor(self.net, weights, x)
+            got = np.asarray(predict()).reshape(self.batch, -1)
             require_close(f"{peer.label}, {self.label}", got[:, -want.shape[1] :], want, 2e-5)
             # A slow call is made less often, so that a repeat takes ten times the aim at most.
-            affordable = calibrated(lambda n: [call(native) for _ in range(n)], 10 * settings.seconds)
+            affordable = calibrated(lambda n: [predict() for _ in range(n)], 10 * settings.seconds)
             calls = min(settings.calls, max(500, affordable))
 
         def repeat() -> Sample:
             with peer.inference():
-                return call_latencies(lambda: call(native), calls)
+                return call_latencies(predict, calls)
 
         return repeat
 
 
-def call_latencies(call: Callable[[], object], calls: int) -> Sample:
+def call_latencies(predict: Prediction, calls: int) -> Sample:
     """p50 and p99 in microseconds of single calls; two readings of the clock are part of each."""
     clock = time.perf_counter_ns
     times = [0] * calls
-    for i in range(calls):
-        start = clock()
-        call()
-        times[i] = clock() - start
+    call, x, out = predict
+    if out is None:
+        for i in range(calls):
+            start = clock()
+            call(x)
+            times[i] = clock() - start
+    else:
+        for i in range(calls):
+            start = clock()
+            call(x, out=out)
+            times[i] = clock() - start
     times.sort()
     return {"p50": times[calls // 2] * 1e-3, "p99": times[calls * 99 // 100] * 1e-3}
 

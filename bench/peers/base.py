@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from workloads import Floats, Labels, Layer, Network, Update
 
 
 class Unsupported(Exception):
     """The library cannot do this; the message says what."""
+
+
+class Prediction(NamedTuple):
+    """`call(x)`, or `call(x, out=out)` where the library writes into an array that it is given, returns the finished
+    probabilities. What the call itself needs in Python is the library's own time.
+    """
+
+    call: Callable[..., Any]
+    x: Any
+    out: Floats | None = None
+
+    def __call__(self) -> Any:
+        return self.call(self.x) if self.out is None else self.call(self.x, out=self.out)
 
 
 class Trainer(Protocol):
@@ -62,8 +75,8 @@ class Peer:
         """Owns w from here on."""
         raise Unsupported("has no optimizer step of its own")
 
-    def predictor(self, net: Network, weights: list[Layer], x: Floats) -> tuple[Callable[[Any], Any], Any]:
-        """(call, native): call(native) returns the finished probabilities; `native` is x in the library's own type."""
+    def predictor(self, net: Network, weights: list[Layer], x: Floats) -> Prediction:
+        """The network in the form that answers soonest, and x in the library's own type."""
         raise Unsupported("does not predict")
 
     def inference(self) -> AbstractContextManager[Any]:

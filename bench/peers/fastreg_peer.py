@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import fastreg as fr
@@ -10,7 +9,7 @@ import numpy as np
 from fastreg import _core, layers, ops, optimizers, regularizers
 from workloads import Floats, Labels, Layer, Network, Update
 
-from peers.base import Peer, Trainer, Unsupported, Updater
+from peers.base import Peer, Prediction, Trainer, Unsupported, Updater
 
 
 def build(net: Network, weights: list[Layer]) -> fr.Sequential:
@@ -102,13 +101,13 @@ class Fastreg(Peer):
     def updater(self, rule: Update, w: Floats) -> Updater:
         return FastregUpdater(rule, w)
 
-    def predictor(self, net: Network, weights: list[Layer], x: Floats) -> tuple[Callable[[Any], Any], Any]:
+    def predictor(self, net: Network, weights: list[Layer], x: Floats) -> Prediction:
         model = build(net, weights)
         if not hasattr(model, "freeze"):
             raise Unsupported("this version has no freeze()")
         frozen = model.freeze()
         out = np.empty((len(x), net.sizes[-1]), np.float32)
-        return lambda rows: frozen(rows, out=out), x
+        return Prediction(frozen, x, out)
 
 
 class FastregPredict(Fastreg):
@@ -121,5 +120,5 @@ class FastregPredict(Fastreg):
     def updater(self, rule: Update, w: Floats) -> Updater:
         raise Unsupported("is the same as fastreg")
 
-    def predictor(self, net: Network, weights: list[Layer], x: Floats) -> tuple[Callable[[Any], Any], Any]:
-        return build(net, weights).predict, x
+    def predictor(self, net: Network, weights: list[Layer], x: Floats) -> Prediction:
+        return Prediction(build(net, weights).predict, x)

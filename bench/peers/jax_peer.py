@@ -13,7 +13,7 @@ import optax
 from reference import corrected, update_formula
 from workloads import Floats, Labels, Layer, Network, Update, folded
 
-from peers.base import Peer, Trainer, Updater
+from peers.base import Peer, Prediction, Trainer, Updater
 
 
 def _parameters(weights: list[Layer]) -> tuple[Any, Any]:
@@ -92,7 +92,7 @@ class JaxTrainer:
         self._batches = len(x) // net.batch
         optimizer, step = _make_step(net)
         trained, moving = _parameters(weights)
-        self.state = (trained, moving, optimizer.init(trained), jax.random.key(1))
+        self.state = (trained, moving, optimizer.init(trained), jax.random.key(1, impl="rbg"))  # fast
         self._rng = np.random.default_rng(0)
         self._step = jax.jit(step, donate_argnums=0)
         self._epoch = None
@@ -165,8 +165,6 @@ class Jax(Peer):
 
     def __init__(self, threads: int) -> None:
         super().__init__(threads)
-        # The faster generator for dropout.
-        jax.config.update("jax_default_prng_impl", "rbg")
         if threads == 1:
             _work_on_the_calling_thread()
 
@@ -179,7 +177,7 @@ class Jax(Peer):
     def updater(self, rule: Update, w: Floats) -> Updater:
         return JaxUpdater(rule, w)
 
-    def predictor(self, net: Network, weights: list[Layer], x: Floats) -> tuple[Callable[[Any], Any], Any]:
+    def predictor(self, net: Network, weights: list[Layer], x: Floats) -> Prediction:
         _work_on_the_calling_thread()
         *hidden, last = [(layer.kernel, layer.bias) for layer in folded(net, weights)]
 
@@ -192,7 +190,7 @@ class Jax(Peer):
 
         native = jnp.asarray(x)
         compiled = forward.lower(native).compile()
-        return lambda rows: compiled(rows).block_until_ready(), native
+        return Prediction(lambda rows: compiled(rows).block_until_ready(), native)
 
 
 class JaxScan(Jax):
@@ -202,7 +200,7 @@ class JaxScan(Jax):
     def updater(self, rule: Update, w: Floats) -> Updater:
         return Peer.updater(self, rule, w)
 
-    def predictor(self, net: Network, weights: list[Layer], x: Floats) -> tuple[Callable[[Any], Any], Any]:
+    def predictor(self, net: Network, weights: list[Layer], x: Floats) -> Prediction:
         return Peer.predictor(self, net, weights, x)
 
 

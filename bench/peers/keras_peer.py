@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
 from workloads import Floats, Labels, Layer, Network
 
-from peers.base import Peer, Trainer
+from peers.base import Peer, Prediction, Trainer
 
 
 def build(net: Network, weights: list[Layer]) -> Any:
@@ -75,6 +74,6 @@ class Keras(Peer):
     def trainer(self, net: Network, weights: list[Layer], x: Floats, y: Labels) -> Trainer:
         return KerasTrainer(net, weights, x, y)
 
-    def predictor(self, net: Network, weights: list[Layer], x: Floats) -> tuple[Callable[[Any], Any], Any]:
+    def predictor(self, net: Network, weights: list[Layer], x: Floats) -> Prediction:
         model = build(net, weights)
-        return lambda rows: np.asarray(model.predict_on_batch(rows)), x
+        return Prediction(lambda rows: np.asarray(model.predict_on_batch(rows)), x)

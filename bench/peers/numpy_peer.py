@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from reference import optimizer_of
 from workloads import Floats, Labels, Network, Update
 
-from peers.base import Peer, Trainer, Updater
+from peers.base import Peer, Prediction, Trainer, Updater
 
 BLOCK = 16_384
 
@@ -292,5 +292,5 @@ class NumPy(Peer):
     def updater(self, rule: Update, w: Floats) -> Updater:
         return NumPyUpdater(rule, w)
 
-    def predictor(self, net: Network, weights: list[workloads.Layer], x: Floats) -> tuple[Callable[[Any], Any], Any]:
-        return predictor(net, workloads.folded(net, weights)), x
+    def predictor(self, net: Network, weights: list[workloads.Layer], x: Floats) -> Prediction:
+        return Prediction(predictor(net, workloads.folded(net, weights)), x)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from workloads import Floats, Layer, Network, folded
 
-from peers.base import Peer
+from peers.base import Peer, Prediction
 
 
 def graph(net: Network, plain: list[Layer]) -> bytes:
@@ -39,9 +38,9 @@ class OnnxRuntime(Peer):
     def version(self) -> str:
         return f"ONNX Runtime {onnxruntime.__version__}"
 
-    def predictor(self, net: Network, weights: list[Layer], x: Floats) -> tuple[Callable[[Any], Any], Any]:
+    def predictor(self, net: Network, weights: list[Layer], x: Floats) -> Prediction:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = self.threads, 1
         session = onnxruntime.InferenceSession(graph(net, folded(net, weights)), options, ["CPUExecutionProvider"])
         run, names = session.run, ["y"]
-        return lambda rows: run(names, {"x": rows})[0], x
+        return Prediction(lambda rows: run(names, {"x": rows})[0], x)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import sklearn
 from sklearn.neural_network import MLPClassifier
 from workloads import Floats, Labels, Layer, Network, folded
 
-from peers.base import Peer, Trainer
+from peers.base import Peer, Prediction, Trainer
 
 
 class SklearnTrainer:
@@ -51,11 +50,11 @@ class Sklearn(Peer):
     def trainer(self, net: Network, weights: list[Layer], x: Floats, y: Labels) -> Trainer:
         return SklearnTrainer(net, x, y)
 
-    def predictor(self, net: Network, weights: list[Layer], x: Floats) -> tuple[Callable[[Any], Any], Any]:
+    def predictor(self, net: Network, weights: list[Layer], x: Floats) -> Prediction:
         classes = max(2, net.sizes[-1])
         model = MLPClassifier(net.sizes[1:-1], max_iter=1, batch_size=classes)
         rows = np.random.default_rng(0).standard_normal((classes, net.sizes[0]), dtype=np.float32)
         model.fit(rows, np.arange(classes))
         plain = folded(net, weights)
         model.coefs_, model.intercepts_ = [layer.kernel for layer in plain], [layer.bias for layer in plain]
-        return model.predict_proba, x
+        return Prediction(model.predict_proba, x)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
@@ -13,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 from workloads import Floats, Labels, Layer, Network, Update, folded
 
-from peers.base import Peer, Trainer, Unsupported, Updater
+from peers.base import Peer, Prediction, Trainer, Unsupported, Updater
 
 
 def build(net: Network, weights: list[Layer]) -> nn.Sequential:
@@ -205,8 +204,8 @@ class Torch(Peer):
     def _model(self, net: Network, weights: list[Layer]) -> Any:
         return build(net, weights).append(nn.Sigmoid() if net.binary else nn.Softmax(dim=1)).eval()
 
-    def predictor(self, net: Network, weights: list[Layer], x: Floats) -> tuple[Callable[[Any], Any], Any]:
-        return self._model(net, weights), torch.from_numpy(x)
+    def predictor(self, net: Network, weights: list[Layer], x: Floats) -> Prediction:
+        return Prediction(self._model(net, weights), torch.from_numpy(x))
 
     def inference(self) -> AbstractContextManager[Any]:
         return torch.inference_mode()
@@ -241,7 +240,7 @@ class TorchFolded(Torch):
     def updater(self, rule: Update, w: Floats) -> Updater:
         raise Unsupported("is the same as PyTorch")
 
-    def predictor(self, net: Network, weights: list[Layer], x: Floats) -> tuple[Callable[[Any], Any], Any]:
+    def predictor(self, net: Network, weights: list[Layer], x: Floats) -> Prediction:
         plain = folded(net, weights)
         *hidden, last = [(torch.from_numpy(layer.bias), torch.from_numpy(layer.kernel)) for layer in plain]
         addmm, binary = torch.addmm, net.binary
@@ -252,4 +251,4 @@ class TorchFolded(Torch):
             h = addmm(last[0], h, last[1])
             return h.sigmoid_() if binary else torch.softmax(h, 1)
 
-        return call, torch.from_numpy(x)
+        return Prediction(call, torch.from_numpy(x))

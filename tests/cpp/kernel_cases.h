@@ -54,6 +54,8 @@ class Cases {
     }
     scans(100000);
     random_words(4096);
+    inference(1, 10, 64, 1);
+    inference(32, 784, 256, 10);
   }
   const std::vector<Case>& list() const { return cases_; }
 
@@ -273,6 +275,25 @@ class Cases {
     auto* words = kept<std::uint32_t>(4 * blocks);
     add("random_words", std::to_string(blocks) + " blocks", 16.0 * static_cast<double>(blocks), "byte",
         [=](const Kernels& k) { k.random_words({1, 2, 3}, 5, blocks, words); }, {{words, 16 * blocks, -1}});
+  }
+
+  // A frozen network of one hidden layer.
+  void inference(std::size_t n, std::size_t in, std::size_t hidden, std::size_t out) {
+    auto first = std::make_shared<Panels>(in, hidden), second = std::make_shared<Panels>(hidden, out);
+    kept_.insert(kept_.end(), {first, second});
+    // A bias with zeros behind it.
+    const Floats *bias_1 = floats(hidden), *bias_2 = floats(out), *x = floats(n * in);
+    Floats *y = floats(n * out), *scratch_1 = floats(n * ld(hidden)), *scratch_2 = floats(n * ld(hidden));
+    auto steps = std::make_shared<std::vector<InferenceStep>>();
+    steps->push_back({first->data.data(), bias_1->data(), nullptr, nullptr, in, hidden, ActivationKind::relu});
+    steps->push_back({second->data.data(), bias_2->data(), nullptr, nullptr, hidden, out, ActivationKind::sigmoid});
+    kept_.push_back(steps);
+    const std::string shape = std::to_string(n) + " x " + std::to_string(in) + "-" + std::to_string(hidden) + "-";
+    add("infer", shape + std::to_string(out), 2.0 * static_cast<double>(n * hidden * (in + out)), "flop",
+        [=](const Kernels& k) {
+          k.infer({steps->data(), 2, x->data(), in, y->data(), out, n, {scratch_1->data(), scratch_2->data()}, false});
+        },
+        {floats_of(y, sum_tolerance(in) * static_cast<double>(hidden) / 4)});
   }
 
   static std::string name(ActivationKind kind) {

@@ -20,7 +20,7 @@ BATCHES = (1, 2, 3, 5, 6, 7, 31, 32, 33, 127, 128, 129, 1000)
 # id: layers. Every neighbourhood that a batch normalisation can have, and layers that leave nothing behind.
 STACKS = {
     "tutorial": [Dense(64, "relu"), BatchNormalization(), Dropout(0.5), Dense(1, "sigmoid")],
-    "before the activation": [Dense(33, use_bias=False), BatchNormalization(), Activation("relu"), Dense(10, "softmax")],
+    "before the activation": [Dense(33, use_bias=False), BatchNormalization(), Activation("relu"), Dense(9, "softmax")],
     "at the input": [BatchNormalization(), Dense(20, "tanh"), Dense(3)],
     "at the input, dropped": [Dropout(0.2), BatchNormalization(), Dropout(0.3), Dense(5)],
     "two in a row": [Dense(20, "tanh"), BatchNormalization(), BatchNormalization(), Dense(3)],

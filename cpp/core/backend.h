@@ -17,6 +17,8 @@ struct Backend {
   // thread, and in a forked child, it is a plain call. body must not throw. Every member runs with denormals flushed to
   // zero, restored before this returns.
   void (*run)(std::size_t threads, void (*body)(void* context, const Team&), void* context);
+  // As allocate, for what is read from end to end again and again: huge pages pay at smaller sizes.
+  void* (*allocate_streamed)(std::size_t bytes);
 };
 
 // The CPU backend with the active ISA; throws as active_isa() does.

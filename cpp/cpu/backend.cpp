@@ -96,11 +96,11 @@ const Kernels& choose_kernels() {
 
 constexpr std::size_t kTail = 64;  // readable bytes behind every buffer
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
-constexpr std::size_t kHugeFrom = std::size_t{4} << 20;
+constexpr std::size_t kHugeFrom = std::size_t{4} << 20, kHugeStreamFrom = std::size_t{512} << 10;
 
-void* allocate(std::size_t bytes) {
+void* allocate_from(std::size_t bytes, std::size_t huge_from) {
   if (bytes > SIZE_MAX - kHugePage - kTail) throw std::bad_alloc();
-  const bool huge = bytes >= kHugeFrom;
+  const bool huge = bytes >= huge_from;
   const std::size_t alignment = huge ? kHugePage : 64;
   const std::size_t size = (bytes + kTail + alignment - 1) / alignment * alignment;
   void* memory = nullptr;
@@ -112,12 +112,15 @@ void* allocate(std::size_t bytes) {
   return memory;
 }
 
+void* allocate(std::size_t bytes) { return allocate_from(bytes, kHugeFrom); }
+void* allocate_streamed(std::size_t bytes) { return allocate_from(bytes, kHugeStreamFrom); }
 void release(void* memory) noexcept { std::free(memory); }
 
 }  // namespace
 
 const Backend& cpu_backend() {
-  static const Backend backend{"cpu", &choose_kernels(), allocate, release, run_team};
+  static const Backend backend{"cpu", &choose_kernels(), allocate, release, run_team,
+                               allocate_streamed};
   return backend;
 }
 

@@ -18,9 +18,11 @@ namespace {
 // Sums that hide the latency of fma: 4 cycles, 2 a cycle.
 constexpr std::size_t kChains = 8;
 constexpr std::size_t kPanelVectors = kPanel / V::kLanes;
-// Vectors of one panel that a strip takes, and panels it takes at once.
+// Vectors of one panel that a strip takes, and panels it takes at once where they are short. A long panel alone keeps
+// pace with the second cache, and a network that hardly fits there wants small units to visit in reverse.
 constexpr std::size_t kStripVectors = kPanelVectors < kChains || kRegisters == 32 ? kPanelVectors : kChains;
 constexpr std::size_t kStripPanels = kStripVectors < kChains ? kChains / kStripVectors : 1;
+constexpr std::size_t kShortPanel = 128;   // rows: 32 KB
 
 // What one row does to a few neighbouring vectors of columns of one or more panels.
 struct Strip {
@@ -44,6 +46,7 @@ FASTREG_NOINLINE void multiply_strip(const Strip& s) {
   const float* w = s.w;
   const std::size_t width = s.width, panel_floats = s.panel_floats, k = s.k;
   const float* const x = s.x;
+  float* const y = s.y;
   for (std::size_t i = 0; i < k; ++i, w += width) {
     const V xi(x[i]);
     FASTREG_UNROLL
@@ -58,7 +61,7 @@ FASTREG_NOINLINE void multiply_strip(const Strip& s) {
   FASTREG_UNROLL
   for (std::size_t p = 0; p < NP; ++p) {
     FASTREG_UNROLL
-    for (std::size_t v = 0; v < NV; ++v) max(floor, acc[p][v]).store(s.y + p * kPanel + v * V::kLanes);
+    for (std::size_t v = 0; v < NV; ++v) max(floor, acc[p][v]).store(y + p * kPanel + v * V::kLanes);
   }
 }
 
@@ -115,8 +118,9 @@ FASTREG_INLINE void multiply_panel(Strip s) {
 
 // y = activation(x W + bias) of one row, cols > 1; softmax is left to the caller.
 FASTREG_NOINLINE void multiply_row(const InferenceStep& step, const float* x, float* y, bool reversed) {
-  const std::size_t ld = rounded(step.cols), panels = (ld + kPanel - 1) / kPanel, full = ld / kPanel;
-  const std::size_t groups = full / kStripPanels, whole = groups * kStripPanels, units = groups + (panels - whole);
+  const std::size_t ld = rounded(step.cols), panels = (ld + kPanel - 1) / kPanel;
+  const std::size_t groups = step.k <= kShortPanel ? ld / kPanel / kStripPanels : 0;
+  const std::size_t whole = groups * kStripPanels, units = groups + (panels - whole);
   for (std::size_t n = 0; n < units; ++n) {
     const std::size_t unit = reversed ? units - 1 - n : n;
     const std::size_t panel = unit < groups ? unit * kStripPanels : whole + (unit - groups);

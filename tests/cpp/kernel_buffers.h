@@ -166,7 +166,7 @@ inline bool close(double got, double want, double tolerance) {
 
 inline std::string text(const char* what, std::initializer_list<std::size_t> sizes) {
   std::string s = what;
-  for (const std::size_t n : sizes) s += " " + std::to_string(n);
+  for (const std::size_t n : sizes) s.append(" ").append(std::to_string(n));
   return s;
 }
 

@@ -48,14 +48,12 @@ class Cases {
       update(rule, 10000);
     }
     gather(128, 784);
+    scans(100000);
+    random_words(4096);
     for (const std::size_t rows : {1, 32}) {
       inference(rows, 10, 64, 1);
       inference(rows, 784, 256, 10);
     }
-    scans(100000);
-    random_words(4096);
-    inference(1, 10, 64, 1);
-    inference(32, 784, 256, 10);
   }
   const std::vector<Case>& list() const { return cases_; }
 
@@ -240,25 +238,6 @@ class Cases {
     add("gather_rows", std::to_string(rows) + " of " + std::to_string(cols), 8.0 * static_cast<double>(rows * cols), "byte",
         [=](const Kernels& k) { k.gather_rows({x->data(), ElementType::float32, cols, index, 0, out->data(), cols, ld(cols), {0, rows}}); },
         {floats_of(out, -1)});
-  }
-
-  // Two products, relu and sigmoid.
-  void inference(std::size_t rows, std::size_t in, std::size_t hidden, std::size_t out) {
-    auto first = std::make_shared<Panels>(in, hidden), second = std::make_shared<Panels>(hidden, out);
-    auto steps = std::make_shared<std::vector<InferenceStep>>();
-    kept_.insert(kept_.end(), {first, second, steps});
-    steps->push_back({first->data.data(), floats(hidden)->data(), nullptr, nullptr, in, hidden, ActivationKind::relu});
-    steps->push_back({second->data.data(), floats(ld(out))->data(), nullptr, nullptr, hidden, out,
-                      ActivationKind::sigmoid});
-    const Floats* x = floats(rows * in);
-    Floats *y = floats(rows * out), *from = floats(rows * ld(hidden)), *to = floats(rows * ld(hidden));
-    const std::string shape = std::to_string(rows) + " x " + std::to_string(in) + "-" + std::to_string(hidden) + "-" +
-                              std::to_string(out);
-    add("infer", shape, 2.0 * static_cast<double>(rows * hidden * (in + out)), "flop",
-        [=](const Kernels& k) {
-          k.infer({steps->data(), 2, x->data(), in, y->data(), out, rows, {from->data(), to->data()}, false});
-        },
-        {floats_of(y, sum_tolerance(in) * static_cast<double>(hidden))});
   }
 
   void scans(std::size_t n) {

@@ -1,0 +1,303 @@
+// Predictor as an embedding program uses it, and its kernel on every instruction set: sums in double precision, nothing
+// read or written beyond the caller's columns, no allocation after the first call, many threads. Whole networks are
+// compared with the oracle from Python.
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "fastreg/predictor.h"
+#include "kernel_buffers.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define COUNTS_ALLOCATIONS 0   // the sanitizers have allocators of their own
+#else
+#define COUNTS_ALLOCATIONS 1
+
+namespace {
+std::atomic<int> allocations{0};
+void* counted(void* memory) {
+  allocations.fetch_add(1);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+}  // namespace
+
+// The two ways in which the library takes memory: the operator new of its containers, posix_memalign of the backend.
+// GCC takes them for a pair that does not match where it inlines one of the two.
+#pragma GCC diagnostic push
+#if !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+#endif
+void* operator new(std::size_t bytes) { return counted(std::malloc(bytes)); }
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+extern "C" int posix_memalign(void** memory, std::size_t alignment, std::size_t bytes) noexcept {
+  allocations.fetch_add(1);
+  *memory = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+  return *memory == nullptr ? 12 : 0;
+}
+#pragma GCC diagnostic pop
+#endif
+
+namespace {
+
+using namespace fastreg;
+using namespace fastreg::test;
+
+constexpr float kNaN = __builtin_nanf("");
+
+// Rows at any distance, NaN between them, the last one ending where readable memory ends.
+struct Strided {
+  std::size_t rows, cols, stride;
+  Edge memory;
+  Strided(std::size_t r, std::size_t c, std::size_t gap)
+      : rows(r), cols(c), stride(c + gap), memory(r == 0 ? 0 : (r - 1) * (c + gap) + c, Edge::end) {
+    for (std::size_t e = 0; e < memory.size(); ++e) {
+      if (e % stride >= cols) memory[e] = kNaN;
+    }
+  }
+  float& at(std::size_t i, std::size_t j) { return memory[i * stride + j]; }
+  bool gaps_intact() {
+    for (std::size_t e = 0; e < memory.size(); ++e) {
+      if (e % stride >= cols && !std::isnan(memory[e])) return false;
+    }
+    return true;
+  }
+};
+
+// What a step reads, and the step.
+struct Layer {
+  Panels w;
+  Guarded<float> bias, mean, scale;
+  InferenceStep step{};
+
+  Layer(std::size_t k, std::size_t cols, ActivationKind activation, bool dense, bool with_bias)
+      : w(dense ? k : 1, cols), bias(rounded(cols)), mean(rounded(cols)), scale(rounded(cols)) {
+    for (std::size_t j = 0; j < cols; ++j) {
+      bias[j] = uniform(-1.0f, 1.0f);
+      mean[j] = uniform(-1.0f, 1.0f);
+      scale[j] = uniform(-2.0f, 2.0f);
+    }
+    step.k = k;
+    step.cols = cols;
+    step.activation = activation;
+    if (dense) step.w = w.data.data();
+    if (!dense && with_bias) {
+      step.mean = mean.data();
+      step.scale = scale.data();
+    }
+    if (with_bias) step.bias = bias.data();
+  }
+};
+
+void run(const Kernels& k, const std::vector<InferenceStep>& steps, Strided& x, Strided& y, bool reversed) {
+  std::size_t widest = 0;
+  for (const InferenceStep& step : steps) widest = std::max(widest, ld(step.cols));
+  Guarded<float> first(rounded(x.rows * widest)), second(rounded(x.rows * widest));
+  k.infer({steps.data(), steps.size(), x.memory.data(), x.stride, y.memory.data(), y.stride, x.rows,
+           {first.data(), second.data()}, reversed});
+  CHECK(first.guards_intact() && second.guards_intact());
+  CHECK(y.gaps_intact());
+}
+
+// One row in double precision: values before the activation, and how far off they may be.
+void expected_row(const Layer& layer, Strided& x, std::size_t i, std::vector<double>& z, std::vector<double>& error) {
+  const InferenceStep& step = layer.step;
+  for (std::size_t j = 0; j < step.cols; ++j) {
+    double sum = step.bias != nullptr ? static_cast<double>(layer.bias[j]) : 0.0, magnitude = std::abs(sum);
+    const auto add = [&](double term) {
+      sum += term;
+      magnitude += std::abs(term);
+    };
+    if (step.w != nullptr) {
+      for (std::size_t c = 0; c < step.k; ++c) add(static_cast<double>(x.at(i, c)) * static_cast<double>(layer.w.at(c, j)));
+    } else if (step.scale != nullptr) {
+      const auto scale = static_cast<double>(layer.scale[j]);
+      add((static_cast<double>(x.at(i, j)) - static_cast<double>(layer.mean[j])) * scale);
+    } else {
+      add(static_cast<double>(x.at(i, j)));
+    }
+    z[j] = sum;
+    error[j] = (static_cast<double>(step.w != nullptr ? step.k : 2) + 8) * 2 * kHalfUlp * (magnitude + 1.0);
+  }
+}
+
+void test_step(const Kernels& k, const Layer& layer, std::size_t rows, std::size_t gap) {
+  check::context = text(k.isa, {layer.step.k, layer.step.cols, rows, gap, static_cast<std::size_t>(layer.step.activation)});
+  Strided x(rows, layer.step.k, gap), y(rows, layer.step.cols, gap);
+  run(k, {layer.step}, x, y, false);
+  std::vector<double> z(layer.step.cols), error(layer.step.cols);
+  for (std::size_t i = 0; i < rows; ++i) {
+    expected_row(layer, x, i, z, error);
+    if (layer.step.activation == ActivationKind::softmax) {
+      const double top = *std::max_element(z.begin(), z.end()), worst = *std::max_element(error.begin(), error.end());
+      double total = 0.0;
+      for (double& value : z) total += value = std::exp(value - top);
+      for (std::size_t j = 0; j < z.size(); ++j) {
+        const double rounding = (static_cast<double>(z.size()) + 8) * 2 * kHalfUlp;
+        CHECK(close(y.at(i, j), z[j] / total, z[j] / total * (2 * worst + rounding)));
+      }
+    } else {
+      for (std::size_t j = 0; j < z.size(); ++j)
+        CHECK(close(y.at(i, j), activation(layer.step.activation, z[j]), error[j]));
+    }
+  }
+}
+
+void test_steps(const Kernels& k) {
+  for (const std::size_t in : {1, 2, 5, 16, 19, 64, 100, 1027}) {
+    for (const std::size_t out : {1, 2, 8, 16, 17, 33, 48, 64, 65, 130, 200}) {
+      for (const std::size_t rows : {1, 2, 5, 19}) {
+        test_step(k, Layer(in, out, ActivationKind::relu, true, out % 2 == 0), rows, rows % 2 * 3);
+      }
+    }
+  }
+  for (const ActivationKind kind : kActivations) {
+    for (const std::size_t cols : kSizes) {
+      if (cols == 0) continue;
+      for (const std::size_t rows : {1, 3}) {
+        test_step(k, Layer(7, cols, kind, true, true), rows, 1);
+        test_step(k, Layer(cols, cols, kind, false, true), rows, 1);    // normalisation
+        test_step(k, Layer(cols, cols, kind, false, false), rows, 1);   // activation alone
+      }
+    }
+  }
+  for (const std::size_t cols : {1, 2, 10, 16, 17, 70}) {
+    for (const std::size_t rows : {1, 20}) test_step(k, Layer(9, cols, ActivationKind::softmax, true, true), rows, 0);
+  }
+}
+
+// A row gives the same bits alone and among others, forwards and backwards, next to the caller's memory or apart.
+void test_rows_stand_alone(const Kernels& k) {
+  for (const std::size_t hidden : {1, 7, 16, 40, 64, 100, 300}) {
+    for (const std::size_t out : {1, 10}) {
+      for (const std::size_t in : {1, 10, 129, 1300}) {
+        check::context = text(k.isa, {in, hidden, out}).append(" alone");
+        const Layer first(in, hidden, ActivationKind::gelu, true, true), last(hidden, out, ActivationKind::tanh, true, true);
+        const std::vector<InferenceStep> steps{first.step, last.step};
+        Strided x(23, in, 0), together(23, out, 2);
+        run(k, steps, x, together, false);
+        for (std::size_t i = 0; i < x.rows; ++i) {
+          Strided row(1, in, 0), alone(1, out, 0);
+          std::memcpy(row.memory.data(), &x.at(i, 0), in * sizeof(float));
+          run(k, steps, row, alone, i % 2 == 1);
+          CHECK(std::memcmp(&alone.at(0, 0), &together.at(i, 0), out * sizeof(float)) == 0);
+        }
+      }
+    }
+  }
+}
+
+Network tutorial_network(std::size_t features, std::size_t units) {
+  Dense hidden, output;
+  hidden.units = units;
+  hidden.activation = ActivationKind::relu;
+  output.activation = ActivationKind::sigmoid;
+  return Network({features, 7, {hidden, BatchNormalization{}, Dropout{0.25f}, output}});
+}
+
+struct Batch {
+  std::size_t rows, features;
+  std::vector<float> x, y;
+  Batch(std::size_t n, std::size_t cols) : rows(n), features(cols), x(n * cols), y(n, kNaN) {
+    for (float& value : x) value = uniform(-1.0f, 1.0f);
+  }
+  MatrixView<const float> in() const { return {x.data(), rows, features, features}; }
+  MatrixView<float> out() { return {y.data(), rows, 1, 1}; }
+};
+
+void test_agrees_with_the_network() {
+  const Network network = tutorial_network(20, 50);
+  const Predictor predictor(network);
+  CHECK(predictor.n_features() == 20 && predictor.n_outputs() == 1);
+  CHECK(predictor.summary() == "20 -> 50 relu -> 1 sigmoid");
+  CHECK(predictor.flops_per_row() == 2.0 * (20 * 50 + 50));
+  Batch frozen(300, 20), plain = frozen;
+  predictor.predict(frozen.in(), frozen.out());
+  network.predict(plain.in(), plain.out());
+  for (std::size_t i = 0; i < frozen.rows; ++i) CHECK(close(frozen.y[i], plain.y[i], 1e-6));
+  // What layers() lists makes the same predictor again.
+  Batch again = frozen;
+  Predictor(predictor.layers()).predict(again.in(), again.out());
+  CHECK(std::memcmp(again.y.data(), frozen.y.data(), again.rows * sizeof(float)) == 0);
+}
+
+void test_shapes_are_checked() {
+  const Predictor predictor(tutorial_network(4, 8));
+  Batch good(3, 4), wide(3, 5);
+  std::vector<float> two(6);
+  CHECK_THROWS(predictor.predict(wide.in(), wide.out()), std::invalid_argument);
+  CHECK_THROWS(predictor.predict(good.in(), (MatrixView<float>{two.data(), 2, 1, 1})), std::invalid_argument);
+  CHECK_THROWS(predictor.predict(good.in(), (MatrixView<float>{two.data(), 3, 2, 2})), std::invalid_argument);
+  predictor.predict({good.x.data(), 0, 4, 4}, {two.data(), 0, 1, 1});
+  CHECK_THROWS(Predictor(std::vector<FrozenLayer>{}), std::invalid_argument);
+  FrozenLayer layer{2, 3, std::vector<float>(6), {}, {}, {}, ActivationKind::linear};
+  CHECK(Predictor(std::vector{layer}).n_outputs() == 3);
+  layer.kernel.resize(5);
+  CHECK_THROWS(Predictor(std::vector{layer}), std::invalid_argument);
+  layer.kernel.resize(6);
+  layer.bias.resize(2);
+  CHECK_THROWS(Predictor(std::vector{layer}), std::invalid_argument);
+}
+
+void test_does_not_allocate() {
+#if COUNTS_ALLOCATIONS
+  const Predictor predictor(tutorial_network(30, 100));
+  CHECK(allocations.load() > 0);
+  for (const std::size_t rows : {1, 5, 32, 500, 20000}) {
+    Batch batch(rows, 30);
+    predictor.predict(batch.in(), batch.out());
+    const int before = allocations.load();
+    for (int i = 0; i < 3; ++i) predictor.predict(batch.in(), batch.out());
+    const int made = allocations.load() - before;
+    check::context = text("allocations", {rows, static_cast<std::size_t>(made)});
+    CHECK(made == 0);
+  }
+#endif
+}
+
+void test_threads() {
+  const Predictor predictor(tutorial_network(30, 100));
+  Batch whole(700, 30);
+  set_num_threads(1);
+  predictor.predict(whole.in(), whole.out());
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (std::size_t rank = 0; rank < 4; ++rank) {
+    threads.emplace_back([&, rank] {
+      std::vector<float> y(700);
+      for (std::size_t round = 0; round < 50; ++round) {
+        const std::size_t n = (round * 37 + rank * 101) % 300 + 1, begin = (round * 13) % 400;
+        predictor.predict({whole.x.data() + begin * 30, n, 30, 30}, {y.data(), n, 1, 1});
+        wrong += std::memcmp(y.data(), whole.y.data() + begin, n * sizeof(float)) != 0;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(wrong.load() == 0);
+  // And within one call.
+  Batch large(60000, 30), shared = large;
+  predictor.predict(large.in(), large.out());
+  set_num_threads(3);
+  predictor.predict(shared.in(), shared.out());
+  CHECK(std::memcmp(large.y.data(), shared.y.data(), large.rows * sizeof(float)) == 0);
+  set_num_threads(1);
+}
+
+}  // namespace
+
+int main() {
+  for (const std::string& isa : available_isas()) {
+    const Kernels& kernels = *cpu_kernels(isa.c_str());
+    test_steps(kernels);
+    test_rows_stand_alone(kernels);
+  }
+  test_agrees_with_the_network();
+  test_shapes_are_checked();
+  test_does_not_allocate();
+  test_threads();
+  return report("test_predictor");
+}

@@ -86,6 +86,16 @@ def require_close(what: str, got: NDArray[Any], want: NDArray[Any], tolerance: f
         raise Disagreement(f"{what} is off by {off:.3g}, allowed {tolerance:.3g}")
 
 
+def require_close_but_for_kinks(what: str, got: NDArray[Any], want: NDArray[Any], tolerance: float) -> None:
+    """Among a million activations some are so near to 0 that rounding takes them to relu's other side, and changes the
+    gradients of a unit: one element in 200 may be off by up to 50 times the tolerance.
+    """
+    off = np.abs(np.asarray(got, np.float64) - want)
+    require_close(what, got, want, 50 * tolerance)
+    if (count := int(np.sum(off > tolerance))) > 1 + off.size // 200:
+        raise Disagreement(f"{what}: {count} of {off.size} elements are off by more than {tolerance:.3g}")
+
+
 def elapsed(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
@@ -166,11 +176,12 @@ def check_steps(peer: Peer, net: Network, steps: int, tolerance: float) -> None:
     weights = workloads.initial_weights(net)
     trainer = peer.trainer(net, weights, x, y)
     trainer.run(1, shuffle=False)
+    close = require_close_but_for_kinks if net.rows * max(net.sizes[1:-1]) > 1_000_000 else require_close
     for index, (got, want) in enumerate(zip(trainer.weights(), reference.trained(net, weights, x, y), strict=True)):
         names = ("kernel", "bias", "gamma", "beta", "moving mean", "moving variance")
         for name, ours, theirs in zip(names, got.arrays(), want.arrays(), strict=False):
             if name not in peer.differs:
-                require_close(f"{peer.label}, training {net.label}: {name} of layer {index}", ours, theirs, tolerance)
+                close(f"{peer.label}, training {net.label}: {name} of layer {index}", ours, theirs, tolerance)
 
 
 def loss_of(net: Network, trainer: Trainer, x: workloads.Floats, y: workloads.Labels) -> float:

@@ -186,7 +186,7 @@ FASTREG_NOINLINE void input_many_rows(const MatmulInput& m) {
   p.rows = m.rows.end - m.rows.begin;
   p.bias = nullptr;
   p.relu = p.activate = false;
-  const Blocks blocks = even_blocks(m.cols, kTransposed, kPanel);
+  const Blocks blocks = even_blocks(m.cols, m.cols < 1024 ? kTransposed / 2 : kTransposed, kPanel);
   for (std::size_t panel = m.panels.begin; panel < m.panels.end; ++panel) {
     const std::size_t i = panel * kPanel;
     p.width = panel_width(m.in, panel);

@@ -43,7 +43,7 @@ void matmul(const Matmul& m) noexcept {
   if (m.rows.end <= m.rows.begin || m.panels.end <= m.panels.begin) return;
   float* const first = m.z ? m.z : m.y;
   const bool fused = m.activation == ActivationKind::linear || m.activation == ActivationKind::relu;
-  Block p;
+  Block p{};
   p.activate = m.z != nullptr || !fused;
   if (m.ldy == 1) {
     times_column(m.x, m.ldx, m.w, m.k, m.bias ? m.bias[0] : 0.0f, first, m.rows);
@@ -73,48 +73,112 @@ void matmul(const Matmul& m) noexcept {
       p.ahead = p.b + p.k * p.width;
       p.ahead_stride = p.k * kLane;
       p.ahead_tiles = p.width / kLane;
-      run_block<true>(p);
+      run_block<true, 2>(p);
     }
   }
 }
 
 // A square of V::kLanes, of which `rows` rows exist in w and the others read as zero.
-FASTREG_INLINE void transpose_square(const float* w, std::size_t w_stride, float* wt, std::size_t rows) {
+FASTREG_INLINE void transpose_square(const float* w, std::size_t w_stride, float* wt, std::size_t wt_stride,
+                                     std::size_t rows) {
   V r[V::kLanes];
   FASTREG_UNROLL
   for (std::size_t i = 0; i < V::kLanes; ++i) r[i] = i < rows ? V::load(w + i * w_stride) : V(0.0f);
   transpose(r);
   FASTREG_UNROLL
-  for (std::size_t i = 0; i < V::kLanes; ++i) r[i].store(wt + i * kPanel);
+  for (std::size_t i = 0; i < V::kLanes; ++i) r[i].store(wt + i * wt_stride);
 }
 
-FASTREG_INLINE void transpose_rows(const float* w, std::size_t rows, std::size_t width, float* wt) {
+FASTREG_INLINE void transpose_rows(const float* w, std::size_t rows, std::size_t width, std::size_t stride, float* wt,
+                                   std::size_t wt_stride) {
   std::size_t i = 0;
   for (; i + V::kLanes <= rows; i += V::kLanes) {
     for (std::size_t j = 0; j < width; j += V::kLanes) {
-      transpose_square(w + i * width + j, width, wt + j * kPanel + i, V::kLanes);
+      transpose_square(w + i * stride + j, stride, wt + j * wt_stride + i, wt_stride, V::kLanes);
     }
   }
   for (; i < rounded(rows); i += V::kLanes) {
     for (std::size_t j = 0; j < width; j += V::kLanes) {
-      transpose_square(w + i * width + j, width, wt + j * kPanel + i, i < rows ? rows - i : 0);
+      transpose_square(w + i * stride + j, stride, wt + j * wt_stride + i, wt_stride, i < rows ? rows - i : 0);
     }
   }
 }
 
-// wt (width, kPanel) = w^T, where w is (rows, width) and rows are filled up with zeros to a multiple of kLane. The usual
-// width gets code with constant strides.
-FASTREG_NOINLINE void transpose_block(const float* w, std::size_t rows, std::size_t width, float* wt) {
-  width == kPanel ? transpose_rows(w, rows, kPanel, wt) : transpose_rows(w, rows, width, wt);
+// wt (width, rows) = w^T, where w is (rows, width) and rows are filled up with zeros to a multiple of kLane. The usual
+// shape, a panel, gets code with constant strides.
+FASTREG_NOINLINE void transpose_block(const float* w, std::size_t rows, std::size_t width, std::size_t stride,
+                                      float* wt, std::size_t wt_stride) {
+  if (width == kPanel && stride == kPanel && wt_stride == kPanel)
+    transpose_rows(w, rows, kPanel, kPanel, wt, kPanel);
+  else
+    transpose_rows(w, rows, width, stride, wt, wt_stride);
+}
+
+// The other way: of w (rows, a multiple of kLane) only the first `cols` columns become rows of wt.
+FASTREG_NOINLINE void transpose_columns(const float* w, std::size_t stride, std::size_t rows, std::size_t cols,
+                                        float* wt, std::size_t wt_stride) {
+  for (std::size_t j = 0; j < cols; j += V::kLanes) {
+    const std::size_t wanted = cols - j;
+    for (std::size_t i = 0; i < rows; i += V::kLanes) {
+      V r[V::kLanes];
+      FASTREG_UNROLL
+      for (std::size_t v = 0; v < V::kLanes; ++v) r[v] = V::load(w + (i + v) * stride + j);
+      transpose(r);
+      FASTREG_UNROLL
+      for (std::size_t v = 0; v < V::kLanes; ++v) {
+        if (v < wanted) r[v].store(wt + (j + v) * wt_stride + i);
+      }
+    }
+  }
 }
 
 constexpr std::size_t kTransposed = 256;  // depth of the blocks of W^T: 64 KiB, for the second-level cache
 
-void matmul_input(const MatmulInput& m) noexcept {
-  if (m.rows.end <= m.rows.begin || m.panels.end <= m.panels.begin) return;
-  if (m.lddx == 1) return times_column(m.dy, m.lddy, m.w, m.cols, 0.0f, m.dx, m.rows);
+// dx of few rows: W is read by broadcast as it lies, so that only dy and dx are turned: dx^T = W dy^T, for four panels
+// and kTransposed columns of W at a time.
+constexpr std::size_t kFewRows = 32;
+
+FASTREG_NOINLINE void input_few_rows(const MatmulInput& m) {
+  constexpr std::size_t kInputs = 4 * kPanel;
+  alignas(64) float dyt[kTransposed * kFewRows], dxt[kInputs * kFewRows];
+  const std::size_t n = m.rows.end - m.rows.begin;
+  const float* const dy = m.dy + m.rows.begin * m.lddy;
+  Block p{};
+  p.width = p.b_stride = p.c_stride = rounded(n);
+  p.c = dxt;
+  p.bias = nullptr;
+  p.relu = p.activate = p.last = false;
+  p.ahead_stride = kPanel * kLane;
+  p.ahead_tiles = 4;
+  const std::size_t end = smaller(m.in, m.panels.end * kPanel);
+  for (std::size_t i = m.panels.begin * kPanel; i < end; i += kInputs) {
+    const std::size_t inputs = smaller(kInputs, end - i);
+    for (std::size_t k = 0; k < m.cols; k += kTransposed) {
+      const std::size_t depth = smaller(kTransposed, m.cols - k);
+      transpose_block(dy + k, n, rounded(depth), m.lddy, dyt, p.width);
+      for (std::size_t j = k; j < k + depth; j += kPanel) {
+        p.a_stride = panel_width(m.cols, j / kPanel);
+        p.k = smaller(kPanel, k + depth - j);
+        p.b = dyt + (j - k) * p.width;
+        p.first = j == 0;
+        for (std::size_t r = 0; r < inputs; r += kPanel) {
+          p.a = m.w + j * m.in + (i + r) * p.a_stride;
+          p.c = dxt + r * p.width;
+          p.rows = smaller(kPanel, inputs - r);
+          p.ahead = r + kPanel < inputs ? p.a + kPanel * p.a_stride : m.w + (j + kPanel) * m.in + i * kPanel;
+          run_block<true, 1>(p);
+        }
+      }
+    }
+    for (std::size_t e = inputs * p.width; e < rounded(inputs) * p.width; e += V::kLanes) V(0.0f).store(dxt + e);
+    transpose_columns(dxt, p.width, rounded(inputs), n, m.dx + m.rows.begin * m.lddx + i, m.lddx);
+  }
+}
+
+// dx of many rows: the panels of W^T are made in blocks.
+FASTREG_NOINLINE void input_many_rows(const MatmulInput& m) {
   alignas(64) float wt[kTransposed * kPanel];
-  Block p;
+  Block p{};
   p.a_stride = m.lddy;
   p.b = wt;
   p.b_stride = kPanel;
@@ -122,15 +186,11 @@ void matmul_input(const MatmulInput& m) noexcept {
   p.rows = m.rows.end - m.rows.begin;
   p.bias = nullptr;
   p.relu = p.activate = false;
-  const Blocks blocks = even_blocks(m.cols, kTransposed, kPanel);
+  const Blocks blocks = even_blocks(m.cols, m.cols < 1024 ? kTransposed / 2 : kTransposed, kPanel);
   for (std::size_t panel = m.panels.begin; panel < m.panels.end; ++panel) {
     const std::size_t i = panel * kPanel;
     p.width = panel_width(m.in, panel);
     p.c = m.dx + m.rows.begin * m.lddx + i;
-    if (m.lddy == 1) {
-      outer_product(m.dy + m.rows.begin, m.w + i, p.c, m.lddx, p.rows, p.width);
-      continue;
-    }
     for (std::size_t block = 0; block < blocks.count; ++block) {
       const std::size_t k = block * blocks.size;
       p.first = block == 0;
@@ -139,21 +199,35 @@ void matmul_input(const MatmulInput& m) noexcept {
       p.a = m.dy + m.rows.begin * m.lddy + k;
       for (std::size_t j = k; j < k + p.k; j += kPanel) {
         const std::size_t width = panel_width(m.cols, j / kPanel);
-        transpose_block(m.w + j * m.in + i * width, smaller(kPanel, m.in - i), width, wt + (j - k) * kPanel);
+        transpose_block(m.w + j * m.in + i * width, smaller(kPanel, m.in - i), width, width, wt + (j - k) * kPanel,
+                        kPanel);
       }
-      const bool next_panel = p.last;
-      p.ahead = next_panel ? m.w + (i + kPanel) * kPanel : m.w + (k + p.k) * m.in + i * kPanel;
+      p.ahead = p.last ? m.w + (i + kPanel) * kPanel : m.w + (k + p.k) * m.in + i * kPanel;
       p.ahead_stride = m.in * kPanel;
       p.ahead_tiles = (p.k + kPanel - 1) / kPanel;
-      run_block<true>(p);
+      run_block<true, 1>(p);
     }
   }
+}
+
+// Both forms give the same bits, so the choice may follow the rows of this call.
+void matmul_input(const MatmulInput& m) noexcept {
+  if (m.rows.end <= m.rows.begin || m.panels.end <= m.panels.begin) return;
+  if (m.lddx == 1) return times_column(m.dy, m.lddy, m.w, m.cols, 0.0f, m.dx, m.rows);
+  const std::size_t n = m.rows.end - m.rows.begin;
+  if (m.lddy == 1) {
+    const std::size_t i = m.panels.begin * kPanel, end = smaller(rounded(m.in), m.panels.end * kPanel);
+    return outer_product(m.dy + m.rows.begin, m.w + i, m.dx + m.rows.begin * m.lddx + i, m.lddx, n, end - i);
+  }
+  // Turning W costs what 8 rows do, a product on full vectors what the rows are rounded up to.
+  const bool few = n <= kFewRows && rounded(n) < n + 8 && m.cols >= 2 * kPanel;
+  few ? input_few_rows(m) : input_many_rows(m);
 }
 
 // A panel of dW that is kLane wide: its transpose is computed in strips of 64 inputs and turned on the way out.
 FASTREG_NOINLINE void weights_narrow(const MatmulWeights& m, std::size_t j) {
   alignas(64) float turned[kLane * kPanel] = {};
-  Block p;
+  Block p{};
   p.a = m.dy + j;
   p.a_stride = m.lddy;
   p.b_stride = m.ldx;
@@ -169,26 +243,15 @@ FASTREG_NOINLINE void weights_narrow(const MatmulWeights& m, std::size_t j) {
     const std::size_t inputs = smaller(kPanel, m.rows.end - i);
     p.b = p.ahead = m.x + i;
     p.width = rounded(inputs);
-    run_block<false>(p);
-    float* const dw = m.dw + j * m.in + i * kLane;
-    for (std::size_t r = 0; r < inputs; r += V::kLanes) {
-      for (std::size_t c = 0; c < kLane; c += V::kLanes) {
-        V square[V::kLanes];
-        FASTREG_UNROLL
-        for (std::size_t v = 0; v < V::kLanes; ++v) square[v] = V::load(turned + (c + v) * kPanel + r);
-        transpose(square);
-        const std::size_t rows = inputs - r;
-        FASTREG_UNROLL
-        for (std::size_t v = 0; v < V::kLanes; ++v) {
-          if (v < rows) square[v].store(dw + (r + v) * kLane + c);
-        }
-      }
-    }
+    run_block<false, 1>(p);
+    transpose_columns(turned, kPanel, kLane, inputs, m.dw + j * m.in + i * kLane, kLane);
   }
 }
 
 constexpr std::size_t kDepth = 128;   // rows of a batch that are added up at a time
-constexpr std::size_t kPacked = 192;  // rows of dW from which on it pays to copy dy
+// Rows of so many floats share few sets of the caches: from there on it pays to copy what is read again, if dW has
+// rows enough.
+constexpr std::size_t kPackedStride = 512, kPackedRows = 192;
 
 FASTREG_NOINLINE void copy_rows(const float* from, std::size_t stride, std::size_t rows, std::size_t width, float* to) {
   for (std::size_t i = 0; i < rows; ++i) {
@@ -196,10 +259,27 @@ FASTREG_NOINLINE void copy_rows(const float* from, std::size_t stride, std::size
   }
 }
 
+// Where several strips make a panel, each reads x again: 48 of its columns at a time are copied too.
+FASTREG_NOINLINE void run_packed(Block p) {
+  constexpr std::size_t kColumns = 48;
+  alignas(64) float packed[kDepth * kColumns];
+  const float* const a = p.a;
+  float* const c = p.c;
+  const std::size_t rows = p.rows, stride = p.a_stride;
+  for (std::size_t i = 0; i < rows; i += kColumns) {
+    p.rows = smaller(kColumns, rows - i);
+    copy_rows(a + i, stride, p.k, rounded(p.rows), packed);
+    p.a = packed;
+    p.a_stride = rounded(p.rows);
+    p.c = c + i * p.c_stride;
+    run_block<false, 1>(p);
+  }
+}
+
 void matmul_weights(const MatmulWeights& m) noexcept {
   if (m.rows.end <= m.rows.begin || m.panels.end <= m.panels.begin) return;
   if (m.lddy == 1) return weights_column(m);
-  Block p;
+  Block p{};
   p.a_stride = m.ldx;
   p.rows = m.rows.end - m.rows.begin;
   p.bias = nullptr;
@@ -208,7 +288,7 @@ void matmul_weights(const MatmulWeights& m) noexcept {
   p.ahead_stride = p.ahead_tiles = 0;
   const Blocks blocks = even_blocks(m.n, kDepth, 2);
   alignas(64) float packed[kDepth * kPanel];
-  const bool pack = p.rows >= kPacked;
+  const bool pack = m.lddy >= kPackedStride && p.rows >= kPackedRows, pack_x = V::kLanes < kLane && m.ldx >= kPackedStride;
   for (std::size_t panel = m.panels.begin; panel < m.panels.end; ++panel) {
     const std::size_t j = panel * kPanel;
     p.width = panel_width(m.cols, panel);
@@ -234,7 +314,10 @@ void matmul_weights(const MatmulWeights& m) noexcept {
         copy_rows(p.b, m.lddy, p.k, p.width, packed);
         p.b = packed;
       }
-      run_block<false>(p);
+      if (pack_x)
+        run_packed(p);
+      else
+        run_block<false, 1>(p);
     }
   }
 }

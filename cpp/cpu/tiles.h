@@ -177,13 +177,13 @@ FASTREG_INLINE TileChoice tile_choice() {
   return {NV, kMaxRows, kTiles<kMaxRows, NV, kChains, kByRow>.rows};
 }
 
-// For what is left of a panel, `vectors` wide, and this many rows. The number of chains follows from the panel alone.
-template <bool kByRow>
+// For what is left of a panel, `vectors` wide, and this many rows. kChains is for panels of a single vector.
+template <bool kByRow, std::size_t kChains>
 FASTREG_INLINE TileChoice choose_tile(std::size_t vectors, std::size_t rows) {
   if constexpr (V::kLanes == kLane) {
     switch (vectors) {
       case 1:
-        return tile_choice<14, 1, kByRow ? 2 : 1, kByRow>();
+        return tile_choice<14, 1, kChains, kByRow>();
       case 2:
         return tile_choice<12, 2, 1, kByRow>();
       case 3:
@@ -233,9 +233,11 @@ FASTREG_INLINE void run_rows(const Block& p, std::size_t j, const TileChoice& ch
   t.init_stride = p.first ? 0 : p.c_stride;
   t.count = count;
   t.relu = p.last && p.relu;
-  t.ahead = p.ahead + tile * p.ahead_stride;
+  // Every strip fetches its share.
+  const std::size_t from = j * p.ahead_tiles / p.width, to = (j + choice.vectors * V::kLanes) * p.ahead_tiles / p.width;
+  t.ahead = p.ahead + (from + tile) * p.ahead_stride;
   t.ahead_stride = p.ahead_stride;
-  t.ahead_tiles = tile < p.ahead_tiles ? p.ahead_tiles - tile : 0;
+  t.ahead_tiles = from + tile < to ? to - from - tile : 0;
   choice.rows[height](t);
   if (p.last && p.activate) {
     activate_block(p.activation, t.c, p.y + i * p.c_stride + j, p.c_stride, height * count, choice.vectors * V::kLanes);
@@ -258,11 +260,11 @@ FASTREG_INLINE void run_strip(const Block& p, std::size_t j, const TileChoice& c
   }
 }
 
-template <bool kByRow>
+template <bool kByRow, std::size_t kChains>
 FASTREG_INLINE void run_block(const Block& p) {
   std::size_t vectors = 0;
   for (std::size_t j = 0; j < p.width; j += vectors * V::kLanes) {
-    const TileChoice choice = choose_tile<kByRow>((p.width - j) / V::kLanes, p.rows);
+    const TileChoice choice = choose_tile<kByRow, kChains>((p.width - j) / V::kLanes, p.rows);
     vectors = choice.vectors;
     run_strip<kByRow>(p, j, choice);
   }

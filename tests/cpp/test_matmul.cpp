@@ -193,9 +193,11 @@ void test_all(const Kernels& k) {
     test_matmul(k, 3, 1537, out, ActivationKind::tanh, false);
     test_weights(k, 700, 3, out);
     test_weights(k, 515, 50, out);
+    test_weights(k, 140, 203, out);
+    test_weights(k, 1, 203, out);
   }
-  for (const std::size_t n : {1, 2, 6, 15, 31}) {
-    for (const std::size_t in : {1, 5, 16, 33, 64, 65, 80, 130}) {
+  for (const std::size_t n : {1, 2, 6, 9, 16, 17, 27, 32, 33}) {
+    for (const std::size_t in : {1, 5, 16, 33, 64, 65, 80, 300}) {
       for (const std::size_t out : {1, 2, 10, 16, 17, 63, 64, 65, 100, 256, 257, 300, 577}) test_input(k, n, in, out);
     }
   }

@@ -5,7 +5,7 @@
     python bench/run.py train --threads 2                 # two threads, beside one
     python bench/run.py --list                            # the names of rows and groups
 
-Before anything is timed each contender must compute what bench/reference.py does; a difference stops the run. `kernels`
+Before anything is timed each contender must compute what bench/oracle.py does; a difference stops the run. `kernels`
 and `limits` are measured by C++ programs: cmake --preset bench && cmake --build --preset bench.
 """
 

@@ -1,7 +1,7 @@
 """The kinds of work and the list of all rows. A row is one dataclass instance that every worker process can make again
 from its name; to add one, append to `ROWS`, to add a kind, write a class with the same three parts as these.
 
-`start(peer)` builds the contender, checks it against reference.py and returns a function that makes one repeat and
+`start(peer)` builds the contender, checks it against oracle.py and returns a function that makes one repeat and
 gives a value for each metric. It raises `Unsupported` where the library cannot do the work and `Disagreement` where it
 computes something else, since then its time means nothing.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import reference
+import oracle
 import workloads
 from numpy.typing import NDArray
 from peers.base import Peer, Prediction, Trainer
@@ -177,7 +177,7 @@ def check_steps(peer: Peer, net: Network, steps: int, tolerance: float) -> None:
     trainer = peer.trainer(net, weights, x, y)
     trainer.run(1, shuffle=False)
     close = require_close_but_for_kinks if net.rows * max(net.sizes[1:-1]) > 1_000_000 else require_close
-    for index, (got, want) in enumerate(zip(trainer.weights(), reference.trained(net, weights, x, y), strict=True)):
+    for index, (got, want) in enumerate(zip(trainer.weights(), oracle.trained(net, weights, x, y), strict=True)):
         names = ("kernel", "bias", "gamma", "beta", "moving mean", "moving variance")
         for name, ours, theirs in zip(names, got.arrays(), want.arrays(), strict=False):
             if name not in peer.differs:
@@ -235,7 +235,7 @@ def check_update(peer: Peer, rule: Update, size: int = 10_007, steps: int = 5) -
         updater.set_gradient(g.copy())
         updater.step()
     updater.finish()
-    want = reference.updated(rule, start.astype(np.float64), [g.astype(np.float64) for g in gradients])
+    want = oracle.updated(rule, start.astype(np.float64), [g.astype(np.float64) for g in gradients])
     require_close(f"{peer.label}, {rule.rule}", updater.parameters(), want, 5e-6)
 
 
@@ -260,7 +260,7 @@ class Predict:
     def start(self, peer: Peer, settings: Settings) -> Callable[[], Sample]:
         x, _ = workloads.classification_data(self.net, self.batch)
         weights = workloads.initial_weights(self.net)
-        want = reference.predict(self.net, weights, x)
+        want = oracle.predict(self.net, weights, x)
         with peer.inference():
             predict = peer.predictor(self.net, weights, x)
             got = np.asarray(predict()).reshape(self.batch, -1)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from reference import corrected, update_formula
+from oracle import corrected, update_formula
 from workloads import Floats, Labels, Layer, Network, Update, folded
 
 from peers.base import Peer, Prediction, Trainer, Updater

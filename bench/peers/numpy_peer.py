@@ -1,6 +1,6 @@
 """Hand-written NumPy, as fast as plain NumPy goes: every array is preallocated and written in place, parameters live in
 one flat vector, the update runs in blocks that stay in the second-level cache, dropout takes 16 raw random bits an
-element. The notation is reference.py's.
+element. The notation is oracle.py's.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import workloads
 from numpy.typing import NDArray
-from reference import optimizer_of
+from oracle import optimizer_of
 from workloads import Floats, Labels, Network, Update
 
 from peers.base import Peer, Prediction, Trainer, Updater

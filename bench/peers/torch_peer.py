@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from reference import corrected, update_formula
+from oracle import corrected, update_formula
 from torch import nn
 from torch.nn import functional
 from workloads import Floats, Labels, Layer, Network, Update, folded

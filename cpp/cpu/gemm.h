@@ -3,6 +3,7 @@
 //                    a               b                                       c
 //   matmul           x by rows       a panel of W                            y
 //   matmul_input     dy by rows      a panel of W^T, transposed in blocks    dx
+//   the same, few rows: W by rows    dy^T                                    dx^T, turned on its way out
 //   matmul_weights   x by columns    64 columns of dy                        a panel of dW
 //   the same, cols <= 16: dy by columns, 64 columns of x, and the result is turned on its way to dW
 //
@@ -132,7 +133,8 @@ FASTREG_NOINLINE void transpose_columns(const float* w, std::size_t stride, std:
   }
 }
 
-constexpr std::size_t kTransposed = 256;  // depth of the blocks of W^T: 64 KiB, for the second-level cache
+// Depth of the blocks of W^T, 64 KiB; half of it stays in L1, which pays where the partial sums of dx do not weigh.
+constexpr std::size_t kTransposed = 256;
 
 // dx of few rows: W is read by broadcast as it lies, so that only dy and dx are turned: dx^T = W dy^T, for four panels
 // and kTransposed columns of W at a time.
@@ -288,7 +290,8 @@ void matmul_weights(const MatmulWeights& m) noexcept {
   p.ahead_stride = p.ahead_tiles = 0;
   const Blocks blocks = even_blocks(m.n, kDepth, 2);
   alignas(64) float packed[kDepth * kPanel];
-  const bool pack = m.lddy >= kPackedStride && p.rows >= kPackedRows, pack_x = V::kLanes < kLane && m.ldx >= kPackedStride;
+  const bool pack = m.lddy >= kPackedStride && p.rows >= kPackedRows;
+  const bool pack_x = V::kLanes < kLane && m.ldx >= kPackedStride;
   for (std::size_t panel = m.panels.begin; panel < m.panels.end; ++panel) {
     const std::size_t j = panel * kPanel;
     p.width = panel_width(m.cols, panel);

@@ -2,12 +2,13 @@
 
     FASTREG_DATA=DIR python bench/fashion_mnist.py [--threads 1] [--seeds 5] [--goal 0.89] [--json out.json]
 
-DIR holds fashion-mnist/ with the four original files. The network is 784-256-128-10 with batch normalisation before the
-relu, dropout, and a cosine schedule; scikit-learn has none of the three and takes its plain network, Adam at a constant
-rate. Each contender first chooses how many epochs it needs: on 50,000 of the training images, the fewest whose accuracy
-on the other 10,000, averaged over three seeds, passes the goal by `MARGIN`: a validation set that chose the recipe
-flatters it. With this number it then trains on all 60,000, with other seeds, and only at the end of such a run the test
-images are looked at. The time is that of the fit alone. Contenders run in processes of their own, in turns.
+DIR holds fashion-mnist/ with the four original files. The network is 784-256-128-10 with batch normalisation before
+the relu, dropout, and a cosine schedule; scikit-learn has none of the three and takes its plain network, Adam at a
+constant rate. Each contender first chooses how many epochs it needs: on 50,000 of the training images, the fewest whose
+accuracy on the other 10,000, averaged over three seeds, passes the goal by `MARGIN`, since a validation set that chose
+the recipe flatters it; where none does, the best of `MOST_EPOCHS`. With this number it then trains on all 60,000, with
+other seeds, and only at the end of such a run the test images are looked at. The time is that of the fit alone.
+Contenders run in processes of their own, in turns.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ HIDDEN, CLASSES = (256, 128), 10
 BATCH, RATE, DROPOUT, BN_MOMENTUM = 128, 5e-3, 0.05, 0.9
 MARGIN = 0.008
 CHOOSING_SEEDS = (100, 101, 102)
-FEWEST_EPOCHS, MOST_EPOCHS = 3, 30
+FEWEST_EPOCHS, MOST_EPOCHS = 3, 20
 
 
 def read(kind: str) -> tuple[Any, Any]:
@@ -164,7 +165,8 @@ def choose(name: str, goal: float, threads: int) -> dict[str, Any]:
         tried[epochs] = statistics.fmean(scores)
         if tried[epochs] >= goal + MARGIN:
             return {"epochs": epochs, "validation": tried[epochs]}
-    raise SystemExit(f"{name}: no validation accuracy of {goal + MARGIN} within {MOST_EPOCHS} epochs: {tried}")
+    best = max(tried, key=lambda epochs: tried[epochs])
+    return {"epochs": best, "validation": tried[best]}
 
 
 def final(name: str, epochs: int, seed: int, threads: int) -> dict[str, Any]:
@@ -190,6 +192,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help="runs that count (default 5)")
     parser.add_argument("--goal", type=float, default=0.89, help="test accuracy to reach (default 0.89)")
     parser.add_argument("--peers", default=",".join(CONTENDERS))
+    parser.add_argument("--epochs", default="", help="of an earlier choice, as fastreg=7,torch=7: these choose no more")
     parser.add_argument("--json", metavar="PATH")
     parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -207,8 +210,11 @@ def main() -> None:
         print(json.dumps(result))
         return
     names = [name for name in options.peers.split(",") if peers.installed(name)]
-    chosen = {}
+    known = dict(pair.split("=") for pair in options.epochs.split(",") if pair)
+    chosen: dict[str, dict[str, Any]] = {name: {"epochs": int(epochs)} for name, epochs in known.items()}
     for name in names:
+        if name in chosen:
+            continue
         chosen[name] = child(["choose", name], options.threads, cpus)
         print(
             f"{LABELS[name]}: {chosen[name]['epochs']} epochs, validation {chosen[name]['validation']:.4f}", flush=True

@@ -91,7 +91,8 @@ def print_row(row: Row) -> None:
     print(f"{row.workload}: {row.metric}{', ' * bool(row.unit)}{row.unit}")
     first = next(iter(row.values), "")
     for name in row.values:
-        ratio = "" if name == first else f"{row.advantage(first, name):8.2f} x"
+        times = row.advantage(first, name)
+        ratio = "" if name == first or not math.isfinite(times) else f"{times:8.2f} x"
         print(f"    {name:26} {format_range(row, name):34}{ratio}")
     for name, reason in row.absent.items():
         print(f"    {name:26} absent: {reason}")

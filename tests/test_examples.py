@@ -193,3 +193,11 @@ def test_fashion_mnist_accuracy() -> None:
     assert "60000 training and 10000 test images of 784 pixels, 10 classes" in out
     assert "trained 10 epochs" in out
     assert float(re.search(r"test accuracy (\S+)", out)[1]) >= 0.885  # type: ignore[index]
+
+
+def test_serving() -> None:
+    out = run("serving.py", "--calls", 200).stdout
+    assert "<Predictor: 2 -> 64 relu -> 1 sigmoid>" in out
+    # Probabilities of a network of two layers: folding moves them by a few roundings of the sum of 64.
+    assert float(re.search(r"difference from predict: (\S+)", out)[1]) < 5e-6
+    assert len(re.findall(r"\d+\.\d\d us a call", out)) == 2

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg import _core, _data, _fit, losses, optimizers, utils
+from fastreg import _core, _data, _fit, _pickling, losses, optimizers, utils
 from fastreg import metrics as _metrics
 from fastreg._bound import BoundLayer, BoundOptimizer, layer_names, summary_lines
 from fastreg._checks import (
@@ -328,7 +328,8 @@ class Sequential:
 
         Returns:
             ``p``, so that ``p(x)`` is ``predict(x)`` up to rounding, and ``p(x, out=y)`` writes to ``y`` and returns
-            it. Unlike ``predict`` it does not look for NaN: such a row gives NaN, the others are as ever.
+            it. Unlike ``predict`` it does not look for NaN: such a row gives NaN, the others are as ever, and no
+            rows give no rows.
 
         Raises:
             ValueError: If the model is not built.
@@ -512,25 +513,10 @@ class Sequential:
     # Copying and pickling.
 
     def __getstate__(self) -> dict[str, Any]:
-        self._require_idle("pickle")
-        state = self.__dict__ | {"_network": None, "_trainer": None}
-        del state["_fit_lock"], state["_making"]
-        if self._network is not None:
-            state["weights"] = self._network.get_weights()
-        if self._trainer is not None:
-            state["trainer"] = (self._trainer.step, self._trainer.epoch, self._trainer.get_moments())
-        return state
+        return _pickling.state_of(self)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        weights, trainer = state.pop("weights", None), state.pop("trainer", None)
-        self.__dict__.update(state)
-        self._make_locks()
-        if weights is not None:
-            self._require_network("unpickle").set_weights(weights)
-        if trainer is not None:
-            made = self._trainer_for(None)
-            made.step, made.epoch, moments = trainer
-            made.set_moments(moments)
+        _pickling.restore(self, state)
 
 
 def _width(layers: Sequence[Layer], n_features: int | None) -> int | None:

@@ -1,5 +1,6 @@
-// What an embedding program does, with the installed headers and library alone: train, predict, and check the result.
+// What an embedding program does, with the installed headers and library alone: train, predict, serve, and check the result.
 #include <fastreg/network.h>
+#include <fastreg/predictor.h>
 #include <fastreg/runtime.h>
 #include <fastreg/trainer.h>
 
@@ -31,5 +32,10 @@ int main() {
   float prediction = 0;
   network.predict({unseen, 1, 2, 2}, {&prediction, 1, 1, 1});
   std::printf("%s: predicted %g, expected 2\n", active_isa().c_str(), static_cast<double>(prediction));
-  return std::fabs(prediction - 2.0f) < 1e-3f ? 0 : 1;
+
+  const Predictor predictor(network);
+  float served = 0;
+  predictor.predict({unseen, 1, 2, 2}, {&served, 1, 1, 1});
+  std::printf("%s: served %g\n", predictor.summary().c_str(), static_cast<double>(served));
+  return std::fabs(prediction - 2.0f) < 1e-3f && std::fabs(served - prediction) < 1e-5f ? 0 : 1;
 }

@@ -86,11 +86,13 @@ def main() -> None:
     for line in lines:
         print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
     slower = [change for change in found if change.regression and change.contender.startswith(FASTREG)]
-    missing = [row.key for row in old if not any(row.key == new_row.key for new_row in new)]
-    if missing:
-        print(f"only in {options.before}: {'; '.join(missing)}")
+    values = {row.key: row.values for row in new}
+    missing = [(row.key, name) for row in old for name in row.values if name not in values.get(row.key, {})]
+    for key, name in missing:
+        print(f"only in {options.before}: {key}, {name}")
     print(f"{len(found)} compared, {sum(c.beyond_noise and c.gain > 0 for c in found)} faster, {len(slower)} slower")
-    raise SystemExit(1 if slower else 0)
+    lost = any(name.startswith(FASTREG) and key in values for key, name in missing)
+    raise SystemExit(1 if slower or lost else 0)
 
 
 if __name__ == "__main__":

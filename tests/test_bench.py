@@ -262,6 +262,17 @@ def test_compare(bench, tmp_path, after, status, words):
     assert "NumPy" in run(*paths, "--peers", program="compare.py", status=status).stdout
 
 
+def test_compare_misses_fastreg_in_a_row(bench, tmp_path):
+    """A contender that fails is left out of its row: that is no success."""
+    results = bench.load("results")
+    before = write_runs(results, tmp_path, {"a": [9.0] * 5, "b": [9.0] * 5}, {})[0]
+    rows = [results.Row(w, "rate", "1/s", True, values={"NumPy": [1.0] * 5}) for w in "ab"]
+    rows[0].values["fastreg"] = [9.0] * 5
+    after = str(tmp_path / "lost.json")
+    results.write(after, rows, {"cpu": "x", "threads": 1, "numpy": "2"})
+    assert ": b" in run(before, after, program="compare.py", status=1).stdout.split("only in", 1)[1]
+
+
 def test_compare_refuses_what_it_cannot_compare(bench, tmp_path):
     paths = write_runs(bench.load("results"), tmp_path, {"a": [1.0] * 5}, {"b": [1.0] * 5})
     assert "no row in common" in run(*paths, program="compare.py", status=2).stderr

@@ -4,6 +4,7 @@ One table of good inputs, one of bad ones: add a row.
 """
 from __future__ import annotations
 
+import sys
 import decimal
 import tracemalloc
 
@@ -73,6 +74,13 @@ def misaligned_float64(x, _=None):
     return view
 
 
+def explicit_order(kind):
+    """The machine's own dtype as a byte swap leaves it: equal to the usual one, but not said to be native."""
+    dtype = np.dtype(kind).newbyteorder("<" if sys.byteorder == "little" else ">")
+    assert dtype == np.dtype(kind)
+    return dtype
+
+
 def wide_slice(x, _=None):
     """Columns of a wider C-contiguous array: unit stride along a row, another from row to row. NaN around them."""
     wide = np.full((len(x), x.shape[1] + 5), np.nan if x.dtype.kind == "f" else 1, x.dtype)
@@ -98,6 +106,8 @@ GOOD = {
     "int32": lambda x, _: x.astype(np.int32),
     "int64": lambda x, _: x.astype(np.int64),
     "uint64": lambda x, _: x.astype(np.uint64),
+    "float32 that names its byte order": lambda x, _: x.astype(">f4").byteswap().view(explicit_order("f4")),
+    "float64 that names its byte order": lambda x, _: x.astype(">f8").byteswap().view(explicit_order("f8")),
     "big-endian float32": lambda x, _: x.astype(">f4"),
     "big-endian float64": lambda x, _: x.astype(">f8"),
     "big-endian int16": lambda x, _: x.astype(">i2"),

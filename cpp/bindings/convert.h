@@ -1,6 +1,7 @@
 // NumPy arrays to views at the door. python/fastreg casts beforehand; here dtype, layout and shape are checked once more,
 // so that no call of the compiled module, however wrong, reads memory it should not.
 #pragma once
+#include <bit>
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -48,7 +49,7 @@ inline MatrixView<const float> matrix(py::handle object, const char* name) {
 inline bool element_type(const py::array& array, ElementType& type) {
   const py::dtype dtype = array.dtype();
   const int number = dtype.num();
-  if (dtype.byteorder() == '>' || dtype.byteorder() == '<') return false;   // not the machine's own
+  if (dtype.byteorder() == (std::endian::native == std::endian::little ? '>' : '<')) return false;
   if (number == py::dtype::num_of<float>())
     type = ElementType::float32;
   else if (number == py::dtype::num_of<double>())

@@ -101,7 +101,7 @@ def print_row(row: Row) -> None:
 
 
 def summary_lines(rows: list[Row]) -> list[str]:
-    """One line a row that fastreg is in: fastreg, the best peer and their ratio, with a mark where the peer is ahead."""
+    """One line a row that fastreg is in: it, the best peer and their ratio, with a mark where the peer is ahead."""
     table = [("workload", "metric", "fastreg", "best peer", "", "ratio")]
     for row in rows:
         first = next(iter(row.values), None)

@@ -4,8 +4,8 @@ One table of good inputs, one of bad ones: add a row.
 """
 from __future__ import annotations
 
-import sys
 import decimal
+import sys
 import tracemalloc
 
 import fastreg as fr

@@ -1,4 +1,4 @@
-"""What a model is copied and pickled as: its descriptions and numbers, without the objects of the core and the locks."""
+"""What a model is copied and pickled as: descriptions and numbers, without the objects of the core and the locks."""
 
 from __future__ import annotations
 

@@ -16,8 +16,6 @@ constexpr std::size_t kStackFloats = 4096;
 constexpr std::size_t kBlockRows = 128;
 // Floating-point operations below which a second thread costs more than it brings, as in graph.cpp.
 constexpr double kFlopsPerThread = 2e7;
-// What an element of a step counts beside its product: an exponential, or reading and writing it.
-constexpr double kFlopsPerActivation = 20.0;
 // Bytes of weights from which on a call may find a part of them still in the second cache, and begins with that part.
 constexpr std::size_t kAlternateFrom = std::size_t{256} << 10;
 
@@ -135,7 +133,6 @@ Predictor::Program::Program(const std::vector<FrozenLayer>& layers) : backend(cp
       free += panel_floats(layer);
       flops_per_row += 2.0 * static_cast<double>(layer.in) * static_cast<double>(layer.out);
     }
-    flops_per_row += kFlopsPerActivation * static_cast<double>(layer.out);
     step.bias = place(layer.bias);
     step.mean = place(layer.mean);
     step.scale = place(layer.scale);

@@ -265,14 +265,66 @@ def class_weights(
     return sample_weights(combined, len(labels), rows, "sample_weight times class_weight")
 
 
-def split(n_rows: int, fraction: float, seed: int, labels: NDArray[np.int64] | None) -> tuple[Rows, Rows]:
+def row_indices(value: object, n_rows: int, name: str) -> Rows | None:
+    """Indices of rows, in [0, n_rows), in any order and perhaps repeated; None stays None.
+
+    Raises:
+        ValueError: If there are none, one is out of range, or they are not 1-D.
+        TypeError: If they are no integers; a mask of bools is none either.
+    """
+    if value is None:
+        return None
+    array = numeric(value, name)
+    if array.ndim != 1:
+        raise ValueError(f"{name}: must be 1-D, indices of rows, got shape {array.shape}")
+    if array.size == 0:
+        raise ValueError(f"{name}: must not be empty")
+    if array.dtype.kind not in "iu":
+        hint = "; numpy.flatnonzero makes indices of a mask" if array.dtype.kind == "b" else ""
+        raise TypeError(f"{name}: must be integers, got {array.dtype}{hint}")
+    low, high = int(array.min()), int(array.max())
+    if low < 0 or high >= n_rows:
+        bad = low if low < 0 else high
+        hint = "; negative indices do not count from the end" if low < 0 else ""
+        raise ValueError(f"{name}: must be in [0, {n_rows}) for {n_rows} rows, got {bad}{hint}")
+    # Always a copy: the core indexes memory by them, and nobody else may change them meanwhile.
+    return np.array(array, dtype=np.uint32, order="C")
+
+
+def other_rows(n_rows: int, rows: Rows) -> Rows:
+    """The rows of ``n_rows`` that are not among these. Raises ValueError if there are none."""
+    free = np.ones(n_rows, dtype=bool)
+    free[rows] = False
+    if not free.any():
+        raise ValueError(f"validation_rows: must leave rows to train on, got all {n_rows}")
+    return np.flatnonzero(free).astype(np.uint32)
+
+
+def split(
+    n_rows: int, fraction: float, seed: int, labels: NDArray[np.int64] | None, rows: Rows | None = None
+) -> tuple[Rows, Rows]:
     """Rows to train on and rows to validate on: shuffled by the seed, each class in its share where there are classes.
 
     The same seed gives the same split, whatever was trained before. Warns where a class ends up on one side only.
+    ``rows``, where given, are those to split, and ``n_rows`` and ``labels`` are still of all: the copies of a row stay
+    together, so that none is trained on and validated on, and the share is one of different rows.
 
     Raises:
         ValueError: If one of the two sides would be empty.
     """
+    if rows is not None:
+        different, first, place = np.unique(rows, return_index=True, return_inverse=True)
+        by_appearance = np.argsort(first)
+        labels = None if labels is None else labels[different[by_appearance]]
+        chosen = np.empty(len(different), dtype=bool)
+        chosen[by_appearance] = _held_out(len(different), fraction, seed, labels)
+        held_out = chosen[place]
+        return rows[~held_out], rows[held_out]
+    held_out = _held_out(n_rows, fraction, seed, labels)
+    return np.flatnonzero(~held_out).astype(np.uint32), np.flatnonzero(held_out).astype(np.uint32)
+
+
+def _held_out(n_rows: int, fraction: float, seed: int, labels: NDArray[np.int64] | None) -> NDArray[np.bool_]:
     n_validation = round(n_rows * fraction)
     if not 0 < n_validation < n_rows:
         raise ValueError(
@@ -286,7 +338,7 @@ def split(n_rows: int, fraction: float, seed: int, labels: NDArray[np.int64] | N
     held_out[chosen] = True
     if labels is not None:
         _warn_of_missing_classes(labels, held_out)
-    return np.flatnonzero(~held_out).astype(np.uint32), np.flatnonzero(held_out).astype(np.uint32)
+    return held_out
 
 
 def _stratified(order: NDArray[np.int64], labels: NDArray[np.int64], n: int) -> NDArray[np.int64]:
@@ -312,4 +364,4 @@ def _warn_of_missing_classes(labels: NDArray[np.int64], held_out: NDArray[np.boo
         if missing.any():
             names = ", ".join(map(str, np.flatnonzero(missing)[:10]))
             message = f"validation_split: the {side} rows have none of class {names}; it has too few rows"
-            warnings.warn(message, UserWarning, stacklevel=6)
+            warnings.warn(message, UserWarning, stacklevel=7)

@@ -7,7 +7,7 @@ between epochs only for callbacks of one's own and for progress.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,8 @@ def fit(
     class_weight: object,
     sample_weight: object,
     initial_epoch: object,
+    rows: object,
+    validation_rows: object,
 ) -> History:
     """See :meth:`fastreg.Sequential.fit`."""
     model._require_layers("fit")
@@ -64,13 +66,13 @@ def fit(
     shuffled = check_bool("fit", "shuffle", shuffle)
     items = checked_list(callbacks)
     fraction = check_real("fit", "validation_split", validation_split, FRACTION)
-    if fraction and validation_data is not None:
-        raise ValueError("fit: give validation_data or validation_split, not both")
-    passes = last - first
-    data, validation = _data_of_fit(model, x, y, passes, fraction, validation_data, class_weight, sample_weight)
+    if (fraction > 0) + (validation_data is not None) + (validation_rows is not None) > 1:
+        raise ValueError("fit: give validation_data or validation_split or validation_rows, not several")
+    given = _Given(x, y, sample_weight, class_weight, rows, validation_rows)
+    data, validation = _data_of_fit(model, given, last - first, fraction, validation_data)
 
-    rows = len(data["x"]) if data["rows"] is None else len(data["rows"])
-    steps = -(-rows // (min(batch, rows) or rows))
+    n_rows = len(data["x"]) if data["rows"] is None else len(data["rows"])
+    steps = -(-n_rows // (min(batch, n_rows) or n_rows))
     n_features = data["x"].shape[1]
     keys, directions = log_keys(model._resolved_metrics(n_features), validation is not None)
     stoppers = [item for item in items if isinstance(item, EarlyStopping)]
@@ -82,11 +84,11 @@ def fit(
     run.begin({"epochs": last, "steps": steps, "verbose": shown})
     # Only now: a callback may have set the rate before the first epoch.
     rates = _Rates(model._require_optimizer("fit"), trainer.step, steps, steps * (last - first))
-    run.progress = progress = Progress(shown, first, last, rows) if shown and first < last else None
+    run.progress = progress = Progress(shown, first, last, n_rows) if shown and first < last else None
     result = trainer.fit(
         data,
         validation,
-        batch_size=min(batch, rows),
+        batch_size=min(batch, n_rows),
         epochs=last - first,
         shuffle=shuffled,
         rates=rates(0, 0),
@@ -108,31 +110,39 @@ def log_keys(metrics: list[Metric], validation: bool) -> tuple[list[str], dict[s
     return list(directions), directions
 
 
+class _Given(NamedTuple):
+    """What ``fit`` was given to train on, as it was given."""
+
+    x: object
+    y: object
+    sample_weight: object
+    class_weight: object
+    rows: object
+    validation_rows: object
+
+
 def _data_of_fit(
-    model: Sequential,
-    x: object,
-    y: object,
-    passes: int,
-    fraction: float,
-    validation_data: object,
-    class_weight: object,
-    sample_weight: object,
+    model: Sequential, given: _Given, passes: int, fraction: float, validation_data: object
 ) -> tuple[_core.Data, _core.Data | None]:
     loss = model._require_loss("fit")
-    rows_x = _data.features(x, model._n_features, passes=passes)
-    n, outputs = len(rows_x), model._n_outputs(rows_x.shape[1])
-    targets = _data.targets(y, loss, n, outputs)
-    rows, validation = None, None
+    x = _data.features(given.x, model._n_features, passes=passes)
+    n, outputs = len(x), model._n_outputs(x.shape[1])
+    targets = _data.targets(given.y, loss, n, outputs)
+    rows = _data.row_indices(given.rows, n, "rows")
+    held_out, validation = _data.row_indices(given.validation_rows, n, "validation_rows"), None
     if fraction:
-        rows, held_out = _data.split(n, fraction, model.seed, _data.class_labels(targets, loss))
+        rows, held_out = _data.split(n, fraction, model.seed, _data.class_labels(targets, loss), rows)
+    elif held_out is not None and rows is None:
+        rows = _data.other_rows(n, held_out)
+    if held_out is not None:
         # Weights of the caller's hold for both sides, weights of classes for training only.
-        weights = _data.sample_weights(sample_weight, n, held_out)
-        validation = _core_data(rows_x, targets, weights, held_out)
-    weights = _data.sample_weights(sample_weight, n, rows)
-    weights = _data.class_weights(class_weight, targets, loss, outputs, weights, rows)
+        weights = _data.sample_weights(given.sample_weight, n, held_out)
+        validation = _core_data(x, targets, weights, held_out)
+    weights = _data.sample_weights(given.sample_weight, n, rows)
+    weights = _data.class_weights(given.class_weight, targets, loss, outputs, weights, rows)
     if validation_data is not None:
-        validation = _validation_data(model, validation_data, rows_x.shape[1], passes)
-    return _core_data(rows_x, targets, weights, rows), validation
+        validation = _validation_data(model, validation_data, x.shape[1], passes)
+    return _core_data(x, targets, weights, rows), validation
 
 
 def _validation_data(model: Sequential, value: object, n_features: int, passes: int) -> _core.Data:
@@ -152,14 +162,17 @@ def labelled_data(
     n_features: int | None,
     prefix: str = "",
     passes: int = 1,
+    rows: object = None,
 ) -> _core.Data:
-    """Rows to score, ``passes`` times; ``prefix`` tells the arguments apart in messages."""
+    """Data to score, ``passes`` times, or these rows of it; ``prefix`` tells the arguments apart in messages."""
     loss = model._require_loss("fit")
-    rows = _data.features(x, n_features, f"{prefix}x", passes)
-    outputs = model._n_outputs(rows.shape[1])
-    targets = _data.targets(y, loss, len(rows), outputs, f"{prefix}y")
-    weights = _data.sample_weights(sample_weight, len(rows), None, f"{prefix}sample_weight")
-    return _core_data(rows, targets, _data.class_weights(class_weight, targets, loss, outputs, weights), None)
+    values = _data.features(x, n_features, f"{prefix}x", passes)
+    n, outputs = len(values), model._n_outputs(values.shape[1])
+    targets = _data.targets(y, loss, n, outputs, f"{prefix}y")
+    chosen = _data.row_indices(rows, n, "rows")
+    weights = _data.sample_weights(sample_weight, n, chosen, f"{prefix}sample_weight")
+    weights = _data.class_weights(class_weight, targets, loss, outputs, weights, chosen)
+    return _core_data(values, targets, weights, chosen)
 
 
 def _core_data(

@@ -205,6 +205,9 @@ class Sequential:
         class_weight: object = None,
         sample_weight: object = None,
         initial_epoch: int = 0,
+        *,
+        rows: object = None,
+        validation_rows: object = None,
         **keras: object,
     ) -> History:
         """Trains, from the present weights, moments, step and epoch on; builds the model if it is not.
@@ -223,6 +226,12 @@ class Sequential:
             class_weight: ``{label: weight}``, a missing label weighing 1, or ``"balanced"``; for training rows only.
             sample_weight: A weight >= 0 for each row, not all 0. Metrics are not weighted.
             initial_epoch: Number that the first epoch has in callbacks and history, in [0, ``epochs``].
+            rows: Indices of the rows of x, y and ``sample_weight`` to train on, in any order; one that is there twice
+                counts twice. The others are not trained on, but checked as all are. Nothing is copied, so that many
+                fits can share one x. None is all, but for those of ``validation_rows``. ``validation_split`` splits
+                the rows given, with all copies of a row on one side.
+            validation_rows: Indices of the rows of x, y and ``sample_weight`` to score after every epoch. At most one
+                of ``validation_split``, ``validation_data`` and this may be given.
             **keras: Keras's other arguments, at the values that ask for nothing.
 
         Returns:
@@ -252,6 +261,8 @@ class Sequential:
                 class_weight=class_weight,
                 sample_weight=sample_weight,
                 initial_epoch=initial_epoch,
+                rows=rows,
+                validation_rows=validation_rows,
             )
         finally:
             self._fit_lock.release()
@@ -266,6 +277,7 @@ class Sequential:
         return_dict: bool = False,
         *,
         class_weight: object = None,
+        rows: object = None,
         **keras: object,
     ) -> float | list[float] | dict[str, float]:
         """Loss, penalties included, and metrics, in inference mode.
@@ -278,6 +290,7 @@ class Sequential:
             sample_weight: As for ``fit``.
             return_dict: Give a dict by key.
             class_weight: As for ``fit``.
+            rows: Indices of the rows to score, as for ``fit``; None is all.
             **keras: Keras's other arguments, at the values that ask for nothing.
 
         Returns:
@@ -291,7 +304,7 @@ class Sequential:
         self._require_loss("evaluate")
         _check_batch_size("evaluate", batch_size)
         shown, as_dict = _fit.check_verbose("evaluate", verbose), check_bool("evaluate", "return_dict", return_dict)
-        data = _fit.labelled_data(self, x, y, sample_weight, class_weight, self._n_features)
+        data = _fit.labelled_data(self, x, y, sample_weight, class_weight, self._n_features, rows=rows)
         values = self._trainer_for(None).evaluate(data)
         named = dict(zip(["loss", *(metric.name for metric in self._resolved_metrics())], values, strict=True))
         if shown:

@@ -28,7 +28,11 @@ def float32(value):
 
 def rounded(row):
     """A named tuple of hyper-parameters with every float rounded to float32."""
-    return row._replace(**{name: float32(value) for name, value in row._asdict().items()})
+
+    def round_one(value):
+        return tuple(map(float32, value)) if isinstance(value, tuple) else float32(value)
+
+    return row._replace(**{name: round_one(value) for name, value in row._asdict().items()})
 
 
 def fastreg_penalty(penalty):
@@ -77,11 +81,12 @@ def reference_layer(row):
 
 
 def fastreg_optimizer(o):
+    common = {"learning_rate": o.learning_rate, **dict([o.clip] if o.clip else [])}
     if o.rule == "sgd":
-        return optimizers.SGD(learning_rate=o.learning_rate, momentum=o.momentum, nesterov=o.nesterov)
+        return optimizers.SGD(momentum=o.momentum, nesterov=o.nesterov, **common)
     if o.rule == "rmsprop":
-        return optimizers.RMSprop(learning_rate=o.learning_rate, rho=o.beta_2, epsilon=o.epsilon)
-    moments = {"learning_rate": o.learning_rate, "beta_1": o.beta_1, "beta_2": o.beta_2, "epsilon": o.epsilon}
+        return optimizers.RMSprop(rho=o.beta_2, epsilon=o.epsilon, **common)
+    moments = {"beta_1": o.beta_1, "beta_2": o.beta_2, "epsilon": o.epsilon, **common}
     if o.rule == "adam":
         return optimizers.Adam(**moments)
     return optimizers.AdamW(**moments, weight_decay=o.weight_decay)

@@ -256,7 +256,10 @@ def soft_threshold(w, threshold):
 
 
 class Optimizer(NamedTuple):
-    """rule: sgd (with momentum and nesterov), adam, adamw or rmsprop; beta_2 is RMSprop's rho."""
+    """rule: sgd (with momentum and nesterov), adam, adamw or rmsprop; beta_2 is RMSprop's rho.
+
+    clip: None, or how gradients are clipped, ("clipvalue", "clipnorm" or "global_clipnorm", limit).
+    """
 
     rule: str = "sgd"
     learning_rate: float = 0.01
@@ -266,13 +269,27 @@ class Optimizer(NamedTuple):
     beta_2: float = 0.999
     epsilon: float = 1e-7
     weight_decay: float = 0.0
+    clip: tuple[str, float] | None = None
+
+    def clipped(self, gradients):
+        """Whole gradients, penalties included, as the rule gets them."""
+        kind, limit = self.clip or ("none", 0.0)
+        if kind == "clipvalue":
+            return [np.clip(g, -limit, limit) for g in gradients]
+        norms = [np.sqrt((g * g).sum()) for g in gradients]
+        if kind == "global_clipnorm":
+            norms = [np.sqrt(sum(norm * norm for norm in norms))] * len(gradients)
+        if kind == "none":
+            return gradients
+        return [g if norm <= limit else g * (limit / norm) for g, norm in zip(gradients, norms, strict=True)]
 
 
 GRADIENT_DESCENT = Optimizer()
 
 
 class Updater:
-    """The moments of one parameter and its update. step() returns the new parameter."""
+    """The moments of one parameter and its update. step() returns the new parameter, move() that from a gradient which
+    has been clipped and has the penalties in it."""
 
     def __init__(self, optimizer, penalty=NO_PENALTY):
         self.optimizer, self.penalty = optimizer, penalty
@@ -280,10 +297,13 @@ class Updater:
         self.t = 0
 
     def step(self, w, g, rate=None):
+        (g,) = self.optimizer.clipped([g + self.penalty.gradient(w)])
+        return self.move(w, g, rate)
+
+    def move(self, w, g, rate=None):
         o = self.optimizer
         rate = o.learning_rate if rate is None else rate
         self.t += 1
-        g = g + self.penalty.gradient(w)
         w = w - rate * o.weight_decay * w
         if o.rule == "sgd":
             self.m = o.momentum * self.m + g
@@ -435,7 +455,7 @@ class Network:
         self.layers, self.loss, self.from_logits, self.seed = layers, loss, from_logits, seed
         weights = [np.array(w, np.float64) for w in weights]
         assert len(weights) == sum(len(layer.names) for layer in layers)
-        self.updaters = {}
+        self.updaters, self.optimizer = {}, optimizer
         for i, layer in enumerate(layers):
             layer.p = {name: weights.pop(0) for name in layer.names}
             for name in layer.names:
@@ -489,9 +509,12 @@ class Network:
     def train_step(self, x, t, r=None, rate=None):
         """One update; returns the loss of the batch before it, without penalties."""
         loss = self.gradients(x, t, r)
-        for (i, name), updater in self.updaters.items():
-            layer = self.layers[i]
-            layer.p[name] = updater.step(layer.p[name], layer.d[name], rate)
+        gradients = [
+            self.layers[i].d[name] + updater.penalty.gradient(self.layers[i].p[name])
+            for (i, name), updater in self.updaters.items()
+        ]
+        for ((i, name), updater), g in zip(self.updaters.items(), self.optimizer.clipped(gradients), strict=True):
+            self.layers[i].p[name] = updater.move(self.layers[i].p[name], g, rate)
         self.steps += 1
         return loss
 

@@ -138,6 +138,9 @@ OPTIONS = {
     **{f"{optimizer.__name__} {option}": ((None, optimizer(0.01)), (None, optimizer(0.01, **{option: value})))
        for optimizer in (optimizers.Adam, optimizers.AdamW)
        for option, value in (("beta_1", 0.5), ("beta_2", 0.5), ("epsilon", 1e-2))},
+    **{f"{optimizer.__name__} {clip}": ((None, optimizer(0.01)), (None, optimizer(0.01, **{clip: 1e-2})))
+       for optimizer in (optimizers.SGD, optimizers.Adam, optimizers.AdamW, optimizers.RMSprop)
+       for clip in ("clipvalue", "clipnorm", "global_clipnorm")},
     "weight_decay": ((None, optimizers.AdamW(0.01)), (None, optimizers.AdamW(0.01, weight_decay=0.5))),
     "Adam and AdamW": ((None, optimizers.Adam(0.01)), (None, optimizers.AdamW(0.01))),
     "rho": ((None, optimizers.RMSprop(0.01)), (None, optimizers.RMSprop(0.01, rho=0.5))),

@@ -27,6 +27,9 @@ OPTIMIZERS = {
     "adam": lambda rate: optimizers.Adam(rate),
     "adamw": lambda rate: optimizers.AdamW(rate, weight_decay=0.1),
     "rmsprop": lambda rate: optimizers.RMSprop(rate),
+    "clipnorm": lambda rate: optimizers.Adam(rate, clipnorm=0.1),
+    "clipvalue": lambda rate: optimizers.SGD(rate, clipvalue=0.01),
+    "global_clipnorm": lambda rate: optimizers.RMSprop(rate, global_clipnorm=0.1),
 }
 CASES = [(name, "cosine") for name in OPTIMIZERS] + [("adam", rate) for rate in RATES if rate != "cosine"]
 

@@ -46,6 +46,11 @@ NETWORKS = {
                       layers.Dense(10, activation="softmax")],
              "sparse_categorical_crossentropy", optimizers.AdamW(1e-2), (200, 40, 10),
              {"batch_size": 64, "metrics": ["accuracy"], "validation_split": 0.25, "stop": True}),
+    **{clip: (lambda: [layers.Dense(130, activation="elu", kernel_regularizer=regularizers.L1L2(1e-3, 1e-3)),
+                       layers.BatchNormalization(), layers.Dense(200, activation="tanh"),
+                       layers.Dense(10, activation="softmax")],
+              "sparse_categorical_crossentropy", optimizers.SGD(0.1, 0.9, **{clip: 0.01}), (100, 40, 10), {})
+       for clip in ("clipvalue", "clipnorm", "global_clipnorm")},
     "proximal": (lambda: [layers.Dense(19, activation="softplus",
                                        kernel_regularizer=regularizers.L1(1e-2, proximal=True)), layers.Dense(3)],
                  "mse", "adam", (64, 20, 3), {"batch_size": 16}),

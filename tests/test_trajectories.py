@@ -21,6 +21,9 @@ OPTIMIZERS = {
     "adamw": ref.Optimizer("adamw", 0.01, weight_decay=0.1),
     "rmsprop": ref.Optimizer("rmsprop", 0.005, beta_2=0.9),
     "rmsprop, other rho": ref.Optimizer("rmsprop", 0.005, beta_2=0.5, epsilon=1e-2),
+    "clipvalue": ref.Optimizer("sgd", 0.05, clip=("clipvalue", 0.05)),
+    "clipnorm": ref.Optimizer("sgd", 0.05, momentum=0.9, clip=("clipnorm", 0.2)),
+    "global_clipnorm": ref.Optimizer("adamw", 0.01, weight_decay=0.1, clip=("global_clipnorm", 0.5)),
 }
 
 L1L2 = {"kernel": Penalty(0.003, 0.004), "bias": Penalty(0.001, 0.002)}

@@ -13,7 +13,8 @@
 //     MeanSquaredError, BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy (these three:
 //     from_logits)
 //   optimizer   object                  required by parse_training; learning_rate is a number, or an object (a
-//                                       schedule) that is not read here, since the rates come as an array
+//                                       schedule) that is not read here, since the rates come as an array;
+//                                       clipvalue, clipnorm, global_clipnorm: null or a number, of one at most
 //     SGD                  learning_rate, momentum, nesterov
 //     Adam                 learning_rate, beta_1, beta_2, epsilon
 //     AdamW                learning_rate, weight_decay, beta_1, beta_2, epsilon
@@ -55,11 +56,14 @@ constexpr std::array<const char*, 12> kInitializerTypes = {
 constexpr std::array<const char*, 4> kLayerTypes = {"Dense", "Activation", "BatchNormalization", "Dropout"};
 constexpr std::array<const char*, 4> kOptimizerTypes = {"SGD", "Adam", "AdamW", "RMSprop"};
 constexpr std::array<const char*, 1> kRegularizerTypes = {"L1L2"};
+// In the order of ClipKind, none left out.
+constexpr std::array<const char*, 3> kClippings = {"clipvalue", "clipnorm", "global_clipnorm"};
 
 static_assert(kActivations.size() == static_cast<std::size_t>(ActivationKind::softmax) + 1);
 static_assert(kLosses.size() == static_cast<std::size_t>(LossKind::sparse_categorical_crossentropy) + 1);
 static_assert(kMetricTypes.size() == static_cast<std::size_t>(MetricKind::mean_absolute_error) + 1);
 static_assert(kInitializerTypes.size() == static_cast<std::size_t>(InitializerKind::lecun_normal) + 1);
+static_assert(kClippings.size() == static_cast<std::size_t>(ClipKind::global_norm));
 static_assert(kLayerTypes.size() == std::variant_size_v<Layer>);
 static_assert(kOptimizerTypes.size() == std::variant_size_v<Optimizer>);
 
@@ -224,26 +228,40 @@ void read_fields(const Members& fields, Dropout& out) {
   if (seed != nullptr && !seed->is_null()) out.seed = fields.whole("seed", "null or an integer in [0, 2^64)");
 }
 
-void read_rate(const Members& fields, float& out) {
-  const Json* json = fields.find("learning_rate");
-  if (json != nullptr && json->get<Json::Object>() == nullptr) fields.read("learning_rate", out);
+void read_clipping(const Members& fields, Clipping& out) {
+  for (std::size_t i = 0; i < kClippings.size(); ++i) {
+    const Json* json = fields.find(kClippings[i]);
+    if (json == nullptr || json->is_null()) continue;
+    if (out.kind != ClipKind::none)
+      throw std::invalid_argument(fields.label(kClippings[i]) + " must be the only limit of gradients, got others too");
+    out.kind = static_cast<ClipKind>(i + 1);
+    fields.read(kClippings[i], out.limit);
+  }
+}
+
+// What every optimizer has.
+template <class AnyOptimizer>
+void read_common(const Members& fields, AnyOptimizer& out) {
+  const Json* rate = fields.find("learning_rate");
+  if (rate != nullptr && rate->get<Json::Object>() == nullptr) fields.read("learning_rate", out.learning_rate);
+  read_clipping(fields, out.clipping);
 }
 
 void read_fields(const Members& fields, SGD& out) {
-  read_rate(fields, out.learning_rate);
+  read_common(fields, out);
   fields.read("momentum", out.momentum);
   fields.read("nesterov", out.nesterov);
 }
 
 void read_fields(const Members& fields, Adam& out) {
-  read_rate(fields, out.learning_rate);
+  read_common(fields, out);
   fields.read("beta_1", out.beta_1);
   fields.read("beta_2", out.beta_2);
   fields.read("epsilon", out.epsilon);
 }
 
 void read_fields(const Members& fields, AdamW& out) {
-  read_rate(fields, out.learning_rate);
+  read_common(fields, out);
   fields.read("weight_decay", out.weight_decay);
   fields.read("beta_1", out.beta_1);
   fields.read("beta_2", out.beta_2);
@@ -251,7 +269,7 @@ void read_fields(const Members& fields, AdamW& out) {
 }
 
 void read_fields(const Members& fields, RMSprop& out) {
-  read_rate(fields, out.learning_rate);
+  read_common(fields, out);
   fields.read("rho", out.rho);
   fields.read("epsilon", out.epsilon);
 }

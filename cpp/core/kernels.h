@@ -182,6 +182,14 @@ struct Update {
   float* sums;
 };
 
+// The gradient of n parameters (any n, any alignment) with its penalties: g' = g + l1 sign(w) + 2 l2 w, as clipping
+// sees it.
+struct WholeGradient {
+  const float *w, *g;
+  std::size_t n;
+  float l1, l2;
+};
+
 // out[i] = x[row(i)] for i in rows, cols columns each, converted to float32 (to nearest) and padded with zeros to ld;
 // row(i) = index ? index[first + i] : first + i. Row r of x begins at element r * stride. No element of x beyond its
 // rows is read.
@@ -242,6 +250,10 @@ struct Kernels {
   void (*gather_rows)(const GatherRows&) noexcept;
   // {sum |w|, sum w^2} of n floats, any n.
   void (*penalty_sums)(const float* w, std::size_t n, float* sums) noexcept;
+  // sum g'^2, finite where every g' is.
+  double (*gradient_square)(const WholeGradient&) noexcept;
+  // out[i] = g'[i], but within [-limit, limit]; NaN stays NaN.
+  void (*gradient_clamp)(const WholeGradient&, float limit, float* out) noexcept;
   // True if none of n values, converted to float32, is NaN or infinite.
   bool (*all_finite)(const void* x, ElementType type, std::size_t n) noexcept;
   void (*infer)(const Inference&) noexcept;

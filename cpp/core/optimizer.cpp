@@ -2,11 +2,14 @@
 #include "core/optimizer.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 namespace fastreg {
 namespace {
 
 constexpr std::size_t kChunk = 16384;   // floats: short enough for float sums, long enough to make calls cheap
+constexpr std::size_t kClampedFloats = 1024;   // of a clamped gradient at a time: a part of the nearest cache
 
 struct Settings {
   Update update{};
@@ -49,6 +52,15 @@ Settings settings(const RMSprop& rmsprop) {
   return s;
 }
 
+Clipping clipping_of(const Optimizer& spec) {
+  return std::visit([](const auto& optimizer) { return optimizer.clipping; }, spec);
+}
+
+// The gradient whose norm or elements are clipped: a proximal penalty has none.
+WholeGradient whole_gradient(const Update& args) {
+  return {args.w, args.g, args.n, args.proximal ? 0.0f : args.l1, args.l2};
+}
+
 // The next running product; below 1e-20 it no longer changes 1 - product, and stays away from denormals.
 double next_power(double power, float beta) {
   power *= static_cast<double>(beta);
@@ -57,12 +69,13 @@ double next_power(double power, float beta) {
 
 }  // namespace
 
-std::vector<ParameterRun> parameter_runs(const Parameters& parameters) {
+std::vector<ParameterRun> parameter_runs(const Parameters& parameters, const Optimizer& spec) {
+  const bool joined = clipping_of(spec).kind != ClipKind::norm;
   std::vector<ParameterRun> runs;
   for (const Segment& segment : parameters.segments()) {
     if (!segment.info.trainable) continue;
     const std::size_t end = segment.offset + segment.padded;
-    if (!runs.empty() && runs.back().penalty == segment.penalty && runs.back().decays == segment.decays)
+    if (joined && !runs.empty() && runs.back().penalty == segment.penalty && runs.back().decays == segment.decays)
       runs.back().end = end;
     else
       runs.push_back({segment.offset, end, segment.penalty, segment.decays});
@@ -72,7 +85,7 @@ std::vector<ParameterRun> parameter_runs(const Parameters& parameters) {
 
 OptimizerState::OptimizerState(const Optimizer& spec, const std::vector<ParameterRun>& runs, std::size_t floats,
                                const Backend& backend, std::size_t phase)
-    : phase_(phase), stride_(round_up(floats, kLane)) {
+    : phase_(phase), stride_(round_up(floats, kLane)), clipping_(clipping_of(spec)) {
   const Settings chosen = std::visit([](const auto& optimizer) { return settings(optimizer); }, spec);
   prototype_ = chosen.update;
   prototype_.grad_scale = 1.0f;
@@ -80,10 +93,15 @@ OptimizerState::OptimizerState(const Optimizer& spec, const std::vector<Paramete
   decay_ = chosen.decay;
   names_ = chosen.moments;
   moments_ = Buffer(backend, names_.empty() ? 0 : phase_ + names_.size() * stride_);
-  for (const ParameterRun& run : runs)
+  for (const ParameterRun& run : runs) {
+    const std::size_t first = chunks_.size();
     for (std::size_t at = run.begin; at < run.end; at += kChunk)
       chunks_.push_back({at, std::min(run.end, at + kChunk), run.penalty, run.decays});
+    norms_.resize(chunks_.size(), {first, chunks_.size()});
+  }
+  if (clipping_.kind == ClipKind::global_norm) norms_.assign(chunks_.size(), {0, chunks_.size()});
   sums_.assign(2 * chunks_.size(), 0.0f);
+  squares_.assign(chunks_.size(), 0.0);
 }
 
 void OptimizerState::set_steps(std::uint64_t steps) {
@@ -96,31 +114,88 @@ void OptimizerState::advance() {
   power_2_ = next_power(power_2_, prototype_.beta_2);
 }
 
+Update OptimizerState::arguments(std::size_t chunk, float* weights, const float* gradients, double rate) const {
+  const ParameterRun& run = chunks_[chunk];
+  Update args = prototype_;
+  args.n = run.end - run.begin;
+  args.w = weights + run.begin;
+  args.g = gradients + run.begin;
+  if (prototype_.rule == UpdateRule::rmsprop) {
+    args.v = moment(0) + run.begin;
+  } else {
+    args.m = names_.empty() ? nullptr : moment(0) + run.begin;
+    args.v = names_.size() < 2 ? nullptr : moment(1) + run.begin;
+  }
+  args.rate = static_cast<float>(rate);
+  args.correction_1 = static_cast<float>(1.0 - power_1_);
+  args.correction_2 = static_cast<float>(1.0 - power_2_);
+  args.decay = run.decays ? decay_ : 0.0f;
+  args.l1 = run.penalty.l1;
+  args.l2 = run.penalty.l2;
+  args.proximal = run.penalty.proximal;
+  return args;
+}
+
 void OptimizerState::update(const Kernels& kernels, const Team& team, float* weights, const float* gradients,
                             double rate, bool sums) {
   const Range mine = team.split(chunks_.size());
+  if (clips_norms()) {
+    for (std::size_t i = mine.begin; i < mine.end; ++i)
+      squares_[i] = kernels.gradient_square(whole_gradient(arguments(i, weights, gradients, rate)));
+    team.sync();
+  }
+  float scale = 1.0f;
   for (std::size_t i = mine.begin; i < mine.end; ++i) {
-    const ParameterRun& chunk = chunks_[i];
-    Update args = prototype_;
-    args.n = chunk.end - chunk.begin;
-    args.w = weights + chunk.begin;
-    args.g = gradients + chunk.begin;
-    if (prototype_.rule == UpdateRule::rmsprop) {
-      args.v = moment(0) + chunk.begin;
-    } else {
-      args.m = names_.empty() ? nullptr : moment(0) + chunk.begin;
-      args.v = names_.size() < 2 ? nullptr : moment(1) + chunk.begin;
-    }
-    args.rate = static_cast<float>(rate);
-    args.correction_1 = static_cast<float>(1.0 - power_1_);
-    args.correction_2 = static_cast<float>(1.0 - power_2_);
-    args.decay = chunk.decays ? decay_ : 0.0f;
-    args.l1 = chunk.penalty.l1;
-    args.l2 = chunk.penalty.l2;
-    args.proximal = chunk.penalty.proximal;
+    Update args = arguments(i, weights, gradients, rate);
     args.sums = sums ? &sums_[2 * i] : nullptr;
+    if (clipping_.kind == ClipKind::none) {
+      kernels.update(args);
+      continue;
+    }
+    // Not the update's own: clipping may leave nothing of the penalties' gradients, and then it has no sums.
+    if (args.sums != nullptr && !(chunks_[i].penalty == Penalty{})) kernels.penalty_sums(args.w, args.n, args.sums);
+    args.sums = nullptr;
+    if (clipping_.kind == ClipKind::value) {
+      clamp_and_update(kernels, args);
+      continue;
+    }
+    if (i == mine.begin || norms_[i].begin == i) scale = clip_scale(norms_[i]);
+    args.grad_scale = scale;
+    args.l2 *= scale;
+    if (!args.proximal) args.l1 *= scale;
     kernels.update(args);
   }
+}
+
+// The caller's gradient stays as it is: the clamped one is a few floats at a time on the stack.
+void OptimizerState::clamp_and_update(const Kernels& kernels, const Update& args) const {
+  alignas(64) float clamped[kClampedFloats];
+  Update piece = args;
+  piece.g = clamped;
+  piece.l2 = 0.0f;
+  if (!args.proximal) piece.l1 = 0.0f;
+  WholeGradient gradient = whole_gradient(args);
+  for (std::size_t left = args.n; left > 0; left -= piece.n) {
+    piece.n = gradient.n = std::min(left, kClampedFloats);
+    kernels.gradient_clamp(gradient, clipping_.limit, clamped);
+    kernels.update(piece);
+    piece.w += piece.n;
+    if (piece.m != nullptr) piece.m += piece.n;
+    if (piece.v != nullptr) piece.v += piece.n;
+    gradient.w += piece.n;
+    gradient.g += piece.n;
+  }
+}
+
+// What the gradients of these chunks are multiplied with. NaN, which ends a fit, where the norm is not finite, or so
+// large that the factor would be no normal float and taken for 0.
+float OptimizerState::clip_scale(Range chunks) const {
+  double square = 0.0;
+  for (std::size_t i = chunks.begin; i < chunks.end; ++i) square += squares_[i];
+  const double norm = std::sqrt(square), limit = static_cast<double>(clipping_.limit);
+  if (norm <= limit) return 1.0f;
+  const float scale = static_cast<float>(limit / norm);
+  return scale >= std::numeric_limits<float>::min() ? scale : std::numeric_limits<float>::quiet_NaN();
 }
 
 double OptimizerState::penalty() const {

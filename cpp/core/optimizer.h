@@ -17,11 +17,13 @@ struct ParameterRun {
   bool decays;
 };
 
-// The trainable part of a network's buffer, neighbours that are treated alike joined.
-std::vector<ParameterRun> parameter_runs(const Parameters& parameters);
+// The trainable part of a network's buffer, neighbours that are treated alike joined; each weight by itself where its
+// gradient is clipped by itself.
+std::vector<ParameterRun> parameter_runs(const Parameters& parameters, const Optimizer& spec);
 
 class OptimizerState {
  public:
+  // runs: a weight each where the gradient of each is clipped by itself.
   // floats: length of the buffer, and of each moment. phase: floats from the last 64-byte border to the buffer's first;
   // moments lie in step with it, so that one vector of each is aligned where another one's is.
   OptimizerState(const Optimizer& spec, const std::vector<ParameterRun>& runs, std::size_t floats,
@@ -36,7 +38,7 @@ class OptimizerState {
   void set_steps(std::uint64_t steps);
   // To be called by one member before the others update: moves the bias corrections on by a step.
   void advance();
-  // This member's part of the pass. sums: keep what penalty() needs.
+  // This member's part of the pass; the team meets within it where norms are clipped. sums: keep what penalty() needs.
   void update(const Kernels& kernels, const Team& team, float* weights, const float* gradients, double rate,
               bool sums);
   // The penalty of the weights before the last update; by one member, when all have updated.
@@ -45,6 +47,11 @@ class OptimizerState {
   double penalty(const Kernels& kernels, const float* weights) const;
 
  private:
+  bool clips_norms() const { return clipping_.kind == ClipKind::norm || clipping_.kind == ClipKind::global_norm; }
+  Update arguments(std::size_t chunk, float* weights, const float* gradients, double rate) const;
+  void clamp_and_update(const Kernels& kernels, const Update& args) const;
+  float clip_scale(Range chunks) const;
+
   Update prototype_{};            // rule and hyper-parameters; the rest differs by chunk
   float rate_ = 0.0f, decay_ = 0.0f;
   std::vector<std::string> names_;
@@ -52,6 +59,10 @@ class OptimizerState {
   Buffer moments_;
   std::vector<ParameterRun> chunks_;
   std::vector<float> sums_;       // {sum |w|, sum w^2} of each chunk
+  Clipping clipping_;
+  // Where norms are clipped, for each chunk: the sum of squares of its gradient, and the chunks that share a norm.
+  std::vector<double> squares_;
+  std::vector<Range> norms_;
   double power_1_ = 1.0, power_2_ = 1.0;   // beta_1^t and beta_2^t as running products
 };
 

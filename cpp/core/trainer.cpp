@@ -75,7 +75,8 @@ struct Trainer::Impl {
   Impl(Network& owner, const TrainingSpec& spec)
       : graph(*owner.graph_),
         scoring(spec, graph),
-        optimizer(spec.optimizer, parameter_runs(graph.parameters), graph.parameters.trainable(), graph.backend),
+        optimizer(spec.optimizer, parameter_runs(graph.parameters, spec.optimizer), graph.parameters.trainable(),
+                  graph.backend),
         gradients(graph.backend, checked_floats(graph.parameters, optimizer)),
         evaluator(graph, scoring) {}
 

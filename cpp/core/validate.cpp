@@ -133,7 +133,7 @@ struct LayerCheck {
 struct OptimizerCheck {
   void operator()(const SGD& sgd) const {
     const Check check("optimizer (SGD)");
-    check.positive("learning_rate", sgd.learning_rate);
+    common(check, sgd);
     check.unit_interval("momentum", sgd.momentum);
     if (sgd.nesterov) check.require(sgd.momentum > 0.0f, "momentum", "> 0 with nesterov", sgd.momentum);
   }
@@ -145,14 +145,21 @@ struct OptimizerCheck {
   }
   void operator()(const RMSprop& rmsprop) const {
     const Check check("optimizer (RMSprop)");
-    check.positive("learning_rate", rmsprop.learning_rate);
+    common(check, rmsprop);
     check.unit_interval("rho", rmsprop.rho);
     check.positive("epsilon", rmsprop.epsilon);
   }
 
+  template <class AnyOptimizer>
+  static void common(const Check& check, const AnyOptimizer& optimizer) {
+    check.positive("learning_rate", optimizer.learning_rate);
+    constexpr const char* kFields[] = {"", "clipvalue", "clipnorm", "global_clipnorm"};
+    const Clipping& clipping = optimizer.clipping;
+    if (clipping.kind != ClipKind::none) check.positive(kFields[static_cast<int>(clipping.kind)], clipping.limit);
+  }
   template <class AnyAdam>
   static void moments(const Check& check, const AnyAdam& adam) {
-    check.positive("learning_rate", adam.learning_rate);
+    common(check, adam);
     check.unit_interval("beta_1", adam.beta_1);
     check.unit_interval("beta_2", adam.beta_2);
     check.positive("epsilon", adam.epsilon);

@@ -6,6 +6,7 @@
 #include <cassert>
 
 #include "cpu/batch_norm.h"
+#include "cpu/clip.h"
 #include "cpu/elementwise.h"
 #include "cpu/gemm.h"
 #include "cpu/inference.h"
@@ -36,6 +37,8 @@ constinit const Kernels table = {
     .update = update,
     .gather_rows = gather_rows,
     .penalty_sums = penalty_sums,
+    .gradient_square = gradient_square,
+    .gradient_clamp = gradient_clamp,
     .all_finite = all_finite,
     .infer = infer,
     .random_words = random_words,

@@ -76,7 +76,8 @@ class Updater:
 
     The gradient of the penalty :math:`\lambda_1 \sum |w| + \lambda_2 \sum w^2` is added to the one that ``step`` is
     given (or its first part is a soft threshold after the step, see :class:`fastreg.regularizers.L1`). Schedules count
-    the steps of this updater, from 0.
+    the steps of this updater, from 0. An optimizer that clips clips this array's gradient, penalty included, and leaves
+    ``g`` as it is; ``clipnorm`` and ``global_clipnorm`` are the same here.
 
     Args:
         optimizer: One of :mod:`fastreg.optimizers`, or the name of one.

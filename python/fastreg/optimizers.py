@@ -2,8 +2,8 @@ r"""How weights follow their gradients.
 
 Descriptions only: C++ applies each as one pass over all parameters (cpp/math/updates.h), penalties included.
 
-Notation: :math:`w` weights, :math:`g` gradient with L1 and L2 penalties in it, :math:`\eta_t` learning rate at step
-:math:`t` from 0, :math:`m, v` moments that start at 0. Adam and RMSprop are as their papers and PyTorch have them;
+Notation: :math:`w` weights, :math:`g` gradient with L1 and L2 penalties in it, clipped, :math:`\eta_t` learning rate at
+step :math:`t` from 0, :math:`m, v` moments that start at 0. Adam and RMSprop are as their papers and PyTorch have them;
 Keras's default values, not its placing of :math:`\epsilon`.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -30,10 +30,37 @@ sys.modules[f"{__name__}.schedules"] = schedules
 LearningRate = float | Callable[[int], float]
 
 
+# The ways to clip a gradient, of which an optimizer has one at most.
+_CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
+
+
+@dataclass(frozen=True, repr=False)
 class Optimizer(Description):
-    """Base of the optimizers; anything that ``compile(optimizer=...)`` accepts."""
+    r"""Base of the optimizers; anything that ``compile(optimizer=...)`` accepts.
+
+    All of them can clip the gradient :math:`g` before they use it. As in Keras it is the whole gradient that is
+    clipped, those of L1 and L2 penalties included; PyTorch's ``clip_grad_norm_`` does not see what ``weight_decay``
+    adds. A proximal L1 and AdamW's weight decay are no gradients and are not clipped. A norm that is not finite
+    ends the fit as any gradient that is not finite does.
+
+    Args:
+        learning_rate: A number > 0, or a schedule called with the step, counted from 0.
+        clipnorm: > 0, by keyword only: the gradient of each weight (a kernel, a bias, ...) is multiplied with
+            :math:`\min(1, \text{clipnorm} / \lVert g \rVert_2)`.
+        clipvalue: > 0, by keyword only: each element of :math:`g` is cut to [-clipvalue, clipvalue].
+        global_clipnorm: > 0, by keyword only: as ``clipnorm``, with one norm of the gradients of all weights.
+    """
 
     learning_rate: LearningRate
+    _: KW_ONLY
+    clipnorm: float | None = None
+    clipvalue: float | None = None
+    global_clipnorm: float | None = None
+
+    def __repr__(self) -> str:
+        names = sorted((field.name for field in fields(self)), key=_CLIPS.__contains__)
+        shown = [name for name in names if name not in _CLIPS or getattr(self, name) is not None]
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
     def to_config(self) -> dict[str, Any]:
         """The JSON form. Raises ValueError if the learning rate is a callable that is not of ``fastreg.schedules``."""
@@ -81,7 +108,7 @@ class Optimizer(Description):
         return rates
 
     def _check(self, **values: object) -> None:
-        """Checks the learning rate, and puts it and the values given in place."""
+        """Checks the learning rate and how to clip, and puts them and the values given in place."""
         rate: object = self.learning_rate
         if isinstance(rate, Mapping):
             rate = schedules.get(rate, type(self).__name__)
@@ -89,10 +116,19 @@ class Optimizer(Description):
             rate = check_real(type(self).__name__, "learning_rate", rate, POSITIVE)
         elif isinstance(rate, type):
             raise TypeError(f"{type(self).__name__}: learning_rate must be a number or schedule, got {describe(rate)}")
-        self._set(learning_rate=rate, **values)
+        clips = {
+            name: check_real(type(self).__name__, name, getattr(self, name), POSITIVE)
+            for name in _CLIPS
+            if getattr(self, name) is not None
+        }
+        if len(clips) > 1:
+            raise ValueError(
+                f"{type(self).__name__}: give one of clipnorm, clipvalue and global_clipnorm, got {' and '.join(clips)}"
+            )
+        self._set(learning_rate=rate, **clips, **values)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SGD(Optimizer):
     r"""Gradient descent, with momentum and Nesterov's look-ahead where asked for.
 
@@ -105,9 +141,10 @@ class SGD(Optimizer):
         learning_rate: :math:`\eta > 0`, or a schedule called with the step, counted from 0.
         momentum: :math:`\mu` in [0, 1).
         nesterov: Sutskever, Martens, Dahl and Hinton, ICML 2013. Needs ``momentum > 0``.
+        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
 
     Raises:
-        ValueError: If an argument is out of range or NaN.
+        ValueError: If an argument is out of range or NaN, or two ways to clip are given.
 
     Example:
         >>> from fastreg import optimizers
@@ -127,7 +164,7 @@ class SGD(Optimizer):
         self._check(momentum=momentum, nesterov=nesterov)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Adam(Optimizer):
     r"""Algorithm 1 of Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015.
 
@@ -140,9 +177,10 @@ class Adam(Optimizer):
         beta_1: In [0, 1).
         beta_2: In [0, 1).
         epsilon: > 0.
+        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
 
     Raises:
-        ValueError: If an argument is out of range or NaN.
+        ValueError: If an argument is out of range or NaN, or two ways to clip are given.
 
     Example:
         >>> from fastreg import optimizers, schedules
@@ -159,7 +197,7 @@ class Adam(Optimizer):
         self._check(**_adam_values(self))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AdamW(Optimizer):
     r"""Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019).
 
@@ -174,9 +212,10 @@ class AdamW(Optimizer):
         beta_1: In [0, 1).
         beta_2: In [0, 1).
         epsilon: > 0.
+        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
 
     Raises:
-        ValueError: If an argument is out of range or NaN.
+        ValueError: If an argument is out of range or NaN, or two ways to clip are given.
     """
 
     learning_rate: LearningRate = 0.001
@@ -190,7 +229,7 @@ class AdamW(Optimizer):
         self._check(weight_decay=decay, **_adam_values(self))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RMSprop(Optimizer):
     r"""Division by a running root mean square (Hinton, "Neural networks for machine learning", lecture 6e, 2012).
 
@@ -200,9 +239,10 @@ class RMSprop(Optimizer):
         learning_rate: :math:`\eta > 0`, or a schedule called with the step, counted from 0.
         rho: In [0, 1).
         epsilon: > 0. By keyword only: Keras has a momentum in this place.
+        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
 
     Raises:
-        ValueError: If an argument is out of range or NaN.
+        ValueError: If an argument is out of range or NaN, or two ways to clip are given.
     """
 
     learning_rate: LearningRate = 0.001

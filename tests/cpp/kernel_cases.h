@@ -246,6 +246,18 @@ class Cases {
     const double bytes = 4.0 * static_cast<double>(n);
     add("penalty_sums", std::to_string(n), bytes, "byte",
         [=](const Kernels& k) { k.penalty_sums(x->data(), n, sums->data()); }, {floats_of(sums, sum_tolerance(n) / 16)});
+    const Floats* g = floats(n);
+    for (const float l : {0.0f, 0.1f}) {
+      Floats *square = floats(1), *clamped = floats(n);
+      const WholeGradient whole{x->data(), g->data(), n, l, l};
+      const std::string shape = std::to_string(n) + (l == 0.0f ? "" : ", l1, l2");
+      const double read = l == 0.0f ? bytes : 2 * bytes;
+      add("gradient_square", shape, read, "byte",
+          [=](const Kernels& k) { (*square)[0] = static_cast<float>(k.gradient_square(whole)); },
+          {floats_of(square, sum_tolerance(n) / 16)});
+      add("gradient_clamp", shape, read + bytes, "byte",
+          [=](const Kernels& k) { k.gradient_clamp(whole, 0.5f, clamped->data()); }, {floats_of(clamped, 4 * kHalfUlp)});
+    }
     add("all_finite", std::to_string(n), bytes, "byte",
         [=](const Kernels& k) { (*verdict)[0] = k.all_finite(x->data(), ElementType::float32, n) ? 1.0f : 0.0f; }, {floats_of(verdict, -1)});
   }

@@ -226,6 +226,7 @@ void absent_members_have_the_defaults_of_the_structs() {
   CHECK(sgd.learning_rate == SGD{}.learning_rate && sgd.momentum == 0.0f && !sgd.nesterov);
   const auto adam = std::get<Adam>(parse_optimizer(R"({"type":"Adam"})"));
   CHECK(adam.learning_rate == 1e-3f && adam.beta_1 == 0.9f && adam.beta_2 == 0.999f && adam.epsilon == 1e-7f);
+  CHECK(adam.clipping.kind == ClipKind::none && adam.clipping.limit == 0.0f);
   const auto adamw = std::get<AdamW>(parse_optimizer(R"({"type":"AdamW"})"));
   CHECK(adamw.weight_decay == 4e-3f && adamw.beta_1 == 0.9f && adamw.beta_2 == 0.999f && adamw.epsilon == 1e-7f);
   const auto rmsprop = std::get<RMSprop>(parse_optimizer(R"({"type":"RMSprop"})"));
@@ -241,6 +242,17 @@ void every_field_of_an_optimizer_is_read() {
   const auto rmsprop =
       std::get<RMSprop>(parse_optimizer(R"({"type":"RMSprop","learning_rate":2,"rho":0.5,"epsilon":4})"));
   CHECK(rmsprop.learning_rate == 2.0f && rmsprop.rho == 0.5f && rmsprop.epsilon == 4.0f);
+  const struct { const char* member; ClipKind kind; } clippings[] = {
+      {"clipvalue", ClipKind::value}, {"clipnorm", ClipKind::norm}, {"global_clipnorm", ClipKind::global_norm}};
+  for (const char* type : {"SGD", "Adam", "AdamW", "RMSprop"}) {
+    for (const auto& row : clippings) {
+      const std::string json = std::string(R"({"type":")") + type + R"(",")" + row.member + R"(":0.25})";
+      const Clipping read = std::visit([](const auto& any) { return any.clipping; }, parse_optimizer(json));
+      CHECK(read.kind == row.kind && read.limit == 0.25f);
+    }
+  }
+  const auto null = std::get<SGD>(parse_optimizer(R"({"type":"SGD","clipnorm":null,"global_clipnorm":null})"));
+  CHECK(null.clipping.kind == ClipKind::none);
 }
 
 void names_are_those_of_the_enums() {
@@ -345,6 +357,14 @@ void other_errors_of_descriptions_name_their_field() {
        "optimizer (AdamW): weight_decay must be >= 0 and finite (float32), got -1"},
       {with_optimizer(R"({"type":"RMSprop","rho":1})"), "optimizer (RMSprop): rho must be in [0, 1), got 1"},
       {with_optimizer(R"({"type":"SGD","momentum":1})"), "optimizer (SGD): momentum must be in [0, 1), got 1"},
+      {with_optimizer(R"({"type":"SGD","clipnorm":0})"),
+       "optimizer (SGD): clipnorm must be > 0 and finite (float32), got 0"},
+      {with_optimizer(R"({"type":"AdamW","clipvalue":-1})"),
+       "optimizer (AdamW): clipvalue must be > 0 and finite (float32), got -1"},
+      {with_optimizer(R"({"type":"Adam","global_clipnorm":"1"})"),
+       "optimizer (Adam): global_clipnorm must be a number, got \"1\""},
+      {with_optimizer(R"({"type":"RMSprop","clipnorm":1,"clipvalue":1})"),
+       "optimizer (RMSprop): clipnorm must be the only limit of gradients, got others too"},
       {with_optimizer(R"({"type":"SGD","nesterov":true})"),
        "optimizer (SGD): momentum must be > 0 with nesterov, got 0"}};
   for (const auto& row : training) {

@@ -464,12 +464,50 @@ void test_scans(const Kernels& k, std::size_t n) {
   }
 }
 
+// Near sqrt(FLT_MAX) the squares leave float's range, from 2e-23 on down they would be denormal.
+void test_clipping(const Kernels& k, std::size_t n, const WholeGradient& penalties, float size) {
+  check::context = text(k.isa, {n, penalties.l1 != 0.0f, penalties.l2 != 0.0f}) + " clipping " + std::to_string(size);
+  for (const Edge::Side side : {Edge::end, Edge::begin}) {
+    Edge w(n, side), g(n, side), out(n, side);
+    double square = 0;
+    std::vector<double> whole(n);
+    for (std::size_t i = 0; i < n; ++i) {
+      g[i] *= size;
+      if (i % 5 == 0) w[i] = 0.0f;
+      const double sign = w[i] > 0 ? 1 : w[i] < 0 ? -1 : 0;
+      whole[i] = g[i] + penalties.l1 * sign + 2.0 * penalties.l2 * w[i];
+      square += whole[i] * whole[i];
+    }
+    const WholeGradient gradient{w.data(), g.data(), n, penalties.l1, penalties.l2};
+    CHECK(close(k.gradient_square(gradient), square, 1e-5 * square));
+    const float limit = 0.4f * size;
+    k.gradient_clamp(gradient, limit, out.data());
+    for (std::size_t i = 0; i < n; ++i) {
+      const double bound = limit, want = std::clamp(whole[i], -bound, bound);
+      CHECK(close(out[i], want, 2 * kHalfUlp * (std::abs(g[i]) + 1.0)) && std::abs(out[i]) <= limit);
+    }
+    if (n == 0) continue;
+    for (const float bad : {std::nanf(""), HUGE_VALF, -HUGE_VALF}) {
+      g[n / 2] = bad;
+      CHECK(!std::isfinite(k.gradient_square(gradient)));
+      k.gradient_clamp(gradient, limit, out.data());
+      CHECK(std::isnan(bad) ? std::isnan(out[n / 2]) : out[n / 2] == std::copysign(limit, bad));
+    }
+  }
+}
+
 void test_all(const Kernels& k) {
   test_activation_accuracy(k);
   for (const std::size_t n : kSizes) {
     test_activation_forward(k, n);
     test_scans(k, n);
+    test_clipping(k, n, {}, 1.0f);
+    test_clipping(k, n, {nullptr, nullptr, 0, 0.03f, 0.02f}, 1.0f);
+    test_clipping(k, n, {nullptr, nullptr, 0, 0.03f, 0.02f}, 1e25f);
+    test_clipping(k, n, {nullptr, nullptr, 0, 0.0f, 0.5f}, 1e-15f);
   }
+  test_clipping(k, 20000, {nullptr, nullptr, 0, 0.03f, 0.0f}, 1.0f);
+  test_clipping(k, 20000, {}, 3e38f);
   for (std::size_t cols = 1; cols <= 150; ++cols) {
     test_gather<float>(k, ElementType::float32, cols);
     test_gather<double>(k, ElementType::float64, cols);

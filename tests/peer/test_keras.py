@@ -210,6 +210,39 @@ def test_an_epoch_of_gradient_descent_agrees(both):
         np.testing.assert_allclose(our_history.history[key], values, rtol=2e-5)
 
 
+@pytest.mark.parametrize(("way", "limit"), [("clipvalue", 0.02), ("clipnorm", 0.1), ("global_clipnorm", 0.2)])
+@pytest.mark.parametrize("name", ["one-hot classes", "every activation"])
+def test_an_epoch_of_clipped_gradient_descent_agrees(name, way, limit):
+    """Both have penalties, whose gradients are clipped with the rest."""
+    import fastreg as fr
+
+    d, found = data(), {}
+    y = TARGETS.get(name, lambda d: d["y"])(d)
+    kind = {"one-hot classes": "categorical_crossentropy"}.get(name, "mse")
+    theirs, ours = run(name, "keras")[0], run(name, "fastreg")[0]
+    weights = share_random_weights(ours, theirs)
+    for clip in ({}, {way: limit}):
+        for library, model, module in (("keras", theirs, keras), ("fastreg", ours, fr)):
+            model.compile(optimizer=module.optimizers.SGD(0.05, momentum=0.5, **clip), loss=kind)
+            model.set_weights(weights)
+            model.fit(d["x"], y, batch_size=16, epochs=2, shuffle=False, verbose=0)
+            found[library, bool(clip)] = model.get_weights()
+        for a, b in zip(found["fastreg", bool(clip)], found["keras", bool(clip)], strict=True):
+            np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)
+    assert all((a != b).any() for a, b in zip(found["keras", False], found["keras", True], strict=True))
+
+
+def test_clipping_has_the_rules_of_keras():
+    import fastreg as fr
+
+    for module in (keras, fr):
+        with pytest.raises(ValueError, match="clipnorm"):
+            module.optimizers.SGD(clipnorm=1.0, global_clipnorm=1.0)
+        for name in ("SGD", "Adam", "AdamW", "RMSprop"):
+            for way in ("clipnorm", "clipvalue", "global_clipnorm"):
+                assert getattr(getattr(module.optimizers, name)(**{way: 0.5}), way) == 0.5
+
+
 def test_batch_normalization_trains_alike():
     """The tutorial's network without dropout: L1L2, moving statistics, the epoch's loss with its penalties."""
     import fastreg as fr

@@ -154,6 +154,46 @@ def test_trajectory(optimizer, task, bn, l2, batch_size, rng):
         np.testing.assert_allclose(w, expected, rtol=0.0, atol=TOLERANCE, err_msg=f"weight {i}")
 
 
+def clip(net, way, limit):
+    """clip_grad_norm_ divides by the norm and 1e-6, which is far below the tolerance."""
+    parameters = list(net.parameters())
+    if way == "clipvalue":
+        torch.nn.utils.clip_grad_value_(parameters, limit)
+    for group in [parameters] if way == "global_clipnorm" else [[p] for p in parameters] if way == "clipnorm" else []:
+        torch.nn.utils.clip_grad_norm_(group, limit)
+
+
+@pytest.mark.parametrize("l2", [False, True], ids=["", "l2"])
+@pytest.mark.parametrize(("way", "limit"), [("clipvalue", 0.1), ("clipnorm", 0.4), ("global_clipnorm", 0.8)])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_clipped_trajectory(optimizer, way, limit, l2, rng):
+    """PyTorch clips what is in .grad, so that a penalty must stand in the objective and not in weight_decay."""
+    description, torch_class, options = OPTIMIZERS[optimizer]
+    description = description._replace(clip=(way, limit))
+    model, _ = build_pair(stack_of("tanh", "linear", 3, bn=False, l2=l2), 6, rng, optimizer=description)
+    net = theirs(model.get_weights(), "tanh", 3, bn=False)
+    their_optimizer = torch_class(parameter_groups(net, optimizer, False), **options)
+
+    x, y = rng.normal(size=(70, 6)).astype(np.float32), targets("mean_squared_error", 70, 3, rng)
+    y *= rng.uniform(0.2, 5.0, (70, 1)).astype(np.float32)
+    model.fit(x, y, batch_size=16, epochs=4, shuffle=False, verbose=0)
+    x_torch, y_torch, clipped = torch.tensor(x, dtype=torch.float64), torch.tensor(y, dtype=torch.float64), []
+    for _ in range(4):
+        for a in range(0, 70, 16):
+            their_optimizer.zero_grad()
+            objective = torch.nn.functional.mse_loss(net(x_torch[a : a + 16]), y_torch[a : a + 16])
+            if l2:
+                objective = objective + DECAY / 2 * sum((k * k).sum() for k in kernels_of(net))
+            objective.backward()
+            before = [p.grad.clone() for p in net.parameters()]
+            clip(net, way, float32(limit))
+            clipped += [bool((p.grad != g).any()) for p, g in zip(net.parameters(), before, strict=True)]
+            their_optimizer.step()
+    assert any(clipped)
+    for i, (w, expected) in enumerate(zip(model.get_weights(), their_weights(net), strict=True)):
+        np.testing.assert_allclose(w, expected, rtol=0.0, atol=TOLERANCE, err_msg=f"weight {i}")
+
+
 @pytest.mark.parametrize("name", TORCH_ACTIVATIONS)
 def test_activation_and_its_gradient(name, rng):
     stack = [("dense", 17, name), ("dense", 3)]

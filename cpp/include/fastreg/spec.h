@@ -66,18 +66,30 @@ struct Loss {
   bool from_logits = false;
 };
 
+// Bounds the gradient before the update rule sees it, penalties included (but no proximal step, which is no gradient):
+// each element to [-limit, limit], or by one factor the norm to limit, of each weight alone or of all together.
+enum class ClipKind : std::uint8_t { none, value, norm, global_norm };
+struct Clipping {
+  ClipKind kind = ClipKind::none;
+  float limit = 0.0f;
+};
+
 struct SGD {
   float learning_rate = 0.01f, momentum = 0.0f;
   bool nesterov = false;
+  Clipping clipping{};
 };
 struct Adam {
   float learning_rate = 1e-3f, beta_1 = 0.9f, beta_2 = 0.999f, epsilon = 1e-7f;
+  Clipping clipping{};
 };
 struct AdamW {
   float learning_rate = 1e-3f, weight_decay = 4e-3f, beta_1 = 0.9f, beta_2 = 0.999f, epsilon = 1e-7f;
+  Clipping clipping{};
 };
 struct RMSprop {
   float learning_rate = 1e-3f, rho = 0.9f, epsilon = 1e-7f;
+  Clipping clipping{};
 };
 using Optimizer = std::variant<SGD, Adam, AdamW, RMSprop>;
 

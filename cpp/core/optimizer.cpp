@@ -148,21 +148,19 @@ void OptimizerState::update(const Kernels& kernels, const Team& team, float* wei
   for (std::size_t i = mine.begin; i < mine.end; ++i) {
     Update args = arguments(i, weights, gradients, rate);
     args.sums = sums ? &sums_[2 * i] : nullptr;
-    if (clipping_.kind == ClipKind::none) {
-      kernels.update(args);
-      continue;
-    }
-    // Not the update's own: clipping may leave nothing of the penalties' gradients, and then it has no sums.
-    if (args.sums != nullptr && !(chunks_[i].penalty == Penalty{})) kernels.penalty_sums(args.w, args.n, args.sums);
-    args.sums = nullptr;
     if (clipping_.kind == ClipKind::value) {
       clamp_and_update(kernels, args);
       continue;
     }
-    if (i == mine.begin || norms_[i].begin == i) scale = clip_scale(norms_[i]);
-    args.grad_scale = scale;
-    args.l2 *= scale;
-    if (!args.proximal) args.l1 *= scale;
+    if (clips_norms()) {
+      if (i == mine.begin || norms_[i].begin == i) scale = clip_scale(norms_[i]);
+      args.grad_scale = scale;
+      args.l2 *= scale;
+      if (!args.proximal) args.l1 *= scale;
+      // A factor may leave nothing of a penalty, and then the update has no sums.
+      const bool vanished = args.l1 == 0.0f && args.l2 == 0.0f && !(chunks_[i].penalty == Penalty{});
+      if (sums && vanished) kernels.penalty_sums(args.w, args.n, args.sums);
+    }
     kernels.update(args);
   }
 }
@@ -170,7 +168,9 @@ void OptimizerState::update(const Kernels& kernels, const Team& team, float* wei
 // The caller's gradient stays as it is: the clamped one is a few floats at a time on the stack.
 void OptimizerState::clamp_and_update(const Kernels& kernels, const Update& args) const {
   alignas(64) float clamped[kClampedFloats];
+  if (args.sums != nullptr && (args.l1 != 0.0f || args.l2 != 0.0f)) kernels.penalty_sums(args.w, args.n, args.sums);
   Update piece = args;
+  piece.sums = nullptr;
   piece.g = clamped;
   piece.l2 = 0.0f;
   if (!args.proximal) piece.l1 = 0.0f;

@@ -399,7 +399,7 @@ class Sequential:
         if self._fit_lock.locked() and self._trainer is not None:
             value = check_real("learning_rate", "the value", value, POSITIVE)
             self._trainer.set_learning_rate(value)
-        self._optimizer = replace(optimizer, learning_rate=value)  # type: ignore[type-var]
+        self._optimizer = replace(optimizer, learning_rate=value)
 
     # For the other modules of the package.
 

@@ -82,7 +82,7 @@ def test_a_signal_within_an_epoch_undoes_it(threads):
         fr.set_num_threads(before)
     assert (history.stopped_by, history.history["loss"], history.epoch) == ("stop_signal", [], [])
     assert same_bits(state(model), untrained)
-    assert seconds < 1.0, "it waits for a step, not for the epoch"
+    assert seconds < 5.0, "it waits for a step, not for the epoch"
 
 
 def test_going_on_after_a_stop_is_never_having_stopped():
@@ -160,7 +160,7 @@ def test_a_time_limit_ends_a_fit_and_leaves_whole_epochs():
     model, begun = tutorial(), time.monotonic()
     history = model.fit(X, Y, epochs=FOREVER, verbose=0, callbacks=[callbacks.TimeLimit(0.2)])
     seconds = time.monotonic() - begun
-    assert 0.2 <= seconds < 2.0
+    assert 0.2 <= seconds < 10.0
     assert history.stopped_by == "time_limit"
     assert len(history.epoch) > 0
     check_is_a_whole_run(model, history)
@@ -171,7 +171,7 @@ def test_a_time_limit_within_an_epoch_undoes_it():
     before, begun = state(model), time.monotonic()
     limits = [callbacks.TimeLimit(100), callbacks.TimeLimit(0.1)]
     history = model.fit(LONG_X, LONG_Y, batch_size=1, epochs=50, verbose=0, callbacks=limits)
-    assert time.monotonic() - begun < 2.0
+    assert time.monotonic() - begun < 5.0
     assert (history.stopped_by, history.epoch) == ("time_limit", [])
     assert same_bits(state(model), before)
 

@@ -1,5 +1,6 @@
-// The optimizer: its moments, and the one pass over all parameters that ends a step. The pass is cut into chunks at
-// fixed places, so that the penalty sums do not depend on how a team shares it.
+// The optimizer: its moments, and the one pass over all parameters that ends a step (two where a norm is clipped, of
+// which the first only reads). The pass is cut into chunks at fixed places, so that the sums of penalties and norms do
+// not depend on how a team shares it.
 #pragma once
 #include <string>
 #include <vector>

@@ -54,7 +54,7 @@ void check_rate(double rate) {
 }
 
 // The moment so many seconds from now; those of years are never.
-ThreadChoice::Clock::time_point deadline(double seconds) {
+Clock::time_point deadline(double seconds) {
   if (seconds > 1e8) return Clock::time_point::max();
   return Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
 }

@@ -41,6 +41,9 @@ struct EarlyStoppingResult {
 // Ends runs from any thread. Copies share one flag, which stays set.
 class StopSignal {
  public:
+  StopSignal() = default;
+  StopSignal(const StopSignal&) = default;   // and no move, which would leave one without a flag
+  StopSignal& operator=(const StopSignal&) = default;
   void set() { flag_->store(true, std::memory_order_relaxed); }
   bool is_set() const { return flag_->load(std::memory_order_relaxed); }
 
@@ -57,7 +60,7 @@ struct FitOptions {
   Span<const double> rates;
   std::vector<EarlyStopping> early_stopping;
   // Both are looked at after every step. A run that they end within an epoch goes back to the end of the epoch before.
-  std::vector<StopSignal> stop_signals;
+  std::vector<StopSignal> stop_signals{};
   double time_limit = std::numeric_limits<double>::infinity();   // seconds from the call on
 };
 

@@ -168,6 +168,7 @@ FIT_OPTIONS = {
     "shuffle": {"shuffle": False}, "sample_weight": {"sample_weight": ODD},
     "class_weight": {"class_weight": {0: 1, 1: 3}},
     "validation_split": {"validation_split": 0.2}, "validation_data": {"validation_data": (X[:30], Y[:30])},
+    "rows": {"rows": np.arange(80)}, "validation_rows": {"validation_rows": np.arange(10)},
     "callbacks": {"callbacks": [fr.callbacks.EarlyStopping(monitor="loss", patience=0, min_delta=1.0)]},
 }
 

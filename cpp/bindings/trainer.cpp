@@ -98,6 +98,8 @@ const char* reason_name(StopReason reason) {
     case StopReason::completed: return "";
     case StopReason::early_stopping: return "early_stopping";
     case StopReason::observer: return "callback";
+    case StopReason::stop_signal: return "stop_signal";
+    case StopReason::time_limit: return "time_limit";
     case StopReason::exception: return "error";
     case StopReason::diverged: return "diverged";
   }
@@ -140,12 +142,14 @@ struct PyTrainer {
 
 py::dict fit(PyTrainer& self, const py::dict& data, const py::object& validation, std::size_t batch_size,
              std::size_t epochs, bool shuffle, const py::object& rates, const py::sequence& stopping,
-             const py::object& on_epoch, const py::object& on_poll, const py::object& on_rates, double interval) {
+             const py::sequence& stop_signals, double time_limit, const py::object& on_epoch,
+             const py::object& on_poll, const py::object& on_rates, double interval) {
   const Dataset train = dataset(data);
   std::optional<Dataset> scored;
   if (!validation.is_none()) scored = dataset(validation.cast<py::dict>());
-  FitOptions options{batch_size, epochs, shuffle, vector<double>(rates, "rates"), {}};
+  FitOptions options{batch_size, epochs, shuffle, vector<double>(rates, "rates"), {}, {}, time_limit};
   for (const py::handle config : stopping) options.early_stopping.push_back(early_stopping(config.cast<py::dict>()));
+  for (const py::handle signal : stop_signals) options.stop_signals.push_back(signal.cast<const StopSignal&>());
   PythonObserver observer(on_epoch, on_poll, on_rates, interval);
   FitResult result;
   py::object exception = py::none();
@@ -222,6 +226,11 @@ std::unique_ptr<PyTrainer> make_trainer(const py::object& network, const std::st
 }  // namespace
 
 void bind_trainer(py::module_& module) {
+  py::class_<StopSignal>(module, "StopSignal")
+      .def(py::init<>())
+      .def("set", &StopSignal::set)
+      .def_property_readonly("is_set", &StopSignal::is_set);
+
   using Self = PyTrainer;
   py::class_<Self>(module, "Trainer")
       .def(py::init(&make_trainer), py::arg("network"), py::arg("description"))
@@ -257,6 +266,7 @@ void bind_trainer(py::module_& module) {
           py::arg("rate"), py::pos_only())
       .def("fit", &fit, py::arg("data"), py::arg("validation"), py::kw_only(), py::arg("batch_size"),
            py::arg("epochs"), py::arg("shuffle"), py::arg("rates"), py::arg("early_stopping") = py::tuple(),
+           py::arg("stop_signals") = py::tuple(), py::arg("time_limit") = std::numeric_limits<double>::infinity(),
            py::arg("on_epoch") = py::none(), py::arg("on_poll") = py::none(), py::arg("on_rates") = py::none(),
            py::arg("interval") = 0.0)
       .def("evaluate", &evaluate, py::arg("data"))

@@ -2,6 +2,7 @@
 // between slices the calling thread is alone, and observers, validation and early stopping have their turn.
 #include "fastreg/trainer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <functional>
@@ -50,6 +51,12 @@ void check_rate(double rate) {
     text << "learning_rate must be >= 0 and finite in float32, got " << rate;
     throw std::invalid_argument(text.str());
   }
+}
+
+// The moment so many seconds from now; those of years are never.
+ThreadChoice::Clock::time_point deadline(double seconds) {
+  if (seconds > 1e8) return Clock::time_point::max();
+  return Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
 }
 
 void check_rates(Span<const double> rates) {
@@ -125,6 +132,7 @@ class Run {
         training_step_(state.graph, state.scoring, train, batch_) {
     for (const EarlyStopping& stopping : options.early_stopping) stoppers_.emplace_back(stopping);
     clock_every_ = flops_ < kShortStep ? kClockEvery : 1;
+    deadline_ = deadline(options.time_limit);
     rates_ = options.rates;
     if (options.shuffle || train.rows.data != nullptr) order_.resize(train.size());
     sums_.metrics.resize(state.scoring.metric_count());
@@ -148,6 +156,8 @@ class Run {
   void run_step(const Team& team, std::size_t index, const Batch& batch);
   void after_loss(std::size_t index, const Batch& batch);
   void end_epoch(std::size_t index);
+  bool signalled() const;
+  bool must_stop();
   void draw_order();
   double rate() const;
   void next_rates();
@@ -175,7 +185,7 @@ class Run {
   std::size_t next_in_epoch_ = 0, run_step_ = 0;
   Span<const double> rates_;       // of the steps from rates_from_ on
   std::size_t rates_from_ = 0;
-  Clock::time_point slice_end_{}, last_poll_ = Clock::now();
+  Clock::time_point slice_end_{}, last_poll_ = Clock::now(), deadline_;
   // Written by the leader between two syncs, read by all after the second.
   bool slice_over_ = false, diverged_ = false;
   ScoreSums sums_;
@@ -226,9 +236,10 @@ void Run::run_epoch(std::size_t index) {
   sums_.rows = 0;
   std::fill(sums_.metrics.begin(), sums_.metrics.end(), 0.0);
   while (next_in_epoch_ < steps_ && !diverged_) {
+    if (must_stop()) return;
     const auto begin = Clock::now();
     const std::size_t first = next_in_epoch_;
-    slice_end_ = begin + choice_.slice();
+    slice_end_ = std::min(begin + choice_.slice(), deadline_);
     s_.graph.backend.run(
         choice_.threads(), [](void* run, const Team& team) { static_cast<Run*>(run)->run_slice(team); }, this);
     choice_.record(Clock::now() - begin, next_in_epoch_ - first);
@@ -273,7 +284,21 @@ void Run::after_loss(std::size_t index, const Batch& batch) {
   batch_loss_ = training_step_.add_scores(sums_, batch.n);
   diverged_ = !std::isfinite(batch_loss_);
   s_.optimizer.advance();
-  slice_over_ = diverged_ || index + 1 == steps_ || (index % clock_every_ == 0 && Clock::now() > slice_end_);
+  slice_over_ = diverged_ || index + 1 == steps_ || signalled() || (index % clock_every_ == 0 && Clock::now() > slice_end_);
+}
+
+bool Run::signalled() const {
+  return std::any_of(options_.stop_signals.begin(), options_.stop_signals.end(),
+                     [](const StopSignal& signal) { return signal.is_set(); });
+}
+
+// Whether a signal or the clock ends the run before its next step.
+bool Run::must_stop() {
+  if (signalled())
+    result_.reason = StopReason::stop_signal;
+  else if (Clock::now() >= deadline_)
+    result_.reason = StopReason::time_limit;
+  return result_.reason != StopReason::completed;
 }
 
 void Run::end_epoch(std::size_t index) {
@@ -335,7 +360,7 @@ void Run::diverge(std::uint64_t step) {
 
 void Run::finish() {
   if (!lock_.owns_lock()) lock_.lock();
-  if (diverged_) {
+  if (diverged_ || result_.reason == StopReason::stop_signal || result_.reason == StopReason::time_limit) {
     std::copy(snapshot_.weights.begin(), snapshot_.weights.end(), weights().begin());
     std::copy(snapshot_.moments.begin(), snapshot_.moments.end(), s_.optimizer.moments().data());
     s_.step = snapshot_.step;
@@ -351,6 +376,7 @@ void check_options(const FitOptions& options, const Dataset& train, std::size_t 
   const std::size_t batch = options.batch_size == 0 ? train.size() : std::min(options.batch_size, train.size());
   const std::size_t steps = (train.size() + batch - 1) / batch;
   check_rates(options.rates);
+  if (!(options.time_limit >= 0.0)) throw std::invalid_argument("time_limit must be >= 0");
   if (options.rates.size > 1 && !observed && options.rates.size / steps < options.epochs)
     throw std::invalid_argument("rates must be one, or one for each of " + std::to_string(options.epochs) + " x " +
                                 std::to_string(steps) + " steps, got " + std::to_string(options.rates.size));

@@ -56,10 +56,16 @@ class EarlyStoppingResult(TypedDict):
     stopped_epoch: int  # absolute; -1 if it did not stop the run
     restored: bool
 
+class StopSignal:
+    def __init__(self) -> None: ...
+    def set(self) -> None: ...
+    @property
+    def is_set(self) -> bool: ...
+
 class FitResult(TypedDict):
     # One row an epoch: loss, metrics..., then where there is validation data val_loss, val_metrics...
     logs: NDArray[np.float64]
-    stopped_by: str  # "", "early_stopping", "callback", "error", "diverged"
+    stopped_by: str  # "", "early_stopping", "callback", "stop_signal", "time_limit", "error", "diverged"
     early_stopping: list[EarlyStoppingResult]
     # Absolute step and epoch, rate and loss of the first step with a loss that is not finite.
     diverged: dict[str, float] | None
@@ -88,6 +94,8 @@ class Trainer:
         shuffle: bool,
         rates: NDArray[np.float64],
         early_stopping: Sequence[EarlyStoppingConfig] = ...,
+        stop_signals: Sequence[StopSignal] = ...,
+        time_limit: float = ...,
         on_epoch: Callable[[int, list[float], bool], bool] | None = None,
         on_poll: Callable[[int, int, int, float], None] | None = None,
         on_rates: Callable[[int, int], NDArray[np.float64]] | None = None,

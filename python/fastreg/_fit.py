@@ -6,6 +6,8 @@ between epochs only for callbacks of one's own and for progress.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +16,16 @@ from numpy.typing import NDArray
 
 from fastreg import _core, _data
 from fastreg._checks import AT_LEAST_ONE, FRACTION, check_bool, check_int, check_real, describe
-from fastreg.callbacks import Callback, EarlyStopping, History, checked_list, overrides
+from fastreg.callbacks import (
+    BUILT_IN,
+    Callback,
+    EarlyStopping,
+    History,
+    StopSignal,
+    TimeLimit,
+    checked_list,
+    overrides,
+)
 from fastreg.metrics import Metric
 from fastreg.progress import Progress, say
 
@@ -57,6 +68,7 @@ def fit(
     validation_rows: object,
 ) -> History:
     """See :meth:`fastreg.Sequential.fit`."""
+    begun = time.monotonic()
     model._require_layers("fit")
     model._require_loss("fit")
     batch = 0 if batch_size is None else check_int("fit", "batch_size", batch_size, AT_LEAST_ONE)
@@ -94,12 +106,19 @@ def fit(
         rates=rates(0, 0),
         on_rates=rates,
         early_stopping=configs,
+        stop_signals=[item._signal for item in items if isinstance(item, StopSignal)],
+        time_limit=_seconds_left(items, begun),
         on_epoch=run.on_epoch if progress is not None or run.listens else None,
         on_poll=run.on_poll if progress is not None and progress.live else None,
         interval=0.0 if run.listens else _PROGRESS_INTERVAL,
     )
     run.end(result, stoppers)
     return run.history
+
+
+def _seconds_left(items: list[Callback], begun: float) -> float:
+    limits = [item.seconds for item in items if isinstance(item, TimeLimit)]
+    return max(0.0, min(limits) - (time.monotonic() - begun)) if limits else math.inf
 
 
 def log_keys(metrics: list[Metric], validation: bool) -> tuple[list[str], dict[str, str]]:
@@ -205,9 +224,9 @@ class _Run:
         self.offset = trainer.epoch - first
         self.own = [item for item in items if overrides(item, "on_epoch_begin", "on_epoch_end")]
         # Any callback of the user's may set stop_training at any time.
-        self.listens = bool(self.own) or any(type(item) not in (EarlyStopping, History) for item in items)
+        self.listens = bool(self.own) or any(type(item) not in BUILT_IN for item in items)
         self.history = next((item for item in items if isinstance(item, History)), None) or History()
-        self.history.history, self.history.epoch = {}, []
+        self.history.history, self.history.epoch, self.history.stopped_by = {}, [], ""
         self.progress: Progress | None = None
 
     def begin(self, params: dict[str, int]) -> None:
@@ -244,6 +263,7 @@ class _Run:
         """Fills history and callbacks, and raises what the run raised."""
         logs = result["logs"]
         self.history.history = {key: logs[:, i].tolist() for i, key in enumerate(self.keys)}
+        self.history.stopped_by = result["stopped_by"]
         self.history.epoch = list(range(self.first, self.first + len(logs)))
         last_logs: dict[str, float] = {key: values[-1] for key, values in self.history.history.items() if values}
         messages: list[str] = []

@@ -1,8 +1,8 @@
 """What may happen between epochs: a base for one's own callbacks, early stopping, and the history.
 
 At the end of an epoch come metrics, the history, the callbacks of this file in list order, one's own in list order, and
-only then the stop flags; all of them run. Early stopping runs inside C++, so a fit with nothing else never enters
-Python before it ends.
+only then the stop flags; all of them run. Early stopping, stop signals and time limits run inside C++, so a fit with
+nothing else never enters Python before it ends.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from fastreg import _core
 from fastreg._checks import (
     FINITE,
     NON_NEGATIVE,
+    POSITIVE,
     check_bool,
     check_choice,
     check_int,
@@ -27,7 +28,7 @@ from fastreg._checks import (
 if TYPE_CHECKING:
     from fastreg.model import Sequential
 
-__all__ = ["Callback", "EarlyStopping", "History"]
+__all__ = ["Callback", "EarlyStopping", "History", "StopSignal", "TimeLimit"]
 
 Logs = dict[str, float]
 
@@ -81,6 +82,9 @@ class History(Callback):
     Attributes:
         history: List of values by key, ``{"loss": [...], "accuracy": [...], "val_loss": [...]}``.
         epoch: The epochs, counted from ``initial_epoch``.
+        stopped_by: What ended the run: ``""`` where all epochs were trained, ``"early_stopping"``, ``"callback"``
+            (one of your own set ``stop_training``), ``"stop_signal"``, ``"time_limit"``; where ``fit`` raised,
+            ``"diverged"`` or ``"error"``.
     """
 
     def set_model(self, model: Sequential) -> None:
@@ -89,6 +93,7 @@ class History(Callback):
     def __init__(self) -> None:
         self.history: dict[str, list[float]] = {}
         self.epoch: list[int] = []
+        self.stopped_by = ""
 
     def __repr__(self) -> str:
         last = ", ".join(f"{key}={values[-1]:.4g}" for key, values in self.history.items() if values)
@@ -189,6 +194,78 @@ class EarlyStopping(Callback):
             lines.append(f"Restored the weights of epoch {self.best_epoch + 1} ({self.monitor} {self.best:g})")
         return lines
 
+
+class _Stop(Callback):
+    """Ends runs from within C++. It has no hooks and keeps no model, so that many fits may have it at once."""
+
+    def set_model(self, model: Sequential) -> None:
+        """Nothing."""
+
+    def set_params(self, params: dict[str, int]) -> None:
+        """Nothing."""
+
+
+class StopSignal(_Stop):
+    """Ends the fits that have it, from any thread: give one to as many as you like, at once or later.
+
+    A fit ends at its next step; a step, a validation or a callback of your own that is under way comes to its end
+    first. One that has not begun trains nothing. ``fit`` then returns normally: what was done of an epoch that is not
+    complete is undone, so that the model (weights, moments, step) is that of the last epoch in the history, as if
+    ``epochs`` had asked for no more, and best weights are restored where early stopping asks for it.
+    ``history.stopped_by`` is ``"stop_signal"``.
+
+    Example:
+        >>> import threading
+        >>> from fastreg import callbacks
+        >>> signal = callbacks.StopSignal()
+        >>> timer = threading.Timer(60, signal.set)
+        >>> signal.is_set
+        False
+    """
+
+    def __init__(self) -> None:
+        self._signal = _core.StopSignal()
+
+    def __repr__(self) -> str:
+        return f"<StopSignal: {'set' if self.is_set else 'not set'}>"
+
+    def set(self) -> None:
+        """Ends the fits under way, and all later ones: it stays set."""
+        self._signal.set()
+
+    @property
+    def is_set(self) -> bool:
+        """Whether :meth:`set` was called."""
+        return self._signal.is_set
+
+
+class TimeLimit(_Stop):
+    """Ends every fit that has it so many seconds after its begin, as :class:`StopSignal` does.
+
+    What was done of an epoch that is not complete is undone: if not even the first one ends in time, the model is what
+    it was. ``history.stopped_by`` is ``"time_limit"``.
+
+    Args:
+        seconds: > 0. Of several limits the shortest holds.
+
+    Raises:
+        ValueError: If ``seconds`` is not > 0, or infinite.
+
+    Example:
+        >>> from fastreg import callbacks
+        >>> callbacks.TimeLimit(60)
+        TimeLimit(60.0)
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = check_real("TimeLimit", "seconds", seconds, POSITIVE)
+
+    def __repr__(self) -> str:
+        return f"TimeLimit({self.seconds})"
+
+
+# What C++ does by itself: a fit with nothing else need not enter Python.
+BUILT_IN = (EarlyStopping, History, StopSignal, TimeLimit)
 
 # Keras's hooks that have no moment here.
 _BATCH_HOOKS = tuple(

@@ -1,10 +1,12 @@
 // The public C++ API as an embedding program uses it: describe, train, evaluate, predict, load. Numerical agreement is
 // tested from Python against the oracle; here it is behaviour without Python: determinism across thread counts, early
 // stopping, divergence, errors, files.
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include "check.h"
@@ -161,6 +163,41 @@ void test_early_stopping_restores_the_best() {
   CHECK(trainer.evaluate(data)[0] == stopped.best);
 }
 
+// Another thread ends a run in the middle of its only epoch: nothing is left of it, whatever the team.
+void test_a_signal_ends_a_run() {
+  const Problem problem(200'000, 4);
+  for (const int threads : {1, 3}) {
+    set_num_threads(threads);
+    Network network(tutorial_network(4, 5));
+    Trainer trainer(network, binary_training(1e-2f));
+    trainer.set_parallel_threshold(0.0);
+    const std::vector<float> before = all_weights(network);
+    const double rate = 1e-2;
+    FitOptions options{1, 100, true, {&rate, 1}, {}};
+    StopSignal signal;
+    options.stop_signals = {StopSignal{}, signal};
+    std::thread other([signal]() mutable {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      signal.set();
+    });
+    FitResult result;
+    trainer.fit(problem.data(), nullptr, options, nullptr, result);
+    other.join();
+    CHECK(signal.is_set() && options.stop_signals[1].is_set() && !options.stop_signals[0].is_set());
+    CHECK(result.reason == StopReason::stop_signal && result.logs.empty());
+    CHECK(all_weights(network) == before && trainer.step() == 0 && trainer.epoch() == 0);
+
+    options.stop_signals.clear();
+    options.time_limit = 0.005;
+    trainer.fit(problem.data(), nullptr, options, nullptr, result);
+    CHECK(result.reason == StopReason::time_limit && result.logs.empty());
+    CHECK(all_weights(network) == before && trainer.step() == 0);
+    options.time_limit = -1.0;
+    CHECK_THROWS(trainer.fit(problem.data(), nullptr, options, nullptr, result), std::invalid_argument);
+  }
+  set_num_threads(1);
+}
+
 void test_divergence_keeps_finite_weights() {
   Problem problem(64, 4);
   for (float& value : problem.x) value *= 1e10f;
@@ -242,6 +279,7 @@ int main() {
   test_element_type<double>(0.3);
   test_element_type<std::uint8_t>(127.0);
   test_early_stopping_restores_the_best();
+  test_a_signal_ends_a_run();
   test_divergence_keeps_finite_weights();
   test_files();
   test_errors();

@@ -1,5 +1,6 @@
 // Training: the epoch loop, optimizer state, validation, early stopping, best weights. No Python, no files.
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -37,6 +38,16 @@ struct EarlyStoppingResult {
   bool restored = false;
 };
 
+// Ends runs from any thread. Copies share one flag, which stays set.
+class StopSignal {
+ public:
+  void set() { flag_->store(true, std::memory_order_relaxed); }
+  bool is_set() const { return flag_->load(std::memory_order_relaxed); }
+
+ private:
+  std::shared_ptr<std::atomic<bool>> flag_ = std::make_shared<std::atomic<bool>>(false);
+};
+
 struct FitOptions {
   std::size_t batch_size = 32;            // 0: all rows
   std::size_t epochs = 1;
@@ -45,6 +56,9 @@ struct FitOptions {
   // optimizer's own.
   Span<const double> rates;
   std::vector<EarlyStopping> early_stopping;
+  // Both are looked at after every step. A run that they end within an epoch goes back to the end of the epoch before.
+  std::vector<StopSignal> stop_signals;
+  double time_limit = std::numeric_limits<double>::infinity();   // seconds from the call on
 };
 
 // Sees the run from the calling thread, between steps, with denormals as the caller had them. May throw: the run then
@@ -61,7 +75,9 @@ class FitObserver {
   virtual Span<const double> rates(std::size_t first, std::size_t least);
 };
 
-enum class StopReason : std::uint8_t { completed, early_stopping, observer, exception, diverged };
+enum class StopReason : std::uint8_t {
+  completed, early_stopping, observer, stop_signal, time_limit, exception, diverged
+};
 
 struct Divergence {
   std::uint64_t step = 0, epoch = 0;

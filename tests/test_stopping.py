@@ -1,0 +1,259 @@
+"""Runs that a signal or the clock ends: when they end, what they leave, and that Python is not entered for it."""
+from __future__ import annotations
+
+import copy
+import pickle
+import sys
+import threading
+import time
+
+import fastreg as fr
+import numpy as np
+import pytest
+from fastreg import callbacks, layers
+from programs import blobs, compiled, overfitting, refusal, same_bits, trainer_of, tutorial_layers
+
+FOREVER = 10**7
+X, Y = blobs(200, 10, 2)
+# An epoch of 10^6 steps, which takes about a second.
+LONG_X, LONG_Y = np.tile(X[:, :4], (5000, 1)), np.tile(Y, 5000)
+
+
+def tutorial(seed=0, **keywords):
+    return compiled(tutorial_layers(), seed=seed, metrics=["accuracy"], n_features=10, **keywords)
+
+
+def state(model):
+    trainer = trainer_of(model)
+    moments = trainer.get_moments()
+    return [*model.get_weights(), *(moments[name] for name in sorted(moments)),
+            np.array([trainer.step, trainer.epoch])]
+
+
+def after(model, seconds, function):
+    """Calls a function in another thread when the fit of a model is well under way."""
+    def wait():
+        deadline = time.monotonic() + 30
+        while not model._fit_lock.locked() and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(seconds)
+        function()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread
+
+
+def check_is_a_whole_run(model, history, **keywords):
+    """The state is that of a run that asked for just the epochs of the history."""
+    epochs = len(history.epoch)
+    assert history.epoch == list(range(epochs))
+    expected = tutorial()
+    if epochs:
+        assert expected.fit(X, Y, epochs=epochs, verbose=0, **keywords).history == history.history
+    assert same_bits(state(model), state(expected))
+
+
+def test_a_signal_ends_a_fit_and_leaves_whole_epochs():
+    signal, model = callbacks.StopSignal(), tutorial()
+    assert not signal.is_set
+    thread = after(model, 0.1, signal.set)
+    history = model.fit(X, Y, epochs=FOREVER, verbose=0, callbacks=[signal])
+    thread.join()
+    assert signal.is_set
+    assert history.stopped_by == "stop_signal"
+    assert 0 < len(history.epoch) < FOREVER
+    check_is_a_whole_run(model, history)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_a_signal_within_an_epoch_undoes_it(threads):
+    before = fr.get_num_threads()
+    fr.set_num_threads(threads)
+    try:
+        model = compiled([layers.Dense(4, activation="tanh"), layers.BatchNormalization(),
+                          layers.Dense(1, activation="sigmoid")], n_features=4, parallel=threads > 1)
+        untrained, signal, ended = state(model), callbacks.StopSignal(), []
+        thread = after(model, 0.1, lambda: (ended.append(time.monotonic()), signal.set()))
+        history = model.fit(LONG_X, LONG_Y, batch_size=1, epochs=2, verbose=0, callbacks=[signal])
+        seconds = time.monotonic() - ended[0]
+        thread.join()
+    finally:
+        fr.set_num_threads(before)
+    assert (history.stopped_by, history.history["loss"], history.epoch) == ("stop_signal", [], [])
+    assert same_bits(state(model), untrained)
+    assert seconds < 1.0, "it waits for a step, not for the epoch"
+
+
+def test_going_on_after_a_stop_is_never_having_stopped():
+    signal, model = callbacks.StopSignal(), tutorial()
+    thread = after(model, 0.05, signal.set)
+    done = len(model.fit(X, Y, epochs=FOREVER, verbose=0, callbacks=[signal]).epoch)
+    thread.join()
+    model.fit(X, Y, epochs=done + 3, initial_epoch=done, verbose=0)
+    whole = tutorial()
+    whole.fit(X, Y, epochs=done + 3, verbose=0)
+    assert same_bits(state(model), state(whole))
+
+
+def test_one_signal_ends_fits_in_many_threads():
+    signal, models = callbacks.StopSignal(), [tutorial() for _ in range(3)]
+    histories = [None] * 3
+
+    def fit(i):
+        histories[i] = models[i].fit(X, Y, epochs=FOREVER, verbose=0, callbacks=[signal])
+
+    threads = [threading.Thread(target=fit, args=(i,)) for i in range(3)]
+    for thread in threads:
+        thread.start()
+    while not all(model._fit_lock.locked() for model in models):
+        time.sleep(0.001)
+    time.sleep(0.1)
+    signal.set()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    for model, history in zip(models, histories, strict=True):
+        assert history.stopped_by == "stop_signal"
+        check_is_a_whole_run(model, history)
+
+
+def test_a_signal_that_is_set_trains_nothing():
+    signal, model = callbacks.StopSignal(), tutorial()
+    before = state(model)
+    signal.set()
+    history = model.fit(X, Y, epochs=3, verbose=0, callbacks=[signal], validation_split=0.2)
+    assert (history.stopped_by, history.epoch) == ("stop_signal", [])
+    assert set(history.history) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert same_bits(state(model), before)
+
+
+def test_one_of_several_signals_is_enough():
+    first, second = callbacks.StopSignal(), callbacks.StopSignal()
+    second.set()
+    for given in ([first, second], [second, first]):
+        assert tutorial().fit(X, Y, verbose=0, callbacks=given).stopped_by == "stop_signal"
+    assert tutorial().fit(X, Y, verbose=0, callbacks=[first]).stopped_by == ""
+    assert not first.is_set
+
+
+def test_the_best_weights_are_restored_after_a_signal():
+    model, x, y, validation = overfitting()
+    best = compiled([layers.Dense(32, activation="relu"), layers.Dense(1, activation="sigmoid")],
+                    optimizer=fr.optimizers.Adam(0.005), metrics=["accuracy"])
+    signal, stopping = callbacks.StopSignal(), callbacks.EarlyStopping(patience=FOREVER)
+
+    class Set(callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 59:
+                signal.set()
+
+    history = model.fit(x, y, batch_size=8, epochs=FOREVER, verbose=0, validation_data=validation,
+                        callbacks=[stopping, signal, Set()])
+    assert (history.stopped_by, len(history.epoch)) == ("stop_signal", 60)
+    assert stopping.best_epoch < 40
+    best.fit(x, y, batch_size=8, epochs=stopping.best_epoch + 1, verbose=0)
+    assert same_bits(model.get_weights(), best.get_weights())
+
+
+def test_a_time_limit_ends_a_fit_and_leaves_whole_epochs():
+    model, begun = tutorial(), time.monotonic()
+    history = model.fit(X, Y, epochs=FOREVER, verbose=0, callbacks=[callbacks.TimeLimit(0.2)])
+    seconds = time.monotonic() - begun
+    assert 0.2 <= seconds < 2.0
+    assert history.stopped_by == "time_limit"
+    assert len(history.epoch) > 0
+    check_is_a_whole_run(model, history)
+
+
+def test_a_time_limit_within_an_epoch_undoes_it():
+    model = compiled([layers.Dense(4), layers.Dense(1, activation="sigmoid")], n_features=4)
+    before, begun = state(model), time.monotonic()
+    limits = [callbacks.TimeLimit(100), callbacks.TimeLimit(0.1)]
+    history = model.fit(LONG_X, LONG_Y, batch_size=1, epochs=50, verbose=0, callbacks=limits)
+    assert time.monotonic() - begun < 2.0
+    assert (history.stopped_by, history.epoch) == ("time_limit", [])
+    assert same_bits(state(model), before)
+
+
+def test_every_fit_has_its_own_limit():
+    limit = callbacks.TimeLimit(0.1)
+    for _ in range(2):
+        history = tutorial().fit(X, Y, epochs=FOREVER, verbose=0, callbacks=[limit])
+        assert (history.stopped_by, len(history.epoch) > 0) == ("time_limit", True)
+
+
+@pytest.mark.parametrize("seconds", [30.0, 1e30])
+def test_what_does_not_happen_changes_nothing(seconds):
+    model, plain = tutorial(), tutorial()
+    history = model.fit(X, Y, epochs=3, verbose=0, callbacks=[callbacks.TimeLimit(seconds), callbacks.StopSignal()])
+    assert history.stopped_by == ""
+    assert history.history == plain.fit(X, Y, epochs=3, verbose=0).history
+    assert same_bits(state(model), state(plain))
+
+
+def test_history_tells_what_ended_the_run():
+    class Stop(callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = True
+
+    class Fail(callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise KeyError("mine")
+
+    def ended(**keywords):
+        return tutorial().fit(X, Y, verbose=0, **keywords).stopped_by
+
+    assert callbacks.History().stopped_by == ""
+    assert ended(epochs=2) == ""
+    assert ended(epochs=9, callbacks=[Stop()]) == "callback"
+    assert ended(epochs=9, callbacks=[callbacks.EarlyStopping("loss", min_delta=100)]) == "early_stopping"
+    kept = callbacks.History()
+    model = tutorial()
+    with pytest.raises(KeyError):
+        model.fit(X, Y, epochs=9, verbose=0, callbacks=[kept, Fail()])
+    assert (model.history.stopped_by, kept.stopped_by) == ("error", "error")
+    model.compile(fr.optimizers.SGD(1e30), "mse")
+    with pytest.raises(fr.DivergenceError):
+        model.fit(X, Y, epochs=9, verbose=0, callbacks=[kept])
+    assert kept.stopped_by == "diverged"
+    assert model.fit(X, Y, epochs=2, initial_epoch=2, verbose=0, callbacks=[kept]).stopped_by == ""
+
+
+def entered(given):
+    """The Python functions of the package that were called while a fit was within the core."""
+    names = set()
+
+    def profile(frame, event, argument):
+        if event == "call" and "fastreg" in frame.f_code.co_filename:
+            names.add(frame.f_code.co_name)
+
+    sys.setprofile(profile)
+    try:
+        tutorial().fit(X, Y, epochs=5, verbose=0, callbacks=given)
+    finally:
+        sys.setprofile(None)
+    return names
+
+
+def test_signals_and_limits_do_not_enter_python():
+    built_in = [callbacks.StopSignal(), callbacks.TimeLimit(100), callbacks.EarlyStopping("loss"), callbacks.History()]
+    assert "on_epoch" not in entered(built_in)
+    assert "on_epoch" in entered([*built_in, callbacks.Callback()])
+
+
+@pytest.mark.parametrize(("seconds", "error"), [
+    (0, ValueError), (-1.0, ValueError), (float("nan"), ValueError), (float("inf"), ValueError), ("1", TypeError),
+    (None, TypeError), (True, TypeError),
+])
+def test_a_time_limit_is_checked(seconds, error):
+    with refusal(error, ["TimeLimit", "seconds"]):
+        callbacks.TimeLimit(seconds)
+
+
+def test_a_signal_is_no_value():
+    """A copy in another process would be another signal."""
+    for duplicate in (copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="pickle"):
+            duplicate(callbacks.StopSignal())
+    assert repr(pickle.loads(pickle.dumps(callbacks.TimeLimit(3)))) == "TimeLimit(3.0)"

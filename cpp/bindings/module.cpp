@@ -23,6 +23,8 @@ void bind_runtime(py::module_& module) {
   module.def("available_isas", &available_isas);
   module.def("get_num_threads", &num_threads);
   module.def("set_num_threads", &set_num_threads, py::arg("n"), py::pos_only());
+  module.def("get_thread_limit", &thread_limit);
+  module.def("set_thread_limit", &set_thread_limit, py::arg("n"), py::pos_only());
   module.def("memory_limit", &memory_limit);
   module.def("build_info", [] {
     const BuildInfo info = build_info();

@@ -154,19 +154,29 @@ int default_threads() {
 }
 
 std::atomic<int> chosen_threads{0};  // 0: the default
+thread_local int limit_here = 0;     // 0: none
 
-}  // namespace
-
-int num_threads() {
+int process_threads() {
   const int chosen = chosen_threads.load(std::memory_order_relaxed);
   if (chosen > 0) return chosen;
   static const int threads = default_threads();
   return threads;
 }
 
+}  // namespace
+
+int num_threads() { return limit_here > 0 ? std::min(limit_here, process_threads()) : process_threads(); }
+
 void set_num_threads(int n) {
   if (n < 1) throw std::invalid_argument("set_num_threads: n must be >= 1, got " + std::to_string(n));
   chosen_threads.store(n, std::memory_order_relaxed);
+}
+
+int thread_limit() { return limit_here; }
+
+void set_thread_limit(int n) {
+  if (n < 0) throw std::invalid_argument("set_thread_limit: n must be >= 0, got " + std::to_string(n));
+  limit_here = n;
 }
 
 std::size_t memory_limit() {

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fastreg.io import load
     from fastreg.layers import Input
     from fastreg.model import Sequential
-    from fastreg.runtime import get_num_threads, set_num_threads, show_config
+    from fastreg.runtime import get_num_threads, set_num_threads, show_config, thread_limit
 
 __all__ = [
     "DivergenceError",
@@ -51,6 +51,7 @@ __all__ = [
     "schedules",
     "set_num_threads",
     "show_config",
+    "thread_limit",
     "utils",
 ]
 
@@ -63,6 +64,7 @@ _HOMES = {
     "load": "io",
     "set_num_threads": "runtime",
     "show_config": "runtime",
+    "thread_limit": "runtime",
 }
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 
 from fastreg import _core
 from fastreg._checks import AT_LEAST_ONE, check_int
 
-__all__ = ["get_num_threads", "set_num_threads", "show_config"]
+__all__ = ["get_num_threads", "set_num_threads", "show_config", "thread_limit"]
 
 _explicit = False
 
@@ -34,8 +36,41 @@ def set_num_threads(n: int) -> None:
 
 
 def get_num_threads() -> int:
-    """How many threads one training or prediction may use."""
+    """How many threads one training or prediction may use, if this thread starts it."""
     return _core.get_num_threads()
+
+
+def thread_limit(n: int) -> AbstractContextManager[None]:
+    """At most ``n`` threads for each training or prediction that this thread starts within a ``with``.
+
+    Other threads, and whatever :func:`set_num_threads` says for them, are not affected, so that a program with
+    workers of its own can give each of them its share. A limit within a limit can only lower it. Results do not
+    depend on it.
+
+    Args:
+        n: >= 1.
+
+    Raises:
+        ValueError: If ``n`` < 1.
+        TypeError: If ``n`` is no integer.
+
+    Example:
+        >>> import fastreg as fr
+        >>> with fr.thread_limit(1):
+        ...     fr.get_num_threads()
+        1
+    """
+    return _limited(check_int("thread_limit", "n", n, AT_LEAST_ONE, 2**31))
+
+
+@contextmanager
+def _limited(n: int) -> Iterator[None]:
+    before = _core.get_thread_limit()
+    _core.set_thread_limit(min(n, before) if before else n)
+    try:
+        yield
+    finally:
+        _core.set_thread_limit(before)
 
 
 def show_config() -> None:
@@ -61,9 +96,11 @@ def show_config() -> None:
 
 
 def _thread_source() -> str:
+    count = get_num_threads()
+    if _core.get_thread_limit() == count:
+        return "thread_limit"
     if _explicit:
         return "set_num_threads"
-    count = get_num_threads()
     for name in ("FASTREG_NUM_THREADS", "OMP_NUM_THREADS"):
         value = os.environ.get(name, "").strip()
         if value:

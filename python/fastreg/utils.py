@@ -1,21 +1,32 @@
-"""Keras's two helpers that a dense program needs: one-hot targets, and one seed for everything."""
+"""Keras's helpers that a dense program needs, one-hot targets and one seed for everything; and seeds for one thread."""
 
 from __future__ import annotations
 
 import itertools
 import os
+import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg._checks import AT_LEAST_ONE, NON_NEGATIVE, check_int
+from fastreg._checks import AT_LEAST_ONE, NON_NEGATIVE, SEED_LIMIT, check_int
 from fastreg._data import numeric
 
-__all__ = ["set_random_seed", "to_categorical"]
+__all__ = ["default_seed", "set_random_seed", "to_categorical"]
 
 # Seeds for models made without one, after set_random_seed; None: the operating system's.
 _seeds: Iterator[int] | None = None
+
+
+class _Here(threading.local):
+    """Seeds for models made without one by this thread, within default_seed; None: as anywhere."""
+
+    seeds: Iterator[int] | None = None
+
+
+_here = _Here()
 
 
 def to_categorical(x: object, num_classes: int | None = None) -> NDArray[np.float64]:
@@ -77,13 +88,53 @@ def set_random_seed(seed: int) -> None:
     checked = check_int("set_random_seed", "seed", seed, NON_NEGATIVE, 2**32)
     random.seed(checked)
     np.random.seed(checked)  # noqa: NPY002 -- Keras seeds it, and programs draw their data from it
-    # A child sequence for each model, so that the models of a program differ.
-    _seeds = (
-        int(np.random.SeedSequence(checked, spawn_key=(i,)).generate_state(1, np.uint64)[0] >> np.uint64(16))
-        for i in itertools.count()
-    )
+    _seeds = _seeds_from(checked)
+
+
+def default_seed(seed: int) -> AbstractContextManager[None]:
+    """Seeds the models that this thread makes within a ``with`` and without a ``seed`` of their own.
+
+    The first one's seed is a function of ``seed`` alone, the second one's another, and so on, so that what is made
+    again is the same again. Other threads, :func:`set_random_seed` and the global generators are not affected; the
+    innermost ``with`` counts.
+
+    Args:
+        seed: In [0, 2**64).
+
+    Raises:
+        ValueError: If the seed is out of range.
+
+    Example:
+        >>> import fastreg as fr
+        >>> def seeds():
+        ...     with fr.utils.default_seed(5):
+        ...         return fr.Sequential().seed, fr.Sequential().seed, fr.Sequential(seed=1).seed
+        >>> first, second, third = seeds()
+        >>> seeds() == (first, second, third), first != second, third
+        (True, True, 1)
+    """
+    return _seeded(check_int("default_seed", "seed", seed, NON_NEGATIVE, SEED_LIMIT))
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    before, _here.seeds = _here.seeds, _seeds_from(seed)
+    try:
+        yield
+    finally:
+        _here.seeds = before
+
+
+def _seeds_from(seed: int) -> Iterator[int]:
+    # A child sequence for each model, so that the models of a program differ. Not a generator: threads may share it.
+    def child(i: int) -> int:
+        return int(np.random.SeedSequence(seed, spawn_key=(i,)).generate_state(1, np.uint64)[0] >> np.uint64(16))
+
+    return map(child, itertools.count())
 
 
 def draw_seed() -> int:
     """A seed for a model made without one."""
+    if _here.seeds is not None:
+        return next(_here.seeds)
     return int.from_bytes(os.urandom(6), "little") if _seeds is None else next(_seeds)

@@ -192,6 +192,23 @@ void test_budget() {
   CHECK_THROWS(set_num_threads(0), std::invalid_argument);
   CHECK_THROWS(set_num_threads(-3), std::invalid_argument);
   CHECK(num_threads() == all + 5);
+
+  // A limit is its thread's own.
+  CHECK(thread_limit() == 0);
+  set_thread_limit(2);
+  CHECK(thread_limit() == 2 && num_threads() == 2);
+  int other = 0, own = 0;
+  std::thread([&] {
+    other = num_threads();
+    set_thread_limit(1);
+    own = num_threads();
+  }).join();
+  CHECK(other == all + 5 && own == 1 && num_threads() == 2);
+  set_thread_limit(all + 6);
+  CHECK(num_threads() == all + 5);
+  CHECK_THROWS(set_thread_limit(-1), std::invalid_argument);
+  set_thread_limit(0);
+  CHECK(num_threads() == all + 5);
 }
 
 void test_build_info() {

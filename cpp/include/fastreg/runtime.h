@@ -1,4 +1,4 @@
-// What the process runs on: the active instruction set, the thread budget, build facts. No state but the thread count.
+// What the process runs on: the active instruction set, the thread budget, build facts. No state but thread counts.
 #pragma once
 #include <cstddef>
 #include <string>
@@ -16,6 +16,11 @@ std::string active_isa();
 // OMP_NUM_THREADS), at least 1. An explicit set_num_threads(n) is obeyed even above that. Throws for n < 1.
 int num_threads();
 void set_num_threads(int n);
+
+// The most that num_threads() is for the calling thread, whatever the process has; 0: no limit, as in a new thread.
+// Throws for n < 0.
+int thread_limit();
+void set_thread_limit(int n);
 
 struct BuildInfo {
   std::string version, compiler, build_type;

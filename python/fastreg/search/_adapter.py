@@ -25,7 +25,8 @@ def probabilities(outputs: NDArray[Any], loss: Loss) -> NDArray[np.float64]:
         shares: NDArray[np.float64] = np.exp(-np.logaddexp(0.0, -values))
         return shares
     values = np.exp(values - values.max(axis=1, keepdims=True))
-    return values / values.sum(axis=1, keepdims=True)
+    values /= values.sum(axis=1, keepdims=True)
+    return values
 
 
 class Adapter:

@@ -18,7 +18,18 @@ from numpy.typing import NDArray
 
 from fastreg._checks import AT_LEAST_ONE, NON_NEGATIVE, check_bool, check_int, check_real, describe
 
-__all__ = ["GroupKFold", "HoldOut", "KFold", "RepeatedKFold", "Splitter", "TimeSeriesSplit", "class_labels", "make_folds", "take"]
+__all__ = [
+    "GroupKFold",
+    "HoldOut",
+    "KFold",
+    "RepeatedKFold",
+    "Splitter",
+    "TimeSeriesSplit",
+    "class_labels",
+    "inner_split",
+    "make_folds",
+    "take",
+]
 
 Rows = NDArray[np.uint32]
 Labels = NDArray[np.int64]
@@ -362,7 +373,7 @@ def _splitter(cv: object, grouped: bool) -> Splitter | None:
 
 
 def _n_rows(y: object) -> int:
-    shape = np.shape(y)  # type: ignore[arg-type]
+    shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
     if not shape or shape[0] == 0:
         raise ValueError(f"y: must hold a target for each row, got shape {shape}")
     return int(shape[0])

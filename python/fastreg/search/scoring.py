@@ -133,6 +133,7 @@ class Scoring:
                 continue
             assert scorer.function is not None
             if scorer.kind == "sklearn" and isinstance(model, Sequential):
+                assert model.loss is not None
                 adapter = adapter or Adapter(model.predict(features), model.loss)
                 value = scorer.function(adapter.estimator, features, adapter.targets(some_y))
             else:

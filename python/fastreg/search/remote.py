@@ -1,0 +1,168 @@
+"""Any ``concurrent.futures.Executor`` as a runner: Dask, Ray, a pool of one's own. The data reach each worker once.
+
+A task goes out with a token that stands for the search. A worker process that does not know the token says so, and the
+task goes out again with what all tasks share; the worker keeps that. In the process of the search nothing is sent.
+"""
+
+from __future__ import annotations
+
+import pickle
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from fastreg.callbacks import StopSignal
+from fastreg.runtime import get_num_threads
+from fastreg.search.evaluation import Context, FoldResult, Task, error_text, evaluate
+from fastreg.search.executors import Runner
+from fastreg.search.processes import check_picklable
+
+__all__ = ["ExecutorRunner", "run_task"]
+
+# Tasks under way where an executor does not say how many workers it has.
+_UNKNOWN_SLOTS = 64
+
+# Searches whose data a worker process keeps.
+_KEPT = 2
+
+# By token: searches of this process, and what searches of other processes have sent here.
+_own: dict[str, tuple[Context, StopSignal]] = {}
+_sent: OrderedDict[str, Context] = OrderedDict()
+_guard = threading.Lock()
+
+
+def run_task(token: str, task: Task, context: Context | None = None) -> FoldResult | None:
+    """What a worker calls: evaluates the task, or gives None if it needs the context first."""
+    if token in _own:
+        own, stop = _own[token]
+        return evaluate(own, task, stop)
+    with _guard:
+        if context is not None:
+            _sent[token] = context
+        known = _sent.get(token)
+        if known is None:
+            return None
+        _sent.move_to_end(token)
+        while len(_sent) > _KEPT:
+            _sent.popitem(last=False)
+    return evaluate(known, task)
+
+
+class ExecutorRunner(Runner):
+    """An executor that somebody else has made and will shut down.
+
+    Args:
+        context: What the tasks share.
+        executor: Where they run.
+        n_jobs: Tasks under way at a time, if positive.
+
+    Raises:
+        TypeError: If the executor is a process pool and something in the context cannot be pickled.
+    """
+
+    def __init__(self, context: Context, executor: Executor, n_jobs: int = -1) -> None:
+        super().__init__()
+        if isinstance(executor, ProcessPoolExecutor):
+            check_picklable(context)
+        self._context, self._executor = context, executor
+        workers = getattr(executor, "_max_workers", None)
+        self.slots = 2 * (n_jobs if n_jobs > 0 else workers if isinstance(workers, int) else _UNKNOWN_SLOTS)
+        # Fits in this process end when they are told to; those of other processes are left behind.
+        self._local = isinstance(executor, ThreadPoolExecutor)
+        self._token = uuid.uuid4().hex
+        _own[self._token] = context, self.stop
+        self._under_way: dict[Future[Any], tuple[Task, bool]] = {}  # with whether it was tried before
+        self._done: SimpleQueue[Future[Any]] = SimpleQueue()
+
+    def submit(self, task: Task) -> None:
+        """Gives the task to the executor."""
+        self._submit(task, None, False)
+
+    def completed(self, timeout: float | None = None) -> FoldResult | None:
+        """The next result.
+
+        Raises:
+            RuntimeError: If the executor is broken or was shut down.
+            TypeError: If ``build`` cannot be sent to its workers.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        while self._under_way:
+            if self.stop.is_set and (abandoned := self._abandon()) is not None:
+                return abandoned
+            # In short waits: cancel() must not touch the queue, it may be called by a signal handler.
+            left = 0.1 if end is None else min(0.1, end - time.monotonic())
+            try:
+                future = self._done.get(timeout=max(0.0, left))
+            except Empty:
+                if end is not None and time.monotonic() >= end:
+                    return None
+                continue
+            result = self._take(future)
+            if result is not None:
+                return result
+        return None
+
+    def close(self) -> None:
+        """Takes back what has not begun. The executor goes on."""
+        super().close()
+        for future in list(self._under_way):
+            future.cancel()
+        self._under_way.clear()
+        _own.pop(self._token, None)
+
+    def _submit(self, task: Task, context: Context | None, again: bool) -> None:
+        try:
+            future = self._executor.submit(run_task, self._token, task, context)
+        except RuntimeError as error:  # BrokenExecutor is one
+            raise RuntimeError(f"executor: {type(self._executor).__name__} takes no more tasks: {error}") from error
+        self._under_way[future] = task, again
+        future.add_done_callback(self._done.put)
+
+    def _take(self, future: Future[Any]) -> FoldResult | None:
+        """The result of a future; None if it is none yet, or was abandoned."""
+        if future not in self._under_way:
+            return None
+        task, again = self._under_way.pop(future)
+        try:
+            result: FoldResult | None = future.result()
+        except CancelledError:
+            return FoldResult(task.trial, task.fold, "stopped")
+        except BrokenExecutor as error:
+            raise RuntimeError(
+                f"executor: a worker of {type(self._executor).__name__} died, and it takes no more tasks ({error}); "
+                "executor='processes' replaces workers that die"
+            ) from error
+        except Exception as error:
+            if _is_pickling(error):
+                raise TypeError(
+                    f"build: it, or another argument of the search, cannot be sent to the workers ({error}); define "
+                    "functions at the top level of a module"
+                ) from error
+            if again:
+                text = f"the worker died, or could not run the task, twice:\n{error_text(error, task.params)}"
+                return FoldResult(task.trial, task.fold, "failed", error=text)
+            self._submit(task, None, True)
+            return None
+        if result is None:
+            self._submit(task, self._context, again)
+        return result
+
+    def _abandon(self) -> FoldResult | None:
+        """The search is over: a task that has not begun, or runs elsewhere, comes back as stopped."""
+        for future, (task, _) in list(self._under_way.items()):
+            if future.done():
+                continue
+            if future.cancel() or not self._local:
+                del self._under_way[future]
+                return FoldResult(task.trial, task.fold, "stopped")
+        return None
+
+
+def _is_pickling(error: Exception) -> bool:
+    if isinstance(error, pickle.PicklingError):
+        return True
+    return isinstance(error, (TypeError, AttributeError)) and "pickle" in str(error).lower()

@@ -166,13 +166,13 @@ class _Synchronous:
 
     def _ask(self, bracket: _Bracket) -> Job | None:
         schedule = self._schedule
-        params = schedule._ask(self._lag)
-        if params is None:
+        asked = schedule._ask(self._lag)
+        if asked is None:
             if schedule.exhausted:
                 bracket.asking = False
                 self._promote_if_complete(bracket)
             return None
-        number = schedule.n_asked - 1
+        number, params = asked
         bracket.n_asked += 1
         bracket.asking = bracket.n_asked != bracket.quota
         bracket.running += 1
@@ -220,7 +220,7 @@ class _Synchronous:
         if self._lag is None:
             return
         schedule = self._schedule
-        while schedule._told < schedule.n_asked:
+        while schedule._told < schedule._next_number:
             schedule._tell_next()
         for number, entry in sorted(bracket.climbers.items()):
             schedule._tell(number, entry.params, schedule._at_rung(entry))
@@ -252,9 +252,9 @@ class _Asynchronous:
         schedule = self._schedule
         job = self._promote_any()
         if job is None and schedule._may_ask:
-            params = schedule._ask(None)
-            if params is not None:
-                job = Job(schedule.n_asked - 1, params, 0, self._rungs[0].stop)
+            asked = schedule._ask(None)
+            if asked is not None:
+                job = Job(*asked, 0, self._rungs[0].stop)
         if job is None and schedule.n_running == 0:
             job = self._promote_last()
             self.closed = job is None

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from bisect import insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,29 +23,24 @@ from fastreg.search.strategies import Direction, Strategy
 
 __all__ = ["FullBudget", "Job", "MedianPruner", "Outcome", "Schedule", "Thresholds"]
 
+# A trial of an earlier search: number, parameters, score, state, budget; as Strategy.tell takes them.
+Evidence = tuple[int, Params, float | None, str, int | None]
+
 
 @dataclass(frozen=True)
 class Thresholds:
     """What the folds of a trial must have reached by each epoch.
 
     Attributes:
-        values: Per fold, the threshold of epoch 1, 2, ...; NaN where none applies, nor after the last.
-        direction: ``"max"`` or ``"min"``, of the score.
+        values: Per fold, the threshold after each epoch, from the first. None applies where it is NaN, or beyond the
+            end. A fold stops if its best score so far is strictly worse.
     """
 
     values: tuple[tuple[float, ...], ...]
-    direction: Direction
 
-    def fails(self, fold: int, epoch: int, best: float) -> bool:
-        """Whether a fold whose best score in the epochs up to this one (from 1) is ``best`` must stop. Equal is enough.
-
-        NaN, of a fold that had no score yet, fails every threshold.
-        """
-        values = self.values[fold]
-        if epoch > len(values) or math.isnan(values[epoch - 1]):
-            return False
-        threshold = values[epoch - 1]
-        return not (best >= threshold if self.direction == "max" else best <= threshold)
+    def of(self, fold: int) -> tuple[float, ...]:
+        """Those of a fold; empty where the scores are only to be recorded."""
+        return self.values[fold]
 
 
 @dataclass(frozen=True)
@@ -57,7 +52,7 @@ class Job:
         params: Its parameters.
         start: Epochs trained before; 0 for a new trial.
         stop: Epochs trained after; None where the budget is the estimator's own.
-        thresholds: When to stop a fold before that, which prunes the trial.
+        thresholds: When to stop a fold before that, which prunes the trial; None: its scores need no recording.
     """
 
     number: int
@@ -114,7 +109,14 @@ class Schedule:
     repeatable = True
 
     def begin(
-        self, strategy: Strategy, n_trials: int | None, epochs: int | None, direction: Direction, n_folds: int
+        self,
+        strategy: Strategy,
+        n_trials: int | None,
+        epochs: int | None,
+        direction: Direction,
+        n_folds: int,
+        evidence: Sequence[Evidence] = (),
+        first_number: int = 0,
     ) -> None:
         """Starts, or starts anew.
 
@@ -124,6 +126,8 @@ class Schedule:
             epochs: Full budget; None where it is the estimator's own.
             direction: ``"max"`` or ``"min"``, of the score.
             n_folds: Folds of a trial.
+            evidence: What an earlier search over part of the space found: the strategy is told it before all else.
+            first_number: Number of the first trial, above those of the evidence.
 
         Raises:
             ValueError: If the schedule needs trials or epochs that are not given.
@@ -136,11 +140,13 @@ class Schedule:
         self.n_asked = 0
         self.n_running = 0
         self.exhausted = False
-        self._told = 0
+        self._next_number = self._told = first_number
         self._untold: dict[int, tuple[Params, Outcome]] = {}
         self._pruned: set[int] = set()
         self._settled: list[int] = []
         self._begin()
+        for number, params, score, state, budget in evidence:
+            strategy.tell(number, params, score, state, budget)
 
     def next(self) -> Job | None:
         """A job that may start now; None: nothing can before another job is done, or ever again (``finished``)."""
@@ -185,21 +191,23 @@ class Schedule:
         """Whether there may be a point to propose."""
         return not self.exhausted and (self.n_trials is None or self.n_asked < self.n_trials)
 
-    def _ask(self, lag: int | None) -> Params | None:
-        """The next trial's parameters; its number is ``n_asked - 1`` then. None: not yet, or no point is left.
+    def _ask(self, lag: int | None) -> tuple[int, Params] | None:
+        """Number and parameters of the next trial. None: not yet, or no point is left (``exhausted``).
 
         With a lag, trial t waits for the trials up to t - lag, which are told now and no later one is.
         """
-        while lag is not None and self._told <= self.n_asked - lag:
+        number = self._next_number
+        while lag is not None and self._told <= number - lag:
             if self._told not in self._untold:
                 return None
             self._tell_next()
-        params = self.strategy.ask(self.n_asked)
+        params = self.strategy.ask(number)
         if params is None:
             self.exhausted = True
-        else:
-            self.n_asked += 1
-        return params
+            return None
+        self.n_asked += 1
+        self._next_number += 1
+        return number, params
 
     def _report(self, number: int, params: Params, outcome: Outcome, lag: int | None) -> None:
         """Keeps what the strategy is to be told of a trial until its turn comes, which is at once without a lag."""
@@ -244,8 +252,8 @@ class FullBudget(Schedule):
         return self.lag if self.strategy.adaptive else None
 
     def _next(self) -> Job | None:
-        params = self._ask(self._waits) if self._may_ask else None
-        return None if params is None else Job(self.n_asked - 1, params, 0, self.epochs, self._thresholds())
+        asked = self._ask(self._waits) if self._may_ask else None
+        return None if asked is None else Job(*asked, 0, self.epochs, self._thresholds())
 
     def _done(self, job: Job, outcome: Outcome) -> None:
         if outcome.state == "pruned":
@@ -283,7 +291,7 @@ class MedianPruner(FullBudget):
         >>> schedule.begin(strategy, n_trials=2, epochs=4, direction="max", n_folds=1)
         >>> schedule.done(schedule.next(), Outcome("ok", score=0.9, budget=4, curves=[[0.5, 0.7, 0.6, 0.9]]))
         >>> schedule.next().thresholds.values
-        ((nan, 0.7, 0.7, nan),)
+        ((nan, 0.7, 0.7),)
     """
 
     def __init__(
@@ -332,12 +340,11 @@ class MedianPruner(FullBudget):
 
     def _thresholds(self) -> Thresholds | None:
         if self._n_whole < self.n_startup_trials:
-            return None
+            return Thresholds(((),) * self.n_folds)
         assert self.epochs is not None
-        values = tuple(
-            tuple(_median(bests.get(epoch, [])) for epoch in range(1, self.epochs + 1)) for bests in self._bests
+        return Thresholds(
+            tuple(tuple(_median(bests.get(epoch, [])) for epoch in range(1, self.epochs)) for bests in self._bests)
         )
-        return Thresholds(values, self.direction)
 
 
 def _median(ordered: list[float]) -> float:

@@ -43,7 +43,7 @@ class Space:
 
     Args:
         parameters: Name to distribution; a list, tuple, range or one-dimensional array is a Choice of its items,
-            anything else a constant. Or a list of such mappings: each trial is of one of them.
+            anything else a constant. Or a list of such mappings: each trial is of one of them. Or another space.
         constraint: Called with the parameters of a point; the points for which it gives False are never proposed.
 
     Attributes:
@@ -68,9 +68,14 @@ class Space:
 
     def __init__(
         self,
-        parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Space,
         constraint: Callable[[Params], bool] | None = None,
     ) -> None:
+        if isinstance(parameters, Space):
+            if constraint is not None and parameters.constraint is not None:
+                raise ValueError("Space: constraint is given twice, in the space and beside it")
+            constraint = parameters.constraint if constraint is None else constraint
+            parameters = parameters.alternatives
         if constraint is not None and not callable(constraint):
             raise TypeError(f"Space: constraint must be a function of the parameters, got {describe(constraint)}")
         mappings = [parameters] if isinstance(parameters, Mapping) else parameters
@@ -78,7 +83,7 @@ class Space:
             raise TypeError(f"Space: parameters must be a dict, or a list of dicts, got {describe(parameters)}")
         if not mappings:
             raise ValueError("Space: the list of dicts must not be empty")
-        self.constraint = constraint
+        self.constraint: Callable[[Params], bool] | None = constraint
         self.alternatives: tuple[dict[str, Any], ...] = tuple(_normalized(mapping) for mapping in mappings)
         tree = Tree()
         self._which: int | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -106,7 +107,9 @@ class ConstantNode:
         return copy.deepcopy(self.value) if self._mutable else self.value
 
     def locate(self, value: Any, found: dict[int, Number]) -> bool:
-        """Compares type and value."""
+        """Compares type and value; an object may also be given as the journal has it, ``{"repr": text}``."""
+        if isinstance(value, dict) and value.keys() == {"repr"}:
+            return bool(value["repr"] == text_of(self.value))
         return bool(value_key(value) == value_key(self.value))
 
 
@@ -184,6 +187,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
     return value
+
+
+def text_of(value: Any) -> str:
+    """The text of an object, without addresses of memory, so that it is the same in every process."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 def value_key(value: Any) -> Any:

@@ -8,13 +8,12 @@ no node and no leaf: two spaces are compared by their JSON alone, since one of t
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, cast
 
 from fastreg.search.distributions import Choice, Distribution, When
-from fastreg.search.tree import plain
+from fastreg.search.tree import plain, text_of
 
 if TYPE_CHECKING:
     from fastreg.search.space import Space
@@ -48,7 +47,7 @@ def describe_value(value: Any) -> Any:
         return value
     if type(value) in (list, tuple):
         return {"list": [describe_value(item) for item in value]}
-    return {"repr": re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))}
+    return {"repr": text_of(value)}
 
 
 def covers_space(new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:

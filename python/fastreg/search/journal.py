@@ -19,6 +19,7 @@ from typing import Any, cast
 import numpy as np
 
 from fastreg._checks import describe
+from fastreg.search.tree import text_of
 
 __all__ = ["Journal", "decode_float", "encode", "fingerprint", "recorded_seed"]
 
@@ -233,7 +234,7 @@ def encode(value: object) -> Any:
         return encode(value.item())
     if isinstance(value, np.ndarray):
         return {"array": fingerprint(value)}
-    return {"repr": _repr_without_address(value)}
+    return {"repr": text_of(value)}
 
 
 def _plain(value: object) -> Any:
@@ -244,11 +245,6 @@ def _plain(value: object) -> Any:
 def decode_float(value: object) -> float:
     """The float that :func:`encode` made a JSON value of."""
     return math.nan if value is None else float(cast("float | str", value))
-
-
-def _repr_without_address(value: object) -> str:
-    text = repr(value)
-    return f"<{type(value).__module__}.{type(value).__qualname__}>" if " at 0x" in text else text
 
 
 def fingerprint(*arrays: object) -> str:

@@ -24,12 +24,12 @@ from fastreg.search.results import Trial
 from fastreg.search.run import trial_of_records
 from fastreg.search.scoring import Scoring
 from fastreg.search.space import Space
-from fastreg.search.strategies import Strategy
+from fastreg.search.strategies import Grid, Strategy
 
 if TYPE_CHECKING:
     from fastreg.search.search import Search
 
-__all__ = ["Plan", "begin", "prepare"]
+__all__ = ["Plan", "prepare", "take_evidence"]
 
 # Points of the space that build is tried with before the search begins, at most.
 _SAMPLES = 16
@@ -80,14 +80,19 @@ def prepare(search: Search, x: Any, y: Any, groups: Any, fit_arguments: Mapping[
     space = search.space if isinstance(search.space, Space) else Space(search.space, search.constraint)
     if isinstance(search.space, Space) and search.constraint is not None:
         raise ValueError("search: give the constraint to the Space or to the search, not to both")
-    _check_limits(search, space)
+    _check_limits(search)
     if search.pruner is not None and not isinstance(search.pruner, Schedule):
         hint = "; did you forget the parentheses?" if isinstance(search.pruner, type) else ""
         raise TypeError(f"search: pruner must be one of fastreg.search, got {describe(search.pruner)}{hint}")
     # Copies: a search may be fitted again, or by several threads.
     strategy = copy.deepcopy(search._strategy())
+    endless = space.size is None and search.n_trials is None and not isinstance(strategy, Grid)
+    if endless and search.time_limit is None and search.target_score is None:
+        raise ValueError("search: n_trials must be given for a space without end, or time_limit or target_score")
     schedule = copy.deepcopy(search.pruner) if search.pruner is not None else FullBudget()
     seed = _seed(search)
+    if isinstance(strategy, Grid):
+        strategy.begin(space, seed, "max")  # refuses what is no grid
     context = make_context(
         search.build,
         list(islice(_samples(space, seed), _SAMPLES)),
@@ -105,7 +110,9 @@ def prepare(search: Search, x: Any, y: Any, groups: Any, fit_arguments: Mapping[
     )
     if isinstance(search.refit, str):
         context = _led_by(context, search.refit)
-    return Plan(space, strategy, schedule, context, seed)
+    plan = Plan(space, strategy, schedule, context, seed)
+    begin(plan, search.n_trials)
+    return plan
 
 
 def _seed(search: Search) -> int:
@@ -126,7 +133,7 @@ def _samples(space: Space, seed: int) -> Iterator[dict[str, Any]]:
         yield space.sample(rng)
 
 
-def _check_limits(search: Search, space: Space) -> None:
+def _check_limits(search: Search) -> None:
     for name in ("time_limit", "target_score", "max_failures", "n_trials"):
         value = getattr(search, name)
         if value is None:
@@ -137,8 +144,6 @@ def _check_limits(search: Search, space: Space) -> None:
             check_real("search", name, value, ("be finite", lambda v: True))
         else:
             check_int("search", name, value, ("be >= 1", lambda v: v >= 1) if name == "n_trials" else NON_NEGATIVE)
-    if search.n_trials is None and search.time_limit is None and search.target_score is None and space.size is None:
-        raise ValueError("search: n_trials must be given for a space without end, or time_limit or target_score")
     if search.resume and search.journal is None:
         raise ValueError("search: resume=True needs the journal to go on from, got journal=None")
 
@@ -154,22 +159,24 @@ def _led_by(context: Context, metric: str) -> Context:
     return replace(context, scorers=Scoring((chosen[0], *others)))
 
 
-def begin(plan: Plan, journal: Journal | None, n_trials: int | None) -> list[Trial]:
-    """Begins strategy and schedule. Gives the trials of older, narrower searches that the journal has, as evidence."""
+def begin(plan: Plan, n_trials: int | None, **evidence: Any) -> None:
+    """Begins strategy and schedule, or begins them anew with evidence."""
     context = plan.context
-    n_folds, direction = len(context.folds), context.scorers.direction
-    plan.strategy.begin(plan.space, plan.seed, direction)  # type: ignore[arg-type]
-    found = [] if journal is None else journal.older()
-    read = (trial_of_records(records, context.scorers.names, n_folds) for records in found)
+    direction: Any = context.scorers.direction
+    plan.strategy.begin(plan.space, plan.seed, direction)
+    plan.schedule.begin(plan.strategy, n_trials, context.epochs, direction, len(context.folds), **evidence)
+
+
+def take_evidence(plan: Plan, journal: Journal, n_trials: int | None) -> list[Trial]:
+    """The trials of older, narrower searches that the journal has; strategy and schedule begin with them."""
+    context = plan.context
+    read = (trial_of_records(records, context.scorers.names, len(context.folds)) for records in journal.older())
     older = [trial for trial in read if trial is not None]
     for trial in older:
         if trial.state == "ok" and trial.budget != context.epochs:
             trial.state = "pruned"
-    more: dict[str, Any] = {}
-    if journal is not None and journal.first_number:
-        n_trials = None if n_trials is None else max(0, n_trials - len(older))
-        # A trial that pruning ended within a fold has no score.
-        known = [(t.number, t.params, None if isnan(t.score) else t.score, t.state, t.budget) for t in older]
-        more = {"evidence": known, "first_number": journal.first_number}
-    plan.schedule.begin(plan.strategy, n_trials, context.epochs, direction, n_folds, **more)  # type: ignore[arg-type]
+    # A trial that was pruned within a fold has no score.
+    known = [(t.number, t.params, None if isnan(t.score) else t.score, t.state, t.budget) for t in older]
+    more = None if n_trials is None else max(0, n_trials - len(older))
+    begin(plan, more, evidence=known, first_number=journal.first_number)
     return older

@@ -205,8 +205,8 @@ def count_states(trials: Iterable[Trial]) -> dict[str, int]:
 
 
 def last_line(error: str | None) -> str:
-    """The last line of a traceback: what was raised."""
-    lines = (error or "").strip().splitlines()
+    """What was raised: the last line of a traceback, before that of the parameters."""
+    lines = [line for line in (error or "").strip().splitlines() if not line.startswith("params: ")]
     return lines[-1] if lines else ""
 
 

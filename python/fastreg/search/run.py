@@ -117,6 +117,7 @@ class Run:
                     raise
                 self._interrupt()
                 self._drain()
+        self._settle_all(replayed=False)
         self._paused.clear()
         for number in self._unsettled & self.trials.keys():
             self.trials[number].state = "pruned"  # its turn to go on never came
@@ -227,6 +228,9 @@ class Run:
         curves += [[]] * (self._n_folds - len(curves))
         budget = None if job.stop is None else max(trial.epochs)
         self._schedule.done(job, Outcome(trial.state, trial.score if whole else None, budget, curves))
+        self._settle_all(replayed)
+
+    def _settle_all(self, replayed: bool) -> None:
         for number in self._schedule.settled():
             self._settle(number, replayed)
 

@@ -166,6 +166,14 @@ class Search(Found):
                 shown.append(f"{name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
+    def __sklearn_tags__(self) -> Any:
+        # scikit-learn's own tools ask for it, so that it is there to be imported.
+        from sklearn.utils import Tags, TargetTags, get_tags
+
+        if hasattr(self.build, "__sklearn_tags__"):
+            return get_tags(self.build)
+        return Tags(estimator_type=None, target_tags=TargetTags(required=True))
+
     # The search.
 
     def fit(self: _S, X: Any, y: Any, groups: Any = None, **fit_arguments: Any) -> _S:
@@ -194,12 +202,13 @@ class Search(Found):
             None if self.time_limit is None else now + self.time_limit, self.target_score, self.max_failures
         )
         with ExitStack() as stack:
-            journal = None
+            journal, older = None, []
             if self.journal is not None:
                 header, widens = plan.header(X, y), plan.space.widens
                 journal = stack.enter_context(Journal(self.journal, header, resume=self.resume, widens=widens))
+                if journal.first_number:
+                    older = planning.take_evidence(plan, journal, self.n_trials)
             runner = stack.enter_context(make_runner(context, self.n_jobs, self.executor))
-            older = planning.begin(plan, journal, self.n_trials)
             live = LiveLine(self.verbose, plan.total(self.n_trials))
             run = Run(
                 plan.schedule,

@@ -243,19 +243,17 @@ def _by_name(name: str, model: Any) -> Scorer:
         library = _metrics.names()
         if name.lower() in library:
             return _of_core(name, name, model)
-        known = ["loss", *(metric.name for metric in model.metrics), *library]
-    names = _sklearn_names(name, known)
-    if name in names:
+        known = list(dict.fromkeys(["loss", *(metric.name for metric in model.metrics), *library]))
+    others = _sklearn_names(name, known)
+    if name in others:
         from sklearn.metrics import get_scorer
 
         return Scorer(name, "max", "sklearn", function=get_scorer(name))
-    known = list(dict.fromkeys([*known, *names]))
-    guess = did_you_mean(name, known)
-    hint = ""
-    if name.startswith("val_") and name[4:] in known:
-        hint = "; scores are of the scored rows always, without val_"
-        guess = did_you_mean(name[4:], known)
-    shown = ", ".join(known[:24]) + (", ..." if len(known) > 24 else "")
+    hint, meant = "", name
+    if name.startswith("val_"):
+        hint, meant = "; scores are of the scored rows always, without val_", name[4:]
+    shown = ", ".join([*known, "scikit-learn's scorers"] if others else known)
+    guess = did_you_mean(meant, [*known, *others])
     raise ValueError(f"scoring: unknown name {name!r}; known: {shown}{guess}{hint}")
 
 

@@ -25,6 +25,7 @@ from fastreg.search.run import trial_of_records
 from fastreg.search.scoring import Scoring
 from fastreg.search.space import Space
 from fastreg.search.strategies import Grid, Strategy
+from fastreg.search.tree import text_of
 
 if TYPE_CHECKING:
     from fastreg.search.search import Search
@@ -62,7 +63,7 @@ class Plan:
             "folds": {"number": len(context.folds), "rows": fingerprint(*folds)},
             "data": {"x": fingerprint(x), "y": fingerprint(y)},
             "scoring": context.scorers.directions,
-            "model": repr(context.build) if is_estimator(context.build) else None,
+            "model": text_of(context.build) if is_estimator(context.build) else None,
             "fit": encode(context.fit_arguments),
             "preprocess": None if context.preprocess is None else encode(context.preprocess),
             "early_stopping_on": context.early_stopping_on,
@@ -175,6 +176,9 @@ def take_evidence(plan: Plan, journal: Journal, n_trials: int | None) -> list[Tr
     for trial in older:
         if trial.state == "ok" and trial.budget != context.epochs:
             trial.state = "pruned"
+        point = plan.space.locate(trial.params)
+        if point is not None:  # objects instead of the texts that the journal has of them
+            trial.params = plan.space.build(point.__getitem__)
     # A trial that was pruned within a fold has no score.
     known = [(t.number, t.params, None if isnan(t.score) else t.score, t.state, t.budget) for t in older]
     more = None if n_trials is None else max(0, n_trials - len(older))

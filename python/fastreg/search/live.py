@@ -89,7 +89,7 @@ class LiveLine:
 
     def _columns(self) -> int:
         try:
-            return os.get_terminal_size(self._stream.fileno()).columns if self._stream is not None else 80
+            return (os.get_terminal_size(self._stream.fileno()).columns if self._stream is not None else 0) or 80
         except (OSError, ValueError):
             return 80  # a terminal in name only
 

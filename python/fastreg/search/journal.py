@@ -248,11 +248,15 @@ def decode_float(value: object) -> float:
 
 
 def fingerprint(*arrays: object) -> str:
-    """A hash of the shapes, dtypes and values of arrays, lists or data frames; None is nothing."""
+    """A hash of the shapes, dtypes and values of arrays, lists, data frames or sparse matrices; None is nothing."""
     digest = hashlib.blake2b(digest_size=16)
     for given in arrays:
         if given is None:
             digest.update(b"none")
+            continue
+        if hasattr(given, "tocsr"):
+            sparse = given.tocsr()
+            digest.update(fingerprint(sparse.data, sparse.indices, sparse.indptr, sparse.shape).encode())
             continue
         array = np.asarray(given)
         digest.update(f"{array.dtype.str}{array.shape}".encode())

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastreg import utils
-from fastreg._checks import NON_NEGATIVE, POSITIVE, SEED_LIMIT, check_int, check_real, describe
+from fastreg._checks import FINITE, NON_NEGATIVE, POSITIVE, SEED_LIMIT, check_bool, check_int, check_real, describe
 from fastreg.search.dry_run import make_context
 from fastreg.search.evaluation import Context, is_estimator
 from fastreg.search.journal import Journal, encode, fingerprint, recorded_seed
@@ -135,6 +135,10 @@ def _samples(space: Space, seed: int) -> Iterator[dict[str, Any]]:
 
 
 def _check_limits(search: Search) -> None:
+    for name in ("resume", "return_train_score", "keep_models", *(() if isinstance(search.refit, str) else ("refit",))):
+        check_bool("search", name, getattr(search, name))
+    if not isinstance(search.verbose, bool):
+        check_int("search", "verbose", search.verbose, NON_NEGATIVE)
     for name in ("time_limit", "target_score", "max_failures", "n_trials"):
         value = getattr(search, name)
         if value is None:
@@ -142,7 +146,7 @@ def _check_limits(search: Search) -> None:
         if name == "time_limit":
             check_real("search", name, value, POSITIVE)
         elif name == "target_score":
-            check_real("search", name, value, ("be finite", lambda v: True))
+            check_real("search", name, value, FINITE)
         else:
             check_int("search", name, value, ("be >= 1", lambda v: v >= 1) if name == "n_trials" else NON_NEGATIVE)
     if search.resume and search.journal is None:

@@ -157,7 +157,9 @@ class _Synchronous:
 
     def next(self) -> Job | None:
         for bracket in list(self._brackets):
-            job = self._ask(bracket) if bracket.asking else self._resume(bracket)
+            job = self._ask(bracket) if bracket.asking else None
+            if job is None and not bracket.asking:
+                job = self._resume(bracket)
             if job is not None:
                 return job
             if bracket.asking or (self._lag is not None and not bracket.closed):
@@ -257,11 +259,16 @@ class _Asynchronous:
                 job = Job(*asked, 0, self._rungs[0].stop)
         if job is None and schedule.n_running == 0:
             job = self._promote_last()
-            self.closed = job is None
-            if self.closed:
-                for entry in [entry for rung in self._rungs for entry in rung.open]:
-                    schedule._settle(entry, pruned=True)
+            if job is None:
+                self._close()
         return job
+
+    def _close(self) -> None:
+        self.closed = True
+        for rung in self._rungs:
+            for entry in rung.open:
+                self._schedule._settle(entry, pruned=True)
+            rung.open = []
 
     def done(self, entry: _Entry) -> None:
         level = next(k for k, rung in enumerate(self._rungs) if rung.stop == entry.stop)

@@ -157,7 +157,9 @@ def test_groups_with_an_int_and_a_share():
 
 
 @pytest.mark.parametrize("n", [20, 23])
-@pytest.mark.parametrize("options", [{}, {"gap": 2}, {"test_size": 2}, {"max_train_size": 5}, {"gap": 1, "test_size": 3}])
+@pytest.mark.parametrize(
+    "options", [{}, {"gap": 2}, {"test_size": 2}, {"max_train_size": 5}, {"gap": 1, "test_size": 3}], ids=str
+)
 def test_time_series_is_scikit_learns(n, options):
     ours = rows_of(cv.make_folds(cv.TimeSeriesSplit(4, **options), None, np.zeros(n), seed=3))
     theirs = [(a.tolist(), b.tolist()) for a, b in sklearn.TimeSeriesSplit(4, **options).split(np.zeros(n))]

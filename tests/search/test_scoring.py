@@ -228,7 +228,7 @@ def test_names_for_estimators_are_scikit_learns():
     found = scores.score(model, x, 2 * x[:, 0], np.arange(10, dtype=np.uint32))
     assert found["r2"] == pytest.approx(1.0)
     assert found["neg_mean_squared_error"] == pytest.approx(0.0, abs=1e-20)
-    with pytest.raises(ValueError, match=r"scoring: unknown name 'rr2'; known: scikit-learn's scorers \(did you mean 'r2'"):
+    with pytest.raises(ValueError, match=r"unknown name 'rr2'; known: scikit-learn's scorers \(did you mean 'r2'"):
         resolve("rr2", model)
 
 

@@ -21,12 +21,13 @@ def probabilities(outputs: NDArray[Any], loss: Loss) -> NDArray[np.float64]:
     values = outputs.astype(np.float64)
     if not getattr(loss, "from_logits", False):
         return values
+    shares: NDArray[np.float64]
     if loss.targets == "probabilities":
-        shares: NDArray[np.float64] = np.exp(-np.logaddexp(0.0, -values))
+        shares = np.exp(-np.logaddexp(0.0, -values))
         return shares
     values = np.exp(values - values.max(axis=1, keepdims=True))
-    values /= values.sum(axis=1, keepdims=True)
-    return values
+    shares = values / values.sum(axis=1, keepdims=True)
+    return shares
 
 
 class Adapter:

@@ -6,7 +6,7 @@ A search that would fail in each trial for one reason says the reason here, at o
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,10 @@ import numpy as np
 from fastreg._checks import check_choice, check_int, describe, did_you_mean
 from fastreg.callbacks import Callback, EarlyStopping
 from fastreg.model import Sequential
-from fastreg.search import preprocessing, scoring
+from fastreg.search import preprocessing
 from fastreg.search.cross_validation import class_labels, make_folds
 from fastreg.search.evaluation import Context, is_estimator, make_model, monitors_validation
+from fastreg.search.scoring import resolve
 
 __all__ = ["make_context"]
 
@@ -39,6 +40,7 @@ def make_context(
     return_train_score: bool = False,
     early_stopping_on: str = "inner",
     curves: bool = False,
+    gates: Collection[str] = (),
 ) -> Context:
     """Checks the arguments of a search and makes what its tasks share.
 
@@ -58,6 +60,7 @@ def make_context(
         return_train_score: Score the rows trained on too.
         early_stopping_on: ``"inner"``, or ``"fold"`` to watch the rows that are scored, which is optimistic.
         curves: The trials are compared epoch by epoch.
+        gates: Parameters that need not be read, since the presence of others depends on them.
 
     Raises:
         ValueError: If an argument is out of range, a name is unknown, or a parameter is never read.
@@ -69,8 +72,8 @@ def make_context(
     arguments = dict(fit_arguments or {})
     if not (callable(build) or is_estimator(build)):
         raise TypeError(f"build: must be a function of the parameters, or an estimator, got {describe(build)}")
-    model, extra = _try_out(build, list(samples), seed)
-    scorers = _scorers(scoring, model)
+    model, extra = _try_out(build, list(samples), seed, gates)
+    scorers = resolve(scoring, model)
     classes = None
     sequential = isinstance(model, Sequential)
     targets, epochs = None, None
@@ -105,16 +108,12 @@ def make_context(
     )
 
 
-def _scorers(entry: object, model: Any) -> scoring.Scoring:
-    return scoring.resolve(entry, model)
-
-
 class Recorded(dict[str, Any]):
     """Parameters that note which of them are read. What reads all of them, as ``f(**params)`` does, reads each."""
 
-    def __init__(self, params: Mapping[str, Any]) -> None:
+    def __init__(self, params: Mapping[str, Any], read: set[str]) -> None:
         super().__init__(params)
-        self.read: set[str] = set()
+        self.read = read
 
     def __getitem__(self, name: str) -> Any:
         self.read.add(name)
@@ -164,55 +163,53 @@ class Recorded(dict[str, Any]):
         return other | self.copy()
 
 
-def _try_out(build: Any, samples: Sequence[Mapping[str, Any]], seed: int) -> tuple[Any, dict[str, Any]]:
+def _try_out(
+    build: Any, samples: Sequence[Mapping[str, Any]], seed: int, gates: Collection[str]
+) -> tuple[Any, dict[str, Any]]:
     """A model for one of the samples, and its arguments of ``fit``; every parameter was read by then."""
     if not samples:
         raise ValueError("search: the space holds no parameters that its constraint allows")
     if is_estimator(build):
         _check_estimator_params(build, samples)
         return make_model(build, samples[0], seed)
-    names = {name for params in samples for name in params}
-    seen: set[str] = set()
+    names = {name for params in samples for name in params}.difference(gates)
+    recording = _Recording(build)
     found: tuple[Any, dict[str, Any]] | None = None
     failure: Exception | None = None
     for params in samples:
-        recorded = Recorded(params)
         try:
-            made, extra = make_model(_Recording(build, recorded), params, seed)
+            made, extra = make_model(recording, params, seed)
         except Exception as error:
             failure = failure or error
             continue
-        finally:
-            seen |= recorded.read
         _check_model(made)
         found = found or (made, extra)
-        if seen >= names:
+        if recording.read >= names:
             break
     if found is None:
         assert failure is not None
         raise failure
-    unread = sorted(names - seen)
+    unread = sorted(names - recording.read)
     if unread and failure is None:
-        asked = ", ".join(sorted(seen - names)) or "no others"
-        guess = did_you_mean(unread[0], seen - names)
-        hint = ""
+        asked = recording.read - names
+        others = f", which asks for {', '.join(map(repr, sorted(asked)))} in vain" if asked else ""
+        hint = did_you_mean(unread[0], asked)
         if unread[0] in inspect.signature(Sequential.fit).parameters:
             hint = f"; return (model, {{{unread[0]!r}: params[{unread[0]!r}]}}) to give it to fit"
-        raise ValueError(
-            f"build: parameter {unread[0]!r} of the space is never read by build(params), which asks for {asked} "
-            f"besides those of the space{guess}{hint}"
-        )
+        raise ValueError(f"build: parameter {unread[0]!r} of the space is never read by build(params){others}{hint}")
     return found
 
 
 class _Recording:
     """Calls ``build`` with parameters that note what is read."""
 
-    def __init__(self, build: Any, recorded: Recorded) -> None:
-        self._build, self._recorded = build, recorded
+    def __init__(self, build: Any) -> None:
+        self._build = build
+        self.read: set[str] = set()
 
-    def __call__(self, params: object) -> Any:
-        return self._build(self._recorded)
+    def __call__(self, params: Mapping[str, Any]) -> Any:
+        recorded = Recorded(params, self.read)
+        return self._build(recorded)
 
 
 def _check_model(model: Any) -> None:

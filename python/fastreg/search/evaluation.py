@@ -238,6 +238,7 @@ def _evaluate(context: Context, task: Task, stop: StopSignal | None, result: Fol
     fold = _prepared(context, task.fold)
     final = task.stop is None or context.epochs is None or task.stop >= context.epochs
     paused = task.model if isinstance(task.model, Paused) else None
+    model: Any
     if paused is not None:
         model, arguments = paused.model, paused.arguments
     else:

@@ -145,7 +145,7 @@ def make_runner(context: Context, n_jobs: int = -1, executor: object = None) -> 
         n_jobs: Number of workers, see :func:`count_workers`; of an executor of one's own, tasks under way at a time,
             -1 being what it says of itself, or else 2 for each thread of the budget.
         executor: None or ``"threads"``; ``"processes"``, started afresh (spawn); any ``concurrent.futures.Executor``,
-            such as that of ``dask.distributed.Client.get_executor()`` or :class:`fastreg.search.ray_executor.RayExecutor`.
+            such as ``dask.distributed.Client.get_executor()`` or :class:`fastreg.search.ray_executor.RayExecutor`.
 
     Raises:
         ValueError: If ``n_jobs`` is 0 or a name unknown.

@@ -21,15 +21,15 @@ __all__ = ["Chain", "Standard", "resolve"]
 
 
 class Standard:
-    """Scales each feature to mean 0 and variance 1 over the rows it was fitted on; a constant feature becomes 0.
+    r"""Scales each feature to mean 0 and variance 1 over the rows it was fitted on; a constant feature becomes 0.
 
-    .. math:: z_{ij} = (x_{ij} - \\mu_j) / \\sigma_j
+    .. math:: z_{ij} = (x_{ij} - \mu_j) / \sigma_j
 
     Means and deviations are taken in float64, the result is float32.
 
     Attributes:
-        mean: :math:`\\mu`, (features,); None before ``fit``.
-        scale: :math:`\\sigma`, the root of the biased variance; infinity where a feature is constant.
+        mean: :math:`\mu`, (features,); None before ``fit``.
+        scale: :math:`\sigma`, the root of the biased variance; infinity where a feature is constant.
 
     Raises:
         ValueError: If features are not 2-D and finite.

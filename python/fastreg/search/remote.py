@@ -16,7 +16,6 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from fastreg.callbacks import StopSignal
-from fastreg.runtime import get_num_threads
 from fastreg.search.evaluation import Context, FoldResult, Task, error_text, evaluate
 from fastreg.search.executors import Runner
 from fastreg.search.processes import check_picklable

@@ -120,9 +120,7 @@ class Bayesian(Strategy):
         if trial is not None:
             if usable and not complete and score is not None:
                 trial.report(score, step)
-            self._study.tell(
-                trial, score if complete else None, TrialState.COMPLETE if complete else TrialState.PRUNED
-            )
+            self._study.tell(trial, score if complete else None, TrialState.COMPLETE if complete else TrialState.PRUNED)
             return
         # Not asked for here, drawn at random, or told before at a smaller budget.
         numbers = self.space.locate(params)
@@ -156,7 +154,7 @@ class Bayesian(Strategy):
         if self.sampler == "tpe":
             return samplers.TPESampler(seed=seed, n_startup_trials=n)
         if self.sampler == "gp":
-            return samplers.GPSampler(seed=seed, n_startup_trials=n)
+            return samplers.GPSampler(seed=seed, n_startup_trials=n, warn_independent_sampling=False)
         return samplers.CmaEsSampler(seed=seed, n_startup_trials=n, warn_independent_sampling=False)
 
 

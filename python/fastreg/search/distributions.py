@@ -158,10 +158,7 @@ class Integer(Distribution):
     log: bool = False
 
     def __post_init__(self) -> None:
-        low, high, step = (
-            check_int("Integer", name, getattr(self, name), FINITE)
-            for name in ("low", "high", "step")
-        )
+        low, high, step = (check_int("Integer", name, getattr(self, name), FINITE) for name in ("low", "high", "step"))
         log = check_bool("Integer", "log", self.log)
         if low > high:
             raise ValueError(f"Integer: low must be <= high, got {low} and {high}")

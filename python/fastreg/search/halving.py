@@ -372,8 +372,8 @@ class ASHA(SuccessiveHalving):
 
     A trial is promoted as soon as it is among the best :math:`\lfloor n_k / \eta \rfloor` of the :math:`n_k` that
     have reached its rung so far, higher rungs first; a worker that finds none starts a new trial. Not repeatable: with
-    several workers, the trials promoted depend on their speed. When the trials are used up, a rung that has promoted
-    none promotes its best.
+    several workers, the trials promoted depend on their speed, and a strategy that learns is told each as it ends. When
+    the trials are used up, a rung that has promoted none promotes its best.
 
     Args:
         min_epochs: Epochs of the first rung, in [1, epochs].

@@ -294,9 +294,7 @@ class MedianPruner(FullBudget):
         ((nan, 0.7, 0.7),)
     """
 
-    def __init__(
-        self, n_startup_trials: int = 5, n_warmup_epochs: int = 5, interval: int = 1, lag: int = 8
-    ) -> None:
+    def __init__(self, n_startup_trials: int = 5, n_warmup_epochs: int = 5, interval: int = 1, lag: int = 8) -> None:
         super().__init__(lag)
         self.n_startup_trials = check_int("MedianPruner", "n_startup_trials", n_startup_trials, AT_LEAST_ONE)
         self.n_warmup_epochs = check_int("MedianPruner", "n_warmup_epochs", n_warmup_epochs, NON_NEGATIVE)

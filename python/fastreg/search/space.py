@@ -31,7 +31,7 @@ __all__ = ["Choice", "Integer", "Leaf", "LogUniform", "Space", "Uniform", "When"
 # Draws in a row that the constraint may refuse before the space counts as empty.
 TRIES = 1000
 # Most points of a list of spaces that are enumerated to count those that differ.
-_MOST_COUNTED = 1_000_000
+_MOST_COUNTED = 100_000
 
 Params = dict[str, Any]
 # One parameter: its name, its value, and when it exists.
@@ -49,7 +49,7 @@ class Space:
     Attributes:
         leaves: The numbers that make a point, parents before children.
         size: Number of points, regardless of the constraint; None: not finite. A list of mappings that have points in
-            common and more than a million in all is counted as if they had none.
+            common and more than 100,000 in all is counted as if they had none.
 
     Raises:
         TypeError: If a value or the constraint is of the wrong kind.
@@ -315,9 +315,7 @@ def _distribution(name: str, value: Any) -> Any:
     return plain(value)
 
 
-def _compiled(
-    parameters: Mapping[str, Any], tree: Tree, prefix: str, condition: Condition | None
-) -> list[_Parameter]:
+def _compiled(parameters: Mapping[str, Any], tree: Tree, prefix: str, condition: Condition | None) -> list[_Parameter]:
     """The parameters of one mapping, each after the one that its When names. Adds their leaves to the tree."""
     compiled: dict[str, _Parameter] = {}
     under_way: list[str] = []

@@ -195,7 +195,7 @@ class TrialGenerator:
 class QuasiRandom(Strategy):
     """Points of a scrambled low-discrepancy sequence: they cover the space more evenly than random ones.
 
-    Needs SciPy (``pip install 'fastreg[quasirandom]'``). Each number of a point is one dimension, in use or not.
+    Needs SciPy (``pip install 'fastreg[bayesian]'`` has it). Each number of a point is one dimension, in use or not.
 
     Args:
         sequence: ``"sobol"`` (Sobol 1967, scrambled after Owen 1998) or ``"halton"`` (Halton 1960, scrambled after
@@ -226,7 +226,7 @@ class QuasiRandom(Strategy):
         try:
             from scipy.stats import qmc  # type: ignore[import-untyped, unused-ignore]
         except ImportError as error:
-            raise ImportError("QuasiRandom needs SciPy: pip install 'fastreg[quasirandom]'") from error
+            raise ImportError("QuasiRandom needs scipy: pip install 'fastreg[bayesian]'") from error
         engine = qmc.Sobol if self.sequence == "sobol" else qmc.Halton
         dimensions = max(1, len(self.space.leaves))
         if self.sequence == "sobol" and dimensions > engine.MAXDIM:

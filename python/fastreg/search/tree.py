@@ -73,9 +73,7 @@ class Tree:
         self.leaves: list[Leaf] = []
         self.conditions: list[Condition | None] = []
 
-    def add(
-        self, path: str, kind: Kind, bounds: tuple[Number, Number], step: int, condition: Condition | None
-    ) -> int:
+    def add(self, path: str, kind: Kind, bounds: tuple[Number, Number], step: int, condition: Condition | None) -> int:
         """Adds a leaf and returns its index."""
         low, high = bounds
         size = (int(high) - int(low)) // step + 1 if step else None

@@ -6,14 +6,17 @@ task goes out again with what all tasks share; the worker keeps that. In the pro
 
 from __future__ import annotations
 
+import os
 import pickle
+import platform
 import threading
 import time
 import uuid
 from collections import OrderedDict
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, cast
 
 from fastreg.callbacks import StopSignal
 from fastreg.search.evaluation import Context, FoldResult, Task, error_text, evaluate
@@ -34,21 +37,31 @@ _sent: OrderedDict[str, Context] = OrderedDict()
 _guard = threading.Lock()
 
 
-def run_task(token: str, task: Task, context: Context | None = None) -> FoldResult | None:
-    """What a worker calls: evaluates the task, or gives None if it needs the context first."""
+def run_task(token: str, task: Task, context: Context | None = None) -> tuple[str, FoldResult | None]:
+    """What a worker calls: evaluates the task. Gives the worker's name, and None if it needs the context first."""
+    name = f"{platform.node()}:{os.getpid()}"
     if token in _own:
         own, stop = _own[token]
-        return evaluate(own, task, stop)
+        return name, evaluate(own, task, stop)
     with _guard:
         if context is not None:
             _sent[token] = context
         known = _sent.get(token)
         if known is None:
-            return None
+            return name, None
         _sent.move_to_end(token)
         while len(_sent) > _KEPT:
             _sent.popitem(last=False)
-    return evaluate(known, task)
+    return name, evaluate(known, task)
+
+
+@dataclass
+class _Call:
+    """A task on its way: whether it was tried before, and whether it brings the context."""
+
+    task: Task
+    again: bool = False
+    delivers: bool = False
 
 
 class ExecutorRunner(Runner):
@@ -74,12 +87,15 @@ class ExecutorRunner(Runner):
         self._local = isinstance(executor, ThreadPoolExecutor)
         self._token = uuid.uuid4().hex
         _own[self._token] = context, self.stop
-        self._under_way: dict[Future[Any], tuple[Task, bool]] = {}  # with whether it was tried before
+        self._under_way: dict[Future[Any], _Call] = {}
+        self._lacking: set[str] = set()  # workers that asked for the context, and have not been seen with it
+        self._deliveries = 0  # tasks under way that carry it: no more than workers that lack it
+        self._held: list[_Call] = []  # tasks that wait for a delivery
         self._done: SimpleQueue[Future[Any]] = SimpleQueue()
 
     def submit(self, task: Task) -> None:
         """Gives the task to the executor."""
-        self._submit(task, None, False)
+        self._submit(_Call(task))
 
     def completed(self, timeout: float | None = None) -> FoldResult | None:
         """The next result.
@@ -89,7 +105,7 @@ class ExecutorRunner(Runner):
             TypeError: If ``build`` cannot be sent to its workers.
         """
         end = None if timeout is None else time.monotonic() + timeout
-        while self._under_way:
+        while self._under_way or self._held:
             if self.stop.is_set and (abandoned := self._abandon()) is not None:
                 return abandoned
             # In short waits: cancel() must not touch the queue, it may be called by a signal handler.
@@ -111,53 +127,79 @@ class ExecutorRunner(Runner):
         for future in list(self._under_way):
             future.cancel()
         self._under_way.clear()
+        self._held.clear()
         _own.pop(self._token, None)
 
-    def _submit(self, task: Task, context: Context | None, again: bool) -> None:
+    def _submit(self, call: _Call) -> None:
+        context = self._context if call.delivers else None
         try:
-            future = self._executor.submit(run_task, self._token, task, context)
+            future = self._executor.submit(run_task, self._token, call.task, context)
         except RuntimeError as error:  # BrokenExecutor is one
             raise RuntimeError(f"executor: {type(self._executor).__name__} takes no more tasks: {error}") from error
-        self._under_way[future] = task, again
+        self._deliveries += call.delivers
+        self._under_way[future] = call
         future.add_done_callback(self._done.put)
 
     def _take(self, future: Future[Any]) -> FoldResult | None:
         """The result of a future; None if it is none yet, or was abandoned."""
-        if future not in self._under_way:
+        call = self._under_way.pop(future, None)
+        if call is None:
             return None
-        task, again = self._under_way.pop(future)
+        self._deliveries -= call.delivers
         try:
-            result: FoldResult | None = future.result()
+            worker, result = future.result()
         except CancelledError:
-            return FoldResult(task.trial, task.fold, "stopped")
-        except BrokenExecutor as error:
+            self._release()
+            return FoldResult(call.task.trial, call.task.fold, "stopped")
+        except Exception as error:
+            self._release()
+            return self._lost(call, error)
+        if result is None:
+            self._lacking.add(worker)
+            self._held.append(call)
+        else:
+            self._lacking.discard(worker)
+        if result is None or call.delivers:
+            self._release()
+        return cast("FoldResult | None", result)
+
+    def _release(self) -> None:
+        """Sends held tasks on: with the context as long as workers lack it, then when a delivery came through."""
+        held, self._held = self._held, []
+        for call in held:
+            call.delivers = self._deliveries < len(self._lacking)
+            if call.delivers or not self._deliveries:
+                self._submit(call)
+            else:
+                self._held.append(call)
+
+    def _lost(self, call: _Call, error: Exception) -> FoldResult | None:
+        """A call raised, which no task does: its worker died, or could not load what it was sent."""
+        if isinstance(error, BrokenExecutor):
             raise RuntimeError(
                 f"executor: a worker of {type(self._executor).__name__} died, and it takes no more tasks ({error}); "
                 "executor='processes' replaces workers that die"
             ) from error
-        except Exception as error:
-            if _is_pickling(error):
-                raise TypeError(
-                    f"build: it, or another argument of the search, cannot be sent to the workers ({error}); define "
-                    "functions at the top level of a module"
-                ) from error
-            if again:
-                text = f"the worker died, or could not run the task, twice:\n{error_text(error, task.params)}"
-                return FoldResult(task.trial, task.fold, "failed", error=text)
-            self._submit(task, None, True)
-            return None
-        if result is None:
-            self._submit(task, self._context, again)
-        return result
+        if _is_pickling(error):
+            raise TypeError(
+                f"build: it, or another argument of the search, cannot be sent to the workers ({error}); define "
+                "functions at the top level of a module"
+            ) from error
+        if call.again:
+            text = f"the worker died, or could not run the task, twice:\n{error_text(error, call.task.params)}"
+            return FoldResult(call.task.trial, call.task.fold, "failed", error=text)
+        self._submit(_Call(call.task, again=True))
+        return None
 
     def _abandon(self) -> FoldResult | None:
         """The search is over: a task that has not begun, or runs elsewhere, comes back as stopped."""
-        for future, (task, _) in list(self._under_way.items()):
-            if future.done():
-                continue
-            if future.cancel() or not self._local:
+        if self._held:
+            task = self._held.pop().task
+            return FoldResult(task.trial, task.fold, "stopped")
+        for future, call in list(self._under_way.items()):
+            if not future.done() and (future.cancel() or not self._local):
                 del self._under_way[future]
-                return FoldResult(task.trial, task.fold, "stopped")
+                return FoldResult(call.task.trial, call.task.fold, "stopped")
         return None
 
 

@@ -101,8 +101,11 @@ def test_results_do_not_depend_on_the_workers(pruner):
             assert weights(one) == weights(other)
     if pruner is None:
         assert set(one.results_["state"]) == {"ok"}
-    elif not isinstance(pruner, FullBudget) or isinstance(pruner, MedianPruner):
-        assert "pruned" in set(one.results_["state"])
+    elif type(pruner) is not FullBudget:
+        pruned = one.results_["state"] == "pruned"
+        assert pruned.any()
+        assert (one.results_["budget"][pruned] < 8).all()
+        assert (one.results_["budget"][~pruned] == 8).all()
 
 
 def test_another_seed_gives_other_trials():
@@ -156,6 +159,7 @@ def test_halving_trains_few_trials_to_the_end_and_continues_them():
     whole = RandomSearch(build, SPACE, n_trials=9, refit=False, **QUIET).fit(x, y, **arguments).trials_[best.number]
     assert whole.scores == best.scores
     assert whole.histories == best.histories
+    assert min(best.fit_seconds) > 0.5 * min(whole.fit_seconds), "those of all rungs count"
     assert all(len(history["loss"]) == 9 for history in best.histories)
 
 
@@ -302,6 +306,19 @@ def test_conditional_parameters_and_a_constraint():
     assert [bool(m) for m in column.mask] == ["a" not in trial.params for trial in search.trials_]
     with pytest.raises(ValueError, match="constraint"):
         RandomSearch(Scored(), Space({"a": [1]}), constraint=lambda p: True, verbose=0).fit(x, y)
+
+
+def test_a_parameter_that_only_decides_about_others_need_not_be_read():
+    x, y = two_classes()
+
+    def gated(params):
+        model = fr.Sequential([layers.Dropout(params.get("rate", 0.0)), layers.Dense(1, "sigmoid")])
+        model.compile("adam", "binary_crossentropy", ["accuracy"])
+        return model
+
+    space = {"dropout": [True, False], "rate": When("dropout", True, Uniform(0, 0.5))}
+    found = RandomSearch(gated, space, n_trials=6, **QUIET).fit(x, y)
+    assert {"rate" in trial.params for trial in found.trials_} == {True, False}
 
 
 class Untouchable:

@@ -23,7 +23,7 @@ from fastreg.search.pruning import FullBudget, MedianPruner, Schedule
 from fastreg.search.results import Trial
 from fastreg.search.run import trial_of_records
 from fastreg.search.scoring import Scoring
-from fastreg.search.space import Space
+from fastreg.search.space import Space, When
 from fastreg.search.strategies import Grid, Strategy
 from fastreg.search.tree import text_of
 
@@ -108,6 +108,7 @@ def prepare(search: Search, x: Any, y: Any, groups: Any, fit_arguments: Mapping[
         return_train_score=search.return_train_score,
         early_stopping_on=search.early_stopping_on,
         curves=isinstance(schedule, MedianPruner),
+        gates={value.name for a in space.alternatives for value in a.values() if isinstance(value, When)},
     )
     if isinstance(search.refit, str):
         context = _led_by(context, search.refit)

@@ -204,7 +204,7 @@ class Run:
         started = self._started[result.trial]
         known = self.trials.get(result.trial)
         if known is not None and not replayed:
-            _continue_history(result, known.histories[result.fold])
+            _continue(result, known)
         if self._journal is not None and not replayed:
             self._journal.append(_record_of_result(result, started.job))
         started.results[result.fold] = result
@@ -324,6 +324,7 @@ def trial_of_results(job: Job, results: Sequence[FoldResult], metrics: Sequence[
     last = results[-1]
     # The scores of a fold that did not come to its end are not like the others.
     scores = {m: [r.scores[m] if r.state == "ok" else math.nan for r in results] for m in metrics}
+    epochs = [result.epochs for result in results]
     trained = [result.train_scores for result in results if result.train_scores is not None]
     return Trial(
         number=job.number,
@@ -332,8 +333,9 @@ def trial_of_results(job: Job, results: Sequence[FoldResult], metrics: Sequence[
         score=mean_score(scores[metrics[0]], n_folds),
         scores=scores,
         train_scores={m: [scores[m] for scores in trained] for m in metrics} if trained else None,
-        budget=job.stop,
-        epochs=[result.epochs for result in results],
+        # A fold that was stopped had less than its job's epochs.
+        budget=job.stop if job.stop is None or last.state == "ok" else max(epochs),
+        epochs=epochs,
         best_epoch=[result.best_epoch for result in results],
         fit_seconds=[result.seconds for result in results],
         score_seconds=[result.score_seconds for result in results],
@@ -355,15 +357,18 @@ def trial_of_records(records: Sequence[dict[str, Any]], metrics: Sequence[str], 
     return trial_of_results(job, counted, metrics, n_folds)
 
 
-def _continue_history(result: FoldResult, before: dict[str, list[float]]) -> None:
-    """Puts the epochs that a paused model had already been trained in front of those of its continuation."""
+def _continue(result: FoldResult, known: Trial) -> None:
+    """Puts what a paused model had been through in front of its continuation. One that began anew has it all."""
+    before = known.histories[result.fold]
     history = result.history
     if history is None or not before:
         return
     trained = max(map(len, history.values()), default=0)
     missing = result.epochs - trained
     if missing > 0:
-        result.history = {key: before.get(key, [])[:missing] + values for key, values in history.items()}
+        result.history = {key: values[:missing] + history.get(key, []) for key, values in before.items()}
+        result.seconds += known.fit_seconds[result.fold]
+        result.score_seconds += known.score_seconds[result.fold]
 
 
 # What a line of the journal holds besides the parameters and where the fold belongs.

@@ -360,7 +360,8 @@ class BayesianSearch(Search):
         build: As for :class:`Search`.
         space: As for :class:`Search`.
         n_trials: As for :class:`Search`.
-        sampler: ``"tpe"``, ``"gp"``, ``"cmaes"``, or a function of a seed that returns a sampler of Optuna.
+        sampler: ``"tpe"``, ``"gp"`` (which needs PyTorch too), ``"cmaes"``, or a function of a seed that returns a sampler
+            of Optuna.
         n_startup_trials: Random ones to begin with.
         **options: The other arguments of :class:`Search`.
 

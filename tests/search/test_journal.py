@@ -217,6 +217,7 @@ def test_a_widened_space_keeps_the_old_trials_as_evidence(tmp_path):
     again = run(path, resume=True, space=wide, n_trials=9)
     assert findings(again)["params"][:7] == findings(once)["params"]
     assert len([line for line in lines(path) if "fastreg_search" in line]) == 2
+    assert run(path, resume=True, space=wide, n_trials=3).n_trials_ >= 4, "what is there stays"
     wider = run(path, resume=True, space=wide | {"units": Integer(2, 128)}, n_trials=10)
     assert wider.n_trials_ == 10
     assert [t.params for t in wider.trials_[:9]] == [t.params for t in again.trials_]

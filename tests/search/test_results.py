@@ -254,6 +254,16 @@ def test_kept_models_and_those_trained_again_are_the_same():
         pickle.loads(pickle.dumps(trained)).ensemble(2)
 
 
+def test_an_ensemble_needs_trials_of_the_full_budget():
+    x, y = noisy()
+    search = RandomSearch(network, {**MIXED, "lr": LogUniform(1e-3, 1e-1)}, n_trials=4, cv=2, seed=0, verbose=0,
+                          pruner=SuccessiveHalving(1, factor=10_000), refit=False, time_limit=1, n_jobs=1)
+    search.fit(x, y, epochs=1_000_000)
+    assert search.best_trial_.budget == 1
+    with pytest.raises(ValueError, match=r"full budget, 1000000, but to 1"):
+        search.ensemble(2)
+
+
 def test_an_ensemble_of_halved_trials_takes_those_of_the_full_budget():
     x, y = noisy()
     search = RandomSearch(network, {**MIXED, "lr": LogUniform(1e-3, 1e-1)}, n_trials=9, cv=2, seed=0, verbose=0,

@@ -308,6 +308,22 @@ def test_conditional_parameters_and_a_constraint():
         RandomSearch(Scored(), Space({"a": [1]}), constraint=lambda p: True, verbose=0).fit(x, y)
 
 
+@pytest.mark.parametrize("search", [GridSearch, RandomSearch])
+def test_a_constraint_that_leaves_one_point_of_many(search):
+    x, y = nothing()
+    grid = {"a": list(range(3000)), "how": ["ok", "sleep"]}
+    allowed = {"constraint": lambda p: p["a"] == 2718 and p["how"] == "ok"}
+    found = search(Scored(), grid, n_trials=3, cv=2, seed=0, verbose=0, **allowed).fit(x, y)
+    assert [trial.params for trial in found.trials_] == [{"a": 2718, "how": "ok"}]
+
+
+def test_every_dict_of_a_list_is_tried_before_the_first_trial():
+    x, y = two_classes()
+    grids = [{"lr": 0.1, "units": n} for n in range(1, 30)] + [{"lr": 0.1, "units": 3, "unist": 4}]
+    with pytest.raises(ValueError, match="'unist' of the space is never read"):
+        GridSearch(build, grids, **QUIET).fit(x, y)
+
+
 def test_a_parameter_that_only_decides_about_others_need_not_be_read():
     x, y = two_classes()
 

@@ -92,6 +92,8 @@ def select(search: Found, k: object, candidates: object) -> Ensemble:
     most = check_int("ensemble", "candidates", candidates, AT_LEAST_ONE)
     context = search._data("ensemble")
     best = search.best_trial_
+    if best.budget != context.epochs:
+        raise ValueError(f"ensemble: no trial was trained to the full budget, {context.epochs}, but to {best.budget}")
     ranked = [t for t in search.trials_ if t.score == t.score and t.budget == best.budget]
     ranked.sort(key=lambda t: t.score if search.direction_ == "min" else -t.score)
     ranked = ranked[:most]

@@ -72,7 +72,9 @@ class Found:
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_context": None, "executor": None}
+        # Executors hold threads or processes; the data are the user's.
+        executor = self.executor if isinstance(self.executor, str) else None
+        return self.__dict__ | {"_context": None, "executor": executor}
 
     def _forget(self) -> None:
         """Drops what an earlier fit found."""
@@ -222,7 +224,8 @@ class Found:
             candidates: Trials to choose from, >= 1.
 
         Raises:
-            ValueError: If an argument is out of range, or models are missing and the data are too (after a pickle).
+            ValueError: If an argument is out of range, no trial was trained to the full budget, or models are missing
+                and the data are too (after a pickle).
 
         Example:
             >>> import numpy as np

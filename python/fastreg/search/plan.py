@@ -96,7 +96,7 @@ def prepare(search: Search, x: Any, y: Any, groups: Any, fit_arguments: Mapping[
         strategy.begin(space, seed, "max")  # refuses what is no grid
     context = make_context(
         search.build,
-        list(islice(_samples(space, seed), _SAMPLES)),
+        list(islice(_samples(space, seed, isinstance(strategy, Grid)), _SAMPLES)),
         x,
         y,
         cv=search.cv,
@@ -124,15 +124,32 @@ def _seed(search: Search) -> int:
     return utils.draw_seed() if recorded is None else recorded
 
 
-def _samples(space: Space, seed: int) -> Iterator[dict[str, Any]]:
-    """Points of the space; of a list of dicts, points of each come first."""
+def _samples(space: Space, seed: int, enumerated: bool) -> Iterator[dict[str, Any]]:
+    """Points that the constraint allows; of a list of dicts, first one for each set of names.
+
+    Args:
+        space: Where from.
+        seed: Of the draws.
+        enumerated: The points are those of the grid, and not drawn.
+    """
     rng = np.random.default_rng(seed)
-    for alternative in space.alternatives[: _SAMPLES - 1] if len(space.alternatives) > 1 else ():
-        params = Space(alternative).sample(rng)
-        if space.allows(params):
-            yield params
-    while True:
-        yield space.sample(rng)
+    names: set[frozenset[str]] = set()
+    for alternative in space.alternatives if len(space.alternatives) > 1 else ():
+        if frozenset(alternative) not in names:
+            names.add(frozenset(alternative))
+            yield from islice(_points(Space(alternative, space.constraint), rng, enumerated), 1)
+    yield from _points(space, rng, enumerated)
+
+
+def _points(space: Space, rng: np.random.Generator, enumerated: bool) -> Iterator[dict[str, Any]]:
+    while not enumerated:
+        try:
+            yield space.sample(rng)
+        except ValueError:
+            if space.size is None:
+                raise
+            enumerated = True  # the constraint leaves so few that draws do not find them
+    yield from space.grid()
 
 
 def _check_limits(search: Search) -> None:

@@ -28,6 +28,7 @@ from fastreg.search import (
     Uniform,
     When,
 )
+from programs import run_program
 from searches import Scored, build, findings, histories, nothing, two_classes
 
 SPACE = {"lr": LogUniform(1e-3, 1e-1), "units": Integer(2, 16)}
@@ -466,3 +467,18 @@ def test_train_scores():
     assert columns["mean_train_score"][0] == pytest.approx(
         np.mean([columns[f"split{i}_train_score"][0] for i in range(3)]))
     assert columns["mean_train_score"][0] >= columns["mean_test_score"][0]
+
+
+def test_a_search_needs_numpy_only():
+    program = """
+import sys
+before = set(sys.modules)
+from fastreg.search import *
+from fastreg.search import RandomSearch, LogUniform, Integer
+from searches import two_classes, build
+search = RandomSearch(build, {"lr": LogUniform(1e-3, 1e-1), "units": Integer(2, 8)}, n_trials=3, cv=3, verbose=0)
+search.fit(*two_classes(), epochs=2).summary()
+print({name.split(".")[0] for name in set(sys.modules) - before} & set(sys.argv[1].split(",")))
+"""
+    others = "sklearn,scipy,optuna,pandas,matplotlib,distributed,dask,ray,torch,pyarrow,polars,cmaes,IPython"
+    assert run_program(program, others).stdout.strip() == "set()"

@@ -194,12 +194,11 @@ class Found:
             self.trials_, self.metric_, self.direction_, self.n_splits_, self.seconds_, self.stopped_by_
         )
 
-    def plot(self, kind: str = "history", **options: Any) -> Any:
-        """A picture of the search: see :mod:`fastreg.search.plots`, whose functions ``kind`` names."""
-        from fastreg._checks import check_choice
+    def plot(self, kind: str = "history", path: str | os.PathLike[str] | None = None, **options: Any) -> Any:
+        """A picture of the search, as :func:`fastreg.search.plots.plot` draws it. Needs matplotlib."""
         from fastreg.search import plots
 
-        return getattr(plots, check_choice("plot", "kind", kind, plots.__all__))(self, **options)
+        return plots.plot(self, kind, path, **options)
 
     def report(
         self, path: str | os.PathLike[str], title: str | None = None, notes: Mapping[str, str] | None = None

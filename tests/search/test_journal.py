@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from fastreg import callbacks
 from fastreg.search import (
+    ASHA,
     BayesianSearch,
     Choice,
     GridSearch,
@@ -276,6 +277,40 @@ def test_a_widened_bayesian_search_is_told_of_the_old_trials(tmp_path, monkeypat
     assert [t.number for t in wide.trials_] == list(range(24))
     assert events[:12] == [("tell", t.number, t.params, t.score, "ok", None) for t in narrow.trials_]
     assert events[12] == ("ask", 12)
+
+
+def test_what_cannot_be_proposed_again_counts_as_evidence(tmp_path):
+    """ASHA's order of completion decides what TPE is told: on resume the old trials stay, and new ones follow."""
+    pytest.importorskip("optuna")
+    x, y = two_classes()
+
+    def find(n_trials):
+        options = {"cv": 2, "seed": 0, "n_jobs": 3, "verbose": 0, "journal": tmp_path / "j.jsonl", "resume": True}
+        search = BayesianSearch(build, SPACE, n_trials=n_trials, pruner=ASHA(1), n_startup_trials=3, **options)
+        return search.fit(x, y, epochs=9)
+
+    first, again, more = find(12), find(12), find(20)
+    assert [t.params for t in first.trials_] == [t.params for t in again.trials_]
+    assert again.best_score_ == first.best_score_
+    assert [t.params for t in more.trials_[:12]] == [t.params for t in first.trials_]
+    assert more.n_trials_ == 20
+    assert more.best_trial_.budget == 9
+
+
+def test_of_a_trial_that_was_going_on_the_last_whole_budget_counts(tmp_path):
+    x, y = two_classes()
+    path = tmp_path / "j.jsonl"
+    options = {"n_trials": 6, "pruner": SuccessiveHalving(1), "cv": 2, "seed": 0, "verbose": 0, "n_jobs": 1}
+    full = RandomSearch(build, SPACE, journal=path, **options).fit(x, y, epochs=9)
+    written = path.read_bytes().splitlines(keepends=True)
+    kept = [line for line in written if not (b'"stop":9' in line and b'"fold":1' in line)]
+    assert len(kept) < len(written)
+    path.write_bytes(b"".join(kept))
+    wide = {"lr": LogUniform(1e-4, 1.0), "units": Integer(2, 16)}
+    found = RandomSearch(build, wide, journal=path, resume=True, **{**options, "n_trials": 7}).fit(x, y, epochs=9)
+    trial = found.trials_[full.best_trial_.number]
+    assert trial.params == full.best_params_
+    assert (trial.budget, trial.state, trial.epochs) == (3, "pruned", [3, 3])
 
 
 def test_objects_among_the_parameters(tmp_path):

@@ -41,6 +41,7 @@ class Journal:
         header: What is searched, with the keys ``seed`` and ``space``: an existing journal must say the same.
         resume: Go on from an existing journal; a missing one is a fresh start.
         widens: Whether the space of this search holds every point of one described by an older journal.
+        replays: Whether this search would propose the same trials again; if not, those of the journal count as older.
 
     Attributes:
         header: The present header, as JSON values.
@@ -55,7 +56,13 @@ class Journal:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], header: Record, *, resume: bool, widens: Callable[[Any], bool]
+        self,
+        path: str | os.PathLike[str],
+        header: Record,
+        *,
+        resume: bool,
+        widens: Callable[[Any], bool],
+        replays: bool = True,
     ) -> None:
         self.path = Path(path)
         fresh = not self.path.exists()
@@ -66,7 +73,7 @@ class Journal:
                 _sync_folder(self.path)
             records = self._read(resume)
             self.header = json.loads(json.dumps(encode(header), allow_nan=False))
-            self._settle(records, widens)
+            self._settle(records, widens, replays)
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -100,14 +107,11 @@ class Journal:
         return record
 
     def older(self) -> list[list[Record]]:
-        """The folds of every trial of older, narrower searches, by trial; of each fold the longest training."""
-        found: dict[int, dict[int, Record]] = {}
+        """The folds of older, narrower searches: a list for each trial and epoch it was trained up to, ascending."""
+        found: dict[tuple[int, int], list[Record]] = {}
         for record in self._older:
-            folds = found.setdefault(record["trial"], {})
-            known = folds.get(record["fold"])
-            if known is None or (known["stop"] or 0) <= (record["stop"] or 0):
-                folds[record["fold"]] = record
-        return [[folds[fold] for fold in sorted(folds)] for _, folds in sorted(found.items())]
+            found.setdefault((record["trial"], record["stop"] or 0), []).append(record)
+        return [records for _, records in sorted(found.items(), key=lambda item: item[0])]
 
     def append(self, record: Record) -> None:
         """Writes a finished fold. It is on the disk when this returns."""
@@ -153,7 +157,7 @@ class Journal:
                 raise ValueError(f"journal: {self.path} {what}")
             yield record
 
-    def _settle(self, records: list[Record], widens: Callable[[Any], bool]) -> None:
+    def _settle(self, records: list[Record], widens: Callable[[Any], bool], replays: bool) -> None:
         """Compares headers, tells this search's folds from older ones, and writes a header where one is due."""
         headers = [record for record in records if _MARK in record]
         folds = [record for record in records if _MARK not in record]
@@ -165,7 +169,8 @@ class Journal:
             last = headers[-1]
             _compare(self.path, last, self.header, widens)
             changed = last["space"] != self.header["space"]
-            self.first_number = max((r["trial"] + 1 for r in folds), default=0) if changed else last["first_number"]
+            anew = changed or not replays
+            self.first_number = max((r["trial"] + 1 for r in folds), default=0) if anew else last["first_number"]
         for record in folds:
             if record["trial"] < self.first_number:
                 self._older.append(record)

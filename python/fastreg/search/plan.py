@@ -51,6 +51,11 @@ class Plan:
         known = [count for count in (n_trials, self.space.size) if count is not None]
         return min(known) if known else None
 
+    @property
+    def replays(self) -> bool:
+        """Whether the same trials would be proposed again, whichever worker is first."""
+        return self.schedule.repeatable or not self.strategy.adaptive
+
     def header(self, x: object, y: object) -> dict[str, Any]:
         """What a journal must agree with."""
         context = self.context
@@ -194,7 +199,8 @@ def take_evidence(plan: Plan, journal: Journal, n_trials: int | None) -> list[Tr
     """The trials of older, narrower searches that the journal has; strategy and schedule begin with them."""
     context = plan.context
     read = (trial_of_records(records, context.scorers.names, len(context.folds)) for records in journal.older())
-    older = [trial for trial in read if trial is not None]
+    # Of a trial that went on, the last budget that all its folds came to.
+    older = list({trial.number: trial for trial in read if trial is not None}.values())
     for trial in older:
         if trial.state == "ok" and trial.budget != context.epochs:
             trial.state = "pruned"

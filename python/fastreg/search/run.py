@@ -345,12 +345,12 @@ def trial_of_results(job: Job, results: Sequence[FoldResult], metrics: Sequence[
 
 
 def trial_of_records(records: Sequence[dict[str, Any]], metrics: Sequence[str], n_folds: int) -> Trial | None:
-    """A trial from the journal, of an older search; None if it was not finished."""
+    """A trial from the journal's folds of one budget, of an older search; None if it was not finished."""
     results: list[FoldResult | None] = [None] * n_folds
     for record in records:
         results[record["fold"]] = _result_of_record(record)
     counted = _counted(results)
-    if counted is None or len({record["stop"] for record in records}) != 1:
+    if counted is None:
         return None
     first = records[0]
     job = Job(first["trial"], first["params"], 0, first["stop"], None)

@@ -204,8 +204,9 @@ class Search(Found):
         with ExitStack() as stack:
             journal, older = None, []
             if self.journal is not None:
-                header, widens = plan.header(X, y), plan.space.widens
-                journal = stack.enter_context(Journal(self.journal, header, resume=self.resume, widens=widens))
+                agrees: dict[str, Any] = {"widens": plan.space.widens, "replays": plan.replays}
+                journal = Journal(self.journal, plan.header(X, y), resume=self.resume, **agrees)
+                stack.enter_context(journal)
                 if journal.first_number:
                     older = planning.take_evidence(plan, journal, self.n_trials)
             runner = stack.enter_context(make_runner(context, self.n_jobs, self.executor))
@@ -360,8 +361,8 @@ class BayesianSearch(Search):
         build: As for :class:`Search`.
         space: As for :class:`Search`.
         n_trials: As for :class:`Search`.
-        sampler: ``"tpe"``, ``"gp"`` (which needs PyTorch too), ``"cmaes"``, or a function of a seed that returns a sampler
-            of Optuna.
+        sampler: ``"tpe"``, ``"gp"`` (which needs PyTorch too), ``"cmaes"``, or a function of a seed that returns one of
+            Optuna's samplers.
         n_startup_trials: Random ones to begin with.
         **options: The other arguments of :class:`Search`.
 

@@ -32,6 +32,7 @@ from programs import TESTS
 from searches import Scored, build, findings, histories, nothing, two_classes
 
 SPACE = {"lr": LogUniform(1e-3, 1e-1), "units": Integer(2, 16)}
+STOPPING = [callbacks.EarlyStopping("val_loss", patience=1)]
 # Kills of each kind of search; the promise was tried with 20 (FASTREG_KILLS=20).
 KILLS = int(os.environ.get("FASTREG_KILLS", "3"))
 
@@ -51,7 +52,8 @@ def search(path=None, **options):
 
 def run(path=None, **options):
     x, y = two_classes()
-    return search(path, **options).fit(x, y, epochs=4, batch_size=16)
+    given = {name: options.pop(name) for name in ("callbacks",) if name in options}
+    return search(path, **options).fit(x, y, epochs=4, batch_size=16, **given)
 
 
 def same(a, b):
@@ -107,7 +109,8 @@ def test_an_existing_journal_is_never_overwritten(tmp_path):
 
 
 @pytest.mark.parametrize("options", [{}, {"pruner": MedianPruner(2, 1)}, {"pruner": SuccessiveHalving(1, factor=2)},
-                                     {"n_jobs": 3}], ids=["plain", "median", "halving", "threads"])
+                                     {"pruner": SuccessiveHalving(1, factor=2), "callbacks": STOPPING},
+                                     {"n_jobs": 3}], ids=["plain", "median", "halving", "stopping", "threads"])
 def test_from_any_line_on_it_ends_the_same(tmp_path, options):
     whole = run(tmp_path / "whole.jsonl", **options)
     written = (tmp_path / "whole.jsonl").read_bytes().splitlines(keepends=True)

@@ -91,6 +91,7 @@ class ExecutorRunner(Runner):
         self._lacking: set[str] = set()  # workers that asked for the context, and have not been seen with it
         self._deliveries = 0  # tasks under way that carry it: no more than workers that lack it
         self._held: list[_Call] = []  # tasks that wait for a delivery
+        self._scattered: Any = None
         self._done: SimpleQueue[Future[Any]] = SimpleQueue()
 
     def submit(self, task: Task) -> None:
@@ -128,17 +129,31 @@ class ExecutorRunner(Runner):
             future.cancel()
         self._under_way.clear()
         self._held.clear()
+        self._scattered = None
         _own.pop(self._token, None)
 
     def _submit(self, call: _Call) -> None:
-        context = self._context if call.delivers else None
         try:
+            context = self._delivery() if call.delivers else None
             future = self._executor.submit(run_task, self._token, call.task, context)
         except RuntimeError as error:  # BrokenExecutor is one
             raise RuntimeError(f"executor: {type(self._executor).__name__} takes no more tasks: {error}") from error
+        except Exception as error:
+            _raise_if_pickling(error)
+            raise
         self._deliveries += call.delivers
         self._under_way[future] = call
         future.add_done_callback(self._done.put)
+
+    def _delivery(self) -> Any:
+        """What stands for the context in a call: itself, or with Dask a future, which its workers fetch once."""
+        client: Any = getattr(self._executor, "_client", None)
+        if not hasattr(client, "scatter"):
+            return self._context
+        if self._scattered is None:
+            # To all workers, so that it is not lost with one of them.
+            (self._scattered,) = client.scatter([self._context], broadcast=True, hash=False)
+        return self._scattered
 
     def _take(self, future: Future[Any]) -> FoldResult | None:
         """The result of a future; None if it is none yet, or was abandoned."""
@@ -180,14 +195,11 @@ class ExecutorRunner(Runner):
                 f"executor: a worker of {type(self._executor).__name__} died, and it takes no more tasks ({error}); "
                 "executor='processes' replaces workers that die"
             ) from error
-        if _is_pickling(error):
-            raise TypeError(
-                f"build: it, or another argument of the search, cannot be sent to the workers ({error}); define "
-                "functions at the top level of a module"
-            ) from error
+        _raise_if_pickling(error)
         if call.again:
             text = f"the worker died, or could not run the task, twice:\n{error_text(error, call.task.params)}"
             return FoldResult(call.task.trial, call.task.fold, "failed", error=text)
+        self._scattered = None  # may be lost too
         self._submit(_Call(call.task, again=True))
         return None
 
@@ -203,7 +215,11 @@ class ExecutorRunner(Runner):
         return None
 
 
-def _is_pickling(error: Exception) -> bool:
-    if isinstance(error, pickle.PicklingError):
-        return True
-    return isinstance(error, (TypeError, AttributeError)) and "pickle" in str(error).lower()
+def _raise_if_pickling(error: Exception) -> None:
+    """Raises TypeError, naming the argument, if the error is that something cannot be pickled."""
+    named = isinstance(error, (TypeError, AttributeError)) and "pickle" in str(error).lower()
+    if named or isinstance(error, pickle.PicklingError):
+        raise TypeError(
+            f"build: it, or another argument of the search, cannot be sent to the workers ({error}); define functions "
+            "at the top level of a module"
+        ) from error

@@ -323,9 +323,11 @@ def test_cross_validate_models_and_estimators():
     assert cross_validate(LogisticRegression(), x, y, cv=4, seed=0)["test_score"].shape == (4,)
     weak = cross_validate(LogisticRegression(), x, y, params={"C": 1e-9}, cv=4, seed=0, scoring="neg_log_loss")
     assert weak["test_score"].mean() == pytest.approx(-math.log(2), abs=0.01), "next to no weights"
-    model.fit(x, y, verbose=0)
-    with pytest.raises(ValueError, match="fitted already"):
-        cross_validate(model, x, y)
+    model.fit(x, y, epochs=50, verbose=0)
+    again = cross_validate(model, x, y, cv=3, seed=5, epochs=6, scoring=["accuracy", "loss"])
+    assert again["test_loss"].tolist() == found["test_loss"].tolist(), "weights are not taken over"
+    with pytest.raises(ValueError, match="compiled"):
+        cross_validate(fr.Sequential([layers.Dense(1)]), x, y)
     with pytest.raises(RuntimeError, match=r"(?s)fold 0 failed:.*no fit for a=0"):
         cross_validate(Scored(how="raise"), *nothing(), cv=2, n_jobs=1)
 

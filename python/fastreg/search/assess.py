@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import time
 from pathlib import Path
@@ -22,14 +21,18 @@ from fastreg.search.search import Search
 __all__ = ["cross_validate", "nested_cross_validate"]
 
 
-class _Copies:
-    """Builds copies of one model; a ``Sequential`` must not have been fitted."""
+class _Anew:
+    """Builds one model again and again, without the weights that it may have, which no fold would be new to."""
 
     def __init__(self, model: Sequential) -> None:
         self._model = model
 
     def __call__(self, params: Any) -> Sequential:
-        return copy.deepcopy(self._model)
+        given = self._model
+        made = Sequential(given.layers, name=given.name, seed=given.seed)
+        if given.optimizer is not None:
+            made.compile(given.optimizer, given.loss, given.metrics)
+        return made
 
 
 class _Built:
@@ -63,7 +66,8 @@ def cross_validate(
     """Scores one model on every fold.
 
     Args:
-        build: ``build(params)``; or a compiled ``Sequential`` that was not built or fitted; or an estimator.
+        build: ``build(params)``; or a compiled ``Sequential``, of which each fold gets a new one with the same layers
+            and seed and without its weights; or an estimator.
         X: Features.
         y: Targets.
         params: For ``build``, such as ``search.best_params_``; None is an empty dict.
@@ -85,7 +89,7 @@ def cross_validate(
         ``models``.
 
     Raises:
-        ValueError: If an argument is out of range, or a ``Sequential`` has weights, which all folds would have seen.
+        ValueError: If an argument is out of range.
         RuntimeError: If a fold fails; the message has its traceback.
 
     Example:
@@ -93,16 +97,14 @@ def cross_validate(
         >>> import fastreg as fr
         >>> from fastreg.search import cross_validate
         >>> x = np.random.default_rng(0).normal(size=(120, 4))
-        >>> model = fr.Sequential([fr.layers.Dense(1, "sigmoid")])
-        >>> model.compile("adam", "binary_crossentropy", ["accuracy"])
-        >>> scores = cross_validate(model, x, x[:, 0] > 0, cv=3, seed=0, epochs=100)
+        >>> model = fr.Sequential([fr.layers.Dense(1, "sigmoid")], seed=0)
+        >>> model.compile(fr.optimizers.Adam(0.1), "binary_crossentropy", ["accuracy"])
+        >>> scores = cross_validate(model, x, x[:, 0] > 0, cv=3, seed=0, epochs=30)
         >>> scores["test_score"].shape, bool(scores["test_score"].mean() > 0.8)
         ((3,), True)
     """
     if isinstance(build, Sequential):
-        if build.built and build.history is not None:
-            raise ValueError("cross_validate: the model was fitted already, so that no fold would be new to it")
-        build = _Copies(build)
+        build = _Anew(build)
     elif params is not None and not hasattr(build, "set_params"):
         build, params = _Built(build, params), None
     chosen = utils.draw_seed() if seed is None else check_int("cross_validate", "seed", seed, NON_NEGATIVE, SEED_LIMIT)

@@ -201,3 +201,14 @@ def test_serving() -> None:
     # Probabilities of a network of two layers: folding moves them by a few roundings of the sum of 64.
     assert float(re.search(r"difference from predict: (\S+)", out)[1]) < 5e-6
     assert len(re.findall(r"\d+\.\d\d us a call", out)) == 2
+
+
+def test_search(tmp_path: Path) -> None:
+    arguments = ("--trials", 6, "--epochs", 8, "--journal", tmp_path / "j.jsonl")
+    done = run("search.py", *arguments)
+    assert "6 trials (6 ok), 3 folds, 144 epochs" in done.stdout
+    best, ensemble = (float(v) for v in re.findall(r"test accuracy (\S+)", done.stdout))
+    assert best > 0.9
+    assert ensemble > 0.9
+    again = run("search.py", *arguments).stdout
+    assert again.split("best model")[1] == done.stdout.split("best model")[1]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         optimizers,
         regularizers,
         schedules,
+        search,
         utils,
     )
     from fastreg._core import Predictor
@@ -49,6 +50,7 @@ __all__ = [
     "optimizers",
     "regularizers",
     "schedules",
+    "search",
     "set_num_threads",
     "show_config",
     "thread_limit",

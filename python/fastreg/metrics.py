@@ -22,6 +22,7 @@ __all__ = [
     "Metric",
     "SparseCategoricalAccuracy",
     "get",
+    "names",
     "resolve",
 ]
 
@@ -147,6 +148,11 @@ def get(value: object, where: str = "metrics.get") -> Metric:
     """The metric that an argument stands for: an instance, or a name, which then is its key in the history."""
     metric = _REGISTRY.resolve(where, value)
     return type(metric)(name=value) if isinstance(value, str) else metric  # type: ignore[call-arg]
+
+
+def names() -> list[str]:
+    """Every name that ``compile(metrics=[...])`` takes, sorted."""
+    return list(_REGISTRY.known)
 
 
 def listed(value: object) -> tuple[str | Metric, ...]:

@@ -389,6 +389,11 @@ class Sequential:
         return self._loss
 
     @property
+    def metrics(self) -> list[Metric]:
+        """What ``compile`` was given, names settled: of ``"accuracy"`` the one that fits. Empty without a loss."""
+        return [] if self._loss is None else self._resolved_metrics()
+
+    @property
     def learning_rate(self) -> float:
         """The rate of the next step. Setting it, within a callback or outside of ``fit``, replaces a schedule."""
         return self._require_optimizer("learning_rate").rate_at(0 if self._trainer is None else self._trainer.step)

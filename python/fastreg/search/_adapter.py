@@ -1,0 +1,97 @@
+"""Outputs of a trained ``Sequential`` as scikit-learn's scorers see an estimator: ``predict``, ``predict_proba``.
+
+Outputs are computed once for a block of rows, however many scorers ask, and turned into probabilities where the loss
+takes them from logits. scikit-learn is imported here when the first model is wrapped.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastreg.losses import Loss
+
+__all__ = ["Adapter", "probabilities"]
+
+
+def probabilities(outputs: NDArray[Any], loss: Loss) -> NDArray[np.float64]:
+    """The outputs of a classifier as probabilities, of the same shape."""
+    values = outputs.astype(np.float64)
+    if not getattr(loss, "from_logits", False):
+        return values
+    shares: NDArray[np.float64]
+    if loss.targets == "probabilities":
+        shares = np.exp(-np.logaddexp(0.0, -values))
+        return shares
+    values = np.exp(values - values.max(axis=1, keepdims=True))
+    shares = values / values.sum(axis=1, keepdims=True)
+    return shares
+
+
+class Adapter:
+    """The outputs for some rows, wrapped.
+
+    Args:
+        outputs: What the model gives for the rows, (n, units).
+        loss: What it was compiled with: says whether outputs are probabilities or logits, of one class or several.
+
+    Attributes:
+        estimator: What a scorer gets: a classifier where the loss is a cross-entropy, else a regressor. It answers for
+            these rows only, whatever it is asked.
+    """
+
+    def __init__(self, outputs: NDArray[Any], loss: Loss) -> None:
+        from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+
+        self._targets = loss.targets
+        classifies = loss.targets != "values"
+        values = probabilities(outputs, loss) if classifies else outputs
+        answer = self._answer(values)
+
+        class Wrapped(ClassifierMixin if classifies else RegressorMixin, BaseEstimator):  # type: ignore[misc]
+            def __sklearn_is_fitted__(self) -> bool:
+                return True
+
+            def fit(self, x: object, y: object) -> Any:
+                raise NotImplementedError("a scorer does not fit")
+
+            def predict(self, x: object) -> NDArray[Any]:
+                return answer
+
+        self.estimator = Wrapped()
+        if classifies:
+            shares = self._shares(values)
+
+            def predict_proba(x: object) -> NDArray[Any]:  # scikit-learn reads the function's name
+                return shares
+
+            self.estimator.predict_proba = predict_proba
+            self.estimator.classes_ = np.arange(shares.shape[1])
+
+    def targets(self, y: Any) -> NDArray[Any]:
+        """Targets as scikit-learn's scorers want them: labels for one-hot rows, (n,) for (n, 1)."""
+        array = np.asarray(y)
+        if self._targets == "distribution" and array.ndim == 2:
+            labels: NDArray[Any] = np.argmax(array, axis=1)
+            return labels
+        return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+
+    def _answer(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Labels, an indicator matrix for several yes/no outputs, or the values."""
+        if self._targets in ("labels", "distribution"):
+            labels: NDArray[Any] = np.argmax(values, axis=1)
+            return labels
+        if self._targets == "probabilities":
+            values = (values > 0.5).astype(np.int64)
+        return values[:, 0] if values.shape[1] == 1 else values
+
+    def _shares(self, values: NDArray[Any]) -> NDArray[Any]:
+        """What ``predict_proba`` gives: two columns for one yes/no output; rows of float32 shares made to add up."""
+        if values.shape[1] == 1:
+            return np.concatenate([1 - values, values], axis=1)
+        if self._targets == "probabilities":
+            return values
+        shares: NDArray[Any] = values / values.sum(axis=1, keepdims=True)
+        return shares

@@ -1,0 +1,31 @@
+"""The arguments that all searches share, for type checkers; :class:`fastreg.search.Search` says what they mean."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, TypedDict
+
+__all__ = ["Options"]
+
+
+class Options(TypedDict, total=False):
+    """Keyword arguments of :class:`fastreg.search.Search` besides ``n_trials``."""
+
+    cv: Any
+    scoring: Any
+    refit: bool | str
+    n_jobs: int
+    executor: Any
+    pruner: Any
+    early_stopping_on: str
+    preprocess: Any
+    constraint: Any
+    seed: int | None
+    journal: str | os.PathLike[str] | None
+    resume: bool
+    time_limit: float | None
+    target_score: float | None
+    max_failures: int | None
+    return_train_score: bool
+    keep_models: bool
+    verbose: int

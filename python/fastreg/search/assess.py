@@ -1,0 +1,231 @@
+"""Cross-validation of one model, and of a whole search: what a chosen model is worth on rows that chose nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastreg import utils
+from fastreg._checks import NON_NEGATIVE, SEED_LIMIT, check_int, describe
+from fastreg.model import Sequential
+from fastreg.search.cross_validation import make_folds, take
+from fastreg.search.dry_run import make_context
+from fastreg.search.evaluation import FoldResult, Task
+from fastreg.search.executors import make_runner
+from fastreg.search.search import Search
+
+__all__ = ["cross_validate", "nested_cross_validate"]
+
+
+class _Anew:
+    """Builds one model again and again, without the weights that it may have, which no fold would be new to."""
+
+    def __init__(self, model: Sequential) -> None:
+        self._model = model
+
+    def __call__(self, params: Any) -> Sequential:
+        given = self._model
+        made = Sequential(given.layers, name=given.name, seed=given.seed)
+        if given.optimizer is not None:
+            made.compile(given.optimizer, given.loss, given.metrics)
+        return made
+
+
+class _Built:
+    """Builds with parameters that are the same in every fold."""
+
+    def __init__(self, build: Any, params: Any) -> None:
+        self._build, self._params = build, dict(params)
+
+    def __call__(self, params: Any) -> Any:
+        return self._build(dict(self._params))
+
+
+def cross_validate(
+    build: Any,
+    X: Any,
+    y: Any,
+    *,
+    params: Any = None,
+    cv: Any = 5,
+    scoring: Any = None,
+    groups: Any = None,
+    n_jobs: int = -1,
+    executor: Any = None,
+    preprocess: Any = None,
+    early_stopping_on: str = "inner",
+    seed: int | None = None,
+    return_train_score: bool = False,
+    return_models: bool = False,
+    **fit_arguments: Any,
+) -> dict[str, Any]:
+    """Scores one model on every fold.
+
+    Args:
+        build: ``build(params)``; or a compiled ``Sequential``, of which each fold gets a new one with the same layers
+            and seed and without its weights; or an estimator.
+        X: Features.
+        y: Targets.
+        params: For ``build``, such as ``search.best_params_``; None is an empty dict.
+        cv: As for :class:`~fastreg.search.Search`, like the rest of the arguments.
+        scoring: As there.
+        groups: As for its ``fit``.
+        n_jobs: As there.
+        executor: As there.
+        preprocess: As there.
+        early_stopping_on: As there.
+        seed: As there.
+        return_train_score: As there.
+        return_models: Give the folds' models too.
+        **fit_arguments: For the models' ``fit``.
+
+    Returns:
+        An array with an element for each fold by ``test_score`` (``test_<metric>`` with several), ``train_...``,
+        ``fit_time``, ``score_time``, ``epochs`` and ``best_epoch``; the lists ``histories`` and, if asked for,
+        ``models``.
+
+    Raises:
+        ValueError: If an argument is out of range.
+        RuntimeError: If a fold fails; the message has its traceback.
+
+    Example:
+        >>> import numpy as np
+        >>> import fastreg as fr
+        >>> from fastreg.search import cross_validate
+        >>> x = np.random.default_rng(0).normal(size=(120, 4))
+        >>> model = fr.Sequential([fr.layers.Dense(1, "sigmoid")], seed=0)
+        >>> model.compile(fr.optimizers.Adam(0.1), "binary_crossentropy", ["accuracy"])
+        >>> scores = cross_validate(model, x, x[:, 0] > 0, cv=3, seed=0, epochs=30)
+        >>> scores["test_score"].shape, bool(scores["test_score"].mean() > 0.8)
+        ((3,), True)
+    """
+    if isinstance(build, Sequential):
+        build = _Anew(build)
+    elif params is not None and not hasattr(build, "set_params"):
+        build, params = _Built(build, params), None
+    chosen = utils.draw_seed() if seed is None else check_int("cross_validate", "seed", seed, NON_NEGATIVE, SEED_LIMIT)
+    sample = dict(params or {})
+    context = make_context(
+        build,
+        [sample],
+        X,
+        y,
+        cv=cv,
+        groups=groups,
+        scoring=scoring,
+        fit_arguments=fit_arguments,
+        preprocess=preprocess,
+        seed=chosen,
+        return_train_score=return_train_score,
+        early_stopping_on=early_stopping_on,
+    )
+    found: list[FoldResult] = []
+    with make_runner(context, n_jobs, executor) as runner:
+        for fold in range(len(context.folds)):
+            task = Task(0, fold, sample, stop=context.epochs, keep_model=return_models)
+            runner.submit(task)
+        while len(found) < len(context.folds):
+            result = runner.completed()
+            assert result is not None
+            if result.state != "ok":
+                raise RuntimeError(f"cross_validate: fold {result.fold} {result.state}:\n{result.error}")
+            found.append(result)
+    found.sort(key=lambda result: result.fold)
+    return _columns(found, context.scorers.names, return_models)
+
+
+def _columns(found: list[FoldResult], names: tuple[str, ...], models: bool) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
+    for name in names:
+        key = "score" if len(names) == 1 else name
+        columns[f"test_{key}"] = np.array([result.scores[name] for result in found])
+        if found[0].train_scores is not None:
+            columns[f"train_{key}"] = np.array([(result.train_scores or {})[name] for result in found])
+    columns["fit_time"] = np.array([result.seconds for result in found])
+    columns["score_time"] = np.array([result.score_seconds for result in found])
+    columns["epochs"] = np.array([result.epochs for result in found])
+    columns["best_epoch"] = np.array([result.best_epoch for result in found])
+    columns["histories"] = [result.history or {} for result in found]
+    if models:
+        columns["models"] = [result.model for result in found]
+    return columns
+
+
+def nested_cross_validate(
+    search: Search, X: Any, y: Any, *, cv: Any = 5, groups: Any = None, **fit_arguments: Any
+) -> dict[str, Any]:
+    """Scores a search as a whole: in every outer fold it searches the training rows and is scored on the others.
+
+    The score of a search's best trial is too good, since it chose the trial; this one is not.
+
+    Args:
+        search: What to repeat; it stays as it is. A journal's name gets the number of the outer fold.
+        X: Features.
+        y: Targets.
+        cv: The outer folds; the search's own ``cv`` are the inner ones.
+        groups: Group of each row, for both.
+        **fit_arguments: For ``search.fit``. A ``sample_weight`` goes to the training rows.
+
+    Returns:
+        Arrays with an element for each outer fold: ``test_score`` (with several metrics also ``test_<metric>``),
+        ``best_score`` (the inner one) and ``seconds``; the lists ``best_params`` and ``searches``.
+
+    Raises:
+        TypeError: If ``search`` is none.
+        ValueError: If it has ``refit=False``.
+
+    Example:
+        >>> import numpy as np
+        >>> import fastreg as fr
+        >>> from fastreg.search import GridSearch, nested_cross_validate
+        >>> x = np.random.default_rng(0).normal(size=(120, 4))
+        >>> def build(params):
+        ...     model = fr.Sequential([fr.layers.Dense(1, "sigmoid")])
+        ...     model.compile(fr.optimizers.Adam(params["lr"]), "binary_crossentropy", ["accuracy"])
+        ...     return model
+        >>> search = GridSearch(build, {"lr": [1e-1, 1e-4]}, cv=3, seed=0, verbose=0)
+        >>> found = nested_cross_validate(search, x, x[:, 0] > 0, cv=3, epochs=20)
+        >>> [params["lr"] for params in found["best_params"]]
+        [0.1, 0.1, 0.1]
+    """
+    if not isinstance(search, Search):
+        raise TypeError(f"nested_cross_validate: search must be a search, got {describe(search)}")
+    if not search.refit:
+        raise ValueError("nested_cross_validate: the search must refit its best model, got refit=False")
+    seed = utils.draw_seed() if search.seed is None else search.seed
+    folds = make_folds(cv, X, y, groups, seed)
+    columns: dict[str, list[Any]] = {"test_score": [], "best_score": [], "seconds": [], "best_params": []}
+    searches = []
+    for i, (train, test) in enumerate(folds):
+        begun = time.monotonic()
+        inner = _copy_of(search, seed, i)
+        arguments = {name: _rows_of(value, train, len(y)) for name, value in fit_arguments.items()}
+        inner.fit(take(X, train), take(y, train), None if groups is None else take(groups, train), **arguments)
+        scores = inner.scores(take(X, test), take(y, test))
+        columns["test_score"].append(scores[inner.metric_])
+        for name, value in scores.items() if len(scores) > 1 else ():
+            columns.setdefault(f"test_{name}", []).append(value)
+        columns["best_score"].append(inner.best_score_)
+        columns["best_params"].append(inner.best_params_)
+        columns["seconds"].append(time.monotonic() - begun)
+        searches.append(inner)
+    lists = ("best_params",)
+    return {k: v if k in lists else np.array(v) for k, v in columns.items()} | {"searches": searches}
+
+
+def _copy_of(search: Search, seed: int, fold: int) -> Search:
+    made = type(search)(**search.get_params())
+    made.seed = seed
+    if search.journal is not None:
+        path = Path(os.fspath(search.journal))
+        made.journal = path.with_name(f"{path.stem}-{fold}{path.suffix}")
+    return made
+
+
+def _rows_of(value: Any, rows: Any, n: int) -> Any:
+    per_row = hasattr(value, "shape") and len(value.shape) > 0 and value.shape[0] == n
+    return take(value, rows) if per_row else value

@@ -1,0 +1,339 @@
+"""What has to be right before the first trial: folds, data, models that can be built, and every name that was given.
+
+A search that would fail in each trial for one reason says the reason here, at once, and names the argument.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastreg._checks import check_choice, check_int, describe, did_you_mean
+from fastreg.callbacks import Callback, EarlyStopping
+from fastreg.model import Sequential
+from fastreg.search import preprocessing
+from fastreg.search.cross_validation import class_labels, make_folds
+from fastreg.search.evaluation import Context, is_estimator, make_model, monitors_validation
+from fastreg.search.scoring import resolve
+
+__all__ = ["make_context"]
+
+# Arguments of Sequential.fit that a search sets itself.
+_OWN = ("x", "y", "rows", "validation_rows", "initial_epoch")
+
+
+def make_context(
+    build: Any,
+    samples: Iterable[Mapping[str, Any]],
+    x: Any,
+    y: Any,
+    *,
+    cv: object = 5,
+    groups: object = None,
+    scoring: object = None,
+    fit_arguments: Mapping[str, Any] | None = None,
+    preprocess: object = None,
+    seed: int = 0,
+    return_train_score: bool = False,
+    early_stopping_on: str = "inner",
+    curves: bool = False,
+    gates: Collection[str] = (),
+) -> Context:
+    """Checks the arguments of a search and makes what its tasks share.
+
+    Args:
+        build: ``build(params)`` that gives a compiled ``Sequential`` or an estimator, alone or as
+            ``(model, fit_arguments)``; or an estimator.
+        samples: Parameters to try ``build`` with, drawn from the space. Building stops early once every parameter was
+            read.
+        x: Features.
+        y: Targets.
+        cv: See :func:`fastreg.search.cross_validation.make_folds`.
+        groups: See there.
+        scoring: See :func:`fastreg.search.scoring.resolve`.
+        fit_arguments: Keyword arguments of the models' ``fit``.
+        preprocess: See :func:`fastreg.search.preprocessing.resolve`.
+        seed: Of the search.
+        return_train_score: Score the rows trained on too.
+        early_stopping_on: ``"inner"``, or ``"fold"`` to watch the rows that are scored, which is optimistic.
+        curves: The trials are compared epoch by epoch.
+        gates: Parameters that need not be read, since the presence of others depends on them.
+
+    Raises:
+        ValueError: If an argument is out of range, a name is unknown, or a parameter is never read.
+        TypeError: If an argument is of the wrong kind, or ``build`` returns what is no model.
+        Exception: What ``build`` raises, if it does so for each of the samples.
+    """
+    check_choice("search", "early_stopping_on", early_stopping_on, ("inner", "fold"))
+    chain = preprocessing.resolve(preprocess)
+    arguments = dict(fit_arguments or {})
+    if not (callable(build) or is_estimator(build)):
+        raise TypeError(f"build: must be a function of the parameters, or an estimator, got {describe(build)}")
+    model, extra = _try_out(build, list(samples), seed, gates)
+    scorers = resolve(scoring, model)
+    classes = None
+    sequential = isinstance(model, Sequential)
+    targets, epochs = None, None
+    if isinstance(model, Sequential):
+        classes = _are_classes(model, y)
+        epochs = _check_fit_arguments(model, {**arguments, **extra})
+        targets = _targets(model, y)
+        x = _features(x) if chain is None else x
+    else:
+        _check_signature(model, {**arguments, **extra})
+    _check_lengths(x, y, sequential)
+    if curves and scorers.scorers[0].kind != "core":
+        raise ValueError(
+            f"scoring: trials are compared epoch by epoch, which {scorers.primary!r} cannot be; put the loss or a "
+            "metric of fastreg first"
+        )
+    folds = make_folds(cv, x, y, groups, seed, classes)
+    return Context(
+        build=build,
+        x=x,
+        y=y,
+        folds=folds,
+        scorers=scorers,
+        fit_arguments=arguments,
+        preprocess=chain,
+        seed=seed,
+        return_train_score=return_train_score,
+        early_stopping_on=early_stopping_on,
+        targets=targets,
+        labels=class_labels(y, classes),
+        epochs=epochs,
+    )
+
+
+class Recorded(dict[str, Any]):
+    """Parameters that note which of them are read. What reads all of them, as ``f(**params)`` does, reads each."""
+
+    def __init__(self, params: Mapping[str, Any], read: set[str]) -> None:
+        super().__init__(params)
+        self.read = read
+
+    def __getitem__(self, name: str) -> Any:
+        self.read.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """As of a dict."""
+        self.read.add(name)
+        return super().get(name, default)
+
+    def pop(self, name: str, *default: Any) -> Any:
+        """As of a dict."""
+        self.read.add(name)
+        return super().pop(name, *default)
+
+    def _all(self) -> None:
+        self.read.update(super().keys())
+
+    def __iter__(self) -> Iterator[str]:
+        self._all()
+        return super().__iter__()
+
+    def keys(self) -> Any:
+        """As of a dict."""
+        self._all()
+        return super().keys()
+
+    def values(self) -> Any:
+        """As of a dict."""
+        self._all()
+        return super().values()
+
+    def items(self) -> Any:
+        """As of a dict."""
+        self._all()
+        return super().items()
+
+    def copy(self) -> dict[str, Any]:
+        """As of a dict."""
+        self._all()
+        return dict(super().items())
+
+    def __or__(self, other: Any) -> Any:
+        return self.copy() | other
+
+    def __ror__(self, other: Any) -> Any:
+        return other | self.copy()
+
+
+def _try_out(
+    build: Any, samples: Sequence[Mapping[str, Any]], seed: int, gates: Collection[str]
+) -> tuple[Any, dict[str, Any]]:
+    """A model for one of the samples, and its arguments of ``fit``; every parameter was read by then."""
+    if not samples:
+        raise ValueError("search: the space holds no parameters that its constraint allows")
+    if is_estimator(build):
+        _check_estimator_params(build, samples)
+        return make_model(build, samples[0], seed)
+    names = {name for params in samples for name in params}.difference(gates)
+    recording = _Recording(build)
+    found: tuple[Any, dict[str, Any]] | None = None
+    failure: Exception | None = None
+    for params in samples:
+        try:
+            made, extra = make_model(recording, params, seed)
+        except Exception as error:
+            failure = failure or error
+            continue
+        _check_model(made)
+        found = found or (made, extra)
+        if recording.read >= names:
+            break
+    if found is None:
+        assert failure is not None
+        raise failure
+    unread = sorted(names - recording.read)
+    if unread and failure is None:
+        asked = recording.read - names
+        others = f", which asks for {', '.join(map(repr, sorted(asked)))} in vain" if asked else ""
+        hint = did_you_mean(unread[0], asked)
+        if unread[0] in inspect.signature(Sequential.fit).parameters:
+            hint = f"; return (model, {{{unread[0]!r}: params[{unread[0]!r}]}}) to give it to fit"
+        raise ValueError(f"build: parameter {unread[0]!r} of the space is never read by build(params){others}{hint}")
+    return found
+
+
+class _Recording:
+    """Calls ``build`` with parameters that note what is read."""
+
+    def __init__(self, build: Any) -> None:
+        self._build = build
+        self.read: set[str] = set()
+
+    def __call__(self, params: Mapping[str, Any]) -> Any:
+        recorded = Recorded(params, self.read)
+        return self._build(recorded)
+
+
+def _check_model(model: Any) -> None:
+    if isinstance(model, Sequential):
+        if not model.layers:
+            raise ValueError("build: the model has no layers")
+        if model.optimizer is None:
+            raise ValueError("build: the model must be compiled, call model.compile before returning it")
+        if model.loss is None:
+            raise ValueError("build: the model must be compiled with a loss")
+        return
+    if isinstance(model, type) or not hasattr(model, "fit"):
+        hint = "; is its return missing?" if model is None else ""
+        raise TypeError(f"build: must return a compiled Sequential or an estimator, got {describe(model)}{hint}")
+
+
+def _check_estimator_params(estimator: Any, samples: Sequence[Mapping[str, Any]]) -> None:
+    names = sorted({name for params in samples for name in params})
+    if not hasattr(estimator, "get_params"):
+        return
+    known = list(estimator.get_params())
+    for name in names:
+        # A parameter of a part that another parameter replaces is known only then.
+        if name not in known and name.split("__")[0] not in known:
+            shown = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
+            raise ValueError(
+                f"build: {type(estimator).__name__} has no parameter {name!r}; known: {shown}"
+                f"{did_you_mean(name, known)}"
+            )
+
+
+def _check_fit_arguments(model: Sequential, given: Mapping[str, Any]) -> int:
+    """Checks names and callbacks of a ``Sequential``'s fit. Gives the epochs."""
+    known = [name for name in inspect.signature(Sequential.fit).parameters if name not in ("self", "keras")]
+    for name in given:
+        if name in _OWN:
+            raise ValueError(f"fit: {name} is set by the search")
+        if name not in known:
+            shown = ", ".join(n for n in known if n not in _OWN)
+            raise TypeError(f"fit: unknown argument {name!r}; known: {shown}{did_you_mean(name, known)}")
+    epochs = check_int("fit", "epochs", given.get("epochs", 1), ("be >= 1", lambda v: v >= 1))
+    callbacks = given.get("callbacks")
+    items = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
+    keys = ["loss", *(metric.name for metric in model.metrics)]
+    keys += [f"val_{key}" for key in keys]
+    for item in items:
+        if not isinstance(item, Callback):
+            hint = "; did you forget the parentheses?" if isinstance(item, type) else ""
+            raise TypeError(f"fit: callbacks must be instances of callbacks.Callback, got {describe(item)}{hint}")
+        monitor = getattr(item, "monitor", None)
+        if (isinstance(item, EarlyStopping) or monitors_validation(item)) and monitor not in keys:
+            raise ValueError(
+                f"{type(item).__name__}: unknown monitor {monitor!r}; the model has: {', '.join(keys)}"
+                f"{did_you_mean(str(monitor), keys)}"
+            )
+    return epochs
+
+
+def _check_signature(model: Any, given: Mapping[str, Any]) -> None:
+    try:
+        parameters = inspect.signature(model.fit).parameters
+    except (TypeError, ValueError):  # a compiled function may have none
+        return
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for name in given:
+        if name not in parameters:
+            known = list(parameters)[2:]
+            raise TypeError(
+                f"fit: {type(model).__name__}.fit has no argument {name!r}; known: {', '.join(known) or 'none'}"
+                f"{did_you_mean(name, known)}"
+            )
+
+
+def _are_classes(model: Sequential, y: Any) -> bool | None:
+    """Whether the loss says that targets are classes; None where the targets themselves decide."""
+    assert model.loss is not None
+    kind = model.loss.targets
+    if kind in ("labels", "distribution"):
+        return True
+    if kind == "values":
+        return False
+    array = np.asarray(y)
+    if array.ndim == 2 and array.shape[1] > 1:
+        return False
+    return bool(np.isin(array, (0, 1)).all()) if array.dtype.kind in "biuf" else None
+
+
+def _features(x: Any) -> Any:
+    """Features as the core reads them, converted once: float32 in C order, or bytes and bools as they are."""
+    array = np.asarray(x)
+    if array.dtype.kind not in "biuf" or array.ndim != 2 or array.dtype in (np.uint8, np.bool_):
+        return array  # fit says what is wrong with it, if anything is
+    with np.errstate(over="ignore", invalid="ignore"):
+        converted = np.ascontiguousarray(array, np.float32)
+    bad = ~np.isfinite(converted).all(axis=0)
+    if bad.any():
+        column = int(np.argmax(bad))
+        row = int(np.argmin(np.isfinite(converted[:, column])))
+        names = getattr(x, "columns", None)
+        title = "" if names is None else f" ({list(names)[column]!r})"
+        raise ValueError(
+            f"X: must be finite numbers, got {array[row, column]} in column {column}{title}, row {row} (the first of "
+            f"{int(bad.sum())} such columns); preprocess= can fill what is missing"
+        )
+    return converted
+
+
+def _targets(model: Sequential, y: Any) -> Any:
+    """Targets as the core takes them fastest; None leaves them as they are."""
+    array = np.asarray(y)
+    assert model.loss is not None
+    if array.dtype.kind not in "biuf":
+        return None
+    if model.loss.targets == "labels":
+        return np.ascontiguousarray(array)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.ascontiguousarray(array, np.float32)
+
+
+def _check_lengths(x: Any, y: Any, sequential: bool) -> None:
+    n, shape = len(y), getattr(x, "shape", None)
+    rows = shape[0] if shape else len(x)
+    if rows != n:
+        raise ValueError(f"X and y must have as many rows, got {rows} and {n}")
+    if sequential and shape is not None and len(shape) != 2:
+        raise ValueError(f"X: must be 2-D (rows, features), got shape {tuple(shape)}")

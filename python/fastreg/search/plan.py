@@ -1,0 +1,214 @@
+"""What a search is made of, once the data are there: space, strategy, schedule, context and seed, all checked.
+
+Everything that can be wrong is wrong here, before the first trial. Writes nothing and trains nothing.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from math import isnan
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastreg import utils
+from fastreg._checks import FINITE, NON_NEGATIVE, POSITIVE, SEED_LIMIT, check_bool, check_int, check_real, describe
+from fastreg.search.dry_run import make_context
+from fastreg.search.evaluation import Context, is_estimator
+from fastreg.search.journal import Journal, encode, fingerprint, recorded_seed
+from fastreg.search.pruning import FullBudget, MedianPruner, Schedule
+from fastreg.search.results import Trial
+from fastreg.search.run import trial_of_records
+from fastreg.search.scoring import Scoring
+from fastreg.search.space import Space, When
+from fastreg.search.strategies import Grid, Strategy
+from fastreg.search.tree import text_of
+
+if TYPE_CHECKING:
+    from fastreg.search.search import Search
+
+__all__ = ["Plan", "prepare", "take_evidence"]
+
+# Points of the space that build is tried with before the search begins, at most.
+_SAMPLES = 16
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A search that is ready to run."""
+
+    space: Space
+    strategy: Strategy
+    schedule: Schedule
+    context: Context
+    seed: int
+
+    def total(self, n_trials: int | None) -> int | None:
+        """Trials there will be at most; None: not known."""
+        known = [count for count in (n_trials, self.space.size) if count is not None]
+        return min(known) if known else None
+
+    @property
+    def replays(self) -> bool:
+        """Whether the same trials would be proposed again, whichever worker is first."""
+        return self.schedule.repeatable or not self.strategy.adaptive
+
+    def header(self, x: object, y: object) -> dict[str, Any]:
+        """What a journal must agree with."""
+        context = self.context
+        folds = [rows for pair in context.folds for rows in pair]
+        return {
+            "seed": self.seed,
+            "space": self.space.describe(),
+            "strategy": self.strategy.describe(),
+            "schedule": self.schedule.describe(),
+            "folds": {"number": len(context.folds), "rows": fingerprint(*folds)},
+            "data": {"x": fingerprint(x), "y": fingerprint(y)},
+            "scoring": context.scorers.directions,
+            "model": text_of(context.build) if is_estimator(context.build) else None,
+            "fit": encode(context.fit_arguments),
+            "preprocess": None if context.preprocess is None else encode(context.preprocess),
+            "early_stopping_on": context.early_stopping_on,
+            "return_train_score": context.return_train_score,
+        }
+
+
+def prepare(search: Search, x: Any, y: Any, groups: Any, fit_arguments: Mapping[str, Any]) -> Plan:
+    """Checks the arguments of a search against the data.
+
+    Raises:
+        ValueError: If an argument is out of range, or names what there is not.
+        TypeError: If an argument is of the wrong kind.
+    """
+    space = search.space if isinstance(search.space, Space) else Space(search.space, search.constraint)
+    if isinstance(search.space, Space) and search.constraint is not None:
+        raise ValueError("search: give the constraint to the Space or to the search, not to both")
+    _check_limits(search)
+    if search.pruner is not None and not isinstance(search.pruner, Schedule):
+        hint = "; did you forget the parentheses?" if isinstance(search.pruner, type) else ""
+        raise TypeError(f"search: pruner must be one of fastreg.search, got {describe(search.pruner)}{hint}")
+    # Copies: a search may be fitted again, or by several threads.
+    strategy = copy.deepcopy(search._strategy())
+    endless = space.size is None and search.n_trials is None and not isinstance(strategy, Grid)
+    if endless and search.time_limit is None and search.target_score is None:
+        raise ValueError("search: n_trials must be given for a space without end, or time_limit or target_score")
+    schedule = copy.deepcopy(search.pruner) if search.pruner is not None else FullBudget()
+    seed = _seed(search)
+    if isinstance(strategy, Grid):
+        strategy.begin(space, seed, "max")  # refuses what is no grid
+    context = make_context(
+        search.build,
+        list(islice(_samples(space, seed, isinstance(strategy, Grid)), _SAMPLES)),
+        x,
+        y,
+        cv=search.cv,
+        groups=groups,
+        scoring=search.scoring,
+        fit_arguments=fit_arguments,
+        preprocess=search.preprocess,
+        seed=seed,
+        return_train_score=search.return_train_score,
+        early_stopping_on=search.early_stopping_on,
+        curves=isinstance(schedule, MedianPruner),
+        gates={value.name for a in space.alternatives for value in a.values() if isinstance(value, When)},
+    )
+    if isinstance(search.refit, str):
+        context = _led_by(context, search.refit)
+    plan = Plan(space, strategy, schedule, context, seed)
+    begin(plan, search.n_trials)
+    return plan
+
+
+def _seed(search: Search) -> int:
+    if search.seed is not None:
+        return check_int("search", "seed", search.seed, NON_NEGATIVE, SEED_LIMIT)
+    recorded = recorded_seed(search.journal) if search.resume and search.journal is not None else None
+    return utils.draw_seed() if recorded is None else recorded
+
+
+def _samples(space: Space, seed: int, enumerated: bool) -> Iterator[dict[str, Any]]:
+    """Points that the constraint allows; of a list of dicts, first one for each set of names.
+
+    Args:
+        space: Where from.
+        seed: Of the draws.
+        enumerated: The points are those of the grid, and not drawn.
+    """
+    rng = np.random.default_rng(seed)
+    names: set[frozenset[str]] = set()
+    for alternative in space.alternatives if len(space.alternatives) > 1 else ():
+        if frozenset(alternative) not in names:
+            names.add(frozenset(alternative))
+            yield from islice(_points(Space(alternative, space.constraint), rng, enumerated), 1)
+    yield from _points(space, rng, enumerated)
+
+
+def _points(space: Space, rng: np.random.Generator, enumerated: bool) -> Iterator[dict[str, Any]]:
+    while not enumerated:
+        try:
+            yield space.sample(rng)
+        except ValueError:
+            if space.size is None:
+                raise
+            enumerated = True  # the constraint leaves so few that draws do not find them
+    yield from space.grid()
+
+
+def _check_limits(search: Search) -> None:
+    for name in ("resume", "return_train_score", "keep_models", *(() if isinstance(search.refit, str) else ("refit",))):
+        check_bool("search", name, getattr(search, name))
+    if not isinstance(search.verbose, bool):
+        check_int("search", "verbose", search.verbose, NON_NEGATIVE)
+    for name in ("time_limit", "target_score", "max_failures", "n_trials"):
+        value = getattr(search, name)
+        if value is None:
+            continue
+        if name == "time_limit":
+            check_real("search", name, value, POSITIVE)
+        elif name == "target_score":
+            check_real("search", name, value, FINITE)
+        else:
+            check_int("search", name, value, ("be >= 1", lambda v: v >= 1) if name == "n_trials" else NON_NEGATIVE)
+    if search.resume and search.journal is None:
+        raise ValueError("search: resume=True needs the journal to go on from, got journal=None")
+
+
+def _led_by(context: Context, metric: str) -> Context:
+    """The context with another metric as the one that decides."""
+    scorers = context.scorers.scorers
+    chosen = [scorer for scorer in scorers if scorer.name == metric]
+    if not chosen:
+        known = ", ".join(context.scorers.names)
+        raise ValueError(f"search: refit must be True, False or a metric of scoring, which has {known}; got {metric!r}")
+    others = tuple(scorer for scorer in scorers if scorer.name != metric)
+    return replace(context, scorers=Scoring((chosen[0], *others)))
+
+
+def begin(plan: Plan, n_trials: int | None, **evidence: Any) -> None:
+    """Begins strategy and schedule, or begins them anew with evidence."""
+    context = plan.context
+    direction: Any = context.scorers.direction
+    plan.strategy.begin(plan.space, plan.seed, direction)
+    plan.schedule.begin(plan.strategy, n_trials, context.epochs, direction, len(context.folds), **evidence)
+
+
+def take_evidence(plan: Plan, journal: Journal, n_trials: int | None) -> list[Trial]:
+    """The trials of older, narrower searches that the journal has; strategy and schedule begin with them."""
+    context = plan.context
+    read = (trial_of_records(records, context.scorers.names, len(context.folds)) for records in journal.older())
+    # Of a trial that went on, the last budget that all its folds came to.
+    older = list({trial.number: trial for trial in read if trial is not None}.values())
+    for trial in older:
+        if trial.state == "ok" and trial.budget != context.epochs:
+            trial.state = "pruned"
+        point = plan.space.locate(trial.params)
+        if point is not None:  # objects instead of the texts that the journal has of them
+            trial.params = plan.space.build(point.__getitem__)
+    # A trial that was pruned within a fold has no score.
+    known = [(t.number, t.params, None if isnan(t.score) else t.score, t.state, t.budget) for t in older]
+    more = None if n_trials is None else max(0, n_trials - len(older))
+    begin(plan, more, evidence=known, first_number=journal.first_number)
+    return older

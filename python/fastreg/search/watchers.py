@@ -1,0 +1,143 @@
+"""Callbacks of a fold: pruning by thresholds, and early stopping that goes on from one budget to the next.
+
+They are the only callbacks of a search that enter Python after each epoch, and are used where they are needed only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastreg.callbacks import Callback, EarlyStopping
+from fastreg.model import Sequential
+
+__all__ = ["CarriedStopping", "Paused", "Watch"]
+
+Logs = dict[str, float]
+
+
+class Watch(Callback):
+    """Records a value after each epoch, and ends the run once its best so far is worse than the limit of that epoch.
+
+    Args:
+        key: Which value.
+        direction: ``"max"`` or ``"min"``.
+        limits: One for each epoch, counted from 0; NaN, or none: no limit.
+
+    Attributes:
+        curve: The values.
+        pruned: Whether it ended the run.
+    """
+
+    def __init__(self, key: str, direction: str, limits: Sequence[float] = ()) -> None:
+        self._key, self._sign, self._limits = key, 1.0 if direction == "max" else -1.0, limits
+        self._best = -math.inf
+        self.curve: list[float] = []
+        self.pruned = False
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Compares."""
+        value = (logs or {})[self._key]
+        self.curve.append(value)
+        self._best = max(self._best, self._sign * value)
+        if epoch < len(self._limits) and self._best < self._sign * self._limits[epoch]:
+            self.pruned = self.model.stop_training = True
+
+
+class CarriedStopping(Callback):
+    """:class:`~fastreg.callbacks.EarlyStopping` over a training that is done in several calls of ``fit``.
+
+    Judges as that does, but the best value, the epochs waited and the best weights are kept between calls, and the best
+    weights are not brought back at the end of one: :class:`Paused` does it to score, and takes it back to go on.
+
+    Args:
+        original: What it stands for.
+    """
+
+    def __init__(self, original: EarlyStopping) -> None:
+        self._original = original
+        self.monitor = original.monitor
+        self.best: float | None = None
+        self.best_epoch = 0
+        self.best_weights: list[NDArray[np.float32]] | None = None
+        self.ended = False
+        self._waited = 0
+        self._sign: float | None = None
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Judges an epoch."""
+        settings, logs = self._original, logs or {}
+        if self._sign is None:
+            config = settings.core_config(list(logs), _directions(self.model))
+            self._sign = 1.0 if config["mode"] == "max" else -1.0
+        if epoch < settings.start_from_epoch:
+            return
+        value = logs[self.monitor]
+        self._waited += 1
+        if (value == value) if self.best is None else self._improves(value, self.best):
+            self.best, self.best_epoch = value, epoch
+            if settings.restore_best_weights:
+                self.best_weights = self.model.get_weights()
+            if settings.baseline is None or self._improves(value, settings.baseline):
+                self._waited = 0
+        elif self._waited >= settings.patience and epoch > 0:
+            self.ended = self.model.stop_training = True
+
+    def _improves(self, value: float, on: float) -> bool:
+        if self._sign == 1.0:
+            return value - self._original.min_delta > on
+        return value + self._original.min_delta < on
+
+
+def _directions(model: Sequential) -> dict[str, str]:
+    directions = {"loss": "min"} | {metric.name: metric.direction for metric in model.metrics}
+    return directions | {f"val_{key}": direction for key, direction in directions.items()}
+
+
+class Paused:
+    """A model between two budgets: what it takes to go on exactly as if it had not stopped. Can be pickled.
+
+    Args:
+        model: The model.
+        callbacks: Its callbacks but for early stopping; they keep their state.
+        stoppers: Its early stopping.
+
+    Attributes:
+        arguments: Arguments of ``fit`` that ``build`` gave with the model.
+        epochs: Epochs trained.
+        ended: Whether early stopping has ended the training: there is nothing to go on with.
+    """
+
+    def __init__(self, model: Sequential, callbacks: list[Callback], stoppers: list[CarriedStopping]) -> None:
+        self.model, self.callbacks, self.stoppers = model, callbacks, stoppers
+        self.arguments: dict[str, Any] = {}
+        self.epochs = 0
+        self._latest: list[NDArray[np.float32]] | None = None
+
+    @classmethod
+    def of(cls, model: Sequential, callbacks: list[Callback]) -> Paused:
+        """A model that has not begun, and all its callbacks."""
+        carried = [CarriedStopping(item) for item in callbacks if isinstance(item, EarlyStopping)]
+        return cls(model, [item for item in callbacks if not isinstance(item, EarlyStopping)], carried)
+
+    @property
+    def ended(self) -> bool:
+        """See above."""
+        return any(stopper.ended for stopper in self.stoppers)
+
+    def use_best(self) -> None:
+        """Puts the best weights into the model, to score it with."""
+        for stopper in self.stoppers:
+            if stopper.best_weights is not None:
+                self._latest = self._latest or self.model.get_weights()
+                self.model.set_weights(stopper.best_weights)
+
+    def use_latest(self) -> None:
+        """Puts the weights of the last epoch back, to go on training."""
+        if self._latest is not None:
+            self.model.set_weights(self._latest)
+            self._latest = None

@@ -1,0 +1,99 @@
+"""What a search finds out before its first trial: mistakes in arguments, names and parameters."""
+
+import pickle
+
+import fastreg as fr
+import pytest
+from fastreg import callbacks, layers
+from fastreg.search.dry_run import make_context
+from fastreg.search.evaluation import Context
+from search_folds import PARAMS, X, Y, build, context
+
+
+def raises(params):
+    if params["units"] > 10:
+        raise RuntimeError("too wide")
+    return build(params)
+
+
+
+def with_layers(params):
+    model = fr.Sequential([layers.Dense(params["units"], "relu") for _ in range(params["depth"])])
+    model.add(layers.Dense(1))
+    model.compile("adam", "mse")
+    return model
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "message"),
+    [
+        ({"build": None}, TypeError, "build: must be a function of the parameters, or an estimator, got None"),
+        ({"build": lambda p: None}, TypeError, "build: must return a compiled Sequential.*is its return missing"),
+        ({"build": lambda p: fr.Sequential([layers.Dense(1)])}, ValueError, "build: the model must be compiled"),
+        ({"build": lambda p: fr.Sequential()}, ValueError, "build: the model has no layers"),
+        ({"build": lambda p: build({"units": p["unit"], "rate": 1})}, KeyError, "unit"),
+        ({"params": {**PARAMS, "batch_size": 3}}, ValueError, r"'batch_size' of .* is never read.*return \(model, "),
+        ({"params": {**PARAMS, "sed": 3}}, ValueError, "'sed' .* asks for 'seed' in vain .did you mean 'seed'"),
+        ({"scoring": "acuracy"}, ValueError, "scoring: unknown name 'acuracy'.*did you mean 'accuracy'"),
+        ({"fit_arguments": {"epoch": 3}}, TypeError, "fit: unknown argument 'epoch'.*did you mean 'epochs'"),
+        ({"fit_arguments": {"rows": [1]}}, ValueError, "fit: rows is set by the search"),
+        ({"fit_arguments": {"epochs": 0}}, ValueError, "fit: epochs must be >= 1, got 0"),
+        (
+            {"fit_arguments": {"callbacks": [callbacks.EarlyStopping("val_acc")]}},
+            ValueError,
+            "EarlyStopping: unknown monitor 'val_acc'; the model has: loss, accuracy, val_loss, .*mean 'val_accuracy'",
+        ),
+        ({"fit_arguments": {"callbacks": [callbacks.EarlyStopping]}}, TypeError, "did you forget the parentheses"),
+        ({"early_stopping_on": "test"}, ValueError, "unknown early_stopping_on 'test'; known: fold, inner"),
+        ({"x": X[:100]}, ValueError, "X and y must have as many rows, got 100 and 150"),
+        ({"x": X[:, 0]}, ValueError, "X: must be 2-D"),
+        ({"cv": 1}, ValueError, "cv: an int must be >= 2"),
+    ],
+)
+def test_mistakes_are_found_before_the_first_trial(change, kind, message):
+    with pytest.raises(kind, match=message):
+        context(**change)
+
+
+@pytest.mark.parametrize(
+    "reads",
+    [
+        lambda p: build(dict(p)),
+        lambda p: build({**p}),
+        lambda p: build(p | {}),
+        lambda p: build({} | p),
+        lambda p: build(p.copy()),
+        lambda p: (lambda **kw: build(kw))(**p),
+        lambda p: build({name: p[name] for name, _ in p.items()}),
+        lambda p: build({"units": p.pop("units"), "rate": p.get("rate")}),
+        lambda p: build(dict(zip(p, p.values(), strict=True))),
+        lambda p: build(pickle.loads(pickle.dumps(dict(p)))),
+    ],
+)
+def test_every_way_to_read_a_parameter_counts(reads):
+    assert isinstance(context(reads), Context)
+
+
+def test_a_parameter_that_only_some_models_read_is_fine():
+    samples = [{"units": 1, "depth": 0}, {"units": 2, "depth": 1}]
+    make_context(with_layers, samples, X, X[:, 0])
+    with pytest.raises(ValueError, match="'units' of the space is never read"):
+        make_context(with_layers, samples[:1], X, X[:, 0])
+    make_context(with_layers, samples[:1], X, X[:, 0], gates=["units"])
+
+
+def test_a_build_that_fails_for_some_parameters_is_fine():
+    samples = [{"units": 11, "rate": 0.1}, PARAMS]
+    assert isinstance(make_context(raises, samples, X, Y), Context)
+    with pytest.raises(RuntimeError, match="too wide"):
+        make_context(raises, samples[:1], X, Y)
+
+
+def test_mistakes_with_estimators():
+    sklearn = pytest.importorskip("sklearn.linear_model")
+    with pytest.raises(ValueError, match=r"build: Ridge has no parameter 'alpa'; known: .*did you mean 'alpha'"):
+        make_context(sklearn.Ridge(), [{"alpa": 1.0}], X, Y)
+    with pytest.raises(TypeError, match=r"fit: Ridge.fit has no argument 'epochs'; known: sample_weight"):
+        make_context(sklearn.Ridge(), [{"alpha": 1.0}], X, Y, fit_arguments={"epochs": 3})
+    with pytest.raises(ValueError, match="the space holds no parameters"):
+        make_context(sklearn.Ridge(), [], X, Y)

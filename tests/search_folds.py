@@ -1,0 +1,46 @@
+"""What the tests of one fold share: data, a model, a search's context, and the same fold made by hand."""
+
+import fastreg as fr
+import numpy as np
+from fastreg import layers
+from fastreg.search.dry_run import make_context
+from fastreg.search.evaluation import fold_seed
+
+N, FEATURES = 150, 4
+X = np.random.default_rng(0).normal(size=(N, FEATURES))
+Y = (X[:, 0] - X[:, 1] + 0.5 * np.random.default_rng(1).normal(size=N) > 0).astype(np.int64)
+PARAMS = {"units": 8, "rate": 0.01}
+
+
+def build(params):
+    hidden, seed = layers.Dense(params["units"], "relu"), params.get("seed")
+    model = fr.Sequential([hidden, layers.Dropout(0.2), layers.Dense(1, "sigmoid")], seed=seed)
+    model.compile(fr.optimizers.Adam(params["rate"]), "binary_crossentropy", ["accuracy"])
+    return model
+
+
+def context(build=build, x=X, y=Y, params=PARAMS, **arguments):
+    fit_arguments = {"epochs": 6, "batch_size": 16, **arguments.pop("fit_arguments", {})}
+    return make_context(build, [params], x, y, **{"cv": 3, "seed": 7, "fit_arguments": fit_arguments, **arguments})
+
+
+def ok(result):
+    assert result.state == "ok", result.error
+    return result
+
+
+def same(a, b):
+    return len(a) == len(b) and all(map(np.array_equal, a, b))
+
+
+def seeded(fold, params=PARAMS, trial=0):
+    """The model of a fold, not trained."""
+    with fr.utils.default_seed(fold_seed(7, trial, fold)):
+        return build(params)
+
+
+def by_hand(c, fold, **arguments):
+    """The model of a fold, made with the calls that a user would write."""
+    model = seeded(fold)
+    model.fit(X.astype(np.float32), Y, rows=c.folds[fold][0], batch_size=16, verbose=0, **{"epochs": 6, **arguments})
+    return model

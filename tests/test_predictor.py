@@ -136,9 +136,11 @@ def test_every_activation(rng, activation, units):
 
 
 @pytest.mark.parametrize("units", [1, 2, 15, 16, 17, 31, 33, 48, 49, 63, 64, 65, 96, 127, 128, 129, 192, 257, 300])
-@pytest.mark.parametrize("n_features", [1, 7, 16, 63, 130, 1023, 1025, 2501])
-def test_widths(rng, n_features, units):
-    model = built(rng, [Dense(units, "relu"), BatchNormalization(), Dense(3)], n_features)
+@pytest.mark.parametrize("n_features", [1, 7, 16, 63, 128, 130, 1023, 1025, 2501])
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_widths(rng, n_features, units, use_bias):
+    """The normalisation is folded into the last layer, so that without a bias the first one has none."""
+    model = built(rng, [Dense(units, "relu", use_bias=use_bias), BatchNormalization(), Dense(3)], n_features)
     x = rng.normal(size=(33, n_features)).astype(np.float32)
     assert_near_oracle(model, x, assert_same_bits_anywhere(model.freeze(), x))
 
@@ -182,7 +184,7 @@ def random_stacks(draw):
         kind = draw(st.sampled_from(["dense", "dense", "norm", "activation", "dropout"]))
         activation = draw(st.sampled_from(ref.ACTIVATIONS))
         if kind == "dense":
-            width = draw(st.integers(1, 90))
+            width = draw(st.integers(1, 90) | st.integers(91, 300))
             linear = "linear" if width == 1 and activation == "softmax" else activation
             stack.append(Dense(width, linear, use_bias=draw(st.booleans())))
         elif kind == "norm":

@@ -149,9 +149,10 @@ void test_step(const Kernels& k, const Layer& layer, std::size_t rows, std::size
 
 void test_steps(const Kernels& k) {
   for (const std::size_t in : {1, 2, 5, 16, 19, 64, 100, 1027}) {
-    for (const std::size_t out : {1, 2, 8, 16, 17, 33, 48, 64, 65, 130, 200}) {
-      for (const std::size_t rows : {1, 2, 5, 19}) {
-        test_step(k, Layer(in, out, ActivationKind::relu, true, out % 2 == 0), rows, rows % 2 * 3);
+    for (const std::size_t out : {1, 2, 8, 16, 17, 33, 48, 64, 65, 113, 128, 130, 192, 200, 257}) {
+      for (const bool with_bias : {false, true}) {
+        const Layer layer(in, out, ActivationKind::relu, true, with_bias);
+        for (const std::size_t rows : {1, 2, 5, 19}) test_step(k, layer, rows, rows % 2 * 3);
       }
     }
   }

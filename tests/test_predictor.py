@@ -176,6 +176,24 @@ def test_an_input_far_from_zero_keeps_its_digits(rng, mean):
     assert np.abs(model.freeze()(x) - expected).max() < 40 * EPS * np.abs(expected).max()
 
 
+@pytest.mark.parametrize(("gamma", "mean"), [(1e-2, 1.5e3), (1e-3, 1.5e4), (1e-4, 1.5e5), (1e2, 15.0), (0.0, 1e4)])
+@pytest.mark.parametrize("norms", [1, 2])
+def test_a_small_gamma_hides_no_distance(rng, gamma, mean, norms):
+    """Only what the mean is in deviations of the input counts: kernels that undo gamma bring the digits lost back."""
+    model = fr.Sequential([*[BatchNormalization()] * norms, Dense(8, "tanh"), Dense(1)], seed=0)
+    model.build(4)
+    weights = model.get_weights()
+    weights[0][:] = gamma
+    weights[2][:] = mean
+    weights[4 * norms] /= np.float32(gamma or 1.0)
+    model.set_weights(weights)
+    x = (mean + rng.normal(size=(200, 4))).astype(np.float32)
+    p = model.freeze()
+    assert ("normalised" in repr(p)) == (mean > 16.0)
+    expected, _ = oracle(model, x)
+    assert np.abs(p(x) - expected).max() <= 40 * (1 if mean > 16.0 else 17) * EPS * np.abs(expected).max()
+
+
 @st.composite
 def random_stacks(draw):
     stack, width = [], draw(st.integers(1, 70))

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "core/graph.h"
+#include "core/shapes.h"
 #include "fastreg/model_file.h"
 
 namespace fastreg {
@@ -70,9 +71,7 @@ void Network::predict(const Features& x, MatrixView<float> out) const {
   if (x.cols != n_features())
     throw std::invalid_argument("x must have " + std::to_string(n_features()) + " columns, got " +
                                 std::to_string(x.cols));
-  if (out.rows != x.rows || out.cols != n_outputs())
-    throw std::invalid_argument("out must have shape (" + std::to_string(x.rows) + ", " + std::to_string(n_outputs()) +
-                                "), got (" + std::to_string(out.rows) + ", " + std::to_string(out.cols) + ")");
+  require_shape("out", out, x.rows, n_outputs());
   const std::lock_guard guard(graph_->lock);
   Prediction job{*graph_, x, out, {}};
   const std::size_t threads = graph_->inference_threads(x.rows);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/folding.h"
+#include "core/shapes.h"
 #include "fastreg/runtime.h"
 
 namespace fastreg {
@@ -129,7 +130,7 @@ Predictor::Program::Program(const std::vector<FrozenLayer>& layers) : backend(cp
     step.activation = layer.activation;
     if (!layer.kernel.empty()) {
       step.w = free;
-      pack_panels(layer.kernel.data(), layer.in, layer.out, free);
+      pack_panels({layer.kernel.data(), layer.in, layer.out, layer.out}, free);
       free += panel_floats(layer);
       flops_per_row += 2.0 * static_cast<double>(layer.in) * static_cast<double>(layer.out);
     }
@@ -181,7 +182,7 @@ std::vector<FrozenLayer> Predictor::layers() const {
     FrozenLayer layer{step.k, step.cols, {}, {}, {}, {}, step.activation};
     if (step.w != nullptr) {
       layer.kernel.resize(step.k * step.cols);
-      unpack_panels(step.w, step.k, step.cols, layer.kernel.data());
+      unpack_panels(step.w, {layer.kernel.data(), step.k, step.cols, step.cols});
     }
     layer.bias = values(step.bias, step.cols);
     layer.mean = values(step.mean, step.cols);
@@ -208,9 +209,7 @@ void Predictor::predict(MatrixView<const float> x, MatrixView<float> out) const 
   if (x.cols != n_features())
     throw std::invalid_argument("x must have " + std::to_string(n_features()) + " columns, got " +
                                 std::to_string(x.cols));
-  if (out.rows != x.rows || out.cols != n_outputs())
-    throw std::invalid_argument("out must have shape (" + std::to_string(x.rows) + ", " + std::to_string(n_outputs()) +
-                                "), got (" + std::to_string(out.rows) + ", " + std::to_string(out.cols) + ")");
+  require_shape("out", out, x.rows, n_outputs());
   program_->run(x, out);
 }
 

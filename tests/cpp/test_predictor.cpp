@@ -233,6 +233,11 @@ void test_shapes_are_checked() {
   CHECK_THROWS(predictor.predict(wide.in(), wide.out()), std::invalid_argument);
   CHECK_THROWS(predictor.predict(good.in(), (MatrixView<float>{two.data(), 2, 1, 1})), std::invalid_argument);
   CHECK_THROWS(predictor.predict(good.in(), (MatrixView<float>{two.data(), 3, 2, 2})), std::invalid_argument);
+  CHECK_THROWS(predictor.predict(good.in(), (MatrixView<float>{two.data(), 3, 1, 0})), std::invalid_argument);
+  const Network network = tutorial_network(4, 8);
+  CHECK_THROWS(network.predict(good.in(), (MatrixView<float>{two.data(), 3, 1, 0})), std::invalid_argument);
+  predictor.predict({good.x.data(), 1, 4, 0}, {two.data(), 1, 1, 0});   // no second row to be anywhere
+  network.predict(MatrixView<const float>{good.x.data(), 1, 4, 0}, {two.data(), 1, 1, 0});
   predictor.predict({good.x.data(), 0, 4, 4}, {two.data(), 0, 1, 1});
   CHECK_THROWS(Predictor(std::vector<FrozenLayer>{}), std::invalid_argument);
   FrozenLayer layer{2, 3, std::vector<float>(6), {}, {}, {}, ActivationKind::linear};

@@ -145,7 +145,7 @@ def test_widths(rng, n_features, units, use_bias):
     assert_near_oracle(model, x, assert_same_bits_anywhere(model.freeze(), x))
 
 
-@pytest.mark.parametrize("widths", [(5000, 1), (4999, 17), (1, 5000), (784, 256, 128, 10), (3, 2048, 2)])
+@pytest.mark.parametrize("widths", [(5000, 1), (4999, 17), (1, 5000), (784, 256, 128, 10), (3, 2048, 2), (2, 9000, 3)])
 def test_large(rng, widths):
     n_features, *units = widths
     stack = [layer for width in units for layer in (Dense(width, "tanh"), BatchNormalization())]

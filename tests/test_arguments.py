@@ -30,7 +30,7 @@ BAD = [
     *[(layers.BatchNormalization, "momentum", value, error) for value, error in [
         (-0.1, V), (1.1, V), (NAN, V), ("a", T)]],
     *[(layers.BatchNormalization, "epsilon", value, error) for value, error in [
-        (0.0, V), (-1e-3, V), (NAN, V), (INF, V), (1e-60, V), ("a", T)]],
+        (0.0, V), (-1e-3, V), (NAN, V), (INF, V), (1e-60, V), (1e-39, V), ("a", T)]],
     *[(optimizer, "learning_rate", value, error)
       for optimizer in (optimizers.SGD, optimizers.Adam, optimizers.AdamW, optimizers.RMSprop)
       for value, error in [(0, V), (0.0, V), (-1e-3, V), (NAN, V), (INF, V), (1e-60, V), (1e60, V), ("fast", T),
@@ -42,7 +42,7 @@ BAD = [
     *[(optimizers.RMSprop, "rho", value, error) for value, error in [(1.0, V), (-0.1, V), (NAN, V), ("a", T)]],
     *[(optimizer, "epsilon", value, error)
       for optimizer in (optimizers.Adam, optimizers.AdamW, optimizers.RMSprop)
-      for value, error in [(0, V), (-1e-8, V), (NAN, V), (INF, V), ("a", T)]],
+      for value, error in [(0, V), (-1e-8, V), (NAN, V), (INF, V), (1e-39, V), ("a", T)]],
     *[(optimizers.AdamW, "weight_decay", value, error) for value, error in [(-0.1, V), (NAN, V), (INF, V), ("a", T)]],
     *[(regularizers.L1, "l1", value, error) for value, error in [(-1e-9, V), (NAN, V), (INF, V), ("a", T), (None, T)]],
     *[(regularizers.L2, "l2", value, error) for value, error in [(-1e-9, V), (NAN, V), (INF, V), ("a", T), (None, T)]],

@@ -136,14 +136,16 @@ def test_every_activation(rng, activation, units):
 
 
 @pytest.mark.parametrize("units", [1, 2, 15, 16, 17, 31, 33, 48, 49, 63, 64, 65, 96, 127, 128, 129, 192, 257, 300])
-@pytest.mark.parametrize("n_features", [1, 7, 16, 63, 130, 1023, 1025, 2501])
-def test_widths(rng, n_features, units):
-    model = built(rng, [Dense(units, "relu"), BatchNormalization(), Dense(3)], n_features)
+@pytest.mark.parametrize("n_features", [1, 7, 16, 63, 128, 130, 1023, 1025, 2501])
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_widths(rng, n_features, units, use_bias):
+    """The normalisation is folded into the last layer, so that without a bias the first one has none."""
+    model = built(rng, [Dense(units, "relu", use_bias=use_bias), BatchNormalization(), Dense(3)], n_features)
     x = rng.normal(size=(33, n_features)).astype(np.float32)
     assert_near_oracle(model, x, assert_same_bits_anywhere(model.freeze(), x))
 
 
-@pytest.mark.parametrize("widths", [(5000, 1), (4999, 17), (1, 5000), (784, 256, 128, 10), (3, 2048, 2)])
+@pytest.mark.parametrize("widths", [(5000, 1), (4999, 17), (1, 5000), (784, 256, 128, 10), (3, 2048, 2), (2, 9000, 3)])
 def test_large(rng, widths):
     n_features, *units = widths
     stack = [layer for width in units for layer in (Dense(width, "tanh"), BatchNormalization())]
@@ -174,6 +176,24 @@ def test_an_input_far_from_zero_keeps_its_digits(rng, mean):
     assert np.abs(model.freeze()(x) - expected).max() < 40 * EPS * np.abs(expected).max()
 
 
+@pytest.mark.parametrize(("gamma", "mean"), [(1e-2, 1.5e3), (1e-3, 1.5e4), (1e-4, 1.5e5), (1e2, 15.0), (0.0, 1e4)])
+@pytest.mark.parametrize("norms", [1, 2])
+def test_a_small_gamma_hides_no_distance(rng, gamma, mean, norms):
+    """Only what the mean is in deviations of the input counts: kernels that undo gamma bring the digits lost back."""
+    model = fr.Sequential([*[BatchNormalization()] * norms, Dense(8, "tanh"), Dense(1)], seed=0)
+    model.build(4)
+    weights = model.get_weights()
+    weights[0][:] = gamma
+    weights[2][:] = mean
+    weights[4 * norms] /= np.float32(gamma or 1.0)
+    model.set_weights(weights)
+    x = (mean + rng.normal(size=(200, 4))).astype(np.float32)
+    p = model.freeze()
+    assert ("normalised" in repr(p)) == (mean > 16.0)
+    expected, _ = oracle(model, x)
+    assert np.abs(p(x) - expected).max() <= 40 * (1 if mean > 16.0 else 17) * EPS * np.abs(expected).max()
+
+
 @st.composite
 def random_stacks(draw):
     stack, width = [], draw(st.integers(1, 70))
@@ -182,7 +202,7 @@ def random_stacks(draw):
         kind = draw(st.sampled_from(["dense", "dense", "norm", "activation", "dropout"]))
         activation = draw(st.sampled_from(ref.ACTIVATIONS))
         if kind == "dense":
-            width = draw(st.integers(1, 90))
+            width = draw(st.integers(1, 90) | st.integers(91, 300))
             linear = "linear" if width == 1 and activation == "softmax" else activation
             stack.append(Dense(width, linear, use_bias=draw(st.booleans())))
         elif kind == "norm":

@@ -5,6 +5,7 @@ import copy
 import gc
 import itertools
 import pickle
+import re
 import sys
 import threading
 import tracemalloc
@@ -294,6 +295,28 @@ def test_pickles(stack, protocol, x):
     for same in (pickle.loads(pickle.dumps(p, protocol)), copy.copy(p), copy.deepcopy(p)):
         assert repr(same) == repr(p)
         assert same(x).tobytes() == p(x).tobytes()
+
+
+@pytest.mark.parametrize(("layer", "error", "message"), [
+    (7, TypeError, "a layer must be a tuple, got 7"),
+    (("relu", 2), ValueError, "a layer has 6 fields, got 2"),
+    ((1, 2, None, None, None, None), TypeError, "activation must be a string, got 1"),
+    ((b"relu", 2, None, None, None, None), TypeError, "activation must be a string, got b'relu'"),
+    (("bad", 2, None, None, None, None), ValueError, "activation"),
+    (("relu", "2", None, None, None, None), TypeError, "inputs must be an integer, got '2'"),
+    (("relu", 2.5, None, None, None, None), TypeError, "inputs must be an integer, got 2.5"),
+    (("relu", None, None, None, None, None), TypeError, "inputs must be an integer, got None"),
+    *[(("relu", inputs, None, None, None, None), ValueError, f"inputs must be in [1, 2**63), got {inputs}")
+      for inputs in (-1, 0, 2**63, -2**64)],
+    *[(("relu", inputs, None, None, None, None), ValueError, "more than the")
+      for inputs in (2**40, 2**62, (2**64 + 32) // 3)],
+    (("relu", 2, np.zeros((2, 2)), None, None, None), TypeError, "kernel must have dtype float32"),
+    (("relu", 2, np.zeros((3, 2), np.float32), None, None, None), ValueError, "in * out values"),
+])
+def test_a_state_that_is_none(p, layer, error, message):
+    """What a pickle holds is checked like any argument."""
+    with pytest.raises(error, match=re.escape(message)):
+        type(p)([layer])
 
 
 def test_pickles_into_another_process(p, x, tmp_path):

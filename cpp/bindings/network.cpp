@@ -59,7 +59,7 @@ py::array predict(const Network& network, const py::object& x, const py::object&
 
 void bind_network(py::module_& module) {
   py::class_<Network>(module, "Network")
-      .def(py::init([](const std::string& description) { return std::make_unique<Network>(parse_network(description)); }),
+      .def(py::init([](const std::string& text) { return std::make_unique<Network>(parse_network(text)); }),
            py::arg("description"))
       .def_property_readonly("n_features", &Network::n_features)
       .def_property_readonly("n_outputs", &Network::n_outputs)

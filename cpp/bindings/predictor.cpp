@@ -166,17 +166,34 @@ py::list layer_list(const Predictor& predictor) {
   return out;
 }
 
-FrozenLayer layer_from(const py::tuple& fields) {
+[[noreturn]] void refuse(const char* rule, py::handle got, bool value = false) {
+  const std::string message = std::string("Predictor: ") + rule + ", got " + std::string(py::str(py::repr(got)));
+  if (value) throw py::value_error(message);
+  throw py::type_error(message);
+}
+
+// The fields that layer_list makes, from a pickle or from anyone.
+FrozenLayer layer_from(py::handle source) {
   const auto values = [](py::handle array, const char* what, int ndim) {
     if (array.is_none()) return std::vector<float>();
     const py::array given = checked<float>(array, what, ndim);
     const auto* data = static_cast<const float*>(given.data());
     return std::vector<float>(data, data + given.size());
   };
-  if (fields.size() != 6) throw py::value_error("Predictor: a layer has 6 fields, got " + std::to_string(fields.size()));
+  if (!py::isinstance<py::tuple>(source)) refuse("a layer must be a tuple", source);
+  const auto fields = py::reinterpret_borrow<py::tuple>(source);
+  if (fields.size() != 6)
+    throw py::value_error("Predictor: a layer has 6 fields, got " + std::to_string(fields.size()));
   FrozenLayer layer;
+  if (!py::isinstance<py::str>(fields[0])) refuse("activation must be a string", fields[0]);
+  if (!py::isinstance<py::int_>(fields[1])) refuse("inputs must be an integer", fields[1]);
   layer.activation = activation_from_name(fields[0].cast<std::string>());
-  layer.in = layer.out = fields[1].cast<std::size_t>();
+  const py::ssize_t inputs = PyLong_AsSsize_t(py::object(fields[1]).ptr());
+  if (inputs < 1) {
+    PyErr_Clear();
+    refuse("inputs must be in [1, 2**63)", fields[1], true);
+  }
+  layer.in = layer.out = static_cast<std::size_t>(inputs);
   layer.kernel = values(fields[2], "kernel", 2);
   if (!fields[2].is_none()) layer.out = static_cast<std::size_t>(py::reinterpret_borrow<py::array>(fields[2]).shape(1));
   layer.bias = values(fields[3], "bias", 1);
@@ -195,7 +212,7 @@ std::unique_ptr<const Predictor> predictor_from(py::handle source) {
     throw py::type_error("Predictor: network must be a Network, got " +
                          std::string(py::str(py::type::of(source).attr("__name__"))));
   std::vector<FrozenLayer> layers;
-  for (const py::handle fields : source) layers.push_back(layer_from(fields.cast<py::tuple>()));
+  for (const py::handle fields : source) layers.push_back(layer_from(fields));
   return std::make_unique<const Predictor>(layers);
 }
 

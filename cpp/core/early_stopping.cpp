@@ -1,4 +1,5 @@
-// Early stopping: an epoch improves if it passes the best so far by min_delta; `patience` epochs without one end the run.
+// Early stopping: an epoch improves if it passes the best so far by min_delta; `patience` epochs without one end the
+// run.
 #include "core/early_stopping.h"
 
 #include <algorithm>

@@ -31,7 +31,8 @@ void check(const Dataset& data, const Graph& graph, const Scoring& scoring, cons
   if (data.y.stride < data.y.cols) fail("the stride of y must not be below its columns");
   if (data.x.cols != graph.spec.n_features) fail("x must have columns " + counts(graph.spec.n_features, data.x.cols));
   if (scoring.takes_labels()) {
-    if (data.labels.size != data.x.rows) fail("labels must be as many as rows of x, " + counts(data.x.rows, data.labels.size));
+    if (data.labels.size != data.x.rows)
+      fail("labels must be as many as rows of x, " + counts(data.x.rows, data.labels.size));
     for (const std::int32_t label : data.labels)
       if (label < 0 || static_cast<std::size_t>(label) >= graph.n_outputs)
         fail("labels must be in [0, " + std::to_string(graph.n_outputs) + "), got " + std::to_string(label));
@@ -42,7 +43,8 @@ void check(const Dataset& data, const Graph& graph, const Scoring& scoring, cons
   if (!data.sample_weight.empty() && data.sample_weight.size != data.x.rows)
     fail("sample_weight must have as many values as x has rows, " + counts(data.x.rows, data.sample_weight.size));
   for (const float weight : data.sample_weight)
-    if (!(weight >= 0.0f) || std::isinf(weight)) fail("sample_weight must be finite and >= 0, got " + std::to_string(weight));
+    if (!(weight >= 0.0f) || std::isinf(weight))
+      fail("sample_weight must be finite and >= 0, got " + std::to_string(weight));
   for (const std::uint32_t row : data.rows)
     if (row >= data.x.rows) fail("rows must be below " + counts(data.x.rows, row));
 }
@@ -69,14 +71,15 @@ std::vector<double> Evaluator::run(const Dataset& data, double penalty) {
 
 void Evaluator::prepare(const Dataset& data) {
   const std::size_t n = data.size(), threads = graph_.inference_threads(n);
-  const std::size_t block = std::min(Graph::kBlockRows, n);
+  const std::size_t block = std::min(kBlockRows, n);
   if (block > block_rows_) {
     members_.clear();
     block_rows_ = block;
   }
   while (members_.size() > threads) members_.pop_back();
   while (members_.size() < threads) {
-    const std::size_t targets = scoring_.takes_labels() ? 0 : round_up(block_rows_ * padded_ld(graph_.n_outputs), kLane);
+    const std::size_t outputs = round_up(block_rows_ * padded_ld(graph_.n_outputs), kLane);
+    const std::size_t targets = scoring_.takes_labels() ? 0 : outputs;
     members_.push_back({graph_.inference_buffers(block_rows_), Buffer(graph_.backend, targets),
                         std::vector<std::int32_t>(scoring_.takes_labels() ? block_rows_ : 0)});
   }

@@ -9,8 +9,8 @@ namespace {
 
 using Doubles = std::vector<double>;
 
-// Folding multiplies the rounding error of a product by up to 1 + |mean| * scale, in deviations of the input: four bits
-// at most are given up for a layer less.
+// Deviations that an input's mean may lie from 0. Folding multiplies the rounding error of the product behind by one
+// more than that, whatever gamma is (the product's weights make up for it): four bits at most for a layer less.
 constexpr double kMostShift = 16.0;
 
 // A FrozenLayer whose factors are not multiplied in yet: the kernel's rows and columns are still to be scaled.
@@ -20,15 +20,17 @@ struct Draft {
   Doubles row_scale, column_scale;         // beside a kernel; empty for ones
   Doubles mean, scale;                     // without one; empty for an activation alone
   Doubles bias;                            // empty for zeros
+  bool far = false;                        // a mean of its input is beyond kMostShift
   ActivationKind activation = ActivationKind::linear;
 
   bool dense() const { return !kernel.empty(); }
   bool normalises() const { return !scale.empty(); }
 };
 
-// y = (x - mean) scale + shift.
+// y = (x - mean) scale + shift; far as in Draft.
 struct Affine {
   Doubles mean, scale, shift;
+  bool far = false;
 };
 
 class Folder {
@@ -75,6 +77,7 @@ class Folder {
       draft.mean = affine.mean;
       draft.scale = affine.scale;
       draft.bias = affine.shift;
+      draft.far = affine.far;
       drafts_.push_back(std::move(draft));
       return;
     }
@@ -102,11 +105,7 @@ class Folder {
   }
 
   static bool folds_forward(const Draft& draft) {
-    if (!draft.normalises() || draft.activation != ActivationKind::linear) return false;
-    for (std::size_t j = 0; j < draft.out; ++j) {
-      if (std::abs(draft.mean[j] * draft.scale[j]) > kMostShift) return false;
-    }
-    return true;
+    return draft.normalises() && draft.activation == ActivationKind::linear && !draft.far;
   }
 
   // ((x - mean) scale + shift) W + bias = x (scale W) + (bias + (shift - mean scale) W).
@@ -150,6 +149,7 @@ class Folder {
     for (std::size_t j = 0; j < cols_; ++j) {
       const double spread = static_cast<double>(variance[j]) + static_cast<double>(layer.epsilon);
       out.scale[j] = static_cast<double>(gamma[j]) / std::sqrt(spread);
+      out.far |= std::abs(out.mean[j]) > kMostShift * std::sqrt(spread);
     }
     return out;
   }

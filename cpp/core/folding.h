@@ -1,4 +1,5 @@
-// From a network to the least that computes the same in inference. Knows nothing of kernels or of how weights are packed.
+// From a network to the least that computes the same in inference. Knows nothing of kernels or of how weights are
+// packed.
 #pragma once
 #include <vector>
 

@@ -11,10 +11,6 @@
 namespace fastreg {
 namespace {
 
-// Work, in floating-point operations, below which a second thread costs more than it brings (measured: a fork and join
-// takes 0.4 to 6 us, and two virtual cores may be far apart).
-constexpr double kInferenceFlopsPerThread = 2e7;
-
 const Activation* activation_at(const NetworkSpec& spec, std::size_t i) {
   return i < spec.layers.size() ? std::get_if<Activation>(&spec.layers[i]) : nullptr;
 }
@@ -149,7 +145,7 @@ float* Graph::infer_block(const InferenceBuffers& buffers, const Features& x, co
 
 std::size_t Graph::inference_threads(std::size_t rows) const {
   const std::size_t blocks = (rows + kBlockRows - 1) / kBlockRows;
-  const double work = flops_per_row() / 3.0 * static_cast<double>(rows) / kInferenceFlopsPerThread;
+  const double work = flops_per_row() / 3.0 * static_cast<double>(rows) / kFlopsPerThread;
   const std::size_t budget = static_cast<std::size_t>(num_threads());
   return std::max<std::size_t>(1, std::min({blocks, budget, static_cast<std::size_t>(std::min(work, 1e6))}));
 }

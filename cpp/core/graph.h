@@ -14,6 +14,12 @@
 
 namespace fastreg {
 
+// Rows of an inference block, at most.
+constexpr std::size_t kBlockRows = 128;
+// Work, in floating-point operations, below which a second thread of inference costs more than it brings (measured: a
+// fork and join takes 0.4 to 6 us, and two virtual cores may be far apart).
+constexpr double kFlopsPerThread = 2e7;
+
 // Buffers for inference on blocks of rows: two activations that the operations alternate between.
 struct InferenceBuffers {
   Buffer first, second;
@@ -31,7 +37,6 @@ struct Graph {
   mutable FairMutex lock;
   bool fitting = false;   // under the lock: a trainer is at work, perhaps between two slices with the lock open
 
-  static constexpr std::size_t kBlockRows = 128;   // rows of an inference block
   std::size_t widest_ld() const;
   double flops_per_row() const;
   // The activation of the last operation if that is a sigmoid or softmax of its own, else linear.

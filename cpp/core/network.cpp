@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "core/graph.h"
+#include "core/shapes.h"
 #include "fastreg/model_file.h"
 
 namespace fastreg {
@@ -19,12 +20,12 @@ struct Prediction {
 
 void predict_blocks(void* context, const Team& team) {
   const Prediction& job = *static_cast<Prediction*>(context);
-  const std::size_t blocks = (job.x.rows + Graph::kBlockRows - 1) / Graph::kBlockRows;
+  const std::size_t blocks = (job.x.rows + kBlockRows - 1) / kBlockRows;
   const std::size_t ld = padded_ld(job.out.cols);
   const Range mine = team.split(blocks);
   for (std::size_t block = mine.begin; block < mine.end; ++block) {
-    const std::size_t begin = block * Graph::kBlockRows;
-    const std::size_t n = std::min(Graph::kBlockRows, job.x.rows - begin);
+    const std::size_t begin = block * kBlockRows;
+    const std::size_t n = std::min(kBlockRows, job.x.rows - begin);
     const float* y = job.graph.infer_block(job.buffers[team.rank], job.x, nullptr, begin, n,
                                            job.graph.operations.size());
     for (std::size_t i = 0; i < n; ++i)
@@ -70,14 +71,12 @@ void Network::predict(const Features& x, MatrixView<float> out) const {
   if (x.cols != n_features())
     throw std::invalid_argument("x must have " + std::to_string(n_features()) + " columns, got " +
                                 std::to_string(x.cols));
-  if (out.rows != x.rows || out.cols != n_outputs())
-    throw std::invalid_argument("out must have shape (" + std::to_string(x.rows) + ", " + std::to_string(n_outputs()) +
-                                "), got (" + std::to_string(out.rows) + ", " + std::to_string(out.cols) + ")");
+  require_shape("out", out, x.rows, n_outputs());
   const std::lock_guard guard(graph_->lock);
   Prediction job{*graph_, x, out, {}};
   const std::size_t threads = graph_->inference_threads(x.rows);
   for (std::size_t i = 0; i < threads; ++i)
-    job.buffers.push_back(graph_->inference_buffers(std::min(Graph::kBlockRows, x.rows)));
+    job.buffers.push_back(graph_->inference_buffers(std::min(kBlockRows, x.rows)));
   graph_->backend.run(threads, predict_blocks, &job);
 }
 
@@ -88,7 +87,8 @@ Network load_network(const std::string& path) {
     const WeightInfo& info = network.weights()[i];
     const NamedTensor* found = file.find(info.name);
     if (found == nullptr) throw std::invalid_argument(path + ": tensor " + info.name + " is missing");
-    if (found->shape != info.shape()) throw std::invalid_argument(path + ": tensor " + info.name + " has the wrong shape");
+    if (found->shape != info.shape())
+      throw std::invalid_argument(path + ": tensor " + info.name + " has the wrong shape");
     network.set_weight(i, found->data.data());
   }
   return network;

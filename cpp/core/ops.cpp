@@ -10,6 +10,7 @@
 #include "core/layers/layers.h"
 #include "core/optimizer.h"
 #include "core/scratch.h"
+#include "core/shapes.h"
 #include "fastreg/runtime.h"
 
 namespace fastreg::ops {
@@ -22,17 +23,6 @@ template <class F>
 void run(F&& f) {
   cpu_backend().run(
       1, [](void* context, const Team& team) { (*static_cast<F*>(context))(team); }, &f);
-}
-
-std::string shape(std::size_t rows, std::size_t cols) {
-  return "(" + std::to_string(rows) + ", " + std::to_string(cols) + ")";
-}
-
-template <class T>
-void require_shape(const char* name, MatrixView<T> matrix, std::size_t rows, std::size_t cols) {
-  if (matrix.rows != rows || matrix.cols != cols)
-    throw std::invalid_argument(std::string(name) + " must have shape " + shape(rows, cols) + ", got " +
-                                shape(matrix.rows, matrix.cols));
 }
 
 template <class T>

@@ -19,40 +19,41 @@ std::size_t padded_size(const WeightInfo& info, bool panels) {
   return round_up(info.rows * cols, kLane);
 }
 
-// Calls f(place in the panels, place in the rows, floats) for every piece of a row that lies in one panel.
-template <class F>
-void for_each_piece(std::size_t rows, std::size_t cols, F&& f) {
-  const std::size_t ld = padded_ld(cols);
-  for (std::size_t panel = 0; panel < cols; panel += kPanel) {
-    const std::size_t width = std::min(kPanel, ld - panel), used = std::min(kPanel, cols - panel);
-    for (std::size_t i = 0; i < rows; ++i) f(panel * rows + i * width, i * cols + panel, used);
+// Calls f(place in the panels, piece of a row of the matrix, floats) for every piece that lies in one panel.
+template <class T, class F>
+void for_each_piece(MatrixView<T> matrix, F&& f) {
+  const std::size_t ld = padded_ld(matrix.cols);
+  for (std::size_t panel = 0; panel < matrix.cols; panel += kPanel) {
+    const std::size_t width = std::min(kPanel, ld - panel), used = std::min(kPanel, matrix.cols - panel);
+    for (std::size_t i = 0; i < matrix.rows; ++i)
+      f(panel * matrix.rows + i * width, matrix.data + i * matrix.stride + panel, used);
   }
 }
 
 }  // namespace
 
-void pack_panels(const float* values, std::size_t rows, std::size_t cols, float* panels) {
-  for_each_piece(rows, cols, [&](std::size_t to, std::size_t from, std::size_t n) {
-    std::copy_n(values + from, n, panels + to);
+void pack_panels(MatrixView<const float> values, float* panels) {
+  for_each_piece(values, [&](std::size_t place, const float* piece, std::size_t n) {
+    std::copy_n(piece, n, panels + place);
   });
 }
 
-void unpack_panels(const float* panels, std::size_t rows, std::size_t cols, float* values) {
-  for_each_piece(rows, cols, [&](std::size_t from, std::size_t to, std::size_t n) {
-    std::copy_n(panels + from, n, values + to);
+void unpack_panels(const float* panels, MatrixView<float> values) {
+  for_each_piece(values, [&](std::size_t place, float* piece, std::size_t n) {
+    std::copy_n(panels + place, n, piece);
   });
 }
 
 void Segment::to_rows(const float* base, float* out) const {
   if (panels)
-    unpack_panels(base + offset, info.rows, info.cols, out);
+    unpack_panels(base + offset, {out, info.rows, info.cols, info.cols});
   else
     std::copy_n(base + offset, info.size(), out);
 }
 
 void Segment::from_rows(const float* values, float* base) const {
   if (panels)
-    pack_panels(values, info.rows, info.cols, base + offset);
+    pack_panels({values, info.rows, info.cols, info.cols}, base + offset);
   else
     std::copy_n(values, info.size(), base + offset);
 }

@@ -8,6 +8,7 @@
 
 #include "core/backend.h"
 #include "fastreg/network.h"
+#include "fastreg/view.h"
 
 namespace fastreg {
 
@@ -47,8 +48,8 @@ class Buffer {
 };
 
 // Between the row-major array of a kernel and its panels. The padding of the panels is left as it is.
-void pack_panels(const float* values, std::size_t rows, std::size_t cols, float* panels);
-void unpack_panels(const float* panels, std::size_t rows, std::size_t cols, float* values);
+void pack_panels(MatrixView<const float> values, float* panels);
+void unpack_panels(const float* panels, MatrixView<float> values);
 
 struct Segment {
   WeightInfo info;

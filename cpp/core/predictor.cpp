@@ -2,10 +2,13 @@
 #include "fastreg/predictor.h"
 
 #include <algorithm>
+#include <atomic>
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 
 #include "core/folding.h"
+#include "core/shapes.h"
 #include "fastreg/runtime.h"
 
 namespace fastreg {
@@ -13,9 +16,9 @@ namespace {
 
 // Of both scratch buffers: below this they live on the stack.
 constexpr std::size_t kStackFloats = 4096;
-constexpr std::size_t kBlockRows = 128;
-// Floating-point operations below which a second thread costs more than it brings, as in graph.cpp.
-constexpr double kFlopsPerThread = 2e7;
+// Of one scratch buffer, if a row is no longer: where layers are very wide, blocks have fewer rows, since a thread keeps
+// its buffers for good.
+constexpr std::size_t kScratchFloats = std::size_t{1} << 18;
 // Bytes of weights from which on a call may find a part of them still in the second cache, and begins with that part.
 constexpr std::size_t kAlternateFrom = std::size_t{256} << 10;
 
@@ -58,20 +61,35 @@ float* thread_scratch(const Backend& backend, std::size_t floats) {
   return kept.data();
 }
 
-// Whether this call visits the panels backwards: every second one of a thread.
-bool next_direction() {
-  thread_local bool backwards = false;
-  return backwards = !backwards;
+// Whether this call visits the panels backwards: every second one that a thread makes of a predictor. Each has a bit of
+// its own, up to 64 of them: the call before may have been of another one.
+bool next_direction(std::uint64_t bit) {
+  thread_local std::uint64_t backwards = 0;
+  backwards ^= bit;
+  return (backwards & bit) != 0;
+}
+
+std::uint64_t next_bit() {
+  static std::atomic<unsigned> made{0};
+  return std::uint64_t{1} << made.fetch_add(1, std::memory_order_relaxed) % 64;
+}
+
+// Rows of a block: as many for each, and as many blocks for each thread. The shortest calls are spared the divisions.
+std::size_t even_block(std::size_t rows, std::size_t most, std::size_t threads) {
+  if (threads == 1 && rows <= most) return rows;
+  const std::size_t blocks = round_up((rows + most - 1) / most, threads);
+  return (rows + blocks - 1) / blocks;
 }
 
 }  // namespace
 
 struct Predictor::Program {
   const Backend& backend;
-  std::size_t n_features = 0, n_outputs = 0, widest = 0;   // widest: largest ld of a step
+  std::size_t n_features = 0, n_outputs = 0, widest = 0, most_rows = 0;   // widest: largest ld of a step
   double flops_per_row = 0.0;
   std::vector<InferenceStep> steps;   // into the arena
   Buffer arena;
+  const std::uint64_t direction_bit = next_bit();
 
   explicit Program(const std::vector<FrozenLayer>& layers);
   void run(MatrixView<const float> x, MatrixView<float> out) const;
@@ -109,10 +127,12 @@ Predictor::Program::Program(const std::vector<FrozenLayer>& layers) : backend(cp
   check(layers);
   n_features = layers.front().in;
   n_outputs = layers.back().out;
-  std::size_t floats = 0;
+  double memory = 0.0;   // sizes that someone made up overflow an integer
   for (const FrozenLayer& layer : layers)
-    floats += panel_floats(layer) + 3 * round_up(layer.out, kLane);
-  require_memory("freeze: this network", static_cast<double>(floats));
+    memory += static_cast<double>(panel_floats(layer)) + 3.0 * static_cast<double>(layer.out);
+  require_memory("freeze: this network", memory);
+  std::size_t floats = 0;
+  for (const FrozenLayer& layer : layers) floats += panel_floats(layer) + 3 * round_up(layer.out, kLane);
   arena = Buffer::streamed(backend, floats);
   float* free = arena.data();
   const auto place = [&free](const std::vector<float>& values) -> const float* {
@@ -129,7 +149,7 @@ Predictor::Program::Program(const std::vector<FrozenLayer>& layers) : backend(cp
     step.activation = layer.activation;
     if (!layer.kernel.empty()) {
       step.w = free;
-      pack_panels(layer.kernel.data(), layer.in, layer.out, free);
+      pack_panels({layer.kernel.data(), layer.in, layer.out, layer.out}, free);
       free += panel_floats(layer);
       flops_per_row += 2.0 * static_cast<double>(layer.in) * static_cast<double>(layer.out);
     }
@@ -139,19 +159,20 @@ Predictor::Program::Program(const std::vector<FrozenLayer>& layers) : backend(cp
     steps.push_back(step);
     widest = std::max(widest, padded_ld(layer.out));
   }
+  most_rows = std::max<std::size_t>(1, std::min(kBlockRows, kScratchFloats / widest));
 }
 
 void Predictor::Program::run(MatrixView<const float> x, MatrixView<float> out) const {
   if (x.rows == 0) return;
-  std::size_t threads = 1, block_rows = std::min(x.rows, kBlockRows);
+  std::size_t threads = 1;
   const double work = flops_per_row * static_cast<double>(x.rows) / kFlopsPerThread;
   if (work >= 2.0) {
     const std::size_t budget = static_cast<std::size_t>(num_threads());
     threads = std::min({budget, x.rows, static_cast<std::size_t>(std::min(work, 1e6))});
-    block_rows = std::min(block_rows, (x.rows + threads - 1) / threads);
   }
+  const std::size_t block_rows = even_block(x.rows, most_rows, threads);
   Job job{*backend.kernels, steps, x, out, block_rows, nullptr, round_up(block_rows * widest, kLane), false};
-  job.reversed = x.rows == 1 && arena.size() * sizeof(float) >= kAlternateFrom && next_direction();
+  job.reversed = x.rows == 1 && arena.size() * sizeof(float) >= kAlternateFrom && next_direction(direction_bit);
   const std::size_t floats = 2 * job.scratch_floats * threads;
   if (floats > kStackFloats) {
     job.scratch = thread_scratch(backend, floats);
@@ -181,7 +202,7 @@ std::vector<FrozenLayer> Predictor::layers() const {
     FrozenLayer layer{step.k, step.cols, {}, {}, {}, {}, step.activation};
     if (step.w != nullptr) {
       layer.kernel.resize(step.k * step.cols);
-      unpack_panels(step.w, step.k, step.cols, layer.kernel.data());
+      unpack_panels(step.w, {layer.kernel.data(), step.k, step.cols, step.cols});
     }
     layer.bias = values(step.bias, step.cols);
     layer.mean = values(step.mean, step.cols);
@@ -208,9 +229,7 @@ void Predictor::predict(MatrixView<const float> x, MatrixView<float> out) const 
   if (x.cols != n_features())
     throw std::invalid_argument("x must have " + std::to_string(n_features()) + " columns, got " +
                                 std::to_string(x.cols));
-  if (out.rows != x.rows || out.cols != n_outputs())
-    throw std::invalid_argument("out must have shape (" + std::to_string(x.rows) + ", " + std::to_string(n_outputs()) +
-                                "), got (" + std::to_string(out.rows) + ", " + std::to_string(out.cols) + ")");
+  require_shape("out", out, x.rows, n_outputs());
   program_->run(x, out);
 }
 

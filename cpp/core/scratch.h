@@ -50,15 +50,14 @@ class Rows {
 class Panels {
  public:
   Panels(std::size_t rows, std::size_t cols)
-      : rows_(rows), cols_(cols), buffer_(cpu_backend(), round_up(rows * padded_ld(cols), kLane) + kLane) {}
+      : buffer_(cpu_backend(), round_up(rows * padded_ld(cols), kLane) + kLane) {}
   explicit Panels(MatrixView<const float> values) : Panels(values.rows, values.cols) {
-    pack_panels(values.data, rows_, cols_, data());
+    pack_panels(values, data());
   }
   float* data() const { return buffer_.data(); }
-  void copy_to(MatrixView<float> out) const { unpack_panels(data(), rows_, cols_, out.data); }
+  void copy_to(MatrixView<float> out) const { unpack_panels(data(), out); }
 
  private:
-  std::size_t rows_, cols_;
   Buffer buffer_;
 };
 

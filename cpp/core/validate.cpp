@@ -40,6 +40,11 @@ class Check {
   void positive(const char* field, float value) const {
     require(value > 0.0f && std::isfinite(value), field, "> 0 and finite (float32)", value);
   }
+  // For what is added to a divisor: vector code takes denormals for zero.
+  void normal(const char* field, float value) const {
+    const bool good = value >= std::numeric_limits<float>::min() && std::isfinite(value);
+    require(good, field, ">= 2^-126 and finite (float32)", value);
+  }
   void not_negative(const char* field, float value) const {
     require(value >= 0.0f && std::isfinite(value), field, ">= 0 and finite (float32)", value);
   }
@@ -118,7 +123,7 @@ struct LayerCheck {
   void operator()(const BatchNormalization& layer) const {
     const Check check(where + " (BatchNormalization)");
     check.unit_interval("momentum", layer.momentum, true);
-    check.positive("epsilon", layer.epsilon);
+    check.normal("epsilon", layer.epsilon);
     add(check, 4 * width);
   }
   void operator()(const Dropout& layer) const { Check(where + " (Dropout)").unit_interval("rate", layer.rate); }
@@ -147,7 +152,7 @@ struct OptimizerCheck {
     const Check check("optimizer (RMSprop)");
     common(check, rmsprop);
     check.unit_interval("rho", rmsprop.rho);
-    check.positive("epsilon", rmsprop.epsilon);
+    check.normal("epsilon", rmsprop.epsilon);
   }
 
   template <class AnyOptimizer>
@@ -162,7 +167,7 @@ struct OptimizerCheck {
     common(check, adam);
     check.unit_interval("beta_1", adam.beta_1);
     check.unit_interval("beta_2", adam.beta_2);
-    check.positive("epsilon", adam.epsilon);
+    check.normal("epsilon", adam.epsilon);
   }
 };
 

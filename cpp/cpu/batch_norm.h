@@ -4,7 +4,7 @@
 //   dx = gamma inv_std (dy - dbeta / n - xhat dgamma / n),  dgamma = sum dy xhat,  dbeta = sum dy
 //
 // T is V, or V1 for a buffer of a single column. Dropout multiplies what it keeps by one number: it is folded into the
-// factors of a column. Fields are copied before loops: a store of floats might change them as far as the compiler knows.
+// factors of a column. Fields are copied before loops: a store of floats might change them for all the compiler knows.
 #pragma once
 #include <cassert>
 
@@ -132,8 +132,8 @@ void batch_norm_forward_infer(const BatchNormForward& b) noexcept {
   for_strips(b.cols, [&b](std::size_t c, auto width) { batch_norm_infer_strip<V, decltype(width)::kVectors>(b, c); });
 }
 
-// The gradient of y in a strip, not yet scaled for dropout. Of its two forms, a matrix and an outer product, kOuter says
-// which it is.
+// The gradient of y in a strip, not yet scaled for dropout. Of its two forms, a matrix and an outer product, kOuter
+// says which it is.
 template <bool kDropout, bool kOuter, class T, std::size_t NV>
 struct IncomingGradient {
   const float* dy;
@@ -249,7 +249,8 @@ FASTREG_NOINLINE void batch_norm_backward_strip(const BatchNormBackward& b, std:
 template <bool kDropout, bool kOuter, class F>
 FASTREG_INLINE void batch_norm_backward_strips(const BatchNormBackward& b) {
   if (b.ld == 1) return batch_norm_backward_strip<kDropout, kOuter, V1, 1, F>(b, 0);
-  constexpr std::size_t kVectors = kRegisters == 32 ? kBackwardVectors<F> : 2;   // each keeps five sums and factors in registers
+  // Each vector keeps five sums and factors in registers.
+  constexpr std::size_t kVectors = kRegisters == 32 ? kBackwardVectors<F> : 2;
   for_strips<kVectors>(b.cols, [&b](std::size_t c, auto width) {
     batch_norm_backward_strip<kDropout, kOuter, V, decltype(width)::kVectors, F>(b, c);
   });

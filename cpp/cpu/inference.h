@@ -23,6 +23,8 @@ constexpr std::size_t kPanelVectors = kPanel / V::kLanes;
 constexpr std::size_t kStripVectors = kPanelVectors < kChains || kRegisters == 32 ? kPanelVectors : kChains;
 constexpr std::size_t kStripPanels = kStripVectors < kChains ? kChains / kStripVectors : 1;
 constexpr std::size_t kShortPanel = 128;   // rows: 32 KB
+// The bias of a layer without one, under all the panels that a strip takes at once.
+alignas(64) constexpr float kNoBias[kStripPanels * kPanel] = {};
 
 // What one row does to a few neighbouring vectors of columns of one or more panels.
 struct Strip {
@@ -130,7 +132,7 @@ FASTREG_NOINLINE void multiply_row(const InferenceStep& step, const float* x, fl
                   step.w + j * step.k,
                   smaller(kPanel, ld - j),
                   kPanel * step.k,
-                  step.bias ? step.bias + j : kZeros,
+                  step.bias ? step.bias + j : kNoBias,
                   y + j,
                   step.activation == ActivationKind::relu ? 0.0f : -__builtin_inff()};
     if (kStripPanels > 1 && unit < groups) {

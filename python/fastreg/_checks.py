@@ -18,6 +18,8 @@ Rule = tuple[str, Callable[[Any], bool]]
 
 FINITE: Rule = ("be finite", lambda v: True)
 POSITIVE: Rule = ("be > 0", lambda v: v > 0)
+# For what is added to a divisor: the core takes denormals for zero.
+NORMAL: Rule = ("be >= 2**-126", lambda v: v >= 2.0**-126)
 NON_NEGATIVE: Rule = ("be >= 0", lambda v: v >= 0)
 AT_LEAST_ONE: Rule = ("be >= 1", lambda v: v >= 1)
 FRACTION: Rule = ("be in [0, 1)", lambda v: 0 <= v < 1)

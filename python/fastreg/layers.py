@@ -16,7 +16,7 @@ from fastreg._checks import (
     CLOSED_FRACTION,
     FRACTION,
     NON_NEGATIVE,
-    POSITIVE,
+    NORMAL,
     SEED_LIMIT,
     WIDTH_LIMIT,
     check_bool,
@@ -207,7 +207,7 @@ class BatchNormalization(Layer):
     Args:
         axis: -1 or 1, the axis of features; there is no other.
         momentum: Weight of the *old* average, in [0, 1]. PyTorch's momentum is one minus this.
-        epsilon: > 0.
+        epsilon: >= 2**-126.
         center: Whether there is a :math:`\beta`.
         scale: Whether there is a :math:`\gamma`.
         name: See :class:`Layer`, as ``input_shape`` and ``input_dim``.
@@ -234,7 +234,7 @@ class BatchNormalization(Layer):
         check_int("BatchNormalization", "axis", self.axis, ("be -1 or 1", lambda v: v in (-1, 1)))
         self._set(
             momentum=check_real("BatchNormalization", "momentum", self.momentum, CLOSED_FRACTION),
-            epsilon=check_real("BatchNormalization", "epsilon", self.epsilon, POSITIVE),
+            epsilon=check_real("BatchNormalization", "epsilon", self.epsilon, NORMAL),
             center=check_bool("BatchNormalization", "center", self.center),
             scale=check_bool("BatchNormalization", "scale", self.scale),
         )

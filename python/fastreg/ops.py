@@ -19,7 +19,7 @@ from fastreg._checks import (
     CLOSED_FRACTION,
     FRACTION,
     NON_NEGATIVE,
-    POSITIVE,
+    NORMAL,
     SEED_LIMIT,
     check_bool,
     check_int,
@@ -262,7 +262,7 @@ def batch_norm(
         beta: (k,), or None for 0.
         mean: (k,).
         var: (k,), >= 0.
-        epsilon: > 0.
+        epsilon: >= 2**-126.
         out: Array for the result, float32 (n, k), C-contiguous; None makes one.
 
     Returns:
@@ -279,7 +279,7 @@ def batch_norm(
         _cast_optional(beta, "beta"),
         _cast(mean, "mean"),
         _cast(var, "var"),
-        check_real("batch_norm", "epsilon", epsilon, POSITIVE),
+        check_real("batch_norm", "epsilon", epsilon, NORMAL),
         out,
     )
 
@@ -302,7 +302,7 @@ def batch_norm_train(
         moving_mean: (k,) float32, updated in place.
         moving_variance: (k,) float32, updated in place.
         momentum: In [0, 1].
-        epsilon: > 0.
+        epsilon: >= 2**-126.
 
     Returns:
         ``(y, mean, inv_std)``; the last two are what :func:`batch_norm_backward` wants.
@@ -318,7 +318,7 @@ def batch_norm_train(
         _in_place(moving_mean, "moving_mean"),
         _in_place(moving_variance, "moving_variance"),
         check_real("batch_norm_train", "momentum", momentum, CLOSED_FRACTION),
-        check_real("batch_norm_train", "epsilon", epsilon, POSITIVE),
+        check_real("batch_norm_train", "epsilon", epsilon, NORMAL),
     )
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import schedules
-from fastreg._checks import FRACTION, NON_NEGATIVE, POSITIVE, check_bool, check_real, describe
+from fastreg._checks import FRACTION, NON_NEGATIVE, NORMAL, POSITIVE, check_bool, check_real, describe
 from fastreg._describe import Description, Registry
 from fastreg.schedules import LearningRateSchedule
 
@@ -176,7 +176,7 @@ class Adam(Optimizer):
         learning_rate: :math:`\eta > 0`, or a schedule called with the step, counted from 0.
         beta_1: In [0, 1).
         beta_2: In [0, 1).
-        epsilon: > 0.
+        epsilon: >= 2**-126.
         clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
 
     Raises:
@@ -211,7 +211,7 @@ class AdamW(Optimizer):
             ``l2`` of a regularizer, which goes through the gradient.
         beta_1: In [0, 1).
         beta_2: In [0, 1).
-        epsilon: > 0.
+        epsilon: >= 2**-126.
         clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
 
     Raises:
@@ -238,7 +238,7 @@ class RMSprop(Optimizer):
     Args:
         learning_rate: :math:`\eta > 0`, or a schedule called with the step, counted from 0.
         rho: In [0, 1).
-        epsilon: > 0. By keyword only: Keras has a momentum in this place.
+        epsilon: >= 2**-126. By keyword only: Keras has a momentum in this place.
         clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
 
     Raises:
@@ -252,7 +252,7 @@ class RMSprop(Optimizer):
 
     def __post_init__(self) -> None:
         rho = check_real("RMSprop", "rho", self.rho, FRACTION)
-        self._check(rho=rho, epsilon=check_real("RMSprop", "epsilon", self.epsilon, POSITIVE))
+        self._check(rho=rho, epsilon=check_real("RMSprop", "epsilon", self.epsilon, NORMAL))
 
 
 def _adam_values(adam: Adam | AdamW) -> dict[str, float]:
@@ -260,7 +260,7 @@ def _adam_values(adam: Adam | AdamW) -> dict[str, float]:
     return {
         "beta_1": check_real(owner, "beta_1", adam.beta_1, FRACTION),
         "beta_2": check_real(owner, "beta_2", adam.beta_2, FRACTION),
-        "epsilon": check_real(owner, "epsilon", adam.epsilon, POSITIVE),
+        "epsilon": check_real(owner, "epsilon", adam.epsilon, NORMAL),
     }
 
 

@@ -307,7 +307,7 @@ void layer_errors_name_layer_field_rule_and_value() {
       {R"({"type":"BatchNormalization","momentum":1.5})",
        "layers[0] (BatchNormalization): momentum must be in [0, 1], got 1.5"},
       {R"({"type":"BatchNormalization","epsilon":1e-60})",
-       "layers[0] (BatchNormalization): epsilon must be > 0 and finite (float32), got 0"}};
+       "layers[0] (BatchNormalization): epsilon must be >= 2^-126 and finite (float32), got 0"}};
   for (const auto& row : rows) {
     CHECK_EQUAL(message_of<std::invalid_argument>([&] { parse_network(with_layers(row.layers)); }), row.message);
   }
@@ -352,7 +352,7 @@ void other_errors_of_descriptions_name_their_field() {
       {with_optimizer(R"({"type":"Adam","beta_1":1})"), "optimizer (Adam): beta_1 must be in [0, 1), got 1"},
       {with_optimizer(R"({"type":"AdamW","beta_2":-1})"), "optimizer (AdamW): beta_2 must be in [0, 1), got -1"},
       {with_optimizer(R"({"type":"Adam","epsilon":1e-50})"),
-       "optimizer (Adam): epsilon must be > 0 and finite (float32), got 0"},
+       "optimizer (Adam): epsilon must be >= 2^-126 and finite (float32), got 0"},
       {with_optimizer(R"({"type":"AdamW","weight_decay":-1})"),
        "optimizer (AdamW): weight_decay must be >= 0 and finite (float32), got -1"},
       {with_optimizer(R"({"type":"RMSprop","rho":1})"), "optimizer (RMSprop): rho must be in [0, 1), got 1"},

@@ -18,6 +18,7 @@
 
 namespace {
 std::atomic<int> allocations{0};
+std::atomic<std::size_t> largest{0};   // bytes, of what the backend took
 void* counted(void* memory) {
   allocations.fetch_add(1);
   if (memory == nullptr) throw std::bad_alloc();
@@ -36,6 +37,7 @@ void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 extern "C" int posix_memalign(void** memory, std::size_t alignment, std::size_t bytes) noexcept {
   allocations.fetch_add(1);
+  if (largest.load() < bytes) largest.store(bytes);
   *memory = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
   return *memory == nullptr ? 12 : 0;
 }
@@ -113,7 +115,8 @@ void expected_row(const Layer& layer, Strided& x, std::size_t i, std::vector<dou
       magnitude += std::abs(term);
     };
     if (step.w != nullptr) {
-      for (std::size_t c = 0; c < step.k; ++c) add(static_cast<double>(x.at(i, c)) * static_cast<double>(layer.w.at(c, j)));
+      for (std::size_t c = 0; c < step.k; ++c)
+        add(static_cast<double>(x.at(i, c)) * static_cast<double>(layer.w.at(c, j)));
     } else if (step.scale != nullptr) {
       const auto scale = static_cast<double>(layer.scale[j]);
       add((static_cast<double>(x.at(i, j)) - static_cast<double>(layer.mean[j])) * scale);
@@ -126,7 +129,8 @@ void expected_row(const Layer& layer, Strided& x, std::size_t i, std::vector<dou
 }
 
 void test_step(const Kernels& k, const Layer& layer, std::size_t rows, std::size_t gap) {
-  check::context = text(k.isa, {layer.step.k, layer.step.cols, rows, gap, static_cast<std::size_t>(layer.step.activation)});
+  const InferenceStep& step = layer.step;
+  check::context = text(k.isa, {step.k, step.cols, rows, gap, static_cast<std::size_t>(step.activation)});
   Strided x(rows, layer.step.k, gap), y(rows, layer.step.cols, gap);
   run(k, {layer.step}, x, y, false);
   std::vector<double> z(layer.step.cols), error(layer.step.cols);
@@ -149,9 +153,10 @@ void test_step(const Kernels& k, const Layer& layer, std::size_t rows, std::size
 
 void test_steps(const Kernels& k) {
   for (const std::size_t in : {1, 2, 5, 16, 19, 64, 100, 1027}) {
-    for (const std::size_t out : {1, 2, 8, 16, 17, 33, 48, 64, 65, 130, 200}) {
-      for (const std::size_t rows : {1, 2, 5, 19}) {
-        test_step(k, Layer(in, out, ActivationKind::relu, true, out % 2 == 0), rows, rows % 2 * 3);
+    for (const std::size_t out : {1, 2, 8, 16, 17, 33, 48, 64, 65, 113, 128, 130, 192, 200, 257}) {
+      for (const bool with_bias : {false, true}) {
+        const Layer layer(in, out, ActivationKind::relu, true, with_bias);
+        for (const std::size_t rows : {1, 2, 5, 19}) test_step(k, layer, rows, rows % 2 * 3);
       }
     }
   }
@@ -176,7 +181,8 @@ void test_rows_stand_alone(const Kernels& k) {
     for (const std::size_t out : {1, 10}) {
       for (const std::size_t in : {1, 10, 129, 1300}) {
         check::context = text(k.isa, {in, hidden, out}).append(" alone");
-        const Layer first(in, hidden, ActivationKind::gelu, true, true), last(hidden, out, ActivationKind::tanh, true, true);
+        const Layer first(in, hidden, ActivationKind::gelu, true, true);
+        const Layer last(hidden, out, ActivationKind::tanh, true, true);
         const std::vector<InferenceStep> steps{first.step, last.step};
         Strided x(23, in, 0), together(23, out, 2);
         run(k, steps, x, together, false);
@@ -232,10 +238,20 @@ void test_shapes_are_checked() {
   CHECK_THROWS(predictor.predict(wide.in(), wide.out()), std::invalid_argument);
   CHECK_THROWS(predictor.predict(good.in(), (MatrixView<float>{two.data(), 2, 1, 1})), std::invalid_argument);
   CHECK_THROWS(predictor.predict(good.in(), (MatrixView<float>{two.data(), 3, 2, 2})), std::invalid_argument);
+  CHECK_THROWS(predictor.predict(good.in(), (MatrixView<float>{two.data(), 3, 1, 0})), std::invalid_argument);
+  const Network network = tutorial_network(4, 8);
+  CHECK_THROWS(network.predict(good.in(), (MatrixView<float>{two.data(), 3, 1, 0})), std::invalid_argument);
+  predictor.predict({good.x.data(), 1, 4, 0}, {two.data(), 1, 1, 0});   // no second row to be anywhere
+  network.predict(MatrixView<const float>{good.x.data(), 1, 4, 0}, {two.data(), 1, 1, 0});
   predictor.predict({good.x.data(), 0, 4, 4}, {two.data(), 0, 1, 1});
   CHECK_THROWS(Predictor(std::vector<FrozenLayer>{}), std::invalid_argument);
   FrozenLayer layer{2, 3, std::vector<float>(6), {}, {}, {}, ActivationKind::linear};
   CHECK(Predictor(std::vector{layer}).n_outputs() == 3);
+  // Sizes that wrap around where memory is added up.
+  for (const std::size_t width : {~std::size_t{0}, ~std::size_t{0} / 3 + 11, std::size_t{1} << 62}) {
+    const FrozenLayer endless{width, width, {}, {}, {}, {}, ActivationKind::relu};
+    CHECK_THROWS(Predictor(std::vector{endless}), std::invalid_argument);
+  }
   layer.kernel.resize(5);
   CHECK_THROWS(Predictor(std::vector{layer}), std::invalid_argument);
   layer.kernel.resize(6);
@@ -256,6 +272,21 @@ void test_does_not_allocate() {
     check::context = text("allocations", {rows, static_cast<std::size_t>(made)});
     CHECK(made == 0);
   }
+#endif
+}
+
+// What a thread keeps for very wide layers stays small: they get fewer rows at once.
+void test_scratch_is_bounded() {
+#if COUNTS_ALLOCATIONS
+  const Predictor predictor(tutorial_network(3, 40000));
+  std::thread([&] {
+    Batch batch(300, 3);
+    set_num_threads(1);
+    largest.store(0);
+    predictor.predict(batch.in(), batch.out());
+  }).join();
+  check::context = text("largest", {largest.load()});
+  CHECK(largest.load() > 0 && largest.load() <= (std::size_t{2} << 20));
 #endif
 }
 
@@ -298,6 +329,7 @@ int main() {
   test_agrees_with_the_network();
   test_shapes_are_checked();
   test_does_not_allocate();
+  test_scratch_is_bounded();
   test_threads();
   return report("test_predictor");
 }

@@ -1,7 +1,7 @@
-// Dropout with masks kept as bits. The bit of an element is a function of (seed, step, layer, element) alone: seed = the
-// layer's own or else the network's, key stream = the layer's place in the spec, step = the trainer's step, element = its place in the padded buffer
-// (row * ld + column), as DropoutBits (kernels.h) lays them out. ld depends on the width only, so the same seed gives
-// the same masks on every ISA, with every number of threads.
+// Dropout with masks kept as bits. The bit of an element is a function of (seed, step, layer, element) alone: seed is
+// the layer's own or else the network's, layer its place in the spec (the key stream), step the trainer's, element its
+// place in the padded buffer (row * ld + column), as DropoutBits (kernels.h) lays them out. ld depends on the width
+// only, so the same seed gives the same masks on every ISA, with every number of threads.
 #include <algorithm>
 #include <cmath>
 #include <cstring>

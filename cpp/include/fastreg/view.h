@@ -24,9 +24,9 @@ struct MatrixView {
   std::size_t rows = 0, cols = 0, stride = 0;
 };
 
-// Rows of features of one of the element types; a MatrixView of one is taken as it is. Whatever reads them rounds to the
-// nearest float32, a batch of rows at a time, so the result is that of converting all of them beforehand. Rows may
-// overlap.
+// Rows of features of one of the element types; a MatrixView of one is taken as it is. Whatever reads them rounds to
+// the nearest float32, a batch of rows at a time, so the result is that of converting all of them beforehand. Rows may
+// overlap. A bool is passed as uint8 and counts as its byte, which is 0 or 1 unless someone made it of other bytes.
 struct Features {
   const void* data = nullptr;
   ElementType type = ElementType::float32;

@@ -1,4 +1,5 @@
-// What an embedding program does, with the installed headers and library alone: train, predict, serve, and check the result.
+// What an embedding program does, with the installed headers and library alone: train, predict, serve, and check the
+// result.
 #include <fastreg/network.h>
 #include <fastreg/predictor.h>
 #include <fastreg/runtime.h>

@@ -27,8 +27,13 @@ __all__ = ["load", "save"]
 Tensors = dict[str, NDArray[np.float32]]
 
 
-def save(model: Sequential, path: str | os.PathLike[str], include_optimizer: bool = True) -> None:
-    """See :meth:`fastreg.Sequential.save`."""
+def save(
+    model: Sequential,
+    path: str | os.PathLike[str],
+    include_optimizer: bool = True,
+    extra: Mapping[str, Any] | None = None,
+) -> None:
+    """See :meth:`fastreg.Sequential.save`; ``extra``: further members of the description, which ``load`` passes by."""
     with_optimizer = check_bool("save", "include_optimizer", include_optimizer)
     network = model._require_network("save")
     description = model._description(network.n_features)
@@ -38,7 +43,7 @@ def save(model: Sequential, path: str | os.PathLike[str], include_optimizer: boo
         description |= model._training_description(for_file=True)
         description["state"] = {"step": trainer.step if trainer else 0, "epoch": trainer.epoch if trainer else 0}
         tensors |= trainer.get_moments() if trainer else {}
-    _core.save_file(_path(path), json.dumps(description, allow_nan=False), tensors)
+    _core.save_file(_path(path), json.dumps({**(extra or {}), **description}, allow_nan=False), tensors)
 
 
 def load(path: str | os.PathLike[str]) -> Sequential:

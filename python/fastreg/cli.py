@@ -7,6 +7,7 @@ message says why; 2: wrong usage.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,16 +26,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help(sys.stderr)
         return 2
     try:
-        return _demo(arguments)
+        return int(arguments.run(arguments))
     except KeyboardInterrupt:
         print("fastreg: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read the output has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fastreg", description="Regularised dense neural networks on a CPU.")
     parser.add_argument("--version", action="store_true", help="print the version and leave")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    _add_demo(commands)
+    _add_tune(commands)
+    _add_predict(commands)
+    return parser
+
+
+def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     demo = commands.add_parser(
         "demo",
         help="train one network plain and regularised, and compare them",
@@ -50,7 +61,54 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--seed", type=_seed, default=2, help="of the split, the weights and dropout (default: 2)")
     demo.add_argument("--quiet", action="store_true", help="show no progress")
-    return parser
+    demo.set_defaults(run=_demo)
+
+
+def _add_tune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    tune = commands.add_parser(
+        "tune",
+        help="find the network that predicts a column of a table best",
+        description="Reads a table, finds out what its columns are, searches for the network and the regularisation "
+        "that predict one column best by cross-validation, and scores it on rows that the search never saw.",
+    )
+    tune.add_argument("data", help="CSV (also compressed) or Parquet file with a line of column names")
+    tune.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
+    tune.add_argument(
+        "--test",
+        metavar="FILE_OR_COLUMN",
+        help="a file with the rows to hold back, or a column that is 1 for them and 0 else, which is no feature then "
+        "(default: a fifth of the rows, drawn by the seed)",
+    )
+    tune.add_argument(
+        "--task", choices=("classification", "regression"), help="what the target is (default: told by its values)"
+    )
+    tune.add_argument(
+        "--trials", type=_positive, default=64, metavar="N", help="networks to try (default: %(default)s)"
+    )
+    tune.add_argument(
+        "--cv", type=_folds, default=3, metavar="K", help="folds of the validation (default: %(default)s)"
+    )
+    tune.add_argument(
+        "--time", type=_seconds, default=60.0, metavar="SECONDS", help="to spend in all (default: %(default)s)"
+    )
+    tune.add_argument("--seed", type=_seed, default=0, help="of everything that is drawn (default: %(default)s)")
+    tune.add_argument("--jobs", type=_positive, metavar="N", help="networks to train at once (default: one a CPU)")
+    tune.add_argument("--out", type=Path, metavar="FILE", help="model file to write, for `fastreg predict`")
+    tune.add_argument("--report", type=Path, metavar="FILE", help="HTML page to write, with table and pictures")
+    tune.add_argument("--quiet", action="store_true", help="show no progress")
+    tune.set_defaults(run=_tune)
+
+
+def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    predict = commands.add_parser(
+        "predict",
+        help="predict with a model that `fastreg tune` wrote",
+        description="Writes CSV to standard output: the predicted column, then for classes the probability of each. "
+        "Columns of the table that the model does not need are ignored.",
+    )
+    predict.add_argument("model", help="the model file")
+    predict.add_argument("data", help="CSV (also compressed) or Parquet file")
+    predict.set_defaults(run=_predict)
 
 
 def _seed(text: str) -> int:
@@ -58,6 +116,30 @@ def _seed(text: str) -> int:
     if not 0 <= seed < 2**32:
         raise argparse.ArgumentTypeError(f"must be an integer in [0, 2**32), got {text!r}")
     return seed
+
+
+def _positive(text: str) -> int:
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be an integer >= 1, got {text!r}")
+    return value
+
+
+def _folds(text: str) -> int:
+    value = int(text) if text.isdecimal() else 0
+    if value < 2:
+        raise argparse.ArgumentTypeError(f"must be an integer >= 2, got {text!r}")
+    return value
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number of seconds > 0, got {text!r}")
+    return value
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -69,6 +151,46 @@ def _demo(arguments: argparse.Namespace) -> int:
         print(f"fastreg demo: {error}", file=sys.stderr)
         return 1
     print(report)
+    return 0
+
+
+def _tune(arguments: argparse.Namespace) -> int:
+    from . import tune
+
+    options = tune.Options(
+        data=arguments.data,
+        target=arguments.target,
+        test=arguments.test,
+        task=arguments.task,
+        trials=arguments.trials,
+        cv=arguments.cv,
+        time=arguments.time,
+        seed=arguments.seed,
+        out=arguments.out,
+        report=arguments.report,
+        jobs=-1 if arguments.jobs is None else arguments.jobs,
+        verbose=0 if arguments.quiet else 1,
+    )
+    try:
+        tune.tune(options)
+    except (tune.TuneError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        print(f"fastreg tune: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from . import tune
+
+    try:
+        tune.predict(arguments.model, arguments.data)
+    except (tune.TuneError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        print(f"fastreg predict: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -98,7 +98,7 @@ def tune(options: Options, out: TextIO | None = None) -> Outcome:
     try:
         train, test = _split(options)
         target = Target.infer(train, options.target, options.task)
-        schema = Schema.infer(train, [options.target, *([options.test] if options.test in train else [])])
+        schema = Schema.infer(train, [name for name in (options.target, options.test) if name is not None])
         y, known = target.encode(train)
     except (ValueError, ImportError) as error:
         raise TuneError(str(error)) from error

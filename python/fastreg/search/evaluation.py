@@ -103,7 +103,8 @@ class Task:
         fold: Which fold.
         params: Its parameters.
         start: Epoch to go on from; above 0 with ``model`` only.
-        stop: Epoch to end before; None is the full budget.
+        stop: Epoch to end before; None, or the context's ``epochs``, is the full budget: that of the trial, where
+            ``build`` gave it ``epochs`` of its own.
         model: What :class:`FoldResult` gave as ``model`` when it stopped at ``start``.
         thresholds: None: nothing is watched. Else its ``of(fold)`` gives the limit after each epoch: if the best value
             so far of the primary metric is worse, the fold is pruned.
@@ -398,8 +399,9 @@ def _fit_sequential(
         watch = Watch(f"val_{primary.key}", primary.direction, task.thresholds.of(task.fold))
         callbacks.append(watch)
     callbacks += _ends(task, stop)
-    epochs = task.stop if task.stop is not None else given.get("epochs", 1)
-    given |= {"epochs": epochs, "initial_epoch": task.start, "verbose": 0, "callbacks": callbacks, **validation}
+    start = task.start if paused is None else paused.epochs
+    epochs = given.get("epochs", 1) if final else min(task.stop or 1, given.get("epochs", 1))
+    given |= {"epochs": epochs, "initial_epoch": start, "verbose": 0, "callbacks": callbacks, **validation}
     targets = context.y if context.targets is None else context.targets
     if paused is not None and paused.ended:
         result.history, result.epochs = {}, paused.epochs
@@ -408,7 +410,7 @@ def _fit_sequential(
             model.fit(fold.x, targets, **given)
         finally:
             if model.history is not None:
-                result.history, result.epochs = model.history.history, task.start + len(model.history.epoch)
+                result.history, result.epochs = model.history.history, start + len(model.history.epoch)
         if model.history is not None and model.history.stopped_by in _OURS and _is_over(task, stop):
             result.state = "stopped"
             return None

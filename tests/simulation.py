@@ -37,13 +37,15 @@ class Learner(Strategy):
 class Curve:
     """How a trial does: a falling curve per fold whose end is its score, by its parameters alone.
 
-    One trial in ten fails, one in ten diverges, one in five stops early in every fold, after up to half of the epochs.
+    One trial in ten fails, one in five diverges after 0 to 18 epochs, and one in five stops early in every fold, after
+    up to half of the epochs.
     """
 
     def __init__(self, params, direction, bad=True):
         bits = zlib.crc32(repr(sorted(params.items())).encode())
         kind = bits % 10 if bad else 9
-        self.state = {0: "failed", 1: "diverged"}.get(kind, "ok")
+        self.state = {0: "failed", 1: "diverged", 4: "diverged"}.get(kind, "ok")
+        self.bad_after = 0 if kind == 0 else bits // 10 % 19 if self.state == "diverged" else EPOCHS
         self.length = 1 + bits // 10 % (EPOCHS // 2) if kind in (2, 3) else EPOCHS
         rng = np.random.default_rng(bits)
         steps = rng.uniform(0, 1, (FOLDS, EPOCHS)).cumsum(axis=1) * params["x"] + rng.normal(0, 0.5, (FOLDS, EPOCHS))
@@ -53,8 +55,8 @@ class Curve:
 
     def outcome(self, job):
         """What a worker reports for a job."""
-        if self.state != "ok":
-            return Outcome(self.state, None, job.start + 1, [[], []])
+        if job.stop > self.bad_after:
+            return Outcome(self.state, None, self.bad_after, [[], []])
         stop = min(job.stop, self.length)
         curves = [values[:stop] for values in self.values]
         for fold, values in enumerate(curves):
@@ -64,6 +66,10 @@ class Curve:
                 if best < limit if self.direction == "max" else best > limit:
                     return Outcome("pruned", None, epoch, [values[:epoch] if f == fold else [] for f in range(FOLDS)])
         return Outcome("ok", self.score(stop), stop, curves)
+
+    def good(self, stop):
+        """Whether it is still well after so many epochs."""
+        return stop <= self.bad_after
 
     def score(self, stop):
         """Mean over folds of the best so far."""

@@ -1,5 +1,6 @@
 """Metrics as fit and evaluate report them, against the oracle's."""
 
+import fastreg as fr
 import numpy as np
 import pytest
 import reference as ref
@@ -64,3 +65,27 @@ def test_metrics_ignore_sample_weights(rng):
     )
     assert model.evaluate(x, t, sample_weight=r, verbose=0)[1] == model.evaluate(x, t, verbose=0)[1]
     np.testing.assert_allclose(model.evaluate(x, t, sample_weight=r, verbose=0)[0], net.evaluate(x, t, r), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("loss", "activation", "units", "given", "expected"), CASES)
+def test_a_model_tells_its_metrics(loss, activation, units, given, expected, rng):
+    model, _ = build_pair([("dense", units, activation)], 3, rng, loss=loss, metrics=[given])
+    (metric,) = model.metrics
+    assert metric.name == getattr(given, "name", given)
+    assert type(metric) is type(metrics.get(expected))
+
+
+def test_metrics_of_a_model_without_a_loss():
+    model = fr.Sequential([fr.layers.Dense(1)])
+    assert model.metrics == []
+    model.compile("adam", None, ["mse"])
+    assert model.metrics == []
+
+
+def test_every_name_is_a_metric():
+    assert {"accuracy", "acc", "mse", "mae", "binary_accuracy"} <= set(metrics.names())
+    for name in metrics.names():
+        model = fr.Sequential([fr.layers.Dense(2)])
+        loss = "sparse_categorical_crossentropy" if name.startswith("sparse") else "mse"
+        model.compile("adam", loss, [name])
+        assert [metric.name for metric in model.metrics] == [name]

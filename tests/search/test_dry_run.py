@@ -3,11 +3,18 @@
 import pickle
 
 import fastreg as fr
+import numpy as np
 import pytest
 from fastreg import callbacks, layers
 from fastreg.search.dry_run import make_context
 from fastreg.search.evaluation import Context
 from search_folds import PARAMS, X, Y, build, context
+
+
+def wide(params):
+    model = fr.Sequential([fr.Input((4,)), layers.Dense(params["units"]), layers.Dense(1)])
+    model.compile(fr.optimizers.Adam(params["rate"]), "mse")
+    return model
 
 
 def raises(params):
@@ -48,6 +55,14 @@ def with_layers(params):
         ({"x": X[:100]}, ValueError, "X and y must have as many rows, got 100 and 150"),
         ({"x": X[:, 0]}, ValueError, "X: must be 2-D"),
         ({"cv": 1}, ValueError, "cv: an int must be >= 2"),
+        ({"x": np.where(X > 3, np.nan, X)}, ValueError, "X: must be finite numbers, got nan in column"),
+        ({"x": X.astype(str)}, TypeError, "x: must be numbers"),
+        ({"y": Y + 1}, ValueError, r"y: binary_crossentropy needs targets in \[0, 1\], got 2.0"),
+        ({"y": np.stack([Y, Y], axis=1)}, ValueError, r"needs shape \(150, 1\), got \(150, 2\)"),
+        ({"y": np.where(Y, "a", "b")}, TypeError, "y: must be numbers"),
+        ({"fit_arguments": {"sample_weight": np.ones(3)}}, ValueError, r"sample_weight: must have shape \(150,\)"),
+        ({"fit_arguments": {"sample_weight": -np.ones(150)}}, ValueError, "sample_weight: must be >= 0, got -1.0"),
+        ({"x": X[:, :2], "build": lambda p: wide(p)}, ValueError, "the model takes 4 features, got 2"),
     ],
 )
 def test_mistakes_are_found_before_the_first_trial(change, kind, message):

@@ -92,6 +92,26 @@ def test_features_are_converted_once(dtype):
     ok(evaluate(c, Task(0, 0, PARAMS)))
 
 
+@pytest.mark.parametrize(("own", "expected"), [(2, [1, 2, 2, 2]), (9, [1, 3, 4, 9])])
+def test_epochs_may_be_the_trials_own(own, expected):
+    def with_epochs(params):
+        return build(params), {"epochs": params["epochs"]}
+
+    params = {**PARAMS, "epochs": own}
+    c = context(with_epochs, params={**PARAMS, "epochs": 6})
+    assert c.epochs == 6
+    whole = ok(evaluate(c, Task(0, 0, params, stop=6, keep_model=True)))
+    assert whole.epochs == own
+    model, start, epochs = None, 0, []
+    for stop in (1, 3, 4, 6):
+        result = ok(evaluate(c, Task(0, 0, params, start, stop, model, keep_model=True)))
+        model, start = result.model, stop
+        epochs.append(result.epochs)
+    assert epochs == expected
+    assert same(model.get_weights(), whole.model.get_weights())
+    assert ok(refit(c, Task(0, 0, params))).epochs == own
+
+
 # Early stopping and validation.
 
 

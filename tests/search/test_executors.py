@@ -201,6 +201,29 @@ def test_workers_times_threads_keep_to_the_budget(budget, n_jobs, executor, expe
         fr.set_num_threads(before)
 
 
+def blas_threads(model, x, y):
+    from threadpoolctl import threadpool_info
+
+    return max(entry["num_threads"] for entry in threadpool_info() if entry["user_api"] == "blas")
+
+
+@pytest.mark.parametrize("executor", [None, "processes"])
+def test_libraries_of_estimators_keep_to_the_budget(executor):
+    linear = pytest.importorskip("sklearn.linear_model")
+    control = pytest.importorskip("threadpoolctl")
+    c = make_context(linear.Ridge(), [{"alpha": 1.0}], X, Y, cv=2, scoring=blas_threads)
+    before = fr.get_num_threads()
+    fr.set_num_threads(4)
+    try:
+        with control.threadpool_limits(limits=3, user_api="blas"):
+            with make_runner(c, 2, executor) as runner:
+                results = collect(runner, [Task(i, 0, {"alpha": 1.0}) for i in range(3)])
+            assert [result.scores["blas_threads"] for result in results] == [2.0] * 3
+            assert blas_threads(None, None, None) == 3
+    finally:
+        fr.set_num_threads(before)
+
+
 def test_n_jobs():
     before = fr.get_num_threads()
     fr.set_num_threads(4)

@@ -11,18 +11,26 @@ from simulation import EPOCHS, FOLDS, SPACE, Curve, Learner, Simulation
 each_direction = pytest.mark.parametrize("direction", ["min", "max"])
 
 
-def halving_reference(params, direction, rungs, factor, first=0):
+def halving_reference(params, direction, rungs, factor):
     """Jobs and survivors of successive halving, by definition."""
     curves = {t: Curve(p, direction) for t, p in params.items()}
-    jobs, alive, start = set(), sorted(params), 0
-    for stop in rungs:
-        jobs |= {(t, start, stop) for t in alive if not (start and curves[t].length < start)}
-        ok = [t for t in alive if curves[t].state == "ok"]
+    jobs = set()
+
+    def survivors(alive, k):
+        """Those of ``alive`` that get to the end when they train to rung k; if none, the next best have their turn."""
+        start, stop = rungs[k - 1] if k else 0, rungs[k]
+        jobs.update((t, start, stop) for t in alive if not (start and curves[t].length < start))
+        sign = -1 if direction == "max" else 1
+        good = sorted((t for t in alive if curves[t].good(stop)), key=lambda t: (sign * curves[t].score(stop), t))
         if stop == rungs[-1]:
-            return jobs, set(ok)
-        ok.sort(key=lambda t: (-curves[t].score(stop) if direction == "max" else curves[t].score(stop), t))
-        alive, start = ok[: max(1, len(alive) // factor)], stop
-    return jobs, set()
+            return set(good)
+        n = max(1, len(alive) // factor)
+        for chosen in (good[:n], good[n : 2 * n]):
+            if chosen and (found := survivors(chosen, k + 1)):
+                return found
+        return set()
+
+    return jobs, survivors(sorted(params), 0)
 
 
 @each_direction
@@ -34,8 +42,28 @@ def test_successive_halving_against_the_definition(direction, n_trials, min_epoc
     run = Simulation(SuccessiveHalving(min_epochs, factor), Random(), n_trials, direction, workers=4, order=n_trials)
     jobs, survivors = halving_reference(run.params, direction, rungs, factor)
     assert set(run.jobs) == jobs
-    ok = {t for t in run.params if Curve(run.params[t], direction).state == "ok"}
+    ok = {t for t in run.params if run.outcomes[t].state == "ok"}
     assert run.pruned == ok - survivors
+
+
+def test_the_next_best_go_up_where_all_that_were_promoted_diverge():
+    """Of 9 trials, the best 3 diverge at once after the first rung; the next 3 get to the end, or 1 of them."""
+    for make, expected in ((SuccessiveHalving, {3: 6, 9: 1}), (ASHA, None)):
+        strategy, schedule = Random(), make()
+        strategy.begin(SPACE, 0, "min")
+        schedule.begin(strategy, 9, 9, "min", FOLDS)
+        jobs, final = Counter(), []
+        while (job := schedule.next()) is not None:
+            jobs[job.stop] += 1
+            rank = 4 * job.number % 9
+            good = job.stop == 1 or rank > 2
+            schedule.done(job, Outcome("ok", rank, job.stop) if good else Outcome("diverged", None, job.start))
+            if good and job.stop == 9:
+                final.append(rank)
+        assert schedule.finished
+        assert schedule.settled() == list(range(9))
+        assert final == [3]
+        assert expected is None or {stop: jobs[stop] for stop in expected} == expected
 
 
 def test_hyperband_brackets_are_the_papers():
@@ -78,7 +106,7 @@ def test_hyperband_against_the_definition(direction):
         bracket = halving_reference({t: run.params[t] for t in range(first, first + n)}, direction, rungs, 3)
         jobs, survivors, first = jobs | bracket[0], survivors | bracket[1], first + n
     assert set(run.jobs) == jobs
-    assert run.pruned == {t for t in run.params if Curve(run.params[t], direction).state == "ok"} - survivors
+    assert run.pruned == {t for t in run.params if run.outcomes[t].state == "ok"} - survivors
 
 
 def test_hyperband_has_a_number_of_trials_of_its_own():
@@ -126,7 +154,7 @@ def test_learning_brackets_begin_when_the_one_before_is_over():
 
 
 def asha_reference(params, rungs, factor):
-    """Algorithm 2 of the paper with one worker, every rung sorted anew at every step; then the last promotions."""
+    """Algorithm 2 of the paper with one worker, every rung sorted anew at every step; then, if need be, upwards."""
     reached = [{} for _ in rungs]  # number: score
     promoted = [set() for _ in rungs]
     jobs, asked = [], 0
@@ -134,7 +162,7 @@ def asha_reference(params, rungs, factor):
     def run(t, k):
         if k == 0 or curves[t].length >= rungs[k - 1]:
             jobs.append((t, rungs[k - 1] if k else 0, rungs[k]))
-        reached[k][t] = curves[t].score(rungs[k]) if curves[t].state == "ok" else math.inf
+        reached[k][t] = curves[t].score(rungs[k]) if curves[t].good(rungs[k]) else math.inf
 
     curves = {t: Curve(p, "min") for t, p in params.items()}
     while True:
@@ -148,11 +176,10 @@ def asha_reference(params, rungs, factor):
                 run(asked, 0)
                 asked += 1
                 continue
-            for k in range(len(rungs) - 1):
-                candidates = sorted(
-                    (t for t in reached[k] if reached[k][t] < math.inf), key=lambda t: (reached[k][t], t)
-                )
-                if candidates and not promoted[k]:
+            for k in range(len(rungs) - 2, -1, -1):
+                open_ones = [t for t in reached[k] if t not in promoted[k] and reached[k][t] < math.inf]
+                candidates = sorted(open_ones, key=lambda t: (reached[k][t], t))
+                if candidates and min(reached[-1].values(), default=math.inf) == math.inf:
                     break
             else:
                 return jobs
@@ -195,7 +222,10 @@ def test_asha_never_waits_for_a_rung():
     assert stops.count(3) >= 8 // 3
     assert not schedule.finished
     schedule.done(slow, Outcome("failed", None, 0))
-    assert schedule.next().stop in (3, 9)
+    while (job := schedule.next()) is not None:
+        schedule.done(job, Outcome("ok", job.params["x"], job.stop))
+    assert schedule.finished
+    assert schedule.settled() == list(range(9))
 
 
 def test_asha_says_that_it_is_not_repeatable():

@@ -251,6 +251,10 @@ def test_parameters_and_repr():
     assert again.get_params() == search.get_params()
     assert repr(search).startswith("RandomSearch(")
     assert repr(search).endswith("n_trials=3, cv=4, seed=1)")
+    assert "0x" not in repr(search)
+    pruned = RandomSearch(build, [1] * 200, pruner=MedianPruner(2))
+    assert "pruner=MedianPruner(lag=8, n_startup_trials=2, n_warmup_epochs=5, interval=1)" in repr(pruned)
+    assert len(repr(pruned)) < 300
     assert search.set_params(cv=2) is search
     assert search.cv == 2
     with pytest.raises(ValueError, match=r"unknown argument 'n_trails'.*did you mean 'n_trials'"):

@@ -450,7 +450,7 @@ def test_quasirandom_names_what_it_needs(monkeypatch):
         begun(QuasiRandom, Space({"x": Uniform(0, 1)}))
 
 
-def test_gaussian_process(capfd):
+def test_gaussian_process():
     pytest.importorskip("torch")
     space = Space({"x": Uniform(-1, 1), "y": Uniform(-1, 1), "k": ["a", "b"], "z": When("k", "b", Uniform(0, 1))})
     strategies = [begun(lambda: Bayesian("gp", n_startup_trials=8), space) for _ in range(2)]
@@ -461,7 +461,6 @@ def test_gaussian_process(capfd):
             strategy.tell(number, params, params["x"] ** 2 + params["y"] ** 2, "ok", None)
     last = strategies[0].ask(24)
     assert last["x"] ** 2 + last["y"] ** 2 < 0.1
-    assert capfd.readouterr() == ("", "")
 
 
 def test_bayesian_arguments():

@@ -16,7 +16,7 @@ from fastreg.callbacks import Callback, EarlyStopping
 from fastreg.model import Sequential
 from fastreg.search import preprocessing
 from fastreg.search.cross_validation import class_labels, make_folds
-from fastreg.search.evaluation import Context, is_estimator, make_model, monitors_validation
+from fastreg.search.evaluation import Context, is_estimator, make_model, monitors_validation, prepared
 from fastreg.search.scoring import resolve
 
 __all__ = ["make_context"]
@@ -91,7 +91,7 @@ def make_context(
             "metric of fastreg first"
         )
     folds = make_folds(cv, x, y, groups, seed, classes)
-    return Context(
+    context = Context(
         build=build,
         x=x,
         y=y,
@@ -106,6 +106,9 @@ def make_context(
         labels=class_labels(y, classes),
         epochs=epochs,
     )
+    if isinstance(model, Sequential):
+        _check_data(context, model)
+    return context
 
 
 class Recorded(dict[str, Any]):
@@ -328,6 +331,17 @@ def _targets(model: Sequential, y: Any) -> Any:
         return np.ascontiguousarray(array)
     with np.errstate(over="ignore", invalid="ignore"):
         return np.ascontiguousarray(array, np.float32)
+
+
+def _check_data(context: Context, model: Sequential) -> None:
+    """Scores a row: raises what fit would raise in every fold, for the data and the weights of the rows."""
+    fold = prepared(context, 0)
+    targets = context.y if context.targets is None else context.targets
+    weights = context.fit_arguments.get("sample_weight")
+    model.build(np.shape(fold.x)[1:])
+    model.evaluate(fold.x, targets, rows=fold.scored[:1], verbose=0)
+    if weights is not None:
+        model.evaluate(fold.x, targets, sample_weight=weights, rows=fold.train, verbose=0)
 
 
 def _check_lengths(x: Any, y: Any, sequential: bool) -> None:

@@ -103,7 +103,8 @@ class Task:
         fold: Which fold.
         params: Its parameters.
         start: Epoch to go on from; above 0 with ``model`` only.
-        stop: Epoch to end before; None is the full budget.
+        stop: Epoch to end before; None, or the context's ``epochs``, is the full budget: that of the trial, where
+            ``build`` gave it ``epochs`` of its own.
         model: What :class:`FoldResult` gave as ``model`` when it stopped at ``start``.
         thresholds: None: nothing is watched. Else its ``of(fold)`` gives the limit after each epoch: if the best value
             so far of the primary metric is worse, the fold is pruned.
@@ -162,7 +163,7 @@ class FoldResult:
     preprocess: Chain | None = None
 
 
-class _Prepared(NamedTuple):
+class Prepared(NamedTuple):
     """A fold as a model gets it."""
 
     x: Any
@@ -235,7 +236,7 @@ def error_text(error: BaseException, params: Mapping[str, Any]) -> str:
 
 def _evaluate(context: Context, task: Task, stop: StopSignal | None, result: FoldResult) -> None:
     begun = time.perf_counter()
-    fold = _prepared(context, task.fold)
+    fold = prepared(context, task.fold)
     final = task.stop is None or context.epochs is None or task.stop >= context.epochs
     paused = task.model if isinstance(task.model, Paused) else None
     model: Any
@@ -267,7 +268,7 @@ def _evaluate(context: Context, task: Task, stop: StopSignal | None, result: Fol
     result.score_seconds = time.perf_counter() - begun
 
 
-def _score(context: Context, model: Any, fold: _Prepared, given: Mapping[str, Any], result: FoldResult) -> None:
+def _score(context: Context, model: Any, fold: Prepared, given: Mapping[str, Any], result: FoldResult) -> None:
     weights = given.get("sample_weight") if isinstance(model, Sequential) else None
     score = context.scorers.score
     result.scores = score(model, fold.x, context.y, fold.scored, context.targets, weights)
@@ -327,13 +328,14 @@ def _seeded(model: Any, seed: int) -> Any:
     return model
 
 
-def _prepared(context: Context, fold: int) -> _Prepared:
+def prepared(context: Context, fold: int) -> Prepared:
+    """The features of a fold, preprocessed the first time, and its rows."""
     train, scored = context.folds[fold]
     if context.preprocess is None:
-        return _Prepared(context.x, train, scored, None)
+        return Prepared(context.x, train, scored, None)
     chain = context.preprocess
     fitted, x = context._once.get(fold, lambda: fit_fold(chain, context.x, context.y, train, scored))
-    return _Prepared(x, train, scored, fitted)
+    return Prepared(x, train, scored, fitted)
 
 
 def monitors_validation(callback: Callback) -> bool:
@@ -348,7 +350,7 @@ def _copied(callbacks: Any) -> list[Callback]:
 
 
 def _validation(
-    context: Context, task: Task, fold: _Prepared, given: dict[str, Any], callbacks: list[Callback]
+    context: Context, task: Task, fold: Prepared, given: dict[str, Any], callbacks: list[Callback]
 ) -> dict[str, Any]:
     """The rows that the fit is given: to train on, and to score after each epoch."""
     share = given.pop("validation_split", 0.0)
@@ -373,7 +375,7 @@ def _fit_sequential(
     context: Context,
     task: Task,
     model: Sequential,
-    fold: _Prepared,
+    fold: Prepared,
     given: dict[str, Any],
     stop: StopSignal | None,
     result: FoldResult,
@@ -397,8 +399,9 @@ def _fit_sequential(
         watch = Watch(f"val_{primary.key}", primary.direction, task.thresholds.of(task.fold))
         callbacks.append(watch)
     callbacks += _ends(task, stop)
-    epochs = task.stop if task.stop is not None else given.get("epochs", 1)
-    given |= {"epochs": epochs, "initial_epoch": task.start, "verbose": 0, "callbacks": callbacks, **validation}
+    start = task.start if paused is None else paused.epochs
+    epochs = given.get("epochs", 1) if final else min(task.stop or 1, given.get("epochs", 1))
+    given |= {"epochs": epochs, "initial_epoch": start, "verbose": 0, "callbacks": callbacks, **validation}
     targets = context.y if context.targets is None else context.targets
     if paused is not None and paused.ended:
         result.history, result.epochs = {}, paused.epochs
@@ -407,7 +410,7 @@ def _fit_sequential(
             model.fit(fold.x, targets, **given)
         finally:
             if model.history is not None:
-                result.history, result.epochs = model.history.history, task.start + len(model.history.epoch)
+                result.history, result.epochs = model.history.history, start + len(model.history.epoch)
         if model.history is not None and model.history.stopped_by in _OURS and _is_over(task, stop):
             result.state = "stopped"
             return None
@@ -434,7 +437,7 @@ def _is_over(task: Task, stop: StopSignal | None) -> bool:
     return (stop is not None and stop.is_set) or (task.deadline is not None and time.time() >= task.deadline)
 
 
-def _fit_estimator(context: Context, model: Any, fold: _Prepared, given: Mapping[str, Any]) -> None:
+def _fit_estimator(context: Context, model: Any, fold: Prepared, given: Mapping[str, Any]) -> None:
     rows = fold.train
     n = len(context.y)
     arguments = {name: take(value, rows) if _is_per_row(value, n) else value for name, value in given.items()}
@@ -455,7 +458,7 @@ def _refit(context: Context, task: Task, stop: StopSignal | None, result: FoldRe
         result.preprocess, x = fit_fold(context.preprocess, context.x, context.y, rows, rows[:0])
     model, arguments = make_model(context.build, task.params, fold_seed(context.seed, task.trial, _REFIT))
     given = {**context.fit_arguments, **arguments}
-    fold = _Prepared(x, rows, rows[:0], result.preprocess)
+    fold = Prepared(x, rows, rows[:0], result.preprocess)
     if not isinstance(model, Sequential):
         _fit_estimator(context, model, fold, given)
     else:

@@ -6,10 +6,12 @@ process gets the data once (``processes.py``, ``remote.py``). A runner gives bac
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
 from concurrent.futures import Executor
 from queue import Empty, SimpleQueue
+from typing import Any
 
 from fastreg._checks import check_int, describe, did_you_mean
 from fastreg.callbacks import StopSignal
@@ -85,6 +87,7 @@ class ThreadRunner(Runner):
         self.slots = 2 * n_workers
         self._tasks: SimpleQueue[Task | None] = SimpleQueue()
         self._results: SimpleQueue[FoldResult | BaseException] = SimpleQueue()
+        self._libraries = LibraryThreads(context)
         limit, context = context.threads, context.with_threads(None)
         self._threads = [
             threading.Thread(target=self._work, args=(context, limit), name=f"fastreg-search-{i}", daemon=True)
@@ -124,6 +127,33 @@ class ThreadRunner(Runner):
             self._tasks.put(None)
         for thread in self._threads:
             thread.join()
+        self._libraries.restore()
+
+
+class LibraryThreads:
+    """Keeps BLAS and OpenMP libraries of the process, which estimators use, to the threads of a fit, until restored.
+
+    Needs threadpoolctl, which comes with scikit-learn; without it the libraries do as they like. The limit holds for
+    the whole process.
+
+    Args:
+        context: What is evaluated: ``Sequential`` models, which use no such library, need no limit.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._limits: Any = None
+        if context.epochs is not None or context.threads is None or "sklearn" not in sys.modules:
+            return
+        try:
+            from threadpoolctl import threadpool_limits
+        except ImportError:
+            return
+        self._limits = threadpool_limits(limits=context.threads)
+
+    def restore(self) -> None:
+        """Gives the libraries back the threads that they had."""
+        if self._limits is not None:
+            self._limits.restore_original_limits()
 
 
 def count_workers(n_jobs: object) -> int:

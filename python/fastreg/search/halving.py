@@ -124,6 +124,7 @@ class _Bracket:
         running: How many are being trained to it.
         entries: Those that are done.
         climbers: The trials that left the first rung, at the last that they reached.
+        reserves: By rung, the trials next to those that were promoted, as many: they go up if all of those fail.
     """
 
     quota: int | None
@@ -136,6 +137,7 @@ class _Bracket:
     waiting: deque[_Entry] = field(default_factory=deque)
     entries: list[_Entry] = field(default_factory=list)
     climbers: dict[int, _Entry] = field(default_factory=dict)
+    reserves: list[tuple[int, list[_Entry]]] = field(default_factory=list)
 
 
 class _Synchronous:
@@ -203,10 +205,15 @@ class _Synchronous:
             if bracket.level > 0:
                 bracket.climbers.update((entry.number, entry) for entry in entries)
             top = bracket.level == len(bracket.rungs) - 1
+            good = [entry for entry in entries if entry.good]
             n_kept = 0 if top else max(1, len(entries) // self._schedule.factor)
-            kept = [entry for entry in entries[:n_kept] if entry.good]
-            for entry in entries[len(kept) :]:
+            kept, reserve = good[:n_kept], good[n_kept : 2 * n_kept]
+            for entry in [*good[2 * n_kept :], *(entry for entry in entries if not entry.good)]:
                 self._schedule._settle(entry, pruned=not top)
+            if reserve:
+                bracket.reserves.append((bracket.level, reserve))
+            if not kept and bracket.reserves and not (top and good):
+                bracket.level, kept = bracket.reserves.pop()
             if not kept:
                 self._close(bracket)
                 return
@@ -219,6 +226,9 @@ class _Synchronous:
         """Tells what became of the promoted trials, after all that the first rung has to tell."""
         bracket.closed = True
         self._brackets.remove(bracket)
+        for _, reserve in bracket.reserves:
+            for entry in reserve:
+                self._schedule._settle(entry, pruned=True)
         if self._lag is None:
             return
         schedule = self._schedule
@@ -235,14 +245,12 @@ class _Rung:
     stop: int
     reached: list[_Entry] = field(default_factory=list)
     open: list[_Entry] = field(default_factory=list)
-    n_promoted: int = 0
 
 
 class _Asynchronous:
     """Promotes the best trial of a rung as soon as it is in the top 1/factor of those that reached it so far.
 
-    When no trial can be proposed any more, a rung that has promoted none promotes its best, so that the search ends
-    with a trial at the full budget.
+    When no trial can be proposed any more and none has reached the full budget, the best of the highest rung goes up.
     """
 
     def __init__(self, schedule: _Rungs, rungs: list[int]) -> None:
@@ -297,18 +305,19 @@ class _Asynchronous:
         return None
 
     def _promote_last(self) -> Job | None:
-        for level, rung in enumerate(self._rungs[:-1]):
-            if rung.open and rung.n_promoted == 0:
-                job = self._promote(level)
-                if job is not None:
-                    return job
+        while not any(entry.good for entry in self._rungs[-1].reached):
+            level = next((k for k in range(len(self._rungs) - 2, -1, -1) if self._rungs[k].open), None)
+            if level is None:
+                return None
+            job = self._promote(level)
+            if job is not None:
+                return job
         return None
 
     def _promote(self, level: int) -> Job | None:
         """The job that takes a rung's best open trial up; None if that has ended by itself, and is up at once."""
         rung, above = self._rungs[level], self._rungs[level + 1]
         entry = rung.open.pop(0)
-        rung.n_promoted += 1
         if entry.ended:
             self._arrive(level + 1, replace(entry, stop=above.stop))
             return None
@@ -321,7 +330,8 @@ class SuccessiveHalving(_Rungs):
     The rungs are at :math:`r \eta^k` epochs for :math:`k = 0, ..., K - 1` and at :math:`R`, with
     :math:`K = \lfloor \log_\eta (R / r) \rfloor`; :math:`\max(1, \lfloor n_k / \eta \rfloor)` of the
     :math:`n_k` trials of a rung are promoted when the last of them is done (Jamieson and Talwalkar, "Non-stochastic
-    best arm identification and hyperparameter optimization", AISTATS 2016).
+    best arm identification and hyperparameter optimization", AISTATS 2016). Should all of those diverge or fail later,
+    as many of the next best go up in their place.
 
     Args:
         min_epochs: :math:`r`, in [1, epochs].
@@ -373,7 +383,7 @@ class ASHA(SuccessiveHalving):
     A trial is promoted as soon as it is among the best :math:`\lfloor n_k / \eta \rfloor` of the :math:`n_k` that
     have reached its rung so far, higher rungs first; a worker that finds none starts a new trial. Not repeatable: with
     several workers, the trials promoted depend on their speed, and a strategy that learns is told each as it ends. When
-    the trials are used up, a rung that has promoted none promotes its best.
+    the trials are used up and none has reached the full budget, the best of the highest rung goes up.
 
     Args:
         min_epochs: Epochs of the first rung, in [1, epochs].

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from fastreg.search.evaluation import Context, FoldResult, Task, evaluate
-from fastreg.search.executors import Runner
+from fastreg.search.executors import LibraryThreads, Runner
 
 __all__ = ["ProcessRunner", "check_picklable"]
 
@@ -217,6 +217,7 @@ def _serve(connection: Connection[Any, Any]) -> None:
         except Exception:
             connection.send(traceback.format_exc())
             return
+        LibraryThreads(context)
         connection.send("")
         while True:
             task = connection.recv()

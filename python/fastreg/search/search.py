@@ -12,14 +12,16 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fastreg._checks import check_choice, describe, did_you_mean
+from fastreg._checks import check_choice, did_you_mean
 from fastreg.search import plan as planning
 from fastreg.search.executors import make_runner
 from fastreg.search.found import Found
 from fastreg.search.journal import Journal
 from fastreg.search.live import LiveLine
+from fastreg.search.pruning import Schedule
 from fastreg.search.run import Limits, Run
 from fastreg.search.strategies import Grid, QuasiRandom, Random, Strategy
+from fastreg.search.tree import text_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from fastreg.search._options import Options
 
 __all__ = ["BayesianSearch", "GridSearch", "QuasiRandomSearch", "RandomSearch", "Search"]
+
+# Characters of an argument in repr().
+_LONGEST_SHOWN = 100
 
 _S = TypeVar("_S", bound="Search")
 
@@ -159,11 +164,11 @@ class Search(Found):
     def __repr__(self) -> str:
         parameters = inspect.signature(type(self)).parameters
         given = {name: getattr(self, name) for name in self._names()}
-        shown = [describe(given.pop("build")), describe(given.pop("space"))]
+        shown = [_shown(given.pop("build")), _shown(given.pop("space"))]
         for name, value in given.items():
             default = parameters[name].default
             if value is not default and not (type(value) is type(default) and value == default):
-                shown.append(f"{name}={value!r}")
+                shown.append(f"{name}={_shown(value)}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def __sklearn_tags__(self) -> Any:
@@ -234,6 +239,16 @@ class Search(Found):
     def _strategy(self) -> Strategy:
         """Proposes the trials; a subclass says which."""
         raise NotImplementedError
+
+
+def _shown(value: Any) -> str:
+    """An argument in a line of text; a pruner by its arguments."""
+    if isinstance(value, Schedule):
+        described = value.describe()
+        arguments = ", ".join(f"{name}={item!r}" for name, item in described.items() if name != "type")
+        return f"{described['type']}({arguments})"
+    text = text_of(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
 
 
 def _complete_signature(cls: type[_S]) -> type[_S]:

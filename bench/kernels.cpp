@@ -58,7 +58,7 @@ struct Products {
   void forward() const {
     k.matmul({x, ld(in), w, bias, y, nullptr, ld(out), in, out, ActivationKind::relu, {0, n}, panels(out)});
   }
-  void input_gradient() const { k.matmul_input({y, ld(out), w, x, ld(in), in, out, {0, n}, panels(in)}); }
+  void input_gradient() const { k.matmul_input({y, ld(out), w, x, ld(in), n, in, out, {0, n}, panels(in)}); }
   void weights() const { k.matmul_weights({x, ld(in), y, ld(out), w, n, in, out, {0, in}, panels(out)}); }
 };
 

@@ -16,6 +16,8 @@ constexpr std::size_t kStackFloats = 4096;
 constexpr std::size_t kBlockRows = 128;
 // Floating-point operations below which a second thread costs more than it brings, as in graph.cpp.
 constexpr double kFlopsPerThread = 2e7;
+// What an element takes, in operations of a product's full speed: to be read and written, and by its activation.
+constexpr double kWorkPerElement = 30.0, kWorkPerActivation = 70.0;
 // Bytes of weights from which on a call may find a part of them still in the second cache, and begins with that part.
 constexpr std::size_t kAlternateFrom = std::size_t{256} << 10;
 
@@ -44,6 +46,17 @@ void check(const std::vector<FrozenLayer>& layers) {
   }
 }
 
+double product_flops(const FrozenLayer& layer) {
+  return layer.kernel.empty() ? 0.0 : 2.0 * static_cast<double>(layer.in) * static_cast<double>(layer.out);
+}
+
+// A product takes linear and relu along on its way out.
+double total_work(const FrozenLayer& layer) {
+  const bool cheap = layer.activation == ActivationKind::linear || layer.activation == ActivationKind::relu;
+  const double element = (layer.kernel.empty() ? kWorkPerElement : 0.0) + (cheap ? 0.0 : kWorkPerActivation);
+  return product_flops(layer) + element * static_cast<double>(padded_ld(layer.out));
+}
+
 std::size_t panel_floats(const FrozenLayer& layer) {
   return layer.kernel.empty() ? 0 : round_up(layer.in * padded_ld(layer.out), kLane);
 }
@@ -69,7 +82,7 @@ bool next_direction() {
 struct Predictor::Program {
   const Backend& backend;
   std::size_t n_features = 0, n_outputs = 0, widest = 0;   // widest: largest ld of a step
-  double flops_per_row = 0.0;
+  double flops = 0.0, work = 0.0;   // of a row
   std::vector<InferenceStep> steps;   // into the arena
   Buffer arena;
 
@@ -131,12 +144,13 @@ Predictor::Program::Program(const std::vector<FrozenLayer>& layers) : backend(cp
       step.w = free;
       pack_panels(layer.kernel.data(), layer.in, layer.out, free);
       free += panel_floats(layer);
-      flops_per_row += 2.0 * static_cast<double>(layer.in) * static_cast<double>(layer.out);
     }
     step.bias = place(layer.bias);
     step.mean = place(layer.mean);
     step.scale = place(layer.scale);
     steps.push_back(step);
+    flops += product_flops(layer);
+    work += total_work(layer);
     widest = std::max(widest, padded_ld(layer.out));
   }
 }
@@ -144,10 +158,10 @@ Predictor::Program::Program(const std::vector<FrozenLayer>& layers) : backend(cp
 void Predictor::Program::run(MatrixView<const float> x, MatrixView<float> out) const {
   if (x.rows == 0) return;
   std::size_t threads = 1, block_rows = std::min(x.rows, kBlockRows);
-  const double work = flops_per_row * static_cast<double>(x.rows) / kFlopsPerThread;
-  if (work >= 2.0) {
+  const double shares = work * static_cast<double>(x.rows) / kFlopsPerThread;
+  if (shares >= 2.0) {
     const std::size_t budget = static_cast<std::size_t>(num_threads());
-    threads = std::min({budget, x.rows, static_cast<std::size_t>(std::min(work, 1e6))});
+    threads = std::min({budget, x.rows, static_cast<std::size_t>(std::min(shares, 1e6))});
     block_rows = std::min(block_rows, (x.rows + threads - 1) / threads);
   }
   Job job{*backend.kernels, steps, x, out, block_rows, nullptr, round_up(block_rows * widest, kLane), false};
@@ -170,7 +184,8 @@ Predictor& Predictor::operator=(Predictor&&) noexcept = default;
 
 std::size_t Predictor::n_features() const { return program_->n_features; }
 std::size_t Predictor::n_outputs() const { return program_->n_outputs; }
-double Predictor::flops_per_row() const { return program_->flops_per_row; }
+double Predictor::flops_per_row() const { return program_->flops; }
+double Predictor::work_per_row() const { return program_->work; }
 
 std::vector<FrozenLayer> Predictor::layers() const {
   std::vector<FrozenLayer> out;

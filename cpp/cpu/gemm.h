@@ -3,7 +3,8 @@
 //                    a               b                                       c
 //   matmul           x by rows       a panel of W                            y
 //   matmul_input     dy by rows      a panel of W^T, transposed in blocks    dx
-//   the same, few rows: W by rows    dy^T                                    dx^T, turned on its way out
+//   the same, some rows: W by rows   dy^T                                    dx^T, turned on its way out
+//   the same, few rows: dot products (few_rows.h)
 //   matmul_weights   x by columns    64 columns of dy                        a panel of dW
 //   the same, cols <= 16: dy by columns, 64 columns of x, and the result is turned on its way to dW
 //
@@ -14,6 +15,8 @@
 #include "core/kernels.h"
 #include "cpu/columns.h"
 #include "cpu/elementwise.h"
+#include "cpu/few_rows.h"
+#include "cpu/one_row.h"
 #include "cpu/simd/simd.h"
 #include "cpu/tiles.h"
 
@@ -39,6 +42,16 @@ FASTREG_INLINE Blocks even_blocks(std::size_t k, std::size_t most, std::size_t g
   return {(k + size - 1) / size, size};
 }
 
+// The same bits as in a tile, with less to prepare.
+FASTREG_NOINLINE void matmul_row(const Matmul& m) {
+  const bool relu = m.activation == ActivationKind::relu && m.z == nullptr;
+  float* const first = (m.z ? m.z : m.y) + m.rows.begin * m.ldy;
+  multiply_row({m.x + m.rows.begin * m.ldx, m.k, m.w, m.bias, first, m.ldy, m.panels, relu, false});
+  if (m.z == nullptr && (relu || m.activation == ActivationKind::linear)) return;
+  const std::size_t j = m.panels.begin * kPanel, end = smaller(m.panels.end * kPanel, m.ldy);
+  activation_forward(m.activation, first + j, m.y + m.rows.begin * m.ldy + j, end - j);
+}
+
 void matmul(const Matmul& m) noexcept {
   assert(m.activation != ActivationKind::softmax);
   if (m.rows.end <= m.rows.begin || m.panels.end <= m.panels.begin) return;
@@ -51,6 +64,7 @@ void matmul(const Matmul& m) noexcept {
     const std::size_t i = m.rows.begin;
     return activation_forward(m.activation, first + i, m.y + i, m.rows.end - i);
   }
+  if (m.rows.end - m.rows.begin == 1) return matmul_row(m);
   p.a_stride = m.ldx;
   p.c_stride = m.ldy;
   p.rows = m.rows.end - m.rows.begin;
@@ -212,7 +226,8 @@ FASTREG_NOINLINE void input_many_rows(const MatmulInput& m) {
   }
 }
 
-// Both forms give the same bits, so the choice may follow the rows of this call.
+// The forms that are made of tiles give the same bits, so the choice between them may follow the rows of this call;
+// dot products do not, and follow those of the whole matrix.
 void matmul_input(const MatmulInput& m) noexcept {
   if (m.rows.end <= m.rows.begin || m.panels.end <= m.panels.begin) return;
   if (m.lddx == 1) return times_column(m.dy, m.lddy, m.w, m.cols, 0.0f, m.dx, m.rows);
@@ -221,6 +236,7 @@ void matmul_input(const MatmulInput& m) noexcept {
     const std::size_t i = m.panels.begin * kPanel, end = smaller(rounded(m.in), m.panels.end * kPanel);
     return outer_product(m.dy + m.rows.begin, m.w + i, m.dx + m.rows.begin * m.lddx + i, m.lddx, n, end - i);
   }
+  if (prefers_dots(m.n, m.cols)) return input_dots(m);
   // Turning W costs what 8 rows do, a product on full vectors what the rows are rounded up to.
   const bool few = n <= kFewRows && rounded(n) < n + 8 && m.cols >= 2 * kPanel;
   few ? input_few_rows(m) : input_many_rows(m);

@@ -109,7 +109,7 @@ class Cases {
     const Range inputs{0, Panels(1, in).panels()};
     add("matmul_input", shape, flops, "flop",
         [=](const Kernels& k) {
-          k.matmul_input({dy->data(), ld(out), w->data.data(), dx->data(), ld(in), in, out, {0, n}, inputs});
+          k.matmul_input({dy->data(), ld(out), w->data.data(), dx->data(), ld(in), n, in, out, {0, n}, inputs});
         },
         {floats_of(dx, sum_tolerance(out))});
   }

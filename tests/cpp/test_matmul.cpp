@@ -122,7 +122,8 @@ void test_input(const Kernels& k, std::size_t n, std::size_t in, std::size_t out
   const Panels w(in, out);
   Rows dx(n, in);
   const std::size_t panels = Panels(1, in).panels();
-  MatmulInput m{dy.data.data(), dy.stride, w.data.data(), dx.data.data(), dx.stride, in, out, {0, n}, {0, panels}};
+  MatmulInput m{dy.data.data(), dy.stride, w.data.data(), dx.data.data(), dx.stride,
+                n,              in,        out,           {0, n},         {0, panels}};
   k.matmul_input(m);
   for (std::size_t i = 0; i < n; ++i) {
     for (std::size_t j = 0; j < in; ++j) {

@@ -125,6 +125,9 @@ FASTREG_INLINE void dot_inputs(const Dots& d, std::size_t i, float* memory) {
   if constexpr (I > 1) {
     for (; q < inputs; ++q) compute.template operator()<1>(q);
   }
+  for (; q < kLane; ++q) {
+    for (std::size_t r = 0; r < R; ++r) V(0.0f).store(memory + (r * kLane + q) * V::kLanes);
+  }
   for (std::size_t r = 0; r < R; ++r) {
     for (std::size_t l = 0; l < kLane; l += V::kLanes) {
       V lanes[V::kLanes];
@@ -138,7 +141,7 @@ FASTREG_INLINE void dot_inputs(const Dots& d, std::size_t i, float* memory) {
 // R rows, and `More` further ones, for which W is in the first cache then.
 template <std::size_t R, std::size_t More = 0>
 FASTREG_NOINLINE void dot_rows(const MatmulInput& m) {
-  alignas(64) float memory[R * kLane * V::kLanes] = {};
+  alignas(64) float memory[R * kLane * V::kLanes];
   const std::size_t row = m.rows.begin, end = smaller(m.lddx, m.panels.end * kPanel);
   for (std::size_t j = 0; j < m.lddy; j += kDotPanels * kPanel) {
     Dots d;
@@ -167,7 +170,7 @@ FASTREG_INLINE bool prefers_dots(std::size_t n, std::size_t cols) {
   return n == 1 || (n <= kDotRows && cols >= n * V::kLanes);
 }
 
-// The rows of dx that are asked for, at most kDotRows. Padding of dx may hold earlier sums: it is finite.
+// The rows of dx that are asked for, at most kDotRows.
 FASTREG_NOINLINE void input_dots(const MatmulInput& m) {
   switch (m.rows.end - m.rows.begin) {
     case 1:

@@ -270,6 +270,8 @@ constexpr std::size_t kDepth = 128;   // rows of a batch that are added up at a 
 // Rows of so many floats share few sets of the caches: from there on it pays to copy what is read again, if dW has
 // rows enough.
 constexpr std::size_t kPackedStride = 512, kPackedRows = 192;
+// Rows of so many floats have pages of their own.
+constexpr std::size_t kLongStride = 4096;
 
 FASTREG_NOINLINE void copy_rows(const float* from, std::size_t stride, std::size_t rows, std::size_t width, float* to) {
   for (std::size_t i = 0; i < rows; ++i) {
@@ -277,7 +279,19 @@ FASTREG_NOINLINE void copy_rows(const float* from, std::size_t stride, std::size
   }
 }
 
-// Where several strips make a panel, each reads x again: 48 of its columns at a time are copied too.
+// As copy_rows, for rows so far apart that the hardware does not foresee them: the columns behind are fetched ahead.
+FASTREG_NOINLINE void copy_columns(const float* from, std::size_t stride, std::size_t rows, std::size_t width,
+                                   float* to) {
+  for (std::size_t i = 0; i < rows; ++i, from += stride, to += width) {
+    for (std::size_t j = 0; j < width; j += V::kLanes) {
+      __builtin_prefetch(from + width + j, 0, 2);
+      V::load(from + j).store(to + j);
+    }
+  }
+}
+
+// Where several strips make a panel, each reads x again, and in very long rows every column is a miss: 48 columns of x at
+// a time are copied too.
 FASTREG_NOINLINE void run_packed(Block p) {
   constexpr std::size_t kColumns = 48;
   alignas(64) float packed[kDepth * kColumns];
@@ -286,7 +300,7 @@ FASTREG_NOINLINE void run_packed(Block p) {
   const std::size_t rows = p.rows, stride = p.a_stride;
   for (std::size_t i = 0; i < rows; i += kColumns) {
     p.rows = smaller(kColumns, rows - i);
-    copy_rows(a + i, stride, p.k, rounded(p.rows), packed);
+    copy_columns(a + i, stride, p.k, rounded(p.rows), packed);
     p.a = packed;
     p.a_stride = rounded(p.rows);
     p.c = c + i * p.c_stride;
@@ -307,7 +321,8 @@ void matmul_weights(const MatmulWeights& m) noexcept {
   const Blocks blocks = even_blocks(m.n, kDepth, 2);
   alignas(64) float packed[kDepth * kPanel];
   const bool pack = m.lddy >= kPackedStride && p.rows >= kPackedRows;
-  const bool pack_x = V::kLanes < kLane && m.ldx >= kPackedStride;
+  const bool pack_x =
+      V::kLanes < kLane ? m.ldx >= kPackedStride : m.ldx >= kLongStride && m.n >= kDepth;
   for (std::size_t panel = m.panels.begin; panel < m.panels.end; ++panel) {
     const std::size_t j = panel * kPanel;
     p.width = panel_width(m.cols, panel);

@@ -23,29 +23,20 @@ constexpr std::size_t kStripPanels = kStripVectors < kChains ? kChains / kStripV
 constexpr std::size_t kShortPanel = 128;   // rows: 32 KB
 static_assert(kStripPanels * kPanel * sizeof(float) <= sizeof(kZeros));
 
-// What one row does to a few neighbouring vectors of columns of one or more panels.
-struct Strip {
-  const float* x;
-  std::size_t k;
-  const float* w;
-  std::size_t width, panel_floats;   // of a row of a panel, of a panel
-  const float* bias;
-  float* y;
-  float floor;
-};
+// The functions below take what they need in registers: a struct that was just written is slow to read where the
+// compiler reads two of its fields at once, and a row of a small layer is as short as ten such stalls.
 
+// NV vectors of columns of NP panels, `width` floats from row to row of w: y = max(floor, x W + bias).
 template <std::size_t NP, std::size_t NV>
-FASTREG_NOINLINE void multiply_strip(const Strip& s) {
+FASTREG_NOINLINE void multiply_strip(const float* x, std::size_t k, const float* w, std::size_t width,
+                                     const float* bias, float* y, float floor) {
   V acc[NP][NV];
   FASTREG_UNROLL
   for (std::size_t p = 0; p < NP; ++p) {
     FASTREG_UNROLL
-    for (std::size_t v = 0; v < NV; ++v) acc[p][v] = V::load(s.bias + p * kPanel + v * V::kLanes);
+    for (std::size_t v = 0; v < NV; ++v) acc[p][v] = V::load(bias + p * kPanel + v * V::kLanes);
   }
-  const float* w = s.w;
-  const std::size_t width = s.width, panel_floats = s.panel_floats, k = s.k;
-  const float* const x = s.x;
-  float* const y = s.y;
+  const std::size_t panel_floats = k * kPanel;
   for (std::size_t i = 0; i < k; ++i, w += width) {
     const V xi(x[i]);
     FASTREG_UNROLL
@@ -56,61 +47,60 @@ FASTREG_NOINLINE void multiply_strip(const Strip& s) {
       }
     }
   }
-  const V floor(s.floor);
   FASTREG_UNROLL
   for (std::size_t p = 0; p < NP; ++p) {
     FASTREG_UNROLL
-    for (std::size_t v = 0; v < NV; ++v) max(floor, acc[p][v]).store(y + p * kPanel + v * V::kLanes);
+    for (std::size_t v = 0; v < NV; ++v) max(V(floor), acc[p][v]).store(y + p * kPanel + v * V::kLanes);
   }
 }
 
 // A last panel of a single vector has the two chains and the blocks of k that run_tile gives it.
-FASTREG_NOINLINE void multiply_vector(const Strip& s) {
-  V even = V::load(s.bias);
-  const std::size_t k_block = s.k < 1024 ? 1024 : 512, blocks = s.k == 0 ? 1 : (s.k + k_block - 1) / k_block;
-  const std::size_t k_step = (s.k + 2 * blocks - 1) / (2 * blocks) * 2;
-  for (std::size_t start = 0; start < s.k; start += k_step) {
-    const std::size_t stop = smaller(s.k, start + k_step);
+FASTREG_NOINLINE void multiply_vector(const float* x, std::size_t k, const float* w, const float* bias, float* y,
+                                      float floor) {
+  V even = V::load(bias);
+  std::size_t k_step = k;
+  if (k >= 1024) {
+    const std::size_t blocks = (k + 511) / 512;
+    k_step = (k + 2 * blocks - 1) / (2 * blocks) * 2;
+  }
+  for (std::size_t start = 0; start < k; start += k_step) {
+    const std::size_t stop = smaller(k, start + k_step);
     V odd(0.0f);
     std::size_t i = start;
     for (; i + 2 <= stop; i += 2) {
-      even = fma(V(s.x[i]), V::load(s.w + i * kLane), even);
-      odd = fma(V(s.x[i + 1]), V::load(s.w + (i + 1) * kLane), odd);
+      even = fma(V(x[i]), V::load(w + i * kLane), even);
+      odd = fma(V(x[i + 1]), V::load(w + (i + 1) * kLane), odd);
     }
-    if (i < stop) even = fma(V(s.x[i]), V::load(s.w + i * kLane), even);
+    if (i < stop) even = fma(V(x[i]), V::load(w + i * kLane), even);
     even = even + odd;
   }
-  max(V(s.floor), even).store(s.y);
+  max(V(floor), even).store(y);
 }
 
-// `vectors` of a panel from its column j on.
-FASTREG_INLINE void multiply_panel(Strip s) {
-  const std::size_t vectors = s.width / V::kLanes;
+// One panel, `width` floats wide.
+FASTREG_INLINE void multiply_panel(const float* x, std::size_t k, const float* w, std::size_t width, const float* bias,
+                                   float* y, float floor) {
+  const std::size_t vectors = width / V::kLanes;
   std::size_t v = 0;
   for (; v + kStripVectors <= vectors; v += kStripVectors) {
-    multiply_strip<1, kStripVectors>(s);
-    s.w += kStripVectors * V::kLanes;
-    s.bias += kStripVectors * V::kLanes;
-    s.y += kStripVectors * V::kLanes;
+    const std::size_t j = v * V::kLanes;
+    multiply_strip<1, kStripVectors>(x, k, w + j, width, bias + j, y + j, floor);
   }
+  const std::size_t j = v * V::kLanes;
   if constexpr (V::kLanes == kLane) {
     switch (vectors - v) {
       case 1:
-        return multiply_vector(s);
+        return multiply_vector(x, k, w + j, bias + j, y + j, floor);
       case 2:
-        return multiply_strip<1, 2>(s);
+        return multiply_strip<1, 2>(x, k, w + j, width, bias + j, y + j, floor);
       case 3:
-        return multiply_strip<1, 3>(s);
+        return multiply_strip<1, 3>(x, k, w + j, width, bias + j, y + j, floor);
       default:
         return;
     }
   } else {
-    constexpr std::size_t kLeast = kLane / V::kLanes;
-    for (; v < vectors; v += kLeast) {
-      multiply_strip<1, kLeast>(s);
-      s.w += kLane;
-      s.bias += kLane;
-      s.y += kLane;
+    for (std::size_t c = j; c < width; c += kLane) {
+      multiply_strip<1, kLane / V::kLanes>(x, k, w + c, width, bias + c, y + c, floor);
     }
   }
 }
@@ -127,27 +117,21 @@ struct OneRow {
   bool relu, reversed;
 };
 
-FASTREG_NOINLINE void multiply_row(const OneRow& r) {
+FASTREG_INLINE void multiply_row(const OneRow& r) {
   const std::size_t count = r.panels.end - r.panels.begin, full = smaller(r.panels.end, r.ld / kPanel);
   const std::size_t groups =
       r.k <= kShortPanel && full > r.panels.begin ? (full - r.panels.begin) / kStripPanels : 0;
   const std::size_t grouped = groups * kStripPanels, units = groups + (count - grouped);
+  const float floor = r.relu ? 0.0f : -__builtin_inff();
   for (std::size_t n = 0; n < units; ++n) {
     const std::size_t unit = r.reversed ? units - 1 - n : n;
     const std::size_t panel = unit < groups ? unit * kStripPanels : grouped + (unit - groups);
-    const std::size_t j = (r.panels.begin + panel) * kPanel;
-    const Strip s{r.x,
-                  r.k,
-                  r.w + j * r.k,
-                  smaller(kPanel, r.ld - j),
-                  kPanel * r.k,
-                  r.bias ? r.bias + j : kZeros,
-                  r.y + j,
-                  r.relu ? 0.0f : -__builtin_inff()};
+    const std::size_t j = (r.panels.begin + panel) * kPanel, width = smaller(kPanel, r.ld - j);
+    const float* const bias = r.bias ? r.bias + j : kZeros;
     if (kStripPanels > 1 && unit < groups) {
-      multiply_strip<kStripPanels, kStripVectors>(s);
+      multiply_strip<kStripPanels, kStripVectors>(r.x, r.k, r.w + j * r.k, kPanel, bias, r.y + j, floor);
     } else {
-      multiply_panel(s);
+      multiply_panel(r.x, r.k, r.w + j * r.k, width, bias, r.y + j, floor);
     }
   }
 }

@@ -28,6 +28,9 @@ class Cases {
  public:
   Cases() {
     generator().seed(11);
+    products(1, 64, 64);
+    products(1, 784, 256);
+    products(5, 256, 128);
     products(32, 10, 64);
     products(128, 784, 256);
     products(128, 128, 10);

@@ -17,7 +17,7 @@ constexpr std::size_t kDotRows = 8;
 constexpr std::size_t kDotPanels = 8;
 // Inputs that are taken at once, beside R rows of dy: as many sums as there are registers for.
 template <std::size_t R>
-constexpr std::size_t kDotInputs = kRegisters == 32 ? (R <= 3 ? 8 : 4) : (R == 1 ? 8 : R <= 3 ? 4 : 2);
+constexpr std::size_t kDotInputs = kRegisters == 32 ? (R <= 2 ? 8 : 4) : (R == 1 ? 8 : R == 2 ? 4 : 2);
 // Floats of W from which on it does not stay in the second cache: then it is fetched ahead.
 constexpr std::size_t kFarWeights = std::size_t{384} << 10;
 
@@ -29,21 +29,31 @@ struct Dots {
   bool first, far;   // first: dx is written, else added to
 };
 
-// acc[q][r] += row q of a panel of W, W floats wide, times its columns of row r of dy. All strides are constants, so that
-// one register points to W: left to choose, GCC takes one for each load.
+// acc[q][r] += one vector of row q of a panel of W, W floats wide, times one of row r of dy.
+template <std::size_t W, std::size_t I, std::size_t R>
+FASTREG_INLINE void dot_step(V (&acc)[I][R], const float* w, const float* dy, std::size_t lddy) {
+  V dyv[R];
+  FASTREG_UNROLL
+  for (std::size_t r = 0; r < R; ++r) dyv[r] = V::load(dy + r * lddy);
+  FASTREG_UNROLL
+  for (std::size_t q = 0; q < I; ++q) {
+    const V wv = V::load(w + q * W);
+    FASTREG_UNROLL
+    for (std::size_t r = 0; r < R; ++r) acc[q][r] = fma(wv, dyv[r], acc[q][r]);
+  }
+}
+
+// The same for all columns of the panel. All strides are constants, so that one register points to W: left to choose,
+// GCC takes one for each load. Only few sums leave registers for an unrolled loop; the asm hides how long it is.
 template <std::size_t W, std::size_t I, std::size_t R>
 FASTREG_INLINE void dot_panel(V (&acc)[I][R], const float* w, const float* dy, std::size_t lddy) {
-  FASTREG_UNROLL
-  for (std::size_t v = 0; v < W; v += V::kLanes) {
-    V dyv[R];
+  if constexpr (V::kLanes == kLane && R <= 2) {
     FASTREG_UNROLL
-    for (std::size_t r = 0; r < R; ++r) dyv[r] = V::load(dy + r * lddy + v);
-    FASTREG_UNROLL
-    for (std::size_t q = 0; q < I; ++q) {
-      const V wv = V::load(w + q * W + v);
-      FASTREG_UNROLL
-      for (std::size_t r = 0; r < R; ++r) acc[q][r] = fma(wv, dyv[r], acc[q][r]);
-    }
+    for (std::size_t v = 0; v < W; v += V::kLanes) dot_step<W>(acc, w + v, dy + v, lddy);
+  } else {
+    std::size_t left = W;
+    asm("" : "+r"(left));
+    for (; left; left -= V::kLanes, w += V::kLanes, dy += V::kLanes) dot_step<W>(acc, w, dy, lddy);
   }
 }
 
@@ -182,9 +192,9 @@ FASTREG_NOINLINE void input_dots(const MatmulInput& m) {
     case 4:
       return dot_rows<4>(m);
     case 5:
-      return dot_rows<5>(m);
+      return dot_rows<3, 2>(m);
     case 6:
-      return dot_rows<6>(m);
+      return dot_rows<3, 3>(m);
     case 7:
       return dot_rows<4, 3>(m);
     default:

@@ -1,5 +1,5 @@
-// dX of a few rows: dx_i = dy . row i of W, as dot products over the columns of W, which is read once and as it lies. What
-// this saves is turning W, which costs as much as the products of eight rows; what it costs is adding up lanes.
+// dX of a few rows: dx_i = dy . row i of W, as dot products over the columns of W, which is read once and as it lies.
+// What this saves is turning W, which costs as much as the products of eight rows; what it costs is adding up lanes.
 //
 // An element's additions have one order, which the width of W alone decides: for every kDotPanels panels along the
 // columns in each lane, then across the lanes, then from one such group to the next.
@@ -17,7 +17,7 @@ constexpr std::size_t kDotRows = 8;
 constexpr std::size_t kDotPanels = 8;
 // Inputs that are taken at once, beside R rows of dy: as many sums as there are registers for.
 template <std::size_t R>
-constexpr std::size_t kDotInputs = kRegisters == 32 ? (R <= 2 ? 8 : 4) : (R == 1 ? 8 : R == 2 ? 4 : 2);
+constexpr std::size_t kDotInputs = kRegisters == 32 ? (R == 1 ? 8 : 4) : (R <= 2 ? 4 : 2);
 // Floats of W from which on it does not stay in the second cache: then it is fetched ahead.
 constexpr std::size_t kFarWeights = std::size_t{384} << 10;
 
@@ -47,7 +47,7 @@ FASTREG_INLINE void dot_step(V (&acc)[I][R], const float* w, const float* dy, st
 // GCC takes one for each load. Only few sums leave registers for an unrolled loop; the asm hides how long it is.
 template <std::size_t W, std::size_t I, std::size_t R>
 FASTREG_INLINE void dot_panel(V (&acc)[I][R], const float* w, const float* dy, std::size_t lddy) {
-  if constexpr (V::kLanes == kLane && R <= 2) {
+  if constexpr (V::kLanes == kLane && R == 1) {
     FASTREG_UNROLL
     for (std::size_t v = 0; v < W; v += V::kLanes) dot_step<W>(acc, w + v, dy + v, lddy);
   } else {
@@ -94,6 +94,16 @@ FASTREG_INLINE void put_sums(const V (&lanes)[V::kLanes], float* dx, bool first)
   (first ? sums : V::load(dx) + sums).store(dx);
 }
 
+// The sums of kLane inputs whose lanes lie in memory.
+FASTREG_NOINLINE void put_all(const float* memory, float* dx, bool first) {
+  for (std::size_t l = 0; l < kLane; l += V::kLanes) {
+    V lanes[V::kLanes];
+    FASTREG_UNROLL
+    for (std::size_t k = 0; k < V::kLanes; ++k) lanes[k] = V::load(memory + (l + k) * V::kLanes);
+    put_sums(lanes, dx + l, first);
+  }
+}
+
 // kLane inputs from i on, of which fewer may exist. One row needs no detour through memory for the lanes of inputs that
 // are not computed together.
 template <std::size_t R>
@@ -138,14 +148,7 @@ FASTREG_INLINE void dot_inputs(const Dots& d, std::size_t i, float* memory) {
   for (; q < kLane; ++q) {
     for (std::size_t r = 0; r < R; ++r) V(0.0f).store(memory + (r * kLane + q) * V::kLanes);
   }
-  for (std::size_t r = 0; r < R; ++r) {
-    for (std::size_t l = 0; l < kLane; l += V::kLanes) {
-      V lanes[V::kLanes];
-      FASTREG_UNROLL
-      for (std::size_t k = 0; k < V::kLanes; ++k) lanes[k] = V::load(memory + (r * kLane + l + k) * V::kLanes);
-      put_sums(lanes, d.dx + r * d.lddx + i + l, d.first);
-    }
-  }
+  for (std::size_t r = 0; r < R; ++r) put_all(memory + r * kLane * V::kLanes, d.dx + r * d.lddx + i, d.first);
 }
 
 // R rows, and `More` further ones, for which W is in the first cache then.

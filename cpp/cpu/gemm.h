@@ -290,8 +290,8 @@ FASTREG_NOINLINE void copy_columns(const float* from, std::size_t stride, std::s
   }
 }
 
-// Where several strips make a panel, each reads x again, and in very long rows every column is a miss: 48 columns of x at
-// a time are copied too.
+// Where several strips make a panel, each reads x again, and in very long rows every column is a miss: 48 columns of x
+// at a time are copied too.
 FASTREG_NOINLINE void run_packed(Block p) {
   constexpr std::size_t kColumns = 48;
   alignas(64) float packed[kDepth * kColumns];

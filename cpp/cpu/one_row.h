@@ -1,6 +1,6 @@
-// One row of a product: a vector times panels, bound by how fast W arrives. It is read once, front to back, with at least
-// kChains sums under way. The additions of an element have the order of the tiles (tiles.h), so that a row gives the
-// same bits alone and among others.
+// One row of a product: a vector times panels, bound by how fast W arrives. It is read once, front to back, with
+// kChains sums under way where the panels are short. The additions of an element have the order of the tiles
+// (tiles.h), so that a row gives the same bits alone and among others.
 //
 //   x (k), W panels (k, cols), y (ld): z = x W + bias of one row
 #pragma once

@@ -3,12 +3,14 @@
     python bench/compare.py before.json after.json [--peers] [--least 3]
 
 A change counts where the middle halves of both runs' repeats lie apart and the medians differ by `--least` per cent or
-more. The exit status is 1 where fastreg became slower by that measure, 2 where the files cannot be compared.
+more. The exit status is 1 where fastreg became slower by that measure or lost a value, 2 where the files cannot be
+compared.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from dataclasses import dataclass
 
@@ -28,8 +30,13 @@ class Change:
 
     @property
     def gain(self) -> float:
-        ratio = self.after[1] / self.before[1] if self.row.higher_is_better else self.before[1] / self.after[1]
-        return 100 * (ratio - 1)
+        better, worse = (self.after, self.before) if self.row.higher_is_better else (self.before, self.after)
+        return 100 * (results.quotient(better[1], worse[1]) - 1)
+
+    @property
+    def vanished(self) -> bool:
+        """Whether a value has become none at all."""
+        return math.isfinite(self.before[1]) and not math.isfinite(self.after[1])
 
     @property
     def beyond_noise(self) -> bool:
@@ -38,15 +45,15 @@ class Change:
 
     @property
     def regression(self) -> bool:
-        return self.beyond_noise and self.gain < 0
+        return self.vanished or (self.beyond_noise and self.gain < 0)
 
     def line(self) -> tuple[str, ...]:
-        mark = "" if not self.beyond_noise else "SLOWER" if self.gain < 0 else "faster"
+        mark = "NO VALUE" if self.vanished else "SLOWER" if self.regression else "faster" if self.beyond_noise else ""
         spans = (
             f"{results.format_value(m)} [{results.format_value(a)} .. {results.format_value(b)}]"
             for a, m, b in (self.before, self.after)
         )
-        metric, gain = f"{self.row.metric}, {self.row.unit}", f"{self.gain:+.1f} %"
+        metric, gain = f"{self.row.metric}, {self.row.unit}", "-" if math.isnan(self.gain) else f"{self.gain:+.1f} %"
         return self.row.workload, metric, self.contender, *spans, gain, mark
 
 

@@ -177,6 +177,14 @@ def final(name: str, epochs: int, seed: int, threads: int) -> dict[str, Any]:
     return {"seconds": seconds, "accuracy": accuracy(classify, *read("t10k"))}
 
 
+def earlier_choice(text: str, parser: argparse.ArgumentParser) -> dict[str, dict[str, Any]]:
+    """What --epochs says, by contender."""
+    pairs = [pair.partition("=") for pair in text.split(",") if pair]
+    if any(not epochs.isdecimal() or int(epochs) == 0 for _, _, epochs in pairs):
+        parser.error(f"--epochs must be numbers >= 1 by name, as in fastreg=7,torch=7, got {text}")
+    return {name: {"epochs": int(epochs)} for name, _, epochs in pairs}
+
+
 def child(words: list[str], threads: int, cpus: list[int]) -> Any:
     """The JSON that this program prints with the words, in a process of its own."""
     command = [sys.executable, str(Path(__file__).resolve()), "--child", *words, "--threads", str(threads)]
@@ -209,9 +217,12 @@ def main() -> None:
             result = final(name, epochs, seed, options.threads)
         print(json.dumps(result))
         return
-    names = [name for name in options.peers.split(",") if peers.installed(name)]
-    known = dict(pair.split("=") for pair in options.epochs.split(",") if pair)
-    chosen: dict[str, dict[str, Any]] = {name: {"epochs": int(epochs)} for name, epochs in known.items()}
+    wanted = options.peers.split(",")
+    chosen = earlier_choice(options.epochs, parser)
+    unknown = sorted({*wanted, *chosen} - set(LABELS))
+    if unknown:
+        parser.error(f"--peers and --epochs must be among {', '.join(LABELS)}, got {', '.join(unknown)}")
+    names = [name for name in wanted if peers.installed(name)]
     for name in names:
         if name in chosen:
             continue

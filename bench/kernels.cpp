@@ -1,7 +1,9 @@
 // Times matrix products and updates of the kernel table on one core, for each ISA named on the command line or else for
 // the active one. A figure is the best of several windows. The other entries are timed by the tests (--bench).
 //   bench_kernels [--json] [--cpu N] [avx512 ...]
+//   bench_kernels --judge [--cpu N] [avx512 ...]    odd shapes against what shape_budgets.h asks of them
 // NT is the gradient of the input, with the transposition of W that is part of it.
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -11,6 +13,7 @@
 
 #include "core/backend.h"
 #include "fastreg/runtime.h"
+#include "shape_budgets.h"
 #include "timing.h"
 
 namespace {
@@ -58,7 +61,7 @@ struct Products {
   void forward() const {
     k.matmul({x, ld(in), w, bias, y, nullptr, ld(out), in, out, ActivationKind::relu, {0, n}, panels(out)});
   }
-  void input_gradient() const { k.matmul_input({y, ld(out), w, x, ld(in), in, out, {0, n}, panels(in)}); }
+  void input_gradient() const { k.matmul_input({y, ld(out), w, x, ld(in), n, in, out, {0, n}, panels(in)}); }
   void weights() const { k.matmul_weights({x, ld(in), y, ld(out), w, n, in, out, {0, in}, panels(out)}); }
 };
 
@@ -110,6 +113,47 @@ void all_products(const Kernels& k, const Output& out) {
   }
 }
 
+// Odd widths and batches, the worst ones printed; false if one takes more than the budget of its class allows.
+bool judge(const Kernels& k, double peak) {
+  constexpr double kLeast = 0.6;
+  constexpr std::size_t kWidths[] = {1, 7, 33, 65, 100, 257, 1000, 5000};
+  struct Verdict {
+    std::string name;
+    double share, time;
+  };
+  std::vector<Verdict> verdicts;
+  const auto add = [&](const char* form, Layer layer, std::size_t n, double time) {
+    const double asked = bench::budget({form[1] == 'N' ? (form[0] == 'N' ? bench::Form::forward : bench::Form::weights)
+                                                       : bench::Form::input,
+                                        n, layer.in, layer.out},
+                                       peak);
+    char name[64];
+    std::snprintf(name, sizeof name, "%s %zu->%zu, batch %zu", form, layer.in, layer.out, n);
+    verdicts.push_back({name, asked / time, time});
+  };
+  constexpr double kWindow = 0.001;
+  for (const std::size_t in : kWidths) {
+    for (const std::size_t out : kWidths) {
+      if (in * out > 5'000'000 || in * out == 1) continue;
+      for (const std::size_t n : {1, 7, 33, 1000}) {
+        const Products p(k, n, {in, out});
+        add("NN", {in, out}, n, bench::seconds([&] { p.forward(); }, kWindow));
+        add("NT", {in, out}, n, bench::seconds([&] { p.input_gradient(); }, kWindow));
+        add("TN", {in, out}, n, bench::seconds([&] { p.weights(); }, kWindow));
+      }
+    }
+  }
+  std::sort(verdicts.begin(), verdicts.end(), [](const Verdict& a, const Verdict& b) { return a.share < b.share; });
+  std::size_t below = 0;
+  for (const Verdict& v : verdicts) below += v.share < kLeast;
+  std::printf("%s: %zu of %zu shapes below %.0f %% of their budgets; the worst:\n", k.isa, below, verdicts.size(),
+              100 * kLeast);
+  for (std::size_t i = 0; i < std::min(verdicts.size(), std::max<std::size_t>(below, 12)); ++i)
+    std::printf("  %-28s %12.3f us %6.1f %%\n", verdicts[i].name.c_str(), verdicts[i].time * 1e6,
+                100 * verdicts[i].share);
+  return below == 0;
+}
+
 // Each rule with its operations (a square root or division counts as one) and bytes a parameter.
 constexpr struct {
   const char* name;
@@ -145,7 +189,7 @@ void updates(const Kernels& k, const Output& out) {
 }
 
 struct Run {
-  bool json = false;
+  bool json = false, judge = false, good = true;
   std::vector<std::string> isas;
 };
 
@@ -157,6 +201,8 @@ int main(int argc, char** argv) {
     const std::string word = argv[i];
     if (word == "--json") {
       run.json = true;
+    } else if (word == "--judge") {
+      run.judge = true;
     } else if (word == "--cpu" && i + 1 < argc) {
       if (!bench::pin(std::atoi(argv[++i]))) std::fprintf(stderr, "bench_kernels: cannot run on CPU %s\n", argv[i]);
     } else {
@@ -173,15 +219,19 @@ int main(int argc, char** argv) {
   cpu_backend().run(
       1,
       [](void* context, const Team&) {
-        const Run& wanted = *static_cast<Run*>(context);
+        Run& wanted = *static_cast<Run*>(context);
         for (const std::string& isa : wanted.isas) {
           const Kernels& k = *cpu_kernels(isa.c_str());
           const Output out{wanted.json, k.isa, peak(isa)};
+          if (wanted.judge) {
+            wanted.good &= judge(k, out.peak);
+            continue;
+          }
           if (!out.json) std::printf("%s: FMA peak %.0f GF/s; time of a call, rate, %% of the peak\n", k.isa, out.peak);
           all_products(k, out);
           updates(k, out);
         }
       },
       &run);
-  return 0;
+  return run.good ? 0 : 1;
 }

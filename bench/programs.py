@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from contenders import Contender, Worker, clean_environment
+from contenders import Contender, Stopped, Worker, clean_environment
 from results import Row
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -76,5 +76,7 @@ class Programs:
 
     def _lines(self, program: str, *words: str) -> list[dict[str, Any]]:
         command, environment = [str(self._folder / program), *words], clean_environment(self._threads, {})
-        done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+        done = subprocess.run(command, env=environment, check=False, stdout=subprocess.PIPE, text=True)
+        if done.returncode != 0:
+            raise Stopped(f"{program}: the process ended with status {done.returncode}; see its error above")
         return [json.loads(line) for line in done.stdout.splitlines()]

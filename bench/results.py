@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import statistics
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -14,11 +15,18 @@ FASTREG = "fastreg"
 LEVEL = 0.03
 
 
+def quotient(a: float, b: float) -> float:
+    """a / b of values that may be 0: 1 for two zeros, else infinite by one."""
+    if b == 0:
+        return math.nan if math.isnan(a) else 1.0 if a == 0 else math.inf
+    return a / b
+
+
 @dataclass
 class Row:
-    """One metric of one workload: the values of every repeat, by contender, the first being the one that others are
-    compared with. `absent` says why a contender has none; `disturbed` counts values taken while other processes had
-    more than a few per cent of the CPU; `notes` are for the reader.
+    """One metric of one workload: the values of every repeat, by contender. `absent` says why a contender has none;
+    `disturbed` counts values taken while other processes had more than a few per cent of the CPU; `notes` are for the
+    reader.
     """
 
     workload: str
@@ -43,10 +51,15 @@ class Row:
         low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
         return low, middle, high
 
+    @property
+    def subject(self) -> str | None:
+        """Whom the others are compared with: fastreg, its first variant, or the machine; None where neither ran."""
+        return next((name for name in self.values if name.startswith((FASTREG, "machine"))), None)
+
     def advantage(self, first: str, second: str) -> float:
         """How many times better `first` is than `second`: the median over neighbouring repeats."""
         pairs = zip(self.values[first], self.values[second], strict=False)
-        return statistics.median(a / b if self.higher_is_better else b / a for a, b in pairs)
+        return statistics.median(quotient(a, b) if self.higher_is_better else quotient(b, a) for a, b in pairs)
 
     def best_other(self, first: str) -> str | None:
         """The best contender that is no variant of the first."""
@@ -79,20 +92,19 @@ def format_range(row: Row, contender: str) -> str:
 
 
 def print_row(row: Row) -> None:
-    """Every contender with median, quartiles and how many times better the first is; kernels and limits on one line."""
-    if row.group in ("kernels", "limits") and row.values:
+    """Every contender with median, quartiles and how many times better fastreg is; kernels and limits on one line."""
+    first = row.subject
+    if row.group in ("kernels", "limits") and first is not None:
         cells = [f"{name} {format_range(row, name).strip()}" for name in row.values]
-        first, *others = row.values
-        cells += [f"{row.advantage(first, name):.2f} x" for name in others]
-        if row.facts and row.unit == "GFLOP/s":
+        cells += [f"{row.advantage(first, name):.2f} x" for name in row.values if name != first]
+        if row.facts and row.unit == "GFLOP/s" and row.facts["peak"] > 0:
             cells.append(f"{100 * row.quartiles(first)[1] / row.facts['peak']:.1f} % of the peak")
         print(f"{row.workload}, {row.unit}: {', '.join(cells)}")
         return
     print(f"{row.workload}: {row.metric}{', ' * bool(row.unit)}{row.unit}")
-    first = next(iter(row.values), "")
     for name in row.values:
-        times = row.advantage(first, name)
-        ratio = "" if name == first or not math.isfinite(times) else f"{times:8.2f} x"
+        times = float("nan") if first in (None, name) else row.advantage(first, name)
+        ratio = f"{times:8.2f} x" if math.isfinite(times) else ""
         print(f"    {name:26} {format_range(row, name):34}{ratio}")
     for name, reason in row.absent.items():
         print(f"    {name:26} absent: {reason}")
@@ -104,8 +116,8 @@ def summary_lines(rows: list[Row]) -> list[str]:
     """One line a row that fastreg is in: it, the best peer and their ratio, with a mark where the peer is ahead."""
     table = [("workload", "metric", "fastreg", "best peer", "", "ratio")]
     for row in rows:
-        first = next(iter(row.values), None)
-        if first is None or not first.startswith(("fastreg", "machine")):
+        first = row.subject
+        if first is None:
             continue
         other = row.best_other(first)
         ours = format_value(row.quartiles(first)[1])
@@ -130,9 +142,12 @@ def summary_lines(rows: list[Row]) -> list[str]:
 
 
 def write(path: str, rows: list[Row], facts: Mapping[str, Any]) -> None:
-    with open(path, "w", encoding="utf-8") as file:
+    """The whole file or, where this is interrupted, the one before."""
+    part = f"{path}.part"
+    with open(part, "w", encoding="utf-8") as file:
         json.dump({"machine": facts, "rows": [row.as_json() for row in rows]}, file, indent=1)
         file.write("\n")
+    os.replace(part, path)
 
 
 def read(path: str) -> tuple[dict[str, Any], list[Row]]:

@@ -6,13 +6,16 @@
     python bench/run.py --list                            # the names of rows and groups
 
 Before anything is timed each contender must compute what bench/oracle.py does; a difference stops the run. `kernels`
-and `limits` are measured by C++ programs: cmake --preset bench && cmake --build --preset bench.
+and `limits` are measured by C++ programs: cmake --preset bench && cmake --build --preset bench. The JSON file is
+written anew after each row, so that a run that was stopped leaves what it measured. The exit status is 0 only where a
+run came to its end and measured something; 130 where it was interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 
 import machine
 import measure
@@ -65,6 +68,28 @@ def arguments() -> argparse.Namespace:
     return options
 
 
+def measure_all(
+    options: argparse.Namespace,
+    tools: programs.Programs,
+    session: measure.Session,
+    add: Callable[[list[results.Row]], None],
+) -> tuple[int, str]:
+    """Measures what is wanted and hands each row to `add`: the exit status, and why it stopped where that is not 0."""
+    try:
+        with session:
+            for name in options.programs_wanted:
+                measure.progress(f"measuring {name}")
+                add(getattr(tools, name)(options.repeats))
+            for task in options.rows:
+                measure.progress(f"measuring {task.name}")
+                add(session.measure(task))
+    except Stopped as reason:
+        return 1, f"stopped: {reason}"
+    except KeyboardInterrupt:
+        return 130, "interrupted"
+    return 0, ""
+
+
 def run(options: argparse.Namespace) -> int:
     tools = programs.Programs(options.programs, options.cpus, options.threads)
     facts = machine.facts(options.threads, options.cpus)
@@ -76,6 +101,9 @@ def run(options: argparse.Namespace) -> int:
             results.print_row(row)
         sys.stdout.flush()
         rows.extend(new)
+        facts["versions"], facts["notes"] = session.versions(), session.notes()
+        if options.json:
+            results.write(options.json, rows, facts)
 
     plan = measure.Plan(
         options.repeats,
@@ -86,33 +114,25 @@ def run(options: argparse.Namespace) -> int:
         frozenset(options.peers),
         tools.ping if options.threads > 1 else lambda: None,
     )
-    failure = None
-    for name in options.programs_wanted:
-        measure.progress(f"measuring {name}")
-        add(getattr(tools, name)(options.repeats))
-    with measure.Session(plan) as session:
-        try:
-            for task in options.rows:
-                measure.progress(f"measuring {task.name}")
-                add(session.measure(task))
-        except Stopped as reason:
-            failure = str(reason)
-        facts["versions"], facts["notes"] = session.versions(), session.notes()
-    for label, version in facts["versions"].items():
+    session = measure.Session(plan)
+    status, failure = measure_all(options, tools, session, add)
+    for label, version in facts.get("versions", {}).items():
         notes = "; ".join(f"{kind}: {text}" for kind, text in facts["notes"][label].items())
         print(f"{label} is {version}: {notes}")
     print("\n".join(["", *results.summary_lines(rows)]))
-    if options.json:
-        results.write(options.json, rows, facts)
+    measured = any(row.values for row in rows)
+    if options.json and rows:
         measure.progress(f"wrote {options.json}")
-    if options.plot:
+    if options.plot and measured:
         import plot
 
         plot.draw(rows, facts, options.plot)
         measure.progress(f"wrote {options.plot}")
+    if not measured and not failure:
+        status, failure = 1, "nothing was measured"
     if failure:
-        print(f"run.py: stopped: {failure}", file=sys.stderr)
-    return 1 if failure else 0
+        print(f"run.py: {failure}", file=sys.stderr)
+    return status
 
 
 def main() -> None:

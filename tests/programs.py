@@ -107,6 +107,19 @@ def compiled(stack: Sequence[Any], *, loss: Any = "binary_crossentropy", optimiz
     return model
 
 
+def regressor(**keywords: Any) -> Any:
+    return compiled([layers.Dense(4, activation="tanh"), layers.Dense(1)], loss="mse", **keywords)
+
+
+def binary(**keywords: Any) -> Any:
+    return compiled([layers.Dense(4, activation="relu"), layers.Dense(1, activation="sigmoid")], **keywords)
+
+
+def multiclass(loss: Any = "sparse_categorical_crossentropy", units: int = 3, **keywords: Any) -> Any:
+    return compiled([layers.Dense(4, activation="relu"), layers.Dense(units, activation="softmax")], loss=loss,
+                    **keywords)
+
+
 def trainer_of(model: Any) -> Any:
     """The compiled trainer behind a built and compiled model: the one place of the tests that knows where it is."""
     return model._trainer_for(None)

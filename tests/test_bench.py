@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -30,7 +31,14 @@ def bench(monkeypatch):
 def run(*arguments, status=0, program="run.py", **environment):
     command = [sys.executable, str(BENCH / program), *map(str, arguments)]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=300, env={**os.environ, **environment}, check=False
+        command,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, **environment},
+        check=False,
+        # The background jobs of a shell ignore Ctrl-C, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert done.returncode == status, done.stdout + done.stderr
     return done
@@ -66,8 +74,44 @@ def test_run(tmp_path):
 
 
 def test_run_says_what_is_absent(tmp_path):
-    out = run("limits", "kernels", "--programs", tmp_path).stdout
-    assert out.count("absent: not built: cmake --preset bench") == 2
+    done = run("limits", "kernels", "--programs", tmp_path, status=1)
+    assert done.stdout.count("absent: not built: cmake --preset bench") == 2
+    assert "nothing was measured" in done.stderr
+
+
+def put_program(folder, name, script):
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "word"),
+    [("exit 3", 1, "bench_kernels: the process ended with status 3"), ("kill -INT $PPID; sleep 9", 130, "interrupted")],
+)
+def test_a_run_that_stops_keeps_what_it_measured(tmp_path, end, status, word):
+    line = '{"name": "read", "metric": "rate", "unit": "GB/s", "value": 5}'
+    put_program(tmp_path, "bench_limits", f"echo '{line}'")
+    put_program(tmp_path, "bench_kernels", end)
+    path = tmp_path / "out.json"
+    done = run("limits", "kernels", "adam-1e4", "--programs", tmp_path, "--json", path, status=status)
+    assert word in done.stderr
+    (row,) = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    assert row["values"] == {"machine": [5] * 5}
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bench_kernels", "bench_limits", "out.json"]
+
+
+def test_ratios_are_fastregs_wherever_it_stands(bench, capsys):
+    results = bench.load("results")
+    values = {"NumPy": [2.0] * 5, "fastreg": [6.0] * 5, "JAX": [3.0] * 5}
+    results.print_row(results.Row("w", "rate", "1/s", True, values=values))
+    of = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()[1:]}
+    assert of["NumPy"].endswith("3.00 x")
+    assert of["JAX"].endswith("2.00 x")
+    assert not of["fastreg"].endswith("x")
+    del values["fastreg"]
+    results.print_row(results.Row("w", "rate", "1/s", True, values=values))
+    assert " x" not in capsys.readouterr().out
 
 
 def test_run_refuses_what_it_does_not_know():
@@ -239,6 +283,8 @@ def write_runs(results, folder, before, after):
         ([60, 70, 80, 103, 110], 0, "0 faster, 0 slower"),  # slower, but the middle halves overlap
         ([98.8, 98.9, 99, 99.1, 99.2], 0, "0 faster, 0 slower"),  # apart, but by less than 3 %
         ([120, 121, 122, 123, 124], 0, "faster"),
+        ([0.0] * 5, 1, "SLOWER"),
+        ([float("nan")] * 5, 1, "NO VALUE"),
     ],
 )
 def test_compare(bench, tmp_path, after, status, words):
@@ -247,6 +293,25 @@ def test_compare(bench, tmp_path, after, status, words):
     assert words in out
     assert "NumPy" not in out
     assert "NumPy" in run(*paths, "--peers", program="compare.py", status=status).stdout
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "higher_is_better", "gain"),
+    [
+        (0.0, 5.0, True, "+inf %"),
+        (0.0, 0.0, True, "+0.0 %"),
+        (5.0, 0.0, False, "+inf %"),
+        (0.0, 5.0, False, "-100.0 %"),
+        (float("nan"), 5.0, True, "-"),
+        (float("nan"), float("nan"), False, "-"),
+    ],
+)
+def test_compare_takes_values_that_are_no_ratio(bench, before, after, higher_is_better, gain):
+    compare, results = bench.load("compare"), bench.load("results")
+    old, new = (results.Row("w", "m", "u", higher_is_better, values={"fastreg": [v] * 5}) for v in (before, after))
+    (change,) = compare.changes([old], [new], peers=False, least=3.0)
+    assert change.line()[-2] == gain
+    assert change.regression == (gain == "-100.0 %")
 
 
 def test_compare_misses_fastreg_in_a_row(bench, tmp_path):
@@ -283,3 +348,17 @@ def test_picture(bench, tmp_path):
     assert (tmp_path / "out.png").stat().st_size > 10_000
     with pytest.raises(ValueError, match="nothing to draw"):
         plot.draw(rows[1:2], facts, str(tmp_path / "out.png"))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--peers", "fastreg,abacus"], "must be among fastreg, torch, torch-compile, sklearn, got abacus"),
+        (["--epochs", "abacus=3"], "must be among fastreg, torch, torch-compile, sklearn, got abacus"),
+        (["--epochs", "fastreg"], "--epochs must be numbers >= 1 by name"),
+        (["--epochs", "fastreg=0"], "--epochs must be numbers >= 1 by name"),
+    ],
+)
+def test_fashion_mnist_refuses_what_it_does_not_know(tmp_path, words, message):
+    (tmp_path / "fashion-mnist").mkdir()
+    assert message in run(*words, program="fashion_mnist.py", status=2, FASTREG_DATA=str(tmp_path)).stderr

@@ -2,13 +2,16 @@
 
 import contextlib
 import copy
+import doctest
 import gc
+import inspect
 import itertools
 import pickle
 import re
 import sys
 import threading
 import tracemalloc
+import weakref
 
 import fastreg as fr
 import numpy as np
@@ -67,6 +70,32 @@ def test_attributes(p):
         p.anything = 3
     with pytest.raises(TypeError):
         fr.Predictor.n_features = 3
+
+
+def test_help():
+    """The signature of a call, and examples that run: the walk over docstrings leaves the compiled module out."""
+    p = compiled([layers.Dense(1)], loss="mse", n_features=2).freeze()
+    assert str(inspect.signature(p)) == "(x, out=None)"
+    assert str(inspect.signature(fr.Predictor)) == "(network, /)"
+    assert p.__call__(np.ones((3, 2), np.float32)).tobytes() == p(np.ones((3, 2), np.float32)).tobytes()
+    for part in ("Args:", "Returns:", "Raises:"):
+        assert part in fr.Predictor.__call__.__doc__
+    test = doctest.DocTestParser().get_doctest(fr.Predictor.__doc__, {}, "Predictor", None, 0)
+    assert len(test.examples) >= 5
+    assert doctest.DocTestRunner().run(test).failed == 0
+
+
+def test_weak_references(model):
+    p = model.freeze()
+    dropped = []
+    reference = weakref.ref(p, dropped.append)
+    cache = weakref.WeakKeyDictionary({p: 1})
+    assert reference() is p
+    assert cache[p] == 1
+    del p
+    gc.collect()
+    assert dropped == [reference]
+    assert not cache
 
 
 def test_everything_numeric_is_converted(p, x):
@@ -170,6 +199,7 @@ BAD_OUT = [
     (READ_ONLY, ValueError, ["out", "writable"]),
     (np.zeros((14, 1), np.float32)[::2], ValueError, ["out", "C-contiguous"]),
     (np.frombuffer(bytearray(29), np.float32, offset=1).reshape(7, 1), ValueError, ["out", "aligned"]),
+    (np.ma.masked_array(np.zeros((7, 1), np.float32), np.eye(7, 1, dtype=bool)), TypeError, ["out", "mask", "data"]),
 ]
 
 
@@ -216,6 +246,17 @@ def test_bad_arguments(p, args, keywords, words):
 def test_bad_construction(args):
     with pytest.raises((TypeError, ValueError, RuntimeError)):
         fr.Predictor(*args)
+
+
+def test_a_model_is_told_to_freeze(model):
+    with refusal(TypeError, ["Sequential", r"model\.freeze\(\)"]):
+        fr.Predictor(model)
+
+
+def test_out_may_be_a_memory_map(p, x, tmp_path):
+    out = np.memmap(tmp_path / "y", np.float32, "w+", shape=(7, 1))
+    assert p(x, out=out) is out
+    assert out.tobytes() == p(x).tobytes()
 
 
 KERNEL, ONES = np.ones((3, 2), np.float32), np.ones(2, np.float32)
@@ -405,10 +446,13 @@ def test_many_threads_at_once():
 
 @pytest.mark.skipif(not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="there is no lock to let go")
 @pytest.mark.parametrize(("n", "calls", "lets_go"), [(1, 1000, False), (5000, 10_000, True)])
-def test_large_calls_let_others_run(n, calls, lets_go):
+@pytest.mark.parametrize("stack", [[layers.Dense(128, "tanh"), layers.Dense(1)],
+                                   [layers.BatchNormalization(), layers.Activation("gelu")]],
+                         ids=["products", "elements"])
+def test_large_calls_let_others_run(stack, n, calls, lets_go):
     """Another thread gets its turn within a large call (soon, even on one CPU), and never within a small one."""
-    p = compiled([layers.Dense(128, "tanh"), layers.Dense(1)], loss="mse", n_features=32).freeze()
-    x, out = np.zeros((n, 32), np.float32), np.empty((n, 1), np.float32)
+    p = compiled(stack, loss="mse", n_features=32).freeze()
+    x, out = np.zeros((n, 32), np.float32), np.empty((n, p.n_outputs), np.float32)
     p(x, out=out)
     running, turns, seen = threading.Event(), [], []
 

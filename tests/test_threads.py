@@ -482,3 +482,36 @@ def test_models_take_seeds_from_many_threads_at_once(monkeypatch):
 def test_default_seed_rejects(value, error):
     with pytest.raises(error, match="default_seed: seed"):
         utils.default_seed(value)
+
+
+FROZEN = """
+import json, os, sys, threading, time
+import fastreg as fr
+import numpy as np
+from fastreg import layers
+fr.set_num_threads(int(sys.argv[1]))
+model = fr.Sequential([fr.Input((20,)), layers.Activation("gelu")])
+p = model.freeze()
+x = np.ones((300_000, 20), np.float32)
+y = np.empty_like(x)
+tasks = lambda: len(os.listdir("/proc/self/task"))
+seen, done = [], threading.Event()
+def sample():
+    while not done.is_set():
+        seen.append(tasks())
+        time.sleep(0.001)
+watcher = threading.Thread(target=sample)
+before = tasks()
+watcher.start()
+for _ in range(10):
+    p(x, out=y)
+done.set()
+watcher.join()
+print(json.dumps(max(seen) - before - 1))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts /proc/self/task")
+@pytest.mark.parametrize("threads", COUNTS)
+def test_a_frozen_network_without_products_is_shared_too(threads):
+    assert last_json(run_program(FROZEN, threads)) == threads - 1

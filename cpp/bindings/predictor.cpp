@@ -15,16 +15,17 @@
 namespace fastreg::bindings {
 namespace {
 
-// Floating-point operations from which on the interpreter lock is released: 20 us or so. Handing it over and taking it
-// back costs others more than a short call.
-constexpr double kReleaseFlops = 2e6;
+// Work, as Predictor::work_per_row counts it, from which on the interpreter lock is released: 20 us or so. Handing it
+// over and taking it back costs others more than a short call.
+constexpr double kReleaseWork = 2e6;
 
 struct PyPredictor {
   PyObject_HEAD
   vectorcallfunc vectorcall;
   std::unique_ptr<const Predictor> predictor;
   npy_intp n_features, n_outputs;
-  double flops_per_row;
+  double work_per_row;
+  PyObject* weak_references;
 };
 
 PyPredictor* self_of(PyObject* object) { return reinterpret_cast<PyPredictor*>(object); }
@@ -70,6 +71,15 @@ PyObject* readable(PyObject* x, npy_intp n_features) {
   });
 }
 
+// Whether this subclass of an array can be written to as the array that it is. False with an error set.
+bool may_be_written(PyObject* out) {
+  PyObject* const checked_none = guarded([&] {
+    return py::module_::import("fastreg._serving").attr("check_out_type")(py::handle(out)).release().ptr();
+  });
+  Py_XDECREF(checked_none);
+  return checked_none != nullptr;
+}
+
 // A new reference: out, or a new array where it is null or None.
 PyObject* writable(PyObject* out, npy_intp n, npy_intp n_outputs, PyArrayObject* x) {
   if (out == nullptr || out == Py_None) {
@@ -77,7 +87,9 @@ PyObject* writable(PyObject* out, npy_intp n, npy_intp n_outputs, PyArrayObject*
     return PyArray_SimpleNew(2, shape, NPY_FLOAT);
   }
   constexpr int kFlags = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED | NPY_ARRAY_WRITEABLE;
-  if (PyArray_Check(out) && is_float_matrix(out, n_outputs, kFlags) && PyArray_DIM(array_of(out), 0) == n) {
+  const bool exact = PyArray_CheckExact(out);
+  if ((exact || PyArray_Check(out)) && is_float_matrix(out, n_outputs, kFlags) && PyArray_DIM(array_of(out), 0) == n) {
+    if (!exact && !may_be_written(out)) return nullptr;
     const auto begin = reinterpret_cast<std::uintptr_t>(PyArray_DATA(array_of(out)));
     const auto x_begin = reinterpret_cast<std::uintptr_t>(PyArray_DATA(x));
     const auto end = begin + static_cast<std::size_t>(PyArray_NBYTES(array_of(out)));
@@ -123,7 +135,7 @@ void predict(const PyPredictor& self, PyArrayObject* x, PyArrayObject* out) {
   const auto cols = static_cast<std::size_t>(self.n_features), outputs = static_cast<std::size_t>(self.n_outputs);
   const MatrixView<const float> rows{static_cast<const float*>(PyArray_DATA(x)), n, cols, cols};
   const MatrixView<float> result{static_cast<float*>(PyArray_DATA(out)), n, outputs, outputs};
-  if (self.flops_per_row * static_cast<double>(n) < kReleaseFlops) return self.predictor->predict(rows, result);
+  if (self.work_per_row * static_cast<double>(n) < kReleaseWork) return self.predictor->predict(rows, result);
   const py::gil_scoped_release released;
   self.predictor->predict(rows, result);
 }
@@ -145,6 +157,11 @@ PyObject* call(PyObject* object, PyObject* const* args, std::size_t nargsf, PyOb
   }
   Py_DECREF(rows);
   return done;
+}
+
+// The same for those who ask for the method: help() and inspect.signature.
+PyObject* call_method(PyObject* object, PyObject* const* args, Py_ssize_t positional, PyObject* names) {
+  return call(object, args, static_cast<std::size_t>(positional), names);
 }
 
 py::object array_or_none(const std::vector<float>& values, std::vector<py::ssize_t> shape) {
@@ -209,8 +226,9 @@ std::unique_ptr<const Predictor> predictor_from(py::handle source) {
     return std::make_unique<const Predictor>(network);
   }
   if (!py::isinstance<py::list>(source))
-    throw py::type_error("Predictor: network must be a Network, got " +
-                         std::string(py::str(py::type::of(source).attr("__name__"))));
+    throw py::type_error("Predictor: network must be a compiled network, got " +
+                         std::string(py::str(py::type::of(source).attr("__name__"))) +
+                         "; call model.freeze() on a Sequential model");
   std::vector<FrozenLayer> layers;
   for (const py::handle fields : source) layers.push_back(layer_from(fields));
   return std::make_unique<const Predictor>(layers);
@@ -219,7 +237,7 @@ std::unique_ptr<const Predictor> predictor_from(py::handle source) {
 PyObject* make(PyTypeObject* type, PyObject* args, PyObject* keywords) {
   return guarded([&]() -> PyObject* {
     if (PyTuple_GET_SIZE(args) != 1 || (keywords != nullptr && PyDict_GET_SIZE(keywords) != 0))
-      throw py::type_error("Predictor takes one argument, a network; Sequential.freeze() makes one");
+      throw py::type_error("Predictor takes one argument, a compiled network; call model.freeze() to make one");
     std::unique_ptr<const Predictor> predictor = predictor_from(PyTuple_GET_ITEM(args, 0));
     PyObject* const object = type->tp_alloc(type, 0);
     if (object == nullptr) throw py::error_already_set();
@@ -227,7 +245,7 @@ PyObject* make(PyTypeObject* type, PyObject* args, PyObject* keywords) {
     self->vectorcall = call;
     self->n_features = static_cast<npy_intp>(predictor->n_features());
     self->n_outputs = static_cast<npy_intp>(predictor->n_outputs());
-    self->flops_per_row = predictor->flops_per_row();
+    self->work_per_row = predictor->work_per_row();
     new (&self->predictor) std::unique_ptr<const Predictor>(std::move(predictor));
     return object;
   });
@@ -235,6 +253,7 @@ PyObject* make(PyTypeObject* type, PyObject* args, PyObject* keywords) {
 
 void destroy(PyObject* object) {
   PyTypeObject* const type = Py_TYPE(object);
+  if (self_of(object)->weak_references != nullptr) PyObject_ClearWeakRefs(object);
   self_of(object)->predictor.~unique_ptr();
   type->tp_free(object);
   Py_DECREF(type);
@@ -263,29 +282,55 @@ constexpr const char* kDoc =
     "a call is as short as it can be. It never changes, any number of threads may call it at once, and it can be\n"
     "pickled. A row's outputs depend neither on the other rows nor on the number of threads, and agree with those of\n"
     "Sequential.predict to rounding, not to the bit.\n\n"
-    "Args of a call:\n"
+    "Args:\n"
+    "    network: What a model is inside. Call model.freeze() instead, which knows it.\n\n"
+    "Attributes:\n"
+    "    n_features: Columns of x.\n"
+    "    n_outputs: Columns of the result.\n\n"
+    "Raises:\n"
+    "    TypeError: If it is given something else, such as the model itself.\n\n"
+    "Example:\n"
+    "    >>> import numpy as np\n"
+    "    >>> import fastreg as fr\n"
+    "    >>> model = fr.Sequential([fr.Input((3,)), fr.layers.Dense(2)], seed=0)\n"
+    "    >>> p = model.freeze()\n"
+    "    >>> p.n_features, p.n_outputs\n"
+    "    (3, 2)\n"
+    "    >>> x, y = np.zeros((5, 3), np.float32), np.empty((5, 2), np.float32)\n"
+    "    >>> p(x, out=y) is y\n"
+    "    True\n";
+
+constexpr const char* kCallDoc =
+    "__call__($self, /, x, out=None)\n--\n\n"
+    "The network's outputs for rows of features.\n\n"
+    "Args:\n"
     "    x: Rows of features, (n, n_features). float32 in C order is read where it is; whatever else predict takes is\n"
     "        converted first. Values are not looked at: a row with a NaN gives NaN, the others are not touched by it.\n"
     "        No rows give no rows.\n"
-    "    out: Where to write: float32 (n, n_outputs), C-contiguous, writable, apart from x. A new array if None.\n\n"
+    "    out: Where to write: float32 (n, n_outputs), C-contiguous, writable, apart from x, without a mask. A new array\n"
+    "        if None.\n\n"
     "Returns:\n"
     "    out, or the new float32 array (n, n_outputs).\n\n"
     "Raises:\n"
-    "    ValueError: If a shape does not fit, or out cannot be written to or overlaps x.\n"
-    "    TypeError: If x holds no real numbers, or out is no float32 array.\n\n"
-    "Attributes:\n"
-    "    n_features: Columns of x.\n"
-    "    n_outputs: Columns of the result.\n";
+    "    ValueError: If a shape does not fit, x holds numbers beyond the range of float32 or a mask, or out cannot be\n"
+    "        written to or overlaps x.\n"
+    "    TypeError: If x holds no real numbers, or out is no float32 array or has a mask.\n";
 
 PyTypeObject* make_type() {
   static PyMemberDef members[] = {
       {"__vectorcalloffset__", T_PYSSIZET, offsetof(PyPredictor, vectorcall), READONLY, nullptr},
+      {"__weaklistoffset__", T_PYSSIZET, offsetof(PyPredictor, weak_references), READONLY, nullptr},
       {nullptr, 0, 0, 0, nullptr}};
   static PyGetSetDef attributes[] = {
       {"n_features", get_n_features, nullptr, "Columns of x.", nullptr},
       {"n_outputs", get_n_outputs, nullptr, "Columns of the result.", nullptr},
       {nullptr, nullptr, nullptr, nullptr, nullptr}};
-  static PyMethodDef methods[] = {{"__reduce__", reduce, METH_NOARGS, nullptr}, {nullptr, nullptr, 0, nullptr}};
+  // METH_COEXIST: it takes the place of the slot's wrapper, which knows no signature.
+  static PyMethodDef methods[] = {
+      {"__call__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call_method)),
+       METH_FASTCALL | METH_KEYWORDS | METH_COEXIST, kCallDoc},
+      {"__reduce__", reduce, METH_NOARGS, nullptr},
+      {nullptr, nullptr, 0, nullptr}};
   static PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(make)},
                                 {Py_tp_dealloc, reinterpret_cast<void*>(destroy)},
                                 {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},

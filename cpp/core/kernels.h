@@ -56,13 +56,13 @@ struct MatmulWeights {
 };
 
 // dx[rows, panels] = dy W^T: dy is rows matrix (n, cols), W panels (in, cols), dx rows matrix (n, in). cols == 1
-// (lddy == 1) and in == 1 (lddx == 1, one panel) are allowed.
+// (lddy == 1) and in == 1 (lddx == 1, one panel) are allowed. n is that of the whole, whatever rows are asked for.
 struct MatmulInput {
   const float* dy;
   std::size_t lddy;
   const float* w;
   float* dx;
-  std::size_t lddx, in, cols;
+  std::size_t lddx, n, in, cols;
   Range rows, panels;
 };
 

@@ -91,7 +91,8 @@ void dense_backward(Input x_in, Input w_in, Input saved_in, Input dy_in, Activat
     back_through(activation, saved, dy, db.data());
     kernels().matmul_weights(
         {x.data(), x.ld(), dy.data(), dy.ld(), dw.data(), n, in, units, {0, in}, all_panels(units)});
-    kernels().matmul_input({dy.data(), dy.ld(), w.data(), dx.data(), dx.ld(), in, units, {0, n}, all_panels(in)});
+    kernels().matmul_input({dy.data(), dy.ld(), w.data(), dx.data(), dx.ld(), n, in, units, {0, n},
+                            all_panels(in)});
   });
   dx.copy_to(dx_out);
   dw.copy_to(dw_out);

@@ -19,6 +19,8 @@ constexpr std::size_t kStackFloats = 4096;
 // Of one scratch buffer, if a row is no longer: where layers are very wide, blocks have fewer rows, since a thread keeps
 // its buffers for good.
 constexpr std::size_t kScratchFloats = std::size_t{1} << 18;
+// What an element takes, in operations of a product's full speed: to be read and written, and by its activation.
+constexpr double kWorkPerElement = 30.0, kWorkPerActivation = 70.0;
 // Bytes of weights from which on a call may find a part of them still in the second cache, and begins with that part.
 constexpr std::size_t kAlternateFrom = std::size_t{256} << 10;
 
@@ -45,6 +47,17 @@ void check(const std::vector<FrozenLayer>& layers) {
               "mean, scale and bias must have a value for each output, or all be empty");
     }
   }
+}
+
+double product_flops(const FrozenLayer& layer) {
+  return layer.kernel.empty() ? 0.0 : 2.0 * static_cast<double>(layer.in) * static_cast<double>(layer.out);
+}
+
+// A product takes linear and relu along on its way out.
+double total_work(const FrozenLayer& layer) {
+  const bool cheap = layer.activation == ActivationKind::linear || layer.activation == ActivationKind::relu;
+  const double element = (layer.kernel.empty() ? kWorkPerElement : 0.0) + (cheap ? 0.0 : kWorkPerActivation);
+  return product_flops(layer) + element * static_cast<double>(padded_ld(layer.out));
 }
 
 std::size_t panel_floats(const FrozenLayer& layer) {
@@ -86,7 +99,7 @@ std::size_t even_block(std::size_t rows, std::size_t most, std::size_t threads) 
 struct Predictor::Program {
   const Backend& backend;
   std::size_t n_features = 0, n_outputs = 0, widest = 0, most_rows = 0;   // widest: largest ld of a step
-  double flops_per_row = 0.0;
+  double flops = 0.0, work = 0.0;   // of a row
   std::vector<InferenceStep> steps;   // into the arena
   Buffer arena;
   const std::uint64_t direction_bit = next_bit();
@@ -151,12 +164,13 @@ Predictor::Program::Program(const std::vector<FrozenLayer>& layers) : backend(cp
       step.w = free;
       pack_panels({layer.kernel.data(), layer.in, layer.out, layer.out}, free);
       free += panel_floats(layer);
-      flops_per_row += 2.0 * static_cast<double>(layer.in) * static_cast<double>(layer.out);
     }
     step.bias = place(layer.bias);
     step.mean = place(layer.mean);
     step.scale = place(layer.scale);
     steps.push_back(step);
+    flops += product_flops(layer);
+    work += total_work(layer);
     widest = std::max(widest, padded_ld(layer.out));
   }
   most_rows = std::max<std::size_t>(1, std::min(kBlockRows, kScratchFloats / widest));
@@ -165,10 +179,10 @@ Predictor::Program::Program(const std::vector<FrozenLayer>& layers) : backend(cp
 void Predictor::Program::run(MatrixView<const float> x, MatrixView<float> out) const {
   if (x.rows == 0) return;
   std::size_t threads = 1;
-  const double work = flops_per_row * static_cast<double>(x.rows) / kFlopsPerThread;
-  if (work >= 2.0) {
+  const double shares = work * static_cast<double>(x.rows) / kFlopsPerThread;
+  if (shares >= 2.0) {
     const std::size_t budget = static_cast<std::size_t>(num_threads());
-    threads = std::min({budget, x.rows, static_cast<std::size_t>(std::min(work, 1e6))});
+    threads = std::min({budget, x.rows, static_cast<std::size_t>(std::min(shares, 1e6))});
   }
   const std::size_t block_rows = even_block(x.rows, most_rows, threads);
   Job job{*backend.kernels, steps, x, out, block_rows, nullptr, round_up(block_rows * widest, kLane), false};
@@ -191,7 +205,8 @@ Predictor& Predictor::operator=(Predictor&&) noexcept = default;
 
 std::size_t Predictor::n_features() const { return program_->n_features; }
 std::size_t Predictor::n_outputs() const { return program_->n_outputs; }
-double Predictor::flops_per_row() const { return program_->flops_per_row; }
+double Predictor::flops_per_row() const { return program_->flops; }
+double Predictor::work_per_row() const { return program_->work; }
 
 std::vector<FrozenLayer> Predictor::layers() const {
   std::vector<FrozenLayer> out;

@@ -9,17 +9,6 @@ namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
-// sum(r[i]) in lane i, with the additions of sum() in its order.
-FASTREG_INLINE V sum_each(V (&r)[V::kLanes]) {
-  transpose(r);
-  FASTREG_UNROLL
-  for (std::size_t half = V::kLanes / 2; half > 0; half /= 2) {
-    FASTREG_UNROLL
-    for (std::size_t i = 0; i < half; ++i) r[i] = r[i] + r[i + half];
-  }
-  return r[0];
-}
-
 // The lanes of x_i . w for four rows x_i; k is a multiple of kLane. Two sums for each hide the latency of fma.
 FASTREG_INLINE void dot_four(const float* const (&x)[4], const float* w, std::size_t k, V (&dot)[4]) {
   V odd[4];

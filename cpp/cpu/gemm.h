@@ -3,7 +3,8 @@
 //                    a               b                                       c
 //   matmul           x by rows       a panel of W                            y
 //   matmul_input     dy by rows      a panel of W^T, transposed in blocks    dx
-//   the same, few rows: W by rows    dy^T                                    dx^T, turned on its way out
+//   the same, some rows: W by rows   dy^T                                    dx^T, turned on its way out
+//   the same, few rows: dot products (few_rows.h)
 //   matmul_weights   x by columns    64 columns of dy                        a panel of dW
 //   the same, cols <= 16: dy by columns, 64 columns of x, and the result is turned on its way to dW
 //
@@ -14,6 +15,8 @@
 #include "core/kernels.h"
 #include "cpu/columns.h"
 #include "cpu/elementwise.h"
+#include "cpu/few_rows.h"
+#include "cpu/one_row.h"
 #include "cpu/simd/simd.h"
 #include "cpu/tiles.h"
 
@@ -39,6 +42,16 @@ FASTREG_INLINE Blocks even_blocks(std::size_t k, std::size_t most, std::size_t g
   return {(k + size - 1) / size, size};
 }
 
+// The same bits as in a tile, with less to prepare.
+FASTREG_NOINLINE void matmul_row(const Matmul& m) {
+  const bool relu = m.activation == ActivationKind::relu && m.z == nullptr;
+  float* const first = (m.z ? m.z : m.y) + m.rows.begin * m.ldy;
+  multiply_row({m.x + m.rows.begin * m.ldx, m.k, m.w, m.bias, first, m.ldy, m.panels, relu, false});
+  if (m.z == nullptr && (relu || m.activation == ActivationKind::linear)) return;
+  const std::size_t j = m.panels.begin * kPanel, end = smaller(m.panels.end * kPanel, m.ldy);
+  activation_forward(m.activation, first + j, m.y + m.rows.begin * m.ldy + j, end - j);
+}
+
 void matmul(const Matmul& m) noexcept {
   assert(m.activation != ActivationKind::softmax);
   if (m.rows.end <= m.rows.begin || m.panels.end <= m.panels.begin) return;
@@ -51,6 +64,7 @@ void matmul(const Matmul& m) noexcept {
     const std::size_t i = m.rows.begin;
     return activation_forward(m.activation, first + i, m.y + i, m.rows.end - i);
   }
+  if (m.rows.end - m.rows.begin == 1) return matmul_row(m);
   p.a_stride = m.ldx;
   p.c_stride = m.ldy;
   p.rows = m.rows.end - m.rows.begin;
@@ -212,7 +226,8 @@ FASTREG_NOINLINE void input_many_rows(const MatmulInput& m) {
   }
 }
 
-// Both forms give the same bits, so the choice may follow the rows of this call.
+// The forms that are made of tiles give the same bits, so the choice between them may follow the rows of this call;
+// dot products do not, and follow those of the whole matrix.
 void matmul_input(const MatmulInput& m) noexcept {
   if (m.rows.end <= m.rows.begin || m.panels.end <= m.panels.begin) return;
   if (m.lddx == 1) return times_column(m.dy, m.lddy, m.w, m.cols, 0.0f, m.dx, m.rows);
@@ -221,6 +236,7 @@ void matmul_input(const MatmulInput& m) noexcept {
     const std::size_t i = m.panels.begin * kPanel, end = smaller(rounded(m.in), m.panels.end * kPanel);
     return outer_product(m.dy + m.rows.begin, m.w + i, m.dx + m.rows.begin * m.lddx + i, m.lddx, n, end - i);
   }
+  if (prefers_dots(m.n, m.cols)) return input_dots(m);
   // Turning W costs what 8 rows do, a product on full vectors what the rows are rounded up to.
   const bool few = n <= kFewRows && rounded(n) < n + 8 && m.cols >= 2 * kPanel;
   few ? input_few_rows(m) : input_many_rows(m);
@@ -254,6 +270,8 @@ constexpr std::size_t kDepth = 128;   // rows of a batch that are added up at a 
 // Rows of so many floats share few sets of the caches: from there on it pays to copy what is read again, if dW has
 // rows enough.
 constexpr std::size_t kPackedStride = 512, kPackedRows = 192;
+// Rows of so many floats have pages of their own.
+constexpr std::size_t kLongStride = 4096;
 
 FASTREG_NOINLINE void copy_rows(const float* from, std::size_t stride, std::size_t rows, std::size_t width, float* to) {
   for (std::size_t i = 0; i < rows; ++i) {
@@ -261,7 +279,19 @@ FASTREG_NOINLINE void copy_rows(const float* from, std::size_t stride, std::size
   }
 }
 
-// Where several strips make a panel, each reads x again: 48 of its columns at a time are copied too.
+// As copy_rows, for rows so far apart that the hardware does not foresee them: the columns behind are fetched ahead.
+FASTREG_NOINLINE void copy_columns(const float* from, std::size_t stride, std::size_t rows, std::size_t width,
+                                   float* to) {
+  for (std::size_t i = 0; i < rows; ++i, from += stride, to += width) {
+    for (std::size_t j = 0; j < width; j += V::kLanes) {
+      __builtin_prefetch(from + width + j, 0, 2);
+      V::load(from + j).store(to + j);
+    }
+  }
+}
+
+// Where several strips make a panel, each reads x again, and in very long rows every column is a miss: 48 columns of x
+// at a time are copied too.
 FASTREG_NOINLINE void run_packed(Block p) {
   constexpr std::size_t kColumns = 48;
   alignas(64) float packed[kDepth * kColumns];
@@ -270,7 +300,7 @@ FASTREG_NOINLINE void run_packed(Block p) {
   const std::size_t rows = p.rows, stride = p.a_stride;
   for (std::size_t i = 0; i < rows; i += kColumns) {
     p.rows = smaller(kColumns, rows - i);
-    copy_rows(a + i, stride, p.k, rounded(p.rows), packed);
+    copy_columns(a + i, stride, p.k, rounded(p.rows), packed);
     p.a = packed;
     p.a_stride = rounded(p.rows);
     p.c = c + i * p.c_stride;
@@ -291,7 +321,8 @@ void matmul_weights(const MatmulWeights& m) noexcept {
   const Blocks blocks = even_blocks(m.n, kDepth, 2);
   alignas(64) float packed[kDepth * kPanel];
   const bool pack = m.lddy >= kPackedStride && p.rows >= kPackedRows;
-  const bool pack_x = V::kLanes < kLane && m.ldx >= kPackedStride;
+  const bool pack_x =
+      V::kLanes < kLane ? m.ldx >= kPackedStride : m.ldx >= kLongStride && m.n >= kDepth;
   for (std::size_t panel = m.panels.begin; panel < m.panels.end; ++panel) {
     const std::size_t j = panel * kPanel;
     p.width = panel_width(m.cols, panel);

@@ -13,7 +13,7 @@ namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
-alignas(64) constexpr float kZeros[kPanel] = {};
+alignas(64) constexpr float kZeros[2 * kPanel] = {};   // a bias for what takes two panels at once
 
 // `count` tiles of one height below each other. Row i of a tile starts from init + i init_stride, and each tile that
 // many rows further on; 0 means that all rows start alike. relu: max(0, sum) is stored, which keeps NaN.

@@ -20,6 +20,7 @@ from fastreg._checks import describe
 from fastreg.layers import Layer
 
 if TYPE_CHECKING:
+    from fastreg._stack import Stack
     from fastreg.model import Sequential
     from fastreg.optimizers import Optimizer
 
@@ -57,7 +58,7 @@ class BoundLayer:
     ``isinstance`` sees the class of the description, so ``isinstance(model.layers[0], layers.Dense)`` holds.
     """
 
-    def __init__(self, model: Sequential, index: int) -> None:
+    def __init__(self, model: Stack, index: int) -> None:
         self._model = model
         self._index = index
 
@@ -90,7 +91,7 @@ class BoundLayer:
     def __hash__(self) -> int:
         return hash(self.description)
 
-    def __reduce__(self) -> tuple[type, tuple[Sequential, int]]:
+    def __reduce__(self) -> tuple[type, tuple[Stack, int]]:
         return BoundLayer, (self._model, self._index)
 
     def __repr__(self) -> str:
@@ -178,7 +179,7 @@ def weight_range(network: _core.Network, index: int) -> tuple[int, int]:
     return (mine[0], mine[-1] + 1) if mine else (0, 0)
 
 
-def summary_lines(model: Sequential) -> list[str]:
+def summary_lines(model: Stack) -> list[str]:
     """The table of ``Sequential.summary``, in plain ASCII so that any terminal and file takes it."""
     network = model._require_network("summary") if model.built else None
     info = [] if network is None else network.weight_info()

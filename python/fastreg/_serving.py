@@ -46,3 +46,9 @@ def refuse_out(value: object, shape: tuple[int, int]) -> NoReturn:
     if value.shape != shape:
         raise ValueError(f"out: must have shape {shape}, got {value.shape}")
     raise ValueError("out: must be C-contiguous, aligned and writable, since it is written to")
+
+
+def check_out_type(value: NDArray[np.float32]) -> None:
+    """Raises TypeError for an ``out`` whose type gives its memory a meaning that writing there would contradict."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError("out: must have no mask, since every element is written; give out.data")

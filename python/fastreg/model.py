@@ -1,40 +1,29 @@
 """``Sequential``: a list of layers that is built, compiled, trained, evaluated and saved.
 
 It holds descriptions and two objects of the core: the network (weights), made by ``build``, and the trainer (optimizer
-state), made by the first ``fit`` or ``evaluate`` after ``compile``. The run itself is in ``_fit.py``, arrays are
-converted in ``_data.py``, files are ``io.py``'s.
+state), made by the first ``fit`` or ``evaluate`` after ``compile``. Layers and weights are ``_stack.py``'s, the run
+itself is in ``_fit.py``, arrays are converted in ``_data.py``, files are ``io.py``'s.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
-import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg import _core, _data, _fit, _pickling, losses, optimizers, utils
+from fastreg import _core, _data, _fit, _pickling, losses, optimizers
 from fastreg import metrics as _metrics
-from fastreg._bound import BoundLayer, BoundOptimizer, layer_names, summary_lines
-from fastreg._checks import (
-    AT_LEAST_ONE,
-    NON_NEGATIVE,
-    POSITIVE,
-    SEED_LIMIT,
-    check_bool,
-    check_int,
-    check_name,
-    check_real,
-    describe,
-)
+from fastreg._bound import BoundLayer, BoundOptimizer
+from fastreg._checks import AT_LEAST_ONE, POSITIVE, check_bool, check_int, check_real
 from fastreg._keras import refuse_requests
+from fastreg._stack import Stack
 from fastreg.callbacks import History
-from fastreg.layers import Input, Layer, check_features
+from fastreg.layers import Input, Layer
 from fastreg.losses import Loss
 from fastreg.metrics import Metric
 from fastreg.optimizers import LearningRate, Optimizer
@@ -43,7 +32,7 @@ from fastreg.progress import format_values, say
 __all__ = ["History", "Sequential"]
 
 
-class Sequential:
+class Sequential(Stack):
     """Layers one after another.
 
     Args:
@@ -80,88 +69,13 @@ class Sequential:
         name: str | None = None,
         seed: int | None = None,
     ) -> None:
-        self.name = "sequential" if name is None else check_name("Sequential", "name", name)
-        chosen = utils.draw_seed() if seed is None else seed
-        self.seed = check_int("Sequential", "seed", chosen, NON_NEGATIVE, SEED_LIMIT)
+        super().__init__(layers, name, seed)
         self.stop_training = False
         self.history: History | None = None
-        self._layers: tuple[Layer, ...] = ()
-        self._n_features: int | None = None
-        self._network: _core.Network | None = None
         self._trainer: _core.Trainer | None = None
         self._optimizer: Optimizer | None = None
         self._loss: Loss | None = None
         self._metrics: tuple[str | Metric, ...] = ()
-        self._make_locks()
-        if not hasattr(layers, "__iter__") and layers is not None:
-            raise TypeError(f"Sequential: layers must be a list of layers, got {describe(layers)}")
-        self._append([] if layers is None else layers)
-
-    def __repr__(self) -> str:
-        return f"<Sequential {self.name!r}: {len(self._layers)} layers, {'built' if self.built else 'not built'}>"
-
-    # Structure and weights.
-
-    @property
-    def layers(self) -> list[BoundLayer]:
-        """The layers, each bound to this model: the fields of its description, its name and its weights."""
-        return [BoundLayer(self, i) for i in range(len(self._layers))]
-
-    @property
-    def built(self) -> bool:
-        """Whether there are weights: there are layers, and the number of features is known."""
-        return self._n_features is not None and bool(self._layers)
-
-    def add(self, layer: Layer | Input | BoundLayer) -> None:
-        """Appends a layer. Weights that are there stay; the optimizer starts afresh."""
-        self._require_idle("add")
-        self._append([layer])
-
-    def pop(self) -> None:
-        """Removes the last layer. The other weights stay; the optimizer starts afresh."""
-        self._require_idle("pop")
-        if not self._layers:
-            raise ValueError("pop: the model has no layers")
-        self._replace_layers(self._layers[:-1])
-
-    def build(self, input_shape: int | tuple[int | None, ...]) -> None:
-        """Makes the weights, for so many features: n, ``(n,)`` or ``(None, n)``. Does nothing if they are there.
-
-        Raises:
-            ValueError: If there are no layers, the model was built for another number, or the network is larger than
-                the memory of this machine.
-        """
-        self._require_idle("build")
-        self._build(check_features("build", "input_shape", input_shape))
-
-    def get_weights(self) -> list[NDArray[np.float32]]:
-        """Copies of all weights, layer by layer: kernel, bias, or gamma, beta, moving_mean, moving_variance."""
-        return self._require_network("get_weights").get_weights()
-
-    def set_weights(self, weights: Sequence[object]) -> None:
-        """Sets all weights, in the order and the shapes of :meth:`get_weights`. Moments of the optimizer stay.
-
-        Raises:
-            ValueError: If the model is not built, number or shapes do not fit, a value is not finite or a variance is
-                negative; then no weight has changed.
-            TypeError: If something in the list holds no real numbers.
-        """
-        network = self._require_network("set_weights")
-        network.set_weights(_data.network_weights(weights, network.weight_info(), "set_weights"))
-
-    def count_params(self) -> int:
-        """Number of weights, moving statistics included. ValueError if the model is not built."""
-        return sum(math.prod(shape) for _, shape, _ in self._require_network("count_params").weight_info())
-
-    def summary(self, *, print_fn: Callable[[str], object] | None = None) -> None:
-        """Prints a table of layers, output shapes and numbers of weights.
-
-        Args:
-            print_fn: Called with the whole text in place of ``print``.
-        """
-        (print_fn or print)("\n".join(summary_lines(self)))
-
-    # Training and using.
 
     def compile(
         self,
@@ -213,8 +127,10 @@ class Sequential:
         """Trains, from the present weights, moments, step and epoch on; builds the model if it is not.
 
         Args:
-            x: Rows of features, (n, features); see :mod:`fastreg._data` for what is converted and how.
-            y: Targets, as the loss describes them.
+            x: Rows of features, (n, features); see :mod:`fastreg._data` for what is converted and how. What needs no
+                conversion is read where it is, in every epoch: it must not change during the run, neither in a
+                callback nor in another thread, or the run uses now the old values and now the new ones.
+            y: Targets, as the loss describes them. They and ``validation_data`` must stay as they are, too.
             batch_size: Rows of a step, >= 1; None, or more than there are, is all of them.
             epochs: Epoch to end before, counted from 0; with ``initial_epoch=0`` the number of epochs.
             verbose: 0 shows nothing, 1 progress on standard error, 2 lines.
@@ -408,10 +324,6 @@ class Sequential:
 
     # For the other modules of the package.
 
-    def _require_idle(self, call: str) -> None:
-        if self._fit_lock.locked():
-            raise RuntimeError(f"{call}: not within a callback, nor while another thread fits the model")
-
     def _require_optimizer(self, call: str) -> Optimizer:
         if self._optimizer is None:
             raise ValueError(f"{call}: the model is not compiled; call compile first")
@@ -423,79 +335,12 @@ class Sequential:
             raise ValueError(f"{call}: the model was compiled without a loss; give compile one")
         return self._loss
 
-    def _require_layers(self, call: str) -> None:
-        if not self._layers:
-            raise ValueError(f"{call}: the model has no layers")
-
-    def _require_network(self, call: str) -> _core.Network:
-        if self._network is not None:
-            return self._network
-        self._require_layers(call)
-        if not self.built or self._n_features is None:
-            raise ValueError(f"{call}: the model is not built; call build or fit first, or give it an Input")
-        return self._build(self._n_features)
-
-    def _n_outputs(self, n_features: int) -> int:
-        return _width(self._layers, n_features) or n_features
-
-    def _weight_count(self, n_features: int) -> int:
-        width, count = n_features, 0
-        for layer in self._layers:
-            count += layer.weight_count(width)
-            width = layer.outputs(width) or width
-        return count
-
     def _resolved_metrics(self, n_features: int | None = None) -> list[Metric]:
         loss = self._require_loss("metrics")
         return _metrics.resolve(self._metrics, loss, self._n_outputs(n_features or self._n_features or 1))
 
-    def _build(self, n_features: int) -> _core.Network:
-        self._require_layers("build")
-        if self._n_features not in (None, n_features):
-            raise ValueError(f"build: the model takes {self._n_features} features, got {n_features}")
-        with self._making:
-            if self._network is None:
-                self._network = _core.Network(json.dumps(self._description(n_features)))
-                self._n_features = n_features
-            return self._network
-
-    def _append(self, items: Iterable[Layer | Input | BoundLayer]) -> None:
-        extended, features = list(self._layers), self._n_features
-        width = _width(extended, features)
-        for given in items:
-            item: object = given.description if type(given) is BoundLayer else given
-            if isinstance(item, Input):
-                if extended or features is not None:
-                    raise ValueError("Sequential: Input must come first, and once")
-                features = width = item.shape[0]
-                continue
-            if not isinstance(item, Layer):
-                hint = "; did you forget the parentheses?" if isinstance(item, type) else ""
-                raise TypeError(f"Sequential: expected a layer, got {describe(item)}{hint}")
-            if item.input_shape is not None:
-                said = item.input_shape[0]
-                if width not in (None, said):
-                    raise ValueError(f"Sequential: layer {len(extended)} is to take {said} features, but gets {width}")
-                if not extended:
-                    features = width = said
-            width = item.outputs(width)
-            extended.append(item)
-        layer_names(extended)
-        self._replace_layers(tuple(extended))
-        self._n_features = features
-
     def _replace_layers(self, layers: tuple[Layer, ...]) -> None:
-        before, old = self._layers, self._network
-        self._layers, self._network = layers, None
-        if old is not None and self._n_features is not None and layers:
-            try:
-                network = self._build(self._n_features)
-            except BaseException:
-                self._layers, self._network = before, old
-                raise
-            kept, fresh = old.get_weights(), network.get_weights()
-            n = min(len(kept), len(fresh))
-            network.set_weights([*kept[:n], *fresh[n:]])
+        super()._replace_layers(layers)
         self._trainer = None
 
     def _trainer_for(self, n_features: int | None) -> _core.Trainer:
@@ -505,20 +350,6 @@ class Sequential:
                 description = self._description(network.n_features) | self._training_description(for_file=False)
                 self._trainer = _core.Trainer(network, json.dumps(description))
             return self._trainer
-
-    def _make_locks(self) -> None:
-        self._fit_lock = threading.Lock()  # held during a fit; others do not wait for it, they raise
-        self._making = threading.Lock()  # while the network or the trainer is made
-
-    def _description(self, n_features: int) -> dict[str, Any]:
-        return {
-            "format": 1,
-            "fastreg": _core.__version__,
-            "name": self.name,
-            "n_features": n_features,
-            "seed": self.seed,
-            "layers": [layer.to_config() for layer in self._layers],
-        }
 
     def _training_description(self, *, for_file: bool) -> dict[str, Any]:
         optimizer = self._require_optimizer("fit")
@@ -535,13 +366,6 @@ class Sequential:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         _pickling.restore(self, state)
-
-
-def _width(layers: Sequence[Layer], n_features: int | None) -> int | None:
-    width = n_features
-    for layer in layers:
-        width = layer.outputs(width)
-    return width
 
 
 def _check_batch_size(call: str, value: object) -> None:

@@ -28,6 +28,9 @@ class Cases {
  public:
   Cases() {
     generator().seed(11);
+    products(1, 64, 64);
+    products(1, 784, 256);
+    products(5, 256, 128);
     products(32, 10, 64);
     products(128, 784, 256);
     products(128, 128, 10);
@@ -109,7 +112,7 @@ class Cases {
     const Range inputs{0, Panels(1, in).panels()};
     add("matmul_input", shape, flops, "flop",
         [=](const Kernels& k) {
-          k.matmul_input({dy->data(), ld(out), w->data.data(), dx->data(), ld(in), in, out, {0, n}, inputs});
+          k.matmul_input({dy->data(), ld(out), w->data.data(), dx->data(), ld(in), n, in, out, {0, n}, inputs});
         },
         {floats_of(dx, sum_tolerance(out))});
   }

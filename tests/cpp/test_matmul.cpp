@@ -122,7 +122,8 @@ void test_input(const Kernels& k, std::size_t n, std::size_t in, std::size_t out
   const Panels w(in, out);
   Rows dx(n, in);
   const std::size_t panels = Panels(1, in).panels();
-  MatmulInput m{dy.data.data(), dy.stride, w.data.data(), dx.data.data(), dx.stride, in, out, {0, n}, {0, panels}};
+  MatmulInput m{dy.data.data(), dy.stride, w.data.data(), dx.data.data(), dx.stride,
+                n,              in,        out,           {0, n},         {0, panels}};
   k.matmul_input(m);
   for (std::size_t i = 0; i < n; ++i) {
     for (std::size_t j = 0; j < in; ++j) {
@@ -166,6 +167,29 @@ void test_nan(const Kernels& k) {
   }
 }
 
+// One row has a form of its own, which takes two panels at once: the same bits as beside others, and no bias is zeros.
+void test_row_alone(const Kernels& k, std::size_t in, std::size_t out) {
+  check::context = text(k.isa, {in, out}) + " row alone";
+  const Rows x(3, in);
+  const Panels w(in, out);
+  Rows whole(3, out), alone(3, out);
+  Matmul m = matmul_of(x, w, nullptr, whole, nullptr, ActivationKind::linear);
+  k.matmul(m);
+  m.y = alone.data.data();
+  for (std::size_t i = 0; i < 3; ++i) {
+    m.rows = {i, i + 1};
+    k.matmul(m);
+  }
+  for (std::size_t i = 0; i < 3; ++i) {
+    for (std::size_t j = 0; j < out; ++j) {
+      Sum sum;
+      for (std::size_t c = 0; c < in; ++c) sum.add(x.at(i, c), w.at(c, j));
+      CHECK(close(alone.at(i, j), sum.value, sum.tolerance(in)));
+      CHECK(alone.at(i, j) == whole.at(i, j));
+    }
+  }
+}
+
 void test_all(const Kernels& k) {
   const std::size_t depths[] = {1, 2, 10, 16, 17, 64, 67};
   const std::size_t widths[] = {1, 2, 10, 15, 16, 17, 33, 48, 63, 64, 65, 130};
@@ -200,6 +224,9 @@ void test_all(const Kernels& k) {
     for (const std::size_t in : {1, 5, 16, 33, 64, 65, 80, 300}) {
       for (const std::size_t out : {1, 2, 10, 16, 17, 63, 64, 65, 100, 256, 257, 300, 577}) test_input(k, n, in, out);
     }
+  }
+  for (const std::size_t in : {1, 20, 129, 1100}) {
+    for (const std::size_t out : {2, 16, 40, 64, 130, 208, 300}) test_row_alone(k, in, out);
   }
   test_nan(k);
 }

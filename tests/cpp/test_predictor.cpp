@@ -221,6 +221,7 @@ void test_agrees_with_the_network() {
   CHECK(predictor.n_features() == 20 && predictor.n_outputs() == 1);
   CHECK(predictor.summary() == "20 -> 50 relu -> 1 sigmoid");
   CHECK(predictor.flops_per_row() == 2.0 * (20 * 50 + 50));
+  CHECK(predictor.work_per_row() > predictor.flops_per_row());
   Batch frozen(300, 20), plain = frozen;
   predictor.predict(frozen.in(), frozen.out());
   network.predict(plain.in(), plain.out());
@@ -318,6 +319,23 @@ void test_threads() {
   set_num_threads(1);
 }
 
+// Without a product there is work all the same, and it is shared.
+void test_elements_alone() {
+  const FrozenLayer gelu{20, 20, {}, {}, {}, {}, ActivationKind::gelu};
+  const Predictor predictor(std::vector{gelu});
+  CHECK(predictor.flops_per_row() == 0.0);
+  CHECK(predictor.work_per_row() >= 20.0);
+  Batch large(40000, 20);
+  std::vector<float> alone(large.x.size()), shared = alone;
+  predictor.predict(large.in(), {alone.data(), large.rows, 20, 20});
+  set_num_threads(3);
+  predictor.predict(large.in(), {shared.data(), large.rows, 20, 20});
+  set_num_threads(1);
+  CHECK(std::memcmp(alone.data(), shared.data(), alone.size() * sizeof(float)) == 0);
+  for (std::size_t i = 0; i < alone.size(); i += 997)
+    CHECK(close(alone[i], test::activation(ActivationKind::gelu, large.x[i]), 1e-6));
+}
+
 }  // namespace
 
 int main() {
@@ -331,5 +349,6 @@ int main() {
   test_does_not_allocate();
   test_scratch_is_bounded();
   test_threads();
+  test_elements_alone();
   return report("test_predictor");
 }

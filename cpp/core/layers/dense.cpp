@@ -60,7 +60,7 @@ class DenseOperation final : public Operation {
                       dw.panels});
     if (!multiply) return {dy, leave_outer ? w : nullptr};
     const Part dx = split_output(pass.team, pass.rows, in());
-    k.matmul_input({dy, out_ld(), w, spare, in_ld(), in(), out(), dx.rows, dx.panels});
+    k.matmul_input({dy, out_ld(), w, spare, in_ld(), pass.rows, in(), out(), dx.rows, dx.panels});
     return {spare};
   }
 

@@ -145,6 +145,19 @@ FASTREG_INLINE void transpose(V (&r)[8]) {
   }
 }
 
+// Halves of vectors that end up below each other, then pairs of lanes.
+FASTREG_INLINE V sum_each(const V (&r)[8]) {
+  __m256 q[4];
+  FASTREG_UNROLL
+  for (int s = 0; s < 4; ++s) {
+    const __m256 a = r[s].v, b = r[4 + s].v;
+    q[s] = _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
+  }
+  const __m256 m = _mm256_add_ps(_mm256_shuffle_ps(q[0], q[1], 0x44), _mm256_shuffle_ps(q[0], q[1], 0xee));
+  const __m256 n = _mm256_add_ps(_mm256_shuffle_ps(q[2], q[3], 0x44), _mm256_shuffle_ps(q[2], q[3], 0xee));
+  return _mm256_add_ps(_mm256_shuffle_ps(m, n, 0x88), _mm256_shuffle_ps(m, n, 0xdd));
+}
+
 }  // namespace
 }  // namespace FASTREG_ISA
 }  // namespace fastreg

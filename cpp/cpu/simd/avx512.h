@@ -156,6 +156,21 @@ FASTREG_INLINE void transpose(V (&r)[16]) {
   }
 }
 
+// Halves, then quarters, of vectors that end up below each other; then pairs of lanes.
+FASTREG_INLINE V sum_each(const V (&r)[16]) {
+  __m512 q[4];
+  FASTREG_UNROLL
+  for (int s = 0; s < 4; ++s) {
+    const __m512 a = r[s].v, b = r[4 + s].v, c = r[8 + s].v, d = r[12 + s].v;
+    const __m512 ab = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+    const __m512 cd = _mm512_add_ps(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xee));
+    q[s] = _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xdd));
+  }
+  const __m512 m = _mm512_add_ps(_mm512_shuffle_ps(q[0], q[1], 0x44), _mm512_shuffle_ps(q[0], q[1], 0xee));
+  const __m512 n = _mm512_add_ps(_mm512_shuffle_ps(q[2], q[3], 0x44), _mm512_shuffle_ps(q[2], q[3], 0xee));
+  return _mm512_add_ps(_mm512_shuffle_ps(m, n, 0x88), _mm512_shuffle_ps(m, n, 0xdd));
+}
+
 }  // namespace
 }  // namespace FASTREG_ISA
 }  // namespace fastreg

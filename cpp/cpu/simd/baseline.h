@@ -121,6 +121,12 @@ struct V {
 
 FASTREG_INLINE void transpose(V (&r)[4]) { _MM_TRANSPOSE4_PS(r[0].v, r[1].v, r[2].v, r[3].v); }
 
+FASTREG_INLINE V sum_each(const V (&r)[4]) {
+  const __m128 m = _mm_add_ps(_mm_movelh_ps(r[0].v, r[1].v), _mm_movehl_ps(r[1].v, r[0].v));
+  const __m128 n = _mm_add_ps(_mm_movelh_ps(r[2].v, r[3].v), _mm_movehl_ps(r[3].v, r[2].v));
+  return _mm_add_ps(_mm_shuffle_ps(m, n, 0x88), _mm_shuffle_ps(m, n, 0xdd));
+}
+
 }  // namespace
 }  // namespace FASTREG_ISA
 }  // namespace fastreg

@@ -118,6 +118,14 @@ FASTREG_INLINE void transpose(V (&r)[4]) {
   r[3].v = vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1]));
 }
 
+FASTREG_INLINE V sum_each(const V (&r)[4]) {
+  const float32x4_t m = vaddq_f32(vcombine_f32(vget_low_f32(r[0].v), vget_low_f32(r[1].v)),
+                                  vcombine_f32(vget_high_f32(r[0].v), vget_high_f32(r[1].v)));
+  const float32x4_t n = vaddq_f32(vcombine_f32(vget_low_f32(r[2].v), vget_low_f32(r[3].v)),
+                                  vcombine_f32(vget_high_f32(r[2].v), vget_high_f32(r[3].v)));
+  return vpaddq_f32(m, n);
+}
+
 }  // namespace
 }  // namespace FASTREG_ISA
 }  // namespace fastreg

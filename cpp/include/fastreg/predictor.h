@@ -35,6 +35,9 @@ class Predictor {
   std::string summary() const;
   // Floating-point operations of the products for one row.
   double flops_per_row() const;
+  // What one row takes altogether, activations and normalisations included, in operations of the products: an estimate,
+  // by which the library decides about threads, and a caller may about locks.
+  double work_per_row() const;
 
   // out = network(x): x is (n, n_features), out (n, n_outputs), n >= 0; they must not overlap. Any number of threads
   // may call at once. A row's result depends neither on the other rows nor on the number of threads; it agrees with

@@ -1,0 +1,210 @@
+// dX of a few rows: dx_i = dy . row i of W, as dot products over the columns of W, which is read once and as it lies.
+// What this saves is turning W, which costs as much as the products of eight rows; what it costs is adding up lanes.
+//
+// An element's additions have one order, which the width of W alone decides: for every kDotPanels panels along the
+// columns in each lane, then across the lanes, then from one such group to the next.
+#pragma once
+#include "core/kernels.h"
+#include "cpu/elementwise.h"
+#include "cpu/simd/simd.h"
+
+namespace fastreg {
+namespace FASTREG_ISA {
+namespace {
+
+constexpr std::size_t kDotRows = 8;
+// So many panels are as many streams, which the hardware can follow.
+constexpr std::size_t kDotPanels = 8;
+// Inputs that are taken at once, beside R rows of dy: as many sums as there are registers for.
+template <std::size_t R>
+constexpr std::size_t kDotInputs = kRegisters == 32 ? (R == 1 ? 8 : 4) : (R <= 2 ? 4 : 2);
+// Floats of W from which on it does not stay in the second cache: then it is fetched ahead.
+constexpr std::size_t kFarWeights = std::size_t{384} << 10;
+
+// Some columns of W, [0, width) behind the pointers, and the rows of dy and dx beside them.
+struct Dots {
+  const float *w, *dy;
+  float* dx;
+  std::size_t width, in, lddy, lddx;
+  bool first, far;   // first: dx is written, else added to
+};
+
+// acc[q][r] += one vector of row q of a panel of W, W floats wide, times one of row r of dy.
+template <std::size_t W, std::size_t I, std::size_t R>
+FASTREG_INLINE void dot_step(V (&acc)[I][R], const float* w, const float* dy, std::size_t lddy) {
+  V dyv[R];
+  FASTREG_UNROLL
+  for (std::size_t r = 0; r < R; ++r) dyv[r] = V::load(dy + r * lddy);
+  FASTREG_UNROLL
+  for (std::size_t q = 0; q < I; ++q) {
+    const V wv = V::load(w + q * W);
+    FASTREG_UNROLL
+    for (std::size_t r = 0; r < R; ++r) acc[q][r] = fma(wv, dyv[r], acc[q][r]);
+  }
+}
+
+// The same for all columns of the panel. All strides are constants, so that one register points to W: left to choose,
+// GCC takes one for each load. Only few sums leave registers for an unrolled loop; the asm hides how long it is.
+template <std::size_t W, std::size_t I, std::size_t R>
+FASTREG_INLINE void dot_panel(V (&acc)[I][R], const float* w, const float* dy, std::size_t lddy) {
+  if constexpr (V::kLanes == kLane && R == 1) {
+    FASTREG_UNROLL
+    for (std::size_t v = 0; v < W; v += V::kLanes) dot_step<W>(acc, w + v, dy + v, lddy);
+  } else {
+    std::size_t left = W;
+    asm("" : "+r"(left));
+    for (; left; left -= V::kLanes, w += V::kLanes, dy += V::kLanes) dot_step<W>(acc, w, dy, lddy);
+  }
+}
+
+// acc = the lanes of the dot products of R rows of dy and rows [i, i + I) of W.
+template <std::size_t I, std::size_t R>
+FASTREG_INLINE void dot_lanes(V (&acc)[I][R], const Dots& d, std::size_t i) {
+  FASTREG_UNROLL
+  for (std::size_t q = 0; q < I; ++q) {
+    FASTREG_UNROLL
+    for (std::size_t r = 0; r < R; ++r) acc[q][r] = V(0.0f);
+  }
+  const std::size_t lddy = d.lddy, panel_floats = d.in * kPanel;
+  const float *w = d.w, *dy = d.dy;
+  std::size_t left = d.width;
+  for (; left >= kPanel; left -= kPanel, w += panel_floats, dy += kPanel) {
+    asm("" : "+r"(left), "+r"(w));   // GCC would unroll this loop, with pointers of its own for each panel
+    const float* const rows = w + i * kPanel;
+    if (d.far) {
+      FASTREG_UNROLL
+      for (std::size_t f = 0; f < I * kPanel; f += kLane) __builtin_prefetch(rows + kLane * kPanel + f, 0, 2);
+    }
+    dot_panel<kPanel>(acc, rows, dy, lddy);
+  }
+  switch (left) {
+    case 16:
+      return dot_panel<16>(acc, w + i * 16, dy, lddy);
+    case 32:
+      return dot_panel<32>(acc, w + i * 32, dy, lddy);
+    case 48:
+      return dot_panel<48>(acc, w + i * 48, dy, lddy);
+    default:
+      return;
+  }
+}
+
+FASTREG_INLINE void put_sums(const V (&lanes)[V::kLanes], float* dx, bool first) {
+  const V sums = sum_each(lanes);
+  (first ? sums : V::load(dx) + sums).store(dx);
+}
+
+// The sums of kLane inputs whose lanes lie in memory.
+FASTREG_NOINLINE void put_all(const float* memory, float* dx, bool first) {
+  for (std::size_t l = 0; l < kLane; l += V::kLanes) {
+    V lanes[V::kLanes];
+    FASTREG_UNROLL
+    for (std::size_t k = 0; k < V::kLanes; ++k) lanes[k] = V::load(memory + (l + k) * V::kLanes);
+    put_sums(lanes, dx + l, first);
+  }
+}
+
+// kLane inputs from i on, of which fewer may exist. One row needs no detour through memory for the lanes of inputs that
+// are not computed together.
+template <std::size_t R>
+FASTREG_INLINE void dot_inputs(const Dots& d, std::size_t i, float* memory) {
+  constexpr std::size_t I = kDotInputs<R>;
+  const std::size_t inputs = smaller(kLane, d.in - i);
+  if (R == 1 && inputs == kLane) {
+    constexpr std::size_t kTogether = I < V::kLanes ? V::kLanes : I;   // multiples of each other
+    for (std::size_t q = 0; q < kLane; q += kTogether) {
+      V lanes[kTogether];
+      FASTREG_UNROLL
+      for (std::size_t k = 0; k < kTogether; k += I) {
+        V acc[I][R];
+        dot_lanes(acc, d, i + q + k);
+        FASTREG_UNROLL
+        for (std::size_t l = 0; l < I; ++l) lanes[k + l] = acc[l][0];
+      }
+      FASTREG_UNROLL
+      for (std::size_t k = 0; k < kTogether; k += V::kLanes) {
+        V some[V::kLanes];
+        FASTREG_UNROLL
+        for (std::size_t l = 0; l < V::kLanes; ++l) some[l] = lanes[k + l];
+        put_sums(some, d.dx + i + q + k, d.first);
+      }
+    }
+    return;
+  }
+  const auto compute = [&]<std::size_t N>(std::size_t q) FASTREG_LAMBDA {
+    V acc[N][R];
+    dot_lanes(acc, d, i + q);
+    FASTREG_UNROLL
+    for (std::size_t r = 0; r < R; ++r) {
+      FASTREG_UNROLL
+      for (std::size_t k = 0; k < N; ++k) acc[k][r].store(memory + (r * kLane + q + k) * V::kLanes);
+    }
+  };
+  std::size_t q = 0;
+  for (; q + I <= inputs; q += I) compute.template operator()<I>(q);
+  if constexpr (I > 1) {
+    for (; q < inputs; ++q) compute.template operator()<1>(q);
+  }
+  for (; q < kLane; ++q) {
+    for (std::size_t r = 0; r < R; ++r) V(0.0f).store(memory + (r * kLane + q) * V::kLanes);
+  }
+  for (std::size_t r = 0; r < R; ++r) put_all(memory + r * kLane * V::kLanes, d.dx + r * d.lddx + i, d.first);
+}
+
+// R rows, and `More` further ones, for which W is in the first cache then.
+template <std::size_t R, std::size_t More = 0>
+FASTREG_NOINLINE void dot_rows(const MatmulInput& m) {
+  alignas(64) float memory[R * kLane * V::kLanes];
+  const std::size_t row = m.rows.begin, end = smaller(m.lddx, m.panels.end * kPanel);
+  for (std::size_t j = 0; j < m.lddy; j += kDotPanels * kPanel) {
+    Dots d;
+    d.w = m.w + j * m.in;
+    d.dy = m.dy + row * m.lddy + j;
+    d.dx = m.dx + row * m.lddx;
+    d.width = smaller(kDotPanels * kPanel, m.lddy - j);
+    d.in = m.in;
+    d.lddy = m.lddy;
+    d.lddx = m.lddx;
+    d.first = j == 0;
+    d.far = m.in * m.lddy >= kFarWeights;
+    Dots more = d;
+    more.dy += R * d.lddy;
+    more.dx += R * d.lddx;
+    more.far = false;
+    for (std::size_t i = m.panels.begin * kPanel; i < end; i += kLane) {
+      dot_inputs<R>(d, i, memory);
+      if constexpr (More > 0) dot_inputs<More>(more, i, memory);
+    }
+  }
+}
+
+// Whether dot products are the way for a whole dx of n rows: their lanes must be worth adding up.
+FASTREG_INLINE bool prefers_dots(std::size_t n, std::size_t cols) {
+  return n == 1 || (n <= kDotRows && cols >= n * V::kLanes);
+}
+
+// The rows of dx that are asked for, at most kDotRows.
+FASTREG_NOINLINE void input_dots(const MatmulInput& m) {
+  switch (m.rows.end - m.rows.begin) {
+    case 1:
+      return dot_rows<1>(m);
+    case 2:
+      return dot_rows<2>(m);
+    case 3:
+      return dot_rows<3>(m);
+    case 4:
+      return dot_rows<4>(m);
+    case 5:
+      return dot_rows<3, 2>(m);
+    case 6:
+      return dot_rows<3, 3>(m);
+    case 7:
+      return dot_rows<4, 3>(m);
+    default:
+      return dot_rows<4, 4>(m);
+  }
+}
+
+}  // namespace
+}  // namespace FASTREG_ISA
+}  // namespace fastreg

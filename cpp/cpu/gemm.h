@@ -3,6 +3,7 @@
 //                    a               b                                       c
 //   matmul           x by rows       a panel of W                            y
 //   matmul_input     dy by rows      a panel of W^T, transposed in blocks    dx
+//   the same, few units: narrow.h
 //   the same, few rows: W by rows    dy^T                                    dx^T, turned on its way out
 //   matmul_weights   x by columns    64 columns of dy                        a panel of dW
 //   the same, cols <= 16: dy by columns, 64 columns of x, and the result is turned on its way to dW
@@ -14,6 +15,7 @@
 #include "core/kernels.h"
 #include "cpu/columns.h"
 #include "cpu/elementwise.h"
+#include "cpu/narrow.h"
 #include "cpu/simd/simd.h"
 #include "cpu/tiles.h"
 
@@ -41,6 +43,7 @@ FASTREG_INLINE Blocks even_blocks(std::size_t k, std::size_t most, std::size_t g
 
 void matmul(const Matmul& m) noexcept {
   assert(m.activation != ActivationKind::softmax);
+  assert(!m.dropout.mask || (m.activation == ActivationKind::relu && m.ldy > 1 && !m.z));
   if (m.rows.end <= m.rows.begin || m.panels.end <= m.panels.begin) return;
   float* const first = m.z ? m.z : m.y;
   const bool fused = m.activation == ActivationKind::linear || m.activation == ActivationKind::relu;
@@ -56,6 +59,8 @@ void matmul(const Matmul& m) noexcept {
   p.rows = m.rows.end - m.rows.begin;
   p.relu = m.activation == ActivationKind::relu && !p.activate;
   p.activation = m.activation;
+  p.dropout = m.dropout;
+  p.origin = first;
   const Blocks blocks = even_blocks(m.k, m.k < 1024 ? 1024 : 512, 2);
   for (std::size_t panel = m.panels.begin; panel < m.panels.end; ++panel) {
     const std::size_t j = panel * kPanel;
@@ -212,7 +217,7 @@ FASTREG_NOINLINE void input_many_rows(const MatmulInput& m) {
   }
 }
 
-// Both forms give the same bits, so the choice may follow the rows of this call.
+// All forms give the same bits, so the choice may follow the rows of this call.
 void matmul_input(const MatmulInput& m) noexcept {
   if (m.rows.end <= m.rows.begin || m.panels.end <= m.panels.begin) return;
   if (m.lddx == 1) return times_column(m.dy, m.lddy, m.w, m.cols, 0.0f, m.dx, m.rows);
@@ -221,13 +226,14 @@ void matmul_input(const MatmulInput& m) noexcept {
     const std::size_t i = m.panels.begin * kPanel, end = smaller(rounded(m.in), m.panels.end * kPanel);
     return outer_product(m.dy + m.rows.begin, m.w + i, m.dx + m.rows.begin * m.lddx + i, m.lddx, n, end - i);
   }
+  if (m.lddy == kLane && m.cols <= kMostNarrow) return input_narrow(m);
   // Turning W costs what 8 rows do, a product on full vectors what the rows are rounded up to.
   const bool few = n <= kFewRows && rounded(n) < n + 8 && m.cols >= 2 * kPanel;
   few ? input_few_rows(m) : input_many_rows(m);
 }
 
 // A panel of dW that is kLane wide: its transpose is computed in strips of 64 inputs and turned on the way out.
-FASTREG_NOINLINE void weights_narrow(const MatmulWeights& m, std::size_t j) {
+FASTREG_NOINLINE void weights_turned(const MatmulWeights& m, std::size_t j) {
   alignas(64) float turned[kLane * kPanel] = {};
   Block p{};
   p.a = m.dy + j;
@@ -303,7 +309,7 @@ void matmul_weights(const MatmulWeights& m) noexcept {
       continue;
     }
     if (p.width == kLane) {
-      weights_narrow(m, j);
+      m.cols - j <= kMostNarrow ? weights_narrow(m, j) : weights_turned(m, j);
       continue;
     }
     for (std::size_t block = 0; block < blocks.count; ++block) {

@@ -59,7 +59,8 @@ double next_power(double power, float beta) {
 
 std::vector<ParameterRun> parameter_runs(const Parameters& parameters) {
   std::vector<ParameterRun> runs;
-  for (const Segment& segment : parameters.segments()) {
+  for (const std::size_t i : parameters.order()) {
+    const Segment& segment = parameters.segments()[i];
     if (!segment.info.trainable) continue;
     const std::size_t end = segment.offset + segment.padded;
     if (!runs.empty() && runs.back().penalty == segment.penalty && runs.back().decays == segment.decays)

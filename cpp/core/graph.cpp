@@ -15,6 +15,10 @@ const Activation* activation_at(const NetworkSpec& spec, std::size_t i) {
   return i < spec.layers.size() ? std::get_if<Activation>(&spec.layers[i]) : nullptr;
 }
 
+const Dropout* dropout_at(const NetworkSpec& spec, std::size_t i) {
+  return i < spec.layers.size() ? std::get_if<Dropout>(&spec.layers[i]) : nullptr;
+}
+
 bool is_head(ActivationKind kind) { return kind == ActivationKind::sigmoid || kind == ActivationKind::softmax; }
 
 // Turns the spec's layers into operations, one call a layer or group of fused layers.
@@ -45,7 +49,10 @@ class Compiler {
     const bool norm_follows =
         !apart && next_ < spec_.layers.size() && std::holds_alternative<BatchNormalization>(spec_.layers[next_]);
     has_tail_ = norm_follows && derivative_from_output(joined);
-    operations_.push_back(make_dense(dense, cols_, index, joined, has_tail_ ? &tail_ : nullptr, parameters_));
+    const Dropout* dropout = joined == ActivationKind::relu && dense.units > 1 ? dropout_at(spec_, next_) : nullptr;
+    operations_.push_back(
+        make_dense(dense, cols_, index, joined, dropout, next_, has_tail_ ? &tail_ : nullptr, parameters_));
+    if (dropout != nullptr) ++next_;
     cols_ = dense.units;
     if (apart) operations_.push_back(make_activation(activation, cols_));
   }
@@ -56,7 +63,7 @@ class Compiler {
   }
 
   void add(const BatchNormalization& layer, std::size_t index) {
-    const Dropout* dropout = next_ < spec_.layers.size() ? std::get_if<Dropout>(&spec_.layers[next_]) : nullptr;
+    const Dropout* dropout = dropout_at(spec_, next_);
     operations_.push_back(make_batch_normalization(layer, cols_, index, dropout, next_, has_tail_ ? &tail_ : nullptr,
                                                    parameters_));
     if (dropout != nullptr) ++next_;

@@ -2,6 +2,7 @@
 // here and nowhere else:
 //   Dense + Activation               the activation joins the matrix product
 //   BatchNormalization + Dropout     one pass writes both
+//   Dense(relu, ...) + Dropout       the mask is applied where the product is written, and nowhere on the way back
 //   Dense(relu, ...) + BatchNorm     the way back through the activation joins that through the normalisation
 //   ... + sigmoid or softmax         a last operation of its own, which a loss computed from logits leaves out
 #pragma once

@@ -27,10 +27,17 @@ struct Range {
   std::size_t begin, end;
 };
 
+// Dropout as bits: bit e % 16 of mask[e / 16] is 1 where element e of the flat buffer is kept; null means no dropout.
+struct DropoutMask {
+  const std::uint16_t* mask;
+  float scale;   // 1 / (1 - threshold / 65536), threshold as in DropoutBits
+};
+
 // y[rows, panels] = activation(x W + bias): x is rows matrix (n, k), W is panels (k, cols), y rows matrix (n, cols).
 // Activations other than softmax are applied here; softmax is not accepted. z: where not null, the value before the
 // activation goes there too (rows matrix, ldy). bias may be null. cols == 1 (ldy == 1, one panel) and n == 0 are allowed.
 // Where cols > 1, x may also have any alignment and any ldx >= k: its first k columns are all that is read.
+// dropout is applied to y where its mask is not null: for relu, cols > 1 and z null only.
 struct Matmul {
   const float* x;
   std::size_t ldx;
@@ -41,6 +48,7 @@ struct Matmul {
   std::size_t ldy, k, cols;
   ActivationKind activation;
   Range rows, panels;
+  DropoutMask dropout{nullptr, 1.0f};
 };
 
 // dw[rows, panels] = x^T dy, overwriting: x is rows matrix (n, in), dy rows matrix (n, cols), dw panels (in, cols).
@@ -66,8 +74,9 @@ struct MatmulInput {
   Range rows, panels;
 };
 
-// dz = dy * f'(saved) over rows matrices, in place allowed (dz == dy); db[c] = sum over rows of dz, where db is not
-// null. saved is the output of the activation, or for gelu and silu its input. Not softmax.
+// dz = scale dy * f'(saved) over rows matrices, in place allowed (dz == dy); db[c] = sum over rows of dz, where db is not
+// null. saved is the output of the activation, or for gelu and silu its input. Not softmax. For relu it may also be what
+// dropout left of the output, scale being the dropout's: what was dropped is 0 as much as what relu cut off.
 struct ActivationBackward {
   ActivationKind activation;
   const float* saved;
@@ -76,6 +85,7 @@ struct ActivationBackward {
   float* db;
   std::size_t rows, ld;
   Range cols;   // in floats of ld: [0, 1) where ld == 1
+  float scale = 1.0f;
 };
 
 // Softmax over the `cols` first columns of each row; backward: dz = y (dy - sum_j dy_j y_j). Padding is written as 0.
@@ -86,12 +96,6 @@ struct Softmax {
   const float* dy;   // forward: unused
   float* dz;         // forward: unused; backward: may equal dy
   Range rows;
-};
-
-// Dropout as bits: bit e % 16 of mask[e / 16] is 1 where element e of the flat buffer is kept; null means no dropout.
-struct DropoutMask {
-  const std::uint16_t* mask;
-  float scale;   // 1 / (1 - threshold / 65536), threshold as in DropoutBits
 };
 
 // Batch normalisation of a column range over all rows of one batch. gamma, beta may be null (1 and 0).
@@ -229,6 +233,15 @@ struct Inference {
   bool reversed;
 };
 
+// index[i] = the place of the largest of the `cols` first columns of row i, the first of several; any place where there
+// is a NaN among them. y: rows matrix.
+struct Largest {
+  const float* y;
+  std::size_t cols, ld;
+  std::int32_t* index;
+  Range rows;
+};
+
 struct Kernels {
   const char* isa;
   void (*matmul)(const Matmul&) noexcept;
@@ -246,6 +259,7 @@ struct Kernels {
   // y = kept ? x * scale : 0 over elements [range) of flat buffers, multiples of 16; in place allowed.
   void (*dropout_apply)(const DropoutMask&, const float* x, float* y, Range) noexcept;
   void (*loss)(const LossStep&) noexcept;
+  void (*largest)(const Largest&) noexcept;
   void (*update)(const Update&) noexcept;
   void (*gather_rows)(const GatherRows&) noexcept;
   // {sum |w|, sum w^2} of n floats, any n.

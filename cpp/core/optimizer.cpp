@@ -72,7 +72,8 @@ double next_power(double power, float beta) {
 std::vector<ParameterRun> parameter_runs(const Parameters& parameters, const Optimizer& spec) {
   const bool joined = clipping_of(spec).kind != ClipKind::norm;
   std::vector<ParameterRun> runs;
-  for (const Segment& segment : parameters.segments()) {
+  for (const std::size_t i : parameters.order()) {
+    const Segment& segment = parameters.segments()[i];
     if (!segment.info.trainable) continue;
     const std::size_t end = segment.offset + segment.padded;
     if (joined && !runs.empty() && runs.back().penalty == segment.penalty && runs.back().decays == segment.decays)

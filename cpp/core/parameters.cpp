@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <stdexcept>
 
 namespace fastreg {
@@ -69,16 +70,26 @@ std::size_t Parameters::add(WeightInfo info, bool panels, Penalty penalty, bool 
 }
 
 void Parameters::layout() {
-  total_ = 0;
-  for (const bool trainable : {true, false}) {
-    for (Segment& segment : segments_) {
-      if (segment.info.trainable != trainable) continue;
-      segment.offset = total_;
-      segment.padded = padded_size(segment.info, segment.panels);
-      total_ += segment.padded;
-      if (total_ > kMostFloats) throw std::invalid_argument("layers: the network is larger than any memory");
-    }
-    if (trainable) trainable_ = total_;
+  order_.resize(segments_.size());
+  std::iota(order_.begin(), order_.end(), std::size_t{0});
+  const auto first_alike = [this](const Segment& segment) {
+    return std::find_if(segments_.begin(), segments_.end(), [&](const Segment& other) {
+      return other.info.trainable && other.penalty == segment.penalty && other.decays == segment.decays;
+    });
+  };
+  std::stable_sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) {
+    const Segment &left = segments_[a], &right = segments_[b];
+    if (left.info.trainable != right.info.trainable) return left.info.trainable;
+    return left.info.trainable && first_alike(left) < first_alike(right);
+  });
+  total_ = trainable_ = 0;
+  for (const std::size_t i : order_) {
+    Segment& segment = segments_[i];
+    segment.offset = total_;
+    segment.padded = padded_size(segment.info, segment.panels);
+    total_ += segment.padded;
+    if (total_ > kMostFloats) throw std::invalid_argument("layers: the network is larger than any memory");
+    if (segment.info.trainable) trainable_ = total_;
   }
   infos_.clear();
   for (const Segment& segment : segments_) infos_.push_back(segment.info);

@@ -1,5 +1,5 @@
-// The flat parameter buffer: every trainable weight first, then the moving statistics, each a segment padded to kLane
-// floats. Gradients and moments are twins of its trainable part. Kernels are stored in panels (kernels.h); users see
+// The flat parameter buffer: every trainable weight first, those of equal penalty side by side so that the optimizer takes
+// them in one pass, then the moving statistics, each a segment padded to kLane floats. Gradients and moments are twins of its trainable part. Kernels are stored in panels (kernels.h); users see
 // row-major arrays, and only to_rows and from_rows know the difference.
 #pragma once
 #include <cstddef>
@@ -73,6 +73,8 @@ class Parameters {
   void layout();
 
   const std::vector<Segment>& segments() const { return segments_; }
+  // Indices of the segments in the order of their offsets.
+  const std::vector<std::size_t>& order() const { return order_; }
   // A segment within the flat buffer or a twin of it; null for kNoSegment.
   float* in(float* base, std::size_t segment) const {
     return segment == kNoSegment ? nullptr : base + segments_[segment].offset;
@@ -83,6 +85,7 @@ class Parameters {
 
  private:
   std::vector<Segment> segments_;
+  std::vector<std::size_t> order_;
   std::vector<WeightInfo> infos_;
   std::size_t trainable_ = 0, total_ = 0;
 };

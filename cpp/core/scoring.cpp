@@ -1,26 +1,34 @@
-// Losses through the kernel table, metrics in plain loops: they touch each output once.
+// Losses and the places of the largest outputs through the kernel table, the other metrics in plain loops: they touch
+// each output once.
 #include "core/scoring.h"
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
 namespace fastreg {
 namespace {
 
-std::size_t largest(const float* row, std::size_t cols) {
-  std::size_t best = 0;
-  for (std::size_t j = 1; j < cols; ++j)
-    if (row[j] > row[best]) best = j;
-  return best;
+// hits[i] = 1 where the largest of row i's outputs is in the column of its label, or of its largest target, else 0.
+void categorical_hits(const Kernels& kernels, const float* y, const BatchTargets& targets, std::size_t cols,
+                      std::size_t ld, Range rows, float* hits) {
+  constexpr std::size_t kBlock = 128;
+  std::int32_t found[kBlock], wanted[kBlock];
+  for (std::size_t i = rows.begin; i < rows.end; i += kBlock) {
+    const std::size_t n = std::min(kBlock, rows.end - i);
+    kernels.largest({y + i * ld, cols, ld, found, {0, n}});
+    if (targets.matrix != nullptr) kernels.largest({targets.matrix + i * ld, cols, ld, wanted, {0, n}});
+    const std::int32_t* const places = targets.matrix != nullptr ? wanted : targets.labels + i;
+    for (std::size_t r = 0; r < n; ++r) hits[i + r] = found[r] == places[r] ? 1.0f : 0.0f;
+  }
 }
 
-// Metric of one row: the mean over its columns, or hit and miss.
-float metric_of_row(MetricKind kind, const float* y, const float* target, std::int32_t label, std::size_t cols) {
+// Metric of one row: the mean over its columns.
+float metric_of_row(MetricKind kind, const float* y, const float* target, std::size_t cols) {
   float sum = 0.0f;
   switch (kind) {
-    case MetricKind::categorical_accuracy: return largest(y, cols) == largest(target, cols) ? 1.0f : 0.0f;
-    case MetricKind::sparse_categorical_accuracy:
-      return largest(y, cols) == static_cast<std::size_t>(label) ? 1.0f : 0.0f;
+    case MetricKind::categorical_accuracy:
+    case MetricKind::sparse_categorical_accuracy: break;   // categorical_hits
     case MetricKind::binary_accuracy:
       for (std::size_t j = 0; j < cols; ++j) sum += (y[j] > 0.5f) == (target[j] > 0.5f) ? 1.0f : 0.0f;
       break;
@@ -89,11 +97,11 @@ void Scoring::score(const Kernels& kernels, float* y, const BatchTargets& target
     return loss_.from_logits && (kind == MetricKind::mean_squared_error || kind == MetricKind::mean_absolute_error);
   };
   const auto measure = [&](std::size_t m) {
-    for (std::size_t i = rows.begin; i < rows.end; ++i) {
-      const float* target = targets.matrix != nullptr ? targets.matrix + i * ld_ : nullptr;
-      const std::int32_t label = targets.labels != nullptr ? targets.labels[i] : 0;
-      row_metrics[m * stride + i] = metric_of_row(metrics_[m], y + i * ld_, target, label, cols_);
-    }
+    float* const out = row_metrics + m * stride;
+    if (metrics_[m] == MetricKind::categorical_accuracy || metrics_[m] == MetricKind::sparse_categorical_accuracy)
+      return categorical_hits(kernels, y, targets, cols_, ld_, rows, out);
+    for (std::size_t i = rows.begin; i < rows.end; ++i)
+      out[i] = metric_of_row(metrics_[m], y + i * ld_, targets.matrix + i * ld_, cols_);
   };
   for (std::size_t m = 0; m < metrics_.size(); ++m)
     if (before(metrics_[m])) measure(m);

@@ -76,6 +76,7 @@ FASTREG_NOINLINE void backward_strip(const ActivationBackward& a, std::size_t c)
   const float *saved = a.saved + c, *dy = a.dy + c;
   float *dz = a.dz + c, *const db = a.db;
   const std::size_t rows = a.rows, ld = a.ld;
+  const V scale(a.scale);
   V total[NV];
   for (std::size_t v = 0; v < NV; ++v) total[v] = V(0.0f);
   for (std::size_t start = 0; start < rows; start += kSumBlock) {
@@ -84,7 +85,7 @@ FASTREG_NOINLINE void backward_strip(const ActivationBackward& a, std::size_t c)
     for (std::size_t i = smaller(rows - start, kSumBlock); i; --i, saved += ld, dy += ld, dz += ld) {
       FASTREG_UNROLL
       for (std::size_t v = 0; v < NV; ++v) {
-        const V x = F::backward(V::load(saved + v * V::kLanes), V::load(dy + v * V::kLanes));
+        const V x = F::backward(V::load(saved + v * V::kLanes), scale * V::load(dy + v * V::kLanes));
         x.store(dz + v * V::kLanes);
         partial[v] = partial[v] + x;
       }
@@ -101,7 +102,7 @@ FASTREG_NOINLINE void backward_column(const ActivationBackward& a) {
   V total(0.0f);
   for (std::size_t i = 0; i < a.rows; i += V::kLanes) {
     const std::size_t n = a.rows - i;
-    const V dz = F::backward(V::load_first(a.saved + i, n), V::load_first(a.dy + i, n));
+    const V dz = F::backward(V::load_first(a.saved + i, n), V(a.scale) * V::load_first(a.dy + i, n));
     dz.store_first(a.dz + i, n);
     total = total + dz;
   }

@@ -4,7 +4,7 @@
 //   matmul           x by rows       a panel of W                            y
 //   matmul_input     dy by rows      a panel of W^T, transposed in blocks    dx
 //   the same, some rows: W by rows   dy^T                                    dx^T, turned on its way out
-//   the same, few rows: dot products (few_rows.h)
+//   the same, few rows: dot products (few_rows.h); few units: narrow.h
 //   matmul_weights   x by columns    64 columns of dy                        a panel of dW
 //   the same, cols <= 16: dy by columns, 64 columns of x, and the result is turned on its way to dW
 //
@@ -17,6 +17,7 @@
 #include "cpu/elementwise.h"
 #include "cpu/few_rows.h"
 #include "cpu/one_row.h"
+#include "cpu/narrow.h"
 #include "cpu/simd/simd.h"
 #include "cpu/tiles.h"
 
@@ -54,6 +55,7 @@ FASTREG_NOINLINE void matmul_row(const Matmul& m) {
 
 void matmul(const Matmul& m) noexcept {
   assert(m.activation != ActivationKind::softmax);
+  assert(!m.dropout.mask || (m.activation == ActivationKind::relu && m.ldy > 1 && !m.z));
   if (m.rows.end <= m.rows.begin || m.panels.end <= m.panels.begin) return;
   float* const first = m.z ? m.z : m.y;
   const bool fused = m.activation == ActivationKind::linear || m.activation == ActivationKind::relu;
@@ -64,12 +66,14 @@ void matmul(const Matmul& m) noexcept {
     const std::size_t i = m.rows.begin;
     return activation_forward(m.activation, first + i, m.y + i, m.rows.end - i);
   }
-  if (m.rows.end - m.rows.begin == 1) return matmul_row(m);
+  if (m.rows.end - m.rows.begin == 1 && !m.dropout.mask) return matmul_row(m);
   p.a_stride = m.ldx;
   p.c_stride = m.ldy;
   p.rows = m.rows.end - m.rows.begin;
   p.relu = m.activation == ActivationKind::relu && !p.activate;
   p.activation = m.activation;
+  p.dropout = m.dropout;
+  p.origin = first;
   const Blocks blocks = even_blocks(m.k, m.k < 1024 ? 1024 : 512, 2);
   for (std::size_t panel = m.panels.begin; panel < m.panels.end; ++panel) {
     const std::size_t j = panel * kPanel;
@@ -237,13 +241,14 @@ void matmul_input(const MatmulInput& m) noexcept {
     return outer_product(m.dy + m.rows.begin, m.w + i, m.dx + m.rows.begin * m.lddx + i, m.lddx, n, end - i);
   }
   if (prefers_dots(m.n, m.cols)) return input_dots(m);
+  if (m.lddy == kLane && m.cols <= kMostNarrow) return input_narrow(m);
   // Turning W costs what 8 rows do, a product on full vectors what the rows are rounded up to.
   const bool few = n <= kFewRows && rounded(n) < n + 8 && m.cols >= 2 * kPanel;
   few ? input_few_rows(m) : input_many_rows(m);
 }
 
 // A panel of dW that is kLane wide: its transpose is computed in strips of 64 inputs and turned on the way out.
-FASTREG_NOINLINE void weights_narrow(const MatmulWeights& m, std::size_t j) {
+FASTREG_NOINLINE void weights_turned(const MatmulWeights& m, std::size_t j) {
   alignas(64) float turned[kLane * kPanel] = {};
   Block p{};
   p.a = m.dy + j;
@@ -334,7 +339,7 @@ void matmul_weights(const MatmulWeights& m) noexcept {
       continue;
     }
     if (p.width == kLane) {
-      weights_narrow(m, j);
+      m.cols - j <= kMostNarrow ? weights_narrow(m, j) : weights_turned(m, j);
       continue;
     }
     for (std::size_t block = 0; block < blocks.count; ++block) {

@@ -34,6 +34,7 @@ constinit const Kernels table = {
     .dropout_bits = dropout_bits,
     .dropout_apply = dropout_apply,
     .loss = loss,
+    .largest = largest,
     .update = update,
     .gather_rows = gather_rows,
     .penalty_sums = penalty_sums,

@@ -1,4 +1,4 @@
-// Softmax and the losses, row by row. A buffer of at most kLane columns is transposed in registers, one row a lane, so
+// Softmax, the losses and the places of the largest outputs, row by row. A buffer of at most kLane columns is transposed in registers, one row a lane, so
 // that nothing is added or compared across lanes; wider rows run along the vector. Which of the two follows from ld
 // alone, and rows do not touch each other, so a split of rows changes nothing.
 //
@@ -221,20 +221,21 @@ FASTREG_INLINE void subtract_label(const LossStep& s, std::size_t i) {
 FASTREG_NOINLINE void sparse_logits_columns(const LossStep& s) {
   for (std::size_t i = s.rows.begin; i < s.rows.end; i += V::kLanes) {
     const std::size_t rows = smaller(V::kLanes, s.rows.end - i);
-    float chosen[V::kLanes] = {};
-    for (std::size_t r = 0; r < rows; ++r) chosen[r] = s.y[(i + r) * kLane + static_cast<std::size_t>(s.labels[i + r])];
+    float labels[V::kLanes];
+    for (std::size_t r = 0; r < V::kLanes; ++r) labels[r] = static_cast<float>(s.labels[i + smaller(r, rows - 1)]);
     V z[kLane], shifted[kLane];
     load_columns(s.y + i * kLane, rows, z);
-    V top = z[0];
-    for (std::size_t j = 1; j < s.cols; ++j) top = max(top, z[j]);
     const V lse = softmax_columns(z, shifted, s.cols);
     store_columns(z, s.y + i * kLane, rows);
-    (lse - (V::load(chosen) - top)).store_first(s.row_loss + i, rows);
-    if (!s.dy) continue;
-    const V scale = lane_scales(s, i, rows);
-    for (std::size_t j = 0; j < s.cols; ++j) z[j] = scale * z[j];
-    store_columns(z, s.dy + i * kLane, rows);
-    for (std::size_t r = 0; r < rows; ++r) subtract_label(s, i + r);
+    const V scale = lane_scales(s, i, rows), label = V::load(labels);
+    V chosen(0.0f);
+    for (std::size_t j = 0; j < s.cols; ++j) {
+      const auto here = label == V(static_cast<float>(j));
+      chosen = select(here, shifted[j], chosen);
+      z[j] = scale * select(here, z[j] - V(1.0f), z[j]);
+    }
+    (lse - chosen).store_first(s.row_loss + i, rows);
+    if (s.dy) store_columns(z, s.dy + i * kLane, rows);
   }
 }
 
@@ -302,6 +303,34 @@ void loss(const LossStep& s) noexcept {
       return categorical_loss(s);
     case LossKind::sparse_categorical_crossentropy:
       return sparse_loss(s);
+  }
+}
+
+FASTREG_NOINLINE void largest_columns(const Largest& l) {
+  for (std::size_t i = l.rows.begin; i < l.rows.end; i += V::kLanes) {
+    const std::size_t rows = smaller(V::kLanes, l.rows.end - i);
+    V y[kLane];
+    load_columns(l.y + i * kLane, rows, y);
+    V top = y[0], place(0.0f);
+    for (std::size_t j = 1; j < l.cols; ++j) {
+      const auto above = y[j] > top;
+      top = select(above, y[j], top);
+      place = select(above, V(static_cast<float>(j)), place);
+    }
+    float places[V::kLanes];
+    place.store(places);
+    for (std::size_t r = 0; r < rows; ++r) l.index[i + r] = static_cast<std::int32_t>(places[r]);
+  }
+}
+
+void largest(const Largest& l) noexcept {
+  if (l.ld == kLane) return largest_columns(l);
+  for (std::size_t i = l.rows.begin; i < l.rows.end; ++i) {
+    const float* const y = l.y + i * l.ld;
+    const float top = l.ld == 1 ? y[0] : row_max<V>(y, l.cols, l.ld);
+    std::size_t j = 0;
+    while (j + 1 < l.cols && !(y[j] == top)) ++j;
+    l.index[i] = static_cast<std::int32_t>(j);
   }
 }
 

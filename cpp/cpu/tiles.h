@@ -16,7 +16,8 @@ namespace {
 alignas(64) constexpr float kZeros[2 * kPanel] = {};   // a bias for what takes two panels at once
 
 // `count` tiles of one height below each other. Row i of a tile starts from init + i init_stride, and each tile that
-// many rows further on; 0 means that all rows start alike. relu: max(0, sum) is stored, which keeps NaN.
+// many rows further on; 0 means that all rows start alike. relu: max(0, sum) is stored, which keeps NaN. dropout, for
+// tiles by row with relu: the mask of the buffer that begins at `origin`, of which c is a part.
 // While k runs, one cache line of `ahead` is fetched for each column of a, what the caller will need next: ahead_stride
 // further on for each tile, and for the first ahead_tiles only.
 struct Tiles {
@@ -31,6 +32,8 @@ struct Tiles {
   bool relu;
   const float* ahead;
   std::size_t ahead_stride, ahead_tiles;
+  DropoutMask dropout;
+  const float* origin;
 };
 
 // The column k of a: a(i, k) is a[i stride + k] for kByRow, else a[k stride + i]. By row, one pointer serves three
@@ -114,6 +117,19 @@ FASTREG_INLINE T* next_row(T* row, std::size_t stride) {
   return row;
 }
 
+// Dropout of a tile whose first element is element `from` of the masked buffer.
+template <std::size_t R, std::size_t NV>
+FASTREG_INLINE void drop_tile(V (&acc)[R][NV], const DropoutMask& dropout, std::size_t from, std::size_t stride) {
+  const V scale(dropout.scale);
+  FASTREG_UNROLL
+  for (std::size_t r = 0; r < R; ++r) {
+    FASTREG_UNROLL
+    for (std::size_t v = 0; v < NV; ++v) {
+      acc[r][v] = select(kept<V>(dropout.mask, from + r * stride + v * V::kLanes), acc[r][v] * scale, V(0.0f));
+    }
+  }
+}
+
 template <std::size_t R, std::size_t NV, std::size_t kChains, bool kByRow>
 FASTREG_NOINLINE void run_tiles(const Tiles& t) {
   const float* const b = t.b;
@@ -138,6 +154,9 @@ FASTREG_NOINLINE void run_tiles(const Tiles& t) {
       for (std::size_t r = 0; r < R; ++r) {
         FASTREG_UNROLL
         for (std::size_t v = 0; v < NV; ++v) acc[r][v] = max(V(0.0f), acc[r][v]);
+      }
+      if constexpr (kByRow) {
+        if (t.dropout.mask) drop_tile(acc, t.dropout, static_cast<std::size_t>(c - t.origin), c_stride);
       }
     }
     FASTREG_UNROLL
@@ -214,6 +233,8 @@ struct Block {
   float* y;
   const float* ahead;
   std::size_t ahead_stride, ahead_tiles;
+  DropoutMask dropout;   // of the buffer that begins at origin
+  const float* origin;
 };
 
 // `count` tiles of `height` rows from row i on.
@@ -233,6 +254,8 @@ FASTREG_INLINE void run_rows(const Block& p, std::size_t j, const TileChoice& ch
   t.init_stride = p.first ? 0 : p.c_stride;
   t.count = count;
   t.relu = p.last && p.relu;
+  t.dropout = p.dropout;
+  t.origin = p.origin;
   // Every strip fetches its share.
   const std::size_t from = j * p.ahead_tiles / p.width, to = (j + choice.vectors * V::kLanes) * p.ahead_tiles / p.width;
   t.ahead = p.ahead + (from + tile) * p.ahead_stride;

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
+from functools import cache
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from fastreg._checks import describe, did_you_mean
@@ -25,9 +26,8 @@ class Description:
     def to_config(self) -> dict[str, Any]:
         """The JSON form: the class name under ``"type"`` and every field."""
         config: dict[str, Any] = {"type": type(self).__name__}
-        for field in fields(cast(Any, self)):
-            if field.name not in self._transient:
-                config[field.name] = _plain(getattr(self, field.name))
+        for name in _described(cast(Any, type(self))):
+            config[name] = _plain(getattr(self, name))
         return config
 
     @classmethod
@@ -46,6 +46,11 @@ class Description:
         """Puts checked values in place of the given ones; for ``__post_init__`` only."""
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+
+@cache
+def _described(kind: type[Description]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(cast(Any, kind)) if field.name not in kind._transient)
 
 
 def _plain(value: Any) -> Any:

@@ -347,13 +347,13 @@ class Sequential(Stack):
         network = self._require_network("fit") if n_features is None else self._build(n_features)
         with self._making:
             if self._trainer is None:
-                description = self._description(network.n_features) | self._training_description(for_file=False)
-                self._trainer = _core.Trainer(network, json.dumps(description))
+                self._trainer = _core.Trainer(network, json.dumps(self._training_description(for_file=False)))
             return self._trainer
 
     def _training_description(self, *, for_file: bool) -> dict[str, Any]:
         optimizer = self._require_optimizer("fit")
         return {
+            "format": 1,
             "loss": self._require_loss("fit").to_config(),
             "optimizer": optimizer.to_config() if for_file else optimizer.core_config(),
             "metrics": [metric.to_config() for metric in self._resolved_metrics()],

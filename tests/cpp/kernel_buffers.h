@@ -120,6 +120,18 @@ struct Panels {
   }
 };
 
+// A dropout mask over n floats.
+struct Dropped {
+  Guarded<std::uint16_t> mask;
+  float scale = 0.0f;
+  explicit Dropped(std::size_t n) : mask(n / 16 + 1) {
+    for (std::size_t i = 0; i < mask.size(); ++i) mask[i] = static_cast<std::uint16_t>(generator()());
+    scale = 1.25f;
+  }
+  DropoutMask kernel() const { return {mask.data(), scale}; }
+  double factor(std::size_t e) const { return (mask[e / 16] >> (e % 16)) & 1 ? 1.25 : 0.0; }
+};
+
 // n elements that end where readable memory ends (or begin where it begins), for buffers that a caller owns.
 template <class T>
 class EdgeOf {

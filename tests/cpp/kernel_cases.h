@@ -46,6 +46,8 @@ class Cases {
                                 LossKind::categorical_crossentropy, LossKind::sparse_categorical_crossentropy}) {
       loss(kind, 128, 10);
     }
+    largest(128, 10);
+    largest(128, 100);
     for (const UpdateRule rule :
          {UpdateRule::sgd, UpdateRule::momentum, UpdateRule::nesterov, UpdateRule::adam, UpdateRule::rmsprop}) {
       update(rule, 10000);
@@ -217,6 +219,13 @@ class Cases {
                   0.01f, losses->data(), dy->data(), cols, ld(cols), {0, rows}});
         },
         {floats_of(losses, 4 * sum_tolerance(cols)), floats_of(dy, 64 * kHalfUlp)});
+  }
+
+  void largest(std::size_t rows, std::size_t cols) {
+    const Floats* y = floats(rows * ld(cols));
+    auto* index = kept<std::int32_t>(rows);
+    add("largest", std::to_string(rows) + " x " + std::to_string(cols), static_cast<double>(rows * cols), "element",
+        [=](const Kernels& k) { k.largest({y->data(), cols, ld(cols), index, {0, rows}}); }, {{index, 4 * rows, -1}});
   }
 
   void update(UpdateRule rule, std::size_t n) {

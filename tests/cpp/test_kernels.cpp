@@ -139,17 +139,6 @@ void test_activation_backward(const Kernels& k, std::size_t rows, std::size_t co
   for (std::size_t i = 0; i < rows * dz.stride; ++i) CHECK(dy.data[i] == apart.data[i]);
 }
 
-struct Dropped {
-  Guarded<std::uint16_t> mask;
-  float scale = 0.0f;
-  explicit Dropped(std::size_t n) : mask(n / 16 + 1) {
-    for (std::size_t i = 0; i < mask.size(); ++i) mask[i] = static_cast<std::uint16_t>(generator()());
-    scale = 1.25f;
-  }
-  DropoutMask kernel() const { return {mask.data(), scale}; }
-  double factor(std::size_t e) const { return (mask[e / 16] >> (e % 16)) & 1 ? 1.25 : 0.0; }
-};
-
 // outer: the gradient comes as the outer product of a column and a row.
 void test_batch_norm(const Kernels& k, std::size_t rows, std::size_t cols, bool affine, bool dropout, bool outer,
                      ActivationKind kind) {
@@ -260,6 +249,25 @@ void test_dropout_apply(const Kernels& k) {
     CHECK(y[i] == (i < 16 || i >= 64 ? 0.0f : static_cast<float>(x[i] * dropped.factor(i))));
   }
   CHECK(y.guards_intact());
+}
+
+// From what dropout left of relu's output the way back through both follows, to the bit.
+void test_relu_and_dropout_backward(const Kernels& k, std::size_t rows, std::size_t cols) {
+  check::context = text(k.isa, {rows, cols}) + " relu and dropout backward";
+  Rows y(rows, cols), dropped_y(rows, cols), dy(rows, cols), through(rows, cols), dz(rows, cols), want(rows, cols);
+  dy.clear_padding();
+  for (std::size_t e = 0; e < y.data.size(); ++e) y.data[e] = std::max(0.0f, y.data[e]);
+  const std::size_t stride = y.stride, all = y.data.size();
+  const Dropped dropped(all);
+  k.dropout_apply(dropped.kernel(), y.data.data(), dropped_y.data.data(), {0, all});
+  k.dropout_apply(dropped.kernel(), dy.data.data(), through.data.data(), {0, all});
+  Guarded<float> db(rounded(cols)), want_db(rounded(cols));
+  k.activation_backward({ActivationKind::relu, y.data.data(), through.data.data(), want.data.data(), want_db.data(), rows,
+                         stride, {0, stride}});
+  k.activation_backward({ActivationKind::relu, dropped_y.data.data(), dy.data.data(), dz.data.data(), db.data(), rows,
+                         stride, {0, stride}, dropped.scale});
+  CHECK(std::memcmp(dz.data.data(), want.data.data(), rows * stride * sizeof(float)) == 0);
+  CHECK(same_bits(db, want_db));
 }
 
 // The published vectors of Random123 for philox4x32-10: counter, key, words.
@@ -517,6 +525,7 @@ void test_all(const Kernels& k) {
   for (const std::size_t rows : {1, 2, 7, 33, 600}) {
     for (const std::size_t cols : {1, 2, 15, 16, 17, 35, 64, 100}) {
       for (const ActivationKind kind : kActivations) test_activation_backward(k, rows, cols, kind);
+      test_relu_and_dropout_backward(k, rows, cols);
       for (const ActivationKind kind : {ActivationKind::linear, ActivationKind::relu, ActivationKind::tanh}) {
         for (const bool outer : {false, true}) {
           test_batch_norm(k, rows, cols, true, false, outer, kind);

@@ -192,12 +192,41 @@ void test_nan(const Kernels& k, LossKind kind, std::size_t cols) {
   CHECK(std::isfinite(row_loss[0]) && std::isnan(row_loss[1]) && std::isfinite(row_loss[2]));
 }
 
+// Among equals the first one; values of a few kinds only make for many of them.
+void test_largest(const Kernels& k, std::size_t rows, std::size_t cols) {
+  check::context = text(k.isa, {rows, cols}) + " largest";
+  Rows y(rows, cols, 1.0f, 2.0f);   // padding is larger than any column
+  constexpr float kValues[] = {-HUGE_VALF, -1.5f, -0.0f, 0.0f, 0.5f, 0.75f};
+  for (std::size_t i = 0; i < rows; ++i) {
+    const std::size_t kinds = 1 + generator()() % 6;
+    for (std::size_t j = 0; j < cols; ++j) y.at(i, j) = kValues[generator()() % kinds];
+  }
+  Guarded<std::int32_t> index(rows);
+  const Largest whole{y.data.data(), cols, y.stride, index.data(), {0, 0}};
+  for (const Range part : {Range{rows / 3, rows}, Range{0, rows / 3}}) {
+    Largest call = whole;
+    call.rows = part;
+    k.largest(call);
+  }
+  for (std::size_t i = 0; i < rows; ++i) {
+    const float* const row = &y.data[i * y.stride];
+    CHECK(index[i] == std::max_element(row, row + cols) - row);
+  }
+  CHECK(index.guards_intact());
+  y.at(rows / 2, cols / 2) = std::nanf("");
+  Largest call = whole;
+  call.rows = {0, rows};
+  k.largest(call);
+  for (std::size_t i = 0; i < rows; ++i) CHECK(index[i] >= 0 && index[i] < static_cast<std::int32_t>(cols));
+}
+
 void test_all(const Kernels& k) {
   constexpr LossKind kKinds[] = {LossKind::mean_squared_error, LossKind::binary_crossentropy,
                                  LossKind::categorical_crossentropy, LossKind::sparse_categorical_crossentropy};
   for (const std::size_t rows : {1, 3, 4, 5, 8, 15, 16, 17, 35}) {
     for (const std::size_t cols : {1, 2, 3, 10, 15, 16, 17, 19, 35, 100}) {
       test_softmax(k, rows, cols);
+      test_largest(k, rows, cols);
       for (const LossKind kind : kKinds) {
         for (const bool from_logits : {false, true}) {
           test_loss(k, kind, from_logits, rows, cols, false);

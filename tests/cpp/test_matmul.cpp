@@ -84,6 +84,38 @@ void test_matmul_split(const Kernels& k, std::size_t n, std::size_t in, std::siz
   }
 }
 
+// Dropout behind relu, whole and in parts: the bits of the product, kept and scaled or 0.
+void test_matmul_dropout(const Kernels& k, std::size_t n, std::size_t in, std::size_t out) {
+  check::context = text(k.isa, {n, in, out}) + " dropout";
+  const Rows x(n, in);
+  const Panels w(in, out);
+  Guarded<float> bias(rounded(out));
+  for (std::size_t j = 0; j < out; ++j) bias[j] = uniform(-1.0f, 1.0f);
+  Rows plain(n, out), whole(n, out);
+  Matmul m = matmul_of(x, w, bias.data(), plain, nullptr, ActivationKind::relu);
+  k.matmul(m);
+  const Dropped dropped(whole.data.size());
+  m.y = whole.data.data();
+  m.dropout = dropped.kernel();
+  k.matmul(m);
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j < out; ++j) {
+      CHECK(whole.at(i, j) == static_cast<float>(plain.at(i, j) * dropped.factor(i * whole.stride + j)));
+    }
+  }
+  CHECK(whole.padding_is_finite() && whole.data.guards_intact());
+  Rows parts(n, out);
+  m.y = parts.data.data();
+  for (std::size_t p = w.panels(); p-- > 0;) {
+    m.panels = {p, p + 1};
+    for (const Range rows : {Range{n / 3, n}, Range{0, n / 3}}) {
+      m.rows = rows;
+      k.matmul(m);
+    }
+  }
+  CHECK(std::memcmp(parts.data.data(), whole.data.data(), n * whole.stride * sizeof(float)) == 0);
+}
+
 void test_weights(const Kernels& k, std::size_t n, std::size_t in, std::size_t out) {
   check::context = text(k.isa, {n, in, out}) + " weights";
   const Rows x(n, in);
@@ -192,7 +224,7 @@ void test_row_alone(const Kernels& k, std::size_t in, std::size_t out) {
 
 void test_all(const Kernels& k) {
   const std::size_t depths[] = {1, 2, 10, 16, 17, 64, 67};
-  const std::size_t widths[] = {1, 2, 10, 15, 16, 17, 33, 48, 63, 64, 65, 130};
+  const std::size_t widths[] = {1, 2, 3, 5, 8, 10, 12, 13, 15, 16, 17, 33, 48, 63, 64, 65, 130};
   for (const std::size_t n : {0, 1, 2, 5, 7, 13, 32}) {
     for (const std::size_t in : depths) {
       for (const std::size_t out : widths) {
@@ -211,6 +243,10 @@ void test_all(const Kernels& k) {
   for (const std::size_t out : widths) {
     test_matmul_split(k, 31, 67, out, ActivationKind::relu);
     test_matmul_split(k, 16, 1, out, ActivationKind::relu);
+    if (out > 1) {
+      for (const std::size_t n : {1, 14, 32}) test_matmul_dropout(k, n, 64, out);
+      test_matmul_dropout(k, 5, 1537, out);
+    }
     test_matmul_split(k, 13, 1100, out, ActivationKind::linear);
     test_matmul(k, 3, 1537, out, ActivationKind::relu, true);
     test_matmul(k, 3, 1537, out, ActivationKind::relu, false);
@@ -222,7 +258,7 @@ void test_all(const Kernels& k) {
   }
   for (const std::size_t n : {1, 2, 6, 9, 16, 17, 27, 32, 33}) {
     for (const std::size_t in : {1, 5, 16, 33, 64, 65, 80, 300}) {
-      for (const std::size_t out : {1, 2, 10, 16, 17, 63, 64, 65, 100, 256, 257, 300, 577}) test_input(k, n, in, out);
+      for (const std::size_t out : {1, 2, 3, 6, 7, 10, 11, 13, 16, 17, 63, 64, 65, 100, 256, 257, 300, 577}) test_input(k, n, in, out);
     }
   }
   for (const std::size_t in : {1, 20, 129, 1100}) {

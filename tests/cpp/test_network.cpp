@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "check.h"
+#include "core/optimizer.h"
 #include "fastreg/model_file.h"
 #include "fastreg/runtime.h"
 #include "fastreg/trainer.h"
@@ -244,6 +245,36 @@ void test_files() {
   CHECK_THROWS(load_network(path), std::system_error);
 }
 
+// Kernels, then biases: what is treated alike lies together, each segment in its own place.
+void test_alike_weights_are_neighbours() {
+  Parameters parameters;
+  const Penalty l2{0.0f, 0.5f};
+  const auto add = [&](const char* name, std::size_t rows, bool trainable, Penalty penalty, bool decays) {
+    parameters.add({name, rows, 20, rows == 1, trainable}, rows > 1, penalty, decays);
+  };
+  add("kernel", 3, true, l2, true);
+  add("bias", 1, true, {}, false);
+  add("moving_mean", 1, false, {}, false);
+  add("second kernel", 5, true, l2, true);
+  add("second bias", 1, true, {}, false);
+  add("third kernel", 2, true, {}, true);
+  parameters.layout();
+  CHECK((parameters.order() == std::vector<std::size_t>{0, 3, 1, 4, 5, 2}));
+  std::size_t end = 0;
+  for (const std::size_t i : parameters.order()) {
+    const Segment& segment = parameters.segments()[i];
+    CHECK(segment.offset == end && segment.padded % kLane == 0 && segment.padded >= segment.info.size());
+    end += segment.padded;
+  }
+  CHECK(parameters.total() == end && parameters.trainable() == end - 32);
+  const std::vector<ParameterRun> runs = parameter_runs(parameters);
+  CHECK(runs.size() == 3);
+  for (std::size_t r = 0; r < runs.size(); ++r) CHECK(runs[r].begin == (r == 0 ? 0 : runs[r - 1].end));
+  CHECK(runs[0].end == 32 * 8 && runs[0].penalty == l2 && runs[0].decays);
+  CHECK(runs[1].end == 32 * 10 && runs[1].penalty == Penalty{} && !runs[1].decays);
+  CHECK(runs[2].end == parameters.trainable() && runs[2].decays);
+}
+
 void test_errors() {
   CHECK_THROWS(Network({0, 1, {Dense{}}}), std::invalid_argument);
   CHECK_THROWS(Network({3, 1, {}}), std::invalid_argument);
@@ -273,6 +304,7 @@ void test_errors() {
 }  // namespace
 
 int main() {
+  test_alike_weights_are_neighbours();
   test_learns();
   test_same_weights_for_any_thread_count();
   test_element_type<float>(1.0);

@@ -1,6 +1,8 @@
 // Dense: y = activation(x W + b). Notation: n rows of a batch, x (n, in), W (in, out) in panels, y and dy (n, out).
 // Forward writes y, and z = x W + b where the activation needs it on the way back. Backward: dz = dy f', db = sum dz,
 // dW = x^T dz, dx = dz W^T, the last, of a single unit, as the factors of an outer product where that will do.
+// Dropout behind relu: y is what it leaves, and the way back sees from y > 0 alone what went through.
+#include <optional>
 #include <string>
 
 #include "core/layers/layers.h"
@@ -22,24 +24,30 @@ Part split_output(const Team& team, std::size_t rows, std::size_t cols) {
 
 class DenseOperation final : public Operation {
  public:
-  DenseOperation(const Dense& spec, std::size_t in, std::size_t index, ActivationKind activation, DenseTail* tail,
-                 Parameters& parameters)
+  DenseOperation(const Dense& spec, std::size_t in, std::size_t index, ActivationKind activation,
+                 const Dropout* dropout, std::size_t dropout_index, DenseTail* tail, Parameters& parameters)
       : Operation(in, spec.units), parameters_(parameters), activation_(activation), tail_elsewhere_(tail != nullptr) {
     const std::string prefix = "layers." + std::to_string(index) + ".";
     kernel_ = parameters.add({prefix + "kernel", in, spec.units, false, true}, true, spec.kernel_regularizer, true);
     if (spec.use_bias)
       bias_ = parameters.add({prefix + "bias", 1, spec.units, true, true}, false, spec.bias_regularizer, false);
+    if (dropout != nullptr) masks_.emplace(dropout->rate, dropout->seed, dropout_index);
     if (tail != nullptr) *tail = {activation, bias_};
   }
 
   bool trainable() const override { return true; }
-  std::size_t cache_floats(std::size_t rows) const override { return z_floats(rows); }
+  std::size_t cache_floats(std::size_t rows) const override {
+    return masks_ ? masks_->floats(rows * out_ld()) : z_floats(rows);
+  }
   double flops_per_row() const override { return 6.0 * static_cast<double>(in()) * static_cast<double>(out()); }
 
-  void infer(const Pass& pass, const float* x, float* y) const override { product(pass, x, y, nullptr); }
+  void infer(const Pass& pass, const float* x, float* y) const override { product(pass, x, y, nullptr, kNoDropout); }
 
   void forward(const Pass& pass, const float* x, float* y, float* cache) const override {
-    product(pass, x, y, z_floats(pass.rows) > 0 ? cache : nullptr);
+    if (!masks_) return product(pass, x, y, z_floats(pass.rows) > 0 ? cache : nullptr, kNoDropout);
+    masks_->draw(pass, pass.rows * out_ld(), cache);
+    pass.team.sync();
+    product(pass, x, y, nullptr, masks_->mask(cache));
   }
 
   Gradient backward(const Pass& pass, const float* x, const float* y, float* cache, Gradient gradient, float* spare,
@@ -52,7 +60,7 @@ class DenseOperation final : public Operation {
     if (!tail_elsewhere_ && (activation_ != ActivationKind::linear || bias_ != kNoSegment)) {
       const float* saved = derivative_from_output(activation_) ? y : cache;
       k.activation_backward({activation_, saved, dy, dy, parameters_.in(pass.gradients, bias_), pass.rows, out_ld(),
-                             column_split(pass.team, out_ld())});
+                             column_split(pass.team, out_ld()), masks_ ? masks_->mask(cache).scale : 1.0f});
       pass.team.sync();
     }
     const Part dw = split_output(pass.team, in(), out());
@@ -65,26 +73,30 @@ class DenseOperation final : public Operation {
   }
 
  private:
+  static constexpr DropoutMask kNoDropout{nullptr, 1.0f};
+
   std::size_t z_floats(std::size_t rows) const {
     return derivative_from_output(activation_) ? 0 : round_up(rows * out_ld(), kLane);
   }
-  void product(const Pass& pass, const float* x, float* y, float* z) const {
+  void product(const Pass& pass, const float* x, float* y, float* z, const DropoutMask& dropout) const {
     const Part part = split_output(pass.team, pass.rows, out());
-    pass.kernels.matmul({x, in_ld(), parameters_.in(pass.weights, kernel_), parameters_.in(pass.weights, bias_), y, z, out_ld(), in(),
-                         out(), activation_, part.rows, part.panels});
+    pass.kernels.matmul({x, in_ld(), parameters_.in(pass.weights, kernel_), parameters_.in(pass.weights, bias_), y, z,
+                         out_ld(), in(), out(), activation_, part.rows, part.panels, dropout});
   }
 
   const Parameters& parameters_;
   std::size_t kernel_ = kNoSegment, bias_ = kNoSegment;
   ActivationKind activation_;
   bool tail_elsewhere_;
+  std::optional<DropoutMasks> masks_;
 };
 
 }  // namespace
 
 std::unique_ptr<Operation> make_dense(const Dense& spec, std::size_t in, std::size_t index, ActivationKind activation,
-                                      DenseTail* tail, Parameters& parameters) {
-  return std::make_unique<DenseOperation>(spec, in, index, activation, tail, parameters);
+                                      const Dropout* dropout, std::size_t dropout_index, DenseTail* tail,
+                                      Parameters& parameters) {
+  return std::make_unique<DenseOperation>(spec, in, index, activation, dropout, dropout_index, tail, parameters);
 }
 
 }  // namespace fastreg

@@ -14,10 +14,12 @@ struct DenseTail {
   std::size_t bias = kNoSegment;
 };
 
-// activation: the one that joins the product (not softmax). tail: not null where the next operation goes back through
-// the activation and sums the bias gradient; it is filled for it.
+// activation: the one that joins the product (not softmax). dropout: null, or a Dropout layer fused behind relu, with its
+// own index. tail: not null where the next operation goes back through the activation and sums the bias gradient; it is
+// filled for it.
 std::unique_ptr<Operation> make_dense(const Dense& spec, std::size_t in, std::size_t index, ActivationKind activation,
-                                      DenseTail* tail, Parameters& parameters);
+                                      const Dropout* dropout, std::size_t dropout_index, DenseTail* tail,
+                                      Parameters& parameters);
 std::unique_ptr<Operation> make_activation(ActivationKind activation, std::size_t cols);
 // dropout: null, or a Dropout layer fused behind, with its own index. tail: null, or that of the Dense in front.
 std::unique_ptr<Operation> make_batch_normalization(const BatchNormalization& spec, std::size_t cols, std::size_t index,

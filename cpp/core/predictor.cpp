@@ -113,7 +113,7 @@ Predictor::Program::Program(const std::vector<FrozenLayer>& layers) : backend(cp
   for (const FrozenLayer& layer : layers)
     floats += panel_floats(layer) + 3 * round_up(layer.out, kLane);
   require_memory("freeze: this network", static_cast<double>(floats));
-  arena = Buffer::streamed(backend, floats);
+  arena = Buffer(backend, floats);
   float* free = arena.data();
   const auto place = [&free](const std::vector<float>& values) -> const float* {
     if (values.empty()) return nullptr;

@@ -65,16 +65,17 @@ void test_isa() {
 
 void test_memory() {
   const Backend& backend = cpu_backend();
-  for (const std::size_t bytes : {std::size_t{0}, std::size_t{4}, std::size_t{1000}, std::size_t{5} << 20}) {
+  for (const std::size_t bytes : {std::size_t{0}, std::size_t{4}, std::size_t{1000}, (std::size_t{512} << 10) - 1,
+                                  std::size_t{2} << 20, std::size_t{5} << 20}) {
     auto* memory = static_cast<unsigned char*>(backend.allocate(bytes));
     CHECK(reinterpret_cast<std::uintptr_t>(memory) % 64 == 0);
     bool zero = true;
     for (std::size_t i = 0; i < bytes + 64; ++i) zero = zero && memory[i] == 0;
     CHECK(zero);
     std::memset(memory, 1, bytes);
-    backend.release(memory);
+    backend.release(memory, bytes);
   }
-  backend.release(nullptr);
+  backend.release(nullptr, 0);
   CHECK_THROWS(backend.allocate(SIZE_MAX - 10), std::bad_alloc);
   CHECK(memory_limit() > (std::size_t{64} << 20));
 }

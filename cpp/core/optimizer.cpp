@@ -2,6 +2,7 @@
 #include "core/optimizer.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace fastreg {
 namespace {
@@ -49,6 +50,23 @@ Settings settings(const RMSprop& rmsprop) {
   return s;
 }
 
+// Chunks by their place within their kernel, 0 to 1: an even split of this order splits every kernel alike.
+std::vector<std::size_t> shared_order(const std::vector<ParameterRun>& chunks, const std::vector<Range>& kernels) {
+  std::vector<std::pair<double, std::size_t>> places;
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    const std::size_t middle = (chunks[i].begin + chunks[i].end) / 2;
+    double place = 0.0;
+    for (const Range& kernel : kernels)
+      if (middle >= kernel.begin && middle < kernel.end)
+        place = static_cast<double>(middle - kernel.begin) / static_cast<double>(kernel.end - kernel.begin);
+    places.emplace_back(place, i);
+  }
+  std::sort(places.begin(), places.end());
+  std::vector<std::size_t> order;
+  for (const auto& [place, chunk] : places) order.push_back(chunk);
+  return order;
+}
+
 // The next running product; below 1e-20 it no longer changes 1 - product, and stays away from denormals.
 double next_power(double power, float beta) {
   power *= static_cast<double>(beta);
@@ -70,8 +88,15 @@ std::vector<ParameterRun> parameter_runs(const Parameters& parameters) {
   return runs;
 }
 
+std::vector<Range> kernel_ranges(const Parameters& parameters) {
+  std::vector<Range> kernels;
+  for (const Segment& segment : parameters.segments())
+    if (segment.panels) kernels.push_back({segment.offset, segment.offset + segment.padded});
+  return kernels;
+}
+
 OptimizerState::OptimizerState(const Optimizer& spec, const std::vector<ParameterRun>& runs, std::size_t floats,
-                               const Backend& backend, std::size_t phase)
+                               const Backend& backend, std::size_t phase, const std::vector<Range>& kernels)
     : phase_(phase), stride_(round_up(floats, kLane)) {
   const Settings chosen = std::visit([](const auto& optimizer) { return settings(optimizer); }, spec);
   prototype_ = chosen.update;
@@ -84,6 +109,7 @@ OptimizerState::OptimizerState(const Optimizer& spec, const std::vector<Paramete
     for (std::size_t at = run.begin; at < run.end; at += kChunk)
       chunks_.push_back({at, std::min(run.end, at + kChunk), run.penalty, run.decays});
   sums_.assign(2 * chunks_.size(), 0.0f);
+  shared_ = shared_order(chunks_, kernels);
 }
 
 void OptimizerState::set_steps(std::uint64_t steps) {
@@ -99,7 +125,8 @@ void OptimizerState::advance() {
 void OptimizerState::update(const Kernels& kernels, const Team& team, float* weights, const float* gradients,
                             double rate, bool sums) {
   const Range mine = team.split(chunks_.size());
-  for (std::size_t i = mine.begin; i < mine.end; ++i) {
+  for (std::size_t place = mine.begin; place < mine.end; ++place) {
+    const std::size_t i = team.size == 1 ? place : shared_[place];
     const ParameterRun& chunk = chunks_[i];
     Update args = prototype_;
     args.n = chunk.end - chunk.begin;

@@ -62,14 +62,13 @@ struct Snapshot {
   std::uint64_t step = 0, epoch = 0;
 };
 
-// The memory of a run. It outlives the run, since a system takes long over new pages: 5 % of an epoch of 1.3 s.
+// What a run leaves to the next one: memory, since a system takes long over new pages (5 % of an epoch of 1.3 s), and
+// the threads that were best.
 struct Workspace {
   Buffer arena;   // TrainingStep's
   Snapshot snapshot;
+  ThreadChoice choice;
 };
-
-void copy(const Buffer& from, const Buffer& to) { std::copy_n(from.data(), from.size(), to.data()); }
-
 
 }  // namespace
 
@@ -77,7 +76,8 @@ struct Trainer::Impl {
   Impl(Network& owner, const TrainingSpec& spec)
       : graph(*owner.graph_),
         scoring(spec, graph),
-        optimizer(spec.optimizer, parameter_runs(graph.parameters), graph.parameters.trainable(), graph.backend),
+        optimizer(spec.optimizer, parameter_runs(graph.parameters), graph.parameters.trainable(), graph.backend, 0,
+                  kernel_ranges(graph.parameters)),
         gradients(graph.backend, checked_floats(graph.parameters, optimizer)),
         evaluator(graph, scoring) {}
 
@@ -131,10 +131,11 @@ class Run {
         batch_(options.batch_size == 0 ? train.size() : std::min(options.batch_size, train.size())),
         steps_((train.size() + batch_ - 1) / batch_),
         flops_(state.graph.flops_per_row() * static_cast<double>(batch_)),
-        choice_(flops_ >= state.parallel_threshold ? static_cast<std::size_t>(num_threads()) : 1,
-                state.parallel_threshold <= 0.0),
+        choice_(state.workspace.choice),
         training_step_(state.graph, state.scoring, train, batch_, state.workspace.arena),
         snapshot_(state.workspace.snapshot) {
+    choice_.begin_run(flops_ >= state.parallel_threshold ? static_cast<std::size_t>(num_threads()) : 1,
+                      state.parallel_threshold <= 0.0, flops_);
     for (const EarlyStopping& stopping : options.early_stopping) stoppers_.emplace_back(stopping);
     clock_every_ = flops_ < kShortStep ? kClockEvery : 1;
     rates_ = options.rates;
@@ -164,6 +165,7 @@ class Run {
   void next_rates();
   bool observe_epoch(const std::vector<double>& logs, bool last);
   void poll();
+  void copy(const Buffer& from, const Buffer& to) const;
   void take_snapshot();
   void diverge(std::uint64_t step);
   void finish();
@@ -178,7 +180,7 @@ class Run {
   std::unique_lock<FairMutex>& lock_;
   std::size_t batch_, steps_, clock_every_ = 1;
   double flops_;
-  ThreadChoice choice_;
+  ThreadChoice& choice_;
   TrainingStep training_step_;
   std::vector<EarlyStopper> stoppers_;
   std::vector<std::uint32_t> order_, words_;
@@ -328,6 +330,20 @@ void Run::poll() {
   lock_.unlock();
   observer_->poll(static_cast<std::size_t>(s_.epoch), next_in_epoch_, steps_, loss);
   lock_.lock();
+}
+
+void Run::copy(const Buffer& from, const Buffer& to) const {
+  struct Job {
+    const Buffer &from, &to;
+  } job{from, to};
+  s_.graph.backend.run(
+      choice_.threads(),
+      [](void* context, const Team& team) {
+        const Job& j = *static_cast<Job*>(context);
+        const Range mine = team.split(j.from.size(), kLane);
+        std::copy(j.from.data() + mine.begin, j.from.data() + mine.end, j.to.data() + mine.begin);
+      },
+      &job);
 }
 
 void Run::take_snapshot() {

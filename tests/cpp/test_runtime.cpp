@@ -4,6 +4,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <stdexcept>
 #include <sys/wait.h>
 #include <thread>
@@ -13,6 +14,7 @@
 #include "check.h"
 #include "core/backend.h"
 #include "core/team.h"
+#include "fastreg/ops.h"
 #include "fastreg/runtime.h"
 
 namespace {
@@ -78,6 +80,29 @@ void test_memory() {
   backend.release(nullptr, 0);
   CHECK_THROWS(backend.allocate(SIZE_MAX - 10), std::bad_alloc);
   CHECK(memory_limit() > (std::size_t{64} << 20));
+}
+
+// A team finds the one bad value wherever it is, in rows with and without gaps.
+void test_finite() {
+  const std::size_t rows = 2001, cols = 1000, stride = 1003;
+  std::vector<float> x(rows * stride, 1.0f);
+  for (const int threads : {1, 2, 3}) {
+    set_num_threads(threads);
+    for (const std::size_t step : {cols, stride}) {
+      const Features all{x.data(), rows, cols, step};
+      CHECK(ops::all_finite(all));
+      for (const std::size_t row : {std::size_t{0}, std::size_t{999}, rows - 1}) {
+        float& last = x[row * step + cols - 1];
+        last = std::numeric_limits<float>::infinity();
+        CHECK(!ops::all_finite(all));
+        last = 1.0f;
+      }
+    }
+    x[cols] = std::numeric_limits<float>::quiet_NaN();   // in a gap
+    CHECK(ops::all_finite(Features(x.data(), rows, cols, stride)));
+    x[cols] = 1.0f;
+  }
+  set_num_threads(1);
 }
 
 struct Members {
@@ -207,6 +232,7 @@ int main() {
   test_isa();
   test_budget();
   test_memory();
+  test_finite();
   test_teams();
   test_denormals();
   test_build_info();

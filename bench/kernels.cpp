@@ -25,16 +25,18 @@ std::size_t ld(std::size_t cols) { return cols == 1 ? 1 : rounded(cols); }
 
 class Buffer {
  public:
-  explicit Buffer(std::size_t n) : data_(static_cast<float*>(cpu_backend().allocate(n * sizeof(float)))) {
+  explicit Buffer(std::size_t n)
+      : data_(static_cast<float*>(cpu_backend().allocate(n * sizeof(float)))), bytes_(n * sizeof(float)) {
     for (std::size_t i = 0; i < n; ++i) data_[i] = static_cast<float>((i * 2654435761u) % 1000) * 0.001f - 0.5f;
   }
-  ~Buffer() { cpu_backend().release(data_); }
+  ~Buffer() { cpu_backend().release(data_, bytes_); }
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
   operator float*() const { return data_; }
 
  private:
   float* data_;
+  std::size_t bytes_;
 };
 
 using bench::peak;

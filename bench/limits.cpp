@@ -26,13 +26,15 @@ double now() {
 }
 
 struct Release {
-  void operator()(float* p) const { cpu_backend().release(p); }
+  std::size_t bytes;
+  void operator()(float* p) const { cpu_backend().release(p, bytes); }
 };
 using Memory = std::unique_ptr<float, Release>;
 
 // Touched by the thread that uses it; large blocks have huge pages, as the library's own.
 Memory memory(std::size_t floats) {
-  Memory made(static_cast<float*>(cpu_backend().allocate(floats * sizeof(float))));
+  const std::size_t bytes = floats * sizeof(float);
+  Memory made(static_cast<float*>(cpu_backend().allocate(bytes)), Release{bytes});
   std::fill_n(made.get(), floats, 1.0f);
   return made;
 }

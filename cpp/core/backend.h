@@ -12,13 +12,12 @@ struct Backend {
   const Kernels* kernels;
   // 64-byte aligned (2 MB and huge pages where large), zeroed, with 64 readable bytes behind. Throws std::bad_alloc.
   void* (*allocate)(std::size_t bytes);
-  void (*release)(void*) noexcept;
+  // bytes: what allocate was called with.
+  void (*release)(void*, std::size_t bytes) noexcept;
   // Runs body(context, team) on `threads` members, the caller being rank 0, and returns when all are done. With one
   // thread, and in a forked child, it is a plain call. body must not throw. Every member runs with denormals flushed to
   // zero, restored before this returns.
   void (*run)(std::size_t threads, void (*body)(void* context, const Team&), void* context);
-  // As allocate, for what is read from end to end again and again: huge pages pay at smaller sizes.
-  void* (*allocate_streamed)(std::size_t bytes);
 };
 
 // The CPU backend with the active ISA; throws as active_isa() does.

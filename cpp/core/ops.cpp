@@ -2,6 +2,7 @@
 // operands are copied into padded scratch and results out of it; only Updater works on the caller's memory in place.
 #include "fastreg/ops.h"
 
+#include <atomic>
 #include <mutex>
 #include <optional>
 #include <stdexcept>
@@ -18,11 +19,15 @@ namespace {
 
 const Kernels& kernels() { return *cpu_backend().kernels; }
 
-// On the calling thread, with denormals flushed as in training.
+// On a team, or on the calling thread, with denormals flushed as in training.
 template <class F>
-void run(F&& f) {
+void run(std::size_t threads, F f) {
   cpu_backend().run(
-      1, [](void* context, const Team& team) { (*static_cast<F*>(context))(team); }, &f);
+      threads, [](void* context, const Team& team) { (*static_cast<F*>(context))(team); }, &f);
+}
+template <class F>
+void run(F f) {
+  run(1, f);
 }
 
 template <class T>
@@ -238,16 +243,22 @@ void loss(const Loss& loss, Input y_in, Input target_in, Span<const std::int32_t
   y.copy_to(probabilities);
 }
 
+// Values from which on a second thread pays: the pass is then longer than ~100 us.
+constexpr std::size_t kParallelValues = 1'000'000;
+
 bool all_finite(const Features& x) {
-  bool finite = true;
-  run([&](const Team&) {
-    if (x.stride == x.cols) {
-      finite = kernels().all_finite(x.data, x.type, x.rows * x.cols);
-      return;
-    }
-    for (std::size_t i = 0; i < x.rows && finite; ++i) finite = kernels().all_finite(x.row(i), x.type, x.cols);
+  const std::size_t threads = x.rows * x.cols < kParallelValues ? 1 : static_cast<std::size_t>(num_threads());
+  std::atomic<bool> finite{true};
+  run(threads, [&](const Team& team) {
+    const Range mine = team.split(x.rows);
+    const bool together = x.stride == x.cols;   // rows without gaps
+    const std::size_t at_once = together ? mine.end - mine.begin : 1;
+    bool good = true;
+    for (std::size_t i = mine.begin; i < mine.end && good; i += at_once)
+      good = kernels().all_finite(x.row(i), x.type, at_once * x.cols);
+    if (!good) finite.store(false, std::memory_order_relaxed);
   });
-  return finite;
+  return finite.load(std::memory_order_relaxed);
 }
 
 void random_words(std::uint64_t seed, std::uint32_t stream, std::uint32_t step, std::uint64_t first, std::size_t n,

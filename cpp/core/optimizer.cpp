@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace fastreg {
 namespace {
@@ -61,6 +62,23 @@ WholeGradient whole_gradient(const Update& args) {
   return {args.w, args.g, args.n, args.proximal ? 0.0f : args.l1, args.l2};
 }
 
+// Chunks by their place within their kernel, 0 to 1: an even split of this order splits every kernel alike.
+std::vector<std::size_t> shared_order(const std::vector<ParameterRun>& chunks, const std::vector<Range>& kernels) {
+  std::vector<std::pair<double, std::size_t>> places;
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    const std::size_t middle = (chunks[i].begin + chunks[i].end) / 2;
+    double place = 0.0;
+    for (const Range& kernel : kernels)
+      if (middle >= kernel.begin && middle < kernel.end)
+        place = static_cast<double>(middle - kernel.begin) / static_cast<double>(kernel.end - kernel.begin);
+    places.emplace_back(place, i);
+  }
+  std::sort(places.begin(), places.end());
+  std::vector<std::size_t> order;
+  for (const auto& [place, chunk] : places) order.push_back(chunk);
+  return order;
+}
+
 // The next running product; below 1e-20 it no longer changes 1 - product, and stays away from denormals.
 double next_power(double power, float beta) {
   power *= static_cast<double>(beta);
@@ -84,8 +102,15 @@ std::vector<ParameterRun> parameter_runs(const Parameters& parameters, const Opt
   return runs;
 }
 
+std::vector<Range> kernel_ranges(const Parameters& parameters) {
+  std::vector<Range> kernels;
+  for (const Segment& segment : parameters.segments())
+    if (segment.panels) kernels.push_back({segment.offset, segment.offset + segment.padded});
+  return kernels;
+}
+
 OptimizerState::OptimizerState(const Optimizer& spec, const std::vector<ParameterRun>& runs, std::size_t floats,
-                               const Backend& backend, std::size_t phase)
+                               const Backend& backend, std::size_t phase, const std::vector<Range>& kernels)
     : phase_(phase), stride_(round_up(floats, kLane)), clipping_(clipping_of(spec)) {
   const Settings chosen = std::visit([](const auto& optimizer) { return settings(optimizer); }, spec);
   prototype_ = chosen.update;
@@ -103,6 +128,7 @@ OptimizerState::OptimizerState(const Optimizer& spec, const std::vector<Paramete
   if (clipping_.kind == ClipKind::global_norm) norms_.assign(chunks_.size(), {0, chunks_.size()});
   sums_.assign(2 * chunks_.size(), 0.0f);
   squares_.assign(chunks_.size(), 0.0);
+  shared_ = shared_order(chunks_, kernels);
 }
 
 void OptimizerState::set_steps(std::uint64_t steps) {
@@ -146,7 +172,9 @@ void OptimizerState::update(const Kernels& kernels, const Team& team, float* wei
     team.sync();
   }
   float scale = 1.0f;
-  for (std::size_t i = mine.begin; i < mine.end; ++i) {
+  std::size_t norm = 0;   // the first chunk of those that scale is of
+  for (std::size_t place = mine.begin; place < mine.end; ++place) {
+    const std::size_t i = team.size == 1 ? place : shared_[place];
     Update args = arguments(i, weights, gradients, rate);
     args.sums = sums ? &sums_[2 * i] : nullptr;
     if (clipping_.kind == ClipKind::value) {
@@ -154,7 +182,8 @@ void OptimizerState::update(const Kernels& kernels, const Team& team, float* wei
       continue;
     }
     if (clips_norms()) {
-      if (i == mine.begin || norms_[i].begin == i) scale = clip_scale(norms_[i]);
+      if (place == mine.begin || norms_[i].begin != norm) scale = clip_scale(norms_[i]);
+      norm = norms_[i].begin;
       args.grad_scale = scale;
       args.l2 *= scale;
       if (!args.proximal) args.l1 *= scale;

@@ -21,14 +21,17 @@ struct ParameterRun {
 // The trainable part of a network's buffer, neighbours that are treated alike joined; each weight by itself where its
 // gradient is clipped by itself.
 std::vector<ParameterRun> parameter_runs(const Parameters& parameters, const Optimizer& spec);
+// The kernels in it, as ranges of floats.
+std::vector<Range> kernel_ranges(const Parameters& parameters);
 
 class OptimizerState {
  public:
   // runs: a weight each where the gradient of each is clipped by itself.
   // floats: length of the buffer, and of each moment. phase: floats from the last 64-byte border to the buffer's first;
-  // moments lie in step with it, so that one vector of each is aligned where another one's is.
+  // moments lie in step with it, so that one vector of each is aligned where another one's is. kernels: a team shares each
+  // of them as it shares their panels, so that members mostly update what they multiply with.
   OptimizerState(const Optimizer& spec, const std::vector<ParameterRun>& runs, std::size_t floats,
-                 const Backend& backend, std::size_t phase = 0);
+                 const Backend& backend, std::size_t phase = 0, const std::vector<Range>& kernels = {});
 
   float learning_rate() const { return rate_; }
   const std::vector<std::string>& moment_names() const { return names_; }
@@ -59,6 +62,7 @@ class OptimizerState {
   std::size_t phase_ = 0, stride_ = 0;   // of a moment's first float, and from one moment to the next
   Buffer moments_;
   std::vector<ParameterRun> chunks_;
+  std::vector<std::size_t> shared_;   // chunks in the order in which a team is given them
   std::vector<float> sums_;       // {sum |w|, sum w^2} of each chunk
   Clipping clipping_;
   // Where norms are clipped, for each chunk: the sum of squares of its gradient, and the chunks that share a norm.

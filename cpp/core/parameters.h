@@ -20,11 +20,8 @@ constexpr std::size_t panel_count(std::size_t cols) { return (padded_ld(cols) + 
 class Buffer {
  public:
   Buffer() = default;
-  Buffer(const Backend& backend, std::size_t floats) : Buffer(backend, floats, backend.allocate) {}
-  // For weights that are only read.
-  static Buffer streamed(const Backend& backend, std::size_t floats) {
-    return Buffer(backend, floats, backend.allocate_streamed);
-  }
+  Buffer(const Backend& backend, std::size_t floats)
+      : backend_(&backend), data_(static_cast<float*>(backend.allocate(floats * sizeof(float)))), size_(floats) {}
   Buffer(Buffer&& other) noexcept { *this = std::move(other); }
   Buffer& operator=(Buffer&& other) noexcept {
     std::swap(backend_, other.backend_);
@@ -33,15 +30,12 @@ class Buffer {
     return *this;
   }
   ~Buffer() {
-    if (data_ != nullptr) backend_->release(data_);
+    if (data_ != nullptr) backend_->release(data_, size_ * sizeof(float));
   }
   float* data() const { return data_; }
   std::size_t size() const { return size_; }
 
  private:
-  Buffer(const Backend& backend, std::size_t floats, void* (*allocate)(std::size_t))
-      : backend_(&backend), data_(static_cast<float*>(allocate(floats * sizeof(float)))), size_(floats) {}
-
   const Backend* backend_ = nullptr;
   float* data_ = nullptr;
   std::size_t size_ = 0;

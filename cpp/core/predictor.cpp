@@ -146,7 +146,7 @@ Predictor::Program::Program(const std::vector<FrozenLayer>& layers) : backend(cp
   require_memory("freeze: this network", memory);
   std::size_t floats = 0;
   for (const FrozenLayer& layer : layers) floats += panel_floats(layer) + 3 * round_up(layer.out, kLane);
-  arena = Buffer::streamed(backend, floats);
+  arena = Buffer(backend, floats);
   float* free = arena.data();
   const auto place = [&free](const std::vector<float>& values) -> const float* {
     if (values.empty()) return nullptr;

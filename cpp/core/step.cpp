@@ -6,7 +6,8 @@
 
 namespace fastreg {
 
-TrainingStep::TrainingStep(const Graph& graph, const Scoring& scoring, const Dataset& data, std::size_t most_rows)
+TrainingStep::TrainingStep(const Graph& graph, const Scoring& scoring, const Dataset& data, std::size_t most_rows,
+                           Buffer& arena)
     : graph_(graph), scoring_(scoring), data_(data), most_rows_(most_rows) {
   const std::size_t count = scoring.operation_count();
   std::vector<std::pair<float**, std::size_t>> wanted;
@@ -32,8 +33,11 @@ TrainingStep::TrainingStep(const Graph& graph, const Scoring& scoring, const Dat
   std::size_t total = 0;
   for (auto& [pointer, floats] : wanted) total += floats = round_up(floats, kLane) + kLane;
   require_memory("batch_size: training on so many rows at once", static_cast<double>(total));
-  arena_ = Buffer(graph.backend, total);
-  float* next = arena_.data();
+  if (arena.size() < total)
+    arena = Buffer(graph.backend, total);
+  else
+    std::fill_n(arena.data(), total, 0.0f);
+  float* next = arena.data();
   for (const auto& [pointer, floats] : wanted) *pointer = std::exchange(next, next + floats);
 
   first_trainable_ = 0;

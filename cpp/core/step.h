@@ -1,5 +1,5 @@
 // One optimizer step on one batch, run by all members of a team together: gather, forward, loss, backward, update.
-// Owns every buffer a step needs; a step allocates nothing, takes no lock and throws nothing.
+// Has every buffer a step needs; a step allocates nothing, takes no lock and throws nothing.
 #pragma once
 #include <vector>
 
@@ -16,7 +16,8 @@ struct Batch {
 
 class TrainingStep {
  public:
-  TrainingStep(const Graph& graph, const Scoring& scoring, const Dataset& data, std::size_t most_rows);
+  // arena: where the buffers lie. It is enlarged where needed, and no longer belongs to an earlier step.
+  TrainingStep(const Graph& graph, const Scoring& scoring, const Dataset& data, std::size_t most_rows, Buffer& arena);
 
   // Everything up to the gradients, on every member. Returns with the team in sync.
   // after_loss: called by the leader alone once the loss of the batch is known.
@@ -48,7 +49,6 @@ class TrainingStep {
   const Scoring& scoring_;
   const Dataset& data_;
   std::size_t most_rows_, first_trainable_;
-  Buffer arena_;
   std::vector<float*> activations_, caches_;   // activations_[i] enters operation i
   float *first_gradient_, *second_gradient_;
   float *targets_ = nullptr, *weights_ = nullptr, *row_losses_, *row_metrics_;

@@ -1,6 +1,7 @@
 // How many threads share a training step: one, or all of the budget. Which is faster depends on the machine's mood (two
 // virtual cores may be near each other or far apart, a neighbour may have taken one), so both are timed, the faster is
-// kept, and the other gets another look now and then. The result of training does not depend on the choice.
+// kept, and the other gets another look now and then; the next run goes on with what the last one found out. The result
+// of training does not depend on the choice.
 #pragma once
 #include <algorithm>
 #include <chrono>
@@ -12,8 +13,11 @@ class ThreadChoice {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // most: the budget. always: use all of it without looking.
-  ThreadChoice(std::size_t most, bool always) : most_(most), fixed_(most <= 1 || always), sharing_(most > 1) {}
+  ThreadChoice() = default;   // for no run yet
+  // most: the budget. always: use all of it without looking. work: of a step; what was timed on other work is forgotten.
+  void begin_run(std::size_t most, bool always, double work) {
+    if (most_ != most || always_ != always || work_ != work) *this = ThreadChoice(most, always, work);
+  }
 
   // For the next slice of a run.
   std::size_t threads() const { return sharing_ ? most_ : 1; }
@@ -39,6 +43,9 @@ class ThreadChoice {
   static constexpr Clock::duration kSlice = std::chrono::milliseconds(50);
 
  private:
+  ThreadChoice(std::size_t most, bool always, double work)
+      : most_(most), work_(work), always_(always), fixed_(most <= 1 || always), sharing_(most > 1) {}
+
   static constexpr Clock::duration kLook = std::chrono::milliseconds(2);
   static constexpr Clock::duration kLongest = std::chrono::seconds(10);
 
@@ -53,8 +60,9 @@ class ThreadChoice {
     looking_ = false;
   }
 
-  std::size_t most_;
-  bool fixed_, sharing_, looking_ = true, settled_ = true;
+  std::size_t most_ = 0;
+  double work_ = 0.0;
+  bool always_ = false, fixed_ = true, sharing_ = false, looking_ = true, settled_ = true;
   double per_step_[2] = {0.0, 0.0};   // seconds alone and shared
   Clock::duration spent_{}, interval_ = kSlice;
   std::size_t steps_ = 0;

@@ -2,6 +2,7 @@
 // FASTREG_HAVE_<ISA> which kernel objects are linked in.
 #include "core/backend.h"
 
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -96,31 +97,45 @@ const Kernels& choose_kernels() {
 
 constexpr std::size_t kTail = 64;  // readable bytes behind every buffer
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
-constexpr std::size_t kHugeFrom = std::size_t{4} << 20, kHugeStreamFrom = std::size_t{512} << 10;
+constexpr std::size_t kMappedFrom = std::size_t{512} << 10;
 
-void* allocate_from(std::size_t bytes, std::size_t huge_from) {
-  if (bytes > SIZE_MAX - kHugePage - kTail) throw std::bad_alloc();
-  const bool huge = bytes >= huge_from;
-  const std::size_t alignment = huge ? kHugePage : 64;
-  const std::size_t size = (bytes + kTail + alignment - 1) / alignment * alignment;
-  void* memory = nullptr;
-  if (posix_memalign(&memory, alignment, size) != 0) throw std::bad_alloc();
+constexpr std::size_t padded(std::size_t bytes, std::size_t grain) { return (bytes + kTail + grain - 1) / grain * grain; }
+
+// Whole huge pages straight from the system. The heap would hand out memory that was touched before the advice and
+// stays on small pages: 5 to 10 % of a wide network's training.
+void* map(std::size_t size) {
+  void* const mapped = mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped == MAP_FAILED) throw std::bad_alloc();
+  char* const begin = static_cast<char*>(mapped);
+  const std::size_t before = (0 - reinterpret_cast<std::uintptr_t>(begin)) % kHugePage;
+  if (before > 0) munmap(begin, before);
+  munmap(begin + before + size, kHugePage - before);
 #if defined(MADV_HUGEPAGE)
-  if (huge) madvise(memory, size, MADV_HUGEPAGE);  // advice: where the system refuses, pages stay small
+  madvise(begin + before, size, MADV_HUGEPAGE);  // advice: where the system refuses, pages stay small
 #endif
-  std::memset(memory, 0, size);
+  return begin + before;
+}
+
+void* allocate(std::size_t bytes) {
+  if (bytes > SIZE_MAX - 2 * kHugePage - kTail) throw std::bad_alloc();
+  if (bytes >= kMappedFrom) return map(padded(bytes, kHugePage));
+  void* memory = nullptr;
+  if (posix_memalign(&memory, 64, padded(bytes, 64)) != 0) throw std::bad_alloc();
+  std::memset(memory, 0, padded(bytes, 64));
   return memory;
 }
 
-void* allocate(std::size_t bytes) { return allocate_from(bytes, kHugeFrom); }
-void* allocate_streamed(std::size_t bytes) { return allocate_from(bytes, kHugeStreamFrom); }
-void release(void* memory) noexcept { std::free(memory); }
+void release(void* memory, std::size_t bytes) noexcept {
+  if (bytes >= kMappedFrom)
+    munmap(memory, padded(bytes, kHugePage));
+  else
+    std::free(memory);
+}
 
 }  // namespace
 
 const Backend& cpu_backend() {
-  static const Backend backend{"cpu", &choose_kernels(), allocate, release, run_team,
-                               allocate_streamed};
+  static const Backend backend{"cpu", &choose_kernels(), allocate, release, run_team};
   return backend;
 }
 

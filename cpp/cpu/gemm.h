@@ -151,12 +151,9 @@ FASTREG_NOINLINE void transpose_columns(const float* w, std::size_t stride, std:
   }
 }
 
-// Depth of the blocks of W^T, 64 KiB; half of it stays in L1, which pays where the partial sums of dx do not weigh.
-constexpr std::size_t kTransposed = 256;
-
 // dx of few rows: W is read by broadcast as it lies, so that only dy and dx are turned: dx^T = W dy^T, for four panels
 // and kTransposed columns of W at a time.
-constexpr std::size_t kFewRows = 32;
+constexpr std::size_t kFewRows = 32, kTransposed = 256;
 
 FASTREG_NOINLINE void input_few_rows(const MatmulInput& m) {
   constexpr std::size_t kInputs = 4 * kPanel;
@@ -195,9 +192,12 @@ FASTREG_NOINLINE void input_few_rows(const MatmulInput& m) {
   }
 }
 
-// dx of many rows: the panels of W^T are made in blocks.
+// dx of many rows: the panels of W^T are made in blocks. 32 KiB of them stay in L1; where the partial sums of dx weigh
+// more than that, the blocks are deeper.
+constexpr std::size_t kDepthOfInput = 128, kDepthOfWideInput = 512;
+
 FASTREG_NOINLINE void input_many_rows(const MatmulInput& m) {
-  alignas(64) float wt[kTransposed * kPanel];
+  alignas(64) float wt[kDepthOfWideInput * kPanel];
   Block p{};
   p.a_stride = m.lddy;
   p.b = wt;
@@ -206,7 +206,7 @@ FASTREG_NOINLINE void input_many_rows(const MatmulInput& m) {
   p.rows = m.rows.end - m.rows.begin;
   p.bias = nullptr;
   p.relu = p.activate = false;
-  const Blocks blocks = even_blocks(m.cols, m.cols < 1024 ? kTransposed / 2 : kTransposed, kPanel);
+  const Blocks blocks = even_blocks(m.cols, m.cols < 1024 ? kDepthOfInput : kDepthOfWideInput, kPanel);
   for (std::size_t panel = m.panels.begin; panel < m.panels.end; ++panel) {
     const std::size_t i = panel * kPanel;
     p.width = panel_width(m.in, panel);

@@ -144,6 +144,31 @@ void test_element_type(double scale) {
   CHECK(weights[0] == weights[1] && losses[0] == losses[1]);
 }
 
+// A trainer keeps the memory of its runs; a run finds nothing of an earlier, larger one in it.
+void test_runs_leave_nothing_behind() {
+  const Problem problem(300, 9), fewer(70, 9);
+  TrainingSpec spec = binary_training(1e-2f);
+  spec.optimizer = SGD{1e-2f};
+  Network used(tutorial_network(9, 20)), fresh(tutorial_network(9, 20));
+  Trainer first(used, spec), second(fresh, spec);
+  FitOptions options;
+  options.batch_size = 300;
+  FitResult result;
+  const std::vector<float> sample_weight(300, 0.5f);
+  Dataset weighted = problem.data();
+  weighted.sample_weight = {sample_weight.data(), sample_weight.size()};
+  first.fit(weighted, nullptr, options, nullptr, result);
+  for (std::size_t i = 0; i < used.weights().size(); ++i) {
+    std::vector<float> one(used.weights()[i].size());
+    used.get_weight(i, one.data());
+    fresh.set_weight(i, one.data());
+  }
+  second.set_progress(first.step(), first.epoch());
+  options.batch_size = 32;
+  for (Trainer* trainer : {&first, &second}) trainer->fit(fewer.data(), nullptr, options, nullptr, result);
+  CHECK(all_weights(used) == all_weights(fresh));
+}
+
 void test_early_stopping_restores_the_best() {
   const Problem problem(300, 6);
   Network network(tutorial_network(6, 16));
@@ -310,6 +335,7 @@ int main() {
   test_element_type<float>(1.0);
   test_element_type<double>(0.3);
   test_element_type<std::uint8_t>(127.0);
+  test_runs_leave_nothing_behind();
   test_early_stopping_restores_the_best();
   test_a_signal_ends_a_run();
   test_divergence_keeps_finite_weights();

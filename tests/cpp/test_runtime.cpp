@@ -4,6 +4,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <stdexcept>
 #include <sys/wait.h>
 #include <thread>
@@ -13,6 +14,7 @@
 #include "check.h"
 #include "core/backend.h"
 #include "core/team.h"
+#include "fastreg/ops.h"
 #include "fastreg/runtime.h"
 
 namespace {
@@ -65,18 +67,42 @@ void test_isa() {
 
 void test_memory() {
   const Backend& backend = cpu_backend();
-  for (const std::size_t bytes : {std::size_t{0}, std::size_t{4}, std::size_t{1000}, std::size_t{5} << 20}) {
+  for (const std::size_t bytes : {std::size_t{0}, std::size_t{4}, std::size_t{1000}, (std::size_t{512} << 10) - 1,
+                                  std::size_t{2} << 20, std::size_t{5} << 20}) {
     auto* memory = static_cast<unsigned char*>(backend.allocate(bytes));
     CHECK(reinterpret_cast<std::uintptr_t>(memory) % 64 == 0);
     bool zero = true;
     for (std::size_t i = 0; i < bytes + 64; ++i) zero = zero && memory[i] == 0;
     CHECK(zero);
     std::memset(memory, 1, bytes);
-    backend.release(memory);
+    backend.release(memory, bytes);
   }
-  backend.release(nullptr);
+  backend.release(nullptr, 0);
   CHECK_THROWS(backend.allocate(SIZE_MAX - 10), std::bad_alloc);
   CHECK(memory_limit() > (std::size_t{64} << 20));
+}
+
+// A team finds the one bad value wherever it is, in rows with and without gaps.
+void test_finite() {
+  const std::size_t rows = 2001, cols = 1000, stride = 1003;
+  std::vector<float> x(rows * stride, 1.0f);
+  for (const int threads : {1, 2, 3}) {
+    set_num_threads(threads);
+    for (const std::size_t step : {cols, stride}) {
+      const Features all{x.data(), rows, cols, step};
+      CHECK(ops::all_finite(all));
+      for (const std::size_t row : {std::size_t{0}, std::size_t{999}, rows - 1}) {
+        float& last = x[row * step + cols - 1];
+        last = std::numeric_limits<float>::infinity();
+        CHECK(!ops::all_finite(all));
+        last = 1.0f;
+      }
+    }
+    x[cols] = std::numeric_limits<float>::quiet_NaN();   // in a gap
+    CHECK(ops::all_finite(Features(x.data(), rows, cols, stride)));
+    x[cols] = 1.0f;
+  }
+  set_num_threads(1);
 }
 
 struct Members {
@@ -223,6 +249,7 @@ int main() {
   test_isa();
   test_budget();
   test_memory();
+  test_finite();
   test_teams();
   test_denormals();
   test_build_info();

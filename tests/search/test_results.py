@@ -62,6 +62,11 @@ def test_the_best_is_never_nan_and_needs_every_fold():
     assert table["rank_test_score"].tolist() == [2, 2, 1]
 
 
+@pytest.mark.parametrize(("best", "median"), [([2, 3], 3), ([7], 7), ([1, 9, 4], 4), ([3, None], None), ([], None)])
+def test_the_median_best_epoch_is_rounded_half_up(best, median):
+    assert trial(0, [0.5, 0.5], best_epoch=best).median_best_epoch == median
+
+
 def test_columns():
     x, y = two_classes()
     search = RandomSearch(build, SPACE, n_trials=4, cv=3, scoring=["accuracy", "loss"], seed=0, verbose=0, refit=False)
@@ -236,6 +241,16 @@ def test_an_ensemble_is_the_greedy_selection():
     assert ensemble.weights_.sum() == pytest.approx(1)
     assert ensemble.score_ < ensemble.single_score_, "an average of different networks is better than each"
     assert ensemble.single_score_ == pytest.approx(np.mean((predictions[ranked[0].number] - y) ** 2), rel=1e-5)
+
+
+def test_of_the_sets_on_the_way_the_best_is_taken():
+    from fastreg.search.ensemble import _greedy
+
+    # 1 and -1 average to the target 0; a third one spoils it.
+    stacked = np.array([1.0, -1.0, 5.0]).reshape(3, 1, 1)
+    counts, score, single = _greedy(stacked, 3, lambda outputs: -abs(outputs.item()))
+    assert counts.tolist() == [1, 1, 0]
+    assert (score, single) == (0, -1)
 
 
 def test_kept_models_and_those_trained_again_are_the_same():

@@ -164,6 +164,18 @@ def test_halving_trains_few_trials_to_the_end_and_continues_them():
     assert all(len(history["loss"]) == 9 for history in best.histories)
 
 
+def test_trials_that_stop_early_below_a_rung_had_all_the_epochs_that_they_wanted():
+    x, y = two_classes()
+    stopping = callbacks.EarlyStopping("loss", min_delta=1e9, patience=1)
+    search = RandomSearch(build, SPACE, n_trials=6, pruner=SuccessiveHalving(4, factor=2), **QUIET)
+    search.fit(x, y, epochs=16, callbacks=[stopping])
+    assert all(epochs == [2, 2, 2] for epochs in (trial.epochs for trial in search.trials_))
+    best = search.best_trial_
+    assert (best.state, best.budget) == ("ok", 16)
+    assert search.results_["rank_test_score"][best.number] == 1
+    assert set(search.results_["state"]) == {"ok", "pruned"}
+
+
 def test_the_refit_takes_the_median_best_epoch():
     x, y = two_classes()
     stopping = callbacks.EarlyStopping("val_loss", patience=3)

@@ -292,12 +292,15 @@ void test_alike_weights_are_neighbours() {
     end += segment.padded;
   }
   CHECK(parameters.total() == end && parameters.trainable() == end - 32);
-  const std::vector<ParameterRun> runs = parameter_runs(parameters);
+  const std::vector<ParameterRun> runs = parameter_runs(parameters, Adam{});
   CHECK(runs.size() == 3);
   for (std::size_t r = 0; r < runs.size(); ++r) CHECK(runs[r].begin == (r == 0 ? 0 : runs[r - 1].end));
   CHECK(runs[0].end == 32 * 8 && runs[0].penalty == l2 && runs[0].decays);
   CHECK(runs[1].end == 32 * 10 && runs[1].penalty == Penalty{} && !runs[1].decays);
   CHECK(runs[2].end == parameters.trainable() && runs[2].decays);
+  Adam clipped;
+  clipped.clipping = {ClipKind::norm, 1.0f};
+  CHECK(parameter_runs(parameters, clipped).size() == 5);   // each weight has a norm of its own
 }
 
 void test_errors() {

@@ -26,6 +26,10 @@ class ThreadChoice {
   // A slice with threads() took so long for so many steps.
   void record(Clock::duration time, std::size_t steps) {
     if (fixed_) return;
+    if (!warm_) {   // the first slice touches memory for the first time, whoever runs it
+      warm_ = true;
+      return;
+    }
     spent_ += time;
     steps_ += steps;
     if (spent_ < (looking_ ? kLook : interval_)) return;
@@ -49,12 +53,13 @@ class ThreadChoice {
   static constexpr Clock::duration kLook = std::chrono::milliseconds(2);
   static constexpr Clock::duration kLongest = std::chrono::seconds(10);
 
-  // Both were timed: keeps the faster. The longer it stays the faster one, the rarer the looks at the other; a look is
-  // at least one step, and steps may be long.
+  // Both were timed: keeps the faster. The longer it stays the faster one, the rarer the looks at the other. A look is at
+  // least one step, and steps may be long: looks take a hundredth of the time, and a tenth after a change, which a
+  // neighbour's short visit may have caused.
   void settle() {
-    const bool faster = per_step_[1] < per_step_[0];
-    interval_ = faster == settled_ ? std::min(2 * interval_, kLongest) : kSlice;
-    const std::chrono::duration<double> step(100.0 * per_step_[!faster]);
+    const bool faster = per_step_[1] < per_step_[0], confirmed = faster == settled_;
+    interval_ = confirmed ? std::min(2 * interval_, kLongest) : kSlice;
+    const std::chrono::duration<double> step((confirmed ? 100.0 : 10.0) * per_step_[!faster]);
     interval_ = std::max(interval_, std::chrono::duration_cast<Clock::duration>(step));
     settled_ = sharing_ = faster;
     looking_ = false;
@@ -62,7 +67,7 @@ class ThreadChoice {
 
   std::size_t most_ = 0;
   double work_ = 0.0;
-  bool always_ = false, fixed_ = true, sharing_ = false, looking_ = true, settled_ = true;
+  bool always_ = false, fixed_ = true, warm_ = false, sharing_ = false, looking_ = true, settled_ = true;
   double per_step_[2] = {0.0, 0.0};   // seconds alone and shared
   Clock::duration spent_{}, interval_ = kSlice;
   std::size_t steps_ = 0;

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -51,7 +52,11 @@ class Contender:
 
 @dataclass
 class Worker:
-    """A contender's process. `label`, `version` and `notes` are its own words."""
+    """A contender's process. `label`, `version` and `notes` are its own words.
+
+    Between its answers it is stopped: threads that wait by spinning (OMP_WAIT_POLICY=active, and many a library's own
+    pool) would take a CPU from whoever is next.
+    """
 
     contender: Contender
     label: str = ""
@@ -70,16 +75,19 @@ class Worker:
         )
         hello = self._answer()
         self.label, self.version, self.notes = hello["label"] + c.suffix, hello["version"], hello["notes"]
+        self._process.send_signal(signal.SIGSTOP)
 
     def ask(self, **request: Any) -> dict[str, Any]:
         process = self._running()
         assert process.stdin is not None
+        process.send_signal(signal.SIGCONT)
         try:
             process.stdin.write(json.dumps(request) + "\n")
             process.stdin.flush()
         except BrokenPipeError:
             pass  # _answer says how it ended
         answer = self._answer()
+        process.send_signal(signal.SIGSTOP)
         if "disagreement" in answer:
             raise Stopped(answer["disagreement"])
         return answer
@@ -104,6 +112,7 @@ class Worker:
         if self._process is None:
             return
         assert self._process.stdin is not None
+        self._process.send_signal(signal.SIGCONT)
         try:
             self._process.stdin.close()
             self._process.wait(timeout=10)

@@ -84,7 +84,7 @@ class Bayesian(Strategy):
 
         self._seeds = TrialGenerator(self.seed)
         self._distributions = [_distribution(leaf) for leaf in self.space.leaves]
-        with _silent():
+        with silent():
             self._study = optuna.create_study(
                 storage=optuna.storages.InMemoryStorage(),
                 sampler=optuna.samplers.RandomSampler(seed=0),
@@ -169,7 +169,7 @@ def _distribution(leaf: Leaf) -> BaseDistribution:
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
+def silent() -> Iterator[None]:
     """Keeps the line about the new study out of the log."""
     logger = logging.getLogger("optuna.storages._in_memory")
     drop = _Drop()

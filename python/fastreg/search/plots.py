@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg._checks import check_choice
+from fastreg.search.bayesian import silent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -144,7 +145,8 @@ def importances(search: Any) -> dict[str, float]:
     columns = {name: _Ticks([t.params.get(name, NOT_USED) for t in trials]) for name in names}
     # Ticks place values on [0, 1] in their own scale; so a wide logarithmic range counts as one.
     space = {name: optuna.distributions.FloatDistribution(0.0, 1.0) for name in names}
-    study = optuna.create_study(direction="maximize" if search.direction_ == "max" else "minimize")
+    with silent():
+        study = optuna.create_study(direction="maximize" if search.direction_ == "max" else "minimize")
     for i, trial in enumerate(trials):
         params = {name: float(columns[name].heights[i]) for name in names}
         study.add_trial(optuna.trial.create_trial(params=params, distributions=dict(space), value=trial.score))

@@ -1,4 +1,11 @@
-"""What the tests of one fold share: data, a model, a search's context, and the same fold made by hand."""
+"""What the tests of one fold share: data, models, a search's context, and the same fold made by hand.
+
+Worker processes import it, which they could not do with a test module.
+"""
+
+import os
+import signal
+from pathlib import Path
 
 import fastreg as fr
 import numpy as np
@@ -44,3 +51,54 @@ def by_hand(c, fold, **arguments):
     model = seeded(fold)
     model.fit(X.astype(np.float32), Y, rows=c.folds[fold][0], batch_size=16, verbose=0, **{"epochs": 6, **arguments})
     return model
+
+
+class Counted:
+    """A build that counts how often it is sent."""
+
+    sent = 0
+
+    def __reduce__(self):
+        Counted.sent += 1
+        return Counted, ()
+
+    def __call__(self, params):
+        return build(params)
+
+
+class Threads:
+    """An estimator that says how many threads a fit may use."""
+
+    def set_params(self, **params):
+        return self
+
+    def fit(self, x, y):
+        return self
+
+    def score(self, x, y):
+        return float(fr.get_num_threads())
+
+
+def blas_threads(model, x, y):
+    from threadpoolctl import threadpool_info
+
+    return max(entry["num_threads"] for entry in threadpool_info() if entry["user_api"] == "blas")
+
+
+class Dies:
+    """An estimator whose fit kills its process, for some parameters, or the first time."""
+
+    def set_params(self, how, path=None):
+        self.how, self.path = how, path
+        return self
+
+    def fit(self, x, y):
+        if self.how == "always":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.how == "once" and not os.path.exists(self.path):
+            Path(self.path).touch()
+            os._exit(7)
+        return self
+
+    def score(self, x, y):
+        return 1.0

@@ -100,9 +100,18 @@ def test_extras_are_what_is_promised():
         if "extra ==" in line:
             package, extra = line.split(";")
             extras[extra.split("==")[1].strip(" '\"")].add(package.split(">")[0].strip())
-    run_time = {"scikit-learn", "matplotlib"}
-    test = {"pytest", "hypothesis", "scikit-learn", "matplotlib", "safetensors", "mypy"}
-    assert extras == {"demo": run_time, "all": run_time, "test": test}
+    demo, bayesian = {"scikit-learn", "matplotlib"}, {"optuna", "scipy", "cmaes"}
+    tune = {"optuna", "pandas", "pyarrow", "matplotlib"}
+    assert extras == {
+        "demo": demo,
+        "bayesian": bayesian,
+        "dask": {"distributed"},
+        "ray": {"ray"},
+        "plots": {"matplotlib"},
+        "tune": tune,
+        "all": demo | bayesian | tune,
+        "test": {"pytest", "hypothesis", "safetensors", "mypy", "pandas"} | demo | bayesian,
+    }
 
 
 def test_one_version():

@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import threading
@@ -20,7 +19,7 @@ from fastreg.search import remote
 from fastreg.search.dry_run import make_context
 from fastreg.search.evaluation import Task, evaluate
 from fastreg.search.executors import InlineRunner, ThreadRunner, count_workers, make_runner
-from search_folds import PARAMS, X, Y, context
+from search_folds import PARAMS, Counted, Dies, Threads, X, Y, blas_threads, context
 
 TASKS = [
     Task(trial, fold, {"units": 4 + trial, "rate": 0.01}, keep_model=True) for trial in range(4) for fold in range(3)
@@ -106,19 +105,6 @@ def test_data_are_sent_once_for_each_worker():
     remote._sent.clear()
 
 
-class Counted:
-    """A build that counts how often it is sent."""
-
-    sent = 0
-
-    def __reduce__(self):
-        Counted.sent += 1
-        return Counted, ()
-
-    def __call__(self, params):
-        return search_folds.build(params)
-
-
 def test_workers_of_a_pool_get_the_data_once_or_little_more():
     c = context(Counted())
     spawn = multiprocessing.get_context("spawn")
@@ -159,19 +145,6 @@ def test_nothing_is_left_behind_in_the_searchs_process():
 # The thread budget.
 
 
-class Threads:
-    """An estimator that says how many threads a fit may use."""
-
-    def set_params(self, **params):
-        return self
-
-    def fit(self, x, y):
-        return self
-
-    def score(self, x, y):
-        return float(fr.get_num_threads())
-
-
 @pytest.mark.parametrize(
     ("budget", "n_jobs", "executor", "expected"),
     [
@@ -199,12 +172,6 @@ def test_workers_times_threads_keep_to_the_budget(budget, n_jobs, executor, expe
         assert fr.get_num_threads() == budget
     finally:
         fr.set_num_threads(before)
-
-
-def blas_threads(model, x, y):
-    from threadpoolctl import threadpool_info
-
-    return max(entry["num_threads"] for entry in threadpool_info() if entry["user_api"] == "blas")
 
 
 @pytest.mark.parametrize("executor", [None, "processes"])
@@ -352,25 +319,6 @@ def test_ctrl_c_ends_everything(n_jobs, executor, tmp_path):
 
 
 # Workers that die, and what cannot be sent.
-
-
-class Dies:
-    """An estimator whose fit kills its process, for some parameters, or the first time."""
-
-    def set_params(self, how, path=None):
-        self.how, self.path = how, path
-        return self
-
-    def fit(self, x, y):
-        if self.how == "always":
-            os.kill(os.getpid(), signal.SIGKILL)
-        if self.how == "once" and not os.path.exists(self.path):
-            Path(self.path).touch()
-            os._exit(7)
-        return self
-
-    def score(self, x, y):
-        return 1.0
 
 
 def dying(params):

@@ -1,7 +1,6 @@
 """Searches on real local clusters of Dask and Ray: run with `pytest -m cluster`, where both are installed."""
 
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -14,7 +13,7 @@ from fastreg.search.dry_run import make_context
 from fastreg.search.evaluation import Task, evaluate
 from fastreg.search.executors import make_runner
 from fastreg.search.ray_executor import RayExecutor
-from search_folds import PARAMS, X, Y, context
+from search_folds import PARAMS, Process, X, Y, context
 
 pytestmark = [
     pytest.mark.cluster,
@@ -98,26 +97,7 @@ def test_functions_that_are_no_module_s_are_sent(executor):
     assert [result.scores for result in results] == [{"own": 50.0}] * 4
 
 
-class Process:
-    """An estimator that says where it ran, or ends there."""
-
-    def set_params(self, how, path=None):
-        self.how, self.path = how, path
-        return self
-
-    def fit(self, x, y):
-        if self.how == "once" and not os.path.exists(self.path):
-            Path(self.path).touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(0.02)
-        return self
-
-    def score(self, x, y):
-        return float(os.getpid())
-
-
 def located(path=None):
-    # A class of a test file cannot be imported by a worker: its code is sent.
     import cloudpickle
 
     cloudpickle.register_pickle_by_value(sys.modules[__name__])

@@ -28,6 +28,9 @@ __all__ = ["ExecutorRunner", "run_task"]
 # Tasks under way where an executor does not say how many workers it has.
 _UNKNOWN_SLOTS = 64
 
+# How often an executor may cancel a task before it counts as failed.
+_MOST_CANCELLED = 3
+
 # Searches whose data a worker process keeps.
 _KEPT = 2
 
@@ -57,10 +60,11 @@ def run_task(token: str, task: Task, context: Context | None = None) -> tuple[st
 
 @dataclass
 class _Call:
-    """A task on its way: whether it was tried before, and whether it brings the context."""
+    """A task on its way: whether it was tried before, how often it was cancelled, and whether it brings the context."""
 
     task: Task
     again: bool = False
+    cancelled: int = 0
     delivers: bool = False
 
 
@@ -163,9 +167,11 @@ class ExecutorRunner(Runner):
         self._deliveries -= call.delivers
         try:
             worker, result = future.result()
-        except CancelledError:
+        except CancelledError as error:
             self._release()
-            return FoldResult(call.task.trial, call.task.fold, "stopped")
+            if self.stop.is_set:
+                return FoldResult(call.task.trial, call.task.fold, "stopped")
+            return self._cancelled(call, error)
         except Exception as error:
             self._release()
             return self._lost(call, error)
@@ -188,6 +194,15 @@ class ExecutorRunner(Runner):
             else:
                 self._held.append(call)
 
+    def _cancelled(self, call: _Call, error: CancelledError) -> FoldResult | None:
+        """Nobody here did that: with Dask the context was lost with a worker, and what waited for it is cancelled."""
+        if call.cancelled == _MOST_CANCELLED:
+            text = f"the executor cancelled the task {call.cancelled + 1} times:\n{error_text(error, call.task.params)}"
+            return FoldResult(call.task.trial, call.task.fold, "failed", error=text)
+        self._scattered = None
+        self._submit(_Call(call.task, again=call.again, cancelled=call.cancelled + 1))
+        return None
+
     def _lost(self, call: _Call, error: Exception) -> FoldResult | None:
         """A call raised, which no task does: its worker died, or could not load what it was sent."""
         if isinstance(error, BrokenExecutor):
@@ -200,7 +215,7 @@ class ExecutorRunner(Runner):
             text = f"the worker died, or could not run the task, twice:\n{error_text(error, call.task.params)}"
             return FoldResult(call.task.trial, call.task.fold, "failed", error=text)
         self._scattered = None  # may be lost too
-        self._submit(_Call(call.task, again=True))
+        self._submit(_Call(call.task, again=True, cancelled=call.cancelled))
         return None
 
     def _abandon(self) -> FoldResult | None:

@@ -90,6 +90,14 @@ def test_missing_numbers():
     np.testing.assert_array_equal(without.transform(np.array([[np.nan]])), [[0.0]])
 
 
+@pytest.mark.parametrize("spread", [5e-324, 1.8e-186, 1e300])
+def test_numbers_of_any_size_stay_finite(spread):
+    encoder = TableEncoder([False], n_bins=3).fit(np.array([[0.0], [0.0], [spread], [np.nan]]))
+    out = encoder.transform(np.array([[-1e308], [0.0], [spread], [1e6], [1e308]]))
+    assert np.isfinite(out).all()
+    assert (np.abs(out[:, 0]) <= 3.0).all()
+
+
 def test_levels():
     codes = np.array([[0.0]] * 10 + [[2.0]] * 10 + [[1.0]] * 3 + [[np.nan]])
     encoder = TableEncoder([True], min_count=10).fit(codes)

@@ -22,6 +22,10 @@ Codes = NDArray[np.float64]
 
 # Encoded numeric columns may be at most so many in all before each gets fewer bins.
 _MOST_RAMPS = 2000
+# Spreads below this are rounding noise of a constant; its inverse is finite.
+_LEAST = 1e-300
+# Where the soft limit has long been reached.
+_FAR = 1e6
 
 
 class TableEncoder:
@@ -138,7 +142,8 @@ class _Numeric:
             return cls(0.0, 0.0, (), False)
         low, centre, high = (float(v) for v in np.quantile(known, [0.25, 0.5, 0.75]))
         spread, whole = high - low, float(known.max() - known.min())
-        scale = 1.0 / spread if spread > 0 else 2.0 / whole if whole > 0 else 0.0
+        width = spread if spread > _LEAST else 0.5 * whole
+        scale = 1.0 / width if width > _LEAST else 0.0
         edges = _edges(known, n_bins) if n_bins > 0 and whole > 0 else ()
         return cls(centre, scale, edges, len(known) < len(values))
 
@@ -149,11 +154,12 @@ class _Numeric:
     def encode(self, values: Codes, out: NDArray[np.float32]) -> None:
         unknown = np.isnan(values)
         known = np.where(unknown, self.centre, values)
-        z = (known - self.centre) * self.scale
-        out[:, 0] = z / np.sqrt(1.0 + (z / 3.0) ** 2)
         edges = np.array(self.edges)
-        if len(edges) > 1:
-            ramps = (known[:, None] - edges[:-1]) / np.diff(edges)
+        with np.errstate(over="ignore"):  # a value far out may become infinite here, and is then limited
+            z = np.clip((known - self.centre) * self.scale, -_FAR, _FAR)
+            ramps = (known[:, None] - edges[:-1]) / np.diff(edges) if len(edges) > 1 else None
+        out[:, 0] = z / np.sqrt(1.0 + (z / 3.0) ** 2)
+        if ramps is not None:
             np.clip(ramps, 0.0, 1.0, out=out[:, 1 : len(edges)], casting="unsafe")
             out[unknown, 1 : len(edges)] = 0.0
         if self.missing:

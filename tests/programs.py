@@ -49,6 +49,61 @@ def try_program(source: str, *args: object, env: Mapping[str, str] | None = None
                           preexec_fn=preexec, check=False)
 
 
+def on_terminal(source: str) -> str:
+    """A program that runs `source` with a terminal as standard error, then prints as JSON how often its line was
+    rewritten, how many lines it took, and all of it."""
+    return f"""
+import json, os, pty, sys, traceback
+leader, follower = pty.openpty()
+if os.fork() == 0:
+    os.close(leader)
+    os.dup2(follower, 2)
+    try:
+        exec({source!r}, {{}})
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    sys.stdout.flush()
+    os._exit(0)
+os.close(follower)
+data = b""
+while True:
+    try:
+        piece = os.read(leader, 65536)
+    except OSError:
+        break
+    if not piece:
+        break
+    data += piece
+assert os.wait()[1] == 0, data.decode()
+print(json.dumps([data.count(b"\\r") - data.count(b"\\r\\n"), data.count(b"\\n"), data.decode()]))
+"""
+
+
+def threads_used(setup: str, work: str, threads: int) -> int:
+    """How many threads `work`, one line of Python after `setup`, adds to its process, of which `threads` may work."""
+    return int(last_json(run_program(f"""
+import json, os, threading, time
+import fastreg as fr
+fr.set_num_threads({threads})
+{setup}
+def tasks():
+    return len(os.listdir("/proc/self/task"))
+seen, done = [], threading.Event()
+def sample():
+    while not done.is_set():
+        seen.append(tasks())
+        time.sleep(0.001)
+watcher = threading.Thread(target=sample)
+before = tasks()
+watcher.start()
+{work}
+done.set()
+watcher.join()
+print(json.dumps(max(seen) - before - 1))
+""")))
+
+
 def last_json(done: subprocess.CompletedProcess[str]) -> Any:
     """The JSON value that a program printed on its last line."""
     return json.loads(done.stdout.splitlines()[-1])

@@ -54,6 +54,28 @@ def by_hand(c, fold, **arguments):
     return model
 
 
+def collect(runner, tasks, patience=60):
+    """The results in the order of the tasks; fails where `patience` seconds bring none."""
+    waiting, found, under_way = list(reversed(tasks)), [], 0
+    while len(found) < len(tasks):
+        while waiting and under_way < runner.slots:
+            runner.submit(waiting.pop())
+            under_way += 1
+        result = runner.completed(patience)
+        assert result is not None, f"no result for {patience} s"
+        found.append(result)
+        under_way -= 1
+    assert runner.completed(0.0) is None
+    return sorted(found, key=lambda result: (result.trial, result.fold))
+
+
+def values(results):
+    """What must not depend on where a task ran."""
+    weights = [[array.tolist() for array in result.model.get_weights()] for result in results]
+    seen = [(r.trial, r.fold, r.state, r.scores, r.history) for r in results]
+    return list(zip(seen, weights, strict=True))
+
+
 class Counted:
     """A build that counts how often it is sent."""
 
@@ -106,17 +128,21 @@ class Dies:
 
 
 class Process:
-    """An estimator that says where it ran, or ends there."""
+    """An estimator that says where it ran, waits there until another process is at work too, or ends there."""
 
-    def set_params(self, how, path=None):
-        self.how, self.path = how, path
+    def set_params(self, how, path):
+        self.how, self.path = how, Path(path)
         return self
 
     def fit(self, x, y):
-        if self.how == "once" and not os.path.exists(self.path):
-            Path(self.path).touch()
+        if self.how == "once" and not self.path.exists():
+            self.path.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(0.02)
+        if self.how == "meet":
+            (self.path / str(os.getpid())).touch()
+            end = time.monotonic() + 60
+            while len(list(self.path.iterdir())) < 2 and time.monotonic() < end:
+                time.sleep(0.01)
         return self
 
     def score(self, x, y):

@@ -14,7 +14,17 @@ import fastreg as fr
 import numpy as np
 import pytest
 from fastreg import callbacks, layers, optimizers, regularizers, utils
-from programs import blobs, compiled, last_json, line, run_program, same_bits, trainer_of, tutorial_layers
+from programs import (
+    blobs,
+    compiled,
+    last_json,
+    line,
+    run_program,
+    same_bits,
+    threads_used,
+    trainer_of,
+    tutorial_layers,
+)
 
 COUNTS = (1, 2, 3)
 
@@ -107,37 +117,21 @@ def test_large_network_is_bitwise_equal_with_the_threshold_it_comes_with():
     assert same_bits(results[0], results[2])
 
 
-SAMPLED = """
-import json, os, sys, threading, time
-import fastreg as fr
-from programs import blobs, compiled, tutorial_layers
+FITTED = """
+from programs import blobs, compiled
 from fastreg import layers
-threads = int(sys.argv[1])
-fr.set_num_threads(threads)
 x, y = blobs(4096, 64, 2)
 stack = [layers.Dense(128, activation="relu"), layers.Dense(1, activation="sigmoid")]
 model = compiled(stack, n_features=64, parallel=True)
-tasks = lambda: len(os.listdir("/proc/self/task"))
-seen, done = [], threading.Event()
-def sample():
-    while not done.is_set():
-        seen.append(tasks())
-        time.sleep(0.001)
-watcher = threading.Thread(target=sample)
-before = tasks()
-watcher.start()
-model.fit(x, y, epochs=5, batch_size=256, verbose=0)
-done.set()
-watcher.join()
-print(json.dumps(max(seen) - before - 1))
 """
+FIT = "model.fit(x, y, epochs=5, batch_size=256, verbose=0)"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts /proc/self/task")
 @pytest.mark.parametrize("threads", COUNTS)
 def test_a_fit_runs_on_as_many_threads_as_were_set(threads):
     """Also above the core count, and the other tests of this file really compare different counts."""
-    assert last_json(run_program(SAMPLED, threads)) == threads - 1
+    assert threads_used(FITTED, FIT, threads) == threads - 1
 
 
 def test_set_num_threads_obeys_and_reports():
@@ -391,9 +385,7 @@ def test_a_thread_limit_is_for_its_thread():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts /proc/self/task")
 def test_a_fit_obeys_the_limit_of_its_thread():
-    program = SAMPLED.replace("model.fit(", "with fr.thread_limit(2): model.fit(")
-    assert program != SAMPLED
-    assert last_json(run_program(program, 3)) == 1
+    assert threads_used(FITTED, f"with fr.thread_limit(2): {FIT}", 3) == 1
 
 
 def test_a_thread_limit_ends_with_an_exception():
@@ -485,33 +477,15 @@ def test_default_seed_rejects(value, error):
 
 
 FROZEN = """
-import json, os, sys, threading, time
-import fastreg as fr
 import numpy as np
 from fastreg import layers
-fr.set_num_threads(int(sys.argv[1]))
-model = fr.Sequential([fr.Input((20,)), layers.Activation("gelu")])
-p = model.freeze()
+p = fr.Sequential([fr.Input((20,)), layers.Activation("gelu")]).freeze()
 x = np.ones((300_000, 20), np.float32)
 y = np.empty_like(x)
-tasks = lambda: len(os.listdir("/proc/self/task"))
-seen, done = [], threading.Event()
-def sample():
-    while not done.is_set():
-        seen.append(tasks())
-        time.sleep(0.001)
-watcher = threading.Thread(target=sample)
-before = tasks()
-watcher.start()
-for _ in range(10):
-    p(x, out=y)
-done.set()
-watcher.join()
-print(json.dumps(max(seen) - before - 1))
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts /proc/self/task")
 @pytest.mark.parametrize("threads", COUNTS)
 def test_a_frozen_network_without_products_is_shared_too(threads):
-    assert last_json(run_program(FROZEN, threads)) == threads - 1
+    assert threads_used(FROZEN, "for _ in range(10): p(x, out=y)", threads) == threads - 1

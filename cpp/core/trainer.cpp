@@ -335,7 +335,6 @@ void Run::end_epoch(std::size_t index) {
   if (stop) result_.reason = StopReason::early_stopping;
   const bool last = stop || index + 1 == options_.epochs;
   if (observe_epoch(logs, last) && !stop) result_.reason = StopReason::observer;
-  take_snapshot();
   if (!last) poll();
 }
 

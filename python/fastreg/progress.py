@@ -48,6 +48,54 @@ def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
+class StatusLine:
+    """What a run says of itself on standard error: one line that is rewritten on a terminal, lines elsewhere.
+
+    Args:
+        shown: False says nothing.
+        rewrite: False says it in lines on a terminal too.
+    """
+
+    def __init__(self, shown: bool = True, *, rewrite: bool = True) -> None:
+        self._stream = sys.stderr if shown else None
+        self.rewritten = rewrite and self._stream is not None and self._stream.isatty()
+        self._width = 0
+
+    def __bool__(self) -> bool:
+        return self._stream is not None
+
+    def show(self, text: str) -> None:
+        """Puts the text in place of the one that stands there, cut to the terminal; or below it."""
+        if not self.rewritten:
+            self._write(f"{text}\n")
+            return
+        line = text[: max(self._columns() - 1, 20)]
+        self._write("\r" + line.ljust(self._width))
+        self._width = len(line)
+
+    def message(self, text: str) -> None:
+        """A line that stays."""
+        self._write(("\r".ljust(self._width + 1) + "\r" if self._width else "") + f"{text}\n")
+        self._width = 0
+
+    def end(self) -> None:
+        """Leaves the line that stands there."""
+        if self._width:
+            self._write("\n")
+            self._width = 0
+
+    def _columns(self) -> int:
+        try:
+            return os.get_terminal_size(self._stream.fileno()).columns or 80 if self._stream is not None else 80
+        except (OSError, ValueError):
+            return 80  # a terminal in name only
+
+    def _write(self, text: str) -> None:
+        if self._stream is not None:
+            self._stream.write(text)
+            self._stream.flush()
+
+
 class Progress:
     """Shows one run.
 
@@ -59,23 +107,21 @@ class Progress:
     """
 
     def __init__(self, verbose: int, first_epoch: int, epochs: int, rows: int) -> None:
-        self._stream = sys.stderr
-        self._live = verbose == 1 and self._stream is not None and self._stream.isatty()
+        self._line = StatusLine(rewrite=verbose == 1)
         self._first, self._epochs, self._rows = first_epoch, epochs, rows
         self._started = time.monotonic()
         self._shown_at = -1.0
         self._shown_epoch = -1
-        self._width = 0
         self._values: Mapping[str, float] = {}
 
     @property
     def live(self) -> bool:
         """Whether a line is rewritten, so that progress within an epoch can be shown."""
-        return self._live
+        return self._line.rewritten
 
     def within_epoch(self, epoch: int, step: int, steps: int, loss: float) -> None:
         """Some steps of an epoch are done."""
-        if self._live and self._due():
+        if self.live and self._due():
             self._show(epoch, step / steps, {**self._values, "loss": loss})
 
     def epoch_ended(self, epoch: int, logs: Mapping[str, float]) -> None:
@@ -89,8 +135,7 @@ class Progress:
         """The run ended, for whatever reason, after this epoch (-1: before the first one's end)."""
         if epoch >= 0 and epoch != self._shown_epoch:
             self._show(epoch, 1.0, logs)
-        if self._live and self._width:
-            self._write("\n")
+        self._line.end()
 
     def _due(self) -> bool:
         return self._shown_at < 0 or time.monotonic() - self._shown_at >= _INTERVAL
@@ -104,22 +149,8 @@ class Progress:
         clock = f"ETA {format_time(remaining)}" if remaining > 0 else f"{format_time(elapsed)} in all"
         head = f"Epoch {epoch + 1}/{self._epochs}"
         tail = f"{format_values(logs)} - {rate} samples/s - {clock}"
-        if not self._live:
-            self._write(f"{head} - {tail}\n")
+        if not self.live:
+            self._line.show(f"{head} - {tail}")
             return
         filled = round(_BAR * part)
-        line = f"{head} [{'=' * filled}{' ' * (_BAR - filled)}] {tail}"
-        line = line[: max(self._columns() - 1, 20)]
-        self._write("\r" + line.ljust(self._width))
-        self._width = len(line)
-
-    def _columns(self) -> int:
-        try:
-            return os.get_terminal_size(self._stream.fileno()).columns
-        except (OSError, ValueError):
-            return 80  # a terminal in name only
-
-    def _write(self, text: str) -> None:
-        if self._stream is not None:
-            self._stream.write(text)
-            self._stream.flush()
+        self._line.show(f"{head} [{'=' * filled}{' ' * (_BAR - filled)}] {tail}")

@@ -13,7 +13,7 @@ from fastreg.search.dry_run import make_context
 from fastreg.search.evaluation import Task, evaluate
 from fastreg.search.executors import make_runner
 from fastreg.search.ray_executor import RayExecutor
-from search_folds import PARAMS, Process, X, Y, context
+from search_folds import PARAMS, Process, X, Y, collect, context, values
 
 pytestmark = [
     pytest.mark.cluster,
@@ -62,25 +62,6 @@ def executor(request):
     return request.getfixturevalue(request.param)
 
 
-def collect(runner, tasks):
-    waiting, found, under_way = list(reversed(tasks)), [], 0
-    while len(found) < len(tasks):
-        while waiting and under_way < runner.slots:
-            runner.submit(waiting.pop())
-            under_way += 1
-        result = runner.completed(120)
-        assert result is not None, "no result for two minutes"
-        found.append(result)
-        under_way -= 1
-    return sorted(found, key=lambda result: (result.trial, result.fold))
-
-
-def values(results):
-    weights = [[array.tolist() for array in result.model.get_weights()] for result in results]
-    seen = [(r.trial, r.fold, r.state, r.scores, r.history) for r in results]
-    return list(zip(seen, weights, strict=True))
-
-
 def test_a_cluster_gives_the_same_bits(executor):
     c = context(fit_arguments={"callbacks": [callbacks.EarlyStopping(patience=3)]}, preprocess="standard")
     expected = values([evaluate(c, task) for task in TASKS])
@@ -97,16 +78,14 @@ def test_functions_that_are_no_module_s_are_sent(executor):
     assert [result.scores for result in results] == [{"own": 50.0}] * 4
 
 
-def located(path=None):
-    import cloudpickle
-
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    return make_context(Process(), [{"how": "never"}], X, Y, cv=2)
+def located():
+    return make_context(Process(), [{"how": "never", "path": ""}], X, Y, cv=2)
 
 
-def test_tasks_run_on_all_workers(executor):
+def test_tasks_run_on_all_workers(executor, tmp_path):
+    params = {"how": "meet", "path": str(tmp_path)}
     with make_runner(located(), -1, executor) as runner:
-        results = collect(runner, [Task(i, 0, {"how": "never"}) for i in range(40)])
+        results = collect(runner, [Task(i, 0, params) for i in range(20)])
     places = {result.scores["score"] for result in results}
     assert len(places) == 2
     assert os.getpid() not in places

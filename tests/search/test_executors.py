@@ -19,35 +19,11 @@ from fastreg.search import remote
 from fastreg.search.dry_run import make_context
 from fastreg.search.evaluation import Task, evaluate
 from fastreg.search.executors import InlineRunner, ThreadRunner, count_workers, make_runner
-from search_folds import PARAMS, Counted, Dies, Threads, X, Y, blas_threads, context
+from search_folds import PARAMS, Counted, Dies, Threads, X, Y, blas_threads, collect, context, values
 
 TASKS = [
     Task(trial, fold, {"units": 4 + trial, "rate": 0.01}, keep_model=True) for trial in range(4) for fold in range(3)
 ]
-# Estimators in processes started afresh must be importable there; this file is, by its folder.
-sys.path.insert(0, str(Path(__file__).parent))
-
-
-def collect(runner, tasks):
-    """The results in the order of the tasks."""
-    waiting, found, under_way = list(reversed(tasks)), [], 0
-    while len(found) < len(tasks):
-        while waiting and under_way < runner.slots:
-            runner.submit(waiting.pop())
-            under_way += 1
-        result = runner.completed(60)
-        assert result is not None, "no result for a minute"
-        found.append(result)
-        under_way -= 1
-    assert runner.completed(0.0) is None
-    return sorted(found, key=lambda result: (result.trial, result.fold))
-
-
-def values(results):
-    """What must not depend on where a task ran."""
-    weights = [[array.tolist() for array in result.model.get_weights()] for result in results]
-    seen = [(r.trial, r.fold, r.state, r.scores, r.history) for r in results]
-    return list(zip(seen, weights, strict=True))
 
 
 class Inline(Executor):

@@ -17,7 +17,7 @@ __all__ = ["RayExecutor"]
 class RayExecutor(Executor):
     """Actors of Ray, each with one CPU and one call at a time. Starts Ray on this machine if it is not running.
 
-    An actor whose process dies is started again; the call that it had raises.
+    An actor whose process dies is replaced; the call that it had raises.
 
     Args:
         n_workers: Number of actors, >= 1; None is one for each CPU of the cluster.
@@ -45,8 +45,8 @@ class RayExecutor(Executor):
             n_workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
         self._max_workers = check_int("RayExecutor", "n_workers", n_workers, AT_LEAST_ONE)
         self._ray = ray
-        actor = ray.remote(**{"num_cpus": 1, "max_restarts": -1, **options})(_Actor)
-        self._actors = [actor.remote() for _ in range(self._max_workers)]
+        self._kind = ray.remote(**{"num_cpus": 1, **options})(_Actor)
+        self._actors = {self._kind.remote() for _ in range(self._max_workers)}
         self._idle = deque(self._actors)
         self._waiting: deque[tuple[Future[Any], tuple[Any, ...]]] = deque()
         self._open: set[Future[Any]] = set()
@@ -100,15 +100,28 @@ class RayExecutor(Executor):
             answer.add_done_callback(lambda done, actor=actor, future=future: self._answered(actor, future, done))
 
     def _answered(self, actor: Any, future: Future[Any], done: Future[Any]) -> None:
+        error = done.exception()
+        if isinstance(error, self._ray.exceptions.RayActorError):
+            actor = self._replaced(actor)
         with self._lock:
             self._idle.append(actor)
         self._dispatch()
-        error = done.exception()
         if error is None:
             future.set_result(done.result())
         else:
             # Ray wraps what a call raises in an error of both kinds; the cause is what it raised.
             future.set_exception(getattr(error, "cause", None) or error)
+
+    def _replaced(self, dead: Any) -> Any:
+        """A new actor takes calls while it starts; one that Ray restarts refuses them meanwhile."""
+        new = self._kind.remote()
+        with self._lock:
+            shut = self._shut
+            if not shut:
+                self._actors.discard(dead)
+                self._actors.add(new)
+        self._ray.kill(new if shut else dead)
+        return dead if shut else new
 
 
 class _Actor:

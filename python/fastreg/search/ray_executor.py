@@ -113,15 +113,15 @@ class RayExecutor(Executor):
             future.set_exception(getattr(error, "cause", None) or error)
 
     def _replaced(self, dead: Any) -> Any:
-        """A new actor takes calls while it starts; one that Ray restarts refuses them meanwhile."""
+        """A new actor takes calls while it starts; one that Ray restarts refuses them meanwhile. Ray calls this in a
+        thread of its own, where ``kill`` would wait for ever; what has no handle left ends by itself."""
         new = self._kind.remote()
         with self._lock:
-            shut = self._shut
-            if not shut:
-                self._actors.discard(dead)
-                self._actors.add(new)
-        self._ray.kill(new if shut else dead)
-        return dead if shut else new
+            if self._shut:
+                return dead
+            self._actors.discard(dead)
+            self._actors.add(new)
+        return new
 
 
 class _Actor:

@@ -1,7 +1,8 @@
 """Any ``concurrent.futures.Executor`` as a runner: Dask, Ray, a pool of one's own. The data reach each worker once.
 
 A task goes out with a token that stands for the search. A worker process that does not know the token says so, and the
-task goes out again with what all tasks share; the worker keeps that. In the process of the search nothing is sent.
+task goes out again with what all tasks share; the worker keeps that. In the process of the search nothing is sent. Dask
+brings data to workers by itself: there every task names them.
 """
 
 from __future__ import annotations
@@ -95,6 +96,8 @@ class ExecutorRunner(Runner):
         self._lacking: set[str] = set()  # workers that asked for the context, and have not been seen with it
         self._deliveries = 0  # tasks under way that carry it: no more than workers that lack it
         self._held: list[_Call] = []  # tasks that wait for a delivery
+        client: Any = getattr(executor, "_client", None)
+        self._client = client if hasattr(client, "scatter") else None
         self._scattered: Any = None
         self._done: SimpleQueue[Future[Any]] = SimpleQueue()
 
@@ -138,7 +141,7 @@ class ExecutorRunner(Runner):
 
     def _submit(self, call: _Call) -> None:
         try:
-            context = self._delivery() if call.delivers else None
+            context = self._scatter() if self._client else self._context if call.delivers else None
             future = self._executor.submit(run_task, self._token, call.task, context)
         except RuntimeError as error:  # BrokenExecutor is one
             raise RuntimeError(f"executor: {type(self._executor).__name__} takes no more tasks: {error}") from error
@@ -149,14 +152,11 @@ class ExecutorRunner(Runner):
         self._under_way[future] = call
         future.add_done_callback(self._done.put)
 
-    def _delivery(self) -> Any:
-        """What stands for the context in a call: itself, or with Dask a future, which its workers fetch once."""
-        client: Any = getattr(self._executor, "_client", None)
-        if not hasattr(client, "scatter"):
-            return self._context
+    def _scatter(self) -> Any:
+        """The context as a future of Dask, which a worker fetches once. All workers have it from the start, so that it
+        is not lost with one of them, and none is chosen since it alone has it."""
         if self._scattered is None:
-            # To all workers, so that it is not lost with one of them.
-            (self._scattered,) = client.scatter([self._context], broadcast=True, hash=False)
+            (self._scattered,) = self._client.scatter([self._context], broadcast=True, hash=False)
         return self._scattered
 
     def _take(self, future: Future[Any]) -> FoldResult | None:

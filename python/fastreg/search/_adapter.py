@@ -6,6 +6,7 @@ takes them from logits. scikit-learn is imported here when the first model is wr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from fastreg.losses import Loss
 
-__all__ = ["Adapter", "probabilities"]
+__all__ = ["Adapter", "probabilities", "stand_in"]
 
 
 def probabilities(outputs: NDArray[Any], loss: Loss) -> NDArray[np.float64]:
@@ -30,6 +31,31 @@ def probabilities(outputs: NDArray[Any], loss: Loss) -> NDArray[np.float64]:
     return shares
 
 
+def stand_in(predict: Callable[[Any], Any], shares: Callable[[Any], Any] | None = None, classes: Any = None) -> Any:
+    """An estimator of scikit-learn that answers by the functions: with ``shares`` a classifier, else a regressor."""
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+
+    class StandIn(RegressorMixin if shares is None else ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+        def __sklearn_is_fitted__(self) -> bool:
+            return True
+
+        def fit(self, x: object, y: object) -> Any:
+            raise NotImplementedError("a stand-in has nothing to learn")
+
+        def predict(self, x: Any) -> Any:
+            return predict(x)
+
+    made = StandIn()
+    if shares is not None:
+
+        def predict_proba(x: Any) -> Any:  # scikit-learn reads the function's name
+            return shares(x)
+
+        made.predict_proba = predict_proba
+        made.classes_ = classes
+    return made
+
+
 class Adapter:
     """The outputs for some rows, wrapped.
 
@@ -43,32 +69,15 @@ class Adapter:
     """
 
     def __init__(self, outputs: NDArray[Any], loss: Loss) -> None:
-        from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-
         self._targets = loss.targets
         classifies = loss.targets != "values"
         values = probabilities(outputs, loss) if classifies else outputs
         answer = self._answer(values)
-
-        class Wrapped(ClassifierMixin if classifies else RegressorMixin, BaseEstimator):  # type: ignore[misc]
-            def __sklearn_is_fitted__(self) -> bool:
-                return True
-
-            def fit(self, x: object, y: object) -> Any:
-                raise NotImplementedError("a scorer does not fit")
-
-            def predict(self, x: object) -> NDArray[Any]:
-                return answer
-
-        self.estimator = Wrapped()
         if classifies:
             shares = self._shares(values)
-
-            def predict_proba(x: object) -> NDArray[Any]:  # scikit-learn reads the function's name
-                return shares
-
-            self.estimator.predict_proba = predict_proba
-            self.estimator.classes_ = np.arange(shares.shape[1])
+            self.estimator = stand_in(lambda _: answer, lambda _: shares, np.arange(shares.shape[1]))
+        else:
+            self.estimator = stand_in(lambda _: answer)
 
     def targets(self, y: Any) -> NDArray[Any]:
         """Targets as scikit-learn's scorers want them: labels for one-hot rows, (n,) for (n, 1)."""

@@ -6,6 +6,7 @@ Notation: n rows, u outputs, T candidates; P (T, n, u) out-of-fold outputs, w (T
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from fastreg._checks import AT_LEAST_ONE, check_int
 from fastreg.layers import Activation, Input
 from fastreg.model import Sequential
+from fastreg.search._adapter import stand_in
 from fastreg.search.evaluation import Context, FoldResult
 from fastreg.search.results import Trial
 
@@ -187,30 +189,9 @@ class _Judge:
 
 def _answering(model: Any) -> Any:
     """An estimator of the same kind as ``model`` whose outputs are the rows that it is given."""
-    try:
-        from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-    except ImportError:
-        raise ImportError("ensemble: estimators are scored with scikit-learn; pip install scikit-learn") from None
+    if find_spec("sklearn") is None:
+        raise ImportError("ensemble: estimators are scored with scikit-learn; pip install scikit-learn")
     classes = getattr(model, "classes_", None) if hasattr(model, "predict_proba") else None
-
-    class Answering(RegressorMixin if classes is None else ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-        def __sklearn_is_fitted__(self) -> bool:
-            return True
-
-        def fit(self, x: Any, y: Any) -> Any:
-            raise NotImplementedError("it answers, it does not learn")
-
-        def predict(self, x: Any) -> Any:
-            if classes is not None:
-                return classes[np.argmax(x, axis=1)]
-            return x[:, 0] if x.shape[1] == 1 else x
-
-    answering = Answering()
-    if classes is not None:
-
-        def predict_proba(x: Any) -> Any:  # scikit-learn reads the function's name
-            return x
-
-        answering.predict_proba = predict_proba
-        answering.classes_ = classes
-    return answering
+    if classes is None:
+        return stand_in(lambda x: x[:, 0] if x.shape[1] == 1 else x)
+    return stand_in(lambda x: classes[np.argmax(x, axis=1)], lambda x: x, classes)

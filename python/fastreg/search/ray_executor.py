@@ -113,8 +113,11 @@ class RayExecutor(Executor):
             future.set_exception(getattr(error, "cause", None) or error)
 
     def _replaced(self, dead: Any) -> Any:
-        """A new actor takes calls while it starts; one that Ray restarts refuses them meanwhile. Ray calls this in a
-        thread of its own, where ``kill`` would wait for ever; what has no handle left ends by itself."""
+        """A new actor, which takes calls while it starts; one that Ray restarts refuses them meanwhile.
+
+        Ray calls this in a thread of its own, where ``kill`` would wait for ever. What has no handle left ends by
+        itself.
+        """
         new = self._kind.remote()
         with self._lock:
             if self._shut:

@@ -96,8 +96,8 @@ class ExecutorRunner(Runner):
         self._lacking: set[str] = set()  # workers that asked for the context, and have not been seen with it
         self._deliveries = 0  # tasks under way that carry it: no more than workers that lack it
         self._held: list[_Call] = []  # tasks that wait for a delivery
-        client: Any = getattr(executor, "_client", None)
-        self._client = client if hasattr(client, "scatter") else None
+        client = getattr(executor, "_client", None)
+        self._client: Any = client if hasattr(client, "scatter") else None
         self._scattered: Any = None
         self._done: SimpleQueue[Future[Any]] = SimpleQueue()
 
@@ -153,8 +153,11 @@ class ExecutorRunner(Runner):
         future.add_done_callback(self._done.put)
 
     def _scatter(self) -> Any:
-        """The context as a future of Dask, which a worker fetches once. All workers have it from the start, so that it
-        is not lost with one of them, and none is chosen since it alone has it."""
+        """The context as a future of Dask, which a worker fetches once.
+
+        All workers have it from the start, so that it is not lost with one of them, and none gets all tasks since it
+        alone has it.
+        """
         if self._scattered is None:
             (self._scattered,) = self._client.scatter([self._context], broadcast=True, hash=False)
         return self._scattered

@@ -1,6 +1,7 @@
-// The flat parameter buffer: every trainable weight first, those of equal penalty side by side so that the optimizer takes
-// them in one pass, then the moving statistics, each a segment padded to kLane floats. Gradients and moments are twins of its trainable part. Kernels are stored in panels (kernels.h); users see
-// row-major arrays, and only to_rows and from_rows know the difference.
+// The flat parameter buffer: every trainable weight first, those of equal penalty side by side so that the optimizer
+// takes them in one pass, then the moving statistics, each a segment padded to kLane floats. Gradients and moments are
+// twins of its trainable part. Kernels are stored in panels (kernels.h); users see row-major arrays, and only to_rows
+// and from_rows know the difference.
 #pragma once
 #include <cstddef>
 #include <utility>

@@ -120,7 +120,8 @@ double ScoreSums::add(const float* row_losses, const float* weight_of_row, const
     batch_weight = sum(weight_of_row, n);
     // A row without weight counts for nothing, even where its loss is infinite.
     for (std::size_t i = 0; i < n; ++i)
-      if (weight_of_row[i] != 0.0f) batch_loss += static_cast<double>(weight_of_row[i]) * static_cast<double>(row_losses[i]);
+      if (weight_of_row[i] != 0.0f)
+        batch_loss += static_cast<double>(weight_of_row[i]) * static_cast<double>(row_losses[i]);
   }
   for (std::size_t m = 0; m < metrics.size(); ++m) metrics[m] += sum(row_metrics + m * stride, n);
   loss += batch_loss;

@@ -79,9 +79,9 @@ float TrainingStep::gradient_scale(std::size_t n) const {
 }
 
 void TrainingStep::score(const Team& team, std::size_t n) {
-  scoring_.score(*graph_.backend.kernels, activations_.back(), {targets_, scoring_.takes_labels() ? labels_.data() : nullptr},
-                 weights_, gradient_scale(n), first_gradient_, team.split(n, kLane), row_losses_, row_metrics_,
-                 most_rows_);
+  scoring_.score(*graph_.backend.kernels, activations_.back(),
+                 {targets_, scoring_.takes_labels() ? labels_.data() : nullptr}, weights_, gradient_scale(n),
+                 first_gradient_, team.split(n, kLane), row_losses_, row_metrics_, most_rows_);
 }
 
 void TrainingStep::backward(const Team& team, std::size_t n, std::uint64_t step, float* gradients) {

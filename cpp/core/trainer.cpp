@@ -298,7 +298,8 @@ void Run::after_loss(std::size_t index, const Batch& batch) {
   batch_loss_ = training_step_.add_scores(sums_, batch.n);
   diverged_ = !std::isfinite(batch_loss_);
   s_.optimizer.advance();
-  slice_over_ = diverged_ || index + 1 == steps_ || signalled() || (index % clock_every_ == 0 && Clock::now() > slice_end_);
+  const bool late = index % clock_every_ == 0 && Clock::now() > slice_end_;
+  slice_over_ = diverged_ || index + 1 == steps_ || signalled() || late;
 }
 
 bool Run::signalled() const {

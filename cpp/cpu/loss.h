@@ -1,6 +1,6 @@
-// Softmax, the losses and the places of the largest outputs, row by row. A buffer of at most kLane columns is transposed in registers, one row a lane, so
-// that nothing is added or compared across lanes; wider rows run along the vector. Which of the two follows from ld
-// alone, and rows do not touch each other, so a split of rows changes nothing.
+// Softmax, the losses and the places of the largest outputs, row by row. A buffer of at most kLane columns is transposed
+// in registers, one row a lane, so that nothing is added or compared across lanes; wider rows run along the vector.
+// Which of the two follows from ld alone, and rows do not touch each other, so a split of rows changes nothing.
 //
 //   z logits, p probabilities, t target, lse = log(sum_j e^(z_j - max)), scale = weight * grad_scale of a row
 #pragma once

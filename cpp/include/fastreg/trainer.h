@@ -104,7 +104,8 @@ class Trainer {
   Trainer& operator=(Trainer&&) noexcept;
 
   // Trains on from the present state. result is filled as the run goes, so that it is complete up to an exception.
-  // Whatever result held before is gone. A loss or a weight that is not finite ends the run with the state of the last finite end of an epoch.
+  // Whatever result held before is gone. A loss or a weight that is not finite ends the run with the state of the last
+  // finite end of an epoch.
   void fit(const Dataset& train, const Dataset* validation, const FitOptions& options, FitObserver* observer,
            FitResult& result);
   // {loss with penalties, metrics...} in inference mode.

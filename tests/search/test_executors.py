@@ -19,6 +19,7 @@ from fastreg.search import remote
 from fastreg.search.dry_run import make_context
 from fastreg.search.evaluation import Task, evaluate
 from fastreg.search.executors import InlineRunner, ThreadRunner, count_workers, make_runner
+from programs import OBEY_CTRL_C
 from search_folds import PARAMS, Counted, Dies, Threads, X, Y, blas_threads, collect, context, values
 
 TASKS = [
@@ -259,7 +260,7 @@ def test_an_exit_of_user_code_reaches_the_search(n_jobs):
         collect(runner, [Task(0, 0, {"units": 99, "rate": 0.1})])
 
 
-INTERRUPTED = """
+INTERRUPTED = OBEY_CTRL_C + """
 import os, signal, sys, threading, time
 sys.path.insert(0, {folder!r})
 from search_folds import PARAMS, context

@@ -51,15 +51,15 @@ FASTREG_NOINLINE void run_update(const Update& u) {
         i, chains[0], [count](const float* p) FASTREG_LAMBDA { return V::load_first(p, count); },
         [count](V x, float* p) FASTREG_LAMBDA { x.store_first(p, count); });
   };
-  // A caller's array may lie anywhere; from its first aligned vector on no store crosses a cache line.
-  std::size_t i = (0 - reinterpret_cast<std::uintptr_t>(weights) / sizeof(float)) % V::kLanes;
-  i = smaller(i, n);
-  if (i > 0) step_first(0, i);
   const auto step_whole = [&](std::size_t i, LaneSums& sums) FASTREG_LAMBDA {
     step(
         i, sums, [](const float* p) FASTREG_LAMBDA { return V::load(p); },
         [](V x, float* p) FASTREG_LAMBDA { x.store(p); });
   };
+  // A caller's array may lie anywhere; from its first aligned vector on no store crosses a cache line.
+  std::size_t i = (0 - reinterpret_cast<std::uintptr_t>(weights) / sizeof(float)) % V::kLanes;
+  i = smaller(i, n);
+  if (i > 0) step_first(0, i);
   for (; i + 2 * V::kLanes <= n; i += 2 * V::kLanes) {
     step_whole(i, chains[0]);
     step_whole(i + V::kLanes, chains[1]);

@@ -1,6 +1,6 @@
 """Successive halving beside plain random search on Fashion-MNIST: the same proposals, far fewer epochs.
 
-    FASTREG_DATA=DIR python bench/asha_fashion_mnist.py [--trials 32] [--epochs 27] [--workers 2] [--json out.json]
+    FASTREG_DATA=DIR python bench/asha_fashion_mnist.py [--trials 32] [--epochs 27] [--first 3] [--json out.json]
 
 DIR holds fashion-mnist/ with the four original files. 50,000 of the training images are learned from, the other 10,000
 score a trial; test images are looked at once, by the best trial of each search. Both searches propose the same networks
@@ -98,6 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=32)
     parser.add_argument("--epochs", type=int, default=27)
+    parser.add_argument("--first", type=int, default=3, help="epochs of ASHA's first rung (default 3)")
     parser.add_argument("--workers", type=int, default=len(machine.usable_cpus()))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", metavar="PATH")
@@ -109,7 +110,8 @@ def main() -> None:
     x, y = read("train")
     order = np.random.default_rng(options.seed).permutation(len(x))
     data = (x, y, [(order[:50_000], order[50_000:])], *read("t10k"))
-    rows = [run("random", None, data, options), run("ASHA", ASHA(min_epochs=1, factor=3), data, options)]
+    schedule = ASHA(min_epochs=options.first, factor=3)
+    rows = [run("random", None, data, options), run("ASHA", schedule, data, options)]
     print(
         f"\n{machine.cpu_name()}, {options.workers} workers, {options.trials} trials of up to {options.epochs} epochs\n"
     )

@@ -1,6 +1,6 @@
 """Successive halving beside plain random search on Fashion-MNIST: the same proposals, far fewer epochs.
 
-    FASTREG_DATA=DIR python bench/asha_fashion_mnist.py [--trials 32] [--epochs 27] [--first 3] [--json out.json]
+    FASTREG_DATA=DIR python bench/asha_fashion_mnist.py [--trials 32] [--epochs 27] [--first 1] [--json out.json]
 
 DIR holds fashion-mnist/ with the four original files. 50,000 of the training images are learned from, the other 10,000
 score a trial; test images are looked at once, by the best trial of each search. Both searches propose the same networks
@@ -98,7 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=32)
     parser.add_argument("--epochs", type=int, default=27)
-    parser.add_argument("--first", type=int, default=3, help="epochs of ASHA's first rung (default 3)")
+    parser.add_argument("--first", type=int, default=1, help="epochs of ASHA's first rung (default 1)")
     parser.add_argument("--workers", type=int, default=len(machine.usable_cpus()))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", metavar="PATH")

@@ -24,7 +24,9 @@ FASTREG_NOINLINE void run_update(const Update& u) {
   float *const weights = u.w, *const first = u.m, *const second = u.v;
   const float* const gradient = u.g;
   const std::size_t n = u.n;
-  // Two chains of additions: one would take as long as all the rest of the shortest rule.
+  // Vectors a turn, each with sums of its own: one chain of additions takes as long as all the rest of the rules that do
+  // not divide. The others have no registers to spare.
+  constexpr std::size_t kTurn = Rule::kHasV ? 1 : 2;
   LaneSums chains[2] = {{V(0.0f), V(0.0f)}, {V(0.0f), V(0.0f)}};
   // load and store take whole vectors, or the first few floats of one.
   const auto step = [&](std::size_t i, LaneSums& sums, auto load, auto store) FASTREG_LAMBDA {
@@ -60,11 +62,11 @@ FASTREG_NOINLINE void run_update(const Update& u) {
   std::size_t i = (0 - reinterpret_cast<std::uintptr_t>(weights) / sizeof(float)) % V::kLanes;
   i = smaller(i, n);
   if (i > 0) step_first(0, i);
-  for (; i + 2 * V::kLanes <= n; i += 2 * V::kLanes) {
+  for (; i + kTurn * V::kLanes <= n; i += kTurn * V::kLanes) {
     step_whole(i, chains[0]);
-    step_whole(i + V::kLanes, chains[1]);
+    if constexpr (kTurn == 2) step_whole(i + V::kLanes, chains[1]);
   }
-  if (i + V::kLanes <= n) {
+  if (kTurn == 2 && i + V::kLanes <= n) {
     step_whole(i, chains[0]);
     i += V::kLanes;
   }

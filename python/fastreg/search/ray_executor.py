@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from concurrent.futures import wait as wait_for
+from importlib import import_module
 from typing import Any
 
 from fastreg._checks import AT_LEAST_ONE, check_int
@@ -36,7 +37,7 @@ class RayExecutor(Executor):
 
     def __init__(self, n_workers: int | None = None, **options: Any) -> None:
         try:
-            import ray
+            ray: Any = import_module("ray")
         except ImportError:
             raise ImportError("RayExecutor: needs Ray; pip install 'fastreg[ray]'") from None
         if not ray.is_initialized():

@@ -15,9 +15,9 @@ namespace {
 constexpr std::size_t kDotRows = 8;
 // So many panels are as many streams, which the hardware can follow.
 constexpr std::size_t kDotPanels = 8;
-// Inputs that are taken at once, beside R rows of dy: as many sums as there are registers for.
+// Inputs that are taken at once, beside R rows of dy: the power of two that has registers for its sums.
 template <std::size_t R>
-constexpr std::size_t kDotInputs = kRegisters == 32 ? (R == 1 ? 8 : 4) : (R <= 2 ? 4 : 2);
+constexpr std::size_t kDotInputs = kRegisters == 32 ? (R == 1 ? 8 : R <= 5 ? 4 : 2) : (R <= 2 ? 4 : R <= 6 ? 2 : 1);
 // Floats of W from which on it does not stay in the second cache: then it is fetched ahead.
 constexpr std::size_t kFarWeights = std::size_t{384} << 10;
 
@@ -32,14 +32,15 @@ struct Dots {
 // acc[q][r] += one vector of row q of a panel of W, W floats wide, times one of row r of dy.
 template <std::size_t W, std::size_t I, std::size_t R>
 FASTREG_INLINE void dot_step(V (&acc)[I][R], const float* w, const float* dy, std::size_t lddy) {
-  V dyv[R];
+  V wv[I];
   FASTREG_UNROLL
-  for (std::size_t r = 0; r < R; ++r) dyv[r] = V::load(dy + r * lddy);
+  for (std::size_t q = 0; q < I; ++q) wv[q] = V::load(w + q * W);
   FASTREG_UNROLL
-  for (std::size_t q = 0; q < I; ++q) {
-    const V wv = V::load(w + q * W);
+  for (std::size_t r = 0; r < R; ++r) {
+    V dyv = V::load(dy + r * lddy);
+    if constexpr (I > 1 && R > 1) dyv = in_register(dyv);
     FASTREG_UNROLL
-    for (std::size_t r = 0; r < R; ++r) acc[q][r] = fma(wv, dyv[r], acc[q][r]);
+    for (std::size_t q = 0; q < I; ++q) acc[q][r] = fma(wv[q], dyv, acc[q][r]);
   }
 }
 
@@ -151,8 +152,7 @@ FASTREG_INLINE void dot_inputs(const Dots& d, std::size_t i, float* memory) {
   for (std::size_t r = 0; r < R; ++r) put_all(memory + r * kLane * V::kLanes, d.dx + r * d.lddx + i, d.first);
 }
 
-// R rows, and `More` further ones, for which W is in the first cache then.
-template <std::size_t R, std::size_t More = 0>
+template <std::size_t R>
 FASTREG_NOINLINE void dot_rows(const MatmulInput& m) {
   alignas(64) float memory[R * kLane * V::kLanes];
   const std::size_t row = m.rows.begin, end = smaller(m.lddx, m.panels.end * kPanel);
@@ -167,42 +167,22 @@ FASTREG_NOINLINE void dot_rows(const MatmulInput& m) {
     d.lddx = m.lddx;
     d.first = j == 0;
     d.far = m.in * m.lddy >= kFarWeights;
-    Dots more = d;
-    more.dy += R * d.lddy;
-    more.dx += R * d.lddx;
-    more.far = false;
-    for (std::size_t i = m.panels.begin * kPanel; i < end; i += kLane) {
-      dot_inputs<R>(d, i, memory);
-      if constexpr (More > 0) dot_inputs<More>(more, i, memory);
-    }
+    for (std::size_t i = m.panels.begin * kPanel; i < end; i += kLane) dot_inputs<R>(d, i, memory);
   }
 }
 
 // Whether dot products are the way for a whole dx of n rows: their lanes must be worth adding up.
 FASTREG_INLINE bool prefers_dots(std::size_t n, std::size_t cols) {
-  return n == 1 || (n <= kDotRows && cols >= n * V::kLanes);
+  return n == 1 || (n <= kDotRows && (cols >= n * V::kLanes || rounded(cols) >= 6 * kLane));
 }
 
 // The rows of dx that are asked for, at most kDotRows.
-FASTREG_NOINLINE void input_dots(const MatmulInput& m) {
-  switch (m.rows.end - m.rows.begin) {
-    case 1:
-      return dot_rows<1>(m);
-    case 2:
-      return dot_rows<2>(m);
-    case 3:
-      return dot_rows<3>(m);
-    case 4:
-      return dot_rows<4>(m);
-    case 5:
-      return dot_rows<3, 2>(m);
-    case 6:
-      return dot_rows<3, 3>(m);
-    case 7:
-      return dot_rows<4, 3>(m);
-    default:
-      return dot_rows<4, 4>(m);
+template <std::size_t R = 1>
+FASTREG_INLINE void input_dots(const MatmulInput& m) {
+  if constexpr (R < kDotRows) {
+    if (m.rows.end - m.rows.begin > R) return input_dots<R + 1>(m);
   }
+  dot_rows<R>(m);
 }
 
 }  // namespace

@@ -156,7 +156,11 @@ FASTREG_NOINLINE void run_tiles(const Tiles& t) {
         for (std::size_t v = 0; v < NV; ++v) acc[r][v] = max(V(0.0f), acc[r][v]);
       }
       if constexpr (kByRow) {
-        if (t.dropout.mask) drop_tile(acc, t.dropout, static_cast<std::size_t>(c - t.origin), c_stride);
+        if (t.dropout.mask) {
+          std::size_t stride = c_stride;
+          asm volatile("" : "+r"(stride));   // or GCC computes each position before the loop, mask or not
+          drop_tile(acc, t.dropout, static_cast<std::size_t>(c - t.origin), stride);
+        }
       }
     }
     FASTREG_UNROLL
@@ -237,10 +241,10 @@ struct Block {
   const float* origin;
 };
 
-// `count` tiles of `height` rows from row i on.
+// `count` tiles of `height` rows from row i on, the first of which is tile number `tile` of its strip.
 template <bool kByRow>
-FASTREG_INLINE void run_rows(const Block& p, std::size_t j, const TileChoice& choice, std::size_t i, std::size_t tile,
-                             std::size_t height, std::size_t count) {
+FASTREG_INLINE void run_rows(const Block& p, std::size_t j, const TileChoice& choice, Range ahead, std::size_t i,
+                             std::size_t tile, std::size_t height, std::size_t count) {
   if (count == 0) return;
   Tiles t;
   t.a = kByRow ? p.a + i * p.a_stride : p.a + i;
@@ -256,28 +260,29 @@ FASTREG_INLINE void run_rows(const Block& p, std::size_t j, const TileChoice& ch
   t.relu = p.last && p.relu;
   t.dropout = p.dropout;
   t.origin = p.origin;
-  // Every strip fetches its share.
-  const std::size_t from = j * p.ahead_tiles / p.width, to = (j + choice.vectors * V::kLanes) * p.ahead_tiles / p.width;
-  t.ahead = p.ahead + (from + tile) * p.ahead_stride;
+  t.ahead = p.ahead + (ahead.begin + tile) * p.ahead_stride;
   t.ahead_stride = p.ahead_stride;
-  t.ahead_tiles = from + tile < to ? to - from - tile : 0;
+  t.ahead_tiles = ahead.begin + tile < ahead.end ? ahead.end - ahead.begin - tile : 0;
   choice.rows[height](t);
   if (p.last && p.activate) {
     activate_block(p.activation, t.c, p.y + i * p.c_stride + j, p.c_stride, height * count, choice.vectors * V::kLanes);
   }
 }
 
-// The row remainder is spread evenly: some tiles are one row taller than the others.
+// The row remainder is spread evenly: some tiles are one row taller than the others. Every strip fetches its share of
+// what is ahead.
 template <bool kByRow>
 FASTREG_INLINE void run_strip(const Block& p, std::size_t j, const TileChoice& choice) {
   const std::size_t tiles = (p.rows + choice.max_rows - 1) / choice.max_rows;
   const std::size_t least = p.rows / tiles, taller = p.rows % tiles;
-  const std::size_t chunk = p.last && p.activate ? 4 : tiles;
+  const std::size_t chunk = p.last && p.activate ? 4 : tiles, end = j + choice.vectors * V::kLanes;
+  Range ahead{0, p.ahead_tiles};
+  if (end - j < p.width) ahead = {j * p.ahead_tiles / p.width, end * p.ahead_tiles / p.width};
   std::size_t i = 0;
   for (std::size_t tile = 0; tile < tiles;) {
     const std::size_t height = least + (tile < taller);
     const std::size_t count = smaller(chunk, (tile < taller ? taller : tiles) - tile);
-    run_rows<kByRow>(p, j, choice, i, tile, height, count);
+    run_rows<kByRow>(p, j, choice, ahead, i, tile, height, count);
     i += height * count;
     tile += count;
   }

@@ -123,6 +123,11 @@ struct V {
   static FASTREG_INLINE V of_bytes(__m128i bytes) { return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)); }
 };
 
+FASTREG_INLINE V in_register(V a) {
+  asm("" : "+x"(a.v));
+  return a;
+}
+
 FASTREG_INLINE void transpose(V (&r)[8]) {
   __m256 t[8];
   FASTREG_UNROLL

@@ -125,6 +125,11 @@ struct V {
   static FASTREG_INLINE V of_bytes(__m128i bytes) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes)); }
 };
 
+FASTREG_INLINE V in_register(V a) {
+  asm("" : "+v"(a.v));
+  return a;
+}
+
 // Four rounds of pairwise exchanges: 1 and 2 lanes inside the 128-bit quarters, then the quarters themselves.
 FASTREG_INLINE void transpose(V (&r)[16]) {
   __m512 t[16];

@@ -119,6 +119,11 @@ struct V {
   }
 };
 
+FASTREG_INLINE V in_register(V a) {
+  asm("" : "+x"(a.v));
+  return a;
+}
+
 FASTREG_INLINE void transpose(V (&r)[4]) { _MM_TRANSPOSE4_PS(r[0].v, r[1].v, r[2].v, r[3].v); }
 
 FASTREG_INLINE V sum_each(const V (&r)[4]) {

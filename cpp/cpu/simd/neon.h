@@ -110,6 +110,11 @@ struct V {
   friend FASTREG_INLINE float max_lanes(V a) { return vmaxvq_f32(a.v); }
 };
 
+FASTREG_INLINE V in_register(V a) {
+  asm("" : "+w"(a.v));
+  return a;
+}
+
 FASTREG_INLINE void transpose(V (&r)[4]) {
   const float32x4x2_t a = vtrnq_f32(r[0].v, r[1].v), b = vtrnq_f32(r[2].v, r[3].v);
   r[0].v = vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0]));

@@ -8,6 +8,7 @@
 //        [-126, 127], ldexp(a, n) = a 2^n for whole n in [-252, 254], split_exponent(x, &m) = e with x = m 2^e and m in
 //        [sqrt(1/2), sqrt(2)) for positive normal x, sum and max_lanes (across lanes, in an order fixed by the width).
 //        sum_each(r) of kLanes vectors has sum(r[i]) in lane i, to the bit; transpose(r) turns their square.
+//        in_register(a) is a, but the compiler does not read it from memory again for each use.
 // V::Mask  comparisons; first(n) has the first n lanes set, of_bits(b) lane l where bit l of b is set.
 // V::Int   as many 32-bit unsigned integers: multiply(a, same, &high, &low) gives the halves of the 64-bit products, same
 //        being one number in all lanes; halves_ge_bits compares 16-bit halves, the low one of each lane first.

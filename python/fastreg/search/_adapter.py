@@ -40,7 +40,7 @@ def stand_in(predict: Callable[[Any], Any], shares: Callable[[Any], Any] | None 
             return True
 
         def fit(self, x: object, y: object) -> Any:
-            raise NotImplementedError("a stand-in has nothing to learn")
+            return self  # nothing to learn, as scikit-learn's FrozenEstimator
 
         def predict(self, x: Any) -> Any:
             return predict(x)

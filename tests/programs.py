@@ -11,8 +11,11 @@ import re
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +102,73 @@ print(json.dumps(tasks() - before))
 """)))
 
 
+def prompt(work: Callable[[], Any], patience: float = 60.0) -> Any:
+    """What `work()` gives or raises, called in a thread of its own; fails if it has not ended after `patience` seconds.
+
+    A guard against hanging, not a measurement: what `work` must not wait for takes at least ten times as long.
+    """
+    ended: list[tuple[bool, Any]] = []
+
+    def run() -> None:
+        try:
+            ended.append((True, work()))
+        except BaseException as error:  # raised again in the test's own thread
+            ended.append((False, error))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(patience)
+    assert ended, f"it has not ended after {patience} s"
+    fine, found = ended[0]
+    if not fine:
+        raise found
+    return found
+
+
+def wait_for_fit(model: Any, seconds: float = 0.1) -> None:
+    """Returns, in another thread than the fit of the model, when that is under way and has had some time of the CPU.
+
+    Gives up after a minute, so that a test whose fit has ended long ago fails and does not hang.
+    """
+    end = time.monotonic() + 60
+    while not model._fit_lock.locked() and time.monotonic() < end:
+        time.sleep(0.001)
+    enough = time.process_time() + seconds
+    while time.process_time() < enough and time.monotonic() < end:
+        time.sleep(0.005)
+
+
+def count_steps(work: Callable[[], Any]) -> int:
+    """How many lines of Python `work()` runs and how many C functions they call, threads that it starts included.
+
+    What bookkeeping costs, on any machine and under any load.
+    """
+    steps = count()
+
+    def trace(frame: Any, event: str, argument: Any) -> Any:
+        if event == "line":
+            next(steps)
+        return trace
+
+    def profile(frame: Any, event: str, argument: Any) -> None:
+        if event == "c_call":
+            next(steps)
+
+    before = sys.gettrace(), sys.getprofile(), threading.gettrace(), threading.getprofile()
+    threading.settrace(trace)
+    threading.setprofile(profile)
+    sys.settrace(trace)
+    sys.setprofile(profile)
+    try:
+        work()
+    finally:
+        sys.setprofile(before[1])
+        sys.settrace(before[0])
+        threading.settrace(before[2])  # type: ignore[arg-type]
+        threading.setprofile(before[3])
+    return next(steps)
+
+
 def last_json(done: subprocess.CompletedProcess[str]) -> Any:
     """The JSON value that a program printed on its last line."""
     return json.loads(done.stdout.splitlines()[-1])
@@ -168,6 +238,14 @@ def binary(**keywords: Any) -> Any:
 def multiclass(loss: Any = "sparse_categorical_crossentropy", units: int = 3, **keywords: Any) -> Any:
     return compiled([layers.Dense(4, activation="relu"), layers.Dense(units, activation="softmax")], loss=loss,
                     **keywords)
+
+
+def long_epoch(rows: int = 1_000_000, n_features: int = 4, **keywords: Any) -> tuple[Any, np.ndarray, np.ndarray]:
+    """A built model and data, an epoch of which takes at batch size 1 some 2 ms for each row: in all half an hour."""
+    x, y = blobs(1000, n_features, 2)
+    stack = [layers.Dense(2048, activation="relu"), layers.Dense(2048, activation="tanh"),
+             layers.BatchNormalization(), layers.Dense(1, activation="sigmoid")]
+    return compiled(stack, n_features=n_features, **keywords), np.tile(x, (rows // 1000, 1)), np.tile(y, rows // 1000)
 
 
 def trainer_of(model: Any) -> Any:

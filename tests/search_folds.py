@@ -5,6 +5,7 @@ Worker processes import it, which they could not do with a test module.
 
 import os
 import signal
+import tempfile
 import time
 from pathlib import Path
 
@@ -87,6 +88,20 @@ class Counted:
 
     def __call__(self, params):
         return build(params)
+
+
+class Marks:
+    """A build that leaves a file for each model, from whatever process."""
+
+    def __init__(self, folder):
+        self.folder = str(folder)
+
+    def __call__(self, params):
+        tempfile.mkstemp(dir=self.folder)
+        return build(params)
+
+    def count(self):
+        return len(os.listdir(self.folder))
 
 
 class Threads:

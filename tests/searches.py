@@ -6,9 +6,11 @@ Programs that are killed import it too, so it is a module and has no fixtures.
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import fastreg as fr
+import fastreg.search
 import numpy as np
 from fastreg import layers, optimizers
 
@@ -60,6 +62,27 @@ class Scored:
 
     def predict(self, x: Any) -> np.ndarray:
         return np.full(len(x), self.a)
+
+
+class Clock:
+    """The clock that a ``time_limit`` goes by, stopped: whatever is done before ``leave`` takes no time.
+
+    So a test says which folds are done when the time is up, however busy the machine is.
+    """
+
+    def __init__(self, monkeypatch: Any) -> None:
+        self._begun = time.time()
+        self._left: float | None = None
+        for module in (fr.search.evaluation, fr.search.run, fr.search.search):
+            monkeypatch.setattr(module, "time", SimpleNamespace(**{**vars(time), "time": self.read}))
+
+    def read(self) -> float:
+        return self._begun if self._left is None else self._left + time.monotonic()
+
+    def leave(self, seconds: float, limit: float = 600.0) -> None:
+        """Goes forward, the first time, to ``seconds`` before a limit is reached, and runs from then on."""
+        if self._left is None:
+            self._left = self._begun + limit - seconds - time.monotonic()
 
 
 def nothing(n: int = 12) -> tuple[np.ndarray, np.ndarray]:

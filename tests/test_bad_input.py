@@ -165,14 +165,14 @@ def test_the_width_of_a_built_model_is_kept():
 ])
 def test_a_network_larger_than_memory_is_refused_before_anything_is_allocated(stack):
     program = """
-import json, resource, sys, time
+import json, resource, sys
 import numpy as np
 import fastreg as fr
 from fastreg import layers
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 found = []
-before, start = peak(), time.perf_counter()
+before = peak()
 for way in ("build", "fit"):
     try:
         model = fr.Sequential([layers.Dense(units) for units in [*json.loads(sys.argv[1]), 1]], seed=0)
@@ -184,15 +184,14 @@ for way in ("build", "fit"):
         found.append("built")
     except ValueError as error:
         found.append(str(error))
-print(json.dumps([found, peak() - before, time.perf_counter() - start]))
+print(json.dumps([found, peak() - before]))
 """
-    found, grown, took = last_json(run_program(program, stack))
+    found, grown = last_json(run_program(program, stack))
     for message in found:
         assert message != "built"
         assert message.strip()
         assert any(word in message for word in ("memory", "units", "parameters"))
     assert grown < 64 << 20
-    assert took < 5
 
 
 def test_memory_of_the_message_is_named():

@@ -4,7 +4,6 @@ import math
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,11 +28,12 @@ def scores(out: str, network: str) -> dict[str, float]:
 
 
 def test_demo(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    start, picture = time.perf_counter(), tmp_path / "curves.png"
+    picture = tmp_path / "curves.png"
     assert cli.main(["demo", "--output", str(picture)]) == 0
-    assert time.perf_counter() - start < 15
     out, err = capfd.readouterr()
     plain, regularised = scores(out, "plain"), scores(out, "regularised")
+    assert max(plain["epochs"], regularised["epochs"]) <= 200, "a few seconds of work on 400 rows"
+    assert "400 training" in out
     assert plain["train"] == 1.0
     assert plain["gap"] == pytest.approx(plain["train"] - plain["test"], abs=1.01e-4)
     assert regularised["gap"] < plain["gap"]

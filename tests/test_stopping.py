@@ -11,12 +11,21 @@ import fastreg as fr
 import numpy as np
 import pytest
 from fastreg import callbacks, layers
-from programs import blobs, compiled, overfitting, refusal, same_bits, trainer_of, tutorial_layers
+from programs import (
+    blobs,
+    compiled,
+    long_epoch,
+    overfitting,
+    prompt,
+    refusal,
+    same_bits,
+    trainer_of,
+    tutorial_layers,
+    wait_for_fit,
+)
 
 FOREVER = 10**7
 X, Y = blobs(200, 10, 2)
-# An epoch of 10^6 steps, which takes about a second.
-LONG_X, LONG_Y = np.tile(X[:, :4], (5000, 1)), np.tile(Y, 5000)
 
 
 def tutorial(seed=0, **keywords):
@@ -31,15 +40,12 @@ def state(model):
 
 
 def after(model, seconds, function):
-    """Calls a function in another thread when the fit of a model is well under way."""
+    """Calls a function in another thread when the fit of a model has had that much time of the CPU."""
     def wait():
-        deadline = time.monotonic() + 30
-        while not model._fit_lock.locked() and time.monotonic() < deadline:
-            time.sleep(0.001)
-        time.sleep(seconds)
+        wait_for_fit(model, seconds)
         function()
 
-    thread = threading.Thread(target=wait)
+    thread = threading.Thread(target=wait, daemon=True)
     thread.start()
     return thread
 
@@ -71,18 +77,16 @@ def test_a_signal_within_an_epoch_undoes_it(threads):
     before = fr.get_num_threads()
     fr.set_num_threads(threads)
     try:
-        model = compiled([layers.Dense(4, activation="tanh"), layers.BatchNormalization(),
-                          layers.Dense(1, activation="sigmoid")], n_features=4, parallel=threads > 1)
-        untrained, signal, ended = state(model), callbacks.StopSignal(), []
-        thread = after(model, 0.1, lambda: (ended.append(time.monotonic()), signal.set()))
-        history = model.fit(LONG_X, LONG_Y, batch_size=1, epochs=2, verbose=0, callbacks=[signal])
-        seconds = time.monotonic() - ended[0]
+        model, x, y = long_epoch(parallel=threads > 1)
+        untrained, signal = state(model), callbacks.StopSignal()
+        thread = after(model, 0.1, signal.set)
+        # It waits for a step, not for the epoch.
+        history = prompt(lambda: model.fit(x, y, batch_size=1, epochs=2, verbose=0, callbacks=[signal]))
         thread.join()
     finally:
         fr.set_num_threads(before)
     assert (history.stopped_by, history.history["loss"], history.epoch) == ("stop_signal", [], [])
     assert same_bits(state(model), untrained)
-    assert seconds < 5.0, "it waits for a step, not for the epoch"
 
 
 def test_going_on_after_a_stop_is_never_having_stopped():
@@ -106,9 +110,8 @@ def test_one_signal_ends_fits_in_many_threads():
     threads = [threading.Thread(target=fit, args=(i,)) for i in range(3)]
     for thread in threads:
         thread.start()
-    while not all(model._fit_lock.locked() for model in models):
-        time.sleep(0.001)
-    time.sleep(0.1)
+    for model in models:
+        wait_for_fit(model)
     signal.set()
     for thread in threads:
         thread.join(30)
@@ -159,19 +162,17 @@ def test_the_best_weights_are_restored_after_a_signal():
 def test_a_time_limit_ends_a_fit_and_leaves_whole_epochs():
     model, begun = tutorial(), time.monotonic()
     history = model.fit(X, Y, epochs=FOREVER, verbose=0, callbacks=[callbacks.TimeLimit(0.2)])
-    seconds = time.monotonic() - begun
-    assert 0.2 <= seconds < 10.0
+    assert time.monotonic() - begun >= 0.2, "not before it"
     assert history.stopped_by == "time_limit"
-    assert len(history.epoch) > 0
+    assert len(history.epoch) < FOREVER
     check_is_a_whole_run(model, history)
 
 
 def test_a_time_limit_within_an_epoch_undoes_it():
-    model = compiled([layers.Dense(4), layers.Dense(1, activation="sigmoid")], n_features=4)
-    before, begun = state(model), time.monotonic()
-    limits = [callbacks.TimeLimit(100), callbacks.TimeLimit(0.1)]
-    history = model.fit(LONG_X, LONG_Y, batch_size=1, epochs=50, verbose=0, callbacks=limits)
-    assert time.monotonic() - begun < 5.0
+    model, x, y = long_epoch()
+    before = state(model)
+    limits = [callbacks.TimeLimit(600), callbacks.TimeLimit(0.1)]
+    history = prompt(lambda: model.fit(x, y, batch_size=1, epochs=50, verbose=0, callbacks=limits))
     assert (history.stopped_by, history.epoch) == ("time_limit", [])
     assert same_bits(state(model), before)
 
@@ -179,11 +180,12 @@ def test_a_time_limit_within_an_epoch_undoes_it():
 def test_every_fit_has_its_own_limit():
     limit = callbacks.TimeLimit(0.1)
     for _ in range(2):
-        history = tutorial().fit(X, Y, epochs=FOREVER, verbose=0, callbacks=[limit])
-        assert (history.stopped_by, len(history.epoch) > 0) == ("time_limit", True)
+        begun = time.monotonic()
+        assert tutorial().fit(X, Y, epochs=FOREVER, verbose=0, callbacks=[limit]).stopped_by == "time_limit"
+        assert time.monotonic() - begun >= 0.1, "not before it"
 
 
-@pytest.mark.parametrize("seconds", [30.0, 1e30])
+@pytest.mark.parametrize("seconds", [600.0, 1e30])
 def test_what_does_not_happen_changes_nothing(seconds):
     model, plain = tutorial(), tutorial()
     history = model.fit(X, Y, epochs=3, verbose=0, callbacks=[callbacks.TimeLimit(seconds), callbacks.StopSignal()])
@@ -237,7 +239,7 @@ def entered(given):
 
 
 def test_signals_and_limits_do_not_enter_python():
-    built_in = [callbacks.StopSignal(), callbacks.TimeLimit(100), callbacks.EarlyStopping("loss"), callbacks.History()]
+    built_in = [callbacks.StopSignal(), callbacks.TimeLimit(600), callbacks.EarlyStopping("loss"), callbacks.History()]
     assert "on_epoch" not in entered(built_in)
     assert "on_epoch" in entered([*built_in, callbacks.Callback()])
 

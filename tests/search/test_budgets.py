@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import time
+import itertools
 
 import fastreg as fr
 import numpy as np
 import pytest
 from fastreg import layers
 from fastreg.search import GridSearch, LogUniform, RandomSearch, SuccessiveHalving, Uniform
-from programs import last_json, run_program
-from searches import Scored, build, nothing, two_classes
+from fastreg.search.evaluation import evaluate
+from programs import count_steps, last_json, run_program
+from searches import Clock, Scored, build, nothing, two_classes
 
 
 def slow(params):
@@ -20,38 +21,79 @@ def slow(params):
     return model
 
 
+LONG = 10_000  # epochs of a slow model, half a minute or more for each fold
+
+
+@pytest.fixture
+def folds(monkeypatch):
+    """What the folds of a search gave, those that its results leave out too."""
+    found = []
+
+    def recorded(*arguments):
+        found.append(evaluate(*arguments))
+        return found[-1]
+
+    monkeypatch.setattr(fr.search.executors, "evaluate", recorded)
+    return found
+
+
+def check_that_long_fits_were_cut_off(folds):
+    assert "stopped" in [fold.state for fold in folds]
+    assert all(fold.epochs < LONG for fold in folds)
+
+
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_a_time_limit_ends_running_fits(n_jobs):
+def test_a_time_limit_ends_running_fits(n_jobs, monkeypatch, folds):
     x, y = two_classes(2000, 50)
-    search = RandomSearch(slow, {"lr": LogUniform(1e-4, 1e-2)}, n_trials=None, time_limit=1.5, cv=2, n_jobs=n_jobs,
+    clock, made = Clock(monkeypatch), itertools.count()
+
+    def build(params):
+        # One model to look at, four trials of an epoch, then long ones.
+        if next(made) <= 8:
+            return slow(params), {"epochs": 1}
+        clock.leave(0.5)
+        return slow(params)
+
+    search = RandomSearch(build, {"lr": LogUniform(1e-4, 1e-2)}, n_trials=None, time_limit=600, cv=2, n_jobs=n_jobs,
                           refit=False, verbose=0, seed=0)
-    begun = time.monotonic()
-    # The first trials are short, then comes one that would take an hour.
-    search.fit(x, y, epochs=1)
-    took = time.monotonic() - begun
+    search.fit(x, y, epochs=LONG)
     assert search.stopped_by_ == "time"
-    assert 1.4 < took < 2.5
-    assert len(search.trials_) > 2
+    check_that_long_fits_were_cut_off(folds)
+    # Of several workers, one may have had a short fold in hand when the time was up.
+    assert len(search.trials_) in ((4,) if n_jobs == 1 else (3, 4))
     for trial in search.trials_:
         assert trial.state == "ok"
-        assert len(trial.scores["accuracy"]) == 2, "a trial without all its folds is not in the results"
+        assert trial.epochs == [1, 1], "a trial without all its folds is not in the results"
 
 
-def test_a_time_limit_within_a_long_fit():
+def test_a_time_limit_within_a_long_fit(monkeypatch, folds):
     x, y = two_classes(2000, 50)
-    search = RandomSearch(slow, {"lr": LogUniform(1e-4, 1e-2)}, n_trials=4, time_limit=0.5, cv=2, verbose=0)
-    begun = time.monotonic()
+    clock, made = Clock(monkeypatch), itertools.count()
+
+    def build(params):
+        if next(made) > 0:  # not the one to look at
+            clock.leave(0.5)
+        return slow(params)
+
+    search = RandomSearch(build, {"lr": LogUniform(1e-4, 1e-2)}, n_trials=4, time_limit=600, cv=2, verbose=0)
     with pytest.raises(RuntimeError, match=r"no trial has a score: none was finished.*time"):
-        search.fit(x, y, epochs=100_000)
-    assert time.monotonic() - begun < 1.5
+        search.fit(x, y, epochs=LONG)
     assert search.stopped_by_ == "time"
+    check_that_long_fits_were_cut_off(folds)
     assert search.n_trials_ == 0
 
 
-def test_trials_that_time_stopped_below_the_full_budget_are_compared_among_themselves():
+def test_trials_that_time_stopped_below_the_full_budget_are_compared_among_themselves(monkeypatch):
     x, y = two_classes(600, 20)
-    search = RandomSearch(slow, {"lr": LogUniform(1e-4, 1e-2)}, n_trials=6, pruner=SuccessiveHalving(1, factor=1000),
-                          time_limit=2.0, cv=2, n_jobs=1, refit=False, verbose=0, seed=0)
+    clock, made = Clock(monkeypatch), itertools.count()
+
+    def build(params):
+        if next(made) == 12:  # of one model to look at and two folds of six trials, the last
+            clock.leave(1.0)
+        return slow(params)
+
+    search = RandomSearch(build, {"lr": LogUniform(1e-4, 1e-2)}, n_trials=6, pruner=SuccessiveHalving(1, factor=1000),
+                          time_limit=600, cv=2, n_jobs=1, refit=False, verbose=0, seed=0)
     search.fit(x, y, epochs=100_000)
     assert search.stopped_by_ == "time"
     assert set(search.results_["budget"].tolist()) == {1}
@@ -120,19 +162,17 @@ def interrupt():
     while slow.made <= 5:
         time.sleep(0.01)
     time.sleep(0.3)
-    interrupt.at = time.monotonic()
     os.kill(os.getpid(), signal.SIGINT)
 
 threading.Thread(target=interrupt, daemon=True).start()
 search.fit(x, y, epochs=10**6)
-took = time.monotonic() - interrupt.at
 try:
     search.best_model_
     why = "there is one"
 except AttributeError as error:
     why = str(error)
 search.refit_best()
-print(json.dumps({"took": took, "by": search.stopped_by_, "n": search.n_trials_, "best": search.best_score_, "why": why,
+print(json.dumps({"by": search.stopped_by_, "n": search.n_trials_, "best": search.best_score_, "why": why,
                   "trained": len(search.best_model_.history.epoch),
                   "handler": signal.getsignal(signal.SIGINT) is signal.default_int_handler,
                   "states": search.results_["state"].tolist()}))
@@ -141,10 +181,9 @@ print(json.dumps({"took": took, "by": search.stopped_by_, "n": search.n_trials_,
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_ctrl_c_gives_the_best_so_far(n_jobs):
-    done = run_program(CTRL_C, n_jobs)
+    done = run_program(CTRL_C, n_jobs)  # in a minute, not an hour
     found = last_json(done)
     assert found["by"] == "interrupt"
-    assert found["took"] < 1
     assert found["n"] >= 1
     assert set(found["states"]) == {"ok"}
     assert 0 < found["best"] <= 1
@@ -184,15 +223,14 @@ class Deaf(Scored):
             for _ in range(2):
                 os.kill(os.getpid(), signal.SIGINT)
                 time.sleep(0.05)
-            time.sleep(100)
+            time.sleep(600)
         return self
-begun = time.monotonic()
 try:
     GridSearch(Deaf(), {"a": [1.0, 2.0]}, cv=2, n_jobs=1, verbose=0).fit(*nothing())
 except KeyboardInterrupt:
-    print("interrupted", time.monotonic() - begun < 5)
+    print("interrupted")
 """
-    assert run_program(program).stdout.split() == ["interrupted", "True"]
+    assert run_program(program).stdout.split() == ["interrupted"]
 
 
 def test_a_search_in_another_thread_leaves_signals_alone():
@@ -211,13 +249,11 @@ def test_a_search_in_another_thread_leaves_signals_alone():
 
 
 def test_bookkeeping_of_trivial_trials_is_cheap_and_leaves_no_files(tmp_path, monkeypatch):
-    """A loose bound for a loaded machine; bench/search.py has the figure (some 40 us)."""
+    """Counted in steps of Python; bench/search.py has the time (some 40 us)."""
     monkeypatch.chdir(tmp_path)
     x, y = nothing()
     splits = [(np.arange(6), np.arange(6, 12))]
     search = RandomSearch(Scored(), {"a": Uniform(0, 1)}, n_trials=2000, cv=splits, n_jobs=1, refit=False, verbose=0)
-    begun = time.process_time()
-    search.fit(x, y)
-    assert (time.process_time() - begun) / 2000 < 300e-6
+    assert count_steps(lambda: search.fit(x, y)) < 1000 * 2000, "some 650 each"
     assert search.n_trials_ == 2000
     assert not list(tmp_path.iterdir())

@@ -102,14 +102,13 @@ def test_a_worker_that_dies_is_replaced(executor, tmp_path):
 def test_cancel_and_deadline(executor):
     c = context(fit_arguments={"epochs": 10**9})
     with make_runner(c, -1, executor) as runner:
-        deadline = time.time() + 3
+        deadline = time.time() + 30
         for i in range(3):
             runner.submit(Task(i, 0, PARAMS, deadline=deadline))
         time.sleep(0.5)
         runner.cancel()
-        begun = time.perf_counter()
         assert [runner.completed(60).state for _ in range(3)] == ["stopped"] * 3
-        assert time.perf_counter() - begun < 1
+        assert time.time() < deadline, "they did not wait for their fits, which only the deadline ends"
     with make_runner(c, -1, executor) as runner:
         runner.submit(Task(0, 0, PARAMS, deadline=time.time() + 4))
         assert runner.completed(60).state == "stopped"

@@ -11,6 +11,7 @@ from fastreg import callbacks, layers
 from fastreg.search.dry_run import make_context
 from fastreg.search.evaluation import Task, evaluate, fold_seed, refit
 from fastreg.search.preprocessing import Standard
+from programs import wait_for_fit
 from search_folds import PARAMS, N, X, Y, build, by_hand, context, ok, same, seeded
 
 # Values and seeds.
@@ -279,40 +280,71 @@ def test_a_scorer_that_raises_is_a_failure():
 # Ends.
 
 
-def endless(**arguments):
-    return context(fit_arguments={"epochs": 10**9, **arguments})
+# Where nothing ends them, they train for a minute and are "ok".
+ENDLESS = 10**7
+
+
+def endless(build=build, **arguments):
+    return context(build, fit_arguments={"epochs": ENDLESS, **arguments})
+
+
+class Built:
+    """A build that keeps what it made."""
+
+    def __init__(self):
+        self.models = []
+
+    def __call__(self, params):
+        self.models.append(build(params))
+        return self.models[-1]
 
 
 def test_a_signal_that_is_set_starts_nothing():
-    stop = callbacks.StopSignal()
+    stop, made = callbacks.StopSignal(), Built()
+    c = endless(made)
+    made.models.clear()
+    assert evaluate(c, Task(0, 0, PARAMS, deadline=time.time() - 1)).state == "stopped"
     stop.set()
-    begun = time.perf_counter()
-    assert evaluate(endless(), Task(0, 0, PARAMS), stop).state == "stopped"
-    assert time.perf_counter() - begun < 1
-    assert evaluate(endless(), Task(0, 0, PARAMS, deadline=time.time() - 1)).state == "stopped"
+    assert evaluate(c, Task(0, 0, PARAMS), stop).state == "stopped"
+    assert not made.models
 
 
 def test_a_signal_ends_a_fit_that_runs():
-    stop = callbacks.StopSignal()
-    threading.Timer(0.2, stop.set).start()
-    begun = time.perf_counter()
-    result = evaluate(endless(), Task(0, 0, PARAMS), stop)
+    stop, made = callbacks.StopSignal(), Built()
+    c = endless(made)
+    made.models.clear()
+
+    def set_within_the_fit():
+        while not made.models:
+            time.sleep(0.001)
+        wait_for_fit(made.models[0])
+        stop.set()
+
+    thread = threading.Thread(target=set_within_the_fit, daemon=True)
+    thread.start()
+    result = evaluate(c, Task(0, 0, PARAMS), stop)
+    thread.join()
     assert result.state == "stopped"
     assert result.scores == {}
-    assert 0.1 < time.perf_counter() - begun < 2
+    assert result.epochs < ENDLESS
 
 
 def test_a_deadline_ends_a_fit_that_runs():
-    begun = time.perf_counter()
-    assert evaluate(endless(), Task(0, 0, PARAMS, deadline=time.time() + 0.2)).state == "stopped"
-    assert 0.1 < time.perf_counter() - begun < 2
-    assert refit(endless(), Task(0, -1, PARAMS, deadline=time.time() + 0.2)).state == "stopped"
+    for work, fold in ((evaluate, 0), (refit, -1)):
+        deadline = time.time() + 0.2
+        result = work(endless(), Task(0, fold, PARAMS, deadline=deadline))
+        assert time.time() >= deadline, "not before it"
+        assert result.state == "stopped"
+        assert result.epochs < ENDLESS
 
 
 def test_a_limit_of_the_users_own_is_no_end_of_the_search():
-    result = ok(evaluate(endless(callbacks=[callbacks.TimeLimit(0.1)]), Task(0, 0, PARAMS, deadline=time.time() + 99)))
-    assert result.epochs > 0
-    assert result.scores["accuracy"] > 0.5
+    c = endless(callbacks=[callbacks.TimeLimit(0.1)])
+    result = ok(evaluate(c, Task(0, 0, PARAMS, deadline=time.time() + 600, keep_model=True)))
+    assert result.epochs < ENDLESS
+    assert result.model.history.stopped_by == "time_limit"
+    scored = c.folds[0][1]
+    assert result.scores == {"accuracy": result.model.evaluate(X.astype(np.float32)[scored], Y[scored], verbose=0)[1]}
 
 
 # Pruning.

@@ -19,8 +19,8 @@ from fastreg.search import remote
 from fastreg.search.dry_run import make_context
 from fastreg.search.evaluation import Task, evaluate
 from fastreg.search.executors import InlineRunner, ThreadRunner, count_workers, make_runner
-from programs import OBEY_CTRL_C
-from search_folds import PARAMS, Counted, Dies, Threads, X, Y, blas_threads, collect, context, values
+from programs import OBEY_CTRL_C, count_steps, prompt
+from search_folds import PARAMS, Counted, Dies, Marks, Threads, X, Y, blas_threads, collect, context, values
 
 TASKS = [
     Task(trial, fold, {"units": 4 + trial, "rate": 0.01}, keep_model=True) for trial in range(4) for fold in range(3)
@@ -191,34 +191,46 @@ def test_kinds_of_runners():
         make_runner(context(), 2, 3)
 
 
+class Meets(callbacks.Callback):
+    """Ends no epoch before the fits of all workers have come as far; one that is left alone fails."""
+
+    def __init__(self, workers):
+        self.barrier = threading.Barrier(workers)
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.barrier.wait(30)
+
+
 def test_fits_in_threads_overlap():
-    """Two fits of 0.2 s side by side on one core take as long as one, since each only waits for its time limit."""
-    c = context(fit_arguments={"epochs": 10**9, "callbacks": [callbacks.TimeLimit(0.3)]})
-    with make_runner(c, 4) as runner:
-        begun = time.perf_counter()
-        collect(runner, TASKS[:4])
-        assert time.perf_counter() - begun < 0.9
+    with make_runner(context(fit_arguments={"callbacks": [Meets(4)]}), 4) as runner:
+        results = collect(runner, TASKS[:4])
+    assert [(result.state, result.epochs) for result in results] == [("ok", 6)] * 4, results[0].error
 
 
 # Ends.
 
 
-def endless():
-    return context(fit_arguments={"epochs": 10**9})
+def endless(build=search_folds.build):
+    return context(build, fit_arguments={"epochs": 10**9})  # hours
 
 
 @pytest.mark.parametrize("name", ["threads", "processes", "thread pool", "process pool"])
-def test_cancel_gives_every_task_back_as_stopped(name):
+def test_cancel_gives_every_task_back_as_stopped(name, tmp_path):
     n_jobs, executor = EXECUTORS[name]()
-    with make_runner(endless(), n_jobs, executor) as runner:
+    made = Marks(tmp_path)
+    c = endless(made)
+    before = made.count()
+    with make_runner(c, n_jobs, executor) as runner:
         for task in TASKS[:4]:
             runner.submit(task)
-        assert runner.completed(1.0) is None
+        while made.count() < before + 2:  # both workers are at work
+            assert runner.completed(0.1) is None
         threading.Timer(0.2, runner.cancel).start()
-        begun = time.perf_counter()
-        states = [runner.completed(None).state for _ in TASKS[:4]]
+        states = prompt(lambda: [runner.completed(None).state for _ in TASKS[:4]])
         assert states == ["stopped"] * 4
-        assert time.perf_counter() - begun < 3
         assert runner.completed(None if name == "processes" else 0.0) is None
     if isinstance(executor, ProcessPoolExecutor):
         for process in executor._processes.values():
@@ -240,11 +252,12 @@ def test_cancel_inline_starts_nothing_more():
 def test_a_deadline_holds_in_other_processes(name):
     n_jobs, executor = EXECUTORS[name]()
     with make_runner(endless(), n_jobs, executor) as runner:
-        deadline = time.time() + 2.0  # a worker starts in that time
+        deadline = time.time() + 2.0  # a worker starts in that time, if the machine is not busy
         runner.submit(Task(0, 0, PARAMS, deadline=deadline))
-        result = runner.completed(30)
+        result = runner.completed(60)
+        assert result is not None, "the fit would take hours"
         assert result.state == "stopped"
-        assert time.time() - deadline < 1
+        assert time.time() >= deadline, "not before it"
     if executor != "processes":
         executor.shutdown()
 
@@ -263,22 +276,30 @@ def test_an_exit_of_user_code_reaches_the_search(n_jobs):
 INTERRUPTED = OBEY_CTRL_C + """
 import os, signal, sys, threading, time
 sys.path.insert(0, {folder!r})
-from search_folds import PARAMS, context
+import search_folds
 from fastreg.search.evaluation import Task
 from fastreg.search.executors import make_runner
 
+made = search_folds.Marks({made!r})
+
+def interrupt(before):  # when every worker has made a model
+    while made.count() < before + {n_jobs}:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    os.killpg(os.getpgid(0), signal.SIGINT)
+
 if __name__ == "__main__":
-    with make_runner(context(fit_arguments={{"epochs": 10**9}}), {n_jobs}, {executor!r}) as runner:
-        threading.Timer(2.0, os.killpg, (os.getpgid(0), signal.SIGINT)).start()
+    context = search_folds.context(made, fit_arguments={{"epochs": 10**9}})  # hours
+    threading.Thread(target=interrupt, args=(made.count(),), daemon=True).start()
+    with make_runner(context, {n_jobs}, {executor!r}) as runner:
         try:
             for trial in range(4):
-                runner.submit(Task(trial, 0, PARAMS))
+                runner.submit(Task(trial, 0, search_folds.PARAMS))
             runner.completed(None)
         except KeyboardInterrupt:
-            begun = time.perf_counter()
             runner.cancel()
             print("interrupted", flush=True)
-    print(time.perf_counter() - begun < 2)
+    print("closed")
 """
 
 
@@ -286,12 +307,15 @@ if __name__ == "__main__":
 def test_ctrl_c_ends_everything(n_jobs, executor, tmp_path):
     script = tmp_path / "script.py"
     folder = str(Path(search_folds.__file__).parent)
-    script.write_text(INTERRUPTED.format(folder=folder, n_jobs=n_jobs, executor=executor))
+    (tmp_path / "made").mkdir()
+    script.write_text(
+        INTERRUPTED.format(folder=folder, made=str(tmp_path / "made"), n_jobs=n_jobs, executor=executor)
+    )
     result = subprocess.run(
         [sys.executable, script], capture_output=True, text=True, timeout=60, start_new_session=True, check=False
     )
     assert result.returncode == 0, result.stderr
-    assert result.stdout.split() == ["interrupted", "True"]
+    assert result.stdout.split() == ["interrupted", "closed"]
     assert result.stderr == ""
 
 
@@ -390,18 +414,17 @@ def test_a_program_without_a_guard_is_told_so(tmp_path):
     assert "if __name__ == '__main__':" in result.stderr
 
 
-@pytest.mark.parametrize(("n_jobs", "limit"), [(1, 30e-6), (2, 60e-6)])
-def test_a_task_costs_little(n_jobs, limit):
-    """Bookkeeping of a task whose fit and score do nothing; the best of several runs, other programs run too."""
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_task_costs_little(n_jobs):
+    """Bookkeeping of a task whose fit and score do nothing."""
     c = make_context(Threads(), [{}], X[:10], np.zeros(10), cv=0.5)
     tasks = [Task(i, 0, {}) for i in range(1000)]
-    best = np.inf
-    for _ in range(8):
+
+    def run():
         with make_runner(c, n_jobs) as runner:
-            begun = time.perf_counter()
             collect(runner, tasks)
-            best = min(best, (time.perf_counter() - begun) / len(tasks))
-    assert best < limit
+
+    assert count_steps(run) < 400 * len(tasks), "some 240 each, those of this test included"
 
 
 def test_models_do_not_live_longer_than_their_results():

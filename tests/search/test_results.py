@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import pickle
 import re
@@ -25,7 +26,7 @@ from fastreg.search import (
 )
 from fastreg.search.results import best_trial, rank, tabulate
 from programs import last_json, on_terminal, run_program
-from searches import Scored, build, findings, nothing, two_classes
+from searches import Clock, Scored, build, findings, nothing, two_classes
 
 SPACE = {"lr": LogUniform(1e-3, 1e-1), "units": Integer(2, 16)}
 
@@ -252,10 +253,17 @@ def test_kept_models_and_those_trained_again_are_the_same():
         pickle.loads(pickle.dumps(trained)).ensemble(2)
 
 
-def test_an_ensemble_needs_trials_of_the_full_budget():
+def test_an_ensemble_needs_trials_of_the_full_budget(monkeypatch):
     x, y = noisy()
-    search = RandomSearch(network, {**MIXED, "lr": LogUniform(1e-3, 1e-1)}, n_trials=4, cv=2, seed=0, verbose=0,
-                          pruner=SuccessiveHalving(1, factor=10_000), refit=False, time_limit=1, n_jobs=1)
+    clock, made = Clock(monkeypatch), itertools.count()
+
+    def build(params):
+        if next(made) == 8:  # of one model to look at and two folds of four trials, the last
+            clock.leave(0.5)
+        return network(params)
+
+    search = RandomSearch(build, {**MIXED, "lr": LogUniform(1e-3, 1e-1)}, n_trials=4, cv=2, seed=0, verbose=0,
+                          pruner=SuccessiveHalving(1, factor=10_000), refit=False, time_limit=600, n_jobs=1)
     search.fit(x, y, epochs=1_000_000)
     assert search.best_trial_.budget == 1
     with pytest.raises(ValueError, match=r"full budget, 1000000, but to 1"):

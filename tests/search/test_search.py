@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import pickle
 import threading
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 
 import fastreg as fr
@@ -28,6 +29,7 @@ from fastreg.search import (
     Uniform,
     When,
 )
+from fastreg.search.evaluation import evaluate
 from programs import run_program
 from searches import Scored, build, findings, histories, nothing, two_classes
 
@@ -160,8 +162,26 @@ def test_halving_trains_few_trials_to_the_end_and_continues_them():
     whole = RandomSearch(build, SPACE, n_trials=9, refit=False, **QUIET).fit(x, y, **arguments).trials_[best.number]
     assert whole.scores == best.scores
     assert whole.histories == best.histories
-    assert min(best.fit_seconds) > 0.5 * min(whole.fit_seconds), "those of all rungs count"
     assert all(len(history["loss"]) == 9 for history in best.histories)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_the_seconds_of_a_continued_trial_are_those_of_all_rungs(n_jobs, monkeypatch):
+    x, y = two_classes()
+    seen = defaultdict(list)
+
+    def recorded(context, task, stop=None):
+        result = evaluate(context, task, stop)
+        seen[task.trial, task.fold].append((result.seconds, result.score_seconds))
+        return result
+
+    monkeypatch.setattr(fr.search.executors, "evaluate", recorded)
+    search = RandomSearch(build, SPACE, n_trials=9, pruner=SuccessiveHalving(1), refit=False, n_jobs=n_jobs, **QUIET)
+    search.fit(x, y, epochs=9, batch_size=16)
+    assert sorted(len(rungs) for rungs in seen.values()) == [1] * 18 + [2] * 6 + [3] * 3
+    for trial in search.trials_:
+        of_folds = [np.sum(seen[trial.number, fold], axis=0) for fold in range(3)]
+        assert np.transpose([trial.fit_seconds, trial.score_seconds]) == pytest.approx(np.array(of_folds))
 
 
 def test_trials_that_stop_early_below_a_rung_had_all_the_epochs_that_they_wanted():

@@ -1,8 +1,8 @@
 // dX of a few rows: dx_i = dy . row i of W, as dot products over the columns of W, which is read once and as it lies.
 // What this saves is turning W, which costs as much as the products of eight rows; what it costs is adding up lanes.
 //
-// An element's additions have one order, which the width of W alone decides: for every kDotPanels panels along the
-// columns in each lane, then across the lanes, then from one such group to the next.
+// An element's additions have one order, which the shapes of W and dy decide, whatever rows are asked for: along the
+// columns of a group of panels in each lane, then across the lanes, then from one group to the next.
 #pragma once
 #include "core/kernels.h"
 #include "cpu/elementwise.h"
@@ -13,8 +13,10 @@ namespace FASTREG_ISA {
 namespace {
 
 constexpr std::size_t kDotRows = 8;
-// So many panels are as many streams, which the hardware can follow.
-constexpr std::size_t kDotPanels = 8;
+// So many panels are as many streams, which the hardware can follow. A single row waits for W alone, and where that does
+// not fit into the first cache, it comes faster along two.
+constexpr std::size_t kDotPanels = 8, kDotPanelsOfRow = 2;
+constexpr std::size_t kNearWeights = std::size_t{16} << 10;   // floats
 // Inputs that are taken at once, beside R rows of dy: the power of two that has registers for its sums.
 template <std::size_t R>
 constexpr std::size_t kDotInputs = kRegisters == 32 ? (R == 1 ? 8 : R <= 5 ? 4 : 2) : (R <= 2 ? 4 : R <= 6 ? 2 : 1);
@@ -156,17 +158,19 @@ template <std::size_t R>
 FASTREG_NOINLINE void dot_rows(const MatmulInput& m) {
   alignas(64) float memory[R * kLane * V::kLanes];
   const std::size_t row = m.rows.begin, end = smaller(m.lddx, m.panels.end * kPanel);
-  for (std::size_t j = 0; j < m.lddy; j += kDotPanels * kPanel) {
+  const std::size_t floats = m.in * m.lddy;
+  const std::size_t group = (m.n == 1 && floats >= kNearWeights ? kDotPanelsOfRow : kDotPanels) * kPanel;
+  for (std::size_t j = 0; j < m.lddy; j += group) {
     Dots d;
     d.w = m.w + j * m.in;
     d.dy = m.dy + row * m.lddy + j;
     d.dx = m.dx + row * m.lddx;
-    d.width = smaller(kDotPanels * kPanel, m.lddy - j);
+    d.width = smaller(group, m.lddy - j);
     d.in = m.in;
     d.lddy = m.lddy;
     d.lddx = m.lddx;
     d.first = j == 0;
-    d.far = m.in * m.lddy >= kFarWeights;
+    d.far = floats >= kFarWeights;
     for (std::size_t i = m.panels.begin * kPanel; i < end; i += kLane) dot_inputs<R>(d, i, memory);
   }
 }

@@ -31,7 +31,8 @@ struct Dots {
   bool first, far;   // first: dx is written, else added to
 };
 
-// acc[q][r] += one vector of row q of a panel of W, W floats wide, times one of row r of dy.
+// acc[q][r] += one vector of row q of a panel of W, W floats wide, times one of row r of dy. Left to choose, GCC reads dy
+// for each row of W again, more than the loads that keep up with the products.
 template <std::size_t W, std::size_t I, std::size_t R>
 FASTREG_INLINE void dot_step(V (&acc)[I][R], const float* w, const float* dy, std::size_t lddy) {
   V wv[I];

@@ -315,9 +315,11 @@ def test_a_signal_ends_a_fit_that_runs():
     made.models.clear()
 
     def set_within_the_fit():
-        while not made.models:
+        end = time.monotonic() + 60  # a fit that never begins fails the test and does not hang it
+        while not made.models and time.monotonic() < end:
             time.sleep(0.001)
-        wait_for_fit(made.models[0])
+        if made.models:
+            wait_for_fit(made.models[0])
         stop.set()
 
     thread = threading.Thread(target=set_within_the_fit, daemon=True)

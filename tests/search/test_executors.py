@@ -226,8 +226,10 @@ def test_cancel_gives_every_task_back_as_stopped(name, tmp_path):
     with make_runner(c, n_jobs, executor) as runner:
         for task in TASKS[:4]:
             runner.submit(task)
+        end = time.monotonic() + 60
         while made.count() < before + 2:  # both workers are at work
             assert runner.completed(0.1) is None
+            assert time.monotonic() < end, "no two workers began"
         threading.Timer(0.2, runner.cancel).start()
         states = prompt(lambda: [runner.completed(None).state for _ in TASKS[:4]])
         assert states == ["stopped"] * 4

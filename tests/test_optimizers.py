@@ -138,3 +138,34 @@ def test_state_of_gradients_that_vanish_stays_finite(rng):
             mine.step(np.zeros(35, np.float32))
         assert np.isfinite(w).all()
         assert (np.abs(w - 1.0) < 0.2).all()
+
+
+DIVIDING = [name for name in OPTIMIZERS if name.startswith(("adam", "rmsprop"))]
+
+
+@pytest.mark.parametrize("optimizer", DIVIDING)
+def test_gradients_of_every_size(optimizer):
+    """Steps from 1e-15 to 1e18 are the oracle's; further out they stay finite, also those that come after."""
+    sizes = np.logspace(-37, 37, 75)
+    g = np.concatenate([[0.0], sizes, -sizes]).astype(np.float32)
+    w = np.zeros(g.size, np.float32)
+    mine, oracle = updater(OPTIMIZERS[optimizer], w, Penalty()), ref.Updater(rounded(OPTIMIZERS[optimizer]))
+    expected = np.zeros(g.size)
+    usual = (np.abs(g) > 1e-15) & (np.abs(g) < 1e18)
+    for gradient in (g, np.zeros_like(g), 2.0 * g):
+        mine.step(gradient)
+        expected = oracle.step(expected, gradient.astype(np.float64))
+        assert np.isfinite(w).all()
+        assert w[0] == 0.0
+        np.testing.assert_allclose(w[usual], expected[usual], rtol=4e-6)
+
+
+@pytest.mark.parametrize("optimizer", DIVIDING)
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+def test_a_gradient_that_is_not_finite_is_not_hidden(optimizer, bad):
+    w = np.ones(35, np.float32)
+    g = np.ones(35, np.float32)
+    g[17] = bad
+    updater(OPTIMIZERS[optimizer], w, Penalty()).step(g)
+    assert not np.isfinite(w[17])
+    assert np.isfinite(np.delete(w, 17)).all()

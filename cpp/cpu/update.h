@@ -16,74 +16,130 @@ struct LaneSums {
   V absolute, square;
 };
 
-template <class Rule, Penalties kPenalties, bool kSums>
-FASTREG_NOINLINE void run_update(const Update& u) {
-  const Rule rule(math::Hyper{u.rate, u.momentum, u.beta_1, u.beta_2, u.epsilon, u.correction_1, u.correction_2});
-  const V scale(u.grad_scale), l1(u.l1), two_l2(2.0f * u.l2), decay(u.rate * u.decay);
-  // In locals, since a store could change u as far as the compiler knows.
-  float *const weights = u.w, *const first = u.m, *const second = u.v;
-  const float* const gradient = u.g;
-  const std::size_t n = u.n;
-  // Vectors a turn, each with sums of its own: one chain of additions takes as long as all the rest of the rules that do
-  // not divide. The others have no registers to spare.
-  constexpr std::size_t kTurn = Rule::kHasV ? 1 : 2;
-  LaneSums chains[2] = {{V(0.0f), V(0.0f)}, {V(0.0f), V(0.0f)}};
-  // load and store take whole vectors, or the first few floats of one.
-  const auto step = [&](std::size_t i, LaneSums& sums, auto load, auto store) FASTREG_LAMBDA {
-    const V old = load(weights + i);
-    V m(0.0f), v(0.0f), g = scale * load(gradient + i);
-    if constexpr (Rule::kHasM) m = load(first + i);
-    if constexpr (Rule::kHasV) v = load(second + i);
+// Pairs of penalty sums: one chain of additions takes as long as all the rest of the rules that do not divide. The
+// others have no registers to spare.
+template <class Rule>
+constexpr std::size_t kSumPairs = Rule::kHasV ? 1 : 2;
+
+// How a step reads and writes: whole vectors, or the first few floats of one.
+struct Whole {
+  FASTREG_INLINE V load(const float* p) const { return V::load(p); }
+  FASTREG_INLINE void store(V x, float* p) const { x.store(p); }
+};
+struct FirstFloats {
+  std::size_t count;
+  FASTREG_INLINE V load(const float* p) const { return V::load_first(p, count); }
+  FASTREG_INLINE void store(V x, float* p) const { x.store_first(p, count); }
+};
+
+// The step of one vector, in two halves, so that several can be under way. kPlain: neither a factor on the gradient nor
+// decay.
+template <class Rule, Penalties kPenalties, bool kSums, bool kPlain>
+struct VectorStep {
+  struct Halfway {
+    V w, g, m, v;
+  };
+  const Rule rule;
+  const V scale, l1, two_l2, decay;
+  float *const weights, *const first, *const second;
+  const float* const gradient;
+
+  FASTREG_INLINE explicit VectorStep(const Update& u)
+      : rule(math::Hyper{u.rate, u.momentum, u.beta_1, u.beta_2, u.epsilon, u.correction_1, u.correction_2}),
+        scale(u.grad_scale),
+        l1(u.l1),
+        two_l2(2.0f * u.l2),
+        decay(u.rate * u.decay),
+        weights(u.w),
+        first(u.m),
+        second(u.v),
+        gradient(u.g) {}
+
+  template <class Lanes>
+  FASTREG_INLINE Halfway begin(std::size_t i, LaneSums& sums, Lanes lanes) const {
+    Halfway e{lanes.load(weights + i), lanes.load(gradient + i), V(0.0f), V(0.0f)};
+    if constexpr (!kPlain) e.g = scale * e.g;
+    if constexpr (Rule::kHasM) e.m = lanes.load(first + i);
+    if constexpr (Rule::kHasV) e.v = lanes.load(second + i);
     if constexpr (kPenalties != Penalties::none) {
-      g = fma(two_l2, old, g);
-      if constexpr (kPenalties == Penalties::subgradient) g = g + math::signed_as(l1, old);
+      e.g = fma(two_l2, e.w, e.g);
+      if constexpr (kPenalties == Penalties::subgradient) e.g = e.g + math::signed_as(l1, e.w);
     }
     if constexpr (kSums) {
-      sums.absolute = sums.absolute + abs(old);
-      sums.square = fma(old, old, sums.square);
+      sums.absolute = sums.absolute + abs(e.w);
+      sums.square = fma(e.w, e.w, sums.square);
     }
-    V w = rule.apply(fnma(decay, old, old), g, m, v);
-    if constexpr (kPenalties == Penalties::proximal) w = math::soft_threshold(w, rule.eta(v) * l1);
-    store(w, weights + i);
-    if constexpr (Rule::kHasM) store(m, first + i);
-    if constexpr (Rule::kHasV) store(v, second + i);
-  };
-  const auto step_first = [&](std::size_t i, std::size_t count) FASTREG_LAMBDA {
-    step(
-        i, chains[0], [count](const float* p) FASTREG_LAMBDA { return V::load_first(p, count); },
-        [count](V x, float* p) FASTREG_LAMBDA { x.store_first(p, count); });
-  };
-  const auto step_whole = [&](std::size_t i, LaneSums& sums) FASTREG_LAMBDA {
-    step(
-        i, sums, [](const float* p) FASTREG_LAMBDA { return V::load(p); },
-        [](V x, float* p) FASTREG_LAMBDA { x.store(p); });
-  };
+    rule.moments(e.g, e.m, e.v);
+    if constexpr (Rule::kHasM) lanes.store(e.m, first + i);
+    if constexpr (Rule::kHasV) lanes.store(e.v, second + i);
+    return e;
+  }
+
+  template <class Lanes>
+  FASTREG_INLINE void finish(std::size_t i, const Halfway& e, Lanes lanes) const {
+    V w = rule.apply(kPlain ? e.w : fnma(decay, e.w, e.w), e.g, e.m, e.v);
+    if constexpr (kPenalties == Penalties::proximal) w = math::soft_threshold(w, rule.eta(e.v) * l1);
+    lanes.store(w, weights + i);
+  }
+
+  template <std::size_t kAbreast, class Lanes>
+  FASTREG_INLINE void run(std::size_t i, LaneSums& sums, Lanes lanes) const {
+    Halfway e[kAbreast];
+    FASTREG_UNROLL
+    for (std::size_t j = 0; j < kAbreast; ++j) e[j] = begin(i + j * V::kLanes, sums, lanes);
+    FASTREG_UNROLL
+    for (std::size_t j = 0; j < kAbreast; ++j) finish(i + j * V::kLanes, e[j], lanes);
+  }
+};
+
+template <class Rule, Penalties kPenalties, bool kSums, bool kPlain>
+FASTREG_NOINLINE void run_update(const Update& u) {
+  // Vectors side by side, where the registers suffice: the rules that divide need more operations one after the other
+  // than the processor looks ahead.
+  constexpr std::size_t kAbreast = !Rule::kHasV || kRegisters < 32 ? 1 : kSums && !kPlain ? 3 : 4;
+  constexpr std::size_t kStride = kAbreast * V::kLanes;
+  const VectorStep<Rule, kPenalties, kSums, kPlain> step(u);
+  LaneSums chains[2] = {{V(0.0f), V(0.0f)}, {V(0.0f), V(0.0f)}};
+  const std::size_t n = u.n;
   // A caller's array may lie anywhere; from its first aligned vector on no store crosses a cache line.
-  std::size_t i = (0 - reinterpret_cast<std::uintptr_t>(weights) / sizeof(float)) % V::kLanes;
+  std::size_t i = (0 - reinterpret_cast<std::uintptr_t>(u.w) / sizeof(float)) % V::kLanes;
   i = smaller(i, n);
-  if (i > 0) step_first(0, i);
-  for (; i + kTurn * V::kLanes <= n; i += kTurn * V::kLanes) {
-    step_whole(i, chains[0]);
-    if constexpr (kTurn == 2) step_whole(i + V::kLanes, chains[1]);
+  if (i > 0) step.template run<1>(0, chains[0], FirstFloats{i});
+  for (; i + kSumPairs<Rule> * kStride <= n; i += kSumPairs<Rule> * kStride) {
+    step.template run<kAbreast>(i, chains[0], Whole{});
+    if constexpr (kSumPairs<Rule> == 2) step.template run<kAbreast>(i + kStride, chains[1], Whole{});
   }
-  if (kTurn == 2 && i + V::kLanes <= n) {
-    step_whole(i, chains[0]);
-    i += V::kLanes;
+  if constexpr (kSumPairs<Rule> == 2) {
+    if (i + kStride <= n) step.template run<kAbreast>(i, chains[0], Whole{}), i += kStride;
   }
-  if (i < n) step_first(i, n - i);
+  if constexpr (kAbreast > 1) {
+    for (; i + V::kLanes <= n; i += V::kLanes) step.template run<1>(i, chains[0], Whole{});
+  }
+  if (i < n) step.template run<1>(i, chains[0], FirstFloats{n - i});
   if constexpr (kSums) {
     u.sums[0] = sum(chains[0].absolute + chains[1].absolute);
     u.sums[1] = sum(chains[0].square + chains[1].square);
   }
 }
 
+template <class Rule, Penalties kPenalties, bool kSums>
+FASTREG_INLINE void choose_plain(const Update& u) {
+  // Only the rules that divide compute for longer than they load and store.
+  if constexpr (Rule::kHasV && kPenalties != Penalties::none) {
+    if (u.grad_scale == 1.0f && u.decay == 0.0f) return run_update<Rule, kPenalties, kSums, true>(u);
+  }
+  run_update<Rule, kPenalties, kSums, false>(u);
+}
+
+template <class Rule, Penalties kPenalties>
+FASTREG_INLINE void choose_sums(const Update& u) {
+  u.sums ? choose_plain<Rule, kPenalties, true>(u) : choose_plain<Rule, kPenalties, false>(u);
+}
+
 template <class Rule>
 FASTREG_INLINE void choose_update(const Update& u) {
-  if (u.l1 == 0.0f && u.l2 == 0.0f) return run_update<Rule, Penalties::none, false>(u);
-  if (u.proximal && u.l1 != 0.0f) {
-    return u.sums ? run_update<Rule, Penalties::proximal, true>(u) : run_update<Rule, Penalties::proximal, false>(u);
-  }
-  u.sums ? run_update<Rule, Penalties::subgradient, true>(u) : run_update<Rule, Penalties::subgradient, false>(u);
+  if (u.l1 == 0.0f && u.l2 == 0.0f) return choose_plain<Rule, Penalties::none, false>(u);
+  u.proximal && u.l1 != 0.0f ? choose_sums<Rule, Penalties::proximal>(u) : choose_sums<Rule, Penalties::subgradient>(u);
 }
 
 void update(const Update& u) noexcept {

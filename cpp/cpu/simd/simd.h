@@ -3,10 +3,11 @@
 //
 // V      floats: load, store, load_first(p, n) and store_first(p, n) for n < kLanes elements (the rest reads as zero);
 //        loads take doubles (rounded to nearest) and bytes too; arithmetic, fma(a, b, c) = a b + c, fnma(a, b, c) =
-//        c - a b (two roundings where the ISA has no fused form),
-//        min and max (b where unordered), round (to even), select(mask, a, b), exp2_of(n) = 2^n for whole n in
-//        [-126, 127], ldexp(a, n) = a 2^n for whole n in [-252, 254], split_exponent(x, &m) = e with x = m 2^e and m in
-//        [sqrt(1/2), sqrt(2)) for positive normal x, sum and max_lanes (across lanes, in an order fixed by the width).
+//        c - a b (two roundings where the ISA has no fused form), min and max (b where unordered), twice_sqrt_plus(a,
+//        c) = 2 sqrt(a) + c for finite a >= 0 (within two units of the last place), round (to even), select(mask, a, b),
+//        exp2_of(n) = 2^n for whole n in [-126, 127], ldexp(a, n) = a 2^n for whole n in [-252, 254],
+//        split_exponent(x, &m) = e with x = m 2^e and m in [sqrt(1/2), sqrt(2)) for positive normal x, sum and max_lanes
+//        (across lanes, in an order fixed by the width).
 //        sum_each(r) of kLanes vectors has sum(r[i]) in lane i, to the bit; transpose(r) turns their square.
 //        in_register(a) is a, but the compiler does not read it from memory again for each use.
 // V::Mask  comparisons; first(n) has the first n lanes set, of_bits(b) lane l where bit l of b is set.

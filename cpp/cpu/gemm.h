@@ -67,6 +67,7 @@ void matmul(const Matmul& m) noexcept {
     return activation_forward(m.activation, first + i, m.y + i, m.rows.end - i);
   }
   if (m.rows.end - m.rows.begin == 1 && !m.dropout.mask) return matmul_row(m);
+  if (m.k == 1 && !m.dropout.mask && !p.activate) return times_row(m);
   p.a_stride = m.ldx;
   p.c_stride = m.ldy;
   p.rows = m.rows.end - m.rows.begin;
@@ -316,6 +317,7 @@ FASTREG_NOINLINE void run_packed(Block p) {
 void matmul_weights(const MatmulWeights& m) noexcept {
   if (m.rows.end <= m.rows.begin || m.panels.end <= m.panels.begin) return;
   if (m.lddy == 1) return weights_column(m);
+  if (m.ldx == 1) return weights_row(m);
   Block p{};
   p.a_stride = m.ldx;
   p.rows = m.rows.end - m.rows.begin;

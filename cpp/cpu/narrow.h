@@ -77,6 +77,8 @@ template <std::size_t K, std::size_t NV>
 FASTREG_NOINLINE void narrow_weights_strip(const MatmulWeights& m, std::size_t i, std::size_t j) {
   const float *x = m.x + i, *dy = m.dy + j;
   const std::size_t ldx = m.ldx, lddy = m.lddy;
+  // The hardware does not foresee the next strip of rows so far apart, and many of them do not stay in cache.
+  const bool fetch = ldx >= 2048 && m.n >= 128;
   V acc[K][NV];
   FASTREG_UNROLL
   for (std::size_t k = 0; k < K; ++k) {
@@ -87,6 +89,10 @@ FASTREG_NOINLINE void narrow_weights_strip(const MatmulWeights& m, std::size_t i
     V xv[NV];
     FASTREG_UNROLL
     for (std::size_t v = 0; v < NV; ++v) xv[v] = V::load(x + v * V::kLanes);
+    if (fetch) {
+      FASTREG_UNROLL
+      for (std::size_t v = 0; v < NV; ++v) __builtin_prefetch(x + (NV + v) * V::kLanes, 0, 2);
+    }
     FASTREG_UNROLL
     for (std::size_t k = 0; k < K; ++k) {
       const V term(dy[k]);

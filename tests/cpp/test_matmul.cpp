@@ -246,23 +246,26 @@ void test_all(const Kernels& k) {
     if (out > 1) {
       for (const std::size_t n : {1, 14, 32}) test_matmul_dropout(k, n, 64, out);
       test_matmul_dropout(k, 5, 1537, out);
+      test_matmul_dropout(k, 5, 1, out);
     }
     test_matmul_split(k, 13, 1100, out, ActivationKind::linear);
     test_matmul(k, 3, 1537, out, ActivationKind::relu, true);
     test_matmul(k, 3, 1537, out, ActivationKind::relu, false);
     test_matmul(k, 3, 1537, out, ActivationKind::tanh, false);
+    test_weights(k, 700, 1, out);
     test_weights(k, 700, 3, out);
     test_weights(k, 515, 50, out);
     test_weights(k, 140, 203, out);
     test_weights(k, 1, 203, out);
   }
+  for (const std::size_t out : {1, 7, 10, 73}) test_weights(k, 130, 2070, out);
   for (const std::size_t n : {1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 17, 27, 32, 33}) {
     for (const std::size_t in : {1, 5, 16, 33, 64, 65, 80, 300}) {
       for (const std::size_t out : {1, 2, 3, 6, 7, 10, 11, 13, 16, 17, 63, 64, 65, 100, 256, 257, 300, 577}) test_input(k, n, in, out);
     }
   }
   for (const std::size_t in : {1, 20, 129, 1100}) {
-    for (const std::size_t out : {2, 16, 40, 64, 130, 208, 300}) test_row_alone(k, in, out);
+    for (const std::size_t out : {1, 2, 16, 40, 64, 130, 208, 300}) test_row_alone(k, in, out);
   }
   test_nan(k);
 }

@@ -3,6 +3,7 @@
 //                                thread pinned to each CPU
 //   bench_limits ping CPU CPU    the round trip of a cache line between two CPUs, in ns
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstring>
@@ -48,16 +49,17 @@ const bench::LimitLoops& loops() {
 #endif
 }
 
-// All threads do prepare(), then work(state) `turns` times together; the best of five times, in seconds a turn.
+// All threads do prepare(), then work(state) `turns` times together; the median of seven times, in seconds a turn, since
+// what is compared with it is a median too.
 template <class Prepare, class Work>
 double together(const Cpus& cpus, std::size_t turns, Prepare prepare, Work work) {
-  constexpr int kRounds = 5;
+  constexpr std::size_t kRounds = 7;
   std::atomic<std::size_t> arrived{0}, left{0};
   const auto meet = [&](std::atomic<std::size_t>& counter, std::size_t round) {
     counter.fetch_add(1);
     while (counter.load() < cpus.size() * (round + 1)) std::this_thread::yield();
   };
-  double best = 1e30;
+  std::array<double, kRounds> times{};
   const auto body = [&](std::size_t rank) {
     bench::pin(cpus[rank]);
     auto state = prepare();
@@ -67,13 +69,14 @@ double together(const Cpus& cpus, std::size_t turns, Prepare prepare, Work work)
       const double start = now();
       for (std::size_t i = 0; i < turns; ++i) work(state);
       meet(left, round);
-      if (rank == 0) best = std::min(best, (now() - start) / static_cast<double>(turns));
+      if (rank == 0) times[round] = (now() - start) / static_cast<double>(turns);
     }
   };
   std::vector<std::thread> threads;
   for (std::size_t rank = 0; rank < cpus.size(); ++rank) threads.emplace_back(body, rank);
   for (std::thread& thread : threads) thread.join();
-  return best;
+  std::sort(times.begin(), times.end());
+  return times[kRounds / 2];
 }
 
 volatile float sink;

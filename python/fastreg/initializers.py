@@ -194,7 +194,6 @@ class RandomUniform(_Random):
         self._set(minval=low, maxval=check_real("RandomUniform", "maxval", self.maxval, rule))
 
 
-@dataclass(frozen=True)
 class GlorotUniform(_Random):
     """Uniform with variance 2 / (fan_in + fan_out): the default of kernels.
 
@@ -205,7 +204,6 @@ class GlorotUniform(_Random):
     """
 
 
-@dataclass(frozen=True)
 class GlorotNormal(_Random):
     """Truncated normal with variance 2 / (fan_in + fan_out).
 
@@ -216,7 +214,6 @@ class GlorotNormal(_Random):
     """
 
 
-@dataclass(frozen=True)
 class HeUniform(_Random):
     """Uniform with variance 2 / fan_in, made for relu.
 
@@ -227,7 +224,6 @@ class HeUniform(_Random):
     """
 
 
-@dataclass(frozen=True)
 class HeNormal(_Random):
     """Truncated normal with variance 2 / fan_in, made for relu.
 
@@ -238,7 +234,6 @@ class HeNormal(_Random):
     """
 
 
-@dataclass(frozen=True)
 class LecunUniform(_Random):
     """Uniform with variance 1 / fan_in.
 
@@ -249,7 +244,6 @@ class LecunUniform(_Random):
     """
 
 
-@dataclass(frozen=True)
 class LecunNormal(_Random):
     """Truncated normal with variance 1 / fan_in.
 

@@ -50,7 +50,7 @@ const bench::LimitLoops& loops() {
 }
 
 // All threads do prepare(), then work(state) `turns` times together; the median of seven times, in seconds a turn, since
-// what is compared with it is a median too.
+// the updates that are held against the traffic are medians too.
 template <class Prepare, class Work>
 double together(const Cpus& cpus, std::size_t turns, Prepare prepare, Work work) {
   constexpr std::size_t kRounds = 7;

@@ -16,7 +16,9 @@ OPTIMIZERS = {
     "adam, large epsilon": ref.Optimizer("adam", 0.01, epsilon=0.5),
     "adam, other betas": ref.Optimizer("adam", 0.01, beta_1=0.0, beta_2=0.5),
     "adamw": ref.Optimizer("adamw", 0.01, weight_decay=0.3),
+    "adam, short memory": ref.Optimizer("adam", 0.01, beta_1=0.1, beta_2=0.01),
     "rmsprop": ref.Optimizer("rmsprop", 0.01, beta_2=0.9),
+    "rmsprop, no memory": ref.Optimizer("rmsprop", 0.01, beta_2=0.0),
     "rmsprop, large epsilon": ref.Optimizer("rmsprop", 0.01, beta_2=0.5, epsilon=0.5),
 }
 PENALTIES = {
@@ -160,12 +162,38 @@ def test_gradients_of_every_size(optimizer):
         np.testing.assert_allclose(w[usual], expected[usual], rtol=4e-6)
 
 
+@pytest.mark.parametrize("penalty", [*PENALTIES.values(), Penalty(0.03, 0.0, True)], ids=[*PENALTIES, "proximal"])
 @pytest.mark.parametrize("optimizer", DIVIDING)
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
-def test_a_gradient_that_is_not_finite_is_not_hidden(optimizer, bad):
+def test_a_gradient_that_is_not_finite_is_not_hidden(optimizer, penalty, bad):
+    w = np.ones(133, np.float32)
+    g = np.ones(133, np.float32)
+    g[[17, 131]] = bad
+    updater(OPTIMIZERS[optimizer], w, penalty).step(g)
+    assert not np.isfinite(w[[17, 131]]).any()
+    assert np.isfinite(np.delete(w, [17, 131])).all()
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("optimizer", DIVIDING)
+def test_a_small_gradient_after_a_large_one(optimizer, penalty):
+    """What a mean forgets quickly it must not lose to rounding: with beta 0 the second step is about the rate."""
+    w = np.full(131, 0.5, np.float32)
+    mine, oracle = updater(OPTIMIZERS[optimizer], w, PENALTIES[penalty]), ref.Updater(
+        rounded(OPTIMIZERS[optimizer]), rounded(PENALTIES[penalty])
+    )
+    expected = w.astype(np.float64)
+    for size in (1.0, 1e-4, 1e-4):
+        mine.step(np.full(131, size, np.float32))
+        expected = oracle.step(expected, np.full(131, np.float64(np.float32(size))))
+        np.testing.assert_allclose(w, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["Adam", "RMSprop"])
+def test_the_least_epsilon_keeps_a_zero_gradient_a_zero_step(name):
+    from fastreg import optimizers
+
     w = np.ones(35, np.float32)
-    g = np.ones(35, np.float32)
-    g[17] = bad
-    updater(OPTIMIZERS[optimizer], w, Penalty()).step(g)
-    assert not np.isfinite(w[17])
-    assert np.isfinite(np.delete(w, 17)).all()
+    mine = ops.Updater(getattr(optimizers, name)(0.01, epsilon=2.0**-126), w)
+    mine.step(np.zeros(35, np.float32))
+    assert (w == 1.0).all()

@@ -173,6 +173,7 @@ struct LossStep {
 //   rmsprop   v = beta_2 v + (1 - beta_2) g'^2, w = w' - rate g' / (sqrt(v) + epsilon)
 // proximal: then w = soft(w, eta l1), eta the element's own step size (rate for sgd, momentum and nesterov;
 // rate / (sqrt(v / correction_2) + epsilon) for adam, rate / (sqrt(v) + epsilon) for rmsprop).
+// A moving mean of squares stops at the largest float.
 // sums: where not null and l1 or l2 is not 0, receives {sum |w|, sum w^2} of the parameters before the step.
 struct Update {
   UpdateRule rule;

@@ -1,5 +1,5 @@
-// Products with a matrix of a single column, which is a contiguous vector: dot products, sums of rows, outer products.
-// The order of every sum follows from its length alone.
+// Products with a matrix of a single column or row: dot products, sums of rows, outer products. A single column is
+// contiguous, but for the x of times_row. The order of every sum follows from the shape alone.
 #pragma once
 #include "core/kernels.h"
 #include "cpu/elementwise.h"
@@ -10,18 +10,18 @@ namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
-// As for_strips, but the vectors that four do not share out are one strip, where that is three at most: a strip reads or
-// writes all rows.
+// As for_strips, but what is left of the last panel is one strip where a vector is as wide as kLane: each strip goes
+// through all rows.
 template <class Body>
 FASTREG_INLINE void for_whole_strips(Range cols, Body body) {
-  const std::size_t rest = (cols.end - cols.begin) / V::kLanes % 4, end = cols.end - rest * V::kLanes;
-  for_strips({cols.begin, end}, body);
-  if constexpr (V::kLanes == kLane) {
+  if constexpr (V::kLanes != kLane) {
+    for_strips(cols, body);
+  } else {
+    const std::size_t rest = (cols.end - cols.begin) / kLane % 4, end = cols.end - rest * kLane;
+    for_strips({cols.begin, end}, body);
     if (rest == 1) body(end, StripWidth<1>());
     if (rest == 2) body(end, StripWidth<2>());
     if (rest == 3) body(end, StripWidth<3>());
-  } else {
-    for_strips({end, cols.end}, body);
   }
 }
 
@@ -49,7 +49,7 @@ FASTREG_INLINE void dot_rows_with(const float* const (&x)[R], const float* w, st
   for (std::size_t r = 0; r < R; ++r) dot[r] = dot[r] + odd[r];
 }
 
-// The lanes of x_i . w for a square's worth of rows, in registers where those suffice; w is a vector of one panel.
+// x_i . w for as many rows as a vector has lanes; the lanes of each wait in a register.
 FASTREG_INLINE V dots_of_square(const float* x, std::size_t ldx, const float* w, std::size_t k) {
   V sums[V::kLanes];
   FASTREG_UNROLL
@@ -63,7 +63,7 @@ FASTREG_INLINE V dots_of_square(const float* x, std::size_t ldx, const float* w,
   return sum_each(sums);
 }
 
-// The same for fewer rows.
+// The same for n rows, fewer than that; the other lanes are 0.
 FASTREG_INLINE V dots_of_some(const float* x, std::size_t ldx, const float* w, std::size_t k, std::size_t n) {
   alignas(64) float lanes[V::kLanes * V::kLanes] = {};
   for (std::size_t i = 0; i < n; i += 4) {
@@ -124,7 +124,8 @@ FASTREG_INLINE void weights_column_strip(const MatmulWeights& m, std::size_t i) 
   }
 }
 
-// dw of a single input, the sum of the rows of dy times x: one strip of NV vectors of it, in 8 chains.
+// dw of a single input, the sum of the rows of dy times x: one strip of NV vectors of it, in chains enough to hide the
+// latency of fma.
 template <std::size_t NV>
 FASTREG_INLINE void weights_row_strip(const MatmulWeights& m, std::size_t j) {
   constexpr std::size_t kSums = 8 / NV;
@@ -177,42 +178,58 @@ FASTREG_NOINLINE void weights_column(const MatmulWeights& m) {
              [&m](std::size_t i, auto width) { weights_column_strip<decltype(width)::kVectors>(m, i); });
 }
 
-// c(i, j) = a_i b_j, or max(floor, a_i b_j + bias_j), for one strip of NV vectors of columns: products of depth 1.
-template <bool kForward, std::size_t NV>
-FASTREG_INLINE void outer_strip(const float* a, std::size_t a_stride, const float* b, const float* bias, float floor,
-                                float* c, std::size_t c_stride, std::size_t rows) {
-  V bv[NV], from[NV];
+// c(i, j) = a_i b_j for one strip of NV vectors of columns.
+template <std::size_t NV>
+FASTREG_INLINE void outer_strip(const float* a, const float* b, float* c, std::size_t c_stride, std::size_t rows) {
+  V bv[NV];
   FASTREG_UNROLL
-  for (std::size_t v = 0; v < NV; ++v) {
-    bv[v] = V::load(b + v * V::kLanes);
-    from[v] = kForward ? V::load(bias + v * V::kLanes) : V(0.0f);
-  }
+  for (std::size_t v = 0; v < NV; ++v) bv[v] = V::load(b + v * V::kLanes);
   for (std::size_t i = 0; i < rows; ++i) {
-    const V av(a[i * a_stride]);
+    const V av(a[i]);
     FASTREG_UNROLL
-    for (std::size_t v = 0; v < NV; ++v) {
-      const V product = fma(av, bv[v], from[v]);
-      (kForward ? max(V(floor), product) : product).store(c + i * c_stride + v * V::kLanes);
-    }
+    for (std::size_t v = 0; v < NV; ++v) fma(av, bv[v], V(0.0f)).store(c + i * c_stride + v * V::kLanes);
   }
 }
 
 FASTREG_NOINLINE void outer_product(const float* a, const float* b, float* c, std::size_t c_stride, std::size_t rows,
                                     std::size_t width) {
   for_whole_strips({0, width}, [=](std::size_t j, auto strip) {
-    outer_strip<false, decltype(strip)::kVectors>(a, 1, b + j, nullptr, 0.0f, c + j, c_stride, rows);
+    outer_strip<decltype(strip)::kVectors>(a, b + j, c + j, c_stride, rows);
   });
 }
 
-// y = x W + bias, or relu of it, for an x of a single column; bias may be null.
+// One strip of y = max(floor, x W + bias) for an x of a single column, from y's column j on.
+template <std::size_t NV>
+FASTREG_INLINE void times_row_strip(const Matmul& m, float floor, std::size_t j) {
+  // A tile of one vector adds a second chain, here 0, which turns -0 into 0 (tiles.h).
+  constexpr bool kTwoChains = NV == 1 && V::kLanes == kLane;
+  const float* const bias = m.bias ? m.bias + j : kZeros;
+  V wv[NV], from[NV];
+  FASTREG_UNROLL
+  for (std::size_t v = 0; v < NV; ++v) {
+    wv[v] = V::load(m.w + j + v * V::kLanes);
+    from[v] = V::load(bias + v * V::kLanes);
+  }
+  const float* const x = m.x;
+  float* const y = m.y + j;
+  const std::size_t ldx = m.ldx, ldy = m.ldy;
+  for (std::size_t i = m.rows.begin; i < m.rows.end; ++i) {
+    const V xv(x[i * ldx]);
+    FASTREG_UNROLL
+    for (std::size_t v = 0; v < NV; ++v) {
+      V sum = fma(xv, wv[v], from[v]);
+      if constexpr (kTwoChains) sum = sum + V(0.0f);
+      max(V(floor), sum).store(y + i * ldy + v * V::kLanes);
+    }
+  }
+}
+
+// y = x W + bias, or relu of it, for an x of a single column.
 FASTREG_NOINLINE void times_row(const Matmul& m) {
   const float floor = m.activation == ActivationKind::relu ? 0.0f : -__builtin_inff();
-  const float* const x = m.x + m.rows.begin * m.ldx;
-  float* const y = m.y + m.rows.begin * m.ldy;
-  const std::size_t rows = m.rows.end - m.rows.begin;
-  for_whole_strips({m.panels.begin * kPanel, smaller(m.panels.end * kPanel, m.ldy)}, [=](std::size_t j, auto strip) {
-    const float* const bias = m.bias ? m.bias + j : kZeros;
-    outer_strip<true, decltype(strip)::kVectors>(x, m.ldx, m.w + j, bias, floor, y + j, m.ldy, rows);
+  for_whole_strips({m.panels.begin * kPanel, smaller(m.panels.end * kPanel, m.ldy)},
+                   [&m, floor](std::size_t j, auto strip) {
+    times_row_strip<decltype(strip)::kVectors>(m, floor, j);
   });
 }
 

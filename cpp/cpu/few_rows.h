@@ -181,9 +181,24 @@ FASTREG_INLINE bool prefers_dots(std::size_t n, std::size_t cols) {
   return n == 1 || (n <= kDotRows && (cols >= n * V::kLanes || rounded(cols) >= 6 * kLane));
 }
 
+// One row of dy that is one vector: nothing to add up but its lanes, for whole groups of inputs.
+FASTREG_NOINLINE void dot_vector(const MatmulInput& m) {
+  const V dy = V::load(m.dy);
+  const std::size_t end = smaller(m.in, m.panels.end * kPanel);
+  for (std::size_t i = m.panels.begin * kPanel; i < end; i += V::kLanes) {
+    V lanes[V::kLanes];
+    FASTREG_UNROLL
+    for (std::size_t l = 0; l < V::kLanes; ++l) lanes[l] = fma(V::load(m.w + (i + l) * V::kLanes), dy, V(0.0f));
+    sum_each(lanes).store(m.dx + i);
+  }
+}
+
 // The rows of dx that are asked for, at most kDotRows.
 template <std::size_t R = 1>
 FASTREG_INLINE void input_dots(const MatmulInput& m) {
+  if constexpr (R == 1 && V::kLanes == kLane) {
+    if (m.n == 1 && m.lddy == kLane && m.in % kLane == 0) return dot_vector(m);
+  }
   if constexpr (R < kDotRows) {
     if (m.rows.end - m.rows.begin > R) return input_dots<R + 1>(m);
   }

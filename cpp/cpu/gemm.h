@@ -6,6 +6,7 @@
 //   the same, some rows: W by rows   dy^T                                    dx^T, turned on its way out
 //   the same, few rows: dot products (few_rows.h); few units: narrow.h
 //   matmul_weights   x by columns    64 columns of dy                        a panel of dW
+//   any of them with a matrix of one column or one row: columns.h
 //   the same, cols <= 16: dy by columns, 64 columns of x, and the result is turned on its way to dW
 //
 // Blocks of k depend on the shape alone.

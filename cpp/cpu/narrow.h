@@ -72,13 +72,15 @@ FASTREG_NOINLINE void narrow_input_strip(const MatmulInput& m, std::size_t i) {
   if (rows % 2) narrow_input_rows<1>(dy, turned, dx, lddx);
 }
 
+// The hardware does not foresee the next strip of rows so many floats apart, and so many of them do not stay in cache.
+constexpr std::size_t kFarRows = 2048, kManyRows = 128;
+
 // dW for the inputs of NV vectors from i on and the K columns from j on, the last of a layer.
 template <std::size_t K, std::size_t NV>
 FASTREG_NOINLINE void narrow_weights_strip(const MatmulWeights& m, std::size_t i, std::size_t j) {
   const float *x = m.x + i, *dy = m.dy + j;
   const std::size_t ldx = m.ldx, lddy = m.lddy;
-  // The hardware does not foresee the next strip of rows so far apart, and many of them do not stay in cache.
-  const bool fetch = ldx >= 2048 && m.n >= 128;
+  const bool fetch = ldx >= kFarRows && m.n >= kManyRows;
   V acc[K][NV];
   FASTREG_UNROLL
   for (std::size_t k = 0; k < K; ++k) {

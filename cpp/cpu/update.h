@@ -32,9 +32,9 @@ struct FirstFloats {
   FASTREG_INLINE void store(V x, float* p) const { x.store_first(p, count); }
 };
 
-// The step of one vector, in two halves, so that several can be under way. kPlain: neither a factor on the gradient nor
-// decay.
-template <class Rule, Penalties kPenalties, bool kSums, bool kPlain>
+// The step of one vector, in two halves, so that several can be under way. kUsual: no factor on the gradient, no decay,
+// and betas of at least a half.
+template <class Rule, Penalties kPenalties, bool kSums, bool kUsual>
 struct VectorStep {
   struct Halfway {
     V w, g, m, v;
@@ -58,7 +58,7 @@ struct VectorStep {
   template <class Lanes>
   FASTREG_INLINE Halfway begin(std::size_t i, LaneSums& sums, Lanes lanes) const {
     Halfway e{lanes.load(weights + i), lanes.load(gradient + i), V(0.0f), V(0.0f)};
-    if constexpr (!kPlain) e.g = scale * e.g;
+    if constexpr (!kUsual) e.g = scale * e.g;
     if constexpr (Rule::kHasM) e.m = lanes.load(first + i);
     if constexpr (Rule::kHasV) e.v = lanes.load(second + i);
     if constexpr (kPenalties != Penalties::none) {
@@ -69,7 +69,9 @@ struct VectorStep {
       sums.absolute = sums.absolute + abs(e.w);
       sums.square = fma(e.w, e.w, sums.square);
     }
-    rule.moments(e.g, e.m, e.v);
+    // Old moments are used twice where kUsual; read from memory twice, they cost Adam a quarter.
+    if constexpr (Rule::kHasM) e.m = rule.template first_moment<kUsual>(kUsual ? in_register(e.m) : e.m, e.g);
+    if constexpr (Rule::kHasV) e.v = rule.template second_moment<kUsual>(kUsual ? in_register(e.v) : e.v, e.g);
     if constexpr (Rule::kHasM) lanes.store(e.m, first + i);
     if constexpr (Rule::kHasV) lanes.store(e.v, second + i);
     return e;
@@ -77,7 +79,7 @@ struct VectorStep {
 
   template <class Lanes>
   FASTREG_INLINE void finish(std::size_t i, const Halfway& e, Lanes lanes) const {
-    V w = rule.apply(kPlain ? e.w : fnma(decay, e.w, e.w), e.g, e.m, e.v);
+    V w = rule.apply(kUsual ? e.w : fnma(decay, e.w, e.w), e.g, e.m, e.v);
     if constexpr (kPenalties == Penalties::proximal) w = math::soft_threshold(w, rule.eta(e.v) * l1);
     lanes.store(w, weights + i);
   }
@@ -92,13 +94,13 @@ struct VectorStep {
   }
 };
 
-template <class Rule, Penalties kPenalties, bool kSums, bool kPlain>
+template <class Rule, Penalties kPenalties, bool kSums, bool kUsual>
 FASTREG_NOINLINE void run_update(const Update& u) {
-  // Vectors side by side, where the registers suffice: the rules that divide need more operations one after the other
-  // than the processor looks ahead.
-  constexpr std::size_t kAbreast = !Rule::kHasV || kRegisters < 32 ? 1 : kSums && !kPlain ? 3 : 4;
+  // Vectors side by side: the rules that divide need more operations one after the other than the processor looks
+  // ahead. As many as there are registers for; the sums have one order for any number.
+  constexpr std::size_t kAbreast = !Rule::kHasV || kRegisters < 32 ? 1 : kSums && !kUsual ? 3 : 4;
   constexpr std::size_t kStride = kAbreast * V::kLanes;
-  const VectorStep<Rule, kPenalties, kSums, kPlain> step(u);
+  const VectorStep<Rule, kPenalties, kSums, kUsual> step(u);
   LaneSums chains[2] = {{V(0.0f), V(0.0f)}, {V(0.0f), V(0.0f)}};
   const std::size_t n = u.n;
   // A caller's array may lie anywhere; from its first aligned vector on no store crosses a cache line.
@@ -110,7 +112,10 @@ FASTREG_NOINLINE void run_update(const Update& u) {
     if constexpr (kSumPairs<Rule> == 2) step.template run<kAbreast>(i + kStride, chains[1], Whole{});
   }
   if constexpr (kSumPairs<Rule> == 2) {
-    if (i + kStride <= n) step.template run<kAbreast>(i, chains[0], Whole{}), i += kStride;
+    if (i + kStride <= n) {
+      step.template run<kAbreast>(i, chains[0], Whole{});
+      i += kStride;
+    }
   }
   if constexpr (kAbreast > 1) {
     for (; i + V::kLanes <= n; i += V::kLanes) step.template run<1>(i, chains[0], Whole{});
@@ -123,22 +128,23 @@ FASTREG_NOINLINE void run_update(const Update& u) {
 }
 
 template <class Rule, Penalties kPenalties, bool kSums>
-FASTREG_INLINE void choose_plain(const Update& u) {
+FASTREG_INLINE void choose_usual(const Update& u) {
   // Only the rules that divide compute for longer than they load and store.
   if constexpr (Rule::kHasV && kPenalties != Penalties::none) {
-    if (u.grad_scale == 1.0f && u.decay == 0.0f) return run_update<Rule, kPenalties, kSums, true>(u);
+    const bool long_means = u.beta_2 >= 0.5f && (!Rule::kHasM || u.beta_1 >= 0.5f);
+    if (long_means && u.grad_scale == 1.0f && u.decay == 0.0f) return run_update<Rule, kPenalties, kSums, true>(u);
   }
   run_update<Rule, kPenalties, kSums, false>(u);
 }
 
 template <class Rule, Penalties kPenalties>
 FASTREG_INLINE void choose_sums(const Update& u) {
-  u.sums ? choose_plain<Rule, kPenalties, true>(u) : choose_plain<Rule, kPenalties, false>(u);
+  u.sums ? choose_usual<Rule, kPenalties, true>(u) : choose_usual<Rule, kPenalties, false>(u);
 }
 
 template <class Rule>
 FASTREG_INLINE void choose_update(const Update& u) {
-  if (u.l1 == 0.0f && u.l2 == 0.0f) return choose_plain<Rule, Penalties::none, false>(u);
+  if (u.l1 == 0.0f && u.l2 == 0.0f) return choose_usual<Rule, Penalties::none, false>(u);
   u.proximal && u.l1 != 0.0f ? choose_sums<Rule, Penalties::proximal>(u) : choose_sums<Rule, Penalties::subgradient>(u);
 }
 

@@ -3,8 +3,9 @@
 //
 //   w  parameter, decayed already      g  gradient with its penalties      m, v  moments, where the rule has them
 //
-// moments() moves m and v on, apply() returns the new parameter; eta() is the step size of each element, which the
-// proximal step needs. Both take the new moments. Adam's bias corrections are folded into its rate and epsilon:
+// first_moment and second_moment return the new ones, kLong being a promise that the betas are at least a half; apply
+// returns the new parameter and eta the step size of each element, which the proximal step needs, both from the new
+// moments. Adam's bias corrections are folded into its rate and epsilon:
 //   rate (m / c1) / (sqrt(v / c2) + epsilon) = (rate sqrt(c2) / c1) m / (sqrt(v) + epsilon sqrt(c2)).
 // Rates and epsilons of the rules that divide are kept doubled, as twice_sqrt_plus wants them.
 #pragma once
@@ -21,7 +22,6 @@ struct Sgd {
   static constexpr bool kHasM = false, kHasV = false;
   V rate;
   FASTREG_INLINE explicit Sgd(const Hyper& h) : rate(h.rate) {}
-  FASTREG_INLINE void moments(V, V&, V&) const {}
   FASTREG_INLINE V apply(V w, V g, V, V) const { return fnma(rate, g, w); }
   FASTREG_INLINE V eta(V) const { return rate; }
 };
@@ -31,7 +31,10 @@ struct Momentum {
   static constexpr bool kHasM = true, kHasV = false;
   V rate, momentum;
   FASTREG_INLINE explicit Momentum(const Hyper& h) : rate(h.rate), momentum(h.momentum) {}
-  FASTREG_INLINE void moments(V g, V& m, V&) const { m = fma(momentum, m, g); }
+  template <bool kLong>
+  FASTREG_INLINE V first_moment(V m, V g) const {
+    return fma(momentum, m, g);
+  }
   FASTREG_INLINE V apply(V w, V, V m, V) const { return fnma(rate, m, w); }
   FASTREG_INLINE V eta(V) const { return rate; }
 };
@@ -41,33 +44,49 @@ struct Nesterov {
   static constexpr bool kHasM = true, kHasV = false;
   V rate, momentum;
   FASTREG_INLINE explicit Nesterov(const Hyper& h) : rate(h.rate), momentum(h.momentum) {}
-  FASTREG_INLINE void moments(V g, V& m, V&) const { m = fma(momentum, m, g); }
+  template <bool kLong>
+  FASTREG_INLINE V first_moment(V m, V g) const {
+    return fma(momentum, m, g);
+  }
   FASTREG_INLINE V apply(V w, V g, V m, V) const { return fnma(rate, fma(momentum, m, g), w); }
   FASTREG_INLINE V eta(V) const { return rate; }
 };
 
-// v + rest (g^2 - v), in two operations: never negative, since v - g^2 <= v, and never infinite, since the next step
-// would make NaN of that.
-template <class V>
-FASTREG_INLINE V mean_square(V v, V g, V rest) {
-  v = in_register(v);
-  return min(V(0x1.fffffep127f), fnma(rest, fnma(g, g, v), v));
+// The moving means of g and g^2. kLong, for betas of a half and more, is an operation shorter each; below, what is
+// small beside the old mean would be lost. A mean of squares stops at the largest float: infinity would stay for ever.
+template <bool kLong, class V>
+FASTREG_INLINE V mean(V m, V g, V beta, V rest) {
+  return kLong ? fma(rest, g - m, m) : fma(beta, m, rest * g);
+}
+template <bool kLong, class V>
+FASTREG_INLINE V mean_square(V v, V g, V beta, V rest) {
+  return min(V(0x1.fffffep127f), kLong ? fnma(rest, fnma(g, g, v), v) : fma(beta, v, rest * g * g));
+}
+
+// Twice epsilon, which a bias correction may have made denormal.
+FASTREG_INLINE float twice_at_least_normal(float epsilon) {
+  return epsilon > 0x1p-126f ? 2.0f * epsilon : 0x1p-125f;
 }
 
 template <class V>
 struct Adam {
   static constexpr bool kHasM = true, kHasV = true;
-  V rest_1, rest_2, twice_rate, twice_epsilon, twice_eta_rate;
+  V beta_1, rest_1, beta_2, rest_2, twice_rate, twice_epsilon, twice_eta_rate;
   FASTREG_INLINE explicit Adam(const Hyper& h)
-      : rest_1(1.0f - h.beta_1),
+      : beta_1(h.beta_1),
+        rest_1(1.0f - h.beta_1),
+        beta_2(h.beta_2),
         rest_2(1.0f - h.beta_2),
         twice_rate(2.0f * h.rate * __builtin_sqrtf(h.correction_2) / h.correction_1),
-        twice_epsilon(2.0f * h.epsilon * __builtin_sqrtf(h.correction_2)),
+        twice_epsilon(twice_at_least_normal(h.epsilon * __builtin_sqrtf(h.correction_2))),
         twice_eta_rate(2.0f * h.rate * __builtin_sqrtf(h.correction_2)) {}
-  FASTREG_INLINE void moments(V g, V& m, V& v) const {
-    m = in_register(m);
-    m = fma(rest_1, g - m, m);
-    v = mean_square(v, g, rest_2);
+  template <bool kLong>
+  FASTREG_INLINE V first_moment(V m, V g) const {
+    return mean<kLong>(m, g, beta_1, rest_1);
+  }
+  template <bool kLong>
+  FASTREG_INLINE V second_moment(V v, V g) const {
+    return mean_square<kLong>(v, g, beta_2, rest_2);
   }
   FASTREG_INLINE V apply(V w, V, V m, V v) const {
     return fnma(twice_rate, m / twice_sqrt_plus(v, twice_epsilon), w);
@@ -78,10 +97,16 @@ struct Adam {
 template <class V>
 struct RmsProp {
   static constexpr bool kHasM = false, kHasV = true;
-  V rest_2, twice_rate, twice_epsilon;
+  V beta_2, rest_2, twice_rate, twice_epsilon;
   FASTREG_INLINE explicit RmsProp(const Hyper& h)
-      : rest_2(1.0f - h.beta_2), twice_rate(2.0f * h.rate), twice_epsilon(2.0f * h.epsilon) {}
-  FASTREG_INLINE void moments(V g, V&, V& v) const { v = mean_square(v, g, rest_2); }
+      : beta_2(h.beta_2),
+        rest_2(1.0f - h.beta_2),
+        twice_rate(2.0f * h.rate),
+        twice_epsilon(twice_at_least_normal(h.epsilon)) {}
+  template <bool kLong>
+  FASTREG_INLINE V second_moment(V v, V g) const {
+    return mean_square<kLong>(v, g, beta_2, rest_2);
+  }
   FASTREG_INLINE V apply(V w, V g, V, V v) const {
     return fnma(twice_rate, g / twice_sqrt_plus(v, twice_epsilon), w);
   }

@@ -194,6 +194,7 @@ class RandomUniform(_Random):
         self._set(minval=low, maxval=check_real("RandomUniform", "maxval", self.maxval, rule))
 
 
+@dataclass(frozen=True)
 class GlorotUniform(_Random):
     """Uniform with variance 2 / (fan_in + fan_out): the default of kernels.
 
@@ -204,6 +205,7 @@ class GlorotUniform(_Random):
     """
 
 
+@dataclass(frozen=True)
 class GlorotNormal(_Random):
     """Truncated normal with variance 2 / (fan_in + fan_out).
 
@@ -214,6 +216,7 @@ class GlorotNormal(_Random):
     """
 
 
+@dataclass(frozen=True)
 class HeUniform(_Random):
     """Uniform with variance 2 / fan_in, made for relu.
 
@@ -224,6 +227,7 @@ class HeUniform(_Random):
     """
 
 
+@dataclass(frozen=True)
 class HeNormal(_Random):
     """Truncated normal with variance 2 / fan_in, made for relu.
 
@@ -234,6 +238,7 @@ class HeNormal(_Random):
     """
 
 
+@dataclass(frozen=True)
 class LecunUniform(_Random):
     """Uniform with variance 1 / fan_in.
 
@@ -244,6 +249,7 @@ class LecunUniform(_Random):
     """
 
 
+@dataclass(frozen=True)
 class LecunNormal(_Random):
     """Truncated normal with variance 1 / fan_in.
 

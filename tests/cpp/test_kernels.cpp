@@ -331,7 +331,7 @@ struct UpdateCase {
   UpdateRule rule;
   float l1, l2;
   bool proximal;
-  float decay;
+  float decay, scale;
 };
 
 // One step in double precision; returns w.
@@ -376,7 +376,7 @@ void test_update(const Kernels& k, std::size_t n, const UpdateCase& c, Edge::Sid
   }
   float sums[2] = {-1.0f, -1.0f};
   const Update u{c.rule, n,    w.data(), g.data(), m.data(), v.data(), 0.01f, 0.9f,       0.9f, 0.999f,
-                 1e-7f,  0.2f, 0.03f,    c.decay,  c.l1,     c.l2,     0.5f,  c.proximal, sums};
+                 1e-7f,  0.2f, 0.03f,    c.decay,  c.l1,     c.l2,     c.scale,  c.proximal, sums};
   const std::vector<float> w0(w.data(), w.data() + n), m0(m.data(), m.data() + n), v0(v.data(), v.data() + n);
   k.update(u);
   double absolute = 0, square = 0;
@@ -401,8 +401,10 @@ void test_update(const Kernels& k, std::size_t n, const UpdateCase& c, Edge::Sid
 void test_updates(const Kernels& k) {
   for (const UpdateRule rule :
        {UpdateRule::sgd, UpdateRule::momentum, UpdateRule::nesterov, UpdateRule::adam, UpdateRule::rmsprop}) {
-    for (const UpdateCase& c : {UpdateCase{rule, 0.0f, 0.0f, false, 0.0f}, UpdateCase{rule, 0.03f, 0.02f, false, 0.1f},
-                                UpdateCase{rule, 0.0f, 0.02f, true, 0.0f}, UpdateCase{rule, 0.5f, 0.02f, true, 0.0f}}) {
+    for (const UpdateCase& c :
+         {UpdateCase{rule, 0.0f, 0.0f, false, 0.0f, 0.5f}, UpdateCase{rule, 0.03f, 0.02f, false, 0.1f, 0.5f},
+          UpdateCase{rule, 0.0f, 0.02f, true, 0.0f, 0.5f}, UpdateCase{rule, 0.5f, 0.02f, true, 0.0f, 0.5f},
+          UpdateCase{rule, 0.03f, 0.02f, false, 0.0f, 1.0f}, UpdateCase{rule, 0.5f, 0.02f, true, 0.0f, 1.0f}}) {
       for (const std::size_t n : kSizes) {
         test_update(k, n, c, Edge::end);
         test_update(k, n, c, Edge::begin);

@@ -89,10 +89,6 @@ struct V {
     return _mm256_or_ps(_mm256_andnot_ps(sign, a.v), _mm256_and_ps(sign, b.v));
   }
   friend FASTREG_INLINE V sqrt(V a) { return _mm256_sqrt_ps(a.v); }
-  friend FASTREG_INLINE V twice_sqrt_plus(V a, V c) {
-    const V root = sqrt(a);
-    return (root + root) + c;
-  }
   friend FASTREG_INLINE V round(V a) { return _mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
   friend FASTREG_INLINE V select(Mask m, V a, V b) { return _mm256_blendv_ps(b.v, a.v, m.m); }
   friend FASTREG_INLINE V exp2_of(V n) {

@@ -91,7 +91,8 @@ struct V {
   }
   friend FASTREG_INLINE V sqrt(V a) { return _mm512_sqrt_ps(a.v); }
   // A square root occupies the divider for twice as long as a division. With y = 1 / sqrt(a), to 14 bits, a Newton step
-  // makes a y (3 - a y^2) = 2 sqrt(a). The larger of two keeps y finite, and NaN.
+  // makes a y (3 - a y^2) = 2 sqrt(a). Intel defines the 14 bits of y exactly, and AMD has the same (bench/NOTES.md). The
+  // larger of two keeps y finite, and NaN.
   friend FASTREG_INLINE V twice_sqrt_plus(V a, V c) {
     const V x = max(V(0x1p-126f), a);
     const V y = _mm512_rsqrt14_ps(x.v);

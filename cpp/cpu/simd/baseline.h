@@ -94,10 +94,6 @@ struct V {
     return _mm_or_ps(_mm_andnot_ps(sign, a.v), _mm_and_ps(sign, b.v));
   }
   friend FASTREG_INLINE V sqrt(V a) { return _mm_sqrt_ps(a.v); }
-  friend FASTREG_INLINE V twice_sqrt_plus(V a, V c) {
-    const V root = sqrt(a);
-    return (root + root) + c;
-  }
   friend FASTREG_INLINE V round(V a) { return _mm_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
   friend FASTREG_INLINE V select(Mask m, V a, V b) { return _mm_blendv_ps(b.v, a.v, m.m); }
   friend FASTREG_INLINE V exp2_of(V n) {

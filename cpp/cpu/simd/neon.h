@@ -88,10 +88,6 @@ struct V {
   friend FASTREG_INLINE V abs(V a) { return vabsq_f32(a.v); }
   friend FASTREG_INLINE V copysign(V a, V b) { return vbslq_f32(vdupq_n_u32(0x80000000u), b.v, a.v); }
   friend FASTREG_INLINE V sqrt(V a) { return vsqrtq_f32(a.v); }
-  friend FASTREG_INLINE V twice_sqrt_plus(V a, V c) {
-    const V root = sqrt(a);
-    return (root + root) + c;
-  }
   friend FASTREG_INLINE V round(V a) { return vrndnq_f32(a.v); }
   friend FASTREG_INLINE V select(Mask m, V a, V b) { return vbslq_f32(m.m, a.v, b.v); }
   friend FASTREG_INLINE V exp2_of(V n) {

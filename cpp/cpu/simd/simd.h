@@ -4,7 +4,8 @@
 // V      floats: load, store, load_first(p, n) and store_first(p, n) for n < kLanes elements (the rest reads as zero);
 //        loads take doubles (rounded to nearest) and bytes too; arithmetic, fma(a, b, c) = a b + c, fnma(a, b, c) =
 //        c - a b (two roundings where the ISA has no fused form), min and max (b where unordered), twice_sqrt_plus(a,
-//        c) = 2 sqrt(a) + c for finite a >= 0 (within two units of the last place), round (to even), select(mask, a, b),
+//        c) = 2 sqrt(a) + c for finite a >= 0 (within two units of the last place; AVX-512 takes an a below 2^-126 for
+//        that), round (to even), select(mask, a, b),
 //        exp2_of(n) = 2^n for whole n in [-126, 127], ldexp(a, n) = a 2^n for whole n in [-252, 254],
 //        split_exponent(x, &m) = e with x = m 2^e and m in [sqrt(1/2), sqrt(2)) for positive normal x, sum and max_lanes
 //        (across lanes, in an order fixed by the width).
@@ -53,3 +54,18 @@ FASTREG_INLINE std::uint64_t first_bytes(const std::uint8_t* p, std::size_t n) {
 // clang-format on
 #include FASTREG_SIMD_FILE(FASTREG_ISA)
 #include "cpu/simd/scalar.h"
+
+namespace fastreg {
+namespace FASTREG_ISA {
+namespace {
+
+// Where V has no form of its own.
+template <class T>
+FASTREG_INLINE T twice_sqrt_plus(T a, T c) {
+  const T root = sqrt(a);
+  return (root + root) + c;
+}
+
+}  // namespace
+}  // namespace FASTREG_ISA
+}  // namespace fastreg

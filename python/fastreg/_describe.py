@@ -8,7 +8,7 @@ constructs one of the registered classes and nothing else, so a model file runs 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, FrozenInstanceError, fields
 from functools import cache
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
@@ -18,10 +18,19 @@ T = TypeVar("T", bound="Description")
 
 
 class Description:
-    """Base of the frozen dataclasses that describe a part of a model."""
+    """Base of the frozen dataclasses that describe a part of a model.
+
+    A subclass that adds no field needs no decorator of its own, which would take longer than the rest of its import.
+    """
 
     # Fields that are conveniences of the constructor, not part of the description.
     _transient: ClassVar[frozenset[str]] = frozenset()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise FrozenInstanceError(f"cannot assign to {name!r} of a {type(self).__name__}")
+
+    def __delattr__(self, name: str) -> None:
+        raise FrozenInstanceError(f"cannot delete {name!r} of a {type(self).__name__}")
 
     def to_config(self) -> dict[str, Any]:
         """The JSON form: the class name under ``"type"`` and every field."""

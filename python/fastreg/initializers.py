@@ -50,11 +50,11 @@ __all__ = [
 ]
 
 
+@dataclass(frozen=True)
 class Initializer(Description):
     """Base of the initializers; anything that a layer accepts as ``kernel_initializer`` or ``bias_initializer``."""
 
 
-@dataclass(frozen=True)
 class Zeros(Initializer):
     """Every weight 0.
 
@@ -65,7 +65,6 @@ class Zeros(Initializer):
     """
 
 
-@dataclass(frozen=True)
 class Ones(Initializer):
     """Every weight 1.
 
@@ -194,7 +193,6 @@ class RandomUniform(_Random):
         self._set(minval=low, maxval=check_real("RandomUniform", "maxval", self.maxval, rule))
 
 
-@dataclass(frozen=True)
 class GlorotUniform(_Random):
     """Uniform with variance 2 / (fan_in + fan_out): the default of kernels.
 
@@ -205,7 +203,6 @@ class GlorotUniform(_Random):
     """
 
 
-@dataclass(frozen=True)
 class GlorotNormal(_Random):
     """Truncated normal with variance 2 / (fan_in + fan_out).
 
@@ -216,7 +213,6 @@ class GlorotNormal(_Random):
     """
 
 
-@dataclass(frozen=True)
 class HeUniform(_Random):
     """Uniform with variance 2 / fan_in, made for relu.
 
@@ -227,7 +223,6 @@ class HeUniform(_Random):
     """
 
 
-@dataclass(frozen=True)
 class HeNormal(_Random):
     """Truncated normal with variance 2 / fan_in, made for relu.
 
@@ -238,7 +233,6 @@ class HeNormal(_Random):
     """
 
 
-@dataclass(frozen=True)
 class LecunUniform(_Random):
     """Uniform with variance 1 / fan_in.
 
@@ -249,7 +243,6 @@ class LecunUniform(_Random):
     """
 
 
-@dataclass(frozen=True)
 class LecunNormal(_Random):
     """Truncated normal with variance 1 / fan_in.
 

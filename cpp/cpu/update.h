@@ -32,9 +32,9 @@ struct FirstFloats {
   FASTREG_INLINE void store(V x, float* p) const { x.store_first(p, count); }
 };
 
-// The step of one vector, in two halves, so that several can be under way. kUsual: no factor on the gradient, no decay,
-// and betas of at least a half.
-template <class Rule, Penalties kPenalties, bool kSums, bool kUsual>
+// The step of one vector, in two halves, so that several can be under way. kPlain: neither a factor on the gradient nor
+// decay, which are operations less for the same bits.
+template <class Rule, Penalties kPenalties, bool kSums, bool kPlain>
 struct VectorStep {
   struct Halfway {
     V w, g, m, v;
@@ -58,7 +58,7 @@ struct VectorStep {
   template <class Lanes>
   FASTREG_INLINE Halfway begin(std::size_t i, LaneSums& sums, Lanes lanes) const {
     Halfway e{lanes.load(weights + i), lanes.load(gradient + i), V(0.0f), V(0.0f)};
-    if constexpr (!kUsual) e.g = scale * e.g;
+    if constexpr (!kPlain) e.g = scale * e.g;
     if constexpr (Rule::kHasM) e.m = lanes.load(first + i);
     if constexpr (Rule::kHasV) e.v = lanes.load(second + i);
     if constexpr (kPenalties != Penalties::none) {
@@ -69,9 +69,9 @@ struct VectorStep {
       sums.absolute = sums.absolute + abs(e.w);
       sums.square = fma(e.w, e.w, sums.square);
     }
-    // Old moments are used twice where kUsual; read from memory twice, they cost Adam a quarter.
-    if constexpr (Rule::kHasM) e.m = rule.template first_moment<kUsual>(kUsual ? in_register(e.m) : e.m, e.g);
-    if constexpr (Rule::kHasV) e.v = rule.template second_moment<kUsual>(kUsual ? in_register(e.v) : e.v, e.g);
+    // Old moments are used twice beside a v; read from memory twice, they cost Adam a quarter.
+    if constexpr (Rule::kHasM) e.m = rule.first_moment(Rule::kHasV ? in_register(e.m) : e.m, e.g);
+    if constexpr (Rule::kHasV) e.v = rule.second_moment(in_register(e.v), e.g);
     if constexpr (Rule::kHasM) lanes.store(e.m, first + i);
     if constexpr (Rule::kHasV) lanes.store(e.v, second + i);
     return e;
@@ -79,7 +79,7 @@ struct VectorStep {
 
   template <class Lanes>
   FASTREG_INLINE void finish(std::size_t i, const Halfway& e, Lanes lanes) const {
-    V w = rule.apply(kUsual ? e.w : fnma(decay, e.w, e.w), e.g, e.m, e.v);
+    V w = rule.apply(kPlain ? e.w : fnma(decay, e.w, e.w), e.g, e.m, e.v);
     if constexpr (kPenalties == Penalties::proximal) w = math::soft_threshold(w, rule.eta(e.v) * l1);
     lanes.store(w, weights + i);
   }
@@ -94,13 +94,13 @@ struct VectorStep {
   }
 };
 
-template <class Rule, Penalties kPenalties, bool kSums, bool kUsual>
+template <class Rule, Penalties kPenalties, bool kSums, bool kPlain>
 FASTREG_NOINLINE void run_update(const Update& u) {
   // Vectors side by side: the rules that divide need more operations one after the other than the processor looks
   // ahead. As many as there are registers for; the sums have one order for any number.
-  constexpr std::size_t kAbreast = !Rule::kHasV || kRegisters < 32 ? 1 : kSums && !kUsual ? 3 : 4;
+  constexpr std::size_t kAbreast = !Rule::kHasV || kRegisters < 32 ? 1 : kSums && !kPlain ? 3 : 4;
   constexpr std::size_t kStride = kAbreast * V::kLanes;
-  const VectorStep<Rule, kPenalties, kSums, kUsual> step(u);
+  const VectorStep<Rule, kPenalties, kSums, kPlain> step(u);
   LaneSums chains[2] = {{V(0.0f), V(0.0f)}, {V(0.0f), V(0.0f)}};
   const std::size_t n = u.n;
   // A caller's array may lie anywhere; from its first aligned vector on no store crosses a cache line.
@@ -128,23 +128,22 @@ FASTREG_NOINLINE void run_update(const Update& u) {
 }
 
 template <class Rule, Penalties kPenalties, bool kSums>
-FASTREG_INLINE void choose_usual(const Update& u) {
+FASTREG_INLINE void choose_plain(const Update& u) {
   // Only the rules that divide compute for longer than they load and store.
   if constexpr (Rule::kHasV && kPenalties != Penalties::none) {
-    const bool long_means = u.beta_2 >= 0.5f && (!Rule::kHasM || u.beta_1 >= 0.5f);
-    if (long_means && u.grad_scale == 1.0f && u.decay == 0.0f) return run_update<Rule, kPenalties, kSums, true>(u);
+    if (u.grad_scale == 1.0f && u.decay == 0.0f) return run_update<Rule, kPenalties, kSums, true>(u);
   }
   run_update<Rule, kPenalties, kSums, false>(u);
 }
 
 template <class Rule, Penalties kPenalties>
 FASTREG_INLINE void choose_sums(const Update& u) {
-  u.sums ? choose_usual<Rule, kPenalties, true>(u) : choose_usual<Rule, kPenalties, false>(u);
+  u.sums ? choose_plain<Rule, kPenalties, true>(u) : choose_plain<Rule, kPenalties, false>(u);
 }
 
 template <class Rule>
 FASTREG_INLINE void choose_update(const Update& u) {
-  if (u.l1 == 0.0f && u.l2 == 0.0f) return choose_usual<Rule, Penalties::none, false>(u);
+  if (u.l1 == 0.0f && u.l2 == 0.0f) return choose_plain<Rule, Penalties::none, false>(u);
   u.proximal && u.l1 != 0.0f ? choose_sums<Rule, Penalties::proximal>(u) : choose_sums<Rule, Penalties::subgradient>(u);
 }
 
@@ -157,9 +156,10 @@ void update(const Update& u) noexcept {
     case UpdateRule::nesterov:
       return choose_update<math::Nesterov<V>>(u);
     case UpdateRule::adam:
-      return choose_update<math::Adam<V>>(u);
+      return u.beta_1 >= 0.5f && u.beta_2 >= 0.5f ? choose_update<math::Adam<V, true>>(u)
+                                                    : choose_update<math::Adam<V, false>>(u);
     case UpdateRule::rmsprop:
-      return choose_update<math::RmsProp<V>>(u);
+      return u.beta_2 >= 0.5f ? choose_update<math::RmsProp<V, true>>(u) : choose_update<math::RmsProp<V, false>>(u);
   }
 }
 

@@ -3,9 +3,9 @@
 //
 //   w  parameter, decayed already      g  gradient with its penalties      m, v  moments, where the rule has them
 //
-// first_moment and second_moment return the new ones, kLong being a promise that the betas are at least a half; apply
-// returns the new parameter and eta the step size of each element, which the proximal step needs, both from the new
-// moments. Adam's bias corrections are folded into its rate and epsilon:
+// first_moment and second_moment return the new ones; apply returns the new parameter and eta the step size of each
+// element, which the proximal step needs, both from the new moments. kLong says that the betas are at least a half. Adam's
+// bias corrections are folded into its rate and epsilon:
 //   rate (m / c1) / (sqrt(v / c2) + epsilon) = (rate sqrt(c2) / c1) m / (sqrt(v) + epsilon sqrt(c2)).
 // Rates and epsilons of the rules that divide are kept doubled, as twice_sqrt_plus wants them.
 #pragma once
@@ -31,10 +31,7 @@ struct Momentum {
   static constexpr bool kHasM = true, kHasV = false;
   V rate, momentum;
   FASTREG_INLINE explicit Momentum(const Hyper& h) : rate(h.rate), momentum(h.momentum) {}
-  template <bool kLong>
-  FASTREG_INLINE V first_moment(V m, V g) const {
-    return fma(momentum, m, g);
-  }
+  FASTREG_INLINE V first_moment(V m, V g) const { return fma(momentum, m, g); }
   FASTREG_INLINE V apply(V w, V, V m, V) const { return fnma(rate, m, w); }
   FASTREG_INLINE V eta(V) const { return rate; }
 };
@@ -44,10 +41,7 @@ struct Nesterov {
   static constexpr bool kHasM = true, kHasV = false;
   V rate, momentum;
   FASTREG_INLINE explicit Nesterov(const Hyper& h) : rate(h.rate), momentum(h.momentum) {}
-  template <bool kLong>
-  FASTREG_INLINE V first_moment(V m, V g) const {
-    return fma(momentum, m, g);
-  }
+  FASTREG_INLINE V first_moment(V m, V g) const { return fma(momentum, m, g); }
   FASTREG_INLINE V apply(V w, V g, V m, V) const { return fnma(rate, fma(momentum, m, g), w); }
   FASTREG_INLINE V eta(V) const { return rate; }
 };
@@ -68,7 +62,7 @@ FASTREG_INLINE float twice_at_least_normal(float epsilon) {
   return epsilon > 0x1p-126f ? 2.0f * epsilon : 0x1p-125f;
 }
 
-template <class V>
+template <class V, bool kLong>
 struct Adam {
   static constexpr bool kHasM = true, kHasV = true;
   V beta_1, rest_1, beta_2, rest_2, twice_rate, twice_epsilon, twice_eta_rate;
@@ -80,21 +74,15 @@ struct Adam {
         twice_rate(2.0f * h.rate * __builtin_sqrtf(h.correction_2) / h.correction_1),
         twice_epsilon(twice_at_least_normal(h.epsilon * __builtin_sqrtf(h.correction_2))),
         twice_eta_rate(2.0f * h.rate * __builtin_sqrtf(h.correction_2)) {}
-  template <bool kLong>
-  FASTREG_INLINE V first_moment(V m, V g) const {
-    return mean<kLong>(m, g, beta_1, rest_1);
-  }
-  template <bool kLong>
-  FASTREG_INLINE V second_moment(V v, V g) const {
-    return mean_square<kLong>(v, g, beta_2, rest_2);
-  }
+  FASTREG_INLINE V first_moment(V m, V g) const { return mean<kLong>(m, g, beta_1, rest_1); }
+  FASTREG_INLINE V second_moment(V v, V g) const { return mean_square<kLong>(v, g, beta_2, rest_2); }
   FASTREG_INLINE V apply(V w, V, V m, V v) const {
     return fnma(twice_rate, m / twice_sqrt_plus(v, twice_epsilon), w);
   }
   FASTREG_INLINE V eta(V v) const { return twice_eta_rate / twice_sqrt_plus(v, twice_epsilon); }
 };
 
-template <class V>
+template <class V, bool kLong>
 struct RmsProp {
   static constexpr bool kHasM = false, kHasV = true;
   V beta_2, rest_2, twice_rate, twice_epsilon;
@@ -103,10 +91,7 @@ struct RmsProp {
         rest_2(1.0f - h.beta_2),
         twice_rate(2.0f * h.rate),
         twice_epsilon(twice_at_least_normal(h.epsilon)) {}
-  template <bool kLong>
-  FASTREG_INLINE V second_moment(V v, V g) const {
-    return mean_square<kLong>(v, g, beta_2, rest_2);
-  }
+  FASTREG_INLINE V second_moment(V v, V g) const { return mean_square<kLong>(v, g, beta_2, rest_2); }
   FASTREG_INLINE V apply(V w, V g, V, V v) const {
     return fnma(twice_rate, g / twice_sqrt_plus(v, twice_epsilon), w);
   }

@@ -1,5 +1,5 @@
-"""Scenarios whose allocations fail one after another, and what has to hold then. Run by test_failing_allocations.py in a
-process of its own, before whose libraries failing_allocations.cpp is loaded.
+"""Scenarios whose allocations fail one after another, and what has to hold then. Run by test_failing_allocations.py
+in a process of its own, before whose libraries failing_allocations.cpp is loaded.
 
 An allocation fails in two ways: alone in this process, where earlier calls have left their buffers and threads, and
 together with all that follow in a forked child, where everything is made for the first time. Where a call makes very
@@ -182,7 +182,7 @@ def wide_scenario() -> Scenario:
         trainer_of(model).parallel_threshold = 0.0
         model.fit(x, y, epochs=2, initial_epoch=epochs_of(model), verbose=0)
         many = np.tile(x, (20, 1))
-        return [*model_bits(model), *bits(model.predict(many), model.evaluate(many, np.tile(y, (20, 1))))]
+        return [*model_bits(model), *bits(model.predict(many), model.evaluate(many, np.tile(y, (20, 1)), verbose=0))]
 
     expected = []
     for epochs in range(3):
@@ -199,7 +199,8 @@ def predict_scenario() -> Scenario:
 
 def evaluate_scenario() -> Scenario:
     def act(model: Any) -> Bits:
-        return [*bits(model.evaluate(X[:40], LABELS[:40]), model.evaluate(XV, LABELS_V, sample_weight=np.ones(140))),
+        return [*bits(model.evaluate(X[:40], LABELS[:40], verbose=0),
+                      model.evaluate(XV, LABELS_V, sample_weight=np.ones(140), verbose=0)),
                 *model_bits(model)]
 
     return Scenario(shared(trained_model), act, model_bits)
@@ -374,7 +375,23 @@ def core_scenario() -> Scenario:
     return Scenario(lambda: None, act)
 
 
+def limits_scenario(folder: Path) -> Scenario:
+    """The memory that the process may use, read from files of its groups: none is missed. All have their own limit."""
+    limit = 1_000_000
+    for line in ["0::/", *Path("/proc/self/cgroup").read_text().splitlines()]:
+        _, controllers, path = line.split(":", 2)
+        mount, name = ("", "memory.max") if not controllers else ("memory", "memory.limit_in_bytes")
+        group = folder / mount / path.strip("/")
+        if controllers in ("", "memory") and not (group / name).exists():
+            group.mkdir(parents=True, exist_ok=True)
+            limit //= 2
+            (group / name).write_text(str(limit).zfill(40))   # longer than what a string holds without allocating
+    os.environ["FASTREG_CGROUP_ROOT"] = str(folder)
+    return Scenario(lambda: None, lambda _: bits([_core.memory_limit()]))
+
+
 SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
+    "limits": limits_scenario,
     "core": lambda _: core_scenario(),
     "fit": lambda _: fit_scenario(),
     "fit again": lambda _: fit_again_scenario(),

@@ -117,9 +117,9 @@ inline const float* weight_values(py::handle object, const WeightInfo& info) {
   return static_cast<const float*>(array.data());
 }
 
-// What __init__ does with the object of C++ that it has made: gives it to the Python object. (py::init is not used: where
-// pybind11 has no memory to register an object, it frees one that came in a unique_ptr twice, and lets the exception of
-// any other leave a function that C has called.)
+// What __init__ does with the object of C++ that it has made: it gives it to the Python object. py::init is not used:
+// where pybind11 has no memory to register an object, it frees one that came in a unique_ptr twice, and for any other
+// the exception leaves a function that C has called.
 template <class T>
 void own(py::detail::value_and_holder& self, std::unique_ptr<T> made) {
   self.value_ptr() = made.get();

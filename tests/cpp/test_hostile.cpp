@@ -1,5 +1,5 @@
-// Files and descriptions that promise more than they hold: they are refused within little memory and in little time. All
-// allocations of operator new are counted here, and the address space is bounded, so that a mapped buffer counts too.
+// Files and descriptions that promise more than they hold: they are refused within little memory and in little time.
+// All allocations of operator new are counted here, and the address space is bounded, so that mapped buffers count too.
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -135,9 +135,9 @@ void test_names_and_shapes_are_compared() {
 // Very many layers, each with a penalty of its own: no time that grows with their square. A file of 20,000 took 10 s.
 void test_many_layers_are_refused_soon() {
   std::string layers;
-  for (int i = 0; i < 50'000; ++i)
-    layers += (i > 0 ? "," : "") + std::string(R"({"type":"Dense","units":1,"kernel_regularizer":{"type":"L1L2","l2":)") +
-              std::to_string(1 + i) + "}}";
+  for (int i = 1; i <= 50'000; ++i)
+    layers += std::string(i > 1 ? "," : "") + R"({"type":"Dense","units":1,"kernel_regularizer":{"type":"L1L2","l2":)" +
+              std::to_string(i) + "}}";
   put_file(described("1", layers));
   rusage before{}, after{};
   getrusage(RUSAGE_SELF, &before);

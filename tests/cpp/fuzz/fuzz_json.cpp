@@ -1,5 +1,5 @@
-// Fuzzes the JSON parser and what reads descriptions: a text is a std::invalid_argument or a value, a value's own text is
-// read as the same value, and a description that is taken is in the range of every hyper-parameter.
+// Fuzzes the JSON parser and what reads descriptions: a text is a std::invalid_argument or a value, a value's own text
+// is read as the same value, and a description that is taken is in the range of every hyper-parameter.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

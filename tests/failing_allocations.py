@@ -378,8 +378,8 @@ def core_scenario() -> Scenario:
 def limits_scenario(folder: Path) -> Scenario:
     """The memory that the process may use, read from files of its groups: none is missed. All have their own limit."""
     limit = 1_000_000
-    for line in ["0::/", *Path("/proc/self/cgroup").read_text().splitlines()]:
-        _, controllers, path = line.split(":", 2)
+    for group_line in ["0::/", *Path("/proc/self/cgroup").read_text().splitlines()]:
+        _, controllers, path = group_line.split(":", 2)
         mount, name = ("", "memory.max") if not controllers else ("memory", "memory.limit_in_bytes")
         group = folder / mount / path.strip("/")
         if controllers in ("", "memory") and not (group / name).exists():

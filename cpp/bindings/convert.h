@@ -6,7 +6,9 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "fastreg/network.h"
@@ -113,6 +115,20 @@ inline const float* weight_values(py::handle object, const WeightInfo& info) {
     throw py::value_error(info.name + " must have shape " + std::string(py::str(py::tuple(py::cast(want)))) + ", got " +
                           std::string(py::str(py::tuple(py::cast(got)))));
   return static_cast<const float*>(array.data());
+}
+
+// What __init__ does with the object of C++ that it has made: it gives it to the Python object. py::init is not used:
+// where pybind11 has no memory to register an object, it frees one that came in a unique_ptr twice, and for any other
+// the exception leaves a function that C has called.
+template <class T>
+void own(py::detail::value_and_holder& self, std::unique_ptr<T> made) {
+  self.value_ptr() = made.get();
+  try {
+    self.type->init_instance(self.inst, &made);   // registers it, then moves it into the Python object
+  } catch (...) {
+    self.value_ptr() = nullptr;
+    throw;
+  }
 }
 
 void bind_network(py::module_& module);

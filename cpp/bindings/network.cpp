@@ -59,8 +59,12 @@ py::array predict(const Network& network, const py::object& x, const py::object&
 
 void bind_network(py::module_& module) {
   py::class_<Network>(module, "Network")
-      .def(py::init([](const std::string& text) { return std::make_unique<Network>(parse_network(text)); }),
-           py::arg("description"))
+      .def(
+          "__init__",
+          [](py::detail::value_and_holder& self, const std::string& text) {
+            own(self, std::make_unique<Network>(parse_network(text)));
+          },
+          py::detail::is_new_style_constructor(), py::arg("description"))
       .def_property_readonly("n_features", &Network::n_features)
       .def_property_readonly("n_outputs", &Network::n_outputs)
       .def("weight_info", &weight_info)

@@ -213,8 +213,12 @@ void bind_ops(py::module_& module) {
   module.def("random_words", &random_words, py::arg("seed"), py::arg("stream"), py::arg("step"), py::arg("first"),
              py::arg("n"));
   py::class_<PyUpdater>(module, "Updater")
-      .def(py::init<const std::string&, const py::object&, float, float, bool>(), py::arg("optimizer"), py::arg("w"),
-           py::arg("l1"), py::arg("l2"), py::arg("proximal"))
+      .def(
+          "__init__",
+          [](py::detail::value_and_holder& self, const std::string& optimizer, const py::object& w, float l1, float l2,
+             bool proximal) { own(self, std::make_unique<PyUpdater>(optimizer, w, l1, l2, proximal)); },
+          py::detail::is_new_style_constructor(), py::arg("optimizer"), py::arg("w"), py::arg("l1"), py::arg("l2"),
+          py::arg("proximal"))
       .def("step", &PyUpdater::step, py::arg("g"), py::arg("rate"))
       .def_property_readonly("steps", &PyUpdater::steps);
 }

@@ -159,6 +159,9 @@ py::dict fit(PyTrainer& self, const py::dict& data, const py::object& validation
   } catch (const py::error_already_set& raised) {
     exception = raised.value();
     if (raised.trace()) exception.attr("__traceback__") = raised.trace();
+  } catch (const std::bad_alloc&) {
+    if (result.logs.empty()) throw;
+    exception = py::handle(PyExc_MemoryError)();   // the epochs until then belong in the history
   }
   return fit_result(result, (1 + self.metrics) * (scored ? 2 : 1), std::move(exception));
 }
@@ -227,13 +230,20 @@ std::unique_ptr<PyTrainer> make_trainer(const py::object& network, const std::st
 
 void bind_trainer(py::module_& module) {
   py::class_<StopSignal>(module, "StopSignal")
-      .def(py::init<>())
+      .def(
+          "__init__", [](py::detail::value_and_holder& self) { own(self, std::make_unique<StopSignal>()); },
+          py::detail::is_new_style_constructor())
       .def("set", &StopSignal::set)
       .def_property_readonly("is_set", &StopSignal::is_set);
 
   using Self = PyTrainer;
   py::class_<Self>(module, "Trainer")
-      .def(py::init(&make_trainer), py::arg("network"), py::arg("description"))
+      .def(
+          "__init__",
+          [](py::detail::value_and_holder& self, const py::object& network, const std::string& description) {
+            own(self, make_trainer(network, description));
+          },
+          py::detail::is_new_style_constructor(), py::arg("network"), py::arg("description"))
       .def_property(
           "step",
           [](const Self& self) {

@@ -11,9 +11,10 @@ bool EarlyStopper::improves(double value, double on) const {
 }
 
 void EarlyStopper::keep(double value, std::uint64_t epoch, Span<const float> weights) {
+  // First, since there may be no memory for them.
+  if (options_.restore_best_weights) best_weights_.assign(weights.begin(), weights.end());
   result_.best = value;
   result_.best_epoch = static_cast<std::int64_t>(epoch);
-  if (options_.restore_best_weights) best_weights_.assign(weights.begin(), weights.end());
 }
 
 bool EarlyStopper::judge(std::size_t run_epoch, std::uint64_t epoch, const std::vector<double>& logs,

@@ -98,6 +98,14 @@ std::vector<std::unique_ptr<Operation>> compile_layers(const NetworkSpec& spec, 
   return Compiler(spec, parameters).run();
 }
 
+std::vector<WeightInfo> weights_of(const NetworkSpec& spec) {
+  validate(spec);
+  Parameters parameters;
+  compile_layers(spec, parameters);
+  parameters.layout();
+  return parameters.infos();
+}
+
 Graph::Graph(const NetworkSpec& network, const Backend& on) : spec(network), backend(on) {
   validate(spec);
   operations = compile_layers(spec, parameters);

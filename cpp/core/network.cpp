@@ -3,6 +3,8 @@
 
 #include <cstring>
 #include <stdexcept>
+#include <string_view>
+#include <unordered_map>
 
 #include "core/graph.h"
 #include "core/shapes.h"
@@ -80,18 +82,44 @@ void Network::predict(const Features& x, MatrixView<float> out) const {
   graph_->backend.run(threads, predict_blocks, &job);
 }
 
+namespace {
+
+std::string shown(const std::vector<std::size_t>& shape) {
+  std::string out = "(";
+  for (std::size_t i = 0; i < shape.size(); ++i) out += (i > 0 ? ", " : "") + std::to_string(shape[i]);
+  return out + (shape.size() == 1 ? ",)" : ")");
+}
+
+// The values of every weight that the description promises, in the order of Network::weights(). A description may ask
+// for far more memory than its file has weights, so all names and shapes are compared before the network is made.
+std::vector<const float*> promised_weights(const NetworkSpec& spec, const ModelFile& file) {
+  std::unordered_map<std::string_view, const NamedTensor*> tensors;
+  for (const NamedTensor& tensor : file.tensors) tensors.emplace(tensor.name, &tensor);
+  std::vector<const float*> values;
+  for (const WeightInfo& info : weights_of(spec)) {
+    const auto found = tensors.find(info.name);
+    if (found == tensors.end()) throw std::invalid_argument("tensor " + info.name + " is missing");
+    if (found->second->shape != info.shape())
+      throw std::invalid_argument("tensor " + info.name + " must have shape " + shown(info.shape()) + ", got " +
+                                  shown(found->second->shape));
+    values.push_back(found->second->data.data());
+  }
+  return values;
+}
+
+}  // namespace
+
 Network load_network(const std::string& path) {
   const ModelFile file = read_model(path);
-  Network network(parse_network(file.description));
-  for (std::size_t i = 0; i < network.weights().size(); ++i) {
-    const WeightInfo& info = network.weights()[i];
-    const NamedTensor* found = file.find(info.name);
-    if (found == nullptr) throw std::invalid_argument(path + ": tensor " + info.name + " is missing");
-    if (found->shape != info.shape())
-      throw std::invalid_argument(path + ": tensor " + info.name + " has the wrong shape");
-    network.set_weight(i, found->data.data());
+  try {
+    const NetworkSpec spec = parse_network(file.description);
+    const std::vector<const float*> values = promised_weights(spec, file);
+    Network network(spec);
+    network.set_weights({values.data(), values.size()});
+    return network;
+  } catch (const std::invalid_argument& error) {
+    throw std::invalid_argument(path + ": " + error.what());
   }
-  return network;
 }
 
 }  // namespace fastreg

@@ -308,10 +308,10 @@ void Updater::step(const float* gradient, double rate) {
     const float* gradient;
     double rate;
   } job{*impl_, gradient, rate};
-  const std::lock_guard guard(impl_->lock);
-  impl_->state.advance();
-  ++impl_->steps;
   const std::size_t threads = impl_->n < kParallelParameters ? 1 : static_cast<std::size_t>(num_threads());
+  const std::lock_guard guard(impl_->lock);
+  impl_->state.advance();   // from here on nothing can fail
+  ++impl_->steps;
   cpu_backend().run(
       threads,
       [](void* context, const Team& team) {

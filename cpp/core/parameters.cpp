@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <numeric>
 #include <stdexcept>
+#include <tuple>
 
 namespace fastreg {
 namespace {
@@ -70,18 +72,20 @@ std::size_t Parameters::add(WeightInfo info, bool panels, Penalty penalty, bool 
 }
 
 void Parameters::layout() {
+  // The number of each segment's kind, in the order in which the kinds appear; moving statistics are the last one. A
+  // map, because a file may describe very many layers, each with a penalty of its own.
+  std::map<std::tuple<float, float, bool, bool>, std::size_t> kinds;
+  std::vector<std::size_t> kind_of(segments_.size(), segments_.size());
+  for (std::size_t i = 0; i < segments_.size(); ++i) {
+    const Segment& segment = segments_[i];
+    const Penalty& penalty = segment.penalty;
+    if (segment.info.trainable)
+      kind_of[i] = kinds.try_emplace({penalty.l1, penalty.l2, penalty.proximal, segment.decays}, kinds.size())
+                       .first->second;
+  }
   order_.resize(segments_.size());
   std::iota(order_.begin(), order_.end(), std::size_t{0});
-  const auto first_alike = [this](const Segment& segment) {
-    return std::find_if(segments_.begin(), segments_.end(), [&](const Segment& other) {
-      return other.info.trainable && other.penalty == segment.penalty && other.decays == segment.decays;
-    });
-  };
-  std::stable_sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) {
-    const Segment &left = segments_[a], &right = segments_[b];
-    if (left.info.trainable != right.info.trainable) return left.info.trainable;
-    return left.info.trainable && first_alike(left) < first_alike(right);
-  });
+  std::stable_sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) { return kind_of[a] < kind_of[b]; });
   total_ = trainable_ = 0;
   for (const std::size_t i : order_) {
     Segment& segment = segments_[i];

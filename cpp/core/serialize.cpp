@@ -133,6 +133,15 @@ Header parse_header(std::string_view text, std::size_t data_bytes) {
   return header;
 }
 
+// Headers are made one member at a time, by moves. In nested initializer lists the variants would be copied, and GCC 12
+// destroys some of them twice where a copy finds no memory.
+template <class Value>
+void add(Json::Object& object, std::string name, Value value) {
+  Json::Member& member = object.emplace_back();
+  member.name = std::move(name);
+  member.value.value = std::move(value);
+}
+
 Json::Array numbers(const std::vector<std::size_t>& values) {
   Json::Array result;
   for (const std::size_t value : values) result.emplace_back().value = std::uint64_t{value};
@@ -141,7 +150,9 @@ Json::Array numbers(const std::vector<std::size_t>& values) {
 
 // The header with spaces behind it, so that the data begins at a multiple of kDataAlignment.
 std::string format_header(const std::string& description, const std::vector<TensorView>& tensors) {
-  Json::Object members{{kMetadata, {Json::Object{{kDescription, {description}}}}}};
+  Json::Object members, metadata;
+  add(metadata, kDescription, description);
+  add(members, kMetadata, std::move(metadata));
   std::size_t at = 0;
   for (const TensorView& tensor : tensors) {
     const auto bytes = byte_size(tensor.shape);
@@ -149,13 +160,16 @@ std::string format_header(const std::string& description, const std::vector<Tens
       fail("tensor " + quoted({tensor.name}) + ": shape is too large");
     }
     if (*bytes > 0 && tensor.data == nullptr) fail("tensor " + quoted({tensor.name}) + ": data is null");
-    members.push_back({tensor.name,
-                       {Json::Object{{"dtype", {std::string("F32")}},
-                                     {"shape", {numbers(tensor.shape)}},
-                                     {"data_offsets", {numbers({at, at + *bytes})}}}}});
+    Json::Object fields;
+    add(fields, "dtype", std::string("F32"));
+    add(fields, "shape", numbers(tensor.shape));
+    add(fields, "data_offsets", numbers({at, at + *bytes}));
+    add(members, tensor.name, std::move(fields));
     at += *bytes;
   }
-  std::string text = Json{std::move(members)}.dump();
+  Json header;
+  header.value = std::move(members);
+  std::string text = header.dump();
   text.append((kDataAlignment - (kLengthBytes + text.size()) % kDataAlignment) % kDataAlignment, ' ');
   if (text.size() > kMaxHeader) fail("the header must not be longer than 100 MB, got " + std::to_string(text.size()));
   parse_header(text, at);  // what the reader would refuse is never written

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <functional>
 #include <mutex>
+#include <new>
 #include <numeric>
 #include <optional>
 #include <sstream>
@@ -154,6 +155,11 @@ class Run {
   void train() {
     try {
       for (std::size_t i = 0; i < options_.epochs && result_.reason == StopReason::completed; ++i) run_epoch(i);
+    } catch (const std::bad_alloc&) {
+      result_.reason = StopReason::exception;
+      out_of_memory_ = true;
+      finish();
+      throw;
     } catch (...) {
       result_.reason = StopReason::exception;
       finish();
@@ -201,6 +207,7 @@ class Run {
   Clock::time_point slice_end_{}, last_poll_ = Clock::now(), deadline_;
   // Written by the leader between two syncs, read by all after the second.
   bool slice_over_ = false, diverged_ = false;
+  bool within_epoch_ = false, out_of_memory_ = false;   // within: the snapshot is taken, the epoch has not ended
   ScoreSums sums_;
   double penalties_ = 0.0, batch_loss_ = 0.0, last_rate_ = 0.0;   // penalties: of each step, by the rows of its batch
 };
@@ -328,8 +335,9 @@ void Run::end_epoch(std::size_t index) {
   std::vector<double> logs = sums_.logs(penalties_ / static_cast<double>(train_.size()));
   if (validation_ != nullptr)
     for (const double value : s_.evaluator.run(*validation_, penalty)) logs.push_back(value);
-  const std::uint64_t epoch = s_.epoch++;
   result_.logs.push_back(logs);
+  const std::uint64_t epoch = s_.epoch++;
+  within_epoch_ = false;
   bool stop = false;
   for (EarlyStopper& stopper : stoppers_)
     stop |= stopper.judge(index, epoch, logs, {weights().data, weights().size});
@@ -373,13 +381,16 @@ void Run::copy(const Buffer& from, const Buffer& to) const {
 
 void Run::take_snapshot() {
   if (snapshot_.weights.data() == nullptr) {
-    snapshot_.weights = Buffer(s_.graph.backend, s_.graph.weights.size());
+    // Both or none: the next run takes weights for a sign that there are moments too.
+    Buffer weights(s_.graph.backend, s_.graph.weights.size());
     snapshot_.moments = Buffer(s_.graph.backend, s_.optimizer.moments().size());
+    snapshot_.weights = std::move(weights);
   }
   copy(s_.graph.weights, snapshot_.weights);
   copy(s_.optimizer.moments(), snapshot_.moments);
   snapshot_.step = s_.step;
   snapshot_.epoch = s_.epoch;
+  within_epoch_ = true;
 }
 
 // step: the one whose loss, or whose update, was not finite.
@@ -391,7 +402,8 @@ void Run::diverge(std::uint64_t step) {
 
 void Run::finish() {
   if (!lock_.owns_lock()) lock_.lock();
-  if (diverged_ || result_.reason == StopReason::stop_signal || result_.reason == StopReason::time_limit) {
+  const bool stopped_within = result_.reason == StopReason::stop_signal || result_.reason == StopReason::time_limit;
+  if (diverged_ || stopped_within || (out_of_memory_ && within_epoch_)) {
     copy(snapshot_.weights, s_.graph.weights);
     copy(snapshot_.moments, s_.optimizer.moments());
     s_.step = snapshot_.step;
@@ -399,8 +411,7 @@ void Run::finish() {
     s_.optimizer.set_steps(s_.step);
   }
   for (EarlyStopper& stopper : stoppers_) stopper.restore(weights());
-  result_.early_stopping.clear();
-  for (const EarlyStopper& stopper : stoppers_) result_.early_stopping.push_back(stopper.result());
+  for (std::size_t i = 0; i < stoppers_.size(); ++i) result_.early_stopping[i] = stoppers_[i].result();
 }
 
 void check_options(const FitOptions& options, const Dataset& train, std::size_t log_count, bool observed) {
@@ -433,6 +444,7 @@ void Trainer::fit(const Dataset& train, const Dataset* validation, const FitOpti
                   FitResult& result) {
   Impl& i = *impl_;
   result = {};
+  result.early_stopping.resize(options.early_stopping.size());   // now, since a run that fails has no memory for it
   std::unique_lock lock(i.graph.lock);
   if (i.graph.fitting) throw std::runtime_error("fit: this model is being fitted already");
   if (i.graph.parameters.trainable() == 0) throw std::invalid_argument("layers: there are no weights to train");

@@ -10,11 +10,11 @@
 #include <limits>
 #include <optional>
 #include <sched.h>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <unistd.h>
+#include <vector>
 
 #include "fastreg/runtime.h"
 
@@ -26,13 +26,25 @@ std::string cgroup_root() {
   return root && *root ? root : "/sys/fs/cgroup";
 }
 
+// Runs f, which reads from the stream, to its end or to where nothing can be read. By itself a stream takes a lack of
+// memory for such a place too, and a limit that is in the file would be missed.
+template <class F>
+void reading(std::istream& stream, F f) {
+  stream.exceptions(std::ios::badbit);
+  try {
+    f();
+  } catch (const std::ios::failure&) {
+  }
+}
+
 // The first word of a file, empty where it cannot be read, and the second.
 struct Words {
   std::string first, second;
 };
 Words read_words(const std::string& path) {
   Words words;
-  std::ifstream(path) >> words.first >> words.second;
+  std::ifstream file(path);
+  reading(file, [&] { file >> words.first >> words.second; });
   return words;
 }
 
@@ -47,15 +59,17 @@ std::optional<double> positive(const std::string& text) {
 // The path of this process in a hierarchy: controller empty is version 2.
 std::string cgroup_path(const std::string& controller) {
   std::ifstream file("/proc/self/cgroup");
-  for (std::string line; std::getline(file, line);) {
+  std::vector<std::string> lines;
+  reading(file, [&] {
+    for (std::string line; std::getline(file, line);) lines.push_back(line);
+  });
+  for (const std::string& line : lines) {
     const std::size_t first = line.find(':');
     const std::size_t second = first == std::string::npos ? first : line.find(':', first + 1);
     if (second == std::string::npos) continue;
-    std::istringstream names(line.substr(first + 1, second - first - 1));
-    if (controller.empty() && second == first + 1) return line.substr(second + 1);
-    for (std::string name; std::getline(names, name, ',');) {
-      if (name == controller) return line.substr(second + 1);
-    }
+    const std::string names = "," + line.substr(first + 1, second - first - 1) + ",";
+    const std::string wanted = controller.empty() ? ",," : "," + controller + ",";
+    if (names.find(wanted) != std::string::npos) return line.substr(second + 1);
   }
   return "/";
 }

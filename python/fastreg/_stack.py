@@ -169,12 +169,12 @@ class Stack:
         if old is not None and self._n_features is not None and layers:
             try:
                 network = self._build(self._n_features)
-            except BaseException:
+                kept, fresh = old.get_weights(), network.get_weights()
+                n = min(len(kept), len(fresh))
+                network.set_weights([*kept[:n], *fresh[n:]])
+            except BaseException:  # the trained weights must not be lost
                 self._layers, self._network = before, old
                 raise
-            kept, fresh = old.get_weights(), network.get_weights()
-            n = min(len(kept), len(fresh))
-            network.set_weights([*kept[:n], *fresh[n:]])
 
     def _make_locks(self) -> None:
         self._fit_lock = threading.Lock()  # held during a fit; others do not wait for it, they raise

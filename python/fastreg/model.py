@@ -157,6 +157,7 @@ class Sequential(Stack):
             ValueError: If an argument is out of range, or something in it; nothing has changed then.
             TypeError: If an argument is of the wrong kind.
             DivergenceError: If a loss or a weight is no longer finite. Weights are the last finite best ones.
+            MemoryError: If there is no memory. The model is as before, or that of the last complete epoch.
             RuntimeError: Within a callback, or while another thread fits this model.
         """
         refuse_requests("fit", keras)

@@ -105,7 +105,8 @@ class Trainer {
 
   // Trains on from the present state. result is filled as the run goes, so that it is complete up to an exception.
   // Whatever result held before is gone. A loss or a weight that is not finite ends the run with the state of the last
-  // finite end of an epoch.
+  // finite end of an epoch. Where there is no memory (std::bad_alloc), the state is that before the call or that of the
+  // last complete epoch, the best weights restored where asked.
   void fit(const Dataset& train, const Dataset* validation, const FitOptions& options, FitObserver* observer,
            FitResult& result);
   // {loss with penalties, metrics...} in inference mode.

@@ -1,0 +1,501 @@
+"""Scenarios whose allocations fail one after another, and what has to hold then. Run by test_failing_allocations.py
+in a process of its own, before whose libraries failing_allocations.cpp is loaded.
+
+An allocation fails in two ways: alone in this process, where earlier calls have left their buffers and threads, and
+together with all that follow in a forked child, where everything is made for the first time. Where a call makes very
+many allocations, a part of them, evenly spread, stands for all.
+"""
+from __future__ import annotations
+
+import copy
+import ctypes
+import json
+import os
+import pickle
+import re
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fastreg as fr
+import numpy as np
+from fastreg import _core, layers, ops, optimizers, regularizers
+from fastreg.callbacks import EarlyStopping
+from fastreg.search.evaluation import Task, evaluate
+from programs import blobs, line, trainer_of
+
+Bits = list[bytes]
+EPOCHS, BATCH, ROWS = 3, 32, 80
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`act(subject)` is the call whose allocations fail. It returns the bits of its result."""
+
+    make: Callable[[], Any]
+    act: Callable[[Any], Bits]
+    # What a failed call leaves as it was.
+    state: Callable[[Any], Any] = lambda subject: None
+    # After a failed call, in place of the comparison of the states: what is wrong with the subject, or "".
+    complaint: Callable[[Any], str] | None = None
+
+
+def bits(*arrays: Any) -> Bits:
+    return [np.ascontiguousarray(array).tobytes() for array in arrays]
+
+
+def model_bits(model: Any) -> Bits:
+    """Weights, moments, steps and epochs; whether the trainer is made does not matter."""
+    found = bits(*model.get_weights()) if model._network is not None else []
+    if model._trainer is not None and model._trainer.step > 0:
+        moments = model._trainer.get_moments()
+        found += bits(*moments.values(), [model._trainer.step, model._trainer.epoch])
+    return found
+
+
+X, LABELS = blobs(ROWS, 6, 2)
+XV, LABELS_V = blobs(140, 6, 2, seed=1)
+WEIGHTS = np.linspace(0.5, 1.5, ROWS)
+
+
+def shared(make: Callable[[], Any]) -> Callable[[], Any]:
+    """The same subject each time, for calls that must not change it."""
+    subject = make()
+    return lambda: subject
+
+
+def network_layers(units: int = 9) -> list[Any]:
+    return [layers.Dense(units, "relu", kernel_regularizer=regularizers.L1L2(1e-3, 1e-3)), layers.BatchNormalization(),
+            layers.Dropout(0.3), layers.Dense(5, "gelu"), layers.Dense(2, "softmax")]
+
+
+def new_model(optimizer: Any = "adam") -> Any:
+    model = fr.Sequential(network_layers(), seed=1)
+    model.compile(optimizer, "sparse_categorical_crossentropy", ["accuracy"])
+    return model
+
+
+def built_model() -> Any:
+    model = new_model()
+    model.build(6)
+    return model
+
+
+def trained_model() -> Any:
+    model = new_model()
+    model.fit(X, LABELS, epochs=1, batch_size=16, verbose=0)
+    return model
+
+
+def epochs_of(model: Any) -> int:
+    return 0 if model._trainer is None else model._trainer.epoch
+
+
+def train(model: Any, **arguments: Any) -> Bits:
+    """Trains up to the last epoch, from wherever the model is."""
+    model.fit(X, LABELS, **{"epochs": EPOCHS, "initial_epoch": epochs_of(model), "batch_size": BATCH, "verbose": 0,
+                            "sample_weight": WEIGHTS, "validation_data": (XV, LABELS_V), **arguments})
+    return model_bits(model)
+
+
+def until(epoch: int, **arguments: Any) -> Bits:
+    """A model after so many epochs without a failure."""
+    model = new_model()
+    if epoch == 0:
+        model.build(6)
+        return model_bits(model)
+    return train(model, epochs=epoch, **arguments)
+
+
+def not_at_an_epochs_end(expected: list[Bits]) -> Callable[[Any], str]:
+    def complaint(model: Any) -> str:
+        if model._network is None:
+            return ""
+        return "" if model_bits(model) == expected[epochs_of(model)] else "the model is not that of a complete epoch"
+    return complaint
+
+
+def fit_scenario() -> Scenario:
+    return Scenario(new_model, train, complaint=not_at_an_epochs_end([until(epoch) for epoch in range(EPOCHS + 1)]))
+
+
+def fit_again_scenario() -> Scenario:
+    """Larger batches than those of an earlier fit, more rows to score: what that fit has left is too small."""
+    def enlarge(model: Any) -> Bits:
+        model.fit(X, LABELS, epochs=4, initial_epoch=epochs_of(model), batch_size=64, validation_data=(X, LABELS),
+                  verbose=0)
+        return model_bits(model)
+
+    def started() -> Any:
+        model = new_model()
+        model.fit(X[:8], LABELS[:8], epochs=1, batch_size=4, validation_data=(XV[:3], LABELS_V[:3]), verbose=0)
+        return model
+
+    expected: list[Bits] = [[], model_bits(started())]
+    for last in (2, 3, 4):
+        model = started()
+        model.fit(X, LABELS, epochs=last, initial_epoch=1, batch_size=64, validation_data=(X, LABELS), verbose=0)
+        expected.append(model_bits(model))
+    return Scenario(started, enlarge, complaint=not_at_an_epochs_end(expected))
+
+
+def stopping_scenario() -> Scenario:
+    """Early stopping that restores: after a failure the weights are those of one of the epochs."""
+    def act(model: Any) -> Bits:
+        return train(model, epochs=6, initial_epoch=0,
+                     callbacks=[EarlyStopping("val_loss", patience=2), EarlyStopping("loss", start_from_epoch=2)])
+
+    ends = [until(epoch) for epoch in range(7)]
+    weights = {tuple(end[: len(ends[0])]) for end in ends}
+
+    def complaint(model: Any) -> str:
+        if model._network is None:
+            return ""
+        steps = 0 if model._trainer is None else model._trainer.step
+        if steps != epochs_of(model) * -(-ROWS // BATCH):
+            return f"{steps} steps in {epochs_of(model)} epochs"
+        if tuple(bits(*model.get_weights())) not in weights:
+            return "the weights are not those of a complete epoch"
+        twin = pickle.loads(pickle.dumps(model))
+        return "" if act(model) == act(twin) else "the model does not train on as its copy does"
+
+    return Scenario(new_model, act, complaint=complaint)
+
+
+def wide_scenario() -> Scenario:
+    """Buffers so large that they are mapped, and steps that two threads share."""
+    x, y = line(40, 260, 1)
+    fr.set_num_threads(2)
+
+    def make() -> Any:
+        model = fr.Sequential([layers.Dense(512, "relu"), layers.Dense(1)], seed=2)
+        model.compile(optimizers.SGD(1e-3, momentum=0.9), "mse")
+        model.build(260)
+        return model
+
+    def act(model: Any) -> Bits:
+        trainer_of(model).parallel_threshold = 0.0
+        model.fit(x, y, epochs=2, initial_epoch=epochs_of(model), verbose=0)
+        many = np.tile(x, (20, 1))
+        return [*model_bits(model), *bits(model.predict(many), model.evaluate(many, np.tile(y, (20, 1)), verbose=0))]
+
+    expected = []
+    for epochs in range(3):
+        model = make()
+        if epochs:
+            model.fit(x, y, epochs=epochs, verbose=0)
+        expected.append(model_bits(model))
+    return Scenario(make, act, complaint=not_at_an_epochs_end(expected))
+
+
+def predict_scenario() -> Scenario:
+    return Scenario(shared(trained_model), lambda model: bits(model.predict(np.tile(X, (9, 1)))), model_bits)
+
+
+def evaluate_scenario() -> Scenario:
+    def act(model: Any) -> Bits:
+        return [*bits(model.evaluate(X[:40], LABELS[:40], verbose=0),
+                      model.evaluate(XV, LABELS_V, sample_weight=np.ones(140), verbose=0)),
+                *model_bits(model)]
+
+    return Scenario(shared(trained_model), act, model_bits)
+
+
+def save_scenario(folder: Path) -> Scenario:
+    path = folder / "saved.safetensors"
+
+    model = trained_model()
+
+    def make() -> Any:
+        path.write_bytes(b"what was there before")
+        return model
+
+    def act(model: Any) -> Bits:
+        model.save(path)
+        return [path.read_bytes()]
+
+    def state(model: Any) -> Any:
+        return path.read_bytes(), sorted(os.listdir(folder)), model_bits(model)
+
+    return Scenario(make, act, state)
+
+
+def load_scenario(folder: Path) -> Scenario:
+    path = folder / "loaded.safetensors"
+    trained_model().save(path)
+    return Scenario(lambda: None, lambda _: model_bits(fr.load(path)))
+
+
+def freeze_scenario() -> Scenario:
+    def act(model: Any) -> Bits:
+        frozen = model.freeze()
+        again = pickle.loads(pickle.dumps(frozen))
+        wide = np.tile(X, (60, 1))
+        return [repr(frozen).encode(), *bits(frozen(X[:1]), frozen(wide), again(X), frozen(X.astype(np.float64)))]
+
+    def make() -> Any:
+        model = fr.Sequential([layers.BatchNormalization(), *network_layers(40), layers.Activation("tanh")], seed=1)
+        model.build(6)
+        return model
+
+    return Scenario(shared(make), act, model_bits)
+
+
+def frozen_scenario() -> Scenario:
+    """Calls of a predictor in a thread of their own, each of which has to get its buffers first."""
+    def make() -> Any:
+        model = fr.Sequential(network_layers(100), seed=1)
+        model.build(6)
+        return model.freeze()
+
+    def act(frozen: Any) -> Bits:
+        with ThreadPoolExecutor(1) as thread:
+            return [*thread.submit(lambda: bits(frozen(X))).result(),
+                    *thread.submit(lambda: bits(frozen(X[:1]), frozen(np.tile(X, (9, 1))))).result()]
+
+    return Scenario(shared(make), act, lambda frozen: bits(frozen(X)))
+
+
+def pickle_scenario() -> Scenario:
+    return Scenario(shared(trained_model), lambda model: [*model_bits(pickle.loads(pickle.dumps(model))),
+                                                          *model_bits(copy.deepcopy(model))],
+                    model_bits)
+
+
+def weights_scenario() -> Scenario:
+    def act(model: Any) -> Bits:
+        weights = model.get_weights()
+        model.set_weights([np.full_like(w, 0.5) for w in weights])
+        half = model.get_weights()
+        model.set_weights(weights)
+        return bits(*half, *weights)
+
+    # set_weights is all or nothing, so a failure between the two leaves the halves.
+    whole = [model_bits(trained_model()), None]
+    halves = trained_model()
+    halves.set_weights([np.full_like(w, 0.5) for w in halves.get_weights()])
+    whole[1] = model_bits(halves)
+
+    def complaint(model: Any) -> str:
+        if model_bits(model) not in whole:
+            return "some of the weights were set, others not"
+        model.set_weights(trained_model().get_weights())
+        return ""
+
+    return Scenario(trained_model, act, complaint=complaint)
+
+
+def layers_scenario() -> Scenario:
+    """Layers that come and go: the other weights stay whatever happens."""
+    def act(model: Any) -> Bits:
+        if len(model.layers) == 5:
+            model.add(layers.Dense(3, "tanh"))
+        added = model_bits(model)
+        model.pop()
+        return added[:-1] + model_bits(model)
+
+    kept = len(bits(*trained_model().get_weights()))
+    before = bits(*trained_model().get_weights())
+
+    def complaint(model: Any) -> str:
+        return "" if bits(*model.get_weights())[:kept] == before else "the weights of the other layers are lost"
+
+    return Scenario(trained_model, act, complaint=complaint)
+
+
+def operations() -> Iterator[Any]:
+    x, w, b = X[:20], np.linspace(-1, 1, 24).reshape(6, 4).astype(np.float32), np.ones(4, np.float32)
+    z, y = ops.dense(x, w, b), ops.dense(x, w, b, "gelu")
+    yield from (z, y)
+    yield from ops.dense_backward(x, w, z, y, "gelu")
+    softmax = ops.dense(x, w, b, "softmax")
+    yield from ops.loss("categorical_crossentropy", softmax, np.eye(4, dtype=np.float32)[np.arange(20) % 4])
+    yield from ops.loss("sparse_categorical_crossentropy", z, np.arange(20) % 4, np.ones(20), from_logits=True)
+    yield ops.activation(x, "silu")
+    yield ops.activation_backward(x, x, "silu")
+    yield ops.dropout(x, 0.5, seed=3)
+    ones, zeros = np.ones(6, np.float32), np.zeros(6, np.float32)
+    yield from ops.batch_norm_train(x, ones, zeros, zeros.copy(), ones.copy())
+    yield ops.batch_norm(x, ones, zeros, zeros, ones)
+    yield from ops.batch_norm_backward(x, x, ones, zeros, ones)
+
+
+def ops_scenario() -> Scenario:
+    return Scenario(lambda: None, lambda _: bits(*operations()))
+
+
+def updater_scenario() -> Scenario:
+    """An updater over parameters of the caller's: made, and stepped."""
+    rules = [optimizers.SGD(0.1, momentum=0.9), optimizers.AdamW(0.1), optimizers.RMSprop(0.1, clipnorm=1.0)]
+
+    def act(_: Any) -> Bits:
+        found = []
+        for rule in rules:
+            w = np.ones(50, np.float32)
+            updater = ops.Updater(rule, w)
+            updater.step(np.full(50, 0.3, np.float32))
+            updater.step(np.full(50, -0.1, np.float32))
+            found += bits(w)
+        return found
+
+    return Scenario(lambda: None, act)
+
+
+def search_scenario() -> Scenario:
+    from search_folds import PARAMS, context
+
+    def act(made: Any) -> Bits:
+        result = evaluate(made, Task(0, 1, PARAMS))
+        if result.state == "failed":
+            if re.search(r"^MemoryError", result.error or "", re.MULTILINE):
+                raise MemoryError
+            raise AssertionError(result.error)
+        return bits(list(result.scores.values()))
+
+    return Scenario(lambda: context(fit_arguments={"epochs": 2, "validation_split": 0.2}), act)
+
+
+def core_scenario() -> Scenario:
+    """What the compiled module makes: a network, a trainer, a signal."""
+    text = json.dumps(built_model()._description(6))
+    training = json.dumps(trained_model()._training_description(for_file=False))
+
+    def act(_: Any) -> Bits:
+        network = _core.Network(text)
+        trainer = _core.Trainer(network, training)
+        signal = _core.StopSignal()
+        signal.set()
+        return bits(*network.get_weights(), [trainer.step, signal.is_set])
+
+    return Scenario(lambda: None, act)
+
+
+def limits_scenario(folder: Path) -> Scenario:
+    """The memory that the process may use, read from files of its groups: none is missed. All have their own limit."""
+    limit = 1_000_000
+    for group_line in ["0::/", *Path("/proc/self/cgroup").read_text().splitlines()]:
+        _, controllers, path = group_line.split(":", 2)
+        mount, name = ("", "memory.max") if not controllers else ("memory", "memory.limit_in_bytes")
+        group = folder / mount / path.strip("/")
+        if controllers in ("", "memory") and not (group / name).exists():
+            group.mkdir(parents=True, exist_ok=True)
+            limit //= 2
+            (group / name).write_text(str(limit).zfill(40))   # longer than what a string holds without allocating
+    os.environ["FASTREG_CGROUP_ROOT"] = str(folder)
+    return Scenario(lambda: None, lambda _: bits([_core.memory_limit()]))
+
+
+SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
+    "limits": limits_scenario,
+    "core": lambda _: core_scenario(),
+    "fit": lambda _: fit_scenario(),
+    "fit again": lambda _: fit_again_scenario(),
+    "early stopping": lambda _: stopping_scenario(),
+    "wide": lambda _: wide_scenario(),
+    "evaluate": lambda _: evaluate_scenario(),
+    "predict": lambda _: predict_scenario(),
+    "save": save_scenario,
+    "load": load_scenario,
+    "freeze": lambda _: freeze_scenario(),
+    "frozen": lambda _: frozen_scenario(),
+    "pickle": lambda _: pickle_scenario(),
+    "weights": lambda _: weights_scenario(),
+    "layers": lambda _: layers_scenario(),
+    "ops": lambda _: ops_scenario(),
+    "updater": lambda _: updater_scenario(),
+    "search": lambda _: search_scenario(),
+}
+
+
+class Faults:
+    """The library of failing_allocations.cpp, which is loaded already."""
+
+    def __init__(self) -> None:
+        self.library = ctypes.CDLL(None)
+        self.library.arm_failures.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+        self.library.disarm_failures.restype = ctypes.c_long
+        code = re.search(r"^(\w+)-(\w+) r-xp .*/_core\.[^/]*$", Path("/proc/self/maps").read_text(), re.MULTILINE)
+        assert code is not None, "the code of fastreg._core is not in memory"
+        self.code = [int(address, 16) for address in code.groups()]
+
+    def call(self, scenario: Scenario, subject: Any, number: int, all_after: bool) -> tuple[Bits | None, int]:
+        """The result, or None for a MemoryError, and how many allocations there were."""
+        self.library.arm_failures(number, all_after, *self.code)
+        try:
+            result = scenario.act(subject)
+        except MemoryError:
+            result = None
+        finally:
+            asked = self.library.disarm_failures()
+        return result, asked
+
+
+def attempt(faults: Faults, scenario: Scenario, expected: Bits, number: int, all_after: bool) -> str:
+    """What is wrong when the allocation of this number fails, or ""."""
+    subject = scenario.make()
+    before = scenario.state(subject)
+    result, _ = faults.call(scenario, subject, number, all_after)
+    if result is not None:   # it was done another way
+        return "" if result == expected else "another result"
+    if scenario.complaint is not None:
+        if complaint := scenario.complaint(subject):
+            return complaint
+    elif scenario.state(subject) != before:
+        return "another state"
+    if scenario.complaint is not None and scenario.act.__qualname__.startswith("stopping_scenario"):
+        return ""   # compared with a copy already
+    return "" if scenario.act(subject) == expected else "another result of the next call"
+
+
+def guarded(faults: Faults, scenario: Scenario, expected: Bits, number: int, all_after: bool) -> str:
+    try:
+        return attempt(faults, scenario, expected, number, all_after)
+    except BaseException:
+        return traceback.format_exc()
+
+
+def in_a_child(work: Callable[[], str]) -> str:
+    """What `work()` returns, in a forked process, or how that ended."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, work().encode()[:60_000])
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        said = pipe.read().decode()
+    status = os.waitpid(child, 0)[1]
+    return said if status == 0 else f"the process died: signal {os.WTERMSIG(status)}, status {status}"
+
+
+def spread(count: int, most: int) -> range:
+    """Numbers of 1 to count, evenly spread, the last one among them."""
+    step = max(1, -(-count // most))
+    return range(count, 0, -step)[::-1]
+
+
+def main(name: str, most_alone: int, most_children: int) -> None:
+    """Prints as JSON how many failures there were and what was wrong with which."""
+    faults, wrong = Faults(), []
+    memory = Path("/dev/shm")   # saves to a disk take long
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        scenario = SCENARIOS[name](Path(folder))
+        at_first = int(in_a_child(lambda: str(faults.call(scenario, scenario.make(), 0, False)[1])))
+        expected = scenario.act(scenario.make())
+        children = spread(at_first, most_children)
+        for number in children:
+            said = in_a_child(lambda number=number: guarded(faults, scenario, expected, number, True))
+            if said:
+                wrong.append(f"{number} of {at_first} and all after: {said}")
+        usual = faults.call(scenario, scenario.make(), 0, False)[1]
+        alone = spread(usual, most_alone)
+        for number in alone:
+            print(f"{name}: {number} of {usual} alone", file=sys.stderr, flush=True)   # the last words of a crash
+            if said := guarded(faults, scenario, expected, number, False):
+                wrong.append(f"{number} of {usual} alone: {said}")
+    print(json.dumps({"failures": len(children) + len(alone), "wrong": wrong}))

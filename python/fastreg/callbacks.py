@@ -16,6 +16,7 @@ from fastreg._checks import (
     FINITE,
     NON_NEGATIVE,
     POSITIVE,
+    absent_names,
     check_bool,
     check_choice,
     check_int,
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from fastreg.model import Sequential
 
 __all__ = ["Callback", "EarlyStopping", "History", "StopSignal", "TimeLimit"]
+
+if not TYPE_CHECKING:  # a type checker knows which names there are
+    __getattr__ = absent_names(__name__)
 
 Logs = dict[str, float]
 

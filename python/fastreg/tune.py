@@ -17,7 +17,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from . import callbacks, layers, optimizers
+from . import callbacks, io, layers, optimizers
 from .model import Sequential
 from .progress import format_time, say
 from .table import Schema, Target, read_table
@@ -96,6 +96,8 @@ def tune(options: Options, out: TextIO | None = None) -> Outcome:
     """
     started = time.monotonic()
     try:
+        if options.out is not None:
+            io.check_ending(options.out)  # before the search rather than after it
         train, test = _split(options)
         target = Target.infer(train, options.target, options.task)
         schema = Schema.infer(train, [name for name in (options.target, options.test) if name is not None])

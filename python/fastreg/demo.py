@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import callbacks, layers, optimizers, plots, regularizers, schedules
+from ._extras import needs
 from .diagnosis import Diagnosis, diagnose
 from .model import Sequential
 
@@ -91,14 +92,14 @@ def run(output: Path, *, seed: int, verbose: int = 1) -> str:
 
 
 def _require_packages() -> None:
-    missing = []
+    missing: dict[str, str] = {}
     for module, package in (("sklearn.datasets", "scikit-learn"), ("matplotlib.figure", "matplotlib")):
         try:
             import_module(module)
         except ImportError as error:
-            missing.append(f"{package} ({error})")
+            missing[package] = str(error)
     if missing:
-        raise MissingPackageError(f"needs {' and '.join(missing)}: pip install 'fastreg[demo]'")
+        raise MissingPackageError(f"{needs('it', 'demo', *missing)} ({'; '.join(missing.values())})")
 
 
 def _require_writable(output: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastreg._extras import needs
 from fastreg.progress import say
 from fastreg.search import results
 from fastreg.search.evaluation import Context, FoldResult, Task, refit
@@ -185,7 +186,7 @@ class Found:
         try:
             import pandas
         except ImportError:
-            raise ImportError("to_frame: needs pandas; pip install 'fastreg[tune]'") from None
+            raise ImportError(needs("to_frame", "tune", "pandas")) from None
         return pandas.DataFrame(self.results_)
 
     def summary(self) -> str:

@@ -367,7 +367,7 @@ class QuasiRandomSearch(Search):
 
 @_complete_signature
 class BayesianSearch(Search):
-    """Points that a model of the scores so far finds promising. Needs Optuna: ``pip install 'fastreg[bayesian]'``.
+    """Points that a model of the scores so far finds promising. Needs Optuna (extra ``bayesian``).
 
     Trial t is proposed from the trials up to t - 8 (the lag of the pruner, :class:`~fastreg.search.FullBudget` where
     there is none), so that the trials do not depend on the number of workers.

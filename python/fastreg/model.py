@@ -139,7 +139,7 @@ class Sequential(Stack):
             y: Targets, as the loss describes them. They and ``validation_data`` must stay as they are, too.
             batch_size: Rows of a step, >= 1; None, or more than there are, is all of them.
             epochs: Epoch to end before, counted from 0; with ``initial_epoch=0`` the number of epochs.
-            verbose: 0 shows nothing, 1 progress on standard error, 2 lines.
+            verbose: 0 shows nothing, 1 progress on standard error, 2 a line for each epoch there.
             callbacks: List of :mod:`fastreg.callbacks`.
             validation_split: Share of the rows to hold out, in [0, 1): drawn by the model's seed, and of every class
                 its share where the targets are classes. The same rows at every call.

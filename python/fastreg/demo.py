@@ -18,6 +18,7 @@ from . import callbacks, layers, optimizers, plots, regularizers, schedules
 from ._extras import needs
 from .diagnosis import Diagnosis, diagnose
 from .model import Sequential
+from .progress import printable
 
 TRAINING_ROWS, VALIDATION_ROWS = 400, 400
 UNITS, EPOCHS, BATCH, PATIENCE, LEARNING_RATE = 256, 200, 32, 30, 1e-3
@@ -215,5 +216,5 @@ def report(data: Data, outcomes: dict[str, Outcome], output: Path, seed: int) ->
         )
     lines += ["scores are accuracies; gap = train - test", ""]
     lines += [f"{name + ':':<13}{outcome.diagnosis}" for name, outcome in outcomes.items()]
-    lines += ["", f"learning curves: {output.absolute()}"]
+    lines += ["", f"learning curves: {printable(output.absolute())}"]
     return "\n".join(lines)

@@ -42,6 +42,11 @@ def format_time(seconds: float) -> str:
     return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
+def printable(name: object) -> str:
+    """The name of a file as text that any page or stream can hold: bytes that are no text become question marks."""
+    return str(name).encode("utf-8", "replace").decode("utf-8")
+
+
 def say(text: str) -> None:
     """Writes a line to standard error, where there is one."""
     if sys.stderr is not None:

@@ -37,7 +37,7 @@ _MOST_CLASSES = 20
 _IDENTIFIER_SHARE, _IDENTIFIER_LEVELS = 0.5, 50
 
 
-def read_table(path: str | os.PathLike[str]) -> Any:
+def read_table(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> Any:
     """The table of a CSV file (``.csv``, ``.tsv``, compressed or not) or a Parquet file, as a pandas ``DataFrame``.
 
     Raises:
@@ -49,7 +49,7 @@ def read_table(path: str | os.PathLike[str]) -> Any:
         import pandas
     except ModuleNotFoundError as error:
         raise ImportError(needs("read_table", "tune", "pandas", "pyarrow")) from error
-    name = os.fspath(path)
+    name = os.fsdecode(path)
     plain = name.lower().removesuffix(".gz").removesuffix(".bz2").removesuffix(".xz").removesuffix(".zst")
     try:
         if plain.endswith((".parquet", ".pq")):

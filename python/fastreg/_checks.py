@@ -131,13 +131,14 @@ def absent_names(module: str) -> Callable[..., NoReturn]:
 
     def getattr_of_module(name: str, depth: int = 1) -> NoReturn:
         text = f"module {module!r} has no attribute {name!r}"
-        if name.startswith("_"):
+        caller = sys._getframe(depth)
+        # The second: `from fastreg import name` asks first whether it is an attribute, then tries a submodule.
+        if name.startswith("_") or caller.f_globals.get("__name__") == "importlib._bootstrap":
             raise AttributeError(text, name=name)
         from fastreg._absent import kind_of
 
         text += unknown_name(kind_of(module), name, sys.modules[module].__all__)
         # `from module import name` drops the text of an AttributeError.
-        caller = sys._getframe(depth)
         if caller.f_code.co_code[caller.f_lasti] == _import_from():
             raise ImportError(text, name=module)
         raise AttributeError(text, name=name)

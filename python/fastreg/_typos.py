@@ -15,7 +15,7 @@ def closest(value: str, known: Iterable[str]) -> str | None:
     or two swapped), two where it has six letters or more. A number in a name, and a letter in place of another in a
     word of three letters or less, make another meaning: ``l1`` and ``l2``, ``mae`` and ``mse``.
     """
-    if is_known_elsewhere(value):
+    if not value or is_known_elsewhere(value):
         return None
     found = {name: cost for name in dict.fromkeys(known) if (cost := _cost(value, name)) is not None}
     best = [name for name, cost in found.items() if cost == min(found.values())]

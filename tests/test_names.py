@@ -22,8 +22,9 @@ KERAS = {
         GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalAvgPool1D GlobalAvgPool2D
         GlobalAvgPool3D GlobalMaxPool1D GlobalMaxPool2D GlobalMaxPool3D GlobalMaxPooling1D GlobalMaxPooling2D
         GlobalMaxPooling3D GroupNormalization GroupQueryAttention HashedCrossing Hashing Identity Input InputLayer
-        InputSpec IntegerLookup JaxLayer LSTM LSTMCell Lambda Layer LayerNormalization LeakyReLU Masking MaxNumBoundingBoxes
-        MaxPool1D MaxPool2D MaxPool3D MaxPooling1D MaxPooling2D MaxPooling3D Maximum MelSpectrogram Minimum MixUp
+        InputSpec IntegerLookup JaxLayer LSTM LSTMCell Lambda Layer LayerNormalization LeakyReLU Masking
+        MaxNumBoundingBoxes MaxPool1D MaxPool2D MaxPool3D MaxPooling1D MaxPooling2D MaxPooling3D Maximum
+        MelSpectrogram Minimum MixUp
         MultiHeadAttention Multiply Normalization PReLU Permute Pipeline RMSNormalization RNN RandAugment
         RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop RandomElasticTransform
         RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective
@@ -36,8 +37,8 @@ KERAS = {
     """,
     "losses": """
         BinaryCrossentropy BinaryFocalCrossentropy CTC CategoricalCrossentropy CategoricalFocalCrossentropy
-        CategoricalGeneralizedCrossEntropy CategoricalHinge Circle CosineSimilarity Dice Hinge Huber KLDivergence LogCosh
-        Loss MeanAbsoluteError MeanAbsolutePercentageError MeanSquaredError MeanSquaredLogarithmicError Poisson
+        CategoricalGeneralizedCrossEntropy CategoricalHinge Circle CosineSimilarity Dice Hinge Huber KLDivergence
+        LogCosh Loss MeanAbsoluteError MeanAbsolutePercentageError MeanSquaredError MeanSquaredLogarithmicError Poisson
         SparseCategoricalCrossentropy SquaredHinge Tversky
     """,
     "metrics": """
@@ -111,7 +112,7 @@ def test_an_absent_name_says_what_to_use(place, name):
 @pytest.mark.parametrize("place", KERAS)
 def test_a_name_that_nobody_has(place):
     module = module_of(place)
-    with pytest.raises(AttributeError, match="has no attribute 'Quux'$"):
+    with pytest.raises(AttributeError, match=r"has no attribute 'Quux'$"):
         _ = module.Quux
     with pytest.raises(ImportError, match="Quux"):
         exec(f"from {module.__name__} import Quux", {})
@@ -205,7 +206,7 @@ def test_members_of_a_model():
             getattr(model, name)
     with pytest.raises(AttributeError, match=r"'predct' \(did you mean 'predict'\?\)"):
         _ = model.predct
-    with pytest.raises(AttributeError, match="no attribute '_network_'$"):
+    with pytest.raises(AttributeError, match=r"no attribute '_network_'$"):
         _ = model._network_
     assert pickle.loads(pickle.dumps(model)).seed == 0
 

@@ -74,15 +74,17 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        from fastreg._checks import absent_names
+if not TYPE_CHECKING:  # a type checker knows which names there are
 
-        absent_names(__name__)(name, depth=2)
-    module = import_module(f"fastreg.{_HOMES.get(name, name)}")
-    value = getattr(module, name) if name in _HOMES else module
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            from fastreg._checks import absent_names
+
+            absent_names(__name__)(name, depth=2)
+        module = import_module(f"fastreg.{_HOMES.get(name, name)}")
+        value = getattr(module, name) if name in _HOMES else module
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -19,14 +19,14 @@ from fastreg import _core, _data, utils
 from fastreg._bound import BoundLayer, layer_names, summary_lines
 from fastreg._checks import NON_NEGATIVE, SEED_LIMIT, check_int, check_name, describe
 from fastreg._keras import refuse_requests
-from fastreg.layers import Input, Layer, check_features
+from fastreg.layers import Input, Layer, Part, check_features
 
 
 class Stack:
     """Base of :class:`fastreg.Sequential`: see there."""
 
     def __init__(
-        self, layers: Iterable[Layer | Input | BoundLayer] | None, name: str | None, seed: int | None
+        self, layers: Iterable[Part | BoundLayer] | None, name: str | None, seed: int | None
     ) -> None:
         self.name = "sequential" if name is None else check_name("Sequential", "name", name)
         chosen = utils.draw_seed() if seed is None else seed
@@ -52,7 +52,7 @@ class Stack:
         """Whether there are weights: there are layers, and the number of features is known."""
         return self._n_features is not None and bool(self._layers)
 
-    def add(self, layer: Layer | Input | BoundLayer) -> None:
+    def add(self, layer: Part | BoundLayer) -> None:
         """Appends a layer. Weights that are there stay; the optimizer starts afresh."""
         self._require_idle("add")
         self._append([layer])
@@ -141,7 +141,7 @@ class Stack:
                 self._n_features = n_features
             return self._network
 
-    def _append(self, items: Iterable[Layer | Input | BoundLayer]) -> None:
+    def _append(self, items: Iterable[Part | BoundLayer]) -> None:
         extended, features = list(self._layers), self._n_features
         width = _width(extended, features)
         for given in items:

@@ -73,8 +73,12 @@ def check_features(owner: str, name: str, shape: object) -> int:
     return check_int(owner, name, shape, AT_LEAST_ONE, WIDTH_LIMIT)
 
 
+class Part(Description):
+    """What a ``Sequential`` is a list of: layers, and an :class:`Input` in front."""
+
+
 @dataclass(frozen=True, repr=False)
-class Layer(Description):
+class Layer(Part):
     """Base of the layers; anything that ``Sequential`` accepts.
 
     Args:
@@ -292,7 +296,7 @@ class Dropout(Layer):
 
 @takes_keras_arguments
 @dataclass(frozen=True)
-class Input(Description):
+class Input(Part):
     """The number of features, in front of the layers.
 
     Args:

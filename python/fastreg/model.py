@@ -22,7 +22,7 @@ from fastreg._checks import AT_LEAST_ONE, POSITIVE, check_bool, check_int, check
 from fastreg._keras import refuse_requests
 from fastreg._stack import Stack
 from fastreg.callbacks import Callback, History
-from fastreg.layers import Input, Layer
+from fastreg.layers import Layer, Part
 from fastreg.losses import Loss
 from fastreg.metrics import Metric
 from fastreg.optimizers import LearningRate, Optimizer
@@ -67,7 +67,7 @@ class Sequential(Stack):
 
     def __init__(
         self,
-        layers: Iterable[Layer | Input | BoundLayer] | None = None,
+        layers: Iterable[Part | BoundLayer] | None = None,
         *,
         name: str | None = None,
         seed: int | None = None,
@@ -331,9 +331,10 @@ class Sequential(Stack):
         io.save(self, path, include_optimizer)
 
     @property
-    def optimizer(self) -> BoundOptimizer | Any:
+    def optimizer(self) -> BoundOptimizer:
         """What ``compile`` was given, the learning rate as last set; None before. Its ``learning_rate`` can be set."""
-        return None if self._optimizer is None else BoundOptimizer(self)
+        # None has no place in the type: a program that has compiled would have to ask for it at every use.
+        return None if self._optimizer is None else BoundOptimizer(self)  # type: ignore[return-value]
 
     @property
     def loss(self) -> Loss | None:

@@ -12,12 +12,16 @@ def closest(value: str, known: Iterable[str]) -> str | None:
     """The one known name that ``value`` is a slip of the fingers away from; None if there is none, or several.
 
     Words are compared one by one, without regard to case: each may have one edit (a letter too many, too few, another,
-    or two swapped), two where it has six letters or more. A number in a name, and a letter in place of another in a
-    word of three letters or less, make another meaning: ``l1`` and ``l2``, ``mae`` and ``mse``.
+    or two swapped), two where it has six letters or more, or be cut short after three letters or more. A number in a
+    name, and a letter in place of another in a word of three letters or less, make another meaning: ``l1`` and ``l2``,
+    ``mae`` and ``mse``.
     """
+    names = dict.fromkeys(known)
+    if value in names:
+        return value
     if not value or is_known_elsewhere(value):
         return None
-    found = {name: cost for name in dict.fromkeys(known) if (cost := _cost(value, name)) is not None}
+    found = {name: cost for name in names if (cost := _cost(value, name)) is not None}
     best = [name for name, cost in found.items() if cost == min(found.values())]
     return best[0] if len(best) == 1 else None
 
@@ -41,6 +45,8 @@ def _word_cost(a: str, b: str) -> int | None:
     longer = max(len(a), len(b))
     if longer <= 3 and len(a) == len(b) and sorted(a) != sorted(b):
         return None
+    if len(a) >= 3 and b.startswith(a):
+        return min(2, len(b) - len(a))
     cost = _edits(a, b)
     return cost if cost <= (2 if longer >= 6 else 1) else None
 

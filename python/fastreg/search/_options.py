@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, TypedDict
 
-__all__ = ["Build", "ModelT", "Options"]
+__all__ = ["ModelT", "Options"]
 
 # What `build` makes, so that a type checker knows what `best_model_` is: a Sequential where nothing else is said.
 if TYPE_CHECKING:

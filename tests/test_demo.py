@@ -74,7 +74,7 @@ def test_demo_names_what_is_missing(package: str, tmp_path: Path) -> None:
     code = f"import sys; sys.modules[{package!r}] = None; from fastreg.cli import main; sys.exit(main(['demo']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 1
-    assert "pip install 'fastreg[demo]'" in done.stderr
+    assert "pip install '.[demo]'" in done.stderr
     assert {"sklearn": "scikit-learn", "matplotlib": "matplotlib"}[package] in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""

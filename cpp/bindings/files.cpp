@@ -1,11 +1,15 @@
 // Model files for Python: names, shapes and float32 values; what they mean is io.py's business.
+#include <algorithm>
+#include <memory>
+
 #include "bindings/convert.h"
 #include "fastreg/model_file.h"
 
 namespace fastreg::bindings {
 namespace {
 
-void save_file(const std::string& path, const std::string& description, const py::dict& tensors) {
+// Paths are bytes, as the system has them, since not every name is text.
+void save_file(const py::bytes& path, const std::string& description, const py::dict& tensors) {
   std::vector<TensorView> views;
   std::vector<py::array> owners;
   for (const auto& [key, value] : tensors) {
@@ -15,30 +19,44 @@ void save_file(const std::string& path, const std::string& description, const py
     views.push_back({name, std::vector<std::size_t>(array.shape(), array.shape() + array.ndim()),
                      static_cast<const float*>(array.data())});
   }
+  const std::string name = path;
   const py::gil_scoped_release released;
-  write_model(path, description, views);
+  write_model(name, description, views);
 }
 
-py::tuple load_file(const std::string& path) {
-  ModelFile file;
-  {
-    const py::gil_scoped_release released;
-    file = read_model(path);
-  }
-  py::dict tensors;
-  for (const NamedTensor& tensor : file.tensors) {
-    FloatArray array(std::vector<py::ssize_t>(tensor.shape.begin(), tensor.shape.end()));
-    std::copy(tensor.data.begin(), tensor.data.end(), array.mutable_data());
-    tensors[py::str(tensor.name)] = std::move(array);
-  }
-  return py::make_tuple(file.description, tensors);
+std::unique_ptr<ModelReader> open_file(const py::bytes& path) {
+  const std::string name = path;
+  const py::gil_scoped_release released;
+  return std::make_unique<ModelReader>(name);
+}
+
+py::dict shapes(const ModelReader& file) {
+  py::dict out;
+  for (const TensorInfo& tensor : file.tensors()) out[py::str(tensor.name)] = py::tuple(py::cast(tensor.shape));
+  return out;
+}
+
+FloatArray read(const ModelReader& file, const std::string& name, std::size_t first, std::size_t n) {
+  const auto& all = file.tensors();
+  const auto found = std::find_if(all.begin(), all.end(), [&](const TensorInfo& tensor) { return tensor.name == name; });
+  if (found == all.end()) throw py::key_error(name);
+  FloatArray out(static_cast<py::ssize_t>(n));
+  float* const data = out.mutable_data();
+  const auto index = static_cast<std::size_t>(found - all.begin());
+  const py::gil_scoped_release released;
+  file.read(index, first, data, n);
+  return out;
 }
 
 }  // namespace
 
 void bind_files(py::module_& module) {
   module.def("save_file", &save_file, py::arg("path"), py::arg("description"), py::arg("tensors"));
-  module.def("load_file", &load_file, py::arg("path"));
+  py::class_<ModelReader>(module, "ModelReader")
+      .def(py::init(&open_file), py::arg("path"), py::pos_only())
+      .def_property_readonly("description", &ModelReader::description)
+      .def_property_readonly("shapes", &shapes)
+      .def("read", &read, py::arg("name"), py::arg("first"), py::arg("n"));
 }
 
 }  // namespace fastreg::bindings

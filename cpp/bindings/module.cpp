@@ -7,14 +7,22 @@
 namespace fastreg::bindings {
 namespace {
 
-void translate_system_error(std::exception_ptr error) {
+// A message as text. It may hold the name of a file, whose bytes need not be text: what is none comes out as Python's
+// own file names have it.
+py::str text_of(const std::exception& error) {
+  return py::reinterpret_steal<py::str>(PyUnicode_DecodeFSDefault(error.what()));
+}
+
+void translate_errors_of_files(std::exception_ptr error) {
   try {
     if (error) std::rethrow_exception(error);
   } catch (const std::system_error& refused) {
     // OSError picks its own subclass (FileNotFoundError, PermissionError, ...) from the number.
     const py::object os_error = py::reinterpret_borrow<py::object>(PyExc_OSError);
-    const py::object value = os_error(refused.code().value(), refused.what());
+    const py::object value = os_error(refused.code().value(), text_of(refused));
     PyErr_SetObject(py::type::of(value).ptr(), value.ptr());
+  } catch (const std::invalid_argument& refused) {
+    PyErr_SetObject(PyExc_ValueError, text_of(refused).ptr());
   }
 }
 
@@ -47,7 +55,7 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
     throw pybind11::import_error(refused.what());
   }
   module.attr("__version__") = fastreg::build_info().version;
-  pybind11::register_local_exception_translator(fb::translate_system_error);
+  pybind11::register_local_exception_translator(fb::translate_errors_of_files);
   module.attr("DivergenceError") = pybind11::reinterpret_steal<pybind11::object>(
       PyErr_NewExceptionWithDoc("fastreg.DivergenceError", "Training left the range of finite numbers.",
                                 PyExc_FloatingPointError, nullptr));

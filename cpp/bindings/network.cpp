@@ -42,6 +42,14 @@ void set_weights(Network& network, const py::sequence& weights) {
   network.set_weights({values.data(), values.size()});
 }
 
+void set_weight_part(Network& network, std::size_t index, std::size_t first, const py::object& values) {
+  const py::array array = checked<float>(values, "values", 1);
+  const auto* data = static_cast<const float*>(array.data());
+  const auto n = static_cast<std::size_t>(array.size());
+  const py::gil_scoped_release released;
+  network.set_weight_part(index, first, data, n);
+}
+
 py::array predict(const Network& network, const py::object& x, const py::object& out) {
   const Features rows = features(x, "x");
   py::array result =
@@ -70,6 +78,7 @@ void bind_network(py::module_& module) {
       .def("weight_info", &weight_info)
       .def("get_weights", &get_weights)
       .def("set_weights", &set_weights, py::arg("weights"))
+      .def("set_weight_part", &set_weight_part, py::arg("index"), py::arg("first"), py::arg("values"))
       .def("predict", &predict, py::arg("x"), py::arg("out") = py::none());
 }
 

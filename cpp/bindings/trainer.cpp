@@ -217,6 +217,29 @@ void set_moments(PyTrainer& self, const py::dict& moments) {
   for (const Assignment& one : all) self.trainer->set_moment(one.moment, one.weight, one.values);
 }
 
+// Name and shape of every moment.
+py::dict moment_shapes(const PyTrainer& self) {
+  py::dict out;
+  for_each_moment(self, [&](const std::string& name, std::size_t, std::size_t, const WeightInfo& info) {
+    out[py::str(name)] = py::tuple(py::cast(shape_of(info)));
+  });
+  return out;
+}
+
+void set_moment_part(PyTrainer& self, const std::string& name, std::size_t first, const py::object& values) {
+  const py::array array = checked<float>(values, "values", 1);
+  const auto* data = static_cast<const float*>(array.data());
+  const auto n = static_cast<std::size_t>(array.size());
+  bool known = false;
+  for_each_moment(self, [&](const std::string& key, std::size_t m, std::size_t w, const WeightInfo&) {
+    if (key != name) return;
+    known = true;
+    const py::gil_scoped_release released;
+    self.trainer->set_moment_part(m, w, first, data, n);
+  });
+  if (!known) throw py::key_error(name);
+}
+
 std::unique_ptr<PyTrainer> make_trainer(const py::object& network, const std::string& description) {
   const TrainingSpec spec = parse_training(description);
   auto out = std::make_unique<PyTrainer>();
@@ -281,7 +304,9 @@ void bind_trainer(py::module_& module) {
            py::arg("interval") = 0.0)
       .def("evaluate", &evaluate, py::arg("data"))
       .def("get_moments", &get_moments)
-      .def("set_moments", &set_moments, py::arg("moments"));
+      .def("set_moments", &set_moments, py::arg("moments"))
+      .def("moment_shapes", &moment_shapes)
+      .def("set_moment_part", &set_moment_part, py::arg("name"), py::arg("first"), py::arg("values"));
 }
 
 }  // namespace fastreg::bindings

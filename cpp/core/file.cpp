@@ -100,12 +100,20 @@ InputFile::InputFile(const std::string& path) : path_(checked(path)), file_(open
 }
 
 void InputFile::read(void* out, std::size_t bytes) {
+  read_at(place_, out, bytes);
+  place_ += bytes;
+}
+
+void InputFile::read_at(std::size_t place, void* out, std::size_t bytes) {
   auto* at = static_cast<char*>(out);
   while (bytes > 0) {
-    const auto got = uninterrupted([&] { return ::read(file_.get(), at, std::min(bytes, kLargestTransfer)); });
+    const auto got = uninterrupted([&] {
+      return pread(file_.get(), at, std::min(bytes, kLargestTransfer), static_cast<off_t>(place));
+    });
     if (got < 0) fail("read", path_);
     if (got == 0) throw std::invalid_argument("the file was cut off while it was read");
     at += got;
+    place += static_cast<std::size_t>(got);
     bytes -= static_cast<std::size_t>(got);
   }
 }

@@ -27,11 +27,13 @@ class InputFile {
   std::size_t size() const { return size_; }  // as it was when opened
   // The next bytes. Throws std::invalid_argument where the file has shrunk and ends before them.
   void read(void* out, std::size_t bytes);
+  // Bytes from a place on, wherever reading is.
+  void read_at(std::size_t place, void* out, std::size_t bytes);
 
  private:
   std::string path_;
   Descriptor file_;
-  std::size_t size_ = 0;
+  std::size_t size_ = 0, place_ = 0;  // place_: where the next read begins
 };
 
 // A new file beside path that takes path's place at commit(); destroyed before that, it leaves path as it was. Follows

@@ -57,6 +57,13 @@ void Network::set_weight(std::size_t index, const float* values) {
   graph_->parameters.segments().at(index).from_rows(values, graph_->weights.data());
 }
 
+void Network::set_weight_part(std::size_t index, std::size_t first, const float* values, std::size_t n) {
+  const Segment& segment = graph_->parameters.segments().at(index);
+  require_part(segment.info, first, n);
+  const std::lock_guard guard(graph_->lock);
+  segment.from_values(first, values, n, graph_->weights.data());
+}
+
 void Network::get_weights(Span<float* const> out) const {
   const std::lock_guard guard(graph_->lock);
   for (std::size_t i = 0; i < out.size; ++i)

@@ -47,6 +47,12 @@ void unpack_panels(const float* panels, MatrixView<float> values) {
   });
 }
 
+void require_part(const WeightInfo& info, std::size_t first, std::size_t n) {
+  if (first > info.size() || n > info.size() - first)
+    throw std::out_of_range(info.name + " has " + std::to_string(info.size()) + " values, got " + std::to_string(n) +
+                            " from " + std::to_string(first) + " on");
+}
+
 void Segment::to_rows(const float* base, float* out) const {
   if (panels)
     unpack_panels(base + offset, {out, info.rows, info.cols, info.cols});
@@ -59,6 +65,22 @@ void Segment::from_rows(const float* values, float* base) const {
     pack_panels({values, info.rows, info.cols, info.cols}, base + offset);
   else
     std::copy_n(values, info.size(), base + offset);
+}
+
+void Segment::from_values(std::size_t first, const float* values, std::size_t n, float* base) const {
+  float* const out = base + offset;
+  if (!panels) {
+    std::copy_n(values, n, out + first);
+    return;
+  }
+  const std::size_t ld = padded_ld(info.cols), end = first + n;
+  for (std::size_t at = first; at < end;) {
+    const std::size_t row = at / info.cols, col = at % info.cols, panel = col / kPanel * kPanel;
+    const std::size_t piece = std::min({end - at, info.cols - col, panel + kPanel - col});
+    std::copy_n(values, piece, out + panel * info.rows + row * std::min(kPanel, ld - panel) + (col - panel));
+    values += piece;
+    at += piece;
+  }
 }
 
 std::size_t Parameters::add(WeightInfo info, bool panels, Penalty penalty, bool decays) {

@@ -55,7 +55,12 @@ struct Segment {
 
   void to_rows(const float* base, float* out) const;
   void from_rows(const float* values, float* base) const;   // keeps the padding zero
+  // The same for n of the values, in row-major order from the value `first` on.
+  void from_values(std::size_t first, const float* values, std::size_t n, float* base) const;
 };
+
+// Throws std::out_of_range unless a weight has the values [first, first + n).
+void require_part(const WeightInfo& info, std::size_t first, std::size_t n);
 
 // Stands for a weight that is switched off.
 inline constexpr std::size_t kNoSegment = static_cast<std::size_t>(-1);

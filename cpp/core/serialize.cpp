@@ -37,6 +37,7 @@ struct TensorEntry {
 struct Header {
   std::string description;
   std::vector<TensorEntry> tensors;
+  std::size_t data = 0;  // where in the file it begins; set by read_header
 };
 
 [[noreturn]] void fail(const std::string& rule) { throw std::invalid_argument(rule); }
@@ -125,7 +126,7 @@ void check_layout(std::vector<TensorEntry>& tensors, std::size_t data_bytes) {
 Header parse_header(std::string_view text, std::size_t data_bytes) {
   if (text.empty() || text.front() != '{') fail("the header must begin with '{'");
   const Json json = parse_json(text);
-  Header header{description_of(json.find(kMetadata)), {}};
+  Header header{description_of(json.find(kMetadata)), {}, 0};
   for (const auto& [name, value] : *json.get<Json::Object>()) {
     if (name != kMetadata) header.tensors.push_back(tensor_of(name, value));
   }
@@ -186,7 +187,7 @@ auto naming(const std::string& path, Body body) {
   }
 }
 
-ModelFile read_all(InputFile& file) {
+Header read_header(InputFile& file) {
   const std::size_t size = file.size();
   if (size < kLengthBytes) fail("not a safetensors file: it has " + std::to_string(size) + " bytes, less than 8");
   std::uint64_t length = 0;
@@ -198,6 +199,12 @@ ModelFile read_all(InputFile& file) {
   std::string text(length, '\0');
   file.read(text.data(), text.size());
   Header header = parse_header(text, size - kLengthBytes - length);
+  header.data = kLengthBytes + length;
+  return header;
+}
+
+ModelFile read_all(InputFile& file) {
+  Header header = read_header(file);
   ModelFile model{std::move(header.description), {}};
   model.tensors.reserve(header.tensors.size());
   for (TensorEntry& entry : header.tensors) {
@@ -235,6 +242,33 @@ ModelFile read_model(const std::string& path) {
     InputFile file(path);
     return read_all(file);
   });
+}
+
+struct ModelReader::Open {
+  explicit Open(const std::string& of) : path(of), file(of), header(read_header(file)) {
+    for (const TensorEntry& entry : header.tensors)
+      tensors.push_back({entry.name, entry.shape, (entry.end - entry.begin) / sizeof(float)});
+  }
+  std::string path;
+  InputFile file;
+  Header header;
+  std::vector<TensorInfo> tensors;
+};
+
+ModelReader::ModelReader(const std::string& path)
+    : open_(naming(path, [&] { return std::make_unique<Open>(path); })) {}
+ModelReader::~ModelReader() = default;
+ModelReader::ModelReader(ModelReader&&) noexcept = default;
+ModelReader& ModelReader::operator=(ModelReader&&) noexcept = default;
+
+const std::string& ModelReader::description() const { return open_->header.description; }
+const std::vector<TensorInfo>& ModelReader::tensors() const { return open_->tensors; }
+
+void ModelReader::read(std::size_t tensor, std::size_t first, float* out, std::size_t n) const {
+  const std::size_t size = open_->tensors.at(tensor).size;
+  if (first > size || n > size - first) throw std::out_of_range("ModelReader: the tensor has fewer values");
+  const std::size_t place = open_->header.data + open_->header.tensors[tensor].begin + first * sizeof(float);
+  naming(open_->path, [&] { open_->file.read_at(place, out, n * sizeof(float)); });
 }
 
 }  // namespace fastreg

@@ -513,6 +513,15 @@ void Trainer::set_moment(std::size_t moment, std::size_t weight, const float* va
   impl_->graph.parameters.segments().at(weight).from_rows(values, impl_->optimizer.moment(moment));
 }
 
+void Trainer::set_moment_part(std::size_t moment, std::size_t weight, std::size_t first, const float* values,
+                              std::size_t n) {
+  const Segment& segment = impl_->graph.parameters.segments().at(weight);
+  require_part(segment.info, first, n);
+  const std::lock_guard guard(impl_->graph.lock);
+  impl_->require_idle();
+  segment.from_values(first, values, n, impl_->optimizer.moment(moment));
+}
+
 double Trainer::parallel_threshold() const {
   const std::lock_guard guard(impl_->graph.lock);
   return impl_->parallel_threshold;

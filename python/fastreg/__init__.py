@@ -14,6 +14,7 @@ from fastreg._core import DivergenceError, __version__
 if TYPE_CHECKING:
     from fastreg import (
         callbacks,
+        diagnosis,
         initializers,
         layers,
         losses,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         models,
         ops,
         optimizers,
+        plots,
         regularizers,
         schedules,
         search,
@@ -39,6 +41,7 @@ __all__ = [
     "Sequential",
     "__version__",
     "callbacks",
+    "diagnosis",
     "get_num_threads",
     "initializers",
     "layers",
@@ -48,6 +51,7 @@ __all__ = [
     "models",
     "ops",
     "optimizers",
+    "plots",
     "regularizers",
     "schedules",
     "search",
@@ -70,13 +74,17 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'fastreg' has no attribute {name!r}")
-    module = import_module(f"fastreg.{_HOMES.get(name, name)}")
-    value = getattr(module, name) if name in _HOMES else module
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker knows which names there are
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            from fastreg._checks import absent_names
+
+            absent_names(__name__)(name, depth=2)
+        module = import_module(f"fastreg.{_HOMES.get(name, name)}")
+        value = getattr(module, name) if name in _HOMES else module
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

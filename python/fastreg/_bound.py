@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastreg import _core
 from fastreg._checks import describe
@@ -22,7 +22,7 @@ from fastreg.layers import Layer
 if TYPE_CHECKING:
     from fastreg._stack import Stack
     from fastreg.model import Sequential
-    from fastreg.optimizers import Optimizer
+    from fastreg.optimizers import LearningRate, Optimizer
 
 
 def layer_names(layers: Sequence[Layer]) -> list[str]:
@@ -102,14 +102,14 @@ class BoundLayer:
         begin, end = self._range("get_weights")
         return self._model.get_weights()[begin:end]
 
-    def set_weights(self, weights: Sequence[object]) -> None:
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Sets this layer's weights; number and shapes must be those of :meth:`get_weights`."""
         begin, end = self._range("set_weights")
         if not isinstance(weights, Sequence):
             raise TypeError(f"set_weights: weights must be a list of arrays, got {describe(weights)}")
         if len(weights) != end - begin:
             raise ValueError(f"set_weights: layer {self.name!r} has {end - begin} arrays, got {len(weights)}")
-        everything: list[object] = list(self._model.get_weights())
+        everything: list[ArrayLike] = list(self._model.get_weights())
         everything[begin:end] = weights
         self._model.set_weights(everything)
 
@@ -150,6 +150,10 @@ class BoundOptimizer:
         """The rate of the next step."""
         return self._model.learning_rate
 
+    @learning_rate.setter
+    def learning_rate(self, value: LearningRate) -> None:
+        self._model.learning_rate = value
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
@@ -158,7 +162,7 @@ class BoundOptimizer:
     def __setattr__(self, name: str, value: Any) -> None:
         if name != "learning_rate":
             raise AttributeError(f"{type(self.description).__name__}: only learning_rate can be set, got {name}")
-        self._model.learning_rate = value
+        object.__setattr__(self, name, value)
 
     def __eq__(self, other: object) -> bool:
         return self.description == (other.description if type(other) is BoundOptimizer else other)

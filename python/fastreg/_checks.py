@@ -7,9 +7,10 @@ refuses NaN, and does not take a bool for a number. Knows nothing of models or a
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Collection, Iterable
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -107,12 +108,45 @@ def check_choice(owner: str, name: str, value: object, choices: Collection[str])
     known = sorted(choices)
     if not isinstance(value, str):
         raise TypeError(f"{owner}: {name} must be one of {', '.join(known)}, got {describe(value)}")
-    raise ValueError(f"{owner}: unknown {name} {value!r}; known: {', '.join(known)}{did_you_mean(value, known)}")
+    raise ValueError(f"{owner}: unknown {name} {value!r}; known: {', '.join(known)}{unknown_name(name, value, known)}")
 
 
 def did_you_mean(value: str, known: Iterable[str]) -> str:
-    """``" (did you mean 'relu'?)"`` if a known name is close to the value, else nothing."""
-    import difflib  # needed for errors only, and takes a while to import
+    """``" (did you mean 'relu'?)"`` if the value is a typo of a known name, else nothing."""
+    from fastreg._typos import closest  # needed for errors only
 
-    close = difflib.get_close_matches(value.lower(), list(known), n=1, cutoff=0.6)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    close = closest(value, known)
+    return f" (did you mean {close!r}?)" if close is not None else ""
+
+
+def unknown_name(kind: str, value: str, known: Collection[str]) -> str:
+    """What to add to a message on a name that is not one of the known ones: what to use instead, or a guess."""
+    from fastreg._absent import instead
+
+    return instead(kind, value) or did_you_mean(value, known)
+
+
+def absent_names(module: str) -> Callable[..., NoReturn]:
+    """The ``__getattr__`` of one of fastreg's modules: says what to use instead of a name that is not there."""
+
+    def getattr_of_module(name: str, depth: int = 1) -> NoReturn:
+        text = f"module {module!r} has no attribute {name!r}"
+        caller = sys._getframe(depth)
+        # The second: `from fastreg import name` asks first whether it is an attribute, then tries a submodule.
+        if name.startswith("_") or caller.f_globals.get("__name__") == "importlib._bootstrap":
+            raise AttributeError(text, name=name)
+        from fastreg._absent import kind_of
+
+        text += unknown_name(kind_of(module), name, sys.modules[module].__all__)
+        # `from module import name` drops the text of an AttributeError.
+        if caller.f_code.co_code[caller.f_lasti] == _import_from():
+            raise ImportError(text, name=module)
+        raise AttributeError(text, name=name)
+
+    return getattr_of_module
+
+
+def _import_from() -> int:
+    import opcode
+
+    return opcode.opmap["IMPORT_FROM"]

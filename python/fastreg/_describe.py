@@ -12,7 +12,7 @@ from dataclasses import MISSING, FrozenInstanceError, fields
 from functools import cache
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
-from fastreg._checks import describe, did_you_mean
+from fastreg._checks import describe, unknown_name
 
 T = TypeVar("T", bound="Description")
 
@@ -102,7 +102,7 @@ class Registry(Generic[T]):
         if isinstance(value, str):
             found = self._lower.get(value.lower())
             if found is None:
-                known, guess = ", ".join(self.known), did_you_mean(value, self.known)
+                known, guess = ", ".join(self.known), unknown_name(self.kind, value, self.known)
                 raise ValueError(f"{where}: unknown {self.kind} {value!r}; known: {known}{guess}")
             return found()
         if isinstance(value, Mapping):

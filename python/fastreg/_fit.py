@@ -24,6 +24,7 @@ from fastreg.callbacks import (
     StopSignal,
     TimeLimit,
     checked_list,
+    judged_by_the_core,
     overrides,
 )
 from fastreg.metrics import Metric
@@ -93,26 +94,27 @@ def fit(
     trainer = model._trainer_for(n_features)
     run = _Run(model, trainer, items, keys, first, last)
     model.stop_training, model.history = False, run.history
-    run.begin({"epochs": last, "steps": steps, "verbose": shown})
-    # Only now: a callback may have set the rate before the first epoch.
-    rates = _Rates(model._require_optimizer("fit"), trainer.step, steps, steps * (last - first))
-    run.progress = progress = Progress(shown, first, last, n_rows) if shown and first < last else None
-    result = trainer.fit(
-        data,
-        validation,
-        batch_size=min(batch, n_rows),
-        epochs=last - first,
-        shuffle=shuffled,
-        rates=rates(0, 0),
-        on_rates=rates,
-        early_stopping=configs,
-        stop_signals=[item._signal for item in items if isinstance(item, StopSignal)],
-        time_limit=_seconds_left(items, begun),
-        on_epoch=run.on_epoch if progress is not None or run.listens else None,
-        on_poll=run.on_poll if progress is not None and progress.live else None,
-        interval=0.0 if run.listens else _PROGRESS_INTERVAL,
-    )
-    run.end(result, stoppers)
+    with judged_by_the_core(stoppers):
+        run.begin({"epochs": last, "steps": steps, "verbose": shown})
+        # Only now: a callback may have set the rate before the first epoch.
+        rates = _Rates(model._require_optimizer("fit"), trainer.step, steps, steps * (last - first))
+        run.progress = progress = Progress(shown, first, last, n_rows) if shown and first < last else None
+        result = trainer.fit(
+            data,
+            validation,
+            batch_size=min(batch, n_rows),
+            epochs=last - first,
+            shuffle=shuffled,
+            rates=rates(0, 0),
+            on_rates=rates,
+            early_stopping=configs,
+            stop_signals=[item._signal for item in items if isinstance(item, StopSignal)],
+            time_limit=_seconds_left(items, begun),
+            on_epoch=run.on_epoch if progress is not None or run.listens else None,
+            on_poll=run.on_poll if progress is not None and progress.live else None,
+            interval=0.0 if run.listens or shown == 2 else _PROGRESS_INTERVAL,
+        )
+        run.end(result, stoppers)
     return run.history
 
 

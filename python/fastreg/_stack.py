@@ -13,19 +13,20 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastreg import _core, _data, utils
 from fastreg._bound import BoundLayer, layer_names, summary_lines
 from fastreg._checks import NON_NEGATIVE, SEED_LIMIT, check_int, check_name, describe
-from fastreg.layers import Input, Layer, check_features
+from fastreg._keras import refuse_requests
+from fastreg.layers import Input, Layer, Part, check_features
 
 
 class Stack:
     """Base of :class:`fastreg.Sequential`: see there."""
 
     def __init__(
-        self, layers: Iterable[Layer | Input | BoundLayer] | None, name: str | None, seed: int | None
+        self, layers: Iterable[Part | BoundLayer] | None, name: str | None, seed: int | None
     ) -> None:
         self.name = "sequential" if name is None else check_name("Sequential", "name", name)
         chosen = utils.draw_seed() if seed is None else seed
@@ -51,7 +52,7 @@ class Stack:
         """Whether there are weights: there are layers, and the number of features is known."""
         return self._n_features is not None and bool(self._layers)
 
-    def add(self, layer: Layer | Input | BoundLayer) -> None:
+    def add(self, layer: Part | BoundLayer) -> None:
         """Appends a layer. Weights that are there stay; the optimizer starts afresh."""
         self._require_idle("add")
         self._append([layer])
@@ -77,7 +78,7 @@ class Stack:
         """Copies of all weights, layer by layer: kernel, bias, or gamma, beta, moving_mean, moving_variance."""
         return self._require_network("get_weights").get_weights()
 
-    def set_weights(self, weights: Sequence[object]) -> None:
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Sets all weights, in the order and the shapes of :meth:`get_weights`. Moments of the optimizer stay.
 
         Raises:
@@ -92,12 +93,14 @@ class Stack:
         """Number of weights, moving statistics included. ValueError if the model is not built."""
         return sum(math.prod(shape) for _, shape, _ in self._require_network("count_params").weight_info())
 
-    def summary(self, *, print_fn: Callable[[str], object] | None = None) -> None:
+    def summary(self, *, print_fn: Callable[[str], object] | None = None, **keras: object) -> None:
         """Prints a table of layers, output shapes and numbers of weights.
 
         Args:
             print_fn: Called with the whole text in place of ``print``.
+            **keras: Keras's other arguments, at the values that ask for nothing.
         """
+        refuse_requests("summary", keras)
         (print_fn or print)("\n".join(summary_lines(self)))
 
     # For the other modules of the package.
@@ -138,7 +141,7 @@ class Stack:
                 self._n_features = n_features
             return self._network
 
-    def _append(self, items: Iterable[Layer | Input | BoundLayer]) -> None:
+    def _append(self, items: Iterable[Part | BoundLayer]) -> None:
         extended, features = list(self._layers), self._n_features
         width = _width(extended, features)
         for given in items:

@@ -8,7 +8,8 @@ nothing else never enters Python before it ends.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fastreg import _core
@@ -16,6 +17,7 @@ from fastreg._checks import (
     FINITE,
     NON_NEGATIVE,
     POSITIVE,
+    absent_names,
     check_bool,
     check_choice,
     check_int,
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from fastreg.model import Sequential
 
 __all__ = ["Callback", "EarlyStopping", "History", "StopSignal", "TimeLimit"]
+
+if not TYPE_CHECKING:  # a type checker knows which names there are
+    __getattr__ = absent_names(__name__)
 
 Logs = dict[str, float]
 
@@ -100,6 +105,46 @@ class History(Callback):
         return f"<History of {len(self.epoch)} epochs{': ' + last if last else ''}>"
 
 
+class Judge:
+    """The rules of early stopping for values that come one epoch at a time; cpp/core/early_stopping.cpp has them too.
+
+    Args:
+        settings: What the rules are.
+        mode: ``"min"`` or ``"max"``.
+
+    Attributes:
+        best: The best value; None before one that is a number.
+        best_epoch: Its epoch.
+        ended: Whether the run is to end.
+    """
+
+    def __init__(self, settings: EarlyStopping, mode: str) -> None:
+        self._sign = 1.0 if mode == "max" else -1.0
+        self._min_delta, self._patience, self._baseline = settings.min_delta, settings.patience, settings.baseline
+        self._first = settings.start_from_epoch
+        self._waited = 0
+        self.best: float | None = None
+        self.best_epoch = 0
+        self.ended = False
+
+    def take(self, epoch: int, value: float) -> bool:
+        """Judges an epoch. Whether it is the best so far."""
+        if epoch < self._first:
+            return False
+        self._waited += 1
+        if (value == value) if self.best is None else self._improves(value, self.best):
+            self.best, self.best_epoch = value, epoch
+            if self._baseline is None or self._improves(value, self._baseline):
+                self._waited = 0
+            return True
+        if self._waited >= self._patience and epoch > 0:
+            self.ended = True
+        return False
+
+    def _improves(self, value: float, on: float) -> bool:
+        return value - self._min_delta > on if self._sign > 0 else value + self._min_delta < on
+
+
 class EarlyStopping(Callback):
     """Ends a run when a value has stopped getting better, and brings back the weights of its best epoch.
 
@@ -107,6 +152,12 @@ class EarlyStopping(Callback):
     row without a better one (and never after the first epoch of a run) the run ends. Best weights, moving statistics
     included, are brought back whatever ended the run: this callback, the last epoch, another callback, an exception,
     Ctrl-C or divergence. A NaN is never better.
+
+    A loop of your own may drive it, as Keras's can be: ``set_model`` where there is a model, ``on_train_begin``, then
+    ``on_epoch_end(epoch, logs)`` after each epoch, until ``model.stop_training`` is set or, without a model,
+    ``stopped_epoch`` is no longer 0, and ``on_train_end``. The best weights go back by ``model.set_weights`` as soon as
+    it stops, or by ``on_train_end``. With ``mode="auto"`` the model's metrics decide, else accuracies are good when
+    high.
 
     Args:
         monitor: Key of the value: ``"loss"``, the name of a metric, or one of them with ``val_`` in front.
@@ -118,7 +169,7 @@ class EarlyStopping(Callback):
         restore_best_weights: True unless said otherwise (Keras: False).
         start_from_epoch: Epochs of the run that are not judged, >= 0.
 
-    Attributes (filled when a run has ended, since it is judged in C++):
+    Attributes (filled when a fit has ended, since it is judged in C++; in a loop of your own after each epoch):
         best: Best value of the last run; None before one, and if no epoch was judged.
         best_epoch: Its epoch, counted from ``initial_epoch``; 0 before.
         stopped_epoch: Epoch after which it ended the run; 0 if it did not.
@@ -156,6 +207,47 @@ class EarlyStopping(Callback):
         self.best: float | None = None
         self.best_epoch = 0
         self.stopped_epoch = 0
+        self._fits = 0  # under way, which are judged in C++
+        self._judge: Judge | None = None
+        self._best_weights: Any = None
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Forgets what was judged in a loop of your own."""
+        if not self._fits:
+            self._judge, self._best_weights = None, None
+            self.best, self.best_epoch, self.stopped_epoch = None, 0, 0
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Judges an epoch of a loop of your own; within ``fit`` it does nothing, since C++ judges.
+
+        Raises:
+            ValueError: If ``monitor`` is not in ``logs``.
+        """
+        if self._fits:
+            return
+        logs = logs or {}
+        model = getattr(self, "model", None)
+        if self._judge is None:
+            self._judge = Judge(self, self.core_config(list(logs), directions_of(logs, model))["mode"])
+        elif self.monitor not in logs:
+            raise ValueError(f"EarlyStopping: logs must have {self.monitor!r} in each epoch, got {', '.join(logs)}")
+        if self._judge.take(epoch, logs[self.monitor]) and self.restore_best_weights and model is not None:
+            self._best_weights = model.get_weights()
+        self.best, self.best_epoch = self._judge.best, self._judge.best_epoch
+        if self._judge.ended and not self.stopped_epoch:
+            self.stopped_epoch = epoch
+            if model is not None:
+                model.stop_training = True
+            self._restore()
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Brings back the best weights of a loop of your own."""
+        if not self._fits:
+            self._restore()
+
+    def _restore(self) -> None:
+        if self._best_weights is not None:
+            self.model.set_weights(self._best_weights)
 
     def __repr__(self) -> str:
         names = ("monitor", "min_delta", "patience", "mode", "baseline", "restore_best_weights", "start_from_epoch")
@@ -193,6 +285,28 @@ class EarlyStopping(Callback):
         if self.verbose and result["restored"]:
             lines.append(f"Restored the weights of epoch {self.best_epoch + 1} ({self.monitor} {self.best:g})")
         return lines
+
+
+@contextmanager
+def judged_by_the_core(stoppers: Sequence[EarlyStopping]) -> Iterator[None]:
+    """While a fit has them: what they do in a loop of one's own is not to be done a second time."""
+    for stopper in stoppers:
+        stopper._fits += 1
+    try:
+        yield
+    finally:
+        for stopper in stoppers:
+            stopper._fits -= 1
+
+
+def directions_of(keys: Iterable[str], model: object = None) -> dict[str, str]:
+    """Whether a high ("max") or a low value of each key is good, by the model's metrics or else by the name."""
+    known = {metric.name: metric.direction for metric in getattr(model, "metrics", None) or ()}
+    plain = {key: key.removeprefix("val_") for key in keys}
+    high = ("acc", "accuracy")
+    return {
+        key: known.get(name) or ("max" if name.rpartition("_")[2] in high else "min") for key, name in plain.items()
+    }
 
 
 class _Stop(Callback):
@@ -294,5 +408,6 @@ def checked_list(value: Any) -> list[Callback]:
 
 
 def overrides(callback: Callback, *hooks: str) -> bool:
-    """Whether a callback has a hook of its own, by its class or put on the instance."""
-    return any(getattr(getattr(callback, hook), "__func__", None) is not getattr(Callback, hook) for hook in hooks)
+    """Whether a callback has a hook that is not one of this file's, by its class or put on the instance."""
+    known = [getattr(kind, hook) for kind in (Callback, EarlyStopping) for hook in hooks]
+    return any(getattr(getattr(callback, hook), "__func__", None) not in known for hook in hooks)

@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import callbacks, layers, optimizers, plots, regularizers, schedules
+from ._extras import needs
 from .diagnosis import Diagnosis, diagnose
 from .model import Sequential
+from .progress import printable
 
 TRAINING_ROWS, VALIDATION_ROWS = 400, 400
 UNITS, EPOCHS, BATCH, PATIENCE, LEARNING_RATE = 256, 200, 32, 30, 1e-3
@@ -91,14 +93,14 @@ def run(output: Path, *, seed: int, verbose: int = 1) -> str:
 
 
 def _require_packages() -> None:
-    missing = []
+    missing: dict[str, str] = {}
     for module, package in (("sklearn.datasets", "scikit-learn"), ("matplotlib.figure", "matplotlib")):
         try:
             import_module(module)
         except ImportError as error:
-            missing.append(f"{package} ({error})")
+            missing[package] = str(error)
     if missing:
-        raise MissingPackageError(f"needs {' and '.join(missing)}: pip install 'fastreg[demo]'")
+        raise MissingPackageError(f"{needs('it', 'demo', *missing)} ({'; '.join(missing.values())})")
 
 
 def _require_writable(output: Path) -> None:
@@ -214,5 +216,5 @@ def report(data: Data, outcomes: dict[str, Outcome], output: Path, seed: int) ->
         )
     lines += ["scores are accuracies; gap = train - test", ""]
     lines += [f"{name + ':':<13}{outcome.diagnosis}" for name, outcome in outcomes.items()]
-    lines += ["", f"learning curves: {output.absolute()}"]
+    lines += ["", f"learning curves: {printable(output.absolute())}"]
     return "\n".join(lines)

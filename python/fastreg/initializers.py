@@ -16,8 +16,9 @@ Keras's aliases of the classes.
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, InitVar, dataclass
+from typing import TYPE_CHECKING
 
-from fastreg._checks import FINITE, NON_NEGATIVE, check_real, describe
+from fastreg._checks import FINITE, NON_NEGATIVE, absent_names, check_real, describe
 from fastreg._describe import Description, Registry
 
 __all__ = [
@@ -48,6 +49,9 @@ __all__ = [
     "truncated_normal",
     "zeros",
 ]
+
+if not TYPE_CHECKING:  # a type checker knows which names there are
+    __getattr__ = absent_names(__name__)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ features as ``input_shape=(n,)`` or ``input_dim=n``; otherwise an :class:`Input`
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, InitVar, dataclass, field, fields
-from typing import ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from fastreg import initializers, regularizers
 from fastreg._checks import (
@@ -19,6 +19,7 @@ from fastreg._checks import (
     NORMAL,
     SEED_LIMIT,
     WIDTH_LIMIT,
+    absent_names,
     check_bool,
     check_choice,
     check_int,
@@ -27,6 +28,7 @@ from fastreg._checks import (
     describe,
 )
 from fastreg._describe import Description, Registry
+from fastreg._keras import takes_keras_arguments
 from fastreg.initializers import Initializer
 from fastreg.regularizers import Regularizer
 
@@ -41,6 +43,9 @@ __all__ = [
     "Layer",
     "get",
 ]
+
+if not TYPE_CHECKING:  # a type checker knows which names there are
+    __getattr__ = absent_names(__name__)
 
 # leaky_relu has slope 0.2 below zero, elu scale 1, gelu is the exact one with the error function.
 ACTIVATIONS = ("linear", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softplus", "softmax")
@@ -68,8 +73,12 @@ def check_features(owner: str, name: str, shape: object) -> int:
     return check_int(owner, name, shape, AT_LEAST_ONE, WIDTH_LIMIT)
 
 
+class Part(Description):
+    """What a ``Sequential`` is a list of: layers, and an :class:`Input` in front."""
+
+
 @dataclass(frozen=True, repr=False)
-class Layer(Description):
+class Layer(Part):
     """Base of the layers; anything that ``Sequential`` accepts.
 
     Args:
@@ -113,6 +122,7 @@ class Layer(Description):
         return 0
 
 
+@takes_keras_arguments
 @dataclass(frozen=True, repr=False)
 class Dense(Layer):
     r"""Every output sees every input, :math:`y = a(x W + b)`.
@@ -168,6 +178,7 @@ class Dense(Layer):
         return (inputs + self.use_bias) * self.units
 
 
+@takes_keras_arguments
 @dataclass(frozen=True, repr=False)
 class Activation(Layer):
     """A function of each element, or of each row for softmax.
@@ -192,6 +203,7 @@ class Activation(Layer):
         self._set(activation=check_activation("Activation", self.activation))
 
 
+@takes_keras_arguments
 @dataclass(frozen=True, repr=False)
 class BatchNormalization(Layer):
     r"""Each feature brought to mean 0 and variance 1 over a batch, then scaled and shifted.
@@ -244,6 +256,7 @@ class BatchNormalization(Layer):
         return (2 + self.center + self.scale) * inputs
 
 
+@takes_keras_arguments
 @dataclass(frozen=True, repr=False)
 class Dropout(Layer):
     r"""Elements set to zero at random while training (Srivastava et al., JMLR 2014), the others divided by 1 - rate.
@@ -281,8 +294,9 @@ class Dropout(Layer):
             self._set(seed=check_int("Dropout", "seed", self.seed, NON_NEGATIVE, SEED_LIMIT))
 
 
+@takes_keras_arguments
 @dataclass(frozen=True)
-class Input(Description):
+class Input(Part):
     """The number of features, in front of the layers.
 
     Args:
@@ -324,6 +338,7 @@ def InputLayer(
     batch_size: None = None,
     dtype: str | None = None,
     name: str | None = None,
+    **keras: Any,
 ) -> Input:
     """Keras's other name of :class:`Input`, whose shape may be called ``input_shape``.
 
@@ -340,7 +355,7 @@ def InputLayer(
         got = f"shape={describe(shape)}, input_shape={describe(input_shape)}"
         raise TypeError(f"InputLayer: one of shape and input_shape must be given, got {got}")
     chosen = cast(tuple[int, ...], shape if input_shape is None else input_shape)
-    return Input(chosen, batch_size=batch_size, dtype=dtype, name=name)
+    return Input(chosen, batch_size=batch_size, dtype=dtype, name=name, **keras)
 
 
 _TYPES: tuple[type[Layer], ...] = (Dense, Activation, BatchNormalization, Dropout)

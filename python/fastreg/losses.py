@@ -9,10 +9,11 @@ output costs no accuracy.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from fastreg._checks import check_bool
+from fastreg._checks import absent_names, check_bool
 from fastreg._describe import Description, Registry
+from fastreg._keras import takes_keras_arguments
 
 __all__ = [
     "BinaryCrossentropy",
@@ -22,6 +23,9 @@ __all__ = [
     "SparseCategoricalCrossentropy",
     "get",
 ]
+
+if not TYPE_CHECKING:  # a type checker knows which names there are
+    __getattr__ = absent_names(__name__)
 
 
 class Loss(Description):
@@ -33,6 +37,7 @@ class Loss(Description):
     targets: ClassVar[str]
 
 
+@takes_keras_arguments
 @dataclass(frozen=True)
 class MeanSquaredError(Loss):
     r"""Mean of squared differences, :math:`\ell_i = \frac1k \sum_j (p_{ij} - t_{ij})^2`.
@@ -49,6 +54,7 @@ class MeanSquaredError(Loss):
     targets: ClassVar[str] = "values"
 
 
+@takes_keras_arguments
 @dataclass(frozen=True)
 class BinaryCrossentropy(Loss):
     r"""Cross-entropy of independent yes/no outputs.
@@ -77,6 +83,7 @@ class BinaryCrossentropy(Loss):
         self._set(from_logits=check_bool("BinaryCrossentropy", "from_logits", self.from_logits))
 
 
+@takes_keras_arguments
 @dataclass(frozen=True)
 class CategoricalCrossentropy(Loss):
     r"""Cross-entropy of one choice among k classes, :math:`\ell_i = -\sum_j t_{ij} \log p_{ij}`.
@@ -103,6 +110,7 @@ class CategoricalCrossentropy(Loss):
         self._set(from_logits=check_bool("CategoricalCrossentropy", "from_logits", self.from_logits))
 
 
+@takes_keras_arguments
 @dataclass(frozen=True)
 class SparseCategoricalCrossentropy(Loss):
     r"""Cross-entropy of one choice among k classes, given as labels: :math:`\ell_i = -\log p_{i t_i}`.

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from fastreg._checks import check_name, describe
+from fastreg._checks import absent_names, check_name, describe
 from fastreg._describe import Description, Registry
+from fastreg._keras import takes_keras_arguments
 from fastreg.losses import Loss
 
 __all__ = [
@@ -25,6 +26,9 @@ __all__ = [
     "names",
     "resolve",
 ]
+
+if not TYPE_CHECKING:  # a type checker knows which names there are
+    __getattr__ = absent_names(__name__)
 
 
 class Metric(Description):
@@ -40,6 +44,7 @@ class Metric(Description):
         check_name(type(self).__name__, "name", self.name)
 
 
+@takes_keras_arguments
 @dataclass(frozen=True)
 class BinaryAccuracy(Metric):
     """Share of outputs on the right side: ``p > 0.5`` equals ``t > 0.5``, averaged over units and rows.
@@ -57,6 +62,7 @@ class BinaryAccuracy(Metric):
     name: str = "binary_accuracy"
 
 
+@takes_keras_arguments
 @dataclass(frozen=True)
 class CategoricalAccuracy(Metric):
     """Share of rows whose largest output is where the largest target is; of equal outputs the first counts.
@@ -74,6 +80,7 @@ class CategoricalAccuracy(Metric):
     name: str = "categorical_accuracy"
 
 
+@takes_keras_arguments
 @dataclass(frozen=True)
 class SparseCategoricalAccuracy(Metric):
     """Share of rows whose largest output is at the label; of equal outputs the first counts.
@@ -92,6 +99,7 @@ class SparseCategoricalAccuracy(Metric):
     name: str = "sparse_categorical_accuracy"
 
 
+@takes_keras_arguments
 @dataclass(frozen=True)
 class MeanSquaredError(Metric):
     r"""Mean of :math:`(p - t)^2` over units and rows; without the penalties, which the loss includes.
@@ -109,6 +117,7 @@ class MeanSquaredError(Metric):
     name: str = "mean_squared_error"
 
 
+@takes_keras_arguments
 @dataclass(frozen=True)
 class MeanAbsoluteError(Metric):
     r"""Mean of :math:`|p - t|` over units and rows.

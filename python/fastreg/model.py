@@ -8,26 +8,28 @@ itself is in ``_fit.py``, arrays are converted in ``_data.py``, files are ``io.p
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastreg import _core, _data, _fit, _pickling, losses, optimizers
 from fastreg import metrics as _metrics
 from fastreg._bound import BoundLayer, BoundOptimizer
-from fastreg._checks import AT_LEAST_ONE, POSITIVE, check_bool, check_int, check_real
+from fastreg._checks import AT_LEAST_ONE, POSITIVE, check_bool, check_int, check_real, unknown_name
 from fastreg._keras import refuse_requests
 from fastreg._stack import Stack
-from fastreg.callbacks import History
-from fastreg.layers import Input, Layer
+from fastreg.callbacks import Callback, History
+from fastreg.layers import Layer, Part
 from fastreg.losses import Loss
 from fastreg.metrics import Metric
 from fastreg.optimizers import LearningRate, Optimizer
 from fastreg.progress import format_values, say
+
+if TYPE_CHECKING:
+    from fastreg.io import StrOrBytesPath
 
 __all__ = ["History", "Sequential"]
 
@@ -40,6 +42,7 @@ class Sequential(Stack):
         name: Name in :meth:`summary`.
         seed: In [0, 2**64): decides initial weights, shuffling, dropout and ``validation_split``, so that two models
             with one seed give the same bits. None draws one, which :attr:`seed` then tells.
+        **keras: Keras's other arguments, at the values that ask for nothing.
 
     Attributes:
         seed: The seed.
@@ -64,14 +67,17 @@ class Sequential(Stack):
 
     def __init__(
         self,
-        layers: Iterable[Layer | Input | BoundLayer] | None = None,
+        layers: Iterable[Part | BoundLayer] | None = None,
         *,
         name: str | None = None,
         seed: int | None = None,
+        **keras: object,
     ) -> None:
+        refuse_requests("Sequential", keras)
         super().__init__(layers, name, seed)
         self.stop_training = False
-        self.history: History | None = None
+        # None before a fit; typed so that a program that has fitted need not ask.
+        self.history: History | Any = None
         self._trainer: _core.Trainer | None = None
         self._optimizer: Optimizer | None = None
         self._loss: Loss | None = None
@@ -107,21 +113,21 @@ class Sequential(Stack):
 
     def fit(
         self,
-        x: object,
-        y: object,
+        x: ArrayLike,
+        y: ArrayLike,
         batch_size: int | None = 32,
         epochs: int = 1,
         verbose: int | str = 1,
-        callbacks: object = None,
+        callbacks: Callback | Iterable[Callback] | None = None,
         validation_split: float = 0.0,
-        validation_data: object = None,
+        validation_data: Sequence[ArrayLike | None] | None = None,
         shuffle: bool = True,
-        class_weight: object = None,
-        sample_weight: object = None,
+        class_weight: Mapping[Any, float] | str | None = None,
+        sample_weight: ArrayLike | None = None,
         initial_epoch: int = 0,
         *,
-        rows: object = None,
-        validation_rows: object = None,
+        rows: ArrayLike | None = None,
+        validation_rows: ArrayLike | None = None,
         **keras: object,
     ) -> History:
         """Trains, from the present weights, moments, step and epoch on; builds the model if it is not.
@@ -133,7 +139,7 @@ class Sequential(Stack):
             y: Targets, as the loss describes them. They and ``validation_data`` must stay as they are, too.
             batch_size: Rows of a step, >= 1; None, or more than there are, is all of them.
             epochs: Epoch to end before, counted from 0; with ``initial_epoch=0`` the number of epochs.
-            verbose: 0 shows nothing, 1 progress on standard error, 2 lines.
+            verbose: 0 shows nothing, 1 progress on standard error, 2 a line for each epoch there.
             callbacks: List of :mod:`fastreg.callbacks`.
             validation_split: Share of the rows to hold out, in [0, 1): drawn by the model's seed, and of every class
                 its share where the targets are classes. The same rows at every call.
@@ -184,17 +190,45 @@ class Sequential(Stack):
         finally:
             self._fit_lock.release()
 
+    @overload
     def evaluate(
         self,
-        x: object,
-        y: object,
+        x: ArrayLike,
+        y: ArrayLike,
         batch_size: int | None = None,
         verbose: int | str = 1,
-        sample_weight: object = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        return_dict: Literal[True],
+        class_weight: Mapping[Any, float] | str | None = None,
+        rows: ArrayLike | None = None,
+        **keras: object,
+    ) -> dict[str, float]: ...
+    @overload
+    def evaluate(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        batch_size: int | None = None,
+        verbose: int | str = 1,
+        sample_weight: ArrayLike | None = None,
         return_dict: bool = False,
         *,
-        class_weight: object = None,
-        rows: object = None,
+        class_weight: Mapping[Any, float] | str | None = None,
+        rows: ArrayLike | None = None,
+        **keras: object,
+    ) -> Any: ...  # a float, or a list of them: a type checker cannot know whether there are metrics
+    def evaluate(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        batch_size: int | None = None,
+        verbose: int | str = 1,
+        sample_weight: ArrayLike | None = None,
+        return_dict: bool = False,
+        *,
+        class_weight: Mapping[Any, float] | str | None = None,
+        rows: ArrayLike | None = None,
         **keras: object,
     ) -> float | list[float] | dict[str, float]:
         """Loss, penalties included, and metrics, in inference mode.
@@ -229,7 +263,7 @@ class Sequential(Stack):
         return named if as_dict else values if len(values) > 1 else values[0]
 
     def predict(
-        self, x: object, batch_size: int | None = None, verbose: int | str = 0, **keras: object
+        self, x: ArrayLike, batch_size: int | None = None, verbose: int | str = 0, **keras: object
     ) -> NDArray[np.float32]:
         """Outputs for rows of features, in inference mode: float32 (n, units).
 
@@ -277,17 +311,19 @@ class Sequential(Stack):
         """
         return _core.Predictor(self._require_network("freeze"))
 
-    def save(self, path: str | os.PathLike[str], include_optimizer: bool = True, **keras: object) -> None:
+    def save(self, path: StrOrBytesPath, include_optimizer: bool = True, **keras: object) -> None:
         """Writes the model to a file, whole or not at all; :func:`fastreg.load` reads it.
 
         Args:
-            path: The file, ``.safetensors`` as a rule; what is there is replaced.
+            path: The file, ``.safetensors`` as a rule; what is there is replaced. Names of Keras's files (``.keras``,
+                ``.h5``) are taken with a warning, since Keras cannot read what is in it.
             include_optimizer: Save how the model was compiled too, and the state of the optimizer, so that training
                 can go on exactly.
             **keras: Keras's other arguments, at the values that ask for nothing.
 
         Raises:
-            ValueError: If the model is not built, or its schedule is a callable that is not of ``fastreg.schedules``.
+            ValueError: If the model is not built, its schedule is a callable that is not of ``fastreg.schedules``, or
+                the name ends as those of another format do (``.pt``, ``.onnx``, ``.npz``, ``.pkl``).
             OSError: If the file cannot be written.
         """
         from fastreg import io
@@ -296,9 +332,10 @@ class Sequential(Stack):
         io.save(self, path, include_optimizer)
 
     @property
-    def optimizer(self) -> BoundOptimizer | None:
+    def optimizer(self) -> BoundOptimizer:
         """What ``compile`` was given, the learning rate as last set; None before. Its ``learning_rate`` can be set."""
-        return None if self._optimizer is None else BoundOptimizer(self)
+        # None has no place in the type: a program that has compiled would have to ask for it at every use.
+        return None if self._optimizer is None else BoundOptimizer(self)  # type: ignore[return-value]
 
     @property
     def loss(self) -> Loss | None:
@@ -322,6 +359,15 @@ class Sequential(Stack):
             value = check_real("learning_rate", "the value", value, POSITIVE)
             self._trainer.set_learning_rate(value)
         self._optimizer = replace(optimizer, learning_rate=value)
+
+    if not TYPE_CHECKING:  # a type checker knows which members there are
+
+        def __getattr__(self, name: str) -> NoReturn:
+            text = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if name.startswith("_"):
+                raise AttributeError(text)
+            known = [known for known in dir(type(self)) if not known.startswith("_")]
+            raise AttributeError(text + unknown_name("member", name, known))
 
     # For the other modules of the package.
 

@@ -2,7 +2,33 @@
 
 from __future__ import annotations
 
-from fastreg.io import load as load_model
+from typing import TYPE_CHECKING
+
+from fastreg import io
+from fastreg._checks import absent_names, check_bool
+from fastreg._keras import refuse_requests
 from fastreg.model import Sequential
 
 __all__ = ["Sequential", "load_model"]
+
+if not TYPE_CHECKING:  # a type checker knows which names there are
+    __getattr__ = absent_names(__name__)
+
+
+def load_model(
+    filepath: io.StrOrBytesPath, custom_objects: object = None, compile: bool = True, safe_mode: bool = True
+) -> Sequential:
+    """:func:`fastreg.load` with Keras's arguments.
+
+    Args:
+        filepath: The file.
+        custom_objects: Taken for Keras's sake; only None or ``{}``, since a file names built-in parts alone.
+        compile: False leaves out how the model was compiled, and the state of its optimizer.
+        safe_mode: Taken for Keras's sake; loading runs no code of a file in any case.
+
+    Raises:
+        ValueError: If the file is damaged or no model of fastreg's, or ``custom_objects`` asks for something.
+        OSError: If the file cannot be read.
+    """
+    refuse_requests("load_model", {"custom_objects": custom_objects, "safe_mode": safe_mode})
+    return io.read(filepath, with_training=check_bool("load_model", "compile", compile))[0]

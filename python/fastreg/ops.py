@@ -12,7 +12,7 @@ import json
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastreg import _core, losses, optimizers
 from fastreg._checks import (
@@ -146,7 +146,7 @@ class Updater:
 
 
 def dense(
-    x: object, w: object, b: object = None, activation: str | None = None, out: Floats | None = None
+    x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None, activation: str | None = None, out: Floats | None = None
 ) -> Floats:
     """``activation(x w + b)``, shape (n, units).
 
@@ -179,7 +179,7 @@ def dense(
 
 
 def dense_backward(
-    x: object, w: object, saved: object, dy: object, activation: str | None = None
+    x: ArrayLike, w: ArrayLike, saved: ArrayLike, dy: ArrayLike, activation: str | None = None
 ) -> tuple[Floats, Floats, Floats]:
     """Gradients of :func:`dense`.
 
@@ -201,18 +201,18 @@ def dense_backward(
     return _core.dense_backward(_cast(x, "x"), _cast(w, "w"), _cast(saved, "saved"), _cast(dy, "dy"), kind)
 
 
-def activation(x: object, activation: str) -> Floats:
+def activation(x: ArrayLike, activation: str) -> Floats:
     """An activation of :data:`fastreg.layers.ACTIVATIONS` of x (n, k): of each element, or of each row for softmax."""
     return _core.activation(_cast(x, "x"), check_activation("activation", activation))
 
 
-def activation_backward(saved: object, dy: object, activation: str) -> Floats:
+def activation_backward(saved: ArrayLike, dy: ArrayLike, activation: str) -> Floats:
     """Gradient of :func:`activation`; ``saved`` is what it returned, or for gelu and silu what it was given."""
     kind = check_activation("activation_backward", activation)
     return _core.activation_backward(_cast(saved, "saved"), _cast(dy, "dy"), kind)
 
 
-def dropout(x: object, rate: float, seed: int = 0, step: int = 0, out: Floats | None = None) -> Floats:
+def dropout(x: ArrayLike, rate: float, seed: int = 0, step: int = 0, out: Floats | None = None) -> Floats:
     """Elements of x (n, k) set to zero with probability ``rate``, the others divided by ``1 - rate``.
 
     Which ones depends on (seed, step, element) alone: the same arguments give the same result.
@@ -246,11 +246,11 @@ def dropout(x: object, rate: float, seed: int = 0, step: int = 0, out: Floats | 
 
 
 def batch_norm(
-    x: object,
-    gamma: object,
-    beta: object,
-    mean: object,
-    var: object,
+    x: ArrayLike,
+    gamma: ArrayLike | None,
+    beta: ArrayLike | None,
+    mean: ArrayLike,
+    var: ArrayLike,
     epsilon: float = 1e-3,
     out: Floats | None = None,
 ) -> Floats:
@@ -285,9 +285,9 @@ def batch_norm(
 
 
 def batch_norm_train(
-    x: object,
-    gamma: object,
-    beta: object,
+    x: ArrayLike,
+    gamma: ArrayLike | None,
+    beta: ArrayLike | None,
     moving_mean: Floats,
     moving_variance: Floats,
     momentum: float = 0.99,
@@ -323,7 +323,7 @@ def batch_norm_train(
 
 
 def batch_norm_backward(
-    x: object, dy: object, gamma: object, mean: object, inv_std: object
+    x: ArrayLike, dy: ArrayLike, gamma: ArrayLike | None, mean: ArrayLike, inv_std: ArrayLike
 ) -> tuple[Floats, Floats, Floats]:
     """Gradients of :func:`batch_norm_train`: ``(dx, dgamma, dbeta)``; mean and inv_std are what it returned."""
     return _core.batch_norm_backward(
@@ -332,7 +332,7 @@ def batch_norm_backward(
 
 
 def loss(
-    kind: Loss | str, y: object, target: object, weight: object = None, from_logits: bool | None = None
+    kind: Loss | str, y: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None, from_logits: bool | None = None
 ) -> tuple[Floats, Floats, Floats]:
     r"""A loss with its gradient.
 

@@ -12,17 +12,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import schedules
-from fastreg._checks import FRACTION, NON_NEGATIVE, NORMAL, POSITIVE, check_bool, check_real, describe
+from fastreg._checks import FRACTION, NON_NEGATIVE, NORMAL, POSITIVE, absent_names, check_bool, check_real, describe
 from fastreg._describe import Description, Registry
+from fastreg._keras import takes_keras_arguments
 from fastreg.schedules import LearningRateSchedule
 
 __all__ = ["SGD", "Adam", "AdamW", "LearningRate", "Optimizer", "RMSprop", "get", "schedules"]
+
+if not TYPE_CHECKING:  # a type checker knows which names there are
+    __getattr__ = absent_names(__name__)
 
 # Makes `from fastreg.optimizers.schedules import CosineDecay` work, which is where Keras has it.
 sys.modules[f"{__name__}.schedules"] = schedules
@@ -128,6 +132,7 @@ class Optimizer(Description):
         self._set(learning_rate=rate, **clips, **values)
 
 
+@takes_keras_arguments
 @dataclass(frozen=True, repr=False)
 class SGD(Optimizer):
     r"""Gradient descent, with momentum and Nesterov's look-ahead where asked for.
@@ -164,6 +169,7 @@ class SGD(Optimizer):
         self._check(momentum=momentum, nesterov=nesterov)
 
 
+@takes_keras_arguments
 @dataclass(frozen=True, repr=False)
 class Adam(Optimizer):
     r"""Algorithm 1 of Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015.
@@ -197,6 +203,7 @@ class Adam(Optimizer):
         self._check(**_adam_values(self))
 
 
+@takes_keras_arguments
 @dataclass(frozen=True, repr=False)
 class AdamW(Optimizer):
     r"""Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019).
@@ -229,6 +236,7 @@ class AdamW(Optimizer):
         self._check(weight_decay=decay, **_adam_values(self))
 
 
+@takes_keras_arguments
 @dataclass(frozen=True, repr=False)
 class RMSprop(Optimizer):
     r"""Division by a running root mean square (Hinton, "Neural networks for machine learning", lecture 6e, 2012).

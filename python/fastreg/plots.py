@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from fastreg._extras import needs
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -35,7 +37,7 @@ def learning_curves(
         The figure.
 
     Raises:
-        ModuleNotFoundError: If matplotlib is not installed (``pip install 'fastreg[demo]'``).
+        ModuleNotFoundError: If matplotlib is not installed; the extra ``plots`` has it.
         ValueError: If there is no history, or one holds no epoch.
     """
     runs = _runs(histories)
@@ -45,9 +47,7 @@ def learning_curves(
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "matplotlib":
             raise
-        raise ModuleNotFoundError(
-            "learning_curves needs matplotlib: pip install 'fastreg[demo]'", name="matplotlib"
-        ) from error
+        raise ModuleNotFoundError(needs("learning_curves", "plots", "matplotlib"), name="matplotlib") from error
     figure = Figure(figsize=(1.2 + 4.4 * len(runs), 0.9 + 2.6 * len(names)), dpi=130, layout="constrained")
     grid = figure.subplots(len(names), len(runs), sharex="col", sharey="row", squeeze=False)
     for column, (label, history) in enumerate(runs.items()):

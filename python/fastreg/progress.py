@@ -1,7 +1,7 @@
 """The progress of a fit, on standard error: one line that is rewritten on a terminal, plain lines elsewhere.
 
-At most 10 updates a second, however short the epochs; the last epoch is always shown. Knows what an epoch's values are
-called and nothing else of training.
+At most 10 updates a second, however short the epochs, unless a line for each is asked for; the last is always shown.
+Knows what an epoch's values are called and nothing else of training.
 """
 
 from __future__ import annotations
@@ -40,6 +40,11 @@ def format_time(seconds: float) -> str:
         return f"{seconds:.0f}s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+def printable(name: object) -> str:
+    """The name of a file as text that any page or stream can hold: bytes that are no text become question marks."""
+    return str(name).encode("utf-8", "replace").decode("utf-8")
 
 
 def say(text: str) -> None:
@@ -100,14 +105,14 @@ class Progress:
     """Shows one run.
 
     Args:
-        verbose: 1: a line that is rewritten, on a terminal; 2: a line for each epoch that is shown.
+        verbose: 1: a line that is rewritten, on a terminal; 2: a line for each epoch.
         first_epoch: Epoch that the run begins with, from 0.
         epochs: Epoch that it ends before.
         rows: Rows of an epoch.
     """
 
     def __init__(self, verbose: int, first_epoch: int, epochs: int, rows: int) -> None:
-        self._line = StatusLine(rewrite=verbose == 1)
+        self._line, self._every_epoch = StatusLine(rewrite=verbose == 1), verbose == 2
         self._first, self._epochs, self._rows = first_epoch, epochs, rows
         self._started = time.monotonic()
         self._shown_at = -1.0
@@ -127,7 +132,7 @@ class Progress:
     def epoch_ended(self, epoch: int, logs: Mapping[str, float]) -> None:
         """An epoch ended; shows it if the last update is long enough ago, or if no other follows."""
         self._values = logs
-        if self._due() or epoch + 1 == self._epochs:
+        if self._every_epoch or self._due() or epoch + 1 == self._epochs:
             self._shown_epoch = epoch
             self._show(epoch, 1.0, logs)
 

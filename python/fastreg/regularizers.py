@@ -8,12 +8,15 @@ no penalty unless a layer is given one for them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastreg._checks import NON_NEGATIVE, check_bool, check_real
+from fastreg._checks import NON_NEGATIVE, absent_names, check_bool, check_real
 from fastreg._describe import Description, Registry
 
 __all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "l1", "l1_l2", "l2"]
+
+if not TYPE_CHECKING:  # a type checker knows which names there are
+    __getattr__ = absent_names(__name__)
 
 
 class Regularizer(Description):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +21,14 @@ from fastreg._checks import (
     CLOSED_FRACTION,
     NON_NEGATIVE,
     POSITIVE,
+    absent_names,
     check_bool,
     check_int,
     check_real,
     describe,
 )
 from fastreg._describe import Description, Registry
+from fastreg._keras import takes_keras_arguments
 
 __all__ = [
     "Constant",
@@ -37,6 +39,9 @@ __all__ = [
     "StepDecay",
     "get",
 ]
+
+if not TYPE_CHECKING:  # a type checker knows which names there are
+    __getattr__ = absent_names(__name__)
 
 Rates = NDArray[np.float64]
 
@@ -131,6 +136,7 @@ class StepDecay(LearningRateSchedule):
         return self.initial_learning_rate * self.gamma**drops
 
 
+@takes_keras_arguments
 @dataclass(frozen=True)
 class ExponentialDecay(LearningRateSchedule):
     r"""A factor spread over so many steps, :math:`\eta_t = \eta_0 r^{t / s}`.
@@ -172,6 +178,7 @@ class ExponentialDecay(LearningRateSchedule):
         return self.initial_learning_rate * np.power(self.decay_rate, np.floor(periods) if self.staircase else periods)
 
 
+@takes_keras_arguments
 @dataclass(frozen=True)
 class CosineDecay(LearningRateSchedule):
     r"""Half a cosine down to a last rate, which then stays (Loshchilov and Hutter, "SGDR", ICLR 2017, no restarts).
@@ -211,6 +218,7 @@ class CosineDecay(LearningRateSchedule):
         return self.initial_learning_rate * (self.alpha + (1.0 - self.alpha) * half_wave)
 
 
+@takes_keras_arguments
 @dataclass(frozen=True)
 class PiecewiseConstantDecay(LearningRateSchedule):
     r"""One rate up to and including the first boundary, the next one up to the second, and so on.

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg._checks import did_you_mean
+from fastreg._extras import needs
 from fastreg.table_encoder import Codes, finite, typed
 
 __all__ = ["Column", "Schema", "Target", "read_table"]
@@ -36,19 +37,19 @@ _MOST_CLASSES = 20
 _IDENTIFIER_SHARE, _IDENTIFIER_LEVELS = 0.5, 50
 
 
-def read_table(path: str | os.PathLike[str]) -> Any:
+def read_table(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> Any:
     """The table of a CSV file (``.csv``, ``.tsv``, compressed or not) or a Parquet file, as a pandas ``DataFrame``.
 
     Raises:
-        ImportError: If pandas, or for Parquet pyarrow, is not installed (``pip install 'fastreg[tune]'``).
+        ImportError: If pandas, or for Parquet pyarrow, is not installed (the extra ``tune`` has both).
         OSError: If the file cannot be read.
         ValueError: If it is no table, or has two columns of one name.
     """
     try:
         import pandas
     except ModuleNotFoundError as error:
-        raise ImportError("tables are read by pandas: pip install 'fastreg[tune]'") from error
-    name = os.fspath(path)
+        raise ImportError(needs("read_table", "tune", "pandas", "pyarrow")) from error
+    name = os.fsdecode(path)
     plain = name.lower().removesuffix(".gz").removesuffix(".bz2").removesuffix(".xz").removesuffix(".zst")
     try:
         if plain.endswith((".parquet", ".pq")):

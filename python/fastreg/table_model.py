@@ -6,7 +6,6 @@ The file is a model file (``io.py``) whose description has one more member, ``ta
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg import _core, io
+from fastreg import io
 from fastreg.model import Sequential
 from fastreg.table import Schema, Target
 from fastreg.table_encoder import TableEncoder, typed
@@ -71,7 +70,7 @@ class TableModel:
         chosen = np.argmax(outputs, axis=1) if outputs.shape[1] > 1 else outputs[:, 0] > 0.5
         return float(np.mean(chosen == truth[known]))
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: io.StrOrBytesPath) -> None:
         """Writes everything to one file, whole or not at all. Raises OSError if it cannot be written."""
         parts = {
             "schema": self.schema.to_config(),
@@ -81,16 +80,16 @@ class TableModel:
         io.save(self.model, path, include_optimizer=False, extra={"table": parts})
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> TableModel:
+    def load(cls, path: io.StrOrBytesPath) -> TableModel:
         """Reads what :meth:`save` wrote; runs no code of the file.
 
         Raises:
             ValueError: If the file is damaged, or holds a network alone.
             OSError: If it cannot be read.
         """
-        model = io.load(path)
-        where = os.fspath(path)
-        parts = json.loads(_core.load_file(where)[0]).get("table")
+        model, description = io.read(path)
+        where = os.fsdecode(path)
+        parts = description.get("table")
         if parts is None:
             raise ValueError(f"{where}: the model was not made from a table; fastreg.load reads it")
         try:

@@ -17,9 +17,9 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from . import callbacks, layers, optimizers
+from . import callbacks, io, layers, optimizers
 from .model import Sequential
-from .progress import format_time, say
+from .progress import format_time, printable, say
 from .table import Schema, Target, read_table
 from .table_encoder import TableEncoder
 from .table_model import TableModel
@@ -96,6 +96,8 @@ def tune(options: Options, out: TextIO | None = None) -> Outcome:
     """
     started = time.monotonic()
     try:
+        if options.out is not None:
+            io.check_ending(options.out)  # before the search rather than after it
         train, test = _split(options)
         target = Target.infer(train, options.target, options.task)
         schema = Schema.infer(train, [name for name in (options.target, options.test) if name is not None])
@@ -118,7 +120,8 @@ def tune(options: Options, out: TextIO | None = None) -> Outcome:
     if options.out is not None:
         model.save(options.out)
     if options.report is not None:
-        search.report(options.report, title=f"{options.target} of {Path(options.data).name}", notes=_facts(outcome))
+        title = f"{options.target} of {printable(Path(options.data).name)}"
+        search.report(options.report, title=title, notes=_facts(outcome))
     print(describe(outcome), file=out)
     say(f"{format_time(time.monotonic() - started)} in all")
     return outcome

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastreg._checks import AT_LEAST_ONE, NON_NEGATIVE, SEED_LIMIT, check_int
 from fastreg._data import numeric
@@ -29,7 +29,7 @@ class _Here(threading.local):
 _here = _Here()
 
 
-def to_categorical(x: object, num_classes: int | None = None) -> NDArray[np.float64]:
+def to_categorical(x: ArrayLike, num_classes: int | None = None) -> NDArray[np.float64]:
     """Labels as one-hot rows.
 
     Args:

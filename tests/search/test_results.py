@@ -114,7 +114,7 @@ def test_to_frame():
 
 def test_to_frame_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ImportError, match=r"pip install 'fastreg\[tune\]'"):
+    with pytest.raises(ImportError, match=r"pip install '\.\[tune\]'"):
         GridSearch(Scored(), {"a": [0.5]}, cv=2, verbose=0).fit(*nothing()).to_frame()
 
 

@@ -2,6 +2,7 @@
 // data and may come from anyone. Knows nothing of what the description says or how tensors are named.
 #pragma once
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,5 +39,31 @@ void write_model(const std::string& path, const std::string& description, const 
 // Throws std::invalid_argument, naming the file and the rule, for anything that is not a whole and sound model file,
 // std::system_error where the system refuses. Allocates for the tensors what the file has room for and no more.
 ModelFile read_model(const std::string& path);
+
+struct TensorInfo {
+  std::string name;
+  std::vector<std::size_t> shape;
+  std::size_t size = 0;  // values
+};
+
+// A model file that stays open: its header is read and checked at once, its values when they are asked for, so that a
+// large model is never in memory twice.
+class ModelReader {
+ public:
+  explicit ModelReader(const std::string& path);  // throws as read_model does
+  ~ModelReader();
+  ModelReader(ModelReader&&) noexcept;
+  ModelReader& operator=(ModelReader&&) noexcept;
+
+  const std::string& description() const;
+  const std::vector<TensorInfo>& tensors() const;  // in the order of their data
+  // Copies n values of a tensor, in row-major order from the value `first` on. Throws std::out_of_range for values that
+  // it does not have, std::invalid_argument where the file has shrunk meanwhile.
+  void read(std::size_t tensor, std::size_t first, float* out, std::size_t n) const;
+
+ private:
+  struct Open;
+  std::unique_ptr<Open> open_;
+};
 
 }  // namespace fastreg

@@ -38,6 +38,8 @@ class Network {
   const std::vector<WeightInfo>& weights() const;
   void get_weight(std::size_t index, float* out) const;
   void set_weight(std::size_t index, const float* values);
+  // A part of it: n values, in row-major order from the value `first` on. Throws std::out_of_range for others.
+  void set_weight_part(std::size_t index, std::size_t first, const float* values, std::size_t n);
   // All of them at one moment, even while another thread trains: one pointer for each of weights().
   void get_weights(Span<float* const> out) const;
   void set_weights(Span<const float* const> values);

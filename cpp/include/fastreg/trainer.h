@@ -124,6 +124,8 @@ class Trainer {
   const std::vector<std::string>& moment_names() const;
   void get_moment(std::size_t moment, std::size_t weight, float* out) const;
   void set_moment(std::size_t moment, std::size_t weight, const float* values);
+  // As Network::set_weight_part.
+  void set_moment_part(std::size_t moment, std::size_t weight, std::size_t first, const float* values, std::size_t n);
 
   // Floating-point operations of a step from which on it may be shared among threads: it is where that proves faster.
   // 0: always. The results do not depend on it.

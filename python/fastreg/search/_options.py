@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 import os
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
-__all__ = ["Options"]
+__all__ = ["ModelT", "Options"]
+
+# What `build` makes, so that a type checker knows what `best_model_` is: a Sequential where nothing else is said.
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import TypeAlias
+
+    from typing_extensions import TypeVar
+
+    from fastreg.model import Sequential
+
+    ModelT = TypeVar("ModelT", default=Sequential)
+    Build: TypeAlias = Callable[[Any], tuple[ModelT, Mapping[str, Any]] | ModelT] | ModelT
+else:
+    from typing import TypeVar
+
+    ModelT = TypeVar("ModelT")
 
 
 class Options(TypedDict, total=False):

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fastreg._checks import AT_LEAST_ONE, check_choice, check_int
+from fastreg._extras import needs
 from fastreg.search.space import Leaf, Params, params_key
 from fastreg.search.strategies import Strategy, TrialGenerator
 
@@ -33,7 +34,7 @@ _ATTEMPTS = 16
 class Bayesian(Strategy):
     r"""Proposes what promises most after the trials so far.
 
-    Needs Optuna (``pip install 'fastreg[bayesian]'``). The sampler of trial t is made anew, with a seed that depends on
+    Needs Optuna, which the extra ``bayesian`` has. The sampler of trial t is made anew, with a seed that depends on
     (seed, t) only. Conditional parameters are parameters of the study that only some trials have.
 
     Args:
@@ -79,7 +80,7 @@ class Bayesian(Strategy):
                 importlib.import_module(package)
             except ImportError as error:
                 what = "Bayesian" if package == "optuna" else f"Bayesian({self.sampler!r})"
-                raise ImportError(f"{what} needs {package}: pip install 'fastreg[bayesian]' {package}") from error
+                raise ImportError(needs(what, "bayesian", package)) from error
         import optuna
 
         self._seeds = TrialGenerator(self.seed)

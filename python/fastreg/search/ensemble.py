@@ -88,7 +88,7 @@ def _matrix(values: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(values, np.float64).reshape(len(values), -1)
 
 
-def select(search: Found, k: object, candidates: object) -> Ensemble:
+def select(search: Found[Any], k: object, candidates: object) -> Ensemble:
     """See ``Search.ensemble``."""
     picks = check_int("ensemble", "k", k, AT_LEAST_ONE)
     most = check_int("ensemble", "candidates", candidates, AT_LEAST_ONE)

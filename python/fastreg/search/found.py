@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastreg._extras import needs
 from fastreg.progress import say
 from fastreg.search import results
+from fastreg.search._options import ModelT
 from fastreg.search.evaluation import Context, FoldResult, Task, refit
 from fastreg.search.executors import make_runner
 from fastreg.search.results import Trial
@@ -34,7 +36,7 @@ _FITTED = (
 )
 
 
-class Found:
+class Found(Generic[ModelT]):
     """Base of the searches: everything that needs a finished one."""
 
     verbose: int
@@ -44,7 +46,7 @@ class Found:
     best_params_: dict[str, Any]
     best_score_: float
     best_trial_: Trial
-    best_model_: Any
+    best_model_: ModelT
     best_preprocess_: Any
     results_: dict[str, Any]
     trials_: list[Trial]
@@ -126,7 +128,7 @@ class Found:
             self._no_model = "the refit was interrupted; refit_best() does it"
             say("search: the refit was interrupted; refit_best() does it")
 
-    def refit_best(self) -> Any:
+    def refit_best(self) -> ModelT:
         """Trains the best parameters on all rows, for the median of the folds' best epochs: ``best_model_``.
 
         ``fit`` does it by itself unless ``refit=False`` or Ctrl-C ended it. Callbacks that monitor validation values
@@ -148,11 +150,11 @@ class Found:
 
     def predict(self, X: Any) -> NDArray[Any]:
         """What the best model gives for rows of features, transformed by ``best_preprocess_`` where there is one."""
-        return np.asarray(self.best_model_.predict(self._transformed(X)))
+        return np.asarray(self._best().predict(self._transformed(X)))
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
         """The best estimator's probabilities; those of a ``Sequential`` are its :meth:`predict`."""
-        return np.asarray(self.best_model_.predict_proba(self._transformed(X)))
+        return np.asarray(self._best().predict_proba(self._transformed(X)))
 
     def score(self, X: Any, y: Any) -> float:
         """The primary metric of the best model on some rows, in its own direction."""
@@ -163,6 +165,9 @@ class Found:
         features = self._transformed(X)
         rows = np.arange(len(y), dtype=np.uint32)
         return self._scoring.score(self.best_model_, features, y, rows)
+
+    def _best(self) -> Any:
+        return self.best_model_
 
     def _transformed(self, x: Any) -> Any:
         chain = self.best_preprocess_
@@ -185,7 +190,7 @@ class Found:
         try:
             import pandas
         except ImportError:
-            raise ImportError("to_frame: needs pandas; pip install 'fastreg[tune]'") from None
+            raise ImportError(needs("to_frame", "tune", "pandas")) from None
         return pandas.DataFrame(self.results_)
 
     def summary(self) -> str:

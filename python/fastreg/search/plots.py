@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg._checks import check_choice
+from fastreg._extras import needs
 from fastreg.search.bayesian import silent
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def importances(search: Any) -> dict[str, float]:
     try:
         import optuna
     except ModuleNotFoundError as error:
-        raise ImportError("importance needs optuna: pip install 'fastreg[bayesian]'") from error
+        raise ImportError(needs("importance", "bayesian", "optuna")) from error
     trials = _scored(search)
     names = [name for name in _names(trials) if len({repr(t.params.get(name)) for t in trials}) > 1]
     if len(trials) < 4 or not names:
@@ -375,7 +376,7 @@ def _grid(width: float, height: float, rows: int, columns: int) -> tuple[Figure,
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "matplotlib":
             raise
-        raise ImportError("pictures need matplotlib: pip install 'fastreg[plots]'") from error
+        raise ImportError(needs("plot", "plots", "matplotlib")) from error
     figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
     return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
 

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from fastreg._checks import AT_LEAST_ONE, check_int
+from fastreg._extras import needs
 
 __all__ = ["RayExecutor"]
 
@@ -39,7 +40,7 @@ class RayExecutor(Executor):
         try:
             ray: Any = import_module("ray")
         except ImportError:
-            raise ImportError("RayExecutor: needs Ray; pip install 'fastreg[ray]'") from None
+            raise ImportError(needs("RayExecutor", "ray", "ray")) from None
         if not ray.is_initialized():
             ray.init(log_to_driver=False)
         if n_workers is None:

@@ -88,7 +88,7 @@ class Scoring:
         keys = {metric.name for metric in known}
         added = [metric for metric in missing if (metric if isinstance(metric, str) else metric.name) not in keys]
         if added:
-            model.compile(model.optimizer, model.loss, [*known, *added])  # type: ignore[arg-type]
+            model.compile(model.optimizer, model.loss, [*known, *added])
 
     def score(
         self,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastreg._checks import check_choice, did_you_mean
 from fastreg.search import plan as planning
+from fastreg.search._options import ModelT
 from fastreg.search.executors import make_runner
 from fastreg.search.found import Found
 from fastreg.search.journal import Journal
@@ -26,17 +27,17 @@ from fastreg.search.tree import text_of
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from fastreg.search._options import Options
+    from fastreg.search._options import Build, Options
 
 __all__ = ["BayesianSearch", "GridSearch", "QuasiRandomSearch", "RandomSearch", "Search"]
 
 # Characters of an argument in repr().
 _LONGEST_SHOWN = 100
 
-_S = TypeVar("_S", bound="Search")
+_S = TypeVar("_S", bound="Search[Any]")
 
 
-class Search(Found):
+class Search(Found[ModelT]):
     """What the four searches share; :class:`RandomSearch` is one to begin with.
 
     Args:
@@ -92,7 +93,7 @@ class Search(Found):
 
     def __init__(
         self,
-        build: Any,
+        build: Build[ModelT],
         space: Any,
         *,
         n_trials: int | None = None,
@@ -263,7 +264,7 @@ def _complete_signature(cls: type[_S]) -> type[_S]:
 
 
 @_complete_signature
-class GridSearch(Search):
+class GridSearch(Search[ModelT]):
     """Every point of a grid, in order.
 
     Args:
@@ -290,7 +291,9 @@ class GridSearch(Search):
         (4,)
     """
 
-    def __init__(self, build: Any, space: Any, *, n_trials: int | None = None, **options: Unpack[Options]) -> None:
+    def __init__(
+        self, build: Build[ModelT], space: Any, *, n_trials: int | None = None, **options: Unpack[Options]
+    ) -> None:
         super().__init__(build, space, n_trials=n_trials, **options)
 
     def _strategy(self) -> Strategy:
@@ -298,7 +301,7 @@ class GridSearch(Search):
 
 
 @_complete_signature
-class RandomSearch(Search):
+class RandomSearch(Search[ModelT]):
     """Points drawn at random. Trial t depends on the seed and t alone, so more trials go on where fewer ended.
 
     Args:
@@ -325,7 +328,9 @@ class RandomSearch(Search):
         (120, 1)
     """
 
-    def __init__(self, build: Any, space: Any, *, n_trials: int | None = 64, **options: Unpack[Options]) -> None:
+    def __init__(
+        self, build: Build[ModelT], space: Any, *, n_trials: int | None = 64, **options: Unpack[Options]
+    ) -> None:
         super().__init__(build, space, n_trials=n_trials, **options)
 
     def _strategy(self) -> Strategy:
@@ -333,7 +338,7 @@ class RandomSearch(Search):
 
 
 @_complete_signature
-class QuasiRandomSearch(Search):
+class QuasiRandomSearch(Search[ModelT]):
     """Points of a sequence that covers the space more evenly than random ones do. Needs scipy.
 
     Args:
@@ -351,7 +356,7 @@ class QuasiRandomSearch(Search):
 
     def __init__(
         self,
-        build: Any,
+        build: Build[ModelT],
         space: Any,
         *,
         n_trials: int | None = 64,
@@ -366,8 +371,8 @@ class QuasiRandomSearch(Search):
 
 
 @_complete_signature
-class BayesianSearch(Search):
-    """Points that a model of the scores so far finds promising. Needs Optuna: ``pip install 'fastreg[bayesian]'``.
+class BayesianSearch(Search[ModelT]):
+    """Points that a model of the scores so far finds promising. Needs Optuna (extra ``bayesian``).
 
     Trial t is proposed from the trials up to t - 8 (the lag of the pruner, :class:`~fastreg.search.FullBudget` where
     there is none), so that the trials do not depend on the number of workers.
@@ -389,7 +394,7 @@ class BayesianSearch(Search):
 
     def __init__(
         self,
-        build: Any,
+        build: Build[ModelT],
         space: Any,
         *,
         n_trials: int | None = 64,

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from fastreg._checks import NON_NEGATIVE, SEED_LIMIT, check_bool, check_choice, check_int
+from fastreg._extras import needs
 from fastreg.search.space import TRIES, Params, Space, params_key
 
 __all__ = ["Grid", "QuasiRandom", "Random", "Strategy"]
@@ -195,7 +196,7 @@ class TrialGenerator:
 class QuasiRandom(Strategy):
     """Points of a scrambled low-discrepancy sequence: they cover the space more evenly than random ones.
 
-    Needs SciPy (``pip install 'fastreg[bayesian]'`` has it). Each number of a point is one dimension, in use or not.
+    Needs SciPy (the extra ``bayesian`` has it). Each number of a point is one dimension, in use or not.
 
     Args:
         sequence: ``"sobol"`` (Sobol 1967, scrambled after Owen 1998) or ``"halton"`` (Halton 1960, scrambled after
@@ -226,7 +227,7 @@ class QuasiRandom(Strategy):
         try:
             from scipy.stats import qmc  # type: ignore[import-untyped, unused-ignore]
         except ImportError as error:
-            raise ImportError("QuasiRandom needs scipy: pip install 'fastreg[bayesian]'") from error
+            raise ImportError(needs("QuasiRandom", "bayesian", "scipy")) from error
         engine = qmc.Sobol if self.sequence == "sobol" else qmc.Halton
         dimensions = max(1, len(self.space.leaves))
         if self.sequence == "sobol" and dimensions > engine.MAXDIM:

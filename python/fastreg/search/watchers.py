@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg.callbacks import Callback, EarlyStopping
+from fastreg.callbacks import Callback, EarlyStopping, Judge, directions_of
 from fastreg.model import Sequential
 
 __all__ = ["CarriedStopping", "Paused", "Watch"]
@@ -64,38 +64,24 @@ class CarriedStopping(Callback):
         self.best: float | None = None
         self.best_epoch = 0
         self.best_weights: list[NDArray[np.float32]] | None = None
-        self.ended = False
-        self._waited = 0
-        self._sign: float | None = None
+        self._judge: Judge | None = None
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Judges an epoch."""
         settings, logs = self._original, logs or {}
-        if self._sign is None:
-            config = settings.core_config(list(logs), _directions(self.model))
-            self._sign = 1.0 if config["mode"] == "max" else -1.0
-        if epoch < settings.start_from_epoch:
-            return
-        value = logs[self.monitor]
-        self._waited += 1
-        if (value == value) if self.best is None else self._improves(value, self.best):
-            self.best, self.best_epoch = value, epoch
-            if settings.restore_best_weights:
-                self.best_weights = self.model.get_weights()
-            if settings.baseline is None or self._improves(value, settings.baseline):
-                self._waited = 0
-        elif self._waited >= settings.patience and epoch > 0:
-            self.ended = self.model.stop_training = True
+        if self._judge is None:
+            config = settings.core_config(list(logs), directions_of(logs, self.model))
+            self._judge = Judge(settings, config["mode"])
+        if self._judge.take(epoch, logs[self.monitor]) and settings.restore_best_weights:
+            self.best_weights = self.model.get_weights()
+        self.best, self.best_epoch = self._judge.best, self._judge.best_epoch
+        if self._judge.ended:
+            self.model.stop_training = True
 
-    def _improves(self, value: float, on: float) -> bool:
-        if self._sign == 1.0:
-            return value - self._original.min_delta > on
-        return value + self._original.min_delta < on
-
-
-def _directions(model: Sequential) -> dict[str, str]:
-    directions = {"loss": "min"} | {metric.name: metric.direction for metric in model.metrics}
-    return directions | {f"val_{key}": direction for key, direction in directions.items()}
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended the training."""
+        return self._judge is not None and self._judge.ended
 
 
 class Paused:

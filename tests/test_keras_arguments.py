@@ -1,0 +1,262 @@
+"""Keras's arguments that mean nothing here: taken at the values that ask for nothing, refused at any other.
+
+The tables follow the signatures of Keras 3. An idle value changes nothing: the description, or the numbers, are those
+without it.
+"""
+
+import fastreg as fr
+import numpy as np
+import pytest
+from fastreg import initializers, layers, losses, metrics, optimizers, schedules
+
+X = np.random.default_rng(0).normal(size=(24, 3)).astype(np.float32)
+Y = X[:, :1] - X[:, 1:2]
+
+LAYER = [("trainable", True, False), ("dtype", None, "float16"), ("dtype", "float32", "mixed_float16")]
+LAYER += [("autocast", True, 3), ("activity_regularizer", None, "l2")]
+LOSS = [("reduction", "sum_over_batch_size", "sum"), ("name", "mine", 3), ("dtype", None, "float64")]
+CROSSENTROPY = [*LOSS, ("axis", -1, 0)]
+METRIC = [("dtype", None, "float64")]
+OPTIMIZER = [
+    ("use_ema", False, True),
+    ("ema_momentum", 0.99, "high"),
+    ("ema_overwrite_frequency", None, 10),
+    ("loss_scale_factor", None, 2.0),
+    ("gradient_accumulation_steps", None, 4),
+    ("name", "adam", 3),
+]
+DECAY = [("weight_decay", None, 0.01)]
+SCHEDULE = [("name", "decay", 1)]
+
+# what is made: (argument, a value that asks for nothing, a value that asks for something).
+MADE = {
+    "Dense": (
+        lambda **k: layers.Dense(2, **k),
+        [
+            *LAYER,
+            ("kernel_constraint", None, object()),
+            ("bias_constraint", None, object()),
+            ("lora_rank", None, 4),
+            ("lora_alpha", None, 8),
+            ("quantization_config", None, {"bits": 8}),
+        ],
+    ),
+    "Activation": (lambda **k: layers.Activation("relu", **k), LAYER),
+    "Dropout": (lambda **k: layers.Dropout(0.5, **k), [*LAYER, ("noise_shape", None, (1, 2))]),
+    "BatchNormalization": (
+        layers.BatchNormalization,
+        [
+            *LAYER,
+            ("beta_initializer", "zeros", "ones"),
+            ("gamma_initializer", "ones", "zeros"),
+            ("gamma_initializer", initializers.Ones(), initializers.Zeros()),
+            ("moving_mean_initializer", "zeros", "random_normal"),
+            ("moving_variance_initializer", "ones", "zeros"),
+            ("beta_regularizer", None, "l2"),
+            ("gamma_regularizer", None, "l2"),
+            ("beta_constraint", None, object()),
+            ("gamma_constraint", None, object()),
+            ("synchronized", False, True),
+            ("axis", -1, 0),
+        ],
+    ),
+    "Input": (
+        lambda **k: layers.Input((3,), **k),
+        [
+            ("batch_size", None, 32),
+            ("dtype", None, "int32"),
+            ("sparse", False, True),
+            ("ragged", None, True),
+            ("batch_shape", None, (8, 3)),
+            ("tensor", None, X),
+            ("optional", False, True),
+        ],
+    ),
+    "MeanSquaredError": (losses.MeanSquaredError, LOSS),
+    "BinaryCrossentropy": (losses.BinaryCrossentropy, [*CROSSENTROPY, ("label_smoothing", 0.0, 0.1)]),
+    "CategoricalCrossentropy": (losses.CategoricalCrossentropy, [*CROSSENTROPY, ("label_smoothing", 0, 0.1)]),
+    "SparseCategoricalCrossentropy": (
+        losses.SparseCategoricalCrossentropy,
+        [*CROSSENTROPY, ("ignore_class", None, -1)],
+    ),
+    "BinaryAccuracy": (metrics.BinaryAccuracy, [*METRIC, ("threshold", 0.5, 0.7)]),
+    "CategoricalAccuracy": (metrics.CategoricalAccuracy, METRIC),
+    "SparseCategoricalAccuracy": (metrics.SparseCategoricalAccuracy, METRIC),
+    "MeanSquaredError metric": (metrics.MeanSquaredError, METRIC),
+    "MeanAbsoluteError": (metrics.MeanAbsoluteError, METRIC),
+    "SGD": (optimizers.SGD, [*OPTIMIZER, *DECAY]),
+    "Adam": (optimizers.Adam, [*OPTIMIZER, *DECAY, ("amsgrad", False, True)]),
+    "AdamW": (optimizers.AdamW, [*OPTIMIZER, ("amsgrad", False, True)]),
+    "RMSprop": (optimizers.RMSprop, [*OPTIMIZER, *DECAY, ("momentum", 0.0, 0.9), ("centered", False, True)]),
+    "ExponentialDecay": (lambda **k: schedules.ExponentialDecay(0.1, 5, 0.9, **k), SCHEDULE),
+    "CosineDecay": (
+        lambda **k: schedules.CosineDecay(0.1, 5, **k),
+        [*SCHEDULE, ("warmup_target", None, 0.5), ("warmup_steps", 0, 10)],
+    ),
+    "PiecewiseConstantDecay": (lambda **k: schedules.PiecewiseConstantDecay([1], [0.1, 0.2], **k), SCHEDULE),
+    "RandomNormal": (initializers.RandomNormal, [("seed", None, 3)]),
+}
+CASES = [(owner, *case) for owner, (_, cases) in MADE.items() for case in cases]
+
+
+@pytest.mark.parametrize(("owner", "argument", "idle", "asking"), CASES)
+def test_a_constructor_takes_an_idle_argument(owner, argument, idle, asking):
+    make = MADE[owner][0]
+    assert make(**{argument: idle}) == make()
+    assert repr(make(**{argument: idle})) == repr(make())
+    assert make(**{argument: idle}).to_config() == make().to_config()
+    with pytest.raises((ValueError, TypeError), match=rf"^{owner.split()[0]}: {argument} ") as caught:
+        make(**{argument: asking})
+    assert "must be" in str(caught.value)
+
+
+def test_what_keras_has_not_either_stays_a_type_error():
+    for make, _ in MADE.values():
+        with pytest.raises(TypeError, match="unexpected keyword argument 'quux'"):
+            make(quux=None)
+
+
+def test_the_message_says_what_to_use_instead():
+    with pytest.raises(ValueError, match=r"kernel_constraint is not supported and must be None.*kernel_regularizer"):
+        layers.Dense(1, kernel_constraint=object())
+    with pytest.raises(ValueError, match=r"label_smoothing is not supported and must be 0.*y \* \(1 - s\)"):
+        losses.BinaryCrossentropy(label_smoothing=0.1)
+
+
+def trained(**keywords):
+    model = fr.Sequential([layers.Dense(4, "tanh"), layers.Dense(1)], seed=3)
+    model.compile("adam", "mse", ["mae"])
+    model.fit(X, Y, epochs=2, verbose=0, **keywords)
+    return model
+
+
+def compiled(**keywords):
+    model = fr.Sequential([layers.Dense(4, "tanh"), layers.Dense(1)], seed=3)
+    model.compile("adam", "mse", ["mae"], **keywords)
+    model.fit(X, Y, epochs=2, verbose=0)
+    return model
+
+
+def summary(**keywords):
+    lines = []
+    trained().summary(print_fn=lines.append, **keywords)
+    return lines
+
+
+def same_weights(a, b):
+    return all(np.array_equal(x, y) for x, y in zip(a.get_weights(), b.get_weights(), strict=True))
+
+
+CALLS = {
+    "compile": (
+        compiled,
+        [
+            ("loss_weights", None, [1.0]),
+            ("weighted_metrics", None, ["mae"]),
+            ("weighted_metrics", [], ["mae"]),
+            ("run_eagerly", False, True),
+            ("steps_per_execution", 1, 8),
+            ("jit_compile", "auto", "yes"),
+            ("jit_compile", True, 2),
+            ("auto_scale_loss", True, None),
+        ],
+    ),
+    "fit": (
+        trained,
+        [
+            ("steps_per_epoch", None, 3),
+            ("validation_steps", None, 3),
+            ("validation_batch_size", None, 0),
+            ("validation_batch_size", 32, "all"),
+            ("validation_freq", 1, 2),
+        ],
+    ),
+    "evaluate": (
+        lambda **k: trained().evaluate(X, Y, verbose=0, **k),
+        [("steps", None, 2), ("callbacks", None, [object()]), ("callbacks", [], [object()])],
+    ),
+    "predict": (
+        lambda **k: trained().predict(X, **k).tolist(),
+        [("steps", None, 2), ("callbacks", None, [object()])],
+    ),
+    "summary": (
+        summary,
+        [
+            ("line_length", None, 120),
+            ("positions", None, [0.3, 1.0]),
+            ("expand_nested", False, 1),
+            ("show_trainable", False, True),
+            ("layer_range", None, ["dense", "dense_1"]),
+        ],
+    ),
+}
+CALLED = [(call, *case) for call, (_, cases) in CALLS.items() for case in cases]
+
+
+@pytest.mark.parametrize(("call", "argument", "idle", "asking"), CALLED)
+def test_a_call_takes_an_idle_argument(call, argument, idle, asking):
+    function = CALLS[call][0]
+    plain, given = function(), function(**{argument: idle})
+    assert same_weights(plain, given) if isinstance(plain, fr.Sequential) else plain == given
+    with pytest.raises(ValueError, match=rf"^{call}: {argument} is not supported and must be "):
+        function(**{argument: asking})
+    with pytest.raises(TypeError, match="unexpected keyword argument 'quux'"):
+        function(quux=None)
+
+
+def test_a_model_takes_trainable():
+    assert fr.Sequential([layers.Dense(1)], trainable=True, seed=3).seed == 3
+    with pytest.raises(ValueError, match="Sequential: trainable is not supported and must be True, got False"):
+        fr.Sequential([layers.Dense(1)], trainable=False)
+
+
+@pytest.mark.parametrize(("argument", "idle", "asking"), [("overwrite", True, False), ("zipped", None, True)])
+def test_save_takes_an_idle_argument(argument, idle, asking, tmp_path):
+    model = trained()
+    model.save(tmp_path / "a.safetensors")
+    model.save(tmp_path / "b.safetensors", **{argument: idle})
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+    with pytest.raises(ValueError, match=rf"^save: {argument} is not supported"):
+        model.save(tmp_path / "c.safetensors", **{argument: asking})
+    assert not (tmp_path / "c.safetensors").exists()
+
+
+def test_load_model_is_as_keras_has_it(tmp_path):
+    model, path = trained(), tmp_path / "net.safetensors"
+    model.save(path)
+    whole = fr.models.load_model(path, custom_objects=None, compile=True, safe_mode=True)
+    assert whole.loss == model.loss
+    whole.fit(X, Y, epochs=3, initial_epoch=2, verbose=0)
+    model.fit(X, Y, epochs=3, initial_epoch=2, verbose=0)
+    assert same_weights(whole, model)
+    bare = fr.models.load_model(path, None, False)
+    assert bare.loss is None
+    assert bare.optimizer is None
+    assert same_weights(bare, fr.load(path))
+    assert np.array_equal(bare.predict(X), fr.load(path).predict(X))
+    with pytest.raises(ValueError, match=r"fit: the model is not compiled"):
+        bare.fit(X, Y, verbose=0)
+    with pytest.raises(ValueError, match="load_model: custom_objects is not supported and must be None or"):
+        fr.models.load_model(path, custom_objects={"Mine": object})
+    with pytest.raises(TypeError, match="load_model: compile must be True or False"):
+        fr.models.load_model(path, compile="yes")
+
+
+def test_a_program_of_keras_names_them_all(capsys):
+    """All idle arguments at once, as a program written for Keras may have them."""
+    model = fr.Sequential(
+        [
+            layers.InputLayer(shape=(3,), sparse=False),
+            layers.Dense(4, "relu", dtype="float32", kernel_constraint=None, trainable=True, name="first"),
+            layers.BatchNormalization(gamma_initializer="ones", synchronized=False),
+            layers.Dense(1),
+        ],
+        trainable=True,
+        seed=0,
+    )
+    rate = schedules.ExponentialDecay(1e-3, 100, 0.9, name="decay")
+    model.compile(optimizers.Adam(rate, weight_decay=None, use_ema=False, name="adam"), "mse", run_eagerly=False)
+    model.fit(X, Y, validation_data=(X, Y), validation_batch_size=None, validation_steps=None, verbose=0)
+    model.evaluate(X, Y, verbose=0, steps=None, callbacks=None)
+    model.summary(line_length=None, expand_nested=False)
+    assert "first" in capsys.readouterr().out

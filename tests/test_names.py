@@ -1,0 +1,250 @@
+"""Names that are not there: what Keras has and fastreg has not is said to be so, and guesses are typos only."""
+
+import importlib
+import pickle
+import subprocess
+import sys
+
+import fastreg as fr
+import pytest
+from fastreg import initializers, layers, losses, metrics, optimizers, regularizers
+
+# Keras 3's public names, fastreg's own included.
+KERAS = {
+    "layers": """
+        Activation ActivityRegularization AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D
+        AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D Add AdditiveAttention AlphaDropout Attention
+        AugMix AutoContrast Average AveragePooling1D AveragePooling2D AveragePooling3D AvgPool1D AvgPool2D AvgPool3D
+        BatchNormalization Bidirectional CategoryEncoding CenterCrop Concatenate Conv1D Conv1DTranspose Conv2D
+        Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D Convolution1D Convolution2D
+        Convolution3D Cropping1D Cropping2D Cropping3D CutMix Dense DepthwiseConv1D DepthwiseConv2D Discretization Dot
+        Dropout ELU EinsumDense Embedding Equalization Flatten FlaxLayer GRU GRUCell GaussianDropout GaussianNoise
+        GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalAvgPool1D GlobalAvgPool2D
+        GlobalAvgPool3D GlobalMaxPool1D GlobalMaxPool2D GlobalMaxPool3D GlobalMaxPooling1D GlobalMaxPooling2D
+        GlobalMaxPooling3D GroupNormalization GroupQueryAttention HashedCrossing Hashing Identity Input InputLayer
+        InputSpec IntegerLookup JaxLayer LSTM LSTMCell Lambda Layer LayerNormalization LeakyReLU Masking
+        MaxNumBoundingBoxes MaxPool1D MaxPool2D MaxPool3D MaxPooling1D MaxPooling2D MaxPooling3D Maximum
+        MelSpectrogram Minimum MixUp
+        MultiHeadAttention Multiply Normalization PReLU Permute Pipeline RMSNormalization RNN RandAugment
+        RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop RandomElasticTransform
+        RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective
+        RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom
+        ReLU RepeatVector Rescaling Reshape Resizing STFTSpectrogram SeparableConv1D SeparableConv2D
+        SeparableConvolution1D SeparableConvolution2D SimpleRNN SimpleRNNCell Softmax Solarization SpatialDropout1D
+        SpatialDropout2D SpatialDropout3D SpectralNormalization StackedRNNCells StringLookup Subtract TFSMLayer
+        TextVectorization TimeDistributed TorchModuleWrapper UnitNormalization UpSampling1D UpSampling2D UpSampling3D
+        Wrapper ZeroPadding1D ZeroPadding2D ZeroPadding3D add average concatenate dot maximum minimum multiply subtract
+    """,
+    "losses": """
+        BinaryCrossentropy BinaryFocalCrossentropy CTC CategoricalCrossentropy CategoricalFocalCrossentropy
+        CategoricalGeneralizedCrossEntropy CategoricalHinge Circle CosineSimilarity Dice Hinge Huber KLDivergence
+        LogCosh Loss MeanAbsoluteError MeanAbsolutePercentageError MeanSquaredError MeanSquaredLogarithmicError Poisson
+        SparseCategoricalCrossentropy SquaredHinge Tversky
+    """,
+    "metrics": """
+        AUC Accuracy BinaryAccuracy BinaryCrossentropy BinaryIoU CategoricalAccuracy CategoricalCrossentropy
+        CategoricalHinge ConcordanceCorrelation CosineSimilarity F1Score FBetaScore FalseNegatives FalsePositives Hinge
+        IoU KLDivergence LogCoshError Mean MeanAbsoluteError MeanAbsolutePercentageError MeanIoU MeanMetricWrapper
+        MeanSquaredError MeanSquaredLogarithmicError Metric OneHotIoU OneHotMeanIoU PearsonCorrelation Poisson Precision
+        PrecisionAtRecall R2Score Recall RecallAtPrecision RootMeanSquaredError SensitivityAtSpecificity
+        SparseCategoricalAccuracy SparseCategoricalCrossentropy SparseTopKCategoricalAccuracy SpecificityAtSensitivity
+        SquaredHinge Sum TopKCategoricalAccuracy TrueNegatives TruePositives
+    """,
+    "optimizers": """
+        Adadelta Adafactor Adagrad Adam AdamW Adamax Ftrl Lamb Lion LossScaleOptimizer Muon Nadam Optimizer RMSprop SGD
+    """,
+    "callbacks": """
+        BackupAndRestore CSVLogger Callback CallbackList EarlyStopping History LambdaCallback LearningRateScheduler
+        ModelCheckpoint ProgbarLogger ReduceLROnPlateau RemoteMonitor SwapEMAWeights TensorBoard TerminateOnNaN
+    """,
+    "initializers": """
+        Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity IdentityInitializer Initializer LecunNormal
+        LecunUniform Ones Orthogonal OrthogonalInitializer RandomNormal RandomUniform STFT STFTInitializer
+        TruncatedNormal VarianceScaling Zeros
+    """,
+    "regularizers": "L1 L1L2 L2 OrthogonalRegularizer Regularizer",
+    "schedules": """
+        CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay LearningRateSchedule PiecewiseConstantDecay
+        PolynomialDecay
+    """,
+    "models": "Model Sequential clone_model load_model model_from_json save_model",
+}
+TOP = """
+    DTypePolicy FloatDTypePolicy Function Initializer Input KerasTensor Layer Loss Metric Model Operation Optimizer
+    Quantizer Regularizer Sequential StatelessScope SymbolicScope Variable activations applications backend callbacks
+    config constraints datasets device distribution dtype_policies export initializers layers legacy losses metrics
+    mixed_precision models name_scope ops optimizers preprocessing quantizers random regularizers saving tree utils
+    version visualization wrappers
+"""
+ACTIVATIONS = """
+    celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu linear log_sigmoid
+    log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus sparse_sigmoid
+    sparsemax squareplus swish tanh tanh_shrink threshold
+"""
+PLACES = [(module, name) for module, names in KERAS.items() for name in names.split()]
+PLACES += [("", name) for name in TOP.split()]
+
+
+def module_of(place):
+    return importlib.import_module(f"fastreg.{place}" if place else "fastreg")
+
+
+ABSENT = [(place, name) for place, name in PLACES if name not in module_of(place).__all__]
+
+
+def test_the_table_has_both_kinds():
+    assert len(ABSENT) > 200
+    assert len(PLACES) - len(ABSENT) > 40
+
+
+@pytest.mark.parametrize(("place", "name"), ABSENT)
+def test_an_absent_name_says_what_to_use(place, name):
+    module = module_of(place)
+    assert not hasattr(module, name)
+    assert getattr(module, name, None) is None
+    with pytest.raises(AttributeError, match=rf"has no attribute '{name}'; fastreg does not have it: ['\w]") as caught:
+        getattr(module, name)
+    assert "did you mean" not in str(caught.value)
+    with pytest.raises(ImportError, match=rf"'{name}'; fastreg does not have it: ['\w]"):
+        exec(f"from {module.__name__} import {name}", {})
+
+
+@pytest.mark.parametrize("place", KERAS)
+def test_a_name_that_nobody_has(place):
+    module = module_of(place)
+    with pytest.raises(AttributeError, match=r"has no attribute 'Quux'$"):
+        _ = module.Quux
+    with pytest.raises(ImportError, match="Quux"):
+        exec(f"from {module.__name__} import Quux", {})
+    with pytest.raises(AttributeError, match="__quux__"):
+        _ = module.__quux__
+
+
+@pytest.mark.parametrize(
+    ("place", "typo", "name"),
+    [
+        ("layers", "Desne", "Dense"),
+        ("layers", "Droput", "Dropout"),
+        ("layers", "BatchNormalizaton", "BatchNormalization"),
+        ("losses", "mean_squared_error", "MeanSquaredError"),
+        ("optimizers", "RMSProp", "RMSprop"),
+        ("callbacks", "EarlyStoping", "EarlyStopping"),
+        ("", "Sequental", "Sequential"),
+    ],
+)
+def test_a_typo_is_guessed(place, typo, name):
+    with pytest.raises(AttributeError, match=rf"'{typo}' \(did you mean '{name}'\?\)"):
+        getattr(module_of(place), typo)
+
+
+def resolvers():
+    yield from (("activation", name, lambda v: layers.Dense(1, v)) for name in ACTIVATIONS.split())
+    snake = {"MeanAbsoluteError": "mean_absolute_error", "KLDivergence": "kl_divergence"}
+    for place, get in (
+        ("losses", losses.get),
+        ("metrics", metrics.get),
+        ("optimizers", optimizers.get),
+        ("initializers", initializers.get),
+        ("regularizers", regularizers.get),
+    ):
+        for name in KERAS[place].split():
+            yield from ((place, text, get) for text in {name, name.lower(), snake.get(name, name)})
+    for name in ("mae", "mape", "msle", "kld", "huber", "log_cosh", "rmse", "cosine_similarity"):
+        yield "losses", name, losses.get
+    for name in ("auc", "f1", "rmse", "r2", "mape", "precision"):
+        yield "metrics", name, metrics.get
+    for name in ("xavier_uniform", "kaiming_normal", "orthogonal"):
+        yield "initializers", name, initializers.get
+
+
+@pytest.mark.parametrize(("place", "name", "get"), list(resolvers()))
+def test_a_name_given_as_text_is_taken_or_explained(place, name, get):
+    """Never another thing is proposed: selu is not elu, adamax not adam, mean_absolute_error not squared."""
+    if name in ("Loss", "loss", "Metric", "metric", "Optimizer", "optimizer", "Initializer", "initializer"):
+        return  # bases
+    if name in ("Regularizer", "regularizer", "Accuracy", "accuracy"):
+        return
+    try:
+        get(name)
+    except ValueError as error:
+        assert "; fastreg does not have it: " in str(error)  # noqa: PT017
+        assert "did you mean" not in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    ("value", "known", "guess"),
+    [
+        ("epocs", ["epochs", "batch_size"], "epochs"),
+        ("n_trails", ["n_trials", "n_jobs"], "n_trials"),
+        ("learningrate", ["learning_rate"], "learning_rate"),
+        ("sofmax", layers.ACTIVATIONS, "softmax"),
+        ("reul", layers.ACTIVATIONS, "relu"),
+        ("val_acc", ["loss", "accuracy", "val_loss", "val_accuracy"], "val_accuracy"),
+        ("accuracy", ["accuracy", "loss"], "accuracy"),
+        ("soft", layers.ACTIVATIONS, None),
+        ("l1", ["l2"], None),
+        ("mae", ["mse"], None),
+        ("min_delta", ["max_delta"], None),
+        ("val_loss", ["loss"], None),
+        ("relu6", layers.ACTIVATIONS, None),
+        ("selu", layers.ACTIVATIONS, None),
+        ("adamax", ["adam", "adamw"], None),
+        ("Normalization", ["BatchNormalization"], None),
+        ("mean_absolute_error", ["mean_squared_error"], None),
+        ("", ["a"], None),
+    ],
+)
+def test_guesses(value, known, guess):
+    from fastreg._typos import closest
+
+    assert closest(value, known) == guess
+
+
+def test_members_of_a_model():
+    model = fr.Sequential([fr.layers.Dense(1)], seed=0)
+    names = "weights trainable_variables get_layer train_on_batch predict_on_batch load_weights to_json save_weights"
+    for name in names.split():
+        assert not hasattr(model, name)
+        with pytest.raises(AttributeError, match=rf"'Sequential' object has no attribute '{name}'; fastreg does not"):
+            getattr(model, name)
+    with pytest.raises(AttributeError, match=r"'predct' \(did you mean 'predict'\?\)"):
+        _ = model.predct
+    with pytest.raises(AttributeError, match=r"no attribute '_network_'$"):
+        _ = model._network_
+    assert pickle.loads(pickle.dumps(model)).seed == 0
+
+
+def test_what_looks_at_modules_is_not_disturbed():
+    """`import *`, dir, pickles of classes, and inspect's and doctest's questions."""
+    for place in KERAS:
+        module = module_of(place)
+        space = {}
+        exec(f"from {module.__name__} import *", space)
+        assert set(module.__all__) <= set(space)
+        assert set(module.__all__) <= set(dir(module))
+        assert not hasattr(module, "__wrapped__")
+    assert pickle.loads(pickle.dumps(layers.Dense)) is layers.Dense
+
+
+def test_the_names_cost_an_import_nothing():
+    program = """
+import sys
+import fastreg as fr
+from fastreg import callbacks, layers, losses, metrics, models, optimizers, regularizers, schedules
+hasattr(layers, "__path__")
+print([name for name in ("fastreg._absent", "fastreg._typos") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_plots_and_diagnosis_are_attributes():
+    program = "import fastreg as fr; print(fr.plots.learning_curves.__name__, fr.diagnosis.diagnose.__name__)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["learning_curves", "diagnose"], "")
+    assert {"plots", "diagnosis"} <= set(dir(fr))
+
+
+def test_the_package_runs_as_the_command():
+    done = subprocess.run([sys.executable, "-m", "fastreg", "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"fastreg {fr.__version__}\n")

@@ -10,6 +10,7 @@ import inspect
 import os
 import time
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastreg._checks import check_choice, did_you_mean
@@ -210,6 +211,7 @@ class Search(Found):
             journal, older = None, []
             if self.journal is not None:
                 agrees: dict[str, Any] = {"widens": plan.space.widens, "replays": plan.replays}
+                agrees["check"] = partial(planning.check_models, plan, self.journal)
                 journal = Journal(self.journal, plan.header(X, y), resume=self.resume, **agrees)
                 stack.enter_context(journal)
                 if journal.first_number:

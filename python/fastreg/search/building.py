@@ -73,12 +73,18 @@ def _own(value: Any) -> Any:
     return _not_fitted(value) if is_estimator(value) else value
 
 
-def claim(model: Any) -> None:
+def claim(model: Any, before: Any = None) -> None:
     """Notes that a model which ``build`` gave is in use. Takes no lock, which a forked process might inherit locked.
+
+    Args:
+        model: The model.
+        before: What ``build`` gave before, where that is at hand; None is nothing.
 
     Raises:
         TypeError: If it was in use before, by another fold, another trial or another search of this process.
     """
+    if model is before:
+        raise _same_again(model)
     key = id(model)
     try:
         mine = weakref.ref(model, lambda dead: _forget(key, dead))
@@ -87,11 +93,15 @@ def claim(model: Any) -> None:
     found = _claimed.setdefault(key, mine)
     if found is not mine:
         if found() is model:
-            raise TypeError(
-                f"build: must return a new model at every call, got the same {type(model).__name__} again; what one "
-                "fold or trial trains must not be handed to the next"
-            )
+            raise _same_again(model)
         _claimed[key] = mine
+
+
+def _same_again(model: Any) -> TypeError:
+    return TypeError(
+        f"build: must return a new model at every call, got the same {type(model).__name__} again; what one fold or "
+        "trial trains must not be handed to the next"
+    )
 
 
 def _forget(key: int, dead: weakref.ref[Any]) -> None:

@@ -201,7 +201,7 @@ def _try_out(
         _check_model(first[0])
         if found is None:
             claim(first[0])
-            claim(second[0])
+            claim(second[0], first[0])
             found = first, second
         if recording.read >= names:
             break

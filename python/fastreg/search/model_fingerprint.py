@@ -18,9 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from fastreg import regularizers
 from fastreg._describe import Description
 from fastreg.model import Sequential
 from fastreg.optimizers import Optimizer
+from fastreg.regularizers import Regularizer
 from fastreg.search.journal import fingerprint
 from fastreg.search.tree import text_of
 
@@ -55,26 +57,28 @@ class Fingerprint:
     def of(self, model: Any, arguments: Mapping[str, Any]) -> str:
         """The fingerprint of a model that was not trained yet, and the arguments of ``fit`` that go with it."""
         described = {"model": _described(model), "fit": _described(arguments)}
-        if self.weights and _has_weights(model):
+        if self.weights and isinstance(model, Sequential) and model.built:
             described["weights"] = fingerprint(*model.get_weights())
         text = json.dumps(described, sort_keys=True, allow_nan=False)
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def agreed(first: tuple[Any, Mapping[str, Any]], second: tuple[Any, Mapping[str, Any]]) -> Fingerprint | None:
-    """How to tell models apart, from what ``build`` gave for the same parameters and different seeds.
+    """How to tell models apart, from what ``build`` gave twice for the same parameters.
 
-    None where the two differ in more than their weights: what is random cannot be recognised.
+    None where the two differ: what is random cannot be recognised.
     """
-    described = Fingerprint()
-    if described.of(*first) != described.of(*second):
-        return None
-    weighed = Fingerprint(weights=True)
-    return weighed if weighed.of(*first) == weighed.of(*second) and _has_weights(first[0]) else described
+    fingerprint = Fingerprint(weights=_has_weights_of_its_own(first[0]))
+    return fingerprint if fingerprint.of(*first) == fingerprint.of(*second) else None
 
 
-def _has_weights(model: Any) -> bool:
-    return isinstance(model, Sequential) and model.built
+def _has_weights_of_its_own(model: Any) -> bool:
+    """Whether there are weights that the model's seed did not draw, such as those of a file."""
+    if not isinstance(model, Sequential) or model._network is None:
+        return False
+    drawn = Sequential(model.layers, seed=model.seed)
+    drawn.build(model._n_features or 0)
+    return not all(map(np.array_equal, model.get_weights(), drawn.get_weights()))
 
 
 def _described(value: Any, depth: int = 0) -> Any:
@@ -120,6 +124,8 @@ def _of_sequential(model: Sequential, depth: int) -> Any:
 
 def _of_description(value: Any, depth: int) -> Any:
     """The fields that differ from those of one made with no more than it must be given."""
+    if isinstance(value, Regularizer):
+        value = regularizers.get(value.to_config())  # one penalty has several names
     known = [field for field in fields(value) if field.name not in (*_ASIDE, *value._transient)]
     needed = [field.name for field in known if field.default is MISSING and field.default_factory is MISSING]
     usual = type(value)(**{name: getattr(value, name) for name in needed})

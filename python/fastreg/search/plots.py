@@ -361,7 +361,7 @@ def _show_bulk(axes: Axes, values: NDArray[np.float64], direction: str, both: bo
     hidden = int(((finite < low - margin) | (finite > high + margin)).sum())
     if hidden:
         place = {"y": 0.99, "va": "top"} if direction == "min" else {"y": 0.01, "va": "bottom"}
-        text = f"{hidden} worse values are out of view"
+        text = f"worse, out of view: {hidden}"
         axes.text(0.01, s=text, transform=axes.transAxes, fontsize=7, color=_GREY, **place)  # type: ignore[arg-type]
 
 

@@ -66,10 +66,13 @@ class Fingerprint:
 def agreed(first: tuple[Any, Mapping[str, Any]], second: tuple[Any, Mapping[str, Any]]) -> Fingerprint | None:
     """How to tell models apart, from what ``build`` gave twice for the same parameters.
 
-    None where the two differ: what is random cannot be recognised.
+    None where the two differ: what is random cannot be recognised. Weights count where they are the same both times.
     """
-    fingerprint = Fingerprint(weights=_has_weights_of_its_own(first[0]))
-    return fingerprint if fingerprint.of(*first) == fingerprint.of(*second) else None
+    described, weighed = Fingerprint(), Fingerprint(weights=True)
+    if described.of(*first) != described.of(*second):
+        return None
+    own = _has_weights_of_its_own(first[0])
+    return weighed if own and weighed.of(*first) == weighed.of(*second) else described
 
 
 def _has_weights_of_its_own(model: Any) -> bool:

@@ -197,8 +197,8 @@ def _stands_for(given: Any, value: Any) -> bool:
     if type(given) in (list, tuple) and type(value) in (list, tuple):
         return len(given) == len(value) and all(map(_stands_for, given, value))
     if type(given) is dict and type(value) is dict:
-        written = {str(key): item for key, item in value.items()}
-        return list(map(str, given)) == list(written) and all(map(_stands_for, given.values(), written.values()))
+        known, written = ({str(key): item for key, item in d.items()} for d in (given, value))
+        return known.keys() == written.keys() and all(_stands_for(known[key], written[key]) for key in known)
     return bool(value_key(given) == value_key(value))
 
 

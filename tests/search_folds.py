@@ -104,6 +104,23 @@ class Marks:
         return len(os.listdir(self.folder))
 
 
+SAME = "build: must return a new model at every call, got the same Sequential again"
+
+
+class KeepsOne:
+    """A build that gives one model again and again in every process but that of ``parent``."""
+
+    def __init__(self, parent):
+        self.parent, self.model = parent, None
+
+    def __call__(self, params):
+        made = build(params)
+        if self.parent in (None, os.getpid()):
+            return made
+        self.model = self.model or made
+        return self.model
+
+
 class Threads:
     """An estimator that says how many threads a fit may use."""
 

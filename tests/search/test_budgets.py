@@ -48,8 +48,8 @@ def test_a_time_limit_ends_running_fits(n_jobs, monkeypatch, folds):
     clock, made = Clock(monkeypatch), itertools.count()
 
     def build(params):
-        # One model to look at, four trials of an epoch, then long ones.
-        if next(made) <= 8:
+        # Two models to look at, four trials of an epoch, then long ones.
+        if next(made) < 2 + 8:
             return slow(params), {"epochs": 1}
         clock.leave(0.5)
         return slow(params)

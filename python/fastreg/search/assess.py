@@ -12,6 +12,8 @@ import numpy as np
 from fastreg import utils
 from fastreg._checks import NON_NEGATIVE, SEED_LIMIT, check_int, describe
 from fastreg.model import Sequential
+from fastreg.search import plan as planning
+from fastreg.search.building import own_values
 from fastreg.search.cross_validation import make_folds, take
 from fastreg.search.dry_run import make_context
 from fastreg.search.evaluation import FoldResult, Task
@@ -42,7 +44,7 @@ class _Built:
         self._build, self._params = build, dict(params)
 
     def __call__(self, params: Any) -> Any:
-        return self._build(dict(self._params))
+        return self._build(own_values(self._params))
 
 
 def cross_validate(
@@ -197,7 +199,7 @@ def nested_cross_validate(
     if not search.refit:
         raise ValueError("nested_cross_validate: the search must refit its best model, got refit=False")
     seed = utils.draw_seed() if search.seed is None else search.seed
-    folds = make_folds(cv, X, y, groups, seed)
+    folds = make_folds(cv, X, y, groups, seed, planning.are_classes(search, y, seed))
     columns: dict[str, list[Any]] = {"test_score": [], "best_score": [], "seconds": [], "best_params": []}
     searches = []
     for i, (train, test) in enumerate(folds):

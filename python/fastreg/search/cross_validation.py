@@ -8,7 +8,6 @@ everywhere. Knows nothing of models.
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg._checks import AT_LEAST_ONE, NON_NEGATIVE, check_bool, check_int, check_real, describe
+from fastreg.search.stratification import Labels, class_labels, parts, share, warn_of_missing_classes
 
 __all__ = [
     "GroupKFold",
@@ -32,11 +32,7 @@ __all__ = [
 ]
 
 Rows = NDArray[np.uint32]
-Labels = NDArray[np.int64]
 Fold = tuple[Rows, Rows]
-
-# Whole numbers are taken for classes if they have no more values than this, and repeat.
-_MOST_CLASSES = 100
 
 _AT_LEAST_TWO = ("be >= 2", lambda v: v >= 2)
 
@@ -93,7 +89,7 @@ class KFold(Splitter):
         if self.stratified and labels is None:
             raise ValueError("cv: stratified=True needs targets that are classes")
         used = None if self.stratified is False else labels
-        part = _parts(n, self.n_splits, used, seed, strict=bool(self.stratified))
+        part = parts(n, self.n_splits, used, seed, strict=bool(self.stratified))
         return [_complement(part == i) for i in range(self.n_splits)]
 
 
@@ -248,10 +244,10 @@ class HoldOut(Splitter):
         if self.stratified and labels is None:
             raise ValueError("cv: stratified=True needs targets that are classes")
         if groups is not None:
-            chosen = _share(int(groups.max()) + 1, self.fraction, None, seed, "groups")
+            chosen = share(int(groups.max()) + 1, self.fraction, None, seed, "groups")
             return [_complement(chosen[groups])]
         used = None if self.stratified is False else labels
-        return [_complement(_share(n, self.fraction, used, seed, "rows"))]
+        return [_complement(share(n, self.fraction, used, seed, "rows"))]
 
 
 def make_folds(
@@ -299,37 +295,8 @@ def make_folds(
     else:
         pairs = _checked_pairs(cv, n)
     if labels is not None:
-        _warn_of_missing_classes(pairs, labels)
+        warn_of_missing_classes(pairs, labels)
     return pairs
-
-
-def class_labels(y: object, classes: bool | None = None) -> Labels | None:
-    """The class of each row, counted from 0 in sorted order; None where targets are no classes.
-
-    Args:
-        y: Targets, (n,), (n, 1), or (n, k) for one-hot rows.
-        classes: True: take every value for a class, of one-hot rows the largest column. False: there are none. None:
-            bools, text, and whole numbers of an integer type with at most 100 values that repeat are classes.
-    """
-    if classes is False:
-        return None
-    array = np.asarray(y)
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
-    if array.ndim == 2 and classes:
-        array = np.argmax(array, axis=1)
-    if array.ndim != 1 or len(array) == 0:
-        return None
-    if classes is None and array.dtype.kind not in "biuUSO":
-        return None
-    if array.dtype.kind == "O":
-        if classes is None and not all(isinstance(value, (str, bytes, bool)) for value in array):
-            return None
-        array = array.astype(str)
-    values, labels = np.unique(array, return_inverse=True)
-    if classes is None and array.dtype.kind in "iu" and len(values) > max(2, min(_MOST_CLASSES, len(array) // 2)):
-        return None
-    return labels.astype(np.int64)
 
 
 def inner_split(rows: Rows, fraction: float, labels: Labels | None, seed: int) -> Fold:
@@ -342,7 +309,7 @@ def inner_split(rows: Rows, fraction: float, labels: Labels | None, seed: int) -
     """
     distinct = np.unique(rows)
     inside = None if labels is None else np.unique(labels[distinct], return_inverse=True)[1].astype(np.int64)
-    chosen = _share(len(distinct), fraction, inside, seed, "rows to train on", "validation_split")
+    chosen = share(len(distinct), fraction, inside, seed, "rows to train on", "validation_split")
     held = np.isin(rows, distinct[chosen])
     return rows[~held], distinct[chosen]
 
@@ -405,47 +372,6 @@ def _seeded(splitter: Any, seed: int) -> Any:
     return seeded
 
 
-def _parts(n: int, k: int, labels: Labels | None, seed: int, strict: bool) -> Labels:
-    """The part of each row: dealt out in a drawn order, class after class, so that no share is off by more than 1."""
-    if n < k:
-        raise ValueError(f"cv: {k} folds need as many rows at least, got {n}")
-    order = np.random.default_rng(seed).permutation(n)
-    if labels is not None:
-        counts = np.bincount(labels)
-        if counts.min() < k:
-            rare = int(np.argmin(counts))
-            message = f"cv: class number {rare} (in sorted order) has {counts[rare]} rows, fewer than the {k} folds"
-            if strict:
-                raise ValueError(f"{message}; use fewer folds, or stratified=False")
-            warnings.warn(message, UserWarning, stacklevel=4)
-        order = order[np.argsort(labels[order], kind="stable")]
-    part = np.empty(n, np.int64)
-    part[order] = np.arange(n) % k
-    return part
-
-
-def _share(
-    n: int, fraction: float, labels: Labels | None, seed: int, what: str, argument: str = "cv"
-) -> NDArray[np.bool_]:
-    """Which of n things are chosen: the share of them, and of every class, to within one."""
-    count = round(n * fraction)
-    if not 0 < count < n:
-        raise ValueError(
-            f"{argument}: {fraction} of {n} {what} leaves {n - count} for one side and {count} for the other; both "
-            "need one at least"
-        )
-    order = np.random.default_rng(seed).permutation(n)
-    chosen = np.zeros(n, dtype=bool)
-    if labels is None:
-        chosen[order[:count]] = True
-        return chosen
-    # Class after class, the place i is taken where i * count / n passes a whole number: count places evenly spread.
-    order = order[np.argsort(labels[order], kind="stable")]
-    steps = (np.arange(1, n + 1) * count + n // 2) // n
-    chosen[order] = np.diff(steps, prepend=(n // 2) // n) > 0
-    return chosen
-
-
 def _complement(test: NDArray[np.bool_]) -> Fold:
     return np.flatnonzero(~test).astype(np.uint32), np.flatnonzero(test).astype(np.uint32)
 
@@ -486,15 +412,3 @@ def _rows(value: object, n: int, what: str) -> Rows:
     if low < 0 or high >= n:
         raise ValueError(f"{what} must be in [0, {n}), got {low if low < 0 else high}")
     return array.astype(np.uint32)
-
-
-def _warn_of_missing_classes(pairs: list[Fold], labels: Labels) -> None:
-    n_classes = int(labels.max()) + 1
-    for number, (train, test) in enumerate(pairs):
-        missing = np.setdiff1d(labels[test], labels[train])
-        if len(missing):
-            message = (
-                f"cv: fold {number} is scored on {len(missing)} of {n_classes} classes that its training rows lack, "
-                f"class number {missing[0]} (in sorted order) the first"
-            )
-            warnings.warn(message, UserWarning, stacklevel=3)

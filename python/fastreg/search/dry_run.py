@@ -15,11 +15,14 @@ from fastreg._checks import check_choice, check_int, describe, did_you_mean
 from fastreg.callbacks import Callback, EarlyStopping
 from fastreg.model import Sequential
 from fastreg.search import preprocessing
+from fastreg.search.building import claim, fold_seed, is_estimator, make_model
 from fastreg.search.cross_validation import class_labels, make_folds
-from fastreg.search.evaluation import Context, is_estimator, make_model, monitors_validation, prepared
+from fastreg.search.evaluation import Context, monitors_validation, prepared
+from fastreg.search.model_fingerprint import agreed
 from fastreg.search.scoring import resolve
+from fastreg.search.stratification import plain_values, whole_numbers
 
-__all__ = ["make_context"]
+__all__ = ["are_classes", "make_context", "try_out"]
 
 # Arguments of Sequential.fit that a search sets itself.
 _OWN = ("x", "y", "rows", "validation_rows", "initial_epoch")
@@ -41,6 +44,7 @@ def make_context(
     early_stopping_on: str = "inner",
     curves: bool = False,
     gates: Collection[str] = (),
+    journal: bool = False,
 ) -> Context:
     """Checks the arguments of a search and makes what its tasks share.
 
@@ -61,10 +65,11 @@ def make_context(
         early_stopping_on: ``"inner"``, or ``"fold"`` to watch the rows that are scored, which is optimistic.
         curves: The trials are compared epoch by epoch.
         gates: Parameters that need not be read, since the presence of others depends on them.
+        journal: The folds are written to a journal, with the fingerprints of their models.
 
     Raises:
         ValueError: If an argument is out of range, a name is unknown, or a parameter is never read.
-        TypeError: If an argument is of the wrong kind, or ``build`` returns what is no model.
+        TypeError: If an argument is of the wrong kind, or ``build`` returns what is no model, or one model again.
         Exception: What ``build`` raises, if it does so for each of the samples.
     """
     check_choice("search", "early_stopping_on", early_stopping_on, ("inner", "fold"))
@@ -72,13 +77,12 @@ def make_context(
     arguments = dict(fit_arguments or {})
     if not (callable(build) or is_estimator(build)):
         raise TypeError(f"build: must be a function of the parameters, or an estimator, got {describe(build)}")
-    model, extra = _try_out(build, list(samples), seed, gates)
+    (model, extra), again = _try_out(build, list(samples), seed, gates)
     scorers = resolve(scoring, model)
-    classes = None
+    classes = are_classes(model, y)
     sequential = isinstance(model, Sequential)
     targets, epochs = None, None
     if isinstance(model, Sequential):
-        classes = _are_classes(model, y)
         epochs = _check_fit_arguments(model, {**arguments, **extra})
         targets = _targets(model, y)
         x = _features(x) if chain is None else x
@@ -105,6 +109,7 @@ def make_context(
         targets=targets,
         labels=class_labels(y, classes),
         epochs=epochs,
+        fingerprint=agreed((model, extra), again) if journal else None,
     )
     if isinstance(model, Sequential):
         _check_data(context, model)
@@ -166,27 +171,38 @@ class Recorded(dict[str, Any]):
         return other | self.copy()
 
 
+def try_out(build: Any, samples: Sequence[Mapping[str, Any]], seed: int) -> Any:
+    """A model for one of the samples. Raises what ``build`` raises, if it does so for each of them."""
+    (model, _), _ = _try_out(build, samples, seed, {name for params in samples for name in params})
+    return model
+
+
 def _try_out(
     build: Any, samples: Sequence[Mapping[str, Any]], seed: int, gates: Collection[str]
-) -> tuple[Any, dict[str, Any]]:
-    """A model for one of the samples, and its arguments of ``fit``; every parameter was read by then."""
+) -> tuple[tuple[Any, dict[str, Any]], tuple[Any, dict[str, Any]]]:
+    """Two models for one of the samples, with their arguments of ``fit``; every parameter was read by then."""
     if not samples:
         raise ValueError("search: the space holds no parameters that its constraint allows")
+    seeds = (seed, fold_seed(seed, 0, 1))
     if is_estimator(build):
         _check_estimator_params(build, samples)
-        return make_model(build, samples[0], seed)
+        return make_model(build, samples[0], seeds[0]), make_model(build, samples[0], seeds[1])
     names = {name for params in samples for name in params}.difference(gates)
     recording = _Recording(build)
-    found: tuple[Any, dict[str, Any]] | None = None
+    found: tuple[tuple[Any, dict[str, Any]], tuple[Any, dict[str, Any]]] | None = None
     failure: Exception | None = None
     for params in samples:
         try:
-            made, extra = make_model(recording, params, seed)
+            first = make_model(recording, params, seeds[0])
+            second = first if found else make_model(recording, params, seeds[1])
         except Exception as error:
             failure = failure or error
             continue
-        _check_model(made)
-        found = found or (made, extra)
+        _check_model(first[0])
+        if found is None:
+            claim(first[0])
+            claim(second[0], first[0])
+            found = first, second
         if recording.read >= names:
             break
     if found is None:
@@ -287,18 +303,42 @@ def _check_signature(model: Any, given: Mapping[str, Any]) -> None:
             )
 
 
-def _are_classes(model: Sequential, y: Any) -> bool | None:
-    """Whether the loss says that targets are classes; None where the targets themselves decide."""
+def are_classes(model: Any, y: Any) -> bool | None:
+    """Whether the targets of a model are classes; None where the targets themselves decide.
+
+    Of a ``Sequential`` the loss says so. Of a classifier they are what scikit-learn's ``type_of_target`` takes for
+    binary or multiclass: text, bools, integers, and floats that are whole numbers.
+    """
+    if isinstance(model, Sequential):
+        return _are_classes_of_loss(model, y)
+    if not _is_classifier(model):
+        return None
+    array = plain_values(y)
+    if array.ndim != 1 and not (array.ndim == 2 and array.shape[1] == 1):
+        return None
+    return whole_numbers(array) if array.dtype.kind == "f" else array.dtype.kind in "biuUSO"
+
+
+def _are_classes_of_loss(model: Sequential, y: Any) -> bool | None:
     assert model.loss is not None
     kind = model.loss.targets
     if kind in ("labels", "distribution"):
         return True
     if kind == "values":
         return False
-    array = np.asarray(y)
+    array = plain_values(y)
     if array.ndim == 2 and array.shape[1] > 1:
         return False
     return bool(np.isin(array, (0, 1)).all()) if array.dtype.kind in "biuf" else None
+
+
+def _is_classifier(model: Any) -> bool:
+    """As scikit-learn's ``is_classifier``, also for estimators that follow only one of its conventions."""
+    try:
+        kind = model.__sklearn_tags__().estimator_type
+    except AttributeError:  # before scikit-learn 1.6, and classes that do not derive from its own
+        kind = getattr(model, "_estimator_type", None)
+    return bool(kind == "classifier")
 
 
 def _features(x: Any) -> Any:

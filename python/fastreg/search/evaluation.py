@@ -21,11 +21,14 @@ from fastreg import DivergenceError
 from fastreg.callbacks import Callback, EarlyStopping, StopSignal, TimeLimit
 from fastreg.model import Sequential
 from fastreg.runtime import thread_limit
-from fastreg.search.cross_validation import Fold, Labels, Rows, inner_split, take
+from fastreg.search import building
+from fastreg.search.building import fold_seed, new_model
+from fastreg.search.cross_validation import Fold, Rows, inner_split, take
+from fastreg.search.model_fingerprint import Fingerprint
 from fastreg.search.preprocessing import Chain, Once, fit_fold
 from fastreg.search.scoring import Scoring
+from fastreg.search.stratification import Labels
 from fastreg.search.watchers import Paused, Watch
-from fastreg.utils import default_seed
 
 __all__ = ["Context", "FoldResult", "Task", "evaluate", "fold_seed", "refit"]
 
@@ -35,8 +38,6 @@ _INNER_SHARE = 0.1
 # What seeds are derived for besides folds; folds are counted from 0.
 _REFIT = 2**32 - 1
 _INNER = 2**32 - 2
-
-_MASK = 2**64 - 1
 
 # What history.stopped_by says of the ends that a search gives a fit.
 _OURS = ("stop_signal", "time_limit")
@@ -71,6 +72,7 @@ class Context:
         targets: Targets as the core takes them; None is ``y``.
         labels: Classes of the rows, for stratified inner splits; None where targets are no classes.
         epochs: The full budget; None where the estimator decides.
+        fingerprint: Takes the models' fingerprints; None where nobody asks for them, or they would be random.
     """
 
     build: Any
@@ -87,6 +89,7 @@ class Context:
     targets: Any = None
     labels: Labels | None = None
     epochs: int | None = None
+    fingerprint: Fingerprint | None = None
     _once: Once = field(default_factory=Once, repr=False)
 
     def with_threads(self, threads: int | None) -> Context:
@@ -144,6 +147,7 @@ class FoldResult:
         predictions: Outputs for the scored rows (an estimator's ``predict_proba`` or ``predict``), of a kept model.
         model: The model, where it was to be kept; between budgets a :class:`~fastreg.search.watchers.Paused`.
         preprocess: The fitted transformers of a kept model.
+        fingerprint: Of the model as it was built, see :mod:`fastreg.search.model_fingerprint`; None: not taken.
     """
 
     trial: int
@@ -161,6 +165,7 @@ class FoldResult:
     predictions: NDArray[Any] | None = None
     model: Any = None
     preprocess: Chain | None = None
+    fingerprint: str | None = None
 
 
 class Prepared(NamedTuple):
@@ -170,17 +175,6 @@ class Prepared(NamedTuple):
     train: Rows
     scored: Rows
     preprocess: Chain | None
-
-
-def fold_seed(seed: int, trial: int, fold: int) -> int:
-    """The seed of the model of a fold: a hash of the three numbers (SplitMix64), in [0, 2**64)."""
-    state = seed
-    for word in (trial, fold):
-        state = (state + 0x9E3779B97F4A7C15 * (word + 1)) & _MASK
-        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _MASK
-        state ^= state >> 31
-    return state
 
 
 def evaluate(context: Context, task: Task, stop: StopSignal | None = None) -> FoldResult:
@@ -226,9 +220,9 @@ def _guarded(work: Any, context: Context, task: Task, stop: StopSignal | None) -
 
 
 def error_text(error: BaseException, params: Mapping[str, Any]) -> str:
-    """The traceback without the lines of this file at its top, then the parameters."""
+    """The traceback without the library's own lines at its top, then the parameters."""
     trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+    while trace is not None and trace.tb_frame.f_code.co_filename in (__file__, building.__file__):
         trace = trace.tb_next
     lines = "".join(traceback.format_exception(type(error), error, trace))
     return f"{lines[-_LONGEST_ERROR:]}params: {dict(params)}"
@@ -241,9 +235,11 @@ def _evaluate(context: Context, task: Task, stop: StopSignal | None, result: Fol
     paused = task.model if isinstance(task.model, Paused) else None
     model: Any
     if paused is not None:
-        model, arguments = paused.model, paused.arguments
+        model, arguments, result.fingerprint = paused.model, paused.arguments, paused.fingerprint
     else:
-        model, arguments = make_model(context.build, task.params, fold_seed(context.seed, task.trial, task.fold))
+        model, arguments = new_model(context.build, task.params, fold_seed(context.seed, task.trial, task.fold))
+        if context.fingerprint is not None:
+            result.fingerprint = context.fingerprint.of(model, arguments)
     given = {**context.fit_arguments, **arguments}
     try:
         if isinstance(model, Sequential):
@@ -261,7 +257,7 @@ def _evaluate(context: Context, task: Task, stop: StopSignal | None, result: Fol
     if task.keep_model and result.state == "ok":
         result.preprocess = fold.preprocess
         if not final and paused is not None:
-            paused.arguments = arguments
+            paused.arguments, paused.fingerprint = arguments, result.fingerprint
             result.model = paused
         else:
             result.model, result.predictions = model, outputs(model, fold.x, fold.scored)
@@ -282,50 +278,6 @@ def outputs(model: Any, x: Any, rows: Rows) -> NDArray[Any]:
     """What a model gives for some rows: outputs, or an estimator's probabilities where it has them."""
     predict = getattr(model, "predict_proba", None) or model.predict
     return np.asarray(predict(take(x, rows)))
-
-
-def make_model(build: Any, params: Mapping[str, Any], seed: int) -> tuple[Any, dict[str, Any]]:
-    """A model with these parameters, and arguments of ``fit`` that go with it.
-
-    Args:
-        build: ``build(params)``, which may return ``(model, fit_arguments)``; or an estimator, which is copied.
-        params: The parameters.
-        seed: For a ``Sequential`` made without a seed, and an estimator whose ``random_state`` is None.
-    """
-    if is_estimator(build):
-        return _seeded(_copy_of(build, params), seed), {}
-    with default_seed(seed):
-        made = build({name: list(value) if type(value) is list else value for name, value in params.items()})
-    model, arguments = made if type(made) is tuple and len(made) == 2 and isinstance(made[1], Mapping) else (made, {})
-    return (model if isinstance(model, Sequential) else _seeded(model, seed)), dict(arguments)
-
-
-def is_estimator(thing: object) -> bool:
-    """Whether it is an estimator, not a function or class that makes models."""
-    return not isinstance(thing, type) and hasattr(thing, "fit") and hasattr(thing, "set_params")
-
-
-def _copy_of(estimator: Any, params: Mapping[str, Any]) -> Any:
-    if not hasattr(estimator, "__sklearn_clone__"):
-        made = copy.deepcopy(estimator)
-        made.set_params(**params)
-        return made
-    from sklearn.base import clone
-
-    return clone(estimator).set_params(**{name: clone(value, safe=False) for name, value in params.items()})
-
-
-def _seeded(model: Any, seed: int) -> Any:
-    """Gives an estimator, and those inside it, a seed where they have none."""
-    if hasattr(model, "get_params") and hasattr(model, "set_params"):
-        known = model.get_params()
-        empty = sorted(name for name, value in known.items() if value is None and name.endswith("random_state"))
-        unseeded = [name for name in empty if name == "random_state" or name.endswith("__random_state")]
-        if unseeded:
-            model.set_params(**{name: fold_seed(seed, i, 0) % 2**32 for i, name in enumerate(unseeded)})
-    elif getattr(model, "random_state", 0) is None:
-        model.random_state = seed % 2**32
-    return model
 
 
 def prepared(context: Context, fold: int) -> Prepared:
@@ -456,7 +408,7 @@ def _refit(context: Context, task: Task, stop: StopSignal | None, result: FoldRe
     x = context.x
     if context.preprocess is not None:
         result.preprocess, x = fit_fold(context.preprocess, context.x, context.y, rows, rows[:0])
-    model, arguments = make_model(context.build, task.params, fold_seed(context.seed, task.trial, _REFIT))
+    model, arguments = new_model(context.build, task.params, fold_seed(context.seed, task.trial, _REFIT))
     given = {**context.fit_arguments, **arguments}
     fold = Prepared(x, rows, rows[:0], result.preprocess)
     if not isinstance(model, Sequential):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fastreg.search.ensemble import Ensemble
     from fastreg.search.plan import Plan
     from fastreg.search.run import Run
+    from fastreg.search.space import Space
 
 __all__ = ["Found"]
 
@@ -62,6 +63,7 @@ class Found(Generic[ModelT]):
     _scoring: Scoring
     _kept: dict[int, list[FoldResult]]
     _no_model: str
+    _space: Space
 
     def __getattr__(self, name: str) -> Any:
         # Only called for what is not there.
@@ -80,7 +82,7 @@ class Found(Generic[ModelT]):
 
     def _forget(self) -> None:
         """Drops what an earlier fit found."""
-        for name in (*_FITTED, "_context", "_scoring", "_kept", "_no_model"):
+        for name in (*_FITTED, "_context", "_scoring", "_kept", "_no_model", "_space"):
             self.__dict__.pop(name, None)
 
     def _found(self, plan: Plan, run: Run, stopped_by: str, seconds: float) -> None:
@@ -92,6 +94,7 @@ class Found(Generic[ModelT]):
         """
         scorers, n_folds = plan.context.scorers, len(plan.context.folds)
         self._context, self._scoring, self._kept = plan.context, scorers, run.models
+        self._space = plan.space
         self._no_model = "the search was made with refit=False; refit_best() trains it"
         self.trials_ = [trial for _, trial in sorted(run.trials.items())]
         self.failures_ = [trial for trial in self.trials_ if trial.state in ("failed", "diverged")]

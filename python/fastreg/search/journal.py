@@ -42,6 +42,8 @@ class Journal:
         resume: Go on from an existing journal; a missing one is a fresh start.
         widens: Whether the space of this search holds every point of one described by an older journal.
         replays: Whether this search would propose the same trials again; if not, those of the journal count as older.
+        check: Called with the folds that an existing journal has, before anything is written; raises where this
+            search must not go on from them.
 
     Attributes:
         header: The present header, as JSON values.
@@ -63,6 +65,7 @@ class Journal:
         resume: bool,
         widens: Callable[[Any], bool],
         replays: bool = True,
+        check: Callable[[list[Record]], None] | None = None,
     ) -> None:
         self.path = Path(path)
         fresh = not self.path.exists()
@@ -73,7 +76,7 @@ class Journal:
                 _sync_folder(self.path)
             records = self._read(resume)
             self.header = json.loads(json.dumps(encode(header), allow_nan=False))
-            self._settle(records, widens, replays)
+            self._settle(records, widens, replays, check)
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -157,7 +160,13 @@ class Journal:
                 raise ValueError(f"journal: {self.path} {what}")
             yield record
 
-    def _settle(self, records: list[Record], widens: Callable[[Any], bool], replays: bool) -> None:
+    def _settle(
+        self,
+        records: list[Record],
+        widens: Callable[[Any], bool],
+        replays: bool,
+        check: Callable[[list[Record]], None] | None,
+    ) -> None:
         """Compares headers, tells this search's folds from older ones, and writes a header where one is due."""
         headers = [record for record in records if _MARK in record]
         folds = [record for record in records if _MARK not in record]
@@ -168,6 +177,8 @@ class Journal:
         if headers:
             last = headers[-1]
             _compare(self.path, last, self.header, widens)
+            if check is not None:
+                check(folds)
             changed = last["space"] != self.header["space"]
             anew = changed or not replays
             self.first_number = max((r["trial"] + 1 for r in folds), default=0) if anew else last["first_number"]

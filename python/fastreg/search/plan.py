@@ -6,6 +6,7 @@ Everything that can be wrong is wrong here, before the first trial. Writes nothi
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -16,8 +17,9 @@ import numpy as np
 
 from fastreg import utils
 from fastreg._checks import FINITE, NON_NEGATIVE, POSITIVE, SEED_LIMIT, check_bool, check_int, check_real, describe
-from fastreg.search.dry_run import make_context
-from fastreg.search.evaluation import Context, is_estimator
+from fastreg.search import dry_run
+from fastreg.search.building import fold_seed, is_estimator, make_model
+from fastreg.search.evaluation import Context
 from fastreg.search.journal import Journal, encode, fingerprint, recorded_seed
 from fastreg.search.pruning import FullBudget, MedianPruner, Schedule
 from fastreg.search.results import Trial
@@ -26,11 +28,12 @@ from fastreg.search.scoring import Scoring
 from fastreg.search.space import Space, When
 from fastreg.search.strategies import Grid, Strategy
 from fastreg.search.tree import text_of
+from fastreg.search.widening import check_told_apart
 
 if TYPE_CHECKING:
     from fastreg.search.search import Search
 
-__all__ = ["Plan", "prepare", "take_evidence"]
+__all__ = ["Plan", "are_classes", "check_models", "prepare", "take_evidence"]
 
 # Points of the space that build is tried with before the search begins, at most.
 _SAMPLES = 16
@@ -83,10 +86,10 @@ def prepare(search: Search, x: Any, y: Any, groups: Any, fit_arguments: Mapping[
         ValueError: If an argument is out of range, or names what there is not.
         TypeError: If an argument is of the wrong kind.
     """
-    space = search.space if isinstance(search.space, Space) else Space(search.space, search.constraint)
-    if isinstance(search.space, Space) and search.constraint is not None:
-        raise ValueError("search: give the constraint to the Space or to the search, not to both")
+    space = _space(search)
     _check_limits(search)
+    if search.journal is not None:
+        check_told_apart(space)
     if search.pruner is not None and not isinstance(search.pruner, Schedule):
         hint = "; did you forget the parentheses?" if isinstance(search.pruner, type) else ""
         raise TypeError(f"search: pruner must be one of fastreg.search, got {describe(search.pruner)}{hint}")
@@ -99,9 +102,9 @@ def prepare(search: Search, x: Any, y: Any, groups: Any, fit_arguments: Mapping[
     seed = _seed(search)
     if isinstance(strategy, Grid):
         strategy.begin(space, seed, "max")  # refuses what is no grid
-    context = make_context(
+    context = dry_run.make_context(
         search.build,
-        list(islice(_samples(space, seed, isinstance(strategy, Grid)), _SAMPLES)),
+        _samples(space, seed, strategy),
         x,
         y,
         cv=search.cv,
@@ -113,7 +116,8 @@ def prepare(search: Search, x: Any, y: Any, groups: Any, fit_arguments: Mapping[
         return_train_score=search.return_train_score,
         early_stopping_on=search.early_stopping_on,
         curves=isinstance(schedule, MedianPruner),
-        gates={value.name for a in space.alternatives for value in a.values() if isinstance(value, When)},
+        journal=search.journal is not None,
+        gates=_gates(space),
     )
     if isinstance(search.refit, str):
         context = _led_by(context, search.refit)
@@ -129,14 +133,30 @@ def _seed(search: Search) -> int:
     return utils.draw_seed() if recorded is None else recorded
 
 
-def _samples(space: Space, seed: int, enumerated: bool) -> Iterator[dict[str, Any]]:
-    """Points that the constraint allows; of a list of dicts, first one for each set of names.
+def are_classes(search: Search, y: Any, seed: int) -> bool | None:
+    """Whether the targets of the search's models are classes; None where the targets themselves decide."""
+    space = _space(search)
+    return dry_run.are_classes(dry_run.try_out(search.build, _samples(space, seed, search._strategy()), seed), y)
 
-    Args:
-        space: Where from.
-        seed: Of the draws.
-        enumerated: The points are those of the grid, and not drawn.
-    """
+
+def _space(search: Search) -> Space:
+    if not isinstance(search.space, Space):
+        return Space(search.space, search.constraint)
+    if search.constraint is not None:
+        raise ValueError("search: give the constraint to the Space or to the search, not to both")
+    return search.space
+
+
+def _gates(space: Space) -> set[str]:
+    return {value.name for a in space.alternatives for value in a.values() if isinstance(value, When)}
+
+
+def _samples(space: Space, seed: int, strategy: Strategy) -> list[dict[str, Any]]:
+    """Points to try ``build`` with, the first of a grid or drawn ones; first one for each dict of a list."""
+    return list(islice(_draws(space, seed, isinstance(strategy, Grid)), _SAMPLES))
+
+
+def _draws(space: Space, seed: int, enumerated: bool) -> Iterator[dict[str, Any]]:
     rng = np.random.default_rng(seed)
     names: set[frozenset[str]] = set()
     for alternative in space.alternatives if len(space.alternatives) > 1 else ():
@@ -212,3 +232,35 @@ def take_evidence(plan: Plan, journal: Journal, n_trials: int | None) -> list[Tr
     more = None if n_trials is None else max(0, n_trials - len(older))
     begin(plan, more, evidence=known, first_number=journal.first_number)
     return older
+
+
+def check_models(plan: Plan, path: str | os.PathLike[str], records: list[dict[str, Any]]) -> None:
+    """Compares the models that ``build`` gives with those of a journal, where it says which models it had.
+
+    Raises:
+        ValueError: If ``build`` gives another model, or none, for the parameters of a trial that the journal has.
+    """
+    fingerprint = plan.context.fingerprint
+    if fingerprint is None:
+        return
+    known: dict[tuple[int, str], Any] = {}
+    for record in records:
+        if record.get("fingerprint") is not None:
+            known.setdefault((record["trial"], record["fingerprint"]), record["params"])
+    for (number, recorded), written in known.items():
+        point = plan.space.locate(written)
+        if point is None:
+            continue
+        params = plan.space.build(point.__getitem__)
+        error: Exception | None = None
+        try:
+            model, arguments = make_model(plan.context.build, params, fold_seed(plan.seed, number, 0))
+            given = fingerprint.of(model, arguments)
+        except Exception as raised:
+            error, given = raised, f"an error ({type(raised).__name__}: {raised})"
+        if given != recorded:
+            raise ValueError(
+                f"journal: {os.fspath(path)} has scores of trial {number}, of another model than build now gives for "
+                f"its parameters {params}: its fingerprint is {recorded}, build gives {given}; undo the change of "
+                "build, or begin a new journal"
+            ) from error

@@ -2,7 +2,8 @@
 
 Every function takes a fitted search, returns a figure, and writes it where a path is given. Scores are those of the
 search's first metric, as they are; trials that have none (failed, diverged) are drawn apart or left out, and parameters
-that a trial does not have get a place of their own ("not used").
+that a trial does not have get a place of their own ("not used"). The axis of a parameter has the scale of its
+distribution in the space, that of a score is linear: neither depends on which values were drawn.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 from fastreg._checks import check_choice
 from fastreg._extras import needs
 from fastreg.search.bayesian import silent
+from fastreg.search.ticks import NOT_USED, scale_of
+from fastreg.search.ticks import Ticks as _Ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +31,9 @@ __all__ = ["PICTURES", "gaps", "history", "importance", "learning_curves", "para
 # Okabe and Ito's colours: told apart by colour-blind readers and in grey print.
 _BLUE, _VERMILION, _GREEN, _GREY = "#0072b2", "#d55e00", "#009e73", "#999999"
 _MAP = "viridis"
-NOT_USED = "not used"
+
+# An axis of scores ends where a value is worse than the worse quartile by so many times the quartiles' distance.
+_FAR = 3.0
 
 
 def plot(search: Any, kind: str, path: str | os.PathLike[str] | None = None, **options: Any) -> Figure:
@@ -58,6 +63,7 @@ def history(search: Any) -> Figure:
         axes.scatter(np.array(numbers)[~whole], scores[~whole], s=18, marker="x", color=_GREY, label="pruned")
     shown = np.isfinite(best)
     axes.step(np.array(numbers)[shown], best[shown], where="post", color=_VERMILION, linewidth=1.6, label="best so far")
+    _show_bulk(axes, scores[whole] if whole.any() else scores, search.direction_)
     for mark, (state, colour) in enumerate((("diverged", _VERMILION), ("failed", "black"))):
         missing = [t.number for t in search.trials_ if t.state == state]
         if missing:
@@ -65,7 +71,6 @@ def history(search: Any) -> Figure:
             axes.scatter(
                 missing, [bottom] * len(missing), s=24, marker="^v"[mark], color=colour, label=state, clip_on=False
             )
-    _scale(axes, scores[whole] if whole.any() else scores)
     axes.set(xlabel="trial", ylabel=_title(search.metric_))
     _finish(axes, legend=True)
     return figure
@@ -81,8 +86,9 @@ def parallel_coordinates(search: Any, most: int = 200) -> Figure:
     trials = sorted(_scored(search), key=lambda t: _rank(search, t.score), reverse=True)[-most:]
     names = _names(trials)
     figure, axes = _figure(2.0 + 1.5 * (len(names) + 1), 4.2)
-    columns = [_Ticks([t.params.get(name, NOT_USED) for t in trials]) for name in names]
-    scores = _Ticks([t.score for t in trials])
+    columns = [_ticks_of(search, trials, name) for name in names]
+    values = [t.score for t in trials]
+    scores = _Ticks(values, limits=_bulk(np.array(values), search.direction_))
     colours = _colours(search, [t.score for t in trials])
     places = range(len(names) + 1)
     for i, colour in enumerate(colours):
@@ -143,8 +149,8 @@ def importances(search: Any) -> dict[str, float]:
     names = [name for name in _names(trials) if len({repr(t.params.get(name)) for t in trials}) > 1]
     if len(trials) < 4 or not names:
         raise ValueError("importance: at least four trials must have a score, and a parameter must vary")
-    columns = {name: _Ticks([t.params.get(name, NOT_USED) for t in trials]) for name in names}
-    # Ticks place values on [0, 1] in their own scale; so a wide logarithmic range counts as one.
+    columns = {name: _ticks_of(search, trials, name) for name in names}
+    # Ticks place values on [0, 1] in the scale of the space; so a logarithmic range counts as one.
     space = {name: optuna.distributions.FloatDistribution(0.0, 1.0) for name in names}
     with silent():
         study = optuna.create_study(direction="maximize" if search.direction_ == "max" else "minimize")
@@ -168,11 +174,11 @@ def slices(search: Any) -> Figure:
         if i >= len(names):
             axes.set_visible(False)
             continue
-        ticks = _Ticks([t.params.get(names[i], NOT_USED) for t in trials])
+        ticks = _ticks_of(search, trials, names[i])
         axes.scatter(ticks.heights, scores, s=14, c=[t.number for t in trials], cmap=_MAP, alpha=0.85)
         axes.set_xticks([h for h, _ in ticks.ticks], [text for _, text in ticks.ticks], fontsize=7)
         axes.set_xlabel(names[i], fontsize=9)
-        _scale(axes, scores)
+        _show_bulk(axes, scores, search.direction_)
         _finish(axes)
         if i % columns == 0:
             axes.set_ylabel(_title(search.metric_), fontsize=9)
@@ -208,7 +214,8 @@ def learning_curves(search: Any, key: str | None = None) -> Figure:
         final += [v for v in curve if math.isfinite(v)]
     axes.set(xlabel="epoch", ylabel=_title(key))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _scale(axes, np.array(final))
+    name = key.removeprefix("val_")
+    _show_bulk(axes, np.array(final), search.direction_ if name == search.metric_ else "min" if name == "loss" else "")
     _finish(axes)
     _colour_bar(figure, axes, search, [t.score for t in ordered])
     return figure
@@ -236,6 +243,7 @@ def gaps(search: Any) -> Figure:
         linewidth=1.6,
         zorder=4,
     )
+    _show_bulk(axes, np.concatenate([train, scores]), search.direction_, both=True)
     axes.set(xlabel=f"{_title(search.metric_)} on training rows", ylabel=f"{_title(search.metric_)} in validation")
     _finish(axes, legend=True)
     return figure
@@ -261,44 +269,11 @@ PICTURES = {
 }
 
 
-class _Ticks:
-    """Values of any kind on an axis from 0 to 1, with its ticks: numbers by size, all else by kind, absent ones below.
-
-    Attributes:
-        heights: Place of each value.
-        ticks: Places and what to write there.
-    """
-
-    def __init__(self, values: Sequence[Any]) -> None:
-        numbers = [v for v in values if _is_number(v)]
-        others = sorted({str(v) for v in values if not _is_number(v) and v != NOT_USED})
-        absent = any(isinstance(v, str) and v == NOT_USED for v in values)
-        distinct = sorted(set(numbers))
-        as_kinds = bool(others) or len(distinct) < 2
-        if as_kinds:
-            kinds = [*([NOT_USED] if absent else []), *(f"{n:g}" for n in distinct), *others]
-            places = {text: (i + 0.5) / len(kinds) for i, text in enumerate(kinds)}
-            self.heights = [places[f"{v:g}" if _is_number(v) else str(v)] for v in values]
-            self.ticks = [(place, text if len(text) <= 18 else text[:17] + "…") for text, place in places.items()]
-            return
-        low, high = distinct[0], distinct[-1]
-        log = low > 0 and high / low > 30
-        base = 0.12 if absent else 0.0
-
-        def place(value: float) -> float:
-            share = math.log(value / low) / math.log(high / low) if log else (value - low) / (high - low)
-            return base + (1.0 - base) * share
-
-        self.heights = [0.0 if isinstance(v, str) else place(v) for v in values]
-        shares = [k / 4 for k in range(5)]
-        marks = [low * (high / low) ** s if log else low + (high - low) * s for s in shares]
-        if len(distinct) <= 5:
-            marks = [float(v) for v in distinct]
-        self.ticks = [(place(m), f"{m:.3g}") for m in marks] + ([(0.0, NOT_USED)] if absent else [])
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+def _ticks_of(search: Any, trials: Sequence[Any], name: str) -> _Ticks:
+    """The axis of a parameter."""
+    space = getattr(search, "_space", None)
+    scale = "linear" if space is None else scale_of(space, name)
+    return _Ticks([trial.params.get(name, NOT_USED) for trial in trials], scale)
 
 
 def _scored(search: Any) -> list[Any]:
@@ -355,14 +330,40 @@ def _colour_bar(figure: Figure, axes: Axes, search: Any, scores: Sequence[float]
     bar.set_label(f"{_title(search.metric_)}, by rank", fontsize=8)
 
 
-def _scale(axes: Axes, values: NDArray[np.float64]) -> None:
-    """Limits that show the bulk: values far out are cut off, and a wide positive range is logarithmic."""
+def _bulk(values: NDArray[np.float64], direction: str) -> tuple[float, float] | None:
+    """Limits of an axis without the values that are far worse than most; None where there are none.
+
+    Args:
+        values: What is drawn.
+        direction: ``"max"`` or ``"min"``, what is good; anything else: nothing is cut off.
+    """
     finite = values[np.isfinite(values)]
-    if len(finite) < 2:
+    if len(finite) < 4 or direction not in ("max", "min"):
+        return None
+    lower, upper = np.quantile(finite, [0.25, 0.75])
+    reach = _FAR * (upper - lower)
+    low, high = float(finite.min()), float(finite.max())
+    if direction == "min":
+        return (low, float(upper + reach)) if reach > 0 and high > upper + reach else None
+    return (float(lower - reach), high) if reach > 0 and low < lower - reach else None
+
+
+def _show_bulk(axes: Axes, values: NDArray[np.float64], direction: str, both: bool = False) -> None:
+    """Limits the vertical axis, or both, to the bulk of the scores, and says how many values are out of view."""
+    limits = _bulk(values, direction)
+    if limits is None:
         return
-    low, high = np.quantile(finite, [0.0, 1.0])
-    if low > 0 and high > 30 * low:
-        axes.set_yscale("log")
+    low, high = limits
+    margin = 0.05 * (high - low)
+    axes.set_ylim(low - margin, high + margin)
+    if both:
+        axes.set_xlim(low - margin, high + margin)
+    finite = values[np.isfinite(values)]
+    hidden = int(((finite < low - margin) | (finite > high + margin)).sum())
+    if hidden:
+        place = {"y": 0.99, "va": "top"} if direction == "min" else {"y": 0.01, "va": "bottom"}
+        text = f"worse, out of view: {hidden}"
+        axes.text(0.01, s=text, transform=axes.transAxes, fontsize=7, color=_GREY, **place)  # type: ignore[arg-type]
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:

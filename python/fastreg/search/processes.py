@@ -16,6 +16,7 @@ from collections import deque
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from fastreg.runtime import set_num_threads
 from fastreg.search.evaluation import Context, FoldResult, Task, evaluate
 from fastreg.search.executors import LibraryThreads, Runner
 
@@ -217,6 +218,8 @@ def _serve(connection: Connection[Any, Any]) -> None:
         except Exception:
             connection.send(traceback.format_exc())
             return
+        if context.threads is not None:
+            set_num_threads(context.threads)  # this process's own budget knows nothing of what the parent was told
         LibraryThreads(context)
         connection.send("")
         while True:

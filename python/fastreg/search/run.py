@@ -371,8 +371,11 @@ def _continue(result: FoldResult, known: Trial) -> None:
         result.score_seconds += known.score_seconds[result.fold]
 
 
-# What a line of the journal holds besides the parameters and where the fold belongs.
-_FIELDS = ("state", "scores", "train_scores", "epochs", "best_epoch", "seconds", "score_seconds", "history", "curve")
+# What a line of the journal holds besides the parameters and where the fold belongs. Older ones have no fingerprint.
+_FIELDS = (
+    *("state", "scores", "train_scores", "epochs", "best_epoch", "seconds", "score_seconds", "history", "curve"),
+    "fingerprint",
+)
 
 
 def _record_of_result(result: FoldResult, job: Job) -> dict[str, Any]:
@@ -400,4 +403,5 @@ def _result_of_record(record: Mapping[str, Any]) -> FoldResult:
         history=_floats(record["history"]),
         curve=None if record["curve"] is None else [decode_float(value) for value in record["curve"]],
         error=record["error"],
+        fingerprint=record.get("fingerprint"),
     )

@@ -10,6 +10,7 @@ import inspect
 import os
 import time
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastreg._checks import check_choice, did_you_mean
@@ -42,12 +43,15 @@ class Search(Found[ModelT]):
 
     Args:
         build: ``build(params)`` that returns a compiled ``Sequential``, or ``(model, fit_arguments)``; or an estimator
-            with ``fit`` and ``set_params``. A model made without a seed gets one from (search seed, trial, fold).
+            with ``fit`` and ``set_params``. A function must make a new model at every call; models and estimators
+            among the parameters are copied for each. A model made without a seed gets one from (search seed, trial,
+            fold).
         space: Name to distribution, list (its items) or constant; or a list of such dicts; or a
             :class:`~fastreg.search.Space`.
         n_trials: Most trials, >= 1; None: until the space, ``time_limit`` or ``target_score`` ends the search.
-        cv: Number of folds (shuffled by the seed, stratified for classes), a splitter of
-            :mod:`fastreg.search.cross_validation` or scikit-learn, or a list of (training rows, scored rows).
+        cv: Number of folds (shuffled by the seed, stratified where the loss or the classifier takes targets for
+            classes), a splitter of :mod:`fastreg.search.cross_validation` or scikit-learn, or a list of (training rows,
+            scored rows).
         scoring: Name of a metric, a scorer of scikit-learn, a callable, or several; None: the model's own. Directions
             are known, nothing is negated. Trials are ranked by the first, or by the one that ``refit`` names.
         refit: True: train the best parameters on all rows, for the median of the folds' best epochs. A metric's name:
@@ -64,8 +68,10 @@ class Search(Found[ModelT]):
         constraint: ``constraint(params)`` that says which points may be proposed.
         seed: In [0, 2**64): decides folds, proposals and the models' seeds. None draws one (:attr:`seed_`), or takes
             that of the journal that is resumed.
-        journal: Path of a file that gets a line for every finished fold; None writes nothing.
-        resume: Go on from the journal, if there is one. Its space may be narrower; its trials then count as evidence.
+        journal: Path of a file that gets a line for every finished fold, with a fingerprint of its model; None writes
+            nothing. Options of the space must differ in their texts, as two lambdas do not.
+        resume: Go on from the journal, if there is one, with a ``build`` that gives the same models. Its space may be
+            narrower; its trials then count as evidence.
         time_limit: Seconds, > 0, after which running fits end; what they did is dropped. The refit comes on top.
         target_score: Mean score of a trial that ends the search at once.
         max_failures: Failed trials that are put up with; one more ends the search. None: any number.
@@ -196,8 +202,8 @@ class Search(Found[ModelT]):
 
         Raises:
             ValueError: If an argument is out of range or a name unknown, before the first trial; if the journal exists
-                and ``resume`` is not set, or is of another search.
-            TypeError: If an argument is of the wrong kind.
+                and ``resume`` is not set, or is of another search or other models.
+            TypeError: If an argument is of the wrong kind, or ``build`` returns one model again.
             RuntimeError: If no trial has a score; the message has the first traceback.
         """
         started, now = time.monotonic(), time.time()
@@ -211,6 +217,7 @@ class Search(Found[ModelT]):
             journal, older = None, []
             if self.journal is not None:
                 agrees: dict[str, Any] = {"widens": plan.space.widens, "replays": plan.replays}
+                agrees["check"] = partial(planning.check_models, plan, self.journal)
                 journal = Journal(self.journal, plan.header(X, y), resume=self.resume, **agrees)
                 stack.enter_context(journal)
                 if journal.first_number:

@@ -106,9 +106,7 @@ class ConstantNode:
 
     def locate(self, value: Any, found: dict[int, Number]) -> bool:
         """Compares type and value; an object may also be given as the journal has it, ``{"repr": text}``."""
-        if isinstance(value, dict) and value.keys() == {"repr"}:
-            return bool(value["repr"] == text_of(self.value))
-        return bool(value_key(value) == value_key(self.value))
+        return _stands_for(value, self.value)
 
 
 class NumberNode:
@@ -189,7 +187,19 @@ def plain(value: Any) -> Any:
 
 def text_of(value: Any) -> str:
     """The text of an object, without addresses of memory, so that it is the same in every process."""
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+    return re.sub(r" at 0x[0-9a-fA-F]+|\b0x[0-9a-fA-F]{9,16}\b", "", repr(value))
+
+
+def _stands_for(given: Any, value: Any) -> bool:
+    """Whether what was given is this value, or what the journal has of it."""
+    if isinstance(given, dict) and given.keys() == {"repr"}:
+        return bool(given["repr"] == text_of(value))
+    if type(given) in (list, tuple) and type(value) in (list, tuple):
+        return len(given) == len(value) and all(map(_stands_for, given, value))
+    if type(given) is dict and type(value) is dict:
+        known, written = ({str(key): item for key, item in d.items()} for d in (given, value))
+        return known.keys() == written.keys() and all(_stands_for(known[key], written[key]) for key in known)
+    return bool(value_key(given) == value_key(value))
 
 
 def value_key(value: Any) -> Any:

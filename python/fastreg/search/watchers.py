@@ -94,6 +94,7 @@ class Paused:
 
     Attributes:
         arguments: Arguments of ``fit`` that ``build`` gave with the model.
+        fingerprint: Of the model as it was built, or None.
         epochs: Epochs trained.
         ended: Whether early stopping has ended the training: there is nothing to go on with.
     """
@@ -101,6 +102,7 @@ class Paused:
     def __init__(self, model: Sequential, callbacks: list[Callback], stoppers: list[CarriedStopping]) -> None:
         self.model, self.callbacks, self.stoppers = model, callbacks, stoppers
         self.arguments: dict[str, Any] = {}
+        self.fingerprint: str | None = None
         self.epochs = 0
         self._latest: list[NDArray[np.float32]] | None = None
 

@@ -1,4 +1,4 @@
-"""Spaces as JSON, for the journal, and whether one space has every point of another.
+"""Spaces as JSON, for the journal: whether one has every point of another, and whether all values are told apart.
 
 A distribution is a dict with its class name under ``"type"``; None, bool, int, finite float and string are themselves,
 a list or tuple is ``{"list": [...]}`` and everything else ``{"repr": text}``, without the addresses of objects. Knows
@@ -7,13 +7,15 @@ no node and no leaf: two spaces are compared by their JSON alone, since one of t
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, cast
 
-from fastreg.search.distributions import Choice, Distribution, When
-from fastreg.search.tree import plain, text_of
+from fastreg.search.distributions import Choice, Distribution, When, flat
+from fastreg.search.journal import encode
+from fastreg.search.tree import plain, text_of, value_key
 
 if TYPE_CHECKING:
     from fastreg.search.space import Space
@@ -29,6 +31,23 @@ def describe_space(space: Space) -> dict[str, Any]:
     name = None if constraint is None else getattr(constraint, "__qualname__", type(constraint).__qualname__)
     alternatives = [{key: describe_value(value) for key, value in a.items()} for a in space.alternatives]
     return {"alternatives": alternatives, "constraint": name}
+
+
+def check_told_apart(space: Space) -> None:
+    """Raises ValueError where two values of a parameter are written alike, as two lambdas are."""
+    written: dict[tuple[str, str], Any] = {}
+    for alternative in space.alternatives:
+        for name, value in alternative.items():
+            given = value.distribution if isinstance(value, When) else value
+            for option in flat(given.options) if isinstance(given, Choice) else [given]:
+                if isinstance(option, Distribution):
+                    continue
+                key, text = value_key(option), json.dumps(encode(option), sort_keys=True)
+                if written.setdefault((name, text), key) != key:
+                    raise ValueError(
+                        f"search: a journal cannot tell two options of parameter {name!r} apart, both are written as "
+                        f"{text}; give them names in the space, and let build look up by name what they stand for"
+                    )
 
 
 def describe_value(value: Any) -> Any:

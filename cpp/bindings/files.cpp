@@ -1,4 +1,4 @@
-// Model files for Python: names, shapes and float32 values; what they mean is io.py's business.
+// Files for Python. Of a model: names, shapes and float32 values; what they mean is io.py's business. Others: bytes.
 #include "bindings/convert.h"
 #include "fastreg/model_file.h"
 
@@ -34,11 +34,18 @@ py::tuple load_file(const std::string& path) {
   return py::make_tuple(file.description, tensors);
 }
 
+void write_bytes(const std::string& path, const py::bytes& content) {
+  const std::string_view bytes = content;
+  const py::gil_scoped_release released;
+  write_file(path, bytes);
+}
+
 }  // namespace
 
 void bind_files(py::module_& module) {
   module.def("save_file", &save_file, py::arg("path"), py::arg("description"), py::arg("tensors"));
   module.def("load_file", &load_file, py::arg("path"));
+  module.def("write_file", &write_bytes, py::arg("path"), py::arg("content"));
 }
 
 }  // namespace fastreg::bindings

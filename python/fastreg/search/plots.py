@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg._checks import check_choice
+from fastreg._pictures import plain, save
 from fastreg.search.bayesian import silent
 
 if TYPE_CHECKING:
@@ -28,18 +29,21 @@ __all__ = ["PICTURES", "gaps", "history", "importance", "learning_curves", "para
 _BLUE, _VERMILION, _GREEN, _GREY = "#0072b2", "#d55e00", "#009e73", "#999999"
 _MAP = "viridis"
 NOT_USED = "not used"
+# Characters of a label that has its neighbours beside it.
+_NARROW = 18
 
 
 def plot(search: Any, kind: str, path: str | os.PathLike[str] | None = None, **options: Any) -> Figure:
-    """One of the pictures, by its name.
+    """One of the pictures, by its name; a file is written whole or not at all.
 
     Raises:
         ValueError: If there is no such picture, or no trial to draw.
+        OSError: If the file cannot be written.
         ImportError: If matplotlib, or for importance optuna, is not installed.
     """
     figure = PICTURES[check_choice("plot", "kind", kind, PICTURES)](search, **options)
     if path is not None:
-        figure.savefig(path)
+        save(figure, path)
     return figure
 
 
@@ -99,7 +103,8 @@ def parallel_coordinates(search: Any, most: int = 200) -> Figure:
                 fontsize=7,
                 bbox={"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
             )
-    axes.set_xticks(list(places), [*names, _title(search.metric_)], fontsize=9)
+    labels = [*(plain(name, _NARROW) for name in names), plain(search.metric_.replace("_", " "), _NARROW)]
+    axes.set_xticks(list(places), labels, fontsize=9)
     axes.set_yticks([])
     axes.set_xlim(-0.1, len(names) + 0.45)
     axes.spines[:].set_visible(False)
@@ -111,11 +116,12 @@ def importance(search: Any) -> Figure:
     shares = importances(search)
     figure, axes = _figure(6.0, 0.8 + 0.35 * len(shares))
     names = list(shares)[::-1]
-    axes.barh(names, [shares[name] for name in names], color=_BLUE, height=0.65)
-    for name in names:
+    axes.barh(range(len(names)), [shares[name] for name in names], color=_BLUE, height=0.65)
+    axes.set_yticks(range(len(names)), [plain(name, 2 * _NARROW) for name in names])
+    for place, name in enumerate(names):
         axes.annotate(
             f"{shares[name]:.0%}",
-            (shares[name], name),
+            (shares[name], place),
             xytext=(4, 0),
             textcoords="offset points",
             va="center",
@@ -170,7 +176,7 @@ def slices(search: Any) -> Figure:
         ticks = _Ticks([t.params.get(names[i], NOT_USED) for t in trials])
         axes.scatter(ticks.heights, scores, s=14, c=[t.number for t in trials], cmap=_MAP, alpha=0.85)
         axes.set_xticks([h for h, _ in ticks.ticks], [text for _, text in ticks.ticks], fontsize=7)
-        axes.set_xlabel(names[i], fontsize=9)
+        axes.set_xlabel(plain(names[i], 2 * _NARROW), fontsize=9)
         _scale(axes, scores)
         _finish(axes)
         if i % columns == 0:
@@ -278,7 +284,7 @@ class _Ticks:
             kinds = [*([NOT_USED] if absent else []), *(f"{n:g}" for n in distinct), *others]
             places = {text: (i + 0.5) / len(kinds) for i, text in enumerate(kinds)}
             self.heights = [places[f"{v:g}" if _is_number(v) else str(v)] for v in values]
-            self.ticks = [(place, text if len(text) <= 18 else text[:17] + "…") for text, place in places.items()]
+            self.ticks = [(place, plain(text, _NARROW)) for text, place in places.items()]
             return
         low, high = distinct[0], distinct[-1]
         log = low > 0 and high / low > 30
@@ -321,7 +327,7 @@ def _rank(search: Any, score: float) -> float:
 
 
 def _title(name: str) -> str:
-    return name.replace("_", " ")
+    return plain(name.replace("_", " "))
 
 
 def _mean_curve(curves: Sequence[Sequence[float]]) -> list[float]:

@@ -131,14 +131,14 @@ def test_a_flipped_bit_of_an_older_journal_is_refused_in_words_or_harmless(small
     assert read(path, header) == whole
     messages = set()
     for at in range(len(data)):
-        for bit in range(8):
+        for bit in range(at % 2, 8, 2):
             put(path, data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1:])
             try:
                 read(path, header)
             except ValueError as error:
                 assert path.name in str(error)
                 messages.add(str(error))
-    assert len(messages) > 100
+    assert len(messages) > 50
 
 
 def fields(record, where=()):

@@ -16,8 +16,9 @@ from fastreg import _pictures, plots
 from searched import searched
 
 NASTY = [
-    "cost in $ and $ more", r"$\frac{1}$", "$", "$$", "$x$", "a$b", r"\$5", r"\alpha", r"$\undefined$", "$a_{b$", "_hidden",
-    "__", "a_b", "%d %s {x} {0}", "a\nb", "a\r\n\tb", "<script>alert(1)</script>", "a|b", "&amp;", "#1", "^2", "~", "{", "}",
+    "cost in $ and $ more", r"$\frac{1}$", "$", "$$", "$x$", "a$b", r"\$5", r"\alpha", r"$\undefined$", "$a_{b$",
+    "_hidden", "__", "a_b", "%d %s {x} {0}", "a\nb", "a\r\n\tb", "<script>alert(1)</script>", "a|b", "&amp;",
+    "#1", "^2", "~", "{", "}",
     "\\", "'\"`", "w" * 400, "very long " * 40, "\ud8ff", "a\0b", "\x1b[31m", "ä", " ", "$" * 99, "-", "1", "None",
 ]
 # Those that parameters have; all are options of them.
@@ -117,8 +118,8 @@ def test_the_report_shows_every_name_as_text(nasty, tmp_path):
     path = tmp_path / "r.html"
     nasty.report(path, title="<script>$x$ \ud8ff</script>", notes={"<b>$": "</dd><script>", "_n|": "&lt;"})
     page = Page(path.read_text(encoding="utf-8"))
-    assert page.tags <= {"html", "head", "meta", "title", "style", "body", "h1", "h2", "dl", "dt", "dd", "figure", "img",
-                         "figcaption", "div", "table", "thead", "tbody", "tr", "th", "td", "p"}
+    assert page.tags <= {"html", "head", "meta", "title", "style", "body", "h1", "h2", "dl", "dt", "dd", "figure",
+                         "img", "figcaption", "div", "table", "thead", "tbody", "tr", "th", "td", "p"}
     options = {value for trial in nasty.trials_ for value in trial.params.values() if isinstance(value, str)}
     assert len(options) > 20
     for name in options | set(NAMES):

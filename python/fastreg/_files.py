@@ -11,7 +11,9 @@ import os
 from fastreg import _core
 from fastreg._checks import describe
 
-__all__ = ["path_text", "write"]
+__all__ = ["FilePath", "path_text", "write"]
+
+FilePath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 
 def path_text(owner: str, name: str, path: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from fastreg import _files
 
@@ -37,7 +37,7 @@ def plain(text: str, most: int = LABEL) -> str:
     return shown.replace("$", r"\$")
 
 
-def save(figure: Figure, path: str | bytes | os.PathLike[str] | os.PathLike[bytes] | IO[bytes]) -> None:
+def save(figure: Figure, path: _files.FilePath | IO[bytes]) -> None:
     """Writes a figure in the format that the path's ending says, whole or not at all.
 
     Without an ending the format is matplotlib's default, and its name is added to the path, as ``savefig`` does. What
@@ -50,7 +50,7 @@ def save(figure: Figure, path: str | bytes | os.PathLike[str] | os.PathLike[byte
     import io
 
     if hasattr(path, "write"):
-        figure.savefig(path)
+        figure.savefig(cast("IO[bytes]", path))
         return
     target = _files.path_text("savefig", "path", path)
     ending = os.path.splitext(target)[1][1:]

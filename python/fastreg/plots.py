@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from fastreg import _pictures
+from fastreg import _files, _pictures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +17,7 @@ _TRAINING, _VALIDATION, _MARK = "#0072b2", "#d55e00", "#555555"
 
 def learning_curves(
     histories: Any,
-    path: str | os.PathLike[str] | None = None,
+    path: _files.FilePath | None = None,
     *,
     best_epochs: Mapping[str, int] | None = None,
     title: str | None = None,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, TypedDict
+
+from fastreg._files import FilePath
 
 __all__ = ["Options"]
 
@@ -21,7 +22,7 @@ class Options(TypedDict, total=False):
     preprocess: Any
     constraint: Any
     seed: int | None
-    journal: str | os.PathLike[str] | None
+    journal: FilePath | None
     resume: bool
     time_limit: float | None
     target_score: float | None

@@ -5,13 +5,13 @@ The data are held while the object lives, to refit and to build ensembles; a pic
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastreg._files import FilePath
 from fastreg.progress import say
 from fastreg.search import results
 from fastreg.search.evaluation import Context, FoldResult, Task, refit
@@ -194,14 +194,14 @@ class Found:
             self.trials_, self.metric_, self.direction_, self.n_splits_, self.seconds_, self.stopped_by_
         )
 
-    def plot(self, kind: str = "history", path: str | os.PathLike[str] | None = None, **options: Any) -> Any:
+    def plot(self, kind: str = "history", path: FilePath | None = None, **options: Any) -> Any:
         """A picture of the search, as :func:`fastreg.search.plots.plot` draws it. Needs matplotlib."""
         from fastreg.search import plots
 
         return plots.plot(self, kind, path, **options)
 
     def report(
-        self, path: str | os.PathLike[str], title: str | None = None, notes: Mapping[str, str] | None = None
+        self, path: FilePath, title: str | None = None, notes: Mapping[str, str] | None = None
     ) -> None:
         """Writes one HTML page with the table and the pictures; see :func:`fastreg.search.report.write`."""
         from fastreg.search import report

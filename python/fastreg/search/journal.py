@@ -63,7 +63,7 @@ class Journal:
 
     def __init__(
         self,
-        path: str | bytes | os.PathLike[str] | os.PathLike[bytes],
+        path: _files.FilePath,
         header: Record,
         *,
         resume: bool,
@@ -161,7 +161,9 @@ class Journal:
             data = file.read(len(_BEGIN))
             # Another file, which may be large.
             if data != _BEGIN[: len(data)]:
-                raise ValueError(f"journal: {self.path} is not a journal of a search, whose line 1 begins with {_BEGIN!r}")
+                raise ValueError(
+                    f"journal: {self.path} is not a journal of a search: line 1 must begin with {_BEGIN.decode()}"
+                )
             data += file.read()
         # A header that was torn while it was written is as good as none.
         end = data.rfind(b"\n") + 1
@@ -228,9 +230,15 @@ class Journal:
                 if trial < first:
                     raise ValueError(f"trial must be >= {first}, the first_number of this search, got {trial}")
                 if params.setdefault(trial, record["params"]) != record["params"]:
-                    raise ValueError(f"params must be those of trial {trial}, {describe(params[trial])}, in all its folds")
+                    raise ValueError(
+                        f"params must be the same in all folds of trial {trial}, {describe(params[trial])}, got "
+                        f"{describe(record['params'])}"
+                    )
                 if (other := found.setdefault(_key(record), number)) != number:
-                    raise ValueError(f"trial {trial}, fold {record['fold']}, stop {record['stop']} is in line {other} too")
+                    raise ValueError(
+                        f"trial, fold and stop must not be those of another line, got {trial}, {record['fold']} and "
+                        f"{record['stop']}, which line {other} has"
+                    )
                 n_trials = max(n_trials, trial + 1)
         return n_trials
 
@@ -250,7 +258,8 @@ class Journal:
                     differing.append(f"{name} ({_difference(old[name], new[name])})")
         if differing:
             raise ValueError(
-                f"journal: {self.path}, line {number}, was written by another search; what differs: {'; '.join(differing)}"
+                f"journal: {self.path}, line {number}, was written by another search; what differs: "
+                f"{'; '.join(differing)}"
             )
 
     def _write(self, record: Record) -> None:
@@ -264,7 +273,7 @@ class Journal:
 _BEGIN = f'{{"{MARK}":'.encode()
 
 
-def recorded_seed(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> int | None:
+def recorded_seed(path: _files.FilePath) -> int | None:
     """The seed that an existing journal begins with; None where there is no journal, or none that can be read.
 
     Raises:

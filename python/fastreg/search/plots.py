@@ -8,7 +8,6 @@ that a trial does not have get a place of their own ("not used").
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg._checks import check_choice
+from fastreg._files import FilePath
 from fastreg._pictures import plain, save
 from fastreg.search.bayesian import silent
 
@@ -33,7 +33,7 @@ NOT_USED = "not used"
 _NARROW = 18
 
 
-def plot(search: Any, kind: str, path: str | os.PathLike[str] | None = None, **options: Any) -> Figure:
+def plot(search: Any, kind: str, path: FilePath | None = None, **options: Any) -> Figure:
     """One of the pictures, by its name; a file is written whole or not at all.
 
     Raises:

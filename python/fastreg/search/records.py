@@ -69,7 +69,8 @@ def parse(line: bytes) -> Record:
     try:
         record = json.loads(line.decode(), object_pairs_hook=_object, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"it must be one JSON object ({error}), got {describe(line[:60].decode(errors='replace'))}") from None
+        shown = describe(line[:60].decode(errors="replace"))
+        raise ValueError(f"it must be one JSON object ({error}), got {shown}") from None
     if not isinstance(record, dict):
         raise ValueError(f"it must be one JSON object, got {describe(record)}")
     if CHECKSUM in record:

@@ -10,7 +10,6 @@ import base64
 import html
 import io
 import math
-import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -45,7 +44,7 @@ font-size:.85rem} pre{background:#f7f7f7;padding:.6rem;overflow:auto;font-size:.
 
 def write(
     search: Any,
-    path: str | os.PathLike[str],
+    path: _files.FilePath,
     title: str | None = None,
     notes: Mapping[str, object] | None = None,
 ) -> None:

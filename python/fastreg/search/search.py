@@ -7,12 +7,12 @@ this file has the arguments and puts the parts together.
 from __future__ import annotations
 
 import inspect
-import os
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastreg._checks import check_choice, did_you_mean
+from fastreg._files import FilePath
 from fastreg.search import plan as planning
 from fastreg.search.executors import make_runner
 from fastreg.search.found import Found
@@ -106,7 +106,7 @@ class Search(Found):
         preprocess: Any = None,
         constraint: Any = None,
         seed: int | None = None,
-        journal: str | os.PathLike[str] | None = None,
+        journal: FilePath | None = None,
         resume: bool = False,
         time_limit: float | None = None,
         target_score: float | None = None,

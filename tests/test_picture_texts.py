@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from fastreg import _pictures, plots
+from fastreg import plots
 from searched import searched
 
 NASTY = [
@@ -74,15 +74,18 @@ def test_every_name_can_be_that_of_a_metric_or_a_run(name):
     histories = {name: {"loss": [2.0, 1.0], name: [0.5, 0.25]}, "other": {"loss": [3.0, 2.0], name: [0.5, 0.25]}}
     figure = plots.learning_curves(histories, title=name)
     shown = drawn(figure)
-    visible = literal(_pictures.plain(name))
-    assert shown.count(visible) >= 1
+    if name.isprintable() and len(name) <= 48:
+        assert name.replace("_", " ") in shown
+        assert shown.count(name) >= 2  # the run's and the whole picture's heading
     assert figure.get_suptitle() != ""
     assert {"training", "loss", "epoch", "other"} <= set(shown)
 
 
 @pytest.mark.parametrize("name", NASTY)
 def test_a_short_text_on_one_line_is_shown_as_it_is(name):
-    shown = literal(_pictures.plain(name))
+    from fastreg._pictures import plain
+
+    shown = literal(plain(name))
     assert len(shown) <= 48
     if name.isprintable() and len(name) <= 48:
         assert shown == name
@@ -91,10 +94,12 @@ def test_a_short_text_on_one_line_is_shown_as_it_is(name):
 
 
 def test_long_texts_end_with_an_ellipsis():
-    assert _pictures.plain("w" * 49) == "w" * 47 + "…"
-    assert _pictures.plain("w" * 48) == "w" * 48
-    assert _pictures.plain("\n" * 48) == "\\n" * 23 + "\\" + "…"
-    assert _pictures.plain("$" * 60, 5) == r"\$" * 4 + "…"
+    from fastreg._pictures import plain
+
+    assert plain("w" * 49) == "w" * 47 + "…"
+    assert plain("w" * 48) == "w" * 48
+    assert plain("\n" * 48) == "\\n" * 23 + "\\" + "…"
+    assert plain("$" * 60, 5) == r"\$" * 4 + "…"
 
 
 class Page(html.parser.HTMLParser):

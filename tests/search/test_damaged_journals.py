@@ -15,6 +15,7 @@ import pytest
 from fastreg.search import GridSearch, SuccessiveHalving
 from fastreg.search.journal import Journal
 from fastreg.search.run import trial_of_records
+from programs import prompt
 from searches import Scored, build, nothing, two_classes
 
 # Values that a field may be replaced by, as JSON.
@@ -367,4 +368,4 @@ def test_what_is_no_file_is_refused(journal, error, words):
 def test_a_pipe_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ValueError, match="pipe must be a regular file"):
-        searched(tmp_path / "pipe", seed=None)
+        prompt(lambda: searched(tmp_path / "pipe", seed=None), 20.0)

@@ -1,4 +1,4 @@
-// Model files for Python: names, shapes and float32 values; what they mean is io.py's business.
+// Files for Python. Of a model: names, shapes and float32 values; what they mean is io.py's business. Others: bytes.
 #include <algorithm>
 #include <memory>
 
@@ -48,6 +48,12 @@ FloatArray read(const ModelReader& file, const std::string& name, std::size_t fi
   return out;
 }
 
+void write_bytes(const std::string& path, const py::bytes& content) {
+  const std::string_view bytes = content;
+  const py::gil_scoped_release released;
+  write_file(path, bytes);
+}
+
 }  // namespace
 
 void bind_files(py::module_& module) {
@@ -57,6 +63,7 @@ void bind_files(py::module_& module) {
       .def_property_readonly("description", &ModelReader::description)
       .def_property_readonly("shapes", &shapes)
       .def("read", &read, py::arg("name"), py::arg("first"), py::arg("n"));
+  module.def("write_file", &write_bytes, py::arg("path"), py::arg("content"));
 }
 
 }  // namespace fastreg::bindings

@@ -2,6 +2,7 @@
 #include <system_error>
 
 #include "bindings/convert.h"
+#include "fastreg/model_file.h"
 #include "fastreg/runtime.h"
 
 namespace fastreg::bindings {
@@ -13,14 +14,25 @@ py::str text_of(const std::exception& error) {
   return py::reinterpret_steal<py::str>(PyUnicode_DecodeFSDefault(error.what()));
 }
 
+// OSError picks its own subclass (FileNotFoundError, PermissionError, ...) from the number.
+template <class... Arguments>
+void set_os_error(const Arguments&... arguments) {
+  const py::object value = py::reinterpret_borrow<py::object>(PyExc_OSError)(arguments...);
+  PyErr_SetObject(py::type::of(value).ptr(), value.ptr());
+}
+
 void translate_errors_of_files(std::exception_ptr error) {
   try {
     if (error) std::rethrow_exception(error);
+  } catch (const FileError& refused) {
+    const std::string& path = refused.path();
+    const auto name = py::reinterpret_steal<py::object>(
+        PyUnicode_DecodeFSDefaultAndSize(path.data(), static_cast<py::ssize_t>(path.size())));
+    if (!name) throw py::error_already_set();
+    const std::string detail = refused.detail().empty() ? "" : " (" + refused.detail() + ")";
+    set_os_error(refused.code().value(), refused.code().message() + detail, name);
   } catch (const std::system_error& refused) {
-    // OSError picks its own subclass (FileNotFoundError, PermissionError, ...) from the number.
-    const py::object os_error = py::reinterpret_borrow<py::object>(PyExc_OSError);
-    const py::object value = os_error(refused.code().value(), text_of(refused));
-    PyErr_SetObject(py::type::of(value).ptr(), value.ptr());
+    set_os_error(refused.code().value(), text_of(refused));
   } catch (const std::invalid_argument& refused) {
     PyErr_SetObject(PyExc_ValueError, text_of(refused).ptr());
   }

@@ -7,21 +7,21 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
-#include <chrono>
 #include <filesystem>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
+
+#include "fastreg/model_file.h"
 
 namespace fastreg {
 namespace {
 
 constexpr std::size_t kLargestTransfer = std::size_t{1} << 30;  // Linux moves at most 2 GB a call
 
-[[noreturn]] void fail(const char* action, const std::string& path, int error = errno) {
-  throw std::system_error(error, std::generic_category(), std::string("cannot ") + action + " " + path);
+[[noreturn]] void fail(const char* action, const std::string& path, int error = errno, const char* detail = "") {
+  throw FileError(error, action, path, detail);
 }
 
 // Repeats a call that a signal has interrupted.
@@ -72,13 +72,6 @@ int open_parent(const std::string& target) {
 // Within the directory that open_parent opens.
 std::string last_part(const std::string& target) { return std::filesystem::path(target).filename().string(); }
 
-// Differs between the threads of a process and, nearly always, between processes; O_EXCL settles the rest.
-std::string make_name() {
-  static std::atomic<unsigned> count{0};
-  const auto now = std::chrono::system_clock::now().time_since_epoch().count();
-  return ".fastreg-" + std::to_string(getpid()) + "-" + std::to_string(count++) + "-" + std::to_string(now) + ".tmp";
-}
-
 int create(int directory, const std::string& name) {
   return uninterrupted([&] {
     return openat(directory, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
@@ -118,8 +111,8 @@ void InputFile::read_at(std::size_t place, void* out, std::size_t bytes) {
   }
 }
 
-FileReplacement::Temporary::Temporary(int in_directory, std::string passing_name)
-    : directory(in_directory), name(std::move(passing_name)), file(create(directory, name)) {}
+FileReplacement::Temporary::Temporary(int in_directory)
+    : directory(in_directory), name(temporary_name()), file(create(directory, name)) {}
 
 FileReplacement::Temporary::~Temporary() {
   if (file.get() >= 0 && !renamed) unlinkat(directory, name.c_str(), 0);
@@ -127,7 +120,7 @@ FileReplacement::Temporary::~Temporary() {
 
 FileReplacement::FileReplacement(const std::string& path)
     : path_(path), target_(follow_links(path)), directory_(open_parent(target_)) {
-  if (directory_.get() < 0) fail("open the directory of", path_);
+  if (directory_.get() < 0) fail("write", path_, errno, "its directory cannot be opened");
   const std::string name = last_part(target_);
   if (name.empty()) fail("write", path_, path_.empty() ? ENOENT : EISDIR);
   struct stat old {};
@@ -138,13 +131,26 @@ FileReplacement::FileReplacement(const std::string& path)
     // A rename would not ask whether the file itself may be written.
     if (faccessat(directory_.get(), name.c_str(), W_OK, 0) != 0) fail("write", path_);
   }
-  temporary_.emplace(directory_.get(), make_name());
-  const int file = temporary_->file.get();
-  if (file < 0) fail("create a file beside", path_);
-  if (!replaces) return;
+  FolderCleaner& cleaner = cleaner_.emplace(directory_.get());
+  const int file = create_temporary();
   struct stat made {};
   if (fstat(file, &made) != 0) fail("write", path_);
-  if (((old.st_mode ^ made.st_mode) & 0777) != 0 && fchmod(file, old.st_mode & 0777) != 0) fail("write", path_);
+  cleaner.clean(temporary_->name, made);
+  const bool other_mode = replaces && ((old.st_mode ^ made.st_mode) & 0777) != 0;
+  if (other_mode && fchmod(file, old.st_mode & 0777) != 0) fail("write", path_);
+}
+
+// A cleaner of another process may remove the file before it is locked, if the clocks of both are far apart.
+int FileReplacement::create_temporary() {
+  constexpr int kMostTries = 10;
+  for (int i = 0; i < kMostTries; ++i) {
+    temporary_.emplace(directory_.get());
+    const int file = temporary_->file.get();
+    if (file < 0) fail("write", path_, errno, "no file can be created beside it");
+    if (lock_temporary(directory_.get(), temporary_->name, file)) return file;
+    temporary_->renamed = true;  // its name is no longer its own
+  }
+  fail("write", path_, ENOENT, "the file beside it was removed by others");
 }
 
 void FileReplacement::write(const void* data, std::size_t bytes) {
@@ -160,14 +166,32 @@ void FileReplacement::write(const void* data, std::size_t bytes) {
 }
 
 void FileReplacement::commit() {
-  if (uninterrupted([&] { return fsync(temporary_->file.get()); }) != 0) fail("write", path_);
+  const int file = temporary_->file.get();
+  if (uninterrupted([&] { return fsync(file); }) != 0) fail("write", path_);
   const std::string name = last_part(target_);
+  cleaner_->before_renaming();
   if (renameat(directory_.get(), temporary_->name.c_str(), directory_.get(), name.c_str()) != 0) fail("replace", path_);
   temporary_->renamed = true;
+  cleaner_->after_renaming();
+  unlock_temporary(file);  // a child that was forked meanwhile must not keep the file locked
   // Some file systems cannot sync a directory and say EINVAL; they have nothing to lose there.
   if (uninterrupted([&] { return fsync(directory_.get()); }) != 0 && errno != EINVAL) {
-    fail("sync the directory of", path_);
+    fail("write", path_, errno, "its directory cannot be synced");
   }
+}
+
+FileError::FileError(int number, const std::string& action, const std::string& path, const std::string& detail)
+    : std::system_error(number, std::generic_category(),
+                        "cannot " + action + " " + path + (detail.empty() ? "" : " (" + detail + ")")),
+      path_(path),
+      detail_(detail) {}
+
+void write_file(const std::string& path, std::string_view content) {
+  naming(path, [&] {
+    FileReplacement file(path);
+    file.write(content.data(), content.size());
+    file.commit();
+  });
 }
 
 }  // namespace fastreg

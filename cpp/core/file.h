@@ -1,9 +1,12 @@
-// Whole files for serialize.cpp: reading a regular one, and replacing one in a single step. The only place in the core
-// that knows POSIX files. What the system refuses is a std::system_error that names the file.
+// Whole files for serialize.cpp: reading a regular one, and replacing one in a single step. With leftovers.h the only
+// place in the core that knows POSIX files. What the system refuses is a FileError, which names the file.
 #pragma once
 #include <cstddef>
 #include <optional>
+#include <stdexcept>
 #include <string>
+
+#include "core/leftovers.h"
 
 namespace fastreg {
 
@@ -19,6 +22,16 @@ class Descriptor {
  private:
   int number_;
 };
+
+// Runs body and puts the file's name before what it finds wrong.
+template <class Body>
+auto naming(const std::string& path, Body body) {
+  try {
+    return body();
+  } catch (const std::invalid_argument& error) {
+    throw std::invalid_argument(std::string(path.c_str()) + ": " + error.what());  // a NUL would hide what follows
+  }
+}
 
 class InputFile {
  public:
@@ -37,7 +50,7 @@ class InputFile {
 };
 
 // A new file beside path that takes path's place at commit(); destroyed before that, it leaves path as it was. Follows
-// symbolic links. Throws std::invalid_argument where path is something other than a regular file.
+// symbolic links. Removes what killed replacements have left in the directory. Throws std::invalid_argument where path is something other than a regular file.
 class FileReplacement {
  public:
   explicit FileReplacement(const std::string& path);
@@ -48,7 +61,7 @@ class FileReplacement {
  private:
   // The new file under its passing name, which is removed again unless it has been renamed.
   struct Temporary {
-    Temporary(int in_directory, std::string passing_name);
+    explicit Temporary(int in_directory);
     Temporary(const Temporary&) = delete;
     Temporary& operator=(const Temporary&) = delete;
     ~Temporary();
@@ -58,8 +71,11 @@ class FileReplacement {
     bool renamed = false;
   };
 
+  int create_temporary();
+
   std::string path_, target_;  // target_: all links followed
   Descriptor directory_;
+  std::optional<FolderCleaner> cleaner_;
   std::optional<Temporary> temporary_;
 };
 

@@ -177,16 +177,6 @@ std::string format_header(const std::string& description, const std::vector<Tens
   return text;
 }
 
-// Runs body and puts the file's name before what it finds wrong.
-template <class Body>
-auto naming(const std::string& path, Body body) {
-  try {
-    return body();
-  } catch (const std::invalid_argument& error) {
-    throw std::invalid_argument(std::string(path.c_str()) + ": " + error.what());  // a NUL would hide what follows
-  }
-}
-
 Header read_header(InputFile& file) {
   const std::size_t size = file.size();
   if (size < kLengthBytes) fail("not a safetensors file: it has " + std::to_string(size) + " bytes, less than 8");

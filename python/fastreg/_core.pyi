@@ -131,6 +131,9 @@ class ModelReader:
     # n values of a tensor, in row-major order from the value `first` on.
     def read(self, name: str, first: int, n: int) -> NDArray[np.float32]: ...
 
+# Any other file, written in the same way.
+def write_file(path: str | bytes, content: bytes) -> None: ...
+
 # Primitives on arrays. Every array is float32 and C-contiguous; python/fastreg/ops.py casts and documents.
 class Updater:
     # optimizer: the JSON of one optimizer. w is updated in place and kept alive.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from fastreg import _files, _pictures
 from fastreg._extras import needs
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _TRAINING, _VALIDATION, _MARK = "#0072b2", "#d55e00", "#555555"
 
 def learning_curves(
     histories: Any,
-    path: str | os.PathLike[str] | None = None,
+    path: _files.FilePath | None = None,
     *,
     best_epochs: Mapping[str, int] | None = None,
     title: str | None = None,
@@ -29,7 +29,8 @@ def learning_curves(
 
     Args:
         histories: What `fit` returned, or its `history` dict, or a mapping from labels to several of these.
-        path: File to write; its ending says the format (png, svg, pdf ...). Nothing is written where None.
+        path: File to write, whole or not at all; its ending says the format (png, svg, pdf ...). Nothing is written
+            where None.
         best_epochs: For a label the epoch, counted from 0, whose weights were kept; it is marked.
         title: Heading of the whole picture.
 
@@ -56,20 +57,20 @@ def learning_curves(
             axes = grid[row, column]
             _draw(axes, history, name, mark)
             if row == 0:
-                axes.set_title(label, fontsize=11, loc="left", fontweight="bold")
+                axes.set_title(_pictures.plain(label), fontsize=11, loc="left", fontweight="bold")
         grid[-1, column].set_xlabel("epoch")
     for row, name in enumerate(names):
         keys = (name, f"val_{name}")
         logarithmic = _wide([history[key] for history in runs.values() for key in keys if key in history])
         grid[row, 0].set_yscale("log" if logarithmic else "linear")
-        grid[row, 0].set_ylabel(name.replace("_", " ") + (" (log scale)" if logarithmic else ""))
+        grid[row, 0].set_ylabel(_pictures.plain(name.replace("_", " ")) + (" (log scale)" if logarithmic else ""))
     # One legend under all columns, where it hides no curve.
     known = {line.get_label(): line for axes in grid[0] for line in axes.lines}
     figure.legend(known.values(), known.keys(), loc="outside lower center", ncols=len(known), frameon=False, fontsize=9)
     if title:
-        figure.suptitle(title, fontsize=12)
+        figure.suptitle(_pictures.plain(title, _pictures.LABEL * len(runs) + 12), fontsize=12)
     if path is not None:
-        figure.savefig(path)
+        _pictures.save(figure, path)
     return figure
 
 

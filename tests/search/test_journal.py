@@ -42,7 +42,7 @@ def lines(path):
 
 
 def timeless(records):
-    return [{k: v for k, v in record.items() if "seconds" not in k} for record in records]
+    return [{k: v for k, v in record.items() if "seconds" not in k and k != "crc32"} for record in records]
 
 
 def search(path=None, **options):

@@ -1,13 +1,26 @@
 // Model files: safetensors with float32 tensors and the JSON description as the one metadata key `fastreg`. A file is
-// data and may come from anyone. Knows nothing of what the description says or how tensors are named.
+// data and may come from anyone. Knows nothing of what the description says or how tensors are named. Other files are
+// written whole in the same way.
 #pragma once
 #include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 namespace fastreg {
+
+// What the system refuses to do with a file.
+class FileError : public std::system_error {
+ public:
+  FileError(int number, const std::string& action, const std::string& path, const std::string& detail);
+  const std::string& path() const { return path_; }      // as it was given
+  const std::string& detail() const { return detail_; }  // what beside the file is to blame; mostly empty
+
+ private:
+  std::string path_, detail_;
+};
 
 // Row-major values that stay the caller's.
 struct TensorView {
@@ -32,12 +45,13 @@ struct ModelFile {
 
 // Replaces path in one step: whatever happens, it holds either its old content or all of the new. A symbolic link is
 // followed. A new file has the mode 0666 less the umask, an existing one keeps its own; the directory must be readable.
-// Throws std::system_error naming the file where the system refuses, std::invalid_argument where the tensors or the
-// description cannot be a model file (names twice, a header above 100 MB, text that is not UTF-8).
+// A writer that is killed leaves a temporary file beside path (.fastreg-*.tmp); a later one removes it, when it is older
+// than an hour. Throws FileError where the system refuses, std::invalid_argument where the tensors or the description
+// cannot be a model file (names twice, a header above 100 MB, text that is not UTF-8).
 void write_model(const std::string& path, const std::string& description, const std::vector<TensorView>& tensors);
 
 // Throws std::invalid_argument, naming the file and the rule, for anything that is not a whole and sound model file,
-// std::system_error where the system refuses. Allocates for the tensors what the file has room for and no more.
+// FileError where the system refuses. Allocates for the tensors what the file has room for and no more.
 ModelFile read_model(const std::string& path);
 
 struct TensorInfo {
@@ -65,5 +79,8 @@ class ModelReader {
   struct Open;
   std::unique_ptr<Open> open_;
 };
+// Replaces path by any bytes, as write_model does. Throws FileError, or std::invalid_argument where path is something
+// other than a regular file.
+void write_file(const std::string& path, std::string_view content);
 
 }  // namespace fastreg

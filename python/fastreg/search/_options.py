@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, TypedDict
+
+from fastreg._files import FilePath
 
 __all__ = ["ModelT", "Options"]
 
@@ -37,7 +38,7 @@ class Options(TypedDict, total=False):
     preprocess: Any
     constraint: Any
     seed: int | None
-    journal: str | os.PathLike[str] | None
+    journal: FilePath | None
     resume: bool
     time_limit: float | None
     target_score: float | None

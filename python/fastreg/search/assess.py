@@ -223,7 +223,7 @@ def _copy_of(search: Search, seed: int, fold: int) -> Search:
     made = type(search)(**search.get_params())
     made.seed = seed
     if search.journal is not None:
-        path = Path(os.fspath(search.journal))
+        path = Path(os.fsdecode(search.journal))
         made.journal = path.with_name(f"{path.stem}-{fold}{path.suffix}")
     return made
 

@@ -5,7 +5,6 @@ The data are held while the object lives, to refit and to build ensembles; a pic
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg._extras import needs
+from fastreg._files import FilePath
 from fastreg.progress import say
 from fastreg.search import results
 from fastreg.search._options import ModelT
@@ -202,14 +202,14 @@ class Found(Generic[ModelT]):
             self.trials_, self.metric_, self.direction_, self.n_splits_, self.seconds_, self.stopped_by_
         )
 
-    def plot(self, kind: str = "history", path: str | os.PathLike[str] | None = None, **options: Any) -> Any:
+    def plot(self, kind: str = "history", path: FilePath | None = None, **options: Any) -> Any:
         """A picture of the search, as :func:`fastreg.search.plots.plot` draws it. Needs matplotlib."""
         from fastreg.search import plots
 
         return plots.plot(self, kind, path, **options)
 
     def report(
-        self, path: str | os.PathLike[str], title: str | None = None, notes: Mapping[str, str] | None = None
+        self, path: FilePath, title: str | None = None, notes: Mapping[str, str] | None = None
     ) -> None:
         """Writes one HTML page with the table and the pictures; see :func:`fastreg.search.report.write`."""
         from fastreg.search import report

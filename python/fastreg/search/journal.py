@@ -3,7 +3,8 @@
 The first line says what was searched; each further line is one finished fold, written and fsynced before the fold
 counts. A widened search appends a line like the first one, from which on trials are numbered anew. Floats round-trip
 exactly, NaN is null, infinities are the strings "inf" and "-inf"; values that JSON lacks stand as {"repr": ...}.
-One writer at a time, under a file lock. Knows nothing of how folds are computed.
+A line ends with its checksum; what it may hold says records.py. A last line that lacks its end was being written when
+the search was killed, and is cut off. One writer at a time, under a file lock. Knows nothing of how folds are computed.
 """
 
 from __future__ import annotations
@@ -12,25 +13,29 @@ import hashlib
 import json
 import math
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from fastreg._checks import describe
+from fastreg import _files
+from fastreg._checks import SEED_LIMIT, describe
+from fastreg.search import records
+from fastreg.search.records import FORMAT, MARK
 from fastreg.search.tree import text_of
 
 __all__ = ["Journal", "decode_float", "encode", "fingerprint", "recorded_seed"]
-
-FORMAT = 1
-_MARK = "fastreg_search"
 
 # Bytes that are hashed at a time.
 _BLOCK = 1 << 24
 
 Record = dict[str, Any]
 Key = tuple[int, int, int | None]
+# Lines as they are in the file, with their numbers.
+Lines = list[tuple[int, Record]]
 
 
 class Journal:
@@ -53,13 +58,14 @@ class Journal:
     Raises:
         ValueError: If there is a journal and ``resume`` is not set, it was written by another search, or it is damaged
             or no journal.
+        TypeError: If ``path`` is no path.
         RuntimeError: If another search is writing it.
-        OSError: If the file cannot be opened or written.
+        OSError: If the file cannot be opened or written; ``filename`` is that of the journal.
     """
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: _files.FilePath,
         header: Record,
         *,
         resume: bool,
@@ -67,19 +73,17 @@ class Journal:
         replays: bool = True,
         check: Callable[[list[Record]], None] | None = None,
     ) -> None:
-        self.path = Path(path)
-        fresh = not self.path.exists()
-        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-        try:
-            self._lock()
-            if fresh:
-                _sync_folder(self.path)
-            records = self._read(resume)
-            self.header = json.loads(json.dumps(encode(header), allow_nan=False))
-            self._settle(records, widens, replays, check)
-        except BaseException:
-            os.close(self._descriptor)
-            raise
+        self.path = Path(_files.path_text("search", "journal", path))
+        self._descriptor = -1
+        with self._named_errors():
+            try:
+                self._open()
+                lines = self._read(resume)
+                self.header = json.loads(json.dumps(encode(header), allow_nan=False))
+                self._settle(lines, widens, replays, check)
+            except BaseException:
+                self.close()
+                raise
 
     def __enter__(self) -> Journal:
         return self
@@ -90,8 +94,9 @@ class Journal:
     def close(self) -> None:
         """Closes the file, which ends the lock."""
         if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+            descriptor, self._descriptor = self._descriptor, -1
+            with self._named_errors():
+                os.close(descriptor)
 
     def find(self, trial: int, fold: int, stop: int | None, params: Mapping[str, Any]) -> Record | None:
         """The record of a fold trained up to ``stop`` epochs, if there is one; it is handed out once.
@@ -118,8 +123,27 @@ class Journal:
 
     def append(self, record: Record) -> None:
         """Writes a finished fold. It is on the disk when this returns."""
-        self._write(record)
+        with self._named_errors():
+            self._write(record)
         self.lines += 1
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        """Errors of the system that name no file, or the folder, name the journal."""
+        try:
+            yield
+        except OSError as error:
+            error.filename = str(self.path)
+            raise
+
+    def _open(self) -> None:
+        fresh = not self.path.exists()
+        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+            raise ValueError(f"journal: {self.path} must be a regular file")
+        self._lock()
+        if fresh:
+            _sync_folder(self.path)
 
     def _lock(self) -> None:
         import fcntl
@@ -129,109 +153,168 @@ class Journal:
         except BlockingIOError:
             raise RuntimeError(f"journal: {self.path} is being written by another search") from None
 
-    def _read(self, resume: bool) -> list[Record]:
+    def _read(self, resume: bool) -> Lines:
         """All whole lines. A torn last line is cut off, once the file is known to be a journal."""
-        with os.fdopen(os.dup(self._descriptor), "rb") as file:
-            file.seek(0)
-            data = file.read()
-        if not data:
+        if not os.fstat(self._descriptor).st_size:
             return []
         if not resume:
             raise ValueError(f"journal: {self.path} exists; pass resume=True to go on from it, or name another file")
+        with os.fdopen(os.dup(self._descriptor), "rb") as file:
+            file.seek(0)
+            data = file.read(len(_BEGIN))
+            # Another file, which may be large.
+            if data != _BEGIN[: len(data)]:
+                raise ValueError(
+                    f"journal: {self.path} is not a journal of a search: line 1 must begin with {_BEGIN.decode()}"
+                )
+            data += file.read()
         # A header that was torn while it was written is as good as none.
-        torn_header = b"\n" not in data and _could_begin_a_header(data)
-        end = 0 if torn_header else data.rfind(b"\n") + 1
-        records = list(self._parse(data[:end]))
-        if not torn_header and (not records or _MARK not in records[0]):
-            raise ValueError(f"journal: {self.path} is not a journal of a search")
+        end = data.rfind(b"\n") + 1
+        lines = [(number, self._parse(number, line)) for number, line in enumerate(data[:end].split(b"\n")[:-1], 1)]
         if end < len(data):
             os.ftruncate(self._descriptor, end)
             os.fsync(self._descriptor)
-        return records
+        return lines
 
-    def _parse(self, data: bytes) -> Iterator[Record]:
-        for number, line in enumerate(data.splitlines(), 1):
-            try:
-                record = json.loads(line)
-            except ValueError:
-                record = None
-            if not isinstance(record, dict) or not (_MARK in record or {"trial", "fold", "stop"} <= record.keys()):
-                what = "is not a journal of a search" if number == 1 else f"is damaged in line {number}"
-                raise ValueError(f"journal: {self.path} {what}")
-            yield record
+    def _parse(self, number: int, line: bytes) -> Record:
+        with self._named_damage(number):
+            record = records.parse(line.removesuffix(b"\r"))
+            if MARK in record:
+                records.check_header(record)
+            return record
+
+    @contextmanager
+    def _named_damage(self, number: int) -> Iterator[None]:
+        """What is wrong with a line names file and line."""
+        try:
+            yield
+        except ValueError as error:
+            raise ValueError(f"journal: {self.path} is damaged in line {number}: {error}") from None
 
     def _settle(
         self,
-        records: list[Record],
+        lines: Lines,
         widens: Callable[[Any], bool],
         replays: bool,
         check: Callable[[list[Record]], None] | None,
     ) -> None:
         """Compares headers, tells this search's folds from older ones, and writes a header where one is due."""
-        headers = [record for record in records if _MARK in record]
-        folds = [record for record in records if _MARK not in record]
-        self.first_number, self.lines = 0, len(folds)
+        headers = [(number, record) for number, record in lines if MARK in record]
+        self.first_number = 0
         self._older: list[Record] = []
         self._folds: dict[Key, Record] = {}
         changed = not headers
         if headers:
-            last = headers[-1]
-            _compare(self.path, last, self.header, widens)
-            if check is not None:
-                check(folds)
+            number, last = headers[-1]
+            self._compare(number, last, widens)
             changed = last["space"] != self.header["space"]
-            anew = changed or not replays
-            self.first_number = max((r["trial"] + 1 for r in folds), default=0) if anew else last["first_number"]
+        n_trials = self._check_sequence(lines)
+        folds = [record for _, record in lines if MARK not in record]
+        self.lines = len(folds)
+        if headers and check is not None:
+            check(folds)
+        if headers:
+            self.first_number = n_trials if changed or not replays else last["first_number"]
         for record in folds:
             if record["trial"] < self.first_number:
                 self._older.append(record)
             else:
-                self._folds[record["trial"], record["fold"], record["stop"]] = record
+                self._folds[_key(record)] = record
         if changed:
-            self._write({_MARK: FORMAT, **self.header, "first_number": self.first_number})
+            self._write({MARK: FORMAT, **self.header, "first_number": self.first_number})
+
+    def _check_sequence(self, lines: Lines) -> int:
+        """Checks the folds, each and beside those before it; gives the number that follows those of all trials."""
+        params: dict[int, Any] = {}
+        found: dict[Key, int] = {}
+        first = n_trials = 0
+        for number, record in lines:
+            with self._named_damage(number):
+                if MARK in record:
+                    records.check_known(record, (MARK, "first_number", *self.header))
+                    first = record["first_number"]
+                    if first != n_trials:
+                        raise ValueError(f"first_number must be {n_trials}, one more than the last trial, got {first}")
+                    continue
+                records.check_fold(record, self.header)
+                trial = record["trial"]
+                if trial < first:
+                    raise ValueError(f"trial must be >= {first}, the first_number of this search, got {trial}")
+                if params.setdefault(trial, record["params"]) != record["params"]:
+                    raise ValueError(
+                        f"params must be the same in all folds of trial {trial}, {describe(params[trial])}, got "
+                        f"{describe(record['params'])}"
+                    )
+                if (other := found.setdefault(_key(record), number)) != number:
+                    raise ValueError(
+                        f"trial, fold and stop must not be those of another line, got {trial}, {record['fold']} and "
+                        f"{record['stop']}, which line {other} has"
+                    )
+                n_trials = max(n_trials, trial + 1)
+        return n_trials
+
+    def _compare(self, number: int, old: Record, widens: Callable[[Any], bool]) -> None:
+        """Raises where an old header is not that of this search, or of a narrower one."""
+        new, differing = self.header, []
+        for name in new:
+            if name not in old:
+                differing.append(f"{name} (the journal has none)")
+            elif old[name] != new[name]:
+                if name == "space":
+                    with self._named_damage(number):
+                        records.check_space(old[name])
+                    if not widens(old[name]):
+                        differing.append("space (it neither equals nor widens the journal's)")
+                else:
+                    differing.append(f"{name} ({_difference(old[name], new[name])})")
+        if differing:
+            raise ValueError(
+                f"journal: {self.path}, line {number}, was written by another search; what differs: "
+                f"{'; '.join(differing)}"
+            )
 
     def _write(self, record: Record) -> None:
-        data = (json.dumps(encode(record), allow_nan=False, separators=(",", ":")) + "\n").encode()
+        data = (records.seal(json.dumps(encode(record), allow_nan=False, separators=(",", ":"))) + "\n").encode()
         while data:
             data = data[os.write(self._descriptor, data) :]
         os.fsync(self._descriptor)
 
 
-def recorded_seed(path: str | os.PathLike[str]) -> int | None:
-    """The seed that an existing journal begins with; None where there is no journal, or none that can be read."""
+# What the first line begins with.
+_BEGIN = f'{{"{MARK}":'.encode()
+
+
+def recorded_seed(path: _files.FilePath) -> int | None:
+    """The seed that an existing journal begins with; None where there is no journal, or none that can be read.
+
+    Raises:
+        OSError: If the file cannot be read.
+    """
+    name = _files.path_text("search", "journal", path)
     try:
-        with open(path, "rb") as file:
-            seed = json.loads(file.readline())["seed"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        # Without waiting for the other end of a pipe.
+        with open(os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode) or file.read(len(_BEGIN)) != _BEGIN:
+                return None
+            seed = records.parse(_BEGIN + file.readline().rstrip(b"\r\n")).get("seed")
+    except (FileNotFoundError, ValueError):  # the journal itself says what is wrong with it
         return None
-    return seed if type(seed) is int else None
+    except OSError as error:
+        error.filename = name
+        raise
+    return seed if type(seed) is int and 0 <= seed < SEED_LIMIT else None
 
 
-def _could_begin_a_header(data: bytes) -> bool:
-    start = f'{{"{_MARK}":'.encode()
-    return data[: len(start)] == start[: len(data)]
+def _key(record: Record) -> Key:
+    return record["trial"], record["fold"], record["stop"]
 
 
-def _compare(path: Path, old: Record, new: Record, widens: Callable[[Any], bool]) -> None:
-    """Raises where an old header is not that of this search, or of a narrower one."""
-    if old[_MARK] != FORMAT:
-        raise ValueError(f"journal: {path} has format {old[_MARK]}, this version of fastreg reads {FORMAT}")
-    differing = []
-    for name in new:
-        if name not in old:
-            differing.append(f"{name} (the journal has none)")
-        elif old[name] != new[name]:
-            if name == "space":
-                if not widens(old[name]):
-                    differing.append("space (it neither equals nor widens the journal's)")
-            elif isinstance(old[name], dict) and isinstance(new[name], dict):
-                parts = [k for k in sorted(old[name].keys() | new[name].keys()) if old[name].get(k) != new[name].get(k)]
-                told = ", ".join(f"{k}: {old[name].get(k)!r} there, {new[name].get(k)!r} here" for k in parts)
-                differing.append(f"{name} ({told})")
-            else:
-                differing.append(f"{name} ({describe(old[name])} there, {describe(new[name])} here)")
-    if differing:
-        raise ValueError(f"journal: {path} was written by another search; what differs: {'; '.join(differing)}")
+def _difference(old: Any, new: Any) -> str:
+    """Two values of a header, or where they differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        parts = [k for k in sorted(old.keys() | new.keys()) if old.get(k) != new.get(k)]
+        return ", ".join(f"{k}: {old.get(k)!r} there, {new.get(k)!r} here" for k in parts)
+    return f"{describe(old)} there, {describe(new)} here"
 
 
 def encode(value: object) -> Any:
@@ -288,7 +371,7 @@ def fingerprint(*arrays: object) -> str:
 
 def _sync_folder(path: Path) -> None:
     """Makes the name of a new file last."""
-    descriptor = os.open(path.parent, os.O_RDONLY)
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

@@ -9,7 +9,6 @@ distribution in the space, that of a score is linear: neither depends on which v
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,8 @@ from numpy.typing import NDArray
 
 from fastreg._checks import check_choice
 from fastreg._extras import needs
+from fastreg._files import FilePath
+from fastreg._pictures import plain, save
 from fastreg.search.bayesian import silent
 from fastreg.search.ticks import NOT_USED, scale_of
 from fastreg.search.ticks import Ticks as _Ticks
@@ -34,18 +35,21 @@ _MAP = "viridis"
 
 # An axis of scores ends where a value is worse than the worse quartile by so many times the quartiles' distance.
 _FAR = 3.0
+# Characters of a label that has its neighbours beside it.
+_NARROW = 18
 
 
-def plot(search: Any, kind: str, path: str | os.PathLike[str] | None = None, **options: Any) -> Figure:
-    """One of the pictures, by its name.
+def plot(search: Any, kind: str, path: FilePath | None = None, **options: Any) -> Figure:
+    """One of the pictures, by its name; a file is written whole or not at all.
 
     Raises:
         ValueError: If there is no such picture, or no trial to draw.
+        OSError: If the file cannot be written.
         ImportError: If matplotlib, or for importance optuna, is not installed.
     """
     figure = PICTURES[check_choice("plot", "kind", kind, PICTURES)](search, **options)
     if path is not None:
-        figure.savefig(path)
+        save(figure, path)
     return figure
 
 
@@ -106,7 +110,8 @@ def parallel_coordinates(search: Any, most: int = 200) -> Figure:
                 fontsize=7,
                 bbox={"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
             )
-    axes.set_xticks(list(places), [*names, _title(search.metric_)], fontsize=9)
+    labels = [*(plain(name, _NARROW) for name in names), plain(search.metric_.replace("_", " "), _NARROW)]
+    axes.set_xticks(list(places), labels, fontsize=9)
     axes.set_yticks([])
     axes.set_xlim(-0.1, len(names) + 0.45)
     axes.spines[:].set_visible(False)
@@ -118,11 +123,12 @@ def importance(search: Any) -> Figure:
     shares = importances(search)
     figure, axes = _figure(6.0, 0.8 + 0.35 * len(shares))
     names = list(shares)[::-1]
-    axes.barh(names, [shares[name] for name in names], color=_BLUE, height=0.65)
-    for name in names:
+    axes.barh(range(len(names)), [shares[name] for name in names], color=_BLUE, height=0.65)
+    axes.set_yticks(range(len(names)), [plain(name, 2 * _NARROW) for name in names])
+    for place, name in enumerate(names):
         axes.annotate(
             f"{shares[name]:.0%}",
-            (shares[name], name),
+            (shares[name], place),
             xytext=(4, 0),
             textcoords="offset points",
             va="center",
@@ -177,7 +183,7 @@ def slices(search: Any) -> Figure:
         ticks = _ticks_of(search, trials, names[i])
         axes.scatter(ticks.heights, scores, s=14, c=[t.number for t in trials], cmap=_MAP, alpha=0.85)
         axes.set_xticks([h for h, _ in ticks.ticks], [text for _, text in ticks.ticks], fontsize=7)
-        axes.set_xlabel(names[i], fontsize=9)
+        axes.set_xlabel(plain(names[i], 2 * _NARROW), fontsize=9)
         _show_bulk(axes, scores, search.direction_)
         _finish(axes)
         if i % columns == 0:
@@ -297,7 +303,7 @@ def _rank(search: Any, score: float) -> float:
 
 
 def _title(name: str) -> str:
-    return name.replace("_", " ")
+    return plain(name.replace("_", " "))
 
 
 def _mean_curve(curves: Sequence[Sequence[float]]) -> list[float]:

@@ -10,13 +10,11 @@ import base64
 import html
 import io
 import math
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import fastreg
+from fastreg import _files
 from fastreg.progress import format_time
 from fastreg.search import plots
 
@@ -46,7 +44,7 @@ font-size:.85rem} pre{background:#f7f7f7;padding:.6rem;overflow:auto;font-size:.
 
 def write(
     search: Any,
-    path: str | os.PathLike[str],
+    path: _files.FilePath,
     title: str | None = None,
     notes: Mapping[str, object] | None = None,
 ) -> None:
@@ -54,28 +52,18 @@ def write(
 
     Args:
         search: A fitted search.
-        path: The file; what is there is replaced.
+        path: The file; what is there is replaced in one step, and keeps its mode. A symbolic link is followed.
         title: Heading; None is "Search".
         notes: Further facts for the head of the page, by name.
 
     Raises:
         ImportError: If matplotlib is not installed.
         OSError: If the file cannot be written.
-        ValueError: If no trial has a score.
+        ValueError: If no trial has a score, or the path leads to something other than a regular file.
     """
-    page = _page(search, title or "Search", notes or {})
-    target = Path(path)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(page)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
-        os.replace(name, target)
-    except BaseException:
-        os.unlink(name)
-        raise
+    target = _files.path_text("report", "path", path)
+    page = _page(search, str(title or "Search"), notes or {})
+    _files.write(target, page.encode("utf-8", "backslashreplace"))
 
 
 def _page(search: Any, title: str, notes: Mapping[str, object]) -> str:
@@ -109,7 +97,7 @@ def _summary(search: Any) -> dict[str, object]:
 
 
 def _facts(facts: Mapping[str, object]) -> str:
-    rows = (f"<dt>{html.escape(name)}</dt><dd>{html.escape(str(value))}</dd>" for name, value in facts.items())
+    rows = (f"<dt>{html.escape(str(name))}</dt><dd>{html.escape(str(value))}</dd>" for name, value in facts.items())
     return f"<dl>{''.join(rows)}</dl>"
 
 

@@ -7,13 +7,13 @@ this file has the arguments and puts the parts together.
 from __future__ import annotations
 
 import inspect
-import os
 import time
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastreg._checks import check_choice, did_you_mean
+from fastreg._files import FilePath
 from fastreg.search import plan as planning
 from fastreg.search._options import ModelT
 from fastreg.search.executors import make_runner
@@ -113,7 +113,7 @@ class Search(Found[ModelT]):
         preprocess: Any = None,
         constraint: Any = None,
         seed: int | None = None,
-        journal: str | os.PathLike[str] | None = None,
+        journal: FilePath | None = None,
         resume: bool = False,
         time_limit: float | None = None,
         target_score: float | None = None,

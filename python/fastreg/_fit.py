@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fastreg import _core, _data
 from fastreg._checks import AT_LEAST_ONE, FRACTION, check_bool, check_int, check_real, describe
+from fastreg._frames import Names, checked_names
 from fastreg.callbacks import (
     BUILT_IN,
     Callback,
@@ -81,7 +82,8 @@ def fit(
     if (fraction > 0) + (validation_data is not None) + (validation_rows is not None) > 1:
         raise ValueError("fit: give validation_data or validation_split or validation_rows, not several")
     given = _Given(x, y, sample_weight, class_weight, rows, validation_rows)
-    data, validation = _data_of_fit(model, given, last - first, fraction, validation_data)
+    names = checked_names(x, model._feature_names)
+    data, validation = _data_of_fit(model, given, names, last - first, fraction, validation_data)
 
     n_rows = len(data["x"]) if data["rows"] is None else len(data["rows"])
     steps = -(-n_rows // (min(batch, n_rows) or n_rows))
@@ -91,6 +93,8 @@ def fit(
     configs = [stopper.core_config(keys, directions) for stopper in stoppers]
 
     trainer = model._trainer_for(n_features)
+    if names is not None:
+        model._feature_names = names
     run = _Run(model, trainer, items, keys, first, last)
     model.stop_training, model.history = False, run.history
     run.begin({"epochs": last, "steps": steps, "verbose": shown})
@@ -141,7 +145,7 @@ class _Given(NamedTuple):
 
 
 def _data_of_fit(
-    model: Sequential, given: _Given, passes: int, fraction: float, validation_data: object
+    model: Sequential, given: _Given, names: Names | None, passes: int, fraction: float, validation_data: object
 ) -> tuple[_core.Data, _core.Data | None]:
     loss = model._require_loss("fit")
     x = _data.features(given.x, model._n_features, passes=passes)
@@ -160,15 +164,18 @@ def _data_of_fit(
     weights = _data.sample_weights(given.sample_weight, n, rows)
     weights = _data.class_weights(given.class_weight, targets, loss, outputs, weights, rows)
     if validation_data is not None:
-        validation = _validation_data(model, validation_data, x.shape[1], passes)
+        validation = _validation_data(model, validation_data, names or model._feature_names, x.shape[1], passes)
     return _core_data(x, targets, weights, rows), validation
 
 
-def _validation_data(model: Sequential, value: object, n_features: int, passes: int) -> _core.Data:
+def _validation_data(
+    model: Sequential, value: object, names: Names | None, n_features: int, passes: int
+) -> _core.Data:
     if not isinstance(value, (tuple, list)) or len(value) not in (2, 3):
         got = f"{len(value)} items" if isinstance(value, (tuple, list)) else describe(value)
         raise ValueError(f"fit: validation_data must be (x, y) or (x, y, sample_weight), got {got}")
     weights = value[2] if len(value) == 3 else None
+    checked_names(value[0], names, "validation_data x")
     return labelled_data(model, value[0], value[1], weights, None, n_features, "validation_data ", passes)
 
 

@@ -18,11 +18,15 @@ from numpy.typing import NDArray
 from fastreg import _core, _data, utils
 from fastreg._bound import BoundLayer, layer_names, summary_lines
 from fastreg._checks import NON_NEGATIVE, SEED_LIMIT, check_int, check_name, describe
+from fastreg._frames import Names
 from fastreg.layers import Input, Layer, check_features
 
 
 class Stack:
     """Base of :class:`fastreg.Sequential`: see there."""
+
+    # The names of the columns of the first frame that it was fitted on.
+    _feature_names: Names | None = None
 
     def __init__(
         self, layers: Iterable[Layer | Input | BoundLayer] | None, name: str | None, seed: int | None
@@ -50,6 +54,17 @@ class Stack:
     def built(self) -> bool:
         """Whether there are weights: there are layers, and the number of features is known."""
         return self._n_features is not None and bool(self._layers)
+
+    @property
+    def feature_names_in_(self) -> NDArray[np.object_]:
+        """The names of the columns that the model was fitted on, as scikit-learn has them.
+
+        They are those of the first frame (pandas, polars, Arrow) whose columns all have strings as names, and stay for
+        the model's life, in copies and files too. Absent before, and where there was none.
+        """
+        if self._feature_names is None:
+            raise AttributeError("feature_names_in_: the model was not fitted on a frame whose columns have names")
+        return np.array(self._feature_names, dtype=object)
 
     def add(self, layer: Layer | Input | BoundLayer) -> None:
         """Appends a layer. Weights that are there stay; the optimizer starts afresh."""

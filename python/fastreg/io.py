@@ -1,9 +1,9 @@
 """Model files: what is saved of a model, and how a model is made of a file again.
 
 A file is safetensors with the tensors of float32 and one metadata key, ``fastreg``, that holds the JSON description
-(fields in cpp/core/description.cpp; ``name`` and ``state`` are Python's own). Bytes are C++'s business
-(cpp/core/serialize.cpp): it writes atomically and takes no damaged file. Here names and shapes are checked against
-the network that the description stands for. Loading constructs descriptions and runs no code of the file.
+(fields in cpp/core/description.cpp; ``name``, ``feature_names`` and ``state`` are Python's own). Bytes are C++'s
+business (cpp/core/serialize.cpp): it writes atomically and takes no damaged file. Here names and shapes are checked
+against the network that the description stands for. Loading constructs descriptions and runs no code of the file.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ def save(
     network = model._require_network("save")
     description = model._description(network.n_features)
     tensors: Tensors = dict(zip((name for name, _, _ in network.weight_info()), network.get_weights(), strict=True))
+    if model._feature_names is not None:
+        description["feature_names"] = list(model._feature_names)
     trainer = model._trainer
     if with_optimizer and model._loss is not None:
         description |= model._training_description(for_file=True)
@@ -110,6 +112,7 @@ def _restore(description: Mapping[str, Any], tensors: Tensors) -> Sequential:
         seed=_member(description, "seed", int, "the description"),
     )
     _check_weights(model, _member(description, "n_features", int, "the description"), tensors)
+    model._feature_names = _feature_names(description.get("feature_names"), model)
     if description.get("loss") is None:
         _require_same({}, {n: t for n, t in tensors.items() if n.startswith("optimizer.")})
         return model
@@ -123,6 +126,16 @@ def _restore(description: Mapping[str, Any], tensors: Tensors) -> Sequential:
     )
     _restore_state(model, _object(description.get("state"), "state"), tensors)
     return model
+
+
+def _feature_names(value: object, model: Sequential) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise ValueError(f"feature_names must be a list of strings, got {describe(value)}")
+    if len(value) != model._n_features:
+        raise ValueError(f"feature_names must be one for each of the {model._n_features} features, got {len(value)}")
+    return tuple(value)
 
 
 def _check_weights(model: Sequential, n_features: int, tensors: Tensors) -> None:

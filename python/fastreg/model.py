@@ -20,6 +20,7 @@ from fastreg import _core, _data, _fit, _pickling, losses, optimizers
 from fastreg import metrics as _metrics
 from fastreg._bound import BoundLayer, BoundOptimizer
 from fastreg._checks import AT_LEAST_ONE, POSITIVE, check_bool, check_int, check_real
+from fastreg._frames import checked_names
 from fastreg._keras import refuse_requests
 from fastreg._stack import Stack
 from fastreg.callbacks import History
@@ -129,7 +130,10 @@ class Sequential(Stack):
         Args:
             x: Rows of features, (n, features); see :mod:`fastreg._data` for what is converted and how. What needs no
                 conversion is read where it is, in every epoch: it must not change during the run, neither in a
-                callback nor in another thread, or the run uses now the old values and now the new ones.
+                callback nor in another thread, or the run uses now the old values and now the new ones. The column
+                names of the first frame are remembered, if all are strings; see :attr:`feature_names_in_`. A frame
+                with others, or in another order, is refused from then on, here and in ``evaluate`` and ``predict``;
+                arrays have no names and are taken as they are.
             y: Targets, as the loss describes them. They and ``validation_data`` must stay as they are, too.
             batch_size: Rows of a step, >= 1; None, or more than there are, is all of them.
             epochs: Epoch to end before, counted from 0; with ``initial_epoch=0`` the number of epochs.
@@ -199,7 +203,7 @@ class Sequential(Stack):
         """Loss, penalties included, and metrics, in inference mode.
 
         Args:
-            x: Rows of features.
+            x: Rows of features; of a frame the columns must have the names that they had in ``fit``.
             y: Targets, as for ``fit``.
             batch_size: Taken for Keras's sake; the core chooses its own blocks, and the result does not depend on it.
             verbose: 1 writes the values to standard error, 0 does not.
@@ -220,6 +224,7 @@ class Sequential(Stack):
         self._require_loss("evaluate")
         _check_batch_size("evaluate", batch_size)
         shown, as_dict = _fit.check_verbose("evaluate", verbose), check_bool("evaluate", "return_dict", return_dict)
+        checked_names(x, self._feature_names)
         data = _fit.labelled_data(self, x, y, sample_weight, class_weight, self._n_features, rows=rows)
         values = self._trainer_for(None).evaluate(data)
         named = dict(zip(["loss", *(metric.name for metric in self._resolved_metrics())], values, strict=True))
@@ -233,7 +238,8 @@ class Sequential(Stack):
         """Outputs for rows of features, in inference mode: float32 (n, units).
 
         Args:
-            x: Rows of features, (n, features), finite.
+            x: Rows of features, (n, features), finite; of a frame the columns must have the names that they had in
+                ``fit``.
             batch_size: Taken for Keras's sake; rows do not depend on each other, the core chooses its own blocks.
             verbose: Taken for Keras's sake; nothing is shown.
             **keras: Keras's other arguments, at the values that ask for nothing.
@@ -246,6 +252,8 @@ class Sequential(Stack):
         network = self._require_network("predict")
         _check_batch_size("predict", batch_size)
         _fit.check_verbose("predict", verbose)
+        if type(x) is not np.ndarray:
+            checked_names(x, self._feature_names)
         return network.predict(_data.features(x, self._n_features))
 
     def freeze(self) -> _core.Predictor:
@@ -274,7 +282,7 @@ class Sequential(Stack):
             >>> p(np.ones((1, 4), np.float32), out=y) is y
             True
         """
-        return _core.Predictor(self._require_network("freeze"))
+        return _core.Predictor(self._require_network("freeze"), self._feature_names)
 
     def save(self, path: str | os.PathLike[str], include_optimizer: bool = True, **keras: object) -> None:
         """Writes the model to a file, whole or not at all; :func:`fastreg.load` reads it.

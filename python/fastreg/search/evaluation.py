@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import DivergenceError
+from fastreg._frames import Names
 from fastreg.callbacks import Callback, EarlyStopping, StopSignal, TimeLimit
 from fastreg.model import Sequential
 from fastreg.runtime import thread_limit
@@ -71,6 +72,7 @@ class Context:
         targets: Targets as the core takes them; None is ``y``.
         labels: Classes of the rows, for stratified inner splits; None where targets are no classes.
         epochs: The full budget; None where the estimator decides.
+        names: Names of the columns that ``x`` was made of, for ``Sequential`` models without preprocessing; or None.
     """
 
     build: Any
@@ -87,6 +89,7 @@ class Context:
     targets: Any = None
     labels: Labels | None = None
     epochs: int | None = None
+    names: Names | None = None
     _once: Once = field(default_factory=Once, repr=False)
 
     def with_threads(self, threads: int | None) -> Context:
@@ -249,6 +252,7 @@ def _evaluate(context: Context, task: Task, stop: StopSignal | None, result: Fol
         if isinstance(model, Sequential):
             if paused is None:
                 context.scorers.prepare(model)
+                _tell(context, model)
             paused = _fit_sequential(context, task, model, fold, given, stop, result, paused, final)
         else:
             _fit_estimator(context, model, fold, given)
@@ -266,6 +270,11 @@ def _evaluate(context: Context, task: Task, stop: StopSignal | None, result: Fol
         else:
             result.model, result.predictions = model, outputs(model, fold.x, fold.scored)
     result.score_seconds = time.perf_counter() - begun
+
+
+def _tell(context: Context, model: Sequential) -> None:
+    """Tells a model what arrays do not: the names of the columns."""
+    model._feature_names = context.names or model._feature_names
 
 
 def _score(context: Context, model: Any, fold: Prepared, given: Mapping[str, Any], result: FoldResult) -> None:
@@ -463,6 +472,7 @@ def _refit(context: Context, task: Task, stop: StopSignal | None, result: FoldRe
         _fit_estimator(context, model, fold, given)
     else:
         context.scorers.prepare(model)
+        _tell(context, model)
         for name in ("validation_split", "validation_data"):
             given.pop(name, None)
         callbacks = [item for item in _copied(given.pop("callbacks", None)) if not monitors_validation(item)]

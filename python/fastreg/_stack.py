@@ -10,14 +10,15 @@ import json
 import math
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import _core, _data, utils
-from fastreg._bound import BoundLayer, layer_names, summary_lines
-from fastreg._checks import NON_NEGATIVE, SEED_LIMIT, check_int, check_name, describe
+from fastreg._assignments import checked_assignment
+from fastreg._bound import BoundLayer, FixedList, layer_names, summary_lines
+from fastreg._checks import describe
 from fastreg._frames import Names
 from fastreg.layers import Input, Layer, check_features
 
@@ -31,16 +32,22 @@ class Stack:
     def __init__(
         self, layers: Iterable[Layer | Input | BoundLayer] | None, name: str | None, seed: int | None
     ) -> None:
-        self.name = "sequential" if name is None else check_name("Sequential", "name", name)
-        chosen = utils.draw_seed() if seed is None else seed
-        self.seed = check_int("Sequential", "seed", chosen, NON_NEGATIVE, SEED_LIMIT)
         self._layers: tuple[Layer, ...] = ()
         self._n_features: int | None = None
         self._network: _core.Network | None = None
+        self.name = "sequential" if name is None else name
+        self.seed = utils.draw_seed() if seed is None else seed
         self._make_locks()
         if not hasattr(layers, "__iter__") and layers is not None:
             raise TypeError(f"Sequential: layers must be a list of layers, got {describe(layers)}")
         self._append([] if layers is None else layers)
+
+    if not TYPE_CHECKING:  # a checker of types goes on to know which attributes there are
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if not name.startswith("_"):
+                value = checked_assignment(self, name, value)
+            object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
         return f"<Sequential {self.name!r}: {len(self._layers)} layers, {'built' if self.built else 'not built'}>"
@@ -48,7 +55,8 @@ class Stack:
     @property
     def layers(self) -> list[BoundLayer]:
         """The layers, each bound to this model: the fields of its description, its name and its weights."""
-        return [BoundLayer(self, i) for i in range(len(self._layers))]
+        bound = (BoundLayer(self, i) for i in range(len(self._layers)))
+        return FixedList(bound, "model.layers", "model.add and model.pop change the layers")
 
     @property
     def built(self) -> bool:

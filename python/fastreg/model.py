@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from fastreg import _core, _data, _fit, _pickling, losses, optimizers
 from fastreg import metrics as _metrics
-from fastreg._bound import BoundLayer, BoundOptimizer
+from fastreg._bound import BoundLayer, BoundOptimizer, FixedList
 from fastreg._checks import AT_LEAST_ONE, POSITIVE, check_bool, check_int, check_real
 from fastreg._frames import checked_names
 from fastreg._keras import refuse_requests
@@ -43,9 +43,13 @@ class Sequential(Stack):
             with one seed give the same bits. None draws one, which :attr:`seed` then tells.
 
     Attributes:
-        seed: The seed.
+        name: The name; can be set.
+        seed: The seed; can be set as long as there are no weights.
         history: What the last ``fit`` returned, or would have if it had not raised; None before.
         stop_training: A callback sets it to end the run after the present epoch.
+
+    Besides these ``learning_rate`` can be set. Setting anything else on a ``Sequential`` would have no effect and
+    raises AttributeError; a class derived from it may have further attributes.
 
     Raises:
         ValueError: If an argument is out of range, two layers have one name or the input shapes contradict each other.
@@ -266,7 +270,7 @@ class Sequential(Stack):
         Returns:
             ``p``, so that ``p(x)`` is ``predict(x)`` up to rounding, and ``p(x, out=y)`` writes to ``y`` and returns
             it. Unlike ``predict`` it does not look for NaN: such a row gives NaN, the others are as ever, and no
-            rows give no rows.
+            rows give no rows. Names of columns are compared as ``predict`` does.
 
         Raises:
             ValueError: If the model is not built.
@@ -315,7 +319,8 @@ class Sequential(Stack):
     @property
     def metrics(self) -> list[Metric]:
         """What ``compile`` was given, names settled: of ``"accuracy"`` the one that fits. Empty without a loss."""
-        return [] if self._loss is None else self._resolved_metrics()
+        found = [] if self._loss is None else self._resolved_metrics()
+        return FixedList(found, "model.metrics", "model.compile sets the metrics")
 
     @property
     def learning_rate(self) -> float:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fastreg import _core, _data
 from fastreg._checks import AT_LEAST_ONE, FRACTION, check_bool, check_int, check_real, describe
 from fastreg._frames import Names, checked_names
+from fastreg._spread import warn_of_spreads
 from fastreg.callbacks import (
     BUILT_IN,
     Callback,
@@ -84,6 +85,10 @@ def fit(
     given = _Given(x, y, sample_weight, class_weight, rows, validation_rows)
     names = checked_names(x, model._feature_names)
     data, validation = _data_of_fit(model, given, names, last - first, fraction, validation_data)
+
+    if not model._spreads_known and (model._trainer is None or model._trainer.step == 0):
+        model._spreads_known = True
+        warn_of_spreads(model._layers, data["x"], data["rows"], names or model._feature_names)
 
     n_rows = len(data["x"]) if data["rows"] is None else len(data["rows"])
     steps = -(-n_rows // (min(batch, n_rows) or n_rows))

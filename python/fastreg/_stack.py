@@ -28,6 +28,8 @@ class Stack:
 
     # The names of the columns of the first frame that it was fitted on.
     _feature_names: Names | None = None
+    # Whether a warning about the spreads of its features would come too late, or is another's business.
+    _spreads_known = False
 
     def __init__(
         self, layers: Iterable[Layer | Input | BoundLayer] | None, name: str | None, seed: int | None

@@ -14,11 +14,12 @@ import numpy as np
 from fastreg import _data
 from fastreg._checks import check_choice, check_int, describe, did_you_mean
 from fastreg._frames import checked_names
+from fastreg._spread import warn_of_spreads
 from fastreg.callbacks import Callback, EarlyStopping
 from fastreg.model import Sequential
 from fastreg.search import preprocessing
 from fastreg.search.cross_validation import class_labels, indexable, make_folds
-from fastreg.search.evaluation import Context, is_estimator, make_model, monitors_validation, prepared
+from fastreg.search.evaluation import Context, Prepared, is_estimator, make_model, monitors_validation, prepared
 from fastreg.search.scoring import resolve
 
 __all__ = ["make_context"]
@@ -46,6 +47,7 @@ def make_context(
     early_stopping_on: str = "inner",
     curves: bool = False,
     gates: Collection[str] = (),
+    spreads_known: bool = False,
 ) -> Context:
     """Checks the arguments of a search and makes what its tasks share.
 
@@ -66,6 +68,7 @@ def make_context(
         early_stopping_on: ``"inner"``, or ``"fold"`` to watch the rows that are scored, which is optimistic.
         curves: The trials are compared epoch by epoch.
         gates: Parameters that need not be read, since the presence of others depends on them.
+        spreads_known: Do not warn of features whose spreads are too different.
 
     Raises:
         ValueError: If an argument is out of range, a name is unknown, or a parameter is never read.
@@ -119,7 +122,10 @@ def make_context(
         names=names,
     )
     if isinstance(model, Sequential):
-        _check_data(context, model)
+        fold = prepared(context, 0)
+        _check_data(context, model, fold)
+        if not spreads_known:
+            warn_of_spreads(model._layers, fold.x, fold.train, names)
     return context
 
 
@@ -333,9 +339,8 @@ def _targets(model: Sequential, y: Any) -> Any:
         return np.ascontiguousarray(array, np.float32)
 
 
-def _check_data(context: Context, model: Sequential) -> None:
+def _check_data(context: Context, model: Sequential, fold: Prepared) -> None:
     """Scores a row: raises what fit would raise in every fold, for the data and the weights of the rows."""
-    fold = prepared(context, 0)
     targets = context.y if context.targets is None else context.targets
     weights = context.fit_arguments.get("sample_weight")
     model.build(np.shape(fold.x)[1:])

@@ -273,8 +273,9 @@ def _evaluate(context: Context, task: Task, stop: StopSignal | None, result: Fol
 
 
 def _tell(context: Context, model: Sequential) -> None:
-    """Tells a model what arrays do not: the names of the columns."""
+    """Tells a model what arrays do not: the names of the columns; and that their spreads were looked at before."""
     model._feature_names = context.names or model._feature_names
+    model._spreads_known = True
 
 
 def _score(context: Context, model: Any, fold: Prepared, given: Mapping[str, Any], result: FoldResult) -> None:

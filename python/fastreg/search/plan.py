@@ -113,6 +113,7 @@ def prepare(search: Search, x: Any, y: Any, groups: Any, fit_arguments: Mapping[
         return_train_score=search.return_train_score,
         early_stopping_on=search.early_stopping_on,
         curves=isinstance(schedule, MedianPruner),
+        spreads_known=search._spreads_known,
         gates={value.name for a in space.alternatives for value in a.values() if isinstance(value, When)},
     )
     if isinstance(search.refit, str):

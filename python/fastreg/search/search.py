@@ -91,6 +91,9 @@ class Search(Found):
         stopped_by_: ``"trials"``, ``"space"``, ``"time"``, ``"target"``, ``"failures"`` or ``"interrupt"`` (Ctrl-C).
     """
 
+    # Whether a warning about the spreads of the features would be the second of its kind.
+    _spreads_known = False
+
     def __init__(
         self,
         build: Any,

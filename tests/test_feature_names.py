@@ -144,11 +144,12 @@ def test_a_fit_that_was_refused_remembers_nothing():
 
 
 def test_names_survive_files_copies_and_pickles(tmp_path):
+    pandas = pytest.importorskip("pandas")
     model = fitted()
     model.save(tmp_path / "net.safetensors")
     odd = network()
-    names = ["", "ä\n\"'", "\U0001f600"]
-    odd.fit(frame(names=names), Y, verbose=0)
+    names = ["\ud800\x00", "ä\n\"'", "\U0001f600"]
+    odd.fit(frame().set_axis(pandas.Index(names, dtype=object), axis=1), Y, verbose=0)
     odd.save(tmp_path / "odd.safetensors")
     assert list(fr.load(tmp_path / "odd.safetensors").feature_names_in_) == names
     for other in (fr.load(tmp_path / "net.safetensors"), copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
@@ -213,3 +214,21 @@ def test_models_of_searches_know_the_names():
     search = GridSearch(lambda params: copy.deepcopy(trained) if params["a"] else 0, {"a": [1]}, cv=2, verbose=0)
     with refusal(ValueError, ["^X: the feature names", "same order"]):
         search.fit(other, Y)
+
+
+def test_a_wide_frame_is_looked_at_once_a_call(monkeypatch):
+    """Names are compared as a whole: the labels of thousands of columns are made into a list once for each frame."""
+    pandas = pytest.importorskip("pandas")
+    from fastreg import _frames
+
+    wide = pandas.DataFrame(np.ones((4, 3000)), columns=[f"c{i}" for i in range(3000)])
+    model = compiled([layers.Dense(1)], loss="mse")
+    model.fit(wide, np.arange(4.0), verbose=0)
+    asked = []
+    labels = _frames.labels
+    monkeypatch.setattr(_frames, "labels", lambda value: asked.append(value) or labels(value))
+    for call in (lambda: model.predict(wide), lambda: model.evaluate(wide, np.arange(4.0), verbose=0),
+                 lambda: model.fit(wide, np.arange(4.0), epochs=3, verbose=0)):
+        asked.clear()
+        call()
+        assert sum(value is wide for value in asked) == 1

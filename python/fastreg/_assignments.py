@@ -14,6 +14,9 @@ from fastreg._checks import NON_NEGATIVE, SEED_LIMIT, check_int, check_name, did
 if TYPE_CHECKING:
     from fastreg._stack import Stack
 
+# What takes any value, since ``fit`` sets it itself.
+FREE = frozenset(("history", "stop_training"))
+
 _SETTABLE = ("history", "learning_rate", "name", "seed", "stop_training")
 
 _INSTEAD = {

@@ -30,7 +30,9 @@ def labels(value: object) -> list[Any] | None:
     # An Arrow table has its columns themselves under "columns". The class is asked, since a column may have that name.
     for attribute in ("column_names", "columns"):
         if hasattr(kind, attribute):
-            found = getattr(value, attribute)
+            found: Any = getattr(value, attribute)
+            if hasattr(found, "tolist"):  # the index of pandas: to iterate over it takes far longer
+                found = found.tolist()
             return list(found) if hasattr(found, "__iter__") else None
     return None
 
@@ -44,12 +46,16 @@ def feature_names(value: object, name: str = "x") -> Names | None:
     if type(value) is np.ndarray:
         return None
     found = labels(value)
-    if not found or not any(isinstance(label, str) for label in found):
+    kinds = set(map(type, found or ()))
+    if found and kinds == {str}:
+        return tuple(found)
+    texts = sum(issubclass(kind, str) for kind in kinds)
+    if not found or not texts:
         return None
-    if not all(isinstance(label, str) for label in found):
-        kinds = ", ".join(sorted({type(label).__name__ for label in found}))
+    if texts < len(kinds):
+        told = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise TypeError(
-            f"{name}: the names of columns must be strings, all or none of them, got {kinds}; "
+            f"{name}: the names of columns must be strings, all or none of them, got {told}; "
             "x.columns = x.columns.astype(str) makes strings of them"
         )
     return tuple(map(str, found))

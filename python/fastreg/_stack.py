@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import _core, _data, utils
-from fastreg._assignments import checked_assignment
+from fastreg._assignments import FREE, checked_assignment
 from fastreg._bound import BoundLayer, FixedList, layer_names, summary_lines
 from fastreg._checks import describe
 from fastreg._frames import Names
@@ -47,7 +47,7 @@ class Stack:
     if not TYPE_CHECKING:  # a checker of types goes on to know which attributes there are
 
         def __setattr__(self, name: str, value: object) -> None:
-            if not name.startswith("_"):
+            if name[:1] != "_" and name not in FREE:
                 value = checked_assignment(self, name, value)
             object.__setattr__(self, name, value)
 

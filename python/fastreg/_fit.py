@@ -86,10 +86,7 @@ def fit(
     names = checked_names(x, model._feature_names)
     data, validation = _data_of_fit(model, given, names, last - first, fraction, validation_data)
 
-    if not model._spreads_known and (model._trainer is None or model._trainer.step == 0):
-        model._spreads_known = True
-        warn_of_spreads(model._layers, data["x"], data["rows"], names or model._feature_names)
-
+    _warn_once(model, data, names)
     n_rows = len(data["x"]) if data["rows"] is None else len(data["rows"])
     steps = -(-n_rows // (min(batch, n_rows) or n_rows))
     n_features = data["x"].shape[1]
@@ -123,6 +120,13 @@ def fit(
     )
     run.end(result, stoppers)
     return run.history
+
+
+def _warn_once(model: Sequential, data: _core.Data, names: Names | None) -> None:
+    """Looks at the spreads of the features before the first step of a model that nobody has looked at for it."""
+    if not model._spreads_known and (model._trainer is None or model._trainer.step == 0):
+        model._spreads_known = True
+        warn_of_spreads(model._layers, data["x"], data["rows"], names or model._feature_names)
 
 
 def _seconds_left(items: list[Callback], begun: float) -> float:

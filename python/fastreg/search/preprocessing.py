@@ -86,11 +86,11 @@ class Standard:
 class Chain:
     """Transformers one after another, each fitted on what the one before it gives.
 
-    Args:
-        steps: Things with ``fit`` and ``transform``, or ``fit_transform`` and ``transform``.
-
     It remembers the names of the columns of a frame that it was fitted on. A frame with others, or in another order, is
     a ValueError then.
+
+    Args:
+        steps: Things with ``fit`` and ``transform``, or ``fit_transform`` and ``transform``.
     """
 
     _names: Names | None = None

@@ -22,7 +22,7 @@ from fastreg.layers import BatchNormalization, Dense, Layer
 _RATIO = 1e3
 
 # Rows that are looked at, evenly spaced.
-_ROWS = 256
+_ROWS = 1000
 
 # A column counts for no narrower than this share of its range: that of a rare value (a pixel that is hardly ever set, a
 # rare category) has a small standard deviation, and does no harm.

@@ -21,8 +21,9 @@ from fastreg.layers import BatchNormalization, Dense, Layer
 # The largest ratio of two spreads that is passed over.
 _RATIO = 1e3
 
-# Rows that are looked at, evenly spaced.
-_ROWS = 1000
+# Rows that are looked at, evenly spaced: so many values, but not fewer or more rows than these.
+_VALUES = 200_000
+_ROWS = (100, 1000)
 
 # A column counts for no narrower than this share of its range: that of a rare value (a pixel that is hardly ever set, a
 # rare category) has a small standard deviation, and does no harm.
@@ -50,7 +51,8 @@ def warn_of_spreads(
     """
     if x.dtype.kind != "f" or _normalises(layers):
         return
-    step = -(-(len(x) if rows is None else len(rows)) // _ROWS)
+    most = min(max(_VALUES // x.shape[1], _ROWS[0]), _ROWS[1])
+    step = -(-(len(x) if rows is None else len(rows)) // most)
     sample = x[::step] if rows is None else x[rows[::step]]
     low, high = sample.min(axis=0).astype(np.float64), sample.max(axis=0).astype(np.float64)
     spans = high - low

@@ -25,6 +25,7 @@ struct PyPredictor {
   std::unique_ptr<const Predictor> predictor;
   npy_intp n_features, n_outputs;
   double work_per_row;
+  PyObject* feature_names;   // a tuple of strings, or null
   PyObject* weak_references;
 };
 
@@ -60,11 +61,13 @@ bool is_float_matrix(PyObject* object, npy_intp cols, int flags) {
 }
 
 // A new reference: x itself, or what _serving.features makes of it.
-PyObject* readable(PyObject* x, npy_intp n_features) {
+PyObject* readable(PyObject* x, const PyPredictor& self) {
   constexpr int kFlags = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
+  const npy_intp n_features = self.n_features;
   if (PyArray_CheckExact(x) && is_float_matrix(x, n_features, kFlags)) return Py_NewRef(x);
   return guarded([&]() -> PyObject* {
-    py::object converted = py::module_::import("fastreg._serving").attr("features")(py::handle(x), n_features);
+    const py::handle names(self.feature_names == nullptr ? Py_None : self.feature_names);
+    py::object converted = py::module_::import("fastreg._serving").attr("features")(py::handle(x), n_features, names);
     if (!PyArray_CheckExact(converted.ptr()) || !is_float_matrix(converted.ptr(), n_features, kFlags))
       throw py::type_error("x: the conversion to float32 gave no usable array");
     return converted.release().ptr();
@@ -144,7 +147,7 @@ PyObject* call(PyObject* object, PyObject* const* args, std::size_t nargsf, PyOb
   const PyPredictor& self = *self_of(object);
   PyObject *x = nullptr, *out = nullptr;
   if (!read_arguments(args, PyVectorcall_NARGS(nargsf), names, &x, &out)) return nullptr;
-  PyObject* const rows = readable(x, self.n_features);
+  PyObject* const rows = readable(x, self);
   if (rows == nullptr) return nullptr;
   PyObject* const result = writable(out, PyArray_DIM(array_of(rows), 0), self.n_outputs, array_of(rows));
   PyObject* done = nullptr;
@@ -234,11 +237,24 @@ std::unique_ptr<const Predictor> predictor_from(py::handle source) {
   return std::make_unique<const Predictor>(layers);
 }
 
+// A tuple of strings, one for each feature: it holds nothing that could refer back to the predictor.
+void check_feature_names(py::handle names, std::size_t n_features) {
+  if (!PyTuple_CheckExact(names.ptr())) refuse("feature_names must be None or a tuple of strings", names);
+  for (const py::handle name : py::reinterpret_borrow<py::tuple>(names))
+    if (!PyUnicode_CheckExact(name.ptr())) refuse("feature_names must be strings", name);
+  if (py::len(names) != n_features)
+    throw py::value_error("Predictor: feature_names must be " + std::to_string(n_features) +
+                          ", one for each feature, got " + std::to_string(py::len(names)));
+}
+
 PyObject* make(PyTypeObject* type, PyObject* args, PyObject* keywords) {
   return guarded([&]() -> PyObject* {
-    if (PyTuple_GET_SIZE(args) != 1 || (keywords != nullptr && PyDict_GET_SIZE(keywords) != 0))
-      throw py::type_error("Predictor takes one argument, a compiled network; call model.freeze() to make one");
+    const Py_ssize_t count = PyTuple_GET_SIZE(args);
+    if (count < 1 || count > 2 || (keywords != nullptr && PyDict_GET_SIZE(keywords) != 0))
+      throw py::type_error("Predictor takes a compiled network and feature names; call model.freeze() to make one");
     std::unique_ptr<const Predictor> predictor = predictor_from(PyTuple_GET_ITEM(args, 0));
+    PyObject* const names = count == 2 && PyTuple_GET_ITEM(args, 1) != Py_None ? PyTuple_GET_ITEM(args, 1) : nullptr;
+    if (names != nullptr) check_feature_names(names, predictor->n_features());
     PyObject* const object = type->tp_alloc(type, 0);
     if (object == nullptr) throw py::error_already_set();
     PyPredictor* const self = self_of(object);
@@ -246,6 +262,7 @@ PyObject* make(PyTypeObject* type, PyObject* args, PyObject* keywords) {
     self->n_features = static_cast<npy_intp>(predictor->n_features());
     self->n_outputs = static_cast<npy_intp>(predictor->n_outputs());
     self->work_per_row = predictor->work_per_row();
+    self->feature_names = Py_XNewRef(names);
     new (&self->predictor) std::unique_ptr<const Predictor>(std::move(predictor));
     return object;
   });
@@ -254,6 +271,7 @@ PyObject* make(PyTypeObject* type, PyObject* args, PyObject* keywords) {
 void destroy(PyObject* object) {
   PyTypeObject* const type = Py_TYPE(object);
   if (self_of(object)->weak_references != nullptr) PyObject_ClearWeakRefs(object);
+  Py_XDECREF(self_of(object)->feature_names);
   self_of(object)->predictor.~unique_ptr();
   type->tp_free(object);
   Py_DECREF(type);
@@ -268,25 +286,40 @@ PyObject* represent(PyObject* object) {
 PyObject* reduce(PyObject* object, PyObject*) {
   return guarded([&] {
     const py::object type = py::type::of(py::handle(object));
-    return py::make_tuple(type, py::make_tuple(layer_list(*self_of(object)->predictor))).release().ptr();
+    const PyPredictor& self = *self_of(object);
+    py::tuple arguments = py::make_tuple(layer_list(*self.predictor));
+    if (self.feature_names != nullptr) arguments = py::make_tuple(arguments[0], py::handle(self.feature_names));
+    return py::make_tuple(type, arguments).release().ptr();
   });
 }
 
 PyObject* get_n_features(PyObject* object, void*) { return PyLong_FromSsize_t(self_of(object)->n_features); }
 PyObject* get_n_outputs(PyObject* object, void*) { return PyLong_FromSsize_t(self_of(object)->n_outputs); }
 
+// As scikit-learn has it: an array of objects, absent where there are none.
+PyObject* get_feature_names(PyObject* object, void*) {
+  return guarded([&]() -> PyObject* {
+    PyObject* const names = self_of(object)->feature_names;
+    if (names == nullptr) throw py::attribute_error("feature_names_in_: the model was not fitted on a frame with names");
+    return py::module_::import("numpy").attr("array")(py::handle(names), "O").release().ptr();
+  });
+}
+
 constexpr const char* kDoc =
-    "Predictor(network, /)\n--\n\n"
+    "Predictor(network, feature_names=None, /)\n--\n\n"
     "A frozen network, made by Sequential.freeze(): p(x, out=None) gives its outputs for rows of features.\n\n"
     "Dropout is gone, batch normalisation is folded into the dense layers beside it and the weights are packed, so that\n"
     "a call is as short as it can be. It never changes, any number of threads may call it at once, and it can be\n"
     "pickled. A row's outputs depend neither on the other rows nor on the number of threads, and agree with those of\n"
     "Sequential.predict to rounding, not to the bit.\n\n"
     "Args:\n"
-    "    network: What a model is inside. Call model.freeze() instead, which knows it.\n\n"
+    "    network: What a model is inside. Call model.freeze() instead, which knows it.\n"
+    "    feature_names: Tuple of the names of the columns, or None. A frame with other names, or in another order, is\n"
+    "        refused.\n\n"
     "Attributes:\n"
     "    n_features: Columns of x.\n"
-    "    n_outputs: Columns of the result.\n\n"
+    "    n_outputs: Columns of the result.\n"
+    "    feature_names_in_: The names, as an array; absent where there are none.\n\n"
     "Raises:\n"
     "    TypeError: If it is given something else, such as the model itself.\n\n"
     "Example:\n"
@@ -312,8 +345,8 @@ constexpr const char* kCallDoc =
     "Returns:\n"
     "    out, or the new float32 array (n, n_outputs).\n\n"
     "Raises:\n"
-    "    ValueError: If a shape does not fit, x holds numbers beyond the range of float32 or a mask, or out cannot be\n"
-    "        written to or overlaps x.\n"
+    "    ValueError: If a shape does not fit, x is a frame whose columns have other names than in fit, or holds numbers\n"
+    "        beyond the range of float32 or a mask, or out cannot be written to or overlaps x.\n"
     "    TypeError: If x holds no real numbers, or out is no float32 array or has a mask.\n";
 
 PyTypeObject* make_type() {
@@ -324,6 +357,7 @@ PyTypeObject* make_type() {
   static PyGetSetDef attributes[] = {
       {"n_features", get_n_features, nullptr, "Columns of x.", nullptr},
       {"n_outputs", get_n_outputs, nullptr, "Columns of the result.", nullptr},
+      {"feature_names_in_", get_feature_names, nullptr, "Names of the columns that the model was fitted on.", nullptr},
       {nullptr, nullptr, nullptr, nullptr, nullptr}};
   // METH_COEXIST: it takes the place of the slot's wrapper, which knows no signature.
   static PyMethodDef methods[] = {

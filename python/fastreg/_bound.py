@@ -1,6 +1,7 @@
 """``model.layers[i]`` and ``model.optimizer``: descriptions bound to a model, and the table of ``summary``.
 
-Descriptions stay frozen. What can be changed through a bound layer are its weights, through the optimizer its rate.
+Descriptions stay frozen. What can be changed through a bound layer are its weights, through the optimizer its rate;
+setting anything else is an error, since it would have no effect.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +24,29 @@ if TYPE_CHECKING:
     from fastreg._stack import Stack
     from fastreg.model import Sequential
     from fastreg.optimizers import LearningRate, Optimizer
+
+
+T = TypeVar("T")
+
+
+class FixedList(list[T]):
+    """A list that a model makes anew whenever it is asked: changing it would change nothing, and is a TypeError.
+
+    What is made of it (a slice, a sum, a copy) is a plain list.
+    """
+
+    def __init__(self, items: Iterable[T], name: str, instead: str) -> None:
+        super().__init__(items)
+        self._name, self._instead = name, instead
+
+    def __reduce__(self) -> tuple[type, tuple[list[T]]]:
+        return list, (list(self),)
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError(f"{self._name}: a change to this list would change nothing; {self._instead}")
+
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
+    append = extend = insert = pop = remove = clear = sort = reverse = _refuse
 
 
 def layer_names(layers: Sequence[Layer]) -> list[str]:
@@ -58,9 +82,12 @@ class BoundLayer:
     ``isinstance`` sees the class of the description, so ``isinstance(model.layers[0], layers.Dense)`` holds.
     """
 
+    _model: Stack
+    _index: int
+
     def __init__(self, model: Stack, index: int) -> None:
-        self._model = model
-        self._index = index
+        object.__setattr__(self, "_model", model)
+        object.__setattr__(self, "_index", index)
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
@@ -82,6 +109,13 @@ class BoundLayer:
         if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self.description, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        hint = "; fastreg cannot freeze layers" if name == "trainable" else ""
+        raise AttributeError(
+            f"{type(self.description).__name__}: {name} cannot be set: of a model's layer only the weights can be, by "
+            f"set_weights; another layer needs another model{hint}"
+        )
 
     def __eq__(self, other: object) -> bool:
         if type(other) is BoundLayer:
@@ -161,7 +195,10 @@ class BoundOptimizer:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name != "learning_rate":
-            raise AttributeError(f"{type(self.description).__name__}: only learning_rate can be set, got {name}")
+            raise AttributeError(
+                f"{type(self.description).__name__}: only learning_rate can be set, got {name}; model.compile takes "
+                "another optimizer"
+            )
         object.__setattr__(self, name, value)
 
     def __eq__(self, other: object) -> bool:

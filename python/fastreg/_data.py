@@ -4,8 +4,9 @@ The conversion, everywhere the same: anything that ``np.asarray`` understands an
 integers, floats of any width, byte order, memory order; data frames) becomes float32, C-contiguous. An array that is
 this already is used as it is, without a copy. So are features of type float64, uint8 and bool, with rows any distance
 apart, which the core converts batch by batch to the same values. Everything else raises: TypeError for what cannot be
-cast (complex numbers, text, dates), ValueError for shapes that do not fit, empty arrays, NaN, infinity and values
-beyond float32.
+cast (complex numbers, text, dates; ``_frames.py`` names the first such cell), ValueError for shapes that do not fit,
+empty arrays, missing cells, NaN, infinity and values beyond float32. The bytes of bools count as 0 and 1 whatever they
+are.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg import _core
+from fastreg import _core, _frames
 from fastreg._checks import NON_NEGATIVE, check_real, describe
 from fastreg.losses import Loss
 
@@ -45,12 +46,19 @@ def numeric(value: object, name: str) -> NDArray[Any]:
         raise TypeError(f"{name}: sparse matrices are not supported, got {type(value).__name__}; call its toarray()")
     if isinstance(value, np.ma.MaskedArray) and np.any(value.mask):
         raise ValueError(f"{name}: masked values are not supported; fill or drop them first")
+    if type(value) is not np.ndarray:
+        _frames.refuse_types(value, name)
     try:
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name}: rows must have the same length ({error})") from None
-    if array.dtype.kind in "biuf":
+    except TypeError:
+        _frames.refuse_cell(value, None, name)  # Arrow: columns of numbers and of dates make no array
+        raise
+    if array.dtype.kind in "iuf":
         return array
+    if array.dtype.kind == "b":
+        return bools(array)
     if array.dtype.kind == "c":
         raise TypeError(f"{name}: must be real numbers, got {array.dtype}")
     if array.dtype.kind == "O" and array.ndim > 0 and not any(isinstance(v, (str, bytes)) for v in array.flat):
@@ -60,18 +68,26 @@ def numeric(value: object, name: str) -> NDArray[Any]:
             raise ValueError(f"{name}: must be finite numbers, got one beyond the range of float32") from None
         except (TypeError, ValueError):
             pass
+    if array.ndim > 0:
+        _frames.refuse_cell(value, array, name)
     raise TypeError(f"{name}: must be numbers, got {describe(value) if array.ndim == 0 else array.dtype}")
 
 
-def to_float32(array: NDArray[Any], name: str, columns: object = None) -> Floats:
-    """A finite array as float32 in C order; the array itself where it is that already."""
+def bools(array: NDArray[Any]) -> NDArray[Any]:
+    """A bool array whose bytes are 0 and 1, as the core counts them: the array itself unless it was made of others."""
+    as_bytes = array.view(np.uint8)
+    return array if np.maximum.reduce(as_bytes, axis=None, initial=0) <= 1 else as_bytes != 0
+
+
+def to_float32(array: NDArray[Any], name: str, source: object = None) -> Floats:
+    """A finite array as float32 in C order; the array itself where it is that. ``source``: the frame that it is of."""
     if array.dtype is _FLOAT32 and array.flags.c_contiguous and array.flags.aligned:
         converted = array
     else:
         with np.errstate(over="ignore", invalid="ignore"):
             converted = np.require(array, np.float32, ("C", "A"))
     if not _core.all_finite(converted):
-        _raise_not_finite(array, name, columns)
+        _raise_not_finite(array, name, source)
     return converted
 
 
@@ -88,7 +104,7 @@ def _readable(array: NDArray[Any], passes: int) -> bool:
     return within == size and step >= 0 and step % size == 0
 
 
-def _raise_not_finite(array: NDArray[Any], name: str, columns: object) -> None:
+def _raise_not_finite(array: NDArray[Any], name: str, source: object) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
         bad = ~np.isfinite(array.astype(np.float32))
     place = np.unravel_index(int(np.argmax(bad)), bad.shape)
@@ -96,9 +112,7 @@ def _raise_not_finite(array: NDArray[Any], name: str, columns: object) -> None:
     what = "NaN" if np.isnan(value) else "infinity" if np.isinf(value) else f"{value!r}, beyond the range of float32,"
     where = f"row {place[0]}"
     if bad.ndim == 2:
-        column = int(place[1])
-        title = f" ({list(columns)[column]!r})" if hasattr(columns, "__iter__") else ""
-        where = f"column {column}{title}, row {place[0]}"
+        where = _frames.where(int(place[0]), int(place[1]), _frames.labels(source))
         n_columns = int(bad.any(axis=0).sum())
         where += f" (the first of {n_columns} such columns)" if n_columns > 1 else ""
     raise ValueError(f"{name}: must be finite numbers, got {what} in {where}")
@@ -118,11 +132,10 @@ def features(value: object, n_features: int | None = None, name: str = "x", pass
         raise ValueError(f"{name}: must not be empty, got shape {array.shape}")
     if n_features is not None and array.shape[1] != n_features:
         raise ValueError(f"{name}: the network takes {n_features} features, got {array.shape[1]}")
-    columns = getattr(value, "columns", None)
     if not _readable(array, passes):
-        return to_float32(array, name, columns)
+        return to_float32(array, name, value)
     if not _core.all_finite(array):
-        _raise_not_finite(array, name, columns)
+        _raise_not_finite(array, name, value)
     return array
 
 

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from fastreg import _core, _data
 from fastreg._checks import AT_LEAST_ONE, FRACTION, check_bool, check_int, check_real, describe
+from fastreg._frames import Names, checked_names
+from fastreg._spread import warn_of_spreads
 from fastreg.callbacks import (
     BUILT_IN,
     Callback,
@@ -82,8 +84,10 @@ def fit(
     if (fraction > 0) + (validation_data is not None) + (validation_rows is not None) > 1:
         raise ValueError("fit: give validation_data or validation_split or validation_rows, not several")
     given = _Given(x, y, sample_weight, class_weight, rows, validation_rows)
-    data, validation = _data_of_fit(model, given, last - first, fraction, validation_data)
+    names = checked_names(x, model._feature_names)
+    data, validation = _data_of_fit(model, given, names, last - first, fraction, validation_data)
 
+    _warn_once(model, data, names)
     n_rows = len(data["x"]) if data["rows"] is None else len(data["rows"])
     steps = -(-n_rows // (min(batch, n_rows) or n_rows))
     n_features = data["x"].shape[1]
@@ -92,6 +96,8 @@ def fit(
     configs = [stopper.core_config(keys, directions) for stopper in stoppers]
 
     trainer = model._trainer_for(n_features)
+    if names is not None:
+        model._feature_names = names
     run = _Run(model, trainer, items, keys, first, last)
     model.stop_training, model.history = False, run.history
     with judged_by_the_core(stoppers):
@@ -116,6 +122,13 @@ def fit(
         )
         run.end(result, stoppers)
     return run.history
+
+
+def _warn_once(model: Sequential, data: _core.Data, names: Names | None) -> None:
+    """Looks at the spreads of the features before the first step of a model that nobody has looked at for it."""
+    if not model._spreads_known and (model._trainer is None or model._trainer.step == 0):
+        model._spreads_known = True
+        warn_of_spreads(model._layers, data["x"], data["rows"], names or model._feature_names)
 
 
 def _seconds_left(items: list[Callback], begun: float) -> float:
@@ -143,7 +156,7 @@ class _Given(NamedTuple):
 
 
 def _data_of_fit(
-    model: Sequential, given: _Given, passes: int, fraction: float, validation_data: object
+    model: Sequential, given: _Given, names: Names | None, passes: int, fraction: float, validation_data: object
 ) -> tuple[_core.Data, _core.Data | None]:
     loss = model._require_loss("fit")
     x = _data.features(given.x, model._n_features, passes=passes)
@@ -162,15 +175,18 @@ def _data_of_fit(
     weights = _data.sample_weights(given.sample_weight, n, rows)
     weights = _data.class_weights(given.class_weight, targets, loss, outputs, weights, rows)
     if validation_data is not None:
-        validation = _validation_data(model, validation_data, x.shape[1], passes)
+        validation = _validation_data(model, validation_data, names or model._feature_names, x.shape[1], passes)
     return _core_data(x, targets, weights, rows), validation
 
 
-def _validation_data(model: Sequential, value: object, n_features: int, passes: int) -> _core.Data:
+def _validation_data(
+    model: Sequential, value: object, names: Names | None, n_features: int, passes: int
+) -> _core.Data:
     if not isinstance(value, (tuple, list)) or len(value) not in (2, 3):
         got = f"{len(value)} items" if isinstance(value, (tuple, list)) else describe(value)
         raise ValueError(f"fit: validation_data must be (x, y) or (x, y, sample_weight), got {got}")
     weights = value[2] if len(value) == 3 else None
+    checked_names(value[0], names, "validation_data x")
     return labelled_data(model, value[0], value[1], weights, None, n_features, "validation_data ", passes)
 
 

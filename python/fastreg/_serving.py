@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from fastreg._checks import describe
 from fastreg._data import numeric
+from fastreg._frames import Names, checked_names
 
 
-def features(value: object, n_features: int) -> NDArray[np.float32]:
-    """Rows of features as float32 (n, n_features) in C order, n >= 0."""
+def features(value: object, n_features: int, names: Names | None = None) -> NDArray[np.float32]:
+    """Rows of features as float32 (n, n_features) in C order, n >= 0; of a frame whose columns have these names."""
+    checked_names(value, names)
     array = numeric(value, "x")
     if array.ndim != 2:
         hint = "; reshape(1, -1) makes one row of it" if array.ndim == 1 else ""

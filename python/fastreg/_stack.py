@@ -10,14 +10,16 @@ import json
 import math
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastreg import _core, _data, utils
-from fastreg._bound import BoundLayer, layer_names, summary_lines
-from fastreg._checks import NON_NEGATIVE, SEED_LIMIT, check_int, check_name, describe
+from fastreg._assignments import FREE, checked_assignment
+from fastreg._bound import BoundLayer, FixedList, layer_names, summary_lines
+from fastreg._checks import describe
+from fastreg._frames import Names
 from fastreg._keras import refuse_requests
 from fastreg.layers import Input, Layer, Part, check_features
 
@@ -25,19 +27,30 @@ from fastreg.layers import Input, Layer, Part, check_features
 class Stack:
     """Base of :class:`fastreg.Sequential`: see there."""
 
+    # The names of the columns of the first frame that it was fitted on.
+    _feature_names: Names | None = None
+    # Whether a warning about the spreads of its features would come too late, or is another's business.
+    _spreads_known = False
+
     def __init__(
         self, layers: Iterable[Part | BoundLayer] | None, name: str | None, seed: int | None
     ) -> None:
-        self.name = "sequential" if name is None else check_name("Sequential", "name", name)
-        chosen = utils.draw_seed() if seed is None else seed
-        self.seed = check_int("Sequential", "seed", chosen, NON_NEGATIVE, SEED_LIMIT)
         self._layers: tuple[Layer, ...] = ()
         self._n_features: int | None = None
         self._network: _core.Network | None = None
+        self.name = "sequential" if name is None else name
+        self.seed = utils.draw_seed() if seed is None else seed
         self._make_locks()
         if not hasattr(layers, "__iter__") and layers is not None:
             raise TypeError(f"Sequential: layers must be a list of layers, got {describe(layers)}")
         self._append([] if layers is None else layers)
+
+    if not TYPE_CHECKING:  # a checker of types goes on to know which attributes there are
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if name[:1] != "_" and name not in FREE:
+                value = checked_assignment(self, name, value)
+            object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
         return f"<Sequential {self.name!r}: {len(self._layers)} layers, {'built' if self.built else 'not built'}>"
@@ -45,12 +58,24 @@ class Stack:
     @property
     def layers(self) -> list[BoundLayer]:
         """The layers, each bound to this model: the fields of its description, its name and its weights."""
-        return [BoundLayer(self, i) for i in range(len(self._layers))]
+        bound = (BoundLayer(self, i) for i in range(len(self._layers)))
+        return FixedList(bound, "model.layers", "model.add and model.pop change the layers")
 
     @property
     def built(self) -> bool:
         """Whether there are weights: there are layers, and the number of features is known."""
         return self._n_features is not None and bool(self._layers)
+
+    @property
+    def feature_names_in_(self) -> NDArray[np.object_]:
+        """The names of the columns that the model was fitted on, as scikit-learn has them.
+
+        They are those of the first frame (pandas, polars, Arrow) whose columns all have strings as names, and stay for
+        the model's life, in copies and files too. Absent before, and where there was none.
+        """
+        if self._feature_names is None:
+            raise AttributeError("feature_names_in_: the model was not fitted on a frame whose columns have names")
+        return np.array(self._feature_names, dtype=object)
 
     def add(self, layer: Part | BoundLayer) -> None:
         """Appends a layer. Weights that are there stay; the optimizer starts afresh."""

@@ -8,7 +8,7 @@ nothing else never enters Python before it ends.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -143,6 +143,28 @@ class Judge:
 
     def _improves(self, value: float, on: float) -> bool:
         return value - self._min_delta > on if self._sign > 0 else value + self._min_delta < on
+_OWNER = "EarlyStopping"
+_SETTINGS: dict[str, Callable[[Any], Any]] = {
+    "monitor": lambda value: check_name(_OWNER, "monitor", value),
+    "min_delta": lambda value: abs(check_real(_OWNER, "min_delta", value, FINITE)),
+    "patience": lambda value: check_int(_OWNER, "patience", value, NON_NEGATIVE),
+    "verbose": lambda value: check_int(_OWNER, "verbose", value, NON_NEGATIVE),
+    "mode": lambda value: check_choice(_OWNER, "mode", value, ("auto", "min", "max")),
+    "baseline": lambda value: None if value is None else check_real(_OWNER, "baseline", value, FINITE),
+    "restore_best_weights": lambda value: check_bool(_OWNER, "restore_best_weights", value),
+    "start_from_epoch": lambda value: check_int(_OWNER, "start_from_epoch", value, NON_NEGATIVE),
+}
+
+
+# Attributes that runs fill.
+_FILLED = ("model", "params", "best", "best_epoch", "stopped_epoch")
+
+
+def _misspelt(name: str) -> str | None:
+    """The setting that a name is nearly that of. Other names are free, as those of all callbacks are."""
+    import difflib  # takes a while to import
+
+    return next(iter(difflib.get_close_matches(name, _SETTINGS, 1, 0.8)), None)
 
 
 class EarlyStopping(Callback):
@@ -158,6 +180,8 @@ class EarlyStopping(Callback):
     ``stopped_epoch`` is no longer 0, and ``on_train_end``. The best weights go back by ``model.set_weights`` as soon as
     it stops, or by ``on_train_end``. With ``mode="auto"`` the model's metrics decide, else accuracies are good when
     high.
+
+    The arguments are attributes that can be set between runs, not during one.
 
     Args:
         monitor: Key of the value: ``"loss"``, the name of a metric, or one of them with ``val_`` in front.
@@ -195,15 +219,15 @@ class EarlyStopping(Callback):
         restore_best_weights: bool = True,
         start_from_epoch: int = 0,
     ) -> None:
-        owner = "EarlyStopping"
-        self.monitor = check_name(owner, "monitor", monitor)
-        self.min_delta = abs(check_real(owner, "min_delta", min_delta, FINITE))
-        self.patience = check_int(owner, "patience", patience, NON_NEGATIVE)
-        self.verbose = check_int(owner, "verbose", verbose, NON_NEGATIVE)
-        self.mode = check_choice(owner, "mode", mode, ("auto", "min", "max"))
-        self.baseline = None if baseline is None else check_real(owner, "baseline", baseline, FINITE)
-        self.restore_best_weights = check_bool(owner, "restore_best_weights", restore_best_weights)
-        self.start_from_epoch = check_int(owner, "start_from_epoch", start_from_epoch, NON_NEGATIVE)
+        # Each is checked as it is set.
+        self.monitor = monitor
+        self.min_delta = min_delta
+        self.patience = patience
+        self.verbose = verbose
+        self.mode = mode
+        self.baseline = baseline
+        self.restore_best_weights = restore_best_weights
+        self.start_from_epoch = start_from_epoch
         self.best: float | None = None
         self.best_epoch = 0
         self.stopped_epoch = 0
@@ -248,6 +272,18 @@ class EarlyStopping(Callback):
     def _restore(self) -> None:
         if self._best_weights is not None:
             self.model.set_weights(self._best_weights)
+
+    if not TYPE_CHECKING:  # a checker of types goes on to know which attributes there are
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if name in _SETTINGS:
+                lock = getattr(self.__dict__.get("model"), "_fit_lock", None)
+                if lock is not None and lock.locked():
+                    raise AttributeError(f"EarlyStopping: {name} cannot be set during a run, which has it already")
+                value = _SETTINGS[name](value)
+            elif name not in _FILLED and name not in self.__dict__ and (meant := _misspelt(name)):
+                raise AttributeError(f"EarlyStopping: there is no {name} to set (did you mean {meant!r}?)")
+            object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
         names = ("monitor", "min_delta", "patience", "mode", "baseline", "restore_best_weights", "start_from_epoch")
@@ -360,7 +396,7 @@ class TimeLimit(_Stop):
     it was. ``history.stopped_by`` is ``"time_limit"``.
 
     Args:
-        seconds: > 0. Of several limits the shortest holds.
+        seconds: > 0. Of several limits the shortest holds. Can be set, for the runs that begin later.
 
     Raises:
         ValueError: If ``seconds`` is not > 0, or infinite.
@@ -372,7 +408,14 @@ class TimeLimit(_Stop):
     """
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = check_real("TimeLimit", "seconds", seconds, POSITIVE)
+        self.seconds = seconds
+
+    if not TYPE_CHECKING:  # a checker of types goes on to know which attributes there are
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if name == "seconds":
+                value = check_real("TimeLimit", "seconds", value, POSITIVE)
+            object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
         return f"TimeLimit({self.seconds})"

@@ -1,9 +1,9 @@
 """Model files: what is saved of a model, and how a model is made of a file again.
 
 A file is safetensors with the tensors of float32 and one metadata key, ``fastreg``, that holds the JSON description
-(fields in cpp/core/description.cpp; ``name`` and ``state`` are Python's own). Bytes are C++'s business
-(cpp/core/serialize.cpp): it writes atomically and takes no damaged file. Here names and shapes are checked against
-the network that the description stands for. Loading constructs descriptions and runs no code of the file.
+(fields in cpp/core/description.cpp; ``name``, ``feature_names`` and ``state`` are Python's own). Bytes are C++'s
+business (cpp/core/serialize.cpp): it writes atomically and takes no damaged file. Here names and shapes are checked
+against the network that the description stands for. Loading constructs descriptions and runs no code of the file.
 """
 
 from __future__ import annotations
@@ -55,6 +55,8 @@ def save(
     check_ending(path)
     description = model._description(network.n_features)
     tensors: Tensors = dict(zip((name for name, _, _ in network.weight_info()), network.get_weights(), strict=True))
+    if model._feature_names is not None:
+        description["feature_names"] = list(model._feature_names)
     trainer = model._trainer
     if with_optimizer and model._loss is not None:
         description |= model._training_description(for_file=True)
@@ -215,6 +217,7 @@ def _restore(description: Mapping[str, Any], file: _core.ModelReader, with_train
     )
     moments = {name: shape for name, shape in file.shapes.items() if name.startswith("optimizer.")}
     _read_weights(model, _member(description, "n_features", int, "the description"), file)
+    model._feature_names = _feature_names(description.get("feature_names"), model)
     if description.get("loss") is None:
         _require_same({}, moments)
     if description.get("loss") is None or not with_training:
@@ -229,6 +232,16 @@ def _restore(description: Mapping[str, Any], file: _core.ModelReader, with_train
     )
     _restore_state(model, _object(description.get("state"), "state"), file, moments)
     return model
+
+
+def _feature_names(value: object, model: Sequential) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise ValueError(f"feature_names must be a list of strings, got {describe(value)}")
+    if len(value) != model._n_features:
+        raise ValueError(f"feature_names must be one for each of the {model._n_features} features, got {len(value)}")
+    return tuple(value)
 
 
 def _read_weights(model: Sequential, n_features: int, file: _core.ModelReader) -> None:

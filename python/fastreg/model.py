@@ -17,8 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastreg import _core, _data, _fit, _pickling, losses, optimizers
 from fastreg import metrics as _metrics
-from fastreg._bound import BoundLayer, BoundOptimizer
+from fastreg._bound import BoundLayer, BoundOptimizer, FixedList
 from fastreg._checks import AT_LEAST_ONE, POSITIVE, check_bool, check_int, check_real, unknown_name
+from fastreg._frames import checked_names
 from fastreg._keras import refuse_requests
 from fastreg._stack import Stack
 from fastreg.callbacks import Callback, History
@@ -45,9 +46,13 @@ class Sequential(Stack):
         **keras: Keras's other arguments, at the values that ask for nothing.
 
     Attributes:
-        seed: The seed.
+        name: The name; can be set.
+        seed: The seed; can be set as long as there are no weights.
         history: What the last ``fit`` returned, or would have if it had not raised; None before.
         stop_training: A callback sets it to end the run after the present epoch.
+
+    Besides these ``learning_rate`` can be set. Setting anything else on a ``Sequential`` would have no effect and
+    raises AttributeError; a class derived from it may have further attributes.
 
     Raises:
         ValueError: If an argument is out of range, two layers have one name or the input shapes contradict each other.
@@ -135,7 +140,10 @@ class Sequential(Stack):
         Args:
             x: Rows of features, (n, features); see :mod:`fastreg._data` for what is converted and how. What needs no
                 conversion is read where it is, in every epoch: it must not change during the run, neither in a
-                callback nor in another thread, or the run uses now the old values and now the new ones.
+                callback nor in another thread, or the run uses now the old values and now the new ones. The column
+                names of the first frame are remembered, if all are strings; see :attr:`feature_names_in_`. A frame
+                with others, or in another order, is refused from then on, here and in ``evaluate`` and ``predict``;
+                arrays have no names and are taken as they are.
             y: Targets, as the loss describes them. They and ``validation_data`` must stay as they are, too.
             batch_size: Rows of a step, >= 1; None, or more than there are, is all of them.
             epochs: Epoch to end before, counted from 0; with ``initial_epoch=0`` the number of epochs.
@@ -234,7 +242,7 @@ class Sequential(Stack):
         """Loss, penalties included, and metrics, in inference mode.
 
         Args:
-            x: Rows of features.
+            x: Rows of features; of a frame the columns must have the names that they had in ``fit``.
             y: Targets, as for ``fit``.
             batch_size: Taken for Keras's sake; the core chooses its own blocks, and the result does not depend on it.
             verbose: 1 writes the values to standard error, 0 does not.
@@ -255,6 +263,7 @@ class Sequential(Stack):
         self._require_loss("evaluate")
         _check_batch_size("evaluate", batch_size)
         shown, as_dict = _fit.check_verbose("evaluate", verbose), check_bool("evaluate", "return_dict", return_dict)
+        checked_names(x, self._feature_names)
         data = _fit.labelled_data(self, x, y, sample_weight, class_weight, self._n_features, rows=rows)
         values = self._trainer_for(None).evaluate(data)
         named = dict(zip(["loss", *(metric.name for metric in self._resolved_metrics())], values, strict=True))
@@ -268,7 +277,8 @@ class Sequential(Stack):
         """Outputs for rows of features, in inference mode: float32 (n, units).
 
         Args:
-            x: Rows of features, (n, features), finite.
+            x: Rows of features, (n, features), finite; of a frame the columns must have the names that they had in
+                ``fit``.
             batch_size: Taken for Keras's sake; rows do not depend on each other, the core chooses its own blocks.
             verbose: Taken for Keras's sake; nothing is shown.
             **keras: Keras's other arguments, at the values that ask for nothing.
@@ -281,6 +291,8 @@ class Sequential(Stack):
         network = self._require_network("predict")
         _check_batch_size("predict", batch_size)
         _fit.check_verbose("predict", verbose)
+        if type(x) is not np.ndarray:
+            checked_names(x, self._feature_names)
         return network.predict(_data.features(x, self._n_features))
 
     def freeze(self) -> _core.Predictor:
@@ -293,7 +305,7 @@ class Sequential(Stack):
         Returns:
             ``p``, so that ``p(x)`` is ``predict(x)`` up to rounding, and ``p(x, out=y)`` writes to ``y`` and returns
             it. Unlike ``predict`` it does not look for NaN: such a row gives NaN, the others are as ever, and no
-            rows give no rows.
+            rows give no rows. Names of columns are compared as ``predict`` does.
 
         Raises:
             ValueError: If the model is not built.
@@ -309,7 +321,7 @@ class Sequential(Stack):
             >>> p(np.ones((1, 4), np.float32), out=y) is y
             True
         """
-        return _core.Predictor(self._require_network("freeze"))
+        return _core.Predictor(self._require_network("freeze"), self._feature_names)
 
     def save(self, path: StrOrBytesPath, include_optimizer: bool = True, **keras: object) -> None:
         """Writes the model to a file, whole or not at all; :func:`fastreg.load` reads it.
@@ -345,7 +357,8 @@ class Sequential(Stack):
     @property
     def metrics(self) -> list[Metric]:
         """What ``compile`` was given, names settled: of ``"accuracy"`` the one that fits. Empty without a loss."""
-        return [] if self._loss is None else self._resolved_metrics()
+        found = [] if self._loss is None else self._resolved_metrics()
+        return FixedList(found, "model.metrics", "model.compile sets the metrics")
 
     @property
     def learning_rate(self) -> float:

@@ -100,19 +100,19 @@ class Updater:
         array([0.5, 1. , 1.5], dtype=float32)
     """
 
-    __slots__ = ("_constant", "_core", "_optimizer", "_shape", "w")
+    __slots__ = ("_constant", "_core", "_optimizer", "_shape", "_w")
 
     def __init__(
         self, optimizer: Optimizer | str, w: Floats, l1: float = 0.0, l2: float = 0.0, proximal: bool = False
     ) -> None:
         self._optimizer = optimizers.get(optimizer, "Updater: optimizer")
-        self.w = _in_place(w, "w")
-        self._shape = self.w.shape
+        self._w = _in_place(w, "w")
+        self._shape = self._w.shape
         rate = self._optimizer.learning_rate
         self._constant = rate if isinstance(rate, float) else None
         self._core = _core.Updater(
             json.dumps(self._optimizer.core_config()),
-            self.w,
+            self._w,
             check_real("Updater", "l1", l1, NON_NEGATIVE),
             check_real("Updater", "l2", l2, NON_NEGATIVE),
             check_bool("Updater", "proximal", proximal),
@@ -138,6 +138,11 @@ class Updater:
         if cast_g.shape != self._shape:
             raise ValueError(f"g: must have the shape of w, {self._shape}, got {cast_g.shape}")
         self._core.step(cast_g, rate)
+
+    @property
+    def w(self) -> Floats:
+        """The weights, which ``step`` updates in place; another array needs another updater."""
+        return self._w
 
     @property
     def steps(self) -> int:

@@ -79,7 +79,7 @@ def test_missing_values_are_preprocessings_to_fill():
     ok(evaluate(context(x=x, preprocess=[Fill(), "standard"]), Task(0, 0, PARAMS)))
     with pytest.raises(ValueError, match="Standard: x must be finite numbers, got NaN or infinity in column 1"):
         context(x=x, preprocess="standard")
-    with pytest.raises(ValueError, match=r"X: must be finite numbers, got nan in column 1, row 3"):
+    with pytest.raises(ValueError, match=r"X: must be finite numbers, got NaN in column 1, row 3"):
         context(x=x)
 
 

@@ -26,7 +26,7 @@ struct MatrixView {
 
 // Rows of features of one of the element types; a MatrixView of one is taken as it is. Whatever reads them rounds to
 // the nearest float32, a batch of rows at a time, so the result is that of converting all of them beforehand. Rows may
-// overlap. A bool is passed as uint8 and counts as its byte, which is 0 or 1 unless someone made it of other bytes.
+// overlap. A bool is passed as uint8 and counts as its byte, so its bytes must be 0 and 1; from Python they always are.
 struct Features {
   const void* data = nullptr;
   ElementType type = ElementType::float32;

@@ -205,6 +205,7 @@ def nested_cross_validate(
     for i, (train, test) in enumerate(folds):
         begun = time.monotonic()
         inner = _copy_of(search, seed, i)
+        inner._spreads_known = i > 0
         arguments = {name: _rows_of(value, train, len(y)) for name, value in fit_arguments.items()}
         inner.fit(take(X, train), take(y, train), None if groups is None else take(groups, train), **arguments)
         scores = inner.scores(take(X, test), take(y, test))

@@ -26,6 +26,7 @@ __all__ = [
     "Splitter",
     "TimeSeriesSplit",
     "class_labels",
+    "indexable",
     "inner_split",
     "make_folds",
     "take",
@@ -318,9 +319,14 @@ def take(x: Any, rows: Rows) -> Any:
     """Those rows of an array, a sparse matrix or a data frame, as a copy; of a list, an array of them."""
     if hasattr(x, "iloc"):
         return x.iloc[rows]
-    if hasattr(x, "__dataframe__"):  # polars
-        return x[rows.tolist()]
-    return (x if hasattr(x, "shape") else np.asarray(x))[rows]
+    if hasattr(x, "to_series") or hasattr(x, "column_names"):  # polars and Arrow
+        return x[rows.tolist()] if hasattr(x, "to_series") else x.take(rows)
+    return indexable(x if hasattr(x, "shape") else np.asarray(x))[rows]
+
+
+def indexable(x: Any) -> Any:
+    """The same, of which rows can be taken: a sparse matrix of a form that cannot be indexed as CSR."""
+    return x.tocsr() if hasattr(x, "tocsr") and x.format in ("coo", "bsr", "dia") else x
 
 
 def _splitter(cv: object, grouped: bool) -> Splitter | None:

@@ -11,18 +11,24 @@ from typing import Any
 
 import numpy as np
 
+from fastreg import _data
 from fastreg._checks import check_choice, check_int, describe, did_you_mean
+from fastreg._frames import checked_names
+from fastreg._spread import warn_of_spreads
 from fastreg.callbacks import Callback, EarlyStopping
 from fastreg.model import Sequential
 from fastreg.search import preprocessing
 from fastreg.search.building import claim, fold_seed, is_estimator, make_model
-from fastreg.search.cross_validation import class_labels, make_folds
-from fastreg.search.evaluation import Context, monitors_validation, prepared
+from fastreg.search.cross_validation import class_labels, indexable, make_folds
+from fastreg.search.evaluation import Context, Prepared, monitors_validation, prepared
 from fastreg.search.model_fingerprint import agreed
 from fastreg.search.scoring import resolve
 from fastreg.search.stratification import plain_values, whole_numbers
 
 __all__ = ["are_classes", "make_context", "try_out"]
+
+# How often features are read, so often that they are converted once.
+_MANY = 1 << 20
 
 # Arguments of Sequential.fit that a search sets itself.
 _OWN = ("x", "y", "rows", "validation_rows", "initial_epoch")
@@ -45,6 +51,7 @@ def make_context(
     curves: bool = False,
     gates: Collection[str] = (),
     journal: bool = False,
+    spreads_known: bool = False,
 ) -> Context:
     """Checks the arguments of a search and makes what its tasks share.
 
@@ -66,6 +73,7 @@ def make_context(
         curves: The trials are compared epoch by epoch.
         gates: Parameters that need not be read, since the presence of others depends on them.
         journal: The folds are written to a journal, with the fingerprints of their models.
+        spreads_known: Do not warn of features whose spreads are too different.
 
     Raises:
         ValueError: If an argument is out of range, a name is unknown, or a parameter is never read.
@@ -77,16 +85,22 @@ def make_context(
     arguments = dict(fit_arguments or {})
     if not (callable(build) or is_estimator(build)):
         raise TypeError(f"build: must be a function of the parameters, or an estimator, got {describe(build)}")
+    x, y = (_data.bools(v) if isinstance(v, np.ndarray) and v.dtype.kind == "b" else v for v in (x, y))
     (model, extra), again = _try_out(build, list(samples), seed, gates)
     scorers = resolve(scoring, model)
     classes = are_classes(model, y)
     sequential = isinstance(model, Sequential)
-    targets, epochs = None, None
+    targets, epochs, names = None, None, None
     if isinstance(model, Sequential):
         epochs = _check_fit_arguments(model, {**arguments, **extra})
         targets = _targets(model, y)
-        x = _features(x) if chain is None else x
+        if chain is not None:
+            x = indexable(x)
+        else:
+            names = checked_names(x, model._feature_names, "X")
+            x = _features(x)
     else:
+        x = indexable(x)
         _check_signature(model, {**arguments, **extra})
     _check_lengths(x, y, sequential)
     if curves and scorers.scorers[0].kind != "core":
@@ -110,9 +124,13 @@ def make_context(
         labels=class_labels(y, classes),
         epochs=epochs,
         fingerprint=agreed((model, extra), again) if journal else None,
+        names=names,
     )
     if isinstance(model, Sequential):
-        _check_data(context, model)
+        fold = prepared(context, 0)
+        _check_data(context, model, fold)
+        if not spreads_known:
+            warn_of_spreads(model._layers, fold.x, fold.train, names)
     return context
 
 
@@ -342,40 +360,27 @@ def _is_classifier(model: Any) -> bool:
 
 
 def _features(x: Any) -> Any:
-    """Features as the core reads them, converted once: float32 in C order, or bytes and bools as they are."""
-    array = np.asarray(x)
-    if array.dtype.kind not in "biuf" or array.ndim != 2 or array.dtype in (np.uint8, np.bool_):
-        return array  # fit says what is wrong with it, if anything is
-    with np.errstate(over="ignore", invalid="ignore"):
-        converted = np.ascontiguousarray(array, np.float32)
-    bad = ~np.isfinite(converted).all(axis=0)
-    if bad.any():
-        column = int(np.argmax(bad))
-        row = int(np.argmin(np.isfinite(converted[:, column])))
-        names = getattr(x, "columns", None)
-        title = "" if names is None else f" ({list(names)[column]!r})"
-        raise ValueError(
-            f"X: must be finite numbers, got {array[row, column]} in column {column}{title}, row {row} (the first of "
-            f"{int(bad.sum())} such columns); preprocess= can fill what is missing"
-        )
-    return converted
+    """Features as the core reads them, converted once: float32, or bytes and bools as they are."""
+    try:
+        return _data.features(x, name="X", passes=_MANY)
+    except ValueError as error:
+        if "must be finite" not in str(error):
+            raise
+        raise ValueError(f"{error}; preprocess= can fill what is missing") from None
 
 
 def _targets(model: Sequential, y: Any) -> Any:
-    """Targets as the core takes them fastest; None leaves them as they are."""
-    array = np.asarray(y)
+    """Targets as the core takes them fastest."""
+    array = _data.numeric(y, "y")
     assert model.loss is not None
-    if array.dtype.kind not in "biuf":
-        return None
     if model.loss.targets == "labels":
         return np.ascontiguousarray(array)
     with np.errstate(over="ignore", invalid="ignore"):
         return np.ascontiguousarray(array, np.float32)
 
 
-def _check_data(context: Context, model: Sequential) -> None:
+def _check_data(context: Context, model: Sequential, fold: Prepared) -> None:
     """Scores a row: raises what fit would raise in every fold, for the data and the weights of the rows."""
-    fold = prepared(context, 0)
     targets = context.y if context.targets is None else context.targets
     weights = context.fit_arguments.get("sample_weight")
     model.build(np.shape(fold.x)[1:])

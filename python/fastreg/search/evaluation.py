@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import DivergenceError
+from fastreg._frames import Names
 from fastreg.callbacks import Callback, EarlyStopping, StopSignal, TimeLimit
 from fastreg.model import Sequential
 from fastreg.runtime import thread_limit
@@ -73,6 +74,7 @@ class Context:
         labels: Classes of the rows, for stratified inner splits; None where targets are no classes.
         epochs: The full budget; None where the estimator decides.
         fingerprint: Takes the models' fingerprints; None where nobody asks for them, or they would be random.
+        names: Names of the columns that ``x`` was made of, for ``Sequential`` models without preprocessing; or None.
     """
 
     build: Any
@@ -90,6 +92,7 @@ class Context:
     labels: Labels | None = None
     epochs: int | None = None
     fingerprint: Fingerprint | None = None
+    names: Names | None = None
     _once: Once = field(default_factory=Once, repr=False)
 
     def with_threads(self, threads: int | None) -> Context:
@@ -245,6 +248,7 @@ def _evaluate(context: Context, task: Task, stop: StopSignal | None, result: Fol
         if isinstance(model, Sequential):
             if paused is None:
                 context.scorers.prepare(model)
+                _tell(context, model)
             paused = _fit_sequential(context, task, model, fold, given, stop, result, paused, final)
         else:
             _fit_estimator(context, model, fold, given)
@@ -262,6 +266,12 @@ def _evaluate(context: Context, task: Task, stop: StopSignal | None, result: Fol
         else:
             result.model, result.predictions = model, outputs(model, fold.x, fold.scored)
     result.score_seconds = time.perf_counter() - begun
+
+
+def _tell(context: Context, model: Sequential) -> None:
+    """Tells a model what arrays do not: the names of the columns; and that their spreads were looked at before."""
+    model._feature_names = context.names or model._feature_names
+    model._spreads_known = True
 
 
 def _score(context: Context, model: Any, fold: Prepared, given: Mapping[str, Any], result: FoldResult) -> None:
@@ -415,6 +425,7 @@ def _refit(context: Context, task: Task, stop: StopSignal | None, result: FoldRe
         _fit_estimator(context, model, fold, given)
     else:
         context.scorers.prepare(model)
+        _tell(context, model)
         for name in ("validation_split", "validation_data"):
             given.pop(name, None)
         callbacks = [item for item in _copied(given.pop("callbacks", None)) if not monitors_validation(item)]

@@ -117,6 +117,7 @@ def prepare(search: Search, x: Any, y: Any, groups: Any, fit_arguments: Mapping[
         early_stopping_on=search.early_stopping_on,
         curves=isinstance(schedule, MedianPruner),
         journal=search.journal is not None,
+        spreads_known=search._spreads_known,
         gates=_gates(space),
     )
     if isinstance(search.refit, str):

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg._checks import describe
+from fastreg._data import numeric
+from fastreg._frames import Names, checked_names, feature_names, labels, where
 from fastreg.search.cross_validation import Rows, take
 
 __all__ = ["Chain", "Standard", "resolve"]
@@ -50,13 +52,15 @@ class Standard:
 
     def fit(self, x: object, y: object = None) -> Standard:
         """Takes mean and deviation of each column."""
-        values = np.asarray(x, np.float64)
+        values = np.asarray(numeric(x, "Standard: x"), np.float64)
         if values.ndim != 2 or not len(values):
             raise ValueError(f"Standard: x must be 2-D (rows, features), got shape {values.shape}")
         finite = np.isfinite(values).all(axis=0)
         if not finite.all():
             column = int(np.argmin(finite))
-            raise ValueError(f"Standard: x must be finite numbers, got NaN or infinity in column {column}")
+            row = int(np.argmin(np.isfinite(values[:, column])))
+            place = where(row, column, labels(x))
+            raise ValueError(f"Standard: x must be finite numbers, got NaN or infinity in {place}")
         self.mean = values.mean(axis=0)
         deviation = values.std(axis=0)
         # A constant column's deviation is rounding noise, not always 0.
@@ -68,7 +72,7 @@ class Standard:
         """The rows, scaled."""
         if self.mean is None or self.scale is None:
             raise ValueError("Standard: call fit before transform")
-        values = np.asarray(x)
+        values = numeric(x, "Standard: x")
         if values.ndim != 2 or values.shape[1] != len(self.mean):
             raise ValueError(f"Standard: x must have shape (n, {len(self.mean)}), got {values.shape}")
         scaled: NDArray[np.float32] = ((values - self.mean) / self.scale).astype(np.float32)
@@ -82,9 +86,14 @@ class Standard:
 class Chain:
     """Transformers one after another, each fitted on what the one before it gives.
 
+    It remembers the names of the columns of a frame that it was fitted on. A frame with others, or in another order, is
+    a ValueError then.
+
     Args:
         steps: Things with ``fit`` and ``transform``, or ``fit_transform`` and ``transform``.
     """
+
+    _names: Names | None = None
 
     def __init__(self, steps: list[Any]) -> None:
         self.steps = steps
@@ -94,12 +103,14 @@ class Chain:
 
     def fit_transform(self, x: Any, y: Any = None) -> Any:
         """Fits all of them and gives the transformed rows."""
+        self._names = feature_names(x, "X")
         for step in self.steps:
             x = step.fit_transform(x, y) if hasattr(step, "fit_transform") else step.fit(x, y).transform(x)
         return x
 
     def transform(self, x: Any) -> Any:
         """The rows, through all of them."""
+        checked_names(x, self._names, "X")
         for step in self.steps:
             x = step.transform(x)
         return x

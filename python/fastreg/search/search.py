@@ -9,8 +9,8 @@ from __future__ import annotations
 import inspect
 import time
 from contextlib import ExitStack
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from fastreg._checks import check_choice, did_you_mean
 from fastreg._files import FilePath
@@ -97,6 +97,9 @@ class Search(Found[ModelT]):
         stopped_by_: ``"trials"``, ``"space"``, ``"time"``, ``"target"``, ``"failures"`` or ``"interrupt"`` (Ctrl-C).
     """
 
+    # Whether a warning about the spreads of the features would be the second of its kind.
+    _spreads_known = False
+
     def __init__(
         self,
         build: Build[ModelT],
@@ -148,7 +151,7 @@ class Search(Found[ModelT]):
 
     @classmethod
     def _names(cls) -> list[str]:
-        return [name for name in inspect.signature(cls).parameters if name != "options"]
+        return list(_parameters_of(cast(Any, cls)))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The arguments that the search was made with."""
@@ -167,6 +170,19 @@ class Search(Found[ModelT]):
                 raise ValueError(f"{type(self).__name__}: unknown argument {name!r}; known: {known}{hint}")
             setattr(self, name, value)
         return self
+
+    if not TYPE_CHECKING:  # a checker of types goes on to know which attributes there are
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name not in self.__dict__ and not self._takes(name):
+                known, hint = ", ".join(self._names()), did_you_mean(name, self._names())
+                raise AttributeError(f"{type(self).__name__}: {name} cannot be set{hint}; what can be: {known}")
+            object.__setattr__(self, name, value)
+
+    def _takes(self, name: str) -> bool:
+        """Whether setting the attribute may have an effect: those that end in an underscore are results."""
+        own = not type(self).__module__.startswith("fastreg.")
+        return name.startswith("_") or name.endswith("_") or own or name in self._names() or hasattr(type(self), name)
 
     def __repr__(self) -> str:
         parameters = inspect.signature(type(self)).parameters
@@ -247,6 +263,11 @@ class Search(Found[ModelT]):
     def _strategy(self) -> Strategy:
         """Proposes the trials; a subclass says which."""
         raise NotImplementedError
+
+
+@cache
+def _parameters_of(cls: type[Search]) -> tuple[str, ...]:
+    return tuple(name for name in inspect.signature(cls).parameters if name != "options")
 
 
 def _shown(value: Any) -> str:

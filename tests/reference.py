@@ -28,6 +28,8 @@ LEAKY_RELU_SLOPE = 0.2
 # Probabilities are clipped in float32 arithmetic; 1 - 1e-7 is not a float32 number, so its neighbour counts.
 CLIP_LOW = float(np.float32(1e-7))
 CLIP_HIGH = float(np.float32(1.0) - np.float32(1e-7))
+# A row's sum of outputs that is smaller in size is replaced by this before the row is divided by it.
+SMALLEST_SUM = float(np.float32(1e-30))
 
 # ---------------------------------------------------------------------------------------------------- activations
 
@@ -201,32 +203,48 @@ def loss_rows(kind, y, t, from_logits=False):
     assert kind == "categorical_crossentropy"
     if from_logits:
         return np.logaddexp.reduce(y, axis=1) * t.sum(axis=1) - (t * y).sum(axis=1)
-    return -(t * np.log(np.clip(y, CLIP_LOW, CLIP_HIGH))).sum(axis=1)
+    return -(t * np.log(np.clip(y / divisor_of_shares(y), CLIP_LOW, CLIP_HIGH))).sum(axis=1)
+
+
+def divisor_of_shares(y):
+    """The sums of the rows (n, 1), which make shares of outputs that no softmax has made."""
+    total = y.sum(axis=1, keepdims=True)
+    return np.where(np.abs(total) < SMALLEST_SUM, SMALLEST_SUM, total)
 
 
 def loss_gradient(kind, y, t, r=None, from_logits=False):
     """dy of sum_i r_i l_i / sum_i r_i."""
-    y = np.asarray(y, np.float64)
     r = np.ones(len(y)) if r is None else np.asarray(r, np.float64)
-    scale = (r / r.sum())[:, None] if r.any() else np.zeros((len(y), 1))
+    scale = r / r.sum() if r.any() else np.zeros(len(y))
+    return scale[:, None] * loss_row_gradients(kind, y, t, from_logits)
+
+
+def loss_row_gradients(kind, y, t, from_logits=False):
+    """dy of each row's own loss."""
+    y = np.asarray(y, np.float64)
     if kind == "sparse_categorical_crossentropy":
         kind, t = "categorical_crossentropy", one_hot(t, y.shape[1])
-    inside = (y >= CLIP_LOW) & (y <= CLIP_HIGH)
     if kind == "mean_squared_error":
-        return scale * 2.0 * (y - t) / y.shape[1]
+        return 2.0 * (y - t) / y.shape[1]
     if kind == "binary_crossentropy":
         if from_logits:
-            return scale * (_sigmoid(y) - t) / y.shape[1]
+            return (_sigmoid(y) - t) / y.shape[1]
         p = np.clip(y, CLIP_LOW, CLIP_HIGH)
-        return scale * np.where(inside, (p - t) / (p * (1.0 - p)), 0.0) / y.shape[1]
+        inside = (y >= CLIP_LOW) & (y <= CLIP_HIGH)
+        return np.where(inside, (p - t) / (p * (1.0 - p)), 0.0) / y.shape[1]
     assert kind == "categorical_crossentropy"
     if from_logits:
-        return scale * (_softmax(y) * t.sum(axis=1, keepdims=True) - t)
-    return scale * np.where(inside, -t / np.clip(y, CLIP_LOW, CLIP_HIGH), 0.0)
+        return _softmax(y) * t.sum(axis=1, keepdims=True) - t
+    # l(p) with p = y / s: dl/dy_j = dl/dp_j / s - sum_k dl/dp_k y_k / s^2.
+    s = divisor_of_shares(y)
+    p = y / s
+    dp = np.where((p >= CLIP_LOW) & (p <= CLIP_HIGH), -t / np.clip(p, CLIP_LOW, CLIP_HIGH), 0.0)
+    return dp / s - (dp * y).sum(axis=1, keepdims=True) / (s * s)
 
 
 def weighted_mean(values, r=None):
-    return float(np.average(values, weights=r))
+    """0 where no row has a weight."""
+    return float(np.average(values, weights=r)) if r is None or np.any(r) else 0.0
 
 
 def one_hot(labels, n_classes):

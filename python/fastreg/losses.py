@@ -55,6 +55,9 @@ class BinaryCrossentropy(Loss):
 
     .. math:: \ell_i = -\frac1k \sum_j \left( t_{ij} \log p_{ij} + (1 - t_{ij}) \log (1 - p_{ij}) \right)
 
+    The outputs of any activation but sigmoid are clipped to [1e-7, 1 - 1e-7], as in Keras; where one is clipped, its
+    gradient is 0.
+
     Targets lie in [0, 1], shape (n, k); (n,) is taken as (n, 1).
 
     Args:
@@ -81,6 +84,10 @@ class BinaryCrossentropy(Loss):
 class CategoricalCrossentropy(Loss):
     r"""Cross-entropy of one choice among k classes, :math:`\ell_i = -\sum_j t_{ij} \log p_{ij}`.
 
+    The outputs of any activation but softmax are made into shares first, as in Keras: those of a row are divided by
+    their sum and then clipped to [1e-7, 1 - 1e-7]. The gradient includes that of the sum; where a share is clipped, its
+    own part is 0. A sum below 1e-30 in size is replaced by 1e-30: a row of zeros costs 16.1 and has no gradient.
+
     Targets are rows of k shares >= 0, one-hot as a rule (:func:`fastreg.utils.to_categorical` makes them).
 
     Args:
@@ -106,6 +113,8 @@ class CategoricalCrossentropy(Loss):
 @dataclass(frozen=True)
 class SparseCategoricalCrossentropy(Loss):
     r"""Cross-entropy of one choice among k classes, given as labels: :math:`\ell_i = -\log p_{i t_i}`.
+
+    The outputs of any activation but softmax are made into shares first, as by :class:`CategoricalCrossentropy`.
 
     Targets are whole numbers in [0, k), shape (n,) or (n, 1).
 

@@ -12,7 +12,8 @@ Notation
     gamma, beta     scale and shift of a batch normalisation                    (out,)
     mean, inv_std   of one batch's columns; inv_std = 1 / sqrt(var + epsilon)   (out,)
     t               targets, or int labels (n,) for the sparse loss             (n, out)
-    r               weights of the rows                                         (n,)
+    r               weights of the rows; in training steps relative to the mean
+                    over all rows that are trained on                           (n,)
     g, m, v         gradient of a parameter and its moments                     shape of the parameter
     dq              gradient of the batch's loss with respect to q              shape of q
 """
@@ -510,16 +511,19 @@ class Network:
         return self.from_logits or self.absorbs_last()
 
     def gradients(self, x, t, r=None):
-        """One forward and backward pass in training: the data loss; the gradients are left in each layer's d."""
+        """One forward and backward pass in training: the data loss; the gradients are left in each layer's d.
+
+        They are those of sum_i r_i l_i / n, r being relative weights."""
         y, last, layers = self.forward(x, training=True), self.layers[-1], self.layers
         loss = weighted_mean(self.losses(y, t), r)
+        scale = (np.ones(len(x)) if r is None else np.asarray(r, np.float64))[:, None] / len(x)
         if self.absorbs_last():
-            dy, layers = loss_gradient(self.loss, last.z, t, r, from_logits=True), layers[:-1]
+            dy, layers = scale * loss_row_gradients(self.loss, last.z, t, from_logits=True), layers[:-1]
             if isinstance(last, Dense):
                 dy, dw, db = dense_backward(last.x, last.p["kernel"], last.z, dy)
                 last.d = {"kernel": dw, "bias": db}
         else:
-            dy = loss_gradient(self.loss, y, t, r, self.from_logits)
+            dy = scale * loss_row_gradients(self.loss, y, t, self.from_logits)
         for layer in reversed(layers):
             dy = layer.backward(dy)
         return loss
@@ -537,13 +541,13 @@ class Network:
         return loss
 
     def fit(self, x, t, epochs, batch_size, r=None, rates=None):
-        """Batches in order, the last one short. Returns the loss of each epoch.
+        """Batches in order, the last one short; weights are divided by their mean first. Returns each epoch's loss.
 
         That is the weighted mean over its rows, each with the weights of its time, and the mean over its rows of the
         penalties of their batch (Keras's mean, too: a short last batch counts less).
         """
         history = []
-        r = np.ones(len(x)) if r is None else np.asarray(r, np.float64)
+        r = np.ones(len(x)) if r is None else np.asarray(r, np.float64) / np.mean(np.asarray(r, np.float64))
         for _ in range(epochs):
             losses, weights, penalties, sizes = [], [], [], []
             for a in range(0, len(x), batch_size):

@@ -1,9 +1,11 @@
-r"""What training minimises. Descriptions only; C++ computes (cpp/core/loss.cpp).
+r"""What training minimises. Descriptions only; C++ computes (cpp/core/scoring.cpp, cpp/cpu/loss.h).
 
 Notation: row i of n has target :math:`t_i`, output :math:`p_i` over k units and weight :math:`w_i` (1 unless given).
-The loss of a set of rows is :math:`\sum_i w_i \ell_i / \sum_i w_i`, plus the penalties of the layers. Where the last
-activation is sigmoid or softmax, the matching cross-entropy is computed from the values before it, so a saturated
-output costs no accuracy.
+The loss of a set of rows is :math:`\sum_i w_i \ell_i / \sum_i w_i`, plus the penalties of the layers. A training step
+on a batch of b rows takes the gradient of :math:`\sum_i w_i \ell_i / (b \bar w)`, where :math:`\bar w` is the mean
+weight of all rows that are trained on: a row has the same influence whatever the batch size, and only the ratios of
+weights count. Where the last activation is sigmoid or softmax, the matching cross-entropy is computed from the values
+before it, so a saturated output costs no accuracy.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ Notation
     gamma, beta     scale and shift of a batch normalisation                    (out,)
     mean, inv_std   of one batch's columns; inv_std = 1 / sqrt(var + epsilon)   (out,)
     t               targets, or int labels (n,) for the sparse loss             (n, out)
-    r               weights of the rows                                         (n,)
+    r               weights of the rows; in training steps relative to the mean
+                    over all rows that are trained on                           (n,)
     g, m, v         gradient of a parameter and its moments                     shape of the parameter
     dq              gradient of the batch's loss with respect to q              shape of q
 """
@@ -28,6 +29,8 @@ LEAKY_RELU_SLOPE = 0.2
 # Probabilities are clipped in float32 arithmetic; 1 - 1e-7 is not a float32 number, so its neighbour counts.
 CLIP_LOW = float(np.float32(1e-7))
 CLIP_HIGH = float(np.float32(1.0) - np.float32(1e-7))
+# A row's sum of outputs that is smaller in size is replaced by this before the row is divided by it.
+SMALLEST_SUM = float(np.float32(1e-30))
 
 # ---------------------------------------------------------------------------------------------------- activations
 
@@ -201,32 +204,48 @@ def loss_rows(kind, y, t, from_logits=False):
     assert kind == "categorical_crossentropy"
     if from_logits:
         return np.logaddexp.reduce(y, axis=1) * t.sum(axis=1) - (t * y).sum(axis=1)
-    return -(t * np.log(np.clip(y, CLIP_LOW, CLIP_HIGH))).sum(axis=1)
+    return -(t * np.log(np.clip(y / divisor_of_shares(y), CLIP_LOW, CLIP_HIGH))).sum(axis=1)
+
+
+def divisor_of_shares(y):
+    """The sums of the rows (n, 1), which make shares of outputs that no softmax has made."""
+    total = y.sum(axis=1, keepdims=True)
+    return np.where(np.abs(total) < SMALLEST_SUM, SMALLEST_SUM, total)
 
 
 def loss_gradient(kind, y, t, r=None, from_logits=False):
     """dy of sum_i r_i l_i / sum_i r_i."""
-    y = np.asarray(y, np.float64)
     r = np.ones(len(y)) if r is None else np.asarray(r, np.float64)
-    scale = (r / r.sum())[:, None] if r.any() else np.zeros((len(y), 1))
+    scale = r / r.sum() if r.any() else np.zeros(len(y))
+    return scale[:, None] * loss_row_gradients(kind, y, t, from_logits)
+
+
+def loss_row_gradients(kind, y, t, from_logits=False):
+    """dy of each row's own loss."""
+    y = np.asarray(y, np.float64)
     if kind == "sparse_categorical_crossentropy":
         kind, t = "categorical_crossentropy", one_hot(t, y.shape[1])
-    inside = (y >= CLIP_LOW) & (y <= CLIP_HIGH)
     if kind == "mean_squared_error":
-        return scale * 2.0 * (y - t) / y.shape[1]
+        return 2.0 * (y - t) / y.shape[1]
     if kind == "binary_crossentropy":
         if from_logits:
-            return scale * (_sigmoid(y) - t) / y.shape[1]
+            return (_sigmoid(y) - t) / y.shape[1]
         p = np.clip(y, CLIP_LOW, CLIP_HIGH)
-        return scale * np.where(inside, (p - t) / (p * (1.0 - p)), 0.0) / y.shape[1]
+        inside = (y >= CLIP_LOW) & (y <= CLIP_HIGH)
+        return np.where(inside, (p - t) / (p * (1.0 - p)), 0.0) / y.shape[1]
     assert kind == "categorical_crossentropy"
     if from_logits:
-        return scale * (_softmax(y) * t.sum(axis=1, keepdims=True) - t)
-    return scale * np.where(inside, -t / np.clip(y, CLIP_LOW, CLIP_HIGH), 0.0)
+        return _softmax(y) * t.sum(axis=1, keepdims=True) - t
+    # l(p) with p = y / s: dl/dy_j = dl/dp_j / s - sum_k dl/dp_k y_k / s^2.
+    s = divisor_of_shares(y)
+    p = y / s
+    dp = np.where((p >= CLIP_LOW) & (p <= CLIP_HIGH), -t / np.clip(p, CLIP_LOW, CLIP_HIGH), 0.0)
+    return dp / s - (dp * y).sum(axis=1, keepdims=True) / (s * s)
 
 
 def weighted_mean(values, r=None):
-    return float(np.average(values, weights=r))
+    """0 where no row has a weight."""
+    return float(np.average(values, weights=r)) if r is None or np.any(r) else 0.0
 
 
 def one_hot(labels, n_classes):
@@ -492,16 +511,19 @@ class Network:
         return self.from_logits or self.absorbs_last()
 
     def gradients(self, x, t, r=None):
-        """One forward and backward pass in training: the data loss; the gradients are left in each layer's d."""
+        """One forward and backward pass in training: the data loss; the gradients are left in each layer's d.
+
+        They are those of sum_i r_i l_i / n, r being relative weights."""
         y, last, layers = self.forward(x, training=True), self.layers[-1], self.layers
         loss = weighted_mean(self.losses(y, t), r)
+        scale = (np.ones(len(x)) if r is None else np.asarray(r, np.float64))[:, None] / len(x)
         if self.absorbs_last():
-            dy, layers = loss_gradient(self.loss, last.z, t, r, from_logits=True), layers[:-1]
+            dy, layers = scale * loss_row_gradients(self.loss, last.z, t, from_logits=True), layers[:-1]
             if isinstance(last, Dense):
                 dy, dw, db = dense_backward(last.x, last.p["kernel"], last.z, dy)
                 last.d = {"kernel": dw, "bias": db}
         else:
-            dy = loss_gradient(self.loss, y, t, r, self.from_logits)
+            dy = scale * loss_row_gradients(self.loss, y, t, self.from_logits)
         for layer in reversed(layers):
             dy = layer.backward(dy)
         return loss
@@ -519,13 +541,13 @@ class Network:
         return loss
 
     def fit(self, x, t, epochs, batch_size, r=None, rates=None):
-        """Batches in order, the last one short. Returns the loss of each epoch.
+        """Batches in order, the last one short; weights are divided by their mean first. Returns each epoch's loss.
 
         That is the weighted mean over its rows, each with the weights of its time, and the mean over its rows of the
         penalties of their batch (Keras's mean, too: a short last batch counts less).
         """
         history = []
-        r = np.ones(len(x)) if r is None else np.asarray(r, np.float64)
+        r = np.ones(len(x)) if r is None else np.asarray(r, np.float64) / np.mean(np.asarray(r, np.float64))
         for _ in range(epochs):
             losses, weights, penalties, sizes = [], [], [], []
             for a in range(0, len(x), batch_size):

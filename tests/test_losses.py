@@ -42,9 +42,10 @@ def check_loss(kind, from_logits, y, t, r):
     assert_close(rows, expected, terms=cols + 8, magnitude=size + expected, what="row losses")
     gradient = ref.loss_gradient(kind, y, t, r, from_logits)
     share = np.full(n, 1.0 / max(n, 1)) if r is None else np.asarray(r, np.float64) / max(r.sum(), 1e-30)
-    magnitude = np.abs(gradient) + share[:, None] * (
-        size[:, None] if kind == "mean_squared_error" else 2.0 if from_logits else 0.0
-    )
+    terms = size[:, None] if kind == "mean_squared_error" else 2.0 if from_logits else 0.0
+    if "categorical" in kind and not from_logits:  # the gradient of shares, 1 - t / p, cancels; these rows sum to 1
+        terms = 1.0 + (ref.one_hot(t, cols) if kind.startswith("sparse") else t) / y
+    magnitude = np.abs(gradient) + share[:, None] * terms
     assert_close(dy, gradient, terms=cols + 8, magnitude=magnitude, what="dy")
     name = "linear" if not from_logits else "sigmoid" if kind == "binary_crossentropy" else "softmax"
     assert_close(p, ref.activation_forward(name, y), terms=cols + 8, what="probabilities")

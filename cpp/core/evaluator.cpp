@@ -1,4 +1,4 @@
-// Evaluation, and what it shares with training: gathering targets and checking data sets.
+// Evaluation, and what it shares with training: gathering targets, weights of rows and checking data sets.
 #include "core/evaluator.h"
 
 #include <algorithm>
@@ -19,6 +19,20 @@ void TargetGather::labels(std::size_t begin, Range rows, std::int32_t* out) cons
 
 void TargetGather::weights(std::size_t begin, Range rows, float* out) const {
   for (std::size_t i = rows.begin; i < rows.end; ++i) out[i] = data.sample_weight[row(begin + i)];
+}
+
+std::vector<float> relative_weights(Span<const float> weights, Span<const std::uint32_t> rows) {
+  std::vector<float> relative(weights.size, 0.0f);
+  if (weights.empty()) return relative;
+  const std::size_t n = rows.data != nullptr ? rows.size : weights.size;
+  const auto row = [&](std::size_t i) { return rows.data != nullptr ? rows[i] : i; };
+  double sum = 0.0;
+  for (std::size_t i = 0; i < n; ++i) sum += static_cast<double>(weights[row(i)]);
+  if (sum <= 0.0) return relative;
+  const double mean = sum / static_cast<double>(n);
+  for (std::size_t i = 0; i < n; ++i)
+    relative[row(i)] = static_cast<float>(static_cast<double>(weights[row(i)]) / mean);
+  return relative;
 }
 
 void check(const Dataset& data, const Graph& graph, const Scoring& scoring, const char* name) {

@@ -19,6 +19,12 @@ struct TargetGather {
   void weights(std::size_t begin, Range rows, float* out) const;
 };
 
+// The weights divided by their mean over `rows` (data null: all of them), so that training is the same for weights of
+// any scale, and weights of 1 stay 1; none where there are none. A row that is not in `rows` gets 0, and so does every
+// row where the mean is not above 0. It computes in double precision, and must be called with denormals as the caller
+// had them, since all weights may be denormal.
+std::vector<float> relative_weights(Span<const float> weights, Span<const std::uint32_t> rows);
+
 // Throws std::invalid_argument unless shapes, row indices, labels and weights are what the network and loss need.
 void check(const Dataset& data, const Graph& graph, const Scoring& scoring, const char* name);
 

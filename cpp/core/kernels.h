@@ -149,7 +149,9 @@ struct DropoutBits {
 // element), and dy[i] = weight[i] * grad_scale * d row_loss[i] / dy where dy is not null (in place of y not allowed).
 // weight null means 1. from_logits: y holds logits on entry and probabilities on return (sigmoid or softmax), and the
 // gradient is with respect to the logits; else y is read only and probabilities are clipped to [1e-7, 1 - 1e-7] (where
-// clipped the gradient is 0). target: rows matrix like y, or labels for the sparse loss. Padding of dy is written as 0.
+// clipped the gradient is 0). The categorical losses divide the outputs of a row by their sum before (by 1e-30 where
+// the sum is smaller in size), and their gradient includes that of the sum. target: rows matrix like y, or labels for
+// the sparse loss. Padding of dy is written as 0.
 struct LossStep {
   LossKind kind;
   bool from_logits;

@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "core/evaluator.h"
 #include "core/layers/layers.h"
 #include "core/optimizer.h"
 #include "core/scratch.h"
@@ -229,14 +230,14 @@ void loss(const Loss& loss, Input y_in, Input target_in, Span<const std::int32_t
     require_shape("target", target_in, y_in.rows, y_in.cols);
     target.emplace(target_in);
   }
-  double total = weight.data == nullptr ? static_cast<double>(y_in.rows) : 0.0;
-  for (const float w : weight) total += static_cast<double>(w);
-  const float scale = total > 0.0 ? static_cast<float>(1.0 / total) : 0.0f;
+  const std::vector<float> relative = relative_weights(weight, {});
+  const float scale = y_in.rows > 0 ? 1.0f / static_cast<float>(y_in.rows) : 0.0f;
   const Rows y(y_in), dy(y_in.rows, y_in.cols);
   const Vector losses(y_in.rows);
   run([&](const Team&) {
-    kernels().loss({loss.kind, loss.from_logits, y.data(), target ? target->data() : nullptr, labels.data, weight.data,
-                    scale, losses.data(), dy.data(), y.cols(), y.ld(), {0, y.rows()}});
+    kernels().loss({loss.kind, loss.from_logits, y.data(), target ? target->data() : nullptr, labels.data,
+                    relative.empty() ? nullptr : relative.data(), scale, losses.data(), dy.data(), y.cols(), y.ld(),
+                    {0, y.rows()}});
   });
   losses.copy_to(row_losses);
   dy.copy_to(dy_out);

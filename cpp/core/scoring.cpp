@@ -42,14 +42,26 @@ float metric_of_row(MetricKind kind, const float* y, const float* target, std::s
   return sum / static_cast<float>(cols);
 }
 
-// In four chains, which hide the latency of an addition.
-double sum(const float* values, std::size_t n) {
+// The sum of term(i), in four chains, which hide the latency of an addition.
+template <class Term>
+double sum_of(std::size_t n, Term term) {
   double chains[4] = {};
   std::size_t i = 0;
   for (; i + 4 <= n; i += 4)
-    for (std::size_t c = 0; c < 4; ++c) chains[c] += static_cast<double>(values[i + c]);
-  for (; i < n; ++i) chains[0] += static_cast<double>(values[i]);
+    for (std::size_t c = 0; c < 4; ++c) chains[c] += term(i + c);
+  for (; i < n; ++i) chains[0] += term(i);
   return (chains[0] + chains[1]) + (chains[2] + chains[3]);
+}
+
+double sum(const float* values, std::size_t n) {
+  return sum_of(n, [=](std::size_t i) { return static_cast<double>(values[i]); });
+}
+
+// A row without weight counts for nothing, even where its loss is infinite.
+double weighted_sum(const float* values, const float* weights, std::size_t n) {
+  return sum_of(n, [=](std::size_t i) {
+    return weights[i] != 0.0f ? static_cast<double>(weights[i]) * static_cast<double>(values[i]) : 0.0;
+  });
 }
 
 // The activation a loss can be computed without, from its input.
@@ -118,10 +130,7 @@ double ScoreSums::add(const float* row_losses, const float* weight_of_row, const
     batch_loss = sum(row_losses, n);
   } else {
     batch_weight = sum(weight_of_row, n);
-    // A row without weight counts for nothing, even where its loss is infinite.
-    for (std::size_t i = 0; i < n; ++i)
-      if (weight_of_row[i] != 0.0f)
-        batch_loss += static_cast<double>(weight_of_row[i]) * static_cast<double>(row_losses[i]);
+    batch_loss = weighted_sum(row_losses, weight_of_row, n);
   }
   for (std::size_t m = 0; m < metrics.size(); ++m) metrics[m] += sum(row_metrics + m * stride, n);
   loss += batch_loss;

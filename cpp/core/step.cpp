@@ -71,17 +71,11 @@ void TrainingStep::forward(const Team& team, std::size_t n, std::uint64_t step, 
   }
 }
 
-float TrainingStep::gradient_scale(std::size_t n) const {
-  if (weights_ == nullptr) return 1.0f / static_cast<float>(n);
-  double sum = 0.0;
-  for (std::size_t i = 0; i < n; ++i) sum += static_cast<double>(weights_[i]);
-  return sum > 0.0 ? static_cast<float>(1.0 / sum) : 0.0f;
-}
-
 void TrainingStep::score(const Team& team, std::size_t n) {
   scoring_.score(*graph_.backend.kernels, activations_.back(),
-                 {targets_, scoring_.takes_labels() ? labels_.data() : nullptr}, weights_, gradient_scale(n),
-                 first_gradient_, team.split(n, kLane), row_losses_, row_metrics_, most_rows_);
+                 {targets_, scoring_.takes_labels() ? labels_.data() : nullptr}, weights_,
+                 1.0f / static_cast<float>(n), first_gradient_, team.split(n, kLane), row_losses_, row_metrics_,
+                 most_rows_);
 }
 
 void TrainingStep::backward(const Team& team, std::size_t n, std::uint64_t step, float* gradients) {

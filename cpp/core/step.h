@@ -16,6 +16,8 @@ struct Batch {
 
 class TrainingStep {
  public:
+  // data: the weights of its rows, where it has any, are relative_weights; the gradient of a batch of n rows is that of
+  // sum_i weight_i loss_i / n, so that its mean over an epoch's batches does not depend on how the rows are divided.
   // arena: where the buffers lie. It is enlarged where needed, and no longer belongs to an earlier step.
   TrainingStep(const Graph& graph, const Scoring& scoring, const Dataset& data, std::size_t most_rows, Buffer& arena);
 
@@ -43,7 +45,6 @@ class TrainingStep {
   void score(const Team& team, std::size_t n);
   void backward(const Team& team, std::size_t n, std::uint64_t step, float* gradients);
   Pass pass(const Team& team, std::size_t n, std::uint64_t step, float* gradients) const;
-  float gradient_scale(std::size_t n) const;
 
   const Graph& graph_;
   const Scoring& scoring_;

@@ -452,6 +452,11 @@ void Trainer::fit(const Dataset& train, const Dataset* validation, const FitOpti
   if (validation != nullptr) check(*validation, i.graph, i.scoring, "validation");
   const std::size_t log_count = (1 + i.scoring.metric_count()) * (validation != nullptr ? 2 : 1);
   check_options(options, train, log_count, observer != nullptr);
+  const std::vector<float> weights = relative_weights(train.sample_weight, train.rows);
+  if (!weights.empty() && std::none_of(weights.begin(), weights.end(), [](float weight) { return weight > 0.0f; }))
+    throw std::invalid_argument("data: sample_weight must not be 0 for every row");
+  Dataset weighted = train;
+  weighted.sample_weight = {weights.data(), weights.size()};
 
   struct Fitting {   // ends with the call, however it ends
     Impl& impl;
@@ -464,7 +469,7 @@ void Trainer::fit(const Dataset& train, const Dataset* validation, const FitOpti
   i.rate_override.reset();
   Run({i.graph, i.scoring, i.optimizer, i.gradients, i.evaluator, i.workspace, i.step, i.epoch, i.rate_override,
        i.parallel_threshold},
-      train, validation, options, observer, result, lock)
+      weighted, validation, options, observer, result, lock)
       .train();
 }
 

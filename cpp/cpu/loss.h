@@ -253,30 +253,51 @@ FASTREG_NOINLINE void sparse_logits_rows(const LossStep& s) {
   }
 }
 
+// The sum of a row's outputs, as the divisor that makes shares of them.
+template <class T>
+FASTREG_INLINE float share_divisor(const LossStep& s, std::size_t i) {
+  T total(0.0f);
+  for (std::size_t j = 0; j < s.ld; j += T::kLanes)
+    total = total + select(valid<T>(s.cols, j), T::load(s.y + i * s.ld + j), T(0.0f));
+  return math::CategoricalCrossentropy::divisor(sum(total));
+}
+
 template <class T>
 FASTREG_NOINLINE void categorical_rows(const LossStep& s) {
   for (std::size_t i = s.rows.begin; i < s.rows.end; ++i) {
-    const T scale(row_scale(s, i));
-    T total(0.0f);
+    const float divisor = share_divisor<T>(s, i);
+    T total(0.0f), mass(0.0f);
     for (std::size_t j = 0; j < s.ld; j += T::kLanes) {
       const std::size_t e = i * s.ld + j;
       const auto mask = valid<T>(s.cols, j);
-      const auto value = math::CategoricalCrossentropy::evaluate(T::load(s.y + e), T::load(s.target + e));
+      const auto value = math::CategoricalCrossentropy::evaluate(T::load(s.y + e), T::load(s.target + e), T(divisor));
       total = total + select(mask, value.loss, T(0.0f));
-      if (s.dy) select(mask, value.gradient * scale, T(0.0f)).store(s.dy + e);
+      mass = mass + select(mask, value.mass, T(0.0f));
+      if (s.dy) value.pull.store(s.dy + e);
     }
     s.row_loss[i] = sum(total);
+    if (!s.dy) continue;
+    const T whole(sum(mass)), scale(row_scale(s, i) / divisor);
+    for (std::size_t j = 0; j < s.ld; j += T::kLanes) {
+      const std::size_t e = i * s.ld + j;
+      select(valid<T>(s.cols, j), (whole - T::load(s.dy + e)) * scale, T(0.0f)).store(s.dy + e);
+    }
   }
 }
 
+template <class T>
 FASTREG_NOINLINE void sparse_rows(const LossStep& s) {
   for (std::size_t i = s.rows.begin; i < s.rows.end; ++i) {
     const std::size_t e = i * s.ld + static_cast<std::size_t>(s.labels[i]);
-    const auto value = math::CategoricalCrossentropy::evaluate(V1(s.y[e]), V1(1.0f));
+    const float divisor = share_divisor<T>(s, i);
+    const auto value = math::CategoricalCrossentropy::evaluate(V1(s.y[e]), V1(1.0f), V1(divisor));
     s.row_loss[i] = value.loss.v;
     if (!s.dy) continue;
-    for (std::size_t j = 0; j < s.ld; ++j) s.dy[i * s.ld + j] = 0.0f;
-    s.dy[e] = value.gradient.v * row_scale(s, i);
+    const float scale = row_scale(s, i) / divisor;
+    const T others(value.mass.v * scale);
+    for (std::size_t j = 0; j < s.ld; j += T::kLanes)
+      select(valid<T>(s.cols, j), others, T(0.0f)).store(s.dy + i * s.ld + j);
+    s.dy[e] = (value.mass.v - value.pull.v) * scale;
   }
 }
 
@@ -287,7 +308,7 @@ void categorical_loss(const LossStep& s) {
 }
 
 void sparse_loss(const LossStep& s) {
-  if (!s.from_logits) return sparse_rows(s);
+  if (!s.from_logits) return s.ld == 1 ? sparse_rows<V1>(s) : sparse_rows<V>(s);
   if (s.ld == kLane) return sparse_logits_columns(s);
   s.ld == 1 ? sparse_logits_rows<V1>(s) : sparse_logits_rows<V>(s);
 }

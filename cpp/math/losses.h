@@ -7,6 +7,8 @@ namespace fastreg::math {
 
 inline constexpr float kMinProbability = 1e-7f;
 inline constexpr float kMaxProbability = 1.0f - 1e-7f;
+// With p >= 1e-7, gradients stay below 1e37.
+inline constexpr float kMinSum = 1e-30f;
 
 template <class V>
 struct LossValue {
@@ -49,13 +51,24 @@ struct BinaryCrossentropyFromLogits {
   }
 };
 
-// -t log y with y clipped; the gradient is 0 where it was.
+// -t log p with p, an output's share of the sum of its row, clipped. Where p was not clipped, mass is t and pull t / p,
+// else both are 0. The gradient with respect to y_j is (sum_k mass_k - pull_j) / sum: the sum depends on y, too.
+template <class V>
+struct ShareLoss {
+  V loss, mass, pull;
+};
+
 struct CategoricalCrossentropy {
+  // What the outputs are divided by: their sum, or where that is as good as 0 a number that keeps all results finite.
+  static FASTREG_INLINE float divisor(float sum) {
+    return sum > -kMinSum && sum < kMinSum ? kMinSum : sum;
+  }
   template <class V>
-  static FASTREG_INLINE LossValue<V> evaluate(V y, V t) {
-    const V p = min(V(kMaxProbability), max(V(kMinProbability), y));
-    const auto inside = (y >= V(kMinProbability)) & (y <= V(kMaxProbability));
-    return {V(0.0f) - t * log(p), select(inside, V(0.0f) - t / p, V(0.0f))};
+  static FASTREG_INLINE ShareLoss<V> evaluate(V y, V t, V divisor) {
+    const V share = y / divisor;
+    const V p = min(V(kMaxProbability), max(V(kMinProbability), share));
+    const auto inside = (share >= V(kMinProbability)) & (share <= V(kMaxProbability));
+    return {V(0.0f) - t * log(p), select(inside, t, V(0.0f)), select(inside, t / p, V(0.0f))};
   }
 };
 

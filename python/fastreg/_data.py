@@ -221,7 +221,10 @@ def network_weights(value: object, info: Sequence[tuple[str, tuple[int, ...], bo
 
 
 def sample_weights(value: object, n_rows: int, rows: Rows | None = None, name: str = "sample_weight") -> Floats | None:
-    """Weights of the rows, (n,) or (n, 1), >= 0 and not all zero (over ``rows``, where given); None stays None."""
+    """Weights of the rows, (n,) or (n, 1), >= 0 and not all zero (over ``rows``, where given); None stays None.
+
+    Only their ratios count, so those that float32 may not reach are scaled by a power of two.
+    """
     if value is None:
         return None
     array = numeric(value, name)
@@ -229,13 +232,26 @@ def sample_weights(value: object, n_rows: int, rows: Rows | None = None, name: s
         array = array.reshape(-1)
     if array.shape != (n_rows,):
         raise ValueError(f"{name}: must have shape ({n_rows},), one for each row of x, got {array.shape}")
-    weights = to_float32(array, name)
-    if np.min(weights) < 0:
-        row = int(np.argmin(weights))
-        raise ValueError(f"{name}: must be >= 0, got {float(weights[row])!r} in row {row}")
+    if np.min(array) < 0:
+        row = int(np.argmin(array))
+        raise ValueError(f"{name}: must be >= 0, got {float(array[row])!r} in row {row}")
+    weights = to_float32(_within_float32(array, rows), name)
     if not (weights if rows is None else weights[rows]).any():
         raise ValueError(f"{name}: must not be 0 for every row")
     return weights
+
+
+def _within_float32(weights: NDArray[Any], rows: Rows | None) -> NDArray[Any]:
+    """Weights >= 0, where they are wider than float32 times the power of two that brings the largest into [0.5, 1).
+
+    The largest of ``rows``, where given; the others stay within float32, and nobody reads them.
+    """
+    if weights.dtype.kind != "f" or weights.dtype.itemsize <= 4 or not np.isfinite(weights).all():
+        return weights
+    largest = np.max(weights if rows is None else weights[rows])
+    with np.errstate(over="ignore", under="ignore"):
+        scaled: NDArray[Any] = np.ldexp(weights, -np.frexp(largest)[1])
+    return scaled if rows is None else np.minimum(scaled, np.finfo(np.float32).max)
 
 
 def class_weights(
@@ -274,6 +290,7 @@ def class_weights(
     else:
         counts = np.bincount(labels if rows is None else labels[rows], minlength=len(table))
         table = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    table = _within_float32(table, None)
     combined = table[labels] if weights is None else table[labels] * weights
     return sample_weights(combined, len(labels), rows, "sample_weight times class_weight")
 

@@ -1,9 +1,11 @@
-r"""What training minimises. Descriptions only; C++ computes (cpp/core/loss.cpp).
+r"""What training minimises. Descriptions only; C++ computes (cpp/core/scoring.cpp, cpp/cpu/loss.h).
 
 Notation: row i of n has target :math:`t_i`, output :math:`p_i` over k units and weight :math:`w_i` (1 unless given).
-The loss of a set of rows is :math:`\sum_i w_i \ell_i / \sum_i w_i`, plus the penalties of the layers. Where the last
-activation is sigmoid or softmax, the matching cross-entropy is computed from the values before it, so a saturated
-output costs no accuracy.
+The loss of a set of rows is :math:`\sum_i w_i \ell_i / \sum_i w_i`, plus the penalties of the layers. A training step
+on a batch of b rows takes the gradient of :math:`\sum_i w_i \ell_i / (b \bar w)`, where :math:`\bar w` is the mean
+weight of all rows that are trained on: a row has the same influence whatever the batch size, and only the ratios of
+weights count. Where the last activation is sigmoid or softmax, the matching cross-entropy is computed from the values
+before it, so a saturated output costs no accuracy.
 """
 
 from __future__ import annotations
@@ -61,6 +63,9 @@ class BinaryCrossentropy(Loss):
 
     .. math:: \ell_i = -\frac1k \sum_j \left( t_{ij} \log p_{ij} + (1 - t_{ij}) \log (1 - p_{ij}) \right)
 
+    The outputs of any activation but sigmoid are clipped to [1e-7, 1 - 1e-7], as in Keras; where one is clipped, its
+    gradient is 0.
+
     Targets lie in [0, 1], shape (n, k); (n,) is taken as (n, 1).
 
     Args:
@@ -88,6 +93,10 @@ class BinaryCrossentropy(Loss):
 class CategoricalCrossentropy(Loss):
     r"""Cross-entropy of one choice among k classes, :math:`\ell_i = -\sum_j t_{ij} \log p_{ij}`.
 
+    The outputs of any activation but softmax are made into shares first, as in Keras: those of a row are divided by
+    their sum and then clipped to [1e-7, 1 - 1e-7]. The gradient includes that of the sum; where a share is clipped, its
+    own part is 0. A sum below 1e-30 in size is replaced by 1e-30: a row of zeros costs 16.1 and has no gradient.
+
     Targets are rows of k shares >= 0, one-hot as a rule (:func:`fastreg.utils.to_categorical` makes them).
 
     Args:
@@ -114,6 +123,8 @@ class CategoricalCrossentropy(Loss):
 @dataclass(frozen=True)
 class SparseCategoricalCrossentropy(Loss):
     r"""Cross-entropy of one choice among k classes, given as labels: :math:`\ell_i = -\log p_{i t_i}`.
+
+    The outputs of any activation but softmax are made into shares first, as by :class:`CategoricalCrossentropy`.
 
     Targets are whole numbers in [0, k), shape (n,) or (n, 1).
 

@@ -154,7 +154,10 @@ class Sequential(Stack):
             validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` to score after every epoch instead.
             shuffle: Draw a new order of the rows for every epoch.
             class_weight: ``{label: weight}``, a missing label weighing 1, or ``"balanced"``; for training rows only.
-            sample_weight: A weight >= 0 for each row, not all 0. Metrics are not weighted.
+            sample_weight: A weight >= 0 for each row, not all 0; only their ratios count. Training divides them, those
+                of classes included, by their mean over all rows that are trained on, and takes the gradient of a batch
+                from the sum of weight times loss divided by the number of its rows. The loss that is reported is the
+                weighted mean over the epoch. Metrics are not weighted.
             initial_epoch: Number that the first epoch has in callbacks and history, in [0, ``epochs``].
             rows: Indices of the rows of x, y and ``sample_weight`` to train on, in any order; one that is there twice
                 counts twice. The others are not trained on, but checked as all are. Nothing is copied, so that many

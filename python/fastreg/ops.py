@@ -343,7 +343,8 @@ def loss(
 
     Args:
         kind: One of :mod:`fastreg.losses`, or the name of one.
-        y: Outputs (n, k), or what comes before the last sigmoid or softmax, with ``from_logits``.
+        y: Outputs (n, k), or what comes before the last sigmoid or softmax, with ``from_logits``. Without it the
+            categorical cross-entropies divide each row by its sum first, see :mod:`fastreg.losses`.
         target: (n, k); whole numbers in [0, k), (n,) or (n, 1), for the sparse cross-entropy.
         weight: Weights of the rows (n,), or None.
         from_logits: None is what ``kind`` says.

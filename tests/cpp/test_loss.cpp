@@ -54,16 +54,17 @@ void test_softmax(const Kernels& k, std::size_t rows, std::size_t cols) {
 struct Expected {
   double loss = 0.0;
   Vector probabilities, gradient;
+  double terms = 1.0;   // the size of what may cancel in the gradient
 };
 
-constexpr double kLow = 1e-7f, kHigh = 1.0f - 1e-7f;
+constexpr double kLow = 1e-7f, kHigh = 1.0f - 1e-7f, kSmallestSum = 1e-30f;
 
 double clipped(double p) { return std::min(kHigh, std::max(kLow, p)); }
 bool inside(double p) { return p >= kLow && p <= kHigh; }
 
 // Row loss and unscaled gradient with respect to y.
 Expected expected(LossKind kind, bool from_logits, const Vector& y, const Vector& t) {
-  Expected e{0.0, y, Vector(y.size())};
+  Expected e{0.0, y, Vector(y.size()), 1.0};
   const auto n = static_cast<double>(y.size());
   if (kind == LossKind::mean_squared_error) {
     for (std::size_t j = 0; j < y.size(); ++j) {
@@ -92,9 +93,18 @@ Expected expected(LossKind kind, bool from_logits, const Vector& y, const Vector
     }
     for (std::size_t j = 0; j < y.size(); ++j) e.gradient[j] = e.probabilities[j] * mass - t[j];
   } else {
+    // Each output is divided by the sum, on which the others depend as well.
+    double sum = 0, mass = 0;
+    for (const double v : y) sum += v;
+    if (std::abs(sum) < kSmallestSum) sum = kSmallestSum;
     for (std::size_t j = 0; j < y.size(); ++j) {
-      e.loss -= t[j] * std::log(clipped(y[j]));
-      e.gradient[j] = inside(y[j]) ? -t[j] / y[j] : 0.0;
+      e.loss -= t[j] * std::log(clipped(y[j] / sum));
+      if (inside(y[j] / sum)) mass += t[j];
+    }
+    for (std::size_t j = 0; j < y.size(); ++j) {
+      const double pull = inside(y[j] / sum) ? t[j] * sum / y[j] : 0.0;
+      e.gradient[j] = (mass - pull) / sum;
+      e.terms = std::max(e.terms, (mass + pull) / sum);
     }
   }
   return e;
@@ -152,7 +162,7 @@ void test_loss(const Kernels& k, LossKind kind, bool from_logits, std::size_t ro
     const double factor = scale * (weighted ? weight[i] : 1.0);
     for (std::size_t j = 0; j < cols; ++j) {
       const double want = e.gradient[j] * factor;
-      CHECK(close(dy.at(i, j), want, kHalfUlp * (2 * n + 30) * (std::abs(want) + 1.0)));
+      CHECK(close(dy.at(i, j), want, kHalfUlp * (2 * n + 30) * (std::abs(want) + e.terms)));
       CHECK(close(y.at(i, j), e.probabilities[j], from_logits ? kHalfUlp * (n + 30) : 0.0) ||
             kind == LossKind::mean_squared_error);
     }

@@ -169,6 +169,40 @@ void test_runs_leave_nothing_behind() {
   CHECK(all_weights(used) == all_weights(fresh));
 }
 
+// Trains on some weights of the rows, in batches, the last one short.
+std::vector<float> trained(const Problem& problem, const std::vector<float>& sample_weight) {
+  Network network(tutorial_network(9, 20));
+  TrainingSpec spec = binary_training(1e-2f);
+  spec.optimizer = SGD{1e-2f};
+  Trainer trainer(network, spec);
+  Dataset data = problem.data();
+  data.sample_weight = {sample_weight.data(), sample_weight.size()};
+  FitOptions options;
+  options.epochs = 2;
+  FitResult result;
+  trainer.fit(data, nullptr, options, nullptr, result);
+  CHECK(result.reason == StopReason::completed && std::isfinite(result.logs.back()[0]));
+  return all_weights(network);
+}
+
+// Only their ratios count, whatever their sum; equal ones change no bit.
+void test_weights_of_any_scale_train_alike() {
+  const Problem problem(70, 9);
+  const std::size_t n = problem.n;
+  const auto plain = trained(problem, {});
+  for (const float weight : {1.0f, 7.3f, 3.4e38f, 1e-45f}) CHECK(trained(problem, std::vector<float>(n, weight)) == plain);
+  std::vector<float> weights(n);
+  for (std::size_t i = 0; i < n; ++i) weights[i] = static_cast<float>(i % 4);
+  const auto weighted = trained(problem, weights);
+  CHECK(weighted != plain);
+  for (const float factor : {0x1p-149f, 0x1p-100f, 8.0f, 0x1p125f}) {
+    std::vector<float> scaled = weights;
+    for (float& weight : scaled) weight *= factor;
+    CHECK(trained(problem, scaled) == weighted);
+  }
+  CHECK_THROWS(trained(problem, std::vector<float>(n, 0.0f)), std::invalid_argument);
+}
+
 void test_early_stopping_restores_the_best() {
   const Problem problem(300, 6);
   Network network(tutorial_network(6, 16));
@@ -339,6 +373,7 @@ int main() {
   test_element_type<double>(0.3);
   test_element_type<std::uint8_t>(127.0);
   test_runs_leave_nothing_behind();
+  test_weights_of_any_scale_train_alike();
   test_early_stopping_restores_the_best();
   test_a_signal_ends_a_run();
   test_divergence_keeps_finite_weights();

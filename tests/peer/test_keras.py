@@ -279,6 +279,56 @@ def test_batch_normalization_trains_alike():
         np.testing.assert_allclose(found["fastreg"][1][key], values, rtol=2e-5, err_msg=key)
 
 
+def gradient_descent_in_both(last, kind, target_of, **given):
+    """[(weights, losses)] of Keras's network and ours after two epochs of the same batches from the same weights."""
+    import fastreg as fr
+
+    d, found, start = data(), [], None
+    for module in (keras, fr):
+        model = module.Sequential([module.Input((6,)), module.layers.Dense(8, activation="tanh"),
+                                   module.layers.Dense(3, activation=last)])
+        model.compile(optimizer=module.optimizers.SGD(0.05), loss=kind)
+        if start is None:
+            rng = np.random.default_rng(8)
+            start = [(0.5 * rng.normal(size=w.shape)).astype(np.float32) for w in model.get_weights()]
+            start[-1] += 2  # sums of linear outputs stay away from 0
+        model.set_weights(start)
+        options = {"batch_size": 16, "epochs": 2, "shuffle": False, "verbose": 0}
+        losses = [np.ravel(model.evaluate(d["x"], target_of(d), verbose=0))[0]]
+        losses += model.fit(d["x"], target_of(d), **options, **given).history["loss"]
+        found.append((model.get_weights(), losses))
+    return found
+
+
+def one_hot(d):
+    return np.eye(3, dtype=np.float32)[d["labels"]]
+
+
+@pytest.mark.parametrize("kind", ["categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy"])
+@pytest.mark.parametrize("last", ["sigmoid", "softplus", "relu", "linear", "elu", "softmax"])
+def test_cross_entropies_of_any_last_activation_agree(last, kind):
+    """Outputs that are no probabilities: divided by their sum, or clipped. Gradients near a clip limit, and those of
+    sums near 0, amplify roundings too much to be compared after several steps: there the losses are."""
+    target_of = (lambda d: d["labels"]) if kind.startswith("sparse") else one_hot
+    theirs, ours = gradient_descent_in_both(last, kind, target_of)
+    np.testing.assert_allclose(ours[1][0], theirs[1][0], rtol=1e-5)
+    if last in ("sigmoid", "softmax") or (last in ("softplus", "linear", "elu") and kind != "binary_crossentropy"):
+        np.testing.assert_allclose(ours[1], theirs[1], rtol=2e-5)
+        for a, b in zip(ours[0], theirs[0], strict=True):
+            np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("kind", ["categorical_crossentropy", "mean_squared_error"])
+def test_weights_of_mean_one_train_alike(kind):
+    """Keras divides the weighted sum of a batch by its rows; ours are divided by their mean first, which is 1 here."""
+    weights = np.random.default_rng(1).uniform(0.0, 3.0, 90)
+    weights[16:32] = 0.0
+    weights = (weights / weights.mean()).astype(np.float32)
+    theirs, ours = gradient_descent_in_both("softmax", kind, one_hot, sample_weight=weights)
+    for a, b in zip(ours[0], theirs[0], strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)
+
+
 def test_the_example_is_a_keras_program(capsys):
     """examples/keras_program.py as it stands, and with its one import line changed."""
     text = (Path(__file__).parents[2] / "examples" / "keras_program.py").read_text()

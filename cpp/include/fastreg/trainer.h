@@ -16,7 +16,7 @@ struct Dataset {
   Features x;                             // float32, float64 or uint8
   MatrixView<const float> y;              // (n, n_outputs), or empty where the loss takes labels
   Span<const std::int32_t> labels;        // (n) in [0, n_outputs), for the sparse loss
-  Span<const float> sample_weight;        // (n) or empty: all 1
+  Span<const float> sample_weight;        // (n), only their ratios count, or empty: all 1
   Span<const std::uint32_t> rows;         // the rows to use, in this order; data null: all
   std::size_t size() const { return rows.data == nullptr ? x.rows : rows.size; }
 };

@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 
+#include "fastreg/strict_math.h"
+
 namespace fastreg {
 
 // Owns an open file descriptor, or none (-1).

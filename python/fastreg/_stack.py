@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from fastreg import _core, _data, utils
 from fastreg._bound import BoundLayer, layer_names, summary_lines
 from fastreg._checks import NON_NEGATIVE, SEED_LIMIT, check_int, check_name, describe
+from fastreg._forks import Lock
 from fastreg.layers import Input, Layer, check_features
 
 
@@ -177,8 +177,8 @@ class Stack:
             network.set_weights([*kept[:n], *fresh[n:]])
 
     def _make_locks(self) -> None:
-        self._fit_lock = threading.Lock()  # held during a fit; others do not wait for it, they raise
-        self._making = threading.Lock()  # while the network or the trainer is made
+        self._fit_lock = Lock()  # held during a fit; others do not wait for it, they raise
+        self._making = Lock()  # while the network or the trainer is made
 
     def _description(self, n_features: int) -> dict[str, Any]:
         return {

@@ -19,6 +19,7 @@ from typing import Any, cast
 import numpy as np
 
 from fastreg._checks import describe
+from fastreg._forks import in_child
 from fastreg.search.tree import text_of
 
 __all__ = ["Journal", "decode_float", "encode", "fingerprint", "recorded_seed"]
@@ -67,6 +68,7 @@ class Journal:
         self.path = Path(path)
         fresh = not self.path.exists()
         self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        in_child(self)
         try:
             self._lock()
             if fresh:
@@ -89,6 +91,10 @@ class Journal:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def _after_fork(self) -> None:
+        # The lock belongs to all who have the file open: a child that lives on would keep it.
+        self.close()
 
     def find(self, trial: int, fold: int, stop: int | None, params: Mapping[str, Any]) -> Record | None:
         """The record of a fold trained up to ``stop`` epochs, if there is one; it is handed out once.

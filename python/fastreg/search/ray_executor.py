@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -11,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from fastreg._checks import AT_LEAST_ONE, check_int
+from fastreg._forks import Lock
 
 __all__ = ["RayExecutor"]
 
@@ -51,7 +51,7 @@ class RayExecutor(Executor):
         self._idle = deque(self._actors)
         self._waiting: deque[tuple[Future[Any], tuple[Any, ...]]] = deque()
         self._open: set[Future[Any]] = set()
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._shut = False
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:

@@ -26,14 +26,14 @@ STUB = ROOT / "python/fastreg/_core.pyi"
 KERNEL_SEAM = ("core/kernels.h", "core/backend.h", "core/team.h", "core/barrier.h")
 # folder: (what its quoted includes may start with). The first match from the top counts, files before folders.
 MAY_INCLUDE = {
-    "core/kernels.h": ("fastreg/enums.h",),
+    "core/kernels.h": ("fastreg/enums.h", "fastreg/strict_math.h"),
     "core/team.h": ("core/kernels.h",),
     "core/backend.h": ("core/kernels.h", "core/team.h"),
     "include/": ("fastreg/",),
     "core/": ("core/", "fastreg/"),
     "math/": ("math/", "fastreg/enums.h"),
     "cpu/simd/": ("cpu/simd/", "math/inline.h"),
-    "cpu/": ("cpu/", "math/", "fastreg/enums.h", "fastreg/runtime.h", *KERNEL_SEAM),
+    "cpu/": ("cpu/", "math/", "fastreg/enums.h", "fastreg/runtime.h", "fastreg/strict_math.h", *KERNEL_SEAM),
     "bindings/": ("bindings/", "fastreg/"),
 }
 # What only one place may know: a pattern of code lines, and the path under cpp/ that may contain it.

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "fastreg/network.h"
+#include "fastreg/strict_math.h"
 #include "fastreg/view.h"
 
 namespace fastreg::bindings {

@@ -56,11 +56,18 @@ void bind_runtime(py::module_& module) {
   });
 }
 
+constexpr const char* kOneInterpreter =
+    "fastreg cannot be imported in a sub-interpreter; import it in the main interpreter, or give each worker a process";
+
+bool in_main_interpreter() { return PyInterpreterState_Get() == PyInterpreterState_Main(); }
+
 }  // namespace
 }  // namespace fastreg::bindings
 
-PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
+// In the main interpreter; what follows may hang in another one.
+PYBIND11_MODULE(_core_of_main_interpreter, module, pybind11::mod_gil_not_used()) {
   namespace fb = fastreg::bindings;
+  if (!fb::in_main_interpreter()) throw pybind11::import_error(fb::kOneInterpreter);
   try {
     fastreg::active_isa();
   } catch (const std::invalid_argument& refused) {
@@ -77,4 +84,13 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   fb::bind_files(module);
   fb::bind_ops(module);
   fb::bind_predictor(module);
+}
+
+// What the interpreter looks for. pybind11 takes the interpreter lock by a way that hangs in a sub-interpreter before
+// Python 3.12, so it must not begin there; newer versions may call this in the main interpreter for another one, and
+// then the module's own body finds out.
+extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
+  if (fastreg::bindings::in_main_interpreter()) return PyInit__core_of_main_interpreter();
+  PyErr_SetString(PyExc_ImportError, fastreg::bindings::kOneInterpreter);
+  return nullptr;
 }

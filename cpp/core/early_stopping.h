@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "fastreg/strict_math.h"
 #include "fastreg/trainer.h"
 
 namespace fastreg {

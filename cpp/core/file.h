@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/leftovers.h"
+#include "fastreg/strict_math.h"
 
 namespace fastreg {
 

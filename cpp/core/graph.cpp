@@ -2,6 +2,7 @@
 #include "core/graph.h"
 
 #include <algorithm>
+#include <atomic>
 #include <stdexcept>
 #include <string>
 
@@ -86,7 +87,11 @@ class Compiler {
 }  // namespace
 
 void require_memory(const char* what, double floats) {
-  static const double limit = static_cast<double>(memory_limit());   // read from files, too slow for every fit
+  // Read from files once, which is too slow for every fit. Not a static with a guard: a child forked while another
+  // thread reads it would wait for ever.
+  static std::atomic<double> known{0.0};
+  double limit = known.load(std::memory_order_relaxed);
+  if (limit == 0.0) known.store(limit = static_cast<double>(memory_limit()), std::memory_order_relaxed);
   const double bytes = 4.0 * floats;
   if (bytes > limit)
     throw std::invalid_argument(std::string(what) + " takes " + std::to_string(static_cast<std::size_t>(bytes / 1e6)) +

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/fair_mutex.h"
+#include "core/fork.h"
 #include "core/layer.h"
 #include "fastreg/network.h"
 
@@ -26,6 +27,8 @@ struct InferenceBuffers {
   Buffer first, second;
 };
 
+using NetworkLock = ForkSafe<FairMutex>;
+
 struct Graph {
   Graph(const NetworkSpec& spec, const Backend& backend);
 
@@ -35,8 +38,8 @@ struct Graph {
   Parameters parameters;
   std::vector<std::unique_ptr<Operation>> operations;
   Buffer weights;
-  mutable FairMutex lock;
-  bool fitting = false;   // under the lock: a trainer is at work, perhaps between two slices with the lock open
+  mutable NetworkLock lock;
+  FitMark fitting;   // under the lock: a trainer is at work, perhaps between two slices with the lock open
 
   std::size_t widest_ld() const;
   double flops_per_row() const;

@@ -9,6 +9,8 @@
 #include <variant>
 #include <vector>
 
+#include "fastreg/strict_math.h"
+
 namespace fastreg {
 
 // Deepest nesting of arrays and objects that parse_json accepts.

@@ -16,6 +16,7 @@
 #include <cstdint>
 
 #include "fastreg/enums.h"
+#include "fastreg/strict_math.h"
 
 namespace fastreg {
 

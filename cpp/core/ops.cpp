@@ -9,6 +9,7 @@
 #include <string>
 
 #include "core/evaluator.h"
+#include "core/fork.h"
 #include "core/layers/layers.h"
 #include "core/optimizer.h"
 #include "core/scratch.h"
@@ -285,7 +286,7 @@ struct Updater::Impl {
   std::size_t n;
   OptimizerState state;
   std::uint64_t steps = 0;
-  mutable std::mutex lock;
+  mutable ForkSafe<std::mutex> lock;
 };
 
 Updater::Updater(const Optimizer& optimizer, float* parameters, std::size_t n, const Penalty& penalty)

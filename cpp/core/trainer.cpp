@@ -90,7 +90,7 @@ struct Trainer::Impl {
         evaluator(graph, scoring) {}
 
   void require_idle() const {
-    if (graph.fitting) throw std::runtime_error("the model is being fitted");
+    if (graph.fitting.is_set()) throw std::runtime_error("the model is being fitted");
   }
   void set_progress(std::uint64_t steps, std::uint64_t epochs) {
     step = steps;
@@ -128,7 +128,7 @@ class Run {
   };
 
   Run(const State& state, const Dataset& train, const Dataset* validation, const FitOptions& options,
-      FitObserver* observer, FitResult& result, std::unique_lock<FairMutex>& lock)
+      FitObserver* observer, FitResult& result, std::unique_lock<NetworkLock>& lock)
       : s_(state),
         train_(train),
         validation_(validation),
@@ -181,6 +181,7 @@ class Run {
   void next_rates();
   bool observe_epoch(const std::vector<double>& logs, bool last);
   void poll();
+  void give_way_to_fork();
   void copy(const Buffer& from, const Buffer& to) const;
   void take_snapshot();
   void diverge(std::uint64_t step);
@@ -193,7 +194,7 @@ class Run {
   const FitOptions& options_;
   FitObserver* observer_;
   FitResult& result_;
-  std::unique_lock<FairMutex>& lock_;
+  std::unique_lock<NetworkLock>& lock_;
   std::size_t batch_, steps_, clock_every_ = 1;
   double flops_;
   ThreadChoice& choice_;
@@ -257,6 +258,7 @@ void Run::run_epoch(std::size_t index) {
   sums_.rows = 0;
   std::fill(sums_.metrics.begin(), sums_.metrics.end(), 0.0);
   while (next_in_epoch_ < steps_ && !diverged_) {
+    give_way_to_fork();
     if (must_stop()) return;
     const auto begin = Clock::now();
     const std::size_t first = next_in_epoch_;
@@ -306,7 +308,7 @@ void Run::after_loss(std::size_t index, const Batch& batch) {
   diverged_ = !std::isfinite(batch_loss_);
   s_.optimizer.advance();
   const bool late = index % clock_every_ == 0 && Clock::now() > slice_end_;
-  slice_over_ = diverged_ || index + 1 == steps_ || signalled() || late;
+  slice_over_ = diverged_ || index + 1 == steps_ || signalled() || fork_waits() || late;
 }
 
 bool Run::signalled() const {
@@ -362,6 +364,14 @@ void Run::poll() {
   const double loss = sums_.rows > 0 ? sums_.logs(penalties_ / static_cast<double>(sums_.rows))[0] : 0.0;
   lock_.unlock();
   observer_->poll(static_cast<std::size_t>(s_.epoch), next_in_epoch_, steps_, loss);
+  lock_.lock();
+}
+
+// Between two steps, so that the child's network is that of a complete one.
+void Run::give_way_to_fork() {
+  if (!fork_waits()) return;
+  lock_.unlock();
+  let_fork_pass();
   lock_.lock();
 }
 
@@ -446,7 +456,7 @@ void Trainer::fit(const Dataset& train, const Dataset* validation, const FitOpti
   result = {};
   result.early_stopping.resize(options.early_stopping.size());   // now, since a run that fails has no memory for it
   std::unique_lock lock(i.graph.lock);
-  if (i.graph.fitting) throw std::runtime_error("fit: this model is being fitted already");
+  if (i.graph.fitting.is_set()) throw std::runtime_error("fit: this model is being fitted already");
   if (i.graph.parameters.trainable() == 0) throw std::invalid_argument("layers: there are no weights to train");
   check(train, i.graph, i.scoring, "data");
   if (validation != nullptr) check(*validation, i.graph, i.scoring, "validation");
@@ -461,11 +471,11 @@ void Trainer::fit(const Dataset& train, const Dataset* validation, const FitOpti
   struct Fitting {   // ends with the call, however it ends
     Impl& impl;
     ~Fitting() {
-      impl.graph.fitting = false;
+      impl.graph.fitting.clear();
       impl.rate_override.reset();
     }
   } fitting{i};
-  i.graph.fitting = true;
+  i.graph.fitting.set();
   i.rate_override.reset();
   Run({i.graph, i.scoring, i.optimizer, i.gradients, i.evaluator, i.workspace, i.step, i.epoch, i.rate_override,
        i.parallel_threshold},

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "fastreg/spec.h"
+#include "fastreg/strict_math.h"
 
 namespace fastreg {
 namespace {

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "fastreg/runtime.h"
+#include "fastreg/strict_math.h"
 
 namespace fastreg {
 namespace {
@@ -173,7 +174,10 @@ thread_local int limit_here = 0;     // 0: none
 int process_threads() {
   const int chosen = chosen_threads.load(std::memory_order_relaxed);
   if (chosen > 0) return chosen;
-  static const int threads = default_threads();
+  // Not a static with a guard: a child forked while another thread counts would wait for ever.
+  static std::atomic<int> known{0};
+  int threads = known.load(std::memory_order_relaxed);
+  if (threads == 0) known.store(threads = default_threads(), std::memory_order_relaxed);
   return threads;
 }
 

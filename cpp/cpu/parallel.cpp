@@ -1,23 +1,29 @@
 // Teams over OpenMP: one region for each run, its size an argument, no global setting touched. libgomp hangs in a
-// forked child whose parent had a region (GCC bug 60035), so a child runs everything on its own thread.
+// forked child whose parent had a region (GCC bug 60035), so a child runs everything on its own thread. And it ends the
+// process where a thread cannot be started, so a region that needs new ones is entered only after as many were started
+// for a trial; where the system refuses some, the team is smaller.
 #include "cpu/parallel.h"
 
 #if defined(_OPENMP)
 #include <omp.h>
 #else  // for the thread sanitizer, which cannot see how libgomp synchronises
+#include <exception>
 #include <thread>
 #include <vector>
 #endif
 #include <atomic>
+#include <chrono>
+#include <mutex>
 #include <pthread.h>
 
 #include "core/barrier.h"
 #include "cpu/simd/denormals.h"
+#include "cpu/startable.h"
 
 namespace fastreg {
 namespace {
 
-// No work here has more pieces than this, and a runtime that cannot start its threads ends the process.
+// No work here has more pieces than this.
 constexpr std::size_t kMostThreads = 1024;
 
 std::atomic<bool> forked{false};
@@ -30,33 +36,93 @@ void run_alone(void (*body)(void*, const Team&), void* context) {
   body(context, Team{});
 }
 
-}  // namespace
-
-void run_team(std::size_t threads, void (*body)(void*, const Team&), void* context) {
-  if (threads <= 1 || forked.load(std::memory_order_relaxed)) return run_alone(body, context);
 #if defined(_OPENMP)
+
+using Clock = std::chrono::steady_clock;
+
+// What OpenMP's runtime holds ready for the calling thread: the team of its last region. A smaller region ends the
+// threads that it does not need.
+thread_local std::size_t ready = 1;
+// After a refusal, or a smaller team than was asked for: no larger one than the last is tried until then.
+thread_local Clock::time_point next_try{};
+constexpr Clock::duration kPause = std::chrono::seconds(1);
+
+// While one thread proves its team and then has it made, no other one takes the threads away.
+std::mutex growing;
+
+// lock: given up as soon as the team is there.
+void run_region(std::size_t threads, void (*body)(void*, const Team&), void* context,
+                std::unique_lock<std::mutex>* lock = nullptr) {
   Barrier barrier;
-  const int asked = static_cast<int>(threads < kMostThreads ? threads : kMostThreads);
+  const int asked = static_cast<int>(threads);
+  std::size_t made = 1;
 #pragma omp parallel num_threads(asked)
   {
     // The runtime may give fewer threads than it was asked for.
     const auto size = static_cast<std::size_t>(omp_get_num_threads());
+    const auto rank = static_cast<std::size_t>(omp_get_thread_num());
+    if (rank == 0) {
+      made = size;
+      if (lock != nullptr) lock->unlock();
+    }
     const FlushDenormals flush;
     barrier.set_size(size);
-    body(context, Team{static_cast<std::size_t>(omp_get_thread_num()), size, &barrier});
+    body(context, Team{rank, size, &barrier});
   }
+  ready = made;
+  if (made < threads) next_try = Clock::now() + kPause;
+}
+
+#endif
+
+}  // namespace
+
+#if defined(_OPENMP)
+
+void run_team(std::size_t threads, void (*body)(void*, const Team&), void* context) {
+  if (threads <= 1 || forked.load(std::memory_order_relaxed)) return run_alone(body, context);
+  if (threads > kMostThreads) threads = kMostThreads;
+  if (threads <= ready) return run_region(threads, body, context);
+  if (Clock::now() < next_try) {
+    if (ready <= 1) return run_alone(body, context);
+    return run_region(ready, body, context);
+  }
+  std::unique_lock lock(growing);
+  // Those that are ready exist already.
+  const std::size_t startable = ready + startable_threads(threads - ready);
+  if (startable < threads) next_try = Clock::now() + kPause;
+  if (startable <= 1) {
+    lock.unlock();
+    return run_alone(body, context);
+  }
+  run_region(startable, body, context, &lock);
+}
+
 #else
+
+void run_team(std::size_t threads, void (*body)(void*, const Team&), void* context) {
+  if (threads <= 1 || forked.load(std::memory_order_relaxed)) return run_alone(body, context);
   Barrier barrier;
-  barrier.set_size(threads);
+  std::atomic<std::size_t> size{0};   // 0: the others wait until it is known
   const auto member = [&](std::size_t rank) {
+    size.wait(0);
     const FlushDenormals flush;
-    body(context, Team{rank, threads, &barrier});
+    body(context, Team{rank, size.load(), &barrier});
   };
   std::vector<std::thread> others;
-  for (std::size_t rank = 1; rank < threads; ++rank) others.emplace_back(member, rank);
+  others.reserve(threads - 1);
+  try {
+    while (others.size() + 1 < threads) others.emplace_back(member, others.size() + 1);
+  } catch (const std::exception&) {
+    // The system refuses one more, or memory for it: the team is smaller.
+  }
+  barrier.set_size(others.size() + 1);
+  size.store(others.size() + 1);
+  size.notify_all();
   member(0);
   for (std::thread& other : others) other.join();
-#endif
 }
+
+#endif
 
 }  // namespace fastreg

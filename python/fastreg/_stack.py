@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from fastreg import _core, _data, utils
 from fastreg._assignments import FREE, checked_assignment
 from fastreg._bound import BoundLayer, FixedList, layer_names, summary_lines
 from fastreg._checks import describe
+from fastreg._forks import Lock
 from fastreg._frames import Names
 from fastreg._keras import refuse_requests
 from fastreg.layers import Input, Layer, Part, check_features
@@ -205,8 +205,8 @@ class Stack:
                 raise
 
     def _make_locks(self) -> None:
-        self._fit_lock = threading.Lock()  # held during a fit; others do not wait for it, they raise
-        self._making = threading.Lock()  # while the network or the trainer is made
+        self._fit_lock = Lock()  # held during a fit; others do not wait for it, they raise
+        self._making = Lock()  # while the network or the trainer is made
 
     def _description(self, n_features: int) -> dict[str, Any]:
         return {

@@ -79,22 +79,24 @@ class ThreadRunner(Runner):
 
     Args:
         context: What the tasks share; ``context.threads`` is the limit of each fit.
-        n_workers: Number of threads.
+        n_workers: Number of threads. There are fewer, perhaps none, where the system refuses to start them.
     """
 
     def __init__(self, context: Context, n_workers: int) -> None:
         super().__init__()
-        self.slots = 2 * n_workers
         self._tasks: SimpleQueue[Task | None] = SimpleQueue()
         self._results: SimpleQueue[FoldResult | BaseException] = SimpleQueue()
         self._libraries = LibraryThreads(context)
         limit, context = context.threads, context.with_threads(None)
-        self._threads = [
-            threading.Thread(target=self._work, args=(context, limit), name=f"fastreg-search-{i}", daemon=True)
-            for i in range(n_workers)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._threads: list[threading.Thread] = []
+        for i in range(n_workers):
+            thread = threading.Thread(target=self._work, args=(context, limit), name=f"fastreg-search-{i}", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the system refuses one more; the search goes on with those that there are
+                break
+            self._threads.append(thread)
+        self.slots = 2 * len(self._threads)
 
     def _work(self, context: Context, limit: int | None) -> None:
         with thread_limit(limit or get_num_threads()):
@@ -184,7 +186,12 @@ def make_runner(context: Context, n_jobs: int = -1, executor: object = None) -> 
     if executor is None or executor == "threads":
         workers = count_workers(n_jobs)
         context = context.with_threads(max(1, get_num_threads() // workers))
-        return InlineRunner(context.with_threads(None)) if workers == 1 else ThreadRunner(context, workers)
+        if workers > 1:
+            runner = ThreadRunner(context, workers)
+            if runner.slots:
+                return runner
+            runner.close()
+        return InlineRunner(context.with_threads(None))
     if executor == "processes":
         from fastreg.search.processes import ProcessRunner
 

@@ -23,6 +23,7 @@ import numpy as np
 
 from fastreg import _files
 from fastreg._checks import SEED_LIMIT, describe
+from fastreg._forks import in_child
 from fastreg.search import records
 from fastreg.search.records import FORMAT, MARK
 from fastreg.search.tree import text_of
@@ -75,6 +76,7 @@ class Journal:
     ) -> None:
         self.path = Path(_files.path_text("search", "journal", path))
         self._descriptor = -1
+        in_child(self)
         with self._named_errors():
             try:
                 self._open()
@@ -97,6 +99,10 @@ class Journal:
             descriptor, self._descriptor = self._descriptor, -1
             with self._named_errors():
                 os.close(descriptor)
+
+    def _after_fork(self) -> None:
+        # The lock belongs to all who have the file open: a child that lives on would keep it.
+        self.close()
 
     def find(self, trial: int, fold: int, stop: int | None, params: Mapping[str, Any]) -> Record | None:
         """The record of a fold trained up to ``stop`` epochs, if there is one; it is handed out once.

@@ -7,7 +7,6 @@ shared by all trials: at most one copy of the features for each fold.
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from fastreg._checks import describe
 from fastreg._data import numeric
+from fastreg._forks import Lock
 from fastreg._frames import Names, checked_names, feature_names, labels, where
 from fastreg.search.cross_validation import Rows, take
 
@@ -175,8 +175,8 @@ class Once:
 
     def __init__(self) -> None:
         self._values: dict[object, Any] = {}
-        self._locks: dict[object, threading.Lock] = {}
-        self._guard = threading.Lock()
+        self._locks: dict[object, Lock] = {}
+        self._guard = Lock()
 
     def __reduce__(self) -> tuple[type[Once], tuple[()]]:
         return Once, ()
@@ -188,7 +188,7 @@ class Once:
         except KeyError:
             pass
         with self._guard:
-            lock = self._locks.setdefault(key, threading.Lock())
+            lock = self._locks.setdefault(key, Lock())
         with lock:
             if key not in self._values:
                 self._values[key] = compute()

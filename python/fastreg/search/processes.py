@@ -71,14 +71,21 @@ class ProcessRunner(Runner):
         super().__init__()
         check_picklable(context)
         self._context = context
-        self.slots = 2 * n_workers
         self._waiting: deque[Task] = deque()
         self._results: deque[FoldResult] = deque()
         self._tried: set[int] = set()  # id of tasks whose worker died once; they are alive in _waiting or a worker
         self._woken, self._wake = os.pipe()
         os.set_blocking(self._wake, False)
-        self._workers = [_Worker() for _ in range(n_workers)]
+        self._workers: list[_Worker] = []
         try:
+            while len(self._workers) < n_workers:
+                try:
+                    self._workers.append(_Worker())
+                except OSError:  # the system refuses one more; the search goes on with those that there are
+                    if not self._workers:
+                        raise
+                    break
+            self.slots = 2 * len(self._workers)
             payload = pickle.dumps(context, protocol=5)
             for worker in self._workers:
                 self._send_context(worker, payload)

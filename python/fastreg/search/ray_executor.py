@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -12,6 +11,7 @@ from typing import Any
 
 from fastreg._checks import AT_LEAST_ONE, check_int
 from fastreg._extras import needs
+from fastreg._forks import Lock
 
 __all__ = ["RayExecutor"]
 
@@ -52,7 +52,7 @@ class RayExecutor(Executor):
         self._idle = deque(self._actors)
         self._waiting: deque[tuple[Future[Any], tuple[Any, ...]]] = deque()
         self._open: set[Future[Any]] = set()
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._shut = False
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import pickle
 import platform
-import threading
 import time
 import uuid
 from collections import OrderedDict
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, cast
 
+from fastreg._forks import Lock
 from fastreg.callbacks import StopSignal
 from fastreg.search.evaluation import Context, FoldResult, Task, error_text, evaluate
 from fastreg.search.executors import Runner
@@ -38,7 +38,7 @@ _KEPT = 2
 # By token: searches of this process, and what searches of other processes have sent here.
 _own: dict[str, tuple[Context, StopSignal]] = {}
 _sent: OrderedDict[str, Context] = OrderedDict()
-_guard = threading.Lock()
+_guard = Lock()
 
 
 def run_task(token: str, task: Task, context: Context | None = None) -> tuple[str, FoldResult | None]:

@@ -1,0 +1,61 @@
+// The list of what a fork waits for, and the handlers that the system calls around every fork().
+#include "core/fork.h"
+
+#include <pthread.h>
+
+#include <mutex>
+
+namespace fastreg {
+
+// Constant from the start and never destroyed: other threads may be at work before and after main().
+constinit std::atomic<bool> fork_waits_flag{false};
+
+namespace {
+constinit std::mutex list_lock;   // held during a fork
+constinit ForkGuarded* first = nullptr;
+}  // namespace
+
+struct ForkHandlers {
+  template <class F>
+  static void each(F f) {
+    for (ForkGuarded* guarded = first; guarded != nullptr; guarded = guarded->next_) f(*guarded);
+  }
+  static void prepare() {
+    list_lock.lock();
+    fork_waits_flag.store(true, std::memory_order_relaxed);
+    each([](ForkGuarded& guarded) { guarded.hold(); });
+  }
+  static void parent() {
+    fork_waits_flag.store(false, std::memory_order_relaxed);
+    each([](ForkGuarded& guarded) { guarded.let_go(); });
+    list_lock.unlock();
+  }
+  static void child() {
+    fork_waits_flag.store(false, std::memory_order_relaxed);
+    each([](ForkGuarded& guarded) { guarded.renew(); });
+    new (&list_lock) std::mutex;
+  }
+  static void insert(ForkGuarded& guarded) {
+    const std::lock_guard guard(list_lock);
+    guarded.next_ = first;
+    if (first != nullptr) first->previous_ = &guarded;
+    first = &guarded;
+  }
+  static void remove(ForkGuarded& guarded) {
+    const std::lock_guard guard(list_lock);
+    (guarded.previous_ != nullptr ? guarded.previous_->next_ : first) = guarded.next_;
+    if (guarded.next_ != nullptr) guarded.next_->previous_ = guarded.previous_;
+  }
+};
+
+namespace {
+[[maybe_unused]] const int registered =
+    pthread_atfork(ForkHandlers::prepare, ForkHandlers::parent, ForkHandlers::child);
+}  // namespace
+
+void ForkGuarded::enlist() { ForkHandlers::insert(*this); }
+void ForkGuarded::delist() { ForkHandlers::remove(*this); }
+
+void let_fork_pass() { const std::lock_guard guard(list_lock); }
+
+}  // namespace fastreg

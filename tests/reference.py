@@ -304,15 +304,22 @@ class Optimizer(NamedTuple):
 
 
 GRADIENT_DESCENT = Optimizer()
+# Adam, AdamW and RMSprop take larger gradients for this one, whose square is still a float32 number.
+LARGEST_GRADIENT = float.fromhex("0x1.fefp63")
 
 
 class Updater:
     """The moments of one parameter and its update. step() returns the new parameter, move() that from a gradient which
-    has been clipped and has the penalties in it."""
+    has been clipped and has the penalties in it.
+
+    A proximal penalty is a constant pull of l1 towards zero, which takes every step that a constant gradient l1 takes
+    under the same rule: a second first moment, `pull`, is fed with ones, and the threshold is l1 times the step that it
+    makes. So there is no formula of the threshold here that could be wrong in the same way as that of the core.
+    """
 
     def __init__(self, optimizer, penalty=NO_PENALTY):
         self.optimizer, self.penalty = optimizer, penalty
-        self.m = self.v = 0.0
+        self.m = self.v = self.pull = 0.0
         self.t = 0
 
     def step(self, w, g, rate=None):
@@ -324,20 +331,32 @@ class Updater:
         rate = o.learning_rate if rate is None else rate
         self.t += 1
         w = w - rate * o.weight_decay * w
+        if o.rule != "sgd":
+            g = np.clip(g, -LARGEST_GRADIENT, LARGEST_GRADIENT)
+        self.m, self.pull = self.first_moment(self.m, g), self.first_moment(self.pull, 1.0)
+        self.v = o.beta_2 * self.v + (1.0 - o.beta_2) * g * g
         if o.rule == "sgd":
-            self.m = o.momentum * self.m + g
-            direction, size = (g + o.momentum * self.m if o.nesterov else self.m), rate
+            size = rate
         elif o.rule in ("adam", "adamw"):
-            self.m = o.beta_1 * self.m + (1.0 - o.beta_1) * g
-            self.v = o.beta_2 * self.v + (1.0 - o.beta_2) * g * g
-            direction = self.m / (1.0 - o.beta_1**self.t)
             size = rate / (np.sqrt(self.v / (1.0 - o.beta_2**self.t)) + o.epsilon)
         else:
             assert o.rule == "rmsprop"
-            self.v = o.beta_2 * self.v + (1.0 - o.beta_2) * g * g
-            direction, size = g, rate / (np.sqrt(self.v) + o.epsilon)
-        w = w - size * direction
-        return soft_threshold(w, size * self.penalty.l1) if self.penalty.proximal else w
+            size = rate / (np.sqrt(self.v) + o.epsilon)
+        w = w - size * self.direction(self.m, g)
+        if not self.penalty.proximal:
+            return w
+        return soft_threshold(w, size * self.direction(self.pull, 1.0) * self.penalty.l1)
+
+    def first_moment(self, m, g):
+        o = self.optimizer
+        return o.momentum * m + g if o.rule == "sgd" else o.beta_1 * m + (1.0 - o.beta_1) * g
+
+    def direction(self, m, g):
+        """What a step follows, from the gradient and the new first moment."""
+        o = self.optimizer
+        if o.rule == "sgd":
+            return g + o.momentum * m if o.nesterov else m
+        return g if o.rule == "rmsprop" else m / (1.0 - o.beta_1**self.t)
 
 
 # ------------------------------------------------------------------------------------------------------- schedules

@@ -14,6 +14,7 @@ from fastreg import _core
 TESTS = Path(__file__).parent
 MODULES = (
     "test_activations.py",
+    "test_extreme_numbers.py",
     "test_gradients.py",
     "test_layers.py",
     "test_losses.py",

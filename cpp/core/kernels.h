@@ -172,11 +172,24 @@ struct LossStep {
 //   sgd       w = w' - rate g'
 //   momentum  m = momentum m + g', w = w' - rate m;   nesterov  w = w' - rate (g' + momentum m)
 //   adam      m = beta_1 m + (1 - beta_1) g', v = beta_2 v + (1 - beta_2) g'^2,
-//             w = w' - rate (m / correction_1) / (sqrt(v / correction_2) + epsilon), correction_i = 1 - beta_i^t
+//             w = w' - rate (m / correction_1) / (sqrt(v / correction_2) + epsilon)
 //   rmsprop   v = beta_2 v + (1 - beta_2) g'^2, w = w' - rate g' / (sqrt(v) + epsilon)
-// proximal: then w = soft(w, eta l1), eta the element's own step size (rate for sgd, momentum and nesterov;
-// rate / (sqrt(v / correction_2) + epsilon) for adam, rate / (sqrt(v) + epsilon) for rmsprop).
-// A moving mean of squares stops at the largest float.
+// where correction_i = 1 - beta_i^t in step t = 1, 2, ..., and for momentum and nesterov correction_1 = 1 - momentum^t.
+// Where v would reach 0x1.fep127, near the largest float, the g' of that element is first brought into
+// [-0x1.fefp63, 0x1.fefp63]: no mean overflows, and all larger gradients make the same step. Infinity and NaN become
+// NaN. epsilon is raised to 2^-63 / sqrt(1 - beta_2), below which a gradient's square is lost to v.
+//
+// proximal: then w = soft(w, eta l1), soft(w, a) = sign(w) max(0, |w| - a). A rule moves w by -eta times an average of
+// the gradients so far, whose weights add up to 1, and eta is that step size, each element's own:
+//   sgd       rate
+//   momentum  rate (1 - momentum^t) / (1 - momentum), since m is the sum of momentum^(t - i) g'_i over i = 1 ... t
+//   nesterov  rate (1 + momentum (1 - momentum^t) / (1 - momentum)), the weights of g' + momentum m
+//   adam      rate / (sqrt(v / correction_2) + epsilon), m / correction_1 being an average
+//   rmsprop   rate / (sqrt(v) + epsilon)
+// This is ProxGen (Yun, Lozano and Yang 2021), whose m is an average already. Where w and its moments have come to
+// rest, w = soft(w - eta g', eta l1), so that w = 0 and |g'| <= l1, or g' = -l1 sign(w), whatever the rule. With decay
+// the same holds of g' + (|g'| + epsilon) decay w in the place of g', since sqrt(v) is |g'| then. With sgd, momentum and
+// nesterov a weight moves as if l1 sign(w) were in its gradient, as long as its sign stays.
 // sums: where not null and l1 or l2 is not 0, receives {sum |w|, sum w^2} of the parameters before the step.
 struct Update {
   UpdateRule rule;
@@ -268,7 +281,7 @@ struct Kernels {
   void (*gather_rows)(const GatherRows&) noexcept;
   // {sum |w|, sum w^2} of n floats, any n.
   void (*penalty_sums)(const float* w, std::size_t n, float* sums) noexcept;
-  // sum g'^2, finite where every g' is.
+  // sum g'^2, finite where every g' is, and to float's precision for g' of every size.
   double (*gradient_square)(const WholeGradient&) noexcept;
   // out[i] = g'[i], but within [-limit, limit]; NaN stays NaN.
   void (*gradient_clamp)(const WholeGradient&, float limit, float* out) noexcept;

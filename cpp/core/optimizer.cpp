@@ -22,6 +22,7 @@ Settings settings(const SGD& sgd) {
   Settings s;
   s.update.rule = sgd.momentum == 0.0f ? UpdateRule::sgd : sgd.nesterov ? UpdateRule::nesterov : UpdateRule::momentum;
   s.update.momentum = sgd.momentum;
+  s.update.beta_1 = sgd.momentum;   // for its correction
   s.rate = sgd.learning_rate;
   if (sgd.momentum != 0.0f) s.moments = {"m"};
   return s;

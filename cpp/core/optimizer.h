@@ -71,10 +71,13 @@ class OptimizerState {
   double power_1_ = 1.0, power_2_ = 1.0;   // beta_1^t and beta_2^t as running products
 };
 
-// The penalty that chunks or segments with these sums add to the loss.
+// The penalty that chunks or segments with these sums add to the loss. A sum without a factor does not count, even where
+// it is infinite: squares of weights overflow long before the weights do.
 inline double penalty_of(const Penalty& penalty, const float* sums) {
-  return static_cast<double>(penalty.l1) * static_cast<double>(sums[0]) +
-         static_cast<double>(penalty.l2) * static_cast<double>(sums[1]);
+  const auto term = [](float factor, float sum) {
+    return factor == 0.0f ? 0.0 : static_cast<double>(factor) * static_cast<double>(sum);
+  };
+  return term(penalty.l1, sums[0]) + term(penalty.l2, sums[1]);
 }
 
 }  // namespace fastreg

@@ -55,17 +55,20 @@ FASTREG_NOINLINE float square_sum(const WholeGradient& a, std::size_t begin, std
 }
 
 // Blocks are summed in float and added up in double. Where the squares of a block are beyond float's range, though its
-// elements are not, they are taken of the elements times 2^-72.
+// elements are not, they are taken of the elements times 2^-72; where they are so small that some of them may have been
+// taken for 0, of the elements times 2^72.
 template <bool kPenalties>
 FASTREG_INLINE double square_of(const WholeGradient& a) {
   constexpr std::size_t kBlock = 4096;
-  constexpr float kLargest = 0x1.fffffep127f;
+  constexpr float kLargest = 0x1.fffffep127f, kSmallest = 0x1p-90f;
   double total = 0.0;
   for (std::size_t begin = 0; begin < a.n; begin += kBlock) {
     const std::size_t end = smaller(a.n, begin + kBlock);
     const float squares = square_sum<kPenalties>(a, begin, end, 1.0f);
-    if (squares <= kLargest) {
+    if (squares >= kSmallest && squares <= kLargest) {
       total += static_cast<double>(squares);
+    } else if (squares < kSmallest) {
+      total += static_cast<double>(square_sum<kPenalties>(a, begin, end, 0x1p72f)) * 0x1p-144;
     } else {
       total += static_cast<double>(square_sum<kPenalties>(a, begin, end, 0x1p-72f)) * 0x1p144;
     }

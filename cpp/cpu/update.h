@@ -33,8 +33,8 @@ struct FirstFloats {
 };
 
 // The step of one vector, in two halves, so that several can be under way. kPlain: neither a factor on the gradient nor
-// decay, which are operations less for the same bits.
-template <class Rule, Penalties kPenalties, bool kSums, bool kPlain>
+// decay, which are operations less for the same bits. kBounded: a mean of squares may reach the end of float's range.
+template <class Rule, Penalties kPenalties, bool kSums, bool kPlain, bool kBounded>
 struct VectorStep {
   struct Halfway {
     V w, g, m, v;
@@ -56,7 +56,7 @@ struct VectorStep {
         gradient(u.g) {}
 
   template <class Lanes>
-  FASTREG_INLINE Halfway begin(std::size_t i, LaneSums& sums, Lanes lanes) const {
+  FASTREG_INLINE Halfway begin(std::size_t i, Lanes lanes) const {
     Halfway e{lanes.load(weights + i), lanes.load(gradient + i), V(0.0f), V(0.0f)};
     if constexpr (!kPlain) e.g = scale * e.g;
     if constexpr (Rule::kHasM) e.m = lanes.load(first + i);
@@ -65,50 +65,70 @@ struct VectorStep {
       e.g = fma(two_l2, e.w, e.g);
       if constexpr (kPenalties == Penalties::subgradient) e.g = e.g + math::signed_as(l1, e.w);
     }
-    if constexpr (kSums) {
-      sums.absolute = sums.absolute + abs(e.w);
-      sums.square = fma(e.w, e.w, sums.square);
+    if constexpr (kBounded) {
+      const V square = rule.second_moment(e.v, e.g);
+      e.g = select(square < V(math::kLargestSquare), e.g, math::bounded(e.g));
     }
     // Old moments are used twice beside a v; read from memory twice, they cost Adam a quarter.
     if constexpr (Rule::kHasM) e.m = rule.first_moment(Rule::kHasV ? in_register(e.m) : e.m, e.g);
     if constexpr (Rule::kHasV) e.v = rule.second_moment(in_register(e.v), e.g);
-    if constexpr (Rule::kHasM) lanes.store(e.m, first + i);
-    if constexpr (Rule::kHasV) lanes.store(e.v, second + i);
     return e;
   }
 
   template <class Lanes>
-  FASTREG_INLINE void finish(std::size_t i, const Halfway& e, Lanes lanes) const {
+  FASTREG_INLINE void finish(std::size_t i, const Halfway& e, LaneSums& sums, Lanes lanes) const {
+    if constexpr (Rule::kHasM) lanes.store(e.m, first + i);
+    if constexpr (Rule::kHasV) lanes.store(e.v, second + i);
+    if constexpr (kSums) {
+      sums.absolute = sums.absolute + abs(e.w);
+      sums.square = fma(e.w, e.w, sums.square);
+    }
     V w = rule.apply(kPlain ? e.w : fnma(decay, e.w, e.w), e.g, e.m, e.v);
     if constexpr (kPenalties == Penalties::proximal) w = math::soft_threshold(w, rule.eta(e.v) * l1);
     lanes.store(w, weights + i);
   }
 
+  // False, and nothing done, where a mean of squares needs kBounded.
   template <std::size_t kAbreast, class Lanes>
-  FASTREG_INLINE void run(std::size_t i, LaneSums& sums, Lanes lanes) const {
+  FASTREG_INLINE bool run(std::size_t i, LaneSums& sums, Lanes lanes) const {
     Halfway e[kAbreast];
     FASTREG_UNROLL
-    for (std::size_t j = 0; j < kAbreast; ++j) e[j] = begin(i + j * V::kLanes, sums, lanes);
+    for (std::size_t j = 0; j < kAbreast; ++j) e[j] = begin(i + j * V::kLanes, lanes);
+    if constexpr (Rule::kHasV && !kBounded) {
+      V total = e[0].v;
+      FASTREG_UNROLL
+      for (std::size_t j = 1; j < kAbreast; ++j) total = total + e[j].v;
+      if (reaches(total, V(math::kLargestSquare))) [[unlikely]] return false;
+      asm("" : "+r"(i));   // Otherwise GCC keeps the address of each vector in a register of its own.
+    }
     FASTREG_UNROLL
-    for (std::size_t j = 0; j < kAbreast; ++j) finish(i + j * V::kLanes, e[j], lanes);
+    for (std::size_t j = 0; j < kAbreast; ++j) finish(i + j * V::kLanes, e[j], sums, lanes);
+    return true;
   }
 };
 
-template <class Rule, Penalties kPenalties, bool kSums, bool kPlain>
-FASTREG_NOINLINE void run_update(const Update& u) {
+// From element i on, with the sums of those before it.
+template <class Rule, Penalties kPenalties, bool kSums, bool kPlain, bool kBounded = false>
+FASTREG_NOINLINE void run_update(const Update& u, std::size_t i = 0, const LaneSums* before = nullptr) {
   // Vectors side by side: the rules that divide need more operations one after the other than the processor looks
   // ahead. As many as there are registers for; the sums have one order for any number.
-  constexpr std::size_t kAbreast = !Rule::kHasV || kRegisters < 32 ? 1 : kSums && !kPlain ? 3 : 4;
+  constexpr std::size_t kAbreast = !Rule::kHasV || kBounded || kRegisters < 32 ? 1 : kSums && !kPlain ? 3 : 4;
   constexpr std::size_t kStride = kAbreast * V::kLanes;
-  const VectorStep<Rule, kPenalties, kSums, kPlain> step(u);
+  const VectorStep<Rule, kPenalties, kSums, kPlain, kBounded> step(u);
   LaneSums chains[2] = {{V(0.0f), V(0.0f)}, {V(0.0f), V(0.0f)}};
+  if constexpr (kBounded) chains[0] = *before;
   const std::size_t n = u.n;
+  const auto beyond = [&u](std::size_t from, LaneSums sums) FASTREG_LAMBDA {
+    run_update<Rule, kPenalties, kSums, false, Rule::kHasV>(u, from, &sums);
+  };
   // A caller's array may lie anywhere; from its first aligned vector on no store crosses a cache line.
-  std::size_t i = (0 - reinterpret_cast<std::uintptr_t>(u.w) / sizeof(float)) % V::kLanes;
-  i = smaller(i, n);
-  if (i > 0) step.template run<1>(0, chains[0], FirstFloats{i});
+  const std::size_t aligned = smaller((0 - reinterpret_cast<std::uintptr_t>(u.w) / sizeof(float)) % V::kLanes, n);
+  if (i < aligned) {
+    if (!step.template run<1>(i, chains[0], FirstFloats{aligned - i})) return beyond(i, chains[0]);
+    i = aligned;
+  }
   for (; i + kSumPairs<Rule> * kStride <= n; i += kSumPairs<Rule> * kStride) {
-    step.template run<kAbreast>(i, chains[0], Whole{});
+    if (!step.template run<kAbreast>(i, chains[0], Whole{})) return beyond(i, chains[0]);
     if constexpr (kSumPairs<Rule> == 2) step.template run<kAbreast>(i + kStride, chains[1], Whole{});
   }
   if constexpr (kSumPairs<Rule> == 2) {
@@ -118,9 +138,10 @@ FASTREG_NOINLINE void run_update(const Update& u) {
     }
   }
   if constexpr (kAbreast > 1) {
-    for (; i + V::kLanes <= n; i += V::kLanes) step.template run<1>(i, chains[0], Whole{});
+    for (; i + V::kLanes <= n; i += V::kLanes)
+      if (!step.template run<1>(i, chains[0], Whole{})) return beyond(i, chains[0]);
   }
-  if (i < n) step.template run<1>(i, chains[0], FirstFloats{n - i});
+  if (i < n && !step.template run<1>(i, chains[0], FirstFloats{n - i})) return beyond(i, chains[0]);
   if constexpr (kSums) {
     u.sums[0] = sum(chains[0].absolute + chains[1].absolute);
     u.sums[1] = sum(chains[0].square + chains[1].square);
@@ -130,7 +151,7 @@ FASTREG_NOINLINE void run_update(const Update& u) {
 template <class Rule, Penalties kPenalties, bool kSums>
 FASTREG_INLINE void choose_plain(const Update& u) {
   // Only the rules that divide compute for longer than they load and store.
-  if constexpr (Rule::kHasV && kPenalties != Penalties::none) {
+  if constexpr (Rule::kHasV) {
     if (u.grad_scale == 1.0f && u.decay == 0.0f) return run_update<Rule, kPenalties, kSums, true>(u);
   }
   run_update<Rule, kPenalties, kSums, false>(u);

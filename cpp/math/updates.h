@@ -4,8 +4,8 @@
 //   w  parameter, decayed already      g  gradient with its penalties      m, v  moments, where the rule has them
 //
 // first_moment and second_moment return the new ones; apply returns the new parameter and eta the step size of each
-// element, which the proximal step needs, both from the new moments. kLong says that the betas are at least a half. Adam's
-// bias corrections are folded into its rate and epsilon:
+// element, which the proximal step needs, both from the new moments. kLong says that the betas are at least a half.
+// Adam's bias corrections are folded into its rate and epsilon:
 //   rate (m / c1) / (sqrt(v / c2) + epsilon) = (rate sqrt(c2) / c1) m / (sqrt(v) + epsilon sqrt(c2)).
 // Rates and epsilons of the rules that divide are kept doubled, as twice_sqrt_plus wants them.
 #pragma once
@@ -29,37 +29,51 @@ struct Sgd {
 template <class V>
 struct Momentum {
   static constexpr bool kHasM = true, kHasV = false;
-  V rate, momentum;
-  FASTREG_INLINE explicit Momentum(const Hyper& h) : rate(h.rate), momentum(h.momentum) {}
+  V rate, momentum, step_size;
+  FASTREG_INLINE explicit Momentum(const Hyper& h)
+      : rate(h.rate), momentum(h.momentum), step_size(h.rate * (h.correction_1 / (1.0f - h.momentum))) {}
   FASTREG_INLINE V first_moment(V m, V g) const { return fma(momentum, m, g); }
   FASTREG_INLINE V apply(V w, V, V m, V) const { return fnma(rate, m, w); }
-  FASTREG_INLINE V eta(V) const { return rate; }
+  FASTREG_INLINE V eta(V) const { return step_size; }
 };
 
 template <class V>
 struct Nesterov {
   static constexpr bool kHasM = true, kHasV = false;
-  V rate, momentum;
-  FASTREG_INLINE explicit Nesterov(const Hyper& h) : rate(h.rate), momentum(h.momentum) {}
+  V rate, momentum, step_size;
+  FASTREG_INLINE explicit Nesterov(const Hyper& h)
+      : rate(h.rate),
+        momentum(h.momentum),
+        step_size(h.rate * (1.0f + h.momentum * (h.correction_1 / (1.0f - h.momentum)))) {}
   FASTREG_INLINE V first_moment(V m, V g) const { return fma(momentum, m, g); }
   FASTREG_INLINE V apply(V w, V g, V m, V) const { return fnma(rate, fma(momentum, m, g), w); }
-  FASTREG_INLINE V eta(V) const { return rate; }
+  FASTREG_INLINE V eta(V) const { return step_size; }
 };
 
 // The moving means of g and g^2. kLong, for betas of a half and more, is an operation shorter each; below, what is
-// small beside the old mean would be lost. A mean of squares stops at the largest float: infinity would stay for ever.
+// small beside the old mean would be lost.
 template <bool kLong, class V>
 FASTREG_INLINE V mean(V m, V g, V beta, V rest) {
   return kLong ? fma(rest, g - m, m) : fma(beta, m, rest * g);
 }
 template <bool kLong, class V>
 FASTREG_INLINE V mean_square(V v, V g, V beta, V rest) {
-  return min(V(0x1.fffffep127f), kLong ? fnma(rest, fnma(g, g, v), v) : fma(beta, v, rest * g * g));
+  return kLong ? fnma(rest, fnma(g, g, v), v) : fma(beta, v, rest * g * g);
 }
 
-// Twice epsilon, which a bias correction may have made denormal.
-FASTREG_INLINE float twice_at_least_normal(float epsilon) {
-  return epsilon > 0x1p-126f ? 2.0f * epsilon : 0x1p-125f;
+// Where a mean of squares would reach the end of float's range, it is taken of a bounded gradient, and so is the mean
+// of gradients: all larger gradients make the same step, within the bound of the rule. Infinity and NaN become NaN.
+constexpr float kLargestSquare = 0x1.fep127f, kLargestGradient = 0x1.fefp63f;
+template <class V>
+FASTREG_INLINE V bounded(V g) {
+  return fma(V(0.0f), g, max(V(-kLargestGradient), min(V(kLargestGradient), g)));
+}
+
+// An epsilon that is no less than the largest gradient whose part of a mean of squares, rest g^2, is below the normal
+// floats and taken for 0: a gradient that v does not see makes no step beyond the rate.
+FASTREG_INLINE float visible(float epsilon, float rest) {
+  const float least = 0x1p-63f / __builtin_sqrtf(rest);
+  return epsilon > least ? epsilon : least;
 }
 
 template <class V, bool kLong>
@@ -72,7 +86,7 @@ struct Adam {
         beta_2(h.beta_2),
         rest_2(1.0f - h.beta_2),
         twice_rate(2.0f * h.rate * __builtin_sqrtf(h.correction_2) / h.correction_1),
-        twice_epsilon(twice_at_least_normal(h.epsilon * __builtin_sqrtf(h.correction_2))),
+        twice_epsilon(2.0f * visible(h.epsilon, 1.0f - h.beta_2) * __builtin_sqrtf(h.correction_2)),
         twice_eta_rate(2.0f * h.rate * __builtin_sqrtf(h.correction_2)) {}
   FASTREG_INLINE V first_moment(V m, V g) const { return mean<kLong>(m, g, beta_1, rest_1); }
   FASTREG_INLINE V second_moment(V v, V g) const { return mean_square<kLong>(v, g, beta_2, rest_2); }
@@ -90,7 +104,7 @@ struct RmsProp {
       : beta_2(h.beta_2),
         rest_2(1.0f - h.beta_2),
         twice_rate(2.0f * h.rate),
-        twice_epsilon(twice_at_least_normal(h.epsilon)) {}
+        twice_epsilon(2.0f * visible(h.epsilon, 1.0f - h.beta_2)) {}
   FASTREG_INLINE V second_moment(V v, V g) const { return mean_square<kLong>(v, g, beta_2, rest_2); }
   FASTREG_INLINE V apply(V w, V g, V, V v) const {
     return fnma(twice_rate, g / twice_sqrt_plus(v, twice_epsilon), w);
@@ -101,13 +115,13 @@ struct RmsProp {
 // magnitude * sign(x), with sign(0) = 0.
 template <class V>
 FASTREG_INLINE V signed_as(V magnitude, V x) {
-  return select(x == V(0.0f), V(0.0f), copysign(magnitude, x));
+  return where(x != V(0.0f), copysign(magnitude, x));
 }
 
 // The proximal operator of threshold * |w|.
 template <class V>
 FASTREG_INLINE V soft_threshold(V w, V threshold) {
-  return copysign(max(V(0.0f), abs(w) - threshold), w);
+  return give_sign(max(V(0.0f), abs(w) - threshold), w);
 }
 
 }  // namespace fastreg::math

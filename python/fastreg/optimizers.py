@@ -4,7 +4,9 @@ Descriptions only: C++ applies each as one pass over all parameters (cpp/math/up
 
 Notation: :math:`w` weights, :math:`g` gradient with L1 and L2 penalties in it, clipped, :math:`\eta_t` learning rate at
 step :math:`t` from 0, :math:`m, v` moments that start at 0. Adam and RMSprop are as their papers and PyTorch have them;
-Keras's default values, not its placing of :math:`\epsilon`.
+Keras's default values, not its placing of :math:`\epsilon`. At the ends of float32, a gradient beyond 1.84e19, whose
+square would overflow, counts as 1.84e19, and :math:`\epsilon` is raised to the largest gradient whose square would
+vanish, 3e-18 for Adam's and 3e-19 for RMSprop's defaults: no step is larger than the rule allows.
 """
 
 from __future__ import annotations

@@ -45,7 +45,10 @@ class L1(Regularizer):
     The default step follows the subgradient :math:`\lambda_1 \operatorname{sign}(w)`, with sign(0) = 0, as in Keras: it
     shrinks weights but rarely makes one exactly zero. With ``proximal=True`` the penalty is a soft threshold after the
     step, in the metric of the optimizer (Yun, Lozano and Yang, "Adaptive Proximal Gradient Methods for Structured
-    Neural Networks", NeurIPS 2021), which gives exact zeros.
+    Neural Networks", NeurIPS 2021), which gives exact zeros. The threshold is :math:`\lambda_1` times the optimizer's
+    step size in the long run; with momentum :math:`\mu` that is :math:`\eta / (1 - \mu)`, which the first steps
+    approach. So the weights that training ends with do not depend on the optimizer: a weight is exactly 0 where the
+    gradient of the loss, at 0, is at most :math:`\lambda_1`.
 
     Args:
         l1: :math:`\lambda_1 \ge 0`.

@@ -350,6 +350,9 @@ double update_reference(const Update& u, double w, double g, double m, double v,
     case UpdateRule::nesterov:
       *new_m = u.momentum * m + slope;
       next -= rate * (u.rule == UpdateRule::momentum ? *new_m : slope + u.momentum * *new_m);
+      // The step that a moment makes which was fed with ones so far: correction_1 / (1 - momentum) is their sum.
+      eta = u.correction_1 / (1.0 - u.momentum);
+      eta = rate * (u.rule == UpdateRule::momentum ? eta : 1.0 + u.momentum * eta);
       break;
     case UpdateRule::adam:
       *new_m = u.beta_1 * m + (1.0 - u.beta_1) * slope;

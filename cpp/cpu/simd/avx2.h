@@ -79,6 +79,7 @@ struct V {
   friend FASTREG_INLINE Mask operator>(V a, V b) { return {_mm256_cmp_ps(a.v, b.v, _CMP_GT_OQ)}; }
   friend FASTREG_INLINE Mask operator>=(V a, V b) { return {_mm256_cmp_ps(a.v, b.v, _CMP_GE_OQ)}; }
   friend FASTREG_INLINE Mask operator==(V a, V b) { return {_mm256_cmp_ps(a.v, b.v, _CMP_EQ_OQ)}; }
+  friend FASTREG_INLINE Mask operator!=(V a, V b) { return {_mm256_cmp_ps(a.v, b.v, _CMP_NEQ_UQ)}; }
   friend FASTREG_INLINE V fma(V a, V b, V c) { return _mm256_fmadd_ps(a.v, b.v, c.v); }
   friend FASTREG_INLINE V fnma(V a, V b, V c) { return _mm256_fnmadd_ps(a.v, b.v, c.v); }
   friend FASTREG_INLINE V min(V a, V b) { return _mm256_min_ps(a.v, b.v); }
@@ -88,9 +89,16 @@ struct V {
     const __m256 sign = _mm256_set1_ps(-0.0f);
     return _mm256_or_ps(_mm256_andnot_ps(sign, a.v), _mm256_and_ps(sign, b.v));
   }
+  friend FASTREG_INLINE V give_sign(V a, V b) { return _mm256_or_ps(a.v, _mm256_and_ps(_mm256_set1_ps(-0.0f), b.v)); }
   friend FASTREG_INLINE V sqrt(V a) { return _mm256_sqrt_ps(a.v); }
   friend FASTREG_INLINE V round(V a) { return _mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
   friend FASTREG_INLINE V select(Mask m, V a, V b) { return _mm256_blendv_ps(b.v, a.v, m.m); }
+  // Integer operations go to a port that arithmetic leaves free.
+  friend FASTREG_INLINE bool reaches(V a, V limit) {
+    const __m256i offset = _mm256_sub_epi32(_mm256_castps_si256(_mm256_set1_ps(-0.0f)), _mm256_castps_si256(limit.v));
+    return _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a.v), offset))) != 0;
+  }
+  friend FASTREG_INLINE V where(Mask m, V a) { return _mm256_and_ps(m.m, a.v); }
   friend FASTREG_INLINE V exp2_of(V n) {
     const __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(n.v), _mm256_set1_epi32(127));
     return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));

@@ -79,6 +79,7 @@ struct V {
   friend FASTREG_INLINE Mask operator>(V a, V b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ)}; }
   friend FASTREG_INLINE Mask operator>=(V a, V b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_GE_OQ)}; }
   friend FASTREG_INLINE Mask operator==(V a, V b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_EQ_OQ)}; }
+  friend FASTREG_INLINE Mask operator!=(V a, V b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_NEQ_UQ)}; }
   friend FASTREG_INLINE V fma(V a, V b, V c) { return _mm512_fmadd_ps(a.v, b.v, c.v); }
   friend FASTREG_INLINE V fnma(V a, V b, V c) { return _mm512_fnmadd_ps(a.v, b.v, c.v); }
   friend FASTREG_INLINE V min(V a, V b) { return _mm512_min_ps(a.v, b.v); }
@@ -88,6 +89,11 @@ struct V {
     const __m512i sign = _mm512_set1_epi32(static_cast<int>(0x80000000u));
     return _mm512_castsi512_ps(
         _mm512_ternarylogic_epi32(sign, _mm512_castps_si512(b.v), _mm512_castps_si512(a.v), 0xca));
+  }
+  friend FASTREG_INLINE V give_sign(V a, V b) {
+    const __m512i sign = _mm512_set1_epi32(static_cast<int>(0x80000000u));
+    return _mm512_castsi512_ps(
+        _mm512_ternarylogic_epi32(_mm512_castps_si512(a.v), _mm512_castps_si512(b.v), sign, 0xf8));
   }
   friend FASTREG_INLINE V sqrt(V a) { return _mm512_sqrt_ps(a.v); }
   // A square root occupies the divider for twice as long as a division. With y = 1 / sqrt(a), to 14 bits, a Newton step
@@ -103,6 +109,8 @@ struct V {
     return _mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   }
   friend FASTREG_INLINE V select(Mask m, V a, V b) { return _mm512_mask_blend_ps(m.m, b.v, a.v); }
+  friend FASTREG_INLINE bool reaches(V a, V limit) { return _mm512_cmp_ps_mask(a.v, limit.v, _CMP_NLT_UQ) != 0; }
+  friend FASTREG_INLINE V where(Mask m, V a) { return _mm512_maskz_mov_ps(m.m, a.v); }
   friend FASTREG_INLINE V exp2_of(V n) {
     const __m512i biased = _mm512_add_epi32(_mm512_cvtps_epi32(n.v), _mm512_set1_epi32(127));
     return _mm512_castsi512_ps(_mm512_slli_epi32(biased, 23));

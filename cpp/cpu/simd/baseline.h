@@ -84,6 +84,7 @@ struct V {
   friend FASTREG_INLINE Mask operator>(V a, V b) { return {_mm_cmpgt_ps(a.v, b.v)}; }
   friend FASTREG_INLINE Mask operator>=(V a, V b) { return {_mm_cmpge_ps(a.v, b.v)}; }
   friend FASTREG_INLINE Mask operator==(V a, V b) { return {_mm_cmpeq_ps(a.v, b.v)}; }
+  friend FASTREG_INLINE Mask operator!=(V a, V b) { return {_mm_cmpneq_ps(a.v, b.v)}; }
   friend FASTREG_INLINE V fma(V a, V b, V c) { return _mm_add_ps(_mm_mul_ps(a.v, b.v), c.v); }
   friend FASTREG_INLINE V fnma(V a, V b, V c) { return _mm_sub_ps(c.v, _mm_mul_ps(a.v, b.v)); }
   friend FASTREG_INLINE V min(V a, V b) { return _mm_min_ps(a.v, b.v); }
@@ -93,9 +94,15 @@ struct V {
     const __m128 sign = _mm_set1_ps(-0.0f);
     return _mm_or_ps(_mm_andnot_ps(sign, a.v), _mm_and_ps(sign, b.v));
   }
+  friend FASTREG_INLINE V give_sign(V a, V b) { return _mm_or_ps(a.v, _mm_and_ps(_mm_set1_ps(-0.0f), b.v)); }
   friend FASTREG_INLINE V sqrt(V a) { return _mm_sqrt_ps(a.v); }
   friend FASTREG_INLINE V round(V a) { return _mm_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
   friend FASTREG_INLINE V select(Mask m, V a, V b) { return _mm_blendv_ps(b.v, a.v, m.m); }
+  friend FASTREG_INLINE bool reaches(V a, V limit) {
+    const __m128i offset = _mm_sub_epi32(_mm_castps_si128(_mm_set1_ps(-0.0f)), _mm_castps_si128(limit.v));
+    return _mm_movemask_ps(_mm_castsi128_ps(_mm_add_epi32(_mm_castps_si128(a.v), offset))) != 0;
+  }
+  friend FASTREG_INLINE V where(Mask m, V a) { return _mm_and_ps(m.m, a.v); }
   friend FASTREG_INLINE V exp2_of(V n) {
     return _mm_castsi128_ps(_mm_slli_epi32(_mm_add_epi32(_mm_cvtps_epi32(n.v), _mm_set1_epi32(127)), 23));
   }

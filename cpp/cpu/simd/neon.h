@@ -81,15 +81,23 @@ struct V {
   friend FASTREG_INLINE Mask operator>(V a, V b) { return {vcgtq_f32(a.v, b.v)}; }
   friend FASTREG_INLINE Mask operator>=(V a, V b) { return {vcgeq_f32(a.v, b.v)}; }
   friend FASTREG_INLINE Mask operator==(V a, V b) { return {vceqq_f32(a.v, b.v)}; }
+  friend FASTREG_INLINE Mask operator!=(V a, V b) { return {vmvnq_u32(vceqq_f32(a.v, b.v))}; }
   friend FASTREG_INLINE V fma(V a, V b, V c) { return vfmaq_f32(c.v, a.v, b.v); }
   friend FASTREG_INLINE V fnma(V a, V b, V c) { return vfmsq_f32(c.v, a.v, b.v); }
   friend FASTREG_INLINE V min(V a, V b) { return vbslq_f32(vcltq_f32(a.v, b.v), a.v, b.v); }
   friend FASTREG_INLINE V max(V a, V b) { return vbslq_f32(vcgtq_f32(a.v, b.v), a.v, b.v); }
   friend FASTREG_INLINE V abs(V a) { return vabsq_f32(a.v); }
   friend FASTREG_INLINE V copysign(V a, V b) { return vbslq_f32(vdupq_n_u32(0x80000000u), b.v, a.v); }
+  friend FASTREG_INLINE V give_sign(V a, V b) { return copysign(a, b); }
   friend FASTREG_INLINE V sqrt(V a) { return vsqrtq_f32(a.v); }
   friend FASTREG_INLINE V round(V a) { return vrndnq_f32(a.v); }
   friend FASTREG_INLINE V select(Mask m, V a, V b) { return vbslq_f32(m.m, a.v, b.v); }
+  friend FASTREG_INLINE bool reaches(V a, V limit) {
+    return vmaxvq_u32(vreinterpretq_u32_f32(a.v)) >= vgetq_lane_u32(vreinterpretq_u32_f32(limit.v), 0);
+  }
+  friend FASTREG_INLINE V where(Mask m, V a) {
+    return vreinterpretq_f32_u32(vandq_u32(m.m, vreinterpretq_u32_f32(a.v)));
+  }
   friend FASTREG_INLINE V exp2_of(V n) {
     return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(n.v), vdupq_n_s32(127)), 23));
   }

@@ -35,6 +35,7 @@ struct V1 {
   friend FASTREG_INLINE Mask operator>(V1 a, V1 b) { return {a.v > b.v}; }
   friend FASTREG_INLINE Mask operator>=(V1 a, V1 b) { return {a.v >= b.v}; }
   friend FASTREG_INLINE Mask operator==(V1 a, V1 b) { return {a.v == b.v}; }
+  friend FASTREG_INLINE Mask operator!=(V1 a, V1 b) { return {a.v != b.v}; }
 #if defined(__FMA__) || defined(__aarch64__)
   friend FASTREG_INLINE V1 fma(V1 a, V1 b, V1 c) { return V1(__builtin_fmaf(a.v, b.v, c.v)); }
   friend FASTREG_INLINE V1 fnma(V1 a, V1 b, V1 c) { return V1(__builtin_fmaf(-a.v, b.v, c.v)); }
@@ -46,6 +47,7 @@ struct V1 {
   friend FASTREG_INLINE V1 max(V1 a, V1 b) { return V1(a.v > b.v ? a.v : b.v); }
   friend FASTREG_INLINE V1 abs(V1 a) { return V1(__builtin_fabsf(a.v)); }
   friend FASTREG_INLINE V1 copysign(V1 a, V1 b) { return V1(__builtin_copysignf(a.v, b.v)); }
+  friend FASTREG_INLINE V1 give_sign(V1 a, V1 b) { return copysign(a, b); }
   friend FASTREG_INLINE V1 sqrt(V1 a) { return V1(__builtin_sqrtf(a.v)); }
   // The addition of 1.5 * 2^23 rounds to a whole number, to even; larger values and NaN have no fraction to round.
   friend FASTREG_INLINE V1 round(V1 a) {
@@ -53,6 +55,8 @@ struct V1 {
     return V1((a.v + 12582912.0f) - 12582912.0f);
   }
   friend FASTREG_INLINE V1 select(Mask m, V1 a, V1 b) { return m.m ? a : b; }
+  friend FASTREG_INLINE bool reaches(V1 a, V1 limit) { return !(a.v < limit.v); }
+  friend FASTREG_INLINE V1 where(Mask m, V1 a) { return m.m ? a : V1(0.0f); }
   friend FASTREG_INLINE V1 exp2_of(V1 n) {
     const std::uint32_t bits = static_cast<std::uint32_t>(static_cast<std::int32_t>(n.v) + 127) << 23;
     return V1(__builtin_bit_cast(float, bits));

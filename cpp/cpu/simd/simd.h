@@ -3,9 +3,10 @@
 //
 // V      floats: load, store, load_first(p, n) and store_first(p, n) for n < kLanes elements (the rest reads as zero);
 //        loads take doubles (rounded to nearest) and bytes too; arithmetic, fma(a, b, c) = a b + c, fnma(a, b, c) =
-//        c - a b (two roundings where the ISA has no fused form), min and max (b where unordered), twice_sqrt_plus(a,
-//        c) = 2 sqrt(a) + c for finite a >= 0 (within two units of the last place; AVX-512 takes an a below 2^-126 for
-//        that), round (to even), select(mask, a, b),
+//        c - a b (two roundings where the ISA has no fused form), min and max (b where unordered), give_sign(a, b) = a
+//        with the sign of b, for a >= 0, twice_sqrt_plus(a, c) = 2 sqrt(a) + c for finite a >= 0 (within two units of
+//        the last place; AVX-512 takes an a below 2^-126 for that), round (to even), select(mask, a, b), where(mask, a)
+//        = a or 0, reaches(a, limit), true if a lane of a >= 0 is at least limit > 0 (either for NaN),
 //        exp2_of(n) = 2^n for whole n in [-126, 127], ldexp(a, n) = a 2^n for whole n in [-252, 254],
 //        split_exponent(x, &m) = e with x = m 2^e and m in [sqrt(1/2), sqrt(2)) for positive normal x, sum and max_lanes
 //        (across lanes, in an order fixed by the width).
@@ -62,8 +63,7 @@ namespace {
 // Where V has no form of its own.
 template <class T>
 FASTREG_INLINE T twice_sqrt_plus(T a, T c) {
-  const T root = sqrt(a);
-  return (root + root) + c;
+  return fma(T(2.0f), sqrt(a), c);
 }
 
 }  // namespace

@@ -1,0 +1,213 @@
+"""Gradients and weights of 1e-38 to 1e38: a step is the oracle's, or keeps to its rule's bound; NaN is not hidden."""
+from __future__ import annotations
+
+import fastreg as fr
+import numpy as np
+import pytest
+import reference as ref
+from conftest import EPS
+from fastreg import layers, ops, optimizers, regularizers
+from pairs import fastreg_optimizer, rounded
+from programs import compiled
+from reference import Penalty
+
+DIVIDING = {
+    "adam": ref.Optimizer("adam", 0.1),
+    "adam, short memory": ref.Optimizer("adam", 0.1, beta_1=0.1, beta_2=0.01),
+    "adam, no memory of m": ref.Optimizer("adam", 0.1, beta_1=0.0, beta_2=0.5),
+    "adamw": ref.Optimizer("adamw", 0.1, weight_decay=0.0),
+    "rmsprop": ref.Optimizer("rmsprop", 0.1, beta_2=0.9),
+    "rmsprop, no memory": ref.Optimizer("rmsprop", 0.1, beta_2=0.0),
+}
+ADDING = {
+    "sgd": ref.Optimizer("sgd", 0.1),
+    "momentum": ref.Optimizer("sgd", 0.1, momentum=0.5),
+    "nesterov": ref.Optimizer("sgd", 0.1, momentum=0.5, nesterov=True),
+}
+LARGE = [1e10, 1e18, 9e18, 1.5e19, 3e19, 1e22, 1e30, 3.4e38]
+
+
+def updater(optimizer, w, penalty=ref.NO_PENALTY):
+    return ops.Updater(fastreg_optimizer(optimizer), w, l1=penalty.l1, l2=penalty.l2, proximal=penalty.proximal)
+
+
+def lone(n, size):
+    """One element of that size among zeros, at places that whole vectors and tails of every width handle."""
+    g = np.zeros(n, np.float32)
+    g[[0, n // 2, n - 1]] = size
+    return g
+
+
+@pytest.mark.parametrize("size", [*LARGE, 1.8e19, 1.85e19, 1.9e19, 2e19])
+def test_a_constant_gradient_of_any_size_makes_the_steps_of_any_other(size):
+    """Three steps of Adam with the rate 0.1 lead from 1 to 0.7, as the first paper on it says."""
+    w = np.ones(37, np.float32)
+    adam = ops.Updater(optimizers.Adam(0.1), w)
+    for _ in range(3):
+        adam.step(np.full(37, size, np.float32))
+    np.testing.assert_allclose(w, 0.7, rtol=1e-6)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("size", LARGE)
+@pytest.mark.parametrize("name", DIVIDING)
+def test_large_gradients_make_the_steps_of_the_oracle(name, size, sign):
+    """Also the steps after them, while the moments forget: with gradients of 0, of the other sign, and small ones."""
+    w, expected = np.ones(53, np.float32), np.ones(53)
+    mine, oracle = updater(DIVIDING[name], w), ref.Updater(rounded(DIVIDING[name]))
+    large = lone(53, np.float32(sign * size))
+    for gradient in (large, large, np.zeros_like(large), -large, np.full_like(large, 0.5), large):
+        before = expected
+        mine.step(gradient)
+        expected = oracle.step(before, gradient.astype(np.float64))
+        np.testing.assert_allclose(w, expected, rtol=1e-5, atol=20 * EPS)
+
+
+@pytest.mark.parametrize("place", [0, 1, 40, 130, 299])
+@pytest.mark.parametrize("penalty", [Penalty(), Penalty(0.01, 0.02), Penalty(0.01, 0.02, True)],
+                         ids=["none", "l1l2", "proximal"])
+@pytest.mark.parametrize("name", DIVIDING)
+def test_a_large_gradient_changes_no_bit_of_its_neighbours(name, penalty, place, rng):
+    """Vectors that hold one, and all that come behind them, take another path through the kernel."""
+    start, g = rng.normal(size=300).astype(np.float32), rng.normal(size=300).astype(np.float32)
+    alone, beside = start.copy(), start.copy()
+    updaters = updater(DIVIDING[name], alone, penalty), updater(DIVIDING[name], beside, penalty)
+    for size in (1e30, 1.0, 1e-3, -1e25):
+        updaters[0].step(g)
+        huge = g.copy()
+        huge[place] = size
+        updaters[1].step(huge)
+        np.testing.assert_array_equal(np.delete(alone, place).view(np.uint32), np.delete(beside, place).view(np.uint32))
+        assert abs(beside[place]) < 3.0 + abs(start[place])
+
+
+@pytest.mark.parametrize("name", DIVIDING)
+def test_a_step_keeps_to_the_bound_of_its_rule(name, rng):
+    """Sizes jump by any factor, and the step is at most what the inequality of Cauchy and Schwarz allows."""
+    o = DIVIDING[name]
+    w = np.zeros(300, np.float32)
+    mine = updater(o, w)
+    for step in range(1, 41):
+        w[:] = 0.0
+        mine.step((rng.choice([-1.0, 1.0], 300) * 10.0 ** rng.uniform(-38, 38.5, 300)).astype(np.float32))
+        assert (np.abs(w) <= 1.001 * o.learning_rate * longest_step(o, step)).all()
+
+
+def longest_step(o, t):
+    """The largest |sum a_i g_i| / sqrt(sum b_i g_i^2), a and b being the weights of the gradients in both moments."""
+    if o.rule == "rmsprop":
+        return 1.0 / np.sqrt(1.0 - o.beta_2)
+    i = np.arange(t)
+    a = o.beta_1**i * (1.0 - o.beta_1) / (1.0 - o.beta_1**t)
+    b = o.beta_2**i * (1.0 - o.beta_2) / (1.0 - o.beta_2**t)
+    return np.sqrt((a * a / b).sum())
+
+
+@pytest.mark.parametrize("epsilon", [2.0**-126, 1e-30, 1e-20, 1e-12])
+@pytest.mark.parametrize("size", [1.2e-38, 1e-30, 1e-25, 1e-20, 1e-19, 5e-19, 1e-18, 1e-16, 1e-10])
+@pytest.mark.parametrize("name", DIVIDING)
+def test_a_small_constant_gradient_makes_no_step_beyond_the_bound(name, size, epsilon):
+    """Where float32 takes the square for 0, an epsilon far below the gradient would be all that it is divided by: 1e-25
+    by 1e-38 is a step of 1e13 rates. Gradients that v sees make the oracle's steps."""
+    optimizer = DIVIDING[name]._replace(epsilon=epsilon)
+    limit = 1.0 / np.sqrt(1.0 - optimizer.beta_2) if optimizer.rule == "rmsprop" else 1.0
+    w = np.zeros(53, np.float32)
+    mine = updater(optimizer, w)
+    for _ in range(5):
+        w[:] = 0.0
+        mine.step(np.full(53, size, np.float32))
+        assert np.abs(w).max() <= 1.001 * optimizer.learning_rate * limit
+    if size >= 1e-16:
+        oracle = ref.Updater(rounded(optimizer))
+        for _ in range(5):
+            expected = oracle.step(np.zeros(53), np.full(53, np.float64(np.float32(size))))
+        np.testing.assert_allclose(w, expected, rtol=0.05 if size < 1e-12 else 1e-5)
+
+
+@pytest.mark.parametrize("penalty", [Penalty(), Penalty(0.0, 0.5), Penalty(0.5, 0.5), Penalty(0.5, 0.5, True)],
+                         ids=["none", "l2", "l1l2", "proximal"])
+@pytest.mark.parametrize("size", [1e-30, 1e-20, 1e-10, 1.0, 1e10, 1e19, 1e20, 1e30])
+@pytest.mark.parametrize("name", [*DIVIDING, *ADDING])
+def test_weights_of_every_size_and_penalties(name, size, penalty, rng):
+    """A penalty's gradient grows with its weight, so it leaves the range of squares as any gradient does.
+
+    The rest of the gradient outweighs l1, so that no weight jumps about 0, where the sign of a rounding error decides.
+    """
+    optimizer = (DIVIDING | ADDING)[name]
+    w = (size * rng.normal(size=53)).astype(np.float32)
+    mine, oracle = updater(optimizer, w, penalty), ref.Updater(rounded(optimizer), rounded(penalty))
+    expected, path = w.astype(np.float64), np.abs(w).astype(np.float64)
+    g = rng.normal(size=53).astype(np.float32)
+    g += np.sign(g)
+    for _ in range(4):
+        mine.step(g)
+        after = oracle.step(expected, g.astype(np.float64))
+        path += np.abs(after - expected) + np.abs(after)
+        expected = after
+        assert (np.abs(w - expected) <= 32.0 * EPS * path + 1e-7).all()
+
+
+@pytest.mark.parametrize("penalty", [Penalty(), Penalty(0.0, 0.05), Penalty(0.05, 0.05), Penalty(0.03, 0.0, True)],
+                         ids=["none", "l2", "l1l2", "proximal"])
+@pytest.mark.parametrize("name", DIVIDING)
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+def test_what_is_not_finite_stays_so_at_every_place(name, penalty, bad):
+    for n in (1, 3, 16, 17, 133):
+        for place in {0, n // 2, n - 1}:
+            w, g = np.ones(n, np.float32), np.full(n, 1e30, np.float32)
+            mine = updater(DIVIDING[name], w, penalty)
+            mine.step(g)
+            g[place] = bad
+            mine.step(g)
+            mine.step(np.ones(n, np.float32))
+            assert not np.isfinite(w[place])
+            assert np.isfinite(np.delete(w, place)).all()
+
+
+@pytest.mark.parametrize("optimizer", [optimizers.Adam(0.1), optimizers.AdamW(0.1), optimizers.RMSprop(0.1)])
+def test_a_fit_with_gradients_that_are_not_finite_is_a_divergence(optimizer):
+    """The loss is 100, and its gradient, 3e38 times 20, beyond float32."""
+    x, y = np.full((8, 2), 3e38, np.float32), np.full((8, 1), 10.0, np.float32)
+    model = compiled([layers.Dense(1, kernel_initializer="zeros", use_bias=False)], loss="mse", n_features=2,
+                     optimizer=optimizer)
+    with pytest.raises(fr.DivergenceError, match="a weight is no longer finite"):
+        model.fit(x, y, batch_size=None, epochs=1, verbose=0)
+
+
+def test_a_fit_with_gradients_out_of_reach_trains():
+    """Features of 1e30 and errors of 1 make gradients of 1e30; the steps are those of features of 1."""
+    y = np.array([[1.0], [-1.0], [1.0], [-1.0]], np.float32)
+    results = []
+    for scale in (1.0, 1e20, 1e30):
+        model = compiled([layers.Dense(1, kernel_initializer="zeros", use_bias=False)], loss="mse", n_features=1,
+                         optimizer=optimizers.Adam(1e-3 / scale))
+        model.fit(scale * y, y, batch_size=None, epochs=100, verbose=0)
+        results.append(float(model.get_weights()[0][0, 0] * scale))
+    assert results[0] == pytest.approx(0.1, rel=0.05)
+    np.testing.assert_allclose(results[1:], results[0], rtol=0.05)
+
+
+@pytest.mark.parametrize("way", ["clipnorm", "global_clipnorm", "clipvalue"])
+@pytest.mark.parametrize("size", [1e-34, 1e-30, 1e-22, 1e-19, 1e-12, 1.0, 1e19, 1e30, 3e37])
+@pytest.mark.parametrize("n", [1, 5, 37, 5000])
+def test_clipping_sees_gradients_of_every_size(n, size, way, rng):
+    """Also those whose squares float32 takes for 0: a limit of a hundredth of the norm is kept."""
+    g = (size * rng.normal(size=n)).astype(np.float32)
+    limit = float(np.float32(0.01 * np.linalg.norm(g.astype(np.float64)))) if way != "clipvalue" else 0.01 * size
+    optimizer = ref.Optimizer("sgd", 1.0, clip=(way, limit))
+    w = np.zeros(n, np.float32)
+    updater(optimizer, w).step(g)
+    expected = ref.Updater(rounded(optimizer)).step(np.zeros(n), g.astype(np.float64))
+    np.testing.assert_allclose(w, expected, rtol=1e-5, atol=2.0**-126)
+
+
+@pytest.mark.parametrize("size", [1e20, 1e30])
+def test_the_loss_has_no_penalty_of_squares_where_there_is_none(size):
+    """Squares of these weights overflow, but an L1 penalty has nothing to do with them."""
+    x, y = np.zeros((4, 2), np.float32), np.zeros((4, 1), np.float32)
+    for proximal in (False, True):
+        model = compiled([layers.Dense(1, use_bias=False, kernel_regularizer=regularizers.L1(1e-3, proximal=proximal))],
+                         loss="mse", n_features=2, optimizer=optimizers.SGD(1e-3))
+        model.set_weights([np.full((2, 1), size, np.float32)])
+        assert model.evaluate(x, y, verbose=0) == pytest.approx(2e-3 * size, rel=1e-6)
+        assert model.fit(x, y, epochs=1, verbose=0).history["loss"][0] == pytest.approx(2e-3 * size, rel=1e-6)

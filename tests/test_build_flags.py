@@ -1,4 +1,4 @@
-"""fastreg refuses to be built with -ffast-math and its parts: in CMake, which names the flag, and in every source file."""
+"""fastreg refuses to be built with -ffast-math and its parts: CMake names the flag, every source file has an #error."""
 from __future__ import annotations
 
 import os

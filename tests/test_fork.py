@@ -16,8 +16,8 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 FORKS = 20
 ACTIONS = ("get_weights", "predict", "evaluate", "freeze", "save", "fit", "deepcopy", "pickle")
 
-# `ask(child)` forks, has `child()` called in the child and gives what it returned, as JSON; "hangs" after a minute, what
-# it raised else. Nothing here measures time: a child that does not hang takes milliseconds.
+# `ask(child)` forks, has `child()` called in the child and gives what it returned, as JSON; "hangs" after a minute,
+# what it raised else. Nothing here measures time: a child that does not hang takes milliseconds.
 COMMON = """
 import copy, hashlib, json, os, pickle, select, signal, sys, tempfile, threading, time, traceback, warnings
 warnings.simplefilter("ignore", DeprecationWarning)
@@ -300,7 +300,7 @@ print(json.dumps(held))
 
 
 def test_a_child_does_not_keep_the_lock_of_a_journal():
-    """The lock ends with its search, though a child forked meanwhile lives on; until then it holds for the child too."""
+    """The lock ends with its search, though a child forked meanwhile lives on; until then it holds for all."""
     assert last_json(run_program(JOURNAL)) == "refused"
 
 

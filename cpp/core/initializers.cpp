@@ -1,6 +1,7 @@
 // Initial weights. Each weight has a random stream of its own, keyed by the seed and the weight's place, so adding a
 // layer behind does not change those in front. Values follow Keras: normal initializers named after a paper draw from a
 // normal distribution cut at two standard deviations and rescaled to keep its variance.
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -83,9 +84,15 @@ void fill(const Graph& graph, std::size_t index, const Initializer& initializer)
   const double deviation = std::sqrt(target_variance(initializer.kind, fan_in, static_cast<double>(segment.info.cols)));
   Words words(*graph.backend.kernels,
               {graph.spec.seed, kInitializerStream + static_cast<std::uint32_t>(index), 0});
-  std::vector<float> values(segment.info.size());
-  for (float& value : values) value = static_cast<float>(draw(initializer, deviation, words));
-  segment.from_rows(values.data(), graph.weights.data());
+  // A block at a time: a large weight is never in memory twice.
+  constexpr std::size_t kBlock = 1 << 16;
+  const std::size_t size = segment.info.size();
+  std::vector<float> values(std::min(size, kBlock));
+  for (std::size_t first = 0; first < size; first += kBlock) {
+    const std::size_t n = std::min(kBlock, size - first);
+    for (std::size_t i = 0; i < n; ++i) values[i] = static_cast<float>(draw(initializer, deviation, words));
+    segment.from_values(first, values.data(), n, graph.weights.data());
+  }
 }
 
 }  // namespace

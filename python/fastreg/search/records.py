@@ -214,6 +214,7 @@ FOLD: dict[str, Field] = {
     "history": Field(f"be null or an object of lists of {_FLOATS}", _or_null(_named(_floats))),
     "curve": Field(f"be null or a list of {_FLOATS}", _or_null(_floats)),
     "error": Field("be null or a string", _or_null(_text)),
+    "fingerprint": Field("be null or hexadecimal digits", _or_null(hexadecimal), optional=True),
 }
 
 #: The fields of a header that are used. What else there is, and their values, must be those of the search.

@@ -1,7 +1,7 @@
 // Teams over OpenMP: one region for each run, its size an argument, no global setting touched. libgomp hangs in a
 // forked child whose parent had a region (GCC bug 60035), so a child runs everything on its own thread. And it ends the
-// process where a thread cannot be started, so a region that needs new ones is entered only after as many were started
-// for a trial; where the system refuses some, the team is smaller.
+// process where a thread cannot be started, so a region that needs new ones is entered only after as many, and a few
+// more, were started for a trial; where the system refuses some, the team is smaller.
 #include "cpu/parallel.h"
 
 #if defined(_OPENMP)
@@ -25,6 +25,9 @@ namespace {
 
 // No work here has more pieces than this.
 constexpr std::size_t kMostThreads = 1024;
+// Threads that a trial starts beyond those of the team: somebody else may take as many places before the region is
+// entered, without harm.
+constexpr std::size_t kLeftFree = 2;
 
 std::atomic<bool> forked{false};
 
@@ -89,7 +92,8 @@ void run_team(std::size_t threads, void (*body)(void*, const Team&), void* conte
   }
   std::unique_lock lock(growing);
   // Those that are ready exist already.
-  const std::size_t startable = ready + startable_threads(threads - ready);
+  const std::size_t started = startable_threads(threads - ready + kLeftFree);
+  const std::size_t startable = ready + (started > kLeftFree ? started - kLeftFree : 0);
   if (startable < threads) next_try = Clock::now() + kPause;
   if (startable <= 1) {
     lock.unlock();

@@ -246,7 +246,9 @@ print(peak() - before)
 
 
 @linux
-@pytest.mark.parametrize(("sizes", "what"), [((3000, 3000), "whole"), ((9_000_000, 1), "whole"), ((40, 200_000), "bare")])
+@pytest.mark.parametrize(
+    ("sizes", "what"), [((3000, 3000), "whole"), ((9_000_000, 1), "whole"), ((40, 200_000), "bare")]
+)
 def test_loading_takes_the_model_once_and_a_buffer(sizes, what, tmp_path):
     """Weights and, where they are loaded, the optimizer's two moments; a copy of one tensor alone would be seen."""
     features, units = sizes

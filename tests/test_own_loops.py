@@ -35,12 +35,12 @@ class Model:
 
 
 def drive(stopping, values, model=None, key="val_loss"):
-    """The epoch after which a loop ends, or None; weights are the number of the epoch."""
+    """The epoch after which a loop ends, or None; the weights of a Model are the number of the epoch."""
     if model is not None:
         stopping.set_model(model)
     stopping.on_train_begin()
     for epoch, value in enumerate(values):
-        if model is not None:
+        if isinstance(model, Model):
             model.weights = epoch
         stopping.on_epoch_end(epoch, {key: value})
         if model.stop_training if model is not None else stopping.stopped_epoch > 0:

@@ -59,7 +59,10 @@ void write_bytes(const std::string& path, const py::bytes& content) {
 void bind_files(py::module_& module) {
   module.def("save_file", &save_file, py::arg("path"), py::arg("description"), py::arg("tensors"));
   py::class_<ModelReader>(module, "ModelReader")
-      .def(py::init(&open_file), py::arg("path"), py::pos_only())
+      .def(
+          "__init__",
+          [](py::detail::value_and_holder& self, const py::bytes& path) { own(self, open_file(path)); },
+          py::detail::is_new_style_constructor(), py::arg("path"), py::pos_only())
       .def_property_readonly("description", &ModelReader::description)
       .def_property_readonly("shapes", &shapes)
       .def("read", &read, py::arg("name"), py::arg("first"), py::arg("n"));

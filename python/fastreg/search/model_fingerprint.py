@@ -116,11 +116,11 @@ def _described(value: Any, depth: int = 0) -> Any:
 
 
 def _of_sequential(model: Sequential, depth: int) -> Any:
-    optimizer = model.optimizer
+    optimizer = model._optimizer
     return {
         "layers": [_described(layer.description, depth) for layer in model.layers],
         "loss": _described(model.loss, depth),
-        "optimizer": None if optimizer is None else _described(optimizer.description, depth),
+        "optimizer": None if optimizer is None else _described(optimizer, depth),
         "metrics": {metric.name: _described(metric, depth) for metric in model.metrics},
     }
 

@@ -6,7 +6,6 @@ Everything that can be wrong is wrong here, before the first trial. Writes nothi
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -17,6 +16,7 @@ import numpy as np
 
 from fastreg import utils
 from fastreg._checks import FINITE, NON_NEGATIVE, POSITIVE, SEED_LIMIT, check_bool, check_int, check_real, describe
+from fastreg._files import FilePath, path_text
 from fastreg.search import dry_run
 from fastreg.search.building import fold_seed, is_estimator, make_model
 from fastreg.search.evaluation import Context
@@ -235,7 +235,7 @@ def take_evidence(plan: Plan, journal: Journal, n_trials: int | None) -> list[Tr
     return older
 
 
-def check_models(plan: Plan, path: str | os.PathLike[str], records: list[dict[str, Any]]) -> None:
+def check_models(plan: Plan, path: FilePath, records: list[dict[str, Any]]) -> None:
     """Compares the models that ``build`` gives with those of a journal, where it says which models it had.
 
     Raises:
@@ -244,6 +244,7 @@ def check_models(plan: Plan, path: str | os.PathLike[str], records: list[dict[st
     fingerprint = plan.context.fingerprint
     if fingerprint is None:
         return
+    name = path_text("search", "journal", path)
     known: dict[tuple[int, str], Any] = {}
     for record in records:
         if record.get("fingerprint") is not None:
@@ -261,7 +262,7 @@ def check_models(plan: Plan, path: str | os.PathLike[str], records: list[dict[st
             error, given = raised, f"an error ({type(raised).__name__}: {raised})"
         if given != recorded:
             raise ValueError(
-                f"journal: {os.fspath(path)} has scores of trial {number}, of another model than build now gives for "
+                f"journal: {name} has scores of trial {number}, of another model than build now gives for "
                 f"its parameters {params}: its fingerprint is {recorded}, build gives {given}; undo the change of "
                 "build, or begin a new journal"
             ) from error

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from fastreg._pictures import plain
 from fastreg.search.distributions import Choice, Integer, LogUniform, Uniform, When, flat
 from fastreg.search.space import Space
 
@@ -94,8 +95,7 @@ def _marks(low: float, high: float, log: bool) -> Callable[[float], float]:
 
 
 def _text(kind: Any) -> str:
-    text = f"{kind:g}" if _is_number(kind) else str(kind)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return plain(f"{kind:g}" if _is_number(kind) else str(kind), _LONGEST)
 
 
 def _is_number(value: Any) -> bool:

@@ -1,0 +1,105 @@
+// A run: one call of Trainer::fit(). It is cut into slices of at most 50 ms: within one a team works through steps in
+// lockstep; between slices the calling thread is alone, and observers, validation, early stopping and forks have their
+// turn.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "core/early_stopping.h"
+#include "core/step.h"
+#include "core/thread_choice.h"
+#include "fastreg/trainer.h"
+
+namespace fastreg {
+
+// Runs f on the calling thread as a team of one: with denormals flushed, as kernels want it.
+void on_this_thread(const Backend& backend, const std::function<void()>& f);
+
+// Throw std::invalid_argument for a rate that is negative or not finite in float32.
+void check_rate(double rate);
+void check_rates(Span<const double> rates);
+
+// A copy of everything that training changes, taken before an epoch.
+struct Snapshot {
+  Buffer weights, moments;
+  std::uint64_t step = 0, epoch = 0;
+};
+
+// What a run leaves to the next one: memory, since a system takes long over new pages (5 % of an epoch of 1.3 s), and
+// the threads that were best.
+struct Workspace {
+  Buffer arena;   // TrainingStep's
+  Snapshot snapshot;
+  ThreadChoice choice;
+};
+
+// One call of fit().
+class Run {
+ public:
+  // Impl is private to Trainer; this is what a run uses of it.
+  struct State {
+    Graph& graph;
+    const Scoring& scoring;
+    OptimizerState& optimizer;
+    Buffer& gradients;
+    Evaluator& evaluator;
+    Workspace& workspace;
+    std::uint64_t &step, &epoch;
+    const std::optional<double>& rate_override;
+    double parallel_threshold;
+  };
+
+  // lock: of the graph, held; it is given up while an observer or a fork has its turn.
+  Run(const State& state, const Dataset& train, const Dataset* validation, const FitOptions& options,
+      FitObserver* observer, FitResult& result, std::unique_lock<NetworkLock>& lock);
+  void train();
+
+ private:
+  void run_epoch(std::size_t index);
+  void run_slice(const Team& team);
+  void run_step(const Team& team, std::size_t index, const Batch& batch);
+  void after_loss(std::size_t index, const Batch& batch);
+  void end_epoch(std::size_t index);
+  bool signalled() const;
+  bool must_stop();
+  void draw_order();
+  double rate() const;
+  void next_rates();
+  bool observe_epoch(const std::vector<double>& logs, bool last);
+  void poll();
+  void give_way_to_fork();
+  void copy(const Buffer& from, const Buffer& to) const;
+  void take_snapshot();
+  void diverge(std::uint64_t step);
+  void finish();
+  Span<float> weights() const { return {s_.graph.weights.data(), s_.graph.parameters.total()}; }
+
+  State s_;
+  const Dataset& train_;
+  const Dataset* validation_;
+  const FitOptions& options_;
+  FitObserver* observer_;
+  FitResult& result_;
+  std::unique_lock<NetworkLock>& lock_;
+  std::size_t batch_, steps_, clock_every_ = 1;
+  double flops_;
+  ThreadChoice& choice_;
+  TrainingStep training_step_;
+  std::vector<EarlyStopper> stoppers_;
+  std::vector<std::uint32_t> order_, words_;
+  Snapshot& snapshot_;
+  std::size_t next_in_epoch_ = 0, run_step_ = 0;
+  Span<const double> rates_;       // of the steps from rates_from_ on
+  std::size_t rates_from_ = 0;
+  ThreadChoice::Clock::time_point slice_end_{}, last_poll_ = ThreadChoice::Clock::now(), deadline_;
+  // Written by the leader between two syncs, read by all after the second.
+  bool slice_over_ = false, diverged_ = false;
+  bool within_epoch_ = false, out_of_memory_ = false;   // within: the snapshot is taken, the epoch has not ended
+  ScoreSums sums_;
+  double penalties_ = 0.0, batch_loss_ = 0.0, last_rate_ = 0.0;   // penalties: of each step, by the rows of its batch
+};
+
+}  // namespace fastreg

@@ -1,5 +1,4 @@
 // Files for Python. Of a model: names, shapes and float32 values; what they mean is io.py's business. Others: bytes.
-#include <algorithm>
 #include <memory>
 
 #include "bindings/convert.h"
@@ -30,28 +29,26 @@ std::unique_ptr<ModelReader> open_file(const py::bytes& path) {
   return std::make_unique<ModelReader>(name);
 }
 
+// In the order in which read() counts them.
 py::dict shapes(const ModelReader& file) {
   py::dict out;
   for (const TensorInfo& tensor : file.tensors()) out[py::str(tensor.name)] = py::tuple(py::cast(tensor.shape));
   return out;
 }
 
-FloatArray read(const ModelReader& file, const std::string& name, std::size_t first, std::size_t n) {
-  const auto& all = file.tensors();
-  const auto found = std::find_if(all.begin(), all.end(), [&](const TensorInfo& tensor) { return tensor.name == name; });
-  if (found == all.end()) throw py::key_error(name);
+FloatArray read(const ModelReader& file, std::size_t index, std::size_t first, std::size_t n) {
   FloatArray out(static_cast<py::ssize_t>(n));
   float* const data = out.mutable_data();
-  const auto index = static_cast<std::size_t>(found - all.begin());
   const py::gil_scoped_release released;
   file.read(index, first, data, n);
   return out;
 }
 
-void write_bytes(const std::string& path, const py::bytes& content) {
+void write_bytes(const py::bytes& path, const py::bytes& content) {
+  const std::string name = path;
   const std::string_view bytes = content;
   const py::gil_scoped_release released;
-  write_file(path, bytes);
+  write_file(name, bytes);
 }
 
 }  // namespace
@@ -65,7 +62,7 @@ void bind_files(py::module_& module) {
           py::detail::is_new_style_constructor(), py::arg("path"), py::pos_only())
       .def_property_readonly("description", &ModelReader::description)
       .def_property_readonly("shapes", &shapes)
-      .def("read", &read, py::arg("name"), py::arg("first"), py::arg("n"));
+      .def("read", &read, py::arg("index"), py::arg("first"), py::arg("n"));
   module.def("write_file", &write_bytes, py::arg("path"), py::arg("content"));
 }
 

@@ -138,6 +138,7 @@ struct PyTrainer {
   py::object network;
   std::unique_ptr<Trainer> trainer;
   std::size_t metrics = 0;
+  std::vector<std::size_t> trainable;   // the weights that have moments
 };
 
 py::dict fit(PyTrainer& self, const py::dict& data, const py::object& validation, std::size_t batch_size,
@@ -178,8 +179,7 @@ void for_each_moment(const PyTrainer& self, F&& f) {
   const auto& infos = self.network.cast<const Network&>().weights();
   const auto& names = self.trainer->moment_names();
   for (std::size_t m = 0; m < names.size(); ++m)
-    for (std::size_t w = 0; w < infos.size(); ++w)
-      if (infos[w].trainable) f("optimizer." + names[m] + "." + infos[w].name, m, w, infos[w]);
+    for (const std::size_t w : self.trainable) f("optimizer." + names[m] + "." + infos[w].name, m, w, infos[w]);
 }
 
 py::dict get_moments(const PyTrainer& self) {
@@ -226,18 +226,15 @@ py::dict moment_shapes(const PyTrainer& self) {
   return out;
 }
 
-void set_moment_part(PyTrainer& self, const std::string& name, std::size_t first, const py::object& values) {
+// index: of moment_shapes(). A file may have very many, so none is looked for by its name.
+void set_moment_part(PyTrainer& self, std::size_t index, std::size_t first, const py::object& values) {
   const py::array array = checked<float>(values, "values", 1);
   const auto* data = static_cast<const float*>(array.data());
   const auto n = static_cast<std::size_t>(array.size());
-  bool known = false;
-  for_each_moment(self, [&](const std::string& key, std::size_t m, std::size_t w, const WeightInfo&) {
-    if (key != name) return;
-    known = true;
-    const py::gil_scoped_release released;
-    self.trainer->set_moment_part(m, w, first, data, n);
-  });
-  if (!known) throw py::key_error(name);
+  const std::size_t each = self.trainable.size();
+  if (index >= each * self.trainer->moment_names().size()) throw py::index_error("there is no such moment");
+  const py::gil_scoped_release released;
+  self.trainer->set_moment_part(index / each, self.trainable[index % each], first, data, n);
 }
 
 std::unique_ptr<PyTrainer> make_trainer(const py::object& network, const std::string& description) {
@@ -246,6 +243,9 @@ std::unique_ptr<PyTrainer> make_trainer(const py::object& network, const std::st
   out->network = network;
   out->trainer = std::make_unique<Trainer>(network.cast<Network&>(), spec);
   out->metrics = spec.metrics.size();
+  const auto& infos = network.cast<const Network&>().weights();
+  for (std::size_t w = 0; w < infos.size(); ++w)
+    if (infos[w].trainable) out->trainable.push_back(w);
   return out;
 }
 
@@ -306,7 +306,7 @@ void bind_trainer(py::module_& module) {
       .def("get_moments", &get_moments)
       .def("set_moments", &set_moments, py::arg("moments"))
       .def("moment_shapes", &moment_shapes)
-      .def("set_moment_part", &set_moment_part, py::arg("name"), py::arg("first"), py::arg("values"));
+      .def("set_moment_part", &set_moment_part, py::arg("index"), py::arg("first"), py::arg("values"));
 }
 
 }  // namespace fastreg::bindings

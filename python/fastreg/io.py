@@ -255,20 +255,21 @@ def _read_weights(model: Sequential, n_features: int, file: _core.ModelReader) -
     network = model._require_network("load")
     info = network.weight_info()
     _require_same({name: shape for name, shape, _ in info}, shapes)
+    places = {name: place for place, name in enumerate(file.shapes)}
     for index, (name, shape, _) in enumerate(info):
-        for first, block in _blocks(file, name, shape):
+        for first, block in _blocks(file, places[name], shape):
             if not _core.all_finite(block):
-                _data.to_float32(file.read(name, 0, math.prod(shape)).reshape(shape), f"the file: {name}")
+                _data.to_float32(file.read(places[name], 0, math.prod(shape)).reshape(shape), f"the file: {name}")
             if name.endswith("moving_variance") and block.min() < 0:
                 raise ValueError(f"the file: {name} must be >= 0, got {float(block.min())!r}")
             network.set_weight_part(index, first, block)
 
 
-def _blocks(file: _core.ModelReader, name: str, shape: tuple[int, ...]) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """The values of a tensor, a block at a time, and where in it each begins."""
+def _blocks(file: _core.ModelReader, place: int, shape: tuple[int, ...]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """The values of the file's tensor number ``place``, a block at a time, and where in it each begins."""
     size = math.prod(shape)
     for first in range(0, size, _BLOCK):
-        yield first, file.read(name, first, min(_BLOCK, size - first))
+        yield first, file.read(place, first, min(_BLOCK, size - first))
 
 
 def _restore_state(model: Sequential, state: Mapping[str, Any], file: _core.ModelReader, moments: Shapes) -> None:
@@ -278,10 +279,12 @@ def _restore_state(model: Sequential, state: Mapping[str, Any], file: _core.Mode
     if not moments and step == 0:
         return  # compiled and never trained
     trainer = model._trainer_for(None)
-    _require_same(trainer.moment_shapes(), moments)
-    for name, shape in moments.items():
-        for first, block in _blocks(file, name, shape):
-            trainer.set_moment_part(name, first, block)
+    expected = trainer.moment_shapes()
+    _require_same(expected, moments)
+    places = {name: place for place, name in enumerate(file.shapes)}
+    for index, (name, shape) in enumerate(expected.items()):
+        for first, block in _blocks(file, places[name], shape):
+            trainer.set_moment_part(index, first, block)
     trainer.step, trainer.epoch = step, epoch
 
 

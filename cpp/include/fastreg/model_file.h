@@ -79,6 +79,7 @@ class ModelReader {
   struct Open;
   std::unique_ptr<Open> open_;
 };
+
 // Replaces path by any bytes, as write_model does. Throws FileError, or std::invalid_argument where path is something
 // other than a regular file.
 void write_file(const std::string& path, std::string_view content);

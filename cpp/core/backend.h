@@ -14,9 +14,9 @@ struct Backend {
   void* (*allocate)(std::size_t bytes);
   // bytes: what allocate was called with.
   void (*release)(void*, std::size_t bytes) noexcept;
-  // Runs body(context, team) on `threads` members, the caller being rank 0, and returns when all are done. With one
-  // thread, and in a forked child, it is a plain call. body must not throw. Every member runs with denormals flushed to
-  // zero, restored before this returns.
+  // Runs body(context, team) on `threads` members, or as many as the system lets start, the caller being rank 0, and
+  // returns when all are done. With one member, and in a forked child, it is a plain call. body must not throw. Every
+  // member runs with denormals flushed to zero, restored before this returns.
   void (*run)(std::size_t threads, void (*body)(void* context, const Team&), void* context);
 };
 

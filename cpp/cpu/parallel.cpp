@@ -46,6 +46,8 @@ using Clock = std::chrono::steady_clock;
 // What OpenMP's runtime holds ready for the calling thread: the team of its last region. A smaller region ends the
 // threads that it does not need.
 thread_local std::size_t ready = 1;
+// Its last member: gone where a region of another library, in this thread, was smaller.
+thread_local int last_member = 0;
 // After a refusal, or a smaller team than was asked for: no larger one than the last is tried until then.
 thread_local Clock::time_point next_try{};
 constexpr Clock::duration kPause = std::chrono::seconds(1);
@@ -59,6 +61,7 @@ void run_region(std::size_t threads, void (*body)(void*, const Team&), void* con
   Barrier barrier;
   const int asked = static_cast<int>(threads);
   std::size_t made = 1;
+  int last = 0;
 #pragma omp parallel num_threads(asked)
   {
     // The runtime may give fewer threads than it was asked for.
@@ -68,11 +71,13 @@ void run_region(std::size_t threads, void (*body)(void*, const Team&), void* con
       made = size;
       if (lock != nullptr) lock->unlock();
     }
+    if (rank + 1 == size) last = this_thread();
     const FlushDenormals flush;
     barrier.set_size(size);
     body(context, Team{rank, size, &barrier});
   }
   ready = made;
+  last_member = last;
   if (made < threads) next_try = Clock::now() + kPause;
 }
 
@@ -85,12 +90,17 @@ void run_region(std::size_t threads, void (*body)(void*, const Team&), void* con
 void run_team(std::size_t threads, void (*body)(void*, const Team&), void* context) {
   if (threads <= 1 || forked.load(std::memory_order_relaxed)) return run_alone(body, context);
   if (threads > kMostThreads) threads = kMostThreads;
-  if (threads <= ready) return run_region(threads, body, context);
+  if (ready > 1 && !is_thread(last_member)) ready = 1;
+  if (threads == ready) return run_region(threads, body, context);
+  // The runtime allocates for a team of another size, and ends the process where it cannot.
+  if (threads < ready) return memory_for(threads) ? run_region(threads, body, context) : run_alone(body, context);
   if (Clock::now() < next_try) {
     if (ready <= 1) return run_alone(body, context);
     return run_region(ready, body, context);
   }
-  std::unique_lock lock(growing);
+  // While others grow, the processors have work enough: many threads that come and go must not queue here.
+  std::unique_lock lock(growing, std::try_to_lock);
+  if (!lock.owns_lock()) return ready <= 1 ? run_alone(body, context) : run_region(ready, body, context);
   // Those that are ready exist already.
   const std::size_t started = startable_threads(threads - ready + kLeftFree);
   const std::size_t startable = ready + (started > kLeftFree ? started - kLeftFree : 0);

@@ -35,7 +35,7 @@ struct Probe {
 
 void* wait_for_gate(void* given) {
   auto& probe = *static_cast<Probe*>(given);
-  probe.id.store(static_cast<int>(syscall(SYS_gettid)), std::memory_order_release);
+  probe.id.store(this_thread(), std::memory_order_release);
   probe.gate->open.wait(0);
   return nullptr;
 }
@@ -83,10 +83,20 @@ class Attributes {
 
 // A thread that was joined counts a moment longer.
 void wait_until_gone(int id) {
-  for (int look = 0; look < kMostLooks && syscall(SYS_tgkill, getpid(), id, 0) == 0; ++look) sched_yield();
+  for (int look = 0; look < kMostLooks && is_thread(id); ++look) sched_yield();
 }
 
 }  // namespace
+
+int this_thread() noexcept { return static_cast<int>(syscall(SYS_gettid)); }
+
+bool is_thread(int id) noexcept { return syscall(SYS_tgkill, getpid(), id, 0) == 0; }
+
+bool memory_for(std::size_t threads) noexcept {
+  void* const reserve = std::malloc(kReserve + kReservePerThread * threads);
+  std::free(reserve);
+  return reserve != nullptr;
+}
 
 std::size_t startable_threads(std::size_t wanted) noexcept {
   const Attributes attributes;
@@ -105,9 +115,7 @@ std::size_t startable_threads(std::size_t wanted) noexcept {
     last = probe;
     ++started;
   }
-  void* const reserve = std::malloc(kReserve + kReservePerThread * started);
-  const bool enough = reserve != nullptr;
-  std::free(reserve);
+  const bool enough = memory_for(started);
   gate.open.store(1);
   gate.open.notify_all();
   while (last != nullptr) {

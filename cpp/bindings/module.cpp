@@ -11,7 +11,9 @@ namespace {
 // A message as text. It may hold the name of a file, whose bytes need not be text: what is none comes out as Python's
 // own file names have it.
 py::str text_of(const std::exception& error) {
-  return py::reinterpret_steal<py::str>(PyUnicode_DecodeFSDefault(error.what()));
+  auto text = py::reinterpret_steal<py::str>(PyUnicode_DecodeFSDefault(error.what()));
+  if (!text) throw py::error_already_set();
+  return text;
 }
 
 // OSError picks its own subclass (FileNotFoundError, PermissionError, ...) from the number.

@@ -51,7 +51,8 @@ class InputFile {
 };
 
 // A new file beside path that takes path's place at commit(); destroyed before that, it leaves path as it was. Follows
-// symbolic links. Removes what killed replacements have left in the directory. Throws std::invalid_argument where path is something other than a regular file.
+// symbolic links. Removes what killed replacements have left in the directory. Throws std::invalid_argument where path is
+// something other than a regular file.
 class FileReplacement {
  public:
   explicit FileReplacement(const std::string& path);

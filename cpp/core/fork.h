@@ -1,6 +1,7 @@
 // Forks and locks. A child of fork() has the forking thread alone: a lock that another thread held would stay shut in it
 // for ever, and what that thread was changing would stay half changed. So a fork waits until it holds every lock of this
-// kind, which is at the end of a training step, and in the child each of them is as new. While a fork waits, nobody
+// kind, and in the child each of them is as new. A fit gives its lock up at the end of a step; a prediction or an
+// evaluation, validation included, is waited for to its end. While a fork waits, nobody
 // who holds one of these locks may wait for another lock of any kind: fork() in Python holds the interpreter lock.
 #pragma once
 #include <atomic>

@@ -7,7 +7,7 @@ namespace fastreg::math {
 
 inline constexpr float kMinProbability = 1e-7f;
 inline constexpr float kMaxProbability = 1.0f - 1e-7f;
-// With p >= 1e-7, gradients stay below 1e37.
+// With p >= 1e-7, gradients of a row of weight 1 stay below 1e37.
 inline constexpr float kMinSum = 1e-30f;
 
 template <class V>

@@ -190,7 +190,8 @@ void test_weights_of_any_scale_train_alike() {
   const Problem problem(70, 9);
   const std::size_t n = problem.n;
   const auto plain = trained(problem, {});
-  for (const float weight : {1.0f, 7.3f, 3.4e38f, 1e-45f}) CHECK(trained(problem, std::vector<float>(n, weight)) == plain);
+  for (const float weight : {1.0f, 7.3f, 3.4e38f, 1e-45f})
+    CHECK(trained(problem, std::vector<float>(n, weight)) == plain);
   std::vector<float> weights(n);
   for (std::size_t i = 0; i < n; ++i) weights[i] = static_cast<float>(i % 4);
   const auto weighted = trained(problem, weights);

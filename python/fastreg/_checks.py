@@ -83,6 +83,13 @@ def check_int(owner: str, name: str, value: object, rule: Rule, limit: int = 2**
     return number
 
 
+def check_verbosity(owner: str, value: object, rule: Rule) -> int:
+    """Returns how much is to be shown as an int; False and True, NumPy's included, are 0 and 1."""
+    if isinstance(value, (bool, np.bool_)):
+        return int(value)
+    return check_int(owner, "verbose", value, rule)
+
+
 def check_bool(owner: str, name: str, value: object) -> bool:
     """Returns ``value`` as a bool. Raises TypeError if it is anything but a bool, NumPy's included."""
     if isinstance(value, bool):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from fastreg.io import StrOrBytesPath
 
 __all__ = ["History", "Sequential"]
+
+
+class _AbsentError(ValueError, AttributeError):
+    """A property has no value yet, so that ``hasattr`` and what lists members go on."""
 
 
 class Sequential(Stack):
@@ -366,7 +370,9 @@ class Sequential(Stack):
     @property
     def learning_rate(self) -> float:
         """The rate of the next step. Setting it, within a callback or outside of ``fit``, replaces a schedule."""
-        return self._require_optimizer("learning_rate").rate_at(0 if self._trainer is None else self._trainer.step)
+        if self._optimizer is None:
+            raise _AbsentError("learning_rate: the model is not compiled; call compile first")
+        return self._optimizer.rate_at(0 if self._trainer is None else self._trainer.step)
 
     @learning_rate.setter
     def learning_rate(self, value: LearningRate) -> None:
@@ -378,7 +384,10 @@ class Sequential(Stack):
 
     if not TYPE_CHECKING:  # a type checker knows which members there are
 
-        def __getattr__(self, name: str) -> NoReturn:
+        def __getattr__(self, name: str) -> Any:
+            if any(name in vars(kind) for kind in type(self).__mro__):
+                # A property raised AttributeError: asked once more, its own message shows.
+                return object.__getattribute__(self, name)
             text = f"{type(self).__name__!r} object has no attribute {name!r}"
             if name.startswith("_"):
                 raise AttributeError(text)

@@ -395,6 +395,15 @@ def directions_of(keys: Iterable[str], model: object = None) -> dict[str, str]:
 class _Stop(Callback):
     """Ends runs from within C++. It has no hooks and keeps no model, so that many fits may have it at once."""
 
+    if not TYPE_CHECKING:  # a checker of types goes on to know which attributes there are
+
+        def __setattr__(self, name: str, value: object) -> None:
+            # A class of one's own is free; so are hooks that are put on an instance.
+            if type(self) in _STOPS and name[:1] != "_" and not (callable(value) and hasattr(type(self), name)):
+                advice = _STOPS[type(self)]
+                raise AttributeError(f"{type(self).__name__}: {name} cannot be set to {describe(value)}; {advice}")
+            object.__setattr__(self, name, value)
+
     def set_model(self, model: Sequential) -> None:
         """Nothing."""
 
@@ -461,12 +470,15 @@ class TimeLimit(_Stop):
 
         def __setattr__(self, name: str, value: object) -> None:
             if name == "seconds":
-                value = check_real("TimeLimit", "seconds", value, POSITIVE)
-            object.__setattr__(self, name, value)
+                object.__setattr__(self, name, check_real("TimeLimit", "seconds", value, POSITIVE))
+            else:
+                super().__setattr__(name, value)
 
     def __repr__(self) -> str:
         return f"TimeLimit({self.seconds})"
 
+
+_STOPS = {StopSignal: "set() ends the fits that have it", TimeLimit: "what can be set: seconds"}
 
 # What C++ does by itself: a fit with nothing else need not enter Python.
 BUILT_IN = (EarlyStopping, History, StopSignal, TimeLimit)

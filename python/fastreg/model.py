@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["History", "Sequential"]
 
 
-class _AbsentError(ValueError, AttributeError):
-    """A property has no value yet, so that ``hasattr`` and what lists members go on."""
+class _NotCompiledError(ValueError, AttributeError):
+    """A property has no value before ``compile``; ``hasattr`` and what lists members go on."""
 
 
 class Sequential(Stack):
@@ -53,7 +53,8 @@ class Sequential(Stack):
         name: The name; can be set.
         seed: The seed; can be set as long as there are no weights.
         history: What the last ``fit`` returned, or would have if it had not raised; None before.
-        stop_training: A callback sets it to end the run after the present epoch.
+        stop_training: A callback sets it to end the run after the present epoch. A fit without callbacks of one's own
+            need not look at it: another thread ends a run by :class:`~fastreg.callbacks.StopSignal`.
 
     Besides these ``learning_rate`` can be set. Setting anything else on a ``Sequential`` would have no effect and
     raises AttributeError; a class derived from it may have further attributes.
@@ -371,7 +372,7 @@ class Sequential(Stack):
     def learning_rate(self) -> float:
         """The rate of the next step. Setting it, within a callback or outside of ``fit``, replaces a schedule."""
         if self._optimizer is None:
-            raise _AbsentError("learning_rate: the model is not compiled; call compile first")
+            raise _NotCompiledError("learning_rate: the model is not compiled; call compile first")
         return self._optimizer.rate_at(0 if self._trainer is None else self._trainer.step)
 
     @learning_rate.setter

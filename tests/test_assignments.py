@@ -247,6 +247,45 @@ def test_a_time_limit_is_checked_when_it_is_set():
             limit.seconds = bad
 
 
+@pytest.mark.parametrize(("stop", "name"), [
+    *((callbacks.TimeLimit(5), name) for name in ("second", "limit", "on_epoch_end")),
+    *((callbacks.StopSignal(), name) for name in ("stop", "set", "is_set", "seconds")),
+])
+def test_stops_take_only_what_has_an_effect(stop, name):
+    with refusal(AttributeError, [name]):
+        setattr(stop, name, True)
+
+    class Mine(type(stop)):
+        pass
+
+    mine = Mine(*((5,) if isinstance(stop, callbacks.TimeLimit) else ()))
+    mine.note = 3
+    assert mine.note == 3
+    stop.on_epoch_end = lambda epoch, logs=None: None
+
+
+@pytest.mark.parametrize("name", ["fit", "predict", "save", "add"])
+@pytest.mark.parametrize("value", [1, None, "later"])
+def test_a_method_stays_one(name, value):
+    model = network()
+    with refusal(AttributeError, [f"Sequential: {name} cannot be set to .* it is a method"]):
+        setattr(model, name, value)
+    setattr(model, name, len)
+    delattr(model, name)
+    assert getattr(model, name).__func__ is getattr(fr.Sequential, name)
+
+
+@pytest.mark.parametrize("name", ["name", "seed", "stop_training", "history", "learning_rate", "loss"])
+def test_what_a_model_has_cannot_be_deleted(name):
+    for model in (network(), Derived()):
+        with pytest.raises(AttributeError, match=name):
+            delattr(model, name)
+    model = Derived()
+    del model.units
+    assert not hasattr(model, "units")
+    assert copy.deepcopy(model).before == 1
+
+
 @pytest.mark.parametrize("kind", [GridSearch, RandomSearch, QuasiRandomSearch, BayesianSearch])
 def test_a_search_takes_its_arguments_alone(kind):
     search = kind(build, {"units": [2, 3], "lr": [0.1]}, verbose=0)

@@ -130,11 +130,51 @@ def test_a_name_that_nobody_has(place):
         ("optimizers", "RMSProp", "RMSprop"),
         ("callbacks", "EarlyStoping", "EarlyStopping"),
         ("", "Sequental", "Sequential"),
+        ("", "optimizer", "optimizers"),
+        ("", "regularizer", "regularizers"),
+        ("losses", "binary_crossentropy", "BinaryCrossentropy"),
+        ("losses", "BinaryCrossEntropy", "BinaryCrossentropy"),
+        ("losses", "categorical_crossentropy", "CategoricalCrossentropy"),
+        ("losses", "sparse_categorical_crossentropy", "SparseCategoricalCrossentropy"),
+        ("metrics", "mean_absolute_error", "MeanAbsoluteError"),
+        ("metrics", "binary_accuracy", "BinaryAccuracy"),
+        ("utils", "to_categoricl", "to_categorical"),
+        ("ops", "batchnorm", "batch_norm"),
     ],
 )
 def test_a_typo_is_guessed(place, typo, name):
     with pytest.raises(AttributeError, match=rf"'{typo}' \(did you mean '{name}'\?\)"):
         getattr(module_of(place), typo)
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "home"),
+    [
+        ("", "Dense", "fastreg.layers"),
+        ("", "EarlyStopping", "fastreg.callbacks"),
+        ("", "to_categorical", "fastreg.utils"),
+        ("", "BinaryCrossentropy", "fastreg.losses"),
+        ("", "MeanSquaredError", "fastreg.losses and fastreg.metrics"),
+        ("layers", "Adam", "fastreg.optimizers"),
+        ("layers", "Sequential", "fastreg and fastreg.models"),
+        ("losses", "BinaryAccuracy", "fastreg.metrics"),
+    ],
+)
+def test_a_name_of_another_module_is_found(place, name, home):
+    with pytest.raises(AttributeError, match=rf"has no attribute '{name}'; it is in {home}$"):
+        getattr(module_of(place), name)
+
+
+@pytest.mark.parametrize(("place", "name"), [("utils", "plot_model"), ("utils", "normalize"), ("", "keras")])
+def test_further_names_of_keras(place, name):
+    with pytest.raises(AttributeError, match=rf"'{name}'; fastreg does not have it: "):
+        getattr(module_of(place), name)
+
+
+@pytest.mark.parametrize("name", ["LeakyReLU", "leakyrelu", "Leaky_Relu_"])
+def test_an_activation_is_guessed_and_shown_as_it_was_given(name):
+    with pytest.raises(ValueError, match=rf"unknown activation '{name}'; .*\(did you mean 'leaky_relu'\?\)"):
+        layers.Dense(1, name)
 
 
 def resolvers():
@@ -198,6 +238,16 @@ def test_guesses(value, known, guess):
     from fastreg._typos import closest
 
     assert closest(value, known) == guess
+
+
+def test_a_name_of_another_kind_may_be_a_typo():
+    """The metric Recall is known elsewhere, but is no activation."""
+    from fastreg._typos import closest
+
+    assert closest("elus", ["elu"]) == "elu"
+    assert closest("Recall", ["recal"], "metric") is None
+    assert closest("Recall", ["recal"], "activation") == "recal"
+    assert closest("SELU", ["selu", "elu"], "activation") == "selu"
 
 
 def test_members_of_a_model():

@@ -7,6 +7,7 @@ a likely typo, which must not propose ``selu`` -> ``elu``, since the two are dif
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
 
 _DENSE_ONLY = "networks are stacks of dense layers; a row of n features goes into Dense, so flatten other data first"
 _REGRESSION = "the loss for numbers is 'mean_squared_error'; clip outliers of the targets first"
@@ -152,6 +153,16 @@ _SAID: dict[str, dict[str, str]] = {
         "regularizers.Regularizer": "Loss Metric Optimizer Initializer Regularizer",
         "weights are float32": "quantizers Quantizer",
         "fastreg.__version__ is the version": "version",
+        "fastreg itself has Keras's modules: fastreg.layers, fastreg.optimizers": "keras",
+    },
+    "utility": {
+        "model.summary() prints the layers; fastreg.plots draws learning curves": "plot_model model_to_dot",
+        "scale features in NumPy before fit": "normalize",
+        "fastreg.utils.to_categorical is there": "np_utils",
+        "data come as NumPy arrays": "Sequence PyDataset get_file image_dataset_from_directory "
+        "text_dataset_from_directory timeseries_dataset_from_array split_dataset pad_sequences",
+        "only built-in layers are supported, and need no registration": "register_keras_serializable "
+        "custom_object_scope CustomObjectScope get_custom_objects",
     },
     "member": {
         "get_weights() gives all weights as NumPy arrays": "weights trainable_weights trainable_variables variables "
@@ -164,6 +175,7 @@ _SAID: dict[str, dict[str, str]] = {
         "evaluate(x, y) scores any number of rows": "test_on_batch test_step make_test_function",
         "predict(x) takes any number of rows; freeze() makes what serves single ones fast": "predict_on_batch "
         "predict_step make_predict_function call predict_proba predict_classes",
+        "all layers are trained": "trainable",
         "save(path) writes the model": "to_json to_yaml get_config export get_build_config get_compile_config",
         "fit returns the history": "metrics_names reset_metrics get_metrics_result",
         "copy.deepcopy(model) makes a copy": "clone",
@@ -182,16 +194,18 @@ _KINDS_OF_MODULES = {
     "fastreg.callbacks": "callback",
     "fastreg.schedules": "schedule",
     "fastreg.models": "model",
+    "fastreg.utils": "utility",
 }
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """A name without case and underscores."""
     return name.lower().replace("_", "")
 
 
 @cache
 def _words(kind: str) -> dict[str, str]:
-    return {_plain(name): words for words, names in _SAID.get(kind, {}).items() for name in names.split()}
+    return {plain(name): words for words, names in _SAID.get(kind, {}).items() for name in names.split()}
 
 
 @cache
@@ -199,14 +213,21 @@ def _all_names() -> frozenset[str]:
     return frozenset(name for kind in _SAID for name in _words(kind))
 
 
-def is_known_elsewhere(name: str) -> bool:
-    """Whether other libraries have a thing of this name that fastreg has not, so that it is no typo."""
-    return _plain(name) in _all_names()
+def is_known_elsewhere(name: str, kind: str = "") -> bool:
+    """Whether other libraries have a thing of this kind, or of any, that fastreg has not, so that it is no typo."""
+    return plain(name) in (_words(kind) if kind in _SAID else _all_names())
+
+
+def home_of(name: str) -> str:
+    """``"; it is in fastreg.layers"`` for a name that one of fastreg's modules has, else nothing."""
+    modules = (module for module in _KINDS_OF_MODULES if name in import_module(module).__all__)
+    homes = "" if name == "get" else " and ".join(modules)
+    return f"; it is in {homes}" if homes else ""
 
 
 def instead(kind: str, name: str) -> str:
     """``"; fastreg does not have it: ..."``, or nothing for a name that is none of another library's."""
-    words = _words(kind).get(_plain(name))
+    words = _words(kind).get(plain(name))
     return f"; fastreg does not have it: {words}" if words else ""
 
 

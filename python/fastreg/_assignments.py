@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import FunctionType
 from typing import TYPE_CHECKING
 
-from fastreg._checks import NON_NEGATIVE, SEED_LIMIT, check_int, check_name, did_you_mean
+from fastreg._checks import NON_NEGATIVE, SEED_LIMIT, check_int, check_name, describe, did_you_mean
 
 if TYPE_CHECKING:
     from fastreg._stack import Stack
@@ -41,6 +41,12 @@ _OF_KERAS = frozenset(
 )
 
 
+def check_deletion(model: Stack, name: str) -> None:
+    """Raises AttributeError for what every model has; what a class of the user's own or a test has put in may go."""
+    if name in _SETTABLE and name in vars(model):
+        raise AttributeError(f"Sequential: {name} cannot be deleted; it can be set")
+
+
 def checked_assignment(model: Stack, name: str, value: object) -> object:
     """The value to set a public attribute of a model to.
 
@@ -60,8 +66,15 @@ def checked_assignment(model: Stack, name: str, value: object) -> object:
     if name in _SETTABLE:
         return value
     owner = next((cls for cls in type(model).__mro__ if name in vars(cls)), None)
-    if owner is not None and (not owner.__module__.startswith("fastreg.") or type(vars(owner)[name]) is FunctionType):
-        return value  # an attribute of the user's class, or a method, for a test that puts another in its place
+    if owner is not None and not owner.__module__.startswith("fastreg."):
+        return value  # an attribute of the user's class
+    if owner is not None and type(vars(owner)[name]) is FunctionType:
+        if callable(value):
+            return value  # a test puts another in the place of a method
+        raise AttributeError(
+            f"Sequential: {name} cannot be set to {describe(value)}: it is a method; what can be set: "
+            f"{', '.join(_SETTABLE)}"
+        )
     derived = not type(model).__module__.startswith("fastreg.")
     if derived and owner is None and name not in _OF_KERAS:
         return value

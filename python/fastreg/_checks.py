@@ -83,6 +83,13 @@ def check_int(owner: str, name: str, value: object, rule: Rule, limit: int = 2**
     return number
 
 
+def check_verbosity(owner: str, value: object, rule: Rule) -> int:
+    """Returns how much is to be shown as an int; False and True, NumPy's included, are 0 and 1."""
+    if isinstance(value, (bool, np.bool_)):
+        return int(value)
+    return check_int(owner, "verbose", value, rule)
+
+
 def check_bool(owner: str, name: str, value: object) -> bool:
     """Returns ``value`` as a bool. Raises TypeError if it is anything but a bool, NumPy's included."""
     if isinstance(value, bool):
@@ -111,11 +118,11 @@ def check_choice(owner: str, name: str, value: object, choices: Collection[str])
     raise ValueError(f"{owner}: unknown {name} {value!r}; known: {', '.join(known)}{unknown_name(name, value, known)}")
 
 
-def did_you_mean(value: str, known: Iterable[str]) -> str:
+def did_you_mean(value: str, known: Iterable[str], kind: str = "") -> str:
     """``" (did you mean 'relu'?)"`` if the value is a typo of a known name, else nothing."""
     from fastreg._typos import closest  # needed for errors only
 
-    close = closest(value, known)
+    close = closest(value, known, kind)
     return f" (did you mean {close!r}?)" if close is not None else ""
 
 
@@ -123,7 +130,9 @@ def unknown_name(kind: str, value: str, known: Collection[str]) -> str:
     """What to add to a message on a name that is not one of the known ones: what to use instead, or a guess."""
     from fastreg._absent import instead
 
-    return instead(kind, value) or did_you_mean(value, known)
+    if f"{value}s" in known:
+        return did_you_mean(f"{value}s", known)
+    return instead(kind, value) or did_you_mean(value, known, kind)
 
 
 def absent_names(module: str) -> Callable[..., NoReturn]:
@@ -135,9 +144,11 @@ def absent_names(module: str) -> Callable[..., NoReturn]:
         # The second: `from fastreg import name` asks first whether it is an attribute, then tries a submodule.
         if name.startswith("_") or caller.f_globals.get("__name__") == "importlib._bootstrap":
             raise AttributeError(text, name=name)
-        from fastreg._absent import kind_of
+        from fastreg._absent import home_of, instead, kind_of
 
-        text += unknown_name(kind_of(module), name, sys.modules[module].__all__)
+        kind = kind_of(module)
+        known = "" if instead(kind, name) else home_of(name)
+        text += known or unknown_name(kind, name, sys.modules[module].__all__)
         # `from module import name` drops the text of an AttributeError.
         if caller.f_code.co_code[caller.f_lasti] == _import_from():
             raise ImportError(text, name=module)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import _core, _data
-from fastreg._checks import AT_LEAST_ONE, FRACTION, check_bool, check_int, check_real, describe
+from fastreg._checks import AT_LEAST_ONE, FRACTION, check_bool, check_int, check_real, check_verbosity, describe
 from fastreg._frames import Names, checked_names
 from fastreg._spread import warn_of_spreads
 from fastreg.callbacks import (
@@ -45,11 +45,9 @@ _RATES_BLOCK = 1 << 16
 
 def check_verbose(owner: str, value: object) -> int:
     """0, 1 or 2; Keras's ``"auto"`` is 1, a bool is 0 or 1."""
-    if value == "auto":
+    if isinstance(value, str) and value == "auto":
         return 1
-    if isinstance(value, bool):
-        return int(value)
-    return check_int(owner, "verbose", value, ("be 0, 1 or 2", lambda v: v in (0, 1, 2)))
+    return check_verbosity(owner, value, ("be 0, 1 or 2", lambda v: v in (0, 1, 2)))
 
 
 def fit(

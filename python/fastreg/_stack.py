@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastreg import _core, _data, utils
-from fastreg._assignments import FREE, checked_assignment
+from fastreg._assignments import FREE, check_deletion, checked_assignment
 from fastreg._bound import BoundLayer, FixedList, layer_names, summary_lines
 from fastreg._checks import describe
 from fastreg._forks import Lock
@@ -51,6 +51,10 @@ class Stack:
             if name[:1] != "_" and name not in FREE:
                 value = checked_assignment(self, name, value)
             object.__setattr__(self, name, value)
+
+        def __delattr__(self, name: str) -> None:
+            check_deletion(self, name)
+            object.__delattr__(self, name)
 
     def __repr__(self) -> str:
         return f"<Sequential {self.name!r}: {len(self._layers)} layers, {'built' if self.built else 'not built'}>"

@@ -5,21 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from fastreg._absent import is_known_elsewhere
+from fastreg._absent import is_known_elsewhere, plain
 
 
-def closest(value: str, known: Iterable[str]) -> str | None:
+def closest(value: str, known: Iterable[str], kind: str = "") -> str | None:
     """The one known name that ``value`` is a slip of the fingers away from; None if there is none, or several.
 
     Words are compared one by one, without regard to case: each may have one edit (a letter too many, too few, another,
     or two swapped), two where it has six letters or more, or be cut short after three letters or more. A number in a
     name, and a letter in place of another in a word of three letters or less, make another meaning: ``l1`` and ``l2``,
-    ``mae`` and ``mse``.
+    ``mae`` and ``mse``. What differs in case and underscores alone is that name; what another library has of this kind
+    (of any, where none is given) is no typo.
     """
     names = dict.fromkeys(known)
     if value in names:
         return value
-    if not value or is_known_elsewhere(value):
+    alike = [name for name in names if plain(name) == plain(value)]
+    if len(alike) == 1:
+        return alike[0]
+    if not value or is_known_elsewhere(value, kind):
         return None
     found = {name: cost for name in names if (cost := _cost(value, name)) is not None}
     best = [name for name, cost in found.items() if cost == min(found.values())]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from fastreg import _core
@@ -23,9 +24,11 @@ from fastreg._checks import (
     check_int,
     check_name,
     check_real,
+    check_verbosity,
     describe,
     did_you_mean,
 )
+from fastreg._forks import in_child
 
 if TYPE_CHECKING:
     from fastreg.model import Sequential
@@ -119,13 +122,17 @@ class Judge:
     """
 
     def __init__(self, settings: EarlyStopping, mode: str) -> None:
-        self._sign = 1.0 if mode == "max" else -1.0
-        self._min_delta, self._patience, self._baseline = settings.min_delta, settings.patience, settings.baseline
-        self._first = settings.start_from_epoch
+        self.follow(settings, mode)
         self._waited = 0
         self.best: float | None = None
         self.best_epoch = 0
         self.ended = False
+
+    def follow(self, settings: EarlyStopping, mode: str) -> None:
+        """Takes these rules from the next epoch on."""
+        self._sign = 1.0 if mode == "max" else -1.0
+        self._min_delta, self._patience, self._baseline = settings.min_delta, settings.patience, settings.baseline
+        self._first = settings.start_from_epoch
 
     def take(self, epoch: int, value: float) -> bool:
         """Judges an epoch. Whether it is the best so far."""
@@ -143,12 +150,39 @@ class Judge:
 
     def _improves(self, value: float, on: float) -> bool:
         return value - self._min_delta > on if self._sign > 0 else value + self._min_delta < on
+
+
+class _Fits:
+    """The early stoppings that fits have which are under way, each with the thread of its fit.
+
+    It holds them by identity, so that a copy of one, or one in a forked child without the thread, is in no fit.
+    """
+
+    def __init__(self) -> None:
+        self._under_way: list[tuple[int, int]] = []
+        in_child(self)
+
+    def __contains__(self, stopper: object) -> bool:
+        return any(one == id(stopper) for one, _ in tuple(self._under_way))
+
+    def begin(self, stopper: EarlyStopping) -> None:
+        self._under_way.append((id(stopper), get_ident()))
+
+    def end(self, stopper: EarlyStopping) -> None:
+        self._under_way.remove((id(stopper), get_ident()))
+
+    def _after_fork(self) -> None:
+        self._under_way = [pair for pair in self._under_way if pair[1] == get_ident()]
+
+
+_FITS = _Fits()
+
 _OWNER = "EarlyStopping"
 _SETTINGS: dict[str, Callable[[Any], Any]] = {
     "monitor": lambda value: check_name(_OWNER, "monitor", value),
     "min_delta": lambda value: abs(check_real(_OWNER, "min_delta", value, FINITE)),
     "patience": lambda value: check_int(_OWNER, "patience", value, NON_NEGATIVE),
-    "verbose": lambda value: check_int(_OWNER, "verbose", value, NON_NEGATIVE),
+    "verbose": lambda value: check_verbosity(_OWNER, value, NON_NEGATIVE),
     "mode": lambda value: check_choice(_OWNER, "mode", value, ("auto", "min", "max")),
     "baseline": lambda value: None if value is None else check_real(_OWNER, "baseline", value, FINITE),
     "restore_best_weights": lambda value: check_bool(_OWNER, "restore_best_weights", value),
@@ -158,13 +192,6 @@ _SETTINGS: dict[str, Callable[[Any], Any]] = {
 
 # Attributes that runs fill.
 _FILLED = ("model", "params", "best", "best_epoch", "stopped_epoch")
-
-
-def _misspelt(name: str) -> str | None:
-    """The setting that a name is nearly that of. Other names are free, as those of all callbacks are."""
-    import difflib  # takes a while to import
-
-    return next(iter(difflib.get_close_matches(name, _SETTINGS, 1, 0.8)), None)
 
 
 class EarlyStopping(Callback):
@@ -181,13 +208,14 @@ class EarlyStopping(Callback):
     it stops, or by ``on_train_end``. With ``mode="auto"`` the model's metrics decide, else accuracies are good when
     high.
 
-    The arguments are attributes that can be set between runs, not during one.
+    The arguments are attributes that can be set, not during a fit that has it; in a loop of your own they hold from the
+    next epoch on. A class derived from this one may have any further attribute.
 
     Args:
         monitor: Key of the value: ``"loss"``, the name of a metric, or one of them with ``val_`` in front.
         min_delta: Smallest change that counts, >= 0 (of a negative number the sign is dropped, as in Keras).
         patience: Epochs without a better one that are waited for, >= 0.
-        verbose: 1 says on standard error when it stops and restores.
+        verbose: 1 or True says on standard error when it stops and restores.
         mode: ``"min"``, ``"max"``, or ``"auto"``: max for accuracies, else min.
         baseline: A value to pass: until it is passed, epochs count as not better. None is none.
         restore_best_weights: True unless said otherwise (Keras: False).
@@ -231,13 +259,12 @@ class EarlyStopping(Callback):
         self.best: float | None = None
         self.best_epoch = 0
         self.stopped_epoch = 0
-        self._fits = 0  # under way, which are judged in C++
         self._judge: Judge | None = None
         self._best_weights: Any = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Forgets what was judged in a loop of your own."""
-        if not self._fits:
+        if self not in _FITS:
             self._judge, self._best_weights = None, None
             self.best, self.best_epoch, self.stopped_epoch = None, 0, 0
 
@@ -246,16 +273,22 @@ class EarlyStopping(Callback):
 
         Raises:
             ValueError: If ``monitor`` is not in ``logs``.
+            TypeError: If there are no ``logs``, or the value is no number.
         """
-        if self._fits:
+        if self in _FITS:
             return
-        logs = logs or {}
-        model = getattr(self, "model", None)
-        if self._judge is None:
-            self._judge = Judge(self, self.core_config(list(logs), directions_of(logs, model))["mode"])
-        elif self.monitor not in logs:
+        if not isinstance(logs, Mapping):
+            raise TypeError(f"EarlyStopping: logs must be a dict with {self.monitor!r}, got {describe(logs)}")
+        if self._judge is not None and self.monitor not in logs:
             raise ValueError(f"EarlyStopping: logs must have {self.monitor!r} in each epoch, got {', '.join(logs)}")
-        if self._judge.take(epoch, logs[self.monitor]) and self.restore_best_weights and model is not None:
+        model = getattr(self, "model", None)
+        mode = self.core_config(list(logs), directions_of(logs, model))["mode"]
+        value = _logged(self.monitor, logs[self.monitor])
+        if self._judge is None:
+            self._judge = Judge(self, mode)
+        else:
+            self._judge.follow(self, mode)
+        if self._judge.take(epoch, value) and self.restore_best_weights and model is not None:
             self._best_weights = model.get_weights()
         self.best, self.best_epoch = self._judge.best, self._judge.best_epoch
         if self._judge.ended and not self.stopped_epoch:
@@ -266,7 +299,7 @@ class EarlyStopping(Callback):
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Brings back the best weights of a loop of your own."""
-        if not self._fits:
+        if self not in _FITS:
             self._restore()
 
     def _restore(self) -> None:
@@ -277,13 +310,18 @@ class EarlyStopping(Callback):
 
         def __setattr__(self, name: str, value: object) -> None:
             if name in _SETTINGS:
-                lock = getattr(self.__dict__.get("model"), "_fit_lock", None)
-                if lock is not None and lock.locked():
+                if self in _FITS:
                     raise AttributeError(f"EarlyStopping: {name} cannot be set during a run, which has it already")
                 value = _SETTINGS[name](value)
-            elif name not in _FILLED and name not in self.__dict__ and (meant := _misspelt(name)):
-                raise AttributeError(f"EarlyStopping: there is no {name} to set (did you mean {meant!r}?)")
+            elif hint := self._misspelt(name):
+                raise AttributeError(f"EarlyStopping: there is no {name} to set{hint}")
             object.__setattr__(self, name, value)
+
+    def _misspelt(self, name: str) -> str:
+        """Which setting a new public attribute is nearly named as; classes of one's own are free."""
+        if type(self) is not EarlyStopping or name.startswith("_") or name in _FILLED or name in self.__dict__:
+            return ""
+        return did_you_mean(name, _SETTINGS)
 
     def __repr__(self) -> str:
         names = ("monitor", "min_delta", "patience", "mode", "baseline", "restore_best_weights", "start_from_epoch")
@@ -325,14 +363,23 @@ class EarlyStopping(Callback):
 
 @contextmanager
 def judged_by_the_core(stoppers: Sequence[EarlyStopping]) -> Iterator[None]:
-    """While a fit has them: what they do in a loop of one's own is not to be done a second time."""
+    """While a fit has them: what they do in a loop of one's own is not to be done a second time, and is forgotten."""
     for stopper in stoppers:
-        stopper._fits += 1
+        stopper._judge, stopper._best_weights = None, None
+        _FITS.begin(stopper)
     try:
         yield
     finally:
         for stopper in stoppers:
-            stopper._fits -= 1
+            _FITS.end(stopper)
+
+
+def _logged(key: str, value: object) -> float:
+    """A value of logs: any number, NaN and infinities too."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise TypeError(f"EarlyStopping: logs[{key!r}] must be a number, got {describe(value)}") from None
 
 
 def directions_of(keys: Iterable[str], model: object = None) -> dict[str, str]:
@@ -347,6 +394,15 @@ def directions_of(keys: Iterable[str], model: object = None) -> dict[str, str]:
 
 class _Stop(Callback):
     """Ends runs from within C++. It has no hooks and keeps no model, so that many fits may have it at once."""
+
+    if not TYPE_CHECKING:  # a checker of types goes on to know which attributes there are
+
+        def __setattr__(self, name: str, value: object) -> None:
+            # A class of one's own is free; so are hooks that are put on an instance.
+            if type(self) in _STOPS and name[:1] != "_" and not (callable(value) and hasattr(type(self), name)):
+                advice = _STOPS[type(self)]
+                raise AttributeError(f"{type(self).__name__}: {name} cannot be set to {describe(value)}; {advice}")
+            object.__setattr__(self, name, value)
 
     def set_model(self, model: Sequential) -> None:
         """Nothing."""
@@ -414,12 +470,15 @@ class TimeLimit(_Stop):
 
         def __setattr__(self, name: str, value: object) -> None:
             if name == "seconds":
-                value = check_real("TimeLimit", "seconds", value, POSITIVE)
-            object.__setattr__(self, name, value)
+                object.__setattr__(self, name, check_real("TimeLimit", "seconds", value, POSITIVE))
+            else:
+                super().__setattr__(name, value)
 
     def __repr__(self) -> str:
         return f"TimeLimit({self.seconds})"
 
+
+_STOPS = {StopSignal: "set() ends the fits that have it", TimeLimit: "what can be set: seconds"}
 
 # What C++ does by itself: a fit with nothing else need not enter Python.
 BUILT_IN = (EarlyStopping, History, StopSignal, TimeLimit)

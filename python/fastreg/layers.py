@@ -56,8 +56,9 @@ def check_activation(owner: str, value: object) -> str:
     """The name of an activation: None is linear, swish is silu."""
     if value is None:
         return "linear"
-    if isinstance(value, str) and value not in ACTIVATIONS:
-        value = _ACTIVATION_ALIASES.get(value.lower(), value.lower())
+    if isinstance(value, str):
+        plain = _ACTIVATION_ALIASES.get(value.lower(), value.lower())
+        value = plain if plain in ACTIVATIONS else value  # a message shows it as it was given
     return check_choice(owner, "activation", value, ACTIVATIONS)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 __all__ = ["History", "Sequential"]
 
 
+class _NotCompiledError(ValueError, AttributeError):
+    """A property has no value before ``compile``; ``hasattr`` and what lists members go on."""
+
+
 class Sequential(Stack):
     """Layers one after another.
 
@@ -49,7 +53,8 @@ class Sequential(Stack):
         name: The name; can be set.
         seed: The seed; can be set as long as there are no weights.
         history: What the last ``fit`` returned, or would have if it had not raised; None before.
-        stop_training: A callback sets it to end the run after the present epoch.
+        stop_training: A callback sets it to end the run after the present epoch. A fit without callbacks of one's own
+            need not look at it: another thread ends a run by :class:`~fastreg.callbacks.StopSignal`.
 
     Besides these ``learning_rate`` can be set. Setting anything else on a ``Sequential`` would have no effect and
     raises AttributeError; a class derived from it may have further attributes.
@@ -366,7 +371,9 @@ class Sequential(Stack):
     @property
     def learning_rate(self) -> float:
         """The rate of the next step. Setting it, within a callback or outside of ``fit``, replaces a schedule."""
-        return self._require_optimizer("learning_rate").rate_at(0 if self._trainer is None else self._trainer.step)
+        if self._optimizer is None:
+            raise _NotCompiledError("learning_rate: the model is not compiled; call compile first")
+        return self._optimizer.rate_at(0 if self._trainer is None else self._trainer.step)
 
     @learning_rate.setter
     def learning_rate(self, value: LearningRate) -> None:
@@ -378,7 +385,10 @@ class Sequential(Stack):
 
     if not TYPE_CHECKING:  # a type checker knows which members there are
 
-        def __getattr__(self, name: str) -> NoReturn:
+        def __getattr__(self, name: str) -> Any:
+            if any(name in vars(kind) for kind in type(self).__mro__):
+                # A property raised AttributeError: asked once more, its own message shows.
+                return object.__getattribute__(self, name)
             text = f"{type(self).__name__!r} object has no attribute {name!r}"
             if name.startswith("_"):
                 raise AttributeError(text)

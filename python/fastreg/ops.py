@@ -9,7 +9,7 @@ other than labels are not looked at: NaN goes in and NaN comes out.
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +21,7 @@ from fastreg._checks import (
     NON_NEGATIVE,
     NORMAL,
     SEED_LIMIT,
+    absent_names,
     check_bool,
     check_int,
     check_real,
@@ -43,6 +44,9 @@ __all__ = [
     "dropout",
     "loss",
 ]
+
+if not TYPE_CHECKING:  # a type checker knows which names there are
+    __getattr__ = absent_names(__name__)
 
 Floats = NDArray[np.float32]
 _FLOAT32 = np.dtype(np.float32)

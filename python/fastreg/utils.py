@@ -7,14 +7,18 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastreg._checks import AT_LEAST_ONE, NON_NEGATIVE, SEED_LIMIT, check_int
+from fastreg._checks import AT_LEAST_ONE, NON_NEGATIVE, SEED_LIMIT, absent_names, check_int
 from fastreg._data import numeric
 
 __all__ = ["default_seed", "set_random_seed", "to_categorical"]
+
+if not TYPE_CHECKING:  # a type checker knows which names there are
+    __getattr__ = absent_names(__name__)
 
 # Seeds for models made without one, after set_random_seed; None: the operating system's.
 _seeds: Iterator[int] | None = None

@@ -136,6 +136,16 @@ def where(row: int, column: int, names: Sequence[Any] | None) -> str:
     return f"column {column}{title}, row {row}"
 
 
+def first_beyond_floats(array: NDArray[Any], value: object) -> str:
+    """Where the first cell of an array of objects is that no float reaches; ``value`` is what the array was made of."""
+    for place, cell in np.ndenumerate(array):
+        try:
+            float(cell)
+        except OverflowError:
+            return f"row {place[0]}" if array.ndim != 2 else where(place[0], place[1], labels(value))
+    raise AssertionError("no such cell")
+
+
 def _columns(value: Any, array: NDArray[Any] | None) -> Iterator[NDArray[Any]]:
     """The columns one by one: those of a frame, else those of the array; a vector is one."""
     titles = labels(value)
@@ -175,7 +185,7 @@ def _first_bad(column: NDArray[Any]) -> tuple[int | None, int | None]:
 
 
 def _is_number(cell: Any) -> bool:
-    if isinstance(cell, (str, bytes)):
+    if isinstance(cell, (str, bytes, np.datetime64, np.timedelta64)):  # float() takes some of them
         return False
     try:
         float(cell)

@@ -219,6 +219,38 @@ def test_models_of_searches_know_the_names():
         search.fit(other, Y)
 
 
+@pytest.mark.parametrize("steps", ["standard", "StandardScaler", "both", "frames", "PCA", "unknown"])
+def test_models_of_searches_know_the_names_that_preprocessing_gives(steps):
+    preprocessing = pytest.importorskip("sklearn.preprocessing")
+    decomposition = pytest.importorskip("sklearn.decomposition")
+    scaler = preprocessing.StandardScaler()
+    preprocess, names = {
+        "standard": ("standard", NAMES),
+        "StandardScaler": (scaler, NAMES),
+        "both": (["standard", scaler], NAMES),
+        "frames": (preprocessing.StandardScaler().set_output(transform="pandas"), NAMES),
+        "PCA": ([scaler, decomposition.PCA(3)], ("pca0", "pca1", "pca2")),
+        "unknown": (preprocessing.FunctionTransformer(np.asarray), None),
+    }[steps]
+    search = GridSearch(build_classifier, SPACE, cv=3, seed=0, n_jobs=1, verbose=0, preprocess=preprocess,
+                        keep_models=True).fit(frame(), Y, epochs=2)
+    model = search.best_model_
+    assert getattr(model, "feature_names_in_", None) is None if names is None else \
+        tuple(model.feature_names_in_) == names
+    transformed = np.asarray(search.best_preprocess_.transform(frame()), np.float32)
+    np.testing.assert_array_equal(search.predict(frame()), model.predict(transformed))
+    search.ensemble(2).predict(frame())
+    if names is not None:
+        reordered = FRAMES["pandas"]({name: transformed[:, i] for i, name in reversed(list(enumerate(names)))})
+        for served in (model.predict, model.freeze()):
+            served(reordered[list(names)])
+            for other in (reordered, frame(order=(2, 1, 0))):
+                with refusal(ValueError, ["feature names should match"]):
+                    served(other)
+    unnamed = GridSearch(build_classifier, SPACE, cv=3, seed=0, n_jobs=1, verbose=0, preprocess=preprocess)
+    assert not hasattr(unnamed.fit(X, Y, epochs=1).best_model_, "feature_names_in_")
+
+
 def test_a_wide_frame_is_looked_at_once_a_call(monkeypatch):
     """Names are compared as a whole: the labels of thousands of columns are made into a list once for each frame."""
     pandas = pytest.importorskip("pandas")

@@ -4,6 +4,7 @@ scikit-learn is the model: what it remembers, refuses and says is compared with 
 """
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import math
@@ -143,6 +144,28 @@ def test_a_fit_that_was_refused_remembers_nothing():
     with pytest.raises(ValueError, match="y:"):
         model.fit(frame(), Y[:-1], verbose=0)
     assert not hasattr(model, "feature_names_in_")
+
+
+class Raises(fr.callbacks.Callback):
+    def on_train_begin(self, logs=None):
+        assert tuple(self.model.feature_names_in_) == NAMES
+        raise ArithmeticError
+
+
+@pytest.mark.parametrize("arguments", [
+    {"epochs": 2, "initial_epoch": 2},
+    {"callbacks": [Raises()]},
+    {"callbacks": [fr.callbacks.TimeLimit(1e-9)]},
+])
+def test_a_fit_that_trained_nothing_remembers_nothing(arguments):
+    model = network()
+    with contextlib.suppress(ArithmeticError):
+        model.fit(frame(), Y, verbose=0, **arguments)
+    assert not hasattr(model, "feature_names_in_")
+    model.fit(frame(order=(2, 1, 0)), Y, verbose=0)
+    assert tuple(model.feature_names_in_) == NAMES[::-1]
+    model.fit(X, Y, epochs=2, initial_epoch=2, verbose=0)
+    assert tuple(model.feature_names_in_) == NAMES[::-1]
 
 
 def test_names_survive_files_copies_and_pickles(tmp_path):

@@ -168,6 +168,22 @@ def test_names_of_a_frame_that_hide_its_attributes():
             regressor().fit(frame, Y, verbose=0)
 
 
+def test_a_frame_that_is_not_worked_out_is_told_to_be_collected():
+    lazy = pytest.importorskip("polars").DataFrame({"a": [1.0, 2.0, 3.0], "b": [1.0, 0.0, 2.0]}).lazy()
+    model, x = regressor(n_features=2), np.ones((3, 2))
+    for call in (
+        lambda: regressor().fit(lazy, Y, verbose=0), lambda: model.predict(lazy), lambda: model.freeze()(lazy),
+        lambda: model.evaluate(lazy, Y, verbose=0), lambda: model.fit(x, lazy, verbose=0),
+        lambda: model.fit(x, Y, validation_data=(lazy, Y), verbose=0),
+        lambda: model.fit(x, Y, sample_weight=lazy, verbose=0),
+        lambda: GridSearch(build_classifier, {"units": [2], "lr": [0.1]}, cv=2, verbose=0).fit(lazy, [0, 1, 0]),
+        lambda: GridSearch(build_classifier, {"units": [2], "lr": [0.1]}, cv=2, verbose=0,
+                           preprocess="standard").fit(lazy, [0, 1, 0]),
+    ):
+        with refusal(TypeError, ["LazyFrame", r"collect\(\)"]):
+            call()
+
+
 # Sparse matrices.
 
 

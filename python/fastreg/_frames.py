@@ -45,6 +45,7 @@ def feature_names(value: object, name: str = "x") -> Names | None:
     """
     if type(value) is np.ndarray:
         return None
+    refuse_lazy(value, name)
     found = labels(value)
     kinds = set(map(type, found or ()))
     if found and kinds == {str}:
@@ -91,10 +92,18 @@ def checked_names(value: object, known: Names | None, name: str = "x") -> Names 
     raise ValueError(message)
 
 
+def refuse_lazy(value: object, name: str) -> None:
+    """Raises TypeError for a LazyFrame of polars, before anything makes it work out its columns."""
+    kind = type(value)
+    if kind.__name__ == "LazyFrame" and kind.__module__.partition(".")[0] == "polars":
+        raise TypeError(f"{name}: must be numbers, got a LazyFrame, which has no rows yet; call its collect()")
+
+
 def refuse_types(value: object, name: str) -> None:
     """Raises TypeError for a polars frame with dates, which its conversion to an array would turn into numbers."""
     if type(value).__module__.partition(".")[0] != "polars":
         return
+    refuse_lazy(value, name)
     dtypes = getattr(value, "dtypes", ())
     if any(kind.is_temporal() for kind in {type(dtype) for dtype in dtypes}):
         refuse_cell(value, None, name)

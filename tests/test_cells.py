@@ -108,12 +108,80 @@ def test_arrays_without_names_say_the_number_of_the_column():
         regressor().fit(np.array([[1, 2.0], [3, "b"], [4, 5]], object), Y, verbose=0)
 
 
+@pytest.mark.parametrize(("odd", "words"), [
+    ("x", ["text", "'x'"]),
+    ("2", ["text", "'2'"]),
+    (b"x", ["text", "b'x'"]),
+    (DAY, ["dates", "2024-05-17"]),
+    (np.datetime64("1970-01-03"), ["dates", "1970-01-03"]),
+    (np.timedelta64(5, "D"), ["durations", "5 days"]),
+])
+@pytest.mark.parametrize("make", [list, tuple, lambda rows: np.array([[*row] for row in rows], object)])
+def test_the_odd_cell_of_lists_is_the_one_that_is_named(make, odd, words):
+    rows = [[1.0, 2.0, 3.0], [4.0, odd, 6.0], [7.0, 8.0, 9.0]]
+    model = regressor(n_features=3)
+    for call in (model.predict, model.freeze(), lambda x: model.fit(x, Y, verbose=0)):
+        with refusal(TypeError, ["^x:", "column 1 ", "row 1", *words]):
+            call(make(rows))
+    with refusal(TypeError, ["^y:", "row 1", *words]):
+        model.fit(np.ones((3, 3)), make([[row[1]] for row in rows]), verbose=0)
+    with refusal(TypeError, ["^y:", "row 1", *words]):
+        model.fit(np.ones((3, 3)), [row[1] for row in rows], verbose=0)
+
+
+@pytest.mark.parametrize(("odd", "words"), [
+    (np.datetime64("1970-01-03"), ["dates", "1970-01-03"]),
+    (np.timedelta64(5, "D"), ["durations", "5 days"]),
+])
+def test_dates_of_numpy_in_a_column_of_objects_are_no_numbers(odd, words):
+    pandas = pytest.importorskip("pandas")
+    model = regressor(n_features=2)
+    for row in range(3):
+        column = np.array([1.0] * row + [odd] * (3 - row), object)
+        frame = pandas.DataFrame({"fine": [1.0, 2.0, 3.0]})
+        frame["odd one"] = pandas.Series(column, dtype=object)
+        assert frame["odd one"].dtype == object
+        for call in (model.predict, model.freeze(), lambda x: model.fit(x, Y, verbose=0)):
+            with refusal(TypeError, ["^x:", "'odd one'", f"row {row}", *words]):
+                call(frame)
+        with refusal(TypeError, ["^y:", f"row {row}", *words]):
+            model.fit(np.ones((3, 2)), frame["odd one"], verbose=0)
+
+
+def test_a_whole_number_that_no_float_reaches_is_named():
+    cells = {"fine": [1, 2, 3], "vast": [1, 10**400, 3], "other": [1.0, 2.0, 3.0]}
+    rows, model = [list(row) for row in zip(*cells.values(), strict=True)], regressor(n_features=3)
+    for given, column in ((rows, "column 1"), (np.array(rows, object), "column 1"),
+                          (FRAMES["pandas"](cells), "'vast'")):
+        for call in (model.predict, model.freeze(), lambda x: model.fit(x, Y, verbose=0)):
+            with refusal(ValueError, ["^x:", "finite", "beyond the range", column, "row 1"]):
+                call(given)
+    with refusal(ValueError, ["^y:", "beyond the range", "row 1"]):
+        model.fit(np.ones((3, 3)), cells["vast"], verbose=0)
+
+
 def test_names_of_a_frame_that_hide_its_attributes():
     """A column may be called as what tells the kinds of frames apart."""
     for kind in ("pandas", "polars", "Arrow table"):
         frame = FRAMES[kind]({"columns": [1.0, 2.0, 3.0], "column_names": [1.0, 2.0, 3.0], "iloc": ["a", "b", "c"]})
         with refusal(TypeError, ["^x:", "'iloc'", "text"]):
             regressor().fit(frame, Y, verbose=0)
+
+
+def test_a_frame_that_is_not_worked_out_is_told_to_be_collected():
+    lazy = pytest.importorskip("polars").DataFrame({"a": [1.0, 2.0, 3.0], "b": [1.0, 0.0, 2.0]}).lazy()
+    model, x = regressor(n_features=2), np.ones((3, 2))
+    for call in (
+        lambda: regressor().fit(lazy, Y, verbose=0), lambda: model.predict(lazy), lambda: model.freeze()(lazy),
+        lambda: model.evaluate(lazy, Y, verbose=0), lambda: model.fit(x, lazy, verbose=0),
+        lambda: model.fit(x, Y, validation_data=(lazy, Y), verbose=0),
+        lambda: model.fit(x, Y, sample_weight=lazy, verbose=0),
+        lambda: GridSearch(build_classifier, {"units": [2], "lr": [0.1]}, cv=2, verbose=0).fit(lazy, [0, 1, 0]),
+        lambda: GridSearch(build_classifier, {"units": [2], "lr": [0.1]}, cv=2, verbose=0,
+                           preprocess="standard").fit(lazy, [0, 1, 0]),
+    ):
+        with refusal(TypeError, ["LazyFrame", r"collect\(\)"]):
+            call()
 
 
 # Sparse matrices.

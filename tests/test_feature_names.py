@@ -4,6 +4,7 @@ scikit-learn is the model: what it remembers, refuses and says is compared with 
 """
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import math
@@ -145,6 +146,28 @@ def test_a_fit_that_was_refused_remembers_nothing():
     assert not hasattr(model, "feature_names_in_")
 
 
+class Raises(fr.callbacks.Callback):
+    def on_train_begin(self, logs=None):
+        assert tuple(self.model.feature_names_in_) == NAMES
+        raise ArithmeticError
+
+
+@pytest.mark.parametrize("arguments", [
+    {"epochs": 2, "initial_epoch": 2},
+    {"callbacks": [Raises()]},
+    {"callbacks": [fr.callbacks.TimeLimit(1e-9)]},
+])
+def test_a_fit_that_trained_nothing_remembers_nothing(arguments):
+    model = network()
+    with contextlib.suppress(ArithmeticError):
+        model.fit(frame(), Y, verbose=0, **arguments)
+    assert not hasattr(model, "feature_names_in_")
+    model.fit(frame(order=(2, 1, 0)), Y, verbose=0)
+    assert tuple(model.feature_names_in_) == NAMES[::-1]
+    model.fit(X, Y, epochs=2, initial_epoch=2, verbose=0)
+    assert tuple(model.feature_names_in_) == NAMES[::-1]
+
+
 def test_names_survive_files_copies_and_pickles(tmp_path):
     pandas = pytest.importorskip("pandas")
     model = fitted()
@@ -217,6 +240,38 @@ def test_models_of_searches_know_the_names():
     search = GridSearch(lambda params: copy.deepcopy(trained) if params["a"] else 0, {"a": [1]}, cv=2, verbose=0)
     with refusal(ValueError, ["^X: the feature names", "same order"]):
         search.fit(other, Y)
+
+
+@pytest.mark.parametrize("steps", ["standard", "StandardScaler", "both", "frames", "PCA", "unknown"])
+def test_models_of_searches_know_the_names_that_preprocessing_gives(steps):
+    preprocessing = pytest.importorskip("sklearn.preprocessing")
+    decomposition = pytest.importorskip("sklearn.decomposition")
+    scaler = preprocessing.StandardScaler()
+    preprocess, names = {
+        "standard": ("standard", NAMES),
+        "StandardScaler": (scaler, NAMES),
+        "both": (["standard", scaler], NAMES),
+        "frames": (preprocessing.StandardScaler().set_output(transform="pandas"), NAMES),
+        "PCA": ([scaler, decomposition.PCA(3)], ("pca0", "pca1", "pca2")),
+        "unknown": (preprocessing.FunctionTransformer(np.asarray), None),
+    }[steps]
+    search = GridSearch(build_classifier, SPACE, cv=3, seed=0, n_jobs=1, verbose=0, preprocess=preprocess,
+                        keep_models=True).fit(frame(), Y, epochs=2)
+    model = search.best_model_
+    assert getattr(model, "feature_names_in_", None) is None if names is None else \
+        tuple(model.feature_names_in_) == names
+    transformed = np.asarray(search.best_preprocess_.transform(frame()), np.float32)
+    np.testing.assert_array_equal(search.predict(frame()), model.predict(transformed))
+    search.ensemble(2).predict(frame())
+    if names is not None:
+        reordered = FRAMES["pandas"]({name: transformed[:, i] for i, name in reversed(list(enumerate(names)))})
+        for served in (model.predict, model.freeze()):
+            served(reordered[list(names)])
+            for other in (reordered, frame(order=(2, 1, 0))):
+                with refusal(ValueError, ["feature names should match"]):
+                    served(other)
+    unnamed = GridSearch(build_classifier, SPACE, cv=3, seed=0, n_jobs=1, verbose=0, preprocess=preprocess)
+    assert not hasattr(unnamed.fit(X, Y, epochs=1).best_model_, "feature_names_in_")
 
 
 def test_a_wide_frame_is_looked_at_once_a_call(monkeypatch):

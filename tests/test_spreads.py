@@ -95,6 +95,11 @@ SILENT = {
     "bools": lambda: BASE > 0,
     "a rare category beside numbers": lambda: np.hstack([BASE * 100, rare(N)]),
     "pixels that are hardly ever set": lambda: np.hstack([RNG.integers(0, 256, (N, 40)), rare(N)]).astype(np.float32),
+    "black and white with a faint pixel": lambda: np.hstack([RNG.random((N, 40)) < 0.5, np.eye(N, 1) / 255]),
+    "black and white of bytes": lambda: np.hstack([255.0 * (RNG.random((N, 40)) < 0.5), rare(N, 0.5)]),
+    "constant but for rounding, beside wide ones": lambda: np.hstack(
+        [BASE * 1e5, 1000 * np.where(BASE[:, :1] > 0, 1, 1 + 1e-7)]).astype(np.float32),
+    "narrow beside one scale": lambda: np.hstack([BASE, BASE[:, ::-1] * 1e-5]),
     "one column": lambda: BASE[:, :1] * 1e6,
     "one row": lambda: WIDE[:1],
 }
@@ -105,22 +110,48 @@ def test_what_does_no_harm_is_passed_over(case):
     assert fit(SILENT[case]()) == []
 
 
+def told(x):
+    model = compiled([layers.Dense(1)], loss="mse", n_features=x.shape[1])
+    return warned(lambda: model.fit(x, np.zeros(len(x)), epochs=1, verbose=0))
+
+
+@pytest.mark.parametrize("largest", [1, 16, 255])
+@pytest.mark.parametrize("kind", ["blurred", "enlarged", "turned"])
+def test_images_with_a_faint_rim_are_passed_over(kind, largest):
+    ndimage = pytest.importorskip("scipy.ndimage")
+    images = pytest.importorskip("sklearn.datasets").load_digits().images[:200] * (largest / 16)
+    change = {
+        "blurred": lambda image: ndimage.gaussian_filter(np.pad(image, 10), 1.5),
+        "enlarged": lambda image: np.clip(ndimage.zoom(np.pad(image, 3), 2, order=3), 0, largest),
+        "turned": lambda image: ndimage.rotate(np.pad(image, 10), 15, reshape=False, order=1),
+    }[kind]
+    assert told(np.array([change(image).ravel() for image in images])) == []
+
+
+def test_a_table_of_people_is_warned_of():
+    """Shaped as the census table "adult": years, weights of the sample, gains of capital that are mostly 0, a flag."""
+    gains = np.where(RNG.random(N) < 0.1, RNG.exponential(1e4, N), 0)
+    table = np.column_stack([RNG.integers(17, 90, N), RNG.normal(2e5, 1e5, N), RNG.integers(1, 17, N), gains,
+                             RNG.random(N) < 0.5])
+    [message] = told(table)
+    assert "standard deviations: 1 (" in message
+
+
 def test_images_and_standardised_tables_are_passed_over():
     datasets = pytest.importorskip("sklearn.datasets")
     preprocessing = pytest.importorskip("sklearn.preprocessing")
-
-    def told(x):
-        model = compiled([layers.Dense(1)], loss="mse", n_features=x.shape[1])
-        return warned(lambda: model.fit(x, np.zeros(len(x)), epochs=1, verbose=0))
+    decomposition = pytest.importorskip("sklearn.decomposition")
 
     digits = datasets.load_digits().data
     for x in (digits, digits / 16, digits.astype(np.float32), preprocessing.StandardScaler().fit_transform(digits)):
         assert told(x) == []
+    whitened = decomposition.PCA(whiten=True).fit_transform(preprocessing.StandardScaler().fit_transform(digits))
+    assert told(whitened) == []
     tables = datasets.load_wine().data, datasets.load_breast_cancer().data
     for x in tables:
         assert told(preprocessing.StandardScaler().fit_transform(x)) == []
     for x in tables:  # proline has a deviation of 314, hue one of 0.2
-        assert len(told(x.astype(np.float32) * 1e-3)) == 1
+        assert len(told(x.astype(np.float32))) == 1
 
 
 def test_batch_normalisation_before_the_first_dense_layer_is_enough():

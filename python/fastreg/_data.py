@@ -31,6 +31,9 @@ _FLOAT32 = np.dtype(np.float32)
 _FLOAT64 = np.dtype(np.float64)
 _FEATURE_TYPES = (_FLOAT32, _FLOAT64, np.dtype(np.uint8), np.dtype(np.bool_))
 
+# What NumPy makes numbers of, though it is none.
+_MISTAKABLE = (str, bytes, np.datetime64, np.timedelta64)
+
 # How often float64 features are read before converting all of them once is quicker (bench/NOTES.md).
 _PASSES_AS_FLOAT64 = 3
 
@@ -61,14 +64,17 @@ def numeric(value: object, name: str) -> NDArray[Any]:
         return bools(array)
     if array.dtype.kind == "c":
         raise TypeError(f"{name}: must be real numbers, got {array.dtype}")
-    if array.dtype.kind == "O" and array.ndim > 0 and not any(isinstance(v, (str, bytes)) for v in array.flat):
+    if array.dtype.kind == "O" and array.ndim > 0 and not any(isinstance(v, _MISTAKABLE) for v in array.flat):
         try:
             return array.astype(np.float64)
         except OverflowError:
-            raise ValueError(f"{name}: must be finite numbers, got one beyond the range of float32") from None
+            place = f"the range of float32 in {_frames.first_beyond_floats(array, value)}"
+            raise ValueError(f"{name}: must be finite numbers, got one beyond {place}") from None
         except (TypeError, ValueError):
             pass
     if array.ndim > 0:
+        if isinstance(value, (list, tuple)):  # one cell of text makes texts of all
+            array = np.array(value, dtype=object)
         _frames.refuse_cell(value, array, name)
     raise TypeError(f"{name}: must be numbers, got {describe(value) if array.ndim == 0 else array.dtype}")
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -94,11 +95,9 @@ def fit(
     configs = [stopper.core_config(keys, directions) for stopper in stoppers]
 
     trainer = model._trainer_for(n_features)
-    if names is not None:
-        model._feature_names = names
     run = _Run(model, trainer, items, keys, first, last)
     model.stop_training, model.history = False, run.history
-    with judged_by_the_core(stoppers):
+    with judged_by_the_core(stoppers), _named(model, trainer, names):
         run.begin({"epochs": last, "steps": steps, "verbose": shown})
         # Only now: a callback may have set the rate before the first epoch.
         rates = _Rates(model._require_optimizer("fit"), trainer.step, steps, steps * (last - first))
@@ -120,6 +119,18 @@ def fit(
         )
         run.end(result, stoppers)
     return run.history
+
+
+@contextmanager
+def _named(model: Sequential, trainer: _core.Trainer, names: Names | None) -> Iterator[None]:
+    """Has the model know the names of the columns within a run, and from then on if a step was trained."""
+    known, step = model._feature_names, trainer.step
+    model._feature_names = names or known
+    try:
+        yield
+    finally:
+        if trainer.step == step:
+            model._feature_names = known
 
 
 def _warn_once(model: Sequential, data: _core.Data, names: Names | None) -> None:

@@ -45,6 +45,7 @@ def feature_names(value: object, name: str = "x") -> Names | None:
     """
     if type(value) is np.ndarray:
         return None
+    refuse_lazy(value, name)
     found = labels(value)
     kinds = set(map(type, found or ()))
     if found and kinds == {str}:
@@ -91,10 +92,18 @@ def checked_names(value: object, known: Names | None, name: str = "x") -> Names 
     raise ValueError(message)
 
 
+def refuse_lazy(value: object, name: str) -> None:
+    """Raises TypeError for a LazyFrame of polars, before anything makes it work out its columns."""
+    kind = type(value)
+    if kind.__name__ == "LazyFrame" and kind.__module__.partition(".")[0] == "polars":
+        raise TypeError(f"{name}: must be numbers, got a LazyFrame, which has no rows yet; call its collect()")
+
+
 def refuse_types(value: object, name: str) -> None:
     """Raises TypeError for a polars frame with dates, which its conversion to an array would turn into numbers."""
     if type(value).__module__.partition(".")[0] != "polars":
         return
+    refuse_lazy(value, name)
     dtypes = getattr(value, "dtypes", ())
     if any(kind.is_temporal() for kind in {type(dtype) for dtype in dtypes}):
         refuse_cell(value, None, name)
@@ -136,6 +145,16 @@ def where(row: int, column: int, names: Sequence[Any] | None) -> str:
     return f"column {column}{title}, row {row}"
 
 
+def first_beyond_floats(array: NDArray[Any], value: object) -> str:
+    """Where the first cell of an array of objects is that no float reaches; ``value`` is what the array was made of."""
+    for place, cell in np.ndenumerate(array):
+        try:
+            float(cell)
+        except OverflowError:
+            return f"row {place[0]}" if array.ndim != 2 else where(place[0], place[1], labels(value))
+    raise AssertionError("no such cell")
+
+
 def _columns(value: Any, array: NDArray[Any] | None) -> Iterator[NDArray[Any]]:
     """The columns one by one: those of a frame, else those of the array; a vector is one."""
     titles = labels(value)
@@ -175,7 +194,7 @@ def _first_bad(column: NDArray[Any]) -> tuple[int | None, int | None]:
 
 
 def _is_number(cell: Any) -> bool:
-    if isinstance(cell, (str, bytes)):
+    if isinstance(cell, (str, bytes, np.datetime64, np.timedelta64)):  # float() takes some of them
         return False
     try:
         float(cell)

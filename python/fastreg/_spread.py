@@ -21,6 +21,11 @@ from fastreg.layers import BatchNormalization, Dense, Layer
 # The largest ratio of two spreads that is passed over.
 _RATIO = 1e3
 
+# The largest standard deviation that is passed over, whatever those of the others: what harms is the wide column. A
+# narrow one beside those of a common scale trains as if it were missing, as the rim of blurred images does. No column
+# of pixels is wider than half of 255.
+_WIDEST = 128
+
 # Rows that are looked at, evenly spaced: so many values, but not fewer or more rows than these.
 _VALUES = 200_000
 _ROWS = (100, 1000)
@@ -29,8 +34,10 @@ _ROWS = (100, 1000)
 # rare category) has a small standard deviation, and does no harm.
 _SHARE_OF_RANGE = 1 / 8
 
-# Columns that vary less are rounding noise, such as the last components of a PCA.
+# Columns whose ranges are smaller, by themselves or beside their largest magnitudes, are constant but for rounding:
+# float32 keeps seven digits.
 _NOISE = 1e-7
+_RELATIVE_NOISE = 1e-6
 
 # Columns of each kind that the message names.
 _SHOWN = 3
@@ -39,7 +46,7 @@ _SHOWN = 3
 def warn_of_spreads(
     layers: Sequence[Layer], x: NDArray[Any], rows: NDArray[np.uint32] | None, names: Names | None
 ) -> None:
-    """Warns if the standard deviations of two columns of x differ by more than a factor of 1,000.
+    """Warns if the standard deviations of two columns of x differ by more than a factor of 1,000, one being above 128.
 
     Silent for bytes and bools, which share one scale, and where batch normalisation comes before the first dense layer.
 
@@ -56,16 +63,16 @@ def warn_of_spreads(
     sample = x[::step] if rows is None else x[rows[::step]]
     low, high = sample.min(axis=0).astype(np.float64), sample.max(axis=0).astype(np.float64)
     spans = high - low
-    varying = np.flatnonzero(spans > _NOISE)
+    varying = np.flatnonzero(spans > np.maximum(_NOISE, _RELATIVE_NOISE * np.maximum(-low, high)))
     # No standard deviation is above half of its range: most data are done with here.
-    if len(varying) < 2 or spans[varying].max() / 2 <= _RATIO * _SHARE_OF_RANGE * spans[varying].min():
+    if len(varying) < 2 or spans[varying].max() / 2 <= max(_WIDEST, _RATIO * _SHARE_OF_RANGE * spans[varying].min()):
         return
     deviations = np.std(sample[:, varying], axis=0, dtype=np.float64)
     widths = np.maximum(deviations, _SHARE_OF_RANGE * spans[varying])
-    if deviations.max() <= _RATIO * widths.min():
+    if deviations.max() <= max(_WIDEST, _RATIO * widths.min()):
         return
     order = np.argsort(-deviations, kind="stable")
-    wide = [i for i in order if deviations[i] > _RATIO * widths.min()]
+    wide = [i for i in order if deviations[i] > max(_WIDEST, _RATIO * widths.min())]
     narrow = [i for i in np.argsort(widths, kind="stable") if deviations.max() > _RATIO * widths[i]]
 
     def told(indices: list[Any]) -> str:

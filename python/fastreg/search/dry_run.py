@@ -13,7 +13,7 @@ import numpy as np
 
 from fastreg import _data
 from fastreg._checks import check_choice, check_int, describe, did_you_mean
-from fastreg._frames import checked_names
+from fastreg._frames import checked_names, refuse_lazy
 from fastreg._spread import warn_of_spreads
 from fastreg.callbacks import Callback, EarlyStopping
 from fastreg.model import Sequential
@@ -85,6 +85,7 @@ def make_context(
     arguments = dict(fit_arguments or {})
     if not (callable(build) or is_estimator(build)):
         raise TypeError(f"build: must be a function of the parameters, or an estimator, got {describe(build)}")
+    refuse_lazy(x, "X")
     x, y = (_data.bools(v) if isinstance(v, np.ndarray) and v.dtype.kind == "b" else v for v in (x, y))
     (model, extra), again = _try_out(build, list(samples), seed, gates)
     scorers = resolve(scoring, model)

@@ -248,7 +248,7 @@ def _evaluate(context: Context, task: Task, stop: StopSignal | None, result: Fol
         if isinstance(model, Sequential):
             if paused is None:
                 context.scorers.prepare(model)
-                _tell(context, model)
+                _tell(context, model, fold)
             paused = _fit_sequential(context, task, model, fold, given, stop, result, paused, final)
         else:
             _fit_estimator(context, model, fold, given)
@@ -268,9 +268,10 @@ def _evaluate(context: Context, task: Task, stop: StopSignal | None, result: Fol
     result.score_seconds = time.perf_counter() - begun
 
 
-def _tell(context: Context, model: Sequential) -> None:
+def _tell(context: Context, model: Sequential, fold: Prepared) -> None:
     """Tells a model what arrays do not: the names of the columns; and that their spreads were looked at before."""
-    model._feature_names = context.names or model._feature_names
+    names = context.names if fold.preprocess is None else fold.preprocess.names_out
+    model._feature_names = names or model._feature_names
     model._spreads_known = True
 
 
@@ -425,7 +426,7 @@ def _refit(context: Context, task: Task, stop: StopSignal | None, result: FoldRe
         _fit_estimator(context, model, fold, given)
     else:
         context.scorers.prepare(model)
-        _tell(context, model)
+        _tell(context, model, fold)
         for name in ("validation_split", "validation_data"):
             given.pop(name, None)
         callbacks = [item for item in _copied(given.pop("callbacks", None)) if not monitors_validation(item)]

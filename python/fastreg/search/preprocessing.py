@@ -94,6 +94,8 @@ class Chain:
     """
 
     _names: Names | None = None
+    # Those of the columns that it gives; None if they are not known, or it was fitted on no frame.
+    names_out: Names | None = None
 
     def __init__(self, steps: list[Any]) -> None:
         self.steps = steps
@@ -103,9 +105,10 @@ class Chain:
 
     def fit_transform(self, x: Any, y: Any = None) -> Any:
         """Fits all of them and gives the transformed rows."""
-        self._names = feature_names(x, "X")
+        self._names = self.names_out = feature_names(x, "X")
         for step in self.steps:
             x = step.fit_transform(x, y) if hasattr(step, "fit_transform") else step.fit(x, y).transform(x)
+            self.names_out = None if self.names_out is None else _names_of(step, x, self.names_out)
         return x
 
     def transform(self, x: Any) -> Any:
@@ -114,6 +117,17 @@ class Chain:
         for step in self.steps:
             x = step.transform(x)
         return x
+
+
+def _names_of(step: Any, x: Any, names: Names) -> Names | None:
+    """The names of the columns that a step made of those with these names, if it or what it gave tells them."""
+    if isinstance(step, Standard):
+        return names
+    try:
+        told = feature_names(x) or tuple(map(str, step.get_feature_names_out(names)))
+        return told if np.shape(x)[1:] == (len(told),) else None
+    except (AttributeError, NotImplementedError, TypeError, ValueError):
+        return None  # scikit-learn's are free not to know them; the search needs them for messages alone
 
 
 def resolve(preprocess: object) -> Chain | None:

@@ -83,7 +83,8 @@ class Search(Found[ModelT]):
         best_params_: Of the best trial. It has the largest budget, a score in every fold and the best mean.
         best_score_: Its mean score, in the metric's own direction.
         best_trial_: The :class:`~fastreg.search.Trial`.
-        best_model_: Trained on all rows.
+        best_model_: Trained on all rows. Where there is ``preprocess``, it takes what ``best_preprocess_.transform``
+            gives, not the table as it was; :meth:`predict` does both. If that has names, it knows them.
         best_preprocess_: The transformers fitted on all rows, or None.
         results_: Columns by name, as scikit-learn calls them, a row for each trial in the order of proposal.
         trials_: The trials, with the histories of their folds.

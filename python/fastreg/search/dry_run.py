@@ -13,6 +13,7 @@ import numpy as np
 
 from fastreg import _data
 from fastreg._checks import check_choice, check_int, describe, did_you_mean
+from fastreg._fit import check_verbose
 from fastreg._frames import checked_names
 from fastreg._spread import warn_of_spreads
 from fastreg.callbacks import Callback, EarlyStopping
@@ -287,6 +288,7 @@ def _check_fit_arguments(model: Sequential, given: Mapping[str, Any]) -> int:
         if name not in known:
             shown = ", ".join(n for n in known if n not in _OWN)
             raise TypeError(f"fit: unknown argument {name!r}; known: {shown}{did_you_mean(name, known)}")
+    check_verbose("fit", given.get("verbose", 0))
     epochs = check_int("fit", "epochs", given.get("epochs", 1), ("be >= 1", lambda v: v >= 1))
     callbacks = given.get("callbacks")
     items = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())

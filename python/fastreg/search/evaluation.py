@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import DivergenceError
+from fastreg._fit import check_verbose
 from fastreg._frames import Names
 from fastreg.callbacks import Callback, EarlyStopping, StopSignal, TimeLimit
 from fastreg.model import Sequential
@@ -363,6 +364,7 @@ def _fit_sequential(
     callbacks += _ends(task, stop)
     start = task.start if paused is None else paused.epochs
     epochs = given.get("epochs", 1) if final else min(task.stop or 1, given.get("epochs", 1))
+    check_verbose("fit", given.get("verbose", 0))  # for the refit; many folds at once show nothing
     given |= {"epochs": epochs, "initial_epoch": start, "verbose": 0, "callbacks": callbacks, **validation}
     targets = context.y if context.targets is None else context.targets
     if paused is not None and paused.ended:
@@ -429,9 +431,10 @@ def _refit(context: Context, task: Task, stop: StopSignal | None, result: FoldRe
         for name in ("validation_split", "validation_data"):
             given.pop(name, None)
         callbacks = [item for item in _copied(given.pop("callbacks", None)) if not monitors_validation(item)]
+        given.setdefault("verbose", 0)
         given["epochs"] = task.stop if task.stop is not None else given.get("epochs", 1)
         targets = context.y if context.targets is None else context.targets
-        history = model.fit(x, targets, **given, verbose=0, callbacks=[*callbacks, *_ends(task, stop)])
+        history = model.fit(x, targets, **given, callbacks=[*callbacks, *_ends(task, stop)])
         result.history, result.epochs = history.history, len(history.epoch)
         if history.stopped_by in _OURS and _is_over(task, stop):
             result.state = "stopped"

@@ -212,6 +212,7 @@ class Search(Found[ModelT]):
             y: Targets.
             groups: Group of each row, for splitters that want it.
             **fit_arguments: For the models' ``fit``: ``epochs``, ``batch_size``, ``callbacks``, ``sample_weight``...
+                Folds show nothing; ``verbose``, 0 unless it is given, is that of the best model's fit on all rows.
 
         Returns:
             Itself. Ctrl-C ends it early with the best so far, and without a refit; a second one raises.

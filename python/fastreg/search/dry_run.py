@@ -124,7 +124,7 @@ def make_context(
         targets=targets,
         labels=class_labels(y, classes),
         epochs=epochs,
-        fingerprint=agreed((model, extra), again) if journal else None,
+        fingerprint=agreed((model, extra), again, arguments, scorers.metrics) if journal else None,
         names=names,
     )
     if isinstance(model, Sequential):

@@ -100,6 +100,12 @@ class Context:
         """The same with another thread budget; shares what was computed once."""
         return replace(self, threads=threads)
 
+    def fingerprint_of(self, model: Any, arguments: Mapping[str, Any]) -> str | None:
+        """That of a model which ``build`` gave with these arguments of ``fit``; None where nobody asks."""
+        if self.fingerprint is None:
+            return None
+        return self.fingerprint.of(model, arguments, self.fit_arguments, self.scorers.metrics)
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -242,8 +248,7 @@ def _evaluate(context: Context, task: Task, stop: StopSignal | None, result: Fol
         model, arguments, result.fingerprint = paused.model, paused.arguments, paused.fingerprint
     else:
         model, arguments = new_model(context.build, task.params, fold_seed(context.seed, task.trial, task.fold))
-        if context.fingerprint is not None:
-            result.fingerprint = context.fingerprint.of(model, arguments)
+        result.fingerprint = context.fingerprint_of(model, arguments)
     given = {**context.fit_arguments, **arguments}
     try:
         if isinstance(model, Sequential):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import fastreg
 import pytest
+from fastreg import _keras, layers, losses, metrics, optimizers, schedules
 
 HEAD = """
 from __future__ import annotations
@@ -170,7 +171,39 @@ def report(done: RandomSearch) -> str:
 }
 
 
+# What a class cannot be made without.
+NEEDED = {
+    "Dense": "3, ",
+    "Activation": "'relu', ",
+    "Dropout": "0.5, ",
+    "Input": "(4,), ",
+    "ExponentialDecay": "0.1, 10, 0.9, ",
+    "CosineDecay": "0.1, 10, ",
+    "PiecewiseConstantDecay": "[1], [0.1, 0.2], ",
+}
+
+
+def with_every_idle_argument():
+    """A program that gives every class the arguments that Keras has and that ask for nothing."""
+    for name, idle in _keras._CONSTRUCTORS.items():
+        module = next(module for module in (layers, losses, metrics, optimizers, schedules) if hasattr(module, name))
+        given = {
+            argument: next(v for v in ("float32", "zeros", "ones", 0.5) if values.holds(v))
+            if isinstance(values, _keras._Kind)
+            else values[0]
+            for argument, values in idle.items()
+        }
+        arguments = ", ".join(f"{argument}={value!r}" for argument, value in given.items())
+        yield f"{module.__name__.removeprefix('fastreg.')}.{name}({NEEDED.get(name, '')}{arguments})\n"
+    yield "metrics.MeanSquaredError(dtype='float32')\n"
+
+
+PROGRAMS["Keras's arguments"] = "".join(with_every_idle_argument())
+
 MISTAKES = {
+    "layers.Dense(3, kernel_constraint='max_norm')": "arg-type",
+    "layers.Dense(3, kernel_constrain=None)": "call-arg",
+    "layers.Dense(3).trainable": "attr-defined",
     "layers.Conv2D(3)": "attr-defined",
     "fr.Modell()": "attr-defined",
     "model.predct(x)": "attr-defined",

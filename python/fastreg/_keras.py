@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from fastreg._checks import describe
 
@@ -129,6 +129,115 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
     "CosineDecay": {**_SCHEDULE, "warmup_target": _NONE, "warmup_steps": (0,)},
     "PiecewiseConstantDecay": _SCHEDULE,
 }
+
+# What a type checker knows of them: bases of the classes, which at run time are nothing. To it, __post_init__ of the
+# classes should take them too, but takes_keras_arguments has taken them before.
+if TYPE_CHECKING:
+    from dataclasses import InitVar, dataclass
+
+    @dataclass(frozen=True, kw_only=True)
+    class LayerArguments:
+        trainable: InitVar[bool] = True
+        dtype: InitVar[object] = None
+        autocast: InitVar[bool] = True
+        activity_regularizer: InitVar[None] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class DenseArguments(LayerArguments):
+        kernel_constraint: InitVar[None] = None
+        bias_constraint: InitVar[None] = None
+        lora_rank: InitVar[None] = None
+        lora_alpha: InitVar[None] = None
+        quantization_config: InitVar[None] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class NormalizationArguments(LayerArguments):
+        beta_initializer: InitVar[object] = "zeros"
+        gamma_initializer: InitVar[object] = "ones"
+        moving_mean_initializer: InitVar[object] = "zeros"
+        moving_variance_initializer: InitVar[object] = "ones"
+        beta_regularizer: InitVar[None] = None
+        gamma_regularizer: InitVar[None] = None
+        beta_constraint: InitVar[None] = None
+        gamma_constraint: InitVar[None] = None
+        synchronized: InitVar[bool] = False
+        renorm: InitVar[bool] = False
+        renorm_clipping: InitVar[None] = None
+        renorm_momentum: InitVar[float | None] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class InputArguments:
+        sparse: InitVar[bool | None] = None
+        ragged: InitVar[bool | None] = None
+        batch_shape: InitVar[None] = None
+        tensor: InitVar[None] = None
+        input_tensor: InitVar[None] = None
+        optional: InitVar[bool] = False
+
+    @dataclass(frozen=True, kw_only=True)
+    class LossArguments:
+        reduction: InitVar[str] = "sum_over_batch_size"
+        name: InitVar[str | None] = None
+        dtype: InitVar[object] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class CrossentropyArguments(LossArguments):
+        axis: InitVar[int] = -1
+        label_smoothing: InitVar[float] = 0.0
+
+    @dataclass(frozen=True, kw_only=True)
+    class SparseCrossentropyArguments(LossArguments):
+        axis: InitVar[int] = -1
+        ignore_class: InitVar[None] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class MetricArguments:
+        dtype: InitVar[object] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class BinaryAccuracyArguments(MetricArguments):
+        threshold: InitVar[float] = 0.5
+
+    @dataclass(frozen=True, kw_only=True)
+    class DecoupledArguments:
+        use_ema: InitVar[bool] = False
+        ema_momentum: InitVar[float | None] = None
+        ema_overwrite_frequency: InitVar[None] = None
+        loss_scale_factor: InitVar[None] = None
+        gradient_accumulation_steps: InitVar[int | None] = None
+        name: InitVar[str | None] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class OptimizerArguments(DecoupledArguments):
+        weight_decay: InitVar[float | None] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class AdamArguments(OptimizerArguments):
+        amsgrad: InitVar[bool] = False
+
+    @dataclass(frozen=True, kw_only=True)
+    class AdamWArguments(DecoupledArguments):
+        amsgrad: InitVar[bool] = False
+
+    @dataclass(frozen=True, kw_only=True)
+    class RMSpropArguments(OptimizerArguments):
+        momentum: InitVar[float] = 0.0
+        centered: InitVar[bool] = False
+
+    @dataclass(frozen=True, kw_only=True)
+    class ScheduleArguments:
+        name: InitVar[str | None] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class CosineArguments(ScheduleArguments):
+        warmup_target: InitVar[None] = None
+        warmup_steps: InitVar[int] = 0
+else:
+    LayerArguments = DenseArguments = NormalizationArguments = InputArguments = object
+    LossArguments = CrossentropyArguments = SparseCrossentropyArguments = object
+    MetricArguments = BinaryAccuracyArguments = object
+    DecoupledArguments = OptimizerArguments = AdamArguments = AdamWArguments = RMSpropArguments = object
+    ScheduleArguments = CosineArguments = object
 
 # What to use instead of an argument that asks for something.
 _INSTEAD = {

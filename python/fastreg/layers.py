@@ -28,7 +28,7 @@ from fastreg._checks import (
     describe,
 )
 from fastreg._describe import Description, Registry
-from fastreg._keras import takes_keras_arguments
+from fastreg._keras import DenseArguments, InputArguments, LayerArguments, NormalizationArguments, takes_keras_arguments
 from fastreg.initializers import Initializer
 from fastreg.regularizers import Regularizer
 
@@ -125,7 +125,7 @@ class Layer(Part):
 
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
-class Dense(Layer):
+class Dense(Layer, DenseArguments):
     r"""Every output sees every input, :math:`y = a(x W + b)`.
 
     Weights: ``kernel`` :math:`W` (in, units) and ``bias`` :math:`b` (units,).
@@ -158,7 +158,7 @@ class Dense(Layer):
     kernel_regularizer: Regularizer | str | None = None
     bias_regularizer: Regularizer | str | None = None
 
-    def __post_init__(self, input_dim: int | None) -> None:
+    def __post_init__(self, input_dim: int | None) -> None:  # type: ignore[override]
         super().__post_init__(input_dim)
         self._set(
             units=check_int("Dense", "units", self.units, AT_LEAST_ONE, WIDTH_LIMIT),
@@ -181,7 +181,7 @@ class Dense(Layer):
 
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
-class Activation(Layer):
+class Activation(Layer, LayerArguments):
     """A function of each element, or of each row for softmax.
 
     Args:
@@ -199,14 +199,14 @@ class Activation(Layer):
 
     activation: str
 
-    def __post_init__(self, input_dim: int | None) -> None:
+    def __post_init__(self, input_dim: int | None) -> None:  # type: ignore[override]
         super().__post_init__(input_dim)
         self._set(activation=check_activation("Activation", self.activation))
 
 
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
-class BatchNormalization(Layer):
+class BatchNormalization(Layer, NormalizationArguments):
     r"""Each feature brought to mean 0 and variance 1 over a batch, then scaled and shifted.
 
     Ioffe and Szegedy, ICML 2015:
@@ -242,7 +242,7 @@ class BatchNormalization(Layer):
     center: bool = True
     scale: bool = True
 
-    def __post_init__(self, input_dim: int | None) -> None:
+    def __post_init__(self, input_dim: int | None) -> None:  # type: ignore[override]
         super().__post_init__(input_dim)
         check_int("BatchNormalization", "axis", self.axis, ("be -1 or 1", lambda v: v in (-1, 1)))
         self._set(
@@ -259,7 +259,7 @@ class BatchNormalization(Layer):
 
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
-class Dropout(Layer):
+class Dropout(Layer, LayerArguments):
     r"""Elements set to zero at random while training (Srivastava et al., JMLR 2014), the others divided by 1 - rate.
 
     Which ones is decided by (seed, step, layer, element), never by threads. Elsewhere than in training it does nothing.
@@ -286,7 +286,7 @@ class Dropout(Layer):
     noise_shape: None = field(default=None, compare=False)
     seed: int | None = None
 
-    def __post_init__(self, input_dim: int | None) -> None:
+    def __post_init__(self, input_dim: int | None) -> None:  # type: ignore[override]
         super().__post_init__(input_dim)
         if self.noise_shape is not None:
             raise ValueError(f"Dropout: noise_shape must be None, got {describe(self.noise_shape)}")
@@ -297,7 +297,7 @@ class Dropout(Layer):
 
 @takes_keras_arguments
 @dataclass(frozen=True)
-class Input(Part):
+class Input(Part, InputArguments):
     """The number of features, in front of the layers.
 
     Args:
@@ -321,7 +321,7 @@ class Input(Part):
     dtype: InitVar[str | None] = None
     name: str | None = None
 
-    def __post_init__(self, batch_size: object, dtype: object) -> None:
+    def __post_init__(self, batch_size: object, dtype: object) -> None:  # type: ignore[override]
         if batch_size is not None:
             raise ValueError(f"Input: batch_size must be None, got {describe(batch_size)}")
         if dtype is not None and dtype != "float32":

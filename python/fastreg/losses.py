@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from fastreg._checks import absent_names, check_bool
 from fastreg._describe import Description, Registry
-from fastreg._keras import takes_keras_arguments
+from fastreg._keras import CrossentropyArguments, LossArguments, SparseCrossentropyArguments, takes_keras_arguments
 
 __all__ = [
     "BinaryCrossentropy",
@@ -41,7 +41,7 @@ class Loss(Description):
 
 @takes_keras_arguments
 @dataclass(frozen=True)
-class MeanSquaredError(Loss):
+class MeanSquaredError(Loss, LossArguments):
     r"""Mean of squared differences, :math:`\ell_i = \frac1k \sum_j (p_{ij} - t_{ij})^2`.
 
     Targets are finite numbers of shape (n, k); (n,) is taken as (n, 1).
@@ -58,7 +58,7 @@ class MeanSquaredError(Loss):
 
 @takes_keras_arguments
 @dataclass(frozen=True)
-class BinaryCrossentropy(Loss):
+class BinaryCrossentropy(Loss, CrossentropyArguments):
     r"""Cross-entropy of independent yes/no outputs.
 
     .. math:: \ell_i = -\frac1k \sum_j \left( t_{ij} \log p_{ij} + (1 - t_{ij}) \log (1 - p_{ij}) \right)
@@ -84,13 +84,13 @@ class BinaryCrossentropy(Loss):
     targets: ClassVar[str] = "probabilities"
     from_logits: bool = False
 
-    def __post_init__(self) -> None:
+    def __post_init__(self) -> None:  # type: ignore[override]
         self._set(from_logits=check_bool("BinaryCrossentropy", "from_logits", self.from_logits))
 
 
 @takes_keras_arguments
 @dataclass(frozen=True)
-class CategoricalCrossentropy(Loss):
+class CategoricalCrossentropy(Loss, CrossentropyArguments):
     r"""Cross-entropy of one choice among k classes, :math:`\ell_i = -\sum_j t_{ij} \log p_{ij}`.
 
     The outputs of any activation but softmax are made into shares first, as in Keras: those of a row are divided by
@@ -115,13 +115,13 @@ class CategoricalCrossentropy(Loss):
     targets: ClassVar[str] = "distribution"
     from_logits: bool = False
 
-    def __post_init__(self) -> None:
+    def __post_init__(self) -> None:  # type: ignore[override]
         self._set(from_logits=check_bool("CategoricalCrossentropy", "from_logits", self.from_logits))
 
 
 @takes_keras_arguments
 @dataclass(frozen=True)
-class SparseCategoricalCrossentropy(Loss):
+class SparseCategoricalCrossentropy(Loss, SparseCrossentropyArguments):
     r"""Cross-entropy of one choice among k classes, given as labels: :math:`\ell_i = -\log p_{i t_i}`.
 
     The outputs of any activation but softmax are made into shares first, as by :class:`CategoricalCrossentropy`.
@@ -144,7 +144,7 @@ class SparseCategoricalCrossentropy(Loss):
     targets: ClassVar[str] = "labels"
     from_logits: bool = False
 
-    def __post_init__(self) -> None:
+    def __post_init__(self) -> None:  # type: ignore[override]
         self._set(from_logits=check_bool("SparseCategoricalCrossentropy", "from_logits", self.from_logits))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from fastreg._checks import absent_names, check_name, describe
 from fastreg._describe import Description, Registry
-from fastreg._keras import takes_keras_arguments
+from fastreg._keras import BinaryAccuracyArguments, MetricArguments, takes_keras_arguments
 from fastreg.losses import Loss
 
 __all__ = [
@@ -46,7 +46,7 @@ class Metric(Description):
 
 @takes_keras_arguments
 @dataclass(frozen=True)
-class BinaryAccuracy(Metric):
+class BinaryAccuracy(Metric, BinaryAccuracyArguments):
     """Share of outputs on the right side: ``p > 0.5`` equals ``t > 0.5``, averaged over units and rows.
 
     Args:
@@ -64,7 +64,7 @@ class BinaryAccuracy(Metric):
 
 @takes_keras_arguments
 @dataclass(frozen=True)
-class CategoricalAccuracy(Metric):
+class CategoricalAccuracy(Metric, MetricArguments):
     """Share of rows whose largest output is where the largest target is; of equal outputs the first counts.
 
     Args:
@@ -82,7 +82,7 @@ class CategoricalAccuracy(Metric):
 
 @takes_keras_arguments
 @dataclass(frozen=True)
-class SparseCategoricalAccuracy(Metric):
+class SparseCategoricalAccuracy(Metric, MetricArguments):
     """Share of rows whose largest output is at the label; of equal outputs the first counts.
 
     Args:
@@ -101,7 +101,7 @@ class SparseCategoricalAccuracy(Metric):
 
 @takes_keras_arguments
 @dataclass(frozen=True)
-class MeanSquaredError(Metric):
+class MeanSquaredError(Metric, MetricArguments):
     r"""Mean of :math:`(p - t)^2` over units and rows; without the penalties, which the loss includes.
 
     Args:
@@ -119,7 +119,7 @@ class MeanSquaredError(Metric):
 
 @takes_keras_arguments
 @dataclass(frozen=True)
-class MeanAbsoluteError(Metric):
+class MeanAbsoluteError(Metric, MetricArguments):
     r"""Mean of :math:`|p - t|` over units and rows.
 
     Args:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from fastreg import schedules
 from fastreg._checks import FRACTION, NON_NEGATIVE, NORMAL, POSITIVE, absent_names, check_bool, check_real, describe
 from fastreg._describe import Description, Registry
-from fastreg._keras import takes_keras_arguments
+from fastreg._keras import AdamArguments, AdamWArguments, OptimizerArguments, RMSpropArguments, takes_keras_arguments
 from fastreg.schedules import LearningRateSchedule
 
 __all__ = ["SGD", "Adam", "AdamW", "LearningRate", "Optimizer", "RMSprop", "get", "schedules"]
@@ -136,7 +136,7 @@ class Optimizer(Description):
 
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
-class SGD(Optimizer):
+class SGD(Optimizer, OptimizerArguments):
     r"""Gradient descent, with momentum and Nesterov's look-ahead where asked for.
 
     .. math:: m \leftarrow \mu m + g, \qquad w \leftarrow w - \eta_t m \quad (\text{Nesterov: } w - \eta_t (g + \mu m))
@@ -163,7 +163,7 @@ class SGD(Optimizer):
     momentum: float = 0.0
     nesterov: bool = False
 
-    def __post_init__(self) -> None:
+    def __post_init__(self) -> None:  # type: ignore[override]
         momentum = check_real("SGD", "momentum", self.momentum, FRACTION)
         nesterov = check_bool("SGD", "nesterov", self.nesterov)
         if nesterov and momentum == 0.0:
@@ -173,7 +173,7 @@ class SGD(Optimizer):
 
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
-class Adam(Optimizer):
+class Adam(Optimizer, AdamArguments):
     r"""Algorithm 1 of Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015.
 
     .. math::
@@ -201,13 +201,13 @@ class Adam(Optimizer):
     beta_2: float = 0.999
     epsilon: float = 1e-7
 
-    def __post_init__(self) -> None:
+    def __post_init__(self) -> None:  # type: ignore[override]
         self._check(**_adam_values(self))
 
 
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
-class AdamW(Optimizer):
+class AdamW(Optimizer, AdamWArguments):
     r"""Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019).
 
     With :math:`\hat m, \hat v` as in :class:`Adam`:
@@ -233,14 +233,14 @@ class AdamW(Optimizer):
     beta_2: float = 0.999
     epsilon: float = 1e-7
 
-    def __post_init__(self) -> None:
+    def __post_init__(self) -> None:  # type: ignore[override]
         decay = check_real("AdamW", "weight_decay", self.weight_decay, NON_NEGATIVE)
         self._check(weight_decay=decay, **_adam_values(self))
 
 
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
-class RMSprop(Optimizer):
+class RMSprop(Optimizer, RMSpropArguments):
     r"""Division by a running root mean square (Hinton, "Neural networks for machine learning", lecture 6e, 2012).
 
     .. math:: v \leftarrow \rho v + (1 - \rho) g^2, \qquad w \leftarrow w - \eta_t g / (\sqrt v + \epsilon)
@@ -260,7 +260,7 @@ class RMSprop(Optimizer):
     _: KW_ONLY
     epsilon: float = 1e-7
 
-    def __post_init__(self) -> None:
+    def __post_init__(self) -> None:  # type: ignore[override]
         rho = check_real("RMSprop", "rho", self.rho, FRACTION)
         self._check(rho=rho, epsilon=check_real("RMSprop", "epsilon", self.epsilon, NORMAL))
 

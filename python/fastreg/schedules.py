@@ -28,7 +28,7 @@ from fastreg._checks import (
     describe,
 )
 from fastreg._describe import Description, Registry
-from fastreg._keras import takes_keras_arguments
+from fastreg._keras import CosineArguments, ScheduleArguments, takes_keras_arguments
 
 __all__ = [
     "Constant",
@@ -138,7 +138,7 @@ class StepDecay(LearningRateSchedule):
 
 @takes_keras_arguments
 @dataclass(frozen=True)
-class ExponentialDecay(LearningRateSchedule):
+class ExponentialDecay(LearningRateSchedule, ScheduleArguments):
     r"""A factor spread over so many steps, :math:`\eta_t = \eta_0 r^{t / s}`.
 
     Args:
@@ -164,7 +164,7 @@ class ExponentialDecay(LearningRateSchedule):
     decay_rate: float
     staircase: bool = False
 
-    def __post_init__(self) -> None:
+    def __post_init__(self) -> None:  # type: ignore[override]
         owner = "ExponentialDecay"
         self._set(
             initial_learning_rate=check_real(owner, "initial_learning_rate", self.initial_learning_rate, POSITIVE),
@@ -180,7 +180,7 @@ class ExponentialDecay(LearningRateSchedule):
 
 @takes_keras_arguments
 @dataclass(frozen=True)
-class CosineDecay(LearningRateSchedule):
+class CosineDecay(LearningRateSchedule, CosineArguments):
     r"""Half a cosine down to a last rate, which then stays (Loshchilov and Hutter, "SGDR", ICLR 2017, no restarts).
 
     .. math:: \eta_t = \eta_0 \left( \alpha + (1 - \alpha) \tfrac12 (1 + \cos(\pi \min(t, s) / s)) \right)
@@ -204,7 +204,7 @@ class CosineDecay(LearningRateSchedule):
     decay_steps: int
     alpha: float = 0.0
 
-    def __post_init__(self) -> None:
+    def __post_init__(self) -> None:  # type: ignore[override]
         self._set(
             initial_learning_rate=check_real(
                 "CosineDecay", "initial_learning_rate", self.initial_learning_rate, POSITIVE
@@ -220,7 +220,7 @@ class CosineDecay(LearningRateSchedule):
 
 @takes_keras_arguments
 @dataclass(frozen=True)
-class PiecewiseConstantDecay(LearningRateSchedule):
+class PiecewiseConstantDecay(LearningRateSchedule, ScheduleArguments):
     r"""One rate up to and including the first boundary, the next one up to the second, and so on.
 
     Args:
@@ -240,7 +240,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     boundaries: Sequence[int]
     values: Sequence[float]
 
-    def __post_init__(self) -> None:
+    def __post_init__(self) -> None:  # type: ignore[override]
         owner = "PiecewiseConstantDecay"
         for name in ("boundaries", "values"):
             if isinstance(getattr(self, name), (str, bytes)) or not hasattr(getattr(self, name), "__iter__"):

@@ -6,6 +6,7 @@ import fastreg as fr
 import numpy as np
 import pytest
 from fastreg import callbacks, layers
+from fastreg.search import GridSearch, SuccessiveHalving, nested_cross_validate
 from fastreg.search.dry_run import make_context
 from fastreg.search.evaluation import Context
 from search_folds import PARAMS, X, Y, build, context
@@ -44,6 +45,8 @@ def with_layers(params):
         ({"scoring": "acuracy"}, ValueError, "scoring: unknown name 'acuracy'.*did you mean 'accuracy'"),
         ({"fit_arguments": {"epoch": 3}}, TypeError, "fit: unknown argument 'epoch'.*did you mean 'epochs'"),
         ({"fit_arguments": {"rows": [1]}}, ValueError, "fit: rows is set by the search"),
+        ({"fit_arguments": {"verbose": 3}}, ValueError, "fit: verbose must be 0, 1 or 2, got 3"),
+        ({"build": lambda p: (build(p), {"verbose": "loud"})}, TypeError, "verbose must be an integer, got 'loud'"),
         ({"fit_arguments": {"epochs": 0}}, ValueError, "fit: epochs must be >= 1, got 0"),
         (
             {"fit_arguments": {"callbacks": [callbacks.EarlyStopping("val_acc")]}},
@@ -112,3 +115,36 @@ def test_mistakes_with_estimators():
         make_context(sklearn.Ridge(), [{"alpha": 1.0}], X, Y, fit_arguments={"epochs": 3})
     with pytest.raises(ValueError, match="the space holds no parameters"):
         make_context(sklearn.Ridge(), [], X, Y)
+
+
+@pytest.mark.parametrize("verbose", [0, 1, 2, "auto", True])
+@pytest.mark.parametrize("giver", ["fit", "build"])
+@pytest.mark.parametrize("pruner", [None, SuccessiveHalving(1, factor=2)])
+def test_verbose_is_that_of_the_fit_on_all_rows(verbose, giver, pruner, capfd):
+    """It goes to the fit that the search ends with, once; the folds show nothing."""
+    given = {"verbose": verbose}
+    made = (lambda p: (build(p), given)) if giver == "build" else build
+    space = {"units": [2, 3, 4], "rate": [0.1]}
+    search = GridSearch(made, space, cv=2, seed=0, verbose=0, n_jobs=1, pruner=pruner)
+    search.fit(X, Y, epochs=4, **(given if giver == "fit" else {}))
+    assert len(search.best_model_.history.epoch) == 4
+    shown = capfd.readouterr().err
+    assert bool(shown) == bool(verbose)
+    assert shown.count("4/4") <= 1
+
+
+def test_nested_cross_validation_takes_verbose(capfd):
+    search = GridSearch(build, {"units": [2, 3], "rate": [0.1]}, cv=2, seed=0, verbose=0, n_jobs=1)
+    assert len(nested_cross_validate(search, X, Y, cv=2, epochs=2, verbose=0)["test_score"]) == 2
+    assert capfd.readouterr().err == ""
+
+
+def test_verbose_makes_no_other_search(tmp_path):
+    def go(**given):
+        search = GridSearch(build, {"units": [2, 3], "rate": [0.1]}, cv=2, seed=0, verbose=0, journal=tmp_path / "j",
+                            resume=True)
+        return search.fit(X, Y, epochs=2, **given).results_["mean_test_score"].tolist()
+
+    assert go(verbose=0) == go() == go(verbose=0)
+    with pytest.raises(ValueError, match=r"what differs: fit \(batch_size: None there, 7 here\)"):
+        go(batch_size=7, verbose=1)

@@ -77,7 +77,6 @@ CHANGED = {
     "optimizer": network(rate=optimizers.SGD(0.05)),
     "clipping": network(rate=optimizers.Adam(0.05, clipnorm=1.0)),
     "loss": network(loss="mse", watched=(metrics.BinaryAccuracy("accuracy"),)),
-    "a further metric": network(watched=("accuracy", "mse")),
     "arguments of fit": lambda params: (network()(params), {"batch_size": 16}),
 }
 
@@ -119,6 +118,11 @@ SAME = {
     "a description for a name": network(loss=losses.BinaryCrossentropy()),
     "names of layers": network(name="first"),
     "seed, name and input": with_an_input,
+    "a further metric": network(watched=("accuracy", "mse")),
+    "a rate that stays": lambda params: network(rate=optimizers.Adam(schedules.Constant(params["lr"] * 0.05)))(params),
+    "defaults of fit": lambda params: (network()(params), {"batch_size": 32, "shuffle": True, "validation_split": 0}),
+    "what the search gives, too": lambda params: (network()(params), {"epochs": 2}),
+    "what a fit shows": lambda params: (network()(params), {"verbose": 2}),
 }
 
 
@@ -128,6 +132,50 @@ def test_the_same_model_in_other_words_goes_on(name, tmp_path):
     after = go(SAME[name], tmp_path / "j", resume=True, n_trials=3)
     assert [trial.scores for trial in after.trials_[:2]] == [trial.scores for trial in before.trials_]
     assert after.n_trials_ == 3
+
+
+def weighing(weights):
+    return lambda params: (network()(params), {"class_weight": weights})
+
+
+def test_numbers_that_are_equal_are_one_to_fit(tmp_path):
+    go(weighing({0: 1, 1: 2}), tmp_path / "j")
+    assert go(weighing({0: 1.0, np.int64(1): np.float32(2)}), tmp_path / "j", resume=True, n_trials=3).n_trials_ == 3
+    refuses(weighing({0: 1, 1: 2}), weighing({0: 1, 1: 2.5}), tmp_path / "k")
+
+
+def test_a_default_that_overrides_what_the_search_gives_counts(tmp_path):
+    refuses(network(), lambda p: (network()(p), {"batch_size": 32}), tmp_path / "j", fit={"batch_size": 16})
+
+
+def test_a_metric_that_is_scored_may_be_compiled_or_not(tmp_path):
+    go(network(watched=()), tmp_path / "j", scoring="accuracy")
+    assert go(network(), tmp_path / "j", scoring="accuracy", resume=True, n_trials=3).n_trials_ == 3
+
+
+class Looks(callbacks.Callback):
+    """May go by any value."""
+
+
+@pytest.mark.parametrize("watcher", [callbacks.EarlyStopping("watched", mode="min"), Looks()])
+def test_a_metric_that_callbacks_go_by_counts(watcher, tmp_path):
+    before, after = (
+        network(watched=("accuracy", kind("watched"))) for kind in (metrics.MeanSquaredError, metrics.MeanAbsoluteError)
+    )
+    fit = {"epochs": 2, "callbacks": [watcher]}
+    refuses(before, after, tmp_path / "j", scoring="accuracy", fit=fit)
+
+
+def test_zeros_of_any_sign_are_weights_of_its_own(tmp_path):
+    def zero(params):
+        model = network()(params)
+        model.build(5)
+        model.set_weights([weight * 0 for weight in model.get_weights()])
+        return model
+
+    refuses(network(), zero, tmp_path / "j")
+    go(zero, tmp_path / "k")
+    assert go(zero, tmp_path / "k", resume=True, n_trials=3).n_trials_ == 3
 
 
 def test_a_penalty_has_one_fingerprint_under_all_its_names():

@@ -13,6 +13,7 @@ import numpy as np
 
 from fastreg import _data
 from fastreg._checks import check_choice, check_int, describe, did_you_mean
+from fastreg._fit import check_verbose
 from fastreg._frames import checked_names, refuse_lazy
 from fastreg._spread import warn_of_spreads
 from fastreg.callbacks import Callback, EarlyStopping
@@ -124,7 +125,7 @@ def make_context(
         targets=targets,
         labels=class_labels(y, classes),
         epochs=epochs,
-        fingerprint=agreed((model, extra), again) if journal else None,
+        fingerprint=agreed((model, extra), again, arguments, scorers.metrics) if journal else None,
         names=names,
     )
     if isinstance(model, Sequential):
@@ -288,6 +289,7 @@ def _check_fit_arguments(model: Sequential, given: Mapping[str, Any]) -> int:
         if name not in known:
             shown = ", ".join(n for n in known if n not in _OWN)
             raise TypeError(f"fit: unknown argument {name!r}; known: {shown}{did_you_mean(name, known)}")
+    check_verbose("fit", given.get("verbose", 0))
     epochs = check_int("fit", "epochs", given.get("epochs", 1), ("be >= 1", lambda v: v >= 1))
     callbacks = given.get("callbacks")
     items = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())

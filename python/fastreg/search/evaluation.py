@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import DivergenceError
+from fastreg._fit import check_verbose
 from fastreg._frames import Names
 from fastreg.callbacks import Callback, EarlyStopping, StopSignal, TimeLimit
 from fastreg.model import Sequential
@@ -98,6 +99,12 @@ class Context:
     def with_threads(self, threads: int | None) -> Context:
         """The same with another thread budget; shares what was computed once."""
         return replace(self, threads=threads)
+
+    def fingerprint_of(self, model: Any, arguments: Mapping[str, Any]) -> str | None:
+        """That of a model which ``build`` gave with these arguments of ``fit``; None where nobody asks."""
+        if self.fingerprint is None:
+            return None
+        return self.fingerprint.of(model, arguments, self.fit_arguments, self.scorers.metrics)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,8 +248,7 @@ def _evaluate(context: Context, task: Task, stop: StopSignal | None, result: Fol
         model, arguments, result.fingerprint = paused.model, paused.arguments, paused.fingerprint
     else:
         model, arguments = new_model(context.build, task.params, fold_seed(context.seed, task.trial, task.fold))
-        if context.fingerprint is not None:
-            result.fingerprint = context.fingerprint.of(model, arguments)
+        result.fingerprint = context.fingerprint_of(model, arguments)
     given = {**context.fit_arguments, **arguments}
     try:
         if isinstance(model, Sequential):
@@ -364,6 +370,7 @@ def _fit_sequential(
     callbacks += _ends(task, stop)
     start = task.start if paused is None else paused.epochs
     epochs = given.get("epochs", 1) if final else min(task.stop or 1, given.get("epochs", 1))
+    check_verbose("fit", given.get("verbose", 0))  # for the refit; many folds at once show nothing
     given |= {"epochs": epochs, "initial_epoch": start, "verbose": 0, "callbacks": callbacks, **validation}
     targets = context.y if context.targets is None else context.targets
     if paused is not None and paused.ended:
@@ -430,9 +437,10 @@ def _refit(context: Context, task: Task, stop: StopSignal | None, result: FoldRe
         for name in ("validation_split", "validation_data"):
             given.pop(name, None)
         callbacks = [item for item in _copied(given.pop("callbacks", None)) if not monitors_validation(item)]
+        given.setdefault("verbose", 0)
         given["epochs"] = task.stop if task.stop is not None else given.get("epochs", 1)
         targets = context.y if context.targets is None else context.targets
-        history = model.fit(x, targets, **given, verbose=0, callbacks=[*callbacks, *_ends(task, stop)])
+        history = model.fit(x, targets, **given, callbacks=[*callbacks, *_ends(task, stop)])
         result.history, result.epochs = history.history, len(history.epoch)
         if history.stopped_by in _OURS and _is_over(task, stop):
             result.state = "stopped"

@@ -265,14 +265,15 @@ class Journal:
         for name in new:
             if name not in old:
                 differing.append(f"{name} (the journal has none)")
-            elif old[name] != new[name]:
+            elif _counting(name, old[name]) != _counting(name, new[name]):
                 if name == "space":
                     with self._named_damage(number):
                         records.check_space(old[name])
                     if not widens(old[name]):
                         differing.append("space (it neither equals nor widens the journal's)")
                 else:
-                    differing.append(f"{name} ({_difference(old[name], new[name])})")
+                    there, here = (_counting(name, header[name]) for header in (old, new))
+                    differing.append(f"{name} ({_difference(there, here)})")
         if differing:
             raise ValueError(
                 f"journal: {self.path}, line {number}, was written by another search; what differs: "
@@ -313,6 +314,13 @@ def recorded_seed(path: _files.FilePath) -> int | None:
 
 def _key(record: Record) -> Key:
     return record["trial"], record["fold"], record["stop"]
+
+
+def _counting(name: str, value: Any) -> Any:
+    """A value of a header without what makes no other search: what a fit shows."""
+    if name == "fit" and isinstance(value, dict):
+        return {key: item for key, item in value.items() if key != "verbose"}
+    return value
 
 
 def _difference(old: Any, new: Any) -> str:

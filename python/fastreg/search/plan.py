@@ -241,8 +241,7 @@ def check_models(plan: Plan, path: FilePath, records: list[dict[str, Any]]) -> N
     Raises:
         ValueError: If ``build`` gives another model, or none, for the parameters of a trial that the journal has.
     """
-    fingerprint = plan.context.fingerprint
-    if fingerprint is None:
+    if plan.context.fingerprint is None:
         return
     name = path_text("search", "journal", path)
     known: dict[tuple[int, str], Any] = {}
@@ -257,7 +256,7 @@ def check_models(plan: Plan, path: FilePath, records: list[dict[str, Any]]) -> N
         error: Exception | None = None
         try:
             model, arguments = make_model(plan.context.build, params, fold_seed(plan.seed, number, 0))
-            given = fingerprint.of(model, arguments)
+            given = plan.context.fingerprint_of(model, arguments)
         except Exception as raised:
             error, given = raised, f"an error ({type(raised).__name__}: {raised})"
         if given != recorded:

@@ -79,6 +79,11 @@ class Scoring:
         """The direction of the primary score."""
         return self.scorers[0].direction
 
+    @property
+    def metrics(self) -> dict[str, str | Metric]:
+        """By the keys of a fit's logs, the metrics that models are compiled with where they lack them."""
+        return {scorer.key: scorer.metric for scorer in self.scorers if scorer.metric is not None}
+
     def prepare(self, model: Sequential) -> None:
         """Compiles the model again if it lacks a metric that is scored by; the first fit has not begun."""
         missing = [scorer.metric for scorer in self.scorers if scorer.metric is not None]

@@ -71,7 +71,8 @@ class Search(Found[ModelT]):
         journal: Path of a file that gets a line for every finished fold, with a fingerprint of its model; None writes
             nothing. Options of the space must differ in their texts, as two lambdas do not.
         resume: Go on from the journal, if there is one, with a ``build`` that gives the same models. Its space may be
-            narrower; its trials then count as evidence.
+            narrower; its trials then count as evidence. Another ``build`` is refused, but not one that only trains its
+            models otherwise before it returns them: begin a new journal then.
         time_limit: Seconds, > 0, after which running fits end; what they did is dropped. The refit comes on top.
         target_score: Mean score of a trial that ends the search at once.
         max_failures: Failed trials that are put up with; one more ends the search. None: any number.
@@ -213,6 +214,7 @@ class Search(Found[ModelT]):
             y: Targets.
             groups: Group of each row, for splitters that want it.
             **fit_arguments: For the models' ``fit``: ``epochs``, ``batch_size``, ``callbacks``, ``sample_weight``...
+                Folds show nothing; ``verbose``, 0 unless it is given, is that of the best model's fit on all rows.
 
         Returns:
             Itself. Ctrl-C ends it early with the best so far, and without a refit; a second one raises.

@@ -46,6 +46,8 @@ _RATES_BLOCK = 1 << 16
 
 def check_verbose(owner: str, value: object) -> int:
     """0, 1 or 2; Keras's ``"auto"`` is 1, a bool is 0 or 1."""
+    if type(value) is int and 0 <= value <= 2:
+        return value
     if isinstance(value, str) and value == "auto":
         return 1
     return check_verbosity(owner, value, ("be 0, 1 or 2", lambda v: v in (0, 1, 2)))

@@ -164,6 +164,8 @@ class Stack:
         self._require_layers("build")
         if self._n_features not in (None, n_features):
             raise ValueError(f"build: the model takes {self._n_features} features, got {n_features}")
+        if (network := self._network) is not None:
+            return network
         with self._making:
             if self._network is None:
                 self._network = _core.Network(json.dumps(self._description(n_features)))

@@ -418,6 +418,8 @@ class Sequential(Stack):
 
     def _trainer_for(self, n_features: int | None) -> _core.Trainer:
         network = self._require_network("fit") if n_features is None else self._build(n_features)
+        if (trainer := self._trainer) is not None:
+            return trainer
         with self._making:
             if self._trainer is None:
                 self._trainer = _core.Trainer(network, json.dumps(self._training_description(for_file=False)))

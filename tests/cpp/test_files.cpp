@@ -54,8 +54,8 @@ ssize_t write(int file, const void* data, size_t bytes) {
   return next_of<ssize_t(int, const void*, size_t)>("write")(file, data, file > 2 && bytes > 3 ? 3 : bytes);
 }
 
-ssize_t read(int file, void* data, size_t bytes) {
-  return fails("read") ? -1 : next_of<ssize_t(int, void*, size_t)>("read")(file, data, bytes);
+ssize_t pread(int file, void* data, size_t bytes, off_t place) {
+  return fails("pread") ? -1 : next_of<ssize_t(int, void*, size_t, off_t)>("pread")(file, data, bytes, place);
 }
 
 int renameat(int from, const char* old, int to, const char* name) noexcept {
@@ -169,7 +169,7 @@ void a_finished_file_is_not_locked_by_a_forked_child() {
   if (child == 0) {
     close(ends[1]);
     char byte;
-    while (next_of<ssize_t(int, void*, size_t)>("read")(ends[0], &byte, 1) > 0) {
+    while (read(ends[0], &byte, 1) > 0) {
     }
     _exit(0);
   }
@@ -261,7 +261,7 @@ void every_error_names_the_file() {
     }
   }
   write_model(path, "", {});
-  failing_call = "read";
+  failing_call = "pread";
   failing_number = EIO;
   try {
     read_model(path);

@@ -51,7 +51,7 @@ class Sequential(Stack):
 
     Attributes:
         name: The name; can be set.
-        seed: The seed; can be set as long as there are no weights.
+        seed: The seed. It can be set until the model has weights.
         history: What the last ``fit`` returned, or would have if it had not raised; None before.
         stop_training: A callback sets it to end the run after the present epoch. A fit without callbacks of one's own
             need not look at it: another thread ends a run by :class:`~fastreg.callbacks.StopSignal`.

@@ -8,8 +8,8 @@
 namespace fastreg::bindings {
 namespace {
 
-// An error's message as a Python string. It may contain a file name that is not valid UTF-8; such bytes become surrogate
-// escapes, as they do in Python's own file names.
+// An error's message as a Python string. It may contain a file name that is not valid UTF-8; such bytes become
+// surrogate escapes, as they do in Python's own file names.
 py::str text_of(const std::exception& error) {
   auto text = py::reinterpret_steal<py::str>(PyUnicode_DecodeFSDefault(error.what()));
   if (!text) throw py::error_already_set();

@@ -3,12 +3,15 @@
 import multiprocessing
 import os
 import pickle
+import random
 import subprocess
 import sys
 import threading
 import time
+from collections import OrderedDict
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from unittest import mock
 
 import fastreg as fr
 import numpy as np
@@ -82,16 +85,51 @@ def test_data_are_sent_once_for_each_worker():
     remote._sent.clear()
 
 
+class ThreeWorkers(Executor):
+    """Three workers with memories of their own, of which chance picks one for each call."""
+
+    def __init__(self, seed):
+        self._chance = random.Random(seed)
+        self._known = [OrderedDict() for _ in range(3)]
+        self.deliveries = 0
+
+    def submit(self, function, token, task, data):
+        worker = self._chance.randrange(3)
+        future = Future()
+        self.deliveries += data is not None
+        known = mock.patch.object(remote, "_sent", self._known[worker])
+        name = mock.patch.object(remote.platform, "node", return_value=f"worker {worker}")
+        with known, name:
+            future.set_result(function(token, task, data))
+        return future
+
+
 def test_workers_of_a_pool_get_the_data_once_or_little_more():
+    """Nobody chooses which worker of a pool takes a call, so a delivery may come to one that has the data already.
+
+    If chance decides, 3 (1 + 1/2 + 1/3) deliveries on average reach all three, with a variance of 0.75 + 6.
+    """
+    c = context(fit_arguments={"epochs": 1})
+    tasks = [Task(trial, fold, PARAMS) for trial in range(4) for fold in range(3)]
+    deliveries = []
+    for seed in range(40):
+        pool = ThreeWorkers(seed)
+        with make_runner(c, -1, pool) as runner:
+            remote._own.clear()
+            assert {result.state for result in collect(runner, tasks)} == {"ok"}
+        deliveries.append(pool.deliveries)
+    assert max(deliveries) <= len(tasks)
+    assert abs(np.mean(deliveries) - 3 * (1 + 1 / 2 + 1 / 3)) < 3 * np.sqrt(6.75 / len(deliveries))
+
+
+def test_workers_of_a_process_pool_get_the_data():
     c = context(Counted())
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(3, mp_context=spawn) as pool, make_runner(c, -1, pool) as runner:
         Counted.sent = 0
         tasks = [Task(trial, fold, PARAMS) for trial in range(20) for fold in range(3)]
         assert {result.state for result in collect(runner, tasks)} == {"ok"}
-        workers = len(pool._processes)
-    # Nobody chooses which worker of a pool takes a call: a delivery may come to one that has the data.
-    assert Counted.sent <= 2 * workers
+    assert 1 <= Counted.sent < len(tasks)
 
 
 def test_a_worker_keeps_the_data_of_few_searches():

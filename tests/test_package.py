@@ -110,7 +110,7 @@ def test_extras_are_what_is_promised():
         "plots": {"matplotlib"},
         "tune": tune,
         "all": demo | bayesian | tune,
-        "test": {"pytest", "hypothesis", "safetensors", "mypy", "pandas"} | demo | bayesian,
+        "test": {"pytest", "hypothesis", "safetensors", "mypy", "pandas", "polars", "pyarrow"} | demo | bayesian,
     }
 
 

@@ -1,8 +1,8 @@
 // What gradient clipping adds to a step: the norm of a gradient, and its elements kept within a limit. Both see the
 // whole gradient, that is with the penalties in it, as the update rules will.
-#pragma once
 #include "core/kernels.h"
-#include "cpu/elementwise.h"
+#include "cpu/kernels/entries.h"
+#include "cpu/loops.h"
 #include "cpu/simd/simd.h"
 #include "math/updates.h"
 
@@ -76,10 +76,6 @@ FASTREG_INLINE double square_of(const WholeGradient& a) {
   return total;
 }
 
-double gradient_square(const WholeGradient& a) noexcept {
-  return a.l1 == 0.0f && a.l2 == 0.0f ? square_of<false>(a) : square_of<true>(a);
-}
-
 template <bool kPenalties>
 FASTREG_NOINLINE void clamp(const WholeGradient& a, float limit, float* out) {
   const WholeGradientLoader<kPenalties> gradient(a);
@@ -97,10 +93,15 @@ FASTREG_NOINLINE void clamp(const WholeGradient& a, float limit, float* out) {
   }
 }
 
+}  // namespace
+
+double gradient_square(const WholeGradient& a) noexcept {
+  return a.l1 == 0.0f && a.l2 == 0.0f ? square_of<false>(a) : square_of<true>(a);
+}
+
 void gradient_clamp(const WholeGradient& a, float limit, float* out) noexcept {
   a.l1 == 0.0f && a.l2 == 0.0f ? clamp<false>(a, limit, out) : clamp<true>(a, limit, out);
 }
 
-}  // namespace
 }  // namespace FASTREG_ISA
 }  // namespace fastreg

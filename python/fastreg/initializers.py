@@ -18,8 +18,8 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, InitVar, dataclass
 from typing import TYPE_CHECKING
 
-from fastreg._checks import FINITE, NON_NEGATIVE, absent_names, check_real, describe
-from fastreg._describe import Description, Registry
+from fastreg.internal.checks import FINITE, NON_NEGATIVE, absent_names, check_real, describe
+from fastreg.internal.description import Description, Registry
 
 __all__ = [
     "Constant",

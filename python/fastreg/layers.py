@@ -11,7 +11,8 @@ from dataclasses import KW_ONLY, InitVar, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from fastreg import initializers, regularizers
-from fastreg._checks import (
+from fastreg.initializers import Initializer
+from fastreg.internal.checks import (
     AT_LEAST_ONE,
     CLOSED_FRACTION,
     FRACTION,
@@ -27,9 +28,14 @@ from fastreg._checks import (
     check_real,
     describe,
 )
-from fastreg._describe import Description, Registry
-from fastreg._keras import DenseArguments, InputArguments, LayerArguments, NormalizationArguments, takes_keras_arguments
-from fastreg.initializers import Initializer
+from fastreg.internal.description import Description, Registry
+from fastreg.internal.keras_arguments import (
+    DenseArguments,
+    InputArguments,
+    LayerArguments,
+    NormalizationArguments,
+    takes_keras_arguments,
+)
 from fastreg.regularizers import Regularizer
 
 __all__ = [

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fastreg._checks import NON_NEGATIVE, absent_names, check_bool, check_real
-from fastreg._describe import Description, Registry
+from fastreg.internal.checks import NON_NEGATIVE, absent_names, check_bool, check_real
+from fastreg.internal.description import Description, Registry
 
 __all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "l1", "l1_l2", "l2"]
 

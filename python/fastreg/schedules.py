@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg._checks import (
+from fastreg.internal.checks import (
     AT_LEAST_ONE,
     CLOSED_FRACTION,
     NON_NEGATIVE,
@@ -27,8 +27,8 @@ from fastreg._checks import (
     check_real,
     describe,
 )
-from fastreg._describe import Description, Registry
-from fastreg._keras import CosineArguments, ScheduleArguments, takes_keras_arguments
+from fastreg.internal.description import Description, Registry
+from fastreg.internal.keras_arguments import CosineArguments, ScheduleArguments, takes_keras_arguments
 
 __all__ = [
     "Constant",

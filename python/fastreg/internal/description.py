@@ -1,0 +1,131 @@
+"""What all descriptions share: the JSON form that model files hold, and finding a description by name.
+
+A description is a frozen dataclass (a layer, loss, metric, regularizer, initializer, optimizer or schedule). Its JSON
+form is ``{"type": class name, field: value, ...}``; C++ reads the same fields (cpp/core/description.cpp). Reading one
+constructs one of the registered classes and nothing else, so a model file runs no code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, FrozenInstanceError, fields
+from functools import cache
+from typing import Any, ClassVar, Generic, TypeVar, cast
+
+from fastreg.internal.checks import describe, unknown_name
+
+T = TypeVar("T", bound="Description")
+
+
+class Description:
+    """Base of the frozen dataclasses that describe a part of a model.
+
+    A subclass that adds no field needs no decorator of its own, which would take longer than the rest of its import.
+    """
+
+    # Fields that are conveniences of the constructor, not part of the description.
+    _transient: ClassVar[frozenset[str]] = frozenset()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise FrozenInstanceError(f"cannot assign to {name!r} of a {type(self).__name__}")
+
+    def __delattr__(self, name: str) -> None:
+        raise FrozenInstanceError(f"cannot delete {name!r} of a {type(self).__name__}")
+
+    def to_config(self) -> dict[str, Any]:
+        """The JSON form: the class name under ``"type"`` and every field."""
+        config: dict[str, Any] = {"type": type(self).__name__}
+        for name in _described(cast(Any, type(self))):
+            config[name] = _plain(getattr(self, name))
+        return config
+
+    @classmethod
+    def from_config(cls: type[T], config: Mapping[str, Any]) -> T:
+        """The description of a JSON form. Raises ValueError if a field is unknown or missing, or its value is bad."""
+        values = {key: value for key, value in config.items() if key != "type"}
+        known = {f.name: f for f in fields(cast(Any, cls)) if f.name not in cls._transient}
+        if unknown := sorted(set(values) - set(known)):
+            raise ValueError(f"{cls.__name__}: unknown fields {', '.join(unknown)}; known: {', '.join(known)}")
+        needed = {n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING}
+        if missing := sorted(needed - set(values)):
+            raise ValueError(f"{cls.__name__}: missing fields {', '.join(missing)}")
+        return cls(**values)
+
+    def _set(self, **values: object) -> None:
+        """Puts checked values in place of the given ones; for ``__post_init__`` only."""
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+
+@cache
+def _described(kind: type[Description]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(cast(Any, kind)) if field.name not in kind._transient)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Description):
+        return value.to_config()
+    return list(value) if isinstance(value, tuple) else value
+
+
+class Registry(Generic[T]):
+    """The known descriptions of one kind, found by name or by JSON form.
+
+    Args:
+        kind: What one is called in messages.
+        base: The class that all of them are instances of.
+        names: Class by name, short names included. Names are matched without regard to case; class names count too.
+        internal: Further classes that only a JSON form or an instance can give.
+        also: Names that something else resolves, for messages.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        base: type[T],
+        names: Mapping[str, type[T]],
+        internal: Iterable[type[T]] = (),
+        also: Iterable[str] = (),
+    ) -> None:
+        self.kind = kind
+        self._one = f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+        self.base = base
+        self.known = sorted((*names, *also))
+        self._types: dict[str, type[T]] = {cls.__name__: cls for cls in (*names.values(), *internal)}
+        self._lower = {cls.__name__.lower(): cls for cls in names.values()} | dict(names)
+
+    def resolve(self, where: str, value: object) -> T:
+        """The description that a user's argument stands for: one already made, a name, or a JSON form."""
+        if isinstance(value, self.base):
+            self.check_built_in(where, value)
+            return value
+        if isinstance(value, str):
+            found = self._lower.get(value.lower())
+            if found is None:
+                known, guess = ", ".join(self.known), unknown_name(self.kind, value, self.known)
+                raise ValueError(f"{where}: unknown {self.kind} {value!r}; known: {known}{guess}")
+            return found()
+        if isinstance(value, Mapping):
+            return self.from_config(where, value)
+        hint = f"; write {value.__name__}(...)" if isinstance(value, type) else ""
+        raise TypeError(f"{where}: expected {self._one} or the name of one, got {describe(value)}{hint}")
+
+    def check_built_in(self, where: str, value: T) -> None:
+        """Raises TypeError for an instance of a class that is not registered, which the core does not know."""
+        if type(value) not in self._types.values():
+            kinds = f"{self.kind}es" if self.kind.endswith("s") else f"{self.kind}s"
+            known = ", ".join(sorted(self._types))
+            raise TypeError(
+                f"{where}: only the built-in {kinds} are supported, got {type(value).__name__}; known: {known}"
+            )
+
+    def from_config(self, where: str, config: object) -> T:
+        """The description of a JSON form, whose ``"type"`` must be one of the registered classes."""
+        if not isinstance(config, Mapping):
+            raise ValueError(f"{where}: expected the description of {self._one}, got {describe(config)}")
+        name = config.get("type")
+        found = self._types.get(name) if isinstance(name, str) else None
+        if found is None:
+            known = ", ".join(sorted(self._types))
+            raise ValueError(f"{where}: unknown {self.kind} type {name!r}; known: {known}")
+        return found.from_config(config)

@@ -1,14 +1,19 @@
-// Reads the JSON description, format 1, into the structs of spec.h. What values are allowed is validate.cpp's business;
+// Reads the JSON description into the structs of spec.h. What values are allowed is validate.cpp's business;
 // here it is names and JSON types. Knows nothing of files or of how a network computes.
 //
-//   n_features  integer                 required by parse_network
+//   format      1, or 2 for a graph     required
+//   n_features  integer                 required by parse_network in format 1
 //   seed        integer in [0, 2^64)    default 0
+//   inputs      array of objects        required by parse_network in format 2, as nodes and outputs: name, n_features
+//   nodes       array of objects        layer (index in layers), inputs (array of values, which spec.h numbers)
+//   outputs     array of objects        name, value
 //   layers      array of objects        required by parse_network
 //     Dense                units (required), activation, use_bias, kernel_initializer, bias_initializer,
 //                          kernel_regularizer, bias_regularizer (null or L1L2: l1, l2, proximal), trainable
 //     Activation           activation (required)
 //     BatchNormalization   momentum, epsilon, center, scale, trainable
 //     Dropout              rate, seed (null or an integer in [0, 2^64))
+//     Add, Multiply, Concatenate
 //   loss        object                  required by parse_training
 //     MeanSquaredError, BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy (these three:
 //     from_logits)
@@ -53,7 +58,8 @@ constexpr std::array<const char*, 12> kInitializerTypes = {
     "Zeros",         "Ones",         "Constant",  "RandomNormal", "RandomUniform", "TruncatedNormal",
     "GlorotUniform", "GlorotNormal", "HeUniform", "HeNormal",     "LecunUniform",  "LecunNormal"};
 // In the order of the variants.
-constexpr std::array<const char*, 4> kLayerTypes = {"Dense", "Activation", "BatchNormalization", "Dropout"};
+constexpr std::array<const char*, 7> kLayerTypes = {"Dense", "Activation", "BatchNormalization", "Dropout",
+                                                    "Add",   "Multiply",   "Concatenate"};
 constexpr std::array<const char*, 4> kOptimizerTypes = {"SGD", "Adam", "AdamW", "RMSprop"};
 constexpr std::array<const char*, 1> kRegularizerTypes = {"L1L2"};
 // In the order of ClipKind, none left out.
@@ -224,6 +230,10 @@ void read_fields(const Members& fields, BatchNormalization& out) {
   fields.read("trainable", out.trainable);
 }
 
+void read_fields(const Members&, Add&) {}
+void read_fields(const Members&, Multiply&) {}
+void read_fields(const Members&, Concatenate&) {}
+
 void read_fields(const Members& fields, Dropout& out) {
   fields.read("rate", out.rate);
   const Json* seed = fields.find("seed");
@@ -293,10 +303,43 @@ Variant read_variant(const Json& json, std::string where, const std::array<const
   return result;
 }
 
-void require_format(const Members& top) {
-  const std::string rule = "1 (the only format known; a newer fastreg may read others)";
+// 1, or 2 for a graph.
+std::uint64_t read_format(const Members& top) {
+  const std::string rule = "1 or 2 (the only formats known; a newer fastreg may read others)";
   const std::uint64_t format = top.whole("format", rule.c_str());
-  if (format != 1) throw std::invalid_argument("format must be " + rule + ", got " + std::to_string(format));
+  if (format != 1 && format != 2)
+    throw std::invalid_argument("format must be " + rule + ", got " + std::to_string(format));
+  return format;
+}
+
+// Calls read(members, element) for each object of an array.
+template <class Element, class Read>
+std::vector<Element> read_array(const Members& top, const char* list, Read read) {
+  std::vector<Element> out;
+  const Json::Array& array = top.array(list);
+  for (std::size_t i = 0; i < array.size(); ++i)
+    read(Members(array[i], std::string(list) + "[" + std::to_string(i) + "]"), out.emplace_back());
+  return out;
+}
+
+void read_graph(const Members& top, NetworkSpec& spec) {
+  spec.inputs = read_array<NetworkInput>(top, "inputs", [](const Members& fields, NetworkInput& input) {
+    input.name = fields.text("name");
+    input.n_features = fields.whole("n_features", "an integer in [1, 2^31)");
+  });
+  spec.nodes = read_array<Node>(top, "nodes", [](const Members& fields, Node& node) {
+    node.layer = fields.whole("layer", "the index of a layer");
+    for (const Json& value : fields.array("inputs")) {
+      const auto* number = value.get<std::uint64_t>();
+      if (number == nullptr)
+        throw std::invalid_argument(fields.label("inputs") + " must be numbers of values, got " + quoted(value));
+      node.inputs.push_back(*number);
+    }
+  });
+  spec.outputs = read_array<NetworkOutput>(top, "outputs", [](const Members& fields, NetworkOutput& output) {
+    output.name = fields.text("name");
+    output.value = fields.whole("value", "the number of a value");
+  });
 }
 
 }  // namespace
@@ -304,9 +347,11 @@ void require_format(const Members& top) {
 NetworkSpec parse_network(const std::string& description) {
   const Json json = parse_json(description);
   const Members top(json, "");
-  require_format(top);
   NetworkSpec spec;
-  spec.n_features = top.whole("n_features", "an integer in [1, 2^31)");
+  if (read_format(top) == 2)
+    read_graph(top, spec);
+  else
+    spec.n_features = top.whole("n_features", "an integer in [1, 2^31)");
   if (top.find("seed") != nullptr) spec.seed = top.whole("seed", "an integer in [0, 2^64)");
   const Json::Array& layers = top.array("layers");
   for (std::size_t i = 0; i < layers.size(); ++i) {
@@ -319,7 +364,7 @@ NetworkSpec parse_network(const std::string& description) {
 TrainingSpec parse_training(const std::string& description) {
   const Json json = parse_json(description);
   const Members top(json, "");
-  require_format(top);
+  read_format(top);
   TrainingSpec spec;
   Members loss(top.required("loss"), "loss");
   spec.loss.kind = static_cast<LossKind>(loss.type(kLossTypes));
@@ -335,6 +380,8 @@ TrainingSpec parse_training(const std::string& description) {
   validate(spec);
   return spec;
 }
+
+Layer parse_layer(const std::string& json) { return read_variant<Layer>(parse_json(json), "layer", kLayerTypes); }
 
 Optimizer parse_optimizer(const std::string& json) {
   TrainingSpec spec;

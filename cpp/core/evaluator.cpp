@@ -43,7 +43,7 @@ void check(const Dataset& data, const Graph& graph, const Scoring& scoring, cons
   if (data.size() == 0) fail("there must be at least one row");
   if (data.x.rows > 0xffffffffu) fail("there must be fewer than 2^32 rows, got " + std::to_string(data.x.rows));
   if (data.y.stride < data.y.cols) fail("the stride of y must not be below its columns");
-  if (data.x.cols != graph.spec.n_features) fail("x must have columns " + counts(graph.spec.n_features, data.x.cols));
+  if (data.x.cols != graph.width(0)) fail("x must have columns " + counts(graph.width(0), data.x.cols));
   if (scoring.takes_labels()) {
     if (data.labels.size != data.x.rows)
       fail("labels must be as many as rows of x, " + counts(data.x.rows, data.labels.size));
@@ -94,7 +94,7 @@ void Evaluator::prepare(const Dataset& data) {
   while (members_.size() < threads) {
     const std::size_t outputs = round_up(block_rows_ * padded_ld(graph_.n_outputs), kLane);
     const std::size_t targets = scoring_.takes_labels() ? 0 : outputs;
-    members_.push_back({graph_.inference_buffers(block_rows_), Buffer(graph_.backend, targets),
+    members_.push_back({InferenceBuffers(graph_, inference_, block_rows_), Buffer(graph_.backend, targets),
                         std::vector<std::int32_t>(scoring_.takes_labels() ? block_rows_ : 0)});
   }
   row_losses_.resize(n);
@@ -114,7 +114,8 @@ void Evaluator::score_blocks(const Dataset& data, const Team& team) {
 
 void Evaluator::score_block(const Dataset& data, Member& member, std::size_t begin, std::size_t n) {
   const Kernels& kernels = *graph_.backend.kernels;
-  float* y = graph_.infer_block(member.buffers, data.x, data.rows.data, begin, n, scoring_.operation_count());
+  member.buffers.run({&data.x, 1}, data.rows.data, begin, n);
+  float* const y = member.buffers.output(0);
   const TargetGather gather{data, data.rows.data};
   BatchTargets targets;
   if (scoring_.takes_labels()) {

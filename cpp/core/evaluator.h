@@ -28,9 +28,16 @@ std::vector<float> relative_weights(Span<const float> weights, Span<const std::u
 // Throws std::invalid_argument unless shapes, row indices, labels and weights are what the network and loss need.
 void check(const Dataset& data, const Graph& graph, const Scoring& scoring, const char* name);
 
+// The value that the loss starts from.
+inline std::size_t scored_value(const Graph& graph, const Scoring& scoring) {
+  const GraphOutput& output = graph.outputs[0];
+  return scoring.operation_count() < graph.operations.size() ? output.logits : output.value;
+}
+
 class Evaluator {
  public:
-  Evaluator(const Graph& graph, const Scoring& scoring) : graph_(graph), scoring_(scoring) {}
+  Evaluator(const Graph& graph, const Scoring& scoring)
+      : graph_(graph), scoring_(scoring), inference_(plan_inference(graph, {scored_value(graph, scoring)})) {}
 
   // {loss + penalty, metrics...}. The caller holds the graph's lock and has checked the data.
   std::vector<double> run(const Dataset& data, double penalty);
@@ -47,6 +54,7 @@ class Evaluator {
 
   const Graph& graph_;
   const Scoring& scoring_;
+  InferencePlan inference_;
   std::vector<Member> members_;
   std::size_t block_rows_ = 0;
   std::vector<float> row_losses_, row_metrics_, row_weights_;

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <mutex>
+#include <stdexcept>
 
 namespace fastreg {
 namespace {
@@ -35,7 +36,7 @@ struct Affine {
 
 class Folder {
  public:
-  explicit Folder(const Graph& graph) : graph_(graph), cols_(graph.spec.n_features) {}
+  explicit Folder(const Graph& graph) : graph_(graph), cols_(graph.width(0)) {}
 
   std::vector<FrozenLayer> run() {
     for (layer_ = 0; layer_ < graph_.spec.layers.size(); ++layer_)
@@ -67,6 +68,10 @@ class Folder {
 
   void add(const Activation& layer) { activate(layer.activation); }
   void add(const Dropout&) {}
+  void add(const Add&) { refuse_join(); }
+  void add(const Multiply&) { refuse_join(); }
+  void add(const Concatenate&) { refuse_join(); }
+  [[noreturn]] static void refuse_join() { throw std::invalid_argument("freeze: a network with joins stays one"); }
 
   void add(const BatchNormalization& layer) {
     const Affine affine = read(layer);

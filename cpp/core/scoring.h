@@ -25,6 +25,9 @@ class Scoring {
   // Operations to run before the loss: all, or all but a last sigmoid or softmax that the loss computes itself.
   std::size_t operation_count() const { return operations_; }
 
+  // Whether score() turns logits into probabilities in place.
+  bool overwrites_output() const { return from_logits_; }
+
   // Scores rows `rows` of output y (overwritten by probabilities where the loss starts from logits). row_losses[i] and
   // row_metrics[m * stride + i] receive row i's values; dy, where not null, the gradient with row i weighing
   // weight[i] * scale (weight null: 1).

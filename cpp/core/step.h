@@ -3,6 +3,7 @@
 #pragma once
 #include <vector>
 
+#include "core/backward_plan.h"
 #include "core/evaluator.h"
 #include "core/optimizer.h"
 
@@ -46,12 +47,34 @@ class TrainingStep {
   void backward(const Team& team, std::size_t n, std::uint64_t step, float* gradients);
   Pass pass(const Team& team, std::size_t n, std::uint64_t step, float* gradients) const;
 
+  // An operation with where its values lie.
+  struct Forward {
+    const Operation* operation;
+    const float* const* x;
+    float *y, *cache;
+  };
+  // A step of the backward plan. Without an operation flow.dy is copied or added to flow.dx, a row being ld floats.
+  struct Backward {
+    Forward forward;
+    GradientFlow flow;
+    BackwardPlan::Kind kind;
+    std::size_t ld;
+  };
+
+  void plan(Buffer& arena);
+  void bind(const BackwardPlan& backward, const std::vector<float*>& caches);
+  static void move(const Pass& pass, const Backward& step);
+
   const Graph& graph_;
   const Scoring& scoring_;
   const Dataset& data_;
-  std::size_t most_rows_, first_trainable_;
-  std::vector<float*> activations_, caches_;   // activations_[i] enters operation i
-  float *first_gradient_, *second_gradient_;
+  std::size_t most_rows_, scored_value_;
+  std::vector<float*> values_, gradients_;   // of each value; of each buffer of the backward plan
+  std::vector<const float*> reads_;          // the inputs of all operations
+  std::vector<Forward> forward_;
+  std::vector<Backward> backward_;
+  // What the loss scores and may overwrite, a copy of it where a backward pass reads it, and where its gradient goes.
+  float *output_ = nullptr, *scored_ = nullptr, *gradient_ = nullptr;
   float *targets_ = nullptr, *weights_ = nullptr, *row_losses_, *row_metrics_;
   std::vector<std::int32_t> labels_;
 };

@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "core/weights.h"
+#include "core/wiring.h"
 #include "fastreg/strict_math.h"
 
 namespace fastreg {
@@ -16,7 +16,6 @@ namespace {
 
 // Widths and row indices fit 31 bits, and sizes of buffers in bytes stay far from the limits of size_t.
 constexpr std::size_t kMaxWidth = 0x7FFFFFFF;
-constexpr std::size_t kMaxParameters = std::size_t{1} << 48;
 
 std::string shown(double value) {
   char digits[32];
@@ -101,11 +100,9 @@ void check_activation(const Check& check, ActivationKind activation, std::size_t
   }
 }
 
-// Walks the layers with the width of their input and the number of parameters so far.
 struct LayerCheck {
   std::string where;
-  std::size_t& width;
-  std::size_t& parameters;
+  const Widths& inputs;
 
   void operator()(const Dense& layer) const {
     const Check check(where + " (Dense)");
@@ -115,23 +112,45 @@ struct LayerCheck {
     check_initializer(check, "bias_initializer", layer.bias_initializer);
     check_penalty(check, "kernel_regularizer", layer.kernel_regularizer);
     check_penalty(check, "bias_regularizer", layer.bias_regularizer);
-    count(check, layer);
+    one_input(check);
   }
   void operator()(const Activation& layer) const {
-    check_activation(Check(where + " (Activation)"), layer.activation, width);
+    const Check check(where + " (Activation)");
+    one_input(check);
+    check_activation(check, layer.activation, inputs[0]);
   }
   void operator()(const BatchNormalization& layer) const {
     const Check check(where + " (BatchNormalization)");
     check.unit_interval("momentum", layer.momentum, true);
     check.normal("epsilon", layer.epsilon);
-    count(check, layer);
+    one_input(check);
   }
-  void operator()(const Dropout& layer) const { Check(where + " (Dropout)").unit_interval("rate", layer.rate); }
+  void operator()(const Dropout& layer) const {
+    const Check check(where + " (Dropout)");
+    check.unit_interval("rate", layer.rate);
+    one_input(check);
+  }
+  void operator()(const Add&) const { equal_widths(Check(where + " (Add)")); }
+  void operator()(const Multiply&) const { equal_widths(Check(where + " (Multiply)")); }
+  void operator()(const Concatenate&) const {
+    const Check check(where + " (Concatenate)");
+    several_inputs(check);
+    std::size_t width = 0;
+    for (const std::size_t input : inputs) check.width("the width of all inputs together", width += input);
+  }
 
-  void count(const Check& check, const Layer& layer) const {
-    for (const WeightSpec& weight : layer_weights(layer, {width})) parameters += weight.size();
-    if (parameters > kMaxParameters) check.fail("the network must not have more than 2^48 parameters");
-    width = output_width(layer, {width});
+  void one_input(const Check& check) const {
+    if (inputs.size() != 1) check.fail("must have 1 input, got " + std::to_string(inputs.size()));
+  }
+  void several_inputs(const Check& check) const {
+    if (inputs.size() < 2) check.fail("must have at least 2 inputs, got " + std::to_string(inputs.size()));
+  }
+  void equal_widths(const Check& check) const {
+    several_inputs(check);
+    for (const std::size_t width : inputs)
+      if (width != inputs[0])
+        check.fail("inputs must have equally many columns, got " + std::to_string(inputs[0]) + " and " +
+                   std::to_string(width));
   }
 };
 
@@ -173,15 +192,11 @@ struct OptimizerCheck {
 
 }  // namespace
 
-void validate(const NetworkSpec& spec) {
-  const Check check("");
-  check.width("n_features", spec.n_features);
-  if (spec.layers.empty()) check.fail("layers must have at least one layer, got none");
-  std::size_t width = spec.n_features, parameters = 0;
-  for (std::size_t i = 0; i < spec.layers.size(); ++i) {
-    std::visit(LayerCheck{"layers[" + std::to_string(i) + "]", width, parameters}, spec.layers[i]);
-  }
+void check_layer(const Layer& layer, const std::string& where, const Widths& inputs) {
+  std::visit(LayerCheck{where, inputs}, layer);
 }
+
+void check_width(const std::string& where, const char* field, std::size_t width) { Check(where).width(field, width); }
 
 void validate(const TrainingSpec& spec) {
   if (spec.loss.kind == LossKind::mean_squared_error && spec.loss.from_logits) {

@@ -42,6 +42,7 @@ class Cases {
     batch_norm(32, 64);
     batch_norm(128, 256);
     dropout(128 * 256);
+    combine(128 * 256);
     for (const LossKind kind : {LossKind::mean_squared_error, LossKind::binary_crossentropy,
                                 LossKind::categorical_crossentropy, LossKind::sparse_categorical_crossentropy}) {
       loss(kind, 128, 10);
@@ -278,6 +279,15 @@ class Cases {
     auto* words = kept<std::uint32_t>(4 * blocks);
     add("random_words", std::to_string(blocks) + " blocks", 16.0 * static_cast<double>(blocks), "byte",
         [=](const Kernels& k) { k.random_words({1, 2, 3}, 5, blocks, words); }, {{words, 16 * blocks, -1}});
+  }
+
+  void combine(std::size_t n) {
+    const Floats *a = floats(n), *b = floats(n);
+    Floats* y = floats(n);
+    for (const Combination combination : {Combination::add, Combination::multiply})
+      add("combine", std::to_string(n) + (combination == Combination::add ? " add" : " multiply"),
+          12.0 * static_cast<double>(n), "byte",
+          [=](const Kernels& k) { k.combine(combination, a->data(), b->data(), y->data(), n); }, {floats_of(y, -1)});
   }
 
   // A frozen network of one hidden layer.

@@ -63,7 +63,13 @@ struct Dropout {
   std::optional<std::uint64_t> seed = std::nullopt;
 };
 
-using Layer = std::variant<Dense, Activation, BatchNormalization, Dropout>;
+// Joins read two values or more and have no weights. Of equally wide ones the sum and the product, element by element;
+// of any, their columns side by side.
+struct Add {};
+struct Multiply {};
+struct Concatenate {};
+
+using Layer = std::variant<Dense, Activation, BatchNormalization, Dropout, Add, Multiply, Concatenate>;
 
 struct Loss {
   LossKind kind = LossKind::mean_squared_error;
@@ -97,10 +103,32 @@ struct RMSprop {
 };
 using Optimizer = std::variant<SGD, Adam, AdamW, RMSprop>;
 
+// A network is a graph of values: those of its inputs, numbered first, then the output of each node, in their order. A
+// node applies a layer to values with smaller numbers. Weights and random streams belong to the layer.
+struct NetworkInput {
+  std::string name;
+  std::size_t n_features = 0;
+};
+struct Node {
+  std::size_t layer = 0;             // index in NetworkSpec::layers
+  std::vector<std::size_t> inputs;   // values
+};
+struct NetworkOutput {
+  std::string name;
+  std::size_t value = 0;
+};
+
+// A chain has n_features and layers: each layer reads what the one before gives. A graph has inputs, nodes and outputs in
+// place of n_features.
 struct NetworkSpec {
   std::size_t n_features = 0;
   std::uint64_t seed = 0;
   std::vector<Layer> layers;
+  std::vector<NetworkInput> inputs{};
+  std::vector<Node> nodes{};
+  std::vector<NetworkOutput> outputs{};
+
+  bool is_chain() const { return inputs.empty() && nodes.empty() && outputs.empty(); }
 };
 
 struct TrainingSpec {
@@ -118,6 +146,9 @@ TrainingSpec parse_training(const std::string& description);
 // The optimizer's object of a description, validated, e.g. `{"type":"Adam","learning_rate":0.001}`.
 // Throws std::invalid_argument as parse_training does.
 Optimizer parse_optimizer(const std::string& json);
+
+// One layer's object. Only together with the widths of its inputs can it be validated.
+Layer parse_layer(const std::string& json);
 
 // The names of the enums, e.g. "relu" and "mean_squared_error". An unknown one is a std::invalid_argument that lists
 // the known ones.

@@ -1,5 +1,5 @@
-// Products with a matrix of a single column or row: dot products, sums of rows, outer products. A single column is
-// contiguous, but for the x of times_row. The order of every sum follows from the shape alone.
+// Products with a matrix that has a single column or a single row: dot products, sums of rows, outer products. A single
+// column is contiguous, except for the x of times_row. The order of every sum depends on the shape alone.
 #pragma once
 #include "core/kernels.h"
 #include "cpu/elementwise.h"
@@ -10,8 +10,8 @@ namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
-// As for_strips, but what is left of the last panel is one strip where a vector is as wide as kLane: each strip goes
-// through all rows.
+// Like for_strips, but where a vector is kLane wide, the rest of the last panel is one strip. Each strip reads all
+// rows, so fewer strips are faster.
 template <class Body>
 FASTREG_INLINE void for_whole_strips(Range cols, Body body) {
   if constexpr (V::kLanes != kLane) {
@@ -25,7 +25,8 @@ FASTREG_INLINE void for_whole_strips(Range cols, Body body) {
   }
 }
 
-// The lanes of x_i . w for R rows x_i; k is a multiple of kLane. Two sums for each hide the latency of fma.
+// The dot products of w with R rows of x, before their lanes are added up. k is a multiple of kLane. Two sums for each
+// row hide the latency of fma.
 template <std::size_t R>
 FASTREG_INLINE void dot_rows_with(const float* const (&x)[R], const float* w, std::size_t k, V (&dot)[R]) {
   V odd[R];
@@ -49,7 +50,8 @@ FASTREG_INLINE void dot_rows_with(const float* const (&x)[R], const float* w, st
   for (std::size_t r = 0; r < R; ++r) dot[r] = dot[r] + odd[r];
 }
 
-// x_i . w for as many rows as a vector has lanes; the lanes of each wait in a register.
+// The dot products of w with as many rows as a vector has lanes. The lanes of each stay in a register until all are
+// added.
 FASTREG_INLINE V dots_of_square(const float* x, std::size_t ldx, const float* w, std::size_t k) {
   V sums[V::kLanes];
   FASTREG_UNROLL
@@ -63,7 +65,7 @@ FASTREG_INLINE V dots_of_square(const float* x, std::size_t ldx, const float* w,
   return sum_each(sums);
 }
 
-// The same for n rows, fewer than that; the other lanes are 0.
+// The same for n rows, fewer than a vector has lanes. The other lanes of the result are 0.
 FASTREG_INLINE V dots_of_some(const float* x, std::size_t ldx, const float* w, std::size_t k, std::size_t n) {
   alignas(64) float lanes[V::kLanes * V::kLanes] = {};
   for (std::size_t i = 0; i < n; i += 4) {
@@ -81,7 +83,7 @@ FASTREG_INLINE V dots_of_some(const float* x, std::size_t ldx, const float* w, s
   return sum_each(sums);
 }
 
-// y_i = x_i . w + bias for rows matrix x (ldx, k columns), i in rows.
+// y_i = x_i . w + bias for the rows i of a rows matrix x with k columns and stride ldx.
 FASTREG_NOINLINE void times_column(const float* x, std::size_t ldx, const float* w, std::size_t k, float bias, float* y,
                                    Range rows) {
   std::size_t i = rows.begin;
@@ -106,7 +108,7 @@ FASTREG_NOINLINE void times_column(const float* x, std::size_t ldx, const float*
   }
 }
 
-// One strip of NV vectors of dw = x^T dy, dy being a column of n; elements from `in` on are padding.
+// Computes NV vectors of dw = x^T dy, where dy is a column of n elements. Elements from index `in` on are padding.
 template <std::size_t NV>
 FASTREG_INLINE void weights_column_strip(const MatmulWeights& m, std::size_t i) {
   V acc[NV];
@@ -124,8 +126,8 @@ FASTREG_INLINE void weights_column_strip(const MatmulWeights& m, std::size_t i) 
   }
 }
 
-// dw of a single input, the sum of the rows of dy times x: one strip of NV vectors of it, in chains enough to hide the
-// latency of fma.
+// dw of a single input is the sum of the rows of dy, each times an element of x. Computes NV vectors of it, with enough
+// independent sums to hide the latency of fma.
 template <std::size_t NV>
 FASTREG_INLINE void weights_row_strip(const MatmulWeights& m, std::size_t j) {
   constexpr std::size_t kSums = 8 / NV;
@@ -164,7 +166,8 @@ FASTREG_NOINLINE void weights_row(const MatmulWeights& m) {
                    [&m](std::size_t j, auto width) { weights_row_strip<decltype(width)::kVectors>(m, j); });
 }
 
-// dw of a single column. With several inputs it is a sum of rows of x, vectorised over inputs; with one, a dot product.
+// dw of a single unit. With several inputs it is a sum of the rows of x, vectorised over inputs; with one input it is a
+// dot product.
 FASTREG_NOINLINE void weights_column(const MatmulWeights& m) {
   if (m.ldx == 1) {
     V total(0.0f);
@@ -178,7 +181,7 @@ FASTREG_NOINLINE void weights_column(const MatmulWeights& m) {
              [&m](std::size_t i, auto width) { weights_column_strip<decltype(width)::kVectors>(m, i); });
 }
 
-// c(i, j) = a_i b_j for one strip of NV vectors of columns.
+// c(i, j) = a_i b_j for NV vectors of columns.
 template <std::size_t NV>
 FASTREG_INLINE void outer_strip(const float* a, const float* b, float* c, std::size_t c_stride, std::size_t rows) {
   V bv[NV];
@@ -198,10 +201,10 @@ FASTREG_NOINLINE void outer_product(const float* a, const float* b, float* c, st
   });
 }
 
-// One strip of y = max(floor, x W + bias) for an x of a single column, from y's column j on.
+// y = max(floor, x W + bias) for an x of a single column: NV vectors of y from column j on.
 template <std::size_t NV>
 FASTREG_INLINE void times_row_strip(const Matmul& m, float floor, std::size_t j) {
-  // A tile of one vector adds a second chain, here 0, which turns -0 into 0 (tiles.h).
+  // A tile of one vector adds a second chain (tiles.h). Here that chain is 0, and adding it makes 0 of -0.
   constexpr bool kTwoChains = NV == 1 && V::kLanes == kLane;
   const float* const bias = m.bias ? m.bias + j : kZeros;
   V wv[NV], from[NV];
@@ -224,7 +227,7 @@ FASTREG_INLINE void times_row_strip(const Matmul& m, float floor, std::size_t j)
   }
 }
 
-// y = x W + bias, or relu of it, for an x of a single column.
+// y = x W + bias, or relu of that, for an x of a single column.
 FASTREG_NOINLINE void times_row(const Matmul& m) {
   const float floor = m.activation == ActivationKind::relu ? 0.0f : -__builtin_inff();
   for_whole_strips({m.panels.begin * kPanel, smaller(m.panels.end * kPanel, m.ldy)},

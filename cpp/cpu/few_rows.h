@@ -6,7 +6,7 @@
 // asks for: along the columns of a group of panels in each lane, then across the lanes, then from group to group.
 #pragma once
 #include "core/kernels.h"
-#include "cpu/elementwise.h"
+#include "cpu/loops.h"
 #include "cpu/simd/simd.h"
 
 namespace fastreg {

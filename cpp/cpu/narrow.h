@@ -7,7 +7,7 @@
 // the tiles.
 #pragma once
 #include "core/kernels.h"
-#include "cpu/elementwise.h"
+#include "cpu/loops.h"
 #include "cpu/simd/simd.h"
 
 namespace fastreg {

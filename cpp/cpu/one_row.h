@@ -5,7 +5,7 @@
 //   x (k), W in panels (k, cols), y (ld): z = x W + bias for one row
 #pragma once
 #include "core/kernels.h"
-#include "cpu/elementwise.h"
+#include "cpu/loops.h"
 #include "cpu/simd/simd.h"
 #include "cpu/tiles.h"
 

@@ -1,6 +1,6 @@
 // Tiles, the building blocks of the matrix products: c = init + a b for a tile of R rows and NV vectors of columns,
-// which is held in registers while k runs. a is read by broadcast, b by vector. gemm.h says what a, b and c are in each
-// product.
+// which is held in registers while k runs. a is read by broadcast, b by vector. kernels/matmul.cpp says what a, b and c
+// are in each product.
 //
 // Whatever tile computes an element, its value is one chain of fma over k that starts from init. Where k is cut into
 // blocks, c holds the partial sums between blocks. With kChains == 2 there are two chains, one over even k and one over
@@ -8,7 +8,8 @@
 // fma.
 #pragma once
 #include "core/kernels.h"
-#include "cpu/elementwise.h"
+#include "cpu/kernels/entries.h"
+#include "cpu/loops.h"
 #include "cpu/simd/simd.h"
 
 namespace fastreg {

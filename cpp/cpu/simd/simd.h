@@ -20,10 +20,9 @@
 //        transpose(r): transposes the square matrix of kLanes vectors in place
 //        in_register(a): a itself, but the compiler does not load it from memory again for each use
 // V::Mask  the result of a comparison. first(n) has the first n lanes set; of_bits(b) has lane l set if bit l of b is.
-// V::Int   kLanes 32-bit unsigned integers. multiply(a, same, &high, &low) gives the halves of the 64-bit products,
-// where
+// V::Int   kLanes 32-bit unsigned integers. multiply(a, same, &high, &low) gives the halves of the 64-bit products;
 //        `same` has the same number in all lanes. halves_ge_bits compares 16-bit halves, the low half of a lane first.
-// kRegisters  the number of vector registers. The shapes of tiles depend on it.
+// kRegisters  the number of vector registers. tiles.h chooses the shapes of tiles by it.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -1,6 +1,6 @@
 // Random words and dropout masks from Philox4x32-10. kernels.h specifies which bit of a mask comes from which word.
-#pragma once
 #include "core/kernels.h"
+#include "cpu/kernels/entries.h"
 #include "cpu/simd/simd.h"
 #include "math/rng.h"
 
@@ -62,6 +62,8 @@ FASTREG_INLINE void mask_groups(const math::PhiloxKeys& keys, const DropoutBits&
   }
 }
 
+}  // namespace
+
 void dropout_bits(const DropoutBits& d) noexcept {
   math::PhiloxKeys keys;
   math::philox_schedule(d.key.seed, &keys);
@@ -88,6 +90,5 @@ void random_words(const RandomKey& key, std::uint64_t first, std::size_t n, std:
   }
 }
 
-}  // namespace
 }  // namespace FASTREG_ISA
 }  // namespace fastreg

@@ -9,18 +9,19 @@
 //   matmul_weights, 16 columns columns of dy   64 columns of x                       dW^T, transposed when it is stored
 //
 // Four kinds of shapes have code of their own: one row (one_row.h), few rows (few_rows.h, dot products), few units
-// (narrow.h), and matrices of one row or one column (columns.h).
+// (narrow.h), and matrices of one row or one column (dots.h, columns.h).
 //
 // How k is cut into blocks depends on the shape alone, so that the order of additions does too.
-#pragma once
 #include <cassert>
 
 #include "core/kernels.h"
 #include "cpu/columns.h"
-#include "cpu/elementwise.h"
+#include "cpu/dots.h"
 #include "cpu/few_rows.h"
-#include "cpu/one_row.h"
+#include "cpu/kernels/entries.h"
+#include "cpu/loops.h"
 #include "cpu/narrow.h"
+#include "cpu/one_row.h"
 #include "cpu/simd/simd.h"
 #include "cpu/tiles.h"
 
@@ -54,51 +55,6 @@ FASTREG_NOINLINE void matmul_row(const Matmul& m) {
   if (m.z == nullptr && (relu || m.activation == ActivationKind::linear)) return;
   const std::size_t j = m.panels.begin * kPanel, end = smaller(m.panels.end * kPanel, m.ldy);
   activation_forward(m.activation, first + j, m.y + m.rows.begin * m.ldy + j, end - j);
-}
-
-void matmul(const Matmul& m) noexcept {
-  assert(m.activation != ActivationKind::softmax);
-  assert(!m.dropout.mask || (m.activation == ActivationKind::relu && m.ldy > 1 && !m.z));
-  if (m.rows.end <= m.rows.begin || m.panels.end <= m.panels.begin) return;
-  float* const first = m.z ? m.z : m.y;
-  const bool fused = m.activation == ActivationKind::linear || m.activation == ActivationKind::relu;
-  Block p{};
-  p.activate = m.z != nullptr || !fused;
-  if (m.ldy == 1) {
-    times_column(m.x, m.ldx, m.w, m.k, m.bias ? m.bias[0] : 0.0f, first, m.rows);
-    const std::size_t i = m.rows.begin;
-    return activation_forward(m.activation, first + i, m.y + i, m.rows.end - i);
-  }
-  if (m.rows.end - m.rows.begin == 1 && !m.dropout.mask) return matmul_row(m);
-  if (m.k == 1 && !m.dropout.mask && !p.activate) return times_row(m);
-  p.a_stride = m.ldx;
-  p.c_stride = m.ldy;
-  p.rows = m.rows.end - m.rows.begin;
-  p.relu = m.activation == ActivationKind::relu && !p.activate;
-  p.activation = m.activation;
-  p.dropout = m.dropout;
-  p.origin = first;
-  const Blocks blocks = even_blocks(m.k, m.k < 1024 ? 1024 : 512, 2);
-  for (std::size_t panel = m.panels.begin; panel < m.panels.end; ++panel) {
-    const std::size_t j = panel * kPanel;
-    p.width = panel_width(m.cols, panel);
-    p.b_stride = p.width;
-    p.c = first + m.rows.begin * m.ldy + j;
-    p.y = m.y + m.rows.begin * m.ldy + j;
-    p.bias = m.bias ? m.bias + j : nullptr;
-    for (std::size_t block = 0; block < blocks.count; ++block) {
-      const std::size_t k = block * blocks.size;
-      p.first = block == 0;
-      p.last = block + 1 == blocks.count;
-      p.a = m.x + m.rows.begin * m.ldx + k;
-      p.b = m.w + j * m.k + k * p.width;
-      p.k = p.last ? m.k - k : blocks.size;
-      p.ahead = p.b + p.k * p.width;
-      p.ahead_stride = p.k * kLane;
-      p.ahead_tiles = p.width / kLane;
-      run_block<true, 2>(p);
-    }
-  }
 }
 
 // Transposes a square of V::kLanes rows and columns. Only `rows` of its rows exist in w; the others count as zero.
@@ -234,23 +190,6 @@ FASTREG_NOINLINE void input_many_rows(const MatmulInput& m) {
   }
 }
 
-// All forms that are built from tiles give the same bits, so the choice between them may depend on the number of rows
-// of this call. Dot products give other bits, so that choice depends on the number of rows of the whole matrix, m.n.
-void matmul_input(const MatmulInput& m) noexcept {
-  if (m.rows.end <= m.rows.begin || m.panels.end <= m.panels.begin) return;
-  if (m.lddx == 1) return times_column(m.dy, m.lddy, m.w, m.cols, 0.0f, m.dx, m.rows);
-  const std::size_t n = m.rows.end - m.rows.begin;
-  if (m.lddy == 1) {
-    const std::size_t i = m.panels.begin * kPanel, end = smaller(rounded(m.in), m.panels.end * kPanel);
-    return outer_product(m.dy + m.rows.begin, m.w + i, m.dx + m.rows.begin * m.lddx + i, m.lddx, n, end - i);
-  }
-  if (prefers_dots(m.n, m.cols)) return input_dots(m);
-  if (m.lddy == kLane && m.cols <= kMostNarrow) return input_narrow(m);
-  // Transposing W costs as much as the product of 8 rows. The form for few rows pays for rows rounded up to kLane.
-  const bool few = n <= kFewRows && rounded(n) < n + 8 && m.cols >= 2 * kPanel;
-  few ? input_few_rows(m) : input_many_rows(m);
-}
-
 // A panel of dW that is kLane wide. dW^T is computed for 64 inputs at a time and transposed when it is stored.
 FASTREG_NOINLINE void weights_transposed(const MatmulWeights& m, std::size_t j) {
   alignas(64) float transposed[kLane * kPanel] = {};
@@ -318,6 +257,70 @@ FASTREG_NOINLINE void run_packed(Block p) {
   }
 }
 
+}  // namespace
+
+void matmul(const Matmul& m) noexcept {
+  assert(m.activation != ActivationKind::softmax);
+  assert(!m.dropout.mask || (m.activation == ActivationKind::relu && m.ldy > 1 && !m.z));
+  if (m.rows.end <= m.rows.begin || m.panels.end <= m.panels.begin) return;
+  float* const first = m.z ? m.z : m.y;
+  const bool fused = m.activation == ActivationKind::linear || m.activation == ActivationKind::relu;
+  Block p{};
+  p.activate = m.z != nullptr || !fused;
+  if (m.ldy == 1) {
+    times_column(m.x, m.ldx, m.w, m.k, m.bias ? m.bias[0] : 0.0f, first, m.rows);
+    const std::size_t i = m.rows.begin;
+    return activation_forward(m.activation, first + i, m.y + i, m.rows.end - i);
+  }
+  if (m.rows.end - m.rows.begin == 1 && !m.dropout.mask) return matmul_row(m);
+  if (m.k == 1 && !m.dropout.mask && !p.activate) return times_row(m);
+  p.a_stride = m.ldx;
+  p.c_stride = m.ldy;
+  p.rows = m.rows.end - m.rows.begin;
+  p.relu = m.activation == ActivationKind::relu && !p.activate;
+  p.activation = m.activation;
+  p.dropout = m.dropout;
+  p.origin = first;
+  const Blocks blocks = even_blocks(m.k, m.k < 1024 ? 1024 : 512, 2);
+  for (std::size_t panel = m.panels.begin; panel < m.panels.end; ++panel) {
+    const std::size_t j = panel * kPanel;
+    p.width = panel_width(m.cols, panel);
+    p.b_stride = p.width;
+    p.c = first + m.rows.begin * m.ldy + j;
+    p.y = m.y + m.rows.begin * m.ldy + j;
+    p.bias = m.bias ? m.bias + j : nullptr;
+    for (std::size_t block = 0; block < blocks.count; ++block) {
+      const std::size_t k = block * blocks.size;
+      p.first = block == 0;
+      p.last = block + 1 == blocks.count;
+      p.a = m.x + m.rows.begin * m.ldx + k;
+      p.b = m.w + j * m.k + k * p.width;
+      p.k = p.last ? m.k - k : blocks.size;
+      p.ahead = p.b + p.k * p.width;
+      p.ahead_stride = p.k * kLane;
+      p.ahead_tiles = p.width / kLane;
+      run_block<true, 2>(p);
+    }
+  }
+}
+
+// All forms that are built from tiles give the same bits, so the choice between them may depend on the number of rows
+// of this call. Dot products give other bits, so that choice depends on the number of rows of the whole matrix, m.n.
+void matmul_input(const MatmulInput& m) noexcept {
+  if (m.rows.end <= m.rows.begin || m.panels.end <= m.panels.begin) return;
+  if (m.lddx == 1) return times_column(m.dy, m.lddy, m.w, m.cols, 0.0f, m.dx, m.rows);
+  const std::size_t n = m.rows.end - m.rows.begin;
+  if (m.lddy == 1) {
+    const std::size_t i = m.panels.begin * kPanel, end = smaller(rounded(m.in), m.panels.end * kPanel);
+    return outer_product(m.dy + m.rows.begin, m.w + i, m.dx + m.rows.begin * m.lddx + i, m.lddx, n, end - i);
+  }
+  if (prefers_dots(m.n, m.cols)) return input_dots(m);
+  if (m.lddy == kLane && m.cols <= kMostNarrow) return input_narrow(m);
+  // Transposing W costs as much as the product of 8 rows. The form for few rows pays for rows rounded up to kLane.
+  const bool few = n <= kFewRows && rounded(n) < n + 8 && m.cols >= 2 * kPanel;
+  few ? input_few_rows(m) : input_many_rows(m);
+}
+
 void matmul_weights(const MatmulWeights& m) noexcept {
   if (m.rows.end <= m.rows.begin || m.panels.end <= m.panels.begin) return;
   if (m.lddy == 1) return weights_column(m);
@@ -367,6 +370,5 @@ void matmul_weights(const MatmulWeights& m) noexcept {
   }
 }
 
-}  // namespace
 }  // namespace FASTREG_ISA
 }  // namespace fastreg

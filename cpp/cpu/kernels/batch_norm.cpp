@@ -6,11 +6,12 @@
 // T is V, or V1 for a buffer of a single column. Dropout multiplies every element that it keeps by the same number,
 // which is folded into the factors of a column. Fields of structs are copied before loops, because the compiler must
 // assume that a store of floats changes them.
-#pragma once
 #include <cassert>
 
 #include "core/kernels.h"
-#include "cpu/elementwise.h"
+#include "cpu/activations.h"
+#include "cpu/kernels/entries.h"
+#include "cpu/loops.h"
 #include "cpu/simd/simd.h"
 
 namespace fastreg {
@@ -118,19 +119,6 @@ FASTREG_NOINLINE void batch_norm_infer_strip(const BatchNormForward& b, std::siz
     inv_std[v] = T(1.0f) / sqrt(T::load(b.moving_variance + c + v * T::kLanes) + T(b.epsilon));
   }
   normalise<false>(b, c, mean, inv_std);
-}
-
-void batch_norm_forward_train(const BatchNormForward& b) noexcept {
-  assert(b.rows >= 1);
-  if (b.cols.end <= b.cols.begin) return;
-  if (b.ld == 1) return batch_norm_train_strip<V1, 1>(b, 0);
-  for_strips(b.cols, [&b](std::size_t c, auto width) { batch_norm_train_strip<V, decltype(width)::kVectors>(b, c); });
-}
-
-void batch_norm_forward_infer(const BatchNormForward& b) noexcept {
-  if (b.cols.end <= b.cols.begin) return;
-  if (b.ld == 1) return batch_norm_infer_strip<V1, 1>(b, 0);
-  for_strips(b.cols, [&b](std::size_t c, auto width) { batch_norm_infer_strip<V, decltype(width)::kVectors>(b, c); });
 }
 
 // The gradient with respect to y in a strip, not yet scaled for dropout. It is given as a matrix or, with kOuter, as
@@ -257,6 +245,21 @@ FASTREG_INLINE void batch_norm_backward_strips(const BatchNormBackward& b) {
   });
 }
 
+}  // namespace
+
+void batch_norm_forward_train(const BatchNormForward& b) noexcept {
+  assert(b.rows >= 1);
+  if (b.cols.end <= b.cols.begin) return;
+  if (b.ld == 1) return batch_norm_train_strip<V1, 1>(b, 0);
+  for_strips(b.cols, [&b](std::size_t c, auto width) { batch_norm_train_strip<V, decltype(width)::kVectors>(b, c); });
+}
+
+void batch_norm_forward_infer(const BatchNormForward& b) noexcept {
+  if (b.cols.end <= b.cols.begin) return;
+  if (b.ld == 1) return batch_norm_infer_strip<V1, 1>(b, 0);
+  for_strips(b.cols, [&b](std::size_t c, auto width) { batch_norm_infer_strip<V, decltype(width)::kVectors>(b, c); });
+}
+
 void batch_norm_backward(const BatchNormBackward& b) noexcept {
   assert(b.rows >= 1);
   if (b.cols.end <= b.cols.begin) return;
@@ -272,6 +275,5 @@ void batch_norm_backward(const BatchNormBackward& b) noexcept {
   });
 }
 
-}  // namespace
 }  // namespace FASTREG_ISA
 }  // namespace fastreg

@@ -1,7 +1,7 @@
 // The loop around the update rules of math/updates.h: one pass over parameters, gradient and moments.
-#pragma once
 #include "core/kernels.h"
-#include "cpu/elementwise.h"
+#include "cpu/kernels/entries.h"
+#include "cpu/loops.h"
 #include "cpu/simd/simd.h"
 #include "math/updates.h"
 
@@ -168,6 +168,8 @@ FASTREG_INLINE void choose_update(const Update& u) {
   u.proximal && u.l1 != 0.0f ? choose_sums<Rule, Penalties::proximal>(u) : choose_sums<Rule, Penalties::subgradient>(u);
 }
 
+}  // namespace
+
 void update(const Update& u) noexcept {
   switch (u.rule) {
     case UpdateRule::sgd:
@@ -203,6 +205,5 @@ void penalty_sums(const float* w, std::size_t n, float* sums) noexcept {
   sums[1] = static_cast<float>(square);
 }
 
-}  // namespace
 }  // namespace FASTREG_ISA
 }  // namespace fastreg

@@ -1,127 +1,17 @@
-// Softmax, the losses and the places of the largest outputs, row by row. A buffer of at most kLane columns is transposed
-// in registers, one row a lane, so that nothing is added or compared across lanes; wider rows run along the vector.
-// Which of the two follows from ld alone, and rows do not touch each other, so a split of rows changes nothing.
+// The losses and the places of the largest outputs, row by row. A buffer of at most kLane columns is taken by columns,
+// as softmax.h has it; wider rows run along the vector.
 //
 //   z logits, p probabilities, t target, lse = log(sum_j e^(z_j - max)), scale = weight * grad_scale of a row
-#pragma once
 #include "core/kernels.h"
-#include "cpu/elementwise.h"
+#include "cpu/kernels/entries.h"
+#include "cpu/loops.h"
 #include "cpu/simd/simd.h"
+#include "cpu/softmax.h"
 #include "math/losses.h"
 
 namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
-
-// Up to V::kLanes rows of kLane columns, as kLane columns of V::kLanes rows. A missing row repeats the last.
-FASTREG_INLINE void load_columns(const float* p, std::size_t rows, V (&columns)[kLane]) {
-  for (std::size_t j = 0; j < kLane; j += V::kLanes) {
-    V square[V::kLanes];
-    FASTREG_UNROLL
-    for (std::size_t i = 0; i < V::kLanes; ++i) square[i] = V::load(p + smaller(i, rows - 1) * kLane + j);
-    transpose(square);
-    FASTREG_UNROLL
-    for (std::size_t i = 0; i < V::kLanes; ++i) columns[j + i] = square[i];
-  }
-}
-
-FASTREG_INLINE void store_columns(const V (&columns)[kLane], float* p, std::size_t rows) {
-  for (std::size_t j = 0; j < kLane; j += V::kLanes) {
-    V square[V::kLanes];
-    FASTREG_UNROLL
-    for (std::size_t i = 0; i < V::kLanes; ++i) square[i] = columns[j + i];
-    transpose(square);
-    FASTREG_UNROLL
-    for (std::size_t i = 0; i < V::kLanes; ++i) {
-      if (i < rows) square[i].store(p + i * kLane + j);
-    }
-  }
-}
-
-// Replaces z by z - max in shifted and p in z, padding by 0; returns lse.
-FASTREG_INLINE V softmax_columns(V (&z)[kLane], V (&shifted)[kLane], std::size_t cols) {
-  V top = z[0], total(0.0f);
-  for (std::size_t j = 1; j < cols; ++j) top = max(top, z[j]);
-  for (std::size_t j = 0; j < cols; ++j) {
-    shifted[j] = z[j] - top;
-    z[j] = math::exp(shifted[j]);
-    total = total + z[j];
-  }
-  const V share = V(1.0f) / total;
-  for (std::size_t j = 0; j < cols; ++j) z[j] = z[j] * share;
-  for (std::size_t j = cols; j < kLane; ++j) z[j] = V(0.0f);
-  return math::log(total);
-}
-
-// The lanes of the vector at column j that hold columns.
-template <class T>
-FASTREG_INLINE typename T::Mask valid(std::size_t cols, std::size_t j) {
-  return T::Mask::first(j < cols ? cols - j : 0);
-}
-
-template <class T>
-FASTREG_INLINE float row_max(const float* z, std::size_t cols, std::size_t ld) {
-  const T lowest(-__builtin_inff());
-  T top = lowest;
-  for (std::size_t j = 0; j < ld; j += T::kLanes) top = max(top, select(valid<T>(cols, j), T::load(z + j), lowest));
-  return max_lanes(top);
-}
-
-// y = softmax(z), in place allowed; returns lse. NaN anywhere in the row reaches all of it through the sum.
-template <class T>
-FASTREG_INLINE float softmax_row(const float* z, float* y, float top, std::size_t cols, std::size_t ld) {
-  T total(0.0f);
-  for (std::size_t j = 0; j < ld; j += T::kLanes) {
-    const T e = select(valid<T>(cols, j), math::exp(T::load(z + j) - T(top)), T(0.0f));
-    e.store(y + j);
-    total = total + e;
-  }
-  const float all = sum(total);
-  const T share(1.0f / all);
-  for (std::size_t j = 0; j < ld; j += T::kLanes) (T::load(y + j) * share).store(y + j);
-  return math::log(V1(all)).v;
-}
-
-template <class T>
-FASTREG_NOINLINE void softmax_rows(const Softmax& s) {
-  for (std::size_t i = s.rows.begin; i < s.rows.end; ++i) {
-    const float* z = s.z + i * s.ld;
-    softmax_row<T>(z, s.y + i * s.ld, row_max<T>(z, s.cols, s.ld), s.cols, s.ld);
-  }
-}
-
-void softmax_forward(const Softmax& s) noexcept {
-  if (s.ld == 1) return softmax_rows<V1>(s);
-  if (s.ld != kLane) return softmax_rows<V>(s);
-  for (std::size_t i = s.rows.begin; i < s.rows.end; i += V::kLanes) {
-    const std::size_t rows = smaller(V::kLanes, s.rows.end - i);
-    V z[kLane], shifted[kLane];
-    load_columns(s.z + i * kLane, rows, z);
-    softmax_columns(z, shifted, s.cols);
-    store_columns(z, s.y + i * kLane, rows);
-  }
-}
-
-template <class T>
-FASTREG_NOINLINE void softmax_backward_rows(const Softmax& s) {
-  for (std::size_t i = s.rows.begin; i < s.rows.end; ++i) {
-    const float *y = s.y + i * s.ld, *dy = s.dy + i * s.ld;
-    float* dz = s.dz + i * s.ld;
-    T total(0.0f);
-    for (std::size_t j = 0; j < s.ld; j += T::kLanes) {
-      total = total + select(valid<T>(s.cols, j), T::load(y + j) * T::load(dy + j), T(0.0f));
-    }
-    const T dot(sum(total));
-    for (std::size_t j = 0; j < s.ld; j += T::kLanes) {
-      select(valid<T>(s.cols, j), T::load(y + j) * (T::load(dy + j) - dot), T(0.0f)).store(dz + j);
-    }
-  }
-}
-
-void softmax_backward(const Softmax& s) noexcept {
-  if (s.ld == 1) return softmax_backward_rows<V1>(s);
-  softmax_backward_rows<V>(s);
-}
 
 FASTREG_INLINE float row_scale(const LossStep& s, std::size_t i) {
   return s.weight ? s.weight[i] * s.grad_scale : s.grad_scale;
@@ -313,20 +203,6 @@ void sparse_loss(const LossStep& s) {
   s.ld == 1 ? sparse_logits_rows<V1>(s) : sparse_logits_rows<V>(s);
 }
 
-void loss(const LossStep& s) noexcept {
-  switch (s.kind) {
-    case LossKind::mean_squared_error:
-      return element_loss<math::SquaredError>(s);
-    case LossKind::binary_crossentropy:
-      return s.from_logits ? element_loss<math::BinaryCrossentropyFromLogits>(s)
-                           : element_loss<math::BinaryCrossentropy>(s);
-    case LossKind::categorical_crossentropy:
-      return categorical_loss(s);
-    case LossKind::sparse_categorical_crossentropy:
-      return sparse_loss(s);
-  }
-}
-
 FASTREG_NOINLINE void largest_columns(const Largest& l) {
   for (std::size_t i = l.rows.begin; i < l.rows.end; i += V::kLanes) {
     const std::size_t rows = smaller(V::kLanes, l.rows.end - i);
@@ -344,6 +220,22 @@ FASTREG_NOINLINE void largest_columns(const Largest& l) {
   }
 }
 
+}  // namespace
+
+void loss(const LossStep& s) noexcept {
+  switch (s.kind) {
+    case LossKind::mean_squared_error:
+      return element_loss<math::SquaredError>(s);
+    case LossKind::binary_crossentropy:
+      return s.from_logits ? element_loss<math::BinaryCrossentropyFromLogits>(s)
+                           : element_loss<math::BinaryCrossentropy>(s);
+    case LossKind::categorical_crossentropy:
+      return categorical_loss(s);
+    case LossKind::sparse_categorical_crossentropy:
+      return sparse_loss(s);
+  }
+}
+
 void largest(const Largest& l) noexcept {
   if (l.ld == kLane) return largest_columns(l);
   for (std::size_t i = l.rows.begin; i < l.rows.end; ++i) {
@@ -355,6 +247,5 @@ void largest(const Largest& l) noexcept {
   }
 }
 
-}  // namespace
 }  // namespace FASTREG_ISA
 }  // namespace fastreg

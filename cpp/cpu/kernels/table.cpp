@@ -1,19 +1,10 @@
-// The CPU kernel table. Compiled once per ISA with FASTREG_ISA set to that ISA's name; everything here has internal
-// linkage but the table, and no std:: container, algorithm or inline function may appear: a copy built with AVX could
-// be linked into code that runs on older machines.
+// The CPU kernel table of one instruction set. This folder is compiled once for each of them, with FASTREG_ISA set to
+// its name. Everything here has internal linkage but the table and what entries.h declares, all in that namespace, and
+// no std:: container, algorithm or inline function may appear: a copy built with AVX could be linked into code that
+// runs on older machines.
 #include "core/kernels.h"
-
-#include <cassert>
-
-#include "cpu/batch_norm.h"
-#include "cpu/clip.h"
-#include "cpu/elementwise.h"
-#include "cpu/gemm.h"
-#include "cpu/inference.h"
-#include "cpu/loss.h"
-#include "cpu/random.h"
+#include "cpu/kernels/entries.h"
 #include "cpu/simd/simd.h"
-#include "cpu/update.h"
 
 namespace fastreg {
 namespace FASTREG_ISA {

@@ -1,8 +1,8 @@
 // The two kernels of gradient clipping: the norm of a gradient, and a copy of it with its elements clamped to a limit.
 // Both see the whole gradient, which includes the penalties, as the update rules do.
-#pragma once
 #include "core/kernels.h"
-#include "cpu/elementwise.h"
+#include "cpu/kernels/entries.h"
+#include "cpu/loops.h"
 #include "cpu/simd/simd.h"
 #include "math/updates.h"
 
@@ -75,10 +75,6 @@ FASTREG_INLINE double square_of(const WholeGradient& a) {
   return total;
 }
 
-double gradient_square(const WholeGradient& a) noexcept {
-  return a.l1 == 0.0f && a.l2 == 0.0f ? square_of<false>(a) : square_of<true>(a);
-}
-
 template <bool kPenalties>
 FASTREG_NOINLINE void clamp(const WholeGradient& a, float limit, float* out) {
   const WholeGradientLoader<kPenalties> gradient(a);
@@ -96,10 +92,15 @@ FASTREG_NOINLINE void clamp(const WholeGradient& a, float limit, float* out) {
   }
 }
 
+}  // namespace
+
+double gradient_square(const WholeGradient& a) noexcept {
+  return a.l1 == 0.0f && a.l2 == 0.0f ? square_of<false>(a) : square_of<true>(a);
+}
+
 void gradient_clamp(const WholeGradient& a, float limit, float* out) noexcept {
   a.l1 == 0.0f && a.l2 == 0.0f ? clamp<false>(a, limit, out) : clamp<true>(a, limit, out);
 }
 
-}  // namespace
 }  // namespace FASTREG_ISA
 }  // namespace fastreg

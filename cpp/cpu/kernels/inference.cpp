@@ -1,12 +1,12 @@
-// A frozen network on a few rows, in one call: many rows go through the matrix products of gemm.h, a single one through
-// one_row.h, and both give a row the same bits.
-#pragma once
+// A frozen network on a few rows, in one call: many rows go through the matrix products of matmul.cpp, a single one
+// through one_row.h, and both give a row the same bits.
 #include "core/kernels.h"
-#include "cpu/elementwise.h"
-#include "cpu/gemm.h"
-#include "cpu/loss.h"
+#include "cpu/dots.h"
+#include "cpu/kernels/entries.h"
+#include "cpu/loops.h"
 #include "cpu/one_row.h"
 #include "cpu/simd/simd.h"
+#include "cpu/softmax.h"
 
 namespace fastreg {
 namespace FASTREG_ISA {
@@ -98,6 +98,8 @@ FASTREG_INLINE void infer_step(const InferenceStep& step, const float* x, std::s
   }
 }
 
+}  // namespace
+
 void infer(const Inference& a) noexcept {
   if (a.rows == 0) return;
   const float* x = a.x;
@@ -120,6 +122,5 @@ void infer(const Inference& a) noexcept {
   }
 }
 
-}  // namespace
 }  // namespace FASTREG_ISA
 }  // namespace fastreg

@@ -1,72 +1,20 @@
 // Loops over elements: activations forwards and backwards, dropout, the gather of rows, the check for finite values.
 // Tails of buffers of any length take the same formulas through load_first and store_first.
-#pragma once
-#include <cassert>
-
 #include "core/kernels.h"
+#include "cpu/activations.h"
+#include "cpu/kernels/entries.h"
+#include "cpu/loops.h"
 #include "cpu/simd/simd.h"
-#include "math/activations.h"
 
 namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
-
-// Partial sums over rows are closed after this many, which bounds their rounding error on long batches.
-constexpr std::size_t kSumBlock = 256;
-
-FASTREG_INLINE std::size_t smaller(std::size_t a, std::size_t b) { return a < b ? a : b; }
-FASTREG_INLINE std::size_t rounded(std::size_t n) { return (n + kLane - 1) / kLane * kLane; }
-
-// Calls body with the struct of math/activations.h that kind names.
-template <class Body>
-FASTREG_INLINE void with_activation(ActivationKind kind, Body body) {
-  switch (kind) {
-    case ActivationKind::linear:
-      return body(math::Linear());
-    case ActivationKind::relu:
-      return body(math::Relu());
-    case ActivationKind::leaky_relu:
-      return body(math::LeakyRelu());
-    case ActivationKind::elu:
-      return body(math::Elu());
-    case ActivationKind::gelu:
-      return body(math::Gelu());
-    case ActivationKind::silu:
-      return body(math::Silu());
-    case ActivationKind::tanh:
-      return body(math::Tanh());
-    case ActivationKind::sigmoid:
-      return body(math::Sigmoid());
-    case ActivationKind::softplus:
-      return body(math::Softplus());
-    case ActivationKind::softmax:
-      break;
-  }
-  assert(!"softmax has its own kernel");
-}
 
 template <class F>
 FASTREG_NOINLINE void forward_flat(const float* z, float* y, std::size_t n) {
   std::size_t i = 0;
   for (; i + V::kLanes <= n; i += V::kLanes) F::forward(V::load(z + i)).store(y + i);
   if (i < n) F::forward(V::load_first(z + i, n - i)).store_first(y + i, n - i);
-}
-
-FASTREG_NOINLINE void activation_forward(ActivationKind kind, const float* z, float* y, std::size_t n) noexcept {
-  if (kind == ActivationKind::linear && z == y) return;
-  with_activation(kind, [=](auto f) { forward_flat<decltype(f)>(z, y, n); });
-}
-
-// The same over a block of a rows matrix; width is a multiple of kLane.
-FASTREG_NOINLINE void activate_block(ActivationKind kind, const float* z, float* y, std::size_t ld, std::size_t rows,
-                                     std::size_t width) noexcept {
-  with_activation(kind, [=](auto f) {
-    for (std::size_t i = 0; i < rows; ++i) {
-      for (std::size_t j = 0; j < width; j += V::kLanes) {
-        decltype(f)::forward(V::load(z + i * ld + j)).store(y + i * ld + j);
-      }
-    }
-  });
 }
 
 // One strip of NV vectors of columns from column c on. Fields are copied first: a store of floats might change them as
@@ -109,62 +57,6 @@ FASTREG_NOINLINE void backward_column(const ActivationBackward& a) {
   if (a.db != nullptr) a.db[0] = sum(total);
 }
 
-template <std::size_t N>
-struct StripWidth {
-  static constexpr std::size_t kVectors = N;
-};
-
-// Calls body(c, width) with a compile-time number of vectors, N or fewer, for each strip of a column range.
-template <std::size_t N = 4, class Body>
-FASTREG_INLINE void for_strips(Range cols, Body body) {
-  constexpr std::size_t kLeast = kLane / V::kLanes < N ? kLane / V::kLanes : N;
-  std::size_t c = cols.begin;
-  for (; c + N * V::kLanes <= cols.end; c += N * V::kLanes) body(c, StripWidth<N>());
-  for (; c < cols.end; c += kLeast * V::kLanes) body(c, StripWidth<kLeast>());
-}
-
-// Vectors of columns that go back through an activation together. These three have constants enough to fill the
-// registers beside two sums, and work enough to hide the latency of two.
-template <class F>
-constexpr std::size_t kBackwardVectors = 4;
-template <>
-constexpr std::size_t kBackwardVectors<math::Gelu> = 2;
-template <>
-constexpr std::size_t kBackwardVectors<math::Silu> = 2;
-template <>
-constexpr std::size_t kBackwardVectors<math::Softplus> = 2;
-
-void activation_backward(const ActivationBackward& a) noexcept {
-  if (a.cols.end <= a.cols.begin) return;
-  with_activation(a.activation, [&a](auto f) {
-    using F = decltype(f);
-    if (a.ld == 1) return backward_column<F>(a);
-    for_strips<kBackwardVectors<F>>(
-        a.cols, [&a](std::size_t c, auto width) { backward_strip<F, decltype(width)::kVectors>(a, c); });
-  });
-}
-
-// The keep bits of elements e, e + 1, ..., where e is a multiple of T's width.
-template <class T>
-FASTREG_INLINE typename T::Mask kept(const std::uint16_t* mask, std::size_t e) {
-  std::uint32_t bits = mask[e / 16];
-  if constexpr (T::kLanes < 16) bits >>= e % 16;
-  return T::Mask::of_bits(bits);
-}
-
-void dropout_apply(const DropoutMask& d, const float* x, float* y, Range range) noexcept {
-  if (!d.mask) {
-    if (x == y) return;
-    for (std::size_t e = range.begin; e < range.end; e += V::kLanes) V::load(x + e).store(y + e);
-    return;
-  }
-  const std::uint16_t* const mask = d.mask;
-  const V scale(d.scale);
-  for (std::size_t e = range.begin; e < range.end; e += V::kLanes) {
-    select(kept<V>(mask, e), V::load(x + e) * scale, V(0.0f)).store(y + e);
-  }
-}
-
 // Calls body with a pointer of the type that the elements have.
 template <class Body>
 FASTREG_INLINE auto with_elements(const void* x, ElementType type, Body body) {
@@ -203,11 +95,6 @@ FASTREG_NOINLINE void gather_elements(const GatherRows& g, const T* x) {
   }
 }
 
-void gather_rows(const GatherRows& g) noexcept {
-  if (g.rows.end <= g.rows.begin) return;
-  with_elements(g.x, g.type, [&g](auto x) { gather_elements(g, x); });
-}
-
 // x * 0 is 0 for finite x and NaN otherwise. Looks at the result every few thousand values.
 template <class T>
 FASTREG_NOINLINE bool elements_finite(const T* x, std::size_t n) {
@@ -226,11 +113,57 @@ FASTREG_NOINLINE bool elements_finite(const T* x, std::size_t n) {
   return true;
 }
 
+}  // namespace
+
+FASTREG_NOINLINE void activation_forward(ActivationKind kind, const float* z, float* y, std::size_t n) noexcept {
+  if (kind == ActivationKind::linear && z == y) return;
+  with_activation(kind, [=](auto f) { forward_flat<decltype(f)>(z, y, n); });
+}
+
+// The same over a block of a rows matrix; width is a multiple of kLane.
+FASTREG_NOINLINE void activate_block(ActivationKind kind, const float* z, float* y, std::size_t ld, std::size_t rows,
+                                     std::size_t width) noexcept {
+  with_activation(kind, [=](auto f) {
+    for (std::size_t i = 0; i < rows; ++i) {
+      for (std::size_t j = 0; j < width; j += V::kLanes) {
+        decltype(f)::forward(V::load(z + i * ld + j)).store(y + i * ld + j);
+      }
+    }
+  });
+}
+
+void activation_backward(const ActivationBackward& a) noexcept {
+  if (a.cols.end <= a.cols.begin) return;
+  with_activation(a.activation, [&a](auto f) {
+    using F = decltype(f);
+    if (a.ld == 1) return backward_column<F>(a);
+    for_strips<kBackwardVectors<F>>(
+        a.cols, [&a](std::size_t c, auto width) { backward_strip<F, decltype(width)::kVectors>(a, c); });
+  });
+}
+
+void dropout_apply(const DropoutMask& d, const float* x, float* y, Range range) noexcept {
+  if (!d.mask) {
+    if (x == y) return;
+    for (std::size_t e = range.begin; e < range.end; e += V::kLanes) V::load(x + e).store(y + e);
+    return;
+  }
+  const std::uint16_t* const mask = d.mask;
+  const V scale(d.scale);
+  for (std::size_t e = range.begin; e < range.end; e += V::kLanes) {
+    select(kept<V>(mask, e), V::load(x + e) * scale, V(0.0f)).store(y + e);
+  }
+}
+
+void gather_rows(const GatherRows& g) noexcept {
+  if (g.rows.end <= g.rows.begin) return;
+  with_elements(g.x, g.type, [&g](auto x) { gather_elements(g, x); });
+}
+
 bool all_finite(const void* x, ElementType type, std::size_t n) noexcept {
   if (type == ElementType::uint8) return true;
   return with_elements(x, type, [n](auto elements) { return elements_finite(elements, n); });
 }
 
-}  // namespace
 }  // namespace FASTREG_ISA
 }  // namespace fastreg

@@ -10,6 +10,9 @@
 #include <vector>
 
 #include "fastreg/enums.h"
+#include "fastreg/loss_kind.h"
+#include "fastreg/metric_kind.h"
+#include "fastreg/update_rule.h"
 
 namespace fastreg {
 

@@ -11,6 +11,8 @@
 
 #include "fastreg/enums.h"
 #include "fastreg/layers.h"
+#include "fastreg/loss_kind.h"
+#include "fastreg/metric_kind.h"
 #include "fastreg/optimizers.h"
 
 namespace fastreg {

@@ -11,9 +11,14 @@ before it, so a saturated output costs no accuracy.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from fastreg._checks import absent_names
-from fastreg._describe import Description, Registry
-from fastreg._keras import CrossentropyArguments, LossArguments, SparseCrossentropyArguments, takes_keras_arguments
+from fastreg.internal.checks import absent_names
+from fastreg.internal.description import Description, Registry
+from fastreg.internal.keras_arguments import (
+    CrossentropyArguments,
+    LossArguments,
+    SparseCrossentropyArguments,
+    takes_keras_arguments,
+)
 
 __all__ = [
     "BinaryCrossentropy",

@@ -5,11 +5,6 @@
 
 namespace fastreg {
 
-bool is_join(const Layer& layer) {
-  return std::holds_alternative<Add>(layer) || std::holds_alternative<Multiply>(layer) ||
-         std::holds_alternative<Concatenate>(layer);
-}
-
 bool is_trainable(const Layer& layer) {
   return std::visit(
       [](const auto& chosen) {

@@ -27,8 +27,6 @@ using Widths = std::vector<std::size_t>;
 // The weights of a layer, in the order in which users see them, and the width of its output. The layer has been checked.
 std::vector<WeightSpec> layer_weights(const Layer& layer, const Widths& inputs);
 std::size_t output_width(const Layer& layer, const Widths& inputs);
-// A join takes two values or more, any other layer takes one.
-bool is_join(const Layer& layer);
 // Whether the weights of a layer may be trained; false only where its description says so.
 bool is_trainable(const Layer& layer);
 

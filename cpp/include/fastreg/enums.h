@@ -9,14 +9,6 @@ enum class ActivationKind : std::uint8_t {
   linear, relu, leaky_relu, elu, gelu, silu, tanh, sigmoid, softplus, softmax
 };
 
-enum class LossKind : std::uint8_t {
-  mean_squared_error, binary_crossentropy, categorical_crossentropy, sparse_categorical_crossentropy
-};
-
-enum class MetricKind : std::uint8_t {
-  binary_accuracy, categorical_accuracy, sparse_categorical_accuracy, mean_squared_error, mean_absolute_error
-};
-
 enum class UpdateRule : std::uint8_t { sgd, momentum, nesterov, adam, rmsprop };
 
 // What the caller's rows of features may consist of.

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "fastreg/enums.h"
+#include "fastreg/losses.h"
+#include "fastreg/metrics.h"
 
 namespace fastreg {
 
@@ -61,10 +63,8 @@ struct Dropout {
 
 using Layer = std::variant<Dense, Activation, BatchNormalization, Dropout>;
 
-struct Loss {
-  LossKind kind = LossKind::mean_squared_error;
-  bool from_logits = false;
-};
+using Loss = Losses::Into<std::variant>;
+using Metric = Metrics::Into<std::variant>;
 
 // Bounds the gradient before the update rule sees it, penalties included (but no proximal step, which is no gradient):
 // each element to [-limit, limit], or by one factor the norm to limit, of each weight alone or of all together.
@@ -102,7 +102,7 @@ struct NetworkSpec {
 struct TrainingSpec {
   Loss loss;
   Optimizer optimizer;
-  std::vector<MetricKind> metrics;
+  std::vector<Metric> metrics;
 };
 
 // The JSON description, `{"format": 1, "n_features": ..., "seed": ..., "layers": [...], "loss": ..., "optimizer": ...,
@@ -114,12 +114,15 @@ TrainingSpec parse_training(const std::string& description);
 // The optimizer's object of a description, validated, e.g. `{"type":"Adam","learning_rate":0.001}`.
 // Throws std::invalid_argument as parse_training does.
 Optimizer parse_optimizer(const std::string& json);
+// The same for the object of a loss.
+Loss parse_loss(const std::string& json);
+// Whether its targets are labels, not a matrix.
+bool takes_labels(const Loss& loss);
 
-// The names of the enums, e.g. "relu" and "mean_squared_error". An unknown one is a std::invalid_argument that lists
+// The names of the enum, e.g. "relu". An unknown one is a std::invalid_argument that lists
 // the known ones.
 const char* name(ActivationKind);
 ActivationKind activation_from_name(std::string_view);
-LossKind loss_from_name(std::string_view);
 
 // Throws std::invalid_argument unless every hyper-parameter is in range, naming layer, field, rule and value.
 void validate(const NetworkSpec&);

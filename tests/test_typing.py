@@ -185,17 +185,19 @@ NEEDED = {
 
 def with_every_idle_argument():
     """A program that gives every class the arguments that Keras has and that ask for nothing."""
-    for name, idle in _keras._CONSTRUCTORS.items():
-        module = next(module for module in (layers, losses, metrics, optimizers, schedules) if hasattr(module, name))
-        given = {
-            argument: next(v for v in ("float32", "zeros", "ones", 0.5) if values.holds(v))
-            if isinstance(values, _keras._Kind)
-            else values[0]
-            for argument, values in idle.items()
-        }
-        arguments = ", ".join(f"{argument}={value!r}" for argument, value in given.items())
-        yield f"{module.__name__.removeprefix('fastreg.')}.{name}({NEEDED.get(name, '')}{arguments})\n"
-    yield "metrics.MeanSquaredError(dtype='float32')\n"
+    for module in (layers, losses, metrics, optimizers, schedules):
+        for name in module.__all__:
+            kind = getattr(module, name)
+            if not isinstance(kind, type) or not hasattr(kind.__init__, "__wrapped__"):
+                continue
+            given = {
+                argument: next(v for v in ("float32", "zeros", "ones", 0.5) if values.holds(v))
+                if isinstance(values, _keras._Kind)
+                else values[0]
+                for argument, values in _keras.idle_arguments(kind).items()
+            }
+            arguments = ", ".join(f"{argument}={value!r}" for argument, value in given.items())
+            yield f"{module.__name__.removeprefix('fastreg.')}.{name}({NEEDED.get(name, '')}{arguments})\n"
 
 
 PROGRAMS["Keras's arguments"] = "".join(with_every_idle_argument())

@@ -14,17 +14,39 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-# What a number must satisfy: the words for the message, and the test.
-Rule = tuple[str, Callable[[Any], bool]]
 
-FINITE: Rule = ("be finite", lambda v: True)
-POSITIVE: Rule = ("be > 0", lambda v: v > 0)
+class Range:
+    """An interval of numbers, and how a message says it.
+
+    Args:
+        words: What follows "must" in a message.
+        low: The lower end.
+        high: The upper end.
+        ends: ``"["`` and ``"]"`` include an end, ``"("`` and ``")"`` leave it out.
+    """
+
+    def __init__(self, words: str, low: float = -math.inf, high: float = math.inf, ends: str = "[]") -> None:
+        self.words, self.low, self.high = words, low, high
+        self.low_is_inside, self.high_is_inside = ends[0] == "[", ends[1] == "]"
+
+    def holds(self, value: Any) -> bool:
+        """Whether a number is inside; NaN is not."""
+        above = self.low < value or (self.low_is_inside and value == self.low)
+        below = value < self.high or (self.high_is_inside and value == self.high)
+        return bool(above and below)
+
+
+FINITE = Range("be finite")
+POSITIVE = Range("be > 0", 0.0, ends="(]")
 # For what is added to a divisor: the core takes denormals for zero.
-NORMAL: Rule = ("be >= 2**-126", lambda v: v >= 2.0**-126)
-NON_NEGATIVE: Rule = ("be >= 0", lambda v: v >= 0)
-AT_LEAST_ONE: Rule = ("be >= 1", lambda v: v >= 1)
-FRACTION: Rule = ("be in [0, 1)", lambda v: 0 <= v < 1)
-CLOSED_FRACTION: Rule = ("be in [0, 1]", lambda v: 0 <= v <= 1)
+NORMAL = Range("be >= 2**-126", 2.0**-126)
+NON_NEGATIVE = Range("be >= 0", 0.0)
+AT_LEAST_ONE = Range("be >= 1", 1.0)
+FRACTION = Range("be in [0, 1)", 0.0, 1.0, "[)")
+CLOSED_FRACTION = Range("be in [0, 1]", 0.0, 1.0)
+
+# What a number must satisfy: a range, or the words for the message and the test.
+Rule = Range | tuple[str, Callable[[Any], bool]]
 
 # Most units or features that the core takes, and most seeds.
 WIDTH_LIMIT = 2**31
@@ -52,7 +74,7 @@ def describe(value: object) -> str:
 
 def check_real(owner: str, name: str, value: object, rule: Rule) -> float:
     """Returns ``value`` as a float. Raises TypeError if it is no real number, ValueError if it breaks the rule."""
-    words, test = rule
+    words, test = rule if isinstance(rule, tuple) else (rule.words, rule.holds)
     if type(value) is not float and (isinstance(value, bool) or not isinstance(value, Real)):
         raise TypeError(f"{owner}: {name} must be a number, got {describe(value)}")
     try:
@@ -72,7 +94,7 @@ def check_real(owner: str, name: str, value: object, rule: Rule) -> float:
 
 def check_int(owner: str, name: str, value: object, rule: Rule, limit: int = 2**63) -> int:
     """Returns ``value`` as an int below ``limit``. Raises TypeError if it is no integer, ValueError else."""
-    words, test = rule
+    words, test = rule if isinstance(rule, tuple) else (rule.words, rule.holds)
     if type(value) is not int and (isinstance(value, bool) or not isinstance(value, Integral)):
         raise TypeError(f"{owner}: {name} must be an integer, got {describe(value)}")
     number = int(value)

@@ -1,20 +1,38 @@
-"""What all descriptions share: the JSON form that model files hold, and finding a description by name.
+"""What all descriptions share: checked fields, the JSON form that model files hold, and finding a description by name.
 
-A description is a frozen dataclass (a layer, loss, metric, regularizer, initializer, optimizer or schedule). Its JSON
-form is ``{"type": class name, field: value, ...}``; C++ reads the same fields (cpp/core/description.cpp). Reading one
-constructs one of the registered classes and nothing else, so a model file runs no code.
+A description is a frozen dataclass (a layer, loss, metric, regularizer, initializer, optimizer or schedule): a
+docstring and fields, whose annotations say what they take. Its JSON form is ``{"type": class name, field: value,
+...}``; C++ reads the same fields (cpp/core/description.cpp). Reading one constructs one of the registered classes and
+nothing else, so a model file runs no code.
+
+Annotations that are checked when a description is made, each with ``| None`` where None is allowed and stays None:
+
+==============================  ===================================================================================
+``Annotated[float, FRACTION]``  a number of that range, as a float
+``Annotated[int, FRACTION, n]`` an integer of that range, and below n if there is one
+``Annotated[str, check_name]``  what the function makes of (owner, field, value), or the error that it raises
+``Sequence[Annotated[...]]``    a list of such values, as a tuple
+``bool``, ``None``              True or False; only None
+``Initializer | str``           a description of this kind, its name or its JSON form
+==============================  ===================================================================================
+
+Others are not checked. They are read when the first instance of a class is made. The modules of descriptions have no
+``from __future__ import annotations``: an annotation that is text would have to be compiled then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, FrozenInstanceError, fields
-from functools import cache
-from typing import Any, ClassVar, Generic, TypeVar, cast
+from functools import cache, partial
+from types import NoneType, UnionType
+from typing import Annotated, Any, ClassVar, Generic, TypeVar, Union, cast, get_args, get_origin
 
-from fastreg._checks import describe, unknown_name
+from fastreg._checks import check_bool, check_int, check_real, describe, unknown_name
 
 T = TypeVar("T", bound="Description")
+# Makes a field's value of what was given: called with the owner, the name of the field and the value.
+Check = Callable[[str, str, Any], object]
 
 
 class Description:
@@ -25,6 +43,16 @@ class Description:
 
     # Fields that are conveniences of the constructor, not part of the description.
     _transient: ClassVar[frozenset[str]] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Checks every field by its annotation, in the order of the fields, and puts the checked values in place."""
+        owner = type(self).__name__
+        for name, check in field_checks(cast(Any, type(self))):
+            object.__setattr__(self, name, check(owner, name, getattr(self, name)))
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """Checks what fields demand of one another; each by itself is right by then."""
 
     def __setattr__(self, name: str, value: object) -> None:
         raise FrozenInstanceError(f"cannot assign to {name!r} of a {type(self).__name__}")
@@ -58,6 +86,62 @@ class Description:
 
 
 @cache
+def field_checks(kind: type[Description]) -> tuple[tuple[str, Check], ...]:
+    """The names of the fields that are checked, and how, in the order of the fields."""
+    checks = ((field.name, _check_of(field.type)) for field in fields(cast(Any, kind)))
+    return tuple((name, check) for name, check in checks if check is not None)
+
+
+def _check_of(hint: Any) -> Check | None:
+    """The check of an annotation; None where it asks for none."""
+    if hint is None:
+        return _check_none
+    parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    check = next((check for part in parts if (check := _check_of_part(part)) is not None), None)
+    return partial(_unless_none, check) if check is not None and NoneType in parts else check
+
+
+def _check_of_part(part: Any) -> Check | None:
+    if part is bool:
+        return check_bool
+    if isinstance(part, type) and issubclass(part, Description):
+        return partial(_check_description, part)
+    if get_origin(part) is Sequence:
+        check = _check_of(get_args(part)[0])
+        return None if check is None else partial(_check_sequence, check)
+    if get_origin(part) is not Annotated:
+        return None
+    kind, mark, *limit = get_args(part)
+    if callable(mark):
+        return cast(Check, mark)
+
+    def check_number(owner: str, name: str, value: Any) -> object:
+        return check_real(owner, name, value, mark) if kind is float else check_int(owner, name, value, mark, *limit)
+
+    return check_number
+
+
+def _check_none(owner: str, name: str, value: Any) -> None:
+    if value is not None:
+        raise ValueError(f"{owner}: {name} must be None, got {describe(value)}")
+
+
+def _unless_none(check: Check, owner: str, name: str, value: Any) -> object:
+    return None if value is None else check(owner, name, value)
+
+
+def _check_sequence(check: Check, owner: str, name: str, value: Any) -> tuple[object, ...]:
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
+        raise TypeError(f"{owner}: {name} must be a list, got {describe(value)}")
+    return tuple(check(owner, name, item) for item in value)
+
+
+def _check_description(base: type[Description], owner: str, name: str, value: Any) -> Description:
+    found: Description = _REGISTRIES[base].resolve(f"{owner}: {name}", value)
+    return found
+
+
+@cache
 def _described(kind: type[Description]) -> tuple[str, ...]:
     return tuple(field.name for field in fields(cast(Any, kind)) if field.name not in kind._transient)
 
@@ -66,6 +150,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Description):
         return value.to_config()
     return list(value) if isinstance(value, tuple) else value
+
+
+# The registry of each kind, by the base class of the kind.
+_REGISTRIES: dict[type[Description], Registry[Any]] = {}
 
 
 class Registry(Generic[T]):
@@ -93,6 +181,12 @@ class Registry(Generic[T]):
         self.known = sorted((*names, *also))
         self._types: dict[str, type[T]] = {cls.__name__: cls for cls in (*names.values(), *internal)}
         self._lower = {cls.__name__.lower(): cls for cls in names.values()} | dict(names)
+        _REGISTRIES[base] = self
+
+    @property
+    def types(self) -> tuple[type[T], ...]:
+        """Every registered class."""
+        return tuple(self._types.values())
 
     def resolve(self, where: str, value: object) -> T:
         """The description that a user's argument stands for: one already made, a name, or a JSON form."""

@@ -60,37 +60,34 @@ _MODEL: dict[str, dict[str, tuple[object, ...]]] = {
     "load_model": {"custom_objects": (None, {}), "safe_mode": (True, False)},
 }
 
-_LAYER = {"trainable": (True,), "dtype": _FLOAT32, "autocast": (True, False), "activity_regularizer": _NONE}
-_LOSS = {
-    "reduction": ("sum_over_batch_size", "mean_with_sample_weight", "mean", "auto"),
-    "name": _NAME,
-    "dtype": _FLOAT32,
-}
-_CROSSENTROPY = {**_LOSS, "axis": (-1, 1)}
-_METRIC = {"dtype": _FLOAT32}
-_OPTIMIZER = {
-    "weight_decay": (None, 0, 0.0),
-    "use_ema": (False,),
-    "ema_momentum": _NUMBER,
-    "ema_overwrite_frequency": _NONE,
-    "loss_scale_factor": _NONE,
-    "gradient_accumulation_steps": (None, 1),
-    "name": _NAME,
-}
-_SCHEDULE = {"name": _NAME}
-
+# What the constructors of a kind take, under the name of its base class, and what single ones take besides. An argument
+# that a class has itself is not idle there.
 _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
+    "Layer": {"trainable": (True,), "dtype": _FLOAT32, "autocast": (True, False), "activity_regularizer": _NONE},
+    "Loss": {
+        "reduction": ("sum_over_batch_size", "mean_with_sample_weight", "mean", "auto"),
+        "name": _NAME,
+        "dtype": _FLOAT32,
+    },
+    "Metric": {"dtype": _FLOAT32},
+    "Optimizer": {
+        "weight_decay": (None, 0, 0.0),
+        "use_ema": (False,),
+        "ema_momentum": _NUMBER,
+        "ema_overwrite_frequency": _NONE,
+        "loss_scale_factor": _NONE,
+        "gradient_accumulation_steps": (None, 1),
+        "name": _NAME,
+    },
+    "LearningRateSchedule": {"name": _NAME},
     "Dense": {
-        **_LAYER,
         "kernel_constraint": _NONE,
         "bias_constraint": _NONE,
         "lora_rank": _NONE,
         "lora_alpha": _NONE,
         "quantization_config": _NONE,
     },
-    "Activation": _LAYER,
     "BatchNormalization": {
-        **_LAYER,
         "beta_initializer": _one_of("zeros"),
         "gamma_initializer": _one_of("ones"),
         "moving_mean_initializer": _one_of("zeros"),
@@ -104,7 +101,6 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
         "renorm_clipping": _NONE,
         "renorm_momentum": _NUMBER,
     },
-    "Dropout": _LAYER,
     "Input": {
         "sparse": (None, False),
         "ragged": (None, False),
@@ -113,21 +109,14 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
         "input_tensor": _NONE,
         "optional": (False,),
     },
-    "MeanSquaredError": _LOSS,  # the metric of this name has a name of its own, which is not idle
-    "BinaryCrossentropy": {**_CROSSENTROPY, "label_smoothing": (0, 0.0)},
-    "CategoricalCrossentropy": {**_CROSSENTROPY, "label_smoothing": (0, 0.0)},
-    "SparseCategoricalCrossentropy": {**_CROSSENTROPY, "ignore_class": _NONE},
-    "BinaryAccuracy": {**_METRIC, "threshold": (0.5,)},
-    "CategoricalAccuracy": _METRIC,
-    "SparseCategoricalAccuracy": _METRIC,
-    "MeanAbsoluteError": _METRIC,
-    "SGD": _OPTIMIZER,
-    "Adam": {**_OPTIMIZER, "amsgrad": (False,)},
-    "AdamW": {**{k: v for k, v in _OPTIMIZER.items() if k != "weight_decay"}, "amsgrad": (False,)},
-    "RMSprop": {**_OPTIMIZER, "momentum": (0, 0.0), "centered": (False,)},
-    "ExponentialDecay": _SCHEDULE,
-    "CosineDecay": {**_SCHEDULE, "warmup_target": _NONE, "warmup_steps": (0,)},
-    "PiecewiseConstantDecay": _SCHEDULE,
+    "BinaryCrossentropy": {"axis": (-1, 1), "label_smoothing": (0, 0.0)},
+    "CategoricalCrossentropy": {"axis": (-1, 1), "label_smoothing": (0, 0.0)},
+    "SparseCategoricalCrossentropy": {"axis": (-1, 1), "ignore_class": _NONE},
+    "BinaryAccuracy": {"threshold": (0.5,)},
+    "Adam": {"amsgrad": (False,)},
+    "AdamW": {"amsgrad": (False,)},
+    "RMSprop": {"momentum": (0, 0.0), "centered": (False,)},
+    "CosineDecay": {"warmup_target": _NONE, "warmup_steps": (0,)},
 }
 
 # What a type checker knows of them: bases of the classes, which at run time are nothing. To it, __post_init__ of the
@@ -280,12 +269,19 @@ def _refuse(owner: str, name: str, value: object, idle: tuple[object, ...]) -> N
         raise ValueError(f"{owner}: {name} is not supported and must be {only}, got {describe(value)}{hint}")
 
 
+def idle_arguments(cls: type) -> dict[str, tuple[object, ...]]:
+    """Keras's further arguments of a class, and the values of each that ask for nothing."""
+    made: Any = cls.__init__  # type: ignore[misc]
+    code = getattr(made, "__wrapped__", made).__code__
+    own = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    known = (_CONSTRUCTORS.get(base.__name__, {}) for base in reversed(cls.__mro__))
+    return {name: values for idle in known for name, values in idle.items() if name not in own}
+
+
 def takes_keras_arguments(cls: type[T]) -> type[T]:
     """Lets a constructor take Keras's further arguments, by keyword, at the values that ask for nothing."""
-    idle = _CONSTRUCTORS[cls.__name__]
     made: Callable[..., None] = cls.__init__
-    own = made.__code__.co_varnames[: made.__code__.co_argcount + made.__code__.co_kwonlyargcount]
-    idle = {name: values for name, values in idle.items() if name not in own}
+    idle = idle_arguments(cls)
 
     @wraps(made)
     def __init__(self: T, *args: Any, **kwargs: Any) -> None:

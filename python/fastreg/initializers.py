@@ -13,10 +13,8 @@ The random ones take Keras's ``seed`` as a keyword, but only None: the model's s
 Keras's aliases of the classes.
 """
 
-from __future__ import annotations
-
 from dataclasses import KW_ONLY, InitVar, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from fastreg._checks import FINITE, NON_NEGATIVE, absent_names, check_real, describe
 from fastreg._describe import Description, Registry
@@ -95,10 +93,7 @@ class Constant(Initializer):
         Constant(value=0.5)
     """
 
-    value: float = 0.0
-
-    def __post_init__(self) -> None:
-        self._set(value=check_real("Constant", "value", self.value, FINITE))
+    value: Annotated[float, FINITE] = 0.0
 
 
 @dataclass(frozen=True)
@@ -109,15 +104,10 @@ class _Random(Initializer):
     seed: InitVar[None] = None
 
     def __post_init__(self, seed: object) -> None:
+        super().__post_init__()
         if seed is not None:
             owner = type(self).__name__
             raise ValueError(f"{owner}: seed must be None, since the model's seed decides, got {describe(seed)}")
-
-
-def _check_normal(item: RandomNormal | TruncatedNormal) -> None:
-    owner = type(item).__name__
-    mean = check_real(owner, "mean", item.mean, FINITE)
-    item._set(mean=mean, stddev=check_real(owner, "stddev", item.stddev, NON_NEGATIVE))
 
 
 @dataclass(frozen=True)
@@ -137,12 +127,8 @@ class RandomNormal(_Random):
         RandomNormal(mean=0.0, stddev=0.1)
     """
 
-    mean: float = 0.0
-    stddev: float = 0.05
-
-    def __post_init__(self, seed: object) -> None:
-        super().__post_init__(seed)
-        _check_normal(self)
+    mean: Annotated[float, FINITE] = 0.0
+    stddev: Annotated[float, NON_NEGATIVE] = 0.05
 
 
 @dataclass(frozen=True)
@@ -162,12 +148,8 @@ class TruncatedNormal(_Random):
         TruncatedNormal(mean=0.0, stddev=0.1)
     """
 
-    mean: float = 0.0
-    stddev: float = 0.05
-
-    def __post_init__(self, seed: object) -> None:
-        super().__post_init__(seed)
-        _check_normal(self)
+    mean: Annotated[float, FINITE] = 0.0
+    stddev: Annotated[float, NON_NEGATIVE] = 0.05
 
 
 @dataclass(frozen=True)
@@ -187,14 +169,12 @@ class RandomUniform(_Random):
         RandomUniform(minval=-0.1, maxval=0.1)
     """
 
-    minval: float = -0.05
-    maxval: float = 0.05
+    minval: Annotated[float, FINITE] = -0.05
+    maxval: Annotated[float, FINITE] = 0.05
 
-    def __post_init__(self, seed: object) -> None:
-        super().__post_init__(seed)
-        low = check_real("RandomUniform", "minval", self.minval, FINITE)
-        rule = (f"be >= minval = {low:g}", lambda v: v >= low)
-        self._set(minval=low, maxval=check_real("RandomUniform", "maxval", self.maxval, rule))
+    def _check_together(self) -> None:
+        low = self.minval
+        check_real("RandomUniform", "maxval", self.maxval, (f"be >= minval = {low:g}", lambda v: v >= low))
 
 
 class GlorotUniform(_Random):

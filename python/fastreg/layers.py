@@ -5,12 +5,9 @@ features as ``input_shape=(n,)`` or ``input_dim=n``; otherwise an :class:`Input`
 ``fit`` says it.
 """
 
-from __future__ import annotations
-
 from dataclasses import KW_ONLY, InitVar, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
-from fastreg import initializers, regularizers
 from fastreg._checks import (
     AT_LEAST_ONE,
     CLOSED_FRACTION,
@@ -19,12 +16,11 @@ from fastreg._checks import (
     NORMAL,
     SEED_LIMIT,
     WIDTH_LIMIT,
+    Rule,
     absent_names,
-    check_bool,
     check_choice,
     check_int,
     check_name,
-    check_real,
     describe,
 )
 from fastreg._describe import Description, Registry
@@ -51,15 +47,18 @@ if not TYPE_CHECKING:  # a type checker knows which names there are
 ACTIVATIONS = ("linear", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softplus", "softmax")
 _ACTIVATION_ALIASES = {"swish": "silu"}
 
+# The axes of features, of which there is but one.
+_AXIS: Rule = ("be -1 or 1", lambda v: v in (-1, 1))
 
-def check_activation(owner: str, value: object) -> str:
+
+def check_activation(owner: str, name: str, value: object) -> str:
     """The name of an activation: None is linear, swish is silu."""
     if value is None:
         return "linear"
     if isinstance(value, str):
         plain = _ACTIVATION_ALIASES.get(value.lower(), value.lower())
         value = plain if plain in ACTIVATIONS else value  # a message shows it as it was given
-    return check_choice(owner, "activation", value, ACTIVATIONS)
+    return check_choice(owner, name, value, ACTIVATIONS)
 
 
 def check_features(owner: str, name: str, shape: object) -> int:
@@ -93,13 +92,12 @@ class Layer(Part):
     _: KW_ONLY
     input_shape: tuple[int, ...] | None = field(default=None, compare=False)
     input_dim: InitVar[int | None] = None
-    name: str | None = None
+    name: Annotated[str, check_name] | None = None
 
     def __post_init__(self, input_dim: int | None) -> None:
         owner = type(self).__name__
         _REGISTRY.check_built_in("layers", self)
-        if self.name is not None:
-            check_name(owner, "name", self.name)
+        super().__post_init__()
         if self.input_shape is not None:
             self._set(input_shape=(check_features(owner, "input_shape", self.input_shape),))
         if input_dim is not None:
@@ -150,25 +148,13 @@ class Dense(Layer, DenseArguments):
         L2(l2=0.01)
     """
 
-    units: int
-    activation: str | None = None
+    units: Annotated[int, AT_LEAST_ONE, WIDTH_LIMIT]
+    activation: Annotated[str | None, check_activation] = None
     use_bias: bool = True
     kernel_initializer: Initializer | str = "glorot_uniform"
     bias_initializer: Initializer | str = "zeros"
     kernel_regularizer: Regularizer | str | None = None
     bias_regularizer: Regularizer | str | None = None
-
-    def __post_init__(self, input_dim: int | None) -> None:  # type: ignore[override]
-        super().__post_init__(input_dim)
-        self._set(
-            units=check_int("Dense", "units", self.units, AT_LEAST_ONE, WIDTH_LIMIT),
-            activation=check_activation("Dense", self.activation),
-            use_bias=check_bool("Dense", "use_bias", self.use_bias),
-            kernel_initializer=initializers.get(self.kernel_initializer, "Dense: kernel_initializer"),
-            bias_initializer=initializers.get(self.bias_initializer, "Dense: bias_initializer"),
-            kernel_regularizer=regularizers.get(self.kernel_regularizer, "Dense: kernel_regularizer"),
-            bias_regularizer=regularizers.get(self.bias_regularizer, "Dense: bias_regularizer"),
-        )
 
     def outputs(self, inputs: int | None) -> int:
         """``units``, whatever the input."""
@@ -197,11 +183,7 @@ class Activation(Layer, LayerArguments):
         Activation(activation='silu')
     """
 
-    activation: str
-
-    def __post_init__(self, input_dim: int | None) -> None:  # type: ignore[override]
-        super().__post_init__(input_dim)
-        self._set(activation=check_activation("Activation", self.activation))
+    activation: Annotated[str, check_activation]
 
 
 @takes_keras_arguments
@@ -236,21 +218,11 @@ class BatchNormalization(Layer, NormalizationArguments):
 
     _transient: ClassVar[frozenset[str]] = Layer._transient | {"axis"}
 
-    axis: int = field(default=-1, compare=False)
-    momentum: float = 0.99
-    epsilon: float = 1e-3
+    axis: Annotated[int, _AXIS] = field(default=-1, compare=False)
+    momentum: Annotated[float, CLOSED_FRACTION] = 0.99
+    epsilon: Annotated[float, NORMAL] = 1e-3
     center: bool = True
     scale: bool = True
-
-    def __post_init__(self, input_dim: int | None) -> None:  # type: ignore[override]
-        super().__post_init__(input_dim)
-        check_int("BatchNormalization", "axis", self.axis, ("be -1 or 1", lambda v: v in (-1, 1)))
-        self._set(
-            momentum=check_real("BatchNormalization", "momentum", self.momentum, CLOSED_FRACTION),
-            epsilon=check_real("BatchNormalization", "epsilon", self.epsilon, NORMAL),
-            center=check_bool("BatchNormalization", "center", self.center),
-            scale=check_bool("BatchNormalization", "scale", self.scale),
-        )
 
     def weight_count(self, inputs: int) -> int:
         """Two moving statistics, and beta and gamma where they are."""
@@ -282,17 +254,9 @@ class Dropout(Layer, LayerArguments):
 
     _transient: ClassVar[frozenset[str]] = Layer._transient | {"noise_shape"}
 
-    rate: float
+    rate: Annotated[float, FRACTION]
     noise_shape: None = field(default=None, compare=False)
-    seed: int | None = None
-
-    def __post_init__(self, input_dim: int | None) -> None:  # type: ignore[override]
-        super().__post_init__(input_dim)
-        if self.noise_shape is not None:
-            raise ValueError(f"Dropout: noise_shape must be None, got {describe(self.noise_shape)}")
-        self._set(rate=check_real("Dropout", "rate", self.rate, FRACTION))
-        if self.seed is not None:
-            self._set(seed=check_int("Dropout", "seed", self.seed, NON_NEGATIVE, SEED_LIMIT))
+    seed: Annotated[int, NON_NEGATIVE, SEED_LIMIT] | None = None
 
 
 @takes_keras_arguments
@@ -322,6 +286,7 @@ class Input(Part, InputArguments):
     name: str | None = None
 
     def __post_init__(self, batch_size: object, dtype: object) -> None:  # type: ignore[override]
+        super().__post_init__()
         if batch_size is not None:
             raise ValueError(f"Input: batch_size must be None, got {describe(batch_size)}")
         if dtype is not None and dtype != "float32":

@@ -8,12 +8,10 @@ weights count. Where the last activation is sigmoid or softmax, the matching cro
 before it, so a saturated output costs no accuracy.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from fastreg._checks import absent_names, check_bool
+from fastreg._checks import absent_names
 from fastreg._describe import Description, Registry
 from fastreg._keras import CrossentropyArguments, LossArguments, SparseCrossentropyArguments, takes_keras_arguments
 
@@ -84,9 +82,6 @@ class BinaryCrossentropy(Loss, CrossentropyArguments):
     targets: ClassVar[str] = "probabilities"
     from_logits: bool = False
 
-    def __post_init__(self) -> None:  # type: ignore[override]
-        self._set(from_logits=check_bool("BinaryCrossentropy", "from_logits", self.from_logits))
-
 
 @takes_keras_arguments
 @dataclass(frozen=True)
@@ -115,9 +110,6 @@ class CategoricalCrossentropy(Loss, CrossentropyArguments):
     targets: ClassVar[str] = "distribution"
     from_logits: bool = False
 
-    def __post_init__(self) -> None:  # type: ignore[override]
-        self._set(from_logits=check_bool("CategoricalCrossentropy", "from_logits", self.from_logits))
-
 
 @takes_keras_arguments
 @dataclass(frozen=True)
@@ -143,9 +135,6 @@ class SparseCategoricalCrossentropy(Loss, SparseCrossentropyArguments):
     key: ClassVar[str] = "sparse_categorical_crossentropy"
     targets: ClassVar[str] = "labels"
     from_logits: bool = False
-
-    def __post_init__(self) -> None:  # type: ignore[override]
-        self._set(from_logits=check_bool("SparseCategoricalCrossentropy", "from_logits", self.from_logits))
 
 
 _REGISTRY: Registry[Loss] = Registry(

@@ -4,11 +4,9 @@ Metrics do not see the weights of rows, as Keras's ``metrics=`` do not; :math:`t
 The key in the history is the string that was given (``"acc"``), or the name of the instance.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from fastreg._checks import absent_names, check_name, describe
 from fastreg._describe import Description, Registry
@@ -39,10 +37,7 @@ class Metric(Description):
     direction: ClassVar[str]
     # Whether targets are labels, so that only the sparse loss can go with it.
     labels: ClassVar[bool] = False
-    name: str
-
-    def __post_init__(self) -> None:
-        check_name(type(self).__name__, "name", self.name)
+    name: Annotated[str, check_name]
 
 
 @takes_keras_arguments
@@ -60,7 +55,7 @@ class BinaryAccuracy(Metric, BinaryAccuracyArguments):
     """
 
     direction: ClassVar[str] = "max"
-    name: str = "binary_accuracy"
+    name: Annotated[str, check_name] = "binary_accuracy"
 
 
 @takes_keras_arguments
@@ -78,7 +73,7 @@ class CategoricalAccuracy(Metric, MetricArguments):
     """
 
     direction: ClassVar[str] = "max"
-    name: str = "categorical_accuracy"
+    name: Annotated[str, check_name] = "categorical_accuracy"
 
 
 @takes_keras_arguments
@@ -97,7 +92,7 @@ class SparseCategoricalAccuracy(Metric, MetricArguments):
 
     direction: ClassVar[str] = "max"
     labels: ClassVar[bool] = True
-    name: str = "sparse_categorical_accuracy"
+    name: Annotated[str, check_name] = "sparse_categorical_accuracy"
 
 
 @takes_keras_arguments
@@ -115,7 +110,7 @@ class MeanSquaredError(Metric, MetricArguments):
     """
 
     direction: ClassVar[str] = "min"
-    name: str = "mean_squared_error"
+    name: Annotated[str, check_name] = "mean_squared_error"
 
 
 @takes_keras_arguments
@@ -133,7 +128,7 @@ class MeanAbsoluteError(Metric, MetricArguments):
     """
 
     direction: ClassVar[str] = "min"
-    name: str = "mean_absolute_error"
+    name: Annotated[str, check_name] = "mean_absolute_error"
 
 
 @takes_keras_arguments

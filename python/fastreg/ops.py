@@ -180,7 +180,7 @@ def dense(
         >>> ops.dense([[1.0, 2.0]], np.eye(2), [0.0, -3.0], "relu")
         array([[1., 0.]], dtype=float32)
     """
-    kind = "linear" if activation is None else check_activation("dense", activation)
+    kind = "linear" if activation is None else check_activation("dense", "activation", activation)
     # As in Updater.step: the core is tried first, and takes nothing that has to be cast.
     try:
         return _core.dense(x, w, b, kind, out)[0]  # type: ignore[arg-type]
@@ -208,18 +208,18 @@ def dense_backward(
     Raises:
         ValueError: If shapes do not fit or the activation is unknown.
     """
-    kind = check_activation("dense_backward", activation)
+    kind = check_activation("dense_backward", "activation", activation)
     return _core.dense_backward(_cast(x, "x"), _cast(w, "w"), _cast(saved, "saved"), _cast(dy, "dy"), kind)
 
 
 def activation(x: ArrayLike, activation: str) -> Floats:
     """An activation of :data:`fastreg.layers.ACTIVATIONS` of x (n, k): of each element, or of each row for softmax."""
-    return _core.activation(_cast(x, "x"), check_activation("activation", activation))
+    return _core.activation(_cast(x, "x"), check_activation("activation", "activation", activation))
 
 
 def activation_backward(saved: ArrayLike, dy: ArrayLike, activation: str) -> Floats:
     """Gradient of :func:`activation`; ``saved`` is what it returned, or for gelu and silu what it was given."""
-    kind = check_activation("activation_backward", activation)
+    kind = check_activation("activation_backward", "activation", activation)
     return _core.activation_backward(_cast(saved, "saved"), _cast(dy, "dy"), kind)
 
 

@@ -9,18 +9,16 @@ square would overflow, counts as 1.84e19, and :math:`\epsilon` is raised to the 
 vanish, 3e-18 for Adam's and 3e-19 for RMSprop's defaults: no step is larger than the rule allows.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import schedules
-from fastreg._checks import FRACTION, NON_NEGATIVE, NORMAL, POSITIVE, absent_names, check_bool, check_real, describe
+from fastreg._checks import FRACTION, NON_NEGATIVE, NORMAL, POSITIVE, absent_names, check_real, describe
 from fastreg._describe import Description, Registry
 from fastreg._keras import AdamArguments, AdamWArguments, OptimizerArguments, RMSpropArguments, takes_keras_arguments
 from fastreg.schedules import LearningRateSchedule
@@ -33,7 +31,19 @@ if not TYPE_CHECKING:  # a type checker knows which names there are
 # Makes `from fastreg.optimizers.schedules import CosineDecay` work, which is where Keras has it.
 sys.modules[f"{__name__}.schedules"] = schedules
 
-LearningRate = float | Callable[[int], float]
+
+def check_learning_rate(owner: str, name: str, value: object) -> object:
+    """A rate > 0 as a float, or the schedule that was given, as itself or in its JSON form."""
+    if isinstance(value, Mapping):
+        return schedules.get(value, owner)
+    if not callable(value):
+        return check_real(owner, name, value, POSITIVE)
+    if isinstance(value, type):
+        raise TypeError(f"{owner}: {name} must be a number or schedule, got {describe(value)}")
+    return value
+
+
+LearningRate = Annotated[float | Callable[[int], float], check_learning_rate]
 
 
 # The ways to clip a gradient, of which an optimizer has one at most.
@@ -59,9 +69,16 @@ class Optimizer(Description):
 
     learning_rate: LearningRate
     _: KW_ONLY
-    clipnorm: float | None = None
-    clipvalue: float | None = None
-    global_clipnorm: float | None = None
+    clipnorm: Annotated[float, POSITIVE] | None = None
+    clipvalue: Annotated[float, POSITIVE] | None = None
+    global_clipnorm: Annotated[float, POSITIVE] | None = None
+
+    def _check_together(self) -> None:
+        clips = [name for name in _CLIPS if getattr(self, name) is not None]
+        if len(clips) > 1:
+            raise ValueError(
+                f"{type(self).__name__}: give one of clipnorm, clipvalue and global_clipnorm, got {' and '.join(clips)}"
+            )
 
     def __repr__(self) -> str:
         names = sorted((field.name for field in fields(self)), key=_CLIPS.__contains__)
@@ -113,26 +130,6 @@ class Optimizer(Description):
             )
         return rates
 
-    def _check(self, **values: object) -> None:
-        """Checks the learning rate and how to clip, and puts them and the values given in place."""
-        rate: object = self.learning_rate
-        if isinstance(rate, Mapping):
-            rate = schedules.get(rate, type(self).__name__)
-        elif not callable(rate):
-            rate = check_real(type(self).__name__, "learning_rate", rate, POSITIVE)
-        elif isinstance(rate, type):
-            raise TypeError(f"{type(self).__name__}: learning_rate must be a number or schedule, got {describe(rate)}")
-        clips = {
-            name: check_real(type(self).__name__, name, getattr(self, name), POSITIVE)
-            for name in _CLIPS
-            if getattr(self, name) is not None
-        }
-        if len(clips) > 1:
-            raise ValueError(
-                f"{type(self).__name__}: give one of clipnorm, clipvalue and global_clipnorm, got {' and '.join(clips)}"
-            )
-        self._set(learning_rate=rate, **clips, **values)
-
 
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
@@ -160,15 +157,13 @@ class SGD(Optimizer, OptimizerArguments):
     """
 
     learning_rate: LearningRate = 0.01
-    momentum: float = 0.0
+    momentum: Annotated[float, FRACTION] = 0.0
     nesterov: bool = False
 
-    def __post_init__(self) -> None:  # type: ignore[override]
-        momentum = check_real("SGD", "momentum", self.momentum, FRACTION)
-        nesterov = check_bool("SGD", "nesterov", self.nesterov)
-        if nesterov and momentum == 0.0:
+    def _check_together(self) -> None:
+        super()._check_together()
+        if self.nesterov and self.momentum == 0.0:
             raise ValueError("SGD: momentum must be > 0 with nesterov=True, got 0.0")
-        self._check(momentum=momentum, nesterov=nesterov)
 
 
 @takes_keras_arguments
@@ -197,12 +192,9 @@ class Adam(Optimizer, AdamArguments):
     """
 
     learning_rate: LearningRate = 0.001
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float = 1e-7
-
-    def __post_init__(self) -> None:  # type: ignore[override]
-        self._check(**_adam_values(self))
+    beta_1: Annotated[float, FRACTION] = 0.9
+    beta_2: Annotated[float, FRACTION] = 0.999
+    epsilon: Annotated[float, NORMAL] = 1e-7
 
 
 @takes_keras_arguments
@@ -228,14 +220,10 @@ class AdamW(Optimizer, AdamWArguments):
     """
 
     learning_rate: LearningRate = 0.001
-    weight_decay: float = 0.004
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float = 1e-7
-
-    def __post_init__(self) -> None:  # type: ignore[override]
-        decay = check_real("AdamW", "weight_decay", self.weight_decay, NON_NEGATIVE)
-        self._check(weight_decay=decay, **_adam_values(self))
+    weight_decay: Annotated[float, NON_NEGATIVE] = 0.004
+    beta_1: Annotated[float, FRACTION] = 0.9
+    beta_2: Annotated[float, FRACTION] = 0.999
+    epsilon: Annotated[float, NORMAL] = 1e-7
 
 
 @takes_keras_arguments
@@ -256,22 +244,9 @@ class RMSprop(Optimizer, RMSpropArguments):
     """
 
     learning_rate: LearningRate = 0.001
-    rho: float = 0.9
+    rho: Annotated[float, FRACTION] = 0.9
     _: KW_ONLY
-    epsilon: float = 1e-7
-
-    def __post_init__(self) -> None:  # type: ignore[override]
-        rho = check_real("RMSprop", "rho", self.rho, FRACTION)
-        self._check(rho=rho, epsilon=check_real("RMSprop", "epsilon", self.epsilon, NORMAL))
-
-
-def _adam_values(adam: Adam | AdamW) -> dict[str, float]:
-    owner = type(adam).__name__
-    return {
-        "beta_1": check_real(owner, "beta_1", adam.beta_1, FRACTION),
-        "beta_2": check_real(owner, "beta_2", adam.beta_2, FRACTION),
-        "epsilon": check_real(owner, "epsilon", adam.epsilon, NORMAL),
-    }
+    epsilon: Annotated[float, NORMAL] = 1e-7
 
 
 _REGISTRY: Registry[Optimizer] = Registry(

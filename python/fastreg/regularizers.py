@@ -5,12 +5,10 @@ same to the loss, whichever class says so: ``L2(0.1) == L1L2(l2=0.1)``. Biases a
 no penalty unless a layer is given one for them.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from fastreg._checks import NON_NEGATIVE, absent_names, check_bool, check_real
+from fastreg._checks import NON_NEGATIVE, absent_names
 from fastreg._describe import Description, Registry
 
 __all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "l1", "l1_l2", "l2"]
@@ -63,13 +61,8 @@ class L1(Regularizer):
         True
     """
 
-    l1: float = 0.01
+    l1: Annotated[float, NON_NEGATIVE] = 0.01
     proximal: bool = False
-
-    def __post_init__(self) -> None:
-        self._set(
-            l1=check_real("L1", "l1", self.l1, NON_NEGATIVE), proximal=check_bool("L1", "proximal", self.proximal)
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,10 +85,7 @@ class L2(Regularizer):
         L2(l2=0.0001)
     """
 
-    l2: float = 0.01
-
-    def __post_init__(self) -> None:
-        self._set(l2=check_real("L2", "l2", self.l2, NON_NEGATIVE))
+    l2: Annotated[float, NON_NEGATIVE] = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,16 +106,9 @@ class L1L2(Regularizer):
         L1L2(l1=0.01, l2=0.01, proximal=False)
     """
 
-    l1: float = 0.0
-    l2: float = 0.0
+    l1: Annotated[float, NON_NEGATIVE] = 0.0
+    l2: Annotated[float, NON_NEGATIVE] = 0.0
     proximal: bool = False
-
-    def __post_init__(self) -> None:
-        self._set(
-            l1=check_real("L1L2", "l1", self.l1, NON_NEGATIVE),
-            l2=check_real("L1L2", "l2", self.l2, NON_NEGATIVE),
-            proximal=check_bool("L1L2", "proximal", self.proximal),
-        )
 
 
 def l1(l1: float = 0.01) -> L1:

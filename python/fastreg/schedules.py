@@ -6,27 +6,15 @@ takes an array of steps and gives an array; all arithmetic is float64. Anything 
 gives a rate is a schedule too, but only those of this file can be saved with a model.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Annotated, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg._checks import (
-    AT_LEAST_ONE,
-    CLOSED_FRACTION,
-    NON_NEGATIVE,
-    POSITIVE,
-    absent_names,
-    check_bool,
-    check_int,
-    check_real,
-    describe,
-)
+from fastreg._checks import AT_LEAST_ONE, CLOSED_FRACTION, NON_NEGATIVE, POSITIVE, absent_names
 from fastreg._describe import Description, Registry
 from fastreg._keras import CosineArguments, ScheduleArguments, takes_keras_arguments
 
@@ -88,10 +76,7 @@ class Constant(LearningRateSchedule):
         (0.1, 0.1)
     """
 
-    learning_rate: float
-
-    def __post_init__(self) -> None:
-        self._set(learning_rate=check_real("Constant", "learning_rate", self.learning_rate, POSITIVE))
+    learning_rate: Annotated[float, POSITIVE]
 
     def _rates(self, step: Rates) -> Rates:
         return np.full(step.shape, self.learning_rate)
@@ -118,18 +103,9 @@ class StepDecay(LearningRateSchedule):
         (0.8, 0.8, 0.4, 0.2)
     """
 
-    initial_learning_rate: float
-    step_size: int
-    gamma: float
-
-    def __post_init__(self) -> None:
-        self._set(
-            initial_learning_rate=check_real(
-                "StepDecay", "initial_learning_rate", self.initial_learning_rate, POSITIVE
-            ),
-            step_size=check_int("StepDecay", "step_size", self.step_size, AT_LEAST_ONE),
-            gamma=check_real("StepDecay", "gamma", self.gamma, CLOSED_FRACTION),
-        )
+    initial_learning_rate: Annotated[float, POSITIVE]
+    step_size: Annotated[int, AT_LEAST_ONE]
+    gamma: Annotated[float, CLOSED_FRACTION]
 
     def _rates(self, step: Rates) -> Rates:
         drops: Rates = np.floor(step / self.step_size)
@@ -159,19 +135,10 @@ class ExponentialDecay(LearningRateSchedule, ScheduleArguments):
         0.25
     """
 
-    initial_learning_rate: float
-    decay_steps: int
-    decay_rate: float
+    initial_learning_rate: Annotated[float, POSITIVE]
+    decay_steps: Annotated[int, AT_LEAST_ONE]
+    decay_rate: Annotated[float, POSITIVE]
     staircase: bool = False
-
-    def __post_init__(self) -> None:  # type: ignore[override]
-        owner = "ExponentialDecay"
-        self._set(
-            initial_learning_rate=check_real(owner, "initial_learning_rate", self.initial_learning_rate, POSITIVE),
-            decay_steps=check_int(owner, "decay_steps", self.decay_steps, AT_LEAST_ONE),
-            decay_rate=check_real(owner, "decay_rate", self.decay_rate, POSITIVE),
-            staircase=check_bool(owner, "staircase", self.staircase),
-        )
 
     def _rates(self, step: Rates) -> Rates:
         periods = step / self.decay_steps
@@ -200,18 +167,9 @@ class CosineDecay(LearningRateSchedule, CosineArguments):
         (1.0, 0.75, 0.5, 0.5)
     """
 
-    initial_learning_rate: float
-    decay_steps: int
-    alpha: float = 0.0
-
-    def __post_init__(self) -> None:  # type: ignore[override]
-        self._set(
-            initial_learning_rate=check_real(
-                "CosineDecay", "initial_learning_rate", self.initial_learning_rate, POSITIVE
-            ),
-            decay_steps=check_int("CosineDecay", "decay_steps", self.decay_steps, AT_LEAST_ONE),
-            alpha=check_real("CosineDecay", "alpha", self.alpha, CLOSED_FRACTION),
-        )
+    initial_learning_rate: Annotated[float, POSITIVE]
+    decay_steps: Annotated[int, AT_LEAST_ONE]
+    alpha: Annotated[float, CLOSED_FRACTION] = 0.0
 
     def _rates(self, step: Rates) -> Rates:
         half_wave = 0.5 * (1.0 + np.cos(np.pi * np.minimum(step, self.decay_steps) / self.decay_steps))
@@ -237,23 +195,18 @@ class PiecewiseConstantDecay(LearningRateSchedule, ScheduleArguments):
         (1.0, 1.0, 0.5, 0.5, 0.1)
     """
 
-    boundaries: Sequence[int]
-    values: Sequence[float]
+    boundaries: Sequence[Annotated[int, NON_NEGATIVE]]
+    values: Sequence[Annotated[float, POSITIVE]]
 
-    def __post_init__(self) -> None:  # type: ignore[override]
-        owner = "PiecewiseConstantDecay"
-        for name in ("boundaries", "values"):
-            if isinstance(getattr(self, name), (str, bytes)) or not hasattr(getattr(self, name), "__iter__"):
-                raise TypeError(f"{owner}: {name} must be a list, got {describe(getattr(self, name))}")
-        boundaries = tuple(check_int(owner, "boundaries", b, NON_NEGATIVE) for b in self.boundaries)
-        values = tuple(check_real(owner, "values", v, POSITIVE) for v in self.values)
+    def _check_together(self) -> None:
+        boundaries, values = self.boundaries, self.values
         if any(later <= earlier for earlier, later in pairwise(boundaries)):
-            raise ValueError(f"{owner}: boundaries must increase, got {list(boundaries)}")
+            raise ValueError(f"PiecewiseConstantDecay: boundaries must increase, got {list(boundaries)}")
         if len(values) != len(boundaries) + 1:
             raise ValueError(
-                f"{owner}: values must be one more than boundaries, got {len(values)} for {len(boundaries)}"
+                f"PiecewiseConstantDecay: values must be one more than boundaries, got {len(values)} for "
+                f"{len(boundaries)}"
             )
-        self._set(boundaries=boundaries, values=values)
 
     def _rates(self, step: Rates) -> Rates:
         which = np.searchsorted(np.asarray(self.boundaries, dtype=np.float64), step, side="left")

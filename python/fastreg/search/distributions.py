@@ -259,8 +259,8 @@ class Widths(Distribution):
             part = getattr(self, name)
             if not isinstance(part, Integer):
                 part = check_int("Widths", name, part, rule)
-            elif not rule[1](part.low):
-                raise ValueError(f"Widths: {name} must {rule[0]}, got {part!r}")
+            elif not rule.holds(part.low):
+                raise ValueError(f"Widths: {name} must {rule.words}, got {part!r}")
             parts[name] = part
         if limits(parts["n_layers"])[1] > _MOST_LAYERS:
             raise ValueError(f"Widths: n_layers must be <= {_MOST_LAYERS}, got {parts['n_layers']!r}")

@@ -152,7 +152,7 @@ class AUC(Metric, MetricArguments):
     """
 
     direction: ClassVar[str] = "max"
-    name: str = "auc"
+    name: Annotated[str, check_name] = "auc"
 
 
 # Which accuracy this is depends on the loss and the outputs.

@@ -20,8 +20,8 @@ import fastreg as fr
 import numpy as np
 from fastreg import layers, optimizers, regularizers
 from fastreg.search import GridSearch, Integer, KFold, LogUniform, RandomSearch, Space, Uniform
-from fastreg.search.cross_validation import make_folds
-from fastreg.search.strategies import Random
+from fastreg.search.folds.cross_validation import make_folds
+from fastreg.search.strategy.strategies import Random
 from sklearn.datasets import load_digits
 
 EPOCHS, BATCH = 20, 32

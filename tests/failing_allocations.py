@@ -26,7 +26,7 @@ import fastreg as fr
 import numpy as np
 from fastreg import _core, layers, ops, optimizers, regularizers
 from fastreg.callbacks import EarlyStopping
-from fastreg.search.evaluation import Task, evaluate
+from fastreg.search.folds.evaluation import Task, evaluate
 from programs import blobs, line, trainer_of
 
 Bits = list[bytes]

@@ -2,7 +2,7 @@
 
 import fastreg as fr
 from fastreg import layers, optimizers, regularizers
-from fastreg.search.model_fingerprint import Fingerprint
+from fastreg.search.folds.model_fingerprint import Fingerprint
 
 
 class Silent:

@@ -12,8 +12,8 @@ from pathlib import Path
 import fastreg as fr
 import numpy as np
 from fastreg import layers
-from fastreg.search.dry_run import make_context
-from fastreg.search.evaluation import fold_seed
+from fastreg.search.folds.dry_run import make_context
+from fastreg.search.folds.evaluation import fold_seed
 
 N, FEATURES = 150, 4
 X = np.random.default_rng(0).normal(size=(N, FEATURES))

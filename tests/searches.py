@@ -73,7 +73,7 @@ class Clock:
     def __init__(self, monkeypatch: Any) -> None:
         self._begun = time.time()
         self._left: float | None = None
-        for module in (fr.search.evaluation, fr.search.run, fr.search.search):
+        for module in (fr.search.folds.evaluation, fr.search.run, fr.search.search):
             monkeypatch.setattr(module, "time", SimpleNamespace(**{**vars(time), "time": self.read}))
 
     def read(self) -> float:

@@ -8,8 +8,8 @@ import zlib
 
 import numpy as np
 from fastreg.search import Space, Uniform
-from fastreg.search.pruning import Outcome
-from fastreg.search.strategies import Strategy
+from fastreg.search.pruners.pruning import Outcome
+from fastreg.search.strategy.strategies import Strategy
 
 EPOCHS = 27
 FOLDS = 2

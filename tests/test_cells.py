@@ -278,8 +278,8 @@ def test_the_bytes_of_bools_count_as_zero_and_one():
 
 
 def test_bools_are_copied_only_where_they_must_be():
-    from fastreg import _data
+    from fastreg.data import arrays
 
     x = np.random.default_rng(0).random((20, 5)) < 0.5
-    assert _data.features(x) is x
-    assert _data.features(odd_bools(x)).view(np.uint8).max() == 1
+    assert arrays.features(x) is x
+    assert arrays.features(odd_bools(x)).view(np.uint8).max() == 1

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from fastreg._extras import needs
+from fastreg.internal.extras import needs
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXTS = sorted(
@@ -66,7 +66,7 @@ def without(monkeypatch, package):
 def uses():
     from fastreg import plots, table
     from fastreg.search import RandomSearch, Uniform
-    from fastreg.search import plots as pictures
+    from fastreg.search.found import plots as pictures
 
     search = RandomSearch(len, {"rate": Uniform(0, 1)})
     search.results_ = {}

@@ -277,14 +277,14 @@ def test_models_of_searches_know_the_names_that_preprocessing_gives(steps):
 def test_a_wide_frame_is_looked_at_once_a_call(monkeypatch):
     """Names are compared as a whole: the labels of thousands of columns are made into a list once for each frame."""
     pandas = pytest.importorskip("pandas")
-    from fastreg import _frames
+    from fastreg.data import frames
 
     wide = pandas.DataFrame(np.ones((4, 3000)), columns=[f"c{i}" for i in range(3000)])
     model = compiled([layers.Dense(1)], loss="mse")
     model.fit(wide, np.arange(4.0), verbose=0)
     asked = []
-    labels = _frames.labels
-    monkeypatch.setattr(_frames, "labels", lambda value: asked.append(value) or labels(value))
+    labels = frames.labels
+    monkeypatch.setattr(frames, "labels", lambda value: asked.append(value) or labels(value))
     for call in (lambda: model.predict(wide), lambda: model.evaluate(wide, np.arange(4.0), verbose=0),
                  lambda: model.fit(wide, np.arange(4.0), epochs=3, verbose=0)):
         asked.clear()

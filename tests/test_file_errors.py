@@ -49,7 +49,7 @@ def picture(path):
 def report(path):
     pytest.importorskip("matplotlib")
     from fastreg.search import GridSearch
-    from fastreg.search import report as page
+    from fastreg.search.found import report as page
 
     search = GridSearch(Scored(), {"a": [1, 2]}, cv=2, n_jobs=1, verbose=0, refit=False).fit(*nothing())
     with mock.patch.dict(page._CAPTIONS, {"history": "Scores."}, clear=True):  # the other pictures take long

@@ -12,8 +12,9 @@ from pathlib import Path
 import fastreg as fr
 import numpy as np
 import pytest
-from fastreg import io, layers
-from fastreg.table_model import TableModel
+from fastreg import layers
+from fastreg.model import files
+from fastreg.table.model import TableModel
 
 X = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
 linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems take no name that is not text")
@@ -105,7 +106,7 @@ def test_a_name_that_no_system_can_have():
 @pytest.mark.parametrize("kind", KINDS)
 def test_tables_have_any_name(kind, tmp_path):
     pytest.importorskip("pandas")
-    from fastreg.table import read_table
+    from fastreg.table.schema import read_table
 
     raw = os.path.join(os.fsencode(tmp_path), b"\xff.csv")
     with open(raw, "w") as file:
@@ -278,7 +279,7 @@ def test_blocks_cover_a_tensor_once(tmp_path, monkeypatch):
     made.save(tmp_path / "net.safetensors")
     moments = made._trainer_for(None).get_moments()
     for block in (1, 3, 37, 64, 111, 185, 10_000):
-        monkeypatch.setattr(io, "_BLOCK", block)
+        monkeypatch.setattr(files, "_BLOCK", block)
         loaded = fr.load(tmp_path / "net.safetensors")
         assert same(loaded, made)
         found = loaded._trainer_for(None).get_moments()
@@ -297,7 +298,7 @@ def test_a_value_that_is_not_finite_is_found_in_any_block(place, tmp_path, monke
     at = content.find(kernel.tobytes())
     content[at + 4 * place : at + 4 * place + 4] = np.float32(np.nan).tobytes()
     path.write_bytes(content)
-    monkeypatch.setattr(io, "_BLOCK", 16)
+    monkeypatch.setattr(files, "_BLOCK", 16)
     row, column = divmod(place, 37)
     message = rf"the file: layers\.0\.kernel: must be finite numbers, got NaN in column {column}, row {row}"
     with pytest.raises(ValueError, match=message):

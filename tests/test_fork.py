@@ -305,8 +305,8 @@ def test_a_child_does_not_keep_the_lock_of_a_journal():
 
 
 LOCKS = COMMON + """
-from fastreg._forks import Lock
-from fastreg.search.preprocessing import Once
+from fastreg.internal.forks import Lock
+from fastreg.search.folds.preprocessing import Once
 mine, theirs = Lock(), Lock()
 mine.acquire()
 once, computing, finish = Once(), threading.Event(), threading.Event()

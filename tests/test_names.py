@@ -235,14 +235,14 @@ def test_a_name_given_as_text_is_taken_or_explained(place, name, get):
     ],
 )
 def test_guesses(value, known, guess):
-    from fastreg._typos import closest
+    from fastreg.internal.typos import closest
 
     assert closest(value, known) == guess
 
 
 def test_a_name_of_another_kind_may_be_a_typo():
     """The metric Recall is known elsewhere, but is no activation."""
-    from fastreg._typos import closest
+    from fastreg.internal.typos import closest
 
     assert closest("elus", ["elu"]) == "elu"
     assert closest("Recall", ["recal"], "metric") is None
@@ -282,7 +282,7 @@ import sys
 import fastreg as fr
 from fastreg import callbacks, layers, losses, metrics, models, optimizers, regularizers, schedules
 hasattr(layers, "__path__")
-print([name for name in ("fastreg._absent", "fastreg._typos") if name in sys.modules])
+print([name for name in ("fastreg.internal.absent", "fastreg.internal.typos") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

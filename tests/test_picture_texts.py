@@ -83,7 +83,7 @@ def test_every_name_can_be_that_of_a_metric_or_a_run(name):
 
 @pytest.mark.parametrize("name", NASTY)
 def test_a_short_text_on_one_line_is_shown_as_it_is(name):
-    from fastreg._pictures import plain
+    from fastreg.internal.pictures import plain
 
     shown = literal(plain(name))
     assert len(shown) <= 48
@@ -94,7 +94,7 @@ def test_a_short_text_on_one_line_is_shown_as_it_is(name):
 
 
 def test_long_texts_end_with_an_ellipsis():
-    from fastreg._pictures import plain
+    from fastreg.internal.pictures import plain
 
     assert plain("w" * 49) == "w" * 47 + "…"
     assert plain("w" * 48) == "w" * 48

@@ -11,8 +11,9 @@ pytest.importorskip("pandas")
 pytest.importorskip("optuna")
 pytest.importorskip("matplotlib")
 
-from fastreg import cli, tune
-from fastreg.table_model import TableModel
+from fastreg import cli
+from fastreg.table import tune
+from fastreg.table.model import TableModel
 
 
 def write_csv(path, n=300, task="binary", seed=0):

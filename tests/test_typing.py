@@ -11,7 +11,8 @@ from pathlib import Path
 
 import fastreg
 import pytest
-from fastreg import _keras, layers, losses, metrics, optimizers, schedules
+from fastreg import layers, losses, metrics, optimizers, schedules
+from fastreg.internal import keras_arguments
 
 HEAD = """
 from __future__ import annotations
@@ -65,7 +66,7 @@ rate: float = model.optimizer.learning_rate
 model.compile(optimizers.SGD(schedules.ExponentialDecay(0.1, 10, 0.9), momentum=0.9), losses.BinaryCrossentropy())
 model.compile(optimizers.Adam(lambda step: 1e-3 / (1 + step), clipnorm=1.0), "mse", [metrics.MeanAbsoluteError()])
 reveal_type(schedules.StepDecay(0.1, 10, 0.5)(3))  # -> float
-reveal_type(model.optimizer)  # -> fastreg._bound.BoundOptimizer
+reveal_type(model.optimizer)  # -> fastreg.model.views.BoundOptimizer
 """,
     "callbacks": """
 class Halve(callbacks.Callback):
@@ -93,8 +94,8 @@ model.save("net.safetensors")
 model.save(Path("net.safetensors"), include_optimizer=False)
 model.save(b"net.safetensors")
 same = fr.load(Path("net.safetensors"))
-reveal_type(same)  # -> fastreg.model.Sequential
-reveal_type(fr.models.load_model("net.safetensors", compile=False))  # -> fastreg.model.Sequential
+reveal_type(same)  # -> fastreg.model.sequential.Sequential
+reveal_type(fr.models.load_model("net.safetensors", compile=False))  # -> fastreg.model.sequential.Sequential
 """,
     "serving": """
 model.build(4)
@@ -149,12 +150,12 @@ def with_arguments(params: Mapping[str, Any]) -> tuple[fr.Sequential, dict[str, 
 
 search = RandomSearch(build, {"rate": LogUniform(1e-4, 1e-1)}, n_trials=3, cv=3, seed=0, scoring="accuracy")
 search.fit(x, y, epochs=2, callbacks=[callbacks.EarlyStopping(patience=1)])
-reveal_type(search.best_model_)  # -> fastreg.model.Sequential
+reveal_type(search.best_model_)  # -> fastreg.model.sequential.Sequential
 reveal_type(search.best_score_)  # -> float
 search.best_model_.save("best.safetensors")
 reveal_type(search.fit(x, y).best_model_.predict(x))  # -> numpy.ndarray[Any, numpy.dtype[numpy.float32]]
 other = GridSearch(with_arguments, {"rate": [0.1, 0.2]}, cv=2)
-reveal_type(other.best_model_)  # -> fastreg.model.Sequential
+reveal_type(other.best_model_)  # -> fastreg.model.sequential.Sequential
 
 class Ridge:
     coefficients = [1.0]
@@ -192,9 +193,9 @@ def with_every_idle_argument():
                 continue
             given = {
                 argument: next(v for v in ("float32", "zeros", "ones", 0.5) if values.holds(v))
-                if isinstance(values, _keras._Kind)
+                if isinstance(values, keras_arguments._Kind)
                 else values[0]
-                for argument, values in _keras.idle_arguments(kind).items()
+                for argument, values in keras_arguments.idle_arguments(kind).items()
             }
             arguments = ", ".join(f"{argument}={value!r}" for argument, value in given.items())
             yield f"{module.__name__.removeprefix('fastreg.')}.{name}({NEEDED.get(name, '')}{arguments})\n"

@@ -27,7 +27,7 @@ def write_model(path):
 
 def write_report(path):
     pytest.importorskip("matplotlib")
-    from fastreg.search import report
+    from fastreg.search.found import report
 
     # The pictures in it take most of the time, and it is one page all the same.
     with mock.patch.dict(report._CAPTIONS, {"history": "Scores."}, clear=True):

@@ -48,7 +48,7 @@ inline MatrixView<const float> matrix(py::handle object, const char* name) {
   return {static_cast<const float*>(array.data()), rows, cols, cols};
 }
 
-// The element type of an array that the core reads as it is; false for any other. A bool is its byte, which _data.py has
+// The element type of an array that the core reads as it is; false for any other. A bool is its byte, which data/arrays.py has
 // made 0 or 1.
 inline bool element_type(const py::array& array, ElementType& type) {
   const py::dtype dtype = array.dtype();

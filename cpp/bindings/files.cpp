@@ -1,4 +1,4 @@
-// Files for Python. Of a model: names, shapes and float32 values; what they mean is io.py's business. Others: bytes.
+// Files for Python. Of a model: names, shapes and float32 values; what they mean is model/files.py's business. Others: bytes.
 #include <memory>
 
 #include "bindings/convert.h"

@@ -1,6 +1,6 @@
 // Predictor for Python: a heap type with a vectorcall entry on NumPy's C API, since a call of a small network is as short
 // as its arguments are quick to look at. An array that is float32, 2-D, C-contiguous, aligned and of native byte order
-// is read where it is; everything else, and every complaint, is python/fastreg/_serving.py's.
+// is read where it is; everything else, and every complaint, is python/fastreg/data/serving.py's.
 #include "fastreg/predictor.h"
 
 #define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
@@ -67,7 +67,7 @@ PyObject* readable(PyObject* x, const PyPredictor& self) {
   if (PyArray_CheckExact(x) && is_float_matrix(x, n_features, kFlags)) return Py_NewRef(x);
   return guarded([&]() -> PyObject* {
     const py::handle names(self.feature_names == nullptr ? Py_None : self.feature_names);
-    py::object converted = py::module_::import("fastreg._serving").attr("features")(py::handle(x), n_features, names);
+    py::object converted = py::module_::import("fastreg.data.serving").attr("features")(py::handle(x), n_features, names);
     if (!PyArray_CheckExact(converted.ptr()) || !is_float_matrix(converted.ptr(), n_features, kFlags))
       throw py::type_error("x: the conversion to float32 gave no usable array");
     return converted.release().ptr();
@@ -77,7 +77,7 @@ PyObject* readable(PyObject* x, const PyPredictor& self) {
 // Whether this subclass of an array can be written to as the array that it is. False with an error set.
 bool may_be_written(PyObject* out) {
   PyObject* const checked_none = guarded([&] {
-    return py::module_::import("fastreg._serving").attr("check_out_type")(py::handle(out)).release().ptr();
+    return py::module_::import("fastreg.data.serving").attr("check_out_type")(py::handle(out)).release().ptr();
   });
   Py_XDECREF(checked_none);
   return checked_none != nullptr;
@@ -102,7 +102,7 @@ PyObject* writable(PyObject* out, npy_intp n, npy_intp n_outputs, PyArrayObject*
     return nullptr;
   }
   return guarded([&]() -> PyObject* {
-    py::module_::import("fastreg._serving").attr("refuse_out")(py::handle(out), py::make_tuple(n, n_outputs));
+    py::module_::import("fastreg.data.serving").attr("refuse_out")(py::handle(out), py::make_tuple(n, n_outputs));
     throw py::value_error("out: cannot be written to");
   });
 }

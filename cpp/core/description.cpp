@@ -5,9 +5,9 @@
 //   seed        integer in [0, 2^64)    default 0
 //   layers      array of objects        required by parse_network
 //     Dense                units (required), activation, use_bias, kernel_initializer, bias_initializer,
-//                          kernel_regularizer, bias_regularizer (null or L1L2: l1, l2, proximal)
+//                          kernel_regularizer, bias_regularizer (null or L1L2: l1, l2, proximal), trainable
 //     Activation           activation (required)
-//     BatchNormalization   momentum, epsilon, center, scale
+//     BatchNormalization   momentum, epsilon, center, scale, trainable
 //     Dropout              rate, seed (null or an integer in [0, 2^64))
 //   loss        object                  required by parse_training
 //     MeanSquaredError, BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy (these three:
@@ -208,6 +208,7 @@ void read_fields(const Members& fields, Dense& out) {
   read_initializer(fields, "bias_initializer", out.bias_initializer);
   read_penalty(fields, "kernel_regularizer", out.kernel_regularizer);
   read_penalty(fields, "bias_regularizer", out.bias_regularizer);
+  fields.read("trainable", out.trainable);
 }
 
 void read_fields(const Members& fields, Activation& out) {
@@ -220,6 +221,7 @@ void read_fields(const Members& fields, BatchNormalization& out) {
   fields.read("epsilon", out.epsilon);
   fields.read("center", out.center);
   fields.read("scale", out.scale);
+  fields.read("trainable", out.trainable);
 }
 
 void read_fields(const Members& fields, Dropout& out) {

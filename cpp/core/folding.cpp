@@ -38,7 +38,8 @@ class Folder {
   explicit Folder(const Graph& graph) : graph_(graph), cols_(graph.spec.n_features) {}
 
   std::vector<FrozenLayer> run() {
-    for (const Layer& layer : graph_.spec.layers) std::visit([this](const auto& l) { add(l); }, layer);
+    for (layer_ = 0; layer_ < graph_.spec.layers.size(); ++layer_)
+      std::visit([this](const auto& layer) { add(layer); }, graph_.spec.layers[layer_]);
     if (drafts_.empty()) push_activation(ActivationKind::linear);
     std::vector<FrozenLayer> out;
     for (Draft& draft : drafts_) {
@@ -53,11 +54,9 @@ class Folder {
     Draft draft;
     draft.in = cols_;
     draft.out = cols_ = dense.units;
-    draft.kernel = next_weight();
-    if (dense.use_bias) {
-      const std::vector<float> bias = next_weight();
-      draft.bias.assign(bias.begin(), bias.end());
-    }
+    draft.kernel = weight("kernel");
+    const std::vector<float> bias = weight("bias");
+    draft.bias.assign(bias.begin(), bias.end());
     if (!drafts_.empty() && folds_forward(drafts_.back())) {
       take_in(draft, drafts_.back());
       drafts_.pop_back();
@@ -141,10 +140,10 @@ class Folder {
   }
 
   Affine read(const BatchNormalization& layer) {
-    const std::vector<float> ones(cols_, 1.0f), zeros(cols_, 0.0f);
-    const std::vector<float> gamma = layer.scale ? next_weight() : ones;
-    const std::vector<float> beta = layer.center ? next_weight() : zeros;
-    const std::vector<float> mean = next_weight(), variance = next_weight();
+    std::vector<float> gamma = weight("gamma"), beta = weight("beta");
+    gamma.resize(cols_, 1.0f);   // where there is none
+    beta.resize(cols_, 0.0f);
+    const std::vector<float> mean = weight("moving_mean"), variance = weight("moving_variance");
     Affine out{{mean.begin(), mean.end()}, Doubles(cols_), {beta.begin(), beta.end()}};
     for (std::size_t j = 0; j < cols_; ++j) {
       const double spread = static_cast<double>(variance[j]) + static_cast<double>(layer.epsilon);
@@ -154,16 +153,18 @@ class Folder {
     return out;
   }
 
-  // The weights come in the order of the layers, as get_weights lists them.
-  std::vector<float> next_weight() {
-    const Segment& segment = graph_.parameters.segments().at(next_++);
+  // A weight of the present layer; empty where it has none of this name.
+  std::vector<float> weight(const char* name) const {
+    const std::size_t index = graph_.parameters.find(layer_, name);
+    if (index == kNoSegment) return {};
+    const Segment& segment = graph_.parameters.segments()[index];
     std::vector<float> out(segment.info.size());
     segment.to_rows(graph_.weights.data(), out.data());
     return out;
   }
 
   const Graph& graph_;
-  std::size_t next_ = 0, cols_;
+  std::size_t layer_ = 0, cols_;
   std::vector<Draft> drafts_;
 };
 

@@ -25,7 +25,7 @@ bool is_head(ActivationKind kind) { return kind == ActivationKind::sigmoid || ki
 // Turns the spec's layers into operations, one call a layer or group of fused layers.
 class Compiler {
  public:
-  Compiler(const NetworkSpec& spec, Parameters& parameters)
+  Compiler(const NetworkSpec& spec, const Parameters& parameters)
       : spec_(spec), parameters_(parameters), cols_(spec.n_features) {}
 
   std::vector<std::unique_ptr<Operation>> run() {
@@ -47,9 +47,8 @@ class Compiler {
     // Softmax works on whole rows; a last sigmoid stays apart so that a loss can start from the logits.
     const bool apart = activation == ActivationKind::softmax || (is_head(activation) && next_ == spec_.layers.size());
     const ActivationKind joined = apart ? ActivationKind::linear : activation;
-    const bool norm_follows =
-        !apart && next_ < spec_.layers.size() && std::holds_alternative<BatchNormalization>(spec_.layers[next_]);
-    has_tail_ = norm_follows && derivative_from_output(joined);
+    const auto* norm = next_ < spec_.layers.size() ? std::get_if<BatchNormalization>(&spec_.layers[next_]) : nullptr;
+    has_tail_ = !apart && norm != nullptr && norm->trainable && derivative_from_output(joined);
     const Dropout* dropout = joined == ActivationKind::relu && dense.units > 1 ? dropout_at(spec_, next_) : nullptr;
     operations_.push_back(
         make_dense(dense, cols_, index, joined, dropout, next_, has_tail_ ? &tail_ : nullptr, parameters_));
@@ -64,7 +63,7 @@ class Compiler {
   }
 
   void add(const BatchNormalization& layer, std::size_t index) {
-    const Dropout* dropout = dropout_at(spec_, next_);
+    const Dropout* dropout = layer.trainable ? dropout_at(spec_, next_) : nullptr;
     operations_.push_back(make_batch_normalization(layer, cols_, index, dropout, next_, has_tail_ ? &tail_ : nullptr,
                                                    parameters_));
     if (dropout != nullptr) ++next_;
@@ -77,7 +76,7 @@ class Compiler {
   }
 
   const NetworkSpec& spec_;
-  Parameters& parameters_;
+  const Parameters& parameters_;
   std::vector<std::unique_ptr<Operation>> operations_;
   std::size_t next_ = 0, cols_;
   DenseTail tail_;          // of the Dense just added, where the next layer goes back through its activation
@@ -99,23 +98,27 @@ void require_memory(const char* what, double floats) {
                                 " MB of memory");
 }
 
-std::vector<std::unique_ptr<Operation>> compile_layers(const NetworkSpec& spec, Parameters& parameters) {
-  return Compiler(spec, parameters).run();
+namespace {
+
+Parameters parameters_of(const NetworkSpec& spec) {
+  validate(spec);
+  Parameters out;
+  std::size_t width = spec.n_features;
+  for (const Layer& layer : spec.layers) {
+    out.add_layer(layer_weights(layer, {width}));
+    width = output_width(layer, {width});
+  }
+  out.layout();
+  return out;
 }
 
-std::vector<WeightInfo> weights_of(const NetworkSpec& spec) {
-  validate(spec);
-  Parameters parameters;
-  compile_layers(spec, parameters);
-  parameters.layout();
-  return parameters.infos();
-}
+}  // namespace
 
-Graph::Graph(const NetworkSpec& network, const Backend& on) : spec(network), backend(on) {
-  validate(spec);
-  operations = compile_layers(spec, parameters);
+std::vector<WeightInfo> weights_of(const NetworkSpec& spec) { return parameters_of(spec).infos(); }
+
+Graph::Graph(const NetworkSpec& network, const Backend& on)
+    : spec(network), backend(on), parameters(parameters_of(spec)), operations(Compiler(spec, parameters).run()) {
   n_outputs = operations.back()->out();
-  parameters.layout();
   require_memory("layers: this network", static_cast<double>(parameters.total()));
   weights = Buffer(backend, parameters.total());
   initialize(*this);

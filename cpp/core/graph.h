@@ -57,11 +57,9 @@ struct Graph {
 
 // Throws std::invalid_argument, saying what takes how much, if so many floats are more than the memory there is.
 void require_memory(const char* what, double floats);
-// Compiles the layers, adding their weights to `parameters` (layers/*.cpp each have a maker).
-std::vector<std::unique_ptr<Operation>> compile_layers(const NetworkSpec& spec, Parameters& parameters);
 // The weights that a network of this spec has, without making any. Throws std::invalid_argument for a bad spec.
 std::vector<WeightInfo> weights_of(const NetworkSpec& spec);
-// Fills the weights of layer spec.layers[i] as its initializers say.
+// Fills the weights as their initializers say.
 void initialize(const Graph& graph);
 
 }  // namespace fastreg

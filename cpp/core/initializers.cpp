@@ -77,8 +77,9 @@ double draw(const Initializer& initializer, double deviation, Words& words) {
   return 0.0;
 }
 
-void fill(const Graph& graph, std::size_t index, const Initializer& initializer) {
+void fill(const Graph& graph, std::size_t index) {
   const Segment& segment = graph.parameters.segments()[index];
+  const Initializer& initializer = segment.initializer;
   // Keras takes a vector's length for both fans.
   const double fan_in = static_cast<double>(segment.info.vector ? segment.info.cols : segment.info.rows);
   const double deviation = std::sqrt(target_variance(initializer.kind, fan_in, static_cast<double>(segment.info.cols)));
@@ -98,18 +99,7 @@ void fill(const Graph& graph, std::size_t index, const Initializer& initializer)
 }  // namespace
 
 void initialize(const Graph& graph) {
-  std::size_t segment = 0;
-  for (const Layer& layer : graph.spec.layers) {
-    if (const auto* dense = std::get_if<Dense>(&layer)) {
-      fill(graph, segment++, dense->kernel_initializer);
-      if (dense->use_bias) fill(graph, segment++, dense->bias_initializer);
-    } else if (const auto* norm = std::get_if<BatchNormalization>(&layer)) {
-      if (norm->scale) fill(graph, segment++, {InitializerKind::ones});
-      if (norm->center) fill(graph, segment++, {InitializerKind::zeros});
-      fill(graph, segment++, {InitializerKind::zeros});
-      fill(graph, segment++, {InitializerKind::ones});
-    }
-  }
+  for (std::size_t i = 0; i < graph.parameters.segments().size(); ++i) fill(graph, i);
 }
 
 }  // namespace fastreg

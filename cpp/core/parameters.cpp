@@ -93,6 +93,27 @@ std::size_t Parameters::add(WeightInfo info, bool panels, Penalty penalty, bool 
   return segments_.size() - 1;
 }
 
+void Parameters::add_layer(const std::vector<WeightSpec>& weights) {
+  const std::string prefix = "layers." + std::to_string(layers_.size()) + ".";
+  layers_.push_back(segments_.size());
+  for (const WeightSpec& weight : weights) {
+    const bool kernel = weight.is_kernel();
+    const std::size_t segment =
+        add({prefix + weight.name, kernel ? weight.shape[0] : 1, weight.shape.back(), !kernel, weight.trainable}, kernel,
+            weight.penalty, weight.decays);
+    segments_[segment].initializer = weight.initializer;
+  }
+}
+
+std::size_t Parameters::find(std::size_t layer, std::string_view weight) const {
+  const std::size_t end = layer + 1 < layers_.size() ? layers_[layer + 1] : segments_.size();
+  for (std::size_t i = layers_[layer]; i < end; ++i) {
+    const std::string_view name = segments_[i].info.name;
+    if (name.substr(name.rfind('.') + 1) == weight) return i;
+  }
+  return kNoSegment;
+}
+
 void Parameters::layout() {
   // The number of each segment's kind, in the order in which the kinds appear; moving statistics are the last one. A
   // map, because a file may describe very many layers, each with a penalty of its own.

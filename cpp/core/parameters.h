@@ -4,10 +4,12 @@
 // and from_rows know the difference.
 #pragma once
 #include <cstddef>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "core/backend.h"
+#include "core/weights.h"
 #include "fastreg/network.h"
 #include "fastreg/view.h"
 
@@ -49,6 +51,7 @@ void unpack_panels(const float* panels, MatrixView<float> values);
 struct Segment {
   WeightInfo info;
   Penalty penalty;
+  Initializer initializer{};
   bool decays = false;          // takes AdamW's weight decay: kernels only
   bool panels = false;          // a kernel, stored in panels
   std::size_t offset = 0, padded = 0;
@@ -69,15 +72,23 @@ class Parameters {
  public:
   // Adds a segment and returns its index; the offsets are set by layout().
   std::size_t add(WeightInfo info, bool panels, Penalty penalty, bool decays);
+  // Adds the weights of the next layer.
+  void add_layer(const std::vector<WeightSpec>& weights);
   // Places all segments. Throws std::invalid_argument where the sizes overflow.
   void layout();
 
   const std::vector<Segment>& segments() const { return segments_; }
   // Indices of the segments in the order of their offsets.
   const std::vector<std::size_t>& order() const { return order_; }
-  // A segment within the flat buffer or a twin of it; null for kNoSegment.
+  // The segment of a layer's weight, e.g. "bias"; kNoSegment where the layer has none of this name.
+  std::size_t find(std::size_t layer, std::string_view weight) const;
+  // A segment within the flat buffer; null for kNoSegment.
   float* in(float* base, std::size_t segment) const {
     return segment == kNoSegment ? nullptr : base + segments_[segment].offset;
+  }
+  // The same within the gradients; null also for a weight that is not trained and so has none.
+  float* gradient(float* base, std::size_t segment) const {
+    return segment == kNoSegment || !segments_[segment].info.trainable ? nullptr : base + segments_[segment].offset;
   }
   const std::vector<WeightInfo>& infos() const { return infos_; }
   std::size_t trainable() const { return trainable_; }   // floats, padding included
@@ -85,6 +96,7 @@ class Parameters {
 
  private:
   std::vector<Segment> segments_;
+  std::vector<std::size_t> layers_;   // the first segment of each layer
   std::vector<std::size_t> order_;
   std::vector<WeightInfo> infos_;
   std::size_t trainable_ = 0, total_ = 0;

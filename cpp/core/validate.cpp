@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "fastreg/spec.h"
+#include "core/weights.h"
 #include "fastreg/strict_math.h"
 
 namespace fastreg {
@@ -115,8 +115,7 @@ struct LayerCheck {
     check_initializer(check, "bias_initializer", layer.bias_initializer);
     check_penalty(check, "kernel_regularizer", layer.kernel_regularizer);
     check_penalty(check, "bias_regularizer", layer.bias_regularizer);
-    add(check, (width + 1) * layer.units);
-    width = layer.units;
+    count(check, layer);
   }
   void operator()(const Activation& layer) const {
     check_activation(Check(where + " (Activation)"), layer.activation, width);
@@ -125,14 +124,14 @@ struct LayerCheck {
     const Check check(where + " (BatchNormalization)");
     check.unit_interval("momentum", layer.momentum, true);
     check.normal("epsilon", layer.epsilon);
-    add(check, 4 * width);
+    count(check, layer);
   }
   void operator()(const Dropout& layer) const { Check(where + " (Dropout)").unit_interval("rate", layer.rate); }
 
-  // Widths are below 2^31, so neither the product nor this sum overflows.
-  void add(const Check& check, std::size_t more) const {
-    parameters += more;
+  void count(const Check& check, const Layer& layer) const {
+    for (const WeightSpec& weight : layer_weights(layer, {width})) parameters += weight.size();
     if (parameters > kMaxParameters) check.fail("the network must not have more than 2^48 parameters");
+    width = output_width(layer, {width});
   }
 };
 

@@ -43,20 +43,21 @@ namespace {
 
 #if defined(__x86_64__)
 // Clang before 18 does not know the names of the levels, and GCC only from 12 on.
+// FASTREG_ISAS may leave out the kernels that one of them asks for.
 #if defined(__clang__) || __GNUC__ < 12
-bool supports_v2() { return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt"); }
-bool supports_v3() {
+[[maybe_unused]] bool supports_v2() { return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt"); }
+[[maybe_unused]] bool supports_v3() {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
          __builtin_cpu_supports("bmi2");
 }
-bool supports_v4() {
+[[maybe_unused]] bool supports_v4() {
   return supports_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
 #else
-bool supports_v2() { return __builtin_cpu_supports("x86-64-v2"); }
-bool supports_v3() { return __builtin_cpu_supports("x86-64-v3"); }
-bool supports_v4() { return __builtin_cpu_supports("x86-64-v4"); }
+[[maybe_unused]] bool supports_v2() { return __builtin_cpu_supports("x86-64-v2"); }
+[[maybe_unused]] bool supports_v3() { return __builtin_cpu_supports("x86-64-v3"); }
+[[maybe_unused]] bool supports_v4() { return __builtin_cpu_supports("x86-64-v4"); }
 #endif
 #endif
 

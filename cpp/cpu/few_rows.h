@@ -5,7 +5,7 @@
 // columns of a group of panels in each lane, then across the lanes, then from one group to the next.
 #pragma once
 #include "core/kernels.h"
-#include "cpu/elementwise.h"
+#include "cpu/loops.h"
 #include "cpu/simd/simd.h"
 
 namespace fastreg {

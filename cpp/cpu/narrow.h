@@ -5,7 +5,7 @@
 // The value of an element is one chain of fma from 0 on, over the units or the rows, as the tiles have it.
 #pragma once
 #include "core/kernels.h"
-#include "cpu/elementwise.h"
+#include "cpu/loops.h"
 #include "cpu/simd/simd.h"
 
 namespace fastreg {

@@ -5,7 +5,7 @@
 //   x (k), W panels (k, cols), y (ld): z = x W + bias of one row
 #pragma once
 #include "core/kernels.h"
-#include "cpu/elementwise.h"
+#include "cpu/loops.h"
 #include "cpu/simd/simd.h"
 #include "cpu/tiles.h"
 

@@ -1,12 +1,13 @@
 // The tiles that every matrix product is made of: R rows and NV vectors of columns are held in registers while k runs; a
-// is read by broadcast and b by vector. gemm.h says what a, b and c are in each product.
+// is read by broadcast and b by vector. kernels/matmul.cpp says what a, b and c are in each product.
 //
 // The value of an element is one chain of fma over k that starts from init, whatever tile computes it. The partial sums
 // of a blocked k wait in c. With kChains == 2 there are two chains, of even and odd k, added at the end of a block: one
 // is too short to hide the latency of fma where a tile is a single vector wide.
 #pragma once
 #include "core/kernels.h"
-#include "cpu/elementwise.h"
+#include "cpu/kernels/entries.h"
+#include "cpu/loops.h"
 #include "cpu/simd/simd.h"
 
 namespace fastreg {

@@ -1,11 +1,12 @@
 """fastreg: small and medium regularised dense networks, trained and served fast on a CPU.
 
-This file lists the public names and computes nothing. The modules load when they are first touched; only the compiled
-module loads at once, so that an instruction set that cannot be had (``FASTREG_ISA``) is an ImportError here.
+This file lists the public names. The modules load when they are first touched; only the compiled module loads at once,
+so that an instruction set that cannot be had (``FASTREG_ISA``) is an ImportError here.
 """
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
         utils,
     )
     from fastreg._core import Predictor
-    from fastreg.io import load
     from fastreg.layers import Input
-    from fastreg.model import Sequential
+    from fastreg.model.files import load
+    from fastreg.model.sequential import Sequential
     from fastreg.runtime import get_num_threads, set_num_threads, show_config, thread_limit
 
 __all__ = [
@@ -65,9 +66,9 @@ __all__ = [
 _HOMES = {
     "Input": "layers",
     "Predictor": "_core",
-    "Sequential": "model",
+    "Sequential": "model.sequential",
     "get_num_threads": "runtime",
-    "load": "io",
+    "load": "model.files",
     "set_num_threads": "runtime",
     "show_config": "runtime",
     "thread_limit": "runtime",
@@ -78,7 +79,11 @@ if not TYPE_CHECKING:  # a type checker knows which names there are
 
     def __getattr__(name: str) -> Any:
         if name not in __all__:
-            from fastreg._checks import absent_names
+            from fastreg.internal.old_paths import load
+
+            if (module := load(__name__, name)) is not None:
+                return module
+            from fastreg.internal.checks import absent_names
 
             absent_names(__name__)(name, depth=2)
         module = import_module(f"fastreg.{_HOMES.get(name, name)}")
@@ -89,3 +94,19 @@ if not TYPE_CHECKING:  # a type checker knows which names there are
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+class _OldPaths:
+    """Asked for modules that were not found: those that moved are found at their old paths too."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
+        """What the import system wants to know of a module of fastreg that moved; None for any other."""
+        if not name.startswith("fastreg."):
+            return None
+        from fastreg.internal import old_paths
+
+        return old_paths.find_spec(name)
+
+
+sys.meta_path.append(_OldPaths)

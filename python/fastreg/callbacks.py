@@ -14,7 +14,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from fastreg import _core
-from fastreg._checks import (
+from fastreg.internal.checks import (
     FINITE,
     NON_NEGATIVE,
     POSITIVE,
@@ -28,10 +28,10 @@ from fastreg._checks import (
     describe,
     did_you_mean,
 )
-from fastreg._forks import in_child
+from fastreg.internal.forks import in_child
 
 if TYPE_CHECKING:
-    from fastreg.model import Sequential
+    from fastreg.model.sequential import Sequential
 
 __all__ = ["Callback", "EarlyStopping", "History", "StopSignal", "TimeLimit"]
 

@@ -18,9 +18,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     arguments = parser.parse_args(argv)
     if arguments.version:
-        import fastreg
+        from fastreg._core import __version__
 
-        print(f"fastreg {fastreg.__version__}")
+        print(f"fastreg {__version__}")
         return 0
     if arguments.command is None:
         parser.print_help(sys.stderr)
@@ -143,7 +143,7 @@ def _seconds(text: str) -> float:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from . import demo
+    from fastreg import demo
 
     try:
         report = demo.run(arguments.output, seed=arguments.seed, verbose=0 if arguments.quiet else 1)
@@ -155,7 +155,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _tune(arguments: argparse.Namespace) -> int:
-    from . import tune
+    from fastreg.table import tune
 
     options = tune.Options(
         data=arguments.data,
@@ -182,7 +182,7 @@ def _tune(arguments: argparse.Namespace) -> int:
 
 
 def _predict(arguments: argparse.Namespace) -> int:
-    from . import tune
+    from fastreg.table import tune
 
     try:
         tune.predict(arguments.model, arguments.data)

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from . import callbacks, layers, optimizers, plots, regularizers, schedules
-from ._extras import needs
-from .diagnosis import Diagnosis, diagnose
-from .model import Sequential
-from .progress import printable
+from fastreg import callbacks, layers, optimizers, plots, regularizers, schedules
+from fastreg.diagnosis import Diagnosis, diagnose
+from fastreg.internal.extras import needs
+from fastreg.internal.progress import printable
+from fastreg.model.sequential import Sequential
 
 TRAINING_ROWS, VALIDATION_ROWS = 400, 400
 UNITS, EPOCHS, BATCH, PATIENCE, LEARNING_RATE = 256, 200, 32, 30, 1e-3

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, overload
 
-from fastreg._checks import describe
 from fastreg.callbacks import directions_of
+from fastreg.internal.checks import describe
 
 if TYPE_CHECKING:
     from fastreg.callbacks import History

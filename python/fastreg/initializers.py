@@ -16,8 +16,8 @@ Keras's aliases of the classes.
 from dataclasses import KW_ONLY, InitVar, dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from fastreg._checks import FINITE, NON_NEGATIVE, absent_names, check_real, describe
-from fastreg._describe import Description, Registry
+from fastreg.internal.checks import FINITE, NON_NEGATIVE, absent_names, check_real, describe
+from fastreg.internal.description import Description, Registry
 
 __all__ = [
     "Constant",

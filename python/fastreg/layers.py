@@ -8,7 +8,8 @@ features as ``input_shape=(n,)`` or ``input_dim=n``; otherwise an :class:`Input`
 from dataclasses import KW_ONLY, InitVar, dataclass, field, fields
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
-from fastreg._checks import (
+from fastreg.initializers import Initializer
+from fastreg.internal.checks import (
     AT_LEAST_ONE,
     CLOSED_FRACTION,
     FRACTION,
@@ -23,9 +24,14 @@ from fastreg._checks import (
     check_name,
     describe,
 )
-from fastreg._describe import Description, Registry
-from fastreg._keras import DenseArguments, InputArguments, LayerArguments, NormalizationArguments, takes_keras_arguments
-from fastreg.initializers import Initializer
+from fastreg.internal.description import Description, Registry
+from fastreg.internal.keras_arguments import (
+    DenseArguments,
+    InputArguments,
+    LayerArguments,
+    NormalizationArguments,
+    takes_keras_arguments,
+)
 from fastreg.regularizers import Regularizer
 
 __all__ = [

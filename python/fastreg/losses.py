@@ -1,4 +1,4 @@
-r"""What training minimises. Descriptions only; C++ computes (cpp/core/scoring.cpp, cpp/cpu/loss.h).
+r"""What training minimises. Descriptions only; C++ computes (cpp/core/scoring.cpp, cpp/cpu/kernels/loss.cpp).
 
 Notation: row i of n has target :math:`t_i`, output :math:`p_i` over k units and weight :math:`w_i` (1 unless given).
 The loss of a set of rows is :math:`\sum_i w_i \ell_i / \sum_i w_i`, plus the penalties of the layers. A training step
@@ -11,9 +11,14 @@ before it, so a saturated output costs no accuracy.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from fastreg._checks import absent_names
-from fastreg._describe import Description, Registry
-from fastreg._keras import CrossentropyArguments, LossArguments, SparseCrossentropyArguments, takes_keras_arguments
+from fastreg.internal.checks import absent_names
+from fastreg.internal.description import Description, Registry
+from fastreg.internal.keras_arguments import (
+    CrossentropyArguments,
+    LossArguments,
+    SparseCrossentropyArguments,
+    takes_keras_arguments,
+)
 
 __all__ = [
     "BinaryCrossentropy",

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from fastreg._checks import absent_names, check_name, describe
-from fastreg._describe import Description, Registry
-from fastreg._keras import BinaryAccuracyArguments, MetricArguments, takes_keras_arguments
+from fastreg.internal.checks import absent_names, check_name, describe
+from fastreg.internal.description import Description, Registry
+from fastreg.internal.keras_arguments import BinaryAccuracyArguments, MetricArguments, takes_keras_arguments
 from fastreg.losses import Loss
 
 __all__ = [

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastreg import io
-from fastreg._checks import absent_names, check_bool
-from fastreg._keras import refuse_requests
-from fastreg.model import Sequential
+from fastreg.internal.checks import absent_names, check_bool
+from fastreg.internal.keras_arguments import refuse_requests
+from fastreg.model import files
+from fastreg.model.sequential import Sequential
 
 __all__ = ["Sequential", "load_model"]
 
@@ -16,7 +16,7 @@ if not TYPE_CHECKING:  # a type checker knows which names there are
 
 
 def load_model(
-    filepath: io.StrOrBytesPath, custom_objects: object = None, compile: bool = True, safe_mode: bool = True
+    filepath: files.StrOrBytesPath, custom_objects: object = None, compile: bool = True, safe_mode: bool = True
 ) -> Sequential:
     """:func:`fastreg.load` with Keras's arguments.
 
@@ -31,4 +31,4 @@ def load_model(
         OSError: If the file cannot be read.
     """
     refuse_requests("load_model", {"custom_objects": custom_objects, "safe_mode": safe_mode})
-    return io.read(filepath, with_training=check_bool("load_model", "compile", compile))[0]
+    return files.read(filepath, with_training=check_bool("load_model", "compile", compile))[0]

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastreg import _core, losses, optimizers
-from fastreg._checks import (
+from fastreg.data.arrays import class_indices, numeric
+from fastreg.internal.checks import (
     CLOSED_FRACTION,
     FRACTION,
     NON_NEGATIVE,
@@ -29,7 +30,6 @@ from fastreg._checks import (
     check_real,
     describe,
 )
-from fastreg._data import class_indices, numeric
 from fastreg.layers import check_activation
 from fastreg.losses import Loss
 from fastreg.optimizers import Optimizer

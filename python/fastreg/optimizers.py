@@ -18,9 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import schedules
-from fastreg._checks import FRACTION, NON_NEGATIVE, NORMAL, POSITIVE, absent_names, check_real, describe
-from fastreg._describe import Description, Registry
-from fastreg._keras import AdamArguments, AdamWArguments, OptimizerArguments, RMSpropArguments, takes_keras_arguments
+from fastreg.internal.checks import FRACTION, NON_NEGATIVE, NORMAL, POSITIVE, absent_names, check_real, describe
+from fastreg.internal.description import Description, Registry
+from fastreg.internal.keras_arguments import (
+    AdamArguments,
+    AdamWArguments,
+    OptimizerArguments,
+    RMSpropArguments,
+    takes_keras_arguments,
+)
 from fastreg.schedules import LearningRateSchedule
 
 __all__ = ["SGD", "Adam", "AdamW", "LearningRate", "Optimizer", "RMSprop", "get", "schedules"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from fastreg import _files, _pictures
-from fastreg._extras import needs
+from fastreg.internal import pictures, whole_files
+from fastreg.internal.extras import needs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ _TRAINING, _VALIDATION, _MARK = "#0072b2", "#d55e00", "#555555"
 
 def learning_curves(
     histories: Any,
-    path: _files.FilePath | None = None,
+    path: whole_files.FilePath | None = None,
     *,
     best_epochs: Mapping[str, int] | None = None,
     title: str | None = None,
@@ -57,20 +57,20 @@ def learning_curves(
             axes = grid[row, column]
             _draw(axes, history, name, mark)
             if row == 0:
-                axes.set_title(_pictures.plain(label), fontsize=11, loc="left", fontweight="bold")
+                axes.set_title(pictures.plain(label), fontsize=11, loc="left", fontweight="bold")
         grid[-1, column].set_xlabel("epoch")
     for row, name in enumerate(names):
         keys = (name, f"val_{name}")
         logarithmic = _wide([history[key] for history in runs.values() for key in keys if key in history])
         grid[row, 0].set_yscale("log" if logarithmic else "linear")
-        grid[row, 0].set_ylabel(_pictures.plain(name.replace("_", " ")) + (" (log scale)" if logarithmic else ""))
+        grid[row, 0].set_ylabel(pictures.plain(name.replace("_", " ")) + (" (log scale)" if logarithmic else ""))
     # One legend under all columns, where it hides no curve.
     known = {line.get_label(): line for axes in grid[0] for line in axes.lines}
     figure.legend(known.values(), known.keys(), loc="outside lower center", ncols=len(known), frameon=False, fontsize=9)
     if title:
-        figure.suptitle(_pictures.plain(title, _pictures.LABEL * len(runs) + 12), fontsize=12)
+        figure.suptitle(pictures.plain(title, pictures.LABEL * len(runs) + 12), fontsize=12)
     if path is not None:
-        _pictures.save(figure, path)
+        pictures.save(figure, path)
     return figure
 
 

@@ -8,8 +8,8 @@ no penalty unless a layer is given one for them.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastreg._checks import NON_NEGATIVE, absent_names
-from fastreg._describe import Description, Registry
+from fastreg.internal.checks import NON_NEGATIVE, absent_names
+from fastreg.internal.description import Description, Registry
 
 __all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "l1", "l1_l2", "l2"]
 

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 import numpy as np
 
 from fastreg import _core
-from fastreg._checks import AT_LEAST_ONE, check_int
+from fastreg.internal.checks import AT_LEAST_ONE, check_int
 
 __all__ = ["get_num_threads", "set_num_threads", "show_config", "thread_limit"]
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg._checks import AT_LEAST_ONE, CLOSED_FRACTION, NON_NEGATIVE, POSITIVE, absent_names
-from fastreg._describe import Description, Registry
-from fastreg._keras import CosineArguments, ScheduleArguments, takes_keras_arguments
+from fastreg.internal.checks import AT_LEAST_ONE, CLOSED_FRACTION, NON_NEGATIVE, POSITIVE, absent_names
+from fastreg.internal.description import Description, Registry
+from fastreg.internal.keras_arguments import CosineArguments, ScheduleArguments, takes_keras_arguments
 
 __all__ = [
     "Constant",

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastreg._checks import AT_LEAST_ONE, NON_NEGATIVE, SEED_LIMIT, absent_names, check_int
-from fastreg._data import numeric
+from fastreg.data.arrays import numeric
+from fastreg.internal.checks import AT_LEAST_ONE, NON_NEGATIVE, SEED_LIMIT, absent_names, check_int
 
 __all__ = ["default_seed", "set_random_seed", "to_categorical"]
 

@@ -10,7 +10,7 @@ Scalars are left alone. ALLOWED lists the loops that may do it, with the reason.
 
 Only objects compiled as users get them tell: flags of debug builds change which loops there are.
 
-    check_spills.py --objdump OBJDUMP --kernels ISA OBJECT [--kernels ...]
+    check_spills.py --objdump OBJDUMP --kernels ISA OBJECT... [--kernels ...]
 """
 import argparse
 import re
@@ -255,11 +255,11 @@ def is_fault(isa: str, name: str, found: list[Instruction]) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--objdump", required=True)
-    parser.add_argument("--kernels", nargs=2, action="append", required=True, metavar=("ISA", "OBJECT"))
+    parser.add_argument("--kernels", nargs="+", action="append", required=True, metavar=("ISA", "OBJECT"))
     options = parser.parse_args()
 
     loops, faults = 0, 0
-    for isa, path in options.kernels:
+    for isa, path in [(isa, path) for isa, *paths in options.kernels for path in paths]:
         command = [options.objdump, "-d", "-r", "-C", "--no-show-raw-insn", path]
         text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         for name, code in functions(text):

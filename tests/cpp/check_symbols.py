@@ -2,9 +2,10 @@
 
 A kernel object must not define a symbol that the linker may merge with a copy from another object (weak or unique:
 inline functions, templates, containers), must keep what it does define in its own namespace, and must not call into
-the C++ library. No object may touch vector registers wider than those it is compiled for.
+the C++ library or into any part of fastreg but the kernel objects of its own instruction set. Of a kernel object the
+others know the table alone. No object may touch vector registers wider than those it is compiled for.
 
-    check_symbols.py --nm NM --objdump OBJDUMP --kernels ISA OBJECT [--kernels ...] --generic OBJECT...
+    check_symbols.py --nm NM --objdump OBJDUMP --kernels ISA OBJECT... [--kernels ...] --generic OBJECT...
 """
 import argparse
 import re
@@ -35,9 +36,20 @@ def check_kernels(nm: str, isa: str, path: str) -> list[str]:
         if kind.isupper() and kind not in "UWV" and f"fastreg::{isa}::" not in name
     ]
     faults += [f"{isa}: calls {name}" for kind, name in found if kind == "U" and CXX_LIBRARY.search(name)]
+    faults += [
+        f"{isa}: calls {name}, which is not compiled for it"
+        for kind, name in found
+        if kind == "U" and name.startswith("fastreg::") and not name.startswith(f"fastreg::{isa}::")
+    ]
     if not any(kind.isupper() and kind != "U" and f"fastreg::{isa}::" in name for kind, name in found):
         faults.append(f"{isa}: {path} defines nothing in fastreg::{isa}")
     return faults
+
+
+def check_generic(nm: str, isas: set[str], path: str) -> list[str]:
+    names = [name for kind, name in symbols(nm, path) if kind == "U"]
+    inner = [name for name in names if any(name.startswith(f"fastreg::{isa}::") for isa in isas)]
+    return [f"{path}: calls {name} and not through the table" for name in inner if not name.endswith("::table")]
 
 
 def check_width(objdump: str, isa: str, path: str) -> list[str]:
@@ -52,13 +64,14 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--nm", required=True)
     parser.add_argument("--objdump", required=True)
-    parser.add_argument("--kernels", nargs=2, action="append", required=True, metavar=("ISA", "OBJECT"))
+    parser.add_argument("--kernels", nargs="+", action="append", required=True, metavar=("ISA", "OBJECT"))
     parser.add_argument("--generic", nargs="+", required=True, metavar="OBJECT")
     options = parser.parse_args()
 
-    kernels = {path: isa for isa, path in options.kernels}
+    kernels = {path: isa for isa, *paths in options.kernels for path in paths}
     generic = {path: "generic" for path in options.generic if path not in kernels}
     faults = [fault for path, isa in kernels.items() for fault in check_kernels(options.nm, isa, path)]
+    faults += [fault for path in generic for fault in check_generic(options.nm, set(kernels.values()), path)]
     faults += [fault for path, isa in (kernels | generic).items() for fault in check_width(options.objdump, isa, path)]
     for fault in faults:
         print(fault)

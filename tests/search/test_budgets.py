@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fastreg import layers
 from fastreg.search import GridSearch, LogUniform, RandomSearch, SuccessiveHalving, Uniform
-from fastreg.search.evaluation import evaluate
+from fastreg.search.folds.evaluation import evaluate
 from programs import count_steps, last_json, run_program
 from searches import Clock, Scored, build, nothing, two_classes
 
@@ -33,7 +33,7 @@ def folds(monkeypatch):
         found.append(evaluate(*arguments))
         return found[-1]
 
-    monkeypatch.setattr(fr.search.executors, "evaluate", recorded)
+    monkeypatch.setattr("fastreg.search.workers.executors.evaluate", recorded)
     return found
 
 

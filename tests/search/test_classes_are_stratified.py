@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from fastreg import callbacks, layers
 from fastreg.search import GridSearch, cross_validate, nested_cross_validate
-from fastreg.search import cross_validation as cv
-from fastreg.search.dry_run import make_context
-from fastreg.search.stratification import class_labels, parts, share
+from fastreg.search.folds import cross_validation as cv
+from fastreg.search.folds.dry_run import make_context
+from fastreg.search.folds.stratification import class_labels, parts, share
 
 N = 60
 X = np.random.default_rng(0).normal(size=(N, 3))

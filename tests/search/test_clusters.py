@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import search_folds
 from fastreg import callbacks
-from fastreg.search.dry_run import make_context
-from fastreg.search.evaluation import Task, evaluate
-from fastreg.search.executors import make_runner
-from fastreg.search.ray_executor import RayExecutor
+from fastreg.search.folds.dry_run import make_context
+from fastreg.search.folds.evaluation import Task, evaluate
+from fastreg.search.workers.executors import make_runner
+from fastreg.search.workers.ray import RayExecutor
 from search_folds import PARAMS, Process, X, Y, collect, context, values
 
 pytestmark = [

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from fastreg.search import cross_validation as cv
+from fastreg.search.folds import cross_validation as cv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from fastreg import callbacks, layers
 from fastreg.search import GridSearch, SuccessiveHalving, nested_cross_validate
-from fastreg.search.dry_run import make_context
-from fastreg.search.evaluation import Context
+from fastreg.search.folds.dry_run import make_context
+from fastreg.search.folds.evaluation import Context
 from search_folds import PARAMS, X, Y, build, context
 
 

@@ -8,9 +8,9 @@ import fastreg as fr
 import numpy as np
 import pytest
 from fastreg import callbacks, layers
-from fastreg.search.dry_run import make_context
-from fastreg.search.evaluation import Task, evaluate, fold_seed, refit
-from fastreg.search.preprocessing import Standard
+from fastreg.search.folds.dry_run import make_context
+from fastreg.search.folds.evaluation import Task, evaluate, fold_seed, refit
+from fastreg.search.folds.preprocessing import Standard
 from programs import wait_for_fit
 from search_folds import PARAMS, N, X, Y, build, by_hand, context, ok, same, seeded
 

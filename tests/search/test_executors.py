@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 import search_folds
 from fastreg import callbacks
-from fastreg.search import remote
-from fastreg.search.dry_run import make_context
-from fastreg.search.evaluation import Task, evaluate
-from fastreg.search.executors import InlineRunner, ThreadRunner, count_workers, make_runner
+from fastreg.search.folds.dry_run import make_context
+from fastreg.search.folds.evaluation import Task, evaluate
+from fastreg.search.workers import remote
+from fastreg.search.workers.executors import InlineRunner, ThreadRunner, count_workers, make_runner
 from programs import OBEY_CTRL_C, count_steps, prompt
 from search_folds import PARAMS, Counted, Dies, Marks, Threads, X, Y, blas_threads, collect, context, values
 
@@ -317,8 +317,8 @@ INTERRUPTED = OBEY_CTRL_C + """
 import os, signal, sys, threading, time
 sys.path.insert(0, {folder!r})
 import search_folds
-from fastreg.search.evaluation import Task
-from fastreg.search.executors import make_runner
+from fastreg.search.folds.evaluation import Task
+from fastreg.search.workers.executors import make_runner
 
 made = search_folds.Marks({made!r})
 
@@ -442,8 +442,8 @@ def test_a_program_without_a_guard_is_told_so(tmp_path):
     script.write_text(
         f"import sys\nsys.path.insert(0, {str(Path(search_folds.__file__).parent)!r})\n"
         "from search_folds import PARAMS, context\n"
-        "from fastreg.search.evaluation import Task\n"
-        "from fastreg.search.executors import make_runner\n"
+        "from fastreg.search.folds.evaluation import Task\n"
+        "from fastreg.search.workers.executors import make_runner\n"
         "runner = make_runner(context(), 1, 'processes')\n"
         "runner.submit(Task(0, 0, PARAMS))\n"
         "print(runner.completed(30))\n"

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 from fastreg.search import ASHA, Hyperband, Random, SuccessiveHalving
-from fastreg.search.pruning import Outcome
+from fastreg.search.pruners.pruning import Outcome
 from simulation import EPOCHS, FOLDS, SPACE, Curve, Learner, Simulation
 
 each_direction = pytest.mark.parametrize("direction", ["min", "max"])

@@ -397,7 +397,7 @@ def test_one_writer(tmp_path):
 
 def test_a_fold_is_on_the_disk_before_it_counts(tmp_path, monkeypatch):
     """fsync comes after the write of the line and before the schedule hears of the fold."""
-    from fastreg.search.pruning import FullBudget
+    from fastreg.search.pruners.pruning import FullBudget
 
     events = []
     write, sync = os.write, os.fsync

@@ -13,11 +13,11 @@ import fingerprinted
 import numpy as np
 import pytest
 from fastreg import callbacks, initializers, layers, losses, metrics, optimizers, regularizers, schedules
-from fastreg._describe import Description
+from fastreg.internal.description import Description
 from fastreg.search import GridSearch, LogUniform, RandomSearch, SuccessiveHalving
-from fastreg.search import model_fingerprint as described
-from fastreg.search.cross_validation import KFold
-from fastreg.search.model_fingerprint import Fingerprint, agreed
+from fastreg.search.folds import model_fingerprint as described
+from fastreg.search.folds.cross_validation import KFold
+from fastreg.search.folds.model_fingerprint import Fingerprint, agreed
 from programs import TESTS
 from searches import Scored, findings, two_classes
 

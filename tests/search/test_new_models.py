@@ -13,8 +13,8 @@ import pytest
 import search_folds
 from fastreg import layers
 from fastreg.search import GridSearch, LogUniform, RandomSearch, cross_validate
-from fastreg.search.evaluation import Task, evaluate, refit
-from fastreg.search.executors import make_runner
+from fastreg.search.folds.evaluation import Task, evaluate, refit
+from fastreg.search.workers.executors import make_runner
 from search_folds import PARAMS, SAME, KeepsOne, X, Y, collect, context
 
 SAME_AGAIN = r"build: must return a new model at every call, got the same \w+ again"

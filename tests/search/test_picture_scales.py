@@ -8,8 +8,9 @@ import pytest
 pytest.importorskip("matplotlib")
 
 import fastreg as fr
-from fastreg.search import Choice, GridSearch, Integer, LogUniform, RandomSearch, Space, Uniform, When, plots
-from fastreg.search.ticks import NOT_USED, Ticks, scale_of
+from fastreg.search import Choice, GridSearch, Integer, LogUniform, RandomSearch, Space, Uniform, When
+from fastreg.search.found import plots
+from fastreg.search.found.ticks import NOT_USED, Ticks, scale_of
 
 SCALES = {
     "uniform": (Uniform(0, 1), "linear"),

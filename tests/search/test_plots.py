@@ -8,7 +8,8 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from fastreg.search import RandomSearch, plots, report
+from fastreg.search import RandomSearch
+from fastreg.search.found import plots, report
 
 
 class Peak:

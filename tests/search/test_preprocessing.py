@@ -4,8 +4,8 @@ import pickle
 
 import numpy as np
 import pytest
-from fastreg.search.evaluation import Task, evaluate
-from fastreg.search.preprocessing import Standard
+from fastreg.search.folds.evaluation import Task, evaluate
+from fastreg.search.folds.preprocessing import Standard
 from search_folds import PARAMS, X, Y, context, ok, same, seeded
 
 

@@ -19,7 +19,7 @@ from fastreg.search import (
     Space,
     SuccessiveHalving,
 )
-from fastreg.search.pruning import Job, Outcome, Thresholds
+from fastreg.search.pruners.pruning import Job, Outcome, Thresholds
 from programs import count_steps
 from simulation import EPOCHS, FOLDS, SPACE, Curve, Learner, Simulation
 

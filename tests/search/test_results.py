@@ -24,7 +24,7 @@ from fastreg.search import (
     cross_validate,
     nested_cross_validate,
 )
-from fastreg.search.results import best_trial, rank, tabulate
+from fastreg.search.found.results import best_trial, rank, tabulate
 from programs import last_json, on_terminal, run_program
 from searches import Clock, Scored, build, findings, nothing, two_classes
 
@@ -199,7 +199,7 @@ def out_of_fold(search, context, trial):
     """Predictions of a trial's fold models on the rows that they were scored on, trained here."""
     outputs = np.full(len(context.y), math.nan)
     for fold, (train, test) in enumerate(context.folds):
-        with fr.utils.default_seed(fr.search.evaluation.fold_seed(search.seed_, trial.number, fold)):
+        with fr.utils.default_seed(fr.search.folds.evaluation.fold_seed(search.seed_, trial.number, fold)):
             model = network(trial.params)
         model.fit(context.x[train], context.y[train], epochs=40, verbose=0)
         outputs[test] = model.predict(context.x[test])[:, 0]
@@ -228,7 +228,7 @@ def test_an_ensemble_is_the_greedy_selection():
 
 
 def test_of_the_sets_on_the_way_the_best_is_taken():
-    from fastreg.search.ensemble import _greedy
+    from fastreg.search.found.ensemble import _greedy
 
     # 1 and -1 average to the target 0; a third one spoils it.
     stacked = np.array([1.0, -1.0, 5.0]).reshape(3, 1, 1)
@@ -345,7 +345,7 @@ def test_nested_cross_validation():
     assert found["test_score"].shape == found["best_score"].shape == (4,)
     assert [params["lr"] for params in found["best_params"]] == [3e-2] * 4
     # The oracle for one outer fold: the search on its rows, scored on the others.
-    train, test = fr.search.cross_validation.make_folds(4, x, y, None, 1)[2]
+    train, test = fr.search.folds.cross_validation.make_folds(4, x, y, None, 1)[2]
     inner = GridSearch(build, {"lr": [1e-6, 3e-2], "units": [8]}, cv=3, seed=1, verbose=0).fit(
         x[train], y[train], epochs=20)
     assert found["test_score"][2] == inner.score(x[test], y[test])

@@ -7,7 +7,7 @@ import fastreg as fr
 import numpy as np
 import pytest
 from fastreg import layers, losses, metrics
-from fastreg.search.scoring import resolve
+from fastreg.search.folds.scoring import resolve
 
 N, FEATURES = 120, 5
 ROWS = np.arange(0, N, 2, dtype=np.uint32)
@@ -291,7 +291,7 @@ def test_names_of_this_library_do_not_import_scikit_learn():
 
     code = (
         "import sys, fastreg as fr\n"
-        "from fastreg.search.scoring import resolve\n"
+        "from fastreg.search.folds.scoring import resolve\n"
         "model = fr.Sequential([fr.layers.Dense(1)])\n"
         "model.compile('adam', 'mse')\n"
         "resolve(['mae', 'loss', 'mse'], model)\n"

@@ -29,7 +29,7 @@ from fastreg.search import (
     Uniform,
     When,
 )
-from fastreg.search.evaluation import evaluate
+from fastreg.search.folds.evaluation import evaluate
 from programs import run_program
 from searches import Scored, build, findings, histories, nothing, two_classes
 
@@ -53,7 +53,7 @@ def test_a_grid_is_run_in_order_and_the_best_is_trained_on_all_rows():
     assert search.stopped_by_ == "space"
     assert search.n_splits_ == 3
     # The refit is a fit on all rows, for as many epochs, with a seed of its own.
-    with_seed = fr.search.evaluation.fold_seed(0, search.best_trial_.number, 2**32 - 1)
+    with_seed = fr.search.folds.evaluation.fold_seed(0, search.best_trial_.number, 2**32 - 1)
     with fr.utils.default_seed(with_seed):
         model = build(search.best_params_)
     model.fit(x, y, epochs=20, batch_size=16, verbose=0)
@@ -78,7 +78,7 @@ def test_scores_are_those_of_a_plain_loop():
     search.fit(x, y, epochs=7, batch_size=16)
     for trial in search.trials_:
         for fold, (train, test) in enumerate(splits):
-            with fr.utils.default_seed(fr.search.evaluation.fold_seed(3, trial.number, fold)):
+            with fr.utils.default_seed(fr.search.folds.evaluation.fold_seed(3, trial.number, fold)):
                 model = build(trial.params)
             history = model.fit(x[train], y[train], epochs=7, batch_size=16, verbose=0)
             expected = model.evaluate(x[test], y[test], verbose=0, return_dict=True)
@@ -175,7 +175,7 @@ def test_the_seconds_of_a_continued_trial_are_those_of_all_rungs(n_jobs, monkeyp
         seen[task.trial, task.fold].append((result.seconds, result.score_seconds))
         return result
 
-    monkeypatch.setattr(fr.search.executors, "evaluate", recorded)
+    monkeypatch.setattr("fastreg.search.workers.executors.evaluate", recorded)
     search = RandomSearch(build, SPACE, n_trials=9, pruner=SuccessiveHalving(1), refit=False, n_jobs=n_jobs, **QUIET)
     search.fit(x, y, epochs=9, batch_size=16)
     assert sorted(len(rungs) for rungs in seen.values()) == [1] * 18 + [2] * 6 + [3] * 3

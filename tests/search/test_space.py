@@ -8,8 +8,8 @@ from itertools import product
 import numpy as np
 import pytest
 from fastreg.search import Choice, Integer, LogUniform, Space, Uniform, When, Widths
-from fastreg.search.space import params_key
-from fastreg.search.tree import value_key
+from fastreg.search.space.space import params_key
+from fastreg.search.space.tree import value_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

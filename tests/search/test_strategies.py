@@ -23,8 +23,8 @@ from fastreg.search import (
     When,
     Widths,
 )
-from fastreg.search.space import params_key
-from fastreg.search.strategies import Strategy, TrialGenerator
+from fastreg.search.space.space import params_key
+from fastreg.search.strategy.strategies import Strategy, TrialGenerator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

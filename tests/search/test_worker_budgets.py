@@ -14,9 +14,9 @@ import json, os, sys
 sys.path.insert(0, {tests!r})
 os.sched_setaffinity(0, {{min(os.sched_getaffinity(0))}})  # one processor, for the workers too
 import fastreg as fr
-from fastreg.search.dry_run import make_context
-from fastreg.search.evaluation import Task
-from fastreg.search.executors import make_runner
+from fastreg.search.folds.dry_run import make_context
+from fastreg.search.folds.evaluation import Task
+from fastreg.search.workers.executors import make_runner
 from search_folds import X, Y, Dies, collect
 
 class Reports(Dies):

@@ -1,7 +1,7 @@
 // Batch normalisation (Ioffe, Szegedy 2015) with what is fused around it: a Dropout layer behind, and on the way back
 // the activation and the bias gradient of the Dense layer in front. Columns are independent, so a team splits columns.
+#include <algorithm>
 #include <optional>
-#include <string>
 
 #include "core/layers/layers.h"
 
@@ -12,16 +12,15 @@ class BatchNormalizationOperation final : public Operation {
  public:
   BatchNormalizationOperation(const BatchNormalization& spec, std::size_t cols, std::size_t index,
                               const Dropout* dropout, std::size_t dropout_index, const DenseTail* tail,
-                              Parameters& parameters)
-      : Operation(cols, cols), spec_(spec), parameters_(parameters), tail_(tail ? *tail : DenseTail{}) {
-    const std::string prefix = "layers." + std::to_string(index) + ".";
-    const auto add = [&](const char* name, bool trainable) {
-      return parameters.add({prefix + name, 1, cols, true, trainable}, false, {}, false);
-    };
-    if (spec.scale) gamma_ = add("gamma", true);
-    if (spec.center) beta_ = add("beta", true);
-    moving_mean_ = add("moving_mean", false);
-    moving_variance_ = add("moving_variance", false);
+                              const Parameters& parameters)
+      : Operation(cols, cols),
+        spec_(spec),
+        parameters_(parameters),
+        tail_(tail ? *tail : DenseTail{}),
+        gamma_(parameters.find(index, "gamma")),
+        beta_(parameters.find(index, "beta")),
+        moving_mean_(parameters.find(index, "moving_mean")),
+        moving_variance_(parameters.find(index, "moving_variance")) {
     if (dropout != nullptr) masks_.emplace(dropout->rate, dropout->seed, dropout_index);
   }
 
@@ -54,11 +53,11 @@ class BatchNormalizationOperation final : public Operation {
     args.gamma = parameters_.in(pass.weights, gamma_);
     args.mean = cache;
     args.inv_std = cache + statistics_floats();
-    args.dgamma = parameters_.in(pass.gradients, gamma_);
-    args.dbeta = parameters_.in(pass.gradients, beta_);
+    args.dgamma = parameters_.gradient(pass.gradients, gamma_);
+    args.dbeta = parameters_.gradient(pass.gradients, beta_);
     args.dropout = dropout(cache);
     args.activation = tail_.activation;
-    args.db = parameters_.in(pass.gradients, tail_.bias);
+    args.db = parameters_.gradient(pass.gradients, tail_.bias);
     args.rows = pass.rows;
     args.ld = out_ld();
     args.cols = column_split(pass.team, out_ld());
@@ -95,15 +94,85 @@ class BatchNormalizationOperation final : public Operation {
   BatchNormalization spec_;
   const Parameters& parameters_;
   DenseTail tail_;
+  std::size_t gamma_, beta_, moving_mean_, moving_variance_;
   std::optional<DropoutMasks> masks_;
-  std::size_t gamma_ = kNoSegment, beta_ = kNoSegment, moving_mean_ = kNoSegment, moving_variance_ = kNoSegment;
+};
+
+// One that is not trained: the moving statistics hold in training too, and each column is a linear function of its own.
+class FrozenNormalizationOperation final : public Operation {
+ public:
+  FrozenNormalizationOperation(const BatchNormalization& spec, std::size_t cols, std::size_t index,
+                               const Parameters& parameters)
+      : Operation(cols, cols),
+        epsilon_(spec.epsilon),
+        parameters_(parameters),
+        gamma_(parameters.find(index, "gamma")),
+        beta_(parameters.find(index, "beta")),
+        moving_mean_(parameters.find(index, "moving_mean")),
+        moving_variance_(parameters.find(index, "moving_variance")) {}
+
+  // A mean of zeros, for the backward pass.
+  std::size_t cache_floats(std::size_t) const override { return round_up(out_ld(), kLane); }
+
+  void infer(const Pass& pass, const float* x, float* y) const override { normalise(pass, x, y, {0, out_ld()}); }
+
+  void forward(const Pass& pass, const float* x, float* y, float*) const override {
+    normalise(pass, x, y, column_split(pass.team, out_ld()));
+  }
+
+  // dx = gamma dy / sqrt(variance + epsilon): the forward pass of dy with neither mean nor beta.
+  Gradient backward(const Pass& pass, const float*, const float*, float* cache, Gradient gradient, float*,
+                    Wanted) const override {
+    const Range cols = column_split(pass.team, out_ld());
+    std::fill(cache + cols.begin, cache + cols.end, 0.0f);
+    BatchNormForward args = arguments(pass, gradient.data, gradient.data, cols);
+    args.beta = nullptr;
+    args.moving_mean = cache;
+    pass.kernels.batch_norm_forward_infer(args);
+    return gradient;
+  }
+
+ private:
+  void normalise(const Pass& pass, const float* x, float* y, Range cols) const {
+    pass.kernels.batch_norm_forward_infer(arguments(pass, x, y, cols));
+  }
+  BatchNormForward arguments(const Pass& pass, const float* x, float* y, Range cols) const {
+    BatchNormForward args{};
+    args.x = x;
+    args.y = y;
+    args.gamma = parameters_.in(pass.weights, gamma_);
+    args.beta = parameters_.in(pass.weights, beta_);
+    args.moving_mean = parameters_.in(pass.weights, moving_mean_);
+    args.moving_variance = parameters_.in(pass.weights, moving_variance_);
+    args.dropout = {nullptr, 1.0f};
+    args.epsilon = epsilon_;
+    args.rows = pass.rows;
+    args.ld = out_ld();
+    args.cols = cols;
+    return args;
+  }
+
+  float epsilon_;
+  const Parameters& parameters_;
+  std::size_t gamma_, beta_, moving_mean_, moving_variance_;
 };
 
 }  // namespace
 
+std::vector<WeightSpec> weights_of(const BatchNormalization& layer, const Widths& inputs) {
+  const Widths width{inputs[0]};
+  std::vector<WeightSpec> out;
+  if (layer.scale) out.push_back({"gamma", width, {InitializerKind::ones}});
+  if (layer.center) out.push_back({"beta", width, {InitializerKind::zeros}});
+  out.push_back({"moving_mean", width, {InitializerKind::zeros}, {}, false});
+  out.push_back({"moving_variance", width, {InitializerKind::ones}, {}, false});
+  return out;
+}
+
 std::unique_ptr<Operation> make_batch_normalization(const BatchNormalization& spec, std::size_t cols, std::size_t index,
                                                     const Dropout* dropout, std::size_t dropout_index,
-                                                    const DenseTail* tail, Parameters& parameters) {
+                                                    const DenseTail* tail, const Parameters& parameters) {
+  if (!spec.trainable) return std::make_unique<FrozenNormalizationOperation>(spec, cols, index, parameters);
   return std::make_unique<BatchNormalizationOperation>(spec, cols, index, dropout, dropout_index, tail, parameters);
 }
 

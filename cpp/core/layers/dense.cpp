@@ -3,7 +3,6 @@
 // dW = x^T dz, dx = dz W^T, the last, of a single unit, as the factors of an outer product where that will do.
 // Dropout behind relu: y is what it leaves, and the way back sees from y > 0 alone what went through.
 #include <optional>
-#include <string>
 
 #include "core/layers/layers.h"
 
@@ -25,17 +24,19 @@ Part split_output(const Team& team, std::size_t rows, std::size_t cols) {
 class DenseOperation final : public Operation {
  public:
   DenseOperation(const Dense& spec, std::size_t in, std::size_t index, ActivationKind activation,
-                 const Dropout* dropout, std::size_t dropout_index, DenseTail* tail, Parameters& parameters)
-      : Operation(in, spec.units), parameters_(parameters), activation_(activation), tail_elsewhere_(tail != nullptr) {
-    const std::string prefix = "layers." + std::to_string(index) + ".";
-    kernel_ = parameters.add({prefix + "kernel", in, spec.units, false, true}, true, spec.kernel_regularizer, true);
-    if (spec.use_bias)
-      bias_ = parameters.add({prefix + "bias", 1, spec.units, true, true}, false, spec.bias_regularizer, false);
+                 const Dropout* dropout, std::size_t dropout_index, DenseTail* tail, const Parameters& parameters)
+      : Operation(in, spec.units),
+        parameters_(parameters),
+        kernel_(parameters.find(index, "kernel")),
+        bias_(parameters.find(index, "bias")),
+        activation_(activation),
+        trainable_(spec.trainable),
+        tail_elsewhere_(tail != nullptr) {
     if (dropout != nullptr) masks_.emplace(dropout->rate, dropout->seed, dropout_index);
     if (tail != nullptr) *tail = {activation, bias_};
   }
 
-  bool trainable() const override { return true; }
+  bool trainable() const override { return trainable_; }
   std::size_t cache_floats(std::size_t rows) const override {
     return masks_ ? masks_->floats(rows * out_ld()) : z_floats(rows);
   }
@@ -57,15 +58,18 @@ class DenseOperation final : public Operation {
     const float* const w = parameters_.in(pass.weights, kernel_);
     const bool leave_outer = wanted == Wanted::any && out() == 1;
     const bool multiply = wanted != Wanted::nothing && !leave_outer;
-    if (!tail_elsewhere_ && (activation_ != ActivationKind::linear || bias_ != kNoSegment)) {
+    float* const db = parameters_.gradient(pass.gradients, bias_);
+    if (!tail_elsewhere_ && (activation_ != ActivationKind::linear || db != nullptr)) {
       const float* saved = derivative_from_output(activation_) ? y : cache;
-      k.activation_backward({activation_, saved, dy, dy, parameters_.in(pass.gradients, bias_), pass.rows, out_ld(),
+      k.activation_backward({activation_, saved, dy, dy, db, pass.rows, out_ld(),
                              column_split(pass.team, out_ld()), masks_ ? masks_->mask(cache).scale : 1.0f});
       pass.team.sync();
     }
-    const Part dw = split_output(pass.team, in(), out());
-    k.matmul_weights({x, in_ld(), dy, out_ld(), parameters_.in(pass.gradients, kernel_), pass.rows, in(), out(), dw.rows,
-                      dw.panels});
+    if (trainable_) {
+      const Part dw = split_output(pass.team, in(), out());
+      k.matmul_weights({x, in_ld(), dy, out_ld(), parameters_.gradient(pass.gradients, kernel_), pass.rows, in(), out(),
+                        dw.rows, dw.panels});
+    }
     if (!multiply) return {dy, leave_outer ? w : nullptr};
     const Part dx = split_output(pass.team, pass.rows, in());
     k.matmul_input({dy, out_ld(), w, spare, in_ld(), pass.rows, in(), out(), dx.rows, dx.panels});
@@ -85,17 +89,28 @@ class DenseOperation final : public Operation {
   }
 
   const Parameters& parameters_;
-  std::size_t kernel_ = kNoSegment, bias_ = kNoSegment;
+  std::size_t kernel_, bias_;
   ActivationKind activation_;
-  bool tail_elsewhere_;
+  bool trainable_, tail_elsewhere_;
   std::optional<DropoutMasks> masks_;
 };
 
 }  // namespace
 
+std::vector<WeightSpec> weights_of(const Dense& dense, const Widths& inputs) {
+  std::vector<WeightSpec> out{
+      {"kernel", {inputs[0], dense.units}, dense.kernel_initializer, dense.kernel_regularizer, true, true}};
+  if (dense.use_bias) out.push_back({"bias", {dense.units}, dense.bias_initializer, dense.bias_regularizer});
+  return out;
+}
+
+std::size_t width_of(const Dense& dense, const Widths&) {
+  return dense.units;
+}
+
 std::unique_ptr<Operation> make_dense(const Dense& spec, std::size_t in, std::size_t index, ActivationKind activation,
                                       const Dropout* dropout, std::size_t dropout_index, DenseTail* tail,
-                                      Parameters& parameters) {
+                                      const Parameters& parameters) {
   return std::make_unique<DenseOperation>(spec, in, index, activation, dropout, dropout_index, tail, parameters);
 }
 

@@ -5,8 +5,22 @@
 #include <optional>
 
 #include "core/layer.h"
+#include "core/weights.h"
 
 namespace fastreg {
+
+// What each layer says of itself: its weights, and the width of its output. Most have no weights and keep the width.
+template <class AnyLayer>
+std::vector<WeightSpec> weights_of(const AnyLayer&, const Widths&) {
+  return {};
+}
+template <class AnyLayer>
+std::size_t width_of(const AnyLayer&, const Widths& inputs) {
+  return inputs[0];
+}
+std::vector<WeightSpec> weights_of(const Dense&, const Widths&);
+std::size_t width_of(const Dense&, const Widths&);
+std::vector<WeightSpec> weights_of(const BatchNormalization&, const Widths&);
 
 // What the next operation has to know of a Dense layer whose activation it takes back on its own way.
 struct DenseTail {
@@ -19,12 +33,12 @@ struct DenseTail {
 // filled for it.
 std::unique_ptr<Operation> make_dense(const Dense& spec, std::size_t in, std::size_t index, ActivationKind activation,
                                       const Dropout* dropout, std::size_t dropout_index, DenseTail* tail,
-                                      Parameters& parameters);
+                                      const Parameters& parameters);
 std::unique_ptr<Operation> make_activation(ActivationKind activation, std::size_t cols);
 // dropout: null, or a Dropout layer fused behind, with its own index. tail: null, or that of the Dense in front.
 std::unique_ptr<Operation> make_batch_normalization(const BatchNormalization& spec, std::size_t cols, std::size_t index,
                                                     const Dropout* dropout, std::size_t dropout_index,
-                                                    const DenseTail* tail, Parameters& parameters);
+                                                    const DenseTail* tail, const Parameters& parameters);
 std::unique_ptr<Operation> make_dropout(const Dropout& spec, std::size_t cols, std::size_t index);
 
 // The masks of one dropout layer, kept as bits between forward and backward.

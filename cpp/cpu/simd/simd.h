@@ -15,7 +15,7 @@
 // V::Mask  comparisons; first(n) has the first n lanes set, of_bits(b) lane l where bit l of b is set.
 // V::Int   as many 32-bit unsigned integers: multiply(a, same, &high, &low) gives the halves of the 64-bit products, same
 //        being one number in all lanes; halves_ge_bits compares 16-bit halves, the low one of each lane first.
-// kRegisters  vector registers, from which gemm.h takes its tile.
+// kRegisters  vector registers, from which tiles.h takes its tile.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -34,6 +34,8 @@ struct Penalty {
   bool operator==(const Penalty&) const = default;
 };
 
+// trainable: false leaves the layer's weights as they are in training; they have no moments and no penalty.
+
 // y = activation(x W + b), W: (in, units), b: (units).
 struct Dense {
   std::size_t units = 1;
@@ -42,16 +44,18 @@ struct Dense {
   Initializer kernel_initializer{InitializerKind::glorot_uniform};
   Initializer bias_initializer{};
   Penalty kernel_regularizer{}, bias_regularizer{};
+  bool trainable = true;
 };
 
 struct Activation {
   ActivationKind activation = ActivationKind::linear;
 };
 
-// y = gamma (x - mean) / sqrt(var + epsilon) + beta. momentum is the weight of the old moving average (Keras).
+// y = gamma (x - mean) / sqrt(var + epsilon) + beta. momentum is the weight of the old moving average (Keras). Where it is
+// not trainable, it uses the moving statistics in training too, and they stay as they are.
 struct BatchNormalization {
   float momentum = 0.99f, epsilon = 1e-3f;
-  bool center = true, scale = true;
+  bool center = true, scale = true, trainable = true;
 };
 
 // Inverted dropout: rate is the probability to drop, in [0, 1); what is kept is scaled by 1 / (1 - rate).

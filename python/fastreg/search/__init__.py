@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastreg.search.assess import cross_validate, nested_cross_validate
-    from fastreg.search.bayesian import Bayesian
-    from fastreg.search.cross_validation import GroupKFold, HoldOut, KFold, RepeatedKFold, TimeSeriesSplit
-    from fastreg.search.ensemble import Ensemble
-    from fastreg.search.halving import ASHA, Hyperband, SuccessiveHalving
-    from fastreg.search.pruning import FullBudget, MedianPruner, Schedule
-    from fastreg.search.ray_executor import RayExecutor
-    from fastreg.search.results import Trial
+    from fastreg.search.folds.cross_validation import GroupKFold, HoldOut, KFold, RepeatedKFold, TimeSeriesSplit
+    from fastreg.search.found.ensemble import Ensemble
+    from fastreg.search.found.results import Trial
+    from fastreg.search.pruners.halving import ASHA, Hyperband, SuccessiveHalving
+    from fastreg.search.pruners.pruning import FullBudget, MedianPruner, Schedule
     from fastreg.search.search import BayesianSearch, GridSearch, QuasiRandomSearch, RandomSearch, Search
-    from fastreg.search.space import Choice, Integer, LogUniform, Space, Uniform, When, Widths
-    from fastreg.search.strategies import Grid, QuasiRandom, Random, Strategy
+    from fastreg.search.space.space import Choice, Integer, LogUniform, Space, Uniform, When, Widths
+    from fastreg.search.strategy.bayesian import Bayesian
+    from fastreg.search.strategy.strategies import Grid, QuasiRandom, Random, Strategy
+    from fastreg.search.workers.ray import RayExecutor
 
 __all__ = [
     "ASHA",
@@ -62,16 +62,16 @@ _HOMES = {
     name: module
     for module, names in {
         "assess": ("cross_validate", "nested_cross_validate"),
-        "bayesian": ("Bayesian",),
-        "cross_validation": ("GroupKFold", "HoldOut", "KFold", "RepeatedKFold", "TimeSeriesSplit"),
-        "ensemble": ("Ensemble",),
-        "halving": ("ASHA", "Hyperband", "SuccessiveHalving"),
-        "pruning": ("FullBudget", "MedianPruner", "Schedule"),
-        "ray_executor": ("RayExecutor",),
-        "results": ("Trial",),
+        "strategy.bayesian": ("Bayesian",),
+        "folds.cross_validation": ("GroupKFold", "HoldOut", "KFold", "RepeatedKFold", "TimeSeriesSplit"),
+        "found.ensemble": ("Ensemble",),
+        "pruners.halving": ("ASHA", "Hyperband", "SuccessiveHalving"),
+        "pruners.pruning": ("FullBudget", "MedianPruner", "Schedule"),
+        "workers.ray": ("RayExecutor",),
+        "found.results": ("Trial",),
         "search": ("BayesianSearch", "GridSearch", "QuasiRandomSearch", "RandomSearch", "Search"),
-        "space": ("Choice", "Integer", "LogUniform", "Space", "Uniform", "When", "Widths"),
-        "strategies": ("Grid", "QuasiRandom", "Random", "Strategy"),
+        "space.space": ("Choice", "Integer", "LogUniform", "Space", "Uniform", "When", "Widths"),
+        "strategy.strategies": ("Grid", "QuasiRandom", "Random", "Strategy"),
     }.items()
     for name in names
 }
@@ -79,7 +79,11 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module 'fastreg.search' has no attribute {name!r}")
+        from fastreg.internal.old_paths import load
+
+        if (module := load(__name__, name)) is not None:
+            return module
+        raise AttributeError(f"module 'fastreg.search' has no attribute {name!r}", name=name)
     value = getattr(import_module(f"fastreg.search.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from fastreg import utils
-from fastreg._checks import NON_NEGATIVE, SEED_LIMIT, check_int, describe
-from fastreg.model import Sequential
+from fastreg.internal.checks import NON_NEGATIVE, SEED_LIMIT, check_int, describe
+from fastreg.model.sequential import Sequential
 from fastreg.search import plan as planning
-from fastreg.search.building import own_values
-from fastreg.search.cross_validation import make_folds, take
-from fastreg.search.dry_run import make_context
-from fastreg.search.evaluation import FoldResult, Task
-from fastreg.search.executors import make_runner
+from fastreg.search.folds.building import own_values
+from fastreg.search.folds.cross_validation import make_folds, take
+from fastreg.search.folds.dry_run import make_context
+from fastreg.search.folds.evaluation import FoldResult, Task
 from fastreg.search.search import Search
+from fastreg.search.workers.executors import make_runner
 
 __all__ = ["cross_validate", "nested_cross_validate"]
 

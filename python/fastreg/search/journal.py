@@ -21,12 +21,12 @@ from typing import Any, cast
 
 import numpy as np
 
-from fastreg import _files
-from fastreg._checks import SEED_LIMIT, describe
-from fastreg._forks import in_child
+from fastreg.internal import whole_files
+from fastreg.internal.checks import SEED_LIMIT, describe
+from fastreg.internal.forks import in_child
 from fastreg.search import records
 from fastreg.search.records import FORMAT, MARK
-from fastreg.search.tree import text_of
+from fastreg.search.space.tree import text_of
 
 __all__ = ["Journal", "decode_float", "encode", "fingerprint", "recorded_seed"]
 
@@ -66,7 +66,7 @@ class Journal:
 
     def __init__(
         self,
-        path: _files.FilePath,
+        path: whole_files.FilePath,
         header: Record,
         *,
         resume: bool,
@@ -74,7 +74,7 @@ class Journal:
         replays: bool = True,
         check: Callable[[list[Record]], None] | None = None,
     ) -> None:
-        self.path = Path(_files.path_text("search", "journal", path))
+        self.path = Path(whole_files.path_text("search", "journal", path))
         self._descriptor = -1
         in_child(self)
         with self._named_errors():
@@ -291,13 +291,13 @@ class Journal:
 _BEGIN = f'{{"{MARK}":'.encode()
 
 
-def recorded_seed(path: _files.FilePath) -> int | None:
+def recorded_seed(path: whole_files.FilePath) -> int | None:
     """The seed that an existing journal begins with; None where there is no journal, or none that can be read.
 
     Raises:
         OSError: If the file cannot be read.
     """
-    name = _files.path_text("search", "journal", path)
+    name = whole_files.path_text("search", "journal", path)
     try:
         # Without waiting for the other end of a pipe.
         with open(os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 
-from fastreg.progress import StatusLine, format_time
+from fastreg.internal.progress import StatusLine, format_time
 
 __all__ = ["LiveLine"]
 

@@ -15,20 +15,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastreg import utils
-from fastreg._checks import FINITE, NON_NEGATIVE, POSITIVE, SEED_LIMIT, check_bool, check_int, check_real, describe
-from fastreg._files import FilePath, path_text
-from fastreg.search import dry_run
-from fastreg.search.building import fold_seed, is_estimator, make_model
-from fastreg.search.evaluation import Context
+from fastreg.internal.checks import (
+    FINITE,
+    NON_NEGATIVE,
+    POSITIVE,
+    SEED_LIMIT,
+    check_bool,
+    check_int,
+    check_real,
+    describe,
+)
+from fastreg.internal.whole_files import FilePath, path_text
+from fastreg.search.folds import dry_run
+from fastreg.search.folds.building import fold_seed, is_estimator, make_model
+from fastreg.search.folds.evaluation import Context
+from fastreg.search.folds.scoring import Scoring
+from fastreg.search.found.results import Trial
 from fastreg.search.journal import Journal, encode, fingerprint, recorded_seed
-from fastreg.search.pruning import FullBudget, MedianPruner, Schedule
-from fastreg.search.results import Trial
+from fastreg.search.pruners.pruning import FullBudget, MedianPruner, Schedule
 from fastreg.search.run import trial_of_records
-from fastreg.search.scoring import Scoring
-from fastreg.search.space import Space, When
-from fastreg.search.strategies import Grid, Strategy
-from fastreg.search.tree import text_of
-from fastreg.search.widening import check_told_apart
+from fastreg.search.space.space import Space, When
+from fastreg.search.space.tree import text_of
+from fastreg.search.space.widening import check_told_apart
+from fastreg.search.strategy.strategies import Grid, Strategy
 
 if TYPE_CHECKING:
     from fastreg.search.search import Search

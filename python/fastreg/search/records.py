@@ -15,8 +15,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
 
-from fastreg._checks import SEED_LIMIT, describe
-from fastreg.search.distributions import Choice, Integer, LogUniform, Uniform, When, Widths
+from fastreg.internal.checks import SEED_LIMIT, describe
+from fastreg.search.space.distributions import Choice, Integer, LogUniform, Uniform, When, Widths
 
 __all__ = ["FOLD", "FORMAT", "HEADER", "MARK", "check_fold", "check_header", "check_space", "parse", "seal"]
 

@@ -17,14 +17,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fastreg.search.evaluation import FoldResult, Task
+from fastreg.search.folds.evaluation import FoldResult, Task
+from fastreg.search.found.results import Trial, mean_score
 from fastreg.search.journal import Journal, decode_float
 from fastreg.search.live import LiveLine
-from fastreg.search.pruning import Job, Outcome, Schedule
-from fastreg.search.results import Trial, mean_score
+from fastreg.search.pruners.pruning import Job, Outcome, Schedule
 
 if TYPE_CHECKING:
-    from fastreg.search.executors import Runner
+    from fastreg.search.workers.executors import Runner
 
 __all__ = ["Limits", "Run", "trial_of_records"]
 

@@ -12,23 +12,23 @@ from contextlib import ExitStack
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from fastreg._checks import check_choice, did_you_mean
-from fastreg._files import FilePath
+from fastreg.internal.checks import check_choice, did_you_mean
+from fastreg.internal.whole_files import FilePath
 from fastreg.search import plan as planning
-from fastreg.search._options import ModelT
-from fastreg.search.executors import make_runner
-from fastreg.search.found import Found
+from fastreg.search.found.fitted import Found
 from fastreg.search.journal import Journal
 from fastreg.search.live import LiveLine
-from fastreg.search.pruning import Schedule
+from fastreg.search.options import ModelT
+from fastreg.search.pruners.pruning import Schedule
 from fastreg.search.run import Limits, Run
-from fastreg.search.strategies import Grid, QuasiRandom, Random, Strategy
-from fastreg.search.tree import text_of
+from fastreg.search.space.tree import text_of
+from fastreg.search.strategy.strategies import Grid, QuasiRandom, Random, Strategy
+from fastreg.search.workers.executors import make_runner
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from fastreg.search._options import Build, Options
+    from fastreg.search.options import Build, Options
 
 __all__ = ["BayesianSearch", "GridSearch", "QuasiRandomSearch", "RandomSearch", "Search"]
 
@@ -50,8 +50,8 @@ class Search(Found[ModelT]):
             :class:`~fastreg.search.Space`.
         n_trials: Most trials, >= 1; None: until the space, ``time_limit`` or ``target_score`` ends the search.
         cv: Number of folds (shuffled by the seed, stratified where the loss or the classifier takes targets for
-            classes), a splitter of :mod:`fastreg.search.cross_validation` or scikit-learn, or a list of (training rows,
-            scored rows).
+            classes), a splitter of :mod:`fastreg.search.folds.cross_validation` or scikit-learn, or a list of
+            (training rows, scored rows).
         scoring: Name of a metric, a scorer of scikit-learn, a callable, or several; None: the model's own. Directions
             are known, nothing is negated. Trials are ranked by the first, or by the one that ``refit`` names.
         refit: True: train the best parameters on all rows, for the median of the folds' best epochs. A metric's name:
@@ -438,6 +438,6 @@ class BayesianSearch(Search[ModelT]):
         self.n_startup_trials = n_startup_trials
 
     def _strategy(self) -> Strategy:
-        from fastreg.search.bayesian import Bayesian
+        from fastreg.search.strategy.bayesian import Bayesian
 
         return Bayesian(self.sampler, n_startup_trials=self.n_startup_trials)

@@ -1,0 +1,28 @@
+// From any layer to what its own file says of it.
+#include "core/weights.h"
+
+#include "core/layers/layers.h"
+
+namespace fastreg {
+
+bool is_trainable(const Layer& layer) {
+  return std::visit(
+      [](const auto& chosen) {
+        if constexpr (requires { chosen.trainable; }) return chosen.trainable;
+        return true;
+      },
+      layer);
+}
+
+std::vector<WeightSpec> layer_weights(const Layer& layer, const Widths& inputs) {
+  std::vector<WeightSpec> out = std::visit([&](const auto& chosen) { return weights_of(chosen, inputs); }, layer);
+  if (!is_trainable(layer))
+    for (WeightSpec& weight : out) weight.trainable = false;
+  return out;
+}
+
+std::size_t output_width(const Layer& layer, const Widths& inputs) {
+  return std::visit([&](const auto& chosen) { return width_of(chosen, inputs); }, layer);
+}
+
+}  // namespace fastreg

@@ -1,0 +1,33 @@
+// What the weights of a layer are. Every layer states its own once, in its file in core/layers/; the buffer's layout,
+// initial values, folding, sizes, names in files and what Python counts follow from it.
+#pragma once
+#include <cstddef>
+#include <vector>
+
+#include "fastreg/spec.h"
+
+namespace fastreg {
+
+struct WeightSpec {
+  const char* name;                 // "kernel": the last part of WeightInfo::name
+  std::vector<std::size_t> shape;   // a vector or a kernel (inputs, outputs)
+  Initializer initializer;
+  Penalty penalty{};
+  bool trainable = true;            // false: moving statistics, and every weight of a layer that is not trainable
+  bool decays = false;              // takes AdamW's weight decay
+
+  bool is_kernel() const { return shape.size() == 2; }
+  // Widths are below 2^31, so the product does not overflow.
+  std::size_t size() const { return is_kernel() ? shape[0] * shape[1] : shape[0]; }
+};
+
+// The widths of the values that a layer reads, in their order.
+using Widths = std::vector<std::size_t>;
+
+// The weights of a layer, in the order in which users see them, and the width of its output. The layer has been checked.
+std::vector<WeightSpec> layer_weights(const Layer& layer, const Widths& inputs);
+std::size_t output_width(const Layer& layer, const Widths& inputs);
+// Whether the weights of a layer may be trained; false only where its description says so.
+bool is_trainable(const Layer& layer);
+
+}  // namespace fastreg

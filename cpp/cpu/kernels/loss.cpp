@@ -1,0 +1,162 @@
+// The losses and the places of the largest outputs, row by row. A buffer of at most kLane columns is taken by columns, as
+// softmax.h has it; wider rows run along the vector.
+//
+//   z logits, p probabilities, t target, lse = log(sum_j e^(z_j - max)), scale = weight * grad_scale of a row
+#include "core/kernels.h"
+#include "cpu/kernels/entries.h"
+#include "cpu/loops.h"
+#include "cpu/simd/simd.h"
+#include "cpu/softmax.h"
+#include "fastreg/losses.h"
+#include "math/row_losses.h"
+
+namespace fastreg {
+namespace FASTREG_ISA {
+namespace {
+
+FASTREG_INLINE float row_scale(const LossStep& s, std::size_t i) {
+  return s.weight ? s.weight[i] * s.grad_scale : s.grad_scale;
+}
+
+// Scales of the rows from i on, one a lane.
+FASTREG_INLINE V lane_scales(const LossStep& s, std::size_t i, std::size_t rows) {
+  return s.weight ? V::load_first(s.weight + i, rows) * V(s.grad_scale) : V(s.grad_scale);
+}
+
+// Losses that are a mean over columns; Formula is an element formula of math/losses.h over V.
+template <class Formula>
+FASTREG_NOINLINE void element_loss_column(const LossStep& s, const Formula formula) {
+  for (std::size_t i = s.rows.begin; i < s.rows.end; i += V::kLanes) {
+    const std::size_t n = s.rows.end - i;
+    V y = V::load_first(s.y + i, n);
+    const auto value = formula.evaluate(y, V::load_first(s.target + i, n));
+    value.loss.store_first(s.row_loss + i, n);
+    if constexpr (Formula::kReplacesOutput) y.store_first(s.y + i, n);
+    if (s.dy) (value.gradient * lane_scales(s, i, n)).store_first(s.dy + i, n);
+  }
+}
+
+template <class Formula>
+FASTREG_NOINLINE void element_loss(const LossStep& s, const Formula formula) {
+  const float share = 1.0f / static_cast<float>(s.cols);
+  for (std::size_t i = s.rows.begin; i < s.rows.end; ++i) {
+    const V scale(row_scale(s, i) * share);
+    V total(0.0f);
+    for (std::size_t j = 0; j < s.ld; j += V::kLanes) {
+      const std::size_t e = i * s.ld + j;
+      const auto mask = math::valid<V>(s.cols, j);
+      V y = V::load(s.y + e);
+      const auto value = formula.evaluate(y, V::load(s.target + e));
+      total = total + select(mask, value.loss, V(0.0f));
+      if constexpr (Formula::kReplacesOutput) select(mask, y, V(0.0f)).store(s.y + e);
+      if (s.dy) select(mask, value.gradient * scale, V(0.0f)).store(s.dy + e);
+    }
+    s.row_loss[i] = sum(total) * share;
+  }
+}
+
+// Losses that see a whole row; Formula is a formula of math/row_losses.h over T.
+template <class T, class Formula>
+FASTREG_NOINLINE void row_loss(const LossStep& s, const Formula formula) {
+  for (std::size_t i = s.rows.begin; i < s.rows.end; ++i) {
+    const math::LossRow<T> row{s.y + i * s.ld, s.target ? s.target + i * s.ld : nullptr, s.labels ? s.labels[i] : 0,
+                               s.dy ? s.dy + i * s.ld : nullptr, row_scale(s, i), s.cols, s.ld};
+    s.row_loss[i] = formula.template along<V1>(row);
+  }
+}
+
+// The targets of a block of rows as a formula wants them: one vector a column, or the labels.
+template <class Loss, class Body>
+FASTREG_INLINE V with_lane_targets(const LossStep& s, std::size_t i, std::size_t rows, Body body) {
+  if constexpr (Loss::kTargets == Targets::labels) {
+    float labels[V::kLanes];
+    for (std::size_t r = 0; r < V::kLanes; ++r) labels[r] = static_cast<float>(s.labels[i + smaller(r, rows - 1)]);
+    return body(V::load(labels));
+  } else {
+    V target[kLane];
+    load_columns(s.target + i * kLane, rows, target);
+    return body(target);
+  }
+}
+
+template <class Loss, class Formula>
+FASTREG_NOINLINE void row_loss_columns(const LossStep& s, const Formula formula) {
+  for (std::size_t i = s.rows.begin; i < s.rows.end; i += V::kLanes) {
+    const std::size_t rows = smaller(V::kLanes, s.rows.end - i);
+    V z[kLane];
+    load_columns(s.y + i * kLane, rows, z);
+    const V scale = lane_scales(s, i, rows);
+    const V loss = with_lane_targets<Loss>(s, i, rows, [&](const auto& target) FASTREG_LAMBDA {
+      return formula.lanes(z, target, scale, s.cols, s.dy != nullptr, [&](const V(&p)[kLane]) FASTREG_LAMBDA {
+        store_columns(p, s.y + i * kLane, rows);
+      });
+    });
+    loss.store_first(s.row_loss + i, rows);
+    if (s.dy) store_columns(z, s.dy + i * kLane, rows);
+  }
+}
+
+// Formula: OnOutputs or OnLogits of the loss.
+template <class Loss, template <class> class Formula>
+FASTREG_INLINE void apply_formula(const LossStep& s, const Loss& loss) {
+  using Wide = Formula<V>;
+  if constexpr (!Wide::kByRow) {
+    const Wide formula(loss);
+    return s.ld == 1 ? element_loss_column(s, formula) : element_loss(s, formula);
+  } else {
+    if constexpr (Wide::kHasLanes) {
+      if (s.ld == kLane) return row_loss_columns<Loss>(s, Wide(loss));
+    }
+    s.ld == 1 ? row_loss<V1>(s, Formula<V1>(loss)) : row_loss<V>(s, Wide(loss));
+  }
+}
+
+template <class Loss>
+FASTREG_INLINE void apply_loss(const LossStep& s) {
+  const Loss& loss = *static_cast<const Loss*>(s.loss);
+  using Formulas = math::FormulaOf<Loss>;
+  if constexpr (Loss::kAbsorbs != ActivationKind::linear) {
+    if (s.from_logits) return apply_formula<Loss, Formulas::template OnLogits>(s, loss);
+  }
+  apply_formula<Loss, Formulas::template OnOutputs>(s, loss);
+}
+
+FASTREG_NOINLINE void largest_columns(const Largest& l) {
+  for (std::size_t i = l.rows.begin; i < l.rows.end; i += V::kLanes) {
+    const std::size_t rows = smaller(V::kLanes, l.rows.end - i);
+    V y[kLane];
+    load_columns(l.y + i * kLane, rows, y);
+    V top = y[0], place(0.0f);
+    for (std::size_t j = 1; j < l.cols; ++j) {
+      const auto above = y[j] > top;
+      top = select(above, y[j], top);
+      place = select(above, V(static_cast<float>(j)), place);
+    }
+    float places[V::kLanes];
+    place.store(places);
+    for (std::size_t r = 0; r < rows; ++r) l.index[i + r] = static_cast<std::int32_t>(places[r]);
+  }
+}
+
+}  // namespace
+
+void loss(const LossStep& s) noexcept {
+  std::size_t index = 0;
+  for_each_type(Losses(), [&](auto type) FASTREG_LAMBDA {
+    if (index++ == s.kind) apply_loss<typename decltype(type)::type>(s);
+  });
+}
+
+void largest(const Largest& l) noexcept {
+  if (l.ld == kLane) return largest_columns(l);
+  for (std::size_t i = l.rows.begin; i < l.rows.end; ++i) {
+    const float* const y = l.y + i * l.ld;
+    const float top = l.ld == 1 ? y[0] : math::row_max<V>(y, l.cols, l.ld);
+    std::size_t j = 0;
+    while (j + 1 < l.cols && !(y[j] == top)) ++j;
+    l.index[i] = static_cast<std::int32_t>(j);
+  }
+}
+
+}  // namespace FASTREG_ISA
+}  // namespace fastreg

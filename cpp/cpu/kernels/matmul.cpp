@@ -1,0 +1,371 @@
+// The three products of a dense layer over panels, made of the tiles of tiles.h:
+//
+//                    a               b                                       c
+//   matmul           x by rows       a panel of W                            y
+//   matmul_input     dy by rows      a panel of W^T, transposed in blocks    dx
+//   the same, some rows: W by rows   dy^T                                    dx^T, turned on its way out
+//   the same, few rows: dot products (few_rows.h); few units: narrow.h
+//   matmul_weights   x by columns    64 columns of dy                        a panel of dW
+//   any of them with a matrix of one column or one row: columns.h
+//   the same, cols <= 16: dy by columns, 64 columns of x, and the result is turned on its way to dW
+//
+// Blocks of k depend on the shape alone.
+#include <cassert>
+
+#include "core/kernels.h"
+#include "cpu/columns.h"
+#include "cpu/dots.h"
+#include "cpu/few_rows.h"
+#include "cpu/kernels/entries.h"
+#include "cpu/loops.h"
+#include "cpu/narrow.h"
+#include "cpu/one_row.h"
+#include "cpu/simd/simd.h"
+#include "cpu/tiles.h"
+
+namespace fastreg {
+namespace FASTREG_ISA {
+namespace {
+
+// Floats in a row of panel p of a matrix with this many columns.
+FASTREG_INLINE std::size_t panel_width(std::size_t cols, std::size_t p) {
+  return smaller(kPanel, rounded(cols) - p * kPanel);
+}
+
+// What k is cut into: `count` blocks of `size`, the last one shorter.
+struct Blocks {
+  std::size_t count, size;
+};
+
+// Blocks of nearly equal size, at most `most` and a multiple of `grain`.
+FASTREG_INLINE Blocks even_blocks(std::size_t k, std::size_t most, std::size_t grain) {
+  if (k <= most) return {1, k};
+  const std::size_t count = (k + most - 1) / most, pieces = (k + grain - 1) / grain;
+  const std::size_t size = (pieces + count - 1) / count * grain;
+  return {(k + size - 1) / size, size};
+}
+
+// The same bits as in a tile, with less to prepare.
+FASTREG_NOINLINE void matmul_row(const Matmul& m) {
+  const bool relu = m.activation == ActivationKind::relu && m.z == nullptr;
+  float* const first = (m.z ? m.z : m.y) + m.rows.begin * m.ldy;
+  multiply_row({m.x + m.rows.begin * m.ldx, m.k, m.w, m.bias, first, m.ldy, m.panels, relu, false});
+  if (m.z == nullptr && (relu || m.activation == ActivationKind::linear)) return;
+  const std::size_t j = m.panels.begin * kPanel, end = smaller(m.panels.end * kPanel, m.ldy);
+  activation_forward(m.activation, first + j, m.y + m.rows.begin * m.ldy + j, end - j);
+}
+
+// A square of V::kLanes, of which `rows` rows exist in w and the others read as zero.
+FASTREG_INLINE void transpose_square(const float* w, std::size_t w_stride, float* wt, std::size_t wt_stride,
+                                     std::size_t rows) {
+  V r[V::kLanes];
+  FASTREG_UNROLL
+  for (std::size_t i = 0; i < V::kLanes; ++i) r[i] = i < rows ? V::load(w + i * w_stride) : V(0.0f);
+  transpose(r);
+  FASTREG_UNROLL
+  for (std::size_t i = 0; i < V::kLanes; ++i) r[i].store(wt + i * wt_stride);
+}
+
+FASTREG_INLINE void transpose_rows(const float* w, std::size_t rows, std::size_t width, std::size_t stride, float* wt,
+                                   std::size_t wt_stride) {
+  std::size_t i = 0;
+  for (; i + V::kLanes <= rows; i += V::kLanes) {
+    for (std::size_t j = 0; j < width; j += V::kLanes) {
+      transpose_square(w + i * stride + j, stride, wt + j * wt_stride + i, wt_stride, V::kLanes);
+    }
+  }
+  for (; i < rounded(rows); i += V::kLanes) {
+    for (std::size_t j = 0; j < width; j += V::kLanes) {
+      transpose_square(w + i * stride + j, stride, wt + j * wt_stride + i, wt_stride, i < rows ? rows - i : 0);
+    }
+  }
+}
+
+// wt (width, rows) = w^T, where w is (rows, width) and rows are filled up with zeros to a multiple of kLane. The usual
+// shape, a panel, gets code with constant strides.
+FASTREG_NOINLINE void transpose_block(const float* w, std::size_t rows, std::size_t width, std::size_t stride,
+                                      float* wt, std::size_t wt_stride) {
+  if (width == kPanel && stride == kPanel && wt_stride == kPanel)
+    transpose_rows(w, rows, kPanel, kPanel, wt, kPanel);
+  else
+    transpose_rows(w, rows, width, stride, wt, wt_stride);
+}
+
+// The other way: of w (rows, a multiple of kLane) only the first `cols` columns become rows of wt.
+FASTREG_NOINLINE void transpose_columns(const float* w, std::size_t stride, std::size_t rows, std::size_t cols,
+                                        float* wt, std::size_t wt_stride) {
+  for (std::size_t j = 0; j < cols; j += V::kLanes) {
+    const std::size_t wanted = cols - j;
+    for (std::size_t i = 0; i < rows; i += V::kLanes) {
+      V r[V::kLanes];
+      FASTREG_UNROLL
+      for (std::size_t v = 0; v < V::kLanes; ++v) r[v] = V::load(w + (i + v) * stride + j);
+      transpose(r);
+      FASTREG_UNROLL
+      for (std::size_t v = 0; v < V::kLanes; ++v) {
+        if (v < wanted) r[v].store(wt + (j + v) * wt_stride + i);
+      }
+    }
+  }
+}
+
+// dx of few rows: W is read by broadcast as it lies, so that only dy and dx are turned: dx^T = W dy^T, for four panels
+// and kTransposed columns of W at a time.
+constexpr std::size_t kFewRows = 32, kTransposed = 256;
+
+FASTREG_NOINLINE void input_few_rows(const MatmulInput& m) {
+  constexpr std::size_t kInputs = 4 * kPanel;
+  alignas(64) float dyt[kTransposed * kFewRows], dxt[kInputs * kFewRows];
+  const std::size_t n = m.rows.end - m.rows.begin;
+  const float* const dy = m.dy + m.rows.begin * m.lddy;
+  Block p{};
+  p.width = p.b_stride = p.c_stride = rounded(n);
+  p.c = dxt;
+  p.bias = nullptr;
+  p.relu = p.activate = p.last = false;
+  p.ahead_stride = kPanel * kLane;
+  p.ahead_tiles = 4;
+  const std::size_t end = smaller(m.in, m.panels.end * kPanel);
+  for (std::size_t i = m.panels.begin * kPanel; i < end; i += kInputs) {
+    const std::size_t inputs = smaller(kInputs, end - i);
+    for (std::size_t k = 0; k < m.cols; k += kTransposed) {
+      const std::size_t depth = smaller(kTransposed, m.cols - k);
+      transpose_block(dy + k, n, rounded(depth), m.lddy, dyt, p.width);
+      for (std::size_t j = k; j < k + depth; j += kPanel) {
+        p.a_stride = panel_width(m.cols, j / kPanel);
+        p.k = smaller(kPanel, k + depth - j);
+        p.b = dyt + (j - k) * p.width;
+        p.first = j == 0;
+        for (std::size_t r = 0; r < inputs; r += kPanel) {
+          p.a = m.w + j * m.in + (i + r) * p.a_stride;
+          p.c = dxt + r * p.width;
+          p.rows = smaller(kPanel, inputs - r);
+          p.ahead = r + kPanel < inputs ? p.a + kPanel * p.a_stride : m.w + (j + kPanel) * m.in + i * kPanel;
+          run_block<true, 1>(p);
+        }
+      }
+    }
+    for (std::size_t e = inputs * p.width; e < rounded(inputs) * p.width; e += V::kLanes) V(0.0f).store(dxt + e);
+    transpose_columns(dxt, p.width, rounded(inputs), n, m.dx + m.rows.begin * m.lddx + i, m.lddx);
+  }
+}
+
+// dx of many rows: the panels of W^T are made in blocks. 32 KiB of them stay in L1; where the partial sums of dx weigh
+// more than that, the blocks are deeper.
+constexpr std::size_t kDepthOfInput = 128, kDepthOfWideInput = 512;
+
+FASTREG_NOINLINE void input_many_rows(const MatmulInput& m) {
+  alignas(64) float wt[kDepthOfWideInput * kPanel];
+  Block p{};
+  p.a_stride = m.lddy;
+  p.b = wt;
+  p.b_stride = kPanel;
+  p.c_stride = m.lddx;
+  p.rows = m.rows.end - m.rows.begin;
+  p.bias = nullptr;
+  p.relu = p.activate = false;
+  const Blocks blocks = even_blocks(m.cols, m.cols < 1024 ? kDepthOfInput : kDepthOfWideInput, kPanel);
+  for (std::size_t panel = m.panels.begin; panel < m.panels.end; ++panel) {
+    const std::size_t i = panel * kPanel;
+    p.width = panel_width(m.in, panel);
+    p.c = m.dx + m.rows.begin * m.lddx + i;
+    for (std::size_t block = 0; block < blocks.count; ++block) {
+      const std::size_t k = block * blocks.size;
+      p.first = block == 0;
+      p.last = block + 1 == blocks.count;
+      p.k = p.last ? m.cols - k : blocks.size;
+      p.a = m.dy + m.rows.begin * m.lddy + k;
+      for (std::size_t j = k; j < k + p.k; j += kPanel) {
+        const std::size_t width = panel_width(m.cols, j / kPanel);
+        transpose_block(m.w + j * m.in + i * width, smaller(kPanel, m.in - i), width, width, wt + (j - k) * kPanel,
+                        kPanel);
+      }
+      p.ahead = p.last ? m.w + (i + kPanel) * kPanel : m.w + (k + p.k) * m.in + i * kPanel;
+      p.ahead_stride = m.in * kPanel;
+      p.ahead_tiles = (p.k + kPanel - 1) / kPanel;
+      run_block<true, 1>(p);
+    }
+  }
+}
+
+// A panel of dW that is kLane wide: its transpose is computed in strips of 64 inputs and turned on the way out.
+FASTREG_NOINLINE void weights_turned(const MatmulWeights& m, std::size_t j) {
+  alignas(64) float turned[kLane * kPanel] = {};
+  Block p{};
+  p.a = m.dy + j;
+  p.a_stride = m.lddy;
+  p.b_stride = m.ldx;
+  p.k = m.n;
+  p.c = turned;
+  p.c_stride = kPanel;
+  p.rows = smaller(kLane, m.cols - j);
+  p.first = p.last = true;
+  p.bias = nullptr;
+  p.relu = p.activate = false;
+  p.ahead_stride = p.ahead_tiles = 0;
+  for (std::size_t i = m.rows.begin; i < m.rows.end; i += kPanel) {
+    const std::size_t inputs = smaller(kPanel, m.rows.end - i);
+    p.b = p.ahead = m.x + i;
+    p.width = rounded(inputs);
+    run_block<false, 1>(p);
+    transpose_columns(turned, kPanel, kLane, inputs, m.dw + j * m.in + i * kLane, kLane);
+  }
+}
+
+constexpr std::size_t kDepth = 128;   // rows of a batch that are added up at a time
+// Rows of so many floats share few sets of the caches: from there on it pays to copy what is read again, if dW has
+// rows enough.
+constexpr std::size_t kPackedStride = 512, kPackedRows = 192;
+// Rows of so many floats have pages of their own.
+constexpr std::size_t kLongStride = 4096;
+
+FASTREG_NOINLINE void copy_rows(const float* from, std::size_t stride, std::size_t rows, std::size_t width, float* to) {
+  for (std::size_t i = 0; i < rows; ++i) {
+    for (std::size_t j = 0; j < width; j += V::kLanes) V::load(from + i * stride + j).store(to + i * width + j);
+  }
+}
+
+// As copy_rows, for rows so far apart that the hardware does not foresee them: the columns behind are fetched ahead.
+FASTREG_NOINLINE void copy_columns(const float* from, std::size_t stride, std::size_t rows, std::size_t width,
+                                   float* to) {
+  for (std::size_t i = 0; i < rows; ++i, from += stride, to += width) {
+    for (std::size_t j = 0; j < width; j += V::kLanes) {
+      __builtin_prefetch(from + width + j, 0, 2);
+      V::load(from + j).store(to + j);
+    }
+  }
+}
+
+// Where several strips make a panel, each reads x again, and in very long rows every column is a miss: 48 columns of x
+// at a time are copied too.
+FASTREG_NOINLINE void run_packed(Block p) {
+  constexpr std::size_t kColumns = 48;
+  alignas(64) float packed[kDepth * kColumns];
+  const float* const a = p.a;
+  float* const c = p.c;
+  const std::size_t rows = p.rows, stride = p.a_stride;
+  for (std::size_t i = 0; i < rows; i += kColumns) {
+    p.rows = smaller(kColumns, rows - i);
+    copy_columns(a + i, stride, p.k, rounded(p.rows), packed);
+    p.a = packed;
+    p.a_stride = rounded(p.rows);
+    p.c = c + i * p.c_stride;
+    run_block<false, 1>(p);
+  }
+}
+
+}  // namespace
+
+void matmul(const Matmul& m) noexcept {
+  assert(m.activation != ActivationKind::softmax);
+  assert(!m.dropout.mask || (m.activation == ActivationKind::relu && m.ldy > 1 && !m.z));
+  if (m.rows.end <= m.rows.begin || m.panels.end <= m.panels.begin) return;
+  float* const first = m.z ? m.z : m.y;
+  const bool fused = m.activation == ActivationKind::linear || m.activation == ActivationKind::relu;
+  Block p{};
+  p.activate = m.z != nullptr || !fused;
+  if (m.ldy == 1) {
+    times_column(m.x, m.ldx, m.w, m.k, m.bias ? m.bias[0] : 0.0f, first, m.rows);
+    const std::size_t i = m.rows.begin;
+    return activation_forward(m.activation, first + i, m.y + i, m.rows.end - i);
+  }
+  if (m.rows.end - m.rows.begin == 1 && !m.dropout.mask) return matmul_row(m);
+  if (m.k == 1 && !m.dropout.mask && !p.activate) return times_row(m);
+  p.a_stride = m.ldx;
+  p.c_stride = m.ldy;
+  p.rows = m.rows.end - m.rows.begin;
+  p.relu = m.activation == ActivationKind::relu && !p.activate;
+  p.activation = m.activation;
+  p.dropout = m.dropout;
+  p.origin = first;
+  const Blocks blocks = even_blocks(m.k, m.k < 1024 ? 1024 : 512, 2);
+  for (std::size_t panel = m.panels.begin; panel < m.panels.end; ++panel) {
+    const std::size_t j = panel * kPanel;
+    p.width = panel_width(m.cols, panel);
+    p.b_stride = p.width;
+    p.c = first + m.rows.begin * m.ldy + j;
+    p.y = m.y + m.rows.begin * m.ldy + j;
+    p.bias = m.bias ? m.bias + j : nullptr;
+    for (std::size_t block = 0; block < blocks.count; ++block) {
+      const std::size_t k = block * blocks.size;
+      p.first = block == 0;
+      p.last = block + 1 == blocks.count;
+      p.a = m.x + m.rows.begin * m.ldx + k;
+      p.b = m.w + j * m.k + k * p.width;
+      p.k = p.last ? m.k - k : blocks.size;
+      p.ahead = p.b + p.k * p.width;
+      p.ahead_stride = p.k * kLane;
+      p.ahead_tiles = p.width / kLane;
+      run_block<true, 2>(p);
+    }
+  }
+}
+
+// The forms that are made of tiles give the same bits, so the choice between them may follow the rows of this call;
+// dot products do not, and follow those of the whole matrix.
+void matmul_input(const MatmulInput& m) noexcept {
+  if (m.rows.end <= m.rows.begin || m.panels.end <= m.panels.begin) return;
+  if (m.lddx == 1) return times_column(m.dy, m.lddy, m.w, m.cols, 0.0f, m.dx, m.rows);
+  const std::size_t n = m.rows.end - m.rows.begin;
+  if (m.lddy == 1) {
+    const std::size_t i = m.panels.begin * kPanel, end = smaller(rounded(m.in), m.panels.end * kPanel);
+    return outer_product(m.dy + m.rows.begin, m.w + i, m.dx + m.rows.begin * m.lddx + i, m.lddx, n, end - i);
+  }
+  if (prefers_dots(m.n, m.cols)) return input_dots(m);
+  if (m.lddy == kLane && m.cols <= kMostNarrow) return input_narrow(m);
+  // Turning W costs what 8 rows do, a product on full vectors what the rows are rounded up to.
+  const bool few = n <= kFewRows && rounded(n) < n + 8 && m.cols >= 2 * kPanel;
+  few ? input_few_rows(m) : input_many_rows(m);
+}
+
+void matmul_weights(const MatmulWeights& m) noexcept {
+  if (m.rows.end <= m.rows.begin || m.panels.end <= m.panels.begin) return;
+  if (m.lddy == 1) return weights_column(m);
+  if (m.ldx == 1) return weights_row(m);
+  Block p{};
+  p.a_stride = m.ldx;
+  p.rows = m.rows.end - m.rows.begin;
+  p.bias = nullptr;
+  p.relu = p.activate = false;
+  p.ahead = m.x;
+  p.ahead_stride = p.ahead_tiles = 0;
+  const Blocks blocks = even_blocks(m.n, kDepth, 2);
+  alignas(64) float packed[kDepth * kPanel];
+  const bool pack = m.lddy >= kPackedStride && p.rows >= kPackedRows;
+  const bool pack_x =
+      V::kLanes < kLane ? m.ldx >= kPackedStride : m.ldx >= kLongStride && m.n >= kDepth;
+  for (std::size_t panel = m.panels.begin; panel < m.panels.end; ++panel) {
+    const std::size_t j = panel * kPanel;
+    p.width = panel_width(m.cols, panel);
+    p.b_stride = pack ? p.width : m.lddy;
+    p.c_stride = p.width;
+    p.c = m.dw + j * m.in + m.rows.begin * p.width;
+    if (m.n == 1) {
+      outer_product(m.x + m.rows.begin, m.dy + j, p.c, p.c_stride, p.rows, p.width);
+      continue;
+    }
+    if (p.width == kLane) {
+      m.cols - j <= kMostNarrow ? weights_narrow(m, j) : weights_turned(m, j);
+      continue;
+    }
+    for (std::size_t block = 0; block < blocks.count; ++block) {
+      const std::size_t k = block * blocks.size;
+      p.first = block == 0;
+      p.last = block + 1 == blocks.count;
+      p.k = p.last ? m.n - k : blocks.size;
+      p.a = m.x + k * m.ldx + m.rows.begin;
+      p.b = m.dy + k * m.lddy + j;
+      if (pack) {
+        copy_rows(p.b, m.lddy, p.k, p.width, packed);
+        p.b = packed;
+      }
+      if (pack_x)
+        run_packed(p);
+      else
+        run_block<false, 1>(p);
+    }
+  }
+}
+
+}  // namespace FASTREG_ISA
+}  // namespace fastreg

@@ -1,0 +1,93 @@
+// Random words and dropout masks from Philox4x32-10; kernels.h fixes which bit belongs to which word.
+#include "core/kernels.h"
+#include "cpu/kernels/entries.h"
+#include "cpu/simd/simd.h"
+#include "math/rng.h"
+
+namespace fastreg {
+namespace FASTREG_ISA {
+namespace {
+
+alignas(64) constexpr std::uint32_t kCounting[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
+// The counters of V::kLanes blocks from `first` on.
+FASTREG_INLINE void count_from(std::uint64_t first, V::Int (&c)[4]) {
+  const std::uint32_t low = static_cast<std::uint32_t>(first);
+  if (low <= UINT32_MAX - V::kLanes) {
+    c[0] = V::Int::set(low) + V::Int::load(kCounting);
+    c[1] = V::Int::set(static_cast<std::uint32_t>(first >> 32));
+    return;
+  }
+  std::uint32_t words[2][V::kLanes];
+  for (std::size_t i = 0; i < V::kLanes; ++i) {
+    words[0][i] = static_cast<std::uint32_t>(first + i);
+    words[1][i] = static_cast<std::uint32_t>((first + i) >> 32);
+  }
+  c[0] = V::Int::load(words[0]);
+  c[1] = V::Int::load(words[1]);
+}
+
+// words[v][i] holds word i of V::kLanes blocks, N vectors of them from block `first` on.
+template <std::size_t N>
+FASTREG_INLINE void random_blocks(const math::PhiloxKeys& keys, const RandomKey& key, std::uint64_t first,
+                                  V::Int (&words)[N][4]) {
+  FASTREG_UNROLL
+  for (std::size_t v = 0; v < N; ++v) {
+    count_from(first + v * V::kLanes, words[v]);
+    words[v][2] = V::Int::set(key.stream);
+    words[v][3] = V::Int::set(key.step);
+  }
+  math::philox<N>(keys, words);
+}
+
+// The mask words of groups, so many that N vectors hold their blocks.
+template <std::size_t N>
+FASTREG_INLINE void mask_groups(const math::PhiloxKeys& keys, const DropoutBits& d, std::size_t group) {
+  constexpr std::size_t kPieces = 16 / V::kLanes;   // vectors to a group
+  const V::Int threshold = V::Int::set(d.threshold << 16 | d.threshold);
+  V::Int words[N][4];
+  random_blocks<N>(keys, d.key, 16 * group, words);
+  FASTREG_UNROLL
+  for (std::size_t g = 0; g < N / kPieces; ++g) {
+    FASTREG_UNROLL
+    for (std::size_t i = 0; i < 4; ++i) {
+      std::uint32_t bits = 0;
+      FASTREG_UNROLL
+      for (std::size_t piece = 0; piece < kPieces; ++piece) {
+        bits |= halves_ge_bits(words[g * kPieces + piece][i], threshold) << (2 * piece * V::kLanes);
+      }
+      __builtin_memcpy(d.mask + (group + g) * 8 + 2 * i, &bits, sizeof bits);
+    }
+  }
+}
+
+}  // namespace
+
+void dropout_bits(const DropoutBits& d) noexcept {
+  math::PhiloxKeys keys;
+  math::philox_schedule(d.key.seed, &keys);
+  constexpr std::size_t kVectors = 4, kTogether = kVectors * V::kLanes / 16;   // groups at a time
+  std::size_t g = d.groups.begin;
+  for (; g + kTogether <= d.groups.end; g += kTogether) mask_groups<kVectors>(keys, d, g);
+  if constexpr (kTogether > 1) {
+    for (; g < d.groups.end; ++g) mask_groups<kVectors / kTogether>(keys, d, g);
+  }
+}
+
+void random_words(const RandomKey& key, std::uint64_t first, std::size_t n, std::uint32_t* out) noexcept {
+  math::PhiloxKeys keys;
+  math::philox_schedule(key.seed, &keys);
+  for (std::size_t done = 0; done < n; done += V::kLanes) {
+    V::Int words[1][4];
+    random_blocks<1>(keys, key, first + done, words);
+    std::uint32_t columns[4][V::kLanes];
+    for (std::size_t i = 0; i < 4; ++i) words[0][i].store(columns[i]);
+    const std::size_t count = n - done < V::kLanes ? n - done : V::kLanes;
+    for (std::size_t b = 0; b < count; ++b) {
+      for (std::size_t i = 0; i < 4; ++i) out[(done + b) * 4 + i] = columns[i][b];
+    }
+  }
+}
+
+}  // namespace FASTREG_ISA
+}  // namespace fastreg

@@ -1,0 +1,40 @@
+// The CPU kernel table of one instruction set. This folder is compiled once for each of them, with FASTREG_ISA set to its
+// name. Everything here has internal linkage but the table and what entries.h declares, all in that namespace, and no
+// std:: container, algorithm or inline function may appear: a copy built with AVX could be linked into code that runs on
+// older machines.
+#include "core/kernels.h"
+#include "cpu/kernels/entries.h"
+#include "cpu/simd/simd.h"
+
+namespace fastreg {
+namespace FASTREG_ISA {
+
+extern const Kernels table;
+constinit const Kernels table = {
+    .isa = FASTREG_QUOTE(FASTREG_ISA),
+    .matmul = matmul,
+    .matmul_weights = matmul_weights,
+    .matmul_input = matmul_input,
+    .activation_forward = activation_forward,
+    .activation_backward = activation_backward,
+    .softmax_forward = softmax_forward,
+    .softmax_backward = softmax_backward,
+    .batch_norm_forward_train = batch_norm_forward_train,
+    .batch_norm_forward_infer = batch_norm_forward_infer,
+    .batch_norm_backward = batch_norm_backward,
+    .dropout_bits = dropout_bits,
+    .dropout_apply = dropout_apply,
+    .loss = loss,
+    .largest = largest,
+    .update = update,
+    .gather_rows = gather_rows,
+    .penalty_sums = penalty_sums,
+    .gradient_square = gradient_square,
+    .gradient_clamp = gradient_clamp,
+    .all_finite = all_finite,
+    .infer = infer,
+    .random_words = random_words,
+};
+
+}  // namespace FASTREG_ISA
+}  // namespace fastreg

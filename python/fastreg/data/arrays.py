@@ -1,0 +1,404 @@
+"""Arrays at the door: the one place where what a user passes becomes what the core takes.
+
+The conversion, everywhere the same: anything that ``np.asarray`` understands and that holds real numbers (lists, bools,
+integers, floats of any width, byte order, memory order; data frames) becomes float32, C-contiguous. An array that is
+this already is used as it is, without a copy. So are features of type float64, uint8 and bool, with rows any distance
+apart, which the core converts batch by batch to the same values. Everything else raises: TypeError for what cannot be
+cast (complex numbers, text, dates; ``frames.py`` names the first such cell), ValueError for shapes that do not fit,
+empty arrays, missing cells, NaN, infinity and values beyond float32. The bytes of bools count as 0 and 1 whatever they
+are.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastreg import _core
+from fastreg.data import frames
+from fastreg.internal.checks import NON_NEGATIVE, check_real, describe
+from fastreg.losses import Loss
+
+Floats = NDArray[np.float32]
+Features = NDArray[Any]  # float32, float64, uint8 or bool, as :func:`_readable` says
+Labels = NDArray[np.int32]
+Rows = NDArray[np.uint32]
+
+_FLOAT32 = np.dtype(np.float32)
+_FLOAT64 = np.dtype(np.float64)
+_FEATURE_TYPES = (_FLOAT32, _FLOAT64, np.dtype(np.uint8), np.dtype(np.bool_))
+
+# What NumPy makes numbers of, though it is none.
+_MISTAKABLE = (str, bytes, np.datetime64, np.timedelta64)
+
+# How often float64 features are read before converting all of them once is quicker (bench/NOTES.md).
+_PASSES_AS_FLOAT64 = 3
+
+# The random stream of validation_split, apart from those of shuffling, dropout and initial weights.
+_SPLIT_STREAM = 0x40000000
+
+
+def numeric(value: object, name: str) -> NDArray[Any]:
+    """``value`` as an array of bools, integers or floats of whatever width it has."""
+    if type(value) is np.ndarray and value.dtype is _FLOAT32:
+        return value
+    if hasattr(value, "toarray"):
+        raise TypeError(f"{name}: sparse matrices are not supported, got {type(value).__name__}; call its toarray()")
+    if isinstance(value, np.ma.MaskedArray) and np.any(value.mask):
+        raise ValueError(f"{name}: masked values are not supported; fill or drop them first")
+    if type(value) is not np.ndarray:
+        frames.refuse_types(value, name)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: rows must have the same length ({error})") from None
+    except TypeError:
+        frames.refuse_cell(value, None, name)  # Arrow: columns of numbers and of dates make no array
+        raise
+    if array.dtype.kind in "iuf":
+        return array
+    if array.dtype.kind == "b":
+        return bools(array)
+    if array.dtype.kind == "c":
+        raise TypeError(f"{name}: must be real numbers, got {array.dtype}")
+    if array.dtype.kind == "O" and array.ndim > 0 and not any(isinstance(v, _MISTAKABLE) for v in array.flat):
+        try:
+            return array.astype(np.float64)
+        except OverflowError:
+            place = f"the range of float32 in {frames.first_beyond_floats(array, value)}"
+            raise ValueError(f"{name}: must be finite numbers, got one beyond {place}") from None
+        except (TypeError, ValueError):
+            pass
+    if array.ndim > 0:
+        if isinstance(value, (list, tuple)):  # one cell of text makes texts of all
+            array = np.array(value, dtype=object)
+        frames.refuse_cell(value, array, name)
+    raise TypeError(f"{name}: must be numbers, got {describe(value) if array.ndim == 0 else array.dtype}")
+
+
+def bools(array: NDArray[Any]) -> NDArray[Any]:
+    """A bool array whose bytes are 0 and 1, as the core counts them: the array itself unless it was made of others."""
+    as_bytes = array.view(np.uint8)
+    return array if np.maximum.reduce(as_bytes, axis=None, initial=0) <= 1 else as_bytes != 0
+
+
+def to_float32(array: NDArray[Any], name: str, source: object = None) -> Floats:
+    """A finite array as float32 in C order; the array itself where it is that. ``source``: the frame that it is of."""
+    if array.dtype is _FLOAT32 and array.flags.c_contiguous and array.flags.aligned:
+        converted = array
+    else:
+        with np.errstate(over="ignore", invalid="ignore"):
+            converted = np.require(array, np.float32, ("C", "A"))
+    if not _core.all_finite(converted):
+        _raise_not_finite(array, name, source)
+    return converted
+
+
+def _readable(array: NDArray[Any], passes: int) -> bool:
+    """Whether the core should read this matrix ``passes`` times where it lies; its rows may overlap."""
+    kind, flags = array.dtype, array.flags
+    if kind is not _FLOAT32 and kind not in _FEATURE_TYPES:
+        return False
+    if not flags.aligned or (passes > _PASSES_AS_FLOAT64 and kind == _FLOAT64):
+        return False
+    if flags.c_contiguous:
+        return True
+    size, (step, within) = array.itemsize, array.strides
+    return within == size and step >= 0 and step % size == 0
+
+
+def _raise_not_finite(array: NDArray[Any], name: str, source: object) -> None:
+    with np.errstate(over="ignore", invalid="ignore"):
+        bad = ~np.isfinite(array.astype(np.float32))
+    place = np.unravel_index(int(np.argmax(bad)), bad.shape)
+    value = float(array[place])
+    what = "NaN" if np.isnan(value) else "infinity" if np.isinf(value) else f"{value!r}, beyond the range of float32,"
+    where = f"row {place[0]}"
+    if bad.ndim == 2:
+        where = frames.where(int(place[0]), int(place[1]), frames.labels(source))
+        n_columns = int(bad.any(axis=0).sum())
+        where += f" (the first of {n_columns} such columns)" if n_columns > 1 else ""
+    raise ValueError(f"{name}: must be finite numbers, got {what} in {where}")
+
+
+def features(value: object, n_features: int | None = None, name: str = "x", passes: int = 1) -> Features:
+    """Rows of features, (n, n_features), n >= 1, for the core to read so many times."""
+    array = numeric(value, name)
+    if array.ndim != 2:
+        hint = ""
+        if array.ndim == 1:
+            hint = "; reshape(-1, 1) makes one column of it, reshape(1, -1) one row"
+        elif array.ndim > 2:
+            hint = f"; reshape({len(array)}, -1) makes rows of it"
+        raise ValueError(f"{name}: must be 2-D (rows, features), got shape {array.shape}{hint}")
+    if array.size == 0:
+        raise ValueError(f"{name}: must not be empty, got shape {array.shape}")
+    if n_features is not None and array.shape[1] != n_features:
+        raise ValueError(f"{name}: the network takes {n_features} features, got {array.shape[1]}")
+    if not _readable(array, passes):
+        return to_float32(array, name, value)
+    if not _core.all_finite(array):
+        _raise_not_finite(array, name, value)
+    return array
+
+
+def targets(value: object, loss: Loss, n_rows: int, n_outputs: int, name: str = "y") -> Floats | Labels:
+    """Targets as the loss wants them: int32 labels (n,), or float32 (n, n_outputs); (n,) is taken as (n, 1)."""
+    array = numeric(value, name)
+    if array.ndim == 0 or len(array) != n_rows:
+        got = f"{len(array)} rows" if array.ndim > 0 else "a single number"
+        raise ValueError(f"{name}: must have as many rows as x, {n_rows}, got {got}")
+    if loss.targets == "labels":
+        return class_indices(array, loss, n_outputs, name)
+    if array.ndim == 1 and n_outputs == 1:
+        array = array.reshape(-1, 1)
+    if array.shape != (n_rows, n_outputs):
+        hint = ""
+        if loss.targets == "distribution" and array.size == n_rows:
+            hint = "; labels go with sparse_categorical_crossentropy or through utils.to_categorical"
+        raise ValueError(
+            f"{name}: {loss.key} with {n_outputs} outputs needs shape ({n_rows}, {n_outputs}), got {array.shape}{hint}"
+        )
+    converted = to_float32(array, name)
+    if loss.targets != "values":
+        low, high = np.minimum.reduce(converted, axis=None), np.maximum.reduce(converted, axis=None)
+        if low < 0 or (loss.targets == "probabilities" and high > 1):
+            rule = "in [0, 1]" if loss.targets == "probabilities" else ">= 0"
+            bad = low if low < 0 else high
+            row = int(np.argwhere(converted == bad)[0][0])
+            raise ValueError(f"{name}: {loss.key} needs targets {rule}, got {float(bad)!r} in row {row}")
+    return converted
+
+
+def class_indices(array: NDArray[Any], loss: Loss, n_outputs: int, name: str) -> Labels:
+    """Labels as int32 (n,), whole numbers in [0, n_outputs); (n, 1) is taken as (n,)."""
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array.reshape(-1)
+    if array.ndim != 1:
+        hint = "; one-hot rows go with categorical_crossentropy" if array.shape[1:] == (n_outputs,) else ""
+        raise ValueError(f"{name}: {loss.key} needs labels of shape (n,), got {array.shape}{hint}")
+    if array.dtype.kind == "b":
+        array = array.astype(np.uint8)
+    elif array.dtype.kind == "f":
+        whole = array == np.floor(array)  # False for NaN; infinity fails the range
+        if not whole.all():
+            row = int(np.argmin(whole))
+            value = float(array[row])
+            raise ValueError(f"{name}: {loss.key} needs whole numbers as labels, got {value!r} in row {row}")
+    low, high = (array.min(), array.max()) if array.size else (0, -1)  # nothing is below 0 or too large
+    if low < 0 or high >= n_outputs:
+        bad = low if low < 0 else high
+        row = int(np.argmax(array == bad))
+        raise ValueError(f"{name}: labels must be in [0, {n_outputs}) for {n_outputs} outputs, got {bad} in row {row}")
+    # Always a copy: the core indexes memory by labels, which nobody else may change meanwhile.
+    return np.array(array, dtype=np.int32, order="C")
+
+
+def class_labels(y: Floats | Labels, loss: Loss) -> NDArray[np.int64] | None:
+    """The class of each row, from converted targets; None where the targets are no classes."""
+    if loss.targets == "labels":
+        return y.astype(np.int64)
+    if loss.targets == "distribution":
+        classes: NDArray[np.int64] = np.argmax(y, axis=1)
+        return classes
+    if loss.targets == "probabilities" and y.shape[1] == 1 and bool(np.all((y == 0) | (y == 1))):
+        return y[:, 0].astype(np.int64)
+    return None
+
+
+def network_weights(value: object, info: Sequence[tuple[str, tuple[int, ...], bool]], call: str) -> list[Floats]:
+    """Weights of a network in the order and shapes of ``info``: finite, variances >= 0."""
+    if not isinstance(value, Sequence):
+        raise TypeError(f"{call}: weights must be a list of arrays, got {describe(value)}")
+    if len(value) != len(info):
+        raise ValueError(f"{call}: the model has {len(info)} arrays, got {len(value)}")
+    converted = []
+    for (name, shape, _), given in zip(info, value, strict=True):
+        array = numeric(given, f"{call}: {name}")
+        if array.shape != shape:
+            raise ValueError(f"{call}: {name} must have shape {shape}, got {array.shape}")
+        converted.append(to_float32(array, f"{call}: {name}"))
+        if name.endswith("moving_variance") and array.min() < 0:
+            raise ValueError(f"{call}: {name} must be >= 0, got {float(array.min())!r}")
+    return converted
+
+
+def sample_weights(value: object, n_rows: int, rows: Rows | None = None, name: str = "sample_weight") -> Floats | None:
+    """Weights of the rows, (n,) or (n, 1), >= 0 and not all zero (over ``rows``, where given); None stays None.
+
+    Only their ratios count, so those that float32 may not reach are scaled by a power of two.
+    """
+    if value is None:
+        return None
+    array = numeric(value, name)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array.reshape(-1)
+    if array.shape != (n_rows,):
+        raise ValueError(f"{name}: must have shape ({n_rows},), one for each row of x, got {array.shape}")
+    if np.min(array) < 0:
+        row = int(np.argmin(array))
+        raise ValueError(f"{name}: must be >= 0, got {float(array[row])!r} in row {row}")
+    weights = to_float32(_within_float32(array, rows), name)
+    if not (weights if rows is None else weights[rows]).any():
+        raise ValueError(f"{name}: must not be 0 for every row")
+    return weights
+
+
+def _within_float32(weights: NDArray[Any], rows: Rows | None) -> NDArray[Any]:
+    """Weights >= 0, where they are wider than float32 times the power of two that brings the largest into [0.5, 1).
+
+    The largest of ``rows``, where given; the others stay within float32, and nobody reads them.
+    """
+    if weights.dtype.kind != "f" or weights.dtype.itemsize <= 4 or not np.isfinite(weights).all():
+        return weights
+    largest = np.max(weights if rows is None else weights[rows])
+    with np.errstate(over="ignore", under="ignore"):
+        scaled: NDArray[Any] = np.ldexp(weights, -np.frexp(largest)[1])
+    return scaled if rows is None else np.minimum(scaled, np.finfo(np.float32).max)
+
+
+def class_weights(
+    value: object, y: Floats | Labels, loss: Loss, n_outputs: int, weights: Floats | None, rows: Rows | None = None
+) -> Floats | None:
+    """Weights of the rows with those of their classes multiplied in.
+
+    Args:
+        value: ``{label: weight}``, where a label that is missing weighs 1; ``"balanced"`` for n / (classes * count);
+            None for no weights.
+        y: Converted targets.
+        loss: Says how ``y`` names classes.
+        n_outputs: One stands for two classes.
+        weights: Weights of the rows so far, or None.
+        rows: The rows that "balanced" counts, or None for all.
+
+    Raises:
+        ValueError: If the targets are no classes, or a label or weight is out of range.
+        TypeError: If ``value`` is none of the above.
+    """
+    if value is None:
+        return weights
+    if not isinstance(value, Mapping) and not (isinstance(value, str) and value == "balanced"):
+        raise TypeError(f"class_weight: must be a dict {{label: weight}} or 'balanced', got {describe(value)}")
+    labels = class_labels(y, loss)
+    if labels is None:
+        raise ValueError(f"class_weight: needs targets that are classes, which those of {loss.key} here are not")
+    table = np.ones(max(n_outputs, 2))
+    if isinstance(value, Mapping):
+        for label, weight in value.items():
+            if isinstance(label, bool) or not isinstance(label, (int, np.integer)):
+                raise TypeError(f"class_weight: labels must be integers, got {describe(label)}")
+            if not 0 <= label < len(table):
+                raise ValueError(f"class_weight: labels must be in [0, {len(table)}), got {describe(int(label))}")
+            table[label] = check_real("class_weight", f"the weight of class {label}", weight, NON_NEGATIVE)
+    else:
+        counts = np.bincount(labels if rows is None else labels[rows], minlength=len(table))
+        table = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    table = _within_float32(table, None)
+    combined = table[labels] if weights is None else table[labels] * weights
+    return sample_weights(combined, len(labels), rows, "sample_weight times class_weight")
+
+
+def row_indices(value: object, n_rows: int, name: str) -> Rows | None:
+    """Indices of rows, in [0, n_rows), in any order and perhaps repeated; None stays None.
+
+    Raises:
+        ValueError: If there are none, one is out of range, or they are not 1-D.
+        TypeError: If they are no integers; a mask of bools is none either.
+    """
+    if value is None:
+        return None
+    array = numeric(value, name)
+    if array.ndim != 1:
+        raise ValueError(f"{name}: must be 1-D, indices of rows, got shape {array.shape}")
+    if array.size == 0:
+        raise ValueError(f"{name}: must not be empty")
+    if array.dtype.kind not in "iu":
+        hint = "; numpy.flatnonzero makes indices of a mask" if array.dtype.kind == "b" else ""
+        raise TypeError(f"{name}: must be integers, got {array.dtype}{hint}")
+    low, high = int(array.min()), int(array.max())
+    if low < 0 or high >= n_rows:
+        bad = low if low < 0 else high
+        hint = "; negative indices do not count from the end" if low < 0 else ""
+        raise ValueError(f"{name}: must be in [0, {n_rows}) for {n_rows} rows, got {bad}{hint}")
+    # Always a copy: the core indexes memory by them, and nobody else may change them meanwhile.
+    return np.array(array, dtype=np.uint32, order="C")
+
+
+def other_rows(n_rows: int, rows: Rows) -> Rows:
+    """The rows of ``n_rows`` that are not among these. Raises ValueError if there are none."""
+    free = np.ones(n_rows, dtype=bool)
+    free[rows] = False
+    if not free.any():
+        raise ValueError(f"validation_rows: must leave rows to train on, got all {n_rows}")
+    return np.flatnonzero(free).astype(np.uint32)
+
+
+def split(
+    n_rows: int, fraction: float, seed: int, labels: NDArray[np.int64] | None, rows: Rows | None = None
+) -> tuple[Rows, Rows]:
+    """Rows to train on and rows to validate on: shuffled by the seed, each class in its share where there are classes.
+
+    The same seed gives the same split, whatever was trained before. Warns where a class ends up on one side only.
+    ``rows``, where given, are those to split, and ``n_rows`` and ``labels`` are still of all: the copies of a row stay
+    together, so that none is trained on and validated on, and the share is one of different rows.
+
+    Raises:
+        ValueError: If one of the two sides would be empty.
+    """
+    if rows is not None:
+        different, first, place = np.unique(rows, return_index=True, return_inverse=True)
+        by_appearance = np.argsort(first)
+        labels = None if labels is None else labels[different[by_appearance]]
+        chosen = np.empty(len(different), dtype=bool)
+        chosen[by_appearance] = _held_out(len(different), fraction, seed, labels)
+        held_out = chosen[place]
+        return rows[~held_out], rows[held_out]
+    held_out = _held_out(n_rows, fraction, seed, labels)
+    return np.flatnonzero(~held_out).astype(np.uint32), np.flatnonzero(held_out).astype(np.uint32)
+
+
+def _held_out(n_rows: int, fraction: float, seed: int, labels: NDArray[np.int64] | None) -> NDArray[np.bool_]:
+    n_validation = round(n_rows * fraction)
+    if not 0 < n_validation < n_rows:
+        raise ValueError(
+            f"validation_split: {fraction} of {n_rows} rows leaves {n_rows - n_validation} to train on and "
+            f"{n_validation} to validate on; both need one at least"
+        )
+    words = _core.random_words(seed, _SPLIT_STREAM, 0, 0, (n_rows + 1) // 2)
+    order = np.argsort(np.ascontiguousarray(words).view(np.uint64).ravel()[:n_rows], kind="stable")
+    chosen = order[:n_validation] if labels is None else _stratified(order, labels, n_validation)
+    held_out = np.zeros(n_rows, dtype=bool)
+    held_out[chosen] = True
+    if labels is not None:
+        _warn_of_missing_classes(labels, held_out)
+    return held_out
+
+
+def _stratified(order: NDArray[np.int64], labels: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    # Every class gives its share, rounded down; the largest remainders give one more until n is reached.
+    counts = np.bincount(labels)
+    shares = counts * (n / len(labels))
+    quota = np.floor(shares).astype(np.int64)
+    quota[np.argsort(quota - shares, kind="stable")[: n - int(quota.sum())]] += 1
+    by_class = order[np.argsort(labels[order], kind="stable")]
+    starts = np.concatenate(([0], np.cumsum(counts)[:-1]))
+    rank = np.arange(len(labels)) - np.repeat(starts, counts)
+    chosen: NDArray[np.int64] = by_class[rank < np.repeat(quota, counts)]
+    return chosen
+
+
+def _warn_of_missing_classes(labels: NDArray[np.int64], held_out: NDArray[np.bool_]) -> None:
+    counts = np.bincount(labels)
+    inside = np.bincount(labels[held_out], minlength=len(counts))
+    for side, missing in (
+        ("validation", (counts > 0) & (inside == 0)),
+        ("training", (counts > 0) & (inside == counts)),
+    ):
+        if missing.any():
+            names = ", ".join(map(str, np.flatnonzero(missing)[:10]))
+            message = f"validation_split: the {side} rows have none of class {names}; it has too few rows"
+            warnings.warn(message, UserWarning, stacklevel=7)

@@ -1,0 +1,56 @@
+"""What a ``Predictor`` cannot use as it is: conversion of x, and why an ``out`` is refused.
+
+The compiled call comes here for everything but float32 matrices in C order. Unlike in :mod:`fastreg.data.arrays`
+values are not looked at, NaN goes in and NaN comes out, since a service should not pay for the look; numbers that
+float32 cannot hold are refused all the same, since the conversion would change them silently.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastreg.data.arrays import numeric
+from fastreg.data.frames import Names, checked_names
+from fastreg.internal.checks import describe
+
+
+def features(value: object, n_features: int, names: Names | None = None) -> NDArray[np.float32]:
+    """Rows of features as float32 (n, n_features) in C order, n >= 0; of a frame whose columns have these names."""
+    checked_names(value, names)
+    array = numeric(value, "x")
+    if array.ndim != 2:
+        hint = "; reshape(1, -1) makes one row of it" if array.ndim == 1 else ""
+        raise ValueError(f"x: must be 2-D (rows, features), got shape {array.shape}{hint}")
+    if array.shape[1] != n_features:
+        raise ValueError(f"x: the network takes {n_features} features, got {array.shape[1]}")
+    with np.errstate(over="ignore", invalid="ignore"):
+        converted = np.require(array, np.float32, ("C", "A"))
+    if array.dtype != np.float32:
+        lost = np.isinf(converted) & ~np.isinf(array)
+        if lost.any():
+            row, column = np.unravel_index(int(np.argmax(lost)), lost.shape)
+            raise ValueError(
+                f"x: must be within the range of float32, got {float(array[row, column])!r} "
+                f"in column {column}, row {row}"
+            )
+    return converted
+
+
+def refuse_out(value: object, shape: tuple[int, int]) -> NoReturn:
+    """Raises what is wrong with an ``out`` that should have been a writable float32 array of this shape."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"out: must be a NumPy array, since it is written to, got {describe(value)}")
+    if value.dtype != np.dtype(np.float32):
+        raise TypeError(f"out: must be float32, since it is written to, got {value.dtype}")
+    if value.shape != shape:
+        raise ValueError(f"out: must have shape {shape}, got {value.shape}")
+    raise ValueError("out: must be C-contiguous, aligned and writable, since it is written to")
+
+
+def check_out_type(value: NDArray[np.float32]) -> None:
+    """Raises TypeError for an ``out`` whose type gives its memory a meaning that writing there would contradict."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError("out: must have no mask, since every element is written; give out.data")

@@ -1,0 +1,225 @@
+"""What all descriptions share: checked fields, the JSON form that model files hold, and finding a description by name.
+
+A description is a frozen dataclass (a layer, loss, metric, regularizer, initializer, optimizer or schedule): a
+docstring and fields, whose annotations say what they take. Its JSON form is ``{"type": class name, field: value,
+...}``; C++ reads the same fields (cpp/core/description.cpp). Reading one constructs one of the registered classes and
+nothing else, so a model file runs no code.
+
+Annotations that are checked when a description is made, each with ``| None`` where None is allowed and stays None:
+
+==============================  ===================================================================================
+``Annotated[float, FRACTION]``  a number of that range, as a float
+``Annotated[int, FRACTION, n]`` an integer of that range, and below n if there is one
+``Annotated[str, check_name]``  what the function makes of (owner, field, value), or the error that it raises
+``Sequence[Annotated[...]]``    a list of such values, as a tuple
+``bool``, ``None``              True or False; only None
+``Initializer | str``           a description of this kind, its name or its JSON form
+==============================  ===================================================================================
+
+Others are not checked. They are read when the first instance of a class is made. The modules of descriptions have no
+``from __future__ import annotations``: an annotation that is text would have to be compiled then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import MISSING, FrozenInstanceError, fields
+from functools import cache, partial
+from types import NoneType, UnionType
+from typing import Annotated, Any, ClassVar, Generic, TypeVar, Union, cast, get_args, get_origin
+
+from fastreg.internal.checks import check_bool, check_int, check_real, describe, unknown_name
+
+T = TypeVar("T", bound="Description")
+# Makes a field's value of what was given: called with the owner, the name of the field and the value.
+Check = Callable[[str, str, Any], object]
+
+
+class Description:
+    """Base of the frozen dataclasses that describe a part of a model.
+
+    A subclass that adds no field needs no decorator of its own, which would take longer than the rest of its import.
+    """
+
+    # Fields that are conveniences of the constructor, not part of the description.
+    _transient: ClassVar[frozenset[str]] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Checks every field by its annotation, in the order of the fields, and puts the checked values in place."""
+        owner = type(self).__name__
+        for name, check in field_checks(cast(Any, type(self))):
+            object.__setattr__(self, name, check(owner, name, getattr(self, name)))
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """Checks what fields demand of one another; each by itself is right by then."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise FrozenInstanceError(f"cannot assign to {name!r} of a {type(self).__name__}")
+
+    def __delattr__(self, name: str) -> None:
+        raise FrozenInstanceError(f"cannot delete {name!r} of a {type(self).__name__}")
+
+    def to_config(self) -> dict[str, Any]:
+        """The JSON form: the class name under ``"type"`` and every field."""
+        config: dict[str, Any] = {"type": type(self).__name__}
+        for name in _described(cast(Any, type(self))):
+            config[name] = _plain(getattr(self, name))
+        return config
+
+    @classmethod
+    def from_config(cls: type[T], config: Mapping[str, Any]) -> T:
+        """The description of a JSON form. Raises ValueError if a field is unknown or missing, or its value is bad."""
+        values = {key: value for key, value in config.items() if key != "type"}
+        known = {f.name: f for f in fields(cast(Any, cls)) if f.name not in cls._transient}
+        if unknown := sorted(set(values) - set(known)):
+            raise ValueError(f"{cls.__name__}: unknown fields {', '.join(unknown)}; known: {', '.join(known)}")
+        needed = {n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING}
+        if missing := sorted(needed - set(values)):
+            raise ValueError(f"{cls.__name__}: missing fields {', '.join(missing)}")
+        return cls(**values)
+
+    def _set(self, **values: object) -> None:
+        """Puts checked values in place of the given ones; for ``__post_init__`` only."""
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+
+@cache
+def field_checks(kind: type[Description]) -> tuple[tuple[str, Check], ...]:
+    """The names of the fields that are checked, and how, in the order of the fields."""
+    checks = ((field.name, _check_of(field.type)) for field in fields(cast(Any, kind)))
+    return tuple((name, check) for name, check in checks if check is not None)
+
+
+def _check_of(hint: Any) -> Check | None:
+    """The check of an annotation; None where it asks for none."""
+    if hint is None:
+        return _check_none
+    parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    check = next((check for part in parts if (check := _check_of_part(part)) is not None), None)
+    return partial(_unless_none, check) if check is not None and NoneType in parts else check
+
+
+def _check_of_part(part: Any) -> Check | None:
+    if part is bool:
+        return check_bool
+    if isinstance(part, type) and issubclass(part, Description):
+        return partial(_check_description, part)
+    if get_origin(part) is Sequence:
+        check = _check_of(get_args(part)[0])
+        return None if check is None else partial(_check_sequence, check)
+    if get_origin(part) is not Annotated:
+        return None
+    kind, mark, *limit = get_args(part)
+    if callable(mark):
+        return cast(Check, mark)
+
+    def check_number(owner: str, name: str, value: Any) -> object:
+        return check_real(owner, name, value, mark) if kind is float else check_int(owner, name, value, mark, *limit)
+
+    return check_number
+
+
+def _check_none(owner: str, name: str, value: Any) -> None:
+    if value is not None:
+        raise ValueError(f"{owner}: {name} must be None, got {describe(value)}")
+
+
+def _unless_none(check: Check, owner: str, name: str, value: Any) -> object:
+    return None if value is None else check(owner, name, value)
+
+
+def _check_sequence(check: Check, owner: str, name: str, value: Any) -> tuple[object, ...]:
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
+        raise TypeError(f"{owner}: {name} must be a list, got {describe(value)}")
+    return tuple(check(owner, name, item) for item in value)
+
+
+def _check_description(base: type[Description], owner: str, name: str, value: Any) -> Description:
+    found: Description = _REGISTRIES[base].resolve(f"{owner}: {name}", value)
+    return found
+
+
+@cache
+def _described(kind: type[Description]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(cast(Any, kind)) if field.name not in kind._transient)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Description):
+        return value.to_config()
+    return list(value) if isinstance(value, tuple) else value
+
+
+# The registry of each kind, by the base class of the kind.
+_REGISTRIES: dict[type[Description], Registry[Any]] = {}
+
+
+class Registry(Generic[T]):
+    """The known descriptions of one kind, found by name or by JSON form.
+
+    Args:
+        kind: What one is called in messages.
+        base: The class that all of them are instances of.
+        names: Class by name, short names included. Names are matched without regard to case; class names count too.
+        internal: Further classes that only a JSON form or an instance can give.
+        also: Names that something else resolves, for messages.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        base: type[T],
+        names: Mapping[str, type[T]],
+        internal: Iterable[type[T]] = (),
+        also: Iterable[str] = (),
+    ) -> None:
+        self.kind = kind
+        self._one = f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+        self.base = base
+        self.known = sorted((*names, *also))
+        self._types: dict[str, type[T]] = {cls.__name__: cls for cls in (*names.values(), *internal)}
+        self._lower = {cls.__name__.lower(): cls for cls in names.values()} | dict(names)
+        _REGISTRIES[base] = self
+
+    @property
+    def types(self) -> tuple[type[T], ...]:
+        """Every registered class."""
+        return tuple(self._types.values())
+
+    def resolve(self, where: str, value: object) -> T:
+        """The description that a user's argument stands for: one already made, a name, or a JSON form."""
+        if isinstance(value, self.base):
+            self.check_built_in(where, value)
+            return value
+        if isinstance(value, str):
+            found = self._lower.get(value.lower())
+            if found is None:
+                known, guess = ", ".join(self.known), unknown_name(self.kind, value, self.known)
+                raise ValueError(f"{where}: unknown {self.kind} {value!r}; known: {known}{guess}")
+            return found()
+        if isinstance(value, Mapping):
+            return self.from_config(where, value)
+        hint = f"; write {value.__name__}(...)" if isinstance(value, type) else ""
+        raise TypeError(f"{where}: expected {self._one} or the name of one, got {describe(value)}{hint}")
+
+    def check_built_in(self, where: str, value: T) -> None:
+        """Raises TypeError for an instance of a class that is not registered, which the core does not know."""
+        if type(value) not in self._types.values():
+            kinds = f"{self.kind}es" if self.kind.endswith("s") else f"{self.kind}s"
+            known = ", ".join(sorted(self._types))
+            raise TypeError(
+                f"{where}: only the built-in {kinds} are supported, got {type(value).__name__}; known: {known}"
+            )
+
+    def from_config(self, where: str, config: object) -> T:
+        """The description of a JSON form, whose ``"type"`` must be one of the registered classes."""
+        if not isinstance(config, Mapping):
+            raise ValueError(f"{where}: expected the description of {self._one}, got {describe(config)}")
+        name = config.get("type")
+        found = self._types.get(name) if isinstance(name, str) else None
+        if found is None:
+            known = ", ".join(sorted(self._types))
+            raise ValueError(f"{where}: unknown {self.kind} type {name!r}; known: {known}")
+        return found.from_config(config)

@@ -1,0 +1,326 @@
+"""Arguments that Keras has and that have no meaning here, so that its programs may go on naming them.
+
+Each is taken at the values that ask for nothing; any other value is refused rather than ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from fastreg.internal.checks import describe
+
+T = TypeVar("T")
+
+
+class _Kind(NamedTuple):
+    """Values of one kind that ask for nothing: the words for a message, and the test."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+def _one_of(name: str) -> _Kind:
+    return _Kind(repr(name), lambda v: v == name if isinstance(v, str) else type(v).__name__.lower() == name)
+
+
+_NAME = _Kind("a string", lambda v: v is None or (isinstance(v, str) and bool(v.strip())))
+_NUMBER = _Kind("a number", lambda v: v is None or (isinstance(v, (int, float)) and not isinstance(v, bool)))
+_ROWS = _Kind("an integer >= 1", lambda v: v is None or (type(v) is int and v >= 1))
+_FLOAT32 = _Kind("None or 'float32'", lambda v: v is None or str(getattr(v, "__name__", v)) == "float32")
+_NONE = (None,)
+
+_MODEL: dict[str, dict[str, tuple[object, ...]]] = {
+    "Sequential": {"trainable": (True,)},
+    "compile": {
+        "loss_weights": _NONE,
+        "weighted_metrics": (None, []),
+        "run_eagerly": (False, None),
+        "steps_per_execution": (1, "auto"),
+        "jit_compile": ("auto", True, False, None),
+        "auto_scale_loss": (True, False),
+    },
+    "fit": {
+        "steps_per_epoch": _NONE,
+        "validation_steps": _NONE,
+        "validation_batch_size": _ROWS,
+        "validation_freq": (1,),
+    },
+    "evaluate": {"steps": _NONE, "callbacks": (None, [])},
+    "predict": {"steps": _NONE, "callbacks": (None, [])},
+    "summary": {
+        "line_length": _NONE,
+        "positions": _NONE,
+        "expand_nested": (False, True),
+        "show_trainable": (False,),
+        "layer_range": _NONE,
+    },
+    "save": {"overwrite": (True,), "zipped": _NONE},
+    "load_model": {"custom_objects": (None, {}), "safe_mode": (True, False)},
+}
+
+# What the constructors of a kind take, under the name of its base class, and what single ones take besides. An argument
+# that a class has itself is not idle there.
+_CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
+    "Layer": {"trainable": (True,), "dtype": _FLOAT32, "autocast": (True, False), "activity_regularizer": _NONE},
+    "Loss": {
+        "reduction": ("sum_over_batch_size", "mean_with_sample_weight", "mean", "auto"),
+        "name": _NAME,
+        "dtype": _FLOAT32,
+    },
+    "Metric": {"dtype": _FLOAT32},
+    "Optimizer": {
+        "weight_decay": (None, 0, 0.0),
+        "use_ema": (False,),
+        "ema_momentum": _NUMBER,
+        "ema_overwrite_frequency": _NONE,
+        "loss_scale_factor": _NONE,
+        "gradient_accumulation_steps": (None, 1),
+        "name": _NAME,
+    },
+    "LearningRateSchedule": {"name": _NAME},
+    "Dense": {
+        "kernel_constraint": _NONE,
+        "bias_constraint": _NONE,
+        "lora_rank": _NONE,
+        "lora_alpha": _NONE,
+        "quantization_config": _NONE,
+    },
+    "BatchNormalization": {
+        "beta_initializer": _one_of("zeros"),
+        "gamma_initializer": _one_of("ones"),
+        "moving_mean_initializer": _one_of("zeros"),
+        "moving_variance_initializer": _one_of("ones"),
+        "beta_regularizer": _NONE,
+        "gamma_regularizer": _NONE,
+        "beta_constraint": _NONE,
+        "gamma_constraint": _NONE,
+        "synchronized": (False,),
+        "renorm": (False,),
+        "renorm_clipping": _NONE,
+        "renorm_momentum": _NUMBER,
+    },
+    "Input": {
+        "sparse": (None, False),
+        "ragged": (None, False),
+        "batch_shape": _NONE,
+        "tensor": _NONE,
+        "input_tensor": _NONE,
+        "optional": (False,),
+    },
+    "BinaryCrossentropy": {"axis": (-1, 1), "label_smoothing": (0, 0.0)},
+    "CategoricalCrossentropy": {"axis": (-1, 1), "label_smoothing": (0, 0.0)},
+    "SparseCategoricalCrossentropy": {"axis": (-1, 1), "ignore_class": _NONE},
+    "BinaryAccuracy": {"threshold": (0.5,)},
+    "Adam": {"amsgrad": (False,)},
+    "AdamW": {"amsgrad": (False,)},
+    "RMSprop": {"momentum": (0, 0.0), "centered": (False,)},
+    "CosineDecay": {"warmup_target": _NONE, "warmup_steps": (0,)},
+}
+
+# What a type checker knows of them: bases of the classes, which at run time are nothing. To it, __post_init__ of the
+# classes should take them too, but takes_keras_arguments has taken them before.
+if TYPE_CHECKING:
+    from dataclasses import InitVar, dataclass
+
+    @dataclass(frozen=True, kw_only=True)
+    class LayerArguments:
+        """Arguments of Keras's layer."""
+
+        trainable: InitVar[bool] = True
+        dtype: InitVar[object] = None
+        autocast: InitVar[bool] = True
+        activity_regularizer: InitVar[None] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class DenseArguments(LayerArguments):
+        """Arguments of Keras's dense."""
+
+        kernel_constraint: InitVar[None] = None
+        bias_constraint: InitVar[None] = None
+        lora_rank: InitVar[None] = None
+        lora_alpha: InitVar[None] = None
+        quantization_config: InitVar[None] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class NormalizationArguments(LayerArguments):
+        """Arguments of Keras's normalization."""
+
+        beta_initializer: InitVar[object] = "zeros"
+        gamma_initializer: InitVar[object] = "ones"
+        moving_mean_initializer: InitVar[object] = "zeros"
+        moving_variance_initializer: InitVar[object] = "ones"
+        beta_regularizer: InitVar[None] = None
+        gamma_regularizer: InitVar[None] = None
+        beta_constraint: InitVar[None] = None
+        gamma_constraint: InitVar[None] = None
+        synchronized: InitVar[bool] = False
+        renorm: InitVar[bool] = False
+        renorm_clipping: InitVar[None] = None
+        renorm_momentum: InitVar[float | None] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class InputArguments:
+        """Arguments of Keras's input."""
+
+        sparse: InitVar[bool | None] = None
+        ragged: InitVar[bool | None] = None
+        batch_shape: InitVar[None] = None
+        tensor: InitVar[None] = None
+        input_tensor: InitVar[None] = None
+        optional: InitVar[bool] = False
+
+    @dataclass(frozen=True, kw_only=True)
+    class LossArguments:
+        """Arguments of Keras's loss."""
+
+        reduction: InitVar[str] = "sum_over_batch_size"
+        name: InitVar[str | None] = None
+        dtype: InitVar[object] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class CrossentropyArguments(LossArguments):
+        """Arguments of Keras's crossentropy."""
+
+        axis: InitVar[int] = -1
+        label_smoothing: InitVar[float] = 0.0
+
+    @dataclass(frozen=True, kw_only=True)
+    class SparseCrossentropyArguments(LossArguments):
+        """Arguments of Keras's sparse crossentropy."""
+
+        axis: InitVar[int] = -1
+        ignore_class: InitVar[None] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class MetricArguments:
+        """Arguments of Keras's metric."""
+
+        dtype: InitVar[object] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class BinaryAccuracyArguments(MetricArguments):
+        """Arguments of Keras's binary accuracy."""
+
+        threshold: InitVar[float] = 0.5
+
+    @dataclass(frozen=True, kw_only=True)
+    class DecoupledArguments:
+        """Arguments of Keras's decoupled."""
+
+        use_ema: InitVar[bool] = False
+        ema_momentum: InitVar[float | None] = None
+        ema_overwrite_frequency: InitVar[None] = None
+        loss_scale_factor: InitVar[None] = None
+        gradient_accumulation_steps: InitVar[int | None] = None
+        name: InitVar[str | None] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class OptimizerArguments(DecoupledArguments):
+        """Arguments of Keras's optimizer."""
+
+        weight_decay: InitVar[float | None] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class AdamArguments(OptimizerArguments):
+        """Arguments of Keras's adam."""
+
+        amsgrad: InitVar[bool] = False
+
+    @dataclass(frozen=True, kw_only=True)
+    class AdamWArguments(DecoupledArguments):
+        """Arguments of Keras's adam w."""
+
+        amsgrad: InitVar[bool] = False
+
+    @dataclass(frozen=True, kw_only=True)
+    class RMSpropArguments(OptimizerArguments):
+        """Arguments of Keras's r m sprop."""
+
+        momentum: InitVar[float] = 0.0
+        centered: InitVar[bool] = False
+
+    @dataclass(frozen=True, kw_only=True)
+    class ScheduleArguments:
+        """Arguments of Keras's schedule."""
+
+        name: InitVar[str | None] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class CosineArguments(ScheduleArguments):
+        """Arguments of Keras's cosine."""
+
+        warmup_target: InitVar[None] = None
+        warmup_steps: InitVar[int] = 0
+else:
+    LayerArguments = DenseArguments = NormalizationArguments = InputArguments = object
+    LossArguments = CrossentropyArguments = SparseCrossentropyArguments = object
+    MetricArguments = BinaryAccuracyArguments = object
+    DecoupledArguments = OptimizerArguments = AdamArguments = AdamWArguments = RMSpropArguments = object
+    ScheduleArguments = CosineArguments = object
+
+# What to use instead of an argument that asks for something.
+_INSTEAD = {
+    "activity_regularizer": "kernel_regularizer and bias_regularizer are the penalties that there are",
+    "kernel_constraint": "use kernel_regularizer, or limit the weights in a callback, by set_weights",
+    "bias_constraint": "use bias_regularizer, or limit the weights in a callback, by set_weights",
+    "dtype": "everything computes in float32",
+    "label_smoothing": "smooth the targets yourself: y * (1 - s) + s / classes",
+    "ignore_class": "give the rows of that class sample_weight 0",
+    "weight_decay": "AdamW decays weights; for others use regularizers.L2, which Keras's is not the same as",
+    "reduction": "the loss is the mean over rows",
+    "threshold": "compute it from predict's outputs",
+    "warmup_steps": "a schedule may be any function of the step",
+    "warmup_target": "a schedule may be any function of the step",
+    "batch_shape": "give shape, without the rows of a batch",
+    "trainable": "all layers are trained",
+    "weighted_metrics": "metrics are not weighted",
+    "steps_per_epoch": "an epoch is every row once",
+    "overwrite": "save replaces the file; ask os.path.exists before",
+}
+
+
+def refuse_requests(call: str, arguments: Mapping[str, object]) -> None:
+    """Raises TypeError for an argument that Keras does not have, ValueError for one that asks for something."""
+    known = _MODEL[call]
+    for name, value in arguments.items():
+        if name not in known:
+            raise TypeError(f"{call}() got an unexpected keyword argument {name!r}")
+        _refuse(call, name, value, known[name])
+
+
+def _refuse(owner: str, name: str, value: object, idle: tuple[object, ...]) -> None:
+    if isinstance(idle, _Kind):
+        holds, only = bool(idle.holds(value)), idle.words
+    else:
+        holds = any(type(value) is type(neutral) and value == neutral for neutral in idle)
+        only = " or ".join(map(repr, idle))
+    if not holds:
+        hint = f"; {_INSTEAD[name]}" if name in _INSTEAD else ""
+        raise ValueError(f"{owner}: {name} is not supported and must be {only}, got {describe(value)}{hint}")
+
+
+def idle_arguments(cls: type) -> dict[str, tuple[object, ...]]:
+    """Keras's further arguments of a class, and the values of each that ask for nothing."""
+    made: Any = cls.__init__  # type: ignore[misc]
+    code = getattr(made, "__wrapped__", made).__code__
+    own = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    known = (_CONSTRUCTORS.get(base.__name__, {}) for base in reversed(cls.__mro__))
+    return {name: values for idle in known for name, values in idle.items() if name not in own}
+
+
+def takes_keras_arguments(cls: type[T]) -> type[T]:
+    """Lets a constructor take Keras's further arguments, by keyword, at the values that ask for nothing."""
+    made: Callable[..., None] = cls.__init__
+    idle = idle_arguments(cls)
+
+    @wraps(made)
+    def __init__(self: T, *args: Any, **kwargs: Any) -> None:
+        if not idle.keys().isdisjoint(kwargs):
+            for name in [name for name in kwargs if name in idle]:
+                _refuse(cls.__name__, name, kwargs.pop(name), idle[name])
+        made(self, *args, **kwargs)
+
+    cls.__init__ = __init__  # type: ignore[method-assign, assignment]
+    return cls

@@ -1,0 +1,120 @@
+"""Where modules were before they moved: an import of an old path works and gives the same classes and functions.
+
+Programs and pickles name these paths. ``fastreg/__init__.py`` asks here for a module that was not found elsewhere, so
+that nothing of this is loaded before an old path is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+__all__ = ["find_spec", "load"]
+
+# Old path: new path, both without "fastreg.".
+_MOVED = {
+    "_absent": "internal.absent",
+    "_assignments": "model.assignments",
+    "_bound": "model.views",
+    "_checks": "internal.checks",
+    "_data": "data.arrays",
+    "_describe": "internal.description",
+    "_extras": "internal.extras",
+    "_files": "internal.whole_files",
+    "_fit": "model.fitting",
+    "_forks": "internal.forks",
+    "_frames": "data.frames",
+    "_keras": "internal.keras_arguments",
+    "_pickling": "model.pickling",
+    "_pictures": "internal.pictures",
+    "_serving": "data.serving",
+    "_spread": "model.spreads",
+    "_stack": "model.core",
+    "_typos": "internal.typos",
+    "io": "model.files",
+    "progress": "internal.progress",
+    "search._adapter": "search.folds.adapter",
+    "search._options": "search.options",
+    "search.bayesian": "search.strategy.bayesian",
+    "search.building": "search.folds.building",
+    "search.cross_validation": "search.folds.cross_validation",
+    "search.distributions": "search.space.distributions",
+    "search.dry_run": "search.folds.dry_run",
+    "search.ensemble": "search.found.ensemble",
+    "search.evaluation": "search.folds.evaluation",
+    "search.executors": "search.workers.executors",
+    "search.halving": "search.pruners.halving",
+    "search.model_fingerprint": "search.folds.model_fingerprint",
+    "search.plots": "search.found.plots",
+    "search.preprocessing": "search.folds.preprocessing",
+    "search.processes": "search.workers.processes",
+    "search.pruning": "search.pruners.pruning",
+    "search.ray_executor": "search.workers.ray",
+    "search.remote": "search.workers.remote",
+    "search.report": "search.found.report",
+    "search.results": "search.found.results",
+    "search.scoring": "search.folds.scoring",
+    "search.strategies": "search.strategy.strategies",
+    "search.stratification": "search.folds.stratification",
+    "search.ticks": "search.found.ticks",
+    "search.tree": "search.space.tree",
+    "search.watchers": "search.folds.watchers",
+    "search.widening": "search.space.widening",
+    "table_encoder": "table.encoder",
+    "table_model": "table.model",
+    "tune": "table.tune",
+}
+
+
+class _OldPath(ModuleType):
+    """A module at its old path: names are those of the module where it is now, to read and to set."""
+
+    def __getattr__(self, name: str) -> Any:
+        module = _present(self)
+        if name == "__all__":
+            return [*getattr(module, "__all__", (known for known in vars(module) if not known.startswith("_")))]
+        if name.startswith("__"):
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}", name=name)
+        return getattr(module, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name.startswith("__"):  # the import system's
+            super().__setattr__(name, value)
+        else:
+            setattr(_present(self), name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(_present(self), name)
+
+    def __dir__(self) -> list[str]:
+        return sorted(self.__all__)
+
+
+def _present(old: ModuleType) -> ModuleType:
+    """The module where it is now."""
+    return import_module(f"fastreg.{_MOVED[old.__name__.removeprefix('fastreg.')]}")
+
+
+class _Loader:
+    """Makes an :class:`_OldPath`, as the import system wants it."""
+
+    @staticmethod
+    def create_module(spec: ModuleSpec) -> ModuleType:
+        return _OldPath(spec.name)
+
+    @staticmethod
+    def exec_module(module: ModuleType) -> None:
+        """Does nothing: there is no code of its own."""
+
+
+def find_spec(name: str) -> ModuleSpec | None:
+    """What the import system wants to know of a module that moved; None for any other name."""
+    return ModuleSpec(name, _Loader) if name.removeprefix("fastreg.") in _MOVED else None  # type: ignore[arg-type]
+
+
+def load(package: str, name: str) -> ModuleType | None:
+    """The module that was once in a package by this name; None if there was none."""
+    path = f"{package}.{name}"
+    return import_module(path) if find_spec(path) else None

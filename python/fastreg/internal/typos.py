@@ -1,0 +1,69 @@
+"""Tells a typo of a known name from a name with another meaning. Needed for error messages only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from fastreg.internal.absent import is_known_elsewhere, plain
+
+
+def closest(value: str, known: Iterable[str], kind: str = "") -> str | None:
+    """The one known name that ``value`` is a slip of the fingers away from; None if there is none, or several.
+
+    Words are compared one by one, without regard to case: each may have one edit (a letter too many, too few, another,
+    or two swapped), two where it has six letters or more, or be cut short after three letters or more. A number in a
+    name, and a letter in place of another in a word of three letters or less, make another meaning: ``l1`` and ``l2``,
+    ``mae`` and ``mse``. What differs in case and underscores alone is that name; what another library has of this kind
+    (of any, where none is given) is no typo.
+    """
+    names = dict.fromkeys(known)
+    if value in names:
+        return value
+    alike = [name for name in names if plain(name) == plain(value)]
+    if len(alike) == 1:
+        return alike[0]
+    if not value or is_known_elsewhere(value, kind):
+        return None
+    found = {name: cost for name in names if (cost := _cost(value, name)) is not None}
+    best = [name for name, cost in found.items() if cost == min(found.values())]
+    return best[0] if len(best) == 1 else None
+
+
+def _cost(value: str, name: str) -> int | None:
+    if re.findall(r"\d+", value) != re.findall(r"\d+", name):
+        return None
+    one, other = _parts(value), _parts(name)
+    if len(one) != len(other):
+        one, other = ["".join(one)], ["".join(other)]
+    costs = [_word_cost(a, b) for a, b in zip(one, other, strict=True)]
+    return None if any(cost is None for cost in costs) else sum(cost or 0 for cost in costs)
+
+
+def _parts(name: str) -> list[str]:
+    """``mean_squared_error`` and ``MeanSquaredError`` as three words."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().replace("-", "_").split("_")
+
+
+def _word_cost(a: str, b: str) -> int | None:
+    longer = max(len(a), len(b))
+    if longer <= 3 and len(a) == len(b) and sorted(a) != sorted(b):
+        return None
+    if len(a) >= 3 and b.startswith(a):
+        return min(2, len(b) - len(a))
+    cost = _edits(a, b)
+    return cost if cost <= (2 if longer >= 6 else 1) else None
+
+
+def _edits(a: str, b: str) -> int:
+    """Fewest insertions, deletions, substitutions and swaps of neighbours that make one word of the other."""
+    before, last = [0] * (len(b) + 1), list(range(len(b) + 1))
+    for i, letter in enumerate(a, 1):
+        row = [i]
+        for j, other in enumerate(b, 1):
+            cost = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (letter != other))
+            if i > 1 and j > 1 and letter == b[j - 2] and a[i - 2] == other:
+                cost = min(cost, before[j - 2] + 1)
+            row.append(cost)
+        before, last = last, row
+    return last[-1]

@@ -1,0 +1,18 @@
+"""One model: layers and weights, data to history, files, views, and the face that users call.
+
+It knows descriptions and data, and nothing of tables and searches.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastreg.internal.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from fastreg.model.sequential import Sequential
+
+__all__ = ["Sequential"]
+
+if not TYPE_CHECKING:  # a type checker knows which names there are
+    __getattr__ = lazy_names(__name__, {"Sequential": "sequential"})

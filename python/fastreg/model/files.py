@@ -1,0 +1,300 @@
+"""Model files: what is saved of a model, and how a model is made of a file again.
+
+A file is safetensors with the tensors of float32 and one metadata key, ``fastreg``, that holds the JSON description
+(fields in cpp/core/description.cpp; ``name``, ``feature_names`` and ``state`` are Python's own). Bytes are C++'s
+business (cpp/core/serialize.cpp): it writes atomically and takes no damaged file. Here names and shapes are checked
+against the network that the description stands for. Loading constructs descriptions and runs no code of the file.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastreg import _core, layers, losses, metrics, optimizers
+from fastreg.data import arrays
+from fastreg.internal.checks import check_bool, describe
+
+if TYPE_CHECKING:
+    from fastreg.model.sequential import Sequential
+
+__all__ = ["load", "save"]
+
+StrOrBytesPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+Tensors = dict[str, NDArray[np.float32]]
+Shapes = Mapping[str, tuple[int, ...]]
+
+# Values that are read at once: a model larger than this is never in memory twice.
+_BLOCK = 1 << 18
+
+# Endings of Keras's own files, which its programs name; the file is fastreg's all the same.
+_OF_KERAS = (".keras", ".h5", ".hdf5")
+# Endings that say that a file is of another format.
+_OF_OTHERS = (
+    *(".pt", ".pt2", ".pth", ".ckpt", ".onnx", ".ort", ".npz", ".npy", ".pkl", ".pickle", ".joblib", ".dill"),
+    *(".pb", ".mlmodel", ".mlpackage", ".gguf", ".pmml", ".msgpack", ".cbm", ".ubj", ".json", ".yaml", ".yml", ".csv"),
+    *(".tsv", ".parquet", ".mat", ".zip", ".tar", ".gz", ".tflite"),
+)
+
+
+def save(
+    model: Sequential,
+    path: StrOrBytesPath,
+    include_optimizer: bool = True,
+    extra: Mapping[str, Any] | None = None,
+) -> None:
+    """See :meth:`fastreg.Sequential.save`; ``extra``: further members of the description, which ``load`` passes by."""
+    with_optimizer = check_bool("save", "include_optimizer", include_optimizer)
+    network = model._require_network("save")
+    check_ending(path)
+    description = model._description(network.n_features)
+    tensors: Tensors = dict(zip((name for name, _, _ in network.weight_info()), network.get_weights(), strict=True))
+    if model._feature_names is not None:
+        description["feature_names"] = list(model._feature_names)
+    trainer = model._trainer
+    if with_optimizer and model._loss is not None:
+        description |= model._training_description(for_file=True)
+        description["state"] = {"step": trainer.step if trainer else 0, "epoch": trainer.epoch if trainer else 0}
+        tensors |= trainer.get_moments() if trainer else {}
+    text = json.dumps({**(extra or {}), **description}, allow_nan=False)
+    _core.save_file(_encoded(path), text, tensors)
+    if _name(path).lower().endswith(_OF_KERAS):
+        warnings.warn(
+            f"save: {_name(path)} is a file of fastreg's own format, whatever its name says: Keras cannot read it, "
+            "fastreg.load can; name it .safetensors to avoid this warning",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def check_ending(path: StrOrBytesPath) -> None:
+    """Raises ValueError for a name that ends as the files of another format do."""
+    ending = os.path.splitext(_name(path))[1].lower()
+    if ending in _OF_OTHERS:
+        raise ValueError(
+            f"save: path must end in .safetensors, or in .keras, .h5 or no known ending, since the file has fastreg's "
+            f"own format, a safetensors file, got {ending!r}"
+        )
+
+
+def load(path: StrOrBytesPath) -> Sequential:
+    """The model of a file that :meth:`fastreg.Sequential.save` wrote.
+
+    It is compiled if it was when saved (and was saved with its optimizer); a further ``fit`` then goes on bit for bit
+    as if nothing had happened in between.
+
+    Args:
+        path: The file. What it is is told by its content, not by its name.
+
+    Raises:
+        ValueError: If the file is damaged, truncated, no model, or does not fit together; the message says in what.
+        OSError: If the file cannot be read.
+
+    Example:
+        >>> import fastreg as fr, os, tempfile
+        >>> model = fr.Sequential([fr.layers.Dense(1)], seed=0)
+        >>> model.build(3)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "net.safetensors")
+        ...     model.save(path)
+        ...     same = fr.load(path)
+        >>> bool((same.get_weights()[0] == model.get_weights()[0]).all())
+        True
+    """
+    return read(path)[0]
+
+
+def read(path: StrOrBytesPath, with_training: bool = True) -> tuple[Sequential, Mapping[str, Any]]:
+    """The model of a file and the whole description, with members that ``extra`` of :func:`save` added.
+
+    Args:
+        path: The file.
+        with_training: False leaves the model as it is before ``compile``.
+    """
+    try:
+        file = _core.ModelReader(_encoded(path))
+    except ValueError as error:
+        found = _foreign_format(path)
+        raise ValueError(f"{error}{found}") from None
+    try:
+        description = _object(json.loads(file.description), "the description")
+        return _restore(description, file, with_training), description
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(f"{_name(path)}: {error}") from error
+
+
+def _encoded(path: object) -> bytes:
+    """A path as the bytes that the system knows it by."""
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        raise TypeError(f"path: must be a string, bytes or a path, got {describe(path)}")
+    try:
+        return os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise ValueError(f"path: must be a name that the file system can have, got {describe(path)}: {error}") from None
+
+
+def _name(path: object) -> str:
+    """A path as text, for messages."""
+    return os.fsdecode(_encoded(path))
+
+
+def _foreign_format(path: StrOrBytesPath) -> str:
+    """What to add to the message on a file that is none of fastreg's: what it is instead, if that can be told."""
+    try:
+        with open(_encoded(path), "rb") as file:
+            begin = file.read(16)
+    except OSError:
+        return ""
+    kind = next((kind for kind, told in _SIGNATURES if told(begin)), None)
+    if kind is None:
+        return ""
+    if kind.startswith("a zip"):
+        kind = _kind_of_archive(path) or kind
+    return (
+        f". It is {kind}, and fastreg reads only what it saved: build the model with fastreg's layers and hand the "
+        "weights over, as NumPy arrays, with set_weights"
+    )
+
+
+_SIGNATURES: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
+    ("an HDF5 file, as Keras writes them", lambda b: b.startswith(b"\x89HDF\r\n\x1a\n")),
+    ("a zip archive", lambda b: b.startswith(b"PK\x03\x04")),
+    ("a NumPy file", lambda b: b.startswith(b"\x93NUMPY")),
+    ("a pickle", lambda b: b[:1] == b"\x80" and b[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")),
+    ("a TensorFlow Lite model", lambda b: b[4:8] == b"TFL3"),
+    ("a GGUF file", lambda b: b.startswith(b"GGUF")),
+    ("a file compressed by gzip", lambda b: b.startswith(b"\x1f\x8b")),
+)
+
+
+def _kind_of_archive(path: StrOrBytesPath) -> str | None:
+    import zipfile
+
+    try:
+        with open(_encoded(path), "rb") as file, zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return None
+    if "model.weights.h5" in names or "config.json" in names:
+        return "a Keras model"
+    if any(name.endswith(("/data.pkl", "/version")) for name in names):
+        return "a PyTorch file"
+    if names and all(name.endswith(".npy") for name in names):
+        return "a NumPy archive"
+    return None
+
+
+def _object(value: object, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{what} must be an object, got {describe(value)}")
+    return value
+
+
+def _member(parent: Mapping[str, Any], name: str, kind: type, what: str) -> Any:
+    value = parent.get(name)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ValueError(f"{what}: {name} must be of type {kind.__name__}, got {describe(value)}")
+    return value
+
+
+def _restore(description: Mapping[str, Any], file: _core.ModelReader, with_training: bool) -> Sequential:
+    from fastreg.model.sequential import Sequential
+
+    version = _member(description, "format", int, "the description")
+    if version != 1:
+        raise ValueError(f"format must be 1, got {version}; a newer fastreg may read it")
+    configs = _member(description, "layers", list, "the description")
+    model = Sequential(
+        [layers.get(config, f"layers[{i}]") for i, config in enumerate(configs)],
+        name=description.get("name"),
+        seed=_member(description, "seed", int, "the description"),
+    )
+    moments = {name: shape for name, shape in file.shapes.items() if name.startswith("optimizer.")}
+    _read_weights(model, _member(description, "n_features", int, "the description"), file)
+    model._feature_names = _feature_names(description.get("feature_names"), model)
+    if description.get("loss") is None:
+        _require_same({}, moments)
+    if description.get("loss") is None or not with_training:
+        return model
+    entries = description.get("metrics", [])
+    if not isinstance(entries, list):
+        raise ValueError(f"metrics must be a list, got {describe(entries)}")
+    model.compile(
+        optimizers.get(_object(description.get("optimizer"), "optimizer"), "optimizer"),
+        losses.get(_object(description["loss"], "loss"), "loss"),
+        [metrics.get(_object(entry, "metrics"), "metrics") for entry in entries],
+    )
+    _restore_state(model, _object(description.get("state"), "state"), file, moments)
+    return model
+
+
+def _feature_names(value: object, model: Sequential) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise ValueError(f"feature_names must be a list of strings, got {describe(value)}")
+    if len(value) != model._n_features:
+        raise ValueError(f"feature_names must be one for each of the {model._n_features} features, got {len(value)}")
+    return tuple(value)
+
+
+def _read_weights(model: Sequential, n_features: int, file: _core.ModelReader) -> None:
+    # Before the network is built: a description may ask for far more memory than its file has weights.
+    shapes = {name: shape for name, shape in file.shapes.items() if not name.startswith("optimizer.")}
+    promised = model._weight_count(n_features)
+    held = sum(math.prod(shape) for shape in shapes.values())
+    if promised != held:
+        raise ValueError(f"the layers have {promised} weights, the tensors hold {held}")
+    model.build(n_features)
+    network = model._require_network("load")
+    info = network.weight_info()
+    _require_same({name: shape for name, shape, _ in info}, shapes)
+    places = {name: place for place, name in enumerate(file.shapes)}
+    for index, (name, shape, _) in enumerate(info):
+        for first, block in _blocks(file, places[name], shape):
+            if not _core.all_finite(block):
+                arrays.to_float32(file.read(places[name], 0, math.prod(shape)).reshape(shape), f"the file: {name}")
+            if name.endswith("moving_variance") and block.min() < 0:
+                raise ValueError(f"the file: {name} must be >= 0, got {float(block.min())!r}")
+            network.set_weight_part(index, first, block)
+
+
+def _blocks(file: _core.ModelReader, place: int, shape: tuple[int, ...]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """The values of the file's tensor number ``place``, a block at a time, and where in it each begins."""
+    size = math.prod(shape)
+    for first in range(0, size, _BLOCK):
+        yield first, file.read(place, first, min(_BLOCK, size - first))
+
+
+def _restore_state(model: Sequential, state: Mapping[str, Any], file: _core.ModelReader, moments: Shapes) -> None:
+    step, epoch = (_member(state, name, int, "state") for name in ("step", "epoch"))
+    if not (0 <= step < 2**63 and 0 <= epoch < 2**63):
+        raise ValueError(f"state: step and epoch must be in [0, 2**63), got {step} and {epoch}")
+    if not moments and step == 0:
+        return  # compiled and never trained
+    trainer = model._trainer_for(None)
+    expected = trainer.moment_shapes()
+    _require_same(expected, moments)
+    places = {name: place for place, name in enumerate(file.shapes)}
+    for index, (name, shape) in enumerate(expected.items()):
+        for first, block in _blocks(file, places[name], shape):
+            trainer.set_moment_part(index, first, block)
+    trainer.step, trainer.epoch = step, epoch
+
+
+def _require_same(expected: Shapes, found: Shapes) -> None:
+    """Raises ValueError unless the tensors have exactly the expected names and shapes."""
+    if missing := [name for name in expected if name not in found]:
+        raise ValueError(f"tensors are missing: {', '.join(missing)}")
+    if extra := [name for name in found if name not in expected]:
+        raise ValueError(f"tensors that do not belong to the network: {', '.join(extra)}")
+    for name, shape in expected.items():
+        if found[name] != shape:
+            raise ValueError(f"tensor {name} must have shape {shape}, got {found[name]}")

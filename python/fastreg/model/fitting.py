@@ -1,0 +1,326 @@
+"""One call of ``Sequential.fit``: arguments in, a run of the core, history and early-stopping results out.
+
+A friend of ``sequential.py``, which it was cut out of for size. What costs time per row is vectorised, and Python is
+entered between epochs only for callbacks of one's own and for progress.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastreg import _core
+from fastreg.callbacks import (
+    BUILT_IN,
+    Callback,
+    EarlyStopping,
+    History,
+    StopSignal,
+    TimeLimit,
+    checked_list,
+    judged_by_the_core,
+    overrides,
+)
+from fastreg.data import arrays
+from fastreg.data.frames import Names, checked_names
+from fastreg.internal.checks import AT_LEAST_ONE, FRACTION, check_bool, check_int, check_real, check_verbosity, describe
+from fastreg.internal.progress import Progress, say
+from fastreg.metrics import Metric
+from fastreg.model.spreads import warn_of_spreads
+
+if TYPE_CHECKING:
+    from fastreg.model.sequential import Sequential
+    from fastreg.optimizers import Optimizer
+
+# Seconds between calls into Python where only progress asks for them.
+_PROGRESS_INTERVAL = 0.1
+
+# Steps whose learning rates are evaluated at once, at least an epoch's.
+_RATES_BLOCK = 1 << 16
+
+
+def check_verbose(owner: str, value: object) -> int:
+    """0, 1 or 2; Keras's ``"auto"`` is 1, a bool is 0 or 1."""
+    if type(value) is int and 0 <= value <= 2:
+        return value
+    if isinstance(value, str) and value == "auto":
+        return 1
+    return check_verbosity(owner, value, ("be 0, 1 or 2", lambda v: v in (0, 1, 2)))
+
+
+def fit(
+    model: Sequential,
+    x: object,
+    y: object,
+    *,
+    batch_size: object,
+    epochs: object,
+    verbose: object,
+    callbacks: object,
+    validation_split: object,
+    validation_data: object,
+    shuffle: object,
+    class_weight: object,
+    sample_weight: object,
+    initial_epoch: object,
+    rows: object,
+    validation_rows: object,
+) -> History:
+    """See :meth:`fastreg.Sequential.fit`."""
+    begun = time.monotonic()
+    model._require_layers("fit")
+    model._require_loss("fit")
+    batch = 0 if batch_size is None else check_int("fit", "batch_size", batch_size, AT_LEAST_ONE)
+    last = check_int("fit", "epochs", epochs, AT_LEAST_ONE)
+    first = check_int("fit", "initial_epoch", initial_epoch, (f"be in [0, {last}]", lambda v: 0 <= v <= last))
+    shown = check_verbose("fit", verbose)
+    shuffled = check_bool("fit", "shuffle", shuffle)
+    items = checked_list(callbacks)
+    fraction = check_real("fit", "validation_split", validation_split, FRACTION)
+    if (fraction > 0) + (validation_data is not None) + (validation_rows is not None) > 1:
+        raise ValueError("fit: give validation_data or validation_split or validation_rows, not several")
+    given = _Given(x, y, sample_weight, class_weight, rows, validation_rows)
+    names = checked_names(x, model._feature_names)
+    data, validation = _data_of_fit(model, given, names, last - first, fraction, validation_data)
+
+    _warn_once(model, data, names)
+    n_rows = len(data["x"]) if data["rows"] is None else len(data["rows"])
+    steps = -(-n_rows // (min(batch, n_rows) or n_rows))
+    n_features = data["x"].shape[1]
+    keys, directions = log_keys(model._resolved_metrics(n_features), validation is not None)
+    stoppers = [item for item in items if isinstance(item, EarlyStopping)]
+    configs = [stopper.core_config(keys, directions) for stopper in stoppers]
+
+    trainer = model._trainer_for(n_features)
+    run = _Run(model, trainer, items, keys, first, last)
+    model.stop_training, model.history = False, run.history
+    with judged_by_the_core(stoppers), _named(model, trainer, names):
+        run.begin({"epochs": last, "steps": steps, "verbose": shown})
+        # Only now: a callback may have set the rate before the first epoch.
+        rates = _Rates(model._require_optimizer("fit"), trainer.step, steps, steps * (last - first))
+        run.progress = progress = Progress(shown, first, last, n_rows) if shown and first < last else None
+        result = trainer.fit(
+            data,
+            validation,
+            batch_size=min(batch, n_rows),
+            epochs=last - first,
+            shuffle=shuffled,
+            rates=rates(0, 0),
+            on_rates=rates,
+            early_stopping=configs,
+            stop_signals=[item._signal for item in items if isinstance(item, StopSignal)],
+            time_limit=_seconds_left(items, begun),
+            on_epoch=run.on_epoch if progress is not None or run.listens else None,
+            on_poll=run.on_poll if progress is not None and progress.live else None,
+            interval=0.0 if run.listens or shown == 2 else _PROGRESS_INTERVAL,
+        )
+        run.end(result, stoppers)
+    return run.history
+
+
+@contextmanager
+def _named(model: Sequential, trainer: _core.Trainer, names: Names | None) -> Iterator[None]:
+    """Has the model know the names of the columns within a run, and from then on if a step was trained."""
+    known, step = model._feature_names, trainer.step
+    model._feature_names = names or known
+    try:
+        yield
+    finally:
+        if trainer.step == step:
+            model._feature_names = known
+
+
+def _warn_once(model: Sequential, data: _core.Data, names: Names | None) -> None:
+    """Looks at the spreads of the features before the first step of a model that nobody has looked at for it."""
+    if not model._spreads_known and (model._trainer is None or model._trainer.step == 0):
+        model._spreads_known = True
+        warn_of_spreads(model._layers, data["x"], data["rows"], names or model._feature_names)
+
+
+def _seconds_left(items: list[Callback], begun: float) -> float:
+    limits = [item.seconds for item in items if isinstance(item, TimeLimit)]
+    return max(0.0, min(limits) - (time.monotonic() - begun)) if limits else math.inf
+
+
+def log_keys(metrics: list[Metric], validation: bool) -> tuple[list[str], dict[str, str]]:
+    """The keys of an epoch's logs, in the order of the core's, and whether a high or a low value of each is good."""
+    directions = {"loss": "min"} | {metric.name: metric.direction for metric in metrics}
+    if validation:
+        directions |= {f"val_{key}": direction for key, direction in directions.items()}
+    return list(directions), directions
+
+
+class _Given(NamedTuple):
+    """What ``fit`` was given to train on, as it was given."""
+
+    x: object
+    y: object
+    sample_weight: object
+    class_weight: object
+    rows: object
+    validation_rows: object
+
+
+def _data_of_fit(
+    model: Sequential, given: _Given, names: Names | None, passes: int, fraction: float, validation_data: object
+) -> tuple[_core.Data, _core.Data | None]:
+    loss = model._require_loss("fit")
+    x = arrays.features(given.x, model._n_features, passes=passes)
+    n, outputs = len(x), model._n_outputs(x.shape[1])
+    targets = arrays.targets(given.y, loss, n, outputs)
+    rows = arrays.row_indices(given.rows, n, "rows")
+    held_out, validation = arrays.row_indices(given.validation_rows, n, "validation_rows"), None
+    if fraction:
+        rows, held_out = arrays.split(n, fraction, model.seed, arrays.class_labels(targets, loss), rows)
+    elif held_out is not None and rows is None:
+        rows = arrays.other_rows(n, held_out)
+    if held_out is not None:
+        # Weights of the caller's hold for both sides, weights of classes for training only.
+        weights = arrays.sample_weights(given.sample_weight, n, held_out)
+        validation = _core_data(x, targets, weights, held_out)
+    weights = arrays.sample_weights(given.sample_weight, n, rows)
+    weights = arrays.class_weights(given.class_weight, targets, loss, outputs, weights, rows)
+    if validation_data is not None:
+        validation = _validation_data(model, validation_data, names or model._feature_names, x.shape[1], passes)
+    return _core_data(x, targets, weights, rows), validation
+
+
+def _validation_data(
+    model: Sequential, value: object, names: Names | None, n_features: int, passes: int
+) -> _core.Data:
+    if not isinstance(value, (tuple, list)) or len(value) not in (2, 3):
+        got = f"{len(value)} items" if isinstance(value, (tuple, list)) else describe(value)
+        raise ValueError(f"fit: validation_data must be (x, y) or (x, y, sample_weight), got {got}")
+    weights = value[2] if len(value) == 3 else None
+    checked_names(value[0], names, "validation_data x")
+    return labelled_data(model, value[0], value[1], weights, None, n_features, "validation_data ", passes)
+
+
+def labelled_data(
+    model: Sequential,
+    x: object,
+    y: object,
+    sample_weight: object,
+    class_weight: object,
+    n_features: int | None,
+    prefix: str = "",
+    passes: int = 1,
+    rows: object = None,
+) -> _core.Data:
+    """Data to score, ``passes`` times, or these rows of it; ``prefix`` tells the arguments apart in messages."""
+    loss = model._require_loss("fit")
+    values = arrays.features(x, n_features, f"{prefix}x", passes)
+    n, outputs = len(values), model._n_outputs(values.shape[1])
+    targets = arrays.targets(y, loss, n, outputs, f"{prefix}y")
+    chosen = arrays.row_indices(rows, n, "rows")
+    weights = arrays.sample_weights(sample_weight, n, chosen, f"{prefix}sample_weight")
+    weights = arrays.class_weights(class_weight, targets, loss, outputs, weights, chosen)
+    return _core_data(values, targets, weights, chosen)
+
+
+def _core_data(
+    x: arrays.Features, y: arrays.Floats | arrays.Labels, weights: arrays.Floats | None, rows: arrays.Rows | None
+) -> _core.Data:
+    return {"x": x, "y": y, "sample_weight": weights, "rows": rows}
+
+
+class _Rates:
+    """The learning rates of a run, a block of epochs at a time: a run that stops early never asks for the rest."""
+
+    def __init__(self, optimizer: Optimizer, start: int, steps: int, total: int) -> None:
+        self.optimizer, self.start, self.total = optimizer, start, total
+        self.block = max(1, _RATES_BLOCK // steps) * steps
+
+    def __call__(self, first: int, least: int) -> NDArray[np.float64]:
+        """Those of steps ``first``, ... of the run, ``least`` at least unless it ends before; one if all are equal."""
+        return self.optimizer.rates(self.start + first, min(max(self.block, least), self.total - first))
+
+
+class _Run:
+    """A run under way: passes epochs on to progress and callbacks, and makes sense of the result."""
+
+    def __init__(
+        self, model: Sequential, trainer: _core.Trainer, items: list[Callback], keys: list[str], first: int, last: int
+    ) -> None:
+        self.model, self.items, self.keys = model, items, keys
+        self.first, self.last = first, last
+        # The core counts epochs over the model's life, a run from initial_epoch.
+        self.offset = trainer.epoch - first
+        self.own = [item for item in items if overrides(item, "on_epoch_begin", "on_epoch_end")]
+        # Any callback of the user's may set stop_training at any time.
+        self.listens = bool(self.own) or any(type(item) not in BUILT_IN for item in items)
+        self.history = next((item for item in items if isinstance(item, History)), None) or History()
+        self.history.history, self.history.epoch, self.history.stopped_by = {}, [], ""
+        self.progress: Progress | None = None
+
+    def begin(self, params: dict[str, int]) -> None:
+        for item in (self.history, *self.items):
+            item.set_model(self.model)
+            item.set_params(params)
+        for item in self.items:
+            item.on_train_begin({})
+        for item in self.own if self.first < self.last else ():
+            item.on_epoch_begin(self.first, {})
+
+    def on_epoch(self, core_epoch: int, values: list[float], last: bool) -> bool:
+        """An epoch ended; ``last`` if no other follows. Whether to stop."""
+        epoch = core_epoch - self.offset
+        logs = dict(zip(self.keys, values, strict=True))
+        if self.progress is not None:
+            self.progress.epoch_ended(epoch, logs)
+        if self.own:
+            self.history.epoch.append(epoch)
+            for key, value in logs.items():
+                self.history.history.setdefault(key, []).append(value)
+            for item in self.own:
+                item.on_epoch_end(epoch, logs)
+            if not (last or self.model.stop_training or epoch + 1 == self.last):
+                for item in self.own:
+                    item.on_epoch_begin(epoch + 1, {})
+        return bool(self.model.stop_training)
+
+    def on_poll(self, core_epoch: int, step: int, steps: int, loss: float) -> None:
+        if self.progress is not None:
+            self.progress.within_epoch(core_epoch - self.offset, step, steps, loss)
+
+    def end(self, result: _core.FitResult, stoppers: list[EarlyStopping]) -> None:
+        """Fills history and callbacks, and raises what the run raised."""
+        logs = result["logs"]
+        self.history.history = {key: logs[:, i].tolist() for i, key in enumerate(self.keys)}
+        self.history.stopped_by = result["stopped_by"]
+        self.history.epoch = list(range(self.first, self.first + len(logs)))
+        last_logs: dict[str, float] = {key: values[-1] for key, values in self.history.history.items() if values}
+        messages: list[str] = []
+        for stopper, found in zip(stoppers, result["early_stopping"], strict=True):
+            stopper.take_result(found, self.offset)
+            messages += stopper.messages(found)
+        if self.progress is not None:
+            self.progress.run_ended(self.first + len(logs) - 1 if len(logs) else -1, last_logs)
+        for message in messages:
+            say(message)
+        if result["exception"] is not None:
+            raise result["exception"]
+        if result["diverged"] is not None:
+            raise _divergence(result["diverged"], self.offset)
+        for item in self.items:
+            item.on_train_end(last_logs)
+
+
+def _divergence(where: Mapping[str, float], offset: int) -> _core.DivergenceError:
+    step, epoch, rate, loss = int(where["step"]), int(where["epoch"]) - offset, where["rate"], where["loss"]
+    cause = f"the loss became {loss:g}" if not abs(loss) < float("inf") else "a weight is no longer finite"
+    error = _core.DivergenceError(
+        f"fit: training diverged at step {step}, epoch {epoch + 1}: {cause} at learning rate {rate:g} (loss {loss:g}). "
+        f"The last finite weights are kept. Try a smaller learning rate, {rate / 10:g} say, or inputs scaled to mean 0 "
+        "and variance 1"
+    )
+    details: dict[str, Any] = {"step": step, "epoch": epoch, "learning_rate": rate, "loss": loss}
+    for name, value in details.items():
+        setattr(error, name, value)
+    return error

@@ -1,0 +1,105 @@
+"""A warning about features whose spreads are too different to be trained on as they are.
+
+A network's first weights suit features of about one scale. Where one column has a standard deviation of 2,000 and
+another of 2, training follows the wide one alone, or diverges, and nothing else says so. A few rows are enough to see
+it.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastreg.data.frames import Names
+from fastreg.layers import BatchNormalization, Dense, Layer
+
+# The largest ratio of two spreads that is passed over.
+_RATIO = 1e3
+
+# The largest standard deviation that is passed over, whatever those of the others: what harms is the wide column. A
+# narrow one beside those of a common scale trains as if it were missing, as the rim of blurred images does. No column
+# of pixels is wider than half of 255.
+_WIDEST = 128
+
+# Rows that are looked at, evenly spaced: so many values, but not fewer or more rows than these.
+_VALUES = 200_000
+_ROWS = (100, 1000)
+
+# A column counts for no narrower than this share of its range: that of a rare value (a pixel that is hardly ever set, a
+# rare category) has a small standard deviation, and does no harm.
+_SHARE_OF_RANGE = 1 / 8
+
+# Columns whose ranges are smaller, by themselves or beside their largest magnitudes, are constant but for rounding:
+# float32 keeps seven digits.
+_NOISE = 1e-7
+_RELATIVE_NOISE = 1e-6
+
+# Columns of each kind that the message names.
+_SHOWN = 3
+
+
+def warn_of_spreads(
+    layers: Sequence[Layer], x: NDArray[Any], rows: NDArray[np.uint32] | None, names: Names | None
+) -> None:
+    """Warns if the standard deviations of two columns of x differ by more than a factor of 1,000, one being above 128.
+
+    Silent for bytes and bools, which share one scale, and where batch normalisation comes before the first dense layer.
+
+    Args:
+        layers: Of the model that is to be trained.
+        x: Features.
+        rows: Those of x that count; None is all.
+        names: Of the columns, for the message.
+    """
+    if x.dtype.kind != "f" or _normalises(layers):
+        return
+    most = min(max(_VALUES // x.shape[1], _ROWS[0]), _ROWS[1])
+    step = -(-(len(x) if rows is None else len(rows)) // most)
+    sample = x[::step] if rows is None else x[rows[::step]]
+    low, high = sample.min(axis=0).astype(np.float64), sample.max(axis=0).astype(np.float64)
+    spans = high - low
+    varying = np.flatnonzero(spans > np.maximum(_NOISE, _RELATIVE_NOISE * np.maximum(-low, high)))
+    # No standard deviation is above half of its range: most data are done with here.
+    if len(varying) < 2 or spans[varying].max() / 2 <= max(_WIDEST, _RATIO * _SHARE_OF_RANGE * spans[varying].min()):
+        return
+    deviations = np.std(sample[:, varying], axis=0, dtype=np.float64)
+    widths = np.maximum(deviations, _SHARE_OF_RANGE * spans[varying])
+    if deviations.max() <= max(_WIDEST, _RATIO * widths.min()):
+        return
+    order = np.argsort(-deviations, kind="stable")
+    wide = [i for i in order if deviations[i] > max(_WIDEST, _RATIO * widths.min())]
+    narrow = [i for i in np.argsort(widths, kind="stable") if deviations.max() > _RATIO * widths[i]]
+
+    def told(indices: list[Any]) -> str:
+        shown = [
+            f"{names[varying[i]]!r} ({deviations[i]:.2g})" if names else f"{varying[i]} ({deviations[i]:.2g})"
+            for i in indices[:_SHOWN]
+        ]
+        return ", ".join(shown + ["..."] * (len(indices) > _SHOWN))
+
+    _warn(
+        f"x: the spreads of the features differ by more than {_RATIO:g}, which trains badly: columns with the "
+        f"largest standard deviations: {told(wide)}; with the smallest: {told(narrow)}. Standardise x, with "
+        "scikit-learn's StandardScaler or preprocess='standard' in a search, or put layers.BatchNormalization() first"
+    )
+
+
+def _normalises(layers: Sequence[Layer]) -> bool:
+    """Whether the features are normalised before the first dense layer gets them."""
+    for layer in layers:
+        if isinstance(layer, (BatchNormalization, Dense)):
+            return isinstance(layer, BatchNormalization)
+    return True  # nothing is trained that could suffer
+
+
+def _warn(message: str) -> None:
+    """Warns at the first line that is not of this package."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "fastreg":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, UserWarning, stacklevel=level)

@@ -1,0 +1,257 @@
+"""``model.layers[i]`` and ``model.optimizer``: descriptions bound to a model, and the table of ``summary``.
+
+Descriptions stay frozen. What can be changed through a bound layer are its weights, through the optimizer its rate;
+setting anything else is an error, since it would have no effect.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastreg import _core
+from fastreg.internal.checks import describe
+from fastreg.layers import Layer
+
+if TYPE_CHECKING:
+    from fastreg.model.core import Stack
+    from fastreg.model.sequential import Sequential
+    from fastreg.optimizers import LearningRate, Optimizer
+
+
+T = TypeVar("T")
+
+
+class FixedList(list[T]):
+    """A list that a model makes anew whenever it is asked: changing it would change nothing, and is a TypeError.
+
+    What is made of it (a slice, a sum, a copy) is a plain list.
+    """
+
+    def __init__(self, items: Iterable[T], name: str, instead: str) -> None:
+        super().__init__(items)
+        self._name, self._instead = name, instead
+
+    def __reduce__(self) -> tuple[type, tuple[list[T]]]:
+        return list, (list(self),)
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError(f"{self._name}: a change to this list would change nothing; {self._instead}")
+
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
+    append = extend = insert = pop = remove = clear = sort = reverse = _refuse
+
+
+def layer_names(layers: Sequence[Layer]) -> list[str]:
+    """A name for every layer: its own, or one after its class (``dense``, ``dense_1``) that no other has.
+
+    Raises:
+        ValueError: If two layers were given the same name.
+    """
+    given: set[str] = set()
+    for layer in layers:
+        if layer.name in given:
+            raise ValueError(f"Sequential: names of layers must differ, got {layer.name!r} twice")
+        if layer.name is not None:
+            given.add(layer.name)
+    names: list[str] = []
+    used: dict[type[Layer], Iterator[str]] = {}
+    for layer in layers:
+        free = used.setdefault(type(layer), _names_after(type(layer)))
+        names.append(layer.name or next(name for name in free if name not in given))
+    return names
+
+
+def _names_after(kind: type[Layer]) -> Iterator[str]:
+    stem = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
+    yield stem
+    for count in itertools.count(1):
+        yield f"{stem}_{count}"
+
+
+class BoundLayer:
+    """A layer of a model: the fields of its description, its name, and its weights.
+
+    ``isinstance`` sees the class of the description, so ``isinstance(model.layers[0], layers.Dense)`` holds.
+    """
+
+    _model: Stack
+    _index: int
+
+    def __init__(self, model: Stack, index: int) -> None:
+        object.__setattr__(self, "_model", model)
+        object.__setattr__(self, "_index", index)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return type(self.description)
+
+    @property
+    def description(self) -> Layer:
+        """The frozen description."""
+        if self._index >= len(self._model._layers):
+            raise ValueError(f"layer {self._index} was removed from model {self._model.name!r}")
+        return self._model._layers[self._index]
+
+    @property
+    def name(self) -> str:
+        """The layer's own name, or the one after its class."""
+        return layer_names(self._model._layers)[self._index]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.description, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        hint = "; fastreg cannot freeze layers" if name == "trainable" else ""
+        raise AttributeError(
+            f"{type(self.description).__name__}: {name} cannot be set: of a model's layer only the weights can be, by "
+            f"set_weights; another layer needs another model{hint}"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is BoundLayer:
+            return self._model is other._model and self._index == other._index
+        return self.description == other
+
+    def __hash__(self) -> int:
+        return hash(self.description)
+
+    def __reduce__(self) -> tuple[type, tuple[Stack, int]]:
+        return BoundLayer, (self._model, self._index)
+
+    def __repr__(self) -> str:
+        return f"<{self.description!r} as {self.name!r} of {self._model.name!r}>"
+
+    def get_weights(self) -> list[NDArray[np.float32]]:
+        """Copies of this layer's weights, in the order of ``Sequential.get_weights``."""
+        begin, end = self._range("get_weights")
+        return self._model.get_weights()[begin:end]
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Sets this layer's weights; number and shapes must be those of :meth:`get_weights`."""
+        begin, end = self._range("set_weights")
+        if not isinstance(weights, Sequence):
+            raise TypeError(f"set_weights: weights must be a list of arrays, got {describe(weights)}")
+        if len(weights) != end - begin:
+            raise ValueError(f"set_weights: layer {self.name!r} has {end - begin} arrays, got {len(weights)}")
+        everything: list[ArrayLike] = list(self._model.get_weights())
+        everything[begin:end] = weights
+        self._model.set_weights(everything)
+
+    def count_params(self) -> int:
+        """Number of this layer's weights, moving statistics included."""
+        begin, end = self._range("count_params")
+        info = self._model._require_network("count_params").weight_info()[begin:end]
+        return sum(math.prod(shape) for _, shape, _ in info)
+
+    def _range(self, call: str) -> tuple[int, int]:
+        self.description  # noqa: B018  raises if the layer is gone
+        return weight_range(self._model._require_network(call), self._index)
+
+
+class BoundOptimizer:
+    """The optimizer that a model has at present, of which ``learning_rate`` can be read and set.
+
+    ``model.optimizer.learning_rate`` is ``model.learning_rate``: the rate of the next step, under a schedule too.
+    The other fields are those of the description; ``isinstance`` and ``==`` see the description.
+    """
+
+    _model: Sequential
+
+    def __init__(self, model: Sequential) -> None:
+        object.__setattr__(self, "_model", model)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return type(self.description)
+
+    @property
+    def description(self) -> Optimizer:
+        """The frozen description, the schedule in it if there is one."""
+        return self._model._require_optimizer("optimizer")
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step."""
+        return self._model.learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: LearningRate) -> None:
+        self._model.learning_rate = value
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.description, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name != "learning_rate":
+            raise AttributeError(
+                f"{type(self.description).__name__}: only learning_rate can be set, got {name}; model.compile takes "
+                "another optimizer"
+            )
+        object.__setattr__(self, name, value)
+
+    def __eq__(self, other: object) -> bool:
+        return self.description == (other.description if type(other) is BoundOptimizer else other)
+
+    def __hash__(self) -> int:
+        return hash(self.description)
+
+    def __repr__(self) -> str:
+        return repr(self.description)
+
+    def __reduce__(self) -> Any:
+        return self.description.__reduce_ex__(4)  # a copy is the plain description
+
+
+def weight_range(network: _core.Network, index: int) -> tuple[int, int]:
+    """Which of the network's weights are those of a layer, half-open."""
+    mine = [i for i, (name, _, _) in enumerate(network.weight_info()) if name.startswith(f"layers.{index}.")]
+    return (mine[0], mine[-1] + 1) if mine else (0, 0)
+
+
+def summary_lines(model: Stack) -> list[str]:
+    """The table of ``Sequential.summary``, in plain ASCII so that any terminal and file takes it."""
+    network = model._require_network("summary") if model.built else None
+    info = [] if network is None else network.weight_info()
+    counts: Counter[str] = Counter()
+    for key, shape, _ in info:
+        counts[key.rsplit(".", 1)[0]] += math.prod(shape)
+    rows = [("Layer (type)", "Output Shape", "Param #")]
+    width = model._n_features
+    for i, (layer, name) in enumerate(zip(model._layers, layer_names(model._layers), strict=True)):
+        width = layer.outputs(width)
+        output = "?" if network is None else f"(None, {width})"
+        count = "0 (unbuilt)" if network is None else f"{counts[f'layers.{i}']:,}"
+        rows.append((f"{name} ({type(layer).__name__})", output, count))
+    widths = [max(len(row[column]) for row in rows) + 2 for column in range(3)]
+    rule = "-" * (sum(widths) + 2)
+    lines = [f'Model: "{model.name}"', rule]
+    for i, (first, second, third) in enumerate(rows):
+        lines.append(f" {first:<{widths[0]}}{second:<{widths[1]}}{third:>{widths[2]}}")
+        if i == 0:
+            lines.append(rule.replace("-", "="))
+    total = sum(math.prod(shape) for _, shape, _ in info)
+    trainable = sum(math.prod(shape) for _, shape, is_trainable in info if is_trainable)
+    lines.append(rule)
+    for label, n in (("Total", total), ("Trainable", trainable), ("Non-trainable", total - trainable)):
+        lines.append(f" {label} params: {n:,} ({_bytes(4 * n)})")
+    return lines
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "KB", "MB"):
+        if count < 1024:
+            return f"{count:.2f} {unit}"
+        count /= 1024
+    return f"{count:.2f} GB"

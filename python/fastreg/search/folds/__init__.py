@@ -1,0 +1,1 @@
+"""One trial: its folds, its models, their training, their scores. Knows nothing of spaces, strategies and workers."""

@@ -1,0 +1,401 @@
+"""What has to be right before the first trial: folds, data, models that can be built, and every name that was given.
+
+A search that would fail in each trial for one reason says the reason here, at once, and names the argument.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastreg.callbacks import Callback, EarlyStopping
+from fastreg.data import arrays
+from fastreg.data.frames import checked_names, refuse_lazy
+from fastreg.internal.checks import check_choice, check_int, describe, did_you_mean
+from fastreg.model.fitting import check_verbose
+from fastreg.model.sequential import Sequential
+from fastreg.model.spreads import warn_of_spreads
+from fastreg.search.folds import preprocessing
+from fastreg.search.folds.building import claim, fold_seed, is_estimator, make_model
+from fastreg.search.folds.cross_validation import class_labels, indexable, make_folds
+from fastreg.search.folds.evaluation import Context, Prepared, monitors_validation, prepared
+from fastreg.search.folds.model_fingerprint import agreed
+from fastreg.search.folds.scoring import resolve
+from fastreg.search.folds.stratification import plain_values, whole_numbers
+
+__all__ = ["are_classes", "make_context", "try_out"]
+
+# How often features are read, so often that they are converted once.
+_MANY = 1 << 20
+
+# Arguments of Sequential.fit that a search sets itself.
+_OWN = ("x", "y", "rows", "validation_rows", "initial_epoch")
+
+
+def make_context(
+    build: Any,
+    samples: Iterable[Mapping[str, Any]],
+    x: Any,
+    y: Any,
+    *,
+    cv: object = 5,
+    groups: object = None,
+    scoring: object = None,
+    fit_arguments: Mapping[str, Any] | None = None,
+    preprocess: object = None,
+    seed: int = 0,
+    return_train_score: bool = False,
+    early_stopping_on: str = "inner",
+    curves: bool = False,
+    gates: Collection[str] = (),
+    journal: bool = False,
+    spreads_known: bool = False,
+) -> Context:
+    """Checks the arguments of a search and makes what its tasks share.
+
+    Args:
+        build: ``build(params)`` that gives a compiled ``Sequential`` or an estimator, alone or as
+            ``(model, fit_arguments)``; or an estimator.
+        samples: Parameters to try ``build`` with, drawn from the space. Building stops early once every parameter was
+            read.
+        x: Features.
+        y: Targets.
+        cv: See :func:`fastreg.search.folds.cross_validation.make_folds`.
+        groups: See there.
+        scoring: See :func:`fastreg.search.folds.scoring.resolve`.
+        fit_arguments: Keyword arguments of the models' ``fit``.
+        preprocess: See :func:`fastreg.search.folds.preprocessing.resolve`.
+        seed: Of the search.
+        return_train_score: Score the rows trained on too.
+        early_stopping_on: ``"inner"``, or ``"fold"`` to watch the rows that are scored, which is optimistic.
+        curves: The trials are compared epoch by epoch.
+        gates: Parameters that need not be read, since the presence of others depends on them.
+        journal: The folds are written to a journal, with the fingerprints of their models.
+        spreads_known: Do not warn of features whose spreads are too different.
+
+    Raises:
+        ValueError: If an argument is out of range, a name is unknown, or a parameter is never read.
+        TypeError: If an argument is of the wrong kind, or ``build`` returns what is no model, or one model again.
+        Exception: What ``build`` raises, if it does so for each of the samples.
+    """
+    check_choice("search", "early_stopping_on", early_stopping_on, ("inner", "fold"))
+    chain = preprocessing.resolve(preprocess)
+    arguments = dict(fit_arguments or {})
+    if not (callable(build) or is_estimator(build)):
+        raise TypeError(f"build: must be a function of the parameters, or an estimator, got {describe(build)}")
+    refuse_lazy(x, "X")
+    x, y = (arrays.bools(v) if isinstance(v, np.ndarray) and v.dtype.kind == "b" else v for v in (x, y))
+    (model, extra), again = _try_out(build, list(samples), seed, gates)
+    scorers = resolve(scoring, model)
+    classes = are_classes(model, y)
+    sequential = isinstance(model, Sequential)
+    targets, epochs, names = None, None, None
+    if isinstance(model, Sequential):
+        epochs = _check_fit_arguments(model, {**arguments, **extra})
+        targets = _targets(model, y)
+        if chain is not None:
+            x = indexable(x)
+        else:
+            names = checked_names(x, model._feature_names, "X")
+            x = _features(x)
+    else:
+        x = indexable(x)
+        _check_signature(model, {**arguments, **extra})
+    _check_lengths(x, y, sequential)
+    if curves and scorers.scorers[0].kind != "core":
+        raise ValueError(
+            f"scoring: trials are compared epoch by epoch, which {scorers.primary!r} cannot be; put the loss or a "
+            "metric of fastreg first"
+        )
+    folds = make_folds(cv, x, y, groups, seed, classes)
+    context = Context(
+        build=build,
+        x=x,
+        y=y,
+        folds=folds,
+        scorers=scorers,
+        fit_arguments=arguments,
+        preprocess=chain,
+        seed=seed,
+        return_train_score=return_train_score,
+        early_stopping_on=early_stopping_on,
+        targets=targets,
+        labels=class_labels(y, classes),
+        epochs=epochs,
+        fingerprint=agreed((model, extra), again, arguments, scorers.metrics) if journal else None,
+        names=names,
+    )
+    if isinstance(model, Sequential):
+        fold = prepared(context, 0)
+        _check_data(context, model, fold)
+        if not spreads_known:
+            warn_of_spreads(model._layers, fold.x, fold.train, names)
+    return context
+
+
+class Recorded(dict[str, Any]):
+    """Parameters that note which of them are read. What reads all of them, as ``f(**params)`` does, reads each."""
+
+    def __init__(self, params: Mapping[str, Any], read: set[str]) -> None:
+        super().__init__(params)
+        self.read = read
+
+    def __getitem__(self, name: str) -> Any:
+        self.read.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """As of a dict."""
+        self.read.add(name)
+        return super().get(name, default)
+
+    def pop(self, name: str, *default: Any) -> Any:
+        """As of a dict."""
+        self.read.add(name)
+        return super().pop(name, *default)
+
+    def _all(self) -> None:
+        self.read.update(super().keys())
+
+    def __iter__(self) -> Iterator[str]:
+        self._all()
+        return super().__iter__()
+
+    def keys(self) -> Any:
+        """As of a dict."""
+        self._all()
+        return super().keys()
+
+    def values(self) -> Any:
+        """As of a dict."""
+        self._all()
+        return super().values()
+
+    def items(self) -> Any:
+        """As of a dict."""
+        self._all()
+        return super().items()
+
+    def copy(self) -> dict[str, Any]:
+        """As of a dict."""
+        self._all()
+        return dict(super().items())
+
+    def __or__(self, other: Any) -> Any:
+        return self.copy() | other
+
+    def __ror__(self, other: Any) -> Any:
+        return other | self.copy()
+
+
+def try_out(build: Any, samples: Sequence[Mapping[str, Any]], seed: int) -> Any:
+    """A model for one of the samples. Raises what ``build`` raises, if it does so for each of them."""
+    (model, _), _ = _try_out(build, samples, seed, {name for params in samples for name in params})
+    return model
+
+
+def _try_out(
+    build: Any, samples: Sequence[Mapping[str, Any]], seed: int, gates: Collection[str]
+) -> tuple[tuple[Any, dict[str, Any]], tuple[Any, dict[str, Any]]]:
+    """Two models for one of the samples, with their arguments of ``fit``; every parameter was read by then."""
+    if not samples:
+        raise ValueError("search: the space holds no parameters that its constraint allows")
+    seeds = (seed, fold_seed(seed, 0, 1))
+    if is_estimator(build):
+        _check_estimator_params(build, samples)
+        return make_model(build, samples[0], seeds[0]), make_model(build, samples[0], seeds[1])
+    names = {name for params in samples for name in params}.difference(gates)
+    recording = _Recording(build)
+    found: tuple[tuple[Any, dict[str, Any]], tuple[Any, dict[str, Any]]] | None = None
+    failure: Exception | None = None
+    for params in samples:
+        try:
+            first = make_model(recording, params, seeds[0])
+            second = first if found else make_model(recording, params, seeds[1])
+        except Exception as error:
+            failure = failure or error
+            continue
+        _check_model(first[0])
+        if found is None:
+            claim(first[0])
+            claim(second[0], first[0])
+            found = first, second
+        if recording.read >= names:
+            break
+    if found is None:
+        assert failure is not None
+        raise failure
+    unread = sorted(names - recording.read)
+    if unread and failure is None:
+        asked = recording.read - names
+        others = f", which asks for {', '.join(map(repr, sorted(asked)))} in vain" if asked else ""
+        hint = did_you_mean(unread[0], asked)
+        if unread[0] in inspect.signature(Sequential.fit).parameters:
+            hint = f"; return (model, {{{unread[0]!r}: params[{unread[0]!r}]}}) to give it to fit"
+        raise ValueError(f"build: parameter {unread[0]!r} of the space is never read by build(params){others}{hint}")
+    return found
+
+
+class _Recording:
+    """Calls ``build`` with parameters that note what is read."""
+
+    def __init__(self, build: Any) -> None:
+        self._build = build
+        self.read: set[str] = set()
+
+    def __call__(self, params: Mapping[str, Any]) -> Any:
+        recorded = Recorded(params, self.read)
+        return self._build(recorded)
+
+
+def _check_model(model: Any) -> None:
+    if isinstance(model, Sequential):
+        if not model.layers:
+            raise ValueError("build: the model has no layers")
+        if model.optimizer is None:
+            raise ValueError("build: the model must be compiled, call model.compile before returning it")
+        if model.loss is None:
+            raise ValueError("build: the model must be compiled with a loss")
+        return
+    if isinstance(model, type) or not hasattr(model, "fit"):
+        hint = "; is its return missing?" if model is None else ""
+        raise TypeError(f"build: must return a compiled Sequential or an estimator, got {describe(model)}{hint}")
+
+
+def _check_estimator_params(estimator: Any, samples: Sequence[Mapping[str, Any]]) -> None:
+    names = sorted({name for params in samples for name in params})
+    if not hasattr(estimator, "get_params"):
+        return
+    known = list(estimator.get_params())
+    for name in names:
+        # A parameter of a part that another parameter replaces is known only then.
+        if name not in known and name.split("__")[0] not in known:
+            shown = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
+            raise ValueError(
+                f"build: {type(estimator).__name__} has no parameter {name!r}; known: {shown}"
+                f"{did_you_mean(name, known)}"
+            )
+
+
+def _check_fit_arguments(model: Sequential, given: Mapping[str, Any]) -> int:
+    """Checks names and callbacks of a ``Sequential``'s fit. Gives the epochs."""
+    known = [name for name in inspect.signature(Sequential.fit).parameters if name not in ("self", "keras")]
+    for name in given:
+        if name in _OWN:
+            raise ValueError(f"fit: {name} is set by the search")
+        if name not in known:
+            shown = ", ".join(n for n in known if n not in _OWN)
+            raise TypeError(f"fit: unknown argument {name!r}; known: {shown}{did_you_mean(name, known)}")
+    check_verbose("fit", given.get("verbose", 0))
+    epochs = check_int("fit", "epochs", given.get("epochs", 1), ("be >= 1", lambda v: v >= 1))
+    callbacks = given.get("callbacks")
+    items = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
+    keys = ["loss", *(metric.name for metric in model.metrics)]
+    keys += [f"val_{key}" for key in keys]
+    for item in items:
+        if not isinstance(item, Callback):
+            hint = "; did you forget the parentheses?" if isinstance(item, type) else ""
+            raise TypeError(f"fit: callbacks must be instances of callbacks.Callback, got {describe(item)}{hint}")
+        monitor = getattr(item, "monitor", None)
+        if (isinstance(item, EarlyStopping) or monitors_validation(item)) and monitor not in keys:
+            raise ValueError(
+                f"{type(item).__name__}: unknown monitor {monitor!r}; the model has: {', '.join(keys)}"
+                f"{did_you_mean(str(monitor), keys)}"
+            )
+    return epochs
+
+
+def _check_signature(model: Any, given: Mapping[str, Any]) -> None:
+    try:
+        parameters = inspect.signature(model.fit).parameters
+    except (TypeError, ValueError):  # a compiled function may have none
+        return
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for name in given:
+        if name not in parameters:
+            known = list(parameters)[2:]
+            raise TypeError(
+                f"fit: {type(model).__name__}.fit has no argument {name!r}; known: {', '.join(known) or 'none'}"
+                f"{did_you_mean(name, known)}"
+            )
+
+
+def are_classes(model: Any, y: Any) -> bool | None:
+    """Whether the targets of a model are classes; None where the targets themselves decide.
+
+    Of a ``Sequential`` the loss says so. Of a classifier they are what scikit-learn's ``type_of_target`` takes for
+    binary or multiclass: text, bools, integers, and floats that are whole numbers.
+    """
+    if isinstance(model, Sequential):
+        return _are_classes_of_loss(model, y)
+    if not _is_classifier(model):
+        return None
+    array = plain_values(y)
+    if array.ndim != 1 and not (array.ndim == 2 and array.shape[1] == 1):
+        return None
+    return whole_numbers(array) if array.dtype.kind == "f" else array.dtype.kind in "biuUSO"
+
+
+def _are_classes_of_loss(model: Sequential, y: Any) -> bool | None:
+    assert model.loss is not None
+    kind = model.loss.targets
+    if kind in ("labels", "distribution"):
+        return True
+    if kind == "values":
+        return False
+    array = plain_values(y)
+    if array.ndim == 2 and array.shape[1] > 1:
+        return False
+    return bool(np.isin(array, (0, 1)).all()) if array.dtype.kind in "biuf" else None
+
+
+def _is_classifier(model: Any) -> bool:
+    """As scikit-learn's ``is_classifier``, also for estimators that follow only one of its conventions."""
+    try:
+        kind = model.__sklearn_tags__().estimator_type
+    except AttributeError:  # before scikit-learn 1.6, and classes that do not derive from its own
+        kind = getattr(model, "_estimator_type", None)
+    return bool(kind == "classifier")
+
+
+def _features(x: Any) -> Any:
+    """Features as the core reads them, converted once: float32, or bytes and bools as they are."""
+    try:
+        return arrays.features(x, name="X", passes=_MANY)
+    except ValueError as error:
+        if "must be finite" not in str(error):
+            raise
+        raise ValueError(f"{error}; preprocess= can fill what is missing") from None
+
+
+def _targets(model: Sequential, y: Any) -> Any:
+    """Targets as the core takes them fastest."""
+    array = arrays.numeric(y, "y")
+    assert model.loss is not None
+    if model.loss.targets == "labels":
+        return np.ascontiguousarray(array)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.ascontiguousarray(array, np.float32)
+
+
+def _check_data(context: Context, model: Sequential, fold: Prepared) -> None:
+    """Scores a row: raises what fit would raise in every fold, for the data and the weights of the rows."""
+    targets = context.y if context.targets is None else context.targets
+    weights = context.fit_arguments.get("sample_weight")
+    model.build(np.shape(fold.x)[1:])
+    model.evaluate(fold.x, targets, rows=fold.scored[:1], verbose=0)
+    if weights is not None:
+        model.evaluate(fold.x, targets, sample_weight=weights, rows=fold.train, verbose=0)
+
+
+def _check_lengths(x: Any, y: Any, sequential: bool) -> None:
+    n, shape = len(y), getattr(x, "shape", None)
+    rows = shape[0] if shape else len(x)
+    if rows != n:
+        raise ValueError(f"X and y must have as many rows, got {rows} and {n}")
+    if sequential and shape is not None and len(shape) != 2:
+        raise ValueError(f"X: must be 2-D (rows, features), got shape {tuple(shape)}")

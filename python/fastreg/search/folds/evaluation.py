@@ -1,0 +1,447 @@
+"""One fold of one trial: build the model, train it on some rows, score it on others; in any thread or process.
+
+``evaluate(context, task)`` depends on its arguments alone, so that a result is the same wherever and whenever it was
+made. What user code raises becomes part of the result. Knows nothing of strategies, queues and journals.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastreg._core import DivergenceError
+from fastreg.callbacks import Callback, EarlyStopping, StopSignal, TimeLimit
+from fastreg.data.frames import Names
+from fastreg.model.fitting import check_verbose
+from fastreg.model.sequential import Sequential
+from fastreg.runtime import thread_limit
+from fastreg.search.folds import building
+from fastreg.search.folds.building import fold_seed, new_model
+from fastreg.search.folds.cross_validation import Fold, Rows, inner_split, take
+from fastreg.search.folds.model_fingerprint import Fingerprint
+from fastreg.search.folds.preprocessing import Chain, Once, fit_fold
+from fastreg.search.folds.scoring import Scoring
+from fastreg.search.folds.stratification import Labels
+from fastreg.search.folds.watchers import Paused, Watch
+
+__all__ = ["Context", "FoldResult", "Task", "evaluate", "fold_seed", "refit"]
+
+# The share of a fold's training rows that early stopping watches, where validation_split does not say.
+_INNER_SHARE = 0.1
+
+# What seeds are derived for besides folds; folds are counted from 0.
+_REFIT = 2**32 - 1
+_INNER = 2**32 - 2
+
+# What history.stopped_by says of the ends that a search gives a fit.
+_OURS = ("stop_signal", "time_limit")
+
+# Longest traceback that is kept, in characters from its end.
+_LONGEST_ERROR = 10_000
+
+
+class Limits(Protocol):
+    """What prunes a trial: see :class:`Task`."""
+
+    def of(self, fold: int) -> Sequence[float]:
+        """The limit of the fold after each epoch; NaN is none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """What all tasks of a search share. Made by :func:`fastreg.search.folds.dry_run.make_context`; can be pickled.
+
+    Attributes:
+        build: ``build(params)``, or an estimator to copy.
+        x: Features; for ``Sequential`` models without preprocessing as the core reads them.
+        y: Targets, as they were given.
+        folds: Pairs of row numbers.
+        scorers: What is scored.
+        fit_arguments: Keyword arguments of the models' ``fit``.
+        preprocess: Transformers to fit within each fold, or None.
+        seed: Of the search.
+        return_train_score: Score the training rows too.
+        early_stopping_on: ``"inner"``: rows held out of the training rows; ``"fold"``: the scored rows.
+        threads: Most threads of a fit; None leaves it to the process.
+        targets: Targets as the core takes them; None is ``y``.
+        labels: Classes of the rows, for stratified inner splits; None where targets are no classes.
+        epochs: The full budget; None where the estimator decides.
+        fingerprint: Takes the models' fingerprints; None where nobody asks for them, or they would be random.
+        names: Names of the columns that ``x`` was made of, for ``Sequential`` models without preprocessing; or None.
+    """
+
+    build: Any
+    x: Any
+    y: Any
+    folds: Sequence[Fold]
+    scorers: Scoring
+    fit_arguments: Mapping[str, Any] = field(default_factory=dict)
+    preprocess: Chain | None = None
+    seed: int = 0
+    return_train_score: bool = False
+    early_stopping_on: str = "inner"
+    threads: int | None = None
+    targets: Any = None
+    labels: Labels | None = None
+    epochs: int | None = None
+    fingerprint: Fingerprint | None = None
+    names: Names | None = None
+    _once: Once = field(default_factory=Once, repr=False)
+
+    def with_threads(self, threads: int | None) -> Context:
+        """The same with another thread budget; shares what was computed once."""
+        return replace(self, threads=threads)
+
+    def fingerprint_of(self, model: Any, arguments: Mapping[str, Any]) -> str | None:
+        """That of a model which ``build`` gave with these arguments of ``fit``; None where nobody asks."""
+        if self.fingerprint is None:
+            return None
+        return self.fingerprint.of(model, arguments, self.fit_arguments, self.scorers.metrics)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One fold of one trial, up to some epoch.
+
+    Attributes:
+        trial: Its number.
+        fold: Which fold.
+        params: Its parameters.
+        start: Epoch to go on from; above 0 with ``model`` only.
+        stop: Epoch to end before; None, or the context's ``epochs``, is the full budget: that of the trial, where
+            ``build`` gave it ``epochs`` of its own.
+        model: What :class:`FoldResult` gave as ``model`` when it stopped at ``start``.
+        thresholds: None: nothing is watched. Else its ``of(fold)`` gives the limit after each epoch: if the best value
+            so far of the primary metric is worse, the fold is pruned.
+        keep_model: Give the model back: to go on with later, or to predict with if this is the full budget.
+        deadline: ``time.time()`` at which the fit ends; None is none.
+    """
+
+    trial: int
+    fold: int
+    params: Mapping[str, Any]
+    start: int = 0
+    stop: int | None = None
+    model: object | None = None
+    thresholds: Limits | None = None
+    keep_model: bool = False
+    deadline: float | None = None
+
+
+@dataclass(slots=True)
+class FoldResult:
+    """What became of a task.
+
+    Attributes:
+        trial: As in the task.
+        fold: As in the task.
+        state: ``"ok"``, ``"pruned"``, ``"diverged"`` (a value that is not finite), ``"failed"`` (an exception), or
+            ``"stopped"`` by the signal or the deadline: then there is no score.
+        scores: By name.
+        train_scores: By name, of the rows trained on, where asked for.
+        epochs: Epochs trained, those before ``start`` included; 0 for estimators.
+        best_epoch: How many epochs gave the weights that were scored; None without early stopping.
+        seconds: Building and fitting.
+        score_seconds: Scoring.
+        history: Values after each epoch of this task; None for estimators.
+        curve: Values of the primary metric after each epoch, where ``thresholds`` were given.
+        error: The traceback, from the first line of the user's own, and the parameters.
+        predictions: Outputs for the scored rows (an estimator's ``predict_proba`` or ``predict``), of a kept model.
+        model: The model, where it was to be kept; between budgets a :class:`~fastreg.search.folds.watchers.Paused`.
+        preprocess: The fitted transformers of a kept model.
+        fingerprint: Of the model as it was built, see :mod:`fastreg.search.folds.model_fingerprint`; None: not taken.
+    """
+
+    trial: int
+    fold: int
+    state: str = "ok"
+    scores: dict[str, float] = field(default_factory=dict)
+    train_scores: dict[str, float] | None = None
+    epochs: int = 0
+    best_epoch: int | None = None
+    seconds: float = 0.0
+    score_seconds: float = 0.0
+    history: dict[str, list[float]] | None = None
+    curve: list[float] | None = None
+    error: str | None = None
+    predictions: NDArray[Any] | None = None
+    model: Any = None
+    preprocess: Chain | None = None
+    fingerprint: str | None = None
+
+
+class Prepared(NamedTuple):
+    """A fold as a model gets it."""
+
+    x: Any
+    train: Rows
+    scored: Rows
+    preprocess: Chain | None
+
+
+def evaluate(context: Context, task: Task, stop: StopSignal | None = None) -> FoldResult:
+    """Trains and scores one fold of one trial.
+
+    Args:
+        context: What all tasks share.
+        task: Which fold of which trial.
+        stop: Ends the fit when it is set, from another thread.
+
+    Returns:
+        The result; what user code raised is in it. Only KeyboardInterrupt and SystemExit are raised.
+    """
+    return _guarded(_evaluate, context, task, stop)
+
+
+def refit(context: Context, task: Task, stop: StopSignal | None = None) -> FoldResult:
+    """Trains a trial's model on all rows for ``task.stop`` epochs, without validation; nothing is scored.
+
+    Callbacks that monitor validation values are left out.
+    """
+    return _guarded(_refit, context, task, stop)
+
+
+def _guarded(work: Any, context: Context, task: Task, stop: StopSignal | None) -> FoldResult:
+    result = FoldResult(task.trial, task.fold)
+    if (stop is not None and stop.is_set) or (task.deadline is not None and time.time() >= task.deadline):
+        result.state = "stopped"
+        return result
+    try:
+        if context.threads is None:
+            work(context, task, stop, result)
+        else:
+            with thread_limit(context.threads):
+                work(context, task, stop, result)
+    except DivergenceError as error:
+        result.state, result.error = "diverged", f"{error}\nparams: {dict(task.params)}"
+    except Exception as error:
+        result.state, result.error = "failed", error_text(error, task.params)
+    if result.state in ("failed", "diverged", "stopped"):
+        result.scores, result.train_scores, result.model, result.predictions = {}, None, None, None
+    return result
+
+
+def error_text(error: BaseException, params: Mapping[str, Any]) -> str:
+    """The traceback without the library's own lines at its top, then the parameters."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename in (__file__, building.__file__):
+        trace = trace.tb_next
+    lines = "".join(traceback.format_exception(type(error), error, trace))
+    return f"{lines[-_LONGEST_ERROR:]}params: {dict(params)}"
+
+
+def _evaluate(context: Context, task: Task, stop: StopSignal | None, result: FoldResult) -> None:
+    begun = time.perf_counter()
+    fold = prepared(context, task.fold)
+    final = task.stop is None or context.epochs is None or task.stop >= context.epochs
+    paused = task.model if isinstance(task.model, Paused) else None
+    model: Any
+    if paused is not None:
+        model, arguments, result.fingerprint = paused.model, paused.arguments, paused.fingerprint
+    else:
+        model, arguments = new_model(context.build, task.params, fold_seed(context.seed, task.trial, task.fold))
+        result.fingerprint = context.fingerprint_of(model, arguments)
+    given = {**context.fit_arguments, **arguments}
+    try:
+        if isinstance(model, Sequential):
+            if paused is None:
+                context.scorers.prepare(model)
+                _tell(context, model, fold)
+            paused = _fit_sequential(context, task, model, fold, given, stop, result, paused, final)
+        else:
+            _fit_estimator(context, model, fold, given)
+    finally:
+        result.seconds = time.perf_counter() - begun
+    if result.state == "stopped":
+        return
+    begun = time.perf_counter()
+    _score(context, model, fold, given, result)
+    if task.keep_model and result.state == "ok":
+        result.preprocess = fold.preprocess
+        if not final and paused is not None:
+            paused.arguments, paused.fingerprint = arguments, result.fingerprint
+            result.model = paused
+        else:
+            result.model, result.predictions = model, outputs(model, fold.x, fold.scored)
+    result.score_seconds = time.perf_counter() - begun
+
+
+def _tell(context: Context, model: Sequential, fold: Prepared) -> None:
+    """Tells a model what arrays do not: the names of the columns; and that their spreads were looked at before."""
+    names = context.names if fold.preprocess is None else fold.preprocess.names_out
+    model._feature_names = names or model._feature_names
+    model._spreads_known = True
+
+
+def _score(context: Context, model: Any, fold: Prepared, given: Mapping[str, Any], result: FoldResult) -> None:
+    weights = given.get("sample_weight") if isinstance(model, Sequential) else None
+    score = context.scorers.score
+    result.scores = score(model, fold.x, context.y, fold.scored, context.targets, weights)
+    if context.return_train_score:
+        result.train_scores = score(model, fold.x, context.y, fold.train, context.targets, weights)
+    if not all(map(math.isfinite, result.scores.values())):
+        result.state, result.error = "diverged", f"a score is not finite: {result.scores}"
+
+
+def outputs(model: Any, x: Any, rows: Rows) -> NDArray[Any]:
+    """What a model gives for some rows: outputs, or an estimator's probabilities where it has them."""
+    predict = getattr(model, "predict_proba", None) or model.predict
+    return np.asarray(predict(take(x, rows)))
+
+
+def prepared(context: Context, fold: int) -> Prepared:
+    """The features of a fold, preprocessed the first time, and its rows."""
+    train, scored = context.folds[fold]
+    if context.preprocess is None:
+        return Prepared(context.x, train, scored, None)
+    chain = context.preprocess
+    fitted, x = context._once.get(fold, lambda: fit_fold(chain, context.x, context.y, train, scored))
+    return Prepared(x, train, scored, fitted)
+
+
+def monitors_validation(callback: Callback) -> bool:
+    """Whether a callback watches a value that only validation gives."""
+    return str(getattr(callback, "monitor", "")).startswith("val_")
+
+
+def _copied(callbacks: Any) -> list[Callback]:
+    """Callbacks of a fit's own: they hold state. Signals and limits hold none, and cannot be copied."""
+    items = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
+    return [item if isinstance(item, (StopSignal, TimeLimit)) else copy.deepcopy(item) for item in items]
+
+
+def _validation(
+    context: Context, task: Task, fold: Prepared, given: dict[str, Any], callbacks: list[Callback]
+) -> dict[str, Any]:
+    """The rows that the fit is given: to train on, and to score after each epoch."""
+    share = given.pop("validation_split", 0.0)
+    own = given.get("validation_data")
+    if own is not None:
+        if fold.preprocess is not None:
+            given["validation_data"] = (fold.preprocess.transform(own[0]), *own[1:])
+        return {"rows": fold.train}
+    watched = any(map(monitors_validation, callbacks))
+    if share or (watched and context.early_stopping_on == "inner"):
+        seed = fold_seed(context.seed, _INNER, task.fold)
+        share = share or _INNER_SHARE
+        key = ("inner", task.fold, share)
+        train, inner = context._once.get(key, lambda: inner_split(fold.train, share, context.labels, seed))
+        return {"rows": train, "validation_rows": inner}
+    if watched or task.thresholds is not None:
+        return {"rows": fold.train, "validation_rows": fold.scored}
+    return {"rows": fold.train}
+
+
+def _fit_sequential(
+    context: Context,
+    task: Task,
+    model: Sequential,
+    fold: Prepared,
+    given: dict[str, Any],
+    stop: StopSignal | None,
+    result: FoldResult,
+    paused: Paused | None,
+    final: bool,
+) -> Paused | None:
+    """Fits, and fills the result. Gives what a later task goes on from, if this is not the full budget."""
+    given = dict(given)
+    callbacks = _copied(given.pop("callbacks", None))
+    validation = _validation(context, task, fold, given, callbacks)
+    if paused is not None or (task.keep_model and not final):
+        paused = paused or Paused.of(model, callbacks)
+        paused.use_latest()
+        callbacks = [*paused.stoppers, *paused.callbacks]
+        stoppers: list[Any] = list(paused.stoppers)
+    else:
+        stoppers = [item for item in callbacks if isinstance(item, EarlyStopping)]
+    watch = None
+    if task.thresholds is not None:
+        primary = context.scorers.scorers[0]
+        watch = Watch(f"val_{primary.key}", primary.direction, task.thresholds.of(task.fold))
+        callbacks.append(watch)
+    callbacks += _ends(task, stop)
+    start = task.start if paused is None else paused.epochs
+    epochs = given.get("epochs", 1) if final else min(task.stop or 1, given.get("epochs", 1))
+    check_verbose("fit", given.get("verbose", 0))  # for the refit; many folds at once show nothing
+    given |= {"epochs": epochs, "initial_epoch": start, "verbose": 0, "callbacks": callbacks, **validation}
+    targets = context.y if context.targets is None else context.targets
+    if paused is not None and paused.ended:
+        result.history, result.epochs = {}, paused.epochs
+    else:
+        try:
+            model.fit(fold.x, targets, **given)
+        finally:
+            if model.history is not None:
+                result.history, result.epochs = model.history.history, start + len(model.history.epoch)
+        if model.history is not None and model.history.stopped_by in _OURS and _is_over(task, stop):
+            result.state = "stopped"
+            return None
+    if watch is not None:
+        result.curve = watch.curve
+        if watch.pruned:
+            result.state = "pruned"
+    result.best_epoch = next((stopper.best_epoch + 1 for stopper in stoppers if stopper.best is not None), None)
+    if paused is not None:
+        paused.epochs = result.epochs
+        paused.use_best()
+    return paused
+
+
+def _ends(task: Task, stop: StopSignal | None) -> list[Callback]:
+    ends: list[Callback] = [] if stop is None else [stop]
+    if task.deadline is not None:
+        ends.append(TimeLimit(max(task.deadline - time.time(), 1e-6)))
+    return ends
+
+
+def _is_over(task: Task, stop: StopSignal | None) -> bool:
+    """Whether the search ended the fit, and not a limit of the user's own."""
+    return (stop is not None and stop.is_set) or (task.deadline is not None and time.time() >= task.deadline)
+
+
+def _fit_estimator(context: Context, model: Any, fold: Prepared, given: Mapping[str, Any]) -> None:
+    rows = fold.train
+    n = len(context.y)
+    arguments = {name: take(value, rows) if _is_per_row(value, n) else value for name, value in given.items()}
+    model.fit(take(fold.x, rows), take(context.y, rows), **arguments)
+
+
+def _is_per_row(value: Any, n: int) -> bool:
+    """Whether an argument of an estimator's ``fit`` has an element for each row."""
+    return hasattr(value, "shape") and len(value.shape) > 0 and value.shape[0] == n
+
+
+def _refit(context: Context, task: Task, stop: StopSignal | None, result: FoldResult) -> None:
+    begun = time.perf_counter()
+    n = len(context.y)
+    rows = np.arange(n, dtype=np.uint32)
+    x = context.x
+    if context.preprocess is not None:
+        result.preprocess, x = fit_fold(context.preprocess, context.x, context.y, rows, rows[:0])
+    model, arguments = new_model(context.build, task.params, fold_seed(context.seed, task.trial, _REFIT))
+    given = {**context.fit_arguments, **arguments}
+    fold = Prepared(x, rows, rows[:0], result.preprocess)
+    if not isinstance(model, Sequential):
+        _fit_estimator(context, model, fold, given)
+    else:
+        context.scorers.prepare(model)
+        _tell(context, model, fold)
+        for name in ("validation_split", "validation_data"):
+            given.pop(name, None)
+        callbacks = [item for item in _copied(given.pop("callbacks", None)) if not monitors_validation(item)]
+        given.setdefault("verbose", 0)
+        given["epochs"] = task.stop if task.stop is not None else given.get("epochs", 1)
+        targets = context.y if context.targets is None else context.targets
+        history = model.fit(x, targets, **given, callbacks=[*callbacks, *_ends(task, stop)])
+        result.history, result.epochs = history.history, len(history.epoch)
+        if history.stopped_by in _OURS and _is_over(task, stop):
+            result.state = "stopped"
+    result.model, result.seconds = model, time.perf_counter() - begun

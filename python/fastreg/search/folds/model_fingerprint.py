@@ -1,0 +1,248 @@
+"""What tells the model of a resumed search from that of its journal: a hash of the model's description.
+
+It covers what decides how a model is trained and scored, as far as it differs from the defaults: layers, loss,
+optimizer, the metrics that are scored or monitored and the arguments of ``fit`` that ``build`` gave; of an estimator,
+its class and parameters. Seeds and names of layers are left out, functions and other objects count by their names. An
+option that a later version adds, at its default, changes nothing. Weights that ``build`` itself trained from the
+model's seed are not seen, since they are others in every fold. Knows nothing of trials and folds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from fastreg import regularizers
+from fastreg.callbacks import Callback
+from fastreg.internal.description import Description
+from fastreg.model.sequential import Sequential
+from fastreg.optimizers import Optimizer
+from fastreg.regularizers import Regularizer
+from fastreg.schedules import Constant
+from fastreg.search.journal import fingerprint
+from fastreg.search.space.tree import text_of
+
+__all__ = ["Fingerprint", "agreed"]
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+# Fields and parameters that do not make another model.
+_ASIDE = ("name", "seed", "input_shape", "random_state")
+
+# Steps at which a schedule that is a function is looked at.
+_STEPS = (0, 1, 10, 100, 1000, 10_000)
+
+# What sparse matrices, pandas' tables and others have, and no description does.
+_OF_DATA = ("tocsr", "iloc", "__dataframe__")
+
+# The __repr__ of objects that have none of their own.
+_NO_TEXT: Any = object.__repr__
+
+# Objects within objects that are followed.
+_DEEPEST = 20
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Takes the fingerprints of a search's models.
+
+    Args:
+        weights: Weights count too: ``build`` does not draw them by the seed, but has them from somewhere.
+    """
+
+    weights: bool = False
+
+    def of(
+        self,
+        model: Any,
+        arguments: Mapping[str, Any],
+        given: Mapping[str, Any] = _NOTHING,
+        scored: Mapping[str, Any] = _NOTHING,
+    ) -> str:
+        """The fingerprint of a model.
+
+        Args:
+            model: Not trained yet.
+            arguments: Arguments of ``fit`` that go with it.
+            given: Those that all models get where ``build`` gives no others.
+            scored: Metrics that are scored, by the names that they have in the model, and what a model that lacks one
+                is compiled with.
+        """
+        described = {"model": _described(model), "fit": _of_arguments(model, arguments, given)}
+        if isinstance(model, Sequential):
+            described["metrics"] = _of_metrics(model, {**given, **arguments}.get("callbacks"), scored)
+            if self.weights and model.built:
+                described["weights"] = fingerprint(*(weight + 0.0 for weight in model.get_weights()))  # -0.0 is 0.0
+        text = json.dumps(described, sort_keys=True, allow_nan=False)
+        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def agreed(
+    first: tuple[Any, Mapping[str, Any]],
+    second: tuple[Any, Mapping[str, Any]],
+    given: Mapping[str, Any] = _NOTHING,
+    scored: Mapping[str, Any] = _NOTHING,
+) -> Fingerprint | None:
+    """How to tell models apart, from what ``build`` gave twice for the same parameters.
+
+    None where the two differ: what is random cannot be recognised. Weights count where they are the same both times.
+    """
+    described, weighed = Fingerprint(), Fingerprint(weights=True)
+    if described.of(*first, given, scored) != described.of(*second, given, scored):
+        return None
+    own = _has_weights_of_its_own(first[0])
+    return weighed if own and weighed.of(*first) == weighed.of(*second) else described
+
+
+def _has_weights_of_its_own(model: Any) -> bool:
+    """Whether there are weights that the model's seed did not draw, such as those of a file."""
+    if not isinstance(model, Sequential) or model._network is None:
+        return False
+    drawn = Sequential(model.layers, seed=model.seed)
+    drawn.build(model._n_features or 0)
+    return not all(map(np.array_equal, model.get_weights(), drawn.get_weights()))
+
+
+def _described(value: Any, depth: int = 0) -> Any:
+    """A value as JSON that is the same in every process."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or type(value) in (bool, int, str):
+        return value
+    if type(value) is float:
+        return value if math.isfinite(value) else {"text": repr(value)}
+    if depth > _DEEPEST:
+        return {"type": _class_name(type(value))}
+    if isinstance(value, Sequential):
+        return _of_sequential(value, depth + 1)
+    if isinstance(value, Description):
+        return _of_description(value, depth + 1)
+    if isinstance(value, Mapping):
+        return {"items": {str(key): _described(item, depth + 1) for key, item in value.items()}}
+    if isinstance(value, (list, tuple)):
+        return [_described(item, depth + 1) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return {"set": sorted(json.dumps(_described(item, depth + 1), sort_keys=True) for item in value)}
+    if isinstance(value, np.ndarray) or any(hasattr(value, name) for name in _OF_DATA):
+        return {"data": fingerprint(value)}
+    if isinstance(value, type):
+        return {"class": _class_name(value)}
+    if hasattr(value, "get_params"):
+        return _of_estimator(value, depth + 1)
+    if type(value).__repr__ is _NO_TEXT:
+        return {"type": _class_name(type(value))}
+    return {"text": text_of(value).replace("__mp_main__", "__main__")}
+
+
+def _of_sequential(model: Sequential, depth: int) -> Any:
+    optimizer = model._optimizer
+    return {
+        "layers": [_described(layer.description, depth) for layer in model.layers],
+        "loss": _described(model.loss, depth),
+        "optimizer": None if optimizer is None else _described(optimizer, depth),
+    }
+
+
+def _of_arguments(model: Any, arguments: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
+    """The arguments of ``fit`` that differ from what it would get without them, but for what it shows."""
+    defaults = _parameters_of(getattr(type(model), "fit", None))
+    described = {}
+    for name, value in arguments.items():
+        form = _argument(model, value)
+        if name in given:
+            usual = _argument(model, given[name])
+        else:
+            usual = _argument(model, defaults[name].default) if name in defaults else None
+        if name != "verbose" and (form != usual or not (name in given or name in defaults)):
+            described[name] = form
+    return described
+
+
+def _argument(model: Any, value: Any) -> Any:
+    """An argument of ``fit``; to a ``Sequential`` 1 and 1.0 are one number, to an estimator they may be two."""
+    return _described(_numbers(value) if isinstance(model, Sequential) else value)
+
+
+def _numbers(value: Any) -> Any:
+    """A value whose floats are integers where they can be."""
+    if isinstance(value, Mapping):
+        return {key: _numbers(item) for key, item in value.items()}
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return int(value)
+    return value
+
+
+def _of_metrics(model: Sequential, callbacks: Any, scored: Mapping[str, Any]) -> Any:
+    """The metrics that are scored or that callbacks go by, which are all where a callback is not the library's."""
+    items = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
+    monitored = {str(getattr(item, "monitor", "")).removeprefix("val_") for item in items}
+    known = {metric.name: metric for metric in model.metrics}
+    if all(type(item).__module__ == Callback.__module__ for item in items):
+        known = {name: metric for name, metric in known.items() if name in monitored or name in scored}
+    return {name: _described(metric) for name, metric in {**scored, **known}.items()}
+
+
+def _of_description(value: Any, depth: int) -> Any:
+    """The fields that differ from those of one made with no more than it must be given."""
+    if isinstance(value, Regularizer):
+        value = regularizers.get(value.to_config())  # one penalty has several names
+    known = [field for field in fields(value) if field.name not in (*_ASIDE, *value._transient)]
+    needed = [field.name for field in known if field.default is MISSING and field.default_factory is MISSING]
+    usual = type(value)(**{name: getattr(value, name) for name in needed})
+    described: dict[str, Any] = {"type": type(value).__name__}
+    for field in known:
+        given = _field(value, field.name, depth)
+        if field.name in needed or given != _field(usual, field.name, depth):
+            described[field.name] = given
+    return described
+
+
+def _field(value: Any, name: str, depth: int) -> Any:
+    given = getattr(value, name)
+    if isinstance(given, Constant):
+        given = given.learning_rate
+    if isinstance(value, Optimizer) and name == "learning_rate" and not isinstance(given, (float, Description)):
+        return {"rates": [_rate(value, step) for step in _STEPS]}
+    return _described(given, depth)
+
+
+def _rate(optimizer: Optimizer, step: int) -> Any:
+    try:
+        return _described(optimizer.rate_at(step))
+    except Exception:  # a function may end with the steps that it is trained for; fit raises what matters
+        return None
+
+
+def _of_estimator(value: Any, depth: int) -> Any:
+    """The class and the parameters that differ from its constructor's defaults."""
+    defaults = _parameters_of(type(value))
+    described = {}
+    own = value.get_params(deep=False) if hasattr(value, "__sklearn_clone__") else value.get_params()
+    for name, given in own.items():
+        if name.rsplit("__", 1)[-1] in _ASIDE[-1:]:
+            continue
+        form = _described(given, depth)
+        if name not in defaults or form != _described(defaults[name].default, depth):
+            described[name] = form
+    return {"type": _class_name(type(value)), "params": described}
+
+
+def _parameters_of(function: Any) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):  # what is compiled may have no signature, and a model may have no fit
+        return {}
+
+
+def _class_name(kind: type) -> str:
+    """The package and the name of a class: modules within a package come and go from version to version."""
+    package = kind.__module__.partition(".")[0].replace("__mp_main__", "__main__")
+    return f"{package}.{kind.__qualname__}"

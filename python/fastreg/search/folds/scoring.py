@@ -1,0 +1,293 @@
+"""What trials are compared by: the names, directions and functions that a ``scoring=`` argument stands for.
+
+Metrics of this library are computed in the core, on the rows of a fold, without a copy. scikit-learn's scorers and
+callables get the rows themselves, and scikit-learn's see a ``Sequential`` through an adapter with ``predict`` and
+``predict_proba``. A score is never negated: a loss of 0.12 is 0.12, and lower is better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastreg import metrics as _metrics
+from fastreg.internal.checks import describe, did_you_mean
+from fastreg.metrics import Metric
+from fastreg.model.sequential import Sequential
+from fastreg.search.folds.adapter import Adapter
+from fastreg.search.folds.cross_validation import Rows, take
+
+__all__ = ["Scorer", "Scoring", "resolve"]
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """One score.
+
+    Args:
+        name: Its key in the results.
+        direction: ``"max"`` or ``"min"``: whether a good value is a high one or a low one.
+        kind: ``"core"`` for the loss and metrics of this library, ``"method"`` for an estimator's ``score``,
+            ``"callable"``, or ``"sklearn"`` for a scorer of scikit-learn.
+        key: What it is called in the logs of a fit; empty where it is not in there.
+        metric: The metric to compile a model with that lacks it; None for the loss and for metrics it has.
+        function: ``function(model, x, y)`` of the last two kinds.
+    """
+
+    name: str
+    direction: str
+    kind: str
+    key: str = ""
+    metric: str | Metric | None = None
+    function: Callable[[Any, Any, Any], Any] | None = None
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """The scores of a search; trials are ranked by the first.
+
+    Example:
+        >>> import fastreg as fr
+        >>> from fastreg.search.folds.scoring import resolve
+        >>> model = fr.Sequential([fr.layers.Dense(1, "sigmoid")])
+        >>> model.compile("adam", "binary_crossentropy")
+        >>> scoring = resolve(["accuracy", "loss"], model)
+        >>> scoring.primary, scoring.directions
+        ('accuracy', {'accuracy': 'max', 'loss': 'min'})
+    """
+
+    scorers: tuple[Scorer, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names, the primary one first."""
+        return tuple(scorer.name for scorer in self.scorers)
+
+    @property
+    def directions(self) -> dict[str, str]:
+        """``"max"`` or ``"min"`` by name."""
+        return {scorer.name: scorer.direction for scorer in self.scorers}
+
+    @property
+    def primary(self) -> str:
+        """The name of the score that trials are ranked by."""
+        return self.scorers[0].name
+
+    @property
+    def direction(self) -> str:
+        """The direction of the primary score."""
+        return self.scorers[0].direction
+
+    @property
+    def metrics(self) -> dict[str, str | Metric]:
+        """By the keys of a fit's logs, the metrics that models are compiled with where they lack them."""
+        return {scorer.key: scorer.metric for scorer in self.scorers if scorer.metric is not None}
+
+    def prepare(self, model: Sequential) -> None:
+        """Compiles the model again if it lacks a metric that is scored by; the first fit has not begun."""
+        missing = [scorer.metric for scorer in self.scorers if scorer.metric is not None]
+        if not missing:
+            return
+        known = model.metrics
+        keys = {metric.name for metric in known}
+        added = [metric for metric in missing if (metric if isinstance(metric, str) else metric.name) not in keys]
+        if added:
+            model.compile(model.optimizer, model.loss, [*known, *added])
+
+    def score(
+        self,
+        model: Any,
+        x: Any,
+        y: Any,
+        rows: Rows,
+        targets: Any = None,
+        sample_weight: object = None,
+        features: Any = None,
+    ) -> dict[str, float]:
+        """The scores of a trained model on some rows.
+
+        Args:
+            model: A ``Sequential`` or an estimator.
+            x: Features.
+            y: Targets, as the user gave them.
+            rows: Which rows.
+            targets: Targets as the core takes them fastest; None is ``y``.
+            sample_weight: Weights of all rows for the loss; metrics and other scores are not weighted.
+            features: The rows of ``x``, where they are at hand.
+
+        Raises:
+            TypeError: If a scorer gives anything but a number.
+        """
+        scores: dict[str, float] = {}
+        core: dict[str, float] = {}
+        if any(scorer.kind == "core" for scorer in self.scorers):
+            given = y if targets is None else targets
+            core = model.evaluate(x, given, rows=rows, verbose=0, sample_weight=sample_weight, return_dict=True)
+        some_y: Any = None
+        adapter: Any = None
+        for scorer in self.scorers:
+            if scorer.kind == "core":
+                scores[scorer.name] = core[scorer.key]
+                continue
+            if some_y is None:
+                features = take(x, rows) if features is None else features
+                some_y = take(y, rows)
+            if scorer.kind == "method":
+                scores[scorer.name] = _number(scorer, model.score(features, some_y))
+                continue
+            assert scorer.function is not None
+            if scorer.kind == "sklearn" and isinstance(model, Sequential):
+                assert model.loss is not None
+                adapter = adapter or Adapter(model.predict(features), model.loss)
+                value = scorer.function(adapter.estimator, features, adapter.targets(some_y))
+            else:
+                value = scorer.function(model, features, some_y)
+            scores[scorer.name] = _number(scorer, value)
+        return scores
+
+
+def resolve(scoring: object, model: Any) -> Scoring:
+    """What a ``scoring=`` argument stands for, given one of the models to be scored.
+
+    Args:
+        scoring: None for the model's first metric, or its loss if it has none (an estimator: its ``score``); the name
+            of a metric of this library, or ``"loss"``; the name of one of scikit-learn's scorers; a metric;
+            a callable ``scorer(model, X, y)``, where greater is better; ``(callable, "min")`` where lower is; or
+            several of them in a list, or in a dict by the name wanted. The first is what trials are ranked by.
+        model: A compiled ``Sequential`` or an estimator.
+
+    Raises:
+        ValueError: If a name is unknown, or twice; the message lists the known ones and guesses.
+        TypeError: If something is none of the above.
+        ImportError: If a name would be one of scikit-learn's and that is not installed.
+    """
+    entries: list[tuple[str | None, object]]
+    if isinstance(scoring, Mapping):
+        entries = [(_check_key(name), entry) for name, entry in scoring.items()]
+    elif isinstance(scoring, (list, tuple, set, frozenset)) and not _is_directed(scoring):
+        entries = [(None, entry) for entry in scoring]
+    else:
+        entries = [(None, scoring)]
+    if not entries:
+        raise ValueError("scoring: must name one score at least, got an empty list")
+    scorers = tuple(_named(name, _scorer(entry, model)) for name, entry in entries)
+    names = [scorer.name for scorer in scorers]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"scoring: {name!r} is there twice; a dict gives names of one's own")
+    return Scoring(scorers)
+
+
+def _check_key(name: object) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"scoring: the keys of a dict must be names, got {describe(name)}")
+    return name
+
+
+def _named(name: str | None, scorer: Scorer) -> Scorer:
+    if name is None:
+        return scorer
+    return Scorer(name, scorer.direction, scorer.kind, scorer.key, scorer.metric, scorer.function)
+
+
+def _is_directed(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and callable(value[0]) and isinstance(value[1], str)
+
+
+def _scorer(entry: Any, model: Any) -> Scorer:
+    if entry is None:
+        return _default(model)
+    if _is_directed(entry):
+        function, direction = entry
+        if direction not in ("max", "min"):
+            raise ValueError(f"scoring: the direction of a callable must be 'max' or 'min', got {direction!r}")
+        return _callable(function, direction)
+    if isinstance(entry, Metric):
+        if not isinstance(model, Sequential):
+            raise TypeError(f"scoring: a metric of fastreg scores Sequential models only, got {entry!r}")
+        return _of_core(entry.name, _metrics.get(entry, "scoring"), model)
+    if isinstance(entry, str):
+        return _by_name(entry, model)
+    if callable(entry) and not isinstance(entry, type):
+        return _callable(entry, "max")
+    hint = "; did you forget the parentheses?" if isinstance(entry, type) else ""
+    raise TypeError(f"scoring: must be a name, a metric, a callable or several of them, got {describe(entry)}{hint}")
+
+
+def _default(model: Any) -> Scorer:
+    if isinstance(model, Sequential):
+        compiled = model.metrics
+        first = compiled[0] if compiled else None
+        return Scorer("loss", "min", "core", "loss") if first is None else _has(first)
+    if not callable(getattr(model, "score", None)):
+        raise ValueError(f"scoring: must be given, since {type(model).__name__} has no score method")
+    return Scorer("score", "max", "method")
+
+
+def _has(metric: Metric) -> Scorer:
+    return Scorer(metric.name, metric.direction, "core", metric.name, metric)
+
+
+def _of_core(name: str, metric: str | Metric, model: Sequential) -> Scorer:
+    """The scorer of a metric that the model need not have; checks that it goes with the loss and the outputs."""
+    probe = Sequential(model.layers)
+    probe.compile("sgd", model.loss, [metric])
+    resolved = probe.metrics[0]
+    return Scorer(name, resolved.direction, "core", name, resolved)
+
+
+def _by_name(name: str, model: Any) -> Scorer:
+    known: list[str] = []
+    if isinstance(model, Sequential):
+        if name == "loss":
+            return Scorer("loss", "min", "core", "loss")
+        for metric in model.metrics:
+            if metric.name == name:
+                return _has(metric)
+        library = _metrics.names()
+        if name.lower() in library:
+            return _of_core(name, name, model)
+        known = list(dict.fromkeys(["loss", *(metric.name for metric in model.metrics), *library]))
+    others = _sklearn_names(name, known)
+    if name in others:
+        from sklearn.metrics import get_scorer
+
+        return Scorer(name, "max", "sklearn", function=get_scorer(name))
+    hint, meant = "", name
+    if name.startswith("val_"):
+        hint, meant = "; scores are of the scored rows always, without val_", name[4:]
+    shown = ", ".join([*known, "scikit-learn's scorers"] if others else known)
+    guess = did_you_mean(meant, [*known, *others])
+    raise ValueError(f"scoring: unknown name {name!r}; known: {shown}{guess}{hint}")
+
+
+def _sklearn_names(name: str, known: list[str]) -> list[str]:
+    try:
+        from sklearn.metrics import get_scorer_names
+    except ImportError:
+        if known:
+            return []
+        raise ImportError(
+            f"scoring: {name!r} for an estimator is one of scikit-learn's scorers; pip install scikit-learn, or give a "
+            "callable scorer(model, X, y)"
+        ) from None
+    return list(get_scorer_names())
+
+
+def _callable(function: Callable[[Any, Any, Any], Any], direction: str) -> Scorer:
+    name = getattr(function, "__name__", None)
+    of_sklearn = hasattr(function, "_score_func") and type(function).__module__.startswith("sklearn.")
+    if of_sklearn:
+        name = getattr(getattr(function, "_score_func", None), "__name__", None)
+    if name is None or name == "<lambda>":
+        name = "score"
+    return Scorer(name, direction, "sklearn" if of_sklearn else "callable", function=function)
+
+
+def _number(scorer: Scorer, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        kind = "a dict" if isinstance(value, dict) else describe(value)
+        raise TypeError(f"scoring: {scorer.name} must give a number, got {kind}") from None

@@ -1,0 +1,131 @@
+"""Callbacks of a fold: pruning by thresholds, and early stopping that goes on from one budget to the next.
+
+They are the only callbacks of a search that enter Python after each epoch, and are used where they are needed only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastreg.callbacks import Callback, EarlyStopping, Judge, directions_of
+from fastreg.model.sequential import Sequential
+
+__all__ = ["CarriedStopping", "Paused", "Watch"]
+
+Logs = dict[str, float]
+
+
+class Watch(Callback):
+    """Records a value after each epoch, and ends the run once its best so far is worse than the limit of that epoch.
+
+    Args:
+        key: Which value.
+        direction: ``"max"`` or ``"min"``.
+        limits: One for each epoch, counted from 0; NaN, or none: no limit.
+
+    Attributes:
+        curve: The values.
+        pruned: Whether it ended the run.
+    """
+
+    def __init__(self, key: str, direction: str, limits: Sequence[float] = ()) -> None:
+        self._key, self._sign, self._limits = key, 1.0 if direction == "max" else -1.0, limits
+        self._best = -math.inf
+        self.curve: list[float] = []
+        self.pruned = False
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Compares."""
+        value = (logs or {})[self._key]
+        self.curve.append(value)
+        self._best = max(self._best, self._sign * value)
+        if epoch < len(self._limits) and self._best < self._sign * self._limits[epoch]:
+            self.pruned = self.model.stop_training = True
+
+
+class CarriedStopping(Callback):
+    """:class:`~fastreg.callbacks.EarlyStopping` over a training that is done in several calls of ``fit``.
+
+    Judges as that does, but the best value, the epochs waited and the best weights are kept between calls, and the best
+    weights are not brought back at the end of one: :class:`Paused` does it to score, and takes it back to go on.
+
+    Args:
+        original: What it stands for.
+    """
+
+    def __init__(self, original: EarlyStopping) -> None:
+        self._original = original
+        self.monitor = original.monitor
+        self.best: float | None = None
+        self.best_epoch = 0
+        self.best_weights: list[NDArray[np.float32]] | None = None
+        self._judge: Judge | None = None
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Judges an epoch."""
+        settings, logs = self._original, logs or {}
+        if self._judge is None:
+            config = settings.core_config(list(logs), directions_of(logs, self.model))
+            self._judge = Judge(settings, config["mode"])
+        if self._judge.take(epoch, logs[self.monitor]) and settings.restore_best_weights:
+            self.best_weights = self.model.get_weights()
+        self.best, self.best_epoch = self._judge.best, self._judge.best_epoch
+        if self._judge.ended:
+            self.model.stop_training = True
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended the training."""
+        return self._judge is not None and self._judge.ended
+
+
+class Paused:
+    """A model between two budgets: what it takes to go on exactly as if it had not stopped. Can be pickled.
+
+    Args:
+        model: The model.
+        callbacks: Its callbacks but for early stopping; they keep their state.
+        stoppers: Its early stopping.
+
+    Attributes:
+        arguments: Arguments of ``fit`` that ``build`` gave with the model.
+        fingerprint: Of the model as it was built, or None.
+        epochs: Epochs trained.
+        ended: Whether early stopping has ended the training: there is nothing to go on with.
+    """
+
+    def __init__(self, model: Sequential, callbacks: list[Callback], stoppers: list[CarriedStopping]) -> None:
+        self.model, self.callbacks, self.stoppers = model, callbacks, stoppers
+        self.arguments: dict[str, Any] = {}
+        self.fingerprint: str | None = None
+        self.epochs = 0
+        self._latest: list[NDArray[np.float32]] | None = None
+
+    @classmethod
+    def of(cls, model: Sequential, callbacks: list[Callback]) -> Paused:
+        """A model that has not begun, and all its callbacks."""
+        carried = [CarriedStopping(item) for item in callbacks if isinstance(item, EarlyStopping)]
+        return cls(model, [item for item in callbacks if not isinstance(item, EarlyStopping)], carried)
+
+    @property
+    def ended(self) -> bool:
+        """See above."""
+        return any(stopper.ended for stopper in self.stoppers)
+
+    def use_best(self) -> None:
+        """Puts the best weights into the model, to score it with."""
+        for stopper in self.stoppers:
+            if stopper.best_weights is not None:
+                self._latest = self._latest or self.model.get_weights()
+                self.model.set_weights(stopper.best_weights)
+
+    def use_latest(self) -> None:
+        """Puts the weights of the last epoch back, to go on training."""
+        if self._latest is not None:
+            self.model.set_weights(self._latest)
+            self._latest = None

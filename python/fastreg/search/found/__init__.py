@@ -1,0 +1,15 @@
+"""What a search found: trials, the best model, ensembles, pictures and the report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastreg.internal.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from fastreg.search.found.fitted import Found
+
+__all__ = ["Found"]
+
+if not TYPE_CHECKING:  # a type checker knows which names there are
+    __getattr__ = lazy_names(__name__, {"Found": "fitted"})

@@ -1,0 +1,197 @@
+"""Ensembles of a search's models: greedy selection on out-of-fold predictions, weighted means of outputs.
+
+Notation: n rows, u outputs, T candidates; P (T, n, u) out-of-fold outputs, w (T,) weights that sum to 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastreg.internal.checks import AT_LEAST_ONE, check_int
+from fastreg.layers import Activation, Input
+from fastreg.model.sequential import Sequential
+from fastreg.search.folds.adapter import stand_in
+from fastreg.search.folds.evaluation import Context, FoldResult
+from fastreg.search.found.results import Trial
+
+if TYPE_CHECKING:
+    from fastreg.search.found.fitted import Found
+
+__all__ = ["Ensemble", "select"]
+
+
+class Ensemble:
+    """A weighted mean of trials; of each trial it is the mean of its folds' models. Made by ``search.ensemble(k)``.
+
+    Attributes:
+        members: The trials, the heaviest first.
+        weights_: Their weights, which sum to 1.
+        score_: The primary metric of the ensemble's out-of-fold predictions. It chose the members, so it is somewhat
+            too good.
+        single_score_: That of the best single candidate, on the same rows.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Trial],
+        weights: Sequence[float],
+        models: Sequence[Sequence[tuple[Any, Any]]],
+        classes: NDArray[Any] | None,
+        score: float,
+        single_score: float,
+    ) -> None:
+        self.members = list(members)
+        self.weights_ = np.array(weights, np.float64)
+        self.score_ = score
+        self.single_score_ = single_score
+        self._models = [list(folds) for folds in models]
+        self._classes = classes
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{w:.2g} of trial {t.number}" for w, t in zip(self.weights_, self.members, strict=True))
+        return f"<Ensemble: {shown}; score {self.score_:.5g}>"
+
+    def outputs(self, X: Any) -> NDArray[np.float64]:
+        """Weighted mean of the models' outputs (of classifying estimators: probabilities), (n, u)."""
+        total: Any = 0.0
+        for weight, folds in zip(self.weights_, self._models, strict=True):
+            for model, chain in folds:
+                x = X if chain is None else chain.transform(X)
+                total = total + weight / len(folds) * _matrix(_outputs(model, x))
+        return np.asarray(total)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """What a member's ``predict`` gives: outputs of ``Sequential`` models, (n, u); classes or values of estimators.
+
+        Args:
+            X: Rows of features, as the search got them.
+        """
+        outputs = self.outputs(X)
+        if isinstance(self._models[0][0][0], Sequential):
+            return outputs.astype(np.float32)
+        if self._classes is not None:
+            return np.asarray(self._classes[np.argmax(outputs, axis=1)])
+        return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+
+
+def _outputs(model: Any, x: Any) -> NDArray[Any]:
+    predict = getattr(model, "predict_proba", None) or model.predict
+    return np.asarray(predict(x))
+
+
+def _matrix(values: NDArray[Any]) -> NDArray[np.float64]:
+    return np.asarray(values, np.float64).reshape(len(values), -1)
+
+
+def select(search: Found[Any], k: object, candidates: object) -> Ensemble:
+    """See ``Search.ensemble``."""
+    picks = check_int("ensemble", "k", k, AT_LEAST_ONE)
+    most = check_int("ensemble", "candidates", candidates, AT_LEAST_ONE)
+    context = search._data("ensemble")
+    best = search.best_trial_
+    if best.budget != context.epochs:
+        raise ValueError(f"ensemble: no trial was trained to the full budget, {context.epochs}, but to {best.budget}")
+    ranked = [t for t in search.trials_ if t.score == t.score and t.budget == best.budget]
+    ranked.sort(key=lambda t: t.score if search.direction_ == "min" else -t.score)
+    ranked = ranked[:most]
+    folds = search._retrained(ranked)
+    for trial in ranked:
+        for result in folds[trial.number]:
+            if result.state != "ok":
+                raise RuntimeError(f"ensemble: trial {trial.number} {result.state} when it was trained again")
+    stacked, rows = _out_of_fold(context, [folds[trial.number] for trial in ranked])
+    first = folds[ranked[0].number][0].model
+    judge = _Judge(context, first, rows)
+    sign = -1.0 if search.direction_ == "min" else 1.0
+    counts, score, single = _greedy(stacked, picks, lambda outputs: sign * judge(outputs))
+    order = [i for i in np.argsort(-counts, kind="stable") if counts[i]]
+    return Ensemble(
+        [ranked[i] for i in order],
+        [counts[i] / counts.sum() for i in order],
+        [[(result.model, result.preprocess) for result in folds[ranked[i].number]] for i in order],
+        getattr(first, "classes_", None) if hasattr(first, "predict_proba") else None,
+        sign * score,
+        sign * single,
+    )
+
+
+def _out_of_fold(context: Context, trials: list[list[FoldResult]]) -> tuple[NDArray[np.float64], NDArray[np.uint32]]:
+    """P, and the rows it is of: those scored in some fold; where a row is in several, the mean of its predictions."""
+    n = len(context.y)
+    times = np.zeros(n)
+    for _, scored in context.folds:
+        times[scored] += 1
+    rows = np.flatnonzero(times).astype(np.uint32)
+    stacked = []
+    for folds in trials:
+        total: Any = None
+        for result, (_, scored) in zip(folds, context.folds, strict=True):
+            values = _matrix(np.asarray(result.predictions))
+            if total is None:
+                total = np.zeros((n, values.shape[1]))
+            total[scored] += values
+        stacked.append(total[rows] / times[rows, None])
+    return np.stack(stacked), rows
+
+
+def _greedy(stacked: NDArray[np.float64], picks: int, score: Any) -> tuple[NDArray[np.int64], float, float]:
+    """How often each candidate is in the best set on the way, its score, and the best single candidate's."""
+    counts = np.zeros(len(stacked), np.int64)
+    total = np.zeros(stacked.shape[1:])
+    best_counts, best_score, single = counts, -np.inf, -np.inf
+    for step in range(1, picks + 1):
+        scores = [score((total + outputs) / step) for outputs in stacked]
+        chosen = int(np.argmax(scores))
+        counts[chosen] += 1
+        total += stacked[chosen]
+        if step == 1:
+            single = scores[chosen]
+        if scores[chosen] > best_score:
+            best_counts, best_score = counts.copy(), scores[chosen]
+    return best_counts, best_score, single
+
+
+class _Judge:
+    """Scores outputs by the primary metric of a search, through a model that gives its input as its output."""
+
+    def __init__(self, context: Context, model: Any, rows: NDArray[np.uint32]) -> None:
+        scoring = context.scorers
+        self._scoring = type(scoring)((scoring.scorers[0],))
+        self._context, self._rows, self._model = context, rows, model
+        y = np.asarray(context.y)[rows]
+        self._y = y
+        self._weights = context.fit_arguments.get("sample_weight") if isinstance(model, Sequential) else None
+
+    def __call__(self, outputs: NDArray[np.float64]) -> float:
+        every = np.arange(len(outputs), dtype=np.uint32)
+        weights = None if self._weights is None else np.asarray(self._weights)[self._rows]
+        if isinstance(self._model, Sequential):
+            model: Any = self._identity(outputs.shape[1])
+            outputs = outputs.astype(np.float32)
+        else:
+            model = _answering(self._model)
+        return self._scoring.score(model, outputs, self._y, every, None, weights)[self._scoring.primary]
+
+    def _identity(self, units: int) -> Sequential:
+        assert isinstance(self._model, Sequential)
+        if not hasattr(self, "_made"):
+            self._made = Sequential([Input((units,)), Activation("linear")], seed=0)
+            self._made.compile("sgd", self._model.loss, self._model.metrics)
+            self._scoring.prepare(self._made)
+            self._made.build(units)
+        return self._made
+
+
+def _answering(model: Any) -> Any:
+    """An estimator of the same kind as ``model`` whose outputs are the rows that it is given."""
+    if find_spec("sklearn") is None:
+        raise ImportError("ensemble: estimators are scored with scikit-learn; pip install scikit-learn")
+    classes = getattr(model, "classes_", None) if hasattr(model, "predict_proba") else None
+    if classes is None:
+        return stand_in(lambda x: x[:, 0] if x.shape[1] == 1 else x)
+    return stand_in(lambda x: classes[np.argmax(x, axis=1)], lambda x: x, classes)

@@ -1,0 +1,240 @@
+"""What a search found: trials, the table of them with scikit-learn's column names, which is best, and a text summary.
+
+Knows nothing of models, folds or threads. A score stands in its natural direction (a loss of 0.12 is 0.12) and is
+compared only with scores of the same budget; what has no score in every fold has no mean, and comes last.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastreg.internal.progress import format_time
+
+__all__ = ["Trial", "best_trial", "summarise", "tabulate"]
+
+STATES = ("ok", "pruned", "diverged", "failed")
+
+# Rows of the table in summary(), and failures that it names.
+_SHOWN_TRIALS = 10
+_SHOWN_FAILURES = 3
+
+
+@dataclass(slots=True)
+class Trial:
+    """One set of parameters and what became of it.
+
+    Lists have an element for each fold that counts: a trial ends with its first fold that was pruned, diverged or
+    failed, so such a trial may have fewer than there are folds, and its last one has NaN for its scores.
+
+    Attributes:
+        number: From 0, in the order of proposal.
+        params: The parameters, plain Python values.
+        state: ``"ok"``, ``"pruned"``, ``"diverged"`` or ``"failed"``.
+        score: Mean of the primary metric over all folds; NaN where a fold has none.
+        scores: By metric, the scores of the folds.
+        train_scores: The same for the training rows, where they were asked for.
+        budget: Epochs that it was trained up to at most; None where the estimator decides.
+        epochs: Epochs that each fold was trained, fewer where it stopped early.
+        best_epoch: For each fold, how many epochs gave its best weights; None without early stopping.
+        fit_seconds: For each fold.
+        score_seconds: For each fold.
+        error: The traceback of a trial that failed or diverged.
+        histories: For each fold, by metric (``loss``, ``val_loss``...) the value after every epoch.
+    """
+
+    number: int
+    params: dict[str, Any]
+    state: str
+    score: float
+    scores: dict[str, list[float]]
+    train_scores: dict[str, list[float]] | None = None
+    budget: int | None = None
+    epochs: list[int] = field(default_factory=list)
+    best_epoch: list[int | None] = field(default_factory=list)
+    fit_seconds: list[float] = field(default_factory=list)
+    score_seconds: list[float] = field(default_factory=list)
+    error: str | None = None
+    histories: list[dict[str, list[float]]] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of fitting and scoring, over all folds."""
+        return sum(self.fit_seconds) + sum(self.score_seconds)
+
+    @property
+    def median_best_epoch(self) -> int | None:
+        """Median over the folds of the best epoch, rounded half up; None where a fold has none."""
+        known = [epoch for epoch in self.best_epoch if epoch is not None]
+        if not known or len(known) != len(self.best_epoch):
+            return None
+        return math.floor(float(np.median(known)) + 0.5)
+
+    def mean(self, metric: str, n_folds: int) -> float:
+        """Mean of a metric over the folds, NaN unless every fold has a score."""
+        return mean_score(self.scores.get(metric, ()), n_folds)
+
+
+def mean_score(scores: Sequence[float], n_folds: int) -> float:
+    """Mean of the scores of all folds, NaN unless every fold has a finite one."""
+    whole = len(scores) == n_folds and all(map(math.isfinite, scores))
+    return math.fsum(scores) / n_folds if whole else math.nan
+
+
+def _rank_keys(budgets: Sequence[int | None], means: NDArray[np.float64], direction: str) -> NDArray[np.float64]:
+    """Rows of three numbers by which trials are ordered, smallest first: no score, less budget, worse score."""
+    missing = np.isnan(means)
+    budget = np.array([math.inf if b is None else b for b in budgets], np.float64)
+    signed = means if direction == "min" else -means
+    return np.stack([missing, np.where(missing, 0.0, -budget), np.where(missing, 0.0, signed)], axis=1)
+
+
+def rank(budgets: Sequence[int | None], means: NDArray[np.float64], direction: str) -> NDArray[np.int32]:
+    """Ranks from 1; equals share the smallest, larger budgets come first, what has no score shares the last."""
+    keys = _rank_keys(budgets, means, direction)
+    order = np.lexsort((keys[:, 2], keys[:, 1], keys[:, 0]))
+    differs = np.ones(len(means), bool)
+    differs[1:] = (keys[order][1:] != keys[order][:-1]).any(axis=1)
+    ranks = np.empty(len(means), np.int32)
+    ranks[order] = np.maximum.accumulate(np.where(differs, np.arange(1, len(means) + 1), 0))
+    return ranks
+
+
+def best_trial(trials: Iterable[Trial], direction: str) -> Trial | None:
+    """The best of those with a score in every fold and the largest budget; of equals the first. None: there is none."""
+    best: Trial | None = None
+    best_key = (math.inf, math.inf)
+    for trial in trials:
+        if not math.isnan(trial.score):
+            budget = math.inf if trial.budget is None else trial.budget
+            key = (-budget, trial.score if direction == "min" else -trial.score)
+            if best is None or key < best_key:
+                best, best_key = trial, key
+    return best
+
+
+def _parameter_columns(trials: Sequence[Trial]) -> dict[str, Any]:
+    """``param_<name>`` as masked arrays, as scikit-learn has them: masked where a trial has no such parameter."""
+    columns: dict[str, Any] = {}
+    for name in dict.fromkeys(name for trial in trials for name in trial.params):
+        mask = np.array([name not in trial.params for trial in trials])
+        values = [trial.params.get(name) for trial in trials]
+        present = [value for value in values if value is not None]
+        numeric = len(present) == len(values) - mask.sum() and all(type(v) in (int, float) for v in present)
+        if numeric and not (all(type(v) is int for v in present) and any(abs(v) >= 2**63 for v in present)):
+            data = np.array([0 if value is None else value for value in values])
+        else:
+            data = np.empty(len(values), object)
+            for i, value in enumerate(values):
+                data[i] = value
+        columns[f"param_{name}"] = np.ma.MaskedArray(data, mask)
+    return columns
+
+
+def _matrix(rows: Iterable[Sequence[float]], n: int, n_folds: int) -> NDArray[np.float64]:
+    matrix = np.full((n, n_folds), np.nan)
+    for line, row in zip(matrix, rows, strict=True):
+        line[: len(row)] = row
+    return matrix
+
+
+def _score_columns(prefix: str, key: str, scores: NDArray[np.float64]) -> dict[str, Any]:
+    columns: dict[str, Any] = {f"split{i}_{prefix}_{key}": scores[:, i] for i in range(scores.shape[1])}
+    columns[f"mean_{prefix}_{key}"] = scores.mean(axis=1)
+    columns[f"std_{prefix}_{key}"] = scores.std(axis=1)
+    return columns
+
+
+def tabulate(trials: Sequence[Trial], directions: Mapping[str, str], n_folds: int) -> dict[str, Any]:
+    """``results_``: a dict of columns, one row for each trial, in the order of proposal.
+
+    Args:
+        trials: The trials.
+        directions: ``"min"`` or ``"max"`` for each metric. With one metric the columns end in ``_score``, with several
+            in ``_<metric>``, as scikit-learn's do.
+        n_folds: Folds of a whole trial.
+    """
+    n = len(trials)
+    columns: dict[str, Any] = {"trial": np.array([trial.number for trial in trials], np.int64)}
+    for part in ("fit", "score"):
+        seconds = _matrix((getattr(trial, f"{part}_seconds") for trial in trials), n, n_folds)
+        count = np.maximum((~np.isnan(seconds)).sum(axis=1), 1)
+        mean = np.nansum(seconds, axis=1) / count
+        columns[f"mean_{part}_time"] = mean
+        columns[f"std_{part}_time"] = np.sqrt(np.nansum((seconds - mean[:, None]) ** 2, axis=1) / count)
+    columns |= _parameter_columns(trials)
+    columns["params"] = [trial.params for trial in trials]
+    budgets = [trial.budget for trial in trials]
+    for metric, direction in directions.items():
+        key = "score" if len(directions) == 1 else metric
+        scores = _matrix((trial.scores.get(metric, ()) for trial in trials), n, n_folds)
+        columns |= _score_columns("test", key, scores)
+        # The means that decided, so that rank 1 is best_trial_ to the last bit.
+        columns[f"mean_test_{key}"] = np.array([trial.mean(metric, n_folds) for trial in trials], np.float64)
+        columns[f"rank_test_{key}"] = rank(budgets, columns[f"mean_test_{key}"], direction)
+        if any(trial.train_scores is not None for trial in trials):
+            rows = ((trial.train_scores or {}).get(metric, ()) for trial in trials)
+            columns |= _score_columns("train", key, _matrix(rows, n, n_folds))
+    known = all(budget is not None for budget in budgets)
+    columns["budget"] = np.array(budgets, np.int64 if known else object)
+    columns["epochs"] = np.array([sum(trial.epochs) for trial in trials], np.int64)
+    best = [trial.median_best_epoch for trial in trials]
+    columns["best_epoch"] = np.array(best, np.int64 if None not in best else object)
+    columns["seconds"] = np.array([trial.seconds for trial in trials])
+    columns["state"] = np.array([trial.state for trial in trials], "U8")
+    columns["error"] = np.array([trial.error for trial in trials], object)
+    return columns
+
+
+def format_params(params: Mapping[str, Any]) -> str:
+    """``lr=0.012, units=64``: at most four digits of a float."""
+    return ", ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in params.items())
+
+
+def count_states(trials: Iterable[Trial]) -> dict[str, int]:
+    """How many trials there are in each state."""
+    counts = dict.fromkeys(STATES, 0)
+    for trial in trials:
+        counts[trial.state] += 1
+    return counts
+
+
+def last_line(error: str | None) -> str:
+    """What was raised: the last line of a traceback, before that of the parameters."""
+    lines = [line for line in (error or "").strip().splitlines() if not line.startswith("params: ")]
+    return lines[-1] if lines else ""
+
+
+def summarise(
+    trials: Sequence[Trial], metric: str, direction: str, n_folds: int, seconds: float, stopped_by: str
+) -> str:
+    """A table of the best trials and a word on the failures, for a terminal."""
+    counts = ", ".join(f"{count} {state}" for state, count in count_states(trials).items() if count)
+    epochs = sum(sum(trial.epochs) for trial in trials)
+    folds = f"{n_folds} fold{'s' if n_folds != 1 else ''}"
+    head = f"{len(trials)} trials ({counts or 'none'}), {folds}, {epochs} epochs, {format_time(seconds)}"
+    lines = [f"{head}, ended by: {stopped_by}"]
+    means = np.array([trial.score for trial in trials], np.float64)
+    ranks = rank([trial.budget for trial in trials], means, direction)
+    order = np.argsort(ranks, kind="stable")[:_SHOWN_TRIALS]
+    if len(order):
+        titles = f"{'rank':>4} {'trial':>6} {metric[:20]:>20} {'epochs':>7} {'seconds':>8} {'state':<8}"
+        lines.append(f"{titles}  parameters")
+    for i in order:
+        trial = trials[i]
+        score = "-" if math.isnan(means[i]) else f"{means[i]:.5g} +- {np.std(trial.scores[metric]):.2g}"
+        row = f"{ranks[i]:>4} {trial.number:>6} {score:>20} {sum(trial.epochs):>7} {trial.seconds:>8.3g}"
+        lines.append(f"{row} {trial.state:<8}  {format_params(trial.params)}")
+    if len(trials) > len(order):
+        lines.append(f"... and {len(trials) - len(order)} more in results_")
+    failures = [trial for trial in trials if trial.state in ("failed", "diverged")]
+    for trial in failures[:_SHOWN_FAILURES]:
+        lines.append(f"trial {trial.number} {trial.state}: {last_line(trial.error)}")
+    if len(failures) > _SHOWN_FAILURES:
+        lines.append(f"... and {len(failures) - _SHOWN_FAILURES} more in failures_")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Who trains the folds: the calling thread, threads, processes, or an executor of somebody else's."""

@@ -1,0 +1,18 @@
+"""From a table in a file to a saved model: kinds of columns, encoding, targets, and ``fastreg tune``.
+
+This file lists the public names; the modules load when they are first touched.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastreg.internal.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from fastreg.table.schema import Column, Schema, Target, read_table
+
+__all__ = ["Column", "Schema", "Target", "read_table"]
+
+if not TYPE_CHECKING:  # a type checker knows which names there are
+    __getattr__ = lazy_names(__name__, dict.fromkeys(__all__, "schema"))

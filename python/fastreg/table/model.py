@@ -1,0 +1,116 @@
+"""A network together with what makes its features of a table and names of its outputs, in one file.
+
+The file is a model file (``model/files.py``) whose description has a member ``table``: schema, encoder and target.
+:func:`fastreg.load` reads the network of it alone, :meth:`TableModel.load` all of it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastreg.model import files
+from fastreg.model.sequential import Sequential
+from fastreg.table.encoder import TableEncoder, typed
+from fastreg.table.schema import Schema, Target
+
+__all__ = ["TableModel"]
+
+
+@dataclass(frozen=True)
+class TableModel:
+    """What ``fastreg tune`` makes: predicts a column of a table from the others.
+
+    Attributes:
+        schema: Which columns it reads.
+        encoder: Fitted; makes features of them.
+        model: The network.
+        target: What its outputs mean.
+    """
+
+    schema: Schema
+    encoder: TableEncoder
+    model: Sequential
+    target: Target
+
+    def outputs(self, table: Mapping[str, Any]) -> NDArray[np.float32]:
+        """What the network gives for the rows of a table, (n, units).
+
+        Raises:
+            ValueError: If a column is missing or holds text where numbers were.
+        """
+        return self.model.predict(self.encoder.transform(self.schema.codes(table)))
+
+    def predict(self, table: Mapping[str, Any]) -> dict[str, list[Any]]:
+        """Predictions as columns: the target's name, then for classes the probability of each.
+
+        Raises:
+            ValueError: If a column is missing or holds text where numbers were.
+        """
+        return self.target.decode(self.outputs(table))
+
+    def score(self, table: Mapping[str, Any]) -> float:
+        """Accuracy for classes, root mean squared error for numbers, over the rows whose target is known.
+
+        Raises:
+            ValueError: If no row has a target, or as for :meth:`predict`.
+        """
+        truth, known = self.target.encode(table)
+        if not known.any():
+            raise ValueError(f"no row has a known value of {self.target.name!r}")
+        outputs = self.outputs(table)[known]
+        if self.target.labels is None:
+            errors = (outputs[:, 0].astype(np.float64) - truth[known]) * self.target.scale
+            return float(np.sqrt(np.mean(errors**2)))
+        chosen = np.argmax(outputs, axis=1) if outputs.shape[1] > 1 else outputs[:, 0] > 0.5
+        return float(np.mean(chosen == truth[known]))
+
+    def save(self, path: files.StrOrBytesPath) -> None:
+        """Writes everything to one file, whole or not at all. Raises OSError if it cannot be written."""
+        parts = {
+            "schema": self.schema.to_config(),
+            "encoder": self.encoder.to_config(),
+            "target": self.target.to_config(),
+        }
+        files.save(self.model, path, include_optimizer=False, extra={"table": parts})
+
+    @classmethod
+    def load(cls, path: files.StrOrBytesPath) -> TableModel:
+        """Reads what :meth:`save` wrote; runs no code of the file.
+
+        Raises:
+            ValueError: If the file is damaged, or holds a network alone.
+            OSError: If it cannot be read.
+        """
+        model, description = files.read(path)
+        where = os.fsdecode(path)
+        parts = description.get("table")
+        if parts is None:
+            raise ValueError(f"{where}: the model was not made from a table; fastreg.load reads it")
+        try:
+            typed(parts, dict, "table")
+            schema = Schema.from_config(parts.get("schema"))
+            encoder = TableEncoder.from_config(parts.get("encoder"))
+            target = Target.from_config(parts.get("target"))
+            _check_fit(schema, encoder, target, model)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
+        return cls(schema, encoder, model, target)
+
+
+def _check_fit(schema: Schema, encoder: TableEncoder, target: Target, model: Sequential) -> None:
+    kinds = tuple(column.kind == "categorical" for column in schema.columns)
+    if kinds != encoder.categorical:
+        raise ValueError("the encoder does not fit the columns")
+    network = model._require_network("load")
+    outputs = len(target.labels) if target.task == "multiclass" and target.labels is not None else 1
+    if (network.n_features, network.n_outputs) != (encoder.n_features, outputs):
+        raise ValueError(
+            f"the network takes {network.n_features} features and gives {network.n_outputs} outputs, the table has "
+            f"{encoder.n_features} and needs {outputs}"
+        )

@@ -42,6 +42,14 @@ std::string message_of(Body body) {
   return "no error";
 }
 
+// The names of a list of descriptions, as messages have them.
+template <class... T>
+std::string listed(List<T...>) {
+  std::string names;
+  ((names += (names.empty() ? "" : ", ") + std::string(T::kName)), ...);
+  return names;
+}
+
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 std::string json_error(const std::string& text) {
@@ -207,12 +215,12 @@ void a_full_description_is_read() {
   CHECK(last.bias_initializer.kind == InitializerKind::zeros);
 
   const TrainingSpec training = parse_training(text);
-  CHECK(training.loss.kind == LossKind::binary_crossentropy && training.loss.from_logits);
+  CHECK(std::get<losses::BinaryCrossentropy>(training.loss).from_logits);
   const auto& adam = std::get<AdamW>(training.optimizer);
   CHECK(adam.learning_rate == 0.5f && adam.weight_decay == 0.25f && adam.beta_1 == 0.125f && adam.beta_2 == 0.75f);
   CHECK(adam.epsilon == 2.0f && training.metrics.size() == 2);
-  CHECK(training.metrics[0] == MetricKind::mean_absolute_error);
-  CHECK(training.metrics[1] == MetricKind::sparse_categorical_accuracy);
+  CHECK(std::holds_alternative<metrics::MeanAbsoluteError>(training.metrics[0]));
+  CHECK(std::holds_alternative<metrics::SparseCategoricalAccuracy>(training.metrics[1]));
 }
 
 void absent_members_have_the_defaults_of_the_structs() {
@@ -260,10 +268,6 @@ void names_are_those_of_the_enums() {
     CHECK(activation_from_name(name(static_cast<ActivationKind>(i))) == static_cast<ActivationKind>(i));
   }
   CHECK_EQUAL(name(ActivationKind::leaky_relu), "leaky_relu");
-  CHECK(loss_from_name("sparse_categorical_crossentropy") == LossKind::sparse_categorical_crossentropy);
-  CHECK_EQUAL(message_of<std::invalid_argument>([] { loss_from_name("mse"); }),
-              "loss must be one of mean_squared_error, binary_crossentropy, categorical_crossentropy, "
-              "sparse_categorical_crossentropy, got \"mse\"");
   CHECK(has(message_of<std::invalid_argument>([] { activation_from_name("Relu"); }), "got \"Relu\""));
 }
 
@@ -341,9 +345,9 @@ void other_errors_of_descriptions_name_their_field() {
       {loss + R"("mse"})", "loss must be an object, got \"mse\""},
       {loss + R"({"type":"BinaryCrossentropy","from_logits":0}})",
        "loss (BinaryCrossentropy): from_logits must be true or false, got 0"},
-      {loss + R"({"type":"MeanSquaredError"},"metrics":[{"type":"AUC"}]})",
-       "metrics[0]: type must be one of BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy, "
-       "MeanSquaredError, MeanAbsoluteError, got \"AUC\""},
+      {loss + R"({"type":"MeanSquaredError"},"metrics":[{"type":"Luck"}]})",
+       "metrics[0]: type must be one of " + listed(Metrics()) + ", got \"Luck\""},
+      {loss + R"({"type":"Luck"}})", "loss: type must be one of " + listed(Losses()) + ", got \"Luck\""},
       {with_optimizer(R"({"type":"Lion"})"), "optimizer: type must be one of SGD, Adam, AdamW, RMSprop, got \"Lion\""},
       {with_optimizer(R"({"type":"Adam","learning_rate":0})"),
        "optimizer (Adam): learning_rate must be > 0 and finite (float32), got 0"},
@@ -374,9 +378,10 @@ void other_errors_of_descriptions_name_their_field() {
   spec.optimizer = SGD{std::numeric_limits<float>::quiet_NaN()};
   CHECK_EQUAL(message_of<std::invalid_argument>([&] { validate(spec); }),
               "optimizer (SGD): learning_rate must be > 0 and finite (float32), got nan");
-  spec = {{LossKind::mean_squared_error, true}, {}, {}};
-  CHECK_EQUAL(message_of<std::invalid_argument>([&] { validate(spec); }),
-              "loss (MeanSquaredError): from_logits must be false, got true");
+  CHECK(std::get<losses::CategoricalCrossentropy>(parse_loss(R"({"type":"CategoricalCrossentropy"})")).from_logits ==
+        false);
+  CHECK_EQUAL(message_of<std::invalid_argument>([] { parse_loss(R"({"type":"BinaryCrossentropy","from_logits":2})"); }),
+              "loss (BinaryCrossentropy): from_logits must be true or false, got 2");
 }
 
 }  // namespace

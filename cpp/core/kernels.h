@@ -20,6 +20,9 @@
 
 namespace fastreg {
 
+// In fastreg/update_rule.h, for the kernel and the callers that name them.
+enum class UpdateRule : std::uint8_t;
+
 inline constexpr std::size_t kLane = 16;    // floats that every row and segment is padded to
 inline constexpr std::size_t kPanel = 64;   // columns of a panel
 

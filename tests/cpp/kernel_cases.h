@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "fastreg/losses.h"
+#include "fastreg/update_rule.h"
 #include "kernel_buffers.h"
 
 namespace fastreg::test {

@@ -1,5 +1,6 @@
-// The closed lists that a description chooses from. Plain enums and no standard containers: the kernel objects, which
-// are compiled once per ISA, include this file too.
+// The closed lists that every kernel knows. Plain enums and no standard containers: the kernel objects, which are compiled
+// once per ISA, include this file too. What fewer of them know has a file of its own: losses.h, metrics.h and
+// update_rule.h. An addition to one of those compiles the matrix products no second time.
 #pragma once
 #include <cstdint>
 
@@ -10,8 +11,6 @@ namespace fastreg {
 enum class ActivationKind : std::uint8_t {
   linear, relu, leaky_relu, elu, gelu, silu, tanh, sigmoid, softplus, softmax
 };
-
-enum class UpdateRule : std::uint8_t { sgd, momentum, nesterov, adam, rmsprop };
 
 // What the caller's rows of features may consist of.
 enum class ElementType : std::uint8_t { float32, float64, uint8 };

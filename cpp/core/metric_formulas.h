@@ -37,7 +37,7 @@ struct EpochOutputs {
 // What a formula may say otherwise.
 struct MetricDefaults {
   static constexpr bool kUsesClasses = false;   // whether it reads found and wanted
-  // Whether it is measured on the logits where the loss has from_logits; else on the probabilities that become of them.
+  // Whether it is measured on the logits where the loss has from_logits; otherwise on their probabilities.
   static constexpr bool kOnLogits = false;
 };
 

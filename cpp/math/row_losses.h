@@ -1,7 +1,7 @@
 // The formulas of the losses that see all columns of a row together, each once, over a vector type V. A formula has
 // kByRow true and
-//   along<S>(row)   one row, its columns along the vector: returns its loss and writes its gradient where asked to;
-//                   S is the vector type of width 1
+//   along<S>(row)   one row, whose columns lie along the vector: returns its loss, and writes its gradient where one is
+//                   asked for; S is the vector type of width 1
 //   lanes(...)      where kHasLanes is true, the same for as many rows as V has lanes and up to 16 columns: no addition
 //                   and no comparison goes across lanes, which is faster where rows are short
 // math/losses.h has the losses that are a mean over columns.

@@ -1,7 +1,7 @@
 // Softmax over rows, once for each of two layouts, over a vector type V (cpu/simd/simd.h lists what V offers):
-//   along   one row, its columns along the vector; its lanes from `cols` on are padding
-//   lanes   as many rows as V has lanes, one row a lane; element j of an array is column j of all of them
-// S is the vector type of width 1, Number what one element is.
+//   along   one row, whose columns lie along the vector; those from `cols` on are padding
+//   lanes   as many rows as V has lanes, one row in each lane; element j of an array is column j of all of them
+// S is the vector type of width 1, Number the type of one element.
 #pragma once
 #include <cstddef>
 

@@ -1,7 +1,6 @@
-// The losses and the places of the largest outputs, row by row. A buffer of at most kLane columns is taken by columns,
-// as softmax.h has it; wider rows run along the vector.
-//
-//   z logits, p probabilities, t target, lse = log(sum_j e^(z_j - max)), scale = weight * grad_scale of a row
+// The loops of the losses over a batch, and the columns of the largest outputs. The formulas are in math/losses.h and
+// math/row_losses.h. A buffer of kLane columns is transposed in registers where a formula has a form for that (softmax.h
+// has the layouts); all other rows run along the vector.
 #include "core/kernels.h"
 #include "cpu/kernels/entries.h"
 #include "cpu/loops.h"
@@ -18,7 +17,7 @@ FASTREG_INLINE float row_scale(const LossStep& s, std::size_t i) {
   return s.weight ? s.weight[i] * s.grad_scale : s.grad_scale;
 }
 
-// Scales of the rows from i on, one a lane.
+// Scales of the rows from i on, one for each lane.
 FASTREG_INLINE V lane_scales(const LossStep& s, std::size_t i, std::size_t rows) {
   return s.weight ? V::load_first(s.weight + i, rows) * V(s.grad_scale) : V(s.grad_scale);
 }
@@ -65,7 +64,7 @@ FASTREG_NOINLINE void row_loss(const LossStep& s, const Formula formula) {
   }
 }
 
-// The targets of a block of rows as a formula wants them: one vector a column, or the labels.
+// Calls body with the targets of a block of rows as a formula wants them: one vector for each column, or the labels.
 template <class Loss, class Body>
 FASTREG_INLINE V with_lane_targets(const LossStep& s, std::size_t i, std::size_t rows, Body body) {
   if constexpr (Loss::kTargets == Targets::labels) {
@@ -126,15 +125,15 @@ FASTREG_NOINLINE void largest_columns(const Largest& l) {
     const std::size_t rows = smaller(V::kLanes, l.rows.end - i);
     V y[kLane];
     load_columns(l.y + i * kLane, rows, y);
-    V top = y[0], place(0.0f);
+    V top = y[0], column(0.0f);
     for (std::size_t j = 1; j < l.cols; ++j) {
       const auto above = y[j] > top;
       top = select(above, y[j], top);
-      place = select(above, V(static_cast<float>(j)), place);
+      column = select(above, V(static_cast<float>(j)), column);
     }
-    float places[V::kLanes];
-    place.store(places);
-    for (std::size_t r = 0; r < rows; ++r) l.index[i + r] = static_cast<std::int32_t>(places[r]);
+    float found[V::kLanes];
+    column.store(found);
+    for (std::size_t r = 0; r < rows; ++r) l.index[i + r] = static_cast<std::int32_t>(found[r]);
   }
 }
 

@@ -193,7 +193,8 @@ def test_metrics_of_a_model_without_a_loss():
 def test_every_name_is_a_metric():
     assert {"accuracy", "acc", "mse", "mae", "binary_accuracy"} <= set(metrics.names())
     for name in metrics.names():
-        model = fr.Sequential([fr.layers.Dense(2)])
-        loss = "sparse_categorical_crossentropy" if name.startswith("sparse") else "mse"
+        found = metrics.MeanSquaredError() if name in ("accuracy", "acc") else metrics.get(name)
+        model = fr.Sequential([fr.layers.Dense(found.outputs or 2)])
+        loss = "sparse_categorical_crossentropy" if found.targets == "labels" else "mse"
         model.compile("adam", loss, [name])
         assert [metric.name for metric in model.metrics] == [name]

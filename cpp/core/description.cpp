@@ -9,17 +9,19 @@
 //   outputs     array of objects        name, value
 //   layers      array of objects        required by parse_network
 //     their names and fields are those of fastreg/layers.h, and so are those of initializers and regularizers
-//   loss        object                  required by parse_training
-//     MeanSquaredError, BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy (these three:
-//     from_logits)
+//   loss        object, or an array     required by parse_training; an array has one for each output of the network
+//     names and fields are those of fastreg/losses.h
+//   loss_weights array of numbers       default ones; beside an array of losses, one for each
 //   optimizer   object                  required by parse_training; names and fields are those of fastreg/optimizers.h
-//   metrics     array of objects        default empty
-//     BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy, MeanSquaredError, MeanAbsoluteError
+//   metrics     array of objects        default empty; beside an array of losses, an array of such arrays
+//     names and fields are those of fastreg/metrics.h
 //
 // Every object of these names its kind in "type". An absent member has the default of its struct, a member that is
 // not listed is ignored.
 #include "fastreg/spec.h"
 
+#include <cmath>
+#include <limits>
 #include <stdexcept>
 #include <utility>
 
@@ -27,14 +29,6 @@
 
 namespace fastreg {
 namespace {
-
-// In the order of the enums.
-const std::vector<const char*> kLosses = {"mean_squared_error", "binary_crossentropy",
-                                          "categorical_crossentropy", "sparse_categorical_crossentropy"};
-const std::vector<const char*> kLossTypes = {"MeanSquaredError", "BinaryCrossentropy", "CategoricalCrossentropy",
-                                             "SparseCategoricalCrossentropy"};
-const std::vector<const char*> kMetricTypes = {"BinaryAccuracy", "CategoricalAccuracy",
-                                               "SparseCategoricalAccuracy", "MeanSquaredError", "MeanAbsoluteError"};
 
 // 1, or 2 for a graph.
 std::uint64_t read_format(const Members& top) {
@@ -76,6 +70,46 @@ void read_graph(const Members& top, NetworkSpec& spec) {
   if (spec.is_chain()) throw std::invalid_argument("inputs, nodes and outputs must not all be empty");
 }
 
+std::vector<Metric> read_metrics(const Json::Array& metrics, const std::string& where) {
+  std::vector<Metric> out;
+  for (std::size_t i = 0; i < metrics.size(); ++i)
+    out.push_back(read_one_of(Metrics(), metrics[i], where + "[" + std::to_string(i) + "]"));
+  return out;
+}
+
+// An array beside the losses, with an element for each of them; null where it is absent.
+const Json::Array* beside_losses(const Members& top, const char* list, std::size_t count) {
+  if (top.find(list) == nullptr) return nullptr;
+  const Json::Array& array = top.array(list);
+  if (array.size() != count)
+    throw std::invalid_argument(std::string(list) + " must be as many as losses, " + std::to_string(count) + ", got " +
+                                std::to_string(array.size()));
+  return &array;
+}
+
+void read_outputs(const Members& top, TrainingSpec& spec) {
+  const Json::Array& losses = top.array("loss");
+  if (losses.empty()) throw std::invalid_argument("loss must be an object, or at least one in an array, got none");
+  const Json::Array* const metrics = beside_losses(top, "metrics", losses.size());
+  const Json::Array* const weights = beside_losses(top, "loss_weights", losses.size());
+  for (std::size_t i = 0; i < losses.size(); ++i) {
+    const std::string index = "[" + std::to_string(i) + "]";
+    OutputTraining& output = spec.outputs.emplace_back();
+    output.loss = read_one_of(Losses(), losses[i], "loss" + index);
+    if (metrics != nullptr) {
+      const auto* const own = (*metrics)[i].get<Json::Array>();
+      if (own == nullptr) throw std::invalid_argument("metrics" + index + " must be an array, got " + quoted((*metrics)[i]));
+      output.metrics = read_metrics(*own, "metrics" + index);
+    }
+    if (weights == nullptr) continue;
+    const auto number = (*weights)[i].number();
+    if (!number || !(std::abs(*number) <= std::numeric_limits<float>::max()))
+      throw std::invalid_argument("loss_weights" + index + " must be a number that is finite in float32, got " +
+                                  quoted((*weights)[i]));
+    output.weight = static_cast<float>(*number);
+  }
+}
+
 }  // namespace
 
 NetworkSpec parse_network(const std::string& description) {
@@ -100,16 +134,12 @@ TrainingSpec parse_training(const std::string& description) {
   const Members top(json, "");
   read_format(top);
   TrainingSpec spec;
-  Members loss(top.required("loss"), "loss");
-  spec.loss.kind = static_cast<LossKind>(loss.type(kLossTypes));
-  if (spec.loss.kind != LossKind::mean_squared_error) loss.read("from_logits", spec.loss.from_logits);
   spec.optimizer = read_one_of(Optimizers(), top.required("optimizer"), "optimizer");
-  if (top.find("metrics") != nullptr) {
-    const Json::Array& metrics = top.array("metrics");
-    for (std::size_t i = 0; i < metrics.size(); ++i) {
-      Members metric(metrics[i], "metrics[" + std::to_string(i) + "]");
-      spec.metrics.push_back(static_cast<MetricKind>(metric.type(kMetricTypes)));
-    }
+  if (top.required("loss").get<Json::Array>() != nullptr) {
+    read_outputs(top, spec);
+  } else {
+    spec.loss = read_one_of(Losses(), top.required("loss"), "loss");
+    if (top.find("metrics") != nullptr) spec.metrics = read_metrics(top.array("metrics"), "metrics");
   }
   validate(spec);
   return spec;
@@ -124,8 +154,15 @@ Optimizer parse_optimizer(const std::string& json) {
   return spec.optimizer;
 }
 
-LossKind loss_from_name(std::string_view name) {
-  return static_cast<LossKind>(index_of_name(kLosses, name, "loss"));
+Loss parse_loss(const std::string& json) {
+  TrainingSpec spec;
+  spec.loss = read_one_of(Losses(), parse_json(json), "loss");
+  validate(spec);
+  return spec.loss;
+}
+
+bool takes_labels(const Loss& loss) {
+  return std::visit([](const auto& any) { return any.kTargets == Targets::labels; }, loss);
 }
 
 }  // namespace fastreg

@@ -1,6 +1,7 @@
 // Optimizers as settings of the update kernel, and the plan of their pass.
 #include "core/optimizer.h"
 
+
 #include <algorithm>
 #include <cmath>
 #include <limits>

@@ -68,9 +68,25 @@ void check_width(const std::string& where, const char* field, std::size_t width)
   check_value(Check(where), field, kWidth, width);
 }
 
+namespace {
+
+void check_scoring(const std::string& loss_field, const Loss& loss, const std::string& metrics_field,
+                   const std::vector<Metric>& metrics) {
+  std::visit([&](const auto& chosen) { check_description(loss_field, chosen); }, loss);
+  for (std::size_t i = 0; i < metrics.size(); ++i)
+    std::visit([&](const auto& metric) { check_description(metrics_field + "[" + std::to_string(i) + "]", metric); },
+               metrics[i]);
+}
+
+}  // namespace
+
 void validate(const TrainingSpec& spec) {
-  if (spec.loss.kind == LossKind::mean_squared_error && spec.loss.from_logits) {
-    Check("loss (MeanSquaredError)").fail("from_logits must be false, got true");
+  if (spec.outputs.empty()) check_scoring("loss", spec.loss, "metrics", spec.metrics);
+  for (std::size_t i = 0; i < spec.outputs.size(); ++i) {
+    const OutputTraining& output = spec.outputs[i];
+    const std::string index = "[" + std::to_string(i) + "]";
+    check_scoring("loss" + index, output.loss, "metrics" + index, output.metrics);
+    check_value(Check(""), ("loss_weights" + index).c_str(), kNotNegative, output.weight);
   }
   std::visit([](const auto& optimizer) { check_description("optimizer", optimizer); }, spec.optimizer);
 }

@@ -1,11 +1,12 @@
 // Optimizers as settings of the update kernel, and the plan of their pass.
 #include "core/optimizer.h"
 
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
+
+#include "fastreg/update_rule.h"
 
 namespace fastreg {
 namespace {

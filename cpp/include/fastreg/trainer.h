@@ -29,6 +29,10 @@ struct Dataset {
   // in place of y, labels and sample_weight.
   std::vector<Features> inputs{};
   std::vector<OutputTargets> targets{};
+  std::size_t size() const {
+    if (rows.data != nullptr) return rows.size;
+    return inputs.empty() ? x.rows : inputs[0].rows;
+  }
 };
 
 struct EarlyStopping {

@@ -13,7 +13,7 @@ from fastreg import ops
 ELEMENTWISE = tuple(ref.ELEMENTWISE)
 
 def saved_by(name, z):
-    """What the way back needs: the output, or the input for gelu and silu."""
+    """What the backward pass needs: the output, or the input for gelu and silu."""
     return z if name in ("gelu", "silu") else ops.activation(z, name)
 
 

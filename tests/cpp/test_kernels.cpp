@@ -226,7 +226,7 @@ void test_dropout_apply(const Kernels& k) {
   CHECK(y.guards_intact());
 }
 
-// From what dropout left of relu's output the way back through both follows, to the bit.
+// The backward pass through relu and dropout can be computed, with the same bits, from relu's output after dropout.
 void test_relu_and_dropout_backward(const Kernels& k, std::size_t rows, std::size_t cols) {
   check::context = text(k.isa, {rows, cols}) + " relu and dropout backward";
   Rows y(rows, cols), dropped_y(rows, cols), dy(rows, cols), through(rows, cols), dz(rows, cols), want(rows, cols);

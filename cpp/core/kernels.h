@@ -36,8 +36,8 @@ struct DropoutMask {
 
 // y[rows, panels] = activation(x W + bias): x is rows matrix (n, k), W is panels (k, cols), y rows matrix (n, cols).
 // Activations other than softmax are applied here; softmax is not accepted. z: where not null, the value before the
-// activation goes there too (rows matrix, ldy). bias may be null. cols == 1 (ldy == 1, one panel) and n == 0 are allowed.
-// Where cols > 1, x may also have any alignment and any ldx >= k: its first k columns are all that is read.
+// activation goes there too (rows matrix, ldy). bias may be null. cols == 1 (ldy == 1, one panel) and n == 0 are
+// allowed. Where cols > 1, x may also have any alignment and any ldx >= k: its first k columns are all that is read.
 // dropout is applied to y where its mask is not null: for relu, cols > 1 and z null only.
 struct Matmul {
   const float* x;
@@ -75,10 +75,10 @@ struct MatmulInput {
   Range rows, panels;
 };
 
-// dz = scale dy * f'(saved) over rows matrices, in place allowed (dz == dy); db[c] = sum over rows of dz, where db is not
-// null. saved is the output of the activation, or its input where the derivative needs that. Not softmax. For relu it
-// may also be what dropout left of the output, scale being the dropout's: what was dropped is 0 as much as what relu cut
-// off.
+// dz = scale dy * f'(saved) over rows matrices, in place allowed (dz == dy); db[c] = sum over rows of dz, where db is
+// not null. saved is the output of the activation, or its input where the derivative needs that. Not softmax. For relu
+// it may also be what dropout left of the output, scale being the dropout's: what was dropped is 0 as much as what relu
+// cut off.
 struct ActivationBackward {
   ActivationKind activation;
   const float* saved;
@@ -118,8 +118,8 @@ struct BatchNormForward {
 
 // dx from dy (in place allowed), dgamma and dbeta (each may be null). dy_row: where not null, dy is a column of `rows`
 // floats, and the gradient its outer product with dy_row (not in place). The dropout mask is applied to it first. Then
-// dx is multiplied with the derivative of `activation` at x, where x is that activation's output (linear: nothing to do;
-// one whose derivative needs its input is not accepted), and db[c] = sum over rows of that, where db is not null.
+// dx is multiplied with the derivative of `activation` at x, where x is that activation's output (linear: nothing to
+// do; one whose derivative needs its input is not accepted), and db[c] = sum over rows of that, where db is not null.
 struct BatchNormBackward {
   const float *x, *dy, *dy_row;
   float* dx;
@@ -138,8 +138,8 @@ struct RandomKey {
   std::uint32_t stream, step;
 };
 
-// The keep bits of a flat buffer of elements, 128 elements (8 mask words) a group: the bit of element 128 g + 32 i + 2 l
-// + h is the comparison `half h (0 low) of word i of block 16 g + l >= threshold`. Writes the mask words of `groups`.
+// The keep bits of a flat buffer of elements, 128 elements (8 mask words) a group: the bit of element 128 g + 32 i + 2
+// l + h is the comparison `half h (0 low) of word i of block 16 g + l >= threshold`. Writes the mask words of `groups`.
 struct DropoutBits {
   RandomKey key;
   std::uint32_t threshold;   // round(65536 * rate), in [0, 65535]
@@ -147,13 +147,13 @@ struct DropoutBits {
   Range groups;
 };
 
-// One row of the batch at a time: row_loss[i] = unweighted loss of row i (mean over columns where the loss is element by
-// element), and dy[i] = weight[i] * grad_scale * d row_loss[i] / dy where dy is not null (in place of y not allowed).
-// weight null means 1. from_logits: y holds logits on entry and probabilities on return (sigmoid or softmax), and the
-// gradient is with respect to the logits; else y is read only and probabilities are clipped to [1e-7, 1 - 1e-7] (where
-// clipped the gradient is 0). The categorical losses divide the outputs of a row by their sum before (by 1e-30 where
-// the sum is smaller in size), and their gradient includes that of the sum. target: rows matrix like y, or labels for
-// losses that take labels. Padding of dy is written as 0.
+// One row of the batch at a time: row_loss[i] = unweighted loss of row i (mean over columns where the loss is element
+// by element), and dy[i] = weight[i] * grad_scale * d row_loss[i] / dy where dy is not null (in place of y not
+// allowed). weight null means 1. from_logits: y holds logits on entry and probabilities on return (sigmoid or softmax),
+// and the gradient is with respect to the logits; else y is read only and probabilities are clipped to [1e-7, 1 - 1e-7]
+// (where clipped the gradient is 0). The categorical losses divide the outputs of a row by their sum before (by 1e-30
+// where the sum is smaller in size), and their gradient includes that of the sum. target: rows matrix like y, or labels
+// for losses that take labels. Padding of dy is written as 0.
 // kind: the index of the loss in Losses (fastreg/losses.h); loss: its description, a struct of that type.
 struct LossStep {
   std::size_t kind;
@@ -171,13 +171,12 @@ struct LossStep {
 };
 
 // One pass over n parameters (any n, any alignment): penalty gradient, moments, decoupled decay, step, proximal step.
-// With g' = grad_scale * g + l1 sign(w) (unless proximal) + 2 l2 w and w' = w - rate * decay * w (decoupled, first), the
-// optimizer's rule (math/rules.h) makes the new moments from g' and the new w from w' and them. proximal: after that
-// w = soft(w, eta l1), soft(w, a) = sign(w) max(0, |w| - a), where eta is the rule's step size for the element.
+// With g' = grad_scale * g + l1 sign(w) (unless proximal) + 2 l2 w and w' = w - rate * decay * w (decoupled, first),
+// the optimizer's rule (math/rules.h) makes the new moments from g' and the new w from w' and them. proximal: after
+// that w = soft(w, eta l1), soft(w, a) = sign(w) max(0, |w| - a), where eta is the rule's step size for the element.
 // Where a mean of squares would reach 0x1.fep127, near the largest float, the g' of that element is first brought into
 // [-0x1.fefp63, 0x1.fefp63]: no mean overflows, and all larger gradients make the same step. Infinity and NaN become
-// NaN.
-// sums: where not null and l1 or l2 is not 0, receives {sum |w|, sum w^2} of the parameters before the step.
+// NaN. sums: where not null and l1 or l2 is not 0, receives {sum |w|, sum w^2} of the parameters before the step.
 struct Update {
   std::size_t optimizer;     // its index in the list of fastreg/optimizers.h, one that has rules of its own
   const void* description;   // of the type at that index

@@ -29,8 +29,8 @@ class OptimizerState {
  public:
   // runs: a weight each where the gradient of each is clipped by itself.
   // floats: length of the buffer, and of each moment. phase: floats from the last 64-byte border to the buffer's first;
-  // moments lie in step with it, so that one vector of each is aligned where another one's is. kernels: a team shares each
-  // of them as it shares their panels, so that members mostly update what they multiply with.
+  // moments lie in step with it, so that one vector of each is aligned where another one's is. kernels: a team shares
+  // each of them as it shares their panels, so that members mostly update what they multiply with.
   OptimizerState(const Optimizer& spec, const std::vector<ParameterRun>& runs, std::size_t floats,
                  const Backend& backend, std::size_t phase = 0, const std::vector<Range>& kernels = {});
 
@@ -72,8 +72,8 @@ class OptimizerState {
   std::array<double, 3> powers_{1.0, 1.0, 1.0};   // the rule's running products, such as beta^t
 };
 
-// The penalty that chunks or segments with these sums add to the loss. A sum without a factor does not count, even where
-// it is infinite: squares of weights overflow long before the weights do.
+// The penalty that chunks or segments with these sums add to the loss. A sum without a factor does not count, even
+// where it is infinite: squares of weights overflow long before the weights do.
 inline double penalty_of(const Penalty& penalty, const float* sums) {
   const auto term = [](float factor, float sum) {
     return factor == 0.0f ? 0.0 : static_cast<double>(factor) * static_cast<double>(sum);

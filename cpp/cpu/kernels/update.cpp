@@ -12,8 +12,8 @@ namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
-// Which penalties a loop is compiled for. at_run_time: for all of them, and for sums or none, which it looks up for each
-// vector; such a loop is the only one of a rule that is not kSpecialised.
+// Which penalties a loop is compiled for. at_run_time: for all of them, and for sums or none, which it looks up for
+// each vector; such a loop is the only one of a rule that is not kSpecialised.
 enum class Penalties { none, subgradient, proximal, at_run_time };
 
 // The two sums of a penalty, by lane.

@@ -8,8 +8,8 @@
 //   };
 //
 // A List of such types is the registry of their kind. Reading JSON (core/read_fields.h), checking ranges
-// (core/check_fields.h) and the schema that Python sees (core/schema.cpp) follow from the two. The default of a field is
-// what its struct says. No standard containers: the kernel objects include the descriptions too.
+// (core/check_fields.h) and the schema that Python sees (core/schema.cpp) follow from the two. The default of a field
+// is what its struct says. No standard containers: the kernel objects include the descriptions too.
 #pragma once
 #include <cstddef>
 

@@ -1,5 +1,5 @@
-// The initializers: what each is called, its fields and what they may be, and the list from which everything else follows.
-// How they draw is in cpp/core/initializers.cpp. Values follow Keras.
+// The initializers: what each is called, its fields and what they may be, and the list from which everything else
+// follows. How they draw is in cpp/core/initializers.cpp. Values follow Keras.
 #pragma once
 #include <limits>
 #include <variant>

@@ -1,5 +1,5 @@
-// The layers: what each is called, its fields and what they may be, and the list from which everything else follows. How
-// they compute is in cpp/core/layers/.
+// The layers: what each is called, its fields and what they may be, and the list from which everything else follows.
+// How they compute is in cpp/core/layers/.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -39,8 +39,8 @@ struct Activation {
   static constexpr auto kFields = fields(required_field("activation", &Activation::activation));
 };
 
-// y = gamma (x - mean) / sqrt(var + epsilon) + beta. momentum is the weight of the old moving average (Keras). Where it is
-// not trainable, it uses the moving statistics in training too, and they stay as they are.
+// y = gamma (x - mean) / sqrt(var + epsilon) + beta. momentum is the weight of the old moving average (Keras). Where it
+// is not trainable, it uses the moving statistics in training too, and they stay as they are.
 struct BatchNormalization {
   static constexpr const char* kName = "BatchNormalization";
   float momentum = 0.99f, epsilon = 1e-3f;

@@ -9,6 +9,7 @@ import reference as ref
 from cases import METRIC_CASES
 from fastreg import metrics
 from pairs import build_pair, targets
+from programs import trainer_of
 
 # loss, last activation, units, metric as given, the same in the oracle
 CASES = [
@@ -88,6 +89,43 @@ def test_accuracies_at_their_borders(rng):
     assert ties.evaluate(np.ones((4, 1)), np.array([0, 1, 2, 0]), verbose=0)[1] == 0.5
 
 
+def identity(features, metric, loss="mean_squared_error"):
+    """A network whose outputs are its features."""
+    model = fr.Sequential([fr.layers.Input(features), fr.layers.Dense(features, use_bias=False)])
+    model.compile("sgd", loss, [metric])
+    model.build()
+    model.set_weights([np.eye(features, dtype=np.float32)])
+    return model
+
+
+@pytest.mark.parametrize("rows", [1, 128, 129, 40_000])
+def test_metrics_of_many_rows(rows, rng):
+    """Of one block of rows, of a few, and of so many that several blocks share their sums."""
+    x = rng.normal(size=(rows, 3)).astype(np.float32)
+    t = np.eye(3)[rng.integers(0, 3, rows)]
+    model = identity(3, "categorical_accuracy", fr.losses.CategoricalCrossentropy(from_logits=True))
+    assert model.evaluate(x, t, verbose=0)[1] == (x.argmax(1) == t.argmax(1)).sum() / rows
+
+
+@pytest.mark.parametrize("name", METRIC_CASES)
+def test_no_metric_depends_on_the_threads(name, rng):
+    """In training, validation and evaluation, with batches that end within a block."""
+    case = METRIC_CASES[name]
+    loss, last, units = next(task for task in TASKS if fits(case.oracle, task[0], task[2]))
+    x, t = rng.normal(size=(300, 6)).astype(np.float32), targets(loss, 300, units, rng)
+    stack, found, before = [("dense", 9, "tanh"), ("dense", units, last)], [], fr.get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            fr.set_num_threads(threads)
+            model, _ = build_pair(stack, 6, np.random.default_rng(1), loss=loss, metrics=[case.made], seed=1)
+            trainer_of(model).parallel_threshold = 0.0
+            history = model.fit(x, t, batch_size=70, epochs=2, validation_split=0.4, verbose=0).history
+            found.append([*history.values(), model.evaluate(x, t, verbose=0)])
+    finally:
+        fr.set_num_threads(before)
+    assert found[0] == found[1] == found[2]
+
+
 def test_metrics_ignore_sample_weights(rng):
     model, net = build_pair([("dense", 2)], 3, rng, metrics=["mae"])
     x, t, r = (
@@ -125,7 +163,8 @@ def test_metrics_of_a_model_without_a_loss():
 def test_every_name_is_a_metric():
     assert {"accuracy", "acc", "mse", "mae", "binary_accuracy"} <= set(metrics.names())
     for name in metrics.names():
-        model = fr.Sequential([fr.layers.Dense(2)])
-        loss = "sparse_categorical_crossentropy" if name.startswith("sparse") else "mse"
+        found = metrics.MeanSquaredError() if name in ("accuracy", "acc") else metrics.get(name)
+        model = fr.Sequential([fr.layers.Dense(found.outputs or 2)])
+        loss = "sparse_categorical_crossentropy" if found.targets == "labels" else "mse"
         model.compile("adam", loss, [name])
         assert [metric.name for metric in model.metrics] == [name]

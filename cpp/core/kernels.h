@@ -20,9 +20,6 @@
 
 namespace fastreg {
 
-// In fastreg/loss_kind.h, for the kernel and the callers that name them.
-enum class LossKind : std::uint8_t;
-
 inline constexpr std::size_t kLane = 16;    // floats that every row and segment is padded to
 inline constexpr std::size_t kPanel = 64;   // columns of a panel
 
@@ -156,9 +153,11 @@ struct DropoutBits {
 // gradient is with respect to the logits; else y is read only and probabilities are clipped to [1e-7, 1 - 1e-7] (where
 // clipped the gradient is 0). The categorical losses divide the outputs of a row by their sum before (by 1e-30 where
 // the sum is smaller in size), and their gradient includes that of the sum. target: rows matrix like y, or labels for
-// the sparse loss. Padding of dy is written as 0.
+// losses that take labels. Padding of dy is written as 0.
+// kind: the index of the loss in Losses (fastreg/losses.h); loss: its description, a struct of that type.
 struct LossStep {
-  LossKind kind;
+  std::size_t kind;
+  const void* loss;
   bool from_logits;
   float* y;
   const float* target;

@@ -1,6 +1,6 @@
 r"""What is watched besides the loss. Descriptions only; C++ accumulates them over an epoch.
 
-Metrics are means over rows without weights, as Keras's ``metrics=`` are; :math:`t` is the target, :math:`p` the output.
+Metrics do not see the weights of rows, as Keras's ``metrics=`` do not; :math:`t` is the target, :math:`p` the output.
 The key in the history is the string that was given (``"acc"``), or the name of the instance.
 """
 
@@ -34,8 +34,10 @@ class Metric(Description):
 
     # Whether a good value is a high one ("max") or a low one ("min"): what mode="auto" of EarlyStopping goes by.
     direction: ClassVar[str]
-    # Whether targets are labels, so that only the sparse loss can go with it.
-    labels: ClassVar[bool] = False
+    # What its targets are: a "matrix", "labels", so that only a loss on labels can go with it, or "any" of both.
+    targets: ClassVar[str] = "matrix"
+    # How many outputs the network must have; None is any number.
+    outputs: ClassVar[int | None] = None
     name: Annotated[str, check_name]
 
 
@@ -90,7 +92,7 @@ class SparseCategoricalAccuracy(Metric, MetricArguments):
     """
 
     direction: ClassVar[str] = "max"
-    labels: ClassVar[bool] = True
+    targets: ClassVar[str] = "labels"
     name: Annotated[str, check_name] = "sparse_categorical_accuracy"
 
 
@@ -185,7 +187,8 @@ def resolve(entries: Sequence[str | Metric], loss: Loss, n_outputs: int) -> list
         n_outputs: Units of the last layer.
 
     Raises:
-        ValueError: If a metric needs labels and the loss has none, or the reverse, or a key is ``loss``.
+        ValueError: If a metric needs labels and the loss has none, or the reverse, or other outputs than there are, or
+            a key is ``loss``.
     """
     sparse = loss.targets == "labels"
     found: list[Metric] = []
@@ -197,10 +200,14 @@ def resolve(entries: Sequence[str | Metric], loss: Loss, n_outputs: int) -> list
             metric = SparseCategoricalAccuracy(entry)
         else:
             metric = BinaryAccuracy(entry) if n_outputs == 1 else CategoricalAccuracy(entry)
-        if metric.labels != sparse:
+        if metric.targets not in ("labels" if sparse else "matrix", "any"):
             raise ValueError(
                 f"compile: metric {metric.name!r} does not go with {type(loss).__name__}, whose targets are "
                 f"{'labels' if sparse else 'numbers, not labels'}; 'accuracy' fits any loss"
+            )
+        if metric.outputs not in (None, n_outputs):
+            raise ValueError(
+                f"compile: metric {metric.name!r} needs {metric.outputs} output, the network has {n_outputs}"
             )
         if metric.name == "loss" or metric.name.startswith("val_"):
             raise ValueError(f"compile: a metric's name must not be 'loss' or start with 'val_', got {metric.name!r}")

@@ -98,6 +98,40 @@ def identity(features, metric, loss="mean_squared_error"):
     return model
 
 
+@pytest.mark.parametrize(
+    ("outputs", "positive", "expected"),
+    [
+        ([1, 2, 3, 4], [0, 0, 1, 1], 1.0),
+        ([4, 3, 2, 1], [0, 0, 1, 1], 0.0),
+        ([0, 0, 0, 0, 0], [0, 1, 1, 0, 1], 0.5),
+        ([-1, 2, 2, 3], [0, 1, 0, 1], 0.875),
+        ([-0.0, 0.0], [0, 1], 0.5),
+        ([1, 2, 3], [1, 1, 1], np.nan),
+        ([1, 2, 3], [0, 0, 0], np.nan),
+    ],
+)
+def test_auc_of_a_few_outputs(outputs, positive, expected):
+    """Equal outputs count a half; without rows of both kinds there is none."""
+    model = identity(1, "auc")
+    x, t = np.array(outputs, np.float32)[:, None], np.array(positive, np.float32)[:, None]
+    np.testing.assert_array_equal(model.evaluate(x, t, verbose=0)[1], expected)
+
+
+def test_auc_of_logits_and_of_a_diverged_network(rng):
+    x, t = rng.normal(size=(60, 1)).astype(np.float32), rng.integers(0, 2, (60, 1))
+    model = identity(1, "auc", fr.losses.BinaryCrossentropy(from_logits=True))
+    # So large that their probabilities are all 0 or 1: only the logits tell them apart.
+    assert model.evaluate(1e4 * x, t, verbose=0)[1] == METRIC_CASES["auc"].oracle.value(x, t)
+    model.set_weights([np.full((1, 1), np.nan, np.float32)])
+    assert np.isnan(model.evaluate(x, t, verbose=0)[1])
+
+
+def test_auc_needs_one_output(rng):
+    model = identity(3, "auc")
+    with pytest.raises(ValueError, match="metric 'auc' needs 1 output, the network has 3"):
+        model.evaluate(np.eye(3), np.eye(3), verbose=0)
+
+
 @pytest.mark.parametrize("rows", [1, 128, 129, 40_000])
 def test_metrics_of_many_rows(rows, rng):
     """Of one block of rows, of a few, and of so many that several blocks share their sums."""
@@ -105,6 +139,12 @@ def test_metrics_of_many_rows(rows, rng):
     t = np.eye(3)[rng.integers(0, 3, rows)]
     model = identity(3, "categorical_accuracy", fr.losses.CategoricalCrossentropy(from_logits=True))
     assert model.evaluate(x, t, verbose=0)[1] == (x.argmax(1) == t.argmax(1)).sum() / rows
+
+
+def test_auc_of_many_rows(rng):
+    y, t = rng.integers(0, 1000, (2000, 1)).astype(np.float32), rng.integers(0, 2, (2000, 1))
+    expected = METRIC_CASES["auc"].oracle.value(y, t)
+    assert identity(1, "auc").evaluate(y, t, verbose=0)[1] == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", METRIC_CASES)

@@ -6,8 +6,11 @@
 //   of_epoch(outputs)                 a function of the outputs for all rows together, which are kept for it
 // Metrics do not see the weights of rows.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
+#include <utility>
 #include <vector>
 
 #include "fastreg/metrics.h"
@@ -86,6 +89,32 @@ struct MetricFormula<metrics::MeanAbsoluteError> : MetricDefaults {
     float sum = 0.0f;
     for (std::size_t j = 0; j < row.cols; ++j) sum += std::fabs(row.y[j] - row.target[j]);
     return sum / static_cast<float>(row.cols);
+  }
+};
+
+// The share of pairs of a positive and a negative row in which the positive one has the larger output; equal outputs
+// count a half. Ranks are those of outputs in ascending order, equal ones sharing their mean rank:
+//   (sum of the ranks of positives - P (P + 1) / 2) / (P N).
+// NaN without positives or without negatives, and where an output is NaN.
+template <>
+struct MetricFormula<metrics::AUC> : MetricDefaults {
+  explicit MetricFormula(const metrics::AUC&) {}
+  double of_epoch(const EpochOutputs& outputs) const {
+    std::vector<std::pair<float, bool>> rows(outputs.y.size());
+    for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = {outputs.y[i], outputs.target[i] > 0.5f};
+    const auto undefined = [](const auto& row) { return std::isnan(row.first); };
+    if (std::any_of(rows.begin(), rows.end(), undefined)) return std::numeric_limits<double>::quiet_NaN();
+    std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    double positives = 0.0, rank_sum = 0.0;
+    for (std::size_t i = 0, end = 0; i < rows.size(); i = end) {
+      double found = 0.0;
+      for (end = i; end < rows.size() && rows[end].first == rows[i].first; ++end) found += rows[end].second ? 1.0 : 0.0;
+      positives += found;
+      rank_sum += found * 0.5 * static_cast<double>(i + 1 + end);
+    }
+    const double negatives = static_cast<double>(rows.size()) - positives;
+    if (positives == 0.0 || negatives == 0.0) return std::numeric_limits<double>::quiet_NaN();
+    return (rank_sum - 0.5 * positives * (positives + 1.0)) / (positives * negatives);
   }
 };
 

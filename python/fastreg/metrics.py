@@ -14,6 +14,7 @@ from fastreg.internal.keras_arguments import BinaryAccuracyArguments, MetricArgu
 from fastreg.losses import Loss
 
 __all__ = [
+    "AUC",
     "BinaryAccuracy",
     "CategoricalAccuracy",
     "MeanAbsoluteError",
@@ -132,12 +133,38 @@ class MeanAbsoluteError(Metric, MetricArguments):
     name: Annotated[str, check_name] = "mean_absolute_error"
 
 
+@takes_keras_arguments
+@dataclass(frozen=True)
+class AUC(Metric, MetricArguments):
+    r"""Area under the receiver operating characteristic of a single output, exact (Keras's is an approximation).
+
+    .. math:: \frac{1}{P N} \sum_{t_i > 0.5} \sum_{t_j \le 0.5} \left( [p_i > p_j] + \tfrac12 [p_i = p_j] \right)
+
+    with P positive rows (t > 0.5) and N others: how probably a positive row has the larger output of the two. It is NaN
+    without positive or without other rows, and where an output is NaN. Like every metric it does not see the weights of
+    rows. The outputs of all rows of an epoch are kept until its end, and then sorted.
+
+    Args:
+        name: Key in the history.
+
+    Example:
+        >>> from fastreg import metrics
+        >>> metrics.get("auc")
+        AUC(name='auc')
+    """
+
+    direction: ClassVar[str] = "max"
+    outputs: ClassVar[int | None] = 1
+    name: Annotated[str, check_name] = "auc"
+
+
 # Which accuracy this is depends on the loss and the outputs.
 _ACCURACY = ("accuracy", "acc")
 _REGISTRY: Registry[Metric] = Registry(
     "metric",
     Metric,
     {
+        "auc": AUC,
         "binary_accuracy": BinaryAccuracy,
         "categorical_accuracy": CategoricalAccuracy,
         "sparse_categorical_accuracy": SparseCategoricalAccuracy,

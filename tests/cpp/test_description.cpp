@@ -354,6 +354,8 @@ void the_schema_has_every_list() {
               R"({"fields":{"from_logits":{"type":"bool","default":false}},"targets":"probabilities","absorbs":"sigmoid"})");
   CHECK_EQUAL(json.find("losses")->find("MeanSquaredError")->dump(),
               R"({"fields":{},"targets":"values","absorbs":null})");
+  CHECK_EQUAL(json.find("metrics")->find("AUC")->dump(),
+              R"({"fields":{},"targets":"matrix","direction":"max","outputs":1})");
   const Json& fields = *json.find("optimizers")->find("Adam")->find("fields");
   CHECK_EQUAL(fields.find("beta_1")->dump(),
               R"_({"type":"float","default":0.9,"minimum":0,"exclusiveMaximum":1,"rule":"in [0, 1)"})_");

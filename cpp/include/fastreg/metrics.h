@@ -50,9 +50,18 @@ struct MeanAbsoluteError {
   static constexpr Direction kDirection = Direction::min;
 };
 
+// The area under the receiver operating characteristic.
+struct AUC {
+  static constexpr const char* kName = "AUC";
+  static constexpr auto kFields = fields();
+  static constexpr MetricTargets kTargets = MetricTargets::matrix;
+  static constexpr Direction kDirection = Direction::max;
+  static constexpr std::size_t kOutputs = 1;
+};
+
 }  // namespace metrics
 
 using Metrics = List<metrics::BinaryAccuracy, metrics::CategoricalAccuracy, metrics::SparseCategoricalAccuracy,
-                     metrics::MeanSquaredError, metrics::MeanAbsoluteError>;
+                     metrics::MeanSquaredError, metrics::MeanAbsoluteError, metrics::AUC>;
 
 }  // namespace fastreg

@@ -3,13 +3,16 @@
 // whether a formula is the right one is the business of the Python tests and their NumPy oracle.
 #pragma once
 #include <cmath>
+#include <cstddef>
 #include <limits>
 
 namespace fastreg::test {
 
 struct Double {
+  static constexpr std::size_t kLanes = 1;
   struct Mask {
     bool m;
+    static Mask first(std::size_t n) { return {n > 0}; }
     friend Mask operator&(Mask a, Mask b) { return {a.m && b.m}; }
     friend Mask operator|(Mask a, Mask b) { return {a.m || b.m}; }
   };
@@ -17,6 +20,9 @@ struct Double {
   double v = 0.0;
   Double() = default;
   Double(double value) : v(value) {}
+
+  static Double load(const double* p) { return *p; }
+  void store(double* p) const { *p = v; }
 
   friend Double operator+(Double a, Double b) { return a.v + b.v; }
   friend Double operator-(Double a, Double b) { return a.v - b.v; }
@@ -41,6 +47,8 @@ struct Double {
   friend Double select(Mask m, Double a, Double b) { return m.m ? a : b; }
   friend Double where(Mask m, Double a) { return m.m ? a : Double(0.0); }
   friend Double in_register(Double a) { return a; }
+  friend double sum(Double a) { return a.v; }
+  friend double max_lanes(Double a) { return a.v; }
   friend Double exp2_of(Double n) { return std::ldexp(1.0, static_cast<int>(n.v)); }
   // With the range of float, on which formulas rely: e^x is infinite from 2^128 on, and 0 below 2^-149.
   friend Double ldexp(Double a, Double n) {

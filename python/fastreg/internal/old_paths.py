@@ -67,16 +67,28 @@ _MOVED = {
     "tune": "table.tune",
 }
 
+# Old path: names that are not where the rest of the module is, as "new path:name".
+_NAMES = {
+    "_bound": {"BoundLayer": "model.sequential:bound_layer", "layer_names": "model.core:layer_names"},
+    "_stack": {"Stack": "model.sequential:Sequential"},
+    "io": {"load": "model.loading:load", "read": "model.loading:read"},
+}
+
 
 class _OldPath(ModuleType):
     """A module at its old path: names are those of the module where it is now, to read and to set."""
 
     def __getattr__(self, name: str) -> Any:
         module = _present(self)
+        apart = _NAMES.get(_path(self), {})
         if name == "__all__":
-            return [*getattr(module, "__all__", (known for known in vars(module) if not known.startswith("_")))]
+            known = getattr(module, "__all__", (known for known in vars(module) if not known.startswith("_")))
+            return [*dict.fromkeys((*known, *apart))]
         if name.startswith("__"):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}", name=name)
+        if name in apart:
+            path, _, name = apart[name].partition(":")
+            module = import_module(f"fastreg.{path}")
         return getattr(module, name)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -94,7 +106,11 @@ class _OldPath(ModuleType):
 
 def _present(old: ModuleType) -> ModuleType:
     """The module where it is now."""
-    return import_module(f"fastreg.{_MOVED[old.__name__.removeprefix('fastreg.')]}")
+    return import_module(f"fastreg.{_MOVED[_path(old)]}")
+
+
+def _path(module: ModuleType) -> str:
+    return module.__name__.removeprefix("fastreg.")
 
 
 class _Loader:

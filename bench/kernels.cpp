@@ -1,8 +1,8 @@
-// Times matrix products and updates of the kernel table on one core, for each ISA named on the command line or else for
-// the active one. A figure is the best of several windows. The other entries are timed by the tests (--bench).
+// Times the matrix products and updates of the kernel table on one core, for each ISA named on the command line, or for
+// the active one. A figure is the best of several measurements. The tests time the other entries (test_table --bench).
 //   bench_kernels [--json] [--cpu N] [avx512 ...]
-//   bench_kernels --judge [--cpu N] [avx512 ...]    odd shapes against what shape_budgets.h asks of them
-// NT is the gradient of the input, with the transposition of W that is part of it.
+//   bench_kernels --judge [--cpu N] [avx512 ...]    compares odd shapes with the budgets of shape_budgets.h
+// NN is the forward product, TN the gradient of W, and NT the gradient of the input, which includes transposing W.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -69,7 +69,7 @@ struct Products {
 
 constexpr Layer kLayers[] = {{10, 64},   {64, 64},  {64, 10},     {64, 1},     {784, 256},
                              {256, 128}, {128, 10}, {1024, 2048}, {2048, 2048}};
-// Nobody tuned for these: odd widths, one column, many columns.
+// Layers for which no kernel was tuned: odd widths, one column, many columns.
 constexpr Layer kOtherLayers[] = {{1, 33},    {17, 5},   {37, 129},   {129, 65},   {100, 333}, {333, 77},
                                   {500, 500}, {784, 31}, {5000, 100}, {1000, 5000}, {1500, 1}};
 
@@ -79,7 +79,7 @@ struct Output {
   double peak;
 };
 
-// A product's time: a rate, but for one row the time itself.
+// Prints the speed of a product: a rate, or for one row the time itself.
 void print_product(const Output& out, const char* form, const Layer& layer, std::size_t n, double time) {
   const auto rows = static_cast<double>(n), in = static_cast<double>(layer.in), cols = static_cast<double>(layer.out);
   const double flops = 2.0 * rows * in * cols, bytes = 4.0 * (rows * in + in * cols + rows * cols);
@@ -115,7 +115,7 @@ void all_products(const Kernels& k, const Output& out) {
   }
 }
 
-// Odd widths and batches, the worst ones printed; false if one takes more than the budget of its class allows.
+// Times odd widths and batches and prints the worst ones. False if one takes longer than its budget.
 bool judge(const Kernels& k, double peak) {
   constexpr double kLeast = 0.6;
   constexpr std::size_t kWidths[] = {1, 7, 33, 65, 100, 257, 1000, 5000};
@@ -156,7 +156,7 @@ bool judge(const Kernels& k, double peak) {
   return below == 0;
 }
 
-// Each rule with its operations (a square root or division counts as one) and bytes a parameter.
+// Each update rule with its operations (a square root or a division counts as one) and bytes per parameter.
 constexpr struct {
   const char* name;
   UpdateRule rule;

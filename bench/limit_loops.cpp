@@ -1,4 +1,5 @@
-// See limit_loops.h. Vectors of 16 floats: the compiler takes as many registers for one as the instruction set needs.
+// The loops of limit_loops.h, on vectors of 16 floats. For one such vector the compiler uses as many registers as the
+// instruction set needs.
 #include "limit_loops.h"
 
 #define FASTREG_JOIN2(a, b) a##b
@@ -29,7 +30,7 @@ float read(const float* x, std::size_t n) {
 void write(float* x, std::size_t n) {
   const V value = V{} + 1.0f;
   for (std::size_t i = 0; i < n / kWidth; ++i) {
-    // Plain stores; the compiler would make a call of memset's kind of them.
+    // Keeps the stores in a plain loop, which the compiler would otherwise replace by a call like memset.
     asm volatile("" ::: "memory");
     vectors(x)[i] = value;
   }

@@ -1,16 +1,16 @@
-// Loops that do nothing but move memory, compiled once per instruction set (see CMakeLists.txt).
+// Loops that only move memory, to measure bandwidths. They are compiled once per instruction set (see CMakeLists.txt).
 #pragma once
 #include <cstddef>
 
 namespace bench {
 
 struct LimitLoops {
-  // The sum of n floats, a multiple of 128.
+  // Returns the sum of n floats. n is a multiple of 128.
   float (*read)(const float* x, std::size_t n);
-  // Sets n floats, a multiple of 128.
+  // Writes n floats. n is a multiple of 128.
   void (*write)(float* x, std::size_t n);
-  // The traffic of an optimizer step and one multiply-add for each array written: reads g, reads and writes w and up to
-  // two moments (null: fewer). n is a multiple of 16.
+  // Moves the same memory as an optimizer step, with one multiply-add for each array that is written: reads g, and
+  // reads and writes w and up to two moments, which may be null. n is a multiple of 16.
   void (*update)(const float* g, float* w, float* m, float* v, std::size_t n);
 };
 

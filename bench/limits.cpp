@@ -1,7 +1,7 @@
-// What the machine can do at all, as JSON lines (bench/programs.py):
-//   bench_limits all CPU...      FMA peak, bandwidths of caches and memory, the bare traffic of optimizer steps, with a
-//                                thread pinned to each CPU
-//   bench_limits ping CPU CPU    the round trip of a cache line between two CPUs, in ns
+// Measures the limits of the machine and prints them as JSON lines, which bench/programs.py reads:
+//   bench_limits all CPU...      the FMA peak, the bandwidths of caches and memory, and the speed of the bare memory
+//                                traffic of optimizer steps, with a thread pinned to each CPU
+//   bench_limits ping CPU CPU    the time in ns for a cache line to go from one CPU to another and back
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -32,7 +32,7 @@ struct Release {
 };
 using Memory = std::unique_ptr<float, Release>;
 
-// Touched by the thread that uses it; large blocks have huge pages, as the library's own.
+// The thread that uses the memory also touches it first. Large blocks have huge pages, like the library's own buffers.
 Memory memory(std::size_t floats) {
   const std::size_t bytes = floats * sizeof(float);
   Memory made(static_cast<float*>(cpu_backend().allocate(bytes)), Release{bytes});
@@ -49,8 +49,8 @@ const bench::LimitLoops& loops() {
 #endif
 }
 
-// All threads do prepare(), then work(state) `turns` times together; the median of seven times, in seconds a turn, since
-// the updates that are held against the traffic are medians too.
+// All threads call prepare() and then, together, work(state) `turns` times. Returns the median of seven measurements in
+// seconds per call, because the updates that are compared with it are medians, too.
 template <class Prepare, class Work>
 double together(const Cpus& cpus, std::size_t turns, Prepare prepare, Work work) {
   constexpr std::size_t kRounds = 7;
@@ -101,7 +101,7 @@ void bandwidths(const Cpus& cpus) {
   }
 }
 
-// The whole vector is shared out over the threads, as an updater does it.
+// The threads share the whole vector, as they do in an Updater.
 void traffic(const Cpus& cpus) {
   constexpr const char* kRules[] = {"sgd", "rmsprop", "adam"};
   for (std::size_t moments = 0; moments < 3; ++moments) {
@@ -149,7 +149,7 @@ void ping(int here, int there) {
   const auto play = [&](int cpu, int mine) {
     bench::pin(cpu);
     for (int turn = 0; turn < kTurns; ++turn) {
-      // On one CPU alone the other could not play while this one waits.
+      // If both threads run on one CPU, the other one cannot continue while this one waits.
       for (int spins = 0; ball.load(std::memory_order_acquire) != 2 * turn + mine; ++spins) {
         if (spins > 10000) std::this_thread::yield();
       }

@@ -1,5 +1,5 @@
-// Timing for the bench programs and for the kernel tests' --bench mode: CPU time of one thread, the FMA peak, pinning,
-// and the JSON line that bench/programs.py reads. Knows no kernel.
+// Timing for the programs of this folder and for the --bench mode of the kernel tests: the CPU time of a thread, the
+// FMA peak, pinning to a CPU, and the JSON line that bench/programs.py reads. It knows no kernel.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -10,14 +10,15 @@
 
 namespace bench {
 
-// CPU time of this thread: a neighbour on the same core does not count, though it spoils the caches.
+// The CPU time of this thread. Another process on the same core does not count, although it evicts our data from
+// caches.
 inline double thread_seconds() {
   timespec now{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
-// The seconds one call takes in the best of several windows of at least `window` seconds.
+// The time of one call in seconds: the best of several measurements of at least `window` seconds each.
 template <class Call>
 double seconds(Call call, double window = 0.004) {
   const auto time = [&](std::size_t repeats) {
@@ -42,7 +43,7 @@ double seconds(Call call, double window = 0.004) {
 #define FASTREG_CLOBBERS \
   "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "cc"
 
-// Twelve independent chains of vfmadd231ps; the registers' values do not matter, as long as they are no denormals.
+// Runs twelve independent chains of vfmadd231ps. The values in the registers do not matter, unless they are denormal.
 inline void fma_zmm(std::uint64_t n) {
   asm volatile("vzeroall\n1:\n\t" FASTREG_TWELVE("vfmadd231ps", "zmm") "dec %0\n\tjnz 1b\n\tvzeroupper"
                : "+r"(n)
@@ -59,13 +60,14 @@ inline void fma_ymm(std::uint64_t n) {
 #undef FASTREG_CLOBBERS
 #endif
 
-// GF/s of multiply-adds; 0 where there is no measurement. The baseline has no fused form: half the ymm figure's half.
+// The peak of multiply-adds in GFLOP/s, or 0 if it cannot be measured. The baseline has no fused form and is given half
+// of the peak of ymm registers.
 inline double peak(const std::string& isa) {
 #if defined(__x86_64__)
-  constexpr std::uint64_t kTurns = 4000;
-  if (isa == "avx512") return 12 * 32 * kTurns / seconds([] { fma_zmm(kTurns); }) / 1e9;
+  constexpr std::uint64_t kRounds = 4000;
+  if (isa == "avx512") return 12 * 32 * kRounds / seconds([] { fma_zmm(kRounds); }) / 1e9;
   if (__builtin_cpu_supports("fma")) {
-    const double ymm = 12 * 16 * kTurns / seconds([] { fma_ymm(kTurns); }) / 1e9;
+    const double ymm = 12 * 16 * kRounds / seconds([] { fma_ymm(kRounds); }) / 1e9;
     return isa == "avx2" ? ymm : ymm / 2;
   }
 #endif
@@ -73,7 +75,7 @@ inline double peak(const std::string& isa) {
   return 0.0;
 }
 
-// This thread runs on that CPU from now on; false where that is not possible.
+// Pins this thread to a CPU; false if that is not possible.
 inline bool pin(int cpu) {
   cpu_set_t set;
   CPU_ZERO(&set);
@@ -81,7 +83,7 @@ inline bool pin(int cpu) {
   return sched_setaffinity(0, sizeof set, &set) == 0;
 }
 
-// One result as a JSON object on a line; `more` is further members, each with a comma in front.
+// Prints one result as a JSON object on a line. `more` holds further members, each with a comma in front.
 inline void print_json(const std::string& name, const char* metric, const char* unit, double value,
                        const std::string& more = "") {
   std::printf("{\"name\": \"%s\", \"metric\": \"%s\", \"unit\": \"%s\", \"value\": %.6g%s}\n", name.c_str(), metric,

@@ -8,17 +8,13 @@ A stack is a list of rows:
 Hyper-parameters are float32 in the core; the oracle gets the rounded values, so that 1 - 0.999 means the same in both.
 """
 
+from dataclasses import fields
+
 import fastreg as fr
 import numpy as np
 import reference as ref
-from fastreg import layers, losses, optimizers, regularizers
-
-LOSS_CLASSES = {
-    "mean_squared_error": losses.MeanSquaredError,
-    "binary_crossentropy": losses.BinaryCrossentropy,
-    "categorical_crossentropy": losses.CategoricalCrossentropy,
-    "sparse_categorical_crossentropy": losses.SparseCategoricalCrossentropy,
-}
+from cases import made
+from fastreg import layers, regularizers
 
 
 def float32(value):
@@ -27,12 +23,14 @@ def float32(value):
 
 
 def rounded(row):
-    """A named tuple of hyper-parameters with every float rounded to float32."""
+    """A penalty or a row of formulas/ with every float rounded to float32."""
 
     def round_one(value):
         return tuple(map(float32, value)) if isinstance(value, tuple) else float32(value)
 
-    return row._replace(**{name: round_one(value) for name, value in row._asdict().items()})
+    if isinstance(row, ref.Penalty):
+        return row._replace(**{name: round_one(value) for name, value in row._asdict().items()})
+    return row.replace(**{field.name: round_one(getattr(row, field.name)) for field in fields(row)})
 
 
 def fastreg_penalty(penalty):
@@ -80,22 +78,6 @@ def reference_layer(row):
     )
 
 
-def fastreg_optimizer(o):
-    common = {"learning_rate": o.learning_rate, **dict([o.clip] if o.clip else [])}
-    if o.rule == "sgd":
-        return optimizers.SGD(momentum=o.momentum, nesterov=o.nesterov, **common)
-    if o.rule == "rmsprop":
-        return optimizers.RMSprop(rho=o.beta_2, epsilon=o.epsilon, **common)
-    moments = {"beta_1": o.beta_1, "beta_2": o.beta_2, "epsilon": o.epsilon, **common}
-    if o.rule == "adam":
-        return optimizers.Adam(**moments)
-    return optimizers.AdamW(**moments, weight_decay=o.weight_decay)
-
-
-def fastreg_loss(kind, from_logits=False):
-    return LOSS_CLASSES[kind](from_logits=True) if from_logits else LOSS_CLASSES[kind]()
-
-
 def random_weights(shapes, names, rng):
     """Weights that leave no term out: biases, beta and moving_mean are not zero, gamma and moving_variance not one."""
     weights = []
@@ -129,7 +111,7 @@ def build_pair(
 ):
     """(model, net): compiled, built, with equal random weights."""
     model = fr.Sequential([fastreg_layer(row) for row in stack], seed=seed)
-    model.compile(optimizer=fastreg_optimizer(optimizer), loss=fastreg_loss(loss, from_logits), metrics=list(metrics))
+    model.compile(optimizer=made(optimizer), loss=made(ref.loss_of(loss, from_logits)), metrics=list(metrics))
     model.build(n_features)
     weights = random_weights([w.shape for w in model.get_weights()], weight_names(stack), rng)
     model.set_weights(weights)
@@ -138,11 +120,13 @@ def build_pair(
 
 
 def targets(loss, n, outputs, rng):
-    """Targets of the loss: float32 (n, outputs), or int labels (n,)."""
-    if loss == "sparse_categorical_crossentropy":
+    """Targets of the loss, a row of formulas/ or a name: float32 (n, outputs), or int labels (n,)."""
+    kind = ref.loss_of(loss).targets
+    if kind == "labels":
         return rng.integers(0, outputs, n)
-    if loss == "categorical_crossentropy":
+    if kind == "distribution":
         return ref.one_hot(rng.integers(0, outputs, n), outputs).astype(np.float32)
-    if loss == "binary_crossentropy":
+    if kind == "probabilities":
         return rng.integers(0, 2, (n, outputs)).astype(np.float32)
+    assert kind == "values"
     return rng.normal(size=(n, outputs)).astype(np.float32)

@@ -1,8 +1,9 @@
 """The float64 oracle: every formula of fastreg once more, in NumPy, for clarity and never for speed.
 
-It is the only other copy of the maths and imports nothing of fastreg, so that an error in one of them shows as a
-difference. Forward and backward passes are written separately and checked against each other by finite differences in
-test_reference.py.
+Here are the layers, their random numbers and a network that trains; formulas/ has activations, losses, metrics, update
+rules and schedules, whose names this file has too. It is the only other copy of the maths and imports nothing of
+fastreg, so that an error in one of them shows as a difference. Forward and backward passes are written separately and
+checked against each other by finite differences in test_reference.py.
 
 Notation
     n               rows of a batch
@@ -21,71 +22,64 @@ Notation
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
+from formulas.activations import ACTIVATIONS, ELEMENTWISE, activation_backward, activation_forward
+from formulas.losses import (
+    CLIP_HIGH,
+    CLIP_LOW,
+    LOSSES,
+    loss_gradient,
+    loss_of,
+    loss_row_gradients,
+    loss_rows,
+    one_hot,
+    weighted_mean,
+)
+from formulas.metrics import METRICS, metric
+from formulas.rules import (
+    NO_PENALTY,
+    RULES,
+    SGD,
+    STEADY_RULES,
+    USUAL_RULES,
+    Adam,
+    AdamW,
+    Optimizer,
+    Penalty,
+    RMSprop,
+    Updater,
+)
+from formulas.schedules import SCHEDULES
 
-LEAKY_RELU_SLOPE = 0.2
-# Probabilities are clipped in float32 arithmetic; 1 - 1e-7 is not a float32 number, so its neighbour counts.
-CLIP_LOW = float(np.float32(1e-7))
-CLIP_HIGH = float(np.float32(1.0) - np.float32(1e-7))
-# A row's sum of outputs that is smaller in size is replaced by this before the row is divided by it.
-SMALLEST_SUM = float(np.float32(1e-30))
+__all__ = [
+    "ACTIVATIONS",
+    "CLIP_HIGH",
+    "CLIP_LOW",
+    "ELEMENTWISE",
+    "LOSSES",
+    "METRICS",
+    "RULES",
+    "SCHEDULES",
+    "SGD",
+    "STEADY_RULES",
+    "USUAL_RULES",
+    "Adam",
+    "AdamW",
+    "Optimizer",
+    "Penalty",
+    "RMSprop",
+    "Updater",
+    "loss_gradient",
+    "loss_of",
+    "loss_row_gradients",
+    "loss_rows",
+    "metric",
+    "one_hot",
+    "weighted_mean",
+]
 
-# ---------------------------------------------------------------------------------------------------- activations
-
-
-def _sigmoid(z):
-    return np.exp(-np.logaddexp(0.0, -z))
-
-
-def _normal_cdf(z):
-    return np.array([0.5 * math.erfc(-v / math.sqrt(2.0)) for v in np.ravel(z)]).reshape(np.shape(z))
-
-
-def _normal_pdf(z):
-    return np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
-
-
-def _softmax(z):
-    e = np.exp(z - z.max(axis=-1, keepdims=True)) if z.size else z
-    return e / e.sum(axis=-1, keepdims=True)
-
-
-# name: (f(z), f'(z)). Softmax is not element by element and stands apart.
-ELEMENTWISE = {
-    "linear": (lambda z: z, lambda z: np.ones_like(z)),
-    "relu": (lambda z: np.maximum(z, 0.0), lambda z: np.where(z > 0.0, 1.0, 0.0)),
-    "leaky_relu": (
-        lambda z: np.where(z > 0.0, z, LEAKY_RELU_SLOPE * z),
-        lambda z: np.where(z > 0.0, 1.0, LEAKY_RELU_SLOPE),
-    ),
-    "elu": (
-        lambda z: np.where(z > 0.0, z, np.expm1(np.minimum(z, 0.0))),
-        lambda z: np.where(z > 0.0, 1.0, np.exp(np.minimum(z, 0.0))),
-    ),
-    "gelu": (lambda z: z * _normal_cdf(z), lambda z: _normal_cdf(z) + z * _normal_pdf(z)),
-    "silu": (lambda z: z * _sigmoid(z), lambda z: _sigmoid(z) * (1.0 + z * _sigmoid(-z))),
-    "tanh": (np.tanh, lambda z: 1.0 - np.tanh(z) ** 2),
-    "sigmoid": (_sigmoid, lambda z: _sigmoid(z) * _sigmoid(-z)),
-    "softplus": (lambda z: np.logaddexp(0.0, z), _sigmoid),
-}
-ACTIVATIONS = (*ELEMENTWISE, "softmax")
-
-
-def activation_forward(name, z):
-    z = np.asarray(z, np.float64)
-    return _softmax(z) if name == "softmax" else ELEMENTWISE[name][0](z)
-
-
-def activation_backward(name, z, dy):
-    """dz, from the value before the activation."""
-    z, dy = np.asarray(z, np.float64), np.asarray(dy, np.float64)
-    if name == "softmax":
-        y = _softmax(z)
-        return y * (dy - (dy * y).sum(axis=-1, keepdims=True))
-    return dy * ELEMENTWISE[name][1](z)
-
+GRADIENT_DESCENT = SGD(0.01)
 
 # --------------------------------------------------------------------------------------------------------- layers
 
@@ -186,219 +180,6 @@ def dropout_keep(seed, stream, step, shape, rate):
     return (flat[: rows * ld] >= dropout_threshold(rate)).reshape(rows, ld)[:, :cols]
 
 
-# --------------------------------------------------------------------------------------------------------- losses
-
-
-def loss_rows(kind, y, t, from_logits=False):
-    """The unweighted loss of each row, (n,); columns are averaged where the loss is element by element."""
-    y = np.asarray(y, np.float64)
-    if kind == "mean_squared_error":
-        return ((y - t) ** 2).mean(axis=1)
-    if kind == "binary_crossentropy":
-        if from_logits:
-            return (np.logaddexp(0.0, y) - t * y).mean(axis=1)
-        p = np.clip(y, CLIP_LOW, CLIP_HIGH)
-        return -(t * np.log(p) + (1.0 - t) * np.log(1.0 - p)).mean(axis=1)
-    if kind == "sparse_categorical_crossentropy":
-        kind, t = "categorical_crossentropy", one_hot(t, y.shape[1])
-    assert kind == "categorical_crossentropy"
-    if from_logits:
-        return np.logaddexp.reduce(y, axis=1) * t.sum(axis=1) - (t * y).sum(axis=1)
-    return -(t * np.log(np.clip(y / divisor_of_shares(y), CLIP_LOW, CLIP_HIGH))).sum(axis=1)
-
-
-def divisor_of_shares(y):
-    """The sums of the rows (n, 1), which make shares of outputs that no softmax has made."""
-    total = y.sum(axis=1, keepdims=True)
-    return np.where(np.abs(total) < SMALLEST_SUM, SMALLEST_SUM, total)
-
-
-def loss_gradient(kind, y, t, r=None, from_logits=False):
-    """dy of sum_i r_i l_i / sum_i r_i."""
-    r = np.ones(len(y)) if r is None else np.asarray(r, np.float64)
-    scale = r / r.sum() if r.any() else np.zeros(len(y))
-    return scale[:, None] * loss_row_gradients(kind, y, t, from_logits)
-
-
-def loss_row_gradients(kind, y, t, from_logits=False):
-    """dy of each row's own loss."""
-    y = np.asarray(y, np.float64)
-    if kind == "sparse_categorical_crossentropy":
-        kind, t = "categorical_crossentropy", one_hot(t, y.shape[1])
-    if kind == "mean_squared_error":
-        return 2.0 * (y - t) / y.shape[1]
-    if kind == "binary_crossentropy":
-        if from_logits:
-            return (_sigmoid(y) - t) / y.shape[1]
-        p = np.clip(y, CLIP_LOW, CLIP_HIGH)
-        inside = (y >= CLIP_LOW) & (y <= CLIP_HIGH)
-        return np.where(inside, (p - t) / (p * (1.0 - p)), 0.0) / y.shape[1]
-    assert kind == "categorical_crossentropy"
-    if from_logits:
-        return _softmax(y) * t.sum(axis=1, keepdims=True) - t
-    # l(p) with p = y / s: dl/dy_j = dl/dp_j / s - sum_k dl/dp_k y_k / s^2.
-    s = divisor_of_shares(y)
-    p = y / s
-    dp = np.where((p >= CLIP_LOW) & (p <= CLIP_HIGH), -t / np.clip(p, CLIP_LOW, CLIP_HIGH), 0.0)
-    return dp / s - (dp * y).sum(axis=1, keepdims=True) / (s * s)
-
-
-def weighted_mean(values, r=None):
-    """0 where no row has a weight."""
-    return float(np.average(values, weights=r)) if r is None or np.any(r) else 0.0
-
-
-def one_hot(labels, n_classes):
-    return np.eye(n_classes)[np.asarray(labels).reshape(-1)]
-
-
-# -------------------------------------------------------------------------------------------- penalties and updates
-
-
-class Penalty(NamedTuple):
-    l1: float = 0.0
-    l2: float = 0.0
-    proximal: bool = False
-
-    def value(self, w):
-        return self.l1 * np.abs(w).sum() + self.l2 * (w * w).sum()
-
-    def gradient(self, w):
-        return (0.0 if self.proximal else self.l1 * np.sign(w)) + 2.0 * self.l2 * w
-
-
-NO_PENALTY = Penalty()
-
-
-def soft_threshold(w, threshold):
-    return np.sign(w) * np.maximum(np.abs(w) - threshold, 0.0)
-
-
-class Optimizer(NamedTuple):
-    """rule: sgd (with momentum and nesterov), adam, adamw or rmsprop; beta_2 is RMSprop's rho.
-
-    clip: None, or how gradients are clipped, ("clipvalue", "clipnorm" or "global_clipnorm", limit).
-    """
-
-    rule: str = "sgd"
-    learning_rate: float = 0.01
-    momentum: float = 0.0
-    nesterov: bool = False
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float = 1e-7
-    weight_decay: float = 0.0
-    clip: tuple[str, float] | None = None
-
-    def clipped(self, gradients):
-        """Whole gradients, penalties included, as the rule gets them."""
-        kind, limit = self.clip or ("none", 0.0)
-        if kind == "clipvalue":
-            return [np.clip(g, -limit, limit) for g in gradients]
-        norms = [np.sqrt((g * g).sum()) for g in gradients]
-        if kind == "global_clipnorm":
-            norms = [np.sqrt(sum(norm * norm for norm in norms))] * len(gradients)
-        if kind == "none":
-            return gradients
-        return [g if norm <= limit else g * (limit / norm) for g, norm in zip(gradients, norms, strict=True)]
-
-
-GRADIENT_DESCENT = Optimizer()
-# Adam, AdamW and RMSprop take larger gradients for this one, whose square is still a float32 number.
-LARGEST_GRADIENT = float.fromhex("0x1.fefp63")
-
-
-class Updater:
-    """The moments of one parameter and its update. step() returns the new parameter, move() that from a gradient which
-    has been clipped and has the penalties in it.
-
-    A proximal penalty is a constant pull of l1 towards zero, which takes every step that a constant gradient l1 takes
-    under the same rule: a second first moment, `pull`, is fed with ones, and the threshold is l1 times the step that it
-    makes. So there is no formula of the threshold here that could be wrong in the same way as that of the core.
-    """
-
-    def __init__(self, optimizer, penalty=NO_PENALTY):
-        self.optimizer, self.penalty = optimizer, penalty
-        self.m = self.v = self.pull = 0.0
-        self.t = 0
-
-    def step(self, w, g, rate=None):
-        (g,) = self.optimizer.clipped([g + self.penalty.gradient(w)])
-        return self.move(w, g, rate)
-
-    def move(self, w, g, rate=None):
-        o = self.optimizer
-        rate = o.learning_rate if rate is None else rate
-        self.t += 1
-        w = w - rate * o.weight_decay * w
-        if o.rule != "sgd":
-            g = np.clip(g, -LARGEST_GRADIENT, LARGEST_GRADIENT)
-        self.m, self.pull = self.first_moment(self.m, g), self.first_moment(self.pull, 1.0)
-        self.v = o.beta_2 * self.v + (1.0 - o.beta_2) * g * g
-        if o.rule == "sgd":
-            size = rate
-        elif o.rule in ("adam", "adamw"):
-            size = rate / (np.sqrt(self.v / (1.0 - o.beta_2**self.t)) + o.epsilon)
-        else:
-            assert o.rule == "rmsprop"
-            size = rate / (np.sqrt(self.v) + o.epsilon)
-        w = w - size * self.direction(self.m, g)
-        if not self.penalty.proximal:
-            return w
-        return soft_threshold(w, size * self.direction(self.pull, 1.0) * self.penalty.l1)
-
-    def first_moment(self, m, g):
-        o = self.optimizer
-        return o.momentum * m + g if o.rule == "sgd" else o.beta_1 * m + (1.0 - o.beta_1) * g
-
-    def direction(self, m, g):
-        """What a step follows, from the gradient and the new first moment."""
-        o = self.optimizer
-        if o.rule == "sgd":
-            return g + o.momentum * m if o.nesterov else m
-        return g if o.rule == "rmsprop" else m / (1.0 - o.beta_1**self.t)
-
-
-# ------------------------------------------------------------------------------------------------------- schedules
-
-
-def step_decay(step, initial, step_size, gamma):
-    return initial * gamma ** (step // step_size)
-
-
-def exponential_decay(step, initial, decay_steps, decay_rate, staircase=False):
-    return initial * decay_rate ** (step // decay_steps if staircase else step / decay_steps)
-
-
-def cosine_decay(step, initial, decay_steps, alpha=0.0):
-    done = min(step, decay_steps) / decay_steps
-    return initial * ((1.0 - alpha) * 0.5 * (1.0 + math.cos(math.pi * done)) + alpha)
-
-
-def piecewise_constant(step, boundaries, values):
-    """values[i] up to and including the step boundaries[i] (Keras)."""
-    return values[sum(step > boundary for boundary in boundaries)]
-
-
-# --------------------------------------------------------------------------------------------------------- metrics
-
-
-def metric(name, y, t, r=None):
-    """Weighted mean over the rows of the final outputs; t as for the loss."""
-    if name == "binary_accuracy":
-        rows = ((y > 0.5) == (t > 0.5)).mean(axis=1)
-    elif name == "categorical_accuracy":
-        rows = y.argmax(axis=1) == t.argmax(axis=1)
-    elif name == "sparse_categorical_accuracy":
-        rows = y.argmax(axis=1) == np.asarray(t).reshape(-1)
-    elif name == "mean_squared_error":
-        rows = ((y - t) ** 2).mean(axis=1)
-    else:
-        assert name == "mean_absolute_error"
-        rows = np.abs(y - t).mean(axis=1)
-    return weighted_mean(rows, r)
-
-
 # --------------------------------------------------------------------------------------------------------- network
 
 
@@ -490,7 +271,7 @@ class Network:
     def __init__(
         self, layers, weights, loss="mean_squared_error", from_logits=False, optimizer=GRADIENT_DESCENT, seed=0
     ):
-        self.layers, self.loss, self.from_logits, self.seed = layers, loss, from_logits, seed
+        self.layers, self.loss, self.seed = layers, loss_of(loss, from_logits), seed
         weights = [np.array(w, np.float64) for w in weights]
         assert len(weights) == sum(len(layer.names) for layer in layers)
         self.updaters, self.optimizer = {}, optimizer
@@ -498,7 +279,7 @@ class Network:
             layer.p = {name: weights.pop(0) for name in layer.names}
             for name in layer.names:
                 if not name.startswith("moving"):
-                    decayed = optimizer if name == "kernel" else optimizer._replace(weight_decay=0.0)
+                    decayed = optimizer if name == "kernel" else optimizer.without_decay()
                     self.updaters[i, name] = Updater(decayed, layer.penalty_of(name))
         self.steps = 0
 
@@ -516,18 +297,13 @@ class Network:
     def losses(self, y, t):
         """The loss of each row of the last forward pass. A cross-entropy behind its own activation is computed from
         the logits: the same value, but not clipped."""
-        return loss_rows(self.loss, self.layers[-1].z if self.absorbs_last() else y, t, self.starts_from_logits())
+        if self.absorbs_last():
+            return self.loss.replace(from_logits=True).rows(self.layers[-1].z, t)
+        return self.loss.rows(y, t)
 
     def absorbs_last(self):
-        name = getattr(self.layers[-1], "activation", None)
-        return not self.from_logits and name == {
-            "binary_crossentropy": "sigmoid",
-            "categorical_crossentropy": "softmax",
-            "sparse_categorical_crossentropy": "softmax",
-        }.get(self.loss, "none")
-
-    def starts_from_logits(self):
-        return self.from_logits or self.absorbs_last()
+        last = getattr(self.layers[-1], "activation", None)
+        return self.loss.absorbs is not None and self.loss.absorbs == last and not self.loss.logits
 
     def gradients(self, x, t, r=None):
         """One forward and backward pass in training: the data loss; the gradients are left in each layer's d.
@@ -537,12 +313,12 @@ class Network:
         loss = weighted_mean(self.losses(y, t), r)
         scale = (np.ones(len(x)) if r is None else np.asarray(r, np.float64))[:, None] / len(x)
         if self.absorbs_last():
-            dy, layers = scale * loss_row_gradients(self.loss, last.z, t, from_logits=True), layers[:-1]
+            dy, layers = scale * self.loss.replace(from_logits=True).row_gradients(last.z, t), layers[:-1]
             if isinstance(last, Dense):
                 dy, dw, db = dense_backward(last.x, last.p["kernel"], last.z, dy)
                 last.d = {"kernel": dw, "bias": db}
         else:
-            dy = scale * loss_row_gradients(self.loss, y, t, self.from_logits)
+            dy = scale * self.loss.row_gradients(y, t)
         for layer in reversed(layers):
             dy = layer.backward(dy)
         return loss

@@ -5,20 +5,18 @@ import fastreg as fr
 import numpy as np
 import pytest
 import reference as ref
+from cases import OPTIMIZER_CASES, made
 from conftest import EPS, SIZES
 from fastreg import layers, ops, optimizers, regularizers
-from pairs import fastreg_optimizer, rounded
+from pairs import rounded
 from programs import compiled, finite, line, refusal, same_bits
 from reference import Penalty
 
 WAYS = ("clipvalue", "clipnorm", "global_clipnorm")
+# A large epsilon, so that the error of a norm counts as what it is and not by its square.
 OPTIMIZERS = {
-    "sgd": ref.Optimizer("sgd", 0.1),
-    "momentum": ref.Optimizer("sgd", 0.1, momentum=0.9),
-    "nesterov": ref.Optimizer("sgd", 0.1, momentum=0.9, nesterov=True),
-    "adam": ref.Optimizer("adam", 0.01, epsilon=0.1),
-    "adamw": ref.Optimizer("adamw", 0.01, weight_decay=0.3, epsilon=0.1),
-    "rmsprop": ref.Optimizer("rmsprop", 0.01, beta_2=0.9, epsilon=0.1),
+    name: rule.replace(epsilon=max(rule.epsilon, 0.1)) if hasattr(rule, "epsilon") else rule
+    for name, rule in ref.USUAL_RULES.items()
 }
 PENALTIES = {
     "plain": Penalty(),
@@ -31,9 +29,9 @@ def check_run(optimizer, penalty, n, rng, steps=6):
     """The gradients grow from step to step, and the limit lies between: the first are left alone, the last are not."""
     way, _ = optimizer.clip
     limit = 0.5 if way == "clipvalue" else 0.5 * np.sqrt(n or 1)
-    optimizer = optimizer._replace(clip=(way, float(limit)))
+    optimizer = optimizer.replace(clip=(way, float(limit)))
     w = (0.05 * rng.normal(size=n)).astype(np.float32)
-    mine = ops.Updater(fastreg_optimizer(optimizer), w, l1=penalty.l1, l2=penalty.l2, proximal=penalty.proximal)
+    mine = ops.Updater(made(optimizer), w, l1=penalty.l1, l2=penalty.l2, proximal=penalty.proximal)
     oracle = ref.Updater(rounded(optimizer), rounded(penalty))
     expected, path = w.astype(np.float64), np.abs(w).astype(np.float64)
     changed = []
@@ -58,14 +56,14 @@ def check_run(optimizer, penalty, n, rng, steps=6):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_clipped_updates_at_every_size(optimizer, way, penalty, rng):
     for n in SIZES:
-        check_run(OPTIMIZERS[optimizer]._replace(clip=(way, 0.0)), PENALTIES[penalty], n, rng)
+        check_run(OPTIMIZERS[optimizer].replace(clip=(way, 0.0)), PENALTIES[penalty], n, rng)
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("way", WAYS)
 def test_a_norm_of_many_parts(way, penalty, rng):
     """More elements than a chunk of the pass has, and a last one that is no whole vector."""
-    check_run(OPTIMIZERS["momentum"]._replace(clip=(way, 0.0)), PENALTIES[penalty], 50001, rng)
+    check_run(OPTIMIZERS["momentum"].replace(clip=(way, 0.0)), PENALTIES[penalty], 50001, rng)
 
 
 @pytest.mark.parametrize("threads", [2, 3])
@@ -91,9 +89,9 @@ def test_updates_do_not_depend_on_threads(way, threads, rng):
 def test_unaligned_arrays(way, offset, rng):
     buffer = rng.normal(size=3000).astype(np.float32)
     w, before = buffer[offset : offset + 2900], buffer.copy()
-    optimizer = ref.Optimizer("sgd", 0.5, clip=(way, 0.5))
+    optimizer = ref.SGD(0.5, clip=(way, 0.5))
     expected = ref.Updater(rounded(optimizer), Penalty(0.0, 0.5)).step(w.astype(np.float64), np.ones(2900))
-    ops.Updater(fastreg_optimizer(optimizer), w, l2=0.5).step(np.ones(2900, np.float32))
+    ops.Updater(made(optimizer), w, l2=0.5).step(np.ones(2900, np.float32))
     np.testing.assert_allclose(w, expected, rtol=1e-6, atol=1e-6)
     np.testing.assert_array_equal(buffer[:offset], before[:offset])
     np.testing.assert_array_equal(buffer[offset + 2900 :], before[offset + 2900 :])
@@ -221,7 +219,7 @@ def test_clipping_keeps_a_run_from_diverging():
         assert losses[-1] < losses[0]
 
 
-CLASSES = (optimizers.SGD, optimizers.Adam, optimizers.AdamW, optimizers.RMSprop)
+CLASSES = tuple({type(case.made): None for case in OPTIMIZER_CASES.values()})
 
 
 @pytest.mark.parametrize("kind", CLASSES)

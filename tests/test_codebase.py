@@ -118,13 +118,6 @@ def test_contributing_names_files_that_exist():
     assert not [path for path in paths if not (ROOT / path).exists()]
 
 
-def test_readme_names_files_that_exist():
-    text = (ROOT / "README.md").read_text()
-    paths = set(re.findall(r"\b(?:bench|examples)/\w+\.py", text))
-    assert paths
-    assert not [path for path in paths if not (ROOT / path).exists()]
-
-
 def stub_names():
     """Top-level names of the stub, and the members of its classes. TypedDicts exist for type checkers alone."""
     names, members = set(), {}

@@ -5,30 +5,31 @@ import fastreg as fr
 import numpy as np
 import pytest
 import reference as ref
+from cases import made
 from conftest import EPS
 from fastreg import layers, ops, optimizers, regularizers
-from pairs import fastreg_optimizer, rounded
+from pairs import rounded
 from programs import compiled
 from reference import Penalty
 
 DIVIDING = {
-    "adam": ref.Optimizer("adam", 0.1),
-    "adam, short memory": ref.Optimizer("adam", 0.1, beta_1=0.1, beta_2=0.01),
-    "adam, no memory of m": ref.Optimizer("adam", 0.1, beta_1=0.0, beta_2=0.5),
-    "adamw": ref.Optimizer("adamw", 0.1, weight_decay=0.0),
-    "rmsprop": ref.Optimizer("rmsprop", 0.1, beta_2=0.9),
-    "rmsprop, no memory": ref.Optimizer("rmsprop", 0.1, beta_2=0.0),
+    "adam": ref.Adam(0.1),
+    "adam, short memory": ref.Adam(0.1, beta_1=0.1, beta_2=0.01),
+    "adam, no memory of m": ref.Adam(0.1, beta_1=0.0, beta_2=0.5),
+    "adamw": ref.AdamW(0.1, weight_decay=0.0),
+    "rmsprop": ref.RMSprop(0.1, rho=0.9),
+    "rmsprop, no memory": ref.RMSprop(0.1, rho=0.0),
 }
 ADDING = {
-    "sgd": ref.Optimizer("sgd", 0.1),
-    "momentum": ref.Optimizer("sgd", 0.1, momentum=0.5),
-    "nesterov": ref.Optimizer("sgd", 0.1, momentum=0.5, nesterov=True),
+    "sgd": ref.SGD(0.1),
+    "momentum": ref.SGD(0.1, momentum=0.5),
+    "nesterov": ref.SGD(0.1, momentum=0.5, nesterov=True),
 }
 LARGE = [1e10, 1e18, 9e18, 1.5e19, 3e19, 1e22, 1e30, 3.4e38]
 
 
 def updater(optimizer, w, penalty=ref.NO_PENALTY):
-    return ops.Updater(fastreg_optimizer(optimizer), w, l1=penalty.l1, l2=penalty.l2, proximal=penalty.proximal)
+    return ops.Updater(made(optimizer), w, l1=penalty.l1, l2=penalty.l2, proximal=penalty.proximal)
 
 
 def lone(n, size):
@@ -95,8 +96,8 @@ def test_a_step_keeps_to_the_bound_of_its_rule(name, rng):
 
 def longest_step(o, t):
     """The largest |sum a_i g_i| / sqrt(sum b_i g_i^2), a and b being the weights of the gradients in both moments."""
-    if o.rule == "rmsprop":
-        return 1.0 / np.sqrt(1.0 - o.beta_2)
+    if isinstance(o, ref.RMSprop):
+        return 1.0 / np.sqrt(1.0 - o.rho)
     i = np.arange(t)
     a = o.beta_1**i * (1.0 - o.beta_1) / (1.0 - o.beta_1**t)
     b = o.beta_2**i * (1.0 - o.beta_2) / (1.0 - o.beta_2**t)
@@ -109,8 +110,8 @@ def longest_step(o, t):
 def test_a_small_constant_gradient_makes_no_step_beyond_the_bound(name, size, epsilon):
     """Where float32 takes the square for 0, an epsilon far below the gradient would be all that it is divided by: 1e-25
     by 1e-38 is a step of 1e13 rates. Gradients that v sees make the oracle's steps."""
-    optimizer = DIVIDING[name]._replace(epsilon=epsilon)
-    limit = 1.0 / np.sqrt(1.0 - optimizer.beta_2) if optimizer.rule == "rmsprop" else 1.0
+    optimizer = DIVIDING[name].replace(epsilon=epsilon)
+    limit = 1.0 / np.sqrt(1.0 - optimizer.rho) if isinstance(optimizer, ref.RMSprop) else 1.0
     w = np.zeros(53, np.float32)
     mine = updater(optimizer, w)
     for _ in range(5):
@@ -194,7 +195,7 @@ def test_clipping_sees_gradients_of_every_size(n, size, way, rng):
     """Also those whose squares float32 takes for 0: a limit of a hundredth of the norm is kept."""
     g = (size * rng.normal(size=n)).astype(np.float32)
     limit = float(np.float32(0.01 * np.linalg.norm(g.astype(np.float64)))) if way != "clipvalue" else 0.01 * size
-    optimizer = ref.Optimizer("sgd", 1.0, clip=(way, limit))
+    optimizer = ref.SGD(1.0, clip=(way, limit))
     w = np.zeros(n, np.float32)
     updater(optimizer, w).step(g)
     expected = ref.Updater(rounded(optimizer)).step(np.zeros(n), g.astype(np.float64))

@@ -14,7 +14,7 @@ from pairs import build_pair, float32, targets, weight_names
 from reference import Penalty
 
 ELEMENTWISE = tuple(ref.ELEMENTWISE)
-SGD1 = ref.Optimizer("sgd", 1.0)
+SGD1 = ref.SGD(1.0)
 
 # name: (features, stack). The fusions of the core are the borders worth crossing: Dense with Activation, the way back
 # through an activation with that through batch normalisation, batch normalisation with Dropout, a last sigmoid or
@@ -134,13 +134,12 @@ def check_epoch(
     rows=37,
     batch_size=None,
     loss="mean_squared_error",
-    from_logits=False,
     weighted=False,
     seed=3,
     optimizer=SGD1,
 ):
     """One epoch of fit in both; compares loss, weights and the outputs afterwards."""
-    model, net = build_pair(stack, features, rng, loss=loss, from_logits=from_logits, optimizer=optimizer, seed=seed)
+    model, net = build_pair(stack, features, rng, loss=loss, optimizer=optimizer, seed=seed)
     x = rng.normal(size=(rows, features)).astype(np.float32)
     t = targets(loss, rows, outputs_of(features, stack), rng)
     r = rng.uniform(0.25, 3.0, rows).astype(np.float32) if weighted else None
@@ -163,57 +162,42 @@ def test_stack(name, rng):
 @pytest.mark.parametrize(("rows", "batch_size"), [(1, None), (2, None), (33, 32), (3, 1), (64, 32), (40, 64)])
 def test_batches(name, rows, batch_size, rng):
     """Short last batches, one of a single row behind batch normalisation among them."""
-    check_epoch(*STACKS[name], rng, rows=rows, batch_size=batch_size, optimizer=ref.Optimizer("sgd", 0.1))
+    check_epoch(*STACKS[name], rng, rows=rows, batch_size=batch_size, optimizer=ref.SGD(0.1))
 
 
-LOSSES = [
-    ("mean_squared_error", "linear", False),
-    ("mean_squared_error", "sigmoid", False),
-    ("mean_squared_error", "softmax", False),
-    ("binary_crossentropy", "sigmoid", False),
-    ("binary_crossentropy", "linear", True),
-    ("categorical_crossentropy", "softmax", False),
-    ("categorical_crossentropy", "linear", True),
-    ("sparse_categorical_crossentropy", "softmax", False),
-    ("sparse_categorical_crossentropy", "linear", True),
-]
+def last_activation(loss):
+    """The one that a loss is made for."""
+    return loss.absorbs if loss.absorbs and not loss.logits else "linear"
+
+
+# Every loss behind the activation that it is made for, and one behind others.
+LOSSES = [(name, last_activation(loss)) for name, loss in ref.LOSSES.items()]
+LOSSES += [("mean_squared_error", "sigmoid"), ("mean_squared_error", "softmax")]
+# Those that are computed from what comes before the last activation.
+ABSORBING = [(name, loss.absorbs) for name, loss in ref.LOSSES.items() if loss.absorbs and not loss.logits]
 
 
 def allowed_units(last, loss, units):
     """One unit is no choice: a softmax or a categorical loss needs two."""
-    return max(units, 2) if last == "softmax" or "categorical" in loss else units
+    return max(units, 2) if "softmax" in (last, loss.absorbs) else units
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
 @pytest.mark.parametrize("units", [1, 2, 10, 17])
-@pytest.mark.parametrize(("loss", "last", "from_logits"), LOSSES)
-def test_loss(loss, last, from_logits, units, weighted, rng):
-    units = allowed_units(last, loss, units)
-    stack = [("dense", 8, "tanh"), ("dense", units, last)]
-    check_epoch(5, stack, rng, rows=21, batch_size=8, loss=loss, from_logits=from_logits, weighted=weighted)
+@pytest.mark.parametrize(("name", "last"), LOSSES)
+def test_loss(name, last, units, weighted, rng):
+    loss = ref.LOSSES[name]
+    stack = [("dense", 8, "tanh"), ("dense", allowed_units(last, loss, units), last)]
+    check_epoch(5, stack, rng, rows=21, batch_size=8, loss=loss, weighted=weighted)
 
 
-@pytest.mark.parametrize(
-    ("loss", "last"),
-    [
-        ("binary_crossentropy", "sigmoid"),
-        ("categorical_crossentropy", "softmax"),
-        ("sparse_categorical_crossentropy", "softmax"),
-    ],
-)
+@pytest.mark.parametrize(("loss", "last"), ABSORBING)
 def test_loss_with_the_last_activation_apart(loss, last, rng):
     check_epoch(5, [("dense", 8, "tanh"), ("dense", 6), ("activation", last)], rng, loss=loss, weighted=True)
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["", "apart"])
-@pytest.mark.parametrize(
-    ("loss", "last"),
-    [
-        ("binary_crossentropy", "sigmoid"),
-        ("categorical_crossentropy", "softmax"),
-        ("sparse_categorical_crossentropy", "softmax"),
-    ],
-)
+@pytest.mark.parametrize(("loss", "last"), ABSORBING)
 def test_a_saturated_network_still_learns(loss, last, apart, rng):
     """Logits of a hundred: the probabilities are 0 and 1, the loss is not clipped and the gradient does not vanish."""
     stack = [("dense", 3), ("activation", last)] if apart else [("dense", 3, last)]
@@ -289,7 +273,8 @@ def without_softmax_of_one(features, stack):
     seed=st.integers(0, 2**63 - 1),
 )
 def test_random_stacks(features, hidden, units, rows, batch_size, loss, weighted, seed):
-    kind, last, from_logits = loss
+    name, last = loss
+    kind = ref.LOSSES[name]
     check_epoch(
         features,
         [*without_softmax_of_one(features, hidden), ("dense", allowed_units(last, kind, units), last)],
@@ -297,8 +282,7 @@ def test_random_stacks(features, hidden, units, rows, batch_size, loss, weighted
         rows=rows,
         batch_size=batch_size,
         loss=kind,
-        from_logits=from_logits,
         weighted=weighted,
         seed=seed,
-        optimizer=ref.Optimizer("sgd", float32(0.01)),
+        optimizer=ref.SGD(float32(0.01)),
     )

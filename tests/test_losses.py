@@ -3,76 +3,68 @@
 import numpy as np
 import pytest
 import reference as ref
+from cases import LOSS_CASES, made
 from conftest import EPS, SIZES, assert_close
 from fastreg import ops
 
-LOSSES = [
-    ("mean_squared_error", False),
-    ("binary_crossentropy", False),
-    ("binary_crossentropy", True),
-    ("categorical_crossentropy", False),
-    ("categorical_crossentropy", True),
-    ("sparse_categorical_crossentropy", False),
-    ("sparse_categorical_crossentropy", True),
-]
+LOSSES = ref.LOSSES
 
 
-def loss_case(kind, from_logits, n, cols, rng):
+def loss_case(loss, n, cols, rng):
     y = 2.0 * rng.normal(size=(n, cols))
-    if kind != "mean_squared_error" and not from_logits:
-        y = ref.activation_forward("softmax" if "categorical" in kind else "sigmoid", y)
-    if kind == "sparse_categorical_crossentropy":
+    if loss.absorbs and not loss.logits:
+        y = ref.activation_forward(loss.absorbs, y)
+    if loss.targets == "labels":
         t = rng.integers(0, cols, n).astype(np.int32)
-    elif kind == "categorical_crossentropy":
+    elif loss.targets == "distribution":
         t = rng.random((n, cols)) + 0.01
         t = (t / t.sum(axis=1, keepdims=True)).astype(np.float32)
-    else:
+    elif loss.targets == "probabilities":
         t = rng.random((n, cols)).astype(np.float32)
+    else:
+        t = rng.normal(size=(n, cols)).astype(np.float32)
     return y.astype(np.float32), t
 
 
-def check_loss(kind, from_logits, y, t, r):
+def check_loss(loss, y, t, r):
     kept = y.copy()
-    rows, dy, p = ops.loss(kind, y, t, r, from_logits)
+    rows, dy, p = ops.loss(made(loss), y, t, r)
     np.testing.assert_array_equal(y, kept)
     n, cols = y.shape
-    expected = ref.loss_rows(kind, y, t, from_logits)
-    # Logits cancel against each other and log p near 1 is small: errors are relative to 1 and the largest logit.
-    size = 1.0 + np.abs(y).max(axis=1, initial=0.0) ** (2 if kind == "mean_squared_error" else 1)
+    expected = ref.loss_rows(loss, y, t)
+    # Logits cancel against each other and log p near 1 is small: errors are relative to 1 and the largest output.
+    size = 1.0 + np.abs(y).max(axis=1, initial=0.0) ** loss.degree
     assert_close(rows, expected, terms=cols + 8, magnitude=size + expected, what="row losses")
-    gradient = ref.loss_gradient(kind, y, t, r, from_logits)
+    gradient = ref.loss_gradient(loss, y, t, r)
     share = np.full(n, 1.0 / max(n, 1)) if r is None else np.asarray(r, np.float64) / max(r.sum(), 1e-30)
-    terms = size[:, None] if kind == "mean_squared_error" else 2.0 if from_logits else 0.0
-    if "categorical" in kind and not from_logits:  # the gradient of shares, 1 - t / p, cancels; these rows sum to 1
-        terms = 1.0 + (ref.one_hot(t, cols) if kind.startswith("sparse") else t) / y
-    magnitude = np.abs(gradient) + share[:, None] * terms
+    magnitude = np.abs(gradient) + share[:, None] * loss.gradient_size(y, t)
     assert_close(dy, gradient, terms=cols + 8, magnitude=magnitude, what="dy")
-    name = "linear" if not from_logits else "sigmoid" if kind == "binary_crossentropy" else "softmax"
+    name = loss.absorbs if loss.logits else "linear"
     assert_close(p, ref.activation_forward(name, y), terms=cols + 8, what="probabilities")
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
 @pytest.mark.parametrize("cols", [c for c in SIZES if c > 0])
-@pytest.mark.parametrize(("kind", "from_logits"), LOSSES)
-def test_loss_of_columns(kind, from_logits, cols, weighted, rng):
-    y, t = loss_case(kind, from_logits, 5, cols, rng)
-    check_loss(kind, from_logits, y, t, rng.uniform(0.1, 3.0, 5).astype(np.float32) if weighted else None)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_loss_of_columns(loss, cols, weighted, rng):
+    y, t = loss_case(LOSSES[loss], 5, cols, rng)
+    check_loss(LOSSES[loss], y, t, rng.uniform(0.1, 3.0, 5).astype(np.float32) if weighted else None)
 
 
 @pytest.mark.parametrize("cols", [1, 3, 16])
 @pytest.mark.parametrize("n", SIZES)
-@pytest.mark.parametrize(("kind", "from_logits"), LOSSES)
-def test_loss_of_rows(kind, from_logits, n, cols, rng):
-    y, t = loss_case(kind, from_logits, n, cols, rng)
-    check_loss(kind, from_logits, y, t, rng.uniform(0.1, 3.0, n).astype(np.float32))
+@pytest.mark.parametrize("loss", LOSSES)
+def test_loss_of_rows(loss, n, cols, rng):
+    y, t = loss_case(LOSSES[loss], n, cols, rng)
+    check_loss(LOSSES[loss], y, t, rng.uniform(0.1, 3.0, n).astype(np.float32))
 
 
-@pytest.mark.parametrize(("kind", "from_logits"), LOSSES)
-def test_rows_of_weight_zero_have_no_gradient(kind, from_logits, rng):
-    y, t = loss_case(kind, from_logits, 20, 4, rng)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_rows_of_weight_zero_have_no_gradient(loss, rng):
+    y, t = loss_case(LOSSES[loss], 20, 4, rng)
     r = rng.integers(0, 2, 20).astype(np.float32)
-    check_loss(kind, from_logits, y, t, r)
-    _, dy, _ = ops.loss(kind, y, t, r, from_logits)
+    check_loss(LOSSES[loss], y, t, r)
+    _, dy, _ = ops.loss(LOSS_CASES[loss].made, y, t, r)
     np.testing.assert_array_equal(dy[r == 0.0], 0.0)
 
 
@@ -116,7 +108,7 @@ def test_probabilities_are_clipped(kind):
 
 def test_soft_targets_and_rows_that_do_not_sum_to_one(rng):
     y, t = rng.normal(size=(6, 5)).astype(np.float32), rng.random((6, 5)).astype(np.float32)
-    check_loss("categorical_crossentropy", True, y, t, None)
+    check_loss(LOSSES["categorical_crossentropy of logits"], y, t, None)
 
 
 @pytest.mark.parametrize(
@@ -141,3 +133,15 @@ def test_a_column_of_labels_is_taken_as_labels():
     results = (ops.loss("sparse_categorical_crossentropy", y, labels) for labels in (t, t[:, None]))
     for flat, column in zip(*results, strict=True):
         np.testing.assert_array_equal(flat, column)
+
+
+@pytest.mark.parametrize("loss", [name for name, loss in LOSSES.items() if loss.logits])
+def test_from_logits_may_be_an_argument_of_its_own(loss, rng):
+    """For the loss of a name too; it goes before what the loss itself says."""
+    oracle = LOSSES[loss]
+    y, t = loss_case(oracle, 5, 4, rng)
+    expected = ops.loss(made(oracle), y, t)
+    name = loss.removesuffix(" of logits")
+    for given in (ops.loss(name, y, t, None, True), ops.loss(made(oracle, from_logits=False), y, t, None, True)):
+        for found, whole in zip(given, expected, strict=True):
+            np.testing.assert_array_equal(found, whole)

@@ -4,6 +4,7 @@ import fastreg as fr
 import numpy as np
 import pytest
 import reference as ref
+from cases import METRIC_CASES
 from fastreg import metrics
 from pairs import build_pair, targets
 
@@ -22,23 +23,52 @@ CASES = [
 ]
 
 
+# loss, last activation, units: networks whose outputs metrics can be of.
+TASKS = [
+    ("mean_squared_error", "linear", 1),
+    ("mean_squared_error", "linear", 4),
+    ("binary_crossentropy", "sigmoid", 1),
+    ("binary_crossentropy", "sigmoid", 3),
+    ("categorical_crossentropy", "softmax", 5),
+    ("sparse_categorical_crossentropy", "softmax", 5),
+]
+
+
+def fits(row, loss, units):
+    """Whether a metric can be of the outputs and targets of a task."""
+    targets = "labels" if loss.startswith("sparse") else "matrix"
+    return row.targets in (targets, "any") and row.outputs in (None, units)
+
+
+@pytest.mark.parametrize(
+    ("name", "loss", "last", "units"),
+    [(name, *task) for name, case in METRIC_CASES.items() for task in TASKS if fits(case.oracle, task[0], task[2])],
+)
+def test_every_metric_of_every_task(name, loss, last, units, rng):
+    check_metric(loss, last, units, METRIC_CASES[name].made, METRIC_CASES[name].oracle.value, rng)
+
+
 @pytest.mark.parametrize(("loss", "last", "units", "given", "name"), CASES)
 def test_metric(loss, last, units, given, name, rng):
+    """By a name, or with one of its own."""
+    check_metric(loss, last, units, given, lambda y, t: ref.metric(name, y, t), rng)
+
+
+def check_metric(loss, last, units, given, value, rng):
     """evaluate sees the outputs of inference, fit those of training before each step; the last batch is short."""
     stack = [("dense", 9, "tanh"), ("batch_norm",), ("dropout", 0.2), ("dense", units, last)]
     model, net = build_pair(stack, 6, rng, loss=loss, metrics=[given], seed=1)
     x, t = rng.normal(size=(45, 6)).astype(np.float32), targets(loss, 45, units, rng)
     key = given if isinstance(given, str) else given.name
     evaluated = model.evaluate(x, t, return_dict=True, verbose=0)
-    np.testing.assert_allclose(evaluated[key], ref.metric(name, net.forward(x), t), rtol=1e-6)
+    np.testing.assert_allclose(evaluated[key], value(net.forward(x), t), rtol=1e-6)
     trained = model.fit(x, t, batch_size=16, shuffle=False, verbose=0).history
     assert list(trained) == ["loss", key]
-    batches = [slice(a, a + 16) for a in (0, 16, 32)]
-    expected = []
-    for rows in batches:
-        expected.append(ref.metric(name, net.forward(x[rows], training=True), t[rows]))
+    seen = []
+    for rows in (slice(0, 16), slice(16, 32), slice(32, 48)):
+        seen.append(net.forward(x[rows], training=True))
         net.train_step(x[rows], t[rows])
-    np.testing.assert_allclose(trained[key], [np.average(expected, weights=[16, 16, 13])], rtol=1e-5)
+    np.testing.assert_allclose(trained[key], [value(np.concatenate(seen), t)], rtol=1e-5)
 
 
 def test_accuracies_at_their_borders(rng):

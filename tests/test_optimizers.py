@@ -3,24 +3,13 @@
 import numpy as np
 import pytest
 import reference as ref
+from cases import made
 from conftest import EPS, SIZES
 from fastreg import ops
-from pairs import fastreg_optimizer, rounded
+from pairs import rounded
 from reference import Penalty
 
-OPTIMIZERS = {
-    "sgd": ref.Optimizer("sgd", 0.1),
-    "momentum": ref.Optimizer("sgd", 0.1, momentum=0.9),
-    "nesterov": ref.Optimizer("sgd", 0.1, momentum=0.9, nesterov=True),
-    "adam": ref.Optimizer("adam", 0.01),
-    "adam, large epsilon": ref.Optimizer("adam", 0.01, epsilon=0.5),
-    "adam, other betas": ref.Optimizer("adam", 0.01, beta_1=0.0, beta_2=0.5),
-    "adamw": ref.Optimizer("adamw", 0.01, weight_decay=0.3),
-    "adam, short memory": ref.Optimizer("adam", 0.01, beta_1=0.1, beta_2=0.01),
-    "rmsprop": ref.Optimizer("rmsprop", 0.01, beta_2=0.9),
-    "rmsprop, no memory": ref.Optimizer("rmsprop", 0.01, beta_2=0.0),
-    "rmsprop, large epsilon": ref.Optimizer("rmsprop", 0.01, beta_2=0.5, epsilon=0.5),
-}
+OPTIMIZERS = ref.RULES
 PENALTIES = {
     "plain": Penalty(),
     "l1": Penalty(0.05, 0.0),
@@ -31,7 +20,7 @@ PENALTIES = {
 
 def updater(optimizer, w, penalty):
     options = {"proximal": True} if penalty.proximal else {}
-    return ops.Updater(fastreg_optimizer(optimizer), w, l1=penalty.l1, l2=penalty.l2, **options)
+    return ops.Updater(made(optimizer), w, l1=penalty.l1, l2=penalty.l2, **options)
 
 
 def check_run(optimizer, penalty, n, steps, rng, zeros=False):
@@ -134,7 +123,7 @@ def test_state_of_gradients_that_vanish_stays_finite(rng):
     """Moments decay through the denormal range; the step must not divide by what is left."""
     for optimizer in OPTIMIZERS.values():
         w = np.ones(35, np.float32)
-        mine = updater(optimizer._replace(weight_decay=0.0), w, Penalty())
+        mine = updater(optimizer.without_decay(), w, Penalty())
         mine.step(np.full(35, 1e-3, np.float32))
         for _ in range(3000):
             mine.step(np.zeros(35, np.float32))
@@ -142,7 +131,8 @@ def test_state_of_gradients_that_vanish_stays_finite(rng):
         assert (np.abs(w - 1.0) < 0.2).all()
 
 
-DIVIDING = [name for name in OPTIMIZERS if name.startswith(("adam", "rmsprop"))]
+# Those that divide by a root of squares.
+DIVIDING = [name for name, rule in OPTIMIZERS.items() if np.isfinite(rule.largest_gradient)]
 
 
 @pytest.mark.parametrize("optimizer", DIVIDING)
@@ -188,11 +178,9 @@ def test_a_small_gradient_after_a_large_one(optimizer, penalty):
         np.testing.assert_allclose(w, oracle.step(np.zeros(131), g.astype(np.float64)), rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["Adam", "RMSprop"])
+@pytest.mark.parametrize("name", [name for name, rule in OPTIMIZERS.items() if hasattr(rule, "epsilon")])
 def test_the_least_epsilon_keeps_a_zero_gradient_a_zero_step(name):
-    from fastreg import optimizers
-
     w = np.ones(35, np.float32)
-    mine = ops.Updater(getattr(optimizers, name)(0.01, epsilon=2.0**-126), w)
+    mine = updater(OPTIMIZERS[name].without_decay().replace(epsilon=2.0**-126), w, Penalty())
     mine.step(np.zeros(35, np.float32))
     assert (w == 1.0).all()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import reference as ref
 import scipy.special
+from formulas import schedules
 from numpy.testing import assert_allclose, assert_array_equal
 
 STEP = 1e-6  # of the central differences; their error is then about 1e-9 of the values
@@ -160,52 +161,34 @@ def test_dropout_keep_rate():
 # --------------------------------------------------------------------------------------------------------- losses
 
 
-def example_loss(kind, from_logits, rng):
+def example_loss(loss, rng):
     """Outputs away from the clip bounds, and targets."""
     y, t = rng.normal(size=(6, 4)), rng.random((6, 4))
-    if kind != "mean_squared_error" and not from_logits:
-        y = ref.activation_forward("softmax" if "categorical" in kind else "sigmoid", y)
-    if kind == "categorical_crossentropy":
+    if loss.absorbs and not loss.logits:
+        y = ref.activation_forward(loss.absorbs, y)
+    if loss.targets == "distribution":
         t /= t.sum(axis=1, keepdims=True)
-    if kind == "sparse_categorical_crossentropy":
+    if loss.targets == "labels":
         t = rng.integers(0, 4, 6)
     return y, t
 
 
-LOSSES = [
-    ("mean_squared_error", False),
-    ("binary_crossentropy", False),
-    ("binary_crossentropy", True),
-    ("categorical_crossentropy", False),
-    ("categorical_crossentropy", True),
-    ("sparse_categorical_crossentropy", False),
-    ("sparse_categorical_crossentropy", True),
-]
-
-
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize(("kind", "from_logits"), LOSSES)
-def test_loss_gradient(kind, from_logits, weighted, rng):
-    y, t = example_loss(kind, from_logits, rng)
+@pytest.mark.parametrize("name", ref.LOSSES)
+def test_loss_gradient(name, weighted, rng):
+    loss = ref.LOSSES[name]
+    y, t = example_loss(loss, rng)
     r = rng.random(6) * np.array([1, 0, 1, 2, 1, 3]) if weighted else None
-    assert_gradient(
-        lambda: ref.weighted_mean(ref.loss_rows(kind, y, t, from_logits), r),
-        y,
-        ref.loss_gradient(kind, y, t, r, from_logits),
-    )
+    assert_gradient(lambda: ref.weighted_mean(ref.loss_rows(loss, y, t), r), y, ref.loss_gradient(loss, y, t, r))
 
 
-@pytest.mark.parametrize(
-    ("kind", "activation"),
-    [
-        ("binary_crossentropy", "sigmoid"),
-        ("categorical_crossentropy", "softmax"),
-        ("sparse_categorical_crossentropy", "softmax"),
-    ],
-)
-def test_loss_from_logits_is_the_loss_of_the_probabilities(kind, activation, rng):
-    z, t = example_loss(kind, True, rng)
-    assert_allclose(ref.loss_rows(kind, z, t, True), ref.loss_rows(kind, ref.activation_forward(activation, z), t))
+@pytest.mark.parametrize("name", [name for name, loss in ref.LOSSES.items() if loss.logits])
+def test_loss_from_logits_is_the_loss_of_the_probabilities(name, rng):
+    loss = ref.LOSSES[name]
+    z, t = example_loss(loss, rng)
+    of_probabilities = loss.replace(from_logits=False)
+    y = ref.activation_forward(loss.absorbs, z)
+    assert_allclose(ref.loss_rows(loss, z, t), ref.loss_rows(of_probabilities, y, t))
 
 
 def test_losses_at_known_points():
@@ -239,23 +222,23 @@ def one_parameter(optimizer, gradients, w=1.0, penalty=ref.NO_PENALTY):
 
 
 def test_updates_by_hand():
-    assert_allclose(one_parameter(ref.Optimizer("sgd", 0.1), [2.0, 3.0]), 1.0 - 0.2 - 0.3)
-    assert_allclose(one_parameter(ref.Optimizer("sgd", 0.1, momentum=0.5), [2.0, 3.0]), 1.0 - 0.2 - 0.1 * (1.0 + 3.0))
-    nesterov = ref.Optimizer("sgd", 0.1, momentum=0.5, nesterov=True)  # steps by g + mu m
+    assert_allclose(one_parameter(ref.SGD(0.1), [2.0, 3.0]), 1.0 - 0.2 - 0.3)
+    assert_allclose(one_parameter(ref.SGD(0.1, momentum=0.5), [2.0, 3.0]), 1.0 - 0.2 - 0.1 * (1.0 + 3.0))
+    nesterov = ref.SGD(0.1, momentum=0.5, nesterov=True)  # steps by g + mu m
     assert_allclose(one_parameter(nesterov, [2.0, 3.0]), 1.0 - 0.1 * (2.0 + 1.0) - 0.1 * (3.0 + 0.5 * 4.0))
     # Adam's first step is the rate itself whatever the gradient; epsilon is added after the correction.
-    assert_allclose(one_parameter(ref.Optimizer("adam", 0.1, epsilon=1.0), [3.0]), 1.0 - 0.1 * 3.0 / (3.0 + 1.0))
+    assert_allclose(one_parameter(ref.Adam(0.1, epsilon=1.0), [3.0]), 1.0 - 0.1 * 3.0 / (3.0 + 1.0))
     m, v = (0.1 * 0.9 * 3.0 + 0.1 * -1.0) / (1.0 - 0.81), (0.001 * 0.999 * 9.0 + 0.001) / (1.0 - 0.999**2)
     second = 1.0 - 0.1 * 3.0 / 4.0 - 0.1 * m / (math.sqrt(v) + 1.0)
-    assert_allclose(one_parameter(ref.Optimizer("adam", 0.1, epsilon=1.0), [3.0, -1.0]), second)
+    assert_allclose(one_parameter(ref.Adam(0.1, epsilon=1.0), [3.0, -1.0]), second)
     # RMSprop: epsilon outside the root.
-    rmsprop = ref.Optimizer("rmsprop", 0.1, beta_2=0.75, epsilon=1.0)
+    rmsprop = ref.RMSprop(0.1, 0.75, epsilon=1.0)
     assert_allclose(one_parameter(rmsprop, [2.0]), 1.0 - 0.1 * 2.0 / (1.0 + 1.0))
     # Decoupled decay comes on top and does not enter the moments.
-    adamw = ref.Optimizer("adamw", 0.1, weight_decay=0.5)
+    adamw = ref.AdamW(0.1, weight_decay=0.5)
     assert_allclose(one_parameter(adamw, [3.0], w=2.0), 2.0 - 0.1 * 0.5 * 2.0 - 0.1, rtol=1e-7)
     # L2 in Adam enters the gradient: with g = -2 l2 w nothing moves.
-    assert one_parameter(ref.Optimizer("adam", 0.1), [-0.4], penalty=ref.Penalty(0.0, 0.2)) == 1.0
+    assert one_parameter(ref.Adam(0.1), [-0.4], penalty=ref.Penalty(0.0, 0.2)) == 1.0
 
 
 def test_proximal_step_minimises_its_own_objective():
@@ -263,7 +246,7 @@ def test_proximal_step_minimises_its_own_objective():
     grid = np.linspace(-3.0, 3.0, 600001)
     for u in (-1.3, -0.1, 0.0, 0.2, 2.0):
         eta, l1 = 0.5, 0.6
-        w = one_parameter(ref.Optimizer("sgd", eta), [(0.0 - u) / eta], w=0.0, penalty=ref.Penalty(l1, 0.0, True))
+        w = one_parameter(ref.SGD(eta), [(0.0 - u) / eta], w=0.0, penalty=ref.Penalty(l1, 0.0, True))
         assert_allclose(w, grid[np.argmin((grid - u) ** 2 / (2.0 * eta) + l1 * np.abs(grid))], atol=1e-5)
 
 
@@ -271,11 +254,13 @@ def test_proximal_step_minimises_its_own_objective():
 
 
 def test_schedules_at_the_edges():
-    assert [ref.step_decay(s, 1.0, 3, 0.5) for s in (0, 2, 3, 6)] == [1.0, 1.0, 0.5, 0.25]
-    assert_allclose([ref.exponential_decay(s, 2.0, 4, 0.25) for s in (0, 2, 4, 8)], [2.0, 1.0, 0.5, 0.125])
-    assert_allclose([ref.exponential_decay(s, 2.0, 4, 0.25, True) for s in (0, 3, 4, 7)], [2.0, 2.0, 0.5, 0.5])
-    assert_allclose([ref.cosine_decay(s, 2.0, 10, 0.1) for s in (0, 5, 10, 99)], [2.0, 1.1, 0.2, 0.2])
-    assert [ref.piecewise_constant(s, [2, 4], [1.0, 0.5, 0.1]) for s in (0, 2, 3, 4, 5)] == [1.0, 1.0, 0.5, 0.5, 0.1]
+    assert [schedules.StepDecay(1.0, 3, 0.5).rate(s) for s in (0, 2, 3, 6)] == [1.0, 1.0, 0.5, 0.25]
+    assert_allclose([schedules.ExponentialDecay(2.0, 4, 0.25).rate(s) for s in (0, 2, 4, 8)], [2.0, 1.0, 0.5, 0.125])
+    staircase = schedules.ExponentialDecay(2.0, 4, 0.25, True)
+    assert_allclose([staircase.rate(s) for s in (0, 3, 4, 7)], [2.0, 2.0, 0.5, 0.5])
+    assert_allclose([schedules.CosineDecay(2.0, 10, 0.1).rate(s) for s in (0, 5, 10, 99)], [2.0, 1.1, 0.2, 0.2])
+    pieces = schedules.PiecewiseConstantDecay((2, 4), (1.0, 0.5, 0.1))
+    assert [pieces.rate(s) for s in (0, 2, 3, 4, 5)] == [1.0, 1.0, 0.5, 0.5, 0.1]
 
 
 def test_metrics_at_known_points():

@@ -128,7 +128,7 @@ def test_training_with_weights_is_the_oracles(kind, batch_size, rng):
     """Batches of any weight, two without any, penalties and batch normalisation included: weights and history."""
     head = {"mean": ("dense", 2), "binary": ("dense", 2, "sigmoid"), "sparse": ("dense", 3, "softmax")}
     stack = [STACK[0], ("batch_norm", {"epsilon": 0.1}), head[kind.split("_")[0]]]
-    model, net = build_pair(stack, 4, rng, loss=kind, optimizer=ref.Optimizer("sgd", 0.05, momentum=0.5))
+    model, net = build_pair(stack, 4, rng, loss=kind, optimizer=ref.SGD(0.05, momentum=0.5))
     x, labels, weights = some_data(rng)
     weights[8:16] = weights[40:56] = 0.0
     y = {"mean": rng.normal(size=(N, 2)), "binary": rng.integers(0, 2, (N, 2)), "sparse": labels}[kind.split("_")[0]]

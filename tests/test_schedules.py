@@ -5,43 +5,24 @@ import pickle
 
 import numpy as np
 import pytest
-import reference as ref
+from cases import SCHEDULE_CASES
 from fastreg import optimizers, schedules
 
-# schedule, the oracle's function of the step
-CASES = {
-    "constant": (schedules.Constant(0.3), lambda s: 0.3),
-    "steps": (schedules.StepDecay(0.1, 10, 0.5), lambda s: ref.step_decay(s, 0.1, 10, 0.5)),
-    "every step": (schedules.StepDecay(0.1, 1, 0.9), lambda s: ref.step_decay(s, 0.1, 1, 0.9)),
-    "exponential": (schedules.ExponentialDecay(0.1, 7, 0.3), lambda s: ref.exponential_decay(s, 0.1, 7, 0.3)),
-    "staircase": (
-        schedules.ExponentialDecay(0.1, 7, 0.3, staircase=True),
-        lambda s: ref.exponential_decay(s, 0.1, 7, 0.3, True),
-    ),
-    "cosine": (schedules.CosineDecay(0.1, 50), lambda s: ref.cosine_decay(s, 0.1, 50)),
-    "cosine to alpha": (schedules.CosineDecay(0.1, 50, alpha=0.2), lambda s: ref.cosine_decay(s, 0.1, 50, 0.2)),
-    "cosine of one step": (schedules.CosineDecay(0.1, 1), lambda s: ref.cosine_decay(s, 0.1, 1)),
-    "pieces": (
-        schedules.PiecewiseConstantDecay([5, 20], [1.0, 0.1, 0.01]),
-        lambda s: ref.piecewise_constant(s, [5, 20], [1.0, 0.1, 0.01]),
-    ),
-}
 
-
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", SCHEDULE_CASES)
 def test_schedule(case):
-    schedule, expected = CASES[case]
+    schedule, oracle = SCHEDULE_CASES[case]
     for step in [*range(80), 10**6, 2**40]:
         rate = schedule(step)
         assert isinstance(rate, float)
-        assert math.isclose(rate, expected(step), rel_tol=1e-12, abs_tol=1e-15), (
-            f"step {step}: {rate}, expected {expected(step)}"
+        assert math.isclose(rate, oracle.rate(step), rel_tol=1e-12, abs_tol=1e-15), (
+            f"step {step}: {rate}, expected {oracle.rate(step)}"
         )
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", SCHEDULE_CASES)
 def test_schedules_are_values(case):
-    schedule, _ = CASES[case]
+    schedule, _ = SCHEDULE_CASES[case]
     assert pickle.loads(pickle.dumps(schedule)) == schedule
     assert eval(repr(schedule), vars(schedules)) == schedule
     assert hash(schedule) == hash(pickle.loads(pickle.dumps(schedule)))

@@ -140,7 +140,7 @@ def test_training_with_any_last_activation_is_the_oracles(kind, head, units, apa
     stack = [("dense", 8, "tanh", {"kernel": Penalty(0.0, 0.01)}), *last]
     # A rate for heads whose sums may come near 0, where gradients are large.
     rate = 0.1 if head in POSITIVE else 1e-4
-    model, net = build_pair(stack, 5, rng, loss=kind, optimizer=ref.Optimizer("sgd", rate))
+    model, net = build_pair(stack, 5, rng, loss=kind, optimizer=ref.SGD(rate))
     weights = model.get_weights()
     weights[-1] = weights[-1] + np.float32(2.0)  # most sums are away from 0
     model.set_weights(weights)

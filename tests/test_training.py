@@ -4,8 +4,9 @@ import fastreg as fr
 import numpy as np
 import pytest
 import reference as ref
+from cases import SCHEDULE_CASES
 from conftest import EPS
-from fastreg import layers, optimizers, schedules
+from fastreg import layers, optimizers
 from pairs import build_pair, targets
 from reference import Penalty
 
@@ -34,7 +35,7 @@ def pair_of_models(rng, stack, **options):
 
 
 STACK = [("dense", 9, "tanh"), ("dense", 2)]
-SGD = ref.Optimizer("sgd", 0.1)
+SGD = ref.SGD(0.1)
 
 
 def test_weight_two_is_a_row_twice(rng):
@@ -169,26 +170,16 @@ def test_validation_split_is_training_on_the_rest(rng):
 # ------------------------------------------------------------------------------------------------------ schedules
 
 
-@pytest.mark.parametrize(
-    ("schedule", "rate"),
-    [
-        (schedules.StepDecay(0.2, 3, 0.5), lambda s: ref.step_decay(s, 0.2, 3, 0.5)),
-        (schedules.ExponentialDecay(0.2, 5, 0.5), lambda s: ref.exponential_decay(s, 0.2, 5, 0.5)),
-        (schedules.CosineDecay(0.2, 12), lambda s: ref.cosine_decay(s, 0.2, 12)),
-        (
-            schedules.PiecewiseConstantDecay([3, 8], [0.2, 0.1, 0.01]),
-            lambda s: ref.piecewise_constant(s, [3, 8], [0.2, 0.1, 0.01]),
-        ),
-    ],
-)
-def test_schedule_is_evaluated_at_each_step(schedule, rate, rng):
+@pytest.mark.parametrize("case", SCHEDULE_CASES)
+def test_schedule_is_evaluated_at_each_step(case, rng):
     """Over two calls of fit: the second goes on in the schedule."""
+    schedule, oracle = SCHEDULE_CASES[case]
     model, net = build_pair(STACK, 4, rng)
     model.compile(optimizer=optimizers.SGD(learning_rate=schedule), loss="mean_squared_error")
     x, y = rng.normal(size=(25, 4)).astype(np.float32), targets("mean_squared_error", 25, 2, rng)
     for epochs in (1, 2):
         model.fit(x, y, batch_size=8, epochs=epochs, shuffle=False, verbose=0)
-    net.fit(x, y, 3, 8, rates=[rate(step) for step in range(12)])
+    net.fit(x, y, 3, 8, rates=[oracle.rate(step) for step in range(12)])
     for w, expected in zip(model.get_weights(), net.get_weights(), strict=True):
         np.testing.assert_allclose(w, expected, rtol=2e-6, atol=2e-6)
 

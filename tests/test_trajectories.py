@@ -5,25 +5,19 @@ import dataclasses
 import numpy as np
 import pytest
 import reference as ref
+from cases import made
 from fastreg import schedules
-from pairs import build_pair, fastreg_optimizer, targets
+from pairs import build_pair, targets
 from reference import Penalty
 
 # Twenty steps of float32 arithmetic; the same bound as against PyTorch (tests/peer).
 TOLERANCE = 2e-5
 
 OPTIMIZERS = {
-    "sgd": ref.Optimizer("sgd", 0.05),
-    "momentum": ref.Optimizer("sgd", 0.02, momentum=0.9),
-    "nesterov": ref.Optimizer("sgd", 0.02, momentum=0.9, nesterov=True),
-    "adam": ref.Optimizer("adam", 0.01),
-    "adam, other betas": ref.Optimizer("adam", 0.01, beta_1=0.5, beta_2=0.9, epsilon=1e-3),
-    "adamw": ref.Optimizer("adamw", 0.01, weight_decay=0.1),
-    "rmsprop": ref.Optimizer("rmsprop", 0.005, beta_2=0.9),
-    "rmsprop, other rho": ref.Optimizer("rmsprop", 0.005, beta_2=0.5, epsilon=1e-2),
-    "clipvalue": ref.Optimizer("sgd", 0.05, clip=("clipvalue", 0.05)),
-    "clipnorm": ref.Optimizer("sgd", 0.05, momentum=0.9, clip=("clipnorm", 0.2)),
-    "global_clipnorm": ref.Optimizer("adamw", 0.01, weight_decay=0.1, clip=("global_clipnorm", 0.5)),
+    **ref.STEADY_RULES,
+    "clipvalue": ref.SGD(0.05, clip=("clipvalue", 0.05)),
+    "clipnorm": ref.SGD(0.05, momentum=0.9, clip=("clipnorm", 0.2)),
+    "global_clipnorm": ref.AdamW(0.01, weight_decay=0.1, clip=("global_clipnorm", 0.5)),
 }
 
 L1L2 = {"kernel": Penalty(0.003, 0.004), "bias": Penalty(0.001, 0.002)}
@@ -101,7 +95,7 @@ def test_trajectory_with_a_schedule(optimizer, rng):
     model, net = build_pair(STACKS["l1l2"][1], 5, rng, optimizer=OPTIMIZERS[optimizer])
     schedule = schedules.ExponentialDecay(OPTIMIZERS[optimizer].learning_rate, 4, 0.5)
     model.compile(
-        optimizer=dataclasses.replace(fastreg_optimizer(OPTIMIZERS[optimizer]), learning_rate=schedule), loss="mse"
+        optimizer=dataclasses.replace(made(OPTIMIZERS[optimizer]), learning_rate=schedule), loss="mse"
     )
     x, t = rng.normal(size=(40, 5)).astype(np.float32), targets("mean_squared_error", 40, 3, rng)
     model.fit(x, t, batch_size=8, epochs=4, shuffle=False, verbose=0)

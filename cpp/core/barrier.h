@@ -1,4 +1,4 @@
-// The barrier of a team (team.h). Members arrive on one cache line and wait on another.
+// The barrier of a team (team.h). Members count their arrival in one cache line and wait for a change of another.
 #pragma once
 #include <atomic>
 #include <cstddef>

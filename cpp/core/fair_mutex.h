@@ -1,5 +1,5 @@
-// A mutex that serves in the order of arrival. A fit gives its lock up between slices and wants it back at once: with
-// std::mutex it would get it before a waiting prediction wakes up, time and again.
+// A mutex that threads lock in the order in which they asked for it. A fit releases its lock between slices and locks
+// it again at once; with std::mutex it would get the lock before a waiting prediction wakes up, every time.
 #pragma once
 #include <condition_variable>
 #include <cstdint>

@@ -1,5 +1,5 @@
-// POSIX files with every error looked at. All names are taken relative to one open directory, so that renaming that
-// directory meanwhile does no harm.
+// POSIX files, with a check of every error. All names are resolved relative to one open directory, so that it does no
+// harm if that directory is renamed during a call.
 #include "core/file.h"
 
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 namespace fastreg {
 namespace {
 
-constexpr std::size_t kLargestTransfer = std::size_t{1} << 30;  // Linux moves at most 2 GB a call
+constexpr std::size_t kLargestTransfer = std::size_t{1} << 30;  // Linux transfers at most 2 GB per call
 
 [[noreturn]] void fail(const char* action, const std::string& path, int error = errno, const char* detail = "") {
   throw FileError(error, action, path, detail);
@@ -39,20 +39,20 @@ void require_regular(const struct stat& status, const char* action, const std::s
   if (!S_ISREG(status.st_mode)) throw std::invalid_argument("must be a regular file");
 }
 
-// A NUL would cut the name short and reach another file.
+// Rejects a path that contains NUL, which would end the name early and refer to another file.
 const std::string& checked(const std::string& path) {
   if (path.find('\0') != std::string::npos) throw std::invalid_argument("the path must not hold a NUL character");
   return path;
 }
 
-// Without waiting for the other end of a pipe.
+// Opens a file without waiting for the other end of a pipe.
 int open_to_read(const std::string& path) {
   return uninterrupted([&] { return open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
 }
 
-// Where path leads in the end, whether or not something is there.
+// The path with all symbolic links resolved, whether or not the target exists.
 std::string follow_links(const std::string& path) {
-  constexpr int kMostLinks = 40;  // as many as Linux follows
+  constexpr int kMostLinks = 40;  // the number of links that Linux follows
   std::filesystem::path target = checked(path);
   for (int i = 0; i < kMostLinks; ++i) {
     std::error_code not_a_link;
@@ -69,7 +69,7 @@ int open_parent(const std::string& target) {
   return uninterrupted([&] { return open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
 }
 
-// Within the directory that open_parent opens.
+// The name of the file within the directory that open_parent opens.
 std::string last_part(const std::string& target) { return std::filesystem::path(target).filename().string(); }
 
 int create(int directory, const std::string& name) {
@@ -93,20 +93,20 @@ InputFile::InputFile(const std::string& path) : path_(checked(path)), file_(open
 }
 
 void InputFile::read(void* out, std::size_t bytes) {
-  read_at(place_, out, bytes);
-  place_ += bytes;
+  read_at(position_, out, bytes);
+  position_ += bytes;
 }
 
-void InputFile::read_at(std::size_t place, void* out, std::size_t bytes) {
+void InputFile::read_at(std::size_t offset, void* out, std::size_t bytes) {
   auto* at = static_cast<char*>(out);
   while (bytes > 0) {
     const auto got = uninterrupted([&] {
-      return pread(file_.get(), at, std::min(bytes, kLargestTransfer), static_cast<off_t>(place));
+      return pread(file_.get(), at, std::min(bytes, kLargestTransfer), static_cast<off_t>(offset));
     });
     if (got < 0) fail("read", path_);
     if (got == 0) throw std::invalid_argument("the file was cut off while it was read");
     at += got;
-    place += static_cast<std::size_t>(got);
+    offset += static_cast<std::size_t>(got);
     bytes -= static_cast<std::size_t>(got);
   }
 }
@@ -128,7 +128,7 @@ FileReplacement::FileReplacement(const std::string& path)
   if (!replaces && errno != ENOENT) fail("write", path_);
   if (replaces) {
     require_regular(old, "write", path_);
-    // A rename would not ask whether the file itself may be written.
+    // A rename does not check whether the file itself may be written.
     if (faccessat(directory_.get(), name.c_str(), W_OK, 0) != 0) fail("write", path_);
   }
   FolderCleaner& cleaner = cleaner_.emplace(directory_.get());
@@ -140,7 +140,7 @@ FileReplacement::FileReplacement(const std::string& path)
   if (other_mode && fchmod(file, old.st_mode & 0777) != 0) fail("write", path_);
 }
 
-// A cleaner of another process may remove the file before it is locked, if the clocks of both are far apart.
+// If the clocks of two machines are far apart, a process on the other one may remove the file before it is locked.
 int FileReplacement::create_temporary() {
   constexpr int kMostTries = 10;
   for (int i = 0; i < kMostTries; ++i) {
@@ -148,7 +148,7 @@ int FileReplacement::create_temporary() {
     const int file = temporary_->file.get();
     if (file < 0) fail("write", path_, errno, "no file can be created beside it");
     if (lock_temporary(directory_.get(), temporary_->name, file)) return file;
-    temporary_->renamed = true;  // its name is no longer its own
+    temporary_->renamed = true;  // the temporary name no longer refers to it
   }
   fail("write", path_, ENOENT, "the file beside it was removed by others");
 }
@@ -173,8 +173,8 @@ void FileReplacement::commit() {
   if (renameat(directory_.get(), temporary_->name.c_str(), directory_.get(), name.c_str()) != 0) fail("replace", path_);
   temporary_->renamed = true;
   cleaner_->after_renaming();
-  unlock_temporary(file);  // a child that was forked meanwhile must not keep the file locked
-  // Some file systems cannot sync a directory and say EINVAL; they have nothing to lose there.
+  unlock_temporary(file);  // else a child that was forked during the replacement would keep the file locked
+  // Some file systems cannot sync a directory and return EINVAL; on them nothing can be lost here.
   if (uninterrupted([&] { return fsync(directory_.get()); }) != 0 && errno != EINVAL) {
     fail("write", path_, errno, "its directory cannot be synced");
   }

@@ -1,4 +1,4 @@
-// The list of what a fork waits for, and the handlers that the system calls around every fork().
+// The list of objects that a fork waits for, and the handlers that the system calls before and after every fork().
 #include "core/fork.h"
 
 #include <pthread.h>
@@ -7,11 +7,11 @@
 
 namespace fastreg {
 
-// Constant from the start and never destroyed: other threads may be at work before and after main().
+// Initialised at compile time and never destroyed, because other threads may run before and after main().
 constinit std::atomic<bool> fork_waits_flag{false};
 
 namespace {
-constinit std::mutex list_lock;   // held during a fork
+constinit std::mutex list_lock;   // is held during a fork
 constinit ForkGuarded* first = nullptr;
 }  // namespace
 

@@ -1,8 +1,9 @@
-// Forks and locks. A child of fork() has the forking thread alone: a lock that another thread held would stay shut in it
-// for ever, and what that thread was changing would stay half changed. So a fork waits until it holds every lock of this
-// kind, and in the child each of them is as new. A fit gives its lock up at the end of a step; a prediction or an
-// evaluation, validation included, is waited for to its end. While a fork waits, nobody
-// who holds one of these locks may wait for another lock of any kind: fork() in Python holds the interpreter lock.
+// Locks that survive a fork. The child of a fork() has only the thread that called it: a lock that another thread held
+// would stay locked for ever, and the data that it protects would stay half changed. Therefore a fork waits until it
+// holds every lock of this kind, and the child gets new ones. A fit releases its lock at the end of a step; a
+// prediction or an evaluation (validation during a fit, too) is waited for until its end. While a fork waits, a thread
+// that holds one of these locks must not wait for any other lock, because a fork() from Python holds the interpreter
+// lock.
 #pragma once
 #include <atomic>
 #include <new>
@@ -12,8 +13,8 @@
 
 namespace fastreg {
 
-// What is brought to rest before a fork. A class that derives from it is final, enlists itself as the last act of its
-// constructor and delists itself as the first one of its destructor.
+// An object that a fork waits for. A class that derives from it is final, calls enlist() at the end of its constructor
+// and delist() at the beginning of its destructor.
 class ForkGuarded {
  public:
   ForkGuarded(const ForkGuarded&) = delete;
@@ -27,13 +28,13 @@ class ForkGuarded {
 
  private:
   friend struct ForkHandlers;
-  virtual void hold() = 0;                // before the fork
-  virtual void let_go() = 0;              // in the parent, after it
-  virtual void renew() noexcept = 0;      // in the child, which has one thread
+  virtual void hold() = 0;                // is called before the fork
+  virtual void let_go() = 0;              // is called in the parent after the fork
+  virtual void renew() noexcept = 0;      // is called in the child, which has one thread
   ForkGuarded *previous_ = nullptr, *next_ = nullptr;
 };
 
-// A mutex that a fork waits for and that is new in the child. It must not be locked while another one is held.
+// A mutex that a fork waits for and that is new in the child. A thread must not lock it while it holds another one.
 template <class Mutex>
 class ForkSafe final : public ForkGuarded {
  public:
@@ -45,12 +46,12 @@ class ForkSafe final : public ForkGuarded {
  private:
   void hold() override { lock(); }
   void let_go() override { unlock(); }
-  // What waits in the old one are threads that the child does not have; it must not be destroyed.
+  // The old mutex must not be destroyed: threads that the child does not have may be waiting for it.
   void renew() noexcept override { new (&mutex_) Mutex; }
   Mutex mutex_;
 };
 
-// Whether a fit is under way, in a thread that exists. Guarded by a lock of its owner's.
+// Whether a fit is running, in a thread that exists. A lock of its owner protects it.
 class FitMark final : public ForkGuarded {
  public:
   FitMark() { enlist(); }
@@ -62,15 +63,15 @@ class FitMark final : public ForkGuarded {
  private:
   void hold() override {}
   void let_go() override {}
-  // A fit goes on in the child if its own thread forked, in an observer.
+  // In the child, a fit continues only if its own thread called fork(), in an observer.
   void renew() noexcept override {
     if (fitter_ != std::this_thread::get_id()) clear();
   }
   std::thread::id fitter_;
 };
 
-// Whether a fork waits for locks: who holds one for long gives it up soon and then calls let_fork_pass, which returns
-// after the fork.
+// Whether a fork is waiting for locks. A thread that holds one for a long time checks this, releases the lock and calls
+// let_fork_pass, which returns after the fork.
 extern std::atomic<bool> fork_waits_flag;
 inline bool fork_waits() { return fork_waits_flag.load(std::memory_order_relaxed); }
 void let_fork_pass();

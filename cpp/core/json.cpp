@@ -1,5 +1,5 @@
-// The JSON reader (recursive descent, bounded depth) and writer. Text from outside is never trusted: every byte is
-// looked at before it is used, and every error is a std::invalid_argument with the byte offset.
+// The JSON reader (recursive descent, bounded depth) and writer. Text is never trusted: every byte is checked before it
+// is used, and every error is a std::invalid_argument that names the byte offset.
 #include "core/json.h"
 
 #include <algorithm>
@@ -12,7 +12,8 @@
 namespace fastreg {
 namespace {
 
-// Length of the UTF-8 sequence at the start of text, 0 where it is invalid: overlong, surrogate or above U+10FFFF.
+// The length of the UTF-8 sequence at the start of text, or 0 if it is invalid: overlong, a surrogate or above
+// U+10FFFF.
 std::size_t utf8_length(std::string_view text) {
   const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
   const auto continues = [&](std::size_t i) { return (byte(i) & 0xC0u) == 0x80u; };
@@ -139,7 +140,7 @@ class Parser {
     return result;
   }
 
-  // Sorts, so that a header with many names does not take quadratic time.
+  // Sorts the names, so that a header with many names does not take quadratic time.
   static void require_unique(const Json::Object& members, const std::vector<std::size_t>& offsets) {
     std::vector<std::size_t> order(members.size());
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
@@ -187,7 +188,7 @@ class Parser {
     ++at_;
   }
 
-  // The code point of an escape whose \u is read already; takes the second escape of a surrogate pair too.
+  // The code point of an escape whose \u has been read. Also reads the second escape of a surrogate pair.
   std::uint32_t code_point(std::size_t start) {
     const std::uint32_t first = four_hex_digits(start);
     if (first < 0xD800 || first > 0xDFFF) return first;
@@ -211,7 +212,7 @@ class Parser {
     while (is_digit(peek())) ++at_;
   }
 
-  // The grammar is checked here, as from_chars takes more than JSON allows: inf, nan, leading zeros, "1.".
+  // The grammar is checked here because from_chars accepts more than JSON allows: inf, nan, leading zeros and "1.".
   Json number() {
     const std::size_t start = at_;
     bool integer = !take('-');
@@ -329,7 +330,7 @@ std::string quoted(const Json& json) {
   std::string text = json.dump();
   if (text.size() <= kLongest) return text;
   std::size_t end = kLongest;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0u) == 0x80u) --end;  // not within a character
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0u) == 0x80u) --end;  // do not cut within a character
   return text.substr(0, end) + "...";
 }
 

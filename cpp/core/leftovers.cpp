@@ -1,4 +1,4 @@
-// Old temporary files are found by name, owner, age and lock, and are removed by name once all of these are sure.
+// Old temporary files are recognised by their name, owner, age and lock. A file is removed only when all four match.
 #include "core/leftovers.h"
 
 #include <dirent.h>
@@ -20,11 +20,11 @@ namespace fastreg {
 namespace {
 
 constexpr std::string_view kPrefix = ".fastreg-", kSuffix = ".tmp";
-constexpr int kNumbers = 3;  // of a name
+constexpr int kNumbers = 3;  // how many numbers a name consists of
 constexpr std::size_t kMostDigits = 20;
 constexpr std::time_t kOldAge = 3600;  // seconds
 
-// Whether temporary_name() could have made this name.
+// Whether temporary_name() could have returned this name.
 bool is_temporary(std::string_view name) {
   if (name.substr(0, kPrefix.size()) != kPrefix) return false;
   name.remove_prefix(kPrefix.size());
@@ -49,8 +49,8 @@ bool named_in(int directory, const char* name, struct stat& status) {
   return fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-// Whether the file is gone afterwards. The lock is held while it is removed, so that no other cleaner can remove it
-// meanwhile and nobody can have taken its name.
+// Removes the file if it is old; true if it no longer exists afterwards. Its lock is held while it is removed, so that
+// no other process removes it at the same time and its name cannot belong to a new file.
 bool remove_if_old(int directory, const char* name, std::time_t now) {
   struct stat found {}, opened {};
   if (!named_in(directory, name, found)) return errno == ENOENT;
@@ -66,15 +66,15 @@ std::uint64_t mixed(std::uint64_t hash, std::uint64_t value) {
   return hash ^ (hash >> 32);
 }
 
-// States of directories in which nothing was left, each in the slot of its directory. Without a lock, so that a child
-// that is forked in the midst of a replacement can use it.
+// The states of directories that hold no temporary files; the directory determines the slot. There is no lock, so that
+// a child that is forked during a replacement can use the table.
 std::array<std::atomic<std::uint64_t>, 64> known_states{};
 
 std::atomic<std::uint64_t>& slot_of(const struct stat& directory) {
   return known_states[mixed(mixed(1, directory.st_dev), directory.st_ino) % known_states.size()];
 }
 
-// Which directory it is, and when a name in it was last added or removed. Never 0.
+// A number that stands for the directory and for the time when a name in it was last added or removed. Never 0.
 std::uint64_t state_of(const struct stat& directory) {
   const auto& time = directory.st_mtim;
   std::uint64_t hash = mixed(mixed(2, directory.st_dev), directory.st_ino);
@@ -89,7 +89,7 @@ std::uint64_t state_of(int directory) {
 
 }  // namespace
 
-// Differs between the threads of a process and, nearly always, between processes; O_EXCL settles the rest.
+// The name differs between the threads of a process and, nearly always, between processes; O_EXCL handles the rest.
 std::string temporary_name() {
   static std::atomic<unsigned> count{0};
   const auto now = std::chrono::system_clock::now().time_since_epoch().count();
@@ -99,7 +99,7 @@ std::string temporary_name() {
 }
 
 bool lock_temporary(int directory, const std::string& name, int file) {
-  // Nothing is lost where this is refused: a cleaner leaves young files alone whether or not they are locked.
+  // If this fails, nothing is lost: a young file is not removed, whether or not it is locked.
   (void)flock(file, LOCK_EX | LOCK_NB);
   struct stat named {}, own {};
   return fstat(file, &own) == 0 && named_in(directory, name.c_str(), named) && same_file(named, own);
@@ -115,7 +115,7 @@ FolderCleaner::FolderCleaner(int directory) : directory_(directory), state_(0) {
 void FolderCleaner::clean(const std::string& own_name, const struct stat& own) {
   state_ = state_of(directory_);
   if (empty_) return;
-  // A descriptor of its own: reading moves it, and closedir() closes it.
+  // This needs a descriptor of its own, because reading moves it and closedir() closes it.
   const int descriptor = openat(directory_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR* entries = descriptor < 0 ? nullptr : fdopendir(descriptor);
   if (entries == nullptr) {

@@ -1,4 +1,4 @@
-// Layout of the flat parameter buffer and its conversion to the row-major arrays that users see.
+// The layout of the flat parameter buffer, and its conversion to and from the row-major arrays that users see.
 #include "core/parameters.h"
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 namespace fastreg {
 namespace {
 
-// Bytes of a segment must stay far from overflow in every later sum (gradients, moments, snapshots).
+// The size of a segment stays so small that no later sum of sizes (gradients, moments, snapshots) overflows.
 constexpr std::size_t kMostFloats = std::numeric_limits<std::size_t>::max() / 1024;
 
 std::size_t padded_size(const WeightInfo& info, bool panels) {
@@ -22,7 +22,8 @@ std::size_t padded_size(const WeightInfo& info, bool panels) {
   return round_up(info.rows * cols, kLane);
 }
 
-// Calls f(place in the panels, piece of a row of the matrix, floats) for every piece that lies in one panel.
+// Cuts each row of the matrix at the boundaries of panels and calls f(offset in the panels, pointer to the piece in the
+// matrix, number of floats) for each piece.
 template <class T, class F>
 void for_each_piece(MatrixView<T> matrix, F&& f) {
   const std::size_t ld = padded_ld(matrix.cols);
@@ -36,14 +37,14 @@ void for_each_piece(MatrixView<T> matrix, F&& f) {
 }  // namespace
 
 void pack_panels(MatrixView<const float> values, float* panels) {
-  for_each_piece(values, [&](std::size_t place, const float* piece, std::size_t n) {
-    std::copy_n(piece, n, panels + place);
+  for_each_piece(values, [&](std::size_t offset, const float* piece, std::size_t n) {
+    std::copy_n(piece, n, panels + offset);
   });
 }
 
 void unpack_panels(const float* panels, MatrixView<float> values) {
-  for_each_piece(values, [&](std::size_t place, float* piece, std::size_t n) {
-    std::copy_n(panels + place, n, piece);
+  for_each_piece(values, [&](std::size_t offset, float* piece, std::size_t n) {
+    std::copy_n(panels + offset, n, piece);
   });
 }
 
@@ -115,8 +116,8 @@ std::size_t Parameters::find(std::size_t layer, std::string_view weight) const {
 }
 
 void Parameters::layout() {
-  // The number of each segment's kind, in the order in which the kinds appear; moving statistics are the last one. A
-  // map, because a file may describe very many layers, each with a penalty of its own.
+  // Numbers the kinds of segments in the order in which they appear; moving statistics come last. This is a map because
+  // a file may describe very many layers, each with a penalty of its own.
   std::map<std::tuple<float, float, bool, bool>, std::size_t> kinds;
   std::vector<std::size_t> kind_of(segments_.size(), segments_.size());
   for (std::size_t i = 0; i < segments_.size(); ++i) {

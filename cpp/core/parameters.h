@@ -1,7 +1,8 @@
-// The flat parameter buffer: every trainable weight first, those of equal penalty side by side so that the optimizer
-// takes them in one pass, then the moving statistics, each a segment padded to kLane floats. Gradients and moments are
-// twins of its trainable part. Kernels are stored in panels (kernels.h); users see row-major arrays, and only to_rows
-// and from_rows know the difference.
+// The flat parameter buffer. Each weight is a segment of it, padded to a multiple of kLane floats. The trainable
+// weights come first, ordered so that weights with the same penalty are neighbours and the optimizer updates them in
+// one pass; the moving statistics follow. The buffers of gradients and moments have the layout of the trainable part.
+// Kernels are stored in panels (kernels.h), while users see row-major arrays; only to_rows and from_rows convert
+// between the two.
 #pragma once
 #include <cstddef>
 #include <string_view>
@@ -19,7 +20,7 @@ constexpr std::size_t round_up(std::size_t n, std::size_t to) { return (n + to -
 constexpr std::size_t padded_ld(std::size_t cols) { return cols == 1 ? 1 : round_up(cols, kLane); }
 constexpr std::size_t panel_count(std::size_t cols) { return (padded_ld(cols) + kPanel - 1) / kPanel; }
 
-// Floats owned through a backend: aligned, zeroed, readable a little past the end.
+// An array of floats that a backend has allocated: aligned, initialised to zero, and readable a few bytes past its end.
 class Buffer {
  public:
   Buffer() = default;
@@ -44,7 +45,7 @@ class Buffer {
   std::size_t size_ = 0;
 };
 
-// Between the row-major array of a kernel and its panels. The padding of the panels is left as it is.
+// Copies between the row-major array of a kernel and its panels. The padding of the panels stays as it is.
 void pack_panels(MatrixView<const float> values, float* panels);
 void unpack_panels(const float* panels, MatrixView<float> values);
 
@@ -52,20 +53,20 @@ struct Segment {
   WeightInfo info;
   Penalty penalty;
   Initializer initializer{};
-  bool decays = false;          // takes AdamW's weight decay: kernels only
-  bool panels = false;          // a kernel, stored in panels
+  bool decays = false;          // whether AdamW's weight decay applies, which is so for kernels only
+  bool panels = false;          // whether it is a kernel and therefore stored in panels
   std::size_t offset = 0, padded = 0;
 
   void to_rows(const float* base, float* out) const;
   void from_rows(const float* values, float* base) const;   // keeps the padding zero
-  // The same for n of the values, in row-major order from the value `first` on.
+  // The same for n values only, starting at index `first` in row-major order.
   void from_values(std::size_t first, const float* values, std::size_t n, float* base) const;
 };
 
-// Throws std::out_of_range unless a weight has the values [first, first + n).
+// Throws std::out_of_range unless the values [first, first + n) of the weight exist.
 void require_part(const WeightInfo& info, std::size_t first, std::size_t n);
 
-// Stands for a weight that is switched off.
+// The index that stands for a weight that a layer does not have.
 inline constexpr std::size_t kNoSegment = static_cast<std::size_t>(-1);
 
 class Parameters {
@@ -74,15 +75,15 @@ class Parameters {
   std::size_t add(WeightInfo info, bool panels, Penalty penalty, bool decays);
   // Adds the weights of the next layer.
   void add_layer(const std::vector<WeightSpec>& weights);
-  // Places all segments. Throws std::invalid_argument where the sizes overflow.
+  // Computes the offsets of all segments. Throws std::invalid_argument if the sizes overflow.
   void layout();
 
   const std::vector<Segment>& segments() const { return segments_; }
-  // Indices of the segments in the order of their offsets.
+  // The indices of the segments in the order of their offsets.
   const std::vector<std::size_t>& order() const { return order_; }
   // The segment of a layer's weight, e.g. "bias"; kNoSegment where the layer has none of this name.
   std::size_t find(std::size_t layer, std::string_view weight) const;
-  // A segment within the flat buffer; null for kNoSegment.
+  // A pointer to a segment in the flat buffer, or in a buffer of the same layout; null for kNoSegment.
   float* in(float* base, std::size_t segment) const {
     return segment == kNoSegment ? nullptr : base + segments_[segment].offset;
   }
@@ -91,7 +92,7 @@ class Parameters {
     return segment == kNoSegment || !segments_[segment].info.trainable ? nullptr : base + segments_[segment].offset;
   }
   const std::vector<WeightInfo>& infos() const { return infos_; }
-  std::size_t trainable() const { return trainable_; }   // floats, padding included
+  std::size_t trainable() const { return trainable_; }   // in floats, including padding
   std::size_t total() const { return total_; }
 
  private:

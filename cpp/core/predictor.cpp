@@ -1,4 +1,5 @@
-// The public Predictor: frozen layers packed into one arena, and blocks of rows shared among threads.
+// The public Predictor. The weights of all frozen layers are packed into one buffer, the arena; the rows of a call are
+// cut into blocks, which threads share.
 #include "fastreg/predictor.h"
 
 #include <algorithm>
@@ -14,14 +15,16 @@
 namespace fastreg {
 namespace {
 
-// Of both scratch buffers: below this they live on the stack.
+// The total size of the two scratch buffers, in floats, up to which they are on the stack.
 constexpr std::size_t kStackFloats = 4096;
-// Of one scratch buffer, if a row is no longer: where layers are very wide, blocks have fewer rows, since a thread keeps
-// its buffers for good.
+// The largest size of one scratch buffer in floats, unless a single row is longer. Where layers are very wide, blocks
+// have fewer rows, because a thread keeps its buffers until it ends.
 constexpr std::size_t kScratchFloats = std::size_t{1} << 18;
-// What an element takes, in operations of a product's full speed: to be read and written, and by its activation.
+// The time that an element takes for being read and written, and for its activation, expressed as the number of
+// operations that a matrix product does in that time.
 constexpr double kWorkPerElement = 30.0, kWorkPerActivation = 70.0;
-// Bytes of weights from which on a call may find a part of them still in the second cache, and begins with that part.
+// The size of the weights in bytes from which a part of them may still be in the L2 cache after a call; the next call
+// then begins with that part.
 constexpr std::size_t kAlternateFrom = std::size_t{256} << 10;
 
 void require(bool good, std::size_t index, const char* rule) {
@@ -53,7 +56,7 @@ double product_flops(const FrozenLayer& layer) {
   return layer.kernel.empty() ? 0.0 : 2.0 * static_cast<double>(layer.in) * static_cast<double>(layer.out);
 }
 
-// A product takes linear and relu along on its way out.
+// The activations linear and relu are computed within the product and cost nothing more.
 double total_work(const FrozenLayer& layer) {
   const bool cheap = layer.activation == ActivationKind::linear || layer.activation == ActivationKind::relu;
   const double element = (layer.kernel.empty() ? kWorkPerElement : 0.0) + (cheap ? 0.0 : kWorkPerActivation);
@@ -64,18 +67,18 @@ std::size_t panel_floats(const FrozenLayer& layer) {
   return layer.kernel.empty() ? 0 : round_up(layer.in * padded_ld(layer.out), kLane);
 }
 
-// Floats that a thread keeps from call to call, for batches too large for the stack.
+// A buffer that the thread keeps from call to call, for batches that are too large for the stack.
 float* thread_scratch(const Backend& backend, std::size_t floats) {
   thread_local Buffer kept;
   if (kept.size() < floats) {
-    kept = Buffer();   // the old one goes first
+    kept = Buffer();   // releases the old one before the new one is allocated
     kept = Buffer(backend, floats);
   }
   return kept.data();
 }
 
-// Whether this call visits the panels backwards: every second one that a thread makes of a predictor. Each has a bit of
-// its own, up to 64 of them: the call before may have been of another one.
+// Whether this call visits the panels in reverse order: every second call of a predictor on a thread does. Up to 64
+// predictors have a bit of their own, because the thread's last call may have been of another predictor.
 bool next_direction(std::uint64_t bit) {
   thread_local std::uint64_t backwards = 0;
   backwards ^= bit;
@@ -87,7 +90,8 @@ std::uint64_t next_bit() {
   return std::uint64_t{1} << made.fetch_add(1, std::memory_order_relaxed) % 64;
 }
 
-// Rows of a block: as many for each, and as many blocks for each thread. The shortest calls are spared the divisions.
+// The number of rows of a block, such that blocks have equal sizes and threads equal numbers of blocks. Short calls on
+// one thread skip the divisions.
 std::size_t even_block(std::size_t rows, std::size_t most, std::size_t threads) {
   if (threads == 1 && rows <= most) return rows;
   const std::size_t blocks = round_up((rows + most - 1) / most, threads);
@@ -98,9 +102,9 @@ std::size_t even_block(std::size_t rows, std::size_t most, std::size_t threads) 
 
 struct Predictor::Program {
   const Backend& backend;
-  std::size_t n_features = 0, n_outputs = 0, widest = 0, most_rows = 0;   // widest: largest ld of a step
-  double flops = 0.0, work = 0.0;   // of a row
-  std::vector<InferenceStep> steps;   // into the arena
+  std::size_t n_features = 0, n_outputs = 0, widest = 0, most_rows = 0;   // widest: the largest ld of a step
+  double flops = 0.0, work = 0.0;   // per row
+  std::vector<InferenceStep> steps;   // their pointers point into the arena
   Buffer arena;
   const std::uint64_t direction_bit = next_bit();
 
@@ -116,7 +120,7 @@ struct Job {
   MatrixView<const float> x;
   MatrixView<float> out;
   std::size_t block_rows;
-  float* scratch;               // 2 * scratch_floats for each member
+  float* scratch;               // holds 2 * scratch_floats for each member of the team
   std::size_t scratch_floats;
   bool reversed;
 };
@@ -140,7 +144,7 @@ Predictor::Program::Program(const std::vector<FrozenLayer>& layers) : backend(cp
   check(layers);
   n_features = layers.front().in;
   n_outputs = layers.back().out;
-  double memory = 0.0;   // sizes that someone made up overflow an integer
+  double memory = 0.0;   // a double, because the sizes of a hostile description could overflow an integer
   for (const FrozenLayer& layer : layers)
     memory += static_cast<double>(panel_floats(layer)) + 3.0 * static_cast<double>(layer.out);
   require_memory("freeze: this network", memory);
@@ -192,7 +196,7 @@ void Predictor::Program::run(MatrixView<const float> x, MatrixView<float> out) c
     job.scratch = thread_scratch(backend, floats);
     return backend.run(threads, infer_blocks, &job);
   }
-  alignas(64) float stack[kStackFloats + kLane];   // with the readable bytes behind
+  alignas(64) float stack[kStackFloats + kLane];   // kLane more, because kernels may read past the end
   job.scratch = stack;
   backend.run(threads, infer_blocks, &job);
 }

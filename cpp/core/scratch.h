@@ -1,4 +1,5 @@
-// Padded copies of the caller's arrays for single operations: what kernels.h calls rows matrix and panels, and vectors.
+// Padded copies of the caller's arrays, for single operations: vectors, and what kernels.h calls rows matrix and
+// panels.
 #pragma once
 #include <algorithm>
 
@@ -10,7 +11,7 @@ namespace fastreg {
 class Vector {
  public:
   explicit Vector(std::size_t size) : buffer_(cpu_backend(), round_up(size, kLane) + kLane) {}
-  // Stays null where the values are.
+  // Is null if the values are.
   explicit Vector(Span<const float> values) {
     if (values.data == nullptr) return;
     *this = Vector(values.size);
@@ -25,7 +26,7 @@ class Vector {
   Buffer buffer_;
 };
 
-// A rows matrix.
+// A matrix in the layout that kernels.h calls rows matrix.
 class Rows {
  public:
   Rows(std::size_t rows, std::size_t cols)
@@ -46,7 +47,7 @@ class Rows {
   Buffer buffer_;
 };
 
-// A kernel in panels.
+// A kernel that is stored in panels.
 class Panels {
  public:
   Panels(std::size_t rows, std::size_t cols)

@@ -1,7 +1,7 @@
-// The safetensors format: 8 bytes little-endian header length, a JSON header, then the values of all tensors without a
-// gap. Header: {"__metadata__": {"fastreg": description}, name: {"dtype": "F32", "shape": [...],
-// "data_offsets": [begin, end]}, ...}, offsets in bytes from the end of the header. Here the format and its rules; how
-// files are opened and replaced is file.h's business.
+// Reads and writes the safetensors format: the length of the header in 8 little-endian bytes, a JSON header, then the
+// values of all tensors without gaps. The header is {"__metadata__": {"fastreg": description}, name: {"dtype": "F32",
+// "shape": [...], "data_offsets": [begin, end]}, ...} with offsets in bytes from the end of the header. This file knows
+// the format and its rules; file.h opens and replaces files.
 #include "fastreg/model_file.h"
 
 #include <algorithm>
@@ -22,27 +22,27 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "model files are little-endian");
 
 constexpr std::size_t kLengthBytes = 8;
-constexpr std::size_t kMaxHeader = 100'000'000;  // the format's own bound
+constexpr std::size_t kMaxHeader = 100'000'000;  // the limit that the format itself has
 constexpr std::size_t kDataAlignment = 64;
-constexpr std::size_t kMaxDimensions = 32;  // as many as any NumPy array can have
+constexpr std::size_t kMaxDimensions = 32;  // the limit that every version of NumPy accepts
 constexpr const char* kMetadata = "__metadata__";
 constexpr const char* kDescription = "fastreg";
 
 struct TensorEntry {
   std::string name;
   std::vector<std::size_t> shape;
-  std::size_t begin = 0, end = 0;  // bytes from the start of the data
+  std::size_t begin = 0, end = 0;  // in bytes from the start of the data
 };
 
 struct Header {
   std::string description;
   std::vector<TensorEntry> tensors;
-  std::size_t data = 0;  // where in the file it begins; set by read_header
+  std::size_t data = 0;  // the offset in the file at which the data begins; read_header sets it
 };
 
 [[noreturn]] void fail(const std::string& rule) { throw std::invalid_argument(rule); }
 
-// Bytes of a float32 tensor; nothing where that is more than size_t holds.
+// The size of a float32 tensor in bytes, or nothing if size_t cannot hold it.
 std::optional<std::size_t> byte_size(const std::vector<std::size_t>& shape) {
   std::size_t bytes = sizeof(float);
   for (const std::size_t extent : shape) {
@@ -97,7 +97,8 @@ TensorEntry tensor_of(const std::string& name, const Json& json) {
   return entry;
 }
 
-// Sorts by offset, and requires every tensor to begin where the one before ends and the last to end with the data.
+// Sorts the tensors by offset and checks that each begins where the one before ends and that the last ends with the
+// data.
 void check_layout(std::vector<TensorEntry>& tensors, std::size_t data_bytes) {
   std::stable_sort(tensors.begin(), tensors.end(), [](const TensorEntry& a, const TensorEntry& b) {
     return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
@@ -134,8 +135,8 @@ Header parse_header(std::string_view text, std::size_t data_bytes) {
   return header;
 }
 
-// Headers are made one member at a time, by moves. In nested initializer lists the variants would be copied, and GCC 12
-// destroys some of them twice where a copy finds no memory.
+// Headers are built one member at a time, with moves. Nested initializer lists would copy the variants, and GCC 12
+// destroys some of them twice if such a copy runs out of memory.
 template <class Value>
 void add(Json::Object& object, std::string name, Value value) {
   Json::Member& member = object.emplace_back();
@@ -149,7 +150,7 @@ Json::Array numbers(const std::vector<std::size_t>& values) {
   return result;
 }
 
-// The header with spaces behind it, so that the data begins at a multiple of kDataAlignment.
+// The header, followed by spaces, so that the data begins at a multiple of kDataAlignment.
 std::string format_header(const std::string& description, const std::vector<TensorView>& tensors) {
   Json::Object members, metadata;
   add(metadata, kDescription, description);
@@ -173,7 +174,7 @@ std::string format_header(const std::string& description, const std::vector<Tens
   std::string text = header.dump();
   text.append((kDataAlignment - (kLengthBytes + text.size()) % kDataAlignment) % kDataAlignment, ' ');
   if (text.size() > kMaxHeader) fail("the header must not be longer than 100 MB, got " + std::to_string(text.size()));
-  parse_header(text, at);  // what the reader would refuse is never written
+  parse_header(text, at);  // a header that the reader would reject must never be written
   return text;
 }
 
@@ -257,8 +258,8 @@ const std::vector<TensorInfo>& ModelReader::tensors() const { return open_->tens
 void ModelReader::read(std::size_t tensor, std::size_t first, float* out, std::size_t n) const {
   const std::size_t size = open_->tensors.at(tensor).size;
   if (first > size || n > size - first) throw std::out_of_range("ModelReader: the tensor has fewer values");
-  const std::size_t place = open_->header.data + open_->header.tensors[tensor].begin + first * sizeof(float);
-  naming(open_->path, [&] { open_->file.read_at(place, out, n * sizeof(float)); });
+  const std::size_t offset = open_->header.data + open_->header.tensors[tensor].begin + first * sizeof(float);
+  naming(open_->path, [&] { open_->file.read_at(offset, out, n * sizeof(float)); });
 }
 
 }  // namespace fastreg

@@ -1,4 +1,5 @@
-// The waiting side of a team. Spinning alone would not end in time where members share one CPU, so it yields soon.
+// How members of a team wait for each other. A member soon stops spinning and yields the CPU, because members that
+// share one CPU would otherwise keep each other from arriving.
 #include "core/team.h"
 
 #include <thread>
@@ -20,8 +21,8 @@ inline void pause() {
 
 }  // namespace
 
-// The generation is read before arriving: the last to arrive resets the count and opens the next generation, which no
-// member can enter twice.
+// A member reads the generation before it arrives. The last one to arrive resets the count and starts the next
+// generation, for which the others wait; so no member can pass the same generation twice.
 void Barrier::wait() noexcept {
   const std::uint32_t generation = generation_.load(std::memory_order_acquire);
   if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size_.load(std::memory_order_relaxed)) {

@@ -1,5 +1,5 @@
-// The threads that work on one step together: every member runs the same code on its own part of each output and meets
-// the others at sync(). No OpenMP here; a backend starts the members (backend.h).
+// A team is the threads that compute one step together. Every member runs the same code on its own part of each output
+// and waits for the others at sync(). This file knows nothing of OpenMP; a backend starts the members (backend.h).
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -8,7 +8,8 @@
 
 namespace fastreg {
 
-// Meets all members of a team. Spins a little, then yields the CPU, so that it also ends where all share one core.
+// Waits until all members of the team have arrived. It spins for a short time and then yields the CPU, so that it also
+// makes progress where all members share one core.
 class Barrier;
 void wait(Barrier&);
 
@@ -20,7 +21,7 @@ struct Team {
     if (size > 1) wait(*barrier);
   }
   bool leader() const { return rank == 0; }
-  // This member's part of [0, n), cut at multiples of grain.
+  // This member's part of [0, n). Parts begin at multiples of grain.
   Range split(std::size_t n, std::size_t grain = 1) const {
     const std::size_t pieces = (n + grain - 1) / grain;
     return {std::min(n, pieces * rank / size * grain), std::min(n, pieces * (rank + 1) / size * grain)};

@@ -1,4 +1,4 @@
-// From the name of an activation to its formula in math/activations.h.
+// Maps the kind of an activation to its formula in math/activations.h.
 #pragma once
 #include <cassert>
 

@@ -1,5 +1,5 @@
-// The CPU backend: which instruction sets there are, which one is in use, memory, build facts. CMake says with
-// FASTREG_HAVE_<ISA> which kernel objects are linked in.
+// The CPU backend: it knows which instruction sets there are and which one is in use, allocates memory and reports
+// facts about the build. CMake defines FASTREG_HAVE_<ISA> for each set of kernels that is linked in.
 #include "core/backend.h"
 
 #include <cstdint>
@@ -42,7 +42,7 @@ extern const Kernels table;
 namespace {
 
 #if defined(__x86_64__)
-// Clang before 18 does not know the names of the levels, and GCC only from 12 on.
+// Clang before version 18 and GCC before version 12 do not know the names of the levels.
 // FASTREG_ISAS may leave out the kernels that one of them asks for.
 #if defined(__clang__) || __GNUC__ < 12
 [[maybe_unused]] bool supports_v2() { return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt"); }
@@ -96,14 +96,14 @@ const Kernels& choose_kernels() {
   return *kernel_tables().back();
 }
 
-constexpr std::size_t kTail = 64;  // readable bytes behind every buffer
+constexpr std::size_t kTail = 64;  // readable bytes after the end of every buffer
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 constexpr std::size_t kMappedFrom = std::size_t{512} << 10;
 
 constexpr std::size_t padded(std::size_t bytes, std::size_t grain) { return (bytes + kTail + grain - 1) / grain * grain; }
 
-// Whole huge pages straight from the system. The heap would hand out memory that was touched before the advice and
-// stays on small pages: 5 to 10 % of a wide network's training.
+// Whole huge pages, mapped directly. Memory from the heap may have been touched before madvise and then stays on small
+// pages, which costs 5 to 10 % of the training time of a wide network.
 void* map(std::size_t size) {
   void* const mapped = mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapped == MAP_FAILED) throw std::bad_alloc();
@@ -112,7 +112,7 @@ void* map(std::size_t size) {
   if (before > 0) munmap(begin, before);
   munmap(begin + before + size, kHugePage - before);
 #if defined(MADV_HUGEPAGE)
-  madvise(begin + before, size, MADV_HUGEPAGE);  // advice: where the system refuses, pages stay small
+  madvise(begin + before, size, MADV_HUGEPAGE);  // an error is ignored: pages then stay small
 #endif
   return begin + before;
 }

@@ -1,5 +1,5 @@
-// How many threads and how much memory this process may use: affinity mask, control group (versions 1 and 2),
-// environment. FASTREG_CGROUP_ROOT names another folder than /sys/fs/cgroup, for tests.
+// How many threads and how much memory this process may use, by its affinity mask, its control group (versions 1 and 2)
+// and the environment. For tests, FASTREG_CGROUP_ROOT names a folder that is read instead of /sys/fs/cgroup.
 #include <algorithm>
 #include <atomic>
 #include <charconv>
@@ -27,8 +27,8 @@ std::string cgroup_root() {
   return root && *root ? root : "/sys/fs/cgroup";
 }
 
-// Runs f, which reads from the stream, to its end or to where nothing can be read. By itself a stream takes a lack of
-// memory for such a place too, and a limit that is in the file would be missed.
+// Runs f, which reads from the stream until nothing more can be read. With `exceptions` set, a lack of memory is an
+// exception; by default a stream treats it like the end of the file, and a limit that is in the file would be missed.
 template <class F>
 void reading(std::istream& stream, F f) {
   stream.exceptions(std::ios::badbit);
@@ -38,7 +38,7 @@ void reading(std::istream& stream, F f) {
   }
 }
 
-// The first word of a file, empty where it cannot be read, and the second.
+// The first two words of a file. They are empty where the file cannot be read.
 struct Words {
   std::string first, second;
 };
@@ -49,7 +49,7 @@ Words read_words(const std::string& path) {
   return words;
 }
 
-// Positive and finite, else nothing: "max" and "-1" mean no limit.
+// The number if it is positive and finite, else nothing: "max" and "-1" mean that there is no limit.
 std::optional<double> positive(const std::string& text) {
   double value = 0.0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -57,7 +57,7 @@ std::optional<double> positive(const std::string& text) {
   return value;
 }
 
-// The path of this process in a hierarchy: controller empty is version 2.
+// The path of this process in the hierarchy of a controller. An empty controller stands for version 2.
 std::string cgroup_path(const std::string& controller) {
   std::ifstream file("/proc/self/cgroup");
   std::vector<std::string> lines;
@@ -75,8 +75,8 @@ std::string cgroup_path(const std::string& controller) {
   return "/";
 }
 
-// The least value of limit(folder) over this process's group and all groups above it. In a container the path may be
-// the host's and not exist here; the mount's own root then speaks for it.
+// The minimum of limit(folder) over this process's group and all enclosing groups. In a container the path may be the
+// host's and not exist here; then only the root of the mount is left to read.
 template <class Limit>
 std::optional<double> least_limit(const std::string& mount, std::string path, Limit limit) {
   std::optional<double> least;
@@ -135,7 +135,7 @@ int affinity_count() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
-// A whole number >= 1, else nothing.
+// The number if it is a whole number >= 1, else nothing.
 std::optional<int> count_of(const std::string& text) {
   int value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -143,8 +143,8 @@ std::optional<int> count_of(const std::string& text) {
   return value;
 }
 
-// OMP_NUM_THREADS is another library's variable, and may be a list for nested regions: its first entry counts, and what
-// is not a number is left to that library to complain about.
+// OMP_NUM_THREADS belongs to OpenMP and may be a list, with an entry for each level of nested regions. The first entry
+// counts; a value that is not a number is ignored here, since the runtime of OpenMP reports it.
 std::optional<int> environment_count() {
   if (const char* own = std::getenv("FASTREG_NUM_THREADS"); own && *own) {
     const std::optional<int> count = count_of(own);
@@ -174,7 +174,7 @@ thread_local int limit_here = 0;     // 0: none
 int process_threads() {
   const int chosen = chosen_threads.load(std::memory_order_relaxed);
   if (chosen > 0) return chosen;
-  // Not a static with a guard: a child forked while another thread counts would wait for ever.
+  // An atomic, not a static with a guard: a child forked while another thread holds the guard would wait for ever.
   static std::atomic<int> known{0};
   int threads = known.load(std::memory_order_relaxed);
   if (threads == 0) known.store(threads = default_threads(), std::memory_order_relaxed);

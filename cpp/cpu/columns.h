@@ -1,5 +1,6 @@
-// Products with a matrix of a single column or row that are no dot products (dots.h): sums of rows, outer products. A
-// single column is contiguous, but for the x of times_row. The order of every sum follows from the shape alone.
+// Products with a matrix that has a single column or a single row and that are not dot products (dots.h): sums of rows
+// and outer products. A single column is contiguous, except for the x of times_row. The order of every sum depends on
+// the shape alone.
 #pragma once
 #include "core/kernels.h"
 #include "cpu/loops.h"
@@ -10,8 +11,8 @@ namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
-// As for_strips, but what is left of the last panel is one strip where a vector is as wide as kLane: each strip goes
-// through all rows.
+// Like for_strips, but where a vector is kLane wide, the rest of the last panel is one strip. Each strip reads all
+// rows, so fewer strips are faster.
 template <class Body>
 FASTREG_INLINE void for_whole_strips(Range cols, Body body) {
   if constexpr (V::kLanes != kLane) {
@@ -25,7 +26,7 @@ FASTREG_INLINE void for_whole_strips(Range cols, Body body) {
   }
 }
 
-// One strip of NV vectors of dw = x^T dy, dy being a column of n; elements from `in` on are padding.
+// Computes NV vectors of dw = x^T dy, where dy is a column of n elements. Elements from index `in` on are padding.
 template <std::size_t NV>
 FASTREG_INLINE void weights_column_strip(const MatmulWeights& m, std::size_t i) {
   V acc[NV];
@@ -43,8 +44,8 @@ FASTREG_INLINE void weights_column_strip(const MatmulWeights& m, std::size_t i) 
   }
 }
 
-// dw of a single input, the sum of the rows of dy times x: one strip of NV vectors of it, in chains enough to hide the
-// latency of fma.
+// dw of a single input is the sum of the rows of dy, each times an element of x. Computes NV vectors of it, with enough
+// independent sums to hide the latency of fma.
 template <std::size_t NV>
 FASTREG_INLINE void weights_row_strip(const MatmulWeights& m, std::size_t j) {
   constexpr std::size_t kSums = 8 / NV;
@@ -83,7 +84,8 @@ FASTREG_NOINLINE void weights_row(const MatmulWeights& m) {
                    [&m](std::size_t j, auto width) { weights_row_strip<decltype(width)::kVectors>(m, j); });
 }
 
-// dw of a single column. With several inputs it is a sum of rows of x, vectorised over inputs; with one, a dot product.
+// dw of a single unit. With several inputs it is a sum of the rows of x, vectorised over inputs; with one input it is a
+// dot product.
 FASTREG_NOINLINE void weights_column(const MatmulWeights& m) {
   if (m.ldx == 1) {
     V total(0.0f);
@@ -97,7 +99,7 @@ FASTREG_NOINLINE void weights_column(const MatmulWeights& m) {
              [&m](std::size_t i, auto width) { weights_column_strip<decltype(width)::kVectors>(m, i); });
 }
 
-// c(i, j) = a_i b_j for one strip of NV vectors of columns.
+// c(i, j) = a_i b_j for NV vectors of columns.
 template <std::size_t NV>
 FASTREG_INLINE void outer_strip(const float* a, const float* b, float* c, std::size_t c_stride, std::size_t rows) {
   V bv[NV];
@@ -117,10 +119,10 @@ FASTREG_NOINLINE void outer_product(const float* a, const float* b, float* c, st
   });
 }
 
-// One strip of y = max(floor, x W + bias) for an x of a single column, from y's column j on.
+// y = max(floor, x W + bias) for an x of a single column: NV vectors of y from column j on.
 template <std::size_t NV>
 FASTREG_INLINE void times_row_strip(const Matmul& m, float floor, std::size_t j) {
-  // A tile of one vector adds a second chain, here 0, which turns -0 into 0 (tiles.h).
+  // A tile of one vector adds a second chain (tiles.h). Here that chain is 0, and adding it makes 0 of -0.
   constexpr bool kTwoChains = NV == 1 && V::kLanes == kLane;
   const float* const bias = m.bias ? m.bias + j : kZeros;
   V wv[NV], from[NV];
@@ -143,7 +145,7 @@ FASTREG_INLINE void times_row_strip(const Matmul& m, float floor, std::size_t j)
   }
 }
 
-// y = x W + bias, or relu of it, for an x of a single column.
+// y = x W + bias, or relu of that, for an x of a single column.
 FASTREG_NOINLINE void times_row(const Matmul& m) {
   const float floor = m.activation == ActivationKind::relu ? 0.0f : -__builtin_inff();
   for_whole_strips({m.panels.begin * kPanel, smaller(m.panels.end * kPanel, m.ldy)},

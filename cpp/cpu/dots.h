@@ -1,5 +1,5 @@
-// Products with a matrix of a single column, which is contiguous: dot products of rows. The order of every sum follows
-// from the shape alone.
+// Products with a matrix of a single column, which is contiguous: dot products of rows. The order of every sum depends
+// on the shape alone.
 #pragma once
 #include "core/kernels.h"
 #include "cpu/loops.h"
@@ -9,7 +9,8 @@ namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
-// The lanes of x_i . w for R rows x_i; k is a multiple of kLane. Two sums for each hide the latency of fma.
+// The dot products of w with R rows of x, before their lanes are added up. k is a multiple of kLane. Two sums for each
+// row hide the latency of fma.
 template <std::size_t R>
 FASTREG_INLINE void dot_rows_with(const float* const (&x)[R], const float* w, std::size_t k, V (&dot)[R]) {
   V odd[R];
@@ -33,7 +34,8 @@ FASTREG_INLINE void dot_rows_with(const float* const (&x)[R], const float* w, st
   for (std::size_t r = 0; r < R; ++r) dot[r] = dot[r] + odd[r];
 }
 
-// x_i . w for as many rows as a vector has lanes; the lanes of each wait in a register.
+// The dot products of w with as many rows as a vector has lanes. The lanes of each stay in a register until all are
+// added.
 FASTREG_INLINE V dots_of_square(const float* x, std::size_t ldx, const float* w, std::size_t k) {
   V sums[V::kLanes];
   FASTREG_UNROLL
@@ -47,7 +49,7 @@ FASTREG_INLINE V dots_of_square(const float* x, std::size_t ldx, const float* w,
   return sum_each(sums);
 }
 
-// The same for n rows, fewer than that; the other lanes are 0.
+// The same for n rows, fewer than a vector has lanes. The other lanes of the result are 0.
 FASTREG_INLINE V dots_of_some(const float* x, std::size_t ldx, const float* w, std::size_t k, std::size_t n) {
   alignas(64) float lanes[V::kLanes * V::kLanes] = {};
   for (std::size_t i = 0; i < n; i += 4) {
@@ -65,7 +67,7 @@ FASTREG_INLINE V dots_of_some(const float* x, std::size_t ldx, const float* w, s
   return sum_each(sums);
 }
 
-// y_i = x_i . w + bias for rows matrix x (ldx, k columns), i in rows.
+// y_i = x_i . w + bias for the rows i of a rows matrix x with k columns and stride ldx.
 FASTREG_NOINLINE void times_column(const float* x, std::size_t ldx, const float* w, std::size_t k, float bias, float* y,
                                    Range rows) {
   std::size_t i = rows.begin;

@@ -1,8 +1,9 @@
-// dX of a few rows: dx_i = dy . row i of W, as dot products over the columns of W, which is read once and as it lies.
-// What this saves is turning W, which costs as much as the products of eight rows; what it costs is adding up lanes.
+// dx for a few rows: dx_i is the dot product of dy and row i of W. W is read once, in the layout that it has. This
+// avoids transposing W, which costs as much as the product of eight rows; the price is that the lanes of each dot
+// product must be added up at the end.
 //
-// An element's additions have one order, which the shapes of W and dy decide, whatever rows are asked for: along the
-// columns of a group of panels in each lane, then across the lanes, then from one group to the next.
+// The order in which an element's terms are added depends on the shapes of W and dy alone, not on the rows that a call
+// asks for: along the columns of a group of panels in each lane, then across the lanes, then from group to group.
 #pragma once
 #include "core/kernels.h"
 #include "cpu/loops.h"
@@ -13,26 +14,26 @@ namespace FASTREG_ISA {
 namespace {
 
 constexpr std::size_t kDotRows = 8;
-// So many panels are as many streams, which the hardware can follow. A single row waits for W alone, and where that does
-// not fit into the first cache, it comes faster along two.
+// How many panels are read side by side: each is a stream of memory, and the hardware prefetcher can follow this many.
+// With one row, loading W is the bottleneck; if W exceeds the L1 cache, reading two panels at once is faster.
 constexpr std::size_t kDotPanels = 8, kDotPanelsOfRow = 2;
-constexpr std::size_t kNearWeights = std::size_t{16} << 10;   // floats
-// Inputs that are taken at once, beside R rows of dy: the power of two that has registers for its sums.
+constexpr std::size_t kNearWeights = std::size_t{16} << 10;   // floats of W from which two panels are read at once
+// The number of inputs computed at once beside R rows of dy: the power of two whose sums fit into the registers.
 template <std::size_t R>
 constexpr std::size_t kDotInputs = kRegisters == 32 ? (R == 1 ? 8 : R <= 5 ? 4 : 2) : (R <= 2 ? 4 : R <= 6 ? 2 : 1);
-// Floats of W from which on it does not stay in the second cache: then it is fetched ahead.
+// The size of W, in floats, from which it does not stay in the L2 cache and is therefore prefetched.
 constexpr std::size_t kFarWeights = std::size_t{384} << 10;
 
-// Some columns of W, [0, width) behind the pointers, and the rows of dy and dx beside them.
+// A group of columns of W, `width` of them from the pointer on, with the matching columns of dy and the rows of dx.
 struct Dots {
   const float *w, *dy;
   float* dx;
   std::size_t width, in, lddy, lddx;
-  bool first, far;   // first: dx is written, else added to
+  bool first, far;   // first: the group overwrites dx, else it adds to dx; far: W is prefetched
 };
 
-// acc[q][r] += one vector of row q of a panel of W, W floats wide, times one of row r of dy. Left to choose, GCC reads dy
-// for each row of W again, more than the loads that keep up with the products.
+// acc[q][r] += (a vector of row q of a panel that is W floats wide) * (a vector of row r of dy). Without in_register,
+// GCC reads dy again for each row of W, and the loads become the bottleneck.
 template <std::size_t W, std::size_t I, std::size_t R>
 FASTREG_INLINE void dot_step(V (&acc)[I][R], const float* w, const float* dy, std::size_t lddy) {
   V wv[I];
@@ -47,8 +48,9 @@ FASTREG_INLINE void dot_step(V (&acc)[I][R], const float* w, const float* dy, st
   }
 }
 
-// The same for all columns of the panel. All strides are constants, so that one register points to W: left to choose,
-// GCC takes one for each load. Only few sums leave registers for an unrolled loop; the asm hides how long it is.
+// The same for all columns of the panel. All strides are constants, so that one register is enough to address W. An
+// unrolled loop needs a register for each load, which are free only where there are few sums; elsewhere the asm hides
+// the length of the loop, so that GCC does not unroll it.
 template <std::size_t W, std::size_t I, std::size_t R>
 FASTREG_INLINE void dot_panel(V (&acc)[I][R], const float* w, const float* dy, std::size_t lddy) {
   if constexpr (V::kLanes == kLane && R == 1) {
@@ -61,7 +63,7 @@ FASTREG_INLINE void dot_panel(V (&acc)[I][R], const float* w, const float* dy, s
   }
 }
 
-// acc = the lanes of the dot products of R rows of dy and rows [i, i + I) of W.
+// acc = the dot products of R rows of dy with rows [i, i + I) of W, before their lanes are added up.
 template <std::size_t I, std::size_t R>
 FASTREG_INLINE void dot_lanes(V (&acc)[I][R], const Dots& d, std::size_t i) {
   FASTREG_UNROLL
@@ -73,7 +75,7 @@ FASTREG_INLINE void dot_lanes(V (&acc)[I][R], const Dots& d, std::size_t i) {
   const float *w = d.w, *dy = d.dy;
   std::size_t left = d.width;
   for (; left >= kPanel; left -= kPanel, w += panel_floats, dy += kPanel) {
-    asm("" : "+r"(left), "+r"(w));   // GCC would unroll this loop, with pointers of its own for each panel
+    asm("" : "+r"(left), "+r"(w));   // else GCC unrolls this loop and keeps a pointer for each panel
     const float* const rows = w + i * kPanel;
     if (d.far) {
       FASTREG_UNROLL
@@ -98,7 +100,7 @@ FASTREG_INLINE void put_sums(const V (&lanes)[V::kLanes], float* dx, bool first)
   (first ? sums : V::load(dx) + sums).store(dx);
 }
 
-// The sums of kLane inputs whose lanes lie in memory.
+// Adds up the lanes of kLane inputs, which lie in memory, and stores or adds the sums.
 FASTREG_NOINLINE void put_all(const float* memory, float* dx, bool first) {
   for (std::size_t l = 0; l < kLane; l += V::kLanes) {
     V lanes[V::kLanes];
@@ -108,8 +110,8 @@ FASTREG_NOINLINE void put_all(const float* memory, float* dx, bool first) {
   }
 }
 
-// kLane inputs from i on, of which fewer may exist. One row needs no detour through memory for the lanes of inputs that
-// are not computed together.
+// Computes kLane inputs from input i on; fewer may exist. The lanes of inputs that are not computed together are
+// collected in memory. For one row, they are collected in registers instead.
 template <std::size_t R>
 FASTREG_INLINE void dot_inputs(const Dots& d, std::size_t i, float* memory) {
   constexpr std::size_t I = kDotInputs<R>;
@@ -176,12 +178,13 @@ FASTREG_NOINLINE void dot_rows(const MatmulInput& m) {
   }
 }
 
-// Whether dot products are the way for a whole dx of n rows: their lanes must be worth adding up.
+// Whether a whole dx of n rows is computed by dot products: they must be long enough for adding up lanes to pay.
 FASTREG_INLINE bool prefers_dots(std::size_t n, std::size_t cols) {
   return n == 1 || (n <= kDotRows && (cols >= n * V::kLanes || rounded(cols) >= 6 * kLane));
 }
 
-// One row of dy that is one vector: nothing to add up but its lanes, for whole groups of inputs.
+// For one row of dy that is a single vector: each product is one vector, whose lanes are added up for V::kLanes inputs
+// at a time.
 FASTREG_NOINLINE void dot_vector(const MatmulInput& m) {
   const V dy = V::load(m.dy);
   const std::size_t end = smaller(m.in, m.panels.end * kPanel);
@@ -193,7 +196,7 @@ FASTREG_NOINLINE void dot_vector(const MatmulInput& m) {
   }
 }
 
-// The rows of dx that are asked for, at most kDotRows.
+// Computes the rows of dx that the call asks for, at most kDotRows.
 template <std::size_t R = 1>
 FASTREG_INLINE void input_dots(const MatmulInput& m) {
   if constexpr (R == 1 && V::kLanes == kLane) {

@@ -1,8 +1,10 @@
-// Gradients of at most kLane units, a whole layer or the last panel of one: dx = dy W^T has so few terms, dW = x^T dy so
-// few columns that the tiles of tiles.h spend much of their time on being set up. Here W^T of a strip of inputs is turned
-// in registers and stays there for all rows, and dW^T is summed up in registers and turned on its way out.
+// Gradients of at most kLane units: a whole layer, or the last panel of one. dx = dy W^T has so few terms and dW = x^T
+// dy so few columns that the tiles of tiles.h would spend much of their time on their setup. Here W is transposed in
+// registers, one strip of inputs at a time, and stays there for all rows; dW^T is summed in registers and transposed
+// when it is stored.
 //
-// The value of an element is one chain of fma from 0 on, over the units or the rows, as the tiles have it.
+// The value of an element is one chain of fma that starts from 0 and runs over the units (dx) or the rows (dW), as in
+// the tiles.
 #pragma once
 #include "core/kernels.h"
 #include "cpu/loops.h"
@@ -12,9 +14,9 @@ namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
-// turned[k][v] = column k of W for the inputs of vector v; `inputs` of them exist, the others read as zero.
+// transposed[k][v] = column k of W for the inputs of vector v. Only `inputs` inputs exist; the others count as zero.
 template <std::size_t K, std::size_t NV>
-FASTREG_INLINE void turn_weights(const float* w, std::size_t inputs, V (&turned)[K][NV]) {
+FASTREG_INLINE void transpose_weights(const float* w, std::size_t inputs, V (&transposed)[K][NV]) {
   FASTREG_UNROLL
   for (std::size_t v = 0; v < NV; ++v) {
     FASTREG_UNROLL
@@ -28,14 +30,14 @@ FASTREG_INLINE void turn_weights(const float* w, std::size_t inputs, V (&turned)
       transpose(square);
       FASTREG_UNROLL
       for (std::size_t i = 0; i < V::kLanes; ++i) {
-        if (k + i < K) turned[k + i][v] = square[i];
+        if (k + i < K) transposed[k + i][v] = square[i];
       }
     }
   }
 }
 
 template <std::size_t R, std::size_t K, std::size_t NV>
-FASTREG_INLINE void narrow_input_rows(const float* dy, const V (&turned)[K][NV], float* dx, std::size_t lddx) {
+FASTREG_INLINE void narrow_input_rows(const float* dy, const V (&transposed)[K][NV], float* dx, std::size_t lddx) {
   V acc[R][NV];
   FASTREG_UNROLL
   for (std::size_t r = 0; r < R; ++r) {
@@ -48,7 +50,7 @@ FASTREG_INLINE void narrow_input_rows(const float* dy, const V (&turned)[K][NV],
     for (std::size_t r = 0; r < R; ++r) {
       const V term(dy[r * kLane + k]);
       FASTREG_UNROLL
-      for (std::size_t v = 0; v < NV; ++v) acc[r][v] = fma(term, turned[k][v], acc[r][v]);
+      for (std::size_t v = 0; v < NV; ++v) acc[r][v] = fma(term, transposed[k][v], acc[r][v]);
     }
   }
   FASTREG_UNROLL
@@ -58,24 +60,25 @@ FASTREG_INLINE void narrow_input_rows(const float* dy, const V (&turned)[K][NV],
   }
 }
 
-// The strip of NV vectors of dx from column i on, from the K first columns of dy.
+// Computes NV vectors of dx from column i on. Only the first K columns of dy are used.
 template <std::size_t K, std::size_t NV>
 FASTREG_NOINLINE void narrow_input_strip(const MatmulInput& m, std::size_t i) {
   const std::size_t rows = m.rows.end - m.rows.begin, lddx = m.lddx;
   const float* dy = m.dy + m.rows.begin * kLane;
   float* dx = m.dx + m.rows.begin * lddx + i;
-  V turned[K][NV];
-  turn_weights(m.w + i * kLane, i < m.in ? m.in - i : 0, turned);
+  V transposed[K][NV];
+  transpose_weights(m.w + i * kLane, i < m.in ? m.in - i : 0, transposed);
   for (std::size_t pairs = rows / 2; pairs; --pairs, dy += 2 * kLane, dx += 2 * lddx) {
-    narrow_input_rows<2>(dy, turned, dx, lddx);
+    narrow_input_rows<2>(dy, transposed, dx, lddx);
   }
-  if (rows % 2) narrow_input_rows<1>(dy, turned, dx, lddx);
+  if (rows % 2) narrow_input_rows<1>(dy, transposed, dx, lddx);
 }
 
-// The hardware does not foresee the next strip of rows so many floats apart, and so many of them do not stay in cache.
+// Where rows are at least kFarRows floats apart, the hardware does not prefetch the next strip, and kManyRows such rows
+// do not stay in cache. Then narrow_weights_strip prefetches the next strip itself.
 constexpr std::size_t kFarRows = 2048, kManyRows = 128;
 
-// dW for the inputs of NV vectors from i on and the K columns from j on, the last of a layer.
+// Computes dW for NV vectors of inputs from input i on and K columns from column j on, the last columns of the layer.
 template <std::size_t K, std::size_t NV>
 FASTREG_NOINLINE void narrow_weights_strip(const MatmulWeights& m, std::size_t i, std::size_t j) {
   const float *x = m.x + i, *dy = m.dy + j;
@@ -121,13 +124,13 @@ FASTREG_NOINLINE void narrow_weights_strip(const MatmulWeights& m, std::size_t i
   }
 }
 
-// So many columns fit into the registers beside two rows of sums.
+// The largest number of columns that fit into the registers beside two rows of sums.
 constexpr std::size_t kMostNarrow = kRegisters == 32 ? kLane : 10;
 template <std::size_t K>
 constexpr std::size_t kNarrowVectors = kRegisters == 32 && K <= 12 ? 2 : 1;
 
-// Calls body with the even number of columns, at most kMostNarrow, that holds `cols`. An odd one is joined by a column of
-// padding, which is 0.
+// Calls body with `cols` rounded up to an even number, at most kMostNarrow. The column that is added is padding, which
+// holds zeros.
 template <std::size_t K = 2, class Body>
 FASTREG_INLINE void with_columns(std::size_t cols, Body body) {
   if constexpr (K < kMostNarrow) {
@@ -145,7 +148,7 @@ FASTREG_NOINLINE void input_narrow(const MatmulInput& m) {
   });
 }
 
-// The panel of dW that begins at column j, with at most kMostNarrow columns.
+// Computes the panel of dW that begins at column j and has at most kMostNarrow columns.
 FASTREG_NOINLINE void weights_narrow(const MatmulWeights& m, std::size_t j) {
   with_columns(m.cols - j, [&m, j](auto columns) {
     constexpr std::size_t K = decltype(columns)::kVectors;

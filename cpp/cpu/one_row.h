@@ -1,8 +1,8 @@
-// One row of a product: a vector times panels, bound by how fast W arrives. It is read once, front to back, with
-// kChains sums under way where the panels are short. The additions of an element have the order of the tiles
-// (tiles.h), so that a row gives the same bits alone and among others.
+// The product of one row: a vector times the panels of W. Its speed is bound by reading W, which is read once, front to
+// back; where panels are short, several are read at once, so that at least kChains sums are being added to. Each
+// element is summed in the order of the tiles (tiles.h), so a row has the same bits alone and in a batch.
 //
-//   x (k), W panels (k, cols), y (ld): z = x W + bias of one row
+//   x (k), W in panels (k, cols), y (ld): z = x W + bias for one row
 #pragma once
 #include "core/kernels.h"
 #include "cpu/loops.h"
@@ -13,20 +13,22 @@ namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
-// Sums that hide the latency of fma: 4 cycles, 2 a cycle.
+// The number of independent sums that hides the latency of fma: it takes 4 cycles, and 2 start in each cycle.
 constexpr std::size_t kChains = 8;
 constexpr std::size_t kPanelVectors = kPanel / V::kLanes;
-// Vectors of one panel that a strip takes, and panels it takes at once where they are short. A long panel alone keeps
-// pace with the second cache, and a network that hardly fits there wants small units to visit in reverse.
+// How many vectors of a panel a strip takes, and how many panels where they are short. One long panel is enough to read
+// at the speed of the L2 cache; and where a network hardly fits into L2, visiting it in reverse works best in small
+// units.
 constexpr std::size_t kStripVectors = kPanelVectors < kChains || kRegisters == 32 ? kPanelVectors : kChains;
 constexpr std::size_t kStripPanels = kStripVectors < kChains ? kChains / kStripVectors : 1;
-constexpr std::size_t kShortPanel = 128;   // rows: 32 KB
+constexpr std::size_t kShortPanel = 128;   // rows of the longest panel that counts as short, which is 32 KB
 static_assert(kStripPanels * kPanel * sizeof(float) <= sizeof(kZeros));
 
-// The functions below take what they need in registers: a struct that was just written is slow to read where the
-// compiler reads two of its fields at once, and a row of a small layer is as short as ten such stalls.
+// The functions below take their arguments in registers, not in a struct: where the compiler loads two fields of a
+// struct that was just written at once, the processor stalls, and a row of a small layer takes no longer than ten such
+// stalls.
 
-// NV vectors of columns of NP panels, `width` floats from row to row of w: y = max(floor, x W + bias).
+// y = max(floor, x W + bias) for NV vectors of columns in each of NP panels. Rows of w are `width` floats apart.
 template <std::size_t NP, std::size_t NV>
 FASTREG_NOINLINE void multiply_strip(const float* x, std::size_t k, const float* w, std::size_t width,
                                      const float* bias, float* y, float floor) {
@@ -54,7 +56,7 @@ FASTREG_NOINLINE void multiply_strip(const float* x, std::size_t k, const float*
   }
 }
 
-// A last panel of a single vector has the two chains and the blocks of k that run_tile gives it.
+// For a last panel that is one vector wide: two chains and the same blocks of k as in the tiles (kChains in tiles.h).
 FASTREG_NOINLINE void multiply_vector(const float* x, std::size_t k, const float* w, const float* bias, float* y,
                                       float floor) {
   V even = V::load(bias);
@@ -77,7 +79,7 @@ FASTREG_NOINLINE void multiply_vector(const float* x, std::size_t k, const float
   max(V(floor), even).store(y);
 }
 
-// One panel, `width` floats wide.
+// The product with one panel, which is `width` floats wide.
 FASTREG_INLINE void multiply_panel(const float* x, std::size_t k, const float* w, std::size_t width, const float* bias,
                                    float* y, float floor) {
   const std::size_t vectors = width / V::kLanes;
@@ -105,8 +107,8 @@ FASTREG_INLINE void multiply_panel(const float* x, std::size_t k, const float* w
   }
 }
 
-// y[panels] = x W + bias, or relu of it; ld > 1 is y's padded width, bias may be null. reversed: from the last panel to
-// the first.
+// y[panels] = x W + bias, or relu of that. ld > 1 is the padded width of y; bias may be null. reversed: the panels are
+// visited from the last to the first.
 struct OneRow {
   const float* x;
   std::size_t k;

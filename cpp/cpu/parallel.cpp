@@ -1,12 +1,13 @@
-// Teams over OpenMP: one region for each run, its size an argument, no global setting touched. libgomp hangs in a
-// forked child whose parent had a region (GCC bug 60035), so a child runs everything on its own thread. And it ends the
-// process where a thread cannot be started, so a region that needs new ones is entered only after as many, and a few
-// more, were started for a trial; where the system refuses some, the team is smaller.
+// Starts teams with OpenMP: each run is one parallel region whose size is an argument, and no global setting is
+// changed. Two properties of libgomp need care. It hangs in a forked child whose parent has run a region (GCC bug
+// 60035), so a child runs everything on the calling thread. And it ends the process where a thread cannot be started,
+// so before a region that needs new threads, as many threads and a few more are started as a trial; if the system
+// refuses some of them, the team is smaller.
 #include "cpu/parallel.h"
 
 #if defined(_OPENMP)
 #include <omp.h>
-#else  // for the thread sanitizer, which cannot see how libgomp synchronises
+#else  // for builds with the thread sanitizer, which cannot see how libgomp synchronises
 #include <exception>
 #include <thread>
 #include <vector>
@@ -23,10 +24,10 @@
 namespace fastreg {
 namespace {
 
-// No work here has more pieces than this.
+// No team is larger than this.
 constexpr std::size_t kMostThreads = 1024;
-// Threads that a trial starts beyond those of the team: somebody else may take as many places before the region is
-// entered, without harm.
+// The number of threads that a trial starts beyond those of the team. Other code may start as many between the trial
+// and the region without harm.
 constexpr std::size_t kLeftFree = 2;
 
 std::atomic<bool> forked{false};
@@ -43,19 +44,19 @@ void run_alone(void (*body)(void*, const Team&), void* context) {
 
 using Clock = std::chrono::steady_clock;
 
-// What OpenMP's runtime holds ready for the calling thread: the team of its last region. A smaller region ends the
-// threads that it does not need.
+// The number of threads that OpenMP's runtime keeps for the calling thread: the team of its last region. A smaller
+// region ends the threads that it does not need.
 thread_local std::size_t ready = 1;
-// Its last member: gone where a region of another library, in this thread, was smaller.
+// The last member of that team. It no longer exists where another library has run a smaller region on this thread.
 thread_local int last_member = 0;
-// After a refusal, or a smaller team than was asked for: no larger one than the last is tried until then.
+// After a team was smaller than requested, no team larger than the last one is tried before this time.
 thread_local Clock::time_point next_try{};
 constexpr Clock::duration kPause = std::chrono::seconds(1);
 
-// While one thread proves its team and then has it made, no other one takes the threads away.
+// Held from the trial of a team until the team exists, so that no other thread's trial takes the threads away.
 std::mutex growing;
 
-// lock: given up as soon as the team is there.
+// lock: released as soon as the team exists.
 void run_region(std::size_t threads, void (*body)(void*, const Team&), void* context,
                 std::unique_lock<std::mutex>* lock = nullptr) {
   Barrier barrier;
@@ -64,7 +65,7 @@ void run_region(std::size_t threads, void (*body)(void*, const Team&), void* con
   int last = 0;
 #pragma omp parallel num_threads(asked)
   {
-    // The runtime may give fewer threads than it was asked for.
+    // The runtime may start fewer threads than requested.
     const auto size = static_cast<std::size_t>(omp_get_num_threads());
     const auto rank = static_cast<std::size_t>(omp_get_thread_num());
     if (rank == 0) {
@@ -92,16 +93,16 @@ void run_team(std::size_t threads, void (*body)(void*, const Team&), void* conte
   if (threads > kMostThreads) threads = kMostThreads;
   if (ready > 1 && !is_thread(last_member)) ready = 1;
   if (threads == ready) return run_region(threads, body, context);
-  // The runtime allocates for a team of another size, and ends the process where it cannot.
+  // For a team of another size the runtime allocates memory, and ends the process where it cannot.
   if (threads < ready) return memory_for(threads) ? run_region(threads, body, context) : run_alone(body, context);
   if (Clock::now() < next_try) {
     if (ready <= 1) return run_alone(body, context);
     return run_region(ready, body, context);
   }
-  // While others grow, the processors have work enough: many threads that come and go must not queue here.
+  // While another thread's team grows, the processors are busy anyway; threads must not queue here.
   std::unique_lock lock(growing, std::try_to_lock);
   if (!lock.owns_lock()) return ready <= 1 ? run_alone(body, context) : run_region(ready, body, context);
-  // Those that are ready exist already.
+  // Only the threads beyond those that are ready must be started.
   const std::size_t started = startable_threads(threads - ready + kLeftFree);
   const std::size_t startable = ready + (started > kLeftFree ? started - kLeftFree : 0);
   if (startable < threads) next_try = Clock::now() + kPause;
@@ -117,7 +118,7 @@ void run_team(std::size_t threads, void (*body)(void*, const Team&), void* conte
 void run_team(std::size_t threads, void (*body)(void*, const Team&), void* context) {
   if (threads <= 1 || forked.load(std::memory_order_relaxed)) return run_alone(body, context);
   Barrier barrier;
-  std::atomic<std::size_t> size{0};   // 0: the others wait until it is known
+  std::atomic<std::size_t> size{0};   // 0 while the size is not known yet; the other members wait for it
   const auto member = [&](std::size_t rank) {
     size.wait(0);
     const FlushDenormals flush;
@@ -128,7 +129,7 @@ void run_team(std::size_t threads, void (*body)(void*, const Team&), void* conte
   try {
     while (others.size() + 1 < threads) others.emplace_back(member, others.size() + 1);
   } catch (const std::exception&) {
-    // The system refuses one more, or memory for it: the team is smaller.
+    // The system refuses another thread, or the memory for it. The team is smaller.
   }
   barrier.set_size(others.size() + 1);
   size.store(others.size() + 1);

@@ -1,4 +1,4 @@
-// How a team starts. parallel.cpp is the only file that names OpenMP.
+// Starts a team of threads. parallel.cpp is the only file that knows OpenMP.
 #pragma once
 #include <cstddef>
 
@@ -6,7 +6,7 @@
 
 namespace fastreg {
 
-// Backend::run of the CPU (core/backend.h).
+// This is Backend::run of the CPU backend (core/backend.h).
 void run_team(std::size_t threads, void (*body)(void* context, const Team&), void* context);
 
 }  // namespace fastreg

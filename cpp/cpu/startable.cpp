@@ -1,6 +1,6 @@
-// Threads that do nothing but exist, to prove that others can. What the limits say (RLIMIT_NPROC, pids.max of every
-// control group above, RLIMIT_AS, kernel.threads-max) depends on privileges, on user namespaces and on what counts as
-// used, so they are asked rather than read.
+// Finds out how many threads can be started by starting threads that do nothing. The limits themselves (RLIMIT_NPROC,
+// pids.max of every enclosing control group, RLIMIT_AS, kernel.threads-max) are not read, because what they allow
+// depends on privileges, on user namespaces and on what else counts towards them.
 #include "cpu/startable.h"
 
 #include <pthread.h>
@@ -17,9 +17,9 @@
 namespace fastreg {
 namespace {
 
-// More than the runtime allocates for a team, itself and for each member.
+// An upper bound of the bytes that the runtime allocates for a team: a constant part and a part for each member.
 constexpr std::size_t kReserve = 65536, kReservePerThread = 2048;
-// How often it is looked whether a thread that has ended still counts.
+// How many times wait_until_gone checks whether a thread still exists.
 constexpr int kMostLooks = 100000;
 
 struct Gate {
@@ -40,7 +40,7 @@ void* wait_for_gate(void* given) {
   return nullptr;
 }
 
-// "16m", "512 K", "2048" (kilobytes) as bytes; 0 for what the runtime ignores as well.
+// Bytes from a size as OpenMP writes it: "16m", "512 K", "2048" (kilobytes). 0 where the runtime ignores the text, too.
 std::size_t stack_size(const char* text) {
   if (text == nullptr) return 0;
   while (std::isspace(static_cast<unsigned char>(*text))) ++text;
@@ -60,13 +60,13 @@ std::size_t stack_size(const char* text) {
   return value > (SIZE_MAX >> shift) ? 0 : value << shift;
 }
 
-// The attributes that the runtime gives its threads. False where they cannot be had.
+// The attributes with which the runtime starts its threads. good() is false where they cannot be created.
 class Attributes {
  public:
   Attributes() noexcept : good_(pthread_attr_init(&value_) == 0) {
     std::size_t bytes = stack_size(std::getenv("OMP_STACKSIZE"));
     if (bytes == 0) bytes = stack_size(std::getenv("GOMP_STACKSIZE"));
-    if (good_ && bytes > 0) pthread_attr_setstacksize(&value_, bytes);   // the runtime ignores a refusal too
+    if (good_ && bytes > 0) pthread_attr_setstacksize(&value_, bytes);   // like the runtime, ignores an error
   }
   ~Attributes() {
     if (good_) pthread_attr_destroy(&value_);
@@ -81,7 +81,7 @@ class Attributes {
   bool good_;
 };
 
-// A thread that was joined counts a moment longer.
+// A thread that was joined still counts towards the limits for a moment.
 void wait_until_gone(int id) {
   for (int look = 0; look < kMostLooks && is_thread(id); ++look) sched_yield();
 }

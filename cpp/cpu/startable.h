@@ -1,5 +1,5 @@
-// How many threads can be started now. Under a limit on processes, on those of a container or on address space a thread
-// may be refused, and then OpenMP's runtime ends the process.
+// How many threads can be started now. The system may refuse a thread because of a limit on processes, on the tasks of
+// a container or on address space, and OpenMP's runtime then ends the process.
 #pragma once
 #include <cstddef>
 
@@ -7,13 +7,14 @@
 
 namespace fastreg {
 
-// Starts `wanted` threads like those of OpenMP's runtime, all alive at once, and ends them. Returns how many there were:
-// fewer where the system refuses one. They no longer count towards any limit when this returns.
+// Starts `wanted` threads with the attributes of those of OpenMP's runtime, all alive at the same time, and ends them.
+// Returns how many could be started, which is fewer where the system refuses one. When this returns, they no longer
+// count towards any limit.
 std::size_t startable_threads(std::size_t wanted) noexcept;
-// Whether there is memory for what the runtime allocates when it makes a team.
+// Whether there is enough memory for what the runtime allocates when it creates a team.
 bool memory_for(std::size_t threads) noexcept;
 
-// The number of the calling thread, and whether this process has a thread of that number.
+// The system's id of the calling thread, and whether this process has a thread with an id.
 int this_thread() noexcept;
 bool is_thread(int id) noexcept;
 

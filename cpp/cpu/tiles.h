@@ -1,9 +1,11 @@
-// The tiles that every matrix product is made of: R rows and NV vectors of columns are held in registers while k runs; a
-// is read by broadcast and b by vector. kernels/matmul.cpp says what a, b and c are in each product.
+// Tiles, the building blocks of the matrix products: c = init + a b for a tile of R rows and NV vectors of columns,
+// which is held in registers while k runs. a is read by broadcast, b by vector. kernels/matmul.cpp says what a, b and c
+// are in each product.
 //
-// The value of an element is one chain of fma over k that starts from init, whatever tile computes it. The partial sums
-// of a blocked k wait in c. With kChains == 2 there are two chains, of even and odd k, added at the end of a block: one
-// is too short to hide the latency of fma where a tile is a single vector wide.
+// Whatever tile computes an element, its value is one chain of fma over k that starts from init. Where k is cut into
+// blocks, c holds the partial sums between blocks. With kChains == 2 there are two chains, one over even k and one over
+// odd k, added at the end of each block: in a tile that is one vector wide, a single chain cannot hide the latency of
+// fma.
 #pragma once
 #include "core/kernels.h"
 #include "cpu/kernels/entries.h"
@@ -14,13 +16,13 @@ namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
-alignas(64) constexpr float kZeros[2 * kPanel] = {};   // a bias for what takes two panels at once
+alignas(64) constexpr float kZeros[2 * kPanel] = {};   // stands for a missing bias, of up to two panels
 
-// `count` tiles of one height below each other. Row i of a tile starts from init + i init_stride, and each tile that
-// many rows further on; 0 means that all rows start alike. relu: max(0, sum) is stored, which keeps NaN. dropout, for
-// tiles by row with relu: the mask of the buffer that begins at `origin`, of which c is a part.
-// While k runs, one cache line of `ahead` is fetched for each column of a, what the caller will need next: ahead_stride
-// further on for each tile, and for the first ahead_tiles only.
+// `count` tiles of the same height, one below the other. The sums of row i, counted over all tiles, start from the
+// values at init + i * init_stride; with init_stride 0 all rows start from the same values. relu: max(0, sum) is
+// stored, which keeps NaN. dropout is the mask of a buffer that begins at `origin` and contains c; only tiles by row
+// with relu take it. For each column of a, one cache line is prefetched from `ahead`, which holds what the caller will
+// read next. The pointer advances by ahead_stride from tile to tile, and only the first ahead_tiles tiles prefetch.
 struct Tiles {
   const float* a;
   std::size_t a_stride;
@@ -37,9 +39,9 @@ struct Tiles {
   const float* origin;
 };
 
-// The column k of a: a(i, k) is a[i stride + k] for kByRow, else a[k stride + i]. By row, one pointer serves three
-// rows, base + {0, 1, 2} stride being addresses that an instruction can form; left alone, GCC keeps one for each row
-// and moves them to and fro. The empty asm hides how the pointers hang together.
+// Column k of a: a(i, k) is a[i stride + k] with kByRow, else a[k stride + i]. By row, one pointer serves three rows,
+// because an instruction can address base + {0, 1, 2} stride. GCC by itself would keep a pointer for each row, run out
+// of registers and spill some of them; the empty asm hides from it how the pointers are related.
 template <std::size_t R, bool kByRow>
 struct Column {
   static constexpr std::size_t kPointers = kByRow ? (R + 2) / 3 : 1;
@@ -57,7 +59,7 @@ struct Column {
       asm("" : "+r"(base[i]));
     }
   }
-  // Row r of the column `ahead` of this one.
+  // The element in row r of the column that lies `ahead` columns after this one.
   FASTREG_INLINE V at(std::size_t r, std::size_t ahead) const {
     return kByRow ? V(base[r / 3][r % 3 * stride + ahead]) : V(base[0][ahead * stride + r]);
   }
@@ -76,7 +78,7 @@ FASTREG_INLINE void accumulate(V (&acc)[R][NV], const Column<R, kByRow>& a, std:
   }
 }
 
-// One tile from `init` on; `ahead` moves by `step` floats for each k.
+// Adds the products of all k to the sums of one tile. `ahead` advances by `step` floats for each k.
 template <std::size_t R, std::size_t NV, std::size_t kChains, bool kByRow>
 FASTREG_INLINE void sum_tile(V (&acc)[R][NV], Column<R, kByRow> a, const float* b, std::size_t b_stride, std::size_t k,
                              const float* ahead, std::size_t step) {
@@ -110,7 +112,7 @@ FASTREG_INLINE void sum_tile(V (&acc)[R][NV], Column<R, kByRow> a, const float* 
   }
 }
 
-// The asm keeps GCC from computing the addresses of all rows ahead, for which there are not enough registers.
+// The asm keeps GCC from computing the addresses of all rows in advance, for which there are not enough registers.
 template <class T>
 FASTREG_INLINE T* next_row(T* row, std::size_t stride) {
   row += stride;
@@ -159,7 +161,7 @@ FASTREG_NOINLINE void run_tiles(const Tiles& t) {
       if constexpr (kByRow) {
         if (t.dropout.mask) {
           std::size_t stride = c_stride;
-          asm volatile("" : "+r"(stride));   // or GCC computes each position before the loop, mask or not
+          asm volatile("" : "+r"(stride));   // else GCC computes every offset before the loop, even without a mask
           drop_tile(acc, t.dropout, static_cast<std::size_t>(c - t.origin), stride);
         }
       }
@@ -176,7 +178,7 @@ FASTREG_NOINLINE void run_tiles(const Tiles& t) {
 
 using TileFunction = void (*)(const Tiles&);
 
-// run_tiles for 1 to kMaxRows rows.
+// The instances of run_tiles for tiles of 1 to kMaxRows rows.
 template <std::size_t kMaxRows, std::size_t NV, std::size_t kChains, bool kByRow>
 struct TileTable {
   TileFunction rows[kMaxRows + 1] = {};
@@ -190,7 +192,7 @@ struct TileTable {
 template <std::size_t kMaxRows, std::size_t NV, std::size_t kChains, bool kByRow>
 constexpr TileTable<kMaxRows, NV, kChains, kByRow> kTiles;
 
-// The tile for a strip of columns: how many vectors wide, how many rows at most, and its functions by rows.
+// The tile shape for a strip of columns: its width in vectors, its largest height, and its functions by height.
 struct TileChoice {
   std::size_t vectors, max_rows;
   const TileFunction* rows;
@@ -201,7 +203,8 @@ FASTREG_INLINE TileChoice tile_choice() {
   return {NV, kMaxRows, kTiles<kMaxRows, NV, kChains, kByRow>.rows};
 }
 
-// For what is left of a panel, `vectors` wide, and this many rows. kChains is for panels of a single vector.
+// Chooses the tile for the rest of a panel, `vectors` vectors wide, and this many rows. kChains is the number of chains
+// where only a single vector is left.
 template <bool kByRow, std::size_t kChains>
 FASTREG_INLINE TileChoice choose_tile(std::size_t vectors, std::size_t rows) {
   if constexpr (V::kLanes == kLane) {
@@ -222,8 +225,9 @@ FASTREG_INLINE TileChoice choose_tile(std::size_t vectors, std::size_t rows) {
   }
 }
 
-// A block of k of one panel of c: c = init + a b, init being the bias (or null: 0) in the first block and c in the
-// others. After the last block the activation follows, from c to y, while the tiles are in cache.
+// One block of k for one panel of c: c = init + a b. In the first block, init is the bias (0 where it is null); in
+// later blocks it is c itself. After the last block the activation is applied, from c to y, while the tiles are in
+// cache.
 struct Block {
   const float* a;
   std::size_t a_stride;
@@ -238,11 +242,11 @@ struct Block {
   float* y;
   const float* ahead;
   std::size_t ahead_stride, ahead_tiles;
-  DropoutMask dropout;   // of the buffer that begins at origin
+  DropoutMask dropout;   // the mask of the buffer that begins at origin
   const float* origin;
 };
 
-// `count` tiles of `height` rows from row i on, the first of which is tile number `tile` of its strip.
+// Runs `count` tiles of `height` rows, starting at row i. The first of them is tile number `tile` of its strip.
 template <bool kByRow>
 FASTREG_INLINE void run_rows(const Block& p, std::size_t j, const TileChoice& choice, Range ahead, std::size_t i,
                              std::size_t tile, std::size_t height, std::size_t count) {
@@ -270,8 +274,8 @@ FASTREG_INLINE void run_rows(const Block& p, std::size_t j, const TileChoice& ch
   }
 }
 
-// The row remainder is spread evenly: some tiles are one row taller than the others. Every strip fetches its share of
-// what is ahead.
+// Runs all tiles of a strip. Rows that do not divide evenly are spread: some tiles are one row taller than the others.
+// Every strip prefetches its share of what is ahead.
 template <bool kByRow>
 FASTREG_INLINE void run_strip(const Block& p, std::size_t j, const TileChoice& choice) {
   const std::size_t tiles = (p.rows + choice.max_rows - 1) / choice.max_rows;

@@ -1,4 +1,4 @@
-// The least a test program needs: conditions that are counted and printed when they fail, and an exit status.
+// A minimal test library: conditions that are counted, and printed when they fail, and an exit status.
 #pragma once
 #include <cstdio>
 #include <string>
@@ -6,7 +6,7 @@
 namespace check {
 
 inline int made = 0, failed = 0;
-// Said with every failure: the case under test.
+// A description of the case under test, which is printed with every failure.
 inline std::string context;
 
 inline void verify(bool good, const char* what, const char* file, int line) {
@@ -31,7 +31,7 @@ inline void verify(bool good, const char* what, const char* file, int line) {
     check::verify(thrown, #expression " must throw " #type, __FILE__, __LINE__); \
   } while (false)
 
-// The exit status of main: a program that checked nothing has failed too.
+// Returns the exit status of main. A program that checked nothing has failed, too.
 inline int report(const char* name) {
   std::printf("%s: %d checks, %d failed\n", name, check::made, check::failed);
   return check::failed == 0 && check::made > 0 ? 0 : 1;

@@ -1,4 +1,5 @@
-// Buffers for the tests of the kernel table: laid out as core/kernels.h says, between guards that no kernel may touch.
+// Buffers for the tests of the kernel table, in the layouts of core/kernels.h and between guards that no kernel may
+// touch.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -26,8 +27,8 @@ inline std::mt19937& generator() {
 }
 inline float uniform(float low, float high) { return std::uniform_real_distribution<float>(low, high)(generator()); }
 
-// n floats and guards of 16 on both sides; the guard behind doubles as the 64 readable bytes, and is NaN so that a
-// kernel that lets it into a result shows.
+// n elements between two guards. The guard after the end also serves as the 64 bytes that kernels may read; it consists
+// of NaN, so that a kernel that uses them in a result is detected.
 template <class T>
 class Guarded {
  public:
@@ -58,7 +59,8 @@ class Guarded {
   std::unique_ptr<T[], Free> memory_;
 };
 
-// A rows matrix. Padding is finite but not zero, as behind an activation; clear_padding makes a gradient of it.
+// A rows matrix. Its padding is finite but not zero, as after an activation; clear_padding sets it to zero, as in a
+// gradient.
 struct Rows {
   std::size_t rows, cols, stride;
   Guarded<float> data;
@@ -92,7 +94,7 @@ struct Rows {
   }
 };
 
-// A dense kernel in panels, padding zero.
+// A dense kernel in panels. Its padding is zero.
 struct Panels {
   std::size_t rows, cols;
   Guarded<float> data;
@@ -132,7 +134,7 @@ struct Dropped {
   double factor(std::size_t e) const { return (mask[e / 16] >> (e % 16)) & 1 ? 1.25 : 0.0; }
 };
 
-// n elements that end where readable memory ends (or begin where it begins), for buffers that a caller owns.
+// n elements that end exactly where readable memory ends, or begin where it begins, for buffers that a caller owns.
 template <class T>
 class EdgeOf {
  public:
@@ -209,7 +211,7 @@ constexpr ActivationKind kActivations[] = {ActivationKind::linear, ActivationKin
                                            ActivationKind::elu,    ActivationKind::gelu,    ActivationKind::silu,
                                            ActivationKind::tanh,   ActivationKind::sigmoid, ActivationKind::softplus};
 
-// Around the widths of every ISA: 0, 1, w - 1, w, w + 1, 2 w + 3 for w in 4, 8, 16.
+// Sizes around the width w of the vectors of every ISA: 0, 1, w - 1, w, w + 1 and 2 w + 3 for w in 4, 8, 16.
 constexpr std::size_t kSizes[] = {0, 1, 3, 4, 5, 7, 8, 9, 11, 15, 16, 17, 19, 35};
 
 }  // namespace fastreg::test

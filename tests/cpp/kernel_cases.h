@@ -1,6 +1,6 @@
-// The kernel table entry by entry, at sizes of real layers: calls with their operands and what they write. test_table.cpp
-// compares each instruction set with the baseline on them and, with --bench, times the same calls. Every entry of the
-// table has a case; test_table.cpp counts.
+// Cases for every entry of the kernel table, at the sizes of real layers: a call, its operands and what it writes.
+// test_table.cpp runs them on each instruction set, compares the results with those of the baseline and, with --bench,
+// times the same calls. It also checks that every entry has a case.
 #pragma once
 #include <functional>
 
@@ -11,19 +11,19 @@ namespace fastreg::test {
 struct Written {
   const void* data;
   std::size_t bytes;
-  double tolerance;   // of floats; negative: the bits must be the same
+  double tolerance;   // for floats; if it is negative, the bits must be the same
 };
 
 struct Case {
   const char* entry;
   std::string shape;
-  double work;        // in `unit`s a call
+  double work;        // the work of a call, in `unit`s
   const char* unit;   // flop, byte or element
   std::function<void(const Kernels&)> call;
   std::vector<Written> written;
 };
 
-// Operands that live as long as the list; equal lists have equal operands.
+// The list of cases. It owns their operands; every list has the same operands.
 class Cases {
  public:
   Cases() {
@@ -85,7 +85,7 @@ class Cases {
     cases_.push_back({entry, shape, work, unit, std::move(call), std::move(written)});
   }
 
-  // One rounding for each product and addition; a product of uniform operands is about 1/4.
+  // Each product and each addition rounds once, and a product of uniform operands is about 1/4.
   static double sum_tolerance(std::size_t n) {
     const auto length = static_cast<double>(n);
     return (length + 8) * 2 * kHalfUlp * (length / 4 + 1);
@@ -206,7 +206,7 @@ class Cases {
 
   void loss(LossKind kind, std::size_t rows, std::size_t cols) {
     const bool sparse = kind == LossKind::sparse_categorical_crossentropy;
-    const bool from_logits = false;   // probabilities are only read: the call can be made again
+    const bool from_logits = false;   // then y is only read, so that the call can be repeated
     auto* labels = kept<std::int32_t>(rows);
     for (std::size_t i = 0; i < rows; ++i) labels[i] = static_cast<std::int32_t>(i % cols);
     const Floats* target = floats(rows * ld(cols), 0.0f, 1.0f);
@@ -284,7 +284,7 @@ class Cases {
   void inference(std::size_t n, std::size_t in, std::size_t hidden, std::size_t out) {
     auto first = std::make_shared<Panels>(in, hidden), second = std::make_shared<Panels>(hidden, out);
     kept_.insert(kept_.end(), {first, second});
-    // A bias with zeros behind it.
+    // A bias that is padded with zeros.
     const Floats *bias_1 = floats(hidden), *bias_2 = floats(out), *x = floats(n * in);
     Floats *y = floats(n * out), *scratch_1 = floats(n * ld(hidden)), *scratch_2 = floats(n * ld(hidden));
     auto steps = std::make_shared<std::vector<InferenceStep>>();

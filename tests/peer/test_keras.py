@@ -1,7 +1,8 @@
 """Programs of dense layers run under Keras and under fastreg: only the import lines differ.
 
-After a run both models are given the same weights; predictions, evaluations and one further epoch of plain gradient
-descent must agree. Keras's Adam and RMSprop are other formulas (see the README) and are not compared step by step.
+After a run both models are given the same weights. Predictions, evaluations and one further epoch of plain gradient
+descent must agree. Keras's Adam and RMSprop use other formulas (see docs/differences.md) and are not compared step by
+step.
 """
 
 import os

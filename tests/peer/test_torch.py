@@ -24,21 +24,21 @@ def rounded(**options):
 
 BETAS = (float32(0.9), float32(0.999))
 OPTIMIZERS = {
-    "sgd": (ref.Optimizer("sgd", 0.05), torch.optim.SGD, rounded(lr=0.05)),
-    "momentum": (ref.Optimizer("sgd", 0.02, momentum=0.9), torch.optim.SGD, rounded(lr=0.02, momentum=0.9)),
+    "sgd": (ref.SGD(0.05), torch.optim.SGD, rounded(lr=0.05)),
+    "momentum": (ref.SGD(0.02, momentum=0.9), torch.optim.SGD, rounded(lr=0.02, momentum=0.9)),
     "nesterov": (
-        ref.Optimizer("sgd", 0.02, momentum=0.9, nesterov=True),
+        ref.SGD(0.02, momentum=0.9, nesterov=True),
         torch.optim.SGD,
         rounded(lr=0.02, momentum=0.9, nesterov=True),
     ),
-    "adam": (ref.Optimizer("adam", 0.01), torch.optim.Adam, {**rounded(lr=0.01, eps=1e-7), "betas": BETAS}),
+    "adam": (ref.Adam(0.01), torch.optim.Adam, {**rounded(lr=0.01, eps=1e-7), "betas": BETAS}),
     "adamw": (
-        ref.Optimizer("adamw", 0.01, weight_decay=0.1),
+        ref.AdamW(0.01, weight_decay=0.1),
         torch.optim.AdamW,
         {**rounded(lr=0.01, eps=1e-7), "betas": BETAS},
     ),
     "rmsprop": (
-        ref.Optimizer("rmsprop", 0.005, beta_2=0.9),
+        ref.RMSprop(0.005, rho=0.9),
         torch.optim.RMSprop,
         rounded(lr=0.005, alpha=0.9, eps=1e-7),
     ),
@@ -169,7 +169,7 @@ def clip(net, way, limit):
 def test_clipped_trajectory(optimizer, way, limit, l2, rng):
     """PyTorch clips what is in .grad, so that a penalty must stand in the objective and not in weight_decay."""
     description, torch_class, options = OPTIMIZERS[optimizer]
-    description = description._replace(clip=(way, limit))
+    description = description.replace(clip=(way, limit))
     model, _ = build_pair(stack_of("tanh", "linear", 3, bn=False, l2=l2), 6, rng, optimizer=description)
     net = theirs(model.get_weights(), "tanh", 3, bn=False)
     their_optimizer = torch_class(parameter_groups(net, optimizer, False), **options)
@@ -197,7 +197,7 @@ def test_clipped_trajectory(optimizer, way, limit, l2, rng):
 @pytest.mark.parametrize("name", TORCH_ACTIVATIONS)
 def test_activation_and_its_gradient(name, rng):
     stack = [("dense", 17, name), ("dense", 3)]
-    model, _ = build_pair(stack, 6, rng, optimizer=ref.Optimizer("sgd", 1.0))
+    model, _ = build_pair(stack, 6, rng, optimizer=ref.SGD(1.0))
     before = model.get_weights()
     w1, b1, w2, b2 = parameters = [torch.tensor(w, dtype=torch.float64, requires_grad=True) for w in before]
     x, y = rng.normal(size=(20, 6)).astype(np.float32), rng.normal(size=(20, 3)).astype(np.float32)

@@ -3,8 +3,9 @@
 //   xhat = (x - mean) inv_std,  inv_std = 1 / sqrt(biased variance + epsilon),  y = gamma xhat + beta
 //   dx = gamma inv_std (dy - dbeta / n - xhat dgamma / n),  dgamma = sum dy xhat,  dbeta = sum dy
 //
-// T is V, or V1 for a buffer of a single column. Dropout multiplies what it keeps by one number: it is folded into the
-// factors of a column. Fields are copied before loops: a store of floats might change them for all the compiler knows.
+// T is V, or V1 for a buffer of a single column. Dropout multiplies every element that it keeps by the same number,
+// which is folded into the factors of a column. Fields of structs are copied before loops, because the compiler must
+// assume that a store of floats changes them.
 #include <cassert>
 
 #include "core/kernels.h"
@@ -29,8 +30,8 @@ FASTREG_INLINE typename T::Mask kept(const std::uint16_t* mask, std::size_t row,
   return kept<T>(mask + row / kLane, (kWholeWords ? 0 : row % kLane) + v * T::kLanes);
 }
 
-// sums[v] = sum over rows of what term(row, v, acc) adds to acc. Two chains, of even and odd rows, hide the latency of
-// an addition; they are closed every kSumBlock rows.
+// sums[v] = the sum over rows of what term(row, v, acc) adds to acc. Two chains, one for even and one for odd rows,
+// hide the latency of an addition. Every kSumBlock rows they are added to the total and start again from 0.
 template <std::size_t NV, class T, class Term>
 FASTREG_INLINE void sum_rows(std::size_t rows, T (&sums)[NV], Term term) {
   FASTREG_UNROLL
@@ -56,7 +57,7 @@ FASTREG_INLINE void sum_rows(std::size_t rows, T (&sums)[NV], Term term) {
   }
 }
 
-// y = gamma xhat + beta of a strip, dropped out where there is a mask.
+// y = gamma xhat + beta for a strip, with dropout applied where there is a mask.
 template <bool kDropout, class T, std::size_t NV>
 FASTREG_INLINE void normalise(const BatchNormForward& b, std::size_t c, const T (&mean)[NV], const T (&inv_std)[NV]) {
   const float* const x = b.x;
@@ -120,8 +121,8 @@ FASTREG_NOINLINE void batch_norm_infer_strip(const BatchNormForward& b, std::siz
   normalise<false>(b, c, mean, inv_std);
 }
 
-// The gradient of y in a strip, not yet scaled for dropout. Of its two forms, a matrix and an outer product, kOuter
-// says which it is.
+// The gradient with respect to y in a strip, not yet scaled for dropout. It is given as a matrix or, with kOuter, as
+// the two factors of an outer product.
 template <bool kDropout, bool kOuter, class T, std::size_t NV>
 struct IncomingGradient {
   const float* dy;
@@ -134,7 +135,7 @@ struct IncomingGradient {
       for (std::size_t v = 0; v < NV; ++v) dy_row[v] = T::load(b.dy_row + c + v * T::kLanes);
     }
   }
-  // Vector v of row i, which starts at element `row`.
+  // Vector v of row i; the row starts at element `row`.
   FASTREG_INLINE T at(std::size_t i, std::size_t row, std::size_t v) const {
     T g;
     if constexpr (kOuter) {
@@ -147,7 +148,7 @@ struct IncomingGradient {
   }
 };
 
-// dbeta and dgamma / inv_std of a strip: sums over rows of dy and dy (x - mean).
+// dbeta and dgamma / inv_std of a strip: the sums over rows of dy and of dy (x - mean).
 template <bool kDropout, bool kOuter, class T, std::size_t NV>
 FASTREG_INLINE void sum_gradients(const BatchNormBackward& b, std::size_t c, const T (&mean)[NV], T (&dbeta)[NV],
                                   T (&dgamma)[NV]) {
@@ -177,7 +178,7 @@ FASTREG_INLINE void sum_gradients(const BatchNormBackward& b, std::size_t c, con
   }
 }
 
-// dx = f'(x) (scale dy - slope (x - mean) + shift); db is its sum over the rows.
+// dx = f'(x) (scale dy - slope (x - mean) + shift). db is the sum of dx over the rows.
 template <bool kDropout, bool kOuter, class F, class T, std::size_t NV>
 FASTREG_INLINE void input_gradient(const BatchNormBackward& b, std::size_t c, const T (&mean)[NV], const T (&scale)[NV],
                                    const T (&slope)[NV], const T (&shift)[NV], T (&db)[NV]) {
@@ -237,7 +238,7 @@ FASTREG_NOINLINE void batch_norm_backward_strip(const BatchNormBackward& b, std:
 template <bool kDropout, bool kOuter, class F>
 FASTREG_INLINE void batch_norm_backward_strips(const BatchNormBackward& b) {
   if (b.ld == 1) return batch_norm_backward_strip<kDropout, kOuter, V1, 1, F>(b, 0);
-  // Each vector keeps five sums and factors in registers.
+  // Each vector of columns keeps five sums and factors in registers.
   constexpr std::size_t kVectors = kRegisters == 32 ? kBackwardVectors<F> : 2;
   for_strips<kVectors>(b.cols, [&b](std::size_t c, auto width) {
     batch_norm_backward_strip<kDropout, kOuter, V, decltype(width)::kVectors, F>(b, c);

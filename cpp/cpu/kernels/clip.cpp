@@ -1,5 +1,5 @@
-// What gradient clipping adds to a step: the norm of a gradient, and its elements kept within a limit. Both see the
-// whole gradient, that is with the penalties in it, as the update rules will.
+// The two kernels of gradient clipping: the norm of a gradient, and a copy of it with its elements clamped to a limit.
+// Both see the whole gradient, which includes the penalties, as the update rules do.
 #include "core/kernels.h"
 #include "cpu/kernels/entries.h"
 #include "cpu/loops.h"
@@ -10,7 +10,7 @@ namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
-// A vector of the whole gradient; load takes a whole vector, or the first few floats of one.
+// Loads a vector of the whole gradient. The function `load` reads a full vector, or the first few floats of one.
 template <bool kPenalties>
 struct WholeGradientLoader {
   const float *w, *g;
@@ -25,8 +25,7 @@ struct WholeGradientLoader {
   }
 };
 
-// The sum of the squares of scale times the elements [begin, end). Four sums side by side, so that an addition need not
-// wait for the one before.
+// The sum of (scale * element)^2 over the elements [begin, end). Four independent sums hide the latency of an addition.
 template <bool kPenalties>
 FASTREG_NOINLINE float square_sum(const WholeGradient& a, std::size_t begin, std::size_t end, float scale) {
   const WholeGradientLoader<kPenalties> gradient(a);
@@ -54,9 +53,9 @@ FASTREG_NOINLINE float square_sum(const WholeGradient& a, std::size_t begin, std
   return sum((s0 + s1) + (s2 + s3));
 }
 
-// Blocks are summed in float and added up in double. Where the squares of a block are beyond float's range, though its
-// elements are not, they are taken of the elements times 2^-72; where they are so small that some of them may have been
-// taken for 0, of the elements times 2^72.
+// Each block is summed in float, and the blocks are added up in double. Where the sum of a block overflows float, the
+// block is summed again with its elements scaled by 2^-72; where it is so small that some squares may have become 0,
+// with its elements scaled by 2^72.
 template <bool kPenalties>
 FASTREG_INLINE double square_of(const WholeGradient& a) {
   constexpr std::size_t kBlock = 4096;
@@ -84,7 +83,7 @@ FASTREG_NOINLINE void clamp(const WholeGradient& a, float limit, float* out) {
   std::size_t i = 0;
   for (; i + V::kLanes <= n; i += V::kLanes) {
     const V x = gradient(i, [](const float* p) FASTREG_LAMBDA { return V::load(p); });
-    max(low, min(high, x)).store(out + i);   // in this order a NaN stays one
+    max(low, min(high, x)).store(out + i);   // this order of arguments keeps NaN
   }
   if (i < n) {
     const std::size_t count = n - i;

@@ -1,5 +1,5 @@
-// A frozen network on a few rows, in one call: many rows go through the matrix products of matmul.cpp, a single one through
-// one_row.h, and both give a row the same bits.
+// A frozen network on a few rows, in one call: many rows go through the matrix products of matmul.cpp, a single one
+// through one_row.h, and both give a row the same bits.
 #include "core/kernels.h"
 #include "cpu/dots.h"
 #include "cpu/kernels/entries.h"

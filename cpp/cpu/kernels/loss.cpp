@@ -1,5 +1,5 @@
-// The losses and the places of the largest outputs, row by row. A buffer of at most kLane columns is taken by columns, as
-// softmax.h has it; wider rows run along the vector.
+// The losses and the places of the largest outputs, row by row. A buffer of at most kLane columns is taken by columns,
+// as softmax.h has it; wider rows run along the vector.
 //
 //   z logits, p probabilities, t target, lse = log(sum_j e^(z_j - max)), scale = weight * grad_scale of a row
 #include "core/kernels.h"

@@ -1,15 +1,17 @@
-// The three products of a dense layer over panels, made of the tiles of tiles.h:
+// The three matrix products of a dense layer. W and dW are stored in panels (kernels.h). Each product is built from the
+// tiles of tiles.h, which compute c += a b:
 //
-//                    a               b                                       c
-//   matmul           x by rows       a panel of W                            y
-//   matmul_input     dy by rows      a panel of W^T, transposed in blocks    dx
-//   the same, some rows: W by rows   dy^T                                    dx^T, turned on its way out
-//   the same, few rows: dot products (few_rows.h); few units: narrow.h
-//   matmul_weights   x by columns    64 columns of dy                        a panel of dW
-//   any of them with a matrix of one column or one row: columns.h
-//   the same, cols <= 16: dy by columns, 64 columns of x, and the result is turned on its way to dW
+//                              a               b                                     c
+//   matmul                     rows of x       a panel of W                          y
+//   matmul_input, many rows    rows of dy      a panel of W^T, transposed in blocks  dx
+//   matmul_input, 9 to 32 rows rows of W       dy^T                                  dx^T, transposed when it is stored
+//   matmul_weights             columns of x    64 columns of dy                      a panel of dW
+//   matmul_weights, 16 columns columns of dy   64 columns of x                       dW^T, transposed when it is stored
 //
-// Blocks of k depend on the shape alone.
+// Four kinds of shapes have code of their own: one row (one_row.h), few rows (few_rows.h, dot products), few units
+// (narrow.h), and matrices of one row or one column (dots.h, columns.h).
+//
+// How k is cut into blocks depends on the shape alone, so that the order of additions does too.
 #include <cassert>
 
 #include "core/kernels.h"
@@ -27,17 +29,17 @@ namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
-// Floats in a row of panel p of a matrix with this many columns.
+// The width in floats of panel p of a matrix with this many columns.
 FASTREG_INLINE std::size_t panel_width(std::size_t cols, std::size_t p) {
   return smaller(kPanel, rounded(cols) - p * kPanel);
 }
 
-// What k is cut into: `count` blocks of `size`, the last one shorter.
+// The blocks that k is cut into: `count` blocks of `size` each; the last one may be shorter.
 struct Blocks {
   std::size_t count, size;
 };
 
-// Blocks of nearly equal size, at most `most` and a multiple of `grain`.
+// Cuts k into blocks of nearly equal size. The size is at most `most` and a multiple of `grain`.
 FASTREG_INLINE Blocks even_blocks(std::size_t k, std::size_t most, std::size_t grain) {
   if (k <= most) return {1, k};
   const std::size_t count = (k + most - 1) / most, pieces = (k + grain - 1) / grain;
@@ -45,7 +47,7 @@ FASTREG_INLINE Blocks even_blocks(std::size_t k, std::size_t most, std::size_t g
   return {(k + size - 1) / size, size};
 }
 
-// The same bits as in a tile, with less to prepare.
+// The product of a single row. It gives the same bits as the tiles and has less to prepare.
 FASTREG_NOINLINE void matmul_row(const Matmul& m) {
   const bool relu = m.activation == ActivationKind::relu && m.z == nullptr;
   float* const first = (m.z ? m.z : m.y) + m.rows.begin * m.ldy;
@@ -55,7 +57,7 @@ FASTREG_NOINLINE void matmul_row(const Matmul& m) {
   activation_forward(m.activation, first + j, m.y + m.rows.begin * m.ldy + j, end - j);
 }
 
-// A square of V::kLanes, of which `rows` rows exist in w and the others read as zero.
+// Transposes a square of V::kLanes rows and columns. Only `rows` of its rows exist in w; the others count as zero.
 FASTREG_INLINE void transpose_square(const float* w, std::size_t w_stride, float* wt, std::size_t wt_stride,
                                      std::size_t rows) {
   V r[V::kLanes];
@@ -81,8 +83,8 @@ FASTREG_INLINE void transpose_rows(const float* w, std::size_t rows, std::size_t
   }
 }
 
-// wt (width, rows) = w^T, where w is (rows, width) and rows are filled up with zeros to a multiple of kLane. The usual
-// shape, a panel, gets code with constant strides.
+// wt (width, rows) = w^T, where w is (rows, width). The number of rows is rounded up to a multiple of kLane with zeros.
+// The usual shape, a whole panel, has an instance with constant strides.
 FASTREG_NOINLINE void transpose_block(const float* w, std::size_t rows, std::size_t width, std::size_t stride,
                                       float* wt, std::size_t wt_stride) {
   if (width == kPanel && stride == kPanel && wt_stride == kPanel)
@@ -91,7 +93,7 @@ FASTREG_NOINLINE void transpose_block(const float* w, std::size_t rows, std::siz
     transpose_rows(w, rows, width, stride, wt, wt_stride);
 }
 
-// The other way: of w (rows, a multiple of kLane) only the first `cols` columns become rows of wt.
+// The opposite direction: the first `cols` columns of w become rows of wt. The number of rows is a multiple of kLane.
 FASTREG_NOINLINE void transpose_columns(const float* w, std::size_t stride, std::size_t rows, std::size_t cols,
                                         float* wt, std::size_t wt_stride) {
   for (std::size_t j = 0; j < cols; j += V::kLanes) {
@@ -109,8 +111,8 @@ FASTREG_NOINLINE void transpose_columns(const float* w, std::size_t stride, std:
   }
 }
 
-// dx of few rows: W is read by broadcast as it lies, so that only dy and dx are turned: dx^T = W dy^T, for four panels
-// and kTransposed columns of W at a time.
+// dx of at most kFewRows rows, as dx^T = W dy^T: W is read by broadcast in the layout that it has, and only the small
+// matrices dy and dx are transposed. The loop takes four panels of inputs and kTransposed columns of W at a time.
 constexpr std::size_t kFewRows = 32, kTransposed = 256;
 
 FASTREG_NOINLINE void input_few_rows(const MatmulInput& m) {
@@ -150,8 +152,8 @@ FASTREG_NOINLINE void input_few_rows(const MatmulInput& m) {
   }
 }
 
-// dx of many rows: the panels of W^T are made in blocks. 32 KiB of them stay in L1; where the partial sums of dx weigh
-// more than that, the blocks are deeper.
+// dx of many rows: W is transposed block by block. A block of 32 KiB stays in the L1 cache. Deeper blocks are used
+// where reading and writing the partial sums of dx once for each block would cost more than that saves.
 constexpr std::size_t kDepthOfInput = 128, kDepthOfWideInput = 512;
 
 FASTREG_NOINLINE void input_many_rows(const MatmulInput& m) {
@@ -188,15 +190,15 @@ FASTREG_NOINLINE void input_many_rows(const MatmulInput& m) {
   }
 }
 
-// A panel of dW that is kLane wide: its transpose is computed in strips of 64 inputs and turned on the way out.
-FASTREG_NOINLINE void weights_turned(const MatmulWeights& m, std::size_t j) {
-  alignas(64) float turned[kLane * kPanel] = {};
+// A panel of dW that is kLane wide. dW^T is computed for 64 inputs at a time and transposed when it is stored.
+FASTREG_NOINLINE void weights_transposed(const MatmulWeights& m, std::size_t j) {
+  alignas(64) float transposed[kLane * kPanel] = {};
   Block p{};
   p.a = m.dy + j;
   p.a_stride = m.lddy;
   p.b_stride = m.ldx;
   p.k = m.n;
-  p.c = turned;
+  p.c = transposed;
   p.c_stride = kPanel;
   p.rows = smaller(kLane, m.cols - j);
   p.first = p.last = true;
@@ -208,15 +210,15 @@ FASTREG_NOINLINE void weights_turned(const MatmulWeights& m, std::size_t j) {
     p.b = p.ahead = m.x + i;
     p.width = rounded(inputs);
     run_block<false, 1>(p);
-    transpose_columns(turned, kPanel, kLane, inputs, m.dw + j * m.in + i * kLane, kLane);
+    transpose_columns(transposed, kPanel, kLane, inputs, m.dw + j * m.in + i * kLane, kLane);
   }
 }
 
-constexpr std::size_t kDepth = 128;   // rows of a batch that are added up at a time
-// Rows of so many floats share few sets of the caches: from there on it pays to copy what is read again, if dW has
-// rows enough.
+constexpr std::size_t kDepth = 128;   // the number of rows of a batch that one block adds up
+// Columns of a matrix whose rows are at least kPackedStride floats apart fall into few sets of the cache and evict each
+// other. From there on, copying what is read several times pays, provided that dW has at least kPackedRows rows.
 constexpr std::size_t kPackedStride = 512, kPackedRows = 192;
-// Rows of so many floats have pages of their own.
+// Rows that are at least this many floats apart lie in different pages of memory.
 constexpr std::size_t kLongStride = 4096;
 
 FASTREG_NOINLINE void copy_rows(const float* from, std::size_t stride, std::size_t rows, std::size_t width, float* to) {
@@ -225,7 +227,8 @@ FASTREG_NOINLINE void copy_rows(const float* from, std::size_t stride, std::size
   }
 }
 
-// As copy_rows, for rows so far apart that the hardware does not foresee them: the columns behind are fetched ahead.
+// Like copy_rows, for rows that are too far apart for the hardware prefetcher: it fetches the columns that the next
+// call will read.
 FASTREG_NOINLINE void copy_columns(const float* from, std::size_t stride, std::size_t rows, std::size_t width,
                                    float* to) {
   for (std::size_t i = 0; i < rows; ++i, from += stride, to += width) {
@@ -236,8 +239,8 @@ FASTREG_NOINLINE void copy_columns(const float* from, std::size_t stride, std::s
   }
 }
 
-// Where several strips make a panel, each reads x again, and in very long rows every column is a miss: 48 columns of x
-// at a time are copied too.
+// Computes a block of dW from a copy of x, 48 columns at a time. A panel consists of several strips, and each strip
+// reads x again; where rows are very long, every such read would be a cache miss.
 FASTREG_NOINLINE void run_packed(Block p) {
   constexpr std::size_t kColumns = 48;
   alignas(64) float packed[kDepth * kColumns];
@@ -301,8 +304,8 @@ void matmul(const Matmul& m) noexcept {
   }
 }
 
-// The forms that are made of tiles give the same bits, so the choice between them may follow the rows of this call;
-// dot products do not, and follow those of the whole matrix.
+// All forms that are built from tiles give the same bits, so the choice between them may depend on the number of rows
+// of this call. Dot products give other bits, so that choice depends on the number of rows of the whole matrix, m.n.
 void matmul_input(const MatmulInput& m) noexcept {
   if (m.rows.end <= m.rows.begin || m.panels.end <= m.panels.begin) return;
   if (m.lddx == 1) return times_column(m.dy, m.lddy, m.w, m.cols, 0.0f, m.dx, m.rows);
@@ -313,7 +316,7 @@ void matmul_input(const MatmulInput& m) noexcept {
   }
   if (prefers_dots(m.n, m.cols)) return input_dots(m);
   if (m.lddy == kLane && m.cols <= kMostNarrow) return input_narrow(m);
-  // Turning W costs what 8 rows do, a product on full vectors what the rows are rounded up to.
+  // Transposing W costs as much as the product of 8 rows. The form for few rows pays for rows rounded up to kLane.
   const bool few = n <= kFewRows && rounded(n) < n + 8 && m.cols >= 2 * kPanel;
   few ? input_few_rows(m) : input_many_rows(m);
 }
@@ -345,7 +348,7 @@ void matmul_weights(const MatmulWeights& m) noexcept {
       continue;
     }
     if (p.width == kLane) {
-      m.cols - j <= kMostNarrow ? weights_narrow(m, j) : weights_turned(m, j);
+      m.cols - j <= kMostNarrow ? weights_narrow(m, j) : weights_transposed(m, j);
       continue;
     }
     for (std::size_t block = 0; block < blocks.count; ++block) {

@@ -1,4 +1,4 @@
-// Random words and dropout masks from Philox4x32-10; kernels.h fixes which bit belongs to which word.
+// Random words and dropout masks from Philox4x32-10. kernels.h specifies which bit of a mask comes from which word.
 #include "core/kernels.h"
 #include "cpu/kernels/entries.h"
 #include "cpu/simd/simd.h"
@@ -27,7 +27,8 @@ FASTREG_INLINE void count_from(std::uint64_t first, V::Int (&c)[4]) {
   c[1] = V::Int::load(words[1]);
 }
 
-// words[v][i] holds word i of V::kLanes blocks, N vectors of them from block `first` on.
+// Computes N vectors of V::kLanes blocks each, from block `first` on: words[v][i] holds word i of the blocks of vector
+// v.
 template <std::size_t N>
 FASTREG_INLINE void random_blocks(const math::PhiloxKeys& keys, const RandomKey& key, std::uint64_t first,
                                   V::Int (&words)[N][4]) {
@@ -40,10 +41,10 @@ FASTREG_INLINE void random_blocks(const math::PhiloxKeys& keys, const RandomKey&
   math::philox<N>(keys, words);
 }
 
-// The mask words of groups, so many that N vectors hold their blocks.
+// Writes the mask words of as many groups as N vectors hold blocks for.
 template <std::size_t N>
 FASTREG_INLINE void mask_groups(const math::PhiloxKeys& keys, const DropoutBits& d, std::size_t group) {
-  constexpr std::size_t kPieces = 16 / V::kLanes;   // vectors to a group
+  constexpr std::size_t kPieces = 16 / V::kLanes;   // vectors per group
   const V::Int threshold = V::Int::set(d.threshold << 16 | d.threshold);
   V::Int words[N][4];
   random_blocks<N>(keys, d.key, 16 * group, words);

@@ -93,7 +93,7 @@ struct V {
   friend FASTREG_INLINE V sqrt(V a) { return _mm256_sqrt_ps(a.v); }
   friend FASTREG_INLINE V round(V a) { return _mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
   friend FASTREG_INLINE V select(Mask m, V a, V b) { return _mm256_blendv_ps(b.v, a.v, m.m); }
-  // Integer operations go to a port that arithmetic leaves free.
+  // Integer operations, because they use an execution port that floating-point arithmetic leaves free.
   friend FASTREG_INLINE bool reaches(V a, V limit) {
     const __m256i offset = _mm256_sub_epi32(_mm256_castps_si256(_mm256_set1_ps(-0.0f)), _mm256_castps_si256(limit.v));
     return _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a.v), offset))) != 0;
@@ -158,7 +158,8 @@ FASTREG_INLINE void transpose(V (&r)[8]) {
   }
 }
 
-// Halves of vectors that end up below each other, then pairs of lanes.
+// Adds the two halves of vectors first, pairing vectors whose sums end up in different halves; then adds pairs of
+// lanes.
 FASTREG_INLINE V sum_each(const V (&r)[8]) {
   __m256 q[4];
   FASTREG_UNROLL

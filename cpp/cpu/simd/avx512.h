@@ -96,9 +96,9 @@ struct V {
         _mm512_ternarylogic_epi32(_mm512_castps_si512(a.v), _mm512_castps_si512(b.v), sign, 0xf8));
   }
   friend FASTREG_INLINE V sqrt(V a) { return _mm512_sqrt_ps(a.v); }
-  // A square root occupies the divider for twice as long as a division. With y = 1 / sqrt(a), to 14 bits, a Newton step
-  // makes a y (3 - a y^2) = 2 sqrt(a). Intel defines the 14 bits of y exactly, and AMD has the same (bench/NOTES.md). The
-  // larger of two keeps y finite, and NaN.
+  // A square root occupies the divider for twice as long as a division. From y = 1 / sqrt(a), exact to 14 bits, a
+  // Newton step gives a y (3 - a y^2) = 2 sqrt(a). Intel specifies the bits of y exactly, and AMD processors give the
+  // same ones (bench/NOTES.md). The maximum keeps y finite where a is tiny, and keeps NaN.
   friend FASTREG_INLINE V twice_sqrt_plus(V a, V c) {
     const V x = max(V(0x1p-126f), a);
     const V y = _mm512_rsqrt14_ps(x.v);
@@ -147,7 +147,7 @@ FASTREG_INLINE V in_register(V a) {
   return a;
 }
 
-// Four rounds of pairwise exchanges: 1 and 2 lanes inside the 128-bit quarters, then the quarters themselves.
+// Four rounds of pairwise exchanges: single lanes and pairs of lanes within the 128-bit quarters, then the quarters.
 FASTREG_INLINE void transpose(V (&r)[16]) {
   __m512 t[16];
   FASTREG_UNROLL
@@ -178,7 +178,7 @@ FASTREG_INLINE void transpose(V (&r)[16]) {
   }
 }
 
-// Halves, then quarters, of vectors that end up below each other; then pairs of lanes.
+// Adds halves of vectors, then quarters, pairing vectors whose sums end up side by side; then adds pairs of lanes.
 FASTREG_INLINE V sum_each(const V (&r)[16]) {
   __m512 q[4];
   FASTREG_UNROLL

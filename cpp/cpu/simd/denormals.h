@@ -1,5 +1,6 @@
-// Flush-to-zero for one scope. Decayed moments and the tails of exp run into denormals, which some CPUs handle in
-// microcode; the mode belongs to the thread and must not leak to the host program.
+// Flushes denormals to zero within a scope. Decayed moments and the tails of exp become denormal, which some CPUs
+// handle slowly, in microcode. The mode is a property of the thread and is restored at the end, since it belongs to the
+// host program.
 #pragma once
 #include <cstdint>
 #if defined(__x86_64__)

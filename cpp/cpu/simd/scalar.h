@@ -49,7 +49,8 @@ struct V1 {
   friend FASTREG_INLINE V1 copysign(V1 a, V1 b) { return V1(__builtin_copysignf(a.v, b.v)); }
   friend FASTREG_INLINE V1 give_sign(V1 a, V1 b) { return copysign(a, b); }
   friend FASTREG_INLINE V1 sqrt(V1 a) { return V1(__builtin_sqrtf(a.v)); }
-  // The addition of 1.5 * 2^23 rounds to a whole number, to even; larger values and NaN have no fraction to round.
+  // Adding 1.5 * 2^23 rounds to the nearest whole number, ties to even. Larger values and NaN have no fraction to
+  // round.
   friend FASTREG_INLINE V1 round(V1 a) {
     if (!(__builtin_fabsf(a.v) < 4194304.0f)) return a;
     return V1((a.v + 12582912.0f) - 12582912.0f);

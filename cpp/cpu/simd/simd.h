@@ -1,21 +1,28 @@
-// The vector type V of the ISA that this translation unit is compiled for, and V1, the same at width 1. The only folder
-// that knows intrinsics; formulas and loops are templates over V and find its functions by argument-dependent lookup.
+// The vector type V of the ISA that this translation unit is compiled for, and V1, which is the same with one lane.
+// This folder is the only place that knows intrinsics. Formulas and loops are templates over V and find its functions
+// by argument-dependent lookup.
 //
-// V      floats: load, store, load_first(p, n) and store_first(p, n) for n < kLanes elements (the rest reads as zero);
-//        loads take doubles (rounded to nearest) and bytes too; arithmetic, fma(a, b, c) = a b + c, fnma(a, b, c) =
-//        c - a b (two roundings where the ISA has no fused form), min and max (b where unordered), give_sign(a, b) = a
-//        with the sign of b, for a >= 0, twice_sqrt_plus(a, c) = 2 sqrt(a) + c for finite a >= 0 (within two units of
-//        the last place; AVX-512 takes an a below 2^-126 for that), round (to even), select(mask, a, b), where(mask, a)
-//        = a or 0, reaches(a, limit), true if a lane of a >= 0 is at least limit > 0 (either for NaN),
-//        exp2_of(n) = 2^n for whole n in [-126, 127], ldexp(a, n) = a 2^n for whole n in [-252, 254],
-//        split_exponent(x, &m) = e with x = m 2^e and m in [sqrt(1/2), sqrt(2)) for positive normal x, sum and max_lanes
-//        (across lanes, in an order fixed by the width).
-//        sum_each(r) of kLanes vectors has sum(r[i]) in lane i, to the bit; transpose(r) turns their square.
-//        in_register(a) is a, but the compiler does not read it from memory again for each use.
-// V::Mask  comparisons; first(n) has the first n lanes set, of_bits(b) lane l where bit l of b is set.
-// V::Int   as many 32-bit unsigned integers: multiply(a, same, &high, &low) gives the halves of the 64-bit products, same
-//        being one number in all lanes; halves_ge_bits compares 16-bit halves, the low one of each lane first.
-// kRegisters  vector registers, from which tiles.h takes its tile.
+// V      a vector of kLanes floats:
+//        load, store: a whole vector; load also takes doubles (rounded to nearest) and bytes
+//        load_first(p, n), store_first(p, n): only the first n < kLanes elements; the others are loaded as zero
+//        fma(a, b, c) = a b + c, fnma(a, b, c) = c - a b: with two roundings where the ISA has no fused form
+//        min, max: b where a or b is NaN
+//        give_sign(a, b): a with the sign of b, for a >= 0
+//        twice_sqrt_plus(a, c) = 2 sqrt(a) + c: for finite a >= 0, within two units in the last place (AVX-512 treats
+//            an a below 2^-126 as 2^-126)
+//        round: to the nearest whole number, ties to even
+//        select(mask, a, b): a where the mask is set, else b; where(mask, a): a where it is set, else 0
+//        reaches(a, limit): true if any lane of a >= 0 is at least limit > 0; for NaN either answer is possible
+//        exp2_of(n) = 2^n: for whole n in [-126, 127]; ldexp(a, n) = a 2^n: for whole n in [-252, 254]
+//        split_exponent(x, &m) = e: such that x = m 2^e and m in [sqrt(1/2), sqrt(2)), for positive normal x
+//        sum, max_lanes: across the lanes, in an order that the number of lanes determines
+//        sum_each(r): for kLanes vectors, lane i is sum(r[i]), with the same bits
+//        transpose(r): transposes the square matrix of kLanes vectors in place
+//        in_register(a): a itself, but the compiler does not load it from memory again for each use
+// V::Mask  the result of a comparison. first(n) has the first n lanes set; of_bits(b) has lane l set if bit l of b is.
+// V::Int   kLanes 32-bit unsigned integers. multiply(a, same, &high, &low) gives the halves of the 64-bit products;
+//        `same` has the same number in all lanes. halves_ge_bits compares 16-bit halves, the low half of a lane first.
+// kRegisters  the number of vector registers. tiles.h chooses the shapes of tiles by it.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -23,7 +30,7 @@
 #include "math/inline.h"
 
 #define FASTREG_NOINLINE __attribute__((noinline))
-// For lambdas, between parameters and body.
+// Forces a lambda to be inlined. It stands between the parameters and the body.
 #define FASTREG_LAMBDA __attribute__((always_inline))
 
 #define FASTREG_QUOTE_2(x) #x
@@ -33,7 +40,7 @@ namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
-// The n <= 8 bytes at p, the first one lowest, with zeros above; reads no other.
+// The n <= 8 bytes at p as an integer: the first byte is the lowest, and the upper ones are zero. Reads no other bytes.
 FASTREG_INLINE std::uint64_t first_bytes(const std::uint8_t* p, std::size_t n) {
   if (n >= 4) {
     std::uint32_t low, high;
@@ -60,7 +67,7 @@ namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
-// Where V has no form of its own.
+// The general form, for a V that has none of its own.
 template <class T>
 FASTREG_INLINE T twice_sqrt_plus(T a, T c) {
   return fma(T(2.0f), sqrt(a), c);

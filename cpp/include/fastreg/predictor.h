@@ -1,5 +1,5 @@
-// A frozen network for serving: what is left of a Network in inference once dropout is gone and batch normalisation is
-// folded into the dense layers beside it, its weights packed once. It knows nothing of training and never changes.
+// A frozen network for serving: a Network in inference mode, without dropout, with batch normalisation folded into the
+// neighbouring dense layers, and with its weights packed once. It knows nothing of training and never changes.
 #pragma once
 #include <memory>
 #include <string>
@@ -9,9 +9,9 @@
 
 namespace fastreg {
 
-// One layer of a frozen network. With a kernel, (in, out) row-major, y = activation(x kernel + bias). Without one,
-// in == out and y = activation((x - mean) * scale + bias), or activation(x) where these three are empty: a batch
-// normalisation with no dense layer to fold into. bias may be empty beside a kernel, for none.
+// One layer of a frozen network. With a kernel, which is row-major of shape (in, out), y = activation(x kernel + bias);
+// an empty bias means that there is none. Without a kernel, in == out and y = activation((x - mean) * scale + bias),
+// which is a batch normalisation without a dense layer to fold it into; if these three are empty, y = activation(x).
 struct FrozenLayer {
   std::size_t in = 0, out = 0;
   std::vector<float> kernel, bias, mean, scale;
@@ -20,9 +20,9 @@ struct FrozenLayer {
 
 class Predictor {
  public:
-  // Copies what it needs: training the network further changes nothing here.
+  // Copies what it needs. Training the network afterwards does not change the predictor.
   explicit Predictor(const Network& network);
-  // From layers(). Throws std::invalid_argument where shapes do not fit each other.
+  // Makes a predictor from what layers() returns. Throws std::invalid_argument if shapes do not match.
   explicit Predictor(const std::vector<FrozenLayer>& layers);
   ~Predictor();
   Predictor(Predictor&&) noexcept;
@@ -31,19 +31,20 @@ class Predictor {
   std::size_t n_features() const;
   std::size_t n_outputs() const;
   std::vector<FrozenLayer> layers() const;
-  // For people, as in "10 -> 64 relu -> 1 sigmoid".
+  // A description for people, such as "10 -> 64 relu -> 1 sigmoid".
   std::string summary() const;
-  // Floating-point operations of the products for one row.
+  // The number of floating-point operations in the matrix products for one row.
   double flops_per_row() const;
-  // What one row takes altogether, activations and normalisations included, in operations of the products: an estimate,
-  // by which the library decides about threads, and a caller may about locks.
+  // An estimate of the time for one row, including activations and normalisations, expressed as the number of
+  // operations that a matrix product does in that time. The library uses it to choose the number of threads; a caller
+  // may use it to decide whether to release a lock.
   double work_per_row() const;
 
-  // out = network(x): x is (n, n_features), out (n, n_outputs), n >= 0; they must not overlap. Any number of threads
-  // may call at once. A row's result depends neither on the other rows nor on the number of threads; it agrees with
-  // Network::predict to rounding, not to the bit. Values are not looked at: a NaN makes its own row NaN.
-  // Allocates at most at the calling thread's first call and at larger batches than ever before on it.
-  // Throws std::invalid_argument for wrong shapes.
+  // out = network(x), where x is (n, n_features) and out is (n, n_outputs) with n >= 0; they must not overlap. Any
+  // number of threads may call this at the same time. The result of a row depends neither on the other rows nor on the
+  // number of threads. It agrees with Network::predict up to rounding, not to the bit. Values are not checked: a NaN
+  // makes its own row NaN. The call allocates only if it is the first one on its thread or has a larger batch than all
+  // before on it. Throws std::invalid_argument for wrong shapes.
   void predict(MatrixView<const float> x, MatrixView<float> out) const;
 
  private:

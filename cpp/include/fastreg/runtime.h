@@ -1,4 +1,5 @@
-// What the process runs on: the active instruction set, the thread budget, build facts. No state but thread counts.
+// What the process runs on: the active instruction set, the thread budget and facts about the build. The only state is
+// the thread counts that a caller has set.
 #pragma once
 #include <cstddef>
 #include <string>
@@ -6,19 +7,21 @@
 
 namespace fastreg {
 
-// Names of the instruction sets compiled in and supported by this CPU, slowest first (baseline avx2 avx512, or neon).
+// The names of the instruction sets that are compiled in and supported by this CPU, slowest first: baseline, avx2,
+// avx512, or neon.
 std::vector<std::string> available_isas();
-// The one in use: FASTREG_ISA where set, else the last of available_isas().
-// Throws std::invalid_argument, naming the choices, if FASTREG_ISA is unknown or unsupported here.
+// The instruction set in use: the one that the environment variable FASTREG_ISA names, else the last of
+// available_isas(). Throws std::invalid_argument, naming the choices, if FASTREG_ISA is unknown or not supported here.
 std::string active_isa();
 
-// Thread budget of the process. Default: min(affinity mask, cgroup CPU quota, FASTREG_NUM_THREADS or else
-// OMP_NUM_THREADS), at least 1. An explicit set_num_threads(n) is obeyed even above that. Throws for n < 1.
+// The thread budget of the process. The default is the minimum of the number of CPUs in the affinity mask, the CPU
+// quota of the control group, and FASTREG_NUM_THREADS or else OMP_NUM_THREADS, but at least 1. set_num_threads(n)
+// overrides it, even with a larger number, and throws std::invalid_argument for n < 1.
 int num_threads();
 void set_num_threads(int n);
 
-// The most that num_threads() is for the calling thread, whatever the process has; 0: no limit, as in a new thread.
-// Throws for n < 0.
+// The upper bound of num_threads() for the calling thread alone. 0 means no limit, as in a new thread. set_thread_limit
+// throws std::invalid_argument for n < 0.
 int thread_limit();
 void set_thread_limit(int n);
 
@@ -27,7 +30,7 @@ struct BuildInfo {
 };
 BuildInfo build_info();
 
-// Bytes of memory this process may use: min(physical memory, cgroup limit).
+// How many bytes of memory this process may use: the minimum of the physical memory and the limit of the control group.
 std::size_t memory_limit();
 
 }  // namespace fastreg

@@ -1,7 +1,7 @@
-// Refuses to compile fastreg with flags under which its promises do not hold: that a NaN or an infinity in the data is
-// seen, that a training which diverges ends with an error, that sums are the same for any number of threads. Every
-// source file of the library and of the Python module includes this, directly or not; programs that use the library
-// do not. CMakeLists.txt looks for the same flags where a compiler defines no macro, and at the link.
+// Makes the compilation of fastreg fail with flags that would break its promises: that a NaN or an infinity in the data
+// is detected, that a diverging training ends with an error, and that sums do not depend on the number of threads.
+// Every source file of the library and of the Python module includes this file, directly or indirectly; programs that
+// use the library do not. CMakeLists.txt checks the flags for which compilers define no macro, and those of the linker.
 #pragma once
 
 #if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__) || \

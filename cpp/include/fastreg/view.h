@@ -1,4 +1,4 @@
-// Non-owning views of the caller's memory. They carry no ownership and do no checks; whoever takes one checks it.
+// Views of the caller's memory. They do not own it and check nothing; a function that takes a view checks it.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -17,16 +17,16 @@ struct Span {
   bool empty() const { return size == 0; }
 };
 
-// Row-major: element (i, j) is data[i * stride + j].
+// A row-major matrix: element (i, j) is data[i * stride + j].
 template <class T>
 struct MatrixView {
   T* data = nullptr;
   std::size_t rows = 0, cols = 0, stride = 0;
 };
 
-// Rows of features of one of the element types; a MatrixView of one is taken as it is. Whatever reads them rounds to
-// the nearest float32, a batch of rows at a time, so the result is that of converting all of them beforehand. Rows may
-// overlap. A bool is passed as uint8 and counts as its byte, so its bytes must be 0 and 1; from Python they always are.
+// Rows of features of one of the element types. A MatrixView of such a type converts implicitly. Features are rounded
+// to the nearest float32 a batch at a time, so the result is the same as if all of them had been converted beforehand.
+// Rows may overlap. A bool is passed as uint8, and its bytes must be 0 or 1; from Python they always are.
 struct Features {
   const void* data = nullptr;
   ElementType type = ElementType::float32;

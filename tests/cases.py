@@ -1,0 +1,138 @@
+"""One row for each class that fastreg describes a model with: fastreg's object, and what the tests hold it against.
+
+Rows of optimizers, losses, metrics, schedules and activations stand beside their formulas in ``formulas/``; those of
+layers, initializers and regularizers are here. ``test_registry.py`` asserts that the rows are exactly what fastreg has;
+the other tests run through them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+import reference as ref
+from fastreg import initializers, layers, losses, metrics, optimizers, regularizers, schedules
+from formulas import Formula
+from formulas.activations import ACTIVATIONS
+from formulas.losses import LOSSES, Loss
+from formulas.metrics import METRICS, Metric
+from formulas.rules import RULES, USUAL_RULES, Optimizer
+from formulas.schedules import SCHEDULES, Schedule
+
+
+class Case(NamedTuple):
+    """fastreg's object and the oracle's."""
+
+    made: Any
+    oracle: Any
+
+
+_MODULES: dict[type, Any] = {Optimizer: optimizers, Loss: losses, Metric: metrics, Schedule: schedules}
+
+
+def made(row: Formula, **settings: Any) -> Any:
+    """fastreg's object of a row of ``formulas/``, with further settings."""
+    module = next(module for base, module in _MODULES.items() if isinstance(row, base))
+    given = {field.name: getattr(row, field.name) for field in fields(row)}
+    if (clip := given.pop("clip", None)) is not None:
+        given[clip[0]] = clip[1]
+    given = {name: made(value) if isinstance(value, Formula) else value for name, value in given.items()}
+    return getattr(module, type(row).__name__)(**{**given, **settings})
+
+
+def _cases(rows: Mapping[str, Any]) -> dict[str, Case]:
+    return {name: Case(made(row), row) for name, row in rows.items()}
+
+
+OPTIMIZER_CASES = _cases(RULES)
+USUAL_OPTIMIZERS = _cases(USUAL_RULES)
+LOSS_CASES = _cases(LOSSES)
+METRIC_CASES = _cases(METRICS)
+SCHEDULE_CASES = _cases(SCHEDULES)
+
+REGULARIZER_CASES = {
+    "l1": Case(regularizers.L1(0.03), ref.Penalty(0.03)),
+    "proximal l1": Case(regularizers.L1(0.03, True), ref.Penalty(0.03, 0.0, True)),
+    "l2": Case(regularizers.L2(0.04), ref.Penalty(0.0, 0.04)),
+    "l1l2": Case(regularizers.L1L2(0.03, 0.04), ref.Penalty(0.03, 0.04)),
+    "proximal l1l2": Case(regularizers.L1L2(0.03, 0.04, True), ref.Penalty(0.03, 0.04, True)),
+}
+
+
+class Layer(NamedTuple):
+    """fastreg's layer, the oracle's, and the place in a small network where each of its options shows.
+
+    around: layers before and behind it.
+    """
+
+    made: Any
+    oracle: Callable[[], ref.Layer]
+    around: tuple[list[Any], list[Any]]
+
+
+_LAST = [layers.Dense(1, "sigmoid")]
+LAYER_CASES = {
+    "dense": Layer(layers.Dense(6, "tanh"), lambda: ref.Dense(6, "tanh"), ([], _LAST)),
+    "activation": Layer(layers.Activation("tanh"), lambda: ref.Activation("tanh"), ([layers.Dense(6)], _LAST)),
+    "batch normalization": Layer(
+        layers.BatchNormalization(), ref.BatchNormalization, ([layers.Dense(6, "tanh")], _LAST)
+    ),
+    "dropout": Layer(layers.Dropout(0.25), lambda: ref.Dropout(0.25), ([layers.Dense(6, "tanh")], _LAST)),
+}
+
+
+class Distribution(NamedTuple):
+    """Of initial weights, as a function of a kernel's shape: the name of SciPy's, its place and its scale."""
+
+    name: str
+    of: Callable[[int, int], tuple[float, float]]
+
+
+# A standard normal that is cut at two standard deviations has this one.
+_CUT = 0.87962566103423978
+
+
+def _uniform(limit: Callable[[int, int], float]) -> Distribution:
+    return Distribution("uniform", lambda i, o: (-limit(i, o), 2.0 * limit(i, o)))
+
+
+def _cut_normal(deviation: Callable[[int, int], float]) -> Distribution:
+    return Distribution("truncnorm", lambda i, o: (0.0, deviation(i, o) / _CUT))
+
+
+INITIALIZER_CASES = {
+    "zeros": Case(initializers.Zeros(), Distribution("constant", lambda i, o: (0.0, 0.0))),
+    "ones": Case(initializers.Ones(), Distribution("constant", lambda i, o: (1.0, 0.0))),
+    "constant": Case(initializers.Constant(0.25), Distribution("constant", lambda i, o: (0.25, 0.0))),
+    "random_normal": Case(initializers.RandomNormal(0.1, 0.2), Distribution("norm", lambda i, o: (0.1, 0.2))),
+    "random_uniform": Case(initializers.RandomUniform(-0.1, 0.3), Distribution("uniform", lambda i, o: (-0.1, 0.4))),
+    "truncated_normal": Case(
+        initializers.TruncatedNormal(0.1, 0.2), Distribution("truncnorm", lambda i, o: (0.1, 0.2))
+    ),
+    "glorot_uniform": Case(initializers.GlorotUniform(), _uniform(lambda i, o: (6.0 / (i + o)) ** 0.5)),
+    "glorot_normal": Case(initializers.GlorotNormal(), _cut_normal(lambda i, o: (2.0 / (i + o)) ** 0.5)),
+    "he_uniform": Case(initializers.HeUniform(), _uniform(lambda i, o: (6.0 / i) ** 0.5)),
+    "he_normal": Case(initializers.HeNormal(), _cut_normal(lambda i, o: (2.0 / i) ** 0.5)),
+    "lecun_uniform": Case(initializers.LecunUniform(), _uniform(lambda i, o: (3.0 / i) ** 0.5)),
+    "lecun_normal": Case(initializers.LecunNormal(), _cut_normal(lambda i, o: (1.0 / i) ** 0.5)),
+}
+
+# kind: (the module of its classes, the rows). What the name of a kind is in the core's schema.
+KINDS: dict[str, tuple[Any, Mapping[str, Any]]] = {
+    "optimizers": (optimizers, OPTIMIZER_CASES),
+    "losses": (losses, LOSS_CASES),
+    "metrics": (metrics, METRIC_CASES),
+    "schedules": (schedules, SCHEDULE_CASES),
+    "regularizers": (regularizers, REGULARIZER_CASES),
+    "initializers": (initializers, INITIALIZER_CASES),
+    "layers": (layers, LAYER_CASES),
+}
+# One object of each class, the first of its rows.
+DESCRIPTIONS = [
+    next(case.made for case in rows.values() if type(case.made) is kind)
+    for _, rows in KINDS.values()
+    for kind in dict.fromkeys(type(case.made) for case in rows.values())
+]
+
+__all__ = ["ACTIVATIONS", "DESCRIPTIONS", "KINDS", "Case", "made"]

@@ -1,0 +1,163 @@
+"""Losses: the loss of each row, and its gradient with respect to the outputs y (n, k)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from formulas import Formula, class_name
+from formulas.activations import sigmoid, softmax
+
+# Probabilities are clipped in float32 arithmetic; 1 - 1e-7 is not a float32 number, so its neighbour counts.
+CLIP_LOW = float(np.float32(1e-7))
+CLIP_HIGH = float(np.float32(1.0) - np.float32(1e-7))
+# A row's sum of outputs that is smaller in size is replaced by this before the row is divided by it.
+SMALLEST_SUM = float(np.float32(1e-30))
+
+
+def weighted_mean(values, r=None):
+    """0 where no row has a weight."""
+    return float(np.average(values, weights=r)) if r is None or np.any(r) else 0.0
+
+
+def one_hot(labels, n_classes):
+    return np.eye(n_classes)[np.asarray(labels).reshape(-1)]
+
+
+def divisor_of_shares(y):
+    """The sums of the rows (n, 1), which make shares of outputs that no softmax has made."""
+    total = y.sum(axis=1, keepdims=True)
+    return np.where(np.abs(total) < SMALLEST_SUM, SMALLEST_SUM, total)
+
+
+@dataclass(frozen=True)
+class Loss(Formula):
+    """Base: ``rows(y, t)`` (n,), unweighted, columns averaged where it is element by element; ``row_gradients(y, t)``.
+
+    targets: "values", "probabilities" (in [0, 1]), "distribution" (rows of shares) or "labels" (n,).
+    absorbs: the last activation from whose logits it is computed. degree: how it grows with large outputs.
+    """
+
+    targets: ClassVar[str] = "values"
+    absorbs: ClassVar[str | None] = None
+    degree: ClassVar[int] = 1
+
+    @property
+    def logits(self):
+        """Whether y comes before the activation that the loss absorbs."""
+        return getattr(self, "from_logits", False)
+
+    def gradient_size(self, y, t):
+        """Of what is added up in the gradient of an element, where that is more than the gradient itself."""
+        return (1.0 + np.abs(y).max(axis=1, initial=0.0) ** self.degree)[:, None]
+
+
+class MeanSquaredError(Loss):
+    degree = 2
+
+    def rows(self, y, t):
+        return ((y - t) ** 2).mean(axis=1)
+
+    def row_gradients(self, y, t):
+        return 2.0 * (y - t) / y.shape[1]
+
+
+@dataclass(frozen=True)
+class BinaryCrossentropy(Loss):
+    targets = "probabilities"
+    absorbs = "sigmoid"
+    from_logits: bool = False
+
+    def rows(self, y, t):
+        if self.from_logits:
+            return (np.logaddexp(0.0, y) - t * y).mean(axis=1)
+        p = np.clip(y, CLIP_LOW, CLIP_HIGH)
+        return -(t * np.log(p) + (1.0 - t) * np.log(1.0 - p)).mean(axis=1)
+
+    def row_gradients(self, y, t):
+        if self.from_logits:
+            return (sigmoid(y) - t) / y.shape[1]
+        p = np.clip(y, CLIP_LOW, CLIP_HIGH)
+        inside = (y >= CLIP_LOW) & (y <= CLIP_HIGH)
+        return np.where(inside, (p - t) / (p * (1.0 - p)), 0.0) / y.shape[1]
+
+    def gradient_size(self, y, t):
+        return 2.0 if self.from_logits else 0.0
+
+
+@dataclass(frozen=True)
+class CategoricalCrossentropy(Loss):
+    targets = "distribution"
+    absorbs = "softmax"
+    from_logits: bool = False
+
+    def shares(self, y, t):
+        """The targets as rows of shares."""
+        return t
+
+    def rows(self, y, t):
+        t = self.shares(y, t)
+        if self.from_logits:
+            return np.logaddexp.reduce(y, axis=1) * t.sum(axis=1) - (t * y).sum(axis=1)
+        return -(t * np.log(np.clip(y / divisor_of_shares(y), CLIP_LOW, CLIP_HIGH))).sum(axis=1)
+
+    def row_gradients(self, y, t):
+        t = self.shares(y, t)
+        if self.from_logits:
+            return softmax(y) * t.sum(axis=1, keepdims=True) - t
+        # l(p) with p = y / s: dl/dy_j = dl/dp_j / s - sum_k dl/dp_k y_k / s^2.
+        s = divisor_of_shares(y)
+        p = y / s
+        dp = np.where((p >= CLIP_LOW) & (p <= CLIP_HIGH), -t / np.clip(p, CLIP_LOW, CLIP_HIGH), 0.0)
+        return dp / s - (dp * y).sum(axis=1, keepdims=True) / (s * s)
+
+    def gradient_size(self, y, t):
+        """The gradient of shares, 1 - t / p, cancels; these rows sum to 1."""
+        return 2.0 if self.from_logits else 1.0 + self.shares(y, t) / y
+
+
+@dataclass(frozen=True)
+class SparseCategoricalCrossentropy(CategoricalCrossentropy):
+    targets = "labels"
+
+    def shares(self, y, t):
+        return one_hot(t, y.shape[1])
+
+
+# The rows.
+LOSSES = {
+    "mean_squared_error": MeanSquaredError(),
+    "binary_crossentropy": BinaryCrossentropy(),
+    "binary_crossentropy of logits": BinaryCrossentropy(from_logits=True),
+    "categorical_crossentropy": CategoricalCrossentropy(),
+    "categorical_crossentropy of logits": CategoricalCrossentropy(from_logits=True),
+    "sparse_categorical_crossentropy": SparseCategoricalCrossentropy(),
+    "sparse_categorical_crossentropy of logits": SparseCategoricalCrossentropy(from_logits=True),
+}
+
+
+def loss_of(kind, from_logits=False):
+    """A loss itself, or the one of a name in Keras's short form, which is the name of its first row."""
+    if isinstance(kind, Loss):
+        return kind
+    found = next(row for row in LOSSES.values() if type(row).__name__ == class_name(kind))
+    return found.replace(from_logits=True) if from_logits else found
+
+
+def loss_rows(kind, y, t, from_logits=False):
+    """The unweighted loss of each row, (n,)."""
+    return loss_of(kind, from_logits).rows(np.asarray(y, np.float64), t)
+
+
+def loss_row_gradients(kind, y, t, from_logits=False):
+    """dy of each row's own loss."""
+    return loss_of(kind, from_logits).row_gradients(np.asarray(y, np.float64), t)
+
+
+def loss_gradient(kind, y, t, r=None, from_logits=False):
+    """dy of sum_i r_i l_i / sum_i r_i."""
+    r = np.ones(len(y)) if r is None else np.asarray(r, np.float64)
+    scale = r / r.sum() if r.any() else np.zeros(len(y))
+    return scale[:, None] * loss_row_gradients(kind, y, t, from_logits)

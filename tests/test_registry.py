@@ -1,0 +1,183 @@
+"""Whatever fastreg has is in ``cases.py``: nothing is registered without its rows, and every field keeps to its range.
+
+The tests here need no line for a new class. Names, defaults and ranges of Python's classes are those of the core, which
+tells them by ``_core.schema()``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Sequence
+from types import NoneType, UnionType
+from typing import Annotated, Union, get_args, get_origin
+
+import cases
+import numpy as np
+import pytest
+from fastreg import layers
+from fastreg._checks import Range
+from fastreg._describe import Description, field_checks
+from programs import refusal
+
+LARGEST = float(np.finfo(np.float32).max)
+CLASSES = {
+    f"{module.__name__.removeprefix('fastreg.')}.{kind.__name__}": kind
+    for module, _ in cases.KINDS.values()
+    for kind in module._REGISTRY.types
+}
+# What a class cannot be made without, from its first row.
+NEEDED = {
+    type(made): {
+        field.name: getattr(made, field.name)
+        for field in dataclasses.fields(made)
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    }
+    for made in cases.DESCRIPTIONS
+}
+
+
+@pytest.mark.parametrize("kind", cases.KINDS)
+def test_the_rows_are_the_registry(kind):
+    """A class that has no row, and a row whose class is not registered, are both an error of this test."""
+    module, rows = cases.KINDS[kind]
+    assert {type(case.made) for case in rows.values()} == set(module._REGISTRY.types)
+    assert {cls.__name__ for cls in module._REGISTRY.types} <= set(module.__all__)
+
+
+@pytest.mark.parametrize("kind", cases.KINDS)
+def test_every_public_class_is_registered(kind):
+    """But for the bases, and for Input, which is no layer."""
+    module, _ = cases.KINDS[kind]
+    public = {item for name in module.__all__ if isinstance(item := getattr(module, name), type)}
+    leaves = {
+        item for item in public if not any(other is not item and issubclass(other, item) for other in public)
+    } - {layers.Input}
+    assert {item for item in leaves if issubclass(item, Description)} == set(module._REGISTRY.types)
+
+
+def test_the_activations_are_those_of_the_oracle():
+    assert sorted(layers.ACTIVATIONS) == sorted(cases.ACTIVATIONS)
+
+
+# ------------------------------------------------------------------------------------------------- ranges of fields
+
+
+def unwrapped(hint):
+    """The parts of a union."""
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+
+
+def numbers():
+    """(class, field, float or int, range, limit) of every field that is a number of a range, or a list of such."""
+    for kind in CLASSES.values():
+        for field in dataclasses.fields(kind):
+            for part in unwrapped(field.type):
+                item = get_args(part)[0] if get_origin(part) is Sequence else part
+                if get_origin(item) is Annotated and isinstance(item.__metadata__[0], Range):
+                    yield kind, field.name, item.__origin__, *item.__metadata__, *[None] * (2 - len(item.__metadata__))
+
+
+NUMBERS = list(numbers())
+LISTS = ("boundaries", "values")
+
+
+def said(kind, name, rule, *values):
+    """Patterns of what a message must say."""
+    return [re.escape(f"{kind.__name__}: {name} must {rule}"), *map(re.escape, values)]
+
+
+def beside(bound, is_inside, step):
+    """(inside, outside): the values next to a bound, those of float32 for floats; a step of 1 is for integers."""
+    if isinstance(step, int):
+        return (int(bound), int(bound) - step) if is_inside else (int(bound) + step, int(bound))
+    towards = np.float32(step * np.inf)
+    if is_inside:
+        return bound, float(np.nextafter(np.float32(bound), -towards))
+    return float(np.nextafter(np.float32(bound), towards)), bound
+
+
+def test_most_fields_are_numbers():
+    assert len(NUMBERS) > 30
+    assert {kind for kind, *_ in NUMBERS} > {layers.Dense, layers.Dropout}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "number", "allowed", "limit"), NUMBERS, ids=[f"{row[0].__name__}-{row[1]}" for row in NUMBERS]
+)
+def test_a_number_keeps_to_its_range(kind, name, number, allowed, limit):
+    """Just inside of each bound is taken as it is; just outside is an error that says class, field, rule and value."""
+    one = 1 if number is int else 1.0
+    others = NEEDED[kind].get(name, ())[1:] if isinstance(NEEDED[kind].get(name), tuple) else None
+
+    def make(value):
+        """The field of an object with that value; of a list its first item."""
+        if others is None:
+            return getattr(kind(**{**NEEDED[kind], name: value}), name)
+        return getattr(kind(**{**NEEDED[kind], name: [value, *others]}), name)[0]
+
+    ends = [(allowed.low, allowed.low_is_inside, one), (allowed.high, allowed.high_is_inside, -one)]
+    for bound, is_inside, step in ends:
+        if math.isinf(bound):
+            continue
+        inside, outside = beside(bound, is_inside, step)
+        assert make(inside) == inside
+        assert type(make(inside)) is number
+        with refusal(ValueError, said(kind, name, allowed.words, repr(outside))):
+            make(outside)
+    if limit is not None:
+        assert make(limit - 1) == limit - 1
+        with refusal(ValueError, said(kind, name, f"be < {limit}", str(limit))):
+            make(limit)
+    for value in (math.nan, math.inf, -math.inf):
+        with refusal((TypeError, ValueError), said(kind, name, "", repr(value))):
+            make(value)
+    for value in ("1", True, [1.0], object):
+        with refusal(TypeError, [*said(kind, name, "be a"), "number|integer"]):
+            make(value)
+
+
+@pytest.mark.parametrize(("kind", "name"), [row[:2] for row in NUMBERS if row[2] is float and row[1] not in LISTS])
+def test_a_number_that_float32_rounds_out_of_its_range_is_refused(kind, name):
+    """The core computes in float32, where 1e-60 is 0 and 1 - 1e-12 is 1."""
+    allowed = next(row[3] for row in NUMBERS if row[:2] == (kind, name))
+    values = [1e39, -1e39]
+    if not allowed.low_is_inside:
+        values.append(1e-60)
+    if not allowed.high_is_inside and allowed.high == 1.0:
+        values.append(1.0 - 1e-12)
+    for value in values:
+        with refusal(ValueError, said(kind, name, "", repr(value))):
+            kind(**{**NEEDED[kind], name: value})
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_field_is_checked(name):
+    """No field is without a check: what no one takes as a value is refused, and the message names class and field."""
+    kind = CLASSES[name]
+    assert kind in NEEDED
+    odd = object()
+    for field in dataclasses.fields(kind):
+        with refusal((TypeError, ValueError), [kind.__name__, field.name]):
+            kind(**{**NEEDED[kind], field.name: odd})
+    for field in dataclasses.fields(kind):
+        optional = NoneType in unwrapped(field.type) or field.type is None or field.name == "activation"
+        if field.name == "input_shape" or optional:
+            kind(**{**NEEDED[kind], field.name: None})
+            continue
+        with refusal((TypeError, ValueError), [kind.__name__, field.name]):
+            kind(**{**NEEDED[kind], field.name: None})
+    assert {name for name, _ in field_checks(kind)} >= {f.name for f in dataclasses.fields(kind)} - {"input_shape"}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_flags_are_true_or_false(name):
+    kind = CLASSES[name]
+    for field in dataclasses.fields(kind):
+        if field.type is bool:
+            for value in (0, 1, "yes", None):
+                with refusal(TypeError, [f"{kind.__name__}: {field.name} must be True or False"]):
+                    kind(**{**NEEDED[kind], field.name: value})
+            given = kind(**{**NEEDED[kind], field.name: np.False_})
+            assert getattr(given, field.name) is False

@@ -29,7 +29,9 @@ from fastreg.internal.checks import (
     did_you_mean,
 )
 from fastreg.internal.forks import in_child
-from fastreg.internal.trained_model import TrainedModel
+
+if TYPE_CHECKING:
+    from fastreg.internal.trained_model import TrainedModel
 
 __all__ = ["Callback", "EarlyStopping", "History", "StopSignal", "TimeLimit"]
 

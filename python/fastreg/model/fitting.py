@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,11 +31,13 @@ from fastreg.data import arrays
 from fastreg.data.frames import Names, checked_names
 from fastreg.internal.checks import AT_LEAST_ONE, FRACTION, check_bool, check_int, check_real, check_verbosity, describe
 from fastreg.internal.progress import Progress, say
-from fastreg.internal.trained_model import TrainedModel
 from fastreg.metrics import Metric
 from fastreg.model.core import CoreModel
 from fastreg.model.spreads import warn_of_spreads
 from fastreg.optimizers import Optimizer
+
+if TYPE_CHECKING:
+    from fastreg.internal.trained_model import TrainedModel
 
 # Seconds between calls into Python where only progress asks for them.
 _PROGRESS_INTERVAL = 0.1

@@ -27,7 +27,6 @@ from fastreg.metrics import Metric
 from fastreg.model import files, fitting
 from fastreg.model.assignments import FREE, check_deletion, checked_assignment
 from fastreg.model.core import CoreModel
-from fastreg.model.pickling import from_older_pickle
 from fastreg.model.views import BoundLayer, BoundOptimizer, FixedList, summary_lines
 from fastreg.optimizers import LearningRate, Optimizer
 
@@ -507,7 +506,11 @@ class Sequential:
         return made
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state if "_core" in state else from_older_pickle(state))
+        if "_core" not in state:
+            from fastreg.model.pickling import from_older_pickle
+
+            state = from_older_pickle(state)
+        self.__dict__.update(state)
 
 
 def _described(part: Part | BoundLayer) -> object:

@@ -54,7 +54,7 @@ class Data:
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """What became of one network."""
+    """The result of one network."""
 
     history: callbacks.History
     best_epoch: int | None
@@ -66,7 +66,7 @@ class TrainedNetwork:
 
     @property
     def gap(self) -> float:
-        """By how much the network does better on the rows it has seen."""
+        """How much better the network scores on the rows that it was trained on."""
         return self.train - self.test
 
 
@@ -112,7 +112,7 @@ def _require_packages() -> None:
 
 
 def _require_writable(output: Path) -> None:
-    """What can be known to go wrong with the picture is said before the training, not after it."""
+    """Reports errors in the path of the picture before the training, not after it."""
     from matplotlib.figure import Figure
 
     known = Figure().canvas.get_supported_filetypes()
@@ -175,7 +175,7 @@ def regularised_network(seed: int) -> Sequential:
 
 
 def early_stopping() -> callbacks.EarlyStopping:
-    """What stops the regularised network and keeps the weights of its best epoch."""
+    """Early stopping of the regularised network, which restores the weights of its best epoch."""
     return callbacks.EarlyStopping(monitor="val_loss", patience=PATIENCE)
 
 

@@ -1,4 +1,4 @@
-"""Names that a package gives without loading the modules they live in before somebody asks for one."""
+"""Lazy names of a package: the module that a name lives in is loaded when the name is first used."""
 
 from __future__ import annotations
 

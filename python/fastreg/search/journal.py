@@ -1,10 +1,10 @@
-"""The journal of a search: an append-only file of JSON lines that a killed search goes on from.
+"""The journal of a search: an append-only file of JSON lines, from which a killed search continues.
 
-The first line says what was searched; each further line is one finished fold, written and fsynced before the fold
-counts. A widened search appends a line like the first one, from which on trials are numbered anew. Values are written
-as values.py says. A line ends with its checksum; what it may hold says records.py. A last line that lacks its end was
-being written when the search was killed, and is cut off. One writer at a time, under a file lock. Knows nothing of how
-folds are computed.
+The first line describes the search. Each further line is one finished fold, which is written and fsynced before the
+fold counts. A widened search appends another line like the first one, after which the numbers of trials start again.
+values.py describes how values are written. A line ends with its checksum; records.py describes what it may contain. If
+the last line is incomplete, it was being written when the search was killed, and it is cut off. A file lock ensures
+that there is one writer at a time. This module knows nothing of how folds are computed.
 """
 
 from __future__ import annotations
@@ -44,17 +44,20 @@ class Journal:
 
     Args:
         path: The file.
-        header: What is searched, with the keys ``seed`` and ``space``: an existing journal must say the same.
-        resume: Go on from an existing journal; a missing one is a fresh start.
-        widens: Whether the space of this search holds every point of one described by an older journal.
-        replays: Whether this search would propose the same trials again; if not, those of the journal count as older.
-        check: Called with the folds that an existing journal has, before anything is written; raises where this
-            search must not go on from them.
+        header: The description of the search, with the keys ``seed`` and ``space``. That of an existing journal must be
+            equal.
+        resume: Continue from an existing journal; if there is none, a new one is started.
+        widens: Whether the space of this search contains every point of a space that an older journal describes.
+        replays: Whether this search would propose the same trials again. If not, the trials of the journal count as
+        those
+            of an older search.
+        check: A function that is called with the folds of an existing journal before anything is written. It raises an
+            error if this search must not continue from them.
 
     Attributes:
-        header: The present header, as JSON values.
-        first_number: Number that the first trial of this search has: 0, or more after older, narrower searches.
-        lines: Folds recorded.
+        header: The current header, as JSON values.
+        first_number: The number of the first trial of this search: 0, or more after older, narrower searches.
+        lines: The number of folds recorded.
 
     Raises:
         ValueError: If there is a journal and ``resume`` is not set, it was written by another search, or it is damaged
@@ -191,7 +194,7 @@ class Journal:
 
     @contextmanager
     def _named_damage(self, number: int) -> Iterator[None]:
-        """What is wrong with a line names file and line."""
+        """Puts the names of the file and the line in front of an error that is found in a line."""
         try:
             yield
         except ValueError as error:
@@ -204,7 +207,7 @@ class Journal:
         replays: bool,
         check: Callable[[list[Record]], None] | None,
     ) -> None:
-        """Compares headers, tells this search's folds from older ones, and writes a header where one is due."""
+        """Compares headers, separates this search's folds from older ones, and writes a header if one is needed."""
         headers = [(number, record) for number, record in lines if MARK in record]
         self.first_number = 0
         self._older: list[Record] = []
@@ -287,12 +290,12 @@ class Journal:
         os.fsync(self._descriptor)
 
 
-# What the first line begins with.
+# The beginning of the first line.
 _BEGIN = f'{{"{MARK}":'.encode()
 
 
 def recorded_seed(path: whole_files.FilePath) -> int | None:
-    """The seed that an existing journal begins with; None where there is no journal, or none that can be read.
+    """The seed of an existing journal; None if there is no journal, or none that can be read.
 
     Raises:
         OSError: If the file cannot be read.
@@ -317,7 +320,7 @@ def _key(record: Record) -> Key:
 
 
 def _counting(name: str, value: Any) -> Any:
-    """A value of a header without what makes no other search: what a fit shows."""
+    """A value of a header without options that do not change the search: those of what a fit shows."""
     if name == "fit" and isinstance(value, dict):
         return {key: item for key, item in value.items() if key != "verbose"}
     return value

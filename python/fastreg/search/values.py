@@ -22,7 +22,7 @@ _BLOCK = 1 << 24
 
 
 def encode(value: object) -> Any:
-    """A value as what JSON can hold; see the top of this file."""
+    """A value in the form that JSON can hold; see the top of this file."""
     if value is None or isinstance(value, (bool, int, str)):
         return value if type(value) in (bool, int, str, type(None)) else _plain(value)
     if isinstance(value, float):

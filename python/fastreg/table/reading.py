@@ -9,7 +9,7 @@ from fastreg.internal.extras import needs
 
 __all__ = ["MISSING", "read_table"]
 
-# What a cell of text says where it says nothing, beside what pandas takes for missing.
+# Texts of a cell that mean a missing value, in addition to those that pandas knows.
 MISSING = ("", "?")
 
 

@@ -1,4 +1,4 @@
-r"""Tables with named columns as what a network takes: kinds of columns, encoding, targets.
+r"""Converts tables with named columns into what a network takes: kinds of columns, encoding, targets.
 
 =============  ======================================================================================================
 schema         which columns are features, of what kind, and the names of the levels; reads a table as float64 codes
@@ -28,9 +28,9 @@ from fastreg.table.reading import MISSING
 
 __all__ = ["Column", "Schema", "Target"]
 
-# A target of at most so many different whole numbers is classes.
+# A target with at most this many different whole numbers is treated as classes.
 _MOST_CLASSES = 20
-# Text with more levels than this share of the rows names the rows (an identifier, free text) rather than groups.
+# If the number of different texts exceeds this share of the rows, the column identifies rows and is not a feature.
 _IDENTIFIER_SHARE, _IDENTIFIER_LEVELS = 0.5, 50
 
 
@@ -75,11 +75,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Schema:
-    """The features of a table, and why other columns are none.
+    """The features of a table, and why other columns are not features.
 
     Attributes:
         columns: The features, in order.
-        left_out: Reason by name of column.
+        left_out: For each other column, by name, the reason why it is left out.
 
     Example:
         >>> schema = Schema.infer({"age": [31, 45, 28], "job": ["cook", None, "nurse"], "y": [0, 1, 0]}, exclude=["y"])
@@ -95,9 +95,9 @@ class Schema:
 
     @classmethod
     def infer(cls, table: Mapping[str, Any], exclude: Sequence[str] = ()) -> Schema:
-        """Tells the kinds of columns from their cells: numbers are numeric, anything else is categorical.
+        """Determines the kinds of columns from their cells: numbers are numeric, anything else is categorical.
 
-        Columns of one value, of row numbers, and text that hardly repeats are left out.
+        Columns with a single value, columns of row numbers, and text that hardly repeats are left out.
 
         Raises:
             ValueError: If no column is left.
@@ -118,7 +118,7 @@ class Schema:
         return cls(tuple(columns), left_out)
 
     def codes(self, table: Mapping[str, Any]) -> Codes:
-        """The features as numbers: (n, columns). A level that was not there before is missing.
+        """The features as numbers, (n, columns). A level that the training rows did not have counts as missing.
 
         Raises:
             ValueError: If a column is missing, or holds text where numbers were.
@@ -186,13 +186,13 @@ def _describe_column(name: str, cells: NDArray[Any]) -> Column | str:
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be predicted.
+    """The column to predict.
 
     Attributes:
-        name: The column.
+        name: The name of the column.
         labels: The classes in order, as text; None for a number.
-        mean: Of the training targets, where it is a number; the network learns ``(y - mean) / scale``.
-        scale: Their standard deviation, 1 where that is 0.
+        mean: The mean of the training targets, for a number. The network learns ``(y - mean) / scale``.
+        scale: The standard deviation of the training targets, or 1 if that is 0.
     """
 
     name: str

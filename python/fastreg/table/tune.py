@@ -1,7 +1,7 @@
-"""`fastreg tune` and `fastreg predict`: a table in, a tuned network with its preprocessing out, predictions as CSV.
+"""The commands `fastreg tune`, from a table to a tuned network with its preprocessing, and `fastreg predict`.
 
-Uses the public Python interface only. Results go to standard output, progress to standard error (cli.py says which exit
-status is what). pandas, optuna and matplotlib are imported when a command runs.
+They use the public Python interface only. Results go to standard output, progress to standard error; cli.py describes
+the exit status. pandas, optuna and matplotlib are imported when a command runs.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ __all__ = ["TuneError", "TuneOptions", "TuneResult", "predict", "tune"]
 
 EPOCHS, PATIENCE = 100, 5
 TEST_SHARE = 0.2
-# Part of the time that is kept for the last fit, the report and the way out.
+# The share of the time that is reserved for the last fit and the report.
 RESERVE = 0.2
-# Rows predicted and written at once.
+# The number of rows that are predicted and written at once.
 BLOCK = 65536
 
 
 class TuneError(Exception):
-    """What was asked for cannot be done; the message says why."""
+    """The command cannot be carried out; the message says why."""
 
 
 @dataclass(frozen=True)
 class TuneOptions:
-    """What ``fastreg tune`` was asked for.
+    """The arguments of ``fastreg tune``.
 
     Attributes:
         data: CSV or Parquet file.
         target: Column to predict.
-        test: A file, or a column of 0 and 1, that names the rows to hold back; None holds back a seeded fifth.
-        task: "classification" or "regression"; None tells by the target.
-        trials: Sets of hyper-parameters to try at most.
+        test: A file with the rows to hold back, or a column of 0 and 1 that marks them; None holds back a random fifth.
+        task: "classification" or "regression"; None decides by the target.
+        trials: The largest number of sets of hyper-parameters to try.
         cv: Folds.
         time: Seconds for everything.
-        seed: Of the test rows, the folds, the proposals and the networks.
+        seed: Seed of the test rows, the folds, the proposals and the networks.
         out: Model file to write; None writes none.
         report: HTML file to write; None writes none.
         jobs: Threads that train at once; -1: all there are.
@@ -76,7 +76,7 @@ class TuneOptions:
 
 @dataclass(frozen=True)
 class TuneResult:
-    """What became of a search: the model, what it scores on the rows held back, and the search itself."""
+    """The result of a search: the model, its score on the rows that were held back, and the search itself."""
 
     model: TableModel
     test_score: float

@@ -1,4 +1,4 @@
-"""What a search found: trials, the best model, ensembles, pictures and the report."""
+"""The results of a search: trials, the best model, ensembles, pictures and the report."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Ensemble:
         return np.asarray(total)
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """What a member's ``predict`` gives: outputs of ``Sequential`` models, (n, u); classes or values of estimators.
+        """Predictions: the outputs (n, u) of ``Sequential`` models, or the classes or values of estimators.
 
         Args:
             X: Rows of features, as the search got them.
@@ -150,7 +150,7 @@ def _out_of_fold(context: Context, trials: list[list[FoldResult]]) -> tuple[NDAr
 
 
 def _greedy(stacked: NDArray[np.float64], picks: int, score: Any) -> tuple[NDArray[np.int64], float, float]:
-    """How often each candidate is in the best set on the way, its score, and the best single candidate's."""
+    """How often each candidate is in the best set found, the score of that set, and that of the best candidate."""
     counts = np.zeros(len(stacked), np.int64)
     total = np.zeros(stacked.shape[1:])
     best_counts, best_score, single = counts, -np.inf, -np.inf

@@ -1,8 +1,9 @@
-"""Spaces as JSON, for the journal: whether one has every point of another, and whether all values are told apart.
+"""Spaces as JSON, for the journal: whether one contains every point of another, and whether all values are distinct.
 
-A distribution is a dict with its class name under ``"type"``; None, bool, int, finite float and string are themselves,
-a list or tuple is ``{"list": [...]}`` and everything else ``{"repr": text}``, without the addresses of objects. Knows
-no node and no leaf: two spaces are compared by their JSON alone, since one of them comes from a file.
+A distribution is a dict with its class name under ``"type"``. None, bool, int, finite float and string are written as
+they are, a list or tuple as ``{"list": [...]}``, and everything else as ``{"repr": text}`` without the addresses of
+objects. This module knows neither nodes nor leaves: two spaces are compared by their JSON alone, because one comes from
+a file.
 """
 
 from __future__ import annotations

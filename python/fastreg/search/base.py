@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from numpy.typing import NDArray
 
 from fastreg.internal.checks import did_you_mean
+from fastreg.internal.extras import needs
 from fastreg.internal.whole_files import FilePath
 from fastreg.search import plan as planning
 from fastreg.search.found.fitted import FITTED, FittedSearch
@@ -368,7 +369,11 @@ class Search(Generic[ModelT]):
         Raises:
             ImportError: If pandas is not installed.
         """
-        return self._found("results_").to_frame()
+        try:
+            import pandas
+        except ImportError:
+            raise ImportError(needs("to_frame", "tune", "pandas")) from None
+        return pandas.DataFrame(self.results_)
 
     def summary(self) -> str:
         """The ten best trials and a word on the failures, as text."""

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.internal.checks import AT_LEAST_ONE, check_int
-from fastreg.internal.extras import needs
 from fastreg.internal.progress import say
 from fastreg.internal.whole_files import FilePath
 from fastreg.search.folds.evaluation import Context, FoldResult, Task, refit
@@ -171,20 +170,6 @@ class FittedSearch(Generic[ModelT]):
         if self.context is None:
             raise ValueError(f"{call}: a search that was pickled has no data; fit it again")
         return self.context
-
-    # The table.
-
-    def to_frame(self) -> Any:
-        """``results_`` as a pandas DataFrame.
-
-        Raises:
-            ImportError: If pandas is not installed.
-        """
-        try:
-            import pandas
-        except ImportError:
-            raise ImportError(needs("to_frame", "tune", "pandas")) from None
-        return pandas.DataFrame(self.results_)
 
     def summary(self) -> str:
         """The ten best trials and a word on the failures, as text."""

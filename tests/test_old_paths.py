@@ -1,6 +1,6 @@
 """Modules and names that moved are found where they were, by programs and by pickles, and the import costs no more.
 
-``golden/public_names.txt`` has the public modules of an older version with the names defined in each, and
+``golden/public_names.txt`` has the public modules of an older version with the names that each lists, and
 ``golden/older.pkl`` objects that it pickled.
 """
 

@@ -16,23 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import _core
-from fastreg.callbacks import (
-    BUILT_IN,
-    Callback,
-    EarlyStopping,
-    History,
-    StopSignal,
-    TimeLimit,
-    checked_list,
-    judged_by_the_core,
-    overrides,
-)
+from fastreg.callbacks import Callback, EarlyStopping, History, StopSignal, TimeLimit, judged_by_the_core
 from fastreg.data import arrays
 from fastreg.data.frames import Names, checked_names
 from fastreg.internal.checks import AT_LEAST_ONE, FRACTION, check_bool, check_int, check_real, check_verbosity, describe
 from fastreg.internal.progress import Progress, say
 from fastreg.metrics import Metric
 from fastreg.model.core import CoreModel
+from fastreg.model.given_callbacks import BUILT_IN, checked_list, overrides
 from fastreg.model.spreads import warn_of_spreads
 from fastreg.optimizers import Optimizer
 

@@ -20,9 +20,8 @@
 
 namespace fastreg {
 
-// In fastreg/loss_kind.h and fastreg/update_rule.h, for the kernel and the callers that name them.
+// In fastreg/loss_kind.h, for the kernel and the callers that name them.
 enum class LossKind : std::uint8_t;
-enum class UpdateRule : std::uint8_t;
 
 inline constexpr std::size_t kLane = 16;    // floats that every row and segment is padded to
 inline constexpr std::size_t kPanel = 64;   // columns of a panel
@@ -80,8 +79,9 @@ struct MatmulInput {
 };
 
 // dz = scale dy * f'(saved) over rows matrices, in place allowed (dz == dy); db[c] = sum over rows of dz, where db is not
-// null. saved is the output of the activation, or for gelu and silu its input. Not softmax. For relu it may also be what
-// dropout left of the output, scale being the dropout's: what was dropped is 0 as much as what relu cut off.
+// null. saved is the output of the activation, or its input where the derivative needs that. Not softmax. For relu it
+// may also be what dropout left of the output, scale being the dropout's: what was dropped is 0 as much as what relu cut
+// off.
 struct ActivationBackward {
   ActivationKind activation;
   const float* saved;
@@ -122,7 +122,7 @@ struct BatchNormForward {
 // dx from dy (in place allowed), dgamma and dbeta (each may be null). dy_row: where not null, dy is a column of `rows`
 // floats, and the gradient its outer product with dy_row (not in place). The dropout mask is applied to it first. Then
 // dx is multiplied with the derivative of `activation` at x, where x is that activation's output (linear: nothing to do;
-// gelu and silu are not accepted), and db[c] = sum over rows of that, where db is not null.
+// one whose derivative needs its input is not accepted), and db[c] = sum over rows of that, where db is not null.
 struct BatchNormBackward {
   const float *x, *dy, *dy_row;
   float* dx;
@@ -172,36 +172,22 @@ struct LossStep {
 };
 
 // One pass over n parameters (any n, any alignment): penalty gradient, moments, decoupled decay, step, proximal step.
-// With g' = grad_scale * g + l1 sign(w) (unless proximal) + 2 l2 w, w' = w - rate * decay * w (decoupled, first):
-//   sgd       w = w' - rate g'
-//   momentum  m = momentum m + g', w = w' - rate m;   nesterov  w = w' - rate (g' + momentum m)
-//   adam      m = beta_1 m + (1 - beta_1) g', v = beta_2 v + (1 - beta_2) g'^2,
-//             w = w' - rate (m / correction_1) / (sqrt(v / correction_2) + epsilon)
-//   rmsprop   v = beta_2 v + (1 - beta_2) g'^2, w = w' - rate g' / (sqrt(v) + epsilon)
-// where correction_i = 1 - beta_i^t in step t = 1, 2, ..., and for momentum and nesterov correction_1 = 1 - momentum^t.
-// Where v would reach 0x1.fep127, near the largest float, the g' of that element is first brought into
+// With g' = grad_scale * g + l1 sign(w) (unless proximal) + 2 l2 w and w' = w - rate * decay * w (decoupled, first), the
+// optimizer's rule (math/rules.h) makes the new moments from g' and the new w from w' and them. proximal: after that
+// w = soft(w, eta l1), soft(w, a) = sign(w) max(0, |w| - a), where eta is the rule's step size for the element.
+// Where a mean of squares would reach 0x1.fep127, near the largest float, the g' of that element is first brought into
 // [-0x1.fefp63, 0x1.fefp63]: no mean overflows, and all larger gradients make the same step. Infinity and NaN become
-// NaN. epsilon is raised to 2^-63 / sqrt(1 - beta_2), below which a gradient's square is lost to v.
-//
-// proximal: then w = soft(w, eta l1), soft(w, a) = sign(w) max(0, |w| - a). A rule moves w by -eta times an average of
-// the gradients so far, whose weights add up to 1, and eta is that step size, each element's own:
-//   sgd       rate
-//   momentum  rate (1 - momentum^t) / (1 - momentum), since m is the sum of momentum^(t - i) g'_i over i = 1 ... t
-//   nesterov  rate (1 + momentum (1 - momentum^t) / (1 - momentum)), the weights of g' + momentum m
-//   adam      rate / (sqrt(v / correction_2) + epsilon), m / correction_1 being an average
-//   rmsprop   rate / (sqrt(v) + epsilon)
-// This is ProxGen (Yun, Lozano and Yang 2021), whose m is an average already. Where w and its moments have come to
-// rest, w = soft(w - eta g', eta l1), so that w = 0 and |g'| <= l1, or g' = -l1 sign(w), whatever the rule. With decay
-// the same holds of g' + (|g'| + epsilon) decay w in the place of g', since sqrt(v) is |g'| then. With sgd, momentum and
-// nesterov a weight moves as if l1 sign(w) were in its gradient, as long as its sign stays.
+// NaN.
 // sums: where not null and l1 or l2 is not 0, receives {sum |w|, sum w^2} of the parameters before the step.
 struct Update {
-  UpdateRule rule;
+  std::size_t optimizer;     // its index in the list of fastreg/optimizers.h, one that has rules of its own
+  const void* description;   // of the type at that index
   std::size_t n;
   float* w;
   const float* g;
-  float *m, *v;   // null where the rule has none: sgd none, momentum and nesterov m, adam m and v, rmsprop v
-  float rate, momentum, beta_1, beta_2, epsilon, correction_1, correction_2;
+  float* moment[3];   // in the rule's order; null where it has fewer
+  float rate;
+  float correction[3];   // 1 - power for each running product of the rule, after this step
   float decay, l1, l2, grad_scale;
   bool proximal;
   float* sums;

@@ -2,6 +2,7 @@
 // which the first only reads). The pass is cut into chunks at fixed places, so that the sums of penalties and norms do
 // not depend on how a team shares it.
 #pragma once
+#include <array>
 #include <string>
 #include <vector>
 
@@ -56,7 +57,7 @@ class OptimizerState {
   void clamp_and_update(const Kernels& kernels, const Update& args) const;
   float clip_scale(Range chunks) const;
 
-  Update prototype_{};            // rule and hyper-parameters; the rest differs by chunk
+  Optimizer rule_;                // what the kernel computes: the optimizer whose rules the description has
   float rate_ = 0.0f, decay_ = 0.0f;
   std::vector<std::string> names_;
   std::size_t phase_ = 0, stride_ = 0;   // of a moment's first float, and from one moment to the next
@@ -68,7 +69,7 @@ class OptimizerState {
   // Where norms are clipped, for each chunk: the sum of squares of its gradient, and the chunks that share a norm.
   std::vector<double> squares_;
   std::vector<Range> norms_;
-  double power_1_ = 1.0, power_2_ = 1.0;   // beta_1^t and beta_2^t as running products
+  std::array<double, 3> powers_{1.0, 1.0, 1.0};   // the rule's running products, such as beta^t
 };
 
 // The penalty that chunks or segments with these sums add to the loss. A sum without a factor does not count, even where

@@ -1,6 +1,6 @@
-// Softmax row by row. A buffer of at most kLane columns is transposed in registers, one row a lane, so that nothing is
-// added or compared across lanes; wider rows run along the vector. Which of the two follows from ld alone, and rows do
-// not touch each other, so a split of rows changes nothing.
+// Softmax, row by row. A buffer of at most kLane columns is transposed in registers, so that each row is one lane and
+// nothing is added or compared across lanes. In a wider buffer, a vector holds neighbouring elements of a row. ld alone
+// determines which form is used, and rows do not depend on each other, so splitting rows among threads changes nothing.
 //
 //   z logits, lse = log(sum_j e^(z_j - max))
 #pragma once
@@ -13,7 +13,7 @@ namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
-// Up to V::kLanes rows of kLane columns, as kLane columns of V::kLanes rows. A missing row repeats the last.
+// Loads up to V::kLanes rows of kLane columns and transposes them. A missing row repeats the last one.
 FASTREG_INLINE void load_columns(const float* p, std::size_t rows, V (&columns)[kLane]) {
   for (std::size_t j = 0; j < kLane; j += V::kLanes) {
     V square[V::kLanes];
@@ -38,7 +38,7 @@ FASTREG_INLINE void store_columns(const V (&columns)[kLane], float* p, std::size
   }
 }
 
-// Replaces z by z - max in shifted and p in z, padding by 0; returns lse.
+// Computes shifted = z - max and replaces z by the probabilities p, with 0 in padding. Returns lse.
 FASTREG_INLINE V softmax_columns(V (&z)[kLane], V (&shifted)[kLane], std::size_t cols) {
   V top = z[0], total(0.0f);
   for (std::size_t j = 1; j < cols; ++j) top = max(top, z[j]);
@@ -53,7 +53,7 @@ FASTREG_INLINE V softmax_columns(V (&z)[kLane], V (&shifted)[kLane], std::size_t
   return math::log(total);
 }
 
-// The lanes of the vector at column j that hold columns.
+// The mask of the lanes of the vector at column j that are columns and not padding.
 template <class T>
 FASTREG_INLINE typename T::Mask valid(std::size_t cols, std::size_t j) {
   return T::Mask::first(j < cols ? cols - j : 0);
@@ -67,7 +67,7 @@ FASTREG_INLINE float row_max(const float* z, std::size_t cols, std::size_t ld) {
   return max_lanes(top);
 }
 
-// y = softmax(z), in place allowed; returns lse. NaN anywhere in the row reaches all of it through the sum.
+// y = softmax(z); z and y may be the same. Returns lse. A NaN anywhere in the row makes the whole row NaN, by the sum.
 template <class T>
 FASTREG_INLINE float softmax_row(const float* z, float* y, float top, std::size_t cols, std::size_t ld) {
   T total(0.0f);

@@ -11,7 +11,8 @@ from fastreg.internal.extras import needs
 ROOT = Path(__file__).resolve().parents[1]
 TEXTS = sorted(
     path
-    for pattern in ("*.md", "pyproject.toml", "python/**/*.py*", "examples/**/*.py", "bench/**/*", "cpp/**/*", ".ci/*")
+    for pattern in ("*.md", "docs/*.md", "pyproject.toml", "python/**/*.py*", "examples/**/*.py", "bench/**/*",
+                    "cpp/**/*", ".ci/*")
     for path in ROOT.glob(pattern)
     if path.is_file() and path.suffix in (".md", ".py", ".pyi", ".toml", ".txt", ".cpp", ".h", "")
 )
@@ -20,7 +21,7 @@ TEXTS = sorted(
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_nobody_is_told_to_install_by_the_name(path):
     """Package indexes have another project under it; what works is the folder of a clone."""
-    if path.name in ("CHANGELOG.md", "_extras.py"):
+    if path.name in ("CHANGELOG.md", "extras.py"):
         pytest.skip("it may say what not to do")
     text = path.read_text(encoding="utf-8")
     command = r"(?:pip3?|pipx|uv|poetry|conda)\s+(?:pip\s+)?(?:install|add)"

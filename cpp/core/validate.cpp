@@ -1,6 +1,6 @@
-// Whether a description can be computed: every field in its interval (check_fields.h), and what layers ask of each other.
-// The network, the trainer and the parser of descriptions all call this, so that kernels never see a value out of range.
-// Knows nothing of JSON.
+// Whether a description can be computed: every field is in its interval (check_fields.h), and layers fit each other.
+// The network, the trainer and the parser of descriptions all call this, so that kernels never see a value out of
+// range. Knows nothing of JSON.
 #include <cstddef>
 #include <string>
 #include <utility>

@@ -1,4 +1,4 @@
-"""What ends a search early: time, a target, failures, Ctrl-C. What is left is whole, and says why it ended."""
+"""Searches that end early by time, a target, failures or Ctrl-C: their results are complete and say why they ended."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def folds(monkeypatch):
         found.append(evaluate(*arguments))
         return found[-1]
 
-    monkeypatch.setattr("fastreg.search.workers.executors.evaluate", recorded)
+    monkeypatch.setattr("fastreg.search.workers.threads.evaluate", recorded)
     return found
 
 

@@ -1,5 +1,5 @@
-// The update rules, each once, over a vector type V. The loop over parameters belongs to the backend (cpu/update.h); the
-// optimizers' descriptions are in fastreg/optimizers.h.
+// The update rules, each once, over a vector type V. The loop over parameters belongs to the backend
+// (cpu/kernels/update.cpp); the optimizers' descriptions are in fastreg/optimizers.h.
 //
 //   w        parameter, decayed already        g   gradient with its penalties, clipped
 //   moment   arrays of the parameters' size that a rule keeps from step to step, 0 at first

@@ -26,6 +26,7 @@ import fastreg as fr
 import numpy as np
 from fastreg import _core, layers, ops, optimizers, regularizers
 from fastreg.callbacks import EarlyStopping
+from fastreg.model.core import core_of
 from fastreg.search.folds.evaluation import Task, evaluate
 from programs import blobs, line, trainer_of
 
@@ -51,10 +52,10 @@ def bits(*arrays: Any) -> Bits:
 
 def model_bits(model: Any) -> Bits:
     """Weights, moments, steps and epochs; whether the trainer is made does not matter."""
-    found = bits(*model.get_weights()) if model._network is not None else []
-    if model._trainer is not None and model._trainer.step > 0:
-        moments = model._trainer.get_moments()
-        found += bits(*moments.values(), [model._trainer.step, model._trainer.epoch])
+    found = bits(*model.get_weights()) if core_of(model).network is not None else []
+    if core_of(model).trainer is not None and core_of(model).trainer.step > 0:
+        moments = core_of(model).trainer.get_moments()
+        found += bits(*moments.values(), [core_of(model).trainer.step, core_of(model).trainer.epoch])
     return found
 
 
@@ -93,7 +94,7 @@ def trained_model() -> Any:
 
 
 def epochs_of(model: Any) -> int:
-    return 0 if model._trainer is None else model._trainer.epoch
+    return 0 if core_of(model).trainer is None else core_of(model).trainer.epoch
 
 
 def train(model: Any, **arguments: Any) -> Bits:
@@ -114,7 +115,7 @@ def until(epoch: int, **arguments: Any) -> Bits:
 
 def not_at_an_epochs_end(expected: list[Bits]) -> Callable[[Any], str]:
     def complaint(model: Any) -> str:
-        if model._network is None:
+        if core_of(model).network is None:
             return ""
         return "" if model_bits(model) == expected[epochs_of(model)] else "the model is not that of a complete epoch"
     return complaint
@@ -154,9 +155,9 @@ def stopping_scenario() -> Scenario:
     weights = {tuple(end[: len(ends[0])]) for end in ends}
 
     def complaint(model: Any) -> str:
-        if model._network is None:
+        if core_of(model).network is None:
             return ""
-        steps = 0 if model._trainer is None else model._trainer.step
+        steps = 0 if core_of(model).trainer is None else core_of(model).trainer.step
         if steps != epochs_of(model) * -(-ROWS // BATCH):
             return f"{steps} steps in {epochs_of(model)} epochs"
         if tuple(bits(*model.get_weights())) not in weights:
@@ -362,8 +363,8 @@ def search_scenario() -> Scenario:
 
 def core_scenario() -> Scenario:
     """What the compiled module makes: a network, a trainer, a signal."""
-    text = json.dumps(built_model()._description(6))
-    training = json.dumps(trained_model()._training_description(for_file=False))
+    text = json.dumps(core_of(built_model()).description(6))
+    training = json.dumps(core_of(trained_model()).training_description(for_file=False))
 
     def act(_: Any) -> Bits:
         network = _core.Network(text)
@@ -390,9 +391,14 @@ def limits_scenario(folder: Path) -> Scenario:
     return Scenario(lambda: None, lambda _: bits([_core.memory_limit()]))
 
 
+def schema_scenario() -> Scenario:
+    return Scenario(lambda: None, lambda _: bits([len(str(_core.schema())), len(_core.activations())]))
+
+
 SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
     "limits": limits_scenario,
     "core": lambda _: core_scenario(),
+    "schema": lambda _: schema_scenario(),
     "fit": lambda _: fit_scenario(),
     "fit again": lambda _: fit_again_scenario(),
     "early stopping": lambda _: stopping_scenario(),

@@ -22,6 +22,7 @@ from typing import Any
 import fastreg as fr
 import numpy as np
 from fastreg import layers, optimizers, regularizers
+from fastreg.model.core import core_of
 
 TESTS = Path(__file__).resolve().parent
 # What decides threads and ISA must come from the test alone, not from the shell that runs it.
@@ -131,7 +132,7 @@ def wait_for_fit(model: Any, seconds: float = 0.1) -> None:
     Gives up after a minute, so that a test whose fit has ended long ago fails and does not hang.
     """
     end = time.monotonic() + 60
-    while not model._fit_lock.locked() and time.monotonic() < end:
+    while not core_of(model).fit_lock.locked() and time.monotonic() < end:
         time.sleep(0.001)
     enough = time.process_time() + seconds
     while time.process_time() < enough and time.monotonic() < end:
@@ -250,7 +251,7 @@ def long_epoch(rows: int = 1_000_000, n_features: int = 4, **keywords: Any) -> t
 
 def trainer_of(model: Any) -> Any:
     """The compiled trainer behind a built and compiled model: the one place of the tests that knows where it is."""
-    return model._trainer_for(None)
+    return core_of(model).trainer_for(None)
 
 
 def same_bits(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> bool:

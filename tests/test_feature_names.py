@@ -15,6 +15,7 @@ import fastreg as fr
 import numpy as np
 import pytest
 from fastreg import layers
+from fastreg.model.core import core_of
 from fastreg.search import GridSearch, cross_validate
 from frames import FRAMES
 from programs import compiled, refusal
@@ -208,7 +209,7 @@ def test_a_predictor_takes_no_other_names(names):
     state = network()
     state.build(3)
     with pytest.raises((TypeError, ValueError), match="feature_names"):
-        fr.Predictor(state._require_network("freeze"), names)
+        fr.Predictor(core_of(state).require_network("freeze"), names)
 
 
 @pytest.mark.parametrize("preprocess", [None, "standard"])

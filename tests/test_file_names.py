@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from fastreg import layers
 from fastreg.model import files
+from fastreg.model.core import core_of
 from fastreg.table.model import TableModel
 
 X = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
@@ -106,7 +107,7 @@ def test_a_name_that_no_system_can_have():
 @pytest.mark.parametrize("kind", KINDS)
 def test_tables_have_any_name(kind, tmp_path):
     pytest.importorskip("pandas")
-    from fastreg.table.schema import read_table
+    from fastreg.table import read_table
 
     raw = os.path.join(os.fsencode(tmp_path), b"\xff.csv")
     with open(raw, "w") as file:
@@ -257,7 +258,7 @@ def test_loading_takes_the_model_once_and_a_buffer(sizes, what, tmp_path):
     made.compile("adam", "mse")
     made.build(features)
     path = tmp_path / "net.safetensors"
-    trainer = made._trainer_for(None)
+    trainer = core_of(made).trainer_for(None)
     trainer.step = 1  # as after a step, so that there are moments to save
     made.save(path)
     weights = 4 * made.count_params()
@@ -277,12 +278,12 @@ def test_blocks_cover_a_tensor_once(tmp_path, monkeypatch):
     made.compile("adam", "mse")
     made.fit(X, np.zeros((20, 5), np.float32), epochs=3, verbose=0)
     made.save(tmp_path / "net.safetensors")
-    moments = made._trainer_for(None).get_moments()
+    moments = core_of(made).trainer_for(None).get_moments()
     for block in (1, 3, 37, 64, 111, 185, 10_000):
         monkeypatch.setattr(files, "_BLOCK", block)
         loaded = fr.load(tmp_path / "net.safetensors")
         assert same(loaded, made)
-        found = loaded._trainer_for(None).get_moments()
+        found = core_of(loaded).trainer_for(None).get_moments()
         assert all(np.array_equal(found[name], moments[name]) for name in moments)
         assert np.array_equal(loaded.predict(X), made.predict(X))
 

@@ -11,6 +11,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from fastreg import layers
+from fastreg.model.core import core_of
 from programs import (
     binary,
     blobs,
@@ -241,10 +242,10 @@ def test_rows_that_overlap_are_read_where_they_are(kind):
 ])
 def test_the_compiled_module_refuses_what_it_could_not_read(x):
     model = regressor(n_features=F)
-    network = model._require_network("predict")
+    network = core_of(model).require_network("predict")
     with pytest.raises((TypeError, ValueError), match=r"^x must"):
         network.predict(x)
-    trainer = model._trainer_for(F)
+    trainer = core_of(model).trainer_for(F)
     with pytest.raises((TypeError, ValueError), match="x must"):
         trainer.evaluate({"x": x, "y": np.ones((4, 1), np.float32), "sample_weight": None, "rows": None})
 

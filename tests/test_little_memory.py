@@ -16,6 +16,7 @@ ROOM = range(2, 110, 6)
 
 PROGRAM = """
 import json, os, resource, sys
+from fastreg.model.core import core_of
 import fastreg as fr
 import numpy as np
 from fastreg import layers
@@ -53,7 +54,7 @@ for mb in map(int, sys.argv[1:]):
     model = new_model()
     outcome = limited(model, mb)
     if outcome == "MemoryError":
-        done = model._trainer.epoch if model._trainer is not None else 0
+        done = core_of(model).trainer.epoch if core_of(model).trainer is not None else 0
         assert done in (0, 1), done
         fit(model, 2 - done)
     outcomes[mb] = outcome if same_bits(model.get_weights(), expected) else "other weights after " + outcome

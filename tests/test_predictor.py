@@ -10,6 +10,7 @@ import pytest
 import reference as ref
 from conftest import EPS
 from fastreg.layers import Activation, BatchNormalization, Dense, Dropout
+from fastreg.model.core import core_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,7 +60,7 @@ def built(rng, stack, n_features, mean=0.5):
     """A model of these layers with random weights; `mean` is the deviation of the moving means."""
     model = fr.Sequential(stack, seed=0)
     model.build(n_features)
-    info = model._require_network("tests").weight_info()
+    info = core_of(model).require_network("tests").weight_info()
     model.set_weights([random_weight(rng, name, shape, mean).astype(np.float32) for name, shape, _ in info])
     return model
 

@@ -6,9 +6,9 @@ from itertools import pairwise
 import fastreg as fr
 import numpy as np
 import pytest
+from fastreg.table import Column, Schema, Target, read_table
 from fastreg.table.encoder import TableEncoder
 from fastreg.table.model import TableModel
-from fastreg.table.schema import Column, Schema, Target, read_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -201,6 +201,7 @@ def test_foreign_and_damaged_files(tmp_path):
 )
 def test_hostile_descriptions(tmp_path, part, value):
     from fastreg.model import files
+    from fastreg.model.core import core_of
 
     model = fitted(table_of())
     parts = {
@@ -208,7 +209,7 @@ def test_hostile_descriptions(tmp_path, part, value):
         "encoder": model.encoder.to_config(),
         "target": model.target.to_config(),
     }
-    files.save(model.model, tmp_path / "m.safetensors", extra={"table": {**parts, part: value}})
+    files.save(core_of(model.model), tmp_path / "m.safetensors", extra={"table": {**parts, part: value}})
     with pytest.raises(ValueError, match=r"m\.safetensors"):
         TableModel.load(tmp_path / "m.safetensors")
 

@@ -50,6 +50,11 @@ void bind_runtime(py::module_& module) {
   module.def("set_thread_limit", &set_thread_limit, py::arg("n"), py::pos_only());
   module.def("memory_limit", &memory_limit);
   module.def("schema", [] { return py::module_::import("json").attr("loads")(schema()); });
+  module.def("activations", [] {
+    py::tuple names(activation_count());
+    for (std::size_t i = 0; i < names.size(); ++i) names[i] = name(static_cast<ActivationKind>(i));
+    return names;
+  });
   module.def("build_info", [] {
     const BuildInfo info = build_info();
     py::dict out;

@@ -6,11 +6,10 @@
 //   layers      array of objects        required by parse_network
 //     their names and fields are those of fastreg/layers.h, and so are those of initializers and regularizers
 //   loss        object                  required by parse_training
-//     MeanSquaredError, BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy (these three:
-//     from_logits)
+//     names and fields are those of fastreg/losses.h
 //   optimizer   object                  required by parse_training; names and fields are those of fastreg/optimizers.h
 //   metrics     array of objects        default empty
-//     BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy, MeanSquaredError, MeanAbsoluteError
+//     names and fields are those of fastreg/metrics.h
 //
 // Every object of these names its kind in "type". An absent member has the default of its struct, a member that is
 // not listed is ignored.
@@ -23,14 +22,6 @@
 
 namespace fastreg {
 namespace {
-
-// In the order of the enums.
-const std::vector<const char*> kLosses = {"mean_squared_error", "binary_crossentropy",
-                                          "categorical_crossentropy", "sparse_categorical_crossentropy"};
-const std::vector<const char*> kLossTypes = {"MeanSquaredError", "BinaryCrossentropy", "CategoricalCrossentropy",
-                                             "SparseCategoricalCrossentropy"};
-const std::vector<const char*> kMetricTypes = {"BinaryAccuracy", "CategoricalAccuracy",
-                                               "SparseCategoricalAccuracy", "MeanSquaredError", "MeanAbsoluteError"};
 
 void require_format(const Members& top) {
   const std::string rule = "1 (the only format known; a newer fastreg may read others)";
@@ -60,15 +51,12 @@ TrainingSpec parse_training(const std::string& description) {
   const Members top(json, "");
   require_format(top);
   TrainingSpec spec;
-  Members loss(top.required("loss"), "loss");
-  spec.loss.kind = static_cast<LossKind>(loss.type(kLossTypes));
-  if (spec.loss.kind != LossKind::mean_squared_error) loss.read("from_logits", spec.loss.from_logits);
+  spec.loss = read_one_of(Losses(), top.required("loss"), "loss");
   spec.optimizer = read_one_of(Optimizers(), top.required("optimizer"), "optimizer");
   if (top.find("metrics") != nullptr) {
     const Json::Array& metrics = top.array("metrics");
     for (std::size_t i = 0; i < metrics.size(); ++i) {
-      Members metric(metrics[i], "metrics[" + std::to_string(i) + "]");
-      spec.metrics.push_back(static_cast<MetricKind>(metric.type(kMetricTypes)));
+      spec.metrics.push_back(read_one_of(Metrics(), metrics[i], "metrics[" + std::to_string(i) + "]"));
     }
   }
   validate(spec);
@@ -82,8 +70,15 @@ Optimizer parse_optimizer(const std::string& json) {
   return spec.optimizer;
 }
 
-LossKind loss_from_name(std::string_view name) {
-  return static_cast<LossKind>(index_of_name(kLosses, name, "loss"));
+Loss parse_loss(const std::string& json) {
+  TrainingSpec spec;
+  spec.loss = read_one_of(Losses(), parse_json(json), "loss");
+  validate(spec);
+  return spec.loss;
+}
+
+bool takes_labels(const Loss& loss) {
+  return std::visit([](const auto& any) { return any.kTargets == Targets::labels; }, loss);
 }
 
 }  // namespace fastreg

@@ -7,6 +7,13 @@
 #include <string>
 
 namespace fastreg {
+namespace {
+
+// Blocks whose rows add to the same sums of a metric form a group; there are no more than this many, since a metric may
+// have very many sums. Which blocks these are depends on the number of rows alone.
+constexpr std::size_t kGroups = 256;
+
+}  // namespace
 
 void TargetGather::matrix(const Kernels& kernels, std::size_t begin, Range rows, float* out) const {
   const auto& y = data.y;
@@ -76,11 +83,20 @@ std::vector<double> Evaluator::run(const Dataset& data, double penalty) {
         given.evaluator.score_blocks(given.data, team);
       },
       &job);
-  ScoreSums sums;
-  sums.metrics.assign(scoring_.metric_count(), 0.0);
-  sums.add(row_losses_.data(), row_weights_.empty() ? nullptr : row_weights_.data(), row_metrics_.data(), data.size(),
-           data.size());
-  return sums.logs(penalty);
+  ScoreSums sums = scoring_.no_sums();
+  scoring_.add(scores(data, 0, 0), row_weights_.empty() ? nullptr : row_weights_.data(), data.size(), groups(data),
+               sums);
+  return scoring_.logs(sums, outputs_, penalty);
+}
+
+ScoreBuffers Evaluator::scores(const Dataset& data, std::size_t begin, std::size_t group) {
+  return {row_losses_.data() + begin,
+          row_metrics_.data() + begin,
+          data.size(),
+          group_sums_.data() + group * scoring_.sum_count(),
+          block_rows_,
+          &outputs_,
+          begin};
 }
 
 void Evaluator::prepare(const Dataset& data) {
@@ -98,23 +114,28 @@ void Evaluator::prepare(const Dataset& data) {
                         std::vector<std::int32_t>(scoring_.takes_labels() ? block_rows_ : 0)});
   }
   row_losses_.resize(n);
-  row_metrics_.resize(n * scoring_.metric_count());
+  row_metrics_.resize(n * scoring_.row_metric_count());
+  group_blocks_ = scoring_.sum_count() == 0 ? 1 : (blocks(data) + kGroups - 1) / kGroups;
+  group_sums_.assign(groups(data) * scoring_.sum_count(), 0.0);
+  scoring_.make_room(outputs_, n);
   row_weights_.resize(data.sample_weight.empty() ? 0 : n);
   if (!row_weights_.empty()) TargetGather{data, data.rows.data}.weights(0, {0, n}, row_weights_.data());
 }
 
 void Evaluator::score_blocks(const Dataset& data, const Team& team) {
-  const std::size_t n = data.size();
-  const Range mine = team.split((n + block_rows_ - 1) / block_rows_);
-  for (std::size_t block = mine.begin; block < mine.end; ++block) {
-    const std::size_t begin = block * block_rows_;
-    score_block(data, members_[team.rank], begin, std::min(block_rows_, n - begin));
+  const Range mine = team.split(groups(data));
+  for (std::size_t group = mine.begin; group < mine.end; ++group) {
+    const std::size_t end = std::min((group + 1) * group_blocks_, blocks(data));
+    for (std::size_t block = group * group_blocks_; block < end; ++block) {
+      const std::size_t begin = block * block_rows_;
+      score_block(data, members_[team.rank], begin, std::min(block_rows_, data.size() - begin), group);
+    }
   }
 }
 
-void Evaluator::score_block(const Dataset& data, Member& member, std::size_t begin, std::size_t n) {
+void Evaluator::score_block(const Dataset& data, Member& member, std::size_t begin, std::size_t n, std::size_t group) {
   const Kernels& kernels = *graph_.backend.kernels;
-  float* y = graph_.infer_block(member.buffers, data.x, data.rows.data, begin, n, scoring_.operation_count());
+  float* y = graph_.infer_block(member.buffers, data.x, data.rows.data, begin, n, operations_before_loss(graph_, scoring_));
   const TargetGather gather{data, data.rows.data};
   BatchTargets targets;
   if (scoring_.takes_labels()) {
@@ -124,8 +145,7 @@ void Evaluator::score_block(const Dataset& data, Member& member, std::size_t beg
     gather.matrix(kernels, begin, {0, n}, member.targets.data());
     targets.matrix = member.targets.data();
   }
-  scoring_.score(kernels, y, targets, nullptr, 1.0f, nullptr, {0, n}, row_losses_.data() + begin,
-                 row_metrics_.data() + begin, data.size());
+  scoring_.score(kernels, y, targets, nullptr, 1.0f, nullptr, {0, n}, scores(data, begin, group));
 }
 
 }  // namespace fastreg

@@ -3,9 +3,16 @@
 #pragma once
 #include <vector>
 
+#include "core/graph.h"
 #include "core/scoring.h"
+#include "fastreg/trainer.h"
 
 namespace fastreg {
+
+// Operations to run before the loss: all, or all but a last sigmoid or softmax that the loss computes itself.
+inline std::size_t operations_before_loss(const Graph& graph, const Scoring& scoring) {
+  return graph.operations.size() - (scoring.absorbs_head() ? 1 : 0);
+}
 
 // Gathers the targets, labels and weights of the batch rows [begin, begin + n) of `order` (null: those rows of the data
 // themselves). The matrix is padded like the network's output.
@@ -43,13 +50,18 @@ class Evaluator {
   };
   void prepare(const Dataset& data);
   void score_blocks(const Dataset& data, const Team& team);
-  void score_block(const Dataset& data, Member& member, std::size_t begin, std::size_t n);
+  void score_block(const Dataset& data, Member& member, std::size_t begin, std::size_t n, std::size_t group);
+  std::size_t blocks(const Dataset& data) const { return (data.size() + block_rows_ - 1) / block_rows_; }
+  std::size_t groups(const Dataset& data) const { return (blocks(data) + group_blocks_ - 1) / group_blocks_; }
+  ScoreBuffers scores(const Dataset& data, std::size_t begin, std::size_t group);
 
   const Graph& graph_;
   const Scoring& scoring_;
   std::vector<Member> members_;
-  std::size_t block_rows_ = 0;
+  std::size_t block_rows_ = 0, group_blocks_ = 1;
   std::vector<float> row_losses_, row_metrics_, row_weights_;
+  std::vector<double> group_sums_;
+  EpochOutputs outputs_;
 };
 
 }  // namespace fastreg

@@ -87,6 +87,7 @@ class Run {
   std::size_t batch_, steps_, clock_every_ = 1;
   double flops_;
   ThreadChoice& choice_;
+  EpochOutputs outputs_;   // of the epoch's rows, where a metric needs them
   TrainingStep training_step_;
   std::vector<EarlyStopper> stoppers_;
   std::vector<std::uint32_t> order_, words_;

@@ -7,16 +7,21 @@
 namespace fastreg {
 
 TrainingStep::TrainingStep(const Graph& graph, const Scoring& scoring, const Dataset& data, std::size_t most_rows,
-                           Buffer& arena)
-    : graph_(graph), scoring_(scoring), data_(data), most_rows_(most_rows) {
-  const std::size_t count = scoring.operation_count();
+                           Buffer& arena, EpochOutputs& epoch)
+    : graph_(graph),
+      scoring_(scoring),
+      data_(data),
+      epoch_(epoch),
+      most_rows_(most_rows),
+      count_(operations_before_loss(graph, scoring)),
+      block_sums_((most_rows + kLane - 1) / kLane * scoring.sum_count()) {
   std::vector<std::pair<float**, std::size_t>> wanted;
   const auto want = [&](float*& pointer, std::size_t floats) { wanted.emplace_back(&pointer, floats); };
 
-  activations_.resize(count + 1);
-  caches_.resize(count);
+  activations_.resize(count_ + 1);
+  caches_.resize(count_);
   want(activations_[0], most_rows * padded_ld(graph.spec.n_features));
-  for (std::size_t i = 0; i < count; ++i) {
+  for (std::size_t i = 0; i < count_; ++i) {
     want(activations_[i + 1], most_rows * graph.operations[i]->out_ld());
     want(caches_[i], graph.operations[i]->cache_floats(most_rows));
   }
@@ -28,7 +33,7 @@ TrainingStep::TrainingStep(const Graph& graph, const Scoring& scoring, const Dat
     want(targets_, most_rows * padded_ld(graph.n_outputs));
   if (!data.sample_weight.empty()) want(weights_, most_rows);
   want(row_losses_, most_rows);
-  want(row_metrics_, most_rows * scoring.metric_count());
+  want(row_metrics_, most_rows * scoring.row_metric_count());
 
   std::size_t total = 0;
   for (auto& [pointer, floats] : wanted) total += floats = round_up(floats, kLane) + kLane;
@@ -41,7 +46,7 @@ TrainingStep::TrainingStep(const Graph& graph, const Scoring& scoring, const Dat
   for (const auto& [pointer, floats] : wanted) *pointer = std::exchange(next, next + floats);
 
   first_trainable_ = 0;
-  while (first_trainable_ < count && !graph.operations[first_trainable_]->trainable()) ++first_trainable_;
+  while (first_trainable_ < count_ && !graph.operations[first_trainable_]->trainable()) ++first_trainable_;
 }
 
 Pass TrainingStep::pass(const Team& team, std::size_t n, std::uint64_t step, float* gradients) const {
@@ -65,24 +70,27 @@ void TrainingStep::gather(const Team& team, const Batch& batch) {
 
 void TrainingStep::forward(const Team& team, std::size_t n, std::uint64_t step, float* gradients) {
   const Pass now = pass(team, n, step, gradients);
-  for (std::size_t i = 0; i < scoring_.operation_count(); ++i) {
+  for (std::size_t i = 0; i < count_; ++i) {
     graph_.operations[i]->forward(now, activations_[i], activations_[i + 1], caches_[i]);
     team.sync();
   }
 }
 
-void TrainingStep::score(const Team& team, std::size_t n) {
+void TrainingStep::score(const Team& team, const Batch& batch) {
+  const Range mine = team.split(batch.n, kLane);   // whole blocks of sums
+  const std::size_t first = mine.begin / kLane, last = (mine.end + kLane - 1) / kLane;
+  if (first < last)
+    std::fill(block_sums_.data() + first * scoring_.sum_count(), block_sums_.data() + last * scoring_.sum_count(), 0.0);
   scoring_.score(*graph_.backend.kernels, activations_.back(),
                  {targets_, scoring_.takes_labels() ? labels_.data() : nullptr}, weights_,
-                 1.0f / static_cast<float>(n), first_gradient_, team.split(n, kLane), row_losses_, row_metrics_,
-                 most_rows_);
+                 1.0f / static_cast<float>(batch.n), first_gradient_, mine, scores(batch));
 }
 
 void TrainingStep::backward(const Team& team, std::size_t n, std::uint64_t step, float* gradients) {
   const Pass now = pass(team, n, step, gradients);
   Gradient dy{first_gradient_};
   float* spare = second_gradient_;
-  for (std::size_t i = scoring_.operation_count(); i-- > first_trainable_;) {
+  for (std::size_t i = count_; i-- > first_trainable_;) {
     const Wanted wanted = i == first_trainable_                               ? Wanted::nothing
                           : graph_.operations[i - 1]->takes_outer_product() ? Wanted::any
                                                                               : Wanted::matrix;

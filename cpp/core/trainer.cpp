@@ -39,12 +39,17 @@ void check_options(const FitOptions& options, const Dataset& train, std::size_t 
                                   std::to_string(stopping.monitor));
 }
 
+const TrainingSpec& validated(const TrainingSpec& spec) {
+  validate(spec);
+  return spec;
+}
+
 }  // namespace
 
 struct Trainer::Impl {
   Impl(Network& owner, const TrainingSpec& spec)
       : graph(*owner.graph_),
-        scoring(spec, graph),
+        scoring(validated(spec).loss, spec.metrics, graph.n_outputs, graph.head()),
         optimizer(spec.optimizer, parameter_runs(graph.parameters, spec.optimizer), graph.parameters.trainable(),
                   graph.backend, 0, kernel_ranges(graph.parameters)),
         gradients(graph.backend, checked_floats(graph.parameters, optimizer)),

@@ -1,6 +1,6 @@
-// Whether a description can be computed: every field in its interval (check_fields.h), and what layers ask of each other.
-// The network, the trainer and the parser of descriptions all call this, so that kernels never see a value out of range.
-// Knows nothing of JSON.
+// Whether a description can be computed: every field is in its interval (check_fields.h), and layers fit each other.
+// The network, the trainer and the parser of descriptions all call this, so that kernels never see a value out of
+// range. Knows nothing of JSON.
 #include <cstddef>
 #include <string>
 #include <utility>
@@ -61,9 +61,10 @@ void validate(const NetworkSpec& spec) {
 }
 
 void validate(const TrainingSpec& spec) {
-  if (spec.loss.kind == LossKind::mean_squared_error && spec.loss.from_logits) {
-    Check("loss (MeanSquaredError)").fail("from_logits must be false, got true");
-  }
+  std::visit([](const auto& loss) { check_description("loss", loss); }, spec.loss);
+  for (std::size_t i = 0; i < spec.metrics.size(); ++i)
+    std::visit([&](const auto& metric) { check_description("metrics[" + std::to_string(i) + "]", metric); },
+               spec.metrics[i]);
   std::visit([](const auto& optimizer) { check_description("optimizer", optimizer); }, spec.optimizer);
 }
 

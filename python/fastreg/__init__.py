@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )
     from fastreg._core import Predictor
     from fastreg.layers import Input
-    from fastreg.model.files import load
+    from fastreg.model.loading import load
     from fastreg.model.sequential import Sequential
     from fastreg.runtime import get_num_threads, set_num_threads, show_config, thread_limit
 
@@ -68,7 +68,7 @@ _HOMES = {
     "Predictor": "_core",
     "Sequential": "model.sequential",
     "get_num_threads": "runtime",
-    "load": "model.files",
+    "load": "model.loading",
     "set_num_threads": "runtime",
     "show_config": "runtime",
     "thread_limit": "runtime",

@@ -31,7 +31,7 @@ from fastreg.internal.checks import (
 from fastreg.internal.forks import in_child
 
 if TYPE_CHECKING:
-    from fastreg.model.sequential import Sequential
+    from fastreg.internal.trained_model import TrainedModel
 
 __all__ = ["Callback", "EarlyStopping", "History", "StopSignal", "TimeLimit"]
 
@@ -57,10 +57,10 @@ class Callback:
         ...         self.model.learning_rate /= 2
     """
 
-    model: Sequential
+    model: TrainedModel
     params: dict[str, int]
 
-    def set_model(self, model: Sequential) -> None:
+    def set_model(self, model: TrainedModel) -> None:
         """Called by ``fit`` before anything else."""
         self.model = model
 
@@ -95,7 +95,7 @@ class History(Callback):
             ``"diverged"`` or ``"error"``.
     """
 
-    def set_model(self, model: Sequential) -> None:
+    def set_model(self, model: TrainedModel) -> None:
         """Does not keep the model: the model keeps the history, and a cycle would keep the weights for long."""
 
     def __init__(self) -> None:
@@ -404,7 +404,7 @@ class _Stop(Callback):
                 raise AttributeError(f"{type(self).__name__}: {name} cannot be set to {describe(value)}; {advice}")
             object.__setattr__(self, name, value)
 
-    def set_model(self, model: Sequential) -> None:
+    def set_model(self, model: TrainedModel) -> None:
         """Nothing."""
 
     def set_params(self, params: dict[str, int]) -> None:

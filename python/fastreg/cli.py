@@ -157,7 +157,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 def _tune(arguments: argparse.Namespace) -> int:
     from fastreg.table import tune
 
-    options = tune.Options(
+    options = tune.TuneOptions(
         data=arguments.data,
         target=arguments.target,
         test=arguments.test,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fastreg.internal.checks import absent_names, check_bool
 from fastreg.internal.keras_arguments import refuse_requests
-from fastreg.model import files
+from fastreg.model import files, loading
 from fastreg.model.sequential import Sequential
 
 __all__ = ["Sequential", "load_model"]
@@ -31,4 +31,4 @@ def load_model(
         OSError: If the file cannot be read.
     """
     refuse_requests("load_model", {"custom_objects": custom_objects, "safe_mode": safe_mode})
-    return files.read(filepath, with_training=check_bool("load_model", "compile", compile))[0]
+    return loading.read(filepath, with_training=check_bool("load_model", "compile", compile))[0]

@@ -138,7 +138,7 @@ void activation_backward(const ActivationBackward& a) noexcept {
   with_activation(a.activation, [&a](auto f) {
     using F = decltype(f);
     if (a.ld == 1) return backward_column<F>(a);
-    for_strips<kBackwardVectors<F>>(
+    for_strips<F::kBackwardVectors>(
         a.cols, [&a](std::size_t c, auto width) { backward_strip<F, decltype(width)::kVectors>(a, c); });
   });
 }

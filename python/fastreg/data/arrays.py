@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from fastreg import _core
 from fastreg.data import frames
+from fastreg.data.stratification import first_of_each, quotas
 from fastreg.internal.checks import NON_NEGATIVE, check_real, describe
 from fastreg.losses import Loss
 
@@ -373,25 +374,13 @@ def _held_out(n_rows: int, fraction: float, seed: int, labels: NDArray[np.int64]
         )
     words = _core.random_words(seed, _SPLIT_STREAM, 0, 0, (n_rows + 1) // 2)
     order = np.argsort(np.ascontiguousarray(words).view(np.uint64).ravel()[:n_rows], kind="stable")
-    chosen = order[:n_validation] if labels is None else _stratified(order, labels, n_validation)
-    held_out = np.zeros(n_rows, dtype=bool)
-    held_out[chosen] = True
-    if labels is not None:
-        _warn_of_missing_classes(labels, held_out)
+    if labels is None:
+        held_out = np.zeros(n_rows, dtype=bool)
+        held_out[order[:n_validation]] = True
+        return held_out
+    held_out = first_of_each(order, labels, quotas(np.bincount(labels), n_validation))
+    _warn_of_missing_classes(labels, held_out)
     return held_out
-
-
-def _stratified(order: NDArray[np.int64], labels: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    # Every class gives its share, rounded down; the largest remainders give one more until n is reached.
-    counts = np.bincount(labels)
-    shares = counts * (n / len(labels))
-    quota = np.floor(shares).astype(np.int64)
-    quota[np.argsort(quota - shares, kind="stable")[: n - int(quota.sum())]] += 1
-    by_class = order[np.argsort(labels[order], kind="stable")]
-    starts = np.concatenate(([0], np.cumsum(counts)[:-1]))
-    rank = np.arange(len(labels)) - np.repeat(starts, counts)
-    chosen: NDArray[np.int64] = by_class[rank < np.repeat(quota, counts)]
-    return chosen
 
 
 def _warn_of_missing_classes(labels: NDArray[np.int64], held_out: NDArray[np.bool_]) -> None:

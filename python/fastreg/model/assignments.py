@@ -7,17 +7,14 @@ refused that are read-only here or that Keras gives a meaning which they would n
 from __future__ import annotations
 
 from types import FunctionType
-from typing import TYPE_CHECKING
 
 from fastreg.internal.checks import NON_NEGATIVE, SEED_LIMIT, check_int, check_name, describe, did_you_mean
-
-if TYPE_CHECKING:
-    from fastreg.model.core import Stack
 
 # What takes any value, since ``fit`` sets it itself.
 FREE = frozenset(("history", "stop_training"))
 
 _SETTABLE = ("history", "learning_rate", "name", "seed", "stop_training")
+_OF_THE_CORE = ("name", "seed")
 
 _INSTEAD = {
     "built": "build makes the weights",
@@ -41,14 +38,20 @@ _OF_KERAS = frozenset(
 )
 
 
-def check_deletion(model: Stack, name: str) -> None:
+def check_deletion(model: object, name: str) -> None:
     """Raises AttributeError for what every model has; what a class of the user's own or a test has put in may go."""
-    if name in _SETTABLE and name in vars(model):
+    if name in _OF_THE_CORE or (name in _SETTABLE and name in vars(model)):
         raise AttributeError(f"Sequential: {name} cannot be deleted; it can be set")
 
 
-def checked_assignment(model: Stack, name: str, value: object) -> object:
+def checked_assignment(model: object, name: str, value: object, has_weights: bool) -> object:
     """The value to set a public attribute of a model to.
+
+    Args:
+        model: The model.
+        name: The attribute.
+        value: What it is to be.
+        has_weights: Whether the model has weights, which its seed decided.
 
     Raises:
         AttributeError: If setting it would have no effect.
@@ -58,7 +61,7 @@ def checked_assignment(model: Stack, name: str, value: object) -> object:
     if name == "name":
         return check_name("Sequential", "name", value)
     if name == "seed":
-        if getattr(model, "_network", None) is not None:
+        if has_weights:
             raise AttributeError(
                 "Sequential: seed cannot be set once the model has weights, which it decided; a new model takes another"
             )

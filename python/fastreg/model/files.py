@@ -1,4 +1,4 @@
-"""Model files: what is saved of a model, and how a model is made of a file again.
+"""Model files: what is saved of a ``CoreModel``, and how one is made of a file again.
 
 A file is safetensors with the tensors of float32 and one metadata key, ``fastreg``, that holds the JSON description
 (fields in cpp/core/description.cpp; ``name``, ``feature_names`` and ``state`` are Python's own). Bytes are C++'s
@@ -13,7 +13,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +21,9 @@ from numpy.typing import NDArray
 from fastreg import _core, layers, losses, metrics, optimizers
 from fastreg.data import arrays
 from fastreg.internal.checks import check_bool, describe
+from fastreg.model.core import CoreModel
 
-if TYPE_CHECKING:
-    from fastreg.model.sequential import Sequential
-
-__all__ = ["load", "save"]
+__all__ = ["check_ending", "read", "save"]
 
 StrOrBytesPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 Tensors = dict[str, NDArray[np.float32]]
@@ -45,22 +43,22 @@ _OF_OTHERS = (
 
 
 def save(
-    model: Sequential,
+    model: CoreModel,
     path: StrOrBytesPath,
     include_optimizer: bool = True,
     extra: Mapping[str, Any] | None = None,
 ) -> None:
     """See :meth:`fastreg.Sequential.save`; ``extra``: further members of the description, which ``load`` passes by."""
     with_optimizer = check_bool("save", "include_optimizer", include_optimizer)
-    network = model._require_network("save")
+    network = model.require_network("save")
     check_ending(path)
-    description = model._description(network.n_features)
+    description = model.description(network.n_features)
     tensors: Tensors = dict(zip((name for name, _, _ in network.weight_info()), network.get_weights(), strict=True))
-    if model._feature_names is not None:
-        description["feature_names"] = list(model._feature_names)
-    trainer = model._trainer
-    if with_optimizer and model._loss is not None:
-        description |= model._training_description(for_file=True)
+    if model.feature_names is not None:
+        description["feature_names"] = list(model.feature_names)
+    trainer = model.trainer
+    if with_optimizer and model.loss is not None:
+        description |= model.training_description(for_file=True)
         description["state"] = {"step": trainer.step if trainer else 0, "epoch": trainer.epoch if trainer else 0}
         tensors |= trainer.get_moments() if trainer else {}
     text = json.dumps({**(extra or {}), **description}, allow_nan=False)
@@ -84,34 +82,7 @@ def check_ending(path: StrOrBytesPath) -> None:
         )
 
 
-def load(path: StrOrBytesPath) -> Sequential:
-    """The model of a file that :meth:`fastreg.Sequential.save` wrote.
-
-    It is compiled if it was when saved (and was saved with its optimizer); a further ``fit`` then goes on bit for bit
-    as if nothing had happened in between.
-
-    Args:
-        path: The file. What it is is told by its content, not by its name.
-
-    Raises:
-        ValueError: If the file is damaged, truncated, no model, or does not fit together; the message says in what.
-        OSError: If the file cannot be read.
-
-    Example:
-        >>> import fastreg as fr, os, tempfile
-        >>> model = fr.Sequential([fr.layers.Dense(1)], seed=0)
-        >>> model.build(3)
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = os.path.join(folder, "net.safetensors")
-        ...     model.save(path)
-        ...     same = fr.load(path)
-        >>> bool((same.get_weights()[0] == model.get_weights()[0]).all())
-        True
-    """
-    return read(path)[0]
-
-
-def read(path: StrOrBytesPath, with_training: bool = True) -> tuple[Sequential, Mapping[str, Any]]:
+def read(path: StrOrBytesPath, with_training: bool = True) -> tuple[CoreModel, Mapping[str, Any]]:
     """The model of a file and the whole description, with members that ``extra`` of :func:`save` added.
 
     Args:
@@ -204,21 +175,17 @@ def _member(parent: Mapping[str, Any], name: str, kind: type, what: str) -> Any:
     return value
 
 
-def _restore(description: Mapping[str, Any], file: _core.ModelReader, with_training: bool) -> Sequential:
-    from fastreg.model.sequential import Sequential
-
+def _restore(description: Mapping[str, Any], file: _core.ModelReader, with_training: bool) -> CoreModel:
     version = _member(description, "format", int, "the description")
     if version != 1:
         raise ValueError(f"format must be 1, got {version}; a newer fastreg may read it")
     configs = _member(description, "layers", list, "the description")
-    model = Sequential(
-        [layers.get(config, f"layers[{i}]") for i, config in enumerate(configs)],
-        name=description.get("name"),
-        seed=_member(description, "seed", int, "the description"),
-    )
+    parts = [layers.get(config, f"layers[{i}]") for i, config in enumerate(configs)]
+    model = CoreModel(description.get("name"), _member(description, "seed", int, "the description"))
+    model.append(parts)
     moments = {name: shape for name, shape in file.shapes.items() if name.startswith("optimizer.")}
     _read_weights(model, _member(description, "n_features", int, "the description"), file)
-    model._feature_names = _feature_names(description.get("feature_names"), model)
+    model.feature_names = _feature_names(description.get("feature_names"), model)
     if description.get("loss") is None:
         _require_same({}, moments)
     if description.get("loss") is None or not with_training:
@@ -235,25 +202,25 @@ def _restore(description: Mapping[str, Any], file: _core.ModelReader, with_train
     return model
 
 
-def _feature_names(value: object, model: Sequential) -> tuple[str, ...] | None:
+def _feature_names(value: object, model: CoreModel) -> tuple[str, ...] | None:
     if value is None:
         return None
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise ValueError(f"feature_names must be a list of strings, got {describe(value)}")
-    if len(value) != model._n_features:
-        raise ValueError(f"feature_names must be one for each of the {model._n_features} features, got {len(value)}")
+    if len(value) != model.n_features:
+        raise ValueError(f"feature_names must be one for each of the {model.n_features} features, got {len(value)}")
     return tuple(value)
 
 
-def _read_weights(model: Sequential, n_features: int, file: _core.ModelReader) -> None:
+def _read_weights(model: CoreModel, n_features: int, file: _core.ModelReader) -> None:
     # Before the network is built: a description may ask for far more memory than its file has weights.
     shapes = {name: shape for name, shape in file.shapes.items() if not name.startswith("optimizer.")}
-    promised = model._weight_count(n_features)
+    promised = model.weight_count(n_features)
     held = sum(math.prod(shape) for shape in shapes.values())
     if promised != held:
         raise ValueError(f"the layers have {promised} weights, the tensors hold {held}")
-    model.build(n_features)
-    network = model._require_network("load")
+    model.build(layers.check_features("build", "input_shape", n_features))
+    network = model.require_network("load")
     info = network.weight_info()
     _require_same({name: shape for name, shape, _ in info}, shapes)
     places = {name: place for place, name in enumerate(file.shapes)}
@@ -273,13 +240,13 @@ def _blocks(file: _core.ModelReader, place: int, shape: tuple[int, ...]) -> Iter
         yield first, file.read(place, first, min(_BLOCK, size - first))
 
 
-def _restore_state(model: Sequential, state: Mapping[str, Any], file: _core.ModelReader, moments: Shapes) -> None:
+def _restore_state(model: CoreModel, state: Mapping[str, Any], file: _core.ModelReader, moments: Shapes) -> None:
     step, epoch = (_member(state, name, int, "state") for name in ("step", "epoch"))
     if not (0 <= step < 2**63 and 0 <= epoch < 2**63):
         raise ValueError(f"state: step and epoch must be in [0, 2**63), got {step} and {epoch}")
     if not moments and step == 0:
         return  # compiled and never trained
-    trainer = model._trainer_for(None)
+    trainer = model.trainer_for(None)
     expected = trainer.moment_shapes()
     _require_same(expected, moments)
     places = {name: place for place, name in enumerate(file.shapes)}

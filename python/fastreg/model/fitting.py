@@ -1,7 +1,7 @@
-"""One call of ``Sequential.fit``: arguments in, a run of the core, history and early-stopping results out.
+"""One call of ``fit``: arguments in, a run of the core, history and early-stopping results out.
 
-A friend of ``sequential.py``, which it was cut out of for size. What costs time per row is vectorised, and Python is
-entered between epochs only for callbacks of one's own and for progress.
+It trains a :class:`~fastreg.model.core.CoreModel`; of the face over it, it knows what callbacks are given. What costs
+time per row is vectorised, and Python is entered between epochs only for callbacks of one's own and for progress.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from fastreg.data.frames import Names, checked_names
 from fastreg.internal.checks import AT_LEAST_ONE, FRACTION, check_bool, check_int, check_real, check_verbosity, describe
 from fastreg.internal.progress import Progress, say
 from fastreg.metrics import Metric
+from fastreg.model.core import CoreModel
 from fastreg.model.given_callbacks import BUILT_IN, checked_list, overrides
 from fastreg.model.spreads import warn_of_spreads
+from fastreg.optimizers import Optimizer
 
 if TYPE_CHECKING:
-    from fastreg.model.sequential import Sequential
-    from fastreg.optimizers import Optimizer
+    from fastreg.internal.trained_model import TrainedModel
 
 # Seconds between calls into Python where only progress asks for them.
 _PROGRESS_INTERVAL = 0.1
@@ -46,7 +47,8 @@ def check_verbose(owner: str, value: object) -> int:
 
 
 def fit(
-    model: Sequential,
+    core: CoreModel,
+    model: TrainedModel,
     x: object,
     y: object,
     *,
@@ -63,10 +65,10 @@ def fit(
     rows: object,
     validation_rows: object,
 ) -> History:
-    """See :meth:`fastreg.Sequential.fit`."""
+    """See :meth:`fastreg.Sequential.fit`; ``model`` is the face, which callbacks are given."""
     begun = time.monotonic()
-    model._require_layers("fit")
-    model._require_loss("fit")
+    core.require_layers("fit")
+    core.require_loss("fit")
     batch = 0 if batch_size is None else check_int("fit", "batch_size", batch_size, AT_LEAST_ONE)
     last = check_int("fit", "epochs", epochs, AT_LEAST_ONE)
     first = check_int("fit", "initial_epoch", initial_epoch, (f"be in [0, {last}]", lambda v: 0 <= v <= last))
@@ -77,24 +79,24 @@ def fit(
     if (fraction > 0) + (validation_data is not None) + (validation_rows is not None) > 1:
         raise ValueError("fit: give validation_data or validation_split or validation_rows, not several")
     given = _Given(x, y, sample_weight, class_weight, rows, validation_rows)
-    names = checked_names(x, model._feature_names)
-    data, validation = _data_of_fit(model, given, names, last - first, fraction, validation_data)
+    names = checked_names(x, core.feature_names)
+    data, validation = _data_of_fit(core, given, names, last - first, fraction, validation_data)
 
-    _warn_once(model, data, names)
+    _warn_once(core, data, names)
     n_rows = len(data["x"]) if data["rows"] is None else len(data["rows"])
     steps = -(-n_rows // (min(batch, n_rows) or n_rows))
     n_features = data["x"].shape[1]
-    keys, directions = log_keys(model._resolved_metrics(n_features), validation is not None)
+    keys, directions = log_keys(core.resolved_metrics(n_features), validation is not None)
     stoppers = [item for item in items if isinstance(item, EarlyStopping)]
     configs = [stopper.core_config(keys, directions) for stopper in stoppers]
 
-    trainer = model._trainer_for(n_features)
+    trainer = core.trainer_for(n_features)
     run = _Run(model, trainer, items, keys, first, last)
     model.stop_training, model.history = False, run.history
-    with judged_by_the_core(stoppers), _named(model, trainer, names):
+    with judged_by_the_core(stoppers), _named(core, trainer, names):
         run.begin({"epochs": last, "steps": steps, "verbose": shown})
         # Only now: a callback may have set the rate before the first epoch.
-        rates = _Rates(model._require_optimizer("fit"), trainer.step, steps, steps * (last - first))
+        rates = _Rates(core.require_optimizer("fit"), trainer.step, steps, steps * (last - first))
         run.progress = progress = Progress(shown, first, last, n_rows) if shown and first < last else None
         result = trainer.fit(
             data,
@@ -116,22 +118,22 @@ def fit(
 
 
 @contextmanager
-def _named(model: Sequential, trainer: _core.Trainer, names: Names | None) -> Iterator[None]:
+def _named(model: CoreModel, trainer: _core.Trainer, names: Names | None) -> Iterator[None]:
     """Has the model know the names of the columns within a run, and from then on if a step was trained."""
-    known, step = model._feature_names, trainer.step
-    model._feature_names = names or known
+    known, step = model.feature_names, trainer.step
+    model.feature_names = names or known
     try:
         yield
     finally:
         if trainer.step == step:
-            model._feature_names = known
+            model.feature_names = known
 
 
-def _warn_once(model: Sequential, data: _core.Data, names: Names | None) -> None:
+def _warn_once(model: CoreModel, data: _core.Data, names: Names | None) -> None:
     """Looks at the spreads of the features before the first step of a model that nobody has looked at for it."""
-    if not model._spreads_known and (model._trainer is None or model._trainer.step == 0):
-        model._spreads_known = True
-        warn_of_spreads(model._layers, data["x"], data["rows"], names or model._feature_names)
+    if not model.spreads_known and (model.trainer is None or model.trainer.step == 0):
+        model.spreads_known = True
+        warn_of_spreads(model.layers, data["x"], data["rows"], names or model.feature_names)
 
 
 def _seconds_left(items: list[Callback], begun: float) -> float:
@@ -159,11 +161,11 @@ class _Given(NamedTuple):
 
 
 def _data_of_fit(
-    model: Sequential, given: _Given, names: Names | None, passes: int, fraction: float, validation_data: object
+    model: CoreModel, given: _Given, names: Names | None, passes: int, fraction: float, validation_data: object
 ) -> tuple[_core.Data, _core.Data | None]:
-    loss = model._require_loss("fit")
-    x = arrays.features(given.x, model._n_features, passes=passes)
-    n, outputs = len(x), model._n_outputs(x.shape[1])
+    loss = model.require_loss("fit")
+    x = arrays.features(given.x, model.n_features, passes=passes)
+    n, outputs = len(x), model.n_outputs(x.shape[1])
     targets = arrays.targets(given.y, loss, n, outputs)
     rows = arrays.row_indices(given.rows, n, "rows")
     held_out, validation = arrays.row_indices(given.validation_rows, n, "validation_rows"), None
@@ -178,12 +180,12 @@ def _data_of_fit(
     weights = arrays.sample_weights(given.sample_weight, n, rows)
     weights = arrays.class_weights(given.class_weight, targets, loss, outputs, weights, rows)
     if validation_data is not None:
-        validation = _validation_data(model, validation_data, names or model._feature_names, x.shape[1], passes)
+        validation = _validation_data(model, validation_data, names or model.feature_names, x.shape[1], passes)
     return _core_data(x, targets, weights, rows), validation
 
 
 def _validation_data(
-    model: Sequential, value: object, names: Names | None, n_features: int, passes: int
+    model: CoreModel, value: object, names: Names | None, n_features: int, passes: int
 ) -> _core.Data:
     if not isinstance(value, (tuple, list)) or len(value) not in (2, 3):
         got = f"{len(value)} items" if isinstance(value, (tuple, list)) else describe(value)
@@ -194,7 +196,7 @@ def _validation_data(
 
 
 def labelled_data(
-    model: Sequential,
+    model: CoreModel,
     x: object,
     y: object,
     sample_weight: object,
@@ -205,9 +207,9 @@ def labelled_data(
     rows: object = None,
 ) -> _core.Data:
     """Data to score, ``passes`` times, or these rows of it; ``prefix`` tells the arguments apart in messages."""
-    loss = model._require_loss("fit")
+    loss = model.require_loss("fit")
     values = arrays.features(x, n_features, f"{prefix}x", passes)
-    n, outputs = len(values), model._n_outputs(values.shape[1])
+    n, outputs = len(values), model.n_outputs(values.shape[1])
     targets = arrays.targets(y, loss, n, outputs, f"{prefix}y")
     chosen = arrays.row_indices(rows, n, "rows")
     weights = arrays.sample_weights(sample_weight, n, chosen, f"{prefix}sample_weight")
@@ -237,7 +239,7 @@ class _Run:
     """A run under way: passes epochs on to progress and callbacks, and makes sense of the result."""
 
     def __init__(
-        self, model: Sequential, trainer: _core.Trainer, items: list[Callback], keys: list[str], first: int, last: int
+        self, model: TrainedModel, trainer: _core.Trainer, items: list[Callback], keys: list[str], first: int, last: int
     ) -> None:
         self.model, self.items, self.keys = model, items, keys
         self.first, self.last = first, last

@@ -1,37 +1,22 @@
-"""What a model is copied and pickled as: descriptions and numbers, without the objects of the core and the locks."""
+"""Pickles of models that were written before models had a core: one flat dict of attributes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from fastreg.model.sequential import Sequential
+from fastreg.model.core import CoreModel
 
+__all__ = ["from_older_pickle"]
 
-def state_of(model: Sequential) -> dict[str, Any]:
-    """The state to pickle.
-
-    Raises:
-        RuntimeError: Within a callback, or while another thread fits the model.
-    """
-    model._require_idle("pickle")
-    state = model.__dict__ | {"_network": None, "_trainer": None}
-    del state["_fit_lock"], state["_making"]
-    if model._network is not None:
-        state["weights"] = model._network.get_weights()
-    if model._trainer is not None:
-        state["trainer"] = (model._trainer.step, model._trainer.epoch, model._trainer.get_moments())
-    return state
+_OPTIONAL = {"_feature_names": None, "_spreads_known": False}
+_ATTRIBUTES = ("name", "seed", "_layers", "_n_features", "_optimizer", "_loss", "_metrics", *_OPTIONAL)
 
 
-def restore(model: Sequential, state: dict[str, Any]) -> None:
-    """Fills a model that has nothing yet."""
-    weights, trainer = state.pop("weights", None), state.pop("trainer", None)
-    model.__dict__.update(state)
-    model._make_locks()
-    if weights is not None:
-        model._require_network("unpickle").set_weights(weights)
-    if trainer is not None:
-        made = model._trainer_for(None)
-        made.step, made.epoch, moments = trainer
-        made.set_moments(moments)
+def from_older_pickle(state: dict[str, Any]) -> dict[str, Any]:
+    """The attributes of a face, its core among them."""
+    given = _OPTIONAL | state
+    core = CoreModel.__new__(CoreModel)
+    attributes = {name.removeprefix("_"): given.pop(name) for name in _ATTRIBUTES}
+    core.__setstate__(attributes | {"network": given.pop("weights", None), "trainer": given.pop("trainer", None)})
+    del given["_network"], given["_trainer"]
+    return given | {"_core": core}

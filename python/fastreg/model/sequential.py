@@ -1,47 +1,39 @@
-"""``Sequential``: a list of layers that is built, compiled, trained, evaluated and saved.
+"""``Sequential``: the face of a model that is a list of layers, to build, compile, train, evaluate and save.
 
-It holds descriptions and two objects of the core: the network (weights), made by ``build``, and the trainer (optimizer
-state), made by the first ``fit`` or ``evaluate`` after ``compile``. Layers and weights are ``core.py``'s, the run
-itself is in ``fitting.py``, arrays are converted in ``data/arrays.py``, files are ``files.py``'s.
+It has what users call, with its documentation. What a model is stands in ``core.py``; the run itself is in
+``fitting.py``, arrays are converted in ``data/arrays.py``, files are ``files.py``'s.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, overload
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastreg import _core, losses, optimizers
-from fastreg import metrics as _metrics
+from fastreg import _core
 from fastreg.callbacks import Callback, History
 from fastreg.data import arrays
 from fastreg.data.frames import checked_names
-from fastreg.internal.checks import AT_LEAST_ONE, POSITIVE, check_bool, check_int, check_real, unknown_name
+from fastreg.internal.checks import AT_LEAST_ONE, check_bool, check_int, describe
 from fastreg.internal.keras_arguments import refuse_requests
 from fastreg.internal.progress import format_values, say
-from fastreg.layers import Layer, Part
+from fastreg.layers import Part, check_features
 from fastreg.losses import Loss
 from fastreg.metrics import Metric
-from fastreg.model import fitting, pickling
-from fastreg.model.core import Stack
-from fastreg.model.views import BoundLayer, BoundOptimizer, FixedList
-from fastreg.optimizers import LearningRate, Optimizer
-
-if TYPE_CHECKING:
-    from fastreg.model.files import StrOrBytesPath
+from fastreg.model import files, fitting
+from fastreg.model.core import CoreModel
+from fastreg.model.face import Face
+from fastreg.model.views import BoundLayer, BoundOptimizer, FixedList, summary_lines
+from fastreg.optimizers import Optimizer
 
 __all__ = ["History", "Sequential"]
 
 
-class _NotCompiledError(ValueError, AttributeError):
-    """A property has no value before ``compile``; ``hasattr`` and what lists members go on."""
 
-
-class Sequential(Stack):
+class Sequential(Face):
     """Layers one after another.
 
     Args:
@@ -86,14 +78,69 @@ class Sequential(Stack):
         **keras: object,
     ) -> None:
         refuse_requests("Sequential", keras)
-        super().__init__(layers, name, seed)
-        self.stop_training = False
-        # None before a fit; typed so that a program that has fitted need not ask.
-        self.history: History | Any = None
-        self._trainer: _core.Trainer | None = None
-        self._optimizer: Optimizer | None = None
-        self._loss: Loss | None = None
-        self._metrics: tuple[str | Metric, ...] = ()
+        core = CoreModel(name, seed)
+        if not hasattr(layers, "__iter__") and layers is not None:
+            raise TypeError(f"Sequential: layers must be a list of layers, got {describe(layers)}")
+        core.append(() if layers is None else map(_described, layers))
+        self._take(core)
+
+    def __repr__(self) -> str:
+        count = len(self._core.layers)
+        return f"<Sequential {self.name!r}: {count} layers, {'built' if self.built else 'not built'}>"
+
+    @property
+    def layers(self) -> list[BoundLayer]:
+        """The layers, each bound to this model: the fields of its description, its name and its weights."""
+        bound = (BoundLayer(self._core, i) for i in range(len(self._core.layers)))
+        return FixedList(bound, "model.layers", "model.add and model.pop change the layers")
+
+    def add(self, layer: Part | BoundLayer) -> None:
+        """Appends a layer. Weights that are there stay; the optimizer starts afresh."""
+        self._core.require_idle("add")
+        self._core.append([_described(layer)])
+
+    def pop(self) -> None:
+        """Removes the last layer. The other weights stay; the optimizer starts afresh."""
+        self._core.require_idle("pop")
+        self._core.pop()
+
+    def build(self, input_shape: int | tuple[int | None, ...]) -> None:
+        """Makes the weights, for so many features: n, ``(n,)`` or ``(None, n)``. Does nothing if they are there.
+
+        Raises:
+            ValueError: If there are no layers, the model was built for another number, or the network is larger than
+                the memory of this machine.
+        """
+        self._core.require_idle("build")
+        self._core.build(check_features("build", "input_shape", input_shape))
+
+    def get_weights(self) -> list[NDArray[np.float32]]:
+        """Copies of all weights, layer by layer: kernel, bias, or gamma, beta, moving_mean, moving_variance."""
+        return self._core.require_network("get_weights").get_weights()
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Sets all weights, in the order and the shapes of :meth:`get_weights`. Moments of the optimizer stay.
+
+        Raises:
+            ValueError: If the model is not built, number or shapes do not fit, a value is not finite or a variance is
+                negative; then no weight has changed.
+            TypeError: If something in the list holds no real numbers.
+        """
+        self._core.set_weights(weights)
+
+    def count_params(self) -> int:
+        """Number of weights, moving statistics included. ValueError if the model is not built."""
+        return sum(math.prod(shape) for _, shape, _ in self._core.require_network("count_params").weight_info())
+
+    def summary(self, *, print_fn: Callable[[str], object] | None = None, **keras: object) -> None:
+        """Prints a table of layers, output shapes and numbers of weights.
+
+        Args:
+            print_fn: Called with the whole text in place of ``print``.
+            **keras: Keras's other arguments, at the values that ask for nothing.
+        """
+        refuse_requests("summary", keras)
+        (print_fn or print)("\n".join(summary_lines(self._core)))
 
     def compile(
         self,
@@ -115,13 +162,10 @@ class Sequential(Stack):
             TypeError: If an argument is of the wrong kind.
             RuntimeError: Within a callback.
         """
-        self._require_idle("compile")
+        self._core.require_idle("compile")
         refuse_requests("compile", keras)
         given = optimizer.description if type(optimizer) is BoundOptimizer else optimizer
-        chosen = optimizers.get(given, "compile: optimizer")
-        chosen_loss = None if loss is None else losses.get(loss, "compile: loss")
-        entries = _metrics.listed(metrics)
-        self._optimizer, self._loss, self._metrics, self._trainer = chosen, chosen_loss, entries, None
+        self._core.compile(given, loss, metrics)
 
     def fit(
         self,
@@ -185,10 +229,11 @@ class Sequential(Stack):
             RuntimeError: Within a callback, or while another thread fits this model.
         """
         refuse_requests("fit", keras)
-        if not self._fit_lock.acquire(blocking=False):
+        if not self._core.fit_lock.acquire(blocking=False):
             raise RuntimeError("fit: the model is being fitted already, by another thread or around this callback")
         try:
             return fitting.fit(
+                self._core,
                 self,
                 x,
                 y,
@@ -206,7 +251,7 @@ class Sequential(Stack):
                 validation_rows=validation_rows,
             )
         finally:
-            self._fit_lock.release()
+            self._core.fit_lock.release()
 
     @overload
     def evaluate(
@@ -269,14 +314,14 @@ class Sequential(Stack):
             ValueError: If the model is not built or compiled with a loss, or for bad data.
         """
         refuse_requests("evaluate", keras)
-        self._require_network("evaluate")
-        self._require_loss("evaluate")
+        self._core.require_network("evaluate")
+        self._core.require_loss("evaluate")
         _check_batch_size("evaluate", batch_size)
         shown, as_dict = fitting.check_verbose("evaluate", verbose), check_bool("evaluate", "return_dict", return_dict)
-        checked_names(x, self._feature_names)
-        data = fitting.labelled_data(self, x, y, sample_weight, class_weight, self._n_features, rows=rows)
-        values = self._trainer_for(None).evaluate(data)
-        named = dict(zip(["loss", *(metric.name for metric in self._resolved_metrics())], values, strict=True))
+        checked_names(x, self._core.feature_names)
+        data = fitting.labelled_data(self._core, x, y, sample_weight, class_weight, self._core.n_features, rows=rows)
+        values = self._core.trainer_for(None).evaluate(data)
+        named = dict(zip(["loss", *(metric.name for metric in self._core.resolved_metrics())], values, strict=True))
         if shown:
             say(format_values(named))
         return named if as_dict else values if len(values) > 1 else values[0]
@@ -298,12 +343,12 @@ class Sequential(Stack):
         """
         if keras:
             refuse_requests("predict", keras)
-        network = self._require_network("predict")
+        network = self._core.require_network("predict")
         _check_batch_size("predict", batch_size)
         fitting.check_verbose("predict", verbose)
         if type(x) is not np.ndarray:
-            checked_names(x, self._feature_names)
-        return network.predict(arrays.features(x, self._n_features))
+            checked_names(x, self._core.feature_names)
+        return network.predict(arrays.features(x, self._core.n_features))
 
     def freeze(self) -> _core.Predictor:
         """What serves predictions fastest: a :class:`fastreg.Predictor` with the present weights.
@@ -331,9 +376,9 @@ class Sequential(Stack):
             >>> p(np.ones((1, 4), np.float32), out=y) is y
             True
         """
-        return _core.Predictor(self._require_network("freeze"), self._feature_names)
+        return _core.Predictor(self._core.require_network("freeze"), self._core.feature_names)
 
-    def save(self, path: StrOrBytesPath, include_optimizer: bool = True, **keras: object) -> None:
+    def save(self, path: files.StrOrBytesPath, include_optimizer: bool = True, **keras: object) -> None:
         """Writes the model to a file, whole or not at all; :func:`fastreg.load` reads it.
 
         Args:
@@ -348,101 +393,17 @@ class Sequential(Stack):
                 the name ends as those of another format do (``.pt``, ``.onnx``, ``.npz``, ``.pkl``).
             OSError: If the file cannot be written.
         """
-        from fastreg.model import files
-
         refuse_requests("save", keras)
-        files.save(self, path, include_optimizer)
+        files.save(self._core, path, include_optimizer)
 
-    @property
-    def optimizer(self) -> BoundOptimizer:
-        """What ``compile`` was given, the learning rate as last set; None before. Its ``learning_rate`` can be set."""
-        # None has no place in the type: a program that has compiled would have to ask for it at every use.
-        return None if self._optimizer is None else BoundOptimizer(self)  # type: ignore[return-value]
+def _described(part: Part | BoundLayer) -> object:
+    """A layer as its description, and anything else as it is."""
+    return part.description if type(part) is BoundLayer else part
 
-    @property
-    def loss(self) -> Loss | None:
-        """What ``compile`` was given; None before."""
-        return self._loss
 
-    @property
-    def metrics(self) -> list[Metric]:
-        """What ``compile`` was given, names settled: of ``"accuracy"`` the one that fits. Empty without a loss."""
-        found = [] if self._loss is None else self._resolved_metrics()
-        return FixedList(found, "model.metrics", "model.compile sets the metrics")
-
-    @property
-    def learning_rate(self) -> float:
-        """The rate of the next step. Setting it, within a callback or outside of ``fit``, replaces a schedule."""
-        if self._optimizer is None:
-            raise _NotCompiledError("learning_rate: the model is not compiled; call compile first")
-        return self._optimizer.rate_at(0 if self._trainer is None else self._trainer.step)
-
-    @learning_rate.setter
-    def learning_rate(self, value: LearningRate) -> None:
-        optimizer = self._require_optimizer("learning_rate")
-        if self._fit_lock.locked() and self._trainer is not None:
-            value = check_real("learning_rate", "the value", value, POSITIVE)
-            self._trainer.set_learning_rate(value)
-        self._optimizer = replace(optimizer, learning_rate=value)
-
-    if not TYPE_CHECKING:  # a type checker knows which members there are
-
-        def __getattr__(self, name: str) -> Any:
-            if any(name in vars(kind) for kind in type(self).__mro__):
-                # A property raised AttributeError: asked once more, its own message shows.
-                return object.__getattribute__(self, name)
-            text = f"{type(self).__name__!r} object has no attribute {name!r}"
-            if name.startswith("_"):
-                raise AttributeError(text)
-            known = [known for known in dir(type(self)) if not known.startswith("_")]
-            raise AttributeError(text + unknown_name("member", name, known))
-
-    # For the other modules of the package.
-
-    def _require_optimizer(self, call: str) -> Optimizer:
-        if self._optimizer is None:
-            raise ValueError(f"{call}: the model is not compiled; call compile first")
-        return self._optimizer
-
-    def _require_loss(self, call: str) -> Loss:
-        self._require_optimizer(call)
-        if self._loss is None:
-            raise ValueError(f"{call}: the model was compiled without a loss; give compile one")
-        return self._loss
-
-    def _resolved_metrics(self, n_features: int | None = None) -> list[Metric]:
-        loss = self._require_loss("metrics")
-        return _metrics.resolve(self._metrics, loss, self._n_outputs(n_features or self._n_features or 1))
-
-    def _replace_layers(self, layers: tuple[Layer, ...]) -> None:
-        super()._replace_layers(layers)
-        self._trainer = None
-
-    def _trainer_for(self, n_features: int | None) -> _core.Trainer:
-        network = self._require_network("fit") if n_features is None else self._build(n_features)
-        if (trainer := self._trainer) is not None:
-            return trainer
-        with self._making:
-            if self._trainer is None:
-                self._trainer = _core.Trainer(network, json.dumps(self._training_description(for_file=False)))
-            return self._trainer
-
-    def _training_description(self, *, for_file: bool) -> dict[str, Any]:
-        optimizer = self._require_optimizer("fit")
-        return {
-            "format": 1,
-            "loss": self._require_loss("fit").to_config(),
-            "optimizer": optimizer.to_config() if for_file else optimizer.core_config(),
-            "metrics": [metric.to_config() for metric in self._resolved_metrics()],
-        }
-
-    # Copying and pickling.
-
-    def __getstate__(self) -> dict[str, Any]:
-        return pickling.state_of(self)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        pickling.restore(self, state)
+def bound_layer(model: Sequential, index: int) -> BoundLayer:
+    """A layer of a model, as pickles of it had it before models had a core."""
+    return model.layers[index]
 
 
 def _check_batch_size(call: str, value: object) -> None:

@@ -6,12 +6,10 @@ setting anything else is an error, since it would have no effect.
 
 from __future__ import annotations
 
-import itertools
 import math
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,12 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from fastreg import _core
 from fastreg.internal.checks import describe
 from fastreg.layers import Layer
-
-if TYPE_CHECKING:
-    from fastreg.model.core import Stack
-    from fastreg.model.sequential import Sequential
-    from fastreg.optimizers import LearningRate, Optimizer
-
+from fastreg.model.core import CoreModel, layer_names
+from fastreg.optimizers import LearningRate, Optimizer
 
 T = TypeVar("T")
 
@@ -49,43 +43,16 @@ class FixedList(list[T]):
     append = extend = insert = pop = remove = clear = sort = reverse = _refuse
 
 
-def layer_names(layers: Sequence[Layer]) -> list[str]:
-    """A name for every layer: its own, or one after its class (``dense``, ``dense_1``) that no other has.
-
-    Raises:
-        ValueError: If two layers were given the same name.
-    """
-    given: set[str] = set()
-    for layer in layers:
-        if layer.name in given:
-            raise ValueError(f"Sequential: names of layers must differ, got {layer.name!r} twice")
-        if layer.name is not None:
-            given.add(layer.name)
-    names: list[str] = []
-    used: dict[type[Layer], Iterator[str]] = {}
-    for layer in layers:
-        free = used.setdefault(type(layer), _names_after(type(layer)))
-        names.append(layer.name or next(name for name in free if name not in given))
-    return names
-
-
-def _names_after(kind: type[Layer]) -> Iterator[str]:
-    stem = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
-    yield stem
-    for count in itertools.count(1):
-        yield f"{stem}_{count}"
-
-
 class BoundLayer:
     """A layer of a model: the fields of its description, its name, and its weights.
 
     ``isinstance`` sees the class of the description, so ``isinstance(model.layers[0], layers.Dense)`` holds.
     """
 
-    _model: Stack
+    _model: CoreModel
     _index: int
 
-    def __init__(self, model: Stack, index: int) -> None:
+    def __init__(self, model: CoreModel, index: int) -> None:
         object.__setattr__(self, "_model", model)
         object.__setattr__(self, "_index", index)
 
@@ -96,14 +63,14 @@ class BoundLayer:
     @property
     def description(self) -> Layer:
         """The frozen description."""
-        if self._index >= len(self._model._layers):
+        if self._index >= len(self._model.layers):
             raise ValueError(f"layer {self._index} was removed from model {self._model.name!r}")
-        return self._model._layers[self._index]
+        return self._model.layers[self._index]
 
     @property
     def name(self) -> str:
         """The layer's own name, or the one after its class."""
-        return layer_names(self._model._layers)[self._index]
+        return layer_names(self._model.layers)[self._index]
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -125,7 +92,7 @@ class BoundLayer:
     def __hash__(self) -> int:
         return hash(self.description)
 
-    def __reduce__(self) -> tuple[type, tuple[Stack, int]]:
+    def __reduce__(self) -> tuple[type, tuple[CoreModel, int]]:
         return BoundLayer, (self._model, self._index)
 
     def __repr__(self) -> str:
@@ -134,7 +101,7 @@ class BoundLayer:
     def get_weights(self) -> list[NDArray[np.float32]]:
         """Copies of this layer's weights, in the order of ``Sequential.get_weights``."""
         begin, end = self._range("get_weights")
-        return self._model.get_weights()[begin:end]
+        return self._model.require_network("get_weights").get_weights()[begin:end]
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Sets this layer's weights; number and shapes must be those of :meth:`get_weights`."""
@@ -143,19 +110,19 @@ class BoundLayer:
             raise TypeError(f"set_weights: weights must be a list of arrays, got {describe(weights)}")
         if len(weights) != end - begin:
             raise ValueError(f"set_weights: layer {self.name!r} has {end - begin} arrays, got {len(weights)}")
-        everything: list[ArrayLike] = list(self._model.get_weights())
+        everything: list[ArrayLike] = list(self._model.require_network("set_weights").get_weights())
         everything[begin:end] = weights
         self._model.set_weights(everything)
 
     def count_params(self) -> int:
         """Number of this layer's weights, moving statistics included."""
         begin, end = self._range("count_params")
-        info = self._model._require_network("count_params").weight_info()[begin:end]
+        info = self._model.require_network("count_params").weight_info()[begin:end]
         return sum(math.prod(shape) for _, shape, _ in info)
 
     def _range(self, call: str) -> tuple[int, int]:
         self.description  # noqa: B018  raises if the layer is gone
-        return weight_range(self._model._require_network(call), self._index)
+        return weight_range(self._model.require_network(call), self._index)
 
 
 class BoundOptimizer:
@@ -165,9 +132,9 @@ class BoundOptimizer:
     The other fields are those of the description; ``isinstance`` and ``==`` see the description.
     """
 
-    _model: Sequential
+    _model: CoreModel
 
-    def __init__(self, model: Sequential) -> None:
+    def __init__(self, model: CoreModel) -> None:
         object.__setattr__(self, "_model", model)
 
     @property  # type: ignore[misc]
@@ -177,7 +144,7 @@ class BoundOptimizer:
     @property
     def description(self) -> Optimizer:
         """The frozen description, the schedule in it if there is one."""
-        return self._model._require_optimizer("optimizer")
+        return self._model.require_optimizer("optimizer")
 
     @property
     def learning_rate(self) -> float:
@@ -220,16 +187,16 @@ def weight_range(network: _core.Network, index: int) -> tuple[int, int]:
     return (mine[0], mine[-1] + 1) if mine else (0, 0)
 
 
-def summary_lines(model: Stack) -> list[str]:
+def summary_lines(model: CoreModel) -> list[str]:
     """The table of ``Sequential.summary``, in plain ASCII so that any terminal and file takes it."""
-    network = model._require_network("summary") if model.built else None
+    network = model.require_network("summary") if model.built else None
     info = [] if network is None else network.weight_info()
     counts: Counter[str] = Counter()
     for key, shape, _ in info:
         counts[key.rsplit(".", 1)[0]] += math.prod(shape)
     rows = [("Layer (type)", "Output Shape", "Param #")]
-    width = model._n_features
-    for i, (layer, name) in enumerate(zip(model._layers, layer_names(model._layers), strict=True)):
+    width = model.n_features
+    for i, (layer, name) in enumerate(zip(model.layers, layer_names(model.layers), strict=True)):
         width = layer.outputs(width)
         output = "?" if network is None else f"(None, {width})"
         count = "0 (unbuilt)" if network is None else f"{counts[f'layers.{i}']:,}"

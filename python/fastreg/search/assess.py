@@ -13,11 +13,11 @@ from fastreg import utils
 from fastreg.internal.checks import NON_NEGATIVE, SEED_LIMIT, check_int, describe
 from fastreg.model.sequential import Sequential
 from fastreg.search import plan as planning
+from fastreg.search.base import Search
 from fastreg.search.folds.building import own_values
 from fastreg.search.folds.cross_validation import make_folds, take
 from fastreg.search.folds.dry_run import make_context
 from fastreg.search.folds.evaluation import FoldResult, Task
-from fastreg.search.search import Search
 from fastreg.search.workers.executors import make_runner
 
 __all__ = ["cross_validate", "nested_cross_validate"]
@@ -202,7 +202,7 @@ def nested_cross_validate(
     if not search.refit:
         raise ValueError("nested_cross_validate: the search must refit its best model, got refit=False")
     seed = utils.draw_seed() if search.seed is None else search.seed
-    folds = make_folds(cv, X, y, groups, seed, planning.are_classes(search, y, seed))
+    folds = make_folds(cv, X, y, groups, seed, planning.are_classes(search._options(), y, seed))
     columns: dict[str, list[Any]] = {"test_score": [], "best_score": [], "seconds": [], "best_params": []}
     searches = []
     for i, (train, test) in enumerate(folds):

@@ -2,37 +2,36 @@
 
 The first line describes the search. Each further line is one finished fold, which is written and fsynced before the
 fold counts. A widened search appends another line like the first one, after which the numbers of trials start again.
-Floats round-trip exactly; NaN is null, infinities are the strings "inf" and "-inf", and values that JSON lacks are
-{"repr": ...}. A line ends with its checksum; records.py describes what it may contain. If the last line is incomplete,
-it was being written when the search was killed, and it is cut off. A file lock ensures that there is one writer at a
-time. This module knows nothing of how folds are computed.
+values.py describes how values are written. A line ends with its checksum; records.py describes what it may contain. If
+the last line is incomplete, it was being written when the search was killed, and it is cut off. A file lock ensures
+that there is one writer at a time. This module knows nothing of how folds are computed.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from fastreg.internal import whole_files
 from fastreg.internal.checks import SEED_LIMIT, describe
 from fastreg.internal.forks import in_child
 from fastreg.search import records
 from fastreg.search.records import FORMAT, MARK
-from fastreg.search.space.tree import text_of
+from fastreg.search.values import encode
 
-__all__ = ["Journal", "decode_float", "encode", "fingerprint", "recorded_seed"]
+__all__ = ["Journal", "recorded_seed"]
 
-# Bytes that are hashed at a time.
-_BLOCK = 1 << 24
+if not TYPE_CHECKING:  # a type checker knows which names there are
+
+    def __getattr__(name: str) -> Any:
+        from fastreg.internal.old_paths import old_name
+
+        return old_name(__name__, name)
 
 Record = dict[str, Any]
 Key = tuple[int, int, int | None]
@@ -333,58 +332,6 @@ def _difference(old: Any, new: Any) -> str:
         parts = [k for k in sorted(old.keys() | new.keys()) if old.get(k) != new.get(k)]
         return ", ".join(f"{k}: {old.get(k)!r} there, {new.get(k)!r} here" for k in parts)
     return f"{describe(old)} there, {describe(new)} here"
-
-
-def encode(value: object) -> Any:
-    """A value in the form that JSON can hold; see the top of this file."""
-    if value is None or isinstance(value, (bool, int, str)):
-        return value if type(value) in (bool, int, str, type(None)) else _plain(value)
-    if isinstance(value, float):
-        if math.isfinite(value):
-            return float(value)
-        return None if math.isnan(value) else "inf" if value > 0 else "-inf"
-    if isinstance(value, Mapping):
-        return {str(key): encode(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [encode(item) for item in value]
-    if isinstance(value, np.generic):
-        return encode(value.item())
-    if isinstance(value, np.ndarray):
-        return {"array": fingerprint(value)}
-    return {"repr": text_of(value)}
-
-
-def _plain(value: object) -> Any:
-    """A subclass's value (an enum's member, NumPy's string) as the plain one."""
-    return int(value) if isinstance(value, int) else str(value)
-
-
-def decode_float(value: object) -> float:
-    """The float that :func:`encode` made a JSON value of."""
-    return math.nan if value is None else float(cast("float | str", value))
-
-
-def fingerprint(*arrays: object) -> str:
-    """A hash of the shapes, dtypes and values of arrays, lists, data frames or sparse matrices; None is nothing."""
-    digest = hashlib.blake2b(digest_size=16)
-    for given in arrays:
-        if given is None:
-            digest.update(b"none")
-            continue
-        if hasattr(given, "tocsr"):
-            sparse = given.tocsr()
-            digest.update(fingerprint(sparse.data, sparse.indices, sparse.indptr, sparse.shape).encode())
-            continue
-        array = np.asarray(given)
-        digest.update(f"{array.dtype.str}{array.shape}".encode())
-        if array.dtype.hasobject:
-            digest.update(repr(array.tolist()).encode())
-            continue
-        step = max(1, _BLOCK // max(1, array[:1].nbytes)) if array.ndim else 1
-        for start in range(0, len(array) if array.ndim else 1, step):
-            block = array[start : start + step] if array.ndim else array
-            digest.update(np.ascontiguousarray(block).tobytes())
-    return digest.hexdigest()
 
 
 def _sync_folder(path: Path) -> None:

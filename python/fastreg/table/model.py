@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg.model import files
+from fastreg.model import files, loading
+from fastreg.model.core import core_of
 from fastreg.model.sequential import Sequential
 from fastreg.table.encoder import TableEncoder, typed
 from fastreg.table.schema import Schema, Target
@@ -77,7 +78,7 @@ class TableModel:
             "encoder": self.encoder.to_config(),
             "target": self.target.to_config(),
         }
-        files.save(self.model, path, include_optimizer=False, extra={"table": parts})
+        files.save(core_of(self.model), path, include_optimizer=False, extra={"table": parts})
 
     @classmethod
     def load(cls, path: files.StrOrBytesPath) -> TableModel:
@@ -87,7 +88,7 @@ class TableModel:
             ValueError: If the file is damaged, or holds a network alone.
             OSError: If it cannot be read.
         """
-        model, description = files.read(path)
+        model, description = loading.read(path)
         where = os.fsdecode(path)
         parts = description.get("table")
         if parts is None:
@@ -107,7 +108,7 @@ def _check_fit(schema: Schema, encoder: TableEncoder, target: Target, model: Seq
     kinds = tuple(column.kind == "categorical" for column in schema.columns)
     if kinds != encoder.categorical:
         raise ValueError("the encoder does not fit the columns")
-    network = model._require_network("load")
+    network = core_of(model).require_network("load")
     outputs = len(target.labels) if target.task == "multiclass" and target.labels is not None else 1
     if (network.n_features, network.n_outputs) != (encoder.n_features, outputs):
         raise ValueError(

@@ -8,14 +8,13 @@ target         class labels or numbers as what a loss takes, and predictions bac
 =============  ======================================================================================================
 
 A table is a mapping from column names to one-dimensional arrays; a pandas ``DataFrame`` is one. Nothing here needs
-pandas except :func:`read_table`. Everything that is learned of a table is plain JSON (``to_config``), so that a model
-file can carry it.
+pandas; ``reading.py`` makes a table of a file. Everything that is learned of a table is plain JSON (``to_config``), so
+that a model file can carry it.
 """
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,46 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.internal.checks import did_you_mean
-from fastreg.internal.extras import needs
 from fastreg.table.encoder import Codes, finite, typed
+from fastreg.table.reading import MISSING
 
-__all__ = ["Column", "Schema", "Target", "read_table"]
+__all__ = ["Column", "Schema", "Target"]
 
-# Texts of a cell that mean a missing value, in addition to those that pandas knows.
-_MISSING = ("", "?")
 # A target with at most this many different whole numbers is treated as classes.
 _MOST_CLASSES = 20
 # If the number of different texts exceeds this share of the rows, the column identifies rows and is not a feature.
 _IDENTIFIER_SHARE, _IDENTIFIER_LEVELS = 0.5, 50
-
-
-def read_table(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> Any:
-    """The table of a CSV file (``.csv``, ``.tsv``, compressed or not) or a Parquet file, as a pandas ``DataFrame``.
-
-    Raises:
-        ImportError: If pandas, or for Parquet pyarrow, is not installed (the extra ``tune`` has both).
-        OSError: If the file cannot be read.
-        ValueError: If it is no table, or has two columns of one name.
-    """
-    try:
-        import pandas
-    except ModuleNotFoundError as error:
-        raise ImportError(needs("read_table", "tune", "pandas", "pyarrow")) from error
-    name = os.fsdecode(path)
-    plain = name.lower().removesuffix(".gz").removesuffix(".bz2").removesuffix(".xz").removesuffix(".zst")
-    try:
-        if plain.endswith((".parquet", ".pq")):
-            return pandas.read_parquet(name)
-        separator = "\t" if plain.endswith((".tsv", ".tab")) else ","
-        table = pandas.read_csv(name, sep=separator, na_values=list(_MISSING), skipinitialspace=True, low_memory=False)
-    except (pandas.errors.ParserError, pandas.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{name}: not a table: {error}") from error
-    with_suffix = [str(column) for column in table.columns if str(column).endswith(".1")]
-    if doubled := [column for column in with_suffix if column.removesuffix(".1") in table.columns]:
-        raise ValueError(f"{name}: two columns are named {doubled[0].removesuffix('.1')!r}")
-    if len(table) == 0:
-        raise ValueError(f"{name}: the table has no rows")
-    return table
 
 
 def _cells(table: Mapping[str, Any], name: str) -> NDArray[Any]:
@@ -77,7 +45,7 @@ def _cells(table: Mapping[str, Any], name: str) -> NDArray[Any]:
         values = values.astype(str)
     out = np.empty(len(values), dtype=object)
     for i, value in enumerate(values):
-        missing = value is None or value != value or str(value).strip() in (*_MISSING, "<NA>", "NaT", "nan")
+        missing = value is None or value != value or str(value).strip() in (*MISSING, "<NA>", "NaT", "nan")
         out[i] = None if missing else str(value).strip()
     return out
 

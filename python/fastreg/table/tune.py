@@ -18,14 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import callbacks, layers, optimizers, search
+from fastreg.data.stratification import first_of_each
 from fastreg.internal.progress import format_time, printable, say
 from fastreg.model import files
 from fastreg.model.sequential import Sequential
 from fastreg.table.encoder import TableEncoder
 from fastreg.table.model import TableModel
-from fastreg.table.schema import Schema, Target, read_table
+from fastreg.table.reading import read_table
+from fastreg.table.schema import Schema, Target
 
-__all__ = ["Options", "TuneError", "predict", "tune"]
+__all__ = ["TuneError", "TuneOptions", "TuneResult", "predict", "tune"]
 
 EPOCHS, PATIENCE = 100, 5
 TEST_SHARE = 0.2
@@ -40,7 +42,7 @@ class TuneError(Exception):
 
 
 @dataclass(frozen=True)
-class Options:
+class TuneOptions:
     """The arguments of ``fastreg tune``.
 
     Attributes:
@@ -73,7 +75,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TuneResult:
     """The result of a search: the model, its score on the rows that were held back, and the search itself."""
 
     model: TableModel
@@ -88,7 +90,7 @@ class Outcome:
         return "RMSE" if self.model.target.task == "regression" else "accuracy"
 
 
-def tune(options: Options, out: TextIO | None = None) -> Outcome:
+def tune(options: TuneOptions, out: TextIO | None = None) -> TuneResult:
     """Searches for the network that predicts the target best, and scores it once on rows that the search never saw.
 
     Raises:
@@ -117,7 +119,7 @@ def tune(options: Options, out: TextIO | None = None) -> Outcome:
         raise TuneError(str(error)) from error
     (encoder,) = search.best_preprocess_.steps
     model = TableModel(schema, encoder, search.best_model_, target)
-    outcome = Outcome(model, model.score(test), len(y), len(test), search)
+    outcome = TuneResult(model, model.score(test), len(y), len(test), search)
     if options.out is not None:
         model.save(options.out)
     if options.report is not None:
@@ -150,12 +152,12 @@ def predict(model_path: str, data_path: str, out: TextIO | None = None) -> None:
         raise TuneError(str(error)) from error
 
 
-def describe(outcome: Outcome) -> str:
+def describe(outcome: TuneResult) -> str:
     """The result as text: the best trials, the parameters and the scores."""
     return "\n".join([outcome.search.summary(), "", *(f"{name}: {value}" for name, value in _facts(outcome).items())])
 
 
-def _facts(outcome: Outcome) -> dict[str, str]:
+def _facts(outcome: TuneResult) -> dict[str, str]:
     target, search = outcome.model.target, outcome.search
     held_back = f"{outcome.test_score:.4f} {outcome.metric} on {outcome.n_test} rows held back"
     metric = "mse" if target.task == "regression" else "accuracy"
@@ -180,7 +182,7 @@ def _short(value: Any) -> str:
 # The data.
 
 
-def _split(options: Options) -> tuple[Any, Any]:
+def _split(options: TuneOptions) -> tuple[Any, Any]:
     """The table to learn from and the one held back."""
     table = read_table(options.data)
     if options.target not in table.columns:
@@ -212,7 +214,7 @@ def _flags(table: Any, name: str) -> NDArray[np.bool_]:
     return flags
 
 
-def _held_back(table: Any, options: Options) -> NDArray[np.bool_]:
+def _held_back(table: Any, options: TuneOptions) -> NDArray[np.bool_]:
     """A fifth of the rows by the seed; of every class its share."""
     n = len(table)
     if n < 10:
@@ -220,17 +222,14 @@ def _held_back(table: Any, options: Options) -> NDArray[np.bool_]:
     target = Target.infer(table, options.target, options.task)
     labels = target.encode(table)[0] if target.labels is not None else np.zeros(n, np.int32)
     rng = np.random.default_rng(options.seed)
-    out = np.zeros(n, dtype=bool)
-    for label in np.unique(labels):
-        rows = rng.permutation(np.flatnonzero(labels == label))
-        out[rows[: round(TEST_SHARE * len(rows))]] = True
-    return out
+    order = np.concatenate([rng.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)])
+    return first_of_each(order, labels, np.array([round(TEST_SHARE * count) for count in np.bincount(labels)]))
 
 
 # The search.
 
 
-def _search(options: Options, schema: Schema, target: Target, n_rows: int, seconds: float) -> Any:
+def _search(options: TuneOptions, schema: Schema, target: Target, n_rows: int, seconds: float) -> Any:
     return search.BayesianSearch(
         builder(target),
         space(),

@@ -15,6 +15,7 @@ from fastreg.callbacks import Callback, EarlyStopping
 from fastreg.data import arrays
 from fastreg.data.frames import checked_names, refuse_lazy
 from fastreg.internal.checks import check_choice, check_int, describe, did_you_mean
+from fastreg.model.core import core_of
 from fastreg.model.fitting import check_verbose
 from fastreg.model.sequential import Sequential
 from fastreg.model.spreads import warn_of_spreads
@@ -98,7 +99,7 @@ def make_context(
         if chain is not None:
             x = indexable(x)
         else:
-            names = checked_names(x, model._feature_names, "X")
+            names = checked_names(x, core_of(model).feature_names, "X")
             x = _features(x)
     else:
         x = indexable(x)
@@ -131,7 +132,7 @@ def make_context(
         fold = prepared(context, 0)
         _check_data(context, model, fold)
         if not spreads_known:
-            warn_of_spreads(model._layers, fold.x, fold.train, names)
+            warn_of_spreads(core_of(model).layers, fold.x, fold.train, names)
     return context
 
 

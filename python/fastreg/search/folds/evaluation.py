@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from fastreg._core import DivergenceError
 from fastreg.callbacks import Callback, EarlyStopping, StopSignal, TimeLimit
 from fastreg.data.frames import Names
+from fastreg.model.core import core_of
 from fastreg.model.fitting import check_verbose
 from fastreg.model.sequential import Sequential
 from fastreg.runtime import thread_limit
@@ -48,7 +49,7 @@ _OURS = ("stop_signal", "time_limit")
 _LONGEST_ERROR = 10_000
 
 
-class Limits(Protocol):
+class ThresholdsOfFolds(Protocol):
     """What prunes a trial: see :class:`Task`."""
 
     def of(self, fold: int) -> Sequence[float]:
@@ -131,7 +132,7 @@ class Task:
     start: int = 0
     stop: int | None = None
     model: object | None = None
-    thresholds: Limits | None = None
+    thresholds: ThresholdsOfFolds | None = None
     keep_model: bool = False
     deadline: float | None = None
 
@@ -277,8 +278,9 @@ def _evaluate(context: Context, task: Task, stop: StopSignal | None, result: Fol
 def _tell(context: Context, model: Sequential, fold: Prepared) -> None:
     """Tells a model what arrays do not: the names of the columns; and that their spreads were looked at before."""
     names = context.names if fold.preprocess is None else fold.preprocess.names_out
-    model._feature_names = names or model._feature_names
-    model._spreads_known = True
+    core = core_of(model)
+    core.feature_names = names or core.feature_names
+    core.spreads_known = True
 
 
 def _score(context: Context, model: Any, fold: Prepared, given: Mapping[str, Any], result: FoldResult) -> None:

@@ -23,12 +23,13 @@ import numpy as np
 from fastreg import regularizers
 from fastreg.callbacks import Callback
 from fastreg.internal.description import Description
+from fastreg.model.core import core_of
 from fastreg.model.sequential import Sequential
 from fastreg.optimizers import Optimizer
 from fastreg.regularizers import Regularizer
 from fastreg.schedules import Constant
-from fastreg.search.journal import fingerprint
 from fastreg.search.space.tree import text_of
+from fastreg.search.values import fingerprint
 
 __all__ = ["Fingerprint", "agreed"]
 
@@ -104,10 +105,10 @@ def agreed(
 
 def _has_weights_of_its_own(model: Any) -> bool:
     """Whether there are weights that the model's seed did not draw, such as those of a file."""
-    if not isinstance(model, Sequential) or model._network is None:
+    if not isinstance(model, Sequential) or core_of(model).network is None:
         return False
     drawn = Sequential(model.layers, seed=model.seed)
-    drawn.build(model._n_features or 0)
+    drawn.build(core_of(model).n_features or 0)
     return not all(map(np.array_equal, model.get_weights(), drawn.get_weights()))
 
 
@@ -143,7 +144,7 @@ def _described(value: Any, depth: int = 0) -> Any:
 
 
 def _of_sequential(model: Sequential, depth: int) -> Any:
-    optimizer = model._optimizer
+    optimizer = core_of(model).optimizer
     return {
         "layers": [_described(layer.description, depth) for layer in model.layers],
         "loss": _described(model.loss, depth),

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from fastreg.internal.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from fastreg.search.found.fitted import Found
+    from fastreg.search.found.fitted import FittedSearch
 
-__all__ = ["Found"]
+__all__ = ["FittedSearch"]
 
 if not TYPE_CHECKING:  # a type checker knows which names there are
-    __getattr__ = lazy_names(__name__, {"Found": "fitted"})
+    __getattr__ = lazy_names(__name__, {"FittedSearch": "fitted"})

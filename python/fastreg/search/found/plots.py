@@ -277,7 +277,7 @@ PICTURES = {
 
 def _ticks_of(search: Any, trials: Sequence[Any], name: str) -> _Ticks:
     """The axis of a parameter."""
-    space = getattr(search, "_space", None)
+    space = getattr(getattr(search, "_fitted", search), "space", None)  # of a search, or of what it found
     scale = "linear" if space is None else scale_of(space, name)
     return _Ticks([trial.params.get(name, NOT_USED) for trial in trials], scale)
 

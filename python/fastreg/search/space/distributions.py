@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from fastreg.internal.checks import AT_LEAST_ONE, FINITE, NON_NEGATIVE, check_bool, check_int, check_name, describe
+from fastreg.internal.description import Description
 from fastreg.search.space.tree import (
     Condition,
     ConstantNode,
@@ -36,12 +37,8 @@ _MOST_INTEGERS = 2**53
 _MOST_LAYERS = 1000
 
 
-class Distribution:
+class Distribution(Description):
     """Base of all distributions. A parameter is a distribution or a plain value."""
-
-    def _set(self, **values: object) -> None:
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
 
     def _compile(self, tree: Tree, path: str, condition: Condition | None) -> Node:
         """Adds the leaves of this distribution to the tree; ``condition`` says when they are used."""
@@ -284,7 +281,7 @@ class Widths(Distribution):
 
 
 @dataclass(frozen=True)
-class When:
+class When(Description):
     """A parameter that exists only where another one has a certain value; otherwise it is absent from the parameters.
 
     Args:

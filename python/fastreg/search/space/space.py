@@ -25,6 +25,7 @@ from fastreg.search.space.distributions import (
     compile_value,
 )
 from fastreg.search.space.tree import Condition, ConstantNode, Leaf, Node, Number, Source, Tree, plain, value_key
+from fastreg.search.space.widening import covers_space, describe_space
 
 __all__ = ["Choice", "Integer", "Leaf", "LogUniform", "Space", "Uniform", "When", "Widths", "params_key"]
 
@@ -236,14 +237,10 @@ class Space:
 
     def describe(self) -> dict[str, Any]:
         """The space as JSON; objects other than numbers, strings and lists appear as their text."""
-        from fastreg.search.space.widening import describe_space
-
-        return describe_space(self)
+        return describe_space(self.alternatives, self.constraint)
 
     def widens(self, described: Mapping[str, Any]) -> bool:
         """Whether every point of a described space is a point of this one, constraints aside."""
-        from fastreg.search.space.widening import covers_space
-
         return covers_space(self.describe(), described)
 
     def _count(self) -> int:

@@ -16,7 +16,7 @@ namespace {
 // each vector; such a loop is the only one of a rule that is not kSpecialised.
 enum class Penalties { none, subgradient, proximal, at_run_time };
 
-// The two sums of a penalty, by lane.
+// The two sums of a penalty, lane by lane.
 struct LaneSums {
   V absolute, square;
 };
@@ -25,12 +25,12 @@ struct LaneSums {
 template <class Rule>
 constexpr bool kDivides = Rule::kSquare != math::kNone;
 
-// Pairs of penalty sums: one chain of additions takes as long as all the rest of the rules that do not divide. The
-// others have no registers to spare.
+// The number of independent pairs of penalty sums. In rules that do not divide, one chain of additions would take as
+// long as everything else; the other rules have no registers left for a second pair.
 template <class Rule>
 constexpr std::size_t kSumPairs = kDivides<Rule> ? 1 : 2;
 
-// How a step reads and writes: whole vectors, or the first few floats of one.
+// How a step reads and writes: whole vectors, or only the first floats of a vector.
 struct Whole {
   FASTREG_INLINE V load(const float* p) const { return V::load(p); }
   FASTREG_INLINE void store(V x, float* p) const { x.store(p); }
@@ -111,7 +111,7 @@ struct VectorStep {
       FASTREG_UNROLL
       for (std::size_t j = 1; j < kAbreast; ++j) total = total + e[j].moment[Rule::kSquare];
       if (reaches(total, V(math::kLargestSquare))) [[unlikely]] return false;
-      asm("" : "+r"(i));   // Otherwise GCC keeps the address of each vector in a register of its own.
+      asm("" : "+r"(i));   // else GCC keeps the address of each vector in a register of its own
     }
     FASTREG_UNROLL
     for (std::size_t j = 0; j < kAbreast; ++j) finish(i + j * V::kLanes, e[j], sums, lanes);
@@ -119,7 +119,7 @@ struct VectorStep {
   }
 };
 
-// From element i on, with the sums of those before it.
+// Updates the elements from i on. The sums of the elements before i are passed in.
 template <class Rule, Penalties kPenalties, bool kSums, bool kPlain, bool kBounded = false>
 FASTREG_NOINLINE void run_update(const Update& u, std::size_t i = 0, const LaneSums* before = nullptr) {
   // Vectors side by side: the rules that divide need more operations one after the other than the processor looks
@@ -134,7 +134,7 @@ FASTREG_NOINLINE void run_update(const Update& u, std::size_t i = 0, const LaneS
   const auto beyond = [&u](std::size_t from, LaneSums sums) FASTREG_LAMBDA {
     run_update<Rule, kPenalties, kSums, false, kDivides<Rule>>(u, from, &sums);
   };
-  // A caller's array may lie anywhere; from its first aligned vector on no store crosses a cache line.
+  // The caller's array may have any alignment. From its first aligned vector on, no store crosses a cache line.
   const std::size_t aligned = smaller((0 - reinterpret_cast<std::uintptr_t>(u.w) / sizeof(float)) % V::kLanes, n);
   if (i < aligned) {
     if (!step.template run<1>(i, chains[0], FirstFloats{aligned - i})) return beyond(i, chains[0]);
@@ -204,7 +204,7 @@ FASTREG_INLINE void update_as_one_of(List<Optimizer...>, const Update& u) {
 
 void update(const Update& u) noexcept { update_as_one_of(Optimizers(), u); }
 
-// Blocks are summed in float and added up in double, so that long buffers lose nothing.
+// Each block is summed in float, and the blocks are added up in double, so that long buffers lose no precision.
 void penalty_sums(const float* w, std::size_t n, float* sums) noexcept {
   constexpr std::size_t kBlock = 4096;
   double absolute = 0.0, square = 0.0;

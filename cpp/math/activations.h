@@ -92,8 +92,8 @@ FASTREG_INLINE V normal_distribution(V x, V* bell) {
 
 // One struct for each activation: its name, forward(x) = f(x), and backward(s, dy) = f'(x) dy, where s is f(x), or x
 // itself where kFromInput is true. kBackwardVectors: how many vectors of columns go through backward together, 4, or 2
-// where its constants fill the registers beside two sums and its work hides the latency of two. The list at the end of
-// this file is what names, kinds, dispatch and tests follow from.
+// if its constants fill the registers beside two sums and its work hides the latency of two. Names, kinds, dispatch and
+// tests are derived from the list at the end of this file.
 struct Linear {
   static constexpr const char* kName = "linear";
   static constexpr bool kFromInput = false;

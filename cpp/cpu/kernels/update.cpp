@@ -12,8 +12,8 @@ namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
-// Which penalties a loop is compiled for. at_run_time: for all of them, and for sums or none, which it looks up for
-// each vector; such a loop is the only one of a rule that is not kSpecialised.
+// The penalties that a loop is compiled for. at_run_time: a loop for all penalties, with or without sums, which it
+// checks for each vector. A rule that is not kSpecialised has only this loop.
 enum class Penalties { none, subgradient, proximal, at_run_time };
 
 // The two sums of a penalty, lane by lane.
@@ -21,7 +21,8 @@ struct LaneSums {
   V absolute, square;
 };
 
-// The rules with a mean of squares divide, and compute for longer than they load and store.
+// Whether a rule divides, as rules with a mean of squares do. Then its arithmetic takes longer than its loads and
+// stores.
 template <class Rule>
 constexpr bool kDivides = Rule::kSquare != math::kNone;
 
@@ -41,8 +42,9 @@ struct FirstFloats {
   FASTREG_INLINE void store(V x, float* p) const { x.store_first(p, count); }
 };
 
-// The step of one vector, in two halves, so that several can be under way. kPlain: neither a factor on the gradient nor
-// decay, which are operations less for the same bits. kBounded: a mean of squares may reach the end of float's range.
+// The step of one vector, in two halves, so that several vectors can be interleaved. kPlain: there is neither a factor
+// on the gradient nor decay, which saves operations and gives the same bits. kBounded: a mean of squares may reach the
+// largest float.
 template <class Rule, Penalties kPenalties, bool kSums, bool kPlain, bool kBounded>
 struct VectorStep {
   static constexpr std::size_t kMoments = Rule::kMoments.kSize;
@@ -100,7 +102,7 @@ struct VectorStep {
     lanes.store(w, weights + i);
   }
 
-  // False, and nothing done, where a mean of squares needs kBounded.
+  // Returns false and does nothing if a mean of squares needs kBounded.
   template <std::size_t kAbreast, class Lanes>
   FASTREG_INLINE bool run(std::size_t i, LaneSums& sums, Lanes lanes) const {
     Halfway e[kAbreast];
@@ -122,8 +124,8 @@ struct VectorStep {
 // Updates the elements from i on. The sums of the elements before i are passed in.
 template <class Rule, Penalties kPenalties, bool kSums, bool kPlain, bool kBounded = false>
 FASTREG_NOINLINE void run_update(const Update& u, std::size_t i = 0, const LaneSums* before = nullptr) {
-  // Vectors side by side: the rules that divide need more operations one after the other than the processor looks
-  // ahead. As many as there are registers for; the sums have one order for any number.
+  // How many vectors are interleaved. In rules that divide, a step is a longer chain of operations than the processor
+  // can overlap with the next one. The number is limited by the registers; the order of the sums does not depend on it.
   constexpr bool kOne = !kDivides<Rule> || !Rule::kSpecialised || kBounded || kRegisters < 32;
   constexpr std::size_t kAbreast = kOne ? 1 : kSums && !kPlain ? 3 : 4;
   constexpr std::size_t kStride = kAbreast * V::kLanes;
@@ -163,7 +165,7 @@ FASTREG_NOINLINE void run_update(const Update& u, std::size_t i = 0, const LaneS
 
 template <class Rule, Penalties kPenalties, bool kSums>
 FASTREG_INLINE void choose_plain(const Update& u) {
-  // The others take as long with a factor of 1 and without decay.
+  // The other rules are no slower with a factor of 1 and without decay.
   if constexpr (kDivides<Rule>) {
     if (u.grad_scale == 1.0f && u.decay == 0.0f) return run_update<Rule, kPenalties, kSums, true>(u);
   }

@@ -14,7 +14,7 @@ enum class Targets : std::uint8_t { values, probabilities, distribution, labels 
 // In addition to its name and fields, each loss has
 //   kTargets   the kind of its targets
 //   kAbsorbs   the last activation that it computes itself, from the values before it, since that is more accurate;
-//              linear: none. A loss that absorbs one has a field from_logits: then the network outputs those values itself.
+//              linear: none. A loss that absorbs one has a field from_logits: then the network outputs those values.
 namespace losses {
 
 struct MeanSquaredError {

@@ -57,6 +57,14 @@ MatrixView<float> writable_view(py::array& array) {
 
 // One array for one input, a sequence of them for several; the same for outputs.
 py::object predict(const Network& network, const py::object& x, const py::object& out) {
+  if (!is_sequence(x) && !is_sequence(out) && !network.has_several_outputs()) {
+    const Features rows = features(x, "x");
+    py::array result = result_array(out, rows.rows, network.n_outputs());
+    const MatrixView<float> view = writable_view(result);
+    const py::gil_scoped_release released;
+    network.predict(rows, view);
+    return result;
+  }
   const std::vector<std::size_t> widths = network.output_widths();
   const std::vector<Features> columns = all_features(x, "x");
   std::vector<py::array> results;

@@ -63,25 +63,21 @@ InferencePlan plan_inference(const Graph& graph, const std::vector<std::size_t>&
   return Planner(graph, values).run();
 }
 
-InferenceBuffers::InferenceBuffers(const Graph& graph, const InferencePlan& plan, std::size_t rows) : graph_(&graph) {
+InferenceBuffers::InferenceBuffers(const Graph& graph, const InferencePlan& plan, std::size_t rows)
+    : graph_(&graph), plan_(&plan) {
   std::size_t floats = 0, reads = 0;
   for (const std::size_t ld : plan.lds) floats += round_up(rows * ld, kLane) + kLane;
   for (const InferencePlan::Step& step : plan.steps) reads += step.inputs.size();
   arena_ = Buffer(graph.backend, floats);
-  std::vector<float*> buffers;
+  buffers_.reserve(plan.lds.size());
   float* next = arena_.data();
   for (const std::size_t ld : plan.lds) {
-    buffers.push_back(next);
+    buffers_.push_back(next);
     next += round_up(rows * ld, kLane) + kLane;
   }
-  reads_.reserve(reads);   // the steps point into it
-  steps_.reserve(plan.steps.size());
-  for (const InferencePlan::Step& step : plan.steps) {
-    steps_.push_back({step.operation, reads_.data() + reads_.size(), buffers[step.output]});
-    for (const std::size_t buffer : step.inputs) reads_.push_back(buffers[buffer]);
-  }
-  for (const std::size_t buffer : plan.inputs) inputs_.push_back(buffers[buffer]);
-  for (const std::size_t buffer : plan.outputs) outputs_.push_back(buffers[buffer]);
+  reads_.reserve(reads);
+  for (const InferencePlan::Step& step : plan.steps)
+    for (const std::size_t buffer : step.inputs) reads_.push_back(buffers_[buffer]);
 }
 
 void InferenceBuffers::run(Span<const Features> x, const std::uint32_t* index, std::size_t begin,
@@ -89,10 +85,14 @@ void InferenceBuffers::run(Span<const Features> x, const std::uint32_t* index, s
   const Kernels& kernels = *graph_->backend.kernels;
   const Team alone;
   const Pass pass{kernels, alone, n, graph_->weights.data(), nullptr, 0, 0};
-  for (std::size_t i = 0; i < inputs_.size(); ++i)
-    kernels.gather_rows({x[i].data, x[i].type, x[i].stride, index, begin, inputs_[i], x[i].cols, padded_ld(x[i].cols),
-                         {0, n}});
-  for (const Bound& step : steps_) step.operation->infer(pass, step.x, step.y);
+  for (std::size_t i = 0; i < plan_->inputs.size(); ++i)
+    kernels.gather_rows({x[i].data, x[i].type, x[i].stride, index, begin, buffers_[plan_->inputs[i]], x[i].cols,
+                         padded_ld(x[i].cols), {0, n}});
+  const float* const* reads = reads_.data();
+  for (const InferencePlan::Step& step : plan_->steps) {
+    step.operation->infer(pass, reads, buffers_[step.output]);
+    reads += step.inputs.size();
+  }
 }
 
 }  // namespace fastreg

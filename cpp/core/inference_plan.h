@@ -33,19 +33,14 @@ class InferenceBuffers {
   // Gathers rows [begin, begin + n) of every input (through index where not null) and runs the plan on the calling
   // thread; output(i) is then the i-th value asked for, a rows matrix that may be overwritten.
   void run(Span<const Features> x, const std::uint32_t* index, std::size_t begin, std::size_t n) const;
-  float* output(std::size_t i) const { return outputs_[i]; }
+  float* output(std::size_t i) const { return buffers_[plan_->outputs[i]]; }
 
  private:
-  struct Bound {
-    const Operation* operation;
-    const float* const* x;
-    float* y;
-  };
   const Graph* graph_;
+  const InferencePlan* plan_;
   Buffer arena_;
-  std::vector<Bound> steps_;
-  std::vector<const float*> reads_;   // the inputs of all steps
-  std::vector<float*> inputs_, outputs_;
+  std::vector<float*> buffers_;       // into the arena
+  std::vector<const float*> reads_;   // the inputs of all steps, one step after the other
 };
 
 }  // namespace fastreg

@@ -92,6 +92,8 @@ std::vector<std::size_t> Network::output_widths() const {
   return out;
 }
 
+bool Network::has_several_outputs() const { return graph_->outputs.size() > 1; }
+
 void Network::predict(const Features& x, MatrixView<float> out) const { predict({&x, 1}, {&out, 1}); }
 
 void Network::predict(Span<const Features> x, Span<const MatrixView<float>> out) const {
@@ -99,7 +101,8 @@ void Network::predict(Span<const Features> x, Span<const MatrixView<float>> out)
   check_count("out", graph_->outputs.size(), out.size);
   const std::size_t rows = x[0].rows;
   for (std::size_t i = 0; i < x.size; ++i)
-    require_columns(numbered("x", i, x.size), x[i].rows, x[i].cols, rows, graph_->wiring.widths[i]);
+    if (x[i].rows != rows || x[i].cols != graph_->wiring.widths[i])
+      require_columns(numbered("x", i, x.size), x[i].rows, x[i].cols, rows, graph_->wiring.widths[i]);
   for (std::size_t i = 0; i < out.size; ++i)
     require_shape(numbered("out", i, out.size).c_str(), out[i], rows, graph_->width(graph_->outputs[i].value));
   const std::lock_guard guard(graph_->lock);

@@ -45,6 +45,7 @@ class Network {
   // Columns of all inputs and of all outputs.
   std::vector<std::size_t> input_widths() const;
   std::vector<std::size_t> output_widths() const;
+  bool has_several_outputs() const;
 
   // In layer order; within a layer kernel, bias, or gamma, beta, moving_mean, moving_variance.
   const std::vector<WeightInfo>& weights() const;

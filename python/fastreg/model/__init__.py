@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from fastreg.internal.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from fastreg.model.model import Model
     from fastreg.model.sequential import Sequential
 
-__all__ = ["Sequential"]
+__all__ = ["Model", "Sequential"]
 
 if not TYPE_CHECKING:  # a type checker knows which names there are
-    __getattr__ = lazy_names(__name__, {"Sequential": "sequential"})
+    __getattr__ = lazy_names(__name__, {"Model": "model", "Sequential": "sequential"})

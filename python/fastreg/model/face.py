@@ -1,0 +1,216 @@
+"""``Face``: what every model shows of itself but training: name, seed, layers, weights, ``summary``, copies.
+
+It says what assignments to a model mean. What a model is stands in ``core.py``; ``Model`` adds training.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastreg.callbacks import History
+from fastreg.internal.checks import check_bool, unknown_name
+from fastreg.internal.keras_arguments import refuse_requests
+from fastreg.model.assignments import FREE, check_deletion, checked_assignment
+from fastreg.model.core import CoreModel
+from fastreg.model.pickling import from_older_pickle
+from fastreg.model.summary import summary_lines
+from fastreg.model.views import BoundLayer, FixedList
+from fastreg.optimizers import LearningRate
+
+__all__ = ["Face"]
+
+_F = TypeVar("_F", bound="Face")
+
+
+class Face:
+    """Base of the models."""
+
+    # What messages call a model.
+    _owner = "Model"
+    _core: CoreModel
+
+    def _take(self, core: CoreModel) -> None:
+        self._core = core
+        self.stop_training = False
+        # None before a fit; typed so that a program that has fitted need not ask.
+        self.history: History | Any = None
+
+    @classmethod
+    def _of(cls: type[_F], core: CoreModel) -> _F:
+        """The face over a core that is there."""
+        made = cls.__new__(cls)
+        made._take(core)
+        return made
+
+    if not TYPE_CHECKING:  # a checker of types goes on to know which attributes there are
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if name[:1] != "_" and name not in FREE:
+                core = vars(self).get("_core")  # a class of one's own may set attributes before there is one
+                has_weights = core is not None and core.network is not None
+                value = checked_assignment(self, self._owner, name, value, has_weights)
+            object.__setattr__(self, name, value)
+
+        def __delattr__(self, name: str) -> None:
+            check_deletion(self, self._owner, name)
+            object.__delattr__(self, name)
+
+    def __repr__(self) -> str:
+        count = len(self._core.layers)
+        return f"<{self._core.owner} {self.name!r}: {count} layers, {'built' if self.built else 'not built'}>"
+
+    @property
+    def name(self) -> str:
+        """The name in :meth:`summary`; can be set."""
+        return self._core.name
+
+    @name.setter
+    def name(self, value: str) -> None:
+        self._core.name = value
+
+    @property
+    def seed(self) -> int:
+        """Decides all that is drawn. It can be set until the model has weights."""
+        return self._core.seed
+
+    @seed.setter
+    def seed(self, value: int) -> None:
+        self._core.seed = value
+
+    @property
+    def layers(self) -> list[BoundLayer]:
+        """The layers, each bound to this model: the fields of its description, its name and its weights."""
+        bound = (BoundLayer(self._core, i) for i in range(len(self._core.layers)))
+        return FixedList(bound, "model.layers", "model.add and model.pop change the layers")
+
+    @property
+    def built(self) -> bool:
+        """Whether there are weights: there are layers, and the number of features is known."""
+        return self._core.built
+
+    @property
+    def feature_names_in_(self) -> NDArray[np.object_]:
+        """The names of the columns that the model was fitted on, as scikit-learn has them.
+
+        They are those of the first frame (pandas, polars, Arrow) whose columns all have strings as names, and stay for
+        the model's life, in copies and files too. Absent before, and where there was none.
+        """
+        if self._core.feature_names is None:
+            raise AttributeError("feature_names_in_: the model was not fitted on a frame whose columns have names")
+        return np.array(self._core.feature_names, dtype=object)
+
+    def build(self, input_shape: object = None) -> None:
+        """Makes the weights, which otherwise the first call that needs them does. Nothing if they are there.
+
+        Args:
+            input_shape: Taken for Keras's sake; the inputs say it.
+
+        Raises:
+            MemoryError: If the network is larger than the memory of this machine.
+        """
+        self._core.require_idle("build")
+        self._core.require_network("build")
+
+    @property
+    def trainable(self) -> bool:
+        """Whether any layer is trained. Setting it sets it for every layer, and takes effect at the next step.
+
+        Weights stay, as do step, epoch and the moments of weights that are trained before and after; compiling anew is
+        not needed. ``layers[i].trainable`` sets it for one.
+        """
+        return any(layer.trainable for layer in self._core.layers)
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._core.require_idle("trainable")
+        checked = check_bool(self._core.owner, "trainable", value)
+        if not self._core.layers and not checked:
+            raise ValueError(f"{self._core.owner}: trainable: there are no layers that could be left untrained")
+        self._core.set_trainable(range(len(self._core.layers)), checked)
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the inputs."""
+        return self._core.input_names
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the outputs."""
+        return self._core.output_names
+
+    def get_weights(self) -> list[NDArray[np.float32]]:
+        """Copies of all weights, layer by layer: kernel, bias, or gamma, beta, moving_mean, moving_variance."""
+        return self._core.require_network("get_weights").get_weights()
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Sets all weights, in the order and the shapes of :meth:`get_weights`. Moments of the optimizer stay.
+
+        Raises:
+            ValueError: If the model is not built, number or shapes do not fit, a value is not finite or a variance is
+                negative; then no weight has changed.
+            TypeError: If something in the list holds no real numbers.
+        """
+        self._core.set_weights(weights)
+
+    def count_params(self, trainable: bool | None = None) -> int:
+        """Number of weights, moving statistics included. ValueError if the model is not built.
+
+        Args:
+            trainable: True counts those that are trained, False the others, None both.
+        """
+        info = self._core.require_network("count_params").weight_info()
+        return sum(math.prod(shape) for _, shape, trained in info if trainable in (None, trained))
+
+    def summary(
+        self, *, print_fn: Callable[[str], object] | None = None, show_trainable: bool = False, **keras: object
+    ) -> None:
+        """Prints a table of layers, output shapes and numbers of weights; of a graph also what each is called on.
+
+        Args:
+            print_fn: Called with the whole text in place of ``print``.
+            show_trainable: Show of each layer whether it is trained.
+            **keras: Keras's other arguments, at the values that ask for nothing.
+        """
+        refuse_requests("summary", keras)
+        shown = check_bool("summary", "show_trainable", show_trainable)
+        (print_fn or print)("\n".join(summary_lines(self._core, shown)))
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step. Setting it, within a callback or outside of ``fit``, replaces a schedule."""
+        return self._core.learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: LearningRate) -> None:
+        self._core.learning_rate = value
+
+    if not TYPE_CHECKING:  # a type checker knows which members there are
+
+        def __getattr__(self, name: str) -> Any:
+            if any(name in vars(kind) for kind in type(self).__mro__):
+                # A property raised AttributeError: asked once more, its own message shows.
+                return object.__getattribute__(self, name)
+            text = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if name.startswith("_"):
+                raise AttributeError(text)
+            known = [known for known in dir(type(self)) if not known.startswith("_")]
+            raise AttributeError(text + unknown_name("member", name, known))
+
+    # Copying and pickling.
+
+    def __getstate__(self) -> dict[str, Any]:
+        return dict(self.__dict__)
+
+    def __copy__(self: _F) -> _F:
+        made = type(self).__new__(type(self))
+        made.__setstate__(self.__getstate__() | {"_core": copy.copy(self._core)})
+        return made
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state if "_core" in state else from_older_pickle(state))

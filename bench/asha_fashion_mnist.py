@@ -2,10 +2,11 @@
 
     FASTREG_DATA=DIR python bench/asha_fashion_mnist.py [--trials 32] [--epochs 27] [--first 1] [--json out.json]
 
-DIR holds fashion-mnist/ with the four original files. 50,000 of the training images are learned from, the other 10,000
-score a trial; test images are looked at once, by the best trial of each search. Both searches propose the same networks
-(one seed); random search trains each to the end, asynchronous successive halving (ASHA, Li et al., MLSys 2020) a third
-of them at each rung. The question is whether it finds a score as good with at most a quarter of the epochs.
+DIR holds fashion-mnist/ with the four original files. Trials train on 50,000 of the training images and are scored on
+the other 10,000; only the best trial of each search is evaluated on the test images. Both searches propose the same
+networks (they have one seed). Random search trains each to the end; asynchronous successive halving (ASHA, Li et al.,
+MLSys 2020) continues a third of them at each rung. The question is whether it finds as good a score with at most a
+quarter of the epochs.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("FASTREG_DATA", HERE.parents[1] / "shared" / "data")) / "fashion-mnist"
 BATCH = 256
-# Scores of one network differ by about so much from seed to seed; less is no difference.
+# Scores of one network differ by about this much from seed to seed. A smaller difference counts as none.
 NOISE = 0.002
 
 

@@ -1,10 +1,10 @@
-"""Two runs of bench/run.py side by side: before, after, change in per cent, and whether the change is more than noise.
+"""Compares two runs of bench/run.py: before, after, the change in per cent, and whether it is more than noise.
 
     python bench/compare.py before.json after.json [--peers] [--least 3]
 
-A change counts where the middle halves of both runs' repeats lie apart and the medians differ by `--least` per cent or
-more. The exit status is 1 where fastreg became slower by that measure or lost a value, 2 where the files cannot be
-compared.
+A change counts if the ranges between the quartiles of both runs do not overlap and the medians differ by at least
+`--least` per cent. The exit status is 1 if fastreg became slower by that measure or lost a value, and 2 if the files
+cannot be compared.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from results import FASTREG, Row
 
 @dataclass(frozen=True)
 class Change:
-    """Of one contender in one row. `gain` is in per cent, positive where the second run is better."""
+    """The change of one contender in one row. `gain` is in per cent, and positive where the second run is better."""
 
     row: Row
     contender: str
@@ -58,7 +58,7 @@ class Change:
 
 
 def changes(before: list[Row], after: list[Row], *, peers: bool, least: float) -> list[Change]:
-    """What both runs measured: fastreg and the machine's limits, and with `peers` the others too."""
+    """The changes of what both runs measured: fastreg and the limits of the machine; with `peers` also the others."""
     earlier = {row.key: row for row in before}
     found = []
     for row in after:

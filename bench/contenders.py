@@ -1,5 +1,5 @@
-"""Worker processes from outside: starts one for each contender, with the threads, CPUs and environment it is to have,
-and lets them work one at a time, in turns. Imports no library that is timed.
+"""Starts a worker process for each contender, with its own threads, CPUs and environment, and lets them work one at a
+time, in turn. Imports no library that is timed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-# These choose kernels by hand; where they are set wrongly a library runs at half its speed.
+# These variables choose kernels by hand. If one is set wrongly, a library runs at half its speed.
 DISTORTING = (
     "OPENBLAS_CORETYPE",
     "OPENBLAS_L2_SIZE",
@@ -27,11 +27,11 @@ THREADS = ("FASTREG_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MK
 
 
 class Stopped(Exception):
-    """A contender computed something else than the reference, or its process died: the message says which and what."""
+    """A contender computed something other than the reference, or its process died. The message says which and what."""
 
 
 def clean_environment(threads: int, extra: dict[str, str]) -> dict[str, str]:
-    """The present environment with every library on `threads` threads and without what slows one of them down."""
+    """The current environment, with every library set to `threads` threads and without variables that slow one down."""
     kept = {k: v for k, v in os.environ.items() if k not in DISTORTING and not k.startswith("OMP_")}
     # JAX and Keras read these.
     ours = {"JAX_PLATFORMS": "cpu", "KERAS_BACKEND": "jax", "PYTHONWARNINGS": "ignore"}
@@ -41,7 +41,7 @@ def clean_environment(threads: int, extra: dict[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Contender:
-    """A peer under given conditions. `suffix` sets it apart from the same peer under others."""
+    """A peer under given conditions. `suffix` distinguishes it from the same peer under others."""
 
     peer: str
     threads: int
@@ -52,10 +52,10 @@ class Contender:
 
 @dataclass
 class Worker:
-    """A contender's process. `label`, `version` and `notes` are its own words.
+    """A contender's process. `label`, `version` and `notes` are what the contender reports about itself.
 
-    Between its answers it is stopped: threads that wait by spinning (OMP_WAIT_POLICY=active, and many a library's own
-    pool) would take a CPU from whoever is next.
+    Between its answers the process is stopped. Threads that wait by spinning (OMP_WAIT_POLICY=active, and the thread
+    pools of some libraries) would otherwise take a CPU from the next contender.
     """
 
     contender: Contender
@@ -108,7 +108,7 @@ class Worker:
         return answer
 
     def close(self) -> None:
-        """Ends the process; it may be in any state."""
+        """Ends the process, whatever state it is in."""
         if self._process is None:
             return
         assert self._process.stdin is not None

@@ -1,14 +1,14 @@
-"""Fashion-MNIST to a wanted test accuracy in the shortest time: fastreg, PyTorch and scikit-learn on the same split.
+"""Measures how long fastreg, PyTorch and scikit-learn take to reach a given test accuracy on Fashion-MNIST.
 
     FASTREG_DATA=DIR python bench/fashion_mnist.py [--threads 1] [--seeds 5] [--goal 0.89] [--json out.json]
 
 DIR holds fashion-mnist/ with the four original files. The network is 784-256-128-10 with batch normalisation before
-the relu, dropout, and a cosine schedule; scikit-learn has none of the three and takes its plain network, Adam at a
-constant rate. Each contender first chooses how many epochs it needs: on 50,000 of the training images, the fewest whose
-accuracy on the other 10,000, averaged over three seeds, passes the goal by `MARGIN`, since a validation set that chose
-the recipe flatters it; where none does, the best of `MOST_EPOCHS`. With this number it then trains on all 60,000, with
-other seeds, and only at the end of such a run the test images are looked at. The time is that of the fit alone.
-Contenders run in processes of their own, in turns.
+the relu, dropout, and a cosine schedule. scikit-learn has none of the three and uses a plain network with Adam at a
+constant rate. Each contender first chooses how many epochs it needs. It trains on 50,000 of the training images and
+takes the smallest number whose accuracy on the other 10,000, averaged over three seeds, exceeds the goal by `MARGIN`,
+because a validation set that was used to choose is optimistic; if there is none, it takes the best number up to
+`MOST_EPOCHS`. Then it trains on all 60,000 images with this number and other seeds, and is evaluated on the test images
+only at the end of such a run. The time is that of the fit alone. Contenders run in processes of their own, in turn.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ DATA = Path(os.environ.get("FASTREG_DATA", HERE.parents[1] / "shared" / "data"))
 CONTENDERS = ("fastreg", "torch", "sklearn")  # and "torch-compile", which is slower at this size
 LABELS = {"fastreg": "fastreg", "torch": "PyTorch", "torch-compile": "PyTorch, compiled", "sklearn": "scikit-learn"}
 HIDDEN, CLASSES = (256, 128), 10
-# The same for fastreg and PyTorch; found on the validation images.
+# The same settings for fastreg and PyTorch, which were chosen on the validation images.
 BATCH, RATE, DROPOUT, BN_MOMENTUM = 128, 5e-3, 0.05, 0.9
 MARGIN = 0.008
 CHOOSING_SEEDS = (100, 101, 102)
@@ -41,7 +41,7 @@ FEWEST_EPOCHS, MOST_EPOCHS = 3, 20
 
 
 def read(kind: str) -> tuple[Any, Any]:
-    """Images as float32 rows with the training images' mean 0 and variance 1, and labels."""
+    """Images as float32 rows, scaled so that the training images have mean 0 and variance 1, and labels."""
     import numpy as np
 
     def bytes_of(name: str, header: int) -> Any:
@@ -132,7 +132,7 @@ def fit_sklearn(x: Any, y: Any, epochs: int, seed: int) -> tuple[float, Any]:
 
 
 def fit(name: str, x: Any, y: Any, epochs: int, seed: int, threads: int) -> tuple[float, Any]:
-    """(seconds, a function from images to classes)."""
+    """Trains a network. Returns (seconds, a function from images to classes)."""
     if name == "fastreg":
         return fit_fastreg(x, y, epochs, seed, threads)
     if name == "sklearn":
@@ -145,14 +145,17 @@ def accuracy(classify: Any, x: Any, y: Any) -> float:
 
 
 def choose(name: str, goal: float, threads: int) -> dict[str, Any]:
-    """The fewest epochs whose mean validation accuracy passes the goal by the margin. The test images stay closed."""
+    """The smallest number of epochs whose mean validation accuracy exceeds the goal by the margin.
+
+    Uses no test images.
+    """
     import numpy as np
 
     x, y = read("train")
     order = np.random.default_rng(0).permutation(len(x))
     here, there = order[:50_000], order[50_000:]
     tried = {}
-    # At a constant rate a longer run begins as a shorter one does: scikit-learn's go on from epoch to epoch.
+    # At a constant rate a longer run begins like a shorter one, so scikit-learn's run is continued epoch by epoch.
     running = {seed: plain_sklearn(seed) for seed in CHOOSING_SEEDS} if name == "sklearn" else {}
     for epochs in range(1 if running else FEWEST_EPOCHS, MOST_EPOCHS + 1):
         scores = []
@@ -171,14 +174,14 @@ def choose(name: str, goal: float, threads: int) -> dict[str, Any]:
 
 def final(name: str, epochs: int, seed: int, threads: int) -> dict[str, Any]:
     x, y = read("train")
-    # Memory, threads and kernels are warm in a fit that counts.
+    # A short fit beforehand, so that memory, threads and kernels are warm in the fits that count.
     fit(name, x[:2048], y[:2048], 1, seed, threads)
     seconds, classify = fit(name, x, y, epochs, seed, threads)
     return {"seconds": seconds, "accuracy": accuracy(classify, *read("t10k"))}
 
 
 def earlier_choice(text: str, parser: argparse.ArgumentParser) -> dict[str, dict[str, Any]]:
-    """What --epochs says, by contender."""
+    """The numbers of epochs that --epochs gives, by contender."""
     pairs = [pair.partition("=") for pair in text.split(",") if pair]
     if any(not epochs.isdecimal() or int(epochs) == 0 for _, _, epochs in pairs):
         parser.error(f"--epochs must be numbers >= 1 by name, as in fastreg=7,torch=7, got {text}")
@@ -186,7 +189,7 @@ def earlier_choice(text: str, parser: argparse.ArgumentParser) -> dict[str, dict
 
 
 def child(words: list[str], threads: int, cpus: list[int]) -> Any:
-    """The JSON that this program prints with the words, in a process of its own."""
+    """Runs this program with the given arguments in a process of its own and returns the JSON that it prints."""
     command = [sys.executable, str(Path(__file__).resolve()), "--child", *words, "--threads", str(threads)]
     command += ["--cpus", ",".join(map(str, cpus))]
     done = subprocess.run(command, env=clean_environment(threads, {}), check=True, stdout=subprocess.PIPE, text=True)
@@ -238,7 +241,7 @@ def main() -> None:
 
 
 def report(runs: dict[str, Any], chosen: dict[str, Any], options: argparse.Namespace) -> None:
-    """A Markdown table: median times with ranges, and every test accuracy."""
+    """Prints a Markdown table of median times with ranges and of test accuracies."""
     print(f"\n{machine.cpu_name()}, {options.threads} thread(s), test accuracy {options.goal} wanted\n")
     print(
         "| library | epochs | seconds, median (range) | times fastreg's | test accuracy, median (range) | at the goal |"

@@ -13,6 +13,7 @@
 
 #include "core/backend.h"
 #include "fastreg/runtime.h"
+#include "fastreg/update_rule.h"
 #include "shape_budgets.h"
 #include "timing.h"
 

@@ -1,11 +1,11 @@
-"""How much CPU time other processes took on our CPUs while something was timed. Knows nothing of what that is."""
+"""Measures how much CPU time other processes took on our CPUs while something was timed, whatever that was."""
 
 from __future__ import annotations
 
 import os
 import time
 
-# A repeat with more of it is measured again.
+# A repeat during which others took a larger share is measured again.
 LIMIT = 0.05
 
 
@@ -21,7 +21,7 @@ class Watch:
         self._busy, self._own, self._wall = self._busy_seconds(), self._own_seconds(), time.perf_counter()
 
     def foreign_share(self) -> float:
-        """Of the CPU time since `begin`, in [0, 1]."""
+        """The share of the CPU time since `begin` that other processes took, in [0, 1]."""
         wall = time.perf_counter() - self._wall
         own = self._own_seconds() - self._own
         if len(self.cpus) == 1:

@@ -1,5 +1,5 @@
-"""What a reader needs to judge the figures: the machine, and which BLAS kernels NumPy really uses. Starts a process for
-the latter, so that NumPy loads in the environment that contenders have.
+"""Collects what a reader needs to judge the figures: the machine, and which BLAS kernels NumPy really uses. The latter
+is asked in a separate process, so that NumPy loads in the environment that contenders have.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def cpu_name() -> str:
 
 
 def usable_cpus() -> list[int]:
-    """Empty where the system cannot tell."""
+    """The CPUs that this process may use. Empty if the system cannot tell."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 

@@ -1,5 +1,6 @@
-"""Measures rows: one worker process for each contender, all of them kept, taking turns so that a slow minute of the
-machine hits them alike. A repeat that other processes disturbed is made again, and flagged where that does not help.
+"""Measures rows. Each contender has a worker process of its own, and the workers take turns, so that a slow minute of
+the machine affects all alike. A repeat that other processes disturbed is measured again, and flagged if that does not
+help.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from tasks import Task
 
 @dataclass(frozen=True)
 class Plan:
-    """How to measure. `peers` are the contenders wanted; `ping` gives the round trip of a cache line in ns, or None."""
+    """How to measure. `peers` are the contenders; `ping` returns the round trip of a cache line in ns, or None."""
 
     repeats: int = 5
     seconds: float = 0.3
@@ -29,7 +30,10 @@ class Plan:
 
 
 def lineup(task: Task, plan: Plan) -> list[Contender]:
-    """The contenders of a row. Several threads are compared with one, with both ways of waiting and on one CPU too."""
+    """The contenders of a row.
+
+    Several threads are compared with one thread, with both ways of waiting, and on one CPU.
+    """
     line = [Contender(name, plan.threads, plan.cpus) for name in task.contenders if name in plan.peers]
     if plan.threads > 1 and task.group == "train" and FASTREG in plan.peers:
         one = plan.cpus[:1]
@@ -43,7 +47,7 @@ def lineup(task: Task, plan: Plan) -> list[Contender]:
 
 
 class Session:
-    """The workers of one run. A context manager: it ends them."""
+    """The workers of one run. It is a context manager that ends them."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -69,7 +73,7 @@ class Session:
         return self.workers[contender]
 
     def measure(self, task: Task) -> list[Row]:
-        """Raises Stopped where a contender does not compute what it should, or dies."""
+        """Measures a row. Raises Stopped if a contender does not compute what it should, or dies."""
         rows = [Row(task.label, m.name, m.unit, m.higher_is_better, task.group) for m in task.metrics]
         running = []
         for contender in lineup(task, self.plan):
@@ -110,7 +114,7 @@ class Session:
 
 
 def _repeat(worker: Worker, rows: list[Row]) -> None:
-    """One repeat, at most three times where others take CPU time; the least disturbed counts."""
+    """One repeat. If others take CPU time, it is measured up to three times, and the least disturbed one counts."""
     tries = []
     for _ in range(3):
         answer = worker.ask(repeat=1)

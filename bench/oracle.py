@@ -1,10 +1,10 @@
-"""The workloads in float64 and in the plainest form: what every contender is checked against. Nothing here is timed.
+"""The workloads in float64 and in their plainest form. Every contender is checked against them; nothing here is timed.
 
 symbol   meaning                                              shape
 n        rows of the batch
 h        input of a layer, a = relu(h W + b)                  (n, in), (n, out)
 xhat     normalised a, inv = 1 / sqrt(variance + epsilon)     (n, out), (out)
-d        gradient of the loss with respect to what h, a ... was at that point
+d        gradient of the loss with respect to h, a ... at that point
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ Doubles = NDArray[np.float64]
 
 
 def corrected(rule: Update, t: int) -> tuple[float, float]:
-    """Rate and epsilon of step `t` (from 1): Adam's bias corrections are scalars and move into these."""
+    """The learning rate and epsilon of step `t`, counted from 1.
+
+    Adam's bias corrections are scalars and move into them.
+    """
     if rule.moments < 2:
         return rule.learning_rate, rule.epsilon
     root = float((1 - rule.beta_2**t) ** 0.5)
@@ -76,13 +79,16 @@ def predict(net: Network, weights: list[Layer], x: NDArray[np.floating]) -> Doub
 
 
 def trained(net: Network, weights: list[Layer], x: NDArray[np.floating], y: Labels) -> list[Layer]:
-    """After one pass over x in order, without dropout."""
+    """The weights after one pass over x in order, without dropout."""
     layers = [Layer(np.float64(w.kernel), np.float64(w.bias), tuple(map(np.float64, w.norm))) for w in weights]
     spec = optimizer_of(net)
     moments: dict[int, tuple[Doubles, ...]] = {}
 
     def step(key: int, w: Any, g: Any, t: int, kernel: int | None = None) -> None:
-        """In place. `kernel` is the index of the layer whose kernel w is; other parameters have no penalty."""
+        """One step, in place.
+
+        `kernel` is the index of the layer whose kernel w is; other parameters have no penalty.
+        """
         if kernel is not None:
             g = g + net.l1_of(kernel) * np.sign(w) + 2 * net.l2_of(kernel) * w
             w *= 1 - net.learning_rate * net.weight_decay
@@ -102,7 +108,10 @@ def trained(net: Network, weights: list[Layer], x: NDArray[np.floating], y: Labe
 
 
 def _gradients(net: Network, layers: list[Layer], x: Doubles, y: Labels) -> list[list[Doubles]]:
-    """For each layer the gradients of kernel, bias, gamma, beta, without penalties; moves the moving averages."""
+    """Returns, for each layer, the gradients of kernel, bias, gamma and beta without penalties.
+
+    Updates moving averages.
+    """
     n, h = len(x), x
     tape: list[tuple[Doubles, Any, Any, Any]] = []
     for layer in layers[:-1]:

@@ -1,4 +1,4 @@
-"""The picture of a run: how many times faster fastreg is than each peer, and the kernels below the machine's roofs."""
+"""Draws a run: how many times faster fastreg is than each peer, and the kernels in a roofline plot of the machine."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from results import FASTREG, Row
 
-# The groups whose rows have bars; the many shapes and the limits would only blur them.
+# The groups whose rows are drawn as bars. The many shapes and the limits would make too many.
 BARS = ("train", "update", "predict", "import")
 COLOURS = plt.get_cmap("tab10").colors  # type: ignore[attr-defined]
 
 
 def draw(rows: list[Row], facts: dict[str, Any], path: str) -> None:
-    """Raises ValueError where the rows hold neither ratios nor kernels."""
+    """Draws the picture. Raises ValueError if the rows contain neither ratios nor kernels."""
     bars = [
         row for row in rows if row.group in BARS and FASTREG in row.values and row.metric not in ("p99", "installed")
     ]
@@ -105,7 +105,7 @@ def _form(row: Row) -> str:
 
 
 def _point(row: Row) -> tuple[float, float]:
-    """(operations a byte, GFLOP/s)."""
+    """The point of a kernel: (operations per byte, GFLOP/s)."""
     value = row.quartiles(next(name for name in row.values if name.startswith(FASTREG)))[1]
     flops, moved = float(row.facts["flops"]), float(row.facts["bytes"])
     rate = {"ns": flops / value if value else 0.0, "GB/s": value * flops / moved}.get(row.unit, value)

@@ -1,7 +1,7 @@
-"""The C++ programs of this folder: finds them, runs them, makes rows of the JSON lines that they print.
+"""Finds and runs the C++ programs of this folder and makes rows of the JSON lines that they print.
 
-A line is {"name", "metric", "unit", "value"}, for kernels with "isa", "peak" (GF/s of one core's multiply-adds), and
-where they count "flops", "bytes" and a product's "shape" (form, rows, in, out).
+A line is {"name", "metric", "unit", "value"}. Lines of kernels also have "isa" and "peak" (GFLOP/s of multiply-adds on
+one core) and, where they apply, "flops", "bytes" and the "shape" of a product (form, rows, in, out).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contenders import Contender, Stopped, Worker, clean_environment
 from results import Row
 
 ROOT = Path(__file__).resolve().parents[1]
-# The kernels' test, which times what it has compared.
+# The test of the kernels, which also times the calls that it compares.
 TABLE = "../tests/cpp/test_table"
 HINT = "cmake --preset bench && cmake --build --preset bench"
 
@@ -33,7 +33,7 @@ class Programs:
         return float(line["value"])
 
     def limits(self, repeats: int) -> list[Row]:
-        """What the machine can do at all: multiply-adds, bandwidths, and the bare traffic of each update rule."""
+        """The limits of the machine: multiply-adds, bandwidths, and the bare memory traffic of each update rule."""
         if not self._exists("bench_limits"):
             return [Row("machine limits", "rate", "", True, "limits", absent={"bench_limits": f"not built: {HINT}"})]
         rows: dict[str, Row] = {}
@@ -44,7 +44,7 @@ class Programs:
         return list(rows.values())
 
     def kernels(self, repeats: int) -> list[Row]:
-        """Entries of the kernel table, matrix products beside NumPy's of the same shapes."""
+        """The entries of the kernel table, with matrix products compared with NumPy's of the same shapes."""
         if not self._exists("bench_kernels"):
             return [Row("kernels", "rate", "", True, "kernels", absent={"bench_kernels": f"not built: {HINT}"})]
         rows: dict[str, Row] = {}

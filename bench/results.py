@@ -1,4 +1,4 @@
-"""Measured rows: their quartiles and ratios, the table, the JSON file. Standard library only."""
+"""Measured rows: their quartiles and ratios, the table, the JSON file. Uses the standard library only."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 FASTREG = "fastreg"
-# Ratios closer to 1 than this are called level: they are noise.
+# Ratios that are closer to 1 than this are noise and are called level.
 LEVEL = 0.03
 
 
 def quotient(a: float, b: float) -> float:
-    """a / b of values that may be 0: 1 for two zeros, else infinite by one."""
+    """a / b of values that may be 0: 1 if both are 0, infinite if only b is."""
     if b == 0:
         return math.nan if math.isnan(a) else 1.0 if a == 0 else math.inf
     return a / b
@@ -53,7 +53,7 @@ class Row:
 
     @property
     def subject(self) -> str | None:
-        """Whom the others are compared with: fastreg, its first variant, or the machine; None where neither ran."""
+        """The contender to compare with: fastreg, its first variant, or the machine; None if none of them ran."""
         return next((name for name in self.values if name.startswith((FASTREG, "machine"))), None)
 
     def advantage(self, first: str, second: str) -> float:
@@ -62,7 +62,7 @@ class Row:
         return statistics.median(quotient(a, b) if self.higher_is_better else quotient(b, a) for a, b in pairs)
 
     def best_other(self, first: str) -> str | None:
-        """The best contender that is no variant of the first."""
+        """The best contender that is not a variant of the first."""
         others = [name for name in self.values if not name.startswith(FASTREG) and name != first]
         return min(others, key=lambda name: self.advantage(first, name), default=None)
 
@@ -92,7 +92,7 @@ def format_range(row: Row, contender: str) -> str:
 
 
 def print_row(row: Row) -> None:
-    """Every contender with median, quartiles and how many times better fastreg is; kernels and limits on one line."""
+    """Prints every contender with median, quartiles and fastreg's advantage; kernels and limits on one line."""
     first = row.subject
     if row.group in ("kernels", "limits") and first is not None:
         cells = [f"{name} {format_range(row, name).strip()}" for name in row.values]
@@ -113,7 +113,7 @@ def print_row(row: Row) -> None:
 
 
 def summary_lines(rows: list[Row]) -> list[str]:
-    """One line a row that fastreg is in: it, the best peer and their ratio, with a mark where the peer is ahead."""
+    """One line for each row of fastreg: it, the best peer and their ratio, with a mark where the peer is ahead."""
     table = [("workload", "metric", "fastreg", "best peer", "", "ratio")]
     for row in rows:
         first = row.subject
@@ -142,7 +142,7 @@ def summary_lines(rows: list[Row]) -> list[str]:
 
 
 def write(path: str, rows: list[Row], facts: Mapping[str, Any]) -> None:
-    """The whole file or, where this is interrupted, the one before."""
+    """Writes the file. If this is interrupted, the previous file stays."""
     part = f"{path}.part"
     with open(part, "w", encoding="utf-8") as file:
         json.dump({"machine": facts, "rows": [row.as_json() for row in rows]}, file, indent=1)
@@ -151,7 +151,7 @@ def write(path: str, rows: list[Row], facts: Mapping[str, Any]) -> None:
 
 
 def read(path: str) -> tuple[dict[str, Any], list[Row]]:
-    """Raises OSError, or ValueError for what this program did not write."""
+    """Reads the file. Raises OSError, or ValueError if this program did not write it."""
     with open(path, encoding="utf-8") as file:
         try:
             data = json.load(file)

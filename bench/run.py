@@ -1,14 +1,14 @@
-"""fastreg beside NumPy, PyTorch, JAX, Keras, scikit-learn and ONNX Runtime, where these are installed, in one run.
+"""Compares fastreg with those of NumPy, PyTorch, JAX, Keras, scikit-learn and ONNX Runtime that are installed.
 
     python bench/run.py                                   # everything; about half an hour
     python bench/run.py train predict-small-1 --json out.json --plot out.png
     python bench/run.py train --threads 2                 # two threads, beside one
     python bench/run.py --list                            # the names of rows and groups
 
-Before anything is timed each contender must compute what bench/oracle.py does; a difference stops the run. `kernels`
+Before anything is timed, each contender must compute the same as bench/oracle.py; a difference stops the run. `kernels`
 and `limits` are measured by C++ programs: cmake --preset bench && cmake --build --preset bench. The JSON file is
-written anew after each row, so that a run that was stopped leaves what it measured. The exit status is 0 only where a
-run came to its end and measured something; 130 where it was interrupted.
+rewritten after each row, so that a stopped run leaves what it has measured. The exit status is 0 only if the run was
+completed and measured something, and 130 if it was interrupted.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def measure_all(
     session: measure.Session,
     add: Callable[[list[results.Row]], None],
 ) -> tuple[int, str]:
-    """Measures what is wanted and hands each row to `add`: the exit status, and why it stopped where that is not 0."""
+    """Measures the rows and passes each to `add`. Returns the exit status and, if it is not 0, why the run stopped."""
     try:
         with session:
             for name in options.programs_wanted:

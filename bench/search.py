@@ -1,10 +1,11 @@
-"""What a search adds to its fits: trivial trials, the digits search beside its bare fits, one worker and two.
+"""Measures what a search costs beyond its fits: trivial trials, and a search on digits compared with its bare fits.
 
     python bench/search.py [--trials 10000] [--repeats 5] [--workers 2]
 
-The trivial trials are of an estimator whose fit and score do nothing, on one split. The digits search is of 32
-configurations, 3 folds and 20 epochs, a network of one hidden layer on scikit-learn's digits; bare fits are the same
-calls of fit and evaluate in a plain loop. Medians; memory is the growth of the process's peak.
+The trivial trials use an estimator whose fit and score do nothing, on one split. The digits search has 32
+configurations, 3 folds and 20 epochs of a network with one hidden layer on scikit-learn's digits, with one worker and
+with two; the bare fits are the same calls of fit and evaluate in a plain loop. Figures are medians; memory is the
+growth of the peak of the process.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Nothing:
 
 
 def trivial(trials: int) -> tuple[float, float]:
-    """Microseconds and bytes a trial."""
+    """The microseconds and bytes per trial."""
     x, y = np.zeros((10, 2)), np.zeros(10)
     split = [(np.arange(5), np.arange(5, 10))]
     space = {"a": Uniform(0, 1), "b": Integer(1, 10**6)}
@@ -58,7 +59,7 @@ def trivial(trials: int) -> tuple[float, float]:
 
 
 def peak() -> int:
-    """Bytes."""
+    """The peak memory of the process in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 

@@ -1,4 +1,5 @@
-"""The tuning of a plain network on California housing that the TabM paper reports, on this machine's cores.
+"""Repeats the tuning of a plain network on California housing that the TabM paper reports, on the cores of this
+machine.
 
     FASTREG_DATA=DIR python bench/tabm_california.py [--trials 100] [--workers 2] [--torch 3] [--json out.json]
 
@@ -12,10 +13,10 @@ the same space, optimizer and stopping rule run on a CPU:
 * the target standardised, numeric columns through a quantile transform to a normal distribution, fitted on the training
   rows (scikit-learn's, with the authors' settings).
 
-What differs: the split is our own (64/16/20 %, by a seed; theirs is not public in a form that can be had here), and the
-eight columns are made of the raw census table as scikit-learn makes them, 207 missing bedroom counts by the median. So
-the paper's RMSE is a yardstick, not a target to compare to the last digit. `--torch` repeats some of the trials, with
-just as many epochs, in PyTorch on the same cores, as the authors' loop does it.
+Two things differ. The split is our own (64/16/20 %, drawn by a seed), because theirs is not available here. And the
+eight columns are computed from the raw census table as scikit-learn does it, with the median for 207 missing bedroom
+counts. Therefore the paper's RMSE is a reference, not a target to compare to the last digit. `--torch` repeats some of
+the trials, with the same numbers of epochs, in PyTorch on the same cores, in the way of the authors' loop.
 """
 
 from __future__ import annotations
@@ -118,14 +119,14 @@ def build(params: dict[str, Any]) -> Any:
 
 
 def flops(params: dict[str, Any], n_features: int, rows: int, epochs: int) -> float:
-    """Of the products of so many epochs: forward, and backward for weights and all inputs but the first."""
+    """The operations of the products in `epochs` epochs: forward, and backward for weights and all inputs but one."""
     width, blocks = params["width"], params["n_blocks"]
     first, inner = n_features * width, (blocks - 1) * width * width + width
     return 2.0 * (2 * first + 3 * inner) * rows * epochs
 
 
 def torch_seconds(data: dict[str, Any], params: dict[str, Any], epochs: int, threads: int) -> float:
-    """The same trial in PyTorch: so many epochs with the validation of each."""
+    """The seconds of the same trial in PyTorch: the same number of epochs, each with its validation."""
     import torch
     from torch import nn
 
@@ -158,7 +159,7 @@ def torch_seconds(data: dict[str, Any], params: dict[str, Any], epochs: int, thr
 
 
 def test_rmse(data: dict[str, Any], params: dict[str, Any], seeds: int) -> list[float]:
-    """Of networks with the best parameters, trained as in a trial, by as many seeds."""
+    """The test RMSE of networks with the best parameters, trained as in a trial, one for each seed."""
     from fastreg import callbacks, utils
 
     scores = []

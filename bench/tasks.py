@@ -1,9 +1,10 @@
-"""The kinds of work and the list of all rows. A row is one dataclass instance that every worker process can make again
-from its name; to add one, append to `ROWS`, to add a kind, write a class with the same three parts as these.
+"""The kinds of work and the list of all rows. A row is an instance of a dataclass, which every worker process can
+create again from its name. To add a row, append it to `ROWS`; to add a kind, write a class with the same three parts as
+these.
 
-`start(peer)` builds the contender, checks it against oracle.py and returns a function that makes one repeat and
-gives a value for each metric. It raises `Unsupported` where the library cannot do the work and `Disagreement` where it
-computes something else, since then its time means nothing.
+`start(peer)` builds the contender, checks it against oracle.py and returns a function that makes one repeat and returns
+a value for each metric. It raises `Unsupported` if the library cannot do the work, and `Disagreement` if it computes
+something else, because its time means nothing then.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ PREDICTORS = (
     "sklearn",
     "onnxruntime",
 )
-# Those that are ahead of the other peers somewhere; the many shapes are left to them.
+# The peers that are ahead of the others in some row. Only these are timed on the many shapes.
 BEST_TRAINERS = ("fastreg", "numpy", "torch", "jax", "jax-scan")
 BEST_PREDICTORS = ("fastreg", "numpy", "torch-folded", "jax", "onnxruntime")
 IMPORTED = ("fastreg", "torch", "jax", "keras", "sklearn", "onnxruntime")
@@ -60,7 +61,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Settings:
-    """How long to measure. `seconds` is the aim for one repeat of a rate, `calls` the predictions of one repeat."""
+    """How long to measure. `seconds` is the target of one repeat of a rate, `calls` the predictions in one repeat."""
 
     seconds: float = 0.3
     calls: int = 20_000
@@ -93,7 +94,7 @@ def elapsed(work: Callable[[], object]) -> float:
 
 
 def calibrated(work: Callable[[int], object], seconds: float) -> int:
-    """How many times `work` must repeat itself to take about `seconds`; its first call is not counted."""
+    """How many times `work` must be repeated to take about `seconds`. Its first call is not timed."""
     work(1)
     times, took = 1, elapsed(functools.partial(work, 1))
     while took < seconds / 4:
@@ -139,10 +140,12 @@ class Train:
 def check_training(peer: Peer, net: Network) -> None:
     """Without dropout and shuffling, steps from the same weights must agree; with both, the network must learn.
 
-    Under SGD what differs is the rounding of float32 sums. Adam's division can make the error of a tiny gradient (that
-    of a bias before batch normalisation is 0) one of the whole step, so it is checked with an epsilon above such.
+    With SGD, results differ only by the rounding of float32 sums. Adam's division can turn the error of a tiny gradient
+    (that of a bias before batch normalisation is 0) into one of the size of a step, so it is checked with an epsilon
+    that is larger than such errors.
     """
-    # Among very many activations one is so near to 0 that rounding takes it to relu's other side: then fewer of them.
+    # Among very many activations some are so close to 0 that rounding changes their sign, which relu makes visible;
+    # therefore wide networks are checked on fewer rows.
     activations = sum(net.sizes[1:-1])
     steps = 10 if 10 * net.batch * activations <= 50_000 else 2
     batch = min(net.batch, max(4, 25_000 // activations))
@@ -257,7 +260,7 @@ class Predict:
             predict = peer.predictor(self.net, weights, x)
             got = np.asarray(predict()).reshape(self.batch, -1)
             require_close(f"{peer.label}, {self.label}", got[:, -want.shape[1] :], want, 2e-5)
-            # A slow call is made less often, so that a repeat takes ten times the aim at most.
+            # A slow call is repeated less often, so that a repeat takes at most ten times the target.
             affordable = calibrated(lambda n: [predict() for _ in range(n)], 10 * settings.seconds)
             calls = min(settings.calls, max(500, affordable))
 
@@ -269,7 +272,7 @@ class Predict:
 
 
 def call_latencies(predict: Prediction, calls: int) -> Sample:
-    """p50 and p99 in microseconds of single calls; two readings of the clock are part of each."""
+    """The median and the 99th percentile of single calls in microseconds. Each includes two readings of the clock."""
     clock = time.perf_counter_ns
     times = [0] * calls
     call, x, out = predict
@@ -289,7 +292,10 @@ def call_latencies(predict: Prediction, calls: int) -> Sample:
 
 @dataclass(frozen=True)
 class Aging:
-    """A long run whose penalties shrink the weights: its last epochs beside its first, which denormals would slow."""
+    """A long run whose penalties shrink the weights.
+
+    Its last epochs, which denormals would slow, are compared with its first.
+    """
 
     name: str
     net: Network
@@ -311,7 +317,7 @@ class Aging:
         few = 5
 
         def repeat() -> Sample:
-            # Separate labels from rows: nothing but noise and the penalty is left to move the weights.
+            # The labels do not depend on the rows, so that only noise and the penalty move the weights.
             trainer = peer.trainer(self.net, workloads.initial_weights(self.net), x, y[::-1].copy())
             first = elapsed(lambda: trainer.run(few))
             trainer.run(self.epochs - 2 * few)
@@ -324,7 +330,7 @@ class Aging:
 
 @dataclass(frozen=True)
 class Import:
-    """What importing the library adds to a process that has NumPy, and the size of its own files."""
+    """The time that importing the library adds to a process that has NumPy, and the size of its own files."""
 
     name: str = "import"
     contenders: tuple[str, ...] = IMPORTED
@@ -340,7 +346,7 @@ class Import:
         )
 
     def start(self, peer: Peer, settings: Settings) -> Callable[[], Sample]:
-        # Modules that load when they are used first.
+        # Modules that are loaded at their first use.
         use = {"fastreg": "fastreg.Sequential", "sklearn": "import sklearn.neural_network"}.get(peer.package, "")
         clock = "print(time.perf_counter() - t)"
         program = f"import numpy, time\nt = time.perf_counter()\nimport {peer.package}\n{clock}\n{use}\n{clock}"
@@ -356,7 +362,7 @@ class Import:
 
 
 def installed_megabytes(package: str) -> float:
-    """Of the distributions that hold the package, NaN where it was not installed by an installer."""
+    """The size of the distributions that contain the package, or NaN if no installer has installed it."""
     names = {"sklearn": ["scikit-learn"], "jax": ["jax", "jaxlib"]}.get(package, [package])
     try:
         files = [f for name in names for f in importlib.metadata.files(name) or []]
@@ -408,7 +414,7 @@ GROUPS = tuple(dict.fromkeys(row.group for row in ROWS.values()))
 
 
 def chosen(names: list[str]) -> list[Task]:
-    """The rows of names and groups, everything where there are none. Raises ValueError for what is neither."""
+    """The rows of the given names and groups; all rows if none are given. Raises ValueError for anything else."""
     unknown = [name for name in names if name not in ROWS and name not in GROUPS]
     if unknown:
         raise ValueError(f"names must be rows or groups ({', '.join(GROUPS)}), got {', '.join(unknown)}")

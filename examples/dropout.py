@@ -2,7 +2,7 @@
 
     python examples/dropout.py [--epochs 400] [--seed 0] [--plot curves.png]
 
-Dropout acts while training only: predictions are the same from call to call, and so is every score printed here.
+Dropout is active only in training: predictions are the same from call to call, and so is every score printed here.
 """
 
 import argparse

@@ -2,8 +2,8 @@
 
     python examples/early_stopping.py [--patience 20] [--seed 0] [--plot curves.png]
 
-The run stops once the validation loss has not improved for `patience` epochs, and the weights of its best epoch come
-back.
+The run stops when the validation loss has not improved for `patience` epochs, and the weights of its best epoch are
+restored.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""A 256-128 network on Fashion-MNIST, MNIST or any images in the same four idx files.
+"""Trains a 256-128 network on Fashion-MNIST, MNIST or any images in the same four idx files.
 
     python examples/fashion_mnist.py --data DIR [--epochs 10] [--seed 0] [--save net.safetensors] [--plot curves.png]
 
 DIR holds train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz and
 t10k-labels-idx1-ubyte.gz (or the same without .gz). The size of the images, the number of classes and their labels are
-read from the files. The test images are looked at once, at the end.
+read from the files. The test images are used only once, at the end.
 """
 
 import argparse
@@ -24,7 +24,7 @@ IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x
 
 
 class DataError(Exception):
-    """A file is missing, damaged, or does not fit the others."""
+    """A file is missing, damaged, or does not match the others."""
 
 
 def read_idx(folder: Path, name: str) -> np.ndarray:
@@ -59,7 +59,10 @@ def read_part(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def load(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """x, y, x_test, y_test and the classes: y counts these from 0, x has mean 0 and variance 1 over all pixels."""
+    """x, y, x_test, y_test and the classes.
+
+    y holds indices into the classes; x has mean 0 and variance 1 over all pixels.
+    """
     (x, labels), (x_test, test_labels) = read_part(folder, "train"), read_part(folder, "t10k")
     if x.shape[1] != x_test.shape[1]:
         raise DataError(f"training images have {x.shape[1]} pixels, test images {x_test.shape[1]}")
@@ -109,7 +112,7 @@ def main() -> None:
         x, y, x_test, y_test, classes = load(options.data)
     except DataError as error:
         raise SystemExit(f"fashion_mnist.py: {error}") from error
-    # 128 rows a step, fewer where an epoch would have less than 100 steps.
+    # 128 rows per step, or fewer if an epoch would have less than 100 steps.
     batch = max(8, min(128, len(x) // 100))
     model = build(len(classes), options.epochs * math.ceil(len(x) / batch), options.seed)
     print(f"{len(x)} training and {len(x_test)} test images of {x.shape[1]} pixels, {len(classes)} classes")

@@ -1,4 +1,4 @@
-"""The tutorials' Keras program: with `keras` for `fastreg` in the import line, it runs there too."""
+"""The program of Keras's tutorials. With `keras` in place of `fastreg` in the import line it runs under Keras, too."""
 
 import numpy as np
 from fastreg import Sequential, callbacks, layers, regularizers

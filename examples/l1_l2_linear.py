@@ -2,8 +2,8 @@
 
     python examples/l1_l2_linear.py [--epochs 400] [--plot weights.png]
 
-Full-batch gradient descent. L2 shrinks every weight and zeroes none. L1 by subgradient, as Keras has it, leaves small
-weights that jump to and fro about zero; the proximal step sets them to exactly zero.
+The model is trained by full-batch gradient descent. L2 shrinks every weight and makes none of them zero. L1 by
+subgradient, as in Keras, leaves small weights that oscillate around zero; the proximal step sets them to exactly zero.
 """
 
 import argparse

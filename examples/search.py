@@ -1,8 +1,8 @@
-"""Random search with cross-validation on scikit-learn's digits: the best parameters, test accuracy, an ensemble.
+"""Random search with cross-validation on scikit-learn's digits: the best parameters, their test accuracy, an ensemble.
 
     python examples/search.py [--trials 32] [--journal digits.jsonl]
 
-With a journal, stop it whenever you like (Ctrl-C, or kill it) and start it again: it goes on where it was.
+With a journal you may stop it at any time (Ctrl-C or kill) and start it again: it continues where it was.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python examples/serving.py [--calls 20000] [--seed 0]
 
-The frozen network gives what `predict` gives, up to rounding, and does not change when training goes on. Requests come
-from several threads here, each with arrays of its own that are used again and again.
+The frozen network gives the same as `predict`, up to rounding, and does not change when training continues. Here
+requests come from several threads, each of which reuses arrays of its own.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def train(seed: int) -> fr.Sequential:
 
 
 def serve(p: fr.Predictor, rows: np.ndarray) -> np.ndarray:
-    """What a worker does: copies each request into its own row and reads the answer from its own output."""
+    """The work of one thread: copies each request into its own row and reads the answer from its own output."""
     row, answer = np.empty((1, p.n_features), np.float32), np.empty((1, p.n_outputs), np.float32)
     answers = []
     for request in rows:
@@ -41,7 +41,7 @@ def serve(p: fr.Predictor, rows: np.ndarray) -> np.ndarray:
 
 
 def median_call(call: Callable[[], object], calls: int) -> float:
-    """Median microseconds of a call, the clock's own time included."""
+    """The median time of a call in microseconds, including the time of reading the clock."""
     clock, times = time.perf_counter_ns, np.empty(calls)
     for i in range(calls):
         start = clock()

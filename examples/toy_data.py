@@ -1,4 +1,4 @@
-"""Data for the examples: two interleaved half circles with noise, few rows to train on, so that networks over-fit."""
+"""Data for the examples: two interleaved half circles with noise, and few training rows, so that networks over-fit."""
 
 import numpy as np
 

@@ -8,7 +8,7 @@ the other tests run through them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any, NamedTuple
 
 import graph_reference
@@ -138,11 +138,15 @@ KINDS: dict[str, tuple[Any, Mapping[str, Any]]] = {
     "initializers": (initializers, INITIALIZER_CASES),
     "layers": (layers, LAYER_CASES),
 }
-# One object of each class, the first of its rows.
-DESCRIPTIONS = [
-    next(case.made for case in rows.values() if type(case.made) is kind)
-    for _, rows in KINDS.values()
-    for kind in dict.fromkeys(type(case.made) for case in rows.values())
-]
+# Every row's object, and one of each class: the first of its rows.
+ROWS = [case.made for _, rows in KINDS.values() for case in rows.values()]
+FIRST = {type(made): made for made in reversed(ROWS)}
 
-__all__ = ["ACTIVATIONS", "DESCRIPTIONS", "KINDS", "Case", "made"]
+
+def needed(kind: type) -> dict[str, Any]:
+    """What a class cannot be made without, from its first row."""
+    required = [f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING]
+    return {name: getattr(FIRST[kind], name) for name in required}
+
+
+__all__ = ["ACTIVATIONS", "FIRST", "KINDS", "ROWS", "Case", "made", "needed"]

@@ -13,6 +13,8 @@ import fastreg as fr
 import fastreg.search
 import numpy as np
 from fastreg import layers, optimizers
+from fastreg.search import base, run
+from fastreg.search.folds import evaluation
 
 # Columns that hold seconds, which no two runs share.
 TIMES = ("mean_fit_time", "std_fit_time", "mean_score_time", "std_score_time", "seconds")
@@ -73,7 +75,7 @@ class Clock:
     def __init__(self, monkeypatch: Any) -> None:
         self._begun = time.time()
         self._left: float | None = None
-        for module in (fr.search.folds.evaluation, fr.search.run, fr.search.search):
+        for module in (evaluation, run, base):
             monkeypatch.setattr(module, "time", SimpleNamespace(**{**vars(time), "time": self.read}))
 
     def read(self) -> float:

@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 from fastreg.search import Space, Uniform
-from fastreg.search.pruners.pruning import Outcome
+from fastreg.search.pruners.trial_schedule import JobOutcome
 from fastreg.search.strategy.strategies import Strategy
 
 EPOCHS = 27
@@ -56,7 +56,7 @@ class Curve:
     def outcome(self, job):
         """What a worker reports for a job."""
         if job.stop > self.bad_after:
-            return Outcome(self.state, None, self.bad_after, [[], []])
+            return JobOutcome(self.state, None, self.bad_after, [[], []])
         stop = min(job.stop, self.length)
         curves = [values[:stop] for values in self.values]
         for fold, values in enumerate(curves):
@@ -64,8 +64,9 @@ class Curve:
             for epoch, limit in list(enumerate(limits, 1))[:stop]:
                 best = self.better(values[:epoch])
                 if best < limit if self.direction == "max" else best > limit:
-                    return Outcome("pruned", None, epoch, [values[:epoch] if f == fold else [] for f in range(FOLDS)])
-        return Outcome("ok", self.score(stop), stop, curves)
+                    reached = [values[:epoch] if f == fold else [] for f in range(FOLDS)]
+                    return JobOutcome("pruned", None, epoch, reached)
+        return JobOutcome("ok", self.score(stop), stop, curves)
 
     def good(self, stop):
         """Whether it is still well after so many epochs."""

@@ -30,9 +30,10 @@ MAY_INCLUDE = {
     "core/team.h": ("core/kernels.h",),
     "core/backend.h": ("core/kernels.h", "core/team.h"),
     "include/": ("fastreg/",),
-    "core/": ("core/", "fastreg/"),
-    "math/": ("math/", "fastreg/enums.h"),
+    "core/": ("core/", "fastreg/", "math/"),
+    "math/": ("math/", "fastreg/enums.h", "fastreg/fields.h", "fastreg/optimizers.h"),
     "cpu/simd/": ("cpu/simd/", "math/inline.h"),
+    "cpu/kernels/": ("cpu/", "math/", "fastreg/loss_kind.h", "fastreg/update_rule.h", "core/kernels.h"),
     "cpu/": ("cpu/", "math/", "fastreg/enums.h", "fastreg/runtime.h", "fastreg/strict_math.h", *KERNEL_SEAM),
     "bindings/": ("bindings/", "fastreg/"),
 }
@@ -41,6 +42,15 @@ ONLY_IN = {
     "Python": (r"#\s*include\s*[<\"](Python\.h|pybind11/|numpy/)", "bindings/"),
     "OpenMP": (r"#\s*pragma\s+omp|\bomp_\w+\s*\(|<omp\.h>", "cpu/parallel.cpp"),
     "intrinsics": (r"<\w*intrin\.h>|<arm_\w+\.h>|\b_mm\d*_\w+\(|__builtin_ia32_(?!pause)", "cpu/simd/"),
+}
+# What changes often, and the kernel units that may be compiled again where it does.
+COMPILED_WITH = {
+    "include/fastreg/spec.h": set(),
+    "include/fastreg/metric_kind.h": set(),
+    "include/fastreg/loss_kind.h": {"loss.cpp"},
+    "include/fastreg/update_rule.h": {"update.cpp"},
+    "math/losses.h": {"loss.cpp"},
+    "math/updates.h": {"update.cpp", "clip.cpp"},
 }
 LINE_LIMIT = 600
 
@@ -73,6 +83,27 @@ def test_includes_point_down(path):
     for number, line in code_lines(path):
         quoted = re.match(r'\s*#\s*include\s*"([^"]+)"', line)
         assert not quoted or quoted[1].startswith(rule), f"{path}:{number} includes {quoted[1]}; allowed: {rule}"
+
+
+def all_includes(path):
+    """The files below cpp/ that a file includes, itself or by way of others."""
+    found, pending = set(), [path]
+    while pending:
+        for _, line in code_lines(pending.pop()):
+            if quoted := re.match(r'\s*#\s*include\s*"([^"]+)"', line):
+                name = f"include/{quoted[1]}" if quoted[1].startswith("fastreg/") else quoted[1]
+                if name not in found:
+                    found.add(name)
+                    pending.append(ROOT / "cpp" / name)
+    return found
+
+
+def test_kernel_units_know_what_they_compute_alone():
+    units = {path.name: all_includes(path) for path in (ROOT / "cpp/cpu/kernels").glob("*.cpp")}
+    assert len(units) >= 10
+    for header, expected in COMPILED_WITH.items():
+        assert (ROOT / "cpp" / header).exists()
+        assert {name for name, included in units.items() if header in included} == expected, header
 
 
 @pytest.mark.parametrize("subject", ONLY_IN)

@@ -107,7 +107,7 @@ def test_a_name_that_no_system_can_have():
 @pytest.mark.parametrize("kind", KINDS)
 def test_tables_have_any_name(kind, tmp_path):
     pytest.importorskip("pandas")
-    from fastreg.table.schema import read_table
+    from fastreg.table import read_table
 
     raw = os.path.join(os.fsencode(tmp_path), b"\xff.csv")
     with open(raw, "w") as file:

@@ -13,7 +13,9 @@ import fastreg as fr
 import numpy as np
 import pytest
 import safetensors.numpy as safetensors
-from fastreg import layers, losses, metrics, optimizers, regularizers, schedules
+from cases import KINDS, LOSS_CASES, METRIC_CASES, OPTIMIZER_CASES, SCHEDULE_CASES
+from fastreg import layers, losses, metrics, optimizers, regularizers
+from pairs import targets
 from programs import TESTS, blobs, compiled, file_parts, last_json, line, run_program, same_bits, tutorial_layers
 
 
@@ -40,14 +42,8 @@ STACKS = {
     ], "sparse_categorical_crossentropy"),
     "logits": (lambda: [layers.Dense(1)], losses.BinaryCrossentropy(from_logits=True)),
 }
-RATES = {
-    "number": 0.003,
-    "constant": schedules.Constant(0.003),
-    "step": schedules.StepDecay(0.01, 5, 0.5),
-    "exponential": schedules.ExponentialDecay(0.01, 10, 0.9, staircase=True),
-    "cosine": schedules.CosineDecay(0.01, 100, alpha=0.1),
-    "piecewise": schedules.PiecewiseConstantDecay([2, 5], [0.1, 0.01, 0.001]),
-}
+RATES = {"number": 0.003, **{name: case.made for name, case in SCHEDULE_CASES.items()}}
+OPTIMIZERS = dict.fromkeys(type(case.made) for case in OPTIMIZER_CASES.values())
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -68,12 +64,60 @@ def test_a_loaded_model_is_the_saved_one(stack, tmp_path):
 
 
 @pytest.mark.parametrize("rate", RATES)
-@pytest.mark.parametrize("optimizer", ["SGD", "Adam", "AdamW", "RMSprop"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: optimizer.__name__)
 def test_optimizer_and_schedule_come_back_equal(optimizer, rate, tmp_path):
-    given = getattr(optimizers, optimizer)(RATES[rate])
+    given = optimizer(RATES[rate])
     model, _, _ = trained(optimizer=given)
     model.save(str(tmp_path / "net.safetensors"))
     assert fr.load(str(tmp_path / "net.safetensors")).optimizer == given
+
+
+@pytest.mark.parametrize("name", OPTIMIZER_CASES)
+def test_the_settings_of_an_optimizer_and_its_moments_come_back(name, tmp_path):
+    given = OPTIMIZER_CASES[name].made
+    model, x, y = trained(optimizer=given)
+    model.save(str(tmp_path / "net.safetensors"))
+    loaded = fr.load(str(tmp_path / "net.safetensors"))
+    assert loaded.optimizer == given
+    for either in (model, loaded):
+        either.fit(x, y, epochs=1, verbose=0)
+    assert same_bits(model.get_weights(), loaded.get_weights())
+
+
+@pytest.mark.parametrize("name", LOSS_CASES)
+def test_a_loss_comes_back(name, tmp_path):
+    made, oracle = LOSS_CASES[name]
+    last = "linear" if oracle.logits else oracle.absorbs or "linear"
+    x, y = line(40, 3)[0], targets(oracle, 40, 3, np.random.default_rng(0))
+    model = compiled([layers.Dense(3, last)], loss=made, n_features=3)
+    model.fit(x, y, verbose=0)
+    model.save(str(tmp_path / "net.safetensors"))
+    loaded = fr.load(str(tmp_path / "net.safetensors"))
+    assert loaded.loss == made
+    assert loaded.evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)
+
+
+@pytest.mark.parametrize("name", METRIC_CASES)
+def test_a_metric_comes_back(name, tmp_path):
+    made, oracle = METRIC_CASES[name]
+    loss = "sparse_categorical_crossentropy" if oracle.targets == "labels" else "binary_crossentropy"
+    units = oracle.outputs or 3
+    x, y = line(40, 3)[0], targets(loss, 40, units, np.random.default_rng(0))
+    model = compiled([layers.Dense(units, "sigmoid")], loss=loss, n_features=3, metrics=[made])
+    model.save(str(tmp_path / "net.safetensors"))
+    loaded = fr.load(str(tmp_path / "net.safetensors"))
+    assert loaded.metrics == [made]
+    assert loaded.evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_json_form_is_the_description(kind):
+    """Through text, as files hold it: what comes back is equal, and of the same class, but for penalties."""
+    for case in KINDS[kind][1].values():
+        config = json.loads(json.dumps(case.made.to_config()))
+        found = KINDS[kind][0].get(config)
+        assert found == case.made
+        assert type(found) is type(case.made) or kind == "regularizers"
 
 
 def test_paths_may_be_path_objects_with_any_characters(tmp_path):

@@ -4,10 +4,12 @@ The tables follow the signatures of Keras 3. An idle value changes nothing: the 
 without it.
 """
 
+import cases
 import fastreg as fr
 import numpy as np
 import pytest
 from fastreg import initializers, layers, losses, metrics, optimizers, schedules
+from test_names import KERAS
 
 X = np.random.default_rng(0).normal(size=(24, 3)).astype(np.float32)
 Y = X[:, :1] - X[:, 1:2]
@@ -108,6 +110,26 @@ def test_a_constructor_takes_an_idle_argument(owner, argument, idle, asking):
     with pytest.raises((ValueError, TypeError), match=rf"^{owner.split()[0]}: {argument} ") as caught:
         make(**{argument: asking})
     assert "must be" in str(caught.value)
+
+
+def of_keras():
+    """Every class that Keras has too, of a kind whose constructors take arguments that mean nothing here."""
+    for place in ("layers", "losses", "metrics", "optimizers", "schedules"):
+        for kind in dict.fromkeys(type(case.made) for case in cases.KINDS[place][1].values()):
+            if kind.__name__ in KERAS[place].split():
+                yield pytest.param(kind, id=f"{place}.{kind.__name__}")
+
+
+@pytest.mark.parametrize("kind", list(of_keras()))
+def test_every_class_of_keras_takes_the_arguments_of_its_kind(kind):
+    """No class forgets to; those of single classes are in the table above."""
+    by_kind = {"Layer": LAYER, "Loss": LOSS, "Metric": METRIC, "Optimizer": OPTIMIZER, "LearningRateSchedule": SCHEDULE}
+    base = next(base.__name__ for base in kind.__mro__ if base.__name__ in by_kind)
+    needed = cases.needed(kind)
+    for argument, idle, asking in by_kind[base]:
+        assert kind(**needed, **{argument: idle}) == kind(**needed)
+        with pytest.raises(ValueError, match=rf"^{kind.__name__}: {argument} .*must be"):
+            kind(**needed, **{argument: asking})
 
 
 def test_what_keras_has_not_either_stays_a_type_error():

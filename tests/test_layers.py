@@ -1,10 +1,13 @@
 """Dense and batch normalisation as single primitives, against the oracle, at every size around vectors and panels."""
 
+import fastreg as fr
 import numpy as np
 import pytest
 import reference as ref
+from cases import LAYER_CASES
 from conftest import EPS, SIZES, assert_close
-from fastreg import ops
+from fastreg import layers, ops, optimizers
+from pairs import float32, random_weights
 
 ELEMENTWISE = tuple(ref.ELEMENTWISE)
 POSITIVE_SIZES = tuple(size for size in SIZES if size > 0)
@@ -175,3 +178,28 @@ def test_batch_norm_variance_far_from_zero(rng):
     moving = np.zeros(5, np.float32), np.zeros(5, np.float32)
     ops.batch_norm_train(x, None, None, *moving, 0.0, EPSILON)
     np.testing.assert_allclose(moving[1], x.astype(np.float64).var(axis=0), rtol=1e-4)
+
+
+# ------------------------------------------------------------------------------------------------------ every layer
+
+
+@pytest.mark.parametrize("name", LAYER_CASES)
+def test_every_layer_trains_and_predicts_as_the_oracle(name, rng):
+    """Between two Dense layers: weights and loss after some steps of batches, the last one short, and predictions."""
+    case = LAYER_CASES[name]
+    model = fr.Sequential([layers.Dense(7, "tanh"), case.made, layers.Dense(2)], seed=3)
+    model.compile(optimizers.SGD(0.1), "mean_squared_error")
+    model.build(5)
+    oracle = [ref.Dense(7, "tanh"), case.oracle(), ref.Dense(2)]
+    names = [f"{i}.{weight}" for i, layer in enumerate(oracle) for weight in layer.names]
+    weights = random_weights([w.shape for w in model.get_weights()], names, rng)
+    model.set_weights(weights)
+    net = ref.Network(oracle, weights, optimizer=ref.SGD(float32(0.1)), seed=3)
+    x, t = rng.normal(size=(37, 5)).astype(np.float32), rng.normal(size=(37, 2)).astype(np.float32)
+    history = model.fit(x, t, batch_size=16, epochs=2, shuffle=False, verbose=0).history
+    np.testing.assert_allclose(history["loss"], net.fit(x.astype(np.float64), t, 2, 16), rtol=1e-5)
+    for w, expected in zip(model.get_weights(), net.get_weights(), strict=True):
+        np.testing.assert_allclose(w, expected, rtol=2e-5, atol=2e-5)
+    expected = net.forward(x.astype(np.float64))
+    np.testing.assert_allclose(model.predict(x), expected, rtol=2e-5, atol=2e-5)
+    np.testing.assert_allclose(model.freeze()(x), expected, rtol=2e-5, atol=2e-5)

@@ -1,15 +1,21 @@
 """Promises of a fit as a whole: seeds decide everything, every option acts, the validation split is a fair one.
 
-`OPTIONS` is the knob test: each row is a public option and must change the result. Add a row with every new option.
+The knob test: every field of every class that ``cases.py`` has rows of changes the result. `OPTIONS` are further ones.
 """
 from __future__ import annotations
 
+import dataclasses
 import random
+import re
 
+import cases
 import fastreg as fr
 import numpy as np
 import pytest
-from fastreg import layers, losses, optimizers, regularizers, schedules
+import reference as ref
+from cases import INITIALIZER_CASES, KINDS, LAYER_CASES, OPTIMIZER_CASES, SCHEDULE_CASES
+from fastreg import initializers, layers, losses, optimizers, regularizers
+from pairs import targets
 from programs import blobs, compiled, last_json, line, run_program, same_bits, tutorial_layers
 
 
@@ -94,6 +100,110 @@ def test_dropout_masks_change_from_step_to_step():
 
 # ------------------------------------------------------------------------------------------------------- every knob
 
+# Fields that are words of their own for something, and change no number.
+NO_OPTIONS = {"name", "input_shape", "axis", "noise_shape"}
+
+
+def fields_of(kind):
+    return [field for field in dataclasses.fields(kind) if field.name not in NO_OPTIONS]
+
+
+def other_value(made, field, rows):
+    """Another value for a field: that of another row of the class if there is one, else one that suits the field."""
+    value = getattr(made, field.name)
+    for row in rows:
+        if type(row) is type(made) and getattr(row, field.name) != value and type(value) is not float:
+            return getattr(row, field.name)
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, initializers.Initializer):
+        return "ones" if value != initializers.Ones() else "he_normal"
+    if "Regularizer" in str(field.type):
+        return "l2"
+    if field.name == "activation":
+        return "relu"
+    if isinstance(value, int):
+        return value + 1
+    if value is None:
+        return 3 if re.search(r"\bint\b", str(field.type)) else 1e-2
+    if isinstance(value, tuple):
+        return (value[0] + (1 if isinstance(value[0], int) else value[0]), *value[1:])
+    assert isinstance(value, float), field
+    return next(v for v in (0.5, 0.25, 2.0 * value) if v != value) if value > 1e-3 or value == 0.0 else 1e-2
+
+
+def knobs():
+    """(class and field, its module's name in `cases.KINDS`, an object, the same with another value in that field)."""
+    for name, (_, found) in KINDS.items():
+        rows = [case.made for case in found.values()]
+        for kind in dict.fromkeys(map(type, rows)):
+            for field in fields_of(kind):
+                for row in rows:
+                    if type(row) is kind:
+                        try:
+                            changed = dataclasses.replace(row, **{field.name: other_value(row, field, rows)})
+                        except ValueError:  # it demands something of another field: the next row may have that
+                            continue
+                        yield f"{name} {kind.__name__} {field.name}", name, row, changed
+                        break
+                else:
+                    yield f"{name} {kind.__name__} {field.name}", name, None, None
+
+
+KNOBS = {key: row for key, *row in knobs()}
+
+
+def using(kind, made):
+    """The arguments of `train` for a network that uses a description."""
+    last = [layers.Dense(1, "sigmoid")]
+    if kind == "layers":
+        before, behind = next(case.around for case in LAYER_CASES.values() if type(case.made) is type(made))
+        return {"stack": [*before, made, *behind]}
+    if kind == "initializers":
+        return {"stack": [layers.Dense(6, kernel_initializer=made), *last]}
+    if kind == "regularizers":
+        return {"stack": [layers.Dense(6, kernel_regularizer=made), *last]}
+    if kind in ("optimizers", "schedules"):
+        return {"optimizer": made if kind == "optimizers" else optimizers.Adam(made)}
+    oracle = next(case.oracle for case in KINDS[kind][1].values() if type(case.made) is type(made))
+    if kind == "losses":
+        loss, units = oracle, 3
+    else:
+        loss = ref.loss_of("sparse_categorical_crossentropy" if oracle.targets == "labels" else "binary_crossentropy")
+        units = oracle.outputs or 3
+    data = blobs(90, 10, 2)[0], targets(loss, 90, units, np.random.default_rng(0))
+    given = {"loss": made} if kind == "losses" else {"metrics": [made], "loss": cases.made(loss)}
+    return {"stack": [layers.Dense(units, "softplus")], "data": data, **given}
+
+
+@pytest.mark.parametrize("knob", KNOBS)
+def test_every_field_of_a_description_changes_the_result(knob):
+    kind, default, changed = KNOBS[knob]
+    assert default is not None, "no row takes another value in this field"
+    assert not same_bits(train(**using(kind, default)), train(**using(kind, changed)))
+
+
+@pytest.mark.parametrize("activation", [name for name in layers.ACTIVATIONS if name != "linear"])
+def test_every_activation_changes_the_result(activation):
+    assert not same_bits(train(dense()), train(dense(activation=activation)))
+
+
+@pytest.mark.parametrize("name", [name for name in INITIALIZER_CASES if name != "glorot_uniform"])
+def test_every_initializer_changes_the_result(name):
+    assert not same_bits(train(dense()), train(dense(kernel_initializer=INITIALIZER_CASES[name].made)))
+
+
+@pytest.mark.parametrize("name", SCHEDULE_CASES)
+def test_every_schedule_changes_the_result(name):
+    assert not same_bits(
+        train(optimizer=optimizers.Adam(0.01)), train(optimizer=optimizers.Adam(SCHEDULE_CASES[name].made)))
+
+
+def test_every_optimizer_is_another():
+    results = [train(optimizer=kind(0.01)) for kind in dict.fromkeys(type(c.made) for c in OPTIMIZER_CASES.values())]
+    assert all(not same_bits(a, b) for i, a in enumerate(results) for b in results[:i])
+
+
 BATCH_NORM = [layers.Dense(6, activation="tanh"), layers.BatchNormalization(), layers.Dense(1, activation="sigmoid")]
 
 
@@ -101,57 +211,19 @@ def dense(**options):
     return [layers.Dense(**{"units": 6, **options}), layers.Dense(1, activation="sigmoid")]
 
 
-def norm(**options):
-    return [layers.Dense(6, activation="tanh"), layers.BatchNormalization(**options),
-            layers.Dense(1, activation="sigmoid")]
-
-
 # option -> (arguments of `train` with the default, the same with the option changed).
 OPTIONS = {
-    "units": ((dense(),), (dense(units=7),)),
-    **{f"activation {name}": ((dense(),), (dense(activation=name),)) for name in (
-        "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softplus", "softmax")},
-    "use_bias": ((dense(),), (dense(use_bias=False),)),
-    **{f"kernel_initializer {name}": ((dense(),), (dense(kernel_initializer=name),)) for name in (
-        "ones", "he_normal", "he_uniform", "glorot_normal", "lecun_normal", "lecun_uniform", "random_normal")},
-    "bias_initializer": ((dense(),), (dense(bias_initializer="ones"),)),
     "L1": ((dense(),), (dense(kernel_regularizer=regularizers.L1(0.01)),)),
     "L2": ((dense(),), (dense(kernel_regularizer=regularizers.L2(0.01)),)),
-    "proximal": ((dense(kernel_regularizer=regularizers.L1(0.01)),),
-                 (dense(kernel_regularizer=regularizers.L1(0.01, proximal=True)),)),
     "L1L2, l1": ((dense(kernel_regularizer=regularizers.L1L2(0.0, 0.01)),),
                  (dense(kernel_regularizer=regularizers.L1L2(0.01, 0.01)),)),
     "L1L2, l2": ((dense(kernel_regularizer=regularizers.L1L2(0.01, 0.0)),),
                  (dense(kernel_regularizer=regularizers.L1L2(0.01, 0.01)),)),
     "bias_regularizer": ((dense(),), (dense(bias_regularizer=regularizers.L2(0.5), bias_initializer="ones"),)),
-    "BN momentum": ((norm(),), (norm(momentum=0.5),)),
-    "BN epsilon": ((norm(),), (norm(epsilon=0.1),)),
-    "BN center": ((norm(),), (norm(center=False),)),
-    "BN scale": ((norm(),), (norm(scale=False),)),
     "dropout": ((BATCH_NORM,), ([*BATCH_NORM[:2], layers.Dropout(0.5), BATCH_NORM[2]],)),
-    "dropout rate": (([layers.Dropout(0.25), *BATCH_NORM],), ([layers.Dropout(0.5), *BATCH_NORM],)),
     "optimizer": ((None, optimizers.Adam(0.01)), (None, optimizers.RMSprop(0.01))),
-    **{f"{optimizer.__name__} learning_rate": ((None, optimizer(0.01)), (None, optimizer(0.02)))
-       for optimizer in (optimizers.SGD, optimizers.Adam, optimizers.AdamW, optimizers.RMSprop)},
     "momentum": ((None, optimizers.SGD(0.01)), (None, optimizers.SGD(0.01, momentum=0.5))),
-    "nesterov": ((None, optimizers.SGD(0.01, momentum=0.5)), (None, optimizers.SGD(0.01, momentum=0.5, nesterov=True))),
-    **{f"{optimizer.__name__} {option}": ((None, optimizer(0.01)), (None, optimizer(0.01, **{option: value})))
-       for optimizer in (optimizers.Adam, optimizers.AdamW)
-       for option, value in (("beta_1", 0.5), ("beta_2", 0.5), ("epsilon", 1e-2))},
-    **{f"{optimizer.__name__} {clip}": ((None, optimizer(0.01)), (None, optimizer(0.01, **{clip: 1e-2})))
-       for optimizer in (optimizers.SGD, optimizers.Adam, optimizers.AdamW, optimizers.RMSprop)
-       for clip in ("clipvalue", "clipnorm", "global_clipnorm")},
-    "weight_decay": ((None, optimizers.AdamW(0.01)), (None, optimizers.AdamW(0.01, weight_decay=0.5))),
     "Adam and AdamW": ((None, optimizers.Adam(0.01)), (None, optimizers.AdamW(0.01))),
-    "rho": ((None, optimizers.RMSprop(0.01)), (None, optimizers.RMSprop(0.01, rho=0.5))),
-    "RMSprop epsilon": ((None, optimizers.RMSprop(0.01)), (None, optimizers.RMSprop(0.01, epsilon=1e-2))),
-    **{f"schedule {type(rate).__name__}": ((None, optimizers.Adam(0.01)), (None, optimizers.Adam(rate)))
-       for rate in (schedules.StepDecay(0.01, 5, 0.5), schedules.ExponentialDecay(0.01, 5, 0.5),
-                    schedules.CosineDecay(0.01, 10), schedules.PiecewiseConstantDecay([4], [0.01, 0.001]))},
-    "staircase": ((None, optimizers.Adam(schedules.ExponentialDecay(0.01, 5, 0.5))),
-                  (None, optimizers.Adam(schedules.ExponentialDecay(0.01, 5, 0.5, staircase=True)))),
-    "alpha": ((None, optimizers.Adam(schedules.CosineDecay(0.01, 10))),
-              (None, optimizers.Adam(schedules.CosineDecay(0.01, 10, alpha=0.5)))),
 }
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import reference as ref
 import scipy.stats
+from cases import INITIALIZER_CASES
 from conftest import SIZES
 from fastreg import _core, layers, ops, optimizers
 
@@ -140,6 +141,24 @@ def test_scaled_initializers(family, shape):
     assert scipy.stats.kstest(normal.ravel(), scipy.stats.truncnorm(-2, 2, scale=deviation).cdf).pvalue > 1e-4
     for w in (uniform, normal):
         assert abs(w.var() / variance - 1.0) < 0.03
+
+
+@pytest.mark.parametrize("shape", [(300, 200), (50, 1000)])
+@pytest.mark.parametrize("name", INITIALIZER_CASES)
+def test_initial_weights_have_their_distribution(name, shape):
+    initializer, distribution = INITIALIZER_CASES[name]
+    place, scale = distribution.of(*shape)
+    w = kernel(initializer, shape)
+    if distribution.name == "constant":
+        np.testing.assert_array_equal(w, np.full(shape, place))
+        return
+    cut = (-2.0, 2.0) if distribution.name == "truncnorm" else ()
+    expected = getattr(scipy.stats, distribution.name)(*cut, loc=place, scale=scale)
+    assert scipy.stats.kstest(w.ravel(), expected.cdf).pvalue > 1e-4
+    assert abs(w.var() / expected.var() - 1.0) < 0.03
+    low, high = expected.support()
+    assert low - 1e-6 * scale <= w.min()
+    assert w.max() <= high + 1e-6 * scale
 
 
 def test_default_kernel_is_glorot_uniform():

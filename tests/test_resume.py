@@ -1,41 +1,35 @@
 """The promise "resume is exact": k epochs, save, load in a new process, k more, equal 2k epochs bit for bit."""
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import fastreg as fr
 import numpy as np
 import pytest
-from fastreg import callbacks, optimizers, schedules
+from cases import SCHEDULE_CASES, USUAL_OPTIMIZERS
+from fastreg import callbacks, optimizers
 from programs import blobs, compiled, last_json, run_program, same_bits, tutorial_layers
 
 N, BATCH, K = 83, 16, 3
-STEPS = -(-N // BATCH) * 2 * K
 
 # Every optimizer, each with and without a schedule that changes within the run and crosses the point of the save.
-RATES = {
-    "constant": lambda: 0.01,
-    "cosine": lambda: schedules.CosineDecay(0.02, STEPS, alpha=0.01),
-    "step": lambda: schedules.StepDecay(0.02, 7, 0.7),
-    "exponential": lambda: schedules.ExponentialDecay(0.02, 10, 0.9),
-    "piecewise": lambda: schedules.PiecewiseConstantDecay([STEPS // 3, STEPS // 2 + 1], [0.02, 0.01, 0.001]),
-}
+RATES = {name: case.made for name, case in SCHEDULE_CASES.items()}
 OPTIMIZERS = {
-    "sgd": lambda rate: optimizers.SGD(rate),
-    "momentum": lambda rate: optimizers.SGD(rate, momentum=0.9),
-    "nesterov": lambda rate: optimizers.SGD(rate, momentum=0.9, nesterov=True),
-    "adam": lambda rate: optimizers.Adam(rate),
-    "adamw": lambda rate: optimizers.AdamW(rate, weight_decay=0.1),
-    "rmsprop": lambda rate: optimizers.RMSprop(rate),
-    "clipnorm": lambda rate: optimizers.Adam(rate, clipnorm=0.1),
-    "clipvalue": lambda rate: optimizers.SGD(rate, clipvalue=0.01),
-    "global_clipnorm": lambda rate: optimizers.RMSprop(rate, global_clipnorm=0.1),
+    **{name: case.made for name, case in USUAL_OPTIMIZERS.items()},
+    "clipnorm": optimizers.Adam(clipnorm=0.1),
+    "clipvalue": optimizers.SGD(clipvalue=0.01),
+    "global_clipnorm": optimizers.RMSprop(global_clipnorm=0.1),
 }
 CASES = [(name, "cosine") for name in OPTIMIZERS] + [("adam", rate) for rate in RATES if rate != "cosine"]
 
 
+def with_rate(name, rate):
+    return dataclasses.replace(OPTIMIZERS[name], learning_rate=rate)
+
+
 def model(name, rate):
-    return compiled(tutorial_layers(), optimizer=OPTIMIZERS[name](RATES[rate]()), seed=11, metrics=["accuracy"])
+    return compiled(tutorial_layers(), optimizer=with_rate(name, RATES[rate]), seed=11, metrics=["accuracy"])
 
 
 def fit(model, epochs, **keywords):
@@ -122,7 +116,7 @@ def test_without_the_optimizer_a_file_keeps_weights_only(tmp_path):
     fit(half, 1)
     fit(whole, 1)
     assert same_bits(half.get_weights(), whole.get_weights())
-    bare.compile(optimizer=OPTIMIZERS["adam"](0.01), loss="binary_crossentropy", metrics=["accuracy"])
+    bare.compile(optimizer=with_rate("adam", RATES["constant"]), loss="binary_crossentropy", metrics=["accuracy"])
     fit(bare, 1)
     assert not same_bits(half.get_weights(), bare.get_weights())
 

@@ -6,9 +6,9 @@ from itertools import pairwise
 import fastreg as fr
 import numpy as np
 import pytest
+from fastreg.table import Column, Schema, Target, read_table
 from fastreg.table.encoder import TableEncoder
 from fastreg.table.model import TableModel
-from fastreg.table.schema import Column, Schema, Target, read_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -13,7 +13,10 @@ import time
 import fastreg as fr
 import numpy as np
 import pytest
+import reference as ref
+from cases import ACTIVATIONS, LOSS_CASES, METRIC_CASES, USUAL_OPTIMIZERS
 from fastreg import callbacks, layers, optimizers, regularizers, utils
+from pairs import targets
 from programs import (
     blobs,
     compiled,
@@ -40,6 +43,11 @@ def restore_thread_count():
 
 def stopping():
     return [callbacks.EarlyStopping(monitor="val_loss", patience=1, restore_best_weights=True)]
+
+
+def head(loss):
+    """The last activation that a loss is made for."""
+    return loss.absorbs if loss.absorbs and not loss.logits else "linear"
 
 
 # id: (layers, loss, optimizer, (n, features, classes or outputs), keywords of fit). Odd widths, columns fewer than
@@ -70,14 +78,31 @@ NETWORKS = {
     "weighted": (lambda: [layers.Dropout(0.2), layers.Dense(37, use_bias=False), layers.BatchNormalization(),
                           layers.Activation("relu"), layers.Dense(1, activation="sigmoid")],
                  "binary_crossentropy", "sgd", (121, 11, 2), {"batch_size": 32, "weighted": True}),
+    **{f"rule {name}": (lambda: [layers.Dense(19, "elu", kernel_regularizer=regularizers.L1L2(1e-3, 1e-3)),
+                                 layers.BatchNormalization(), layers.Dense(3, "softmax")],
+                        "sparse_categorical_crossentropy", case.made, (97, 11, 3), {"batch_size": 32})
+       for name, case in USUAL_OPTIMIZERS.items()},
+    **{f"loss {name}": (lambda loss=case.oracle: [layers.Dense(19, "tanh"), layers.Dense(3, head(loss))],
+                        case.made, optimizers.SGD(0.05), (97, 11, 3), {"batch_size": 32, "targets": case.oracle})
+       for name, case in LOSS_CASES.items()},
+    **{f"metric {name}": (lambda k=case.oracle.outputs or 3: [layers.Dense(k, "sigmoid")], loss, "adam",
+                          (97, 11, case.oracle.outputs or 3),
+                          {"batch_size": 32, "metrics": [case.made], "targets": ref.loss_of(loss)})
+       for name, case in METRIC_CASES.items()
+       for loss in ["sparse_categorical_crossentropy" if case.oracle.targets == "labels" else "binary_crossentropy"]},
+    **{f"activation {name}": (lambda name=name: [layers.Dense(19, name), layers.Activation(name), layers.Dense(1)],
+                              "mse", optimizers.SGD(0.01), (97, 11, 1), {"batch_size": 32})
+       for name in ACTIVATIONS},
 }
 
 
 def train(case, threads, epochs=4):
     """Weights, history and outputs after training with a thread count, as one list of arrays."""
-    stack, loss, optimizer, (n, features, targets), options = NETWORKS[case]
+    stack, loss, optimizer, (n, features, outputs), options = NETWORKS[case]
     options = dict(options)
-    x, y = line(n, features, targets) if loss == "mse" else blobs(n, features, targets)
+    x, y = line(n, features, outputs) if loss == "mse" else blobs(n, features, outputs)
+    if (oracle := options.pop("targets", None)) is not None:
+        y = targets(oracle, n, outputs, np.random.default_rng(0))
     metrics = options.pop("metrics", [])
     keywords = {"callbacks": stopping()} if options.pop("stop", False) else {}
     if options.pop("weighted", False):

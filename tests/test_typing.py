@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cases
 import fastreg
 import pytest
 from fastreg import layers, losses, metrics, optimizers, schedules
@@ -172,16 +173,13 @@ def report(done: RandomSearch) -> str:
 }
 
 
-# What a class cannot be made without.
-NEEDED = {
-    "Dense": "3, ",
-    "Activation": "'relu', ",
-    "Dropout": "0.5, ",
-    "Input": "(4,), ",
-    "ExponentialDecay": "0.1, 10, 0.9, ",
-    "CosineDecay": "0.1, 10, ",
-    "PiecewiseConstantDecay": "[1], [0.1, 0.2], ",
-}
+def least(kind):
+    """The text of the arguments that a class cannot be made without."""
+    given = {"shape": (4,)} if kind is layers.Input else cases.needed(kind)
+    return "".join(
+        f"{name}={'schedules.' * isinstance(value, schedules.LearningRateSchedule)}{value!r}, "
+        for name, value in given.items()
+    )
 
 
 def with_every_idle_argument():
@@ -198,7 +196,7 @@ def with_every_idle_argument():
                 for argument, values in keras_arguments.idle_arguments(kind).items()
             }
             arguments = ", ".join(f"{argument}={value!r}" for argument, value in given.items())
-            yield f"{module.__name__.removeprefix('fastreg.')}.{name}({NEEDED.get(name, '')}{arguments})\n"
+            yield f"{module.__name__.removeprefix('fastreg.')}.{name}({least(kind)}{arguments})\n"
 
 
 PROGRAMS["Keras's arguments"] = "".join(with_every_idle_argument())

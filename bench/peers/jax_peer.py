@@ -26,7 +26,7 @@ def _parameters(weights: list[Layer]) -> tuple[Any, Any]:
 
 
 def _forward(net: Network, trained: Any, moving: Any, x: Any, key: Any) -> tuple[Any, Any]:
-    """Scores and new moving statistics in training (key given), scores alone mattering else."""
+    """Scores and new moving statistics. In training a key is given; in inference only the scores matter."""
     after = []
     for index, layer in enumerate(trained[:-1]):
         x = jax.nn.relu(x @ layer["kernel"] + layer["bias"])

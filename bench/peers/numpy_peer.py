@@ -1,6 +1,6 @@
-"""Hand-written NumPy, as fast as plain NumPy goes: every array is preallocated and written in place, parameters live in
-one flat vector, the update runs in blocks that stay in the second-level cache, dropout takes 16 raw random bits an
-element. The notation is oracle.py's.
+"""Hand-written NumPy, as fast as plain NumPy can be: every array is preallocated and written in place, the parameters
+are in one flat vector, the update runs in blocks that stay in the L2 cache, and dropout uses 16 raw random bits per
+element. The notation is that of oracle.py.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class NumPyTrainer:
         size = sum(a.size for w in weights for a in [w.kernel, w.bias, *w.norm[:2]])
         self._w, self._g = np.empty(size, np.float32), np.zeros(size, np.float32)
         self._at = 0
-        # Penalties and decay hold for kernels only, so they are applied layer by layer and not by the flat update.
+        # Penalties and decay apply to kernels only, so they are computed layer by layer and not in the flat update.
         self._update = NumPyUpdater(replace(optimizer_of(net), weight_decay=0.0), self._w, self._g)
         self.layers = [self._layer(w) for w in weights]
         widest = max(layer.output.shape[1] for layer in self.layers)

@@ -4,6 +4,7 @@
 #include "bindings/convert.h"
 #include "fastreg/model_file.h"
 #include "fastreg/runtime.h"
+#include "fastreg/spec.h"
 
 namespace fastreg::bindings {
 namespace {
@@ -48,6 +49,7 @@ void bind_runtime(py::module_& module) {
   module.def("get_thread_limit", &thread_limit);
   module.def("set_thread_limit", &set_thread_limit, py::arg("n"), py::pos_only());
   module.def("memory_limit", &memory_limit);
+  module.def("schema", [] { return py::module_::import("json").attr("loads")(schema()); });
   module.def("build_info", [] {
     const BuildInfo info = build_info();
     py::dict out;

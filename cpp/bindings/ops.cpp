@@ -40,7 +40,7 @@ py::tuple dense(const py::object& x_in, const py::object& w_in, const py::object
   const ActivationKind kind = activation_from_name(activation);
   const auto x = matrix(x_in, "x"), w = matrix(w_in, "w");
   const auto b = vector<float>(b_in, "b");
-  const bool keep_z = kind == ActivationKind::gelu || kind == ActivationKind::silu;
+  const bool keep_z = !derivative_from_output(kind);
   Result y(out, x.rows, w.cols), z(keep_z ? x.rows : 0, w.cols);
   const auto y_view = y.matrix(), z_view = keep_z ? z.matrix() : ops::Output{};
   released([&] { ops::dense(x, w, b, kind, y_view, z_view); });

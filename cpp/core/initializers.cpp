@@ -3,6 +3,7 @@
 // normal distribution cut at two standard deviations and rescaled to keep its variance.
 #include <algorithm>
 #include <cmath>
+#include <variant>
 #include <vector>
 
 #include "core/graph.h"
@@ -45,53 +46,49 @@ class Words {
   std::uint64_t block_ = 0;
 };
 
-// Variance that the scaled initializers aim at; 0 for the others.
-double target_variance(InitializerKind kind, double fan_in, double fan_out) {
-  switch (kind) {
-    case InitializerKind::glorot_uniform:
-    case InitializerKind::glorot_normal: return 2.0 / (fan_in + fan_out);
-    case InitializerKind::he_uniform:
-    case InitializerKind::he_normal: return 2.0 / fan_in;
-    case InitializerKind::lecun_uniform:
-    case InitializerKind::lecun_normal: return 1.0 / fan_in;
-    default: return 0.0;
-  }
-}
+// What a weight's elements are drawn from. The initializers that scale by the fans aim at a variance.
+struct Draw {
+  double fan_in, fan_out;
+  Words& words;
 
-double draw(const Initializer& initializer, double deviation, Words& words) {
-  switch (initializer.kind) {
-    case InitializerKind::zeros: return 0.0;
-    case InitializerKind::ones: return 1.0;
-    case InitializerKind::constant: return initializer.a;
-    case InitializerKind::random_normal: return initializer.a + initializer.b * words.normal();
-    case InitializerKind::truncated_normal: return initializer.a + initializer.b * words.cut_normal();
-    case InitializerKind::random_uniform:
-      return initializer.a + (initializer.b - initializer.a) * words.uniform();
-    case InitializerKind::glorot_uniform:
-    case InitializerKind::he_uniform:
-    case InitializerKind::lecun_uniform: return deviation * std::sqrt(3.0) * (2.0 * words.uniform() - 1.0);
-    case InitializerKind::glorot_normal:
-    case InitializerKind::he_normal:
-    case InitializerKind::lecun_normal: return deviation / kCutNormalDeviation * words.cut_normal();
+  double operator()(const Zeros&) const { return 0.0; }
+  double operator()(const Ones&) const { return 1.0; }
+  double operator()(const Constant& constant) const { return constant.value; }
+  double operator()(const RandomNormal& normal) const { return normal.mean + normal.stddev * words.normal(); }
+  double operator()(const TruncatedNormal& normal) const { return normal.mean + normal.stddev * words.cut_normal(); }
+  double operator()(const RandomUniform& uniform) const {
+    return uniform.minval + (uniform.maxval - uniform.minval) * words.uniform();
   }
-  return 0.0;
-}
+  double operator()(const GlorotUniform&) const { return uniform(2.0 / (fan_in + fan_out)); }
+  double operator()(const GlorotNormal&) const { return cut_normal(2.0 / (fan_in + fan_out)); }
+  double operator()(const HeUniform&) const { return uniform(2.0 / fan_in); }
+  double operator()(const HeNormal&) const { return cut_normal(2.0 / fan_in); }
+  double operator()(const LecunUniform&) const { return uniform(1.0 / fan_in); }
+  double operator()(const LecunNormal&) const { return cut_normal(1.0 / fan_in); }
+
+  double uniform(double variance) const {
+    return std::sqrt(variance) * std::sqrt(3.0) * (2.0 * words.uniform() - 1.0);
+  }
+  double cut_normal(double variance) const {
+    return std::sqrt(variance) / kCutNormalDeviation * words.cut_normal();
+  }
+};
 
 void fill(const Graph& graph, std::size_t index) {
   const Segment& segment = graph.parameters.segments()[index];
   const Initializer& initializer = segment.initializer;
   // Keras takes a vector's length for both fans.
   const double fan_in = static_cast<double>(segment.info.vector ? segment.info.cols : segment.info.rows);
-  const double deviation = std::sqrt(target_variance(initializer.kind, fan_in, static_cast<double>(segment.info.cols)));
   Words words(*graph.backend.kernels,
               {graph.spec.seed, kInitializerStream + static_cast<std::uint32_t>(index), 0});
+  const Draw draw{fan_in, static_cast<double>(segment.info.cols), words};
   // A block at a time: a large weight is never in memory twice.
   constexpr std::size_t kBlock = 1 << 16;
   const std::size_t size = segment.info.size();
   std::vector<float> values(std::min(size, kBlock));
   for (std::size_t first = 0; first < size; first += kBlock) {
     const std::size_t n = std::min(kBlock, size - first);
-    for (std::size_t i = 0; i < n; ++i) values[i] = static_cast<float>(draw(initializer, deviation, words));
+    for (std::size_t i = 0; i < n; ++i) values[i] = static_cast<float>(std::visit(draw, initializer));
     segment.from_values(first, values.data(), n, graph.weights.data());
   }
 }

@@ -20,6 +20,10 @@
 
 namespace fastreg {
 
+// In fastreg/loss_kind.h and fastreg/update_rule.h, for the kernel and the callers that name them.
+enum class LossKind : std::uint8_t;
+enum class UpdateRule : std::uint8_t;
+
 inline constexpr std::size_t kLane = 16;    // floats that every row and segment is padded to
 inline constexpr std::size_t kPanel = 64;   // columns of a panel
 

@@ -63,11 +63,6 @@ class Operation {
   std::size_t in_, out_;
 };
 
-// Whether an activation's derivative follows from its output; gelu and silu need their input.
-constexpr bool derivative_from_output(ActivationKind kind) {
-  return kind != ActivationKind::gelu && kind != ActivationKind::silu && kind != ActivationKind::softmax;
-}
-
 // The part of ld columns that this member works on, in the units of Range (kernels.h).
 inline Range column_split(const Team& team, std::size_t ld) {
   return ld == 1 ? team.split(1) : team.split(ld, kLane);

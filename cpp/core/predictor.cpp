@@ -37,7 +37,7 @@ void check(const std::vector<FrozenLayer>& layers) {
     const FrozenLayer& layer = layers[i];
     require(layer.in > 0 && layer.out > 0, i, "must have inputs and outputs");
     require(i == 0 || layer.in == layers[i - 1].out, i, "must take what the layer before gives");
-    require(layer.activation <= ActivationKind::softmax, i, "has an unknown activation");
+    require(static_cast<std::size_t>(layer.activation) < activation_count(), i, "has an unknown activation");
     if (!layer.kernel.empty()) {
       require(layer.kernel.size() / layer.out == layer.in && layer.kernel.size() % layer.out == 0, i,
               "kernel must have in * out values");

@@ -5,6 +5,7 @@
 // coefficients rounded to float.
 #pragma once
 #include "fastreg/enums.h"
+#include "fastreg/fields.h"
 #include "math/inline.h"
 
 namespace fastreg::math {
@@ -89,9 +90,10 @@ FASTREG_INLINE V normal_distribution(V x, V* bell) {
   return select(x < V(0.0f), tail, V(1.0f) - tail);
 }
 
-// One struct for each activation: forward(x) = f(x), and backward(s, dy) = f'(x) dy, where s is f(x), or x itself where
-// kFromInput is true.
+// One struct for each activation: its name, forward(x) = f(x), and backward(s, dy) = f'(x) dy, where s is f(x), or x
+// itself where kFromInput is true. The list at the end of this file is what names, kinds, dispatch and tests follow from.
 struct Linear {
+  static constexpr const char* kName = "linear";
   static constexpr bool kFromInput = false;
   template <class V>
   static FASTREG_INLINE V forward(V x) {
@@ -104,6 +106,7 @@ struct Linear {
 };
 
 struct Relu {
+  static constexpr const char* kName = "relu";
   static constexpr bool kFromInput = false;
   template <class V>
   static FASTREG_INLINE V forward(V x) {
@@ -116,6 +119,7 @@ struct Relu {
 };
 
 struct LeakyRelu {
+  static constexpr const char* kName = "leaky_relu";
   static constexpr bool kFromInput = false;
   template <class V>
   static FASTREG_INLINE V forward(V x) {
@@ -128,6 +132,7 @@ struct LeakyRelu {
 };
 
 struct Elu {
+  static constexpr const char* kName = "elu";
   static constexpr bool kFromInput = false;
   template <class V>
   static FASTREG_INLINE V forward(V x) {
@@ -141,6 +146,7 @@ struct Elu {
 
 // x Phi(x), the exact form. The clamps keep inf * 0 out; Phi and the bell are 0 beyond them.
 struct Gelu {
+  static constexpr const char* kName = "gelu";
   static constexpr bool kFromInput = true;
   template <class V>
   static FASTREG_INLINE V forward(V x) {
@@ -158,6 +164,7 @@ struct Gelu {
 
 // x sigmoid(x); sigmoid is 0 below the clamp.
 struct Silu {
+  static constexpr const char* kName = "silu";
   static constexpr bool kFromInput = true;
   template <class V>
   static FASTREG_INLINE V forward(V x) {
@@ -174,6 +181,7 @@ struct Silu {
 // |x| + |x|^3 P(x^2) below 0.55, and from there on 1 - 2 e / (1 + e) with e = e^(-2 |x|), in which errors of the
 // quotient count half or less.
 struct Tanh {
+  static constexpr const char* kName = "tanh";
   static constexpr bool kFromInput = false;
   template <class V>
   static FASTREG_INLINE V forward(V x) {
@@ -193,6 +201,7 @@ struct Tanh {
 };
 
 struct Sigmoid {
+  static constexpr const char* kName = "sigmoid";
   static constexpr bool kFromInput = false;
   template <class V>
   static FASTREG_INLINE V forward(V x) {
@@ -205,6 +214,7 @@ struct Sigmoid {
 };
 
 struct Softplus {
+  static constexpr const char* kName = "softplus";
   static constexpr bool kFromInput = false;
   template <class V>
   static FASTREG_INLINE V forward(V x) {
@@ -215,5 +225,22 @@ struct Softplus {
     return (V(0.0f) - expm1_negative(V(0.0f) - y)) * dy;
   }
 };
+
+// Over a whole row, so it has kernels of its own (softmax_forward and softmax_backward, which reads the output).
+struct Softmax {
+  static constexpr const char* kName = "softmax";
+  static constexpr bool kFromInput = false;
+};
+
+// The index of an activation here is its ActivationKind.
+using Activations = List<Linear, Relu, LeakyRelu, Elu, Gelu, Silu, Tanh, Sigmoid, Softplus, Softmax>;
+
+template <class F>
+inline constexpr ActivationKind kKind = static_cast<ActivationKind>(index_of<F>(Activations()));
+static_assert(kKind<Linear> == ActivationKind::linear && kKind<Relu> == ActivationKind::relu &&
+              kKind<LeakyRelu> == ActivationKind::leaky_relu && kKind<Elu> == ActivationKind::elu &&
+              kKind<Gelu> == ActivationKind::gelu && kKind<Silu> == ActivationKind::silu &&
+              kKind<Tanh> == ActivationKind::tanh && kKind<Sigmoid> == ActivationKind::sigmoid &&
+              kKind<Softplus> == ActivationKind::softplus && kKind<Softmax> == ActivationKind::softmax);
 
 }  // namespace fastreg::math

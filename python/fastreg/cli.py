@@ -1,7 +1,7 @@
 """The `fastreg` command: parses arguments and reports errors; each subcommand's work lives in a module of its own.
 
-Results go to standard output, progress and errors to standard error. Exit status 0: done; 1: could not be done, and the
-message says why; 2: wrong usage.
+Results go to standard output, progress and errors to standard error. The exit status is 0 if the command succeeded, 1
+if it failed (the message says why), and 2 for wrong usage.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 def _tune(arguments: argparse.Namespace) -> int:
     from fastreg.table import tune
 
-    options = tune.Options(
+    options = tune.TuneOptions(
         data=arguments.data,
         target=arguments.target,
         test=arguments.test,

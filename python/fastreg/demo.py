@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,13 @@ from fastreg.diagnosis import Diagnosis, diagnose
 from fastreg.internal.extras import needs
 from fastreg.internal.progress import printable
 from fastreg.model.sequential import Sequential
+
+if not TYPE_CHECKING:  # a type checker knows which names there are
+
+    def __getattr__(name: str) -> Any:
+        from fastreg.internal.old_paths import old_name
+
+        return old_name(__name__, name)
 
 TRAINING_ROWS, VALIDATION_ROWS = 400, 400
 UNITS, EPOCHS, BATCH, PATIENCE, LEARNING_RATE = 256, 200, 32, 30, 1e-3
@@ -45,8 +53,8 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of one network."""
+class TrainedNetwork:
+    """The result of one network."""
 
     history: callbacks.History
     best_epoch: int | None
@@ -58,7 +66,7 @@ class Outcome:
 
     @property
     def gap(self) -> float:
-        """By how much the network does better on the rows it has seen."""
+        """How much better the network scores on the rows that it was trained on."""
         return self.train - self.test
 
 
@@ -104,7 +112,7 @@ def _require_packages() -> None:
 
 
 def _require_writable(output: Path) -> None:
-    """What can be known to go wrong with the picture is said before the training, not after it."""
+    """Reports errors in the path of the picture before the training, not after it."""
     from matplotlib.figure import Figure
 
     known = Figure().canvas.get_supported_filetypes()
@@ -167,11 +175,11 @@ def regularised_network(seed: int) -> Sequential:
 
 
 def early_stopping() -> callbacks.EarlyStopping:
-    """What stops the regularised network and keeps the weights of its best epoch."""
+    """Early stopping of the regularised network, which restores the weights of its best epoch."""
     return callbacks.EarlyStopping(monitor="val_loss", patience=PATIENCE)
 
 
-def train(model: Sequential, data: Data, stopping: callbacks.EarlyStopping | None, verbose: int) -> Outcome:
+def train(model: Sequential, data: Data, stopping: callbacks.EarlyStopping | None, verbose: int) -> TrainedNetwork:
     """Fits the model, with early stopping where it is given, and scores the weights that were kept."""
     start = time.perf_counter()
     history = model.fit(
@@ -189,7 +197,7 @@ def train(model: Sequential, data: Data, stopping: callbacks.EarlyStopping | Non
     parts = (data.x, data.y), (data.x_validation, data.y_validation), (data.x_test, data.y_test)
     train_score, validation_score, test_score = (float(np.mean(model.predict(x).argmax(axis=1) == y)) for x, y in parts)
     kept = losses if best_epoch is None else losses[: best_epoch + 1]
-    return Outcome(
+    return TrainedNetwork(
         history=history,
         best_epoch=best_epoch,
         train=train_score,
@@ -200,7 +208,7 @@ def train(model: Sequential, data: Data, stopping: callbacks.EarlyStopping | Non
     )
 
 
-def report(data: Data, outcomes: dict[str, Outcome], output: Path, seed: int) -> str:
+def report(data: Data, outcomes: dict[str, TrainedNetwork], output: Path, seed: int) -> str:
     """The table, the diagnoses and where the picture is, as text."""
     rows = f"{len(data.x)} training, {len(data.x_validation)} validation and {len(data.x_test)} test rows"
     lines = [

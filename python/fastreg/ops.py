@@ -1,9 +1,9 @@
-r"""Single operations on NumPy arrays: for benchmarks, and for training loops of one's own.
+r"""Single operations on NumPy arrays, for benchmarks and for training loops of your own.
 
-Notation: x (n, in) rows, w (in, units) kernel, b (units,) bias, g and every ``d...`` a gradient in the shape of what it
-is the gradient of. Everything computes in float32. Arrays that are float32, C-contiguous and aligned are used as they
-are; others are cast first, which costs a copy. ``out`` and arrays updated in place must be such arrays already. Values
-other than labels are not looked at: NaN goes in and NaN comes out.
+Notation: x (n, in) are rows, w (in, units) is a kernel, b (units,) a bias; g and every ``d...`` are gradients with the
+shape of the array that they belong to. Everything is computed in float32. Arrays that are float32, C-contiguous and
+aligned are used directly; others are cast first, which costs a copy. ``out`` and arrays that are updated in place must
+be such arrays already. Values other than labels are not checked: a NaN in the input gives NaN in the output.
 """
 
 from __future__ import annotations
@@ -78,10 +78,11 @@ def _in_place(value: object, name: str) -> Floats:
 class Updater:
     r"""An optimizer's step on one array, penalties included, in one pass over the memory.
 
-    The gradient of the penalty :math:`\lambda_1 \sum |w| + \lambda_2 \sum w^2` is added to the one that ``step`` is
-    given (or its first part is a soft threshold after the step, see :class:`fastreg.regularizers.L1`). Schedules count
-    the steps of this updater, from 0. An optimizer that clips clips this array's gradient, penalty included, and leaves
-    ``g`` as it is; ``clipnorm`` and ``global_clipnorm`` are the same here.
+    The gradient of the penalty :math:`\lambda_1 \sum |w| + \lambda_2 \sum w^2` is added to the gradient that ``step``
+    receives. With ``proximal``, the first part is a soft threshold after the step instead, see
+    :class:`fastreg.regularizers.L1`. Schedules count the steps of this updater from 0. Clipping is applied to the
+    gradient of this array including the penalty, and ``g`` itself does not change; ``clipnorm`` and
+    ``global_clipnorm`` mean the same here.
 
     Args:
         optimizer: One of :mod:`fastreg.optimizers`, or the name of one.
@@ -193,12 +194,11 @@ def dense_backward(
     """Gradients of :func:`dense`.
 
     Args:
-        x: As it was.
-        w: As it was.
-        saved: What :func:`dense` returned; for gelu and silu the value before the activation, which is
-            ``dense(x, w, b)``.
-        dy: Gradient of the result.
-        activation: As it was.
+        x: The x that :func:`dense` was called with.
+        w: The w that it was called with.
+        saved: The array that it returned; for gelu and silu the value before the activation, ``dense(x, w, b)``.
+        dy: The gradient with respect to its result.
+        activation: The activation that it was called with.
 
     Returns:
         ``(dx, dw, db)``.
@@ -216,7 +216,7 @@ def activation(x: ArrayLike, activation: str) -> Floats:
 
 
 def activation_backward(saved: ArrayLike, dy: ArrayLike, activation: str) -> Floats:
-    """Gradient of :func:`activation`; ``saved`` is what it returned, or for gelu and silu what it was given."""
+    """The gradient of :func:`activation`. ``saved`` is its result, or for gelu and silu its argument."""
     kind = check_activation("activation_backward", "activation", activation)
     return _core.activation_backward(_cast(saved, "saved"), _cast(dy, "dy"), kind)
 
@@ -302,7 +302,7 @@ def batch_norm_train(
     momentum: float = 0.99,
     epsilon: float = 1e-3,
 ) -> tuple[Floats, Floats, Floats]:
-    """Training: normalises with the statistics of x and moves the averages, ``momentum`` being the old one's weight.
+    """Batch normalisation in training: normalises with the statistics of x and updates the moving averages.
 
     Args:
         x: (n, k), n >= 1; a single row is normalised to ``beta``.
@@ -310,11 +310,11 @@ def batch_norm_train(
         beta: (k,), or None for 0.
         moving_mean: (k,) float32, updated in place.
         moving_variance: (k,) float32, updated in place.
-        momentum: In [0, 1].
+        momentum: The weight of the old average, in [0, 1].
         epsilon: >= 2**-126.
 
     Returns:
-        ``(y, mean, inv_std)``; the last two are what :func:`batch_norm_backward` wants.
+        ``(y, mean, inv_std)``; the last two are arguments of :func:`batch_norm_backward`.
 
     Raises:
         ValueError: If a number is out of range, shapes do not fit, or the averages cannot be written in place.
@@ -334,7 +334,10 @@ def batch_norm_train(
 def batch_norm_backward(
     x: ArrayLike, dy: ArrayLike, gamma: ArrayLike | None, mean: ArrayLike, inv_std: ArrayLike
 ) -> tuple[Floats, Floats, Floats]:
-    """Gradients of :func:`batch_norm_train`: ``(dx, dgamma, dbeta)``; mean and inv_std are what it returned."""
+    """The gradients of :func:`batch_norm_train`: ``(dx, dgamma, dbeta)``.
+
+    It returned the arguments mean and inv_std.
+    """
     return _core.batch_norm_backward(
         _cast(x, "x"), _cast(dy, "dy"), _cast_optional(gamma, "gamma"), _cast(mean, "mean"), _cast(inv_std, "inv_std")
     )

@@ -1,4 +1,4 @@
-"""Pictures of training runs. matplotlib is imported when a picture is made, and its global state is never touched."""
+"""Pictures of training runs. matplotlib is imported when a picture is drawn, and its global state is never changed."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def learning_curves(
 
     Args:
         histories: What `fit` returned, or its `history` dict, or a mapping from labels to several of these.
-        path: File to write, whole or not at all; its ending says the format (png, svg, pdf ...). Nothing is written
-            where None.
-        best_epochs: For a label the epoch, counted from 0, whose weights were kept; it is marked.
+        path: File to write, completely or not at all. Its ending determines the format (png, svg, pdf ...). None writes
+            no file.
+        best_epochs: For each label the epoch, counted from 0, whose weights were kept. It is marked.
         title: Heading of the whole picture.
 
     Returns:

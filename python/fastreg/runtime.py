@@ -1,4 +1,4 @@
-"""What fastreg runs on: threads, instruction set, versions."""
+"""The runtime of fastreg: threads, instruction sets, versions."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _explicit = False
 def set_num_threads(n: int) -> None:
     """Sets how many threads one training or prediction may use; results do not depend on it.
 
-    It is obeyed even above the number of processors. The default is the smallest of the CPU affinity, the cgroup's CPU
-    quota and ``FASTREG_NUM_THREADS``, or else ``OMP_NUM_THREADS``.
+    ``n`` may exceed the number of processors. The default is the minimum of the CPUs in the affinity mask, the CPU
+    quota of the control group, and ``FASTREG_NUM_THREADS`` or else ``OMP_NUM_THREADS``.
 
     Args:
         n: >= 1.
@@ -41,11 +41,10 @@ def get_num_threads() -> int:
 
 
 def thread_limit(n: int) -> AbstractContextManager[None]:
-    """At most ``n`` threads for each training or prediction that this thread starts within a ``with``.
+    """Limits each training or prediction that this thread starts within a ``with`` to at most ``n`` threads.
 
-    Other threads, and whatever :func:`set_num_threads` says for them, are not affected, so that a program with
-    workers of its own can give each of them its share. A limit within a limit can only lower it. Results do not
-    depend on it.
+    Other threads, and what :func:`set_num_threads` has set for them, are not affected, so that a program with workers
+    can give each of them its share. A nested limit can only lower it. Results do not depend on it.
 
     Args:
         n: >= 1.
@@ -74,7 +73,7 @@ def _limited(n: int) -> Iterator[None]:
 
 
 def show_config() -> None:
-    """Prints versions, the instruction set in use and those available, and the threads with where their number is from.
+    """Prints versions, the instruction sets, and the number of threads with the reason for it.
 
     Example:
         >>> import fastreg as fr

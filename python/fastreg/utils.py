@@ -1,4 +1,4 @@
-"""Keras's helpers that a dense program needs, one-hot targets and one seed for everything; and seeds for one thread."""
+"""Helpers of Keras for programs of dense layers (one-hot targets, one global seed), and seeds for one thread."""
 
 from __future__ import annotations
 
@@ -98,9 +98,9 @@ def set_random_seed(seed: int) -> None:
 def default_seed(seed: int) -> AbstractContextManager[None]:
     """Seeds the models that this thread makes within a ``with`` and without a ``seed`` of their own.
 
-    The first one's seed is a function of ``seed`` alone, the second one's another, and so on, so that what is made
-    again is the same again. Other threads, :func:`set_random_seed` and the global generators are not affected; the
-    innermost ``with`` counts.
+    The seeds of the first model, the second model and so on are functions of ``seed`` alone, so that running the same
+    program again makes the same models. Other threads, :func:`set_random_seed` and the global generators are not
+    affected. If ``with`` statements are nested, the innermost one counts.
 
     Args:
         seed: In [0, 2**64).

@@ -4,6 +4,8 @@
 #pragma once
 #include <functional>
 
+#include "fastreg/loss_kind.h"
+#include "fastreg/update_rule.h"
 #include "kernel_buffers.h"
 
 namespace fastreg::test {

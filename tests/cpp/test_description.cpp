@@ -8,10 +8,13 @@
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
+#include <variant>
 #include <vector>
 
-#include "fastreg/spec.h"
+#include "core/check_fields.h"
 #include "core/json.h"
+#include "fastreg/spec.h"
 
 namespace {
 
@@ -193,9 +196,9 @@ void a_full_description_is_read() {
   CHECK(network.n_features == 10 && network.seed == UINT64_MAX && network.layers.size() == 5);
   const auto& first = std::get<Dense>(network.layers[0]);
   CHECK(first.units == 64 && first.activation == ActivationKind::gelu && !first.use_bias);
-  CHECK(first.kernel_initializer.kind == InitializerKind::random_normal);
-  CHECK(first.kernel_initializer.a == 1 && first.kernel_initializer.b == 0.25);
-  CHECK(first.bias_initializer.kind == InitializerKind::constant && first.bias_initializer.a == 0.125);
+  const auto& normal = std::get<RandomNormal>(first.kernel_initializer);
+  CHECK(normal.mean == 1 && normal.stddev == 0.25);
+  CHECK(std::get<Constant>(first.bias_initializer).value == 0.125);
   CHECK((first.kernel_regularizer == Penalty{0.5f, 0.25f, true} && first.bias_regularizer == Penalty{0, 2, false}));
   CHECK(std::get<Activation>(network.layers[1]).activation == ActivationKind::leaky_relu);
   const auto& norm = std::get<BatchNormalization>(network.layers[2]);
@@ -203,8 +206,9 @@ void a_full_description_is_read() {
   CHECK(std::get<Dropout>(network.layers[3]).rate == 0.25f);
   const auto& last = std::get<Dense>(network.layers[4]);
   CHECK(last.activation == ActivationKind::linear && last.use_bias && last.kernel_regularizer == Penalty{});
-  CHECK(last.kernel_initializer.a == -0.05 && last.kernel_initializer.b == 0.05);
-  CHECK(last.bias_initializer.kind == InitializerKind::zeros);
+  const auto& uniform = std::get<RandomUniform>(last.kernel_initializer);
+  CHECK(uniform.minval == -0.05 && uniform.maxval == 0.05);
+  CHECK(std::holds_alternative<Zeros>(last.bias_initializer));
 
   const TrainingSpec training = parse_training(text);
   CHECK(training.loss.kind == LossKind::binary_crossentropy && training.loss.from_logits);
@@ -219,7 +223,7 @@ void absent_members_have_the_defaults_of_the_structs() {
   const NetworkSpec network = parse_network(R"({"format":1,"n_features":2,"layers":[{"type":"Dense","units":3},
     {"type":"BatchNormalization"},{"type":"Dropout"}]})");
   CHECK(network.seed == 0);
-  CHECK(std::get<Dense>(network.layers[0]).kernel_initializer.kind == InitializerKind::glorot_uniform);
+  CHECK(std::holds_alternative<GlorotUniform>(std::get<Dense>(network.layers[0]).kernel_initializer));
   CHECK(std::get<BatchNormalization>(network.layers[1]).momentum == BatchNormalization{}.momentum);
   CHECK(std::get<Dropout>(network.layers[2]).rate == Dropout{}.rate);
   const auto sgd = std::get<SGD>(parse_optimizer(R"({"type":"SGD","learning_rate":{"type":"CosineDecay"}})"));
@@ -233,32 +237,113 @@ void absent_members_have_the_defaults_of_the_structs() {
   CHECK(rmsprop.learning_rate == 1e-3f && rmsprop.rho == 0.9f && rmsprop.epsilon == 1e-7f);
 }
 
+// A value that a field may have and that is not its default, and its JSON.
+std::string other_value(const Interval& interval, float& value) {
+  value = value != 0.25f && interval.contains(0.25) ? 0.25f : 0.5f;
+  return shown(value);
+}
+std::string other_value(const Interval&, bool& value) {
+  value = !value;
+  return value ? "true" : "false";
+}
+std::string other_value(const Interval& interval, Clipping& value) {
+  value.kind = ClipKind::norm;
+  return other_value(interval, value.limit);
+}
+
+bool same(float a, float b) { return a == b; }
+bool same(bool a, bool b) { return a == b; }
+bool same(const Clipping& a, const Clipping& b) { return a.kind == b.kind && a.limit == b.limit; }
+
+// With every field of every optimizer written down, each arrives in its own member.
 void every_field_of_an_optimizer_is_read() {
-  const auto sgd = std::get<SGD>(parse_optimizer(R"({"type":"SGD","learning_rate":2,"momentum":0.5,"nesterov":true})"));
-  CHECK(sgd.learning_rate == 2.0f && sgd.momentum == 0.5f && sgd.nesterov);
-  const auto adam = std::get<Adam>(
-      parse_optimizer(R"({"type":"Adam","learning_rate":2,"beta_1":0.125,"beta_2":0.75,"epsilon":4})"));
-  CHECK(adam.learning_rate == 2.0f && adam.beta_1 == 0.125f && adam.beta_2 == 0.75f && adam.epsilon == 4.0f);
-  const auto rmsprop =
-      std::get<RMSprop>(parse_optimizer(R"({"type":"RMSprop","learning_rate":2,"rho":0.5,"epsilon":4})"));
-  CHECK(rmsprop.learning_rate == 2.0f && rmsprop.rho == 0.5f && rmsprop.epsilon == 4.0f);
-  const struct { const char* member; ClipKind kind; } clippings[] = {
-      {"clipvalue", ClipKind::value}, {"clipnorm", ClipKind::norm}, {"global_clipnorm", ClipKind::global_norm}};
-  for (const char* type : {"SGD", "Adam", "AdamW", "RMSprop"}) {
-    for (const auto& row : clippings) {
-      const std::string json = std::string(R"({"type":")") + type + R"(",")" + row.member + R"(":0.25})";
-      const Clipping read = std::visit([](const auto& any) { return any.clipping; }, parse_optimizer(json));
-      CHECK(read.kind == row.kind && read.limit == 0.25f);
+  for_each_type(Optimizers(), []<class Description>(Type<Description>) {
+    Description wanted;
+    std::string json = std::string(R"({"type":")") + Description::kName + "\"";
+    Description::kFields.visit([&](const auto& field) {
+      const std::string value = other_value(field.interval, wanted.*field.member);
+      const std::string name = field.name == std::string("clipping") ? "clipnorm" : field.name;
+      json += ",\"" + name + "\":" + value;
+    });
+    const auto read = std::get<Description>(parse_optimizer(json + "}"));
+    Description::kFields.visit([&](const auto& field) {
+      check(same(read.*field.member, wanted.*field.member), json + ": " + field.name, __LINE__);
+    });
+    for (const ClipKind kind : kClippings) {
+      const std::string clipped = std::string(R"({"type":")") + Description::kName + "\",\"" + clipping_name(kind);
+      const Clipping clipping = std::get<Description>(parse_optimizer(clipped + "\":0.25}")).clipping;
+      CHECK(clipping.kind == kind && clipping.limit == 0.25f);
     }
-  }
+  });
   const auto null = std::get<SGD>(parse_optimizer(R"({"type":"SGD","clipnorm":null,"global_clipnorm":null})"));
   CHECK(null.clipping.kind == ClipKind::none);
 }
 
+// The names of a list's descriptions, as messages list them.
+template <class... T>
+std::string listed(List<T...>) {
+  std::string names;
+  ((names += std::string(names.empty() ? "" : ", ") + T::kName), ...);
+  return names;
+}
+
+// The values at and beside the bounds of an interval are taken or refused as it says.
+void bounds_are_checked(const std::string& json, const Interval& interval) {
+  const auto accepted = [&](double value) {
+    try {
+      parse_optimizer(json + shown(value) + "}");
+    } catch (const std::invalid_argument&) {
+      return false;
+    }
+    return true;
+  };
+  const auto next = [](double value, float towards) {
+    return static_cast<double>(std::nextafter(static_cast<float>(value), towards));
+  };
+  check(accepted(interval.minimum) == !interval.above_minimum, json + " minimum", __LINE__);
+  check(!accepted(next(interval.minimum, -1.0f)), json + " below the minimum", __LINE__);
+  check(accepted(interval.maximum) == !interval.below_maximum, json + " maximum", __LINE__);
+  if (interval.maximum < kLargestFloat) check(!accepted(next(interval.maximum, 2.0f)), json + " above it", __LINE__);
+}
+
+void every_interval_of_an_optimizer_is_checked() {
+  std::size_t checked = 0;
+  for_each_type(Optimizers(), [&]<class Description>(Type<Description>) {
+    Description::kFields.visit([&]<class Member>(const Field<Description, Member>& field) {
+      if constexpr (std::is_same_v<Member, float>) {
+        const std::string json = std::string(R"({"type":")") + Description::kName + "\",\"" + field.name + "\":";
+        bounds_are_checked(json, field.interval);
+        ++checked;
+      }
+    });
+  });
+  CHECK(checked > Optimizers::kSize);
+}
+
+void the_schema_has_every_list() {
+  const Json json = parse_json(schema());
+  const auto size = [&](const char* kind) { return json.find(kind)->get<Json::Object>()->size(); };
+  CHECK(size("optimizers") == Optimizers::kSize && size("activations") == activation_count());
+  CHECK(size("initializers") == Initializers::kSize && size("layers") == Layers::kSize);
+  CHECK(size("regularizers") == Regularizers::kSize);
+  const Json& fields = *json.find("optimizers")->find("Adam")->find("fields");
+  CHECK_EQUAL(fields.find("beta_1")->dump(),
+              R"_({"type":"float","default":0.9,"minimum":0,"exclusiveMaximum":1,"rule":"in [0, 1)"})_");
+  const std::string positive = R"_("exclusiveMinimum":0,"rule":"> 0 and finite (float32)"})_";
+  CHECK_EQUAL(fields.find("learning_rate")->dump(), R"({"type":"float","default":0.001,"schedule":true,)" + positive);
+  CHECK_EQUAL(fields.find("clipvalue")->dump(), R"({"type":"float","default":null,"nullable":true,)" + positive);
+  const Json& dense = *json.find("layers")->find("Dense")->find("fields");
+  CHECK_EQUAL(dense.find("units")->dump(),
+              R"_({"type":"int","minimum":1,"exclusiveMaximum":2147483648,"rule":"in [1, 2^31)"})_");
+  CHECK_EQUAL(dense.find("kernel_initializer")->dump(), R"({"type":"initializer","default":{"type":"GlorotUniform"}})");
+  CHECK_EQUAL(json.find("activations")->find("gelu")->dump(), R"({"fields":{},"backward_from":"input"})");
+}
+
 void names_are_those_of_the_enums() {
-  for (int i = 0; i <= static_cast<int>(ActivationKind::softmax); ++i) {
+  for (std::size_t i = 0; i < activation_count(); ++i) {
     CHECK(activation_from_name(name(static_cast<ActivationKind>(i))) == static_cast<ActivationKind>(i));
   }
+  CHECK(derivative_from_output(ActivationKind::relu) && !derivative_from_output(ActivationKind::gelu));
   CHECK_EQUAL(name(ActivationKind::leaky_relu), "leaky_relu");
   CHECK(loss_from_name("sparse_categorical_crossentropy") == LossKind::sparse_categorical_crossentropy);
   CHECK_EQUAL(message_of<std::invalid_argument>([] { loss_from_name("mse"); }),
@@ -344,7 +429,8 @@ void other_errors_of_descriptions_name_their_field() {
       {loss + R"({"type":"MeanSquaredError"},"metrics":[{"type":"AUC"}]})",
        "metrics[0]: type must be one of BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy, "
        "MeanSquaredError, MeanAbsoluteError, got \"AUC\""},
-      {with_optimizer(R"({"type":"Lion"})"), "optimizer: type must be one of SGD, Adam, AdamW, RMSprop, got \"Lion\""},
+      {with_optimizer(R"({"type":"Tiger"})"),
+       "optimizer: type must be one of " + listed(Optimizers()) + ", got \"Tiger\""},
       {with_optimizer(R"({"type":"Adam","learning_rate":0})"),
        "optimizer (Adam): learning_rate must be > 0 and finite (float32), got 0"},
       {with_optimizer(R"({"type":"Adam","learning_rate":"fast"})"),
@@ -390,6 +476,8 @@ int main() {
   a_full_description_is_read();
   absent_members_have_the_defaults_of_the_structs();
   every_field_of_an_optimizer_is_read();
+  every_interval_of_an_optimizer_is_checked();
+  the_schema_has_every_list();
   names_are_those_of_the_enums();
   layer_errors_name_layer_field_rule_and_value();
   other_errors_of_descriptions_name_their_field();

@@ -2,6 +2,7 @@
 // against plain loops in double precision.
 #include <algorithm>
 
+#include "fastreg/update_rule.h"
 #include "kernel_buffers.h"
 
 namespace {

@@ -1,4 +1,5 @@
 // Softmax and the losses of the kernel table, on every ISA, against plain loops in double precision.
+#include "fastreg/loss_kind.h"
 #include "kernel_buffers.h"
 
 namespace {

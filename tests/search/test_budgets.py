@@ -33,7 +33,7 @@ def folds(monkeypatch):
         found.append(evaluate(*arguments))
         return found[-1]
 
-    monkeypatch.setattr("fastreg.search.workers.executors.evaluate", recorded)
+    monkeypatch.setattr("fastreg.search.workers.threads.evaluate", recorded)
     return found
 
 

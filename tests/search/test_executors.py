@@ -21,7 +21,8 @@ from fastreg import callbacks
 from fastreg.search.folds.dry_run import make_context
 from fastreg.search.folds.evaluation import Task, evaluate
 from fastreg.search.workers import remote
-from fastreg.search.workers.executors import InlineRunner, ThreadRunner, count_workers, make_runner
+from fastreg.search.workers.executors import count_workers, make_runner
+from fastreg.search.workers.threads import InlineRunner, ThreadRunner
 from programs import OBEY_CTRL_C, count_steps, prompt
 from search_folds import PARAMS, Counted, Dies, Marks, Threads, X, Y, blas_threads, collect, context, values
 

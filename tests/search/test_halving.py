@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 from fastreg.search import ASHA, Hyperband, Random, SuccessiveHalving
-from fastreg.search.pruners.pruning import Outcome
+from fastreg.search.pruners.trial_schedule import JobOutcome
 from simulation import EPOCHS, FOLDS, SPACE, Curve, Learner, Simulation
 
 each_direction = pytest.mark.parametrize("direction", ["min", "max"])
@@ -57,7 +57,7 @@ def test_the_next_best_go_up_where_all_that_were_promoted_diverge():
             jobs[job.stop] += 1
             rank = 4 * job.number % 9
             good = job.stop == 1 or rank > 2
-            schedule.done(job, Outcome("ok", rank, job.stop) if good else Outcome("diverged", None, job.start))
+            schedule.done(job, JobOutcome("ok", rank, job.stop) if good else JobOutcome("diverged", None, job.start))
             if good and job.stop == 9:
                 final.append(rank)
         assert schedule.finished
@@ -217,13 +217,13 @@ def test_asha_never_waits_for_a_rung():
     stops = []
     while (job := schedule.next()) is not None:
         stops.append(job.stop)
-        schedule.done(job, Outcome("ok", job.params["x"], job.stop))
+        schedule.done(job, JobOutcome("ok", job.params["x"], job.stop))
     assert stops.count(1) == 8
     assert stops.count(3) >= 8 // 3
     assert not schedule.finished
-    schedule.done(slow, Outcome("failed", None, 0))
+    schedule.done(slow, JobOutcome("failed", None, 0))
     while (job := schedule.next()) is not None:
-        schedule.done(job, Outcome("ok", job.params["x"], job.stop))
+        schedule.done(job, JobOutcome("ok", job.params["x"], job.stop))
     assert schedule.finished
     assert schedule.settled() == list(range(9))
 
@@ -247,7 +247,7 @@ def test_halving_finds_the_best_for_a_fraction_of_the_epochs():
         while (job := schedule.next()) is not None:
             epochs += job.stop - job.start
             score = job.params["x"] + 1 / job.stop
-            schedule.done(job, Outcome("ok", score, job.stop))
+            schedule.done(job, JobOutcome("ok", score, job.stop))
             if job.stop == 81:
                 final[job.number] = job.params["x"]
         asked = Random()

@@ -27,7 +27,8 @@ from fastreg.search import (
     SuccessiveHalving,
     Uniform,
 )
-from fastreg.search.journal import Journal, decode_float, encode, fingerprint
+from fastreg.search.journal import Journal
+from fastreg.search.values import decode_float, encode, fingerprint
 from programs import TESTS
 from searches import Scored, build, findings, histories, nothing, two_classes
 
@@ -397,7 +398,7 @@ def test_one_writer(tmp_path):
 
 def test_a_fold_is_on_the_disk_before_it_counts(tmp_path, monkeypatch):
     """fsync comes after the write of the line and before the schedule hears of the fold."""
-    from fastreg.search.pruners.pruning import FullBudget
+    from fastreg.search.pruners.full_budget import FullBudget
 
     events = []
     write, sync = os.write, os.fsync

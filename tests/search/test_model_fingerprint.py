@@ -1,6 +1,5 @@
 """A journal is gone on from with the models that it has scores of: their fingerprints tell a changed build."""
 
-import dataclasses
 import json
 import os
 import subprocess
@@ -8,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import cases
 import fastreg as fr
 import fingerprinted
 import numpy as np
@@ -384,33 +384,12 @@ def test_pipelines_of_scikit_learn(tmp_path):
 # What a fingerprint is.
 
 
-LEAST = {
-    "units": 3, "rate": 0.5, "activation": "relu", "learning_rate": 0.1, "initial_learning_rate": 0.1, "step_size": 5,
-    "gamma": 0.9, "decay_steps": 5, "decay_rate": 0.9, "boundaries": [5], "values": [0.1, 0.2],
-}  # fmt: skip
-
-
-def needed(kind):
-    fields = dataclasses.fields(kind)
-    return [f.name for f in fields if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
-
-
-def descriptions():
-    """An instance of every description of the library, made with the least that it takes."""
-    for module in (layers, losses, metrics, optimizers, regularizers, initializers, schedules):
-        kinds = [kind for name in module.__all__ if isinstance(kind := getattr(module, name), type)]
-        for kind in kinds:
-            base = any(other is not kind and issubclass(other, kind) for other in kinds)
-            if issubclass(kind, Description) and kind is not layers.Input and not base:
-                yield kind(**{name: LEAST[name] for name in needed(kind)})
-
-
 def test_descriptions_at_their_defaults_say_no_more_than_they_must():
-    found = {type(made): described._described(made) for made in descriptions()}
+    found = {kind: described._described(kind(**cases.needed(kind))) for kind in cases.FIRST}
     assert {layers.Dense, layers.BatchNormalization, optimizers.Adam, schedules.CosineDecay} <= found.keys()
     for kind, form in found.items():
         if kind not in (regularizers.L1, regularizers.L2):  # their defaults are not those of L1L2, which they stand for
-            assert set(form) == {"type", *needed(kind)}, form
+            assert set(form) == {"type", *cases.needed(kind)}, form
 
 
 def test_an_option_of_a_later_version_changes_nothing():

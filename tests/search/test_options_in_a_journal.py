@@ -4,7 +4,7 @@ import json
 
 import pytest
 from fastreg.search import Choice, GridSearch, RandomSearch, Space, When
-from fastreg.search.journal import encode
+from fastreg.search.values import encode
 from searches import two_classes
 
 X, Y = two_classes()

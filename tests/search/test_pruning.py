@@ -19,7 +19,7 @@ from fastreg.search import (
     Space,
     SuccessiveHalving,
 )
-from fastreg.search.pruners.pruning import Job, Outcome, Thresholds
+from fastreg.search.pruners.trial_schedule import Job, JobOutcome, Thresholds
 from programs import count_steps
 from simulation import EPOCHS, FOLDS, SPACE, Curve, Learner, Simulation
 
@@ -121,7 +121,7 @@ def test_all_trials_fail(make):
     schedule.begin(strategy, 10, EPOCHS, "min", FOLDS)
     count = 0
     while (job := schedule.next()) is not None:
-        schedule.done(job, Outcome("failed", None, 0))
+        schedule.done(job, JobOutcome("failed", None, 0))
         count += 1
     assert (count, schedule.finished, schedule.settled()) == (10, True, list(range(10)))
     assert not any(schedule.pruned(number) for number in range(10))
@@ -136,7 +136,7 @@ def test_a_finite_space_ends_the_search(make, n_trials):
     schedule.begin(strategy, n_trials, EPOCHS, "max", 1)
     best = Counter()
     while (job := schedule.next()) is not None:
-        schedule.done(job, Outcome("ok", job.params["x"] / 10, job.stop, [[job.params["x"] / 10] * job.stop]))
+        schedule.done(job, JobOutcome("ok", job.params["x"] / 10, job.stop, [[job.params["x"] / 10] * job.stop]))
         best[job.params["x"]] = job.stop
     assert schedule.finished
     assert schedule.exhausted or schedule.n_asked == schedule.n_trials
@@ -258,7 +258,7 @@ def test_median_pruner_compares_the_same_fold_and_the_same_epoch():
         [[5, 5, 4, 4], [0.5, 0.6, 0.5, 0.4]],
         [[7, 6, 6, 5], [0.8, 0.7]],
     ):
-        schedule.done(schedule.next(), Outcome("ok", curves[0][-1], 4, curves))
+        schedule.done(schedule.next(), JobOutcome("ok", curves[0][-1], 4, curves))
     assert schedule.next().thresholds == Thresholds(((7, 6, 6), (0.8, 0.7, 0.7)))
 
 
@@ -266,10 +266,10 @@ def test_median_pruner_ignores_nan_and_bad_trials():
     strategy, schedule = Random(), MedianPruner(n_startup_trials=1, n_warmup_epochs=0, lag=1)
     strategy.begin(SPACE, 0, "max")
     schedule.begin(strategy, 5, 3, "max", 1)
-    schedule.done(schedule.next(), Outcome("diverged", None, 2, [[9.0, 9.0]]))
-    schedule.done(schedule.next(), Outcome("pruned", None, 1, [[8.0]]))
+    schedule.done(schedule.next(), JobOutcome("diverged", None, 2, [[9.0, 9.0]]))
+    schedule.done(schedule.next(), JobOutcome("pruned", None, 1, [[8.0]]))
     assert schedule.next().thresholds == Thresholds(((),)), "no whole trial yet"
-    schedule.done(Job(2, {}, 0, 3), Outcome("ok", 0.2, 3, [[math.nan, 0.1, 0.2]]))
+    schedule.done(Job(2, {}, 0, 3), JobOutcome("ok", 0.2, 3, [[math.nan, 0.1, 0.2]]))
     assert schedule.next().thresholds == Thresholds(((-math.inf, 0.1),))
 
 
@@ -295,7 +295,7 @@ def test_bookkeeping_of_many_trials_is_linear(make):
 
         def run():
             while (job := schedule.next()) is not None:
-                schedule.done(job, Outcome("ok", job.params["x"], job.stop))
+                schedule.done(job, JobOutcome("ok", job.params["x"], job.stop))
                 schedule.settled()
 
         return count_steps(run)

@@ -210,7 +210,7 @@ def test_an_ensemble_is_the_greedy_selection():
     x, y = noisy()
     search = GridSearch(network, MIXED, cv=3, seed=0, verbose=0, refit=False).fit(x, y, epochs=40)
     ensemble = search.ensemble(6)
-    context = search._context
+    context = search._fitted.context
     predictions = {t.number: out_of_fold(search, context, t) for t in search.trials_}
     chosen, best = [], (math.inf, None)
     ranked = sorted(search.trials_, key=lambda t: t.score)

@@ -175,7 +175,7 @@ def test_the_seconds_of_a_continued_trial_are_those_of_all_rungs(n_jobs, monkeyp
         seen[task.trial, task.fold].append((result.seconds, result.score_seconds))
         return result
 
-    monkeypatch.setattr("fastreg.search.workers.executors.evaluate", recorded)
+    monkeypatch.setattr("fastreg.search.workers.threads.evaluate", recorded)
     search = RandomSearch(build, SPACE, n_trials=9, pruner=SuccessiveHalving(1), refit=False, n_jobs=n_jobs, **QUIET)
     search.fit(x, y, epochs=9, batch_size=16)
     assert sorted(len(rungs) for rungs in seen.values()) == [1] * 18 + [2] * 6 + [3] * 3

@@ -162,10 +162,10 @@ class FrozenNormalizationOperation final : public Operation {
 std::vector<WeightSpec> weights_of(const BatchNormalization& layer, const Widths& inputs) {
   const Widths width{inputs[0]};
   std::vector<WeightSpec> out;
-  if (layer.scale) out.push_back({"gamma", width, {InitializerKind::ones}});
-  if (layer.center) out.push_back({"beta", width, {InitializerKind::zeros}});
-  out.push_back({"moving_mean", width, {InitializerKind::zeros}, {}, false});
-  out.push_back({"moving_variance", width, {InitializerKind::ones}, {}, false});
+  if (layer.scale) out.push_back({"gamma", width, Ones{}});
+  if (layer.center) out.push_back({"beta", width, Zeros{}});
+  out.push_back({"moving_mean", width, Zeros{}, {}, false});
+  out.push_back({"moving_variance", width, Ones{}, {}, false});
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include "cpu/loops.h"
 #include "cpu/simd/simd.h"
 #include "cpu/softmax.h"
+#include "fastreg/loss_kind.h"
 #include "math/losses.h"
 
 namespace fastreg {

@@ -3,6 +3,7 @@
 #include "cpu/kernels/entries.h"
 #include "cpu/loops.h"
 #include "cpu/simd/simd.h"
+#include "fastreg/update_rule.h"
 #include "math/updates.h"
 
 namespace fastreg {

@@ -1,23 +1,16 @@
-// The closed lists that a description chooses from. Plain enums and no standard containers: the kernel objects, which
-// are compiled once per ISA, include this file too.
+// The closed lists that every kernel knows. Plain enums and no standard containers: the kernel objects, which are compiled
+// once per ISA, include this file too. What fewer of them know has a file of its own: loss_kind.h, metric_kind.h and
+// update_rule.h. An addition to one of those compiles the matrix products no second time.
 #pragma once
 #include <cstdint>
 
 namespace fastreg {
 
+// The index of an activation in the list of cpp/math/activations.h, which is where activations are added. Those that C++
+// code names have an enumerator; the others are found by their name (spec.h).
 enum class ActivationKind : std::uint8_t {
   linear, relu, leaky_relu, elu, gelu, silu, tanh, sigmoid, softplus, softmax
 };
-
-enum class LossKind : std::uint8_t {
-  mean_squared_error, binary_crossentropy, categorical_crossentropy, sparse_categorical_crossentropy
-};
-
-enum class MetricKind : std::uint8_t {
-  binary_accuracy, categorical_accuracy, sparse_categorical_accuracy, mean_squared_error, mean_absolute_error
-};
-
-enum class UpdateRule : std::uint8_t { sgd, momentum, nesterov, adam, rmsprop };
 
 // What the caller's rows of features may consist of.
 enum class ElementType : std::uint8_t { float32, float64, uint8 };

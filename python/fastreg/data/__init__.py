@@ -1,4 +1,4 @@
-"""Arrays and frames at the door: what a user passes as ``x``, ``y`` and weights, checked and converted for the core.
+"""Checks and converts what a user passes as ``x``, ``y`` and weights, arrays and data frames, for the core.
 
-Knows losses, which say what targets are, and nothing of models.
+It knows losses, which determine what targets are, and nothing of models.
 """

@@ -1,12 +1,12 @@
-"""Arrays at the door: the one place where what a user passes becomes what the core takes.
+"""Converts the arrays that a user passes into those that the core reads. This is the only place that does so.
 
-The conversion, everywhere the same: anything that ``np.asarray`` understands and that holds real numbers (lists, bools,
-integers, floats of any width, byte order, memory order; data frames) becomes float32, C-contiguous. An array that is
-this already is used as it is, without a copy. So are features of type float64, uint8 and bool, with rows any distance
-apart, which the core converts batch by batch to the same values. Everything else raises: TypeError for what cannot be
-cast (complex numbers, text, dates; ``frames.py`` names the first such cell), ValueError for shapes that do not fit,
-empty arrays, missing cells, NaN, infinity and values beyond float32. The bytes of bools count as 0 and 1 whatever they
-are.
+The conversion is the same everywhere. Anything that ``np.asarray`` understands and that holds real numbers (lists,
+bools, integers, floats of any width, byte order and memory order, data frames) becomes a C-contiguous float32 array. An
+array that is one already is used without a copy. So are features of type float64, uint8 and bool with any distance
+between rows; the core converts them batch by batch to the same values. Everything else is an error: a TypeError for
+what cannot be cast (complex numbers, text, dates; ``frames.py`` names the first such cell), a ValueError for wrong
+shapes, empty arrays, missing cells, NaN, infinity and values beyond float32. The bytes of bools count as 0 or 1
+whatever they are.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from fastreg import _core
 from fastreg.data import frames
+from fastreg.data.stratification import first_of_each, quotas
 from fastreg.internal.checks import NON_NEGATIVE, check_real, describe
 from fastreg.losses import Loss
 
@@ -32,13 +33,13 @@ _FLOAT32 = np.dtype(np.float32)
 _FLOAT64 = np.dtype(np.float64)
 _FEATURE_TYPES = (_FLOAT32, _FLOAT64, np.dtype(np.uint8), np.dtype(np.bool_))
 
-# What NumPy makes numbers of, though it is none.
+# Kinds of dtypes that NumPy converts to numbers although they are not numbers.
 _MISTAKABLE = (str, bytes, np.datetime64, np.timedelta64)
 
 # How often float64 features are read before converting all of them once is quicker (bench/NOTES.md).
 _PASSES_AS_FLOAT64 = 3
 
-# The random stream of validation_split, apart from those of shuffling, dropout and initial weights.
+# The random stream of validation_split. Shuffling, dropout and initial weights have other streams.
 _SPLIT_STREAM = 0x40000000
 
 
@@ -87,7 +88,10 @@ def bools(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def to_float32(array: NDArray[Any], name: str, source: object = None) -> Floats:
-    """A finite array as float32 in C order; the array itself where it is that. ``source``: the frame that it is of."""
+    """A finite array as float32 in C order, without a copy if it is one already.
+
+    ``source`` is the frame it comes from.
+    """
     if array.dtype is _FLOAT32 and array.flags.c_contiguous and array.flags.aligned:
         converted = array
     else:
@@ -99,7 +103,7 @@ def to_float32(array: NDArray[Any], name: str, source: object = None) -> Floats:
 
 
 def _readable(array: NDArray[Any], passes: int) -> bool:
-    """Whether the core should read this matrix ``passes`` times where it lies; its rows may overlap."""
+    """Whether the core should read this matrix ``passes`` times in place, without a copy. Its rows may overlap."""
     kind, flags = array.dtype, array.flags
     if kind is not _FLOAT32 and kind not in _FEATURE_TYPES:
         return False
@@ -126,7 +130,7 @@ def _raise_not_finite(array: NDArray[Any], name: str, source: object) -> None:
 
 
 def features(value: object, n_features: int | None = None, name: str = "x", passes: int = 1) -> Features:
-    """Rows of features, (n, n_features), n >= 1, for the core to read so many times."""
+    """Rows of features, (n, n_features) with n >= 1, in a form that the core can read ``passes`` times."""
     array = numeric(value, name)
     if array.ndim != 2:
         hint = ""
@@ -147,7 +151,7 @@ def features(value: object, n_features: int | None = None, name: str = "x", pass
 
 
 def targets(value: object, loss: Loss, n_rows: int, n_outputs: int, name: str = "y") -> Floats | Labels:
-    """Targets as the loss wants them: int32 labels (n,), or float32 (n, n_outputs); (n,) is taken as (n, 1)."""
+    """Targets in the form that the loss needs: int32 labels (n,), or float32 (n, n_outputs). (n,) counts as (n, 1)."""
     array = numeric(value, name)
     if array.ndim == 0 or len(array) != n_rows:
         got = f"{len(array)} rows" if array.ndim > 0 else "a single number"
@@ -194,7 +198,7 @@ def class_indices(array: NDArray[Any], loss: Loss, n_outputs: int, name: str) ->
         bad = low if low < 0 else high
         row = int(np.argmax(array == bad))
         raise ValueError(f"{name}: labels must be in [0, {n_outputs}) for {n_outputs} outputs, got {bad} in row {row}")
-    # Always a copy: the core indexes memory by labels, which nobody else may change meanwhile.
+    # Always a copy: the core uses labels as indices into memory, so nobody else may change them during a fit.
     return np.array(array, dtype=np.int32, order="C")
 
 
@@ -249,9 +253,9 @@ def sample_weights(value: object, n_rows: int, rows: Rows | None = None, name: s
 
 
 def _within_float32(weights: NDArray[Any], rows: Rows | None) -> NDArray[Any]:
-    """Weights >= 0, where they are wider than float32 times the power of two that brings the largest into [0.5, 1).
+    """Weights >= 0. If they are wider than float32, a power of two scales them so that the largest is in [0.5, 1).
 
-    The largest of ``rows``, where given; the others stay within float32, and nobody reads them.
+    With ``rows``, only the largest of these rows counts; the other weights stay within float32 and are never read.
     """
     if weights.dtype.kind != "f" or weights.dtype.itemsize <= 4 or not np.isfinite(weights).all():
         return weights
@@ -264,15 +268,15 @@ def _within_float32(weights: NDArray[Any], rows: Rows | None) -> NDArray[Any]:
 def class_weights(
     value: object, y: Floats | Labels, loss: Loss, n_outputs: int, weights: Floats | None, rows: Rows | None = None
 ) -> Floats | None:
-    """Weights of the rows with those of their classes multiplied in.
+    """The weights of the rows, multiplied by the weights of their classes.
 
     Args:
         value: ``{label: weight}``, where a label that is missing weighs 1; ``"balanced"`` for n / (classes * count);
             None for no weights.
         y: Converted targets.
-        loss: Says how ``y`` names classes.
-        n_outputs: One stands for two classes.
-        weights: Weights of the rows so far, or None.
+        loss: It determines how ``y`` encodes classes.
+        n_outputs: The number of outputs. One output means two classes.
+        weights: The weights of the rows, or None.
         rows: The rows that "balanced" counts, or None for all.
 
     Raises:
@@ -324,7 +328,7 @@ def row_indices(value: object, n_rows: int, name: str) -> Rows | None:
         bad = low if low < 0 else high
         hint = "; negative indices do not count from the end" if low < 0 else ""
         raise ValueError(f"{name}: must be in [0, {n_rows}) for {n_rows} rows, got {bad}{hint}")
-    # Always a copy: the core indexes memory by them, and nobody else may change them meanwhile.
+    # Always a copy: the core uses them as indices into memory, so nobody else may change them during a fit.
     return np.array(array, dtype=np.uint32, order="C")
 
 
@@ -340,11 +344,11 @@ def other_rows(n_rows: int, rows: Rows) -> Rows:
 def split(
     n_rows: int, fraction: float, seed: int, labels: NDArray[np.int64] | None, rows: Rows | None = None
 ) -> tuple[Rows, Rows]:
-    """Rows to train on and rows to validate on: shuffled by the seed, each class in its share where there are classes.
+    """Splits rows into those to train on and those to validate on, shuffled by the seed and stratified by class.
 
-    The same seed gives the same split, whatever was trained before. Warns where a class ends up on one side only.
-    ``rows``, where given, are those to split, and ``n_rows`` and ``labels`` are still of all: the copies of a row stay
-    together, so that none is trained on and validated on, and the share is one of different rows.
+    The same seed gives the same split, whatever was trained before. A warning is issued if a class is on one side only.
+    If ``rows`` is given, only these are split; ``n_rows`` and ``labels`` still refer to all rows. All copies of a row
+    go to the same side, so that none is used for both, and the share counts different rows.
 
     Raises:
         ValueError: If one of the two sides would be empty.
@@ -370,25 +374,13 @@ def _held_out(n_rows: int, fraction: float, seed: int, labels: NDArray[np.int64]
         )
     words = _core.random_words(seed, _SPLIT_STREAM, 0, 0, (n_rows + 1) // 2)
     order = np.argsort(np.ascontiguousarray(words).view(np.uint64).ravel()[:n_rows], kind="stable")
-    chosen = order[:n_validation] if labels is None else _stratified(order, labels, n_validation)
-    held_out = np.zeros(n_rows, dtype=bool)
-    held_out[chosen] = True
-    if labels is not None:
-        _warn_of_missing_classes(labels, held_out)
+    if labels is None:
+        held_out = np.zeros(n_rows, dtype=bool)
+        held_out[order[:n_validation]] = True
+        return held_out
+    held_out = first_of_each(order, labels, quotas(np.bincount(labels), n_validation))
+    _warn_of_missing_classes(labels, held_out)
     return held_out
-
-
-def _stratified(order: NDArray[np.int64], labels: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    # Every class gives its share, rounded down; the largest remainders give one more until n is reached.
-    counts = np.bincount(labels)
-    shares = counts * (n / len(labels))
-    quota = np.floor(shares).astype(np.int64)
-    quota[np.argsort(quota - shares, kind="stable")[: n - int(quota.sum())]] += 1
-    by_class = order[np.argsort(labels[order], kind="stable")]
-    starts = np.concatenate(([0], np.cumsum(counts)[:-1]))
-    rank = np.arange(len(labels)) - np.repeat(starts, counts)
-    chosen: NDArray[np.int64] = by_class[rank < np.repeat(quota, counts)]
-    return chosen
 
 
 def _warn_of_missing_classes(labels: NDArray[np.int64], held_out: NDArray[np.bool_]) -> None:

@@ -1,6 +1,7 @@
-"""Data frames of pandas, polars and Arrow: the names of their columns, and which cell is no number.
+"""Data frames of pandas, polars and Arrow: the names of their columns, and which cell is not a number.
 
-They are told apart by what they offer, none of them is imported. Nothing here is called for NumPy arrays that are fine.
+The libraries are recognised by their attributes; none of them is imported. For valid NumPy arrays nothing here is
+called.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 Names = tuple[str, ...]
 
-# Names that a message lists of each kind before it goes on with "...".
+# The number of names of each kind that a message lists before "...".
 _SHOWN_NAMES = 5
 
 # Characters of a cell in a message.
@@ -63,7 +64,7 @@ def feature_names(value: object, name: str = "x") -> Names | None:
 
 
 def checked_names(value: object, known: Names | None, name: str = "x") -> Names | None:
-    """The names of a frame's columns as :func:`feature_names` has them, which must be the known ones, if any are.
+    """The names of a frame's columns, as from :func:`feature_names`. They must be equal to the known ones, if any are.
 
     Raises:
         ValueError: If they differ; the message says in what, as scikit-learn's does.
@@ -115,8 +116,8 @@ def refuse_cell(value: object, array: NDArray[Any] | None, name: str) -> None:
     Cells that are missing are named only if there is nothing else.
 
     Args:
-        value: What the user gave; if it is a frame, its columns are looked at one by one.
-        array: What ``np.asarray`` made of it; None if it could not.
+        value: The user's argument. If it is a frame, its columns are checked one by one.
+        array: The result of ``np.asarray`` for it; None if there is none.
         name: The argument.
 
     Raises:
@@ -146,7 +147,10 @@ def where(row: int, column: int, names: Sequence[Any] | None) -> str:
 
 
 def first_beyond_floats(array: NDArray[Any], value: object) -> str:
-    """Where the first cell of an array of objects is that no float reaches; ``value`` is what the array was made of."""
+    """The position of the first cell of an array of objects that is beyond all floats.
+
+    ``value`` is the user's argument.
+    """
     for place, cell in np.ndenumerate(array):
         try:
             float(cell)
@@ -206,7 +210,7 @@ def _is_number(cell: Any) -> bool:
 
 
 def _told(column: NDArray[Any], row: int, name: str) -> str:
-    """What the cell holds, and what to do about it."""
+    """The text of a message: what the cell holds, and what to do about it."""
     cell = column[row]
     kind, shown, hint = f"objects of type {type(cell).__name__}", repr(cell), "make numbers of them or drop them"
     if isinstance(cell, (str, bytes)):

@@ -1,8 +1,8 @@
-"""What a ``Predictor`` cannot use as it is: conversion of x, and why an ``out`` is refused.
+"""Converts the arguments of a ``Predictor`` that it cannot use directly, and explains why an ``out`` is refused.
 
-The compiled call comes here for everything but float32 matrices in C order. Unlike in :mod:`fastreg.data.arrays`
-values are not looked at, NaN goes in and NaN comes out, since a service should not pay for the look; numbers that
-float32 cannot hold are refused all the same, since the conversion would change them silently.
+The compiled call uses this for everything except float32 matrices in C order. Unlike in :mod:`fastreg.data.arrays`,
+values are not checked for NaN, because a service should not pay for that; a NaN gives NaN. Numbers that float32 cannot
+hold are still refused, because the conversion would change them silently.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def features(value: object, n_features: int, names: Names | None = None) -> NDAr
 
 
 def refuse_out(value: object, shape: tuple[int, int]) -> NoReturn:
-    """Raises what is wrong with an ``out`` that should have been a writable float32 array of this shape."""
+    """Raises the error for an ``out`` that is not a writable float32 array of this shape."""
     if not isinstance(value, np.ndarray):
         raise TypeError(f"out: must be a NumPy array, since it is written to, got {describe(value)}")
     if value.dtype != np.dtype(np.float32):

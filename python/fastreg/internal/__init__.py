@@ -1,4 +1,4 @@
-"""What all modules of fastreg may use and no user names: checks of arguments, the base of descriptions, messages.
+"""Internal helpers that every module of fastreg may use: checks of arguments, the base of descriptions, messages.
 
-Knows nothing of layers, models, data and searches.
+They know nothing of layers, models, data and searches, and users do not import them.
 """

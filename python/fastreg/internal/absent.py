@@ -1,7 +1,7 @@
 """Names that Keras, PyTorch or scikit-learn have and fastreg has not, and what to use instead.
 
-It is read where a name was not found and nowhere else: a module's ``__getattr__``, a lookup by name, and the search for
-a likely typo, which must not propose ``selu`` -> ``elu``, since the two are different things.
+It is used only where a name was not found: by the ``__getattr__`` of a module, by a lookup by name, and by the search
+for a likely typo, which must not propose another thing with a similar name.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SUBCLASS = "derive from callbacks.Callback, whose on_epoch_end can do it"
 _JOINS = "Add, Multiply and Concatenate join values"
 _FUNCTIONAL = "fastreg.Model is the functional form, fastreg.Sequential the chain"
 
-# kind: {what to say: the names it is said of}.
+# For each kind: {hint: the names that it is given for}.
 _SAID: dict[str, dict[str, str]] = {
     "layer": {
         _DENSE_ONLY: "Conv1D Conv2D Conv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose SeparableConv1D "
@@ -229,11 +229,11 @@ def home_of(name: str) -> str:
 
 
 def instead(kind: str, name: str) -> str:
-    """``"; fastreg does not have it: ..."``, or nothing for a name that is none of another library's."""
+    """``"; fastreg does not have it: ..."``, or an empty text if no other library has the name."""
     words = _words(kind).get(plain(name))
     return f"; fastreg does not have it: {words}" if words else ""
 
 
 def kind_of(module: str) -> str:
-    """What the names of one of fastreg's modules are."""
+    """The kind of the names in one of fastreg's modules."""
     return _KINDS_OF_MODULES.get(module, "")

@@ -1,7 +1,7 @@
 """Checks of single arguments, shared by every description and by the training calls.
 
 Each check names the owner, the argument, the rule and the value, returns a plain Python value (never a NumPy scalar),
-refuses NaN, and does not take a bool for a number. Knows nothing of models or arrays.
+refuses NaN, and does not accept a bool as a number. This module knows nothing of models or arrays.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def did_you_mean(value: str, known: Iterable[str], kind: str = "") -> str:
 
 
 def unknown_name(kind: str, value: str, known: Collection[str]) -> str:
-    """What to add to a message on a name that is not one of the known ones: what to use instead, or a guess."""
+    """The end of a message about an unknown name: what to use instead, or a guess at the name that was meant."""
     from fastreg.internal.absent import instead
 
     if f"{value}s" in known:

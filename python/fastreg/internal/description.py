@@ -1,4 +1,4 @@
-"""What all descriptions share: checked fields, the JSON form that model files hold, and finding a description by name.
+"""Shared by all descriptions: checks of fields, the JSON form in model files, and finding a description by its name.
 
 A description is a frozen dataclass (a layer, loss, metric, regularizer, initializer, optimizer or schedule): a
 docstring and fields, whose annotations say what they take. Its JSON form is ``{"type": class name, field: value,
@@ -31,7 +31,7 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar, Union, cast, get_
 from fastreg.internal.checks import check_bool, check_int, check_real, describe, unknown_name
 
 T = TypeVar("T", bound="Description")
-# Makes a field's value of what was given: called with the owner, the name of the field and the value.
+# Converts what a user gave into the value of a field. It is called with the owner, the name of the field and the value.
 Check = Callable[[str, str, Any], object]
 
 
@@ -52,7 +52,7 @@ class Description:
         self._check_together()
 
     def _check_together(self) -> None:
-        """Checks what fields demand of one another; each by itself is right by then."""
+        """Checks rules between several fields. Each field has already been checked by itself."""
 
     def __setattr__(self, name: str, value: object) -> None:
         raise FrozenInstanceError(f"cannot assign to {name!r} of a {type(self).__name__}")

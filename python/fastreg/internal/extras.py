@@ -1,18 +1,18 @@
-"""What to say where an optional package is missing. The one place that knows how fastreg's extras are installed.
+"""The message for a missing optional package. This is the only place that knows how fastreg's extras are installed.
 
-``pip install 'fastreg[...]'`` is not it: under that name package indexes have another project.
+``pip install 'fastreg[...]'`` would be wrong: package indexes have another project under that name.
 """
 
 from __future__ import annotations
 
 
 def needs(what: str, extra: str, *packages: str) -> str:
-    """The message: what needs which packages, and two ways to get them.
+    """The message: what needs which packages, and two ways to install them.
 
     Args:
-        what: What cannot be done without.
-        extra: fastreg's extra that has them.
-        packages: Their names, as pip knows them.
+        what: The function or feature that needs the packages.
+        extra: The extra of fastreg that installs them.
+        packages: Their names for pip.
 
     Example:
         >>> needs("to_frame", "tune", "pandas")

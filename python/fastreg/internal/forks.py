@@ -1,7 +1,8 @@
-"""What a forked child must not have as it was: locks of threads that it does not have, and files that others write.
+"""State that a forked child must not inherit: locks of threads that it does not have, and files that others write.
 
-A child of ``os.fork`` has the forking thread alone, at any place of what the other threads were doing. The core brings
-itself to rest before a fork (``core/fork.h``); this is Python's part. Knows nothing of models.
+The child of ``os.fork`` has only the thread that called it, and the other threads may have been in the middle of
+anything. The core comes to rest before a fork (``core/fork.h``); this module is the part of Python. It knows nothing of
+models.
 """
 
 from __future__ import annotations

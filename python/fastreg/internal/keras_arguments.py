@@ -1,6 +1,6 @@
-"""Arguments that Keras has and that have no meaning here, so that its programs may go on naming them.
+"""Arguments that Keras has and that have no meaning here, so that Keras programs which name them still run.
 
-Each is taken at the values that ask for nothing; any other value is refused rather than ignored.
+Each is accepted at the values that change nothing (its idle values). Any other value is refused rather than ignored.
 """
 
 from __future__ import annotations
@@ -258,7 +258,7 @@ else:
     DecoupledArguments = OptimizerArguments = AdamArguments = AdamWArguments = RMSpropArguments = object
     ScheduleArguments = CosineArguments = object
 
-# What to use instead of an argument that asks for something.
+# What to use instead of an argument that has another than its idle value.
 _INSTEAD = {
     "activity_regularizer": "kernel_regularizer and bias_regularizer are the penalties that there are",
     "kernel_constraint": "use kernel_regularizer, or limit the weights in a callback, by set_weights",
@@ -280,7 +280,7 @@ _INSTEAD = {
 
 
 def refuse_requests(call: str, arguments: Mapping[str, object]) -> None:
-    """Raises TypeError for an argument that Keras does not have, ValueError for one that asks for something."""
+    """Raises TypeError for an argument that Keras does not have, ValueError for one that is not idle."""
     known = _MODEL[call]
     for name, value in arguments.items():
         if name not in known:
@@ -300,7 +300,7 @@ def _refuse(owner: str, name: str, value: object, idle: tuple[object, ...]) -> N
 
 
 def idle_arguments(cls: type) -> dict[str, tuple[object, ...]]:
-    """Keras's further arguments of a class, and the values of each that ask for nothing."""
+    """The further arguments that Keras has for a class, and the idle values of each."""
     made: Any = cls.__init__  # type: ignore[misc]
     code = getattr(made, "__wrapped__", made).__code__
     own = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
@@ -309,7 +309,7 @@ def idle_arguments(cls: type) -> dict[str, tuple[object, ...]]:
 
 
 def takes_keras_arguments(cls: type[T]) -> type[T]:
-    """Lets a constructor take Keras's further arguments, by keyword, at the values that ask for nothing."""
+    """Lets a constructor accept Keras's further arguments, by keyword, at their idle values."""
     made: Callable[..., None] = cls.__init__
     idle = idle_arguments(cls)
 

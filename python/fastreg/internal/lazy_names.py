@@ -1,4 +1,4 @@
-"""Names that a package gives without loading the modules they live in before somebody asks for one."""
+"""Lazy names of a package: the module that a name lives in is loaded when the name is first used."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
 
     def getattr_of_package(name: str) -> Any:
         if name not in homes:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name)
+            from fastreg.internal.old_paths import old_name
+
+            return old_name(package, name)
         value = getattr(import_module(f"{package}.{homes[name]}"), name)
         setattr(sys.modules[package], name, value)
         return value

@@ -11,7 +11,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-__all__ = ["find_spec", "load"]
+__all__ = ["find_spec", "load", "old_name"]
 
 # Old path: new path, both without "fastreg.".
 _MOVED = {
@@ -50,7 +50,7 @@ _MOVED = {
     "search.plots": "search.found.plots",
     "search.preprocessing": "search.folds.preprocessing",
     "search.processes": "search.workers.processes",
-    "search.pruning": "search.pruners.pruning",
+    "search.pruning": "search.pruners.trial_schedule",
     "search.ray_executor": "search.workers.ray",
     "search.remote": "search.workers.remote",
     "search.report": "search.found.report",
@@ -67,11 +67,32 @@ _MOVED = {
     "tune": "table.tune",
 }
 
-# Old path: names that are not where the rest of the module is, as "new path:name".
+# Old path: names that are not where the rest of the module is, or are others now, as "new path:name". Modules that did
+# not move themselves ask old_name in their __getattr__.
 _NAMES = {
     "_bound": {"BoundLayer": "model.sequential:bound_layer", "layer_names": "model.core:layer_names"},
     "_stack": {"Stack": "model.sequential:Sequential"},
+    "demo": {"Outcome": "demo:TrainedNetwork"},
     "io": {"load": "model.loading:load", "read": "model.loading:read"},
+    "search._options": {"Options": "search.options:SearchArguments"},
+    "search.evaluation": {"Limits": "search.folds.evaluation:ThresholdsOfFolds"},
+    "search.executors": {
+        "InlineRunner": "search.workers.threads:InlineRunner",
+        "LibraryThreads": "search.workers.runner:LibraryThreads",
+        "Runner": "search.workers.runner:Runner",
+        "ThreadRunner": "search.workers.threads:ThreadRunner",
+    },
+    "search.found": {"Found": "search.found.fitted:FittedSearch"},
+    "search.journal": {"decode_float": "search.values:decode_float", "fingerprint": "search.values:fingerprint"},
+    "search.processes": {"check_picklable": "search.workers.runner:check_picklable"},
+    "search.pruning": {
+        "FullBudget": "search.pruners.full_budget:FullBudget",
+        "MedianPruner": "search.pruners.median:MedianPruner",
+        "Outcome": "search.pruners.trial_schedule:JobOutcome",
+        "Schedule": "search.pruners.trial_schedule:TrialSchedule",
+    },
+    "search.run": {"Limits": "search.run:SearchLimits"},
+    "tune": {"Options": "table.tune:TuneOptions", "Outcome": "table.tune:TuneResult"},
 }
 
 
@@ -86,10 +107,7 @@ class _OldPath(ModuleType):
             return [*dict.fromkeys((*known, *apart))]
         if name.startswith("__"):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}", name=name)
-        if name in apart:
-            path, _, name = apart[name].partition(":")
-            module = import_module(f"fastreg.{path}")
-        return getattr(module, name)
+        return _found(apart[name]) if name in apart else getattr(module, name)
 
     def __setattr__(self, name: str, value: object) -> None:
         if name.startswith("__"):  # the import system's
@@ -107,6 +125,19 @@ class _OldPath(ModuleType):
 def _present(old: ModuleType) -> ModuleType:
     """The module where it is now."""
     return import_module(f"fastreg.{_MOVED[_path(old)]}")
+
+
+def _found(place: str) -> Any:
+    path, _, name = place.partition(":")
+    return getattr(import_module(f"fastreg.{path}"), name)
+
+
+def old_name(module: str, name: str) -> Any:
+    """What a name of a module stands for that it does not have any more; AttributeError where it never had it."""
+    apart = _NAMES.get(module.removeprefix("fastreg."), {})
+    if name not in apart:
+        raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name)
+    return _found(apart[name])
 
 
 def _path(module: ModuleType) -> str:

@@ -1,4 +1,7 @@
-"""What all pictures share: texts that come from the user, and how a figure becomes a file. Imports no matplotlib."""
+"""Shared by all pictures: how texts from the user are shown, and how a figure is written.
+
+Does not import matplotlib.
+"""
 
 from __future__ import annotations
 
@@ -40,8 +43,8 @@ def plain(text: str, most: int = LABEL) -> str:
 def save(figure: Figure, path: whole_files.FilePath | IO[bytes]) -> None:
     """Writes a figure in the format that the path's ending says, whole or not at all.
 
-    Without an ending the format is matplotlib's default, and its name is added to the path, as ``savefig`` does. What
-    has a method ``write`` is written to as it is.
+    Without an ending the format is matplotlib's default, and its name is added to the path, as ``savefig`` does. An
+    object with a method ``write`` is written to directly.
 
     Raises:
         OSError: If the file cannot be written.

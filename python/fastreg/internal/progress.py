@@ -1,7 +1,7 @@
-"""The progress of a fit, on standard error: one line that is rewritten on a terminal, plain lines elsewhere.
+"""Shows the progress of a fit on standard error: one line that is rewritten on a terminal, plain lines elsewhere.
 
-At most 10 updates a second, however short the epochs, unless a line for each is asked for; the last is always shown.
-Knows what an epoch's values are called and nothing else of training.
+There are at most 10 updates per second, however short the epochs are, unless ``verbose`` demands a line for each. The
+last update is always shown. This module knows the names of an epoch's values and nothing else of training.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ def say(text: str) -> None:
 
 
 class StatusLine:
-    """What a run says of itself on standard error: one line that is rewritten on a terminal, lines elsewhere.
+    """The status of a run on standard error: one line that is rewritten on a terminal, plain lines elsewhere.
 
     Args:
-        shown: False says nothing.
-        rewrite: False says it in lines on a terminal too.
+        shown: False shows nothing.
+        rewrite: False writes plain lines on a terminal, too.
     """
 
     def __init__(self, shown: bool = True, *, rewrite: bool = True) -> None:
@@ -70,7 +70,7 @@ class StatusLine:
         return self._stream is not None
 
     def show(self, text: str) -> None:
-        """Puts the text in place of the one that stands there, cut to the terminal; or below it."""
+        """Replaces the current text, cut to the width of the terminal; or writes a line below it."""
         if not self.rewritten:
             self._write(f"{text}\n")
             return

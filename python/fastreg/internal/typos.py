@@ -1,4 +1,4 @@
-"""Tells a typo of a known name from a name with another meaning. Needed for error messages only."""
+"""Distinguishes a typo of a known name from a name with another meaning. Used for error messages only."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from fastreg.internal.absent import is_known_elsewhere, plain
 
 
 def closest(value: str, known: Iterable[str], kind: str = "") -> str | None:
-    """The one known name that ``value`` is a slip of the fingers away from; None if there is none, or several.
+    """The known name of which ``value`` is probably a typo; None if there is none or more than one.
 
-    Words are compared one by one, without regard to case: each may have one edit (a letter too many, too few, another,
-    or two swapped), two where it has six letters or more, or be cut short after three letters or more. A number in a
-    name, and a letter in place of another in a word of three letters or less, make another meaning: ``l1`` and ``l2``,
-    ``mae`` and ``mse``. What differs in case and underscores alone is that name; what another library has of this kind
-    (of any, where none is given) is no typo.
+    Words are compared one by one, ignoring case. A word may differ by one edit (a letter added, missing or changed, or
+    two letters swapped), by two edits if it has six letters or more, or it may be cut off after three letters or more.
+    A different number, or a changed letter in a word of three letters or less, means another thing: ``l1`` and ``l2``,
+    ``mae`` and ``mse``. Names that differ only in case and underscores are the same. A name that another library has
+    for this kind (for any kind, if none is given) is not a typo.
     """
     names = dict.fromkeys(known)
     if value in names:

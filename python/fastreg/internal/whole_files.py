@@ -1,7 +1,7 @@
-"""Files that are written whole: a report, a picture. They are replaced as model files are (cpp/core/file.h).
+"""Writes reports and pictures in one step: the file is replaced in the same way as a model file (cpp/core/file.h).
 
-A symbolic link is followed, an existing file keeps its mode, a new one has 0666 less the umask, and whatever happens
-there is the old content or the new one. An OSError names the file as it was given.
+A symbolic link is followed. An existing file keeps its mode, a new one has the mode 0666 minus the umask. Whatever
+happens, the file has either the old content or the new one. An OSError names the file as the caller gave it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ FilePath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 
 def path_text(owner: str, name: str, path: object) -> str:
-    """A path as text; what is not UTF-8 in it stands as surrogate escapes, so that ``os.fsencode`` gives it back.
+    """A path as text. Bytes that are not UTF-8 become surrogate escapes, so that ``os.fsencode`` restores them.
 
     Raises:
         TypeError: If it is no path.

@@ -18,7 +18,6 @@ from fastreg.internal.checks import check_bool, unknown_name
 from fastreg.internal.keras_arguments import refuse_requests
 from fastreg.model.assignments import FREE, check_deletion, checked_assignment
 from fastreg.model.core import CoreModel
-from fastreg.model.pickling import from_older_pickle
 from fastreg.model.summary import summary_lines
 from fastreg.model.views import BoundLayer, FixedList
 from fastreg.optimizers import LearningRate
@@ -213,4 +212,8 @@ class Face:
         return made
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state if "_core" in state else from_older_pickle(state))
+        if "_core" not in state:
+            from fastreg.model.pickling import from_older_pickle
+
+            state = from_older_pickle(state)
+        self.__dict__.update(state)

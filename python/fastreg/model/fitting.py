@@ -10,27 +10,16 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import _core
-from fastreg.callbacks import (
-    BUILT_IN,
-    Callback,
-    EarlyStopping,
-    History,
-    StopSignal,
-    TimeLimit,
-    checked_list,
-    judged_by_the_core,
-    overrides,
-)
+from fastreg.callbacks import Callback, EarlyStopping, History, StopSignal, TimeLimit, judged_by_the_core
 from fastreg.data import arrays
 from fastreg.internal.checks import AT_LEAST_ONE, FRACTION, check_bool, check_int, check_real, check_verbosity, describe
 from fastreg.internal.progress import Progress, say
-from fastreg.internal.trained_model import TrainedModel
 from fastreg.model.arguments import (
     Given,
     checked_input_names,
@@ -42,8 +31,12 @@ from fastreg.model.arguments import (
     weights_of,
 )
 from fastreg.model.core import CoreModel
+from fastreg.model.given_callbacks import BUILT_IN, checked_list, overrides
 from fastreg.model.spreads import meets_dense, warn_of_spreads
 from fastreg.optimizers import Optimizer
+
+if TYPE_CHECKING:
+    from fastreg.internal.trained_model import TrainedModel
 
 # Seconds between calls into Python where only progress asks for them.
 _PROGRESS_INTERVAL = 0.1

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastreg.search.assess import cross_validate, nested_cross_validate
+    from fastreg.search.base import Search
     from fastreg.search.folds.cross_validation import GroupKFold, HoldOut, KFold, RepeatedKFold, TimeSeriesSplit
     from fastreg.search.found.ensemble import Ensemble
     from fastreg.search.found.results import Trial
+    from fastreg.search.pruners.full_budget import FullBudget
     from fastreg.search.pruners.halving import ASHA, Hyperband, SuccessiveHalving
-    from fastreg.search.pruners.pruning import FullBudget, MedianPruner, Schedule
-    from fastreg.search.search import BayesianSearch, GridSearch, QuasiRandomSearch, RandomSearch, Search
+    from fastreg.search.pruners.median import MedianPruner
+    from fastreg.search.pruners.trial_schedule import TrialSchedule
+    from fastreg.search.search import BayesianSearch, GridSearch, QuasiRandomSearch, RandomSearch
     from fastreg.search.space.space import Choice, Integer, LogUniform, Space, Uniform, When, Widths
     from fastreg.search.strategy.bayesian import Bayesian
     from fastreg.search.strategy.strategies import Grid, QuasiRandom, Random, Strategy
@@ -43,13 +46,13 @@ __all__ = [
     "RandomSearch",
     "RayExecutor",
     "RepeatedKFold",
-    "Schedule",
     "Search",
     "Space",
     "Strategy",
     "SuccessiveHalving",
     "TimeSeriesSplit",
     "Trial",
+    "TrialSchedule",
     "Uniform",
     "When",
     "Widths",
@@ -66,10 +69,13 @@ _HOMES = {
         "folds.cross_validation": ("GroupKFold", "HoldOut", "KFold", "RepeatedKFold", "TimeSeriesSplit"),
         "found.ensemble": ("Ensemble",),
         "pruners.halving": ("ASHA", "Hyperband", "SuccessiveHalving"),
-        "pruners.pruning": ("FullBudget", "MedianPruner", "Schedule"),
+        "pruners.full_budget": ("FullBudget",),
+        "pruners.median": ("MedianPruner",),
+        "pruners.trial_schedule": ("TrialSchedule",),
         "workers.ray": ("RayExecutor",),
         "found.results": ("Trial",),
-        "search": ("BayesianSearch", "GridSearch", "QuasiRandomSearch", "RandomSearch", "Search"),
+        "base": ("Search",),
+        "search": ("BayesianSearch", "GridSearch", "QuasiRandomSearch", "RandomSearch"),
         "space.space": ("Choice", "Integer", "LogUniform", "Space", "Uniform", "When", "Widths"),
         "strategy.strategies": ("Grid", "QuasiRandom", "Random", "Strategy"),
     }.items()
@@ -81,6 +87,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         from fastreg.internal.old_paths import load
 
+        if name == "Schedule":  # its name before
+            return __getattr__("TrialSchedule")
         if (module := load(__name__, name)) is not None:
             return module
         raise AttributeError(f"module 'fastreg.search' has no attribute {name!r}", name=name)

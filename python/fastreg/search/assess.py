@@ -1,4 +1,4 @@
-"""Cross-validation of one model, and of a whole search: what a chosen model is worth on rows that chose nothing."""
+"""Cross-validation of one model, and of a whole search: scores on rows that had no part in choosing the model."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from fastreg.model.core import core_of
 from fastreg.model.loading import face_over
 from fastreg.model.model import Model
 from fastreg.search import plan as planning
+from fastreg.search.base import Search
 from fastreg.search.folds.building import own_values
 from fastreg.search.folds.cross_validation import make_folds, take
 from fastreg.search.folds.dry_run import make_context
 from fastreg.search.folds.evaluation import FoldResult, Task
-from fastreg.search.search import Search
 from fastreg.search.workers.executors import make_runner
 
 __all__ = ["cross_validate", "nested_cross_validate"]
 
 
 class _Anew:
-    """Builds one model again and again, without the weights that it may have, which no fold would be new to."""
+    """Builds a new model like the given one for each fold, without its weights, which may know all rows."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
@@ -40,7 +40,7 @@ class _Anew:
 
 
 class _Built:
-    """Builds with parameters that are the same in every fold."""
+    """Calls ``build`` with the same parameters for every fold."""
 
     def __init__(self, build: Any, params: Any) -> None:
         self._build, self._params = build, dict(params)
@@ -69,22 +69,25 @@ def cross_validate(
 ) -> dict[str, Any]:
     """Scores one model on every fold.
 
+    cv, scoring, groups, n_jobs, executor, preprocess, early_stopping_on and return_train_score mean the same as in
+    :class:`~fastreg.search.Search` and its ``fit``.
+
     Args:
         build: ``build(params)``; or a compiled model, of which each fold gets a new one with the same layers
             and seed and without its weights; or an estimator.
         X: Features.
         y: Targets.
         params: For ``build``, such as ``search.best_params_``; None is an empty dict.
-        cv: As for :class:`~fastreg.search.Search`, like the rest of the arguments.
-        scoring: As there.
-        groups: As for its ``fit``.
-        n_jobs: As there.
-        executor: As there.
-        preprocess: As there.
-        early_stopping_on: As there.
-        seed: As there.
-        return_train_score: As there.
-        return_models: Give the folds' models too.
+        cv: Number of folds or a splitter; default 5.
+        scoring: Metric or metrics; None is the model's own.
+        groups: Group of each row, for splitters that use it.
+        n_jobs: Folds at a time; -1, the default, is all processors.
+        executor: Where the folds run; None, the default, is threads.
+        preprocess: Transformers that are fitted within each fold; default None.
+        early_stopping_on: ``"inner"``, the default, or ``"fold"``.
+        seed: Seed of the folds and models in [0, 2**64); None draws one.
+        return_train_score: Also score the training rows; default False.
+        return_models: Also return the models of the folds.
         **fit_arguments: For the models' ``fit``.
 
     Returns:
@@ -162,12 +165,12 @@ def _columns(found: list[FoldResult], names: tuple[str, ...], models: bool) -> d
 def nested_cross_validate(
     search: Search, X: Any, y: Any, *, cv: Any = 5, groups: Any = None, **fit_arguments: Any
 ) -> dict[str, Any]:
-    """Scores a search as a whole: in every outer fold it searches the training rows and is scored on the others.
+    """Scores a search as a whole: in every outer fold it runs on the training rows and is scored on the others.
 
-    The score of a search's best trial is too good, since it chose the trial; this one is not.
+    The score of a search's best trial is optimistic, because it was used to choose the trial. This score is not.
 
     Args:
-        search: What to repeat; it stays as it is. A journal's name gets the number of the outer fold.
+        search: The search to repeat; it is not changed. The number of the outer fold is added to a journal's name.
         X: Features.
         y: Targets.
         cv: The outer folds; the search's own ``cv`` are the inner ones.
@@ -179,7 +182,7 @@ def nested_cross_validate(
         ``best_score`` (the inner one) and ``seconds``; the lists ``best_params`` and ``searches``.
 
     Raises:
-        TypeError: If ``search`` is none.
+        TypeError: If ``search`` is not a search.
         ValueError: If it has ``refit=False``.
 
     Example:
@@ -201,7 +204,7 @@ def nested_cross_validate(
     if not search.refit:
         raise ValueError("nested_cross_validate: the search must refit its best model, got refit=False")
     seed = utils.draw_seed() if search.seed is None else search.seed
-    folds = make_folds(cv, X, y, groups, seed, planning.are_classes(search, y, seed))
+    folds = make_folds(cv, X, y, groups, seed, planning.are_classes(search._options(), y, seed))
     columns: dict[str, list[Any]] = {"test_score": [], "best_score": [], "seconds": [], "best_params": []}
     searches = []
     for i, (train, test) in enumerate(folds):

@@ -1,37 +1,37 @@
-"""The journal of a search: an append-only file of JSON lines that a killed search goes on from.
+"""The journal of a search: an append-only file of JSON lines, from which a killed search continues.
 
-The first line says what was searched; each further line is one finished fold, written and fsynced before the fold
-counts. A widened search appends a line like the first one, from which on trials are numbered anew. Floats round-trip
-exactly, NaN is null, infinities are the strings "inf" and "-inf"; values that JSON lacks stand as {"repr": ...}.
-A line ends with its checksum; what it may hold says records.py. A last line that lacks its end was being written when
-the search was killed, and is cut off. One writer at a time, under a file lock. Knows nothing of how folds are computed.
+The first line describes the search. Each further line is one finished fold, which is written and fsynced before the
+fold counts. A widened search appends another line like the first one, after which the numbers of trials start again.
+values.py describes how values are written. A line ends with its checksum; records.py describes what it may contain. If
+the last line is incomplete, it was being written when the search was killed, and it is cut off. A file lock ensures
+that there is one writer at a time. This module knows nothing of how folds are computed.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from fastreg.internal import whole_files
 from fastreg.internal.checks import SEED_LIMIT, describe
 from fastreg.internal.forks import in_child
 from fastreg.search import records
 from fastreg.search.records import FORMAT, MARK
-from fastreg.search.space.tree import text_of
+from fastreg.search.values import encode
 
-__all__ = ["Journal", "decode_float", "encode", "fingerprint", "recorded_seed"]
+__all__ = ["Journal", "recorded_seed"]
 
-# Bytes that are hashed at a time.
-_BLOCK = 1 << 24
+if not TYPE_CHECKING:  # a type checker knows which names there are
+
+    def __getattr__(name: str) -> Any:
+        from fastreg.internal.old_paths import old_name
+
+        return old_name(__name__, name)
 
 Record = dict[str, Any]
 Key = tuple[int, int, int | None]
@@ -44,17 +44,20 @@ class Journal:
 
     Args:
         path: The file.
-        header: What is searched, with the keys ``seed`` and ``space``: an existing journal must say the same.
-        resume: Go on from an existing journal; a missing one is a fresh start.
-        widens: Whether the space of this search holds every point of one described by an older journal.
-        replays: Whether this search would propose the same trials again; if not, those of the journal count as older.
-        check: Called with the folds that an existing journal has, before anything is written; raises where this
-            search must not go on from them.
+        header: The description of the search, with the keys ``seed`` and ``space``. That of an existing journal must be
+            equal.
+        resume: Continue from an existing journal; if there is none, a new one is started.
+        widens: Whether the space of this search contains every point of a space that an older journal describes.
+        replays: Whether this search would propose the same trials again. If not, the trials of the journal count as
+        those
+            of an older search.
+        check: A function that is called with the folds of an existing journal before anything is written. It raises an
+            error if this search must not continue from them.
 
     Attributes:
-        header: The present header, as JSON values.
-        first_number: Number that the first trial of this search has: 0, or more after older, narrower searches.
-        lines: Folds recorded.
+        header: The current header, as JSON values.
+        first_number: The number of the first trial of this search: 0, or more after older, narrower searches.
+        lines: The number of folds recorded.
 
     Raises:
         ValueError: If there is a journal and ``resume`` is not set, it was written by another search, or it is damaged
@@ -191,7 +194,7 @@ class Journal:
 
     @contextmanager
     def _named_damage(self, number: int) -> Iterator[None]:
-        """What is wrong with a line names file and line."""
+        """Puts the names of the file and the line in front of an error that is found in a line."""
         try:
             yield
         except ValueError as error:
@@ -204,7 +207,7 @@ class Journal:
         replays: bool,
         check: Callable[[list[Record]], None] | None,
     ) -> None:
-        """Compares headers, tells this search's folds from older ones, and writes a header where one is due."""
+        """Compares headers, separates this search's folds from older ones, and writes a header if one is needed."""
         headers = [(number, record) for number, record in lines if MARK in record]
         self.first_number = 0
         self._older: list[Record] = []
@@ -287,12 +290,12 @@ class Journal:
         os.fsync(self._descriptor)
 
 
-# What the first line begins with.
+# The beginning of the first line.
 _BEGIN = f'{{"{MARK}":'.encode()
 
 
 def recorded_seed(path: whole_files.FilePath) -> int | None:
-    """The seed that an existing journal begins with; None where there is no journal, or none that can be read.
+    """The seed of an existing journal; None if there is no journal, or none that can be read.
 
     Raises:
         OSError: If the file cannot be read.
@@ -317,7 +320,7 @@ def _key(record: Record) -> Key:
 
 
 def _counting(name: str, value: Any) -> Any:
-    """A value of a header without what makes no other search: what a fit shows."""
+    """A value of a header without options that do not change the search: those of what a fit shows."""
     if name == "fit" and isinstance(value, dict):
         return {key: item for key, item in value.items() if key != "verbose"}
     return value
@@ -329,58 +332,6 @@ def _difference(old: Any, new: Any) -> str:
         parts = [k for k in sorted(old.keys() | new.keys()) if old.get(k) != new.get(k)]
         return ", ".join(f"{k}: {old.get(k)!r} there, {new.get(k)!r} here" for k in parts)
     return f"{describe(old)} there, {describe(new)} here"
-
-
-def encode(value: object) -> Any:
-    """A value as what JSON can hold; see the top of this file."""
-    if value is None or isinstance(value, (bool, int, str)):
-        return value if type(value) in (bool, int, str, type(None)) else _plain(value)
-    if isinstance(value, float):
-        if math.isfinite(value):
-            return float(value)
-        return None if math.isnan(value) else "inf" if value > 0 else "-inf"
-    if isinstance(value, Mapping):
-        return {str(key): encode(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [encode(item) for item in value]
-    if isinstance(value, np.generic):
-        return encode(value.item())
-    if isinstance(value, np.ndarray):
-        return {"array": fingerprint(value)}
-    return {"repr": text_of(value)}
-
-
-def _plain(value: object) -> Any:
-    """A subclass's value (an enum's member, NumPy's string) as the plain one."""
-    return int(value) if isinstance(value, int) else str(value)
-
-
-def decode_float(value: object) -> float:
-    """The float that :func:`encode` made a JSON value of."""
-    return math.nan if value is None else float(cast("float | str", value))
-
-
-def fingerprint(*arrays: object) -> str:
-    """A hash of the shapes, dtypes and values of arrays, lists, data frames or sparse matrices; None is nothing."""
-    digest = hashlib.blake2b(digest_size=16)
-    for given in arrays:
-        if given is None:
-            digest.update(b"none")
-            continue
-        if hasattr(given, "tocsr"):
-            sparse = given.tocsr()
-            digest.update(fingerprint(sparse.data, sparse.indices, sparse.indptr, sparse.shape).encode())
-            continue
-        array = np.asarray(given)
-        digest.update(f"{array.dtype.str}{array.shape}".encode())
-        if array.dtype.hasobject:
-            digest.update(repr(array.tolist()).encode())
-            continue
-        step = max(1, _BLOCK // max(1, array[:1].nbytes)) if array.ndim else 1
-        for start in range(0, len(array) if array.ndim else 1, step):
-            block = array[start : start + step] if array.ndim else array
-            digest.update(np.ascontiguousarray(block).tobytes())
-    return digest.hexdigest()
 
 
 def _sync_folder(path: Path) -> None:

@@ -1,7 +1,7 @@
 """The live line of a search, on standard error: done/total, best, ETA, pruned, failed.
 
-On a terminal one line that is rewritten at most ten times a second; elsewhere few plain lines, ever further apart.
-Knows what a search counts and nothing else of it.
+On a terminal it is one line that is rewritten at most ten times per second; elsewhere there are few plain lines at
+growing intervals. This module knows what a search counts and nothing else of it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fastreg.internal.progress import StatusLine, format_time
 
 __all__ = ["LiveLine"]
 
-# Seconds between updates on a terminal; elsewhere the first line and what each gap is longer than the one before.
+# Seconds between updates on a terminal. Elsewhere: seconds until the first line, and the factor by which gaps grow.
 _INTERVAL = 0.1
 _FIRST_PLAIN_LINE = 5.0
 _GROWTH = 1.5
@@ -54,7 +54,7 @@ class LiveLine:
         self._line.end()
 
     def message(self, text: str) -> None:
-        """A line of its own."""
+        """Writes a message on a separate line."""
         self._line.message(text)
 
     def _text(self, now: float, *, ended: bool = False) -> str:

@@ -1,16 +1,22 @@
-"""The arguments that all searches share, for type checkers; :class:`fastreg.search.Search` says what they mean."""
+"""The arguments of a search: as ``fit`` takes them over, and for type checkers.
+
+:class:`fastreg.search.Search` says what they mean; ``plan.py`` checks them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from fastreg.internal.whole_files import FilePath
+from fastreg.search.strategy.strategies import Strategy
 
-__all__ = ["ModelT", "Options"]
+__all__ = ["ModelT", "SearchArguments", "SearchOptions"]
 
 # What `build` makes, so that a type checker knows what `best_model_` is: a Sequential where nothing else is said.
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import TypeAlias
 
     from typing_extensions import TypeVar
@@ -25,7 +31,7 @@ else:
     ModelT = TypeVar("ModelT")
 
 
-class Options(TypedDict, total=False):
+class SearchArguments(TypedDict, total=False):
     """Keyword arguments of :class:`fastreg.search.Search` besides ``n_trials``."""
 
     cv: Any
@@ -46,3 +52,37 @@ class Options(TypedDict, total=False):
     return_train_score: bool
     keep_models: bool
     verbose: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SearchOptions:
+    """What a search was made with, when its ``fit`` begins.
+
+    Attributes:
+        make_strategy: Makes what proposes the trials.
+        spreads_known: Whether a warning about the spreads of the features would be the second of its kind.
+    """
+
+    build: Any
+    space: Any
+    make_strategy: Callable[[], Strategy]
+    n_trials: int | None
+    cv: Any
+    scoring: Any
+    refit: bool | str
+    n_jobs: int
+    executor: Any
+    pruner: Any
+    early_stopping_on: str
+    preprocess: Any
+    constraint: Any
+    seed: int | None
+    journal: FilePath | None
+    resume: bool
+    time_limit: float | None
+    target_score: float | None
+    max_failures: int | None
+    return_train_score: bool
+    keep_models: bool
+    verbose: int
+    spreads_known: bool = False

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from math import isnan
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -31,16 +31,17 @@ from fastreg.search.folds.building import fold_seed, is_estimator, make_model
 from fastreg.search.folds.evaluation import Context
 from fastreg.search.folds.scoring import Scoring
 from fastreg.search.found.results import Trial
-from fastreg.search.journal import Journal, encode, fingerprint, recorded_seed
-from fastreg.search.pruners.pruning import FullBudget, MedianPruner, Schedule
+from fastreg.search.journal import Journal, recorded_seed
+from fastreg.search.options import SearchOptions
+from fastreg.search.pruners.full_budget import FullBudget
+from fastreg.search.pruners.median import MedianPruner
+from fastreg.search.pruners.trial_schedule import TrialSchedule
 from fastreg.search.run import trial_of_records
 from fastreg.search.space.space import Space, When
 from fastreg.search.space.tree import text_of
 from fastreg.search.space.widening import check_told_apart
 from fastreg.search.strategy.strategies import Grid, Strategy
-
-if TYPE_CHECKING:
-    from fastreg.search.search import Search
+from fastreg.search.values import encode, fingerprint
 
 __all__ = ["Plan", "are_classes", "check_models", "prepare", "take_evidence"]
 
@@ -54,7 +55,7 @@ class Plan:
 
     space: Space
     strategy: Strategy
-    schedule: Schedule
+    schedule: TrialSchedule
     context: Context
     seed: int
 
@@ -88,73 +89,73 @@ class Plan:
         }
 
 
-def prepare(search: Search, x: Any, y: Any, groups: Any, fit_arguments: Mapping[str, Any]) -> Plan:
+def prepare(options: SearchOptions, x: Any, y: Any, groups: Any, fit_arguments: Mapping[str, Any]) -> Plan:
     """Checks the arguments of a search against the data.
 
     Raises:
         ValueError: If an argument is out of range, or names what there is not.
         TypeError: If an argument is of the wrong kind.
     """
-    space = _space(search)
-    _check_limits(search)
-    if search.journal is not None:
-        check_told_apart(space)
-    if search.pruner is not None and not isinstance(search.pruner, Schedule):
-        hint = "; did you forget the parentheses?" if isinstance(search.pruner, type) else ""
-        raise TypeError(f"search: pruner must be one of fastreg.search, got {describe(search.pruner)}{hint}")
+    space = _space(options)
+    _check_limits(options)
+    if options.journal is not None:
+        check_told_apart(space.alternatives)
+    if options.pruner is not None and not isinstance(options.pruner, TrialSchedule):
+        hint = "; did you forget the parentheses?" if isinstance(options.pruner, type) else ""
+        raise TypeError(f"search: pruner must be one of fastreg.search, got {describe(options.pruner)}{hint}")
     # Copies: a search may be fitted again, or by several threads.
-    strategy = copy.deepcopy(search._strategy())
-    endless = space.size is None and search.n_trials is None and not isinstance(strategy, Grid)
-    if endless and search.time_limit is None and search.target_score is None:
+    strategy = copy.deepcopy(options.make_strategy())
+    endless = space.size is None and options.n_trials is None and not isinstance(strategy, Grid)
+    if endless and options.time_limit is None and options.target_score is None:
         raise ValueError("search: n_trials must be given for a space without end, or time_limit or target_score")
-    schedule = copy.deepcopy(search.pruner) if search.pruner is not None else FullBudget()
-    seed = _seed(search)
+    schedule = copy.deepcopy(options.pruner) if options.pruner is not None else FullBudget()
+    seed = _seed(options)
     if isinstance(strategy, Grid):
         strategy.begin(space, seed, "max")  # refuses what is no grid
     context = dry_run.make_context(
-        search.build,
+        options.build,
         _samples(space, seed, strategy),
         x,
         y,
-        cv=search.cv,
+        cv=options.cv,
         groups=groups,
-        scoring=search.scoring,
+        scoring=options.scoring,
         fit_arguments=fit_arguments,
-        preprocess=search.preprocess,
+        preprocess=options.preprocess,
         seed=seed,
-        return_train_score=search.return_train_score,
-        early_stopping_on=search.early_stopping_on,
+        return_train_score=options.return_train_score,
+        early_stopping_on=options.early_stopping_on,
         curves=isinstance(schedule, MedianPruner),
-        journal=search.journal is not None,
-        spreads_known=search._spreads_known,
+        journal=options.journal is not None,
+        spreads_known=options.spreads_known,
         gates=_gates(space),
     )
-    if isinstance(search.refit, str):
-        context = _led_by(context, search.refit)
+    if isinstance(options.refit, str):
+        context = _led_by(context, options.refit)
     plan = Plan(space, strategy, schedule, context, seed)
-    begin(plan, search.n_trials)
+    begin(plan, options.n_trials)
     return plan
 
 
-def _seed(search: Search) -> int:
-    if search.seed is not None:
-        return check_int("search", "seed", search.seed, NON_NEGATIVE, SEED_LIMIT)
-    recorded = recorded_seed(search.journal) if search.resume and search.journal is not None else None
+def _seed(options: SearchOptions) -> int:
+    if options.seed is not None:
+        return check_int("search", "seed", options.seed, NON_NEGATIVE, SEED_LIMIT)
+    recorded = recorded_seed(options.journal) if options.resume and options.journal is not None else None
     return utils.draw_seed() if recorded is None else recorded
 
 
-def are_classes(search: Search, y: Any, seed: int) -> bool | None:
+def are_classes(options: SearchOptions, y: Any, seed: int) -> bool | None:
     """Whether the targets of the search's models are classes; None where the targets themselves decide."""
-    space = _space(search)
-    return dry_run.are_classes(dry_run.try_out(search.build, _samples(space, seed, search._strategy()), seed), y)
+    space = _space(options)
+    return dry_run.are_classes(dry_run.try_out(options.build, _samples(space, seed, options.make_strategy()), seed), y)
 
 
-def _space(search: Search) -> Space:
-    if not isinstance(search.space, Space):
-        return Space(search.space, search.constraint)
-    if search.constraint is not None:
+def _space(options: SearchOptions) -> Space:
+    if not isinstance(options.space, Space):
+        return Space(options.space, options.constraint)
+    if options.constraint is not None:
         raise ValueError("search: give the constraint to the Space or to the search, not to both")
-    return search.space
+    return options.space
 
 
 def _gates(space: Space) -> set[str]:
@@ -187,13 +188,14 @@ def _points(space: Space, rng: np.random.Generator, enumerated: bool) -> Iterato
     yield from space.grid()
 
 
-def _check_limits(search: Search) -> None:
-    for name in ("resume", "return_train_score", "keep_models", *(() if isinstance(search.refit, str) else ("refit",))):
-        check_bool("search", name, getattr(search, name))
-    if not isinstance(search.verbose, bool):
-        check_int("search", "verbose", search.verbose, NON_NEGATIVE)
+def _check_limits(options: SearchOptions) -> None:
+    refit = () if isinstance(options.refit, str) else ("refit",)
+    for name in ("resume", "return_train_score", "keep_models", *refit):
+        check_bool("search", name, getattr(options, name))
+    if not isinstance(options.verbose, bool):
+        check_int("search", "verbose", options.verbose, NON_NEGATIVE)
     for name in ("time_limit", "target_score", "max_failures", "n_trials"):
-        value = getattr(search, name)
+        value = getattr(options, name)
         if value is None:
             continue
         if name == "time_limit":
@@ -202,7 +204,7 @@ def _check_limits(search: Search) -> None:
             check_real("search", name, value, FINITE)
         else:
             check_int("search", name, value, ("be >= 1", lambda v: v >= 1) if name == "n_trials" else NON_NEGATIVE)
-    if search.resume and search.journal is None:
+    if options.resume and options.journal is None:
         raise ValueError("search: resume=True needs the journal to go on from, got journal=None")
 
 

@@ -1,8 +1,8 @@
-"""What the lines of a journal may hold, field by field, and the checksum that ends each of them.
+"""The rules for the lines of a journal, field by field, and the checksum at the end of each line.
 
-A line is checked before anything of it is used, so a search reads what was written or refuses it in words, whatever
-became of the file. Lines without a checksum are of older versions: their fields are checked all the same. Knows no
-files.
+A line is checked before any part of it is used, so a search either reads what was written or refuses it with a message,
+whatever happened to the file. Lines without a checksum were written by older versions; their fields are checked, too.
+This module knows nothing of files.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def parse(line: bytes) -> Record:
 
 
 def check_header(record: Record) -> None:
-    """Raises ValueError, naming field, rule and value, for what is no header."""
+    """Raises ValueError, naming the field, the rule and the value, if this is not a header."""
     _check(record, HEADER)
 
 
@@ -92,7 +92,7 @@ def check_known(record: Record, known: Collection[str]) -> None:
 
 
 def check_fold(record: Record, header: Mapping[str, Any]) -> None:
-    """Raises ValueError, naming field, rule and value, for what is no finished fold of the search of this header."""
+    """Raises ValueError, naming field, rule and value, if this is not a finished fold of the header's search."""
     _check(record, FOLD)
     check_known(record, FOLD)
     n_folds = header.get("folds", {}).get("number")
@@ -239,7 +239,7 @@ HEADER: dict[str, Field] = {
 
 
 def check_space(space: Mapping[str, Any]) -> None:
-    """Raises ValueError, naming the parameter, for what is not a space as ``widening.describe_space`` describes it."""
+    """Raises ValueError, naming the parameter, if this is not a space as ``widening.describe_space`` describes it."""
     alternatives = space.get("alternatives")
     if space.keys() != {"alternatives", "constraint"} or type(alternatives) is not list or not alternatives:
         raise ValueError(f"space must have alternatives, a list, and constraint, got {describe(space)}")
@@ -256,7 +256,7 @@ def check_space(space: Mapping[str, Any]) -> None:
 
 
 def _described(value: Any) -> Any:
-    """The value or distribution that a description stands for; the distribution's own checks speak."""
+    """The value or distribution that a description represents. The distribution itself checks its arguments."""
     if type(value) is list or (type(value) is float and not math.isfinite(value)):
         raise ValueError(f"it must be a value or an object, got {describe(value)}")
     if type(value) is int and abs(value) >= _LARGEST:

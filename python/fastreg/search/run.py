@@ -19,21 +19,27 @@ from typing import TYPE_CHECKING, Any
 
 from fastreg.search.folds.evaluation import FoldResult, Task
 from fastreg.search.found.results import Trial, mean_score
-from fastreg.search.journal import Journal, decode_float
+from fastreg.search.journal import Journal
 from fastreg.search.live import LiveLine
-from fastreg.search.pruners.pruning import Job, Outcome, Schedule
+from fastreg.search.pruners.trial_schedule import Job, JobOutcome, TrialSchedule
+from fastreg.search.values import decode_float
+from fastreg.search.workers.runner import Runner
 
-if TYPE_CHECKING:
-    from fastreg.search.workers.executors import Runner
+__all__ = ["Run", "SearchLimits", "trial_of_records"]
 
-__all__ = ["Limits", "Run", "trial_of_records"]
+if not TYPE_CHECKING:  # a type checker knows which names there are
+
+    def __getattr__(name: str) -> Any:
+        from fastreg.internal.old_paths import old_name
+
+        return old_name(__name__, name)
 
 # Longest wait for a worker, in seconds, before the clock and the live line are looked at.
 _TICK = 0.1
 
 
 @dataclass(frozen=True)
-class Limits:
+class SearchLimits:
     """What ends a search early.
 
     Attributes:
@@ -77,7 +83,7 @@ class Run:
 
     def __init__(
         self,
-        schedule: Schedule,
+        schedule: TrialSchedule,
         runner: Runner,
         *,
         directions: Mapping[str, str],
@@ -85,7 +91,7 @@ class Run:
         epochs: int | None,
         journal: Journal | None,
         live: LiveLine,
-        limits: Limits,
+        limits: SearchLimits,
         keep_models: bool,
         older: Sequence[Trial] = (),
     ) -> None:
@@ -227,7 +233,7 @@ class Run:
         curves = [result.curve or [] for result in results]
         curves += [[]] * (self._n_folds - len(curves))
         budget = None if job.stop is None else max(trial.epochs)
-        self._schedule.done(job, Outcome(trial.state, trial.score if whole else None, budget, curves))
+        self._schedule.done(job, JobOutcome(trial.state, trial.score if whole else None, budget, curves))
         self._settle_all(replayed)
 
     def _settle_all(self, replayed: bool) -> None:

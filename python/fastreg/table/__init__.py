@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from fastreg.internal.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from fastreg.table.schema import Column, Schema, Target, read_table
+    from fastreg.table.reading import read_table
+    from fastreg.table.schema import Column, Schema, Target
 
 __all__ = ["Column", "Schema", "Target", "read_table"]
 
 if not TYPE_CHECKING:  # a type checker knows which names there are
-    __getattr__ = lazy_names(__name__, dict.fromkeys(__all__, "schema"))
+    __getattr__ = lazy_names(__name__, dict.fromkeys(__all__, "schema") | {"read_table": "reading"})

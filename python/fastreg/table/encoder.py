@@ -1,6 +1,6 @@
-r"""Codes of a table (``schema.py``) to features: what is learned of the columns of training rows, applied to others.
+r"""Encodes the codes of a table (``schema.py``) as features, with statistics that are learned from training rows.
 
-Plain JSON outside (``to_config``), so that a model file carries it; reading one runs no code and takes no bad value.
+Its external form is plain JSON (``to_config``), which a model file contains. Reading it runs no code and checks values.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ __all__ = ["Codes", "TableEncoder", "finite", "typed"]
 
 Codes = NDArray[np.float64]
 
-# Encoded numeric columns may be at most so many in all before each gets fewer bins.
+# The largest number of encoded numeric columns. If there would be more, each gets fewer bins.
 _MOST_RAMPS = 2000
 # Spreads below this are rounding noise of a constant; its inverse is finite.
 _LEAST = 1e-300
-# Where the soft limit has long been reached.
+# A value at which the soft limit has long been reached.
 _FAR = 1e6
 
 
 class TableEncoder:
-    r"""Codes to features, as statistics of the training rows say; a preprocessing step with ``fit`` and ``transform``.
+    r"""Encodes codes as features by statistics of the training rows; a preprocessing step (``fit``, ``transform``).
 
     A numeric column becomes its value, centred by the median :math:`m`, scaled by the quartiles :math:`q` and softly
     limited to (-3, 3), and a piecewise-linear encoding over bins :math:`b_0 < \dots < b_T`:
@@ -38,19 +38,19 @@ class TableEncoder:
         z = \frac{x - m}{q_{0.75} - q_{0.25}}, \quad f = \frac{z}{\sqrt{1 + (z / 3)^2}}, \qquad
         e_t = \min(\max((x - b_{t-1}) / (b_t - b_{t-1}), 0), 1)
 
-    Bins are quantiles of the different values, each weighing the root of its count, so that a value that most rows
-    share takes one bin and not all. Missing numbers are 0 in both, and 1 in a column of their own where training rows
-    had any. A categorical column becomes one column for each level of at least ``min_count`` training rows, and one for
-    all other cells, missing and rare and new ones.
+    Bins are quantiles of the different values, where each value has the square root of its count as its weight, so that
+    a value that most rows share takes one bin and not all. A missing number is 0 in both encodings, and 1 in a column
+    of its own if training rows had missing numbers. A categorical column becomes one column for each level that at
+    least ``min_count`` training rows have, and one for all other cells: missing, rare and new levels.
 
     Sources: the soft limit is that of RealMLP (Holzmüller, Grinsztajn and Steinwart, NeurIPS 2024); piecewise-linear
     encoding is Gorishniy, Rubachev and Babenko, "On embeddings for numerical features in tabular deep learning",
     NeurIPS 2022.
 
     Args:
-        categorical: For each column of the codes whether it is categorical.
-        n_bins: Bins of a numeric column, >= 0; 0 leaves the piecewise-linear part away.
-        min_count: Rows that a level needs for a column of its own, >= 1.
+        categorical: Whether each column of the codes is categorical.
+        n_bins: The number of bins of a numeric column, >= 0. With 0 there is no piecewise-linear part.
+        min_count: The number of rows that a level needs for a column of its own, >= 1.
 
     Example:
         >>> import numpy as np

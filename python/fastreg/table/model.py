@@ -1,4 +1,4 @@
-"""A network together with what makes its features of a table and names of its outputs, in one file.
+"""A network in one file with what encodes a table as its features and decodes its outputs as names.
 
 The file is a model file (``model/files.py``) whose description has a member ``table``: schema, encoder and target.
 :func:`fastreg.load` reads the network of it alone, :meth:`TableModel.load` all of it.
@@ -25,13 +25,13 @@ __all__ = ["TableModel"]
 
 @dataclass(frozen=True)
 class TableModel:
-    """What ``fastreg tune`` makes: predicts a column of a table from the others.
+    """The model that ``fastreg tune`` makes. It predicts a column of a table from the others.
 
     Attributes:
-        schema: Which columns it reads.
-        encoder: Fitted; makes features of them.
+        schema: The columns that it reads.
+        encoder: The fitted encoder of these columns.
         model: The network.
-        target: What its outputs mean.
+        target: The meaning of its outputs.
     """
 
     schema: Schema

@@ -1,4 +1,4 @@
-r"""Tables with named columns as what a network takes: kinds of columns, encoding, targets.
+r"""Converts tables with named columns into what a network takes: kinds of columns, encoding, targets.
 
 =============  ======================================================================================================
 schema         which columns are features, of what kind, and the names of the levels; reads a table as float64 codes
@@ -8,14 +8,13 @@ target         class labels or numbers as what a loss takes, and predictions bac
 =============  ======================================================================================================
 
 A table is a mapping from column names to one-dimensional arrays; a pandas ``DataFrame`` is one. Nothing here needs
-pandas except :func:`read_table`. Everything that is learned of a table is plain JSON (``to_config``), so that a model
-file can carry it.
+pandas; ``reading.py`` makes a table of a file. Everything that is learned of a table is plain JSON (``to_config``), so
+that a model file can carry it.
 """
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,46 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.internal.checks import did_you_mean
-from fastreg.internal.extras import needs
 from fastreg.table.encoder import Codes, finite, typed
+from fastreg.table.reading import MISSING
 
-__all__ = ["Column", "Schema", "Target", "read_table"]
+__all__ = ["Column", "Schema", "Target"]
 
-# What a cell of text says where it says nothing, beside what pandas takes for missing.
-_MISSING = ("", "?")
-# A target of at most so many different whole numbers is classes.
+# A target with at most this many different whole numbers is treated as classes.
 _MOST_CLASSES = 20
-# Text with more levels than this share of the rows names the rows (an identifier, free text) rather than groups.
+# If the number of different texts exceeds this share of the rows, the column identifies rows and is not a feature.
 _IDENTIFIER_SHARE, _IDENTIFIER_LEVELS = 0.5, 50
-
-
-def read_table(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> Any:
-    """The table of a CSV file (``.csv``, ``.tsv``, compressed or not) or a Parquet file, as a pandas ``DataFrame``.
-
-    Raises:
-        ImportError: If pandas, or for Parquet pyarrow, is not installed (the extra ``tune`` has both).
-        OSError: If the file cannot be read.
-        ValueError: If it is no table, or has two columns of one name.
-    """
-    try:
-        import pandas
-    except ModuleNotFoundError as error:
-        raise ImportError(needs("read_table", "tune", "pandas", "pyarrow")) from error
-    name = os.fsdecode(path)
-    plain = name.lower().removesuffix(".gz").removesuffix(".bz2").removesuffix(".xz").removesuffix(".zst")
-    try:
-        if plain.endswith((".parquet", ".pq")):
-            return pandas.read_parquet(name)
-        separator = "\t" if plain.endswith((".tsv", ".tab")) else ","
-        table = pandas.read_csv(name, sep=separator, na_values=list(_MISSING), skipinitialspace=True, low_memory=False)
-    except (pandas.errors.ParserError, pandas.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{name}: not a table: {error}") from error
-    with_suffix = [str(column) for column in table.columns if str(column).endswith(".1")]
-    if doubled := [column for column in with_suffix if column.removesuffix(".1") in table.columns]:
-        raise ValueError(f"{name}: two columns are named {doubled[0].removesuffix('.1')!r}")
-    if len(table) == 0:
-        raise ValueError(f"{name}: the table has no rows")
-    return table
 
 
 def _cells(table: Mapping[str, Any], name: str) -> NDArray[Any]:
@@ -77,7 +45,7 @@ def _cells(table: Mapping[str, Any], name: str) -> NDArray[Any]:
         values = values.astype(str)
     out = np.empty(len(values), dtype=object)
     for i, value in enumerate(values):
-        missing = value is None or value != value or str(value).strip() in (*_MISSING, "<NA>", "NaT", "nan")
+        missing = value is None or value != value or str(value).strip() in (*MISSING, "<NA>", "NaT", "nan")
         out[i] = None if missing else str(value).strip()
     return out
 
@@ -107,11 +75,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Schema:
-    """The features of a table, and why other columns are none.
+    """The features of a table, and why other columns are not features.
 
     Attributes:
         columns: The features, in order.
-        left_out: Reason by name of column.
+        left_out: For each other column, by name, the reason why it is left out.
 
     Example:
         >>> schema = Schema.infer({"age": [31, 45, 28], "job": ["cook", None, "nurse"], "y": [0, 1, 0]}, exclude=["y"])
@@ -127,9 +95,9 @@ class Schema:
 
     @classmethod
     def infer(cls, table: Mapping[str, Any], exclude: Sequence[str] = ()) -> Schema:
-        """Tells the kinds of columns from their cells: numbers are numeric, anything else is categorical.
+        """Determines the kinds of columns from their cells: numbers are numeric, anything else is categorical.
 
-        Columns of one value, of row numbers, and text that hardly repeats are left out.
+        Columns with a single value, columns of row numbers, and text that hardly repeats are left out.
 
         Raises:
             ValueError: If no column is left.
@@ -150,7 +118,7 @@ class Schema:
         return cls(tuple(columns), left_out)
 
     def codes(self, table: Mapping[str, Any]) -> Codes:
-        """The features as numbers: (n, columns). A level that was not there before is missing.
+        """The features as numbers, (n, columns). A level that the training rows did not have counts as missing.
 
         Raises:
             ValueError: If a column is missing, or holds text where numbers were.
@@ -218,13 +186,13 @@ def _describe_column(name: str, cells: NDArray[Any]) -> Column | str:
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be predicted.
+    """The column to predict.
 
     Attributes:
-        name: The column.
+        name: The name of the column.
         labels: The classes in order, as text; None for a number.
-        mean: Of the training targets, where it is a number; the network learns ``(y - mean) / scale``.
-        scale: Their standard deviation, 1 where that is 0.
+        mean: The mean of the training targets, for a number. The network learns ``(y - mean) / scale``.
+        scale: The standard deviation of the training targets, or 1 if that is 0.
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""`fastreg tune` and `fastreg predict`: a table in, a tuned network with its preprocessing out, predictions as CSV.
+"""The commands `fastreg tune`, from a table to a tuned network with its preprocessing, and `fastreg predict`.
 
-Uses the public Python interface only. Results go to standard output, progress to standard error (cli.py says which exit
-status is what). pandas, optuna and matplotlib are imported when a command runs.
+They use the public Python interface only. Results go to standard output, progress to standard error; cli.py describes
+the exit status. pandas, optuna and matplotlib are imported when a command runs.
 """
 
 from __future__ import annotations
@@ -18,40 +18,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import callbacks, layers, optimizers, search
+from fastreg.data.stratification import first_of_each
 from fastreg.internal.progress import format_time, printable, say
 from fastreg.model import files
 from fastreg.model.sequential import Sequential
 from fastreg.table.encoder import TableEncoder
 from fastreg.table.model import TableModel
-from fastreg.table.schema import Schema, Target, read_table
+from fastreg.table.reading import read_table
+from fastreg.table.schema import Schema, Target
 
-__all__ = ["Options", "TuneError", "predict", "tune"]
+__all__ = ["TuneError", "TuneOptions", "TuneResult", "predict", "tune"]
 
 EPOCHS, PATIENCE = 100, 5
 TEST_SHARE = 0.2
-# Part of the time that is kept for the last fit, the report and the way out.
+# The share of the time that is reserved for the last fit and the report.
 RESERVE = 0.2
-# Rows predicted and written at once.
+# The number of rows that are predicted and written at once.
 BLOCK = 65536
 
 
 class TuneError(Exception):
-    """What was asked for cannot be done; the message says why."""
+    """The command cannot be carried out; the message says why."""
 
 
 @dataclass(frozen=True)
-class Options:
-    """What ``fastreg tune`` was asked for.
+class TuneOptions:
+    """The arguments of ``fastreg tune``.
 
     Attributes:
         data: CSV or Parquet file.
         target: Column to predict.
-        test: A file, or a column of 0 and 1, that names the rows to hold back; None holds back a seeded fifth.
-        task: "classification" or "regression"; None tells by the target.
-        trials: Sets of hyper-parameters to try at most.
+        test: A file with the rows to hold back, or a column of 0 and 1 that marks them; None holds back a random fifth.
+        task: "classification" or "regression"; None decides by the target.
+        trials: The largest number of sets of hyper-parameters to try.
         cv: Folds.
         time: Seconds for everything.
-        seed: Of the test rows, the folds, the proposals and the networks.
+        seed: Seed of the test rows, the folds, the proposals and the networks.
         out: Model file to write; None writes none.
         report: HTML file to write; None writes none.
         jobs: Threads that train at once; -1: all there are.
@@ -73,8 +75,8 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of a search: the model, what it scores on the rows held back, and the search itself."""
+class TuneResult:
+    """The result of a search: the model, its score on the rows that were held back, and the search itself."""
 
     model: TableModel
     test_score: float
@@ -88,7 +90,7 @@ class Outcome:
         return "RMSE" if self.model.target.task == "regression" else "accuracy"
 
 
-def tune(options: Options, out: TextIO | None = None) -> Outcome:
+def tune(options: TuneOptions, out: TextIO | None = None) -> TuneResult:
     """Searches for the network that predicts the target best, and scores it once on rows that the search never saw.
 
     Raises:
@@ -117,7 +119,7 @@ def tune(options: Options, out: TextIO | None = None) -> Outcome:
         raise TuneError(str(error)) from error
     (encoder,) = search.best_preprocess_.steps
     model = TableModel(schema, encoder, search.best_model_, target)
-    outcome = Outcome(model, model.score(test), len(y), len(test), search)
+    outcome = TuneResult(model, model.score(test), len(y), len(test), search)
     if options.out is not None:
         model.save(options.out)
     if options.report is not None:
@@ -150,12 +152,12 @@ def predict(model_path: str, data_path: str, out: TextIO | None = None) -> None:
         raise TuneError(str(error)) from error
 
 
-def describe(outcome: Outcome) -> str:
+def describe(outcome: TuneResult) -> str:
     """The result as text: the best trials, the parameters and the scores."""
     return "\n".join([outcome.search.summary(), "", *(f"{name}: {value}" for name, value in _facts(outcome).items())])
 
 
-def _facts(outcome: Outcome) -> dict[str, str]:
+def _facts(outcome: TuneResult) -> dict[str, str]:
     target, search = outcome.model.target, outcome.search
     held_back = f"{outcome.test_score:.4f} {outcome.metric} on {outcome.n_test} rows held back"
     metric = "mse" if target.task == "regression" else "accuracy"
@@ -180,7 +182,7 @@ def _short(value: Any) -> str:
 # The data.
 
 
-def _split(options: Options) -> tuple[Any, Any]:
+def _split(options: TuneOptions) -> tuple[Any, Any]:
     """The table to learn from and the one held back."""
     table = read_table(options.data)
     if options.target not in table.columns:
@@ -212,7 +214,7 @@ def _flags(table: Any, name: str) -> NDArray[np.bool_]:
     return flags
 
 
-def _held_back(table: Any, options: Options) -> NDArray[np.bool_]:
+def _held_back(table: Any, options: TuneOptions) -> NDArray[np.bool_]:
     """A fifth of the rows by the seed; of every class its share."""
     n = len(table)
     if n < 10:
@@ -220,17 +222,14 @@ def _held_back(table: Any, options: Options) -> NDArray[np.bool_]:
     target = Target.infer(table, options.target, options.task)
     labels = target.encode(table)[0] if target.labels is not None else np.zeros(n, np.int32)
     rng = np.random.default_rng(options.seed)
-    out = np.zeros(n, dtype=bool)
-    for label in np.unique(labels):
-        rows = rng.permutation(np.flatnonzero(labels == label))
-        out[rows[: round(TEST_SHARE * len(rows))]] = True
-    return out
+    order = np.concatenate([rng.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)])
+    return first_of_each(order, labels, np.array([round(TEST_SHARE * count) for count in np.bincount(labels)]))
 
 
 # The search.
 
 
-def _search(options: Options, schema: Schema, target: Target, n_rows: int, seconds: float) -> Any:
+def _search(options: TuneOptions, schema: Schema, target: Target, n_rows: int, seconds: float) -> Any:
     return search.BayesianSearch(
         builder(target),
         space(),

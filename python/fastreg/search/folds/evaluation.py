@@ -49,7 +49,7 @@ _OURS = ("stop_signal", "time_limit")
 _LONGEST_ERROR = 10_000
 
 
-class Limits(Protocol):
+class ThresholdsOfFolds(Protocol):
     """What prunes a trial: see :class:`Task`."""
 
     def of(self, fold: int) -> Sequence[float]:
@@ -132,7 +132,7 @@ class Task:
     start: int = 0
     stop: int | None = None
     model: object | None = None
-    thresholds: Limits | None = None
+    thresholds: ThresholdsOfFolds | None = None
     keep_model: bool = False
     deadline: float | None = None
 

@@ -28,8 +28,8 @@ from fastreg.model.model import Model
 from fastreg.optimizers import Optimizer
 from fastreg.regularizers import Regularizer
 from fastreg.schedules import Constant
-from fastreg.search.journal import fingerprint
 from fastreg.search.space.tree import text_of
+from fastreg.search.values import fingerprint
 
 __all__ = ["Fingerprint", "agreed"]
 

@@ -1,7 +1,7 @@
-"""Which targets are classes, and how rows are dealt out so that every side of a split has its share of each class.
+"""Which targets are classes, and the splits of a search by its seed: folds, and shares that are held out.
 
-All splits of a search come from here: folds, held-out shares, and the rows that early stopping watches. Knows rows,
-labels and seeds; no models and no splitters.
+What is stratified goes by ``data/stratification.py``; the order of the rows is drawn here. Knows rows, labels and
+seeds; no models and no splitters.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fastreg.data.stratification import dealt, spread
 
 __all__ = ["Labels", "class_labels", "parts", "plain_values", "share", "warn_of_missing_classes", "whole_numbers"]
 
@@ -85,10 +87,7 @@ def parts(n: int, k: int, labels: Labels | None, seed: int, strict: bool) -> Lab
             if strict:
                 raise ValueError(f"{message}; use fewer folds, or stratified=False")
             warnings.warn(message, UserWarning, stacklevel=4)
-        order = order[np.argsort(labels[order], kind="stable")]
-    part = np.empty(n, np.int64)
-    part[order] = np.arange(n) % k
-    return part
+    return dealt(order, labels, k)
 
 
 def share(
@@ -102,14 +101,10 @@ def share(
             "need one at least"
         )
     order = np.random.default_rng(seed).permutation(n)
+    if labels is not None:
+        return spread(order, labels, count)
     chosen = np.zeros(n, dtype=bool)
-    if labels is None:
-        chosen[order[:count]] = True
-        return chosen
-    # Class after class, the place i is taken where i * count / n passes a whole number: count places evenly spread.
-    order = order[np.argsort(labels[order], kind="stable")]
-    steps = (np.arange(1, n + 1) * count + n // 2) // n
-    chosen[order] = np.diff(steps, prepend=(n // 2) // n) > 0
+    chosen[order[:count]] = True
     return chosen
 
 

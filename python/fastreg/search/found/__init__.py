@@ -1,4 +1,4 @@
-"""What a search found: trials, the best model, ensembles, pictures and the report."""
+"""The results of a search: trials, the best model, ensembles, pictures and the report."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from fastreg.internal.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from fastreg.search.found.fitted import Found
+    from fastreg.search.found.fitted import FittedSearch
 
-__all__ = ["Found"]
+__all__ = ["FittedSearch"]
 
 if not TYPE_CHECKING:  # a type checker knows which names there are
-    __getattr__ = lazy_names(__name__, {"Found": "fitted"})
+    __getattr__ = lazy_names(__name__, {"FittedSearch": "fitted"})

@@ -5,23 +5,19 @@ Notation: n rows, u outputs, T candidates; P (T, n, u) out-of-fold outputs, w (T
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg.internal.checks import AT_LEAST_ONE, check_int
 from fastreg.layers import Activation, Input
 from fastreg.model.model import Model
 from fastreg.model.sequential import Sequential
 from fastreg.search.folds.adapter import stand_in
 from fastreg.search.folds.evaluation import Context, FoldResult
 from fastreg.search.found.results import Trial
-
-if TYPE_CHECKING:
-    from fastreg.search.found.fitted import Found
 
 __all__ = ["Ensemble", "select"]
 
@@ -67,7 +63,7 @@ class Ensemble:
         return np.asarray(total)
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """What a member's ``predict`` gives: outputs of ``Sequential`` models, (n, u); classes or values of estimators.
+        """Predictions: the outputs (n, u) of ``Sequential`` models, or the classes or values of estimators.
 
         Args:
             X: Rows of features, as the search got them.
@@ -89,18 +85,32 @@ def _matrix(values: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(values, np.float64).reshape(len(values), -1)
 
 
-def select(search: Found[Any], k: object, candidates: object) -> Ensemble:
-    """See ``Search.ensemble``."""
-    picks = check_int("ensemble", "k", k, AT_LEAST_ONE)
-    most = check_int("ensemble", "candidates", candidates, AT_LEAST_ONE)
-    context = search._data("ensemble")
-    best = search.best_trial_
+def select(
+    context: Context,
+    trials: Sequence[Trial],
+    best: Trial,
+    lower_is_better: bool,
+    trained: Callable[[list[Trial]], dict[int, list[FoldResult]]],
+    picks: int,
+    most: int,
+) -> Ensemble:
+    """The best average of the folds' models; see ``Search.ensemble``.
+
+    Args:
+        context: What the trials share.
+        trials: The trials of the search.
+        best: The best of them.
+        lower_is_better: Whether a low score is a good one.
+        trained: Gives the folds of trials with their models.
+        picks: Trials to choose, with replacement.
+        most: Trials to choose from.
+    """
     if best.budget != context.epochs:
         raise ValueError(f"ensemble: no trial was trained to the full budget, {context.epochs}, but to {best.budget}")
-    ranked = [t for t in search.trials_ if t.score == t.score and t.budget == best.budget]
-    ranked.sort(key=lambda t: t.score if search.direction_ == "min" else -t.score)
+    ranked = [t for t in trials if t.score == t.score and t.budget == best.budget]
+    ranked.sort(key=lambda t: t.score if lower_is_better else -t.score)
     ranked = ranked[:most]
-    folds = search._retrained(ranked)
+    folds = trained(ranked)
     for trial in ranked:
         for result in folds[trial.number]:
             if result.state != "ok":
@@ -108,7 +118,7 @@ def select(search: Found[Any], k: object, candidates: object) -> Ensemble:
     stacked, rows = _out_of_fold(context, [folds[trial.number] for trial in ranked])
     first = folds[ranked[0].number][0].model
     judge = _Judge(context, first, rows)
-    sign = -1.0 if search.direction_ == "min" else 1.0
+    sign = -1.0 if lower_is_better else 1.0
     counts, score, single = _greedy(stacked, picks, lambda outputs: sign * judge(outputs))
     order = [i for i in np.argsort(-counts, kind="stable") if counts[i]]
     return Ensemble(
@@ -141,7 +151,7 @@ def _out_of_fold(context: Context, trials: list[list[FoldResult]]) -> tuple[NDAr
 
 
 def _greedy(stacked: NDArray[np.float64], picks: int, score: Any) -> tuple[NDArray[np.int64], float, float]:
-    """How often each candidate is in the best set on the way, its score, and the best single candidate's."""
+    """How often each candidate is in the best set found, the score of that set, and that of the best candidate."""
     counts = np.zeros(len(stacked), np.int64)
     total = np.zeros(stacked.shape[1:])
     best_counts, best_score, single = counts, -np.inf, -np.inf

@@ -1,4 +1,4 @@
-"""What a finished search offers: the best parameters and model, the table, a summary, pictures, an ensemble.
+"""What a search found, and what it offers: the best parameters and model, the table, pictures, an ensemble.
 
 The data are held while the object lives, to refit and to build ensembles; a pickle leaves them out.
 """
@@ -6,108 +6,108 @@ The data are held while the object lives, to refit and to build ensembles; a pic
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg.internal.extras import needs
+from fastreg.internal.checks import AT_LEAST_ONE, check_int
 from fastreg.internal.progress import say
 from fastreg.internal.whole_files import FilePath
 from fastreg.search.folds.evaluation import Context, FoldResult, Task, refit
-from fastreg.search.folds.scoring import Scoring
 from fastreg.search.found import results
 from fastreg.search.found.results import Trial
 from fastreg.search.options import ModelT
+from fastreg.search.space.space import Space
 from fastreg.search.workers.executors import make_runner
 
 if TYPE_CHECKING:
     from fastreg.search.found.ensemble import Ensemble
-    from fastreg.search.plan import Plan
-    from fastreg.search.run import Run
-    from fastreg.search.space.space import Space
 
-__all__ = ["Found"]
+__all__ = ["FITTED", "FittedSearch"]
 
-# Attributes that a search has only once it was fitted; those of the best only if there is one.
+# Attributes that there are once a search was fitted; those of the best only if there is one.
 _OF_MODEL = ("best_model_", "best_preprocess_")
-_FITTED = (
+FITTED = (
     *("best_params_", "best_score_", "best_trial_", *_OF_MODEL, "results_", "trials_", "failures_", "n_trials_"),
     *("n_splits_", "metric_", "direction_", "seed_", "seconds_", "stopped_by_"),
 )
 
 
-class Found(Generic[ModelT]):
-    """Base of the searches: everything that needs a finished one."""
+class FittedSearch(Generic[ModelT]):
+    """What a search found; a :class:`~fastreg.search.Search` gives it out under the same names.
 
-    verbose: int
-    n_jobs: int
-    executor: Any
-    refit: bool | str
+    Args:
+        context: What the trials shared, the data among it; None after a pickle.
+        space: What was searched.
+        seed: The seed.
+        trials: By number.
+        models: By trial, the results of its folds with models and predictions, where they were kept.
+        stopped_by: What ended the search.
+        seconds: That it took.
+    """
+
     best_params_: dict[str, Any]
     best_score_: float
     best_trial_: Trial
     best_model_: ModelT
     best_preprocess_: Any
-    results_: dict[str, Any]
-    trials_: list[Trial]
-    failures_: list[Trial]
-    n_trials_: int
-    n_splits_: int
-    metric_: str
-    direction_: str
-    seed_: int
-    seconds_: float
-    stopped_by_: str
-    _context: Context | None
-    _scoring: Scoring
-    _kept: dict[int, list[FoldResult]]
-    _no_model: str
-    _space: Space
+
+    def __init__(
+        self,
+        context: Context,
+        space: Space,
+        seed: int,
+        trials: Mapping[int, Trial],
+        models: dict[int, list[FoldResult]],
+        stopped_by: str,
+        seconds: float,
+    ) -> None:
+        self.context: Context | None = context
+        self.space, self._scoring, self._kept = space, context.scorers, models
+        self._no_model = "the search was made with refit=False; refit_best() trains it"
+        self.trials_ = [trial for _, trial in sorted(trials.items())]
+        self.failures_ = [trial for trial in self.trials_ if trial.state in ("failed", "diverged")]
+        self.n_trials_, self.n_splits_, self.seed_ = len(self.trials_), len(context.folds), seed
+        self.metric_, self.direction_ = self._scoring.primary, self._scoring.direction
+        self.stopped_by_, self.seconds_ = stopped_by, seconds
+        self.results_ = results.tabulate(self.trials_, self._scoring.directions, self.n_splits_)
+        best = results.best_trial(self.trials_, self._scoring.direction)
+        if best is not None:
+            self.best_trial_, self.best_score_, self.best_params_ = best, best.score, best.params
+
+    @classmethod
+    def from_older_pickle(cls, state: dict[str, Any]) -> FittedSearch[Any]:
+        """Takes out of the attributes of a search what it found, as pickles had it before that was apart."""
+        made: FittedSearch[Any] = cls.__new__(cls)
+        older = {"_context": "context", "_space": "space", "_scoring": "_scoring", "_kept": "_kept"}
+        for name in (*FITTED, *older, "_no_model"):
+            if name in state:
+                setattr(made, older.get(name, name), state.pop(name))
+        return made
 
     def __getattr__(self, name: str) -> Any:
         # Only called for what is not there.
-        if name in _FITTED:
-            who = type(self).__name__
-            if "trials_" not in self.__dict__:
-                raise AttributeError(f"{name}: this {who} was not fitted yet; call fit first")
+        if name in FITTED and "trials_" in self.__dict__:
             why = self._no_model if name in _OF_MODEL and "best_trial_" in self.__dict__ else "no trial has a score"
             raise AttributeError(f"{name}: {why}")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __getstate__(self) -> dict[str, Any]:
-        # Executors hold threads or processes; the data are the user's.
-        executor = self.executor if isinstance(self.executor, str) else None
-        return self.__dict__ | {"_context": None, "executor": executor}
+        return self.__dict__ | {"context": None}  # the data are the user's
 
-    def _forget(self) -> None:
-        """Drops what an earlier fit found."""
-        for name in (*_FITTED, "_context", "_scoring", "_kept", "_no_model", "_space"):
-            self.__dict__.pop(name, None)
-
-    def _found(self, plan: Plan, run: Run, stopped_by: str, seconds: float) -> None:
-        """Takes over what a run found.
+    def require_score(self) -> None:
+        """Raises what is to be said where no trial has a score.
 
         Raises:
-            RuntimeError: If no trial has a score.
+            RuntimeError: If no trial has one.
             KeyboardInterrupt: If Ctrl-C came before any had.
         """
-        scorers, n_folds = plan.context.scorers, len(plan.context.folds)
-        self._context, self._scoring, self._kept = plan.context, scorers, run.models
-        self._space = plan.space
-        self._no_model = "the search was made with refit=False; refit_best() trains it"
-        self.trials_ = [trial for _, trial in sorted(run.trials.items())]
-        self.failures_ = [trial for trial in self.trials_ if trial.state in ("failed", "diverged")]
-        self.n_trials_, self.n_splits_, self.seed_ = len(self.trials_), n_folds, plan.seed
-        self.metric_, self.direction_ = scorers.primary, scorers.direction
-        self.stopped_by_, self.seconds_ = stopped_by, seconds
-        self.results_ = results.tabulate(self.trials_, scorers.directions, n_folds)
-        best = results.best_trial(self.trials_, scorers.direction)
-        if best is None:
-            if stopped_by == "interrupt":
+        if "best_trial_" not in self.__dict__:
+            if self.stopped_by_ == "interrupt":
                 raise KeyboardInterrupt
             raise RuntimeError(self._nothing_found())
-        self.best_trial_, self.best_score_, self.best_params_ = best, best.score, best.params
 
     def _nothing_found(self) -> str:
         if not self.failures_:
@@ -120,7 +120,8 @@ class Found(Generic[ModelT]):
 
     # The best model.
 
-    def _refit_unless_interrupted(self) -> None:
+    def refit_unless_interrupted(self) -> None:
+        """Trains the best model, unless Ctrl-C ended the search or comes meanwhile."""
         if self.stopped_by_ == "interrupt":
             self._no_model = "the search was interrupted before the refit; refit_best() does it"
             say("search: interrupted, the best so far is kept; refit_best() trains the best model")
@@ -132,18 +133,7 @@ class Found(Generic[ModelT]):
             say("search: the refit was interrupted; refit_best() does it")
 
     def refit_best(self) -> ModelT:
-        """Trains the best parameters on all rows, for the median of the folds' best epochs: ``best_model_``.
-
-        ``fit`` does it by itself unless ``refit=False`` or Ctrl-C ended it. Callbacks that monitor validation values
-        are left out, since no rows are held out.
-
-        Returns:
-            The model.
-
-        Raises:
-            ValueError: If the search came from a pickle, which has no data.
-            Exception: What training raises.
-        """
+        """See ``Search.refit_best``."""
         context, trial = self._data("refit_best"), self.best_trial_
         result = refit(context, Task(trial.number, 0, trial.params, stop=trial.median_best_epoch))
         if result.state != "ok":
@@ -177,24 +167,9 @@ class Found(Generic[ModelT]):
         return x if chain is None else chain.transform(x)
 
     def _data(self, call: str) -> Context:
-        self.trials_  # noqa: B018 -- raises where there was no fit
-        if self._context is None:
+        if self.context is None:
             raise ValueError(f"{call}: a search that was pickled has no data; fit it again")
-        return self._context
-
-    # The table.
-
-    def to_frame(self) -> Any:
-        """``results_`` as a pandas DataFrame.
-
-        Raises:
-            ImportError: If pandas is not installed.
-        """
-        try:
-            import pandas
-        except ImportError:
-            raise ImportError(needs("to_frame", "tune", "pandas")) from None
-        return pandas.DataFrame(self.results_)
+        return self.context
 
     def summary(self) -> str:
         """The ten best trials and a word on the failures, as text."""
@@ -218,47 +193,23 @@ class Found(Generic[ModelT]):
 
     # Ensembles.
 
-    def ensemble(self, k: int = 10, *, candidates: int = 25) -> Ensemble:
-        """The best average of the folds' models, chosen by greedy selection on the rows that they were scored on.
-
-        From the ``candidates`` best trials, one is added ``k`` times, with replacement, each time the one that makes
-        the mean of all chosen so far score best; the best of these ``k`` sets is taken (Caruana et al., "Ensemble
-        selection from libraries of models", ICML 2004). Models are those of ``keep_models=True``, or are trained again
-        from their seeds, exactly as before.
-
-        Args:
-            k: Trials to choose, with replacement, >= 1.
-            candidates: Trials to choose from, >= 1.
-
-        Raises:
-            ValueError: If an argument is out of range, no trial was trained to the full budget, or models are missing
-                and the data are too (after a pickle).
-
-        Example:
-            >>> import numpy as np
-            >>> import fastreg as fr
-            >>> from fastreg.search import RandomSearch, LogUniform
-            >>> x = np.random.default_rng(0).normal(size=(90, 3))
-            >>> def build(params):
-            ...     model = fr.Sequential([fr.layers.Dense(8, "tanh"), fr.layers.Dense(1)])
-            ...     model.compile(fr.optimizers.Adam(params["lr"]), "mse")
-            ...     return model
-            >>> search = RandomSearch(build, {"lr": LogUniform(1e-3, 1e-1)}, n_trials=6, cv=3, seed=0, verbose=0)
-            >>> ensemble = search.fit(x, np.sin(x[:, 0]), epochs=30).ensemble(4)
-            >>> float(ensemble.weights_.sum()), ensemble.predict(x).shape
-            (1.0, (90, 1))
-        """
+    def ensemble(self, k: object, candidates: object, n_jobs: int, executor: Any) -> Ensemble:
+        """See ``Search.ensemble``."""
         from fastreg.search.found.ensemble import select
 
-        return select(self, k, candidates)
+        picks = check_int("ensemble", "k", k, AT_LEAST_ONE)
+        most = check_int("ensemble", "candidates", candidates, AT_LEAST_ONE)
+        context, lower_is_better = self._data("ensemble"), self.direction_ == "min"
+        trained = partial(self._retrained, n_jobs=n_jobs, executor=executor)
+        return select(context, self.trials_, self.best_trial_, lower_is_better, trained, picks, most)
 
-    def _retrained(self, trials: list[Trial]) -> dict[int, list[FoldResult]]:
+    def _retrained(self, trials: list[Trial], *, n_jobs: int, executor: Any) -> dict[int, list[FoldResult]]:
         """The folds of trials with their models, trained again where they were not kept."""
         missing = [trial for trial in trials if trial.number not in self._kept]
         found = {trial.number: list(self._kept.get(trial.number, ())) for trial in trials}
         if not missing:
             return found
-        with make_runner(self._data("ensemble"), self.n_jobs, self.executor) as runner:
+        with make_runner(self._data("ensemble"), n_jobs, executor) as runner:
             tasks = [
                 Task(trial.number, fold, trial.params, stop=trial.budget, keep_model=True)
                 for trial in missing

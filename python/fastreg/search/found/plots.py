@@ -1,9 +1,9 @@
-"""Pictures of a search. matplotlib is imported when one is made, and its global state is never touched.
+"""Pictures of a search. matplotlib is imported when a picture is drawn, and its global state is never changed.
 
-Every function takes a fitted search, returns a figure, and writes it where a path is given. Scores are those of the
-search's first metric, as they are; trials that have none (failed, diverged) are drawn apart or left out, and parameters
-that a trial does not have get a place of their own ("not used"). The axis of a parameter has the scale of its
-distribution in the space, that of a score is linear: neither depends on which values were drawn.
+Every function takes a fitted search, returns a figure, and writes a file if a path is given. Scores are those of the
+search's first metric, in its natural direction. Trials without a score (failed, diverged) are drawn separately or left
+out, and a parameter that a trial does not have gets a position of its own ("not used"). The axis of a parameter has the
+scale of its distribution in the space, and that of a score is linear; neither depends on which values were drawn.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ __all__ = ["PICTURES", "gaps", "history", "importance", "learning_curves", "para
 _BLUE, _VERMILION, _GREEN, _GREY = "#0072b2", "#d55e00", "#009e73", "#999999"
 _MAP = "viridis"
 
-# An axis of scores ends where a value is worse than the worse quartile by so many times the quartiles' distance.
+# An axis of scores ends where a value is worse than the worse quartile by this multiple of the interquartile range.
 _FAR = 3.0
-# Characters of a label that has its neighbours beside it.
+# The largest number of characters of a label that has neighbours.
 _NARROW = 18
 
 
@@ -192,7 +192,7 @@ def slices(search: Any) -> Figure:
 
 
 def learning_curves(search: Any, key: str | None = None) -> Figure:
-    """Score by epoch of every trial (the mean of its folds): what was watched, or the training loss.
+    """Score of every trial after each epoch, as the mean of its folds: the monitored value, or the training loss.
 
     Args:
         search: A fitted search.
@@ -277,7 +277,7 @@ PICTURES = {
 
 def _ticks_of(search: Any, trials: Sequence[Any], name: str) -> _Ticks:
     """The axis of a parameter."""
-    space = getattr(search, "_space", None)
+    space = getattr(getattr(search, "_fitted", search), "space", None)  # of a search, or of what it found
     scale = "linear" if space is None else scale_of(space, name)
     return _Ticks([trial.params.get(name, NOT_USED) for trial in trials], scale)
 
@@ -312,7 +312,7 @@ def _mean_curve(curves: Sequence[Sequence[float]]) -> list[float]:
 
 
 def _colours(search: Any, scores: Sequence[float]) -> NDArray[Any]:
-    """From the worst to the best of the scores; a few bad outliers do not wash out the rest."""
+    """Colours from the worst to the best score. A few bad outliers do not make all others look the same."""
     from matplotlib import colormaps
 
     return np.asarray(colormaps[_MAP](_shades(search, scores)))
@@ -337,11 +337,11 @@ def _colour_bar(figure: Figure, axes: Axes, search: Any, scores: Sequence[float]
 
 
 def _bulk(values: NDArray[np.float64], direction: str) -> tuple[float, float] | None:
-    """Limits of an axis without the values that are far worse than most; None where there are none.
+    """Limits of an axis that leave out values which are far worse than most; None if there are no such values.
 
     Args:
-        values: What is drawn.
-        direction: ``"max"`` or ``"min"``, what is good; anything else: nothing is cut off.
+        values: The values to draw.
+        direction: ``"max"`` or ``"min"``, the direction of better scores; with anything else nothing is cut off.
     """
     finite = values[np.isfinite(values)]
     if len(finite) < 4 or direction not in ("max", "min"):
@@ -355,7 +355,7 @@ def _bulk(values: NDArray[np.float64], direction: str) -> tuple[float, float] | 
 
 
 def _show_bulk(axes: Axes, values: NDArray[np.float64], direction: str, both: bool = False) -> None:
-    """Limits the vertical axis, or both, to the bulk of the scores, and says how many values are out of view."""
+    """Limits the vertical axis, or both, to the bulk of the scores, and notes how many values are out of view."""
     limits = _bulk(values, direction)
     if limits is None:
         return

@@ -1,7 +1,7 @@
-"""One HTML page about a search: what it found, the table of trials, and the pictures, all in one file.
+"""One HTML page about a search: its results, the table of trials, and the pictures, all in one file.
 
-The page needs no network and runs no script: styles are inline, pictures are embedded as PNG, and whatever text comes
-from the outside is escaped. It is written whole or not at all.
+The page needs no network and runs no script: styles are inline, pictures are embedded as PNG, and all text from outside
+is escaped. The file is written completely or not at all.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def write(
 
     Args:
         search: A fitted search.
-        path: The file; what is there is replaced in one step, and keeps its mode. A symbolic link is followed.
+        path: The file. An existing one is replaced in one step and keeps its mode. A symbolic link is followed.
         title: Heading; None is "Search".
         notes: Further facts for the head of the page, by name.
 

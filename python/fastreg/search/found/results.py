@@ -1,7 +1,7 @@
-"""What a search found: trials, the table of them with scikit-learn's column names, which is best, and a text summary.
+"""The trials of a search, their table with scikit-learn's column names, the best trial, and a text summary.
 
-Knows nothing of models, folds or threads. A score stands in its natural direction (a loss of 0.12 is 0.12) and is
-compared only with scores of the same budget; what has no score in every fold has no mean, and comes last.
+This module knows nothing of models, folds or threads. A score has its natural direction (a loss of 0.12 is 0.12) and is
+compared only with scores at the same budget. A trial that lacks a score in some fold has no mean, and is ranked last.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ _SHOWN_FAILURES = 3
 
 @dataclass(slots=True)
 class Trial:
-    """One set of parameters and what became of it.
+    """One set of parameters and its results.
 
-    Lists have an element for each fold that counts: a trial ends with its first fold that was pruned, diverged or
-    failed, so such a trial may have fewer than there are folds, and its last one has NaN for its scores.
+    Lists have an element for each fold that counts. A trial ends with its first fold that was pruned, diverged or
+    failed; then it may have fewer elements than there are folds, and the scores of the last one are NaN.
 
     Attributes:
-        number: From 0, in the order of proposal.
+        number: The number of the trial, counted from 0 in the order of proposal.
         params: The parameters, plain Python values.
         state: ``"ok"``, ``"pruned"``, ``"diverged"`` or ``"failed"``.
-        score: Mean of the primary metric over all folds; NaN where a fold has none.
-        scores: By metric, the scores of the folds.
-        train_scores: The same for the training rows, where they were asked for.
-        budget: Epochs that it was trained up to at most; None where the estimator decides.
-        epochs: Epochs that each fold was trained, fewer where it stopped early.
-        best_epoch: For each fold, how many epochs gave its best weights; None without early stopping.
-        fit_seconds: For each fold.
-        score_seconds: For each fold.
+        score: Mean of the primary metric over all folds; NaN if a fold has none.
+        scores: For each metric, the scores of the folds.
+        train_scores: The same for the training rows, with ``return_train_score``.
+        budget: The largest number of epochs that it was trained; None if the estimator decides.
+        epochs: The number of epochs that each fold was trained, which is smaller if it stopped early.
+        best_epoch: For each fold, the number of epochs with the best weights; None without early stopping.
+        fit_seconds: The seconds of training, for each fold.
+        score_seconds: The seconds of scoring, for each fold.
         error: The traceback of a trial that failed or diverged.
         histories: For each fold, by metric (``loss``, ``val_loss``...) the value after every epoch.
     """
@@ -106,7 +106,7 @@ def rank(budgets: Sequence[int | None], means: NDArray[np.float64], direction: s
 
 
 def best_trial(trials: Iterable[Trial], direction: str) -> Trial | None:
-    """The best of those with a score in every fold and the largest budget; of equals the first. None: there is none."""
+    """The best trial with a score in every fold and the largest budget, or None. Of equal trials the first is taken."""
     best: Trial | None = None
     best_key = (math.inf, math.inf)
     for trial in trials:
@@ -205,7 +205,7 @@ def count_states(trials: Iterable[Trial]) -> dict[str, int]:
 
 
 def last_line(error: str | None) -> str:
-    """What was raised: the last line of a traceback, before that of the parameters."""
+    """The error: the last line of a traceback before the line with the parameters."""
     lines = [line for line in (error or "").strip().splitlines() if not line.startswith("params: ")]
     return lines[-1] if lines else ""
 

@@ -1,6 +1,7 @@
-"""The axis of a parameter in a picture: where on it each value is, and what is written beside it.
+"""The axis of a parameter in a picture: the position of each value, and the labels of the ticks.
 
-Its scale is that of the parameter's distribution, so that two searches of one space have the same axes. Draws nothing.
+Its scale is that of the parameter's distribution, so that two searches of one space have the same axes. This module
+draws nothing.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ __all__ = ["NOT_USED", "Ticks", "scale_of"]
 
 NOT_USED = "not used"
 
-# Share of an axis that a value takes which has no place on its scale.
+# The share of an axis that is reserved for each value that has no position on its scale.
 _STEP = 0.12
-# Values out of a logarithmic scale (0, for one) that get such a place, at most.
+# The largest number of values outside a logarithmic scale (such as 0) that get a position of their own.
 _MOST_ASIDE = 3
 # Characters of a text at an axis.
 _LONGEST = 18
@@ -40,16 +41,17 @@ def scale_of(space: Space, name: str) -> str:
 
 
 class Ticks:
-    """Values of any kind on an axis from 0 to 1, with its ticks: numbers by size, all else by kind, absent ones below.
+    """Values of any kind on an axis from 0 to 1, with its ticks: numbers by size, others by kind, absent ones below.
 
     Args:
-        values: What is drawn; :data:`NOT_USED` for a trial without the parameter.
-        scale: As :func:`scale_of` has it. Of a logarithmic one, numbers that are not positive stand below the others.
-        limits: Ends of the axis; numbers beyond them stand at its ends. None: the smallest and the largest number.
+        values: The values to draw; :data:`NOT_USED` for a trial without the parameter.
+        scale: The result of :func:`scale_of`. On a logarithmic scale, numbers that are not positive are below the
+        others. limits: The ends of the axis; numbers beyond them are drawn at the ends. None: the smallest and the
+        largest number.
 
     Attributes:
-        heights: Place of each value.
-        ticks: Places and what to write there.
+        heights: The position of each value.
+        ticks: Positions and labels.
     """
 
     def __init__(
@@ -83,14 +85,14 @@ class Ticks:
 
 
 def _shares(low: float, high: float, log: bool) -> Callable[[float], float]:
-    """From a number to its share of the way from low to high."""
+    """The position of a number between low (0) and high (1)."""
     if log:
         return lambda value: math.log(value / low) / math.log(high / low)
     return lambda value: (value - low) / (high - low)
 
 
 def _marks(low: float, high: float, log: bool) -> Callable[[float], float]:
-    """From a share of the way from low to high to the number."""
+    """The number at a position between low (0) and high (1)."""
     return (lambda s: low * (high / low) ** s) if log else (lambda s: low + (high - low) * s)
 
 

@@ -1,4 +1,4 @@
-"""What is searched: distributions of parameters, the space that they make, and how spaces compare.
+"""The space of a search: distributions of parameters, the space that they form, and how two spaces compare.
 
 This file lists the public names; the modules load when they are first touched.
 """

@@ -1,7 +1,7 @@
-"""What a parameter may be: the distributions of a search space.
+"""The distributions of a search space: which values a parameter may have.
 
-A distribution is a frozen description: comparable, printable, picklable. It knows how to compile itself into the leaves
-and nodes of ``tree.py`` and nothing else; ``space.py`` puts parameters together.
+A distribution is a frozen description: comparable, printable, picklable. It only knows how to compile itself into the
+leaves and nodes of ``tree.py``; ``space.py`` combines parameters.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from fastreg.internal.checks import AT_LEAST_ONE, FINITE, NON_NEGATIVE, check_bool, check_int, check_name, describe
+from fastreg.internal.description import Description
 from fastreg.search.space.tree import (
     Condition,
     ConstantNode,
@@ -36,12 +37,8 @@ _MOST_INTEGERS = 2**53
 _MOST_LAYERS = 1000
 
 
-class Distribution:
-    """Base of everything that a parameter may be, beside plain values."""
-
-    def _set(self, **values: object) -> None:
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
+class Distribution(Description):
+    """Base of all distributions. A parameter is a distribution or a plain value."""
 
     def _compile(self, tree: Tree, path: str, condition: Condition | None) -> Node:
         """Adds the leaves of this distribution to the tree; ``condition`` says when they are used."""
@@ -284,7 +281,7 @@ class Widths(Distribution):
 
 
 @dataclass(frozen=True)
-class When:
+class When(Description):
     """A parameter that exists only where another one has a certain value; otherwise it is absent from the parameters.
 
     Args:
@@ -326,7 +323,7 @@ def limits(part: int | Integer) -> tuple[int, int]:
 
 
 def check_nested(owner: str, value: Any) -> None:
-    """Raises TypeError for what cannot stand inside a Choice or a When."""
+    """Raises TypeError for what cannot be inside a Choice or a When."""
     if isinstance(value, When):
         raise TypeError(f"{owner}: a When can only be the value of a parameter itself, got {value!r}")
     if isinstance(value, type) and issubclass(value, (Distribution, When)):
@@ -350,7 +347,7 @@ def check_apart(options: Iterable[Any]) -> None:
 
 
 def flat(options: Iterable[Any]) -> list[Any]:
-    """The options, with those of nested choices in place of them."""
+    """The options, where nested choices are replaced by their options."""
     nested = [flat(option.options) if isinstance(option, Choice) else [option] for option in options]
     return [option for group in nested for option in group]
 

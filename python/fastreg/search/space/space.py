@@ -1,4 +1,4 @@
-"""The space of a search: parameters by name, what each may be, and which points the constraint allows.
+"""The space of a search: parameters by name, the values of each, and which points the constraint allows.
 
 A space is checked when it is made, and compiled into leaves and nodes (``tree.py``); drawing, enumerating and finding a
 point are one walk over the nodes with different sources of numbers. Strategies use the methods of this file alone.
@@ -25,10 +25,11 @@ from fastreg.search.space.distributions import (
     compile_value,
 )
 from fastreg.search.space.tree import Condition, ConstantNode, Leaf, Node, Number, Source, Tree, plain, value_key
+from fastreg.search.space.widening import covers_space, describe_space
 
 __all__ = ["Choice", "Integer", "Leaf", "LogUniform", "Space", "Uniform", "When", "Widths", "params_key"]
 
-# Draws in a row that the constraint may refuse before the space counts as empty.
+# If the constraint refuses this many consecutive draws, the space counts as empty.
 TRIES = 1000
 # Most points of a list of spaces that are enumerated to count those that differ.
 _MOST_COUNTED = 100_000
@@ -39,7 +40,7 @@ _Parameter = tuple[str, Node, Condition | None]
 
 
 class Space:
-    """Parameters and what each may be.
+    """Parameters and the values that each may have.
 
     Args:
         parameters: Name to distribution; a list, tuple, range or one-dimensional array is a Choice of its items,
@@ -151,7 +152,7 @@ class Space:
         return self.build(lambda i: leaves[i].at(units[i]))
 
     def sample(self, rng: np.random.Generator) -> Params:
-        """One point at random that the constraint allows.
+        """A random point that the constraint allows.
 
         Raises:
             ValueError: If the constraint refuses 1000 draws in a row.
@@ -236,14 +237,10 @@ class Space:
 
     def describe(self) -> dict[str, Any]:
         """The space as JSON; objects other than numbers, strings and lists appear as their text."""
-        from fastreg.search.space.widening import describe_space
-
-        return describe_space(self)
+        return describe_space(self.alternatives, self.constraint)
 
     def widens(self, described: Mapping[str, Any]) -> bool:
         """Whether every point of a described space is a point of this one, constraints aside."""
-        from fastreg.search.space.widening import covers_space
-
         return covers_space(self.describe(), described)
 
     def _count(self) -> int:
@@ -298,7 +295,7 @@ def _normalized(mapping: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _distribution(name: str, value: Any) -> Any:
-    """What a user wrote for a parameter, as a distribution or a plain constant."""
+    """Converts what a user gave for a parameter into a distribution or a plain constant."""
     try:
         check_nested("Space", value)
         if (isinstance(value, np.ndarray) and value.ndim != 0) or isinstance(value, (list, tuple, range)):

@@ -1,8 +1,8 @@
-"""What a space is compiled into: leaves, the numbers to be drawn, and nodes, which make values of them.
+"""The compiled form of a space: leaves, which are the numbers to draw, and nodes, which make values of them.
 
-A node turns the numbers of its leaves into a plain Python value and finds the numbers of a value again. Whoever draws,
-enumerates or asks another library gives a function from a leaf's index to its number; it is called for the leaves that
-are used and for no others, parents first. Knows nothing of distributions.
+A node converts the numbers of its leaves into a plain Python value, and a value back into the numbers. Code that draws,
+enumerates or asks another library passes a function from the index of a leaf to its number; it is called only for the
+leaves that are used, parents first. This module knows nothing of distributions.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Number = float | int
 Kind = Literal["float", "log", "int", "intlog", "category"]
 # A leaf, by its index, and the values of it for which something is used.
 Condition = tuple[int, frozenset[int]]
-# From the index of a leaf to its number.
+# A function from the index of a leaf to its number.
 Source = Callable[[int], Any]
 
 
@@ -46,7 +46,7 @@ class Leaf:
     parent: tuple[str, frozenset[int]] | None
 
     def at(self, unit: float) -> Number:
-        """The value at a place in [0, 1]: equal shares of it belong to equal probabilities."""
+        """The value at a quantile in [0, 1]."""
         low, high = self.low, self.high
         if self.kind == "float":
             return min(low + unit * (high - low), high)
@@ -191,7 +191,7 @@ def text_of(value: Any) -> str:
 
 
 def _stands_for(given: Any, value: Any) -> bool:
-    """Whether what was given is this value, or what the journal has of it."""
+    """Whether the argument is this value, or the form that the journal has of it."""
     if isinstance(given, dict) and given.keys() == {"repr"}:
         return bool(given["repr"] == text_of(value))
     if type(given) in (list, tuple) and type(value) in (list, tuple):

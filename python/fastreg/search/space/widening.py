@@ -1,42 +1,39 @@
-"""Spaces as JSON, for the journal: whether one has every point of another, and whether all values are told apart.
+"""Spaces as JSON, for the journal: whether one contains every point of another, and whether all values are distinct.
 
-A distribution is a dict with its class name under ``"type"``; None, bool, int, finite float and string are themselves,
-a list or tuple is ``{"list": [...]}`` and everything else ``{"repr": text}``, without the addresses of objects. Knows
-no node and no leaf: two spaces are compared by their JSON alone, since one of them comes from a file.
+A distribution is a dict with its class name under ``"type"``. None, bool, int, finite float and string are written as
+they are, a list or tuple as ``{"list": [...]}``, and everything else as ``{"repr": text}`` without the addresses of
+objects. This module knows neither nodes nor leaves: two spaces are compared by their JSON alone, because one comes from
+a file.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-from fastreg.search.journal import encode
 from fastreg.search.space.distributions import Choice, Distribution, When, flat
 from fastreg.search.space.tree import plain, text_of, value_key
-
-if TYPE_CHECKING:
-    from fastreg.search.space.space import Space
+from fastreg.search.values import encode
 
 _CONTINUOUS = ("Uniform", "LogUniform")
 # Most integers that are looked up one by one in a list of options.
 _MOST_LISTED = 1000
 
 
-def describe_space(space: Space) -> dict[str, Any]:
+def describe_space(alternatives: Iterable[Mapping[str, Any]], constraint: object) -> dict[str, Any]:
     """The JSON of a space: ``{"alternatives": [{name: description}], "constraint": name of the function or None}``."""
-    constraint = space.constraint
     name = None if constraint is None else getattr(constraint, "__qualname__", type(constraint).__qualname__)
-    alternatives = [{key: describe_value(value) for key, value in a.items()} for a in space.alternatives]
-    return {"alternatives": alternatives, "constraint": name}
+    described = [{key: describe_value(value) for key, value in a.items()} for a in alternatives]
+    return {"alternatives": described, "constraint": name}
 
 
-def check_told_apart(space: Space) -> None:
+def check_told_apart(alternatives: Iterable[Mapping[str, Any]]) -> None:
     """Raises ValueError where two values of a parameter are written alike, as two lambdas are."""
     written: dict[tuple[str, str], Any] = {}
-    for alternative in space.alternatives:
+    for alternative in alternatives:
         for name, value in alternative.items():
             given = value.distribution if isinstance(value, When) else value
             for option in flat(given.options) if isinstance(given, Choice) else [given]:

@@ -1,1 +1,1 @@
-"""Which point of the space the next trial is: grid, random, quasi-random and Bayesian strategies, by ask and tell."""
+"""Strategies, which choose the point of each trial by ask and tell: grid, random, quasi-random and Bayesian."""

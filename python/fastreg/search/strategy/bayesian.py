@@ -1,7 +1,7 @@
 """Bayesian optimisation by the samplers of Optuna, an optional package (Akiba et al., KDD 2019).
 
-A study in memory holds what was told; a leaf of the space is a parameter of the study, under its path. Optuna's global
-settings (verbosity, handlers) stay as they are.
+A study in memory holds the results that the strategy has been told. A leaf of the space is a parameter of the study,
+with its path as name. Optuna's global settings (verbosity, handlers) stay as they are.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Bayesian"]
 
-# What a sampler needs beside Optuna.
+# The packages that a sampler needs in addition to Optuna.
 _NEEDS = {"tpe": (), "gp": ("scipy", "torch"), "cmaes": ("cmaes",)}
 # Proposals of the sampler for one trial that may be refused or known, before a random one is taken.
 _ATTEMPTS = 16
 
 
 class Bayesian(Strategy):
-    r"""Proposes what promises most after the trials so far.
+    r"""Proposes the most promising point, given the results of earlier trials.
 
-    Needs Optuna, which the extra ``bayesian`` has. The sampler of trial t is made anew, with a seed that depends on
+    It needs Optuna, which the extra ``bayesian`` installs. Each trial t gets a new sampler, whose seed depends on
     (seed, t) only. Conditional parameters are parameters of the study that only some trials have.
 
     Args:
@@ -123,7 +123,7 @@ class Bayesian(Strategy):
                 trial.report(score, step)
             self._study.tell(trial, score if complete else None, TrialState.COMPLETE if complete else TrialState.PRUNED)
             return
-        # Not asked for here, drawn at random, or told before at a smaller budget.
+        # The trial was not proposed here, was drawn at random, or was told before at a smaller budget.
         numbers = self.space.locate(params)
         if numbers is None:
             raise ValueError(f"Bayesian: the parameters of trial {number} are no point of the space, got {params}")

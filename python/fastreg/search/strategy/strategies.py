@@ -1,7 +1,8 @@
-"""Strategies: which point of the space a trial is, by ask and tell. Pure and deterministic; no threads, no clocks.
+"""Strategies choose the point of the space for each trial (ask and tell). They are deterministic and use no clock.
 
-A proposal is a function of the space, the seed, the trial's number, the proposals before it and, where the strategy is
-adaptive, what it was told before. No point is proposed twice; a space whose points have all been proposed is exhausted.
+A proposal is a function of the space, the seed, the number of the trial, the earlier proposals and, if the strategy is
+adaptive, the results that it was told. No point is proposed twice. When all points have been proposed, the space is
+exhausted.
 """
 
 from __future__ import annotations
@@ -22,22 +23,22 @@ Direction = Literal["max", "min"]
 
 # Points of a finite space that are enumerated when draws find no new one.
 _MOST_ENUMERATED = 1_000_000
-# Points that a sequence makes at once: a power of two, as Sobol's balance wants.
+# The number of points that a sequence generates at a time. It is a power of two because of the balance of Sobol's.
 _BLOCK = 256
 
 
 class Strategy:
-    """Base of the strategies: proposes the parameters of trials 0, 1, 2, ... and is told how they did.
+    """Base of the strategies. A strategy proposes the parameters of trials 0, 1, 2, ... and is told their results.
 
-    A subclass gives ``_propose``, and ``_learn`` where it is adaptive. Points told that were never asked for count as
-    proposed, so that a resumed search does not run them again.
+    A subclass defines ``_propose`` and, if it is adaptive, ``_learn``. If a strategy is told the result of a point that
+    it did not propose, the point counts as proposed, so that a resumed search does not run it again.
     """
 
     #: Whether proposals depend on what was told.
     adaptive: ClassVar[bool] = False
 
     def begin(self, space: Space, seed: int, direction: Direction) -> None:
-        """Starts, or starts anew; before the first ``ask``.
+        """Starts or restarts the strategy. It must be called before the first ``ask``.
 
         Raises:
             ValueError: If the seed is negative or has more than 64 bits, or the space does not suit the strategy.
@@ -61,15 +62,15 @@ class Strategy:
         return params
 
     def tell(self, number: int, params: Params, score: float | None, state: str, budget: int | None) -> None:
-        """How a trial did; in trial order.
+        """Tells the strategy the result of a trial. Calls are in the order of trials.
 
         Args:
-            number: The trial's.
-            params: Its parameters; if they were not asked for, they must be a point of the space to be of any use.
-            score: In its natural direction; None where there is none.
-            state: ``"ok"`` at full budget; ``"pruned"`` below it, and such a trial may be told again at a larger
+            number: The number of the trial.
+            params: Its parameters. If they were not proposed, they are of use only if they are a point of the space.
+            score: Its score in its natural direction; None if it has none.
+            state: ``"ok"`` at full budget; ``"pruned"`` below it, after which the trial may be told again at a larger
                 budget; ``"diverged"``; ``"failed"``.
-            budget: Epochs trained; None where the estimator decides.
+            budget: The number of epochs trained; None if the estimator decides.
         """
         if self.space.may_repeat:
             key = params_key(params)
@@ -170,7 +171,7 @@ class Random(Strategy):
 
 
 class TrialGenerator:
-    """Random numbers of a trial: a Philox generator that is put to the trial's place, quicker than making a new one.
+    """Random numbers of a trial: a Philox generator that is moved to the trial's stream, faster than a new one.
 
     Args:
         seed: In [0, 2**64).
@@ -189,7 +190,7 @@ class TrialGenerator:
         return self._generator
 
     def seed_of(self, number: int, attempt: int = 0) -> int:
-        """A seed of 32 bits for something that has a generator of its own."""
+        """A 32-bit seed for an object that has its own generator."""
         return int(self.of(number, attempt).integers(2**32))
 
 

@@ -1,161 +1,19 @@
-"""Who evaluates tasks: the calling thread, threads, processes, or any ``concurrent.futures.Executor``.
+"""Who evaluates the tasks of a search, from ``n_jobs`` and ``executor``: what each kind is stands in its own file.
 
-One budget holds: workers times threads of a fit never exceed it. Threads share the data and stop within a step; a
-process gets the data once (``processes.py``, ``remote.py``). A runner gives back every task it was given, once.
+Threads share the data; a process gets them once. One budget holds: workers times threads of a fit never exceed it.
 """
 
 from __future__ import annotations
 
-import sys
-import threading
-from collections import deque
 from concurrent.futures import Executor
-from queue import Empty, SimpleQueue
-from typing import Any
 
-from fastreg.callbacks import StopSignal
 from fastreg.internal.checks import check_int, describe, did_you_mean
-from fastreg.runtime import get_num_threads, thread_limit
-from fastreg.search.folds.evaluation import Context, FoldResult, Task, evaluate
+from fastreg.runtime import get_num_threads
+from fastreg.search.folds.evaluation import Context
+from fastreg.search.workers.runner import Runner
+from fastreg.search.workers.threads import InlineRunner, ThreadRunner
 
-__all__ = ["InlineRunner", "Runner", "ThreadRunner", "count_workers", "make_runner"]
-
-
-class Runner:
-    """Base of what evaluates tasks.
-
-    Attributes:
-        slots: How many tasks must be under way to keep every worker busy.
-        stop: Set by :meth:`cancel`.
-    """
-
-    slots: int = 1
-
-    def __init__(self) -> None:
-        self.stop = StopSignal()
-
-    def submit(self, task: Task) -> None:
-        """Takes a task. Raises what the executor raises if it cannot take any more."""
-        raise NotImplementedError
-
-    def completed(self, timeout: float | None = None) -> FoldResult | None:
-        """The next result, waited for; None if there is none after ``timeout`` seconds."""
-        raise NotImplementedError
-
-    def cancel(self) -> None:
-        """Ends running fits, and lets no other begin: their results are "stopped". A signal handler may call it."""
-        self.stop.set()
-
-    def close(self) -> None:
-        """Ends the workers; what still runs is abandoned or ended."""
-        self.cancel()
-
-    def __enter__(self) -> Runner:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class InlineRunner(Runner):
-    """Evaluates a task when it is submitted, on the calling thread."""
-
-    def __init__(self, context: Context) -> None:
-        super().__init__()
-        self._context = context
-        self._results: deque[FoldResult] = deque()
-
-    def submit(self, task: Task) -> None:
-        """Evaluates the task."""
-        self._results.append(evaluate(self._context, task, self.stop))
-
-    def completed(self, timeout: float | None = None) -> FoldResult | None:
-        """The oldest result; None if there is none."""
-        return self._results.popleft() if self._results else None
-
-
-class ThreadRunner(Runner):
-    """Threads of this process, which share the data. A fit runs without the interpreter lock.
-
-    Args:
-        context: What the tasks share; ``context.threads`` is the limit of each fit.
-        n_workers: Number of threads. There are fewer, perhaps none, where the system refuses to start them.
-    """
-
-    def __init__(self, context: Context, n_workers: int) -> None:
-        super().__init__()
-        self._tasks: SimpleQueue[Task | None] = SimpleQueue()
-        self._results: SimpleQueue[FoldResult | BaseException] = SimpleQueue()
-        self._libraries = LibraryThreads(context)
-        limit, context = context.threads, context.with_threads(None)
-        self._threads: list[threading.Thread] = []
-        for i in range(n_workers):
-            thread = threading.Thread(target=self._work, args=(context, limit), name=f"fastreg-search-{i}", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:  # the system refuses one more; the search goes on with those that there are
-                break
-            self._threads.append(thread)
-        self.slots = 2 * len(self._threads)
-
-    def _work(self, context: Context, limit: int | None) -> None:
-        with thread_limit(limit or get_num_threads()):
-            while (task := self._tasks.get()) is not None:
-                try:
-                    result: FoldResult | BaseException = evaluate(context, task, self.stop)
-                except BaseException as error:  # SystemExit of user code is the search's to raise
-                    result = error
-                self._results.put(result)
-                del task, result  # or a model would live until the next task comes
-
-    def submit(self, task: Task) -> None:
-        """Queues the task."""
-        self._tasks.put(task)
-
-    def completed(self, timeout: float | None = None) -> FoldResult | None:
-        """The next result of any thread."""
-        try:
-            result = self._results.get(timeout=timeout)
-        except Empty:
-            return None
-        if isinstance(result, BaseException):
-            raise result
-        return result
-
-    def close(self) -> None:
-        """Ends running fits and waits for the threads."""
-        super().close()
-        for _ in self._threads:
-            self._tasks.put(None)
-        for thread in self._threads:
-            thread.join()
-        self._libraries.restore()
-
-
-class LibraryThreads:
-    """Keeps BLAS and OpenMP libraries of the process, which estimators use, to the threads of a fit, until restored.
-
-    Needs threadpoolctl, which comes with scikit-learn; without it the libraries do as they like. The limit holds for
-    the whole process.
-
-    Args:
-        context: What is evaluated: ``Sequential`` models, which use no such library, need no limit.
-    """
-
-    def __init__(self, context: Context) -> None:
-        self._limits: Any = None
-        if context.epochs is not None or context.threads is None or "sklearn" not in sys.modules:
-            return
-        try:
-            from threadpoolctl import threadpool_limits
-        except ImportError:
-            return
-        self._limits = threadpool_limits(limits=context.threads)
-
-    def restore(self) -> None:
-        """Gives the libraries back the threads that they had."""
-        if self._limits is not None:
-            self._limits.restore_original_limits()
+__all__ = ["count_workers", "make_runner"]
 
 
 def count_workers(n_jobs: object) -> int:

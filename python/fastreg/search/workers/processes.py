@@ -18,24 +18,9 @@ from typing import Any
 
 from fastreg.runtime import set_num_threads
 from fastreg.search.folds.evaluation import Context, FoldResult, Task, evaluate
-from fastreg.search.workers.executors import LibraryThreads, Runner
+from fastreg.search.workers.runner import LibraryThreads, Runner, check_picklable
 
-__all__ = ["ProcessRunner", "check_picklable"]
-
-
-def check_picklable(context: Context) -> None:
-    """Raises TypeError, naming the argument, if the context cannot be sent to another process."""
-    for name, value in (
-        ("build", context.build),
-        ("scoring", context.scorers),
-        ("preprocess", context.preprocess),
-        ("fit's arguments", context.fit_arguments),
-    ):
-        try:
-            pickle.dumps(value)
-        except Exception as error:
-            hint = "; define it at the top level of a module" if name in ("build", "scoring") else ""
-            raise TypeError(f"{name}: cannot be sent to another process ({error}){hint}") from error
+__all__ = ["ProcessRunner"]
 
 
 class _Worker:

@@ -21,8 +21,7 @@ from typing import Any, cast
 from fastreg.callbacks import StopSignal
 from fastreg.internal.forks import Lock
 from fastreg.search.folds.evaluation import Context, FoldResult, Task, error_text, evaluate
-from fastreg.search.workers.executors import Runner
-from fastreg.search.workers.processes import check_picklable
+from fastreg.search.workers.runner import Runner, check_picklable
 
 __all__ = ["ExecutorRunner", "run_task"]
 

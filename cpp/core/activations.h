@@ -1,0 +1,13 @@
+// Activations by name, for those who read descriptions; fastreg/spec.h has what else is known of them.
+#pragma once
+#include <string>
+#include <string_view>
+
+#include "fastreg/spec.h"
+
+namespace fastreg {
+
+// An unknown name is a std::invalid_argument that lists the known ones and starts with `what`.
+ActivationKind find_activation(std::string_view name, const std::string& what);
+
+}  // namespace fastreg

@@ -1,0 +1,61 @@
+// Checks descriptions by the intervals of their fields (fastreg/fields.h). Errors are std::invalid_argument and name
+// where, field, rule and value. Knows nothing of JSON.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "fastreg/spec.h"
+
+namespace fastreg {
+
+// The shortest decimal that reads as the value.
+std::string shown(double value);
+std::string shown(float value);
+std::string shown(std::size_t value);
+
+// Fails with messages that start with `where`, e.g. "layers[2] (Dropout)".
+class Check {
+ public:
+  explicit Check(std::string where) : where_(std::move(where)) {}
+
+  const std::string& where() const { return where_; }
+  template <class Number>
+  void require(bool good, const char* field, const char* rule, Number value) const {
+    if (!good) fail(std::string(field) + " must be " + rule + ", got " + shown(value));
+  }
+  [[noreturn]] void fail(const std::string& message) const;
+
+ private:
+  std::string where_;
+};
+
+// One field of each type that a description may have.
+void check_value(const Check& check, const char* name, const Interval& interval, float value);
+void check_value(const Check& check, const char* name, const Interval& interval, double value);
+void check_value(const Check& check, const char* name, const Interval& interval, std::size_t value);
+void check_value(const Check& check, const char* name, const Interval&, const Initializer& value);
+void check_value(const Check& check, const char* name, const Interval&, const Penalty& value);
+void check_value(const Check& check, const char* name, const Interval&, const Clipping& value);
+inline void check_value(const Check&, const char*, const Interval&, bool) {}
+inline void check_value(const Check&, const char*, const Interval&, ActivationKind) {}
+inline void check_value(const Check&, const char*, const Interval&, const std::optional<std::uint64_t>&) {}
+
+template <class Description>
+void check_fields(const Check& check, const Description& description) {
+  Description::kFields.visit([&](const auto& field) {
+    check_value(check, field.name, field.interval, description.*field.member);
+  });
+  const auto fail = [&](const char* name, const char* rule, auto value) { check.require(false, name, rule, value); };
+  if constexpr (requires { description.check_fields_together(fail); }) description.check_fields_together(fail);
+}
+
+// A description of its kind, e.g. of "optimizer": messages start with "optimizer (SGD)".
+template <class Description>
+void check_description(const std::string& where, const Description& description) {
+  check_fields(Check(where + " (" + Description::kName + ")"), description);
+}
+
+}  // namespace fastreg

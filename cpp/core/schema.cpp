@@ -1,0 +1,126 @@
+// The schema: everything that a description may be made of, as the lists of fastreg/ say it. Python holds its own
+// descriptions against this. {kind: {name: {"fields": {field: {...}}, traits}}}, in the order of the lists; a field has
+//
+//   type              float, bool, int, activation, initializer, regularizer or seed
+//   default           absent where the field is required
+//   nullable          true where null is allowed
+//   schedule          true where an object in the number's place is the schedule of a learning rate
+//   minimum, exclusiveMinimum, maximum, exclusiveMaximum
+//                     bounds of a number, as in JSON Schema; every number is finite in float32
+//   rule              the words of messages for these bounds
+#include <cmath>
+#include <cstdlib>
+#include <utility>
+
+#include "core/check_fields.h"
+#include "core/json.h"
+#include "core/read_fields.h"
+#include "math/activations.h"
+
+namespace fastreg {
+namespace {
+
+void put(Json& object, const char* name, Json value) {
+  std::get<Json::Object>(object.value).push_back({name, std::move(value)});
+}
+Json text(const char* words) { return {std::string(words)}; }
+
+// The double nearest the shortest decimal of a float: 0.9f is 0.9.
+Json number(float value) { return {std::strtod(shown(value).c_str(), nullptr)}; }
+Json number(double value) { return {value}; }
+Json number(std::size_t value) { return {static_cast<std::uint64_t>(value)}; }
+
+void put_interval(Json& field, const Interval& interval) {
+  if (interval.minimum > -kLargestFloat)
+    put(field, interval.above_minimum ? "exclusiveMinimum" : "minimum", {interval.minimum});
+  if (interval.maximum < kLargestFloat)
+    put(field, interval.below_maximum ? "exclusiveMaximum" : "maximum", {interval.maximum});
+  put(field, "rule", text(interval.rule));
+}
+
+// A value's type, then its default, for each type that a field may have.
+struct Described {
+  const char* type;
+  Json value;
+};
+Described described(bool value) { return {"bool", {value}}; }
+Described described(float value) { return {"float", number(value)}; }
+Described described(double value) { return {"float", number(value)}; }
+Described described(std::size_t value) { return {"int", number(value)}; }
+Described described(ActivationKind value) { return {"activation", text(name(value))}; }
+Described described(const Penalty&) { return {"regularizer", {nullptr}}; }
+Described described(const std::optional<std::uint64_t>&) { return {"seed", {nullptr}}; }
+Described described(const Initializer& value) {
+  Json object{Json::Object{}};
+  put(object, "type", text(std::visit([](const auto& any) { return any.kName; }, value)));
+  return {"initializer", std::move(object)};
+}
+
+template <class Owner, class Member>
+void put_field(Json& fields, const Field<Owner, Member>& field) {
+  Described value = described(Owner{}.*field.member);
+  Json json{Json::Object{}};
+  put(json, "type", text(value.type));
+  const bool nullable = value.value.is_null();
+  if (!field.required) put(json, "default", std::move(value.value));
+  if (nullable) put(json, "nullable", {true});
+  if (field.schedule) put(json, "schedule", {true});
+  if constexpr (std::is_arithmetic_v<Member> && !std::is_same_v<Member, bool>) put_interval(json, field.interval);
+  put(fields, field.name, std::move(json));
+}
+
+// Three fields in JSON and in Python.
+template <class Owner>
+void put_field(Json& fields, const Field<Owner, Clipping>&) {
+  for (const ClipKind kind : kClippings) {
+    Json json{Json::Object{}};
+    put(json, "type", text("float"));
+    put(json, "default", {nullptr});
+    put(json, "nullable", {true});
+    put_interval(json, kPositive);
+    put(fields, clipping_name(kind), std::move(json));
+  }
+}
+
+template <class Description>
+Json fields_of(Type<Description>) {
+  Json fields{Json::Object{}};
+  Description::kFields.visit([&](const auto& field) { put_field(fields, field); });
+  return fields;
+}
+
+template <class Descriptions>
+Json kind_of(Descriptions list) {
+  Json kind{Json::Object{}};
+  for_each_type(list, [&]<class Description>(Type<Description> type) {
+    Json one{Json::Object{}};
+    put(one, "fields", fields_of(type));
+    put(kind, Description::kName, std::move(one));
+  });
+  return kind;
+}
+
+Json activations() {
+  Json kind{Json::Object{}};
+  for_each_type(math::Activations(), [&]<class Functor>(Type<Functor>) {
+    Json one{Json::Object{}};
+    put(one, "fields", {Json::Object{}});
+    put(one, "backward_from", text(Functor::kFromInput ? "input" : "output"));
+    put(kind, Functor::kName, std::move(one));
+  });
+  return kind;
+}
+
+}  // namespace
+
+std::string schema() {
+  Json all{Json::Object{}};
+  put(all, "optimizers", kind_of(Optimizers()));
+  put(all, "activations", activations());
+  put(all, "initializers", kind_of(Initializers()));
+  put(all, "regularizers", kind_of(Regularizers()));
+  put(all, "layers", kind_of(Layers()));
+  return all.dump();
+}
+
+}  // namespace fastreg

@@ -1,0 +1,117 @@
+// How a description is written once. A description is a plain struct with a name, its fields and their ranges:
+//
+//   struct Lion {
+//     static constexpr const char* kName = "Lion";
+//     float learning_rate = 1e-3f, beta_1 = 0.9f;
+//     static constexpr auto kFields = fields(rate_field(&Lion::learning_rate), field("beta_1", &Lion::beta_1, kFraction));
+//   };
+//
+// and a List of such types is the registry of their kind. Reading JSON (core/read_fields.h), checking ranges
+// (core/check_fields.h) and the schema that Python sees (core/schema.cpp) follow from the two. The default of a field is
+// what its struct says. No standard containers: the kernel objects include the descriptions too.
+#pragma once
+#include <cstddef>
+
+namespace fastreg {
+
+// A type as a value, to hand it to a function.
+template <class T>
+struct Type {
+  using type = T;
+};
+
+// Types in order; the index of a type in its list is the index in the variant that is made of it.
+template <class... T>
+struct List {
+  static constexpr std::size_t kSize = sizeof...(T);
+  template <template <class...> class Template>
+  using Into = Template<T...>;
+};
+
+// Calls body(Type<T>()) for each type of a list.
+template <class... T, class Body>
+constexpr void for_each_type(List<T...>, Body&& body) {
+  (body(Type<T>()), ...);
+}
+
+// The index of T in a list; the size of the list where it is not in it.
+template <class T, class... Listed>
+consteval std::size_t index_of(List<Listed...>) {
+  std::size_t index = 0;
+  const bool found = ((__is_same(T, Listed) || (++index, false)) || ... || false);
+  return found ? index : sizeof...(Listed);
+}
+
+// Which values a number may have. `rule` is what messages say after "must be". NaN is in no interval.
+struct Interval {
+  double minimum, maximum;
+  bool above_minimum, below_maximum;   // whether the bound itself is excluded
+  const char* rule;
+
+  constexpr bool contains(double value) const {
+    return (above_minimum ? value > minimum : value >= minimum) && (below_maximum ? value < maximum : value <= maximum);
+  }
+};
+
+inline constexpr double kLargestFloat = 0x1.fffffep127;
+inline constexpr Interval kFinite{-kLargestFloat, kLargestFloat, false, false, "finite (float32)"};
+inline constexpr Interval kPositive{0.0, kLargestFloat, true, false, "> 0 and finite (float32)"};
+inline constexpr Interval kNotNegative{0.0, kLargestFloat, false, false, ">= 0 and finite (float32)"};
+// For what is added to a divisor: vector code takes denormals for zero.
+inline constexpr Interval kNormal{0x1p-126, kLargestFloat, false, false, ">= 2^-126 and finite (float32)"};
+inline constexpr Interval kFraction{0.0, 1.0, false, true, "in [0, 1)"};
+inline constexpr Interval kClosedFraction{0.0, 1.0, false, false, "in [0, 1]"};
+// Numbers of columns: widths and row indices fit 31 bits, and sizes of buffers in bytes stay far from size_t's limit.
+inline constexpr Interval kWidth{1.0, 0x1p31, false, true, "in [1, 2^31)"};
+
+// One field: its name in JSON and in Python, the member, and what it may be. `required`: JSON must have it. `schedule`:
+// JSON may have an object in the number's place, which is not read here.
+template <class Owner, class Member>
+struct Field {
+  const char* name;
+  Member Owner::*member;
+  Interval interval;
+  bool required = false, schedule = false;
+};
+
+// A number in its interval. For other members, which have no interval of their own, it is kFinite and means nothing.
+template <class Owner, class Member>
+constexpr Field<Owner, Member> field(const char* name, Member Owner::*member, const Interval& interval = kFinite) {
+  return {name, member, interval};
+}
+template <class Owner, class Member>
+constexpr Field<Owner, Member> required_field(const char* name, Member Owner::*member,
+                                              const Interval& interval = kFinite) {
+  return {name, member, interval, true};
+}
+// The learning rate of an optimizer, a number or a schedule.
+template <class Owner>
+constexpr Field<Owner, float> rate_field(float Owner::*member) {
+  return {"learning_rate", member, kPositive, false, true};
+}
+
+// The fields of a description in their order; visit calls body(field) for each.
+template <class... F>
+struct Fields;
+template <>
+struct Fields<> {
+  template <class Body>
+  constexpr void visit(Body&&) const {}
+};
+template <class First, class... Rest>
+struct Fields<First, Rest...> {
+  First first;
+  Fields<Rest...> rest;
+  template <class Body>
+  constexpr void visit(Body&& body) const {
+    body(first);
+    rest.visit(body);
+  }
+};
+constexpr Fields<> fields() { return {}; }
+template <class First, class... Rest>
+constexpr Fields<First, Rest...> fields(First first, Rest... rest) {
+  return {first, fields(rest...)};
+}
+
+}  // namespace fastreg

@@ -1,0 +1,71 @@
+// The optimizers: what each is called, its fields and what they may be, and the list from which everything else follows.
+// The formula of each is in cpp/math/rules.h. Plain structs: kernel objects include this file.
+#pragma once
+#include <cstdint>
+
+#include "fastreg/fields.h"
+
+namespace fastreg {
+
+// Bounds the gradient before the update rule sees it, penalties included (but no proximal step, which is no gradient):
+// each element to [-limit, limit], or by one factor the norm to limit, of each weight alone or of all together.
+// In JSON these are three fields, "clipvalue", "clipnorm" and "global_clipnorm", of which one at most is not null.
+enum class ClipKind : std::uint8_t { none, value, norm, global_norm };
+struct Clipping {
+  ClipKind kind = ClipKind::none;
+  float limit = 0.0f;
+};
+inline constexpr ClipKind kClippings[] = {ClipKind::value, ClipKind::norm, ClipKind::global_norm};
+constexpr const char* clipping_name(ClipKind kind) {
+  return kind == ClipKind::value ? "clipvalue" : kind == ClipKind::norm ? "clipnorm" : "global_clipnorm";
+}
+
+struct SGD {
+  static constexpr const char* kName = "SGD";
+  float learning_rate = 0.01f, momentum = 0.0f;
+  bool nesterov = false;
+  Clipping clipping{};
+  static constexpr auto kFields =
+      fields(rate_field(&SGD::learning_rate), field("momentum", &SGD::momentum, kFraction),
+             field("nesterov", &SGD::nesterov), field("clipping", &SGD::clipping));
+
+  template <class Fail>
+  void check_fields_together(Fail fail) const {
+    if (nesterov && !(momentum > 0.0f)) fail("momentum", "> 0 with nesterov", momentum);
+  }
+};
+
+struct Adam {
+  static constexpr const char* kName = "Adam";
+  float learning_rate = 1e-3f, beta_1 = 0.9f, beta_2 = 0.999f, epsilon = 1e-7f;
+  Clipping clipping{};
+  static constexpr auto kFields =
+      fields(rate_field(&Adam::learning_rate), field("beta_1", &Adam::beta_1, kFraction),
+             field("beta_2", &Adam::beta_2, kFraction), field("epsilon", &Adam::epsilon, kNormal),
+             field("clipping", &Adam::clipping));
+};
+
+// weight_decay, here and in every optimizer that has a field of this name, is decoupled: the update kernel applies it to
+// kernels, and the rule does not see it.
+struct AdamW {
+  static constexpr const char* kName = "AdamW";
+  float learning_rate = 1e-3f, weight_decay = 4e-3f, beta_1 = 0.9f, beta_2 = 0.999f, epsilon = 1e-7f;
+  Clipping clipping{};
+  static constexpr auto kFields =
+      fields(rate_field(&AdamW::learning_rate), field("weight_decay", &AdamW::weight_decay, kNotNegative),
+             field("beta_1", &AdamW::beta_1, kFraction), field("beta_2", &AdamW::beta_2, kFraction),
+             field("epsilon", &AdamW::epsilon, kNormal), field("clipping", &AdamW::clipping));
+};
+
+struct RMSprop {
+  static constexpr const char* kName = "RMSprop";
+  float learning_rate = 1e-3f, rho = 0.9f, epsilon = 1e-7f;
+  Clipping clipping{};
+  static constexpr auto kFields =
+      fields(rate_field(&RMSprop::learning_rate), field("rho", &RMSprop::rho, kFraction),
+             field("epsilon", &RMSprop::epsilon, kNormal), field("clipping", &RMSprop::clipping));
+};
+
+using Optimizers = List<SGD, Adam, AdamW, RMSprop>;
+
+}  // namespace fastreg

@@ -1,0 +1,441 @@
+"""``Search``: the face that all searches share: arguments, ``fit``, and what was found.
+
+``plan.py`` checks the arguments, ``run.py`` runs, and a ``FittedSearch`` (``found/fitted.py``) holds what was found, to
+which this file delegates. Here the parts are put together; which points are tried says ``search.py``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from numpy.typing import NDArray
+
+from fastreg.internal.checks import did_you_mean
+from fastreg.internal.extras import needs
+from fastreg.internal.whole_files import FilePath
+from fastreg.search import plan as planning
+from fastreg.search.found.fitted import FITTED, FittedSearch
+from fastreg.search.found.results import Trial
+from fastreg.search.journal import Journal
+from fastreg.search.live import LiveLine
+from fastreg.search.options import ModelT, SearchOptions
+from fastreg.search.pruners.trial_schedule import TrialSchedule
+from fastreg.search.run import Run, SearchLimits
+from fastreg.search.space.tree import text_of
+from fastreg.search.strategy.strategies import Strategy
+from fastreg.search.workers.executors import make_runner
+
+if TYPE_CHECKING:
+    from fastreg.search.found.ensemble import Ensemble
+    from fastreg.search.options import Build
+
+__all__ = ["Search"]
+
+# Characters of an argument in repr().
+_LONGEST_SHOWN = 100
+
+_S = TypeVar("_S", bound="Search[Any]")
+
+
+class Search(Generic[ModelT]):
+    """What the four searches share; :class:`RandomSearch` is one to begin with.
+
+    Args:
+        build: ``build(params)`` that returns a compiled ``Sequential``, or ``(model, fit_arguments)``; or an estimator
+            with ``fit`` and ``set_params``. A function must make a new model at every call; models and estimators
+            among the parameters are copied for each. A model made without a seed gets one from (search seed, trial,
+            fold).
+        space: Name to distribution, list (its items) or constant; or a list of such dicts; or a
+            :class:`~fastreg.search.Space`.
+        n_trials: Most trials, >= 1; None: until the space, ``time_limit`` or ``target_score`` ends the search.
+        cv: Number of folds (shuffled by the seed, stratified where the loss or the classifier takes targets for
+            classes), a splitter of :mod:`fastreg.search.folds.cross_validation` or scikit-learn, or a list of
+            (training rows, scored rows).
+        scoring: Name of a metric, a scorer of scikit-learn, a callable, or several; None: the model's own. Directions
+            are known, nothing is negated. Trials are ranked by the first, or by the one that ``refit`` names.
+        refit: True: train the best parameters on all rows, for the median of the folds' best epochs. A metric's name:
+            so, by that metric. False: do not.
+        n_jobs: Trials and folds at a time; -1 is all processors. One thread budget is divided among them.
+        executor: None or ``"threads"``; ``"processes"``; any ``concurrent.futures.Executor``; a Dask client's; a
+            :class:`~fastreg.search.RayExecutor`.
+        pruner: None trains every trial to the end; see :class:`~fastreg.search.MedianPruner`,
+            :class:`~fastreg.search.SuccessiveHalving`, :class:`~fastreg.search.Hyperband`,
+            :class:`~fastreg.search.ASHA`.
+        early_stopping_on: Rows that callbacks which monitor ``val_...`` watch: ``"inner"``, a part of a fold's training
+            rows; or ``"fold"``, the scored ones, which makes scores too good.
+        preprocess: ``"standard"``, a transformer or a list of them, fitted on the training rows of each fold.
+        constraint: ``constraint(params)`` that says which points may be proposed.
+        seed: In [0, 2**64): decides folds, proposals and the models' seeds. None draws one (:attr:`seed_`), or takes
+            that of the journal that is resumed.
+        journal: Path of a file that gets a line for every finished fold, with a fingerprint of its model; None writes
+            nothing. Options of the space must differ in their texts, as two lambdas do not.
+        resume: Go on from the journal, if there is one, with a ``build`` that gives the same models. Its space may be
+            narrower; its trials then count as evidence. Another ``build`` is refused, but not one that only trains its
+            models otherwise before it returns them: begin a new journal then.
+        time_limit: Seconds, > 0, after which running fits end; what they did is dropped. The refit comes on top.
+        target_score: Mean score of a trial that ends the search at once.
+        max_failures: Failed trials that are put up with; one more ends the search. None: any number.
+        return_train_score: Score the training rows too.
+        keep_models: Keep the folds' models, for :meth:`ensemble`.
+        verbose: 0 shows nothing, 1 a line on standard error.
+
+    Attributes:
+        best_params_: Of the best trial. It has the largest budget, a score in every fold and the best mean.
+        best_score_: Its mean score, in the metric's own direction.
+        best_trial_: The :class:`~fastreg.search.Trial`.
+        best_model_: Trained on all rows. Where there is ``preprocess``, it takes what ``best_preprocess_.transform``
+            gives, not the table as it was; :meth:`predict` does both. If that has names, it knows them.
+        best_preprocess_: The transformers fitted on all rows, or None.
+        results_: Columns by name, as scikit-learn calls them, a row for each trial in the order of proposal.
+        trials_: The trials, with the histories of their folds.
+        failures_: Those that failed or diverged, with their tracebacks.
+        n_trials_: How many there are.
+        n_splits_: Folds of each.
+        metric_: The metric that decides.
+        direction_: ``"max"`` or ``"min"``.
+        seed_: The seed.
+        seconds_: That the search took, refit included.
+        stopped_by_: ``"trials"``, ``"space"``, ``"time"``, ``"target"``, ``"failures"`` or ``"interrupt"`` (Ctrl-C).
+    """
+
+    best_params_: dict[str, Any]
+    best_score_: float
+    best_trial_: Trial
+    best_model_: ModelT
+    best_preprocess_: Any
+    results_: dict[str, Any]
+    trials_: list[Trial]
+    failures_: list[Trial]
+    n_trials_: int
+    n_splits_: int
+    metric_: str
+    direction_: str
+    seed_: int
+    seconds_: float
+    stopped_by_: str
+    # What the last fit found.
+    _fitted: FittedSearch[ModelT] | None = None
+    # Whether a warning about the spreads of the features would be the second of its kind.
+    _spreads_known = False
+
+    def __init__(
+        self,
+        build: Build[ModelT],
+        space: Any,
+        *,
+        n_trials: int | None = None,
+        cv: Any = 5,
+        scoring: Any = None,
+        refit: bool | str = True,
+        n_jobs: int = -1,
+        executor: Any = None,
+        pruner: Any = None,
+        early_stopping_on: str = "inner",
+        preprocess: Any = None,
+        constraint: Any = None,
+        seed: int | None = None,
+        journal: FilePath | None = None,
+        resume: bool = False,
+        time_limit: float | None = None,
+        target_score: float | None = None,
+        max_failures: int | None = None,
+        return_train_score: bool = False,
+        keep_models: bool = False,
+        verbose: int = 1,
+    ) -> None:
+        self.build = build
+        self.space = space
+        self.n_trials = n_trials
+        self.cv = cv
+        self.scoring = scoring
+        self.refit = refit
+        self.n_jobs = n_jobs
+        self.executor = executor
+        self.pruner = pruner
+        self.early_stopping_on = early_stopping_on
+        self.preprocess = preprocess
+        self.constraint = constraint
+        self.seed = seed
+        self.journal = journal
+        self.resume = resume
+        self.time_limit = time_limit
+        self.target_score = target_score
+        self.max_failures = max_failures
+        self.return_train_score = return_train_score
+        self.keep_models = keep_models
+        self.verbose = verbose
+
+    # Parameters, as scikit-learn's tools expect them.
+
+    @classmethod
+    def _names(cls) -> list[str]:
+        return list(_parameters_of(cast(Any, cls)))
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The arguments that the search was made with."""
+        return {name: getattr(self, name) for name in self._names()}
+
+    def set_params(self: _S, **params: Any) -> _S:
+        """Changes arguments; what was found stays until the next ``fit``.
+
+        Raises:
+            ValueError: If there is no such argument.
+        """
+        for name, value in params.items():
+            if name not in self._names():
+                known = ", ".join(self._names())
+                hint = did_you_mean(name, self._names())
+                raise ValueError(f"{type(self).__name__}: unknown argument {name!r}; known: {known}{hint}")
+            setattr(self, name, value)
+        return self
+
+    if not TYPE_CHECKING:  # a checker of types goes on to know which attributes there are
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name not in self.__dict__ and not self._takes(name):
+                known, hint = ", ".join(self._names()), did_you_mean(name, self._names())
+                raise AttributeError(f"{type(self).__name__}: {name} cannot be set{hint}; what can be: {known}")
+            if name in FITTED and self._fitted is not None:
+                setattr(self._fitted, name, value)
+            else:
+                object.__setattr__(self, name, value)
+
+        def __delattr__(self, name: str) -> None:
+            if name in FITTED and self._fitted is not None:
+                delattr(self._fitted, name)
+            else:
+                object.__delattr__(self, name)
+
+    def _takes(self, name: str) -> bool:
+        """Whether setting the attribute may have an effect: those that end in an underscore are results."""
+        own = not type(self).__module__.startswith("fastreg.")
+        return name.startswith("_") or name.endswith("_") or own or name in self._names() or hasattr(type(self), name)
+
+    def __repr__(self) -> str:
+        parameters = inspect.signature(type(self)).parameters
+        given = {name: getattr(self, name) for name in self._names()}
+        shown = [_shown(given.pop("build")), _shown(given.pop("space"))]
+        for name, value in given.items():
+            default = parameters[name].default
+            if value is not default and not (type(value) is type(default) and value == default):
+                shown.append(f"{name}={_shown(value)}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __sklearn_tags__(self) -> Any:
+        # scikit-learn's own tools ask for it, so that it is there to be imported.
+        from sklearn.utils import Tags, TargetTags, get_tags
+
+        if hasattr(self.build, "__sklearn_tags__"):
+            return get_tags(self.build)
+        return Tags(estimator_type=None, target_tags=TargetTags(required=True))
+
+    # The search.
+
+    def fit(self: _S, X: Any, y: Any, groups: Any = None, **fit_arguments: Any) -> _S:
+        """Searches.
+
+        Args:
+            X: Features, (rows, features).
+            y: Targets.
+            groups: Group of each row, for splitters that want it.
+            **fit_arguments: For the models' ``fit``: ``epochs``, ``batch_size``, ``callbacks``, ``sample_weight``...
+                Folds show nothing; ``verbose``, 0 unless it is given, is that of the best model's fit on all rows.
+
+        Returns:
+            Itself. Ctrl-C ends it early with the best so far, and without a refit; a second one raises.
+
+        Raises:
+            ValueError: If an argument is out of range or a name unknown, before the first trial; if the journal exists
+                and ``resume`` is not set, or is of another search or other models.
+            TypeError: If an argument is of the wrong kind, or ``build`` returns one model again.
+            RuntimeError: If no trial has a score; the message has the first traceback.
+        """
+        started, now = time.monotonic(), time.time()
+        self._forget()
+        options = self._options()
+        plan = planning.prepare(options, X, y, groups, fit_arguments)
+        context = plan.context
+        deadline = None if options.time_limit is None else now + options.time_limit
+        with ExitStack() as stack:
+            journal, older = None, []
+            if options.journal is not None:
+                agrees: dict[str, Any] = {"widens": plan.space.widens, "replays": plan.replays}
+                agrees["check"] = partial(planning.check_models, plan, options.journal)
+                journal = Journal(options.journal, plan.header(X, y), resume=options.resume, **agrees)
+                stack.enter_context(journal)
+                if journal.first_number:
+                    older = planning.take_evidence(plan, journal, options.n_trials)
+            runner = stack.enter_context(make_runner(context, options.n_jobs, options.executor))
+            live = LiveLine(options.verbose, plan.total(options.n_trials))
+            run = Run(
+                plan.schedule,
+                runner,
+                directions=context.scorers.directions,
+                n_folds=len(context.folds),
+                epochs=context.epochs,
+                journal=journal,
+                live=live,
+                limits=SearchLimits(deadline, options.target_score, options.max_failures),
+                keep_models=options.keep_models,
+                older=older,
+            )
+            stopped_by = run.go()
+        live.finish(f"ended by: {stopped_by}")
+        seconds = time.monotonic() - started
+        found = FittedSearch[ModelT](context, plan.space, plan.seed, run.trials, run.models, stopped_by, seconds)
+        self._fitted = found
+        found.require_score()
+        if options.refit:
+            found.refit_unless_interrupted()
+        found.seconds_ = time.monotonic() - started
+        return self
+
+    def _options(self) -> SearchOptions:
+        shared = {name: getattr(self, name) for name in _parameters_of(Search)}
+        return SearchOptions(**shared, make_strategy=self._strategy, spreads_known=self._spreads_known)
+
+    def _forget(self) -> None:
+        """Drops what an earlier fit found."""
+        for name in ("_fitted", *FITTED):
+            self.__dict__.pop(name, None)
+
+    # What was found.
+
+    def _found(self, name: str) -> FittedSearch[ModelT]:
+        if self._fitted is None:
+            raise AttributeError(f"{name}: this {type(self).__name__} was not fitted yet; call fit first")
+        return self._fitted
+
+    if not TYPE_CHECKING:  # a checker of types goes on to know which attributes there are
+
+        def __getattr__(self, name: str) -> Any:
+            # Only called for what is not there.
+            if name in FITTED:
+                return getattr(self._found(name), name)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self._fitted is not None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Executors hold threads or processes.
+        return self.__dict__ | {"executor": self.executor if isinstance(self.executor, str) else None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "trials_" in state:
+            state = dict(state)
+            state["_fitted"] = FittedSearch.from_older_pickle(state)
+        self.__dict__.update(state)
+
+    def refit_best(self) -> ModelT:
+        """Trains the best parameters on all rows, for the median of the folds' best epochs: ``best_model_``.
+
+        ``fit`` does it by itself unless ``refit=False`` or Ctrl-C ended it. Callbacks that monitor validation values
+        are left out, since no rows are held out.
+
+        Returns:
+            The model.
+
+        Raises:
+            ValueError: If the search came from a pickle, which has no data.
+            Exception: What training raises.
+        """
+        return self._found("trials_").refit_best()
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """What the best model gives for rows of features, transformed by ``best_preprocess_`` where there is one."""
+        return self._found("best_model_").predict(X)
+
+    def predict_proba(self, X: Any) -> NDArray[Any]:
+        """The best estimator's probabilities; those of a ``Sequential`` are its :meth:`predict`."""
+        return self._found("best_model_").predict_proba(X)
+
+    def score(self, X: Any, y: Any) -> float:
+        """The primary metric of the best model on some rows, in its own direction."""
+        return self._found("metric_").score(X, y)
+
+    def scores(self, X: Any, y: Any) -> dict[str, float]:
+        """All metrics of the best model on some rows."""
+        return self._found("best_preprocess_").scores(X, y)
+
+    def to_frame(self) -> Any:
+        """``results_`` as a pandas DataFrame.
+
+        Raises:
+            ImportError: If pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise ImportError(needs("to_frame", "tune", "pandas")) from None
+        return pandas.DataFrame(self.results_)
+
+    def summary(self) -> str:
+        """The ten best trials and a word on the failures, as text."""
+        return self._found("trials_").summary()
+
+    def plot(self, kind: str = "history", path: FilePath | None = None, **options: Any) -> Any:
+        """A picture of the search, as :func:`fastreg.search.found.plots.plot` draws it. Needs matplotlib."""
+        return self._found("trials_").plot(kind, path, **options)
+
+    def report(
+        self, path: FilePath, title: str | None = None, notes: Mapping[str, str] | None = None
+    ) -> None:
+        """Writes one HTML page with the table and the pictures; see :func:`fastreg.search.found.report.write`."""
+        self._found("trials_").report(path, title, notes)
+
+    def ensemble(self, k: int = 10, *, candidates: int = 25) -> Ensemble:
+        """The best average of the folds' models, chosen by greedy selection on the rows that they were scored on.
+
+        From the ``candidates`` best trials, one is added ``k`` times, with replacement, each time the one that makes
+        the mean of all chosen so far score best; the best of these ``k`` sets is taken (Caruana et al., "Ensemble
+        selection from libraries of models", ICML 2004). Models are those of ``keep_models=True``, or are trained again
+        from their seeds, exactly as before.
+
+        Args:
+            k: Trials to choose, with replacement, >= 1.
+            candidates: Trials to choose from, >= 1.
+
+        Raises:
+            ValueError: If an argument is out of range, no trial was trained to the full budget, or models are missing
+                and the data are too (after a pickle).
+
+        Example:
+            >>> import numpy as np
+            >>> import fastreg as fr
+            >>> from fastreg.search import RandomSearch, LogUniform
+            >>> x = np.random.default_rng(0).normal(size=(90, 3))
+            >>> def build(params):
+            ...     model = fr.Sequential([fr.layers.Dense(8, "tanh"), fr.layers.Dense(1)])
+            ...     model.compile(fr.optimizers.Adam(params["lr"]), "mse")
+            ...     return model
+            >>> search = RandomSearch(build, {"lr": LogUniform(1e-3, 1e-1)}, n_trials=6, cv=3, seed=0, verbose=0)
+            >>> ensemble = search.fit(x, np.sin(x[:, 0]), epochs=30).ensemble(4)
+            >>> float(ensemble.weights_.sum()), ensemble.predict(x).shape
+            (1.0, (90, 1))
+        """
+        return self._found("trials_").ensemble(k, candidates, self.n_jobs, self.executor)
+
+    def _strategy(self) -> Strategy:
+        """Proposes the trials; a subclass says which."""
+        raise NotImplementedError
+
+
+@cache
+def _parameters_of(cls: type[Search]) -> tuple[str, ...]:
+    return tuple(name for name in inspect.signature(cls).parameters if name != "options")
+
+
+def _shown(value: Any) -> str:
+    """An argument in a line of text; a pruner by its arguments."""
+    if isinstance(value, TrialSchedule):
+        described = value.describe()
+        arguments = ", ".join(f"{name}={item!r}" for name, item in described.items() if name != "type")
+        return f"{described['type']}({arguments})"
+    text = text_of(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."

@@ -31,9 +31,9 @@ MAY_INCLUDE = {
     "core/backend.h": ("core/kernels.h", "core/team.h"),
     "include/": ("fastreg/",),
     "core/": ("core/", "fastreg/", "math/"),
-    "math/": ("math/", "fastreg/enums.h", "fastreg/fields.h", "fastreg/optimizers.h"),
+    "math/": ("math/", "fastreg/enums.h", "fastreg/fields.h", "fastreg/losses.h", "fastreg/optimizers.h"),
     "cpu/simd/": ("cpu/simd/", "math/inline.h"),
-    "cpu/kernels/": ("cpu/", "math/", "fastreg/loss_kind.h", "fastreg/update_rule.h", "core/kernels.h"),
+    "cpu/kernels/": ("cpu/", "math/", "fastreg/losses.h", "fastreg/update_rule.h", "core/kernels.h"),
     "cpu/": ("cpu/", "math/", "fastreg/enums.h", "fastreg/runtime.h", "fastreg/strict_math.h", *KERNEL_SEAM),
     "bindings/": ("bindings/", "fastreg/"),
 }
@@ -46,10 +46,11 @@ ONLY_IN = {
 # What changes often, and the kernel units that may be compiled again where it does.
 COMPILED_WITH = {
     "include/fastreg/spec.h": set(),
-    "include/fastreg/metric_kind.h": set(),
-    "include/fastreg/loss_kind.h": {"loss.cpp"},
+    "include/fastreg/metrics.h": set(),
+    "include/fastreg/losses.h": {"loss.cpp"},
     "include/fastreg/update_rule.h": {"update.cpp"},
     "math/losses.h": {"loss.cpp"},
+    "math/row_losses.h": {"loss.cpp"},
     "math/updates.h": {"update.cpp", "clip.cpp"},
 }
 LINE_LIMIT = 600

@@ -7,6 +7,7 @@ import reference as ref
 from cases import METRIC_CASES
 from fastreg import metrics
 from pairs import build_pair, targets
+from programs import trainer_of
 
 # loss, last activation, units, metric as given, the same in the oracle
 CASES = [
@@ -86,6 +87,83 @@ def test_accuracies_at_their_borders(rng):
     assert ties.evaluate(np.ones((4, 1)), np.array([0, 1, 2, 0]), verbose=0)[1] == 0.5
 
 
+def identity(features, metric, loss="mean_squared_error"):
+    """A network whose outputs are its features."""
+    model = fr.Sequential([fr.layers.Input(features), fr.layers.Dense(features, use_bias=False)])
+    model.compile("sgd", loss, [metric])
+    model.build()
+    model.set_weights([np.eye(features, dtype=np.float32)])
+    return model
+
+
+@pytest.mark.parametrize(
+    ("outputs", "positive", "expected"),
+    [
+        ([1, 2, 3, 4], [0, 0, 1, 1], 1.0),
+        ([4, 3, 2, 1], [0, 0, 1, 1], 0.0),
+        ([0, 0, 0, 0, 0], [0, 1, 1, 0, 1], 0.5),
+        ([-1, 2, 2, 3], [0, 1, 0, 1], 0.875),
+        ([-0.0, 0.0], [0, 1], 0.5),
+        ([1, 2, 3], [1, 1, 1], np.nan),
+        ([1, 2, 3], [0, 0, 0], np.nan),
+    ],
+)
+def test_auc_of_a_few_outputs(outputs, positive, expected):
+    """Equal outputs count a half; without rows of both kinds there is none."""
+    model = identity(1, "auc")
+    x, t = np.array(outputs, np.float32)[:, None], np.array(positive, np.float32)[:, None]
+    np.testing.assert_array_equal(model.evaluate(x, t, verbose=0)[1], expected)
+
+
+def test_auc_of_logits_and_of_a_diverged_network(rng):
+    x, t = rng.normal(size=(60, 1)).astype(np.float32), rng.integers(0, 2, (60, 1))
+    model = identity(1, "auc", fr.losses.BinaryCrossentropy(from_logits=True))
+    # So large that their probabilities are all 0 or 1: only the logits tell them apart.
+    assert model.evaluate(1e4 * x, t, verbose=0)[1] == METRIC_CASES["auc"].oracle.value(x, t)
+    model.set_weights([np.full((1, 1), np.nan, np.float32)])
+    assert np.isnan(model.evaluate(x, t, verbose=0)[1])
+
+
+def test_auc_needs_one_output(rng):
+    model = identity(3, "auc")
+    with pytest.raises(ValueError, match="metric 'auc' needs 1 output, the network has 3"):
+        model.evaluate(np.eye(3), np.eye(3), verbose=0)
+
+
+@pytest.mark.parametrize("rows", [1, 128, 129, 40_000])
+def test_metrics_of_many_rows(rows, rng):
+    """Of one block of rows, of a few, and of so many that several blocks share their sums."""
+    x = rng.normal(size=(rows, 3)).astype(np.float32)
+    t = np.eye(3)[rng.integers(0, 3, rows)]
+    model = identity(3, "categorical_accuracy", fr.losses.CategoricalCrossentropy(from_logits=True))
+    assert model.evaluate(x, t, verbose=0)[1] == (x.argmax(1) == t.argmax(1)).sum() / rows
+
+
+def test_auc_of_many_rows(rng):
+    y, t = rng.integers(0, 1000, (2000, 1)).astype(np.float32), rng.integers(0, 2, (2000, 1))
+    expected = METRIC_CASES["auc"].oracle.value(y, t)
+    assert identity(1, "auc").evaluate(y, t, verbose=0)[1] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", METRIC_CASES)
+def test_no_metric_depends_on_the_threads(name, rng):
+    """In training, validation and evaluation, with batches that end within a block."""
+    case = METRIC_CASES[name]
+    loss, last, units = next(task for task in TASKS if fits(case.oracle, task[0], task[2]))
+    x, t = rng.normal(size=(300, 6)).astype(np.float32), targets(loss, 300, units, rng)
+    stack, found, before = [("dense", 9, "tanh"), ("dense", units, last)], [], fr.get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            fr.set_num_threads(threads)
+            model, _ = build_pair(stack, 6, np.random.default_rng(1), loss=loss, metrics=[case.made], seed=1)
+            trainer_of(model).parallel_threshold = 0.0
+            history = model.fit(x, t, batch_size=70, epochs=2, validation_split=0.4, verbose=0).history
+            found.append([*history.values(), model.evaluate(x, t, verbose=0)])
+    finally:
+        fr.set_num_threads(before)
+    assert found[0] == found[1] == found[2]
+
+
 def test_metrics_ignore_sample_weights(rng):
     model, net = build_pair([("dense", 2)], 3, rng, metrics=["mae"])
     x, t, r = (
@@ -115,7 +193,8 @@ def test_metrics_of_a_model_without_a_loss():
 def test_every_name_is_a_metric():
     assert {"accuracy", "acc", "mse", "mae", "binary_accuracy"} <= set(metrics.names())
     for name in metrics.names():
-        model = fr.Sequential([fr.layers.Dense(2)])
-        loss = "sparse_categorical_crossentropy" if name.startswith("sparse") else "mse"
+        found = metrics.MeanSquaredError() if name in ("accuracy", "acc") else metrics.get(name)
+        model = fr.Sequential([fr.layers.Dense(found.outputs or 2)])
+        loss = "sparse_categorical_crossentropy" if found.targets == "labels" else "mse"
         model.compile("adam", loss, [name])
         assert [metric.name for metric in model.metrics] == [name]

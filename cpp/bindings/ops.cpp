@@ -132,14 +132,14 @@ py::tuple batch_norm_backward(const py::object& x_in, const py::object& dy_in, c
   return py::make_tuple(dx.array(), dgamma.array(), dbeta.array());
 }
 
-py::tuple loss(const std::string& kind, const py::object& y_in, const py::object& target_in,
-               const py::object& weight_in, bool from_logits) {
-  const Loss spec{loss_from_name(kind), from_logits};
-  const bool takes_labels = spec.kind == LossKind::sparse_categorical_crossentropy;
+py::tuple loss(const std::string& description, const py::object& y_in, const py::object& target_in,
+               const py::object& weight_in) {
+  const Loss spec = parse_loss(description);
+  const bool labelled = takes_labels(spec);
   const auto y = matrix(y_in, "y");
   const auto weight = vector<float>(weight_in, "weight");
-  const auto labels = takes_labels ? required_vector<std::int32_t>(target_in, "target") : Span<const std::int32_t>{};
-  const auto target = takes_labels ? ops::Input{} : matrix(target_in, "target");
+  const auto labels = labelled ? required_vector<std::int32_t>(target_in, "target") : Span<const std::int32_t>{};
+  const auto target = labelled ? ops::Input{} : matrix(target_in, "target");
   Result row_losses(y.rows), dy(y.rows, y.cols), probabilities(y.rows, y.cols);
   const auto losses_view = row_losses.vector();
   const auto dy_view = dy.matrix(), probabilities_view = probabilities.matrix();
@@ -207,8 +207,7 @@ void bind_ops(py::module_& module) {
              py::arg("variance"), py::arg("epsilon"), py::arg("out"));
   module.def("batch_norm_backward", &batch_norm_backward, py::arg("x"), py::arg("dy"), py::arg("gamma"),
              py::arg("mean"), py::arg("inv_std"));
-  module.def("loss", &loss, py::arg("kind"), py::arg("y"), py::arg("target"), py::arg("weight"),
-             py::arg("from_logits"));
+  module.def("loss", &loss, py::arg("loss"), py::arg("y"), py::arg("target"), py::arg("weight"));
   module.def("all_finite", &all_finite, py::arg("x"), py::pos_only());
   module.def("random_words", &random_words, py::arg("seed"), py::arg("stream"), py::arg("step"), py::arg("first"),
              py::arg("n"));

@@ -20,8 +20,7 @@
 
 namespace fastreg {
 
-// In fastreg/loss_kind.h and fastreg/update_rule.h, for the kernel and the callers that name them.
-enum class LossKind : std::uint8_t;
+// In fastreg/update_rule.h, for the kernel and the callers that name them.
 enum class UpdateRule : std::uint8_t;
 
 inline constexpr std::size_t kLane = 16;    // floats that every row and segment is padded to
@@ -156,9 +155,11 @@ struct DropoutBits {
 // gradient is with respect to the logits; else y is read only and probabilities are clipped to [1e-7, 1 - 1e-7] (where
 // clipped the gradient is 0). The categorical losses divide the outputs of a row by their sum before (by 1e-30 where
 // the sum is smaller in size), and their gradient includes that of the sum. target: rows matrix like y, or labels for
-// the sparse loss. Padding of dy is written as 0.
+// losses that take labels. Padding of dy is written as 0.
+// kind: the index of the loss in Losses (fastreg/losses.h); loss: its description, a struct of that type.
 struct LossStep {
-  LossKind kind;
+  std::size_t kind;
+  const void* loss;
   bool from_logits;
   float* y;
   const float* target;
@@ -263,6 +264,8 @@ struct Largest {
   Range rows;
 };
 
+enum class Combination : std::uint8_t { add, multiply };
+
 struct Kernels {
   const char* isa;
   void (*matmul)(const Matmul&) noexcept;
@@ -277,6 +280,8 @@ struct Kernels {
   void (*batch_norm_forward_infer)(const BatchNormForward&) noexcept;
   void (*batch_norm_backward)(const BatchNormBackward&) noexcept;
   void (*dropout_bits)(const DropoutBits&) noexcept;
+  // y = a + b or a * b over n floats (any n), in place allowed.
+  void (*combine)(Combination, const float* a, const float* b, float* y, std::size_t n) noexcept;
   // y = kept ? x * scale : 0 over elements [range) of flat buffers, multiples of 16; in place allowed.
   void (*dropout_apply)(const DropoutMask&, const float* x, float* y, Range) noexcept;
   void (*loss)(const LossStep&) noexcept;

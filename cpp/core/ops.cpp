@@ -221,7 +221,7 @@ void loss(const Loss& loss, Input y_in, Input target_in, Span<const std::int32_t
   require_shape("dy", dy_out, y_in.rows, y_in.cols);
   require_shape("probabilities", probabilities, y_in.rows, y_in.cols);
   std::optional<Rows> target;
-  if (loss.kind == LossKind::sparse_categorical_crossentropy) {
+  if (takes_labels(loss)) {
     require_present("target", labels, y_in.rows);
     for (const std::int32_t label : labels)
       if (label < 0 || static_cast<std::size_t>(label) >= y_in.cols)
@@ -236,9 +236,13 @@ void loss(const Loss& loss, Input y_in, Input target_in, Span<const std::int32_t
   const Rows y(y_in), dy(y_in.rows, y_in.cols);
   const Vector losses(y_in.rows);
   run([&](const Team&) {
-    kernels().loss({loss.kind, loss.from_logits, y.data(), target ? target->data() : nullptr, labels.data,
-                    relative.empty() ? nullptr : relative.data(), scale, losses.data(), dy.data(), y.cols(), y.ld(),
-                    {0, y.rows()}});
+    std::visit(
+        [&](const auto& chosen) {
+          kernels().loss({loss.index(), &chosen, has_from_logits(chosen), y.data(),
+                          target ? target->data() : nullptr, labels.data, relative.empty() ? nullptr : relative.data(),
+                          scale, losses.data(), dy.data(), y.cols(), y.ld(), {0, y.rows()}});
+        },
+        loss);
   });
   losses.copy_to(row_losses);
   dy.copy_to(dy_out);

@@ -6,6 +6,8 @@
 #include <limits>
 #include <utility>
 
+#include "fastreg/update_rule.h"
+
 namespace fastreg {
 namespace {
 

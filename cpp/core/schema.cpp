@@ -1,5 +1,7 @@
 // The schema: everything that a description may be made of, as the lists of fastreg/ say it. Python holds its own
-// descriptions against this. {kind: {name: {"fields": {field: {...}}, traits}}}, in the order of the lists; a field has
+// descriptions against this. {kind: {name: {"fields": {field: {...}}, traits}}}, in the order of the lists. Traits of an
+// activation are backward_from; of a loss targets and absorbs; of a metric targets, direction and, where it asks for a
+// number of outputs, outputs. A field has
 //
 //   type              float, bool, int, activation, initializer, regularizer or seed
 //   default           absent where the field is required
@@ -89,12 +91,48 @@ Json fields_of(Type<Description>) {
   return fields;
 }
 
+// What is said of a description besides its fields: put_traits has an overload for each kind that says something.
+template <class Descriptions>
+void put_traits(Descriptions, Json&, ...) {}
+
+const char* name_of(Targets targets) {
+  switch (targets) {
+    case Targets::values: return "values";
+    case Targets::probabilities: return "probabilities";
+    case Targets::distribution: return "distribution";
+    case Targets::labels: return "labels";
+  }
+  return "";
+}
+const char* name_of(MetricTargets targets) {
+  switch (targets) {
+    case MetricTargets::matrix: return "matrix";
+    case MetricTargets::labels: return "labels";
+    case MetricTargets::any: return "any";
+  }
+  return "";
+}
+
+template <class Loss>
+void put_traits(Losses, Json& one, Type<Loss>) {
+  put(one, "targets", text(name_of(Loss::kTargets)));
+  const bool absorbs = Loss::kAbsorbs != ActivationKind::linear;
+  put(one, "absorbs", absorbs ? text(name(Loss::kAbsorbs)) : Json{nullptr});
+}
+template <class Metric>
+void put_traits(Metrics, Json& one, Type<Metric>) {
+  put(one, "targets", text(name_of(Metric::kTargets)));
+  put(one, "direction", text(Metric::kDirection == Direction::max ? "max" : "min"));
+  if constexpr (requires { Metric::kOutputs; }) put(one, "outputs", number(Metric::kOutputs));
+}
+
 template <class Descriptions>
 Json kind_of(Descriptions list) {
   Json kind{Json::Object{}};
   for_each_type(list, [&]<class Description>(Type<Description> type) {
     Json one{Json::Object{}};
     put(one, "fields", fields_of(type));
+    put_traits(list, one, type);
     put(kind, Description::kName, std::move(one));
   });
   return kind;
@@ -120,6 +158,8 @@ std::string schema() {
   put(all, "initializers", kind_of(Initializers()));
   put(all, "regularizers", kind_of(Regularizers()));
   put(all, "layers", kind_of(Layers()));
+  put(all, "losses", kind_of(Losses()));
+  put(all, "metrics", kind_of(Metrics()));
   return all.dump();
 }
 

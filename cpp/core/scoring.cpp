@@ -1,46 +1,19 @@
-// Losses and the places of the largest outputs through the kernel table, the other metrics in plain loops: they touch
-// each output once.
+// Losses and the columns of the largest outputs through the kernel table, the metrics in plain loops: they touch each
+// output once.
 #include "core/scoring.h"
 
 #include <algorithm>
-#include <cmath>
 #include <stdexcept>
+#include <string>
+#include <variant>
+
+#include "core/parameters.h"
 
 namespace fastreg {
 namespace {
 
-// hits[i] = 1 where the largest of row i's outputs is in the column of its label, or of its largest target, else 0.
-void categorical_hits(const Kernels& kernels, const float* y, const BatchTargets& targets, std::size_t cols,
-                      std::size_t ld, Range rows, float* hits) {
-  constexpr std::size_t kBlock = 128;
-  std::int32_t found[kBlock], wanted[kBlock];
-  for (std::size_t i = rows.begin; i < rows.end; i += kBlock) {
-    const std::size_t n = std::min(kBlock, rows.end - i);
-    kernels.largest({y + i * ld, cols, ld, found, {0, n}});
-    if (targets.matrix != nullptr) kernels.largest({targets.matrix + i * ld, cols, ld, wanted, {0, n}});
-    const std::int32_t* const places = targets.matrix != nullptr ? wanted : targets.labels + i;
-    for (std::size_t r = 0; r < n; ++r) hits[i + r] = found[r] == places[r] ? 1.0f : 0.0f;
-  }
-}
-
-// Metric of one row: the mean over its columns.
-float metric_of_row(MetricKind kind, const float* y, const float* target, std::size_t cols) {
-  float sum = 0.0f;
-  switch (kind) {
-    case MetricKind::categorical_accuracy:
-    case MetricKind::sparse_categorical_accuracy: break;   // categorical_hits
-    case MetricKind::binary_accuracy:
-      for (std::size_t j = 0; j < cols; ++j) sum += (y[j] > 0.5f) == (target[j] > 0.5f) ? 1.0f : 0.0f;
-      break;
-    case MetricKind::mean_squared_error:
-      for (std::size_t j = 0; j < cols; ++j) sum += (y[j] - target[j]) * (y[j] - target[j]);
-      break;
-    case MetricKind::mean_absolute_error:
-      for (std::size_t j = 0; j < cols; ++j) sum += std::fabs(y[j] - target[j]);
-      break;
-  }
-  return sum / static_cast<float>(cols);
-}
+// Rows of which the largest outputs are looked up together.
+constexpr std::size_t kChunk = 128;
 
 // The sum of term(i), in four chains, which hide the latency of an addition.
 template <class Term>
@@ -64,84 +37,190 @@ double weighted_sum(const float* values, const float* weights, std::size_t n) {
   });
 }
 
-// The activation a loss can be computed without, from its input.
-bool absorbs(LossKind loss, ActivationKind head) {
-  switch (loss) {
-    case LossKind::binary_crossentropy: return head == ActivationKind::sigmoid;
-    case LossKind::categorical_crossentropy:
-    case LossKind::sparse_categorical_crossentropy: return head == ActivationKind::softmax;
-    case LossKind::mean_squared_error: return false;
-  }
-  return false;
+template <class Body>
+decltype(auto) with_formula(const Metric& metric, Body&& body) {
+  return std::visit(
+      [&](const auto& chosen) { return body(MetricFormula<std::remove_cvref_t<decltype(chosen)>>(chosen)); }, metric);
 }
 
-void check(const TrainingSpec& spec, const Graph& graph) {
-  validate(spec);
-  const bool labels = spec.loss.kind == LossKind::sparse_categorical_crossentropy;
-  const bool categorical = labels || spec.loss.kind == LossKind::categorical_crossentropy;
-  if (categorical && graph.n_outputs < 2)
-    throw std::invalid_argument("loss: a categorical crossentropy needs at least 2 outputs, the network has " +
-                                std::to_string(graph.n_outputs));
-  if (spec.loss.from_logits && graph.head() != ActivationKind::linear)
-    throw std::invalid_argument("loss: from_logits=True, but the network ends in a sigmoid or softmax");
-  for (const MetricKind metric : spec.metrics) {
-    if ((metric == MetricKind::sparse_categorical_accuracy) != labels)
-      throw std::invalid_argument(labels ? "metrics: only sparse categorical accuracy goes with a loss on labels"
-                                         : "metrics: sparse categorical accuracy needs a loss on labels");
+// Calls row(i, what the metric sees of row i) for each of the rows.
+template <class Formula, class Row>
+void for_each_row(const Kernels& kernels, const float* y, const BatchTargets& targets, std::size_t cols,
+                  std::size_t ld, Range rows, Row&& row) {
+  std::int32_t found[kChunk] = {}, largest_targets[kChunk] = {};
+  for (std::size_t i = rows.begin; i < rows.end; i += kChunk) {
+    const std::size_t n = std::min(kChunk, rows.end - i);
+    const std::int32_t* wanted = largest_targets;
+    if constexpr (Formula::kUsesClasses) {
+      kernels.largest({y + i * ld, cols, ld, found, {0, n}});
+      if (targets.matrix != nullptr) kernels.largest({targets.matrix + i * ld, cols, ld, largest_targets, {0, n}});
+      if (targets.labels != nullptr) wanted = targets.labels + i;
+    }
+    for (std::size_t r = 0; r < n; ++r) {
+      const float* const target = targets.matrix != nullptr ? targets.matrix + (i + r) * ld : nullptr;
+      row(i + r, ScoredRow{y + (i + r) * ld, target, found[r], wanted[r], cols});
+    }
   }
 }
+
+// What the metric's struct says besides its fields, where it says it.
+template <class AnyMetric>
+constexpr std::size_t kOutputsOf = 0;   // any number
+template <class AnyMetric>
+  requires requires { AnyMetric::kOutputs; }
+constexpr std::size_t kOutputsOf<AnyMetric> = AnyMetric::kOutputs;
 
 }  // namespace
 
-Scoring::Scoring(const TrainingSpec& spec, const Graph& graph)
-    : loss_(spec.loss), metrics_(spec.metrics), cols_(graph.n_outputs), ld_(padded_ld(graph.n_outputs)) {
-  check(spec, graph);
-  const bool absorbed = absorbs(loss_.kind, graph.head());
-  from_logits_ = loss_.from_logits || absorbed;
-  operations_ = graph.operations.size() - (absorbed ? 1 : 0);
+Scoring::Scoring(const Loss& loss, const std::vector<Metric>& metrics, std::size_t cols, ActivationKind head)
+    : loss_(loss), cols_(cols), ld_(padded_ld(cols)) {
+  std::visit(
+      [&](const auto& chosen) {
+        using Chosen = std::remove_cvref_t<decltype(chosen)>;
+        labels_ = Chosen::kTargets == Targets::labels;
+        absorbed_ = Chosen::kAbsorbs != ActivationKind::linear && Chosen::kAbsorbs == head;
+        gives_logits_ = has_from_logits(chosen);
+      },
+      loss_);
+  for (const Metric& metric : metrics) {
+    Measured measured{metric};
+    with_formula(metric, [&](const auto& formula) {
+      using Formula = std::remove_cvref_t<decltype(formula)>;
+      static_assert(MeanOfRows<Formula> + OfSums<Formula> + OfEpoch<Formula> == 1, "a metric has one of three forms");
+      if constexpr (MeanOfRows<Formula>) measured.first = row_metrics_++;
+      if constexpr (OfSums<Formula>) measured.first = std::exchange(sums_, sums_ + formula.sums(cols_));
+      if constexpr (OfEpoch<Formula>) needs_epoch_ = true;
+    });
+    metrics_.push_back(measured);
+  }
+  check(head);
+}
+
+void Scoring::check(ActivationKind head) const {
+  std::visit(
+      [&](const auto& loss) {
+        using Chosen = std::remove_cvref_t<decltype(loss)>;
+        constexpr bool kClasses = Chosen::kTargets == Targets::labels || Chosen::kTargets == Targets::distribution;
+        if (kClasses && cols_ < 2)
+          throw std::invalid_argument("loss: a categorical crossentropy needs at least 2 outputs, the network has " +
+                                      std::to_string(cols_));
+      },
+      loss_);
+  if (gives_logits_ && head != ActivationKind::linear)
+    throw std::invalid_argument("loss: from_logits=True, but the network ends in a sigmoid or softmax");
+  for (const Measured& measured : metrics_)
+    std::visit(
+        [&](const auto& metric) {
+          using Chosen = std::remove_cvref_t<decltype(metric)>;
+          constexpr std::size_t kOutputs = kOutputsOf<Chosen>;
+          const std::string name = std::string("metrics: ") + Chosen::kName;
+          if (Chosen::kTargets == MetricTargets::labels && !labels_)
+            throw std::invalid_argument(name + " needs a loss on labels");
+          if (Chosen::kTargets == MetricTargets::matrix && labels_)
+            throw std::invalid_argument(name + " does not go with a loss on labels");
+          if (kOutputs != 0 && cols_ != kOutputs)
+            throw std::invalid_argument(name + " needs " + std::to_string(kOutputs) + " output, the network has " +
+                                        std::to_string(cols_));
+        },
+        measured.metric);
+}
+
+void Scoring::measure(const Kernels& kernels, const float* y, const BatchTargets& targets, Range rows,
+                      const ScoreBuffers& out, bool on_logits) const {
+  for (const Measured& measured : metrics_)
+    with_formula(measured.metric, [&](const auto& formula) {
+      using Formula = std::remove_cvref_t<decltype(formula)>;
+      if ((gives_logits_ && Formula::kOnLogits) != on_logits) return;
+      if constexpr (MeanOfRows<Formula>) {
+        float* const values = out.row_metrics + measured.first * out.stride;
+        for_each_row<Formula>(kernels, y, targets, cols_, ld_, rows,
+                              [&](std::size_t i, const ScoredRow& row) { values[i] = formula.row(row); });
+      } else if constexpr (OfSums<Formula>) {
+        double* const sums = out.block_sums + measured.first;
+        for_each_row<Formula>(kernels, y, targets, cols_, ld_, rows, [&](std::size_t i, const ScoredRow& row) {
+          formula.add(row, sums + i / out.block * sums_);
+        });
+      }
+    });
+}
+
+void Scoring::keep(const float* y, const BatchTargets& targets, Range rows, const ScoreBuffers& out) const {
+  EpochOutputs& epoch = *out.epoch;
+  for (std::size_t i = rows.begin; i < rows.end; ++i) {
+    const std::size_t to = out.first + i;
+    std::copy_n(y + i * ld_, cols_, epoch.y.data() + to * cols_);
+    if (labels_)
+      epoch.labels[to] = targets.labels[i];
+    else
+      std::copy_n(targets.matrix + i * ld_, cols_, epoch.target.data() + to * cols_);
+  }
 }
 
 void Scoring::score(const Kernels& kernels, float* y, const BatchTargets& targets, const float* weight, float scale,
-                    float* dy, Range rows, float* row_losses, float* row_metrics, std::size_t stride) const {
-  // Where the caller's network gives logits, its errors are those of the logits, its hits those of the probabilities
-  // that the loss turns them into.
-  const auto before = [&](MetricKind kind) {
-    return loss_.from_logits && (kind == MetricKind::mean_squared_error || kind == MetricKind::mean_absolute_error);
-  };
-  const auto measure = [&](std::size_t m) {
-    float* const out = row_metrics + m * stride;
-    if (metrics_[m] == MetricKind::categorical_accuracy || metrics_[m] == MetricKind::sparse_categorical_accuracy)
-      return categorical_hits(kernels, y, targets, cols_, ld_, rows, out);
-    for (std::size_t i = rows.begin; i < rows.end; ++i)
-      out[i] = metric_of_row(metrics_[m], y + i * ld_, targets.matrix + i * ld_, cols_);
-  };
-  for (std::size_t m = 0; m < metrics_.size(); ++m)
-    if (before(metrics_[m])) measure(m);
-  kernels.loss({loss_.kind, from_logits_, y, targets.matrix, targets.labels, weight, scale, row_losses, dy, cols_, ld_,
-                rows});
-  for (std::size_t m = 0; m < metrics_.size(); ++m)
-    if (!before(metrics_[m])) measure(m);
+                    float* dy, Range rows, const ScoreBuffers& out) const {
+  if (gives_logits_) {
+    measure(kernels, y, targets, rows, out, true);
+    if (needs_epoch_) keep(y, targets, rows, out);
+  }
+  std::visit(
+      [&](const auto& loss) {
+        kernels.loss({loss_.index(), &loss, gives_logits_ || absorbed_, y, targets.matrix, targets.labels, weight,
+                      scale, out.row_losses, dy, cols_, ld_, rows});
+      },
+      loss_);
+  measure(kernels, y, targets, rows, out, false);
+  if (needs_epoch_ && !gives_logits_) keep(y, targets, rows, out);
 }
 
-double ScoreSums::add(const float* row_losses, const float* weight_of_row, const float* row_metrics,
-                      std::size_t stride, std::size_t n) {
+ScoreSums Scoring::no_sums() const {
+  ScoreSums sums;
+  sums.row_metrics.resize(row_metrics_);
+  sums.sums.resize(sums_);
+  return sums;
+}
+
+void Scoring::make_room(EpochOutputs& outputs, std::size_t rows) const {
+  if (!needs_epoch_) return;
+  outputs.cols = cols_;
+  outputs.y.resize(rows * cols_);
+  outputs.target.resize(labels_ ? 0 : rows * cols_);
+  outputs.labels.resize(labels_ ? rows : 0);
+}
+
+void ScoreSums::clear() {
+  loss = weight = 0.0;
+  rows = 0;
+  std::fill(row_metrics.begin(), row_metrics.end(), 0.0);
+  std::fill(sums.begin(), sums.end(), 0.0);
+}
+
+double Scoring::add(const ScoreBuffers& scores, const float* weight_of_row, std::size_t n, std::size_t blocks,
+                    ScoreSums& sums) const {
   double batch_loss = 0.0, batch_weight = static_cast<double>(n);
   if (weight_of_row == nullptr) {
-    batch_loss = sum(row_losses, n);
+    batch_loss = sum(scores.row_losses, n);
   } else {
     batch_weight = sum(weight_of_row, n);
-    batch_loss = weighted_sum(row_losses, weight_of_row, n);
+    batch_loss = weighted_sum(scores.row_losses, weight_of_row, n);
   }
-  for (std::size_t m = 0; m < metrics.size(); ++m) metrics[m] += sum(row_metrics + m * stride, n);
-  loss += batch_loss;
-  weight += batch_weight;
-  rows += n;
+  for (std::size_t m = 0; m < row_metrics_; ++m) sums.row_metrics[m] += sum(scores.row_metrics + m * scores.stride, n);
+  for (std::size_t block = 0; block < blocks; ++block)
+    for (std::size_t i = 0; i < sums_; ++i) sums.sums[i] += scores.block_sums[block * sums_ + i];
+  sums.loss += batch_loss;
+  sums.weight += batch_weight;
+  sums.rows += n;
   return batch_weight > 0.0 ? batch_loss / batch_weight : 0.0;
 }
 
-std::vector<double> ScoreSums::logs(double penalty) const {
-  std::vector<double> out{(weight > 0.0 ? loss / weight : 0.0) + penalty};
-  for (const double metric : metrics) out.push_back(metric / static_cast<double>(rows));
+std::vector<double> Scoring::logs(const ScoreSums& sums, const EpochOutputs& outputs, double penalty) const {
+  std::vector<double> out{sums.mean_loss(penalty)};
+  for (const Measured& measured : metrics_)
+    out.push_back(with_formula(measured.metric, [&](const auto& formula) {
+      using Formula = std::remove_cvref_t<decltype(formula)>;
+      if constexpr (MeanOfRows<Formula>) return sums.row_metrics[measured.first] / static_cast<double>(sums.rows);
+      if constexpr (OfSums<Formula>) return formula.final(sums.sums.data() + measured.first, cols_, sums.rows);
+      if constexpr (OfEpoch<Formula>) return formula.of_epoch(outputs);
+    }));
   return out;
 }
 

@@ -1,13 +1,24 @@
-// Loss and metrics of a batch, row by row. Rows are scored by the members of a team, sums are taken by one of them in
-// the order of the rows, so that no figure depends on the number of threads.
+// Loss and metrics of one output of a network. Rows are scored by the members of a team; sums over rows are taken by one
+// of them, or in blocks of rows that do not depend on the team, and always added in the order of the rows, so that no
+// figure depends on the number of threads.
 #pragma once
 #include <cstdint>
 #include <vector>
 
-#include "core/graph.h"
-#include "fastreg/trainer.h"
+#include "core/kernels.h"
+#include "core/metric_formulas.h"
+#include "fastreg/spec.h"
 
 namespace fastreg {
+
+// Whether a loss, one of Losses, is given what comes before a last sigmoid or softmax that the network does not have.
+template <class AnyLoss>
+bool has_from_logits(const AnyLoss& loss) {
+  if constexpr (AnyLoss::kAbsorbs != ActivationKind::linear)
+    return loss.from_logits;
+  else
+    return false;
+}
 
 // What a row is measured against, gathered for one batch: a target matrix (padded like the output) or labels.
 struct BatchTargets {
@@ -15,39 +26,71 @@ struct BatchTargets {
   const std::int32_t* labels = nullptr;
 };
 
-class Scoring {
- public:
-  // Throws std::invalid_argument where loss, metrics and network do not fit together.
-  Scoring(const TrainingSpec& spec, const Graph& graph);
-
-  std::size_t metric_count() const { return metrics_.size(); }
-  bool takes_labels() const { return loss_.kind == LossKind::sparse_categorical_crossentropy; }
-  // Operations to run before the loss: all, or all but a last sigmoid or softmax that the loss computes itself.
-  std::size_t operation_count() const { return operations_; }
-
-  // Scores rows `rows` of output y (overwritten by probabilities where the loss starts from logits). row_losses[i] and
-  // row_metrics[m * stride + i] receive row i's values; dy, where not null, the gradient with row i weighing
-  // weight[i] * scale (weight null: 1).
-  void score(const Kernels& kernels, float* y, const BatchTargets& targets, const float* weight, float scale,
-             float* dy, Range rows, float* row_losses, float* row_metrics, std::size_t stride) const;
-
- private:
-  Loss loss_;
-  std::vector<MetricKind> metrics_;
-  std::size_t operations_, cols_, ld_;
-  bool from_logits_;
+// Where the scores of a batch go, and the outputs that metrics of the whole epoch need.
+struct ScoreBuffers {
+  float* row_losses;         // a row each
+  float* row_metrics;        // of those metrics that are means over rows, metric m of row i at [m * stride + i]
+  std::size_t stride;
+  double* block_sums;        // of the other metrics; the rows of block b add to [b * sum_count, (b + 1) * sum_count)
+  std::size_t block;         // rows of a block
+  EpochOutputs* epoch;       // null: no metric needs it
+  std::size_t first;         // where the batch's first row is in the epoch
 };
 
 // Sums of an epoch or an evaluation: losses by sample weight, metrics by row.
 struct ScoreSums {
   double loss = 0.0, weight = 0.0;
-  std::vector<double> metrics;
+  std::vector<double> row_metrics, sums;
   std::size_t rows = 0;
 
-  // Returns the batch's own loss.
-  double add(const float* row_losses, const float* weight_of_row, const float* row_metrics, std::size_t stride,
-             std::size_t n);
-  std::vector<double> logs(double penalty) const;
+  void clear();
+  double mean_loss(double penalty) const { return (weight > 0.0 ? loss / weight : 0.0) + penalty; }
+};
+
+class Scoring {
+ public:
+  // cols: outputs; head: their activation. Throws std::invalid_argument where they do not go with loss and metrics.
+  Scoring(const Loss& loss, const std::vector<Metric>& metrics, std::size_t cols, ActivationKind head);
+
+  std::size_t metric_count() const { return metrics_.size(); }
+  bool takes_labels() const { return labels_; }
+  // Whether the loss computes the last sigmoid or softmax itself, so that score() wants what comes before it.
+  bool absorbs_head() const { return absorbed_; }
+  // Whether score() turns logits into probabilities in place.
+  bool overwrites_output() const { return absorbed_ || gives_logits_; }
+  // How many metrics have a value for each row, how many sums the others have, and whether one needs all outputs.
+  std::size_t row_metric_count() const { return row_metrics_; }
+  std::size_t sum_count() const { return sums_; }
+  bool needs_epoch() const { return needs_epoch_; }
+
+  // Scores rows `rows` of output y (overwritten by probabilities where the loss starts from logits). dy, where not null,
+  // receives the gradient with row i weighing weight[i] * scale (weight null: 1).
+  void score(const Kernels& kernels, float* y, const BatchTargets& targets, const float* weight, float scale,
+             float* dy, Range rows, const ScoreBuffers& out) const;
+
+  ScoreSums no_sums() const;
+  // Makes room for the outputs of so many rows, where a metric needs them.
+  void make_room(EpochOutputs& outputs, std::size_t rows) const;
+  // Adds the scores of a batch of n rows in `blocks` blocks to the sums; returns the batch's own loss.
+  double add(const ScoreBuffers& scores, const float* weight_of_row, std::size_t n, std::size_t blocks,
+             ScoreSums& sums) const;
+  // {loss + penalty, metrics...}
+  std::vector<double> logs(const ScoreSums& sums, const EpochOutputs& outputs, double penalty) const;
+
+ private:
+  struct Measured {
+    Metric metric;
+    std::size_t first = 0;   // of its row values, or of its sums
+  };
+  void check(ActivationKind head) const;
+  void measure(const Kernels& kernels, const float* y, const BatchTargets& targets, Range rows,
+               const ScoreBuffers& out, bool on_logits) const;
+  void keep(const float* y, const BatchTargets& targets, Range rows, const ScoreBuffers& out) const;
+
+  Loss loss_;
+  std::vector<Measured> metrics_;
+  std::size_t cols_, ld_, row_metrics_ = 0, sums_ = 0;
+  bool labels_ = false, absorbed_ = false, gives_logits_ = false, needs_epoch_ = false;
 };
 
 }  // namespace fastreg

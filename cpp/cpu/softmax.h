@@ -7,7 +7,7 @@
 #include "core/kernels.h"
 #include "cpu/loops.h"
 #include "cpu/simd/simd.h"
-#include "math/activations.h"
+#include "math/softmax.h"
 
 namespace fastreg {
 namespace FASTREG_ISA {
@@ -38,55 +38,11 @@ FASTREG_INLINE void store_columns(const V (&columns)[kLane], float* p, std::size
   }
 }
 
-// Replaces z by z - max in shifted and p in z, padding by 0; returns lse.
-FASTREG_INLINE V softmax_columns(V (&z)[kLane], V (&shifted)[kLane], std::size_t cols) {
-  V top = z[0], total(0.0f);
-  for (std::size_t j = 1; j < cols; ++j) top = max(top, z[j]);
-  for (std::size_t j = 0; j < cols; ++j) {
-    shifted[j] = z[j] - top;
-    z[j] = math::exp(shifted[j]);
-    total = total + z[j];
-  }
-  const V share = V(1.0f) / total;
-  for (std::size_t j = 0; j < cols; ++j) z[j] = z[j] * share;
-  for (std::size_t j = cols; j < kLane; ++j) z[j] = V(0.0f);
-  return math::log(total);
-}
-
-// The lanes of the vector at column j that hold columns.
-template <class T>
-FASTREG_INLINE typename T::Mask valid(std::size_t cols, std::size_t j) {
-  return T::Mask::first(j < cols ? cols - j : 0);
-}
-
-template <class T>
-FASTREG_INLINE float row_max(const float* z, std::size_t cols, std::size_t ld) {
-  const T lowest(-__builtin_inff());
-  T top = lowest;
-  for (std::size_t j = 0; j < ld; j += T::kLanes) top = max(top, select(valid<T>(cols, j), T::load(z + j), lowest));
-  return max_lanes(top);
-}
-
-// y = softmax(z), in place allowed; returns lse. NaN anywhere in the row reaches all of it through the sum.
-template <class T>
-FASTREG_INLINE float softmax_row(const float* z, float* y, float top, std::size_t cols, std::size_t ld) {
-  T total(0.0f);
-  for (std::size_t j = 0; j < ld; j += T::kLanes) {
-    const T e = select(valid<T>(cols, j), math::exp(T::load(z + j) - T(top)), T(0.0f));
-    e.store(y + j);
-    total = total + e;
-  }
-  const float all = sum(total);
-  const T share(1.0f / all);
-  for (std::size_t j = 0; j < ld; j += T::kLanes) (T::load(y + j) * share).store(y + j);
-  return math::log(V1(all)).v;
-}
-
 template <class T>
 FASTREG_NOINLINE void softmax_rows(const Softmax& s) {
   for (std::size_t i = s.rows.begin; i < s.rows.end; ++i) {
     const float* z = s.z + i * s.ld;
-    softmax_row<T>(z, s.y + i * s.ld, row_max<T>(z, s.cols, s.ld), s.cols, s.ld);
+    math::softmax_along<T, V1>(z, s.y + i * s.ld, math::row_max<T>(z, s.cols, s.ld), s.cols, s.ld);
   }
 }
 

@@ -1,34 +1,49 @@
-// Element losses with their gradients, each once, over a vector type V. y prediction, t target, z logit. Gradients are
-// with respect to the argument that is named first; the means and weights are the caller's.
+// The formulas of the losses that are a mean over a row's columns, each once, over a vector type V (cpu/simd/simd.h
+// lists what V offers). A formula is made from its description and gives the loss of each element and its gradient; the
+// means and the weights of rows are the caller's.
+//   y  output, or z, the value before the activation that the loss absorbs      t  target
+// A loss that is no mean over columns has its formula in math/row_losses.h.
 #pragma once
+#include "fastreg/losses.h"
 #include "math/activations.h"
 
 namespace fastreg::math {
 
-inline constexpr float kMinProbability = 1e-7f;
-inline constexpr float kMaxProbability = 1.0f - 1e-7f;
-// With p >= 1e-7, gradients of a row of weight 1 stay below 1e37.
-inline constexpr float kMinSum = 1e-30f;
+// Of each loss of fastreg/losses.h: OnOutputs<V>, the formula for outputs, and, where it absorbs an activation,
+// OnLogits<V>, the formula for the values before it, which it replaces by the outputs.
+template <class Loss>
+struct FormulaOf;
 
+// An element formula has kByRow false and evaluate(y, t); it may change y where kReplacesOutput is true.
 template <class V>
 struct LossValue {
   V loss, gradient;
 };
 
+inline constexpr float kMinProbability = 1e-7f;
+inline constexpr float kMaxProbability = 1.0f - 1e-7f;
+
+template <class V>
 struct SquaredError {
-  static constexpr bool kReplacesOutput = false;
-  template <class V>
-  static FASTREG_INLINE LossValue<V> evaluate(V& y, V t) {
+  static constexpr bool kByRow = false, kReplacesOutput = false;
+  FASTREG_INLINE explicit SquaredError(const losses::MeanSquaredError&) {}
+  FASTREG_INLINE LossValue<V> evaluate(V& y, V t) const {
     const V error = y - t;
     return {error * error, error + error};
   }
 };
+template <>
+struct FormulaOf<losses::MeanSquaredError> {
+  template <class V>
+  using OnOutputs = SquaredError<V>;
+};
 
 // -t log y - (1 - t) log(1 - y) with y clipped; the gradient is 0 where it was.
+template <class V>
 struct BinaryCrossentropy {
-  static constexpr bool kReplacesOutput = false;
-  template <class V>
-  static FASTREG_INLINE LossValue<V> evaluate(V& y, V t) {
+  static constexpr bool kByRow = false, kReplacesOutput = false;
+  FASTREG_INLINE explicit BinaryCrossentropy(const losses::BinaryCrossentropy&) {}
+  FASTREG_INLINE LossValue<V> evaluate(V& y, V t) const {
     const V one(1.0f);
     const V p = min(V(kMaxProbability), max(V(kMinProbability), y));
     const V q = one - p;
@@ -37,12 +52,12 @@ struct BinaryCrossentropy {
     return {V(0.0f) - gain, select(inside, (p - t) / (p * q), V(0.0f))};
   }
 };
-
 // log(1 + e^z) - t z; the logit is replaced by its sigmoid p, and the gradient is p - t.
+template <class V>
 struct BinaryCrossentropyFromLogits {
-  static constexpr bool kReplacesOutput = true;
-  template <class V>
-  static FASTREG_INLINE LossValue<V> evaluate(V& z, V t) {
+  static constexpr bool kByRow = false, kReplacesOutput = true;
+  FASTREG_INLINE explicit BinaryCrossentropyFromLogits(const losses::BinaryCrossentropy&) {}
+  FASTREG_INLINE LossValue<V> evaluate(V& z, V t) const {
     const V u = exp(V(0.0f) - abs(z));
     const V loss = fnma(z, t, max(V(0.0f), z)) + log1p_unit(u);
     const V p = select(z >= V(0.0f), V(1.0f), u) / (V(1.0f) + u);
@@ -50,26 +65,12 @@ struct BinaryCrossentropyFromLogits {
     return {loss, p - t};
   }
 };
-
-// -t log p with p, an output's share of the sum of its row, clipped. Where p was not clipped, mass is t and pull t / p,
-// else both are 0. The gradient with respect to y_j is (sum_k mass_k - pull_j) / sum: the sum depends on y, too.
-template <class V>
-struct ShareLoss {
-  V loss, mass, pull;
-};
-
-struct CategoricalCrossentropy {
-  // What the outputs are divided by: their sum, or where that is as good as 0 a number that keeps all results finite.
-  static FASTREG_INLINE float divisor(float sum) {
-    return sum > -kMinSum && sum < kMinSum ? kMinSum : sum;
-  }
+template <>
+struct FormulaOf<losses::BinaryCrossentropy> {
   template <class V>
-  static FASTREG_INLINE ShareLoss<V> evaluate(V y, V t, V divisor) {
-    const V share = y / divisor;
-    const V p = min(V(kMaxProbability), max(V(kMinProbability), share));
-    const auto inside = (share >= V(kMinProbability)) & (share <= V(kMaxProbability));
-    return {V(0.0f) - t * log(p), select(inside, t, V(0.0f)), select(inside, t / p, V(0.0f))};
-  }
+  using OnOutputs = BinaryCrossentropy<V>;
+  template <class V>
+  using OnLogits = BinaryCrossentropyFromLogits<V>;
 };
 
 }  // namespace fastreg::math

@@ -195,12 +195,12 @@ def batch_norm_backward(
     inv_std: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]: ...
 # Returns (row losses, dy, probabilities); the gradient is of sum_i weight_i loss_i / sum_i weight_i.
+# loss: the JSON of one loss.
 def loss(
-    kind: str,
+    loss: str,
     y: NDArray[np.float32],
     target: NDArray[Any],
     weight: NDArray[np.float32] | None,
-    from_logits: bool,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]: ...
 # Whether no value, as float32, is NaN or infinite. Matrices as features, anything else float32 and C-contiguous.
 def all_finite(x: Features, /) -> bool: ...

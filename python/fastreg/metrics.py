@@ -1,6 +1,6 @@
 r"""What is watched besides the loss. Descriptions only; C++ accumulates them over an epoch.
 
-Metrics are means over rows without weights, as Keras's ``metrics=`` are; :math:`t` is the target, :math:`p` the output.
+Metrics do not see the weights of rows, as Keras's ``metrics=`` do not; :math:`t` is the target, :math:`p` the output.
 The key in the history is the string that was given (``"acc"``), or the name of the instance.
 """
 
@@ -14,6 +14,7 @@ from fastreg.internal.keras_arguments import BinaryAccuracyArguments, MetricArgu
 from fastreg.losses import Loss
 
 __all__ = [
+    "AUC",
     "BinaryAccuracy",
     "CategoricalAccuracy",
     "MeanAbsoluteError",
@@ -34,8 +35,10 @@ class Metric(Description):
 
     # Whether a good value is a high one ("max") or a low one ("min"): what mode="auto" of EarlyStopping goes by.
     direction: ClassVar[str]
-    # Whether targets are labels, so that only the sparse loss can go with it.
-    labels: ClassVar[bool] = False
+    # What its targets are: a "matrix", "labels", so that only a loss on labels can go with it, or "any" of both.
+    targets: ClassVar[str] = "matrix"
+    # How many outputs the network must have; None is any number.
+    outputs: ClassVar[int | None] = None
     name: Annotated[str, check_name]
 
 
@@ -90,7 +93,7 @@ class SparseCategoricalAccuracy(Metric, MetricArguments):
     """
 
     direction: ClassVar[str] = "max"
-    labels: ClassVar[bool] = True
+    targets: ClassVar[str] = "labels"
     name: Annotated[str, check_name] = "sparse_categorical_accuracy"
 
 
@@ -130,12 +133,38 @@ class MeanAbsoluteError(Metric, MetricArguments):
     name: Annotated[str, check_name] = "mean_absolute_error"
 
 
+@takes_keras_arguments
+@dataclass(frozen=True)
+class AUC(Metric, MetricArguments):
+    r"""Area under the receiver operating characteristic of a single output, exact (Keras's is an approximation).
+
+    .. math:: \frac{1}{P N} \sum_{t_i > 0.5} \sum_{t_j \le 0.5} \left( [p_i > p_j] + \tfrac12 [p_i = p_j] \right)
+
+    with P positive rows (t > 0.5) and N others: how probably a positive row has the larger output of the two. It is NaN
+    without positive or without other rows, and where an output is NaN. Like every metric it does not see the weights of
+    rows. The outputs of all rows of an epoch are kept until its end, and then sorted.
+
+    Args:
+        name: Key in the history.
+
+    Example:
+        >>> from fastreg import metrics
+        >>> metrics.get("auc")
+        AUC(name='auc')
+    """
+
+    direction: ClassVar[str] = "max"
+    outputs: ClassVar[int | None] = 1
+    name: Annotated[str, check_name] = "auc"
+
+
 # Which accuracy this is depends on the loss and the outputs.
 _ACCURACY = ("accuracy", "acc")
 _REGISTRY: Registry[Metric] = Registry(
     "metric",
     Metric,
     {
+        "auc": AUC,
         "binary_accuracy": BinaryAccuracy,
         "categorical_accuracy": CategoricalAccuracy,
         "sparse_categorical_accuracy": SparseCategoricalAccuracy,
@@ -185,7 +214,8 @@ def resolve(entries: Sequence[str | Metric], loss: Loss, n_outputs: int) -> list
         n_outputs: Units of the last layer.
 
     Raises:
-        ValueError: If a metric needs labels and the loss has none, or the reverse, or a key is ``loss``.
+        ValueError: If a metric needs labels and the loss has none, or the reverse, or other outputs than there are, or
+            a key is ``loss``.
     """
     sparse = loss.targets == "labels"
     found: list[Metric] = []
@@ -197,10 +227,14 @@ def resolve(entries: Sequence[str | Metric], loss: Loss, n_outputs: int) -> list
             metric = SparseCategoricalAccuracy(entry)
         else:
             metric = BinaryAccuracy(entry) if n_outputs == 1 else CategoricalAccuracy(entry)
-        if metric.labels != sparse:
+        if metric.targets not in ("labels" if sparse else "matrix", "any"):
             raise ValueError(
                 f"compile: metric {metric.name!r} does not go with {type(loss).__name__}, whose targets are "
                 f"{'labels' if sparse else 'numbers, not labels'}; 'accuracy' fits any loss"
+            )
+        if metric.outputs not in (None, n_outputs):
+            raise ValueError(
+                f"compile: metric {metric.name!r} needs {metric.outputs} output, the network has {n_outputs}"
             )
         if metric.name == "loss" or metric.name.startswith("val_"):
             raise ValueError(f"compile: a metric's name must not be 'loss' or start with 'val_', got {metric.name!r}")

@@ -9,6 +9,8 @@ be such arrays already. Values other than labels are not checked: a NaN in the i
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -343,6 +345,11 @@ def batch_norm_backward(
     )
 
 
+@lru_cache
+def _json_of(chosen: Loss) -> str:
+    return json.dumps(chosen.to_config())
+
+
 def loss(
     kind: Loss | str, y: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None, from_logits: bool | None = None
 ) -> tuple[Floats, Floats, Floats]:
@@ -369,7 +376,10 @@ def loss(
         array([1., 9.], dtype=float32)
     """
     chosen = losses.get(kind, "loss: kind")
-    logits = getattr(chosen, "from_logits", False) if from_logits is None else from_logits
+    if from_logits is not None:
+        logits = check_bool("loss", "from_logits", from_logits)
+        if hasattr(chosen, "from_logits"):
+            chosen = replace(cast(Any, chosen), from_logits=logits)
     outputs = _cast(y, "y")
     targets: NDArray[Any]
     if chosen.targets == "labels":
@@ -378,10 +388,4 @@ def loss(
         targets = class_indices(numeric(target, "target"), chosen, outputs.shape[1], "target")
     else:
         targets = _cast(target, "target")
-    return _core.loss(
-        chosen.key,
-        outputs,
-        targets,
-        _cast_optional(weight, "weight"),
-        check_bool("loss", "from_logits", logits),
-    )
+    return _core.loss(_json_of(chosen), outputs, targets, _cast_optional(weight, "weight"))

@@ -4,7 +4,7 @@
 #pragma once
 #include <functional>
 
-#include "fastreg/loss_kind.h"
+#include "fastreg/losses.h"
 #include "fastreg/update_rule.h"
 #include "kernel_buffers.h"
 
@@ -44,10 +44,8 @@ class Cases {
     batch_norm(32, 64);
     batch_norm(128, 256);
     dropout(128 * 256);
-    for (const LossKind kind : {LossKind::mean_squared_error, LossKind::binary_crossentropy,
-                                LossKind::categorical_crossentropy, LossKind::sparse_categorical_crossentropy}) {
-      loss(kind, 128, 10);
-    }
+    combine(128 * 256);
+    for_each_type(Losses(), [&]<class Loss>(Type<Loss>) { loss<Loss>(128, 10); });
     largest(128, 10);
     largest(128, 100);
     for (const UpdateRule rule :
@@ -206,19 +204,20 @@ class Cases {
         [=](const Kernels& k) { k.dropout_bits({{1, 2, 3}, 32768, bits, {0, n / 128}}); }, {{bits, n / 8, -1}});
   }
 
-  void loss(LossKind kind, std::size_t rows, std::size_t cols) {
-    const bool sparse = kind == LossKind::sparse_categorical_crossentropy;
+  template <class Loss>
+  void loss(std::size_t rows, std::size_t cols) {
+    constexpr bool kLabels = Loss::kTargets == Targets::labels;
     const bool from_logits = false;   // then y is only read, so that the call can be repeated
+    static const Loss description{};
     auto* labels = kept<std::int32_t>(rows);
     for (std::size_t i = 0; i < rows; ++i) labels[i] = static_cast<std::int32_t>(i % cols);
     const Floats* target = floats(rows * ld(cols), 0.0f, 1.0f);
     Floats *y = floats(rows * ld(cols), 0.1f, 0.9f), *losses = floats(rows), *dy = floats(rows * ld(cols));
-    constexpr const char* kNames[] = {"mean squared error", "binary", "categorical", "sparse categorical"};
-    add("loss", std::string(kNames[static_cast<int>(kind)]) + ", " + std::to_string(rows) + " x " + std::to_string(cols),
+    add("loss", std::string(Loss::kName) + ", " + std::to_string(rows) + " x " + std::to_string(cols),
         static_cast<double>(rows * cols), "element",
         [=](const Kernels& k) {
-          k.loss({kind, from_logits, y->data(), sparse ? nullptr : target->data(), sparse ? labels : nullptr, nullptr,
-                  0.01f, losses->data(), dy->data(), cols, ld(cols), {0, rows}});
+          k.loss({index_of<Loss>(Losses()), &description, from_logits, y->data(), kLabels ? nullptr : target->data(),
+                  kLabels ? labels : nullptr, nullptr, 0.01f, losses->data(), dy->data(), cols, ld(cols), {0, rows}});
         },
         {floats_of(losses, 4 * sum_tolerance(cols)), floats_of(dy, 64 * kHalfUlp)});
   }
@@ -280,6 +279,15 @@ class Cases {
     auto* words = kept<std::uint32_t>(4 * blocks);
     add("random_words", std::to_string(blocks) + " blocks", 16.0 * static_cast<double>(blocks), "byte",
         [=](const Kernels& k) { k.random_words({1, 2, 3}, 5, blocks, words); }, {{words, 16 * blocks, -1}});
+  }
+
+  void combine(std::size_t n) {
+    const Floats *a = floats(n), *b = floats(n);
+    Floats* y = floats(n);
+    for (const Combination combination : {Combination::add, Combination::multiply})
+      add("combine", std::to_string(n) + (combination == Combination::add ? " add" : " multiply"),
+          12.0 * static_cast<double>(n), "byte",
+          [=](const Kernels& k) { k.combine(combination, a->data(), b->data(), y->data(), n); }, {floats_of(y, -1)});
   }
 
   // A frozen network of one hidden layer.

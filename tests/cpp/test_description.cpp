@@ -211,12 +211,12 @@ void a_full_description_is_read() {
   CHECK(std::holds_alternative<Zeros>(last.bias_initializer));
 
   const TrainingSpec training = parse_training(text);
-  CHECK(training.loss.kind == LossKind::binary_crossentropy && training.loss.from_logits);
+  CHECK(std::get<losses::BinaryCrossentropy>(training.loss).from_logits);
   const auto& adam = std::get<AdamW>(training.optimizer);
   CHECK(adam.learning_rate == 0.5f && adam.weight_decay == 0.25f && adam.beta_1 == 0.125f && adam.beta_2 == 0.75f);
   CHECK(adam.epsilon == 2.0f && training.metrics.size() == 2);
-  CHECK(training.metrics[0] == MetricKind::mean_absolute_error);
-  CHECK(training.metrics[1] == MetricKind::sparse_categorical_accuracy);
+  CHECK(std::holds_alternative<metrics::MeanAbsoluteError>(training.metrics[0]));
+  CHECK(std::holds_alternative<metrics::SparseCategoricalAccuracy>(training.metrics[1]));
 }
 
 void absent_members_have_the_defaults_of_the_structs() {
@@ -255,9 +255,16 @@ bool same(float a, float b) { return a == b; }
 bool same(bool a, bool b) { return a == b; }
 bool same(const Clipping& a, const Clipping& b) { return a.kind == b.kind && a.limit == b.limit; }
 
-// With every field of every optimizer written down, each arrives in its own member.
-void every_field_of_an_optimizer_is_read() {
-  for_each_type(Optimizers(), []<class Description>(Type<Description>) {
+Metric parse_metric(const std::string& json) {
+  return parse_training(R"({"format":1,"optimizer":{"type":"SGD"},"loss":{"type":"MeanSquaredError"},"metrics":[)" +
+                        json + "]}")
+      .metrics.at(0);
+}
+
+// With every field of every description written down, each arrives in its own member.
+template <class Descriptions, class Parse>
+void every_field_is_read(Descriptions list, Parse parse) {
+  for_each_type(list, [&]<class Description>(Type<Description>) {
     Description wanted;
     std::string json = std::string(R"({"type":")") + Description::kName + "\"";
     Description::kFields.visit([&](const auto& field) {
@@ -265,10 +272,15 @@ void every_field_of_an_optimizer_is_read() {
       const std::string name = field.name == std::string("clipping") ? "clipnorm" : field.name;
       json += ",\"" + name + "\":" + value;
     });
-    const auto read = std::get<Description>(parse_optimizer(json + "}"));
+    const auto read = std::get<Description>(parse(json + "}"));
     Description::kFields.visit([&](const auto& field) {
       check(same(read.*field.member, wanted.*field.member), json + ": " + field.name, __LINE__);
     });
+  });
+}
+
+void every_limit_of_gradients_is_read() {
+  for_each_type(Optimizers(), []<class Description>(Type<Description>) {
     for (const ClipKind kind : kClippings) {
       const std::string clipped = std::string(R"({"type":")") + Description::kName + "\",\"" + clipping_name(kind);
       const Clipping clipping = std::get<Description>(parse_optimizer(clipped + "\":0.25}")).clipping;
@@ -288,10 +300,11 @@ std::string listed(List<T...>) {
 }
 
 // The values at and beside the bounds of an interval are taken or refused as it says.
-void bounds_are_checked(const std::string& json, const Interval& interval) {
+template <class Parse>
+void bounds_are_checked(Parse parse, const std::string& json, const Interval& interval) {
   const auto accepted = [&](double value) {
     try {
-      parse_optimizer(json + shown(value) + "}");
+      parse(json + shown(value) + "}");
     } catch (const std::invalid_argument&) {
       return false;
     }
@@ -306,18 +319,28 @@ void bounds_are_checked(const std::string& json, const Interval& interval) {
   if (interval.maximum < kLargestFloat) check(!accepted(next(interval.maximum, 2.0f)), json + " above it", __LINE__);
 }
 
-void every_interval_of_an_optimizer_is_checked() {
+template <class Descriptions, class Parse>
+std::size_t every_interval_is_checked(Descriptions list, Parse parse) {
   std::size_t checked = 0;
-  for_each_type(Optimizers(), [&]<class Description>(Type<Description>) {
+  for_each_type(list, [&]<class Description>(Type<Description>) {
     Description::kFields.visit([&]<class Member>(const Field<Description, Member>& field) {
       if constexpr (std::is_same_v<Member, float>) {
         const std::string json = std::string(R"({"type":")") + Description::kName + "\",\"" + field.name + "\":";
-        bounds_are_checked(json, field.interval);
+        bounds_are_checked(parse, json, field.interval);
         ++checked;
       }
     });
   });
-  CHECK(checked > Optimizers::kSize);
+  return checked;
+}
+
+void every_description_is_read_and_checked() {
+  every_field_is_read(Optimizers(), parse_optimizer);
+  every_field_is_read(Losses(), parse_loss);
+  every_field_is_read(Metrics(), parse_metric);
+  CHECK(every_interval_is_checked(Optimizers(), parse_optimizer) > Optimizers::kSize);
+  every_interval_is_checked(Losses(), parse_loss);
+  every_interval_is_checked(Metrics(), parse_metric);
 }
 
 void the_schema_has_every_list() {
@@ -326,6 +349,13 @@ void the_schema_has_every_list() {
   CHECK(size("optimizers") == Optimizers::kSize && size("activations") == activation_count());
   CHECK(size("initializers") == Initializers::kSize && size("layers") == Layers::kSize);
   CHECK(size("regularizers") == Regularizers::kSize);
+  CHECK(size("losses") == Losses::kSize && size("metrics") == Metrics::kSize);
+  CHECK_EQUAL(json.find("losses")->find("BinaryCrossentropy")->dump(),
+              R"({"fields":{"from_logits":{"type":"bool","default":false}},"targets":"probabilities","absorbs":"sigmoid"})");
+  CHECK_EQUAL(json.find("losses")->find("MeanSquaredError")->dump(),
+              R"({"fields":{},"targets":"values","absorbs":null})");
+  CHECK_EQUAL(json.find("metrics")->find("AUC")->dump(),
+              R"({"fields":{},"targets":"matrix","direction":"max","outputs":1})");
   const Json& fields = *json.find("optimizers")->find("Adam")->find("fields");
   CHECK_EQUAL(fields.find("beta_1")->dump(),
               R"_({"type":"float","default":0.9,"minimum":0,"exclusiveMaximum":1,"rule":"in [0, 1)"})_");
@@ -345,10 +375,6 @@ void names_are_those_of_the_enums() {
   }
   CHECK(derivative_from_output(ActivationKind::relu) && !derivative_from_output(ActivationKind::gelu));
   CHECK_EQUAL(name(ActivationKind::leaky_relu), "leaky_relu");
-  CHECK(loss_from_name("sparse_categorical_crossentropy") == LossKind::sparse_categorical_crossentropy);
-  CHECK_EQUAL(message_of<std::invalid_argument>([] { loss_from_name("mse"); }),
-              "loss must be one of mean_squared_error, binary_crossentropy, categorical_crossentropy, "
-              "sparse_categorical_crossentropy, got \"mse\"");
   CHECK(has(message_of<std::invalid_argument>([] { activation_from_name("Relu"); }), "got \"Relu\""));
 }
 
@@ -408,8 +434,8 @@ void other_errors_of_descriptions_name_their_field() {
       {"[]", "description must be an object, got []"},
       {"{", "JSON: expected a name in double quotes, at byte 1"},
       {"{}", "format is missing"},
-      {R"({"format":2})", "format must be 1 (the only format known; a newer fastreg may read others), got 2"},
-      {R"({"format":"1"})", "format must be 1 (the only format known; a newer fastreg may read others), got \"1\""},
+      {R"({"format":3})", "format must be 1 or 2 (the only formats known; a newer fastreg may read others), got 3"},
+      {R"({"format":"1"})", "format must be 1 or 2 (the only formats known; a newer fastreg may read others), got \"1\""},
       {R"({"format":1})", "n_features is missing"},
       {R"({"format":1,"n_features":0,"layers":[{"type":"Dropout"}]})", "n_features must be in [1, 2^31), got 0"},
       {R"({"format":1,"n_features":-1})", "n_features must be an integer in [1, 2^31), got -1"},
@@ -426,9 +452,9 @@ void other_errors_of_descriptions_name_their_field() {
       {loss + R"("mse"})", "loss must be an object, got \"mse\""},
       {loss + R"({"type":"BinaryCrossentropy","from_logits":0}})",
        "loss (BinaryCrossentropy): from_logits must be true or false, got 0"},
-      {loss + R"({"type":"MeanSquaredError"},"metrics":[{"type":"AUC"}]})",
-       "metrics[0]: type must be one of BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy, "
-       "MeanSquaredError, MeanAbsoluteError, got \"AUC\""},
+      {loss + R"({"type":"MeanSquaredError"},"metrics":[{"type":"Luck"}]})",
+       "metrics[0]: type must be one of " + listed(Metrics()) + ", got \"Luck\""},
+      {loss + R"({"type":"Luck"}})", "loss: type must be one of " + listed(Losses()) + ", got \"Luck\""},
       {with_optimizer(R"({"type":"Tiger"})"),
        "optimizer: type must be one of " + listed(Optimizers()) + ", got \"Tiger\""},
       {with_optimizer(R"({"type":"Adam","learning_rate":0})"),
@@ -460,9 +486,10 @@ void other_errors_of_descriptions_name_their_field() {
   spec.optimizer = SGD{std::numeric_limits<float>::quiet_NaN()};
   CHECK_EQUAL(message_of<std::invalid_argument>([&] { validate(spec); }),
               "optimizer (SGD): learning_rate must be > 0 and finite (float32), got nan");
-  spec = {{LossKind::mean_squared_error, true}, {}, {}};
-  CHECK_EQUAL(message_of<std::invalid_argument>([&] { validate(spec); }),
-              "loss (MeanSquaredError): from_logits must be false, got true");
+  CHECK(std::get<losses::CategoricalCrossentropy>(parse_loss(R"({"type":"CategoricalCrossentropy"})")).from_logits ==
+        false);
+  CHECK_EQUAL(message_of<std::invalid_argument>([] { parse_loss(R"({"type":"BinaryCrossentropy","from_logits":2})"); }),
+              "loss (BinaryCrossentropy): from_logits must be true or false, got 2");
 }
 
 }  // namespace
@@ -475,8 +502,8 @@ int main() {
   json_takes_valid_utf8_alone();
   a_full_description_is_read();
   absent_members_have_the_defaults_of_the_structs();
-  every_field_of_an_optimizer_is_read();
-  every_interval_of_an_optimizer_is_checked();
+  every_limit_of_gradients_is_read();
+  every_description_is_read_and_checked();
   the_schema_has_every_list();
   names_are_those_of_the_enums();
   layer_errors_name_layer_field_rule_and_value();

@@ -1,6 +1,9 @@
-// Softmax and the losses of the kernel table, on every ISA, against plain loops in double precision.
-#include "fastreg/loss_kind.h"
+// Softmax and the losses of the kernel table on every ISA: softmax against a plain loop, the losses against their own
+// formulas, in double precision.
+#include "exact.h"
+#include "fastreg/losses.h"
 #include "kernel_buffers.h"
+#include "math/row_losses.h"
 
 namespace {
 
@@ -13,6 +16,12 @@ Vector row(const Rows& m, std::size_t i) {
   Vector values(m.cols);
   for (std::size_t j = 0; j < m.cols; ++j) values[j] = m.at(i, j);
   return values;
+}
+
+Rows copy_of(const Rows& m) {
+  Rows copy(m.rows, m.cols);
+  std::memcpy(copy.data.data(), m.data.data(), m.data.size() * sizeof(float));
+  return copy;
 }
 
 double log_sum_exp(const Vector& z) {
@@ -52,70 +61,61 @@ void test_softmax(const Kernels& k, std::size_t rows, std::size_t cols) {
   CHECK(y.data.guards_intact() && dz.data.guards_intact());
 }
 
+// The same formula in double precision: losses of a row, outputs, gradient. y and t as they go in.
 struct Expected {
   double loss = 0.0;
-  Vector probabilities, gradient;
-  double terms = 1.0;   // the size of what may cancel in the gradient
+  Vector outputs, gradient;
 };
 
-constexpr double kLow = 1e-7f, kHigh = 1.0f - 1e-7f, kSmallestSum = 1e-30f;
-
-double clipped(double p) { return std::min(kHigh, std::max(kLow, p)); }
-bool inside(double p) { return p >= kLow && p <= kHigh; }
-
-// Row loss and unscaled gradient with respect to y.
-Expected expected(LossKind kind, bool from_logits, const Vector& y, const Vector& t) {
-  Expected e{0.0, y, Vector(y.size()), 1.0};
-  const auto n = static_cast<double>(y.size());
-  if (kind == LossKind::mean_squared_error) {
-    for (std::size_t j = 0; j < y.size(); ++j) {
-      e.loss += (y[j] - t[j]) * (y[j] - t[j]) / n;
-      e.gradient[j] = 2 * (y[j] - t[j]) / n;
-    }
-  } else if (kind == LossKind::binary_crossentropy) {
-    for (std::size_t j = 0; j < y.size(); ++j) {
-      if (from_logits) {
-        e.loss += (std::max(y[j], 0.0) - y[j] * t[j] + std::log1p(std::exp(-std::abs(y[j])))) / n;
-        e.probabilities[j] = 1 / (1 + std::exp(-y[j]));
-        e.gradient[j] = (e.probabilities[j] - t[j]) / n;
-      } else {
-        const double p = clipped(y[j]);
-        e.loss -= (t[j] * std::log(p) + (1 - t[j]) * std::log1p(-p)) / n;
-        e.gradient[j] = inside(y[j]) ? (p - t[j]) / (p * (1 - p)) / n : 0.0;
-      }
-    }
-  } else if (from_logits) {
-    const double lse = log_sum_exp(y);
-    e.probabilities = softmax(y);
-    double mass = 0;
-    for (std::size_t j = 0; j < y.size(); ++j) {
-      e.loss += t[j] == 0.0 ? 0.0 : t[j] * (lse - y[j]);
-      mass += t[j];
-    }
-    for (std::size_t j = 0; j < y.size(); ++j) e.gradient[j] = e.probabilities[j] * mass - t[j];
+template <class Loss, template <class> class Formula>
+Expected expected_of(const Loss& loss, const Vector& y, const Vector& t, std::int32_t label) {
+  Expected e{0.0, y, Vector(y.size())};
+  const Formula<Exact> formula(loss);
+  if constexpr (Formula<Exact>::kByRow) {
+    e.loss = formula.template along<Exact>(
+        math::LossRow<Exact>{e.outputs.data(), t.data(), label, e.gradient.data(), 1.0, y.size(), y.size()});
   } else {
-    // Each output is divided by the sum, on which the others depend as well.
-    double sum = 0, mass = 0;
-    for (const double v : y) sum += v;
-    if (std::abs(sum) < kSmallestSum) sum = kSmallestSum;
+    const auto n = static_cast<double>(y.size());
     for (std::size_t j = 0; j < y.size(); ++j) {
-      e.loss -= t[j] * std::log(clipped(y[j] / sum));
-      if (inside(y[j] / sum)) mass += t[j];
-    }
-    for (std::size_t j = 0; j < y.size(); ++j) {
-      const double pull = inside(y[j] / sum) ? t[j] * sum / y[j] : 0.0;
-      e.gradient[j] = (mass - pull) / sum;
-      e.terms = std::max(e.terms, (mass + pull) / sum);
+      Exact output(y[j]);
+      const auto value = formula.evaluate(output, t[j]);
+      e.loss += value.loss.v / n;
+      e.gradient[j] = value.gradient.v / n;
+      e.outputs[j] = output.v;
     }
   }
   return e;
 }
 
-void test_loss(const Kernels& k, LossKind kind, bool from_logits, std::size_t rows, std::size_t cols, bool weighted) {
-  check::context = text(k.isa, {static_cast<std::size_t>(kind), from_logits, rows, cols, weighted}) + " loss";
-  const bool probabilities = !from_logits && kind != LossKind::mean_squared_error;
-  Rows y(rows, cols, probabilities ? 0.01f : -9.0f, probabilities ? 0.99f : 9.0f), target(rows, cols, 0.0f, 1.0f);
-  if (probabilities && rows > 2) {
+template <class Loss>
+Expected expected(const Loss& loss, bool from_logits, const Vector& y, const Vector& t, std::int32_t label) {
+  using Formulas = math::FormulaOf<Loss>;
+  if constexpr (Loss::kAbsorbs != ActivationKind::linear) {
+    if (from_logits) return expected_of<Loss, Formulas::template OnLogits>(loss, y, t, label);
+  }
+  return expected_of<Loss, Formulas::template OnOutputs>(loss, y, t, label);
+}
+
+// The largest error of the gradient that comes from rounding y and what is made of it: by differences of the formula.
+template <class Loss>
+Vector gradient_noise(const Loss& loss, bool from_logits, const Vector& y, const Vector& t, std::int32_t label) {
+  const Expected e = expected(loss, from_logits, y, t, label);
+  Vector noise(y.size());
+  for (std::size_t k = 0; k < y.size(); ++k) {
+    Vector moved = y;
+    moved[k] += kHalfUlp * std::abs(y[k]);
+    const Expected other = expected(loss, from_logits, moved, t, label);
+    for (std::size_t j = 0; j < y.size(); ++j) noise[j] += std::abs(other.gradient[j] - e.gradient[j]);
+  }
+  return noise;
+}
+
+template <class Loss>
+void test_loss(const Kernels& k, const Loss& loss, bool from_logits, std::size_t rows, std::size_t cols, bool weighted) {
+  check::context = text(k.isa, {from_logits, rows, cols, weighted}) + " " + Loss::kName;
+  const bool shares = !from_logits && Loss::kTargets != Targets::values;
+  Rows y(rows, cols, shares ? 0.01f : -9.0f, shares ? 0.99f : 9.0f), target(rows, cols, 0.0f, 1.0f);
+  if (shares && rows > 2) {
     y.at(0, 0) = 0.0f;
     y.at(1, cols - 1) = 1.0f;
   }
@@ -126,19 +126,16 @@ void test_loss(const Kernels& k, LossKind kind, bool from_logits, std::size_t ro
     labels[i] = static_cast<std::int32_t>(generator()() % cols);
     weight[i] = uniform(0.0f, 2.0f);
   }
-  const bool sparse = kind == LossKind::sparse_categorical_crossentropy;
-  const Rows before = [&] {
-    Rows copy(rows, cols);
-    std::memcpy(copy.data.data(), y.data.data(), y.data.size() * sizeof(float));
-    return copy;
-  }();
+  constexpr bool kLabels = Loss::kTargets == Targets::labels;
+  const Rows before = copy_of(y);
   Rows dy(rows, cols);
   const float scale = 0.25f;
-  LossStep step{kind,
+  LossStep step{index_of<Loss>(Losses()),
+                &loss,
                 from_logits,
                 y.data.data(),
-                sparse ? nullptr : target.data.data(),
-                sparse ? labels.data() : nullptr,
+                kLabels ? nullptr : target.data.data(),
+                kLabels ? labels.data() : nullptr,
                 weighted ? weight.data() : nullptr,
                 scale,
                 row_loss.data(),
@@ -152,27 +149,22 @@ void test_loss(const Kernels& k, LossKind kind, bool from_logits, std::size_t ro
   }
   const auto n = static_cast<double>(cols);
   for (std::size_t i = 0; i < rows; ++i) {
-    Vector t = row(target, i);
-    if (sparse) {
-      std::fill(t.begin(), t.end(), 0.0);
-      t[static_cast<std::size_t>(labels[i])] = 1.0;
-    }
-    const Expected e = expected(kind, from_logits, row(before, i), t);
+    const Vector t = row(target, i);
+    const Expected e = expected(loss, from_logits, row(before, i), t, labels[i]);
     // Sums over columns of terms up to 100 in size; the gradient of clipped probabilities reaches 100 too.
     CHECK(close(row_loss[i], e.loss, kHalfUlp * (2 * n + 30) * (std::abs(e.loss) + 10)));
+    const Vector noise = gradient_noise(loss, from_logits, row(before, i), t, labels[i]);
     const double factor = scale * (weighted ? weight[i] : 1.0);
     for (std::size_t j = 0; j < cols; ++j) {
       const double want = e.gradient[j] * factor;
-      CHECK(close(dy.at(i, j), want, kHalfUlp * (2 * n + 30) * (std::abs(want) + e.terms)));
-      CHECK(close(y.at(i, j), e.probabilities[j], from_logits ? kHalfUlp * (n + 30) : 0.0) ||
-            kind == LossKind::mean_squared_error);
+      CHECK(close(dy.at(i, j), want, kHalfUlp * (2 * n + 30) * (std::abs(want) + 1.0) + 30 * noise[j] * factor));
+      CHECK(close(y.at(i, j), e.outputs[j], from_logits ? kHalfUlp * (n + 30) : 0.0));
     }
   }
   CHECK(dy.padding_is_zero() && y.padding_is_finite());
   CHECK(dy.data.guards_intact() && y.data.guards_intact() && row_loss.guards_intact());
 
-  Rows again(rows, cols);
-  std::memcpy(again.data.data(), before.data.data(), before.data.size() * sizeof(float));
+  Rows again = copy_of(before);
   Guarded<float> only(rows);
   step.y = again.data.data();
   step.row_loss = only.data();
@@ -182,24 +174,15 @@ void test_loss(const Kernels& k, LossKind kind, bool from_logits, std::size_t ro
   CHECK(same_bits(only, row_loss));
 }
 
-void test_nan(const Kernels& k, LossKind kind, std::size_t cols) {
-  check::context = text(k.isa, {static_cast<std::size_t>(kind), cols}) + " NaN";
-  Rows y(3, cols), target(3, cols, 0.0f, 1.0f);
+template <class Loss>
+void test_nan(const Kernels& k, const Loss& loss, bool from_logits, std::size_t cols) {
+  check::context = text(k.isa, {from_logits, cols}) + " NaN " + Loss::kName;
+  Rows y(3, cols, 0.1f, 0.9f), target(3, cols, 0.0f, 1.0f);
   y.at(1, cols / 2) = std::nanf("");
   const std::int32_t labels[3] = {0, 0, 0};
   float row_loss[3];
-  k.loss({kind,
-          true,
-          y.data.data(),
-          target.data.data(),
-          labels,
-          nullptr,
-          1.0f,
-          row_loss,
-          nullptr,
-          cols,
-          y.stride,
-          {0, 3}});
+  k.loss({index_of<Loss>(Losses()), &loss, from_logits, y.data.data(), target.data.data(), labels, nullptr, 1.0f,
+          row_loss, nullptr, cols, y.stride, {0, 3}});
   CHECK(std::isfinite(row_loss[0]) && std::isnan(row_loss[1]) && std::isfinite(row_loss[2]));
 }
 
@@ -231,24 +214,30 @@ void test_largest(const Kernels& k, std::size_t rows, std::size_t cols) {
   for (std::size_t i = 0; i < rows; ++i) CHECK(index[i] >= 0 && index[i] < static_cast<std::int32_t>(cols));
 }
 
+// Each loss with its defaults, and starting from logits where it can.
+template <class Test>
+void for_each_loss(Test test) {
+  for_each_type(Losses(), [&]<class Loss>(Type<Loss>) {
+    test(Loss(), false);
+    if constexpr (Loss::kAbsorbs != ActivationKind::linear) test(Loss(), true);
+  });
+}
+
 void test_all(const Kernels& k) {
-  constexpr LossKind kKinds[] = {LossKind::mean_squared_error, LossKind::binary_crossentropy,
-                                 LossKind::categorical_crossentropy, LossKind::sparse_categorical_crossentropy};
   for (const std::size_t rows : {1, 3, 4, 5, 8, 15, 16, 17, 35}) {
     for (const std::size_t cols : {1, 2, 3, 10, 15, 16, 17, 19, 35, 100}) {
       test_softmax(k, rows, cols);
       test_largest(k, rows, cols);
-      for (const LossKind kind : kKinds) {
-        for (const bool from_logits : {false, true}) {
-          test_loss(k, kind, from_logits, rows, cols, false);
-          test_loss(k, kind, from_logits, rows, cols, true);
-        }
-      }
+      for_each_loss([&](const auto& loss, bool from_logits) {
+        test_loss(k, loss, from_logits, rows, cols, false);
+        test_loss(k, loss, from_logits, rows, cols, true);
+      });
     }
   }
-  for (const LossKind kind : kKinds) {
-    for (const std::size_t cols : {1, 10, 40}) test_nan(k, kind, cols);
-  }
+  for_each_loss([&](const auto& loss, bool from_logits) {
+    if (from_logits || loss.kTargets == Targets::values)
+      for (const std::size_t cols : {1, 10, 40}) test_nan(k, loss, from_logits, cols);
+  });
 }
 
 }  // namespace

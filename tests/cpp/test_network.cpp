@@ -55,7 +55,7 @@ NetworkSpec tutorial_network(std::size_t features, std::size_t units) {
 }
 
 TrainingSpec binary_training(float rate) {
-  return {{LossKind::binary_crossentropy}, Adam{rate}, {MetricKind::binary_accuracy}};
+  return {losses::BinaryCrossentropy{}, Adam{rate}, {metrics::BinaryAccuracy{}}};
 }
 
 std::vector<float> all_weights(const Network& network) {
@@ -264,7 +264,7 @@ void test_divergence_keeps_finite_weights() {
   for (float& value : problem.x) value *= 1e10f;
   Dense linear;
   Network network({4, 1, {linear}});
-  Trainer trainer(network, {{LossKind::mean_squared_error}, SGD{1.0f}, {}});
+  Trainer trainer(network, {losses::MeanSquaredError{}, SGD{1.0f}, {}});
   const double rate = 1.0;
   FitOptions options{16, 20, true, {&rate, 1}, {}};
   FitResult result;
@@ -351,7 +351,7 @@ void test_errors() {
   std::vector<float> out(10);
   CHECK_THROWS(network.predict({problem.x.data(), 10, 2, 2}, {out.data(), 10, 1, 1}), std::invalid_argument);
   CHECK_THROWS(network.predict(problem.data().x, {out.data(), 5, 2, 2}), std::invalid_argument);
-  CHECK_THROWS(Trainer(network, {{LossKind::sparse_categorical_crossentropy}, Adam{}, {}}), std::invalid_argument);
+  CHECK_THROWS(Trainer(network, {losses::SparseCategoricalCrossentropy{}, Adam{}, {}}), std::invalid_argument);
 
   Trainer trainer(network, binary_training(1e-3f));
   FitResult result;

@@ -53,6 +53,15 @@ class MeanAbsoluteError(Metric):
         return np.abs(y - t).mean(axis=1)
 
 
+class AUC(Metric):
+    outputs = 1
+
+    def value(self, y, t, r=None):
+        positive = t[:, 0] > 0.5
+        lead = y[positive] - y[~positive].T
+        return float(((lead > 0.0) + 0.5 * (lead == 0.0)).mean())
+
+
 # The rows.
 METRICS = {
     "binary_accuracy": BinaryAccuracy(),
@@ -60,6 +69,7 @@ METRICS = {
     "sparse_categorical_accuracy": SparseCategoricalAccuracy(),
     "mean_squared_error": MeanSquaredError(),
     "mean_absolute_error": MeanAbsoluteError(),
+    "auc": AUC(),
 }
 
 

@@ -15,11 +15,11 @@ FASTREG_NOINLINE void softmax_backward_rows(const Softmax& s) {
     float* dz = s.dz + i * s.ld;
     T total(0.0f);
     for (std::size_t j = 0; j < s.ld; j += T::kLanes) {
-      total = total + select(valid<T>(s.cols, j), T::load(y + j) * T::load(dy + j), T(0.0f));
+      total = total + select(math::valid<T>(s.cols, j), T::load(y + j) * T::load(dy + j), T(0.0f));
     }
     const T dot(sum(total));
     for (std::size_t j = 0; j < s.ld; j += T::kLanes) {
-      select(valid<T>(s.cols, j), T::load(y + j) * (T::load(dy + j) - dot), T(0.0f)).store(dz + j);
+      select(math::valid<T>(s.cols, j), T::load(y + j) * (T::load(dy + j) - dot), T(0.0f)).store(dz + j);
     }
   }
 }
@@ -33,7 +33,7 @@ void softmax_forward(const Softmax& s) noexcept {
     const std::size_t rows = smaller(V::kLanes, s.rows.end - i);
     V z[kLane], shifted[kLane];
     load_columns(s.z + i * kLane, rows, z);
-    softmax_columns(z, shifted, s.cols);
+    math::softmax_lanes(z, shifted, s.cols);
     store_columns(z, s.y + i * kLane, rows);
   }
 }

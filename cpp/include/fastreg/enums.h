@@ -1,5 +1,5 @@
 // The closed lists that every kernel knows. Plain enums and no standard containers: the kernel objects, which are compiled
-// once per ISA, include this file too. What fewer of them know has a file of its own: loss_kind.h, metric_kind.h and
+// once per ISA, include this file too. What fewer of them know has a file of its own: losses.h, metrics.h and
 // update_rule.h. An addition to one of those compiles the matrix products no second time.
 #pragma once
 #include <cstdint>

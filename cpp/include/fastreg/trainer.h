@@ -11,6 +11,13 @@
 
 namespace fastreg {
 
+// What the rows of one output are measured against.
+struct OutputTargets {
+  MatrixView<const float> y;              // (n, columns of the output), or empty where its loss takes labels
+  Span<const std::int32_t> labels;        // (n) in [0, columns of the output), for the sparse loss
+  Span<const float> sample_weight;        // (n), only their ratios count, or empty: all 1
+};
+
 // Rows to learn from or to score. Everything is the caller's memory and must stay for the call.
 struct Dataset {
   Features x;                             // float32, float64 or uint8
@@ -18,7 +25,10 @@ struct Dataset {
   Span<const std::int32_t> labels;        // (n) in [0, n_outputs), for the sparse loss
   Span<const float> sample_weight;        // (n), only their ratios count, or empty: all 1
   Span<const std::uint32_t> rows;         // the rows to use, in this order; data null: all
-  std::size_t size() const { return rows.data == nullptr ? x.rows : rows.size; }
+  // Of a network with several inputs, all of them in place of x; of one with several outputs, the targets of all of them
+  // in place of y, labels and sample_weight.
+  std::vector<Features> inputs{};
+  std::vector<OutputTargets> targets{};
 };
 
 struct EarlyStopping {
@@ -109,8 +119,12 @@ class Trainer {
   // last complete epoch, the best weights restored where asked.
   void fit(const Dataset& train, const Dataset* validation, const FitOptions& options, FitObserver* observer,
            FitResult& result);
-  // {loss with penalties, metrics...} in inference mode.
+  // {loss with penalties, metrics...} in inference mode; of several outputs {loss with penalties, the loss of each output,
+  // the metrics of each}. The losses of the outputs are without their weights.
   std::vector<double> evaluate(const Dataset& data);
+
+  // The number of figures that evaluate() returns.
+  std::size_t log_count() const;
 
   // Steps and epochs so far; together with the seed they key all randomness.
   std::uint64_t step() const;

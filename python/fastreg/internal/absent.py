@@ -86,13 +86,14 @@ _SAID: dict[str, dict[str, str]] = {
         "logloss BCELoss BCEWithLogitsLoss MultiMarginLoss softmax_cross_entropy deviance perceptron",
     },
     "metric": {
-        _COMPUTE: "AUC Precision Recall TruePositives TrueNegatives FalsePositives FalseNegatives F1Score FBetaScore "
+        _COMPUTE: "Precision Recall TruePositives TrueNegatives FalsePositives FalseNegatives F1Score FBetaScore "
         "PrecisionAtRecall RecallAtPrecision SensitivityAtSpecificity SpecificityAtSensitivity R2Score "
         "TopKCategoricalAccuracy SparseTopKCategoricalAccuracy MeanIoU IoU BinaryIoU OneHotIoU OneHotMeanIoU "
         "CosineSimilarity MeanAbsolutePercentageError MeanSquaredLogarithmicError LogCoshError PearsonCorrelation "
-        "ConcordanceCorrelation Poisson mape msle f1 f1_score r2 roc_auc roc_auc_score average_precision "
+        "ConcordanceCorrelation Poisson mape msle f1 f1_score r2 average_precision "
         "balanced_accuracy matthews_corrcoef cohen_kappa kappa specificity sensitivity log_cosh "
         "top_k_categorical_accuracy",
+        "'auc' is its name here, as in Keras": "roc_auc roc_auc_score",
         "the square root of 'mean_squared_error'": "RootMeanSquaredError rmse",
         "the history has the loss under 'loss' and, with validation data, 'val_loss'": "BinaryCrossentropy "
         "CategoricalCrossentropy SparseCategoricalCrossentropy Hinge SquaredHinge CategoricalHinge KLDivergence kld "

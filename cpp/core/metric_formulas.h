@@ -1,0 +1,128 @@
+// The formulas of the metrics in fastreg/metrics.h, one MetricFormula for each; it is made from the description. There
+// are three forms:
+//   row(row)                          a value for each row; the metric is their mean
+//   sums(cols), add(row, sums),       sums to which each row adds something, how many may depend on the number of
+//   final(sums, cols, rows)           outputs; the metric is a function of the sums over all rows
+//   of_epoch(outputs)                 a function of the outputs for all rows together, which are kept for it
+// Metrics do not see the weights of rows.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "fastreg/metrics.h"
+#include "fastreg/strict_math.h"
+
+namespace fastreg {
+
+// What a metric sees of one row.
+struct ScoredRow {
+  const float* y;                 // `cols` outputs
+  const float* target;            // `cols` targets; null where the loss takes labels
+  std::int32_t found, wanted;     // column of the largest output; label, or column of the largest target
+  std::size_t cols;
+};
+
+// Outputs and targets of all rows of an epoch or an evaluation, row by row without padding. Outputs are what predict
+// returns: logits where the loss has from_logits.
+struct EpochOutputs {
+  std::vector<float> y, target;           // (rows, cols); target is empty where the loss takes labels
+  std::vector<std::int32_t> labels;
+  std::size_t cols = 0;
+};
+
+// What a formula may say otherwise.
+struct MetricDefaults {
+  static constexpr bool kUsesClasses = false;   // whether it reads found and wanted
+  // Whether it is measured on the logits where the loss has from_logits; otherwise on their probabilities.
+  static constexpr bool kOnLogits = false;
+};
+
+template <class Metric>
+struct MetricFormula;
+
+template <>
+struct MetricFormula<metrics::BinaryAccuracy> : MetricDefaults {
+  explicit MetricFormula(const metrics::BinaryAccuracy&) {}
+  float row(const ScoredRow& row) const {
+    float hits = 0.0f;
+    for (std::size_t j = 0; j < row.cols; ++j) hits += (row.y[j] > 0.5f) == (row.target[j] > 0.5f) ? 1.0f : 0.0f;
+    return hits / static_cast<float>(row.cols);
+  }
+};
+
+// Rows whose largest output is in the column of the label, or of the largest target.
+struct ClassHits : MetricDefaults {
+  static constexpr bool kUsesClasses = true;
+  static std::size_t sums(std::size_t) { return 1; }
+  void add(const ScoredRow& row, double* sums) const { sums[0] += row.found == row.wanted ? 1.0 : 0.0; }
+  double final(const double* sums, std::size_t, std::size_t rows) const { return sums[0] / static_cast<double>(rows); }
+};
+template <>
+struct MetricFormula<metrics::CategoricalAccuracy> : ClassHits {
+  explicit MetricFormula(const metrics::CategoricalAccuracy&) {}
+};
+template <>
+struct MetricFormula<metrics::SparseCategoricalAccuracy> : ClassHits {
+  explicit MetricFormula(const metrics::SparseCategoricalAccuracy&) {}
+};
+
+template <>
+struct MetricFormula<metrics::MeanSquaredError> : MetricDefaults {
+  static constexpr bool kOnLogits = true;
+  explicit MetricFormula(const metrics::MeanSquaredError&) {}
+  float row(const ScoredRow& row) const {
+    float sum = 0.0f;
+    for (std::size_t j = 0; j < row.cols; ++j) sum += (row.y[j] - row.target[j]) * (row.y[j] - row.target[j]);
+    return sum / static_cast<float>(row.cols);
+  }
+};
+
+template <>
+struct MetricFormula<metrics::MeanAbsoluteError> : MetricDefaults {
+  static constexpr bool kOnLogits = true;
+  explicit MetricFormula(const metrics::MeanAbsoluteError&) {}
+  float row(const ScoredRow& row) const {
+    float sum = 0.0f;
+    for (std::size_t j = 0; j < row.cols; ++j) sum += std::fabs(row.y[j] - row.target[j]);
+    return sum / static_cast<float>(row.cols);
+  }
+};
+
+// The share of pairs of a positive and a negative row in which the positive one has the larger output; equal outputs
+// count a half. Ranks are those of outputs in ascending order, equal ones sharing their mean rank:
+//   (sum of the ranks of positives - P (P + 1) / 2) / (P N).
+// NaN without positives or without negatives, and where an output is NaN.
+template <>
+struct MetricFormula<metrics::AUC> : MetricDefaults {
+  explicit MetricFormula(const metrics::AUC&) {}
+  double of_epoch(const EpochOutputs& outputs) const {
+    std::vector<std::pair<float, bool>> rows(outputs.y.size());
+    for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = {outputs.y[i], outputs.target[i] > 0.5f};
+    const auto undefined = [](const auto& row) { return std::isnan(row.first); };
+    if (std::any_of(rows.begin(), rows.end(), undefined)) return std::numeric_limits<double>::quiet_NaN();
+    std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    double positives = 0.0, rank_sum = 0.0;
+    for (std::size_t i = 0, end = 0; i < rows.size(); i = end) {
+      double found = 0.0;
+      for (end = i; end < rows.size() && rows[end].first == rows[i].first; ++end) found += rows[end].second ? 1.0 : 0.0;
+      positives += found;
+      rank_sum += found * 0.5 * static_cast<double>(i + 1 + end);
+    }
+    const double negatives = static_cast<double>(rows.size()) - positives;
+    if (positives == 0.0 || negatives == 0.0) return std::numeric_limits<double>::quiet_NaN();
+    return (rank_sum - 0.5 * positives * (positives + 1.0)) / (positives * negatives);
+  }
+};
+
+template <class Formula>
+concept MeanOfRows = requires(const Formula& formula, const ScoredRow& row) { formula.row(row); };
+template <class Formula>
+concept OfSums = requires(const Formula& formula, const ScoredRow& row, double* sums) { formula.add(row, sums); };
+template <class Formula>
+concept OfEpoch = requires(const Formula& formula, const EpochOutputs& outputs) { formula.of_epoch(outputs); };
+
+}  // namespace fastreg

@@ -1,0 +1,67 @@
+// The metrics: what each is called, its fields, what it is measured against and which of two values is the better one.
+// The formulas are in core/metric_formulas.h; the list at the end is the registry.
+#pragma once
+#include <cstdint>
+
+#include "fastreg/fields.h"
+
+namespace fastreg {
+
+// What a metric needs as targets: a matrix, labels, or either.
+enum class MetricTargets : std::uint8_t { matrix, labels, any };
+
+// Whether a good value is a low or a high one.
+enum class Direction : std::uint8_t { min, max };
+
+namespace metrics {
+
+struct BinaryAccuracy {
+  static constexpr const char* kName = "BinaryAccuracy";
+  static constexpr auto kFields = fields();
+  static constexpr MetricTargets kTargets = MetricTargets::matrix;
+  static constexpr Direction kDirection = Direction::max;
+};
+
+struct CategoricalAccuracy {
+  static constexpr const char* kName = "CategoricalAccuracy";
+  static constexpr auto kFields = fields();
+  static constexpr MetricTargets kTargets = MetricTargets::matrix;
+  static constexpr Direction kDirection = Direction::max;
+};
+
+struct SparseCategoricalAccuracy {
+  static constexpr const char* kName = "SparseCategoricalAccuracy";
+  static constexpr auto kFields = fields();
+  static constexpr MetricTargets kTargets = MetricTargets::labels;
+  static constexpr Direction kDirection = Direction::max;
+};
+
+struct MeanSquaredError {
+  static constexpr const char* kName = "MeanSquaredError";
+  static constexpr auto kFields = fields();
+  static constexpr MetricTargets kTargets = MetricTargets::matrix;
+  static constexpr Direction kDirection = Direction::min;
+};
+
+struct MeanAbsoluteError {
+  static constexpr const char* kName = "MeanAbsoluteError";
+  static constexpr auto kFields = fields();
+  static constexpr MetricTargets kTargets = MetricTargets::matrix;
+  static constexpr Direction kDirection = Direction::min;
+};
+
+// The area under the receiver operating characteristic.
+struct AUC {
+  static constexpr const char* kName = "AUC";
+  static constexpr auto kFields = fields();
+  static constexpr MetricTargets kTargets = MetricTargets::matrix;
+  static constexpr Direction kDirection = Direction::max;
+  static constexpr std::size_t kOutputs = 1;
+};
+
+}  // namespace metrics
+
+using Metrics = List<metrics::BinaryAccuracy, metrics::CategoricalAccuracy, metrics::SparseCategoricalAccuracy,
+                     metrics::MeanSquaredError, metrics::MeanAbsoluteError, metrics::AUC>;
+
+}  // namespace fastreg

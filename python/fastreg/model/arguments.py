@@ -70,7 +70,7 @@ def taken_apart(
     return [Given(f"{argument}[{name!r}]", part) for name, part in zip(names, value, strict=True)]
 
 
-def _only(value: object, n_rows: int | None) -> object:
+def _only(value: Any, n_rows: int | None) -> Any:
     """The array of a list that holds an array alone; anything else as it is."""
     if not isinstance(value, (list, tuple)) or len(value) != 1:
         return value
@@ -131,9 +131,11 @@ def only_if_single(core: CoreModel, class_weight: object) -> None:
 
 def data_of(x: list[Any], y: list[Any], weights: list[Any], rows: arrays.Rows | None) -> _core.Data:
     """Data for the core: arrays themselves where there is one, lists where there are several."""
-    return {
+    given: Any = {
         "x": x[0] if len(x) == 1 else x,
         "y": y[0] if len(y) == 1 else y,
         "sample_weight": weights[0] if len(weights) == 1 else weights,
         "rows": rows,
     }
+    data: _core.Data = given
+    return data

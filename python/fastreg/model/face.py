@@ -94,15 +94,20 @@ class Face:
         return self._core.built
 
     @property
-    def feature_names_in_(self) -> NDArray[np.object_]:
+    def feature_names_in_(self) -> Any:
         """The names of the columns that the model was fitted on, as scikit-learn has them.
 
         They are those of the first frame (pandas, polars, Arrow) whose columns all have strings as names, and stay for
-        the model's life, in copies and files too. Absent before, and where there was none.
+        the model's life, in copies and files too. Absent before, and where there was none. With several inputs a dict
+        of those of each, None for one that was no such frame.
         """
-        if self._core.feature_names is None:
+        names = self._core.feature_names
+        if names is None:
             raise AttributeError("feature_names_in_: the model was not fitted on a frame whose columns have names")
-        return np.array(self._core.feature_names, dtype=object)
+        if len(self._core.input_names) == 1:
+            return np.array(names, dtype=object)
+        arrays = [None if found is None else np.array(found, dtype=object) for found in names]
+        return dict(zip(self._core.input_names, arrays, strict=True))
 
     def build(self, input_shape: object = None) -> None:
         """Makes the weights, which otherwise the first call that needs them does. Nothing if they are there.

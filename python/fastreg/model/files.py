@@ -225,7 +225,7 @@ def _graph_of(
         model = CoreModel(name, seed)
         model.append(found)
     else:
-        forms = [face.get("inputs"), face.get("outputs")]
+        forms: list[Any] = [face.get("inputs"), face.get("outputs")]
         if face.get("type") != "Model" or not all(form in graphs.FORMS for form in forms):
             raise ValueError(f"model must be a Sequential, or a Model with the forms of its ports, got {face}")
         model = CoreModel(name, seed, found, graph._replace(input_form=forms[0], output_form=forms[1]))

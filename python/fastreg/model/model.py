@@ -331,7 +331,8 @@ class Model(Face):
             it. Unlike ``predict`` it does not look for NaN: such a row gives NaN, the others are as ever, and no
             rows give no rows. Names of columns are compared as ``predict`` does. With several inputs or outputs it is
             ``p([a, b], out=[y1, y2])``, in the order of :attr:`input_names` and :attr:`output_names`, or with a dict by
-            these names for either; it gives a list where there are several outputs.
+            these names for either; it gives a list where there are several outputs. With several inputs names of
+            columns are not compared.
 
         Raises:
             ValueError: If the model is not built.
@@ -347,7 +348,8 @@ class Model(Face):
             >>> p(np.ones((1, 4), np.float32), out=y) is y
             True
         """
-        return _core.Predictor(self._core.require_network("freeze"), self._core.feature_names)
+        names = self._core.feature_names if len(self._core.input_names) == 1 else None
+        return _core.Predictor(self._core.require_network("freeze"), names)
 
     def save(self, path: files.StrOrBytesPath, include_optimizer: bool = True, **keras: object) -> None:
         """Writes the model to a file, whole or not at all; :func:`fastreg.load` reads it.

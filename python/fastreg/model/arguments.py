@@ -81,7 +81,7 @@ def _only(value: Any, n_rows: int | None) -> Any:
     if not isinstance(value, (list, tuple)) or len(value) != 1:
         return value
     (only,) = value
-    shape = getattr(only, "shape", ())
+    shape: tuple[int, ...] = getattr(only, "shape", ())
     return only if len(shape) >= 2 or (len(shape) == 1 and shape[0] == n_rows != 1) else value
 
 

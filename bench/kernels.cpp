@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "core/backend.h"
+#include "fastreg/optimizers.h"
 #include "fastreg/runtime.h"
-#include "fastreg/update_rule.h"
 #include "shape_budgets.h"
 #include "timing.h"
 
@@ -157,24 +157,29 @@ bool judge(const Kernels& k, double peak) {
   return below == 0;
 }
 
-// Each update rule with its operations (a square root or a division counts as one) and bytes per parameter.
+// Some optimizers with their operations (a square root or a division counts as one) and bytes per parameter.
+constexpr SGD kSgd;
+constexpr RMSprop kRmsprop;
+constexpr Adam kAdam;
 constexpr struct {
   const char* name;
-  UpdateRule rule;
+  std::size_t optimizer;
+  const void* description;
   double flops, bytes;
-} kRules[] = {{"sgd", UpdateRule::sgd, 2, 12},
-              {"rmsprop", UpdateRule::rmsprop, 8, 20},
-              {"adam", UpdateRule::adam, 12, 28}};
+} kRules[] = {{"sgd", index_of<SGD>(Optimizers()), &kSgd, 2, 12},
+              {"rmsprop", index_of<RMSprop>(Optimizers()), &kRmsprop, 8, 20},
+              {"adam", index_of<Adam>(Optimizers()), &kAdam, 12, 28}};
 
 void updates(const Kernels& k, const Output& out) {
   for (const std::size_t n : {std::size_t{912}, std::size_t{10000}, std::size_t{1000000}, std::size_t{50000000}}) {
     const Buffer w(n), g(n), m(n), v(n);
+    std::memset(m, 0, n * sizeof(float));
     std::memset(v, 0, n * sizeof(float));
     for (const auto& rule : kRules) {
       for (const float l : {0.0f, 1e-4f}) {
         const double t = seconds([&] {
-          k.update({rule.rule, n, w, g, m, v, 1e-9f, 0.9f, 0.9f, 0.999f, 1e-7f, 0.1f, 0.001f, 0.0f, l, l, 1.0f, false,
-                    nullptr});
+          k.update({rule.optimizer, rule.description, n, w, g, {m, v, nullptr}, 1e-9f, {0.1f, 0.001f, 1.0f}, 0.0f, l, l,
+                    1.0f, false, nullptr});
         });
         const double count = static_cast<double>(n), flops = (rule.flops + (l > 0 ? 5 : 0)) * count;
         char name[64], more[160];

@@ -1,8 +1,8 @@
-"""One row for each class that fastreg describes a model with: fastreg's object, and what the tests hold it against.
+"""One row for each class that describes a part of a model: fastreg's object, and what the tests compare it with.
 
-Rows of optimizers, losses, metrics, schedules and activations stand beside their formulas in ``formulas/``; those of
-layers, initializers and regularizers are here. ``test_registry.py`` asserts that the rows are exactly what fastreg has;
-the other tests run through them.
+Rows of optimizers, losses, metrics, schedules and activations are beside their formulas in ``formulas/``; those of
+layers, initializers and regularizers are here. ``test_registry.py`` asserts that the rows are exactly the classes of
+fastreg; the other tests are parametrised over them.
 """
 
 from __future__ import annotations

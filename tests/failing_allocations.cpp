@@ -1,5 +1,5 @@
-// Makes allocations fail on demand, for test_failing_allocations.py: loaded before the other libraries, it stands in
-// for operator new of the whole process, and for posix_memalign and mmap where the module under test calls them.
+// Makes allocations fail on demand, for test_failing_allocations.py. It is loaded before the other libraries and
+// replaces operator new of the whole process, and posix_memalign and mmap where the module under test calls them.
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif

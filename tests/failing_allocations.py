@@ -391,9 +391,14 @@ def limits_scenario(folder: Path) -> Scenario:
     return Scenario(lambda: None, lambda _: bits([_core.memory_limit()]))
 
 
+def schema_scenario() -> Scenario:
+    return Scenario(lambda: None, lambda _: bits([len(str(_core.schema())), len(_core.activations())]))
+
+
 SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
     "limits": limits_scenario,
     "core": lambda _: core_scenario(),
+    "schema": lambda _: schema_scenario(),
     "fit": lambda _: fit_scenario(),
     "fit again": lambda _: fit_again_scenario(),
     "early stopping": lambda _: stopping_scenario(),

@@ -1,6 +1,6 @@
-"""What the tests of one fold share: data, models, a search's context, and the same fold made by hand.
+"""Shared by the tests of one fold: data, models, the context of a search, and the same fold computed by hand.
 
-Worker processes import it, which they could not do with a test module.
+Worker processes import this module, which they could not do with a test module.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Every public constructor and method: ranges, types and unknown names raise where they are given, with a clear text.
+"""Every public constructor and method raises a clear error for values out of range, wrong types and unknown names.
 
 One table of bad constructor arguments and one of descriptions that must compare, print and pickle: add a row.
 """

@@ -1,4 +1,4 @@
-"""Assignments: what is set takes effect, what would have none is refused with a word on what can be set."""
+"""Assignments to attributes take effect; those that would have no effect are refused with a hint at what can be set."""
 from __future__ import annotations
 
 import copy

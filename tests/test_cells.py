@@ -1,4 +1,4 @@
-"""Cells of data frames that are no numbers: the first column and row that has one is named, whoever made the frame.
+"""Cells of data frames that are not numbers: the error names the first column and row that has one, for every library.
 
 The frames are in frames.py; arrays that are refused are in test_bad_input.py. One table of bad columns: add a row.
 """

@@ -33,7 +33,7 @@ MAY_INCLUDE = {
     "core/": ("core/", "fastreg/", "math/"),
     "math/": ("math/", "fastreg/enums.h", "fastreg/fields.h", "fastreg/losses.h", "fastreg/optimizers.h"),
     "cpu/simd/": ("cpu/simd/", "math/inline.h"),
-    "cpu/kernels/": ("cpu/", "math/", "fastreg/losses.h", "fastreg/update_rule.h", "core/kernels.h"),
+    "cpu/kernels/": ("cpu/", "math/", "fastreg/losses.h", "core/kernels.h"),
     "cpu/": ("cpu/", "math/", "fastreg/enums.h", "fastreg/runtime.h", "fastreg/strict_math.h", *KERNEL_SEAM),
     "bindings/": ("bindings/", "fastreg/"),
 }
@@ -48,10 +48,11 @@ COMPILED_WITH = {
     "include/fastreg/spec.h": set(),
     "include/fastreg/metrics.h": set(),
     "include/fastreg/losses.h": {"loss.cpp"},
-    "include/fastreg/update_rule.h": {"update.cpp"},
+    "include/fastreg/optimizers.h": {"update.cpp"},
     "math/losses.h": {"loss.cpp"},
     "math/row_losses.h": {"loss.cpp"},
-    "math/updates.h": {"update.cpp", "clip.cpp"},
+    "math/rules.h": {"update.cpp"},
+    "math/penalties.h": {"update.cpp", "clip.cpp"},
 }
 LINE_LIMIT = 600
 

@@ -1,4 +1,4 @@
-"""The pages for users hold: their Python programs run, and every path and link that they name exists.
+"""The pages for users are correct: their Python programs run, and every path and link on them exists.
 
 The programs of a page run one after another in one process, as a reader types them.
 """

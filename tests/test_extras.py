@@ -11,7 +11,8 @@ from fastreg.internal.extras import needs
 ROOT = Path(__file__).resolve().parents[1]
 TEXTS = sorted(
     path
-    for pattern in ("*.md", "pyproject.toml", "python/**/*.py*", "examples/**/*.py", "bench/**/*", "cpp/**/*", ".ci/*")
+    for pattern in ("*.md", "docs/*.md", "pyproject.toml", "python/**/*.py*", "examples/**/*.py", "bench/**/*",
+                    "cpp/**/*", ".ci/*")
     for path in ROOT.glob(pattern)
     if path.is_file() and path.suffix in (".md", ".py", ".pyi", ".toml", ".txt", ".cpp", ".h", "")
 )

@@ -1,8 +1,8 @@
-"""Whatever allocation fails, a call raises MemoryError and nothing else, leaves what it worked on as it was, and then
-succeeds with the same bits as ever.
+"""Whatever allocation fails, a call raises MemoryError and nothing else, changes nothing, and when it is repeated
+succeeds with the same bits.
 
 `SCENARIOS` in failing_allocations.py is the table: add a function and its row. Each runs in a process of its own, so
-that a crash is seen as what it is.
+that a crash fails only its test.
 """
 from __future__ import annotations
 

@@ -16,9 +16,9 @@ from reference import Penalty
 ELEMENTWISE = tuple(ref.ELEMENTWISE)
 SGD1 = ref.SGD(1.0)
 
-# name: (features, stack). The fusions of the core are the borders worth crossing: Dense with Activation, the way back
-# through an activation with that through batch normalisation, batch normalisation with Dropout, a last sigmoid or
-# softmax.
+# name: (features, stack). The stacks contain everything that the core fuses: Dense with Activation, the backward pass
+# of an activation with that of batch normalisation, batch normalisation with Dropout, a last sigmoid or softmax with
+# the loss.
 STACKS = {
     "one feature, one unit": (1, [("dense", 1)]),
     "no bias": (7, [("dense", 3, "linear", {"use_bias": False})]),

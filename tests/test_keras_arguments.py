@@ -1,4 +1,4 @@
-"""Keras's arguments that mean nothing here: taken at the values that ask for nothing, refused at any other.
+"""Arguments of Keras that mean nothing here are accepted at their idle values and refused at any other value.
 
 The tables follow the signatures of Keras 3. An idle value changes nothing: the description, or the numbers, are those
 without it.
@@ -30,7 +30,7 @@ OPTIMIZER = [
 DECAY = [("weight_decay", None, 0.01)]
 SCHEDULE = [("name", "decay", 1)]
 
-# what is made: (argument, a value that asks for nothing, a value that asks for something).
+# What is constructed: (argument, an idle value, another value).
 MADE = {
     "Dense": (
         lambda **k: layers.Dense(2, **k),

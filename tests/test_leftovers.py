@@ -1,4 +1,4 @@
-"""What a killed writer leaves beside its file is removed by a later one, when it is old and nobody writes it."""
+"""Temporary files that a killed process has left are removed by a later save, once they are old and not locked."""
 
 from __future__ import annotations
 

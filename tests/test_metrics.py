@@ -1,5 +1,7 @@
 """Metrics as fit and evaluate report them, against the oracle's."""
 
+import dataclasses
+
 import fastreg as fr
 import numpy as np
 import pytest
@@ -181,6 +183,14 @@ def test_a_model_tells_its_metrics(loss, activation, units, given, expected, rng
     (metric,) = model.metrics
     assert metric.name == getattr(given, "name", given)
     assert type(metric) is type(metrics.get(expected))
+
+
+@pytest.mark.parametrize("name", METRIC_CASES)
+def test_a_metric_that_is_given_twice_keeps_its_settings_under_a_key_of_its_own(name, rng):
+    made, oracle = METRIC_CASES[name]
+    loss, last, units = next(task for task in TASKS if fits(oracle, task[0], task[2]))
+    model, _ = build_pair([("dense", units, last)], 3, rng, loss=loss, metrics=[made, made])
+    assert model.metrics == [made, dataclasses.replace(made, name=f"{made.name}_1")]
 
 
 def test_metrics_of_a_model_without_a_loss():

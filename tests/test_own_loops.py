@@ -1,7 +1,7 @@
-"""Early stopping driven by a loop of one's own, as Keras's can be; histories judged; and a line for every epoch.
+"""Early stopping in a user's own loop, as in Keras; the diagnosis of histories; and a line for every epoch.
 
-The oracle of early stopping is written anew below, after Keras 3's documentation; that it is the same as the one of
-`fit` is tested by handing a fit's history to a loop.
+The oracle of early stopping below is written independently, from the documentation of Keras 3. That `fit` follows the
+same rule is tested by passing the history of a fit to a loop.
 """
 
 import copy

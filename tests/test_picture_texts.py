@@ -1,4 +1,4 @@
-"""Names and options of the user reach pictures and reports as they are: no formula, no markup, no hidden label."""
+"""Names and options of the user appear unchanged in pictures and reports: not as formulas, markup or hidden labels."""
 
 from __future__ import annotations
 

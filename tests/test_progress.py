@@ -1,4 +1,4 @@
-"""What a fit shows: nothing where quiet, else standard error only, plain lines or one line, ten updates a second."""
+"""The progress of a fit: nothing if quiet, else lines or one rewritten line on standard error, ten times a second."""
 from __future__ import annotations
 
 import re

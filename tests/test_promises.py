@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import reference as ref
 from cases import INITIALIZER_CASES, KINDS, LAYER_CASES, OPTIMIZER_CASES, SCHEDULE_CASES
-from fastreg import initializers, layers, losses, optimizers, regularizers
+from fastreg import initializers, layers, losses, optimizers, regularizers, schedules
 from pairs import targets
 from programs import blobs, compiled, last_json, line, run_program, same_bits, tutorial_layers
 
@@ -118,6 +118,8 @@ def other_value(made, field, rows):
         return not value
     if isinstance(value, initializers.Initializer):
         return "ones" if value != initializers.Ones() else "he_normal"
+    if isinstance(value, schedules.LearningRateSchedule):
+        return schedules.Constant(0.007)
     if "Regularizer" in str(field.type):
         return "l2"
     if field.name == "activation":

@@ -1,4 +1,4 @@
-"""Properties of a model that have no value, or fail: their own error shows, and `hasattr` says that they are absent."""
+"""Properties of a model that have no value or fail raise their own error, and `hasattr` returns False for them."""
 
 from __future__ import annotations
 

@@ -16,8 +16,9 @@ from typing import Annotated, Union, get_args, get_origin
 import cases
 import numpy as np
 import pytest
-from fastreg import layers
-from fastreg.internal.checks import Range
+import reference as ref
+from fastreg import _core, layers, ops
+from fastreg.internal.checks import POSITIVE, SEED_LIMIT, Range
 from fastreg.internal.description import Description, field_checks
 from programs import refusal
 
@@ -173,3 +174,108 @@ def test_flags_are_true_or_false(name):
                     kind(**{**NEEDED[kind], field.name: value})
             given = kind(**{**NEEDED[kind], field.name: np.False_})
             assert getattr(given, field.name) is False
+
+
+# ------------------------------------------------------------------------------------------ Python's and the core's
+
+SCHEMA = _core.schema()
+# Classes that are another one in JSON: to_config says which.
+STAND_INS = {kind for kind, made in cases.FIRST.items() if made.to_config()["type"] != kind.__name__}
+# Fields of the core that Python's classes have not; a description says them where they are not the default.
+PYTHON_LACKS = {("Dense", "trainable"), ("BatchNormalization", "trainable")}
+
+
+def in_core():
+    """(kind, name, Python's class) of everything that both have."""
+    for kind in SCHEMA:
+        if kind in cases.KINDS:
+            for cls in dict.fromkeys(map(type, (case.made for case in cases.KINDS[kind][1].values()))):
+                if cls not in STAND_INS:
+                    yield kind, cls.__name__, cls
+
+
+IN_CORE = list(in_core())
+
+
+def test_both_have_the_same_classes():
+    assert {"optimizers", "layers", "initializers", "regularizers", "activations"} <= set(SCHEMA)
+    assert set(SCHEMA) - {"activations"} == {kind for kind, *_ in IN_CORE}
+    for kind in SCHEMA.keys() - {"activations"}:
+        assert set(SCHEMA[kind]) == {name for other, name, _ in IN_CORE if other == kind}, kind
+    assert list(SCHEMA["activations"]) == list(layers.ACTIVATIONS)
+
+
+def json_fields(cls):
+    """The fields of the JSON form by name, as dataclass fields. A metric's name is Python's alone, a layer's too."""
+    transient = cls._transient | {"name"}
+    return {field.name: field for field in dataclasses.fields(cls) if field.name not in transient}
+
+
+@pytest.mark.parametrize(("kind", "name", "cls"), IN_CORE, ids=[f"{kind} {name}" for kind, name, _ in IN_CORE])
+def test_fields_defaults_and_ranges_are_those_of_the_core(kind, name, cls):
+    core, python = SCHEMA[kind][name]["fields"], json_fields(cls)
+    assert set(python) <= set(core)
+    assert {(name, field) for field in core.keys() - python.keys()} <= PYTHON_LACKS
+    for field in python.values():
+        told = core[field.name]
+        if field.default is not dataclasses.MISSING:
+            made = cls(**cases.needed(cls))
+            assert "default" in told, f"{field.name} is required in the core"
+            assert plain(getattr(made, field.name)) == told["default"], field.name
+        assert (NoneType in unwrapped(field.type) and told["type"] != "activation") == told.get("nullable", False)
+        numbers = [row[2:] for row in NUMBERS if row[:2] == (cls, field.name)]
+        if told.get("schedule"):
+            numbers = [(float, POSITIVE, None)]  # a function checks it, which takes schedules too
+        assert told["type"] == type_of(field, numbers), field.name
+        if numbers and told["type"] != "seed":
+            assert bounds_of(*numbers[0][1:]) == {key: told[key] for key in BOUNDS if key in told}, field.name
+
+
+def plain(value):
+    return value.to_config() if isinstance(value, Description) else value
+
+
+def type_of(field, numbers):
+    """What the core calls the type of a field."""
+    if numbers:
+        return "seed" if numbers[0][2] == SEED_LIMIT else numbers[0][0].__name__
+    if field.type is bool:
+        return "bool"
+    parts = [part for part in unwrapped(field.type) if isinstance(part, type) and issubclass(part, Description)]
+    return parts[0].__name__.lower() if parts else field.name
+
+
+BOUNDS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
+
+
+def bounds_of(allowed, limit):
+    found = {}
+    if math.isfinite(allowed.low):
+        found["minimum" if allowed.low_is_inside else "exclusiveMinimum"] = allowed.low
+    if math.isfinite(allowed.high):
+        found["maximum" if allowed.high_is_inside else "exclusiveMaximum"] = allowed.high
+    if limit is not None:
+        found["exclusiveMaximum"] = limit
+    return found
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ("losses", "metrics") if kind in SCHEMA])
+def test_traits_are_those_of_the_core(kind):
+    """What targets must be, and of a metric which values are good ones; the oracle's classes say the same."""
+    for case in cases.KINDS[kind][1].values():
+        told = SCHEMA[kind][type(case.made).__name__]
+        assert case.made.targets == case.oracle.targets == told["targets"]
+        if kind == "losses":
+            assert case.oracle.absorbs == told["absorbs"]
+        else:
+            assert case.made.direction == told["direction"]
+            assert case.made.outputs == case.oracle.outputs == told.get("outputs")
+
+
+@pytest.mark.parametrize("name", SCHEMA["activations"])
+def test_an_activation_takes_back_from_what_it_says(name):
+    """`backward_from` is what `ops.activation_backward` is given: its result is the derivative only from that."""
+    z = np.linspace(-3.0, 3.0, 12, dtype=np.float32).reshape(3, 4)
+    saved = z if SCHEMA["activations"][name]["backward_from"] == "input" else ops.activation(z, name)
+    dz = ops.activation_backward(saved, np.ones_like(z), name)
+    np.testing.assert_allclose(dz, ref.activation_backward(name, z, np.ones_like(z)), rtol=1e-5, atol=1e-6)

@@ -116,14 +116,14 @@ def told(x):
 
 
 @pytest.mark.parametrize("largest", [1, 16, 255])
-@pytest.mark.parametrize("kind", ["blurred", "enlarged", "turned"])
+@pytest.mark.parametrize("kind", ["blurred", "enlarged", "rotated"])
 def test_images_with_a_faint_rim_are_passed_over(kind, largest):
     ndimage = pytest.importorskip("scipy.ndimage")
     images = pytest.importorskip("sklearn.datasets").load_digits().images[:200] * (largest / 16)
     change = {
         "blurred": lambda image: ndimage.gaussian_filter(np.pad(image, 10), 1.5),
         "enlarged": lambda image: np.clip(ndimage.zoom(np.pad(image, 3), 2, order=3), 0, largest),
-        "turned": lambda image: ndimage.rotate(np.pad(image, 10), 15, reshape=False, order=1),
+        "rotated": lambda image: ndimage.rotate(np.pad(image, 10), 15, reshape=False, order=1),
     }[kind]
     assert told(np.array([change(image).ravel() for image in images])) == []
 

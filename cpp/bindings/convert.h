@@ -1,5 +1,5 @@
-// NumPy arrays to views at the door. python/fastreg casts beforehand; here dtype, layout and shape are checked once
-// more, so that no call of the compiled module, however wrong, reads memory it should not.
+// Converts NumPy arrays into views. python/fastreg casts them beforehand; here dtype, layout and shape are checked once
+// more, so that no call of the compiled module, however wrong, reads memory that it must not read.
 #pragma once
 #include <bit>
 #include <pybind11/numpy.h>
@@ -48,8 +48,8 @@ inline MatrixView<const float> matrix(py::handle object, const char* name) {
   return {static_cast<const float*>(array.data()), rows, cols, cols};
 }
 
-// The element type of an array that the core reads as it is; false for any other. A bool is its byte, which data/arrays.py has
-// made 0 or 1.
+// Determines the element type of an array that the core can read directly; false for any other array. A bool is read as
+// a byte, which data/arrays.py has made 0 or 1.
 inline bool element_type(const py::array& array, ElementType& type) {
   const py::dtype dtype = array.dtype();
   const int number = dtype.num();
@@ -65,7 +65,7 @@ inline bool element_type(const py::array& array, ElementType& type) {
   return true;
 }
 
-// Rows of any element type, any distance apart (they may overlap), each of them contiguous.
+// Rows of any element type. Each row is contiguous; the distance between rows is arbitrary, and they may overlap.
 inline Features features(py::handle object, const char* name) {
   if (!py::isinstance<py::array>(object))
     throw py::type_error(std::string(name) + " must be an array, got " +
@@ -102,7 +102,7 @@ inline std::vector<Features> all_features(const py::object& x, const char* name)
   return out;
 }
 
-// Empty for None.
+// The span is empty for None.
 template <class T>
 Span<const T> vector(py::handle object, const char* name) {
   if (object.is_none()) return {};
@@ -110,7 +110,7 @@ Span<const T> vector(py::handle object, const char* name) {
   return {static_cast<const T*>(array.data()), static_cast<std::size_t>(array.size())};
 }
 
-// The same where None will not do.
+// The same, but None is an error.
 template <class T>
 Span<const T> required_vector(py::handle object, const char* name) {
   const py::array array = checked<T>(object, name, 1);
@@ -132,9 +132,9 @@ inline const float* weight_values(py::handle object, const WeightInfo& info) {
   return static_cast<const float*>(array.data());
 }
 
-// What __init__ does with the object of C++ that it has made: it gives it to the Python object. py::init is not used:
-// where pybind11 has no memory to register an object, it frees one that came in a unique_ptr twice, and for any other
-// the exception leaves a function that C has called.
+// Gives a C++ object that __init__ has made to its Python object. py::init is not used, because of two errors of
+// pybind11 when it has no memory to register an object: it frees an object that came in a unique_ptr twice, and for any
+// other object the exception leaves a function that C code has called.
 template <class T>
 void own(py::detail::value_and_holder& self, std::unique_ptr<T> made) {
   self.value_ptr() = made.get();

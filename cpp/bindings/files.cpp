@@ -1,4 +1,5 @@
-// Files for Python. Of a model: names, shapes and float32 values; what they mean is model/files.py's business. Others: bytes.
+// Files for Python. A model file is names, shapes and float32 values, whose meaning model/files.py knows. Other files
+// are bytes.
 #include <memory>
 
 #include "bindings/convert.h"
@@ -7,7 +8,7 @@
 namespace fastreg::bindings {
 namespace {
 
-// Paths are bytes, as the system has them, since not every name is text.
+// Paths are bytes, as in the system, because not every name is valid text.
 void save_file(const py::bytes& path, const std::string& description, const py::dict& tensors) {
   std::vector<TensorView> views;
   std::vector<py::array> owners;
@@ -29,7 +30,7 @@ std::unique_ptr<ModelReader> open_file(const py::bytes& path) {
   return std::make_unique<ModelReader>(name);
 }
 
-// In the order in which read() counts them.
+// The names and shapes of the tensors, in the order of the indices of read().
 py::dict shapes(const ModelReader& file) {
   py::dict out;
   for (const TensorInfo& tensor : file.tensors()) out[py::str(tensor.name)] = py::tuple(py::cast(tensor.shape));

@@ -17,7 +17,7 @@ py::str text_of(const std::exception& error) {
   return text;
 }
 
-// OSError picks its own subclass (FileNotFoundError, PermissionError, ...) from the number.
+// OSError chooses its subclass (FileNotFoundError, PermissionError, ...) by the number.
 template <class... Arguments>
 void set_os_error(const Arguments&... arguments) {
   const py::object value = py::reinterpret_borrow<py::object>(PyExc_OSError)(arguments...);
@@ -50,6 +50,11 @@ void bind_runtime(py::module_& module) {
   module.def("set_thread_limit", &set_thread_limit, py::arg("n"), py::pos_only());
   module.def("memory_limit", &memory_limit);
   module.def("schema", [] { return py::module_::import("json").attr("loads")(schema()); });
+  module.def("activations", [] {
+    py::tuple names(activation_count());
+    for (std::size_t i = 0; i < names.size(); ++i) names[i] = name(static_cast<ActivationKind>(i));
+    return names;
+  });
   module.def("build_info", [] {
     const BuildInfo info = build_info();
     py::dict out;
@@ -68,7 +73,7 @@ bool in_main_interpreter() { return PyInterpreterState_Get() == PyInterpreterSta
 }  // namespace
 }  // namespace fastreg::bindings
 
-// In the main interpreter; what follows may hang in another one.
+// The body of the module, for the main interpreter. It might hang in another one.
 PYBIND11_MODULE(_core_of_main_interpreter, module, pybind11::mod_gil_not_used()) {
   namespace fb = fastreg::bindings;
   if (!fb::in_main_interpreter()) throw pybind11::import_error(fb::kOneInterpreter);
@@ -90,9 +95,9 @@ PYBIND11_MODULE(_core_of_main_interpreter, module, pybind11::mod_gil_not_used())
   fb::bind_predictor(module);
 }
 
-// What the interpreter looks for. pybind11 takes the interpreter lock by a way that hangs in a sub-interpreter before
-// Python 3.12, so it must not begin there; newer versions may call this in the main interpreter for another one, and
-// then the module's own body finds out.
+// The function that the interpreter looks for. Before Python 3.12, the way in which pybind11 takes the interpreter lock
+// hangs in a sub-interpreter, so the body must not be run there. Newer versions may call this function in the main
+// interpreter on behalf of another one; the body of the module detects that itself.
 extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
   if (fastreg::bindings::in_main_interpreter()) return PyInit__core_of_main_interpreter();
   PyErr_SetString(PyExc_ImportError, fastreg::bindings::kOneInterpreter);

@@ -1,4 +1,5 @@
-// Single operations for Python: arrays in, new arrays (or the caller's `out`) back. fastreg/ops.h checks the shapes.
+// Single operations for Python: they take arrays and return new arrays, or the caller's `out`. fastreg/ops.h checks the
+// shapes.
 #include "fastreg/ops.h"
 
 #include "bindings/convert.h"
@@ -6,7 +7,7 @@
 namespace fastreg::bindings {
 namespace {
 
-// A result: the caller's `out`, or a new array. Its shape is checked where it is used.
+// The array for a result: the caller's `out`, or a new one. The operation checks its shape.
 class Result {
  public:
   Result(const py::object& out, std::size_t rows, std::size_t cols)
@@ -168,7 +169,7 @@ py::array random_words(std::uint64_t seed, std::uint32_t stream, std::uint32_t s
   return out;
 }
 
-// An updater, and what keeps its parameters alive.
+// An updater, with a reference that keeps its parameters alive.
 class PyUpdater {
  public:
   PyUpdater(const std::string& optimizer, const py::object& w, float l1, float l2, bool proximal)

@@ -1,6 +1,7 @@
-// Predictor for Python: a heap type with a vectorcall entry on NumPy's C API, since a call of a small network is as short
-// as its arguments are quick to look at. An array that is float32, 2-D, C-contiguous, aligned and of native byte order
-// is read where it is; everything else, and every complaint, is python/fastreg/data/serving.py's.
+// Predictor for Python: a heap type with a vectorcall entry that uses NumPy's C API, because checking the arguments
+// takes most of the time of a call of a small network. An array that is float32, 2-D, C-contiguous, aligned and of
+// native byte order is read in place. python/fastreg/data/serving.py handles everything else, including all error
+// messages.
 #include "fastreg/predictor.h"
 
 #define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
@@ -16,8 +17,8 @@
 namespace fastreg::bindings {
 namespace {
 
-// Work, as Predictor::work_per_row counts it, from which on the interpreter lock is released: 20 us or so. Handing it
-// over and taking it back costs others more than a short call.
+// The work, in the unit of Predictor::work_per_row, from which the interpreter lock is released: about 20 us. For
+// shorter calls, releasing the lock and taking it again would cost other threads more than the call.
 constexpr double kReleaseWork = 2e6;
 
 struct PyPredictor {
@@ -37,7 +38,7 @@ PyArrayObject* array_of(PyObject* object) { return reinterpret_cast<PyArrayObjec
 PyObject* name_x = nullptr;     // interned, made with the type
 PyObject* name_out = nullptr;
 
-// Runs body, which returns a new reference, and turns what it throws into a Python error.
+// Runs body, which returns a new reference, and converts an exception into a Python error.
 template <class Body>
 PyObject* guarded(Body body) noexcept {
   try {
@@ -62,7 +63,7 @@ bool is_float_matrix(PyObject* object, npy_intp cols, int flags) {
          (PyArray_FLAGS(array) & flags) == flags && PyArray_ISNOTSWAPPED(array);
 }
 
-// A new reference: x itself, or what _serving.features makes of it.
+// A new reference to x itself, or to its conversion by serving.features.
 PyObject* readable(PyObject* x, npy_intp n_features, PyObject* feature_names) {
   constexpr int kFlags = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
   if (PyArray_CheckExact(x) && is_float_matrix(x, n_features, kFlags)) return Py_NewRef(x);
@@ -75,7 +76,7 @@ PyObject* readable(PyObject* x, npy_intp n_features, PyObject* feature_names) {
   });
 }
 
-// Whether this subclass of an array can be written to as the array that it is. False with an error set.
+// Whether results can be written directly to this instance of a subclass of an array. If not, an error is set.
 bool may_be_written(PyObject* out) {
   PyObject* const checked_none = guarded([&] {
     return py::module_::import("fastreg.data.serving").attr("check_out_type")(py::handle(out)).release().ptr();
@@ -84,7 +85,7 @@ bool may_be_written(PyObject* out) {
   return checked_none != nullptr;
 }
 
-// A new reference: out, or a new array where it is null or None.
+// A new reference to out, or to a new array if out is null or None.
 PyObject* writable(PyObject* out, npy_intp n, npy_intp n_outputs, PyArrayObject* x) {
   if (out == nullptr || out == Py_None) {
     npy_intp shape[2] = {n, n_outputs};
@@ -108,7 +109,7 @@ PyObject* writable(PyObject* out, npy_intp n, npy_intp n_outputs, PyArrayObject*
   });
 }
 
-// Finds x and out among the arguments. False with an error set.
+// Finds x and out among the arguments. If that fails, it returns false and an error is set.
 bool read_arguments(PyObject* const* args, Py_ssize_t positional, PyObject* names, PyObject** x, PyObject** out) {
   const Py_ssize_t named = names == nullptr ? 0 : PyTuple_GET_SIZE(names);
   PyObject** const found[2] = {x, out};
@@ -244,7 +245,7 @@ PyObject* call(PyObject* object, PyObject* const* args, std::size_t nargsf, PyOb
   return done;
 }
 
-// The same for those who ask for the method: help() and inspect.signature.
+// The same call as a method, for help() and inspect.signature.
 PyObject* call_method(PyObject* object, PyObject* const* args, Py_ssize_t positional, PyObject* names) {
   return call(object, args, static_cast<std::size_t>(positional), names);
 }
@@ -332,7 +333,7 @@ PyObject* get_output_widths(PyObject* object, void*) {
   return guarded([&] { return py::cast(self_of(object)->predictor->output_widths()).release().ptr(); });
 }
 
-// As scikit-learn has it: an array of objects, absent where there are none.
+// As in scikit-learn, an array of objects; the attribute does not exist if there are no names.
 PyObject* get_feature_names(PyObject* object, void*) {
   return guarded([&]() -> PyObject* {
     PyObject* const names = self_of(object)->feature_names;
@@ -399,7 +400,7 @@ PyTypeObject* make_type() {
       {"output_widths", get_output_widths, nullptr, "Columns of each output.", nullptr},
       {"feature_names_in_", get_feature_names, nullptr, "Names of the columns that the model was fitted on.", nullptr},
       {nullptr, nullptr, nullptr, nullptr, nullptr}};
-  // METH_COEXIST: it takes the place of the slot's wrapper, which knows no signature.
+  // METH_COEXIST replaces the wrapper of the slot, which has no signature.
   static PyMethodDef methods[] = {
       {"__call__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call_method)),
        METH_FASTCALL | METH_KEYWORDS | METH_COEXIST, kCallDoc},

@@ -1,5 +1,5 @@
-// Trainer for Python. A fit releases the interpreter lock for the whole run and takes it back only for callbacks and,
-// between slices of a run, to see whether a signal came in.
+// Trainer for Python. A fit releases the interpreter lock for the whole run. It takes the lock only for callbacks and,
+// between slices of the run, to check whether a signal has arrived.
 #include "fastreg/trainer.h"
 
 #include <chrono>
@@ -58,7 +58,7 @@ bool is_main_thread() {
   return threading.attr("current_thread")().is(threading.attr("main_thread")());
 }
 
-// Passes epochs and polls on to Python callables, no more often than asked.
+// Passes epochs and polls to Python callables, no more often than they request.
 class PythonObserver final : public FitObserver {
  public:
   PythonObserver(py::object on_epoch, py::object on_poll, py::object on_rates, double interval)
@@ -96,7 +96,7 @@ class PythonObserver final : public FitObserver {
  private:
   using Clock = std::chrono::steady_clock;
   py::object on_epoch_, on_poll_, on_rates_, rates_;
-  // Known beforehand: without the lock not even None may be looked at on a free-threaded build.
+  // This is determined beforehand, because on a free-threaded build not even None may be used without the lock.
   bool on_main_thread_ = is_main_thread();
   bool wants_epochs_ = !on_epoch_.is_none(), wants_polls_ = !on_poll_.is_none();
   std::chrono::duration<double> interval_;
@@ -150,7 +150,7 @@ py::dict fit_result(const FitResult& result, std::size_t columns, py::object exc
   return out;
 }
 
-// A trainer, and what keeps its network alive.
+// A trainer, with a reference that keeps its network alive.
 struct PyTrainer {
   py::object network;
   std::unique_ptr<Trainer> trainer;
@@ -233,7 +233,7 @@ void set_moments(PyTrainer& self, const py::dict& moments) {
   for (const Assignment& one : all) self.trainer->set_moment(one.moment, one.weight, one.values);
 }
 
-// Name and shape of every moment.
+// The name and shape of every moment.
 py::dict moment_shapes(const PyTrainer& self) {
   py::dict out;
   for_each_moment(self, [&](const std::string& name, std::size_t, std::size_t, const WeightInfo& info) {
@@ -242,7 +242,7 @@ py::dict moment_shapes(const PyTrainer& self) {
   return out;
 }
 
-// index: of moment_shapes(). A file may have very many, so none is looked for by its name.
+// index: the index in moment_shapes(). A file may have very many moments, so they are not searched by name.
 void set_moment_part(PyTrainer& self, std::size_t index, std::size_t first, const py::object& values) {
   const py::array array = checked<float>(values, "values", 1);
   const auto* data = static_cast<const float*>(array.data());
@@ -317,6 +317,7 @@ void bind_trainer(py::module_& module) {
            py::arg("stop_signals") = py::tuple(), py::arg("time_limit") = std::numeric_limits<double>::infinity(),
            py::arg("on_epoch") = py::none(), py::arg("on_poll") = py::none(), py::arg("on_rates") = py::none(),
            py::arg("interval") = 0.0)
+      .def_property_readonly("log_count", [](const Self& self) { return self.trainer->log_count(); })
       .def("evaluate", &evaluate, py::arg("data"))
       .def("get_moments", &get_moments)
       .def("set_moments", &set_moments, py::arg("moments"))

@@ -1,5 +1,5 @@
-// Checks descriptions by the intervals of their fields (fastreg/fields.h). Errors are std::invalid_argument and name
-// where, field, rule and value. Knows nothing of JSON.
+// Checks descriptions by the intervals of their fields (fastreg/fields.h). Errors are std::invalid_argument, and name
+// the place, the field, the rule and the value. Knows nothing of JSON.
 #pragma once
 #include <cstddef>
 #include <cstdint>

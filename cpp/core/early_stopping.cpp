@@ -1,5 +1,5 @@
-// Early stopping: an epoch improves if it passes the best so far by min_delta; `patience` epochs without one end the
-// run.
+// Early stopping: an epoch is an improvement if it exceeds the best value by min_delta; `patience` epochs without an
+// improvement end the run.
 #include "core/early_stopping.h"
 
 #include <algorithm>
@@ -11,7 +11,7 @@ bool EarlyStopper::improves(double value, double on) const {
 }
 
 void EarlyStopper::keep(double value, std::uint64_t epoch, Span<const float> weights) {
-  // First, since there may be no memory for them.
+  // This comes first, because there may be no memory for the copy.
   if (options_.restore_best_weights) best_weights_.assign(weights.begin(), weights.end());
   result_.best = value;
   result_.best_epoch = static_cast<std::int64_t>(epoch);
@@ -23,7 +23,7 @@ bool EarlyStopper::judge(std::size_t run_epoch, std::uint64_t epoch, const std::
   const double value = logs[options_.monitor];
   const bool first = result_.best_epoch < 0;
   ++waited_;
-  // The first epoch judged is the best so far, unless it is NaN.
+  // The first epoch that is judged is the best one, unless its value is NaN.
   if (first ? value == value : improves(value, result_.best)) {
     keep(value, epoch, weights);
     if (!options_.has_baseline || improves(value, options_.baseline)) waited_ = 0;

@@ -1,4 +1,5 @@
-// Early stopping with the best weights kept; the semantics are Keras's. Judged at the end of every epoch.
+// Early stopping that can keep the best weights, with the semantics of Keras. It is evaluated at the end of every
+// epoch.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -12,9 +13,9 @@ class EarlyStopper {
  public:
   explicit EarlyStopper(const EarlyStopping& options) : options_(options) {}
 
-  // run_epoch counts from 0 in this run, epoch over the model's life. True asks to stop.
+  // run_epoch is counted from 0 in this run, epoch over the life of the model. Returns true if the run should stop.
   bool judge(std::size_t run_epoch, std::uint64_t epoch, const std::vector<double>& logs, Span<const float> weights);
-  // Puts the best weights back, where asked and where there are any.
+  // Restores the best weights, if this is requested and there are any.
   void restore(Span<float> weights);
   const EarlyStoppingResult& result() const { return result_; }
 

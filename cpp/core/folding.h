@@ -1,5 +1,5 @@
-// From a network to the least that computes the same in inference. Knows nothing of kernels or of how weights are
-// packed.
+// Converts a network into the smallest sequence of layers that computes the same in inference. It knows nothing of
+// kernels and of how weights are packed.
 #pragma once
 #include <vector>
 
@@ -8,12 +8,13 @@
 
 namespace fastreg {
 
-// The frozen network of a graph; of a chain, one node. Takes the graph's lock. Sums of folding are in double and round once.
+// The frozen network of a graph; of a chain, one node. Takes the graph's lock. Sums of folding are in double and round
+// once.
 //   Dense -> BatchNormalization      gamma / sqrt(variance + epsilon) scales the columns of the kernel
 //   BatchNormalization -> Dense      it scales the rows, and the bias takes (beta - mean * scale) kernel
-//   Dropout, linear activations      leave nothing
-// A normalisation in front of a dense layer stays one where mean and deviation differ too much: x scale - mean scale
-// would lose the digits that (x - mean) scale keeps.
+//   Dropout, linear activations      are removed
+// A normalisation before a dense layer is kept if its mean is too large compared with its deviation: x scale - mean
+// scale would lose digits that (x - mean) scale keeps.
 FrozenNetwork fold(const Graph& graph);
 
 }  // namespace fastreg

@@ -1,6 +1,7 @@
-// Initial weights. Each weight has a random stream of its own, keyed by the seed and the weight's place, so adding a
-// layer behind does not change those in front. Values follow Keras: normal initializers named after a paper draw from a
-// normal distribution cut at two standard deviations and rescaled to keep its variance.
+// Initial weights. Each weight has a random stream of its own, which the seed and the index of the weight determine, so
+// adding a layer at the end does not change the weights before it. Values follow Keras: normal initializers that are
+// named after a paper draw from a normal distribution that is truncated at two standard deviations and rescaled to keep
+// its variance.
 #include <algorithm>
 #include <cmath>
 #include <variant>
@@ -11,10 +12,10 @@
 namespace fastreg {
 namespace {
 
-constexpr std::uint32_t kInitializerStream = 0x10000000u;   // apart from the dropout layers' streams
-constexpr double kCutNormalDeviation = 0.87962566103423978; // of a standard normal cut at +-2
+constexpr std::uint32_t kInitializerStream = 0x10000000u;   // differs from the streams of dropout layers
+constexpr double kCutNormalDeviation = 0.87962566103423978; // the deviation of a standard normal truncated at +-2
 
-// An endless stream of random numbers, drawn from the kernel table a block at a time.
+// An endless stream of random numbers, which the kernel table computes one block at a time.
 class Words {
  public:
   Words(const Kernels& kernels, RandomKey key) : kernels_(kernels), key_(key), words_(4 * kBlocks) {}
@@ -77,12 +78,12 @@ struct Draw {
 void fill(const Graph& graph, std::size_t index) {
   const Segment& segment = graph.parameters.segments()[index];
   const Initializer& initializer = segment.initializer;
-  // Keras takes a vector's length for both fans.
+  // In Keras, both fans of a vector are its length.
   const double fan_in = static_cast<double>(segment.info.vector ? segment.info.cols : segment.info.rows);
   Words words(*graph.backend.kernels,
               {graph.spec.seed, kInitializerStream + static_cast<std::uint32_t>(index), 0});
   const Draw draw{fan_in, static_cast<double>(segment.info.cols), words};
-  // A block at a time: a large weight is never in memory twice.
+  // One block at a time, so that a large weight is never in memory twice.
   constexpr std::size_t kBlock = 1 << 16;
   const std::size_t size = segment.info.size();
   std::vector<float> values(std::min(size, kBlock));

@@ -20,9 +20,6 @@
 
 namespace fastreg {
 
-// In fastreg/update_rule.h, for the kernel and the callers that name them.
-enum class UpdateRule : std::uint8_t;
-
 inline constexpr std::size_t kLane = 16;    // floats that every row and segment is padded to
 inline constexpr std::size_t kPanel = 64;   // columns of a panel
 
@@ -39,8 +36,8 @@ struct DropoutMask {
 
 // y[rows, panels] = activation(x W + bias): x is rows matrix (n, k), W is panels (k, cols), y rows matrix (n, cols).
 // Activations other than softmax are applied here; softmax is not accepted. z: where not null, the value before the
-// activation goes there too (rows matrix, ldy). bias may be null. cols == 1 (ldy == 1, one panel) and n == 0 are allowed.
-// Where cols > 1, x may also have any alignment and any ldx >= k: its first k columns are all that is read.
+// activation goes there too (rows matrix, ldy). bias may be null. cols == 1 (ldy == 1, one panel) and n == 0 are
+// allowed. Where cols > 1, x may also have any alignment and any ldx >= k: its first k columns are all that is read.
 // dropout is applied to y where its mask is not null: for relu, cols > 1 and z null only.
 struct Matmul {
   const float* x;
@@ -78,9 +75,10 @@ struct MatmulInput {
   Range rows, panels;
 };
 
-// dz = scale dy * f'(saved) over rows matrices, in place allowed (dz == dy); db[c] = sum over rows of dz, where db is not
-// null. saved is the output of the activation, or for gelu and silu its input. Not softmax. For relu it may also be what
-// dropout left of the output, scale being the dropout's: what was dropped is 0 as much as what relu cut off.
+// dz = scale dy * f'(saved) over rows matrices, in place allowed (dz == dy); db[c] = sum over rows of dz, where db is
+// not null. saved is the output of the activation, or its input where the derivative needs that. Not softmax. For relu
+// it may also be what dropout left of the output, scale being the dropout's: what was dropped is 0 as much as what relu
+// cut off.
 struct ActivationBackward {
   ActivationKind activation;
   const float* saved;
@@ -120,8 +118,8 @@ struct BatchNormForward {
 
 // dx from dy (in place allowed), dgamma and dbeta (each may be null). dy_row: where not null, dy is a column of `rows`
 // floats, and the gradient its outer product with dy_row (not in place). The dropout mask is applied to it first. Then
-// dx is multiplied with the derivative of `activation` at x, where x is that activation's output (linear: nothing to do;
-// gelu and silu are not accepted), and db[c] = sum over rows of that, where db is not null.
+// dx is multiplied with the derivative of `activation` at x, where x is that activation's output (linear: nothing to
+// do; one whose derivative needs its input is not accepted), and db[c] = sum over rows of that, where db is not null.
 struct BatchNormBackward {
   const float *x, *dy, *dy_row;
   float* dx;
@@ -140,8 +138,8 @@ struct RandomKey {
   std::uint32_t stream, step;
 };
 
-// The keep bits of a flat buffer of elements, 128 elements (8 mask words) a group: the bit of element 128 g + 32 i + 2 l
-// + h is the comparison `half h (0 low) of word i of block 16 g + l >= threshold`. Writes the mask words of `groups`.
+// The keep bits of a flat buffer of elements, 128 elements (8 mask words) a group: the bit of element 128 g + 32 i + 2
+// l + h is the comparison `half h (0 low) of word i of block 16 g + l >= threshold`. Writes the mask words of `groups`.
 struct DropoutBits {
   RandomKey key;
   std::uint32_t threshold;   // round(65536 * rate), in [0, 65535]
@@ -149,13 +147,13 @@ struct DropoutBits {
   Range groups;
 };
 
-// One row of the batch at a time: row_loss[i] = unweighted loss of row i (mean over columns where the loss is element by
-// element), and dy[i] = weight[i] * grad_scale * d row_loss[i] / dy where dy is not null (in place of y not allowed).
-// weight null means 1. from_logits: y holds logits on entry and probabilities on return (sigmoid or softmax), and the
-// gradient is with respect to the logits; else y is read only and probabilities are clipped to [1e-7, 1 - 1e-7] (where
-// clipped the gradient is 0). The categorical losses divide the outputs of a row by their sum before (by 1e-30 where
-// the sum is smaller in size), and their gradient includes that of the sum. target: rows matrix like y, or labels for
-// losses that take labels. Padding of dy is written as 0.
+// One row of the batch at a time: row_loss[i] = unweighted loss of row i (mean over columns where the loss is element
+// by element), and dy[i] = weight[i] * grad_scale * d row_loss[i] / dy where dy is not null (in place of y not
+// allowed). weight null means 1. from_logits: y holds logits on entry and probabilities on return (sigmoid or softmax),
+// and the gradient is with respect to the logits; else y is read only and probabilities are clipped to [1e-7, 1 - 1e-7]
+// (where clipped the gradient is 0). The categorical losses divide the outputs of a row by their sum before (by 1e-30
+// where the sum is smaller in size), and their gradient includes that of the sum. target: rows matrix like y, or labels
+// for losses that take labels. Padding of dy is written as 0.
 // kind: the index of the loss in Losses (fastreg/losses.h); loss: its description, a struct of that type.
 struct LossStep {
   std::size_t kind;
@@ -173,36 +171,21 @@ struct LossStep {
 };
 
 // One pass over n parameters (any n, any alignment): penalty gradient, moments, decoupled decay, step, proximal step.
-// With g' = grad_scale * g + l1 sign(w) (unless proximal) + 2 l2 w, w' = w - rate * decay * w (decoupled, first):
-//   sgd       w = w' - rate g'
-//   momentum  m = momentum m + g', w = w' - rate m;   nesterov  w = w' - rate (g' + momentum m)
-//   adam      m = beta_1 m + (1 - beta_1) g', v = beta_2 v + (1 - beta_2) g'^2,
-//             w = w' - rate (m / correction_1) / (sqrt(v / correction_2) + epsilon)
-//   rmsprop   v = beta_2 v + (1 - beta_2) g'^2, w = w' - rate g' / (sqrt(v) + epsilon)
-// where correction_i = 1 - beta_i^t in step t = 1, 2, ..., and for momentum and nesterov correction_1 = 1 - momentum^t.
-// Where v would reach 0x1.fep127, near the largest float, the g' of that element is first brought into
+// With g' = grad_scale * g + l1 sign(w) (unless proximal) + 2 l2 w and w' = w - rate * decay * w (decoupled, first),
+// the optimizer's rule (math/rules.h) makes the new moments from g' and the new w from w' and them. proximal: after
+// that w = soft(w, eta l1), soft(w, a) = sign(w) max(0, |w| - a), where eta is the rule's step size for the element.
+// Where a mean of squares would reach 0x1.fep127, near the largest float, the g' of that element is first brought into
 // [-0x1.fefp63, 0x1.fefp63]: no mean overflows, and all larger gradients make the same step. Infinity and NaN become
-// NaN. epsilon is raised to 2^-63 / sqrt(1 - beta_2), below which a gradient's square is lost to v.
-//
-// proximal: then w = soft(w, eta l1), soft(w, a) = sign(w) max(0, |w| - a). A rule moves w by -eta times an average of
-// the gradients so far, whose weights add up to 1, and eta is that step size, each element's own:
-//   sgd       rate
-//   momentum  rate (1 - momentum^t) / (1 - momentum), since m is the sum of momentum^(t - i) g'_i over i = 1 ... t
-//   nesterov  rate (1 + momentum (1 - momentum^t) / (1 - momentum)), the weights of g' + momentum m
-//   adam      rate / (sqrt(v / correction_2) + epsilon), m / correction_1 being an average
-//   rmsprop   rate / (sqrt(v) + epsilon)
-// This is ProxGen (Yun, Lozano and Yang 2021), whose m is an average already. Where w and its moments have come to
-// rest, w = soft(w - eta g', eta l1), so that w = 0 and |g'| <= l1, or g' = -l1 sign(w), whatever the rule. With decay
-// the same holds of g' + (|g'| + epsilon) decay w in the place of g', since sqrt(v) is |g'| then. With sgd, momentum and
-// nesterov a weight moves as if l1 sign(w) were in its gradient, as long as its sign stays.
-// sums: where not null and l1 or l2 is not 0, receives {sum |w|, sum w^2} of the parameters before the step.
+// NaN. sums: where not null and l1 or l2 is not 0, receives {sum |w|, sum w^2} of the parameters before the step.
 struct Update {
-  UpdateRule rule;
+  std::size_t optimizer;     // its index in the list of fastreg/optimizers.h, one that has rules of its own
+  const void* description;   // of the type at that index
   std::size_t n;
   float* w;
   const float* g;
-  float *m, *v;   // null where the rule has none: sgd none, momentum and nesterov m, adam m and v, rmsprop v
-  float rate, momentum, beta_1, beta_2, epsilon, correction_1, correction_2;
+  float* moment[3];   // in the rule's order; null where it has fewer
+  float rate;
+  float correction[3];   // 1 - power for each running product of the rule, after this step
   float decay, l1, l2, grad_scale;
   bool proximal;
   float* sums;

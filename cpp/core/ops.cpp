@@ -1,5 +1,5 @@
-// Single operations of the kernel table on arrays without padding. Kernels want padded rows and panels (kernels.h), so
-// operands are copied into padded scratch and results out of it; only Updater works on the caller's memory in place.
+// Single operations of the kernel table on arrays without padding. Kernels need padded rows and panels (kernels.h), so
+// operands are copied into padded buffers, and results are copied back. Only Updater works in the caller's memory.
 #include "fastreg/ops.h"
 
 #include <atomic>
@@ -21,7 +21,7 @@ namespace {
 
 const Kernels& kernels() { return *cpu_backend().kernels; }
 
-// On a team, or on the calling thread, with denormals flushed as in training.
+// Runs f on a team or on the calling thread, with denormals flushed to zero as in training.
 template <class F>
 void run(std::size_t threads, F f) {
   cpu_backend().run(
@@ -51,8 +51,9 @@ void require_rows(Input x) {
 
 Range all_panels(std::size_t cols) { return {0, panel_count(cols)}; }
 
-// dy becomes the gradient before the activation; db, where not null, its sum over rows.
-void back_through(ActivationKind kind, const Rows& saved, const Rows& dy, float* db) {
+// Replaces dy by the gradient with respect to the input of the activation. db, if it is not null, becomes its sum over
+// rows.
+void activation_gradient(ActivationKind kind, const Rows& saved, const Rows& dy, float* db) {
   if (kind == ActivationKind::softmax) {
     kernels().softmax_backward({dy.cols(), dy.ld(), nullptr, saved.data(), dy.data(), dy.data(), {0, dy.rows()}});
     kind = ActivationKind::linear;
@@ -95,7 +96,7 @@ void dense_backward(Input x_in, Input w_in, Input saved_in, Input dy_in, Activat
   const Panels w(w_in), dw(in, units);
   const Vector db(padded_ld(units));
   run([&](const Team&) {
-    back_through(activation, saved, dy, db.data());
+    activation_gradient(activation, saved, dy, db.data());
     kernels().matmul_weights(
         {x.data(), x.ld(), dy.data(), dy.ld(), dw.data(), n, in, units, {0, in}, all_panels(units)});
     kernels().matmul_input({dy.data(), dy.ld(), w.data(), dx.data(), dx.ld(), n, in, units, {0, n},
@@ -122,7 +123,7 @@ void activation_backward(ActivationKind activation, Input saved_in, Input dy_in,
   require_shape("saved", saved_in, dy_in.rows, dy_in.cols);
   require_shape("dx", dx_out, dy_in.rows, dy_in.cols);
   const Rows saved(saved_in), dy(dy_in);
-  run([&](const Team&) { back_through(activation, saved, dy, nullptr); });
+  run([&](const Team&) { activation_gradient(activation, saved, dy, nullptr); });
   dy.copy_to(dx_out);
 }
 
@@ -249,7 +250,7 @@ void loss(const Loss& loss, Input y_in, Input target_in, Span<const std::int32_t
   y.copy_to(probabilities);
 }
 
-// Values from which on a second thread pays: the pass is then longer than ~100 us.
+// The number of values from which a second thread pays. The pass then takes longer than about 100 us.
 constexpr std::size_t kParallelValues = 1'000'000;
 
 bool all_finite(const Features& x) {
@@ -257,7 +258,7 @@ bool all_finite(const Features& x) {
   std::atomic<bool> finite{true};
   run(threads, [&](const Team& team) {
     const Range mine = team.split(x.rows);
-    const bool together = x.stride == x.cols;   // rows without gaps
+    const bool together = x.stride == x.cols;   // whether there are no gaps between rows
     const std::size_t at_once = together ? mine.end - mine.begin : 1;
     bool good = true;
     for (std::size_t i = mine.begin; i < mine.end && good; i += at_once)
@@ -274,7 +275,7 @@ void random_words(std::uint64_t seed, std::uint32_t stream, std::uint32_t step, 
 
 namespace {
 
-// Parameters from which on a second thread pays: the pass is then longer than ~20 us.
+// The number of parameters from which a second thread pays. The pass then takes longer than about 20 us.
 constexpr std::size_t kParallelParameters = 200'000;
 
 Penalty checked(const Penalty& penalty) {
@@ -316,7 +317,7 @@ void Updater::step(const float* gradient, double rate) {
   } job{*impl_, gradient, rate};
   const std::size_t threads = impl_->n < kParallelParameters ? 1 : static_cast<std::size_t>(num_threads());
   const std::lock_guard guard(impl_->lock);
-  impl_->state.advance();   // from here on nothing can fail
+  impl_->state.advance();   // nothing after this can fail
   ++impl_->steps;
   cpu_backend().run(
       threads,

@@ -1,12 +1,13 @@
-// Optimizers as settings of the update kernel, and the plan of their pass.
+// What the update kernel gets of an optimizer, and the plan of its pass.
 #include "core/optimizer.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
+#include <variant>
 
-#include "fastreg/update_rule.h"
+#include "math/rules.h"
 
 namespace fastreg {
 namespace {
@@ -14,46 +15,41 @@ namespace {
 constexpr std::size_t kChunk = 16384;   // floats: short enough for float sums, long enough to make calls cheap
 constexpr std::size_t kClampedFloats = 1024;   // of a clamped gradient at a time: a part of the nearest cache
 
-struct Settings {
-  Update update{};
-  float rate = 0.0f, decay = 0.0f;
+// What the core knows of the rule that an optimizer's values choose (math/rules.h).
+struct Rule {
   std::vector<std::string> moments;
+  std::size_t powers = 0;
 };
 
-Settings settings(const SGD& sgd) {
-  Settings s;
-  s.update.rule = sgd.momentum == 0.0f ? UpdateRule::sgd : sgd.nesterov ? UpdateRule::nesterov : UpdateRule::momentum;
-  s.update.momentum = sgd.momentum;
-  s.update.beta_1 = sgd.momentum;   // for its correction
-  s.rate = sgd.learning_rate;
-  if (sgd.momentum != 0.0f) s.moments = {"m"};
-  return s;
+Rule chosen_rule(const Optimizer& rule) {
+  Rule chosen;
+  const auto read = [&]<class Chosen>(Type<Chosen>) {
+    for (std::size_t i = 0; i < Chosen::kMoments.kSize; ++i) chosen.moments.emplace_back(Chosen::kMoments.name[i]);
+    chosen.powers = Chosen::kPowers;
+  };
+  const auto visit = [&]<class Description>(const Description& description) {
+    if constexpr (math::kHasRules<Description>) math::with_rule<float>(description, read);
+  };
+  std::visit(visit, rule);
+  return chosen;
 }
 
-template <class AdamLike>
-Settings adam_settings(const AdamLike& adam, float decay) {
-  Settings s;
-  s.update.rule = UpdateRule::adam;
-  s.update.beta_1 = adam.beta_1;
-  s.update.beta_2 = adam.beta_2;
-  s.update.epsilon = adam.epsilon;
-  s.rate = adam.learning_rate;
-  s.decay = decay;
-  s.moments = {"m", "v"};
-  return s;
+Optimizer rule_of(const Optimizer& spec) {
+  return std::visit([](const auto& optimizer) -> Optimizer { return math::rule_of(optimizer); }, spec);
 }
 
-Settings settings(const Adam& adam) { return adam_settings(adam, 0.0f); }
-Settings settings(const AdamW& adam) { return adam_settings(adam, adam.weight_decay); }
+// Decoupled weight decay is a field of this name, whatever the optimizer.
+float weight_decay_of(const Optimizer& spec) {
+  return std::visit(
+      [](const auto& optimizer) {
+        if constexpr (requires { optimizer.weight_decay; }) return optimizer.weight_decay;
+        return 0.0f;
+      },
+      spec);
+}
 
-Settings settings(const RMSprop& rmsprop) {
-  Settings s;
-  s.update.rule = UpdateRule::rmsprop;
-  s.update.beta_2 = rmsprop.rho;
-  s.update.epsilon = rmsprop.epsilon;
-  s.rate = rmsprop.learning_rate;
-  s.moments = {"v"};
-  return s;
+float learning_rate_of(const Optimizer& spec) {
+  return std::visit([](const auto& optimizer) { return optimizer.learning_rate; }, spec);
 }
 
 Clipping clipping_of(const Optimizer& spec) {
@@ -82,12 +78,6 @@ std::vector<std::size_t> shared_order(const std::vector<ParameterRun>& chunks, c
   return order;
 }
 
-// The next running product; below 1e-20 it no longer changes 1 - product, and stays away from denormals.
-double next_power(double power, float beta) {
-  power *= static_cast<double>(beta);
-  return power < 1e-20 ? 0.0 : power;
-}
-
 }  // namespace
 
 std::vector<ParameterRun> parameter_runs(const Parameters& parameters, const Optimizer& spec) {
@@ -114,13 +104,13 @@ std::vector<Range> kernel_ranges(const Parameters& parameters) {
 
 OptimizerState::OptimizerState(const Optimizer& spec, const std::vector<ParameterRun>& runs, std::size_t floats,
                                const Backend& backend, std::size_t phase, const std::vector<Range>& kernels)
-    : phase_(phase), stride_(round_up(floats, kLane)), clipping_(clipping_of(spec)) {
-  const Settings chosen = std::visit([](const auto& optimizer) { return settings(optimizer); }, spec);
-  prototype_ = chosen.update;
-  prototype_.grad_scale = 1.0f;
-  rate_ = chosen.rate;
-  decay_ = chosen.decay;
-  names_ = chosen.moments;
+    : rule_(rule_of(spec)),
+      rate_(learning_rate_of(spec)),
+      decay_(weight_decay_of(spec)),
+      names_(chosen_rule(rule_).moments),
+      phase_(phase),
+      stride_(round_up(floats, kLane)),
+      clipping_(clipping_of(spec)) {
   moments_ = Buffer(backend, names_.empty() ? 0 : phase_ + names_.size() * stride_);
   for (const ParameterRun& run : runs) {
     const std::size_t first = chunks_.size();
@@ -135,30 +125,35 @@ OptimizerState::OptimizerState(const Optimizer& spec, const std::vector<Paramete
 }
 
 void OptimizerState::set_steps(std::uint64_t steps) {
-  power_1_ = power_2_ = 1.0;
-  for (std::uint64_t i = 0; i < steps && (power_1_ != 0.0 || power_2_ != 0.0); ++i) advance();
+  powers_.fill(1.0);
+  const auto end = powers_.begin() + chosen_rule(rule_).powers;
+  const auto moves = [&] { return std::any_of(powers_.begin(), end, [](double power) { return power != 0.0; }); };
+  for (std::uint64_t i = 0; i < steps && moves(); ++i) advance();
 }
 
 void OptimizerState::advance() {
-  power_1_ = next_power(power_1_, prototype_.beta_1);
-  power_2_ = next_power(power_2_, prototype_.beta_2);
+  std::visit(
+      [this]<class Description>(const Description& description) {
+        const auto move_on = [&]<class Chosen>(Type<Chosen>) {
+          if constexpr (Chosen::kPowers > 0) Chosen::advance(description, powers_.data());
+        };
+        if constexpr (math::kHasRules<Description>) math::with_rule<float>(description, move_on);
+      },
+      rule_);
 }
 
 Update OptimizerState::arguments(std::size_t chunk, float* weights, const float* gradients, double rate) const {
   const ParameterRun& run = chunks_[chunk];
-  Update args = prototype_;
+  Update args{};
+  args.optimizer = rule_.index();
+  args.description = std::visit([](const auto& optimizer) -> const void* { return &optimizer; }, rule_);
   args.n = run.end - run.begin;
   args.w = weights + run.begin;
   args.g = gradients + run.begin;
-  if (prototype_.rule == UpdateRule::rmsprop) {
-    args.v = moment(0) + run.begin;
-  } else {
-    args.m = names_.empty() ? nullptr : moment(0) + run.begin;
-    args.v = names_.size() < 2 ? nullptr : moment(1) + run.begin;
-  }
+  for (std::size_t i = 0; i < names_.size(); ++i) args.moment[i] = moment(i) + run.begin;
   args.rate = static_cast<float>(rate);
-  args.correction_1 = static_cast<float>(1.0 - power_1_);
-  args.correction_2 = static_cast<float>(1.0 - power_2_);
+  for (std::size_t i = 0; i < powers_.size(); ++i) args.correction[i] = static_cast<float>(1.0 - powers_[i]);
+  args.grad_scale = 1.0f;
   args.decay = run.decays ? decay_ : 0.0f;
   args.l1 = run.penalty.l1;
   args.l2 = run.penalty.l2;
@@ -213,8 +208,7 @@ void OptimizerState::clamp_and_update(const Kernels& kernels, const Update& args
     kernels.gradient_clamp(gradient, clipping_.limit, clamped);
     kernels.update(piece);
     piece.w += piece.n;
-    if (piece.m != nullptr) piece.m += piece.n;
-    if (piece.v != nullptr) piece.v += piece.n;
+    for (std::size_t i = 0; i < names_.size(); ++i) piece.moment[i] += piece.n;
     gradient.w += piece.n;
     gradient.g += piece.n;
   }

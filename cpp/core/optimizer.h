@@ -2,6 +2,7 @@
 // which the first only reads). The pass is cut into chunks at fixed places, so that the sums of penalties and norms do
 // not depend on how a team shares it.
 #pragma once
+#include <array>
 #include <string>
 #include <vector>
 
@@ -28,8 +29,8 @@ class OptimizerState {
  public:
   // runs: a weight each where the gradient of each is clipped by itself.
   // floats: length of the buffer, and of each moment. phase: floats from the last 64-byte border to the buffer's first;
-  // moments lie in step with it, so that one vector of each is aligned where another one's is. kernels: a team shares each
-  // of them as it shares their panels, so that members mostly update what they multiply with.
+  // moments lie in step with it, so that one vector of each is aligned where another one's is. kernels: a team shares
+  // each of them as it shares their panels, so that members mostly update what they multiply with.
   OptimizerState(const Optimizer& spec, const std::vector<ParameterRun>& runs, std::size_t floats,
                  const Backend& backend, std::size_t phase = 0, const std::vector<Range>& kernels = {});
 
@@ -56,7 +57,7 @@ class OptimizerState {
   void clamp_and_update(const Kernels& kernels, const Update& args) const;
   float clip_scale(Range chunks) const;
 
-  Update prototype_{};            // rule and hyper-parameters; the rest differs by chunk
+  Optimizer rule_;                // what the kernel computes: the optimizer whose rules the description has
   float rate_ = 0.0f, decay_ = 0.0f;
   std::vector<std::string> names_;
   std::size_t phase_ = 0, stride_ = 0;   // of a moment's first float, and from one moment to the next
@@ -68,11 +69,11 @@ class OptimizerState {
   // Where norms are clipped, for each chunk: the sum of squares of its gradient, and the chunks that share a norm.
   std::vector<double> squares_;
   std::vector<Range> norms_;
-  double power_1_ = 1.0, power_2_ = 1.0;   // beta_1^t and beta_2^t as running products
+  std::array<double, 3> powers_{1.0, 1.0, 1.0};   // the rule's running products, such as beta^t
 };
 
-// The penalty that chunks or segments with these sums add to the loss. A sum without a factor does not count, even where
-// it is infinite: squares of weights overflow long before the weights do.
+// The penalty that chunks or segments with these sums add to the loss. A sum without a factor does not count, even
+// where it is infinite: squares of weights overflow long before the weights do.
 inline double penalty_of(const Penalty& penalty, const float* sums) {
   const auto term = [](float factor, float sum) {
     return factor == 0.0f ? 0.0 : static_cast<double>(factor) * static_cast<double>(sum);

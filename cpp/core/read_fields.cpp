@@ -109,7 +109,8 @@ void read_value(const Members& members, const char* name, const Interval&, Initi
 
 void read_value(const Members& members, const char* name, const Interval&, Penalty& out) {
   const Json* json = members.find(name);
-  if (json != nullptr && !json->is_null()) out = std::get<Penalty>(read_one_of(Regularizers(), *json, members.label(name)));
+  if (json == nullptr || json->is_null()) return;
+  out = std::get<Penalty>(read_one_of(Regularizers(), *json, members.label(name)));
 }
 
 void read_value(const Members& members, const char*, const Interval&, Clipping& out) {

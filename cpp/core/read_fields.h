@@ -1,6 +1,6 @@
 // Reads descriptions from JSON by their fields (fastreg/fields.h). What values are allowed is the business of
-// core/check_fields.h; here it is names and JSON types. Errors are std::invalid_argument and name where, field, rule and
-// value.
+// core/check_fields.h; here it is names and JSON types. Errors are std::invalid_argument, and name the place, the
+// field, the rule and the value.
 #pragma once
 #include <cstdint>
 #include <optional>

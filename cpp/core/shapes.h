@@ -1,4 +1,4 @@
-// The shapes of views that callers of the public API hand in.
+// Checks of the shapes of views that callers of the public API pass.
 #pragma once
 #include <stdexcept>
 #include <string>
@@ -9,11 +9,12 @@
 namespace fastreg {
 
 inline std::string shape(std::size_t rows, std::size_t cols) {
-  std::string out("(");   // GCC 12 warns of the sum of a literal and a string
+  std::string out("(");   // GCC 12 warns about the sum of a literal and a string
   return out.append(std::to_string(rows)).append(", ").append(std::to_string(cols)).append(")");
 }
 
-// Throws std::invalid_argument unless the matrix has this shape; one that is written to must not have overlapping rows.
+// Throws std::invalid_argument unless the matrix has this shape. The rows of a matrix that is written to must not
+// overlap.
 template <class T>
 void require_shape(const char* name, MatrixView<T> matrix, std::size_t rows, std::size_t cols) {
   if (matrix.rows != rows || matrix.cols != cols)

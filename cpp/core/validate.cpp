@@ -1,6 +1,6 @@
-// Whether a description can be computed: every field in its interval (check_fields.h), and what layers ask of each other.
-// The network, the trainer and the parser of descriptions all call this, so that kernels never see a value out of range.
-// Knows nothing of JSON.
+// Whether a description can be computed: every field is in its interval (check_fields.h), and layers fit each other.
+// The network, the trainer and the parser of descriptions all call this, so that kernels never see a value out of
+// range. Knows nothing of JSON.
 #include <cstddef>
 #include <string>
 #include <utility>
@@ -34,16 +34,17 @@ struct LayerCheck {
     check_with_inputs(check, layer);
   }
 
+  // Joins take equally wide inputs unless they say otherwise.
+  template <class AnyLayer>
+  void check_with_inputs(const Check& check, const AnyLayer&) const {
+    if constexpr (requires { AnyLayer::kJoin; }) equal_widths(check);
+  }
   void check_with_inputs(const Check& check, const Dense& layer) const {
     check_activation(check, layer.activation, layer.units);
   }
   void check_with_inputs(const Check& check, const Activation& layer) const {
     check_activation(check, layer.activation, inputs[0]);
   }
-  void check_with_inputs(const Check&, const BatchNormalization&) const {}
-  void check_with_inputs(const Check&, const Dropout&) const {}
-  void check_with_inputs(const Check& check, const Add&) const { equal_widths(check); }
-  void check_with_inputs(const Check& check, const Multiply&) const { equal_widths(check); }
   void check_with_inputs(const Check& check, const Concatenate&) const {
     std::size_t width = 0;
     for (const std::size_t input : inputs)

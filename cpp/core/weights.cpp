@@ -1,4 +1,4 @@
-// From any layer to what its own file says of it.
+// Dispatches from a layer to the functions in the file of its kind.
 #include "core/weights.h"
 
 #include "core/layers/layers.h"

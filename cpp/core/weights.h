@@ -1,5 +1,5 @@
-// What the weights of a layer are. Every layer states its own once, in its file in core/layers/; the buffer's layout,
-// initial values, folding, sizes, names in files and what Python counts follow from it.
+// Specifications of the weights of layers. Every layer specifies its weights once, in its file in core/layers/. The
+// layout of the buffer, initial values, folding, sizes, names in files and Python's counts are derived from that.
 #pragma once
 #include <cstddef>
 #include <vector>
@@ -24,7 +24,8 @@ struct WeightSpec {
 // The widths of the values that a layer reads, in their order.
 using Widths = std::vector<std::size_t>;
 
-// The weights of a layer, in the order in which users see them, and the width of its output. The layer has been checked.
+// The weights of a layer, in the order in which users see them, and the width of its output. The layer has been
+// checked.
 std::vector<WeightSpec> layer_weights(const Layer& layer, const Widths& inputs);
 std::size_t output_width(const Layer& layer, const Widths& inputs);
 // Whether the weights of a layer may be trained; false only where its description says so.

@@ -1,4 +1,4 @@
-// What the loops of several kernels share: sizes, strips of columns, the bits of a dropout mask.
+// Helpers for the loops of several kernels: sizes, strips of columns, the bits of a dropout mask.
 #pragma once
 #include "core/kernels.h"
 #include "cpu/simd/simd.h"
@@ -7,7 +7,7 @@ namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
-// Partial sums over rows are closed after this many, which bounds their rounding error on long batches.
+// A partial sum over rows ends after this many rows, which bounds the rounding error for long batches.
 constexpr std::size_t kSumBlock = 256;
 
 FASTREG_INLINE std::size_t smaller(std::size_t a, std::size_t b) { return a < b ? a : b; }
@@ -18,7 +18,8 @@ struct StripWidth {
   static constexpr std::size_t kVectors = N;
 };
 
-// Calls body(c, width) with a compile-time number of vectors, N or fewer, for each strip of a column range.
+// Calls body(c, width) for each strip of a range of columns, where width is a compile-time number of vectors, at most
+// N.
 template <std::size_t N = 4, class Body>
 FASTREG_INLINE void for_strips(Range cols, Body body) {
   constexpr std::size_t kLeast = kLane / V::kLanes < N ? kLane / V::kLanes : N;

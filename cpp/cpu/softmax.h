@@ -1,6 +1,6 @@
-// Softmax row by row. A buffer of at most kLane columns is transposed in registers, one row a lane, so that nothing is
-// added or compared across lanes; wider rows run along the vector. Which of the two follows from ld alone, and rows do
-// not touch each other, so a split of rows changes nothing.
+// Softmax, row by row. A buffer of at most kLane columns is transposed in registers, so that each row is one lane and
+// nothing is added or compared across lanes. In a wider buffer, a vector holds neighbouring elements of a row. ld alone
+// determines which form is used, and rows do not depend on each other, so splitting rows among threads changes nothing.
 //
 //   z logits, lse = log(sum_j e^(z_j - max))
 #pragma once
@@ -13,7 +13,7 @@ namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
-// Up to V::kLanes rows of kLane columns, as kLane columns of V::kLanes rows. A missing row repeats the last.
+// Loads up to V::kLanes rows of kLane columns and transposes them. A missing row repeats the last one.
 FASTREG_INLINE void load_columns(const float* p, std::size_t rows, V (&columns)[kLane]) {
   for (std::size_t j = 0; j < kLane; j += V::kLanes) {
     V square[V::kLanes];

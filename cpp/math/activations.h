@@ -91,10 +91,13 @@ FASTREG_INLINE V normal_distribution(V x, V* bell) {
 }
 
 // One struct for each activation: its name, forward(x) = f(x), and backward(s, dy) = f'(x) dy, where s is f(x), or x
-// itself where kFromInput is true. The list at the end of this file is what names, kinds, dispatch and tests follow from.
+// itself where kFromInput is true. kBackwardVectors: how many vectors of columns go through backward together, 4, or 2
+// where its constants fill the registers beside two sums and its work hides the latency of two. The list at the end of
+// this file is what names, kinds, dispatch and tests follow from.
 struct Linear {
   static constexpr const char* kName = "linear";
   static constexpr bool kFromInput = false;
+  static constexpr std::size_t kBackwardVectors = 4;
   template <class V>
   static FASTREG_INLINE V forward(V x) {
     return x;
@@ -108,6 +111,7 @@ struct Linear {
 struct Relu {
   static constexpr const char* kName = "relu";
   static constexpr bool kFromInput = false;
+  static constexpr std::size_t kBackwardVectors = 4;
   template <class V>
   static FASTREG_INLINE V forward(V x) {
     return max(V(0.0f), x);
@@ -121,6 +125,7 @@ struct Relu {
 struct LeakyRelu {
   static constexpr const char* kName = "leaky_relu";
   static constexpr bool kFromInput = false;
+  static constexpr std::size_t kBackwardVectors = 4;
   template <class V>
   static FASTREG_INLINE V forward(V x) {
     return select(x > V(0.0f), x, V(kLeakyReluSlope) * x);
@@ -134,6 +139,7 @@ struct LeakyRelu {
 struct Elu {
   static constexpr const char* kName = "elu";
   static constexpr bool kFromInput = false;
+  static constexpr std::size_t kBackwardVectors = 4;
   template <class V>
   static FASTREG_INLINE V forward(V x) {
     return select(x > V(0.0f), x, V(kEluAlpha) * expm1_negative(min(V(0.0f), x)));
@@ -148,6 +154,7 @@ struct Elu {
 struct Gelu {
   static constexpr const char* kName = "gelu";
   static constexpr bool kFromInput = true;
+  static constexpr std::size_t kBackwardVectors = 2;
   template <class V>
   static FASTREG_INLINE V forward(V x) {
     V bell;
@@ -166,6 +173,7 @@ struct Gelu {
 struct Silu {
   static constexpr const char* kName = "silu";
   static constexpr bool kFromInput = true;
+  static constexpr std::size_t kBackwardVectors = 2;
   template <class V>
   static FASTREG_INLINE V forward(V x) {
     return max(V(-110.0f), x) * sigmoid(x);
@@ -183,6 +191,7 @@ struct Silu {
 struct Tanh {
   static constexpr const char* kName = "tanh";
   static constexpr bool kFromInput = false;
+  static constexpr std::size_t kBackwardVectors = 4;
   template <class V>
   static FASTREG_INLINE V forward(V x) {
     const V a = abs(x), square = x * x;
@@ -203,6 +212,7 @@ struct Tanh {
 struct Sigmoid {
   static constexpr const char* kName = "sigmoid";
   static constexpr bool kFromInput = false;
+  static constexpr std::size_t kBackwardVectors = 4;
   template <class V>
   static FASTREG_INLINE V forward(V x) {
     return sigmoid(x);
@@ -216,6 +226,7 @@ struct Sigmoid {
 struct Softplus {
   static constexpr const char* kName = "softplus";
   static constexpr bool kFromInput = false;
+  static constexpr std::size_t kBackwardVectors = 2;
   template <class V>
   static FASTREG_INLINE V forward(V x) {
     return max(V(0.0f), x) + log1p_unit(exp(V(0.0f) - abs(x)));

@@ -1,5 +1,6 @@
-// How a formula is declared, and how a loop that must leave its arrays in registers is. Forced inlining keeps formulas
-// out of the symbol table even in a debug build, so no copy compiled for one ISA can be linked into another's code.
+// Macros for formulas, which are always inlined, and for loops that must be unrolled so that arrays stay in registers.
+// Forced inlining keeps formulas out of the symbol table even in a debug build, so that no copy compiled for one ISA
+// can be linked into the code of another.
 #pragma once
 
 #define FASTREG_INLINE inline __attribute__((always_inline))

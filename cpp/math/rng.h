@@ -1,5 +1,5 @@
 // Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel Random Numbers: As Easy as 1, 2, 3; 2011), over a type W of
-// 32-bit lanes: one block a lane.
+// 32-bit lanes, where each lane computes one block.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -11,7 +11,7 @@ namespace fastreg::math {
 inline constexpr std::uint32_t kPhiloxM0 = 0xD2511F53u, kPhiloxM1 = 0xCD9E8D57u;
 inline constexpr std::uint32_t kPhiloxW0 = 0x9E3779B9u, kPhiloxW1 = 0xBB67AE85u;
 
-// The ten round keys, kept in memory: every round then reads them as a broadcast operand.
+// The ten round keys. They are kept in memory, so that every round reads them as a broadcast operand.
 struct PhiloxKeys {
   std::uint32_t k0[10], k1[10];
 };
@@ -26,7 +26,8 @@ FASTREG_INLINE void philox_schedule(std::uint64_t seed, PhiloxKeys* keys) {
   }
 }
 
-// Turns N vectors of counters (c[i][0..3] the four words) into random words. N > 1 interleaves independent chains.
+// Replaces N vectors of counters, whose four words are c[i][0..3], by random words. N > 1 interleaves independent
+// chains.
 template <std::size_t N, class W>
 FASTREG_INLINE void philox(const PhiloxKeys& keys, W (&c)[N][4]) {
   const W m0 = W::set(kPhiloxM0), m1 = W::set(kPhiloxM1);

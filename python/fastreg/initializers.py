@@ -1,4 +1,4 @@
-r"""How weights start. Descriptions only: C++ draws the values, keyed by (model seed, layer, element).
+r"""Initial values of weights. These are descriptions; C++ draws the values, keyed by (model seed, layer, element).
 
 With ``fan_in`` rows and ``fan_out`` columns of a kernel, the scaled initializers have the variance
 
@@ -9,8 +9,8 @@ Lecun     1 / fan_in              LeCun, Bottou, Orr and Mueller, "Efficient Bac
 ========  =====================  ==================================================================
 
 Truncated normal values lie within two standard deviations of the mean; the scaled ones are corrected for the cut.
-The random ones take Keras's ``seed`` as a keyword, but only None: the model's seed decides. The lower-case names are
-Keras's aliases of the classes.
+The random ones accept Keras's ``seed`` as a keyword, but only None, because the model's seed determines all values. The
+lower-case names are Keras's aliases of the classes.
 """
 
 from dataclasses import KW_ONLY, InitVar, dataclass

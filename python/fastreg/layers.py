@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, InitVar, dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
+from fastreg import _core
 from fastreg.initializers import Initializer
 from fastreg.internal.checks import (
     AT_LEAST_ONE,
@@ -59,7 +60,7 @@ if not TYPE_CHECKING:  # a type checker knows which names there are
     __getattr__ = absent_names(__name__)
 
 # leaky_relu has slope 0.2 below zero, elu scale 1, gelu is the exact one with the error function.
-ACTIVATIONS = ("linear", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softplus", "softmax")
+ACTIVATIONS = _core.activations()
 _ACTIVATION_ALIASES = {"swish": "silu"}
 
 # The axes of features, of which there is but one.

@@ -1,4 +1,4 @@
-r"""What training minimises. Descriptions only; C++ computes (cpp/core/scoring.cpp, cpp/cpu/kernels/loss.cpp).
+r"""The losses that training minimises. These are descriptions; C++ computes (cpp/core/scoring.cpp, cpp/cpu/kernels).
 
 Notation: row i of n has target :math:`t_i`, output :math:`p_i` over k units and weight :math:`w_i` (1 unless given).
 The loss of a set of rows is :math:`\sum_i w_i \ell_i / \sum_i w_i`, plus the penalties of the layers. A training step

@@ -5,8 +5,8 @@ The key in the history is the string that was given (``"acc"``), or the name of 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 from fastreg.internal.checks import absent_names, check_name, describe
 from fastreg.internal.description import Description, Registry
@@ -243,5 +243,5 @@ def resolve(entries: Sequence[str | Metric], loss: Loss, n_outputs: int) -> list
             count += 1
             key = f"{metric.name}_{count}"
         taken.add(key)
-        found.append(type(metric)(name=key) if key != metric.name else metric)  # type: ignore[call-arg]
+        found.append(replace(cast(Any, metric), name=key) if key != metric.name else metric)
     return found

@@ -1,6 +1,6 @@
 r"""How weights follow their gradients.
 
-Descriptions only: C++ applies each as one pass over all parameters (cpp/math/updates.h), penalties included.
+Descriptions only: C++ applies each as one pass over all parameters (cpp/math/rules.h), penalties included.
 
 Notation: :math:`w` weights, :math:`g` gradient with L1 and L2 penalties in it, clipped, :math:`\eta_t` learning rate at
 step :math:`t` from 0, :math:`m, v` moments that start at 0. Adam and RMSprop are as their papers and PyTorch have them;

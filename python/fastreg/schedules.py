@@ -1,9 +1,9 @@
 r"""Learning rates as pure functions of the step.
 
-Notation: :math:`t` is the optimizer step, counted from 0 over the whole life of a compiled model (saving, loading and
-further calls of ``fit`` go on counting), :math:`\eta_0` the initial rate. A schedule takes an int and gives a float, or
-takes an array of steps and gives an array; all arithmetic is float64. Anything else that is called with an int and
-gives a rate is a schedule too, but only those of this file can be saved with a model.
+Notation: :math:`t` is the optimizer step, counted from 0 over the whole life of a compiled model, also across saving,
+loading and several calls of ``fit``; :math:`\eta_0` is the initial rate. A schedule takes an int and returns a float,
+or takes an array of steps and returns an array; all arithmetic is float64. Any other callable from an int to a rate is
+a schedule, too, but only those of this file can be saved with a model.
 """
 
 from collections.abc import Sequence
@@ -84,7 +84,7 @@ class Constant(LearningRateSchedule):
 
 @dataclass(frozen=True)
 class StepDecay(LearningRateSchedule):
-    r"""A factor every so many steps, :math:`\eta_t = \eta_0 \gamma^{\lfloor t / s \rfloor}`.
+    r"""Multiplies the rate by a factor every :math:`s` steps, :math:`\eta_t = \eta_0 \gamma^{\lfloor t / s \rfloor}`.
 
     Args:
         initial_learning_rate: :math:`\eta_0 > 0`.
@@ -115,7 +115,7 @@ class StepDecay(LearningRateSchedule):
 @takes_keras_arguments
 @dataclass(frozen=True)
 class ExponentialDecay(LearningRateSchedule, ScheduleArguments):
-    r"""A factor spread over so many steps, :math:`\eta_t = \eta_0 r^{t / s}`.
+    r"""Decays the rate continuously by a factor over ``decay_steps`` steps, :math:`\eta_t = \eta_0 r^{t / s}`.
 
     Args:
         initial_learning_rate: :math:`\eta_0 > 0`.

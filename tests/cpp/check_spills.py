@@ -168,7 +168,7 @@ def components(nodes: set[int], edges: dict[int, list[int]]) -> list[set[int]]:
 
 
 def innermost_loops(blocks: list[Block]) -> list[set[int]]:
-    """Loops that hold no other: what is inside a loop shows when the ways back to its entries are cut."""
+    """Loops that contain no other loop. Inner loops are found by removing the edges back to the entries of a loop."""
     edges = {i: list(block.successors) for i, block in enumerate(blocks)}
     innermost, pending = [], components(set(edges), edges)
     while pending:

@@ -15,6 +15,7 @@
 #include "core/backend.h"
 #include "core/kernels.h"
 #include "fastreg/runtime.h"
+#include "registered.h"
 
 namespace fastreg::test {
 
@@ -183,33 +184,6 @@ inline std::string text(const char* what, std::initializer_list<std::size_t> siz
   for (const std::size_t n : sizes) s.append(" ").append(std::to_string(n));
   return s;
 }
-
-inline double activation(ActivationKind kind, double x) {
-  switch (kind) {
-    case ActivationKind::relu:
-      return x > 0 || std::isnan(x) ? x : 0.0;
-    case ActivationKind::leaky_relu:
-      return x > 0 ? x : static_cast<double>(kLeakyReluSlope) * x;
-    case ActivationKind::elu:
-      return x > 0 ? x : static_cast<double>(kEluAlpha) * std::expm1(x);
-    case ActivationKind::gelu:
-      return std::isinf(x) ? (x > 0 ? x : 0.0) : 0.5 * x * std::erfc(-x / std::sqrt(2.0));
-    case ActivationKind::silu:
-      return std::isinf(x) ? (x > 0 ? x : 0.0) : x / (1 + std::exp(-x));
-    case ActivationKind::tanh:
-      return std::tanh(x);
-    case ActivationKind::sigmoid:
-      return 1 / (1 + std::exp(-x));
-    case ActivationKind::softplus:
-      return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x)));
-    default:
-      return x;
-  }
-}
-
-constexpr ActivationKind kActivations[] = {ActivationKind::linear, ActivationKind::relu,    ActivationKind::leaky_relu,
-                                           ActivationKind::elu,    ActivationKind::gelu,    ActivationKind::silu,
-                                           ActivationKind::tanh,   ActivationKind::sigmoid, ActivationKind::softplus};
 
 // Sizes around the width w of the vectors of every ISA: 0, 1, w - 1, w, w + 1 and 2 w + 3 for w in 4, 8, 16.
 constexpr std::size_t kSizes[] = {0, 1, 3, 4, 5, 7, 8, 9, 11, 15, 16, 17, 19, 35};

@@ -5,7 +5,6 @@
 #include <functional>
 
 #include "fastreg/losses.h"
-#include "fastreg/update_rule.h"
 #include "kernel_buffers.h"
 
 namespace fastreg::test {
@@ -36,10 +35,8 @@ class Cases {
     products(32, 10, 64);
     products(128, 784, 256);
     products(128, 128, 10);
-    for (const ActivationKind kind : kActivations) activation(kind, 4096);
-    for (const ActivationKind kind : {ActivationKind::relu, ActivationKind::tanh, ActivationKind::gelu}) {
-      activation_gradient(kind, 128, 256);
-    }
+    for (const ActivationKind kind : element_activations()) activation(kind, 4096);
+    for (const ActivationKind kind : element_activations()) activation_gradient(kind, 128, 256);
     softmax(128, 10);
     batch_norm(32, 64);
     batch_norm(128, 256);
@@ -48,10 +45,7 @@ class Cases {
     for_each_type(Losses(), [&]<class Loss>(Type<Loss>) { loss<Loss>(128, 10); });
     largest(128, 10);
     largest(128, 100);
-    for (const UpdateRule rule :
-         {UpdateRule::sgd, UpdateRule::momentum, UpdateRule::nesterov, UpdateRule::adam, UpdateRule::rmsprop}) {
-      update(rule, 10000);
-    }
+    for_each_rule<Double>([&](const auto& description, auto rule) { update(description, rule, 10000); });
     gather(128, 784);
     scans(100000);
     random_words(4096);
@@ -229,17 +223,32 @@ class Cases {
         [=](const Kernels& k) { k.largest({y->data(), cols, ld(cols), index, {0, rows}}); }, {{index, 4 * rows, -1}});
   }
 
-  void update(UpdateRule rule, std::size_t n) {
-    Floats *w = floats(n), *g = floats(n), *m = floats(n), *v = floats(n, 0.0f, 1.0f);
-    const bool first = rule != UpdateRule::sgd && rule != UpdateRule::rmsprop;
-    const bool second = rule == UpdateRule::adam || rule == UpdateRule::rmsprop;
-    add("update", name(rule) + ", l1, l2, " + std::to_string(n), static_cast<double>(n * (12u + 8u * (first + second))),
-        "byte",
-        [=](const Kernels& k) {
-          k.update({rule, n, w->data(), g->data(), first ? m->data() : nullptr, second ? v->data() : nullptr, 1e-3f, 0.9f,
-                    0.9f, 0.999f, 1e-7f, 0.1f, 0.001f, 0.0f, 1e-4f, 1e-4f, 1.0f, false, nullptr});
-        },
-        {floats_of(w, 16 * kHalfUlp), floats_of(m, 8 * kHalfUlp), floats_of(v, 8 * kHalfUlp)});
+  template <class Description, class Rule>
+  void update(const Description& description, Type<Rule>, std::size_t n) {
+    constexpr std::size_t kMoments = Rule::kMoments.kSize;
+    Floats *w = floats(n), *g = floats(n);
+    std::vector<Written> written = {floats_of(w, 16 * kHalfUlp)};
+    Update u{};
+    for (std::size_t i = 0; i < kMoments; ++i) {
+      Floats* moment = floats(n, Rule::kSquare <= i ? 0.0f : -1.0f, 1.0f);   // what follows a mean of squares is like it
+      u.moment[i] = moment->data();
+      written.push_back(floats_of(moment, 8 * kHalfUlp));
+    }
+    auto kept_description = std::make_shared<Description>(description);
+    kept_.push_back(kept_description);
+    u.optimizer = index_of<Description>(Optimizers());
+    u.description = kept_description.get();
+    u.n = n;
+    u.w = w->data();
+    u.g = g->data();
+    u.rate = 1e-3f;
+    u.correction[0] = 0.1f;
+    u.correction[1] = 0.001f;
+    u.correction[2] = 0.5f;
+    u.l1 = u.l2 = 1e-4f;
+    u.grad_scale = 1.0f;
+    add("update", text_of(description) + ", l1, l2, " + std::to_string(n), static_cast<double>(n * (12 + 8 * kMoments)),
+        "byte", [=](const Kernels& k) { k.update(u); }, std::move(written));
   }
 
   void gather(std::size_t rows, std::size_t cols) {
@@ -307,24 +316,6 @@ class Cases {
           k.infer({steps->data(), 2, x->data(), in, y->data(), out, n, {scratch_1->data(), scratch_2->data()}, false});
         },
         {floats_of(y, sum_tolerance(in) * static_cast<double>(hidden) / 4)});
-  }
-
-  static std::string name(ActivationKind kind) {
-    constexpr const char* kNames[] = {"linear", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softplus"};
-    for (std::size_t i = 0; i < std::size(kActivations); ++i) {
-      if (kActivations[i] == kind) return kNames[i];
-    }
-    return "softmax";
-  }
-  static std::string name(UpdateRule rule) {
-    switch (rule) {
-      case UpdateRule::sgd: return "sgd";
-      case UpdateRule::momentum: return "momentum";
-      case UpdateRule::nesterov: return "nesterov";
-      case UpdateRule::adam: return "adam";
-      case UpdateRule::rmsprop: return "rmsprop";
-    }
-    return "unknown";
   }
 
   std::vector<Case> cases_;

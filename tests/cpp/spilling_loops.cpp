@@ -1,4 +1,5 @@
-// Not linked into anything: loops that check_spills.py has to find at fault, two, and one that it must let pass.
+// Loops for the test of check_spills.py, which must report two of them and accept one. They are not linked into
+// anything.
 #include <cstddef>
 
 namespace {

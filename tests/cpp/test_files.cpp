@@ -1,6 +1,7 @@
-// Files that are replaced: who holds which lock, when a directory is read for what killed writers left, and that every
-// error of the system, also of calls that hardly ever fail, names the file and leaves the old content. The calls of the
-// system are replaced by ones that can be told to fail or that count. Prints what failed and exits non-zero.
+// The replacement of files: which locks are held, when a directory is searched for temporary files of killed processes,
+// and that every error of the system, also of calls that hardly ever fail, names the file and keeps the old content.
+// The calls of the system are replaced by functions that count them or fail on request. The program prints what failed
+// and exits with a status other than 0.
 #include "core/file.h"
 
 #include <dirent.h>
@@ -50,7 +51,7 @@ int fchmod(int file, mode_t mode) { return fails("fchmod") ? -1 : next_of<int(in
 
 ssize_t write(int file, const void* data, size_t bytes) {
   if (file > 2 && fails("write")) return -1;
-  // In small parts, as a pipe or a signal would have it.
+  // Writes in small parts, as with a pipe or a signal.
   return next_of<ssize_t(int, const void*, size_t)>("write")(file, data, file > 2 && bytes > 3 ? 3 : bytes);
 }
 
@@ -94,7 +95,7 @@ void check(bool good, const char* what, int line) {
 
 const std::string kOld = ".fastreg-1-2-3.tmp";
 
-// A new empty folder, gone again with the object.
+// A new empty folder, which the destructor removes.
 struct Folder {
   Folder() {
     std::string name = (fs::temp_directory_path() / "fastreg-test-XXXXXX").string();
@@ -158,7 +159,7 @@ void a_file_is_locked_while_it_is_written() {
   CHECK((folder.names() == Names{"other", "slow"}));
 }
 
-// A child that was forked during the write shares the lock, and lives on.
+// A child that was forked during the write shares the lock, and stays alive.
 void a_finished_file_is_not_locked_by_a_forked_child() {
   const Folder folder;
   FileReplacement file(folder / "net");

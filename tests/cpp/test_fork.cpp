@@ -1,5 +1,5 @@
-// Forks while other threads train, predict and make networks: a child finds the state of a complete step and can go on
-// from it, the parent's run is not disturbed. A child that hangs is killed by an alarm.
+// Forks while other threads train, predict and create networks. A child finds the state of a complete step and can
+// continue from it, and the parent's run is not disturbed. A child that hangs is killed by an alarm.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -97,8 +97,8 @@ struct Observer : FitObserver {
   void poll(std::size_t, std::size_t, std::size_t, double) override {}
 };
 
-// What a child does writes to memory of its own, so it judges by itself: by the states of an undisturbed run, which come
-// after the forks. It hands its states over through a pipe.
+// A child writes to its own copy of the memory, so it sends its states through a pipe. They are compared with the
+// states of an undisturbed run after the forks.
 struct Found {
   std::vector<std::vector<float>> states;
   bool all = true;
@@ -184,7 +184,7 @@ void test_fit(int threads, bool observed) {
   for (const std::vector<float>& state : found.states) CHECK(states.count(state) == 1);
 }
 
-// In an observer: the child is within it too, may not fit, and goes on with the run as its parent does.
+// A fork within an observer: the child is within it, too, may not call fit, and continues the run like its parent.
 struct Forking : Observer {
   Model& model;
   const Data& data;
@@ -249,7 +249,7 @@ void test_updater() {
   other.join();
 }
 
-// A child of a child, and a fork while nothing runs.
+// The child of a child, and a fork while nothing is running.
 void test_generations() {
   check::context = "generations";
   const Data data;

@@ -1,5 +1,5 @@
-// Files and descriptions that promise more than they hold: they are refused within little memory and in little time.
-// All allocations of operator new are counted here, and the address space is bounded, so that mapped buffers count too.
+// Files and descriptions that claim more data than they contain are refused with little memory and in little time. All
+// allocations of operator new are counted here, and the address space is limited, so that mapped buffers count, too.
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -75,7 +75,8 @@ std::string refusal(std::size_t& bytes) {
 
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
-// Leaves so much of the address space beyond what is in use, for as long as it lives. Sanitizers need more than any.
+// Limits the address space, during its lifetime, to this much more than what is in use. Sanitizers need more than any
+// limit.
 class LittleSpace {
  public:
   explicit LittleSpace(std::size_t bytes) {
@@ -116,7 +117,7 @@ void test_promises_are_compared_with_the_file() {
   }
 }
 
-// Every weight counts, by name and by shape: as many numbers in all are not enough.
+// Every weight is checked by name and shape: the same total number of values is not enough.
 void test_names_and_shapes_are_compared() {
   const std::string description = described("2", R"({"type":"Dense","units":3})");
   const std::vector<float> values(16, 0.5f);
@@ -135,7 +136,7 @@ void test_names_and_shapes_are_compared() {
   CHECK(has(message({{"layers.0.kernel", {9}, data}}), "layers.0.kernel must have shape (2, 3), got (9,)"));
 }
 
-// Very many layers, each with a penalty of its own: no time that grows with their square. A file of 20,000 took 10 s.
+// Very many layers, each with a penalty of its own, must not take quadratic time. With it, a file of 20,000 took 10 s.
 void test_many_layers_are_refused_soon() {
   std::string layers;
   for (int i = 1; i <= 50'000; ++i)

@@ -1,6 +1,6 @@
 // Softmax and the losses of the kernel table on every ISA: softmax against a plain loop, the losses against their own
 // formulas, in double precision.
-#include "exact.h"
+#include "double_lane.h"
 #include "fastreg/losses.h"
 #include "kernel_buffers.h"
 #include "math/row_losses.h"
@@ -70,14 +70,14 @@ struct Expected {
 template <class Loss, template <class> class Formula>
 Expected expected_of(const Loss& loss, const Vector& y, const Vector& t, std::int32_t label) {
   Expected e{0.0, y, Vector(y.size())};
-  const Formula<Exact> formula(loss);
-  if constexpr (Formula<Exact>::kByRow) {
-    e.loss = formula.template along<Exact>(
-        math::LossRow<Exact>{e.outputs.data(), t.data(), label, e.gradient.data(), 1.0, y.size(), y.size()});
+  const Formula<Double> formula(loss);
+  if constexpr (Formula<Double>::kByRow) {
+    e.loss = formula.template along<Double>(
+        math::LossRow<Double>{e.outputs.data(), t.data(), label, e.gradient.data(), 1.0, y.size(), y.size()});
   } else {
     const auto n = static_cast<double>(y.size());
     for (std::size_t j = 0; j < y.size(); ++j) {
-      Exact output(y[j]);
+      Double output(y[j]);
       const auto value = formula.evaluate(output, t[j]);
       e.loss += value.loss.v / n;
       e.gradient[j] = value.gradient.v / n;

@@ -239,7 +239,7 @@ void test_all(const Kernels& k) {
       }
     }
   }
-  for (const ActivationKind activation : kActivations) {
+  for (const ActivationKind activation : element_activations()) {
     for (const std::size_t out : {1, 10, 40, 100}) {
       test_matmul(k, 9, 20, out, activation, false);
       test_matmul(k, 9, 20, out, activation, true);

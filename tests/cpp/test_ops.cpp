@@ -1,5 +1,5 @@
-// Single operations on matrices whose rows lie apart, as an embedding program may have them: what compact copies give,
-// to the bit, and nothing between the rows read or written. Values are compared with the oracle from Python.
+// Single operations on matrices with gaps between rows, as an embedding program may have them: they give the same bits
+// as compact copies, and read or write nothing in the gaps. The Python tests compare values with the oracle.
 #include <cmath>
 #include <cstring>
 #include <stdexcept>
@@ -14,7 +14,7 @@ using namespace fastreg;
 
 constexpr float kNaN = __builtin_nanf("");
 
-// The same values compact and with `gap` floats of NaN behind each row.
+// The same values, compact and with `gap` NaNs after each row.
 struct Twin {
   std::size_t rows, cols, gap;
   std::vector<float> compact, apart;

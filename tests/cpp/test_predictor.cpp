@@ -168,7 +168,7 @@ void test_steps(const Kernels& k) {
       }
     }
   }
-  for (const ActivationKind kind : kActivations) {
+  for (const ActivationKind kind : element_activations()) {
     for (const std::size_t cols : kSizes) {
       if (cols == 0) continue;
       for (const std::size_t rows : {1, 3}) {

@@ -21,7 +21,7 @@ namespace {
 
 using namespace fastreg;
 
-// Runs body in a child process, whose first look at the environment is then its own; true if it returned true.
+// Runs body in a child process, which reads the environment for the first time. Returns whether body returned true.
 template <class Body>
 bool in_child(Body body) {
   std::fflush(stdout);
@@ -111,7 +111,7 @@ struct Members {
   bool in_step = true;
 };
 
-// Each round every member writes its slot, and reads the others' after the barrier.
+// In each round, every member writes its own slot and, after the barrier, reads those of the others.
 void rounds(void* context, const Team& team) {
   auto& members = *static_cast<Members*>(context);
   ++members.seen;

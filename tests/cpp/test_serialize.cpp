@@ -1,6 +1,7 @@
-// Model files: what is written is read back bit by bit, by the published layout; a damaged or hostile file is a
-// std::invalid_argument and nothing worse; a save that fails or is overtaken leaves a whole file. Prints what failed
-// and exits non-zero. Works in a new folder under the system's temporary one.
+// Model files: values that are written are read back bit by bit, in the published layout; a damaged or hostile file is
+// a std::invalid_argument and nothing worse; a save that fails or competes with another leaves a complete file. The
+// program prints what failed and exits with a status other than 0. It works in a new folder in the system's temporary
+// folder.
 #include "fastreg/model_file.h"
 
 #include <sys/resource.h>
@@ -181,7 +182,7 @@ void unwritable_models_are_refused_and_leave_nothing() {
   CHECK(names_in_folder().empty());
 }
 
-// "" where the file loads, else the message.
+// An empty text if the file can be loaded, else the message.
 std::string refusal_of(const std::string& bytes) {
   const std::string path = in_folder("hostile");
   put(path, bytes);
@@ -278,7 +279,7 @@ void hostile_headers_are_refused_with_the_rule() {
   CHECK(refusal_of(with_offsets("[0,8]")).empty() && refusal_of(with_shape("[2,1,1]")).empty());
 }
 
-// A sparse file may claim any size; its header is still the first thing looked at.
+// A sparse file may claim any size, but its header is checked first.
 void a_huge_file_is_refused_before_it_is_read() {
   const std::string path = in_folder("huge");
   put(path, with_length(90'000'000'000));
@@ -364,7 +365,7 @@ void refused_saves_leave_what_was_there() {
   CHECK((names_in_folder() == std::vector<std::string>{"folder", "net", "pipe"}));
 }
 
-// Two threads replace one file over and over: a reader finds one of the two whole models, always.
+// Two threads replace a file again and again. A reader always finds one of the two complete models.
 void a_reader_never_sees_half_a_file() {
   clear_folder();
   const std::string path = in_folder("net");

@@ -1,4 +1,5 @@
-// Walks the kernel table at sizes of real layers: each instruction set must give what the baseline (NEON on ARM) gives.
+// Calls every entry of the kernel table at sizes of real layers: each instruction set must give the results of the
+// baseline (NEON on ARM).
 //   test_table                      compares
 //   test_table --bench CPU ISA      compares, then times the same calls there, as JSON lines (bench/timing.h)
 #include <set>

@@ -1,8 +1,9 @@
 """Prints one hash for each of many trainings: `python tests/golden/bits.py > bits.txt`, before and after a change.
 
-A change that must not alter results leaves every line as it was (`diff` of the two). The hashes depend on the
+If a change must not alter results, every line must stay the same (`diff` of the two files). The hashes depend on the
 instruction set (`FASTREG_ISA`) and the compiler, so they are compared between two builds on one machine and are not
-kept. Each hash covers weights, moving statistics, the history, an evaluation, predictions and the frozen network's.
+kept in the repository. Each hash covers weights, moving statistics, the history, an evaluation, predictions, and those
+of the frozen network.
 """
 from __future__ import annotations
 

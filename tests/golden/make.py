@@ -1,4 +1,4 @@
-"""Writes the golden files of this version: `python tests/golden/make.py`, once for each release, and never again after.
+"""Writes the golden files of this version: `python tests/golden/make.py`, once for each release and never again.
 
 For each network: NAME-VERSION.safetensors as `save` wrote it, and NAME-VERSION.json with inputs, predictions and the
 losses of two more epochs, all as hexadecimal floats. tests/test_files.py loads every file that lies here.

@@ -12,6 +12,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 import warnings
 from pathlib import Path
 
+import cases
 import numpy as np
 import pytest
 
@@ -32,6 +33,9 @@ from fastreg import Input, Sequential, callbacks, layers, losses, optimizers, re
 from fastreg.utils import to_categorical
 """,
 }
+
+# Those that both have; Keras's leaky_relu has the slope 0.2 too.
+ACTIVATIONS = [name for name in cases.ACTIVATIONS if hasattr(keras.activations, name)]
 
 # Each text finds x, y (regression), labels, xv, yv, labels_v in its namespace and leaves model and history behind.
 PROGRAMS = {
@@ -87,7 +91,7 @@ history = model.fit(x, labels, epochs=2, batch_size=25, verbose=0)
 """,
     "every activation": """
 model = Sequential([Input(shape=(6,))])
-for name in ("linear", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softplus", "softmax"):
+for name in ACTIVATIONS:
     model.add(layers.Dense(11, activation=name, kernel_regularizer=regularizers.l1_l2(l1=1e-4, l2=1e-4)))
 model.add(layers.Dense(1))
 model.compile(loss="mse", optimizer="sgd")
@@ -117,7 +121,7 @@ def data():
 
 
 def run(name, library):
-    namespace = data()
+    namespace = {**data(), "ACTIVATIONS": ACTIVATIONS}
     with warnings.catch_warnings():
         if library == "keras":
             warnings.simplefilter("ignore")  # Keras warns of input_shape, which its tutorials use
@@ -233,13 +237,19 @@ def test_an_epoch_of_clipped_gradient_descent_agrees(name, way, limit):
     assert all((a != b).any() for a, b in zip(found["keras", False], found["keras", True], strict=True))
 
 
+# The optimizers that both have.
+NAMES = [name for name in {type(case.made).__name__: None for case in cases.OPTIMIZER_CASES.values()}
+         if hasattr(keras.optimizers, name)]
+
+
 def test_clipping_has_the_rules_of_keras():
     import fastreg as fr
 
+    assert {"SGD", "Adam", "AdamW", "RMSprop"} <= set(NAMES)
     for module in (keras, fr):
         with pytest.raises(ValueError, match="clipnorm"):
             module.optimizers.SGD(clipnorm=1.0, global_clipnorm=1.0)
-        for name in ("SGD", "Adam", "AdamW", "RMSprop"):
+        for name in NAMES:
             for way in ("clipnorm", "clipvalue", "global_clipnorm"):
                 assert getattr(getattr(module.optimizers, name)(**{way: 0.5}), way) == 0.5
 

@@ -4,6 +4,8 @@ PyTorch's words for the same thing: weight_decay d in Adam, SGD and RMSprop is L
 normalisation is 1 - ours, and its running variance is unbiased where ours is biased; RMSprop's alpha is our rho.
 """
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 import reference as ref
@@ -18,31 +20,20 @@ DECAY = float32(0.02)  # of PyTorch; L2(DECAY / 2) of ours
 BN_MOMENTUM, BN_EPSILON = float32(0.9), float32(1e-3)
 
 
-def rounded(**options):
-    return {name: float32(value) for name, value in options.items()}
+# The rules that PyTorch has under the same name.
+OPTIMIZERS = {name: rule for name, rule in ref.USUAL_RULES.items() if hasattr(torch.optim, type(rule).__name__)}
+WORDS = {"learning_rate": "lr", "epsilon": "eps", "rho": "alpha"}
 
 
-BETAS = (float32(0.9), float32(0.999))
-OPTIMIZERS = {
-    "sgd": (ref.SGD(0.05), torch.optim.SGD, rounded(lr=0.05)),
-    "momentum": (ref.SGD(0.02, momentum=0.9), torch.optim.SGD, rounded(lr=0.02, momentum=0.9)),
-    "nesterov": (
-        ref.SGD(0.02, momentum=0.9, nesterov=True),
-        torch.optim.SGD,
-        rounded(lr=0.02, momentum=0.9, nesterov=True),
-    ),
-    "adam": (ref.Adam(0.01), torch.optim.Adam, {**rounded(lr=0.01, eps=1e-7), "betas": BETAS}),
-    "adamw": (
-        ref.AdamW(0.01, weight_decay=0.1),
-        torch.optim.AdamW,
-        {**rounded(lr=0.01, eps=1e-7), "betas": BETAS},
-    ),
-    "rmsprop": (
-        ref.RMSprop(0.005, rho=0.9),
-        torch.optim.RMSprop,
-        rounded(lr=0.005, alpha=0.9, eps=1e-7),
-    ),
-}
+def torch_optimizer(rule, groups):
+    """PyTorch's optimizer of a row, with the rounded values; decay is a matter of the groups of parameters."""
+    given = {f.name: float32(getattr(rule, f.name)) for f in fields(rule) if f.name not in ("clip", "weight_decay")}
+    if "beta_1" in given:
+        given["betas"] = given.pop("beta_1"), given.pop("beta_2")
+    options = {WORDS.get(name, name): value for name, value in given.items()}
+    return getattr(torch.optim, type(rule).__name__)(groups, **options)
+
+
 # hidden activation, last activation, loss, units
 TASKS = {
     "regression": ("tanh", "linear", "mean_squared_error", 3),
@@ -96,11 +87,11 @@ def kernels_of(net):
     return [m.weight for m in net if isinstance(m, torch.nn.Linear)]
 
 
-def parameter_groups(net, optimizer, l2):
+def parameter_groups(net, rule, l2):
     """Decay for kernels only, as here."""
     kernels = kernels_of(net)
     others = [p for p in net.parameters() if not any(p is k for k in kernels)]
-    decay = float32(0.1) if optimizer == "adamw" else DECAY if l2 else 0.0
+    decay = float32(rule.weight_decay) if rule.weight_decay else DECAY if l2 else 0.0
     return [{"params": kernels, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
 
 
@@ -115,6 +106,10 @@ def their_weights(net):
     return [w.detach().numpy() for w in weights]
 
 
+def test_the_rules_that_pytorch_has_are_compared():
+    assert {type(rule).__name__ for rule in OPTIMIZERS.values()} >= {"SGD", "Adam", "AdamW", "RMSprop"}
+
+
 @pytest.mark.parametrize("batch_size", [None, 16], ids=["full", "batches"])
 @pytest.mark.parametrize("l2", [False, True], ids=["", "l2"])
 @pytest.mark.parametrize("bn", [False, True], ids=["", "bn"])
@@ -122,10 +117,10 @@ def their_weights(net):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_trajectory(optimizer, task, bn, l2, batch_size, rng):
     hidden, last, loss, units = TASKS[task]
-    description, torch_class, options = OPTIMIZERS[optimizer]
-    model, oracle = build_pair(stack_of(hidden, last, units, bn=bn, l2=l2), 6, rng, loss=loss, optimizer=description)
+    rule = OPTIMIZERS[optimizer]
+    model, oracle = build_pair(stack_of(hidden, last, units, bn=bn, l2=l2), 6, rng, loss=loss, optimizer=rule)
     net = theirs(model.get_weights(), hidden, units, bn=bn)
-    their_optimizer = torch_class(parameter_groups(net, optimizer, l2), **options)
+    their_optimizer = torch_optimizer(rule, parameter_groups(net, rule, l2))
 
     rows, epochs = (48, 20) if batch_size is None else (70, 4)
     x, y = rng.normal(size=(rows, 6)).astype(np.float32), targets(loss, rows, units, rng)
@@ -139,7 +134,7 @@ def test_trajectory(optimizer, task, bn, l2, batch_size, rng):
             batch = slice(a, a + (batch_size or rows))
             their_optimizer.zero_grad()
             objective = TORCH_LOSSES[loss](net(x_torch[batch]), y_torch[batch])
-            if l2 and optimizer == "adamw":  # whose weight_decay is the decoupled one
+            if l2 and rule.weight_decay:  # the decoupled one
                 objective = objective + DECAY / 2 * sum((k * k).sum() for k in kernels_of(net))
             objective.backward()
             their_optimizer.step()
@@ -168,11 +163,10 @@ def clip(net, way, limit):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_clipped_trajectory(optimizer, way, limit, l2, rng):
     """PyTorch clips what is in .grad, so that a penalty must stand in the objective and not in weight_decay."""
-    description, torch_class, options = OPTIMIZERS[optimizer]
-    description = description.replace(clip=(way, limit))
-    model, _ = build_pair(stack_of("tanh", "linear", 3, bn=False, l2=l2), 6, rng, optimizer=description)
+    rule = OPTIMIZERS[optimizer].replace(clip=(way, limit))
+    model, _ = build_pair(stack_of("tanh", "linear", 3, bn=False, l2=l2), 6, rng, optimizer=rule)
     net = theirs(model.get_weights(), "tanh", 3, bn=False)
-    their_optimizer = torch_class(parameter_groups(net, optimizer, False), **options)
+    their_optimizer = torch_optimizer(rule, parameter_groups(net, rule, False))
 
     x, y = rng.normal(size=(70, 6)).astype(np.float32), targets("mean_squared_error", 70, 3, rng)
     y *= rng.uniform(0.2, 5.0, (70, 1)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What ends a search early: time, a target, failures, Ctrl-C. What is left is whole, and says why it ended."""
+"""Searches that end early by time, a target, failures or Ctrl-C: their results are complete and say why they ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A journal that was damaged is refused in words or read as it was written: never another exception or other scores.
+"""A damaged journal is refused with a message or read as it was written; there are no other exceptions or scores.
 
 Every bit of a small journal is flipped, every field of its lines is replaced, and lines are left out, doubled or mixed.
 """

@@ -1,4 +1,4 @@
-"""What a search finds out before its first trial: mistakes in arguments, names and parameters."""
+"""Mistakes in arguments, names and parameters that a search finds before its first trial."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""A journal is gone on from with the models that it has scores of: their fingerprints tell a changed build."""
+"""A search continues from a journal only with the models that it has scores of: fingerprints detect a changed build."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""No two folds, trials or searches train one model: what is handed out twice is refused, what is shared is copied."""
+"""No two folds, trials or searches train the same model: a model that is returned twice is refused."""
 
 import copy
 import functools

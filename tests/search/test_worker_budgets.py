@@ -1,4 +1,4 @@
-"""Worker processes have their share of the search's budget, whatever they would take for theirs."""
+"""Worker processes get their share of the threads of the search, whatever number they would use by themselves."""
 
 import json
 import os

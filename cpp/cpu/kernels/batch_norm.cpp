@@ -239,7 +239,7 @@ template <bool kDropout, bool kOuter, class F>
 FASTREG_INLINE void batch_norm_backward_strips(const BatchNormBackward& b) {
   if (b.ld == 1) return batch_norm_backward_strip<kDropout, kOuter, V1, 1, F>(b, 0);
   // Each vector of columns keeps five sums and factors in registers.
-  constexpr std::size_t kVectors = kRegisters == 32 ? kBackwardVectors<F> : 2;
+  constexpr std::size_t kVectors = kRegisters == 32 ? F::kBackwardVectors : 2;
   for_strips<kVectors>(b.cols, [&b](std::size_t c, auto width) {
     batch_norm_backward_strip<kDropout, kOuter, V, decltype(width)::kVectors, F>(b, c);
   });
@@ -270,7 +270,7 @@ void batch_norm_backward(const BatchNormBackward& b) noexcept {
                                           : batch_norm_backward_strips<false, true, F>(b);
       b.dropout.mask ? batch_norm_backward_strips<true, false, F>(b) : batch_norm_backward_strips<false, false, F>(b);
     } else {
-      assert(!"gelu and silu are not functions of their output");
+      assert(!"the derivative of this activation does not follow from its output");
     }
   });
 }

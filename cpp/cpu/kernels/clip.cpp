@@ -4,7 +4,7 @@
 #include "cpu/kernels/entries.h"
 #include "cpu/loops.h"
 #include "cpu/simd/simd.h"
-#include "math/updates.h"
+#include "math/penalties.h"
 
 namespace fastreg {
 namespace FASTREG_ISA {

@@ -1,5 +1,5 @@
-// Loops over elements: activations forwards and backwards, dropout, the gather of rows, the check for finite values.
-// Tails of buffers of any length take the same formulas through load_first and store_first.
+// Loops over elements: activations forward and backward, dropout, the gather of rows, the check for finite values. The
+// last elements of a buffer, fewer than a vector, go through the same formulas with load_first and store_first.
 #include "core/kernels.h"
 #include "cpu/activations.h"
 #include "cpu/kernels/entries.h"
@@ -31,8 +31,8 @@ FASTREG_NOINLINE void combine_flat(const float* a, const float* b, float* y, std
   if (i < n) F::of(V::load_first(a + i, n - i), V::load_first(b + i, n - i)).store_first(y + i, n - i);
 }
 
-// One strip of NV vectors of columns from column c on. Fields are copied first: a store of floats might change them as
-// far as the compiler knows.
+// One strip of NV vectors of columns from column c on. Fields are copied first, because the compiler must assume that a
+// store of floats changes them.
 template <class F, std::size_t NV>
 FASTREG_NOINLINE void backward_strip(const ActivationBackward& a, std::size_t c) {
   const float *saved = a.saved + c, *dy = a.dy + c;
@@ -58,7 +58,7 @@ FASTREG_NOINLINE void backward_strip(const ActivationBackward& a, std::size_t c)
   for (std::size_t v = 0; v < NV; ++v) total[v].store(db + c + v * V::kLanes);
 }
 
-// A single column, contiguous over the rows.
+// The same for a single column, whose rows are contiguous.
 template <class F>
 FASTREG_NOINLINE void backward_column(const ActivationBackward& a) {
   V total(0.0f);
@@ -71,7 +71,7 @@ FASTREG_NOINLINE void backward_column(const ActivationBackward& a) {
   if (a.db != nullptr) a.db[0] = sum(total);
 }
 
-// Calls body with a pointer of the type that the elements have.
+// Calls body with the pointer cast to the type of the elements.
 template <class Body>
 FASTREG_INLINE auto with_elements(const void* x, ElementType type, Body body) {
   if (type == ElementType::float64) return body(static_cast<const double*>(x));
@@ -79,7 +79,8 @@ FASTREG_INLINE auto with_elements(const void* x, ElementType type, Body body) {
   return body(static_cast<const float*>(x));
 }
 
-// While a row is copied, line by line, that much ahead of it is fetched: rows in random order have no other prefetcher.
+// While a row is copied, cache line by cache line, the rows that follow are prefetched, this many bytes and at most
+// this many rows ahead. The hardware does not prefetch rows in random order.
 constexpr std::size_t kLineBytes = 64, kBytesAhead = 4096, kMostRowsAhead = 16;
 
 template <class T>
@@ -109,7 +110,7 @@ FASTREG_NOINLINE void gather_elements(const GatherRows& g, const T* x) {
   }
 }
 
-// x * 0 is 0 for finite x and NaN otherwise. Looks at the result every few thousand values.
+// x * 0 is 0 for finite x and NaN otherwise. The sum is checked every few thousand values.
 template <class T>
 FASTREG_NOINLINE bool elements_finite(const T* x, std::size_t n) {
   constexpr std::size_t kBlock = 4096;
@@ -151,7 +152,7 @@ void activation_backward(const ActivationBackward& a) noexcept {
   with_activation(a.activation, [&a](auto f) {
     using F = decltype(f);
     if (a.ld == 1) return backward_column<F>(a);
-    for_strips<kBackwardVectors<F>>(
+    for_strips<F::kBackwardVectors>(
         a.cols, [&a](std::size_t c, auto width) { backward_strip<F, decltype(width)::kVectors>(a, c); });
   });
 }

@@ -1,5 +1,5 @@
-// The functions of the kernel objects of one instruction set that another of its objects calls: the entries of the
-// table, which core/kernels.h documents, and activate_block. All else in these objects has internal linkage.
+// Declares the functions that kernel objects of one instruction set call in each other: the entries of the table, which
+// core/kernels.h documents, and activate_block. Everything else in these objects has internal linkage.
 #pragma once
 #include "core/kernels.h"
 

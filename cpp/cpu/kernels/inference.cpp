@@ -1,5 +1,5 @@
-// A frozen network on a few rows, in one call: many rows go through the matrix products of matmul.cpp, a single one
-// through one_row.h, and both give a row the same bits.
+// Runs a frozen network on a block of rows. Several rows go through the matrix products of matmul.cpp, a single row
+// through one_row.h, and both give the same bits.
 #include "core/kernels.h"
 #include "cpu/dots.h"
 #include "cpu/kernels/entries.h"
@@ -12,12 +12,12 @@ namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
-// z = x W + bias for a single column, any stride of x: dot products with two sums each, four rows at a time. What lies
-// behind the columns of x is masked out: it may be another array, or infinite.
+// z = x W + bias for a single output and any stride of x: dot products with two sums each, four rows at a time. What
+// follows the columns of x in memory is masked out, because it may be another array, or infinite.
 FASTREG_NOINLINE void multiply_column(const InferenceStep& step, const float* x, std::size_t ldx, float* y,
                                       std::size_t rows) {
   const float bias = step.bias ? step.bias[0] : 0.0f;
-  // Nothing to mask: the same bits, sooner.
+  // Without anything to mask, this gives the same bits faster.
   if (step.k % kLane == 0) return times_column(x, ldx, step.w, step.k, bias, y, {0, rows});
   const std::size_t last_vector = (step.k - 1) / V::kLanes * V::kLanes, tail = step.k - last_vector;
   for (std::size_t i = 0; i < rows; i += 4) {
@@ -89,7 +89,7 @@ FASTREG_INLINE void infer_step(const InferenceStep& step, const float* x, std::s
     activation_forward(joined, y, y, rows * ldy);
   }
   if (!softmax) return;
-  // Along the rows, even where they are short: a single row is worth more here than sixteen at a time.
+  // This form treats each row by itself even where rows are short, because single rows are more frequent here.
   const Softmax whole{step.cols, ldy, y, y, nullptr, nullptr, {0, rows}};
   if (ldy == 1) {
     softmax_rows<V1>(whole);

@@ -1,4 +1,4 @@
-// Softmax forwards and backwards, over the rows of a matrix.
+// Softmax over the rows of a matrix, forward and backward.
 #include "core/kernels.h"
 #include "cpu/kernels/entries.h"
 #include "cpu/simd/simd.h"

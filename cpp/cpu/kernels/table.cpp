@@ -1,7 +1,7 @@
-// The CPU kernel table of one instruction set. This folder is compiled once for each of them, with FASTREG_ISA set to
-// its name. Everything here has internal linkage but the table and what entries.h declares, all in that namespace, and
-// no std:: container, algorithm or inline function may appear: a copy built with AVX could be linked into code that
-// runs on older machines.
+// The CPU kernel table of one instruction set. This folder is compiled once for each instruction set, with FASTREG_ISA
+// set to its name, which is also a namespace. Everything here has internal linkage, except the table and the functions
+// that entries.h declares. No container, algorithm or inline function of std:: may appear, because a copy compiled with
+// AVX could be linked into code that runs on older machines.
 #include "core/kernels.h"
 #include "cpu/kernels/entries.h"
 #include "cpu/simd/simd.h"

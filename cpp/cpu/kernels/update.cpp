@@ -1,26 +1,34 @@
-// The loop around the update rules of math/updates.h: one pass over parameters, gradient and moments.
+// The loop around the update rules of math/rules.h: one pass over parameters, gradient and moments.
+#include <cassert>
+
 #include "core/kernels.h"
 #include "cpu/kernels/entries.h"
 #include "cpu/loops.h"
 #include "cpu/simd/simd.h"
-#include "fastreg/update_rule.h"
-#include "math/updates.h"
+#include "math/penalties.h"
+#include "math/rules.h"
 
 namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
-enum class Penalties { none, subgradient, proximal };
+// Which penalties a loop is compiled for. at_run_time: for all of them, and for sums or none, which it looks up for
+// each vector; such a loop is the only one of a rule that is not kSpecialised.
+enum class Penalties { none, subgradient, proximal, at_run_time };
 
 // The two sums of a penalty, by lane.
 struct LaneSums {
   V absolute, square;
 };
 
+// The rules with a mean of squares divide, and compute for longer than they load and store.
+template <class Rule>
+constexpr bool kDivides = Rule::kSquare != math::kNone;
+
 // Pairs of penalty sums: one chain of additions takes as long as all the rest of the rules that do not divide. The
 // others have no registers to spare.
 template <class Rule>
-constexpr std::size_t kSumPairs = Rule::kHasV ? 1 : 2;
+constexpr std::size_t kSumPairs = kDivides<Rule> ? 1 : 2;
 
 // How a step reads and writes: whole vectors, or the first few floats of one.
 struct Whole {
@@ -37,55 +45,58 @@ struct FirstFloats {
 // decay, which are operations less for the same bits. kBounded: a mean of squares may reach the end of float's range.
 template <class Rule, Penalties kPenalties, bool kSums, bool kPlain, bool kBounded>
 struct VectorStep {
+  static constexpr std::size_t kMoments = Rule::kMoments.kSize;
+  static_assert(kMoments <= math::kMaxMoments && Rule::kPowers <= math::kMaxPowers);
+  static constexpr bool kChecks = kPenalties == Penalties::at_run_time;
   struct Halfway {
-    V w, g, m, v;
+    V w, direction, moment[kMoments == 0 ? 1 : kMoments];
   };
   const Rule rule;
   const V scale, l1, two_l2, decay;
-  float *const weights, *const first, *const second;
+  float *const weights, *const moments[math::kMaxMoments];
   const float* const gradient;
+  const bool penalised, proximal, summed;
 
   FASTREG_INLINE explicit VectorStep(const Update& u)
-      : rule(math::Hyper{u.rate, u.momentum, u.beta_1, u.beta_2, u.epsilon, u.correction_1, u.correction_2}),
+      : rule(*static_cast<const typename Rule::Description*>(u.description), math::Step{u.rate, u.correction}),
         scale(u.grad_scale),
         l1(u.l1),
         two_l2(2.0f * u.l2),
         decay(u.rate * u.decay),
         weights(u.w),
-        first(u.m),
-        second(u.v),
-        gradient(u.g) {}
+        moments{u.moment[0], u.moment[1], u.moment[2]},
+        gradient(u.g),
+        penalised(kChecks ? u.l1 != 0.0f || u.l2 != 0.0f : kPenalties != Penalties::none),
+        proximal(kChecks ? u.proximal : kPenalties == Penalties::proximal),
+        summed(kChecks ? penalised && u.sums != nullptr : kSums) {}
 
   template <class Lanes>
   FASTREG_INLINE Halfway begin(std::size_t i, Lanes lanes) const {
-    Halfway e{lanes.load(weights + i), lanes.load(gradient + i), V(0.0f), V(0.0f)};
-    if constexpr (!kPlain) e.g = scale * e.g;
-    if constexpr (Rule::kHasM) e.m = lanes.load(first + i);
-    if constexpr (Rule::kHasV) e.v = lanes.load(second + i);
-    if constexpr (kPenalties != Penalties::none) {
-      e.g = fma(two_l2, e.w, e.g);
-      if constexpr (kPenalties == Penalties::subgradient) e.g = e.g + math::signed_as(l1, e.w);
+    Halfway e;
+    e.w = lanes.load(weights + i);
+    V g = lanes.load(gradient + i);
+    if constexpr (!kPlain) g = scale * g;
+    FASTREG_UNROLL
+    for (std::size_t k = 0; k < kMoments; ++k) e.moment[k] = lanes.load(moments[k] + i);
+    if (penalised) {
+      g = fma(two_l2, e.w, g);
+      if (!proximal) g = g + math::signed_as(l1, e.w);
     }
-    if constexpr (kBounded) {
-      const V square = rule.second_moment(e.v, e.g);
-      e.g = select(square < V(math::kLargestSquare), e.g, math::bounded(e.g));
-    }
-    // Old moments are used twice beside a v; read from memory twice, they cost Adam a quarter.
-    if constexpr (Rule::kHasM) e.m = rule.first_moment(Rule::kHasV ? in_register(e.m) : e.m, e.g);
-    if constexpr (Rule::kHasV) e.v = rule.second_moment(in_register(e.v), e.g);
+    if constexpr (kBounded) g = select(rule.square(g, e.moment) < V(math::kLargestSquare), g, math::bounded(g));
+    e.direction = rule.direction(e.w, g, e.moment);
     return e;
   }
 
   template <class Lanes>
   FASTREG_INLINE void finish(std::size_t i, const Halfway& e, LaneSums& sums, Lanes lanes) const {
-    if constexpr (Rule::kHasM) lanes.store(e.m, first + i);
-    if constexpr (Rule::kHasV) lanes.store(e.v, second + i);
-    if constexpr (kSums) {
+    FASTREG_UNROLL
+    for (std::size_t k = 0; k < kMoments; ++k) lanes.store(e.moment[k], moments[k] + i);
+    if (summed) {
       sums.absolute = sums.absolute + abs(e.w);
       sums.square = fma(e.w, e.w, sums.square);
     }
-    V w = rule.apply(kPlain ? e.w : fnma(decay, e.w, e.w), e.g, e.m, e.v);
-    if constexpr (kPenalties == Penalties::proximal) w = math::soft_threshold(w, rule.eta(e.v) * l1);
+    V w = rule.apply(kPlain ? e.w : fnma(decay, e.w, e.w), e.direction, e.moment);
+    if (proximal) w = math::soft_threshold(w, rule.step_size(e.moment) * l1);
     lanes.store(w, weights + i);
   }
 
@@ -95,10 +106,10 @@ struct VectorStep {
     Halfway e[kAbreast];
     FASTREG_UNROLL
     for (std::size_t j = 0; j < kAbreast; ++j) e[j] = begin(i + j * V::kLanes, lanes);
-    if constexpr (Rule::kHasV && !kBounded) {
-      V total = e[0].v;
+    if constexpr (kDivides<Rule> && !kBounded) {
+      V total = e[0].moment[Rule::kSquare];
       FASTREG_UNROLL
-      for (std::size_t j = 1; j < kAbreast; ++j) total = total + e[j].v;
+      for (std::size_t j = 1; j < kAbreast; ++j) total = total + e[j].moment[Rule::kSquare];
       if (reaches(total, V(math::kLargestSquare))) [[unlikely]] return false;
       asm("" : "+r"(i));   // Otherwise GCC keeps the address of each vector in a register of its own.
     }
@@ -113,14 +124,15 @@ template <class Rule, Penalties kPenalties, bool kSums, bool kPlain, bool kBound
 FASTREG_NOINLINE void run_update(const Update& u, std::size_t i = 0, const LaneSums* before = nullptr) {
   // Vectors side by side: the rules that divide need more operations one after the other than the processor looks
   // ahead. As many as there are registers for; the sums have one order for any number.
-  constexpr std::size_t kAbreast = !Rule::kHasV || kBounded || kRegisters < 32 ? 1 : kSums && !kPlain ? 3 : 4;
+  constexpr bool kOne = !kDivides<Rule> || !Rule::kSpecialised || kBounded || kRegisters < 32;
+  constexpr std::size_t kAbreast = kOne ? 1 : kSums && !kPlain ? 3 : 4;
   constexpr std::size_t kStride = kAbreast * V::kLanes;
   const VectorStep<Rule, kPenalties, kSums, kPlain, kBounded> step(u);
   LaneSums chains[2] = {{V(0.0f), V(0.0f)}, {V(0.0f), V(0.0f)}};
   if constexpr (kBounded) chains[0] = *before;
   const std::size_t n = u.n;
   const auto beyond = [&u](std::size_t from, LaneSums sums) FASTREG_LAMBDA {
-    run_update<Rule, kPenalties, kSums, false, Rule::kHasV>(u, from, &sums);
+    run_update<Rule, kPenalties, kSums, false, kDivides<Rule>>(u, from, &sums);
   };
   // A caller's array may lie anywhere; from its first aligned vector on no store crosses a cache line.
   const std::size_t aligned = smaller((0 - reinterpret_cast<std::uintptr_t>(u.w) / sizeof(float)) % V::kLanes, n);
@@ -143,7 +155,7 @@ FASTREG_NOINLINE void run_update(const Update& u, std::size_t i = 0, const LaneS
       if (!step.template run<1>(i, chains[0], Whole{})) return beyond(i, chains[0]);
   }
   if (i < n && !step.template run<1>(i, chains[0], FirstFloats{n - i})) return beyond(i, chains[0]);
-  if constexpr (kSums) {
+  if (step.summed) {
     u.sums[0] = sum(chains[0].absolute + chains[1].absolute);
     u.sums[1] = sum(chains[0].square + chains[1].square);
   }
@@ -151,8 +163,8 @@ FASTREG_NOINLINE void run_update(const Update& u, std::size_t i = 0, const LaneS
 
 template <class Rule, Penalties kPenalties, bool kSums>
 FASTREG_INLINE void choose_plain(const Update& u) {
-  // Only the rules that divide compute for longer than they load and store.
-  if constexpr (Rule::kHasV) {
+  // The others take as long with a factor of 1 and without decay.
+  if constexpr (kDivides<Rule>) {
     if (u.grad_scale == 1.0f && u.decay == 0.0f) return run_update<Rule, kPenalties, kSums, true>(u);
   }
   run_update<Rule, kPenalties, kSums, false>(u);
@@ -165,27 +177,32 @@ FASTREG_INLINE void choose_sums(const Update& u) {
 
 template <class Rule>
 FASTREG_INLINE void choose_update(const Update& u) {
+  if constexpr (!Rule::kSpecialised) return run_update<Rule, Penalties::at_run_time, true, false>(u);
   if (u.l1 == 0.0f && u.l2 == 0.0f) return choose_plain<Rule, Penalties::none, false>(u);
   u.proximal && u.l1 != 0.0f ? choose_sums<Rule, Penalties::proximal>(u) : choose_sums<Rule, Penalties::subgradient>(u);
 }
 
+template <class Optimizer>
+FASTREG_INLINE bool update_as(const Update& u) {
+  if constexpr (math::kHasRules<Optimizer>) {
+    math::with_rule<V>(*static_cast<const Optimizer*>(u.description), [&u]<class Rule>(Type<Rule>)
+                           FASTREG_LAMBDA { choose_update<Rule>(u); });
+  } else {
+    assert(!"an optimizer that has the rules of another one");
+  }
+  return true;
+}
+
+template <class... Optimizer>
+FASTREG_INLINE void update_as_one_of(List<Optimizer...>, const Update& u) {
+  [[maybe_unused]] const bool found =
+      ((u.optimizer == index_of<Optimizer>(Optimizers()) && update_as<Optimizer>(u)) || ...);
+  assert(found);
+}
+
 }  // namespace
 
-void update(const Update& u) noexcept {
-  switch (u.rule) {
-    case UpdateRule::sgd:
-      return choose_update<math::Sgd<V>>(u);
-    case UpdateRule::momentum:
-      return choose_update<math::Momentum<V>>(u);
-    case UpdateRule::nesterov:
-      return choose_update<math::Nesterov<V>>(u);
-    case UpdateRule::adam:
-      return u.beta_1 >= 0.5f && u.beta_2 >= 0.5f ? choose_update<math::Adam<V, true>>(u)
-                                                    : choose_update<math::Adam<V, false>>(u);
-    case UpdateRule::rmsprop:
-      return u.beta_2 >= 0.5f ? choose_update<math::RmsProp<V, true>>(u) : choose_update<math::RmsProp<V, false>>(u);
-  }
-}
+void update(const Update& u) noexcept { update_as_one_of(Optimizers(), u); }
 
 // Blocks are summed in float and added up in double, so that long buffers lose nothing.
 void penalty_sums(const float* w, std::size_t n, float* sums) noexcept {

@@ -3,12 +3,13 @@
 //   struct Lion {
 //     static constexpr const char* kName = "Lion";
 //     float learning_rate = 1e-3f, beta_1 = 0.9f;
-//     static constexpr auto kFields = fields(rate_field(&Lion::learning_rate), field("beta_1", &Lion::beta_1, kFraction));
+//     static constexpr auto kFields =
+//         fields(rate_field(&Lion::learning_rate), field("beta_1", &Lion::beta_1, kFraction));
 //   };
 //
-// and a List of such types is the registry of their kind. Reading JSON (core/read_fields.h), checking ranges
-// (core/check_fields.h) and the schema that Python sees (core/schema.cpp) follow from the two. The default of a field is
-// what its struct says. No standard containers: the kernel objects include the descriptions too.
+// A List of such types is the registry of their kind. Reading JSON (core/read_fields.h), checking ranges
+// (core/check_fields.h) and the schema that Python sees (core/schema.cpp) follow from the two. The default of a field
+// is what its struct says. No standard containers: the kernel objects include the descriptions too.
 #pragma once
 #include <cstddef>
 

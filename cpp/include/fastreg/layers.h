@@ -1,99 +1,17 @@
-// The layers, the penalties and the initializers: what each is called, its fields and what they may be, and the list of
-// each kind. How layers compute is in cpp/core/layers/, how initial weights are drawn in cpp/core/initializers.cpp.
+// The layers: what each is called, its fields and what they may be, and the list from which everything else follows.
+// How they compute is in cpp/core/layers/.
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <variant>
 
 #include "fastreg/enums.h"
 #include "fastreg/fields.h"
+#include "fastreg/initializers.h"
+#include "fastreg/regularizers.h"
 
 namespace fastreg {
-
-struct Zeros {
-  static constexpr const char* kName = "Zeros";
-  static constexpr auto kFields = fields();
-};
-struct Ones {
-  static constexpr const char* kName = "Ones";
-  static constexpr auto kFields = fields();
-};
-struct Constant {
-  static constexpr const char* kName = "Constant";
-  double value = 0.0;
-  static constexpr auto kFields = fields(field("value", &Constant::value));
-};
-
-inline constexpr Interval kDeviation{0.0, std::numeric_limits<double>::infinity(), false, false, ">= 0"};
-
-struct RandomNormal {
-  static constexpr const char* kName = "RandomNormal";
-  double mean = 0.0, stddev = 0.05;
-  static constexpr auto kFields =
-      fields(field("mean", &RandomNormal::mean), field("stddev", &RandomNormal::stddev, kDeviation));
-};
-// Uniform in [minval, maxval).
-struct RandomUniform {
-  static constexpr const char* kName = "RandomUniform";
-  double minval = -0.05, maxval = 0.05;
-  static constexpr auto kFields =
-      fields(field("minval", &RandomUniform::minval), field("maxval", &RandomUniform::maxval));
-
-  template <class Fail>
-  void check_fields_together(Fail fail) const {
-    if (!(minval <= maxval)) fail("maxval", ">= minval", maxval);
-  }
-};
-// RandomNormal, drawn again where it is more than two standard deviations off.
-struct TruncatedNormal {
-  static constexpr const char* kName = "TruncatedNormal";
-  double mean = 0.0, stddev = 0.05;
-  static constexpr auto kFields =
-      fields(field("mean", &TruncatedNormal::mean), field("stddev", &TruncatedNormal::stddev, kDeviation));
-};
-struct GlorotUniform {
-  static constexpr const char* kName = "GlorotUniform";
-  static constexpr auto kFields = fields();
-};
-struct GlorotNormal {
-  static constexpr const char* kName = "GlorotNormal";
-  static constexpr auto kFields = fields();
-};
-struct HeUniform {
-  static constexpr const char* kName = "HeUniform";
-  static constexpr auto kFields = fields();
-};
-struct HeNormal {
-  static constexpr const char* kName = "HeNormal";
-  static constexpr auto kFields = fields();
-};
-struct LecunUniform {
-  static constexpr const char* kName = "LecunUniform";
-  static constexpr auto kFields = fields();
-};
-struct LecunNormal {
-  static constexpr const char* kName = "LecunNormal";
-  static constexpr auto kFields = fields();
-};
-
-using Initializers = List<Zeros, Ones, Constant, RandomNormal, RandomUniform, TruncatedNormal, GlorotUniform,
-                          GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal>;
-using Initializer = Initializers::Into<std::variant>;
-
-// Adds l1 * sum|w| + l2 * sum w^2 to the loss. proximal: the l1 part is a soft threshold in the optimizer's own metric
-// (Yun, Lozano, Yang 2021) instead of a subgradient, which gives exact zeros.
-struct Penalty {
-  static constexpr const char* kName = "L1L2";
-  float l1 = 0.0f, l2 = 0.0f;
-  bool proximal = false;
-  bool operator==(const Penalty&) const = default;
-  static constexpr auto kFields = fields(field("l1", &Penalty::l1, kNotNegative), field("l2", &Penalty::l2, kNotNegative),
-                                         field("proximal", &Penalty::proximal));
-};
-
-using Regularizers = List<Penalty>;
 
 // trainable: false leaves the layer's weights as they are in training; they have no moments and no penalty.
 
@@ -121,8 +39,8 @@ struct Activation {
   static constexpr auto kFields = fields(required_field("activation", &Activation::activation));
 };
 
-// y = gamma (x - mean) / sqrt(var + epsilon) + beta. momentum is the weight of the old moving average (Keras). Where it is
-// not trainable, it uses the moving statistics in training too, and they stay as they are.
+// y = gamma (x - mean) / sqrt(var + epsilon) + beta. momentum is the weight of the old moving average (Keras). Where it
+// is not trainable, it uses the moving statistics in training too, and they stay as they are.
 struct BatchNormalization {
   static constexpr const char* kName = "BatchNormalization";
   float momentum = 0.99f, epsilon = 1e-3f;

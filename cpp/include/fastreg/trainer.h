@@ -1,4 +1,5 @@
-// Training: the epoch loop, optimizer state, validation, early stopping, best weights. No Python, no files.
+// Training: the epoch loop, the optimizer's state, validation, early stopping and best weights. It knows nothing of
+// Python and of files.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -18,41 +19,45 @@ struct OutputTargets {
   Span<const float> sample_weight;        // (n), only their ratios count, or empty: all 1
 };
 
-// Rows to learn from or to score. Everything is the caller's memory and must stay for the call.
+// Rows to train on or to score. All memory belongs to the caller and must not change during the call.
 struct Dataset {
   Features x;                             // float32, float64 or uint8
-  MatrixView<const float> y;              // (n, n_outputs), or empty where the loss takes labels
+  MatrixView<const float> y;              // (n, n_outputs), or empty if the loss takes labels
   Span<const std::int32_t> labels;        // (n) in [0, n_outputs), for the sparse loss
-  Span<const float> sample_weight;        // (n), only their ratios count, or empty: all 1
-  Span<const std::uint32_t> rows;         // the rows to use, in this order; data null: all
+  Span<const float> sample_weight;        // (n), of which only the ratios count; empty: all are 1
+  Span<const std::uint32_t> rows;         // the rows to use, in this order; if data is null, all rows
   // Of a network with several inputs, all of them in place of x; of one with several outputs, the targets of all of them
   // in place of y, labels and sample_weight.
   std::vector<Features> inputs{};
   std::vector<OutputTargets> targets{};
+  std::size_t size() const {
+    if (rows.data != nullptr) return rows.size;
+    return inputs.empty() ? x.rows : inputs[0].rows;
+  }
 };
 
 struct EarlyStopping {
-  std::size_t monitor = 0;                // index into the logs of an epoch
+  std::size_t monitor = 0;                // the index of the value in the logs of an epoch
   bool maximize = false;
   std::size_t patience = 0;               // epochs without improvement before the run stops
-  double min_delta = 0.0;                 // smallest change that counts as one
-  double baseline = 0.0;                  // has to be passed first, where has_baseline
+  double min_delta = 0.0;                 // the smallest change that counts as an improvement
+  double baseline = 0.0;                  // with has_baseline: the value to exceed before epochs count as improvements
   bool has_baseline = false;
-  std::size_t start_from_epoch = 0;       // of the run: epochs before it are not judged
-  bool restore_best_weights = true;       // whatever ended the run
+  std::size_t start_from_epoch = 0;       // epochs of the run before this one are not judged
+  bool restore_best_weights = true;       // applies whatever ended the run
 };
 
 struct EarlyStoppingResult {
   double best = std::numeric_limits<double>::quiet_NaN();   // NaN if no epoch was judged
-  std::int64_t best_epoch = -1, stopped_epoch = -1;   // absolute, from 0
+  std::int64_t best_epoch = -1, stopped_epoch = -1;   // counted from 0 over the life of the trainer
   bool restored = false;
 };
 
-// Ends runs from any thread. Copies share one flag, which stays set.
+// Ends runs, from any thread. All copies share one flag, which stays set.
 class StopSignal {
  public:
   StopSignal() = default;
-  StopSignal(const StopSignal&) = default;   // and no move, which would leave one without a flag
+  StopSignal(const StopSignal&) = default;   // there is no move, which would leave an object without a flag
   StopSignal& operator=(const StopSignal&) = default;
   void set() { flag_->store(true, std::memory_order_relaxed); }
   bool is_set() const { return flag_->load(std::memory_order_relaxed); }
@@ -65,26 +70,28 @@ struct FitOptions {
   std::size_t batch_size = 32;            // 0: all rows
   std::size_t epochs = 1;
   bool shuffle = true;
-  // A single one, one a step of this run, or one a step of its first epochs (the observer gives the rest); empty: the
-  // optimizer's own.
+  // Learning rates. Size 0: the optimizer's own rate. Size 1: a constant rate. Otherwise one for each step; if there
+  // are fewer than the run has steps, FitObserver::rates supplies more.
   Span<const double> rates;
   std::vector<EarlyStopping> early_stopping;
-  // Both are looked at after every step. A run that they end within an epoch goes back to the end of the epoch before.
+  // Both are checked after every step. If they end a run within an epoch, the state is that of the end of the last
+  // epoch.
   std::vector<StopSignal> stop_signals{};
-  double time_limit = std::numeric_limits<double>::infinity();   // seconds from the call on
+  double time_limit = std::numeric_limits<double>::infinity();   // in seconds from the call on
 };
 
-// Sees the run from the calling thread, between steps, with denormals as the caller had them. May throw: the run then
-// ends as after a stop, best weights restored, and the exception passes through fit().
+// An observer of a run. It is called on the calling thread, between steps, with the caller's floating-point mode. It
+// may throw: then the run ends as after a stop, best weights are restored, and fit() throws the exception again.
 class FitObserver {
  public:
   virtual ~FitObserver() = default;
-  // An epoch ended. logs: loss, metrics, then where there is validation data the same of it. True stops the run.
+  // Is called after each epoch. logs: the loss and the metrics, and with validation data the same for it. Returns true
+  // to stop the run.
   virtual bool epoch_ended(std::size_t epoch, const std::vector<double>& logs, bool last) = 0;
-  // Every 50 ms or so within an epoch: steps done of it and the loss so far.
+  // Is called about every 50 ms within an epoch, with the number of steps done in it and the loss up to now.
   virtual void poll(std::size_t epoch, std::size_t step, std::size_t steps, double loss) = 0;
-  // The learning rates from step `first` of the run on, at least `least`, where the options' have run out. They must
-  // stay until the next call.
+  // Returns the learning rates from step `first` of the run on, at least `least` of them. It is called when those of
+  // the options are used up. The memory must stay valid until the next call.
   virtual Span<const double> rates(std::size_t first, std::size_t least);
 };
 
@@ -101,48 +108,47 @@ struct FitResult {
   std::vector<std::vector<double>> logs;
   StopReason reason = StopReason::completed;
   std::vector<EarlyStoppingResult> early_stopping;
-  Divergence divergence;                  // where reason is diverged
+  Divergence divergence;                  // is set if reason is diverged
 };
 
 class Trainer {
  public:
-  // Keeps a reference to the network, which must outlive it. Throws std::invalid_argument where spec and network do
-  // not fit together.
+  // Keeps a reference to the network, which must outlive the trainer. Throws std::invalid_argument if spec and network
+  // do not match.
   Trainer(Network& network, const TrainingSpec& spec);
   ~Trainer();
   Trainer(Trainer&&) noexcept;
   Trainer& operator=(Trainer&&) noexcept;
 
-  // Trains on from the present state. result is filled as the run goes, so that it is complete up to an exception.
-  // Whatever result held before is gone. A loss or a weight that is not finite ends the run with the state of the last
-  // finite end of an epoch. Where there is no memory (std::bad_alloc), the state is that before the call or that of the
-  // last complete epoch, the best weights restored where asked.
+  // Continues training from the current state. result is filled during the run, so that it is complete up to an
+  // exception; its previous content is discarded. If a loss or a weight is not finite, the run ends with the state at
+  // the end of the last epoch in which all were finite. If there is not enough memory (std::bad_alloc), the state is
+  // the one before the call or that of the last complete epoch, and the best weights are restored if that is requested.
   void fit(const Dataset& train, const Dataset* validation, const FitOptions& options, FitObserver* observer,
            FitResult& result);
-  // {loss with penalties, metrics...} in inference mode; of several outputs {loss with penalties, the loss of each output,
-  // the metrics of each}. The losses of the outputs are without their weights.
+  // Returns {loss including penalties, metrics...} in inference mode; of several outputs {loss including penalties, the loss
+  // of each output, the metrics of each}. The losses of the outputs are without their weights.
   std::vector<double> evaluate(const Dataset& data);
-
   // The number of figures that evaluate() returns.
   std::size_t log_count() const;
 
-  // Steps and epochs so far; together with the seed they key all randomness.
+  // The number of steps and epochs done. Together with the seed, they determine all random numbers.
   std::uint64_t step() const;
   std::uint64_t epoch() const;
-  // Neither this nor set_moment may be called while a fit runs: std::runtime_error.
+  // This and set_moment throw std::runtime_error while a fit is running.
   void set_progress(std::uint64_t step, std::uint64_t epoch);
-  // For observers: replaces the rates of the run under way from the next step on.
+  // For observers: replaces the rates of the current run from the next step on.
   void set_learning_rate(double rate);
 
-  // Moments of the optimizer: names (m, v) in use; one array each for every trainable weight, row-major.
+  // The moments of the optimizer: the names in use (m, v), and one row-major array of each for every trainable weight.
   const std::vector<std::string>& moment_names() const;
   void get_moment(std::size_t moment, std::size_t weight, float* out) const;
   void set_moment(std::size_t moment, std::size_t weight, const float* values);
-  // As Network::set_weight_part.
+  // Works like Network::set_weight_part.
   void set_moment_part(std::size_t moment, std::size_t weight, std::size_t first, const float* values, std::size_t n);
 
-  // Floating-point operations of a step from which on it may be shared among threads: it is where that proves faster.
-  // 0: always. The results do not depend on it.
+  // The number of floating-point operations in a step from which threads may share it; they do if that is measured to
+  // be faster. With 0 they always do. The results do not depend on it.
   double parallel_threshold() const;
   void set_parallel_threshold(double flops);
 

@@ -1,4 +1,4 @@
-// What an embedding program does, with the installed headers and library alone: train, predict, serve, and check the
+// An embedding program, which uses only the installed headers and library: it trains, predicts, serves and checks the
 // result.
 #include <fastreg/network.h>
 #include <fastreg/predictor.h>

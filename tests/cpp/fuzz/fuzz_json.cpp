@@ -1,5 +1,5 @@
-// Fuzzes the JSON parser and what reads descriptions: a text is a std::invalid_argument or a value, a value's own text
-// is read as the same value, and a description that is taken is in the range of every hyper-parameter.
+// Fuzzes the JSON parser and the reader of descriptions: a text is a std::invalid_argument or a value, the text of a
+// value is read as the same value, and every hyper-parameter of an accepted description is in its range.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -11,7 +11,7 @@
 
 namespace {
 
-// Whether f is done; what it may throw is a std::invalid_argument that says something.
+// Whether f succeeds. The only exception that it may throw is a std::invalid_argument with a message.
 template <class F>
 bool accepted(F f) {
   try {

@@ -1,7 +1,7 @@
-"""Outputs of a trained ``Sequential`` as scikit-learn's scorers see an estimator: ``predict``, ``predict_proba``.
+"""Presents the outputs of a trained ``Sequential`` to scikit-learn's scorers as an estimator.
 
-Outputs are computed once for a block of rows, however many scorers ask, and turned into probabilities where the loss
-takes them from logits. scikit-learn is imported here when the first model is wrapped.
+Outputs are computed once for a block of rows, however many scorers there are. They are converted into probabilities if
+the loss is computed from logits. scikit-learn is imported when the first model is wrapped.
 """
 
 from __future__ import annotations
@@ -57,15 +57,17 @@ def stand_in(predict: Callable[[Any], Any], shares: Callable[[Any], Any] | None 
 
 
 class Adapter:
-    """The outputs for some rows, wrapped.
+    """The wrapped outputs for some rows.
 
     Args:
-        outputs: What the model gives for the rows, (n, units).
-        loss: What it was compiled with: says whether outputs are probabilities or logits, of one class or several.
+        outputs: The outputs of the model for the rows, (n, units).
+        loss: The loss that the model was compiled with. It determines whether outputs are probabilities or logits, and
+        of
+            one class or several.
 
     Attributes:
-        estimator: What a scorer gets: a classifier where the loss is a cross-entropy, else a regressor. It answers for
-            these rows only, whatever it is asked.
+        estimator: The object that a scorer gets: a classifier if the loss is a cross-entropy, else a regressor. Its
+            predictions are those for these rows, whatever rows it is called with.
     """
 
     def __init__(self, outputs: NDArray[Any], loss: Loss) -> None:
@@ -80,7 +82,7 @@ class Adapter:
             self.estimator = stand_in(lambda _: answer)
 
     def targets(self, y: Any) -> NDArray[Any]:
-        """Targets as scikit-learn's scorers want them: labels for one-hot rows, (n,) for (n, 1)."""
+        """Targets in the form that scikit-learn's scorers need: labels for one-hot rows, (n,) for (n, 1)."""
         array = np.asarray(y)
         if self._targets == "distribution" and array.ndim == 2:
             labels: NDArray[Any] = np.argmax(array, axis=1)

@@ -1,7 +1,7 @@
-"""Models from parameters: what ``build(params)`` gives, or a copy of an estimator, seeded, and new at every call.
+"""Makes models from parameters: the result of ``build(params)``, or a copy of an estimator, new at every call.
 
-A model is trained where it is, so one that is handed out twice would go from one fold or trial to the next with what it
-has learnt. That is refused here, in whatever thread or process. Knows nothing of data, folds and scores.
+Training changes a model, so a model that ``build`` returned twice would carry what it has learnt from one fold or trial
+to the next. This is refused, in any thread or process. This module knows nothing of data, folds and scores.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ def fold_seed(seed: int, trial: int, fold: int) -> int:
 
 
 def make_model(build: Any, params: Mapping[str, Any], seed: int) -> tuple[Any, dict[str, Any]]:
-    """A model with these parameters, and arguments of ``fit`` that go with it.
+    """A model with these parameters, and the arguments of ``fit`` that belong to it.
 
     Args:
         build: ``build(params)``, which may return ``(model, fit_arguments)``; or an estimator, which is copied.
         params: The parameters.
-        seed: For a ``Sequential`` made without a seed, and an estimator whose ``random_state`` is None.
+        seed: The seed of a ``Sequential`` that has none, and of an estimator whose ``random_state`` is None.
     """
     if is_estimator(build):
         return _seeded(_copy_of(build, params), seed), {}
@@ -50,7 +50,10 @@ def make_model(build: Any, params: Mapping[str, Any], seed: int) -> tuple[Any, d
 
 
 def new_model(build: Any, params: Mapping[str, Any], seed: int) -> tuple[Any, dict[str, Any]]:
-    """As :func:`make_model`, and claims what a function gave; an estimator's copies are its own affair."""
+    """Like :func:`make_model`, but also claims a model that a function returned.
+
+    Copies of an estimator need no claim.
+    """
     model, arguments = make_model(build, params, seed)
     if not is_estimator(build):
         claim(model)
@@ -74,14 +77,14 @@ def _own(value: Any) -> Any:
 
 
 def claim(model: Any, before: Any = None) -> None:
-    """Notes that a model which ``build`` gave is in use. Takes no lock, which a forked process might inherit locked.
+    """Records that a model which ``build`` returned is in use. It takes no lock, which a forked process could inherit.
 
     Args:
         model: The model.
-        before: What ``build`` gave before, where that is at hand; None is nothing.
+        before: The model that ``build`` returned before, if it is known; else None.
 
     Raises:
-        TypeError: If it was in use before, by another fold, another trial or another search of this process.
+        TypeError: If the model was in use before, by another fold, another trial or another search of this process.
     """
     if model is before:
         raise _same_again(model)
@@ -125,12 +128,12 @@ def _copy_of(estimator: Any, params: Mapping[str, Any]) -> Any:
 
 
 def _not_fitted(estimator: Any) -> Any:
-    """A copy; one of scikit-learn's kind is without what it was fitted to."""
+    """A copy. A copy of one of scikit-learn's estimators is not fitted."""
     return _copy_of(estimator, {}) if hasattr(estimator, "__sklearn_clone__") else copy.deepcopy(estimator)
 
 
 def _seeded(model: Any, seed: int) -> Any:
-    """Gives an estimator, and those inside it, a seed where they have none."""
+    """Gives a seed to an estimator, and to those within it, if they have none."""
     if hasattr(model, "get_params") and hasattr(model, "set_params"):
         known = model.get_params()
         empty = sorted(name for name, value in known.items() if value is None and name.endswith("random_state"))

@@ -1,8 +1,8 @@
-"""Folds: which rows a model is trained on and which it is scored on, from what ``cv=`` was given.
+"""Folds: which rows a model is trained on and which it is scored on. They follow from the argument ``cv=``.
 
-A fold is a pair of uint32 arrays of row numbers into data that all folds share; nothing is copied. A splitter is a
-frozen dataclass that says how, not which: the rows follow from the seed of the search, so one seed gives the same folds
-everywhere. Knows nothing of models.
+A fold is a pair of uint32 arrays of row numbers into data that all folds share; no data are copied. A splitter is a
+frozen dataclass that describes how to split. The rows also depend on the seed of the search, so that one seed gives the
+same folds everywhere. This module knows nothing of models.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ _AT_LEAST_TWO = ("be >= 2", lambda v: v >= 2)
 
 
 class Splitter:
-    """Base of the ways to make folds: :func:`make_folds` turns one into rows to train on and rows to score."""
+    """Base of the splitters. :func:`make_folds` makes folds of one."""
 
     def _folds(self, n: int, labels: Labels | None, groups: Labels | None, seed: int) -> list[Fold]:
         """The folds of ``n`` rows.
 
         Args:
             n: Number of rows.
-            labels: The class of each row, counted from 0; None where targets are no classes.
-            groups: The group of each row, counted from 0; None where there are none.
-            seed: Decides every random choice.
+            labels: The class of each row, counted from 0; None if targets are not classes.
+            groups: The group of each row, counted from 0; None if there are no groups.
+            seed: The seed of every random choice.
 
         Raises:
             ValueError: If there are too few rows, groups or members of a class.
@@ -62,11 +62,11 @@ def _check_stratified(owner: str, value: bool | None) -> bool | None:
 
 @dataclass(frozen=True)
 class KFold(Splitter):
-    """The rows, shuffled by the seed, in so many parts of equal size; each part is scored once.
+    """Shuffles the rows by the seed and cuts them into ``n_splits`` parts of equal size; each part is scored once.
 
     Args:
         n_splits: Number of folds, >= 2.
-        stratified: Give every part its share of each class, to within one row. None: where targets are classes.
+        stratified: Whether every part gets its share of each class, to within one row. None: if targets are classes.
 
     Raises:
         ValueError: If ``n_splits`` < 2; when used, if there are fewer rows than folds, or with ``stratified=True`` a
@@ -217,11 +217,11 @@ class TimeSeriesSplit(Splitter):
 
 @dataclass(frozen=True)
 class HoldOut(Splitter):
-    """One fold: a share of the rows, drawn by the seed, is scored, the rest trained on. A float as ``cv`` is this.
+    """One fold: a random share of the rows is scored, and the rest is trained on. A float as ``cv`` means this.
 
     Args:
-        fraction: Share to score, in (0, 1). Where there are groups, of the groups.
-        stratified: Take of every class its share, to within one row. None: where targets are classes.
+        fraction: The share of the rows to score, in (0, 1). If there are groups, the share of the groups.
+        stratified: Whether the share holds for every class, to within one row. None: if targets are classes.
 
     Raises:
         ValueError: If ``fraction`` is out of range; when used, if a side would be empty.
@@ -259,23 +259,24 @@ def make_folds(
     seed: int = 0,
     classes: bool | None = None,
 ) -> list[Fold]:
-    """The folds that a ``cv=`` argument stands for, checked.
+    """The checked folds for a ``cv=`` argument.
 
     Args:
-        cv: An int k >= 2 for :class:`KFold`, or :class:`GroupKFold` where groups are given; a float for
-            :class:`HoldOut`; one of this module's splitters; anything with ``split`` and ``get_n_splits``, as
-            scikit-learn's splitters have; or a list of ``(train, test)`` pairs of row numbers or boolean masks.
-        x: Features, for other libraries' splitters.
-        y: Targets: how many rows there are, and their classes.
-        groups: A label for each row, any values.
-        seed: Decides every random choice; also of another library's splitter whose ``random_state`` is None.
-        classes: Whether targets are classes; None looks at them, see :func:`class_labels`.
+        cv: An int k >= 2 for :class:`KFold`, or :class:`GroupKFold` if groups are given; a float for :class:`HoldOut`;
+        one
+            of this module's splitters; an object with ``split`` and ``get_n_splits``, like scikit-learn's splitters; or
+            a list of ``(train, test)`` pairs of row numbers or boolean masks.
+        x: Features, for splitters of other libraries.
+        y: Targets, which give the number of rows and their classes.
+        groups: A label for each row, of any type.
+        seed: The seed of every random choice, also for another library's splitter whose ``random_state`` is None.
+        classes: Whether targets are classes; None decides by their values, see :func:`class_labels`.
 
     Returns:
         Pairs of uint32 arrays: rows to train on and rows to score. Sorted, unless given in another order.
 
     Raises:
-        ValueError: If a side is empty, a row is out of range or on both sides, or for what the splitter refuses.
+        ValueError: If a side is empty, a row is out of range or on both sides, or the splitter refuses the data.
         TypeError: If ``cv`` is none of the above.
 
     Example:
@@ -301,7 +302,7 @@ def make_folds(
 
 
 def inner_split(rows: Rows, fraction: float, labels: Labels | None, seed: int) -> Fold:
-    """Splits the training rows of a fold: those to train on, and a share of them to watch while training.
+    """Splits the training rows of a fold into those to train on and a share to watch while training.
 
     A row that occurs several times is on one side only.
 
@@ -370,7 +371,7 @@ def _require_groups(groups: Labels | None, splitter: str) -> Labels:
 
 
 def _seeded(splitter: Any, seed: int) -> Any:
-    """The splitter, with the search's seed where it would draw one of its own at every call."""
+    """The splitter, with the seed of the search if it would otherwise draw a new one at every call."""
     if getattr(splitter, "random_state", 0) is not None or getattr(splitter, "shuffle", True) is False:
         return splitter
     seeded = copy.copy(splitter)

@@ -1,6 +1,6 @@
-"""What has to be right before the first trial: folds, data, models that can be built, and every name that was given.
+"""Checks a search before its first trial: folds, data, the models that ``build`` returns, and all names.
 
-A search that would fail in each trial for one reason says the reason here, at once, and names the argument.
+It finds errors that would make every trial fail, and names the argument.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from fastreg.search.folds.stratification import plain_values, whole_numbers
 
 __all__ = ["are_classes", "make_context", "try_out"]
 
-# How often features are read, so often that they are converted once.
+# The number of times that features are read. It is so large that they are converted once for all.
 _MANY = 1 << 20
 
 # Arguments of Sequential.fit that a search sets itself.
@@ -55,32 +55,31 @@ def make_context(
     journal: bool = False,
     spreads_known: bool = False,
 ) -> Context:
-    """Checks the arguments of a search and makes what its tasks share.
+    """Checks the arguments of a search and makes the context that its tasks share.
 
     Args:
-        build: ``build(params)`` that gives a compiled ``Sequential`` or an estimator, alone or as
+        build: A function ``build(params)`` that returns a compiled ``Sequential`` or an estimator, alone or as
             ``(model, fit_arguments)``; or an estimator.
-        samples: Parameters to try ``build`` with, drawn from the space. Building stops early once every parameter was
-            read.
+        samples: Parameters from the space to call ``build`` with. It is called until every parameter was read.
         x: Features.
         y: Targets.
-        cv: See :func:`fastreg.search.folds.cross_validation.make_folds`.
-        groups: See there.
-        scoring: See :func:`fastreg.search.folds.scoring.resolve`.
+        cv: The folds, see :func:`fastreg.search.folds.cross_validation.make_folds`.
+        groups: The group of each row, see the same function.
+        scoring: The metrics, see :func:`fastreg.search.folds.scoring.resolve`.
         fit_arguments: Keyword arguments of the models' ``fit``.
-        preprocess: See :func:`fastreg.search.folds.preprocessing.resolve`.
-        seed: Of the search.
-        return_train_score: Score the rows trained on too.
+        preprocess: The transformers, see :func:`fastreg.search.folds.preprocessing.resolve`.
+        seed: The seed of the search.
+        return_train_score: Whether to score the training rows, too.
         early_stopping_on: ``"inner"``, or ``"fold"`` to watch the rows that are scored, which is optimistic.
-        curves: The trials are compared epoch by epoch.
-        gates: Parameters that need not be read, since the presence of others depends on them.
-        journal: The folds are written to a journal, with the fingerprints of their models.
-        spreads_known: Do not warn of features whose spreads are too different.
+        curves: Whether trials are compared epoch by epoch.
+        gates: Parameters that need not be read, because the presence of others depends on them.
+        journal: Whether folds are written to a journal, with the fingerprints of their models.
+        spreads_known: Whether to omit the warning about features with very different spreads.
 
     Raises:
         ValueError: If an argument is out of range, a name is unknown, or a parameter is never read.
-        TypeError: If an argument is of the wrong kind, or ``build`` returns what is no model, or one model again.
-        Exception: What ``build`` raises, if it does so for each of the samples.
+        TypeError: If an argument is of the wrong kind, or ``build`` does not return a model, or returns one a second
+        time. Exception: The exception of ``build``, if it raises one for each of the samples.
     """
     check_choice("search", "early_stopping_on", early_stopping_on, ("inner", "fold"))
     chain = preprocessing.resolve(preprocess)
@@ -138,7 +137,7 @@ def make_context(
 
 
 class Recorded(dict[str, Any]):
-    """Parameters that note which of them are read. What reads all of them, as ``f(**params)`` does, reads each."""
+    """Parameters that record which of them are read. ``f(**params)`` reads all of them."""
 
     def __init__(self, params: Mapping[str, Any], read: set[str]) -> None:
         super().__init__(params)
@@ -193,7 +192,7 @@ class Recorded(dict[str, Any]):
 
 
 def try_out(build: Any, samples: Sequence[Mapping[str, Any]], seed: int) -> Any:
-    """A model for one of the samples. Raises what ``build`` raises, if it does so for each of them."""
+    """A model for one of the samples. Raises the exception of ``build`` if it raises one for each of them."""
     (model, _), _ = _try_out(build, samples, seed, {name for params in samples for name in params})
     return model
 
@@ -201,7 +200,7 @@ def try_out(build: Any, samples: Sequence[Mapping[str, Any]], seed: int) -> Any:
 def _try_out(
     build: Any, samples: Sequence[Mapping[str, Any]], seed: int, gates: Collection[str]
 ) -> tuple[tuple[Any, dict[str, Any]], tuple[Any, dict[str, Any]]]:
-    """Two models for one of the samples, with their arguments of ``fit``; every parameter was read by then."""
+    """Two models for one of the samples, with their arguments of ``fit``. Checks that every parameter was read."""
     if not samples:
         raise ValueError("search: the space holds no parameters that its constraint allows")
     seeds = (seed, fold_seed(seed, 0, 1))
@@ -241,7 +240,7 @@ def _try_out(
 
 
 class _Recording:
-    """Calls ``build`` with parameters that note what is read."""
+    """Calls ``build`` with parameters that record which of them are read."""
 
     def __init__(self, build: Any) -> None:
         self._build = build
@@ -294,7 +293,7 @@ def _check_estimator_params(estimator: Any, samples: Sequence[Mapping[str, Any]]
 
 
 def _check_fit_arguments(model: Model, given: Mapping[str, Any]) -> int:
-    """Checks names and callbacks of a ``Sequential``'s fit. Gives the epochs."""
+    """Checks the names and callbacks of a ``Sequential``'s fit. Returns the number of epochs."""
     known = [name for name in inspect.signature(Model.fit).parameters if name not in ("self", "keras")]
     for name in given:
         if name in _OWN:
@@ -338,10 +337,10 @@ def _check_signature(model: Any, given: Mapping[str, Any]) -> None:
 
 
 def are_classes(model: Any, y: Any) -> bool | None:
-    """Whether the targets of a model are classes; None where the targets themselves decide.
+    """Whether the targets of a model are classes; None if the targets themselves decide.
 
-    Of a ``Sequential`` the loss says so. Of a classifier they are what scikit-learn's ``type_of_target`` takes for
-    binary or multiclass: text, bools, integers, and floats that are whole numbers.
+    For a ``Sequential`` the loss decides. The targets of a classifier are classes if scikit-learn's ``type_of_target``
+    calls them binary or multiclass: text, bools, integers, and floats that are whole numbers.
     """
     if isinstance(model, Model):
         return _are_classes_of_loss(model, y)
@@ -386,7 +385,7 @@ def _features(x: Any) -> Any:
 
 
 def _targets(model: Model, y: Any) -> Any:
-    """Targets as the core takes them fastest."""
+    """Targets in the form that the core reads without conversion."""
     array = arrays.numeric(y, "y")
     assert model.loss is not None
     if model.loss.targets == "labels":
@@ -396,7 +395,7 @@ def _targets(model: Model, y: Any) -> Any:
 
 
 def _check_data(context: Context, model: Model, fold: Prepared) -> None:
-    """Scores a row: raises what fit would raise in every fold, for the data and the weights of the rows."""
+    """Scores one row, to raise the errors that fit would raise in every fold for the data and the weights of rows."""
     targets = context.y if context.targets is None else context.targets
     weights = context.fit_arguments.get("sample_weight")
     model.build(np.shape(fold.x)[1:])

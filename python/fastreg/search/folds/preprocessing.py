@@ -1,4 +1,4 @@
-"""What is done to the features within a fold: transformers fitted on the rows trained on, and on no others.
+"""Preprocessing of features within a fold: transformers that are fitted on the training rows only.
 
 A fold's transformed features do not depend on the parameters of a trial, so they are computed once in a process and
 shared by all trials: at most one copy of the features for each fold.
@@ -84,13 +84,13 @@ class Standard:
 
 
 class Chain:
-    """Transformers one after another, each fitted on what the one before it gives.
+    """A sequence of transformers, each of which is fitted on the output of the one before it.
 
-    It remembers the names of the columns of a frame that it was fitted on. A frame with others, or in another order, is
-    a ValueError then.
+    It remembers the names of the columns of a frame that it was fitted on. Another frame with other names, or with
+    another order, is a ValueError.
 
     Args:
-        steps: Things with ``fit`` and ``transform``, or ``fit_transform`` and ``transform``.
+        steps: Objects with ``fit`` and ``transform``, or with ``fit_transform`` and ``transform``.
     """
 
     _names: Names | None = None
@@ -120,7 +120,7 @@ class Chain:
 
 
 def _names_of(step: Any, x: Any, names: Names) -> Names | None:
-    """The names of the columns that a step made of those with these names, if it or what it gave tells them."""
+    """The names of the columns that a step made of columns with these names, if the step or its output has names."""
     if isinstance(step, Standard):
         return names
     try:
@@ -131,10 +131,10 @@ def _names_of(step: Any, x: Any, names: Names) -> Names | None:
 
 
 def resolve(preprocess: object) -> Chain | None:
-    """What a ``preprocess=`` argument stands for: None, ``"standard"``, a transformer, or a list of them.
+    """The transformers of a ``preprocess=`` argument: None, ``"standard"``, a transformer, or a list of them.
 
     Raises:
-        TypeError: If something in it is no transformer.
+        TypeError: If something in it is not a transformer.
         ValueError: If a name is unknown.
     """
     if preprocess is None:
@@ -162,11 +162,11 @@ def resolve(preprocess: object) -> Chain | None:
 def fit_fold(chain: Chain, x: Any, y: Any, train: Rows, scored: Rows) -> tuple[Chain, Any]:
     """A fitted copy of the transformers, and features whose rows of the fold are transformed.
 
-    Rows of neither side are 0: nothing reads them. The rows keep their places, so that targets, weights and the row
-    numbers of the fold stay as they are.
+    Rows that are on neither side are 0, and nothing reads them. The numbers of the rows do not change, so that targets,
+    weights and the row numbers of the fold stay valid.
 
     Raises:
-        ValueError: If the transformers give another number of rows, or what is no matrix.
+        ValueError: If the transformers change the number of rows, or do not return a matrix.
     """
     fitted = copy.deepcopy(chain)
     first = _matrix(fitted.fit_transform(take(x, train), take(y, train)), len(train))
@@ -185,7 +185,10 @@ def _matrix(values: Any, n: int) -> NDArray[Any]:
 
 
 class Once:
-    """Values computed once in a process, by whichever thread needs them first; the others wait. Pickled empty."""
+    """Values that the first thread that needs them computes once for the process, while others wait.
+
+    A pickle has none.
+    """
 
     def __init__(self) -> None:
         self._values: dict[object, Any] = {}

@@ -1,7 +1,7 @@
-"""What trials are compared by: the names, directions and functions that a ``scoring=`` argument stands for.
+"""Scores, by which trials are compared: the names, directions and functions of a ``scoring=`` argument.
 
-Metrics of this library are computed in the core, on the rows of a fold, without a copy. scikit-learn's scorers and
-callables get the rows themselves, and scikit-learn's see a ``Sequential`` through an adapter with ``predict`` and
+Metrics of this library are computed in the core, on the rows of a fold, without a copy. Callables and scikit-learn's
+scorers get the rows themselves; for the latter an adapter gives a ``Sequential`` the methods ``predict`` and
 ``predict_proba``. A score is never negated: a loss of 0.12 is 0.12, and lower is better.
 """
 
@@ -29,12 +29,12 @@ class Scorer:
 
     Args:
         name: Its key in the results.
-        direction: ``"max"`` or ``"min"``: whether a good value is a high one or a low one.
+        direction: ``"max"`` if higher values are better, else ``"min"``.
         kind: ``"core"`` for the loss and metrics of this library, ``"method"`` for an estimator's ``score``,
             ``"callable"``, or ``"sklearn"`` for a scorer of scikit-learn.
-        key: What it is called in the logs of a fit; empty where it is not in there.
-        metric: The metric to compile a model with that lacks it; None for the loss and for metrics it has.
-        function: ``function(model, x, y)`` of the last two kinds.
+        key: Its name in the logs of a fit; empty if the logs do not contain it.
+        metric: The metric to compile a model with if it lacks it; None for the loss and for metrics that it has.
+        function: ``function(model, x, y)``, for the last two kinds.
     """
 
     name: str
@@ -83,7 +83,7 @@ class Scoring:
 
     @property
     def metrics(self) -> dict[str, str | Metric]:
-        """By the keys of a fit's logs, the metrics that models are compiled with where they lack them."""
+        """The metrics that models are compiled with if they lack them, by their keys in the logs of a fit."""
         return {scorer.key: scorer.metric for scorer in self.scorers if scorer.metric is not None}
 
     def prepare(self, model: Model) -> None:
@@ -113,13 +113,13 @@ class Scoring:
             model: A ``Sequential`` or an estimator.
             x: Features.
             y: Targets, as the user gave them.
-            rows: Which rows.
-            targets: Targets as the core takes them fastest; None is ``y``.
+            rows: The rows to score.
+            targets: Targets in the form that the core reads without conversion; None is ``y``.
             sample_weight: Weights of all rows for the loss; metrics and other scores are not weighted.
-            features: The rows of ``x``, where they are at hand.
+            features: These rows of ``x``, if the caller has them already.
 
         Raises:
-            TypeError: If a scorer gives anything but a number.
+            TypeError: If a scorer returns anything but a number.
         """
         scores: dict[str, float] = {}
         core: dict[str, float] = {}
@@ -150,19 +150,19 @@ class Scoring:
 
 
 def resolve(scoring: object, model: Any) -> Scoring:
-    """What a ``scoring=`` argument stands for, given one of the models to be scored.
+    """The scores that a ``scoring=`` argument means, given one of the models to be scored.
 
     Args:
         scoring: None for the model's first metric, or its loss if it has none (an estimator: its ``score``); the name
-            of a metric of this library, or ``"loss"``; the name of one of scikit-learn's scorers; a metric;
-            a callable ``scorer(model, X, y)``, where greater is better; ``(callable, "min")`` where lower is; or
-            several of them in a list, or in a dict by the name wanted. The first is what trials are ranked by.
+            of a metric of this library, or ``"loss"``; the name of one of scikit-learn's scorers; a metric; a callable
+            ``scorer(model, X, y)`` whose higher values are better; ``(callable, "min")`` if lower ones are; or several
+            of them in a list, or in a dict with names of your choice. Trials are ranked by the first.
         model: A compiled ``Sequential`` or an estimator.
 
     Raises:
         ValueError: If a name is unknown, or twice; the message lists the known ones and guesses.
         TypeError: If something is none of the above.
-        ImportError: If a name would be one of scikit-learn's and that is not installed.
+        ImportError: If a name is one of scikit-learn's and scikit-learn is not installed.
     """
     entries: list[tuple[str | None, object]]
     if isinstance(scoring, Mapping):

@@ -1,6 +1,7 @@
-"""Callbacks of a fold: pruning by thresholds, and early stopping that goes on from one budget to the next.
+"""Callbacks of a fold: pruning by thresholds, and early stopping that continues from one budget to the next.
 
-They are the only callbacks of a search that enter Python after each epoch, and are used where they are needed only.
+These are the only callbacks of a search that run Python code after each epoch. They are used only where they are
+needed.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ Logs = dict[str, float]
 
 
 class Watch(Callback):
-    """Records a value after each epoch, and ends the run once its best so far is worse than the limit of that epoch.
+    """Records a value after each epoch, and ends the run when its best value is worse than the limit of the epoch.
 
     Args:
-        key: Which value.
+        key: The key of the value.
         direction: ``"max"`` or ``"min"``.
-        limits: One for each epoch, counted from 0; NaN, or none: no limit.
+        limits: The limit of each epoch, counted from 0. NaN or a missing limit means that there is none.
 
     Attributes:
         curve: The values.
-        pruned: Whether it ended the run.
+        pruned: Whether it has ended the run.
     """
 
     def __init__(self, key: str, direction: str, limits: Sequence[float] = ()) -> None:
@@ -49,13 +50,14 @@ class Watch(Callback):
 
 
 class CarriedStopping(Callback):
-    """:class:`~fastreg.callbacks.EarlyStopping` over a training that is done in several calls of ``fit``.
+    """:class:`~fastreg.callbacks.EarlyStopping` for a training that consists of several calls of ``fit``.
 
-    Judges as that does, but the best value, the epochs waited and the best weights are kept between calls, and the best
-    weights are not brought back at the end of one: :class:`Paused` does it to score, and takes it back to go on.
+    It follows the same rule, but keeps the best value, the number of epochs waited and the best weights between calls,
+    and does not restore the best weights at the end of a call. :class:`Paused` restores them for scoring, and puts the
+    latest weights back before training continues.
 
     Args:
-        original: What it stands for.
+        original: The callback that it replaces.
     """
 
     def __init__(self, original: EarlyStopping) -> None:
@@ -85,18 +87,18 @@ class CarriedStopping(Callback):
 
 
 class Paused:
-    """A model between two budgets: what it takes to go on exactly as if it had not stopped. Can be pickled.
+    """A model between two budgets, with everything that it needs to continue as if it had not stopped. Can be pickled.
 
     Args:
         model: The model.
-        callbacks: Its callbacks but for early stopping; they keep their state.
+        callbacks: Its callbacks except early stopping. They keep their state.
         stoppers: Its early stopping.
 
     Attributes:
-        arguments: Arguments of ``fit`` that ``build`` gave with the model.
-        fingerprint: Of the model as it was built, or None.
-        epochs: Epochs trained.
-        ended: Whether early stopping has ended the training: there is nothing to go on with.
+        arguments: The arguments of ``fit`` that ``build`` returned with the model.
+        fingerprint: The fingerprint of the model as it was built, or None.
+        epochs: The number of epochs trained.
+        ended: Whether early stopping has ended the training, so that it cannot continue.
     """
 
     def __init__(self, model: Model, callbacks: list[Callback], stoppers: list[CarriedStopping]) -> None:

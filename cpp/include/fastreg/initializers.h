@@ -1,0 +1,81 @@
+// The initializers: what each is called, its fields and what they may be, and the list from which everything else
+// follows. How they draw is in cpp/core/initializers.cpp. Values follow Keras.
+#pragma once
+#include <limits>
+#include <variant>
+
+#include "fastreg/fields.h"
+
+namespace fastreg {
+
+struct Zeros {
+  static constexpr const char* kName = "Zeros";
+  static constexpr auto kFields = fields();
+};
+struct Ones {
+  static constexpr const char* kName = "Ones";
+  static constexpr auto kFields = fields();
+};
+struct Constant {
+  static constexpr const char* kName = "Constant";
+  double value = 0.0;
+  static constexpr auto kFields = fields(field("value", &Constant::value));
+};
+
+inline constexpr Interval kDeviation{0.0, std::numeric_limits<double>::infinity(), false, false, ">= 0"};
+
+struct RandomNormal {
+  static constexpr const char* kName = "RandomNormal";
+  double mean = 0.0, stddev = 0.05;
+  static constexpr auto kFields =
+      fields(field("mean", &RandomNormal::mean), field("stddev", &RandomNormal::stddev, kDeviation));
+};
+// Uniform in [minval, maxval).
+struct RandomUniform {
+  static constexpr const char* kName = "RandomUniform";
+  double minval = -0.05, maxval = 0.05;
+  static constexpr auto kFields =
+      fields(field("minval", &RandomUniform::minval), field("maxval", &RandomUniform::maxval));
+
+  template <class Fail>
+  void check_fields_together(Fail fail) const {
+    if (!(minval <= maxval)) fail("maxval", ">= minval", maxval);
+  }
+};
+// RandomNormal, drawn again where it is more than two standard deviations off.
+struct TruncatedNormal {
+  static constexpr const char* kName = "TruncatedNormal";
+  double mean = 0.0, stddev = 0.05;
+  static constexpr auto kFields =
+      fields(field("mean", &TruncatedNormal::mean), field("stddev", &TruncatedNormal::stddev, kDeviation));
+};
+struct GlorotUniform {
+  static constexpr const char* kName = "GlorotUniform";
+  static constexpr auto kFields = fields();
+};
+struct GlorotNormal {
+  static constexpr const char* kName = "GlorotNormal";
+  static constexpr auto kFields = fields();
+};
+struct HeUniform {
+  static constexpr const char* kName = "HeUniform";
+  static constexpr auto kFields = fields();
+};
+struct HeNormal {
+  static constexpr const char* kName = "HeNormal";
+  static constexpr auto kFields = fields();
+};
+struct LecunUniform {
+  static constexpr const char* kName = "LecunUniform";
+  static constexpr auto kFields = fields();
+};
+struct LecunNormal {
+  static constexpr const char* kName = "LecunNormal";
+  static constexpr auto kFields = fields();
+};
+
+using Initializers = List<Zeros, Ones, Constant, RandomNormal, RandomUniform, TruncatedNormal, GlorotUniform,
+                          GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal>;
+using Initializer = Initializers::Into<std::variant>;
+
+}  // namespace fastreg

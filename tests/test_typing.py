@@ -204,7 +204,7 @@ PROGRAMS["Keras's arguments"] = "".join(with_every_idle_argument())
 MISTAKES = {
     "layers.Dense(3, kernel_constraint='max_norm')": "arg-type",
     "layers.Dense(3, kernel_constrain=None)": "call-arg",
-    "layers.Dense(3).trainable": "attr-defined",
+    "layers.Dense(3).trained": "attr-defined",
     "layers.Conv2D(3)": "attr-defined",
     "fr.Modell()": "attr-defined",
     "model.predct(x)": "attr-defined",

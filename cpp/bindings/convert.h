@@ -89,6 +89,19 @@ inline Features features(py::handle object, const char* name) {
   return out;
 }
 
+inline bool is_sequence(py::handle object) {
+  return py::isinstance<py::list>(object) || py::isinstance<py::tuple>(object);
+}
+
+// Those of a list or tuple of arrays, or of one array.
+inline std::vector<Features> all_features(const py::object& x, const char* name) {
+  if (!is_sequence(x)) return {features(x, name)};
+  std::vector<Features> out;
+  for (const py::handle one : x) out.push_back(features(one, (name + ("[" + std::to_string(out.size()) + "]")).c_str()));
+  if (out.empty()) throw py::value_error(std::string(name) + " must have at least one array");
+  return out;
+}
+
 // The span is empty for None.
 template <class T>
 Span<const T> vector(py::handle object, const char* name) {

@@ -6,12 +6,6 @@
 namespace fastreg::bindings {
 namespace {
 
-py::list weight_info(const Network& network) {
-  py::list out;
-  for (const WeightInfo& info : network.weights())
-    out.append(py::make_tuple(info.name, py::tuple(py::cast(shape_of(info))), info.trainable));
-  return out;
-}
 
 py::list get_weights(const Network& network) {
   py::list out;
@@ -50,17 +44,56 @@ void set_weight_part(Network& network, std::size_t index, std::size_t first, con
   network.set_weight_part(index, first, data, n);
 }
 
-py::array predict(const Network& network, const py::object& x, const py::object& out) {
-  const Features rows = features(x, "x");
-  py::array result =
-      out.is_none() ? py::array(FloatArray({static_cast<py::ssize_t>(rows.rows),
-                                            static_cast<py::ssize_t>(network.n_outputs())}))
-                    : checked<float>(out, "out", 2, true);
-  const auto n = static_cast<std::size_t>(result.shape(0)), cols = static_cast<std::size_t>(result.shape(1));
-  const MatrixView<float> view{static_cast<float*>(result.mutable_data()), n, cols, cols};
-  const py::gil_scoped_release released;
-  network.predict(rows, view);
-  return result;
+// A new array for n rows where out is None.
+py::array result_array(const py::object& out, std::size_t n, std::size_t cols) {
+  if (out.is_none()) return FloatArray({static_cast<py::ssize_t>(n), static_cast<py::ssize_t>(cols)});
+  return checked<float>(out, "out", 2, true);
+}
+
+MatrixView<float> writable_view(py::array& array) {
+  const auto rows = static_cast<std::size_t>(array.shape(0)), cols = static_cast<std::size_t>(array.shape(1));
+  return {static_cast<float*>(array.mutable_data()), rows, cols, cols};
+}
+
+// One array for one input, a sequence of them for several; the same for outputs.
+py::object predict(const Network& network, const py::object& x, const py::object& out) {
+  const std::vector<std::size_t> widths = network.output_widths();
+  const std::vector<Features> columns = all_features(x, "x");
+  std::vector<py::array> results;
+  std::vector<MatrixView<float>> views;
+  const bool several = widths.size() > 1;
+  if (several && !out.is_none() && (!is_sequence(out) || py::len(out) != widths.size()))
+    throw py::value_error("out must be a list of " + std::to_string(widths.size()) + " arrays");
+  for (std::size_t i = 0; i < widths.size(); ++i) {
+    const py::object given = several && !out.is_none() ? py::object(out[py::int_(i)]) : out;
+    results.push_back(result_array(given, columns[0].rows, widths[i]));
+    views.push_back(writable_view(results.back()));
+  }
+  {
+    const py::gil_scoped_release released;
+    network.predict({columns.data(), columns.size()}, {views.data(), views.size()});
+  }
+  if (!several) return std::move(results[0]);
+  return py::cast(results);
+}
+
+py::list info_list(const std::vector<WeightInfo>& weights) {
+  py::list out;
+  for (const WeightInfo& info : weights)
+    out.append(py::make_tuple(info.name, py::tuple(py::cast(shape_of(info))), info.trainable));
+  return out;
+}
+
+// What a network of this description has, without making one.
+py::tuple network_info(const std::string& text) {
+  const NetworkSpec spec = parse_network(text);
+  return py::make_tuple(widths_of(spec), info_list(weights_of(spec)));
+}
+
+// What a layer has for inputs of these widths.
+py::tuple layer_info(const std::string& text, const std::vector<std::size_t>& inputs) {
+  const Layer layer = parse_layer(text);
+  return py::make_tuple(width_of(layer, inputs), info_list(weights_of(layer, inputs)));
 }
 
 }  // namespace
@@ -75,11 +108,15 @@ void bind_network(py::module_& module) {
           py::detail::is_new_style_constructor(), py::arg("description"))
       .def_property_readonly("n_features", &Network::n_features)
       .def_property_readonly("n_outputs", &Network::n_outputs)
-      .def("weight_info", &weight_info)
+      .def_property_readonly("input_widths", &Network::input_widths)
+      .def_property_readonly("output_widths", &Network::output_widths)
+      .def("weight_info", [](const Network& network) { return info_list(network.weights()); })
       .def("get_weights", &get_weights)
       .def("set_weights", &set_weights, py::arg("weights"))
       .def("set_weight_part", &set_weight_part, py::arg("index"), py::arg("first"), py::arg("values"))
       .def("predict", &predict, py::arg("x"), py::arg("out") = py::none());
+  module.def("network_info", &network_info, py::arg("description"));
+  module.def("layer_info", &layer_info, py::arg("layer"), py::arg("input_widths"));
 }
 
 }  // namespace fastreg::bindings

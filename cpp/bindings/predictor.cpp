@@ -12,6 +12,7 @@
 #include <stdexcept>
 
 #include "bindings/convert.h"
+#include "bindings/frozen.h"
 
 namespace fastreg::bindings {
 namespace {
@@ -26,6 +27,7 @@ struct PyPredictor {
   std::unique_ptr<const Predictor> predictor;
   npy_intp n_features, n_outputs;
   double work_per_row;
+  bool several;              // more than one input or output
   PyObject* feature_names;   // a tuple of strings, or null
   PyObject* weak_references;
 };
@@ -62,12 +64,11 @@ bool is_float_matrix(PyObject* object, npy_intp cols, int flags) {
 }
 
 // A new reference to x itself, or to its conversion by serving.features.
-PyObject* readable(PyObject* x, const PyPredictor& self) {
+PyObject* readable(PyObject* x, npy_intp n_features, PyObject* feature_names) {
   constexpr int kFlags = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
-  const npy_intp n_features = self.n_features;
   if (PyArray_CheckExact(x) && is_float_matrix(x, n_features, kFlags)) return Py_NewRef(x);
   return guarded([&]() -> PyObject* {
-    const py::handle names(self.feature_names == nullptr ? Py_None : self.feature_names);
+    const py::handle names(feature_names == nullptr ? Py_None : feature_names);
     py::object converted = py::module_::import("fastreg.data.serving").attr("features")(py::handle(x), n_features, names);
     if (!PyArray_CheckExact(converted.ptr()) || !is_float_matrix(converted.ptr(), n_features, kFlags))
       throw py::type_error("x: the conversion to float32 gave no usable array");
@@ -144,11 +145,92 @@ void predict(const PyPredictor& self, PyArrayObject* x, PyArrayObject* out) {
   self.predictor->predict(rows, result);
 }
 
+// The arrays of several inputs or outputs in their order: from a list or tuple, or from a dict by their names. A single
+// one may be given as it is.
+template <class Named>
+std::vector<py::object> in_order(py::handle given, const std::vector<Named>& wanted, const char* argument) {
+  const auto fail = [&](const std::string& got) {
+    throw py::value_error(std::string(argument) + ": must be " + std::to_string(wanted.size()) +
+                          " arrays, in their order or by name, got " + got);
+  };
+  std::vector<py::object> out;
+  if (py::isinstance<py::dict>(given)) {
+    const auto named = py::reinterpret_borrow<py::dict>(given);
+    for (const Named& one : wanted) {
+      if (!named.contains(one.name.c_str())) fail("none for " + one.name);
+      out.push_back(named[one.name.c_str()]);
+    }
+    if (named.size() != wanted.size()) fail(std::to_string(named.size()));
+    return out;
+  }
+  if (!is_sequence(given)) {
+    if (wanted.size() != 1) fail("one " + std::string(py::str(py::type::of(given).attr("__name__"))));
+    return {py::reinterpret_borrow<py::object>(given)};
+  }
+  for (const py::handle one : given) out.push_back(py::reinterpret_borrow<py::object>(one));
+  if (out.size() != wanted.size()) fail(std::to_string(out.size()));
+  return out;
+}
+
+// Where an array lies.
+struct Memory {
+  const char *begin, *end;
+  explicit Memory(PyArrayObject* array)
+      : begin(static_cast<const char*>(PyArray_DATA(array))), end(begin + PyArray_NBYTES(array)) {}
+  bool overlaps(const Memory& other) const { return begin < other.end && other.begin < end; }
+};
+
+// A call of a network with several inputs or outputs.
+PyObject* call_several(const PyPredictor& self, PyObject* x, PyObject* out) {
+  return guarded([&]() -> PyObject* {
+    const std::vector<NetworkInput>& inputs = self.predictor->inputs();
+    const std::vector<NetworkOutput>& outputs = self.predictor->outputs();
+    const std::vector<std::size_t> widths = self.predictor->output_widths();
+    const auto taken = [](PyObject* made) {
+      if (made == nullptr) throw py::error_already_set();
+      return py::reinterpret_steal<py::object>(made);
+    };
+    std::vector<py::object> rows, results;
+    std::vector<MatrixView<const float>> views;
+    std::vector<MatrixView<float>> result_views;
+    for (const py::object& one : in_order(x, inputs, "x")) {
+      const std::size_t cols = inputs[rows.size()].n_features;
+      rows.push_back(taken(readable(one.ptr(), static_cast<npy_intp>(cols), nullptr)));
+      PyArrayObject* const array = array_of(rows.back().ptr());
+      views.push_back({static_cast<const float*>(PyArray_DATA(array)), static_cast<std::size_t>(PyArray_DIM(array, 0)),
+                       cols, cols});
+    }
+    const bool given = out != nullptr && out != Py_None;
+    const std::vector<py::object> outs =
+        given ? in_order(out, outputs, "out") : std::vector<py::object>(outputs.size());
+    const auto n = static_cast<npy_intp>(views[0].rows);
+    for (std::size_t i = 0; i < outs.size(); ++i) {
+      const std::size_t cols = widths[i];
+      results.push_back(taken(writable(outs[i].ptr(), n, static_cast<npy_intp>(cols), array_of(rows[0].ptr()))));
+      const Memory memory(array_of(results.back().ptr()));
+      for (const py::object& other : rows)
+        if (n > 0 && memory.overlaps(Memory(array_of(other.ptr())))) throw py::value_error("out: must not overlap x");
+      for (std::size_t j = 0; j < i; ++j)
+        if (n > 0 && memory.overlaps(Memory(array_of(results[j].ptr()))))
+          throw py::value_error("out: two of the arrays must not overlap");
+      result_views.push_back(
+          {static_cast<float*>(PyArray_DATA(array_of(results.back().ptr()))), views[0].rows, cols, cols});
+    }
+    {
+      const py::gil_scoped_release released;
+      self.predictor->predict({views.data(), views.size()}, {result_views.data(), result_views.size()});
+    }
+    if (results.size() == 1) return results[0].release().ptr();
+    return py::cast(results).release().ptr();
+  });
+}
+
 PyObject* call(PyObject* object, PyObject* const* args, std::size_t nargsf, PyObject* names) {
   const PyPredictor& self = *self_of(object);
   PyObject *x = nullptr, *out = nullptr;
   if (!read_arguments(args, PyVectorcall_NARGS(nargsf), names, &x, &out)) return nullptr;
-  PyObject* const rows = readable(x, self);
+  if (self.several) return call_several(self, x, out);
+  PyObject* const rows = readable(x, self.n_features, self.feature_names);
   if (rows == nullptr) return nullptr;
   PyObject* const result = writable(out, PyArray_DIM(array_of(rows), 0), self.n_outputs, array_of(rows));
   PyObject* done = nullptr;
@@ -166,76 +248,6 @@ PyObject* call(PyObject* object, PyObject* const* args, std::size_t nargsf, PyOb
 // The same call as a method, for help() and inspect.signature.
 PyObject* call_method(PyObject* object, PyObject* const* args, Py_ssize_t positional, PyObject* names) {
   return call(object, args, static_cast<std::size_t>(positional), names);
-}
-
-py::object array_or_none(const std::vector<float>& values, std::vector<py::ssize_t> shape) {
-  if (values.empty()) return py::none();
-  FloatArray out(std::move(shape));
-  std::copy(values.begin(), values.end(), out.mutable_data());
-  return out;
-}
-
-// (activation, inputs, kernel, bias, mean, scale) of each layer, where absent arrays are None.
-py::list layer_list(const Predictor& predictor) {
-  py::list out;
-  for (const FrozenLayer& layer : predictor.layers()) {
-    const auto in = static_cast<py::ssize_t>(layer.in), cols = static_cast<py::ssize_t>(layer.out);
-    out.append(py::make_tuple(name(layer.activation), in, array_or_none(layer.kernel, {in, cols}),
-                              array_or_none(layer.bias, {cols}), array_or_none(layer.mean, {cols}),
-                              array_or_none(layer.scale, {cols})));
-  }
-  return out;
-}
-
-[[noreturn]] void refuse(const char* rule, py::handle got, bool value = false) {
-  const std::string message = std::string("Predictor: ") + rule + ", got " + std::string(py::str(py::repr(got)));
-  if (value) throw py::value_error(message);
-  throw py::type_error(message);
-}
-
-// A layer from the fields that layer_list makes. They come from a pickle and may have been made by anyone.
-FrozenLayer layer_from(py::handle source) {
-  const auto values = [](py::handle array, const char* what, int ndim) {
-    if (array.is_none()) return std::vector<float>();
-    const py::array given = checked<float>(array, what, ndim);
-    const auto* data = static_cast<const float*>(given.data());
-    return std::vector<float>(data, data + given.size());
-  };
-  if (!py::isinstance<py::tuple>(source)) refuse("a layer must be a tuple", source);
-  const auto fields = py::reinterpret_borrow<py::tuple>(source);
-  if (fields.size() != 6)
-    throw py::value_error("Predictor: a layer has 6 fields, got " + std::to_string(fields.size()));
-  FrozenLayer layer;
-  if (!py::isinstance<py::str>(fields[0])) refuse("activation must be a string", fields[0]);
-  if (!py::isinstance<py::int_>(fields[1])) refuse("inputs must be an integer", fields[1]);
-  layer.activation = activation_from_name(fields[0].cast<std::string>());
-  const py::ssize_t inputs = PyLong_AsSsize_t(py::object(fields[1]).ptr());
-  if (inputs < 1) {
-    PyErr_Clear();
-    refuse("inputs must be in [1, 2**63)", fields[1], true);
-  }
-  layer.in = layer.out = static_cast<std::size_t>(inputs);
-  layer.kernel = values(fields[2], "kernel", 2);
-  if (!fields[2].is_none()) layer.out = static_cast<std::size_t>(py::reinterpret_borrow<py::array>(fields[2]).shape(1));
-  layer.bias = values(fields[3], "bias", 1);
-  layer.mean = values(fields[4], "mean", 1);
-  layer.scale = values(fields[5], "scale", 1);
-  return layer;
-}
-
-std::unique_ptr<const Predictor> predictor_from(py::handle source) {
-  if (py::isinstance<Network>(source)) {
-    const Network& network = source.cast<const Network&>();
-    const py::gil_scoped_release released;
-    return std::make_unique<const Predictor>(network);
-  }
-  if (!py::isinstance<py::list>(source))
-    throw py::type_error("Predictor: network must be a compiled network, got " +
-                         std::string(py::str(py::type::of(source).attr("__name__"))) +
-                         "; call model.freeze() on a Sequential model");
-  std::vector<FrozenLayer> layers;
-  for (const py::handle fields : source) layers.push_back(layer_from(fields));
-  return std::make_unique<const Predictor>(layers);
 }
 
 // A tuple of strings, one for each feature: it holds nothing that could refer back to the predictor.
@@ -263,6 +275,7 @@ PyObject* make(PyTypeObject* type, PyObject* args, PyObject* keywords) {
     self->n_features = static_cast<npy_intp>(predictor->n_features());
     self->n_outputs = static_cast<npy_intp>(predictor->n_outputs());
     self->work_per_row = predictor->work_per_row();
+    self->several = predictor->inputs().size() > 1 || predictor->outputs().size() > 1;
     self->feature_names = Py_XNewRef(names);
     new (&self->predictor) std::unique_ptr<const Predictor>(std::move(predictor));
     return object;
@@ -288,7 +301,7 @@ PyObject* reduce(PyObject* object, PyObject*) {
   return guarded([&] {
     const py::object type = py::type::of(py::handle(object));
     const PyPredictor& self = *self_of(object);
-    py::tuple arguments = py::make_tuple(layer_list(*self.predictor));
+    py::tuple arguments = py::make_tuple(frozen_state(*self.predictor));
     if (self.feature_names != nullptr) arguments = py::make_tuple(arguments[0], py::handle(self.feature_names));
     return py::make_tuple(type, arguments).release().ptr();
   });
@@ -296,6 +309,29 @@ PyObject* reduce(PyObject* object, PyObject*) {
 
 PyObject* get_n_features(PyObject* object, void*) { return PyLong_FromSsize_t(self_of(object)->n_features); }
 PyObject* get_n_outputs(PyObject* object, void*) { return PyLong_FromSsize_t(self_of(object)->n_outputs); }
+
+// The names of the inputs and of the outputs; empty where the network has no names.
+template <class Named>
+PyObject* name_tuple(const std::vector<Named>& all) {
+  return guarded([&] {
+    py::list names;
+    for (const Named& one : all)
+      if (!one.name.empty()) names.append(one.name);
+    return py::tuple(names).release().ptr();
+  });
+}
+PyObject* get_input_names(PyObject* object, void*) { return name_tuple(self_of(object)->predictor->inputs()); }
+PyObject* get_output_names(PyObject* object, void*) { return name_tuple(self_of(object)->predictor->outputs()); }
+PyObject* get_input_widths(PyObject* object, void*) {
+  return guarded([&] {
+    py::list widths;
+    for (const NetworkInput& input : self_of(object)->predictor->inputs()) widths.append(input.n_features);
+    return widths.release().ptr();
+  });
+}
+PyObject* get_output_widths(PyObject* object, void*) {
+  return guarded([&] { return py::cast(self_of(object)->predictor->output_widths()).release().ptr(); });
+}
 
 // As in scikit-learn, an array of objects; the attribute does not exist if there are no names.
 PyObject* get_feature_names(PyObject* object, void*) {
@@ -358,6 +394,10 @@ PyTypeObject* make_type() {
   static PyGetSetDef attributes[] = {
       {"n_features", get_n_features, nullptr, "Columns of x.", nullptr},
       {"n_outputs", get_n_outputs, nullptr, "Columns of the result.", nullptr},
+      {"input_names", get_input_names, nullptr, "Names of the inputs, in their order.", nullptr},
+      {"output_names", get_output_names, nullptr, "Names of the outputs, in their order.", nullptr},
+      {"input_widths", get_input_widths, nullptr, "Columns of each input.", nullptr},
+      {"output_widths", get_output_widths, nullptr, "Columns of each output.", nullptr},
       {"feature_names_in_", get_feature_names, nullptr, "Names of the columns that the model was fitted on.", nullptr},
       {nullptr, nullptr, nullptr, nullptr, nullptr}};
   // METH_COEXIST replaces the wrapper of the slot, which has no signature.

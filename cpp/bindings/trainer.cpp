@@ -10,15 +10,32 @@
 namespace fastreg::bindings {
 namespace {
 
-Dataset dataset(const py::dict& data) {
-  Dataset out;
-  out.x = features(data["x"], "x");
-  const py::object y = data["y"];
+OutputTargets output_targets(py::handle y, py::handle sample_weight) {
+  OutputTargets out;
   if (py::isinstance<py::array>(y) && py::reinterpret_borrow<py::array>(y).dtype().equal(py::dtype::of<std::int32_t>()))
     out.labels = vector<std::int32_t>(y, "y");
   else
     out.y = matrix(y, "y");
-  out.sample_weight = vector<float>(data["sample_weight"], "sample_weight");
+  out.sample_weight = vector<float>(sample_weight, "sample_weight");
+  return out;
+}
+
+// x and y are an array, or a list of arrays for several inputs or outputs; weights of rows go with y, or are for all.
+Dataset dataset(const py::dict& data) {
+  Dataset out;
+  out.inputs = all_features(data["x"], "x");
+  const py::object y = data["y"], weights = data["sample_weight"];
+  if (!is_sequence(y)) {
+    out.targets.push_back(output_targets(y, weights));
+  } else {
+    const bool each = is_sequence(weights);
+    if (each && py::len(weights) != py::len(y))
+      throw py::value_error("sample_weight must be as many as y, " + std::to_string(py::len(y)) + ", got " +
+                            std::to_string(py::len(weights)));
+    for (const py::handle one : y)
+      out.targets.push_back(
+          output_targets(one, each ? py::object(weights[py::int_(out.targets.size())]) : weights));
+  }
   out.rows = vector<std::uint32_t>(data["rows"], "rows");
   return out;
 }
@@ -137,7 +154,6 @@ py::dict fit_result(const FitResult& result, std::size_t columns, py::object exc
 struct PyTrainer {
   py::object network;
   std::unique_ptr<Trainer> trainer;
-  std::size_t metrics = 0;
   std::vector<std::size_t> trainable;   // the weights that have moments
 };
 
@@ -164,7 +180,7 @@ py::dict fit(PyTrainer& self, const py::dict& data, const py::object& validation
     if (result.logs.empty()) throw;
     exception = py::handle(PyExc_MemoryError)();   // the epochs until then belong in the history
   }
-  return fit_result(result, (1 + self.metrics) * (scored ? 2 : 1), std::move(exception));
+  return fit_result(result, self.trainer->log_count() * (scored ? 2 : 1), std::move(exception));
 }
 
 std::vector<double> evaluate(PyTrainer& self, const py::dict& data) {
@@ -242,7 +258,6 @@ std::unique_ptr<PyTrainer> make_trainer(const py::object& network, const std::st
   auto out = std::make_unique<PyTrainer>();
   out->network = network;
   out->trainer = std::make_unique<Trainer>(network.cast<Network&>(), spec);
-  out->metrics = spec.metrics.size();
   const auto& infos = network.cast<const Network&>().weights();
   for (std::size_t w = 0; w < infos.size(); ++w)
     if (infos[w].trainable) out->trainable.push_back(w);

@@ -1,20 +1,27 @@
-// Reads the JSON description, format 1, into the structs of spec.h. What values are allowed is validate.cpp's business;
+// Reads the JSON description into the structs of spec.h. What values are allowed is validate.cpp's business;
 // here it is names and JSON types. Knows nothing of files or of how a network computes.
 //
-//   n_features  integer                 required by parse_network
+//   format      1, or 2 for a graph     required
+//   n_features  integer                 required by parse_network in format 1
 //   seed        integer in [0, 2^64)    default 0
+//   inputs      array of objects        required by parse_network in format 2, as nodes and outputs: name, n_features
+//   nodes       array of objects        layer (index in layers), inputs (array of values, which spec.h numbers)
+//   outputs     array of objects        name, value
 //   layers      array of objects        required by parse_network
 //     their names and fields are those of fastreg/layers.h, and so are those of initializers and regularizers
-//   loss        object                  required by parse_training
+//   loss        object, or an array     required by parse_training; an array has one for each output of the network
 //     names and fields are those of fastreg/losses.h
+//   loss_weights array of numbers       default ones; beside an array of losses, one for each
 //   optimizer   object                  required by parse_training; names and fields are those of fastreg/optimizers.h
-//   metrics     array of objects        default empty
+//   metrics     array of objects        default empty; beside an array of losses, an array of such arrays
 //     names and fields are those of fastreg/metrics.h
 //
 // Every object of these names its kind in "type". An absent member has the default of its struct, a member that is
 // not listed is ignored.
 #include "fastreg/spec.h"
 
+#include <cmath>
+#include <limits>
 #include <stdexcept>
 #include <utility>
 
@@ -23,10 +30,84 @@
 namespace fastreg {
 namespace {
 
-void require_format(const Members& top) {
-  const std::string rule = "1 (the only format known; a newer fastreg may read others)";
+// 1, or 2 for a graph.
+std::uint64_t read_format(const Members& top) {
+  const std::string rule = "1 or 2 (the only formats known; a newer fastreg may read others)";
   const std::uint64_t format = top.whole("format", rule);
-  if (format != 1) throw std::invalid_argument("format must be " + rule + ", got " + std::to_string(format));
+  if (format != 1 && format != 2)
+    throw std::invalid_argument("format must be " + rule + ", got " + std::to_string(format));
+  return format;
+}
+
+// Calls read(members, element) for each object of an array.
+template <class Element, class Read>
+std::vector<Element> read_array(const Members& top, const char* list, Read read) {
+  std::vector<Element> out;
+  const Json::Array& array = top.array(list);
+  for (std::size_t i = 0; i < array.size(); ++i)
+    read(Members(array[i], std::string(list) + "[" + std::to_string(i) + "]"), out.emplace_back());
+  return out;
+}
+
+void read_graph(const Members& top, NetworkSpec& spec) {
+  spec.inputs = read_array<NetworkInput>(top, "inputs", [](const Members& fields, NetworkInput& input) {
+    input.name = fields.text("name");
+    input.n_features = fields.whole("n_features", "an integer in [1, 2^31)");
+  });
+  spec.nodes = read_array<Node>(top, "nodes", [](const Members& fields, Node& node) {
+    node.layer = fields.whole("layer", "the index of a layer");
+    for (const Json& value : fields.array("inputs")) {
+      const auto* number = value.get<std::uint64_t>();
+      if (number == nullptr)
+        throw std::invalid_argument(fields.label("inputs") + " must be numbers of values, got " + quoted(value));
+      node.inputs.push_back(*number);
+    }
+  });
+  spec.outputs = read_array<NetworkOutput>(top, "outputs", [](const Members& fields, NetworkOutput& output) {
+    output.name = fields.text("name");
+    output.value = fields.whole("value", "the number of a value");
+  });
+  if (spec.is_chain()) throw std::invalid_argument("inputs, nodes and outputs must not all be empty");
+}
+
+std::vector<Metric> read_metrics(const Json::Array& metrics, const std::string& where) {
+  std::vector<Metric> out;
+  for (std::size_t i = 0; i < metrics.size(); ++i)
+    out.push_back(read_one_of(Metrics(), metrics[i], where + "[" + std::to_string(i) + "]"));
+  return out;
+}
+
+// An array beside the losses, with an element for each of them; null where it is absent.
+const Json::Array* beside_losses(const Members& top, const char* list, std::size_t count) {
+  if (top.find(list) == nullptr) return nullptr;
+  const Json::Array& array = top.array(list);
+  if (array.size() != count)
+    throw std::invalid_argument(std::string(list) + " must be as many as losses, " + std::to_string(count) + ", got " +
+                                std::to_string(array.size()));
+  return &array;
+}
+
+void read_outputs(const Members& top, TrainingSpec& spec) {
+  const Json::Array& losses = top.array("loss");
+  if (losses.empty()) throw std::invalid_argument("loss must be an object, or at least one in an array, got none");
+  const Json::Array* const metrics = beside_losses(top, "metrics", losses.size());
+  const Json::Array* const weights = beside_losses(top, "loss_weights", losses.size());
+  for (std::size_t i = 0; i < losses.size(); ++i) {
+    const std::string index = "[" + std::to_string(i) + "]";
+    OutputTraining& output = spec.outputs.emplace_back();
+    output.loss = read_one_of(Losses(), losses[i], "loss" + index);
+    if (metrics != nullptr) {
+      const auto* const own = (*metrics)[i].get<Json::Array>();
+      if (own == nullptr) throw std::invalid_argument("metrics" + index + " must be an array, got " + quoted((*metrics)[i]));
+      output.metrics = read_metrics(*own, "metrics" + index);
+    }
+    if (weights == nullptr) continue;
+    const auto number = (*weights)[i].number();
+    if (!number || !(std::abs(*number) <= std::numeric_limits<float>::max()))
+      throw std::invalid_argument("loss_weights" + index + " must be a number that is finite in float32, got " +
+                                  quoted((*weights)[i]));
+    output.weight = static_cast<float>(*number);
+  }
 }
 
 }  // namespace
@@ -34,9 +115,11 @@ void require_format(const Members& top) {
 NetworkSpec parse_network(const std::string& description) {
   const Json json = parse_json(description);
   const Members top(json, "");
-  require_format(top);
   NetworkSpec spec;
-  spec.n_features = top.whole("n_features", "an integer in [1, 2^31)");
+  if (read_format(top) == 2)
+    read_graph(top, spec);
+  else
+    spec.n_features = top.whole("n_features", "an integer in [1, 2^31)");
   if (top.find("seed") != nullptr) spec.seed = top.whole("seed", "an integer in [0, 2^64)");
   const Json::Array& layers = top.array("layers");
   for (std::size_t i = 0; i < layers.size(); ++i) {
@@ -49,19 +132,20 @@ NetworkSpec parse_network(const std::string& description) {
 TrainingSpec parse_training(const std::string& description) {
   const Json json = parse_json(description);
   const Members top(json, "");
-  require_format(top);
+  read_format(top);
   TrainingSpec spec;
-  spec.loss = read_one_of(Losses(), top.required("loss"), "loss");
   spec.optimizer = read_one_of(Optimizers(), top.required("optimizer"), "optimizer");
-  if (top.find("metrics") != nullptr) {
-    const Json::Array& metrics = top.array("metrics");
-    for (std::size_t i = 0; i < metrics.size(); ++i) {
-      spec.metrics.push_back(read_one_of(Metrics(), metrics[i], "metrics[" + std::to_string(i) + "]"));
-    }
+  if (top.required("loss").get<Json::Array>() != nullptr) {
+    read_outputs(top, spec);
+  } else {
+    spec.loss = read_one_of(Losses(), top.required("loss"), "loss");
+    if (top.find("metrics") != nullptr) spec.metrics = read_metrics(top.array("metrics"), "metrics");
   }
   validate(spec);
   return spec;
 }
+
+Layer parse_layer(const std::string& json) { return read_one_of(Layers(), parse_json(json), "layer"); }
 
 Optimizer parse_optimizer(const std::string& json) {
   TrainingSpec spec;

@@ -3,21 +3,14 @@
 #pragma once
 #include <vector>
 
-#include "core/graph.h"
-#include "core/scoring.h"
-#include "fastreg/trainer.h"
+#include "core/objective.h"
 
 namespace fastreg {
-
-// Operations to run before the loss: all, or all but a last sigmoid or softmax that the loss computes itself.
-inline std::size_t operations_before_loss(const Graph& graph, const Scoring& scoring) {
-  return graph.operations.size() - (scoring.absorbs_head() ? 1 : 0);
-}
 
 // Gathers the targets, labels and weights of the batch rows [begin, begin + n) of `order` (null: those rows of the data
 // themselves). The matrix is padded like the network's output.
 struct TargetGather {
-  const Dataset& data;
+  const OutputTargets& targets;
   const std::uint32_t* order;
 
   std::size_t row(std::size_t i) const { return order != nullptr ? order[i] : i; }
@@ -32,36 +25,39 @@ struct TargetGather {
 // had them, since all weights may be denormal.
 std::vector<float> relative_weights(Span<const float> weights, Span<const std::uint32_t> rows);
 
-// Throws std::invalid_argument unless shapes, row indices, labels and weights are what the network and loss need.
-void check(const Dataset& data, const Graph& graph, const Scoring& scoring, const char* name);
-
 class Evaluator {
  public:
-  Evaluator(const Graph& graph, const Scoring& scoring) : graph_(graph), scoring_(scoring) {}
+  Evaluator(const Graph& graph, const Objective& objective)
+      : graph_(graph), objective_(objective), inference_(plan_inference(graph, objective.values())) {}
 
-  // {loss + penalty, metrics...}. The caller holds the graph's lock and has checked the data.
-  std::vector<double> run(const Dataset& data, double penalty);
+  // Objective::logs of the data. The caller holds the graph's lock and has checked the data.
+  std::vector<double> run(const Columns& data, double penalty);
 
  private:
-  struct Member {   // what one thread needs for a block
+  struct Member {   // what one thread needs for a block; a buffer for each output
     InferenceBuffers buffers;
-    Buffer targets;
-    std::vector<std::int32_t> labels;
+    std::vector<Buffer> targets;
+    std::vector<std::vector<std::int32_t>> labels;
   };
-  void prepare(const Dataset& data);
-  void score_blocks(const Dataset& data, const Team& team);
-  void score_block(const Dataset& data, Member& member, std::size_t begin, std::size_t n, std::size_t group);
-  std::size_t blocks(const Dataset& data) const { return (data.size() + block_rows_ - 1) / block_rows_; }
-  std::size_t groups(const Dataset& data) const { return (blocks(data) + group_blocks_ - 1) / group_blocks_; }
-  ScoreBuffers scores(const Dataset& data, std::size_t begin, std::size_t group);
+  struct Output {   // the scores of all rows
+    std::vector<float> row_losses, row_metrics, row_weights;
+    std::vector<double> group_sums;
+  };
+  void prepare(const Columns& data);
+  Member new_member() const;
+  void score_blocks(const Columns& data, const Team& team);
+  void score_block(const Columns& data, Member& member, std::size_t begin, std::size_t n, std::size_t group);
+  std::size_t blocks(const Columns& data) const { return (data.size() + block_rows_ - 1) / block_rows_; }
+  std::size_t groups(const Columns& data) const { return (blocks(data) + group_blocks_ - 1) / group_blocks_; }
+  ScoreBuffers scores(const Columns& data, std::size_t output, std::size_t begin, std::size_t group);
 
   const Graph& graph_;
-  const Scoring& scoring_;
+  const Objective& objective_;
+  InferencePlan inference_;
   std::vector<Member> members_;
   std::size_t block_rows_ = 0, group_blocks_ = 1;
-  std::vector<float> row_losses_, row_metrics_, row_weights_;
-  std::vector<double> group_sums_;
-  EpochOutputs outputs_;
+  std::vector<Output> outputs_;
+  std::vector<EpochOutputs> epoch_;
 };
 
 }  // namespace fastreg

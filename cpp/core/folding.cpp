@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <mutex>
+#include <optional>
 
 namespace fastreg {
 namespace {
@@ -35,12 +36,15 @@ struct Affine {
 
 class Folder {
  public:
-  explicit Folder(const Graph& graph) : graph_(graph), cols_(graph.spec.n_features) {}
+  // cols: those of the chain's input.
+  Folder(const Graph& graph, std::size_t cols) : graph_(graph), cols_(cols) {}
 
-  std::vector<FrozenLayer> run() {
-    for (layer_ = 0; layer_ < graph_.spec.layers.size(); ++layer_)
-      std::visit([this](const auto& layer) { add(layer); }, graph_.spec.layers[layer_]);
-    if (drafts_.empty()) push_activation(ActivationKind::linear);
+  // layers: indices in the spec. Empty where the chain leaves its input as it is.
+  std::vector<FrozenLayer> run(const std::vector<std::size_t>& layers) {
+    for (const std::size_t layer : layers) {
+      layer_ = layer;
+      std::visit([this](const auto& any) { add(any); }, graph_.spec.layers[layer]);
+    }
     std::vector<FrozenLayer> out;
     for (Draft& draft : drafts_) {
       out.push_back(finish(draft));
@@ -67,6 +71,8 @@ class Folder {
 
   void add(const Activation& layer) { activate(layer.activation); }
   void add(const Dropout&) {}
+  template <class Join>
+  void add(const Join&) {}   // no part of a chain
 
   void add(const BatchNormalization& layer) {
     const Affine affine = read(layer);
@@ -168,11 +174,95 @@ class Folder {
   std::vector<Draft> drafts_;
 };
 
+// Cuts the nodes of a graph into chains, which begin and end where a value is an input or an output, or has other readers
+// than one layer that is no join.
+class Cutter {
+ public:
+  explicit Cutter(const Graph& graph)
+      : graph_(graph), wiring_(graph.wiring), readers_(wiring_.widths.size(), 0), reader_(wiring_.widths.size()),
+        number_(wiring_.widths.size(), kNone), is_output_(wiring_.widths.size(), false), chains_(wiring_.widths.size()) {
+    for (const Node& node : wiring_.nodes)
+      for (const std::size_t value : node.inputs) {
+        ++readers_[value];
+        reader_[value] = node.layer;
+      }
+    for (const std::size_t value : wiring_.outputs) is_output_[value] = true;
+  }
+
+  FrozenNetwork run() {
+    out_.inputs = graph_.spec.inputs;
+    out_.outputs = graph_.spec.outputs;
+    if (graph_.spec.is_chain()) {
+      out_.inputs = {{"", wiring_.widths[0]}};
+      out_.outputs = {{"", 0}};
+    }
+    for (std::size_t i = 0; i < wiring_.n_inputs; ++i) number_[i] = i;
+    for (std::size_t i = 0; i < wiring_.nodes.size(); ++i) add(i);
+    for (std::size_t i = 0; i < out_.outputs.size(); ++i) out_.outputs[i].value = number_[wiring_.outputs[i]];
+    return std::move(out_);
+  }
+
+ private:
+  // The layers of a chain that goes on at a value, and the value that it began with.
+  struct Chain {
+    std::vector<std::size_t> layers;
+    std::size_t begin = 0;
+  };
+
+  void add(std::size_t index) {
+    const Node& node = wiring_.nodes[index];
+    const Layer& layer = graph_.spec.layers[node.layer];
+    const std::size_t made = wiring_.n_inputs + index;
+    if (const auto kind = join_kind(layer)) return push(made, *kind, node.inputs, {});
+    const std::size_t from = node.inputs[0];
+    Chain chain = chains_[from].layers.empty() ? Chain{{}, from} : std::move(chains_[from]);
+    chain.layers.push_back(node.layer);
+    if (goes_on(made)) {
+      chains_[made] = std::move(chain);
+      return;
+    }
+    std::vector<FrozenLayer> layers = Folder(graph_, wiring_.widths[chain.begin]).run(chain.layers);
+    const std::size_t cols = wiring_.widths[made];
+    if (layers.empty() && !is_output_[made]) {   // dropout and the like
+      number_[made] = number_[chain.begin];
+      return;
+    }
+    if (layers.empty()) layers.push_back({cols, cols, {}, {}, {}, {}, ActivationKind::linear});
+    push(made, FrozenNode::Kind::chain, {chain.begin}, std::move(layers));
+  }
+
+  // Whether the one reader of a value is a layer that continues its chain.
+  bool goes_on(std::size_t value) const {
+    return readers_[value] == 1 && !is_output_[value] && !join_kind(graph_.spec.layers[reader_[value]]);
+  }
+
+  static std::optional<FrozenNode::Kind> join_kind(const Layer& layer) {
+    if (std::holds_alternative<Add>(layer)) return FrozenNode::Kind::add;
+    if (std::holds_alternative<Multiply>(layer)) return FrozenNode::Kind::multiply;
+    if (std::holds_alternative<Concatenate>(layer)) return FrozenNode::Kind::concatenate;
+    return std::nullopt;
+  }
+
+  void push(std::size_t made, FrozenNode::Kind kind, std::vector<std::size_t> inputs, std::vector<FrozenLayer> layers) {
+    for (std::size_t& value : inputs) value = number_[value];
+    number_[made] = wiring_.n_inputs + out_.nodes.size();
+    out_.nodes.push_back({kind, std::move(inputs), std::move(layers)});
+  }
+
+  const Graph& graph_;
+  const Wiring& wiring_;
+  // Of each value: how many nodes read it, the layer of the last of them, and its number in the frozen network.
+  std::vector<std::size_t> readers_, reader_, number_;
+  std::vector<bool> is_output_;
+  std::vector<Chain> chains_;                   // that go on at each value
+  FrozenNetwork out_;
+};
+
 }  // namespace
 
-std::vector<FrozenLayer> fold(const Graph& graph) {
+FrozenNetwork fold(const Graph& graph) {
   const std::lock_guard guard(graph.lock);
-  return Folder(graph).run();
+  return Cutter(graph).run();
 }
 
 }  // namespace fastreg

@@ -8,13 +8,13 @@
 
 namespace fastreg {
 
-// The frozen layers of a graph, at least one. It takes the lock of the graph. Sums are computed in double and rounded
+// The frozen network of a graph; of a chain, one node. Takes the graph's lock. Sums of folding are in double and round
 // once.
 //   Dense -> BatchNormalization      gamma / sqrt(variance + epsilon) scales the columns of the kernel
 //   BatchNormalization -> Dense      it scales the rows, and the bias takes (beta - mean * scale) kernel
 //   Dropout, linear activations      are removed
 // A normalisation before a dense layer is kept if its mean is too large compared with its deviation: x scale - mean
 // scale would lose digits that (x - mean) scale keeps.
-std::vector<FrozenLayer> fold(const Graph& graph);
+FrozenNetwork fold(const Graph& graph);
 
 }  // namespace fastreg

@@ -1,4 +1,4 @@
-// Layers to operations: shapes, fusions, memory, and inference over blocks of rows.
+// From fused layers to operations.
 #include "core/graph.h"
 
 #include <algorithm>
@@ -12,76 +12,97 @@
 namespace fastreg {
 namespace {
 
-const Activation* activation_at(const NetworkSpec& spec, std::size_t i) {
-  return i < spec.layers.size() ? std::get_if<Activation>(&spec.layers[i]) : nullptr;
-}
-
-const Dropout* dropout_at(const NetworkSpec& spec, std::size_t i) {
-  return i < spec.layers.size() ? std::get_if<Dropout>(&spec.layers[i]) : nullptr;
-}
-
-bool is_head(ActivationKind kind) { return kind == ActivationKind::sigmoid || kind == ActivationKind::softmax; }
-
-// Turns the spec's layers into operations, one call a layer or group of fused layers.
+// Makes the operation of each group.
 class Compiler {
  public:
-  Compiler(const NetworkSpec& spec, const Parameters& parameters)
-      : spec_(spec), parameters_(parameters), cols_(spec.n_features) {}
+  Compiler(const NetworkSpec& spec, const Wiring& wiring, const Parameters& parameters)
+      : spec_(spec), parameters_(parameters), widths_(wiring.widths) {
+    widths_.resize(wiring.n_inputs);
+  }
 
-  std::vector<std::unique_ptr<Operation>> run() {
-    while (next_ < spec_.layers.size()) {
-      const std::size_t index = next_++;
-      std::visit([&](const auto& layer) { add(layer, index); }, spec_.layers[index]);
+  std::vector<std::unique_ptr<Operation>> run(const std::vector<Group>& groups) {
+    tails_.resize(groups.size());
+    for (std::size_t i = 0; i < groups.size(); ++i) {
+      Widths inputs;
+      for (const std::size_t value : groups[i].inputs) inputs.push_back(widths_[value]);
+      operations_.push_back(make(groups[i], i, inputs));
+      widths_.push_back(operations_.back()->out());
     }
     return std::move(operations_);
   }
 
  private:
-  void add(const Dense& dense, std::size_t index) {
-    ActivationKind activation = dense.activation;
-    const Activation* following = activation_at(spec_, next_);
-    if (activation == ActivationKind::linear && following != nullptr) {
-      activation = following->activation;
-      ++next_;
-    }
-    // Softmax works on whole rows; a last sigmoid stays apart so that a loss can start from the logits.
-    const bool apart = activation == ActivationKind::softmax || (is_head(activation) && next_ == spec_.layers.size());
-    const ActivationKind joined = apart ? ActivationKind::linear : activation;
-    const auto* norm = next_ < spec_.layers.size() ? std::get_if<BatchNormalization>(&spec_.layers[next_]) : nullptr;
-    has_tail_ = !apart && norm != nullptr && norm->trainable && derivative_from_output(joined);
-    const Dropout* dropout = joined == ActivationKind::relu && dense.units > 1 ? dropout_at(spec_, next_) : nullptr;
-    operations_.push_back(
-        make_dense(dense, cols_, index, joined, dropout, next_, has_tail_ ? &tail_ : nullptr, parameters_));
-    if (dropout != nullptr) ++next_;
-    cols_ = dense.units;
-    if (apart) operations_.push_back(make_activation(activation, cols_));
+  std::unique_ptr<Operation> make(const Group& group, std::size_t index, const Widths& inputs) {
+    if (group.activation_alone) return make_activation(group.activation, inputs[0]);
+    return std::visit([&](const auto& layer) { return make(layer, group, index, inputs); }, spec_.layers[group.layer]);
   }
 
-  void add(const Activation& layer, std::size_t) {
-    operations_.push_back(make_activation(layer.activation, cols_));
-    has_tail_ = false;
+  std::unique_ptr<Operation> make(const Dense& dense, const Group& group, std::size_t index, const Widths& inputs) {
+    return make_dense(dense, inputs[0], group.layer, group.activation, dropout_of(group), group.dropout,
+                      group.leaves_tail ? &tails_[index] : nullptr, parameters_);
+  }
+  std::unique_ptr<Operation> make(const BatchNormalization& layer, const Group& group, std::size_t,
+                                  const Widths& inputs) {
+    return make_batch_normalization(layer, inputs[0], group.layer, dropout_of(group), group.dropout,
+                                    group.tail != kNone ? &tails_[group.tail] : nullptr, parameters_);
+  }
+  std::unique_ptr<Operation> make(const Activation& layer, const Group&, std::size_t, const Widths& inputs) {
+    return make_activation(layer.activation, inputs[0]);
+  }
+  std::unique_ptr<Operation> make(const Dropout& layer, const Group& group, std::size_t, const Widths& inputs) {
+    return make_dropout(layer, inputs[0], group.layer);
+  }
+  std::unique_ptr<Operation> make(const Add&, const Group&, std::size_t, const Widths& inputs) {
+    return make_add(inputs);
+  }
+  std::unique_ptr<Operation> make(const Multiply&, const Group&, std::size_t, const Widths& inputs) {
+    return make_multiply(inputs);
+  }
+  std::unique_ptr<Operation> make(const Concatenate&, const Group&, std::size_t, const Widths& inputs) {
+    return make_concatenate(inputs);
   }
 
-  void add(const BatchNormalization& layer, std::size_t index) {
-    const Dropout* dropout = layer.trainable ? dropout_at(spec_, next_) : nullptr;
-    operations_.push_back(make_batch_normalization(layer, cols_, index, dropout, next_, has_tail_ ? &tail_ : nullptr,
-                                                   parameters_));
-    if (dropout != nullptr) ++next_;
-    has_tail_ = false;
-  }
-
-  void add(const Dropout& layer, std::size_t index) {
-    operations_.push_back(make_dropout(layer, cols_, index));
-    has_tail_ = false;
+  const Dropout* dropout_of(const Group& group) const {
+    return group.dropout != kNone ? &std::get<Dropout>(spec_.layers[group.dropout]) : nullptr;
   }
 
   const NetworkSpec& spec_;
   const Parameters& parameters_;
+  Widths widths_;   // of the values so far
   std::vector<std::unique_ptr<Operation>> operations_;
-  std::size_t next_ = 0, cols_;
-  DenseTail tail_;          // of the Dense just added, where the next layer goes back through its activation
-  bool has_tail_ = false;
+  std::vector<DenseTail> tails_;   // of the groups that leave one
 };
+
+void check_inputs(const Layer& layer, const std::vector<std::size_t>& inputs) {
+  for (const std::size_t width : inputs) check_width("layer", "the width of an input", width);
+  check_layer(layer, "layer", inputs);
+}
+
+Parameters parameters_of(const NetworkSpec& spec, const Wiring& wiring) {
+  std::vector<const Node*> node_of(spec.layers.size());
+  for (const Node& node : wiring.nodes) node_of[node.layer] = &node;
+  Parameters out;
+  for (std::size_t i = 0; i < spec.layers.size(); ++i)
+    out.add_layer(layer_weights(spec.layers[i], wiring.widths_of(node_of[i]->inputs)));
+  out.layout();
+  return out;
+}
+
+std::vector<GraphOutput> outputs_of(const Fused& fused, std::size_t n_inputs) {
+  std::vector<std::size_t> readers(n_inputs + fused.groups.size(), 0);   // outputs among them
+  for (const Group& group : fused.groups)
+    for (const std::size_t value : group.inputs) ++readers[value];
+  for (const std::size_t value : fused.outputs) ++readers[value];
+  std::vector<GraphOutput> out;
+  for (const std::size_t value : fused.outputs) {
+    const Group& last = fused.groups[value - n_inputs];
+    if (last.activation_alone && is_head(last.activation) && readers[value] == 1 && readers[last.inputs[0]] == 1)
+      out.push_back({value, last.inputs[0], last.activation});
+    else
+      out.push_back({value, value});
+  }
+  return out;
+}
 
 }  // namespace
 
@@ -98,72 +119,39 @@ void require_memory(const char* what, double floats) {
                                 " MB of memory");
 }
 
-namespace {
+std::vector<WeightInfo> weights_of(const NetworkSpec& spec) { return parameters_of(spec, wire(spec)).infos(); }
+std::vector<std::size_t> widths_of(const NetworkSpec& spec) { return wire(spec).widths; }
 
-Parameters parameters_of(const NetworkSpec& spec) {
-  validate(spec);
+std::vector<WeightInfo> weights_of(const Layer& layer, const std::vector<std::size_t>& inputs) {
+  check_inputs(layer, inputs);
   Parameters out;
-  std::size_t width = spec.n_features;
-  for (const Layer& layer : spec.layers) {
-    out.add_layer(layer_weights(layer, {width}));
-    width = output_width(layer, {width});
-  }
+  out.add_layer(layer_weights(layer, inputs));
   out.layout();
-  return out;
+  return out.infos();
 }
 
-}  // namespace
-
-std::vector<WeightInfo> weights_of(const NetworkSpec& spec) { return parameters_of(spec).infos(); }
+std::size_t width_of(const Layer& layer, const std::vector<std::size_t>& inputs) {
+  check_inputs(layer, inputs);
+  return output_width(layer, inputs);
+}
 
 Graph::Graph(const NetworkSpec& network, const Backend& on)
-    : spec(network), backend(on), parameters(parameters_of(spec)), operations(Compiler(spec, parameters).run()) {
-  n_outputs = operations.back()->out();
+    : spec(network), backend(on), wiring(wire(spec)), parameters(parameters_of(spec, wiring)) {
+  Fused fused = fuse(spec, wiring);
+  operations = Compiler(spec, wiring, parameters).run(fused.groups);
+  outputs = outputs_of(fused, n_inputs());
+  for (Group& group : fused.groups) inputs.push_back(std::move(group.inputs));
+  n_outputs = width(outputs[0].value);
+  inference = plan_inference(*this, fused.outputs);
   require_memory("layers: this network", static_cast<double>(parameters.total()));
   weights = Buffer(backend, parameters.total());
   initialize(*this);
-}
-
-std::size_t Graph::widest_ld() const {
-  std::size_t widest = padded_ld(spec.n_features);
-  for (const auto& operation : operations) widest = std::max(widest, operation->out_ld());
-  return widest;
 }
 
 double Graph::flops_per_row() const {
   double flops = 0.0;
   for (const auto& operation : operations) flops += operation->flops_per_row();
   return flops;
-}
-
-ActivationKind Graph::head() const {
-  const auto activation = [](const Layer& layer) {
-    if (const auto* dense = std::get_if<Dense>(&layer)) return dense->activation;
-    if (const auto* own = std::get_if<Activation>(&layer)) return own->activation;
-    return ActivationKind::linear;
-  };
-  const ActivationKind last = activation(spec.layers.back());
-  return is_head(last) ? last : ActivationKind::linear;
-}
-
-InferenceBuffers Graph::inference_buffers(std::size_t rows) const {
-  const std::size_t floats = round_up(rows * widest_ld(), kLane);
-  return {Buffer(backend, floats), Buffer(backend, floats)};
-}
-
-float* Graph::infer_block(const InferenceBuffers& buffers, const Features& x, const std::uint32_t* index,
-                          std::size_t begin, std::size_t n, std::size_t count) const {
-  const Kernels& kernels = *backend.kernels;
-  const Team alone;
-  const Pass pass{kernels, alone, n, weights.data(), nullptr, 0, 0};
-  float *from = buffers.first.data(), *to = buffers.second.data();
-  kernels.gather_rows({x.data, x.type, x.stride, index, begin, from, x.cols, padded_ld(x.cols), {0, n}});
-  for (std::size_t i = 0; i < count; ++i) {
-    if (operations[i]->identity_in_inference()) continue;
-    operations[i]->infer(pass, from, to);
-    std::swap(from, to);
-  }
-  return from;
 }
 
 std::size_t Graph::inference_threads(std::size_t rows) const {

@@ -1,16 +1,13 @@
-// The inside of a Network: its layers compiled into operations, over one flat parameter buffer. Fusions are decided
-// here and nowhere else:
-//   Dense + Activation               the activation joins the matrix product
-//   BatchNormalization + Dropout     one pass writes both
-//   Dense(relu, ...) + Dropout       the mask is applied where the product is written, and nowhere on the way back
-//   Dense(relu, ...) + BatchNorm     the way back through the activation joins that through the normalisation
-//   ... + sigmoid or softmax         a last operation of its own, which a loss computed from logits leaves out
+// The inside of a Network: operations with numbered values in topological order, over one flat parameter buffer. The
+// values are those of the inputs, then the output of each operation.
 #pragma once
 #include <memory>
 #include <vector>
 
 #include "core/fair_mutex.h"
 #include "core/fork.h"
+#include "core/fusion.h"
+#include "core/inference_plan.h"
 #include "core/layer.h"
 #include "fastreg/network.h"
 
@@ -22,43 +19,45 @@ constexpr std::size_t kBlockRows = 128;
 // fork and join takes 0.4 to 6 us, and two virtual cores may be far apart).
 constexpr double kFlopsPerThread = 2e7;
 
-// Buffers for inference on blocks of rows: two activations that the operations alternate between.
-struct InferenceBuffers {
-  Buffer first, second;
-};
-
 using NetworkLock = ForkSafe<FairMutex>;
+
+// An output of the network. Where a sigmoid or softmax of its own ends it, and nobody else reads that or the value in
+// front, a loss may start from the latter, the logits; elsewhere head is linear and the two values are the same.
+struct GraphOutput {
+  std::size_t value = 0, logits = 0;
+  ActivationKind head = ActivationKind::linear;
+};
 
 struct Graph {
   Graph(const NetworkSpec& spec, const Backend& backend);
 
   NetworkSpec spec;
   const Backend& backend;
-  std::size_t n_outputs = 0;
+  Wiring wiring;                                    // of the layers, before they were fused
   Parameters parameters;
   std::vector<std::unique_ptr<Operation>> operations;
+  std::vector<std::vector<std::size_t>> inputs;     // the values that each operation reads
+  std::vector<GraphOutput> outputs;
+  std::size_t n_outputs = 0;                        // columns of the first output
+  InferencePlan inference;                          // of all outputs
   Buffer weights;
   mutable NetworkLock lock;
   FitMark fitting;   // under the lock: a trainer is at work, perhaps between two slices with the lock open
 
-  std::size_t widest_ld() const;
+  std::size_t n_inputs() const { return wiring.n_inputs; }
+  std::size_t value_count() const { return wiring.n_inputs + operations.size(); }
+  std::size_t width(std::size_t value) const {
+    return value < n_inputs() ? wiring.widths[value] : operations[value - n_inputs()]->out();
+  }
   double flops_per_row() const;
-  // The activation of the last operation if that is a sigmoid or softmax of its own, else linear.
-  ActivationKind head() const;
+  ActivationKind head() const { return outputs[0].head; }
 
-  InferenceBuffers inference_buffers(std::size_t rows) const;
-  // Gathers rows [begin, begin + n) of x (through index where not null) and runs the first `count` operations on the
-  // calling thread; returns the output, a rows matrix in one of the buffers.
-  float* infer_block(const InferenceBuffers& buffers, const Features& x, const std::uint32_t* index,
-                     std::size_t begin, std::size_t n, std::size_t count) const;
   // Threads worth using for inference on so many rows.
   std::size_t inference_threads(std::size_t rows) const;
 };
 
 // Throws std::invalid_argument, saying what takes how much, if so many floats are more than the memory there is.
 void require_memory(const char* what, double floats);
-// The weights that a network of this spec has, without making any. Throws std::invalid_argument for a bad spec.
-std::vector<WeightInfo> weights_of(const NetworkSpec& spec);
 // Fills the weights as their initializers say.
 void initialize(const Graph& graph);
 

@@ -247,6 +247,8 @@ struct Largest {
   Range rows;
 };
 
+enum class Combination : std::uint8_t { add, multiply };
+
 struct Kernels {
   const char* isa;
   void (*matmul)(const Matmul&) noexcept;
@@ -261,6 +263,8 @@ struct Kernels {
   void (*batch_norm_forward_infer)(const BatchNormForward&) noexcept;
   void (*batch_norm_backward)(const BatchNormBackward&) noexcept;
   void (*dropout_bits)(const DropoutBits&) noexcept;
+  // y = a + b or a * b over n floats (any n), in place allowed.
+  void (*combine)(Combination, const float* a, const float* b, float* y, std::size_t n) noexcept;
   // y = kept ? x * scale : 0 over elements [range) of flat buffers, multiples of 16; in place allowed.
   void (*dropout_apply)(const DropoutMask&, const float* x, float* y, Range) noexcept;
   void (*loss)(const LossStep&) noexcept;

@@ -21,17 +21,18 @@ struct Pass {
   std::uint32_t step;    // keys the dropout masks
 };
 
-// A gradient on its way back: a rows matrix, or, where row is not null, the outer product of a column and that row.
-struct Gradient {
-  float* data;
-  const float* row = nullptr;
+// The gradients that the backward pass of an operation reads and writes.
+struct GradientFlow {
+  float* dy;              // of the output, a rows matrix; or a column, where row is not null
+  const float* row;       // then the gradient is the outer product of that column and this row
+  float* dx;              // receives that of an input, a rows matrix; null where none is wanted, unless it is written in
+                          // place or from an outer product
+  std::size_t input = 0;  // of a join: the input whose gradient this is
 };
-
-// What is wanted of the gradient of an operation's input: nothing, either form, or a matrix.
-enum class Wanted { nothing, any, matrix };
 
 class Operation {
  public:
+  // in: width of the input; of a join, that of the first.
   Operation(std::size_t in, std::size_t out) : in_(in), out_(out) {}
   virtual ~Operation() = default;
   Operation(const Operation&) = delete;
@@ -50,14 +51,25 @@ class Operation {
   // Floating-point operations of forward and backward for one row; decides whether threads pay.
   virtual double flops_per_row() const { return 0.0; }
 
-  virtual void infer(const Pass& pass, const float* x, float* y) const = 0;
-  virtual void forward(const Pass& pass, const float* x, float* y, float* cache) const = 0;
+  // x: a rows matrix for each input.
+  virtual void infer(const Pass& pass, const float* const* x, float* y) const = 0;
+  virtual void forward(const Pass& pass, const float* const* x, float* y, float* cache) const = 0;
+
+  // What the plan of the backward pass (backward_plan.h) has to know. Whether backward reads y, so that nobody may
+  // overwrite it before.
+  virtual bool backward_reads_output() const { return false; }
+  // True where the gradient of every input is that of the output; there is no call of backward then.
+  virtual bool passes_gradient_on() const { return false; }
+  // Whether dx lies where dy does; otherwise the two must not overlap. outer: dy is an outer product.
+  virtual bool backward_in_place(bool /*outer*/) const { return true; }
   // True where backward takes dy as an outer product too.
   virtual bool takes_outer_product() const { return false; }
-  // From dy, which it may overwrite, to the gradient of x: returns where it lies, in dy's buffer or in `spare`. Where
-  // nothing is wanted only the gradients of the parameters are computed.
-  virtual Gradient backward(const Pass& pass, const float* x, const float* y, float* cache, Gradient dy, float* spare,
-                            Wanted wanted) const = 0;
+  // Where the gradient of x is the outer product of dy, as backward leaves it, and a row of the weights: that row. Null
+  // elsewhere. Backward is then called without dx.
+  virtual const float* outer_product_row(const float* /*weights*/) const { return nullptr; }
+  // From dy, which it may overwrite unless it is a join, to the gradients of the parameters and of an input.
+  virtual void backward(const Pass& pass, const float* const* x, const float* y, float* cache,
+                        const GradientFlow& flow) const = 0;
 
  private:
   std::size_t in_, out_;

@@ -15,23 +15,28 @@ namespace {
 
 struct Prediction {
   const Graph& graph;
-  const Features& x;
-  MatrixView<float> out;
+  Span<const Features> x;
+  Span<const MatrixView<float>> out;
+  std::size_t rows;
   std::vector<InferenceBuffers> buffers;   // one a member
 };
 
 void predict_blocks(void* context, const Team& team) {
   const Prediction& job = *static_cast<Prediction*>(context);
-  const std::size_t blocks = (job.x.rows + kBlockRows - 1) / kBlockRows;
-  const std::size_t ld = padded_ld(job.out.cols);
+  const std::size_t blocks = (job.rows + kBlockRows - 1) / kBlockRows;
   const Range mine = team.split(blocks);
   for (std::size_t block = mine.begin; block < mine.end; ++block) {
     const std::size_t begin = block * kBlockRows;
-    const std::size_t n = std::min(kBlockRows, job.x.rows - begin);
-    const float* y = job.graph.infer_block(job.buffers[team.rank], job.x, nullptr, begin, n,
-                                           job.graph.operations.size());
-    for (std::size_t i = 0; i < n; ++i)
-      std::memcpy(job.out.data + (begin + i) * job.out.stride, y + i * ld, job.out.cols * sizeof(float));
+    const std::size_t n = std::min(kBlockRows, job.rows - begin);
+    const InferenceBuffers& buffers = job.buffers[team.rank];
+    buffers.run(job.x, nullptr, begin, n);
+    for (std::size_t k = 0; k < job.out.size; ++k) {
+      const MatrixView<float>& out = job.out[k];
+      const float* const y = buffers.output(k);
+      const std::size_t ld = padded_ld(out.cols);
+      for (std::size_t i = 0; i < n; ++i)
+        std::memcpy(out.data + (begin + i) * out.stride, y + i * ld, out.cols * sizeof(float));
+    }
   }
 }
 
@@ -43,7 +48,7 @@ Network::Network(Network&&) noexcept = default;
 Network& Network::operator=(Network&&) noexcept = default;
 
 const NetworkSpec& Network::spec() const { return graph_->spec; }
-std::size_t Network::n_features() const { return graph_->spec.n_features; }
+std::size_t Network::n_features() const { return graph_->wiring.widths[0]; }
 std::size_t Network::n_outputs() const { return graph_->n_outputs; }
 const std::vector<WeightInfo>& Network::weights() const { return graph_->parameters.infos(); }
 
@@ -76,16 +81,32 @@ void Network::set_weights(Span<const float* const> values) {
     graph_->parameters.segments().at(i).from_rows(values[i], graph_->weights.data());
 }
 
-void Network::predict(const Features& x, MatrixView<float> out) const {
-  if (x.cols != n_features())
-    throw std::invalid_argument("x must have " + std::to_string(n_features()) + " columns, got " +
-                                std::to_string(x.cols));
-  require_shape("out", out, x.rows, n_outputs());
+std::vector<std::size_t> Network::input_widths() const {
+  const Widths& all = graph_->wiring.widths;
+  return {all.begin(), all.begin() + static_cast<std::ptrdiff_t>(graph_->n_inputs())};
+}
+
+std::vector<std::size_t> Network::output_widths() const {
+  std::vector<std::size_t> out;
+  for (const GraphOutput& output : graph_->outputs) out.push_back(graph_->width(output.value));
+  return out;
+}
+
+void Network::predict(const Features& x, MatrixView<float> out) const { predict({&x, 1}, {&out, 1}); }
+
+void Network::predict(Span<const Features> x, Span<const MatrixView<float>> out) const {
+  check_count("x", graph_->n_inputs(), x.size);
+  check_count("out", graph_->outputs.size(), out.size);
+  const std::size_t rows = x[0].rows;
+  for (std::size_t i = 0; i < x.size; ++i)
+    require_columns(numbered("x", i, x.size), x[i].rows, x[i].cols, rows, graph_->wiring.widths[i]);
+  for (std::size_t i = 0; i < out.size; ++i)
+    require_shape(numbered("out", i, out.size).c_str(), out[i], rows, graph_->width(graph_->outputs[i].value));
   const std::lock_guard guard(graph_->lock);
-  Prediction job{*graph_, x, out, {}};
-  const std::size_t threads = graph_->inference_threads(x.rows);
+  Prediction job{*graph_, x, out, rows, {}};
+  const std::size_t threads = graph_->inference_threads(rows);
   for (std::size_t i = 0; i < threads; ++i)
-    job.buffers.push_back(graph_->inference_buffers(std::min(kBlockRows, x.rows)));
+    job.buffers.emplace_back(*graph_, graph_->inference, std::min(kBlockRows, rows));
   graph_->backend.run(threads, predict_blocks, &job);
 }
 

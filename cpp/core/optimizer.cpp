@@ -9,6 +9,8 @@
 
 #include "math/rules.h"
 
+#include "fastreg/update_rule.h"
+
 namespace fastreg {
 namespace {
 

@@ -84,7 +84,8 @@ class Parameters {
   // The segment of a layer's weight, e.g. "bias"; kNoSegment where the layer has none of this name.
   std::size_t find(std::size_t layer, std::string_view weight) const;
   // A pointer to a segment in the flat buffer, or in a buffer of the same layout; null for kNoSegment.
-  float* in(float* base, std::size_t segment) const {
+  template <class Float>
+  Float* in(Float* base, std::size_t segment) const {
     return segment == kNoSegment ? nullptr : base + segments_[segment].offset;
   }
   // The same within the gradients; null also for a weight that is not trained and so has none.

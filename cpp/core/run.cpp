@@ -49,7 +49,7 @@ void check_rates(Span<const double> rates) {
   for (const double rate : rates) check_rate(rate);
 }
 
-Run::Run(const State& state, const Dataset& train, const Dataset* validation, const FitOptions& options,
+Run::Run(const State& state, const Columns& train, const Columns* validation, const FitOptions& options,
          FitObserver* observer, FitResult& result, std::unique_lock<NetworkLock>& lock)
     : s_(state),
       train_(train),
@@ -62,7 +62,7 @@ Run::Run(const State& state, const Dataset& train, const Dataset* validation, co
       steps_((train.size() + batch_ - 1) / batch_),
       flops_(state.graph.flops_per_row() * static_cast<double>(batch_)),
       choice_(state.workspace.choice),
-      training_step_(state.graph, state.scoring, train, batch_, state.workspace.arena, outputs_),
+      training_step_(state.graph, state.objective, train, batch_, state.workspace.arena, outputs_),
       snapshot_(state.workspace.snapshot) {
   choice_.begin_run(flops_ >= state.parallel_threshold ? static_cast<std::size_t>(num_threads()) : 1,
                     state.parallel_threshold <= 0.0, flops_);
@@ -71,8 +71,8 @@ Run::Run(const State& state, const Dataset& train, const Dataset* validation, co
   deadline_ = deadline(options.time_limit);
   rates_ = options.rates;
   if (options.shuffle || train.rows.data != nullptr) order_.resize(train.size());
-  sums_ = state.scoring.no_sums();
-  state.scoring.make_room(outputs_, train.size());
+  sums_ = state.objective.no_sums();
+  outputs_ = state.objective.room(train.size());
 }
 
 void Run::train() {
@@ -132,7 +132,7 @@ void Run::run_epoch(std::size_t index) {
   next_rates();
   draw_order();
   next_in_epoch_ = 0;
-  sums_.clear();
+  for (ScoreSums& sums : sums_) sums.clear();
   penalties_ = 0.0;
   while (next_in_epoch_ < steps_ && !diverged_) {
     give_way_to_fork();
@@ -211,7 +211,7 @@ void Run::end_epoch(std::size_t index) {
     if (validation_ != nullptr) penalty = s_.optimizer.penalty(kernels, s_.graph.weights.data());
   });
   if (!finite) return diverge(s_.step - 1);
-  std::vector<double> logs = s_.scoring.logs(sums_, outputs_, penalties_ / static_cast<double>(train_.size()));
+  std::vector<double> logs = s_.objective.logs(sums_, outputs_, penalties_ / static_cast<double>(train_.size()));
   if (validation_ != nullptr)
     for (const double value : s_.evaluator.run(*validation_, penalty)) logs.push_back(value);
   result_.logs.push_back(logs);
@@ -238,7 +238,8 @@ void Run::poll() {
   const auto now = Clock::now();
   if (observer_ == nullptr || now - last_poll_ < ThreadChoice::kSlice) return;
   last_poll_ = now;
-  const double loss = sums_.rows > 0 ? sums_.mean_loss(penalties_ / static_cast<double>(sums_.rows)) : 0.0;
+  const std::size_t rows = sums_[0].rows;
+  const double loss = rows > 0 ? s_.objective.loss(sums_, penalties_ / static_cast<double>(rows)) : 0.0;
   lock_.unlock();
   observer_->poll(static_cast<std::size_t>(s_.epoch), next_in_epoch_, steps_, loss);
   lock_.lock();

@@ -42,7 +42,7 @@ class Run {
   // Impl is private to Trainer; this is what a run uses of it.
   struct State {
     Graph& graph;
-    const Scoring& scoring;
+    const Objective& objective;
     OptimizerState& optimizer;
     Buffer& gradients;
     Evaluator& evaluator;
@@ -53,7 +53,7 @@ class Run {
   };
 
   // lock: of the graph, held; it is given up while an observer or a fork has its turn.
-  Run(const State& state, const Dataset& train, const Dataset* validation, const FitOptions& options,
+  Run(const State& state, const Columns& train, const Columns* validation, const FitOptions& options,
       FitObserver* observer, FitResult& result, std::unique_lock<NetworkLock>& lock);
   void train();
 
@@ -78,8 +78,8 @@ class Run {
   Span<float> weights() const { return {s_.graph.weights.data(), s_.graph.parameters.total()}; }
 
   State s_;
-  const Dataset& train_;
-  const Dataset* validation_;
+  const Columns& train_;
+  const Columns* validation_;
   const FitOptions& options_;
   FitObserver* observer_;
   FitResult& result_;
@@ -87,7 +87,7 @@ class Run {
   std::size_t batch_, steps_, clock_every_ = 1;
   double flops_;
   ThreadChoice& choice_;
-  EpochOutputs outputs_;   // of the epoch's rows, where a metric needs them
+  std::vector<EpochOutputs> outputs_;   // of the epoch's rows, where a metric needs them
   TrainingStep training_step_;
   std::vector<EarlyStopper> stoppers_;
   std::vector<std::uint32_t> order_, words_;
@@ -99,7 +99,7 @@ class Run {
   // Written by the leader between two syncs, read by all after the second.
   bool slice_over_ = false, diverged_ = false;
   bool within_epoch_ = false, out_of_memory_ = false;   // within: the snapshot is taken, the epoch has not ended
-  ScoreSums sums_;
+  std::vector<ScoreSums> sums_;
   double penalties_ = 0.0, batch_loss_ = 0.0, last_rate_ = 0.0;   // penalties: of each step, by the rows of its batch
 };
 

@@ -56,6 +56,8 @@ class Scoring {
   bool takes_labels() const { return labels_; }
   // Whether the loss computes the last sigmoid or softmax itself, so that score() wants what comes before it.
   bool absorbs_head() const { return absorbed_; }
+  // Whether score() turns logits into probabilities in place.
+  bool overwrites_output() const { return absorbed_ || gives_logits_; }
   // How many metrics have a value for each row, how many sums the others have, and whether one needs all outputs.
   std::size_t row_metric_count() const { return row_metrics_; }
   std::size_t sum_count() const { return sums_; }

@@ -25,4 +25,27 @@ void require_shape(const char* name, MatrixView<T> matrix, std::size_t rows, std
                                 ", got " + std::to_string(matrix.stride));
 }
 
+// How messages name one of several arrays: "x" alone, or "x[1]".
+inline std::string numbered(const char* name, std::size_t index, std::size_t count) {
+  return count == 1 ? name : std::string(name) + "[" + std::to_string(index) + "]";
+}
+
+// Throws std::invalid_argument unless there are so many arrays of the name.
+inline void check_count(const char* name, std::size_t wanted, std::size_t got) {
+  if (wanted != got)
+    throw std::invalid_argument(std::string(name) + " must be " + std::to_string(wanted) + " arrays, got " +
+                                std::to_string(got));
+}
+
+// Throws std::invalid_argument unless features have these columns, and as many rows as the others.
+inline void require_columns(const std::string& name, std::size_t rows, std::size_t cols, std::size_t wanted_rows,
+                            std::size_t wanted_cols) {
+  if (cols != wanted_cols)
+    throw std::invalid_argument(name + " must have " + std::to_string(wanted_cols) + " columns, got " +
+                                std::to_string(cols));
+  if (rows != wanted_rows)
+    throw std::invalid_argument(name + " must have as many rows as x[0], " + std::to_string(wanted_rows) + ", got " +
+                                std::to_string(rows));
+}
+
 }  // namespace fastreg

@@ -6,47 +6,101 @@
 
 namespace fastreg {
 
-TrainingStep::TrainingStep(const Graph& graph, const Scoring& scoring, const Dataset& data, std::size_t most_rows,
-                           Buffer& arena, EpochOutputs& epoch)
-    : graph_(graph),
-      scoring_(scoring),
-      data_(data),
-      epoch_(epoch),
-      most_rows_(most_rows),
-      count_(operations_before_loss(graph, scoring)),
-      block_sums_((most_rows + kLane - 1) / kLane * scoring.sum_count()) {
+TrainingStep::TrainingStep(const Graph& graph, const Objective& objective, const Columns& data, std::size_t most_rows,
+                           Buffer& arena, std::vector<EpochOutputs>& epoch)
+    : graph_(graph), objective_(objective), data_(data), epoch_(epoch), most_rows_(most_rows) {
+  const BackwardPlan backward = plan_backward(graph, objective.values());
+  // Operations that no scored value depends on are a last sigmoid or softmax that its loss computes.
+  std::vector<bool> runs(graph.value_count(), false);
+  for (const std::size_t value : objective.values()) runs[value] = true;
+  for (std::size_t i = graph.operations.size(); i-- > 0;)
+    if (runs[graph.n_inputs() + i])
+      for (const std::size_t value : graph.inputs[i]) runs[value] = true;
+  caches_.resize(graph.operations.size());
+  lay_out(backward, runs, arena);
+  bind(backward, runs);
+}
+
+// Lays all buffers out in the arena.
+void TrainingStep::lay_out(const BackwardPlan& backward, const std::vector<bool>& runs, Buffer& arena) {
   std::vector<std::pair<float**, std::size_t>> wanted;
   const auto want = [&](float*& pointer, std::size_t floats) { wanted.emplace_back(&pointer, floats); };
-
-  activations_.resize(count_ + 1);
-  caches_.resize(count_);
-  want(activations_[0], most_rows * padded_ld(graph.spec.n_features));
-  for (std::size_t i = 0; i < count_; ++i) {
-    want(activations_[i + 1], most_rows * graph.operations[i]->out_ld());
-    want(caches_[i], graph.operations[i]->cache_floats(most_rows));
+  const std::size_t first = graph_.n_inputs();
+  values_.resize(graph_.value_count());
+  gradients_.resize(backward.lds.size());
+  outputs_.resize(objective_.parts().size());
+  for (std::size_t value = 0; value < values_.size(); ++value) {
+    if (value >= first && !runs[value]) continue;
+    want(values_[value], most_rows_ * padded_ld(graph_.width(value)));
+    if (value >= first) want(caches_[value - first], graph_.operations[value - first]->cache_floats(most_rows_));
   }
-  want(first_gradient_, most_rows * graph.widest_ld());
-  want(second_gradient_, most_rows * graph.widest_ld());
-  if (scoring.takes_labels())
-    labels_.resize(most_rows);
-  else
-    want(targets_, most_rows * padded_ld(graph.n_outputs));
-  if (!data.sample_weight.empty()) want(weights_, most_rows);
-  want(row_losses_, most_rows);
-  want(row_metrics_, most_rows * scoring.row_metric_count());
+  for (std::size_t i = 0; i < gradients_.size(); ++i) want(gradients_[i], most_rows_ * backward.lds[i]);
+  for (std::size_t i = 0; i < outputs_.size(); ++i) {
+    const Scoring& scoring = objective_.parts()[i].scoring;
+    Output& out = outputs_[i];
+    out.ld = padded_ld(graph_.width(objective_.parts()[i].value));
+    if (scoring.overwrites_output() && is_read_later(objective_.parts()[i].value, runs))
+      want(out.scored, most_rows_ * out.ld);
+    if (scoring.takes_labels())
+      out.labels.resize(most_rows_);
+    else
+      want(out.targets, most_rows_ * out.ld);
+    if (!data_.y[i].sample_weight.empty()) want(out.weights, most_rows_);
+    want(out.row_losses, most_rows_);
+    want(out.row_metrics, most_rows_ * scoring.row_metric_count());
+    out.block_sums.resize((most_rows_ + kLane - 1) / kLane * scoring.sum_count());
+  }
 
   std::size_t total = 0;
   for (auto& [pointer, floats] : wanted) total += floats = round_up(floats, kLane) + kLane;
   require_memory("batch_size: training on so many rows at once", static_cast<double>(total));
   if (arena.size() < total)
-    arena = Buffer(graph.backend, total);
+    arena = Buffer(graph_.backend, total);
   else
     std::fill_n(arena.data(), total, 0.0f);
   float* next = arena.data();
   for (const auto& [pointer, floats] : wanted) *pointer = std::exchange(next, next + floats);
+}
 
-  first_trainable_ = 0;
-  while (first_trainable_ < count_ && !graph.operations[first_trainable_]->trainable()) ++first_trainable_;
+// Whether a backward pass reads a value after it was scored: that of the operation that made it, or of one that reads it.
+bool TrainingStep::is_read_later(std::size_t value, const std::vector<bool>& runs) const {
+  const std::size_t first = graph_.n_inputs();
+  if (value >= first && graph_.operations[value - first]->backward_reads_output()) return true;
+  for (std::size_t i = 0; i < graph_.operations.size(); ++i) {
+    const std::vector<std::size_t>& inputs = graph_.inputs[i];
+    if (runs[first + i] && std::find(inputs.begin(), inputs.end(), value) != inputs.end()) return true;
+  }
+  return false;
+}
+
+void TrainingStep::bind(const BackwardPlan& backward, const std::vector<bool>& runs) {
+  const std::size_t first = graph_.n_inputs(), count = graph_.operations.size();
+  std::vector<std::size_t> begins(count), step_of(count, kNone);
+  for (std::size_t i = 0; i < count; ++i) {
+    begins[i] = reads_.size();
+    for (const std::size_t value : graph_.inputs[i]) reads_.push_back(values_[value]);
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!runs[first + i]) continue;
+    step_of[i] = forward_.size();
+    forward_.push_back({graph_.operations[i].get(), reads_.data() + begins[i], values_[first + i], caches_[i]});
+  }
+  const auto buffer = [&](std::size_t i) { return i != kNone ? gradients_[i] : nullptr; };
+  for (const BackwardPlan::Step& step : backward.steps) {
+    const float* const row = step.outer == kNone
+                                 ? nullptr
+                                 : graph_.operations[step.outer]->outer_product_row(graph_.weights.data());
+    backward_.push_back({step.operation != kNone ? forward_[step_of[step.operation]] : Forward{},
+                         {buffer(step.dy), row, buffer(step.dx), step.input},
+                         step.kind,
+                         step.ld});
+  }
+  for (std::size_t i = 0; i < outputs_.size(); ++i) {
+    Output& out = outputs_[i];
+    out.y = values_[objective_.parts()[i].value];
+    if (out.scored == nullptr) out.scored = out.y;
+    out.gradient = buffer(backward.scored[i]);
+  }
 }
 
 Pass TrainingStep::pass(const Team& team, std::size_t n, std::uint64_t step, float* gradients) const {
@@ -57,21 +111,26 @@ Pass TrainingStep::pass(const Team& team, std::size_t n, std::uint64_t step, flo
 void TrainingStep::gather(const Team& team, const Batch& batch) {
   const Kernels& kernels = *graph_.backend.kernels;
   const Range mine = team.split(batch.n, kLane);
-  const auto& x = data_.x;
-  kernels.gather_rows(
-      {x.data, x.type, x.stride, batch.order, batch.begin, activations_[0], x.cols, padded_ld(x.cols), mine});
-  const TargetGather targets{data_, batch.order};
-  if (scoring_.takes_labels())
-    targets.labels(batch.begin, mine, labels_.data());
-  else
-    targets.matrix(kernels, batch.begin, mine, targets_);
-  if (weights_ != nullptr) targets.weights(batch.begin, mine, weights_);
+  for (std::size_t i = 0; i < data_.x.size(); ++i) {
+    const Features& x = data_.x[i];
+    kernels.gather_rows(
+        {x.data, x.type, x.stride, batch.order, batch.begin, values_[i], x.cols, padded_ld(x.cols), mine});
+  }
+  for (std::size_t i = 0; i < outputs_.size(); ++i) {
+    Output& out = outputs_[i];
+    const TargetGather targets{data_.y[i], batch.order};
+    if (objective_.parts()[i].scoring.takes_labels())
+      targets.labels(batch.begin, mine, out.labels.data());
+    else
+      targets.matrix(kernels, batch.begin, mine, out.targets);
+    if (out.weights != nullptr) targets.weights(batch.begin, mine, out.weights);
+  }
 }
 
 void TrainingStep::forward(const Team& team, std::size_t n, std::uint64_t step, float* gradients) {
   const Pass now = pass(team, n, step, gradients);
-  for (std::size_t i = 0; i < count_; ++i) {
-    graph_.operations[i]->forward(now, activations_[i], activations_[i + 1], caches_[i]);
+  for (const Forward& next : forward_) {
+    next.operation->forward(now, next.x, next.y, next.cache);
     team.sync();
   }
 }
@@ -79,27 +138,50 @@ void TrainingStep::forward(const Team& team, std::size_t n, std::uint64_t step, 
 void TrainingStep::score(const Team& team, const Batch& batch) {
   const Range mine = team.split(batch.n, kLane);   // whole blocks of sums
   const std::size_t first = mine.begin / kLane, last = (mine.end + kLane - 1) / kLane;
-  if (first < last)
-    std::fill(block_sums_.data() + first * scoring_.sum_count(), block_sums_.data() + last * scoring_.sum_count(), 0.0);
-  scoring_.score(*graph_.backend.kernels, activations_.back(),
-                 {targets_, scoring_.takes_labels() ? labels_.data() : nullptr}, weights_,
-                 1.0f / static_cast<float>(batch.n), first_gradient_, mine, scores(batch));
+  for (std::size_t i = 0; i < outputs_.size(); ++i) {
+    const Objective::Part& part = objective_.parts()[i];
+    Output& out = outputs_[i];
+    const std::size_t sums = part.scoring.sum_count();
+    if (first < last)
+      std::fill(out.block_sums.data() + first * sums, out.block_sums.data() + last * sums, 0.0);
+    if (out.scored != out.y) std::copy(out.y + mine.begin * out.ld, out.y + mine.end * out.ld, out.scored + mine.begin * out.ld);
+    const float scale = part.weight / static_cast<float>(batch.n);
+    part.scoring.score(*graph_.backend.kernels, out.scored,
+                       {out.targets, part.scoring.takes_labels() ? out.labels.data() : nullptr}, out.weights, scale,
+                       out.gradient, mine, scores(i, batch));
+  }
+}
+
+double TrainingStep::add_scores(std::vector<ScoreSums>& sums, const Batch& batch) {
+  double loss = 0.0;
+  for (std::size_t i = 0; i < outputs_.size(); ++i) {
+    const Objective::Part& part = objective_.parts()[i];
+    loss += static_cast<double>(part.weight) * part.scoring.add(scores(i, batch), outputs_[i].weights, batch.n,
+                                                                (batch.n + kLane - 1) / kLane, sums[i]);
+  }
+  return loss;
 }
 
 void TrainingStep::backward(const Team& team, std::size_t n, std::uint64_t step, float* gradients) {
   const Pass now = pass(team, n, step, gradients);
-  Gradient dy{first_gradient_};
-  float* spare = second_gradient_;
-  for (std::size_t i = count_; i-- > first_trainable_;) {
-    const Wanted wanted = i == first_trainable_                               ? Wanted::nothing
-                          : graph_.operations[i - 1]->takes_outer_product() ? Wanted::any
-                                                                              : Wanted::matrix;
-    const Gradient dx = graph_.operations[i]->backward(now, activations_[i], activations_[i + 1], caches_[i], dy, spare,
-                                                       wanted);
-    if (dx.data == spare) spare = dy.data;
-    dy = dx;
+  for (const Backward& next : backward_) {
+    const Forward& forward = next.forward;
+    if (forward.operation != nullptr)
+      forward.operation->backward(now, forward.x, forward.y, forward.cache, next.flow);
+    else
+      move(now, next);
     team.sync();
   }
+}
+
+void TrainingStep::move(const Pass& pass, const Backward& step) {
+  const Range part = pass.team.split(pass.rows * step.ld, kLane);
+  const float* const from = step.flow.dy;
+  float* const to = step.flow.dx;
+  if (step.kind == BackwardPlan::Kind::copy)
+    std::copy(from + part.begin, from + part.end, to + part.begin);
+  else
+    pass.kernels.combine(Combination::add, to + part.begin, from + part.begin, to + part.begin, part.end - part.begin);
 }
 
 }  // namespace fastreg

@@ -3,6 +3,7 @@
 #pragma once
 #include <vector>
 
+#include "core/backward_plan.h"
 #include "core/evaluator.h"
 #include "core/optimizer.h"
 
@@ -20,8 +21,8 @@ class TrainingStep {
   // sum_i weight_i loss_i / n, so that its mean over an epoch's batches does not depend on how the rows are divided.
   // arena: where the buffers lie. It is enlarged where needed, and no longer belongs to an earlier step.
   // epoch: receives the outputs of every row where a metric needs them.
-  TrainingStep(const Graph& graph, const Scoring& scoring, const Dataset& data, std::size_t most_rows, Buffer& arena,
-               EpochOutputs& epoch);
+  TrainingStep(const Graph& graph, const Objective& objective, const Columns& data, std::size_t most_rows,
+               Buffer& arena, std::vector<EpochOutputs>& epoch);
 
   // Everything up to the gradients, on every member. Returns with the team in sync.
   // after_loss: called by the leader alone once the loss of the batch is known.
@@ -37,30 +38,56 @@ class TrainingStep {
   }
 
   // Adds the scores of the batch just passed; returns its loss. For the leader, in after_loss.
-  double add_scores(ScoreSums& sums, const Batch& batch) {
-    return scoring_.add(scores(batch), weights_, batch.n, (batch.n + kLane - 1) / kLane, sums);
-  }
+  double add_scores(std::vector<ScoreSums>& sums, const Batch& batch);
 
  private:
+  // An operation with where its values lie.
+  struct Forward {
+    const Operation* operation;
+    const float* const* x;
+    float *y, *cache;
+  };
+  // A step of the backward plan. Without an operation flow.dy is copied or added to flow.dx, a row being ld floats.
+  struct Backward {
+    Forward forward;
+    GradientFlow flow;
+    BackwardPlan::Kind kind;
+    std::size_t ld;
+  };
+  // An output: its value, what the loss scores and may overwrite (a copy where a backward pass reads the value later), and
+  // where its gradient goes.
+  struct Output {
+    float *y = nullptr, *scored = nullptr, *gradient = nullptr;
+    float *targets = nullptr, *weights = nullptr, *row_losses = nullptr, *row_metrics = nullptr;
+    std::size_t ld = 0;
+    std::vector<std::int32_t> labels;
+    std::vector<double> block_sums;   // metrics' sums of each kLane rows
+  };
+
+  void lay_out(const BackwardPlan& backward, const std::vector<bool>& runs, Buffer& arena);
+  void bind(const BackwardPlan& backward, const std::vector<bool>& runs);
+  bool is_read_later(std::size_t value, const std::vector<bool>& runs) const;
   void gather(const Team& team, const Batch& batch);
   void forward(const Team& team, std::size_t n, std::uint64_t step, float* gradients);
   void score(const Team& team, const Batch& batch);
-  ScoreBuffers scores(const Batch& batch) {
-    return {row_losses_, row_metrics_, most_rows_, block_sums_.data(), kLane, &epoch_, batch.begin};
+  ScoreBuffers scores(std::size_t output, const Batch& batch) {
+    Output& out = outputs_[output];
+    return {out.row_losses, out.row_metrics, most_rows_, out.block_sums.data(), kLane, &epoch_[output], batch.begin};
   }
   void backward(const Team& team, std::size_t n, std::uint64_t step, float* gradients);
+  static void move(const Pass& pass, const Backward& step);
   Pass pass(const Team& team, std::size_t n, std::uint64_t step, float* gradients) const;
 
   const Graph& graph_;
-  const Scoring& scoring_;
-  const Dataset& data_;
-  EpochOutputs& epoch_;
-  std::size_t most_rows_, count_, first_trainable_;   // count_: operations before the loss
-  std::vector<float*> activations_, caches_;   // activations_[i] enters operation i
-  float *first_gradient_, *second_gradient_;
-  float *targets_ = nullptr, *weights_ = nullptr, *row_losses_, *row_metrics_;
-  std::vector<std::int32_t> labels_;
-  std::vector<double> block_sums_;   // metrics' sums of each kLane rows
+  const Objective& objective_;
+  const Columns& data_;
+  std::vector<EpochOutputs>& epoch_;
+  std::size_t most_rows_;
+  std::vector<float*> values_, caches_, gradients_;   // of each value, operation, buffer of the backward plan
+  std::vector<const float*> reads_;                   // the inputs of all operations
+  std::vector<Forward> forward_;
+  std::vector<Backward> backward_;
+  std::vector<Output> outputs_;
 };
 
 }  // namespace fastreg

@@ -25,7 +25,7 @@ std::size_t checked_floats(const Parameters& parameters, const OptimizerState& o
   return parameters.trainable();
 }
 
-void check_options(const FitOptions& options, const Dataset& train, std::size_t log_count, bool observed) {
+void check_options(const FitOptions& options, const Columns& train, std::size_t log_count, bool observed) {
   const std::size_t batch = options.batch_size == 0 ? train.size() : std::min(options.batch_size, train.size());
   const std::size_t steps = (train.size() + batch - 1) / batch;
   check_rates(options.rates);
@@ -39,21 +39,35 @@ void check_options(const FitOptions& options, const Dataset& train, std::size_t 
                                   std::to_string(stopping.monitor));
 }
 
-const TrainingSpec& validated(const TrainingSpec& spec) {
-  validate(spec);
-  return spec;
-}
+// Owns the weights of rows that a fit works with.
+class WeightedColumns {
+ public:
+  explicit WeightedColumns(const Columns& given) : columns_(given) {
+    for (OutputTargets& targets : columns_.y) {
+      weights_.push_back(relative_weights(targets.sample_weight, columns_.rows));
+      const std::vector<float>& weights = weights_.back();
+      if (!weights.empty() && std::none_of(weights.begin(), weights.end(), [](float weight) { return weight > 0.0f; }))
+        throw std::invalid_argument("data: sample_weight must not be 0 for every row");
+      targets.sample_weight = {weights.data(), weights.size()};
+    }
+  }
+  const Columns& columns() const { return columns_; }
+
+ private:
+  Columns columns_;
+  std::vector<std::vector<float>> weights_;
+};
 
 }  // namespace
 
 struct Trainer::Impl {
   Impl(Network& owner, const TrainingSpec& spec)
       : graph(*owner.graph_),
-        scoring(validated(spec).loss, spec.metrics, graph.n_outputs, graph.head()),
+        objective(spec, graph),
         optimizer(spec.optimizer, parameter_runs(graph.parameters, spec.optimizer), graph.parameters.trainable(),
                   graph.backend, 0, kernel_ranges(graph.parameters)),
         gradients(graph.backend, checked_floats(graph.parameters, optimizer)),
-        evaluator(graph, scoring) {}
+        evaluator(graph, objective) {}
 
   void require_idle() const {
     if (graph.fitting.is_set()) throw std::runtime_error("the model is being fitted");
@@ -65,7 +79,7 @@ struct Trainer::Impl {
   }
 
   Graph& graph;
-  Scoring scoring;
+  Objective objective;
   OptimizerState optimizer;
   Buffer gradients;
   Evaluator evaluator;
@@ -93,15 +107,13 @@ void Trainer::fit(const Dataset& train, const Dataset* validation, const FitOpti
   std::unique_lock lock(i.graph.lock);
   if (i.graph.fitting.is_set()) throw std::runtime_error("fit: this model is being fitted already");
   if (i.graph.parameters.trainable() == 0) throw std::invalid_argument("layers: there are no weights to train");
-  check(train, i.graph, i.scoring, "data");
-  if (validation != nullptr) check(*validation, i.graph, i.scoring, "validation");
-  const std::size_t log_count = (1 + i.scoring.metric_count()) * (validation != nullptr ? 2 : 1);
-  check_options(options, train, log_count, observer != nullptr);
-  const std::vector<float> weights = relative_weights(train.sample_weight, train.rows);
-  if (!weights.empty() && std::none_of(weights.begin(), weights.end(), [](float weight) { return weight > 0.0f; }))
-    throw std::invalid_argument("data: sample_weight must not be 0 for every row");
-  Dataset weighted = train;
-  weighted.sample_weight = {weights.data(), weights.size()};
+  const Columns given = columns_of(train);
+  check(given, i.graph, i.objective, "data");
+  std::optional<Columns> scored;
+  if (validation != nullptr) check(scored.emplace(columns_of(*validation)), i.graph, i.objective, "validation");
+  const std::size_t log_count = i.objective.log_count() * (validation != nullptr ? 2 : 1);
+  check_options(options, given, log_count, observer != nullptr);
+  const WeightedColumns weighted(given);
 
   struct Fitting {   // ends with the call, however it ends
     Impl& impl;
@@ -112,21 +124,24 @@ void Trainer::fit(const Dataset& train, const Dataset* validation, const FitOpti
   } fitting{i};
   i.graph.fitting.set();
   i.rate_override.reset();
-  Run({i.graph, i.scoring, i.optimizer, i.gradients, i.evaluator, i.workspace, i.step, i.epoch, i.rate_override,
+  Run({i.graph, i.objective, i.optimizer, i.gradients, i.evaluator, i.workspace, i.step, i.epoch, i.rate_override,
        i.parallel_threshold},
-      weighted, validation, options, observer, result, lock)
+      weighted.columns(), scored ? &*scored : nullptr, options, observer, result, lock)
       .train();
 }
 
 std::vector<double> Trainer::evaluate(const Dataset& data) {
   Impl& i = *impl_;
   const std::lock_guard guard(i.graph.lock);
-  check(data, i.graph, i.scoring, "data");
+  const Columns columns = columns_of(data);
+  check(columns, i.graph, i.objective, "data");
   double penalty = 0.0;
   on_this_thread(i.graph.backend,
                  [&] { penalty = i.optimizer.penalty(*i.graph.backend.kernels, i.graph.weights.data()); });
-  return i.evaluator.run(data, penalty);
+  return i.evaluator.run(columns, penalty);
 }
+
+std::size_t Trainer::log_count() const { return impl_->objective.log_count(); }
 
 std::uint64_t Trainer::step() const {
   const std::lock_guard guard(impl_->graph.lock);

@@ -6,13 +6,11 @@
 #include <utility>
 
 #include "core/check_fields.h"
-#include "core/weights.h"
+#include "core/wiring.h"
 #include "fastreg/strict_math.h"
 
 namespace fastreg {
 namespace {
-
-constexpr std::size_t kMaxParameters = std::size_t{1} << 48;
 
 void check_activation(const Check& check, ActivationKind activation, std::size_t width) {
   if (activation == ActivationKind::softmax && width == 1) {
@@ -20,51 +18,76 @@ void check_activation(const Check& check, ActivationKind activation, std::size_t
   }
 }
 
-// Walks the layers with the width of their input and the number of parameters so far.
 struct LayerCheck {
   std::string where;
-  std::size_t& width;
-  std::size_t& parameters;
-
-  void operator()(const Dense& layer) const {
-    const Check check = checked(layer);
-    check_activation(check, layer.activation, layer.units);
-    count(check, layer);
-  }
-  void operator()(const Activation& layer) const { check_activation(checked(layer), layer.activation, width); }
-  void operator()(const BatchNormalization& layer) const { count(checked(layer), layer); }
-  void operator()(const Dropout& layer) const { checked(layer); }
+  const Widths& inputs;
 
   template <class AnyLayer>
-  Check checked(const AnyLayer& layer) const {
+  void operator()(const AnyLayer& layer) const {
     const Check check(where + " (" + AnyLayer::kName + ")");
     check_fields(check, layer);
-    return check;
+    if constexpr (requires { AnyLayer::kJoin; }) {
+      if (inputs.size() < 2) check.fail("must have at least 2 inputs, got " + std::to_string(inputs.size()));
+    } else {
+      if (inputs.size() != 1) check.fail("must have 1 input, got " + std::to_string(inputs.size()));
+    }
+    check_with_inputs(check, layer);
   }
-  void count(const Check& check, const Layer& layer) const {
-    for (const WeightSpec& weight : layer_weights(layer, {width})) parameters += weight.size();
-    if (parameters > kMaxParameters) check.fail("the network must not have more than 2^48 parameters");
-    width = output_width(layer, {width});
+
+  void check_with_inputs(const Check& check, const Dense& layer) const {
+    check_activation(check, layer.activation, layer.units);
+  }
+  void check_with_inputs(const Check& check, const Activation& layer) const {
+    check_activation(check, layer.activation, inputs[0]);
+  }
+  void check_with_inputs(const Check&, const BatchNormalization&) const {}
+  void check_with_inputs(const Check&, const Dropout&) const {}
+  void check_with_inputs(const Check& check, const Add&) const { equal_widths(check); }
+  void check_with_inputs(const Check& check, const Multiply&) const { equal_widths(check); }
+  void check_with_inputs(const Check& check, const Concatenate&) const {
+    std::size_t width = 0;
+    for (const std::size_t input : inputs)
+      check_value(check, "the columns of all inputs together", kWidth, width += input);
+  }
+
+  void equal_widths(const Check& check) const {
+    for (const std::size_t width : inputs)
+      if (width != inputs[0])
+        check.fail("inputs must have equally many columns, got " + std::to_string(inputs[0]) + " and " +
+                   std::to_string(width));
   }
 };
 
 }  // namespace
 
-void validate(const NetworkSpec& spec) {
-  const Check check("");
-  check_value(check, "n_features", kWidth, spec.n_features);
-  if (spec.layers.empty()) check.fail("layers must have at least one layer, got none");
-  std::size_t width = spec.n_features, parameters = 0;
-  for (std::size_t i = 0; i < spec.layers.size(); ++i) {
-    std::visit(LayerCheck{"layers[" + std::to_string(i) + "]", width, parameters}, spec.layers[i]);
-  }
+void check_layer(const Layer& layer, const std::string& where, const Widths& inputs) {
+  std::visit(LayerCheck{where, inputs}, layer);
 }
 
+void check_width(const std::string& where, const char* field, std::size_t width) {
+  check_value(Check(where), field, kWidth, width);
+}
+
+namespace {
+
+void check_scoring(const std::string& loss_field, const Loss& loss, const std::string& metrics_field,
+                   const std::vector<Metric>& metrics) {
+  std::visit([&](const auto& chosen) { check_description(loss_field, chosen); }, loss);
+  for (std::size_t i = 0; i < metrics.size(); ++i)
+    std::visit([&](const auto& metric) { check_description(metrics_field + "[" + std::to_string(i) + "]", metric); },
+               metrics[i]);
+}
+
+}  // namespace
+
 void validate(const TrainingSpec& spec) {
-  std::visit([](const auto& loss) { check_description("loss", loss); }, spec.loss);
-  for (std::size_t i = 0; i < spec.metrics.size(); ++i)
-    std::visit([&](const auto& metric) { check_description("metrics[" + std::to_string(i) + "]", metric); },
-               spec.metrics[i]);
+  if (spec.outputs.empty()) check_scoring("loss", spec.loss, "metrics", spec.metrics);
+  for (std::size_t i = 0; i < spec.outputs.size(); ++i) {
+    const OutputTraining& output = spec.outputs[i];
+    const std::string index = "[" + std::to_string(i) + "]";
+    check_scoring("loss" + index, output.loss, "metrics" + index, output.metrics);
+    check_value(Check(""), ("loss_weights" + index).c_str(), kNotNegative, output.weight);
+  }
   std::visit([](const auto& optimizer) { check_description("optimizer", optimizer); }, spec.optimizer);
 }
 

@@ -41,6 +41,7 @@ class Cases {
     batch_norm(32, 64);
     batch_norm(128, 256);
     dropout(128 * 256);
+    combine(128 * 256);
     for_each_type(Losses(), [&]<class Loss>(Type<Loss>) { loss<Loss>(128, 10); });
     largest(128, 10);
     largest(128, 100);
@@ -287,6 +288,15 @@ class Cases {
     auto* words = kept<std::uint32_t>(4 * blocks);
     add("random_words", std::to_string(blocks) + " blocks", 16.0 * static_cast<double>(blocks), "byte",
         [=](const Kernels& k) { k.random_words({1, 2, 3}, 5, blocks, words); }, {{words, 16 * blocks, -1}});
+  }
+
+  void combine(std::size_t n) {
+    const Floats *a = floats(n), *b = floats(n);
+    Floats* y = floats(n);
+    for (const Combination combination : {Combination::add, Combination::multiply})
+      add("combine", std::to_string(n) + (combination == Combination::add ? " add" : " multiply"),
+          12.0 * static_cast<double>(n), "byte",
+          [=](const Kernels& k) { k.combine(combination, a->data(), b->data(), y->data(), n); }, {floats_of(y, -1)});
   }
 
   // A frozen network of one hidden layer.

@@ -226,6 +226,29 @@ void test_dropout_apply(const Kernels& k) {
   CHECK(y.guards_intact());
 }
 
+// Sums and products of any length, in place too.
+void test_combine(const Kernels& k) {
+  for (const std::size_t n : {0, 1, 15, 16, 17, 63, 100}) {
+    check::context = text(k.isa, {n}) + " combine";
+    Guarded<float> a(rounded(n)), b(rounded(n)), y(rounded(n)), in_place(rounded(n));
+    for (const Combination combination : {Combination::add, Combination::multiply}) {
+      for (std::size_t i = 0; i < rounded(n); ++i) {
+        a[i] = uniform(-1.0f, 1.0f);
+        b[i] = in_place[i] = uniform(-1.0f, 1.0f);
+        y[i] = 7.0f;
+      }
+      k.combine(combination, a.data(), b.data(), y.data(), n);
+      k.combine(combination, a.data(), in_place.data(), in_place.data(), n);
+      for (std::size_t i = 0; i < rounded(n); ++i) {
+        const float want = combination == Combination::add ? a[i] + b[i] : a[i] * b[i];
+        CHECK(y[i] == (i < n ? want : 7.0f));
+        CHECK(in_place[i] == (i < n ? want : b[i]));
+      }
+      CHECK(y.guards_intact() && in_place.guards_intact());
+    }
+  }
+}
+
 // The backward pass through relu and dropout can be computed, with the same bits, from relu's output after dropout.
 void test_relu_and_dropout_backward(const Kernels& k, std::size_t rows, std::size_t cols) {
   check::context = text(k.isa, {rows, cols}) + " relu and dropout backward";
@@ -502,6 +525,7 @@ void test_all(const Kernels& k) {
     }
   }
   test_dropout_apply(k);
+  test_combine(k);
   test_random(k);
   test_updates(k);
 }

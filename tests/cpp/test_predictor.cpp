@@ -234,9 +234,9 @@ void test_agrees_with_the_network() {
   predictor.predict(frozen.in(), frozen.out());
   network.predict(plain.in(), plain.out());
   for (std::size_t i = 0; i < frozen.rows; ++i) CHECK(close(frozen.y[i], plain.y[i], 1e-6));
-  // What layers() lists makes the same predictor again.
+  // What network() returns makes the same predictor again.
   Batch again = frozen;
-  Predictor(predictor.layers()).predict(again.in(), again.out());
+  Predictor(predictor.network()).predict(again.in(), again.out());
   CHECK(std::memcmp(again.y.data(), frozen.y.data(), again.rows * sizeof(float)) == 0);
 }
 

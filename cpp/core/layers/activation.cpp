@@ -10,20 +10,24 @@ class ActivationOperation final : public Operation {
 
   bool identity_in_inference() const override { return activation_ == ActivationKind::linear; }
 
-  void infer(const Pass& pass, const float* x, float* y) const override { apply(pass, x, y); }
-  void forward(const Pass& pass, const float* x, float* y, float*) const override { apply(pass, x, y); }
+  void infer(const Pass& pass, const float* const* x, float* y) const override { apply(pass, x[0], y); }
+  void forward(const Pass& pass, const float* const* x, float* y, float*) const override { apply(pass, x[0], y); }
 
-  Gradient backward(const Pass& pass, const float* x, const float* y, float*, Gradient gradient, float*,
-                    Wanted) const override {
-    float* const dy = gradient.data;
+  bool backward_reads_output() const override {
+    return activation_ == ActivationKind::softmax ||
+           (activation_ != ActivationKind::linear && derivative_from_output(activation_));
+  }
+
+  void backward(const Pass& pass, const float* const* x, const float* y, float*,
+                const GradientFlow& flow) const override {
+    float* const dy = flow.dy;
     if (activation_ == ActivationKind::softmax) {
       pass.kernels.softmax_backward({out(), out_ld(), nullptr, const_cast<float*>(y), dy, dy, row_split(pass)});
     } else if (activation_ != ActivationKind::linear) {
-      const float* saved = derivative_from_output(activation_) ? y : x;
+      const float* saved = derivative_from_output(activation_) ? y : x[0];
       pass.kernels.activation_backward(
           {activation_, saved, dy, dy, nullptr, pass.rows, out_ld(), column_split(pass.team, out_ld())});
     }
-    return gradient;
   }
 
  private:

@@ -1,5 +1,5 @@
-// Batch normalisation (Ioffe, Szegedy 2015) with what is fused around it: a Dropout layer behind, and on the way back
-// the activation and the bias gradient of the Dense layer in front. Columns are independent, so a team splits columns.
+// Batch normalisation (Ioffe, Szegedy 2015) with what is fused around it: a Dropout layer behind, and in the backward
+// pass the activation and the bias gradient of the Dense layer in front. Columns are independent, so a team splits columns.
 #include <algorithm>
 #include <optional>
 
@@ -29,27 +29,29 @@ class BatchNormalizationOperation final : public Operation {
     return 2 * statistics_floats() + (masks_ ? masks_->floats(rows * out_ld()) : 0);
   }
 
-  void infer(const Pass& pass, const float* x, float* y) const override {
-    pass.kernels.batch_norm_forward_infer(arguments(pass, x, y, nullptr, {0, out_ld()}));
+  void infer(const Pass& pass, const float* const* x, float* y) const override {
+    pass.kernels.batch_norm_forward_infer(arguments(pass, x[0], y, nullptr, {0, out_ld()}));
   }
 
-  void forward(const Pass& pass, const float* x, float* y, float* cache) const override {
+  void forward(const Pass& pass, const float* const* x, float* y, float* cache) const override {
     if (masks_) {
       masks_->draw(pass, pass.rows * out_ld(), cache + 2 * statistics_floats());
       pass.team.sync();
     }
-    pass.kernels.batch_norm_forward_train(arguments(pass, x, y, cache, column_split(pass.team, out_ld())));
+    pass.kernels.batch_norm_forward_train(arguments(pass, x[0], y, cache, column_split(pass.team, out_ld())));
   }
 
   bool takes_outer_product() const override { return true; }
 
-  Gradient backward(const Pass& pass, const float* x, const float*, float* cache, Gradient dy, float* spare,
-                    Wanted) const override {
+  bool backward_in_place(bool outer) const override { return !outer; }
+
+  void backward(const Pass& pass, const float* const* x, const float*, float* cache,
+                const GradientFlow& flow) const override {
     BatchNormBackward args{};
-    args.x = x;
-    args.dy = dy.data;
-    args.dy_row = dy.row;
-    args.dx = dy.row != nullptr ? spare : dy.data;
+    args.x = x[0];
+    args.dy = flow.dy;
+    args.dy_row = flow.row;
+    args.dx = flow.dx;
     args.gamma = parameters_.in(pass.weights, gamma_);
     args.mean = cache;
     args.inv_std = cache + statistics_floats();
@@ -62,7 +64,6 @@ class BatchNormalizationOperation final : public Operation {
     args.ld = out_ld();
     args.cols = column_split(pass.team, out_ld());
     pass.kernels.batch_norm_backward(args);
-    return {args.dx};
   }
 
  private:
@@ -114,22 +115,23 @@ class FrozenNormalizationOperation final : public Operation {
   // A mean of zeros, for the backward pass.
   std::size_t cache_floats(std::size_t) const override { return round_up(out_ld(), kLane); }
 
-  void infer(const Pass& pass, const float* x, float* y) const override { normalise(pass, x, y, {0, out_ld()}); }
+  void infer(const Pass& pass, const float* const* x, float* y) const override {
+    normalise(pass, x[0], y, {0, out_ld()});
+  }
 
-  void forward(const Pass& pass, const float* x, float* y, float*) const override {
-    normalise(pass, x, y, column_split(pass.team, out_ld()));
+  void forward(const Pass& pass, const float* const* x, float* y, float*) const override {
+    normalise(pass, x[0], y, column_split(pass.team, out_ld()));
   }
 
   // dx = gamma dy / sqrt(variance + epsilon): the forward pass of dy with neither mean nor beta.
-  Gradient backward(const Pass& pass, const float*, const float*, float* cache, Gradient gradient, float*,
-                    Wanted) const override {
+  void backward(const Pass& pass, const float* const*, const float*, float* cache,
+                const GradientFlow& flow) const override {
     const Range cols = column_split(pass.team, out_ld());
     std::fill(cache + cols.begin, cache + cols.end, 0.0f);
-    BatchNormForward args = arguments(pass, gradient.data, gradient.data, cols);
+    BatchNormForward args = arguments(pass, flow.dy, flow.dy, cols);
     args.beta = nullptr;
     args.moving_mean = cache;
     pass.kernels.batch_norm_forward_infer(args);
-    return gradient;
   }
 
  private:

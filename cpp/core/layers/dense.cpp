@@ -1,7 +1,8 @@
 // Dense: y = activation(x W + b). Notation: n rows of a batch, x (n, in), W (in, out) in panels, y and dy (n, out).
-// Forward writes y, and z = x W + b where the activation needs it on the way back. Backward: dz = dy f', db = sum dz,
-// dW = x^T dz, dx = dz W^T, the last, of a single unit, as the factors of an outer product where that will do.
-// Dropout behind relu: y is what it leaves, and the way back sees from y > 0 alone what went through.
+// Forward writes y, and z = x W + b where the backward pass of the activation needs it. Backward: dz = dy f', db = sum dz,
+// dW = x^T dz, dx = dz W^T. For a layer of one unit dx is an outer product, whose two factors are returned unexpanded if
+// the reader of dx accepts that. Dropout behind relu: y is what it leaves, and the backward pass sees from y > 0 alone
+// what went through.
 #include <optional>
 
 #include "core/layers/layers.h"
@@ -42,22 +43,29 @@ class DenseOperation final : public Operation {
   }
   double flops_per_row() const override { return 6.0 * static_cast<double>(in()) * static_cast<double>(out()); }
 
-  void infer(const Pass& pass, const float* x, float* y) const override { product(pass, x, y, nullptr, kNoDropout); }
-
-  void forward(const Pass& pass, const float* x, float* y, float* cache) const override {
-    if (!masks_) return product(pass, x, y, z_floats(pass.rows) > 0 ? cache : nullptr, kNoDropout);
-    masks_->draw(pass, pass.rows * out_ld(), cache);
-    pass.team.sync();
-    product(pass, x, y, nullptr, masks_->mask(cache));
+  void infer(const Pass& pass, const float* const* x, float* y) const override {
+    product(pass, x[0], y, nullptr, kNoDropout);
   }
 
-  Gradient backward(const Pass& pass, const float* x, const float* y, float* cache, Gradient gradient, float* spare,
-                    Wanted wanted) const override {
+  void forward(const Pass& pass, const float* const* x, float* y, float* cache) const override {
+    if (!masks_) return product(pass, x[0], y, z_floats(pass.rows) > 0 ? cache : nullptr, kNoDropout);
+    masks_->draw(pass, pass.rows * out_ld(), cache);
+    pass.team.sync();
+    product(pass, x[0], y, nullptr, masks_->mask(cache));
+  }
+
+  bool backward_reads_output() const override {
+    return !tail_elsewhere_ && activation_ != ActivationKind::linear && derivative_from_output(activation_);
+  }
+  bool backward_in_place(bool) const override { return false; }
+  const float* outer_product_row(const float* weights) const override {
+    return out() == 1 ? parameters_.in(weights, kernel_) : nullptr;
+  }
+
+  void backward(const Pass& pass, const float* const* x, const float* y, float* cache,
+                const GradientFlow& flow) const override {
     const Kernels& k = pass.kernels;
-    float* const dy = gradient.data;
-    const float* const w = parameters_.in(pass.weights, kernel_);
-    const bool leave_outer = wanted == Wanted::any && out() == 1;
-    const bool multiply = wanted != Wanted::nothing && !leave_outer;
+    float* const dy = flow.dy;
     float* const db = parameters_.gradient(pass.gradients, bias_);
     if (!tail_elsewhere_ && (activation_ != ActivationKind::linear || db != nullptr)) {
       const float* saved = derivative_from_output(activation_) ? y : cache;
@@ -67,13 +75,13 @@ class DenseOperation final : public Operation {
     }
     if (trainable_) {
       const Part dw = split_output(pass.team, in(), out());
-      k.matmul_weights({x, in_ld(), dy, out_ld(), parameters_.gradient(pass.gradients, kernel_), pass.rows, in(), out(),
+      k.matmul_weights({x[0], in_ld(), dy, out_ld(), parameters_.gradient(pass.gradients, kernel_), pass.rows, in(), out(),
                         dw.rows, dw.panels});
     }
-    if (!multiply) return {dy, leave_outer ? w : nullptr};
+    if (flow.dx == nullptr) return;
     const Part dx = split_output(pass.team, pass.rows, in());
-    k.matmul_input({dy, out_ld(), w, spare, in_ld(), pass.rows, in(), out(), dx.rows, dx.panels});
-    return {spare};
+    k.matmul_input({dy, out_ld(), parameters_.in(pass.weights, kernel_), flow.dx, in_ld(), pass.rows, in(), out(),
+                    dx.rows, dx.panels});
   }
 
  private:

@@ -21,20 +21,19 @@ class DropoutOperation final : public Operation {
   bool identity_in_inference() const override { return true; }
   std::size_t cache_floats(std::size_t rows) const override { return masks_.floats(rows * out_ld()); }
 
-  void infer(const Pass& pass, const float* x, float* y) const override {
-    std::memcpy(y, x, pass.rows * out_ld() * sizeof(float));
+  void infer(const Pass& pass, const float* const* x, float* y) const override {
+    std::memcpy(y, x[0], pass.rows * out_ld() * sizeof(float));
   }
 
-  void forward(const Pass& pass, const float* x, float* y, float* cache) const override {
+  void forward(const Pass& pass, const float* const* x, float* y, float* cache) const override {
     masks_.draw(pass, pass.rows * out_ld(), cache);
     pass.team.sync();
-    pass.kernels.dropout_apply(masks_.mask(cache), x, y, part(pass));
+    pass.kernels.dropout_apply(masks_.mask(cache), x[0], y, part(pass));
   }
 
-  Gradient backward(const Pass& pass, const float*, const float*, float* cache, Gradient dy, float*,
-                    Wanted) const override {
-    pass.kernels.dropout_apply(masks_.mask(cache), dy.data, dy.data, part(pass));
-    return dy;
+  void backward(const Pass& pass, const float* const*, const float*, float* cache,
+                const GradientFlow& flow) const override {
+    pass.kernels.dropout_apply(masks_.mask(cache), flow.dy, flow.dy, part(pass));
   }
 
  private:

@@ -1,5 +1,6 @@
-// Makers of the operations, one file each. graph.cpp decides what is fused; these build it. `index` is the layer's place
-// in the spec: it names the weights and is the stream of the dropout masks.
+// What each layer's file says of it: its weights, the width of its output, the operation that does it. fusion.cpp decides
+// what is fused; the makers build it. `index` is the layer's index in the spec: it finds the weights and is the stream of
+// the dropout masks.
 #pragma once
 #include <memory>
 #include <optional>
@@ -21,15 +22,16 @@ std::size_t width_of(const AnyLayer&, const Widths& inputs) {
 std::vector<WeightSpec> weights_of(const Dense&, const Widths&);
 std::size_t width_of(const Dense&, const Widths&);
 std::vector<WeightSpec> weights_of(const BatchNormalization&, const Widths&);
+std::size_t width_of(const Concatenate&, const Widths&);
 
-// What the next operation has to know of a Dense layer whose activation it takes back on its own way.
+// What batch normalisation needs to differentiate the preceding Dense layer's activation in its own backward pass.
 struct DenseTail {
   ActivationKind activation = ActivationKind::linear;
   std::size_t bias = kNoSegment;
 };
 
 // activation: the one that joins the product (not softmax). dropout: null, or a Dropout layer fused behind relu, with its
-// own index. tail: not null where the next operation goes back through the activation and sums the bias gradient; it is
+// own index. tail: not null where the next operation differentiates the activation and sums the bias gradient; it is
 // filled for it.
 std::unique_ptr<Operation> make_dense(const Dense& spec, std::size_t in, std::size_t index, ActivationKind activation,
                                       const Dropout* dropout, std::size_t dropout_index, DenseTail* tail,
@@ -39,6 +41,9 @@ std::unique_ptr<Operation> make_activation(ActivationKind activation, std::size_
 std::unique_ptr<Operation> make_batch_normalization(const BatchNormalization& spec, std::size_t cols, std::size_t index,
                                                     const Dropout* dropout, std::size_t dropout_index,
                                                     const DenseTail* tail, const Parameters& parameters);
+std::unique_ptr<Operation> make_add(const Widths& inputs);
+std::unique_ptr<Operation> make_multiply(const Widths& inputs);
+std::unique_ptr<Operation> make_concatenate(const Widths& inputs);
 std::unique_ptr<Operation> make_dropout(const Dropout& spec, std::size_t cols, std::size_t index);
 
 // The masks of one dropout layer, kept as bits between forward and backward.

@@ -17,6 +17,20 @@ FASTREG_NOINLINE void forward_flat(const float* z, float* y, std::size_t n) {
   if (i < n) F::forward(V::load_first(z + i, n - i)).store_first(y + i, n - i);
 }
 
+struct Sum {
+  static FASTREG_INLINE V of(V a, V b) { return a + b; }
+};
+struct Product {
+  static FASTREG_INLINE V of(V a, V b) { return a * b; }
+};
+
+template <class F>
+FASTREG_NOINLINE void combine_flat(const float* a, const float* b, float* y, std::size_t n) {
+  std::size_t i = 0;
+  for (; i + V::kLanes <= n; i += V::kLanes) F::of(V::load(a + i), V::load(b + i)).store(y + i);
+  if (i < n) F::of(V::load_first(a + i, n - i), V::load_first(b + i, n - i)).store_first(y + i, n - i);
+}
+
 // One strip of NV vectors of columns from column c on. Fields are copied first, because the compiler must assume that a
 // store of floats changes them.
 template <class F, std::size_t NV>
@@ -141,6 +155,11 @@ void activation_backward(const ActivationBackward& a) noexcept {
     for_strips<F::kBackwardVectors>(
         a.cols, [&a](std::size_t c, auto width) { backward_strip<F, decltype(width)::kVectors>(a, c); });
   });
+}
+
+void combine(Combination combination, const float* a, const float* b, float* y, std::size_t n) noexcept {
+  if (combination == Combination::add) return combine_flat<Sum>(a, b, y, n);
+  combine_flat<Product>(a, b, y, n);
 }
 
 void dropout_apply(const DropoutMask& d, const float* x, float* y, Range range) noexcept {

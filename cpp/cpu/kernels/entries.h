@@ -14,6 +14,7 @@ void matmul_weights(const MatmulWeights&) noexcept;
 // elementwise.cpp
 void activation_forward(ActivationKind, const float* z, float* y, std::size_t n) noexcept;
 void activation_backward(const ActivationBackward&) noexcept;
+void combine(Combination, const float* a, const float* b, float* y, std::size_t n) noexcept;
 void dropout_apply(const DropoutMask&, const float* x, float* y, Range) noexcept;
 void gather_rows(const GatherRows&) noexcept;
 bool all_finite(const void* x, ElementType type, std::size_t n) noexcept;

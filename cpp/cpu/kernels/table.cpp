@@ -23,6 +23,7 @@ constinit const Kernels table = {
     .batch_norm_forward_infer = batch_norm_forward_infer,
     .batch_norm_backward = batch_norm_backward,
     .dropout_bits = dropout_bits,
+    .combine = combine,
     .dropout_apply = dropout_apply,
     .loss = loss,
     .largest = largest,

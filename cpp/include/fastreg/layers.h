@@ -61,7 +61,25 @@ struct Dropout {
       fields(field("rate", &Dropout::rate, kFraction), field("seed", &Dropout::seed));
 };
 
-using Layers = List<Dense, Activation, BatchNormalization, Dropout>;
+// Joins read two values or more and have no weights. Of equally wide ones the sum and the product, element by element;
+// of any, their columns side by side.
+struct Add {
+  static constexpr const char* kName = "Add";
+  static constexpr bool kJoin = true;
+  static constexpr auto kFields = fields();
+};
+struct Multiply {
+  static constexpr const char* kName = "Multiply";
+  static constexpr bool kJoin = true;
+  static constexpr auto kFields = fields();
+};
+struct Concatenate {
+  static constexpr const char* kName = "Concatenate";
+  static constexpr bool kJoin = true;
+  static constexpr auto kFields = fields();
+};
+
+using Layers = List<Dense, Activation, BatchNormalization, Dropout, Add, Multiply, Concatenate>;
 using Layer = Layers::Into<std::variant>;
 
 }  // namespace fastreg

@@ -18,6 +18,14 @@ struct WeightInfo {
   std::vector<std::size_t> shape() const { return vector ? std::vector{cols} : std::vector{rows, cols}; }
 };
 
+// The weights that a network of this spec has, and the columns of all its values, without making any. Throw
+// std::invalid_argument for a bad spec.
+std::vector<WeightInfo> weights_of(const NetworkSpec& spec);
+std::vector<std::size_t> widths_of(const NetworkSpec& spec);
+// The same of one layer whose inputs have these columns; it is called layers.0.
+std::vector<WeightInfo> weights_of(const Layer& layer, const std::vector<std::size_t>& inputs);
+std::size_t width_of(const Layer& layer, const std::vector<std::size_t>& inputs);
+
 struct Graph;   // core/graph.h: layers as operations over one flat parameter buffer
 
 // Calls on one network are serialised by a lock of its own, so that it may be shared among threads.
@@ -31,8 +39,12 @@ class Network {
   Network& operator=(Network&&) noexcept;
 
   const NetworkSpec& spec() const;
+  // Columns of the first input and of the first output; of a chain there is one each.
   std::size_t n_features() const;
   std::size_t n_outputs() const;
+  // Columns of all inputs and of all outputs.
+  std::vector<std::size_t> input_widths() const;
+  std::vector<std::size_t> output_widths() const;
 
   // In layer order; within a layer kernel, bias, or gamma, beta, moving_mean, moving_variance.
   const std::vector<WeightInfo>& weights() const;
@@ -47,6 +59,8 @@ class Network {
   // out = network(x) in inference mode: x is (n, n_features), out (n, n_outputs). A row's result depends neither on
   // the other rows nor on the number of threads. Throws std::invalid_argument for wrong shapes.
   void predict(const Features& x, MatrixView<float> out) const;
+  // The same with all inputs and outputs, in the order of the spec.
+  void predict(Span<const Features> x, Span<const MatrixView<float>> out) const;
 
  private:
   friend class Predictor;

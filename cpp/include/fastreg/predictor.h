@@ -1,6 +1,7 @@
 // A frozen network for serving: a Network in inference mode, without dropout, with batch normalisation folded into the
 // neighbouring dense layers, and with its weights packed once. It knows nothing of training and never changes.
 #pragma once
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,19 +19,42 @@ struct FrozenLayer {
   ActivationKind activation = ActivationKind::linear;
 };
 
+// A frozen network as a graph. Values are numbered as in NetworkSpec: the inputs first, then the output of each node. A
+// chain is a row of layers; the other kinds join values.
+struct FrozenNode {
+  enum class Kind : std::uint8_t { chain, add, multiply, concatenate };
+  Kind kind = Kind::chain;
+  std::vector<std::size_t> inputs;
+  std::vector<FrozenLayer> layers;   // of a chain
+};
+struct FrozenNetwork {
+  std::vector<NetworkInput> inputs;
+  std::vector<FrozenNode> nodes;
+  std::vector<NetworkOutput> outputs;
+};
+
+class FrozenGraph;   // core/frozen_graph.h
+
 class Predictor {
  public:
   // Copies what it needs. Training the network afterwards does not change the predictor.
   explicit Predictor(const Network& network);
-  // Makes a predictor from what layers() returns. Throws std::invalid_argument if shapes do not match.
+  // Makes a predictor of one chain. Throws std::invalid_argument if shapes do not match.
   explicit Predictor(const std::vector<FrozenLayer>& layers);
+  // Makes a predictor from what network() returns. Throws std::invalid_argument if shapes or values do not match.
+  explicit Predictor(const FrozenNetwork& network);
   ~Predictor();
   Predictor(Predictor&&) noexcept;
   Predictor& operator=(Predictor&&) noexcept;
 
+  // Columns of the first input and of the first output; of a chain there is one each.
   std::size_t n_features() const;
   std::size_t n_outputs() const;
-  std::vector<FrozenLayer> layers() const;
+  // Those of a chain have no names. Of outputs() the values are numbers in network().
+  const std::vector<NetworkInput>& inputs() const;
+  const std::vector<NetworkOutput>& outputs() const;
+  std::vector<std::size_t> output_widths() const;
+  FrozenNetwork network() const;
   // A description for people, such as "10 -> 64 relu -> 1 sigmoid".
   std::string summary() const;
   // The number of floating-point operations in the matrix products for one row.
@@ -46,10 +70,13 @@ class Predictor {
   // makes its own row NaN. The call allocates only if it is the first one on its thread or has a larger batch than all
   // before on it. Throws std::invalid_argument for wrong shapes.
   void predict(MatrixView<const float> x, MatrixView<float> out) const;
+  // The same with all inputs and outputs, in their order; no two of out may overlap either.
+  void predict(Span<const MatrixView<const float>> x, Span<const MatrixView<float>> out) const;
 
  private:
   struct Program;
-  std::unique_ptr<const Program> program_;
+  std::unique_ptr<const Program> program_;      // of a chain
+  std::unique_ptr<const FrozenGraph> graph_;    // of any other network
 };
 
 }  // namespace fastreg

@@ -21,16 +21,46 @@ using Loss = Losses::Into<std::variant>;
 using Metric = Metrics::Into<std::variant>;
 using Optimizer = Optimizers::Into<std::variant>;
 
+// A network is a graph of values: those of its inputs, numbered first, then the output of each node, in their order. A
+// node applies a layer to values with smaller numbers. Weights and random streams belong to the layer.
+struct NetworkInput {
+  std::string name;
+  std::size_t n_features = 0;
+};
+struct Node {
+  std::size_t layer = 0;             // index in NetworkSpec::layers
+  std::vector<std::size_t> inputs;   // values
+};
+struct NetworkOutput {
+  std::string name;
+  std::size_t value = 0;
+};
+
+// A chain has n_features and layers: each layer reads what the one before gives. A graph has inputs, nodes and outputs in
+// place of n_features.
 struct NetworkSpec {
   std::size_t n_features = 0;
   std::uint64_t seed = 0;
   std::vector<Layer> layers;
+  std::vector<NetworkInput> inputs{};
+  std::vector<Node> nodes{};
+  std::vector<NetworkOutput> outputs{};
+
+  bool is_chain() const { return inputs.empty() && nodes.empty() && outputs.empty(); }
+};
+
+// How one of several outputs is trained. The loss of the network is the sum of those of its outputs, each times its weight.
+struct OutputTraining {
+  Loss loss;
+  std::vector<Metric> metrics;
+  float weight = 1.0f;
 };
 
 struct TrainingSpec {
   Loss loss;
   Optimizer optimizer;
   std::vector<Metric> metrics;
+  std::vector<OutputTraining> outputs{};   // of a network with several outputs, in place of loss and metrics
 };
 
 // The JSON description, `{"format": 1, "n_features": ..., "seed": ..., "layers": [...], "loss": ..., "optimizer": ...,
@@ -46,6 +76,9 @@ Optimizer parse_optimizer(const std::string& json);
 Loss parse_loss(const std::string& json);
 // Whether its targets are labels, not a matrix.
 bool takes_labels(const Loss& loss);
+
+// One layer's object. Only together with the widths of its inputs can it be validated.
+Layer parse_layer(const std::string& json);
 
 // The name of an activation, e.g. "relu", and the activation of a name. An unknown name is a std::invalid_argument that
 // lists the known ones. Not every activation has an enumerator: kinds are 0 to activation_count() - 1.

@@ -12,14 +12,24 @@
 
 namespace fastreg {
 
+// What the rows of one output are measured against.
+struct OutputTargets {
+  MatrixView<const float> y;              // (n, columns of the output), or empty where its loss takes labels
+  Span<const std::int32_t> labels;        // (n) in [0, columns of the output), for the sparse loss
+  Span<const float> sample_weight;        // (n), only their ratios count, or empty: all 1
+};
+
 // Rows to train on or to score. All memory belongs to the caller and must not change during the call.
 struct Dataset {
   Features x;                             // float32, float64 or uint8
   MatrixView<const float> y;              // (n, n_outputs), or empty if the loss takes labels
   Span<const std::int32_t> labels;        // (n) in [0, n_outputs), for the sparse loss
-  Span<const float> sample_weight;        // (n), of which only the ratios count; empty: all are 1
+  Span<const float> sample_weight;        // (n), only their ratios count, or empty: all 1
   Span<const std::uint32_t> rows;         // the rows to use, in this order; if data is null, all rows
-  std::size_t size() const { return rows.data == nullptr ? x.rows : rows.size; }
+  // Of a network with several inputs, all of them in place of x; of one with several outputs, the targets of all of
+  // them in place of y, labels and sample_weight.
+  std::vector<Features> inputs{};
+  std::vector<OutputTargets> targets{};
 };
 
 struct EarlyStopping {
@@ -63,7 +73,7 @@ struct FitOptions {
   // Both are checked after every step. If they end a run within an epoch, the state is that of the end of the last
   // epoch.
   std::vector<StopSignal> stop_signals{};
-  double time_limit = std::numeric_limits<double>::infinity();   // in seconds from the call on
+  double time_limit = std::numeric_limits<double>::infinity();   // in in seconds from the call on
 };
 
 // An observer of a run. It is called on the calling thread, between steps, with the caller's floating-point mode. It
@@ -112,8 +122,12 @@ class Trainer {
   // the one before the call or that of the last complete epoch, and the best weights are restored if that is requested.
   void fit(const Dataset& train, const Dataset* validation, const FitOptions& options, FitObserver* observer,
            FitResult& result);
-  // Returns {loss including penalties, metrics...} in inference mode.
+  // {loss with penalties, metrics...} in inference mode; of several outputs {loss with penalties, the loss of each
+  // output, the metrics of each}. The losses of the outputs are without their weights.
   std::vector<double> evaluate(const Dataset& data);
+
+  // The number of figures that evaluate() returns.
+  std::size_t log_count() const;
 
   // The number of steps and epochs done. Together with the seed, they determine all random numbers.
   std::uint64_t step() const;

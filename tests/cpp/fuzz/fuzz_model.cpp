@@ -28,17 +28,28 @@ int memory_file() {
 // Wider inputs than this take memory for the rows alone.
 constexpr std::size_t kMostFeatures = 4096;
 
-// A network that was loaded works: it predicts, and its frozen form predicts and gives its layers back.
+// A network that was loaded works: it predicts, and its frozen form predicts and makes the same predictor again.
 void use(const fastreg::Network& network) {
   using namespace fastreg;
-  if (network.n_features() > kMostFeatures || network.n_outputs() > kMostFeatures) return;
   constexpr std::size_t kRows = 3;
-  const std::vector<float> x(kRows * network.n_features(), 0.5f);
-  std::vector<float> y(kRows * network.n_outputs());
-  const MatrixView<float> out{y.data(), kRows, network.n_outputs(), network.n_outputs()};
-  network.predict({x.data(), kRows, network.n_features(), network.n_features()}, out);
-  const Predictor frozen(network), again(frozen.layers());
-  again.predict({x.data(), kRows, network.n_features(), network.n_features()}, out);
+  std::vector<std::vector<float>> x, y;
+  std::vector<Features> features;
+  std::vector<MatrixView<const float>> in;
+  std::vector<MatrixView<float>> out;
+  for (const std::size_t cols : network.input_widths()) {
+    if (cols > kMostFeatures) return;
+    x.emplace_back(kRows * cols, 0.5f);
+    in.push_back({x.back().data(), kRows, cols, cols});
+    features.push_back(in.back());
+  }
+  for (const std::size_t cols : network.output_widths()) {
+    if (cols > kMostFeatures) return;
+    y.emplace_back(kRows * cols);
+    out.push_back({y.back().data(), kRows, cols, cols});
+  }
+  network.predict({features.data(), features.size()}, {out.data(), out.size()});
+  const Predictor frozen(network), again(frozen.network());
+  again.predict({in.data(), in.size()}, {out.data(), out.size()});
   require(frozen.summary() == again.summary());
 }
 

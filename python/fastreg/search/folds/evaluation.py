@@ -22,7 +22,7 @@ from fastreg.callbacks import Callback, EarlyStopping, StopSignal, TimeLimit
 from fastreg.data.frames import Names
 from fastreg.model.core import core_of
 from fastreg.model.fitting import check_verbose
-from fastreg.model.sequential import Sequential
+from fastreg.model.model import Model
 from fastreg.runtime import thread_limit
 from fastreg.search.folds import building
 from fastreg.search.folds.building import fold_seed, new_model
@@ -252,7 +252,7 @@ def _evaluate(context: Context, task: Task, stop: StopSignal | None, result: Fol
         result.fingerprint = context.fingerprint_of(model, arguments)
     given = {**context.fit_arguments, **arguments}
     try:
-        if isinstance(model, Sequential):
+        if isinstance(model, Model):
             if paused is None:
                 context.scorers.prepare(model)
                 _tell(context, model, fold)
@@ -275,7 +275,7 @@ def _evaluate(context: Context, task: Task, stop: StopSignal | None, result: Fol
     result.score_seconds = time.perf_counter() - begun
 
 
-def _tell(context: Context, model: Sequential, fold: Prepared) -> None:
+def _tell(context: Context, model: Model, fold: Prepared) -> None:
     """Tells a model what arrays do not: the names of the columns; and that their spreads were looked at before."""
     names = context.names if fold.preprocess is None else fold.preprocess.names_out
     core = core_of(model)
@@ -284,7 +284,7 @@ def _tell(context: Context, model: Sequential, fold: Prepared) -> None:
 
 
 def _score(context: Context, model: Any, fold: Prepared, given: Mapping[str, Any], result: FoldResult) -> None:
-    weights = given.get("sample_weight") if isinstance(model, Sequential) else None
+    weights = given.get("sample_weight") if isinstance(model, Model) else None
     score = context.scorers.score
     result.scores = score(model, fold.x, context.y, fold.scored, context.targets, weights)
     if context.return_train_score:
@@ -345,7 +345,7 @@ def _validation(
 def _fit_sequential(
     context: Context,
     task: Task,
-    model: Sequential,
+    model: Model,
     fold: Prepared,
     given: dict[str, Any],
     stop: StopSignal | None,
@@ -431,7 +431,7 @@ def _refit(context: Context, task: Task, stop: StopSignal | None, result: FoldRe
     model, arguments = new_model(context.build, task.params, fold_seed(context.seed, task.trial, _REFIT))
     given = {**context.fit_arguments, **arguments}
     fold = Prepared(x, rows, rows[:0], result.preprocess)
-    if not isinstance(model, Sequential):
+    if not isinstance(model, Model):
         _fit_estimator(context, model, fold, given)
     else:
         context.scorers.prepare(model)

@@ -24,7 +24,7 @@ from fastreg import regularizers
 from fastreg.callbacks import Callback
 from fastreg.internal.description import Description
 from fastreg.model.core import core_of
-from fastreg.model.sequential import Sequential
+from fastreg.model.model import Model
 from fastreg.optimizers import Optimizer
 from fastreg.regularizers import Regularizer
 from fastreg.schedules import Constant
@@ -78,7 +78,7 @@ class Fingerprint:
                 is compiled with.
         """
         described = {"model": _described(model), "fit": _of_arguments(model, arguments, given)}
-        if isinstance(model, Sequential):
+        if isinstance(model, Model):
             described["metrics"] = _of_metrics(model, {**given, **arguments}.get("callbacks"), scored)
             if self.weights and model.built:
                 described["weights"] = fingerprint(*(weight + 0.0 for weight in model.get_weights()))  # -0.0 is 0.0
@@ -105,11 +105,11 @@ def agreed(
 
 def _has_weights_of_its_own(model: Any) -> bool:
     """Whether there are weights that the model's seed did not draw, such as those of a file."""
-    if not isinstance(model, Sequential) or core_of(model).network is None:
+    if not isinstance(model, Model) or core_of(model).network is None:
         return False
-    drawn = Sequential(model.layers, seed=model.seed)
-    drawn.build(core_of(model).n_features or 0)
-    return not all(map(np.array_equal, model.get_weights(), drawn.get_weights()))
+    drawn = core_of(model).untrained(model.seed)
+    fresh = drawn.build(core_of(model).n_features or 0).get_weights()
+    return not all(map(np.array_equal, model.get_weights(), fresh))
 
 
 def _described(value: Any, depth: int = 0) -> Any:
@@ -122,8 +122,8 @@ def _described(value: Any, depth: int = 0) -> Any:
         return value if math.isfinite(value) else {"text": repr(value)}
     if depth > _DEEPEST:
         return {"type": _class_name(type(value))}
-    if isinstance(value, Sequential):
-        return _of_sequential(value, depth + 1)
+    if isinstance(value, Model):
+        return _of_model(value, depth + 1)
     if isinstance(value, Description):
         return _of_description(value, depth + 1)
     if isinstance(value, Mapping):
@@ -143,13 +143,18 @@ def _described(value: Any, depth: int = 0) -> Any:
     return {"text": text_of(value).replace("__mp_main__", "__main__")}
 
 
-def _of_sequential(model: Sequential, depth: int) -> Any:
-    optimizer = core_of(model).optimizer
-    return {
-        "layers": [_described(layer.description, depth) for layer in model.layers],
+def _of_model(model: Model, depth: int) -> Any:
+    core = core_of(model)
+    described = {
+        "layers": [_described(layer, depth) for layer in core.layers],
         "loss": _described(model.loss, depth),
-        "optimizer": None if optimizer is None else _described(optimizer, depth),
+        "optimizer": None if core.optimizer is None else _described(core.optimizer, depth),
     }
+    if core.graph is not None:
+        described["graph"] = [list(map(list, core.graph.reads)), [value for _, value in core.graph.outputs]]
+    if core.loss_weights is not None and set(core.loss_weights) != {1.0}:
+        described["loss_weights"] = list(core.loss_weights)
+    return described
 
 
 def _of_arguments(model: Any, arguments: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
@@ -169,7 +174,7 @@ def _of_arguments(model: Any, arguments: Mapping[str, Any], given: Mapping[str, 
 
 def _argument(model: Any, value: Any) -> Any:
     """An argument of ``fit``; to a ``Sequential`` 1 and 1.0 are one number, to an estimator they may be two."""
-    return _described(_numbers(value) if isinstance(model, Sequential) else value)
+    return _described(_numbers(value) if isinstance(model, Model) else value)
 
 
 def _numbers(value: Any) -> Any:
@@ -181,7 +186,7 @@ def _numbers(value: Any) -> Any:
     return value
 
 
-def _of_metrics(model: Sequential, callbacks: Any, scored: Mapping[str, Any]) -> Any:
+def _of_metrics(model: Model, callbacks: Any, scored: Mapping[str, Any]) -> Any:
     """The metrics that are scored or that callbacks go by, which are all where a callback is not the library's."""
     items = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
     monitored = {str(getattr(item, "monitor", "")).removeprefix("val_") for item in items}

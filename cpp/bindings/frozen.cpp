@@ -1,0 +1,149 @@
+// Conversions of frozen networks. Everything that comes in is checked, since a pickle may come from anyone.
+#include "bindings/frozen.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace fastreg::bindings {
+namespace {
+
+constexpr const char* kKinds[] = {"chain", "add", "multiply", "concatenate"};   // in the order of FrozenNode::Kind
+
+py::object array_or_none(const std::vector<float>& values, std::vector<py::ssize_t> shape) {
+  if (values.empty()) return py::none();
+  FloatArray out(std::move(shape));
+  std::copy(values.begin(), values.end(), out.mutable_data());
+  return out;
+}
+
+// (activation, inputs, kernel, bias, mean, scale) of each layer, absent ones None.
+py::list layer_list(const std::vector<FrozenLayer>& layers) {
+  py::list out;
+  for (const FrozenLayer& layer : layers) {
+    const auto in = static_cast<py::ssize_t>(layer.in), cols = static_cast<py::ssize_t>(layer.out);
+    out.append(py::make_tuple(name(layer.activation), in, array_or_none(layer.kernel, {in, cols}),
+                              array_or_none(layer.bias, {cols}), array_or_none(layer.mean, {cols}),
+                              array_or_none(layer.scale, {cols})));
+  }
+  return out;
+}
+
+// The fields that layer_list makes, from a pickle or from anyone.
+FrozenLayer layer_from(py::handle source) {
+  const auto values = [](py::handle array, const char* what, int ndim) {
+    if (array.is_none()) return std::vector<float>();
+    const py::array given = checked<float>(array, what, ndim);
+    const auto* data = static_cast<const float*>(given.data());
+    return std::vector<float>(data, data + given.size());
+  };
+  if (!py::isinstance<py::tuple>(source)) refuse("a layer must be a tuple", source);
+  const auto fields = py::reinterpret_borrow<py::tuple>(source);
+  if (fields.size() != 6)
+    throw py::value_error("Predictor: a layer has 6 fields, got " + std::to_string(fields.size()));
+  FrozenLayer layer;
+  if (!py::isinstance<py::str>(fields[0])) refuse("activation must be a string", fields[0]);
+  if (!py::isinstance<py::int_>(fields[1])) refuse("inputs must be an integer", fields[1]);
+  layer.activation = activation_from_name(fields[0].cast<std::string>());
+  const py::ssize_t inputs = PyLong_AsSsize_t(py::object(fields[1]).ptr());
+  if (inputs < 1) {
+    PyErr_Clear();
+    refuse("inputs must be in [1, 2**63)", fields[1], true);
+  }
+  layer.in = layer.out = static_cast<std::size_t>(inputs);
+  layer.kernel = values(fields[2], "kernel", 2);
+  if (!fields[2].is_none()) layer.out = static_cast<std::size_t>(py::reinterpret_borrow<py::array>(fields[2]).shape(1));
+  layer.bias = values(fields[3], "bias", 1);
+  layer.mean = values(fields[4], "mean", 1);
+  layer.scale = values(fields[5], "scale", 1);
+  return layer;
+}
+
+std::vector<FrozenLayer> layers_from(py::handle source) {
+  if (!py::isinstance<py::list>(source)) refuse("layers must be a list", source);
+  std::vector<FrozenLayer> layers;
+  for (const py::handle fields : source) layers.push_back(layer_from(fields));
+  return layers;
+}
+
+std::size_t index_from(py::handle source, const char* what) {
+  if (!py::isinstance<py::int_>(source)) refuse((std::string(what) + " must be an integer").c_str(), source);
+  const py::ssize_t value = PyLong_AsSsize_t(source.ptr());
+  if (value >= 0) return static_cast<std::size_t>(value);
+  PyErr_Clear();
+  refuse((std::string(what) + " must be in [0, 2**63)").c_str(), source, true);
+}
+
+// The items of a list of tuples of so many fields each.
+std::vector<py::tuple> tuples_from(py::handle source, const char* what, std::size_t fields) {
+  if (!py::isinstance<py::list>(source)) refuse((std::string(what) + " must be a list").c_str(), source);
+  std::vector<py::tuple> out;
+  for (const py::handle item : source) {
+    if (!py::isinstance<py::tuple>(item) || py::len(item) != fields)
+      refuse((std::string(what) + " must be tuples of " + std::to_string(fields) + " fields").c_str(), item);
+    out.push_back(py::reinterpret_borrow<py::tuple>(item));
+  }
+  return out;
+}
+
+std::string name_from(py::handle source, const char* what) {
+  if (!py::isinstance<py::str>(source)) refuse((std::string(what) + " must be a string").c_str(), source);
+  return source.cast<std::string>();
+}
+
+FrozenNode node_from(const py::tuple& fields) {
+  FrozenNode node;
+  const std::string kind = name_from(fields[0], "the kind of a node");
+  const auto* const found = std::find(std::begin(kKinds), std::end(kKinds), kind);
+  if (found == std::end(kKinds)) refuse("the kind of a node must be chain, add, multiply or concatenate", fields[0], true);
+  node.kind = static_cast<FrozenNode::Kind>(found - std::begin(kKinds));
+  if (!is_sequence(fields[1])) refuse("the inputs of a node must be a list", fields[1]);
+  for (const py::handle value : py::object(fields[1])) node.inputs.push_back(index_from(value, "a value"));
+  node.layers = layers_from(fields[2]);
+  return node;
+}
+
+FrozenNetwork network_from(const py::dict& state) {
+  for (const char* key : {"inputs", "nodes", "outputs"})
+    if (!state.contains(key)) throw py::value_error(std::string("Predictor: ") + key + " is missing");
+  FrozenNetwork out;
+  for (const py::tuple& fields : tuples_from(state["inputs"], "inputs", 2))
+    out.inputs.push_back({name_from(fields[0], "the name of an input"), index_from(fields[1], "the columns of an input")});
+  for (const py::tuple& fields : tuples_from(state["nodes"], "nodes", 3)) out.nodes.push_back(node_from(fields));
+  for (const py::tuple& fields : tuples_from(state["outputs"], "outputs", 2))
+    out.outputs.push_back({name_from(fields[0], "the name of an output"), index_from(fields[1], "a value")});
+  return out;
+}
+
+}  // namespace
+
+py::object frozen_state(const Predictor& predictor) {
+  const FrozenNetwork network = predictor.network();
+  if (network.inputs.size() == 1 && network.inputs[0].name.empty()) return layer_list(network.nodes[0].layers);
+  py::list inputs, nodes, outputs;
+  for (const NetworkInput& input : network.inputs) inputs.append(py::make_tuple(input.name, input.n_features));
+  for (const FrozenNode& node : network.nodes)
+    nodes.append(py::make_tuple(kKinds[static_cast<std::size_t>(node.kind)], node.inputs, layer_list(node.layers)));
+  for (const NetworkOutput& output : network.outputs) outputs.append(py::make_tuple(output.name, output.value));
+  py::dict state;
+  state["inputs"] = std::move(inputs);
+  state["nodes"] = std::move(nodes);
+  state["outputs"] = std::move(outputs);
+  return state;
+}
+
+std::unique_ptr<const Predictor> predictor_from(py::handle source) {
+  if (py::isinstance<Network>(source)) {
+    const Network& network = source.cast<const Network&>();
+    const py::gil_scoped_release released;
+    return std::make_unique<const Predictor>(network);
+  }
+  if (py::isinstance<py::dict>(source))
+    return std::make_unique<const Predictor>(network_from(py::reinterpret_borrow<py::dict>(source)));
+  if (!py::isinstance<py::list>(source))
+    throw py::type_error("Predictor: network must be a compiled network, got " +
+                         std::string(py::str(py::type::of(source).attr("__name__"))) +
+                         "; call model.freeze() on a Sequential model");
+  return std::make_unique<const Predictor>(layers_from(source));
+}
+
+}  // namespace fastreg::bindings

@@ -1,0 +1,216 @@
+// Placement of the values of a frozen graph, and the run of its nodes over blocks of rows.
+#include "core/frozen_graph.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "core/buffer_pool.h"
+#include "core/serving.h"
+#include "core/shapes.h"
+
+namespace fastreg {
+namespace {
+
+void require(bool good, const char* list, std::size_t index, const std::string& rule) {
+  if (!good) throw std::invalid_argument(std::string("frozen ") + list + " " + std::to_string(index) + ": " + rule);
+}
+
+}  // namespace
+
+const std::vector<FrozenLayer>& chain_of(const FrozenNetwork& network) {
+  require(network.nodes[0].inputs == std::vector<std::size_t>{0}, "node", 0, "must read the input");
+  require(network.outputs[0].value == 1, "output", 0, "must be the value of the node");
+  const std::vector<FrozenLayer>& layers = network.nodes[0].layers;
+  require(!layers.empty() && layers.front().in == network.inputs[0].n_features, "node", 0,
+          "must take the columns of the input");
+  return layers;
+}
+
+FrozenGraph::FrozenGraph(const FrozenNetwork& network) : inputs_(network.inputs), outputs_(network.outputs) {
+  if (inputs_.empty() || network.nodes.empty() || outputs_.empty())
+    throw std::invalid_argument("a frozen network has one input, node and output at least");
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    require(inputs_[i].n_features > 0 && inputs_[i].n_features <= 0x7FFFFFFF, "input", i, "must have columns");
+    widths_.push_back(inputs_[i].n_features);
+  }
+  for (std::size_t i = 0; i < network.nodes.size(); ++i) add(network.nodes[i], i);
+  std::vector<bool> given(widths_.size(), false);
+  for (std::size_t i = 0; i < outputs_.size(); ++i) {
+    const std::size_t value = outputs_[i].value;
+    require(value >= inputs_.size() && value < widths_.size() && !given[value], "output", i,
+            "must be the value of a node, and of no other output");
+    given[value] = true;
+  }
+  place_values();
+}
+
+void FrozenGraph::add(const FrozenNode& node, std::size_t index) {
+  require(!node.inputs.empty(), "node", index, "must have inputs");
+  for (const std::size_t value : node.inputs)
+    require(value < widths_.size(), "node", index, "must read values in front of its own");
+  Node made{node.kind, node.inputs, {}};
+  std::size_t width = widths_[node.inputs[0]];
+  if (node.kind == FrozenNode::Kind::chain) {
+    require(node.inputs.size() == 1, "node", index, "must have one input");
+    made.packed.emplace_back(node.layers);
+    const PackedLayers& packed = made.packed.back();
+    require(packed.steps.front().k == width, "node", index, "must take the columns of its input");
+    width = packed.steps.back().cols;
+    flops_ += packed.flops;
+    work_ += packed.work;
+    widest_ = std::max(widest_, packed.widest);
+  } else {
+    const bool side_by_side = node.kind == FrozenNode::Kind::concatenate;
+    for (std::size_t i = 1; i < node.inputs.size(); ++i) {
+      const std::size_t more = widths_[node.inputs[i]];
+      require(side_by_side || more == width, "node", index, "must have inputs with equally many columns");
+      if (side_by_side) width += more;
+      require(width <= 0x7FFFFFFF, "node", index, "must have fewer than 2^31 columns");
+    }
+    work_ += kWorkPerElement * static_cast<double>(node.inputs.size()) * static_cast<double>(padded_ld(width));
+  }
+  widths_.push_back(width);
+  nodes_.push_back(std::move(made));
+}
+
+// A buffer is taken for a value when its node runs, and given back behind the last node that reads it.
+void FrozenGraph::place_values() {
+  std::vector<std::size_t> readers(widths_.size(), 0), buffer(widths_.size());
+  for (const Node& node : nodes_)
+    for (const std::size_t value : node.inputs) ++readers[value];
+  places_.resize(widths_.size());
+  for (std::size_t i = 0; i < inputs_.size(); ++i) places_[i] = {Place::Kind::input, i, 0};
+  for (std::size_t i = 0; i < outputs_.size(); ++i) places_[outputs_[i].value] = {Place::Kind::output, i, 0};
+  BufferPool pool;
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    const std::size_t made = inputs_.size() + i;
+    if (places_[made].kind == Place::Kind::buffer) buffer[made] = pool.take(round_up(widths_[made], kLane));
+    for (const std::size_t value : nodes_[i].inputs)
+      if (--readers[value] == 0 && places_[value].kind == Place::Kind::buffer) pool.give_back(buffer[value]);
+  }
+  std::vector<std::size_t> offsets;
+  for (const std::size_t ld : pool.lds()) {
+    offsets.push_back(buffer_floats_);
+    buffer_floats_ += ld;
+  }
+  for (std::size_t value = 0; value < places_.size(); ++value)
+    if (places_[value].kind == Place::Kind::buffer) places_[value].offset = offsets[buffer[value]];
+}
+
+struct FrozenGraph::Job {
+  const FrozenGraph& graph;
+  const Kernels& kernels;
+  Span<const MatrixView<const float>> x;
+  Span<const MatrixView<float>> out;
+  std::size_t rows, block_rows, scratch_floats;   // scratch_floats: of one of the two buffers of a chain
+  std::size_t member_floats;                      // of all scratch memory of a member of the team
+  float* scratch = nullptr;
+};
+
+void FrozenGraph::run(Span<const MatrixView<const float>> x, Span<const MatrixView<float>> out) const {
+  const std::size_t rows = x[0].rows;
+  if (rows == 0) return;
+  const Backend& backend = cpu_backend();
+  const std::size_t threads = serving_threads(work_, rows);
+  const std::size_t row_floats = widest_ + buffer_floats_;
+  const std::size_t most_rows = std::max<std::size_t>(1, std::min(kBlockRows, kScratchFloats / row_floats));
+  const std::size_t block_rows = even_block(rows, most_rows, threads);
+  const std::size_t chain = round_up(block_rows * widest_, kLane);
+  Job job{*this, *backend.kernels, x, out, rows, block_rows, chain, 2 * chain + block_rows * buffer_floats_};
+  with_scratch(backend, job.member_floats * threads, [&](float* scratch) {
+    job.scratch = scratch;
+    backend.run(
+        threads,
+        [](void* context, const Team& team) {
+          const Job& j = *static_cast<Job*>(context);
+          const Range mine = team.split((j.rows + j.block_rows - 1) / j.block_rows);
+          for (std::size_t block = mine.begin; block < mine.end; ++block) {
+            const std::size_t row = block * j.block_rows;
+            j.graph.run_block(j, row, std::min(j.block_rows, j.rows - row), j.scratch + team.rank * j.member_floats);
+          }
+        },
+        &job);
+  });
+}
+
+void FrozenGraph::run_block(const Job& job, std::size_t row, std::size_t rows, float* scratch) const {
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    const Node& node = nodes_[i];
+    const std::size_t made = inputs_.size() + i;
+    const Rows y = rows_of(job, made, row, scratch);
+    if (node.kind != FrozenNode::Kind::chain) {
+      join(job, node, row, rows, y, widths_[made], scratch);
+      continue;
+    }
+    const Rows x = rows_of(job, node.inputs[0], row, scratch);
+    const std::vector<InferenceStep>& steps = node.packed[0].steps;
+    job.kernels.infer({steps.data(), steps.size(), x.data, x.ld, y.data, y.ld, rows,
+                       {scratch, scratch + job.scratch_floats}, false});
+  }
+}
+
+FrozenGraph::Rows FrozenGraph::rows_of(const Job& job, std::size_t value, std::size_t row, float* scratch) const {
+  const Place& place = places_[value];
+  switch (place.kind) {
+    case Place::Kind::input: {
+      const MatrixView<const float>& x = job.x[place.index];
+      return {const_cast<float*>(x.data) + row * x.stride, x.stride};   // only read
+    }
+    case Place::Kind::output: {
+      const MatrixView<float>& out = job.out[place.index];
+      return {out.data + row * out.stride, out.stride};
+    }
+    case Place::Kind::buffer: break;
+  }
+  return {scratch + 2 * job.scratch_floats + job.block_rows * place.offset, round_up(widths_[value], kLane)};
+}
+
+void FrozenGraph::join(const Job& job, const Node& node, std::size_t row, std::size_t rows, const Rows& y,
+                       std::size_t cols, float* scratch) const {
+  std::size_t first = 0;   // column, of a concatenation
+  for (std::size_t k = 0; k < node.inputs.size(); ++k) {
+    const Rows x = rows_of(job, node.inputs[k], row, scratch);
+    const std::size_t width = widths_[node.inputs[k]];
+    const Combination combination =
+        node.kind == FrozenNode::Kind::add ? Combination::add : Combination::multiply;
+    for (std::size_t r = 0; r < rows; ++r) {
+      const float* const from = x.data + r * x.ld;
+      float* const to = y.data + r * y.ld;
+      if (node.kind == FrozenNode::Kind::concatenate || k == 0)
+        std::copy_n(from, width, to + first);
+      else
+        job.kernels.combine(combination, to, from, to, cols);
+    }
+    if (node.kind == FrozenNode::Kind::concatenate) first += width;
+  }
+}
+
+void FrozenGraph::check(Span<const MatrixView<const float>> x, Span<const MatrixView<float>> out) const {
+  check_count("x", inputs_.size(), x.size);
+  check_count("out", outputs_.size(), out.size);
+  for (std::size_t i = 0; i < x.size; ++i)
+    if (x[i].cols != widths_[i] || x[i].rows != x[0].rows)
+      require_columns(numbered("x", i, x.size), x[i].rows, x[i].cols, x[0].rows, widths_[i]);
+  for (std::size_t i = 0; i < out.size; ++i)
+    if (out[i].rows != x[0].rows || out[i].cols != n_outputs(i) || out[i].stride < out[i].cols)
+      require_shape(numbered("out", i, out.size).c_str(), out[i], x[0].rows, n_outputs(i));
+}
+
+FrozenNetwork FrozenGraph::network() const {
+  FrozenNetwork out{inputs_, {}, outputs_};
+  for (const Node& node : nodes_)
+    out.nodes.push_back({node.kind, node.inputs, node.packed.empty() ? std::vector<FrozenLayer>{} : node.packed[0].layers()});
+  return out;
+}
+
+std::string FrozenGraph::summary() const {
+  std::string out;
+  for (std::size_t i = 0; i < inputs_.size(); ++i)
+    out += (i > 0 ? ", " : "") + inputs_[i].name + " " + std::to_string(widths_[i]);
+  out += " -> " + std::to_string(nodes_.size()) + " chains and joins -> ";
+  for (std::size_t i = 0; i < outputs_.size(); ++i)
+    out += (i > 0 ? ", " : "") + outputs_[i].name + " " + std::to_string(n_outputs(i));
+  return out;
+}
+
+}  // namespace fastreg

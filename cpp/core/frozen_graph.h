@@ -1,0 +1,68 @@
+// A frozen network that is more than a chain: chains of layers, each one call of the kernel table for a block of rows, and
+// joins of their values. Buffers of values are shared by liveness; a value that is an output lies in the caller's array.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "core/packed_layers.h"
+
+namespace fastreg {
+
+class FrozenGraph {
+ public:
+  // Throws std::invalid_argument if shapes or values do not match.
+  explicit FrozenGraph(const FrozenNetwork& network);
+
+  std::size_t n_features(std::size_t input) const { return inputs_[input].n_features; }
+  std::size_t n_outputs(std::size_t output) const { return widths_[outputs_[output].value]; }
+  double flops_per_row() const { return flops_; }
+  double work_per_row() const { return work_; }
+  const std::vector<NetworkInput>& inputs() const { return inputs_; }
+  const std::vector<NetworkOutput>& outputs() const { return outputs_; }
+  FrozenNetwork network() const;
+  std::string summary() const;
+
+  // Throws std::invalid_argument for wrong shapes.
+  void check(Span<const MatrixView<const float>> x, Span<const MatrixView<float>> out) const;
+  // As Predictor::predict. Allocates nothing but a thread's scratch memory.
+  void run(Span<const MatrixView<const float>> x, Span<const MatrixView<float>> out) const;
+
+ private:
+  struct Node {
+    FrozenNode::Kind kind;
+    std::vector<std::size_t> inputs;
+    std::vector<PackedLayers> packed;   // one where it is a chain
+  };
+  // Where a value lies while a block runs: in an input or an output, or in a buffer, `offset` floats a row from the
+  // beginning of the scratch memory of a thread.
+  struct Place {
+    enum class Kind { input, output, buffer } kind = Kind::buffer;
+    std::size_t index = 0, offset = 0;
+  };
+  struct Job;
+  struct Rows {
+    float* data;
+    std::size_t ld;
+  };
+
+  void add(const FrozenNode& node, std::size_t index);
+  void place_values();
+  void run_block(const Job& job, std::size_t row, std::size_t rows, float* scratch) const;
+  Rows rows_of(const Job& job, std::size_t value, std::size_t row, float* scratch) const;
+  void join(const Job& job, const Node& node, std::size_t row, std::size_t rows, const Rows& y, std::size_t cols,
+            float* scratch) const;
+
+  std::vector<NetworkInput> inputs_;
+  std::vector<NetworkOutput> outputs_;
+  std::vector<Node> nodes_;
+  std::vector<std::size_t> widths_;   // of every value
+  std::vector<Place> places_;         // of every value
+  std::size_t widest_ = 1;            // the largest ld of a step
+  std::size_t buffer_floats_ = 0;     // of all buffers, a row
+  double flops_ = 0.0, work_ = 0.0;
+};
+
+// The layers of a network that is one chain.
+const std::vector<FrozenLayer>& chain_of(const FrozenNetwork& network);
+
+}  // namespace fastreg

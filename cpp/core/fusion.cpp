@@ -1,0 +1,120 @@
+// The patterns, each where it begins: from the first node to the last, one group a node that no earlier group took in.
+#include "core/fusion.h"
+
+#include "core/layer.h"
+
+namespace fastreg {
+namespace {
+
+class Fusion {
+ public:
+  Fusion(const NetworkSpec& spec, const Wiring& wiring)
+      : spec_(spec),
+        wiring_(wiring),
+        readers_(wiring.widths.size(), 0),
+        reader_(wiring.widths.size(), kNone),
+        is_output_(wiring.widths.size(), false),
+        taken_(wiring.nodes.size(), false),
+        number_(wiring.widths.size(), kNone) {
+    for (std::size_t i = 0; i < wiring.nodes.size(); ++i)
+      for (const std::size_t value : wiring.nodes[i].inputs) {
+        ++readers_[value];
+        reader_[value] = i;
+      }
+    for (const std::size_t value : wiring.outputs) is_output_[value] = true;
+    for (std::size_t i = 0; i < wiring.n_inputs; ++i) number_[i] = i;
+  }
+
+  Fused run() {
+    for (std::size_t i = 0; i < wiring_.nodes.size(); ++i) {
+      if (taken_[i]) continue;
+      value_ = wiring_.n_inputs + i;
+      Group group;
+      group.layer = wiring_.nodes[i].layer;
+      for (const std::size_t value : wiring_.nodes[i].inputs) group.inputs.push_back(number_[value]);
+      std::visit([&](const auto& layer) { add(layer, std::move(group)); }, spec_.layers[group.layer]);
+    }
+    for (const std::size_t value : wiring_.outputs) out_.outputs.push_back(number_[value]);
+    return std::move(out_);
+  }
+
+ private:
+  void add(const Dense& dense, Group group) {
+    ActivationKind activation = dense.activation;
+    if (activation == ActivationKind::linear)
+      if (const auto* following = next<Activation>()) {
+        activation = following->activation;
+        take();
+      }
+    // Softmax works on whole rows; the sigmoid of an output stays apart so that a loss can start from the logits.
+    const bool apart = activation == ActivationKind::softmax || (is_head(activation) && is_output_[value_]);
+    group.activation = apart ? ActivationKind::linear : activation;
+    const auto* norm = next<BatchNormalization>();
+    group.leaves_tail = !apart && norm != nullptr && norm->trainable && derivative_from_output(group.activation);
+    if (group.activation == ActivationKind::relu && dense.units > 1) take_dropout(group);
+    push(std::move(group));
+    if (!apart) return;
+    Group head;
+    head.layer = out_.groups.back().layer;
+    head.inputs = {number_[value_]};
+    head.activation = activation;
+    head.activation_alone = true;
+    push(std::move(head));
+  }
+
+  void add(const Activation& layer, Group group) {
+    group.activation = layer.activation;
+    group.activation_alone = true;
+    push(std::move(group));
+  }
+
+  void add(const BatchNormalization& layer, Group group) {
+    const std::size_t source = group.inputs[0];
+    if (source >= wiring_.n_inputs && out_.groups[source - wiring_.n_inputs].leaves_tail)
+      group.tail = source - wiring_.n_inputs;
+    if (layer.trainable) take_dropout(group);
+    push(std::move(group));
+  }
+
+  template <class AnyLayer>
+  void add(const AnyLayer&, Group group) {
+    push(std::move(group));
+  }
+
+  // The layer that alone reads the present value, if it is of this type.
+  template <class Wanted>
+  const Wanted* next() const {
+    if (readers_[value_] != 1 || is_output_[value_]) return nullptr;
+    return std::get_if<Wanted>(&spec_.layers[wiring_.nodes[reader_[value_]].layer]);
+  }
+  // Makes its node a part of the present group.
+  void take() {
+    const std::size_t node = reader_[value_];
+    taken_[node] = true;
+    value_ = wiring_.n_inputs + node;
+  }
+  void take_dropout(Group& group) {
+    if (next<Dropout>() == nullptr) return;
+    group.dropout = wiring_.nodes[reader_[value_]].layer;
+    take();
+  }
+  void push(Group group) {
+    group.node_value = value_;
+    number_[value_] = wiring_.n_inputs + out_.groups.size();
+    out_.groups.push_back(std::move(group));
+  }
+
+  const NetworkSpec& spec_;
+  const Wiring& wiring_;
+  std::vector<std::size_t> readers_, reader_;   // of each value: how many, and the last of them
+  std::vector<bool> is_output_, taken_;         // taken_: nodes
+  std::vector<std::size_t> number_;             // of each value among the groups'
+  std::size_t value_ = 0;                       // what the present group gives so far
+  Fused out_;
+};
+
+}  // namespace
+
+Fused fuse(const NetworkSpec& spec, const Wiring& wiring) { return Fusion(spec, wiring).run(); }
+
+}  // namespace fastreg

@@ -1,0 +1,50 @@
+// What is trained for: the losses of all outputs of a network with their weights and metrics, each output with a Scoring.
+// Everything that a fit or an evaluation keeps for an output is a vector with an element for each.
+#pragma once
+#include <vector>
+
+#include "core/graph.h"
+#include "core/scoring.h"
+#include "fastreg/trainer.h"
+
+namespace fastreg {
+
+class Objective {
+ public:
+  struct Part {
+    Scoring scoring;
+    float weight;        // of the loss
+    std::size_t value;   // of the graph, that scoring wants: the output, or what comes before its last activation
+  };
+
+  // Throws std::invalid_argument where spec and network do not fit together.
+  Objective(const TrainingSpec& spec, const Graph& graph);
+
+  const std::vector<Part>& parts() const { return parts_; }
+  std::vector<std::size_t> values() const;
+  // Figures of one evaluation.
+  std::size_t log_count() const;
+  std::vector<ScoreSums> no_sums() const;
+  std::vector<EpochOutputs> room(std::size_t rows) const;
+  double loss(const std::vector<ScoreSums>& sums, double penalty) const;
+  // {loss + penalty, metrics...} of one output; of several {loss + penalty, loss of each output..., metrics of each...}.
+  std::vector<double> logs(const std::vector<ScoreSums>& sums, const std::vector<EpochOutputs>& outputs,
+                           double penalty) const;
+
+ private:
+  std::vector<Part> parts_;
+};
+
+// The columns of a Dataset: a matrix of features for each input, targets for each output.
+struct Columns {
+  std::vector<Features> x;
+  std::vector<OutputTargets> y;
+  Span<const std::uint32_t> rows;
+  std::size_t size() const { return rows.data == nullptr ? x[0].rows : rows.size; }
+};
+
+Columns columns_of(const Dataset& data);
+// Throws std::invalid_argument unless shapes, row indices, labels and weights are what the network and losses need.
+void check(const Columns& data, const Graph& graph, const Objective& objective, const char* name);
+
+}  // namespace fastreg

@@ -1,0 +1,50 @@
+// How the calls of a frozen network share rows among threads, and where their scratch memory lies.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+
+#include "core/graph.h"
+#include "fastreg/runtime.h"
+
+namespace fastreg {
+
+// The total size of the scratch buffers, in floats, up to which they are on the stack.
+constexpr std::size_t kStackFloats = 4096;
+// The largest size of one scratch buffer in floats, unless a single row is longer. Where layers are very wide, blocks
+// have fewer rows, because a thread keeps its buffers until it ends.
+constexpr std::size_t kScratchFloats = std::size_t{1} << 18;
+// A buffer that the thread keeps from call to call, for batches that are too large for the stack.
+inline float* thread_scratch(const Backend& backend, std::size_t floats) {
+  thread_local Buffer kept;
+  if (kept.size() < floats) {
+    kept = Buffer();   // releases the old one before the new one is allocated
+    kept = Buffer(backend, floats);
+  }
+  return kept.data();
+}
+
+// The number of rows of a block, such that blocks have equal sizes and threads equal numbers of blocks. Short calls on
+// one thread skip the divisions.
+inline std::size_t even_block(std::size_t rows, std::size_t most, std::size_t threads) {
+  if (threads == 1 && rows <= most) return rows;
+  const std::size_t blocks = round_up((rows + most - 1) / most, threads);
+  return (rows + blocks - 1) / blocks;
+}
+
+// The number of threads for so many rows; work: of one row.
+inline std::size_t serving_threads(double work, std::size_t rows) {
+  const double shares = work * static_cast<double>(rows) / kFlopsPerThread;
+  if (shares < 2.0) return 1;
+  const std::size_t budget = static_cast<std::size_t>(num_threads());
+  return std::min({budget, rows, static_cast<std::size_t>(std::min(shares, 1e6))});
+}
+
+// Calls run(scratch) with so many floats of memory, on the stack where they are few.
+template <class Run>
+void with_scratch(const Backend& backend, std::size_t floats, Run run) {
+  if (floats > kStackFloats) return run(thread_scratch(backend, floats));
+  alignas(64) float stack[kStackFloats + kLane];   // kLane more, because kernels may read past the end
+  run(stack);
+}
+
+}  // namespace fastreg

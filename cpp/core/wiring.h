@@ -1,0 +1,29 @@
+// The nodes of a network and the widths of its values: what its spec says, checked, with the nodes of a chain made up.
+// Knows nothing of operations and of memory.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "core/weights.h"
+
+namespace fastreg {
+
+struct Wiring {
+  std::size_t n_inputs = 0;
+  std::vector<Node> nodes;             // in topological order; node i makes value n_inputs + i
+  std::vector<std::size_t> outputs;    // values
+  Widths widths;                       // of every value
+
+  Widths widths_of(const std::vector<std::size_t>& values) const;
+};
+
+// Throws std::invalid_argument, naming node, field, rule and value, for a spec that describes no network.
+Wiring wire(const NetworkSpec& spec);
+
+// Throws std::invalid_argument unless the hyper-parameters of a layer are in range and it can take inputs of these
+// widths. where: starts the message, e.g. "layers[2]".
+void check_layer(const Layer& layer, const std::string& where, const Widths& inputs);
+// Widths and row indices fit 31 bits.
+void check_width(const std::string& where, const char* field, std::size_t width);
+
+}  // namespace fastreg

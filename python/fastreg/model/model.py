@@ -1,0 +1,398 @@
+"""``Model``: the face of a model, to compile, train, evaluate, freeze and save.
+
+It has what users call, with its documentation; ``Sequential`` derives from it. What a model is stands in ``core.py``,
+how layers called on values become one in ``tracing.py``; the run itself is in ``fitting.py``, arguments are taken apart
+in ``arguments.py``, files are ``files.py``'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, overload
+
+from numpy.typing import ArrayLike
+
+from fastreg import _core
+from fastreg.callbacks import Callback, History
+from fastreg.internal.checks import AT_LEAST_ONE, check_bool, check_int
+from fastreg.internal.keras_arguments import refuse_requests
+from fastreg.internal.progress import format_values, say
+from fastreg.metrics import Metric
+from fastreg.model import files, fitting
+from fastreg.model.arguments import checked_input_names, features_of, taken_apart
+from fastreg.model.core import CoreModel
+from fastreg.model.face import Face
+from fastreg.model.tracing import traced
+from fastreg.model.views import BoundOptimizer, FixedList
+from fastreg.optimizers import Optimizer
+
+__all__ = ["History", "Model"]
+
+# One array, or with several inputs or outputs a list of one for each, or a dict by their names.
+Arrays = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
+
+
+class Model(Face):
+    """A network of layers that are connected in any way without circles, with one or several inputs and outputs.
+
+    Layers are called on values: on an ``Input``, or on what other layers made. ``Model`` takes the layers between
+    inputs and outputs, and has weights of its own for them: two models over the same layers share none, unlike Keras's.
+
+    Args:
+        inputs: An :class:`~fastreg.layers.Input`, a list of them, or a dict by name.
+        outputs: What layers were called for: one value, a list, or a dict by name. ``predict`` gives its outputs in the
+            same form; a list of one is one.
+        name: Name in :meth:`summary`.
+        seed: In [0, 2**64): decides initial weights, shuffling, dropout and ``validation_split``, so that two models
+            with one seed give the same bits. None draws one, which :attr:`seed` then tells.
+        **keras: Keras's other arguments, at the values that ask for nothing.
+
+    Attributes:
+        name: The name; can be set.
+        seed: The seed. It can be set until the model has weights.
+        history: What the last ``fit`` returned, or would have if it had not raised; None before.
+        stop_training: A callback sets it to end the run after the present epoch. A fit without callbacks of one's own
+            need not look at it: another thread ends a run by :class:`~fastreg.callbacks.StopSignal`.
+
+    Inputs are named by their ``Input``, outputs by the layer that makes them, or both by the keys of a dict. With
+    several, ``fit``, ``evaluate`` and ``predict`` take a list of arrays in their order or a dict by their names.
+    Layers, and with them the weights, are in Keras's order.
+
+    Besides these attributes ``learning_rate`` and ``trainable`` can be set. Setting anything else on a model would have
+    no effect and raises AttributeError; a class derived from it may have further attributes.
+
+    Raises:
+        ValueError: If an argument is out of range, an output depends on an input that is not given, an input or a layer
+            is there twice, or names are not of one alone.
+        TypeError: If an input is no ``Input``, or an output is none that a layer made.
+
+    Example:
+        >>> import numpy as np
+        >>> import fastreg as fr
+        >>> rng = np.random.default_rng(0)
+        >>> a, b = rng.normal(size=(2, 256, 3)).astype("float32")
+        >>> left, right = fr.Input((3,), name="a"), fr.Input((3,), name="b")
+        >>> both = fr.layers.Concatenate()([fr.layers.Dense(16, "tanh")(left), right])
+        >>> y = fr.layers.Dense(1, name="y")(fr.layers.Dense(16, "tanh")(both))
+        >>> model = fr.Model([left, right], y, seed=0)
+        >>> model.compile("adam", "mse")
+        >>> history = model.fit({"a": a, "b": b}, a[:, 0] * b[:, 0], epochs=100, verbose=0)
+        >>> history.history["loss"][-1] < 0.2
+        True
+    """
+
+    def __init__(
+        self, inputs: Any, outputs: Any, name: str | None = None, *, seed: int | None = None, **keras: object
+    ) -> None:
+        refuse_requests("Model", keras)
+        self._take(CoreModel(name, seed, *traced(inputs, outputs)))
+
+    def compile(
+        self,
+        optimizer: Optimizer | BoundOptimizer | str = "rmsprop",
+        loss: Any = None,
+        metrics: Any = None,
+        *,
+        loss_weights: Any = None,
+        **keras: object,
+    ) -> None:
+        """Says how to train. Weights stay; moments, step count and epoch count start afresh.
+
+        Args:
+            optimizer: One of :mod:`fastreg.optimizers`, or a name such as ``"adam"``.
+            loss: One of :mod:`fastreg.losses`, or a name such as ``"mse"``; ``fit`` and ``evaluate`` need one. With
+                several outputs one for all of them, a list of one for each, or a dict by their names.
+            metrics: List of :mod:`fastreg.metrics` or names; ``"accuracy"`` is the one that fits loss and outputs. With
+                several outputs a list with one entry, a list or None for each output, or a dict by their names; a
+                single name is one for every output.
+            loss_weights: What the loss of each output is multiplied by in the sum of them, >= 0: a list, or a dict by
+                the names of the outputs, where one that is missing weighs 1; None is 1 for all.
+            **keras: Keras's other arguments, at the values that ask for nothing.
+
+        With several outputs ``loss`` in the history is the weighted sum of the losses and the penalties; the loss of
+        output ``a`` is ``a_loss``, without weight and penalties, and its metrics are ``a_accuracy`` and so on.
+
+        Raises:
+            ValueError: If a name is unknown, an output has no loss, or a key is no name of an output.
+            TypeError: If an argument is of the wrong kind.
+            RuntimeError: Within a callback.
+        """
+        self._core.require_idle("compile")
+        refuse_requests("compile", keras)
+        given = optimizer.description if type(optimizer) is BoundOptimizer else optimizer
+        self._core.compile(given, loss, metrics, loss_weights)
+
+    def fit(
+        self,
+        x: Arrays,
+        y: Arrays,
+        batch_size: int | None = 32,
+        epochs: int = 1,
+        verbose: int | str = 1,
+        callbacks: Callback | Iterable[Callback] | None = None,
+        validation_split: float = 0.0,
+        validation_data: Sequence[Any] | None = None,
+        shuffle: bool = True,
+        class_weight: Mapping[Any, float] | str | None = None,
+        sample_weight: Arrays | None = None,
+        initial_epoch: int = 0,
+        *,
+        rows: ArrayLike | None = None,
+        validation_rows: ArrayLike | None = None,
+        **keras: object,
+    ) -> History:
+        """Trains, from the present weights, moments, step and epoch on; builds the model if it is not.
+
+        Args:
+            x: Rows of features, (n, features); see :mod:`fastreg.data.arrays` for what is converted and how. What needs
+                no conversion is read where it is, in every epoch: it must not change during the run, neither in a
+                callback nor in another thread, or the run uses now the old values and now the new ones. The column
+                names of the first frame are remembered, if all are strings; see :attr:`feature_names_in_`. A frame
+                with others, or in another order, is refused from then on, here and in ``evaluate`` and ``predict``;
+                arrays have no names and are taken as they are. With several inputs a list of one for each, or a dict
+                by their names.
+            y: Targets, as the loss describes them. They and ``validation_data`` must stay as they are, too. With
+                several outputs a list of one for each, or a dict by their names.
+            batch_size: Rows of a step, >= 1; None, or more than there are, is all of them.
+            epochs: Epoch to end before, counted from 0; with ``initial_epoch=0`` the number of epochs.
+            verbose: 0 shows nothing, 1 progress on standard error, 2 a line for each epoch there.
+            callbacks: List of :mod:`fastreg.callbacks`.
+            validation_split: Share of the rows to hold out, in [0, 1): drawn by the model's seed, and of every class
+                its share where the targets are classes, those of the first such output. The same rows at every call.
+            validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` to score after every epoch instead.
+            shuffle: Draw a new order of the rows for every epoch.
+            class_weight: ``{label: weight}``, a missing label weighing 1, or ``"balanced"``; for training rows only,
+                and for models with one output.
+            sample_weight: A weight >= 0 for each row, not all 0; only their ratios count. Training divides them, those
+                of classes included, by their mean over all rows that are trained on, and takes the gradient of a batch
+                from the sum of weight times loss divided by the number of its rows. The loss that is reported is the
+                weighted mean over the epoch. Metrics are not weighted. With several outputs an array holds for all
+                of them; a list has one, or None, for each, a dict by their names those that have any.
+            initial_epoch: Number that the first epoch has in callbacks and history, in [0, ``epochs``].
+            rows: Indices of the rows of x, y and ``sample_weight`` to train on, in any order; one that is there twice
+                counts twice. The others are not trained on, but checked as all are. Nothing is copied, so that many
+                fits can share one x. None is all, but for those of ``validation_rows``. ``validation_split`` splits
+                the rows given, with all copies of a row on one side.
+            validation_rows: Indices of the rows of x, y and ``sample_weight`` to score after every epoch. At most one
+                of ``validation_split``, ``validation_data`` and this may be given.
+            **keras: Keras's other arguments, at the values that ask for nothing.
+
+        Returns:
+            The history: values by key, and the epochs.
+
+        Raises:
+            ValueError: If an argument is out of range, or something in it; nothing has changed then.
+            TypeError: If an argument is of the wrong kind.
+            DivergenceError: If a loss or a weight is no longer finite. Weights are the last finite best ones.
+            MemoryError: If there is no memory. The model is as before, or that of the last complete epoch.
+            RuntimeError: Within a callback, or while another thread fits this model.
+        """
+        refuse_requests("fit", keras)
+        if not self._core.fit_lock.acquire(blocking=False):
+            raise RuntimeError("fit: the model is being fitted already, by another thread or around this callback")
+        try:
+            return fitting.fit(
+                self._core,
+                self,
+                x,
+                y,
+                batch_size=batch_size,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                validation_split=validation_split,
+                validation_data=validation_data,
+                shuffle=shuffle,
+                class_weight=class_weight,
+                sample_weight=sample_weight,
+                initial_epoch=initial_epoch,
+                rows=rows,
+                validation_rows=validation_rows,
+            )
+        finally:
+            self._core.fit_lock.release()
+
+    @overload
+    def evaluate(
+        self,
+        x: Arrays,
+        y: Arrays,
+        batch_size: int | None = None,
+        verbose: int | str = 1,
+        sample_weight: Arrays | None = None,
+        *,
+        return_dict: Literal[True],
+        class_weight: Mapping[Any, float] | str | None = None,
+        rows: ArrayLike | None = None,
+        **keras: object,
+    ) -> dict[str, float]: ...
+    @overload
+    def evaluate(
+        self,
+        x: Arrays,
+        y: Arrays,
+        batch_size: int | None = None,
+        verbose: int | str = 1,
+        sample_weight: Arrays | None = None,
+        return_dict: bool = False,
+        *,
+        class_weight: Mapping[Any, float] | str | None = None,
+        rows: ArrayLike | None = None,
+        **keras: object,
+    ) -> Any: ...  # a float, or a list of them: a type checker cannot know whether there are metrics
+    def evaluate(
+        self,
+        x: Arrays,
+        y: Arrays,
+        batch_size: int | None = None,
+        verbose: int | str = 1,
+        sample_weight: Arrays | None = None,
+        return_dict: bool = False,
+        *,
+        class_weight: Mapping[Any, float] | str | None = None,
+        rows: ArrayLike | None = None,
+        **keras: object,
+    ) -> float | list[float] | dict[str, float]:
+        """Loss, penalties included, and metrics, in inference mode.
+
+        Args:
+            x: Rows of features; of a frame the columns must have the names that they had in ``fit``.
+            y: Targets, as for ``fit``.
+            batch_size: Taken for Keras's sake; the core chooses its own blocks, and the result does not depend on it.
+            verbose: 1 writes the values to standard error, 0 does not.
+            sample_weight: As for ``fit``.
+            return_dict: Give a dict by key.
+            class_weight: As for ``fit``.
+            rows: Indices of the rows to score, as for ``fit``; None is all.
+            **keras: Keras's other arguments, at the values that ask for nothing.
+
+        Returns:
+            The loss; with metrics the list of the loss and them; a dict where asked for. With several outputs the loss,
+            those of the outputs and their metrics, as :meth:`compile` says.
+
+        Raises:
+            ValueError: If the model is not built or compiled with a loss, or for bad data.
+        """
+        refuse_requests("evaluate", keras)
+        self._core.require_network("evaluate")
+        self._core.require_losses("evaluate")
+        check_batch_size("evaluate", batch_size)
+        shown, as_dict = fitting.check_verbose("evaluate", verbose), check_bool("evaluate", "return_dict", return_dict)
+        core = self._core
+        parts = taken_apart(x, core.input_names, "x", chain=core.graph is None)
+        checked_input_names(parts, core.feature_names)
+        data = fitting.labelled_data(core, parts, y, sample_weight, class_weight, core.n_features, rows=rows)
+        values = core.trainer_for(None).evaluate(data)
+        named = dict(zip(core.log_keys(), values, strict=True))
+        if shown:
+            say(format_values(named))
+        return named if as_dict else values if len(values) > 1 else values[0]
+
+    def predict(
+        self, x: Arrays, batch_size: int | None = None, verbose: int | str = 0, **keras: object
+    ) -> Any:
+        """Outputs for rows of features, in inference mode: float32 (n, units).
+
+        Args:
+            x: Rows of features, (n, features), finite; of a frame the columns must have the names that they had in
+                ``fit``. With several inputs a list of one for each, or a dict by their names.
+            batch_size: Taken for Keras's sake; rows do not depend on each other, the core chooses its own blocks.
+            verbose: Taken for Keras's sake; nothing is shown.
+            **keras: Keras's other arguments, at the values that ask for nothing.
+
+        Returns:
+            One array, a list of them, or a dict, as the model was given its outputs.
+
+        Raises:
+            ValueError: If there are no weights, or for bad data.
+        """
+        refuse_requests("predict", keras)
+        core = self._core
+        network = core.require_network("predict")
+        check_batch_size("predict", batch_size)
+        fitting.check_verbose("predict", verbose)
+        parts = taken_apart(x, core.input_names, "x")
+        checked_input_names(parts, core.feature_names)
+        features = features_of(parts, core.input_widths())
+        outputs = network.predict(features[0] if len(features) == 1 else features)
+        if core.graph is None or core.graph.output_form != "dict":
+            return outputs
+        return dict(zip(core.output_names, [outputs] if len(core.output_names) == 1 else outputs, strict=True))
+
+    def freeze(self) -> _core.Predictor:
+        """What serves predictions fastest: a :class:`fastreg.Predictor` with the present weights.
+
+        Dropout is gone, batch normalisation is folded into the dense layers beside it, weights are packed, and a call
+        of one row takes a microsecond or less on small networks. Training this model further does not change it. It
+        may be called from many threads and pickled.
+
+        Returns:
+            ``p``, so that ``p(x)`` is ``predict(x)`` up to rounding, and ``p(x, out=y)`` writes to ``y`` and returns
+            it. Unlike ``predict`` it does not look for NaN: such a row gives NaN, the others are as ever, and no
+            rows give no rows. Names of columns are compared as ``predict`` does. With several inputs or outputs it is
+            ``p([a, b], out=[y1, y2])``, in the order of :attr:`input_names` and :attr:`output_names`, or with a dict by
+            these names for either; it gives a list where there are several outputs. With several inputs names of
+            columns are not compared.
+
+        Raises:
+            ValueError: If the model is not built.
+
+        Example:
+            >>> import numpy as np
+            >>> import fastreg as fr
+            >>> model = fr.Sequential([fr.Input((4,)), fr.layers.Dense(8, "relu"), fr.layers.Dense(1)], seed=0)
+            >>> p = model.freeze()
+            >>> p
+            <Predictor: 4 -> 8 relu -> 1>
+            >>> y = np.empty((1, 1), np.float32)
+            >>> p(np.ones((1, 4), np.float32), out=y) is y
+            True
+        """
+        names = self._core.feature_names if len(self._core.input_names) == 1 else None
+        return _core.Predictor(self._core.require_network("freeze"), names)
+
+    def save(self, path: files.StrOrBytesPath, include_optimizer: bool = True, **keras: object) -> None:
+        """Writes the model to a file, whole or not at all; :func:`fastreg.load` reads it.
+
+        Args:
+            path: The file, ``.safetensors`` as a rule; what is there is replaced. Names of Keras's files (``.keras``,
+                ``.h5``) are taken with a warning, since Keras cannot read what is in it.
+            include_optimizer: Save how the model was compiled too, and the state of the optimizer, so that training
+                can go on exactly.
+            **keras: Keras's other arguments, at the values that ask for nothing.
+
+        Raises:
+            ValueError: If the model is not built, its schedule is a callable that is not of ``fastreg.schedules``, or
+                the name ends as those of another format do (``.pt``, ``.onnx``, ``.npz``, ``.pkl``).
+            OSError: If the file cannot be written.
+        """
+        refuse_requests("save", keras)
+        files.save(self._core, path, include_optimizer)
+
+    @property
+    def optimizer(self) -> BoundOptimizer:
+        """What ``compile`` was given, the learning rate as last set; None before. Its ``learning_rate`` can be set."""
+        # None has no place in the type: a program that has compiled would have to ask for it at every use.
+        return None if self._core.optimizer is None else BoundOptimizer(self._core)  # type: ignore[return-value]
+
+    @property
+    def loss(self) -> Any:
+        """What ``compile`` was given; None before. With several outputs a dict by their names."""
+        if not self._core.losses:
+            return None
+        several = len(self._core.losses) > 1
+        return dict(zip(self._core.output_names, self._core.losses, strict=True)) if several else self._core.losses[0]
+
+    @property
+    def metrics(self) -> Any:
+        """What ``compile`` was given, names settled: of ``"accuracy"`` the one that fits. Empty without a loss.
+
+        With several outputs a dict of such lists by their names.
+        """
+        found: list[list[Metric]] = self._core.resolved_metrics() if self._core.losses else [[]]
+        lists = [FixedList(one, "model.metrics", "model.compile sets the metrics") for one in found]
+        return dict(zip(self._core.output_names, lists, strict=True)) if len(lists) > 1 else lists[0]
+
+def check_batch_size(call: str, value: object) -> None:
+    if value is not None:
+        check_int(call, "batch_size", value, AT_LEAST_ONE)

@@ -1,6 +1,6 @@
-// Loss and metrics of one output of a network. Rows are scored by the members of a team; sums over rows are taken by one
-// of them, or in blocks of rows that do not depend on the team, and always added in the order of the rows, so that no
-// figure depends on the number of threads.
+// Loss and metrics of one output of a network. Rows are scored by the members of a team; sums over rows are taken by
+// one of them, or in blocks of rows that do not depend on the team, and always added in the order of the rows, so that
+// no figure depends on the number of threads.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -20,7 +20,7 @@ bool has_from_logits(const AnyLoss& loss) {
     return false;
 }
 
-// What a row is measured against, gathered for one batch: a target matrix (padded like the output) or labels.
+// The targets of one batch: a matrix that is padded like the output, or labels.
 struct BatchTargets {
   const float* matrix = nullptr;
   const std::int32_t* labels = nullptr;
@@ -37,7 +37,7 @@ struct ScoreBuffers {
   std::size_t first;         // where the batch's first row is in the epoch
 };
 
-// Sums of an epoch or an evaluation: losses by sample weight, metrics by row.
+// The sums of an epoch or an evaluation: losses are weighted by sample weight, metrics count each row once.
 struct ScoreSums {
   double loss = 0.0, weight = 0.0;
   std::vector<double> row_metrics, sums;
@@ -63,8 +63,8 @@ class Scoring {
   std::size_t sum_count() const { return sums_; }
   bool needs_epoch() const { return needs_epoch_; }
 
-  // Scores rows `rows` of output y (overwritten by probabilities where the loss starts from logits). dy, where not null,
-  // receives the gradient with row i weighing weight[i] * scale (weight null: 1).
+  // Scores rows `rows` of output y (overwritten by probabilities where the loss starts from logits). dy, where not
+  // null, receives the gradient with row i weighing weight[i] * scale (weight null: 1).
   void score(const Kernels& kernels, float* y, const BatchTargets& targets, const float* weight, float scale,
              float* dy, Range rows, const ScoreBuffers& out) const;
 

@@ -1,8 +1,8 @@
-"""What a network is made of. Descriptions only; C++ computes (cpp/core/layers).
+"""The layers of a network. These are descriptions; C++ computes (cpp/core/layers).
 
 Arrays are row-major: x is (n, in), a Dense kernel (in, units). The first layer of a model may be given the number of
-features as ``input_shape=(n,)`` or ``input_dim=n``; otherwise an :class:`Input` in front, ``build`` or the first
-``fit`` says it.
+features as ``input_shape=(n,)`` or ``input_dim=n``; otherwise an :class:`Input` before it, ``build`` or the first
+``fit`` determines it.
 
 A layer that is called on a value, an :class:`Input` or what another layer made, describes a further value, of which
 :class:`fastreg.Model` makes a network; nothing is computed by the call.
@@ -80,7 +80,7 @@ def check_activation(owner: str, name: str, value: object) -> str:
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
 class Dense(Layer, DenseArguments):
-    r"""Every output sees every input, :math:`y = a(x W + b)`.
+    r"""A fully connected layer, :math:`y = a(x W + b)`.
 
     Weights: ``kernel`` :math:`W` (in, units) and ``bias`` :math:`b` (units,).
 
@@ -176,9 +176,10 @@ class BatchNormalization(Layer, NormalizationArguments):
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
 class Dropout(Layer, LayerArguments):
-    r"""Elements set to zero at random while training (Srivastava et al., JMLR 2014), the others divided by 1 - rate.
+    r"""Sets random elements to zero in training (Srivastava et al., JMLR 2014) and divides the others by 1 - rate.
 
-    Which ones is decided by (seed, step, layer, element), never by threads. Elsewhere than in training it does nothing.
+    The choice is a function of (seed, step, layer, element) and does not depend on threads. Outside of training the
+    layer does nothing.
 
     Args:
         rate: Probability to drop, in [0, 1); 1/65536 is the finest step, and what is kept is divided by 1 - the

@@ -1,6 +1,6 @@
-// What each layer's file says of it: its weights, the width of its output, the operation that does it. fusion.cpp decides
-// what is fused; the makers build it. `index` is the layer's index in the spec: it finds the weights and is the stream of
-// the dropout masks.
+// What each layer's file says of it: its weights, the width of its output, the operation that does it. fusion.cpp
+// decides what is fused; the makers build it. `index` is the layer's index in the spec: it finds the weights and is the
+// stream of the dropout masks.
 #pragma once
 #include <memory>
 #include <optional>
@@ -30,14 +30,15 @@ struct DenseTail {
   std::size_t bias = kNoSegment;
 };
 
-// activation: the one that joins the product (not softmax). dropout: null, or a Dropout layer fused behind relu, with its
-// own index. tail: not null where the next operation differentiates the activation and sums the bias gradient; it is
-// filled for it.
+// activation: the one that joins the product (not softmax). dropout: null, or a Dropout layer fused behind relu, with
+// its own index. tail: not null where the next operation differentiates the activation and sums the bias gradient; it
+// is filled for it.
 std::unique_ptr<Operation> make_dense(const Dense& spec, std::size_t in, std::size_t index, ActivationKind activation,
                                       const Dropout* dropout, std::size_t dropout_index, DenseTail* tail,
                                       const Parameters& parameters);
 std::unique_ptr<Operation> make_activation(ActivationKind activation, std::size_t cols);
-// dropout: null, or a Dropout layer fused behind, with its own index. tail: null, or that of the Dense in front.
+// dropout: null, or a Dropout layer that is fused after it, with its own index. tail: null, or that of the preceding
+// Dense.
 std::unique_ptr<Operation> make_batch_normalization(const BatchNormalization& spec, std::size_t cols, std::size_t index,
                                                     const Dropout* dropout, std::size_t dropout_index,
                                                     const DenseTail* tail, const Parameters& parameters);
@@ -51,13 +52,13 @@ class DropoutMasks {
  public:
   DropoutMasks(float rate, std::optional<std::uint64_t> seed, std::size_t stream);
   bool active() const { return threshold_ > 0; }
-  std::size_t floats(std::size_t elements) const;   // of storage for so many elements
-  // Writes this member's part of the masks; the team must sync before they are used.
+  std::size_t floats(std::size_t elements) const;   // the size of `storage` for this many elements
+  // Writes this member's part of the masks. The team must sync before they are used.
   void draw(const Pass& pass, std::size_t elements, float* storage) const;
-  DropoutMask mask(const float* storage) const;     // null bits where not active
+  DropoutMask mask(const float* storage) const;     // its bits are null if dropout is not active
 
  private:
-  std::optional<std::uint64_t> seed_;   // nothing: the network's
+  std::optional<std::uint64_t> seed_;   // if it has no value, the network's seed is used
   std::uint32_t threshold_, stream_;
   float scale_;
 };

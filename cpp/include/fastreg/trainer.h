@@ -73,7 +73,7 @@ struct FitOptions {
   // Both are checked after every step. If they end a run within an epoch, the state is that of the end of the last
   // epoch.
   std::vector<StopSignal> stop_signals{};
-  double time_limit = std::numeric_limits<double>::infinity();   // in in seconds from the call on
+  double time_limit = std::numeric_limits<double>::infinity();   // in seconds from the call on
 };
 
 // An observer of a run. It is called on the calling thread, between steps, with the caller's floating-point mode. It

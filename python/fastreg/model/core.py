@@ -1,4 +1,4 @@
-"""``CoreModel``: what a model is, without a face: layers, weights, and how it is trained.
+"""``CoreModel``: layers, weights and training settings of a model, without the interface for users.
 
 It holds descriptions and two objects of the core: the network (weights), which ``build`` makes, and the trainer (the
 state of the optimizer), which the first ``fit`` or ``evaluate`` after ``compile`` makes. It is public within the
@@ -34,7 +34,7 @@ __all__ = ["CoreModel", "NotCompiledError", "core_of", "layer_names"]
 
 
 class NotCompiledError(ValueError, AttributeError):
-    """A property has no value before ``compile``; ``hasattr`` and what lists members go on."""
+    """The error of a property that has no value before ``compile``. ``hasattr`` treats it as a missing attribute."""
 
 
 class CoreModel:
@@ -48,7 +48,7 @@ class CoreModel:
 
     Attributes:
         name: The name.
-        seed: Decides initial weights, shuffling, dropout and the rows of ``validation_split``.
+        seed: The seed of initial weights, shuffling, dropout and the rows of ``validation_split``.
         layers: The descriptions of the layers.
         graph: How they are connected; None for a chain.
         n_features: Number of features of the first input; None before it is known.
@@ -60,9 +60,8 @@ class CoreModel:
         metrics: What ``compile`` was given, for each output.
         feature_names: The names of the columns of the first frame that the model was fitted on; with several inputs
             those of each, or None for one that was no such frame.
-        spreads_known: Whether a warning about the spreads of the features would come too late, or is another's
-            business.
-        fit_lock: Held during a fit. Others do not wait for it, they raise.
+        spreads_known: Whether the warning about the spreads of the features is not needed any more.
+        fit_lock: Is held during a fit. Other calls do not wait for it, but raise an error.
     """
 
     def __init__(
@@ -97,7 +96,7 @@ class CoreModel:
         return self.n_features is not None and bool(self.layers)
 
     def append(self, parts: Iterable[object]) -> None:
-        """Appends layers, or an ``Input`` in front of all. Weights that are there stay; the optimizer starts afresh."""
+        """Appends layers, or an ``Input`` before all others. Existing weights are kept; the optimizer is reset."""
         extended, features = list(self.layers), self.n_features
         width = _width(extended, features)
         for part in parts:
@@ -170,7 +169,7 @@ class CoreModel:
             raise
 
     def build(self, n_features: int) -> _core.Network:
-        """The network for so many features, made if it is not there."""
+        """The network for this number of features. It is created if it does not exist."""
         self.require_layers("build")
         if self.n_features not in (None, n_features):
             raise ValueError(f"build: the model takes {self.n_features} features, got {n_features}")
@@ -224,7 +223,7 @@ class CoreModel:
     # Training.
 
     def compile(self, optimizer: object, loss: object, metrics: object, loss_weights: object = None) -> None:
-        """Says how to train. Weights stay; moments, step count and epoch count start afresh."""
+        """Sets how to train. Weights are kept; moments and the counts of steps and epochs are reset."""
         chosen = optimizers.get(optimizer, "compile: optimizer")
         names = self.output_names or [""]
         given = by_output("loss", loss, names)
@@ -264,7 +263,7 @@ class CoreModel:
         return log_keys(self.output_names, self.resolved_metrics(n_features))
 
     def trainer_for(self, n_features: int | None) -> _core.Trainer:
-        """The trainer, made if it is not there, and the network too where the number of features is given."""
+        """The trainer. It is created if it does not exist, and so is the network if the number of features is given."""
         network = self.require_network("fit") if n_features is None else self.build(n_features)
         if (trainer := self.trainer) is not None:
             return trainer
@@ -273,7 +272,7 @@ class CoreModel:
                 self.trainer = _core.Trainer(network, json.dumps(self.training_description(for_file=False)))
             return self.trainer
 
-    # What a call needs.
+    # Requirements of calls.
 
     def require_idle(self, call: str) -> None:
         """Raises RuntimeError within a callback, and while another thread fits the model."""

@@ -179,7 +179,7 @@ class Face:
         Args:
             print_fn: Called with the whole text in place of ``print``.
             show_trainable: Show of each layer whether it is trained.
-            **keras: Keras's other arguments, at the values that ask for nothing.
+            **keras: Keras's other arguments, accepted only at values that change nothing.
         """
         refuse_requests("summary", keras)
         shown = check_bool("summary", "show_trainable", show_trainable)

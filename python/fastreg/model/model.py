@@ -45,14 +45,15 @@ class Model(Face):
         name: Name in :meth:`summary`.
         seed: In [0, 2**64): decides initial weights, shuffling, dropout and ``validation_split``, so that two models
             with one seed give the same bits. None draws one, which :attr:`seed` then tells.
-        **keras: Keras's other arguments, at the values that ask for nothing.
+        **keras: Keras's other arguments, accepted only at values that change nothing.
 
     Attributes:
         name: The name; can be set.
         seed: The seed. It can be set until the model has weights.
-        history: What the last ``fit`` returned, or would have if it had not raised; None before.
-        stop_training: A callback sets it to end the run after the present epoch. A fit without callbacks of one's own
-            need not look at it: another thread ends a run by :class:`~fastreg.callbacks.StopSignal`.
+        history: The result of the last ``fit``, even if it raised an exception; None before the first one.
+        stop_training: A callback sets it to end the run after the current epoch. A fit without callbacks of your own
+        does
+            not check it; to end a run from another thread, use :class:`~fastreg.callbacks.StopSignal`.
 
     Inputs are named by their ``Input``, outputs by the layer that makes them, or both by the keys of a dict. With
     several, ``fit``, ``evaluate`` and ``predict`` take a list of arrays in their order or a dict by their names.
@@ -96,18 +97,19 @@ class Model(Face):
         loss_weights: Any = None,
         **keras: object,
     ) -> None:
-        """Says how to train. Weights stay; moments, step count and epoch count start afresh.
+        """Sets how to train. Weights are kept; moments and the counts of steps and epochs are reset.
 
         Args:
             optimizer: One of :mod:`fastreg.optimizers`, or a name such as ``"adam"``.
             loss: One of :mod:`fastreg.losses`, or a name such as ``"mse"``; ``fit`` and ``evaluate`` need one. With
                 several outputs one for all of them, a list of one for each, or a dict by their names.
-            metrics: List of :mod:`fastreg.metrics` or names; ``"accuracy"`` is the one that fits loss and outputs. With
+            metrics: List of :mod:`fastreg.metrics` or names; ``"accuracy"`` means the one that matches loss and
+            outputs. With
                 several outputs a list with one entry, a list or None for each output, or a dict by their names; a
                 single name is one for every output.
             loss_weights: What the loss of each output is multiplied by in the sum of them, >= 0: a list, or a dict by
                 the names of the outputs, where one that is missing weighs 1; None is 1 for all.
-            **keras: Keras's other arguments, at the values that ask for nothing.
+            **keras: Keras's other arguments, accepted only at values that change nothing.
 
         With several outputs ``loss`` in the history is the weighted sum of the losses and the penalties; the loss of
         output ``a`` is ``a_loss``, without weight and penalties, and its metrics are ``a_accuracy`` and so on.
@@ -141,11 +143,12 @@ class Model(Face):
         validation_rows: ArrayLike | None = None,
         **keras: object,
     ) -> History:
-        """Trains, from the present weights, moments, step and epoch on; builds the model if it is not.
+        """Trains, starting from the current weights, moments, step and epoch. Builds the model if it is not built yet.
 
         Args:
-            x: Rows of features, (n, features); see :mod:`fastreg.data.arrays` for what is converted and how. What needs
-                no conversion is read where it is, in every epoch: it must not change during the run, neither in a
+            x: Rows of features, (n, features); :mod:`fastreg.data.arrays` says what is converted and how. Arrays that
+            need
+                no conversion are read in place, in every epoch: they must not change during the run, neither in a
                 callback nor in another thread, or the run uses now the old values and now the new ones. The column
                 names of the first frame are remembered, if all are strings; see :attr:`feature_names_in_`. A frame
                 with others, or in another order, is refused from then on, here and in ``evaluate`` and ``predict``;
@@ -153,7 +156,7 @@ class Model(Face):
                 by their names.
             y: Targets, as the loss describes them. They and ``validation_data`` must stay as they are, too. With
                 several outputs a list of one for each, or a dict by their names.
-            batch_size: Rows of a step, >= 1; None, or more than there are, is all of them.
+            batch_size: The number of rows of a step, >= 1. None, or more than there are, means all rows.
             epochs: Epoch to end before, counted from 0; with ``initial_epoch=0`` the number of epochs.
             verbose: 0 shows nothing, 1 progress on standard error, 2 a line for each epoch there.
             callbacks: List of :mod:`fastreg.callbacks`.
@@ -175,7 +178,7 @@ class Model(Face):
                 the rows given, with all copies of a row on one side.
             validation_rows: Indices of the rows of x, y and ``sample_weight`` to score after every epoch. At most one
                 of ``validation_split``, ``validation_data`` and this may be given.
-            **keras: Keras's other arguments, at the values that ask for nothing.
+            **keras: Keras's other arguments, accepted only at values that change nothing.
 
         Returns:
             The history: values by key, and the epochs.
@@ -253,22 +256,22 @@ class Model(Face):
         rows: ArrayLike | None = None,
         **keras: object,
     ) -> float | list[float] | dict[str, float]:
-        """Loss, penalties included, and metrics, in inference mode.
+        """Computes the loss, including penalties, and the metrics, in inference mode.
 
         Args:
-            x: Rows of features; of a frame the columns must have the names that they had in ``fit``.
+            x: Rows of features. The columns of a frame must have the same names as in ``fit``.
             y: Targets, as for ``fit``.
-            batch_size: Taken for Keras's sake; the core chooses its own blocks, and the result does not depend on it.
+            batch_size: Has no effect and is accepted because Keras has it; the core chooses its own blocks of rows.
             verbose: 1 writes the values to standard error, 0 does not.
             sample_weight: As for ``fit``.
-            return_dict: Give a dict by key.
+            return_dict: Whether to return a dict by key.
             class_weight: As for ``fit``.
             rows: Indices of the rows to score, as for ``fit``; None is all.
-            **keras: Keras's other arguments, at the values that ask for nothing.
+            **keras: Keras's other arguments, accepted only at values that change nothing.
 
         Returns:
-            The loss; with metrics the list of the loss and them; a dict where asked for. With several outputs the loss,
-            those of the outputs and their metrics, as :meth:`compile` says.
+            The loss, or with metrics the list of the loss and the metrics, or a dict if ``return_dict`` is set. With
+            several outputs the loss, those of the outputs and their metrics, as :meth:`compile` says.
 
         Raises:
             ValueError: If the model is not built or compiled with a loss, or for bad data.
@@ -298,7 +301,7 @@ class Model(Face):
                 ``fit``. With several inputs a list of one for each, or a dict by their names.
             batch_size: Taken for Keras's sake; rows do not depend on each other, the core chooses its own blocks.
             verbose: Taken for Keras's sake; nothing is shown.
-            **keras: Keras's other arguments, at the values that ask for nothing.
+            **keras: Keras's other arguments, accepted only at values that change nothing.
 
         Returns:
             One array, a list of them, or a dict, as the model was given its outputs.
@@ -320,19 +323,19 @@ class Model(Face):
         return dict(zip(core.output_names, [outputs] if len(core.output_names) == 1 else outputs, strict=True))
 
     def freeze(self) -> _core.Predictor:
-        """What serves predictions fastest: a :class:`fastreg.Predictor` with the present weights.
+        """Makes a :class:`fastreg.Predictor` with the current weights, which serves predictions fastest.
 
-        Dropout is gone, batch normalisation is folded into the dense layers beside it, weights are packed, and a call
-        of one row takes a microsecond or less on small networks. Training this model further does not change it. It
-        may be called from many threads and pickled.
+        It has no dropout, batch normalisation is folded into the neighbouring dense layers, and weights are packed. A
+        call for one row takes a microsecond or less on small networks. Training this model further does not change it.
+        Any number of threads may call it, and it can be pickled.
 
         Returns:
-            ``p``, so that ``p(x)`` is ``predict(x)`` up to rounding, and ``p(x, out=y)`` writes to ``y`` and returns
-            it. Unlike ``predict`` it does not look for NaN: such a row gives NaN, the others are as ever, and no
-            rows give no rows. Names of columns are compared as ``predict`` does. With several inputs or outputs it is
-            ``p([a, b], out=[y1, y2])``, in the order of :attr:`input_names` and :attr:`output_names`, or with a dict by
-            these names for either; it gives a list where there are several outputs. With several inputs names of
-            columns are not compared.
+            ``p``, such that ``p(x)`` is ``predict(x)`` up to rounding, and ``p(x, out=y)`` writes to ``y`` and returns
+            it. Unlike ``predict``, it does not check for NaN: a row with a NaN gives NaN, and other rows are not
+            affected. An ``x`` without rows is allowed. Names of columns are compared as in ``predict``. With several
+            inputs or outputs it is ``p([a, b], out=[y1, y2])``, in the order of :attr:`input_names` and
+            :attr:`output_names`, or with a dict by these names for either; it gives a list where there are several
+            outputs. With several inputs names of columns are not compared.
 
         Raises:
             ValueError: If the model is not built.
@@ -352,14 +355,14 @@ class Model(Face):
         return _core.Predictor(self._core.require_network("freeze"), names)
 
     def save(self, path: files.StrOrBytesPath, include_optimizer: bool = True, **keras: object) -> None:
-        """Writes the model to a file, whole or not at all; :func:`fastreg.load` reads it.
+        """Writes the model to a file, completely or not at all. :func:`fastreg.load` reads it.
 
         Args:
-            path: The file, ``.safetensors`` as a rule; what is there is replaced. Names of Keras's files (``.keras``,
-                ``.h5``) are taken with a warning, since Keras cannot read what is in it.
-            include_optimizer: Save how the model was compiled too, and the state of the optimizer, so that training
-                can go on exactly.
-            **keras: Keras's other arguments, at the values that ask for nothing.
+            path: The file, usually ``.safetensors``. An existing file is replaced. Names of Keras's files (``.keras``,
+                ``.h5``) are accepted with a warning, because Keras cannot read the content.
+            include_optimizer: Whether to save how the model was compiled and the state of the optimizer, too, so that
+                training can continue exactly.
+            **keras: Keras's other arguments, accepted only at values that change nothing.
 
         Raises:
             ValueError: If the model is not built, its schedule is a callable that is not of ``fastreg.schedules``, or
@@ -372,7 +375,7 @@ class Model(Face):
     @property
     def optimizer(self) -> BoundOptimizer:
         """What ``compile`` was given, the learning rate as last set; None before. Its ``learning_rate`` can be set."""
-        # None has no place in the type: a program that has compiled would have to ask for it at every use.
+        # The type does not include None, because a program would have to check for it at every use.
         return None if self._core.optimizer is None else BoundOptimizer(self._core)  # type: ignore[return-value]
 
     @property

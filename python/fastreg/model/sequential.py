@@ -34,7 +34,7 @@ class Sequential(Model):
         name: Name in :meth:`summary`.
         seed: In [0, 2**64): decides initial weights, shuffling, dropout and ``validation_split``, so that two models
             with one seed give the same bits. None draws one, which :attr:`seed` then tells.
-        **keras: Keras's other arguments, at the values that ask for nothing.
+        **keras: Keras's other arguments, accepted only at values that change nothing.
 
     Attributes:
         name: The name; can be set.
@@ -109,7 +109,7 @@ class Sequential(Model):
                 ``fit``.
             batch_size: Taken for Keras's sake; rows do not depend on each other, the core chooses its own blocks.
             verbose: Taken for Keras's sake; nothing is shown.
-            **keras: Keras's other arguments, at the values that ask for nothing.
+            **keras: Keras's other arguments, accepted only at values that change nothing.
 
         Raises:
             ValueError: If the model is not built, or for bad data.

@@ -395,7 +395,7 @@ def _targets(model: Model, y: Any) -> Any:
 
 
 def _check_data(context: Context, model: Model, fold: Prepared) -> None:
-    """Scores one row, which raises the errors that fit would raise in every fold for the data and the weights of rows."""
+    """Scores one row, to raise the errors that fit would raise in every fold for the data and the weights of rows."""
     targets = context.y if context.targets is None else context.targets
     weights = context.fit_arguments.get("sample_weight")
     model.build(np.shape(fold.x)[1:])

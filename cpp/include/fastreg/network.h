@@ -28,21 +28,21 @@ std::size_t width_of(const Layer& layer, const std::vector<std::size_t>& inputs)
 
 struct Graph;   // core/graph.h: layers as operations over one flat parameter buffer
 
-// Calls on one network are serialised by a lock of its own, so that it may be shared among threads.
+// A lock of the network serialises calls, so that threads may share it.
 class Network {
  public:
-  // Allocates and initialises the parameters from spec.seed. Throws std::invalid_argument for a bad spec and for a
-  // network that would not fit into memory_limit() (before anything is allocated).
+  // Allocates the parameters and initialises them from spec.seed. Throws std::invalid_argument for an invalid spec and,
+  // before anything is allocated, for a network that would not fit into memory_limit().
   explicit Network(const NetworkSpec& spec);
   ~Network();
   Network(Network&&) noexcept;
   Network& operator=(Network&&) noexcept;
 
   const NetworkSpec& spec() const;
-  // Columns of the first input and of the first output; of a chain there is one each.
+  // The number of columns of the first input and of the first output.
   std::size_t n_features() const;
   std::size_t n_outputs() const;
-  // Columns of all inputs and of all outputs.
+  // The numbers of columns of all inputs and of all outputs.
   std::vector<std::size_t> input_widths() const;
   std::vector<std::size_t> output_widths() const;
 

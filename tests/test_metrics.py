@@ -93,7 +93,7 @@ def identity(features, metric, loss="mean_squared_error"):
     """A network whose outputs are its features."""
     model = fr.Sequential([fr.layers.Input(features), fr.layers.Dense(features, use_bias=False)])
     model.compile("sgd", loss, [metric])
-    model.build()
+    model.build(features)
     model.set_weights([np.eye(features, dtype=np.float32)])
     return model
 
@@ -122,8 +122,11 @@ def test_auc_of_logits_and_of_a_diverged_network(rng):
     model = identity(1, "auc", fr.losses.BinaryCrossentropy(from_logits=True))
     # So large that their probabilities are all 0 or 1: only the logits tell them apart.
     assert model.evaluate(1e4 * x, t, verbose=0)[1] == METRIC_CASES["auc"].oracle.value(x, t)
-    model.set_weights([np.full((1, 1), np.nan, np.float32)])
-    assert np.isnan(model.evaluate(x, t, verbose=0)[1])
+    one = fr.layers.Dense(1, use_bias=False)
+    diverged = fr.Sequential([fr.layers.Input(1), one, one])
+    diverged.compile("sgd", fr.losses.BinaryCrossentropy(from_logits=True), ["auc"])
+    diverged.set_weights([np.full((1, 1), 3e38, np.float32), np.zeros((1, 1), np.float32)])  # infinity times 0
+    assert np.isnan(diverged.evaluate(10.0 + np.abs(x), t, verbose=0)[1])
 
 
 def test_auc_needs_one_output(rng):

@@ -6,6 +6,7 @@ It knows no single layer. What a layer makes of a width and which weights it has
 import json
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, InitVar, dataclass, field, fields, replace
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from fastreg import _core
@@ -128,11 +129,16 @@ class Layer(Part):
 
     def output_width(self, *widths: int) -> int:
         """Width of the output for widths of the inputs. Raises ValueError if the layer cannot take these."""
-        return _core.layer_info(json.dumps(self.to_config()), widths)[0]
+        return _width_of(self, widths)
 
     def with_trainable(self: _L, trainable: bool) -> _L:
         """The same layer, trained or not."""
         return self if self.trainable == trainable else replace(self, trainable=trainable)
+
+
+@lru_cache(maxsize=256)
+def _width_of(layer: Layer, widths: tuple[int, ...]) -> int:
+    return _core.layer_info(json.dumps(layer.to_config()), widths)[0]
 
 
 class Join(Layer):

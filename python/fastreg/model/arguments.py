@@ -20,8 +20,9 @@ __all__ = [
     "checked_input_names",
     "data_of",
     "features_of",
+    "inputs_of",
     "only_if_single",
-    "taken_apart",
+    "outputs_of",
     "targets_of",
     "weights_of",
 ]
@@ -34,9 +35,17 @@ class Given(NamedTuple):
     value: Any
 
 
-def taken_apart(
-    value: object, names: Sequence[str], argument: str, n_rows: int | None = None, *, chain: bool = False
-) -> list[Given]:
+def inputs_of(core: CoreModel, x: object, argument: str = "x") -> list[Given]:
+    """The features of each input as they were given; a ``Sequential`` takes them as they are."""
+    return [Given(argument, x)] if core.graph is None else _taken_apart(x, core.input_names, argument)
+
+
+def outputs_of(core: CoreModel, y: object, n_rows: int, argument: str = "y") -> list[Given]:
+    """The targets of each output as they were given; a ``Sequential`` takes them as they are."""
+    return [Given(argument, y)] if core.graph is None else _taken_apart(y, core.output_names, argument, n_rows)
+
+
+def _taken_apart(value: object, names: Sequence[str], argument: str, n_rows: int | None = None) -> list[Given]:
     """One value for each input or output.
 
     Args:
@@ -44,14 +53,11 @@ def taken_apart(
         names: The names of the inputs or outputs.
         argument: What messages call the value.
         n_rows: Rows that there are, where known: tells a list of one array from a list of numbers.
-        chain: The model is a ``Sequential``, which takes the value as it is.
 
     Raises:
         ValueError: If keys or the number of arrays are others.
         TypeError: If there are several names and the value is neither a list nor a dict.
     """
-    if chain:
-        return [Given(argument, value)]
     if isinstance(value, Mapping):
         if set(value) != set(names):
             known = ", ".join(map(repr, names))
@@ -74,8 +80,9 @@ def _only(value: Any, n_rows: int | None) -> Any:
     """The array of a list that holds an array alone; anything else as it is."""
     if not isinstance(value, (list, tuple)) or len(value) != 1:
         return value
-    shape = getattr(value[0], "shape", ())
-    return value[0] if len(shape) >= 2 or (len(shape) == 1 and shape[0] == n_rows != 1) else value
+    (only,) = value
+    shape: tuple[int, ...] = getattr(only, "shape", ())
+    return only if len(shape) >= 2 or (len(shape) == 1 and shape[0] == n_rows != 1) else value
 
 
 def checked_input_names(x: Sequence[Given], known: Any) -> Any:
@@ -112,17 +119,18 @@ def targets_of(core: CoreModel, y: Sequence[Given], n_rows: int, widths: Sequenc
 
 def weights_of(core: CoreModel, value: object, prefix: str = "") -> list[Given]:
     """The weights of the rows for each output, as they were given: an array, or none, holds for every output."""
-    argument, names = f"{prefix}sample_weight", core.output_names
-    if value is None or core.graph is None or (len(names) > 1 and not isinstance(value, (list, tuple, Mapping))):
-        return [Given(argument, value)] * len(names)
-    if isinstance(value, Mapping) and len(names) > 1:
+    argument, count = f"{prefix}sample_weight", core.output_count
+    if value is None or core.graph is None or (count > 1 and not isinstance(value, (list, tuple, Mapping))):
+        return [Given(argument, value)] * count
+    names = core.output_names
+    if isinstance(value, Mapping) and count > 1:
         value = {name: value.get(name) for name in names} | dict(value)
-    return taken_apart(value, names, argument)
+    return _taken_apart(value, names, argument)
 
 
 def only_if_single(core: CoreModel, class_weight: object) -> None:
     """Raises ValueError for weights of classes where there are several outputs."""
-    if class_weight is not None and len(core.output_names) > 1:
+    if class_weight is not None and core.output_count > 1:
         raise ValueError(
             f"class_weight: must be None for a model with several outputs, got {describe(class_weight)}; give "
             "sample_weight for each output"

@@ -206,6 +206,11 @@ class CoreModel:
         return ["input_layer"] if self.graph is None else [name for name, _ in self.graph.inputs]
 
     @property
+    def output_count(self) -> int:
+        """How many outputs there are."""
+        return 1 if self.graph is None else len(self.graph.outputs)
+
+    @property
     def output_names(self) -> list[str]:
         """The names of the outputs."""
         return layer_names(self.layers)[-1:] if self.graph is None else [name for name, _ in self.graph.outputs]
@@ -217,7 +222,8 @@ class CoreModel:
     def output_widths(self, n_features: int) -> list[int]:
         """The widths of the outputs for so many features of the first input."""
         if self.graph is None:
-            return [_width(self.layers, n_features) or n_features]
+            known = self.network is not None and n_features == self.n_features
+            return [self.network.n_outputs if known and self.network else _width(self.layers, n_features) or n_features]
         return [self.graph.widths[value] for _, value in self.graph.outputs]
 
     # Training.
@@ -260,7 +266,7 @@ class CoreModel:
 
     def log_keys(self, n_features: int | None = None) -> dict[str, str]:
         """The keys of what is evaluated, in the order of the core, and whether "min" or "max" is good."""
-        return log_keys(self.output_names, self.resolved_metrics(n_features))
+        return log_keys(self.output_names if self.output_count > 1 else [""], self.resolved_metrics(n_features))
 
     def trainer_for(self, n_features: int | None) -> _core.Trainer:
         """The trainer. It is created if it does not exist, and so is the network if the number of features is given."""

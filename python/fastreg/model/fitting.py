@@ -26,8 +26,9 @@ from fastreg.model.arguments import (
     checked_input_names,
     data_of,
     features_of,
+    inputs_of,
     only_if_single,
-    taken_apart,
+    outputs_of,
     targets_of,
     weights_of,
 )
@@ -87,7 +88,7 @@ def fit(
     fraction = check_real("fit", "validation_split", validation_split, FRACTION)
     if (fraction > 0) + (validation_data is not None) + (validation_rows is not None) > 1:
         raise ValueError("fit: give validation_data or validation_split or validation_rows, not several")
-    inputs = taken_apart(x, core.input_names, "x", chain=core.graph is None)
+    inputs = inputs_of(core, x)
     given = _Given(inputs, y, sample_weight, class_weight, rows, validation_rows)
     names = checked_input_names(inputs, core.feature_names)
     data, validation = _data_of_fit(core, given, names, last - first, fraction, validation_data)
@@ -183,7 +184,7 @@ def _data_of_fit(
     only_if_single(model, given.class_weight)
     x = features_of(given.x, model.input_widths(), passes)
     n, outputs = len(x[0]), model.output_widths(x[0].shape[1])
-    targets = targets_of(model, _targets_given(model, given.y, "y", n), n, outputs)
+    targets = targets_of(model, outputs_of(model, given.y, n), n, outputs)
     rows = arrays.row_indices(given.rows, n, "rows")
     held_out, validation = arrays.row_indices(given.validation_rows, n, "validation_rows"), None
     if fraction:
@@ -205,17 +206,13 @@ def _data_of_fit(
     return data_of(x, targets, weights, rows), validation
 
 
-def _targets_given(model: CoreModel, y: object, argument: str, n_rows: int) -> list[Given]:
-    return taken_apart(y, model.output_names, argument, n_rows, chain=model.graph is None)
-
-
 def _validation_data(model: CoreModel, value: object, names: Any, n_features: int, passes: int) -> _core.Data:
     if not isinstance(value, (tuple, list)) or len(value) not in (2, 3):
         got = f"{len(value)} items" if isinstance(value, (tuple, list)) else describe(value)
         raise ValueError(f"fit: validation_data must be (x, y) or (x, y, sample_weight), got {got}")
     weights = value[2] if len(value) == 3 else None
     prefix = "validation_data "
-    x = taken_apart(value[0], model.input_names, f"{prefix}x", chain=model.graph is None)
+    x = inputs_of(model, value[0], f"{prefix}x")
     checked_input_names(x, names)
     return labelled_data(model, x, value[1], weights, None, n_features, prefix, passes)
 
@@ -236,7 +233,7 @@ def labelled_data(
     only_if_single(model, class_weight)
     values = features_of(x, [n_features] if model.graph is None else model.input_widths(), passes)
     n, outputs = len(values[0]), model.output_widths(values[0].shape[1])
-    targets = targets_of(model, _targets_given(model, y, f"{prefix}y", n), n, outputs)
+    targets = targets_of(model, outputs_of(model, y, n, f"{prefix}y"), n, outputs)
     chosen = arrays.row_indices(rows, n, "rows")
     given_weights = weights_of(model, sample_weight, prefix)
     weights = [arrays.sample_weights(part.value, n, chosen, part.label) for part in given_weights]

@@ -19,7 +19,7 @@ from fastreg.internal.keras_arguments import refuse_requests
 from fastreg.internal.progress import format_values, say
 from fastreg.metrics import Metric
 from fastreg.model import files, fitting
-from fastreg.model.arguments import checked_input_names, features_of, taken_apart
+from fastreg.model.arguments import checked_input_names, features_of, inputs_of
 from fastreg.model.core import CoreModel
 from fastreg.model.face import Face
 from fastreg.model.tracing import traced
@@ -282,7 +282,7 @@ class Model(Face):
         check_batch_size("evaluate", batch_size)
         shown, as_dict = fitting.check_verbose("evaluate", verbose), check_bool("evaluate", "return_dict", return_dict)
         core = self._core
-        parts = taken_apart(x, core.input_names, "x", chain=core.graph is None)
+        parts = inputs_of(core, x)
         checked_input_names(parts, core.feature_names)
         data = fitting.labelled_data(core, parts, y, sample_weight, class_weight, core.n_features, rows=rows)
         values = core.trainer_for(None).evaluate(data)
@@ -314,7 +314,7 @@ class Model(Face):
         network = core.require_network("predict")
         check_batch_size("predict", batch_size)
         fitting.check_verbose("predict", verbose)
-        parts = taken_apart(x, core.input_names, "x")
+        parts = inputs_of(core, x)
         checked_input_names(parts, core.feature_names)
         features = features_of(parts, core.input_widths())
         outputs = network.predict(features[0] if len(features) == 1 else features)

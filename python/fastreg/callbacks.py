@@ -91,8 +91,7 @@ class History(Callback):
         history: List of values by key, ``{"loss": [...], "accuracy": [...], "val_loss": [...]}``.
         epoch: The epochs, counted from ``initial_epoch``.
         stopped_by: What ended the run: ``""`` if all epochs were trained, ``"early_stopping"``, ``"callback"`` (one of
-        your
-            own has set ``stop_training``), ``"stop_signal"``, ``"time_limit"``; if ``fit`` raised an exception,
+            your own has set ``stop_training``), ``"stop_signal"``, ``"time_limit"``; if ``fit`` raised an exception,
             ``"diverged"`` or ``"error"``.
     """
 

@@ -52,8 +52,7 @@ class Model(Face):
         seed: The seed. It can be set until the model has weights.
         history: The result of the last ``fit``, even if it raised an exception; None before the first one.
         stop_training: A callback sets it to end the run after the current epoch. A fit without callbacks of your own
-        does
-            not check it; to end a run from another thread, use :class:`~fastreg.callbacks.StopSignal`.
+            does not check it; to end a run from another thread, use :class:`~fastreg.callbacks.StopSignal`.
 
     Inputs are named by their ``Input``, outputs by the layer that makes them, or both by the keys of a dict. With
     several, ``fit``, ``evaluate`` and ``predict`` take a list of arrays in their order or a dict by their names.
@@ -104,9 +103,8 @@ class Model(Face):
             loss: One of :mod:`fastreg.losses`, or a name such as ``"mse"``; ``fit`` and ``evaluate`` need one. With
                 several outputs one for all of them, a list of one for each, or a dict by their names.
             metrics: List of :mod:`fastreg.metrics` or names; ``"accuracy"`` means the one that matches loss and
-            outputs. With
-                several outputs a list with one entry, a list or None for each output, or a dict by their names; a
-                single name is one for every output.
+                outputs. With several outputs a list with one entry, a list or None for each output, or a dict by their
+                names; a single name is one for every output.
             loss_weights: What the loss of each output is multiplied by in the sum of them, >= 0: a list, or a dict by
                 the names of the outputs, where one that is missing weighs 1; None is 1 for all.
             **keras: Keras's other arguments, accepted only at values that change nothing.
@@ -147,13 +145,12 @@ class Model(Face):
 
         Args:
             x: Rows of features, (n, features); :mod:`fastreg.data.arrays` says what is converted and how. Arrays that
-            need
-                no conversion are read in place, in every epoch: they must not change during the run, neither in a
+                need no conversion are read in place, in every epoch: they must not change during the run, neither in a
                 callback nor in another thread, or the run uses now the old values and now the new ones. The column
-                names of the first frame are remembered, if all are strings; see :attr:`feature_names_in_`. A frame
-                with others, or in another order, is refused from then on, here and in ``evaluate`` and ``predict``;
-                arrays have no names and are taken as they are. With several inputs a list of one for each, or a dict
-                by their names.
+                names of the first frame are remembered, if all are strings; see :attr:`feature_names_in_`. A frame with
+                others, or in another order, is refused from then on, here and in ``evaluate`` and ``predict``; arrays
+                have no names and are taken as they are. With several inputs a list of one for each, or a dict by their
+                names.
             y: Targets, as the loss describes them. They and ``validation_data`` must stay as they are, too. With
                 several outputs a list of one for each, or a dict by their names.
             batch_size: The number of rows of a step, >= 1. None, or more than there are, means all rows.

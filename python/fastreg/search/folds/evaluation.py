@@ -121,12 +121,10 @@ class Task:
         params: The parameters of the trial.
         start: The epoch to continue from; above 0 only with ``model``.
         stop: The epoch to end before. None, or the context's ``epochs``, is the full budget, which is the trial's own
-        if
-            ``build`` returned ``epochs``.
+            if ``build`` returned ``epochs``.
         model: The ``model`` of the :class:`FoldResult` that stopped at ``start``.
         thresholds: If not None, ``of(fold)`` returns the limit after each epoch: if the best value of the primary
-        metric is
-            worse, the fold is pruned.
+            metric is worse, the fold is pruned.
         keep_model: Whether to return the model, to continue later, or to predict with it after the full budget.
         deadline: The ``time.time()`` at which the fit ends; None means that there is none.
     """

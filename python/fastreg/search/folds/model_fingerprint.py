@@ -76,8 +76,7 @@ class Fingerprint:
             arguments: The arguments of ``fit`` that ``build`` returned with it.
             given: The arguments that all models get if ``build`` returns no others.
             scored: The metrics that are scored, by their names in the model, and the metrics that a model is compiled
-            with
-                if it lacks one of them.
+                with if it lacks one of them.
         """
         described = {"model": _described(model), "fit": _of_arguments(model, arguments, given)}
         if isinstance(model, Model):

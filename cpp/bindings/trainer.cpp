@@ -317,6 +317,7 @@ void bind_trainer(py::module_& module) {
            py::arg("stop_signals") = py::tuple(), py::arg("time_limit") = std::numeric_limits<double>::infinity(),
            py::arg("on_epoch") = py::none(), py::arg("on_poll") = py::none(), py::arg("on_rates") = py::none(),
            py::arg("interval") = 0.0)
+      .def_property_readonly("log_count", [](const Self& self) { return self.trainer->log_count(); })
       .def("evaluate", &evaluate, py::arg("data"))
       .def("get_moments", &get_moments)
       .def("set_moments", &set_moments, py::arg("moments"))

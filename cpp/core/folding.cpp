@@ -73,6 +73,7 @@ class Folder {
   void add(const Activation& layer) { activate(layer.activation); }
   void add(const Dropout&) {}
   template <class Join>
+    requires Join::kJoin
   void add(const Join&) {}   // no part of a chain
 
   void add(const BatchNormalization& layer) {
@@ -237,10 +238,16 @@ class Cutter {
     return readers_[value] == 1 && !is_output_[value] && !join_kind(graph_.spec.layers[reader_[value]]);
   }
 
+  // Nothing for a layer that is no join.
   static std::optional<FrozenNode::Kind> join_kind(const Layer& layer) {
-    if (std::holds_alternative<Add>(layer)) return FrozenNode::Kind::add;
-    if (std::holds_alternative<Multiply>(layer)) return FrozenNode::Kind::multiply;
-    if (std::holds_alternative<Concatenate>(layer)) return FrozenNode::Kind::concatenate;
+    return std::visit([](const auto& any) { return kind_of(any); }, layer);
+  }
+  static std::optional<FrozenNode::Kind> kind_of(const Add&) { return FrozenNode::Kind::add; }
+  static std::optional<FrozenNode::Kind> kind_of(const Multiply&) { return FrozenNode::Kind::multiply; }
+  static std::optional<FrozenNode::Kind> kind_of(const Concatenate&) { return FrozenNode::Kind::concatenate; }
+  template <class AnyLayer>
+  static std::optional<FrozenNode::Kind> kind_of(const AnyLayer&) {
+    static_assert(!requires { AnyLayer::kJoin; }, "a join has a kind of frozen node");
     return std::nullopt;
   }
 

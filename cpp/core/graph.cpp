@@ -33,33 +33,16 @@ class Compiler {
 
  private:
   std::unique_ptr<Operation> make(const Group& group, std::size_t index, const Widths& inputs) {
-    if (group.activation_alone) return make_activation(group.activation, inputs[0]);
-    return std::visit([&](const auto& layer) { return make(layer, group, index, inputs); }, spec_.layers[group.layer]);
-  }
-
-  std::unique_ptr<Operation> make(const Dense& dense, const Group& group, std::size_t index, const Widths& inputs) {
-    return make_dense(dense, inputs[0], group.layer, group.activation, dropout_of(group), group.dropout,
-                      group.leaves_tail ? &tails_[index] : nullptr, parameters_);
-  }
-  std::unique_ptr<Operation> make(const BatchNormalization& layer, const Group& group, std::size_t,
-                                  const Widths& inputs) {
-    return make_batch_normalization(layer, inputs[0], group.layer, dropout_of(group), group.dropout,
-                                    group.tail != kNone ? &tails_[group.tail] : nullptr, parameters_);
-  }
-  std::unique_ptr<Operation> make(const Activation& layer, const Group&, std::size_t, const Widths& inputs) {
-    return make_activation(layer.activation, inputs[0]);
-  }
-  std::unique_ptr<Operation> make(const Dropout& layer, const Group& group, std::size_t, const Widths& inputs) {
-    return make_dropout(layer, inputs[0], group.layer);
-  }
-  std::unique_ptr<Operation> make(const Add&, const Group&, std::size_t, const Widths& inputs) {
-    return make_add(inputs);
-  }
-  std::unique_ptr<Operation> make(const Multiply&, const Group&, std::size_t, const Widths& inputs) {
-    return make_multiply(inputs);
-  }
-  std::unique_ptr<Operation> make(const Concatenate&, const Group&, std::size_t, const Widths& inputs) {
-    return make_concatenate(inputs);
+    const OperationContext context{inputs,
+                                   group.layer,
+                                   parameters_,
+                                   group.activation,
+                                   dropout_of(group),
+                                   group.dropout,
+                                   group.leaves_tail ? &tails_[index] : nullptr,
+                                   group.tail != kNone ? &tails_[group.tail] : nullptr};
+    if (group.activation_alone) return make_operation(Activation{group.activation}, context);
+    return std::visit([&](const auto& layer) { return make_operation(layer, context); }, spec_.layers[group.layer]);
   }
 
   const Dropout* dropout_of(const Group& group) const {

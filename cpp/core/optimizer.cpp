@@ -9,8 +9,6 @@
 
 #include "math/rules.h"
 
-#include "fastreg/update_rule.h"
-
 namespace fastreg {
 namespace {
 

@@ -34,16 +34,17 @@ struct LayerCheck {
     check_with_inputs(check, layer);
   }
 
+  // Joins take equally wide inputs unless they say otherwise.
+  template <class AnyLayer>
+  void check_with_inputs(const Check& check, const AnyLayer&) const {
+    if constexpr (requires { AnyLayer::kJoin; }) equal_widths(check);
+  }
   void check_with_inputs(const Check& check, const Dense& layer) const {
     check_activation(check, layer.activation, layer.units);
   }
   void check_with_inputs(const Check& check, const Activation& layer) const {
     check_activation(check, layer.activation, inputs[0]);
   }
-  void check_with_inputs(const Check&, const BatchNormalization&) const {}
-  void check_with_inputs(const Check&, const Dropout&) const {}
-  void check_with_inputs(const Check& check, const Add&) const { equal_widths(check); }
-  void check_with_inputs(const Check& check, const Multiply&) const { equal_widths(check); }
   void check_with_inputs(const Check& check, const Concatenate&) const {
     std::size_t width = 0;
     for (const std::size_t input : inputs)

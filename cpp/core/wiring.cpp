@@ -83,7 +83,10 @@ class Wirer {
     const Widths widths = out_.widths_of(node.inputs);
     check_layer(layer, where, widths);
     for (const WeightSpec& weight : layer_weights(layer, widths)) parameters_ += weight.size();
-    require(parameters_ <= kMaxParameters, where, "the network must not have more than 2^48 parameters");
+    if (parameters_ > kMaxParameters) {
+      const char* const name = std::visit([](const auto& any) { return any.kName; }, layer);
+      require(false, where + " (" + name + ")", "the network must not have more than 2^48 parameters");
+    }
     out_.widths.push_back(output_width(layer, widths));
     out_.nodes.push_back(std::move(node));
   }

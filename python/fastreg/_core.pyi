@@ -1,6 +1,6 @@
 """The compiled module. Thin: it converts, checks and releases the GIL; python/fastreg is the public face."""
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, TypedDict, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,27 +25,55 @@ def memory_limit() -> int: ...
 Features = NDArray[Any]
 
 class Network:
-    """Layers over one flat parameter buffer, built from a JSON description (fields n_features, seed, layers)."""
+    """A chain or graph of layers over one flat parameter buffer, built from a JSON description.
+
+    Fields of a chain: n_features, seed, layers; of a graph: inputs, seed, layers, nodes, outputs.
+    """
 
     def __init__(self, description: str) -> None: ...
     @property
     def n_features(self) -> int: ...
     @property
     def n_outputs(self) -> int: ...
+    # Columns of every input and output; those of the first are n_features and n_outputs.
+    @property
+    def input_widths(self) -> list[int]: ...
+    @property
+    def output_widths(self) -> list[int]: ...
     # (name, shape, trainable), in the order of get_weights: layers.0.kernel, layers.0.bias, layers.1.gamma, ...
     def weight_info(self) -> list[tuple[str, tuple[int, ...], bool]]: ...
     def get_weights(self) -> list[NDArray[np.float32]]: ...
     def set_weights(self, weights: Sequence[NDArray[np.float32]]) -> None: ...
     # Values in row-major order from the value `first` on.
     def set_weight_part(self, index: int, first: int, values: NDArray[np.float32]) -> None: ...
-    # out: float32, C-contiguous, (n, n_outputs), or a new array.
+    # out: float32, C-contiguous, (n, n_outputs), or a new array. Several inputs are a sequence; so are several outputs,
+    # which come back as a list.
+    @overload
     def predict(self, x: Features, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]: ...
+    @overload
+    def predict(self, x: Sequence[Features], out: Sequence[NDArray[np.float32]] | None = None) -> Any: ...
+
+# What a network of this description has, without making one: the columns of all values (of the inputs, then of the
+# output of each node), and its weights as weight_info says them.
+def network_info(description: str) -> tuple[list[int], list[tuple[str, tuple[int, ...], bool]]]: ...
+# What a layer has for inputs of these columns: the columns of its output, and its weights, as if it were layers.0.
+# ValueError where it cannot take them.
+def layer_info(layer: str, input_widths: Sequence[int]) -> tuple[int, list[tuple[str, tuple[int, ...], bool]]]: ...
+
+Targets = NDArray[np.float32] | NDArray[np.int32]  # float (n, columns); int32 labels (n,) for the sparse loss
 
 class Data(TypedDict):
     x: Features  # (n, n_features)
-    y: NDArray[np.float32] | NDArray[np.int32]  # float (n, n_outputs); int32 labels (n,) for the sparse loss
+    y: Targets
     sample_weight: NDArray[np.float32] | None  # (n,)
     rows: NDArray[np.uint32] | None  # the rows to use, in this order; None is all
+
+# Of several inputs or outputs, in their order.
+class GraphData(TypedDict):
+    x: Sequence[Features]
+    y: Sequence[Targets]
+    sample_weight: NDArray[np.float32] | Sequence[NDArray[np.float32] | None] | None  # for all of y, or one for each
+    rows: NDArray[np.uint32] | None
 
 class EarlyStoppingConfig(TypedDict):
     monitor: int  # index into the logs
@@ -92,8 +120,8 @@ class Trainer:
     # (0: at every epoch) and after the last. on_poll(epoch, step of the epoch, steps, loss so far): every 0.1 s or so.
     def fit(
         self,
-        data: Data,
-        validation: Data | None,
+        data: Data | GraphData,
+        validation: Data | GraphData | None,
         *,
         batch_size: int,
         epochs: int,
@@ -107,8 +135,12 @@ class Trainer:
         on_rates: Callable[[int, int], NDArray[np.float64]] | None = None,
         interval: float = 0.0,
     ) -> FitResult: ...
-    # [loss with penalties, metrics...]
-    def evaluate(self, data: Data) -> list[float]: ...
+    # The number of figures of one evaluation.
+    @property
+    def log_count(self) -> int: ...
+    # [loss with penalties, metrics...]; of several outputs [loss with penalties, loss of each output..., metrics of
+    # each output...].
+    def evaluate(self, data: Data | GraphData) -> list[float]: ...
     # Optimizer moments by name, in the shapes of the weights: optimizer.m.layers.0.kernel, optimizer.v.layers.0.bias...
     def get_moments(self) -> dict[str, NDArray[np.float32]]: ...
     def set_moments(self, moments: Mapping[str, NDArray[np.float32]]) -> None: ...
@@ -211,10 +243,26 @@ def random_words(seed: int, stream: int, step: int, first: int, n: int) -> NDArr
 # Folded, packed and immutable; calls are safe from any number of threads. `Sequential.freeze` documents it.
 class Predictor:
     def __init__(self, network: Network, feature_names: tuple[str, ...] | None = None, /) -> None: ...
+    # Several inputs or outputs: sequences in their order, or dicts by their names; several outputs come back as a list.
+    @overload
     def __call__(self, x: ArrayLike, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]: ...
+    @overload
+    def __call__(
+        self,
+        x: Sequence[ArrayLike] | Mapping[str, ArrayLike] | ArrayLike,
+        out: Sequence[NDArray[np.float32]] | Mapping[str, NDArray[np.float32]] | None = None,
+    ) -> Any: ...
     @property
     def n_features(self) -> int: ...
     @property
     def n_outputs(self) -> int: ...
+    @property
+    def input_widths(self) -> list[int]: ...
+    @property
+    def output_widths(self) -> list[int]: ...
+    @property
+    def input_names(self) -> tuple[str, ...]: ...
+    @property
+    def output_names(self) -> tuple[str, ...]: ...
     @property
     def feature_names_in_(self) -> NDArray[np.object_]: ...

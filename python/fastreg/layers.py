@@ -282,17 +282,17 @@ def _check_inner(owner: str, name: str, value: Any) -> Layer:
 class Residual(Layer, LayerArguments):
     r"""A chain of layers whose input is added to its output, :math:`y = x + f(x)`.
 
-    He, Zhang, Ren and Sun, CVPR 2016. It has one input and one output of the same width, and stands wherever another
-    layer may. Its weights are those of the chain.
+    He, Zhang, Ren and Sun, CVPR 2016. It has one input and one output of the same width, and it can be used wherever
+    another layer can. Its weights are those of the chain.
 
     Args:
-        layers: The chain, one layer at least.
-        name: See :class:`Layer`, as ``input_shape`` and ``input_dim``.
+        layers: The layers of the chain, at least one.
+        name: See :class:`Layer`, as for ``input_shape`` and ``input_dim``.
         trainable: False makes all layers of the chain untrainable.
 
     Raises:
-        ValueError: If the chain is empty, or a layer in it has several inputs; when the width of the input is known,
-            if the width of the chain's output is another.
+        ValueError: If the chain is empty or a layer in it has several inputs. Once the width of the input is known,
+            also if the width of the chain's output differs from it.
 
     Example:
         >>> import fastreg as fr
@@ -312,7 +312,7 @@ class Residual(Layer, LayerArguments):
         self._set(trainable=any(layer.trainable for layer in self.layers))
 
     def output_width(self, *widths: int) -> int:
-        """The width of the input, which that of the chain's output must be."""
+        """The width of the input. The width of the chain's output must be the same."""
         (width,) = widths
         after = width
         for layer in self.layers:
@@ -327,19 +327,19 @@ class Residual(Layer, LayerArguments):
         return width
 
     def with_trainable(self, trainable: bool) -> "Residual":
-        """The same layer with all of its chain trained or not."""
+        """The same layer, with all layers of its chain trained or not."""
         return replace(self, trainable=trainable, layers=tuple(one.with_trainable(trainable) for one in self.layers))
 
 
 @takes_keras_arguments
 @dataclass(frozen=True)
 class Input(Part, Symbol, InputArguments):
-    """The number of features: in front of the layers of a ``Sequential``, or a value that layers are called on.
+    """The number of features: the first entry of a ``Sequential``, or a value that layers are called on.
 
     Args:
         shape: ``(n,)``.
-        batch_size: Taken for Keras's sake; only None, any number of rows, is supported.
-        dtype: Taken for Keras's sake; None or ``"float32"``, in which everything computes.
+        batch_size: Is accepted because Keras has it; only None, which means any number of rows, is supported.
+        dtype: Is accepted because Keras has it; None or ``"float32"``, the type of all computations.
         name: Name of the input in a :class:`fastreg.Model`; None takes ``input_layer``, ``input_layer_1``, ...
 
     Raises:

@@ -379,12 +379,13 @@ void names_are_those_of_the_enums() {
 }
 
 void layer_errors_name_layer_field_rule_and_value() {
-  const struct { const char *layers, *message; } rows[] = {
+  const struct { std::string layers, message; } rows[] = {
       {"", "layers must have at least one layer, got none"},
       {"3", "layers[0] must be an object, got 3"},
       {R"({"units":1})", "layers[0]: type is missing"},
       {R"({"type":"Conv"})",
-       "layers[0]: type must be one of Dense, Activation, BatchNormalization, Dropout, got \"Conv\""},
+       "layers[0]: type must be one of " + listed(Layers()) + ", got \"Conv\""},
+      {R"({"type":"Add"})", "layers[0] (Add): must have at least 2 inputs, got 1"},
       {R"({"type":"Dropout"},{"type":"Dropout","rate":1})", "layers[1] (Dropout): rate must be in [0, 1), got 1"},
       {R"({"type":"Dropout","rate":0.99999999999})", "layers[0] (Dropout): rate must be in [0, 1), got 1"},
       {R"({"type":"Dropout","rate":-0.5})", "layers[0] (Dropout): rate must be in [0, 1), got -0.5"},

@@ -47,8 +47,8 @@ class ActivationOperation final : public Operation {
 
 }  // namespace
 
-std::unique_ptr<Operation> make_activation(ActivationKind activation, std::size_t cols) {
-  return std::make_unique<ActivationOperation>(activation, cols);
+std::unique_ptr<Operation> make_operation(const Activation& layer, const OperationContext& context) {
+  return std::make_unique<ActivationOperation>(layer.activation, context.inputs[0]);
 }
 
 }  // namespace fastreg

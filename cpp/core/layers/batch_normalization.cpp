@@ -11,18 +11,16 @@ namespace {
 
 class BatchNormalizationOperation final : public Operation {
  public:
-  BatchNormalizationOperation(const BatchNormalization& spec, std::size_t cols, std::size_t index,
-                              const Dropout* dropout, std::size_t dropout_index, const DenseTail* tail,
-                              const Parameters& parameters)
-      : Operation(cols, cols),
+  BatchNormalizationOperation(const BatchNormalization& spec, const OperationContext& context)
+      : Operation(context.inputs[0], context.inputs[0]),
         spec_(spec),
-        parameters_(parameters),
-        tail_(tail ? *tail : DenseTail{}),
-        gamma_(parameters.find(index, "gamma")),
-        beta_(parameters.find(index, "beta")),
-        moving_mean_(parameters.find(index, "moving_mean")),
-        moving_variance_(parameters.find(index, "moving_variance")) {
-    if (dropout != nullptr) masks_.emplace(dropout->rate, dropout->seed, dropout_index);
+        parameters_(context.parameters),
+        tail_(context.tail != nullptr ? *context.tail : DenseTail{}),
+        gamma_(parameters_.find(context.index, "gamma")),
+        beta_(parameters_.find(context.index, "beta")),
+        moving_mean_(parameters_.find(context.index, "moving_mean")),
+        moving_variance_(parameters_.find(context.index, "moving_variance")) {
+    if (context.dropout != nullptr) masks_.emplace(context.dropout->rate, context.dropout->seed, context.dropout_index);
   }
 
   bool trainable() const override { return spec_.scale || spec_.center; }
@@ -103,15 +101,14 @@ class BatchNormalizationOperation final : public Operation {
 // One that is not trained: the moving statistics hold in training too, and each column is a linear function of its own.
 class FrozenNormalizationOperation final : public Operation {
  public:
-  FrozenNormalizationOperation(const BatchNormalization& spec, std::size_t cols, std::size_t index,
-                               const Parameters& parameters)
-      : Operation(cols, cols),
+  FrozenNormalizationOperation(const BatchNormalization& spec, const OperationContext& context)
+      : Operation(context.inputs[0], context.inputs[0]),
         epsilon_(spec.epsilon),
-        parameters_(parameters),
-        gamma_(parameters.find(index, "gamma")),
-        beta_(parameters.find(index, "beta")),
-        moving_mean_(parameters.find(index, "moving_mean")),
-        moving_variance_(parameters.find(index, "moving_variance")) {}
+        parameters_(context.parameters),
+        gamma_(parameters_.find(context.index, "gamma")),
+        beta_(parameters_.find(context.index, "beta")),
+        moving_mean_(parameters_.find(context.index, "moving_mean")),
+        moving_variance_(parameters_.find(context.index, "moving_variance")) {}
 
   // A mean of zeros, for the backward pass.
   std::size_t cache_floats(std::size_t) const override { return round_up(out_ld(), kLane); }
@@ -172,11 +169,9 @@ std::vector<WeightSpec> weights_of(const BatchNormalization& layer, const Widths
   return out;
 }
 
-std::unique_ptr<Operation> make_batch_normalization(const BatchNormalization& spec, std::size_t cols, std::size_t index,
-                                                    const Dropout* dropout, std::size_t dropout_index,
-                                                    const DenseTail* tail, const Parameters& parameters) {
-  if (!spec.trainable) return std::make_unique<FrozenNormalizationOperation>(spec, cols, index, parameters);
-  return std::make_unique<BatchNormalizationOperation>(spec, cols, index, dropout, dropout_index, tail, parameters);
+std::unique_ptr<Operation> make_operation(const BatchNormalization& layer, const OperationContext& context) {
+  if (!layer.trainable) return std::make_unique<FrozenNormalizationOperation>(layer, context);
+  return std::make_unique<BatchNormalizationOperation>(layer, context);
 }
 
 }  // namespace fastreg

@@ -24,17 +24,16 @@ Part split_output(const Team& team, std::size_t rows, std::size_t cols) {
 
 class DenseOperation final : public Operation {
  public:
-  DenseOperation(const Dense& spec, std::size_t in, std::size_t index, ActivationKind activation,
-                 const Dropout* dropout, std::size_t dropout_index, DenseTail* tail, const Parameters& parameters)
-      : Operation(in, spec.units),
-        parameters_(parameters),
-        kernel_(parameters.find(index, "kernel")),
-        bias_(parameters.find(index, "bias")),
-        activation_(activation),
+  DenseOperation(const Dense& spec, const OperationContext& context)
+      : Operation(context.inputs[0], spec.units),
+        parameters_(context.parameters),
+        kernel_(parameters_.find(context.index, "kernel")),
+        bias_(parameters_.find(context.index, "bias")),
+        activation_(context.activation),
         trainable_(spec.trainable),
-        tail_elsewhere_(tail != nullptr) {
-    if (dropout != nullptr) masks_.emplace(dropout->rate, dropout->seed, dropout_index);
-    if (tail != nullptr) *tail = {activation, bias_};
+        tail_elsewhere_(context.leaves_tail != nullptr) {
+    if (context.dropout != nullptr) masks_.emplace(context.dropout->rate, context.dropout->seed, context.dropout_index);
+    if (context.leaves_tail != nullptr) *context.leaves_tail = {activation_, bias_};
   }
 
   bool trainable() const override { return trainable_; }
@@ -116,10 +115,8 @@ std::size_t width_of(const Dense& dense, const Widths&) {
   return dense.units;
 }
 
-std::unique_ptr<Operation> make_dense(const Dense& spec, std::size_t in, std::size_t index, ActivationKind activation,
-                                      const Dropout* dropout, std::size_t dropout_index, DenseTail* tail,
-                                      const Parameters& parameters) {
-  return std::make_unique<DenseOperation>(spec, in, index, activation, dropout, dropout_index, tail, parameters);
+std::unique_ptr<Operation> make_operation(const Dense& layer, const OperationContext& context) {
+  return std::make_unique<DenseOperation>(layer, context);
 }
 
 }  // namespace fastreg

@@ -68,8 +68,8 @@ DropoutMask DropoutMasks::mask(const float* storage) const {
   return {active() ? reinterpret_cast<const std::uint16_t*>(storage) : nullptr, scale_};
 }
 
-std::unique_ptr<Operation> make_dropout(const Dropout& spec, std::size_t cols, std::size_t index) {
-  return std::make_unique<DropoutOperation>(spec, cols, index);
+std::unique_ptr<Operation> make_operation(const Dropout& layer, const OperationContext& context) {
+  return std::make_unique<DropoutOperation>(layer, context.inputs[0], context.index);
 }
 
 }  // namespace fastreg

@@ -101,14 +101,14 @@ std::size_t width_of(const Concatenate&, const Widths& inputs) {
   return std::accumulate(inputs.begin(), inputs.end(), std::size_t{0});
 }
 
-std::unique_ptr<Operation> make_add(const Widths& inputs) {
-  return std::make_unique<AddOperation>(inputs[0], inputs.size());
+std::unique_ptr<Operation> make_operation(const Add&, const OperationContext& context) {
+  return std::make_unique<AddOperation>(context.inputs[0], context.inputs.size());
 }
-std::unique_ptr<Operation> make_multiply(const Widths& inputs) {
-  return std::make_unique<MultiplyOperation>(inputs[0], inputs.size());
+std::unique_ptr<Operation> make_operation(const Multiply&, const OperationContext& context) {
+  return std::make_unique<MultiplyOperation>(context.inputs[0], context.inputs.size());
 }
-std::unique_ptr<Operation> make_concatenate(const Widths& inputs) {
-  return std::make_unique<ConcatenateOperation>(inputs);
+std::unique_ptr<Operation> make_operation(const Concatenate&, const OperationContext& context) {
+  return std::make_unique<ConcatenateOperation>(context.inputs);
 }
 
 }  // namespace fastreg

@@ -30,22 +30,26 @@ struct DenseTail {
   std::size_t bias = kNoSegment;
 };
 
-// activation: the one that joins the product (not softmax). dropout: null, or a Dropout layer fused behind relu, with
-// its own index. tail: not null where the next operation differentiates the activation and sums the bias gradient; it
-// is filled for it.
-std::unique_ptr<Operation> make_dense(const Dense& spec, std::size_t in, std::size_t index, ActivationKind activation,
-                                      const Dropout* dropout, std::size_t dropout_index, DenseTail* tail,
-                                      const Parameters& parameters);
-std::unique_ptr<Operation> make_activation(ActivationKind activation, std::size_t cols);
-// dropout: null, or a Dropout layer that is fused after it, with its own index. tail: null, or that of the preceding
-// Dense.
-std::unique_ptr<Operation> make_batch_normalization(const BatchNormalization& spec, std::size_t cols, std::size_t index,
-                                                    const Dropout* dropout, std::size_t dropout_index,
-                                                    const DenseTail* tail, const Parameters& parameters);
-std::unique_ptr<Operation> make_add(const Widths& inputs);
-std::unique_ptr<Operation> make_multiply(const Widths& inputs);
-std::unique_ptr<Operation> make_concatenate(const Widths& inputs);
-std::unique_ptr<Operation> make_dropout(const Dropout& spec, std::size_t cols, std::size_t index);
+// The arguments from which an operation is made, besides the description of its layer.
+struct OperationContext {
+  const Widths& inputs;
+  std::size_t index;               // of the layer in the spec
+  const Parameters& parameters;
+  ActivationKind activation;       // for Dense: the activation that is fused with the product (not softmax)
+  const Dropout* dropout;          // null, or a Dropout layer that is fused after this operation
+  std::size_t dropout_index;       // the index of that Dropout layer
+  DenseTail* leaves_tail;          // If it is not null, the next operation differentiates the activation and sums the
+                                   // bias gradient; the function fills it for that operation.
+  const DenseTail* tail;           // for batch normalisation: null, or the one that the preceding Dense filled
+};
+
+std::unique_ptr<Operation> make_operation(const Dense& layer, const OperationContext& context);
+std::unique_ptr<Operation> make_operation(const Activation& layer, const OperationContext& context);
+std::unique_ptr<Operation> make_operation(const BatchNormalization& layer, const OperationContext& context);
+std::unique_ptr<Operation> make_operation(const Dropout& layer, const OperationContext& context);
+std::unique_ptr<Operation> make_operation(const Add& layer, const OperationContext& context);
+std::unique_ptr<Operation> make_operation(const Multiply& layer, const OperationContext& context);
+std::unique_ptr<Operation> make_operation(const Concatenate& layer, const OperationContext& context);
 
 // The masks of one dropout layer, kept as bits between forward and backward.
 class DropoutMasks {

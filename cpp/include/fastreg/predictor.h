@@ -25,7 +25,7 @@ struct FrozenNode {
   enum class Kind : std::uint8_t { chain, add, multiply, concatenate };
   Kind kind = Kind::chain;
   std::vector<std::size_t> inputs;
-  std::vector<FrozenLayer> layers;   // of a chain
+  std::vector<FrozenLayer> layers;   // only if kind is chain
 };
 struct FrozenNetwork {
   std::vector<NetworkInput> inputs;

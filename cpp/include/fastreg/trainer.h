@@ -26,8 +26,8 @@ struct Dataset {
   Span<const std::int32_t> labels;        // (n) in [0, n_outputs), for the sparse loss
   Span<const float> sample_weight;        // (n), of which only the ratios count; empty: all are 1
   Span<const std::uint32_t> rows;         // the rows to use, in this order; if data is null, all rows
-  // Of a network with several inputs, all of them in place of x; of one with several outputs, the targets of all of them
-  // in place of y, labels and sample_weight.
+  // For a network with several inputs, inputs has all of them and x is not used. For one with several outputs, targets
+  // has those of all outputs, and y, labels and sample_weight are not used.
   std::vector<Features> inputs{};
   std::vector<OutputTargets> targets{};
   std::size_t size() const {
@@ -134,8 +134,8 @@ class Trainer {
   // the one before the call or that of the last complete epoch, and the best weights are restored if that is requested.
   void fit(const Dataset& train, const Dataset* validation, const FitOptions& options, FitObserver* observer,
            FitResult& result);
-  // Returns {loss including penalties, metrics...} in inference mode; of several outputs {loss including penalties, the loss
-  // of each output, the metrics of each}. The losses of the outputs are without their weights.
+  // Returns {loss including penalties, metrics...} in inference mode; for several outputs {loss including penalties,
+  // the loss of each output, the metrics of each}. The losses of the outputs are without their weights.
   std::vector<double> evaluate(const Dataset& data);
   // The number of figures that evaluate() returns.
   std::size_t log_count() const;

@@ -109,7 +109,7 @@ class History(Callback):
 
 
 class Judge:
-    """Early stopping of values that come one epoch at a time; what the rule is stands in cpp/core/early_stopping.cpp.
+    """Early stopping for values that are passed one epoch at a time. The rule is in cpp/core/early_stopping.cpp.
 
     Args:
         settings: The arguments of the rule.
@@ -330,7 +330,7 @@ class EarlyStopping(Callback):
         return self.rule(list(keys).index(self.monitor), mode)
 
     def rule(self, monitor: int, mode: str) -> _core.EarlyStoppingConfig:
-        """What the core needs to judge the value of an index in the logs, of which "min" or "max" is good."""
+        """The options from which the core judges one value of the logs: its index, and the better direction."""
         return {
             "monitor": monitor,
             "mode": mode,

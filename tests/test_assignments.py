@@ -33,7 +33,7 @@ class Derived(fr.Sequential):
         self.alpha = 3.0
 
 
-REFUSED_OF_MODELS = ["trainable", "layers", "loss", "metrics", "optimizer", "built", "weights", "trainable_weights",
+REFUSED_OF_MODELS = ["layers", "loss", "metrics", "optimizer", "built", "weights", "trainable_weights",
                      "run_eagerly", "jit_compile", "feature_names_in_"]
 
 
@@ -52,7 +52,7 @@ def test_neither_does_a_class_of_ones_own(name):
 
 def test_messages_say_what_to_do():
     model = network()
-    for name, word in {"layers": "add", "loss": "compile", "weights": "set_weights", "trainable": "freeze",
+    for name, word in {"layers": "add", "loss": "compile", "weights": "set_weights",
                        "stop_trainin": "did you mean 'stop_training'"}.items():
         with refusal(AttributeError, [word]):
             setattr(model, name, None)
@@ -117,7 +117,7 @@ def test_a_seed_that_is_set_decides_the_weights_or_is_refused():
             fresh.seed = bad
 
 
-@pytest.mark.parametrize("name", ["trainable", "rate", "units", "foo", "name", "kernel", "description", "_index"])
+@pytest.mark.parametrize("name", ["rate", "units", "foo", "name", "kernel", "description", "_index"])
 def test_a_layer_of_a_model_takes_nothing(name):
     model = network()
     for layer in model.layers:

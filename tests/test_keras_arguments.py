@@ -14,7 +14,7 @@ from test_names import KERAS
 X = np.random.default_rng(0).normal(size=(24, 3)).astype(np.float32)
 Y = X[:, :1] - X[:, 1:2]
 
-LAYER = [("trainable", True, False), ("dtype", None, "float16"), ("dtype", "float32", "mixed_float16")]
+LAYER = [("dtype", None, "float16"), ("dtype", "float32", "mixed_float16")]
 LAYER += [("autocast", True, 3), ("activity_regularizer", None, "l2")]
 LOSS = [("reduction", "sum_over_batch_size", "sum"), ("name", "mine", 3), ("dtype", None, "float64")]
 CROSSENTROPY = [*LOSS, ("axis", -1, 0)]
@@ -173,7 +173,6 @@ CALLS = {
     "compile": (
         compiled,
         [
-            ("loss_weights", None, [1.0]),
             ("weighted_metrics", None, ["mae"]),
             ("weighted_metrics", [], ["mae"]),
             ("run_eagerly", False, True),
@@ -207,7 +206,6 @@ CALLS = {
             ("line_length", None, 120),
             ("positions", None, [0.3, 1.0]),
             ("expand_nested", False, 1),
-            ("show_trainable", False, True),
             ("layer_range", None, ["dense", "dense_1"]),
         ],
     ),

@@ -21,6 +21,7 @@ LAYERS = (
     ("callbacks",),
     ("data",),
     ("runtime", "utils", "diagnosis", "plots"),
+    ("model.graphs", "model.outputs"),
     ("model.core",),
     ("model",),
     ("models", "ops"),

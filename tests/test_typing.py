@@ -183,7 +183,7 @@ def least(kind):
 
 
 def with_every_idle_argument():
-    """A program that gives every class the arguments that Keras has and that ask for nothing."""
+    """A program that gives every class all arguments of Keras at their idle values."""
     for module in (layers, losses, metrics, optimizers, schedules):
         for name in module.__all__:
             kind = getattr(module, name)
@@ -204,7 +204,7 @@ PROGRAMS["Keras's arguments"] = "".join(with_every_idle_argument())
 MISTAKES = {
     "layers.Dense(3, kernel_constraint='max_norm')": "arg-type",
     "layers.Dense(3, kernel_constrain=None)": "call-arg",
-    "layers.Dense(3).trainable": "attr-defined",
+    "layers.Dense(3).trained": "attr-defined",
     "layers.Conv2D(3)": "attr-defined",
     "fr.Modell()": "attr-defined",
     "model.predct(x)": "attr-defined",

@@ -32,12 +32,14 @@ if TYPE_CHECKING:
     from fastreg._core import Predictor
     from fastreg.layers import Input
     from fastreg.model.loading import load
+    from fastreg.model.model import Model
     from fastreg.model.sequential import Sequential
     from fastreg.runtime import get_num_threads, set_num_threads, show_config, thread_limit
 
 __all__ = [
     "DivergenceError",
     "Input",
+    "Model",
     "Predictor",
     "Sequential",
     "__version__",
@@ -65,6 +67,7 @@ __all__ = [
 # Names that live in a module; the others of __all__ are modules.
 _HOMES = {
     "Input": "layers",
+    "Model": "model.model",
     "Predictor": "_core",
     "Sequential": "model.sequential",
     "get_num_threads": "runtime",

@@ -1,11 +1,15 @@
-"""What a network is made of. Descriptions only; C++ computes (cpp/core/layers).
+"""The layers of a network. These are descriptions; C++ computes (cpp/core/layers).
 
 Arrays are row-major: x is (n, in), a Dense kernel (in, units). The first layer of a model may be given the number of
-features as ``input_shape=(n,)`` or ``input_dim=n``; otherwise an :class:`Input` in front, ``build`` or the first
-``fit`` says it.
+features as ``input_shape=(n,)`` or ``input_dim=n``; otherwise an :class:`Input` before it, ``build`` or the first
+``fit`` determines it.
+
+A layer that is called on a value, an :class:`Input` or what another layer made, describes a further value, of which
+:class:`fastreg.Model` makes a network; nothing is computed by the call.
 """
 
-from dataclasses import KW_ONLY, InitVar, dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, InitVar, dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 from fastreg import _core
@@ -21,11 +25,10 @@ from fastreg.internal.checks import (
     Rule,
     absent_names,
     check_choice,
-    check_int,
     check_name,
     describe,
 )
-from fastreg.internal.description import Description, Registry
+from fastreg.internal.description import Registry
 from fastreg.internal.keras_arguments import (
     DenseArguments,
     InputArguments,
@@ -33,17 +36,23 @@ from fastreg.internal.keras_arguments import (
     NormalizationArguments,
     takes_keras_arguments,
 )
+from fastreg.internal.layer_base import Join, Layer, Part, Symbol, Value, check_features
 from fastreg.regularizers import Regularizer
 
 __all__ = [
     "ACTIVATIONS",
     "Activation",
+    "Add",
     "BatchNormalization",
+    "Concatenate",
     "Dense",
     "Dropout",
     "Input",
     "InputLayer",
     "Layer",
+    "Multiply",
+    "Residual",
+    "Value",
     "get",
 ]
 
@@ -68,70 +77,10 @@ def check_activation(owner: str, name: str, value: object) -> str:
     return check_choice(owner, name, value, ACTIVATIONS)
 
 
-def check_features(owner: str, name: str, shape: object) -> int:
-    """The number of features of an input shape: n, (n,) or (None, n)."""
-    if isinstance(shape, (tuple, list)):
-        if len(shape) == 2 and shape[0] is None:
-            shape = shape[1]
-        elif len(shape) == 1:
-            shape = shape[0]
-        else:
-            raise ValueError(f"{owner}: {name} must be (n,) for n features, got {describe(shape)}")
-    return check_int(owner, name, shape, AT_LEAST_ONE, WIDTH_LIMIT)
-
-
-class Part(Description):
-    """What a ``Sequential`` is a list of: layers, and an :class:`Input` in front."""
-
-
-@dataclass(frozen=True, repr=False)
-class Layer(Part):
-    """Base of the layers; anything that ``Sequential`` accepts.
-
-    Args:
-        name: Name in ``summary()``, unique within a model; None takes one after the class.
-        input_shape: ``(n,)`` for n input features, on a first layer.
-        input_dim: The same as a number.
-    """
-
-    _transient: ClassVar[frozenset[str]] = frozenset({"input_shape"})
-
-    _: KW_ONLY
-    input_shape: tuple[int, ...] | None = field(default=None, compare=False)
-    input_dim: InitVar[int | None] = None
-    name: Annotated[str, check_name] | None = None
-
-    def __post_init__(self, input_dim: int | None) -> None:
-        owner = type(self).__name__
-        _REGISTRY.check_built_in("layers", self)
-        super().__post_init__()
-        if self.input_shape is not None:
-            self._set(input_shape=(check_features(owner, "input_shape", self.input_shape),))
-        if input_dim is not None:
-            shape = (check_features(owner, "input_dim", input_dim),)
-            if self.input_shape not in (None, shape):
-                raise ValueError(f"{owner}: input_dim {shape[0]} contradicts input_shape {self.input_shape}")
-            self._set(input_shape=shape)
-
-    def __repr__(self) -> str:
-        shown = [f.name for f in fields(self) if f.name not in (*self._transient, "name")]
-        if self.name is not None:
-            shown.append("name")
-        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
-
-    def outputs(self, inputs: int | None) -> int | None:
-        """Width of the output for a width of the input; None is not known."""
-        return inputs
-
-    def weight_count(self, inputs: int) -> int:
-        """Number of weights for a width of the input, moving statistics included."""
-        return 0
-
-
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
 class Dense(Layer, DenseArguments):
-    r"""Every output sees every input, :math:`y = a(x W + b)`.
+    r"""A fully connected layer, :math:`y = a(x W + b)`.
 
     Weights: ``kernel`` :math:`W` (in, units) and ``bias`` :math:`b` (units,).
 
@@ -143,7 +92,7 @@ class Dense(Layer, DenseArguments):
         bias_initializer: How :math:`b` starts.
         kernel_regularizer: Penalty on :math:`W`, see :mod:`fastreg.regularizers`; None is none.
         bias_regularizer: Penalty on :math:`b`.
-        name: See :class:`Layer`, as ``input_shape`` and ``input_dim``.
+        name: See :class:`Layer`, as ``trainable``, ``input_shape`` and ``input_dim``.
 
     Raises:
         ValueError: If ``units`` < 1 or a name is unknown.
@@ -163,14 +112,6 @@ class Dense(Layer, DenseArguments):
     kernel_regularizer: Regularizer | str | None = None
     bias_regularizer: Regularizer | str | None = None
 
-    def outputs(self, inputs: int | None) -> int:
-        """``units``, whatever the input."""
-        return self.units
-
-    def weight_count(self, inputs: int) -> int:
-        """Those of the kernel and of the bias."""
-        return (inputs + self.use_bias) * self.units
-
 
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
@@ -179,7 +120,7 @@ class Activation(Layer, LayerArguments):
 
     Args:
         activation: One of :data:`ACTIVATIONS`.
-        name: See :class:`Layer`, as ``input_shape`` and ``input_dim``.
+        name: See :class:`Layer`, as ``trainable``, ``input_shape`` and ``input_dim``.
 
     Raises:
         ValueError: If the name is unknown; the message lists the known ones.
@@ -212,7 +153,7 @@ class BatchNormalization(Layer, NormalizationArguments):
         epsilon: >= 2**-126.
         center: Whether there is a :math:`\beta`.
         scale: Whether there is a :math:`\gamma`.
-        name: See :class:`Layer`, as ``input_shape`` and ``input_dim``.
+        name: See :class:`Layer`, as ``trainable``, ``input_shape`` and ``input_dim``.
 
     Raises:
         ValueError: If an argument is out of range or NaN.
@@ -231,24 +172,21 @@ class BatchNormalization(Layer, NormalizationArguments):
     center: bool = True
     scale: bool = True
 
-    def weight_count(self, inputs: int) -> int:
-        """Two moving statistics, and beta and gamma where they are."""
-        return (2 + self.center + self.scale) * inputs
-
 
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
 class Dropout(Layer, LayerArguments):
-    r"""Elements set to zero at random while training (Srivastava et al., JMLR 2014), the others divided by 1 - rate.
+    r"""Sets random elements to zero in training (Srivastava et al., JMLR 2014) and divides the others by 1 - rate.
 
-    Which ones is decided by (seed, step, layer, element), never by threads. Elsewhere than in training it does nothing.
+    The choice is a function of (seed, step, layer, element) and does not depend on threads. Outside of training the
+    layer does nothing.
 
     Args:
         rate: Probability to drop, in [0, 1); 1/65536 is the finest step, and what is kept is divided by 1 - the
             probability in force, so that the expectation is exact.
         noise_shape: Taken for Keras's sake; only None, a decision for every element, is supported.
         seed: In [0, 2**64): decides this layer's masks in place of the model's seed. None takes the model's.
-        name: See :class:`Layer`, as ``input_shape`` and ``input_dim``.
+        name: See :class:`Layer`, as ``trainable``, ``input_shape`` and ``input_dim``.
 
     Raises:
         ValueError: If ``rate`` or ``seed`` is out of range or NaN, or ``noise_shape`` is not None.
@@ -267,15 +205,142 @@ class Dropout(Layer, LayerArguments):
 
 
 @takes_keras_arguments
+@dataclass(frozen=True, repr=False)
+class Add(Join, LayerArguments):
+    """The sum of values of one width, element by element, from left to right.
+
+    Args:
+        name: See :class:`Layer`.
+
+    Raises:
+        ValueError: When it is called on values of different widths.
+
+    Example:
+        >>> import fastreg as fr
+        >>> a, b = fr.Input((3,)), fr.Input((3,))
+        >>> fr.layers.Add()([a, b]).shape
+        (None, 3)
+    """
+
+
+@takes_keras_arguments
+@dataclass(frozen=True, repr=False)
+class Multiply(Join, LayerArguments):
+    """The product of values of one width, element by element, from left to right.
+
+    Args:
+        name: See :class:`Layer`.
+
+    Raises:
+        ValueError: When it is called on values of different widths.
+
+    Example:
+        >>> import fastreg as fr
+        >>> x = fr.Input((3,))
+        >>> gate = fr.layers.Dense(3, "sigmoid")(x)
+        >>> fr.layers.Multiply()([x, gate]).shape
+        (None, 3)
+    """
+
+
+@takes_keras_arguments
+@dataclass(frozen=True, repr=False)
+class Concatenate(Join, LayerArguments):
+    """The features of values side by side, in the order of the list.
+
+    Args:
+        axis: -1 or 1, the axis of features; there is no other.
+        name: See :class:`Layer`.
+
+    Example:
+        >>> import fastreg as fr
+        >>> a, b = fr.Input((3,)), fr.Input((2,))
+        >>> fr.layers.Concatenate()([a, b]).shape
+        (None, 5)
+    """
+
+    _transient: ClassVar[frozenset[str]] = Layer._transient | {"axis"}
+
+    axis: Annotated[int, _AXIS] = field(default=-1, compare=False)
+
+
+def _check_inner(owner: str, name: str, value: Any) -> Layer:
+    """A layer of a Residual: one that has one input."""
+    layer = value if issubclass(type(value), Layer) else getattr(value, "description", value)
+    if isinstance(layer, Mapping):
+        layer = get(layer, owner)
+    if not issubclass(type(layer), Layer):
+        hint = "; did you forget the parentheses?" if isinstance(layer, type) else ""
+        raise TypeError(f"{owner}: {name} must be layers, got {describe(layer)}{hint}")
+    if isinstance(layer, Join):
+        raise ValueError(f"{owner}: {name} must be layers that have one input, got {describe(layer)}")
+    return cast(Layer, layer)
+
+
+@takes_keras_arguments
+@dataclass(frozen=True, repr=False)
+class Residual(Layer, LayerArguments):
+    r"""A chain of layers whose input is added to its output, :math:`y = x + f(x)`.
+
+    He, Zhang, Ren and Sun, CVPR 2016. It has one input and one output of the same width, and it can be used wherever
+    another layer can. Its weights are those of the chain.
+
+    Args:
+        layers: The layers of the chain, at least one.
+        name: See :class:`Layer`, as for ``input_shape`` and ``input_dim``.
+        trainable: False makes all layers of the chain untrainable.
+
+    Raises:
+        ValueError: If the chain is empty or a layer in it has several inputs. Once the width of the input is known,
+            also if the width of the chain's output differs from it.
+
+    Example:
+        >>> import fastreg as fr
+        >>> block = fr.layers.Residual([fr.layers.Dense(16, "relu"), fr.layers.Dense(8)])
+        >>> model = fr.Sequential([fr.Input((8,)), block, fr.layers.Dense(1)], seed=0)
+        >>> model.layers[0].count_params()
+        280
+    """
+
+    layers: Sequence[Annotated[Layer, _check_inner]]
+
+    def _check_together(self) -> None:
+        if not self.layers:
+            raise ValueError("Residual: layers must have at least one layer, got none")
+        if not self.trainable:
+            self._set(layers=tuple(layer.with_trainable(False) for layer in self.layers))
+        self._set(trainable=any(layer.trainable for layer in self.layers))
+
+    def output_width(self, *widths: int) -> int:
+        """The width of the input. The width of the chain's output must be the same."""
+        (width,) = widths
+        after = width
+        for layer in self.layers:
+            if layer.input_shape not in (None, (after,)):
+                raise ValueError(f"Residual: {layer!r} is to take {layer.input_shape} features, but gets {after}")
+            after = layer.output_width(after)
+        if after != width:
+            raise ValueError(
+                f"Residual: the chain must give as many features as it gets, since the two are added: it gets {width} "
+                f"and gives {after}"
+            )
+        return width
+
+    def with_trainable(self, trainable: bool) -> "Residual":
+        """The same layer, with all layers of its chain trained or not."""
+        return replace(self, trainable=trainable, layers=tuple(one.with_trainable(trainable) for one in self.layers))
+
+
+@takes_keras_arguments
 @dataclass(frozen=True)
-class Input(Part, InputArguments):
-    """The number of features, in front of the layers.
+class Input(Part, Symbol, InputArguments):
+    """The number of features: the first entry of a ``Sequential``, or a value that layers are called on.
 
     Args:
         shape: ``(n,)``.
-        batch_size: Taken for Keras's sake; only None, any number of rows, is supported.
-        dtype: Taken for Keras's sake; None or ``"float32"``, in which everything computes.
-        name: Taken for Keras's sake; nothing shows it.
+        batch_size: Is accepted because Keras has it; only None, which means any number of rows, is supported.
+        dtype: Is accepted because Keras has it; None or ``"float32"``, the type of all computations.
+        name: Name of the input in a :class:`fastreg.Model`; None takes ``input_layer``, ``input_layer_1``, ...
 
     Raises:
         ValueError: If the shape is not that of n >= 1 features, or ``batch_size`` or ``dtype`` is another.
@@ -290,7 +355,12 @@ class Input(Part, InputArguments):
     _: KW_ONLY
     batch_size: InitVar[None] = None
     dtype: InitVar[str | None] = None
-    name: str | None = None
+    name: Annotated[str, check_name] | None = None
+
+    @property
+    def width(self) -> int:
+        """Number of features."""
+        return self.shape[0]
 
     def __post_init__(self, batch_size: object, dtype: object) -> None:  # type: ignore[override]
         super().__post_init__()
@@ -331,7 +401,10 @@ def InputLayer(
     return Input(chosen, batch_size=batch_size, dtype=dtype, name=name, **keras)
 
 
-_TYPES: tuple[type[Layer], ...] = (Dense, Activation, BatchNormalization, Dropout)
+_TYPES: tuple[type[Layer], ...] = (
+    *(Dense, Activation, BatchNormalization, Dropout),
+    *(Add, Multiply, Concatenate, Residual),
+)
 _REGISTRY: Registry[Layer] = Registry("layer", Layer, {}, internal=_TYPES)
 
 

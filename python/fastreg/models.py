@@ -1,15 +1,16 @@
-"""Keras's place for ``Sequential`` and ``load_model``; both live elsewhere."""
+"""Keras's place for ``Model``, ``Sequential`` and ``load_model``; all live elsewhere."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastreg.internal.checks import absent_names, check_bool
 from fastreg.internal.keras_arguments import refuse_requests
 from fastreg.model import files, loading
+from fastreg.model.model import Model
 from fastreg.model.sequential import Sequential
 
-__all__ = ["Sequential", "load_model"]
+__all__ = ["Model", "Sequential", "load_model"]
 
 if not TYPE_CHECKING:  # a type checker knows which names there are
     __getattr__ = absent_names(__name__)
@@ -17,7 +18,7 @@ if not TYPE_CHECKING:  # a type checker knows which names there are
 
 def load_model(
     filepath: files.StrOrBytesPath, custom_objects: object = None, compile: bool = True, safe_mode: bool = True
-) -> Sequential:
+) -> Any:
     """:func:`fastreg.load` with Keras's arguments.
 
     Args:

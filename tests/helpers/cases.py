@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, NamedTuple
 
+import graph_reference
 import reference as ref
 from fastreg import initializers, layers, losses, metrics, optimizers, regularizers, schedules
 from formulas import Formula
@@ -79,6 +80,15 @@ LAYER_CASES = {
         layers.BatchNormalization(), ref.BatchNormalization, ([layers.Dense(6, "tanh")], _LAST)
     ),
     "dropout": Layer(layers.Dropout(0.25), lambda: ref.Dropout(0.25), ([layers.Dense(6, "tanh")], _LAST)),
+    "residual": Layer(
+        layers.Residual([layers.Dense(6, "tanh")]),
+        lambda: graph_reference.Residual([ref.Dense(6, "tanh")]),
+        ([layers.Dense(6)], _LAST),
+    ),
+    # These join two values, so that they have no place between layers of a chain: test_graphs.py has networks for them.
+    "add": Layer(layers.Add(), graph_reference.Add, ([], [])),
+    "multiply": Layer(layers.Multiply(), graph_reference.Multiply, ([], [])),
+    "concatenate": Layer(layers.Concatenate(), graph_reference.Concatenate, ([], [])),
 }
 
 

@@ -36,7 +36,7 @@ def with_layers(params):
     ("change", "kind", "message"),
     [
         ({"build": None}, TypeError, "build: must be a function of the parameters, or an estimator, got None"),
-        ({"build": lambda p: None}, TypeError, "build: must return a compiled Sequential.*is its return missing"),
+        ({"build": lambda p: None}, TypeError, "build: must return a compiled model.*is its return missing"),
         ({"build": lambda p: fr.Sequential([layers.Dense(1)])}, ValueError, "build: the model must be compiled"),
         ({"build": lambda p: fr.Sequential()}, ValueError, "build: the model has no layers"),
         ({"build": lambda p: build({"units": p["unit"], "rate": 1})}, KeyError, "unit"),

@@ -17,7 +17,8 @@ _RECTIFIED = "'leaky_relu', 'elu', 'gelu' and 'silu' are the ones of this kind t
 _BOUNDED = "'sigmoid' and 'tanh' are the bounded ones that there are"
 _ADAPTIVE = "'adam', 'adamw', 'rmsprop' and 'sgd' with momentum are there"
 _SUBCLASS = "derive from callbacks.Callback, whose on_epoch_end can do it"
-_FUNCTIONAL = "a model is a Sequential of layers"
+_JOINS = "Add, Multiply and Concatenate join values"
+_FUNCTIONAL = "fastreg.Model is the functional form, fastreg.Sequential the chain"
 
 # For each kind: {hint: the names that it is given for}.
 _SAID: dict[str, dict[str, str]] = {
@@ -37,9 +38,10 @@ _SAID: dict[str, dict[str, str]] = {
         "MaxPool1d MaxPool2d MaxPool3d AvgPool1d AvgPool2d TransformerEncoderLayer Transformer",
         "arrange the features in NumPy before fit: numpy.reshape(x, (len(x), -1)) makes rows of anything": "Flatten "
         "Reshape Permute Unflatten",
-        _FUNCTIONAL + " with one input, one output and no branches": "Add Subtract Multiply Average Maximum Minimum "
-        "Concatenate Dot Lambda Wrapper TFSMLayer FlaxLayer JaxLayer TorchModuleWrapper InputSpec Identity add "
-        "subtract multiply average maximum minimum concatenate dot Bilinear",
+        _JOINS: "Subtract Average Maximum Minimum Dot subtract average maximum minimum dot Bilinear",
+        "Add()([a, b]), Multiply()([a, b]) and Concatenate()([a, b]) are the layers": "add multiply concatenate",
+        "only built-in layers are supported": "Lambda Wrapper TFSMLayer FlaxLayer JaxLayer TorchModuleWrapper "
+        "InputSpec Identity",
         "scale features before fit with (x - mean) / std of the training rows; in a search preprocess='standard' does "
         "it for each fold. BatchNormalization normalises within a batch, which is another thing": "Normalization",
         "BatchNormalization is the only layer that normalises": "LayerNormalization GroupNormalization "
@@ -132,7 +134,8 @@ _SAID: dict[str, dict[str, str]] = {
         "CyclicLR NoamDecay CosineAnnealingLR ExponentialLR StepLR MultiStepLR LambdaLR ReduceLROnPlateau",
     },
     "model": {
-        _FUNCTIONAL: "Model Functional clone_model",
+        _FUNCTIONAL: "Functional",
+        "copy.deepcopy(model) makes a copy": "clone_model",
         "model.save(path) is the way": "save_model",
         "get_weights gives NumPy arrays to keep, set_weights takes them": "model_from_json model_from_config",
     },
@@ -149,7 +152,7 @@ _SAID: dict[str, dict[str, str]] = {
         "fastreg.search tunes and cross-validates": "wrappers",
         "fastreg.plots draws learning curves": "visualization",
         "fastreg.layers.Layer is the base of the layers": "Layer",
-        _FUNCTIONAL: "Model Functional Function",
+        _FUNCTIONAL: "Functional Function",
         "it is in a module of its own: losses.Loss, metrics.Metric, optimizers.Optimizer, initializers.Initializer, "
         "regularizers.Regularizer": "Loss Metric Optimizer Initializer Regularizer",
         "weights are float32": "quantizers Quantizer",
@@ -176,11 +179,11 @@ _SAID: dict[str, dict[str, str]] = {
         "evaluate(x, y) scores any number of rows": "test_on_batch test_step make_test_function",
         "predict(x) takes any number of rows; freeze() makes what serves single ones fast": "predict_on_batch "
         "predict_step make_predict_function call predict_proba predict_classes",
-        "all layers are trained": "trainable",
         "save(path) writes the model": "to_json to_yaml get_config export get_build_config get_compile_config",
         "fit returns the history": "metrics_names reset_metrics get_metrics_result",
         "copy.deepcopy(model) makes a copy": "clone",
-        "an Input in front or fit says the number of features": "inputs outputs input output input_shape output_shape",
+        "input_names and output_names tell what there is": "inputs outputs input output",
+        "summary() shows the shapes": "input_shape output_shape",
     },
 }
 

@@ -137,8 +137,13 @@ def _check_sequence(check: Check, owner: str, name: str, value: Any) -> tuple[ob
 
 
 def _check_description(base: type[Description], owner: str, name: str, value: Any) -> Description:
-    found: Description = _REGISTRIES[base].resolve(f"{owner}: {name}", value)
+    found: Description = registry_of(base).resolve(f"{owner}: {name}", value)
     return found
+
+
+def registry_of(base: type[Description]) -> Registry[Any]:
+    """The registry of the kind of descriptions that has this base."""
+    return _REGISTRIES[base]
 
 
 @cache
@@ -149,7 +154,7 @@ def _described(kind: type[Description]) -> tuple[str, ...]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Description):
         return value.to_config()
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 # The registry of each kind, by the base class of the kind.

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class _Kind(NamedTuple):
-    """Values of one kind that ask for nothing: the words for a message, and the test."""
+    """Idle values of one kind: the words for a message, and the test."""
 
     words: str
     holds: Callable[[Any], bool]
@@ -33,8 +33,8 @@ _NONE = (None,)
 
 _MODEL: dict[str, dict[str, tuple[object, ...]]] = {
     "Sequential": {"trainable": (True,)},
+    "Model": {"trainable": (True,)},
     "compile": {
-        "loss_weights": _NONE,
         "weighted_metrics": (None, []),
         "run_eagerly": (False, None),
         "steps_per_execution": (1, "auto"),
@@ -53,7 +53,6 @@ _MODEL: dict[str, dict[str, tuple[object, ...]]] = {
         "line_length": _NONE,
         "positions": _NONE,
         "expand_nested": (False, True),
-        "show_trainable": (False,),
         "layer_range": _NONE,
     },
     "save": {"overwrite": (True,), "zipped": _NONE},
@@ -63,7 +62,7 @@ _MODEL: dict[str, dict[str, tuple[object, ...]]] = {
 # What the constructors of a kind take, under the name of its base class, and what single ones take besides. An argument
 # that a class has itself is not idle there.
 _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
-    "Layer": {"trainable": (True,), "dtype": _FLOAT32, "autocast": (True, False), "activity_regularizer": _NONE},
+    "Layer": {"dtype": _FLOAT32, "autocast": (True, False), "activity_regularizer": _NONE},
     "Loss": {
         "reduction": ("sum_over_batch_size", "mean_with_sample_weight", "mean", "auto"),
         "name": _NAME,
@@ -128,7 +127,6 @@ if TYPE_CHECKING:
     class LayerArguments:
         """Arguments of Keras's layer."""
 
-        trainable: InitVar[bool] = True
         dtype: InitVar[object] = None
         autocast: InitVar[bool] = True
         activity_regularizer: InitVar[None] = None
@@ -274,7 +272,7 @@ _INSTEAD = {
     "warmup_steps": "a schedule may be any function of the step",
     "warmup_target": "a schedule may be any function of the step",
     "batch_shape": "give shape, without the rows of a batch",
-    "trainable": "all layers are trained",
+    "trainable": "model.trainable can be set",
     "weighted_metrics": "metrics are not weighted",
     "steps_per_epoch": "an epoch is every row once",
     "overwrite": "save replaces the file; ask os.path.exists before",

@@ -1,24 +1,25 @@
-"""``Face``: what every class of models that users call has in common, over a ``CoreModel``.
+"""``Face``: the interface of every model except training: name, seed, layers, weights, ``summary`` and copies.
 
-What assignments to a model mean, its name and seed, how it was compiled, and how it is copied and pickled. What a model
-is made of and what it can do is a subclass's.
+It defines what assignments to a model mean. ``core.py`` holds the state of a model; ``Model`` adds training.
 """
 
 from __future__ import annotations
 
 import copy
+import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastreg.callbacks import History
-from fastreg.internal.checks import unknown_name
-from fastreg.losses import Loss
-from fastreg.metrics import Metric
+from fastreg.internal.checks import check_bool, unknown_name
+from fastreg.internal.keras_arguments import refuse_requests
 from fastreg.model.assignments import FREE, check_deletion, checked_assignment
 from fastreg.model.core import CoreModel
-from fastreg.model.views import BoundOptimizer, FixedList
+from fastreg.model.summary import summary_lines
+from fastreg.model.views import BoundLayer, FixedList
 from fastreg.optimizers import LearningRate
 
 __all__ = ["Face"]
@@ -27,32 +28,41 @@ _F = TypeVar("_F", bound="Face")
 
 
 class Face:
-    """Base of the models that users call."""
+    """The base class of the models."""
+
+    # The name of the class in messages.
+    _owner = "Model"
+    _core: CoreModel
 
     def _take(self, core: CoreModel) -> None:
         self._core = core
         self.stop_training = False
-        # None before a fit; typed so that a program that has fitted need not ask.
+        # None before a fit. The type does not require programs to check for None after a fit.
         self.history: History | Any = None
 
     @classmethod
     def _of(cls: type[_F], core: CoreModel) -> _F:
-        """The face over a core that is there."""
+        """A model that has the given core."""
         made = cls.__new__(cls)
         made._take(core)
         return made
 
-    if not TYPE_CHECKING:  # a checker of types goes on to know which attributes there are
+    if not TYPE_CHECKING:  # otherwise a type checker would allow every attribute
 
         def __setattr__(self, name: str, value: object) -> None:
             if name[:1] != "_" and name not in FREE:
-                core = vars(self).get("_core")  # a class of one's own may set attributes before there is one
-                value = checked_assignment(self, name, value, core is not None and core.network is not None)
+                core = vars(self).get("_core")  # a derived class may set attributes before there is a core
+                has_weights = core is not None and core.network is not None
+                value = checked_assignment(self, self._owner, name, value, has_weights)
             object.__setattr__(self, name, value)
 
         def __delattr__(self, name: str) -> None:
-            check_deletion(self, name)
+            check_deletion(self, self._owner, name)
             object.__delattr__(self, name)
+
+    def __repr__(self) -> str:
+        count = len(self._core.layers)
+        return f"<{self._core.owner} {self.name!r}: {count} layers, {'built' if self.built else 'not built'}>"
 
     @property
     def name(self) -> str:
@@ -65,7 +75,7 @@ class Face:
 
     @property
     def seed(self) -> int:
-        """Decides all that is drawn. It can be set until the model has weights."""
+        """The seed of all random numbers. It can be set until the model has weights."""
         return self._core.seed
 
     @seed.setter
@@ -73,37 +83,107 @@ class Face:
         self._core.seed = value
 
     @property
+    def layers(self) -> list[BoundLayer]:
+        """The layers, each bound to this model, with the fields of its description, its name and its weights."""
+        bound = (BoundLayer(self._core, i) for i in range(len(self._core.layers)))
+        return FixedList(bound, "model.layers", "model.add and model.pop change the layers")
+
+    @property
     def built(self) -> bool:
         """Whether there are weights: there are layers, and the number of features is known."""
         return self._core.built
 
     @property
-    def feature_names_in_(self) -> NDArray[np.object_]:
+    def feature_names_in_(self) -> Any:
         """The names of the columns that the model was fitted on, as scikit-learn has them.
 
-        They are those of the first frame (pandas, polars, Arrow) whose columns all have strings as names, and stay for
-        the model's life, in copies and files too. Absent before, and where there was none.
+        They are those of the first frame (pandas, polars, Arrow) whose columns all have strings as names. They are kept
+        for the life of the model, and in copies and files, too. The attribute does not exist before such a fit. With
+        several inputs it is a dict with the names of each, or None for an input that was not such a frame.
         """
-        if self._core.feature_names is None:
+        names = self._core.feature_names
+        if names is None:
             raise AttributeError("feature_names_in_: the model was not fitted on a frame whose columns have names")
-        return np.array(self._core.feature_names, dtype=object)
+        if len(self._core.input_names) == 1:
+            return np.array(names, dtype=object)
+        arrays = [None if found is None else np.array(found, dtype=object) for found in names]
+        return dict(zip(self._core.input_names, arrays, strict=True))
+
+    def build(self, input_shape: object = None) -> None:
+        """Creates the weights before the first call that needs them. Does nothing if they exist.
+
+        Args:
+            input_shape: Has no effect and is accepted because Keras has it; the inputs define the shape.
+
+        Raises:
+            MemoryError: If the network is larger than the memory of this machine.
+        """
+        self._core.require_idle("build")
+        self._core.require_network("build")
 
     @property
-    def optimizer(self) -> BoundOptimizer:
-        """What ``compile`` was given, the learning rate as last set; None before. Its ``learning_rate`` can be set."""
-        # None has no place in the type: a program that has compiled would have to ask for it at every use.
-        return None if self._core.optimizer is None else BoundOptimizer(self._core)  # type: ignore[return-value]
+    def trainable(self) -> bool:
+        """Whether any layer is trained. Setting it sets it for every layer and takes effect at the next step.
+
+        Weights, step and epoch are kept, and so are the moments of weights that are trained before and after. It is
+        not necessary to compile again. ``layers[i].trainable`` sets it for one layer.
+        """
+        return any(layer.trainable for layer in self._core.layers)
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._core.require_idle("trainable")
+        checked = check_bool(self._core.owner, "trainable", value)
+        if not self._core.layers and not checked:
+            raise ValueError(f"{self._core.owner}: trainable: there are no layers that could be left untrained")
+        self._core.set_trainable(range(len(self._core.layers)), checked)
 
     @property
-    def loss(self) -> Loss | None:
-        """What ``compile`` was given; None before."""
-        return self._core.loss
+    def input_names(self) -> list[str]:
+        """The names of the inputs."""
+        return self._core.input_names
 
     @property
-    def metrics(self) -> list[Metric]:
-        """What ``compile`` was given, names settled: of ``"accuracy"`` the one that fits. Empty without a loss."""
-        found = [] if self._core.loss is None else self._core.resolved_metrics()
-        return FixedList(found, "model.metrics", "model.compile sets the metrics")
+    def output_names(self) -> list[str]:
+        """The names of the outputs."""
+        return self._core.output_names
+
+    def get_weights(self) -> list[NDArray[np.float32]]:
+        """Copies of all weights, layer by layer: kernel, bias, or gamma, beta, moving_mean, moving_variance."""
+        return self._core.require_network("get_weights").get_weights()
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Sets all weights, in the order and the shapes of :meth:`get_weights`. Moments of the optimizer stay.
+
+        Raises:
+            ValueError: If the model is not built, number or shapes do not fit, a value is not finite or a variance is
+                negative; then no weight has changed.
+            TypeError: If something in the list holds no real numbers.
+        """
+        self._core.set_weights(weights)
+
+    def count_params(self, trainable: bool | None = None) -> int:
+        """Number of weights, moving statistics included. ValueError if the model is not built.
+
+        Args:
+            trainable: True counts those that are trained, False the others, None both.
+        """
+        info = self._core.require_network("count_params").weight_info()
+        return sum(math.prod(shape) for _, shape, trained in info if trainable in (None, trained))
+
+    def summary(
+        self, *, print_fn: Callable[[str], object] | None = None, show_trainable: bool = False, **keras: object
+    ) -> None:
+        """Prints a table of layers, output shapes and numbers of weights; of a graph also what each is called on.
+
+        Args:
+            print_fn: Called with the whole text in place of ``print``.
+            show_trainable: Show of each layer whether it is trained.
+            **keras: Keras's other arguments, accepted only at values that change nothing.
+        """
+        refuse_requests("summary", keras)
+        shown = check_bool("summary", "show_trainable", show_trainable)
+        (print_fn or print)("\n".join(summary_lines(self._core, shown)))
 
     @property
     def learning_rate(self) -> float:

@@ -1,9 +1,10 @@
-"""Model files: what is saved of a ``CoreModel``, and how one is made of a file again.
+"""Model files: saving a ``CoreModel``, and making one from a file.
 
-A file is safetensors with the tensors of float32 and one metadata key, ``fastreg``, that holds the JSON description
-(fields in cpp/core/description.cpp; ``name``, ``feature_names`` and ``state`` are Python's own). Bytes are C++'s
-business (cpp/core/serialize.cpp): it writes atomically and takes no damaged file. Here names and shapes are checked
-against the network that the description stands for. Loading constructs descriptions and runs no code of the file.
+A file is in the safetensors format, with float32 tensors and one metadata key, ``fastreg``, which holds the JSON
+description (fields in cpp/core/description.cpp; ``name``, ``feature_names`` and ``state`` belong to Python). C++ reads
+and writes the bytes (cpp/core/serialize.cpp): it replaces files atomically and refuses damaged ones. This module checks
+names and shapes against the network that the description specifies. Loading constructs descriptions and runs no code of
+the file.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from numpy.typing import NDArray
 from fastreg import _core, layers, losses, metrics, optimizers
 from fastreg.data import arrays
 from fastreg.internal.checks import check_bool, describe
+from fastreg.internal.layer_base import check_features
+from fastreg.model import graphs
 from fastreg.model.core import CoreModel
 
 __all__ = ["check_ending", "read", "save"]
@@ -29,7 +32,7 @@ StrOrBytesPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 Tensors = dict[str, NDArray[np.float32]]
 Shapes = Mapping[str, tuple[int, ...]]
 
-# Values that are read at once: a model larger than this is never in memory twice.
+# The number of values that are read at a time. A larger model is never in memory twice.
 _BLOCK = 1 << 18
 
 # Endings of Keras's own files, which its programs name; the file is fastreg's all the same.
@@ -48,7 +51,7 @@ def save(
     include_optimizer: bool = True,
     extra: Mapping[str, Any] | None = None,
 ) -> None:
-    """See :meth:`fastreg.Sequential.save`; ``extra``: further members of the description, which ``load`` passes by."""
+    """See :meth:`fastreg.Sequential.save`. ``extra`` is further members of the description, which ``load`` ignores."""
     with_optimizer = check_bool("save", "include_optimizer", include_optimizer)
     network = model.require_network("save")
     check_ending(path)
@@ -57,7 +60,7 @@ def save(
     if model.feature_names is not None:
         description["feature_names"] = list(model.feature_names)
     trainer = model.trainer
-    if with_optimizer and model.loss is not None:
+    if with_optimizer and model.losses:
         description |= model.training_description(for_file=True)
         description["state"] = {"step": trainer.step if trainer else 0, "epoch": trainer.epoch if trainer else 0}
         tensors |= trainer.get_moments() if trainer else {}
@@ -102,7 +105,7 @@ def read(path: StrOrBytesPath, with_training: bool = True) -> tuple[CoreModel, M
 
 
 def _encoded(path: object) -> bytes:
-    """A path as the bytes that the system knows it by."""
+    """A path as the bytes that the system uses for it."""
     if not isinstance(path, (str, bytes, os.PathLike)):
         raise TypeError(f"path: must be a string, bytes or a path, got {describe(path)}")
     try:
@@ -117,7 +120,7 @@ def _name(path: object) -> str:
 
 
 def _foreign_format(path: StrOrBytesPath) -> str:
-    """What to add to the message on a file that is none of fastreg's: what it is instead, if that can be told."""
+    """The end of the message for a file that is not fastreg's: what kind of file it is, if that can be recognised."""
     try:
         with open(_encoded(path), "rb") as file:
             begin = file.read(16)
@@ -177,38 +180,107 @@ def _member(parent: Mapping[str, Any], name: str, kind: type, what: str) -> Any:
 
 def _restore(description: Mapping[str, Any], file: _core.ModelReader, with_training: bool) -> CoreModel:
     version = _member(description, "format", int, "the description")
-    if version != 1:
-        raise ValueError(f"format must be 1, got {version}; a newer fastreg may read it")
+    if version not in (1, 2):
+        raise ValueError(f"format must be 1 or 2, got {version}; a newer fastreg may read it")
     configs = _member(description, "layers", list, "the description")
     parts = [layers.get(config, f"layers[{i}]") for i, config in enumerate(configs)]
-    model = CoreModel(description.get("name"), _member(description, "seed", int, "the description"))
-    model.append(parts)
+    seed, name = _member(description, "seed", int, "the description"), description.get("name")
+    if version == 2:
+        model, n_features = _graph_of(description, parts, name, seed)
+    else:
+        model = CoreModel(name, seed)
+        model.append(parts)
+        n_features = _member(description, "n_features", int, "the description")
     moments = {name: shape for name, shape in file.shapes.items() if name.startswith("optimizer.")}
-    _read_weights(model, _member(description, "n_features", int, "the description"), file)
+    _read_weights(model, n_features, file)
     model.feature_names = _feature_names(description.get("feature_names"), model)
     if description.get("loss") is None:
         _require_same({}, moments)
     if description.get("loss") is None or not with_training:
         return model
-    entries = description.get("metrics", [])
-    if not isinstance(entries, list):
-        raise ValueError(f"metrics must be a list, got {describe(entries)}")
-    model.compile(
-        optimizers.get(_object(description.get("optimizer"), "optimizer"), "optimizer"),
-        losses.get(_object(description["loss"], "loss"), "loss"),
-        [metrics.get(_object(entry, "metrics"), "metrics") for entry in entries],
-    )
+    _compile(model, description)
     _restore_state(model, _object(description.get("state"), "state"), file, moments)
     return model
 
 
-def _feature_names(value: object, model: CoreModel) -> tuple[str, ...] | None:
+def _graph_of(
+    description: Mapping[str, Any], flat: list[layers.Layer], name: str | None, seed: int
+) -> tuple[CoreModel, int]:
+    """The model of a graph, and the number of features of its first input."""
+    inputs = tuple(
+        (_member(port, "name", str, "inputs"), _member(port, "n_features", int, "inputs"))
+        for port in map(_port, _member(description, "inputs", list, "the description"))
+    )
+    outputs = [_port(port) for port in _member(description, "outputs", list, "the description")]
+    for port in outputs:
+        _member(port, "name", str, "outputs")
+        _member(port, "value", int, "outputs")
+    _member(description, "nodes", list, "the description")
+    if not isinstance(description.get("blocks", []), list):
+        raise ValueError(f"blocks must be a list, got {describe(description['blocks'])}")
+    if not inputs or not outputs:
+        raise ValueError("inputs and outputs must be one at least each")
+    found, graph = graphs.folded(flat, inputs, description)
+    face = _object(description.get("model"), "model")
+    if face.get("type") == "Sequential":
+        model = CoreModel(name, seed)
+        model.append(found)
+    else:
+        forms: list[Any] = [face.get("inputs"), face.get("outputs")]
+        if face.get("type") != "Model" or not all(form in graphs.FORMS for form in forms):
+            raise ValueError(f"model must be a Sequential, or a Model with the forms of its ports, got {face}")
+        model = CoreModel(name, seed, found, graph._replace(input_form=forms[0], output_form=forms[1]))
+    made = graphs.flattened(model.layers, graph if model.graph is not None else graphs.chain(found, inputs[0][1]))
+    reads = tuple(tuple(node["inputs"]) for node in description["nodes"])
+    if (made.layers, made.reads, made.outputs) != (tuple(flat), reads, tuple(port["value"] for port in outputs)):
+        raise ValueError("nodes and blocks do not make the model that they are said to be")
+    return model, inputs[0][1]
+
+
+def _port(value: object) -> Mapping[str, Any]:
+    return _object(value, "an input or output")
+
+
+def _compile(model: CoreModel, description: Mapping[str, Any]) -> None:
+    entries, given = description.get("metrics", []), description["loss"]
+    if not isinstance(entries, list):
+        raise ValueError(f"metrics must be a list, got {describe(entries)}")
+    several = isinstance(given, list)
+    if several and not all(isinstance(of_output, list) for of_output in entries):
+        raise ValueError(f"metrics must be a list for each output, got {describe(entries)}")
+    chosen = [losses.get(_object(one, "loss"), "loss") for one in (given if several else [given])]
+    found = [
+        [metrics.get(_object(entry, "metrics"), "metrics") for entry in of_output]
+        for of_output in (entries if several else [entries])
+    ]
+    names = model.output_names
+    if len(chosen) != len(names) or len(found) not in (0, len(names)):
+        raise ValueError(f"loss and metrics must be for {len(names)} outputs, got {len(chosen)} and {len(found)}")
+    model.compile(
+        optimizers.get(_object(description.get("optimizer"), "optimizer"), "optimizer"),
+        chosen,
+        dict(zip(names, found, strict=False)),
+        description.get("loss_weights"),
+    )
+
+
+def _feature_names(value: object, model: CoreModel) -> Any:
+    """The names of columns; with several inputs a tuple of those, or None, for each."""
+    widths = model.input_widths()
+    if value is None or len(widths) == 1:
+        return _names_of_one(value, widths[0])
+    if not isinstance(value, list) or len(value) != len(widths):
+        raise ValueError(f"feature_names must be one list for each input, got {describe(value)}")
+    return tuple(_names_of_one(names, width) for names, width in zip(value, widths, strict=True))
+
+
+def _names_of_one(value: object, width: int | None) -> tuple[str, ...] | None:
     if value is None:
         return None
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise ValueError(f"feature_names must be a list of strings, got {describe(value)}")
-    if len(value) != model.n_features:
-        raise ValueError(f"feature_names must be one for each of the {model.n_features} features, got {len(value)}")
+    if len(value) != width:
+        raise ValueError(f"feature_names must be one for each of the {width} features, got {len(value)}")
     return tuple(value)
 
 
@@ -219,7 +291,7 @@ def _read_weights(model: CoreModel, n_features: int, file: _core.ModelReader) ->
     held = sum(math.prod(shape) for shape in shapes.values())
     if promised != held:
         raise ValueError(f"the layers have {promised} weights, the tensors hold {held}")
-    model.build(layers.check_features("build", "input_shape", n_features))
+    model.build(check_features("build", "input_shape", n_features))
     network = model.require_network("load")
     info = network.weight_info()
     _require_same({name: shape for name, shape, _ in info}, shapes)
@@ -234,7 +306,7 @@ def _read_weights(model: CoreModel, n_features: int, file: _core.ModelReader) ->
 
 
 def _blocks(file: _core.ModelReader, place: int, shape: tuple[int, ...]) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """The values of the file's tensor number ``place``, a block at a time, and where in it each begins."""
+    """The values of the tensor with index ``place``, one block at a time, each with the index at which it begins."""
     size = math.prod(shape)
     for first in range(0, size, _BLOCK):
         yield first, file.read(place, first, min(_BLOCK, size - first))

@@ -1,7 +1,8 @@
-"""One call of ``fit``: arguments in, a run of the core, history and early-stopping results out.
+"""One call of ``fit``: it converts the arguments, runs the core, and fills the history and early stopping.
 
-It trains a :class:`~fastreg.model.core.CoreModel`; of the face over it, it knows what callbacks are given. What costs
-time per row is vectorised, and Python is entered between epochs only for callbacks of one's own and for progress.
+It trains a :class:`~fastreg.model.core.CoreModel`; the model that users see is only passed to callbacks. Everything
+that takes time per row is vectorised, and Python code runs between epochs only for users' callbacks and for the
+progress.
 """
 
 from __future__ import annotations
@@ -18,22 +19,31 @@ from numpy.typing import NDArray
 from fastreg import _core
 from fastreg.callbacks import Callback, EarlyStopping, History, StopSignal, TimeLimit, judged_by_the_core
 from fastreg.data import arrays
-from fastreg.data.frames import Names, checked_names
 from fastreg.internal.checks import AT_LEAST_ONE, FRACTION, check_bool, check_int, check_real, check_verbosity, describe
 from fastreg.internal.progress import Progress, say
-from fastreg.metrics import Metric
+from fastreg.model.arguments import (
+    Given,
+    checked_input_names,
+    data_of,
+    features_of,
+    inputs_of,
+    only_if_single,
+    outputs_of,
+    targets_of,
+    weights_of,
+)
 from fastreg.model.core import CoreModel
 from fastreg.model.given_callbacks import BUILT_IN, checked_list, overrides
-from fastreg.model.spreads import warn_of_spreads
+from fastreg.model.spreads import meets_dense, warn_of_spreads
 from fastreg.optimizers import Optimizer
 
 if TYPE_CHECKING:
     from fastreg.internal.trained_model import TrainedModel
 
-# Seconds between calls into Python where only progress asks for them.
+# Seconds between calls into Python, if only the progress needs them.
 _PROGRESS_INTERVAL = 0.1
 
-# Steps whose learning rates are evaluated at once, at least an epoch's.
+# The number of steps whose learning rates are evaluated at a time, at least those of an epoch.
 _RATES_BLOCK = 1 << 16
 
 
@@ -65,10 +75,10 @@ def fit(
     rows: object,
     validation_rows: object,
 ) -> History:
-    """See :meth:`fastreg.Sequential.fit`; ``model`` is the face, which callbacks are given."""
+    """See :meth:`fastreg.Sequential.fit`. ``model`` is the object that callbacks are given."""
     begun = time.monotonic()
     core.require_layers("fit")
-    core.require_loss("fit")
+    core.require_losses("fit")
     batch = 0 if batch_size is None else check_int("fit", "batch_size", batch_size, AT_LEAST_ONE)
     last = check_int("fit", "epochs", epochs, AT_LEAST_ONE)
     first = check_int("fit", "initial_epoch", initial_epoch, (f"be in [0, {last}]", lambda v: 0 <= v <= last))
@@ -78,15 +88,17 @@ def fit(
     fraction = check_real("fit", "validation_split", validation_split, FRACTION)
     if (fraction > 0) + (validation_data is not None) + (validation_rows is not None) > 1:
         raise ValueError("fit: give validation_data or validation_split or validation_rows, not several")
-    given = _Given(x, y, sample_weight, class_weight, rows, validation_rows)
-    names = checked_names(x, core.feature_names)
+    inputs = inputs_of(core, x)
+    given = _Given(inputs, y, sample_weight, class_weight, rows, validation_rows)
+    names = checked_input_names(inputs, core.feature_names)
     data, validation = _data_of_fit(core, given, names, last - first, fraction, validation_data)
 
     _warn_once(core, data, names)
-    n_rows = len(data["x"]) if data["rows"] is None else len(data["rows"])
+    features = data["x"] if len(inputs) == 1 else data["x"][0]
+    n_rows = len(features) if data["rows"] is None else len(data["rows"])
     steps = -(-n_rows // (min(batch, n_rows) or n_rows))
-    n_features = data["x"].shape[1]
-    keys, directions = log_keys(core.resolved_metrics(n_features), validation is not None)
+    n_features = features.shape[1]
+    keys, directions = log_keys(core, n_features, validation is not None)
     stoppers = [item for item in items if isinstance(item, EarlyStopping)]
     configs = [stopper.core_config(keys, directions) for stopper in stoppers]
 
@@ -118,10 +130,10 @@ def fit(
 
 
 @contextmanager
-def _named(model: CoreModel, trainer: _core.Trainer, names: Names | None) -> Iterator[None]:
-    """Has the model know the names of the columns within a run, and from then on if a step was trained."""
+def _named(model: CoreModel, trainer: _core.Trainer, names: Any) -> Iterator[None]:
+    """Sets the names of the columns within a run, and keeps them if at least one step was trained."""
     known, step = model.feature_names, trainer.step
-    model.feature_names = names or known
+    model.feature_names = names
     try:
         yield
     finally:
@@ -129,11 +141,16 @@ def _named(model: CoreModel, trainer: _core.Trainer, names: Names | None) -> Ite
             model.feature_names = known
 
 
-def _warn_once(model: CoreModel, data: _core.Data, names: Names | None) -> None:
-    """Looks at the spreads of the features before the first step of a model that nobody has looked at for it."""
-    if not model.spreads_known and (model.trainer is None or model.trainer.step == 0):
-        model.spreads_known = True
-        warn_of_spreads(model.layers, data["x"], data["rows"], names or model.feature_names)
+def _warn_once(model: CoreModel, data: _core.Data, names: Any) -> None:
+    """Warns about the spreads of the features before the first step of a model, unless that was done before."""
+    if model.spreads_known or (model.trainer is not None and model.trainer.step > 0):
+        return
+    model.spreads_known = True
+    several = len(model.input_names) > 1
+    for i, (x, name) in enumerate(zip(data["x"] if several else [data["x"]], model.input_names, strict=True)):
+        if meets_dense(model.layers, model.graph, i):
+            columns = names[i] if several and names else None if several else names
+            warn_of_spreads(x, data["rows"], columns, f"x[{name!r}]" if several else "x")
 
 
 def _seconds_left(items: list[Callback], begun: float) -> float:
@@ -141,18 +158,18 @@ def _seconds_left(items: list[Callback], begun: float) -> float:
     return max(0.0, min(limits) - (time.monotonic() - begun)) if limits else math.inf
 
 
-def log_keys(metrics: list[Metric], validation: bool) -> tuple[list[str], dict[str, str]]:
+def log_keys(core: CoreModel, n_features: int, validation: bool) -> tuple[list[str], dict[str, str]]:
     """The keys of an epoch's logs, in the order of the core's, and whether a high or a low value of each is good."""
-    directions = {"loss": "min"} | {metric.name: metric.direction for metric in metrics}
+    directions = core.log_keys(n_features)
     if validation:
         directions |= {f"val_{key}": direction for key, direction in directions.items()}
     return list(directions), directions
 
 
 class _Given(NamedTuple):
-    """What ``fit`` was given to train on, as it was given."""
+    """What ``fit`` was given to train on, as it was given, features by input."""
 
-    x: object
+    x: list[Given]
     y: object
     sample_weight: object
     class_weight: object
@@ -161,43 +178,48 @@ class _Given(NamedTuple):
 
 
 def _data_of_fit(
-    model: CoreModel, given: _Given, names: Names | None, passes: int, fraction: float, validation_data: object
+    model: CoreModel, given: _Given, names: Any, passes: int, fraction: float, validation_data: object
 ) -> tuple[_core.Data, _core.Data | None]:
-    loss = model.require_loss("fit")
-    x = arrays.features(given.x, model.n_features, passes=passes)
-    n, outputs = len(x), model.n_outputs(x.shape[1])
-    targets = arrays.targets(given.y, loss, n, outputs)
+    losses = model.require_losses("fit")
+    only_if_single(model, given.class_weight)
+    x = features_of(given.x, model.input_widths(), passes)
+    n, outputs = len(x[0]), model.output_widths(x[0].shape[1])
+    targets = targets_of(model, outputs_of(model, given.y, n), n, outputs)
     rows = arrays.row_indices(given.rows, n, "rows")
     held_out, validation = arrays.row_indices(given.validation_rows, n, "validation_rows"), None
     if fraction:
-        rows, held_out = arrays.split(n, fraction, model.seed, arrays.class_labels(targets, loss), rows)
+        labels = (arrays.class_labels(y, loss) for y, loss in zip(targets, losses, strict=True))
+        first = next((found for found in labels if found is not None), None)
+        rows, held_out = arrays.split(n, fraction, model.seed, first, rows)
     elif held_out is not None and rows is None:
         rows = arrays.other_rows(n, held_out)
+    given_weights = weights_of(model, given.sample_weight)
     if held_out is not None:
         # Weights of the caller's hold for both sides, weights of classes for training only.
-        weights = arrays.sample_weights(given.sample_weight, n, held_out)
-        validation = _core_data(x, targets, weights, held_out)
-    weights = arrays.sample_weights(given.sample_weight, n, rows)
-    weights = arrays.class_weights(given.class_weight, targets, loss, outputs, weights, rows)
+        weights = [arrays.sample_weights(part.value, n, held_out, part.label) for part in given_weights]
+        validation = data_of(x, targets, weights, held_out)
+    weights = [arrays.sample_weights(part.value, n, rows, part.label) for part in given_weights]
+    if given.class_weight is not None:
+        weights = [arrays.class_weights(given.class_weight, targets[0], losses[0], outputs[0], weights[0], rows)]
     if validation_data is not None:
-        validation = _validation_data(model, validation_data, names or model.feature_names, x.shape[1], passes)
-    return _core_data(x, targets, weights, rows), validation
+        validation = _validation_data(model, validation_data, names, x[0].shape[1], passes)
+    return data_of(x, targets, weights, rows), validation
 
 
-def _validation_data(
-    model: CoreModel, value: object, names: Names | None, n_features: int, passes: int
-) -> _core.Data:
+def _validation_data(model: CoreModel, value: object, names: Any, n_features: int, passes: int) -> _core.Data:
     if not isinstance(value, (tuple, list)) or len(value) not in (2, 3):
         got = f"{len(value)} items" if isinstance(value, (tuple, list)) else describe(value)
         raise ValueError(f"fit: validation_data must be (x, y) or (x, y, sample_weight), got {got}")
     weights = value[2] if len(value) == 3 else None
-    checked_names(value[0], names, "validation_data x")
-    return labelled_data(model, value[0], value[1], weights, None, n_features, "validation_data ", passes)
+    prefix = "validation_data "
+    x = inputs_of(model, value[0], f"{prefix}x")
+    checked_input_names(x, names)
+    return labelled_data(model, x, value[1], weights, None, n_features, prefix, passes)
 
 
 def labelled_data(
     model: CoreModel,
-    x: object,
+    x: list[Given],
     y: object,
     sample_weight: object,
     class_weight: object,
@@ -206,25 +228,22 @@ def labelled_data(
     passes: int = 1,
     rows: object = None,
 ) -> _core.Data:
-    """Data to score, ``passes`` times, or these rows of it; ``prefix`` tells the arguments apart in messages."""
-    loss = model.require_loss("fit")
-    values = arrays.features(x, n_features, f"{prefix}x", passes)
-    n, outputs = len(values), model.n_outputs(values.shape[1])
-    targets = arrays.targets(y, loss, n, outputs, f"{prefix}y")
+    """Data, or some rows of it, that are scored ``passes`` times. ``prefix`` is put before arguments in messages."""
+    losses = model.require_losses("fit")
+    only_if_single(model, class_weight)
+    values = features_of(x, [n_features] if model.graph is None else model.input_widths(), passes)
+    n, outputs = len(values[0]), model.output_widths(values[0].shape[1])
+    targets = targets_of(model, outputs_of(model, y, n, f"{prefix}y"), n, outputs)
     chosen = arrays.row_indices(rows, n, "rows")
-    weights = arrays.sample_weights(sample_weight, n, chosen, f"{prefix}sample_weight")
-    weights = arrays.class_weights(class_weight, targets, loss, outputs, weights, chosen)
-    return _core_data(values, targets, weights, chosen)
-
-
-def _core_data(
-    x: arrays.Features, y: arrays.Floats | arrays.Labels, weights: arrays.Floats | None, rows: arrays.Rows | None
-) -> _core.Data:
-    return {"x": x, "y": y, "sample_weight": weights, "rows": rows}
+    given_weights = weights_of(model, sample_weight, prefix)
+    weights = [arrays.sample_weights(part.value, n, chosen, part.label) for part in given_weights]
+    if class_weight is not None:
+        weights = [arrays.class_weights(class_weight, targets[0], losses[0], outputs[0], weights[0], chosen)]
+    return data_of(values, targets, weights, chosen)
 
 
 class _Rates:
-    """The learning rates of a run, a block of epochs at a time: a run that stops early never asks for the rest."""
+    """The learning rates of a run, one block of epochs at a time, so that a run that stops early computes no others."""
 
     def __init__(self, optimizer: Optimizer, start: int, steps: int, total: int) -> None:
         self.optimizer, self.start, self.total = optimizer, start, total
@@ -236,7 +255,7 @@ class _Rates:
 
 
 class _Run:
-    """A run under way: passes epochs on to progress and callbacks, and makes sense of the result."""
+    """A run: passes epochs to the progress and to callbacks, and interprets the result."""
 
     def __init__(
         self, model: TrainedModel, trainer: _core.Trainer, items: list[Callback], keys: list[str], first: int, last: int
@@ -283,7 +302,7 @@ class _Run:
             self.progress.within_epoch(core_epoch - self.offset, step, steps, loss)
 
     def end(self, result: _core.FitResult, stoppers: list[EarlyStopping]) -> None:
-        """Fills history and callbacks, and raises what the run raised."""
+        """Fills the history and callbacks, and raises the exception of the run, if there is one."""
         logs = result["logs"]
         self.history.history = {key: logs[:, i].tolist() for i, key in enumerate(self.keys)}
         self.history.stopped_by = result["stopped_by"]

@@ -1,4 +1,4 @@
-"""From a file to the model that users call: the core that ``files.py`` reads, under its face."""
+"""From a core to the model that users call, and from a file: the core that ``files.py`` reads, under its face."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastreg.model import files
+from fastreg.model.core import CoreModel
+from fastreg.model.model import Model
 from fastreg.model.sequential import Sequential
 
-__all__ = ["load", "read"]
+__all__ = ["face_over", "load", "read"]
 
 
-def load(path: files.StrOrBytesPath) -> Sequential:
-    """The model of a file that :meth:`fastreg.Sequential.save` wrote.
+def load(path: files.StrOrBytesPath) -> Any:
+    """The model of a file that ``save`` wrote: a :class:`fastreg.Sequential` or a :class:`fastreg.Model`.
 
-    It is compiled if it was when saved (and was saved with its optimizer); a further ``fit`` then goes on bit for bit
-    as if nothing had happened in between.
+    It is compiled if it was compiled when it was saved, and was saved with its optimizer. Then a further ``fit``
+    continues bit for bit as if the model had not been saved.
 
     Args:
-        path: The file. What it is is told by its content, not by its name.
+        path: The file. Its content determines the format, not its name.
 
     Raises:
-        ValueError: If the file is damaged, truncated, no model, or does not fit together; the message says in what.
+        ValueError: If the file is damaged, truncated, not a model, or inconsistent; the message says why.
         OSError: If the file cannot be read.
 
     Example:
@@ -38,7 +40,7 @@ def load(path: files.StrOrBytesPath) -> Sequential:
     return read(path)[0]
 
 
-def read(path: files.StrOrBytesPath, with_training: bool = True) -> tuple[Sequential, Mapping[str, Any]]:
+def read(path: files.StrOrBytesPath, with_training: bool = True) -> tuple[Any, Mapping[str, Any]]:
     """The model of a file and the whole description, with members that ``extra`` of ``files.save`` added.
 
     Args:
@@ -46,4 +48,9 @@ def read(path: files.StrOrBytesPath, with_training: bool = True) -> tuple[Sequen
         with_training: False leaves the model as it is before ``compile``.
     """
     core, description = files.read(path, with_training)
-    return Sequential._of(core), description
+    return face_over(core), description
+
+
+def face_over(core: CoreModel) -> Any:
+    """The face over a core that is there: a ``Sequential`` over a chain, a ``Model`` over a graph."""
+    return Sequential._of(core) if core.graph is None else Model._of(core)

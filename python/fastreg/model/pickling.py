@@ -17,6 +17,9 @@ def from_older_pickle(state: dict[str, Any]) -> dict[str, Any]:
     given = _OPTIONAL | state
     core = CoreModel.__new__(CoreModel)
     attributes = {name.removeprefix("_"): given.pop(name) for name in _ATTRIBUTES}
+    loss, metrics = attributes.pop("loss"), attributes.pop("metrics")
+    attributes |= {"losses": () if loss is None else (loss,), "metrics": (metrics,), "loss_weights": None}
+    attributes |= {"owner": "Sequential", "graph": None}
     core.__setstate__(attributes | {"network": given.pop("weights", None), "trainer": given.pop("trainer", None)})
     del given["_network"], given["_trainer"]
     return given | {"_core": core}

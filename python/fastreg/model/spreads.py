@@ -1,8 +1,8 @@
-"""A warning about features whose spreads are too different to be trained on as they are.
+"""A warning about features whose spreads are too different for training.
 
-A network's first weights suit features of about one scale. Where one column has a standard deviation of 2,000 and
-another of 2, training follows the wide one alone, or diverges, and nothing else says so. A few rows are enough to see
-it.
+The initial weights of a network suit features of about the same scale. If one column has a standard deviation of 2,000
+and another of 2, training follows the wide one only, or diverges, and nothing else tells the user. A few rows are
+enough to detect this.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from fastreg.data.frames import Names
 from fastreg.layers import BatchNormalization, Dense, Layer
+from fastreg.model.graphs import Graph, flattened
 
 # The largest ratio of two spreads that is passed over.
 _RATIO = 1e3
@@ -44,19 +45,19 @@ _SHOWN = 3
 
 
 def warn_of_spreads(
-    layers: Sequence[Layer], x: NDArray[Any], rows: NDArray[np.uint32] | None, names: Names | None
+    x: NDArray[Any], rows: NDArray[np.uint32] | None, names: Names | None, label: str = "x"
 ) -> None:
     """Warns if the standard deviations of two columns of x differ by more than a factor of 1,000, one being above 128.
 
-    Silent for bytes and bools, which share one scale, and where batch normalisation comes before the first dense layer.
+    Silent for bytes and bools, which share one scale.
 
     Args:
-        layers: Of the model that is to be trained.
-        x: Features.
+        x: Features of an input that :func:`meets_dense`.
         rows: Those of x that count; None is all.
         names: Of the columns, for the message.
+        label: What the message calls x.
     """
-    if x.dtype.kind != "f" or _normalises(layers):
+    if x.dtype.kind != "f":
         return
     most = min(max(_VALUES // x.shape[1], _ROWS[0]), _ROWS[1])
     step = -(-(len(x) if rows is None else len(rows)) // most)
@@ -83,18 +84,30 @@ def warn_of_spreads(
         return ", ".join(shown + ["..."] * (len(indices) > _SHOWN))
 
     _warn(
-        f"x: the spreads of the features differ by more than {_RATIO:g}, which trains badly: columns with the "
+        f"{label}: the spreads of the features differ by more than {_RATIO:g}, which trains badly: columns with the "
         f"largest standard deviations: {told(wide)}; with the smallest: {told(narrow)}. Standardise x, with "
         "scikit-learn's StandardScaler or preprocess='standard' in a search, or put layers.BatchNormalization() first"
     )
 
 
-def _normalises(layers: Sequence[Layer]) -> bool:
-    """Whether the features are normalised before the first dense layer gets them."""
-    for layer in layers:
-        if isinstance(layer, (BatchNormalization, Dense)):
-            return isinstance(layer, BatchNormalization)
-    return True  # nothing is trained that could suffer
+def meets_dense(layers: Sequence[Layer], graph: Graph | None, index: int = 0) -> bool:
+    """Whether a dense layer gets an input as it is, with no batch normalisation in between.
+
+    Args:
+        layers: The layers of a model.
+        graph: How they are connected; None is a chain.
+        index: Which input it is.
+    """
+    if graph is None:
+        graph = Graph((("", 1),), tuple((i,) for i in range(len(layers))), (), ())
+    flat, raw = flattened(layers, graph), {index}
+    for i, (layer, values) in enumerate(zip(flat.layers, flat.reads, strict=True)):
+        if raw.isdisjoint(values) or isinstance(layer, BatchNormalization):
+            continue
+        if isinstance(layer, Dense):
+            return True
+        raw.add(len(graph.inputs) + i)
+    return False  # nothing is trained that could suffer
 
 
 def _warn(message: str) -> None:

@@ -1,13 +1,12 @@
-"""``model.layers[i]`` and ``model.optimizer``: descriptions bound to a model, and the table of ``summary``.
+"""``model.layers[i]`` and ``model.optimizer``: descriptions bound to a model.
 
-Descriptions stay frozen. What can be changed through a bound layer are its weights, through the optimizer its rate;
-setting anything else is an error, since it would have no effect.
+Descriptions stay frozen. What can be changed through a bound layer are its weights and whether it is trained, through
+the optimizer its rate; setting anything else is an error, since it would have no effect.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn, TypeVar
 
@@ -15,18 +14,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastreg import _core
-from fastreg.internal.checks import describe
+from fastreg.internal.checks import check_bool, describe
 from fastreg.layers import Layer
 from fastreg.model.core import CoreModel, layer_names
+from fastreg.model.graphs import flat_range
 from fastreg.optimizers import LearningRate, Optimizer
 
 T = TypeVar("T")
 
 
 class FixedList(list[T]):
-    """A list that a model makes anew whenever it is asked: changing it would change nothing, and is a TypeError.
+    """A list that a model makes at every access. Changing it would have no effect, so it is a TypeError.
 
-    What is made of it (a slice, a sum, a copy) is a plain list.
+    A slice, a sum or a copy of it is a plain list.
     """
 
     def __init__(self, items: Iterable[T], name: str, instead: str) -> None:
@@ -70,19 +70,34 @@ class BoundLayer:
     @property
     def name(self) -> str:
         """The layer's own name, or the one after its class."""
-        return layer_names(self._model.layers)[self._index]
+        return layer_names(self._model.layers, self._model.owner)[self._index]
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self.description, name)
 
+    @property
+    def trainable(self) -> bool:
+        """Whether its weights are trained.
+
+        Setting it takes effect at the next step, and keeps all weights and the moments of those that stay trained.
+        """
+        return self.description.trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._model.require_idle("trainable")
+        owner = type(self.description).__name__
+        self._model.set_trainable([self._index], check_bool(owner, "trainable", value))
+
     def __setattr__(self, name: str, value: Any) -> None:
-        hint = "; fastreg cannot freeze layers" if name == "trainable" else ""
-        raise AttributeError(
-            f"{type(self.description).__name__}: {name} cannot be set: of a model's layer only the weights can be, by "
-            f"set_weights; another layer needs another model{hint}"
-        )
+        if name != "trainable":
+            raise AttributeError(
+                f"{type(self.description).__name__}: {name} cannot be set: of a model's layer only trainable can be, "
+                "and the weights by set_weights; another layer needs another model"
+            )
+        object.__setattr__(self, name, value)
 
     def __eq__(self, other: object) -> bool:
         if type(other) is BoundLayer:
@@ -122,14 +137,14 @@ class BoundLayer:
 
     def _range(self, call: str) -> tuple[int, int]:
         self.description  # noqa: B018  raises if the layer is gone
-        return weight_range(self._model.require_network(call), self._index)
+        return weight_range(self._model.require_network(call), *flat_range(self._model.layers, self._index))
 
 
 class BoundOptimizer:
-    """The optimizer that a model has at present, of which ``learning_rate`` can be read and set.
+    """The current optimizer of a model, whose ``learning_rate`` can be read and set.
 
-    ``model.optimizer.learning_rate`` is ``model.learning_rate``: the rate of the next step, under a schedule too.
-    The other fields are those of the description; ``isinstance`` and ``==`` see the description.
+    ``model.optimizer.learning_rate`` is ``model.learning_rate``: the rate of the next step, also with a schedule. The
+    other fields are those of the description; ``isinstance`` and ``==`` use the description.
     """
 
     _model: CoreModel
@@ -181,44 +196,7 @@ class BoundOptimizer:
         return self.description.__reduce_ex__(4)  # a copy is the plain description
 
 
-def weight_range(network: _core.Network, index: int) -> tuple[int, int]:
-    """Which of the network's weights are those of a layer, half-open."""
-    mine = [i for i, (name, _, _) in enumerate(network.weight_info()) if name.startswith(f"layers.{index}.")]
-    return (mine[0], mine[-1] + 1) if mine else (0, 0)
-
-
-def summary_lines(model: CoreModel) -> list[str]:
-    """The table of ``Sequential.summary``, in plain ASCII so that any terminal and file takes it."""
-    network = model.require_network("summary") if model.built else None
-    info = [] if network is None else network.weight_info()
-    counts: Counter[str] = Counter()
-    for key, shape, _ in info:
-        counts[key.rsplit(".", 1)[0]] += math.prod(shape)
-    rows = [("Layer (type)", "Output Shape", "Param #")]
-    width = model.n_features
-    for i, (layer, name) in enumerate(zip(model.layers, layer_names(model.layers), strict=True)):
-        width = layer.outputs(width)
-        output = "?" if network is None else f"(None, {width})"
-        count = "0 (unbuilt)" if network is None else f"{counts[f'layers.{i}']:,}"
-        rows.append((f"{name} ({type(layer).__name__})", output, count))
-    widths = [max(len(row[column]) for row in rows) + 2 for column in range(3)]
-    rule = "-" * (sum(widths) + 2)
-    lines = [f'Model: "{model.name}"', rule]
-    for i, (first, second, third) in enumerate(rows):
-        lines.append(f" {first:<{widths[0]}}{second:<{widths[1]}}{third:>{widths[2]}}")
-        if i == 0:
-            lines.append(rule.replace("-", "="))
-    total = sum(math.prod(shape) for _, shape, _ in info)
-    trainable = sum(math.prod(shape) for _, shape, is_trainable in info if is_trainable)
-    lines.append(rule)
-    for label, n in (("Total", total), ("Trainable", trainable), ("Non-trainable", total - trainable)):
-        lines.append(f" {label} params: {n:,} ({_bytes(4 * n)})")
-    return lines
-
-
-def _bytes(count: float) -> str:
-    for unit in ("B", "KB", "MB"):
-        if count < 1024:
-            return f"{count:.2f} {unit}"
-        count /= 1024
-    return f"{count:.2f} GB"
+def weight_range(network: _core.Network, first: int, end: int) -> tuple[int, int]:
+    """Which of the network's weights are those of the core's layers [first, end), half-open."""
+    owners = [int(name.split(".")[1]) for name, _, _ in network.weight_info()]
+    return sum(owner < first for owner in owners), sum(owner < end for owner in owners)

@@ -11,7 +11,9 @@ import numpy as np
 
 from fastreg import utils
 from fastreg.internal.checks import NON_NEGATIVE, SEED_LIMIT, check_int, describe
-from fastreg.model.sequential import Sequential
+from fastreg.model.core import core_of
+from fastreg.model.loading import face_over
+from fastreg.model.model import Model
 from fastreg.search import plan as planning
 from fastreg.search.base import Search
 from fastreg.search.folds.building import own_values
@@ -26,12 +28,12 @@ __all__ = ["cross_validate", "nested_cross_validate"]
 class _Anew:
     """Builds a new model like the given one for each fold, without its weights, which may know all rows."""
 
-    def __init__(self, model: Sequential) -> None:
+    def __init__(self, model: Model) -> None:
         self._model = model
 
-    def __call__(self, params: Any) -> Sequential:
+    def __call__(self, params: Any) -> Model:
         given = self._model
-        made = Sequential(given.layers, name=given.name, seed=given.seed)
+        made: Model = face_over(core_of(given).untrained(given.seed, given.name))
         if given.optimizer is not None:
             made.compile(given.optimizer, given.loss, given.metrics)
         return made
@@ -71,7 +73,7 @@ def cross_validate(
     :class:`~fastreg.search.Search` and its ``fit``.
 
     Args:
-        build: ``build(params)``; or a compiled ``Sequential``, of which each fold gets a new one with the same layers
+        build: ``build(params)``; or a compiled model, of which each fold gets a new one with the same layers
             and seed and without its weights; or an estimator.
         X: Features.
         y: Targets.
@@ -108,7 +110,7 @@ def cross_validate(
         >>> scores["test_score"].shape, bool(scores["test_score"].mean() > 0.8)
         ((3,), True)
     """
-    if isinstance(build, Sequential):
+    if isinstance(build, Model):
         build = _Anew(build)
     elif params is not None and not hasattr(build, "set_params"):
         build, params = _Built(build, params), None

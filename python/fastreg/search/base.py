@@ -56,39 +56,32 @@ class Search(Generic[ModelT]):
         n_trials: The largest number of trials, >= 1; None: until the space, ``time_limit`` or ``target_score`` ends the
             search.
         cv: Number of folds (shuffled by the seed, and stratified if the loss or the classifier treats targets as
-        classes),
-            a splitter of :mod:`fastreg.search.folds.cross_validation` or scikit-learn, or a list of (training rows,
-            scored rows).
+            classes), a splitter of :mod:`fastreg.search.folds.cross_validation` or scikit-learn, or a list of (training
+            rows, scored rows).
         scoring: Name of a metric, a scorer of scikit-learn, a callable, or several of these; None: the model's own
-        metric.
-            Directions are known, and scores are never negated. Trials are ranked by the first one, or by the one that
-            ``refit`` names.
+            metric. Directions are known, and scores are never negated. Trials are ranked by the first one, or by the
+            one that ``refit`` names.
         refit: True: train the best parameters on all rows, for the median of the folds' best epochs. The name of a
-        metric:
-            the same, but by that metric. False: do not train.
+            metric: the same, but by that metric. False: do not train.
         n_jobs: The number of trials and folds that run at the same time; -1 is all processors. They share one thread
             budget.
         executor: None or ``"threads"``; ``"processes"``; any ``concurrent.futures.Executor``; a Dask client's executor;
-        a
-            :class:`~fastreg.search.RayExecutor`.
+            a :class:`~fastreg.search.RayExecutor`.
         pruner: None trains every trial to the end; see :class:`~fastreg.search.MedianPruner`,
             :class:`~fastreg.search.SuccessiveHalving`, :class:`~fastreg.search.Hyperband`,
             :class:`~fastreg.search.ASHA`.
         early_stopping_on: The rows for callbacks that monitor ``val_...``: ``"inner"``, a part of a fold's training
-        rows;
-            or ``"fold"``, the scored rows, which makes scores optimistic.
+            rows; or ``"fold"``, the scored rows, which makes scores optimistic.
         preprocess: ``"standard"``, a transformer or a list of them, fitted on the training rows of each fold.
         constraint: A function ``constraint(params)`` that returns whether a point may be proposed.
         seed: The seed of folds, proposals and the models' seeds, in [0, 2**64). None draws one (:attr:`seed_`), or
-        takes
-            that of the journal that is resumed.
+            takes that of the journal that is resumed.
         journal: Path of a file that gets a line for every finished fold, with a fingerprint of its model; None writes
-        no
-            file. Options of the space must differ in their texts; two lambdas, for example, do not.
+            no file. Options of the space must differ in their texts; two lambdas, for example, do not.
         resume: Whether to continue from the journal, if there is one, with a ``build`` that returns the same models.
-        The
-            space of the journal may be narrower; its trials then count as evidence. Another ``build`` is refused. One
-            that only trains its models differently before it returns them is not recognised: begin a new journal then.
+            The space of the journal may be narrower; its trials then count as evidence. Another ``build`` is refused.
+            One that only trains its models differently before it returns them is not recognised: begin a new journal
+            then.
         time_limit: Seconds, > 0, after which running fits end and are discarded. The refit takes additional time.
         target_score: The mean score of a trial that ends the search at once.
         max_failures: The number of failed trials that are tolerated; one more ends the search. None: any number.

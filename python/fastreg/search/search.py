@@ -41,8 +41,7 @@ class GridSearch(Search[ModelT]):
     Args:
         build: A function that returns a compiled model, or an estimator; see :class:`Search`.
         space: A dict from names to lists of values, or a list of such dicts. An :class:`~fastreg.search.Integer` counts
-        as
-            the list of its values; a continuous distribution is a ValueError.
+            as the list of its values; a continuous distribution is a ValueError.
         n_trials: The number of points to try, from the first on; None, the default, is all.
         **options: The other arguments of :class:`Search`.
 
@@ -154,8 +153,7 @@ class BayesianSearch(Search[ModelT]):
         space: A dict from names to distributions, lists or constants; see :class:`Search`.
         n_trials: The largest number of trials, by default 64.
         sampler: ``"tpe"``, ``"gp"`` (which also needs PyTorch), ``"cmaes"``, or a function from a seed to one of
-        Optuna's
-            samplers.
+            Optuna's samplers.
         n_startup_trials: The number of random trials at the beginning, by default 10.
         **options: The other arguments of :class:`Search`.
 

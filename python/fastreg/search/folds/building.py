@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Mapping
 from typing import Any
 
-from fastreg.model.sequential import Sequential
+from fastreg.model.model import Model
 from fastreg.utils import default_seed
 
 __all__ = ["claim", "fold_seed", "is_estimator", "make_model", "new_model", "own_values"]
@@ -46,7 +46,7 @@ def make_model(build: Any, params: Mapping[str, Any], seed: int) -> tuple[Any, d
     with default_seed(seed):
         made = build(own_values(params))
     model, arguments = made if type(made) is tuple and len(made) == 2 and isinstance(made[1], Mapping) else (made, {})
-    return (model if isinstance(model, Sequential) else _seeded(model, seed)), dict(arguments)
+    return (model if isinstance(model, Model) else _seeded(model, seed)), dict(arguments)
 
 
 def new_model(build: Any, params: Mapping[str, Any], seed: int) -> tuple[Any, dict[str, Any]]:
@@ -71,7 +71,7 @@ def _own(value: Any) -> Any:
         return kind(map(_own, value))
     if kind is dict:
         return {key: _own(item) for key, item in value.items()}
-    if isinstance(value, Sequential):
+    if isinstance(value, Model):
         return copy.deepcopy(value)
     return _not_fitted(value) if is_estimator(value) else value
 

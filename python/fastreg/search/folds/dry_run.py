@@ -17,8 +17,8 @@ from fastreg.data.frames import checked_names, refuse_lazy
 from fastreg.internal.checks import check_choice, check_int, describe, did_you_mean
 from fastreg.model.core import core_of
 from fastreg.model.fitting import check_verbose
-from fastreg.model.sequential import Sequential
-from fastreg.model.spreads import warn_of_spreads
+from fastreg.model.model import Model
+from fastreg.model.spreads import meets_dense, warn_of_spreads
 from fastreg.search.folds import preprocessing
 from fastreg.search.folds.building import claim, fold_seed, is_estimator, make_model
 from fastreg.search.folds.cross_validation import class_labels, indexable, make_folds
@@ -79,7 +79,8 @@ def make_context(
     Raises:
         ValueError: If an argument is out of range, a name is unknown, or a parameter is never read.
         TypeError: If an argument is of the wrong kind, or ``build`` does not return a model, or returns one a second
-        time. Exception: The exception of ``build``, if it raises one for each of the samples.
+            time.
+        Exception: The exception of ``build``, if it raises one for each of the samples.
     """
     check_choice("search", "early_stopping_on", early_stopping_on, ("inner", "fold"))
     chain = preprocessing.resolve(preprocess)
@@ -91,9 +92,9 @@ def make_context(
     (model, extra), again = _try_out(build, list(samples), seed, gates)
     scorers = resolve(scoring, model)
     classes = are_classes(model, y)
-    sequential = isinstance(model, Sequential)
+    sequential = isinstance(model, Model)
     targets, epochs, names = None, None, None
-    if isinstance(model, Sequential):
+    if isinstance(model, Model):
         epochs = _check_fit_arguments(model, {**arguments, **extra})
         targets = _targets(model, y)
         if chain is not None:
@@ -128,11 +129,11 @@ def make_context(
         fingerprint=agreed((model, extra), again, arguments, scorers.metrics) if journal else None,
         names=names,
     )
-    if isinstance(model, Sequential):
+    if isinstance(model, Model):
         fold = prepared(context, 0)
         _check_data(context, model, fold)
-        if not spreads_known:
-            warn_of_spreads(core_of(model).layers, fold.x, fold.train, names)
+        if not spreads_known and meets_dense(core_of(model).layers, core_of(model).graph):
+            warn_of_spreads(fold.x, fold.train, names)
     return context
 
 
@@ -233,7 +234,7 @@ def _try_out(
         asked = recording.read - names
         others = f", which asks for {', '.join(map(repr, sorted(asked)))} in vain" if asked else ""
         hint = did_you_mean(unread[0], asked)
-        if unread[0] in inspect.signature(Sequential.fit).parameters:
+        if unread[0] in inspect.signature(Model.fit).parameters:
             hint = f"; return (model, {{{unread[0]!r}: params[{unread[0]!r}]}}) to give it to fit"
         raise ValueError(f"build: parameter {unread[0]!r} of the space is never read by build(params){others}{hint}")
     return found
@@ -252,17 +253,29 @@ class _Recording:
 
 
 def _check_model(model: Any) -> None:
-    if isinstance(model, Sequential):
+    if isinstance(model, Model):
         if not model.layers:
             raise ValueError("build: the model has no layers")
         if model.optimizer is None:
             raise ValueError("build: the model must be compiled, call model.compile before returning it")
         if model.loss is None:
             raise ValueError("build: the model must be compiled with a loss")
+        _check_single(model)
         return
     if isinstance(model, type) or not hasattr(model, "fit"):
         hint = "; is its return missing?" if model is None else ""
-        raise TypeError(f"build: must return a compiled Sequential or an estimator, got {describe(model)}{hint}")
+        raise TypeError(f"build: must return a compiled model or an estimator, got {describe(model)}{hint}")
+
+
+def _check_single(model: Model) -> None:
+    for kind, names in (("input", model.input_names), ("output", model.output_names)):
+        if len(names) > 1:
+            raise ValueError(
+                f"build: a model that is searched must have one {kind}, got {len(names)}: {', '.join(names)}"
+            )
+    graph = core_of(model).graph
+    if graph is not None and graph.output_form == "dict":
+        raise ValueError("build: a model that is searched must give one array, but its outputs are a dict")
 
 
 def _check_estimator_params(estimator: Any, samples: Sequence[Mapping[str, Any]]) -> None:
@@ -280,9 +293,9 @@ def _check_estimator_params(estimator: Any, samples: Sequence[Mapping[str, Any]]
             )
 
 
-def _check_fit_arguments(model: Sequential, given: Mapping[str, Any]) -> int:
+def _check_fit_arguments(model: Model, given: Mapping[str, Any]) -> int:
     """Checks the names and callbacks of a ``Sequential``'s fit. Returns the number of epochs."""
-    known = [name for name in inspect.signature(Sequential.fit).parameters if name not in ("self", "keras")]
+    known = [name for name in inspect.signature(Model.fit).parameters if name not in ("self", "keras")]
     for name in given:
         if name in _OWN:
             raise ValueError(f"fit: {name} is set by the search")
@@ -330,7 +343,7 @@ def are_classes(model: Any, y: Any) -> bool | None:
     For a ``Sequential`` the loss decides. The targets of a classifier are classes if scikit-learn's ``type_of_target``
     calls them binary or multiclass: text, bools, integers, and floats that are whole numbers.
     """
-    if isinstance(model, Sequential):
+    if isinstance(model, Model):
         return _are_classes_of_loss(model, y)
     if not _is_classifier(model):
         return None
@@ -340,7 +353,7 @@ def are_classes(model: Any, y: Any) -> bool | None:
     return whole_numbers(array) if array.dtype.kind == "f" else array.dtype.kind in "biuUSO"
 
 
-def _are_classes_of_loss(model: Sequential, y: Any) -> bool | None:
+def _are_classes_of_loss(model: Model, y: Any) -> bool | None:
     assert model.loss is not None
     kind = model.loss.targets
     if kind in ("labels", "distribution"):
@@ -372,7 +385,7 @@ def _features(x: Any) -> Any:
         raise ValueError(f"{error}; preprocess= can fill what is missing") from None
 
 
-def _targets(model: Sequential, y: Any) -> Any:
+def _targets(model: Model, y: Any) -> Any:
     """Targets in the form that the core reads without conversion."""
     array = arrays.numeric(y, "y")
     assert model.loss is not None
@@ -382,7 +395,7 @@ def _targets(model: Sequential, y: Any) -> Any:
         return np.ascontiguousarray(array, np.float32)
 
 
-def _check_data(context: Context, model: Sequential, fold: Prepared) -> None:
+def _check_data(context: Context, model: Model, fold: Prepared) -> None:
     """Scores one row, to raise the errors that fit would raise in every fold for the data and the weights of rows."""
     targets = context.y if context.targets is None else context.targets
     weights = context.fit_arguments.get("sample_weight")

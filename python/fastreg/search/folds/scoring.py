@@ -14,7 +14,9 @@ from typing import Any
 from fastreg import metrics as _metrics
 from fastreg.internal.checks import describe, did_you_mean
 from fastreg.metrics import Metric
-from fastreg.model.sequential import Sequential
+from fastreg.model.core import core_of
+from fastreg.model.loading import face_over
+from fastreg.model.model import Model
 from fastreg.search.folds.adapter import Adapter
 from fastreg.search.folds.cross_validation import Rows, take
 
@@ -84,7 +86,7 @@ class Scoring:
         """The metrics that models are compiled with if they lack them, by their keys in the logs of a fit."""
         return {scorer.key: scorer.metric for scorer in self.scorers if scorer.metric is not None}
 
-    def prepare(self, model: Sequential) -> None:
+    def prepare(self, model: Model) -> None:
         """Compiles the model again if it lacks a metric that is scored by; the first fit has not begun."""
         missing = [scorer.metric for scorer in self.scorers if scorer.metric is not None]
         if not missing:
@@ -137,7 +139,7 @@ class Scoring:
                 scores[scorer.name] = _number(scorer, model.score(features, some_y))
                 continue
             assert scorer.function is not None
-            if scorer.kind == "sklearn" and isinstance(model, Sequential):
+            if scorer.kind == "sklearn" and isinstance(model, Model):
                 assert model.loss is not None
                 adapter = adapter or Adapter(model.predict(features), model.loss)
                 value = scorer.function(adapter.estimator, features, adapter.targets(some_y))
@@ -204,7 +206,7 @@ def _scorer(entry: Any, model: Any) -> Scorer:
             raise ValueError(f"scoring: the direction of a callable must be 'max' or 'min', got {direction!r}")
         return _callable(function, direction)
     if isinstance(entry, Metric):
-        if not isinstance(model, Sequential):
+        if not isinstance(model, Model):
             raise TypeError(f"scoring: a metric of fastreg scores Sequential models only, got {entry!r}")
         return _of_core(entry.name, _metrics.get(entry, "scoring"), model)
     if isinstance(entry, str):
@@ -216,7 +218,7 @@ def _scorer(entry: Any, model: Any) -> Scorer:
 
 
 def _default(model: Any) -> Scorer:
-    if isinstance(model, Sequential):
+    if isinstance(model, Model):
         compiled = model.metrics
         first = compiled[0] if compiled else None
         return Scorer("loss", "min", "core", "loss") if first is None else _has(first)
@@ -229,9 +231,9 @@ def _has(metric: Metric) -> Scorer:
     return Scorer(metric.name, metric.direction, "core", metric.name, metric)
 
 
-def _of_core(name: str, metric: str | Metric, model: Sequential) -> Scorer:
+def _of_core(name: str, metric: str | Metric, model: Model) -> Scorer:
     """The scorer of a metric that the model need not have; checks that it goes with the loss and the outputs."""
-    probe = Sequential(model.layers)
+    probe: Model = face_over(core_of(model).untrained(None))
     probe.compile("sgd", model.loss, [metric])
     resolved = probe.metrics[0]
     return Scorer(name, resolved.direction, "core", name, resolved)
@@ -239,7 +241,7 @@ def _of_core(name: str, metric: str | Metric, model: Sequential) -> Scorer:
 
 def _by_name(name: str, model: Any) -> Scorer:
     known: list[str] = []
-    if isinstance(model, Sequential):
+    if isinstance(model, Model):
         if name == "loss":
             return Scorer("loss", "min", "core", "loss")
         for metric in model.metrics:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.callbacks import Callback, EarlyStopping, Judge, directions_of
-from fastreg.model.sequential import Sequential
+from fastreg.model.model import Model
 
 __all__ = ["CarriedStopping", "Paused", "Watch"]
 
@@ -101,7 +101,7 @@ class Paused:
         ended: Whether early stopping has ended the training, so that it cannot continue.
     """
 
-    def __init__(self, model: Sequential, callbacks: list[Callback], stoppers: list[CarriedStopping]) -> None:
+    def __init__(self, model: Model, callbacks: list[Callback], stoppers: list[CarriedStopping]) -> None:
         self.model, self.callbacks, self.stoppers = model, callbacks, stoppers
         self.arguments: dict[str, Any] = {}
         self.fingerprint: str | None = None
@@ -109,7 +109,7 @@ class Paused:
         self._latest: list[NDArray[np.float32]] | None = None
 
     @classmethod
-    def of(cls, model: Sequential, callbacks: list[Callback]) -> Paused:
+    def of(cls, model: Model, callbacks: list[Callback]) -> Paused:
         """A model that has not begun, and all its callbacks."""
         carried = [CarriedStopping(item) for item in callbacks if isinstance(item, EarlyStopping)]
         return cls(model, [item for item in callbacks if not isinstance(item, EarlyStopping)], carried)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.layers import Activation, Input
+from fastreg.model.model import Model
 from fastreg.model.sequential import Sequential
 from fastreg.search.folds.adapter import stand_in
 from fastreg.search.folds.evaluation import Context, FoldResult
@@ -68,7 +69,7 @@ class Ensemble:
             X: Rows of features, as the search got them.
         """
         outputs = self.outputs(X)
-        if isinstance(self._models[0][0][0], Sequential):
+        if isinstance(self._models[0][0][0], Model):
             return outputs.astype(np.float32)
         if self._classes is not None:
             return np.asarray(self._classes[np.argmax(outputs, axis=1)])
@@ -175,12 +176,12 @@ class _Judge:
         self._context, self._rows, self._model = context, rows, model
         y = np.asarray(context.y)[rows]
         self._y = y
-        self._weights = context.fit_arguments.get("sample_weight") if isinstance(model, Sequential) else None
+        self._weights = context.fit_arguments.get("sample_weight") if isinstance(model, Model) else None
 
     def __call__(self, outputs: NDArray[np.float64]) -> float:
         every = np.arange(len(outputs), dtype=np.uint32)
         weights = None if self._weights is None else np.asarray(self._weights)[self._rows]
-        if isinstance(self._model, Sequential):
+        if isinstance(self._model, Model):
             model: Any = self._identity(outputs.shape[1])
             outputs = outputs.astype(np.float32)
         else:
@@ -188,7 +189,7 @@ class _Judge:
         return self._scoring.score(model, outputs, self._y, every, None, weights)[self._scoring.primary]
 
     def _identity(self, units: int) -> Sequential:
-        assert isinstance(self._model, Sequential)
+        assert isinstance(self._model, Model)
         if not hasattr(self, "_made"):
             self._made = Sequential([Input((units,)), Activation("linear")], seed=0)
             self._made.compile("sgd", self._model.loss, self._model.metrics)

@@ -24,8 +24,7 @@ class Bracket:
         entries: The trials that have reached it.
         climbers: The trials that have left the first rung, with the last rung that they reached.
         reserves: For each rung, the next best trials after those that were promoted, and as many. They are promoted if
-        all
-            of those fail.
+            all of those fail.
     """
 
     quota: int | None

@@ -15,8 +15,7 @@ class FullBudget(TrialSchedule):
 
     Args:
         lag: With a strategy that learns, trial t is proposed from the results of trials 0 to t - lag, so at most
-        ``lag``
-            trials run at the same time. At least 1. With other strategies, any number of trials can run.
+            ``lag`` trials run at the same time. At least 1. With other strategies, any number of trials can run.
 
     Raises:
         ValueError: If ``lag < 1``.

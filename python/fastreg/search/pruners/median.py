@@ -31,8 +31,7 @@ class MedianPruner(FullBudget):
         n_startup_trials: The number of trials that must be trained to the end first, at least 1.
         n_warmup_epochs: The number of epochs in which no fold is stopped.
         interval: The number of epochs from one check to the next. The first is at epoch ``n_warmup_epochs + 1``; there
-        is
-            none at the last epoch.
+            is none at the last epoch.
         lag: As in FullBudget, but for every strategy: at most this many trials run at the same time.
 
     Raises:

@@ -30,8 +30,7 @@ class Thresholds:
 
     Attributes:
         values: For each fold, the threshold after each epoch. NaN or a missing threshold means that there is none. A
-        fold
-            stops if its best score is strictly worse.
+            fold stops if its best score is strictly worse.
     """
 
     values: tuple[tuple[float, ...], ...]
@@ -70,8 +69,7 @@ class JobOutcome:
         budget: The largest number of epochs that a fold was trained. It is less than the job's ``stop`` if every fold
             stopped early by itself.
         curves: For each fold, the score after epoch 1, 2, ... of the trial, not only of the job; None if the folds have
-        no
-            curves.
+            no curves.
     """
 
     state: str

@@ -36,8 +36,8 @@ def make_runner(context: Context, n_jobs: int = -1, executor: object = None) -> 
         n_jobs: The number of workers, see :func:`count_workers`. For a given executor, the number of tasks that are
             submitted at a time; -1 is the number of workers that it reports, or else 2 for each thread of the budget.
         executor: None or ``"threads"``; ``"processes"``, which are started by spawn; any
-        ``concurrent.futures.Executor``,
-            such as ``dask.distributed.Client.get_executor()`` or :class:`fastreg.search.workers.ray.RayExecutor`.
+            ``concurrent.futures.Executor``, such as ``dask.distributed.Client.get_executor()`` or
+            :class:`fastreg.search.workers.ray.RayExecutor`.
 
     Raises:
         ValueError: If ``n_jobs`` is 0 or a name unknown.

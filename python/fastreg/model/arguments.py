@@ -1,0 +1,150 @@
+"""Splits ``x``, ``y`` and ``sample_weight``, as a user passes them, into one array for each input and output.
+
+``data/arrays.py`` converts a single array. Every message names the argument and, with several inputs or outputs, which
+of them: ``x['a']``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from fastreg import _core
+from fastreg.data import arrays
+from fastreg.data.frames import checked_names
+from fastreg.internal.checks import describe
+from fastreg.model.core import CoreModel
+
+__all__ = [
+    "Given",
+    "checked_input_names",
+    "data_of",
+    "features_of",
+    "inputs_of",
+    "only_if_single",
+    "outputs_of",
+    "targets_of",
+    "weights_of",
+]
+
+
+class Given(NamedTuple):
+    """One part of an argument: its name in messages, and its value."""
+
+    label: str
+    value: Any
+
+
+def inputs_of(core: CoreModel, x: object, argument: str = "x") -> list[Given]:
+    """The features of each input as they were given; for a ``Sequential`` the argument itself."""
+    return [Given(argument, x)] if core.graph is None else _taken_apart(x, core.input_names, argument)
+
+
+def outputs_of(core: CoreModel, y: object, n_rows: int, argument: str = "y") -> list[Given]:
+    """The targets of each output as they were given; for a ``Sequential`` the argument itself."""
+    return [Given(argument, y)] if core.graph is None else _taken_apart(y, core.output_names, argument, n_rows)
+
+
+def _taken_apart(value: object, names: Sequence[str], argument: str, n_rows: int | None = None) -> list[Given]:
+    """Returns one value for each input or output.
+
+    Args:
+        value: One array if there is one name; a list or tuple with an array for each name; or a dict by the names.
+        names: The names of the inputs or outputs.
+        argument: The name of the value in messages.
+        n_rows: The number of rows, if it is known. It distinguishes a list of one array from a list of numbers.
+
+    Raises:
+        ValueError: If the keys or the number of arrays differ from the names.
+        TypeError: If there are several names and the value is neither a list nor a dict.
+    """
+    if isinstance(value, Mapping):
+        if set(value) != set(names):
+            known = ", ".join(map(repr, names))
+            got = ", ".join(map(repr, value)) or "none"
+            raise ValueError(f"{argument}: must have the keys {known}, got {got}")
+        return [Given(f"{argument}[{name!r}]", value[name]) for name in names]
+    if len(names) == 1:
+        return [Given(argument, _only(value, n_rows))]
+    known = ", ".join(map(repr, names))
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(
+            f"{argument}: must be a list or tuple of {len(names)} arrays, or a dict, for {known}, got {describe(value)}"
+        )
+    if len(value) != len(names):
+        raise ValueError(f"{argument}: must be {len(names)} arrays, for {known}, got {len(value)}")
+    return [Given(f"{argument}[{name!r}]", part) for name, part in zip(names, value, strict=True)]
+
+
+def _only(value: Any, n_rows: int | None) -> Any:
+    """Returns the array of a list that holds one array only, and anything else unchanged."""
+    if not isinstance(value, (list, tuple)) or len(value) != 1:
+        return value
+    (only,) = value
+    shape: tuple[int, ...] = getattr(only, "shape", ())
+    return only if len(shape) >= 2 or (len(shape) == 1 and shape[0] == n_rows != 1) else value
+
+
+def checked_input_names(x: Sequence[Given], known: Any) -> Any:
+    """The column names of the frames, or those that are known already. The two must not contradict each other.
+
+    For one input the result is its names, or None. For several it is a tuple with the names or None for each input, or
+    None if no input has names.
+    """
+    if len(x) == 1:
+        return checked_names(x[0].value, known, x[0].label) or known
+    listed: Any = known or [None] * len(x)
+    names = tuple(checked_names(one.value, old, one.label) or old for one, old in zip(x, listed, strict=True))
+    return names if any(names) else None
+
+
+def features_of(x: Sequence[Given], widths: Sequence[int | None], passes: int = 1) -> list[Any]:
+    """The features of each input as the core reads them; all must have the same number of rows."""
+    found: list[Any] = []
+    for part, width in zip(x, widths, strict=True):
+        array = arrays.features(part.value, width, part.label, passes)
+        if found and len(array) != len(found[0]):
+            raise ValueError(f"{part.label}: must have as many rows as {x[0].label}, {len(found[0])}, got {len(array)}")
+        found.append(array)
+    return found
+
+
+def targets_of(core: CoreModel, y: Sequence[Given], n_rows: int, widths: Sequence[int]) -> list[Any]:
+    """The targets of each output, in the form that its loss requires."""
+    losses = core.require_losses("fit")
+    return [
+        arrays.targets(part.value, loss, n_rows, width, part.label)
+        for part, loss, width in zip(y, losses, widths, strict=True)
+    ]
+
+
+def weights_of(core: CoreModel, value: object, prefix: str = "") -> list[Given]:
+    """The weights of the rows for each output as they were given. An array or None applies to every output."""
+    argument, count = f"{prefix}sample_weight", core.output_count
+    if value is None or core.graph is None or (count > 1 and not isinstance(value, (list, tuple, Mapping))):
+        return [Given(argument, value)] * count
+    names = core.output_names
+    if isinstance(value, Mapping) and count > 1:
+        value = {name: value.get(name) for name in names} | dict(value)
+    return _taken_apart(value, names, argument)
+
+
+def only_if_single(core: CoreModel, class_weight: object) -> None:
+    """Raises ValueError if class weights are given for a model with several outputs."""
+    if class_weight is not None and core.output_count > 1:
+        raise ValueError(
+            f"class_weight: must be None for a model with several outputs, got {describe(class_weight)}; give "
+            "sample_weight for each output"
+        )
+
+
+def data_of(x: list[Any], y: list[Any], weights: list[Any], rows: arrays.Rows | None) -> _core.Data:
+    """The data for the core: an array for one input or output, a list of arrays for several."""
+    given: Any = {
+        "x": x[0] if len(x) == 1 else x,
+        "y": y[0] if len(y) == 1 else y,
+        "sample_weight": weights[0] if len(weights) == 1 else weights,
+        "rows": rows,
+    }
+    data: _core.Data = given
+    return data

@@ -1,0 +1,79 @@
+"""Splits the arguments of ``compile`` by output, and makes the keys under which outputs are reported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from fastreg.internal.checks import NON_NEGATIVE, check_real, describe
+from fastreg.metrics import Metric
+
+__all__ = ["by_output", "check_weights", "log_keys"]
+
+
+def by_output(argument: str, value: object, names: Sequence[str]) -> list[object]:
+    """Splits an argument of ``compile`` into one entry for each output; an entry that is missing is None.
+
+    Args:
+        argument: The argument's name.
+        value: One value for all outputs; a list or tuple with one for each; or a dict by their names, which may leave
+            out some. With one output a list of metrics belongs to that output.
+        names: The names of the outputs.
+
+    Raises:
+        ValueError: If the length of a list is not the number of outputs, or a key is not the name of an output.
+    """
+    if isinstance(value, Mapping) and ("type" not in value or "type" in names):
+        if unknown := [key for key in value if key not in names]:
+            raise ValueError(
+                f"compile: {argument} must have names of outputs as keys, got {unknown[0]!r}; known: "
+                f"{', '.join(map(repr, names))}"
+            )
+        return [value.get(name) for name in names]
+    if isinstance(value, (list, tuple)) and not (len(names) == 1 and argument == "metrics"):
+        if len(value) != len(names):
+            outputs = ", ".join(map(repr, names))
+            raise ValueError(
+                f"compile: {argument} must be one for each of the {len(names)} outputs ({outputs}), got {len(value)}"
+            )
+        return list(value)
+    return [value] * len(names)
+
+
+def check_weights(value: object, names: Sequence[str]) -> tuple[float, ...] | None:
+    """Returns ``loss_weights`` of ``compile`` as one number for each output, or None for None.
+
+    An output that a dict leaves out has the weight 1.
+
+    Raises:
+        ValueError: If a weight is negative or not finite, or there is not one for each output.
+        TypeError: If a weight is not a number.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, (list, tuple, Mapping)) and len(names) > 1:
+        raise TypeError(f"compile: loss_weights must be a list or a dict by outputs, got {describe(value)}")
+    given = by_output("loss_weights", value, names)
+    return tuple(1.0 if one is None else check_real("compile", "loss_weights", one, NON_NEGATIVE) for one in given)
+
+
+def log_keys(names: Sequence[str], metrics: Sequence[Sequence[Metric]]) -> dict[str, str]:
+    """The keys of evaluated values in the order of the core, each with the better direction, "min" or "max".
+
+    With one output they are ``loss`` and the names of the metrics. With several they are ``loss``, the losses of the
+    outputs, ``a_loss``, and the metrics of each, ``a_accuracy``.
+
+    Raises:
+        ValueError: If two keys are the same.
+    """
+    if len(names) == 1:
+        return {"loss": "min"} | {metric.name: metric.direction for metric in metrics[0]}
+    pairs = [("loss", "min"), *((f"{name}_loss", "min") for name in names)]
+    for name, found in zip(names, metrics, strict=True):
+        pairs += [(f"{name}_{metric.name}", metric.direction) for metric in found]
+    keys = [key for key, _ in pairs]
+    for key in keys:
+        if keys.count(key) > 1 or f"val_{key}" in keys:
+            raise ValueError(
+                f"compile: names of outputs and metrics must give different keys of the history, got {key!r} twice"
+            )
+    return dict(pairs)

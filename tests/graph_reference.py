@@ -1,0 +1,212 @@
+"""The float64 oracle of networks whose layers are connected in any way: more layers, and a network of them.
+
+The formulas of a single layer are in reference.py. A value that several layers read gets the sum of their gradients. As
+reference.py, this imports nothing of fastreg.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import reference as ref
+
+
+class Join(ref.Layer):
+    """A layer of several inputs: forward takes a list, backward gives one gradient for each."""
+
+
+class Add(Join):
+    def forward(self, xs, training, mask_key):
+        self.count = len(xs)
+        return np.sum(xs, axis=0)
+
+    def backward(self, dy):
+        return [dy] * self.count
+
+
+class Multiply(Join):
+    def forward(self, xs, training, mask_key):
+        self.xs = xs
+        return np.prod(xs, axis=0)
+
+    def backward(self, dy):
+        return [dy * np.prod([*self.xs[:i], *self.xs[i + 1 :]], axis=0) for i in range(len(self.xs))]
+
+
+class Concatenate(Join):
+    def forward(self, xs, training, mask_key):
+        self.widths = [x.shape[1] for x in xs]
+        return np.concatenate(xs, axis=1)
+
+    def backward(self, dy):
+        return np.split(dy, np.cumsum(self.widths)[:-1], axis=1)
+
+
+class Residual(ref.Layer):
+    """y = x + f(x), f being a chain of layers, whose weights have their own names."""
+
+    def __init__(self, layers):
+        self.layers = layers
+
+    def forward(self, x, training, mask_key):
+        y = x
+        for layer in self.layers:
+            y = layer.forward(y, training, mask_key)
+        return x + y
+
+    def backward(self, dy):
+        dx = dy
+        for layer in reversed(self.layers):
+            dx = layer.backward(dx)
+        return dy + dx
+
+
+class InferredNormalization(ref.BatchNormalization):
+    """A batch normalisation that is not trained: its moving statistics are used, and stay, in training too."""
+
+    def forward(self, x, training, mask_key):
+        return super().forward(x, False, mask_key)
+
+    def backward(self, dy):
+        p, scale = self.p, 1.0
+        if "gamma" in p:
+            scale = p["gamma"]
+        return dy * scale / np.sqrt(p["moving_variance"] + self.epsilon)
+
+
+class Output(NamedTuple):
+    """value: its number. loss: a row of formulas/losses.py. weight: what its loss is multiplied by in the sum."""
+
+    value: int
+    loss: ref.LOSSES
+    weight: float = 1.0
+
+
+class Network:
+    """Layers in the order of get_weights, each with the values that it reads: inputs first, then a layer's each.
+
+    untrained: the layers whose weights stay as they are, and whose penalties do not count. Data are lists, one array
+    for each input or output.
+    """
+
+    def __init__(self, layers, reads, n_inputs, outputs, weights, optimizer=ref.GRADIENT_DESCENT, seed=0, untrained=()):
+        self.layers, self.reads, self.n_inputs, self.outputs, self.seed = layers, reads, n_inputs, outputs, seed
+        weights = [np.array(w, np.float64) for w in weights]
+        assert len(weights) == sum(len(layer.names) for layer in layers)
+        self.updaters, self.optimizer, self.steps = {}, optimizer, 0
+        for i, layer in enumerate(layers):
+            layer.p = {name: weights.pop(0) for name in layer.names}
+            for name in layer.names:
+                if i not in untrained and not name.startswith("moving"):
+                    decayed = optimizer if name == "kernel" else optimizer.without_decay()
+                    self.updaters[i, name] = ref.Updater(decayed, layer.penalty_of(name))
+
+    def get_weights(self):
+        return [layer.p[name] for layer in self.layers for name in layer.names]
+
+    def forward(self, xs, training=False):
+        """The outputs."""
+        values = [np.asarray(x, np.float64) for x in xs]
+        for i, (layer, reads) in enumerate(zip(self.layers, self.reads, strict=True)):
+            given = [values[value] for value in reads]
+            values.append(layer.forward(given if isinstance(layer, Join) else given[0], training, self.key(i)))
+        return [values[output.value] for output in self.outputs]
+
+    def key(self, index):
+        return self.seed, index, self.steps
+
+    def penalty(self):
+        return sum(u.penalty.value(self.layers[i].p[name]) for (i, name), u in self.updaters.items())
+
+    def from_logits(self, output):
+        """The loss of an output as one of its logits where its activation is the one that it absorbs, else None."""
+        last = getattr(self.layers[output.value - self.n_inputs], "activation", None)
+        absorbs = output.loss.absorbs is not None and output.loss.absorbs == last and not output.loss.logits
+        return output.loss.replace(from_logits=True) if absorbs else None
+
+    def losses(self, ys, ts):
+        """Of each output, the loss of each row of the last forward pass."""
+        found = []
+        for output, y, t in zip(self.outputs, ys, ts, strict=True):
+            logits = self.from_logits(output)
+            z = self.layers[output.value - self.n_inputs].z if logits else None
+            found.append(logits.rows(z, t) if logits else output.loss.rows(y, t))
+        return found
+
+    def gradients(self, xs, ts, rs=None):
+        """One forward and backward pass in training: the loss of each output; gradients are left in each layer's d.
+
+        They are those of sum_o weight_o sum_i r_oi l_oi / n, r being relative weights."""
+        n = len(xs[0])
+        rs = [None] * len(self.outputs) if rs is None else rs
+        ys = self.forward(xs, training=True)
+        losses = [ref.weighted_mean(rows, r) for rows, r in zip(self.losses(ys, ts), rs, strict=True)]
+        dys, dzs = {}, {}  # by value; by value, before the activation of the layer that makes it
+        for output, y, t, r in zip(self.outputs, ys, ts, rs, strict=True):
+            scale = output.weight * (np.ones(n) if r is None else np.asarray(r, np.float64))[:, None] / n
+            logits = self.from_logits(output)
+            if logits:
+                z = self.layers[output.value - self.n_inputs].z
+                dzs[output.value] = dzs.get(output.value, 0.0) + scale * logits.row_gradients(z, t)
+            else:
+                dys[output.value] = dys.get(output.value, 0.0) + scale * output.loss.row_gradients(y, t)
+        for i in reversed(range(len(self.layers))):
+            value = self.n_inputs + i
+            dxs = self.backward(self.layers[i], dys.get(value, 0.0), dzs.get(value))
+            for read, dx in zip(self.reads[i], dxs, strict=True):
+                dys[read] = dys.get(read, 0.0) + dx
+        self.dx = [dys[i] for i in range(self.n_inputs)]
+        return losses
+
+    def backward(self, layer, dy, dz):
+        """The gradients of a layer's inputs. dz: a further one, of what its activation is applied to."""
+        if dz is None:
+            dx = layer.backward(dy)
+            return dx if isinstance(layer, Join) else [dx]
+        dz = dz + (ref.activation_backward(layer.activation, layer.z, dy) if np.ndim(dy) else 0.0)
+        if not isinstance(layer, ref.Dense):
+            return [dz]
+        dx, dw, db = ref.dense_backward(layer.x, layer.p["kernel"], layer.z, dz)
+        layer.d = {"kernel": dw, "bias": db}
+        return [dx]
+
+    def train_step(self, xs, ts, rs=None, rate=None):
+        """One update; returns the loss of each output before it, without penalties."""
+        losses = self.gradients(xs, ts, rs)
+        found = [
+            self.layers[i].d[name] + updater.penalty.gradient(self.layers[i].p[name])
+            for (i, name), updater in self.updaters.items()
+        ]
+        for ((i, name), updater), g in zip(self.updaters.items(), self.optimizer.clipped(found), strict=True):
+            self.layers[i].p[name] = updater.move(self.layers[i].p[name], g, rate)
+        self.steps += 1
+        return losses
+
+    def fit(self, xs, ts, epochs, batch_size, rs=None):
+        """As reference.Network.fit; returns for each epoch [loss, loss of each output], the first with penalties."""
+        n, history = len(xs[0]), []
+        rs = [None] * len(ts) if rs is None else rs
+        rs = [np.ones(n) if r is None else np.asarray(r, np.float64) / np.mean(np.asarray(r, np.float64)) for r in rs]
+        for _ in range(epochs):
+            losses, weights, penalties, sizes = [], [], [], []
+            for a in range(0, n, batch_size):
+                rows = slice(a, a + batch_size)
+                batch = [[part[rows] for part in parts] for parts in (xs, ts, rs)]
+                penalties.append(self.penalty())
+                losses.append(self.train_step(*batch))
+                weights.append([r.sum() for r in batch[2]])
+                sizes.append(len(batch[0][0]))
+            columns = zip(np.transpose(losses), np.transpose(weights), strict=True)
+            means = [ref.weighted_mean(*column) for column in columns]
+            history.append([self.total(means) + ref.weighted_mean(penalties, sizes), *means])
+        return history
+
+    def total(self, losses):
+        return sum(output.weight * loss for output, loss in zip(self.outputs, losses, strict=True))
+
+    def evaluate(self, xs, ts, rs=None):
+        """[loss with penalties, loss of each output]."""
+        rs = [None] * len(ts) if rs is None else rs
+        means = [ref.weighted_mean(rows, r) for rows, r in zip(self.losses(self.forward(xs), ts), rs, strict=True)]
+        return [self.total(means) + self.penalty(), *means]

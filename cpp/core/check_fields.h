@@ -43,6 +43,10 @@ inline void check_value(const Check&, const char*, const Interval&, bool) {}
 inline void check_value(const Check&, const char*, const Interval&, ActivationKind) {}
 inline void check_value(const Check&, const char*, const Interval&, const std::optional<std::uint64_t>&) {}
 
+template <class Enum>
+  requires requires { Choices<Enum>::kNames; }
+void check_value(const Check&, const char*, const Interval&, Enum) {}
+
 template <class Description>
 void check_fields(const Check& check, const Description& description) {
   Description::kFields.visit([&](const auto& field) {

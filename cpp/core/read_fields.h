@@ -64,6 +64,14 @@ void read_value(const Members& members, const char* name, const Interval&, Initi
 void read_value(const Members& members, const char* name, const Interval&, Penalty& out);
 void read_value(const Members& members, const char* name, const Interval&, Clipping& out);
 
+template <class Enum>
+  requires requires { Choices<Enum>::kNames; }
+void read_value(const Members& members, const char* name, const Interval&, Enum& out) {
+  if (members.find(name) == nullptr) return;
+  const std::vector<const char*> names(std::begin(Choices<Enum>::kNames), std::end(Choices<Enum>::kNames));
+  out = static_cast<Enum>(index_of_name(names, members.text(name), members.label(name)));
+}
+
 template <class Description>
 void read_fields(const Members& members, Description& out) {
   Description::kFields.visit([&](const auto& field) {

@@ -3,7 +3,8 @@
 // an activation is backward_from; those of a loss are targets and absorbs; those of a metric are targets, direction
 // and, if it needs a certain number of outputs, outputs. A field has
 //
-//   type              float, bool, int, activation, initializer, regularizer or seed
+//   type              float, bool, int, activation, initializer, regularizer, seed or choice
+//   choices           are the names that a choice is one of
 //   default           is absent if the field is required
 //   nullable          is true if null is allowed
 //   schedule          is true if an object instead of a number is the schedule of a learning rate
@@ -52,6 +53,11 @@ Described described(std::size_t value) { return {"int", number(value)}; }
 Described described(ActivationKind value) { return {"activation", text(name(value))}; }
 Described described(const Penalty&) { return {"regularizer", {nullptr}}; }
 Described described(const std::optional<std::uint64_t>&) { return {"seed", {nullptr}}; }
+template <class Enum>
+  requires requires { Choices<Enum>::kNames; }
+Described described(Enum value) {
+  return {"choice", text(Choices<Enum>::kNames[static_cast<std::size_t>(value)])};
+}
 Described described(const Initializer& value) {
   Json object{Json::Object{}};
   put(object, "type", text(std::visit([](const auto& any) { return any.kName; }, value)));
@@ -67,6 +73,11 @@ void put_field(Json& fields, const Field<Owner, Member>& field) {
   if (!field.required) put(json, "default", std::move(value.value));
   if (nullable) put(json, "nullable", {true});
   if (field.schedule) put(json, "schedule", {true});
+  if constexpr (requires { Choices<Member>::kNames; }) {
+    Json::Array names;
+    for (const char* name : Choices<Member>::kNames) names.push_back(text(name));
+    put(json, "choices", {std::move(names)});
+  }
   if constexpr (std::is_arithmetic_v<Member> && !std::is_same_v<Member, bool>) put_interval(json, field.interval);
   put(fields, field.name, std::move(json));
 }

@@ -84,6 +84,11 @@ class EarlyStoppingConfig(TypedDict):
     start_from_epoch: int
     restore_best_weights: bool
 
+# The verdict on an epoch of the run ("best", "worse" or "stop"), and the epochs waited by then. best is NaN before one.
+def judge_epoch(
+    config: EarlyStoppingConfig, epoch: int, value: float, best: float, waited: int
+) -> tuple[str, int]: ...
+
 class EarlyStoppingResult(TypedDict):
     best: float  # NaN if no epoch was judged
     best_epoch: int  # absolute, from 0; -1 if none

@@ -109,10 +109,10 @@ class History(Callback):
 
 
 class Judge:
-    """The rules of early stopping for values that come one epoch at a time; cpp/core/early_stopping.cpp has them too.
+    """Early stopping for values that are passed one epoch at a time. The rule is in cpp/core/early_stopping.cpp.
 
     Args:
-        settings: What the rules are.
+        settings: The arguments of the rule.
         mode: ``"min"`` or ``"max"``.
 
     Attributes:
@@ -130,26 +130,16 @@ class Judge:
 
     def follow(self, settings: EarlyStopping, mode: str) -> None:
         """Takes these rules from the next epoch on."""
-        self._sign = 1.0 if mode == "max" else -1.0
-        self._min_delta, self._patience, self._baseline = settings.min_delta, settings.patience, settings.baseline
-        self._first = settings.start_from_epoch
+        self._config = settings.rule(0, mode)
 
     def take(self, epoch: int, value: float) -> bool:
-        """Judges an epoch. Returns whether it is the best one."""
-        if epoch < self._first:
-            return False
-        self._waited += 1
-        if (value == value) if self.best is None else self._improves(value, self.best):
+        """Judges an epoch. Returns whether it is the best one so far."""
+        best = math.nan if self.best is None else self.best
+        verdict, self._waited = _core.judge_epoch(self._config, int(epoch), value, best, self._waited)
+        if verdict == "best":
             self.best, self.best_epoch = value, epoch
-            if self._baseline is None or self._improves(value, self._baseline):
-                self._waited = 0
-            return True
-        if self._waited >= self._patience and epoch > 0:
-            self.ended = True
-        return False
-
-    def _improves(self, value: float, on: float) -> bool:
-        return value - self._min_delta > on if self._sign > 0 else value + self._min_delta < on
+        self.ended = self.ended or verdict == "stop"
+        return verdict == "best"
 
 
 class _Fits:
@@ -336,9 +326,14 @@ class EarlyStopping(Callback):
                 hint = "; give fit validation_data or validation_split"
             known = ", ".join(keys)
             raise ValueError(f"EarlyStopping: unknown monitor {self.monitor!r}; this run has: {known}{hint}")
+        mode = directions[self.monitor] if self.mode == "auto" else self.mode
+        return self.rule(list(keys).index(self.monitor), mode)
+
+    def rule(self, monitor: int, mode: str) -> _core.EarlyStoppingConfig:
+        """The options from which the core judges one value of the logs: its index, and the better direction."""
         return {
-            "monitor": list(keys).index(self.monitor),
-            "mode": directions[self.monitor] if self.mode == "auto" else self.mode,
+            "monitor": monitor,
+            "mode": mode,
             "patience": self.patience,
             "min_delta": self.min_delta,
             "baseline": self.baseline,

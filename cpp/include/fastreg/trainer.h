@@ -47,6 +47,14 @@ struct EarlyStopping {
   bool restore_best_weights = true;       // applies whatever ended the run
 };
 
+enum class EpochVerdict { best, worse, stop };
+
+// The rule of early stopping, for the trainer's own runs and for epochs that somebody else counts. `epoch` counts from
+// 0 in the run; `best` is the best value so far, NaN before one. `waited`, 0 at first, counts the epochs in a row that
+// were no better. Where the verdict is best, `value` becomes the best value.
+EpochVerdict judge_epoch(const EarlyStopping& options, std::int64_t epoch, double value, double best,
+                         std::size_t& waited);
+
 struct EarlyStoppingResult {
   double best = std::numeric_limits<double>::quiet_NaN();   // NaN if no epoch was judged
   std::int64_t best_epoch = -1, stopped_epoch = -1;   // counted from 0 over the life of the trainer

@@ -1,8 +1,8 @@
-"""What may happen between epochs: a base for one's own callbacks, early stopping, and the history.
+"""What may happen between epochs: a base class for callbacks, early stopping, stop signals, time limits, the history.
 
-At the end of an epoch come metrics, the history, the callbacks of this file in list order, one's own in list order, and
-only then the stop flags; all of them run. Early stopping, stop signals and time limits run inside C++, so a fit with
-nothing else never enters Python before it ends.
+At the end of an epoch the order is: metrics, the history, the callbacks of this file in list order, your own callbacks
+in list order, and then the stop flags. All of them run. Early stopping, stop signals and time limits run inside C++, so
+a fit that has nothing else never enters Python before it ends.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Callback", "EarlyStopping", "History", "StopSignal", "TimeLimit"]
 
-if not TYPE_CHECKING:  # a type checker knows which names there are
+if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = absent_names(__name__)
 
 Logs = dict[str, float]
 
 
 class Callback:
-    """Base of one's own callbacks: override what is needed.
+    """The base class of your own callbacks. Override the methods that you need.
 
     Within a callback ``model`` is the model that is trained and ``params`` is ``{"epochs", "steps", "verbose"}``.
-    ``model.stop_training = True`` ends the run after this epoch; ``get_weights``, ``predict``, ``evaluate``, ``save``
+    ``model.stop_training = True`` ends the run after this epoch. ``get_weights``, ``predict``, ``evaluate``, ``save``
     and setting ``model.learning_rate`` are allowed; ``fit`` and ``compile`` raise RuntimeError. An exception ends the
-    run, best weights are restored where there is early stopping, and ``fit`` raises it again. There are no hooks for
-    batches: within an epoch Python is not entered.
+    run, early stopping restores the best weights, and ``fit`` raises the exception again. There are no methods for
+    batches, because Python is not entered within an epoch.
 
     Example:
         >>> from fastreg import callbacks
@@ -69,26 +69,31 @@ class Callback:
         self.params = params
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Before the first epoch."""
+        """Called before the first epoch."""
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """After the last epoch, best weights already restored; not after an exception. ``logs`` is the last epoch's."""
+        """Called after the last epoch and the restoring of best weights, but not after an exception.
+
+        ``logs`` are those of the last epoch.
+        """
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Before an epoch, counted from ``initial_epoch``."""
+        """Called before an epoch. Epochs are counted from ``initial_epoch``."""
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """After an epoch: ``logs`` has the loss and the metrics, and with validation data the same as ``val_...``.
+        """Called after an epoch. ``logs`` has the loss and the metrics, and with validation data ``val_...`` of them.
 
-        It is this epoch's own dict: what is added to it reaches the callbacks behind, not the history.
+        Every epoch has a new dict. Later callbacks see what is added to it, but the history does not.
         """
 
 
 class History(Callback):
-    """What a fit returns: the values of every epoch. One that is given to ``fit`` as a callback is filled and returned.
+    """The result of a fit: the values of every epoch.
+
+    If ``fit`` is given one as a callback, it fills and returns it.
 
     Attributes:
-        history: List of values by key, ``{"loss": [...], "accuracy": [...], "val_loss": [...]}``.
+        history: Lists of values by key, ``{"loss": [...], "accuracy": [...], "val_loss": [...]}``.
         epoch: The epochs, counted from ``initial_epoch``.
         stopped_by: What ended the run: ``""`` where all epochs were trained, ``"early_stopping"``, ``"callback"``
             (one of your own set ``stop_training``), ``"stop_signal"``, ``"time_limit"``; where ``fit`` raised,
@@ -96,7 +101,7 @@ class History(Callback):
     """
 
     def set_model(self, model: TrainedModel) -> None:
-        """Does not keep the model: the model keeps the history, and a cycle would keep the weights for long."""
+        """Does nothing. The model has the history, and a reference cycle would keep the weights in memory for long."""
 
     def __init__(self) -> None:
         self.history: dict[str, list[float]] = {}
@@ -116,9 +121,9 @@ class Judge:
         mode: ``"min"`` or ``"max"``.
 
     Attributes:
-        best: The best value; None before one that is a number.
-        best_epoch: Its epoch.
-        ended: Whether the run is to end.
+        best: The best value; None before the first value that is not NaN.
+        best_epoch: The epoch of the best value.
+        ended: Whether the run should end.
     """
 
     def __init__(self, settings: EarlyStopping, mode: str) -> None:
@@ -129,11 +134,11 @@ class Judge:
         self.ended = False
 
     def follow(self, settings: EarlyStopping, mode: str) -> None:
-        """Takes these rules from the next epoch on."""
+        """Applies these settings from the next epoch on."""
         self._config = settings.rule(0, mode)
 
     def take(self, epoch: int, value: float) -> bool:
-        """Judges an epoch. Whether it is the best so far."""
+        """Judges an epoch. Returns whether it is the best one so far."""
         best = math.nan if self.best is None else self.best
         verdict, self._waited = _core.judge_epoch(self._config, int(epoch), value, best, self._waited)
         if verdict == "best":
@@ -143,9 +148,10 @@ class Judge:
 
 
 class _Fits:
-    """The early stoppings that fits have which are under way, each with the thread of its fit.
+    """The EarlyStopping objects of the fits that are running, each with the thread of its fit.
 
-    It holds them by identity, so that a copy of one, or one in a forked child without the thread, is in no fit.
+    They are compared by identity, so that a copy is not in a fit. Neither is one in a forked child that does not have
+    the thread.
     """
 
     def __init__(self) -> None:
@@ -180,44 +186,44 @@ _SETTINGS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-# Attributes that runs fill.
+# Attributes that a run sets.
 _FILLED = ("model", "params", "best", "best_epoch", "stopped_epoch")
 
 
 class EarlyStopping(Callback):
-    """Ends a run when a value has stopped getting better, and brings back the weights of its best epoch.
+    """Ends a run when a value no longer improves, and restores the weights of the best epoch.
 
-    An epoch is better if its value passes the best so far by more than ``min_delta``; after ``patience`` epochs in a
-    row without a better one (and never after the first epoch of a run) the run ends. Best weights, moving statistics
-    included, are brought back whatever ended the run: this callback, the last epoch, another callback, an exception,
-    Ctrl-C or divergence. A NaN is never better.
+    An epoch is better if its value improves on the best one by more than ``min_delta``. The run ends after ``patience``
+    consecutive epochs without a better one, but never after its first epoch. The best weights, including moving
+    statistics, are restored no matter what ended the run: this callback, the last epoch, another callback, an
+    exception, Ctrl-C or divergence. A NaN is never better.
 
-    A loop of your own may drive it, as Keras's can be: ``set_model`` where there is a model, ``on_train_begin``, then
+    It can be used in a loop of your own, as in Keras: call ``set_model`` if there is a model, ``on_train_begin``, then
     ``on_epoch_end(epoch, logs)`` after each epoch, until ``model.stop_training`` is set or, without a model,
-    ``stopped_epoch`` is no longer 0, and ``on_train_end``. The best weights go back by ``model.set_weights`` as soon as
-    it stops, or by ``on_train_end``. With ``mode="auto"`` the model's metrics decide, else accuracies are good when
-    high.
+    ``stopped_epoch`` is not 0, and at the end ``on_train_end``. It restores the best weights with ``model.set_weights``
+    as soon as it stops, or in ``on_train_end``. With ``mode="auto"`` the model's metrics determine the direction;
+    without a model, high accuracies are good.
 
-    The arguments are attributes that can be set, not during a fit that has it; in a loop of your own they hold from the
-    next epoch on. A class derived from this one may have any further attribute.
+    The arguments are attributes that can be set, except during a fit that uses the object. In a loop of your own they
+    apply from the next epoch on. A class derived from this one may have any further attribute.
 
     Args:
-        monitor: Key of the value: ``"loss"``, the name of a metric, or one of them with ``val_`` in front.
-        min_delta: Smallest change that counts, >= 0 (of a negative number the sign is dropped, as in Keras).
-        patience: Epochs without a better one that are waited for, >= 0.
-        verbose: 1 or True says on standard error when it stops and restores.
-        mode: ``"min"``, ``"max"``, or ``"auto"``: max for accuracies, else min.
-        baseline: A value to pass: until it is passed, epochs count as not better. None is none.
-        restore_best_weights: True unless said otherwise (Keras: False).
-        start_from_epoch: Epochs of the run that are not judged, >= 0.
+        monitor: The key of the value: ``"loss"``, the name of a metric, or ``val_`` and one of these.
+        min_delta: The smallest change that counts, >= 0. The sign of a negative number is dropped, as in Keras.
+        patience: The number of epochs without a better one after which the run ends, >= 0.
+        verbose: 1 or True writes to standard error when it stops and restores.
+        mode: ``"min"``, ``"max"``, or ``"auto"``, which is max for accuracies, else min.
+        baseline: Until an epoch is better than this value, all epochs count as not better. None means no such value.
+        restore_best_weights: The default is True (in Keras False).
+        start_from_epoch: The number of epochs at the beginning of the run that are not judged, >= 0.
 
-    Attributes (filled when a fit has ended, since it is judged in C++; in a loop of your own after each epoch):
-        best: Best value of the last run; None before one, and if no epoch was judged.
-        best_epoch: Its epoch, counted from ``initial_epoch``; 0 before.
-        stopped_epoch: Epoch after which it ended the run; 0 if it did not.
+    Attributes (set at the end of a fit, because C++ judges the epochs; in a loop of your own after each epoch):
+        best: The best value of the last run; None before the first run, and if no epoch was judged.
+        best_epoch: The epoch of the best value, counted from ``initial_epoch``; 0 before the first run.
+        stopped_epoch: The epoch after which it ended the run; 0 if it did not.
 
     Raises:
-        ValueError: If an argument is out of range; in ``fit``, if ``monitor`` is no key of this run.
+        ValueError: If an argument is out of range; in ``fit``, if ``monitor`` is not a key of this run.
 
     Example:
         >>> from fastreg import callbacks
@@ -237,7 +243,7 @@ class EarlyStopping(Callback):
         restore_best_weights: bool = True,
         start_from_epoch: int = 0,
     ) -> None:
-        # Each is checked as it is set.
+        # Setting an attribute checks it.
         self.monitor = monitor
         self.min_delta = min_delta
         self.patience = patience
@@ -253,7 +259,7 @@ class EarlyStopping(Callback):
         self._best_weights: Any = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Forgets what was judged in a loop of your own."""
+        """Resets the state of a loop of your own."""
         if self not in _FITS:
             self._judge, self._best_weights = None, None
             self.best, self.best_epoch, self.stopped_epoch = None, 0, 0
@@ -263,7 +269,7 @@ class EarlyStopping(Callback):
 
         Raises:
             ValueError: If ``monitor`` is not in ``logs``.
-            TypeError: If there are no ``logs``, or the value is no number.
+            TypeError: If there are no ``logs``, or the value is not a number.
         """
         if self in _FITS:
             return
@@ -288,7 +294,7 @@ class EarlyStopping(Callback):
             self._restore()
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """Brings back the best weights of a loop of your own."""
+        """Restores the best weights of a loop of your own."""
         if self not in _FITS:
             self._restore()
 
@@ -296,7 +302,7 @@ class EarlyStopping(Callback):
         if self._best_weights is not None:
             self.model.set_weights(self._best_weights)
 
-    if not TYPE_CHECKING:  # a checker of types goes on to know which attributes there are
+    if not TYPE_CHECKING:  # otherwise a type checker would allow every attribute
 
         def __setattr__(self, name: str, value: object) -> None:
             if name in _SETTINGS:
@@ -308,7 +314,7 @@ class EarlyStopping(Callback):
             object.__setattr__(self, name, value)
 
     def _misspelt(self, name: str) -> str:
-        """Which setting a new public attribute is nearly named as; classes of one's own are free."""
+        """A hint if a new public attribute has nearly the name of a setting. Derived classes may have any attribute."""
         if type(self) is not EarlyStopping or name.startswith("_") or name in _FILLED or name in self.__dict__:
             return ""
         return did_you_mean(name, _SETTINGS)
@@ -318,7 +324,7 @@ class EarlyStopping(Callback):
         return f"EarlyStopping({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
     def core_config(self, keys: Sequence[str], directions: Mapping[str, str]) -> _core.EarlyStoppingConfig:
-        """What the core needs for a run whose logs have these keys, with "min" or "max" for each."""
+        """The options for the core in a run whose logs have these keys, with the better direction of each."""
         if self.monitor not in keys:
             hint = did_you_mean(self.monitor, keys)
             if self.monitor.startswith("val_") and not any(key.startswith("val_") for key in keys):
@@ -341,13 +347,13 @@ class EarlyStopping(Callback):
         }
 
     def take_result(self, result: _core.EarlyStoppingResult, offset: int) -> None:
-        """Fills the attributes from what the core found; ``offset`` is what its epochs are ahead of the run's."""
+        """Sets the attributes from the core's result. ``offset`` is the core's epoch at which the run began."""
         self.best = None if math.isnan(result["best"]) else result["best"]
         self.best_epoch = result["best_epoch"] - offset if result["best_epoch"] >= 0 else 0
         self.stopped_epoch = result["stopped_epoch"] - offset if result["stopped_epoch"] >= 0 else 0
 
     def messages(self, result: _core.EarlyStoppingResult) -> list[str]:
-        """What there is to say after a run, if ``verbose`` asks for it. Epochs are shown from 1, as progress does."""
+        """The messages after a run, none unless ``verbose`` is set. They count epochs from 1, as progress does."""
         lines = []
         if self.verbose and result["stopped_epoch"] >= 0:
             lines.append(f"Epoch {self.stopped_epoch + 1}: early stopping")
@@ -358,7 +364,7 @@ class EarlyStopping(Callback):
 
 @contextmanager
 def judged_by_the_core(stoppers: Sequence[EarlyStopping]) -> Iterator[None]:
-    """While a fit has them: what they do in a loop of one's own is not to be done a second time, and is forgotten."""
+    """Marks them as used by a fit while the context is active. Their own judging is off and is reset."""
     for stopper in stoppers:
         stopper._judge, stopper._best_weights = None, None
         _FITS.begin(stopper)
@@ -370,7 +376,7 @@ def judged_by_the_core(stoppers: Sequence[EarlyStopping]) -> Iterator[None]:
 
 
 def _logged(key: str, value: object) -> float:
-    """A value of logs: any number, NaN and infinities too."""
+    """A value of logs as a float: any number, including NaN and infinities."""
     try:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
@@ -378,7 +384,7 @@ def _logged(key: str, value: object) -> float:
 
 
 def directions_of(keys: Iterable[str], model: object = None) -> dict[str, str]:
-    """Whether a high ("max") or a low value of each key is good, by the model's metrics or else by the name."""
+    """The better direction of each key, "max" or "min", from the model's metrics or else from the name."""
     known = {metric.name: metric.direction for metric in getattr(model, "metrics", None) or ()}
     plain = {key: key.removeprefix("val_") for key in keys}
     high = ("acc", "accuracy")
@@ -388,12 +394,12 @@ def directions_of(keys: Iterable[str], model: object = None) -> dict[str, str]:
 
 
 class _Stop(Callback):
-    """Ends runs from within C++. It has no hooks and keeps no model, so that many fits may have it at once."""
+    """Ends runs inside C++. It has no methods that are called and keeps no model, so that many fits may share it."""
 
-    if not TYPE_CHECKING:  # a checker of types goes on to know which attributes there are
+    if not TYPE_CHECKING:  # otherwise a type checker would allow every attribute
 
         def __setattr__(self, name: str, value: object) -> None:
-            # A class of one's own is free; so are hooks that are put on an instance.
+            # Derived classes may have any attribute, and methods of callbacks may be set on an instance.
             if type(self) in _STOPS and name[:1] != "_" and not (callable(value) and hasattr(type(self), name)):
                 advice = _STOPS[type(self)]
                 raise AttributeError(f"{type(self).__name__}: {name} cannot be set to {describe(value)}; {advice}")
@@ -407,13 +413,12 @@ class _Stop(Callback):
 
 
 class StopSignal(_Stop):
-    """Ends the fits that have it, from any thread: give one to as many as you like, at once or later.
+    """Ends the fits that have it as a callback, from any thread. Any number of fits may share one.
 
-    A fit ends at its next step; a step, a validation or a callback of your own that is under way comes to its end
-    first. One that has not begun trains nothing. ``fit`` then returns normally: what was done of an epoch that is not
-    complete is undone, so that the model (weights, moments, step) is that of the last epoch in the history, as if
-    ``epochs`` had asked for no more, and best weights are restored where early stopping asks for it.
-    ``history.stopped_by`` is ``"stop_signal"``.
+    A fit ends at its next step; a running step, validation or callback of your own is completed first. A fit that has
+    not begun trains nothing. ``fit`` then returns normally: the steps of an incomplete epoch are undone, so that the
+    model (weights, moments, step) is that of the last epoch in the history, as if ``epochs`` had been that number.
+    Early stopping restores its best weights. ``history.stopped_by`` is ``"stop_signal"``.
 
     Example:
         >>> import threading
@@ -431,7 +436,7 @@ class StopSignal(_Stop):
         return f"<StopSignal: {'set' if self.is_set else 'not set'}>"
 
     def set(self) -> None:
-        """Ends the fits under way, and all later ones: it stays set."""
+        """Ends the running fits and all later ones, because it stays set."""
         self._signal.set()
 
     @property
@@ -441,13 +446,13 @@ class StopSignal(_Stop):
 
 
 class TimeLimit(_Stop):
-    """Ends every fit that has it so many seconds after its begin, as :class:`StopSignal` does.
+    """Ends every fit that has it a number of seconds after the fit began, as :class:`StopSignal` does.
 
-    What was done of an epoch that is not complete is undone: if not even the first one ends in time, the model is what
-    it was. ``history.stopped_by`` is ``"time_limit"``.
+    The steps of an incomplete epoch are undone: if the first epoch does not end in time, the model is unchanged.
+    ``history.stopped_by`` is ``"time_limit"``.
 
     Args:
-        seconds: > 0. Of several limits the shortest holds. Can be set, for the runs that begin later.
+        seconds: A number > 0. If there are several limits, the shortest one applies. It can be set for later runs.
 
     Raises:
         ValueError: If ``seconds`` is not > 0, or infinite.
@@ -461,7 +466,7 @@ class TimeLimit(_Stop):
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
 
-    if not TYPE_CHECKING:  # a checker of types goes on to know which attributes there are
+    if not TYPE_CHECKING:  # otherwise a type checker would allow every attribute
 
         def __setattr__(self, name: str, value: object) -> None:
             if name == "seconds":

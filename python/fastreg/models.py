@@ -11,7 +11,7 @@ from fastreg.model.sequential import Sequential
 
 __all__ = ["Sequential", "load_model"]
 
-if not TYPE_CHECKING:  # a type checker knows which names there are
+if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = absent_names(__name__)
 
 

@@ -14,5 +14,5 @@ if TYPE_CHECKING:
 
 __all__ = ["History", "Sequential"]
 
-if not TYPE_CHECKING:  # a type checker knows which names there are
+if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = lazy_names(__name__, {"History": "sequential", "Sequential": "sequential"})

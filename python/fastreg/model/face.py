@@ -42,7 +42,7 @@ class Face:
         made._take(core)
         return made
 
-    if not TYPE_CHECKING:  # a checker of types goes on to know which attributes there are
+    if not TYPE_CHECKING:  # otherwise a type checker would allow every attribute
 
         def __setattr__(self, name: str, value: object) -> None:
             if name[:1] != "_" and name not in FREE:

@@ -273,5 +273,5 @@ _REGISTRY: Registry[Initializer] = Registry(
 
 
 def get(value: object, where: str = "initializers.get") -> Initializer:
-    """The initializer that an argument stands for: an instance or a name such as ``"he_normal"``."""
+    """The initializer for an argument: an instance or a name such as ``"he_normal"``."""
     return _REGISTRY.resolve(where, value)

@@ -1,4 +1,4 @@
-"""Keras's place for ``Sequential`` and ``load_model``; both live elsewhere."""
+"""The module in which Keras has ``Sequential`` and ``load_model``. Here both are defined in other modules."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def load_model(
 
     Args:
         filepath: The file.
-        custom_objects: Taken for Keras's sake; only None or ``{}``, since a file names built-in parts alone.
-        compile: False leaves out how the model was compiled, and the state of its optimizer.
-        safe_mode: Taken for Keras's sake; loading runs no code of a file in any case.
+        custom_objects: Is accepted because Keras has it; only None or ``{}``, since a file names only built-in parts.
+        compile: False does not load how the model was compiled and the state of its optimizer.
+        safe_mode: Has no effect and is accepted because Keras has it; loading never runs code of a file.
 
     Raises:
-        ValueError: If the file is damaged or no model of fastreg's, or ``custom_objects`` asks for something.
+        ValueError: If the file is damaged or is not a model of fastreg, or ``custom_objects`` is not empty.
         OSError: If the file cannot be read.
     """
     refuse_requests("load_model", {"custom_objects": custom_objects, "safe_mode": safe_mode})

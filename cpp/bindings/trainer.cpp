@@ -53,7 +53,7 @@ EarlyStopping early_stopping(const py::dict& config) {
   return out;
 }
 
-// The verdict on an epoch, and the epochs waited by then.
+// Returns the verdict on an epoch and the new count of epochs waited.
 py::tuple judged(const py::dict& config, std::int64_t epoch, double value, double best, std::size_t waited) {
   const EpochVerdict verdict = judge_epoch(early_stopping(config), epoch, value, best, waited);
   const char* name = verdict == EpochVerdict::best ? "best" : verdict == EpochVerdict::stop ? "stop" : "worse";

@@ -4,7 +4,7 @@
 // and, if it needs a certain number of outputs, outputs. A field has
 //
 //   type              float, bool, int, activation, initializer, regularizer, seed or choice
-//   choices           are the names that a choice is one of
+//   choices           the names among which a field of type choice has its value
 //   default           is absent if the field is required
 //   nullable          is true if null is allowed
 //   schedule          is true if an object instead of a number is the schedule of a learning rate

@@ -84,7 +84,8 @@ class EarlyStoppingConfig(TypedDict):
     start_from_epoch: int
     restore_best_weights: bool
 
-# The verdict on an epoch of the run ("best", "worse" or "stop"), and the epochs waited by then. best is NaN before one.
+# Returns the verdict on an epoch ("best", "worse" or "stop") and the new count of epochs waited. best is NaN if no
+# epoch was judged before.
 def judge_epoch(
     config: EarlyStoppingConfig, epoch: int, value: float, best: float, waited: int
 ) -> tuple[str, int]: ...

@@ -56,7 +56,7 @@ __all__ = [
     "get",
 ]
 
-if not TYPE_CHECKING:  # a type checker knows which names there are
+if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = absent_names(__name__)
 
 # leaky_relu has slope 0.2 below zero, elu scale 1, gelu is the exact one with the error function.

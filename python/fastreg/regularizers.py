@@ -13,7 +13,7 @@ from fastreg.internal.description import Description, Registry
 
 __all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "l1", "l1_l2", "l2"]
 
-if not TYPE_CHECKING:  # a type checker knows which names there are
+if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = absent_names(__name__)
 
 

@@ -68,7 +68,8 @@ inline constexpr Interval kClosedFraction{0.0, 1.0, false, false, "in [0, 1]"};
 // size_t.
 inline constexpr Interval kWidth{1.0, 0x1p31, false, true, "in [1, 2^31)"};
 
-// The names of an enum's values in their order. It is specialised beside each enum that a field may have as its type:
+// The names of an enum's values in their order. There is a specialisation next to each enum that is the type of a
+// field:
 //   template <> struct Choices<Average> { static constexpr const char* kNames[] = {"binary", "micro", "macro"}; };
 template <class Enum>
 struct Choices;

@@ -49,9 +49,10 @@ struct EarlyStopping {
 
 enum class EpochVerdict { best, worse, stop };
 
-// The rule of early stopping, for the trainer's own runs and for epochs that somebody else counts. `epoch` counts from
-// 0 in the run; `best` is the best value so far, NaN before one. `waited`, 0 at first, counts the epochs in a row that
-// were no better. Where the verdict is best, `value` becomes the best value.
+// The rule of early stopping, for the trainer's own runs and for loops in which the caller counts the epochs. `epoch`
+// counts from 0 in the run. `best` is the best value of the epochs before, or NaN if there is none. `waited` is 0 at
+// the beginning and counts the consecutive epochs without an improvement. If the verdict is best, `value` is the new
+// best value.
 EpochVerdict judge_epoch(const EarlyStopping& options, std::int64_t epoch, double value, double best,
                          std::size_t& waited);
 

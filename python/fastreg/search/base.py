@@ -201,7 +201,7 @@ class Search(Generic[ModelT]):
             setattr(self, name, value)
         return self
 
-    if not TYPE_CHECKING:  # a checker of types goes on to know which attributes there are
+    if not TYPE_CHECKING:  # otherwise a type checker would allow every attribute
 
         def __setattr__(self, name: str, value: Any) -> None:
             if name not in self.__dict__ and not self._takes(name):
@@ -318,7 +318,7 @@ class Search(Generic[ModelT]):
             raise AttributeError(f"{name}: this {type(self).__name__} was not fitted yet; call fit first")
         return self._fitted
 
-    if not TYPE_CHECKING:  # a checker of types goes on to know which attributes there are
+    if not TYPE_CHECKING:  # otherwise a type checker would allow every attribute
 
         def __getattr__(self, name: str) -> Any:
             # Only called for what is not there.

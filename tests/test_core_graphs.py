@@ -145,7 +145,7 @@ def test_frozen_graphs_refuse_what_does_not_fit(rows, x, out, message):
 )
 def test_damaged_pickles_are_refused(rows, part, value):
     kind, (state, *names) = _core.Predictor(fitted(rows, 1)[0]).__reduce__()
-    with pytest.raises(ValueError, match="frozen|Predictor"):
+    with pytest.raises(ValueError, match=r"frozen|Predictor"):
         kind({**state, part: value}, *names)
 
 

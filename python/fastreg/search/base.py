@@ -188,7 +188,7 @@ class Search(Generic[ModelT]):
         return {name: getattr(self, name) for name in self._names()}
 
     def set_params(self: _S, **params: Any) -> _S:
-        """Changes arguments; what was found stays until the next ``fit``.
+        """Changes arguments. Results are kept until the next ``fit``.
 
         Raises:
             ValueError: If there is no such argument.
@@ -355,7 +355,7 @@ class Search(Generic[ModelT]):
         return self._found("trials_").refit_best()
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """What the best model gives for rows of features, transformed by ``best_preprocess_`` where there is one."""
+        """Predictions of the best model for rows of features, which ``best_preprocess_`` transforms if it exists."""
         return self._found("best_model_").predict(X)
 
     def predict_proba(self, X: Any) -> NDArray[Any]:

@@ -63,7 +63,7 @@ class Residual(ref.Layer):
 
 
 class InferredNormalization(ref.BatchNormalization):
-    """A batch normalisation that is not trained: its moving statistics are used, and stay, in training too."""
+    """A batch normalisation that is not trained: it uses its moving statistics in training, too, and keeps them."""
 
     def forward(self, x, training, mask_key):
         return super().forward(x, False, mask_key)
@@ -126,7 +126,7 @@ class Network:
         return output.loss.replace(from_logits=True) if absorbs else None
 
     def losses(self, ys, ts):
-        """Of each output, the loss of each row of the last forward pass."""
+        """For each output, the loss of each row of the last forward pass."""
         found = []
         for output, y, t in zip(self.outputs, ys, ts, strict=True):
             logits = self.from_logits(output)

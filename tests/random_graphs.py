@@ -93,7 +93,7 @@ class Drawing:
         )
 
     def finish(self):
-        """Outputs: of all values that nobody reads, joined where there are many, and at times of one in the middle."""
+        """Makes outputs of all values that nobody reads, joined if they are many, and at times of one in the middle."""
         loose = [value for value in range(len(self.widths)) if value not in self.read]
         while len(loose) > 3:
             loose = [*loose[2:], self.add(("concatenate",), *loose[:2])]
@@ -119,7 +119,7 @@ def draw(rng, steps=None, *, smooth=False):
 
 
 def functional(drawn, *, seed=0, optimizer=ref.GRADIENT_DESCENT, untrained=()):
-    """fastreg's model, layer i named ``l<i>`` after its place among the nodes, compiled; and the names in its order."""
+    """fastreg's compiled model, in which the layer of node i has the name ``l<i>``, and the names in its order."""
     inputs = [fr.Input((width,), name=f"x{i}") for i, width in enumerate(drawn.inputs)]
     values: list[Any] = list(inputs)
     for i, (row, reads) in enumerate(drawn.nodes):
@@ -186,5 +186,5 @@ def data(drawn, rows, rng):
 
 
 def one_or_list(items):
-    """What fit and predict call a list of one."""
+    """The form in which fit and predict take a list: its element if there is only one."""
     return items[0] if len(items) == 1 else list(items)

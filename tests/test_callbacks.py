@@ -1,4 +1,4 @@
-"""Callbacks, early stopping, history and progress: what runs when, what is allowed there, and what is left afterwards.
+"""Callbacks, early stopping, history and progress: when they run, what they may do, and the state afterwards.
 
 Early stopping is checked against a direct reading of Keras's rule (`expected_stop`) over whole curves of val_loss that
 the fit itself recorded.

@@ -69,7 +69,7 @@ def test_large_gradients_make_the_steps_of_the_oracle(name, size, sign):
                          ids=["none", "l1l2", "proximal"])
 @pytest.mark.parametrize("name", DIVIDING)
 def test_a_large_gradient_changes_no_bit_of_its_neighbours(name, penalty, place, rng):
-    """Vectors that hold one, and all that come behind them, take another path through the kernel."""
+    """Vectors that hold such a number, and all vectors after them, take another path through the kernel."""
     start, g = rng.normal(size=300).astype(np.float32), rng.normal(size=300).astype(np.float32)
     alone, beside = start.copy(), start.copy()
     updaters = updater(DIVIDING[name], alone, penalty), updater(DIVIDING[name], beside, penalty)

@@ -74,7 +74,7 @@ def test_an_input_is_what_it_was_for_a_sequential():
 
 
 def test_the_order_of_layers_is_keras_s():
-    """The farthest from the outputs first, and of equally far ones that which the first output reaches first."""
+    """The layers farthest from the outputs come first, and of these the one that the first output reaches first."""
     a, b = fr.Input((4,)), fr.Input((3,))
     late = layers.Dense(4, name="late")(b)
     early = layers.Dense(4, name="early")(a)
@@ -215,7 +215,7 @@ def test_forms_of_loss_that_mean_the_same(given, weights):
 
 
 def test_a_weight_of_loss_weighs():
-    """Zero leaves an output out, and two outputs of weights 2 and 1 are as if gradients were so."""
+    """A weight of zero leaves an output out, and weights 2 and 1 scale the gradients of two outputs by 2 and 1."""
     model = compiled(loss_weights=[1.0, 0.0], metrics=None)
     before = model.layers[4].get_weights()
     model.fit([A, B], [VALUES, LABELS], verbose=0)

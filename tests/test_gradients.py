@@ -161,7 +161,7 @@ def test_stack(name, rng):
 @pytest.mark.parametrize("name", ["bn, dropout", "dense(relu), bn", "bn first", "dropouts", "penalties", "panels"])
 @pytest.mark.parametrize(("rows", "batch_size"), [(1, None), (2, None), (33, 32), (3, 1), (64, 32), (40, 64)])
 def test_batches(name, rows, batch_size, rng):
-    """Short last batches, one of a single row behind batch normalisation among them."""
+    """Short last batches, including one with a single row after batch normalisation."""
     check_epoch(*STACKS[name], rng, rows=rows, batch_size=batch_size, optimizer=ref.SGD(0.1))
 
 
@@ -170,10 +170,10 @@ def last_activation(loss):
     return loss.absorbs if loss.absorbs and not loss.logits else "linear"
 
 
-# Every loss behind the activation that it is made for, and one behind others.
+# Every loss after its matching activation, and one loss after others.
 LOSSES = [(name, last_activation(loss)) for name, loss in ref.LOSSES.items()]
 LOSSES += [("mean_squared_error", "sigmoid"), ("mean_squared_error", "softmax")]
-# Those that are computed from what comes before the last activation.
+# Losses that are computed from the values before the last activation.
 ABSORBING = [(name, loss.absorbs) for name, loss in ref.LOSSES.items() if loss.absorbs and not loss.logits]
 
 

@@ -119,7 +119,7 @@ def test_outputs_losses_and_gradients_of_any_network(seed, steps):
 
 @pytest.mark.parametrize("seed", range(12))
 def test_gradients_agree_with_finite_differences(seed):
-    """Of fastreg's own loss, along a random direction, where nothing differs between training and inference."""
+    """For fastreg's own loss along a random direction, in networks that compute the same in training and inference."""
     rng = np.random.default_rng(seed)
     drawn = draw(rng, smooth=True)
     nodes = [(("activation", "tanh") if row[0] in ("dropout", "batch_norm") else row, reads)
@@ -164,7 +164,7 @@ OPTIMIZERS = {
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("seed", range(8))
 def test_twenty_steps(seed, optimizer):
-    """Batches in order, the last one short. Gradients that rounding alone decides are kept away from Adam's kin."""
+    """Batches in order, the last one short. Adam and its variants get no gradients that rounding alone determines."""
     rng = np.random.default_rng([seed, 1])
     drawn = draw(rng)
     model, net = build_pair(drawn, rng, optimizer=OPTIMIZERS[optimizer], seed=11)
@@ -270,7 +270,7 @@ def test_training_goes_on_where_it_was(seed, way, tmp_path):
 
 
 def test_a_chain_is_the_same_in_either_form(rng):
-    """Weights, history and predictions, bit for bit: the seed gives what it gives a Sequential."""
+    """Weights, history and predictions are the same bits as those of a Sequential with the same seed."""
     def described():
         return [layers.Dense(17, "relu", kernel_regularizer="l2"), layers.BatchNormalization(), layers.Dropout(0.3),
                 layers.Dense(9), layers.Activation("gelu"), layers.Dense(3, "softmax")]
@@ -328,7 +328,7 @@ def residual_oracle(rows):
 
 @pytest.mark.parametrize("form", ["Sequential", "Model"])
 def test_residual_blocks(form, rng, tmp_path):
-    """Nested ones too, in a chain and called on a value: twenty steps, frozen, and saved."""
+    """Residual blocks, also nested, in a chain and called on a value: twenty steps, frozen, and saved."""
     optimizer = ref.SGD(0.02, momentum=0.9)
     described = [residual_layer(row) for row in BLOCKS]
     if form == "Sequential":

@@ -1,4 +1,4 @@
-"""Sequential as its users see it: building, weights, scores, Keras's words, copies, what is left behind."""
+"""The public behaviour of Sequential: building, weights, scores, Keras's arguments, copies, and leftovers."""
 from __future__ import annotations
 
 import copy

@@ -84,7 +84,7 @@ def test_proximal_step(optimizer, l2, rng):
 
 @pytest.mark.parametrize("offset", [0, 1, 3, 7, 15])
 def test_unaligned_arrays(offset, rng):
-    """w may start anywhere; what lies before and behind it stays."""
+    """w may start at any address; the memory before and after it does not change."""
     buffer = rng.normal(size=200).astype(np.float32)
     w, before = buffer[offset : offset + 131], buffer.copy()
     expected = ref.Updater(rounded(OPTIMIZERS["adam"])).step(w.astype(np.float64), np.ones(131))
@@ -108,7 +108,7 @@ def test_a_schedule_is_followed_from_step_zero(rng):
 
 
 def test_adam_late_in_a_long_run(rng):
-    """Bias corrections after 30000 steps: 1 - beta^t stays what it is."""
+    """Bias corrections after 30000 steps: 1 - beta^t remains accurate."""
     w = np.zeros(17, np.float32)
     mine, oracle = updater(OPTIMIZERS["adam"], w, Penalty()), ref.Updater(rounded(OPTIMIZERS["adam"]))
     expected, g = np.zeros(17), np.ones(17, np.float32)

@@ -212,7 +212,7 @@ def test_within_a_fit_the_core_alone_judges():
 
 
 def test_a_callback_may_drive_another_one():
-    """Early stopping inside a callback of one's own, which passes its hooks on, is a loop of one's own."""
+    """Early stopping inside a user's callback that passes its calls on works as in a loop of one's own."""
 
     class Both(callbacks.Callback):
         def __init__(self):

@@ -61,7 +61,7 @@ def test_dropout_keep_rate():
     for rate in (0.01, 0.1, 0.5, 0.8, 0.99):
         kept = mask_of(x, rate, seed=4, step=1).sum()
         assert abs(kept - x.size * (1.0 - rate)) < 5.0 * math.sqrt(x.size * rate * (1.0 - rate))
-        # The expectation is kept: the mean of what comes out is that of what went in.
+        # Dropout does not change the expectation: the outputs have the same mean as the inputs.
         y = ops.dropout(x, rate, seed=4, step=1)
         assert abs(y.mean(dtype=np.float64) - 1.0) < 5.0 * math.sqrt(rate / (1.0 - rate) / x.size) + 1e-4
 

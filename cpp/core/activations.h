@@ -1,4 +1,4 @@
-// Activations by name, for those who read descriptions; fastreg/spec.h has what else is known of them.
+// Finds activations by name, for code that reads descriptions. fastreg/spec.h declares the other functions.
 #pragma once
 #include <string>
 #include <string_view>

@@ -1,23 +1,23 @@
-// Reads the JSON description into the structs of spec.h. What values are allowed is validate.cpp's business;
-// here it is names and JSON types. Knows nothing of files or of how a network computes.
+// Reads the JSON description into the structs of spec.h. It checks names and JSON types; validate.cpp checks values. It
+// knows nothing of files or of how a network computes.
 //
 //   format      1, or 2 for a graph     required
 //   n_features  integer                 required by parse_network in format 1
 //   seed        integer in [0, 2^64)    default 0
-//   inputs      array of objects        required by parse_network in format 2, as nodes and outputs: name, n_features
+//   inputs      array of objects        required by parse_network in format 2, like nodes and outputs: name, n_features
 //   nodes       array of objects        layer (index in layers), inputs (array of values, which spec.h numbers)
 //   outputs     array of objects        name, value
 //   layers      array of objects        required by parse_network
 //     their names and fields are those of fastreg/layers.h, and so are those of initializers and regularizers
 //   loss        object, or an array     required by parse_training; an array has one for each output of the network
 //     names and fields are those of fastreg/losses.h
-//   loss_weights array of numbers       default ones; beside an array of losses, one for each
+//   loss_weights array of numbers       default ones; only with an array of losses, one for each
 //   optimizer   object                  required by parse_training; names and fields are those of fastreg/optimizers.h
-//   metrics     array of objects        default empty; beside an array of losses, an array of such arrays
+//   metrics     array of objects        default empty; with an array of losses, an array of such arrays
 //     names and fields are those of fastreg/metrics.h
 //
-// Every object of these names its kind in "type". An absent member has the default of its struct, a member that is
-// not listed is ignored.
+// Every one of these objects names its kind in "type". A member that is absent has the default of its struct, and a
+// member that is not listed is ignored.
 #include "fastreg/spec.h"
 
 #include <cmath>
@@ -77,7 +77,7 @@ std::vector<Metric> read_metrics(const Json::Array& metrics, const std::string& 
   return out;
 }
 
-// An array beside the losses, with an element for each of them; null where it is absent.
+// An array with an element for each of the losses; null if it is absent.
 const Json::Array* beside_losses(const Members& top, const char* list, std::size_t count) {
   if (top.find(list) == nullptr) return nullptr;
   const Json::Array& array = top.array(list);

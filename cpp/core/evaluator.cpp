@@ -1,4 +1,4 @@
-// Evaluation, and what it shares with training: gathering targets and weights of rows.
+// Evaluation, and the gathering of targets and weights of rows, which training uses, too.
 #include "core/evaluator.h"
 
 #include <algorithm>
@@ -6,8 +6,8 @@
 namespace fastreg {
 namespace {
 
-// Blocks whose rows add to the same sums of a metric form a group; there are no more than this many, since a metric may
-// have very many sums. Which blocks these are depends on the number of rows alone.
+// The largest number of groups. The blocks of a group add to the same sums of a metric. It is limited because a metric
+// may have very many sums. The group of a block depends only on the number of rows.
 constexpr std::size_t kGroups = 256;
 
 }  // namespace

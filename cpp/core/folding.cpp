@@ -19,8 +19,8 @@ constexpr double kMostShift = 16.0;
 struct Draft {
   std::size_t in = 0, out = 0;
   std::vector<float> kernel;
-  Doubles row_scale, column_scale;         // beside a kernel; empty for ones
-  Doubles mean, scale;                     // without one; empty for an activation alone
+  Doubles row_scale, column_scale;         // if there is a kernel; empty for ones
+  Doubles mean, scale;                     // if there is no kernel; empty for an activation alone
   Doubles bias;                            // empty for zeros
   bool far = false;                        // a mean of its input is beyond kMostShift
   ActivationKind activation = ActivationKind::linear;
@@ -225,7 +225,7 @@ class Cutter {
     }
     std::vector<FrozenLayer> layers = Folder(graph_, wiring_.widths[chain.begin]).run(chain.layers);
     const std::size_t cols = wiring_.widths[made];
-    if (layers.empty() && !is_output_[made]) {   // dropout and the like
+    if (layers.empty() && !is_output_[made]) {   // layers that do nothing in inference, such as dropout
       number_[made] = number_[chain.begin];
       return;
     }

@@ -32,7 +32,7 @@ class FrozenGraph {
   struct Node {
     FrozenNode::Kind kind;
     std::vector<std::size_t> inputs;
-    std::vector<PackedLayers> packed;   // one where it is a chain
+    std::vector<PackedLayers> packed;   // one element for a chain, none for a join
   };
   // Where a value is stored while a block runs: in an input, in an output, or in a buffer, which begins `offset` floats
   // per row after the beginning of the scratch memory of a thread.

@@ -4,9 +4,8 @@
 //   BatchNormalization + Dropout     one pass writes both
 //   Dense(relu, ...) + Dropout       the mask is applied where the product is stored, and is not needed in backward
 //   Dense(relu, ...) + BatchNorm     the activation is differentiated together with the normalisation
-// And one that splits a layer in two:
-//   Dense(softmax), and a sigmoid or softmax before an output: an operation of its own, which a loss computed from logits
-//   leaves out
+// One pattern splits a layer in two: the softmax of a Dense, and a sigmoid or softmax before an output, is a separate
+// operation, which is skipped if the loss is computed from logits.
 #pragma once
 #include <optional>
 #include <vector>

@@ -21,8 +21,9 @@ constexpr double kFlopsPerThread = 2e7;
 
 using NetworkLock = ForkSafe<FairMutex>;
 
-// An output of the network. Where a sigmoid or softmax of its own ends it, and nobody else reads that or the value in
-// front, a loss may start from the latter, the logits; elsewhere head is linear and the two values are the same.
+// An output of the network. If its last operation is a separate sigmoid or softmax, and no other operation reads its
+// value or the logits before it, a loss may be computed from the logits. Otherwise head is linear, and the two values
+// are the same.
 struct GraphOutput {
   std::size_t value = 0, logits = 0;
   ActivationKind head = ActivationKind::linear;
@@ -56,9 +57,10 @@ struct Graph {
   std::size_t inference_threads(std::size_t rows) const;
 };
 
-// Throws std::invalid_argument, saying what takes how much, if so many floats are more than the memory there is.
+// Throws std::invalid_argument if this number of floats exceeds the memory of the machine. The message names `what` and
+// the size.
 void require_memory(const char* what, double floats);
-// Fills the weights as their initializers say.
+// Fills the weights with the values of their initializers.
 void initialize(const Graph& graph);
 
 }  // namespace fastreg

@@ -81,8 +81,8 @@ struct MatmulInput {
 
 // dz = scale dy * f'(saved) over rows matrices, in place allowed (dz == dy); db[c] = sum over rows of dz, where db is
 // not null. saved is the output of the activation, or its input where the derivative needs that. Not softmax. For relu
-// it may also be what dropout left of the output, scale being the dropout's: what was dropped is 0 as much as what relu
-// cut off.
+// it may also be the output after dropout, with dropout's scale: an element that was dropped is 0 like one that relu
+// set to 0.
 struct ActivationBackward {
   ActivationKind activation;
   const float* saved;
@@ -183,8 +183,8 @@ struct LossStep {
 // [-0x1.fefp63, 0x1.fefp63]: no mean overflows, and all larger gradients make the same step. Infinity and NaN become
 // NaN. sums: where not null and l1 or l2 is not 0, receives {sum |w|, sum w^2} of the parameters before the step.
 struct Update {
-  std::size_t optimizer;     // its index in the list of fastreg/optimizers.h, one that has rules of its own
-  const void* description;   // of the type at that index
+  std::size_t optimizer;     // the index of a type that has rules in the list of fastreg/optimizers.h
+  const void* description;   // an object of the type at that index
   std::size_t n;
   float* w;
   const float* g;

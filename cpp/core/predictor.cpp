@@ -56,7 +56,7 @@ void infer_blocks(void* context, const Team& team) {
   }
 }
 
-// A network that is no more than one chain.
+// Whether a network is a single chain.
 bool is_chain(const FrozenNetwork& network) {
   return network.inputs.size() == 1 && network.nodes.size() == 1 && network.outputs.size() == 1 &&
          network.nodes[0].kind == FrozenNode::Kind::chain;

@@ -30,7 +30,7 @@ inline std::string numbered(const char* name, std::size_t index, std::size_t cou
   return count == 1 ? name : std::string(name) + "[" + std::to_string(index) + "]";
 }
 
-// Throws std::invalid_argument unless there are so many arrays of the name.
+// Throws std::invalid_argument if the number of arrays is not the wanted one.
 inline void check_count(const char* name, std::size_t wanted, std::size_t got) {
   if (wanted != got)
     throw std::invalid_argument(std::string(name) + " must be " + std::to_string(wanted) + " arrays, got " +

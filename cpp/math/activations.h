@@ -237,7 +237,8 @@ struct Softplus {
   }
 };
 
-// Over a whole row, so it has kernels of its own (softmax_forward and softmax_backward, which reads the output).
+// Softmax needs a whole row, so it has its own kernels, softmax_forward and softmax_backward. The latter reads the
+// output.
 struct Softmax {
   static constexpr const char* kName = "softmax";
   static constexpr bool kFromInput = false;

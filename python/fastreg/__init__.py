@@ -1,7 +1,7 @@
 """fastreg: small and medium regularised dense networks, trained and served fast on a CPU.
 
-This file lists the public names. The modules load when they are first touched; only the compiled module loads at once,
-so that an instruction set that cannot be had (``FASTREG_ISA``) is an ImportError here.
+This file lists the public names. A module is imported when it is first used. Only the compiled module is imported
+immediately, so that an unavailable instruction set (``FASTREG_ISA``) is an ImportError here.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ _HOMES = {
 }
 
 
-if not TYPE_CHECKING:  # a type checker knows which names there are
+if not TYPE_CHECKING:  # otherwise a type checker would allow every name
 
     def __getattr__(name: str) -> Any:
         if name not in __all__:
@@ -100,11 +100,11 @@ def __dir__() -> list[str]:
 
 
 class _OldPaths:
-    """Asked for modules that were not found: those that moved are found at their old paths too."""
+    """Finds modules that moved at their old paths. Python calls it for modules that were not found elsewhere."""
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
-        """What the import system wants to know of a module of fastreg that moved; None for any other."""
+        """The import specification of a module of fastreg that moved; None for any other module."""
         if not name.startswith("fastreg."):
             return None
         from fastreg.internal import old_paths

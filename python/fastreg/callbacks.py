@@ -1,8 +1,8 @@
-"""What may happen between epochs: a base for one's own callbacks, early stopping, and the history.
+"""What may happen between epochs: a base class for callbacks, early stopping, stop signals, time limits, the history.
 
-At the end of an epoch come metrics, the history, the callbacks of this file in list order, one's own in list order, and
-only then the stop flags; all of them run. Early stopping, stop signals and time limits run inside C++, so a fit with
-nothing else never enters Python before it ends.
+At the end of an epoch the order is: metrics, the history, the callbacks of this file in list order, your own callbacks
+in list order, and then the stop flags. All of them run. Early stopping, stop signals and time limits run inside C++, so
+a fit that has nothing else never enters Python before it ends.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Callback", "EarlyStopping", "History", "StopSignal", "TimeLimit"]
 
-if not TYPE_CHECKING:  # a type checker knows which names there are
+if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = absent_names(__name__)
 
 Logs = dict[str, float]
@@ -96,7 +96,7 @@ class History(Callback):
     """
 
     def set_model(self, model: TrainedModel) -> None:
-        """Does not keep the model: the model keeps the history, and a cycle would keep the weights for long."""
+        """Does nothing. The model has the history, and a reference cycle would keep the weights in memory for long."""
 
     def __init__(self) -> None:
         self.history: dict[str, list[float]] = {}
@@ -129,7 +129,7 @@ class Judge:
         self.ended = False
 
     def follow(self, settings: EarlyStopping, mode: str) -> None:
-        """Takes these rules from the next epoch on."""
+        """Applies these settings from the next epoch on."""
         self._config = settings.rule(0, mode)
 
     def take(self, epoch: int, value: float) -> bool:
@@ -181,7 +181,7 @@ _SETTINGS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-# Attributes that runs fill.
+# Attributes that a run sets.
 _FILLED = ("model", "params", "best", "best_epoch", "stopped_epoch")
 
 
@@ -238,7 +238,7 @@ class EarlyStopping(Callback):
         restore_best_weights: bool = True,
         start_from_epoch: int = 0,
     ) -> None:
-        # Each is checked as it is set.
+        # Setting an attribute checks it.
         self.monitor = monitor
         self.min_delta = min_delta
         self.patience = patience
@@ -264,7 +264,7 @@ class EarlyStopping(Callback):
 
         Raises:
             ValueError: If ``monitor`` is not in ``logs``.
-            TypeError: If there are no ``logs``, or the value is no number.
+            TypeError: If there are no ``logs``, or the value is not a number.
         """
         if self in _FITS:
             return
@@ -289,7 +289,7 @@ class EarlyStopping(Callback):
             self._restore()
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """Brings back the best weights of a loop of your own."""
+        """Restores the best weights of a loop of your own."""
         if self not in _FITS:
             self._restore()
 
@@ -297,7 +297,7 @@ class EarlyStopping(Callback):
         if self._best_weights is not None:
             self.model.set_weights(self._best_weights)
 
-    if not TYPE_CHECKING:  # a checker of types goes on to know which attributes there are
+    if not TYPE_CHECKING:  # otherwise a type checker would allow every attribute
 
         def __setattr__(self, name: str, value: object) -> None:
             if name in _SETTINGS:
@@ -371,7 +371,7 @@ def judged_by_the_core(stoppers: Sequence[EarlyStopping]) -> Iterator[None]:
 
 
 def _logged(key: str, value: object) -> float:
-    """A value of logs: any number, NaN and infinities too."""
+    """A value of logs as a float: any number, including NaN and infinities."""
     try:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
@@ -379,7 +379,7 @@ def _logged(key: str, value: object) -> float:
 
 
 def directions_of(keys: Iterable[str], model: object = None) -> dict[str, str]:
-    """Whether a high ("max") or a low value of each key is good, by the model's metrics or else by the name."""
+    """The better direction of each key, "max" or "min", from the model's metrics or else from the name."""
     known = {metric.name: metric.direction for metric in getattr(model, "metrics", None) or ()}
     plain = {key: key.removeprefix("val_") for key in keys}
     high = ("acc", "accuracy")
@@ -391,10 +391,10 @@ def directions_of(keys: Iterable[str], model: object = None) -> dict[str, str]:
 class _Stop(Callback):
     """Ends runs from within C++. It has no hooks and keeps no model, so that many fits can use it at the same time."""
 
-    if not TYPE_CHECKING:  # a checker of types goes on to know which attributes there are
+    if not TYPE_CHECKING:  # otherwise a type checker would allow every attribute
 
         def __setattr__(self, name: str, value: object) -> None:
-            # A class of one's own is free; so are hooks that are put on an instance.
+            # Derived classes may have any attribute, and methods of callbacks may be set on an instance.
             if type(self) in _STOPS and name[:1] != "_" and not (callable(value) and hasattr(type(self), name)):
                 advice = _STOPS[type(self)]
                 raise AttributeError(f"{type(self).__name__}: {name} cannot be set to {describe(value)}; {advice}")
@@ -461,7 +461,7 @@ class TimeLimit(_Stop):
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
 
-    if not TYPE_CHECKING:  # a checker of types goes on to know which attributes there are
+    if not TYPE_CHECKING:  # otherwise a type checker would allow every attribute
 
         def __setattr__(self, name: str, value: object) -> None:
             if name == "seconds":

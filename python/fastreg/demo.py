@@ -21,7 +21,7 @@ from fastreg.internal.extras import needs
 from fastreg.internal.progress import printable
 from fastreg.model.sequential import Sequential
 
-if not TYPE_CHECKING:  # a type checker knows which names there are
+if not TYPE_CHECKING:  # otherwise a type checker would allow every name
 
     def __getattr__(name: str) -> Any:
         from fastreg.internal.old_paths import old_name

@@ -48,7 +48,7 @@ __all__ = [
     "zeros",
 ]
 
-if not TYPE_CHECKING:  # a type checker knows which names there are
+if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = absent_names(__name__)
 
 
@@ -273,5 +273,5 @@ _REGISTRY: Registry[Initializer] = Registry(
 
 
 def get(value: object, where: str = "initializers.get") -> Initializer:
-    """The initializer that an argument stands for: an instance or a name such as ``"he_normal"``."""
+    """The initializer for an argument: an instance or a name such as ``"he_normal"``."""
     return _REGISTRY.resolve(where, value)

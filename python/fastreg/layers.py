@@ -56,19 +56,19 @@ __all__ = [
     "get",
 ]
 
-if not TYPE_CHECKING:  # a type checker knows which names there are
+if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = absent_names(__name__)
 
 # leaky_relu has slope 0.2 below zero, elu scale 1, gelu is the exact one with the error function.
 ACTIVATIONS = _core.activations()
 _ACTIVATION_ALIASES = {"swish": "silu"}
 
-# The axes of features, of which there is but one.
+# The names of the axis of features, which is the only one.
 _AXIS: Rule = ("be -1 or 1", lambda v: v in (-1, 1))
 
 
 def check_activation(owner: str, name: str, value: object) -> str:
-    """The name of an activation: None is linear, swish is silu."""
+    """The name of an activation. None means linear, and swish means silu."""
     if value is None:
         return "linear"
     if isinstance(value, str):
@@ -85,14 +85,14 @@ class Dense(Layer, DenseArguments):
     Weights: ``kernel`` :math:`W` (in, units) and ``bias`` :math:`b` (units,).
 
     Args:
-        units: Number of outputs, >= 1.
-        activation: One of :data:`ACTIVATIONS`; None is linear.
+        units: The number of outputs, >= 1.
+        activation: One of :data:`ACTIVATIONS`; None means linear.
         use_bias: Whether there is a :math:`b`.
-        kernel_initializer: How :math:`W` starts, see :mod:`fastreg.initializers`.
-        bias_initializer: How :math:`b` starts.
-        kernel_regularizer: Penalty on :math:`W`, see :mod:`fastreg.regularizers`; None is none.
-        bias_regularizer: Penalty on :math:`b`.
-        name: See :class:`Layer`, as ``trainable``, ``input_shape`` and ``input_dim``.
+        kernel_initializer: The initial values of :math:`W`, see :mod:`fastreg.initializers`.
+        bias_initializer: The initial values of :math:`b`.
+        kernel_regularizer: The penalty on :math:`W`, see :mod:`fastreg.regularizers`; None means no penalty.
+        bias_regularizer: The penalty on :math:`b`.
+        name: See :class:`Layer`, as for ``trainable``, ``input_shape`` and ``input_dim``.
 
     Raises:
         ValueError: If ``units`` < 1 or a name is unknown.
@@ -120,7 +120,7 @@ class Activation(Layer, LayerArguments):
 
     Args:
         activation: One of :data:`ACTIVATIONS`.
-        name: See :class:`Layer`, as ``trainable``, ``input_shape`` and ``input_dim``.
+        name: See :class:`Layer`, as for ``trainable``, ``input_shape`` and ``input_dim``.
 
     Raises:
         ValueError: If the name is unknown; the message lists the known ones.
@@ -137,23 +137,24 @@ class Activation(Layer, LayerArguments):
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
 class BatchNormalization(Layer, NormalizationArguments):
-    r"""Each feature brought to mean 0 and variance 1 over a batch, then scaled and shifted.
+    r"""Normalises each feature to mean 0 and variance 1 over a batch, then scales and shifts it.
 
     Ioffe and Szegedy, ICML 2015:
 
     .. math:: y = \gamma (x - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta
 
-    In training :math:`\mu, \sigma^2` are those of the batch (the biased variance), and the moving averages follow:
-    ``moving = momentum * moving + (1 - momentum) * batch``. Elsewhere they are the moving averages. A batch of one row
-    is normalised to 0. Weights: ``gamma``, ``beta``, ``moving_mean``, ``moving_variance``, each (in,).
+    In training :math:`\mu, \sigma^2` are those of the batch (with the biased variance), and the moving averages are
+    updated: ``moving = momentum * moving + (1 - momentum) * batch``. Outside of training they are the moving averages.
+    A batch of one row is normalised to 0. Weights: ``gamma``, ``beta``, ``moving_mean``, ``moving_variance``, each
+    (in,).
 
     Args:
-        axis: -1 or 1, the axis of features; there is no other.
-        momentum: Weight of the *old* average, in [0, 1]. PyTorch's momentum is one minus this.
+        axis: -1 or 1, which both mean the axis of features; there is no other.
+        momentum: The weight of the *old* average, in [0, 1]. PyTorch's momentum is one minus this.
         epsilon: >= 2**-126.
         center: Whether there is a :math:`\beta`.
         scale: Whether there is a :math:`\gamma`.
-        name: See :class:`Layer`, as ``trainable``, ``input_shape`` and ``input_dim``.
+        name: See :class:`Layer`, as for ``trainable``, ``input_shape`` and ``input_dim``.
 
     Raises:
         ValueError: If an argument is out of range or NaN.
@@ -182,11 +183,11 @@ class Dropout(Layer, LayerArguments):
     layer does nothing.
 
     Args:
-        rate: Probability to drop, in [0, 1); 1/65536 is the finest step, and what is kept is divided by 1 - the
-            probability in force, so that the expectation is exact.
-        noise_shape: Taken for Keras's sake; only None, a decision for every element, is supported.
-        seed: In [0, 2**64): decides this layer's masks in place of the model's seed. None takes the model's.
-        name: See :class:`Layer`, as ``trainable``, ``input_shape`` and ``input_dim``.
+        rate: The probability to drop an element, in [0, 1). It is rounded to a multiple of 1/65536, and kept elements
+            are divided by 1 - the rounded probability, so that the expectation is exact.
+        noise_shape: Is accepted because Keras has it; only None, a decision for every element, is supported.
+        seed: An integer in [0, 2**64) that determines this layer's masks instead of the model's seed, or None.
+        name: See :class:`Layer`, as for ``trainable``, ``input_shape`` and ``input_dim``.
 
     Raises:
         ValueError: If ``rate`` or ``seed`` is out of range or NaN, or ``noise_shape`` is not None.
@@ -207,7 +208,7 @@ class Dropout(Layer, LayerArguments):
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
 class Add(Join, LayerArguments):
-    """The sum of values of one width, element by element, from left to right.
+    """The sum of values of the same width, element by element, from left to right.
 
     Args:
         name: See :class:`Layer`.
@@ -226,7 +227,7 @@ class Add(Join, LayerArguments):
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
 class Multiply(Join, LayerArguments):
-    """The product of values of one width, element by element, from left to right.
+    """The product of values of the same width, element by element, from left to right.
 
     Args:
         name: See :class:`Layer`.
@@ -249,7 +250,7 @@ class Concatenate(Join, LayerArguments):
     """The features of values side by side, in the order of the list.
 
     Args:
-        axis: -1 or 1, the axis of features; there is no other.
+        axis: -1 or 1, which both mean the axis of features; there is no other.
         name: See :class:`Layer`.
 
     Example:
@@ -265,7 +266,7 @@ class Concatenate(Join, LayerArguments):
 
 
 def _check_inner(owner: str, name: str, value: Any) -> Layer:
-    """A layer of a Residual: one that has one input."""
+    """A layer of a Residual. It must have one input."""
     layer = value if issubclass(type(value), Layer) else getattr(value, "description", value)
     if isinstance(layer, Mapping):
         layer = get(layer, owner)

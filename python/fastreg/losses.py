@@ -29,7 +29,7 @@ __all__ = [
     "get",
 ]
 
-if not TYPE_CHECKING:  # a type checker knows which names there are
+if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = absent_names(__name__)
 
 
@@ -38,7 +38,7 @@ class Loss(Description):
 
     # The name in Keras and in the core.
     key: ClassVar[str]
-    # What targets are: "values" (any), "probabilities" (in [0, 1]), "distribution" (a row of shares), "labels".
+    # The kinds of targets: "values" (any), "probabilities" (in [0, 1]), "distribution" (a row of shares), "labels".
     targets: ClassVar[str]
 
 
@@ -157,5 +157,5 @@ _REGISTRY: Registry[Loss] = Registry(
 
 
 def get(value: object, where: str = "losses.get") -> Loss:
-    """The loss that an argument stands for: an instance or a name such as ``"mse"``."""
+    """The loss for an argument: an instance or a name such as ``"mse"``."""
     return _REGISTRY.resolve(where, value)

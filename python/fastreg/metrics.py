@@ -1,6 +1,6 @@
 r"""The metrics that are reported besides the loss. These are descriptions; C++ accumulates them over an epoch.
 
-Metrics do not see the weights of rows, as Keras's ``metrics=`` do not; :math:`t` is the target, :math:`p` the output.
+As Keras's ``metrics=``, metrics do not use the weights of rows. :math:`t` is the target, :math:`p` the output.
 The key in the history is the string that was given (``"acc"``), or the name of the instance.
 """
 
@@ -26,18 +26,18 @@ __all__ = [
     "resolve",
 ]
 
-if not TYPE_CHECKING:  # a type checker knows which names there are
+if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = absent_names(__name__)
 
 
 class Metric(Description):
-    """Base of the metrics; anything that ``compile(metrics=[...])`` accepts."""
+    """The base class of the metrics; anything that ``compile(metrics=[...])`` accepts."""
 
-    # Whether a good value is a high one ("max") or a low one ("min"): what mode="auto" of EarlyStopping goes by.
+    # The better direction, "max" or "min". mode="auto" of EarlyStopping uses it.
     direction: ClassVar[str]
-    # What its targets are: a "matrix", "labels", so that only a loss on labels can go with it, or "any" of both.
+    # The form of the targets: a "matrix"; "labels", which requires a loss on labels; or "any" of both.
     targets: ClassVar[str] = "matrix"
-    # How many outputs the network must have; None is any number.
+    # The number of outputs that the network must have; None means any number.
     outputs: ClassVar[int | None] = None
     name: Annotated[str, check_name]
 
@@ -45,7 +45,7 @@ class Metric(Description):
 @takes_keras_arguments
 @dataclass(frozen=True)
 class BinaryAccuracy(Metric, BinaryAccuracyArguments):
-    """Share of outputs on the right side: ``p > 0.5`` equals ``t > 0.5``, averaged over units and rows.
+    """The fraction of outputs, over units and rows, for which ``p > 0.5`` equals ``t > 0.5``.
 
     Args:
         name: Key in the history.
@@ -63,7 +63,9 @@ class BinaryAccuracy(Metric, BinaryAccuracyArguments):
 @takes_keras_arguments
 @dataclass(frozen=True)
 class CategoricalAccuracy(Metric, MetricArguments):
-    """Share of rows whose largest output is where the largest target is; of equal outputs the first counts.
+    """The fraction of rows whose largest output is in the same column as the largest target.
+
+    If outputs are equal, the first one counts.
 
     Args:
         name: Key in the history.
@@ -81,7 +83,7 @@ class CategoricalAccuracy(Metric, MetricArguments):
 @takes_keras_arguments
 @dataclass(frozen=True)
 class SparseCategoricalAccuracy(Metric, MetricArguments):
-    """Share of rows whose largest output is at the label; of equal outputs the first counts.
+    """The fraction of rows whose largest output is in the column of the label. If outputs are equal, the first counts.
 
     Args:
         name: Key in the history.
@@ -100,7 +102,7 @@ class SparseCategoricalAccuracy(Metric, MetricArguments):
 @takes_keras_arguments
 @dataclass(frozen=True)
 class MeanSquaredError(Metric, MetricArguments):
-    r"""Mean of :math:`(p - t)^2` over units and rows; without the penalties, which the loss includes.
+    r"""The mean of :math:`(p - t)^2` over units and rows. It does not include the penalties, as the loss does.
 
     Args:
         name: Key in the history.
@@ -118,7 +120,7 @@ class MeanSquaredError(Metric, MetricArguments):
 @takes_keras_arguments
 @dataclass(frozen=True)
 class MeanAbsoluteError(Metric, MetricArguments):
-    r"""Mean of :math:`|p - t|` over units and rows.
+    r"""The mean of :math:`|p - t|` over units and rows.
 
     Args:
         name: Key in the history.
@@ -140,9 +142,9 @@ class AUC(Metric, MetricArguments):
 
     .. math:: \frac{1}{P N} \sum_{t_i > 0.5} \sum_{t_j \le 0.5} \left( [p_i > p_j] + \tfrac12 [p_i = p_j] \right)
 
-    with P positive rows (t > 0.5) and N others: how probably a positive row has the larger output of the two. It is NaN
-    without positive or without other rows, and where an output is NaN. Like every metric it does not see the weights of
-    rows. The outputs of all rows of an epoch are kept until its end, and then sorted.
+    with P positive rows (t > 0.5) and N others. It is the probability that a positive row has a larger output than
+    another row. It is NaN if there are no positive rows or no others, or if an output is NaN. Like every metric, it
+    does not use the weights of rows. The outputs of all rows of an epoch are kept until its end and are then sorted.
 
     Args:
         name: Key in the history.
@@ -158,7 +160,7 @@ class AUC(Metric, MetricArguments):
     name: Annotated[str, check_name] = "auc"
 
 
-# Which accuracy this is depends on the loss and the outputs.
+# Names for the accuracy that fits the loss and the outputs.
 _ACCURACY = ("accuracy", "acc")
 _REGISTRY: Registry[Metric] = Registry(
     "metric",
@@ -178,7 +180,7 @@ _REGISTRY: Registry[Metric] = Registry(
 
 
 def get(value: object, where: str = "metrics.get") -> Metric:
-    """The metric that an argument stands for: an instance, or a name, which then is its key in the history."""
+    """The metric for an argument: an instance, or a name, which is then its key in the history."""
     metric = _REGISTRY.resolve(where, value)
     return type(metric)(name=value) if isinstance(value, str) else metric  # type: ignore[call-arg]
 
@@ -189,7 +191,7 @@ def names() -> list[str]:
 
 
 def listed(value: object) -> tuple[str | Metric, ...]:
-    """The entries of ``compile(metrics=...)``, their names checked. Raises for what cannot be a metric."""
+    """The entries of ``compile(metrics=...)`` with checked names. Raises an error for an entry that is not a metric."""
     if value is None:
         return ()
     if isinstance(value, (str, Metric)):

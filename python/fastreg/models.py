@@ -1,4 +1,4 @@
-"""Keras's place for ``Model``, ``Sequential`` and ``load_model``; all live elsewhere."""
+"""The module in which Keras has ``Model``, ``Sequential`` and ``load_model``. Here other modules define them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastreg.model.sequential import Sequential
 
 __all__ = ["Model", "Sequential", "load_model"]
 
-if not TYPE_CHECKING:  # a type checker knows which names there are
+if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = absent_names(__name__)
 
 
@@ -23,12 +23,12 @@ def load_model(
 
     Args:
         filepath: The file.
-        custom_objects: Taken for Keras's sake; only None or ``{}``, since a file names built-in parts alone.
-        compile: False leaves out how the model was compiled, and the state of its optimizer.
-        safe_mode: Taken for Keras's sake; loading runs no code of a file in any case.
+        custom_objects: Is accepted because Keras has it; only None or ``{}``, since a file names only built-in parts.
+        compile: False does not load how the model was compiled and the state of its optimizer.
+        safe_mode: Has no effect and is accepted because Keras has it; loading never runs code of a file.
 
     Raises:
-        ValueError: If the file is damaged or no model of fastreg's, or ``custom_objects`` asks for something.
+        ValueError: If the file is damaged or is not a model of fastreg, or ``custom_objects`` is not empty.
         OSError: If the file cannot be read.
     """
     refuse_requests("load_model", {"custom_objects": custom_objects, "safe_mode": safe_mode})

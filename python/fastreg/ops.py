@@ -47,7 +47,7 @@ __all__ = [
     "loss",
 ]
 
-if not TYPE_CHECKING:  # a type checker knows which names there are
+if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = absent_names(__name__)
 
 Floats = NDArray[np.float32]

@@ -31,7 +31,7 @@ from fastreg.schedules import LearningRateSchedule
 
 __all__ = ["SGD", "Adam", "AdamW", "LearningRate", "Optimizer", "RMSprop", "get", "schedules"]
 
-if not TYPE_CHECKING:  # a type checker knows which names there are
+if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = absent_names(__name__)
 
 # Makes `from fastreg.optimizers.schedules import CosineDecay` work, which is where Keras has it.
@@ -52,7 +52,7 @@ def check_learning_rate(owner: str, name: str, value: object) -> object:
 LearningRate = Annotated[float | Callable[[int], float], check_learning_rate]
 
 
-# The ways to clip a gradient, of which an optimizer has one at most.
+# The ways to clip a gradient. An optimizer uses at most one of them.
 _CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 
 
@@ -261,5 +261,5 @@ _REGISTRY: Registry[Optimizer] = Registry(
 
 
 def get(value: object, where: str = "optimizers.get") -> Optimizer:
-    """The optimizer that an argument stands for: an instance or a name such as ``"adam"``."""
+    """The optimizer for an argument: an instance or a name such as ``"adam"``."""
     return _REGISTRY.resolve(where, value)

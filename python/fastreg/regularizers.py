@@ -13,7 +13,7 @@ from fastreg.internal.description import Description, Registry
 
 __all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "l1", "l1_l2", "l2"]
 
-if not TYPE_CHECKING:  # a type checker knows which names there are
+if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = absent_names(__name__)
 
 
@@ -134,7 +134,7 @@ def l2(l2: float = 0.01) -> L2:
 
 
 def l1_l2(l1: float = 0.01, l2: float = 0.01) -> L1L2:
-    """Both penalties, with 0.01 each where nothing else is said (``L1L2()`` itself has none).
+    """Both penalties. Each factor is 0.01 by default, while those of ``L1L2()`` are 0.
 
     Example:
         >>> from fastreg import regularizers
@@ -150,5 +150,5 @@ _REGISTRY: Registry[Regularizer] = Registry(
 
 
 def get(value: object, where: str = "regularizers.get") -> Regularizer | None:
-    """The regularizer that an argument stands for: an instance, a name such as ``"l2"``, or None for no penalty."""
+    """The regularizer for an argument: an instance, a name such as ``"l2"``, or None for no penalty."""
     return None if value is None else _REGISTRY.resolve(where, value)

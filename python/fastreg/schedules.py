@@ -28,7 +28,7 @@ __all__ = [
     "get",
 ]
 
-if not TYPE_CHECKING:  # a type checker knows which names there are
+if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = absent_names(__name__)
 
 Rates = NDArray[np.float64]

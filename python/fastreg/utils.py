@@ -17,7 +17,7 @@ from fastreg.internal.checks import AT_LEAST_ONE, NON_NEGATIVE, SEED_LIMIT, abse
 
 __all__ = ["default_seed", "set_random_seed", "to_categorical"]
 
-if not TYPE_CHECKING:  # a type checker knows which names there are
+if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = absent_names(__name__)
 
 # Seeds for models made without one, after set_random_seed; None: the operating system's.

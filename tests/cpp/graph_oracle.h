@@ -1,6 +1,6 @@
-// Graphs in double precision, for tests: random networks with several inputs and outputs, values that are read several
-// times and joins, what they compute, and the loss that they are trained for. Written from the definitions of the layers,
-// one value after the other; it shares no code with the core.
+// Graphs in double precision, for tests. There are random networks with several inputs and outputs, joins, and values
+// that are read several times; their outputs; and the loss of training. The code follows the definitions of the layers,
+// computes one value after the other, and shares nothing with the core.
 #pragma once
 #include <cmath>
 #include <map>

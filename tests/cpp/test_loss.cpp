@@ -96,7 +96,8 @@ Expected expected(const Loss& loss, bool from_logits, const Vector& y, const Vec
   return expected_of<Loss, Formulas::template OnOutputs>(loss, y, t, label);
 }
 
-// The largest error of the gradient that comes from rounding y and what is made of it: by differences of the formula.
+// The largest error of the gradient from rounding y and values computed from it, estimated by differences of the
+// formula.
 template <class Loss>
 Vector gradient_noise(const Loss& loss, bool from_logits, const Vector& y, const Vector& t, std::int32_t label) {
   const Expected e = expected(loss, from_logits, y, t, label);

@@ -1,4 +1,4 @@
-"""One row for each class that describes a part of a model: fastreg's object, and what the tests compare it with.
+"""One row for each class that describes a part of a model: fastreg's object, and its counterparts in the tests.
 
 Rows of optimizers, losses, metrics, schedules and activations are beside their formulas in ``formulas/``; those of
 layers, initializers and regularizers are here. ``test_registry.py`` asserts that the rows are exactly the classes of

@@ -47,7 +47,8 @@ def try_program(source: str, *args: object, env: Mapping[str, str] | None = None
                 preexec: Any = None) -> subprocess.CompletedProcess[str]:
     """As `run_program`, but hands back any exit status. A program that outlives `timeout` raises TimeoutExpired."""
     environment = {k: v for k, v in os.environ.items() if k not in CONTROLLED}
-    environment["PYTHONPATH"] = os.pathsep.join([str(HELPERS), str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+    given = filter(None, [os.environ.get("PYTHONPATH")])
+    environment["PYTHONPATH"] = os.pathsep.join([str(HELPERS), str(TESTS), *given])
     environment.update(env or {})
     command = [sys.executable, "-X", "faulthandler", "-c", OBEY_CTRL_C + source, *map(str, args)]
     return subprocess.run(command, env=environment, timeout=timeout, capture_output=True, text=True,

@@ -88,7 +88,7 @@ class Clock:
 
 
 def nothing(n: int = 12) -> tuple[np.ndarray, np.ndarray]:
-    """Data for estimators that do not look at them."""
+    """Data for estimators that do not use them."""
     return np.zeros((n, 2)), np.zeros(n)
 
 

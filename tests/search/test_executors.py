@@ -32,7 +32,7 @@ TASKS = [
 
 
 class Inline(Executor):
-    """The least that an executor is; pickles what it is given, as all that reach other machines do."""
+    """A minimal executor. It pickles its arguments, as all executors that reach other machines do."""
 
     def __init__(self):
         self.sent = 0

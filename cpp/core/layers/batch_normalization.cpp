@@ -1,6 +1,5 @@
-// Batch normalisation (Ioffe, Szegedy 2015) with what is fused around it: a Dropout layer behind, and in the backward
-// pass the activation and the bias gradient of the Dense layer in front. Columns are independent, so a team splits
-// columns.
+// Batch normalisation (Ioffe, Szegedy 2015), fused with a Dropout layer that follows it and, in the backward pass, with
+// the activation and the bias gradient of the preceding Dense layer. Columns are independent, so a team splits columns.
 #include <algorithm>
 #include <optional>
 
@@ -98,7 +97,7 @@ class BatchNormalizationOperation final : public Operation {
   std::optional<DropoutMasks> masks_;
 };
 
-// One that is not trained: the moving statistics hold in training too, and each column is a linear function of its own.
+// A layer that is not trained. It uses the moving statistics in training, too, so each column is a linear function.
 class FrozenNormalizationOperation final : public Operation {
  public:
   FrozenNormalizationOperation(const BatchNormalization& spec, const OperationContext& context)

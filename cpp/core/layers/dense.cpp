@@ -1,8 +1,8 @@
 // Dense: y = activation(x W + b). Notation: n rows of a batch, x (n, in), W (in, out) in panels, y and dy (n, out).
 // Forward writes y, and z = x W + b where the backward pass of the activation needs it. Backward: dz = dy f', db = sum
 // dz, dW = x^T dz, dx = dz W^T. For a layer of one unit dx is an outer product, whose two factors are returned
-// unexpanded if the reader of dx accepts that. Dropout behind relu: y is what it leaves, and the backward pass sees
-// from y > 0 alone what went through.
+// unexpanded if the reader of dx accepts that. If dropout follows relu, y is the output after dropout, and the backward
+// pass needs only y > 0 to know which elements passed both.
 #include <optional>
 
 #include "core/layers/layers.h"

@@ -1,6 +1,6 @@
-// What each layer's file says of it: its weights, the width of its output, the operation that does it. fusion.cpp
-// decides what is fused; the makers build it. `index` is the layer's index in the spec: it finds the weights and is the
-// stream of the dropout masks.
+// Functions that each layer defines in its file: its weights, the width of its output, and its operation. fusion.cpp
+// decides which layers are fused, and make_operation creates the operation. `index` is the layer's index in the spec.
+// It is used to find the weights and is the random stream of the dropout masks.
 #pragma once
 #include <memory>
 #include <optional>
@@ -10,7 +10,7 @@
 
 namespace fastreg {
 
-// What each layer says of itself: its weights, and the width of its output. Most have no weights and keep the width.
+// The weights of a layer and the width of its output. Most layers have no weights and do not change the width.
 template <class AnyLayer>
 std::vector<WeightSpec> weights_of(const AnyLayer&, const Widths&) {
   return {};

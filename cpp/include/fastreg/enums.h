@@ -1,6 +1,7 @@
-// The closed lists that every kernel knows. Plain enums and no standard containers: the kernel objects, which are
-// compiled once per ISA, include this file too. What fewer of them know has a file of its own: losses.h, metrics.h and
-// optimizers.h. An addition to one of those compiles the matrix products no second time.
+// The closed lists that every kernel uses. They are plain enums without standard containers, because the kernel
+// objects, which are compiled once per ISA, include this file. Lists that only some kernels use are in files of their
+// own: losses.h, metrics.h and optimizers.h. After an addition to one of those the matrix products are not compiled
+// again.
 #pragma once
 #include <cstdint>
 

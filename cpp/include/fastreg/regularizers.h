@@ -1,4 +1,4 @@
-// The regularizers: what each is called, its fields and what they may be, and the list of them.
+// The regularizers: the name of each, its fields and their allowed values, and the list of all of them.
 #pragma once
 #include "fastreg/fields.h"
 

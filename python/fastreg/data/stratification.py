@@ -1,15 +1,15 @@
 """Splits in which every side has its share of each class: one algorithm for ``validation_split``, folds and tables.
 
-Who splits draws an order of the rows from a random stream of its own. Here the rows are put in a line, class after
-class, each class in the drawn order, and a rule says which places of the line are taken:
+The caller draws a random order of the rows. These functions sort the rows by class, keeping the drawn order within each
+class, and a rule says which positions of the sorted sequence are taken:
 
-=================  =========================================================================
-``dealt``          places in turn, one to each part: no part's share is off by more than one
-``spread``         so many places, evenly spaced over the line
-``first_of_each``  so many first places of each class; ``quotas`` apportions a total to them
-=================  =========================================================================
+=================  ====================================================================================
+``dealt``          cyclically one for each part; the parts' counts of a class differ by at most one
+``spread``         a number of positions, evenly spaced over the sequence
+``first_of_each``  the first positions of each class; ``quotas`` divides a total among the classes
+=================  ====================================================================================
 
-Without classes the line is the drawn order. Knows no seeds, no targets and no models.
+Without classes the sequence is the drawn order. This module knows nothing of seeds, targets or models.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ Classes = NDArray[Any]  # the class of each row, an integer counted from 0
 
 
 def _line(order: Order, labels: Classes | None) -> Order:
-    """The rows class after class, each class in the drawn order."""
+    """The rows, sorted by class, with the drawn order within each class."""
     return order if labels is None else order[np.argsort(labels[order], kind="stable")]
 
 
 def dealt(order: Order, labels: Classes | None, n_parts: int) -> NDArray[np.int64]:
-    """The part of each row: the line is dealt out like cards."""
+    """The part of each row. The sorted sequence is dealt out to the parts like cards."""
     n = len(order)
     part = np.empty(n, np.int64)
     part[_line(order, labels)] = np.arange(n) % n_parts
@@ -39,7 +39,7 @@ def dealt(order: Order, labels: Classes | None, n_parts: int) -> NDArray[np.int6
 
 
 def spread(order: Order, labels: Classes, count: int) -> NDArray[np.bool_]:
-    """Which rows are taken: place i of the line where i * count / n passes a whole number."""
+    """Which rows are taken: those at the positions i of the sequence at which i * count / n passes an integer."""
     n = len(order)
     steps = (np.arange(1, n + 1) * count + n // 2) // n
     taken = np.zeros(n, dtype=bool)
@@ -48,7 +48,7 @@ def spread(order: Order, labels: Classes, count: int) -> NDArray[np.bool_]:
 
 
 def first_of_each(order: Order, labels: Classes, quota: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which rows are taken: of class c the first ``quota[c]`` of the drawn order."""
+    """Which rows are taken: the first ``quota[c]`` rows of each class c in the drawn order."""
     counts = np.bincount(labels)
     starts = np.concatenate(([0], np.cumsum(counts)[:-1]))
     place_in_class = np.arange(len(labels)) - np.repeat(starts, counts)
@@ -58,7 +58,7 @@ def first_of_each(order: Order, labels: Classes, quota: NDArray[np.int64]) -> ND
 
 
 def quotas(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
-    """Of every class its share of a total, rounded down; the largest remainders give one more until it is reached."""
+    """The share of each class in a total, rounded down. The classes with the largest remainders get one row more."""
     shares = counts * (total / int(counts.sum()))
     quota: NDArray[np.int64] = np.floor(shares).astype(np.int64)
     quota[np.argsort(quota - shares, kind="stable")[: total - int(quota.sum())]] += 1

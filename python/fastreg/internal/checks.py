@@ -38,7 +38,7 @@ class Range:
 
 FINITE = Range("be finite")
 POSITIVE = Range("be > 0", 0.0, ends="(]")
-# For what is added to a divisor: the core takes denormals for zero.
+# The range of a number that is added to a divisor. The core treats denormals as zero.
 NORMAL = Range("be >= 2**-126", 2.0**-126)
 NON_NEGATIVE = Range("be >= 0", 0.0)
 AT_LEAST_ONE = Range("be >= 1", 1.0)

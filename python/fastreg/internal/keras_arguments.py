@@ -59,8 +59,8 @@ _MODEL: dict[str, dict[str, tuple[object, ...]]] = {
     "load_model": {"custom_objects": (None, {}), "safe_mode": (True, False)},
 }
 
-# What the constructors of a kind take, under the name of its base class, and what single ones take besides. An argument
-# that a class has itself is not idle there.
+# The arguments that all constructors of a kind accept, under the name of the base class, and those of single classes.
+# An argument that is a field of a class is not idle for that class, even if it is listed for the kind.
 _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
     "Layer": {"dtype": _FLOAT32, "autocast": (True, False), "activity_regularizer": _NONE},
     "Loss": {
@@ -118,8 +118,8 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
     "CosineDecay": {"warmup_target": _NONE, "warmup_steps": (0,)},
 }
 
-# What a type checker knows of them: bases of the classes, which at run time are nothing. To it, __post_init__ of the
-# classes should take them too, but takes_keras_arguments has taken them before.
+# These base classes tell a type checker about the arguments; at run time they are empty. A type checker expects that
+# __post_init__ of the classes takes the arguments, too, but takes_keras_arguments has removed them before.
 if TYPE_CHECKING:
     from dataclasses import InitVar, dataclass
 

@@ -29,7 +29,7 @@ def check_features(owner: str, name: str, shape: object) -> int:
 
 
 class Part(Description):
-    """What a ``Sequential`` is a list of: layers, and an :class:`Input` in front."""
+    """The base class of the parts of a ``Sequential``: layers, and an :class:`Input` as the first part."""
 
 
 class Symbol:

@@ -1,7 +1,7 @@
-"""Where modules were before they moved: an import of an old path works and gives the same classes and functions.
+"""The paths that modules had before they moved. An import of an old path gives the same classes and functions.
 
-Programs and pickles name these paths. ``fastreg/__init__.py`` asks here for a module that was not found elsewhere, so
-that nothing of this is loaded before an old path is used.
+Programs and pickles contain these paths. ``fastreg/__init__.py`` uses this module for modules that were not found
+elsewhere, so that it is not loaded before an old path is used.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ _MOVED = {
     "tune": "table.tune",
 }
 
-# Old path: names that are not where the rest of the module is, or are others now, as "new path:name". Modules that did
-# not move themselves ask old_name in their __getattr__.
+# For each old path, the names that moved to another module than the rest or have changed, as "new path:name". Modules
+# that did not move use old_name in their __getattr__.
 _NAMES = {
     "_bound": {"BoundLayer": "model.sequential:bound_layer", "layer_names": "model.core:layer_names"},
     "_stack": {"Stack": "model.sequential:Sequential"},
@@ -97,7 +97,7 @@ _NAMES = {
 
 
 class _OldPath(ModuleType):
-    """A module at its old path: names are those of the module where it is now, to read and to set."""
+    """A module at its old path. Reading or setting a name acts on the module at its new path."""
 
     def __getattr__(self, name: str) -> Any:
         module = _present(self)
@@ -110,7 +110,7 @@ class _OldPath(ModuleType):
         return _found(apart[name]) if name in apart else getattr(module, name)
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name.startswith("__"):  # the import system's
+        if name.startswith("__"):  # set by the import system
             super().__setattr__(name, value)
         else:
             setattr(_present(self), name, value)
@@ -123,7 +123,7 @@ class _OldPath(ModuleType):
 
 
 def _present(old: ModuleType) -> ModuleType:
-    """The module where it is now."""
+    """The module at its new path."""
     return import_module(f"fastreg.{_MOVED[_path(old)]}")
 
 
@@ -133,7 +133,7 @@ def _found(place: str) -> Any:
 
 
 def old_name(module: str, name: str) -> Any:
-    """What a name of a module stands for that it does not have any more; AttributeError where it never had it."""
+    """The object that a module had under a name that moved. Raises AttributeError if it never had that name."""
     apart = _NAMES.get(module.removeprefix("fastreg."), {})
     if name not in apart:
         raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name)
@@ -145,7 +145,7 @@ def _path(module: ModuleType) -> str:
 
 
 class _Loader:
-    """Makes an :class:`_OldPath`, as the import system wants it."""
+    """A loader in the form of the import system that creates an :class:`_OldPath`."""
 
     @staticmethod
     def create_module(spec: ModuleSpec) -> ModuleType:
@@ -153,15 +153,15 @@ class _Loader:
 
     @staticmethod
     def exec_module(module: ModuleType) -> None:
-        """Does nothing: there is no code of its own."""
+        """Does nothing, because such a module has no code of its own."""
 
 
 def find_spec(name: str) -> ModuleSpec | None:
-    """What the import system wants to know of a module that moved; None for any other name."""
+    """The import specification of a module that moved; None for any other name."""
     return ModuleSpec(name, _Loader) if name.removeprefix("fastreg.") in _MOVED else None  # type: ignore[arg-type]
 
 
 def load(package: str, name: str) -> ModuleType | None:
-    """The module that was once in a package by this name; None if there was none."""
+    """The module that was in a package under this name; None if there was none."""
     path = f"{package}.{name}"
     return import_module(path) if find_spec(path) else None

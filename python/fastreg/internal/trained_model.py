@@ -1,4 +1,4 @@
-"""What a callback may do with the model that is trained, whatever its class; for type checkers."""
+"""The methods and attributes of the trained model that a callback may use, for type checkers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["TrainedModel"]
 
 
 class TrainedModel(Protocol):
-    """A model, as a callback sees it.
+    """The interface of a model for callbacks.
 
     Attributes:
         name: Its name.
-        stop_training: Set to end the run after the present epoch.
-        history: What the fit under way will return.
+        stop_training: A callback sets it to end the run after the current epoch.
+        history: The result that the running fit will return.
     """
 
     name: str

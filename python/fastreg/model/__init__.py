@@ -15,5 +15,5 @@ if TYPE_CHECKING:
 
 __all__ = ["History", "Model", "Sequential"]
 
-if not TYPE_CHECKING:  # a type checker knows which names there are
+if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = lazy_names(__name__, {"History": "sequential", "Model": "model", "Sequential": "sequential"})

@@ -174,7 +174,7 @@ class Face:
     def summary(
         self, *, print_fn: Callable[[str], object] | None = None, show_trainable: bool = False, **keras: object
     ) -> None:
-        """Prints a table of layers, output shapes and numbers of weights; of a graph also what each is called on.
+        """Prints a table of layers, output shapes and numbers of weights, and for a graph the inputs of each layer.
 
         Args:
             print_fn: Called with the whole text in place of ``print``.

@@ -167,7 +167,7 @@ def log_keys(core: CoreModel, n_features: int, validation: bool) -> tuple[list[s
 
 
 class _Given(NamedTuple):
-    """What ``fit`` was given to train on, as it was given, features by input."""
+    """The data that ``fit`` was given, not yet converted, with the features of each input."""
 
     x: list[Given]
     y: object

@@ -19,7 +19,7 @@ _BATCH_HOOKS = tuple(
 
 
 def checked_list(value: Any) -> list[Callback]:
-    """The callbacks of ``fit(callbacks=...)``. Raises for what is none, and for hooks that would never be called."""
+    """The callbacks of ``fit(callbacks=...)``. Other objects and methods that are never called raise an error."""
     if value is None:
         return []
     items = [value] if isinstance(value, Callback) else list(value) if hasattr(value, "__iter__") else None

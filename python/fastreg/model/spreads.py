@@ -27,7 +27,7 @@ _RATIO = 1e3
 # of pixels is wider than half of 255.
 _WIDEST = 128
 
-# Rows that are looked at, evenly spaced: so many values, but not fewer or more rows than these.
+# The number of values that are examined, in evenly spaced rows, and the smallest and largest number of these rows.
 _VALUES = 200_000
 _ROWS = (100, 1000)
 

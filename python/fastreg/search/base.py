@@ -188,7 +188,7 @@ class Search(Generic[ModelT]):
         return {name: getattr(self, name) for name in self._names()}
 
     def set_params(self: _S, **params: Any) -> _S:
-        """Changes arguments; what was found stays until the next ``fit``.
+        """Changes arguments. Results are kept until the next ``fit``.
 
         Raises:
             ValueError: If there is no such argument.
@@ -201,7 +201,7 @@ class Search(Generic[ModelT]):
             setattr(self, name, value)
         return self
 
-    if not TYPE_CHECKING:  # a checker of types goes on to know which attributes there are
+    if not TYPE_CHECKING:  # otherwise a type checker would allow every attribute
 
         def __setattr__(self, name: str, value: Any) -> None:
             if name not in self.__dict__ and not self._takes(name):
@@ -318,7 +318,7 @@ class Search(Generic[ModelT]):
             raise AttributeError(f"{name}: this {type(self).__name__} was not fitted yet; call fit first")
         return self._fitted
 
-    if not TYPE_CHECKING:  # a checker of types goes on to know which attributes there are
+    if not TYPE_CHECKING:  # otherwise a type checker would allow every attribute
 
         def __getattr__(self, name: str) -> Any:
             # Only called for what is not there.
@@ -355,7 +355,7 @@ class Search(Generic[ModelT]):
         return self._found("trials_").refit_best()
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """What the best model gives for rows of features, transformed by ``best_preprocess_`` where there is one."""
+        """Predictions of the best model for rows of features, which ``best_preprocess_`` transforms if it exists."""
         return self._found("best_model_").predict(X)
 
     def predict_proba(self, X: Any) -> NDArray[Any]:

@@ -26,7 +26,7 @@ from fastreg.search.values import encode
 
 __all__ = ["Journal", "recorded_seed"]
 
-if not TYPE_CHECKING:  # a type checker knows which names there are
+if not TYPE_CHECKING:  # otherwise a type checker would allow every name
 
     def __getattr__(name: str) -> Any:
         from fastreg.internal.old_paths import old_name

@@ -14,7 +14,7 @@ from fastreg.search.strategy.strategies import Strategy
 
 __all__ = ["ModelT", "SearchArguments", "SearchOptions"]
 
-# What `build` makes, so that a type checker knows what `best_model_` is: a Sequential where nothing else is said.
+# The type that `build` returns, which tells a type checker the type of `best_model_`. The default is Sequential.
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import TypeAlias

@@ -27,7 +27,7 @@ from fastreg.search.workers.runner import Runner
 
 __all__ = ["Run", "SearchLimits", "trial_of_records"]
 
-if not TYPE_CHECKING:  # a type checker knows which names there are
+if not TYPE_CHECKING:  # otherwise a type checker would allow every name
 
     def __getattr__(name: str) -> Any:
         from fastreg.internal.old_paths import old_name

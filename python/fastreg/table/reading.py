@@ -1,4 +1,4 @@
-"""From a file to a table: kinds of files, separators, and what stands for a missing value. pandas reads them."""
+"""Reads a file into a table: kinds of files, separators, and the texts that mean a missing value. It uses pandas."""
 
 from __future__ import annotations
 

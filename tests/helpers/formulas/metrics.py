@@ -1,4 +1,4 @@
-"""Metrics: what they make of the final outputs y (n, k) and the targets t of all rows, with weights r of the rows."""
+"""Metrics as functions of the final outputs y (n, k) and the targets t of all rows, with weights r of the rows."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ class KFold(Splitter):
 
 @dataclass(frozen=True)
 class RepeatedKFold(Splitter):
-    """:class:`KFold` several times, shuffled anew each time.
+    """:class:`KFold` several times, each time with a new shuffle.
 
     Args:
         n_splits: Folds of each repeat, >= 2.

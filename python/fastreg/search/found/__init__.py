@@ -11,5 +11,5 @@ if TYPE_CHECKING:
 
 __all__ = ["FittedSearch"]
 
-if not TYPE_CHECKING:  # a type checker knows which names there are
+if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = lazy_names(__name__, {"FittedSearch": "fitted"})

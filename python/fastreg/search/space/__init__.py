@@ -28,7 +28,7 @@ __all__ = [
     "params_key",
 ]
 
-if not TYPE_CHECKING:  # a type checker knows which names there are
+if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     _HOMES = dict.fromkeys(("Choice", "Integer", "LogUniform", "Uniform", "When", "Widths"), "distributions")
     _HOMES |= dict.fromkeys(("TRIES", "Params", "Space", "params_key"), "space")
     __getattr__ = lazy_names(__name__, _HOMES | {"Leaf": "tree"})

@@ -1,4 +1,4 @@
-"""Worker processes of a search's own, started afresh (spawn): each gets the data once, then one task at a time.
+"""Worker processes that a search starts itself (spawn). Each gets the data once, and then one task at a time.
 
 A worker that dies is replaced; the task it had is tried once more and fails if its worker dies again. Ctrl-C and the
 end of the search end the workers.

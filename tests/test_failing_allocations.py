@@ -38,7 +38,7 @@ failing_allocations.main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
 def preloaded(tmp_path_factory):
     """The environment of a program whose allocations can be made to fail."""
     library = tmp_path_factory.mktemp("preloaded") / "failing_allocations.so"
-    source = Path(__file__).parent / "failing_allocations.cpp"
+    source = Path(__file__).parent / "helpers/failing_allocations.cpp"
     subprocess.run(["g++", "-std=c++17", "-O1", "-shared", "-fPIC", source, "-o", library, "-ldl"], check=True)
     return {"LD_PRELOAD": os.pathsep.join([str(library), *filter(None, [os.environ.get("LD_PRELOAD")])])}
 

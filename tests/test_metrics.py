@@ -93,7 +93,6 @@ def identity(features, metric, loss="mean_squared_error"):
     """A network whose outputs are its features."""
     model = fr.Sequential([fr.layers.Input(features), fr.layers.Dense(features, use_bias=False)])
     model.compile("sgd", loss, [metric])
-    model.build()
     model.set_weights([np.eye(features, dtype=np.float32)])
     return model
 
@@ -117,13 +116,21 @@ def test_auc_of_a_few_outputs(outputs, positive, expected):
     np.testing.assert_array_equal(model.evaluate(x, t, verbose=0)[1], expected)
 
 
-def test_auc_of_logits_and_of_a_diverged_network(rng):
+def test_auc_of_logits(rng):
     x, t = rng.normal(size=(60, 1)).astype(np.float32), rng.integers(0, 2, (60, 1))
     model = identity(1, "auc", fr.losses.BinaryCrossentropy(from_logits=True))
     # So large that their probabilities are all 0 or 1: only the logits tell them apart.
     assert model.evaluate(1e4 * x, t, verbose=0)[1] == METRIC_CASES["auc"].oracle.value(x, t)
-    model.set_weights([np.full((1, 1), np.nan, np.float32)])
+
+
+def test_auc_of_outputs_that_are_no_numbers():
+    """Both columns of the hidden layer become infinite, and their difference is NaN."""
+    model = fr.Sequential([fr.layers.Input(1), fr.layers.Dense(2, use_bias=False), fr.layers.Dense(1, use_bias=False)])
+    model.compile("sgd", "mse", ["auc"])
+    model.set_weights([np.full((1, 2), 3e38, np.float32), np.array([[1.0], [-1.0]], np.float32)])
+    x, t = np.array([[10.0], [0.0], [1e-6]], np.float32), np.array([[1.0], [0.0], [1.0]], np.float32)
     assert np.isnan(model.evaluate(x, t, verbose=0)[1])
+    assert model.evaluate(x[1:], t[1:], verbose=0)[1] == 0.5  # both are 0
 
 
 def test_auc_needs_one_output(rng):

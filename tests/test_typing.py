@@ -183,7 +183,7 @@ def least(kind):
 
 
 def with_every_idle_argument():
-    """A program that gives every class the arguments that Keras has and that ask for nothing."""
+    """A program that gives every class all arguments of Keras at their idle values."""
     for module in (layers, losses, metrics, optimizers, schedules):
         for name in module.__all__:
             kind = getattr(module, name)

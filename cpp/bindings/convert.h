@@ -93,7 +93,7 @@ inline bool is_sequence(py::handle object) {
   return py::isinstance<py::list>(object) || py::isinstance<py::tuple>(object);
 }
 
-// Those of a list or tuple of arrays, or of one array.
+// The features of each array of a list or tuple, or of a single array.
 inline std::vector<Features> all_features(const py::object& x, const char* name) {
   if (!is_sequence(x)) return {features(x, name)};
   std::vector<Features> out;

@@ -1,4 +1,4 @@
-// Conversions of frozen networks. Everything that comes in is checked, since a pickle may come from anyone.
+// Conversions of frozen networks. All arguments are checked, because a pickle may come from anyone.
 #include "bindings/frozen.h"
 
 #include <algorithm>
@@ -16,7 +16,7 @@ py::object array_or_none(const std::vector<float>& values, std::vector<py::ssize
   return out;
 }
 
-// (activation, inputs, kernel, bias, mean, scale) of each layer, absent ones None.
+// (activation, inputs, kernel, bias, mean, scale) of each layer, where absent arrays are None.
 py::list layer_list(const std::vector<FrozenLayer>& layers) {
   py::list out;
   for (const FrozenLayer& layer : layers) {
@@ -28,7 +28,7 @@ py::list layer_list(const std::vector<FrozenLayer>& layers) {
   return out;
 }
 
-// The fields that layer_list makes, from a pickle or from anyone.
+// A layer from the fields that layer_list makes. They come from a pickle and may have been made by anyone.
 FrozenLayer layer_from(py::handle source) {
   const auto values = [](py::handle array, const char* what, int ndim) {
     if (array.is_none()) return std::vector<float>();
@@ -73,7 +73,7 @@ std::size_t index_from(py::handle source, const char* what) {
   refuse((std::string(what) + " must be in [0, 2**63)").c_str(), source, true);
 }
 
-// The items of a list of tuples of so many fields each.
+// The items of a list of tuples, each with `fields` fields.
 std::vector<py::tuple> tuples_from(py::handle source, const char* what, std::size_t fields) {
   if (!py::isinstance<py::list>(source)) refuse((std::string(what) + " must be a list").c_str(), source);
   std::vector<py::tuple> out;

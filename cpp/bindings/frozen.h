@@ -1,4 +1,4 @@
-// A frozen network as Python's lists, tuples and arrays: what a pickle of a Predictor holds.
+// A frozen network as lists, tuples and arrays of Python, which is the content of a pickle of a Predictor.
 #pragma once
 #include <memory>
 #include <string>
@@ -8,9 +8,9 @@
 
 namespace fastreg::bindings {
 
-// Of a chain without names a list of layers, of any other network a dict of its inputs, nodes and outputs.
+// A list of layers for a chain without names; for any other network a dict of its inputs, nodes and outputs.
 py::object frozen_state(const Predictor& predictor);
-// From a compiled network, or from what frozen_state returned, or from anyone.
+// Makes a predictor from a compiled network or from the result of frozen_state, which anyone may have changed.
 std::unique_ptr<const Predictor> predictor_from(py::handle source);
 
 [[noreturn]] inline void refuse(const char* rule, py::handle got, bool value = false) {

@@ -1,4 +1,4 @@
-// Network for Python: weights in and out, prediction.
+// Network for Python: reading and setting weights, and prediction.
 #include "fastreg/network.h"
 
 #include "bindings/convert.h"

@@ -310,7 +310,7 @@ PyObject* reduce(PyObject* object, PyObject*) {
 PyObject* get_n_features(PyObject* object, void*) { return PyLong_FromSsize_t(self_of(object)->n_features); }
 PyObject* get_n_outputs(PyObject* object, void*) { return PyLong_FromSsize_t(self_of(object)->n_outputs); }
 
-// The names of the inputs and of the outputs; empty where the network has no names.
+// The names of the inputs or of the outputs; empty if the network has no names.
 template <class Named>
 PyObject* name_tuple(const std::vector<Named>& all) {
   return guarded([&] {

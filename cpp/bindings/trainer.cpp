@@ -53,6 +53,13 @@ EarlyStopping early_stopping(const py::dict& config) {
   return out;
 }
 
+// Returns the verdict on an epoch and the new count of epochs waited.
+py::tuple judged(const py::dict& config, std::int64_t epoch, double value, double best, std::size_t waited) {
+  const EpochVerdict verdict = judge_epoch(early_stopping(config), epoch, value, best, waited);
+  const char* name = verdict == EpochVerdict::best ? "best" : verdict == EpochVerdict::stop ? "stop" : "worse";
+  return py::make_tuple(name, waited);
+}
+
 bool is_main_thread() {
   const py::module_ threading = py::module_::import("threading");
   return threading.attr("current_thread")().is(threading.attr("main_thread")());
@@ -273,6 +280,9 @@ void bind_trainer(py::module_& module) {
           py::detail::is_new_style_constructor())
       .def("set", &StopSignal::set)
       .def_property_readonly("is_set", &StopSignal::is_set);
+
+  module.def("judge_epoch", &judged, py::arg("config"), py::arg("epoch"), py::arg("value"), py::arg("best"),
+             py::arg("waited"));
 
   using Self = PyTrainer;
   py::class_<Self>(module, "Trainer")

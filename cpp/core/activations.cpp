@@ -1,4 +1,4 @@
-// What the core knows of activations, from the list of math/activations.h: names and what the backward pass reads.
+// The names of activations, and whether their backward pass reads the output, from the list of math/activations.h.
 #include "core/activations.h"
 
 #include "core/read_fields.h"

@@ -1,4 +1,4 @@
-// From the last operation to the first: where its gradient lies, and where that of its inputs goes.
+// Goes through the operations from the last to the first and determines the buffers of their gradients.
 #include "core/backward_plan.h"
 
 #include "core/buffer_pool.h"
@@ -40,11 +40,11 @@ class Planner {
 
  private:
   struct Gradient {
-    std::size_t buffer = kNone;   // where it lies so far
+    std::size_t buffer = kNone;   // the buffer that holds it at this point
     std::size_t outer = kNone;    // the operation that left it as an outer product
   };
 
-  // A value's gradient is needed where a trainable operation made it or a value that it was made from.
+  // The gradient of a value is needed if a trainable operation computes the value, or a value that it depends on.
   void find_needed() {
     needed_.assign(graph_.value_count(), false);
     for (std::size_t i = 0; i < graph_.operations.size(); ++i) {
@@ -56,7 +56,7 @@ class Planner {
 
   std::size_t take_for(std::size_t value) { return pool_.take(padded_ld(graph_.width(value))); }
 
-  // Another part of the gradient of a value, in a buffer that is now the value's or is given back.
+  // Adds a part of the gradient of a value. Its buffer becomes that of the value or is released.
   void give(std::size_t value, std::size_t buffer) {
     Gradient& gradient = gradients_[value];
     if (gradient.buffer == kNone) {
@@ -71,7 +71,7 @@ class Planner {
     plan_.steps.push_back({kind, kNone, 0, buffer, gradients_[value].buffer, kNone, padded_ld(graph_.width(value))});
   }
 
-  // The gradient of the output is that of every input: one of them takes its buffer.
+  // The gradient of the output equals that of every input. One of them takes its buffer.
   void pass_on(std::size_t index) {
     const std::size_t dy = gradients_[graph_.n_inputs() + index].buffer;
     const std::vector<std::size_t>& inputs = graph_.inputs[index];
@@ -135,7 +135,7 @@ class Planner {
   }
 
   const Graph& graph_;
-  std::vector<std::size_t> readers_;   // of each value, the loss among them
+  std::vector<std::size_t> readers_;   // the number of readers of each value, including the loss
   std::vector<Gradient> gradients_;
   std::vector<bool> needed_;
   BufferPool pool_;

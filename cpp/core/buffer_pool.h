@@ -1,5 +1,6 @@
-// Numbered buffers of rows matrices for a plan that is made once: a buffer that was given back is the next to be taken, so
-// that values alive at different times share one. It has no memory; its numbers and sizes are for whoever has.
+// Numbered buffers of rows matrices, for a plan that is made once. The buffer that was released last is taken next, so
+// that values that are alive at different times share one. The pool itself has no memory; it only determines numbers
+// and sizes.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -21,7 +22,7 @@ class BufferPool {
     return buffer;
   }
   void give_back(std::size_t buffer) { free_.push_back(buffer); }
-  // Floats of a row of each buffer.
+  // The number of floats of a row of each buffer.
   const std::vector<std::size_t>& lds() const { return lds_; }
 
  private:

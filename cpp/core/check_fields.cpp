@@ -1,4 +1,4 @@
-// The checks of the values that the fields of descriptions have.
+// Checks the values of the fields of descriptions.
 #include "core/check_fields.h"
 
 #include <charconv>
@@ -28,7 +28,7 @@ void check_value(const Check& check, const char* name, const Interval& interval,
   check.require(interval.contains(static_cast<double>(value)), name, interval.rule, value);
 }
 
-// What is computed in double must fit float32 in the end.
+// A value that is computed in double must fit into float32 in the end.
 void check_value(const Check& check, const char* name, const Interval& interval, double value) {
   check.require(kFinite.contains(value), name, kFinite.rule, value);
   check.require(interval.contains(value), name, interval.rule, value);

@@ -1,5 +1,5 @@
-// Checks descriptions by the intervals of their fields (fastreg/fields.h). Errors are std::invalid_argument, and name
-// the place, the field, the rule and the value. Knows nothing of JSON.
+// Checks descriptions by the intervals of their fields (fastreg/fields.h). Errors are std::invalid_argument and name
+// the path, the field, the rule and the value. This file knows nothing of JSON.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -16,7 +16,7 @@ std::string shown(double value);
 std::string shown(float value);
 std::string shown(std::size_t value);
 
-// Fails with messages that start with `where`, e.g. "layers[2] (Dropout)".
+// Throws errors whose messages start with `where`, e.g. "layers[2] (Dropout)".
 class Check {
  public:
   explicit Check(std::string where) : where_(std::move(where)) {}
@@ -32,7 +32,7 @@ class Check {
   std::string where_;
 };
 
-// One field of each type that a description may have.
+// Checks a field, for each type that a field may have.
 void check_value(const Check& check, const char* name, const Interval& interval, float value);
 void check_value(const Check& check, const char* name, const Interval& interval, double value);
 void check_value(const Check& check, const char* name, const Interval& interval, std::size_t value);
@@ -43,6 +43,10 @@ inline void check_value(const Check&, const char*, const Interval&, bool) {}
 inline void check_value(const Check&, const char*, const Interval&, ActivationKind) {}
 inline void check_value(const Check&, const char*, const Interval&, const std::optional<std::uint64_t>&) {}
 
+template <class Enum>
+  requires requires { Choices<Enum>::kNames; }
+void check_value(const Check&, const char*, const Interval&, Enum) {}
+
 template <class Description>
 void check_fields(const Check& check, const Description& description) {
   Description::kFields.visit([&](const auto& field) {
@@ -52,7 +56,7 @@ void check_fields(const Check& check, const Description& description) {
   if constexpr (requires { description.check_fields_together(fail); }) description.check_fields_together(fail);
 }
 
-// A description of its kind, e.g. of "optimizer": messages start with "optimizer (SGD)".
+// Checks a description of a kind such as "optimizer". Messages start with, for example, "optimizer (SGD)".
 template <class Description>
 void check_description(const std::string& where, const Description& description) {
   check_fields(Check(where + " (" + Description::kName + ")"), description);

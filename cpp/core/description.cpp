@@ -134,13 +134,13 @@ TrainingSpec parse_training(const std::string& description) {
   const Members top(json, "");
   read_format(top);
   TrainingSpec spec;
-  spec.optimizer = read_one_of(Optimizers(), top.required("optimizer"), "optimizer");
   if (top.required("loss").get<Json::Array>() != nullptr) {
     read_outputs(top, spec);
   } else {
     spec.loss = read_one_of(Losses(), top.required("loss"), "loss");
     if (top.find("metrics") != nullptr) spec.metrics = read_metrics(top.array("metrics"), "metrics");
   }
+  spec.optimizer = read_one_of(Optimizers(), top.required("optimizer"), "optimizer");
   validate(spec);
   return spec;
 }

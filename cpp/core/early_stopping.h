@@ -20,9 +20,6 @@ class EarlyStopper {
   const EarlyStoppingResult& result() const { return result_; }
 
  private:
-  bool improves(double value, double on) const;
-  void keep(double value, std::uint64_t epoch, Span<const float> weights);
-
   EarlyStopping options_;
   EarlyStoppingResult result_;
   std::size_t waited_ = 0;

@@ -1,5 +1,5 @@
-// Loss and metrics of a whole data set in inference mode, in blocks of rows shared among threads. Keeps its buffers, so
-// that validation after every epoch allocates nothing.
+// Computes the loss and metrics of a whole data set in inference mode, in blocks of rows that threads share. It keeps
+// its buffers, so that validation after every epoch allocates nothing.
 #pragma once
 #include <vector>
 
@@ -7,8 +7,8 @@
 
 namespace fastreg {
 
-// Gathers the targets, labels and weights of the batch rows [begin, begin + n) of `order` (null: those rows of the data
-// themselves). The matrix is padded like the network's output.
+// Gathers the targets, labels and weights of the rows [begin, begin + n) of `order`; if that is null, of these rows of
+// the data. The matrix is padded like the output of the network.
 struct TargetGather {
   const OutputTargets& targets;
   const std::uint32_t* order;
@@ -19,10 +19,10 @@ struct TargetGather {
   void weights(std::size_t begin, Range rows, float* out) const;
 };
 
-// The weights divided by their mean over `rows` (data null: all of them), so that training is the same for weights of
-// any scale, and weights of 1 stay 1; none where there are none. A row that is not in `rows` gets 0, and so does every
-// row where the mean is not above 0. It computes in double precision, and must be called with denormals as the caller
-// had them, since all weights may be denormal.
+// The weights, divided by their mean over `rows` (over all rows if data is null), so that training does not depend on
+// their scale, and weights of 1 stay 1. Without weights the result is empty. A row that is not in `rows` gets 0, and if
+// the mean is not above 0, all rows do. This computes in double precision, and must be called with the caller's
+// floating-point mode, because all weights may be denormal.
 std::vector<float> relative_weights(Span<const float> weights, Span<const std::uint32_t> rows);
 
 class Evaluator {
@@ -34,7 +34,7 @@ class Evaluator {
   std::vector<double> run(const Columns& data, double penalty);
 
  private:
-  struct Member {   // what one thread needs for a block; a buffer for each output
+  struct Member {   // the buffers that one thread needs for a block; a buffer for each output
     InferenceBuffers buffers;
     std::vector<Buffer> targets;
     std::vector<std::vector<std::int32_t>> labels;

@@ -1,4 +1,4 @@
-// Batch normalisation into its neighbours, from the first layer to the last.
+// Folds batch normalisation into its neighbours, from the first layer to the last.
 #include "core/folding.h"
 
 #include <cmath>
@@ -10,11 +10,12 @@ namespace {
 
 using Doubles = std::vector<double>;
 
-// Deviations that an input's mean may lie from 0. Folding multiplies the rounding error of the product behind by one
-// more than that, whatever gamma is (the product's weights make up for it): four bits at most for a layer less.
+// The largest distance of an input's mean from 0, in standard deviations, for which a normalisation is folded. Folding
+// multiplies the rounding error of the following product by this number plus one, whatever gamma is, because the
+// weights of the product compensate for gamma. So saving a layer costs at most four bits of precision.
 constexpr double kMostShift = 16.0;
 
-// A FrozenLayer whose factors are not multiplied in yet: the kernel's rows and columns are still to be scaled.
+// A FrozenLayer whose factors have not been multiplied in yet: the rows and columns of its kernel remain to be scaled.
 struct Draft {
   std::size_t in = 0, out = 0;
   std::vector<float> kernel;
@@ -175,8 +176,8 @@ class Folder {
   std::vector<Draft> drafts_;
 };
 
-// Cuts the nodes of a graph into chains, which begin and end where a value is an input or an output, or has other readers
-// than one layer that is no join.
+// Cuts the nodes of a graph into chains, which begin and end where a value is an input or an output, or has other
+// readers than one layer that is no join.
 class Cutter {
  public:
   explicit Cutter(const Graph& graph)

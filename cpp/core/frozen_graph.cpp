@@ -1,4 +1,4 @@
-// Placement of the values of a frozen graph, and the run of its nodes over blocks of rows.
+// Assigns buffers to the values of a frozen graph, and runs its nodes on blocks of rows.
 #include "core/frozen_graph.h"
 
 #include <algorithm>
@@ -73,7 +73,7 @@ void FrozenGraph::add(const FrozenNode& node, std::size_t index) {
   nodes_.push_back(std::move(made));
 }
 
-// A buffer is taken for a value when its node runs, and given back behind the last node that reads it.
+// A value gets a buffer when its node runs. The buffer is released after the last node that reads it.
 void FrozenGraph::place_values() {
   std::vector<std::size_t> readers(widths_.size(), 0), buffer(widths_.size());
   for (const Node& node : nodes_)
@@ -102,8 +102,8 @@ struct FrozenGraph::Job {
   const Kernels& kernels;
   Span<const MatrixView<const float>> x;
   Span<const MatrixView<float>> out;
-  std::size_t rows, block_rows, scratch_floats;   // scratch_floats: of one of the two buffers of a chain
-  std::size_t member_floats;                      // of all scratch memory of a member of the team
+  std::size_t rows, block_rows, scratch_floats;   // scratch_floats: the size of each of the two buffers of a chain
+  std::size_t member_floats;                      // the size of all scratch memory of a member of the team
   float* scratch = nullptr;
 };
 

@@ -1,5 +1,6 @@
-// A frozen network that is more than a chain: chains of layers, each one call of the kernel table for a block of rows, and
-// joins of their values. Buffers of values are shared by liveness; a value that is an output lies in the caller's array.
+// A frozen network that is not a single chain. It consists of chains of layers, each of which is one call of the kernel
+// table for a block of rows, and of joins of their values. Values that are alive at different times share buffers. A
+// value that is an output is computed in the caller's array.
 #pragma once
 #include <string>
 #include <vector>
@@ -24,7 +25,7 @@ class FrozenGraph {
 
   // Throws std::invalid_argument for wrong shapes.
   void check(Span<const MatrixView<const float>> x, Span<const MatrixView<float>> out) const;
-  // As Predictor::predict. Allocates nothing but a thread's scratch memory.
+  // Works like Predictor::predict. It allocates only the scratch memory of a thread.
   void run(Span<const MatrixView<const float>> x, Span<const MatrixView<float>> out) const;
 
  private:
@@ -33,8 +34,8 @@ class FrozenGraph {
     std::vector<std::size_t> inputs;
     std::vector<PackedLayers> packed;   // one where it is a chain
   };
-  // Where a value lies while a block runs: in an input or an output, or in a buffer, `offset` floats a row from the
-  // beginning of the scratch memory of a thread.
+  // Where a value is stored while a block runs: in an input, in an output, or in a buffer, which begins `offset` floats
+  // per row after the beginning of the scratch memory of a thread.
   struct Place {
     enum class Kind { input, output, buffer } kind = Kind::buffer;
     std::size_t index = 0, offset = 0;
@@ -62,7 +63,7 @@ class FrozenGraph {
   double flops_ = 0.0, work_ = 0.0;
 };
 
-// The layers of a network that is one chain.
+// The layers of a network that is a single chain.
 const std::vector<FrozenLayer>& chain_of(const FrozenNetwork& network);
 
 }  // namespace fastreg

@@ -1,4 +1,4 @@
-// The patterns, each where it begins: from the first node to the last, one group a node that no earlier group took in.
+// Finds the patterns, from the first node to the last. Each node that belongs to no earlier group begins a new group.
 #include "core/fusion.h"
 
 #include "core/layer.h"
@@ -46,7 +46,8 @@ class Fusion {
         activation = following->activation;
         take();
       }
-    // Softmax works on whole rows; the sigmoid of an output stays apart so that a loss can start from the logits.
+    // Softmax needs whole rows. The sigmoid of an output is an operation of its own, so that a loss can start from
+    // logits.
     const bool apart = activation == ActivationKind::softmax || (is_head(activation) && is_output_[value_]);
     group.activation = apart ? ActivationKind::linear : activation;
     const auto* norm = next<BatchNormalization>();
@@ -81,13 +82,13 @@ class Fusion {
     push(std::move(group));
   }
 
-  // The layer that alone reads the present value, if it is of this type.
+  // The layer that is the only reader of the current value, if it is of this type.
   template <class Wanted>
   const Wanted* next() const {
     if (readers_[value_] != 1 || is_output_[value_]) return nullptr;
     return std::get_if<Wanted>(&spec_.layers[wiring_.nodes[reader_[value_]].layer]);
   }
-  // Makes its node a part of the present group.
+  // Adds the node of that layer to the current group.
   void take() {
     const std::size_t node = reader_[value_];
     taken_[node] = true;
@@ -106,10 +107,10 @@ class Fusion {
 
   const NetworkSpec& spec_;
   const Wiring& wiring_;
-  std::vector<std::size_t> readers_, reader_;   // of each value: how many, and the last of them
+  std::vector<std::size_t> readers_, reader_;   // for each value: the number of its readers, and the last of them
   std::vector<bool> is_output_, taken_;         // taken_: nodes
-  std::vector<std::size_t> number_;             // of each value among the groups'
-  std::size_t value_ = 0;                       // what the present group gives so far
+  std::vector<std::size_t> number_;             // the number of each value among those of the groups
+  std::size_t value_ = 0;                       // the value that the current group computes at this point
   Fused out_;
 };
 

@@ -1,8 +1,8 @@
-// Which nodes of a network one operation does together. Named patterns over the wiring; a value is taken into an operation
-// only where it has a single reader:
+// Fusion: which nodes of a network one operation computes together. There are named patterns over the wiring. A value
+// becomes internal to an operation only if it has a single reader:
 //   Dense + Activation               the activation joins the matrix product
 //   BatchNormalization + Dropout     one pass writes both
-//   Dense(relu, ...) + Dropout       the mask is applied where the product is written, and nowhere in the backward pass
+//   Dense(relu, ...) + Dropout       the mask is applied where the product is stored, and is not needed in backward
 //   Dense(relu, ...) + BatchNorm     the activation is differentiated together with the normalisation
 // And one that splits a layer in two:
 //   Dense(softmax), and a sigmoid or softmax before an output: an operation of its own, which a loss computed from logits
@@ -17,12 +17,13 @@ namespace fastreg {
 
 constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
-// One operation. Its values are numbered anew: those of the network's inputs, then the output of each group.
+// A group of nodes that become one operation. Values of groups have their own numbers: first the inputs of the network,
+// then the output of each group.
 struct Group {
-  std::size_t layer = 0;                                   // that it does, or the first of them
+  std::size_t layer = 0;                                   // the layer that it computes, or the first of several
   std::vector<std::size_t> inputs;                         // values
   std::size_t node_value = 0;                              // the wiring's number of its output
-  ActivationKind activation = ActivationKind::linear;      // of a Dense, or alone
+  ActivationKind activation = ActivationKind::linear;      // the activation of a Dense, or a single one
   bool activation_alone = false;                           // nothing but `activation`
   std::size_t dropout = kNone;                             // the index of a Dropout layer that follows
   bool leaves_tail = false;                                // a Dense whose activation the next group differentiates

@@ -13,10 +13,10 @@
 
 namespace fastreg {
 
-// Rows of an inference block, at most.
+// The largest number of rows of an inference block.
 constexpr std::size_t kBlockRows = 128;
-// Work, in floating-point operations, below which a second thread of inference costs more than it brings (measured: a
-// fork and join takes 0.4 to 6 us, and two virtual cores may be far apart).
+// The work, in floating-point operations, below which a second thread of inference costs more than it saves. (Starting
+// and joining a team was measured to take 0.4 to 6 us, and two virtual cores may be far apart.)
 constexpr double kFlopsPerThread = 2e7;
 
 using NetworkLock = ForkSafe<FairMutex>;
@@ -42,7 +42,7 @@ struct Graph {
   InferencePlan inference;                          // of all outputs
   Buffer weights;
   mutable NetworkLock lock;
-  FitMark fitting;   // under the lock: a trainer is at work, perhaps between two slices with the lock open
+  FitMark fitting;   // protected by the lock: whether a trainer is running, perhaps between two slices without the lock
 
   std::size_t n_inputs() const { return wiring.n_inputs; }
   std::size_t value_count() const { return wiring.n_inputs + operations.size(); }
@@ -52,7 +52,7 @@ struct Graph {
   double flops_per_row() const;
   ActivationKind head() const { return outputs[0].head; }
 
-  // Threads worth using for inference on so many rows.
+  // The number of threads that pays for inference on this many rows.
   std::size_t inference_threads(std::size_t rows) const;
 };
 

@@ -1,4 +1,4 @@
-// Liveness of buffers in inference.
+// Determines the liveness of buffers in inference.
 #include "core/inference_plan.h"
 
 #include "core/buffer_pool.h"
@@ -26,7 +26,8 @@ class Planner {
   }
 
  private:
-  // Of what is needed, from the last operation to the first; a value asked for has a reader more, which never ends.
+  // Counts the readers of all values that are needed, from the last operation to the first. A value that is requested
+  // has one more reader, which never ends.
   void count_readers() {
     for (const std::size_t value : values_) ++readers_[value];
     for (std::size_t i = graph_.operations.size(); i-- > 0;)
@@ -52,7 +53,7 @@ class Planner {
 
   const Graph& graph_;
   const std::vector<std::size_t>& values_;
-  std::vector<std::size_t> readers_, buffer_;   // of each value: those to come, and where it lies
+  std::vector<std::size_t> readers_, buffer_;   // for each value: the number of its future readers, and its buffer
   BufferPool pool_;
   InferencePlan plan_;
 };

@@ -1,5 +1,5 @@
-// Inference over blocks of rows: which operations run, and in which buffers their values lie. A buffer is used again once
-// nobody reads its value any more; a chain alternates between two.
+// A plan of inference on blocks of rows: which operations run, and which buffers hold their values. A buffer is reused
+// when its value has no more readers, so that a list of layers alternates between two buffers.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -18,20 +18,20 @@ struct InferencePlan {
     std::size_t output;
   };
   std::vector<Step> steps;
-  std::vector<std::size_t> inputs, outputs;   // the buffers of the network's inputs and of the values asked for
-  std::vector<std::size_t> lds;               // floats of a row of each buffer
+  std::vector<std::size_t> inputs, outputs;   // the buffers of the network's inputs and of the requested values
+  std::vector<std::size_t> lds;               // the number of floats of a row of each buffer
 };
 
-// A plan that computes these values, each in a buffer of its own, and nothing that none of them depends on.
+// A plan that computes these values, each in a buffer of its own, and only operations that they depend on.
 InferencePlan plan_inference(const Graph& graph, const std::vector<std::size_t>& values);
 
-// What one thread needs to carry a plan out on blocks of so many rows. Keeps a reference to graph and plan.
+// The buffers that one thread needs to execute a plan on blocks of rows. It keeps references to the graph and the plan.
 class InferenceBuffers {
  public:
   InferenceBuffers(const Graph& graph, const InferencePlan& plan, std::size_t rows);
 
-  // Gathers rows [begin, begin + n) of every input (through index where not null) and runs the plan on the calling
-  // thread; output(i) is then the i-th value asked for, a rows matrix that may be overwritten.
+  // Gathers rows [begin, begin + n) of every input (through index, unless it is null) and executes the plan on the
+  // calling thread. Afterwards output(i) is the i-th requested value, a rows matrix that may be overwritten.
   void run(Span<const Features> x, const std::uint32_t* index, std::size_t begin, std::size_t n) const;
   float* output(std::size_t i) const { return outputs_[i]; }
 

@@ -47,7 +47,7 @@ class Words {
   std::uint64_t block_ = 0;
 };
 
-// What a weight's elements are drawn from. The initializers that scale by the fans aim at a variance.
+// The distribution of a weight's elements. The initializers that scale by the fans have a given variance.
 struct Draw {
   double fan_in, fan_out;
   Words& words;

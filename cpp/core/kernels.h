@@ -1,16 +1,17 @@
-// THE TABLE: one function pointer per whole operation that a backend offers. The core knows this file and backend.h,
-// never an ISA. Everything is a plain struct: kernel objects include this file and must stay free of inline code.
+// The kernel table: one function pointer for each whole operation that a backend offers, with its contract. The core
+// knows this file and backend.h, but no ISA. All types are plain structs, because kernel objects include this file and
+// must not contain inline code of other files.
 //
-// Layout, the same everywhere:
+// The layout of buffers is the same everywhere:
 //   ld(cols)    1 if cols == 1, else cols rounded up to a multiple of 16.
 //   rows matrix activations and their gradients: element (i, j) at data[i * ld + j].
 //   panels      dense kernels and their gradients, (rows, cols): column panels of 64, each stored row by row. With
 //               p = j / 64 and w = min(64, ld - 64 p): element (i, j) at data[p * 64 * rows + i * w + j % 64].
-// Every buffer is 64-byte aligned, its length a multiple of 16 floats, with 64 readable bytes behind it. Padding of
-// kernels, biases and gradients is zero and every operation keeps it so; padding of activations is finite.
-// One operation runs on the calling thread alone, on the part of the output that it is given; a thread split is the
-// core's business (team.h). The value of an output element never depends on the split: its
-// additions have one order, which the shape alone decides, whatever tile it falls into.
+// Every buffer is aligned to 64 bytes, its length is a multiple of 16 floats, and 64 bytes after its end are readable.
+// The padding of kernels, biases and gradients is zero, and every operation keeps it zero; the padding of activations
+// is finite. An operation runs on the calling thread only and computes the part of the output that it is given; the
+// core divides the output among threads (team.h). The value of an output element never depends on that division: its
+// terms are added in an order that the shape alone determines.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -20,25 +21,27 @@
 
 namespace fastreg {
 
-inline constexpr std::size_t kLane = 16;    // floats that every row and segment is padded to
-inline constexpr std::size_t kPanel = 64;   // columns of a panel
+inline constexpr std::size_t kLane = 16;    // rows and segments are padded to a multiple of this many floats
+inline constexpr std::size_t kPanel = 64;   // the number of columns of a panel
 
-// Half-open. Ranges of columns start and end at multiples of kLane (or cover all), ranges of panels count panels.
+// A half-open range. Ranges of columns start and end at multiples of kLane (or cover all); ranges of panels count
+// panels.
 struct Range {
   std::size_t begin, end;
 };
 
-// Dropout as bits: bit e % 16 of mask[e / 16] is 1 where element e of the flat buffer is kept; null means no dropout.
+// A dropout mask as bits: bit e % 16 of mask[e / 16] is 1 if element e of the flat buffer is kept. Null means no
+// dropout.
 struct DropoutMask {
   const std::uint16_t* mask;
   float scale;   // 1 / (1 - threshold / 65536), threshold as in DropoutBits
 };
 
 // y[rows, panels] = activation(x W + bias): x is rows matrix (n, k), W is panels (k, cols), y rows matrix (n, cols).
-// Activations other than softmax are applied here; softmax is not accepted. z: where not null, the value before the
-// activation goes there too (rows matrix, ldy). bias may be null. cols == 1 (ldy == 1, one panel) and n == 0 are
-// allowed. Where cols > 1, x may also have any alignment and any ldx >= k: its first k columns are all that is read.
-// dropout is applied to y where its mask is not null: for relu, cols > 1 and z null only.
+// Softmax is not accepted as activation. z, unless it is null, receives the value before the activation (rows matrix,
+// ldy). bias may be null. cols == 1 (ldy == 1, one panel) and n == 0 are allowed. If cols > 1, x may have any alignment
+// and any ldx >= k, and only its first k columns are read. If the mask of dropout is not null, dropout is applied to y;
+// this is allowed only for relu with cols > 1 and z null.
 struct Matmul {
   const float* x;
   std::size_t ldx;
@@ -52,8 +55,8 @@ struct Matmul {
   DropoutMask dropout{nullptr, 1.0f};
 };
 
-// dw[rows, panels] = x^T dy, overwriting: x is rows matrix (n, in), dy rows matrix (n, cols), dw panels (in, cols).
-// rows is a range of dw's rows, that is of x's columns.
+// dw[rows, panels] = x^T dy; dw is overwritten. x is a rows matrix (n, in), dy a rows matrix (n, cols), dw panels
+// (in, cols). rows is a range of dw's rows, which are x's columns.
 struct MatmulWeights {
   const float* x;
   std::size_t ldx;
@@ -64,8 +67,9 @@ struct MatmulWeights {
   Range rows, panels;
 };
 
-// dx[rows, panels] = dy W^T: dy is rows matrix (n, cols), W panels (in, cols), dx rows matrix (n, in). cols == 1
-// (lddy == 1) and in == 1 (lddx == 1, one panel) are allowed. n is that of the whole, whatever rows are asked for.
+// dx[rows, panels] = dy W^T: dy is a rows matrix (n, cols), W panels (in, cols), dx a rows matrix (n, in). cols == 1
+// (lddy == 1) and in == 1 (lddx == 1, one panel) are allowed. n is the number of rows of the whole matrix, whatever the
+// range of rows is.
 struct MatmulInput {
   const float* dy;
   std::size_t lddy;
@@ -86,11 +90,11 @@ struct ActivationBackward {
   float* dz;
   float* db;
   std::size_t rows, ld;
-  Range cols;   // in floats of ld: [0, 1) where ld == 1
+  Range cols;   // in floats of ld; [0, 1) if ld == 1
   float scale = 1.0f;
 };
 
-// Softmax over the `cols` first columns of each row; backward: dz = y (dy - sum_j dy_j y_j). Padding is written as 0.
+// Softmax over the first `cols` columns of each row. Backward: dz = y (dy - sum_j dy_j y_j). Padding is set to 0.
 struct Softmax {
   std::size_t cols, ld;
   const float* z;    // backward: unused
@@ -100,10 +104,10 @@ struct Softmax {
   Range rows;
 };
 
-// Batch normalisation of a column range over all rows of one batch. gamma, beta may be null (1 and 0).
-// forward_train writes mean and inv_std = 1 / sqrt(biased variance + epsilon), updates the moving statistics
-// (moving = momentum * moving + (1 - momentum) * batch), and applies the dropout mask to y. rows >= 1.
-// forward_infer uses the moving statistics and neither reads nor writes mean, inv_std and the mask.
+// Batch normalisation of a range of columns over all rows of one batch. gamma and beta may be null, which means 1 and
+// 0. forward_train writes mean and inv_std = 1 / sqrt(biased variance + epsilon), updates the moving statistics (moving
+// = momentum * moving + (1 - momentum) * batch), and applies the dropout mask to y. rows >= 1. forward_infer uses the
+// moving statistics and neither reads nor writes mean, inv_std and the mask.
 struct BatchNormForward {
   const float* x;
   float* y;
@@ -138,8 +142,9 @@ struct RandomKey {
   std::uint32_t stream, step;
 };
 
-// The keep bits of a flat buffer of elements, 128 elements (8 mask words) a group: the bit of element 128 g + 32 i + 2
-// l + h is the comparison `half h (0 low) of word i of block 16 g + l >= threshold`. Writes the mask words of `groups`.
+// The keep bits of a flat buffer, in groups of 128 elements (8 words of the mask). The bit of element 128 g + 32 i + 2
+// l + h is the comparison `half h (0: low) of word i of block 16 g + l >= threshold`. Writes the words of the mask for
+// `groups`.
 struct DropoutBits {
   RandomKey key;
   std::uint32_t threshold;   // round(65536 * rate), in [0, 65535]
@@ -191,17 +196,17 @@ struct Update {
   float* sums;
 };
 
-// The gradient of n parameters (any n, any alignment) with its penalties: g' = g + l1 sign(w) + 2 l2 w, as clipping
-// sees it.
+// The gradient of n parameters (any n, any alignment) including penalties, g' = g + l1 sign(w) + 2 l2 w. This is the
+// gradient that clipping applies to.
 struct WholeGradient {
   const float *w, *g;
   std::size_t n;
   float l1, l2;
 };
 
-// out[i] = x[row(i)] for i in rows, cols columns each, converted to float32 (to nearest) and padded with zeros to ld;
-// row(i) = index ? index[first + i] : first + i. Row r of x begins at element r * stride. No element of x beyond its
-// rows is read.
+// out[i] = x[row(i)] for i in rows, with cols columns, converted to the nearest float32 and padded with zeros to ld,
+// where row(i) = index ? index[first + i] : first + i. Row r of x begins at element r * stride. No element of x outside
+// of its rows is read.
 struct GatherRows {
   const void* x;
   ElementType type;
@@ -213,20 +218,22 @@ struct GatherRows {
   Range rows;
 };
 
-// A step of a frozen network (folding.h): y = activation(x W + bias) where w is not null, W panels (k, cols); else
-// y = activation((x - mean) scale + bias) where scale is not null; else y = activation(x). Any activation, softmax too.
-// Vectors are padded with zeros to ld(cols). Without w, k == cols. bias may be null where scale is.
+// A step of a frozen network (folding.h). If w is not null, y = activation(x W + bias) with W in panels (k, cols); else
+// if scale is not null, y = activation((x - mean) scale + bias); else y = activation(x). All activations are allowed,
+// including softmax. Vectors are padded with zeros to ld(cols). Without w, k == cols. bias may be null if scale is
+// null.
 struct InferenceStep {
   const float *w, *bias, *mean, *scale;
   std::size_t k, cols;
   ActivationKind activation;
 };
 
-// A whole frozen network on a block of rows: x (rows, steps[0].k) and y (rows, last cols) are the caller's own arrays,
-// ldx and ldy floats from row to row, of any alignment, and nothing beyond their columns is touched; they must not
-// overlap. scratch: two buffers of rows * (largest ld of a step) floats each, a multiple of 16. reversed: visit the
-// panels of a product of one row from last to first, so that what the call before read last is read first.
-// The value of an element depends on its row of x alone: not on rows, on its place among them, or on reversed.
+// A whole frozen network on a block of rows. x (rows, steps[0].k) and y (rows, last cols) are the caller's arrays of
+// any alignment, with ldx and ldy floats from row to row. Nothing beyond their columns is read or written, and they
+// must not overlap. scratch: two buffers of rows * (largest ld of a step) floats each, rounded up to a multiple of 16.
+// reversed: the panels of a product of one row are visited from last to first, so that what the previous call read last
+// is read first. The value of an element depends on its row of x alone: not on the number of rows, on its index, or on
+// reversed.
 struct Inference {
   const InferenceStep* steps;
   std::size_t count;
@@ -238,8 +245,8 @@ struct Inference {
   bool reversed;
 };
 
-// index[i] = the place of the largest of the `cols` first columns of row i, the first of several; any place where there
-// is a NaN among them. y: rows matrix.
+// index[i] = the index of the largest of the first `cols` columns of row i, and of the first one if several are equal.
+// If the row contains a NaN, it is any index. y is a rows matrix.
 struct Largest {
   const float* y;
   std::size_t cols, ld;
@@ -254,7 +261,7 @@ struct Kernels {
   void (*matmul)(const Matmul&) noexcept;
   void (*matmul_weights)(const MatmulWeights&) noexcept;
   void (*matmul_input)(const MatmulInput&) noexcept;
-  // y = f(z) over n floats (a multiple of 16, or any n: the tail is handled), in place allowed. Not softmax.
+  // y = f(z) over n floats, for any n. z == y is allowed. Softmax is not accepted.
   void (*activation_forward)(ActivationKind, const float* z, float* y, std::size_t n) noexcept;
   void (*activation_backward)(const ActivationBackward&) noexcept;
   void (*softmax_forward)(const Softmax&) noexcept;
@@ -265,22 +272,23 @@ struct Kernels {
   void (*dropout_bits)(const DropoutBits&) noexcept;
   // y = a + b or a * b over n floats (any n), in place allowed.
   void (*combine)(Combination, const float* a, const float* b, float* y, std::size_t n) noexcept;
-  // y = kept ? x * scale : 0 over elements [range) of flat buffers, multiples of 16; in place allowed.
+  // y = kept ? x * scale : 0 over the elements of a range of flat buffers, which is in multiples of 16. x == y is
+  // allowed.
   void (*dropout_apply)(const DropoutMask&, const float* x, float* y, Range) noexcept;
   void (*loss)(const LossStep&) noexcept;
   void (*largest)(const Largest&) noexcept;
   void (*update)(const Update&) noexcept;
   void (*gather_rows)(const GatherRows&) noexcept;
-  // {sum |w|, sum w^2} of n floats, any n.
+  // sums = {sum |w|, sum w^2} of n floats, for any n.
   void (*penalty_sums)(const float* w, std::size_t n, float* sums) noexcept;
-  // sum g'^2, finite where every g' is, and to float's precision for g' of every size.
+  // Returns the sum of g'^2. It is finite if every g' is, and has the precision of float whatever the size of g'.
   double (*gradient_square)(const WholeGradient&) noexcept;
-  // out[i] = g'[i], but within [-limit, limit]; NaN stays NaN.
+  // out[i] = g'[i], clamped to [-limit, limit]. NaN stays NaN.
   void (*gradient_clamp)(const WholeGradient&, float limit, float* out) noexcept;
   // True if none of n values, converted to float32, is NaN or infinite.
   bool (*all_finite)(const void* x, ElementType type, std::size_t n) noexcept;
   void (*infer)(const Inference&) noexcept;
-  // Blocks [first, first + n) of the key's stream, 4 words each, in the order of the counter.
+  // Writes blocks [first, first + n) of the key's stream, 4 words each, in the order of the counter.
   void (*random_words)(const RandomKey&, std::uint64_t first, std::size_t n, std::uint32_t* out) noexcept;
 };
 

@@ -1,6 +1,6 @@
-// An operation of a network: what a layer, or a few layers fused into one, does to a batch. Every member of a team
-// calls the same function and works on its own part of the output; the caller syncs the team afterwards. Operations are
-// immutable: parameters, gradients and what a batch leaves for its way back are handed in.
+// An operation of a network: what a layer, or a few fused layers, does to a batch. Every member of a team calls the
+// same function and computes its own part of the output; the caller syncs the team afterwards. Operations are
+// immutable: parameters, gradients and what the forward pass keeps for the backward pass are arguments.
 #pragma once
 #include <memory>
 
@@ -10,15 +10,15 @@
 
 namespace fastreg {
 
-// A pass of one batch. Matrices are rows matrices (kernels.h) of `rows` rows.
+// One forward or backward pass of a batch. All matrices are rows matrices (kernels.h) with `rows` rows.
 struct Pass {
   const Kernels& kernels;
   const Team& team;
   std::size_t rows;
-  float* weights;        // the flat buffer; written by batch normalisation alone (moving statistics)
-  float* gradients;      // twin of its trainable part; null in inference
+  float* weights;        // the flat buffer; only batch normalisation writes to it (moving statistics)
+  float* gradients;      // a buffer with the layout of its trainable part; null in inference
   std::uint64_t seed;
-  std::uint32_t step;    // keys the dropout masks
+  std::uint32_t step;    // determines the dropout masks, with the seed
 };
 
 // The gradients that the backward pass of an operation reads and writes.
@@ -44,11 +44,11 @@ class Operation {
   std::size_t out_ld() const { return padded_ld(out_); }
 
   virtual bool trainable() const { return false; }
-  // True where inference leaves its input as it is.
+  // Whether the output equals the input in inference.
   virtual bool identity_in_inference() const { return false; }
-  // Floats that forward leaves for backward, for a batch of `rows` rows.
+  // How many floats forward keeps for backward, for a batch of `rows` rows.
   virtual std::size_t cache_floats(std::size_t /*rows*/) const { return 0; }
-  // Floating-point operations of forward and backward for one row; decides whether threads pay.
+  // The number of floating-point operations of forward and backward for one row. It decides whether threads pay.
   virtual double flops_per_row() const { return 0.0; }
 
   // x: a rows matrix for each input.
@@ -62,7 +62,7 @@ class Operation {
   virtual bool passes_gradient_on() const { return false; }
   // Whether dx lies where dy does; otherwise the two must not overlap. outer: dy is an outer product.
   virtual bool backward_in_place(bool /*outer*/) const { return true; }
-  // True where backward takes dy as an outer product too.
+  // Whether backward also accepts dy as an outer product.
   virtual bool takes_outer_product() const { return false; }
   // Where the gradient of x is the outer product of dy, as backward leaves it, and a row of the weights: that row. Null
   // elsewhere. Backward is then called without dx.
@@ -75,7 +75,7 @@ class Operation {
   std::size_t in_, out_;
 };
 
-// The part of ld columns that this member works on, in the units of Range (kernels.h).
+// This member's part of ld columns, in the units of Range (kernels.h).
 inline Range column_split(const Team& team, std::size_t ld) {
   return ld == 1 ? team.split(1) : team.split(ld, kLane);
 }

@@ -1,10 +1,10 @@
-// The formulas of the metrics in fastreg/metrics.h, one MetricFormula for each; it is made from the description. There
-// are three forms:
-//   row(row)                          a value for each row; the metric is their mean
-//   sums(cols), add(row, sums),       sums to which each row adds something, how many may depend on the number of
-//   final(sums, cols, rows)           outputs; the metric is a function of the sums over all rows
+// The formulas of the metrics in fastreg/metrics.h. There is one MetricFormula for each, which is made from the
+// description, in one of three forms:
+//   row(row)                          computes a value for each row; the metric is their mean
+//   sums(cols), add(row, sums),       each row adds to some sums, whose number may depend on the number of outputs;
+//   final(sums, cols, rows)           the metric is a function of the sums over all rows
 //   of_epoch(outputs)                 a function of the outputs for all rows together, which are kept for it
-// Metrics do not see the weights of rows.
+// Metrics do not use the weights of rows.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -18,7 +18,7 @@
 
 namespace fastreg {
 
-// What a metric sees of one row.
+// The data of one row for a metric.
 struct ScoredRow {
   const float* y;                 // `cols` outputs
   const float* target;            // `cols` targets; null where the loss takes labels
@@ -26,18 +26,18 @@ struct ScoredRow {
   std::size_t cols;
 };
 
-// Outputs and targets of all rows of an epoch or an evaluation, row by row without padding. Outputs are what predict
-// returns: logits where the loss has from_logits.
+// The outputs and targets of all rows of an epoch or an evaluation, row by row without padding. Outputs are the values
+// that predict returns: logits if the loss has from_logits.
 struct EpochOutputs {
   std::vector<float> y, target;           // (rows, cols); target is empty where the loss takes labels
   std::vector<std::int32_t> labels;
   std::size_t cols = 0;
 };
 
-// What a formula may say otherwise.
+// Defaults that a formula may override.
 struct MetricDefaults {
   static constexpr bool kUsesClasses = false;   // whether it reads found and wanted
-  // Whether it is measured on the logits where the loss has from_logits; otherwise on their probabilities.
+  // Whether it is computed on the logits if the loss has from_logits. Otherwise it is computed on the probabilities.
   static constexpr bool kOnLogits = false;
 };
 
@@ -54,7 +54,7 @@ struct MetricFormula<metrics::BinaryAccuracy> : MetricDefaults {
   }
 };
 
-// Rows whose largest output is in the column of the label, or of the largest target.
+// The share of rows whose largest output is in the column of the label, or of the largest target.
 struct ClassHits : MetricDefaults {
   static constexpr bool kUsesClasses = true;
   static std::size_t sums(std::size_t) { return 1; }
@@ -93,9 +93,9 @@ struct MetricFormula<metrics::MeanAbsoluteError> : MetricDefaults {
 };
 
 // The share of pairs of a positive and a negative row in which the positive one has the larger output; equal outputs
-// count a half. Ranks are those of outputs in ascending order, equal ones sharing their mean rank:
+// count a half. Ranks are those of outputs in ascending order, where equal outputs share their mean rank:
 //   (sum of the ranks of positives - P (P + 1) / 2) / (P N).
-// NaN without positives or without negatives, and where an output is NaN.
+// It is NaN without positives or without negatives, and if an output is NaN.
 template <>
 struct MetricFormula<metrics::AUC> : MetricDefaults {
   explicit MetricFormula(const metrics::AUC&) {}

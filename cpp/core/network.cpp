@@ -1,4 +1,4 @@
-// The public Network: weights in and out, prediction.
+// The public Network: reading and setting weights, and prediction.
 #include "fastreg/network.h"
 
 #include <cstring>
@@ -18,7 +18,7 @@ struct Prediction {
   Span<const Features> x;
   Span<const MatrixView<float>> out;
   std::size_t rows;
-  std::vector<InferenceBuffers> buffers;   // one a member
+  std::vector<InferenceBuffers> buffers;   // one for each member of the team
 };
 
 void predict_blocks(void* context, const Team& team) {
@@ -118,8 +118,8 @@ std::string shown(const std::vector<std::size_t>& shape) {
   return out + (shape.size() == 1 ? ",)" : ")");
 }
 
-// The values of every weight that the description promises, in the order of Network::weights(). A description may ask
-// for far more memory than its file has weights, so all names and shapes are compared before the network is made.
+// The values of every weight that the description requires, in the order of Network::weights(). A description may need
+// far more memory than the weights in its file, so all names and shapes are compared before the network is created.
 std::vector<const float*> promised_weights(const NetworkSpec& spec, const ModelFile& file) {
   std::unordered_map<std::string_view, const NamedTensor*> tensors;
   for (const NamedTensor& tensor : file.tensors) tensors.emplace(tensor.name, &tensor);

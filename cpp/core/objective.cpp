@@ -1,4 +1,4 @@
-// The sum of the losses, and the checks of the data that they are computed from.
+// Computes the sum of the losses, and checks the data that they are computed from.
 #include "core/objective.h"
 
 #include <cmath>
@@ -15,7 +15,7 @@ std::vector<OutputTraining> outputs_of(const TrainingSpec& spec) {
   return {{spec.loss, spec.metrics, 1.0f}};
 }
 
-// The name of an output in messages; nothing where there is no other.
+// The name of an output for messages; empty if there is only one output.
 std::string said(const Graph& graph, std::size_t output) {
   return graph.outputs.size() == 1 ? "" : "output " + graph.spec.outputs[output].name + ": ";
 }

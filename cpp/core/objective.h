@@ -1,5 +1,5 @@
-// What is trained for: the losses of all outputs of a network with their weights and metrics, each output with a Scoring.
-// Everything that a fit or an evaluation keeps for an output is a vector with an element for each.
+// The objective of training: the losses of all outputs of a network with their weights, and the metrics. Each output
+// has a Scoring. Everything that a fit or an evaluation keeps per output is a vector with an element for each.
 #pragma once
 #include <vector>
 
@@ -13,21 +13,22 @@ class Objective {
  public:
   struct Part {
     Scoring scoring;
-    float weight;        // of the loss
-    std::size_t value;   // of the graph, that scoring wants: the output, or what comes before its last activation
+    float weight;        // the weight of the loss
+    std::size_t value;   // the value of the graph that is scored: the output, or the input of its last activation
   };
 
-  // Throws std::invalid_argument where spec and network do not fit together.
+  // Throws std::invalid_argument if spec and network do not match.
   Objective(const TrainingSpec& spec, const Graph& graph);
 
   const std::vector<Part>& parts() const { return parts_; }
   std::vector<std::size_t> values() const;
-  // Figures of one evaluation.
+  // The number of values of one evaluation.
   std::size_t log_count() const;
   std::vector<ScoreSums> no_sums() const;
   std::vector<EpochOutputs> room(std::size_t rows) const;
   double loss(const std::vector<ScoreSums>& sums, double penalty) const;
-  // {loss + penalty, metrics...} of one output; of several {loss + penalty, loss of each output..., metrics of each...}.
+  // With one output {loss + penalty, metrics...}; with several {loss + penalty, loss of each output..., metrics of
+  // each...}.
   std::vector<double> logs(const std::vector<ScoreSums>& sums, const std::vector<EpochOutputs>& outputs,
                            double penalty) const;
 
@@ -44,7 +45,7 @@ struct Columns {
 };
 
 Columns columns_of(const Dataset& data);
-// Throws std::invalid_argument unless shapes, row indices, labels and weights are what the network and losses need.
+// Throws std::invalid_argument unless shapes, row indices, labels and weights are valid for the network and the losses.
 void check(const Columns& data, const Graph& graph, const Objective& objective, const char* name);
 
 }  // namespace fastreg

@@ -12,8 +12,8 @@
 namespace fastreg {
 namespace {
 
-constexpr std::size_t kChunk = 16384;   // floats: short enough for float sums, long enough to make calls cheap
-constexpr std::size_t kClampedFloats = 1024;   // of a clamped gradient at a time: a part of the nearest cache
+constexpr std::size_t kChunk = 16384;   // in floats: short enough for sums in float, long enough to make calls cheap
+constexpr std::size_t kClampedFloats = 1024;   // the length of a piece of the clamped gradient, a part of the L1 cache
 
 // What the core knows of the rule that an optimizer's values choose (math/rules.h).
 struct Rule {
@@ -56,25 +56,26 @@ Clipping clipping_of(const Optimizer& spec) {
   return std::visit([](const auto& optimizer) { return optimizer.clipping; }, spec);
 }
 
-// The gradient whose norm or elements are clipped: a proximal penalty has none.
+// The gradient whose norm or elements are clipped. A proximal penalty is no part of it.
 WholeGradient whole_gradient(const Update& args) {
   return {args.w, args.g, args.n, args.proximal ? 0.0f : args.l1, args.l2};
 }
 
-// Chunks by their place within their kernel, 0 to 1: an even split of this order splits every kernel alike.
+// The chunks, sorted by their relative position within their kernel, from 0 to 1. Splitting this order evenly splits
+// every kernel in the same way.
 std::vector<std::size_t> shared_order(const std::vector<ParameterRun>& chunks, const std::vector<Range>& kernels) {
-  std::vector<std::pair<double, std::size_t>> places;
+  std::vector<std::pair<double, std::size_t>> positions;
   for (std::size_t i = 0; i < chunks.size(); ++i) {
     const std::size_t middle = (chunks[i].begin + chunks[i].end) / 2;
-    double place = 0.0;
+    double position = 0.0;
     for (const Range& kernel : kernels)
       if (middle >= kernel.begin && middle < kernel.end)
-        place = static_cast<double>(middle - kernel.begin) / static_cast<double>(kernel.end - kernel.begin);
-    places.emplace_back(place, i);
+        position = static_cast<double>(middle - kernel.begin) / static_cast<double>(kernel.end - kernel.begin);
+    positions.emplace_back(position, i);
   }
-  std::sort(places.begin(), places.end());
+  std::sort(positions.begin(), positions.end());
   std::vector<std::size_t> order;
-  for (const auto& [place, chunk] : places) order.push_back(chunk);
+  for (const auto& [position, chunk] : positions) order.push_back(chunk);
   return order;
 }
 
@@ -170,7 +171,7 @@ void OptimizerState::update(const Kernels& kernels, const Team& team, float* wei
     team.sync();
   }
   float scale = 1.0f;
-  std::size_t norm = 0;   // the first chunk of those that scale is of
+  std::size_t norm = 0;   // the first of the chunks that `scale` belongs to
   for (std::size_t place = mine.begin; place < mine.end; ++place) {
     const std::size_t i = team.size == 1 ? place : shared_[place];
     Update args = arguments(i, weights, gradients, rate);
@@ -185,7 +186,7 @@ void OptimizerState::update(const Kernels& kernels, const Team& team, float* wei
       args.grad_scale = scale;
       args.l2 *= scale;
       if (!args.proximal) args.l1 *= scale;
-      // A factor may leave nothing of a penalty, and then the update has no sums.
+      // Scaling may reduce both factors of a penalty to 0, and then the update computes no sums.
       const bool vanished = args.l1 == 0.0f && args.l2 == 0.0f && !(chunks_[i].penalty == Penalty{});
       if (sums && vanished) kernels.penalty_sums(args.w, args.n, args.sums);
     }
@@ -193,7 +194,7 @@ void OptimizerState::update(const Kernels& kernels, const Team& team, float* wei
   }
 }
 
-// The caller's gradient stays as it is: the clamped one is a few floats at a time on the stack.
+// The caller's gradient does not change. The clamped gradient is computed piece by piece on the stack.
 void OptimizerState::clamp_and_update(const Kernels& kernels, const Update& args) const {
   alignas(64) float clamped[kClampedFloats];
   if (args.sums != nullptr && (args.l1 != 0.0f || args.l2 != 0.0f)) kernels.penalty_sums(args.w, args.n, args.sums);
@@ -214,8 +215,8 @@ void OptimizerState::clamp_and_update(const Kernels& kernels, const Update& args
   }
 }
 
-// What the gradients of these chunks are multiplied with. NaN, which ends a fit, where the norm is not finite, or so
-// large that the factor would be no normal float and taken for 0.
+// The factor for the gradients of these chunks. It is NaN, which ends a fit, if the norm is not finite, or so large
+// that the factor would be a denormal, which counts as 0.
 float OptimizerState::clip_scale(Range chunks) const {
   double square = 0.0;
   for (std::size_t i = chunks.begin; i < chunks.end; ++i) square += squares_[i];

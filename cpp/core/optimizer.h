@@ -1,6 +1,6 @@
-// The optimizer: its moments, and the one pass over all parameters that ends a step (two where a norm is clipped, of
-// which the first only reads). The pass is cut into chunks at fixed places, so that the sums of penalties and norms do
-// not depend on how a team shares it.
+// The optimizer: its moments, and the pass over all parameters at the end of a step. If a norm is clipped there are two
+// passes, of which the first only reads. A pass is cut into chunks at fixed offsets, so that the sums of penalties and
+// norms do not depend on how a team shares it.
 #pragma once
 #include <array>
 #include <string>
@@ -12,43 +12,44 @@
 
 namespace fastreg {
 
-// Floats [begin, end) of a flat buffer that take the same penalty; decays: AdamW's weight decay applies.
+// The floats [begin, end) of a flat buffer, which have the same penalty. decays: whether AdamW's weight decay applies.
 struct ParameterRun {
   std::size_t begin, end;
   Penalty penalty;
   bool decays;
 };
 
-// The trainable part of a network's buffer, neighbours that are treated alike joined; each weight by itself where its
-// gradient is clipped by itself.
+// The trainable part of a network's buffer as runs. With clipnorm there is one run per weight; otherwise neighbouring
+// weights that are treated alike form one run.
 std::vector<ParameterRun> parameter_runs(const Parameters& parameters, const Optimizer& spec);
-// The kernels in it, as ranges of floats.
+// The kernels in that part, as ranges of floats.
 std::vector<Range> kernel_ranges(const Parameters& parameters);
 
 class OptimizerState {
  public:
-  // runs: a weight each where the gradient of each is clipped by itself.
-  // floats: length of the buffer, and of each moment. phase: floats from the last 64-byte border to the buffer's first;
-  // moments lie in step with it, so that one vector of each is aligned where another one's is. kernels: a team shares
-  // each of them as it shares their panels, so that members mostly update what they multiply with.
+  // runs: the runs of the parameters. floats: the length of the buffer, and of each moment. phase: how many floats past
+  // a 64-byte boundary the parameters start; moments get the same offset, so that all arrays are aligned at the same
+  // index. kernels: a team shares each of these ranges in the same way as its panels, so that members mostly update the
+  // weights that they multiply with.
   OptimizerState(const Optimizer& spec, const std::vector<ParameterRun>& runs, std::size_t floats,
                  const Backend& backend, std::size_t phase = 0, const std::vector<Range>& kernels = {});
 
   float learning_rate() const { return rate_; }
   const std::vector<std::string>& moment_names() const { return names_; }
   float* moment(std::size_t i) const { return moments_.data() + phase_ + i * stride_; }
-  const Buffer& moments() const { return moments_; }   // all of them, one behind the other
+  const Buffer& moments() const { return moments_; }   // all moments, one after the other
 
-  // Tells how many steps were taken, so that the bias corrections go on exactly as without a break.
+  // Sets the number of steps taken, so that the bias corrections continue exactly as without an interruption.
   void set_steps(std::uint64_t steps);
-  // To be called by one member before the others update: moves the bias corrections on by a step.
+  // Advances the bias corrections by a step. One member calls this before the others update.
   void advance();
-  // This member's part of the pass; the team meets within it where norms are clipped. sums: keep what penalty() needs.
+  // Does this member's part of the pass. If norms are clipped, the team syncs within it. sums: whether to keep the sums
+  // that penalty() needs.
   void update(const Kernels& kernels, const Team& team, float* weights, const float* gradients, double rate,
               bool sums);
-  // The penalty of the weights before the last update; by one member, when all have updated.
+  // The penalty of the weights before the last update. One member calls this after all have updated.
   double penalty() const;
-  // The penalty of the present weights.
+  // The penalty of the current weights.
   double penalty(const Kernels& kernels, const float* weights) const;
 
  private:
@@ -57,23 +58,23 @@ class OptimizerState {
   void clamp_and_update(const Kernels& kernels, const Update& args) const;
   float clip_scale(Range chunks) const;
 
-  Optimizer rule_;                // what the kernel computes: the optimizer whose rules the description has
+  Optimizer rule_;                // the optimizer whose rule the kernel computes
   float rate_ = 0.0f, decay_ = 0.0f;
   std::vector<std::string> names_;
-  std::size_t phase_ = 0, stride_ = 0;   // of a moment's first float, and from one moment to the next
+  std::size_t phase_ = 0, stride_ = 0;   // a moment's first float, and the distance from one moment to the next
   Buffer moments_;
   std::vector<ParameterRun> chunks_;
-  std::vector<std::size_t> shared_;   // chunks in the order in which a team is given them
+  std::vector<std::size_t> shared_;   // chunks in the order in which a team shares them
   std::vector<float> sums_;       // {sum |w|, sum w^2} of each chunk
   Clipping clipping_;
-  // Where norms are clipped, for each chunk: the sum of squares of its gradient, and the chunks that share a norm.
+  // If norms are clipped, for each chunk: the sum of squares of its gradient, and the chunks that share a norm with it.
   std::vector<double> squares_;
   std::vector<Range> norms_;
   std::array<double, 3> powers_{1.0, 1.0, 1.0};   // the rule's running products, such as beta^t
 };
 
-// The penalty that chunks or segments with these sums add to the loss. A sum without a factor does not count, even
-// where it is infinite: squares of weights overflow long before the weights do.
+// The penalty that chunks or segments with these sums add to the loss. If a factor is 0, its sum does not count, even
+// if it is infinite: squares of weights overflow long before the weights do.
 inline double penalty_of(const Penalty& penalty, const float* sums) {
   const auto term = [](float factor, float sum) {
     return factor == 0.0f ? 0.0 : static_cast<double>(factor) * static_cast<double>(sum);

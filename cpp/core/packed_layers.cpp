@@ -9,7 +9,7 @@
 namespace fastreg {
 namespace {
 
-// As kWorkPerElement, for an activation.
+// The same as kWorkPerElement, for an activation.
 constexpr double kWorkPerActivation = 70.0;
 
 void require(bool good, std::size_t index, const char* rule) {

@@ -1,5 +1,5 @@
-// The layers of a frozen chain as steps of the kernel table, with their weights packed into one buffer, the arena. Knows
-// nothing of rows and threads.
+// The layers of a frozen chain as steps of the kernel table. Their weights are packed into one buffer, the arena. This
+// file knows nothing of rows and threads.
 #pragma once
 #include <string>
 #include <vector>
@@ -9,8 +9,8 @@
 
 namespace fastreg {
 
-// The time that an element takes for being read and written, expressed as the number of operations that a matrix product
-// does in that time.
+// The time that an element takes for being read and written, expressed as the number of operations that a matrix
+// product does in that time.
 constexpr double kWorkPerElement = 30.0;
 
 struct PackedLayers {
@@ -23,7 +23,7 @@ struct PackedLayers {
   double flops = 0.0, work = 0.0;     // per row
 
   std::vector<FrozenLayer> layers() const;
-  // Such as " -> 64 relu -> 1 sigmoid".
+  // A description such as " -> 64 relu -> 1 sigmoid".
   std::string summary() const;
 };
 

@@ -1,4 +1,4 @@
-// The members of a JSON object, and the values that the fields of descriptions have.
+// Reads the members of a JSON object and the values of fields.
 #include "core/read_fields.h"
 
 #include <cmath>

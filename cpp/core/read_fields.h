@@ -1,6 +1,6 @@
-// Reads descriptions from JSON by their fields (fastreg/fields.h). What values are allowed is the business of
-// core/check_fields.h; here it is names and JSON types. Errors are std::invalid_argument, and name the place, the
-// field, the rule and the value.
+// Reads descriptions from JSON by their fields (fastreg/fields.h). This file checks names and JSON types;
+// core/check_fields.h checks values. Errors are std::invalid_argument and name the path, the field, the rule and the
+// value.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -15,7 +15,7 @@
 
 namespace fastreg {
 
-// The index of a name among others; an unknown one is an error that lists them.
+// The index of a name in a list. An unknown name is an error that lists the known ones.
 std::size_t index_of_name(const std::vector<const char*>& names, std::string_view wanted, const std::string& what);
 
 // The names of a list of descriptions.
@@ -29,10 +29,10 @@ class Members {
  public:
   Members(const Json& object, std::string where);
 
-  // The index of "type" among the names, which from now on is part of `where`.
+  // The index of the member "type" among the names. The type then becomes part of `where`.
   std::size_t type(const std::vector<const char*>& names);
 
-  // These leave `out` as it is where the member is absent.
+  // These do not change `out` if the member is absent.
   void read(const char* member, bool& out) const;
   void read(const char* member, double& out) const;
   void read(const char* member, float& out) const;
@@ -53,7 +53,7 @@ class Members {
   std::string where_;
 };
 
-// One field of each type that a description may have; an absent member leaves the default.
+// Reads a field, for each type that a field may have. If the member is absent, the default stays.
 void read_value(const Members& members, const char* name, const Interval&, bool& out);
 void read_value(const Members& members, const char* name, const Interval&, float& out);
 void read_value(const Members& members, const char* name, const Interval&, double& out);
@@ -63,6 +63,14 @@ void read_value(const Members& members, const char* name, const Interval&, Activ
 void read_value(const Members& members, const char* name, const Interval&, Initializer& out);
 void read_value(const Members& members, const char* name, const Interval&, Penalty& out);
 void read_value(const Members& members, const char* name, const Interval&, Clipping& out);
+
+template <class Enum>
+  requires requires { Choices<Enum>::kNames; }
+void read_value(const Members& members, const char* name, const Interval&, Enum& out) {
+  if (members.find(name) == nullptr) return;
+  const std::vector<const char*> names(std::begin(Choices<Enum>::kNames), std::end(Choices<Enum>::kNames));
+  out = static_cast<Enum>(index_of_name(names, members.text(name), members.label(name)));
+}
 
 template <class Description>
 void read_fields(const Members& members, Description& out) {
@@ -74,7 +82,7 @@ void read_fields(const Members& members, Description& out) {
   });
 }
 
-// An object of the list's descriptions, which names its own in "type", as the variant of the list.
+// Reads an object whose "type" names one of the list's descriptions, as the variant of the list.
 template <class... T>
 std::variant<T...> read_one_of(List<T...> list, const Json& json, std::string where) {
   Members members(json, std::move(where));

@@ -1,4 +1,4 @@
-// The epoch loop.
+// The loop over the epochs, slices and steps of a run.
 #include "core/run.h"
 
 #include <algorithm>
@@ -18,12 +18,12 @@ namespace fastreg {
 namespace {
 
 using Clock = ThreadChoice::Clock;
-constexpr std::uint32_t kShuffleStream = 0x20000000u;   // apart from dropout layers and initializers
-// Below this much work the clock is read only every kClockEvery steps.
+constexpr std::uint32_t kShuffleStream = 0x20000000u;   // differs from the streams of dropout layers and initializers
+// If a step has less work than this, the clock is read only every kClockEvery steps.
 constexpr double kShortStep = 1e6;
 constexpr std::size_t kClockEvery = 16;
 
-// The moment so many seconds from now; those of years are never.
+// The time `seconds` from now. Years count as never.
 Clock::time_point deadline(double seconds) {
   if (seconds > 1e8) return Clock::time_point::max();
   return Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
@@ -97,7 +97,7 @@ double Run::rate() const {
   return rates_.size == 1 ? rates_[0] : rates_[run_step_ - rates_from_];
 }
 
-// Fisher and Yates over the rows in their given order, drawn from the epoch's own stream.
+// Shuffles the rows from their given order by the method of Fisher and Yates, with the random stream of the epoch.
 void Run::draw_order() {
   if (order_.empty()) return;
   if (train_.rows.data == nullptr)
@@ -115,7 +115,7 @@ void Run::draw_order() {
   }
 }
 
-// Makes sure of the rates of the coming epoch.
+// Gets the rates of the next epoch from the observer if there are not enough.
 void Run::next_rates() {
   if (rates_.size <= 1 || run_step_ + steps_ <= rates_from_ + rates_.size) return;
   lock_.unlock();
@@ -152,7 +152,7 @@ void Run::run_epoch(std::size_t index) {
 }
 
 void Run::run_slice(const Team& team) {
-  // Each member counts for itself: the shared counters move only between slices.
+  // Each member counts steps by itself, because the leader may already have advanced next_in_epoch_.
   for (std::size_t index = next_in_epoch_;; ++index) {
     const std::size_t begin = index * batch_;
     run_step(team, index, {order_.empty() ? nullptr : order_.data(), begin, std::min(batch_, train_.size() - begin)});
@@ -193,7 +193,7 @@ bool Run::signalled() const {
                      [](const StopSignal& signal) { return signal.is_set(); });
 }
 
-// Whether a signal or the clock ends the run before its next step.
+// Whether a stop signal or the time limit ends the run before its next step.
 bool Run::must_stop() {
   if (signalled())
     result_.reason = StopReason::stop_signal;
@@ -204,7 +204,7 @@ bool Run::must_stop() {
 
 void Run::end_epoch(std::size_t index) {
   bool finite = false;
-  double penalty = 0.0;   // of the weights that validation sees
+  double penalty = 0.0;   // the penalty of the weights that validation uses
   on_this_thread(s_.graph.backend, [&] {
     const Kernels& kernels = *s_.graph.backend.kernels;
     finite = kernels.all_finite(weights().data, ElementType::float32, weights().size);
@@ -245,7 +245,7 @@ void Run::poll() {
   lock_.lock();
 }
 
-// Between two steps, so that the child's network is that of a complete one.
+// Is called between two steps, so that a child gets the network of a complete step.
 void Run::give_way_to_fork() {
   if (!fork_waits()) return;
   lock_.unlock();
@@ -269,7 +269,7 @@ void Run::copy(const Buffer& from, const Buffer& to) const {
 
 void Run::take_snapshot() {
   if (snapshot_.weights.data() == nullptr) {
-    // Both or none: the next run takes weights for a sign that there are moments too.
+    // Either both buffers or none are kept, because the next run takes weights as a sign that moments exist, too.
     Buffer weights(s_.graph.backend, s_.graph.weights.size());
     snapshot_.moments = Buffer(s_.graph.backend, s_.optimizer.moments().size());
     snapshot_.weights = std::move(weights);
@@ -281,7 +281,7 @@ void Run::take_snapshot() {
   within_epoch_ = true;
 }
 
-// step: the one whose loss, or whose update, was not finite.
+// step: the step whose loss or update was not finite.
 void Run::diverge(std::uint64_t step) {
   diverged_ = true;
   result_.reason = StopReason::diverged;

@@ -1,5 +1,5 @@
-// A run: one call of Trainer::fit(). It is cut into slices of at most 50 ms: within one a team works through steps in
-// lockstep; between slices the calling thread is alone, and observers, validation, early stopping and forks have their
+// A run is one call of Trainer::fit(). It is cut into slices of at most 50 ms. Within a slice, a team computes steps in
+// lockstep. Between slices only the calling thread works, and observers, validation, early stopping and forks get their
 // turn.
 #pragma once
 #include <cstdint>
@@ -15,23 +15,23 @@
 
 namespace fastreg {
 
-// Runs f on the calling thread as a team of one: with denormals flushed, as kernels want it.
+// Runs f on the calling thread as a team of one member, with denormals flushed to zero, as kernels require.
 void on_this_thread(const Backend& backend, const std::function<void()>& f);
 
 // Throw std::invalid_argument for a rate that is negative or not finite in float32.
 void check_rate(double rate);
 void check_rates(Span<const double> rates);
 
-// A copy of everything that training changes, taken before an epoch.
+// A copy of everything that training changes. It is made before each epoch.
 struct Snapshot {
   Buffer weights, moments;
   std::uint64_t step = 0, epoch = 0;
 };
 
-// What a run leaves to the next one: memory, since a system takes long over new pages (5 % of an epoch of 1.3 s), and
-// the threads that were best.
+// What a run keeps for the next one: its memory, because new pages from the system are slow (5 % of an epoch of 1.3 s),
+// and the number of threads that was best.
 struct Workspace {
-  Buffer arena;   // TrainingStep's
+  Buffer arena;   // holds the buffers of TrainingStep
   Snapshot snapshot;
   ThreadChoice choice;
 };
@@ -39,7 +39,7 @@ struct Workspace {
 // One call of fit().
 class Run {
  public:
-  // Impl is private to Trainer; this is what a run uses of it.
+  // The parts of Trainer::Impl that a run uses. Impl itself is private to Trainer.
   struct State {
     Graph& graph;
     const Objective& objective;
@@ -52,7 +52,7 @@ class Run {
     double parallel_threshold;
   };
 
-  // lock: of the graph, held; it is given up while an observer or a fork has its turn.
+  // lock: the lock of the graph, which is held. It is released while an observer runs or a fork waits.
   Run(const State& state, const Columns& train, const Columns* validation, const FitOptions& options,
       FitObserver* observer, FitResult& result, std::unique_lock<NetworkLock>& lock);
   void train();
@@ -93,14 +93,14 @@ class Run {
   std::vector<std::uint32_t> order_, words_;
   Snapshot& snapshot_;
   std::size_t next_in_epoch_ = 0, run_step_ = 0;
-  Span<const double> rates_;       // of the steps from rates_from_ on
+  Span<const double> rates_;       // the rates of the steps from rates_from_ on
   std::size_t rates_from_ = 0;
   ThreadChoice::Clock::time_point slice_end_{}, last_poll_ = ThreadChoice::Clock::now(), deadline_;
-  // Written by the leader between two syncs, read by all after the second.
+  // The leader writes these between two syncs, and all members read them after the second one.
   bool slice_over_ = false, diverged_ = false;
-  bool within_epoch_ = false, out_of_memory_ = false;   // within: the snapshot is taken, the epoch has not ended
+  bool within_epoch_ = false, out_of_memory_ = false;   // within_epoch_: between snapshot and end of an epoch
   std::vector<ScoreSums> sums_;
-  double penalties_ = 0.0, batch_loss_ = 0.0, last_rate_ = 0.0;   // penalties: of each step, by the rows of its batch
+  double penalties_ = 0.0, batch_loss_ = 0.0, last_rate_ = 0.0;   // penalties_: the sum of penalty * rows over the steps
 };
 
 }  // namespace fastreg

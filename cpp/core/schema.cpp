@@ -1,12 +1,13 @@
-// The schema: everything that a description may be made of, as the lists of fastreg/ say it. Python holds its own
-// descriptions against this. {kind: {name: {"fields": {field: {...}}, traits}}}, in the order of the lists. Traits of an
-// activation are backward_from; of a loss targets and absorbs; of a metric targets, direction and, where it asks for a
-// number of outputs, outputs. A field has
+// The schema of all descriptions, which is derived from the lists in fastreg/. A test compares Python's descriptions
+// with it. It has the form {kind: {name: {"fields": {field: {...}}, traits}}}, in the order of the lists. The trait of
+// an activation is backward_from; those of a loss are targets and absorbs; those of a metric are targets, direction
+// and, if it needs a certain number of outputs, outputs. A field has
 //
-//   type              float, bool, int, activation, initializer, regularizer or seed
-//   default           absent where the field is required
-//   nullable          true where null is allowed
-//   schedule          true where an object in the number's place is the schedule of a learning rate
+//   type              float, bool, int, activation, initializer, regularizer, seed or choice
+//   choices           the names among which a field of type choice has its value
+//   default           is absent if the field is required
+//   nullable          is true if null is allowed
+//   schedule          is true if an object instead of a number is the schedule of a learning rate
 //   minimum, exclusiveMinimum, maximum, exclusiveMaximum
 //                     bounds of a number, as in JSON Schema; every number is finite in float32
 //   rule              the words of messages for these bounds
@@ -52,6 +53,11 @@ Described described(std::size_t value) { return {"int", number(value)}; }
 Described described(ActivationKind value) { return {"activation", text(name(value))}; }
 Described described(const Penalty&) { return {"regularizer", {nullptr}}; }
 Described described(const std::optional<std::uint64_t>&) { return {"seed", {nullptr}}; }
+template <class Enum>
+  requires requires { Choices<Enum>::kNames; }
+Described described(Enum value) {
+  return {"choice", text(Choices<Enum>::kNames[static_cast<std::size_t>(value)])};
+}
 Described described(const Initializer& value) {
   Json object{Json::Object{}};
   put(object, "type", text(std::visit([](const auto& any) { return any.kName; }, value)));
@@ -67,6 +73,11 @@ void put_field(Json& fields, const Field<Owner, Member>& field) {
   if (!field.required) put(json, "default", std::move(value.value));
   if (nullable) put(json, "nullable", {true});
   if (field.schedule) put(json, "schedule", {true});
+  if constexpr (requires { Choices<Member>::kNames; }) {
+    Json::Array names;
+    for (const char* name : Choices<Member>::kNames) names.push_back(text(name));
+    put(json, "choices", {std::move(names)});
+  }
   if constexpr (std::is_arithmetic_v<Member> && !std::is_same_v<Member, bool>) put_interval(json, field.interval);
   put(fields, field.name, std::move(json));
 }
@@ -91,7 +102,7 @@ Json fields_of(Type<Description>) {
   return fields;
 }
 
-// What is said of a description besides its fields: put_traits has an overload for each kind that says something.
+// Adds the traits of a description to its fields. put_traits has an overload for each kind that has traits.
 template <class Descriptions>
 void put_traits(Descriptions, Json&, ...) {}
 

@@ -1,5 +1,5 @@
-// Losses and the columns of the largest outputs through the kernel table, the metrics in plain loops: they touch each
-// output once.
+// Losses and the columns of the largest outputs are computed by the kernel table, metrics by plain loops, because they
+// read each output only once.
 #include "core/scoring.h"
 
 #include <algorithm>
@@ -12,10 +12,10 @@
 namespace fastreg {
 namespace {
 
-// Rows of which the largest outputs are looked up together.
+// The number of rows whose largest outputs are found together.
 constexpr std::size_t kChunk = 128;
 
-// The sum of term(i), in four chains, which hide the latency of an addition.
+// The sum of term(i), computed in four chains, which hide the latency of an addition.
 template <class Term>
 double sum_of(std::size_t n, Term term) {
   double chains[4] = {};
@@ -30,7 +30,7 @@ double sum(const float* values, std::size_t n) {
   return sum_of(n, [=](std::size_t i) { return static_cast<double>(values[i]); });
 }
 
-// A row without weight counts for nothing, even where its loss is infinite.
+// A row with weight 0 does not count, even if its loss is infinite.
 double weighted_sum(const float* values, const float* weights, std::size_t n) {
   return sum_of(n, [=](std::size_t i) {
     return weights[i] != 0.0f ? static_cast<double>(weights[i]) * static_cast<double>(values[i]) : 0.0;
@@ -43,7 +43,7 @@ decltype(auto) with_formula(const Metric& metric, Body&& body) {
       [&](const auto& chosen) { return body(MetricFormula<std::remove_cvref_t<decltype(chosen)>>(chosen)); }, metric);
 }
 
-// Calls row(i, what the metric sees of row i) for each of the rows.
+// Calls row(i, data of row i) for each of the rows.
 template <class Formula, class Row>
 void for_each_row(const Kernels& kernels, const float* y, const BatchTargets& targets, std::size_t cols,
                   std::size_t ld, Range rows, Row&& row) {
@@ -63,7 +63,7 @@ void for_each_row(const Kernels& kernels, const float* y, const BatchTargets& ta
   }
 }
 
-// What the metric's struct says besides its fields, where it says it.
+// A trait of the metric's struct, if it has one.
 template <class AnyMetric>
 constexpr std::size_t kOutputsOf = 0;   // any number
 template <class AnyMetric>

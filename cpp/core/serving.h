@@ -1,4 +1,4 @@
-// How the calls of a frozen network share rows among threads, and where their scratch memory lies.
+// How calls of a frozen network divide rows among threads, and the scratch memory that they use.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -31,7 +31,7 @@ inline std::size_t even_block(std::size_t rows, std::size_t most, std::size_t th
   return (rows + blocks - 1) / blocks;
 }
 
-// The number of threads for so many rows; work: of one row.
+// The number of threads for this many rows. work: the work per row.
 inline std::size_t serving_threads(double work, std::size_t rows) {
   const double shares = work * static_cast<double>(rows) / kFlopsPerThread;
   if (shares < 2.0) return 1;
@@ -39,7 +39,7 @@ inline std::size_t serving_threads(double work, std::size_t rows) {
   return std::min({budget, rows, static_cast<std::size_t>(std::min(shares, 1e6))});
 }
 
-// Calls run(scratch) with so many floats of memory, on the stack where they are few.
+// Calls run(scratch) with memory for this many floats, which is on the stack if they are few.
 template <class Run>
 void with_scratch(const Backend& backend, std::size_t floats, Run run) {
   if (floats > kStackFloats) return run(thread_scratch(backend, floats));

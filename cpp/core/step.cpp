@@ -1,4 +1,4 @@
-// The training step. Between two syncs no member writes what another one reads.
+// The training step. Between two syncs, no member writes what another member reads.
 #include "core/step.h"
 
 #include <algorithm>
@@ -62,7 +62,8 @@ void TrainingStep::lay_out(const BackwardPlan& backward, const std::vector<bool>
   for (const auto& [pointer, floats] : wanted) *pointer = std::exchange(next, next + floats);
 }
 
-// Whether a backward pass reads a value after it was scored: that of the operation that made it, or of one that reads it.
+// Whether a backward pass reads a value after it was scored: that of the operation that made it, or of one that reads
+// it.
 bool TrainingStep::is_read_later(std::size_t value, const std::vector<bool>& runs) const {
   const std::size_t first = graph_.n_inputs();
   if (value >= first && graph_.operations[value - first]->backward_reads_output()) return true;

@@ -1,5 +1,5 @@
-// One optimizer step on one batch, run by all members of a team together: gather, forward, loss, backward, update.
-// Has every buffer a step needs; a step allocates nothing, takes no lock and throws nothing.
+// One optimizer step on one batch, which all members of a team compute together: gather, forward, loss, backward,
+// update. Has every buffer a step needs; a step allocates nothing, takes no lock and throws nothing.
 #pragma once
 #include <vector>
 
@@ -54,8 +54,8 @@ class TrainingStep {
     BackwardPlan::Kind kind;
     std::size_t ld;
   };
-  // An output: its value, what the loss scores and may overwrite (a copy where a backward pass reads the value later), and
-  // where its gradient goes.
+  // An output: its value, what the loss scores and may overwrite (a copy where a backward pass reads the value later),
+  // and where its gradient goes.
   struct Output {
     float *y = nullptr, *scored = nullptr, *gradient = nullptr;
     float *targets = nullptr, *weights = nullptr, *row_losses = nullptr, *row_metrics = nullptr;

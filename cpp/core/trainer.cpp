@@ -1,4 +1,5 @@
-// What outlives a run: the optimizer's state, the counts of steps and epochs, and the memory that the next run reuses.
+// The public Trainer. It holds what outlives a run: the optimizer's state, the counts of steps and epochs, and the
+// memory that the next run reuses.
 #include "fastreg/trainer.h"
 
 #include <algorithm>
@@ -12,11 +13,11 @@
 namespace fastreg {
 namespace {
 
-// A step of less work, about 10 us long, never pays for its ten barriers.
+// A step with less work than this takes about 10 us, and sharing it would not pay for its ten barriers.
 constexpr double kParallelThreshold = 2e6;
 
-// Floats of the gradients, if there is memory for all that training adds to the weights: gradients, moments and a
-// snapshot. Throws std::invalid_argument else.
+// The number of floats of the gradients. Throws std::invalid_argument if there is not enough memory for all that
+// training needs besides the weights: gradients, moments and a snapshot.
 std::size_t checked_floats(const Parameters& parameters, const OptimizerState& optimizer) {
   const double moments = static_cast<double>(optimizer.moments().size());
   require_memory("layers: training this network",
@@ -103,7 +104,7 @@ void Trainer::fit(const Dataset& train, const Dataset* validation, const FitOpti
                   FitResult& result) {
   Impl& i = *impl_;
   result = {};
-  result.early_stopping.resize(options.early_stopping.size());   // now, since a run that fails has no memory for it
+  result.early_stopping.resize(options.early_stopping.size());   // now, because a run that fails may have no memory
   std::unique_lock lock(i.graph.lock);
   if (i.graph.fitting.is_set()) throw std::runtime_error("fit: this model is being fitted already");
   if (i.graph.parameters.trainable() == 0) throw std::invalid_argument("layers: there are no weights to train");
@@ -115,7 +116,7 @@ void Trainer::fit(const Dataset& train, const Dataset* validation, const FitOpti
   check_options(options, given, log_count, observer != nullptr);
   const WeightedColumns weighted(given);
 
-  struct Fitting {   // ends with the call, however it ends
+  struct Fitting {   // clears the mark when the call ends, however it ends
     Impl& impl;
     ~Fitting() {
       impl.graph.fitting.clear();

@@ -1,4 +1,4 @@
-// The checks of a graph's structure, and of every layer in the order of the nodes.
+// Checks the structure of a graph, and every layer in the order of the nodes.
 #include "core/wiring.h"
 
 #include <stdexcept>

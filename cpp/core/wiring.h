@@ -1,5 +1,5 @@
-// The nodes of a network and the widths of its values: what its spec says, checked, with the nodes of a chain made up.
-// Knows nothing of operations and of memory.
+// The wiring of a network: its nodes and the widths of its values, from its checked spec. For a spec that is a list of
+// layers, the nodes are made here. This file knows nothing of operations and of memory.
 #pragma once
 #include <string>
 #include <vector>
@@ -17,13 +17,13 @@ struct Wiring {
   Widths widths_of(const std::vector<std::size_t>& values) const;
 };
 
-// Throws std::invalid_argument, naming node, field, rule and value, for a spec that describes no network.
+// Throws std::invalid_argument, naming node, field, rule and value, if the spec is not that of a network.
 Wiring wire(const NetworkSpec& spec);
 
 // Throws std::invalid_argument unless the hyper-parameters of a layer are in range and it can take inputs of these
 // widths. where: starts the message, e.g. "layers[2]".
 void check_layer(const Layer& layer, const std::string& where, const Widths& inputs);
-// Widths and row indices fit 31 bits.
+// Checks that a width fits into 31 bits.
 void check_width(const std::string& where, const char* field, std::size_t width);
 
 }  // namespace fastreg

@@ -1,5 +1,5 @@
-// exp, log and the activations with their derivatives, each once, over a vector type V (cpu/simd/simd.h lists what V
-// offers). Nothing here knows an ISA. NaN propagates; +-inf give the limits.
+// exp, log and the activations with their derivatives, each written once over a vector type V (cpu/simd/simd.h lists
+// its functions). Nothing here knows an ISA. NaN propagates; +-inf give the limits.
 //
 // Polynomials were fitted by Remez exchange in 40-digit arithmetic on the ranges stated, for relative error, and their
 // coefficients rounded to float.
@@ -58,7 +58,7 @@ FASTREG_INLINE V log_reduced(V f, V e) {
   return fma(e, V(0.693359375f), f + tail);
 }
 
-// For positive normal x; inf and NaN return themselves.
+// The logarithm of a positive normal x. inf and NaN return themselves.
 template <class V>
 FASTREG_INLINE V log(V x) {
   V m;
@@ -92,8 +92,8 @@ FASTREG_INLINE V normal_distribution(V x, V* bell) {
 
 // One struct for each activation: its name, forward(x) = f(x), and backward(s, dy) = f'(x) dy, where s is f(x), or x
 // itself where kFromInput is true. kBackwardVectors: how many vectors of columns go through backward together, 4, or 2
-// where its constants fill the registers beside two sums and its work hides the latency of two. The list at the end of
-// this file is what names, kinds, dispatch and tests follow from.
+// if its constants fill the registers beside two sums and its work hides the latency of two. Names, kinds, dispatch and
+// tests are derived from the list at the end of this file.
 struct Linear {
   static constexpr const char* kName = "linear";
   static constexpr bool kFromInput = false;
@@ -150,7 +150,7 @@ struct Elu {
   }
 };
 
-// x Phi(x), the exact form. The clamps keep inf * 0 out; Phi and the bell are 0 beyond them.
+// x Phi(x), the exact form. The clamps avoid inf * 0; beyond them Phi and the density are 0.
 struct Gelu {
   static constexpr const char* kName = "gelu";
   static constexpr bool kFromInput = true;
@@ -169,7 +169,7 @@ struct Gelu {
   }
 };
 
-// x sigmoid(x); sigmoid is 0 below the clamp.
+// x sigmoid(x). Below the clamp sigmoid is 0.
 struct Silu {
   static constexpr const char* kName = "silu";
   static constexpr bool kFromInput = true;

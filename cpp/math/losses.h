@@ -1,20 +1,20 @@
-// The formulas of the losses that are a mean over a row's columns, each once, over a vector type V (cpu/simd/simd.h
-// lists what V offers). A formula is made from its description and gives the loss of each element and its gradient; the
-// means and the weights of rows are the caller's.
+// The formulas of the losses that are means over the columns of a row, each written once over a vector type V
+// (cpu/simd/simd.h lists its functions). A formula is made from its description and computes the loss of each element
+// and its gradient. The caller computes means and applies the weights of rows.
 //   y  output, or z, the value before the activation that the loss absorbs      t  target
-// A loss that is no mean over columns has its formula in math/row_losses.h.
+// A loss that is not a mean over columns has its formula in math/row_losses.h.
 #pragma once
 #include "fastreg/losses.h"
 #include "math/activations.h"
 
 namespace fastreg::math {
 
-// Of each loss of fastreg/losses.h: OnOutputs<V>, the formula for outputs, and, where it absorbs an activation,
+// For each loss of fastreg/losses.h: OnOutputs<V>, the formula for outputs, and, if the loss absorbs an activation,
 // OnLogits<V>, the formula for the values before it, which it replaces by the outputs.
 template <class Loss>
 struct FormulaOf;
 
-// An element formula has kByRow false and evaluate(y, t); it may change y where kReplacesOutput is true.
+// An element formula has kByRow false and evaluate(y, t). If kReplacesOutput is true, it changes y.
 template <class V>
 struct LossValue {
   V loss, gradient;
@@ -38,7 +38,7 @@ struct FormulaOf<losses::MeanSquaredError> {
   using OnOutputs = SquaredError<V>;
 };
 
-// -t log y - (1 - t) log(1 - y) with y clipped; the gradient is 0 where it was.
+// -t log y - (1 - t) log(1 - y) with y clipped. The gradient is 0 where y was clipped.
 template <class V>
 struct BinaryCrossentropy {
   static constexpr bool kByRow = false, kReplacesOutput = false;

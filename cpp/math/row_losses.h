@@ -1,10 +1,10 @@
-// The formulas of the losses that see all columns of a row together, each once, over a vector type V. A formula has
-// kByRow true and
-//   along<S>(row)   one row, whose columns lie along the vector: returns its loss, and writes its gradient where one is
-//                   asked for; S is the vector type of width 1
-//   lanes(...)      where kHasLanes is true, the same for as many rows as V has lanes and up to 16 columns: no addition
-//                   and no comparison goes across lanes, which is faster where rows are short
-// math/losses.h has the losses that are a mean over columns.
+// The formulas of the losses that need all columns of a row together, each written once over a vector type V. A formula
+// has kByRow true and
+//   along<S>(row)   computes one row, where a vector holds neighbouring columns. It returns the loss, and writes the
+//                   gradient if that is requested. S is the vector type with one lane
+//   lanes(...)      if kHasLanes is true: the same for as many rows as V has lanes and up to 16 columns. No addition and
+//                   no comparison crosses lanes, which is faster if rows are short
+// math/losses.h has the losses that are means over columns.
 //
 //   z logits, p probabilities, t target, lse = log(sum_j e^(z_j - max)), scale = weight times the caller's factor
 #pragma once
@@ -18,11 +18,11 @@ namespace fastreg::math {
 // One row. Padding of y and target is finite; that of dy is written as 0.
 template <class V>
 struct LossRow {
-  Number<V>* y;              // replaced by the probabilities where the formula starts from logits
-  const Number<V>* target;   // null where the loss takes labels
+  Number<V>* y;              // is replaced by the probabilities if the formula starts from logits
+  const Number<V>* target;   // is null if the loss takes labels
   std::int32_t label;
-  Number<V>* dy;             // null: not asked for
-  Number<V> scale;           // of dy
+  Number<V>* dy;             // is null if the gradient is not requested
+  Number<V> scale;           // the factor of dy
   std::size_t cols, ld;
 };
 
@@ -43,8 +43,8 @@ FASTREG_INLINE ShareLoss<V> share_loss(V y, V t, V divisor) {
   return {V(0.0f) - t * log(p), select(inside, t, V(0.0f)), select(inside, t / p, V(0.0f))};
 }
 
-// What a row's outputs are divided by to make shares of them: their sum, or where that is as good as 0 a number that
-// keeps all results finite.
+// The divisor that makes the outputs of a row add up to 1: their sum or, if that is almost 0, a number that keeps all
+// results finite.
 template <class V>
 FASTREG_INLINE Number<V> share_divisor(const LossRow<V>& row) {
   V total(0.0f);
@@ -103,7 +103,7 @@ struct CategoricalCrossentropyFromLogits {
     }
     return total * lse - sum(linear);
   }
-  // z: logits of each column, then probabilities, which `keep` sees, then, where `gradient` says so, dy.
+  // z holds the logits of each column, then the probabilities, which `keep` receives, and then dy if `gradient` is set.
   template <std::size_t kColumns, class Keep>
   FASTREG_INLINE V lanes(V (&z)[kColumns], const V (&target)[kColumns], V scale, std::size_t cols, bool gradient,
                          Keep&& keep) const {
@@ -165,7 +165,7 @@ struct SparseCategoricalCrossentropyFromLogits {
     }
     return lse - chosen;
   }
-  // As in CategoricalCrossentropyFromLogits; the gradient is always written.
+  // Like CategoricalCrossentropyFromLogits, but the gradient is always written.
   template <std::size_t kColumns, class Keep>
   FASTREG_INLINE V lanes(V (&z)[kColumns], V label, V scale, std::size_t cols, bool, Keep&& keep) const {
     V shifted[kColumns];

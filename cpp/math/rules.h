@@ -1,30 +1,31 @@
-// The update rules, each once, over a vector type V. The loop over parameters belongs to the backend (cpu/update.h); the
-// optimizers' descriptions are in fastreg/optimizers.h.
+// The update rules, each written once over a vector type V. The loop over parameters belongs to the backend
+// (cpu/kernels/update.cpp); the descriptions of the optimizers are in fastreg/optimizers.h.
 //
-//   w        parameter, decayed already        g   gradient with its penalties, clipped
-//   moment   arrays of the parameters' size that a rule keeps from step to step, 0 at first
+//   w        parameter, with decay already applied     g   gradient including penalties, clipped
+//   moment   arrays of the parameters' size that a rule keeps from step to step, initially 0
 //
-// A rule is a struct made of its description and of what the core knows of the step:
+// A rule is a struct that is made from its description and from what the core knows of the step:
 //
 //   Description   the optimizer that it computes
-//   kMoments      the names of its moments, which model files have too
-//   kSquare       the index of the moment that is a mean of squares, which must not overflow; kNone where none is.
-//                 square(g, moment) is then that moment's new value
-//   kPowers       running products beta^t that it needs; advance(description, power) moves them, 1 at first, on by a
-//                 step, and a step has correction[i] = 1 - power[i]
-//   kSpecialised  whether its loop is compiled for each kind of penalties and for sums or none, and unrolled if it divides:
-//                 some 30 kB for each instruction set, which only what most people use is worth
-//   direction(w, g, moment)   takes the moments of the step before, makes them those of this step, and returns what the
-//                 step is computed from
+//   kMoments      the names of its moments, which model files use, too
+//   kSquare       the index of the moment that is a mean of squares, which must not overflow, or kNone. square(g,
+//                 moment) is then the new value of that moment
+//   kPowers       the number of running products beta^t that it needs, which start at 1. advance(description, power)
+//                 advances them by a step, and a step has correction[i] = 1 - power[i]
+//   kSpecialised  whether its loop is compiled for each kind of penalty, with and without sums, and unrolled if it
+//                 divides. That takes about 30 kB for each instruction set and is meant for the rules that most people
+//                 use
+//   direction(w, g, moment)   replaces the moments of the last step by those of this step, and returns the direction
+//                 from which apply computes the step
 //   apply(w, direction, moment)   the new parameter, from the new moments
-//   step_size(moment)   the size of the step of each element for the proximal step: a rule moves w by -step_size times an
-//                 average of the gradients so far, whose weights add up to 1
+//   step_size(moment)   the size of the step of each element for the proximal step: a rule moves w by -step_size times
+//                 an average of all gradients, whose weights add up to 1
 //
-// and with_rule chooses among the rules of an optimizer. The proximal step is that of ProxGen (Yun, Lozano and Yang 2021):
-// w = soft(w, step_size l1) with soft(w, a) = sign(w) max(0, |w| - a). Where w and its moments have come to rest,
-// w = soft(w - step_size g, step_size l1), so that w = 0 and |g| <= l1, or g = -l1 sign(w), whatever the rule. With weight
-// decay the same holds of g + (|g| + epsilon) decay w in the place of g for the rules that divide by sqrt(v), which is |g|
-// then. With SGD a weight moves as if l1 sign(w) were in its gradient, as long as its sign stays.
+// with_rule chooses among the rules of an optimizer. The proximal step is that of ProxGen (Yun, Lozano and Yang 2021):
+// w = soft(w, step_size l1) with soft(w, a) = sign(w) max(0, |w| - a). Where w and its moments have come to rest, w =
+// soft(w - step_size g, step_size l1), so that w = 0 and |g| <= l1, or g = -l1 sign(w), whatever the rule. With weight
+// decay the same holds of g + (|g| + epsilon) decay w in the place of g for the rules that divide by sqrt(v), which is
+// |g| then. With SGD a weight moves as if l1 sign(w) were in its gradient, as long as its sign stays.
 #pragma once
 #include <cstddef>
 
@@ -47,15 +48,15 @@ struct Step {
   const float* correction;
 };
 
-// The next running product; below 1e-20 it no longer changes 1 - product, and stays away from denormals.
+// The next running product. Below 1e-20 it no longer changes 1 - product and becomes 0, which avoids denormals.
 FASTREG_INLINE double next_power(double power, float beta) {
   power *= static_cast<double>(beta);
   return power < 1e-20 ? 0.0 : power;
 }
 
 // The moving means of g and g^2. kBetaAtLeastHalf: beta >= 1/2, where the shorter form m + (1 - beta)(g - m) is exact
-// enough; below, what is small beside the old mean would be lost. The old mean is used twice: read from memory twice, it
-// would cost Adam a quarter.
+// enough; for smaller betas it would lose values that are small compared with the old mean. The old mean is used twice:
+// reading it from memory twice would cost Adam a quarter of its speed.
 template <bool kBetaAtLeastHalf, class V>
 FASTREG_INLINE V mean(V m, V g, V beta, V rest) {
   m = in_register(m);
@@ -67,16 +68,16 @@ FASTREG_INLINE V mean_square(V v, V g, V beta, V rest) {
   return kBetaAtLeastHalf ? fnma(rest, fnma(g, g, v), v) : fma(beta, v, rest * g * g);
 }
 
-// Where a mean of squares would reach the end of float's range, it is taken of a bounded gradient, and so is the mean
-// of gradients: all larger gradients make the same step, within the bound of the rule. Infinity and NaN become NaN.
+// If a mean of squares would reach the largest float, it is computed from a bounded gradient, and so is the mean of
+// gradients: all larger gradients make the same step, within the bound of the rule. Infinity and NaN become NaN.
 constexpr float kLargestSquare = 0x1.fep127f, kLargestGradient = 0x1.fefp63f;
 template <class V>
 FASTREG_INLINE V bounded(V g) {
   return fma(V(0.0f), g, max(V(-kLargestGradient), min(V(kLargestGradient), g)));
 }
 
-// An epsilon that is no less than the largest gradient whose part of a mean of squares, rest g^2, is below the normal
-// floats and taken for 0: a gradient that v does not see makes no step beyond the rate.
+// The smallest epsilon that is allowed. If the contribution of a gradient to a mean of squares, rest g^2, is denormal,
+// it counts as 0; epsilon must be at least as large as such a gradient, so that its step does not exceed the rate.
 FASTREG_INLINE float visible(float epsilon, float rest) {
   const float least = 0x1p-63f / __builtin_sqrtf(rest);
   return epsilon > least ? epsilon : least;
@@ -135,7 +136,7 @@ struct NesterovRule {
   FASTREG_INLINE V step_size(const V*) const { return size; }
 };
 
-// Momentum 0 has no moment, which a model file then lacks too.
+// With momentum 0 there is no moment, also not in a model file.
 template <class V, class Body>
 FASTREG_INLINE void with_rule(const SGD& sgd, Body body) {
   if (sgd.momentum == 0.0f) {
@@ -151,7 +152,7 @@ FASTREG_INLINE void with_rule(const SGD& sgd, Body body) {
 // w = w - rate (m / c1) / (sqrt(v / c2) + epsilon) with c_i = 1 - beta_i^t; m / c1 is an average of the gradients.
 // The corrections are folded into rate and epsilon:
 //   rate (m / c1) / (sqrt(v / c2) + epsilon) = (rate sqrt(c2) / c1) m / (sqrt(v) + epsilon sqrt(c2)),
-// and both are doubled, as twice_sqrt_plus wants them. epsilon is raised to 2^-63 / sqrt(1 - beta_2), see visible.
+// and both are doubled, as twice_sqrt_plus requires. epsilon is raised to 2^-63 / sqrt(1 - beta_2), see visible.
 template <class V, bool kBetasAtLeastHalf>
 struct AdamRule {
   using Description = Adam;
@@ -227,7 +228,8 @@ FASTREG_INLINE void with_rule(const RMSprop& rmsprop, Body body) {
   }
 }
 
-// The optimizer whose rules an optimizer has: itself, but AdamW is Adam, since the loop applies the decay.
+// The optimizer whose rule an optimizer uses: its own, except that AdamW uses Adam's, because the loop applies the
+// decay.
 template <class Optimizer>
 FASTREG_INLINE const Optimizer& rule_of(const Optimizer& optimizer) {
   return optimizer;

@@ -84,6 +84,12 @@ class EarlyStoppingConfig(TypedDict):
     start_from_epoch: int
     restore_best_weights: bool
 
+# Returns the verdict on an epoch ("best", "worse" or "stop") and the new count of epochs waited. best is NaN if no
+# epoch was judged before.
+def judge_epoch(
+    config: EarlyStoppingConfig, epoch: int, value: float, best: float, waited: int
+) -> tuple[str, int]: ...
+
 class EarlyStoppingResult(TypedDict):
     best: float  # NaN if no epoch was judged
     best_epoch: int  # absolute, from 0; -1 if none

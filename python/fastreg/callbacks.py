@@ -42,13 +42,13 @@ Logs = dict[str, float]
 
 
 class Callback:
-    """Base of one's own callbacks: override what is needed.
+    """Base of your own callbacks: override the methods that you need.
 
-    Within a callback ``model`` is the model that is trained and ``params`` is ``{"epochs", "steps", "verbose"}``.
-    ``model.stop_training = True`` ends the run after this epoch; ``get_weights``, ``predict``, ``evaluate``, ``save``
-    and setting ``model.learning_rate`` are allowed; ``fit`` and ``compile`` raise RuntimeError. An exception ends the
-    run, best weights are restored where there is early stopping, and ``fit`` raises it again. There are no hooks for
-    batches: within an epoch Python is not entered.
+    Within a callback, ``model`` is the model that is being trained, and ``params`` is ``{"epochs", "steps",
+    "verbose"}``. ``model.stop_training = True`` ends the run after this epoch. A callback may call ``get_weights``,
+    ``predict``, ``evaluate`` and ``save`` and set ``model.learning_rate``; ``fit`` and ``compile`` raise RuntimeError.
+    An exception ends the run; early stopping restores the best weights, and ``fit`` raises the exception again. There
+    are no hooks for batches, because no Python code runs within an epoch.
 
     Example:
         >>> from fastreg import callbacks
@@ -69,29 +69,29 @@ class Callback:
         self.params = params
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Before the first epoch."""
+        """Is called before the first epoch."""
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """After the last epoch, best weights already restored; not after an exception. ``logs`` is the last epoch's."""
+        """Is called after the last epoch, when best weights are restored, but not after an exception."""
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Before an epoch, counted from ``initial_epoch``."""
+        """Is called before an epoch, counted from ``initial_epoch``."""
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """After an epoch: ``logs`` has the loss and the metrics, and with validation data the same as ``val_...``.
+        """Is called after an epoch. ``logs`` has the loss and the metrics, and those of validation data as ``val_...``.
 
-        It is this epoch's own dict: what is added to it reaches the callbacks behind, not the history.
+        The dict belongs to this epoch: what is added to it is visible to later callbacks, but not in the history.
         """
 
 
 class History(Callback):
-    """What a fit returns: the values of every epoch. One that is given to ``fit`` as a callback is filled and returned.
+    """The result of a fit: the values of every epoch. If ``fit`` is given one as a callback, it fills and returns that.
 
     Attributes:
         history: List of values by key, ``{"loss": [...], "accuracy": [...], "val_loss": [...]}``.
         epoch: The epochs, counted from ``initial_epoch``.
-        stopped_by: What ended the run: ``""`` where all epochs were trained, ``"early_stopping"``, ``"callback"``
-            (one of your own set ``stop_training``), ``"stop_signal"``, ``"time_limit"``; where ``fit`` raised,
+        stopped_by: What ended the run: ``""`` if all epochs were trained, ``"early_stopping"``, ``"callback"`` (one of
+            your own has set ``stop_training``), ``"stop_signal"``, ``"time_limit"``; if ``fit`` raised an exception,
             ``"diverged"`` or ``"error"``.
     """
 
@@ -109,16 +109,16 @@ class History(Callback):
 
 
 class Judge:
-    """The rules of early stopping for values that come one epoch at a time; cpp/core/early_stopping.cpp has them too.
+    """Early stopping for values that are passed one epoch at a time. The rule is in cpp/core/early_stopping.cpp.
 
     Args:
-        settings: What the rules are.
+        settings: The arguments of the rule.
         mode: ``"min"`` or ``"max"``.
 
     Attributes:
-        best: The best value; None before one that is a number.
-        best_epoch: Its epoch.
-        ended: Whether the run is to end.
+        best: The best value; None until there is one that is a number.
+        best_epoch: The epoch of the best value.
+        ended: Whether the run should end.
     """
 
     def __init__(self, settings: EarlyStopping, mode: str) -> None:
@@ -130,32 +130,23 @@ class Judge:
 
     def follow(self, settings: EarlyStopping, mode: str) -> None:
         """Takes these rules from the next epoch on."""
-        self._sign = 1.0 if mode == "max" else -1.0
-        self._min_delta, self._patience, self._baseline = settings.min_delta, settings.patience, settings.baseline
-        self._first = settings.start_from_epoch
+        self._config = settings.rule(0, mode)
 
     def take(self, epoch: int, value: float) -> bool:
-        """Judges an epoch. Whether it is the best so far."""
-        if epoch < self._first:
-            return False
-        self._waited += 1
-        if (value == value) if self.best is None else self._improves(value, self.best):
+        """Judges an epoch. Returns whether it is the best one so far."""
+        best = math.nan if self.best is None else self.best
+        verdict, self._waited = _core.judge_epoch(self._config, int(epoch), value, best, self._waited)
+        if verdict == "best":
             self.best, self.best_epoch = value, epoch
-            if self._baseline is None or self._improves(value, self._baseline):
-                self._waited = 0
-            return True
-        if self._waited >= self._patience and epoch > 0:
-            self.ended = True
-        return False
-
-    def _improves(self, value: float, on: float) -> bool:
-        return value - self._min_delta > on if self._sign > 0 else value + self._min_delta < on
+        self.ended = self.ended or verdict == "stop"
+        return verdict == "best"
 
 
 class _Fits:
-    """The early stoppings that fits have which are under way, each with the thread of its fit.
+    """The instances of early stopping that running fits use, each with the thread of its fit.
 
-    It holds them by identity, so that a copy of one, or one in a forked child without the thread, is in no fit.
+    They are compared by identity, so a copy is not in the set, and neither is one in a forked child that lacks the
+    thread.
     """
 
     def __init__(self) -> None:
@@ -195,9 +186,9 @@ _FILLED = ("model", "params", "best", "best_epoch", "stopped_epoch")
 
 
 class EarlyStopping(Callback):
-    """Ends a run when a value has stopped getting better, and brings back the weights of its best epoch.
+    """Ends a run when a value has stopped improving, and restores the weights of its best epoch.
 
-    An epoch is better if its value passes the best so far by more than ``min_delta``; after ``patience`` epochs in a
+    An epoch is better if its value exceeds the best one by more than ``min_delta``; after ``patience`` epochs in a
     row without a better one (and never after the first epoch of a run) the run ends. Best weights, moving statistics
     included, are brought back whatever ended the run: this callback, the last epoch, another callback, an exception,
     Ctrl-C or divergence. A NaN is never better.
@@ -215,10 +206,10 @@ class EarlyStopping(Callback):
         monitor: Key of the value: ``"loss"``, the name of a metric, or one of them with ``val_`` in front.
         min_delta: Smallest change that counts, >= 0 (of a negative number the sign is dropped, as in Keras).
         patience: Epochs without a better one that are waited for, >= 0.
-        verbose: 1 or True says on standard error when it stops and restores.
+        verbose: 1 or True writes to standard error when it stops and restores.
         mode: ``"min"``, ``"max"``, or ``"auto"``: max for accuracies, else min.
-        baseline: A value to pass: until it is passed, epochs count as not better. None is none.
-        restore_best_weights: True unless said otherwise (Keras: False).
+        baseline: A value to exceed: until then, epochs do not count as better. None means that there is none.
+        restore_best_weights: Whether to restore the best weights, by default True (in Keras False).
         start_from_epoch: Epochs of the run that are not judged, >= 0.
 
     Attributes (filled when a fit has ended, since it is judged in C++; in a loop of your own after each epoch):
@@ -263,7 +254,7 @@ class EarlyStopping(Callback):
         self._best_weights: Any = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Forgets what was judged in a loop of your own."""
+        """Resets the state for a loop of your own."""
         if self not in _FITS:
             self._judge, self._best_weights = None, None
             self.best, self.best_epoch, self.stopped_epoch = None, 0, 0
@@ -318,7 +309,7 @@ class EarlyStopping(Callback):
             object.__setattr__(self, name, value)
 
     def _misspelt(self, name: str) -> str:
-        """Which setting a new public attribute is nearly named as; classes of one's own are free."""
+        """The setting whose name is similar to a new public attribute. Derived classes may have any attribute."""
         if type(self) is not EarlyStopping or name.startswith("_") or name in _FILLED or name in self.__dict__:
             return ""
         return did_you_mean(name, _SETTINGS)
@@ -328,16 +319,21 @@ class EarlyStopping(Callback):
         return f"EarlyStopping({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
     def core_config(self, keys: Sequence[str], directions: Mapping[str, str]) -> _core.EarlyStoppingConfig:
-        """What the core needs for a run whose logs have these keys, with "min" or "max" for each."""
+        """The settings for the core, for a run whose logs have these keys, with "min" or "max" for each."""
         if self.monitor not in keys:
             hint = did_you_mean(self.monitor, keys)
             if self.monitor.startswith("val_") and not any(key.startswith("val_") for key in keys):
                 hint = "; give fit validation_data or validation_split"
             known = ", ".join(keys)
             raise ValueError(f"EarlyStopping: unknown monitor {self.monitor!r}; this run has: {known}{hint}")
+        mode = directions[self.monitor] if self.mode == "auto" else self.mode
+        return self.rule(list(keys).index(self.monitor), mode)
+
+    def rule(self, monitor: int, mode: str) -> _core.EarlyStoppingConfig:
+        """The options from which the core judges one value of the logs: its index, and the better direction."""
         return {
-            "monitor": list(keys).index(self.monitor),
-            "mode": directions[self.monitor] if self.mode == "auto" else self.mode,
+            "monitor": monitor,
+            "mode": mode,
             "patience": self.patience,
             "min_delta": self.min_delta,
             "baseline": self.baseline,
@@ -346,13 +342,13 @@ class EarlyStopping(Callback):
         }
 
     def take_result(self, result: _core.EarlyStoppingResult, offset: int) -> None:
-        """Fills the attributes from what the core found; ``offset`` is what its epochs are ahead of the run's."""
+        """Sets the attributes from the result of the core. ``offset`` is its epoch minus that of the run."""
         self.best = None if math.isnan(result["best"]) else result["best"]
         self.best_epoch = result["best_epoch"] - offset if result["best_epoch"] >= 0 else 0
         self.stopped_epoch = result["stopped_epoch"] - offset if result["stopped_epoch"] >= 0 else 0
 
     def messages(self, result: _core.EarlyStoppingResult) -> list[str]:
-        """What there is to say after a run, if ``verbose`` asks for it. Epochs are shown from 1, as progress does."""
+        """The messages after a run, if ``verbose`` is set. Epochs are counted from 1, as in the progress."""
         lines = []
         if self.verbose and result["stopped_epoch"] >= 0:
             lines.append(f"Epoch {self.stopped_epoch + 1}: early stopping")
@@ -363,7 +359,7 @@ class EarlyStopping(Callback):
 
 @contextmanager
 def judged_by_the_core(stoppers: Sequence[EarlyStopping]) -> Iterator[None]:
-    """While a fit has them: what they do in a loop of one's own is not to be done a second time, and is forgotten."""
+    """Marks them as used by a fit, so that their hooks for loops of your own do nothing, and resets their state."""
     for stopper in stoppers:
         stopper._judge, stopper._best_weights = None, None
         _FITS.begin(stopper)
@@ -393,7 +389,7 @@ def directions_of(keys: Iterable[str], model: object = None) -> dict[str, str]:
 
 
 class _Stop(Callback):
-    """Ends runs from within C++. It has no hooks and keeps no model, so that many fits may have it at once."""
+    """Ends runs from within C++. It has no hooks and keeps no model, so that many fits can use it at the same time."""
 
     if not TYPE_CHECKING:  # a checker of types goes on to know which attributes there are
 
@@ -412,13 +408,12 @@ class _Stop(Callback):
 
 
 class StopSignal(_Stop):
-    """Ends the fits that have it, from any thread: give one to as many as you like, at once or later.
+    """Ends the fits that it was given to, from any thread. One signal can be given to any number of fits.
 
-    A fit ends at its next step; a step, a validation or a callback of your own that is under way comes to its end
-    first. One that has not begun trains nothing. ``fit`` then returns normally: what was done of an epoch that is not
-    complete is undone, so that the model (weights, moments, step) is that of the last epoch in the history, as if
-    ``epochs`` had asked for no more, and best weights are restored where early stopping asks for it.
-    ``history.stopped_by`` is ``"stop_signal"``.
+    A fit ends at its next step; a step, a validation or a callback of your own that is running is completed first. A
+    fit that has not begun trains nothing. ``fit`` then returns normally. An incomplete epoch is undone, so that the
+    model (weights, moments, step) is that of the last epoch in the history, as if ``epochs`` had been that number, and
+    early stopping restores the best weights. ``history.stopped_by`` is ``"stop_signal"``.
 
     Example:
         >>> import threading
@@ -436,7 +431,7 @@ class StopSignal(_Stop):
         return f"<StopSignal: {'set' if self.is_set else 'not set'}>"
 
     def set(self) -> None:
-        """Ends the fits under way, and all later ones: it stays set."""
+        """Ends the running fits and all later ones, because the signal stays set."""
         self._signal.set()
 
     @property
@@ -446,13 +441,13 @@ class StopSignal(_Stop):
 
 
 class TimeLimit(_Stop):
-    """Ends every fit that has it so many seconds after its begin, as :class:`StopSignal` does.
+    """Ends every fit that it was given to, a number of seconds after the fit began, in the way of :class:`StopSignal`.
 
-    What was done of an epoch that is not complete is undone: if not even the first one ends in time, the model is what
-    it was. ``history.stopped_by`` is ``"time_limit"``.
+    An incomplete epoch is undone. If not even the first one is completed in time, the model does not change.
+    ``history.stopped_by`` is ``"time_limit"``.
 
     Args:
-        seconds: > 0. Of several limits the shortest holds. Can be set, for the runs that begin later.
+        seconds: > 0. Of several limits the shortest counts. It can be set, for runs that begin later.
 
     Raises:
         ValueError: If ``seconds`` is not > 0, or infinite.

@@ -1,8 +1,8 @@
-"""What a network is made of. Descriptions only; C++ computes (cpp/core/layers).
+"""The layers of a network. These are descriptions; C++ computes (cpp/core/layers).
 
 Arrays are row-major: x is (n, in), a Dense kernel (in, units). The first layer of a model may be given the number of
-features as ``input_shape=(n,)`` or ``input_dim=n``; otherwise an :class:`Input` in front, ``build`` or the first
-``fit`` says it.
+features as ``input_shape=(n,)`` or ``input_dim=n``; otherwise an :class:`Input` before it, ``build`` or the first
+``fit`` determines it.
 
 A layer that is called on a value, an :class:`Input` or what another layer made, describes a further value, of which
 :class:`fastreg.Model` makes a network; nothing is computed by the call.
@@ -80,7 +80,7 @@ def check_activation(owner: str, name: str, value: object) -> str:
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
 class Dense(Layer, DenseArguments):
-    r"""Every output sees every input, :math:`y = a(x W + b)`.
+    r"""A fully connected layer, :math:`y = a(x W + b)`.
 
     Weights: ``kernel`` :math:`W` (in, units) and ``bias`` :math:`b` (units,).
 
@@ -176,9 +176,10 @@ class BatchNormalization(Layer, NormalizationArguments):
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
 class Dropout(Layer, LayerArguments):
-    r"""Elements set to zero at random while training (Srivastava et al., JMLR 2014), the others divided by 1 - rate.
+    r"""Sets random elements to zero in training (Srivastava et al., JMLR 2014) and divides the others by 1 - rate.
 
-    Which ones is decided by (seed, step, layer, element), never by threads. Elsewhere than in training it does nothing.
+    The choice is a function of (seed, step, layer, element) and does not depend on threads. Outside of training the
+    layer does nothing.
 
     Args:
         rate: Probability to drop, in [0, 1); 1/65536 is the finest step, and what is kept is divided by 1 - the
@@ -281,17 +282,17 @@ def _check_inner(owner: str, name: str, value: Any) -> Layer:
 class Residual(Layer, LayerArguments):
     r"""A chain of layers whose input is added to its output, :math:`y = x + f(x)`.
 
-    He, Zhang, Ren and Sun, CVPR 2016. It has one input and one output of the same width, and stands wherever another
-    layer may. Its weights are those of the chain.
+    He, Zhang, Ren and Sun, CVPR 2016. It has one input and one output of the same width, and it can be used wherever
+    another layer can. Its weights are those of the chain.
 
     Args:
-        layers: The chain, one layer at least.
-        name: See :class:`Layer`, as ``input_shape`` and ``input_dim``.
+        layers: The layers of the chain, at least one.
+        name: See :class:`Layer`, as for ``input_shape`` and ``input_dim``.
         trainable: False makes all layers of the chain untrainable.
 
     Raises:
-        ValueError: If the chain is empty, or a layer in it has several inputs; when the width of the input is known,
-            if the width of the chain's output is another.
+        ValueError: If the chain is empty or a layer in it has several inputs. Once the width of the input is known,
+            also if the width of the chain's output differs from it.
 
     Example:
         >>> import fastreg as fr
@@ -311,7 +312,7 @@ class Residual(Layer, LayerArguments):
         self._set(trainable=any(layer.trainable for layer in self.layers))
 
     def output_width(self, *widths: int) -> int:
-        """The width of the input, which that of the chain's output must be."""
+        """The width of the input. The width of the chain's output must be the same."""
         (width,) = widths
         after = width
         for layer in self.layers:
@@ -326,19 +327,19 @@ class Residual(Layer, LayerArguments):
         return width
 
     def with_trainable(self, trainable: bool) -> "Residual":
-        """The same layer with all of its chain trained or not."""
+        """The same layer, with all layers of its chain trained or not."""
         return replace(self, trainable=trainable, layers=tuple(one.with_trainable(trainable) for one in self.layers))
 
 
 @takes_keras_arguments
 @dataclass(frozen=True)
 class Input(Part, Symbol, InputArguments):
-    """The number of features: in front of the layers of a ``Sequential``, or a value that layers are called on.
+    """The number of features: the first entry of a ``Sequential``, or a value that layers are called on.
 
     Args:
         shape: ``(n,)``.
-        batch_size: Taken for Keras's sake; only None, any number of rows, is supported.
-        dtype: Taken for Keras's sake; None or ``"float32"``, in which everything computes.
+        batch_size: Is accepted because Keras has it; only None, which means any number of rows, is supported.
+        dtype: Is accepted because Keras has it; None or ``"float32"``, the type of all computations.
         name: Name of the input in a :class:`fastreg.Model`; None takes ``input_layer``, ``input_layer_1``, ...
 
     Raises:

@@ -1,4 +1,4 @@
-r"""What is watched besides the loss. Descriptions only; C++ accumulates them over an epoch.
+r"""The metrics that are reported besides the loss. These are descriptions; C++ accumulates them over an epoch.
 
 Metrics do not see the weights of rows, as Keras's ``metrics=`` do not; :math:`t` is the target, :math:`p` the output.
 The key in the history is the string that was given (``"acc"``), or the name of the instance.

@@ -60,10 +60,10 @@ _CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 class Optimizer(Description):
     r"""Base of the optimizers; anything that ``compile(optimizer=...)`` accepts.
 
-    All of them can clip the gradient :math:`g` before they use it. As in Keras it is the whole gradient that is
-    clipped, those of L1 and L2 penalties included; PyTorch's ``clip_grad_norm_`` does not see what ``weight_decay``
-    adds. A proximal L1 and AdamW's weight decay are no gradients and are not clipped. A norm that is not finite
-    ends the fit as any gradient that is not finite does.
+    All of them can clip the gradient :math:`g` before they use it. As in Keras, the whole gradient is clipped,
+    including those of L1 and L2 penalties; PyTorch's ``clip_grad_norm_`` does not see what ``weight_decay`` adds. A
+    proximal L1 and AdamW's weight decay are not gradients and are not clipped. A norm that is not finite ends the fit,
+    like any gradient that is not finite.
 
     Args:
         learning_rate: A number > 0, or a schedule called with the step, counted from 0.
@@ -140,7 +140,7 @@ class Optimizer(Description):
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
 class SGD(Optimizer, OptimizerArguments):
-    r"""Gradient descent, with momentum and Nesterov's look-ahead where asked for.
+    r"""Gradient descent, optionally with momentum and Nesterov's look-ahead.
 
     .. math:: m \leftarrow \mu m + g, \qquad w \leftarrow w - \eta_t m \quad (\text{Nesterov: } w - \eta_t (g + \mu m))
 

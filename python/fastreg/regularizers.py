@@ -1,8 +1,8 @@
 """Penalties on weights, added to the loss: L1, L2 and both.
 
-Descriptions only; the update pass in C++ applies them (cpp/math/rules.h). Two penalties are equal if they add the
-same to the loss, whichever class says so: ``L2(0.1) == L1L2(l2=0.1)``. Biases and batch-normalisation parameters have
-no penalty unless a layer is given one for them.
+These are descriptions; the update pass in C++ applies them (cpp/math/rules.h). Two penalties are equal if they add the
+same to the loss, whatever their classes: ``L2(0.1) == L1L2(l2=0.1)``. Biases and the parameters of batch normalisation
+have no penalty unless a layer is given one for them.
 """
 
 from dataclasses import dataclass

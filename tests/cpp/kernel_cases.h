@@ -292,11 +292,12 @@ class Cases {
 
   void combine(std::size_t n) {
     const Floats *a = floats(n), *b = floats(n);
-    Floats* y = floats(n);
-    for (const Combination combination : {Combination::add, Combination::multiply})
+    for (const Combination combination : {Combination::add, Combination::multiply}) {
+      Floats* const y = floats(n);
       add("combine", std::to_string(n) + (combination == Combination::add ? " add" : " multiply"),
           12.0 * static_cast<double>(n), "byte",
           [=](const Kernels& k) { k.combine(combination, a->data(), b->data(), y->data(), n); }, {floats_of(y, -1)});
+    }
   }
 
   // A frozen network of one hidden layer.

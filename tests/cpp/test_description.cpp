@@ -251,6 +251,18 @@ std::string other_value(const Interval& interval, Clipping& value) {
   return other_value(interval, value.limit);
 }
 
+template <class Enum>
+  requires requires { Choices<Enum>::kNames; }
+std::string other_value(const Interval&, Enum& value) {
+  value = static_cast<Enum>(value == Enum{} ? 1 : 0);
+  return std::string("\"") + Choices<Enum>::kNames[static_cast<std::size_t>(value)] + "\"";
+}
+
+template <class Enum>
+  requires requires { Choices<Enum>::kNames; }
+bool same(Enum a, Enum b) {
+  return a == b;
+}
 bool same(float a, float b) { return a == b; }
 bool same(bool a, bool b) { return a == b; }
 bool same(const Clipping& a, const Clipping& b) { return a.kind == b.kind && a.limit == b.limit; }

@@ -1,5 +1,5 @@
-// Matrix products of the kernel table against sums in double precision, and their promise that a
-// split of the output changes no bit.
+// Matrix products of the kernel table against sums in double precision, and their promise that splitting the output
+// does not change a bit.
 #include "kernel_buffers.h"
 
 namespace {
@@ -50,7 +50,7 @@ void test_matmul(const Kernels& k, std::size_t n, std::size_t in, std::size_t ou
   CHECK(same_bits(x.data, x_before));
 }
 
-// Every part on its own gives the bits of the whole, and touches nothing of the others.
+// Every part by itself has the same bits as in the whole, and writes to no other part.
 void test_matmul_split(const Kernels& k, std::size_t n, std::size_t in, std::size_t out, ActivationKind activation) {
   check::context = text(k.isa, {n, in, out, static_cast<std::size_t>(activation)}) + " split";
   const Rows x(n, in);
@@ -84,7 +84,7 @@ void test_matmul_split(const Kernels& k, std::size_t n, std::size_t in, std::siz
   }
 }
 
-// Dropout behind relu, whole and in parts: the bits of the product, kept and scaled or 0.
+// Dropout after relu, as a whole and in parts: each element is the scaled product, or 0, with the same bits.
 void test_matmul_dropout(const Kernels& k, std::size_t n, std::size_t in, std::size_t out) {
   check::context = text(k.isa, {n, in, out}) + " dropout";
   const Rows x(n, in);
@@ -184,7 +184,7 @@ void test_input(const Kernels& k, std::size_t n, std::size_t in, std::size_t out
   }
 }
 
-// A NaN of x reaches its row and no other, through relu too.
+// A NaN in x makes its own row NaN and no other, also with relu.
 void test_nan(const Kernels& k) {
   for (const std::size_t in : {std::size_t{1}, std::size_t{20}}) {
     for (const std::size_t out : {std::size_t{1}, std::size_t{10}, std::size_t{100}}) {
@@ -201,8 +201,8 @@ void test_nan(const Kernels& k) {
   }
 }
 
-// One row has a form of its own, which takes two panels at once: the same bits as beside others, the sign of a zero among
-// them, and no bias is zeros.
+// One row has code of its own, which reads two panels at once. It gives the same bits as in a batch, including the sign
+// of a zero, and a missing bias counts as zeros.
 void test_row_alone(const Kernels& k, std::size_t in, std::size_t out, bool zeros) {
   check::context = text(k.isa, {in, out, zeros}) + " row alone";
   Rows x(3, in);

@@ -94,7 +94,7 @@ void test_learns() {
   CHECK(result.logs.back()[2] < result.logs.front()[2]);
   CHECK(result.logs.back()[3] > 0.95);
   CHECK(trainer.step() == 10 * 63 && trainer.epoch() == 10);
-  // What validation logged last is what evaluate says now.
+  // The last value of the validation is the one that evaluate returns now.
   CHECK(trainer.evaluate(data)[0] == result.logs.back()[2]);
 }
 
@@ -110,7 +110,7 @@ void test_same_weights_for_any_thread_count() {
   set_num_threads(1);
 }
 
-// Rows of another type and further apart train, score and predict as their float32 values do.
+// Rows of another type and with gaps between them train, score and predict like their float32 values.
 template <class T>
 void test_element_type(double scale) {
   Problem problem(200, 21);
@@ -144,7 +144,7 @@ void test_element_type(double scale) {
   CHECK(weights[0] == weights[1] && losses[0] == losses[1]);
 }
 
-// A trainer keeps the memory of its runs; a run finds nothing of an earlier, larger one in it.
+// A trainer reuses the memory of its runs, and data of an earlier, larger run in it has no effect.
 void test_runs_leave_nothing_behind() {
   const Problem problem(300, 9), fewer(70, 9);
   TrainingSpec spec = binary_training(1e-2f);
@@ -185,7 +185,7 @@ std::vector<float> trained(const Problem& problem, const std::vector<float>& sam
   return all_weights(network);
 }
 
-// Only their ratios count, whatever their sum; equal ones change no bit.
+// Only the ratios of weights count, whatever their sum. Equal weights change no bit.
 void test_weights_of_any_scale_train_alike() {
   const Problem problem(70, 9);
   const std::size_t n = problem.n;
@@ -224,7 +224,7 @@ void test_early_stopping_restores_the_best() {
   CHECK(trainer.evaluate(data)[0] == stopped.best);
 }
 
-// Another thread ends a run in the middle of its only epoch: nothing is left of it, whatever the team.
+// Another thread ends a run in the middle of its only epoch: the run has no effect, for any size of the team.
 void test_a_signal_ends_a_run() {
   const Problem problem(200'000, 4);
   for (const int threads : {1, 3}) {
@@ -305,7 +305,7 @@ void test_files() {
   CHECK_THROWS(load_network(path), std::system_error);
 }
 
-// Kernels, then biases: what is treated alike lies together, each segment in its own place.
+// Weights that are treated alike are neighbours: kernels first, then biases, each segment at its own offset.
 void test_alike_weights_are_neighbours() {
   Parameters parameters;
   const Penalty l2{0.0f, 0.5f};

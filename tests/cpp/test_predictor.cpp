@@ -1,6 +1,6 @@
-// Predictor as an embedding program uses it, and its kernel on every instruction set: sums in double precision, nothing
-// read or written beyond the caller's columns, no allocation after the first call, many threads. Whole networks are
-// compared with the oracle from Python.
+// Predictor as an embedding program uses it, and its kernel on every instruction set: comparison with sums in double
+// precision, nothing read or written beyond the caller's columns, no allocation after the first call, many threads. The
+// Python tests compare whole networks with the oracle.
 #include <atomic>
 #include <cstdlib>
 #include <new>
@@ -29,8 +29,8 @@ void* counted(void* memory) {
 }
 }  // namespace
 
-// The ways in which the library takes memory: the operator new of its containers, posix_memalign and mmap of the backend.
-// GCC takes them for a pair that does not match where it inlines one of the two.
+// The ways in which the library takes memory: the operator new of its containers, posix_memalign and mmap of the
+// backend. GCC takes them for a pair that does not match where it inlines one of the two.
 #pragma GCC diagnostic push
 #if !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
@@ -59,7 +59,7 @@ using namespace fastreg::test;
 
 constexpr float kNaN = __builtin_nanf("");
 
-// Rows at any distance, NaN between them, the last one ending where readable memory ends.
+// Rows at any distance, with NaN between them. The last row ends where readable memory ends.
 struct Strided {
   std::size_t rows, cols, stride;
   Edge memory;
@@ -78,7 +78,7 @@ struct Strided {
   }
 };
 
-// What a step reads, and the step.
+// A step, with the arrays that it reads.
 struct Layer {
   Panels w;
   Guarded<float> bias, mean, scale;
@@ -113,7 +113,7 @@ void run(const Kernels& k, const std::vector<InferenceStep>& steps, Strided& x, 
   CHECK(y.gaps_intact());
 }
 
-// One row in double precision: values before the activation, and how far off they may be.
+// One row in double precision: the values before the activation, and their tolerances.
 void expected_row(const Layer& layer, Strided& x, std::size_t i, std::vector<double>& z, std::vector<double>& error) {
   const InferenceStep& step = layer.step;
   for (std::size_t j = 0; j < step.cols; ++j) {
@@ -183,7 +183,7 @@ void test_steps(const Kernels& k) {
   }
 }
 
-// A row gives the same bits alone and among others, forwards and backwards, next to the caller's memory or apart.
+// A row gives the same bits alone and in a batch, with panels visited forwards and backwards, and for any stride.
 void test_rows_stand_alone(const Kernels& k) {
   for (const std::size_t hidden : {1, 7, 16, 40, 64, 100, 300}) {
     for (const std::size_t out : {1, 10}) {
@@ -284,7 +284,7 @@ void test_does_not_allocate() {
 #endif
 }
 
-// What a thread keeps for very wide layers stays small: they get fewer rows at once.
+// The memory that a thread keeps for very wide layers is limited, because they get fewer rows at a time.
 void test_scratch_is_bounded() {
 #if COUNTS_ALLOCATIONS
   const Predictor predictor(tutorial_network(3, 40000));
@@ -295,8 +295,8 @@ void test_scratch_is_bounded() {
     predictor.predict(batch.in(), batch.out());
   }).join();
   check::context = text("largest", {largest.load()});
-  // Two buffers of 2^18 floats and what is readable behind them, in whole huge pages, and one to align them; without the
-  // bound it were 41 MB.
+  // Two buffers of 2^18 floats and what is readable behind them, in whole huge pages, and one to align them; without
+  // the bound it were 41 MB.
   CHECK(largest.load() > 0 && largest.load() <= (std::size_t{6} << 20));
 #endif
 }
@@ -329,7 +329,7 @@ void test_threads() {
   set_num_threads(1);
 }
 
-// Without a product there is work all the same, and it is shared.
+// A network without a product has work, too, and threads share it.
 void test_elements_alone() {
   const FrozenLayer gelu{20, 20, {}, {}, {}, {}, ActivationKind::gelu};
   const Predictor predictor(std::vector{gelu});

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(HERE.parent / "helpers"))
 
 import fastreg as fr  # noqa: E402
 from fastreg import layers, optimizers, regularizers, schedules  # noqa: E402

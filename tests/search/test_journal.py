@@ -29,7 +29,7 @@ from fastreg.search import (
 )
 from fastreg.search.journal import Journal
 from fastreg.search.values import decode_float, encode, fingerprint
-from programs import TESTS
+from programs import HELPERS
 from searches import Scored, build, findings, histories, nothing, two_classes
 
 SPACE = {"lr": LogUniform(1e-3, 1e-1), "units": Integer(2, 16)}
@@ -387,7 +387,7 @@ def test_one_writer(tmp_path):
         program = "import sys\nfrom searches import *\nfrom fastreg.search import GridSearch\n" + (
             "GridSearch(Scored(), {'a': [1]}, cv=2, journal=sys.argv[1], resume=True).fit(*nothing())"
         )
-        environment = os.environ | {"PYTHONPATH": f"{TESTS}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+        environment = os.environ | {"PYTHONPATH": f"{HELPERS}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
         done = subprocess.run([sys.executable, "-c", program, path], env=environment, capture_output=True, text=True,
                               check=False)
         assert "RuntimeError: journal: " in done.stderr
@@ -456,7 +456,7 @@ def test_killed_at_a_random_moment_it_goes_on_as_if_it_had_not_been(tmp_path, ki
 
     expected = resumed()
     chance = random.Random(kind)
-    environment = os.environ | {"PYTHONPATH": f"{TESTS}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    environment = os.environ | {"PYTHONPATH": f"{HELPERS}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     early = 0
     for kill in range(KILLS):
         path = tmp_path / f"{kill}.jsonl"

@@ -18,7 +18,7 @@ from fastreg.search import GridSearch, LogUniform, RandomSearch, SuccessiveHalvi
 from fastreg.search.folds import model_fingerprint as described
 from fastreg.search.folds.cross_validation import KFold
 from fastreg.search.folds.model_fingerprint import Fingerprint, agreed
-from programs import TESTS
+from programs import HELPERS
 from searches import Scored, findings, two_classes
 
 X, Y = two_classes()
@@ -446,7 +446,7 @@ def test_what_differs_at_every_call_is_random():
 @pytest.mark.parametrize("hash_seed", ["1", "2", "3"])
 def test_it_is_the_same_in_every_process(hash_seed):
     program = (
-        f"import sys; sys.path.insert(0, {str(TESTS)!r}); import fingerprinted as f; print(f.mark(), f.odd())"
+        f"import sys; sys.path.insert(0, {str(HELPERS)!r}); import fingerprinted as f; print(f.mark(), f.odd())"
     )
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from programs import TESTS
+from programs import HELPERS
 
 # What each worker says of its threads; another one replaces the first that dies.
 PROGRAM = """
@@ -42,7 +42,7 @@ if __name__ == "__main__":
 def test_an_explicit_budget_reaches_worker_processes(variable, tmp_path):
     """An explicit number is obeyed above the processors that there are, and above what the environment says."""
     script = tmp_path / "script.py"
-    script.write_text(PROGRAM.format(tests=str(TESTS), mark=str(tmp_path / "died")))
+    script.write_text(PROGRAM.format(tests=str(HELPERS), mark=str(tmp_path / "died")))
     environment = {k: v for k, v in os.environ.items() if k not in ("FASTREG_NUM_THREADS", "OMP_NUM_THREADS")}
     if variable is not None:
         environment[variable] = "1"

@@ -1,4 +1,4 @@
-// An activation as an operation of its own: softmax anywhere, any activation that nothing in front could take in.
+// An activation as an operation of its own: softmax, and any activation that is not fused into the operation before it.
 #include "core/layers/layers.h"
 
 namespace fastreg {

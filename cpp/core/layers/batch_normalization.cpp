@@ -1,5 +1,6 @@
 // Batch normalisation (Ioffe, Szegedy 2015) with what is fused around it: a Dropout layer behind, and in the backward
-// pass the activation and the bias gradient of the Dense layer in front. Columns are independent, so a team splits columns.
+// pass the activation and the bias gradient of the Dense layer in front. Columns are independent, so a team splits
+// columns.
 #include <algorithm>
 #include <optional>
 

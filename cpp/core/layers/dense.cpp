@@ -1,8 +1,8 @@
 // Dense: y = activation(x W + b). Notation: n rows of a batch, x (n, in), W (in, out) in panels, y and dy (n, out).
-// Forward writes y, and z = x W + b where the backward pass of the activation needs it. Backward: dz = dy f', db = sum dz,
-// dW = x^T dz, dx = dz W^T. For a layer of one unit dx is an outer product, whose two factors are returned unexpanded if
-// the reader of dx accepts that. Dropout behind relu: y is what it leaves, and the backward pass sees from y > 0 alone
-// what went through.
+// Forward writes y, and z = x W + b where the backward pass of the activation needs it. Backward: dz = dy f', db = sum
+// dz, dW = x^T dz, dx = dz W^T. For a layer of one unit dx is an outer product, whose two factors are returned
+// unexpanded if the reader of dx accepts that. Dropout behind relu: y is what it leaves, and the backward pass sees
+// from y > 0 alone what went through.
 #include <optional>
 
 #include "core/layers/layers.h"
@@ -14,7 +14,7 @@ struct Part {
   Range rows, panels;
 };
 
-// Splits an output matrix among a team: by panels where every member gets one, else by rows.
+// Splits an output matrix among a team: by panels if there is at least one for every member, else by rows.
 Part split_output(const Team& team, std::size_t rows, std::size_t cols) {
   const std::size_t panels = panel_count(cols);
   if (team.size == 1) return {{0, rows}, {0, panels}};

@@ -1,7 +1,8 @@
-// Dropout with masks kept as bits. The bit of an element is a function of (seed, step, layer, element) alone: seed is
-// the layer's own or else the network's, layer its place in the spec (the key stream), step the trainer's, element its
-// place in the padded buffer (row * ld + column), as DropoutBits (kernels.h) lays them out. ld depends on the width
-// only, so the same seed gives the same masks on every ISA, with every number of threads.
+// Dropout, with masks that are kept as bits. The bit of an element is a function of (seed, step, layer, element) alone:
+// seed is the layer's own or else the network's, step is the trainer's, layer is the index of the layer in the spec
+// (the stream of the key), and element is the index in the padded buffer, row * ld + column, in the order of
+// DropoutBits (kernels.h). ld depends on the width only, so one seed gives the same masks on every ISA and for any
+// number of threads.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -11,7 +12,7 @@
 namespace fastreg {
 namespace {
 
-constexpr std::size_t kGroup = 128;   // elements whose bits are drawn together, 8 words of 16
+constexpr std::size_t kGroup = 128;   // the number of elements whose bits are drawn together: 8 words of 16 bits
 
 class DropoutOperation final : public Operation {
  public:
@@ -48,7 +49,7 @@ DropoutMasks::DropoutMasks(float rate, std::optional<std::uint64_t> seed, std::s
     : seed_(seed),
       threshold_(static_cast<std::uint32_t>(std::min(65535.0, std::round(65536.0 * static_cast<double>(rate))))),
       stream_(static_cast<std::uint32_t>(stream)),
-      // The probability in force is threshold / 65536; scaling by it keeps the expectation exact.
+      // The probability that is used is threshold / 65536. Scaling by it keeps the expectation exact.
       scale_(static_cast<float>(65536.0 / (65536.0 - threshold_))) {}
 
 std::size_t DropoutMasks::floats(std::size_t elements) const {

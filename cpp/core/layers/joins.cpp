@@ -1,5 +1,5 @@
-// Layers that join two values or more: Add, Multiply, Concatenate. They have no weights. A value may be read twice by
-// one of them: each of its inputs has a gradient of its own, and the plan adds them up.
+// Layers that join two or more values: Add, Multiply, Concatenate. They have no weights. A join may read the same value
+// twice: each of its inputs has a gradient of its own, and the backward plan adds them up.
 #include <algorithm>
 #include <numeric>
 
@@ -8,7 +8,7 @@
 namespace fastreg {
 namespace {
 
-// This member's part of the elements of a rows matrix, no more than there are.
+// This member's part of the elements of a rows matrix.
 Range elements(const Pass& pass, std::size_t ld) { return pass.team.split(pass.rows * ld, kLane); }
 
 // y = x[0] + x[1] + ..., or their product, from left to right.

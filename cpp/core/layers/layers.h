@@ -1,6 +1,6 @@
-// What each layer's file says of it: its weights, the width of its output, the operation that does it. fusion.cpp decides
-// what is fused; the makers build it. `index` is the layer's index in the spec: it finds the weights and is the stream of
-// the dropout masks.
+// What each layer's file says of it: its weights, the width of its output, the operation that does it. fusion.cpp
+// decides what is fused; the makers build it. `index` is the layer's index in the spec: it finds the weights and is the
+// stream of the dropout masks.
 #pragma once
 #include <memory>
 #include <optional>
@@ -30,17 +30,17 @@ struct DenseTail {
   std::size_t bias = kNoSegment;
 };
 
-// What an operation is made from, besides the description of its layer.
+// The arguments from which an operation is made, besides the description of its layer.
 struct OperationContext {
   const Widths& inputs;
   std::size_t index;               // of the layer in the spec
   const Parameters& parameters;
-  ActivationKind activation;       // of a Dense: the one that joins the product (not softmax)
-  const Dropout* dropout;          // null, or a Dropout layer that is fused behind
-  std::size_t dropout_index;       // its own index
-  DenseTail* leaves_tail;          // not null: the next operation differentiates the activation and sums the bias
-                                   // gradient; it is filled for that operation
-  const DenseTail* tail;           // of batch normalisation: null, or what the Dense in front left
+  ActivationKind activation;       // for Dense: the activation that is fused with the product (not softmax)
+  const Dropout* dropout;          // null, or a Dropout layer that is fused after this operation
+  std::size_t dropout_index;       // the index of that Dropout layer
+  DenseTail* leaves_tail;          // If it is not null, the next operation differentiates the activation and sums the
+                                   // bias gradient; the function fills it for that operation.
+  const DenseTail* tail;           // for batch normalisation: null, or the one that the preceding Dense filled
 };
 
 std::unique_ptr<Operation> make_operation(const Dense& layer, const OperationContext& context);
@@ -56,13 +56,13 @@ class DropoutMasks {
  public:
   DropoutMasks(float rate, std::optional<std::uint64_t> seed, std::size_t stream);
   bool active() const { return threshold_ > 0; }
-  std::size_t floats(std::size_t elements) const;   // of storage for so many elements
-  // Writes this member's part of the masks; the team must sync before they are used.
+  std::size_t floats(std::size_t elements) const;   // the size of `storage` for this many elements
+  // Writes this member's part of the masks. The team must sync before they are used.
   void draw(const Pass& pass, std::size_t elements, float* storage) const;
-  DropoutMask mask(const float* storage) const;     // null bits where not active
+  DropoutMask mask(const float* storage) const;     // its bits are null if dropout is not active
 
  private:
-  std::optional<std::uint64_t> seed_;   // nothing: the network's
+  std::optional<std::uint64_t> seed_;   // if it has no value, the network's seed is used
   std::uint32_t threshold_, stream_;
   float scale_;
 };

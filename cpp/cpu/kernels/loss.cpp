@@ -1,6 +1,6 @@
-// The loops of the losses over a batch, and the columns of the largest outputs. The formulas are in math/losses.h and
-// math/row_losses.h. A buffer of kLane columns is transposed in registers where a formula has a form for that (softmax.h
-// has the layouts); all other rows run along the vector.
+// The loops of the losses over a batch, and of the columns of the largest outputs. The formulas are in math/losses.h
+// and math/row_losses.h. A buffer of kLane columns is transposed in registers if a formula has a form for that
+// (softmax.h describes the layouts); otherwise a vector holds neighbouring columns of a row.
 #include "core/kernels.h"
 #include "cpu/kernels/entries.h"
 #include "cpu/loops.h"
@@ -17,12 +17,12 @@ FASTREG_INLINE float row_scale(const LossStep& s, std::size_t i) {
   return s.weight ? s.weight[i] * s.grad_scale : s.grad_scale;
 }
 
-// Scales of the rows from i on, one for each lane.
+// The scales of the rows from i on, one for each lane.
 FASTREG_INLINE V lane_scales(const LossStep& s, std::size_t i, std::size_t rows) {
   return s.weight ? V::load_first(s.weight + i, rows) * V(s.grad_scale) : V(s.grad_scale);
 }
 
-// Losses that are a mean over columns; Formula is an element formula of math/losses.h over V.
+// Losses that are means over columns. Formula is an element formula of math/losses.h over V.
 template <class Formula>
 FASTREG_NOINLINE void element_loss_column(const LossStep& s, const Formula formula) {
   for (std::size_t i = s.rows.begin; i < s.rows.end; i += V::kLanes) {
@@ -54,7 +54,7 @@ FASTREG_NOINLINE void element_loss(const LossStep& s, const Formula formula) {
   }
 }
 
-// Losses that see a whole row; Formula is a formula of math/row_losses.h over T.
+// Losses that need a whole row. Formula is a formula of math/row_losses.h over T.
 template <class T, class Formula>
 FASTREG_NOINLINE void row_loss(const LossStep& s, const Formula formula) {
   for (std::size_t i = s.rows.begin; i < s.rows.end; ++i) {
@@ -64,7 +64,7 @@ FASTREG_NOINLINE void row_loss(const LossStep& s, const Formula formula) {
   }
 }
 
-// Calls body with the targets of a block of rows as a formula wants them: one vector for each column, or the labels.
+// Calls body with the targets of a block of rows in the form that a formula needs: a vector for each column, or labels.
 template <class Loss, class Body>
 FASTREG_INLINE V with_lane_targets(const LossStep& s, std::size_t i, std::size_t rows, Body body) {
   if constexpr (Loss::kTargets == Targets::labels) {

@@ -12,25 +12,26 @@ namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
-// Which penalties a loop is compiled for. at_run_time: for all of them, and for sums or none, which it looks up for
-// each vector; such a loop is the only one of a rule that is not kSpecialised.
+// The penalties that a loop is compiled for. at_run_time: a loop for all penalties, with or without sums, which it
+// checks for each vector. A rule that is not kSpecialised has only this loop.
 enum class Penalties { none, subgradient, proximal, at_run_time };
 
-// The two sums of a penalty, by lane.
+// The two sums of a penalty, lane by lane.
 struct LaneSums {
   V absolute, square;
 };
 
-// The rules with a mean of squares divide, and compute for longer than they load and store.
+// Whether a rule divides, as rules with a mean of squares do. Then its arithmetic takes longer than its loads and
+// stores.
 template <class Rule>
 constexpr bool kDivides = Rule::kSquare != math::kNone;
 
-// Pairs of penalty sums: one chain of additions takes as long as all the rest of the rules that do not divide. The
-// others have no registers to spare.
+// The number of independent pairs of penalty sums. In rules that do not divide, one chain of additions would take as
+// long as everything else; the other rules have no registers left for a second pair.
 template <class Rule>
 constexpr std::size_t kSumPairs = kDivides<Rule> ? 1 : 2;
 
-// How a step reads and writes: whole vectors, or the first few floats of one.
+// How a step reads and writes: whole vectors, or only the first floats of a vector.
 struct Whole {
   FASTREG_INLINE V load(const float* p) const { return V::load(p); }
   FASTREG_INLINE void store(V x, float* p) const { x.store(p); }
@@ -41,8 +42,9 @@ struct FirstFloats {
   FASTREG_INLINE void store(V x, float* p) const { x.store_first(p, count); }
 };
 
-// The step of one vector, in two halves, so that several can be under way. kPlain: neither a factor on the gradient nor
-// decay, which are operations less for the same bits. kBounded: a mean of squares may reach the end of float's range.
+// The step of one vector, in two halves, so that several vectors can be interleaved. kPlain: there is neither a factor
+// on the gradient nor decay, which saves operations and gives the same bits. kBounded: a mean of squares may reach the
+// largest float.
 template <class Rule, Penalties kPenalties, bool kSums, bool kPlain, bool kBounded>
 struct VectorStep {
   static constexpr std::size_t kMoments = Rule::kMoments.kSize;
@@ -100,7 +102,7 @@ struct VectorStep {
     lanes.store(w, weights + i);
   }
 
-  // False, and nothing done, where a mean of squares needs kBounded.
+  // Returns false and does nothing if a mean of squares needs kBounded.
   template <std::size_t kAbreast, class Lanes>
   FASTREG_INLINE bool run(std::size_t i, LaneSums& sums, Lanes lanes) const {
     Halfway e[kAbreast];
@@ -111,7 +113,7 @@ struct VectorStep {
       FASTREG_UNROLL
       for (std::size_t j = 1; j < kAbreast; ++j) total = total + e[j].moment[Rule::kSquare];
       if (reaches(total, V(math::kLargestSquare))) [[unlikely]] return false;
-      asm("" : "+r"(i));   // Otherwise GCC keeps the address of each vector in a register of its own.
+      asm("" : "+r"(i));   // else GCC keeps the address of each vector in a register of its own
     }
     FASTREG_UNROLL
     for (std::size_t j = 0; j < kAbreast; ++j) finish(i + j * V::kLanes, e[j], sums, lanes);
@@ -119,11 +121,11 @@ struct VectorStep {
   }
 };
 
-// From element i on, with the sums of those before it.
+// Updates the elements from i on. The sums of the elements before i are passed in.
 template <class Rule, Penalties kPenalties, bool kSums, bool kPlain, bool kBounded = false>
 FASTREG_NOINLINE void run_update(const Update& u, std::size_t i = 0, const LaneSums* before = nullptr) {
-  // Vectors side by side: the rules that divide need more operations one after the other than the processor looks
-  // ahead. As many as there are registers for; the sums have one order for any number.
+  // How many vectors are interleaved. In rules that divide, a step is a longer chain of operations than the processor
+  // can overlap with the next one. The number is limited by the registers; the order of the sums does not depend on it.
   constexpr bool kOne = !kDivides<Rule> || !Rule::kSpecialised || kBounded || kRegisters < 32;
   constexpr std::size_t kAbreast = kOne ? 1 : kSums && !kPlain ? 3 : 4;
   constexpr std::size_t kStride = kAbreast * V::kLanes;
@@ -134,7 +136,7 @@ FASTREG_NOINLINE void run_update(const Update& u, std::size_t i = 0, const LaneS
   const auto beyond = [&u](std::size_t from, LaneSums sums) FASTREG_LAMBDA {
     run_update<Rule, kPenalties, kSums, false, kDivides<Rule>>(u, from, &sums);
   };
-  // A caller's array may lie anywhere; from its first aligned vector on no store crosses a cache line.
+  // The caller's array may have any alignment. From its first aligned vector on, no store crosses a cache line.
   const std::size_t aligned = smaller((0 - reinterpret_cast<std::uintptr_t>(u.w) / sizeof(float)) % V::kLanes, n);
   if (i < aligned) {
     if (!step.template run<1>(i, chains[0], FirstFloats{aligned - i})) return beyond(i, chains[0]);
@@ -163,7 +165,7 @@ FASTREG_NOINLINE void run_update(const Update& u, std::size_t i = 0, const LaneS
 
 template <class Rule, Penalties kPenalties, bool kSums>
 FASTREG_INLINE void choose_plain(const Update& u) {
-  // The others take as long with a factor of 1 and without decay.
+  // The other rules are no slower with a factor of 1 and without decay.
   if constexpr (kDivides<Rule>) {
     if (u.grad_scale == 1.0f && u.decay == 0.0f) return run_update<Rule, kPenalties, kSums, true>(u);
   }
@@ -204,7 +206,7 @@ FASTREG_INLINE void update_as_one_of(List<Optimizer...>, const Update& u) {
 
 void update(const Update& u) noexcept { update_as_one_of(Optimizers(), u); }
 
-// Blocks are summed in float and added up in double, so that long buffers lose nothing.
+// Each block is summed in float, and the blocks are added up in double, so that long buffers lose no precision.
 void penalty_sums(const float* w, std::size_t n, float* sums) noexcept {
   constexpr std::size_t kBlock = 4096;
   double absolute = 0.0, square = 0.0;

@@ -1,4 +1,5 @@
-// How a description is written once. A description is a plain struct with a name, its fields and their ranges:
+// The fields of descriptions. A description is written once, as a plain struct with a name, its fields and their
+// ranges:
 //
 //   struct Lion {
 //     static constexpr const char* kName = "Lion";
@@ -8,20 +9,21 @@
 //   };
 //
 // A List of such types is the registry of their kind. Reading JSON (core/read_fields.h), checking ranges
-// (core/check_fields.h) and the schema that Python sees (core/schema.cpp) follow from the two. The default of a field
-// is what its struct says. No standard containers: the kernel objects include the descriptions too.
+// (core/check_fields.h) and the schema for Python (core/schema.cpp) are derived from these two. The default of a field
+// is the initial value of its member. There are no standard containers here, because kernel objects include
+// descriptions, too.
 #pragma once
 #include <cstddef>
 
 namespace fastreg {
 
-// A type as a value, to hand it to a function.
+// A type as a value, which can be passed to a function.
 template <class T>
 struct Type {
   using type = T;
 };
 
-// Types in order; the index of a type in its list is the index in the variant that is made of it.
+// An ordered list of types. The index of a type is the same in the list and in the variant that is made of it.
 template <class... T>
 struct List {
   static constexpr std::size_t kSize = sizeof...(T);
@@ -35,7 +37,7 @@ constexpr void for_each_type(List<T...>, Body&& body) {
   (body(Type<T>()), ...);
 }
 
-// The index of T in a list; the size of the list where it is not in it.
+// The index of T in a list, or the size of the list if it is not in it.
 template <class T, class... Listed>
 consteval std::size_t index_of(List<Listed...>) {
   std::size_t index = 0;
@@ -43,7 +45,7 @@ consteval std::size_t index_of(List<Listed...>) {
   return found ? index : sizeof...(Listed);
 }
 
-// Which values a number may have. `rule` is what messages say after "must be". NaN is in no interval.
+// The values that a number may have. `rule` is the text of messages after "must be". NaN is in no interval.
 struct Interval {
   double minimum, maximum;
   bool above_minimum, below_maximum;   // whether the bound itself is excluded
@@ -58,15 +60,22 @@ inline constexpr double kLargestFloat = 0x1.fffffep127;
 inline constexpr Interval kFinite{-kLargestFloat, kLargestFloat, false, false, "finite (float32)"};
 inline constexpr Interval kPositive{0.0, kLargestFloat, true, false, "> 0 and finite (float32)"};
 inline constexpr Interval kNotNegative{0.0, kLargestFloat, false, false, ">= 0 and finite (float32)"};
-// For what is added to a divisor: vector code takes denormals for zero.
+// For numbers that are added to a divisor, because vector code treats denormals as zero.
 inline constexpr Interval kNormal{0x1p-126, kLargestFloat, false, false, ">= 2^-126 and finite (float32)"};
 inline constexpr Interval kFraction{0.0, 1.0, false, true, "in [0, 1)"};
 inline constexpr Interval kClosedFraction{0.0, 1.0, false, false, "in [0, 1]"};
-// Numbers of columns: widths and row indices fit 31 bits, and sizes of buffers in bytes stay far from size_t's limit.
+// For numbers of columns: widths and row indices fit into 31 bits, and sizes of buffers are far from the limit of
+// size_t.
 inline constexpr Interval kWidth{1.0, 0x1p31, false, true, "in [1, 2^31)"};
 
-// One field: its name in JSON and in Python, the member, and what it may be. `required`: JSON must have it. `schedule`:
-// JSON may have an object in the number's place, which is not read here.
+// The names of an enum's values in their order. There is a specialisation next to each enum that is the type of a
+// field:
+//   template <> struct Choices<Average> { static constexpr const char* kNames[] = {"binary", "micro", "macro"}; };
+template <class Enum>
+struct Choices;
+
+// One field: its name in JSON and in Python, the member, and its interval. `required`: JSON must contain it.
+// `schedule`: JSON may contain an object instead of the number, which is not read here.
 template <class Owner, class Member>
 struct Field {
   const char* name;
@@ -75,7 +84,7 @@ struct Field {
   bool required = false, schedule = false;
 };
 
-// A number in its interval. For other members, which have no interval of their own, it is kFinite and means nothing.
+// A field with its interval. For members that are not numbers, the interval is kFinite and has no meaning.
 template <class Owner, class Member>
 constexpr Field<Owner, Member> field(const char* name, Member Owner::*member, const Interval& interval = kFinite) {
   return {name, member, interval};
@@ -85,13 +94,13 @@ constexpr Field<Owner, Member> required_field(const char* name, Member Owner::*m
                                               const Interval& interval = kFinite) {
   return {name, member, interval, true};
 }
-// The learning rate of an optimizer, a number or a schedule.
+// The learning rate of an optimizer, which is a number or a schedule.
 template <class Owner>
 constexpr Field<Owner, float> rate_field(float Owner::*member) {
   return {"learning_rate", member, kPositive, false, true};
 }
 
-// The fields of a description in their order; visit calls body(field) for each.
+// The ordered fields of a description. visit calls body(field) for each.
 template <class... F>
 struct Fields;
 template <>

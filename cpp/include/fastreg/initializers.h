@@ -1,5 +1,5 @@
-// The initializers: what each is called, its fields and what they may be, and the list from which everything else
-// follows. How they draw is in cpp/core/initializers.cpp. Values follow Keras.
+// The descriptions of the initializers: their names, their fields with ranges, and the list of all of them, from which
+// everything else is derived. cpp/core/initializers.cpp draws the values, which follow Keras.
 #pragma once
 #include <limits>
 #include <variant>
@@ -42,7 +42,7 @@ struct RandomUniform {
     if (!(minval <= maxval)) fail("maxval", ">= minval", maxval);
   }
 };
-// RandomNormal, drawn again where it is more than two standard deviations off.
+// RandomNormal, where a value that is more than two standard deviations from the mean is drawn again.
 struct TruncatedNormal {
   static constexpr const char* kName = "TruncatedNormal";
   double mean = 0.0, stddev = 0.05;

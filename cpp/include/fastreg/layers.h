@@ -1,5 +1,5 @@
-// The layers: what each is called, its fields and what they may be, and the list from which everything else follows.
-// How they compute is in cpp/core/layers/.
+// The descriptions of the layers: their names, their fields with ranges, and the list of all of them, from which
+// everything else is derived. cpp/core/layers/ has their computations.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace fastreg {
 
-// trainable: false leaves the layer's weights as they are in training; they have no moments and no penalty.
+// With trainable false, training does not change the weights of the layer, which then have no moments and no penalty.
 
 // y = activation(x W + b), W: (in, units), b: (units).
 struct Dense {
@@ -39,8 +39,8 @@ struct Activation {
   static constexpr auto kFields = fields(required_field("activation", &Activation::activation));
 };
 
-// y = gamma (x - mean) / sqrt(var + epsilon) + beta. momentum is the weight of the old moving average (Keras). Where it
-// is not trainable, it uses the moving statistics in training too, and they stay as they are.
+// y = gamma (x - mean) / sqrt(var + epsilon) + beta. momentum is the weight of the old moving average, as in Keras. If
+// the layer is not trainable, it uses the moving statistics also in training, and they do not change.
 struct BatchNormalization {
   static constexpr const char* kName = "BatchNormalization";
   float momentum = 0.99f, epsilon = 1e-3f;
@@ -51,8 +51,8 @@ struct BatchNormalization {
              field("scale", &BatchNormalization::scale), field("trainable", &BatchNormalization::trainable));
 };
 
-// Inverted dropout: rate is the probability to drop, in [0, 1); what is kept is scaled by 1 / (1 - rate).
-// seed: keys the masks in place of the network's.
+// Inverted dropout: rate is the probability to drop an element, in [0, 1); the others are scaled by 1 / (1 - rate).
+// seed, if it is set, is used for the masks instead of the network's.
 struct Dropout {
   static constexpr const char* kName = "Dropout";
   float rate = 0.5f;
@@ -61,8 +61,8 @@ struct Dropout {
       fields(field("rate", &Dropout::rate, kFraction), field("seed", &Dropout::seed));
 };
 
-// Joins read two values or more and have no weights. Of equally wide ones the sum and the product, element by element;
-// of any, their columns side by side.
+// Joins read two or more values and have no weights. Add and Multiply compute the sum and the product, element by
+// element, of values with the same width; Concatenate puts the columns of any values side by side.
 struct Add {
   static constexpr const char* kName = "Add";
   static constexpr bool kJoin = true;

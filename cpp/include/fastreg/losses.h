@@ -1,6 +1,6 @@
-// The losses: what each is called, its fields, what its targets are and which last activation it can do without. The
-// formulas are in math/losses.h and math/row_losses.h; the list at the end is the registry. Kernel objects include this
-// file too: no standard containers.
+// The descriptions of the losses: their names, fields and targets, and the last activation that a loss computes itself.
+// The formulas are in math/losses.h and math/row_losses.h; the list at the end is the registry. There are no standard
+// containers here, because kernel objects include this file, too.
 #pragma once
 #include "fastreg/enums.h"
 #include "fastreg/fields.h"
@@ -11,10 +11,10 @@ namespace fastreg {
 // index for each row, instead of a matrix.
 enum class Targets : std::uint8_t { values, probabilities, distribution, labels };
 
-// Each has, beside its name and fields,
-//   kTargets   what it is measured against
+// In addition to its name and fields, each loss has
+//   kTargets   the kind of its targets
 //   kAbsorbs   the last activation that it computes itself, from the values before it, since that is more accurate;
-//              linear: none. A loss that absorbs one has a field from_logits: the network gives those values anyway.
+//              linear: none. A loss that absorbs one has a field from_logits: then the network outputs those values.
 namespace losses {
 
 struct MeanSquaredError {

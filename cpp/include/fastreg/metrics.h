@@ -1,5 +1,5 @@
-// The metrics: what each is called, its fields, what it is measured against and which of two values is the better one.
-// The formulas are in core/metric_formulas.h; the list at the end is the registry.
+// The descriptions of the metrics: their names, fields and targets, and whether higher or lower values are better. The
+// formulas are in core/metric_formulas.h; the list at the end is the registry.
 #pragma once
 #include <cstdint>
 
@@ -7,10 +7,10 @@
 
 namespace fastreg {
 
-// What a metric needs as targets: a matrix, labels, or either.
+// The targets that a metric needs: a matrix, labels, or either.
 enum class MetricTargets : std::uint8_t { matrix, labels, any };
 
-// Whether a good value is a low or a high one.
+// Whether lower or higher values are better.
 enum class Direction : std::uint8_t { min, max };
 
 namespace metrics {

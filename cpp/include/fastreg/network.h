@@ -28,21 +28,21 @@ std::size_t width_of(const Layer& layer, const std::vector<std::size_t>& inputs)
 
 struct Graph;   // core/graph.h: layers as operations over one flat parameter buffer
 
-// Calls on one network are serialised by a lock of its own, so that it may be shared among threads.
+// A lock of the network serialises calls, so that threads may share it.
 class Network {
  public:
-  // Allocates and initialises the parameters from spec.seed. Throws std::invalid_argument for a bad spec and for a
-  // network that would not fit into memory_limit() (before anything is allocated).
+  // Allocates the parameters and initialises them from spec.seed. Throws std::invalid_argument for an invalid spec and,
+  // before anything is allocated, for a network that would not fit into memory_limit().
   explicit Network(const NetworkSpec& spec);
   ~Network();
   Network(Network&&) noexcept;
   Network& operator=(Network&&) noexcept;
 
   const NetworkSpec& spec() const;
-  // Columns of the first input and of the first output; of a chain there is one each.
+  // The number of columns of the first input and of the first output.
   std::size_t n_features() const;
   std::size_t n_outputs() const;
-  // Columns of all inputs and of all outputs.
+  // The numbers of columns of all inputs and of all outputs.
   std::vector<std::size_t> input_widths() const;
   std::vector<std::size_t> output_widths() const;
 
@@ -50,14 +50,16 @@ class Network {
   const std::vector<WeightInfo>& weights() const;
   void get_weight(std::size_t index, float* out) const;
   void set_weight(std::size_t index, const float* values);
-  // A part of it: n values, in row-major order from the value `first` on. Throws std::out_of_range for others.
+  // Sets a part of a weight: n values, starting at index `first` in row-major order. Throws std::out_of_range if these
+  // values do not exist.
   void set_weight_part(std::size_t index, std::size_t first, const float* values, std::size_t n);
-  // All of them at one moment, even while another thread trains: one pointer for each of weights().
+  // Copies all weights as they are at one moment, even while another thread trains. There is one pointer for each of
+  // weights().
   void get_weights(Span<float* const> out) const;
   void set_weights(Span<const float* const> values);
 
-  // out = network(x) in inference mode: x is (n, n_features), out (n, n_outputs). A row's result depends neither on
-  // the other rows nor on the number of threads. Throws std::invalid_argument for wrong shapes.
+  // out = network(x) in inference mode, where x is (n, n_features) and out is (n, n_outputs). The result of a row
+  // depends neither on the other rows nor on the number of threads. Throws std::invalid_argument for wrong shapes.
   void predict(const Features& x, MatrixView<float> out) const;
   // The same with all inputs and outputs, in the order of the spec.
   void predict(Span<const Features> x, Span<const MatrixView<float>> out) const;
@@ -68,8 +70,9 @@ class Network {
   std::unique_ptr<Graph> graph_;
 };
 
-// A network from a model file written by save() in Python or write_model() in C++; throws std::invalid_argument for a
-// damaged or foreign file and std::system_error for what the system refuses. Optimizer state is not read.
+// Reads a network from a model file that save() in Python or write_model() in C++ has written. Throws
+// std::invalid_argument for a damaged file or one of another format, and std::system_error if the system refuses. The
+// state of the optimizer is not read.
 Network load_network(const std::string& path);
 
 }  // namespace fastreg

@@ -1,5 +1,6 @@
-// The optimizers: what each is called, its fields and what they may be, and the list from which everything else follows.
-// The formula of each is in cpp/math/rules.h. Plain structs: kernel objects include this file.
+// The descriptions of the optimizers: their names, their fields with ranges, and the list of all of them, from which
+// everything else is derived. The formulas are in cpp/math/rules.h. All types are plain structs, because kernel objects
+// include this file.
 #pragma once
 #include <cstdint>
 
@@ -7,9 +8,10 @@
 
 namespace fastreg {
 
-// Bounds the gradient before the update rule sees it, penalties included (but no proximal step, which is no gradient):
-// each element to [-limit, limit], or by one factor the norm to limit, of each weight alone or of all together.
-// In JSON these are three fields, "clipvalue", "clipnorm" and "global_clipnorm", of which one at most is not null.
+// Clipping of the gradient before the update rule. The gradient includes penalties, but no proximal step, which is not
+// a gradient. value: each element is clamped to [-limit, limit]. norm, global_norm: a factor scales the norm of each
+// weight, or of all together, to at most limit. In JSON these are three fields, "clipvalue", "clipnorm" and
+// "global_clipnorm", of which at most one is not null.
 enum class ClipKind : std::uint8_t { none, value, norm, global_norm };
 struct Clipping {
   ClipKind kind = ClipKind::none;
@@ -45,8 +47,8 @@ struct Adam {
              field("clipping", &Adam::clipping));
 };
 
-// weight_decay, here and in every optimizer that has a field of this name, is decoupled: the update kernel applies it to
-// kernels, and the rule does not see it.
+// weight_decay, here and in every optimizer that has a field of this name, is decoupled: the update kernel applies it
+// to kernels, and the rule does not see it.
 struct AdamW {
   static constexpr const char* kName = "AdamW";
   float learning_rate = 1e-3f, weight_decay = 4e-3f, beta_1 = 0.9f, beta_2 = 0.999f, epsilon = 1e-7f;

@@ -19,13 +19,13 @@ struct FrozenLayer {
   ActivationKind activation = ActivationKind::linear;
 };
 
-// A frozen network as a graph. Values are numbered as in NetworkSpec: the inputs first, then the output of each node. A
-// chain is a row of layers; the other kinds join values.
+// A node of a frozen network. Values are numbered as in NetworkSpec: first the inputs, then the output of each node. A
+// chain is a list of layers; the other kinds join values.
 struct FrozenNode {
   enum class Kind : std::uint8_t { chain, add, multiply, concatenate };
   Kind kind = Kind::chain;
   std::vector<std::size_t> inputs;
-  std::vector<FrozenLayer> layers;   // of a chain
+  std::vector<FrozenLayer> layers;   // only if kind is chain
 };
 struct FrozenNetwork {
   std::vector<NetworkInput> inputs;
@@ -47,10 +47,10 @@ class Predictor {
   Predictor(Predictor&&) noexcept;
   Predictor& operator=(Predictor&&) noexcept;
 
-  // Columns of the first input and of the first output; of a chain there is one each.
+  // The number of columns of the first input and of the first output.
   std::size_t n_features() const;
   std::size_t n_outputs() const;
-  // Those of a chain have no names. Of outputs() the values are numbers in network().
+  // The inputs and outputs. Those of a chain have no names. The values of outputs() are numbers of values in network().
   const std::vector<NetworkInput>& inputs() const;
   const std::vector<NetworkOutput>& outputs() const;
   std::vector<std::size_t> output_widths() const;
@@ -70,13 +70,13 @@ class Predictor {
   // makes its own row NaN. The call allocates only if it is the first one on its thread or has a larger batch than all
   // before on it. Throws std::invalid_argument for wrong shapes.
   void predict(MatrixView<const float> x, MatrixView<float> out) const;
-  // The same with all inputs and outputs, in their order; no two of out may overlap either.
+  // The same with all inputs and outputs, in their order. No two elements of out may overlap either.
   void predict(Span<const MatrixView<const float>> x, Span<const MatrixView<float>> out) const;
 
  private:
   struct Program;
-  std::unique_ptr<const Program> program_;      // of a chain
-  std::unique_ptr<const FrozenGraph> graph_;    // of any other network
+  std::unique_ptr<const Program> program_;      // for a chain
+  std::unique_ptr<const FrozenGraph> graph_;    // for any other network
 };
 
 }  // namespace fastreg

@@ -1,6 +1,6 @@
-// What a model is, as plain values: layers (fastreg/layers.h), loss (fastreg/losses.h), metrics (fastreg/metrics.h) and
-// optimizer (fastreg/optimizers.h). Nothing here computes. The JSON description in a model file and the Python
-// dataclasses have the same fields under the same names; core/description.cpp converts.
+// The specification of a model as plain values: layers (fastreg/layers.h), loss (fastreg/losses.h), metrics
+// (fastreg/metrics.h) and optimizer (fastreg/optimizers.h). Nothing here computes. The JSON description in a model file
+// and the dataclasses of Python have the same fields with the same names; core/description.cpp converts.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -21,8 +21,8 @@ using Loss = Losses::Into<std::variant>;
 using Metric = Metrics::Into<std::variant>;
 using Optimizer = Optimizers::Into<std::variant>;
 
-// A network is a graph of values: those of its inputs, numbered first, then the output of each node, in their order. A
-// node applies a layer to values with smaller numbers. Weights and random streams belong to the layer.
+// A network is a graph of numbered values: first its inputs, then the output of each node, in order. A node applies a
+// layer to values with smaller numbers. Weights and random streams belong to the layer, not to the node.
 struct NetworkInput {
   std::string name;
   std::size_t n_features = 0;
@@ -36,8 +36,8 @@ struct NetworkOutput {
   std::size_t value = 0;
 };
 
-// A chain has n_features and layers: each layer reads what the one before gives. A graph has inputs, nodes and outputs in
-// place of n_features.
+// A network that is a list of layers, a chain, has n_features and layers: each layer reads the output of the one
+// before. Any other network has inputs, nodes and outputs instead of n_features.
 struct NetworkSpec {
   std::size_t n_features = 0;
   std::uint64_t seed = 0;
@@ -49,7 +49,7 @@ struct NetworkSpec {
   bool is_chain() const { return inputs.empty() && nodes.empty() && outputs.empty(); }
 };
 
-// How one of several outputs is trained. The loss of the network is the sum of those of its outputs, each times its weight.
+// How one of several outputs is trained. The loss of the network is the weighted sum of the losses of its outputs.
 struct OutputTraining {
   Loss loss;
   std::vector<Metric> metrics;
@@ -60,7 +60,7 @@ struct TrainingSpec {
   Loss loss;
   Optimizer optimizer;
   std::vector<Metric> metrics;
-  std::vector<OutputTraining> outputs{};   // of a network with several outputs, in place of loss and metrics
+  std::vector<OutputTraining> outputs{};   // for a network with several outputs, instead of loss and metrics
 };
 
 // The JSON description, `{"format": 1, "n_features": ..., "seed": ..., "layers": [...], "loss": ..., "optimizer": ...,
@@ -69,15 +69,15 @@ struct TrainingSpec {
 NetworkSpec parse_network(const std::string& description);
 TrainingSpec parse_training(const std::string& description);
 
-// The optimizer's object of a description, validated, e.g. `{"type":"Adam","learning_rate":0.001}`.
+// Parses and validates the object of an optimizer, e.g. `{"type":"Adam","learning_rate":0.001}`.
 // Throws std::invalid_argument as parse_training does.
 Optimizer parse_optimizer(const std::string& json);
-// The same for the object of a loss.
+// Does the same for the object of a loss.
 Loss parse_loss(const std::string& json);
-// Whether its targets are labels, not a matrix.
+// Whether the targets of the loss are labels and not a matrix.
 bool takes_labels(const Loss& loss);
 
-// One layer's object. Only together with the widths of its inputs can it be validated.
+// Parses the object of a layer. It can only be validated together with the widths of its inputs.
 Layer parse_layer(const std::string& json);
 
 // The name of an activation, e.g. "relu", and the activation of a name. An unknown name is a std::invalid_argument that
@@ -85,10 +85,10 @@ Layer parse_layer(const std::string& json);
 const char* name(ActivationKind);
 ActivationKind activation_from_name(std::string_view);
 std::size_t activation_count();
-// Whether its derivative follows from its output; else the backward pass needs the input.
+// Whether the derivative can be computed from the output. Otherwise the backward pass needs the input.
 bool derivative_from_output(ActivationKind);
 
-// Everything that a description may be made of, as JSON: kind, name, fields with type, default and range.
+// The schema of all descriptions as JSON: kinds, names, and fields with type, default and range.
 // core/schema.cpp describes it.
 std::string schema();
 

@@ -26,8 +26,8 @@ struct Dataset {
   Span<const std::int32_t> labels;        // (n) in [0, n_outputs), for the sparse loss
   Span<const float> sample_weight;        // (n), of which only the ratios count; empty: all are 1
   Span<const std::uint32_t> rows;         // the rows to use, in this order; if data is null, all rows
-  // Of a network with several inputs, all of them in place of x; of one with several outputs, the targets of all of them
-  // in place of y, labels and sample_weight.
+  // For a network with several inputs, inputs has all of them and x is not used. For one with several outputs, targets
+  // has those of all outputs, and y, labels and sample_weight are not used.
   std::vector<Features> inputs{};
   std::vector<OutputTargets> targets{};
   std::size_t size() const {
@@ -46,6 +46,15 @@ struct EarlyStopping {
   std::size_t start_from_epoch = 0;       // epochs of the run before this one are not judged
   bool restore_best_weights = true;       // applies whatever ended the run
 };
+
+enum class EpochVerdict { best, worse, stop };
+
+// The rule of early stopping, for the trainer's own runs and for loops in which the caller counts the epochs. `epoch`
+// counts from 0 in the run. `best` is the best value of the epochs before, or NaN if there is none. `waited` is 0 at
+// the beginning and counts the consecutive epochs without an improvement. If the verdict is best, `value` is the new
+// best value.
+EpochVerdict judge_epoch(const EarlyStopping& options, std::int64_t epoch, double value, double best,
+                         std::size_t& waited);
 
 struct EarlyStoppingResult {
   double best = std::numeric_limits<double>::quiet_NaN();   // NaN if no epoch was judged
@@ -126,8 +135,8 @@ class Trainer {
   // the one before the call or that of the last complete epoch, and the best weights are restored if that is requested.
   void fit(const Dataset& train, const Dataset* validation, const FitOptions& options, FitObserver* observer,
            FitResult& result);
-  // Returns {loss including penalties, metrics...} in inference mode; of several outputs {loss including penalties, the loss
-  // of each output, the metrics of each}. The losses of the outputs are without their weights.
+  // Returns {loss including penalties, metrics...} in inference mode; for several outputs {loss including penalties,
+  // the loss of each output, the metrics of each}. The losses of the outputs are without their weights.
   std::vector<double> evaluate(const Dataset& data);
   // The number of figures that evaluate() returns.
   std::size_t log_count() const;

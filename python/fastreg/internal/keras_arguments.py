@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class _Kind(NamedTuple):
-    """Values of one kind that ask for nothing: the words for a message, and the test."""
+    """Idle values of one kind: the words for a message, and the test."""
 
     words: str
     holds: Callable[[Any], bool]

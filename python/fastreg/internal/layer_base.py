@@ -142,7 +142,7 @@ def _width_of(layer: Layer, widths: tuple[int, ...]) -> int:
 
 
 class Join(Layer):
-    """Base of the layers that make one value of several: called on a list of them, two at least."""
+    """The base class of layers that combine several values into one. They are called on a list of at least two."""
 
     def __post_init__(self, input_dim: int | None) -> None:
         super().__post_init__(input_dim)
@@ -151,11 +151,11 @@ class Join(Layer):
             raise ValueError(f"{owner}: input_shape must be None, since it has several inputs, got {self.input_shape}")
 
     def __call__(self, inputs: Sequence[Symbol]) -> Value:  # type: ignore[override]
-        """The value that this layer makes of others, for :class:`fastreg.Model`.
+        """Returns the value that this layer computes from others, for :class:`fastreg.Model`.
 
         Raises:
-            ValueError: If there are fewer than two, or their widths do not fit.
-            TypeError: If it is called on anything but a list of values.
+            ValueError: If there are fewer than two values, or their widths do not match.
+            TypeError: If the argument is not a list of values.
         """
         owner = type(self).__name__
         if not isinstance(inputs, (list, tuple)):

@@ -1,7 +1,7 @@
-"""``x``, ``y`` and ``sample_weight`` as a user passes them, taken apart into one array for each input and output.
+"""Splits ``x``, ``y`` and ``sample_weight``, as a user passes them, into one array for each input and output.
 
-What a single array becomes is ``data/arrays.py``'s business. Every message names the argument, and with several inputs
-or outputs the one of them: ``x['a']``.
+``data/arrays.py`` converts a single array. Every message names the argument and, with several inputs or outputs, which
+of them: ``x['a']``.
 """
 
 from __future__ import annotations
@@ -29,33 +29,33 @@ __all__ = [
 
 
 class Given(NamedTuple):
-    """One part of an argument: what messages call it, and its value."""
+    """One part of an argument: its name in messages, and its value."""
 
     label: str
     value: Any
 
 
 def inputs_of(core: CoreModel, x: object, argument: str = "x") -> list[Given]:
-    """The features of each input as they were given; a ``Sequential`` takes them as they are."""
+    """The features of each input as they were given; for a ``Sequential`` the argument itself."""
     return [Given(argument, x)] if core.graph is None else _taken_apart(x, core.input_names, argument)
 
 
 def outputs_of(core: CoreModel, y: object, n_rows: int, argument: str = "y") -> list[Given]:
-    """The targets of each output as they were given; a ``Sequential`` takes them as they are."""
+    """The targets of each output as they were given; for a ``Sequential`` the argument itself."""
     return [Given(argument, y)] if core.graph is None else _taken_apart(y, core.output_names, argument, n_rows)
 
 
 def _taken_apart(value: object, names: Sequence[str], argument: str, n_rows: int | None = None) -> list[Given]:
-    """One value for each input or output.
+    """Returns one value for each input or output.
 
     Args:
-        value: One array where there is one name; a list or tuple of as many as there are names; or a dict by them.
+        value: One array if there is one name; a list or tuple with an array for each name; or a dict by the names.
         names: The names of the inputs or outputs.
-        argument: What messages call the value.
-        n_rows: Rows that there are, where known: tells a list of one array from a list of numbers.
+        argument: The name of the value in messages.
+        n_rows: The number of rows, if it is known. It distinguishes a list of one array from a list of numbers.
 
     Raises:
-        ValueError: If keys or the number of arrays are others.
+        ValueError: If the keys or the number of arrays differ from the names.
         TypeError: If there are several names and the value is neither a list nor a dict.
     """
     if isinstance(value, Mapping):
@@ -77,7 +77,7 @@ def _taken_apart(value: object, names: Sequence[str], argument: str, n_rows: int
 
 
 def _only(value: Any, n_rows: int | None) -> Any:
-    """The array of a list that holds an array alone; anything else as it is."""
+    """Returns the array of a list that holds one array only, and anything else unchanged."""
     if not isinstance(value, (list, tuple)) or len(value) != 1:
         return value
     (only,) = value
@@ -86,9 +86,10 @@ def _only(value: Any, n_rows: int | None) -> Any:
 
 
 def checked_input_names(x: Sequence[Given], known: Any) -> Any:
-    """The names of the columns of frames, these and those that are known, which must not contradict each other.
+    """The column names of the frames, or those that are known already. The two must not contradict each other.
 
-    Names, or None, where there is one input; else a tuple of that for each input, or None where there are none at all.
+    For one input the result is its names, or None. For several it is a tuple with the names or None for each input, or
+    None if no input has names.
     """
     if len(x) == 1:
         return checked_names(x[0].value, known, x[0].label) or known
@@ -98,7 +99,7 @@ def checked_input_names(x: Sequence[Given], known: Any) -> Any:
 
 
 def features_of(x: Sequence[Given], widths: Sequence[int | None], passes: int = 1) -> list[Any]:
-    """The features of each input, as the core reads them; all have as many rows."""
+    """The features of each input as the core reads them; all must have the same number of rows."""
     found: list[Any] = []
     for part, width in zip(x, widths, strict=True):
         array = arrays.features(part.value, width, part.label, passes)
@@ -109,7 +110,7 @@ def features_of(x: Sequence[Given], widths: Sequence[int | None], passes: int = 
 
 
 def targets_of(core: CoreModel, y: Sequence[Given], n_rows: int, widths: Sequence[int]) -> list[Any]:
-    """The targets of each output, as its loss wants them."""
+    """The targets of each output, in the form that its loss requires."""
     losses = core.require_losses("fit")
     return [
         arrays.targets(part.value, loss, n_rows, width, part.label)
@@ -118,7 +119,7 @@ def targets_of(core: CoreModel, y: Sequence[Given], n_rows: int, widths: Sequenc
 
 
 def weights_of(core: CoreModel, value: object, prefix: str = "") -> list[Given]:
-    """The weights of the rows for each output, as they were given: an array, or none, holds for every output."""
+    """The weights of the rows for each output as they were given. An array or None applies to every output."""
     argument, count = f"{prefix}sample_weight", core.output_count
     if value is None or core.graph is None or (count > 1 and not isinstance(value, (list, tuple, Mapping))):
         return [Given(argument, value)] * count
@@ -129,7 +130,7 @@ def weights_of(core: CoreModel, value: object, prefix: str = "") -> list[Given]:
 
 
 def only_if_single(core: CoreModel, class_weight: object) -> None:
-    """Raises ValueError for weights of classes where there are several outputs."""
+    """Raises ValueError if class weights are given for a model with several outputs."""
     if class_weight is not None and core.output_count > 1:
         raise ValueError(
             f"class_weight: must be None for a model with several outputs, got {describe(class_weight)}; give "
@@ -138,7 +139,7 @@ def only_if_single(core: CoreModel, class_weight: object) -> None:
 
 
 def data_of(x: list[Any], y: list[Any], weights: list[Any], rows: arrays.Rows | None) -> _core.Data:
-    """Data for the core: arrays themselves where there is one, lists where there are several."""
+    """The data for the core: an array for one input or output, a list of arrays for several."""
     given: Any = {
         "x": x[0] if len(x) == 1 else x,
         "y": y[0] if len(y) == 1 else y,

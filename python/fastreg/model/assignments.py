@@ -39,20 +39,20 @@ _OF_KERAS = frozenset(
 
 
 def check_deletion(model: object, owner: str, name: str) -> None:
-    """Raises AttributeError for what every model has; what a class of the user's own or a test has put in may go."""
+    """Raises AttributeError for attributes that every model has. Those of a user's class or a test can be deleted."""
     if name in _OF_THE_CORE or (name in _SETTABLE and name in vars(model)):
         raise AttributeError(f"{owner}: {name} cannot be deleted; it can be set")
 
 
 def checked_assignment(model: object, owner: str, name: str, value: object, has_weights: bool) -> object:
-    """The value to set a public attribute of a model to.
+    """The checked value for a public attribute of a model.
 
     Args:
         model: The model.
         owner: What messages call it.
         name: The attribute.
-        value: What it is to be.
-        has_weights: Whether the model has weights, which its seed decided.
+        value: The new value.
+        has_weights: Whether the model has weights, whose initial values depend on its seed.
 
     Raises:
         AttributeError: If setting it would have no effect.

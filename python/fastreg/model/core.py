@@ -1,4 +1,4 @@
-"""``CoreModel``: what a model is, without a face: layers, weights, and how it is trained.
+"""``CoreModel``: layers, weights and training settings of a model, without the interface for users.
 
 It holds descriptions and two objects of the core: the network (weights), which ``build`` makes, and the trainer (the
 state of the optimizer), which the first ``fit`` or ``evaluate`` after ``compile`` makes. It is public within the
@@ -34,35 +34,35 @@ __all__ = ["CoreModel", "NotCompiledError", "core_of", "layer_names"]
 
 
 class NotCompiledError(ValueError, AttributeError):
-    """A property has no value before ``compile``; ``hasattr`` and what lists members go on."""
+    """The error of a property that has no value before ``compile``. ``hasattr`` treats it as a missing attribute."""
 
 
 class CoreModel:
     """Layers, weights, and how they are trained.
 
     Args:
-        name: What the model is called; None is "sequential", or "functional" with a graph.
-        seed: In [0, 2**64); None draws one.
-        layers: The layers that ``graph`` connects; none without it.
-        graph: How they are connected, for good; None for a chain, which :meth:`append` and :meth:`pop` change.
+        name: The name of the model; None means "sequential", or "functional" with a graph.
+        seed: An integer in [0, 2**64); None draws one.
+        layers: The layers that ``graph`` connects; must be empty without a graph.
+        graph: The connections of the layers, which do not change. None is a chain, which :meth:`append` and :meth:`pop`
+            change.
 
     Attributes:
         name: The name.
-        seed: Decides initial weights, shuffling, dropout and the rows of ``validation_split``.
+        seed: The seed of initial weights, shuffling, dropout and the rows of ``validation_split``.
         layers: The descriptions of the layers.
-        graph: How they are connected; None for a chain.
-        n_features: Number of features of the first input; None before it is known.
-        network: The weights; None before they are made.
-        trainer: The state of the optimizer; None before it is made.
-        optimizer: What ``compile`` was given, the learning rate as last set; None before.
-        losses: What ``compile`` was given, one for each output; empty before, and where it was given none.
-        loss_weights: What ``compile`` was given, one for each output; None for ones.
-        metrics: What ``compile`` was given, for each output.
+        graph: The connections of the layers; None for a chain.
+        n_features: The number of features of the first input; None before it is known.
+        network: The weights; None before they are created.
+        trainer: The state of the optimizer; None before it is created.
+        optimizer: The optimizer, with the learning rate as last set; None before ``compile``.
+        losses: The loss of each output; empty before ``compile`` and if it was given none.
+        loss_weights: The weight of each output's loss; None if all are 1.
+        metrics: The metrics of each output, as ``compile`` was given them.
         feature_names: The names of the columns of the first frame that the model was fitted on; with several inputs
-            those of each, or None for one that was no such frame.
-        spreads_known: Whether a warning about the spreads of the features would come too late, or is another's
-            business.
-        fit_lock: Held during a fit. Others do not wait for it, they raise.
+            a tuple of those of each, with None for an input that was not such a frame.
+        spreads_known: Whether the warning about the spreads of the features is no longer needed.
+        fit_lock: Is held during a fit. Other calls do not wait for it, but raise an error.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class CoreModel:
 
     def _make_locks(self) -> None:
         self.fit_lock = Lock()
-        self._making = Lock()  # while the network or the trainer is made
+        self._making = Lock()  # is held while the network or the trainer is created
 
     # Layers and weights.
 
@@ -97,7 +97,7 @@ class CoreModel:
         return self.n_features is not None and bool(self.layers)
 
     def append(self, parts: Iterable[object]) -> None:
-        """Appends layers, or an ``Input`` in front of all. Weights that are there stay; the optimizer starts afresh."""
+        """Appends layers, or an ``Input`` before all others. Existing weights are kept; the optimizer is reset."""
         extended, features = list(self.layers), self.n_features
         width = _width(extended, features)
         for part in parts:
@@ -127,7 +127,7 @@ class CoreModel:
         self.n_features = features
 
     def pop(self) -> None:
-        """Removes the last layer. The other weights stay; the optimizer starts afresh."""
+        """Removes the last layer. The other weights are kept; the optimizer is reset."""
         if not self.layers:
             raise ValueError("pop: the model has no layers")
         self._replace_layers(self.layers[:-1])
@@ -147,9 +147,9 @@ class CoreModel:
         self.trainer = None
 
     def set_trainable(self, indices: Iterable[int], trainable: bool) -> None:
-        """Has these layers trained from the next step on, or not.
+        """Sets whether these layers are trained, from the next step on.
 
-        Weights, step and epoch stay, as do the moments of weights that are trained before and after.
+        Weights, step and epoch are kept, and so are the moments of weights that are trained before and after.
         """
         layers = list(self.layers)
         for index in indices:
@@ -170,7 +170,7 @@ class CoreModel:
             raise
 
     def build(self, n_features: int) -> _core.Network:
-        """The network for so many features, made if it is not there."""
+        """The network for this number of features. It is created if it does not exist."""
         self.require_layers("build")
         if self.n_features not in (None, n_features):
             raise ValueError(f"build: the model takes {self.n_features} features, got {n_features}")
@@ -188,12 +188,12 @@ class CoreModel:
         network.set_weights(arrays.network_weights(weights, network.weight_info(), "set_weights"))
 
     def weight_count(self, n_features: int) -> int:
-        """Number of weights for so many features of the first input, without making them."""
+        """The number of weights for a number of features of the first input. It does not create them."""
         _, info = _core.network_info(json.dumps(self.description(n_features)))
         return sum(math.prod(shape) for _, shape, _ in info)
 
     def untrained(self, seed: int | None, name: str | None = None) -> CoreModel:
-        """Another one with the same layers, without weights and not compiled."""
+        """A new model with the same layers, without weights and not compiled."""
         made = CoreModel(name, seed, self.layers if self.graph is not None else (), self.graph)
         if self.graph is None:
             made.append(self.layers)
@@ -208,7 +208,7 @@ class CoreModel:
 
     @property
     def output_count(self) -> int:
-        """How many outputs there are."""
+        """The number of outputs."""
         return 1 if self.graph is None else len(self.graph.outputs)
 
     @property
@@ -217,11 +217,11 @@ class CoreModel:
         return layer_names(self.layers)[-1:] if self.graph is None else [name for name, _ in self.graph.outputs]
 
     def input_widths(self) -> list[int | None]:
-        """The widths of the inputs; None where it is not known."""
+        """The widths of the inputs; None for a width that is not known."""
         return [self.n_features] if self.graph is None else [width for _, width in self.graph.inputs]
 
     def output_widths(self, n_features: int) -> list[int]:
-        """The widths of the outputs for so many features of the first input."""
+        """The widths of the outputs for a number of features of the first input."""
         if self.graph is None:
             known = self.network is not None and n_features == self.n_features
             return [self.network.n_outputs if known and self.network else _width(self.layers, n_features) or n_features]
@@ -230,7 +230,7 @@ class CoreModel:
     # Training.
 
     def compile(self, optimizer: object, loss: object, metrics: object, loss_weights: object = None) -> None:
-        """Says how to train. Weights stay; moments, step count and epoch count start afresh."""
+        """Sets how the model is trained. Weights are kept; moments and the counts of steps and epochs are reset."""
         chosen = optimizers.get(optimizer, "compile: optimizer")
         names = self.output_names or [""]
         given = by_output("loss", loss, names)
@@ -261,16 +261,16 @@ class CoreModel:
         self.optimizer = replace(optimizer, learning_rate=value)
 
     def resolved_metrics(self, n_features: int | None = None) -> list[list[Metric]]:
-        """The metrics of each output, names settled: of ``"accuracy"`` the one that fits loss and width."""
+        """The metrics of each output, where ``"accuracy"`` is replaced by the one that fits loss and width."""
         widths = self.output_widths(n_features or self.n_features or 1)
         return _resolved(self.metrics, self.require_losses("metrics"), widths)
 
     def log_keys(self, n_features: int | None = None) -> dict[str, str]:
-        """The keys of what is evaluated, in the order of the core, and whether "min" or "max" is good."""
+        """The keys of evaluated values in the order of the core, each with the better direction, "min" or "max"."""
         return log_keys(self.output_names if self.output_count > 1 else [""], self.resolved_metrics(n_features))
 
     def trainer_for(self, n_features: int | None) -> _core.Trainer:
-        """The trainer, made if it is not there, and the network too where the number of features is given."""
+        """The trainer. It is created if it does not exist, and so is the network if the number of features is given."""
         network = self.require_network("fit") if n_features is None else self.build(n_features)
         if (trainer := self.trainer) is not None:
             return trainer
@@ -279,7 +279,7 @@ class CoreModel:
                 self.trainer = _core.Trainer(network, json.dumps(self.training_description(for_file=False)))
             return self.trainer
 
-    # What a call needs.
+    # Requirements of calls.
 
     def require_idle(self, call: str) -> None:
         """Raises RuntimeError within a callback, and while another thread fits the model."""
@@ -287,12 +287,12 @@ class CoreModel:
             raise RuntimeError(f"{call}: not within a callback, nor while another thread fits the model")
 
     def require_layers(self, call: str) -> None:
-        """Raises ValueError where there are no layers."""
+        """Raises ValueError if there are no layers."""
         if not self.layers:
             raise ValueError(f"{call}: the model has no layers")
 
     def require_network(self, call: str) -> _core.Network:
-        """The network. Raises ValueError where the number of features is not known."""
+        """The network. Raises ValueError if the number of features is not known."""
         if self.network is not None:
             return self.network
         self.require_layers(call)
@@ -307,7 +307,7 @@ class CoreModel:
         return self.optimizer
 
     def require_losses(self, call: str) -> tuple[Loss, ...]:
-        """The loss of each output. Raises ValueError before ``compile``, and where it was given none."""
+        """The loss of each output. Raises ValueError before ``compile`` and if it was given none."""
         self.require_optimizer(call)
         if not self.losses:
             raise ValueError(f"{call}: the model was compiled without a loss; give compile one")
@@ -379,7 +379,7 @@ class CoreModel:
 
 
 def core_of(model: object) -> CoreModel:
-    """The core of a face."""
+    """The core of a model."""
     return cast(CoreModel, cast(Any, model)._core)
 
 
@@ -397,5 +397,5 @@ def _width(layers: Sequence[Layer], n_features: int | None) -> int | None:
 
 
 def _width_after(layer: Layer, width: int | None) -> int | None:
-    """The width of a layer's output. Where that of its input is not known, that of a Dense layer is all the same."""
+    """The width of a layer's output. For a Dense layer it is known even if the width of the input is not."""
     return getattr(layer, "units", None) if width is None else layer.output_width(width)

@@ -1,6 +1,6 @@
-"""``Face``: what every model shows of itself but training: name, seed, layers, weights, ``summary``, copies.
+"""``Face``: the interface of every model except training: name, seed, layers, weights, ``summary`` and copies.
 
-It says what assignments to a model mean. What a model is stands in ``core.py``; ``Model`` adds training.
+It defines what assignments to a model mean. ``core.py`` holds the state of a model; ``Model`` adds training.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ _F = TypeVar("_F", bound="Face")
 
 
 class Face:
-    """Base of the models."""
+    """The base class of the models."""
 
-    # What messages call a model.
+    # The name of the class in messages.
     _owner = "Model"
     _core: CoreModel
 
     def _take(self, core: CoreModel) -> None:
         self._core = core
         self.stop_training = False
-        # None before a fit; typed so that a program that has fitted need not ask.
+        # None before a fit. The type does not require programs to check for None after a fit.
         self.history: History | Any = None
 
     @classmethod
     def _of(cls: type[_F], core: CoreModel) -> _F:
-        """The face over a core that is there."""
+        """A model that has the given core."""
         made = cls.__new__(cls)
         made._take(core)
         return made
 
-    if not TYPE_CHECKING:  # a checker of types goes on to know which attributes there are
+    if not TYPE_CHECKING:  # otherwise a type checker would allow every attribute
 
         def __setattr__(self, name: str, value: object) -> None:
             if name[:1] != "_" and name not in FREE:
-                core = vars(self).get("_core")  # a class of one's own may set attributes before there is one
+                core = vars(self).get("_core")  # a derived class may set attributes before there is a core
                 has_weights = core is not None and core.network is not None
                 value = checked_assignment(self, self._owner, name, value, has_weights)
             object.__setattr__(self, name, value)
@@ -75,7 +75,7 @@ class Face:
 
     @property
     def seed(self) -> int:
-        """Decides all that is drawn. It can be set until the model has weights."""
+        """The seed of all random numbers. It can be set until the model has weights."""
         return self._core.seed
 
     @seed.setter
@@ -84,7 +84,7 @@ class Face:
 
     @property
     def layers(self) -> list[BoundLayer]:
-        """The layers, each bound to this model: the fields of its description, its name and its weights."""
+        """The layers, each bound to this model, with the fields of its description, its name and its weights."""
         bound = (BoundLayer(self._core, i) for i in range(len(self._core.layers)))
         return FixedList(bound, "model.layers", "model.add and model.pop change the layers")
 
@@ -97,9 +97,9 @@ class Face:
     def feature_names_in_(self) -> Any:
         """The names of the columns that the model was fitted on, as scikit-learn has them.
 
-        They are those of the first frame (pandas, polars, Arrow) whose columns all have strings as names, and stay for
-        the model's life, in copies and files too. Absent before, and where there was none. With several inputs a dict
-        of those of each, None for one that was no such frame.
+        They are those of the first frame (pandas, polars, Arrow) whose columns all have strings as names. They are kept
+        for the life of the model, and in copies and files, too. The attribute does not exist before such a fit. With
+        several inputs it is a dict with the names of each, or None for an input that was not such a frame.
         """
         names = self._core.feature_names
         if names is None:
@@ -110,10 +110,10 @@ class Face:
         return dict(zip(self._core.input_names, arrays, strict=True))
 
     def build(self, input_shape: object = None) -> None:
-        """Makes the weights, which otherwise the first call that needs them does. Nothing if they are there.
+        """Creates the weights before the first call that needs them. Does nothing if they exist.
 
         Args:
-            input_shape: Taken for Keras's sake; the inputs say it.
+            input_shape: Has no effect and is accepted because Keras has it; the inputs define the shape.
 
         Raises:
             MemoryError: If the network is larger than the memory of this machine.
@@ -123,10 +123,10 @@ class Face:
 
     @property
     def trainable(self) -> bool:
-        """Whether any layer is trained. Setting it sets it for every layer, and takes effect at the next step.
+        """Whether any layer is trained. Setting it sets it for every layer and takes effect at the next step.
 
-        Weights stay, as do step, epoch and the moments of weights that are trained before and after; compiling anew is
-        not needed. ``layers[i].trainable`` sets it for one.
+        Weights, step and epoch are kept, and so are the moments of weights that are trained before and after. It is
+        not necessary to compile again. ``layers[i].trainable`` sets it for one layer.
         """
         return any(layer.trainable for layer in self._core.layers)
 
@@ -179,7 +179,7 @@ class Face:
         Args:
             print_fn: Called with the whole text in place of ``print``.
             show_trainable: Show of each layer whether it is trained.
-            **keras: Keras's other arguments, at the values that ask for nothing.
+            **keras: Keras's other arguments, accepted only at values that change nothing.
         """
         refuse_requests("summary", keras)
         shown = check_bool("summary", "show_trainable", show_trainable)

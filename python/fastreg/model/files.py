@@ -1,9 +1,10 @@
-"""Model files: what is saved of a ``CoreModel``, and how one is made of a file again.
+"""Model files: saving a ``CoreModel``, and making one from a file.
 
-A file is safetensors with the tensors of float32 and one metadata key, ``fastreg``, that holds the JSON description
-(fields in cpp/core/description.cpp; ``name``, ``feature_names`` and ``state`` are Python's own). Bytes are C++'s
-business (cpp/core/serialize.cpp): it writes atomically and takes no damaged file. Here names and shapes are checked
-against the network that the description stands for. Loading constructs descriptions and runs no code of the file.
+A file is in the safetensors format, with float32 tensors and one metadata key, ``fastreg``, which holds the JSON
+description (fields in cpp/core/description.cpp; ``name``, ``feature_names`` and ``state`` belong to Python). C++ reads
+and writes the bytes (cpp/core/serialize.cpp): it replaces files atomically and refuses damaged ones. This module checks
+names and shapes against the network that the description specifies. Loading constructs descriptions and runs no code of
+the file.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ StrOrBytesPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 Tensors = dict[str, NDArray[np.float32]]
 Shapes = Mapping[str, tuple[int, ...]]
 
-# Values that are read at once: a model larger than this is never in memory twice.
+# The number of values that are read at a time. A larger model is never in memory twice.
 _BLOCK = 1 << 18
 
 # Endings of Keras's own files, which its programs name; the file is fastreg's all the same.
@@ -50,7 +51,7 @@ def save(
     include_optimizer: bool = True,
     extra: Mapping[str, Any] | None = None,
 ) -> None:
-    """See :meth:`fastreg.Sequential.save`; ``extra``: further members of the description, which ``load`` passes by."""
+    """See :meth:`fastreg.Sequential.save`. ``extra`` is further members of the description, which ``load`` ignores."""
     with_optimizer = check_bool("save", "include_optimizer", include_optimizer)
     network = model.require_network("save")
     check_ending(path)
@@ -104,7 +105,7 @@ def read(path: StrOrBytesPath, with_training: bool = True) -> tuple[CoreModel, M
 
 
 def _encoded(path: object) -> bytes:
-    """A path as the bytes that the system knows it by."""
+    """A path as the bytes that the system uses for it."""
     if not isinstance(path, (str, bytes, os.PathLike)):
         raise TypeError(f"path: must be a string, bytes or a path, got {describe(path)}")
     try:
@@ -119,7 +120,7 @@ def _name(path: object) -> str:
 
 
 def _foreign_format(path: StrOrBytesPath) -> str:
-    """What to add to the message on a file that is none of fastreg's: what it is instead, if that can be told."""
+    """The end of the message for a file that is not fastreg's: what kind of file it is, if that can be recognised."""
     try:
         with open(_encoded(path), "rb") as file:
             begin = file.read(16)
@@ -305,7 +306,7 @@ def _read_weights(model: CoreModel, n_features: int, file: _core.ModelReader) ->
 
 
 def _blocks(file: _core.ModelReader, place: int, shape: tuple[int, ...]) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """The values of the file's tensor number ``place``, a block at a time, and where in it each begins."""
+    """The values of the tensor with index ``place``, one block at a time, each with the index at which it begins."""
     size = math.prod(shape)
     for first in range(0, size, _BLOCK):
         yield first, file.read(place, first, min(_BLOCK, size - first))

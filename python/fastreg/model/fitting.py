@@ -1,7 +1,8 @@
-"""One call of ``fit``: arguments in, a run of the core, history and early-stopping results out.
+"""One call of ``fit``: it converts the arguments, runs the core, and fills the history and early stopping.
 
-It trains a :class:`~fastreg.model.core.CoreModel`; of the face over it, it knows what callbacks are given. What costs
-time per row is vectorised, and Python is entered between epochs only for callbacks of one's own and for progress.
+It trains a :class:`~fastreg.model.core.CoreModel`; the model that users see is only passed to callbacks. Everything
+that takes time per row is vectorised, and Python code runs between epochs only for users' callbacks and for the
+progress.
 """
 
 from __future__ import annotations
@@ -39,10 +40,10 @@ from fastreg.optimizers import Optimizer
 if TYPE_CHECKING:
     from fastreg.internal.trained_model import TrainedModel
 
-# Seconds between calls into Python where only progress asks for them.
+# Seconds between calls into Python, if only the progress needs them.
 _PROGRESS_INTERVAL = 0.1
 
-# Steps whose learning rates are evaluated at once, at least an epoch's.
+# The number of steps whose learning rates are evaluated at a time, at least those of an epoch.
 _RATES_BLOCK = 1 << 16
 
 
@@ -74,7 +75,7 @@ def fit(
     rows: object,
     validation_rows: object,
 ) -> History:
-    """See :meth:`fastreg.Sequential.fit`; ``model`` is the face, which callbacks are given."""
+    """See :meth:`fastreg.Sequential.fit`. ``model`` is the object that callbacks are given."""
     begun = time.monotonic()
     core.require_layers("fit")
     core.require_losses("fit")
@@ -130,7 +131,7 @@ def fit(
 
 @contextmanager
 def _named(model: CoreModel, trainer: _core.Trainer, names: Any) -> Iterator[None]:
-    """Has the model know the names of the columns within a run, and from then on if a step was trained."""
+    """Sets the names of the columns within a run, and keeps them if at least one step was trained."""
     known, step = model.feature_names, trainer.step
     model.feature_names = names
     try:
@@ -141,7 +142,7 @@ def _named(model: CoreModel, trainer: _core.Trainer, names: Any) -> Iterator[Non
 
 
 def _warn_once(model: CoreModel, data: _core.Data, names: Any) -> None:
-    """Looks at the spreads of the features before the first step of a model that nobody has looked at for it."""
+    """Warns about the spreads of the features before the first step of a model, unless that was done before."""
     if model.spreads_known or (model.trainer is not None and model.trainer.step > 0):
         return
     model.spreads_known = True
@@ -227,7 +228,7 @@ def labelled_data(
     passes: int = 1,
     rows: object = None,
 ) -> _core.Data:
-    """Data to score, ``passes`` times, or these rows of it; ``prefix`` tells the arguments apart in messages."""
+    """Data, or some rows of it, that are scored ``passes`` times. ``prefix`` is put before arguments in messages."""
     losses = model.require_losses("fit")
     only_if_single(model, class_weight)
     values = features_of(x, [n_features] if model.graph is None else model.input_widths(), passes)
@@ -242,7 +243,7 @@ def labelled_data(
 
 
 class _Rates:
-    """The learning rates of a run, a block of epochs at a time: a run that stops early never asks for the rest."""
+    """The learning rates of a run, one block of epochs at a time, so that a run that stops early computes no others."""
 
     def __init__(self, optimizer: Optimizer, start: int, steps: int, total: int) -> None:
         self.optimizer, self.start, self.total = optimizer, start, total
@@ -254,7 +255,7 @@ class _Rates:
 
 
 class _Run:
-    """A run under way: passes epochs on to progress and callbacks, and makes sense of the result."""
+    """A run: passes epochs to the progress and to callbacks, and interprets the result."""
 
     def __init__(
         self, model: TrainedModel, trainer: _core.Trainer, items: list[Callback], keys: list[str], first: int, last: int
@@ -301,7 +302,7 @@ class _Run:
             self.progress.within_epoch(core_epoch - self.offset, step, steps, loss)
 
     def end(self, result: _core.FitResult, stoppers: list[EarlyStopping]) -> None:
-        """Fills history and callbacks, and raises what the run raised."""
+        """Fills the history and callbacks, and raises the exception of the run, if there is one."""
         logs = result["logs"]
         self.history.history = {key: logs[:, i].tolist() for i, key in enumerate(self.keys)}
         self.history.stopped_by = result["stopped_by"]

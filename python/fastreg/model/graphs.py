@@ -1,8 +1,9 @@
-"""``Graph``: how the layers of a model are connected, and the form that C++ and files have of it.
+"""``Graph``: how the layers of a model are connected, and the form that this has in C++ and in files.
 
-To C++ a network is a list of layers with one node each (cpp/core/description.cpp); it does not know ``Residual``, which
-is written as the layers of its chain and an ``Add``. ``blocks`` in the description say which layers those are, so that
-a file gives the model back as it was made. Knows nothing of weights and of training.
+In C++ a network is a list of layers with one node for each (cpp/core/description.cpp). C++ does not know ``Residual``,
+which is written as the layers in it and an ``Add``. ``blocks`` in the description says which layers those are, so that
+a model that is loaded has the same layers as the model that was saved. This module knows nothing of weights or
+training.
 """
 
 from __future__ import annotations
@@ -15,20 +16,20 @@ from typing import Any, NamedTuple
 from fastreg.internal.checks import describe
 from fastreg.layers import Add, Layer, Residual
 
-# How a model takes its inputs or gives its outputs: a single one, a list, or a dict by name.
+# The form in which a model takes its inputs or returns its outputs: a single one, a list, or a dict by name.
 FORMS = ("one", "list", "dict")
 
 
 class Graph(NamedTuple):
     """The connections of a model's layers.
 
-    Values are numbered: the inputs come first, then what each layer makes, in the order of the layers.
+    Values are numbered: the inputs come first, then the output of each layer, in the order of the layers.
 
     Attributes:
-        inputs: Name and width of each.
-        reads: For each layer, the values that it is called on; they come before its own.
-        outputs: Name and value of each.
-        widths: Of every value.
+        inputs: The name and width of each input.
+        reads: For each layer, the values that it is called on; their numbers are less than that of its own value.
+        outputs: The name and value of each output.
+        widths: The width of every value.
         input_form: One of :data:`FORMS`.
         output_form: One of :data:`FORMS`.
     """
@@ -51,7 +52,7 @@ def chain(layers: Sequence[Layer], n_features: int) -> Graph:
 def widths(
     layers: Sequence[Layer], inputs: Sequence[tuple[str, int]], reads: Sequence[tuple[int, ...]]
 ) -> tuple[int, ...]:
-    """The widths of all values. Raises ValueError where a layer cannot take what it is called on."""
+    """The widths of all values. Raises ValueError if a layer cannot be called on its inputs."""
     found = [width for _, width in inputs]
     for layer, values in zip(layers, reads, strict=True):
         found.append(layer.output_width(*(found[value] for value in values)))
@@ -59,12 +60,12 @@ def widths(
 
 
 def flat_count(layer: Layer) -> int:
-    """How many layers C++ has for this one."""
+    """The number of layers that C++ has for this one."""
     return sum(map(flat_count, layer.layers)) + 1 if isinstance(layer, Residual) else 1
 
 
 def flat_range(layers: Sequence[Layer], index: int) -> tuple[int, int]:
-    """Which of the layers that C++ has are those of a layer, half-open."""
+    """The half-open range of the layers that C++ has for this one."""
     first = sum(map(flat_count, layers[:index]))
     return first, first + flat_count(layers[index])
 
@@ -73,10 +74,11 @@ class Flat(NamedTuple):
     """The layers of a network as C++ has them.
 
     Attributes:
-        layers: Without any ``Residual``.
-        reads: As in :class:`Graph`.
-        outputs: Values.
-        blocks: For each ``Residual``, from the outside in: its first layer, the one behind its last, its name.
+        layers: The layers, without any ``Residual``.
+        reads: The same as in :class:`Graph`.
+        outputs: The values that are outputs.
+        blocks: For each ``Residual``, outer ones first: the index of its first layer, the index after its last one, and
+            its name.
     """
 
     layers: tuple[Layer, ...]
@@ -113,7 +115,7 @@ def flattened(layers: Sequence[Layer], graph: Graph) -> Flat:
 
 
 def to_config(layers: Sequence[Layer], graph: Graph) -> dict[str, Any]:
-    """The members of a description that say how a network is made of layers, as C++ reads them, and ``blocks``."""
+    """The members of a description for the layers and their connections, as C++ reads them, and ``blocks``."""
     flat = flattened(layers, graph)
     config: dict[str, Any] = {
         "inputs": [{"name": name, "n_features": width} for name, width in graph.inputs],
@@ -139,7 +141,7 @@ def folded(
         config: The description.
 
     Raises:
-        ValueError: If members do not fit one another.
+        ValueError: If the members contradict each other.
     """
     reads = [_indices(node, "nodes", "inputs") for node in config["nodes"]]
     if len(reads) != len(flat) or [node.get("layer") for node in config["nodes"]] != list(range(len(flat))):
@@ -147,7 +149,7 @@ def folded(
     blocks = [_block(block, len(flat)) for block in config.get("blocks", [])]
     layers: list[Layer] = []
     firsts: list[int] = []
-    values = {i: i for i in range(len(inputs))}  # number of a value in the description: in the model
+    values = {i: i for i in range(len(inputs))}  # from the number of a value in the description to that in the model
     position = 0
     while position < len(flat):
         layer, end = _taken(flat, position, len(flat), blocks)
@@ -182,7 +184,7 @@ def _indices(parent: Any, what: str, name: str) -> tuple[int, ...]:
 def _taken(
     flat: Sequence[Layer], begin: int, end: int, blocks: list[tuple[int, int, str | None]]
 ) -> tuple[Layer, int]:
-    """The layer that begins here, and where the next one does; takes its blocks off the list."""
+    """The layer that begins at an index, and the index of the next one. Removes its blocks from the list."""
     if not blocks or blocks[0][0] != begin:
         return flat[begin], begin + 1
     _, stop, name = blocks.pop(0)
@@ -197,7 +199,7 @@ def _taken(
 
 
 def layer_names(layers: Sequence[Layer], owner: str = "Sequential") -> list[str]:
-    """A name for every layer: its own, or one after its class (``dense``, ``dense_1``) that no other has.
+    """A name for every layer: its own, or an unused one from its class (``dense``, ``dense_1``).
 
     Raises:
         ValueError: If two layers were given the same name.
@@ -217,7 +219,7 @@ def layer_names(layers: Sequence[Layer], owner: str = "Sequential") -> list[str]
 
 
 def names_after(kind: str) -> Iterator[str]:
-    """``dense``, ``dense_1``, ``dense_2``, ... of ``Dense``."""
+    """Yields ``dense``, ``dense_1``, ``dense_2``, ... for ``Dense``."""
     stem = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower()
     yield stem
     for count in itertools.count(1):

@@ -16,14 +16,14 @@ __all__ = ["face_over", "load", "read"]
 def load(path: files.StrOrBytesPath) -> Any:
     """The model of a file that ``save`` wrote: a :class:`fastreg.Sequential` or a :class:`fastreg.Model`.
 
-    It is compiled if it was when saved (and was saved with its optimizer); a further ``fit`` then goes on bit for bit
-    as if nothing had happened in between.
+    It is compiled if it was compiled when it was saved, and was saved with its optimizer. Then a further ``fit``
+    continues bit for bit as if the model had not been saved.
 
     Args:
-        path: The file. What it is is told by its content, not by its name.
+        path: The file. Its content determines the format, not its name.
 
     Raises:
-        ValueError: If the file is damaged, truncated, no model, or does not fit together; the message says in what.
+        ValueError: If the file is damaged, truncated, not a model, or inconsistent; the message says why.
         OSError: If the file cannot be read.
 
     Example:

@@ -1,8 +1,8 @@
-"""``Model``: the face of a model, to compile, train, evaluate, freeze and save.
+"""``Model``: the class of a model, with methods to compile, train, evaluate, freeze and save it.
 
-It has what users call, with its documentation; ``Sequential`` derives from it. What a model is stands in ``core.py``,
-how layers called on values become one in ``tracing.py``; the run itself is in ``fitting.py``, arguments are taken apart
-in ``arguments.py``, files are ``files.py``'s.
+It has the methods that users call, and their documentation; ``Sequential`` derives from it. ``core.py`` holds the state
+of a model, ``tracing.py`` collects the layers that were called on values, ``fitting.py`` runs a fit, ``arguments.py``
+splits arguments by input and output, and ``files.py`` reads and writes files.
 """
 
 from __future__ import annotations
@@ -28,43 +28,44 @@ from fastreg.optimizers import Optimizer
 
 __all__ = ["History", "Model"]
 
-# One array, or with several inputs or outputs a list of one for each, or a dict by their names.
+# One array; or for several inputs or outputs a list with one array for each, or a dict by their names.
 Arrays = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
 
 
 class Model(Face):
-    """A network of layers that are connected in any way without circles, with one or several inputs and outputs.
+    """A network whose layers are connected in any way without cycles, with one or several inputs and outputs.
 
-    Layers are called on values: on an ``Input``, or on what other layers made. ``Model`` takes the layers between
-    inputs and outputs, and has weights of its own for them: two models over the same layers share none, unlike Keras's.
+    Layers are called on values: on an ``Input``, or on the output of other layers. ``Model`` takes the layers between
+    inputs and outputs and has weights of its own for them. Unlike in Keras, two models over the same layers share no
+    weights.
 
     Args:
         inputs: An :class:`~fastreg.layers.Input`, a list of them, or a dict by name.
-        outputs: What layers were called for: one value, a list, or a dict by name. ``predict`` gives its outputs in the
-            same form; a list of one is one.
-        name: Name in :meth:`summary`.
-        seed: In [0, 2**64): decides initial weights, shuffling, dropout and ``validation_split``, so that two models
-            with one seed give the same bits. None draws one, which :attr:`seed` then tells.
-        **keras: Keras's other arguments, at the values that ask for nothing.
+        outputs: One value that a layer returned, a list of them, or a dict by name. ``predict`` returns its outputs in
+            the same form, but one array for a list of one value.
+        name: The name in :meth:`summary`.
+        seed: An integer in [0, 2**64). It determines initial weights, shuffling, dropout and ``validation_split``: two
+            models with the same seed give the same bits. None draws a seed, which is then in :attr:`seed`.
+        **keras: Keras's other arguments, accepted only at values that change nothing.
 
     Attributes:
         name: The name; can be set.
         seed: The seed. It can be set until the model has weights.
-        history: What the last ``fit`` returned, or would have if it had not raised; None before.
-        stop_training: A callback sets it to end the run after the present epoch. A fit without callbacks of one's own
-            need not look at it: another thread ends a run by :class:`~fastreg.callbacks.StopSignal`.
+        history: The result of the last ``fit``, even if it raised an exception; None before the first one.
+        stop_training: A callback sets it to end the run after the current epoch. A fit without callbacks of your own
+            does not check it; to end a run from another thread, use :class:`~fastreg.callbacks.StopSignal`.
 
-    Inputs are named by their ``Input``, outputs by the layer that makes them, or both by the keys of a dict. With
-    several, ``fit``, ``evaluate`` and ``predict`` take a list of arrays in their order or a dict by their names.
-    Layers, and with them the weights, are in Keras's order.
+    An input has the name of its ``Input``, and an output that of the layer that makes it; if a dict is given, its keys
+    are the names. With several inputs or outputs, ``fit``, ``evaluate`` and ``predict`` take a list of arrays in their
+    order or a dict by their names. Layers and weights are in Keras's order.
 
     Besides these attributes ``learning_rate`` and ``trainable`` can be set. Setting anything else on a model would have
     no effect and raises AttributeError; a class derived from it may have further attributes.
 
     Raises:
         ValueError: If an argument is out of range, an output depends on an input that is not given, an input or a layer
-            is there twice, or names are not of one alone.
-        TypeError: If an input is no ``Input``, or an output is none that a layer made.
+            occurs twice, or two inputs, outputs or layers have the same name.
+        TypeError: If an input is not an ``Input``, or an output is not the output of a layer.
 
     Example:
         >>> import numpy as np
@@ -96,24 +97,24 @@ class Model(Face):
         loss_weights: Any = None,
         **keras: object,
     ) -> None:
-        """Says how to train. Weights stay; moments, step count and epoch count start afresh.
+        """Sets how the model is trained. Weights are kept; moments and the counts of steps and epochs are reset.
 
         Args:
             optimizer: One of :mod:`fastreg.optimizers`, or a name such as ``"adam"``.
             loss: One of :mod:`fastreg.losses`, or a name such as ``"mse"``; ``fit`` and ``evaluate`` need one. With
-                several outputs one for all of them, a list of one for each, or a dict by their names.
-            metrics: List of :mod:`fastreg.metrics` or names; ``"accuracy"`` is the one that fits loss and outputs. With
-                several outputs a list with one entry, a list or None for each output, or a dict by their names; a
-                single name is one for every output.
-            loss_weights: What the loss of each output is multiplied by in the sum of them, >= 0: a list, or a dict by
-                the names of the outputs, where one that is missing weighs 1; None is 1 for all.
-            **keras: Keras's other arguments, at the values that ask for nothing.
+                several outputs it is one loss for all of them, a list with one for each, or a dict by their names.
+            metrics: A list of :mod:`fastreg.metrics` or names; ``"accuracy"`` means the one that matches loss and
+                outputs. With several outputs it is a list with a metric, a list or None for each output, or a dict by
+                their names; a single name is used for every output.
+            loss_weights: The factor >= 0 of each output's loss in their sum: a list, or a dict by the names of the
+                outputs. The factor of an output that the dict does not have is 1; None means 1 for all.
+            **keras: Keras's other arguments, accepted only at values that change nothing.
 
         With several outputs ``loss`` in the history is the weighted sum of the losses and the penalties; the loss of
         output ``a`` is ``a_loss``, without weight and penalties, and its metrics are ``a_accuracy`` and so on.
 
         Raises:
-            ValueError: If a name is unknown, an output has no loss, or a key is no name of an output.
+            ValueError: If a name is unknown, an output has no loss, or a key is not the name of an output.
             TypeError: If an argument is of the wrong kind.
             RuntimeError: Within a callback.
         """
@@ -141,50 +142,52 @@ class Model(Face):
         validation_rows: ArrayLike | None = None,
         **keras: object,
     ) -> History:
-        """Trains, from the present weights, moments, step and epoch on; builds the model if it is not.
+        """Trains, starting from the current weights, moments, step and epoch. Builds the model if it is not built yet.
 
         Args:
-            x: Rows of features, (n, features); see :mod:`fastreg.data.arrays` for what is converted and how. What needs
-                no conversion is read where it is, in every epoch: it must not change during the run, neither in a
-                callback nor in another thread, or the run uses now the old values and now the new ones. The column
-                names of the first frame are remembered, if all are strings; see :attr:`feature_names_in_`. A frame
-                with others, or in another order, is refused from then on, here and in ``evaluate`` and ``predict``;
-                arrays have no names and are taken as they are. With several inputs a list of one for each, or a dict
-                by their names.
-            y: Targets, as the loss describes them. They and ``validation_data`` must stay as they are, too. With
-                several outputs a list of one for each, or a dict by their names.
-            batch_size: Rows of a step, >= 1; None, or more than there are, is all of them.
-            epochs: Epoch to end before, counted from 0; with ``initial_epoch=0`` the number of epochs.
-            verbose: 0 shows nothing, 1 progress on standard error, 2 a line for each epoch there.
-            callbacks: List of :mod:`fastreg.callbacks`.
-            validation_split: Share of the rows to hold out, in [0, 1): drawn by the model's seed, and of every class
-                its share where the targets are classes, those of the first such output. The same rows at every call.
+            x: Rows of features, (n, features); :mod:`fastreg.data.arrays` says what is converted and how. Arrays that
+                need no conversion are read in place, in every epoch: they must not change during the run, neither in a
+                callback nor in another thread, or the run uses sometimes old and sometimes new values. The column
+                names of the first frame are remembered, if all are strings; see :attr:`feature_names_in_`. A frame with
+                others, or in another order, is refused from then on, here and in ``evaluate`` and ``predict``; arrays
+                have no names and are accepted. With several inputs it is a list with an array or frame for each, or a
+                dict by their names.
+            y: Targets, as the loss describes them. They and ``validation_data`` must not change, either. With several
+                outputs it is a list with an array for each, or a dict by their names.
+            batch_size: The number of rows of a step, >= 1. None, or more than there are, means all rows.
+            epochs: The run ends before this epoch, counted from 0; with ``initial_epoch=0`` it is the number of epochs.
+            verbose: 0 shows nothing, 1 shows progress on standard error, 2 writes a line for each epoch there.
+            callbacks: A list of :mod:`fastreg.callbacks`.
+            validation_split: The fraction of the rows to hold out, in [0, 1). The model's seed draws them, the same
+                rows at every call. If targets are classes (those of the first such output), every class has the same
+                fraction.
             validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` to score after every epoch instead.
-            shuffle: Draw a new order of the rows for every epoch.
-            class_weight: ``{label: weight}``, a missing label weighing 1, or ``"balanced"``; for training rows only,
-                and for models with one output.
-            sample_weight: A weight >= 0 for each row, not all 0; only their ratios count. Training divides them, those
-                of classes included, by their mean over all rows that are trained on, and takes the gradient of a batch
+            shuffle: Whether to draw a new order of the rows for every epoch.
+            class_weight: ``{label: weight}``, where a missing label has the weight 1, or ``"balanced"``. It applies to
+                training rows only, and to models with one output.
+            sample_weight: A weight >= 0 for each row, not all 0; only their ratios count. Training divides them,
+                including those of classes, by their mean over all training rows, and takes the gradient of a batch
                 from the sum of weight times loss divided by the number of its rows. The loss that is reported is the
-                weighted mean over the epoch. Metrics are not weighted. With several outputs an array holds for all
-                of them; a list has one, or None, for each, a dict by their names those that have any.
-            initial_epoch: Number that the first epoch has in callbacks and history, in [0, ``epochs``].
-            rows: Indices of the rows of x, y and ``sample_weight`` to train on, in any order; one that is there twice
-                counts twice. The others are not trained on, but checked as all are. Nothing is copied, so that many
-                fits can share one x. None is all, but for those of ``validation_rows``. ``validation_split`` splits
-                the rows given, with all copies of a row on one side.
+                weighted mean over the epoch. Metrics are not weighted. With several outputs an array applies to all
+                of them; a list has an array or None for each; a dict by their names may leave out some.
+            initial_epoch: The number that the first epoch has in callbacks and history, in [0, ``epochs``].
+            rows: Indices of the rows of x, y and ``sample_weight`` to train on, in any order; a row that occurs twice
+                counts twice. The others are not trained on, but they are checked, too. Nothing is copied, so that many
+                fits can share one x. None means all rows except ``validation_rows``. ``validation_split`` splits the
+                given rows and keeps all copies of a row together.
             validation_rows: Indices of the rows of x, y and ``sample_weight`` to score after every epoch. At most one
                 of ``validation_split``, ``validation_data`` and this may be given.
-            **keras: Keras's other arguments, at the values that ask for nothing.
+            **keras: Keras's other arguments, accepted only at values that change nothing.
 
         Returns:
-            The history: values by key, and the epochs.
+            The history, which has the values by key, and the epochs.
 
         Raises:
-            ValueError: If an argument is out of range, or something in it; nothing has changed then.
+            ValueError: If an argument, or a value in it, is out of range; the model is then unchanged.
             TypeError: If an argument is of the wrong kind.
-            DivergenceError: If a loss or a weight is no longer finite. Weights are the last finite best ones.
-            MemoryError: If there is no memory. The model is as before, or that of the last complete epoch.
+            DivergenceError: If a loss or a weight is no longer finite. The weights are then the best finite ones.
+            MemoryError: If there is not enough memory. The model is unchanged, or in the state of the last complete
+                epoch.
             RuntimeError: Within a callback, or while another thread fits this model.
         """
         refuse_requests("fit", keras)
@@ -239,7 +242,7 @@ class Model(Face):
         class_weight: Mapping[Any, float] | str | None = None,
         rows: ArrayLike | None = None,
         **keras: object,
-    ) -> Any: ...  # a float, or a list of them: a type checker cannot know whether there are metrics
+    ) -> Any: ...  # a float or a list of floats: a type checker cannot know whether there are metrics
     def evaluate(
         self,
         x: Arrays,
@@ -253,22 +256,23 @@ class Model(Face):
         rows: ArrayLike | None = None,
         **keras: object,
     ) -> float | list[float] | dict[str, float]:
-        """Loss, penalties included, and metrics, in inference mode.
+        """Computes the loss, including penalties, and the metrics, in inference mode.
 
         Args:
-            x: Rows of features; of a frame the columns must have the names that they had in ``fit``.
+            x: Rows of features. The columns of a frame must have the same names as in ``fit``.
             y: Targets, as for ``fit``.
-            batch_size: Taken for Keras's sake; the core chooses its own blocks, and the result does not depend on it.
+            batch_size: Has no effect and is accepted because Keras has it; the core chooses its own blocks of rows.
             verbose: 1 writes the values to standard error, 0 does not.
             sample_weight: As for ``fit``.
-            return_dict: Give a dict by key.
+            return_dict: Whether to return a dict by key.
             class_weight: As for ``fit``.
             rows: Indices of the rows to score, as for ``fit``; None is all.
-            **keras: Keras's other arguments, at the values that ask for nothing.
+            **keras: Keras's other arguments, accepted only at values that change nothing.
 
         Returns:
-            The loss; with metrics the list of the loss and them; a dict where asked for. With several outputs the loss,
-            those of the outputs and their metrics, as :meth:`compile` says.
+            The loss, or with metrics the list of the loss and the metrics, or a dict if ``return_dict`` is set. With
+            several outputs these are the total loss, the losses of the outputs and their metrics, as :meth:`compile`
+            says.
 
         Raises:
             ValueError: If the model is not built or compiled with a loss, or for bad data.
@@ -291,20 +295,21 @@ class Model(Face):
     def predict(
         self, x: Arrays, batch_size: int | None = None, verbose: int | str = 0, **keras: object
     ) -> Any:
-        """Outputs for rows of features, in inference mode: float32 (n, units).
+        """Computes the outputs for rows of features in inference mode. They are float32, (n, units).
 
         Args:
-            x: Rows of features, (n, features), finite; of a frame the columns must have the names that they had in
-                ``fit``. With several inputs a list of one for each, or a dict by their names.
-            batch_size: Taken for Keras's sake; rows do not depend on each other, the core chooses its own blocks.
-            verbose: Taken for Keras's sake; nothing is shown.
-            **keras: Keras's other arguments, at the values that ask for nothing.
+            x: Rows of features, (n, features), finite. The columns of a frame must have the same names as in ``fit``.
+                With several inputs it is a list with an array or frame for each, or a dict by their names.
+            batch_size: Has no effect and is accepted because Keras has it; rows do not depend on each other, and the
+                core chooses its own blocks of rows.
+            verbose: Has no effect and is accepted because Keras has it; nothing is shown.
+            **keras: Keras's other arguments, accepted only at values that change nothing.
 
         Returns:
-            One array, a list of them, or a dict, as the model was given its outputs.
+            One array, a list of them, or a dict, in the form in which the model was given its outputs.
 
         Raises:
-            ValueError: If there are no weights, or for bad data.
+            ValueError: If the model is not built, or for bad data.
         """
         refuse_requests("predict", keras)
         core = self._core
@@ -320,19 +325,19 @@ class Model(Face):
         return dict(zip(core.output_names, [outputs] if len(core.output_names) == 1 else outputs, strict=True))
 
     def freeze(self) -> _core.Predictor:
-        """What serves predictions fastest: a :class:`fastreg.Predictor` with the present weights.
+        """Makes a :class:`fastreg.Predictor` with the current weights, which serves predictions fastest.
 
-        Dropout is gone, batch normalisation is folded into the dense layers beside it, weights are packed, and a call
-        of one row takes a microsecond or less on small networks. Training this model further does not change it. It
-        may be called from many threads and pickled.
+        It has no dropout, batch normalisation is folded into the neighbouring dense layers, and weights are packed. A
+        call for one row takes a microsecond or less on small networks. Training this model further does not change it.
+        Any number of threads may call it, and it can be pickled.
 
         Returns:
-            ``p``, so that ``p(x)`` is ``predict(x)`` up to rounding, and ``p(x, out=y)`` writes to ``y`` and returns
-            it. Unlike ``predict`` it does not look for NaN: such a row gives NaN, the others are as ever, and no
-            rows give no rows. Names of columns are compared as ``predict`` does. With several inputs or outputs it is
-            ``p([a, b], out=[y1, y2])``, in the order of :attr:`input_names` and :attr:`output_names`, or with a dict by
-            these names for either; it gives a list where there are several outputs. With several inputs names of
-            columns are not compared.
+            ``p``, such that ``p(x)`` is ``predict(x)`` up to rounding, and ``p(x, out=y)`` writes to ``y`` and returns
+            it. Unlike ``predict``, it does not check for NaN: a row with a NaN gives NaN, and other rows are not
+            affected. An ``x`` without rows is allowed. Names of columns are compared as in ``predict``. With several
+            inputs or outputs the call is ``p([a, b], out=[y1, y2])``, in the order of :attr:`input_names` and
+            :attr:`output_names`; each list may be a dict by these names. With several outputs the result is a list.
+            With several inputs names of columns are not compared.
 
         Raises:
             ValueError: If the model is not built.
@@ -352,14 +357,14 @@ class Model(Face):
         return _core.Predictor(self._core.require_network("freeze"), names)
 
     def save(self, path: files.StrOrBytesPath, include_optimizer: bool = True, **keras: object) -> None:
-        """Writes the model to a file, whole or not at all; :func:`fastreg.load` reads it.
+        """Writes the model to a file, completely or not at all. :func:`fastreg.load` reads it.
 
         Args:
-            path: The file, ``.safetensors`` as a rule; what is there is replaced. Names of Keras's files (``.keras``,
-                ``.h5``) are taken with a warning, since Keras cannot read what is in it.
-            include_optimizer: Save how the model was compiled too, and the state of the optimizer, so that training
-                can go on exactly.
-            **keras: Keras's other arguments, at the values that ask for nothing.
+            path: The file, usually ``.safetensors``. An existing file is replaced. Names of Keras's files (``.keras``,
+                ``.h5``) are accepted with a warning, because Keras cannot read the content.
+            include_optimizer: Whether to save how the model was compiled and the state of the optimizer, too, so that
+                training can continue exactly.
+            **keras: Keras's other arguments, accepted only at values that change nothing.
 
         Raises:
             ValueError: If the model is not built, its schedule is a callable that is not of ``fastreg.schedules``, or
@@ -371,13 +376,16 @@ class Model(Face):
 
     @property
     def optimizer(self) -> BoundOptimizer:
-        """What ``compile`` was given, the learning rate as last set; None before. Its ``learning_rate`` can be set."""
-        # None has no place in the type: a program that has compiled would have to ask for it at every use.
+        """The optimizer, with the learning rate as last set; None before ``compile``.
+
+        Its ``learning_rate`` can be set.
+        """
+        # The type does not include None, because a program would have to check for it at every use.
         return None if self._core.optimizer is None else BoundOptimizer(self._core)  # type: ignore[return-value]
 
     @property
     def loss(self) -> Any:
-        """What ``compile`` was given; None before. With several outputs a dict by their names."""
+        """The loss; None before ``compile``. With several outputs it is a dict by their names."""
         if not self._core.losses:
             return None
         several = len(self._core.losses) > 1
@@ -385,9 +393,9 @@ class Model(Face):
 
     @property
     def metrics(self) -> Any:
-        """What ``compile`` was given, names settled: of ``"accuracy"`` the one that fits. Empty without a loss.
+        """The metrics, where ``"accuracy"`` is replaced by the one that fits. The list is empty without a loss.
 
-        With several outputs a dict of such lists by their names.
+        With several outputs it is a dict of such lists by their names.
         """
         found: list[list[Metric]] = self._core.resolved_metrics() if self._core.losses else [[]]
         lists = [FixedList(one, "model.metrics", "model.compile sets the metrics") for one in found]

@@ -1,4 +1,4 @@
-"""What ``compile`` is given for each output, and the keys under which outputs are reported."""
+"""Splits the arguments of ``compile`` by output, and makes the keys under which outputs are reported."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ __all__ = ["by_output", "check_weights", "log_keys"]
 
 
 def by_output(argument: str, value: object, names: Sequence[str]) -> list[object]:
-    """An argument of ``compile`` taken apart: one entry for each output, None where there is none.
+    """Splits an argument of ``compile`` into one entry for each output; an entry that is missing is None.
 
     Args:
         argument: The argument's name.
-        value: One for all outputs; a list or tuple of one for each; or a dict by their names, which may leave out some.
-            With one output a list of metrics is that output's.
+        value: One value for all outputs; a list or tuple with one for each; or a dict by their names, which may leave
+            out some. With one output a list of metrics belongs to that output.
         names: The names of the outputs.
 
     Raises:
-        ValueError: If there are too many or too few in a list, or a key is no name of an output.
+        ValueError: If the length of a list is not the number of outputs, or a key is not the name of an output.
     """
     if isinstance(value, Mapping) and ("type" not in value or "type" in names):
         if unknown := [key for key in value if key not in names]:
@@ -40,11 +40,13 @@ def by_output(argument: str, value: object, names: Sequence[str]) -> list[object
 
 
 def check_weights(value: object, names: Sequence[str]) -> tuple[float, ...] | None:
-    """``loss_weights`` of ``compile``, one for each output, 1 where a dict leaves it out; None stays None.
+    """Returns ``loss_weights`` of ``compile`` as one number for each output, or None for None.
+
+    An output that a dict leaves out has the weight 1.
 
     Raises:
-        ValueError: If one is negative or not finite, or there are too many or too few.
-        TypeError: If one is no number.
+        ValueError: If a weight is negative or not finite, or there is not one for each output.
+        TypeError: If a weight is not a number.
     """
     if value is None:
         return None
@@ -55,13 +57,13 @@ def check_weights(value: object, names: Sequence[str]) -> tuple[float, ...] | No
 
 
 def log_keys(names: Sequence[str], metrics: Sequence[Sequence[Metric]]) -> dict[str, str]:
-    """The keys of what is evaluated, in the order of the core, and whether a low ("min") or a high ("max") is good.
+    """The keys of evaluated values in the order of the core, each with the better direction, "min" or "max".
 
     With one output they are ``loss`` and the names of the metrics. With several they are ``loss``, the losses of the
     outputs, ``a_loss``, and the metrics of each, ``a_accuracy``.
 
     Raises:
-        ValueError: If two are the same.
+        ValueError: If two keys are the same.
     """
     if len(names) == 1:
         return {"loss": "min"} | {metric.name: metric.direction for metric in metrics[0]}

@@ -1,4 +1,4 @@
-"""``Sequential``: the face of a model that is a list of layers. All but the list is ``Model``'s."""
+"""``Sequential``: a model that is a list of layers. Everything except the list is in ``Model``."""
 
 from __future__ import annotations
 
@@ -30,25 +30,26 @@ class Sequential(Model):
     """Layers one after another.
 
     Args:
-        layers: Layers, an :class:`~fastreg.layers.Input` in front or not; :meth:`add` takes more.
-        name: Name in :meth:`summary`.
-        seed: In [0, 2**64): decides initial weights, shuffling, dropout and ``validation_split``, so that two models
-            with one seed give the same bits. None draws one, which :attr:`seed` then tells.
-        **keras: Keras's other arguments, at the values that ask for nothing.
+        layers: A list of layers. An :class:`~fastreg.layers.Input` may be the first one; :meth:`add` appends more.
+        name: The name in :meth:`summary`.
+        seed: An integer in [0, 2**64). It determines initial weights, shuffling, dropout and ``validation_split``: two
+            models with the same seed give the same bits. None draws a seed, which is then in :attr:`seed`.
+        **keras: Keras's other arguments, accepted only at values that change nothing.
 
     Attributes:
         name: The name; can be set.
         seed: The seed. It can be set until the model has weights.
-        history: What the last ``fit`` returned, or would have if it had not raised; None before.
-        stop_training: A callback sets it to end the run after the present epoch. A fit without callbacks of one's own
-            need not look at it: another thread ends a run by :class:`~fastreg.callbacks.StopSignal`.
+        history: The result of the last ``fit``, even if it raised an exception; None before the first one.
+        stop_training: A callback sets it to end the run after the current epoch. A fit without callbacks of your own
+            does not check it; to end a run from another thread, use :class:`~fastreg.callbacks.StopSignal`.
 
-    Besides these ``learning_rate`` and ``trainable`` can be set. Setting anything else on a ``Sequential`` would have
-    no effect and raises AttributeError; a class derived from it may have further attributes.
+    Besides these attributes ``learning_rate`` and ``trainable`` can be set. Setting anything else on a ``Sequential``
+    would have no effect and raises AttributeError; a class derived from it may have further attributes.
 
     Raises:
-        ValueError: If an argument is out of range, two layers have one name or the input shapes contradict each other.
-        TypeError: If something in the list is no layer.
+        ValueError: If an argument is out of range, two layers have the same name, or the input shapes contradict each
+            other.
+        TypeError: If something in the list is not a layer.
 
     Example:
         >>> import numpy as np
@@ -80,21 +81,21 @@ class Sequential(Model):
         self._take(core)
 
     def add(self, layer: Part | BoundLayer) -> None:
-        """Appends a layer. Weights that are there stay; the optimizer starts afresh."""
+        """Appends a layer. Existing weights are kept; the optimizer is reset."""
         self._core.require_idle("add")
         self._core.append([_described(layer)])
 
     def pop(self) -> None:
-        """Removes the last layer. The other weights stay; the optimizer starts afresh."""
+        """Removes the last layer. The other weights are kept; the optimizer is reset."""
         self._core.require_idle("pop")
         self._core.pop()
 
     def build(self, input_shape: int | tuple[int | None, ...]) -> None:  # type: ignore[override]
-        """Makes the weights, for so many features: n, ``(n,)`` or ``(None, n)``. Does nothing if they are there.
+        """Creates the weights for a number of features: n, ``(n,)`` or ``(None, n)``. Does nothing if they exist.
 
         Raises:
-            ValueError: If there are no layers, the model was built for another number, or the network is larger than
-                the memory of this machine.
+            ValueError: If there are no layers, the model was built for another number of features, or the network is
+                larger than the memory of this machine.
         """
         self._core.require_idle("build")
         self._core.build(check_features("build", "input_shape", input_shape))
@@ -102,14 +103,14 @@ class Sequential(Model):
     def predict(  # type: ignore[override]
         self, x: ArrayLike, batch_size: int | None = None, verbose: int | str = 0, **keras: object
     ) -> NDArray[np.float32]:
-        """Outputs for rows of features, in inference mode: float32 (n, units).
+        """Computes the outputs for rows of features in inference mode. They are float32, (n, units).
 
         Args:
-            x: Rows of features, (n, features), finite; of a frame the columns must have the names that they had in
-                ``fit``.
-            batch_size: Taken for Keras's sake; rows do not depend on each other, the core chooses its own blocks.
-            verbose: Taken for Keras's sake; nothing is shown.
-            **keras: Keras's other arguments, at the values that ask for nothing.
+            x: Rows of features, (n, features), finite. The columns of a frame must have the same names as in ``fit``.
+            batch_size: Has no effect and is accepted because Keras has it; rows do not depend on each other, and the
+                core chooses its own blocks of rows.
+            verbose: Has no effect and is accepted because Keras has it; nothing is shown.
+            **keras: Keras's other arguments, accepted only at values that change nothing.
 
         Raises:
             ValueError: If the model is not built, or for bad data.
@@ -123,7 +124,7 @@ class Sequential(Model):
             checked_names(x, self._core.feature_names)
         return network.predict(arrays.features(x, self._core.n_features))
 
-    if TYPE_CHECKING:  # what they are where there is one output
+    if TYPE_CHECKING:  # the types that these properties have in a model with one output
 
         @property
         def loss(self) -> Loss | None:
@@ -135,10 +136,10 @@ class Sequential(Model):
 
 
 def _described(part: Part | BoundLayer) -> object:
-    """A layer as its description, and anything else as it is."""
+    """Returns the description of a layer, and anything else unchanged."""
     return part.description if type(part) is BoundLayer else part
 
 
 def bound_layer(model: Sequential, index: int) -> BoundLayer:
-    """A layer of a model, as pickles of it had it before models had a core."""
+    """Returns a layer of a model. Pickles that were written before models had a core call this function."""
     return model.layers[index]

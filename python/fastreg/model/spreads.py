@@ -1,8 +1,8 @@
-"""A warning about features whose spreads are too different to be trained on as they are.
+"""A warning about features whose spreads are too different for training.
 
-A network's first weights suit features of about one scale. Where one column has a standard deviation of 2,000 and
-another of 2, training follows the wide one alone, or diverges, and nothing else says so. A few rows are enough to see
-it.
+The initial weights of a network suit features of about the same scale. If one column has a standard deviation of 2,000
+and another of 2, training follows the wide one only, or diverges, and nothing else tells the user. A few rows are
+enough to detect this.
 """
 
 from __future__ import annotations

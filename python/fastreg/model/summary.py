@@ -1,4 +1,4 @@
-"""The table of ``summary``: layers, output shapes, numbers of weights, and in a graph what each layer is called on."""
+"""The table of ``summary``: layers, output shapes, numbers of weights, and in a graph the inputs of each layer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Row = tuple[str, ...]
 
 
 def summary_lines(model: CoreModel, show_trainable: bool = False) -> list[str]:
-    """The lines, in plain ASCII so that any terminal and file takes them."""
+    """The lines of the table. They are plain ASCII, which every terminal and file can show."""
     network = model.require_network("summary") if model.built else None
     info = [] if network is None else network.weight_info()
     rows = _rows(model, [(int(name.split(".")[1]), math.prod(shape)) for name, shape, _ in info])
@@ -31,7 +31,7 @@ def summary_lines(model: CoreModel, show_trainable: bool = False) -> list[str]:
 
 
 def _rows(model: CoreModel, sizes: list[tuple[int, int]]) -> list[Row]:
-    """The head of the table and its rows; ``sizes``: of each weight the core's layer and the number of values."""
+    """The header of the table and its rows. ``sizes`` has the core's layer and the number of values of each weight."""
     names, counts = layer_names(model.layers, model.owner), Counter[int]()
     for owner, size in sizes:
         counts[owner] += size
@@ -59,7 +59,7 @@ def _table(name: str, rows: list[Row]) -> list[str]:
     rule = "-" * (sum(widths) + 2 * (len(widths) - 2))
     lines = [f'Model: "{name}"', rule]
     for i, row in enumerate(rows):
-        sides = ("<", "<", ">", "<", "<")  # numbers are on the right
+        sides = ("<", "<", ">", "<", "<")  # numbers are aligned to the right
         cells = [f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=False)]
         lines.append((" " + "".join(cells[:3]) + "".join(f"  {cell}" for cell in cells[3:])).rstrip())
         if i == 0:

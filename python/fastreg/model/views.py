@@ -24,9 +24,9 @@ T = TypeVar("T")
 
 
 class FixedList(list[T]):
-    """A list that a model makes anew whenever it is asked: changing it would change nothing, and is a TypeError.
+    """A list that a model makes at every access. Changing it would have no effect, so it is a TypeError.
 
-    What is made of it (a slice, a sum, a copy) is a plain list.
+    A slice, a sum or a copy of it is a plain list.
     """
 
     def __init__(self, items: Iterable[T], name: str, instead: str) -> None:
@@ -141,10 +141,10 @@ class BoundLayer:
 
 
 class BoundOptimizer:
-    """The optimizer that a model has at present, of which ``learning_rate`` can be read and set.
+    """The current optimizer of a model, whose ``learning_rate`` can be read and set.
 
-    ``model.optimizer.learning_rate`` is ``model.learning_rate``: the rate of the next step, under a schedule too.
-    The other fields are those of the description; ``isinstance`` and ``==`` see the description.
+    ``model.optimizer.learning_rate`` is ``model.learning_rate``: the rate of the next step, also with a schedule. The
+    other fields are those of the description; ``isinstance`` and ``==`` use the description.
     """
 
     _model: CoreModel

@@ -1,7 +1,8 @@
-"""``Search``: the face that all searches share: arguments, ``fit``, and what was found.
+"""``Search``, the base of all searches: their arguments, ``fit``, and access to the results.
 
-``plan.py`` checks the arguments, ``run.py`` runs, and a ``FittedSearch`` (``found/fitted.py``) holds what was found, to
-which this file delegates. Here the parts are put together; which points are tried says ``search.py``.
+``plan.py`` checks the arguments, ``run.py`` runs the search, and a ``FittedSearch`` (``found/fitted.py``) holds the
+results, to which this class delegates. This file puts the parts together; the classes of ``search.py`` differ in the
+points tried.
 """
 
 from __future__ import annotations
@@ -43,63 +44,69 @@ _S = TypeVar("_S", bound="Search[Any]")
 
 
 class Search(Generic[ModelT]):
-    """What the four searches share; :class:`RandomSearch` is one to begin with.
+    """The base of the four searches. :class:`RandomSearch` is a good one to begin with.
 
     Args:
-        build: ``build(params)`` that returns a compiled ``Sequential``, or ``(model, fit_arguments)``; or an estimator
-            with ``fit`` and ``set_params``. A function must make a new model at every call; models and estimators
-            among the parameters are copied for each. A model made without a seed gets one from (search seed, trial,
-            fold).
-        space: Name to distribution, list (its items) or constant; or a list of such dicts; or a
+        build: A function ``build(params)`` that returns a compiled ``Sequential``, or ``(model, fit_arguments)``; or an
+            estimator with ``fit`` and ``set_params``. A function must make a new model at every call; models and
+            estimators among the parameters are copied for each call. A model without a seed gets one that is derived
+            from (search seed, trial, fold).
+        space: A dict from names to distributions, lists (of options) or constants; or a list of such dicts; or a
             :class:`~fastreg.search.Space`.
-        n_trials: Most trials, >= 1; None: until the space, ``time_limit`` or ``target_score`` ends the search.
-        cv: Number of folds (shuffled by the seed, stratified where the loss or the classifier takes targets for
-            classes), a splitter of :mod:`fastreg.search.folds.cross_validation` or scikit-learn, or a list of
-            (training rows, scored rows).
-        scoring: Name of a metric, a scorer of scikit-learn, a callable, or several; None: the model's own. Directions
-            are known, nothing is negated. Trials are ranked by the first, or by the one that ``refit`` names.
-        refit: True: train the best parameters on all rows, for the median of the folds' best epochs. A metric's name:
-            so, by that metric. False: do not.
-        n_jobs: Trials and folds at a time; -1 is all processors. One thread budget is divided among them.
-        executor: None or ``"threads"``; ``"processes"``; any ``concurrent.futures.Executor``; a Dask client's; a
-            :class:`~fastreg.search.RayExecutor`.
+        n_trials: The largest number of trials, >= 1; None: until the space, ``time_limit`` or ``target_score`` ends the
+            search.
+        cv: Number of folds (shuffled by the seed, and stratified if the loss or the classifier treats targets as
+            classes), a splitter of :mod:`fastreg.search.folds.cross_validation` or scikit-learn, or a list of (training
+            rows, scored rows).
+        scoring: Name of a metric, a scorer of scikit-learn, a callable, or several of these; None: the model's own
+            metric. Directions are known, and scores are never negated. Trials are ranked by the first one, or by the
+            one that ``refit`` names.
+        refit: True: train the best parameters on all rows, for the median of the folds' best epochs. The name of a
+            metric: the same, but by that metric. False: do not train.
+        n_jobs: The number of trials and folds that run at the same time; -1 is all processors. They share one thread
+            budget.
+        executor: None or ``"threads"``; ``"processes"``; any ``concurrent.futures.Executor``; a Dask client's executor;
+            a :class:`~fastreg.search.RayExecutor`.
         pruner: None trains every trial to the end; see :class:`~fastreg.search.MedianPruner`,
             :class:`~fastreg.search.SuccessiveHalving`, :class:`~fastreg.search.Hyperband`,
             :class:`~fastreg.search.ASHA`.
-        early_stopping_on: Rows that callbacks which monitor ``val_...`` watch: ``"inner"``, a part of a fold's training
-            rows; or ``"fold"``, the scored ones, which makes scores too good.
+        early_stopping_on: The rows for callbacks that monitor ``val_...``: ``"inner"``, a part of a fold's training
+            rows; or ``"fold"``, the scored rows, which makes scores optimistic.
         preprocess: ``"standard"``, a transformer or a list of them, fitted on the training rows of each fold.
-        constraint: ``constraint(params)`` that says which points may be proposed.
-        seed: In [0, 2**64): decides folds, proposals and the models' seeds. None draws one (:attr:`seed_`), or takes
-            that of the journal that is resumed.
+        constraint: A function ``constraint(params)`` that returns whether a point may be proposed.
+        seed: The seed of folds, proposals and the models' seeds, in [0, 2**64). None draws one (:attr:`seed_`), or
+            takes that of the journal that is resumed.
         journal: Path of a file that gets a line for every finished fold, with a fingerprint of its model; None writes
-            nothing. Options of the space must differ in their texts, as two lambdas do not.
-        resume: Go on from the journal, if there is one, with a ``build`` that gives the same models. Its space may be
-            narrower; its trials then count as evidence. Another ``build`` is refused, but not one that only trains its
-            models otherwise before it returns them: begin a new journal then.
-        time_limit: Seconds, > 0, after which running fits end; what they did is dropped. The refit comes on top.
-        target_score: Mean score of a trial that ends the search at once.
-        max_failures: Failed trials that are put up with; one more ends the search. None: any number.
-        return_train_score: Score the training rows too.
-        keep_models: Keep the folds' models, for :meth:`ensemble`.
-        verbose: 0 shows nothing, 1 a line on standard error.
+            no file. Options of the space must differ in their texts; two lambdas, for example, do not.
+        resume: Whether to continue from the journal, if there is one, with a ``build`` that returns the same models.
+            The space of the journal may be narrower; its trials then count as evidence. Another ``build`` is refused.
+            One that only trains its models differently before it returns them is not recognised: begin a new journal
+            then.
+        time_limit: Seconds, > 0, after which running fits end and are discarded. The refit takes additional time.
+        target_score: The mean score of a trial that ends the search at once.
+        max_failures: The number of failed trials that are tolerated; one more ends the search. None: any number.
+        return_train_score: Whether to score the training rows, too.
+        keep_models: Whether to keep the folds' models, for :meth:`ensemble`.
+        verbose: 0 shows nothing, 1 shows a line on standard error.
 
     Attributes:
-        best_params_: Of the best trial. It has the largest budget, a score in every fold and the best mean.
+        best_params_: The parameters of the best trial, which has the largest budget, a score in every fold and the best
+            mean.
         best_score_: Its mean score, in the metric's own direction.
-        best_trial_: The :class:`~fastreg.search.Trial`.
-        best_model_: Trained on all rows. Where there is ``preprocess``, it takes what ``best_preprocess_.transform``
-            gives, not the table as it was; :meth:`predict` does both. If that has names, it knows them.
+        best_trial_: The best :class:`~fastreg.search.Trial`.
+        best_model_: The model that is trained on all rows. With ``preprocess``, its input is the result of
+            ``best_preprocess_.transform``, and it knows the names of that, if there are any; :meth:`predict` does both
+            steps.
         best_preprocess_: The transformers fitted on all rows, or None.
-        results_: Columns by name, as scikit-learn calls them, a row for each trial in the order of proposal.
+        results_: Columns by scikit-learn's names, with a row for each trial in the order of proposal.
         trials_: The trials, with the histories of their folds.
-        failures_: Those that failed or diverged, with their tracebacks.
-        n_trials_: How many there are.
-        n_splits_: Folds of each.
-        metric_: The metric that decides.
+        failures_: The trials that failed or diverged, with their tracebacks.
+        n_trials_: The number of trials.
+        n_splits_: The number of folds of each trial.
+        metric_: The metric by which trials are ranked.
         direction_: ``"max"`` or ``"min"``.
         seed_: The seed.
-        seconds_: That the search took, refit included.
+        seconds_: The time that the search took, including the refit.
         stopped_by_: ``"trials"``, ``"space"``, ``"time"``, ``"target"``, ``"failures"`` or ``"interrupt"`` (Ctrl-C).
     """
 
@@ -118,9 +125,9 @@ class Search(Generic[ModelT]):
     seed_: int
     seconds_: float
     stopped_by_: str
-    # What the last fit found.
+    # The results of the last fit.
     _fitted: FittedSearch[ModelT] | None = None
-    # Whether a warning about the spreads of the features would be the second of its kind.
+    # Whether the warning about the spreads of the features has already been given.
     _spreads_known = False
 
     def __init__(

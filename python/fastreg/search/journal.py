@@ -49,8 +49,7 @@ class Journal:
         resume: Continue from an existing journal; if there is none, a new one is started.
         widens: Whether the space of this search contains every point of a space that an older journal describes.
         replays: Whether this search would propose the same trials again. If not, the trials of the journal count as
-        those
-            of an older search.
+            those of an older search.
         check: A function that is called with the folds of an existing journal before anything is written. It raises an
             error if this search must not continue from them.
 

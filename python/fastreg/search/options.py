@@ -1,6 +1,6 @@
-"""The arguments of a search: as ``fit`` takes them over, and for type checkers.
+"""The arguments of a search: a record of them for ``fit``, and their types for type checkers.
 
-:class:`fastreg.search.Search` says what they mean; ``plan.py`` checks them.
+:class:`fastreg.search.Search` documents them; ``plan.py`` checks them.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ class SearchArguments(TypedDict, total=False):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SearchOptions:
-    """What a search was made with, when its ``fit`` begins.
+    """The arguments of a search at the beginning of its ``fit``.
 
     Attributes:
-        make_strategy: Makes what proposes the trials.
-        spreads_known: Whether a warning about the spreads of the features would be the second of its kind.
+        make_strategy: A function that makes the strategy.
+        spreads_known: Whether the warning about the spreads of the features has already been given.
     """
 
     build: Any

@@ -1,6 +1,6 @@
-"""What a search is made of, once the data are there: space, strategy, schedule, context and seed, all checked.
+"""The checked parts of a search with its data: space, strategy, pruner, context and seed.
 
-Everything that can be wrong is wrong here, before the first trial. Writes nothing and trains nothing.
+All errors in arguments are found here, before the first trial. This module writes nothing and trains nothing.
 """
 
 from __future__ import annotations
@@ -66,11 +66,11 @@ class Plan:
 
     @property
     def replays(self) -> bool:
-        """Whether the same trials would be proposed again, whichever worker is first."""
+        """Whether the same trials would be proposed again, whatever the order in which workers finish."""
         return self.schedule.repeatable or not self.strategy.adaptive
 
     def header(self, x: object, y: object) -> dict[str, Any]:
-        """What a journal must agree with."""
+        """The header that a journal must have."""
         context = self.context
         folds = [rows for pair in context.folds for rows in pair]
         return {
@@ -93,7 +93,7 @@ def prepare(options: SearchOptions, x: Any, y: Any, groups: Any, fit_arguments: 
     """Checks the arguments of a search against the data.
 
     Raises:
-        ValueError: If an argument is out of range, or names what there is not.
+        ValueError: If an argument is out of range, or a name is unknown.
         TypeError: If an argument is of the wrong kind.
     """
     space = _space(options)
@@ -145,7 +145,7 @@ def _seed(options: SearchOptions) -> int:
 
 
 def are_classes(options: SearchOptions, y: Any, seed: int) -> bool | None:
-    """Whether the targets of the search's models are classes; None where the targets themselves decide."""
+    """Whether the targets of the search's models are classes; None if the targets themselves decide."""
     space = _space(options)
     return dry_run.are_classes(dry_run.try_out(options.build, _samples(space, seed, options.make_strategy()), seed), y)
 
@@ -220,7 +220,7 @@ def _led_by(context: Context, metric: str) -> Context:
 
 
 def begin(plan: Plan, n_trials: int | None, **evidence: Any) -> None:
-    """Begins strategy and schedule, or begins them anew with evidence."""
+    """Begins the strategy and the pruner, or begins them again with evidence."""
     context = plan.context
     direction: Any = context.scorers.direction
     plan.strategy.begin(plan.space, plan.seed, direction)
@@ -247,10 +247,10 @@ def take_evidence(plan: Plan, journal: Journal, n_trials: int | None) -> list[Tr
 
 
 def check_models(plan: Plan, path: FilePath, records: list[dict[str, Any]]) -> None:
-    """Compares the models that ``build`` gives with those of a journal, where it says which models it had.
+    """Compares the models that ``build`` returns with those of a journal, if the journal has their fingerprints.
 
     Raises:
-        ValueError: If ``build`` gives another model, or none, for the parameters of a trial that the journal has.
+        ValueError: If ``build`` returns another model, or none, for the parameters of a trial in the journal.
     """
     if plan.context.fingerprint is None:
         return

@@ -1,8 +1,8 @@
-"""The loop of a search: what the schedule asks for goes to the runner fold by fold, and comes back to the schedule.
+"""The loop of a search: it passes the pruner's jobs to the runner, fold by fold, and the results back to the pruner.
 
-A finished fold is written to the journal before it counts; folds that the journal has are not run. A trial ends with
-its first bad fold in the order of the folds, whatever the order in which workers finish, so that trials and results
-depend on the seed alone. Knows no models and no data, starts no threads and reads no files.
+A finished fold is written to the journal before it counts; folds that the journal contains are not run again. A trial
+ends with its first bad fold in the order of the folds, whatever the order in which workers finish, so that trials and
+results depend on the seed alone. This module knows no models and no data, starts no threads and reads no files.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if not TYPE_CHECKING:  # a type checker knows which names there are
 
         return old_name(__name__, name)
 
-# Longest wait for a worker, in seconds, before the clock and the live line are looked at.
+# The longest wait for a worker, in seconds, before the clock is checked and the live line is updated.
 _TICK = 0.1
 
 
@@ -45,7 +45,7 @@ class SearchLimits:
     Attributes:
         deadline: ``time.time()`` at which running fits end.
         target: Mean score that is good enough.
-        max_failures: Failed trials that are put up with.
+        max_failures: The number of failed trials that are tolerated.
     """
 
     deadline: float | None = None
@@ -55,30 +55,30 @@ class SearchLimits:
 
 @dataclass(slots=True)
 class _Started:
-    """A job under way: what its folds gave so far."""
+    """A running job, with the results of its folds that have arrived."""
 
     job: Job
     results: list[FoldResult | None]
 
 
 class Run:
-    """One search under way.
+    """One running search.
 
     Args:
-        schedule: Begun.
-        runner: Evaluates tasks.
+        schedule: The pruner, which has begun.
+        runner: The runner, which evaluates tasks.
         directions: ``"min"`` or ``"max"`` for each metric, the primary one first.
         n_folds: Folds of a trial.
-        epochs: The full budget; None where the estimator decides.
-        journal: Open, or None.
+        epochs: The full budget; None if the estimator decides.
+        journal: The open journal, or None.
         live: The live line.
         limits: What ends the search early.
-        keep_models: Keep the models of the folds.
+        keep_models: Whether to keep the models of the folds.
         older: Trials of older, narrower searches, by number.
 
     Attributes:
-        trials: By number, all that are known; state and budget are final after :meth:`go`.
-        models: By trial, the results of its folds with models and predictions, where they are kept.
+        trials: All known trials by number. Their state and budget are final after :meth:`go`.
+        models: For each trial, the results of its folds with models and predictions, if they are kept.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Run:
         live.done = live.replayed = len(self.trials)
 
     def go(self) -> str:
-        """Runs to the end, and says what ended it: one of "trials", "space", "time", "target", "failures", "interrupt".
+        """Runs the search. Returns what ended it: "trials", "space", "time", "target", "failures" or "interrupt".
 
         The first Ctrl-C ends running fits and returns; a second one raises KeyboardInterrupt.
         """
@@ -183,7 +183,7 @@ class Run:
             trial=job.number,
             fold=fold,
             params=job.params,
-            # Without its paused model (the search was resumed) a trial starts again, from the same seed.
+            # Without its paused model, because the search was resumed, a trial starts again, from the same seed.
             start=job.start if model is not None else 0,
             stop=job.stop,
             model=model,
@@ -197,7 +197,7 @@ class Run:
         return job.stop is not None and job.stop != self._epochs
 
     def _returned(self, result: FoldResult) -> None:
-        """A task came back."""
+        """Handles the result of a task."""
         self._in_flight -= 1
         if result.state == "stopped":
             if self._stop is None:
@@ -262,7 +262,7 @@ class Run:
                 self._end("failures")
 
     def _reached(self, mean: float) -> None:
-        """A trial went the whole way: its score is the best so far, or even the target."""
+        """Handles a trial that reached the full budget: its score may be the best one, or reach the target."""
         best, target = self._live.best, self._limits.target
         if math.isnan(best) or (mean < best if self._lower_is_better else mean > best):
             self._live.best = mean
@@ -364,7 +364,7 @@ def trial_of_records(records: Sequence[dict[str, Any]], metrics: Sequence[str], 
 
 
 def _continue(result: FoldResult, known: Trial) -> None:
-    """Puts what a paused model had been through in front of its continuation. One that began anew has it all."""
+    """Joins the results of a paused model and of its continuation. A model that started again has all results."""
     before = known.histories[result.fold]
     history = result.history
     if history is None or not before:
@@ -377,7 +377,8 @@ def _continue(result: FoldResult, known: Trial) -> None:
         result.score_seconds += known.score_seconds[result.fold]
 
 
-# What a line of the journal holds besides the parameters and where the fold belongs. Older ones have no fingerprint.
+# The fields of a line of the journal besides the parameters and the number of the fold. Older lines have no
+# fingerprint.
 _FIELDS = (
     *("state", "scores", "train_scores", "epochs", "best_epoch", "seconds", "score_seconds", "history", "curve"),
     "fingerprint",

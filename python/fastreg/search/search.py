@@ -24,7 +24,7 @@ _S = TypeVar("_S", bound="Search[Any]")
 
 
 def _complete_signature(cls: type[_S]) -> type[_S]:
-    """Shows the arguments behind ``**options`` in the signature."""
+    """Lists the arguments of ``**options`` in the signature."""
     own = inspect.signature(cls.__init__).parameters
     all_of_them = dict(inspect.signature(Search.__init__).parameters) | own
     del all_of_them["options"], all_of_them["self"]
@@ -39,10 +39,10 @@ class GridSearch(Search[ModelT]):
     """Every point of a grid, in order.
 
     Args:
-        build: As for :class:`Search`.
-        space: Name to list of values; or a list of such grids. An :class:`~fastreg.search.Integer` counts as the list
-            of its values; a continuous distribution is a ValueError.
-        n_trials: As for :class:`Search`: the first so many points.
+        build: A function that returns a compiled model, or an estimator; see :class:`Search`.
+        space: A dict from names to lists of values, or a list of such dicts. An :class:`~fastreg.search.Integer` counts
+            as the list of its values; a continuous distribution is a ValueError.
+        n_trials: The number of points to try, from the first on; None, the default, is all.
         **options: The other arguments of :class:`Search`.
 
     Example:
@@ -73,12 +73,12 @@ class GridSearch(Search[ModelT]):
 
 @_complete_signature
 class RandomSearch(Search[ModelT]):
-    """Points drawn at random. Trial t depends on the seed and t alone, so more trials go on where fewer ended.
+    """Points drawn at random. Trial t depends on the seed and t alone, so a longer search begins like a shorter one.
 
     Args:
-        build: As for :class:`Search`.
-        space: As for :class:`Search`.
-        n_trials: As for :class:`Search`.
+        build: A function that returns a compiled model, or an estimator; see :class:`Search`.
+        space: A dict from names to distributions, lists or constants; see :class:`Search`.
+        n_trials: The largest number of trials, by default 64.
         **options: The other arguments of :class:`Search`.
 
     Example:
@@ -110,12 +110,12 @@ class RandomSearch(Search[ModelT]):
 
 @_complete_signature
 class QuasiRandomSearch(Search[ModelT]):
-    """Points of a sequence that covers the space more evenly than random ones do. Needs scipy.
+    """Points of a sequence that covers the space more evenly than random points do. Needs scipy.
 
     Args:
-        build: As for :class:`Search`.
-        space: As for :class:`Search`.
-        n_trials: As for :class:`Search`; for Sobol's sequence best a power of 2.
+        build: A function that returns a compiled model, or an estimator; see :class:`Search`.
+        space: A dict from names to distributions, lists or constants; see :class:`Search`.
+        n_trials: The largest number of trials, by default 64. For Sobol's sequence a power of 2 is best.
         sequence: ``"sobol"`` or ``"halton"``, scrambled by the seed.
         **options: The other arguments of :class:`Search`.
 
@@ -143,18 +143,18 @@ class QuasiRandomSearch(Search[ModelT]):
 
 @_complete_signature
 class BayesianSearch(Search[ModelT]):
-    """Points that a model of the scores so far finds promising. Needs Optuna (extra ``bayesian``).
+    """Points that a model of the scores finds promising. Needs Optuna (extra ``bayesian``).
 
-    Trial t is proposed from the trials up to t - 8 (the lag of the pruner, :class:`~fastreg.search.FullBudget` where
-    there is none), so that the trials do not depend on the number of workers.
+    Trial t is proposed from the results of the trials up to t - 8 (8 is the lag of the pruner, and of
+    :class:`~fastreg.search.FullBudget` without one), so that the trials do not depend on the number of workers.
 
     Args:
-        build: As for :class:`Search`.
-        space: As for :class:`Search`.
-        n_trials: As for :class:`Search`.
-        sampler: ``"tpe"``, ``"gp"`` (which needs PyTorch too), ``"cmaes"``, or a function of a seed that returns one of
+        build: A function that returns a compiled model, or an estimator; see :class:`Search`.
+        space: A dict from names to distributions, lists or constants; see :class:`Search`.
+        n_trials: The largest number of trials, by default 64.
+        sampler: ``"tpe"``, ``"gp"`` (which also needs PyTorch), ``"cmaes"``, or a function from a seed to one of
             Optuna's samplers.
-        n_startup_trials: Random ones to begin with.
+        n_startup_trials: The number of random trials at the beginning, by default 10.
         **options: The other arguments of :class:`Search`.
 
     Example:

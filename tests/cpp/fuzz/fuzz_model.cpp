@@ -1,5 +1,5 @@
-// Fuzzes load_network: bytes that may be a model file are either a std::invalid_argument or a network that predicts,
-// and never take much more memory than the file has. The file lies in memory, so that nothing is written to a disk.
+// Fuzzes load_network: any bytes are either a std::invalid_argument or a network that predicts, and never need much
+// more memory than the size of the file. The file is in memory, so that nothing is written to a disk.
 #include <sys/mman.h>
 #include <unistd.h>
 

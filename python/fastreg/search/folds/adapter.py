@@ -62,8 +62,7 @@ class Adapter:
     Args:
         outputs: The outputs of the model for the rows, (n, units).
         loss: The loss that the model was compiled with. It determines whether outputs are probabilities or logits, and
-        of
-            one class or several.
+            of one class or several.
 
     Attributes:
         estimator: The object that a scorer gets: a classifier if the loss is a cross-entropy, else a regressor. Its

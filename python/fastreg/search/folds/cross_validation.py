@@ -263,9 +263,8 @@ def make_folds(
 
     Args:
         cv: An int k >= 2 for :class:`KFold`, or :class:`GroupKFold` if groups are given; a float for :class:`HoldOut`;
-        one
-            of this module's splitters; an object with ``split`` and ``get_n_splits``, like scikit-learn's splitters; or
-            a list of ``(train, test)`` pairs of row numbers or boolean masks.
+            one of this module's splitters; an object with ``split`` and ``get_n_splits``, like scikit-learn's
+            splitters; or a list of ``(train, test)`` pairs of row numbers or boolean masks.
         x: Features, for splitters of other libraries.
         y: Targets, which give the number of rows and their classes.
         groups: A label for each row, of any type.

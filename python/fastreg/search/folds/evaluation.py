@@ -1,7 +1,8 @@
 """One fold of one trial: build the model, train it on some rows, score it on others; in any thread or process.
 
-``evaluate(context, task)`` depends on its arguments alone, so that a result is the same wherever and whenever it was
-made. What user code raises becomes part of the result. Knows nothing of strategies, queues and journals.
+``evaluate(context, task)`` depends on its arguments alone, so that a result does not depend on where and when it was
+computed. An exception of user code becomes part of the result. This module knows nothing of strategies, queues and
+journals.
 """
 
 from __future__ import annotations
@@ -38,11 +39,11 @@ __all__ = ["Context", "FoldResult", "Task", "evaluate", "fold_seed", "refit"]
 # The share of a fold's training rows that early stopping watches, where validation_split does not say.
 _INNER_SHARE = 0.1
 
-# What seeds are derived for besides folds; folds are counted from 0.
+# Numbers for seeds that are derived for other purposes than folds. Folds are counted from 0.
 _REFIT = 2**32 - 1
 _INNER = 2**32 - 2
 
-# What history.stopped_by says of the ends that a search gives a fit.
+# The values of history.stopped_by if the search has ended a fit.
 _OURS = ("stop_signal", "time_limit")
 
 # Longest traceback that is kept, in characters from its end.
@@ -50,33 +51,35 @@ _LONGEST_ERROR = 10_000
 
 
 class ThresholdsOfFolds(Protocol):
-    """What prunes a trial: see :class:`Task`."""
+    """The thresholds that prune a trial, see :class:`Task`."""
 
     def of(self, fold: int) -> Sequence[float]:
-        """The limit of the fold after each epoch; NaN is none."""
+        """The limit of the fold after each epoch; NaN means that there is none."""
 
 
 @dataclass(frozen=True, eq=False)
 class Context:
-    """What all tasks of a search share. Made by :func:`fastreg.search.folds.dry_run.make_context`; can be pickled.
+    """The context that all tasks of a search share. :func:`fastreg.search.folds.dry_run.make_context` makes it.
+
+    It can be pickled.
 
     Attributes:
-        build: ``build(params)``, or an estimator to copy.
-        x: Features; for ``Sequential`` models without preprocessing as the core reads them.
-        y: Targets, as they were given.
+        build: The function ``build(params)``, or an estimator to copy.
+        x: Features; for ``Sequential`` models without preprocessing in the form that the core reads.
+        y: Targets, as the user gave them.
         folds: Pairs of row numbers.
-        scorers: What is scored.
+        scorers: The scores to compute.
         fit_arguments: Keyword arguments of the models' ``fit``.
         preprocess: Transformers to fit within each fold, or None.
-        seed: Of the search.
-        return_train_score: Score the training rows too.
+        seed: The seed of the search.
+        return_train_score: Whether to score the training rows, too.
         early_stopping_on: ``"inner"``: rows held out of the training rows; ``"fold"``: the scored rows.
-        threads: Most threads of a fit; None leaves it to the process.
-        targets: Targets as the core takes them; None is ``y``.
-        labels: Classes of the rows, for stratified inner splits; None where targets are no classes.
-        epochs: The full budget; None where the estimator decides.
-        fingerprint: Takes the models' fingerprints; None where nobody asks for them, or they would be random.
-        names: Names of the columns that ``x`` was made of, for ``Sequential`` models without preprocessing; or None.
+        threads: The largest number of threads of a fit; None leaves it to the process.
+        targets: Targets in the form that the core reads; None is ``y``.
+        labels: The classes of the rows, for stratified inner splits; None if targets are not classes.
+        epochs: The full budget; None if the estimator decides.
+        fingerprint: Computes the fingerprints of models; None if they are not needed, or would be random.
+        names: The names of the columns of ``x``, for ``Sequential`` models without preprocessing; or None.
     """
 
     build: Any
@@ -98,11 +101,11 @@ class Context:
     _once: Once = field(default_factory=Once, repr=False)
 
     def with_threads(self, threads: int | None) -> Context:
-        """The same with another thread budget; shares what was computed once."""
+        """The same context with another thread budget. It shares values that were computed once."""
         return replace(self, threads=threads)
 
     def fingerprint_of(self, model: Any, arguments: Mapping[str, Any]) -> str | None:
-        """That of a model which ``build`` gave with these arguments of ``fit``; None where nobody asks."""
+        """The fingerprint of a model which ``build`` returned with these arguments of ``fit``; None if not needed."""
         if self.fingerprint is None:
             return None
         return self.fingerprint.of(model, arguments, self.fit_arguments, self.scorers.metrics)
@@ -113,17 +116,17 @@ class Task:
     """One fold of one trial, up to some epoch.
 
     Attributes:
-        trial: Its number.
-        fold: Which fold.
-        params: Its parameters.
-        start: Epoch to go on from; above 0 with ``model`` only.
-        stop: Epoch to end before; None, or the context's ``epochs``, is the full budget: that of the trial, where
-            ``build`` gave it ``epochs`` of its own.
-        model: What :class:`FoldResult` gave as ``model`` when it stopped at ``start``.
-        thresholds: None: nothing is watched. Else its ``of(fold)`` gives the limit after each epoch: if the best value
-            so far of the primary metric is worse, the fold is pruned.
-        keep_model: Give the model back: to go on with later, or to predict with if this is the full budget.
-        deadline: ``time.time()`` at which the fit ends; None is none.
+        trial: The number of the trial.
+        fold: The number of the fold.
+        params: The parameters of the trial.
+        start: The epoch to continue from; above 0 only with ``model``.
+        stop: The epoch to end before. None, or the context's ``epochs``, is the full budget, which is the trial's own
+            if ``build`` returned ``epochs``.
+        model: The ``model`` of the :class:`FoldResult` that stopped at ``start``.
+        thresholds: If not None, ``of(fold)`` returns the limit after each epoch: if the best value of the primary
+            metric is worse, the fold is pruned.
+        keep_model: Whether to return the model, to continue later, or to predict with it after the full budget.
+        deadline: The ``time.time()`` at which the fit ends; None means that there is none.
     """
 
     trial: int
@@ -139,26 +142,27 @@ class Task:
 
 @dataclass(slots=True)
 class FoldResult:
-    """What became of a task.
+    """The result of a task.
 
     Attributes:
-        trial: As in the task.
-        fold: As in the task.
+        trial: The number of the trial.
+        fold: The number of the fold.
         state: ``"ok"``, ``"pruned"``, ``"diverged"`` (a value that is not finite), ``"failed"`` (an exception), or
             ``"stopped"`` by the signal or the deadline: then there is no score.
-        scores: By name.
-        train_scores: By name, of the rows trained on, where asked for.
-        epochs: Epochs trained, those before ``start`` included; 0 for estimators.
-        best_epoch: How many epochs gave the weights that were scored; None without early stopping.
-        seconds: Building and fitting.
-        score_seconds: Scoring.
+        scores: The scores by name.
+        train_scores: The scores of the training rows by name, with ``return_train_score``.
+        epochs: The number of epochs trained, including those before ``start``; 0 for estimators.
+        best_epoch: The number of epochs after which the weights were scored; None without early stopping.
+        seconds: The time of building and fitting.
+        score_seconds: The time of scoring.
         history: Values after each epoch of this task; None for estimators.
-        curve: Values of the primary metric after each epoch, where ``thresholds`` were given.
-        error: The traceback, from the first line of the user's own, and the parameters.
-        predictions: Outputs for the scored rows (an estimator's ``predict_proba`` or ``predict``), of a kept model.
-        model: The model, where it was to be kept; between budgets a :class:`~fastreg.search.folds.watchers.Paused`.
+        curve: Values of the primary metric after each epoch, if ``thresholds`` were given.
+        error: The traceback from the first line of user code on, and the parameters.
+        predictions: Outputs of a kept model for the scored rows (an estimator's ``predict_proba`` or ``predict``).
+        model: The model, if it is kept; between budgets a :class:`~fastreg.search.folds.watchers.Paused`.
         preprocess: The fitted transformers of a kept model.
-        fingerprint: Of the model as it was built, see :mod:`fastreg.search.folds.model_fingerprint`; None: not taken.
+        fingerprint: The fingerprint of the model as it was built, see
+            :mod:`fastreg.search.folds.model_fingerprint`; None if it was not computed.
     """
 
     trial: int
@@ -192,12 +196,12 @@ def evaluate(context: Context, task: Task, stop: StopSignal | None = None) -> Fo
     """Trains and scores one fold of one trial.
 
     Args:
-        context: What all tasks share.
-        task: Which fold of which trial.
-        stop: Ends the fit when it is set, from another thread.
+        context: The context that all tasks share.
+        task: The fold and the trial.
+        stop: An event that ends the fit when another thread sets it.
 
     Returns:
-        The result; what user code raised is in it. Only KeyboardInterrupt and SystemExit are raised.
+        The result, which contains exceptions of user code. Only KeyboardInterrupt and SystemExit are raised.
     """
     return _guarded(_evaluate, context, task, stop)
 
@@ -276,7 +280,7 @@ def _evaluate(context: Context, task: Task, stop: StopSignal | None, result: Fol
 
 
 def _tell(context: Context, model: Model, fold: Prepared) -> None:
-    """Tells a model what arrays do not: the names of the columns; and that their spreads were looked at before."""
+    """Gives a model the names of the columns, which arrays lack, and records that their spreads were checked before."""
     names = context.names if fold.preprocess is None else fold.preprocess.names_out
     core = core_of(model)
     core.feature_names = names or core.feature_names
@@ -294,7 +298,7 @@ def _score(context: Context, model: Any, fold: Prepared, given: Mapping[str, Any
 
 
 def outputs(model: Any, x: Any, rows: Rows) -> NDArray[Any]:
-    """What a model gives for some rows: outputs, or an estimator's probabilities where it has them."""
+    """The outputs of a model for some rows, or the probabilities of an estimator if it has them."""
     predict = getattr(model, "predict_proba", None) or model.predict
     return np.asarray(predict(take(x, rows)))
 
@@ -310,7 +314,7 @@ def prepared(context: Context, fold: int) -> Prepared:
 
 
 def monitors_validation(callback: Callback) -> bool:
-    """Whether a callback watches a value that only validation gives."""
+    """Whether a callback monitors a value that only validation provides."""
     return str(getattr(callback, "monitor", "")).startswith("val_")
 
 
@@ -353,7 +357,7 @@ def _fit_sequential(
     paused: Paused | None,
     final: bool,
 ) -> Paused | None:
-    """Fits, and fills the result. Gives what a later task goes on from, if this is not the full budget."""
+    """Fits a model and fills the result. Returns the paused model if this is not the full budget."""
     given = dict(given)
     callbacks = _copied(given.pop("callbacks", None))
     validation = _validation(context, task, fold, given, callbacks)

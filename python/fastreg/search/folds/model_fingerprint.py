@@ -1,10 +1,11 @@
-"""What tells the model of a resumed search from that of its journal: a hash of the model's description.
+"""The fingerprint of a model: a hash of its description, by which a resumed search recognises a changed ``build``.
 
-It covers what decides how a model is trained and scored, as far as it differs from the defaults: layers, loss,
-optimizer, the metrics that are scored or monitored and the arguments of ``fit`` that ``build`` gave; of an estimator,
-its class and parameters. Seeds and names of layers are left out, functions and other objects count by their names. An
-option that a later version adds, at its default, changes nothing. Weights that ``build`` itself trained from the
-model's seed are not seen, since they are others in every fold. Knows nothing of trials and folds.
+It covers everything that determines how a model is trained and scored and that differs from the defaults: layers, loss,
+optimizer, the metrics that are scored or monitored, and the arguments of ``fit`` that ``build`` returned; for an
+estimator, its class and parameters. Seeds and names of layers are left out; functions and other objects count by their
+names. An option that a later version adds changes nothing as long as it has its default. Weights that ``build`` itself
+trained from the model's seed do not count, because they differ in every fold. This module knows nothing of trials and
+folds.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 # Fields and parameters that do not make another model.
 _ASIDE = ("name", "seed", "input_shape", "random_state")
 
-# Steps at which a schedule that is a function is looked at.
+# The steps at which a schedule that is a function is evaluated.
 _STEPS = (0, 1, 10, 100, 1000, 10_000)
 
 # What sparse matrices, pandas' tables and others have, and no description does.
@@ -71,11 +72,11 @@ class Fingerprint:
         """The fingerprint of a model.
 
         Args:
-            model: Not trained yet.
-            arguments: Arguments of ``fit`` that go with it.
-            given: Those that all models get where ``build`` gives no others.
-            scored: Metrics that are scored, by the names that they have in the model, and what a model that lacks one
-                is compiled with.
+            model: The model, which is not trained yet.
+            arguments: The arguments of ``fit`` that ``build`` returned with it.
+            given: The arguments that all models get if ``build`` returns no others.
+            scored: The metrics that are scored, by their names in the model, and the metrics that a model is compiled
+                with if it lacks one of them.
         """
         described = {"model": _described(model), "fit": _of_arguments(model, arguments, given)}
         if isinstance(model, Model):
@@ -92,9 +93,9 @@ def agreed(
     given: Mapping[str, Any] = _NOTHING,
     scored: Mapping[str, Any] = _NOTHING,
 ) -> Fingerprint | None:
-    """How to tell models apart, from what ``build`` gave twice for the same parameters.
+    """How to compare models, determined from two results of ``build`` for the same parameters.
 
-    None where the two differ: what is random cannot be recognised. Weights count where they are the same both times.
+    None if the two differ, because random models cannot be recognised. Weights count if they are the same both times.
     """
     described, weighed = Fingerprint(), Fingerprint(weights=True)
     if described.of(*first, given, scored) != described.of(*second, given, scored):
@@ -158,7 +159,7 @@ def _of_model(model: Model, depth: int) -> Any:
 
 
 def _of_arguments(model: Any, arguments: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
-    """The arguments of ``fit`` that differ from what it would get without them, but for what it shows."""
+    """The arguments of ``fit`` that differ from their defaults, except those for the progress."""
     defaults = _parameters_of(getattr(type(model), "fit", None))
     described = {}
     for name, value in arguments.items():
@@ -187,7 +188,7 @@ def _numbers(value: Any) -> Any:
 
 
 def _of_metrics(model: Model, callbacks: Any, scored: Mapping[str, Any]) -> Any:
-    """The metrics that are scored or that callbacks go by, which are all where a callback is not the library's."""
+    """The metrics that are scored or that callbacks use, which are all if a callback is not the library's."""
     items = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
     monitored = {str(getattr(item, "monitor", "")).removeprefix("val_") for item in items}
     known = {metric.name: metric for metric in model.metrics}

@@ -19,17 +19,18 @@ __all__ = ["Labels", "class_labels", "parts", "plain_values", "share", "warn_of_
 
 Labels = NDArray[np.int64]
 
-# Whole numbers are taken for classes if they have no more values than this, and repeat.
+# Whole numbers count as classes if they have at most this many values and the values repeat.
 _MOST_CLASSES = 100
 
 
 def class_labels(y: object, classes: bool | None = None) -> Labels | None:
-    """The class of each row, counted from 0 in sorted order; None where targets are no classes.
+    """The class of each row, counted from 0 in sorted order; None if targets are not classes.
 
     Args:
         y: Targets, (n,), (n, 1), or (n, k) for one-hot rows.
-        classes: True: take every value for a class, of one-hot rows the largest column. False: there are none. None:
-            bools, text, and whole numbers of an integer type with at most 100 values that repeat are classes.
+        classes: True: every value is a class, and for one-hot rows the index of the largest column. False: there are no
+            classes. None: bools, text, and whole numbers of an integer type with at most 100 repeated values are
+            classes.
     """
     if classes is False:
         return None
@@ -51,7 +52,10 @@ def class_labels(y: object, classes: bool | None = None) -> Labels | None:
 
 
 def plain_values(y: object) -> NDArray[Any]:
-    """Targets as an array; one of objects becomes one of bools, numbers or text, where all its values are such."""
+    """Targets as an array.
+
+    An array of objects becomes one of bools, numbers or text if all its values are of that kind.
+    """
     array = np.asarray(y)
     if array.dtype.kind != "O" or array.ndim > 2:
         return array

@@ -1,6 +1,6 @@
-"""What a search found, and what it offers: the best parameters and model, the table, pictures, an ensemble.
+"""The results of a search: the best parameters and model, the table, pictures, an ensemble.
 
-The data are held while the object lives, to refit and to build ensembles; a pickle leaves them out.
+The object keeps a reference to the data, to refit and to build ensembles; a pickle does not contain them.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ FITTED = (
 
 
 class FittedSearch(Generic[ModelT]):
-    """What a search found; a :class:`~fastreg.search.Search` gives it out under the same names.
+    """The results of a search. A :class:`~fastreg.search.Search` has them as attributes with the same names.
 
     Args:
-        context: What the trials shared, the data among it; None after a pickle.
-        space: What was searched.
+        context: The context of the trials, which includes the data; None after a pickle.
+        space: The space of the search.
         seed: The seed.
-        trials: By number.
-        models: By trial, the results of its folds with models and predictions, where they were kept.
+        trials: The trials by number.
+        models: For each trial, the results of its folds with models and predictions, if they were kept.
         stopped_by: What ended the search.
-        seconds: That it took.
+        seconds: How long it took.
     """
 
     best_params_: dict[str, Any]
@@ -79,7 +79,7 @@ class FittedSearch(Generic[ModelT]):
 
     @classmethod
     def from_older_pickle(cls, state: dict[str, Any]) -> FittedSearch[Any]:
-        """Takes out of the attributes of a search what it found, as pickles had it before that was apart."""
+        """Makes the results from the attributes of a search, as in pickles of older versions."""
         made: FittedSearch[Any] = cls.__new__(cls)
         older = {"_context": "context", "_space": "space", "_scoring": "_scoring", "_kept": "_kept"}
         for name in (*FITTED, *older, "_no_model"):
@@ -98,11 +98,11 @@ class FittedSearch(Generic[ModelT]):
         return self.__dict__ | {"context": None}  # the data are the user's
 
     def require_score(self) -> None:
-        """Raises what is to be said where no trial has a score.
+        """Raises an error if no trial has a score.
 
         Raises:
             RuntimeError: If no trial has one.
-            KeyboardInterrupt: If Ctrl-C came before any had.
+            KeyboardInterrupt: If Ctrl-C came before the first one had.
         """
         if "best_trial_" not in self.__dict__:
             if self.stopped_by_ == "interrupt":
@@ -121,7 +121,7 @@ class FittedSearch(Generic[ModelT]):
     # The best model.
 
     def refit_unless_interrupted(self) -> None:
-        """Trains the best model, unless Ctrl-C ended the search or comes meanwhile."""
+        """Trains the best model, unless Ctrl-C has ended the search or interrupts the training."""
         if self.stopped_by_ == "interrupt":
             self._no_model = "the search was interrupted before the refit; refit_best() does it"
             say("search: interrupted, the best so far is kept; refit_best() trains the best model")
@@ -142,7 +142,7 @@ class FittedSearch(Generic[ModelT]):
         return self.best_model_
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """What the best model gives for rows of features, transformed by ``best_preprocess_`` where there is one."""
+        """The outputs of the best model for rows of features, which ``best_preprocess_``, if any, transforms first."""
         return np.asarray(self._best().predict(self._transformed(X)))
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
@@ -204,7 +204,7 @@ class FittedSearch(Generic[ModelT]):
         return select(context, self.trials_, self.best_trial_, lower_is_better, trained, picks, most)
 
     def _retrained(self, trials: list[Trial], *, n_jobs: int, executor: Any) -> dict[int, list[FoldResult]]:
-        """The folds of trials with their models, trained again where they were not kept."""
+        """The folds of trials with their models, which are trained again if they were not kept."""
         missing = [trial for trial in trials if trial.number not in self._kept]
         found = {trial.number: list(self._kept.get(trial.number, ())) for trial in trials}
         if not missing:

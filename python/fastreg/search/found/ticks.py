@@ -46,8 +46,8 @@ class Ticks:
     Args:
         values: The values to draw; :data:`NOT_USED` for a trial without the parameter.
         scale: The result of :func:`scale_of`. On a logarithmic scale, numbers that are not positive are below the
-        others. limits: The ends of the axis; numbers beyond them are drawn at the ends. None: the smallest and the
-        largest number.
+            others. limits: The ends of the axis; numbers beyond them are drawn at the ends. None: the smallest and the
+            largest number.
 
     Attributes:
         heights: The position of each value.

@@ -1,4 +1,4 @@
-"""Rungs that do not wait: a trial goes on as soon as it is among the best of those that came to its rung."""
+"""Asynchronous rungs: a trial continues as soon as it is among the best of those that have reached its rung."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class _Rung:
 
 
 class Asynchronous:
-    """Promotes the best trial of a rung as soon as it is in the top 1/factor of those that reached it so far.
+    """Promotes the best trial of a rung as soon as it is in the top 1/factor of those that have reached the rung.
 
-    When no trial can be proposed any more and none has reached the full budget, the best of the highest rung goes up.
+    When no more trials can be proposed and none has reached the full budget, the best of the highest rung is promoted.
     """
 
     def __init__(self, schedule: Rungs, rungs: list[int]) -> None:
@@ -90,7 +90,10 @@ class Asynchronous:
         return None
 
     def _promote(self, level: int) -> Job | None:
-        """The job that takes a rung's best open trial up; None if that has ended by itself, and is up at once."""
+        """The job that promotes a rung's best open trial.
+
+        None if the trial has ended by itself; it moves up at once.
+        """
         rung, above = self._rungs[level], self._rungs[level + 1]
         entry = rung.open.pop(0)
         if entry.ended:

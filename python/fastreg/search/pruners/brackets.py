@@ -13,17 +13,18 @@ __all__ = ["Bracket", "Synchronous"]
 
 @dataclass
 class Bracket:
-    """One synchronous successive halving, at the rung under way.
+    """One synchronous successive halving, at its current rung.
 
     Attributes:
-        quota: Trials to propose; None: all there are.
-        rungs: Epochs of each rung.
-        level: The rung under way.
-        waiting: Trials that are to be trained to it.
-        running: How many are being trained to it.
-        entries: Those that are done.
-        climbers: The trials that left the first rung, at the last that they reached.
-        reserves: By rung, the trials next to those that were promoted, as many: they go up if all of those fail.
+        quota: The number of trials to propose; None is all that there are.
+        rungs: The epochs of each rung.
+        level: The index of the current rung.
+        waiting: The trials that are still to be trained to it.
+        running: The number of trials that are being trained to it.
+        entries: The trials that have reached it.
+        climbers: The trials that have left the first rung, with the last rung that they reached.
+        reserves: For each rung, the next best trials after those that were promoted, and as many. They are promoted if
+            all of those fail.
     """
 
     quota: int | None
@@ -40,10 +41,10 @@ class Bracket:
 
 
 class Synchronous:
-    """Brackets one after the other; each promotes when a rung is complete.
+    """Brackets, one after the other. Each promotes trials when a rung is complete.
 
-    With a strategy that does not learn, a bracket begins when the one before proposes no more, which keeps the workers
-    busy and changes no trial; with one that learns, when the one before is over.
+    With a strategy that does not learn, a bracket begins when the one before proposes no more trials, which keeps the
+    workers busy and changes no trial. With a strategy that learns, it begins when the one before has ended.
     """
 
     def __init__(self, schedule: Rungs, brackets: list[Bracket]) -> None:
@@ -125,7 +126,7 @@ class Synchronous:
             bracket.waiting.extend(sorted((entry for entry in kept if not entry.ended), key=lambda e: e.number))
 
     def _close(self, bracket: Bracket) -> None:
-        """Tells what became of the promoted trials, after all that the first rung has to tell."""
+        """Tells the strategy the results of the promoted trials, after all results of the first rung."""
         bracket.closed = True
         self._brackets.remove(bracket)
         for _, reserve in bracket.reserves:

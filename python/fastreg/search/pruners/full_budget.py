@@ -1,4 +1,4 @@
-"""Every trial is trained to the end: what a search does without a pruner."""
+"""Trains every trial to the end, as a search without a pruner does."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class FullBudget(TrialSchedule):
     """Every trial is trained to the end.
 
     Args:
-        lag: With a strategy that learns, trial t is proposed from the results of trials 0 to t - lag; at least 1. So
-            many trials can run at once; with other strategies, any number.
+        lag: With a strategy that learns, trial t is proposed from the results of trials 0 to t - lag, so at most
+            ``lag`` trials run at the same time. At least 1. With other strategies, any number of trials can run.
 
     Raises:
         ValueError: If ``lag < 1``.

@@ -16,13 +16,13 @@ __all__ = ["ASHA", "Hyperband", "SuccessiveHalving"]
 
 
 class SuccessiveHalving(Rungs):
-    r"""All trials train for :math:`r` epochs, the best :math:`1 / \eta` of them go on to :math:`r \eta`, and so on.
+    r"""All trials train for :math:`r` epochs, the best :math:`1 / \eta` of them continue to :math:`r \eta`, and so on.
 
     The rungs are at :math:`r \eta^k` epochs for :math:`k = 0, ..., K - 1` and at :math:`R`, with
     :math:`K = \lfloor \log_\eta (R / r) \rfloor`; :math:`\max(1, \lfloor n_k / \eta \rfloor)` of the
     :math:`n_k` trials of a rung are promoted when the last of them is done (Jamieson and Talwalkar, "Non-stochastic
     best arm identification and hyperparameter optimization", AISTATS 2016). Should all of those diverge or fail later,
-    as many of the next best go up in their place.
+    as many of the next best are promoted instead.
 
     Args:
         min_epochs: :math:`r`, in [1, epochs].
@@ -72,16 +72,17 @@ class ASHA(SuccessiveHalving):
     r"""Asynchronous successive halving (Li et al., "A system for massively parallel hyperparameter tuning", 2020).
 
     A trial is promoted as soon as it is among the best :math:`\lfloor n_k / \eta \rfloor` of the :math:`n_k` that
-    have reached its rung so far, higher rungs first; a worker that finds none starts a new trial. Not repeatable: with
-    several workers, the trials promoted depend on their speed, and a strategy that learns is told each as it ends. When
-    the trials are used up and none has reached the full budget, the best of the highest rung goes up.
+    have reached its rung, higher rungs first; if there is none, a worker starts a new trial. Results are not
+    repeatable: with several workers, their speed decides which trials are promoted, and a strategy that learns is told
+    each result when the trial ends. When there are no more trials and none has reached the full budget, the best of the
+    highest rung is promoted.
 
     Args:
         min_epochs: Epochs of the first rung, in [1, epochs].
         factor: :math:`\eta`, at least 2.
 
     Raises:
-        ValueError: As SuccessiveHalving.
+        ValueError: If an argument is out of range; in ``begin``, if there are no epochs or too few.
     """
 
     def __init__(self, min_epochs: int = 1, factor: int = 3) -> None:

@@ -19,19 +19,20 @@ __all__ = ["MedianPruner"]
 
 
 class MedianPruner(FullBudget):
-    """Stops a fold whose best score so far is worse than the median of what earlier trials had by then, and its trial.
+    """Prunes a trial if the best score of a fold is worse than the median of earlier trials after the same epoch.
 
-    The threshold of trial t, fold f and epoch e is the median, over the trials 0 to t - lag that were trained to the
-    end, of the best score of fold f in epochs 1 to e; one that stopped early by itself keeps its best. (Golovin et al.,
-    "Google Vizier", KDD 2017, take the median of running averages.) A fold is compared with the same fold, since folds
-    differ in difficulty. A pruned trial has no score that could be compared, and the strategy is told none.
+    The threshold of trial t, fold f and epoch e is the median, over those of the trials 0 to t - lag that were trained
+    to the end, of the best score of fold f in epochs 1 to e. A trial that stopped early by itself keeps its best score.
+    (Golovin et al., "Google Vizier", KDD 2017, use the median of running averages.) A fold is compared with the same
+    fold of other trials, because folds differ in difficulty. A pruned trial has no score that can be compared, and the
+    strategy is told none.
 
     Args:
-        n_startup_trials: Trials that must have been trained to the end first, at least 1.
-        n_warmup_epochs: Epochs in which no fold is stopped.
-        interval: Epochs from one look to the next, the first being at epoch ``n_warmup_epochs + 1``; none is at the
-            last epoch, where nothing is left to be saved.
-        lag: As in FullBudget, and for every strategy: at most so many trials run at once.
+        n_startup_trials: The number of trials that must be trained to the end first, at least 1.
+        n_warmup_epochs: The number of epochs in which no fold is stopped.
+        interval: The number of epochs from one check to the next. The first is at epoch ``n_warmup_epochs + 1``; there
+            is none at the last epoch.
+        lag: As in FullBudget, but for every strategy: at most this many trials run at the same time.
 
     Raises:
         ValueError: If an argument is out of range; in ``begin``, if there are no epochs.

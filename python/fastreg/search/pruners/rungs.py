@@ -1,9 +1,9 @@
-r"""What the pruners that go by rungs share: many trials get a small budget, the best of them more, and so on.
+r"""Shared by the pruners with rungs: many trials get a small budget, the best of them a larger one, and so on.
 
-Notation: :math:`R` full budget in epochs, :math:`r` smallest, :math:`\eta` factor, k a rung, n trials. A trial is
-compared with trials of the same rung only, so at equal budgets; ties go by trial number, and a trial that diverged or
-failed takes the last place and is never promoted. One that stopped early by itself in every fold does not train again:
-it keeps its score on the rungs above.
+Notation: :math:`R` is the full budget in epochs, :math:`r` the smallest budget, :math:`\eta` the factor, k a rung, n
+the number of trials. A trial is compared only with trials of the same rung, which have the same budget. Of equal trials
+the one with the lower number ranks first. A trial that diverged or failed ranks last and is never promoted. A trial
+that stopped early by itself in every fold is not trained again: it keeps its score on higher rungs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Engine", "Entry", "Rungs"]
 
 
 class Rungs(TrialSchedule):
-    """What the schedules by rungs share: arguments, ranks, and an engine that says who is promoted when."""
+    """Base of the pruners with rungs: arguments, ranks, and an engine that decides which trial is promoted when."""
 
     def __init__(self, min_epochs: int, factor: int, lag: int) -> None:
         owner = type(self).__name__
@@ -69,7 +69,7 @@ class Rungs(TrialSchedule):
         return level
 
     def _at_rung(self, entry: Entry) -> JobOutcome:
-        """What the strategy is told of a trial on a rung: below the full budget it counts as pruned, with its score."""
+        """The result of a trial on a rung for the strategy. Below the full budget it is "pruned", with its score."""
         below = entry.outcome.state == "ok" and entry.stop != self.epochs
         return replace(entry.outcome, state="pruned", curves=None) if below else replace(entry.outcome, curves=None)
 
@@ -85,15 +85,15 @@ class Rungs(TrialSchedule):
         return self._ask(lag)
 
     def report(self, entry: Entry, lag: int | None) -> None:
-        """Keeps what the strategy is to be told of a trial on a rung until its turn comes."""
+        """Keeps the result of a trial on a rung until the strategy may be told it."""
         self._report(entry.number, entry.params, self._at_rung(entry), lag)
 
     def tell(self, entry: Entry) -> None:
-        """Tells the strategy of a trial on a rung."""
+        """Tells the strategy the result of a trial on a rung."""
         self._tell(entry.number, entry.params, self._at_rung(entry))
 
     def tell_all_kept(self) -> None:
-        """Tells the strategy what :meth:`report` still keeps."""
+        """Tells the strategy the results that :meth:`report` still keeps."""
         while self._told < self._next_number:
             self._tell_next()
 

@@ -1,11 +1,12 @@
-"""The base of what decides which trial trains next, and how far. A pruner is one of its kind.
+"""The base of the pruners, which decide which trial trains next and how far.
 
-A schedule of trials is a state machine without threads or clocks. ``next`` gives a job that may start now, or None;
-``done`` takes what came of one, in any order. With a strategy that learns, and wherever earlier trials decide about
-later ones, trial t is proposed when the trials up to t - lag were told and no later one was: so the trials and their
-verdicts depend on the seed and the scores alone, never on the number of workers or on which one was first.
+A schedule of trials is a state machine without threads or clocks. ``next`` returns a job that may start now, or None.
+``done`` takes the results of jobs, in any order. With a strategy that learns, and wherever earlier trials decide about
+later ones, trial t is proposed when the strategy has been told the results up to trial t - lag and no later ones.
+Therefore the trials and the decisions depend on the seed and the scores alone, never on the number of workers or their
+order.
 
-Notation: t is a trial's number, e an epoch counted from 1, f a fold.
+Notation: t is the number of a trial, e an epoch counted from 1, f a fold.
 """
 
 from __future__ import annotations
@@ -25,30 +26,30 @@ Evidence = tuple[int, Params, float | None, str, int | None]
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What the folds of a trial must have reached by each epoch.
+    """The scores that the folds of a trial must reach by each epoch.
 
     Attributes:
-        values: Per fold, the threshold after each epoch, from the first. None applies where it is NaN, or beyond the
-            end. A fold stops if its best score so far is strictly worse.
+        values: For each fold, the threshold after each epoch. NaN or a missing threshold means that there is none. A
+            fold stops if its best score is strictly worse.
     """
 
     values: tuple[tuple[float, ...], ...]
 
     def of(self, fold: int) -> tuple[float, ...]:
-        """Those of a fold; empty where the scores are only to be recorded."""
+        """The thresholds of a fold; empty if its scores are only recorded."""
         return self.values[fold]
 
 
 @dataclass(frozen=True)
 class Job:
-    """Train all folds of a trial from epoch ``start`` to ``stop``.
+    """A job: train all folds of a trial from epoch ``start`` to ``stop``.
 
     Attributes:
-        number: The trial's.
+        number: The number of the trial.
         params: Its parameters.
-        start: Epochs trained before; 0 for a new trial.
-        stop: Epochs trained after; None where the budget is the estimator's own.
-        thresholds: When to stop a fold before that, which prunes the trial; None: its scores need no recording.
+        start: The number of epochs trained before the job; 0 for a new trial.
+        stop: The number of epochs trained after the job; None if the estimator decides.
+        thresholds: The thresholds that stop a fold and prune the trial; None if its scores need not be recorded.
     """
 
     number: int
@@ -60,14 +61,15 @@ class Job:
 
 @dataclass(frozen=True)
 class JobOutcome:
-    """What came of a job.
+    """The result of a job.
 
     Attributes:
         state: ``"ok"``; ``"pruned"`` if a fold failed its thresholds; ``"diverged"``; ``"failed"``.
-        score: Mean of the folds' scores in its natural direction; None unless the state is "ok".
-        budget: Epochs trained, the most of any fold; below the job's ``stop`` if every fold stopped early by itself.
-        curves: Per fold, the score after epoch 1, 2, ... (all epochs of the trial, not of the job alone); None where
-            the folds have no curves.
+        score: The mean of the folds' scores in its natural direction; None unless the state is "ok".
+        budget: The largest number of epochs that a fold was trained. It is less than the job's ``stop`` if every fold
+            stopped early by itself.
+        curves: For each fold, the score after epoch 1, 2, ... of the trial, not only of the job; None if the folds have
+            no curves.
     """
 
     state: str
@@ -102,7 +104,7 @@ class TrialSchedule:
         [0, 1, 2]
     """
 
-    #: False where the jobs depend on which worker is first.
+    #: False if the jobs depend on which worker finishes first.
     repeatable = True
 
     def begin(
@@ -115,16 +117,16 @@ class TrialSchedule:
         evidence: Sequence[Evidence] = (),
         first_number: int = 0,
     ) -> None:
-        """Starts, or starts anew.
+        """Starts or restarts the schedule.
 
         Args:
-            strategy: Begun with its space.
-            n_trials: Most trials; None: until the space is exhausted.
-            epochs: Full budget; None where it is the estimator's own.
-            direction: ``"max"`` or ``"min"``, of the score.
-            n_folds: Folds of a trial.
-            evidence: What an earlier search over part of the space found: the strategy is told it before all else.
-            first_number: Number of the first trial, above those of the evidence.
+            strategy: The strategy, which has begun with its space.
+            n_trials: The largest number of trials; None: until the space is exhausted.
+            epochs: The full budget; None if the estimator decides.
+            direction: ``"max"`` or ``"min"``, the direction of better scores.
+            n_folds: The number of folds of a trial.
+            evidence: The results of an earlier search over a part of the space. The strategy is told them first.
+            first_number: The number of the first trial, which is above those of the evidence.
 
         Raises:
             ValueError: If the schedule needs trials or epochs that are not given.
@@ -207,7 +209,7 @@ class TrialSchedule:
         return number, params
 
     def _report(self, number: int, params: Params, outcome: JobOutcome, lag: int | None) -> None:
-        """Keeps what the strategy is to be told of a trial until its turn comes, which is at once without a lag."""
+        """Keeps the result of a trial until the strategy may be told it, which is at once without a lag."""
         self._untold[number] = (params, outcome)
         while lag is None and self._told in self._untold:
             self._tell_next()

@@ -1,6 +1,7 @@
-"""Who evaluates the tasks of a search, from ``n_jobs`` and ``executor``: what each kind is stands in its own file.
+"""Chooses the runner of a search by ``n_jobs`` and ``executor``. Each kind of runner has a file of its own.
 
-Threads share the data; a process gets them once. One budget holds: workers times threads of a fit never exceed it.
+Threads share the data; a process gets them once. There is one thread budget: the number of workers times the threads of
+each fit never exceeds it.
 """
 
 from __future__ import annotations
@@ -28,14 +29,15 @@ def count_workers(n_jobs: object) -> int:
 
 
 def make_runner(context: Context, n_jobs: int = -1, executor: object = None) -> Runner:
-    """What evaluates the tasks of a search.
+    """Makes the runner that evaluates the tasks of a search.
 
     Args:
-        context: What they share.
-        n_jobs: Number of workers, see :func:`count_workers`; of an executor of one's own, tasks under way at a time,
-            -1 being what it says of itself, or else 2 for each thread of the budget.
-        executor: None or ``"threads"``; ``"processes"``, started afresh (spawn); any ``concurrent.futures.Executor``,
-            such as ``dask.distributed.Client.get_executor()`` or :class:`fastreg.search.workers.ray.RayExecutor`.
+        context: The context that the tasks share.
+        n_jobs: The number of workers, see :func:`count_workers`. For a given executor, the number of tasks that are
+            submitted at a time; -1 is the number of workers that it reports, or else 2 for each thread of the budget.
+        executor: None or ``"threads"``; ``"processes"``, which are started by spawn; any
+            ``concurrent.futures.Executor``, such as ``dask.distributed.Client.get_executor()`` or
+            :class:`fastreg.search.workers.ray.RayExecutor`.
 
     Raises:
         ValueError: If ``n_jobs`` is 0 or a name unknown.

@@ -42,10 +42,10 @@ class _Worker:
 
 
 class ProcessRunner(Runner):
-    """Processes of its own.
+    """A runner that starts its own processes.
 
     Args:
-        context: What the tasks share; sent to each worker once.
+        context: The context that the tasks share. It is sent to each worker once.
         n_workers: Number of processes.
 
     Raises:
@@ -102,7 +102,7 @@ class ProcessRunner(Runner):
         return self._results.popleft() if self._results else None
 
     def cancel(self) -> None:
-        """As of every runner."""
+        """Ends running tasks, like every runner."""
         super().cancel()
         try:
             os.write(self._wake, b"\0")  # ends a wait under way
@@ -121,7 +121,7 @@ class ProcessRunner(Runner):
         self._woken = self._wake = -1
 
     def _receive(self, timeout: float | None) -> None:
-        """Takes what the workers have sent by now; waits for it."""
+        """Waits for messages of the workers and takes those that have arrived."""
         ready = set(wait([*(worker.connection for worker in self._workers), self._woken], timeout))
         for worker in list(self._workers):
             if worker.connection not in ready:
@@ -186,7 +186,7 @@ class ProcessRunner(Runner):
             self._replace(worker)
 
     def _abandon(self) -> None:
-        """The search is over: workers end in the middle of what they do."""
+        """Ends the workers, whatever they are doing, because the search is over."""
         tasks = [worker.task for worker in self._workers if worker.task is not None]
         for worker in self._workers:
             worker.end()
@@ -200,7 +200,7 @@ def _failed(task: Task, error: str) -> FoldResult:
 
 
 def _serve(connection: Connection[Any, Any]) -> None:
-    """What a worker does. The parent's death is the end of the connection."""
+    """The loop of a worker process. It ends when the connection does, for example because the parent has died."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     try:
         try:

@@ -68,7 +68,7 @@ class RayExecutor(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Ends the actors: with ``wait`` after the calls under way and queued, else at once."""
+        """Ends the actors: with ``wait`` after all running and queued calls, else at once."""
         with self._lock:
             self._shut = True
             waiting = [future for future, _ in self._waiting]
@@ -83,7 +83,7 @@ class RayExecutor(Executor):
         self._actors.clear()
 
     def _dispatch(self) -> None:
-        """Gives calls to actors as long as there are both."""
+        """Assigns calls to actors as long as there are both."""
         while True:
             with self._lock:
                 if not self._idle or not self._waiting:
@@ -115,9 +115,9 @@ class RayExecutor(Executor):
             future.set_exception(getattr(error, "cause", None) or error)
 
     def _replaced(self, dead: Any) -> Any:
-        """A new actor, which takes calls while it starts; one that Ray restarts refuses them meanwhile.
+        """A new actor, which accepts calls while it starts. An actor that Ray restarts would refuse them in that time.
 
-        Ray calls this in a thread of its own, where ``kill`` would wait for ever. What has no handle left ends by
+        Ray calls this in a thread of its own, in which ``kill`` would wait for ever. An actor without handles ends by
         itself.
         """
         new = self._kind.remote()

@@ -1,8 +1,8 @@
-"""Any ``concurrent.futures.Executor`` as a runner: Dask, Ray, a pool of one's own. The data reach each worker once.
+"""Any ``concurrent.futures.Executor`` as a runner: Dask, Ray, or a user's pool. The data are sent to each worker once.
 
-A task goes out with a token that stands for the search. A worker process that does not know the token says so, and the
-task goes out again with what all tasks share; the worker keeps that. In the process of the search nothing is sent. Dask
-brings data to workers by itself: there every task names them.
+A task is sent with a token for the search. A worker process that does not know the token reports that, and the task is
+sent again with the context that all tasks share, which the worker keeps. Within the process of the search nothing is
+sent. Dask sends data to workers by itself: there every task has a reference to them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from fastreg.search.workers.runner import Runner, check_picklable
 
 __all__ = ["ExecutorRunner", "run_task"]
 
-# Tasks under way where an executor does not say how many workers it has.
+# The number of tasks that are submitted at a time if an executor does not report how many workers it has.
 _UNKNOWN_SLOTS = 64
 
 # How often an executor may cancel a task before it counts as failed.
@@ -34,14 +34,14 @@ _MOST_CANCELLED = 3
 # Searches whose data a worker process keeps.
 _KEPT = 2
 
-# By token: searches of this process, and what searches of other processes have sent here.
+# By token: the contexts of searches of this process, and those that searches of other processes have sent.
 _own: dict[str, tuple[Context, StopSignal]] = {}
 _sent: OrderedDict[str, Context] = OrderedDict()
 _guard = Lock()
 
 
 def run_task(token: str, task: Task, context: Context | None = None) -> tuple[str, FoldResult | None]:
-    """What a worker calls: evaluates the task. Gives the worker's name, and None if it needs the context first."""
+    """Evaluates a task in a worker. Returns the worker's name and the result, which is None if it needs the context."""
     name = f"{platform.node()}:{os.getpid()}"
     if token in _own:
         own, stop = _own[token]
@@ -60,7 +60,7 @@ def run_task(token: str, task: Task, context: Context | None = None) -> tuple[st
 
 @dataclass
 class _Call:
-    """A task on its way: whether it was tried before, how often it was cancelled, and whether it brings the context."""
+    """A submitted task: whether it was tried before, how often it was cancelled, and whether it carries the context."""
 
     task: Task
     again: bool = False
@@ -69,12 +69,12 @@ class _Call:
 
 
 class ExecutorRunner(Runner):
-    """An executor that somebody else has made and will shut down.
+    """A runner on an executor that the caller has made and will shut down.
 
     Args:
-        context: What the tasks share.
-        executor: Where they run.
-        n_jobs: Tasks under way at a time, if positive.
+        context: The context that the tasks share.
+        executor: The executor.
+        n_jobs: The number of tasks that are submitted at a time, if positive.
 
     Raises:
         TypeError: If the executor is a process pool and something in the context cannot be pickled.
@@ -129,7 +129,7 @@ class ExecutorRunner(Runner):
         return None
 
     def close(self) -> None:
-        """Takes back what has not begun. The executor goes on."""
+        """Cancels the tasks that have not begun. The executor stays usable."""
         super().close()
         for future in list(self._under_way):
             future.cancel()
@@ -162,7 +162,7 @@ class ExecutorRunner(Runner):
         return self._scattered
 
     def _take(self, future: Future[Any]) -> FoldResult | None:
-        """The result of a future; None if it is none yet, or was abandoned."""
+        """The result of a future; None if there is none yet, or if it was abandoned."""
         call = self._under_way.pop(future, None)
         if call is None:
             return None
@@ -206,7 +206,7 @@ class ExecutorRunner(Runner):
         return None
 
     def _lost(self, call: _Call, error: Exception) -> FoldResult | None:
-        """A call raised, which no task does: its worker died, or could not load what it was sent."""
+        """Handles a call that raised an exception, which no task does: its worker died, or could not load its data."""
         if isinstance(error, BrokenExecutor):
             raise RuntimeError(
                 f"executor: a worker of {type(self._executor).__name__} died, and it takes no more tasks ({error}); "
@@ -221,7 +221,7 @@ class ExecutorRunner(Runner):
         return None
 
     def _abandon(self) -> FoldResult | None:
-        """The search is over: a task that has not begun, or runs elsewhere, comes back as stopped."""
+        """Ends the search: a task that has not begun, or runs in another process, counts as stopped."""
         if self._held:
             task = self._held.pop().task
             return FoldResult(task.trial, task.fold, "stopped")

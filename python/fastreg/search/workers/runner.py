@@ -16,11 +16,11 @@ __all__ = ["LibraryThreads", "Runner", "check_picklable"]
 
 
 class Runner:
-    """Base of what evaluates tasks.
+    """Base of the runners, which evaluate tasks.
 
     Attributes:
-        slots: How many tasks must be under way to keep every worker busy.
-        stop: Set by :meth:`cancel`.
+        slots: The number of tasks that must be submitted to keep every worker busy.
+        stop: The event that :meth:`cancel` sets.
     """
 
     slots: int = 1
@@ -29,11 +29,11 @@ class Runner:
         self.stop = StopSignal()
 
     def submit(self, task: Task) -> None:
-        """Takes a task. Raises what the executor raises if it cannot take any more."""
+        """Submits a task. Raises the exception of the executor if it accepts no more tasks."""
         raise NotImplementedError
 
     def completed(self, timeout: float | None = None) -> FoldResult | None:
-        """The next result, waited for; None if there is none after ``timeout`` seconds."""
+        """Waits for the next result and returns it, or None if there is none after ``timeout`` seconds."""
         raise NotImplementedError
 
     def cancel(self) -> None:
@@ -52,13 +52,13 @@ class Runner:
 
 
 class LibraryThreads:
-    """Keeps BLAS and OpenMP libraries of the process, which estimators use, to the threads of a fit, until restored.
+    """Limits the BLAS and OpenMP libraries of the process, which estimators use, to the threads of a fit.
 
-    Needs threadpoolctl, which comes with scikit-learn; without it the libraries do as they like. The limit holds for
-    the whole process.
+    This needs threadpoolctl, which is installed with scikit-learn; without it the libraries are not limited. The limit
+    applies to the whole process until it is restored.
 
     Args:
-        context: What is evaluated: ``Sequential`` models, which use no such library, need no limit.
+        context: The context of the tasks. ``Sequential`` models use no such library and need no limit.
     """
 
     def __init__(self, context: Context) -> None:

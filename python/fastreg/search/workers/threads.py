@@ -1,4 +1,4 @@
-"""The calling thread, or threads of this process: they share the data and stop within a step."""
+"""Runners on the calling thread, or on threads of this process, which share the data and stop within a step."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class InlineRunner(Runner):
         self._results.append(evaluate(self._context, task, self.stop))
 
     def completed(self, timeout: float | None = None) -> FoldResult | None:
-        """The oldest result; None if there is none."""
+        """Returns the oldest result, or None if there is none."""
         return self._results.popleft() if self._results else None
 
 
@@ -34,8 +34,8 @@ class ThreadRunner(Runner):
     """Threads of this process, which share the data. A fit runs without the interpreter lock.
 
     Args:
-        context: What the tasks share; ``context.threads`` is the limit of each fit.
-        n_workers: Number of threads. There are fewer, perhaps none, where the system refuses to start them.
+        context: The context that the tasks share; ``context.threads`` is the thread limit of each fit.
+        n_workers: The number of threads. There are fewer, or even none, if the system refuses to start them.
     """
 
     def __init__(self, context: Context, n_workers: int) -> None:

@@ -24,7 +24,8 @@ import numpy as np
 from fastreg import layers, optimizers, regularizers
 from fastreg.model.core import core_of
 
-TESTS = Path(__file__).resolve().parent
+HELPERS = Path(__file__).resolve().parent
+TESTS = HELPERS.parent
 # What decides threads and ISA must come from the test alone, not from the shell that runs it.
 CONTROLLED = ("FASTREG_ISA", "FASTREG_NUM_THREADS", "FASTREG_CGROUP_ROOT", "OMP_NUM_THREADS", "OMP_WAIT_POLICY",
               "GOMP_SPINCOUNT")
@@ -46,7 +47,7 @@ def try_program(source: str, *args: object, env: Mapping[str, str] | None = None
                 preexec: Any = None) -> subprocess.CompletedProcess[str]:
     """As `run_program`, but hands back any exit status. A program that outlives `timeout` raises TimeoutExpired."""
     environment = {k: v for k, v in os.environ.items() if k not in CONTROLLED}
-    environment["PYTHONPATH"] = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment["PYTHONPATH"] = os.pathsep.join([str(HELPERS), str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment.update(env or {})
     command = [sys.executable, "-X", "faulthandler", "-c", OBEY_CTRL_C + source, *map(str, args)]
     return subprocess.run(command, env=environment, timeout=timeout, capture_output=True, text=True,

@@ -371,7 +371,8 @@ def core_scenario() -> Scenario:
         trainer = _core.Trainer(network, training)
         signal = _core.StopSignal()
         signal.set()
-        return bits(*network.get_weights(), [trainer.step, signal.is_set])
+        verdict, waited = _core.judge_epoch(EarlyStopping("loss").rule(0, "min"), 1, 0.5, 0.25, 0)
+        return bits(*network.get_weights(), [trainer.step, signal.is_set, verdict == "stop", waited])
 
     return Scenario(lambda: None, act)
 

@@ -152,8 +152,8 @@ def test_gradients_agree_with_finite_differences(seed):
 
 # ---------------------------------------------------------------------------------------------------------- training
 
-# Rates at which no drawn network diverges, and epsilons that make no steps of the rounding errors of a gradient of zero,
-# which a shift in front of a batch normalisation has.
+# Rates at which no drawn network diverges, and epsilons that make no steps of the rounding errors of a gradient that is
+# zero, as that of a shift in front of a batch normalisation is.
 OPTIMIZERS = {
     "sgd": ref.SGD(0.003),
     "nesterov": ref.SGD(0.001, momentum=0.9, nesterov=True),

@@ -152,11 +152,13 @@ def test_gradients_agree_with_finite_differences(seed):
 
 # ---------------------------------------------------------------------------------------------------------- training
 
+# Rates at which no drawn network diverges, and epsilons that make no steps of the rounding errors of a gradient that is
+# zero, as that of a shift in front of a batch normalisation is.
 OPTIMIZERS = {
-    "sgd": ref.SGD(0.02),
-    "nesterov": ref.SGD(0.01, momentum=0.9, nesterov=True),
-    "adamw": ref.AdamW(0.005, weight_decay=0.1),
-    "rmsprop": ref.RMSprop(0.002, 0.9),
+    "sgd": ref.SGD(0.003),
+    "nesterov": ref.SGD(0.001, momentum=0.9, nesterov=True),
+    "adamw": ref.AdamW(0.005, weight_decay=0.1, epsilon=1e-3),
+    "rmsprop": ref.RMSprop(0.002, 0.9, 1e-3),
     "global clipnorm": ref.SGD(0.02, clip=("global_clipnorm", 0.5)),
 }
 
@@ -164,7 +166,7 @@ OPTIMIZERS = {
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("seed", range(8))
 def test_twenty_steps(seed, optimizer):
-    """Batches in order, the last one short. Adam and its variants get no gradients that rounding alone determines."""
+    """Batches in order, the last one short."""
     rng = np.random.default_rng([seed, 1])
     drawn = draw(rng)
     model, net = build_pair(drawn, rng, optimizer=OPTIMIZERS[optimizer], seed=11)

@@ -80,7 +80,7 @@ def two_outputs(library, kinds):
 def test_keys_and_losses_of_outputs(rng):
     ours, other = two_outputs(fr, layers), two_outputs(keras, keras.layers)
     other.set_weights(ours.get_weights())
-    options = {"loss": {"values": "mse", "yes": "binary_crossentropy"}, "loss_weights": {"yes": 0.5},
+    options = {"loss": {"values": "mse", "yes": "binary_crossentropy"}, "loss_weights": {"values": 1.0, "yes": 0.5},
                "metrics": {"values": ["mae"], "yes": "accuracy"}}
     x = [rng.normal(size=(32, width)).astype(np.float32) for width in (4, 3)]
     y = [rng.normal(size=(32, 2)).astype(np.float32), rng.integers(0, 2, (32, 1)).astype(np.float32)]

@@ -34,15 +34,17 @@ LOSSES = {
     "sparse_categorical_crossentropy": F.cross_entropy,
     "categorical_crossentropy": F.cross_entropy,
 }
+# Rates at which no drawn network diverges, and an epsilon that makes no steps of the rounding errors of a gradient of
+# zero, which a shift in front of a batch normalisation has.
 OPTIMIZERS = {
-    "sgd": (ref.SGD(0.02), lambda p: torch.optim.SGD(p, lr=float32(0.02))),
+    "sgd": (ref.SGD(0.003), lambda p: torch.optim.SGD(p, lr=float32(0.003))),
     "nesterov": (
-        ref.SGD(0.01, momentum=0.9, nesterov=True),
-        lambda p: torch.optim.SGD(p, lr=float32(0.01), momentum=float32(0.9), nesterov=True),
+        ref.SGD(0.001, momentum=0.9, nesterov=True),
+        lambda p: torch.optim.SGD(p, lr=float32(0.001), momentum=float32(0.9), nesterov=True),
     ),
     "adam": (
-        ref.Adam(0.005),
-        lambda p: torch.optim.Adam(p, lr=float32(0.005), eps=float32(1e-7), betas=(float32(0.9), float32(0.999))),
+        ref.Adam(0.005, epsilon=1e-3),
+        lambda p: torch.optim.Adam(p, lr=float32(0.005), eps=float32(1e-3), betas=(float32(0.9), float32(0.999))),
     ),
 }
 

@@ -61,7 +61,7 @@ def save(
         description["feature_names"] = list(model.feature_names)
     trainer = model.trainer
     if with_optimizer and model.losses:
-        description |= model.training_description(for_file=True)
+        description |= model.training_description(for_file=True) | {"format": description["format"]}
         description["state"] = {"step": trainer.step if trainer else 0, "epoch": trainer.epoch if trainer else 0}
         tensors |= trainer.get_moments() if trainer else {}
     text = json.dumps({**(extra or {}), **description}, allow_nan=False)

@@ -79,7 +79,8 @@ class Drawing:
         elif kind == "residual":
             self.add(("add",), value, self.dense(self.dense(value), self.widths[value]))
         elif kind == "self":
-            self.add(("multiply",), value, value)
+            bounded = self.bounded(value)
+            self.add(("multiply",), bounded, bounded)
         else:
             self.join(value)
 
@@ -87,10 +88,12 @@ class Drawing:
         row = (self.one_of(list(JOINS)),)
         others = [v for v, width in enumerate(self.widths) if row[0] == "concatenate" or width == self.widths[value]]
         chosen = [self.one_of(others) for _ in range(self.rng.integers(1, 3))]
-        # Products of many products grow beyond what a tolerance holds.
-        self.add(("activation", "tanh"), self.add(row, value, *chosen)) if row[0] == "multiply" else self.add(
-            row, value, *chosen
-        )
+        read = [value, *chosen]
+        self.add(row, *(map(self.bounded, read) if row[0] == "multiply" else read))
+
+    def bounded(self, value):
+        """Products of products would grow beyond all bounds."""
+        return self.add(("activation", "tanh"), value)
 
     def finish(self):
         """Makes outputs of all values that nobody reads, joined if they are many, and at times of one in the middle."""

@@ -3,6 +3,7 @@
 // value.
 #pragma once
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -63,6 +64,22 @@ void read_value(const Members& members, const char* name, const Interval&, Activ
 void read_value(const Members& members, const char* name, const Interval&, Initializer& out);
 void read_value(const Members& members, const char* name, const Interval&, Penalty& out);
 void read_value(const Members& members, const char* name, const Interval&, Clipping& out);
+
+template <Choice Enum>
+void read_value(const Members& members, const char* name, const Interval&, Enum& out) {
+  if (members.find(name) == nullptr) return;
+  const std::vector<const char*> names(std::begin(Choices<Enum>::kNames), std::end(Choices<Enum>::kNames));
+  out = static_cast<Enum>(index_of_name(names, members.text(name), members.label(name)));
+}
+
+// A field that may be null.
+template <class T>
+void read_value(const Members& members, const char* name, const Interval& interval, std::optional<T>& out) {
+  const Json* json = members.find(name);
+  if (json == nullptr) return;
+  out.reset();
+  if (!json->is_null()) read_value(members, name, interval, out.emplace());
+}
 
 template <class Description>
 void read_fields(const Members& members, Description& out) {

@@ -1,7 +1,7 @@
 // The schema of all descriptions, which is derived from the lists in fastreg/. A test compares Python's descriptions
 // with it. It has the form {kind: {name: {"fields": {field: {...}}, traits}}}, in the order of the lists. The trait of
 // an activation is backward_from; those of a loss are targets and absorbs; those of a metric are targets, direction
-// and, if it needs a certain number of outputs, outputs. A field has
+// and, if it needs a certain number of outputs with its default settings, outputs. A field has
 //
 //   type              float, bool, int, activation, initializer, regularizer, seed or choice
 //   choices           the names that a choice is one of
@@ -150,7 +150,7 @@ template <class Metric>
 void put_traits(Metrics, Json& one, Type<Metric>) {
   put(one, "targets", text(name_of(Metric::kTargets)));
   put(one, "direction", text(Metric::kDirection == Direction::max ? "max" : "min"));
-  if constexpr (requires { Metric::kOutputs; }) put(one, "outputs", number(Metric::kOutputs));
+  if constexpr (requires { Metric{}.outputs(); }) put(one, "outputs", number(Metric{}.outputs()));
 }
 
 template <class Descriptions>

@@ -37,9 +37,12 @@ class Metric(Description):
     direction: ClassVar[str]
     # What its targets are: a "matrix", "labels", so that only a loss on labels can go with it, or "any" of both.
     targets: ClassVar[str] = "matrix"
-    # How many outputs the network must have; None is any number.
-    outputs: ClassVar[int | None] = None
     name: Annotated[str, check_name]
+
+    @property
+    def outputs(self) -> int | None:
+        """How many outputs the network must have; None is any number."""
+        return None
 
 
 @takes_keras_arguments
@@ -154,8 +157,12 @@ class AUC(Metric, MetricArguments):
     """
 
     direction: ClassVar[str] = "max"
-    outputs: ClassVar[int | None] = 1
     name: Annotated[str, check_name] = "auc"
+
+    @property
+    def outputs(self) -> int:
+        """One."""
+        return 1
 
 
 # Which accuracy this is depends on the loss and the outputs.

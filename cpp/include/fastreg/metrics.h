@@ -1,6 +1,7 @@
 // The descriptions of the metrics: their names, fields and targets, and whether higher or lower values are better. The
 // formulas are in core/metric_formulas.h; the list at the end is the registry.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 
 #include "fastreg/fields.h"
@@ -13,6 +14,8 @@ enum class MetricTargets : std::uint8_t { matrix, labels, any };
 // Whether lower or higher values are better.
 enum class Direction : std::uint8_t { min, max };
 
+// In addition to its name, fields, targets and direction, a metric may have
+//   outputs()   how many outputs the network must have; 0, or no such function: any number
 namespace metrics {
 
 struct BinaryAccuracy {
@@ -56,7 +59,7 @@ struct AUC {
   static constexpr auto kFields = fields();
   static constexpr MetricTargets kTargets = MetricTargets::matrix;
   static constexpr Direction kDirection = Direction::max;
-  static constexpr std::size_t kOutputs = 1;
+  static constexpr std::size_t outputs() { return 1; }
 };
 
 }  // namespace metrics

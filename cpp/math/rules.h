@@ -20,6 +20,8 @@
 //   apply(w, direction, moment)   the new parameter, from the new moments
 //   step_size(moment)   the size of the step of each element for the proximal step: a rule moves w by -step_size times
 //                 an average of all gradients, whose weights add up to 1
+//   proximal(w, direction, l1)   in the place of step_size, for a rule whose step is not proportional to an average: the
+//                 new parameter under a proximal L1
 //
 // with_rule chooses among the rules of an optimizer. The proximal step is that of ProxGen (Yun, Lozano and Yang 2021):
 // w = soft(w, step_size l1) with soft(w, a) = sign(w) max(0, |w| - a). Where w and its moments have come to rest, w =
@@ -81,6 +83,16 @@ FASTREG_INLINE V bounded(V g) {
 FASTREG_INLINE float visible(float epsilon, float rest) {
   const float least = 0x1p-63f / __builtin_sqrtf(rest);
   return epsilon > least ? epsilon : least;
+}
+
+// The new parameter under a proximal L1.
+template <class Rule, class V>
+FASTREG_INLINE V proximal_step(const Rule& rule, V w, V direction, const V* moment, V l1) {
+  if constexpr (requires { rule.proximal(w, direction, l1); }) {
+    return rule.proximal(w, direction, l1);
+  } else {
+    return soft_threshold(rule.apply(w, direction, moment), rule.step_size(moment) * l1);
+  }
 }
 
 // w = w - rate g

@@ -61,6 +61,10 @@ class Optimizer(Formula):
         """What the direction is divided by, by element, from the second moment after g."""
         return 1.0
 
+    def step(self, w, size, direction, pull):
+        """The parameter after a step of this size along the direction, against the pull of a proximal penalty."""
+        return soft_threshold(w - size * direction, size * pull)
+
     def without_decay(self):
         return self.replace(weight_decay=0.0) if self.weight_decay else self
 
@@ -162,10 +166,11 @@ class Updater:
         self.m, self.pull = o.first_moment(m_before, g), o.first_moment(pull_before, 1.0)
         self.v = o.second_moment(self.v, g)
         size = rate / o.divisor(self.v, self.t)
-        w = w - size * o.direction(m_before, self.m, g, self.t)
+        direction = o.direction(m_before, self.m, g, self.t)
         if not self.penalty.proximal:
-            return w
-        return soft_threshold(w, size * o.direction(pull_before, self.pull, 1.0, self.t) * self.penalty.l1)
+            return o.step(w, size, direction, 0.0)
+        pull = self.penalty.l1 * o.direction(pull_before, self.pull, 1.0, self.t)
+        return o.step(w, size, direction, pull)
 
 
 # The rows. Those whose name has no comma are the usual settings, for the tests that take longer.

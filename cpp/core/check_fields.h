@@ -43,9 +43,12 @@ inline void check_value(const Check&, const char*, const Interval&, bool) {}
 inline void check_value(const Check&, const char*, const Interval&, ActivationKind) {}
 inline void check_value(const Check&, const char*, const Interval&, const std::optional<std::uint64_t>&) {}
 
-template <class Enum>
-  requires requires { Choices<Enum>::kNames; }
+template <Choice Enum>
 void check_value(const Check&, const char*, const Interval&, Enum) {}
+template <class T>
+void check_value(const Check& check, const char* name, const Interval& interval, const std::optional<T>& value) {
+  if (value) check_value(check, name, interval, *value);
+}
 
 template <class Description>
 void check_fields(const Check& check, const Description& description) {

@@ -118,6 +118,43 @@ struct MetricFormula<metrics::AUC> : MetricDefaults {
   }
 };
 
+// F1 of a column is the harmonic mean of precision and recall, 2 TP / (2 TP + FP + FN) = 2 TP / (predicted + actual). The
+// sums of a column are its true positives, its predicted positives and its actual positives; a column without any has
+// 0. The weighted average weights columns by their actual positives.
+template <>
+struct MetricFormula<metrics::F1Score> : MetricDefaults {
+  static constexpr bool kUsesClasses = true;
+  metrics::F1Score metric;
+  explicit MetricFormula(const metrics::F1Score& description) : metric(description) {}
+  static std::size_t sums(std::size_t cols) { return 3 * cols; }
+  void add(const ScoredRow& row, double* sums) const {
+    const bool largest = !metric.threshold && row.cols > 1;
+    const float threshold = metric.threshold.value_or(0.5f);
+    for (std::size_t j = 0; j < row.cols; ++j, sums += 3) {
+      const bool predicted = largest ? static_cast<std::size_t>(row.found) == j : row.y[j] > threshold;
+      const bool actual = row.target ? row.target[j] > 0.5f : static_cast<std::size_t>(row.wanted) == j;
+      sums[0] += predicted && actual ? 1.0 : 0.0;
+      sums[1] += predicted ? 1.0 : 0.0;
+      sums[2] += actual ? 1.0 : 0.0;
+    }
+  }
+  static double share(double part, double whole) { return whole > 0.0 ? part / whole : 0.0; }
+  double final(const double* sums, std::size_t cols, std::size_t) const {
+    double hits = 0.0, positives = 0.0, actual = 0.0, plain = 0.0, weighted = 0.0;
+    for (std::size_t j = 0; j < cols; ++j, sums += 3) {
+      const double f1 = share(2.0 * sums[0], sums[1] + sums[2]);
+      hits += sums[0];
+      positives += sums[1] + sums[2];
+      actual += sums[2];
+      plain += f1;
+      weighted += f1 * sums[2];
+    }
+    if (metric.average == metrics::Average::micro) return share(2.0 * hits, positives);
+    if (metric.average == metrics::Average::weighted) return share(weighted, actual);
+    return plain / static_cast<double>(cols);
+  }
+};
+
 template <class Formula>
 concept MeanOfRows = requires(const Formula& formula, const ScoredRow& row) { formula.row(row); };
 template <class Formula>

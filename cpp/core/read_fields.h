@@ -3,6 +3,7 @@
 // value.
 #pragma once
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -64,12 +65,20 @@ void read_value(const Members& members, const char* name, const Interval&, Initi
 void read_value(const Members& members, const char* name, const Interval&, Penalty& out);
 void read_value(const Members& members, const char* name, const Interval&, Clipping& out);
 
-template <class Enum>
-  requires requires { Choices<Enum>::kNames; }
+template <Choice Enum>
 void read_value(const Members& members, const char* name, const Interval&, Enum& out) {
   if (members.find(name) == nullptr) return;
   const std::vector<const char*> names(std::begin(Choices<Enum>::kNames), std::end(Choices<Enum>::kNames));
   out = static_cast<Enum>(index_of_name(names, members.text(name), members.label(name)));
+}
+
+// A field that may be null.
+template <class T>
+void read_value(const Members& members, const char* name, const Interval& interval, std::optional<T>& out) {
+  const Json* json = members.find(name);
+  if (json == nullptr) return;
+  out.reset();
+  if (!json->is_null()) read_value(members, name, interval, out.emplace());
 }
 
 template <class Description>

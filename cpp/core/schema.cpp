@@ -1,7 +1,7 @@
 // The schema of all descriptions, which is derived from the lists in fastreg/. A test compares Python's descriptions
 // with it. It has the form {kind: {name: {"fields": {field: {...}}, traits}}}, in the order of the lists. The trait of
 // an activation is backward_from; those of a loss are targets and absorbs; those of a metric are targets, direction
-// and, if it needs a certain number of outputs, outputs. A field has
+// and, if it needs a certain number of outputs with its default settings, outputs. A field has
 //
 //   type              float, bool, int, activation, initializer, regularizer, seed or choice
 //   choices           the names among which a field of type choice has its value
@@ -64,8 +64,28 @@ Described described(const Initializer& value) {
   return {"initializer", std::move(object)};
 }
 
+template <Choice Enum>
+Described described(Enum value) {
+  return {"choice", text(Choices<Enum>::kNames[static_cast<std::size_t>(value)])};
+}
+template <class T>
+Described described(const std::optional<T>&) {
+  return {described(T{}).type, {nullptr}};
+}
+
+// The type of a field's value where it is not null.
+template <class Member>
+struct ValueOf {
+  using type = Member;
+};
+template <class T>
+struct ValueOf<std::optional<T>> {
+  using type = T;
+};
+
 template <class Owner, class Member>
 void put_field(Json& fields, const Field<Owner, Member>& field) {
+  using Value = typename ValueOf<Member>::type;
   Described value = described(Owner{}.*field.member);
   Json json{Json::Object{}};
   put(json, "type", text(value.type));
@@ -73,12 +93,13 @@ void put_field(Json& fields, const Field<Owner, Member>& field) {
   if (!field.required) put(json, "default", std::move(value.value));
   if (nullable) put(json, "nullable", {true});
   if (field.schedule) put(json, "schedule", {true});
-  if constexpr (requires { Choices<Member>::kNames; }) {
+  if constexpr (Choice<Value>) {
     Json::Array names;
-    for (const char* name : Choices<Member>::kNames) names.push_back(text(name));
+    for (const char* name : Choices<Value>::kNames) names.push_back(text(name));
     put(json, "choices", {std::move(names)});
   }
-  if constexpr (std::is_arithmetic_v<Member> && !std::is_same_v<Member, bool>) put_interval(json, field.interval);
+  if constexpr (std::is_floating_point_v<Value> || std::is_same_v<Member, std::size_t>)
+    put_interval(json, field.interval);
   put(fields, field.name, std::move(json));
 }
 
@@ -134,7 +155,7 @@ template <class Metric>
 void put_traits(Metrics, Json& one, Type<Metric>) {
   put(one, "targets", text(name_of(Metric::kTargets)));
   put(one, "direction", text(Metric::kDirection == Direction::max ? "max" : "min"));
-  if constexpr (requires { Metric::kOutputs; }) put(one, "outputs", number(Metric::kOutputs));
+  if constexpr (requires { Metric{}.outputs(); }) put(one, "outputs", number(Metric{}.outputs()));
 }
 
 template <class Descriptions>

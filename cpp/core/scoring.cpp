@@ -63,12 +63,11 @@ void for_each_row(const Kernels& kernels, const float* y, const BatchTargets& ta
   }
 }
 
-// A trait of the metric's struct, if it has one.
-template <class AnyMetric>
-constexpr std::size_t kOutputsOf = 0;   // any number
-template <class AnyMetric>
-  requires requires { AnyMetric::kOutputs; }
-constexpr std::size_t kOutputsOf<AnyMetric> = AnyMetric::kOutputs;
+// The number of outputs that a metric needs; 0 is any number.
+std::size_t outputs_of(const auto& metric) {
+  if constexpr (requires { metric.outputs(); }) return metric.outputs();
+  return 0;
+}
 
 }  // namespace
 
@@ -112,14 +111,14 @@ void Scoring::check(ActivationKind head) const {
     std::visit(
         [&](const auto& metric) {
           using Chosen = std::remove_cvref_t<decltype(metric)>;
-          constexpr std::size_t kOutputs = kOutputsOf<Chosen>;
+          const std::size_t outputs = outputs_of(metric);
           const std::string name = std::string("metrics: ") + Chosen::kName;
           if (Chosen::kTargets == MetricTargets::labels && !labels_)
             throw std::invalid_argument(name + " needs a loss on labels");
           if (Chosen::kTargets == MetricTargets::matrix && labels_)
             throw std::invalid_argument(name + " does not go with a loss on labels");
-          if (kOutputs != 0 && cols_ != kOutputs)
-            throw std::invalid_argument(name + " needs " + std::to_string(kOutputs) + " output, the network has " +
+          if (outputs != 0 && cols_ != outputs)
+            throw std::invalid_argument(name + " needs " + std::to_string(outputs) + " output, the network has " +
                                         std::to_string(cols_));
         },
         measured.metric);

@@ -237,6 +237,43 @@ struct Softplus {
   }
 };
 
+// x tanh(softplus(x)) (Misra 2019). With n = e^x (e^x + 2), tanh(softplus(x)) is n / (n + 2), which is 1 from 20 on. The
+// lower clamp avoids inf * 0; below it the result vanishes.
+struct Mish {
+  static constexpr const char* kName = "mish";
+  static constexpr bool kFromInput = true;
+  static constexpr std::size_t kBackwardVectors = 2;
+  template <class V>
+  static FASTREG_INLINE V forward(V x) {
+    const V e = exp(min(V(20.0f), x)), n = e * (e + V(2.0f));
+    return max(V(-110.0f), x) * (n / (n + V(2.0f)));
+  }
+  template <class V>
+  static FASTREG_INLINE V backward(V x, V dy) {
+    const V z = min(V(20.0f), max(V(-110.0f), x));
+    const V e = exp(z), n = e * (e + V(2.0f));
+    const V tanh = n / (n + V(2.0f)), sigmoid = e / (e + V(1.0f));
+    return fma(z * sigmoid, fnma(tanh, tanh, V(1.0f)), tanh) * dy;
+  }
+};
+
+// s x above zero, s a (e^x - 1) below it. With these s and a, independent values of mean 0 and variance 1 keep both from
+// layer to layer (Klambauer et al. 2017).
+struct Selu {
+  static constexpr const char* kName = "selu";
+  static constexpr bool kFromInput = false;
+  static constexpr std::size_t kBackwardVectors = 4;
+  static constexpr float kScale = 1.05070098f, kScaledAlpha = 1.75809934f;
+  template <class V>
+  static FASTREG_INLINE V forward(V x) {
+    return select(x > V(0.0f), V(kScale) * x, V(kScaledAlpha) * expm1_negative(min(V(0.0f), x)));
+  }
+  template <class V>
+  static FASTREG_INLINE V backward(V y, V dy) {
+    return select(y > V(0.0f), V(kScale), y + V(kScaledAlpha)) * dy;
+  }
+};
+
 // Softmax needs a whole row, so it has its own kernels, softmax_forward and softmax_backward. The latter reads the
 // output.
 struct Softmax {
@@ -245,7 +282,7 @@ struct Softmax {
 };
 
 // The index of an activation here is its ActivationKind.
-using Activations = List<Linear, Relu, LeakyRelu, Elu, Gelu, Silu, Tanh, Sigmoid, Softplus, Softmax>;
+using Activations = List<Linear, Relu, LeakyRelu, Elu, Gelu, Silu, Tanh, Sigmoid, Softplus, Softmax, Mish, Selu>;
 
 template <class F>
 inline constexpr ActivationKind kKind = static_cast<ActivationKind>(index_of<F>(Activations()));

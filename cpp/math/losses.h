@@ -38,6 +38,24 @@ struct FormulaOf<losses::MeanSquaredError> {
   using OnOutputs = SquaredError<V>;
 };
 
+// e^2 / 2 for an error e of at most delta in size, and delta (|e| - delta / 2) for a larger one. The gradient is e,
+// limited to delta.
+template <class V>
+struct Huber {
+  static constexpr bool kByRow = false, kReplacesOutput = false;
+  V delta;
+  FASTREG_INLINE explicit Huber(const losses::Huber& loss) : delta(loss.delta) {}
+  FASTREG_INLINE LossValue<V> evaluate(V& y, V t) const {
+    const V error = y - t, size = abs(error), quadratic = min(delta, size);
+    return {quadratic * fnma(V(0.5f), quadratic, size), max(V(0.0f) - delta, min(delta, error))};
+  }
+};
+template <>
+struct FormulaOf<losses::Huber> {
+  template <class V>
+  using OnOutputs = Huber<V>;
+};
+
 // -t log y - (1 - t) log(1 - y) with y clipped. The gradient is 0 where y was clipped.
 template <class V>
 struct BinaryCrossentropy {

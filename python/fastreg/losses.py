@@ -9,9 +9,9 @@ before it, so a saturated output costs no accuracy.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from fastreg.internal.checks import absent_names
+from fastreg.internal.checks import POSITIVE, absent_names
 from fastreg.internal.description import Description, Registry
 from fastreg.internal.keras_arguments import (
     CrossentropyArguments,
@@ -23,6 +23,7 @@ from fastreg.internal.keras_arguments import (
 __all__ = [
     "BinaryCrossentropy",
     "CategoricalCrossentropy",
+    "Huber",
     "Loss",
     "MeanSquaredError",
     "SparseCategoricalCrossentropy",
@@ -57,6 +58,38 @@ class MeanSquaredError(Loss, LossArguments):
 
     key: ClassVar[str] = "mean_squared_error"
     targets: ClassVar[str] = "values"
+
+
+@takes_keras_arguments
+@dataclass(frozen=True)
+class Huber(Loss, LossArguments):
+    r"""Squares of small errors and sizes of large ones, so that outliers do not dominate (Huber, 1964).
+
+    .. math::
+        \ell_i = \frac1k \sum_j h(p_{ij} - t_{ij}), \qquad
+        h(e) = \begin{cases} e^2 / 2 & |e| \le \delta \\ \delta (|e| - \delta / 2) & |e| > \delta \end{cases}
+
+    Within :math:`\delta` it is half of the squared error. No error has a gradient larger than :math:`\delta`.
+
+    Targets are finite numbers of shape (n, k); (n,) is taken as (n, 1).
+
+    Args:
+        delta: :math:`\delta > 0`, the size from which an error counts as large.
+
+    Raises:
+        ValueError: If ``delta`` is not > 0 and finite.
+
+    Example:
+        >>> from fastreg import losses
+        >>> losses.Huber(0.5)
+        Huber(delta=0.5)
+        >>> losses.get("huber")
+        Huber(delta=1.0)
+    """
+
+    key: ClassVar[str] = "huber"
+    targets: ClassVar[str] = "values"
+    delta: Annotated[float, POSITIVE] = 1.0
 
 
 @takes_keras_arguments
@@ -148,6 +181,7 @@ _REGISTRY: Registry[Loss] = Registry(
     {
         "mean_squared_error": MeanSquaredError,
         "mse": MeanSquaredError,
+        "huber": Huber,
         "binary_crossentropy": BinaryCrossentropy,
         "bce": BinaryCrossentropy,
         "categorical_crossentropy": CategoricalCrossentropy,

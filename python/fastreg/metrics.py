@@ -6,9 +6,9 @@ The key in the history is the string that was given (``"acc"``), or the name of 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
-from fastreg.internal.checks import absent_names, check_name, describe
+from fastreg.internal.checks import Range, absent_names, check_name, describe
 from fastreg.internal.description import Description, Registry
 from fastreg.internal.keras_arguments import BinaryAccuracyArguments, MetricArguments, takes_keras_arguments
 from fastreg.losses import Loss
@@ -17,6 +17,7 @@ __all__ = [
     "AUC",
     "BinaryAccuracy",
     "CategoricalAccuracy",
+    "F1Score",
     "MeanAbsoluteError",
     "MeanSquaredError",
     "Metric",
@@ -30,6 +31,9 @@ if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = absent_names(__name__)
 
 
+_THRESHOLD = Range("be in (0, 1]", 0.0, 1.0, "(]")
+
+
 class Metric(Description):
     """The base class of the metrics; anything that ``compile(metrics=[...])`` accepts."""
 
@@ -37,9 +41,12 @@ class Metric(Description):
     direction: ClassVar[str]
     # The form of the targets: a "matrix"; "labels", which requires a loss on labels; or "any" of both.
     targets: ClassVar[str] = "matrix"
-    # The number of outputs that the network must have; None means any number.
-    outputs: ClassVar[int | None] = None
     name: Annotated[str, check_name]
+
+    @property
+    def outputs(self) -> int | None:
+        """How many outputs the network must have; None is any number."""
+        return None
 
 
 @takes_keras_arguments
@@ -156,8 +163,55 @@ class AUC(Metric, MetricArguments):
     """
 
     direction: ClassVar[str] = "max"
-    outputs: ClassVar[int | None] = 1
     name: Annotated[str, check_name] = "auc"
+
+    @property
+    def outputs(self) -> int:
+        """One."""
+        return 1
+
+
+@takes_keras_arguments
+@dataclass(frozen=True)
+class F1Score(Metric, MetricArguments):
+    r"""F1, the harmonic mean of precision and recall, exact over all rows of an epoch.
+
+    .. math:: F_1 = \frac{2\, TP}{2\, TP + FP + FN}
+
+    of each output (class) j, from its true positives :math:`TP`, false positives :math:`FP` and false negatives
+    :math:`FN` among all rows; it is 0 for a class that is neither predicted nor actual. A row is actually positive for
+    j if :math:`t_j > 0.5`, or if its label is j.
+
+    Keras's ``average=None`` gives a number for each class. A history holds one number for each epoch, so here a network
+    of several outputs needs one of the averages; of one output (yes or no) None is the F1 of yes.
+
+    Args:
+        average: ``"micro"``: F1 of the counts of all classes together. ``"macro"``: the mean of the classes' F1.
+            ``"weighted"``: their mean weighted by the number of actual positives. None: there is one output.
+        threshold: In (0, 1]. A row is predicted positive for j if :math:`p_j` is larger, so that it may have several
+            classes. None: the class of its largest output, of equal ones the first; for one output 0.5.
+        name: Key in the history.
+
+    Raises:
+        ValueError: If ``average`` is another name, ``threshold`` is out of range or NaN, or ``name`` is empty; by
+            ``compile`` if ``average`` is None and the network has several outputs.
+
+    Example:
+        >>> from fastreg import metrics
+        >>> metrics.F1Score("macro")
+        F1Score(average='macro', threshold=None, name='f1_score')
+    """
+
+    direction: ClassVar[str] = "max"
+    targets: ClassVar[str] = "any"
+    average: Literal["micro", "macro", "weighted"] | None = None
+    threshold: Annotated[float, _THRESHOLD] | None = None
+    name: Annotated[str, check_name] = "f1_score"
+
+    @property
+    def outputs(self) -> int | None:
+        """One if there is no average."""
+        return 1 if self.average is None else None
 
 
 # Names for the accuracy that fits the loss and the outputs.
@@ -167,6 +221,7 @@ _REGISTRY: Registry[Metric] = Registry(
     Metric,
     {
         "auc": AUC,
+        "f1_score": F1Score,
         "binary_accuracy": BinaryAccuracy,
         "categorical_accuracy": CategoricalAccuracy,
         "sparse_categorical_accuracy": SparseCategoricalAccuracy,

@@ -23,13 +23,14 @@ from fastreg.internal.description import Description, Registry
 from fastreg.internal.keras_arguments import (
     AdamArguments,
     AdamWArguments,
+    DecoupledArguments,
     OptimizerArguments,
     RMSpropArguments,
     takes_keras_arguments,
 )
 from fastreg.schedules import LearningRateSchedule
 
-__all__ = ["SGD", "Adam", "AdamW", "LearningRate", "Optimizer", "RMSprop", "get", "schedules"]
+__all__ = ["SGD", "Adam", "AdamW", "LearningRate", "Lion", "Optimizer", "RMSprop", "get", "schedules"]
 
 if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = absent_names(__name__)
@@ -255,8 +256,46 @@ class RMSprop(Optimizer, RMSpropArguments):
     epsilon: Annotated[float, NORMAL] = 1e-7
 
 
+@takes_keras_arguments
+@dataclass(frozen=True, repr=False)
+class Lion(Optimizer, DecoupledArguments):
+    r"""Steps of the same size for all weights, along the sign of an average of gradients (Chen et al., NeurIPS 2023).
+
+    .. math::
+        c \leftarrow \beta_1 m + (1 - \beta_1) g, \quad
+        w \leftarrow w - \eta_t (\operatorname{sign}(c) + \lambda w), \quad
+        m \leftarrow \beta_2 m + (1 - \beta_2) g
+
+    It keeps one number for each weight, half of what Adam keeps. The authors advise a learning rate that is 3 to 10
+    times smaller than Adam's, and a decay as many times larger.
+
+    Under a proximal L1 a step minimises :math:`c w + l_1 |w|` over all w that it can reach: a weight moves towards 0,
+    and stays there, as long as :math:`|c| \le l_1`.
+
+    Args:
+        learning_rate: :math:`\eta > 0`, or a schedule called with the step, counted from 0.
+        beta_1: In [0, 1).
+        beta_2: In [0, 1).
+        weight_decay: :math:`\lambda \ge 0`. Biases and batch-normalisation parameters are exempt, as in :class:`AdamW`.
+        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
+
+    Raises:
+        ValueError: If an argument is out of range or NaN, or two ways to clip are given.
+
+    Example:
+        >>> from fastreg import optimizers
+        >>> optimizers.Lion(1e-4, weight_decay=0.1)
+        Lion(learning_rate=0.0001, beta_1=0.9, beta_2=0.99, weight_decay=0.1)
+    """
+
+    learning_rate: LearningRate = 0.001
+    beta_1: Annotated[float, FRACTION] = 0.9
+    beta_2: Annotated[float, FRACTION] = 0.99
+    weight_decay: Annotated[float, NON_NEGATIVE] = 0.0
+
+
 _REGISTRY: Registry[Optimizer] = Registry(
-    "optimizer", Optimizer, {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop}
+    "optimizer", Optimizer, {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop, "lion": Lion}
 )
 
 

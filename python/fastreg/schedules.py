@@ -6,7 +6,7 @@ or takes an array of steps and returns an array; all arithmetic is float64. Any 
 a schedule, too, but only those of this file can be saved with a model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, overload
@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Annotated, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg.internal.checks import AT_LEAST_ONE, CLOSED_FRACTION, NON_NEGATIVE, POSITIVE, absent_names
+from fastreg.internal.checks import (
+    AT_LEAST_ONE,
+    CLOSED_FRACTION,
+    NON_NEGATIVE,
+    POSITIVE,
+    absent_names,
+    check_real,
+    describe,
+)
 from fastreg.internal.description import Description, Registry
 from fastreg.internal.keras_arguments import CosineArguments, ScheduleArguments, takes_keras_arguments
 
@@ -23,6 +31,7 @@ __all__ = [
     "CosineDecay",
     "ExponentialDecay",
     "LearningRateSchedule",
+    "LinearWarmup",
     "PiecewiseConstantDecay",
     "StepDecay",
     "get",
@@ -214,12 +223,62 @@ class PiecewiseConstantDecay(LearningRateSchedule, ScheduleArguments):
         return rates
 
 
+def _check_rate(owner: str, name: str, value: object) -> object:
+    """A rate > 0 as a float, or one of the schedules of this file, as itself or in its JSON form."""
+    if isinstance(value, (LearningRateSchedule, Mapping)):
+        return _REGISTRY.resolve(f"{owner}: {name}", value)
+    if callable(value):
+        raise TypeError(f"{owner}: {name} must be a number or one of fastreg.schedules, got {describe(value)}")
+    return check_real(owner, name, value, POSITIVE)
+
+
+@dataclass(frozen=True)
+class LinearWarmup(LearningRateSchedule):
+    r"""A straight line up to a rate or to the first rate of a schedule, which then begins.
+
+    .. math:: \eta_t = \begin{cases}
+        \eta_a + (f(0) - \eta_a)\, t / s & t < s \\ f(t - s) & t \ge s \end{cases}
+
+    with the rate :math:`f(t)` of the schedule at its own step t, or a constant :math:`f`. So the whole takes s steps
+    more than the schedule alone, as with PyTorch's ``SequentialLR`` and the warm-up of Keras's ``CosineDecay``. Step 0
+    of a warm-up from 0 changes nothing.
+
+    Args:
+        learning_rate: A number > 0, or one of the schedules of this file. Any other function of the step can warm up by
+            itself.
+        warmup_steps: :math:`s \ge 1`, in optimizer steps, not epochs.
+        initial_learning_rate: :math:`\eta_a \ge 0`, the rate at step 0.
+
+    Raises:
+        TypeError: If ``learning_rate`` is neither a number nor one of the schedules of this file.
+        ValueError: If a number is out of range or NaN.
+
+    Example:
+        >>> from fastreg import schedules
+        >>> rate = schedules.LinearWarmup(schedules.CosineDecay(1.0, decay_steps=100), warmup_steps=4)
+        >>> rate(0), rate(1), rate(4), rate(54)
+        (0.0, 0.25, 1.0, 0.5)
+    """
+
+    learning_rate: Annotated[float | LearningRateSchedule, _check_rate]
+    warmup_steps: Annotated[int, AT_LEAST_ONE]
+    initial_learning_rate: Annotated[float, NON_NEGATIVE] = 0.0
+
+    def _rates(self, step: Rates) -> Rates:
+        after = self.learning_rate
+        schedule = after if isinstance(after, LearningRateSchedule) else Constant(after)
+        first, begun = self.initial_learning_rate, step - self.warmup_steps
+        line = first + (schedule(0) - first) * (step / self.warmup_steps)
+        return np.where(begun < 0.0, line, schedule(np.maximum(begun, 0.0)))
+
+
 _TYPES: tuple[type[LearningRateSchedule], ...] = (
     Constant,
     StepDecay,
     ExponentialDecay,
     CosineDecay,
     PiecewiseConstantDecay,
+    LinearWarmup,
 )
 _REGISTRY: Registry[LearningRateSchedule] = Registry("schedule", LearningRateSchedule, {}, internal=_TYPES)
 

@@ -251,16 +251,22 @@ std::string other_value(const Interval& interval, Clipping& value) {
   return other_value(interval, value.limit);
 }
 
-template <class Enum>
-  requires requires { Choices<Enum>::kNames; }
+template <Choice Enum>
 std::string other_value(const Interval&, Enum& value) {
   value = static_cast<Enum>(value == Enum{} ? 1 : 0);
   return std::string("\"") + Choices<Enum>::kNames[static_cast<std::size_t>(value)] + "\"";
 }
+template <class T>
+std::string other_value(const Interval& interval, std::optional<T>& value) {
+  return other_value(interval, value.emplace());
+}
 
-template <class Enum>
-  requires requires { Choices<Enum>::kNames; }
+template <Choice Enum>
 bool same(Enum a, Enum b) {
+  return a == b;
+}
+template <class T>
+bool same(const std::optional<T>& a, const std::optional<T>& b) {
   return a == b;
 }
 bool same(float a, float b) { return a == b; }

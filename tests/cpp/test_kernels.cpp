@@ -338,10 +338,9 @@ double update_reference(const Rule& rule, const Update& u, Double w, double g, D
   if (!u.proximal) slope += static_cast<double>(u.l1) * (w.v > 0 ? 1 : w.v < 0 ? -1 : 0);
   const double rate = u.rate;
   const Double direction = rule.direction(w, slope, moment);
-  const Double next = rule.apply(w.v - rate * u.decay * w.v, direction, moment);
-  if (!u.proximal) return next.v;
-  const double threshold = rule.step_size(moment).v * u.l1;
-  return std::copysign(std::max(0.0, std::abs(next.v) - threshold), next.v);
+  const Double decayed = w.v - rate * u.decay * w.v;
+  if (u.proximal) return math::proximal_step<Rule, Double>(rule, decayed, direction, moment, u.l1).v;
+  return rule.apply(decayed, direction, moment).v;
 }
 
 template <class Description, class Rule>

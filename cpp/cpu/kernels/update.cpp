@@ -97,9 +97,10 @@ struct VectorStep {
       sums.absolute = sums.absolute + abs(e.w);
       sums.square = fma(e.w, e.w, sums.square);
     }
-    V w = rule.apply(kPlain ? e.w : fnma(decay, e.w, e.w), e.direction, e.moment);
-    if (proximal) w = math::soft_threshold(w, rule.step_size(e.moment) * l1);
-    lanes.store(w, weights + i);
+    const V w = kPlain ? e.w : fnma(decay, e.w, e.w);
+    lanes.store(proximal ? math::proximal_step(rule, w, e.direction, e.moment, l1)
+                         : rule.apply(w, e.direction, e.moment),
+                weights + i);
   }
 
   // Returns false and does nothing if a mean of squares needs kBounded.

@@ -68,11 +68,12 @@ inline constexpr Interval kClosedFraction{0.0, 1.0, false, false, "in [0, 1]"};
 // size_t.
 inline constexpr Interval kWidth{1.0, 0x1p31, false, true, "in [1, 2^31)"};
 
-// The names of an enum's values in their order. There is a specialisation next to each enum that is the type of a
-// field:
-//   template <> struct Choices<Average> { static constexpr const char* kNames[] = {"binary", "micro", "macro"}; };
+// The names of an enum's values, in their order; an enum that is the type of a field specialises it:
+//   template <> struct Choices<Average> { static constexpr const char* kNames[] = {"micro", "macro"}; };
 template <class Enum>
 struct Choices;
+template <class Enum>
+concept Choice = requires { Choices<Enum>::kNames; };
 
 // One field: its name in JSON and in Python, the member, and its interval. `required`: JSON must contain it.
 // `schedule`: JSON may contain an object instead of the number, which is not read here.

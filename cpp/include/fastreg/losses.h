@@ -24,6 +24,14 @@ struct MeanSquaredError {
   static constexpr ActivationKind kAbsorbs = ActivationKind::linear;
 };
 
+struct Huber {
+  static constexpr const char* kName = "Huber";
+  float delta = 1.0f;
+  static constexpr auto kFields = fields(field("delta", &Huber::delta, kPositive));
+  static constexpr Targets kTargets = Targets::values;
+  static constexpr ActivationKind kAbsorbs = ActivationKind::linear;
+};
+
 struct BinaryCrossentropy {
   static constexpr const char* kName = "BinaryCrossentropy";
   bool from_logits = false;
@@ -51,6 +59,6 @@ struct SparseCategoricalCrossentropy {
 }  // namespace losses
 
 using Losses = List<losses::MeanSquaredError, losses::BinaryCrossentropy, losses::CategoricalCrossentropy,
-                    losses::SparseCategoricalCrossentropy>;
+                    losses::SparseCategoricalCrossentropy, losses::Huber>;
 
 }  // namespace fastreg

@@ -68,6 +68,16 @@ struct RMSprop {
              field("epsilon", &RMSprop::epsilon, kNormal), field("clipping", &RMSprop::clipping));
 };
 
-using Optimizers = List<SGD, Adam, AdamW, RMSprop>;
+struct Lion {
+  static constexpr const char* kName = "Lion";
+  float learning_rate = 1e-3f, beta_1 = 0.9f, beta_2 = 0.99f, weight_decay = 0.0f;
+  Clipping clipping{};
+  static constexpr auto kFields =
+      fields(rate_field(&Lion::learning_rate), field("beta_1", &Lion::beta_1, kFraction),
+             field("beta_2", &Lion::beta_2, kFraction), field("weight_decay", &Lion::weight_decay, kNotNegative),
+             field("clipping", &Lion::clipping));
+};
+
+using Optimizers = List<SGD, Adam, AdamW, RMSprop, Lion>;
 
 }  // namespace fastreg

@@ -10,12 +10,12 @@ from functools import cache
 from importlib import import_module
 
 _DENSE_ONLY = "networks are stacks of dense layers; a row of n features goes into Dense, so flatten other data first"
-_REGRESSION = "the loss for numbers is 'mean_squared_error'; clip outliers of the targets first"
+_REGRESSION = "the losses for numbers are 'mean_squared_error' and, with outliers, 'huber'"
 _CLASSES = "the losses for classes are the cross-entropies: binary, categorical and sparse_categorical"
 _COMPUTE = "compute it from predict's outputs, with sklearn.metrics say"
-_RECTIFIED = "'leaky_relu', 'elu', 'gelu' and 'silu' are the ones of this kind that there are"
+_RECTIFIED = "'leaky_relu', 'elu', 'selu', 'gelu', 'silu' and 'mish' are the ones of this kind that there are"
 _BOUNDED = "'sigmoid' and 'tanh' are the bounded ones that there are"
-_ADAPTIVE = "'adam', 'adamw', 'rmsprop' and 'sgd' with momentum are there"
+_ADAPTIVE = "'adam', 'adamw', 'lion', 'rmsprop' and 'sgd' with momentum are there"
 _SUBCLASS = "derive from callbacks.Callback, whose on_epoch_end can do it"
 _JOINS = "Add, Multiply and Concatenate join values"
 _FUNCTIONAL = "fastreg.Model is the functional form, fastreg.Sequential the chain"
@@ -65,7 +65,7 @@ _SAID: dict[str, dict[str, str]] = {
         "STFTSpectrogram",
     },
     "activation": {
-        _RECTIFIED: "selu celu prelu relu6 crelu rrelu mish glu swiglu geglu hard_silu hard_swish squared_relu "
+        _RECTIFIED: "celu prelu relu6 crelu rrelu glu swiglu geglu hard_silu hard_swish squared_relu "
         "hard_shrink soft_shrink threshold thresholded_relu",
         _BOUNDED: "hard_sigmoid hard_tanh softsign tanh_shrink log_sigmoid sparse_sigmoid squareplus sparse_plus "
         "logistic erf arctan",
@@ -76,9 +76,10 @@ _SAID: dict[str, dict[str, str]] = {
     "loss": {
         _REGRESSION + "; the metric 'mean_absolute_error' watches absolute errors": "MeanAbsoluteError mae "
         "l1 L1Loss SmoothL1Loss absolute_error mad median_absolute_error",
-        _REGRESSION: "Huber LogCosh MeanAbsolutePercentageError MeanSquaredLogarithmicError mape msle CosineSimilarity "
-        "Poisson Tversky pinball quantile HuberLoss PoissonNLLLoss GaussianNLLLoss rmse root_mean_squared_error "
+        _REGRESSION: "LogCosh MeanAbsolutePercentageError MeanSquaredLogarithmicError mape msle CosineSimilarity "
+        "Poisson Tversky pinball quantile PoissonNLLLoss GaussianNLLLoss rmse root_mean_squared_error "
         "squared_log_error tweedie gamma",
+        "'huber' is its name here, as in Keras": "HuberLoss",
         "'mean_squared_error' is its name here, as in Keras": "MSELoss squared_error l2 l2_loss",
         _CLASSES: "Hinge SquaredHinge CategoricalHinge KLDivergence BinaryFocalCrossentropy "
         "CategoricalFocalCrossentropy Dice CTC Circle CategoricalGeneralizedCrossEntropy kld kl_divergence "
@@ -86,14 +87,15 @@ _SAID: dict[str, dict[str, str]] = {
         "logloss BCELoss BCEWithLogitsLoss MultiMarginLoss softmax_cross_entropy deviance perceptron",
     },
     "metric": {
-        _COMPUTE: "Precision Recall TruePositives TrueNegatives FalsePositives FalseNegatives F1Score FBetaScore "
+        _COMPUTE: "Precision Recall TruePositives TrueNegatives FalsePositives FalseNegatives FBetaScore "
         "PrecisionAtRecall RecallAtPrecision SensitivityAtSpecificity SpecificityAtSensitivity R2Score "
         "TopKCategoricalAccuracy SparseTopKCategoricalAccuracy MeanIoU IoU BinaryIoU OneHotIoU OneHotMeanIoU "
         "CosineSimilarity MeanAbsolutePercentageError MeanSquaredLogarithmicError LogCoshError PearsonCorrelation "
-        "ConcordanceCorrelation Poisson mape msle f1 f1_score r2 average_precision "
+        "ConcordanceCorrelation Poisson mape msle r2 average_precision "
         "balanced_accuracy matthews_corrcoef cohen_kappa kappa specificity sensitivity log_cosh "
         "top_k_categorical_accuracy",
         "'auc' is its name here, as in Keras": "roc_auc roc_auc_score",
+        "'f1_score' is its name here, as in Keras": "f1",
         "the square root of 'mean_squared_error'": "RootMeanSquaredError rmse",
         "the history has the loss under 'loss' and, with validation data, 'val_loss'": "BinaryCrossentropy "
         "CategoricalCrossentropy SparseCategoricalCrossentropy Hinge SquaredHinge CategoricalHinge KLDivergence kld "
@@ -103,7 +105,7 @@ _SAID: dict[str, dict[str, str]] = {
         "SparseCategoricalAccuracy are the classes": "Accuracy",
     },
     "optimizer": {
-        _ADAPTIVE: "Adagrad Adadelta Adamax Nadam Ftrl Adafactor Lion Lamb Muon LossScaleOptimizer RAdam NAdam Rprop "
+        _ADAPTIVE: "Adagrad Adadelta Adamax Nadam Ftrl Adafactor Lamb Muon LossScaleOptimizer RAdam NAdam Rprop "
         "ASGD LBFGS lbfgs SparseAdam SophiaG AdaBelief Ranger Shampoo Lars Novograd Adahessian AMSGrad",
     },
     "initializer": {
@@ -129,9 +131,10 @@ _SAID: dict[str, dict[str, str]] = {
         "fit(verbose=1) shows progress, fit(verbose=2) a line for each epoch": "ProgbarLogger",
     },
     "schedule": {
-        "CosineDecay, ExponentialDecay, PiecewiseConstantDecay, StepDecay and Constant are there, and any function of "
-        "the step will do": "CosineDecayRestarts InverseTimeDecay PolynomialDecay LinearDecay WarmUp OneCycleLR "
-        "CyclicLR NoamDecay CosineAnnealingLR ExponentialLR StepLR MultiStepLR LambdaLR ReduceLROnPlateau",
+        "LinearWarmup is its name here": "WarmUp LinearLR",
+        "CosineDecay, ExponentialDecay, PiecewiseConstantDecay, StepDecay, LinearWarmup and Constant are there, and "
+        "any function of the step will do": "CosineDecayRestarts InverseTimeDecay PolynomialDecay LinearDecay "
+        "OneCycleLR CyclicLR NoamDecay CosineAnnealingLR ExponentialLR StepLR MultiStepLR LambdaLR ReduceLROnPlateau",
     },
     "model": {
         _FUNCTIONAL: "Functional",

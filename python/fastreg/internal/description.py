@@ -10,6 +10,7 @@ Annotations that are checked when a description is made, each with ``| None`` wh
 ==============================  ===================================================================================
 ``Annotated[float, FRACTION]``  a number of that range, as a float
 ``Annotated[int, FRACTION, n]`` an integer of that range, and below n if there is one
+``Literal["a", "b"]``           one of these names
 ``Annotated[str, check_name]``  what the function makes of (owner, field, value), or the error that it raises
 ``Sequence[Annotated[...]]``    a list of such values, as a tuple
 ``bool``, ``None``              True or False; only None
@@ -26,9 +27,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, FrozenInstanceError, fields
 from functools import cache, partial
 from types import NoneType, UnionType
-from typing import Annotated, Any, ClassVar, Generic, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, Union, cast, get_args, get_origin
 
-from fastreg.internal.checks import check_bool, check_int, check_real, describe, unknown_name
+from fastreg.internal.checks import check_bool, check_choice, check_int, check_real, describe, unknown_name
 
 T = TypeVar("T", bound="Description")
 # Converts what a user gave into the value of a field. It is called with the owner, the name of the field and the value.
@@ -109,6 +110,8 @@ def _check_of_part(part: Any) -> Check | None:
     if get_origin(part) is Sequence:
         check = _check_of(get_args(part)[0])
         return None if check is None else partial(_check_sequence, check)
+    if get_origin(part) is Literal:
+        return partial(_check_choice, get_args(part))
     if get_origin(part) is not Annotated:
         return None
     kind, mark, *limit = get_args(part)
@@ -128,6 +131,10 @@ def _check_none(owner: str, name: str, value: Any) -> None:
 
 def _unless_none(check: Check, owner: str, name: str, value: Any) -> object:
     return None if value is None else check(owner, name, value)
+
+
+def _check_choice(choices: tuple[str, ...], owner: str, name: str, value: Any) -> str:
+    return check_choice(owner, name, value, choices)
 
 
 def _check_sequence(check: Check, owner: str, name: str, value: Any) -> tuple[object, ...]:

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 LEAKY_RELU_SLOPE = 0.2
+SELU_ALPHA = 1.6732632423543772
+SELU_SCALE = 1.0507009873554805
 
 
 class Activation(NamedTuple):
@@ -32,6 +34,15 @@ def _normal_cdf(z):
 
 def _normal_pdf(z):
     return np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
+
+
+def _mish(z):
+    return z * np.tanh(np.logaddexp(0.0, z))
+
+
+def _mish_derivative(z):
+    bounded = np.tanh(np.logaddexp(0.0, z))
+    return bounded + z * sigmoid(z) * (1.0 - bounded**2)
 
 
 def softmax(z):
@@ -61,6 +72,12 @@ ELEMENTWISE = {
     ),
     "tanh": Activation(np.tanh, lambda z: 1.0 - np.tanh(z) ** 2, ulps=4.0),
     "sigmoid": Activation(sigmoid, lambda z: sigmoid(z) * sigmoid(-z), ulps=4.0),
+    "mish": Activation(_mish, _mish_derivative, ulps=8.0, cancels=True),
+    "selu": Activation(
+        lambda z: SELU_SCALE * np.where(z > 0.0, z, SELU_ALPHA * np.expm1(np.minimum(z, 0.0))),
+        lambda z: SELU_SCALE * np.where(z > 0.0, 1.0, SELU_ALPHA * np.exp(np.minimum(z, 0.0))),
+        ulps=4.0,
+    ),
     "softplus": Activation(lambda z: np.logaddexp(0.0, z), sigmoid, ulps=4.0),
 }
 ACTIVATIONS = (*ELEMENTWISE, "softmax")

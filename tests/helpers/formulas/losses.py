@@ -65,6 +65,18 @@ class MeanSquaredError(Loss):
 
 
 @dataclass(frozen=True)
+class Huber(Loss):
+    delta: float = 1.0
+
+    def rows(self, y, t):
+        size = np.abs(y - t)
+        return np.where(size <= self.delta, 0.5 * size**2, self.delta * (size - 0.5 * self.delta)).mean(axis=1)
+
+    def row_gradients(self, y, t):
+        return np.clip(y - t, -self.delta, self.delta) / y.shape[1]
+
+
+@dataclass(frozen=True)
 class BinaryCrossentropy(Loss):
     targets = "probabilities"
     absorbs = "sigmoid"
@@ -129,6 +141,8 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
 # The rows.
 LOSSES = {
     "mean_squared_error": MeanSquaredError(),
+    "huber": Huber(),
+    "huber of a small delta": Huber(0.3),
     "binary_crossentropy": BinaryCrossentropy(),
     "binary_crossentropy of logits": BinaryCrossentropy(from_logits=True),
     "categorical_crossentropy": CategoricalCrossentropy(),

@@ -62,6 +62,36 @@ class AUC(Metric):
         return float(((lead > 0.0) + 0.5 * (lead == 0.0)).mean())
 
 
+@dataclass(frozen=True)
+class F1Score(Metric):
+    targets = "any"
+    average: str | None = None
+    threshold: float | None = None
+
+    @property
+    def outputs(self):
+        return 1 if self.average is None else None
+
+    def value(self, y, t, r=None):
+        columns = np.arange(y.shape[1])
+        actual = np.asarray(t).reshape(-1, 1) == columns if np.ndim(t) == 1 else t > 0.5
+        if self.threshold is not None or len(columns) == 1:
+            predicted = y > (self.threshold or 0.5)
+        else:
+            predicted = y.argmax(axis=1)[:, None] == columns
+        if self.average == "micro":
+            return _f1(predicted.ravel(), actual.ravel())
+        scores = [_f1(predicted[:, j], actual[:, j]) for j in columns]
+        return weighted_mean(scores, actual.sum(axis=0) if self.average == "weighted" else None)
+
+
+def _f1(predicted, actual):
+    if not (predicted & actual).any():
+        return 0.0
+    precision, recall = actual[predicted].mean(), predicted[actual].mean()
+    return float(2.0 * precision * recall / (precision + recall))
+
+
 # The rows.
 METRICS = {
     "binary_accuracy": BinaryAccuracy(),
@@ -70,6 +100,12 @@ METRICS = {
     "mean_squared_error": MeanSquaredError(),
     "mean_absolute_error": MeanAbsoluteError(),
     "auc": AUC(),
+    "f1_score": F1Score(),
+    "f1 of a low threshold": F1Score(threshold=0.25),
+    "micro f1": F1Score("micro"),
+    "macro f1": F1Score("macro"),
+    "weighted f1": F1Score("weighted"),
+    "macro f1 of a threshold": F1Score("macro", 0.25),
 }
 
 

@@ -61,6 +61,10 @@ class Optimizer(Formula):
         """What the direction is divided by, by element, from the second moment after g."""
         return 1.0
 
+    def step(self, w, size, direction, pull):
+        """The parameter after a step of this size along the direction, against the pull of a proximal penalty."""
+        return soft_threshold(w - size * direction, size * pull)
+
     def without_decay(self):
         return self.replace(weight_decay=0.0) if self.weight_decay else self
 
@@ -134,6 +138,26 @@ class RMSprop(Dividing):
         return np.sqrt(v) + self.epsilon
 
 
+@dataclass(frozen=True)
+class Lion(Optimizer):
+    """A step minimises direction w + pull |w| over the interval [w - size, w + size]."""
+
+    learning_rate: float = 0.001
+    beta_1: float = 0.9
+    beta_2: float = 0.99
+    weight_decay: float = 0.0
+
+    def first_moment(self, m, g):
+        return self.beta_2 * m + (1.0 - self.beta_2) * g
+
+    def direction(self, m_before, m, g, t):
+        return self.beta_1 * m_before + (1.0 - self.beta_1) * g
+
+    def step(self, w, size, direction, pull):
+        to_zero = (np.abs(direction) <= pull) & (pull > 0.0)
+        return np.where(to_zero, soft_threshold(w, size), w - size * np.sign(direction))
+
+
 class Updater:
     """The moments of one parameter and its update. step() returns the new parameter, move() that from a gradient which
     has been clipped and has the penalties in it.
@@ -162,10 +186,11 @@ class Updater:
         self.m, self.pull = o.first_moment(m_before, g), o.first_moment(pull_before, 1.0)
         self.v = o.second_moment(self.v, g)
         size = rate / o.divisor(self.v, self.t)
-        w = w - size * o.direction(m_before, self.m, g, self.t)
+        direction = o.direction(m_before, self.m, g, self.t)
         if not self.penalty.proximal:
-            return w
-        return soft_threshold(w, size * o.direction(pull_before, self.pull, 1.0, self.t) * self.penalty.l1)
+            return o.step(w, size, direction, 0.0)
+        pull = self.penalty.l1 * o.direction(pull_before, self.pull, 1.0, self.t)
+        return o.step(w, size, direction, pull)
 
 
 # The rows. Those whose name has no comma are the usual settings, for the tests that take longer.
@@ -180,6 +205,9 @@ RULES = {
     "adam, other betas": Adam(0.01, beta_1=0.5, beta_2=0.9, epsilon=1e-3),
     "adamw": AdamW(0.01, weight_decay=0.1),
     "adamw, strong decay": AdamW(0.01, weight_decay=0.3, epsilon=1e-3),
+    "lion": Lion(0.002),
+    "lion, with decay": Lion(0.003, 0.8, 0.95, 0.2),
+    "lion, short memory": Lion(0.002, 0.1, 0.2),
     "rmsprop": RMSprop(0.005),
     "rmsprop, no memory": RMSprop(0.005, 0.0),
     "rmsprop, large epsilon": RMSprop(0.01, 0.5, 0.5),

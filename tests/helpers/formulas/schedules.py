@@ -64,6 +64,22 @@ class PiecewiseConstantDecay(Schedule):
         return self.values[sum(step > boundary for boundary in self.boundaries)]
 
 
+@dataclass(frozen=True)
+class LinearWarmup(Schedule):
+    """A line to the rate, or to the first rate of a schedule; then that schedule from its beginning."""
+
+    learning_rate: float | Schedule
+    warmup_steps: int
+    initial_learning_rate: float = 0.0
+
+    def rate(self, step):
+        after = self.learning_rate if isinstance(self.learning_rate, Schedule) else Constant(self.learning_rate)
+        if step >= self.warmup_steps:
+            return after.rate(step - self.warmup_steps)
+        share = step / self.warmup_steps
+        return (1.0 - share) * self.initial_learning_rate + share * after.rate(0)
+
+
 # The rows. Each changes within the first steps, so that a fit of a few epochs shows it.
 SCHEDULES = {
     "constant": Constant(0.03),
@@ -74,5 +90,8 @@ SCHEDULES = {
     "cosine": CosineDecay(0.03, 50),
     "cosine to alpha": CosineDecay(0.03, 12, 0.2),
     "cosine of one step": CosineDecay(0.03, 1, 0.01),
+    "warm-up to a rate": LinearWarmup(0.03, 9),
+    "warm-up to a cosine": LinearWarmup(CosineDecay(0.03, 12), 4, 0.001),
+    "warm-up of one step": LinearWarmup(StepDecay(0.03, 5, 0.5), 1, 0.05),
     "pieces": PiecewiseConstantDecay((3, 20), (0.03, 0.01, 0.001)),
 }

@@ -105,7 +105,10 @@ NO_OPTIONS = {"name", "input_shape", "axis", "noise_shape"}
 
 
 def fields_of(kind):
-    return [field for field in dataclasses.fields(kind) if field.name not in NO_OPTIONS]
+    """The fields that a result depends on; of a layer without weights, whether they are trained is no such one."""
+    weightless = (layers.Activation, layers.Dropout, layers.Add, layers.Multiply, layers.Concatenate)
+    without = (*NO_OPTIONS, "trainable") if kind in weightless else NO_OPTIONS
+    return [field for field in dataclasses.fields(kind) if field.name not in without]
 
 
 def other_value(made, field, rows):
@@ -128,6 +131,8 @@ def other_value(made, field, rows):
         return value + 1
     if value is None:
         return 3 if re.search(r"\bint\b", str(field.type)) else 1e-2
+    if field.name == "layers":
+        return (layers.Dense(7, "relu"),)
     if isinstance(value, tuple):
         return (value[0] + (1 if isinstance(value[0], int) else value[0]), *value[1:])
     assert isinstance(value, float), field

@@ -81,9 +81,9 @@ LAYER_CASES = {
     ),
     "dropout": Layer(layers.Dropout(0.25), lambda: ref.Dropout(0.25), ([layers.Dense(6, "tanh")], _LAST)),
     "residual": Layer(
-        layers.Residual([layers.Dense(6, "tanh")]),
-        lambda: graph_reference.Residual([ref.Dense(6, "tanh")]),
-        ([layers.Dense(6)], _LAST),
+        layers.Residual([layers.Dense(7, "tanh")]),
+        lambda: graph_reference.Residual([ref.Dense(7, "tanh")]),
+        ([layers.Dense(7)], _LAST),
     ),
     # These join two values, so that they have no place between layers of a chain: test_graphs.py has networks for them.
     "add": Layer(layers.Add(), graph_reference.Add, ([], [])),

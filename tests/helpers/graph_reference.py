@@ -44,14 +44,16 @@ class Concatenate(Join):
 
 
 class Residual(ref.Layer):
-    """y = x + f(x), f being a chain of layers, whose weights have their own names."""
+    """y = x + f(x), f being a chain of layers without moving statistics. Weights are named 0.kernel, 0.bias, ..."""
 
     def __init__(self, layers):
         self.layers = layers
+        self.names = tuple(f"{i}.{name}" for i, layer in enumerate(layers) for name in layer.names)
 
     def forward(self, x, training, mask_key):
         y = x
-        for layer in self.layers:
+        for i, layer in enumerate(self.layers):
+            layer.p = {name: self.p[f"{i}.{name}"] for name in layer.names}
             y = layer.forward(y, training, mask_key)
         return x + y
 
@@ -59,6 +61,7 @@ class Residual(ref.Layer):
         dx = dy
         for layer in reversed(self.layers):
             dx = layer.backward(dx)
+        self.d = {f"{i}.{name}": layer.d[name] for i, layer in enumerate(self.layers) for name in layer.names}
         return dy + dx
 
 

@@ -157,8 +157,8 @@ def test_gradients_agree_with_finite_differences(seed):
 OPTIMIZERS = {
     "sgd": ref.SGD(0.003),
     "nesterov": ref.SGD(0.001, momentum=0.9, nesterov=True),
-    "adamw": ref.AdamW(0.005, weight_decay=0.1, epsilon=1e-3),
-    "rmsprop": ref.RMSprop(0.002, 0.9, 1e-3),
+    "adamw": ref.AdamW(0.02, weight_decay=0.1, epsilon=0.1),
+    "rmsprop": ref.RMSprop(0.02, 0.9, 0.1),
     "global clipnorm": ref.SGD(0.02, clip=("global_clipnorm", 0.5)),
 }
 

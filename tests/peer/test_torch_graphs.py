@@ -43,8 +43,8 @@ OPTIMIZERS = {
         lambda p: torch.optim.SGD(p, lr=float32(0.001), momentum=float32(0.9), nesterov=True),
     ),
     "adam": (
-        ref.Adam(0.005, epsilon=1e-3),
-        lambda p: torch.optim.Adam(p, lr=float32(0.005), eps=float32(1e-3), betas=(float32(0.9), float32(0.999))),
+        ref.Adam(0.02, epsilon=0.1),
+        lambda p: torch.optim.Adam(p, lr=float32(0.02), eps=float32(0.1), betas=(float32(0.9), float32(0.999))),
     ),
 }
 

@@ -53,11 +53,6 @@ Described described(std::size_t value) { return {"int", number(value)}; }
 Described described(ActivationKind value) { return {"activation", text(name(value))}; }
 Described described(const Penalty&) { return {"regularizer", {nullptr}}; }
 Described described(const std::optional<std::uint64_t>&) { return {"seed", {nullptr}}; }
-template <class Enum>
-  requires requires { Choices<Enum>::kNames; }
-Described described(Enum value) {
-  return {"choice", text(Choices<Enum>::kNames[static_cast<std::size_t>(value)])};
-}
 Described described(const Initializer& value) {
   Json object{Json::Object{}};
   put(object, "type", text(std::visit([](const auto& any) { return any.kName; }, value)));

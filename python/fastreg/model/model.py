@@ -76,7 +76,7 @@ class Model(Face):
         >>> both = fr.layers.Concatenate()([fr.layers.Dense(16, "tanh")(left), right])
         >>> y = fr.layers.Dense(1, name="y")(fr.layers.Dense(16, "tanh")(both))
         >>> model = fr.Model([left, right], y, seed=0)
-        >>> model.compile("adam", "mse")
+        >>> model.compile(fr.optimizers.Adam(0.01), "mse")
         >>> history = model.fit({"a": a, "b": b}, a[:, 0] * b[:, 0], epochs=100, verbose=0)
         >>> history.history["loss"][-1] < 0.2
         True

@@ -271,9 +271,7 @@ std::unique_ptr<PyTrainer> make_trainer(const py::object& network, const std::st
   return out;
 }
 
-}  // namespace
-
-void bind_trainer(py::module_& module) {
+void bind_stopping(py::module_& module) {
   py::class_<StopSignal>(module, "StopSignal")
       .def(
           "__init__", [](py::detail::value_and_holder& self) { own(self, std::make_unique<StopSignal>()); },
@@ -283,7 +281,12 @@ void bind_trainer(py::module_& module) {
 
   module.def("judge_epoch", &judged, py::arg("config"), py::arg("epoch"), py::arg("value"), py::arg("best"),
              py::arg("waited"));
+}
 
+}  // namespace
+
+void bind_trainer(py::module_& module) {
+  bind_stopping(module);
   using Self = PyTrainer;
   py::class_<Self>(module, "Trainer")
       .def(

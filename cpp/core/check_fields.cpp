@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <variant>
 
+#include "fastreg/strict_math.h"
+
 namespace fastreg {
 namespace {
 

@@ -15,23 +15,28 @@ namespace {
 constexpr std::size_t kChunk = 16384;   // in floats: short enough for sums in float, long enough to make calls cheap
 constexpr std::size_t kClampedFloats = 1024;   // the length of a piece of the clamped gradient, a part of the L1 cache
 
-// What the core knows of the rule that an optimizer's values choose (math/rules.h).
-struct Rule {
-  std::vector<std::string> moments;
-  std::size_t powers = 0;
-};
-
-Rule chosen_rule(const Optimizer& rule) {
-  Rule chosen;
-  const auto read = [&]<class Chosen>(Type<Chosen>) {
-    for (std::size_t i = 0; i < Chosen::kMoments.kSize; ++i) chosen.moments.emplace_back(Chosen::kMoments.name[i]);
-    chosen.powers = Chosen::kPowers;
-  };
+// Calls f with the type of the rule that an optimizer's values choose (math/rules.h).
+template <class F>
+void with_chosen_rule(const Optimizer& rule, F f) {
   const auto visit = [&]<class Description>(const Description& description) {
-    if constexpr (math::kHasRules<Description>) math::with_rule<float>(description, read);
+    if constexpr (math::kHasRules<Description>) math::with_rule<float>(description, f);
   };
   std::visit(visit, rule);
-  return chosen;
+}
+
+std::vector<std::string> moment_names_of(const Optimizer& rule) {
+  std::vector<std::string> names;
+  with_chosen_rule(rule, [&]<class Chosen>(Type<Chosen>) {
+    for (std::size_t i = 0; i < Chosen::kMoments.kSize; ++i) names.emplace_back(Chosen::kMoments.name[i]);
+  });
+  return names;
+}
+
+// Allocates nothing, because a run that has no memory left needs it to restore its state.
+std::size_t power_count_of(const Optimizer& rule) {
+  std::size_t count = 0;
+  with_chosen_rule(rule, [&]<class Chosen>(Type<Chosen>) { count = Chosen::kPowers; });
+  return count;
 }
 
 Optimizer rule_of(const Optimizer& spec) {
@@ -108,7 +113,7 @@ OptimizerState::OptimizerState(const Optimizer& spec, const std::vector<Paramete
     : rule_(rule_of(spec)),
       rate_(learning_rate_of(spec)),
       decay_(weight_decay_of(spec)),
-      names_(chosen_rule(rule_).moments),
+      names_(moment_names_of(rule_)),
       phase_(phase),
       stride_(round_up(floats, kLane)),
       clipping_(clipping_of(spec)) {
@@ -127,7 +132,7 @@ OptimizerState::OptimizerState(const Optimizer& spec, const std::vector<Paramete
 
 void OptimizerState::set_steps(std::uint64_t steps) {
   powers_.fill(1.0);
-  const auto end = powers_.begin() + chosen_rule(rule_).powers;
+  const auto end = powers_.begin() + power_count_of(rule_);
   const auto moves = [&] { return std::any_of(powers_.begin(), end, [](double power) { return power != 0.0; }); };
   for (std::uint64_t i = 0; i < steps && moves(); ++i) advance();
 }

@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <unordered_set>
 
+#include "fastreg/strict_math.h"
+
 namespace fastreg {
 namespace {
 

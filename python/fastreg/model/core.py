@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, cast
 
 from numpy.typing import ArrayLike
@@ -384,9 +385,15 @@ def core_of(model: object) -> CoreModel:
 
 
 def _resolved(
-    entries: Sequence[Sequence[str | Metric]], chosen: Sequence[Loss], widths: Sequence[int]
+    entries: Sequence[tuple[str | Metric, ...]], chosen: Sequence[Loss], widths: Sequence[int]
 ) -> list[list[Metric]]:
-    return [_metrics.resolve(*of_output) for of_output in zip(entries, chosen, widths, strict=True)]
+    return [list(_resolved_once(*of_output)) for of_output in zip(entries, chosen, widths, strict=True)]
+
+
+@lru_cache(maxsize=64)
+def _resolved_once(entries: tuple[str | Metric, ...], loss: Loss, n_outputs: int) -> tuple[Metric, ...]:
+    """The metrics of an output. They are remembered, because every evaluation asks for them."""
+    return tuple(_metrics.resolve(entries, loss, n_outputs))
 
 
 def _width(layers: Sequence[Layer], n_features: int | None) -> int | None:

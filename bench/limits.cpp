@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstring>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -42,11 +43,19 @@ Memory memory(std::size_t floats) {
 
 const bench::LimitLoops& loops() {
   const std::string isa = fastreg::active_isa();
-#if defined(__x86_64__)
-  return isa == "avx512" ? bench::avx512_limits : isa == "avx2" ? bench::avx2_limits : bench::baseline_limits;
-#else
-  return bench::neon_limits;
+#if defined(FASTREG_HAVE_BASELINE)
+  if (isa == "baseline") return bench::baseline_limits;
 #endif
+#if defined(FASTREG_HAVE_AVX2)
+  if (isa == "avx2") return bench::avx2_limits;
+#endif
+#if defined(FASTREG_HAVE_AVX512)
+  if (isa == "avx512") return bench::avx512_limits;
+#endif
+#if defined(FASTREG_HAVE_NEON)
+  if (isa == "neon") return bench::neon_limits;
+#endif
+  throw std::runtime_error("there are no loops for " + isa);
 }
 
 // All threads call prepare() and then, together, work(state) `turns` times. Returns the median of seven measurements in

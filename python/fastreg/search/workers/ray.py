@@ -19,7 +19,7 @@ __all__ = ["RayExecutor"]
 class RayExecutor(Executor):
     """Actors of Ray, each with one CPU and one call at a time. Starts Ray on this machine if it is not running.
 
-    An actor whose process dies is replaced; the call that it had raises.
+    If the process of an actor dies, the call that ran in it raises an error, and a new actor takes its place.
 
     Args:
         n_workers: Number of actors, >= 1; None is one for each CPU of the cluster.
@@ -83,7 +83,7 @@ class RayExecutor(Executor):
         self._actors.clear()
 
     def _dispatch(self) -> None:
-        """Assigns calls to actors as long as there are both."""
+        """Gives waiting calls to idle actors, until no call waits or no actor is idle."""
         while True:
             with self._lock:
                 if not self._idle or not self._waiting:

@@ -13,7 +13,7 @@ namespace fastreg {
 namespace {
 
 // The number of rows whose largest outputs are found together.
-constexpr std::size_t kChunk = 128;
+constexpr std::size_t kRowsTogether = 128;
 
 // The sum of term(i), computed in four chains, which hide the latency of an addition.
 template <class Term>
@@ -47,9 +47,9 @@ decltype(auto) with_formula(const Metric& metric, Body&& body) {
 template <class Formula, class Row>
 void for_each_row(const Kernels& kernels, const float* y, const BatchTargets& targets, std::size_t cols,
                   std::size_t ld, Range rows, Row&& row) {
-  std::int32_t found[kChunk] = {}, largest_targets[kChunk] = {};
-  for (std::size_t i = rows.begin; i < rows.end; i += kChunk) {
-    const std::size_t n = std::min(kChunk, rows.end - i);
+  std::int32_t found[kRowsTogether] = {}, largest_targets[kRowsTogether] = {};
+  for (std::size_t i = rows.begin; i < rows.end; i += kRowsTogether) {
+    const std::size_t n = std::min(kRowsTogether, rows.end - i);
     const std::int32_t* wanted = largest_targets;
     if constexpr (Formula::kUsesClasses) {
       kernels.largest({y + i * ld, cols, ld, found, {0, n}});

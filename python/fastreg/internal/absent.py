@@ -138,9 +138,7 @@ _SAID: dict[str, dict[str, str]] = {
     },
     "model": {
         _FUNCTIONAL: "Functional",
-        "copy.deepcopy(model) makes a copy": "clone_model",
-        "model.save(path) is the way": "save_model",
-        "get_weights gives NumPy arrays to keep, set_weights takes them": "model_from_json model_from_config",
+        "Model.from_config and Sequential.from_config are the way": "model_from_config",
     },
     "name": {
         "activations are given by name, Dense(8, 'relu'); fastreg.ops.activation computes one": "activations",
@@ -163,7 +161,7 @@ _SAID: dict[str, dict[str, str]] = {
         "fastreg itself has Keras's modules: fastreg.layers, fastreg.optimizers": "keras",
     },
     "utility": {
-        "model.summary() prints the layers; fastreg.plots draws learning curves": "plot_model model_to_dot",
+        "plot_model writes a picture of the layers as an SVG file": "model_to_dot",
         "scale features in NumPy before fit": "normalize",
         "fastreg.utils.to_categorical is there": "np_utils",
         "data come as NumPy arrays": "Sequence PyDataset get_file image_dataset_from_directory "

@@ -44,5 +44,5 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str, nu
         )
         return f"<tr>{''.join(shown)}</tr>"
 
-    body = "\n".join(line(row, "td") for row in rows)
-    return f"<table>\n<caption>{caption}</caption>\n<thead>{line(header, 'th')}</thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+    head, body = line(header, "th"), "\n".join(line(row, "td") for row in rows)
+    return f"<table>\n<caption>{caption}</caption>\n<thead>{head}</thead>\n<tbody>\n{body}\n</tbody>\n</table>"

@@ -56,7 +56,12 @@ _MODEL: dict[str, dict[str, tuple[object, ...]]] = {
         "layer_range": _NONE,
     },
     "save": {"overwrite": (True,), "zipped": _NONE},
-    "clone_model": {"input_tensors": _NONE, "clone_function": _NONE, "call_function": _NONE, "recursive": (False, True)},
+    "clone_model": {
+        "input_tensors": _NONE,
+        "clone_function": _NONE,
+        "call_function": _NONE,
+        "recursive": (False, True),
+    },
     "plot_model": {
         "show_dtype": (False,),
         "expand_nested": (False, True),

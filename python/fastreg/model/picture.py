@@ -6,6 +6,7 @@ rank. Within a rank, boxes are ordered by the mean place of what they read, whic
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
@@ -36,11 +37,35 @@ class _Box(NamedTuple):
 
     @property
     def width(self) -> float:
-        return max(map(len, self.lines)) * _CHARACTER + 2 * _MARGIN
+        return max(map(len, self.lines), default=0) * _CHARACTER + 2 * _MARGIN
 
     @property
     def height(self) -> float:
         return len(self.lines) * _LINE + _MARGIN
+
+
+def _routed(boxes: Sequence[_Box]) -> tuple[list[_Box], list[list[int]]]:
+    """Boxes, with an empty one in each rank that a line passes, and the boxes that each line goes through."""
+    rank: list[int] = []
+    for box in boxes:
+        rank.append(1 + max((rank[read] for read in box.reads), default=-1))
+    number = [0] * len(boxes)  # of each box among those that are drawn
+    order: list[_Box] = []
+    routes: list[list[int]] = []
+    for i, box in enumerate(boxes):
+        reads = []
+        for read in dict.fromkeys(box.reads):
+            route = [number[read]]
+            for _ in range(rank[read] + 1, rank[i]):
+                order.append(_Box([], (route[-1],), False))
+                route.append(len(order) - 1)
+            reads.append(route[-1])
+            routes.append(route)
+        order.append(box._replace(reads=tuple(reads)))
+        number[i] = len(order) - 1
+        for route in routes[len(routes) - len(reads) :]:
+            route.append(number[i])
+    return order, routes
 
 
 def svg_of(model: CoreModel, details: Details, horizontal: bool) -> str:
@@ -51,12 +76,10 @@ def svg_of(model: CoreModel, details: Details, horizontal: bool) -> str:
         details: What the boxes show.
         horizontal: Whether ranks go from left to right instead of from top to bottom.
     """
-    boxes = _boxes(model, details)
-    places, width, height = _placed(boxes, _ranks(boxes), horizontal)
-    lines = [
-        _arrow(boxes, places, read, i, horizontal) for i, box in enumerate(boxes) for read in dict.fromkeys(box.reads)
-    ]
-    drawn = [_drawn(box, *place) for box, place in zip(boxes, places, strict=True)]
+    boxes, routes = _routed(_boxes(model, details))
+    places, halves, width, height = _placed(boxes, _ranks(boxes), horizontal)
+    lines = [_arrow(places, halves, route, horizontal) for route in routes]
+    drawn = [_drawn(box, *place) for box, place in zip(boxes, places, strict=True) if box.lines]
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
@@ -120,13 +143,17 @@ def _ranks(boxes: Sequence[_Box]) -> list[list[int]]:
 
 def _placed(
     boxes: Sequence[_Box], ranks: Sequence[Sequence[int]], horizontal: bool
-) -> tuple[list[tuple[float, float]], float, float]:
-    """The centre of each box, and the width and height of the picture."""
+) -> tuple[list[tuple[float, float]], list[float], float, float]:
+    """The centre of each box, half of its size in the direction of the ranks, and the picture's width and height.
+
+    An empty box is as deep as its rank, so that a line passes the whole rank straight.
+    """
     along = [max((boxes[i].width if horizontal else boxes[i].height) for i in members) for members in ranks]
     across = [
         sum((boxes[i].height if horizontal else boxes[i].width) + _GAP for i in members) - _GAP for members in ranks
     ]
     places: dict[int, tuple[float, float]] = {}
+    halves = [(box.width if horizontal else box.height) / 2 for box in boxes]
     at = _MARGIN
     for members, depth, breadth in zip(ranks, along, across, strict=True):
         side = _MARGIN + (max(across) - breadth) / 2
@@ -134,25 +161,29 @@ def _placed(
             size = boxes[i].height if horizontal else boxes[i].width
             centre = (at + depth / 2, side + size / 2)
             places[i] = centre if horizontal else (centre[1], centre[0])
+            halves[i] = halves[i] if boxes[i].lines else depth / 2
             side += size + _GAP
         at += depth + _GAP
     length, breadth = at - _GAP + _MARGIN, max(across) + 2 * _MARGIN
-    return [places[i] for i in range(len(boxes))], *((length, breadth) if horizontal else (breadth, length))
+    width, height = (length, breadth) if horizontal else (breadth, length)
+    return [places[i] for i in range(len(boxes))], halves, width, height
 
 
 def _arrow(
-    boxes: Sequence[_Box], places: Sequence[tuple[float, float]], begin: int, end: int, horizontal: bool
+    places: Sequence[tuple[float, float]], halves: Sequence[float], route: Sequence[int], horizontal: bool
 ) -> str:
-    (x0, y0), (x1, y1) = places[begin], places[end]
-    if horizontal:
-        x0, x1 = x0 + boxes[begin].width / 2, x1 - boxes[end].width / 2
-        bend = f"C{(x0 + x1) / 2:.1f} {y0:.1f} {(x0 + x1) / 2:.1f} {y1:.1f}"
-    else:
-        y0, y1 = y0 + boxes[begin].height / 2, y1 - boxes[end].height / 2
-        bend = f"C{x0:.1f} {(y0 + y1) / 2:.1f} {x1:.1f} {(y0 + y1) / 2:.1f}"
-    return (
-        f'<path d="M{x0:.1f} {y0:.1f} {bend} {x1:.1f} {y1:.1f}" fill="none" stroke="#444" marker-end="url(#arrow)"/>'
-    )
+    """A line through the boxes of a route, which leaves and enters each in the direction of the ranks."""
+    path = ""
+    for begin, end in itertools.pairwise(route):
+        (x0, y0), (x1, y1) = places[begin], places[end]
+        if horizontal:
+            x0, x1 = x0 + halves[begin], x1 - halves[end]
+            bend = f"C{(x0 + x1) / 2:.1f} {y0:.1f} {(x0 + x1) / 2:.1f} {y1:.1f}"
+        else:
+            y0, y1 = y0 + halves[begin], y1 - halves[end]
+            bend = f"C{x0:.1f} {(y0 + y1) / 2:.1f} {x1:.1f} {(y0 + y1) / 2:.1f}"
+        path += f"{'L' if path else 'M'}{x0:.1f} {y0:.1f} {bend} {x1:.1f} {y1:.1f} "
+    return f'<path d="{path.rstrip()}" fill="none" stroke="#444" marker-end="url(#arrow)"/>'
 
 
 def _drawn(box: _Box, x: float, y: float) -> str:

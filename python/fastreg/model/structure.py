@@ -51,7 +51,7 @@ class Structure:
 
     @property
     def weights(self) -> list[BoundWeight]:
-        """All weights, moving statistics included, in the order of :meth:`get_weights`.
+        """All weights, moving statistics included, in the order of :meth:`get_weights`; none before the model is built.
 
         Each has ``name``, ``path``, ``shape``, ``trainable``, ``numpy()`` and ``assign(value)``.
         """

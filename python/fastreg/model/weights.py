@@ -81,9 +81,11 @@ def weights_of_model(model: CoreModel, trainable: bool | None = None) -> list[Bo
     """All weights, in the order of ``get_weights``.
 
     Args:
-        model: The model; ValueError if it is not built.
+        model: The model; one that is not built has no weights.
         trainable: True gives those that are trained, False the others, None all.
     """
+    if not model.built:
+        return []
     info = model.require_network("weights").weight_info()
     names: dict[int, str] = {}
     for i, name in enumerate(layer_names(model.layers, model.owner)):
@@ -94,6 +96,8 @@ def weights_of_model(model: CoreModel, trainable: bool | None = None) -> list[Bo
 
 def weights_of_layer(model: CoreModel, index: int, trainable: bool | None = None) -> list[BoundWeight]:
     """The weights of one layer, by its index; see :func:`weights_of_model`."""
+    if not model.built:
+        return []
     begin, end = flat_range(model.layers, index)
     info = model.require_network("weights").weight_info()
     owners = [int(full.split(".")[1]) for full, _, _ in info]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastreg.internal.checks import absent_names
 from fastreg.internal.lazy_names import lazy_names
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _HOMES = {
 }
 
 if not TYPE_CHECKING:  # otherwise a type checker would allow every name
-    __getattr__ = lazy_names(__name__, _HOMES)
+    __getattr__ = lazy_names(__name__, _HOMES, absent_names(__name__))
 
 
 def __dir__() -> list[str]:

@@ -68,6 +68,10 @@ class Description:
             config[name] = _plain(getattr(self, name))
         return config
 
+    def get_config(self) -> dict[str, Any]:
+        """The fields by name, as Keras has it: what ``from_config`` takes."""
+        return {name: value for name, value in self.to_config().items() if name != "type"}
+
     @classmethod
     def from_config(cls: type[T], config: Mapping[str, Any]) -> T:
         """The description of a JSON form. Raises ValueError if a field is unknown or missing, or its value is bad."""

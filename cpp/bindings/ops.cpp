@@ -186,6 +186,12 @@ class PyUpdater {
     released([&] { updater_.step(values, rate); });
   }
   std::uint64_t steps() const { return updater_.steps(); }
+  py::array average() const {
+    FloatArray out(std::vector<py::ssize_t>(array_.shape(), array_.shape() + array_.ndim()));
+    float* values = out.mutable_data();
+    released([&] { updater_.average(values); });
+    return out;
+  }
 
  private:
   py::array array_;
@@ -220,6 +226,7 @@ void bind_ops(py::module_& module) {
           py::detail::is_new_style_constructor(), py::arg("optimizer"), py::arg("w"), py::arg("l1"), py::arg("l2"),
           py::arg("proximal"))
       .def("step", &PyUpdater::step, py::arg("g"), py::arg("rate"))
+      .def("average", &PyUpdater::average)
       .def_property_readonly("steps", &PyUpdater::steps);
 }
 

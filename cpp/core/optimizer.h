@@ -1,6 +1,10 @@
 // The optimizer: its moments, and the pass over all parameters at the end of a step. If a norm is clipped there are two
 // passes, of which the first only reads. A pass is cut into chunks at fixed offsets, so that the sums of penalties and
 // norms do not depend on how a team shares it.
+//
+// With some rules (schedule-free AdamW) gradients are taken at another point than the one that is evaluated. While a run
+// takes steps, between enter() and leave(), the weights are the former; otherwise they are the latter, so that whatever
+// reads them, as prediction, validation, files and callbacks do, gets what the optimizer has found.
 #pragma once
 #include <array>
 #include <string>
@@ -37,6 +41,16 @@ class OptimizerState {
   float learning_rate() const { return rate_; }
   const std::vector<std::string>& moment_names() const { return names_; }
   float* moment(std::size_t i) const { return moments_.data() + phase_ + i * stride_; }
+  // Whether gradients are taken at a point of their own.
+  bool has_point() const { return has_point_; }
+  // Before the first step: moments that start as a copy of the weights become one.
+  void begin(const float* weights);
+  // Brings the weights to the point where gradients are taken, and back to the one that is evaluated. Each member does
+  // its part; the team syncs after enter and before leave. Only if has_point().
+  void enter(const Team& team, float* weights);
+  void leave(const Team& team, float* weights) const;
+  // The floats [begin, end) of what is evaluated, between enter and leave.
+  const float* evaluated(const float* weights) const { return has_point_ ? point() : weights; }
   const Buffer& moments() const { return moments_; }   // all moments, one after the other
 
   // Sets the number of steps taken, so that the bias corrections continue exactly as without an interruption.
@@ -53,6 +67,9 @@ class OptimizerState {
   double penalty(const Kernels& kernels, const float* weights) const;
 
  private:
+  std::size_t arrays() const { return names_.size() + (has_point_ ? 1 : 0); }
+  float* point() const { return moment(names_.size()); }
+  void correct();
   bool clips_norms() const { return clipping_.kind == ClipKind::norm || clipping_.kind == ClipKind::global_norm; }
   Update arguments(std::size_t chunk, float* weights, const float* gradients, double rate) const;
   void clamp_and_update(const Kernels& kernels, const Update& args) const;
@@ -61,6 +78,7 @@ class OptimizerState {
   Optimizer rule_;                // the optimizer whose rule the kernel computes
   float rate_ = 0.0f, decay_ = 0.0f;
   std::vector<std::string> names_;
+  bool has_point_ = false;
   std::size_t phase_ = 0, stride_ = 0;   // a moment's first float, and the distance from one moment to the next
   Buffer moments_;
   std::vector<ParameterRun> chunks_;
@@ -70,7 +88,9 @@ class OptimizerState {
   // If norms are clipped, for each chunk: the sum of squares of its gradient, and the chunks that share a norm with it.
   std::vector<double> squares_;
   std::vector<Range> norms_;
-  std::array<double, 3> powers_{1.0, 1.0, 1.0};   // the rule's running products, such as beta^t
+  std::uint64_t steps_ = 0;
+  std::array<double, 4> powers_{1.0, 1.0, 1.0, 1.0};   // the rule's running products, such as beta^t
+  std::array<float, 4> corrections_{};                 // what the rule makes of them for the current step
 };
 
 // The penalty that chunks or segments with these sums add to the loss. If a factor is 0, its sum does not count, even

@@ -68,7 +68,9 @@ struct Trainer::Impl {
         optimizer(spec.optimizer, parameter_runs(graph.parameters, spec.optimizer), graph.parameters.trainable(),
                   graph.backend, 0, kernel_ranges(graph.parameters)),
         gradients(graph.backend, checked_floats(graph.parameters, optimizer)),
-        evaluator(graph, objective) {}
+        evaluator(graph, objective) {
+    optimizer.begin(graph.weights.data());
+  }
 
   void require_idle() const {
     if (graph.fitting.is_set()) throw std::runtime_error("the model is being fitted");

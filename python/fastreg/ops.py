@@ -146,6 +146,14 @@ class Updater:
             raise ValueError(f"g: must have the shape of w, {self._shape}, got {cast_g.shape}")
         self._core.step(cast_g, rate)
 
+    def average(self) -> Floats:
+        """A copy of the weights to predict with: ``w``, or what ``ScheduleFreeAdamW`` averages.
+
+        That optimizer takes gradients at another point, which is ``w`` from the first step on; it goes on from values
+        of its own, so that other changes of ``w`` are lost.
+        """
+        return self._core.average()
+
     @property
     def w(self) -> Floats:
         """The weights, which ``step`` updates in place; another array needs another updater."""

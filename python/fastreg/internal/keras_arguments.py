@@ -126,9 +126,6 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
     "CategoricalCrossentropy": {"axis": (-1, 1), "label_smoothing": (0, 0.0)},
     "SparseCategoricalCrossentropy": {"axis": (-1, 1), "ignore_class": _NONE},
     "BinaryAccuracy": {"threshold": (0.5,)},
-    "Adam": {"amsgrad": (False,)},
-    "AdamW": {"amsgrad": (False,)},
-    "RMSprop": {"momentum": (0, 0.0), "centered": (False,)},
     "CosineDecay": {"warmup_target": _NONE, "warmup_steps": (0,)},
 }
 
@@ -235,25 +232,6 @@ if TYPE_CHECKING:
         weight_decay: InitVar[float | None] = None
 
     @dataclass(frozen=True, kw_only=True)
-    class AdamArguments(OptimizerArguments):
-        """Arguments of Keras's adam."""
-
-        amsgrad: InitVar[bool] = False
-
-    @dataclass(frozen=True, kw_only=True)
-    class AdamWArguments(DecoupledArguments):
-        """Arguments of Keras's adam w."""
-
-        amsgrad: InitVar[bool] = False
-
-    @dataclass(frozen=True, kw_only=True)
-    class RMSpropArguments(OptimizerArguments):
-        """Arguments of Keras's r m sprop."""
-
-        momentum: InitVar[float] = 0.0
-        centered: InitVar[bool] = False
-
-    @dataclass(frozen=True, kw_only=True)
     class ScheduleArguments:
         """Arguments of Keras's schedule."""
 
@@ -269,7 +247,7 @@ else:
     LayerArguments = DenseArguments = NormalizationArguments = InputArguments = object
     LossArguments = CrossentropyArguments = SparseCrossentropyArguments = object
     MetricArguments = BinaryAccuracyArguments = object
-    DecoupledArguments = OptimizerArguments = AdamArguments = AdamWArguments = RMSpropArguments = object
+    DecoupledArguments = OptimizerArguments = object
     ScheduleArguments = CosineArguments = object
 
 # What to use instead of an argument that has another than its idle value.

@@ -9,7 +9,6 @@ A layer that is called on a value, an :class:`Input` or what another layer made,
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, InitVar, dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 from fastreg import _core
@@ -28,6 +27,7 @@ from fastreg.internal.checks import (
     check_name,
     describe,
 )
+from fastreg.internal.dataclasses import KW_ONLY, InitVar, dataclass, field, replace
 from fastreg.internal.description import Registry
 from fastreg.internal.keras_arguments import (
     DenseArguments,

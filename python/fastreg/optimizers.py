@@ -11,7 +11,6 @@ vanish, 3e-18 for Adam's and 3e-19 for RMSprop's defaults: no step is larger tha
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY, dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from fastreg import schedules
 from fastreg.internal.checks import FRACTION, NON_NEGATIVE, NORMAL, POSITIVE, absent_names, check_real, describe
+from fastreg.internal.dataclasses import KW_ONLY, dataclass, fields
 from fastreg.internal.description import Description, Registry
 from fastreg.internal.keras_arguments import (
     AdamArguments,

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastreg import _core, losses, optimizers
 from fastreg.data.arrays import class_indices, numeric
+from fastreg.internal.activation_names import check_activation
 from fastreg.internal.checks import (
     CLOSED_FRACTION,
     FRACTION,
@@ -30,7 +31,6 @@ from fastreg.internal.checks import (
     describe,
 )
 from fastreg.internal.dataclasses import replace
-from fastreg.layers import check_activation
 from fastreg.losses import Loss
 from fastreg.optimizers import Optimizer
 

@@ -17,7 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import _core
-from fastreg.callbacks import Callback, EarlyStopping, History, StopSignal, TimeLimit, judged_by_the_core
+from fastreg.callbacks.base import Callback
+from fastreg.callbacks.early_stopping import EarlyStopping, judged_by_the_core
+from fastreg.callbacks.history import History
+from fastreg.callbacks.stops import StopSignal, TimeLimit
 from fastreg.data import arrays
 from fastreg.internal.checks import AT_LEAST_ONE, FRACTION, check_bool, check_int, check_real, check_verbosity, describe
 from fastreg.internal.progress import Progress, say

@@ -44,9 +44,9 @@ LAYERS = (
     ("demo", "cli"),
     ("__main__",),
 )
-# They import by a name that they are given: lists of public names, old paths, messages on absent names (which look
+# They import by a name that they are given: lists of public names, schedules by their JSON form, old paths, messages on absent names (which look
 # through the public modules), and packages that are not fastreg's.
-BY_NAME = {"internal.lazy_names", "internal.old_paths", "internal.absent", "demo", "search.strategy.bayesian"}
+BY_NAME = {"internal.lazy_names", "internal.old_paths", "internal.absent", "schedules.base", "demo", "search.strategy.bayesian"}
 
 
 def modules():

@@ -11,7 +11,7 @@ import pytest
 from cases import SCHEDULE_CASES
 from fastreg import callbacks, layers, optimizers, schedules
 from fastreg.schedules.base import RunLength
-from programs import compiled, line, run_program, same_bits
+from programs import compiled, last_json, line, run_program, same_bits
 
 
 @pytest.mark.parametrize("case", SCHEDULE_CASES)
@@ -93,7 +93,8 @@ def with_field(kind, name, count, values):
     made = row_of(kind) if name != "boundaries" else row_of(kind, 2, name)
     if name in ("milestones", "boundaries"):
         length = len(getattr(made, name))
-        return dataclasses.replace(made, **{name: tuple(values[:length]) + tuple(range(5000, 5000 + length - len(values)))})
+        further = range(5000, 5000 + length - len(values))
+        return dataclasses.replace(made, **{name: (*values[:length], *further)})
     return dataclasses.replace(made, **{name: values[0]})
 
 
@@ -174,8 +175,12 @@ def test_a_share_begins_with_every_run_and_epochs_go_on():
     one_cycle = schedules.OneCycleLR(0.1, schedules.Share(1.0))
     model = trained(one_cycle, (3, 0))
     rates = []
-    note = callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: rates.append(model.learning_rate))
-    model.fit(X, Y, batch_size=16, epochs=3, verbose=0, callbacks=[note])
+
+    class Notes(callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            rates.append(self.model.learning_rate)
+
+    model.fit(X, Y, batch_size=16, epochs=3, verbose=0, callbacks=[Notes()])
     known = one_cycle.in_steps(4, 3)
     assert rates == [known(0), known(4), known(8)]
     epochs = schedules.StepDecay(0.1, schedules.Epochs(2), 0.5)
@@ -206,5 +211,10 @@ def test_before_a_fit_the_rate_in_epochs_is_not_known():
 
 
 def test_names_load_what_they_need_alone():
-    program = "import sys, fastreg.schedules as s; s.Constant; print([m for m in sys.modules if 'fastreg.schedules.' in m])"
-    assert run_program(program).strip() == "['fastreg.schedules.base']"
+    program = """
+import json, sys
+from fastreg import schedules
+schedules.Constant
+print(json.dumps([name for name in sys.modules if "fastreg.schedules." in name]))
+"""
+    assert last_json(run_program(program)) == ["fastreg.schedules.base"]

@@ -7,8 +7,10 @@ Python before it ends. A name is loaded when it is first used.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from fastreg.internal.checks import absent_names
+from fastreg.internal.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from fastreg.callbacks.base import Callback as Callback
@@ -38,12 +40,4 @@ _HOMES = {
 }
 
 if not TYPE_CHECKING:  # otherwise a type checker would allow every name
-
-    def __getattr__(name: str) -> object:
-        if name not in _HOMES:
-            from fastreg.internal.checks import absent_names
-
-            absent_names(__name__)(name, depth=2)
-        value = getattr(import_module(f"fastreg.callbacks.{_HOMES[name]}"), name)
-        globals()[name] = value
-        return value
+    __getattr__ = lazy_names(__name__, _HOMES, absent_names(__name__))

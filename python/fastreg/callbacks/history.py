@@ -34,3 +34,9 @@ class History(Callback):
     def __repr__(self) -> str:
         last = ", ".join(f"{key}={values[-1]:.4g}" for key, values in self.history.items() if values)
         return f"<History of {len(self.epoch)} epochs{': ' + last if last else ''}>"
+
+    def _repr_html_(self) -> str:
+        """The values of the epochs as a table for notebooks."""
+        from fastreg.internal.html import history_html
+
+        return history_html(self.history, self.epoch, self.stopped_by)

@@ -9,33 +9,27 @@ Wherever a schedule takes a number of steps it also takes ``Epochs(n)`` or ``Sha
 loaded when it is first used.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from fastreg.internal.checks import absent_names
+from fastreg.internal.lazy_names import lazy_names
+from fastreg.schedules.base import _REGISTRY as _REGISTRY
+from fastreg.schedules.base import HOMES, Constant, Epochs, LearningRateSchedule, Share, get
+
 if TYPE_CHECKING:
-    from fastreg.schedules.arrays import ArraySchedule as ArraySchedule
-    from fastreg.schedules.base import _REGISTRY as _REGISTRY
-    from fastreg.schedules.base import Constant as Constant
-    from fastreg.schedules.base import Epochs as Epochs
-    from fastreg.schedules.base import LearningRateSchedule as LearningRateSchedule
-    from fastreg.schedules.base import Length as Length
-    from fastreg.schedules.base import Share as Share
-    from fastreg.schedules.base import get as get
-    from fastreg.schedules.chains import LinearWarmup as LinearWarmup
-    from fastreg.schedules.chains import SequentialLR as SequentialLR
-    from fastreg.schedules.cosines import CosineDecay as CosineDecay
-    from fastreg.schedules.cosines import CosineDecayRestarts as CosineDecayRestarts
-    from fastreg.schedules.cosines import CosLog as CosLog
-    from fastreg.schedules.cosines import FlatCosine as FlatCosine
-    from fastreg.schedules.cycles import CyclicLR as CyclicLR
-    from fastreg.schedules.cycles import OneCycleLR as OneCycleLR
-    from fastreg.schedules.decays import ExponentialDecay as ExponentialDecay
-    from fastreg.schedules.decays import InverseTimeDecay as InverseTimeDecay
-    from fastreg.schedules.decays import LinearLR as LinearLR
-    from fastreg.schedules.decays import MultiStepLR as MultiStepLR
-    from fastreg.schedules.decays import PiecewiseConstantDecay as PiecewiseConstantDecay
-    from fastreg.schedules.decays import PolynomialDecay as PolynomialDecay
-    from fastreg.schedules.decays import StepDecay as StepDecay
+    from fastreg.schedules.arrays import ArraySchedule
+    from fastreg.schedules.chains import LinearWarmup, SequentialLR
+    from fastreg.schedules.cosines import CosineDecay, CosineDecayRestarts, CosLog, FlatCosine
+    from fastreg.schedules.cycles import CyclicLR, OneCycleLR
+    from fastreg.schedules.decays import (
+        ExponentialDecay,
+        InverseTimeDecay,
+        LinearLR,
+        MultiStepLR,
+        PiecewiseConstantDecay,
+        PolynomialDecay,
+        StepDecay,
+    )
 
 __all__ = [
     "ArraySchedule",
@@ -62,14 +56,4 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:  # otherwise a type checker would allow every name
-
-    def __getattr__(name: str) -> object:
-        if name not in __all__ and name not in ("Length", "_REGISTRY"):
-            from fastreg.internal.checks import absent_names
-
-            absent_names(__name__)(name, depth=2)
-        from fastreg.schedules.base import HOMES
-
-        value = getattr(import_module(f"fastreg.schedules.{HOMES.get(name, 'base')}"), name)
-        globals()[name] = value
-        return value
+    __getattr__ = lazy_names(__name__, HOMES, absent_names(__name__))

@@ -5,7 +5,6 @@ Notation: :math:`t` is the optimizer step, counted from 0; :math:`\eta_0` is the
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from importlib import import_module
 from itertools import pairwise
 from typing import Annotated, Any, NamedTuple, TypeVar, cast, overload
 
@@ -22,6 +21,7 @@ from fastreg.internal.checks import (
     describe,
 )
 from fastreg.internal.description import Description, Registry
+from fastreg.internal.lazy_names import lazy_names
 
 __all__ = ["Constant", "Epochs", "LearningRateSchedule", "Length", "RunLength", "Share", "get", "rates_of"]
 
@@ -303,39 +303,9 @@ def rates_of(rate: object, first_step: int, n: int, run: RunLength | None = None
     return rates
 
 
-class _Schedules(Registry[LearningRateSchedule]):
-    """The schedules by their JSON form, each loaded when it is first needed."""
-
-    @property
-    def types(self) -> tuple[type[LearningRateSchedule], ...]:
-        """Every schedule."""
-        for name in HOMES:
-            self._load(name)
-        return super().types
-
-    def from_config(self, where: str, config: object) -> LearningRateSchedule:
-        """The schedule of a JSON form."""
-        name = config.get("type") if isinstance(config, Mapping) else None
-        if name in HOMES:
-            self._load(name)
-        else:
-            _ = self.types  # the message lists them
-        return super().from_config(where, config)
-
-    def check_built_in(self, where: str, value: LearningRateSchedule) -> None:
-        """Raises TypeError for a schedule of a class of one's own, which no file could hold."""
-        if (name := type(value).__name__) in HOMES:
-            self._load(name)
-        else:
-            _ = self.types
-        super().check_built_in(where, value)
-
-    def _load(self, name: str) -> None:
-        if name not in self._types:
-            self._types[name] = getattr(import_module(f"fastreg.schedules.{HOMES[name]}"), name)
-
-
-_REGISTRY = _Schedules("schedule", LearningRateSchedule, {})
+_REGISTRY: Registry[LearningRateSchedule] = Registry(
+    "schedule", LearningRateSchedule, {}, later=HOMES, load=lazy_names("fastreg.schedules", HOMES)
+)
 
 
 def get(config: object, where: str = "schedules.get") -> LearningRateSchedule:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 from formulas import Formula
 
@@ -179,7 +180,7 @@ class OneCycleLR(Schedule):
         if self.three_phase:
             points.append((2 * self.pct_start * self.total_steps - 2, low))
         points.append((self.total_steps - 1, low / self.final_div_factor))
-        for (begin, first), (end, last) in zip(points[:-1], points[1:], strict=True):
+        for (begin, first), (end, last) in pairwise(points):
             if step <= end:
                 part = (step - begin) / (end - begin) if end > begin else 1.0
                 left = half_wave(part) if self.anneal_strategy == "cos" else 1.0 - part

@@ -58,7 +58,7 @@ STACKS = {
 LOSS_OF = {"tutorial": "binary_crossentropy", "everything": "sparse_categorical_crossentropy"}
 
 
-# Rprop follows signs: where a gradient vanishes but for rounding errors, as behind a unit whose ReLU is 0 or in front of
+# Rprop follows signs: where a gradient vanishes but for rounding errors, as behind a unit whose ReLU is 0 or in front
 # a batch normalisation, both go their own way.
 CASES = [
     (optimizer, stack)

@@ -316,6 +316,16 @@ void bind_trainer(py::module_& module) {
             self.trainer->set_progress(self.trainer->step(), epoch);
           })
       .def_property(
+          "averages_shown",
+          [](const Self& self) {
+            const py::gil_scoped_release released;
+            return self.trainer->averages_shown();
+          },
+          [](Self& self, bool shown) {
+            const py::gil_scoped_release released;
+            self.trainer->set_averages_shown(shown);
+          })
+      .def_property(
           "parallel_threshold", [](const Self& self) { return self.trainer->parallel_threshold(); },
           [](Self& self, double flops) { self.trainer->set_parallel_threshold(flops); })
       .def(

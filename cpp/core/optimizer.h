@@ -55,6 +55,8 @@ class OptimizerState {
   // weights were set. If they were set in between, hiding does not move them, and the averages begin anew.
   void show_averages(float* weights, std::uint64_t assignments);
   void hide_averages(float* weights, std::uint64_t assignments);
+  // The averages; null if there are none yet.
+  const float* average() const { return average_ == kNone || updates_ == 0 ? nullptr : moment(average_); }
   bool averages_shown() const { return averages_shown_; }
   // Declares that the two have changed places, or that they have not, without moving them.
   void set_averages_shown(bool shown, std::uint64_t assignments);

@@ -11,7 +11,7 @@ vanish, 3e-18 for Adam's and 3e-19 for RMSprop's defaults: no step is larger tha
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY, dataclass, fields
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 
 from fastreg import schedules
 from fastreg.internal.checks import FRACTION, NON_NEGATIVE, NORMAL, POSITIVE, absent_names, check_real, describe
-from fastreg.internal.description import Description, Registry
+from fastreg.internal.description import Registry
 from fastreg.internal.keras_arguments import (
     AdamArguments,
     AdamWArguments,
-    DecoupledArguments,
     OptimizerArguments,
     RMSpropArguments,
     takes_keras_arguments,
 )
+from fastreg.internal.update_options import UpdateOptions
 from fastreg.schedules import LearningRateSchedule
 
 __all__ = ["SGD", "Adam", "AdamW", "LearningRate", "Lion", "Optimizer", "RMSprop", "get", "schedules"]
@@ -53,44 +53,48 @@ def check_learning_rate(owner: str, name: str, value: object) -> object:
 LearningRate = Annotated[float | Callable[[int], float], check_learning_rate]
 
 
-# The ways to clip a gradient. An optimizer uses at most one of them.
-_CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
-
-
 @dataclass(frozen=True, repr=False)
-class Optimizer(Description):
+class Optimizer(UpdateOptions):
     r"""Base of the optimizers; anything that ``compile(optimizer=...)`` accepts.
+
+    Its arguments are those of every optimizer, behind the optimizer's own.
 
     All of them can clip the gradient :math:`g` before they use it. As in Keras, the whole gradient is clipped,
     including those of L1 and L2 penalties; PyTorch's ``clip_grad_norm_`` does not see what ``weight_decay`` adds. A
-    proximal L1 and AdamW's weight decay are not gradients and are not clipped. A norm that is not finite ends the fit,
-    like any gradient that is not finite.
+    proximal L1 and weight decay are not gradients and are not clipped. A norm that is not finite ends the fit, like any
+    gradient that is not finite.
+
+    With ``use_ema`` an average :math:`a` of every trained weight follows it: :math:`a \leftarrow w` after the first
+    update, then :math:`a \leftarrow \mu a + (1 - \mu) w` (Polyak and Juditsky 1992). When a fit ends, the weights of
+    the model are the averages, unless ``EarlyStopping`` restored the best ones. The next fit continues from the weights
+    that were averaged, so that two fits equal one long one; ``set_weights`` in between starts the average anew. In a
+    callback the model has the weights that are trained.
+
+    With ``gradient_accumulation_steps=k`` the weights are updated after every k-th batch, by the mean of k gradients,
+    which is clipped. Schedules count the batches, averages the updates. A group of k batches may go on in the next
+    epoch and the next fit.
 
     Args:
         learning_rate: A number > 0, or a schedule called with the step, counted from 0.
-        clipnorm: > 0, by keyword only: the gradient of each weight (a kernel, a bias, ...) is multiplied with
+        weight_decay: :math:`\lambda \ge 0`, decoupled: each step begins with
+            :math:`w \leftarrow w - \eta_t \lambda w`. Only kernels decay, unless :meth:`exclude_from_weight_decay` says
+            otherwise.
+        clipnorm: > 0: the gradient of each weight (a kernel, a bias, ...) is multiplied with
             :math:`\min(1, \text{clipnorm} / \lVert g \rVert_2)`.
-        clipvalue: > 0, by keyword only: each element of :math:`g` is cut to [-clipvalue, clipvalue].
-        global_clipnorm: > 0, by keyword only: as ``clipnorm``, with one norm of the gradients of all weights.
+        clipvalue: > 0: each element of :math:`g` is cut to [-clipvalue, clipvalue].
+        global_clipnorm: > 0: as ``clipnorm``, with one norm of the gradients of all weights.
+        use_ema: Whether averages of the weights are kept.
+        ema_momentum: :math:`\mu` in [0, 1].
+        ema_overwrite_frequency: After every so many updates the weights become their averages; None is never.
+        gradient_accumulation_steps: k >= 1; None is 1.
+        excluded_from_weight_decay: What :meth:`exclude_from_weight_decay` sets, by keyword only: the words and texts of
+            what does not decay. None: all weights but kernels.
+        name: Name of the optimizer; None takes one after the class.
     """
 
     learning_rate: LearningRate
     _: KW_ONLY
-    clipnorm: Annotated[float, POSITIVE] | None = None
-    clipvalue: Annotated[float, POSITIVE] | None = None
-    global_clipnorm: Annotated[float, POSITIVE] | None = None
-
-    def _check_together(self) -> None:
-        clips = [name for name in _CLIPS if getattr(self, name) is not None]
-        if len(clips) > 1:
-            raise ValueError(
-                f"{type(self).__name__}: give one of clipnorm, clipvalue and global_clipnorm, got {' and '.join(clips)}"
-            )
-
-    def __repr__(self) -> str:
-        names = sorted((field.name for field in fields(self)), key=_CLIPS.__contains__)
-        shown = [name for name in names if name not in _CLIPS or getattr(self, name) is not None]
-        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
+    weight_decay: Annotated[float, NON_NEGATIVE] | None = None
 
     def to_config(self) -> dict[str, Any]:
         """The JSON form. Raises ValueError if the learning rate is a callable that is not of ``fastreg.schedules``."""
@@ -152,7 +156,8 @@ class SGD(Optimizer, OptimizerArguments):
         learning_rate: :math:`\eta > 0`, or a schedule called with the step, counted from 0.
         momentum: :math:`\mu` in [0, 1).
         nesterov: Sutskever, Martens, Dahl and Hinton, ICML 2013. Needs ``momentum > 0``.
-        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
+        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps, name: See :class:`Optimizer`.
 
     Raises:
         ValueError: If an argument is out of range or NaN, or two ways to clip are given.
@@ -187,7 +192,8 @@ class Adam(Optimizer, AdamArguments):
         beta_1: In [0, 1).
         beta_2: In [0, 1).
         epsilon: >= 2**-126.
-        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
+        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps, name: See :class:`Optimizer`.
 
     Raises:
         ValueError: If an argument is out of range or NaN, or two ways to clip are given.
@@ -215,12 +221,13 @@ class AdamW(Optimizer, AdamWArguments):
 
     Args:
         learning_rate: :math:`\eta > 0`, or a schedule called with the step, counted from 0.
-        weight_decay: :math:`\lambda \ge 0`. Biases and batch-normalisation parameters are exempt. It is not the
-            ``l2`` of a regularizer, which goes through the gradient.
+        weight_decay: :math:`\lambda \ge 0`. Only kernels decay, unless ``exclude_from_weight_decay`` says otherwise. It
+            is not the ``l2`` of a regularizer, which goes through the gradient.
         beta_1: In [0, 1).
         beta_2: In [0, 1).
         epsilon: >= 2**-126.
-        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
+        clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps, name: See :class:`Optimizer`.
 
     Raises:
         ValueError: If an argument is out of range or NaN, or two ways to clip are given.
@@ -244,7 +251,8 @@ class RMSprop(Optimizer, RMSpropArguments):
         learning_rate: :math:`\eta > 0`, or a schedule called with the step, counted from 0.
         rho: In [0, 1).
         epsilon: >= 2**-126. By keyword only: Keras has a momentum in this place.
-        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
+        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps, name: See :class:`Optimizer`.
 
     Raises:
         ValueError: If an argument is out of range or NaN, or two ways to clip are given.
@@ -258,7 +266,7 @@ class RMSprop(Optimizer, RMSpropArguments):
 
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
-class Lion(Optimizer, DecoupledArguments):
+class Lion(Optimizer, OptimizerArguments):
     r"""Steps of the same size for all weights, along the sign of an average of gradients (Chen et al., NeurIPS 2023).
 
     .. math::
@@ -276,8 +284,9 @@ class Lion(Optimizer, DecoupledArguments):
         learning_rate: :math:`\eta > 0`, or a schedule called with the step, counted from 0.
         beta_1: In [0, 1).
         beta_2: In [0, 1).
-        weight_decay: :math:`\lambda \ge 0`. Biases and batch-normalisation parameters are exempt, as in :class:`AdamW`.
-        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
+        weight_decay: :math:`\lambda \ge 0`, as in :class:`AdamW`.
+        clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps, name: See :class:`Optimizer`.
 
     Raises:
         ValueError: If an argument is out of range or NaN, or two ways to clip are given.
@@ -291,6 +300,7 @@ class Lion(Optimizer, DecoupledArguments):
     learning_rate: LearningRate = 0.001
     beta_1: Annotated[float, FRACTION] = 0.9
     beta_2: Annotated[float, FRACTION] = 0.99
+    _: KW_ONLY
     weight_decay: Annotated[float, NON_NEGATIVE] = 0.0
 
 

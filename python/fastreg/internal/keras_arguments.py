@@ -69,15 +69,7 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
         "dtype": _FLOAT32,
     },
     "Metric": {"dtype": _FLOAT32},
-    "Optimizer": {
-        "weight_decay": (None, 0, 0.0),
-        "use_ema": (False,),
-        "ema_momentum": _NUMBER,
-        "ema_overwrite_frequency": _NONE,
-        "loss_scale_factor": _NONE,
-        "gradient_accumulation_steps": (None, 1),
-        "name": _NAME,
-    },
+    "Optimizer": {"loss_scale_factor": _NONE},
     "LearningRateSchedule": {"name": _NAME},
     "Dense": {
         "kernel_constraint": _NONE,
@@ -204,21 +196,10 @@ if TYPE_CHECKING:
         threshold: InitVar[float] = 0.5
 
     @dataclass(frozen=True, kw_only=True)
-    class DecoupledArguments:
-        """Arguments of Keras's decoupled."""
-
-        use_ema: InitVar[bool] = False
-        ema_momentum: InitVar[float | None] = None
-        ema_overwrite_frequency: InitVar[None] = None
-        loss_scale_factor: InitVar[None] = None
-        gradient_accumulation_steps: InitVar[int | None] = None
-        name: InitVar[str | None] = None
-
-    @dataclass(frozen=True, kw_only=True)
-    class OptimizerArguments(DecoupledArguments):
+    class OptimizerArguments:
         """Arguments of Keras's optimizer."""
 
-        weight_decay: InitVar[float | None] = None
+        loss_scale_factor: InitVar[None] = None
 
     @dataclass(frozen=True, kw_only=True)
     class AdamArguments(OptimizerArguments):
@@ -227,7 +208,7 @@ if TYPE_CHECKING:
         amsgrad: InitVar[bool] = False
 
     @dataclass(frozen=True, kw_only=True)
-    class AdamWArguments(DecoupledArguments):
+    class AdamWArguments(OptimizerArguments):
         """Arguments of Keras's adam w."""
 
         amsgrad: InitVar[bool] = False
@@ -255,7 +236,7 @@ else:
     LayerArguments = DenseArguments = NormalizationArguments = InputArguments = object
     LossArguments = CrossentropyArguments = SparseCrossentropyArguments = object
     MetricArguments = BinaryAccuracyArguments = object
-    DecoupledArguments = OptimizerArguments = AdamArguments = AdamWArguments = RMSpropArguments = object
+    OptimizerArguments = AdamArguments = AdamWArguments = RMSpropArguments = object
     ScheduleArguments = CosineArguments = object
 
 # What to use instead of an argument that has another than its idle value.
@@ -266,7 +247,6 @@ _INSTEAD = {
     "dtype": "everything computes in float32",
     "label_smoothing": "smooth the targets yourself: y * (1 - s) + s / classes",
     "ignore_class": "give the rows of that class sample_weight 0",
-    "weight_decay": "AdamW decays weights; for others use regularizers.L2, which Keras's is not the same as",
     "reduction": "the loss is the mean over rows",
     "threshold": "compute it from predict's outputs",
     "warmup_steps": "put the schedule into schedules.LinearWarmup",
@@ -308,13 +288,31 @@ def idle_arguments(cls: type) -> dict[str, tuple[object, ...]]:
     return {name: values for idle in known for name, values in idle.items() if name not in own}
 
 
+def further_positions(cls: type) -> tuple[str, ...]:
+    """The arguments that follow a constructor's own positional ones in Keras's order, by position too.
+
+    They are the ``_further`` ones of the class, if Keras has no other arguments before them.
+    """
+    code = cls.__init__.__code__  # type: ignore[misc]
+    further = getattr(cls, "_further", ())
+    own = code.co_varnames[1 : code.co_argcount]
+    named = {*code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount], *idle_arguments(cls)}
+    between = named - set(further) - getattr(cls, "_named_only", frozenset())
+    return () if between else tuple(name for name in further if name not in own)
+
+
 def takes_keras_arguments(cls: type[T]) -> type[T]:
     """Lets a constructor accept Keras's further arguments, by keyword, at their idle values."""
     made: Callable[..., None] = cls.__init__
-    idle = idle_arguments(cls)
+    idle, further = idle_arguments(cls), further_positions(cls)
+    positions = made.__code__.co_argcount - 1
 
     @wraps(made)
     def __init__(self: T, *args: Any, **kwargs: Any) -> None:
+        if len(args) > positions and further:
+            beyond = dict(zip(further, args[positions:], strict=False))
+            if len(args) - positions <= len(further) and beyond.keys().isdisjoint(kwargs):
+                args, kwargs = args[:positions], kwargs | beyond
         if not idle.keys().isdisjoint(kwargs):
             for name in [name for name in kwargs if name in idle]:
                 _refuse(cls.__name__, name, kwargs.pop(name), idle[name])

@@ -170,6 +170,12 @@ class BoundOptimizer:
     def learning_rate(self, value: LearningRate) -> None:
         self._model.learning_rate = value
 
+    def exclude_from_weight_decay(self, var_list: Any = None, var_names: Iterable[str] | None = None) -> None:
+        """See :meth:`fastreg.optimizers.Optimizer.exclude_from_weight_decay`."""
+        if self._model.trainer is not None:
+            self.description.use()
+        self.description.exclude_from_weight_decay(var_list, var_names)
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)

@@ -68,6 +68,10 @@ class Description:
             config[name] = _plain(getattr(self, name))
         return config
 
+    def get_config(self) -> dict[str, Any]:
+        """The fields by name, as Keras has it: what ``from_config`` takes."""
+        return {name: value for name, value in self.to_config().items() if name != "type"}
+
     @classmethod
     def from_config(cls: type[T], config: Mapping[str, Any]) -> T:
         """The description of a JSON form. Raises ValueError if a field is unknown or missing, or its value is bad."""
@@ -174,7 +178,8 @@ class Registry(Generic[T]):
     Args:
         kind: What one is called in messages.
         base: The class that all of them are instances of.
-        names: Class by name, short names included. Names are matched without regard to case; class names count too.
+        names: Class by name, short names included; a class in ``later`` by its name. Names are matched without regard
+            to case; class names count too.
         internal: Further classes that only a JSON form or an instance can give.
         later: Names of such classes that are not loaded yet.
         load: Gives the class of a name in ``later``.
@@ -185,7 +190,7 @@ class Registry(Generic[T]):
         self,
         kind: str,
         base: type[T],
-        names: Mapping[str, type[T]],
+        names: Mapping[str, type[T] | str],
         internal: Iterable[type[T]] = (),
         also: Iterable[str] = (),
         later: Iterable[str] = (),
@@ -195,9 +200,12 @@ class Registry(Generic[T]):
         self._one = f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
         self.base = base
         self.known = sorted((*names, *also))
-        self._types: dict[str, type[T]] = {cls.__name__: cls for cls in (*names.values(), *internal)}
+        loaded = [*(cls for cls in names.values() if not isinstance(cls, str)), *internal]
+        self._types: dict[str, type[T]] = {cls.__name__: cls for cls in loaded}
         self._later, self._load = tuple(later), load
-        self._lower = {cls.__name__.lower(): cls for cls in names.values()} | dict(names)
+        class_names = [cls if isinstance(cls, str) else cls.__name__ for cls in names.values()]
+        self._lower = dict(zip(map(str.lower, class_names), class_names, strict=True))
+        self._lower |= dict(zip(names, class_names, strict=True))
         _REGISTRIES[base] = self
 
     @property
@@ -219,7 +227,7 @@ class Registry(Generic[T]):
             self.check_built_in(where, value)
             return value
         if isinstance(value, str):
-            found = self._lower.get(value.lower())
+            found = self._type_of(self._lower.get(value.lower(), ""))
             if found is None:
                 known, guess = ", ".join(self.known), unknown_name(self.kind, value, self.known)
                 raise ValueError(f"{where}: unknown {self.kind} {value!r}; known: {known}{guess}")

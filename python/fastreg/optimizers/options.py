@@ -96,7 +96,7 @@ class UpdateOptions(Description):
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
     def to_config(self) -> dict[str, Any]:
-        """The JSON form. Options that do nothing are not in it, except clipping, so that files are as they ever were."""
+        """The JSON form. Options that do nothing are not in it, except clipping: files are as they ever were."""
         config = super().to_config()
         usual = _USUAL | {"name": _usual_name(self)}
         for name in set(config) - set(_CLIPS):

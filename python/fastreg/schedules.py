@@ -7,7 +7,6 @@ a schedule, too, but only those of this file can be saved with a model.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, overload
 
@@ -23,6 +22,7 @@ from fastreg.internal.checks import (
     check_real,
     describe,
 )
+from fastreg.internal.dataclasses import dataclass
 from fastreg.internal.description import Description, Registry
 from fastreg.internal.keras_arguments import CosineArguments, ScheduleArguments, takes_keras_arguments
 

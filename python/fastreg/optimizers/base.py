@@ -1,7 +1,6 @@
 """The base of the optimizers, and their learning rates."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY, dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 
 from fastreg import schedules
 from fastreg.internal.checks import NON_NEGATIVE, POSITIVE, check_real, describe
+from fastreg.internal.dataclasses import KW_ONLY, dataclass
 from fastreg.optimizers.options import UpdateOptions
 from fastreg.schedules import LearningRateSchedule
 

@@ -5,11 +5,12 @@ These are descriptions; C++ does all of it in the pass of the update (cpp/core/o
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import KW_ONLY, dataclass, fields
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, cast
 
 from fastreg.internal.checks import AT_LEAST_ONE, CLOSED_FRACTION, POSITIVE, WIDTH_LIMIT, check_name, describe
+from fastreg.internal.dataclasses import KW_ONLY, dataclass, fields
 from fastreg.internal.description import Description
+from fastreg.internal.keras_arguments import idle_arguments
 
 __all__ = ["OPTIONS", "UpdateOptions"]
 
@@ -33,9 +34,6 @@ OPTIONS = (
 class UpdateOptions(Description):
     """The options of every optimizer but the weight decay, see :class:`fastreg.optimizers.Optimizer`."""
 
-    _further: ClassVar[tuple[str, ...]] = OPTIONS
-    _named_only: ClassVar[frozenset[str]] = frozenset({"excluded_from_weight_decay"})
-
     _: KW_ONLY
     clipnorm: Annotated[float, POSITIVE] | None = None
     clipvalue: Annotated[float, POSITIVE] | None = None
@@ -54,6 +52,12 @@ class UpdateOptions(Description):
             raise ValueError(f"{owner}: give one of clipnorm, clipvalue and global_clipnorm, got {' and '.join(clips)}")
         if self.name is None:
             self._set(name=_usual_name(self))
+
+    @classmethod
+    def _further_positions(cls) -> tuple[str, ...]:
+        """What follows the positional arguments in Keras's order: the options, if Keras has nothing else before."""
+        named = {field.name for field in fields(cls) if field.kw_only} | set(idle_arguments(cast(Any, cls)))
+        return tuple(name for name in OPTIONS if name in named) if named <= _PLACES.keys() else ()
 
     def exclude_from_weight_decay(self, var_list: Any = None, var_names: Iterable[str] | None = None) -> None:
         """Says which weights do not decay, in the place of the default, by which only kernels decay.

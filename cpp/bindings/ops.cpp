@@ -186,11 +186,13 @@ class PyUpdater {
     released([&] { updater_.step(values, rate); });
   }
   std::uint64_t steps() const { return updater_.steps(); }
-  py::array average() const {
-    FloatArray out(std::vector<py::ssize_t>(array_.shape(), array_.shape() + array_.ndim()));
-    float* values = out.mutable_data();
-    released([&] { updater_.average(values); });
-    return out;
+  py::object average() const {
+    Result out(static_cast<std::size_t>(array_.size()));
+    float* const values = out.vector().data;
+    bool found = false;
+    released([&] { found = updater_.average(values); });
+    if (!found) return py::none();
+    return out.array();
   }
 
  private:

@@ -2,6 +2,7 @@
 // operands are copied into padded buffers, and results are copied back. Only Updater works in the caller's memory.
 #include "fastreg/ops.h"
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <optional>
@@ -309,10 +310,12 @@ std::uint64_t Updater::steps() const {
   return impl_->steps;
 }
 
-void Updater::average(float* out) const {
+bool Updater::average(float* out) const {
   const std::lock_guard guard(impl_->lock);
-  const float* const from = impl_->steps == 0 ? impl_->parameters : impl_->state.evaluated(impl_->parameters);
-  std::copy(from, from + impl_->n, out);
+  const float* const average = impl_->state.average();
+  if (average == nullptr) return false;
+  std::copy_n(average, impl_->n, out);
+  return true;
 }
 
 void Updater::step(const float* gradient, double rate) {

@@ -84,7 +84,9 @@ class Updater:
     receives. With ``proximal``, the first part is a soft threshold after the step instead, see
     :class:`fastreg.regularizers.L1`. Schedules count the steps of this updater from 0. Clipping is applied to the
     gradient of this array including the penalty, and ``g`` itself does not change; ``clipnorm`` and
-    ``global_clipnorm`` mean the same here.
+    ``global_clipnorm`` mean the same here. Weight decay applies to the array, whatever it is. With
+    ``gradient_accumulation_steps=k`` every k-th call of ``step`` updates, by the mean of k gradients; with ``use_ema``
+    :attr:`average` is the average of ``w``.
 
     Args:
         optimizer: One of :mod:`fastreg.optimizers`, or the name of one.
@@ -146,18 +148,20 @@ class Updater:
             raise ValueError(f"g: must have the shape of w, {self._shape}, got {cast_g.shape}")
         self._core.step(cast_g, rate)
 
-    def average(self) -> Floats:
-        """A copy of the weights to predict with: ``w``, or what ``ScheduleFreeAdamW`` averages.
-
-        That optimizer takes gradients at another point, which is ``w`` from the first step on; it goes on from values
-        of its own, so that other changes of ``w`` are lost.
-        """
-        return self._core.average()
-
     @property
     def w(self) -> Floats:
         """The weights, which ``step`` updates in place; another array needs another updater."""
         return self._w
+
+    @property
+    def average(self) -> Floats | None:
+        """A copy of the average of ``w``, with ``use_ema`` and after the first update; None otherwise.
+
+        With ``ScheduleFreeAdamW`` it is that optimizer's own average, the weights to predict with; ``w`` is then the
+        point where the next gradient is to be taken, and is computed anew in every step.
+        """
+        found = self._core.average()
+        return None if found is None else found.reshape(self._shape)
 
     @property
     def steps(self) -> int:

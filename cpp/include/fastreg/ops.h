@@ -57,9 +57,9 @@ class Updater {
   Updater& operator=(Updater&&) noexcept;
   void step(const float* gradient, double rate);
   std::uint64_t steps() const;
-  // The n parameters to predict with: those of the caller, or the averages of an optimizer that takes gradients at
-  // another point than the one that it has found.
-  void average(float* out) const;
+  // Copies the average of the parameters, or what an optimizer evaluates that takes gradients at another point; false if
+  // the optimizer has none or there was no update.
+  bool average(float* out) const;
 
  private:
   struct Impl;

@@ -31,10 +31,10 @@ struct RpropRule {
     const V slope = select(at_zero, soft_threshold(g, pull), g + signed_as(pull, w));
     const V before = moment[0];
     const auto same = ((slope > zero) & (before > zero)) | ((slope < zero) & (before < zero));
-    const auto turned = ((slope > zero) & (before < zero)) | ((slope < zero) & (before > zero));
-    const V factor = select(same, eta_plus, select(turned, eta_minus, V(1.0f)));
+    const auto changed = ((slope > zero) & (before < zero)) | ((slope < zero) & (before > zero));
+    const V factor = select(same, eta_plus, select(changed, eta_minus, V(1.0f)));
     moment[1] = min(most, max(least, factor * moment[1]));
-    moment[0] = select(turned, zero, slope);
+    moment[0] = select(changed, zero, slope);
     // 0 slope is NaN if the slope is infinite or NaN.
     const V way = fma(zero, slope, signed_as(rate * moment[1], moment[0]));
     const V decayed = fnma(decay, w, w), moved = decayed - way;

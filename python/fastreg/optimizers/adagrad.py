@@ -24,7 +24,8 @@ class Adagrad(Optimizer, OptimizerArguments):
         learning_rate: :math:`\eta > 0`, or a schedule called with the step, counted from 0.
         initial_accumulator_value: What :math:`v` starts with, >= 0.
         epsilon: >= 2**-126.
-        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
+        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps, name: See :class:`Optimizer`.
 
     Raises:
         ValueError: If an argument is out of range or NaN, or two ways to clip are given.
@@ -56,7 +57,8 @@ class Adadelta(Optimizer, OptimizerArguments):
         learning_rate: :math:`\eta > 0`, or a schedule called with the step, counted from 0.
         rho: In [0, 1).
         epsilon: >= 2**-126; the first steps are :math:`\eta \sqrt{\epsilon}` long.
-        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
+        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps, name: See :class:`Optimizer`.
 
     Raises:
         ValueError: If an argument is out of range or NaN, or two ways to clip are given.

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastreg.internal.checks import FRACTION, NON_NEGATIVE, NORMAL
 from fastreg.internal.dataclasses import dataclass
-from fastreg.internal.keras_arguments import DecoupledArguments, OptimizerArguments, takes_keras_arguments
+from fastreg.internal.keras_arguments import OptimizerArguments, takes_keras_arguments
 from fastreg.optimizers.base import LearningRate, Optimizer
 
 __all__ = ["Adam", "AdamW"]
@@ -26,7 +26,8 @@ class Adam(Optimizer, OptimizerArguments):
         epsilon: >= 2**-126.
         amsgrad: Whether to divide by the largest :math:`v` so far (Reddi, Kale and Kumar, ICLR 2018), so that the step
             of a weight never grows again. As in PyTorch, the largest is taken before the correction.
-        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
+        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps, name: See :class:`Optimizer`.
 
     Raises:
         ValueError: If an argument is out of range or NaN, or two ways to clip are given.
@@ -46,7 +47,7 @@ class Adam(Optimizer, OptimizerArguments):
 
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
-class AdamW(Optimizer, DecoupledArguments):
+class AdamW(Optimizer, OptimizerArguments):
     r"""Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019).
 
     With :math:`\hat m, \hat v` as in :class:`Adam`:
@@ -55,13 +56,14 @@ class AdamW(Optimizer, DecoupledArguments):
 
     Args:
         learning_rate: :math:`\eta > 0`, or a schedule called with the step, counted from 0.
-        weight_decay: :math:`\lambda \ge 0`. Biases and batch-normalisation parameters are exempt. It is not the
-            ``l2`` of a regularizer, which goes through the gradient.
+        weight_decay: :math:`\lambda \ge 0`. Only kernels decay, unless ``exclude_from_weight_decay`` says otherwise. It
+            is not the ``l2`` of a regularizer, which goes through the gradient.
         beta_1: In [0, 1).
         beta_2: In [0, 1).
         epsilon: >= 2**-126.
         amsgrad: As in :class:`Adam`.
-        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
+        clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps, name: See :class:`Optimizer`.
 
     Raises:
         ValueError: If an argument is out of range or NaN, or two ways to clip are given.

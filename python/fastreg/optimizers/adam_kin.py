@@ -29,7 +29,8 @@ class Nadam(Optimizer, OptimizerArguments):
         beta_1: In [0, 1).
         beta_2: In [0, 1).
         epsilon: >= 2**-126.
-        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
+        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps, name: See :class:`Optimizer`.
 
     Raises:
         ValueError: If an argument is out of range or NaN, or two ways to clip are given.
@@ -68,7 +69,8 @@ class RAdam(Optimizer, OptimizerArguments):
         beta_1: In [0, 1).
         beta_2: In [0, 1).
         epsilon: >= 2**-126.
-        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
+        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps, name: See :class:`Optimizer`.
 
     Raises:
         ValueError: If an argument is out of range or NaN, or two ways to clip are given.
@@ -101,7 +103,8 @@ class Adamax(Optimizer, OptimizerArguments):
         beta_1: In [0, 1).
         beta_2: In [0, 1).
         epsilon: >= 2**-126.
-        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
+        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps, name: See :class:`Optimizer`.
 
     Raises:
         ValueError: If an argument is out of range or NaN, or two ways to clip are given.

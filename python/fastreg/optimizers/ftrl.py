@@ -38,7 +38,8 @@ class Ftrl(Optimizer, OptimizerArguments):
         l2_regularization_strength: :math:`\lambda_2 \ge 0`. It shortens weights and is no term of the gradient.
         l2_shrinkage_regularization_strength: :math:`\lambda_s \ge 0`, a term of the gradient that :math:`n` does not
         see. beta: :math:`\beta \ge 0` of the paper.
-        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
+        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps, name: See :class:`Optimizer`.
 
     Raises:
         ValueError: If an argument is out of range or NaN, or two ways to clip are given.

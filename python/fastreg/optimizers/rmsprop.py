@@ -31,7 +31,8 @@ class RMSprop(Optimizer, OptimizerArguments):
         momentum: :math:`\mu` in [0, 1).
         epsilon: >= 2**-126.
         centered: Whether to divide by the standard deviation.
-        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
+        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps, name: See :class:`Optimizer`.
 
     Raises:
         ValueError: If an argument is out of range or NaN, or two ways to clip are given.

@@ -32,7 +32,8 @@ class Rprop(Optimizer, OptimizerArguments):
         eta_plus: > 1.
         step_size_min: The least step size, > 0.
         step_size_max: The largest step size, > 0; it holds where it is below ``step_size_min``.
-        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
+        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps, name: See :class:`Optimizer`.
 
     Raises:
         ValueError: If an argument is out of range or NaN, or two ways to clip are given.

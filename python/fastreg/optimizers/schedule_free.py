@@ -32,7 +32,7 @@ class ScheduleFreeAdamW(Optimizer, OptimizerArguments):
     :math:`z` and :math:`\hat v` besides, and a training that goes on from a file gives the same bits. ``set_weights``
     sets
     :math:`x`; once steps have been made, :math:`z` stays where it is. With :class:`fastreg.ops.Updater`, ``w`` is
-    :math:`y` and ``average()`` gives :math:`x`.
+    :math:`y` and ``average`` is :math:`x`.
 
     Under a proximal L1 the soft threshold is that of :math:`z`'s steps; where :math:`z` is 0, :math:`x` gets its share
     :math:`c_t` of it, so that it becomes exactly 0, too.
@@ -43,7 +43,8 @@ class ScheduleFreeAdamW(Optimizer, OptimizerArguments):
         beta_2: In [0, 1).
         epsilon: >= 2**-126.
         warmup_steps: The number of steps over which the learning rate grows linearly, >= 0.
-        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
+        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps, name: See :class:`Optimizer`.
 
     Raises:
         ValueError: If an argument is out of range or NaN, or two ways to clip are given.
@@ -55,7 +56,7 @@ class ScheduleFreeAdamW(Optimizer, OptimizerArguments):
         >>> updater = ops.Updater(optimizers.ScheduleFreeAdamW(0.1), w)
         >>> for _ in range(300):
         ...     updater.step(2.0 * w)
-        >>> bool(abs(updater.average()[0]) < 0.1)
+        >>> bool(abs(updater.average[0]) < 0.1)
         True
     """
 
@@ -64,3 +65,8 @@ class ScheduleFreeAdamW(Optimizer, OptimizerArguments):
     beta_2: Annotated[float, FRACTION] = 0.999
     epsilon: Annotated[float, NORMAL] = 1e-8
     warmup_steps: Annotated[int, NON_NEGATIVE, WIDTH_LIMIT] = 0
+
+    def _check_together(self) -> None:
+        super()._check_together()
+        if self.use_ema:
+            raise ValueError("ScheduleFreeAdamW: use_ema must be False, as this optimizer averages weights itself")

@@ -25,6 +25,19 @@ class Penalty(NamedTuple):
 NO_PENALTY = Penalty()
 
 
+class Options(NamedTuple):
+    """What every rule can have besides; a rule with a weight_decay of its own has it there."""
+
+    weight_decay: float = 0.0
+    use_ema: bool = False
+    ema_momentum: float = 0.99
+    ema_overwrite_frequency: int | None = None
+    gradient_accumulation_steps: int | None = None
+
+
+NO_OPTIONS = Options()
+
+
 def soft_threshold(w, threshold):
     return np.sign(w) * np.maximum(np.abs(w) - threshold, 0.0)
 
@@ -34,11 +47,13 @@ class Optimizer(Formula):
     """Base: what all rules share. A step is w -= rate * direction / divisor.
 
     clip: None, or how gradients are clipped, ("clipvalue", "clipnorm" or "global_clipnorm", limit).
+    options: The others of the options that every rule has.
     """
 
     learning_rate: float = 0.01
     _: KW_ONLY
     clip: tuple[str, float] | None = None
+    options: Options = NO_OPTIONS
 
     # Gradients larger than this count as this; without squares of them there is no limit.
     largest_gradient = np.inf
@@ -68,8 +83,14 @@ class Optimizer(Formula):
         """The parameter after a step of this size along the direction, against the pull of a proximal penalty."""
         return soft_threshold(w - size * direction, size * pull)
 
+    @property
+    def decay(self):
+        """The factor of decoupled decay."""
+        return self.weight_decay or self.options.weight_decay
+
     def without_decay(self):
-        return self.replace(weight_decay=0.0) if self.weight_decay else self
+        bare = self.replace(weight_decay=0.0) if self.weight_decay else self
+        return bare.replace(options=self.options._replace(weight_decay=0.0))
 
     def clipped(self, gradients):
         """Whole gradients, penalties included, as the rule gets them."""
@@ -177,7 +198,7 @@ class RMSprop(Dividing, Own):
         return {"v": 0.0, "mean": 0.0, "m": 0.0, "ones": 0.0}
 
     def move(self, state, w, g, rate, t, pull):
-        w = w - rate * self.weight_decay * w
+        w = w - rate * self.decay * w
         state["v"] = self.rho * state["v"] + (1.0 - self.rho) * g * g
         state["mean"] = self.rho * state["mean"] + (1.0 - self.rho) * g
         spread = state["v"] - state["mean"] ** 2 if self.centered else state["v"]
@@ -271,7 +292,7 @@ class Adadelta(Dividing, Own):
         return {"v": 0.0, "u": 0.0}
 
     def move(self, state, w, g, rate, t, pull):
-        w = w - rate * self.weight_decay * w
+        w = w - rate * self.decay * w
         state["v"] = self.rho * state["v"] + (1.0 - self.rho) * g * g
         size = np.sqrt(state["u"] + self.epsilon) / np.sqrt(state["v"] + self.epsilon)
         moved = soft_threshold(w - rate * size * g, rate * size * pull)
@@ -301,7 +322,7 @@ class Rprop(Own):
             size = np.clip(size, self.step_size_min, self.step_size_max)
             state["size"] = size / rate
         state["before"] = np.where(change < 0, 0.0, slope)
-        decayed = w - rate * self.weight_decay * w
+        decayed = w - rate * self.decay * w
         moved = decayed - np.sign(state["before"]) * size
         return np.where((pull > 0.0) & (moved * decayed < 0.0), 0.0, moved)
 
@@ -329,7 +350,7 @@ class Ftrl(Dividing, Own):
         n, state["n"] = state["n"], state["n"] + g * g
         grown = (state["n"] ** power - n**power) / rate
         a = a + g + 2.0 * self.l2_shrinkage_regularization_strength * w - grown * w
-        a = a + self.weight_decay * w * state["n"] ** power
+        a = a + self.decay * w * state["n"] ** power
         a = soft_threshold(a, pull)
         state["a"], state["rate"] = a, rate
         quadratic = (state["n"] ** power + self.beta) / rate + 2.0 * self.l2_regularization_strength
@@ -358,7 +379,7 @@ class ScheduleFreeAdamW(Dividing, Own):
         rate = rate * self.factor(t)
         state["v"] = self.beta_2 * state["v"] + (1.0 - self.beta_2) * g * g
         size = rate / (np.sqrt(state["v"] / (1.0 - self.beta_2**t)) + self.epsilon)
-        z = soft_threshold(state["z"] - size * g - rate * self.weight_decay * w, size * pull)
+        z = soft_threshold(state["z"] - size * g - rate * self.decay * w, size * pull)
         x = (1.0 - share) * state["x"] + share * z
         state["z"], state["x"] = z, np.where(z == 0.0, soft_threshold(x, share * size * pull), x)
         return (1.0 - self.beta_1) * z + self.beta_1 * state["x"]
@@ -366,7 +387,7 @@ class ScheduleFreeAdamW(Dividing, Own):
 
 class Updater:
     """The moments of one parameter and its update. step() returns the new parameter, move() that from a gradient which
-    has been clipped and has the penalties in it.
+    has been clipped and has the penalties in it. average is that of the parameter, where the options ask for one.
 
     A proximal penalty is a constant pull of l1 towards zero, which takes every step that a constant gradient l1 takes
     under the same rule: a second first moment, `pull`, is fed with ones, and the threshold is l1 times the step that it
@@ -376,7 +397,7 @@ class Updater:
 
     def __init__(self, optimizer, penalty=NO_PENALTY):
         self.optimizer, self.penalty = optimizer, penalty
-        self.m = self.pull = 0.0
+        self.m = self.pull = self.average = 0.0
         self.v = optimizer.first_second_moment
         self.t = 0
         self.own = None
@@ -386,6 +407,17 @@ class Updater:
         return self.move(w, g, rate)
 
     def move(self, w, g, rate=None):
+        return self.averaged(self.moved(w, g, rate))
+
+    def averaged(self, w):
+        """Moves the average, and returns it where it takes the place of the parameter."""
+        o = self.optimizer.options
+        momentum = 0.0 if self.t == 1 else o.ema_momentum
+        self.average = momentum * self.average + (1.0 - momentum) * w
+        frequency = o.ema_overwrite_frequency
+        return self.average if o.use_ema and frequency and self.t % frequency == 0 else w
+
+    def moved(self, w, g, rate):
         o = self.optimizer
         rate = o.learning_rate if rate is None else rate
         self.t += 1
@@ -394,7 +426,7 @@ class Updater:
             if self.own is None:
                 self.own = o.start(np.asarray(w, np.float64))
             return o.move(self.own, w, g, rate, self.t, self.penalty.l1 if self.penalty.proximal else 0.0)
-        w = w - rate * o.weight_decay * w
+        w = w - rate * o.decay * w
         m_before, pull_before = self.m, self.pull
         self.m, self.pull = o.first_moment(m_before, g), o.first_moment(pull_before, 1.0)
         self.v = o.second_moment(self.v, g)
@@ -423,7 +455,7 @@ RULES = {
     "adamw": AdamW(0.01, weight_decay=0.1),
     "adamw, strong decay": AdamW(0.01, weight_decay=0.3, epsilon=1e-3),
     "amsgrad": Adam(0.01, beta_2=0.9, amsgrad=True),
-    "amsgrad, with decay": AdamW(0.01, weight_decay=0.1, beta_2=0.9, amsgrad=True),
+    "amsgrad, with decay": AdamW(0.01, weight_decay=0.1, beta_2=0.9, epsilon=1e-3, amsgrad=True),
     "lion": Lion(0.002),
     "lion, with decay": Lion(0.003, 0.8, 0.95, 0.2),
     "lion, short memory": Lion(0.002, 0.1, 0.2),

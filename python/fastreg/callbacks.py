@@ -107,6 +107,12 @@ class History(Callback):
         last = ", ".join(f"{key}={values[-1]:.4g}" for key, values in self.history.items() if values)
         return f"<History of {len(self.epoch)} epochs{': ' + last if last else ''}>"
 
+    def _repr_html_(self) -> str:
+        """The values of the epochs as a table for notebooks."""
+        from fastreg.internal.html import history_html
+
+        return history_html(self.history, self.epoch, self.stopped_by)
+
 
 class Judge:
     """Early stopping for values that are passed one epoch at a time. The rule is in cpp/core/early_stopping.cpp.

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastreg import _core, losses, optimizers
 from fastreg.data.arrays import class_indices, numeric
+from fastreg.internal.activation_names import check_activation
 from fastreg.internal.checks import (
     CLOSED_FRACTION,
     FRACTION,
@@ -30,7 +31,6 @@ from fastreg.internal.checks import (
     check_real,
     describe,
 )
-from fastreg.layers import check_activation
 from fastreg.losses import Loss
 from fastreg.optimizers import Optimizer
 

@@ -68,6 +68,10 @@ class Description:
             config[name] = _plain(getattr(self, name))
         return config
 
+    def get_config(self) -> dict[str, Any]:
+        """The fields by name, as Keras has it: what ``from_config`` takes."""
+        return {name: value for name, value in self.to_config().items() if name != "type"}
+
     @classmethod
     def from_config(cls: type[T], config: Mapping[str, Any]) -> T:
         """The description of a JSON form. Raises ValueError if a field is unknown or missing, or its value is bad."""
@@ -174,8 +178,11 @@ class Registry(Generic[T]):
     Args:
         kind: What one is called in messages.
         base: The class that all of them are instances of.
-        names: Class by name, short names included. Names are matched without regard to case; class names count too.
+        names: Class by name, short names included; a class in ``later`` by its name. Names are matched without regard
+            to case; class names count too.
         internal: Further classes that only a JSON form or an instance can give.
+        later: Names of such classes that are not loaded yet.
+        load: Gives the class of a name in ``later``.
         also: Names that something else resolves, for messages.
     """
 
@@ -183,22 +190,36 @@ class Registry(Generic[T]):
         self,
         kind: str,
         base: type[T],
-        names: Mapping[str, type[T]],
+        names: Mapping[str, type[T] | str],
         internal: Iterable[type[T]] = (),
         also: Iterable[str] = (),
+        later: Iterable[str] = (),
+        load: Callable[[str], type[T]] | None = None,
     ) -> None:
         self.kind = kind
         self._one = f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
         self.base = base
         self.known = sorted((*names, *also))
-        self._types: dict[str, type[T]] = {cls.__name__: cls for cls in (*names.values(), *internal)}
-        self._lower = {cls.__name__.lower(): cls for cls in names.values()} | dict(names)
+        loaded = [*(cls for cls in names.values() if not isinstance(cls, str)), *internal]
+        self._types: dict[str, type[T]] = {cls.__name__: cls for cls in loaded}
+        self._later, self._load = tuple(later), load
+        class_names = [cls if isinstance(cls, str) else cls.__name__ for cls in names.values()]
+        self._lower = dict(zip(map(str.lower, class_names), class_names, strict=True))
+        self._lower |= dict(zip(names, class_names, strict=True))
         _REGISTRIES[base] = self
 
     @property
     def types(self) -> tuple[type[T], ...]:
         """Every registered class."""
+        for name in self._later:
+            self._type_of(name)
         return tuple(self._types.values())
+
+    def _type_of(self, name: str) -> type[T] | None:
+        """The registered class of a name."""
+        if name not in self._types and name in self._later and self._load is not None:
+            self._types[name] = self._load(name)
+        return self._types.get(name)
 
     def resolve(self, where: str, value: object) -> T:
         """The description that a user's argument stands for: one already made, a name, or a JSON form."""
@@ -206,7 +227,7 @@ class Registry(Generic[T]):
             self.check_built_in(where, value)
             return value
         if isinstance(value, str):
-            found = self._lower.get(value.lower())
+            found = self._type_of(self._lower.get(value.lower(), ""))
             if found is None:
                 known, guess = ", ".join(self.known), unknown_name(self.kind, value, self.known)
                 raise ValueError(f"{where}: unknown {self.kind} {value!r}; known: {known}{guess}")
@@ -218,9 +239,9 @@ class Registry(Generic[T]):
 
     def check_built_in(self, where: str, value: T) -> None:
         """Raises TypeError for an instance of a class that is not registered, which the core does not know."""
-        if type(value) not in self._types.values():
+        if self._type_of(type(value).__name__) is not type(value):
             kinds = f"{self.kind}es" if self.kind.endswith("s") else f"{self.kind}s"
-            known = ", ".join(sorted(self._types))
+            known = ", ".join(sorted(cls.__name__ for cls in self.types))
             raise TypeError(
                 f"{where}: only the built-in {kinds} are supported, got {type(value).__name__}; known: {known}"
             )
@@ -230,8 +251,8 @@ class Registry(Generic[T]):
         if not isinstance(config, Mapping):
             raise ValueError(f"{where}: expected the description of {self._one}, got {describe(config)}")
         name = config.get("type")
-        found = self._types.get(name) if isinstance(name, str) else None
+        found = self._type_of(name) if isinstance(name, str) else None
         if found is None:
-            known = ", ".join(sorted(self._types))
+            known = ", ".join(sorted(cls.__name__ for cls in self.types))
             raise ValueError(f"{where}: unknown {self.kind} type {name!r}; known: {known}")
         return found.from_config(config)

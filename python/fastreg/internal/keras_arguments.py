@@ -56,6 +56,20 @@ _MODEL: dict[str, dict[str, tuple[object, ...]]] = {
         "layer_range": _NONE,
     },
     "save": {"overwrite": (True,), "zipped": _NONE},
+    "clone_model": {
+        "input_tensors": _NONE,
+        "clone_function": _NONE,
+        "call_function": _NONE,
+        "recursive": (False, True),
+    },
+    "plot_model": {
+        "show_dtype": (False,),
+        "expand_nested": (False, True),
+        "dpi": _NUMBER,
+        "layer_range": _NONE,
+        "splines": ("ortho",),
+    },
+    "load_weights": {"objects": (None, {})},
     "load_model": {"custom_objects": (None, {}), "safe_mode": (True, False)},
 }
 

@@ -1,4 +1,4 @@
-"""The base of the layers, and the values that they are called on. Descriptions only; ``layers.py`` has the layers.
+"""The base of the layers, and the values that they are called on. Descriptions only; ``fastreg.layers`` has the layers.
 
 It knows no single layer. What a layer makes of a width and which weights it has, C++ says (cpp/core/layers).
 """
@@ -10,10 +10,13 @@ from functools import lru_cache
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from fastreg import _core
-from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT, check_int, check_name, describe
+from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT, Rule, check_int, check_name, describe
 from fastreg.internal.description import Description, registry_of
 
-__all__ = ["Join", "Layer", "Part", "Symbol", "Value", "check_features"]
+__all__ = ["FEATURE_AXIS", "Join", "Layer", "Part", "Symbol", "Value", "check_features"]
+
+# The names of the axis of features, which is the only one.
+FEATURE_AXIS: Rule = ("be -1 or 1", lambda v: v in (-1, 1))
 
 
 def check_features(owner: str, name: str, shape: object) -> int:

@@ -10,16 +10,21 @@ from typing import Any
 __all__ = ["lazy_names"]
 
 
-def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+def lazy_names(
+    package: str, homes: Mapping[str, str], absent: Callable[..., Any] | None = None
+) -> Callable[[str], Any]:
     """The ``__getattr__`` of a package.
 
     Args:
         package: Its ``__name__``.
         homes: The module of the package that each name lives in.
+        absent: What is called with any other name and the number of frames to the caller; None looks for old names.
     """
 
     def getattr_of_package(name: str) -> Any:
         if name not in homes:
+            if absent is not None:
+                return absent(name, 2)
             from fastreg.internal.old_paths import old_name
 
             return old_name(package, name)

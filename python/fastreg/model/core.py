@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from numpy.typing import ArrayLike
 
-from fastreg import _core, losses, optimizers, utils
+from fastreg import _core, losses, optimizers
 from fastreg import metrics as _metrics
 from fastreg.data import arrays
 from fastreg.internal.checks import NON_NEGATIVE, POSITIVE, SEED_LIMIT, check_int, check_name, check_real, describe
@@ -30,6 +30,7 @@ from fastreg.model import graphs
 from fastreg.model.graphs import Graph, layer_names
 from fastreg.model.outputs import by_output, check_weights, log_keys
 from fastreg.optimizers import LearningRate, Optimizer
+from fastreg.utils.seeds import draw_seed
 
 __all__ = ["CoreModel", "NotCompiledError", "core_of", "layer_names"]
 
@@ -72,7 +73,7 @@ class CoreModel:
         self.owner = "Sequential" if graph is None else "Model"
         usual = "sequential" if graph is None else "functional"
         self.name = usual if name is None else check_name(self.owner, "name", name)
-        given = utils.draw_seed() if seed is None else seed
+        given = draw_seed() if seed is None else seed
         self.seed = check_int(self.owner, "seed", given, NON_NEGATIVE, SEED_LIMIT)
         self.layers, self.graph = layers, graph
         self.n_features: int | None = None if graph is None else graph.inputs[0][1]

@@ -1,0 +1,70 @@
+"""Dense, a product with a learned matrix, and Activation. x is (n, in), a kernel (in, units)."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastreg.initializers import Initializer
+from fastreg.internal.activation_names import check_activation
+from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT
+from fastreg.internal.keras_arguments import DenseArguments, LayerArguments, takes_keras_arguments
+from fastreg.internal.layer_base import Layer
+from fastreg.regularizers import Regularizer
+
+__all__ = ["Activation", "Dense"]
+
+
+@takes_keras_arguments
+@dataclass(frozen=True, repr=False)
+class Dense(Layer, DenseArguments):
+    r"""A fully connected layer, :math:`y = a(x W + b)`.
+
+    Weights: ``kernel`` :math:`W` (in, units) and ``bias`` :math:`b` (units,).
+
+    Args:
+        units: The number of outputs, >= 1.
+        activation: One of :data:`ACTIVATIONS`; None means linear.
+        use_bias: Whether there is a :math:`b`.
+        kernel_initializer: The initial values of :math:`W`, see :mod:`fastreg.initializers`.
+        bias_initializer: The initial values of :math:`b`.
+        kernel_regularizer: The penalty on :math:`W`, see :mod:`fastreg.regularizers`; None means no penalty.
+        bias_regularizer: The penalty on :math:`b`.
+        name: See :class:`Layer`, as for ``trainable``, ``input_shape`` and ``input_dim``.
+
+    Raises:
+        ValueError: If ``units`` < 1 or a name is unknown.
+        TypeError: If an argument is of the wrong kind.
+
+    Example:
+        >>> from fastreg import layers
+        >>> layers.Dense(64, "relu", kernel_regularizer="l2").kernel_regularizer
+        L2(l2=0.01)
+    """
+
+    units: Annotated[int, AT_LEAST_ONE, WIDTH_LIMIT]
+    activation: Annotated[str | None, check_activation] = None
+    use_bias: bool = True
+    kernel_initializer: Initializer | str = "glorot_uniform"
+    bias_initializer: Initializer | str = "zeros"
+    kernel_regularizer: Regularizer | str | None = None
+    bias_regularizer: Regularizer | str | None = None
+
+
+@takes_keras_arguments
+@dataclass(frozen=True, repr=False)
+class Activation(Layer, LayerArguments):
+    """A function of each element, or of each row for softmax.
+
+    Args:
+        activation: One of :data:`ACTIVATIONS`.
+        name: See :class:`Layer`, as for ``trainable``, ``input_shape`` and ``input_dim``.
+
+    Raises:
+        ValueError: If the name is unknown; the message lists the known ones.
+
+    Example:
+        >>> from fastreg import layers
+        >>> layers.Activation("swish")
+        Activation(activation='silu')
+    """
+
+    activation: Annotated[str, check_activation]

@@ -1,0 +1,70 @@
+"""Adam and AdamW."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastreg.internal.checks import FRACTION, NON_NEGATIVE, NORMAL
+from fastreg.internal.keras_arguments import AdamArguments, AdamWArguments, takes_keras_arguments
+from fastreg.optimizers.base import LearningRate, Optimizer
+
+__all__ = ["Adam", "AdamW"]
+
+
+@takes_keras_arguments
+@dataclass(frozen=True, repr=False)
+class Adam(Optimizer, AdamArguments):
+    r"""Algorithm 1 of Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+
+    .. math::
+        m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad v \leftarrow \beta_2 v + (1 - \beta_2) g^2, \quad
+        w \leftarrow w - \eta_t \frac{m / (1 - \beta_1^{t+1})}{\sqrt{v / (1 - \beta_2^{t+1})} + \epsilon}
+
+    Args:
+        learning_rate: :math:`\eta > 0`, or a schedule called with the step, counted from 0.
+        beta_1: In [0, 1).
+        beta_2: In [0, 1).
+        epsilon: >= 2**-126.
+        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
+
+    Raises:
+        ValueError: If an argument is out of range or NaN, or two ways to clip are given.
+
+    Example:
+        >>> from fastreg import optimizers, schedules
+        >>> optimizers.Adam(schedules.CosineDecay(1e-3, 1000)).rate_at(1000)
+        0.0
+    """
+
+    learning_rate: LearningRate = 0.001
+    beta_1: Annotated[float, FRACTION] = 0.9
+    beta_2: Annotated[float, FRACTION] = 0.999
+    epsilon: Annotated[float, NORMAL] = 1e-7
+
+
+@takes_keras_arguments
+@dataclass(frozen=True, repr=False)
+class AdamW(Optimizer, AdamWArguments):
+    r"""Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019).
+
+    With :math:`\hat m, \hat v` as in :class:`Adam`:
+
+    .. math:: w \leftarrow w - \eta_t \left( \hat m / (\sqrt{\hat v} + \epsilon) + \lambda w \right)
+
+    Args:
+        learning_rate: :math:`\eta > 0`, or a schedule called with the step, counted from 0.
+        weight_decay: :math:`\lambda \ge 0`. Biases and batch-normalisation parameters are exempt. It is not the
+            ``l2`` of a regularizer, which goes through the gradient.
+        beta_1: In [0, 1).
+        beta_2: In [0, 1).
+        epsilon: >= 2**-126.
+        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
+
+    Raises:
+        ValueError: If an argument is out of range or NaN, or two ways to clip are given.
+    """
+
+    learning_rate: LearningRate = 0.001
+    weight_decay: Annotated[float, NON_NEGATIVE] = 0.004
+    beta_1: Annotated[float, FRACTION] = 0.9
+    beta_2: Annotated[float, FRACTION] = 0.999
+    epsilon: Annotated[float, NORMAL] = 1e-7

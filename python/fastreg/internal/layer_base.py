@@ -8,12 +8,12 @@ whose elements the row of the matrix has in C order.
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, InitVar, dataclass, field, fields, replace
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 
 from fastreg import _core
 from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT, Rule, check_int, check_name, describe
+from fastreg.internal.dataclasses import KW_ONLY, InitVar, dataclass, field, fields, replace
 from fastreg.internal.description import Description, registry_of
 
 __all__ = [

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from fastreg.internal.checks import check_int, describe
+from fastreg.internal.dataclasses import dataclass
 from fastreg.internal.keras_arguments import LayerArguments, takes_keras_arguments
 from fastreg.internal.layer_base import Join, Lowering, Shape, Symbol, Value
 

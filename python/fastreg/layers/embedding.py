@@ -1,11 +1,11 @@
 """Embedding, a table with a row for each integer."""
 
 import math
-from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastreg.initializers import Initializer
 from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT, Range
+from fastreg.internal.dataclasses import dataclass, field
 from fastreg.internal.keras_arguments import EmbeddingArguments, takes_keras_arguments
 from fastreg.internal.layer_base import Layer, Shape
 from fastreg.regularizers import Regularizer

@@ -1,13 +1,13 @@
 """Layers that prepare features: Rescaling, Normalization, CategoryEncoding. Within a model, or called on arrays."""
 
 import weakref
-from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastreg.internal.checks import FINITE, check_bool, describe
+from fastreg.internal.dataclasses import dataclass, field
 from fastreg.internal.keras_arguments import EncodingArguments, LayerArguments, takes_keras_arguments
 from fastreg.internal.layer_base import Layer, Shape, Symbol, Value
 from fastreg.internal.prepared import encoded, plain_numbers, statistics

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
 from fastreg.internal.checks import check_int, describe
+from fastreg.internal.dataclasses import dataclass, field
 from fastreg.internal.keras_arguments import LayerArguments, takes_keras_arguments
 from fastreg.internal.layer_base import Layer, Lowering, Shape, told
 

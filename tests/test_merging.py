@@ -89,7 +89,7 @@ def test_the_oracle_of_dot_by_finite_differences(rng):
                 step = 1e-6 * rng.normal(size=dx.shape)
                 sides = []
                 for sign in (1, -1):
-                    moved = [x + sign * step * (i == which) for i, x in enumerate(xs)]
+                    moved = [x + sign * step if i == which else x for i, x in enumerate(xs)]
                     sides.append((graphs.Dot(length, transposed, normalize).forward(moved, True, None) * dy).sum())
                 assert (sides[0] - sides[1]) / 2 == pytest.approx((dx * step).sum(), rel=1e-4, abs=1e-12)
 

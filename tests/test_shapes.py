@@ -142,7 +142,7 @@ REFUSED = {
     "a size too large": (lambda: fr.Input((2**16, 2**16)), ["Input", "number of elements"]),
     "other elements": (lambda: layers.Reshape((4, 5))(fr.Input((6, 5))), ["Reshape: target_shape", "30"]),
     "two free sizes": (lambda: layers.Reshape((-1, -1)), ["Reshape: target_shape", "one -1"]),
-    "another format": (lambda: layers.Flatten(data_format="channels_first"), ["Flatten", "data_format", "channels_first"]),
+    "another format": (lambda: layers.Flatten(data_format="first"), ["Flatten", "data_format", "first"]),
     "another shape": (lambda: layers.Flatten(input_shape=(6, 5))(fr.Input((5, 6))), ["Flatten", "(6, 5)", "(5, 6)"]),
     "data of another shape": (
         lambda: net(fr.Input((6, 5)), layers.Flatten()).predict(np.zeros((3, 5, 6))), ["x", "(rows, 6, 5)"]),

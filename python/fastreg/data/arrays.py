@@ -161,14 +161,15 @@ def features(
 def _flat_rows(array: NDArray[Any], shape: tuple[int, ...] | None, name: str) -> NDArray[Any]:
     """Rows of a shape as rows of numbers."""
     wanted = "(rows, features)" if shape is None else str(("rows", *shape)).replace("'", "")
-    if shape is None or (len(shape) == 1 and (shape[0] != 1 or array.ndim != 1)):
+    if shape is None or (len(shape) == 1 and shape[0] != 1):
         hint = ""
         if array.ndim == 1:
             hint = "; reshape(-1, 1) makes one column of it, reshape(1, -1) one row"
         elif array.ndim > 2:
             hint = f"; Flatten() as the first layer or reshape({len(array)}, -1) makes rows of it"
         raise ValueError(f"{name}: must be 2-D {wanted}, got shape {array.shape}{hint}")
-    if array.ndim == 0 or array.shape[1:] not in (shape, () if math.prod(shape) == 1 else shape):
+    single = math.prod(shape) == 1 and array.ndim > 0 and math.prod(array.shape[1:]) == 1
+    if array.ndim == 0 or (array.shape[1:] != shape and not single):
         raise ValueError(f"{name}: must have the shape {wanted}, got {array.shape}")
     return array.reshape(len(array), math.prod(shape))
 

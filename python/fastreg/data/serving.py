@@ -43,7 +43,8 @@ def features(value: object, n_features: int, names: Names | None = None) -> NDAr
 def flat_rows(value: object, shape: tuple[int, ...]) -> NDArray[Any]:
     """Rows of a shape as rows of numbers, n >= 0. One number in each row may also be given as (n,)."""
     array = numeric(value, "x")
-    if array.ndim == 0 or array.shape[1:] not in (shape, () if math.prod(shape) == 1 else shape):
+    single = math.prod(shape) == 1 and array.ndim > 0 and math.prod(array.shape[1:]) == 1
+    if array.ndim == 0 or (array.shape[1:] != shape and not single):
         wanted = str(("rows", *shape)).replace("'", "")
         raise ValueError(f"x: must have the shape {wanted}, got {array.shape}")
     return array.reshape(len(array), math.prod(shape))

@@ -17,7 +17,8 @@ from fastreg.internal.dataclasses import KW_ONLY, InitVar, dataclass, field, fie
 from fastreg.internal.description import Description, registry_of
 
 __all__ = [
-    "FEATURE_AXIS", "Join", "Layer", "Lowering", "Part", "Shape", "Symbol", "Value", "batch_shape", "check_shape", "told"
+    *("FEATURE_AXIS", "Join", "Layer", "Lowering", "Part", "Shape", "Symbol", "Value"),
+    *("batch_shape", "check_shape", "told"),
 ]
 
 # The shape of a value without the rows of the batch.

@@ -101,7 +101,8 @@ _LAYERS = {
 }
 _LOOKUPS = ("Discretization", "IntegerLookup", "StringLookup")
 _FUNCTIONS = ("add", "average", "concatenate", "maximum", "minimum", "multiply", "subtract")
-_OTHERS = {"Input": "inputs", "InputLayer": "inputs", "dot": "dot"} | dict.fromkeys(_LOOKUPS, "lookups") | dict.fromkeys(_FUNCTIONS, "merging")
+_OTHERS = {"Input": "inputs", "InputLayer": "inputs", "dot": "dot"}
+_OTHERS |= dict.fromkeys(_LOOKUPS, "lookups") | dict.fromkeys(_FUNCTIONS, "merging")
 _load = lazy_names(__name__, _LAYERS | _OTHERS, absent_names(__name__))
 _REGISTRY: Registry[Layer] = Registry("layer", Layer, {}, later=_LAYERS, load=_load)
 

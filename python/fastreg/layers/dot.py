@@ -16,7 +16,7 @@ def _check_axes(owner: str, name: str, value: Any) -> int | tuple[int, int]:
     rule = ("be an axis of the inputs other than 0, that of the rows", lambda v: v != 0)
     if isinstance(value, (tuple, list)):
         if len(value) != 2:
-            raise ValueError(f"{owner}: {name} must be an axis, or one of each of the two inputs, got {describe(value)}")
+            raise ValueError(f"{owner}: {name} must be an axis, or one of each of two inputs, got {describe(value)}")
         return check_int(owner, name, value[0], rule), check_int(owner, name, value[1], rule)
     return check_int(owner, name, value, rule)
 
@@ -85,7 +85,7 @@ class Dot(Join, LayerArguments):
             if not 1 <= len(shape) <= 2:
                 raise ValueError(f"Dot: inputs must have one or two dimensions besides the rows, got {(None, *shape)}")
             if not 0 <= place < len(shape):
-                raise ValueError(f"Dot: axes must be of the inputs, one of which has shape {(None, *shape)}, got {axis}")
+                raise ValueError(f"Dot: axes must be of the inputs, of which one has {(None, *shape)}, got {axis}")
             found.append(place)
         lengths = [shape[axis] for shape, axis in zip(shapes, found, strict=True)]
         if lengths[0] != lengths[1]:

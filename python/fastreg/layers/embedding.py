@@ -22,16 +22,16 @@ class Embedding(Layer, EmbeddingArguments):
     r"""A learned vector for each integer, :math:`y = E_x`.
 
     Weight: ``embeddings`` :math:`E` (input_dim, output_dim). The input has integers in [0, ``input_dim``), k in a row:
-    (n, k) becomes (n, k, output_dim), and with ``Input(shape=())`` (n,) becomes (n, output_dim). They are checked before
-    anything is trained or predicted, where they are an input of the model; a frozen predictor gives NaN for others. The
-    gradient touches the rows of the batch only. The optimizer updates the whole table, as in Keras on JAX: its moments
-    and penalties count for rows that a batch does not have, too.
+    (n, k) becomes (n, k, output_dim), and with ``Input(shape=())`` (n,) becomes (n, output_dim). They are checked
+    before anything is trained or predicted, where they are an input of the model; a frozen predictor gives NaN for
+    others. The gradient touches the rows of the batch only. The optimizer updates the whole table, as in Keras on JAX:
+    its moments and penalties count for rows that a batch does not have, too.
 
     Args:
         input_dim: How many integers there are, in [1, 2**24]: features are float32, which is exact up to there.
         output_dim: The length of a vector, >= 1.
-        embeddings_initializer: The initial values of :math:`E`, see :mod:`fastreg.initializers`. ``"uniform"`` is uniform
-            in [-0.05, 0.05).
+        embeddings_initializer: The initial values of :math:`E`, see :mod:`fastreg.initializers`. ``"uniform"`` is
+            uniform in [-0.05, 0.05).
         embeddings_regularizer: The penalty on :math:`E`, see :mod:`fastreg.regularizers`; None means no penalty.
         name: See :class:`Layer`, as for ``trainable`` and ``input_shape``.
 
@@ -47,7 +47,7 @@ class Embedding(Layer, EmbeddingArguments):
     """
 
     # field() because the base class has another input_dim, with a default.
-    input_dim: Annotated[int, INDICES] = field()  # type: ignore[assignment]
+    input_dim: Annotated[int, INDICES] = field()
     output_dim: Annotated[int, AT_LEAST_ONE, WIDTH_LIMIT]
     embeddings_initializer: Initializer | str = "uniform"
     embeddings_regularizer: Regularizer | str | None = None

@@ -20,8 +20,8 @@ class Input(Part, Symbol, InputArguments):
     Args:
         shape: ``(n,)`` for n features; ``(28, 28)`` for images, which ``Flatten`` makes rows of; ``()`` for one number.
         batch_size: Is accepted because Keras has it; only None, which means any number of rows, is supported.
-        dtype: Is accepted because Keras has it; None, or one of ``"float32"``, ``"int32"``, ``"int64"``, ``"uint8"`` and
-            ``"bool"``. All features are computed with in float32, in which integers up to 2**24 are exact.
+        dtype: Is accepted because Keras has it; None, or one of ``"float32"``, ``"int32"``, ``"int64"``, ``"uint8"``
+            and ``"bool"``. All features are computed with in float32, in which integers up to 2**24 are exact.
         name: Name of the input in a :class:`fastreg.Model`; None takes ``input_layer``, ``input_layer_1``, ...
 
     Raises:

@@ -113,7 +113,7 @@ class _Lookup(Outside):
 
     def get_vocabulary(self, include_special_tokens: bool = True) -> list[Any]:
         """The words, in the order of their numbers."""
-        words = self._known().tolist()
+        words: list[Any] = self._known().tolist()
         return self._special().tolist() + words if include_special_tokens else words
 
     def vocabulary_size(self) -> int:
@@ -156,7 +156,7 @@ class _Lookup(Outside):
         if self.num_oov_indices == 0 and not (known | masked).all():
             bad = words[~(known | masked)].flat[0]
             raise ValueError(
-                f"{type(self).__name__}: inputs must be in the vocabulary where num_oov_indices is 0, got {bad.item()!r}"
+                f"{type(self).__name__}: inputs must be in the vocabulary if num_oov_indices is 0, got {bad.item()!r}"
             )
         if self.output_mode == "int":
             return numbers.astype(np.int64)
@@ -245,7 +245,7 @@ class StringLookup(_Lookup):
         max_tokens: int | None = None,
         num_oov_indices: int = 1,
         mask_token: str | None = None,
-        oov_token: str = "[UNK]",  # noqa: S107  no password
+        oov_token: str = "[UNK]",
         vocabulary: Sequence[str] | NDArray[Any] | None = None,
         idf_weights: None = None,
         invert: bool = False,

@@ -70,7 +70,6 @@ class Multiply(_Elementwise, LayerArguments):
 class Subtract(_Elementwise, LayerArguments):
     r"""The difference of two values of the same shape, :math:`y = x_0 - x_1`.
 
-
     Args:
         name: See :class:`Layer`.
 
@@ -91,7 +90,6 @@ class Subtract(_Elementwise, LayerArguments):
 @dataclass(frozen=True, repr=False)
 class Average(_Elementwise, LayerArguments):
     r"""The mean of values of the same shape, element by element, :math:`y = (x_0 + x_1 + ...) / k`.
-
 
     Args:
         name: See :class:`Layer`.
@@ -134,8 +132,8 @@ class Maximum(_Elementwise, LayerArguments):
 class Minimum(_Elementwise, LayerArguments):
     r"""The least of values of the same shape, element by element.
 
-    The gradient goes to the value that is the least. Where a value equals the least of those before it in the list, half
-    goes to it and half to those before, as in Keras on JAX and in PyTorch. NaN wins.
+    The gradient goes to the value that is the least. Where a value equals the least of those before it in the list,
+    half goes to it and half to those before, as in Keras on JAX and in PyTorch. NaN wins.
 
     Args:
         name: See :class:`Layer`.
@@ -157,8 +155,8 @@ class Concatenate(Join, LayerArguments):
     """The features of values side by side, in the order of the list.
 
     Args:
-        axis: The axis along which they are put together; -1 is the last one. Shapes must agree in all other axes. Before
-            the axis there may be only axes of size 1, apart from that of the rows.
+        axis: The axis along which they are put together; -1 is the last one. Shapes must agree in all other axes.
+            Before the axis there may be only axes of size 1, apart from that of the rows.
         name: See :class:`Layer`.
 
     Raises:
@@ -180,7 +178,7 @@ class Concatenate(Join, LayerArguments):
         rank = len(shapes[0])
         axis = self.axis - 1 if self.axis > 0 else rank + self.axis
         if not 0 <= axis < rank:
-            raise ValueError(f"Concatenate: axis must be one of the inputs of shape {(None, *shapes[0])}, got {self.axis}")
+            raise ValueError(f"Concatenate: axis must be one of the inputs, {(None, *shapes[0])}, got {self.axis}")
         for shape in shapes:
             if len(shape) != rank or (shape[:axis], shape[axis + 1 :]) != (shapes[0][:axis], shapes[0][axis + 1 :]):
                 got = f"got {shapes[0]} and {shape}"

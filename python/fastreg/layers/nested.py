@@ -65,7 +65,8 @@ class Residual(Layer, LayerArguments):
         after = shape
         for layer in self.layers:
             if layer.input_shape not in (None, after):
-                raise ValueError(f"Residual: {layer!r} is to take {told(layer.input_shape or ())}, but gets {told(after)}")
+                said = told(layer.input_shape or ())
+                raise ValueError(f"Residual: {layer!r} is to take {said}, but gets {told(after)}")
             after = layer.output_shape(after)
         if after != shape:
             raise ValueError(

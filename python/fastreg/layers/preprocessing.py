@@ -39,8 +39,8 @@ class _OnArrays(Layer):
 class Rescaling(_OnArrays, LayerArguments):
     r"""Each feature times a number, plus a number: :math:`y = s x + o`.
 
-    ``Rescaling(1 / 255)`` makes [0, 1] of bytes. In a frozen model it is a part of the next dense layer. It may be called
-    on an array, too.
+    ``Rescaling(1 / 255)`` makes [0, 1] of bytes. In a frozen model it is a part of the next dense layer. It may be
+    called on an array, too.
 
     Args:
         scale: :math:`s`, finite.
@@ -91,17 +91,17 @@ class Normalization(_OnArrays, LayerArguments):
     r"""Shifts and scales each feature by a mean and a variance that are given or taken from data.
 
     :math:`y = (x - \mu) / \max(\sigma, 10^{-7})`. :meth:`adapt` takes both from data before the model is trained;
-    training does not change them. They are weights, ``mean`` and ``variance``, each (in,). In a frozen model it is a part
-    of the next dense layer, unless the means are so large beside the deviations that this would lose digits. It may be
-    called on an array, too.
+    training does not change them. They are weights, ``mean`` and ``variance``, each (in,). In a frozen model it is a
+    part of the next dense layer, unless the means are so large beside the deviations that this would lose digits. It
+    may be called on an array, too.
 
     Args:
         axis: -1 or 1: each feature by itself. None: one mean and one variance for all elements, of rows of any shape.
         mean: :math:`\mu`, a number or one for each feature; None takes it from data.
         variance: :math:`\sigma^2`, >= 0; given if and only if ``mean`` is.
         invert: Whether to compute x from y instead.
-        robust: Whether :meth:`adapt` takes the median for the mean, and for :math:`\sigma` the distance of the quartiles
-            divided by 1.349, which is that of the normal distribution. Outliers then count little.
+        robust: Whether :meth:`adapt` takes the median for the mean, and for :math:`\sigma` the distance of the
+            quartiles divided by 1.349, which is that of the normal distribution. Outliers then count little.
         name: See :class:`Layer`, as for ``input_shape`` and ``input_dim``.
 
     Raises:
@@ -144,7 +144,7 @@ class Normalization(_OnArrays, LayerArguments):
             RuntimeError: Within a callback of a model that has this layer, or while another thread fits it.
         """
         mean, variance = statistics(data, self.robust, "Normalization: data", None if self.axis is None else 0)
-        users = [core for core in self.__dict__.get("_users", ())]
+        users = list(self.__dict__.get("_users", ()))
         for core in users:
             core.require_idle("adapt")
         self._set(mean=mean, variance=variance)
@@ -174,7 +174,7 @@ class Normalization(_OnArrays, LayerArguments):
         return {name: value for name, value in self.__dict__.items() if name != "_users"}
 
     def _of_array(self, inputs: ArrayLike) -> NDArray[np.float32]:
-        if self.mean is None:
+        if self.mean is None or self.variance is None:
             raise ValueError("Normalization: has no mean and variance; call adapt(data) first, or give them")
         x = plain_numbers(inputs, "Normalization")
         deviation = np.maximum(np.sqrt(self.variance), np.float32(_LEAST))

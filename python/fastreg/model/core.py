@@ -26,7 +26,7 @@ from fastreg.internal.layer_base import Join, Shape, told
 from fastreg.layers import Input, Layer
 from fastreg.losses import Loss
 from fastreg.metrics import Metric
-from fastreg.model import graphs
+from fastreg.model import adapted, graphs
 from fastreg.model.graphs import Graph, index_limits, layer_names
 from fastreg.model.outputs import by_output, check_weights, log_keys
 from fastreg.optimizers import LearningRate, Optimizer
@@ -199,39 +199,15 @@ class CoreModel:
         with self._making:
             if self.network is None:
                 network = _core.Network(json.dumps(self.description(shape)))
-                self._set_statistics(network, shape)
+                adapted.set_statistics(self, network, shape)
                 self.network, self.input_shape = network, shape
                 self.flat_outputs = all(len(found) == 1 for found in self.output_shapes(shape))
             return self.network
 
-    def _set_statistics(self, network: _core.Network, shape: Shape) -> None:
-        """Sets the weights that layers have of data already (``Normalization``)."""
-        if not any(map(graphs.has_statistics, self.layers)):
-            return
-        graph = graphs.chain(self.layers, shape) if self.graph is None else self.graph
-        flat = graphs.flattened(self.layers, graph)
-        for index, (name, size, _) in enumerate(network.weight_info()):
-            _, owner, weight = name.split(".")
-            layer: Any = flat.layers[int(owner)]
-            if graphs.has_statistics(layer) and (found := layer.weights_for(size[0], self)) is not None:
-                network.set_weight_part(index, 0, found[weight])
-
     def take_statistics(self) -> None:
         """Takes the statistics of layers anew, after one of them was adapted to data."""
         if self.network is not None and self.input_shape is not None:
-            self._set_statistics(self.network, self.input_shape)
-
-    def require_statistics(self) -> None:
-        """Raises ValueError if a ``Normalization`` has neither statistics nor other weights than the initial ones."""
-        if self.network is None or not any(map(graphs.has_statistics, self.layers)):
-            return
-        values = dict(zip((name for name, _, _ in self.network.weight_info()), self.network.get_weights(), strict=True))
-        for name, mean in values.items():
-            variance = values.get(name.removesuffix("mean") + "variance")
-            if name.endswith(".mean") and variance is not None and not mean.any() and (variance == 1).all():
-                layer = graphs.flat_owner(self.layers, int(name.split(".")[1]))
-                if getattr(layer, "mean", None) is None:
-                    raise ValueError("fit: a Normalization has no mean and variance; call its adapt(x) first")
+            adapted.set_statistics(self, self.network, self.input_shape)
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Sets all weights, in the order and the shapes in which the network has them."""

@@ -25,6 +25,7 @@ from fastreg.data import arrays
 from fastreg.internal.checks import AT_LEAST_ONE, FRACTION, check_bool, check_int, check_real, check_verbosity, describe
 from fastreg.internal.layer_base import Shape
 from fastreg.internal.progress import Progress, say
+from fastreg.model.adapted import require_statistics
 from fastreg.model.arguments import (
     Given,
     checked_input_names,
@@ -38,8 +39,8 @@ from fastreg.model.arguments import (
     weights_of,
 )
 from fastreg.model.core import CoreModel
-from fastreg.model.graphs import chain
 from fastreg.model.given_callbacks import BUILT_IN, checked_list, overrides
+from fastreg.model.graphs import chain
 from fastreg.model.spreads import meets_dense, warn_of_spreads
 from fastreg.optimizers import Optimizer
 from fastreg.schedules.base import RunLength
@@ -110,7 +111,7 @@ def fit(
     configs = [stopper.core_config(keys, directions) for stopper in stoppers]
 
     trainer = core.trainer_for(shape)
-    core.require_statistics()
+    require_statistics(core)
     core.run_length = RunLength(steps, steps * last, trainer.step - steps * first)
     run = _Run(model, trainer, items, keys, first, last)
     model.stop_training, model.history = False, run.history
@@ -210,7 +211,8 @@ def _data_of_fit(
         validation = data_of(x, targets, weights, held_out)
     weights = [arrays.sample_weights(part.value, n, rows, part.label) for part in given_weights]
     if given.class_weight is not None:
-        weights = [arrays.class_weights(given.class_weight, targets[0], losses[0], math.prod(outputs[0]), weights[0], rows)]
+        width = math.prod(outputs[0])
+        weights = [arrays.class_weights(given.class_weight, targets[0], losses[0], width, weights[0], rows)]
     if validation_data is not None:
         validation = _validation_data(model, validation_data, names, shape, passes)
     return data_of(x, targets, weights, rows), validation

@@ -1,10 +1,10 @@
 """``Graph``: how the layers of a model are connected, and the form that this has in C++ and in files.
 
-In C++ a network is a list of layers and a list of nodes that use them (cpp/core/description.cpp), and a value is a matrix.
-Some layers are written as other layers of C++: a ``Residual`` as the layers in it and an ``Add``, a ``Flatten`` as none.
-So that a model that is loaded has the same layers as the model that was saved, the description says what they were: for
-a ``Residual`` in ``blocks``, which layers those are; for anything else in ``structure``, which has the layers as the
-model has them, and how they are called. This module knows nothing of weights or training.
+In C++ a network is a list of layers and a list of nodes that use them (cpp/core/description.cpp), and a value is a
+matrix. Some layers are written as other layers of C++: a ``Residual`` as the layers in it and an ``Add``, a ``Flatten``
+as none. So that a model that is loaded has the same layers as the model that was saved, the description says what they
+were: for a ``Residual`` in ``blocks``, which layers those are; for anything else in ``structure``, which has the layers
+as the model has them, and how they are called. This module knows nothing of weights or training.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def chain(layers: Sequence[Layer], shape: Shape) -> Graph:
     """The graph of layers one after another, of which the first gets rows of a shape."""
     calls = tuple(range(len(layers)))
     reads = tuple((i,) for i in calls)
-    inputs, outputs = (("input_layer", math.prod(shape)),), tuple((name, len(layers)) for name in layer_names(layers)[-1:])
+    inputs = (("input_layer", math.prod(shape)),)
+    outputs = tuple((name, len(layers)) for name in layer_names(layers)[-1:])
     return Graph(inputs, calls, reads, outputs, shapes_of(layers, [shape], calls, reads))
 
 
@@ -89,18 +90,6 @@ def flat_range(layers: Sequence[Layer], index: int) -> tuple[int, int]:
     """The half-open range of the layers that C++ has for this one."""
     first = sum(layer.core_count for layer in layers[:index])
     return first, first + layers[index].core_count
-
-
-def flat_owner(layers: Sequence[Layer], flat: int) -> Layer:
-    """The layer that a layer of C++ belongs to, or is a part of."""
-    index = next(i for i in range(len(layers)) if flat < flat_range(layers, i)[1])
-    inner = getattr(layers[index], "layers", None)
-    return layers[index] if inner is None else flat_owner(inner, flat - flat_range(layers, index)[0])
-
-
-def has_statistics(layer: Layer) -> bool:
-    """Whether a layer, or one in it, has weights that are taken from data before training."""
-    return hasattr(layer, "weights_for") or any(map(has_statistics, getattr(layer, "layers", ())))
 
 
 class Flat(NamedTuple):
@@ -201,9 +190,8 @@ def is_list_of_core(layers: Sequence[Layer], graph: Graph) -> bool:
 def index_limits(layers: Sequence[Layer], graph: Graph | None) -> tuple[int | None, ...]:
     """For each input, the number below which its integers must be; None for an input of any numbers."""
     if graph is None:
-        calls, reads, count = tuple(range(len(layers))), tuple((i,) for i in range(len(layers))), 1
-    else:
-        calls, reads, count = graph.calls, graph.reads, len(graph.inputs)
+        graph = Graph((("", 1),), tuple(range(len(layers))), tuple((i,) for i in range(len(layers))), (), ())
+    calls, reads, count = graph.calls, graph.reads, len(graph.inputs)
     source: dict[int, int] = {i: i for i in range(count)}  # of each value that has the elements of an input: which
     found: list[int | None] = [None] * count
     for value, (call, read) in enumerate(zip(calls, reads, strict=True), count):
@@ -225,7 +213,7 @@ def _is_plain(layer: Layer) -> bool:
 
 
 def to_config(layers: Sequence[Layer], graph: Graph) -> dict[str, Any]:
-    """The members of a description for the layers and their connections: what C++ reads, ``blocks`` or ``structure``."""
+    """The members of a description for layers and connections: what C++ reads, and ``blocks`` or ``structure``."""
     flat = flattened(layers, graph)
     config: dict[str, Any] = {
         "inputs": [{"name": name, "n_features": width} for name, width in graph.inputs],

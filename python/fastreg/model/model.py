@@ -8,7 +8,7 @@ splits arguments by input and output, and ``files.py`` reads and writes files.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, overload
+from typing import Any, Literal, cast, overload
 
 from numpy.typing import ArrayLike
 
@@ -338,8 +338,8 @@ class Model(Face):
             affected. An ``x`` without rows is allowed. Names of columns are compared as in ``predict``. With several
             inputs or outputs the call is ``p([a, b], out=[y1, y2])``, in the order of :attr:`input_names` and
             :attr:`output_names`; each list may be a dict by these names. With several outputs the result is a list.
-            With several inputs names of columns are not compared. If rows have other than one dimension, ``p`` takes and
-            gives them in their shapes.
+            With several inputs names of columns are not compared. If rows have other than one dimension, ``p`` takes
+            and gives them in their shapes.
 
         Raises:
             ValueError: If the model is not built.
@@ -363,8 +363,7 @@ class Model(Face):
             return predictor
         from fastreg.model.shaped import ShapedPredictor
 
-        shaped: Any = ShapedPredictor(predictor, inputs, outputs)
-        return shaped  # type: ignore[no-any-return]  has the same call and attributes
+        return cast(_core.Predictor, ShapedPredictor(predictor, inputs, outputs))  # it has the same call
 
     def save(self, path: files.StrOrBytesPath, include_optimizer: bool = True, **keras: object) -> None:
         """Writes the model to a file, completely or not at all. :func:`fastreg.load` reads it.

@@ -61,7 +61,8 @@ class ShapedPredictor:
     def _listed(value: Any, names: Sequence[str]) -> list[Any]:
         if isinstance(value, Mapping):
             if set(value) != set(names):
-                raise ValueError(f"x: must have the keys {', '.join(map(repr, names))}, got {', '.join(map(repr, value))}")
+                known, got = (", ".join(map(repr, keys)) for keys in (names, value))
+                raise ValueError(f"x: must have the keys {known}, got {got}")
             return [value[name] for name in names]
         if not isinstance(value, (list, tuple)) or len(value) != len(names):
             raise ValueError(f"x: must be {len(names)} arrays, in their order or by name")

@@ -180,8 +180,8 @@ class Structure:
         """The shapes of the outputs for a shape of the input, ``(None, units)`` each.
 
         Args:
-            input_shape: ``(n,)`` or ``(None, n)``, or with more dimensions. A model of a graph has fixed inputs and does
-                not use it.
+            input_shape: ``(n,)`` or ``(None, n)``, or with more dimensions. A model of a graph has fixed inputs and
+                does not use it.
         """
         graph = self._core.graph
         given = check_shape("compute_output_shape", "input_shape", input_shape) if graph is None else (1,)

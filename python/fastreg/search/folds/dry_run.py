@@ -135,7 +135,7 @@ def make_context(
         fold = prepared(context, 0)
         _check_data(context, model, fold)
         if not spreads_known and _meets_dense(core_of(model), x):
-            warn_of_spreads(fold.x, fold.train, names)
+            warn_of_spreads(np.reshape(fold.x, (len(fold.x), -1)), fold.train, names)
     return context
 
 

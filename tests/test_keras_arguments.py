@@ -58,7 +58,7 @@ MADE = {
         lambda **k: layers.Input((3,), **k),
         [
             ("batch_size", None, 32),
-            ("dtype", None, "int32"),
+            ("dtype", None, "float64"),
             ("sparse", False, True),
             ("ragged", None, True),
             ("batch_shape", None, (8, 3)),

@@ -107,6 +107,25 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
         "renorm_clipping": _NONE,
         "renorm_momentum": _NUMBER,
     },
+    "Embedding": {
+        "embeddings_constraint": _NONE,
+        "mask_zero": (False,),
+        "weights": _NONE,
+        "lora_rank": _NONE,
+        "lora_alpha": _NONE,
+        "quantization_config": _NONE,
+        "input_length": _ROWS,
+    },
+    "CategoryEncoding": {"sparse": (False,)},
+    "Discretization": {"sparse": (False,)},
+    "StringLookup": {"sparse": (False,), "encoding": ("utf-8",), "idf_weights": _NONE, "salt": _NONE},
+    "IntegerLookup": {
+        "sparse": (False,),
+        "vocabulary_dtype": ("int64", "int32"),
+        "idf_weights": _NONE,
+        "salt": _NONE,
+        "oov_method": ("floormod",),
+    },
     "Input": {
         "sparse": (None, False),
         "ragged": (None, False),
@@ -146,6 +165,41 @@ if TYPE_CHECKING:
         lora_rank: InitVar[None] = None
         lora_alpha: InitVar[None] = None
         quantization_config: InitVar[None] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class EmbeddingArguments(LayerArguments):
+        """Arguments of Keras's embedding."""
+
+        embeddings_constraint: InitVar[None] = None
+        mask_zero: InitVar[bool] = False
+        weights: InitVar[None] = None
+        lora_rank: InitVar[None] = None
+        lora_alpha: InitVar[None] = None
+        quantization_config: InitVar[None] = None
+        input_length: InitVar[int | None] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class EncodingArguments(LayerArguments):
+        """Arguments of Keras's encodings."""
+
+        sparse: InitVar[bool] = False
+
+    @dataclass(frozen=True, kw_only=True)
+    class StringLookupArguments(EncodingArguments):
+        """Arguments of Keras's string lookup."""
+
+        encoding: InitVar[str] = "utf-8"
+        idf_weights: InitVar[None] = None
+        salt: InitVar[None] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class IntegerLookupArguments(EncodingArguments):
+        """Arguments of Keras's integer lookup."""
+
+        vocabulary_dtype: InitVar[str] = "int64"
+        idf_weights: InitVar[None] = None
+        salt: InitVar[None] = None
+        oov_method: InitVar[str] = "floormod"
 
     @dataclass(frozen=True, kw_only=True)
     class NormalizationArguments(LayerArguments):
@@ -240,6 +294,7 @@ if TYPE_CHECKING:
 
         name: InitVar[str | None] = None
 else:
+    EmbeddingArguments = EncodingArguments = StringLookupArguments = IntegerLookupArguments = object
     LayerArguments = DenseArguments = NormalizationArguments = InputArguments = object
     LossArguments = CrossentropyArguments = SparseCrossentropyArguments = object
     MetricArguments = BinaryAccuracyArguments = object

@@ -15,7 +15,7 @@ _CLASSES = "the losses for classes are the cross-entropies: binary, categorical 
 _COMPUTE = "compute it from predict's outputs, with sklearn.metrics say"
 _RECTIFIED = "'leaky_relu', 'elu', 'selu', 'gelu', 'silu' and 'mish' are the ones of this kind that there are"
 _BOUNDED = "'sigmoid' and 'tanh' are the bounded ones that there are"
-_ADAPTIVE = "'adam', 'adamw', 'lion', 'rmsprop' and 'sgd' with momentum are there"
+_ADAPTIVE = "'adamw', 'lion', 'nadam', 'radam' and 'schedulefreeadamw' are newer ones that are there"
 _SUBCLASS = "derive from callbacks.Callback, whose on_epoch_end can do it"
 _JOINS = "Add, Multiply and Concatenate join values"
 _FUNCTIONAL = "fastreg.Model is the functional form, fastreg.Sequential the chain"
@@ -105,8 +105,11 @@ _SAID: dict[str, dict[str, str]] = {
         "SparseCategoricalAccuracy are the classes": "Accuracy",
     },
     "optimizer": {
-        _ADAPTIVE: "Adagrad Adadelta Adamax Nadam Ftrl Adafactor Lamb Muon LossScaleOptimizer RAdam NAdam Rprop "
-        "ASGD LBFGS lbfgs SparseAdam SophiaG AdaBelief Ranger Shampoo Lars Novograd Adahessian AMSGrad",
+        _ADAPTIVE: "Adafactor Lamb Muon ASGD LBFGS lbfgs SparseAdam SophiaG AdaBelief Ranger Shampoo Lars Novograd "
+        "Adahessian",
+        "Adam and AdamW have amsgrad=True": "AMSGrad",
+        "everything computes in float32, where losses need no scale": "LossScaleOptimizer",
+        "one optimizer trains a model": "MultiOptimizer OptimizerMap",
     },
     "initializer": {
         "the GlorotUniform and GlorotNormal are Xavier's": "xavier xavier_uniform xavier_normal XavierUniform "

@@ -138,9 +138,6 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
     "CategoricalCrossentropy": {"axis": (-1, 1), "label_smoothing": (0, 0.0)},
     "SparseCategoricalCrossentropy": {"axis": (-1, 1), "ignore_class": _NONE},
     "BinaryAccuracy": {"threshold": (0.5,)},
-    "Adam": {"amsgrad": (False,)},
-    "AdamW": {"amsgrad": (False,)},
-    "RMSprop": {"momentum": (0, 0.0), "centered": (False,)},
 }
 
 # These base classes tell a type checker about the arguments; at run time they are empty. A type checker expects that
@@ -270,25 +267,6 @@ if TYPE_CHECKING:
         loss_scale_factor: InitVar[None] = None
 
     @dataclass(frozen=True, kw_only=True)
-    class AdamArguments(OptimizerArguments):
-        """Arguments of Keras's adam."""
-
-        amsgrad: InitVar[bool] = False
-
-    @dataclass(frozen=True, kw_only=True)
-    class AdamWArguments(OptimizerArguments):
-        """Arguments of Keras's adam w."""
-
-        amsgrad: InitVar[bool] = False
-
-    @dataclass(frozen=True, kw_only=True)
-    class RMSpropArguments(OptimizerArguments):
-        """Arguments of Keras's r m sprop."""
-
-        momentum: InitVar[float] = 0.0
-        centered: InitVar[bool] = False
-
-    @dataclass(frozen=True, kw_only=True)
     class ScheduleArguments:
         """Arguments of Keras's schedule."""
 
@@ -298,7 +276,7 @@ else:
     LayerArguments = DenseArguments = NormalizationArguments = InputArguments = object
     LossArguments = CrossentropyArguments = SparseCrossentropyArguments = object
     MetricArguments = BinaryAccuracyArguments = object
-    OptimizerArguments = AdamArguments = AdamWArguments = RMSpropArguments = object
+    OptimizerArguments = object
     ScheduleArguments = object
 
 # What to use instead of an argument that has another than its idle value.

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "fastreg/metric_state.h"
 #include "fastreg/network.h"
 
 namespace fastreg {
@@ -87,6 +88,7 @@ struct FitOptions {
   // epoch.
   std::vector<StopSignal> stop_signals{};
   double time_limit = std::numeric_limits<double>::infinity();   // in seconds from the call on
+  std::vector<MetricFunction*> metric_functions{};   // those that metrics::Function names by their index
 };
 
 // An observer of a run. It is called on the calling thread, between steps, with the caller's floating-point mode. It
@@ -137,7 +139,7 @@ class Trainer {
            FitResult& result);
   // Returns {loss including penalties, metrics...} in inference mode; for several outputs {loss including penalties,
   // the loss of each output, the metrics of each}. The losses of the outputs are without their weights.
-  std::vector<double> evaluate(const Dataset& data);
+  std::vector<double> evaluate(const Dataset& data, const std::vector<MetricFunction*>& functions = {});
   // The number of figures that evaluate() returns.
   std::size_t log_count() const;
 

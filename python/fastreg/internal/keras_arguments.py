@@ -35,7 +35,6 @@ _MODEL: dict[str, dict[str, tuple[object, ...]]] = {
     "Sequential": {"trainable": (True,)},
     "Model": {"trainable": (True,)},
     "compile": {
-        "weighted_metrics": (None, []),
         "run_eagerly": (False, None),
         "steps_per_execution": (1, "auto"),
         "jit_compile": ("auto", True, False, None),
@@ -125,7 +124,20 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
     "BinaryCrossentropy": {"axis": (-1, 1), "label_smoothing": (0, 0.0)},
     "CategoricalCrossentropy": {"axis": (-1, 1), "label_smoothing": (0, 0.0)},
     "SparseCategoricalCrossentropy": {"axis": (-1, 1), "ignore_class": _NONE},
-    "BinaryAccuracy": {"threshold": (0.5,)},
+    "AUC": {
+        "num_thresholds": _ROWS,
+        "summation_method": ("interpolation", "minoring", "majoring"),
+        "thresholds": _NONE,
+        "num_labels": _ROWS,
+        "label_weights": _NONE,
+        "from_logits": (False, True),
+    },
+    "PrecisionAtRecall": {"num_thresholds": _ROWS},
+    "RecallAtPrecision": {"num_thresholds": _ROWS},
+    "SensitivityAtSpecificity": {"num_thresholds": _ROWS},
+    "SpecificityAtSensitivity": {"num_thresholds": _ROWS},
+    "SparseTopKCategoricalAccuracy": {"from_sorted_ids": (False,)},
+    "CosineSimilarity": {"axis": (-1, 1)},
     "Adam": {"amsgrad": (False,)},
     "AdamW": {"amsgrad": (False,)},
     "RMSprop": {"momentum": (0, 0.0), "centered": (False,)},
@@ -212,10 +224,26 @@ if TYPE_CHECKING:
         dtype: InitVar[object] = None
 
     @dataclass(frozen=True, kw_only=True)
-    class BinaryAccuracyArguments(MetricArguments):
-        """Arguments of Keras's binary accuracy."""
+    class AxisArguments(MetricArguments):
+        """Arguments of Keras's metrics along an axis."""
 
-        threshold: InitVar[float] = 0.5
+        axis: InitVar[int] = -1
+
+    @dataclass(frozen=True, kw_only=True)
+    class AtThresholdArguments(MetricArguments):
+        """Arguments of Keras's metrics over all thresholds."""
+
+        num_thresholds: InitVar[int] = 200
+
+    @dataclass(frozen=True, kw_only=True)
+    class AUCArguments(AtThresholdArguments):
+        """Arguments of Keras's a u c."""
+
+        summation_method: InitVar[str] = "interpolation"
+        thresholds: InitVar[None] = None
+        num_labels: InitVar[int | None] = None
+        label_weights: InitVar[None] = None
+        from_logits: InitVar[bool] = False
 
     @dataclass(frozen=True, kw_only=True)
     class DecoupledArguments:
@@ -268,7 +296,7 @@ if TYPE_CHECKING:
 else:
     LayerArguments = DenseArguments = NormalizationArguments = InputArguments = object
     LossArguments = CrossentropyArguments = SparseCrossentropyArguments = object
-    MetricArguments = BinaryAccuracyArguments = object
+    MetricArguments = AxisArguments = AtThresholdArguments = AUCArguments = object
     DecoupledArguments = OptimizerArguments = AdamArguments = AdamWArguments = RMSpropArguments = object
     ScheduleArguments = CosineArguments = object
 
@@ -282,12 +310,12 @@ _INSTEAD = {
     "ignore_class": "give the rows of that class sample_weight 0",
     "weight_decay": "AdamW decays weights; for others use regularizers.L2, which Keras's is not the same as",
     "reduction": "the loss is the mean over rows",
-    "threshold": "compute it from predict's outputs",
+    "thresholds": "areas are exact, without thresholds",
+    "label_weights": "multi_label=True gives all columns the same weight",
     "warmup_steps": "put the schedule into schedules.LinearWarmup",
     "warmup_target": "put the schedule into schedules.LinearWarmup",
     "batch_shape": "give shape, without the rows of a batch",
     "trainable": "model.trainable can be set",
-    "weighted_metrics": "metrics are not weighted",
     "steps_per_epoch": "an epoch is every row once",
     "overwrite": "save replaces the file; ask os.path.exists before",
 }

@@ -88,7 +88,7 @@ def test_directions_and_names():
     assert metrics.get(largest) == metrics.MeanMetricWrapper(largest)
     assert metrics.get(largest).direction == "min"
     assert metrics.get(my_accuracy).direction == metrics.get(my_gain).direction == "max"
-    assert metrics.MeanMetricWrapper(largest, "big", "max").direction == "max"
+    assert metrics.MeanMetricWrapper(largest, "big", direction="max").direction == "max"
     assert metrics.MeanMetricWrapper(largest, "big").name == "big"
     y, t = scored("numbers")
     stopping = callbacks.EarlyStopping(monitor="val_my_gain", patience=1)
@@ -204,6 +204,8 @@ def test_what_is_no_function():
         metrics.MeanMetricWrapper(3)
     with refusal(ValueError, ["unknown direction 'up'"]):
         metrics.MeanMetricWrapper(largest, direction="up")
+    with refusal(ValueError, ["dtype must be None or 'float32'", "'float64'"]):
+        metrics.MeanMetricWrapper(largest, dtype="float64")
     with refusal(ValueError, ["name must not be empty"]):
         metrics.MeanMetricWrapper(largest, name=" ")
     with refusal(TypeError, ["expected a metric", r"write AUC\(\.\.\.\)"]):

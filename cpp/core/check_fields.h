@@ -43,6 +43,7 @@ inline void check_value(const Check& check, const char* name, const Interval& in
   check_value(check, name, interval, static_cast<std::size_t>(value));
 }
 inline void check_value(const Check&, const char*, const Interval&, Axis) {}
+void check_value(const Check& check, const char* name, const Interval&, const UpdateOptions& value);
 inline void check_value(const Check&, const char*, const Interval&, bool) {}
 inline void check_value(const Check&, const char*, const Interval&, ActivationKind) {}
 inline void check_value(const Check&, const char*, const Interval&, const std::optional<std::uint64_t>&) {}

@@ -241,6 +241,12 @@ _HOMES = _REGISTERED | {
     "MeanMetricWrapper": "wrapper",
     **{name: "functions" for name in __all__ if name.islower() and name not in ("get", "names", "resolve")},
 }
+# Metrics that need an argument, by their names in small letters.
+_NOT_BY_NAME = {
+    name.lower(): name
+    for name in (*(cls for found in _METRICS.values() for cls, text in found.items() if not text), "MeanMetricWrapper")
+    if name != "Accuracy"
+}
 # Names for the accuracy that fits the loss and the outputs.
 _ACCURACY = ("accuracy", "acc")
 _load = lazy_names(__name__, _HOMES, absent_names(__name__))
@@ -264,6 +270,8 @@ def get(value: object, where: str = "metrics.get") -> Metric:
         return made
     if isinstance(value, FunctionMetric):
         return value
+    if isinstance(value, str) and (cls := _NOT_BY_NAME.get(value.lower())):
+        raise ValueError(f"{where}: {cls} must be given its argument, as metrics.{cls}(...), got the name {value!r}")
     metric = _REGISTRY.resolve(where, value)
     return type(metric)(name=value) if isinstance(value, str) else metric  # type: ignore[call-arg]
 

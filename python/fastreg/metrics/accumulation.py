@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,16 +11,13 @@ from numpy.typing import NDArray
 from fastreg import _core
 from fastreg.internal.checks import describe
 
-if TYPE_CHECKING:
-    from fastreg.metrics.base import Metric
-
 __all__ = ["Accumulation", "rows_of"]
 
 
 class Accumulation:
-    """The rows that a metric was given."""
+    """The rows that a metric was given, as :class:`fastreg.metrics.Metric` describes it."""
 
-    def __init__(self, metric: Metric) -> None:
+    def __init__(self, metric: Any) -> None:
         self._metric = metric
         self._state: _core.MetricState | None = None
         self._form: tuple[int, bool] | None = None
@@ -42,7 +39,10 @@ class Accumulation:
 
     def result(self) -> Any:
         """See :meth:`Metric.result`."""
-        state = self._state or self._made(max(1, self._metric.least_outputs), self._metric.targets == "labels")
+        if self._state is None:
+            state = self._made(max(1, self._metric.least_outputs), self._metric.targets == "labels")
+        else:
+            state = self._state
         values = state.values()
         return values[0] if len(values) == 1 else np.array(values)
 
@@ -58,7 +58,7 @@ def _said(cols: int, labels: bool) -> str:
 
 
 def rows_of(
-    metric: Metric, y_true: object, y_pred: object, sample_weight: object = None
+    metric: Any, y_true: object, y_pred: object, sample_weight: object = None
 ) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32] | None]:
     """Targets, as a matrix or as labels, outputs and weights as the core reads them.
 

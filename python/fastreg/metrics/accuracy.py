@@ -1,9 +1,9 @@
 """Shares of outputs and rows that are right."""
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from fastreg.internal.checks import check_name
+from fastreg.internal.dataclasses import dataclass
 from fastreg.internal.keras_arguments import MetricArguments, takes_keras_arguments
 from fastreg.metrics.base import CountThreshold, Metric, in_keras_order
 

@@ -1,11 +1,11 @@
 """The base of the metrics: what a metric is for a fit, and how it is used without one. It knows no single metric."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, cast
 
 from fastreg.internal.checks import CLOSED_FRACTION, NON_NEGATIVE, WIDTH_LIMIT, Range, check_name
+from fastreg.internal.dataclasses import replace
 from fastreg.internal.description import Description
 
 if TYPE_CHECKING:

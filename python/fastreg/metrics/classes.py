@@ -5,10 +5,10 @@ the largest target, or the label. With one output the classes are no and yes: ye
 threshold, and wanted where the target is above 0.5.
 """
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT, check_name
+from fastreg.internal.dataclasses import dataclass
 from fastreg.internal.keras_arguments import MetricArguments, takes_keras_arguments
 from fastreg.metrics.base import Metric, Threshold
 

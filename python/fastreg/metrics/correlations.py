@@ -1,9 +1,9 @@
 """Shares of explained variance, and correlations of outputs and targets."""
 
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from fastreg.internal.checks import NON_NEGATIVE, WIDTH_LIMIT, check_int, check_name
+from fastreg.internal.dataclasses import dataclass
 from fastreg.internal.keras_arguments import AxisArguments, MetricArguments, takes_keras_arguments
 from fastreg.metrics.base import Metric, in_keras_order
 
@@ -56,8 +56,8 @@ class R2Score(Metric, MetricArguments):
 
     Example:
         >>> from fastreg import metrics
-        >>> metrics.R2Score()([1, 4, 3], [2, 4, 4])
-        0.5714285714285714
+        >>> metrics.R2Score()([1, 2, 3, 4], [1, 2, 3, 3])
+        0.8
     """
 
     direction: ClassVar[str] = "max"

@@ -4,10 +4,10 @@ An output is positive if it is above a threshold, and its target if it is above 
 output of a row counts, so that with several outputs a row counts several times.
 """
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT, check_name
+from fastreg.internal.dataclasses import dataclass
 from fastreg.internal.keras_arguments import MetricArguments, takes_keras_arguments
 from fastreg.metrics.base import ClassId, CountThreshold, Metric
 

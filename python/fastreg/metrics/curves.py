@@ -1,9 +1,9 @@
 """Metrics over all thresholds. They are exact: every output is a threshold."""
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from fastreg.internal.checks import CLOSED_FRACTION, check_name
+from fastreg.internal.dataclasses import dataclass
 from fastreg.internal.keras_arguments import AtThresholdArguments, AUCArguments, takes_keras_arguments
 from fastreg.metrics.base import ClassId, Metric, in_keras_order
 

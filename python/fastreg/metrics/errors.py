@@ -1,9 +1,9 @@
 """Errors of numbers. Each is over units and rows; none includes penalties, as the loss does."""
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from fastreg.internal.checks import check_name
+from fastreg.internal.dataclasses import dataclass
 from fastreg.internal.keras_arguments import MetricArguments, takes_keras_arguments
 from fastreg.metrics.base import Metric
 

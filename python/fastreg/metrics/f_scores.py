@@ -1,9 +1,9 @@
 """F scores, which join precision and recall."""
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from fastreg.internal.checks import POSITIVE, check_name
+from fastreg.internal.dataclasses import dataclass
 from fastreg.internal.keras_arguments import MetricArguments, takes_keras_arguments
 from fastreg.metrics.base import AverageName, ClassId, Metric, Threshold, in_keras_order
 

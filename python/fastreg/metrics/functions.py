@@ -212,14 +212,13 @@ def deserialize(config: Mapping[str, Any] | str, custom_objects: None = None) ->
     """The metric of a dict that :func:`serialize` made, or of a name.
 
     Raises:
-        ValueError: If the dict is not one of a metric, or ``custom_objects`` is given, since only metrics of fastreg are
-            known.
+        ValueError: If the dict is not one of a metric, or ``custom_objects`` is given: there are only fastreg's own.
     """
     if custom_objects:
-        raise ValueError(f"metrics.deserialize: custom_objects must be None, got {describe(custom_objects)}")
+        raise ValueError(f"deserialize: custom_objects must be None, got {describe(custom_objects)}")
     if isinstance(config, str):
         return metrics.get(config, "metrics.deserialize")
     given: Any = config
     if not isinstance(given, Mapping) or not isinstance(given.get("config"), Mapping):
-        raise ValueError(f"metrics.deserialize: config must have class_name and config, got {describe(config)}")
+        raise ValueError(f"deserialize: config must be of a metric, got {describe(config)}")
     return metrics.get({"type": given.get("class_name"), **given["config"]}, "metrics.deserialize")

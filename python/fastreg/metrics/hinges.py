@@ -1,9 +1,9 @@
 """The hinge family. Outputs are scores of any size, and targets are -1 or 1; a target of 0 counts as -1."""
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from fastreg.internal.checks import check_name
+from fastreg.internal.dataclasses import dataclass
 from fastreg.internal.keras_arguments import MetricArguments, takes_keras_arguments
 from fastreg.metrics.base import Metric
 

@@ -23,12 +23,12 @@ class _Collected:
         self._total, self._weight = 0.0, 0.0
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
-        """Adds a number, or all numbers of an array.
+        """Adds a number, or the rows of an array; all numbers of a row are joined first, by their mean or sum.
 
         Args:
             values: Numbers of any shape.
-            sample_weight: None, one weight, or an array of weights of the shape of ``values`` or of its first
-                dimensions; then each weight is that of the values below it taken together.
+            sample_weight: None, one weight for everything together, or an array of weights of the shape of ``values``
+                or of its first dimensions; then each weight is that of the values below it, joined.
 
         Raises:
             ValueError: If the shapes do not go together.
@@ -36,22 +36,22 @@ class _Collected:
         """
         numbers = self._numbers("values", values)
         if sample_weight is None:
-            self._total += float(self._joined(numbers, 0).sum()) if numbers.ndim else float(numbers)
-            self._weight += float(numbers.size)
+            self._weight += float(len(numbers)) if numbers.ndim else 1.0
+            self._total += float(self._joined(numbers, 1).sum())
             return
         weights = self._numbers("sample_weight", sample_weight)
-        while weights.ndim and weights.shape != numbers.shape[: weights.ndim] and weights.shape[-1] == 1:
+        if weights.ndim and weights.shape != numbers.shape[: weights.ndim] and weights.shape[-1] == 1:
             weights = weights[..., 0]
         if weights.shape != numbers.shape[: weights.ndim]:
             raise ValueError(
                 f"{type(self).__name__}: sample_weight must have the first dimensions of values, {numbers.shape}, got "
                 f"{weights.shape}"
             )
-        numbers = self._joined(numbers, weights.ndim) if weights.ndim else numbers
-        weights = np.broadcast_to(weights, numbers.shape)
+        numbers = self._joined(numbers, weights.ndim)
         # What has no weight does not count, even if it is not finite.
-        self._total += float(np.sum(np.where(weights == 0.0, 0.0, numbers) * weights))
-        self._weight += float(weights.sum())
+        weighted = np.where(weights == 0.0, 0.0, numbers) * weights
+        self._total += float(self._joined(weighted, 1).sum())
+        self._weight += float(self._joined(weights, 1).sum())
 
     def reset_state(self) -> None:
         """Forgets all values."""
@@ -67,7 +67,7 @@ class _Collected:
         return self.result()
 
     def _joined(self, numbers: NDArray[np.float64], ndim: int) -> NDArray[np.float64]:
-        """The values with dimensions from ``ndim`` on taken together; all of them are kept for 0."""
+        """The values with dimensions from ``ndim`` on joined."""
         raise NotImplementedError
 
     def _numbers(self, name: str, value: object) -> NDArray[np.float64]:
@@ -78,7 +78,7 @@ class _Collected:
 
 
 class Mean(_Collected):
-    r"""The weighted mean of all values, :math:`\sum w v / \sum w`; 0 before there are any.
+    r"""The weighted mean of all rows of values, :math:`\sum w v / \sum w`; 0 before there are any.
 
     Args:
         name: A name, for programs that print it.
@@ -102,7 +102,7 @@ class Mean(_Collected):
         return self._total / self._weight if self._weight else 0.0
 
     def _joined(self, numbers: NDArray[np.float64], ndim: int) -> NDArray[np.float64]:
-        return numbers if ndim == 0 else numbers.mean(axis=tuple(range(ndim, numbers.ndim)))
+        return np.asarray(numbers.mean(axis=tuple(range(ndim, numbers.ndim))))
 
 
 class Sum(_Collected):
@@ -126,4 +126,4 @@ class Sum(_Collected):
         return self._total
 
     def _joined(self, numbers: NDArray[np.float64], ndim: int) -> NDArray[np.float64]:
-        return numbers if ndim == 0 else numbers.sum(axis=tuple(range(ndim, numbers.ndim)))
+        return np.asarray(numbers.sum(axis=tuple(range(ndim, numbers.ndim))))

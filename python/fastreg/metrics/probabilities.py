@@ -1,9 +1,9 @@
 """Metrics of probabilities. Where the loss has ``from_logits``, the network's outputs are made into them first."""
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from fastreg.internal.checks import AT_LEAST_ONE, CLOSED_FRACTION, check_name
+from fastreg.internal.dataclasses import dataclass
 from fastreg.internal.keras_arguments import AxisArguments, MetricArguments, takes_keras_arguments
 from fastreg.metrics.base import Metric, in_keras_order
 
@@ -20,7 +20,7 @@ __all__ = [
 @in_keras_order("name", "dtype", "from_logits", "label_smoothing")
 @takes_keras_arguments
 @dataclass(frozen=True)
-class BinaryCrossentropy(Metric, MetricArguments):
+class BinaryCrossentropy(Metric, AxisArguments):
     r"""The mean of :math:`-t \log p - (1 - t) \log(1 - p)` over units and rows: the log-loss of yes or no.
 
     Probabilities are brought into :math:`[10^{-7}, 1 - 10^{-7}]` first, as in Keras.

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.internal.checks import check_choice, check_name, describe
-from fastreg.internal.keras_arguments import MetricArguments, takes_keras_arguments
 from fastreg.metrics.base import FunctionMetric
 
 __all__ = ["MeanMetricWrapper"]
@@ -15,8 +14,7 @@ __all__ = ["MeanMetricWrapper"]
 _HIGH_IS_GOOD = ("acc", "accuracy", "score", "auc", "precision", "recall")
 
 
-@takes_keras_arguments
-class MeanMetricWrapper(FunctionMetric, MetricArguments):
+class MeanMetricWrapper(FunctionMetric):
     """A function of Python as a metric; ``compile(metrics=[function])`` makes one.
 
     The function is called once for an epoch or an evaluation, with the targets and outputs of all its rows, so that the
@@ -31,6 +29,7 @@ class MeanMetricWrapper(FunctionMetric, MetricArguments):
     Args:
         fn: A function of ``(y_true, y_pred)``.
         name: Key in the history; None is the function's name.
+        dtype: None or ``"float32"``, which is what there is.
         direction: ``"max"`` if high values are good, ``"min"`` if low ones are. None: the attribute ``direction`` of
             the function, or else max for a name that ends in acc, accuracy, score, auc, precision or recall, and min
             for others.
@@ -61,11 +60,14 @@ class MeanMetricWrapper(FunctionMetric, MetricArguments):
         self,
         fn: Callable[..., Any],
         name: str | None = None,
+        dtype: object = None,
         direction: Literal["min", "max"] | None = None,
         **kwargs: Any,
     ) -> None:
         if not callable(fn):
             raise TypeError(f"MeanMetricWrapper: fn must be a function, got {describe(fn)}")
+        if dtype not in (None, "float32", np.float32):
+            raise ValueError(f"MeanMetricWrapper: dtype must be None or 'float32', got {describe(dtype)}")
         found = getattr(fn, "__name__", type(fn).__name__) if name is None else name
         check_name("MeanMetricWrapper", "name", found)
         if direction is None:
@@ -88,7 +90,8 @@ class MeanMetricWrapper(FunctionMetric, MetricArguments):
 
     def renamed(self, name: str) -> "MeanMetricWrapper":
         """The same metric under another name."""
-        return MeanMetricWrapper(self.fn, name, self.direction, **dict(self.kwargs))
+        direction: Any = self.direction
+        return MeanMetricWrapper(self.fn, name, direction=direction, **dict(self.kwargs))
 
     def to_config(self) -> dict[str, Any]:
         """Raises TypeError: a function has no JSON form."""

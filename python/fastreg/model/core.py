@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
@@ -25,7 +25,7 @@ from fastreg.internal.forks import Lock
 from fastreg.internal.layer_base import Join, Shape, told
 from fastreg.layers import Input, Layer
 from fastreg.losses import Loss
-from fastreg.metrics import Metric
+from fastreg.metrics.base import FunctionMetric, Metric
 from fastreg.model import adapted, graphs
 from fastreg.model.graphs import Graph, index_limits, layer_names
 from fastreg.model.outputs import by_output, check_weights, log_keys
@@ -64,6 +64,7 @@ class CoreModel:
         losses: The loss of each output; empty before ``compile`` and if it was given none.
         loss_weights: The weight of each output's loss; None if all are 1.
         metrics: The metrics of each output, as ``compile`` was given them.
+        weighted_metrics: The same for the metrics that use the weights of rows.
         feature_names: The names of the columns of the first frame that the model was fitted on; with several inputs
             a tuple of those of each, with None for an input that was not such a frame.
         spreads_known: Whether the warning about the spreads of the features is no longer needed.
@@ -89,6 +90,7 @@ class CoreModel:
         self.losses: tuple[Loss, ...] = ()
         self.loss_weights: tuple[float, ...] | None = None
         self.metrics: tuple[tuple[str | Metric, ...], ...] = ()
+        self.weighted_metrics: tuple[tuple[str | Metric, ...], ...] = ()
         self.feature_names: Any = None
         self.spreads_known = False
         self.run_length: RunLength | None = None
@@ -277,7 +279,14 @@ class CoreModel:
 
     # Training.
 
-    def compile(self, optimizer: object, loss: object, metrics: object, loss_weights: object = None) -> None:
+    def compile(
+        self,
+        optimizer: object,
+        loss: object,
+        metrics: object,
+        loss_weights: object = None,
+        weighted_metrics: object = None,
+    ) -> None:
         """Sets how the model is trained. Weights are kept; moments and the counts of steps and epochs are reset."""
         chosen = optimizers.get(optimizer, "compile: optimizer")
         names = self.output_names or [""]
@@ -287,10 +296,14 @@ class CoreModel:
             raise ValueError(f"compile: loss must be given for every output, but is missing for {missing}")
         chosen_losses = () if loss is None else tuple(losses.get(one, "compile: loss") for one in given)
         weights = check_weights(loss_weights, names)
-        entries = tuple(_metrics.listed(one) for one in by_output("metrics", metrics, names))
+        entries, weighted = (
+            tuple(_metrics.listed(one, argument) for one in by_output(argument, value, names))
+            for argument, value in (("metrics", metrics), ("weighted_metrics", weighted_metrics))
+        )
         if len(names) > 1 and chosen_losses:
-            log_keys(names, _resolved(entries, chosen_losses, self.output_widths(self.known_shape())))
-        self.optimizer, self.losses, self.loss_weights, self.metrics = chosen, chosen_losses, weights, entries
+            log_keys(names, _resolved(entries, weighted, chosen_losses, self.output_widths(self.known_shape())))
+        self.optimizer, self.losses, self.loss_weights = chosen, chosen_losses, weights
+        self.metrics, self.weighted_metrics = entries, weighted
         self.trainer = self.run_length = None
 
     @property
@@ -309,9 +322,19 @@ class CoreModel:
         self.optimizer = replace(optimizer, learning_rate=value)
 
     def resolved_metrics(self, shape: Shape | None = None) -> list[list[Metric]]:
-        """The metrics of each output, where ``"accuracy"`` is replaced by the one that fits loss and width."""
+        """The metrics of each output, the weighted ones last; the accuracy that fits stands for ``"accuracy"``."""
         widths = self.output_widths(self.known_shape() if shape is None else shape)
-        return _resolved(self.metrics, self.require_losses("metrics"), widths)
+        return _resolved(self.metrics, self.weighted_metrics, self.require_losses("metrics"), widths)
+
+    def add_metrics(self, added: Iterable[str | Metric]) -> None:
+        """Compiles a model with one output again, with further metrics that do not use weights."""
+        entries = (*(self.metrics[0] if self.metrics else ()), *added)
+        weighted = self.weighted_metrics[0] if self.weighted_metrics else ()
+        self.compile(self.optimizer, self.require_losses("metrics")[0], entries, self.loss_weights, weighted)
+
+    def metric_functions(self) -> list[Callable[..., float]]:
+        """The functions of Python among the metrics, in the order of their numbers in the description."""
+        return [one.value for found in self.resolved_metrics() for one in found if isinstance(one, FunctionMetric)]
 
     def log_keys(self, shape: Shape | None = None) -> dict[str, str]:
         """The keys of evaluated values in the order of the core, each with the better direction, "min" or "max"."""
@@ -389,7 +412,7 @@ class CoreModel:
         """The JSON form of what ``compile`` was given, as C++ and files have it."""
         optimizer = self.require_optimizer("fit")
         chosen = [loss.to_config() for loss in self.require_losses("fit")]
-        metrics = [[metric.to_config() for metric in found] for found in self.resolved_metrics()]
+        metrics, weighted = self._described_metrics(for_file)
         several = len(chosen) > 1 or self.loss_weights is not None
         weights = {} if self.loss_weights is None else {"loss_weights": list(self.loss_weights)}
         return {
@@ -398,7 +421,25 @@ class CoreModel:
             **weights,
             "optimizer": optimizer.to_config() if for_file else self._optimizer_of_the_core(optimizer),
             "metrics": metrics if several else metrics[0],
+            **({"weighted_metrics": weighted if several else weighted[0]} if any(weighted) else {}),
         }
+
+    def _described_metrics(self, for_file: bool) -> tuple[list[list[Any]], list[list[Any]]]:
+        """The JSON forms of the metrics of each output, and of the weighted ones; files cannot hold functions."""
+        plain: list[list[Any]] = []
+        weighted: list[list[Any]] = []
+        functions = 0
+        for entries, found in zip(self.metrics, self.resolved_metrics(), strict=True):
+            plain.append([])
+            weighted.append([])
+            for i, metric in enumerate(found):
+                into = (plain if i < len(entries) else weighted)[-1]
+                if not isinstance(metric, FunctionMetric):
+                    into.append(metric.to_config())
+                elif not for_file:
+                    into.append({"type": "Function", "index": functions})
+                    functions += 1
+        return plain, weighted
 
     def _optimizer_of_the_core(self, optimizer: Optimizer) -> dict[str, Any]:
         """The optimizer's JSON form for the core, which knows layers by their numbers only."""
@@ -439,7 +480,9 @@ class CoreModel:
         weights, training = state["network"], state["trainer"]
         features = state.pop("n_features", None)  # a pickle of an older version has it instead of the shape
         state.setdefault("input_shape", None if features is None else (features,))
-        self.__dict__.update({"run_length": None} | state, network=None, trainer=None)
+        # Pickles of earlier versions have no such members.
+        state = {"weighted_metrics": (), "run_length": None} | state
+        self.__dict__.update(state, network=None, trainer=None)
         self.index_limits = index_limits(self.layers, self.graph)
         self._make_locks()
         if weights is not None:
@@ -457,15 +500,21 @@ def core_of(model: object) -> CoreModel:
 
 
 def _resolved(
-    entries: Sequence[tuple[str | Metric, ...]], chosen: Sequence[Loss], widths: Sequence[int]
+    entries: Sequence[tuple[str | Metric, ...]],
+    weighted: Sequence[tuple[str | Metric, ...]],
+    chosen: Sequence[Loss],
+    widths: Sequence[int],
 ) -> list[list[Metric]]:
-    return [list(_resolved_once(*of_output)) for of_output in zip(entries, chosen, widths, strict=True)]
+    weighted = weighted or [()] * len(entries)
+    return [list(_resolved_once(*of_output)) for of_output in zip(entries, chosen, widths, weighted, strict=True)]
 
 
 @lru_cache(maxsize=64)
-def _resolved_once(entries: tuple[str | Metric, ...], loss: Loss, n_outputs: int) -> tuple[Metric, ...]:
+def _resolved_once(
+    entries: tuple[str | Metric, ...], loss: Loss, n_outputs: int, weighted: tuple[str | Metric, ...]
+) -> tuple[Metric, ...]:
     """The metrics of an output. They are remembered, because every evaluation asks for them."""
-    return tuple(_metrics.resolve(entries, loss, n_outputs))
+    return tuple(_metrics.resolve(entries, loss, n_outputs, weighted))
 
 
 def _shape(layers: Sequence[Layer], shape: Shape | None) -> Shape | None:

@@ -58,7 +58,7 @@ MADE = {
         lambda **k: layers.Input((3,), **k),
         [
             ("batch_size", None, 32),
-            ("dtype", None, "int32"),
+            ("dtype", None, "float64"),
             ("sparse", False, True),
             ("ragged", None, True),
             ("batch_shape", None, (8, 3)),
@@ -73,7 +73,34 @@ MADE = {
         losses.SparseCategoricalCrossentropy,
         [*CROSSENTROPY, ("ignore_class", None, -1)],
     ),
-    "BinaryAccuracy": (metrics.BinaryAccuracy, [*METRIC, ("threshold", 0.5, 0.7)]),
+    "BinaryAccuracy": (metrics.BinaryAccuracy, METRIC),
+    "AUC": (
+        metrics.AUC,
+        [
+            *METRIC,
+            ("num_thresholds", 50, 0),
+            ("summation_method", "majoring", "sum"),
+            ("thresholds", None, [0.5]),
+            ("num_labels", 3, "three"),
+            ("label_weights", None, [1.0]),
+            ("from_logits", True, 1),
+        ],
+    ),
+    "PrecisionAtRecall": (lambda **k: metrics.PrecisionAtRecall(0.5, **k), [*METRIC, ("num_thresholds", 50, 0)]),
+    "RecallAtPrecision": (lambda **k: metrics.RecallAtPrecision(0.5, **k), [*METRIC, ("num_thresholds", 50, 0)]),
+    "SensitivityAtSpecificity": (
+        lambda **k: metrics.SensitivityAtSpecificity(0.5, **k),
+        [*METRIC, ("num_thresholds", 50, 0)],
+    ),
+    "SpecificityAtSensitivity": (
+        lambda **k: metrics.SpecificityAtSensitivity(0.5, **k),
+        [*METRIC, ("num_thresholds", 50, 0)],
+    ),
+    "SparseTopKCategoricalAccuracy": (
+        metrics.SparseTopKCategoricalAccuracy,
+        [*METRIC, ("from_sorted_ids", False, True)],
+    ),
+    "CosineSimilarity metric": (metrics.CosineSimilarity, [*METRIC, ("axis", -1, 0)]),
     "CategoricalAccuracy": (metrics.CategoricalAccuracy, METRIC),
     "SparseCategoricalAccuracy": (metrics.SparseCategoricalAccuracy, METRIC),
     "MeanSquaredError metric": (metrics.MeanSquaredError, METRIC),
@@ -163,8 +190,6 @@ CALLS = {
     "compile": (
         compiled,
         [
-            ("weighted_metrics", None, ["mae"]),
-            ("weighted_metrics", [], ["mae"]),
             ("run_eagerly", False, True),
             ("steps_per_execution", 1, 8),
             ("jit_compile", "auto", "yes"),

@@ -189,6 +189,11 @@ def dropout_keep(seed, stream, step, shape, rate):
 # --------------------------------------------------------------------------------------------------------- network
 
 
+# Weights that training does not change by gradients, and those that take AdamW's decay.
+STATISTICS = ("moving_mean", "moving_variance", "mean", "variance")
+DECAYED = ("kernel", "embeddings")
+
+
 class Layer:
     """names: its weights in the order of get_weights. forward keeps what backward needs; backward leaves d, by name."""
 
@@ -284,8 +289,8 @@ class Network:
         for i, layer in enumerate(layers):
             layer.p = {name: weights.pop(0) for name in layer.names}
             for name in layer.names:
-                if not name.startswith("moving"):
-                    decayed = optimizer if name == "kernel" else optimizer.without_decay()
+                if name not in STATISTICS:
+                    decayed = optimizer if name in DECAYED else optimizer.without_decay()
                     self.updaters[i, name] = Updater(decayed, layer.penalty_of(name))
         self.steps, self.accumulated = 0, None
 

@@ -168,12 +168,17 @@ void Run::run_epoch(std::size_t index) {
 }
 
 void Run::run_slice(const Team& team) {
+  if (s_.optimizer.has_point()) {
+    s_.optimizer.enter(team, s_.graph.weights.data());
+    team.sync();
+  }
   // Each member counts steps by itself, because the leader may already have advanced next_in_epoch_.
   for (std::size_t index = next_in_epoch_;; ++index) {
     const std::size_t begin = index * batch_;
     run_step(team, index, {order_.empty() ? nullptr : order_.data(), begin, std::min(batch_, train_.size() - begin)});
     if (slice_over_) break;
   }
+  if (s_.optimizer.has_point()) s_.optimizer.leave(team, s_.graph.weights.data());
 }
 
 void Run::run_step(const Team& team, std::size_t index, const Batch& batch) {

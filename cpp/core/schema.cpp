@@ -59,6 +59,11 @@ Described described(const std::optional<std::uint64_t>&) { return {"seed", {null
 Described described(const Initializer& value) {
   Json object{Json::Object{}};
   put(object, "type", text(std::visit([](const auto& any) { return any.kName; }, value)));
+  std::visit(
+      [&](const auto& any) {
+        any.kFields.visit([&](const auto& field) { put(object, field.name, described(any.*field.member).value); });
+      },
+      value);
   return {"initializer", std::move(object)};
 }
 

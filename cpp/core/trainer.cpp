@@ -70,6 +70,7 @@ struct Trainer::Impl {
                   graph.backend, 0, kernel_ranges(graph.parameters)),
         gradients(graph.backend, checked_floats(graph.parameters, optimizer)),
         evaluator(graph, objective) {
+    optimizer.begin(graph.weights.data());
     optimizer.start_averages(graph.weights.data());
   }
 

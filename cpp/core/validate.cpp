@@ -26,7 +26,10 @@ struct LayerCheck {
   void operator()(const AnyLayer& layer) const {
     const Check check(where + " (" + AnyLayer::kName + ")");
     check_fields(check, layer);
-    if constexpr (requires { AnyLayer::kJoin; }) {
+    if constexpr (requires { AnyLayer::kInputs; }) {
+      if (inputs.size() != AnyLayer::kInputs)
+        check.fail("must have " + std::to_string(AnyLayer::kInputs) + " inputs, got " + std::to_string(inputs.size()));
+    } else if constexpr (requires { AnyLayer::kJoin; }) {
       if (inputs.size() < 2) check.fail("must have at least 2 inputs, got " + std::to_string(inputs.size()));
     } else {
       if (inputs.size() != 1) check.fail("must have 1 input, got " + std::to_string(inputs.size()));
@@ -49,6 +52,24 @@ struct LayerCheck {
     std::size_t width = 0;
     for (const std::size_t input : inputs)
       check_value(check, "the columns of all inputs together", kWidth, width += input);
+  }
+
+  void check_with_inputs(const Check& check, const Dot& layer) const {
+    std::size_t products = 1;
+    for (const std::size_t width : inputs) {
+      if (width % layer.length != 0)
+        check.fail("inputs must have a multiple of length columns, " + std::to_string(layer.length) + ", got " +
+                   std::to_string(width));
+      products *= width / layer.length;
+    }
+    check_value(check, "the number of products", kWidth, products);
+  }
+  void check_with_inputs(const Check& check, const Embedding& layer) const {
+    check_value(check, "the columns of all rows of the table together", kWidth, inputs[0] * layer.output_dim);
+  }
+  void check_with_inputs(const Check& check, const CategoryEncoding& layer) const {
+    const std::size_t times = layer.output_mode == Encoding::one_hot ? inputs[0] : 1;
+    check_value(check, "the columns of all indicators together", kWidth, times * layer.num_tokens);
   }
 
   void equal_widths(const Check& check) const {

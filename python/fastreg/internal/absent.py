@@ -14,7 +14,7 @@ _REGRESSION = "the losses for numbers are 'mean_squared_error' and, with outlier
 _CLASSES = "the losses for classes are the cross-entropies: binary, categorical and sparse_categorical"
 _RECTIFIED = "'leaky_relu', 'elu', 'selu', 'gelu', 'silu' and 'mish' are the ones of this kind that there are"
 _BOUNDED = "'sigmoid' and 'tanh' are the bounded ones that there are"
-_ADAPTIVE = "'adam', 'adamw', 'lion', 'rmsprop' and 'sgd' with momentum are there"
+_ADAPTIVE = "'adamw', 'lion', 'nadam', 'radam' and 'schedulefreeadamw' are newer ones that are there"
 _SUBCLASS = "derive from callbacks.Callback, whose on_epoch_end can do it"
 _JOINS = "Add, Multiply and Concatenate join values"
 _FUNCTIONAL = "fastreg.Model is the functional form, fastreg.Sequential the chain"
@@ -95,8 +95,11 @@ _SAID: dict[str, dict[str, str]] = {
         "the history has the loss under 'loss' and, with validation data, 'val_loss'": "Huber",
     },
     "optimizer": {
-        _ADAPTIVE: "Adagrad Adadelta Adamax Nadam Ftrl Adafactor Lamb Muon LossScaleOptimizer RAdam NAdam Rprop "
-        "ASGD LBFGS lbfgs SparseAdam SophiaG AdaBelief Ranger Shampoo Lars Novograd Adahessian AMSGrad",
+        _ADAPTIVE: "Adafactor Lamb Muon ASGD LBFGS lbfgs SparseAdam SophiaG AdaBelief Ranger Shampoo Lars Novograd "
+        "Adahessian",
+        "Adam and AdamW have amsgrad=True": "AMSGrad",
+        "everything computes in float32, where losses need no scale": "LossScaleOptimizer",
+        "one optimizer trains a model": "MultiOptimizer OptimizerMap",
     },
     "initializer": {
         "the GlorotUniform and GlorotNormal are Xavier's": "xavier xavier_uniform xavier_normal XavierUniform "

@@ -106,6 +106,25 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
         "renorm_clipping": _NONE,
         "renorm_momentum": _NUMBER,
     },
+    "Embedding": {
+        "embeddings_constraint": _NONE,
+        "mask_zero": (False,),
+        "weights": _NONE,
+        "lora_rank": _NONE,
+        "lora_alpha": _NONE,
+        "quantization_config": _NONE,
+        "input_length": _ROWS,
+    },
+    "CategoryEncoding": {"sparse": (False,)},
+    "Discretization": {"sparse": (False,)},
+    "StringLookup": {"sparse": (False,), "encoding": ("utf-8",), "idf_weights": _NONE, "salt": _NONE},
+    "IntegerLookup": {
+        "sparse": (False,),
+        "vocabulary_dtype": ("int64", "int32"),
+        "idf_weights": _NONE,
+        "salt": _NONE,
+        "oov_method": ("floormod",),
+    },
     "Input": {
         "sparse": (None, False),
         "ragged": (None, False),
@@ -131,9 +150,6 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
     "SpecificityAtSensitivity": {"num_thresholds": _ROWS},
     "SparseTopKCategoricalAccuracy": {"from_sorted_ids": (False,)},
     "CosineSimilarity": {"axis": (-1, 1)},
-    "Adam": {"amsgrad": (False,)},
-    "AdamW": {"amsgrad": (False,)},
-    "RMSprop": {"momentum": (0, 0.0), "centered": (False,)},
 }
 
 # These base classes tell a type checker about the arguments; at run time they are empty. A type checker expects that
@@ -158,6 +174,41 @@ if TYPE_CHECKING:
         lora_rank: InitVar[None] = None
         lora_alpha: InitVar[None] = None
         quantization_config: InitVar[None] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class EmbeddingArguments(LayerArguments):
+        """Arguments of Keras's embedding."""
+
+        embeddings_constraint: InitVar[None] = None
+        mask_zero: InitVar[bool] = False
+        weights: InitVar[None] = None
+        lora_rank: InitVar[None] = None
+        lora_alpha: InitVar[None] = None
+        quantization_config: InitVar[None] = None
+        input_length: InitVar[int | None] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class EncodingArguments(LayerArguments):
+        """Arguments of Keras's encodings."""
+
+        sparse: InitVar[bool] = False
+
+    @dataclass(frozen=True, kw_only=True)
+    class StringLookupArguments(EncodingArguments):
+        """Arguments of Keras's string lookup."""
+
+        encoding: InitVar[str] = "utf-8"
+        idf_weights: InitVar[None] = None
+        salt: InitVar[None] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class IntegerLookupArguments(EncodingArguments):
+        """Arguments of Keras's integer lookup."""
+
+        vocabulary_dtype: InitVar[str] = "int64"
+        idf_weights: InitVar[None] = None
+        salt: InitVar[None] = None
+        oov_method: InitVar[str] = "floormod"
 
     @dataclass(frozen=True, kw_only=True)
     class NormalizationArguments(LayerArguments):
@@ -250,34 +301,16 @@ if TYPE_CHECKING:
         loss_scale_factor: InitVar[None] = None
 
     @dataclass(frozen=True, kw_only=True)
-    class AdamArguments(OptimizerArguments):
-        """Arguments of Keras's adam."""
-
-        amsgrad: InitVar[bool] = False
-
-    @dataclass(frozen=True, kw_only=True)
-    class AdamWArguments(OptimizerArguments):
-        """Arguments of Keras's adam w."""
-
-        amsgrad: InitVar[bool] = False
-
-    @dataclass(frozen=True, kw_only=True)
-    class RMSpropArguments(OptimizerArguments):
-        """Arguments of Keras's r m sprop."""
-
-        momentum: InitVar[float] = 0.0
-        centered: InitVar[bool] = False
-
-    @dataclass(frozen=True, kw_only=True)
     class ScheduleArguments:
         """Arguments of Keras's schedule."""
 
         name: InitVar[str | None] = None
 else:
+    EmbeddingArguments = EncodingArguments = StringLookupArguments = IntegerLookupArguments = object
     LayerArguments = DenseArguments = NormalizationArguments = InputArguments = object
     LossArguments = CrossentropyArguments = SparseCrossentropyArguments = object
     MetricArguments = AxisArguments = LabelArguments = AtThresholdArguments = AUCArguments = object
-    OptimizerArguments = AdamArguments = AdamWArguments = RMSpropArguments = object
+    OptimizerArguments = object
     ScheduleArguments = object
 
 # What to use instead of an argument that has another than its idle value.

@@ -28,17 +28,24 @@ def config_of(model: CoreModel) -> dict[str, Any]:
         described: dict[str, Any] = {
             "name": model.name,
             "seed": model.seed,
-            "n_features": model.n_features,
+            **_input_of(model),
             "layers": [layer.to_config() for layer in model.layers],
         }
     else:
-        described = model.description(model.n_features or 1)
+        described = model.description(model.known_shape())
     config = {name: value for name, value in described.items() if name not in _OF_FILES}
     config["layers"] = [
         {"class_name": layer["type"], "config": {name: value for name, value in layer.items() if name != "type"}}
         for layer in config["layers"]
     ]
     return config
+
+
+def _input_of(model: CoreModel) -> dict[str, Any]:
+    """The number of features, or where a row has another number of dimensions its shape."""
+    shape = model.input_shape
+    flat = shape is None or len(shape) == 1
+    return {"n_features": model.n_features} if flat else {"input_shape": list(shape or ())}
 
 
 def core_from_config(config: object) -> CoreModel:
@@ -55,12 +62,12 @@ def core_from_config(config: object) -> CoreModel:
             raise ValueError(f"from_config: layers[{i}] must have a class_name and a config, got {describe(part)}")
         parts.append({"type": part.get("class_name"), **part["config"]})
     try:
-        found = [layers.get(part, f"layers[{i}]") for i, part in enumerate(parts)]
         name, seed = config.get("name"), config.get("seed")
         if "nodes" in config:
-            return files.graph_of({**config, "layers": parts}, found, name, cast(int, seed))[0]
-        model, n_features = CoreModel(name, seed), config.get("n_features")
-        model.append(found if n_features is None else [layers.Input((n_features,)), *found])
+            return files.graph_of({**config, "layers": parts}, name, cast(int, seed))[0]
+        model, found = CoreModel(name, seed), files.parts_of(parts)
+        shape = config.get("input_shape", config.get("n_features"))
+        model.append(found if shape is None else [layers.Input(shape), *found])
     except (ValueError, TypeError) as error:
         raise ValueError(f"from_config: {error}") from error
     return model

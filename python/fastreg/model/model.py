@@ -8,7 +8,7 @@ splits arguments by input and output, and ``files.py`` reads and writes files.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, overload
+from typing import Any, Literal, cast, overload
 
 from numpy.typing import ArrayLike
 
@@ -290,7 +290,7 @@ class Model(Face):
         core = self._core
         parts = inputs_of(core, x)
         checked_input_names(parts, core.feature_names)
-        data = fitting.labelled_data(core, parts, y, sample_weight, class_weight, core.n_features, rows=rows)
+        data = fitting.labelled_data(core, parts, y, sample_weight, class_weight, core.known_shape(), rows=rows)
         values = core.trainer_for(None).evaluate(data, core.metric_functions())
         named = dict(zip(core.log_keys(), values, strict=True))
         if shown:
@@ -323,8 +323,8 @@ class Model(Face):
         fitting.check_verbose("predict", verbose)
         parts = inputs_of(core, x)
         checked_input_names(parts, core.feature_names)
-        features = features_of(parts, core.input_widths())
-        outputs = network.predict(features[0] if len(features) == 1 else features)
+        features = features_of(core, parts)
+        outputs = core.shaped(network.predict(features[0] if len(features) == 1 else features))
         if core.graph is None or core.graph.output_form != "dict":
             return outputs
         return dict(zip(core.output_names, [outputs] if len(core.output_names) == 1 else outputs, strict=True))
@@ -342,7 +342,8 @@ class Model(Face):
             affected. An ``x`` without rows is allowed. Names of columns are compared as in ``predict``. With several
             inputs or outputs the call is ``p([a, b], out=[y1, y2])``, in the order of :attr:`input_names` and
             :attr:`output_names`; each list may be a dict by these names. With several outputs the result is a list.
-            With several inputs names of columns are not compared.
+            With several inputs names of columns are not compared. If rows have other than one dimension, ``p`` takes
+            and gives them in their shapes.
 
         Raises:
             ValueError: If the model is not built.
@@ -358,8 +359,15 @@ class Model(Face):
             >>> p(np.ones((1, 4), np.float32), out=y) is y
             True
         """
-        names = self._core.feature_names if len(self._core.input_names) == 1 else None
-        return _core.Predictor(self._core.require_network("freeze"), names)
+        core = self._core
+        names = core.feature_names if len(core.input_names) == 1 else None
+        predictor = _core.Predictor(core.require_network("freeze"), names)
+        inputs, outputs = [shape or () for shape in core.input_shapes()], core.output_shapes(core.known_shape())
+        if all(len(shape) == 1 for shape in (*inputs, *outputs)):
+            return predictor
+        from fastreg.model.shaped import ShapedPredictor
+
+        return cast(_core.Predictor, ShapedPredictor(predictor, inputs, outputs))  # it has the same call
 
     def save(self, path: files.StrOrBytesPath, include_optimizer: bool = True, **keras: object) -> None:
         """Writes the model to a file, completely or not at all. :func:`fastreg.load` reads it.

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "core/activations.h"
+#include "core/check_fields.h"
 
 namespace fastreg {
 

@@ -13,7 +13,7 @@ import fastreg as fr
 import numpy as np
 import pytest
 import reference as ref
-from cases import INITIALIZER_CASES, KINDS, LAYER_CASES, OPTIMIZER_CASES, SCHEDULE_CASES
+from cases import INITIALIZER_CASES, KINDS, LAYER_CASES, OPTIMIZER_CASES, SCHEDULE_CASES, WEIGHTLESS
 from fastreg import initializers, layers, losses, optimizers, regularizers, schedules
 from pairs import targets
 from programs import blobs, compiled, last_json, line, run_program, same_bits, tutorial_layers
@@ -106,8 +106,7 @@ NO_OPTIONS = {"name", "input_shape", "axis", "noise_shape"}
 
 def fields_of(kind):
     """The fields that a result depends on; of a layer without weights, whether they are trained is no such one."""
-    weightless = (layers.Activation, layers.Dropout, layers.Add, layers.Multiply, layers.Concatenate)
-    without = (*NO_OPTIONS, "trainable") if kind in weightless else NO_OPTIONS
+    without = (*NO_OPTIONS, "trainable") if kind.__name__ in WEIGHTLESS else NO_OPTIONS
     return [field for field in dataclasses.fields(kind) if field.name not in without]
 
 

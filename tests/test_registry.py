@@ -17,6 +17,7 @@ import cases
 import numpy as np
 import pytest
 import reference as ref
+from cases import WEIGHTLESS
 from fastreg import _core, layers, ops, schedules
 from fastreg.internal.checks import POSITIVE, SEED_LIMIT, Range
 from fastreg.internal.description import Description, field_checks
@@ -183,8 +184,7 @@ SCHEMA = _core.schema()
 STAND_INS = {kind for kind, made in cases.FIRST.items() if made.to_config()["type"] != kind.__name__}
 # Classes that the core does not know: a Residual is written as the layers of its chain and an Add.
 OF_PYTHON = {layers.Residual}
-# Layers without weights, where the core has no use for trainable.
-WEIGHTLESS = {"Activation", "Dropout", "Add", "Multiply", "Concatenate"}
+
 
 
 def in_core():

@@ -40,7 +40,7 @@ void check_value(const Check& check, const char* name, const Interval&, const In
 void check_value(const Check& check, const char* name, const Interval&, const Penalty& value);
 void check_value(const Check& check, const char* name, const Interval&, const Clipping& value);
 inline void check_value(const Check&, const char*, const Interval&, bool) {}
-inline void check_value(const Check&, const char*, const Interval&, ActivationKind) {}
+inline void check_value(const Check&, const char*, const Interval&, const ActivationSpec&) {}
 inline void check_value(const Check&, const char*, const Interval&, const std::optional<std::uint64_t>&) {}
 
 template <Choice Enum>

@@ -99,8 +99,8 @@ void read_value(const Members& members, const char* name, const Interval&, std::
   if (json != nullptr && !json->is_null()) out = members.whole(name, "null or an integer in [0, 2^64)");
 }
 
-void read_value(const Members& members, const char* name, const Interval&, ActivationKind& out) {
-  if (members.find(name) != nullptr) out = find_activation(members.text(name), members.label(name));
+void read_value(const Members& members, const char* name, const Interval&, ActivationSpec& out) {
+  if (const Json* json = members.find(name)) out = read_activation(*json, members.label(name));
 }
 
 void read_value(const Members& members, const char* name, const Interval&, Initializer& out) {

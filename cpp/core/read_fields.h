@@ -60,7 +60,7 @@ void read_value(const Members& members, const char* name, const Interval&, float
 void read_value(const Members& members, const char* name, const Interval&, double& out);
 void read_value(const Members& members, const char* name, const Interval& interval, std::size_t& out);
 void read_value(const Members& members, const char* name, const Interval&, std::optional<std::uint64_t>& out);
-void read_value(const Members& members, const char* name, const Interval&, ActivationKind& out);
+void read_value(const Members& members, const char* name, const Interval&, ActivationSpec& out);
 void read_value(const Members& members, const char* name, const Interval&, Initializer& out);
 void read_value(const Members& members, const char* name, const Interval&, Penalty& out);
 void read_value(const Members& members, const char* name, const Interval&, Clipping& out);

@@ -1,6 +1,6 @@
 // The schema of all descriptions, which is derived from the lists in fastreg/. A test compares Python's descriptions
-// with it. It has the form {kind: {name: {"fields": {field: {...}}, traits}}}, in the order of the lists. The trait of
-// an activation is backward_from; those of a loss are targets and absorbs; those of a metric are targets, direction
+// with it. It has the form {kind: {name: {"fields": {field: {...}}, traits}}}, in the order of the lists. The fields of
+// an activation are its parameters, and its trait is backward_from; those of a loss are targets and absorbs; those of a metric are targets, direction
 // and, if it needs a certain number of outputs with its default settings, outputs. A field has
 //
 //   type              float, bool, int, activation, initializer, regularizer, seed or choice
@@ -18,7 +18,6 @@
 #include "core/check_fields.h"
 #include "core/json.h"
 #include "core/read_fields.h"
-#include "math/activations.h"
 
 namespace fastreg {
 namespace {
@@ -50,7 +49,7 @@ Described described(bool value) { return {"bool", {value}}; }
 Described described(float value) { return {"float", number(value)}; }
 Described described(double value) { return {"float", number(value)}; }
 Described described(std::size_t value) { return {"int", number(value)}; }
-Described described(ActivationKind value) { return {"activation", text(name(value))}; }
+Described described(const ActivationSpec& value) { return {"activation", text(name(value.kind))}; }
 Described described(const Penalty&) { return {"regularizer", {nullptr}}; }
 Described described(const std::optional<std::uint64_t>&) { return {"seed", {nullptr}}; }
 Described described(const Initializer& value) {
@@ -64,18 +63,20 @@ Described described(Enum value) {
   return {"choice", text(Choices<Enum>::kNames[static_cast<std::size_t>(value)])};
 }
 template <class T>
-Described described(const std::optional<T>&) {
-  return {described(T{}).type, {nullptr}};
+Described described(const std::optional<T>& value) {
+  return value ? described(*value) : Described{described(T{}).type, {nullptr}};
 }
 
 // The type of a field's value where it is not null.
 template <class Member>
 struct ValueOf {
   using type = Member;
+  static constexpr bool kOptional = false;
 };
 template <class T>
 struct ValueOf<std::optional<T>> {
   using type = T;
+  static constexpr bool kOptional = true;
 };
 
 template <class Owner, class Member>
@@ -84,7 +85,7 @@ void put_field(Json& fields, const Field<Owner, Member>& field) {
   Described value = described(Owner{}.*field.member);
   Json json{Json::Object{}};
   put(json, "type", text(value.type));
-  const bool nullable = value.value.is_null();
+  const bool nullable = ValueOf<Member>::kOptional || value.value.is_null();
   if (!field.required) put(json, "default", std::move(value.value));
   if (nullable) put(json, "nullable", {true});
   if (field.schedule) put(json, "schedule", {true});
@@ -167,12 +168,15 @@ Json kind_of(Descriptions list) {
 
 Json activations() {
   Json kind{Json::Object{}};
-  for_each_type(math::Activations(), [&]<class Functor>(Type<Functor>) {
-    Json one{Json::Object{}};
-    put(one, "fields", {Json::Object{}});
-    put(one, "backward_from", text(Functor::kFromInput ? "input" : "output"));
-    put(kind, Functor::kName, std::move(one));
-  });
+  for (const std::string activation : activation_names()) {
+    Json one{Json::Object{}}, fields{Json::Object{}};
+    for_each_type(ActivationParameters(), [&]<class Parameters>(Type<Parameters> type) {
+      if (activation == Parameters::kName) fields = fields_of(type);
+    });
+    put(one, "fields", std::move(fields));
+    put(one, "backward_from", text(derivative_from_output(activation_from_name(activation)) ? "output" : "input"));
+    put(kind, activation.c_str(), std::move(one));
+  }
   return kind;
 }
 

@@ -17,26 +17,47 @@ from fastreg.internal.layer_base import Layer, Value
 from fastreg.internal.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from fastreg.layers.activations import ELU, Identity, LeakyReLU, PReLU, ReLU, Softmax
     from fastreg.layers.dense import Activation, Dense
     from fastreg.layers.inputs import Input, InputLayer
     from fastreg.layers.merging import Add, Concatenate, Multiply
     from fastreg.layers.nested import Residual
-    from fastreg.layers.noise import Dropout
-    from fastreg.layers.normalization import BatchNormalization
+    from fastreg.layers.noise import ActivityRegularization, AlphaDropout, Dropout, GaussianDropout, GaussianNoise
+    from fastreg.layers.normalization import (
+        BatchNormalization,
+        LayerNormalization,
+        RMSNormalization,
+        Scale,
+        UnitNormalization,
+    )
 
 __all__ = [
     "ACTIVATIONS",
+    "ELU",
     "Activation",
+    "ActivityRegularization",
     "Add",
+    "AlphaDropout",
     "BatchNormalization",
     "Concatenate",
     "Dense",
     "Dropout",
+    "GaussianDropout",
+    "GaussianNoise",
+    "Identity",
     "Input",
     "InputLayer",
     "Layer",
+    "LayerNormalization",
+    "LeakyReLU",
     "Multiply",
+    "PReLU",
+    "RMSNormalization",
+    "ReLU",
     "Residual",
+    "Scale",
+    "Softmax",
+    "UnitNormalization",
     "Value",
     "get",
 ]
@@ -46,8 +67,12 @@ _LAYERS = {
     name: module
     for module, names in {
         "dense": ("Dense", "Activation"),
-        "normalization": ("BatchNormalization",),
-        "noise": ("Dropout",),
+        "activations": ("ReLU", "LeakyReLU", "ELU", "Softmax", "Identity", "PReLU"),
+        "normalization": (
+            *("BatchNormalization", "LayerNormalization", "RMSNormalization"),
+            *("UnitNormalization", "Scale"),
+        ),
+        "noise": ("Dropout", "GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegularization"),
         "merging": ("Add", "Multiply", "Concatenate"),
         "nested": ("Residual",),
     }.items()

@@ -100,13 +100,13 @@ def fit(
     _warn_once(core, data, names)
     features = data["x"] if len(inputs) == 1 else data["x"][0]
     n_rows = len(features) if data["rows"] is None else len(data["rows"])
-    steps = -(-n_rows // (min(batch, n_rows) or n_rows))
     n_features = features.shape[1]
     keys, directions = log_keys(core, n_features, validation is not None)
     stoppers = [item for item in items if isinstance(item, EarlyStopping)]
     configs = [stopper.core_config(keys, directions) for stopper in stoppers]
 
     trainer = core.trainer_for(n_features)
+    steps = trainer.steps_of_epoch(n_rows, batch)
     core.run_length = RunLength(steps, steps * last, trainer.step - steps * first)
     run = _Run(model, trainer, items, keys, first, last)
     model.stop_training, model.history = False, run.history

@@ -323,6 +323,14 @@ std::uint64_t Updater::steps() const {
   return impl_->steps;
 }
 
+bool Updater::average(float* out) const {
+  const std::lock_guard guard(impl_->lock);
+  const float* const average = impl_->state.average();
+  if (average == nullptr) return false;
+  std::copy_n(average, impl_->n, out);
+  return true;
+}
+
 void Updater::step(const float* gradient, double rate) {
   struct Job {
     Impl& impl;

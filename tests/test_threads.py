@@ -91,8 +91,12 @@ NETWORKS = {
        for name, case in METRIC_CASES.items()
        for loss in ["sparse_categorical_crossentropy" if case.oracle.targets == "labels" else "binary_crossentropy"]},
     **{f"activation {name}": (lambda name=name: [layers.Dense(19, name), layers.Activation(name), layers.Dense(1)],
-                              "mse", optimizers.SGD(0.01), (97, 11, 1), {"batch_size": 32})
-       for name in ACTIVATIONS},
+                              "mse", optimizers.SGD(1e-3 if name == "log_softmax" else 0.01), (97, 11, 1),
+                              {"batch_size": 32})
+       for name in ACTIVATIONS if name != "exponential"},
+    # One after another would leave the range of floats.
+    "activation exponential": (lambda: [layers.Dense(19, "exponential"), layers.Dense(1)], "mse",
+                               optimizers.SGD(1e-5), (97, 11, 1), {"batch_size": 32}),
     **{f"layer {name}": (lambda made=case.made: [layers.Dense(37, "tanh"), made, layers.Dense(1)],
                          "mse", optimizers.SGD(0.01), (97, 11, 1), {"batch_size": 32})
        for name, case in LAYER_CASES.items() if case.around[0] and name != "residual"},

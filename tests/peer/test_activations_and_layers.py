@@ -137,13 +137,12 @@ LAYERS = {
     "BatchNormalization": lambda m: m.BatchNormalization(
         -1,
         0.9,
-        gamma_initializer="zeros",
         beta_initializer="ones",
         moving_mean_initializer="ones",
         gamma_regularizer="l1",
     ),
     "ActivityRegularization": lambda m: m.ActivityRegularization(0.01, 0.02),
-    "Dense": lambda m: m.Dense(7, "selu", activity_regularizer="l1_l2" if m is layers else "l1l2"),
+    "Dense": lambda m: m.Dense(7, "selu", activity_regularizer="L1L2"),
 }
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import reference as ref
 import scipy.stats
+from cases import LAYER_CASES
 from conftest import SIZES, assert_close
 from fastreg import layers, optimizers, regularizers
 from programs import refusal
@@ -389,3 +390,69 @@ def test_bad_arguments():
         layers.PReLU(shared_axes=[1])
     with refusal(ValueError, ["activation must have no weights, got PReLU"]):
         layers.Dense(3, layers.PReLU())
+
+
+# ----------------------------------------------------------------------------------------------- files, copies, graphs
+
+
+CHAINED = [name for name, case in LAYER_CASES.items() if case.around[0]]
+
+
+@pytest.mark.parametrize("name", CHAINED)
+def test_training_goes_on_from_a_file_bit_for_bit(name, rng, tmp_path):
+    x, t = rng.normal(size=(49, 5)).astype(np.float32), rng.integers(0, 2, 49)
+
+    def made():
+        before, behind = LAYER_CASES[name].around
+        model = fr.Sequential([*before, LAYER_CASES[name].made, *behind], seed=8)
+        model.compile(optimizers.Adam(0.01), "binary_crossentropy")
+        return model
+
+    whole, half = made(), made()
+    whole.fit(x, t, epochs=4, batch_size=16, verbose=0)
+    half.fit(x, t, epochs=2, batch_size=16, verbose=0)
+    half.save(tmp_path / "model.fastreg")
+    resumed = fr.load(tmp_path / "model.fastreg")
+    assert resumed.layers[1].description == half.layers[1].description
+    resumed.fit(x, t, epochs=2, batch_size=16, verbose=0)
+    for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        assert one.tobytes() == other.tobytes()
+    assert fr.load(tmp_path / "model.fastreg").predict(x).tobytes() == half.predict(x).tobytes()
+
+
+def test_layers_within_graphs_and_blocks(rng):
+    """A branch of each kind, a Residual around others, and a shared input."""
+    x = fr.Input((6,), name="x")
+    left = layers.PReLU()(layers.Dense(6, "celu")(layers.GaussianNoise(0.1)(x)))
+    block = layers.Residual(
+        [layers.RMSNormalization(), layers.Dense(6, layers.LeakyReLU(0.1)), layers.AlphaDropout(0.1)]
+    )
+    right = layers.ActivityRegularization(l2=0.1)(block(layers.Scale()(x)))
+    out = layers.Dense(2, "softmax")(layers.LayerNormalization()(layers.Add()([left, right])))
+    model = fr.Model(x, out, seed=1)
+    model.compile(optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    rows, labels = rng.normal(size=(65, 6)).astype(np.float32), rng.integers(0, 2, 65)
+    before = model.evaluate(rows, labels, verbose=0)
+    model.fit(rows, labels, epochs=20, batch_size=16, verbose=0)
+    assert model.evaluate(rows, labels, verbose=0) < before
+    np.testing.assert_allclose(model.freeze()(rows), model.predict(rows), rtol=1e-4, atol=1e-6)
+
+
+def test_a_search_over_activations_and_layers(rng):
+    x, t = rng.normal(size=(90, 4)).astype(np.float32), rng.normal(size=(90, 1))
+
+    def build(params):
+        model = fr.Sequential(
+            [
+                layers.LayerNormalization(),
+                layers.Dense(8, params["activation"]),
+                layers.LeakyReLU(params["slope"]),
+                layers.Dense(1),
+            ]
+        )
+        model.compile(optimizers.Adam(0.01), "mse")
+        return model
+
+    space = {"activation": ["relu6", "hard_silu", "log_sigmoid"], "slope": [0.1, 0.3]}
+    search = fr.search.GridSearch(build, space, cv=2, seed=0, verbose=0).fit(x, t, epochs=2)
+    assert len({trial.score for trial in search.trials_}) == 6

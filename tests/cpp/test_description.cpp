@@ -415,10 +415,8 @@ void activations_are_read_with_their_parameters() {
       {R"({"alpha":1})", "activation: type is missing"},
       {"threshold", "activation: threshold is missing"},
   };
-  for (const auto& row : rows) {
-    check::context = row.text;
+  for (const auto& row : rows)
     CHECK(has(message_of<std::invalid_argument>([&] { parse_activation(row.text); }), row.message));
-  }
 }
 
 void names_are_those_of_the_enums() {

@@ -19,8 +19,26 @@ from fastreg.internal.lazy_names import lazy_names
 if TYPE_CHECKING:
     from fastreg.layers.activations import ELU, Identity, LeakyReLU, PReLU, ReLU, Softmax
     from fastreg.layers.dense import Activation, Dense
+    from fastreg.layers.dot import Dot, dot
+    from fastreg.layers.embedding import Embedding
     from fastreg.layers.inputs import Input, InputLayer
-    from fastreg.layers.merging import Add, Concatenate, Multiply
+    from fastreg.layers.lookups import Discretization, IntegerLookup, StringLookup
+    from fastreg.layers.merging import (
+        Add,
+        Average,
+        Concatenate,
+        Maximum,
+        Minimum,
+        Multiply,
+        Subtract,
+        add,
+        average,
+        concatenate,
+        maximum,
+        minimum,
+        multiply,
+        subtract,
+    )
     from fastreg.layers.nested import Residual
     from fastreg.layers.noise import ActivityRegularization, AlphaDropout, Dropout, GaussianDropout, GaussianNoise
     from fastreg.layers.normalization import (
@@ -30,6 +48,8 @@ if TYPE_CHECKING:
         Scale,
         UnitNormalization,
     )
+    from fastreg.layers.preprocessing import CategoryEncoding, Normalization, Rescaling
+    from fastreg.layers.reshaping import Flatten, Reshape
 
 __all__ = [
     "ACTIVATIONS",
@@ -38,28 +58,50 @@ __all__ = [
     "ActivityRegularization",
     "Add",
     "AlphaDropout",
+    "Average",
     "BatchNormalization",
+    "CategoryEncoding",
     "Concatenate",
     "Dense",
+    "Discretization",
+    "Dot",
     "Dropout",
+    "Embedding",
+    "Flatten",
     "GaussianDropout",
     "GaussianNoise",
     "Identity",
     "Input",
     "InputLayer",
+    "IntegerLookup",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
+    "Maximum",
+    "Minimum",
     "Multiply",
+    "Normalization",
     "PReLU",
     "RMSNormalization",
     "ReLU",
+    "Rescaling",
+    "Reshape",
     "Residual",
     "Scale",
     "Softmax",
+    "StringLookup",
+    "Subtract",
     "UnitNormalization",
     "Value",
+    "add",
+    "average",
+    "concatenate",
+    "dot",
     "get",
+    "maximum",
+    "minimum",
+    "multiply",
+    "subtract",
 ]
 
 # The module that each layer lives in; it is loaded when the layer is first used.
@@ -73,12 +115,20 @@ _LAYERS = {
             *("UnitNormalization", "Scale"),
         ),
         "noise": ("Dropout", "GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegularization"),
-        "merging": ("Add", "Multiply", "Concatenate"),
+        "merging": ("Add", "Multiply", "Concatenate", "Subtract", "Average", "Maximum", "Minimum"),
+        "dot": ("Dot",),
+        "reshaping": ("Flatten", "Reshape"),
+        "embedding": ("Embedding",),
+        "preprocessing": ("CategoryEncoding", "Normalization", "Rescaling"),
         "nested": ("Residual",),
     }.items()
     for name in names
 }
-_load = lazy_names(__name__, _LAYERS | {"Input": "inputs", "InputLayer": "inputs"}, absent_names(__name__))
+_LOOKUPS = ("Discretization", "IntegerLookup", "StringLookup")
+_FUNCTIONS = ("add", "average", "concatenate", "maximum", "minimum", "multiply", "subtract")
+_OTHERS = {"Input": "inputs", "InputLayer": "inputs", "dot": "dot"}
+_OTHERS |= dict.fromkeys(_LOOKUPS, "lookups") | dict.fromkeys(_FUNCTIONS, "merging")
+_load = lazy_names(__name__, _LAYERS | _OTHERS, absent_names(__name__))
 _REGISTRY: Registry[Layer] = Registry("layer", Layer, {}, later=_LAYERS, load=_load)
 
 if not TYPE_CHECKING:  # otherwise a type checker would allow every name

@@ -40,6 +40,10 @@ class ReLU(Layer, LayerArguments):
     negative_slope: Annotated[float, NON_NEGATIVE] = 0.0
     threshold: Annotated[float, NON_NEGATIVE] = 0.0
 
+    def is_elementwise(self) -> bool:
+        """True."""
+        return True
+
     def as_activation(self, owner: str) -> str | ParametrisedActivation:
         """What it is as the activation of another layer."""
         given = {"negative_slope": self.negative_slope, "max_value": self.max_value, "threshold": self.threshold}
@@ -68,6 +72,10 @@ class LeakyReLU(Layer, LayerArguments):
 
     negative_slope: Annotated[float, NON_NEGATIVE] = 0.3
 
+    def is_elementwise(self) -> bool:
+        """True."""
+        return True
+
     def as_activation(self, owner: str) -> str | ParametrisedActivation:
         """What it is as the activation of another layer."""
         return with_parameters(owner, "leaky_relu", {"negative_slope": self.negative_slope})
@@ -94,6 +102,10 @@ class ELU(Layer, LayerArguments):
     """
 
     alpha: Annotated[float, FINITE] = 1.0
+
+    def is_elementwise(self) -> bool:
+        """True."""
+        return True
 
     def as_activation(self, owner: str) -> str | ParametrisedActivation:
         """What it is as the activation of another layer."""
@@ -137,6 +149,10 @@ class Identity(Layer, LayerArguments):
         >>> layers.Identity(name="embedding")
         Identity(name='embedding')
     """
+
+    def is_elementwise(self) -> bool:
+        """True."""
+        return True
 
     def as_activation(self, owner: str) -> str:
         """What it is as the activation of another layer."""

@@ -83,3 +83,7 @@ class Activation(Layer, LayerArguments):
     def as_activation(self, owner: str) -> str | ParametrisedActivation:
         """What it is as the activation of another layer."""
         return self.activation
+
+    def is_elementwise(self) -> bool:
+        """False for functions of whole rows."""
+        return self.activation not in ("softmax", "log_softmax", "sparsemax")

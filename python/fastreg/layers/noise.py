@@ -40,6 +40,10 @@ class Dropout(Layer, LayerArguments):
     noise_shape: None = field(default=None, compare=False)
     seed: Annotated[int, NON_NEGATIVE, SEED_LIMIT] | None = None
 
+    def is_elementwise(self) -> bool:
+        """True."""
+        return True
+
 
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
@@ -64,6 +68,10 @@ class GaussianNoise(Layer, LayerArguments):
 
     stddev: Annotated[float, NON_NEGATIVE]
     seed: Annotated[int, NON_NEGATIVE, SEED_LIMIT] | None = None
+
+    def is_elementwise(self) -> bool:
+        """True."""
+        return True
 
 
 @takes_keras_arguments
@@ -90,6 +98,10 @@ class GaussianDropout(Layer, LayerArguments):
 
     rate: Annotated[float, FRACTION]
     seed: Annotated[int, NON_NEGATIVE, SEED_LIMIT] | None = None
+
+    def is_elementwise(self) -> bool:
+        """True."""
+        return True
 
 
 @takes_keras_arguments
@@ -123,6 +135,10 @@ class AlphaDropout(Layer, LayerArguments):
     noise_shape: None = field(default=None, compare=False)
     seed: Annotated[int, NON_NEGATIVE, SEED_LIMIT] | None = None
 
+    def is_elementwise(self) -> bool:
+        """True."""
+        return True
+
 
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
@@ -148,3 +164,7 @@ class ActivityRegularization(Layer, LayerArguments):
 
     l1: Annotated[float, NON_NEGATIVE] = 0.0
     l2: Annotated[float, NON_NEGATIVE] = 0.0
+
+    def is_elementwise(self) -> bool:
+        """True."""
+        return True

@@ -273,6 +273,12 @@ if TYPE_CHECKING:
         axis: InitVar[int] = -1
 
     @dataclass(frozen=True, kw_only=True)
+    class LabelArguments(AxisArguments):
+        """Arguments of Keras's sparse crossentropy as a metric."""
+
+        ignore_class: InitVar[None] = None
+
+    @dataclass(frozen=True, kw_only=True)
     class AtThresholdArguments(MetricArguments):
         """Arguments of Keras's metrics over all thresholds."""
 
@@ -304,7 +310,7 @@ else:
     LayerArguments = DenseArguments = NormalizationArguments = InputArguments = object
     BatchNormalizationArguments = PReLUArguments = object
     LossArguments = CrossentropyArguments = SparseCrossentropyArguments = object
-    MetricArguments = AxisArguments = AtThresholdArguments = AUCArguments = object
+    MetricArguments = AxisArguments = LabelArguments = AtThresholdArguments = AUCArguments = object
     OptimizerArguments = object
     ScheduleArguments = object
 

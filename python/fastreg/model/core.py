@@ -28,6 +28,7 @@ from fastreg.losses import Loss
 from fastreg.metrics import Metric
 from fastreg.model import adapted, graphs
 from fastreg.model.graphs import Graph, index_limits, layer_names
+from fastreg.model.nested import Nested, flags_of, nested_in, pull, push
 from fastreg.model.outputs import by_output, check_weights, log_keys
 from fastreg.optimizers import LearningRate, Optimizer
 from fastreg.schedules.base import RunLength
@@ -56,6 +57,9 @@ class CoreModel:
         layers: The descriptions of the layers.
         graph: The connections of the layers; None for a chain.
         input_shape: The shape of a row of the first input; None before it is known.
+        version: How often the weights have changed.
+        flags: Which layers of the models in this one are trained, once the network is there.
+        seen: For each model in this one, its version when the two last had the same weights.
         flat_outputs: Whether the outputs of the network are rows of numbers, once it is there.
         index_limits: For each input, the number below which its integers must be, or None for any numbers.
         network: The weights; None before they are created.
@@ -83,6 +87,8 @@ class CoreModel:
         self.input_shape: Shape | None = None if graph is None else graph.shapes[0]
         self.index_limits = index_limits(layers, graph)
         self.flat_outputs = True
+        self.version, self.seen = 0, dict[int, int]()
+        self.flags: tuple[bool, ...] = ()
         self.network: _core.Network | None = None
         self.trainer: _core.Trainer | None = None
         self.optimizer: Optimizer | None = None
@@ -125,6 +131,8 @@ class CoreModel:
                     refuse()
                 hint = "; did you forget the parentheses?" if isinstance(part, type) else ""
                 raise TypeError(f"Sequential: expected a layer, got {describe(part)}{hint}")
+            if isinstance(part, Nested) and len(part.core.input_names) > 1:
+                raise ValueError(f"Sequential: layer {len(extended)} must have one input, got {part!r}")
             if isinstance(part, Join):
                 raise ValueError(
                     f"Sequential: layer {len(extended)} must have one input, got {describe(part)}; Residual adds a "
@@ -174,8 +182,11 @@ class CoreModel:
             layers[index] = layers[index].with_trainable(trainable)
         if tuple(layers) == self.layers:
             return
+        self._rebuild(tuple(layers))
+
+    def _rebuild(self, layers: tuple[Layer, ...]) -> None:
         before, network, trainer = self.layers, self.network, self.trainer
-        self.layers, self.network, self.trainer = tuple(layers), None, None
+        self.layers, self.network, self.trainer = layers, None, None
         try:
             if network is not None:
                 self.require_network("trainable").set_weights(network.get_weights())
@@ -195,12 +206,13 @@ class CoreModel:
             got = shape[0] if len(shape) == 1 else f"shape {shape}"
             raise ValueError(f"build: the model takes {told(self.input_shape or ())}, got {got}")
         if (network := self.network) is not None:
-            return network
+            return self._with_shared(network)
         with self._making:
             if self.network is None:
                 network = _core.Network(json.dumps(self.description(shape)))
                 adapted.set_statistics(self, network, shape)
-                self.network, self.input_shape = network, shape
+                self.network, self.input_shape, self.seen = network, shape, {}
+                self._pull(network)
                 self.flat_outputs = all(len(found) == 1 for found in self.output_shapes(shape))
             return self.network
 
@@ -208,11 +220,41 @@ class CoreModel:
         """Takes the statistics of layers anew, after one of them was adapted to data."""
         if self.network is not None and self.input_shape is not None:
             adapted.set_statistics(self, self.network, self.input_shape)
+            self.weights_changed()
+
+    def _with_shared(self, network: _core.Network) -> _core.Network:
+        """The network, with the weights and the trained layers that the models in this one have now."""
+        if not self.seen or self.fit_lock.locked():
+            return network
+        self.share()
+        return cast(_core.Network, self.network)
+
+    def share(self) -> None:
+        """Takes the weights and the trained layers that the models in this one have now."""
+        if self.seen and self.network is not None:
+            if self.flags != flags_of(self):
+                self._rebuild(self.layers)
+                self.seen = dict.fromkeys(self.seen, -1)  # the new network has the weights of the old one
+            self._pull(self.network)
+
+    def _pull(self, network: _core.Network) -> None:
+        if nested := nested_in(self):
+            graph = graphs.chain(self.layers, self.known_shape()) if self.graph is None else self.graph
+            places = [self.layers.index(layer) for *_, layer in nested]
+            pull(self, network, {i: graph.shapes[graph.reads_of(place)[0]] for i, place in enumerate(places)})
+            self.flags = flags_of(self)
+
+    def weights_changed(self) -> None:
+        """Is called after the weights have changed, so that models that share some of them know."""
+        self.version += 1
+        if self.seen:
+            push(self)
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Sets all weights, in the order and the shapes in which the network has them."""
         network = self.require_network("set_weights")
         network.set_weights(arrays.network_weights(weights, network.weight_info(), "set_weights"))
+        self.weights_changed()
 
     def weight_count(self, shape: Shape) -> int:
         """The number of weights for a shape of the rows of the first input. It does not create them."""
@@ -343,7 +385,7 @@ class CoreModel:
     def require_network(self, call: str) -> _core.Network:
         """The network. Raises ValueError if the number of features is not known."""
         if self.network is not None:
-            return self.network
+            return self._with_shared(self.network) if self.seen else self.network
         self.require_layers(call)
         if self.input_shape is None:
             raise ValueError(f"{call}: the model is not built; call build or fit first, or give it an Input")
@@ -439,7 +481,7 @@ class CoreModel:
         weights, training = state["network"], state["trainer"]
         features = state.pop("n_features", None)  # a pickle of an older version has it instead of the shape
         state.setdefault("input_shape", None if features is None else (features,))
-        self.__dict__.update({"run_length": None} | state, network=None, trainer=None)
+        self.__dict__.update({"run_length": None, "version": 0, "seen": {}} | state, network=None, trainer=None)
         self.index_limits = index_limits(self.layers, self.graph)
         self._make_locks()
         if weights is not None:

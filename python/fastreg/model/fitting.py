@@ -110,6 +110,7 @@ def fit(
     stoppers = [item for item in items if isinstance(item, EarlyStopping)]
     configs = [stopper.core_config(keys, directions) for stopper in stoppers]
 
+    core.share()
     trainer = core.trainer_for(shape)
     require_statistics(core)
     core.run_length = RunLength(steps, steps * last, trainer.step - steps * first)
@@ -135,6 +136,7 @@ def fit(
             on_poll=run.on_poll if progress is not None and progress.live else None,
             interval=0.0 if run.listens or shown == 2 else _PROGRESS_INTERVAL,
         )
+        core.weights_changed()
         run.end(result, stoppers)
     return run.history
 

@@ -154,7 +154,8 @@ def test_intervals():
 
 
 REFUSED = {
-    "a lookup in a list": (lambda: fr.Sequential([layers.StringLookup(vocabulary=["a"])]), ["StringLookup", "x = layer"]),
+    "a lookup in a list": (
+        lambda: fr.Sequential([layers.StringLookup(vocabulary=["a"])]), ["StringLookup", "x = layer"]),
     "a lookup on a value": (lambda: layers.IntegerLookup(vocabulary=[1])(fr.Input((1,))), ["IntegerLookup", "fit"]),
     "intervals on a value": (lambda: layers.Discretization([0.0])(fr.Input((1,))), ["Discretization", "predict"]),
     "no vocabulary": (lambda: layers.StringLookup()(["a"]), ["StringLookup", "adapt"]),

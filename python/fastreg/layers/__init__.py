@@ -18,7 +18,6 @@ from fastreg.internal.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from fastreg.layers.dense import Activation, Dense
-    from fastreg.layers.dot import Dot, dot
     from fastreg.layers.embedding import Embedding
     from fastreg.layers.inputs import Input, InputLayer
     from fastreg.layers.lookups import Discretization, IntegerLookup, StringLookup
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from fastreg.layers.noise import Dropout
     from fastreg.layers.normalization import BatchNormalization
     from fastreg.layers.preprocessing import CategoryEncoding, Normalization, Rescaling
+    from fastreg.layers.products import Dot, dot
     from fastreg.layers.reshaping import Flatten, Reshape
 
 __all__ = [
@@ -91,7 +91,7 @@ _LAYERS = {
         "normalization": ("BatchNormalization",),
         "noise": ("Dropout",),
         "merging": ("Add", "Multiply", "Concatenate", "Subtract", "Average", "Maximum", "Minimum"),
-        "dot": ("Dot",),
+        "products": ("Dot",),
         "reshaping": ("Flatten", "Reshape"),
         "embedding": ("Embedding",),
         "preprocessing": ("CategoryEncoding", "Normalization", "Rescaling"),
@@ -101,7 +101,7 @@ _LAYERS = {
 }
 _LOOKUPS = ("Discretization", "IntegerLookup", "StringLookup")
 _FUNCTIONS = ("add", "average", "concatenate", "maximum", "minimum", "multiply", "subtract")
-_OTHERS = {"Input": "inputs", "InputLayer": "inputs", "dot": "dot"}
+_OTHERS = {"Input": "inputs", "InputLayer": "inputs", "dot": "products"}
 _OTHERS |= dict.fromkeys(_LOOKUPS, "lookups") | dict.fromkeys(_FUNCTIONS, "merging")
 _load = lazy_names(__name__, _LAYERS | _OTHERS, absent_names(__name__))
 _REGISTRY: Registry[Layer] = Registry("layer", Layer, {}, later=_LAYERS, load=_load)

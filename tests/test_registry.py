@@ -17,7 +17,7 @@ import cases
 import numpy as np
 import pytest
 import reference as ref
-from fastreg import _core, layers, ops, schedules
+from fastreg import _core, layers, metrics, ops, schedules
 from fastreg.internal.checks import POSITIVE, SEED_LIMIT, Range
 from fastreg.internal.description import Description, field_checks
 from programs import refusal
@@ -41,12 +41,12 @@ def test_the_rows_are_the_registry(kind):
 
 @pytest.mark.parametrize("kind", cases.KINDS)
 def test_every_public_class_is_registered(kind):
-    """But for the bases, for Input, which is no layer, and for lengths, which are no schedules."""
+    """But for the bases, Input, which is no layer, lengths, which are no schedules, and functions as metrics."""
     module, _ = cases.KINDS[kind]
     public = {item for name in module.__all__ if isinstance(item := getattr(module, name), type)}
     leaves = {
         item for item in public if not any(other is not item and issubclass(other, item) for other in public)
-    } - {layers.Input, schedules.Epochs, schedules.Share}
+    } - {layers.Input, schedules.Epochs, schedules.Share, metrics.MeanMetricWrapper}
     assert {item for item in leaves if issubclass(item, Description)} == set(module._REGISTRY.types)
 
 
@@ -288,7 +288,7 @@ def test_traits_are_those_of_the_core(kind):
         else:
             assert case.made.direction == told["direction"]
             assert case.made.outputs == case.oracle.outputs
-            assert type(case.made)().outputs == told.get("outputs")
+            assert type(case.made)(**NEEDED[type(case.made)]).outputs == told.get("outputs")
 
 
 @pytest.mark.parametrize("name", SCHEMA["activations"])

@@ -17,17 +17,8 @@
 #include "core/json.h"
 
 namespace fastreg {
-namespace {
 
-static_assert(std::endian::native == std::endian::little, "model files are little-endian");
-
-constexpr std::size_t kLengthBytes = 8;
-constexpr std::size_t kMaxHeader = 100'000'000;  // the limit that the format itself has
-constexpr std::size_t kDataAlignment = 64;
-constexpr std::size_t kMaxDimensions = 32;  // the limit that every version of NumPy accepts
-constexpr const char* kMetadata = "__metadata__";
-constexpr const char* kDescription = "fastreg";
-
+// What the header of a file says. These have no internal linkage, because a member of ModelReader has them.
 struct TensorEntry {
   std::string name;
   std::vector<std::size_t> shape;
@@ -39,6 +30,17 @@ struct Header {
   std::vector<TensorEntry> tensors;
   std::size_t data = 0;  // the offset in the file at which the data begins; read_header sets it
 };
+
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "model files are little-endian");
+
+constexpr std::size_t kLengthBytes = 8;
+constexpr std::size_t kMaxHeader = 100'000'000;  // the limit that the format itself has
+constexpr std::size_t kDataAlignment = 64;
+constexpr std::size_t kMaxDimensions = 32;  // the limit that every version of NumPy accepts
+constexpr const char* kMetadata = "__metadata__";
+constexpr const char* kDescription = "fastreg";
 
 [[noreturn]] void fail(const std::string& rule) { throw std::invalid_argument(rule); }
 

@@ -47,8 +47,8 @@ void TrainingStep::lay_out(const BackwardPlan& backward, const std::vector<bool>
       want(out.targets, most_rows_ * out.ld);
     if (!data_.y[i].sample_weight.empty()) want(out.weights, most_rows_);
     want(out.row_losses, most_rows_);
-    want(out.row_metrics, most_rows_ * scoring.row_metric_count());
-    out.block_sums.resize((most_rows_ + kLane - 1) / kLane * scoring.sum_count());
+    want(out.row_metrics, most_rows_ * scoring.metrics().row_count());
+    out.block_sums.resize((most_rows_ + kLane - 1) / kLane * scoring.metrics().sum_count());
   }
 
   std::size_t total = 0;
@@ -159,7 +159,7 @@ void TrainingStep::score(const Team& team, const Batch& batch) {
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
     const Objective::Part& part = objective_.parts()[i];
     Output& out = outputs_[i];
-    const std::size_t sums = part.scoring.sum_count();
+    const std::size_t sums = part.scoring.metrics().sum_count();
     if (first < last)
       std::fill(out.block_sums.data() + first * sums, out.block_sums.data() + last * sums, 0.0);
     if (out.scored != out.y) std::copy(out.y + mine.begin * out.ld, out.y + mine.end * out.ld, out.scored + mine.begin * out.ld);

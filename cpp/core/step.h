@@ -74,7 +74,8 @@ class TrainingStep {
   void score(const Team& team, const Batch& batch);
   ScoreBuffers scores(std::size_t output, const Batch& batch) {
     Output& out = outputs_[output];
-    return {out.row_losses, out.row_metrics, most_rows_, out.block_sums.data(), kLane, &epoch_[output], batch.begin};
+    return {out.row_losses, out.row_metrics, most_rows_, out.block_sums.data(), kLane, &epoch_[output], batch.begin,
+            out.weights};
   }
   void backward(const Team& team, std::size_t n, std::uint64_t step, float* gradients);
   static void move(const Pass& pass, const Backward& step);

@@ -92,9 +92,12 @@ void check_width(const std::string& where, const char* field, std::size_t width)
 
 namespace {
 
-void check_scoring(const std::string& loss_field, const Loss& loss, const std::string& metrics_field,
+void check_loss(const std::string& field, const Loss& loss) {
+  std::visit([&](const auto& chosen) { check_description(field, chosen); }, loss);
+}
+
+void check_metrics(const std::string& metrics_field,
                    const std::vector<Metric>& metrics) {
-  std::visit([&](const auto& chosen) { check_description(loss_field, chosen); }, loss);
   for (std::size_t i = 0; i < metrics.size(); ++i)
     std::visit([&](const auto& metric) { check_description(metrics_field + "[" + std::to_string(i) + "]", metric); },
                metrics[i]);
@@ -103,11 +106,17 @@ void check_scoring(const std::string& loss_field, const Loss& loss, const std::s
 }  // namespace
 
 void validate(const TrainingSpec& spec) {
-  if (spec.outputs.empty()) check_scoring("loss", spec.loss, "metrics", spec.metrics);
+  if (spec.outputs.empty()) {
+    check_loss("loss", spec.loss);
+    check_metrics("metrics", spec.metrics);
+    check_metrics("weighted_metrics", spec.weighted_metrics);
+  }
   for (std::size_t i = 0; i < spec.outputs.size(); ++i) {
     const OutputTraining& output = spec.outputs[i];
     const std::string index = "[" + std::to_string(i) + "]";
-    check_scoring("loss" + index, output.loss, "metrics" + index, output.metrics);
+    check_loss("loss" + index, output.loss);
+    check_metrics("metrics" + index, output.metrics);
+    check_metrics("weighted_metrics" + index, output.weighted_metrics);
     check_value(Check(""), ("loss_weights" + index).c_str(), kNotNegative, output.weight);
   }
   std::visit([](const auto& optimizer) { check_description("optimizer", optimizer); }, spec.optimizer);

@@ -250,7 +250,7 @@ class Network:
                     self.updaters[i, name] = ref.Updater(decayed, layer.penalty_of(name))
 
     def get_weights(self):
-        return [layer.p[name] for layer in self.layers for name in layer.names]
+        return ref.Network.get_weights(self)
 
     def forward(self, xs, training=False):
         """The outputs."""

@@ -48,6 +48,8 @@ from formulas.rules import (
     Optimizer,
     Penalty,
     RMSprop,
+    Rprop,
+    ScheduleFreeAdamW,
     Updater,
 )
 from formulas.schedules import SCHEDULES
@@ -69,6 +71,8 @@ __all__ = [
     "Optimizer",
     "Penalty",
     "RMSprop",
+    "Rprop",
+    "ScheduleFreeAdamW",
     "Updater",
     "loss_gradient",
     "loss_of",
@@ -289,7 +293,10 @@ class Network:
         self.steps, self.accumulated = 0, None
 
     def get_weights(self):
-        return [layer.p[name] for layer in self.layers for name in layer.names]
+        """Those to predict with, which are not where ScheduleFreeAdamW takes gradients."""
+        names = [(i, name) for i, layer in enumerate(self.layers) for name in layer.names]
+        weights = {key: updater.evaluated(self.layers[key[0]].p[key[1]]) for key, updater in self.updaters.items()}
+        return [weights[i, name] if (i, name) in weights else self.layers[i].p[name] for i, name in names]
 
     def forward(self, x, training=False):
         for i, layer in enumerate(self.layers):

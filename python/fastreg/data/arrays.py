@@ -40,6 +40,10 @@ _MISTAKABLE = (str, bytes, np.datetime64, np.timedelta64)
 # How often float64 features are read before converting all of them once is quicker (bench/NOTES.md).
 _PASSES_AS_FLOAT64 = 3
 
+# The largest of the weights is usually below this and above its inverse, so that float32 holds even those that are far
+# smaller.
+_USUAL_WEIGHT = 2.0**32
+
 # The random stream of validation_split. Shuffling, dropout and initial weights have other streams.
 _SPLIT_STREAM = 0x40000000
 
@@ -294,13 +298,16 @@ def sample_weights(value: object, n_rows: int, rows: Rows | None = None, name: s
 
 
 def _within_float32(weights: NDArray[Any], rows: Rows | None) -> NDArray[Any]:
-    """Weights >= 0. If they are wider than float32, a power of two scales them so that the largest is in [0.5, 1).
+    """Weights >= 0. If float32 may not reach them, a power of two scales them so that the largest is in [0.5, 1).
 
-    With ``rows``, only the largest of these rows counts; the other weights stay within float32 and are never read.
+    Others stay as they are, because metrics that count add weights up. With ``rows``, only the largest of these rows
+    counts; the other weights stay within float32 and are never read.
     """
     if weights.dtype.kind != "f" or weights.dtype.itemsize <= 4 or not np.isfinite(weights).all():
         return weights
     largest = np.max(weights if rows is None else weights[rows])
+    if 1 / _USUAL_WEIGHT <= largest <= _USUAL_WEIGHT:
+        return weights if rows is None else np.minimum(weights, np.finfo(np.float32).max)
     with np.errstate(over="ignore", under="ignore"):
         scaled: NDArray[Any] = np.ldexp(weights, -np.frexp(largest)[1])
     return scaled if rows is None else np.minimum(scaled, np.finfo(np.float32).max)

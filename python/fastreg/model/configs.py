@@ -95,12 +95,16 @@ def compile_config_of(model: CoreModel) -> dict[str, Any] | None:
         return None
     losses = [loss.to_config() for loss in model.losses]
     several = model.output_count > 1
-    metrics = [[one if isinstance(one, str) else one.to_config() for one in found] for found in model.metrics]
+    metrics, weighted = (
+        [[one if isinstance(one, str) else one.to_config() for one in found] for found in entries]
+        for entries in (model.metrics, model.weighted_metrics)
+    )
     return {
         "optimizer": model.optimizer.to_config(),
         "loss": (losses if several else losses[0]) if losses else None,
         "loss_weights": None if model.loss_weights is None else list(model.loss_weights),
         "metrics": metrics if several else [*metrics[0]] if metrics else [],
+        **({"weighted_metrics": weighted if several else [*weighted[0]]} if any(weighted) else {}),
     }
 
 
@@ -110,4 +114,10 @@ def compile_from_config(model: CoreModel, config: object) -> None:
         raise ValueError(
             f"compile_from_config: config must be what get_compile_config returned, got {describe(config)}"
         )
-    model.compile(config["optimizer"], config["loss"], config["metrics"], config.get("loss_weights"))
+    model.compile(
+        config["optimizer"],
+        config["loss"],
+        config["metrics"],
+        config.get("loss_weights"),
+        config.get("weighted_metrics"),
+    )

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from numpy.typing import ArrayLike
@@ -25,11 +24,11 @@ from fastreg.internal.forks import Lock
 from fastreg.internal.layer_base import Join, Shape, told
 from fastreg.layers import Input, Layer
 from fastreg.losses import Loss
-from fastreg.metrics import Metric
+from fastreg.metrics.base import FunctionMetric, Metric
 from fastreg.model import adapted, graphs
 from fastreg.model.graphs import Graph, index_limits, layer_names
-from fastreg.model.nested import Nested, flags_of, nested_in, pull, push
-from fastreg.model.outputs import by_output, check_weights, log_keys
+from fastreg.model.nested import Nested, Sharing
+from fastreg.model.outputs import by_output, check_weights, log_keys, resolved
 from fastreg.optimizers import LearningRate, Optimizer
 from fastreg.schedules.base import RunLength
 from fastreg.utils.seeds import draw_seed
@@ -41,7 +40,7 @@ class NotCompiledError(ValueError, AttributeError):
     """The error of a property that has no value before ``compile``. ``hasattr`` treats it as a missing attribute."""
 
 
-class CoreModel:
+class CoreModel(Sharing):
     """Layers, weights, and how they are trained.
 
     Args:
@@ -68,6 +67,7 @@ class CoreModel:
         losses: The loss of each output; empty before ``compile`` and if it was given none.
         loss_weights: The weight of each output's loss; None if all are 1.
         metrics: The metrics of each output, as ``compile`` was given them.
+        weighted_metrics: The same for the metrics that use the weights of rows.
         feature_names: The names of the columns of the first frame that the model was fitted on; with several inputs
             a tuple of those of each, with None for an input that was not such a frame.
         spreads_known: Whether the warning about the spreads of the features is no longer needed.
@@ -95,6 +95,7 @@ class CoreModel:
         self.losses: tuple[Loss, ...] = ()
         self.loss_weights: tuple[float, ...] | None = None
         self.metrics: tuple[tuple[str | Metric, ...], ...] = ()
+        self.weighted_metrics: tuple[tuple[str | Metric, ...], ...] = ()
         self.feature_names: Any = None
         self.spreads_known = False
         self.run_length: RunLength | None = None
@@ -119,7 +120,7 @@ class CoreModel:
     def append(self, parts: Iterable[object]) -> None:
         """Appends layers, or an ``Input`` before all others. Existing weights are kept; the optimizer is reset."""
         extended, given = list(self.layers), self.input_shape
-        shape = _shape(extended, given)
+        shape = graphs.shape_of_chain(extended, given)
         for part in parts:
             if isinstance(part, Input):
                 if extended or given is not None:
@@ -145,7 +146,7 @@ class CoreModel:
                     raise ValueError(f"Sequential: layer {len(extended)} is to take {told(said)}, but gets {got}")
                 if not extended:
                     given = shape = said
-            shape = _shape_after(part, shape)
+            shape = graphs.shape_after(part, shape)
             extended.append(part)
         layer_names(extended)
         self._replace_layers(tuple(extended))
@@ -216,40 +217,6 @@ class CoreModel:
                 self.flat_outputs = all(len(found) == 1 for found in self.output_shapes(shape))
             return self.network
 
-    def take_statistics(self) -> None:
-        """Takes the statistics of layers anew, after one of them was adapted to data."""
-        if self.network is not None and self.input_shape is not None:
-            adapted.set_statistics(self, self.network, self.input_shape)
-            self.weights_changed()
-
-    def _with_shared(self, network: _core.Network) -> _core.Network:
-        """The network, with the weights and the trained layers that the models in this one have now."""
-        if not self.seen or self.fit_lock.locked():
-            return network
-        self.share()
-        return cast(_core.Network, self.network)
-
-    def share(self) -> None:
-        """Takes the weights and the trained layers that the models in this one have now."""
-        if self.seen and self.network is not None:
-            if self.flags != flags_of(self):
-                self._rebuild(self.layers)
-                self.seen = dict.fromkeys(self.seen, -1)  # the new network has the weights of the old one
-            self._pull(self.network)
-
-    def _pull(self, network: _core.Network) -> None:
-        if nested := nested_in(self):
-            graph = graphs.chain(self.layers, self.known_shape()) if self.graph is None else self.graph
-            places = [self.layers.index(layer) for *_, layer in nested]
-            pull(self, network, {i: graph.shapes[graph.reads_of(place)[0]] for i, place in enumerate(places)})
-            self.flags = flags_of(self)
-
-    def weights_changed(self) -> None:
-        """Is called after the weights have changed, so that models that share some of them know."""
-        self.version += 1
-        if self.seen:
-            push(self)
-
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Sets all weights, in the order and the shapes in which the network has them."""
         network = self.require_network("set_weights")
@@ -295,7 +262,7 @@ class CoreModel:
 
     def output_shapes(self, shape: Shape) -> list[Shape]:
         """The shapes of the rows of the outputs for a shape of those of the first input."""
-        return [_shape(self.layers, shape) or shape] if self.graph is None else self.graph.output_shapes
+        return [graphs.shape_of_chain(self.layers, shape) or shape] if self.graph is None else self.graph.output_shapes
 
     def output_widths(self, shape: Shape) -> list[int]:
         """The widths of the outputs for a shape of the rows of the first input."""
@@ -307,19 +274,16 @@ class CoreModel:
         """The shape of the rows of the first input; of one feature where it is not known yet."""
         return (1,) if self.input_shape is None else self.input_shape
 
-    def shaped(self, outputs: Any) -> Any:
-        """Outputs of the network, an array or a list of such, in the shapes that they have here."""
-        shapes = self.output_shapes(self.known_shape())
-        if all(len(shape) == 1 for shape in shapes):
-            return outputs
-        several = isinstance(outputs, list)
-        parts = outputs if several else [outputs]
-        found = [part.reshape(len(part), *shape) for part, shape in zip(parts, shapes, strict=True)]
-        return found if several else found[0]
-
     # Training.
 
-    def compile(self, optimizer: object, loss: object, metrics: object, loss_weights: object = None) -> None:
+    def compile(
+        self,
+        optimizer: object,
+        loss: object,
+        metrics: object,
+        loss_weights: object = None,
+        weighted_metrics: object = None,
+    ) -> None:
         """Sets how the model is trained. Weights are kept; moments and the counts of steps and epochs are reset."""
         chosen = optimizers.get(optimizer, "compile: optimizer")
         names = self.output_names or [""]
@@ -329,10 +293,14 @@ class CoreModel:
             raise ValueError(f"compile: loss must be given for every output, but is missing for {missing}")
         chosen_losses = () if loss is None else tuple(losses.get(one, "compile: loss") for one in given)
         weights = check_weights(loss_weights, names)
-        entries = tuple(_metrics.listed(one) for one in by_output("metrics", metrics, names))
+        entries, weighted = (
+            tuple(_metrics.listed(one, argument) for one in by_output(argument, value, names))
+            for argument, value in (("metrics", metrics), ("weighted_metrics", weighted_metrics))
+        )
         if len(names) > 1 and chosen_losses:
-            log_keys(names, _resolved(entries, chosen_losses, self.output_widths(self.known_shape())))
-        self.optimizer, self.losses, self.loss_weights, self.metrics = chosen, chosen_losses, weights, entries
+            log_keys(names, resolved(entries, weighted, chosen_losses, self.output_widths(self.known_shape())))
+        self.optimizer, self.losses, self.loss_weights = chosen, chosen_losses, weights
+        self.metrics, self.weighted_metrics = entries, weighted
         self.trainer = self.run_length = None
 
     @property
@@ -351,9 +319,19 @@ class CoreModel:
         self.optimizer = replace(optimizer, learning_rate=value)
 
     def resolved_metrics(self, shape: Shape | None = None) -> list[list[Metric]]:
-        """The metrics of each output, where ``"accuracy"`` is replaced by the one that fits loss and width."""
+        """The metrics of each output, the weighted ones last; the accuracy that fits stands for ``"accuracy"``."""
         widths = self.output_widths(self.known_shape() if shape is None else shape)
-        return _resolved(self.metrics, self.require_losses("metrics"), widths)
+        return resolved(self.metrics, self.weighted_metrics, self.require_losses("metrics"), widths)
+
+    def add_metrics(self, added: Iterable[str | Metric]) -> None:
+        """Compiles a model with one output again, with further metrics that do not use weights."""
+        entries = (*(self.metrics[0] if self.metrics else ()), *added)
+        weighted = self.weighted_metrics[0] if self.weighted_metrics else ()
+        self.compile(self.optimizer, self.require_losses("metrics")[0], entries, self.loss_weights, weighted)
+
+    def metric_functions(self) -> list[Callable[..., float]]:
+        """The functions of Python among the metrics, in the order of their numbers in the description."""
+        return [one.value for found in self.resolved_metrics() for one in found if isinstance(one, FunctionMetric)]
 
     def log_keys(self, shape: Shape | None = None) -> dict[str, str]:
         """The keys of evaluated values in the order of the core, each with the better direction, "min" or "max"."""
@@ -431,7 +409,7 @@ class CoreModel:
         """The JSON form of what ``compile`` was given, as C++ and files have it."""
         optimizer = self.require_optimizer("fit")
         chosen = [loss.to_config() for loss in self.require_losses("fit")]
-        metrics = [[metric.to_config() for metric in found] for found in self.resolved_metrics()]
+        metrics, weighted = self._described_metrics(for_file)
         several = len(chosen) > 1 or self.loss_weights is not None
         weights = {} if self.loss_weights is None else {"loss_weights": list(self.loss_weights)}
         return {
@@ -440,7 +418,25 @@ class CoreModel:
             **weights,
             "optimizer": optimizer.to_config() if for_file else self._optimizer_of_the_core(optimizer),
             "metrics": metrics if several else metrics[0],
+            **({"weighted_metrics": weighted if several else weighted[0]} if any(weighted) else {}),
         }
+
+    def _described_metrics(self, for_file: bool) -> tuple[list[list[Any]], list[list[Any]]]:
+        """The JSON forms of the metrics of each output, and of the weighted ones; files cannot hold functions."""
+        plain: list[list[Any]] = []
+        weighted: list[list[Any]] = []
+        functions = 0
+        for entries, found in zip(self.metrics, self.resolved_metrics(), strict=True):
+            plain.append([])
+            weighted.append([])
+            for i, metric in enumerate(found):
+                into = (plain if i < len(entries) else weighted)[-1]
+                if not isinstance(metric, FunctionMetric):
+                    into.append(metric.to_config())
+                elif not for_file:
+                    into.append({"type": "Function", "index": functions})
+                    functions += 1
+        return plain, weighted
 
     def _optimizer_of_the_core(self, optimizer: Optimizer) -> dict[str, Any]:
         """The optimizer's JSON form for the core, which knows layers by their numbers only."""
@@ -481,7 +477,9 @@ class CoreModel:
         weights, training = state["network"], state["trainer"]
         features = state.pop("n_features", None)  # a pickle of an older version has it instead of the shape
         state.setdefault("input_shape", None if features is None else (features,))
-        self.__dict__.update({"run_length": None, "version": 0, "seen": {}} | state, network=None, trainer=None)
+        # Pickles of earlier versions have no such members.
+        state = {"weighted_metrics": (), "run_length": None, "version": 0, "seen": {}} | state
+        self.__dict__.update(state, network=None, trainer=None)
         self.index_limits = index_limits(self.layers, self.graph)
         self._make_locks()
         if weights is not None:
@@ -496,29 +494,3 @@ class CoreModel:
 def core_of(model: object) -> CoreModel:
     """The core of a model."""
     return cast(CoreModel, cast(Any, model)._core)
-
-
-def _resolved(
-    entries: Sequence[tuple[str | Metric, ...]], chosen: Sequence[Loss], widths: Sequence[int]
-) -> list[list[Metric]]:
-    return [list(_resolved_once(*of_output)) for of_output in zip(entries, chosen, widths, strict=True)]
-
-
-@lru_cache(maxsize=64)
-def _resolved_once(entries: tuple[str | Metric, ...], loss: Loss, n_outputs: int) -> tuple[Metric, ...]:
-    """The metrics of an output. They are remembered, because every evaluation asks for them."""
-    return tuple(_metrics.resolve(entries, loss, n_outputs))
-
-
-def _shape(layers: Sequence[Layer], shape: Shape | None) -> Shape | None:
-    for layer in layers:
-        shape = _shape_after(layer, shape)
-    return shape
-
-
-def _shape_after(layer: Layer, shape: Shape | None) -> Shape | None:
-    """The shape of a layer's output. For a Dense layer it is known even if that of the input is not."""
-    if shape is not None:
-        return layer.output_shape(shape)
-    units = getattr(layer, "units", None)
-    return None if units is None else (units,)

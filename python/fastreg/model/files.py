@@ -283,26 +283,36 @@ def _port(value: object) -> Mapping[str, Any]:
 
 
 def _compile(model: CoreModel, description: Mapping[str, Any]) -> None:
-    entries, given = description.get("metrics", []), description["loss"]
-    if not isinstance(entries, list):
-        raise ValueError(f"metrics must be a list, got {describe(entries)}")
+    given = description["loss"]
     several = isinstance(given, list)
-    if several and not all(isinstance(of_output, list) for of_output in entries):
-        raise ValueError(f"metrics must be a list for each output, got {describe(entries)}")
     chosen = [losses.get(_object(one, "loss"), "loss") for one in (given if several else [given])]
-    found = [
-        [metrics.get(_object(entry, "metrics"), "metrics") for entry in of_output]
-        for of_output in (entries if several else [entries])
-    ]
+    found = _metrics_of(description, "metrics", several)
+    weighted = _metrics_of(description, "weighted_metrics", several)
     names = model.output_names
     if len(chosen) != len(names) or len(found) not in (0, len(names)):
         raise ValueError(f"loss and metrics must be for {len(names)} outputs, got {len(chosen)} and {len(found)}")
+    if len(weighted) not in (0, len(names)):
+        raise ValueError(f"weighted_metrics must be for {len(names)} outputs, got {len(weighted)}")
     model.compile(
         optimizers.get(_object(description.get("optimizer"), "optimizer"), "optimizer"),
         chosen,
         dict(zip(names, found, strict=False)),
         description.get("loss_weights"),
+        dict(zip(names, weighted, strict=False)),
     )
+
+
+def _metrics_of(description: Mapping[str, Any], member: str, several: bool) -> list[list[metrics.Metric]]:
+    """The metrics of each output that a member of a description has."""
+    entries = description.get(member, [])
+    if not isinstance(entries, list):
+        raise ValueError(f"{member} must be a list, got {describe(entries)}")
+    if several and not all(isinstance(of_output, list) for of_output in entries):
+        raise ValueError(f"{member} must be a list for each output, got {describe(entries)}")
+    return [
+        [metrics.get(_object(entry, member), member) for entry in of_output]
+        for of_output in (entries if several else [entries])
+    ]
 
 
 def _feature_names(value: object, model: CoreModel) -> Any:

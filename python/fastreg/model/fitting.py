@@ -134,6 +134,7 @@ def fit(
             time_limit=_seconds_left(items, begun),
             on_epoch=run.on_epoch if progress is not None or run.listens else None,
             on_poll=run.on_poll if progress is not None and progress.live else None,
+            metric_functions=core.metric_functions(),
             interval=0.0 if run.listens or shown == 2 else _PROGRESS_INTERVAL,
         )
         core.weights_changed()

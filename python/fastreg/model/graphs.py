@@ -93,6 +93,21 @@ def flat_range(layers: Sequence[Layer], index: int) -> tuple[int, int]:
     return first, first + layers[index].core_count
 
 
+def shape_of_chain(layers: Sequence[Layer], shape: Shape | None) -> Shape | None:
+    """The shape of the output of layers one after another; None if it is not known."""
+    for layer in layers:
+        shape = shape_after(layer, shape)
+    return shape
+
+
+def shape_after(layer: Layer, shape: Shape | None) -> Shape | None:
+    """The shape of a layer's output. For a Dense layer it is known even if that of the input is not."""
+    if shape is not None:
+        return layer.output_shape(shape)
+    units = getattr(layer, "units", None)
+    return None if units is None else (units,)
+
+
 class Flat(NamedTuple):
     """The layers of a network as C++ has them.
 

@@ -96,6 +96,7 @@ class Model(Face):
         metrics: Any = None,
         *,
         loss_weights: Any = None,
+        weighted_metrics: Any = None,
         **keras: object,
     ) -> None:
         """Sets how the model is trained. Weights are kept; moments and the counts of steps and epochs are reset.
@@ -104,11 +105,14 @@ class Model(Face):
             optimizer: One of :mod:`fastreg.optimizers`, or a name such as ``"adam"``.
             loss: One of :mod:`fastreg.losses`, or a name such as ``"mse"``; ``fit`` and ``evaluate`` need one. With
                 several outputs it is one loss for all of them, a list with one for each, or a dict by their names.
-            metrics: A list of :mod:`fastreg.metrics` or names; ``"accuracy"`` means the one that matches loss and
-                outputs. With several outputs it is a list with a metric, a list or None for each output, or a dict by
-                their names; a single name is used for every output.
+            metrics: A list of :mod:`fastreg.metrics`, names or functions of ``(y_true, y_pred)``; ``"accuracy"`` means
+                the one that matches loss and outputs. They do not use the weights of rows. With several outputs it is a
+                list with a metric, a list or None for each output, or a dict by their names; a single name is used for
+                every output.
             loss_weights: The factor >= 0 of each output's loss in their sum: a list, or a dict by the names of the
                 outputs. The factor of an output that the dict does not have is 1; None means 1 for all.
+            weighted_metrics: As ``metrics``, but they use the weights of rows, those of classes included. In the
+                history they follow the others; one whose name is taken has ``weighted_`` in front.
             **keras: Keras's other arguments, accepted only at values that change nothing.
 
         With several outputs ``loss`` in the history is the weighted sum of the losses and the penalties; the loss of
@@ -122,7 +126,7 @@ class Model(Face):
         self._core.require_idle("compile")
         refuse_requests("compile", keras)
         given = optimizer.description if type(optimizer) is BoundOptimizer else optimizer
-        self._core.compile(given, loss, metrics, loss_weights)
+        self._core.compile(given, loss, metrics, loss_weights, weighted_metrics)
 
     def fit(
         self,
@@ -167,10 +171,10 @@ class Model(Face):
             class_weight: ``{label: weight}``, where a missing label has the weight 1, or ``"balanced"``. It applies to
                 training rows only, and to models with one output.
             sample_weight: A weight >= 0 for each row, not all 0; only their ratios count. Training divides them,
-                including those of classes, by their mean over all training rows, and takes the gradient of a batch
-                from the sum of weight times loss divided by the number of its rows. The loss that is reported is the
-                weighted mean over the epoch. Metrics are not weighted. With several outputs an array applies to all
-                of them; a list has an array or None for each; a dict by their names may leave out some.
+                including those of classes, by their mean over all training rows, and takes the gradient of a batch from
+                the sum of weight times loss divided by the number of its rows. The loss that is reported is the
+                weighted mean over the epoch, and weighted metrics are weighted, too. With several outputs an array
+                applies to all of them; a list has an array or None for each; a dict by their names may leave out some.
             initial_epoch: The number that the first epoch has in callbacks and history, in [0, ``epochs``].
             rows: Indices of the rows of x, y and ``sample_weight`` to train on, in any order; a row that occurs twice
                 counts twice. The others are not trained on, but they are checked, too. Nothing is copied, so that many
@@ -287,7 +291,7 @@ class Model(Face):
         parts = inputs_of(core, x)
         checked_input_names(parts, core.feature_names)
         data = fitting.labelled_data(core, parts, y, sample_weight, class_weight, core.known_shape(), rows=rows)
-        values = core.trainer_for(None).evaluate(data)
+        values = core.trainer_for(None).evaluate(data, core.metric_functions())
         named = dict(zip(core.log_keys(), values, strict=True))
         if shown:
             say(format_values(named))
@@ -402,7 +406,7 @@ class Model(Face):
 
     @property
     def metrics(self) -> Any:
-        """The metrics, where ``"accuracy"`` is replaced by the one that fits. The list is empty without a loss.
+        """The metrics, then the weighted ones, with the one that fits for ``"accuracy"``; an empty list without a loss.
 
         With several outputs it is a dict of such lists by their names.
         """

@@ -7,13 +7,13 @@ Keras, except while one of them is being fitted. ``CoreModel`` counts the change
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from fastreg import _core
 from fastreg.internal.layer_base import Layer, Lowering, Shape, Symbol, Value
-from fastreg.model import graphs
+from fastreg.model import adapted, graphs
 
-__all__ = ["Nested", "nested_in", "pull", "push"]
+__all__ = ["Nested", "Sharing"]
 
 
 class Nested(Layer):
@@ -177,3 +177,63 @@ def push(core: Any) -> None:
         begin, stop = _range(core.network, first, end)
         layer.core.set_weights(core.network.get_weights()[begin:stop])
         core.seen[place] = layer.core.version
+
+
+class Sharing:
+    """The part of a ``CoreModel`` that keeps its weights those of the models and layers in it."""
+
+    layers: tuple[Layer, ...]
+    graph: graphs.Graph | None
+    network: _core.Network | None
+    fit_lock: Any
+    version: int
+    seen: dict[int, int]
+    flags: tuple[bool, ...]
+    input_shape: Shape | None
+    known_shape: Any
+    output_shapes: Any
+    _rebuild: Any
+
+    def _with_shared(self, network: _core.Network) -> _core.Network:
+        """The network, with the weights and the trained layers that the models in this one have now."""
+        if not self.seen or self.fit_lock.locked():
+            return network
+        self.share()
+        return cast(_core.Network, self.network)
+
+    def share(self) -> None:
+        """Takes the weights and the trained layers that the models in this one have now."""
+        if self.seen and self.network is not None:
+            if self.flags != flags_of(self):
+                self._rebuild(self.layers)
+                self.seen = dict.fromkeys(self.seen, -1)  # the new network has the weights of the old one
+            self._pull(self.network)
+
+    def _pull(self, network: _core.Network) -> None:
+        if nested_in(self):
+            graph = graphs.chain(self.layers, self.known_shape()) if self.graph is None else self.graph
+            places = [place for place, layer in enumerate(self.layers) if isinstance(layer, Nested)]
+            pull(self, network, {i: graph.shapes[graph.reads_of(place)[0]] for i, place in enumerate(places)})
+            self.flags = flags_of(self)
+
+    def weights_changed(self) -> None:
+        """Is called after the weights have changed, so that models that share some of them know."""
+        self.version += 1
+        if self.seen:
+            push(self)
+
+    def take_statistics(self) -> None:
+        """Takes the statistics of layers anew, after one of them was adapted to data."""
+        if self.network is not None and self.input_shape is not None:
+            adapted.set_statistics(self, self.network, self.input_shape)
+            self.weights_changed()
+
+    def shaped(self, outputs: Any) -> Any:
+        """Outputs of the network, an array or a list of such, in the shapes that they have here."""
+        shapes = self.output_shapes(self.known_shape())
+        if all(len(shape) == 1 for shape in shapes):
+            return outputs
+        several = isinstance(outputs, list)
+        parts = outputs if several else [outputs]
+        found = [part.reshape(len(part), *shape) for part, shape in zip(parts, shapes, strict=True)]
+        return found if several else found[0]

@@ -21,7 +21,7 @@ LAYERS = (
     ("callbacks",),
     ("data",),
     ("runtime", "utils", "diagnosis", "plots"),
-    ("model.graphs", "model.adapted", "model.outputs"),
+    ("model.graphs", "model.adapted", "model.nested", "model.outputs"),
     ("model.core",),
     ("model",),
     ("activations", "models", "ops", "utils.pictures"),

@@ -81,6 +81,16 @@ class Lowering(Protocol):
     def shape(self, value: int) -> Shape:
         """The shape of a value."""
 
+    def call(self, layer: "Layer", key: int, values: tuple[int, ...], shapes: Sequence[Shape]) -> int:
+        """Writes a layer within this one, or if it was written under this key before, a further use of it.
+
+        Args:
+            layer: The layer.
+            key: Tells the layers within this one apart.
+            values: The values that it reads.
+            shapes: Their shapes.
+        """
+
 
 class Value(Symbol):
     """What a layer makes of other values, in a network that is being described.
@@ -196,6 +206,11 @@ class Layer(Part):
     def is_elementwise(self) -> bool:
         """Whether it computes element by element, so that a value of any shape keeps its shape."""
         return False
+
+    @property
+    def kind(self) -> str:
+        """The name of the class, as models show it."""
+        return type(self).__name__
 
     @property
     def core_count(self) -> int:

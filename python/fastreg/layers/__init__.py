@@ -19,7 +19,6 @@ from fastreg.internal.lazy_names import lazy_names
 if TYPE_CHECKING:
     from fastreg.layers.activations import ELU, Identity, LeakyReLU, PReLU, ReLU, Softmax
     from fastreg.layers.dense import Activation, Dense
-    from fastreg.layers.dot import Dot, dot
     from fastreg.layers.embedding import Embedding
     from fastreg.layers.inputs import Input, InputLayer
     from fastreg.layers.lookups import Discretization, IntegerLookup, StringLookup
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
         UnitNormalization,
     )
     from fastreg.layers.preprocessing import CategoryEncoding, Normalization, Rescaling
+    from fastreg.layers.products import Dot, dot
     from fastreg.layers.reshaping import Flatten, Reshape
 
 __all__ = [
@@ -116,7 +116,7 @@ _LAYERS = {
         ),
         "noise": ("Dropout", "GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegularization"),
         "merging": ("Add", "Multiply", "Concatenate", "Subtract", "Average", "Maximum", "Minimum"),
-        "dot": ("Dot",),
+        "products": ("Dot",),
         "reshaping": ("Flatten", "Reshape"),
         "embedding": ("Embedding",),
         "preprocessing": ("CategoryEncoding", "Normalization", "Rescaling"),
@@ -126,7 +126,7 @@ _LAYERS = {
 }
 _LOOKUPS = ("Discretization", "IntegerLookup", "StringLookup")
 _FUNCTIONS = ("add", "average", "concatenate", "maximum", "minimum", "multiply", "subtract")
-_OTHERS = {"Input": "inputs", "InputLayer": "inputs", "dot": "dot"}
+_OTHERS = {"Input": "inputs", "InputLayer": "inputs", "dot": "products"}
 _OTHERS |= dict.fromkeys(_LOOKUPS, "lookups") | dict.fromkeys(_FUNCTIONS, "merging")
 _load = lazy_names(__name__, _LAYERS | _OTHERS, absent_names(__name__))
 _REGISTRY: Registry[Layer] = Registry("layer", Layer, {}, later=_LAYERS, load=_load)

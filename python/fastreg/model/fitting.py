@@ -109,6 +109,7 @@ def fit(
     stoppers = [item for item in items if isinstance(item, EarlyStopping)]
     configs = [stopper.core_config(keys, directions) for stopper in stoppers]
 
+    core.share()
     trainer = core.trainer_for(shape)
     require_statistics(core)
     steps = trainer.steps_of_epoch(n_rows, batch)
@@ -136,6 +137,7 @@ def fit(
             metric_functions=core.metric_functions(),
             interval=0.0 if run.listens or shown == 2 else _PROGRESS_INTERVAL,
         )
+        core.weights_changed()
         run.end(result, stoppers)
     return run.history
 

@@ -21,7 +21,7 @@ class GaussianOperation final : public Operation {
         combination_(combination),
         deviation_(deviation),
         seed_(seed),
-        stream_(static_cast<std::uint32_t>(context.index)) {}
+        stream_(static_cast<std::uint32_t>(context.stream)) {}
 
   bool identity_in_inference() const override { return true; }
   std::size_t cache_floats(std::size_t rows) const override { return round_up(rows * out_ld(), kNormals); }
@@ -61,7 +61,7 @@ class GaussianOperation final : public Operation {
 class AlphaDropoutOperation final : public Operation {
  public:
   AlphaDropoutOperation(const AlphaDropout& spec, const OperationContext& context)
-      : Operation(context.inputs[0], context.inputs[0]), masks_(spec.rate, spec.seed, context.index) {
+      : Operation(context.inputs[0], context.inputs[0]), masks_(spec.rate, spec.seed, context.stream) {
     constexpr double kLimit = -1.7580993408473766;
     const double p = masks_.probability(), a = 1.0 / std::sqrt((1.0 - p) * (1.0 + p * kLimit * kLimit));
     scale_ = static_cast<float>(a);

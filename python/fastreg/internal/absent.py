@@ -31,18 +31,14 @@ _SAID: dict[str, dict[str, str]] = {
         "GlobalAvgPool1D GlobalAvgPool2D GlobalAvgPool3D AdaptiveAveragePooling1D AdaptiveAveragePooling2D "
         "AdaptiveAveragePooling3D AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D LSTM GRU SimpleRNN "
         "RNN LSTMCell GRUCell SimpleRNNCell StackedRNNCells Bidirectional TimeDistributed ConvLSTM1D ConvLSTM2D "
-        "ConvLSTM3D Embedding ReversibleEmbedding Attention AdditiveAttention MultiHeadAttention "
+        "ConvLSTM3D ReversibleEmbedding Attention AdditiveAttention MultiHeadAttention "
         "GroupedQueryAttention GroupQueryAttention EinsumDense Masking ZeroPadding1D ZeroPadding2D ZeroPadding3D "
         "Cropping1D Cropping2D Cropping3D UpSampling1D UpSampling2D UpSampling3D RepeatVector Conv1d Conv2d Conv3d "
         "MaxPool1d MaxPool2d MaxPool3d AvgPool1d AvgPool2d TransformerEncoderLayer Transformer",
-        "arrange the features in NumPy before fit: numpy.reshape(x, (len(x), -1)) makes rows of anything": "Flatten "
-        "Reshape Permute Unflatten",
-        _JOINS: "Subtract Average Maximum Minimum Dot subtract average maximum minimum dot Bilinear",
-        "Add()([a, b]), Multiply()([a, b]) and Concatenate()([a, b]) are the layers": "add multiply concatenate",
+        "arrange the features in NumPy before fit; Reshape and Flatten change shapes alone": "Permute Unflatten",
+        _JOINS: "Bilinear",
         "only built-in layers are supported": "Lambda Wrapper TFSMLayer FlaxLayer JaxLayer TorchModuleWrapper "
         "InputSpec",
-        "scale features before fit with (x - mean) / std of the training rows; in a search preprocess='standard' does "
-        "it for each fold. BatchNormalization normalises within a batch, which is another thing": "Normalization",
         "BatchNormalization, LayerNormalization, RMSNormalization and UnitNormalization are there": "GroupNorm "
         "GroupNormalization SpectralNormalization InstanceNormalization WeightNormalization LayerNorm RMSNorm "
         "InstanceNorm1d",
@@ -54,8 +50,8 @@ _SAID: dict[str, dict[str, str]] = {
         "LogSoftmax LogSigmoid Hardtanh Hardswish Hardsigmoid Hardshrink Softshrink Tanhshrink ReLU6",
         "ReLU(threshold=) is one": "ThresholdedReLU",
         _RECTIFIED: "GLU RReLU",
-        "encode tables before fit; `fastreg tune` does it for a CSV or Parquet file": "CategoryEncoding Discretization "
-        "Hashing HashedCrossing StringLookup IntegerLookup TextVectorization Rescaling FeatureSpace",
+        "encode tables before fit; `fastreg tune` does it for a CSV or Parquet file": "Hashing HashedCrossing "
+        "TextVectorization FeatureSpace",
         "images are prepared before fit": "Resizing CenterCrop RandomCrop RandomFlip RandomTranslation RandomRotation "
         "RandomZoom RandomContrast RandomBrightness RandomHeight RandomWidth RandomShear RandomSharpness "
         "RandomSaturation RandomHue RandomGrayscale RandomColorJitter RandomColorDegeneration RandomPosterization "

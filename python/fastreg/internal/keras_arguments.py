@@ -29,6 +29,15 @@ _FLOAT32 = _Kind("None or 'float32'", lambda v: v is None or str(getattr(v, "__n
 _NONE = (None,)
 
 _MODEL: dict[str, dict[str, tuple[object, ...]]] = {
+    "Discretization": {"sparse": (False,), "dtype": _FLOAT32},
+    "StringLookup": {"sparse": (False,), "encoding": ("utf-8",), "idf_weights": _NONE, "salt": _NONE},
+    "IntegerLookup": {
+        "sparse": (False,),
+        "vocabulary_dtype": ("int64", "int32"),
+        "idf_weights": _NONE,
+        "salt": _NONE,
+        "oov_method": ("floormod",),
+    },
     "Sequential": {"trainable": (True,)},
     "Model": {"trainable": (True,)},
     "compile": {
@@ -108,15 +117,6 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
         "input_length": _ROWS,
     },
     "CategoryEncoding": {"sparse": (False,)},
-    "Discretization": {"sparse": (False,)},
-    "StringLookup": {"sparse": (False,), "encoding": ("utf-8",), "idf_weights": _NONE, "salt": _NONE},
-    "IntegerLookup": {
-        "sparse": (False,),
-        "vocabulary_dtype": ("int64", "int32"),
-        "idf_weights": _NONE,
-        "salt": _NONE,
-        "oov_method": ("floormod",),
-    },
     "Input": {
         "sparse": (None, False),
         "ragged": (None, False),
@@ -186,23 +186,6 @@ if TYPE_CHECKING:
         """Arguments of Keras's encodings."""
 
         sparse: InitVar[bool] = False
-
-    @dataclass(frozen=True, kw_only=True)
-    class StringLookupArguments(EncodingArguments):
-        """Arguments of Keras's string lookup."""
-
-        encoding: InitVar[str] = "utf-8"
-        idf_weights: InitVar[None] = None
-        salt: InitVar[None] = None
-
-    @dataclass(frozen=True, kw_only=True)
-    class IntegerLookupArguments(EncodingArguments):
-        """Arguments of Keras's integer lookup."""
-
-        vocabulary_dtype: InitVar[str] = "int64"
-        idf_weights: InitVar[None] = None
-        salt: InitVar[None] = None
-        oov_method: InitVar[str] = "floormod"
 
     @dataclass(frozen=True, kw_only=True)
     class NormalizationArguments(LayerArguments):
@@ -306,7 +289,7 @@ if TYPE_CHECKING:
 
         name: InitVar[str | None] = None
 else:
-    EmbeddingArguments = EncodingArguments = StringLookupArguments = IntegerLookupArguments = object
+    EmbeddingArguments = EncodingArguments = object
     LayerArguments = DenseArguments = NormalizationArguments = InputArguments = object
     BatchNormalizationArguments = PReLUArguments = object
     LossArguments = CrossentropyArguments = SparseCrossentropyArguments = object

@@ -130,7 +130,6 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
     "Adam": {"amsgrad": (False,)},
     "AdamW": {"amsgrad": (False,)},
     "RMSprop": {"momentum": (0, 0.0), "centered": (False,)},
-    "CosineDecay": {"warmup_target": _NONE, "warmup_steps": (0,)},
 }
 
 # These base classes tell a type checker about the arguments; at run time they are empty. A type checker expects that
@@ -259,19 +258,12 @@ if TYPE_CHECKING:
         """Arguments of Keras's schedule."""
 
         name: InitVar[str | None] = None
-
-    @dataclass(frozen=True, kw_only=True)
-    class CosineArguments(ScheduleArguments):
-        """Arguments of Keras's cosine."""
-
-        warmup_target: InitVar[None] = None
-        warmup_steps: InitVar[int] = 0
 else:
     LayerArguments = DenseArguments = NormalizationArguments = InputArguments = object
     LossArguments = CrossentropyArguments = SparseCrossentropyArguments = object
     MetricArguments = BinaryAccuracyArguments = object
     DecoupledArguments = OptimizerArguments = AdamArguments = AdamWArguments = RMSpropArguments = object
-    ScheduleArguments = CosineArguments = object
+    ScheduleArguments = object
 
 # What to use instead of an argument that has another than its idle value.
 _INSTEAD = {
@@ -284,8 +276,6 @@ _INSTEAD = {
     "weight_decay": "AdamW decays weights; for others use regularizers.L2, which Keras's is not the same as",
     "reduction": "the loss is the mean over rows",
     "threshold": "compute it from predict's outputs",
-    "warmup_steps": "put the schedule into schedules.LinearWarmup",
-    "warmup_target": "put the schedule into schedules.LinearWarmup",
     "batch_shape": "give shape, without the rows of a batch",
     "trainable": "model.trainable can be set",
     "weighted_metrics": "metrics are not weighted",

@@ -69,6 +69,9 @@ class CoreModel:
         fit_lock: Is held during a fit. Other calls do not wait for it, but raise an error.
     """
 
+    # The keys that log_keys returned last, after what they depend on.
+    _known_keys: tuple[int | None, object, object, object, dict[str, str]] | None = None
+
     def __init__(
         self, name: str | None, seed: int | None, layers: tuple[Layer, ...] = (), graph: Graph | None = None
     ) -> None:
@@ -271,8 +274,20 @@ class CoreModel:
         return _resolved(self.metrics, self.require_losses("metrics"), widths)
 
     def log_keys(self, n_features: int | None = None) -> dict[str, str]:
-        """The keys of evaluated values in the order of the core, each with the better direction, "min" or "max"."""
-        return log_keys(self.output_names if self.output_count > 1 else [""], self.resolved_metrics(n_features))
+        """The keys of evaluated values in the order of the core, each with the better direction, "min" or "max".
+
+        The dict is remembered, because every fit and every evaluation asks for it: it must not be changed.
+        """
+        width, known = n_features or self.n_features, self._known_keys
+        if (
+            known is None
+            or known[0] != width
+            or (known[1] is not self.layers or known[2] is not self.losses or known[3] is not self.metrics)
+        ):
+            names = self.output_names if self.output_count > 1 else [""]
+            found = log_keys(names, self.resolved_metrics(n_features))
+            self._known_keys = known = (width, self.layers, self.losses, self.metrics, found)
+        return known[4]
 
     def trainer_for(self, n_features: int | None) -> _core.Trainer:
         """The trainer. It is created if it does not exist, and so is the network if the number of features is given."""
@@ -365,6 +380,7 @@ class CoreModel:
         self.require_idle("pickle")
         state = self.__dict__ | {"network": None, "trainer": None}
         del state["fit_lock"], state["_making"]
+        state.pop("_known_keys", None)
         if self.network is not None:
             state["network"] = self.network.get_weights()
         if self.trainer is not None:

@@ -24,7 +24,7 @@ from fastreg.search.folds.building import claim, fold_seed, is_estimator, make_m
 from fastreg.search.folds.cross_validation import class_labels, indexable, make_folds
 from fastreg.search.folds.evaluation import Context, Prepared, monitors_validation, prepared
 from fastreg.search.folds.model_fingerprint import agreed
-from fastreg.search.folds.scoring import resolve
+from fastreg.search.folds.scoring import Scoring, resolve
 from fastreg.search.folds.stratification import plain_values, whole_numbers
 
 __all__ = ["are_classes", "make_context", "try_out"]
@@ -93,24 +93,9 @@ def make_context(
     scorers = resolve(scoring, model)
     classes = are_classes(model, y)
     sequential = isinstance(model, Model)
-    targets, epochs, names = None, None, None
-    if isinstance(model, Model):
-        epochs = _check_fit_arguments(model, {**arguments, **extra})
-        targets = _targets(model, y)
-        if chain is not None:
-            x = indexable(x)
-        else:
-            names = checked_names(x, core_of(model).feature_names, "X")
-            x = _features(x)
-    else:
-        x = indexable(x)
-        _check_signature(model, {**arguments, **extra})
+    x, targets, epochs, names = _checked_data(model, x, y, chain, {**arguments, **extra})
     _check_lengths(x, y, sequential)
-    if curves and scorers.scorers[0].kind != "core":
-        raise ValueError(
-            f"scoring: trials are compared epoch by epoch, which {scorers.primary!r} cannot be; put the loss or a "
-            "metric of fastreg first"
-        )
+    _check_curves(scorers, curves)
     folds = make_folds(cv, x, y, groups, seed, classes)
     context = Context(
         build=build,
@@ -135,6 +120,28 @@ def make_context(
         if not spreads_known and meets_dense(core_of(model).layers, core_of(model).graph):
             warn_of_spreads(fold.x, fold.train, names)
     return context
+
+
+def _checked_data(model: Any, x: Any, y: Any, chain: Any, arguments: Mapping[str, Any]) -> tuple[Any, Any, Any, Any]:
+    """The features as folds take rows of them, and of a network the targets, the epochs and the columns' names."""
+    if not isinstance(model, Model):
+        x = indexable(x)
+        _check_signature(model, arguments)
+        return x, None, None, None
+    epochs = _check_fit_arguments(model, arguments)
+    targets = _targets(model, y)
+    if chain is not None:
+        return indexable(x), targets, epochs, None
+    names = checked_names(x, core_of(model).feature_names, "X")
+    return _features(x), targets, epochs, names
+
+
+def _check_curves(scorers: Scoring, curves: bool) -> None:
+    if curves and scorers.scorers[0].kind != "core":
+        raise ValueError(
+            f"scoring: trials are compared epoch by epoch, which {scorers.primary!r} cannot be; put the loss or a "
+            "metric of fastreg first"
+        )
 
 
 class Recorded(dict[str, Any]):

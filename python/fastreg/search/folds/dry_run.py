@@ -15,6 +15,7 @@ from fastreg.callbacks import Callback, EarlyStopping
 from fastreg.data import arrays
 from fastreg.data.frames import checked_names, refuse_lazy
 from fastreg.internal.checks import check_choice, check_int, describe, did_you_mean
+from fastreg.internal.keras_arguments import has_request, refuse_requests
 from fastreg.model.core import core_of
 from fastreg.model.fitting import check_verbose
 from fastreg.model.model import Model
@@ -306,7 +307,9 @@ def _check_fit_arguments(model: Model, given: Mapping[str, Any]) -> int:
     for name in given:
         if name in _OWN:
             raise ValueError(f"fit: {name} is set by the search")
-        if name not in known:
+        if has_request("fit", name):
+            refuse_requests("fit", {name: given[name]})
+        elif name not in known:
             shown = ", ".join(n for n in known if n not in _OWN)
             raise TypeError(f"fit: unknown argument {name!r}; known: {shown}{did_you_mean(name, known)}")
     check_verbose("fit", given.get("verbose", 0))

@@ -32,8 +32,8 @@ from fastreg.model.arguments import (
     inputs_of,
     only_if_single,
     outputs_of,
+    row_weights,
     targets_of,
-    weights_of,
 )
 from fastreg.model.core import CoreModel
 from fastreg.model.given_callbacks import BUILT_IN, checked_list, overrides
@@ -223,12 +223,11 @@ def _data_of_fit(
         rows, held_out = arrays.split(n, fraction, model.seed, first, rows)
     elif held_out is not None and rows is None:
         rows = arrays.other_rows(n, held_out)
-    given_weights = weights_of(model, given.sample_weight)
     if held_out is not None:
         # Weights of the caller's hold for both sides, weights of classes for training only.
-        weights = [arrays.sample_weights(part.value, n, held_out, part.label) for part in given_weights]
+        weights = row_weights(model, given.sample_weight, n, held_out)
         validation = data_of(x, targets, weights, held_out)
-    weights = [arrays.sample_weights(part.value, n, rows, part.label) for part in given_weights]
+    weights = row_weights(model, given.sample_weight, n, rows)
     if given.class_weight is not None:
         weights = [arrays.class_weights(given.class_weight, targets[0], losses[0], outputs[0], weights[0], rows)]
     if validation_data is not None:
@@ -265,8 +264,7 @@ def labelled_data(
     n, outputs = len(values[0]), model.output_widths(values[0].shape[1])
     targets = targets_of(model, outputs_of(model, y, n, f"{prefix}y"), n, outputs)
     chosen = arrays.row_indices(rows, n, "rows")
-    given_weights = weights_of(model, sample_weight, prefix)
-    weights = [arrays.sample_weights(part.value, n, chosen, part.label) for part in given_weights]
+    weights = row_weights(model, sample_weight, n, chosen, prefix)
     if class_weight is not None:
         weights = [arrays.class_weights(class_weight, targets[0], losses[0], outputs[0], weights[0], chosen)]
     return data_of(values, targets, weights, chosen)
@@ -296,8 +294,9 @@ class _Run:
         self.offset = trainer.epoch - first
         self.own = [item for item in items if overrides(item, "on_epoch_begin", "on_epoch_end")]
         # Any callback of the user's may set stop_training at any time.
-        self.listens = bool(self.own) or any(type(item) not in BUILT_IN for item in items)
-        self.history = next((item for item in items if isinstance(item, History)), None) or History()
+        self.listens = bool(self.own or [item for item in items if type(item) not in BUILT_IN])
+        histories = [item for item in items if isinstance(item, History)]
+        self.history = histories[0] if histories else History()
         self.history.history, self.history.epoch, self.history.stopped_by = {}, [], ""
         self.progress: Progress | None = None
 

@@ -65,7 +65,7 @@ def with_layers(params):
         ({"y": np.where(Y, "a", "b")}, TypeError, "y: must be numbers"),
         ({"fit_arguments": {"sample_weight": np.ones(3)}}, ValueError, r"sample_weight: must have shape \(150,\)"),
         ({"fit_arguments": {"sample_weight": -np.ones(150)}}, ValueError, "sample_weight: must be >= 0, got -1.0"),
-        ({"x": X[:, :2], "build": lambda p: wide(p)}, ValueError, "the model takes 4 features, got 2"),
+        ({"x": X[:, :2], "build": lambda p: wide(p)}, ValueError, "X: the network takes 4 features, got 2"),
     ],
 )
 def test_mistakes_are_found_before_the_first_trial(change, kind, message):

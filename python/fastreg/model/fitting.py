@@ -139,13 +139,14 @@ def _trained(
     features = data["x"] if core.graph is None or len(core.graph.inputs) == 1 else data["x"][0]
     n_rows = len(features) if data["rows"] is None else len(data["rows"])
     batch = min(settings.batch, n_rows)
-    steps = -(-n_rows // (batch or n_rows))
     keys, directions = log_keys(core, shape, validation is not None)
     stoppers = [item for item in items if isinstance(item, EarlyStopping)]
     configs = [stopper.core_config(keys, directions) for stopper in stoppers]
 
+    core.share()
     trainer = core.trainer_for(shape)
     require_statistics(core)
+    steps = trainer.steps_of_epoch(n_rows, settings.batch)
     before, known = trainer.step, core.feature_names
     length = core.run_length = RunLength(steps, steps * last, before - steps * first)
     run = _Run(model, trainer, items, keys, first, last)
@@ -173,6 +174,7 @@ def _trained(
                 metric_functions=core.metric_functions(),
                 interval=0.0 if run.listens or shown == 2 else _PROGRESS_INTERVAL,
             )
+            core.weights_changed()
             run.end(result, stoppers)
     finally:
         if trainer.step == before:  # the names of the columns are kept if at least one step was trained

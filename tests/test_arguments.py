@@ -367,7 +367,7 @@ DESCRIPTIONS = [
 @pytest.mark.parametrize("value", DESCRIPTIONS, ids=lambda value: type(value).__name__)
 def test_descriptions_compare_print_copy_and_pickle(value):
     modules = (layers, regularizers, optimizers, schedules, losses, metrics, initializers,
-               sys.modules[type(value).__module__])
+               sys.modules[type(value).__module__], sys.modules[".".join(type(value).__module__.split(".")[:2])])
     names = {name: getattr(module, name) for module in modules for name in module.__all__}
     assert type(value).__name__ in repr(value)
     assert eval(repr(value), names) == value

@@ -214,12 +214,12 @@ def targets(value: object, loss: Loss, n_rows: int, n_outputs: int, name: str = 
         )
     converted = to_float32(array, name)
     if loss.targets != "values":
-        low, high = np.minimum.reduce(converted, axis=None), np.maximum.reduce(converted, axis=None)
+        low, high = converted.item(converted.argmin()), converted.item(converted.argmax())
         if low < 0 or (loss.targets == "probabilities" and high > 1):
             rule = "in [0, 1]" if loss.targets == "probabilities" else ">= 0"
             bad = low if low < 0 else high
             row = int(np.argwhere(converted == bad)[0][0])
-            raise ValueError(f"{name}: {loss.key} needs targets {rule}, got {float(bad)!r} in row {row}")
+            raise ValueError(f"{name}: {loss.key} needs targets {rule}, got {bad!r} in row {row}")
     return converted
 
 

@@ -324,6 +324,11 @@ def refuse_requests(call: str, arguments: Mapping[str, object]) -> None:
         _refuse(call, name, value, known[name])
 
 
+def has_request(call: str, name: str) -> bool:
+    """Whether a call accepts an argument of Keras of this name at its idle value."""
+    return name in _MODEL[call]
+
+
 def _refuse(owner: str, name: str, value: object, idle: tuple[object, ...]) -> None:
     if isinstance(idle, _Kind):
         holds, only = bool(idle.holds(value)), idle.words

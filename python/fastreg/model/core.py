@@ -28,7 +28,7 @@ from fastreg.metrics.base import FunctionMetric, Metric
 from fastreg.model import adapted, graphs
 from fastreg.model.graphs import Graph, index_limits, layer_names
 from fastreg.model.nested import Nested, Sharing
-from fastreg.model.outputs import by_output, check_weights, log_keys, resolved
+from fastreg.model.outputs import Report, by_output, check_weights, log_keys, resolved
 from fastreg.optimizers import LearningRate, Optimizer
 from fastreg.schedules.base import RunLength
 from fastreg.utils.seeds import draw_seed
@@ -102,7 +102,7 @@ class CoreModel(Sharing):
         self._make_locks()
 
     def _make_locks(self) -> None:
-        self.fit_lock = Lock()
+        self.fit_lock, self._report = Lock(), Report()
         self._making = Lock()  # is held while the network or the trainer is created
 
     # Layers and weights.
@@ -331,11 +331,15 @@ class CoreModel(Sharing):
 
     def metric_functions(self) -> list[Callable[..., float]]:
         """The functions of Python among the metrics, in the order of their numbers in the description."""
-        return [one.value for found in self.resolved_metrics() for one in found if isinstance(one, FunctionMetric)]
+        return self._reported(self.known_shape())[1]
 
     def log_keys(self, shape: Shape | None = None) -> dict[str, str]:
-        """The keys of evaluated values in the order of the core, each with the better direction, "min" or "max"."""
-        return log_keys(self.output_names if self.output_count > 1 else [""], self.resolved_metrics(shape))
+        """The keys of values in the order of the core, each with the better direction. The dict must not be changed."""
+        return self._reported(self.known_shape() if shape is None else shape)[0]
+
+    def _reported(self, shape: Shape) -> tuple[dict[str, str], list[Callable[..., float]]]:
+        of = (self.layers, self.losses, self.metrics, self.weighted_metrics)
+        return self._report.of(shape, of, self.output_names if self.output_count > 1 else [""], self.resolved_metrics)
 
     def trainer_for(self, shape: Shape | None) -> _core.Trainer:
         """The trainer. It is created if it does not exist, and so is the network if the shape of a row is given."""
@@ -465,7 +469,7 @@ class CoreModel(Sharing):
         """
         self.require_idle("pickle")
         state = self.__dict__ | {"network": None, "trainer": None}
-        del state["fit_lock"], state["_making"]
+        del state["fit_lock"], state["_making"], state["_report"]
         if self.network is not None:
             state["network"] = self.network.get_weights()
         if self.trainer is not None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -34,9 +34,9 @@ from fastreg.model.arguments import (
     inputs_of,
     only_if_single,
     outputs_of,
+    row_weights,
     shape_of,
     targets_of,
-    weights_of,
 )
 from fastreg.model.core import CoreModel
 from fastreg.model.given_callbacks import BUILT_IN, checked_list, overrides
@@ -51,6 +51,9 @@ if TYPE_CHECKING:
 # Seconds between calls into Python, if only the progress needs them.
 _PROGRESS_INTERVAL = 0.1
 
+# What a run without EarlyStopping enters in place of judged_by_the_core.
+_NO_STOPPERS = nullcontext()
+
 # The number of steps whose learning rates are evaluated at a time, at least those of an epoch.
 _RATES_BLOCK = 1 << 16
 
@@ -62,6 +65,18 @@ def check_verbose(owner: str, value: object) -> int:
     if isinstance(value, str) and value == "auto":
         return 1
     return check_verbosity(owner, value, ("be 0, 1 or 2", lambda v: v in (0, 1, 2)))
+
+
+class _Settings(NamedTuple):
+    """The checked arguments of ``fit`` that are no data. ``batch`` is 0 for all rows, epochs go from first to last."""
+
+    batch: int
+    first: int
+    last: int
+    shown: int
+    shuffle: bool
+    items: list[Callback]
+    fraction: float
 
 
 def fit(
@@ -87,24 +102,43 @@ def fit(
     begun = time.monotonic()
     core.require_layers("fit")
     core.require_losses("fit")
-    batch = 0 if batch_size is None else check_int("fit", "batch_size", batch_size, AT_LEAST_ONE)
     last = check_int("fit", "epochs", epochs, AT_LEAST_ONE)
-    first = check_int("fit", "initial_epoch", initial_epoch, (f"be in [0, {last}]", lambda v: 0 <= v <= last))
-    shown = check_verbose("fit", verbose)
-    shuffled = check_bool("fit", "shuffle", shuffle)
-    items = checked_list(callbacks)
-    fraction = check_real("fit", "validation_split", validation_split, FRACTION)
-    if (fraction > 0) + (validation_data is not None) + (validation_rows is not None) > 1:
+    settings = _Settings(
+        0 if batch_size is None else check_int("fit", "batch_size", batch_size, AT_LEAST_ONE),
+        check_int("fit", "initial_epoch", initial_epoch, (f"be in [0, {last}]", lambda v: 0 <= v <= last)),
+        last,
+        check_verbose("fit", verbose),
+        check_bool("fit", "shuffle", shuffle),
+        checked_list(callbacks),
+        check_real("fit", "validation_split", validation_split, FRACTION),
+    )
+    if (settings.fraction > 0) + (validation_data is not None) + (validation_rows is not None) > 1:
         raise ValueError("fit: give validation_data or validation_split or validation_rows, not several")
     inputs = inputs_of(core, x)
     given = _Given(inputs, y, sample_weight, class_weight, rows, validation_rows)
     names = checked_input_names(inputs, core.feature_names)
     shape = shape_of(core, inputs)
-    data, validation = _data_of_fit(core, given, shape, names, last - first, fraction, validation_data)
-
+    passes = last - settings.first
+    data, validation = _data_of_fit(core, given, shape, names, passes, settings.fraction, validation_data)
     _warn_once(core, data, shape, names)
-    features = data["x"] if len(inputs) == 1 else data["x"][0]
+    return _trained(core, model, settings, data, validation, shape, names, begun)
+
+
+def _trained(
+    core: CoreModel,
+    model: TrainedModel,
+    settings: _Settings,
+    data: _core.Data,
+    validation: _core.Data | None,
+    shape: Shape,
+    names: Any,
+    begun: float,
+) -> History:
+    """Runs the core on converted data. ``begun`` is when ``fit`` was called, for time limits."""
+    first, last, shown, items = settings.first, settings.last, settings.shown, settings.items
+    features = data["x"] if core.graph is None or len(core.graph.inputs) == 1 else data["x"][0]
     n_rows = len(features) if data["rows"] is None else len(data["rows"])
+    batch = min(settings.batch, n_rows)
     keys, directions = log_keys(core, shape, validation is not None)
     stoppers = [item for item in items if isinstance(item, EarlyStopping)]
     configs = [stopper.core_config(keys, directions) for stopper in stoppers]
@@ -112,46 +146,40 @@ def fit(
     core.share()
     trainer = core.trainer_for(shape)
     require_statistics(core)
-    steps = trainer.steps_of_epoch(n_rows, batch)
-    core.run_length = RunLength(steps, steps * last, trainer.step - steps * first)
+    steps = trainer.steps_of_epoch(n_rows, settings.batch)
+    before, known = trainer.step, core.feature_names
+    length = core.run_length = RunLength(steps, steps * last, before - steps * first)
     run = _Run(model, trainer, items, keys, first, last)
     model.stop_training, model.history = False, run.history
-    with judged_by_the_core(stoppers), _named(core, trainer, names):
-        run.begin({"epochs": last, "steps": steps, "verbose": shown})
-        # Only now: a callback may have set the rate before the first epoch.
-        rates = _Rates(core.require_optimizer("fit"), trainer.step, steps, steps * (last - first), core.run_length)
-        run.progress = progress = Progress(shown, first, last, n_rows) if shown and first < last else None
-        result = trainer.fit(
-            data,
-            validation,
-            batch_size=min(batch, n_rows),
-            epochs=last - first,
-            shuffle=shuffled,
-            rates=rates(0, 0),
-            on_rates=rates,
-            early_stopping=configs,
-            stop_signals=[item._signal for item in items if isinstance(item, StopSignal)],
-            time_limit=_seconds_left(items, begun),
-            on_epoch=run.on_epoch if progress is not None or run.listens else None,
-            on_poll=run.on_poll if progress is not None and progress.live else None,
-            metric_functions=core.metric_functions(),
-            interval=0.0 if run.listens or shown == 2 else _PROGRESS_INTERVAL,
-        )
-        core.weights_changed()
-        run.end(result, stoppers)
-    return run.history
-
-
-@contextmanager
-def _named(model: CoreModel, trainer: _core.Trainer, names: Any) -> Iterator[None]:
-    """Sets the names of the columns within a run, and keeps them if at least one step was trained."""
-    known, step = model.feature_names, trainer.step
-    model.feature_names = names
+    core.feature_names = names
     try:
-        yield
+        with judged_by_the_core(stoppers) if stoppers else _NO_STOPPERS:
+            run.begin({"epochs": last, "steps": steps, "verbose": shown})
+            # Only now: a callback may have set the rate before the first epoch.
+            rates = _Rates(core.require_optimizer("fit"), trainer.step, steps, steps * (last - first), length)
+            run.progress = progress = Progress(shown, first, last, n_rows) if shown and first < last else None
+            result = trainer.fit(
+                data,
+                validation,
+                batch_size=batch,
+                epochs=last - first,
+                shuffle=settings.shuffle,
+                rates=rates(0, 0),
+                on_rates=rates,
+                early_stopping=configs,
+                stop_signals=[item._signal for item in items if isinstance(item, StopSignal)],
+                time_limit=_seconds_left(items, begun),
+                on_epoch=run.on_epoch if progress is not None or run.listens else None,
+                on_poll=run.on_poll if progress is not None and progress.live else None,
+                metric_functions=core.metric_functions(),
+                interval=0.0 if run.listens or shown == 2 else _PROGRESS_INTERVAL,
+            )
+            core.weights_changed()
+            run.end(result, stoppers)
     finally:
-        if trainer.step == step:
-            model.feature_names = known
+        if trainer.step == before:  # the names of the columns are kept if at least one step was trained
+            core.feature_names = known
+    return run.history
 
 
 def _warn_once(model: CoreModel, data: _core.Data, shape: Shape, names: Any) -> None:
@@ -176,7 +204,7 @@ def log_keys(core: CoreModel, shape: Shape, validation: bool) -> tuple[list[str]
     """The keys of an epoch's logs, in the order of the core's, and whether a high or a low value of each is good."""
     directions = core.log_keys(shape)
     if validation:
-        directions |= {f"val_{key}": direction for key, direction in directions.items()}
+        directions = directions | {f"val_{key}": direction for key, direction in directions.items()}
     return list(directions), directions
 
 
@@ -207,12 +235,11 @@ def _data_of_fit(
         rows, held_out = arrays.split(n, fraction, model.seed, first, rows)
     elif held_out is not None and rows is None:
         rows = arrays.other_rows(n, held_out)
-    given_weights = weights_of(model, given.sample_weight)
     if held_out is not None:
         # Weights of the caller's hold for both sides, weights of classes for training only.
-        weights = [arrays.sample_weights(part.value, n, held_out, part.label) for part in given_weights]
+        weights = row_weights(model, given.sample_weight, n, held_out)
         validation = data_of(x, targets, weights, held_out)
-    weights = [arrays.sample_weights(part.value, n, rows, part.label) for part in given_weights]
+    weights = row_weights(model, given.sample_weight, n, rows)
     if given.class_weight is not None:
         width = math.prod(outputs[0])
         weights = [arrays.class_weights(given.class_weight, targets[0], losses[0], width, weights[0], rows)]
@@ -250,8 +277,7 @@ def labelled_data(
     n, outputs = len(values[0]), model.output_shapes(shape)
     targets = targets_of(model, outputs_of(model, y, n, f"{prefix}y"), n, outputs)
     chosen = arrays.row_indices(rows, n, "rows")
-    given_weights = weights_of(model, sample_weight, prefix)
-    weights = [arrays.sample_weights(part.value, n, chosen, part.label) for part in given_weights]
+    weights = row_weights(model, sample_weight, n, chosen, prefix)
     if class_weight is not None:
         weights = [arrays.class_weights(class_weight, targets[0], losses[0], math.prod(outputs[0]), weights[0], chosen)]
     return data_of(values, targets, weights, chosen)
@@ -281,8 +307,9 @@ class _Run:
         self.offset = trainer.epoch - first
         self.own = [item for item in items if overrides(item, "on_epoch_begin", "on_epoch_end")]
         # Any callback of the user's may set stop_training at any time.
-        self.listens = bool(self.own) or any(type(item) not in BUILT_IN for item in items)
-        self.history = next((item for item in items if isinstance(item, History)), None) or History()
+        self.listens = bool(self.own or [item for item in items if type(item) not in BUILT_IN])
+        histories = [item for item in items if isinstance(item, History)]
+        self.history = histories[0] if histories else History()
         self.history.history, self.history.epoch, self.history.stopped_by = {}, [], ""
         self.progress: Progress | None = None
 
@@ -319,7 +346,7 @@ class _Run:
     def end(self, result: _core.FitResult, stoppers: list[EarlyStopping]) -> None:
         """Fills the history and callbacks, and raises the exception of the run, if there is one."""
         logs = result["logs"]
-        self.history.history = {key: logs[:, i].tolist() for i, key in enumerate(self.keys)}
+        self.history.history = dict(zip(self.keys, logs.T.tolist(), strict=True))
         self.history.stopped_by = result["stopped_by"]
         self.history.epoch = list(range(self.first, self.first + len(logs)))
         last_logs: dict[str, float] = {key: values[-1] for key, values in self.history.history.items() if values}

@@ -292,10 +292,13 @@ class Model(Face):
         checked_input_names(parts, core.feature_names)
         data = fitting.labelled_data(core, parts, y, sample_weight, class_weight, core.known_shape(), rows=rows)
         values = core.trainer_for(None).evaluate(data, core.metric_functions())
-        named = dict(zip(core.log_keys(), values, strict=True))
-        if shown:
-            say(format_values(named))
-        return named if as_dict else values if len(values) > 1 else values[0]
+        if shown or as_dict:
+            named = dict(zip(core.log_keys(), values, strict=True))
+            if shown:
+                say(format_values(named))
+            if as_dict:
+                return named
+        return values if len(values) > 1 else values[0]
 
     def predict(
         self, x: Arrays, batch_size: int | None = None, verbose: int | str = 0, **keras: object

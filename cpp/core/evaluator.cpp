@@ -40,6 +40,10 @@ std::vector<float> relative_weights(Span<const float> weights, Span<const std::u
 }
 
 std::vector<double> Evaluator::run(const Columns& data, double penalty) {
+  return objective_.logs(score(data), epoch_, penalty);
+}
+
+std::vector<ScoreSums> Evaluator::score(const Columns& data) {
   prepare(data);
   struct Job {
     Evaluator& evaluator;
@@ -58,7 +62,7 @@ std::vector<double> Evaluator::run(const Columns& data, double penalty) {
     objective_.parts()[i].scoring.add(scores(data, i, 0, 0), weights.empty() ? nullptr : weights.data(), data.size(),
                                       groups(data), sums[i]);
   }
-  return objective_.logs(sums, epoch_, penalty);
+  return sums;
 }
 
 ScoreBuffers Evaluator::scores(const Columns& data, std::size_t output, std::size_t begin, std::size_t group) {

@@ -32,6 +32,9 @@ class Evaluator {
 
   // Objective::logs of the data. The caller holds the graph's lock and has checked the data.
   std::vector<double> run(const Columns& data, double penalty);
+  // The sums of the data, and the outputs that metrics need, which stay valid until the next call.
+  std::vector<ScoreSums> score(const Columns& data);
+  const std::vector<EpochOutputs>& outputs() const { return epoch_; }
 
  private:
   struct Member {   // the buffers that one thread needs for a block; a buffer for each output

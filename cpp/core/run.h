@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/early_stopping.h"
+#include "core/running_scores.h"
 #include "core/step.h"
 #include "core/thread_choice.h"
 #include "fastreg/trainer.h"
@@ -56,6 +57,8 @@ class Run {
   Run(const State& state, const Columns& train, const Columns* validation, const FitOptions& options,
       FitObserver* observer, FitResult& result, std::unique_lock<NetworkLock>& lock);
   void train();
+  // The only batch of the data, outside of a fit. Returns the values of `running` with it, or nothing if it diverged.
+  std::vector<double> train_batch(RunningScores& running);
 
  private:
   void run_epoch(std::size_t index);
@@ -65,7 +68,15 @@ class Run {
   void end_epoch(std::size_t index);
   bool signalled() const;
   bool must_stop();
-  void draw_order();
+  void draw_order(std::uint64_t pass);
+  std::uint64_t rows_before(std::uint64_t batch) const;
+  Batch batch_at(std::size_t index) const;
+  void begin_batch();
+  void end_batch();
+  bool finite_weights(double* penalty);
+  std::vector<double> logs_so_far() const;
+  bool validates(std::size_t index) const;
+  std::vector<double> epoch_logs(std::size_t index, double penalty);
   double rate() const;
   void next_rates();
   bool observe_epoch(const std::vector<double>& logs, bool last);
@@ -84,7 +95,7 @@ class Run {
   FitObserver* observer_;
   FitResult& result_;
   std::unique_lock<NetworkLock>& lock_;
-  std::size_t batch_, steps_, clock_every_ = 1;
+  std::size_t batch_, pass_steps_, steps_, clock_every_ = 1;   // pass_steps_: the steps that take every row once
   double flops_;
   ThreadChoice& choice_;
   std::vector<EpochOutputs> outputs_;   // of the epoch's rows, where a metric needs them
@@ -93,11 +104,13 @@ class Run {
   std::vector<std::uint32_t> order_, words_;
   Snapshot& snapshot_;
   std::size_t next_in_epoch_ = 0, run_step_ = 0;
+  std::uint64_t first_batch_ = 0, pass_ = 0;   // of the epoch, in the sequence of all batches; of the order that is drawn
   Span<const double> rates_;       // the rates of the steps from rates_from_ on
   std::size_t rates_from_ = 0;
   ThreadChoice::Clock::time_point slice_end_{}, last_poll_ = ThreadChoice::Clock::now(), deadline_;
   // The leader writes these between two syncs, and all members read them after the second one.
   bool slice_over_ = false, diverged_ = false;
+  bool stopped_ = false;   // whether the observer has ended the epoch
   bool within_epoch_ = false, out_of_memory_ = false;   // within_epoch_: between snapshot and end of an epoch
   std::vector<ScoreSums> sums_;
   double penalties_ = 0.0, batch_loss_ = 0.0, last_rate_ = 0.0;   // penalties_: the sum of penalty * rows over the steps

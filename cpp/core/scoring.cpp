@@ -193,6 +193,33 @@ void ScoreSums::clear() {
   std::fill(sums.begin(), sums.end(), 0.0);
 }
 
+void ScoreSums::add(const ScoreSums& others) {
+  loss += others.loss;
+  weight += others.weight;
+  rows += others.rows;
+  for (std::size_t i = 0; i < row_metrics.size(); ++i) row_metrics[i] += others.row_metrics[i];
+  for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += others.sums[i];
+}
+
+void EpochOutputs::append(const EpochOutputs& others) {
+  cols = others.cols;
+  y.insert(y.end(), others.y.begin(), others.y.end());
+  target.insert(target.end(), others.target.begin(), others.target.end());
+  labels.insert(labels.end(), others.labels.begin(), others.labels.end());
+}
+
+EpochOutputs EpochOutputs::first(std::size_t rows) const {
+  EpochOutputs out;
+  out.cols = cols;
+  const auto take = [](auto& to, const auto& from, std::size_t n) {
+    to.assign(from.begin(), from.begin() + static_cast<std::ptrdiff_t>(std::min(n, from.size())));
+  };
+  take(out.y, y, rows * cols);
+  take(out.target, target, rows * cols);
+  take(out.labels, labels, rows);
+  return out;
+}
+
 double Scoring::add(const ScoreBuffers& scores, const float* weight_of_row, std::size_t n, std::size_t blocks,
                     ScoreSums& sums) const {
   double batch_loss = 0.0, batch_weight = static_cast<double>(n);

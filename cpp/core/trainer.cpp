@@ -28,7 +28,11 @@ std::size_t checked_floats(const Parameters& parameters, const OptimizerState& o
 
 void check_options(const FitOptions& options, const Columns& train, std::size_t log_count, bool observed) {
   const std::size_t batch = options.batch_size == 0 ? train.size() : std::min(options.batch_size, train.size());
-  const std::size_t steps = (train.size() + batch - 1) / batch;
+  const std::size_t steps = options.steps_per_epoch != 0 ? options.steps_per_epoch : (train.size() + batch - 1) / batch;
+  if (!options.validated.empty() && options.validated.size != options.epochs)
+    throw std::invalid_argument("validated must be one for each of " + std::to_string(options.epochs) +
+                                " epochs, got " + std::to_string(options.validated.size));
+  if (options.observe_batches && !observed) throw std::invalid_argument("observe_batches needs an observer");
   check_rates(options.rates);
   if (!(options.time_limit >= 0.0)) throw std::invalid_argument("time_limit must be >= 0");
   if (options.rates.size > 1 && !observed && options.rates.size / steps < options.epochs)
@@ -68,7 +72,8 @@ struct Trainer::Impl {
         optimizer(spec.optimizer, parameter_runs(graph.parameters, spec.optimizer), graph.parameters.trainable(),
                   graph.backend, 0, kernel_ranges(graph.parameters)),
         gradients(graph.backend, checked_floats(graph.parameters, optimizer)),
-        evaluator(graph, objective) {}
+        evaluator(graph, objective),
+        running(objective) {}
 
   void require_idle() const {
     if (graph.fitting.is_set()) throw std::runtime_error("the model is being fitted");
@@ -84,6 +89,7 @@ struct Trainer::Impl {
   OptimizerState optimizer;
   Buffer gradients;
   Evaluator evaluator;
+  RunningScores running;
   Workspace workspace;
   std::uint64_t step = 0, epoch = 0;
   double parallel_threshold = kParallelThreshold;
@@ -129,6 +135,43 @@ void Trainer::fit(const Dataset& train, const Dataset* validation, const FitOpti
        i.parallel_threshold},
       weighted.columns(), scored ? &*scored : nullptr, options, observer, result, lock)
       .train();
+}
+
+std::vector<double> Trainer::train_batch(const Dataset& batch, double rate, FitResult& result) {
+  Impl& i = *impl_;
+  result = {};
+  check_rate(rate);
+  std::unique_lock lock(i.graph.lock);
+  i.require_idle();
+  if (i.graph.parameters.trainable() == 0) throw std::invalid_argument("layers: there are no weights to train");
+  const Columns columns = columns_of(batch);
+  check(columns, i.graph, i.objective, "data");
+  FitOptions options;
+  options.batch_size = 0;
+  options.shuffle = false;
+  options.rates = {&rate, 1};
+  const std::optional<double> no_override;
+  return Run({i.graph, i.objective, i.optimizer, i.gradients, i.evaluator, i.workspace, i.step, i.epoch, no_override,
+              i.parallel_threshold},
+             columns, nullptr, options, nullptr, result, lock)
+      .train_batch(i.running);
+}
+
+std::vector<double> Trainer::test_batch(const Dataset& batch) {
+  Impl& i = *impl_;
+  const std::lock_guard guard(i.graph.lock);
+  const Columns columns = columns_of(batch);
+  check(columns, i.graph, i.objective, "data");
+  double penalty = 0.0;
+  on_this_thread(i.graph.backend,
+                 [&] { penalty = i.optimizer.penalty(*i.graph.backend.kernels, i.graph.weights.data()); });
+  const std::vector<ScoreSums> sums = i.evaluator.score(columns);
+  return i.running.add(sums, i.evaluator.outputs(), penalty, columns.size());
+}
+
+void Trainer::reset_scores() {
+  const std::lock_guard guard(impl_->graph.lock);
+  impl_->running.clear();
 }
 
 std::vector<double> Trainer::evaluate(const Dataset& data) {

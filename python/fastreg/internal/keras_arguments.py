@@ -27,7 +27,6 @@ def _one_of(name: str) -> _Kind:
 
 _NAME = _Kind("a string", lambda v: v is None or (isinstance(v, str) and bool(v.strip())))
 _NUMBER = _Kind("a number", lambda v: v is None or (isinstance(v, (int, float)) and not isinstance(v, bool)))
-_ROWS = _Kind("an integer >= 1", lambda v: v is None or (type(v) is int and v >= 1))
 _FLOAT32 = _Kind("None or 'float32'", lambda v: v is None or str(getattr(v, "__name__", v)) == "float32")
 _NONE = (None,)
 
@@ -41,14 +40,9 @@ _MODEL: dict[str, dict[str, tuple[object, ...]]] = {
         "jit_compile": ("auto", True, False, None),
         "auto_scale_loss": (True, False),
     },
-    "fit": {
-        "steps_per_epoch": _NONE,
-        "validation_steps": _NONE,
-        "validation_batch_size": _ROWS,
-        "validation_freq": (1,),
-    },
-    "evaluate": {"steps": _NONE, "callbacks": (None, [])},
-    "predict": {"steps": _NONE, "callbacks": (None, [])},
+    "fit": {},
+    "evaluate": {},
+    "predict": {},
     "summary": {
         "line_length": _NONE,
         "positions": _NONE,
@@ -278,7 +272,6 @@ _INSTEAD = {
     "batch_shape": "give shape, without the rows of a batch",
     "trainable": "model.trainable can be set",
     "weighted_metrics": "metrics are not weighted",
-    "steps_per_epoch": "an epoch is every row once",
     "overwrite": "save replaces the file; ask os.path.exists before",
 }
 

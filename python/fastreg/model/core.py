@@ -66,6 +66,7 @@ class CoreModel:
             a tuple of those of each, with None for an input that was not such a frame.
         spreads_known: Whether the warning about the spreads of the features is no longer needed.
         run_length: The length of the last run, which turns a schedule in epochs into one in steps; None before a fit.
+        last_epoch: What ends a running fit after the current epoch; None outside of one.
         fit_lock: Is held during a fit. Other calls do not wait for it, but raise an error.
     """
 
@@ -88,6 +89,7 @@ class CoreModel:
         self.feature_names: Any = None
         self.spreads_known = False
         self.run_length: RunLength | None = None
+        self.last_epoch: _core.StopSignal | None = None
         self._make_locks()
 
     def _make_locks(self) -> None:
@@ -373,7 +375,7 @@ class CoreModel:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         weights, training = state["network"], state["trainer"]
-        self.__dict__.update({"run_length": None} | state, network=None, trainer=None)
+        self.__dict__.update({"run_length": None, "last_epoch": None} | state, network=None, trainer=None)
         self._make_locks()
         if weights is not None:
             self.require_network("unpickle").set_weights(weights)

@@ -40,6 +40,7 @@ LAYERS = (
     ("search.base",),
     ("search.search", "search.assess"),
     ("search",),
+    ("diagnosis.curves", "diagnosis.importance"),
     ("table",),
     ("demo", "cli"),
     ("__main__",),

@@ -175,7 +175,8 @@ def test_a_clone_shares_nothing():
     assert not same_bits(model.get_weights(), other.get_weights())
 
 
-BAD_LAYERS = [3, [1], [{"class_name": "Dense"}], [{"class_name": "Os", "config": {}}], [{"class_name": 3, "config": {}}]]
+BAD_LAYERS = [3, [1], [{"class_name": "Dense"}], [{"class_name": "Os", "config": {}}],
+              [{"class_name": 3, "config": {}}]]
 
 
 @pytest.mark.parametrize("config", [None, [], {}, {"layers": [], "seed": "a"},

@@ -6,10 +6,11 @@ Each is accepted at the values that change nothing (its idle values). Any other 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from fastreg.internal.checks import describe
+from fastreg.internal.dataclasses import accept_further_arguments, argument_names
 
 T = TypeVar("T")
 
@@ -296,26 +297,22 @@ def _refuse(owner: str, name: str, value: object, idle: tuple[object, ...]) -> N
         raise ValueError(f"{owner}: {name} is not supported and must be {only}, got {describe(value)}{hint}")
 
 
+@cache
 def idle_arguments(cls: type) -> dict[str, tuple[object, ...]]:
     """The further arguments that Keras has for a class, and the idle values of each."""
-    made: Any = cls.__init__  # type: ignore[misc]
-    code = getattr(made, "__wrapped__", made).__code__
-    own = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    own = argument_names(cls)
     known = (_CONSTRUCTORS.get(base.__name__, {}) for base in reversed(cls.__mro__))
     return {name: values for idle in known for name, values in idle.items() if name not in own}
 
 
 def takes_keras_arguments(cls: type[T]) -> type[T]:
     """Lets a constructor accept Keras's further arguments, by keyword, at their idle values."""
-    made: Callable[..., None] = cls.__init__
-    idle = idle_arguments(cls)
-
-    @wraps(made)
-    def __init__(self: T, *args: Any, **kwargs: Any) -> None:
-        if not idle.keys().isdisjoint(kwargs):
-            for name in [name for name in kwargs if name in idle]:
-                _refuse(cls.__name__, name, kwargs.pop(name), idle[name])
-        made(self, *args, **kwargs)
-
-    cls.__init__ = __init__  # type: ignore[method-assign, assignment]
+    accept_further_arguments(cls, _accepts)
     return cls
+
+
+def _accepts(cls: type, name: str, value: object) -> bool:
+    idle = idle_arguments(cls)
+    if name in idle:
+        _refuse(cls.__name__, name, value, idle[name])
+    return name in idle

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any, cast
 
@@ -21,6 +20,7 @@ from fastreg import _core, losses, optimizers
 from fastreg import metrics as _metrics
 from fastreg.data import arrays
 from fastreg.internal.checks import NON_NEGATIVE, POSITIVE, SEED_LIMIT, check_int, check_name, check_real, describe
+from fastreg.internal.dataclasses import replace
 from fastreg.internal.forks import Lock
 from fastreg.internal.layer_base import Join
 from fastreg.layers import Input, Layer, Residual

@@ -1,7 +1,6 @@
 """The base of the optimizers, and their learning rates."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY, dataclass, fields
 from typing import Annotated, Any
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 
 from fastreg import schedules
 from fastreg.internal.checks import POSITIVE, check_real, describe
+from fastreg.internal.dataclasses import KW_ONLY, dataclass, fields
 from fastreg.internal.description import Description
 from fastreg.schedules.base import LearningRateSchedule, RunLength, rates_of
 

@@ -1,12 +1,12 @@
 r"""A schedule that is a list of rates."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 
 from fastreg.internal.checks import NON_NEGATIVE
+from fastreg.internal.dataclasses import dataclass
 from fastreg.schedules.base import LearningRateSchedule, Rates
 
 __all__ = ["ArraySchedule"]

@@ -4,7 +4,6 @@ Notation: :math:`t` is the optimizer step, counted from 0; :math:`\eta_0` is the
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Annotated, Any, NamedTuple, TypeVar, cast, overload
 
@@ -20,6 +19,7 @@ from fastreg.internal.checks import (
     check_real,
     describe,
 )
+from fastreg.internal.dataclasses import dataclass, fields, replace
 from fastreg.internal.description import Description, Registry
 from fastreg.internal.lazy_names import lazy_names
 

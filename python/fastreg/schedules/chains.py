@@ -1,12 +1,12 @@
 r"""Schedules made of others: a warm-up before one, several one after another. Notation as in ``base.py``."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 
 from fastreg.internal.checks import NON_NEGATIVE
+from fastreg.internal.dataclasses import dataclass
 from fastreg.schedules.base import (
     Constant,
     LearningRateSchedule,

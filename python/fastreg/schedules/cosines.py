@@ -1,11 +1,11 @@
 r"""Schedules along cosines. Notation as in ``base.py``."""
 
-from dataclasses import KW_ONLY, dataclass
 from typing import Annotated
 
 import numpy as np
 
 from fastreg.internal.checks import AT_LEAST_ONE, CLOSED_FRACTION, FRACTION, NON_NEGATIVE, POSITIVE
+from fastreg.internal.dataclasses import KW_ONLY, dataclass
 from fastreg.internal.keras_arguments import ScheduleArguments, takes_keras_arguments
 from fastreg.schedules.base import LearningRateSchedule, Length, Rates, Steps, check_step, known
 

@@ -1,11 +1,11 @@
 r"""Schedules that rise first. Notation as in ``base.py``."""
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
 
 from fastreg.internal.checks import CLOSED_FRACTION, NON_NEGATIVE, POSITIVE
+from fastreg.internal.dataclasses import dataclass
 from fastreg.schedules.base import LearningRateSchedule, Rates, Steps, known
 
 __all__ = ["CyclicLR", "OneCycleLR"]

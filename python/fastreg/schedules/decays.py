@@ -1,12 +1,12 @@
 r"""Schedules that fall, or rise, in steps or along a curve. Notation as in ``base.py``."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 
 from fastreg.internal.checks import CLOSED_FRACTION, NON_NEGATIVE, POSITIVE
+from fastreg.internal.dataclasses import dataclass
 from fastreg.internal.keras_arguments import ScheduleArguments, takes_keras_arguments
 from fastreg.schedules.base import LearningRateSchedule, Rates, Step, Steps, check_increasing, known
 

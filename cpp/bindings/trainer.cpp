@@ -323,6 +323,15 @@ std::unique_ptr<PyTrainer> make_trainer(const py::object& network, const std::st
   return out;
 }
 
+void bind_batches(py::class_<PyTrainer>& trainer) {
+  trainer.def("train_batch", &train_batch, py::arg("data"), py::arg("rate"))
+      .def("test_batch", &test_batch, py::arg("data"))
+      .def("reset_scores", [](PyTrainer& self) {
+        const py::gil_scoped_release released;
+        self.trainer->reset_scores();
+      });
+}
+
 void bind_stopping(py::module_& module) {
   py::class_<StopSignal>(module, "StopSignal")
       .def(
@@ -340,7 +349,9 @@ void bind_stopping(py::module_& module) {
 void bind_trainer(py::module_& module) {
   bind_stopping(module);
   using Self = PyTrainer;
-  py::class_<Self>(module, "Trainer")
+  py::class_<Self> trainer(module, "Trainer");
+  bind_batches(trainer);
+  trainer
       .def(
           "__init__",
           [](py::detail::value_and_holder& self, const py::object& network, const std::string& description) {
@@ -384,13 +395,6 @@ void bind_trainer(py::module_& module) {
            py::arg("interval") = 0.0, py::arg("steps_per_epoch") = 0, py::arg("validated") = py::none(),
            py::arg("last_epoch") = py::none(), py::arg("on_batch") = py::none(),
            py::arg("on_validation") = py::none())
-      .def("train_batch", &train_batch, py::arg("data"), py::arg("rate"))
-      .def("test_batch", &test_batch, py::arg("data"))
-      .def("reset_scores",
-           [](Self& self) {
-             const py::gil_scoped_release released;
-             self.trainer->reset_scores();
-           })
       .def_property_readonly("log_count", [](const Self& self) { return self.trainer->log_count(); })
       .def("evaluate", &evaluate, py::arg("data"))
       .def("get_moments", &get_moments)

@@ -14,7 +14,6 @@ from fastreg.internal.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from fastreg.callbacks.base import Callback as Callback
-    from fastreg.callbacks.base import CallbackList as CallbackList
     from fastreg.callbacks.base import Logs as Logs
     from fastreg.callbacks.checkpoints import BackupAndRestore as BackupAndRestore
     from fastreg.callbacks.checkpoints import ModelCheckpoint as ModelCheckpoint
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from fastreg.callbacks.early_stopping import judged_by_the_core as judged_by_the_core
     from fastreg.callbacks.history import History as History
     from fastreg.callbacks.lambdas import LambdaCallback as LambdaCallback
+    from fastreg.callbacks.lists import CallbackList as CallbackList
     from fastreg.callbacks.loggers import CSVLogger as CSVLogger
     from fastreg.callbacks.loggers import JSONLogger as JSONLogger
     from fastreg.callbacks.progress import ProgbarLogger as ProgbarLogger
@@ -60,7 +60,7 @@ _HOMES = {
     "BackupAndRestore": "checkpoints",
     "CSVLogger": "loggers",
     "Callback": "base",
-    "CallbackList": "base",
+    "CallbackList": "lists",
     "EarlyStopping": "early_stopping",
     "History": "history",
     "JSONLogger": "loggers",

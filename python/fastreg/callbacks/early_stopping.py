@@ -226,7 +226,7 @@ class EarlyStopping(Callback):
             self._restore()
 
     def _directions_in(self, logs: Mapping[str, Any], model: object) -> Mapping[str, str]:
-        if not self._directions or self.mode != "auto":
+        if not self._directions or self.mode != "auto" or self.monitor not in logs:
             return directions_of(logs, model)
         known = self._directions.get(self.monitor) or direction_of_added("EarlyStopping", self.monitor)
         return {self.monitor: known}

@@ -79,7 +79,8 @@ class CSVLogger(_FileLogger):
         >>> log.on_train_begin()
         >>> log.on_epoch_end(0, {"loss": 0.5, "accuracy": 0.75})
         >>> log.on_train_end()
-        >>> print(open("log.csv").read().split())
+        >>> import pathlib
+        >>> print(pathlib.Path("log.csv").read_text().split())
         ['epoch,accuracy,loss', '0,0.75,0.5']
     """
 
@@ -132,7 +133,8 @@ class JSONLogger(_FileLogger):
         >>> log.on_train_begin()
         >>> log.on_epoch_end(0, {"loss": 0.5, "accuracy": 0.75})
         >>> log.on_train_end()
-        >>> open("log.jsonl").read().splitlines()
+        >>> import pathlib
+        >>> pathlib.Path("log.jsonl").read_text().splitlines()
         ['{"epoch": 0, "loss": 0.5, "accuracy": 0.75}']
     """
 

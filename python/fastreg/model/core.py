@@ -365,7 +365,7 @@ class CoreModel:
             RuntimeError: Within a callback, or while another thread fits the model.
         """
         self.require_idle("pickle")
-        state = self.__dict__ | {"network": None, "trainer": None}
+        state = self.__dict__ | {"network": None, "trainer": None, "last_epoch": None}
         del state["fit_lock"], state["_making"]
         if self.network is not None:
             state["network"] = self.network.get_weights()
@@ -375,7 +375,7 @@ class CoreModel:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         weights, training = state["network"], state["trainer"]
-        self.__dict__.update({"run_length": None, "last_epoch": None} | state, network=None, trainer=None)
+        self.__dict__.update({"run_length": None} | state, network=None, trainer=None, last_epoch=None)
         self._make_locks()
         if weights is not None:
             self.require_network("unpickle").set_weights(weights)

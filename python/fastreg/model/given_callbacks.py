@@ -6,11 +6,12 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from fastreg.callbacks.base import Callback, CallbackList, overrides
+from fastreg.callbacks.base import Callback, overrides
 from fastreg.callbacks.early_stopping import EarlyStopping
+from fastreg.callbacks.lists import CallbackList
 from fastreg.internal.checks import describe
 
-__all__ = ["checked_list", "has_hook", "warn_of_patience"]
+__all__ = ["adds_keys", "checked_list", "has_hook", "warn_of_patience"]
 
 
 def checked_list(value: Any, call: str = "fit") -> list[Callback]:
@@ -38,6 +39,12 @@ def has_hook(item: Callback, *hooks: str) -> bool:
         isinstance(item, EarlyStopping)
         and all(getattr(getattr(item, hook), "__func__", None) is one for hook, one in zip(hooks, own, strict=True))
     )
+
+
+def adds_keys(item: Callback) -> bool:
+    """Whether a callback may add keys to the logs that no one knows beforehand: not those of fastreg."""
+    ours = type(item).__module__.startswith("fastreg.callbacks.") and type(item).__name__ != "LambdaCallback"
+    return has_hook(item, "on_epoch_end") and not ours
 
 
 def warn_of_patience(items: Sequence[Callback]) -> None:

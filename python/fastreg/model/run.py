@@ -20,7 +20,7 @@ from fastreg.callbacks.history import History
 from fastreg.callbacks.stops import TerminateOnNaN
 from fastreg.internal.progress import Progress, say
 from fastreg.model.core import CoreModel
-from fastreg.model.given_callbacks import has_hook, warn_of_patience
+from fastreg.model.given_callbacks import adds_keys, has_hook, warn_of_patience
 from fastreg.model.hooks import TEST_HOOKS, scored
 from fastreg.optimizers import Optimizer
 from fastreg.schedules.base import RunLength
@@ -72,7 +72,7 @@ class Run:
         self.items, self.keys, self.last = items, keys, last
         self.first = self.offset = 0
         self._backups = [item for item in items if hasattr(item, "write_epoch")]
-        added = any(has_hook(item, "on_epoch_end") for item in items)
+        added = any(adds_keys(item) for item in items)
         stoppers = [item for item in items if isinstance(item, EarlyStopping)]
         # A backup keeps the state of early stopping, and a key that a callback adds is known to Python alone.
         self.by_hand = [item for item in stoppers if self._backups or (added and item.monitor not in keys)]
@@ -174,9 +174,11 @@ class Run:
             self.progress.epoch_ended(epoch, logs)
         if self.own:
             self._record(epoch, logs)
-            for item in self.own:
-                item.on_epoch_end(epoch, logs)
-            self._record(epoch, logs)
+            try:
+                for item in self.own:
+                    item.on_epoch_end(epoch, logs)
+            finally:
+                self._record(epoch, logs)
             for backup in self._backups:
                 backup.write_epoch(epoch)
             if not (last or self.model.stop_training or epoch + 1 == self.last):
@@ -190,10 +192,12 @@ class Run:
         if not known:
             self.history.epoch.append(epoch)
         for key, value in logs.items():
+            if not isinstance(value, (int, float, np.number)):
+                continue
             column = history.setdefault(key, [])
             if known and key in self._recorded:
-                column[-1] = value
-            elif isinstance(value, (int, float, np.number)):
+                column[-1] = float(value)
+            else:
                 column.append(float(value))
         self._recorded = set(logs)
 

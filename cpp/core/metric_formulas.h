@@ -32,7 +32,6 @@ struct EpochOutputs {
   std::vector<float> y, target;           // (rows, cols); target is empty where the loss takes labels
   std::vector<std::int32_t> labels;
   std::size_t cols = 0;
-  void append(const EpochOutputs& others);
   EpochOutputs first(std::size_t rows) const;
 };
 

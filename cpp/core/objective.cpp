@@ -71,6 +71,10 @@ double Objective::loss(const std::vector<ScoreSums>& sums, double penalty) const
   return total + penalty;
 }
 
+void Objective::count_rows(std::vector<ScoreSums>& sums) {
+  for (ScoreSums& sum : sums) sum.weight = static_cast<double>(sum.rows);
+}
+
 std::vector<double> Objective::logs(const std::vector<ScoreSums>& sums, const std::vector<EpochOutputs>& outputs,
                                     double penalty) const {
   std::vector<double> out{loss(sums, penalty)}, metrics;

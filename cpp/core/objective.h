@@ -27,6 +27,8 @@ class Objective {
   std::vector<ScoreSums> no_sums() const;
   std::vector<EpochOutputs> room(std::size_t rows) const;
   double loss(const std::vector<ScoreSums>& sums, double penalty) const;
+  // The sums of one batch, whose losses are means over its rows and not over their weights.
+  static void count_rows(std::vector<ScoreSums>& sums);
   // With one output {loss + penalty, metrics...}; with several {loss + penalty, loss of each output..., metrics of
   // each...}.
   std::vector<double> logs(const std::vector<ScoreSums>& sums, const std::vector<EpochOutputs>& outputs,

@@ -77,6 +77,7 @@ Run::Run(const State& state, const Columns& train, const Columns* validation, co
 }
 
 void Run::train() {
+  s_.optimizer.hide_averages(s_.graph.weights.data(), s_.graph.assignments);
   try {
     for (std::size_t i = 0; i < options_.epochs && result_.reason == StopReason::completed; ++i) run_epoch(i);
   } catch (const std::bad_alloc&) {
@@ -92,7 +93,8 @@ void Run::train() {
   finish();
 }
 
-std::vector<double> Run::train_batch(RunningScores& running) {
+std::vector<double> Run::train_batch() {
+  s_.optimizer.hide_averages(s_.graph.weights.data(), s_.graph.assignments);
   take_snapshot();
   draw_order(0);
   s_.graph.backend.run(
@@ -103,7 +105,8 @@ std::vector<double> Run::train_batch(RunningScores& running) {
     finish();
     return {};
   }
-  return running.add(sums_, outputs_, penalties_ / static_cast<double>(train_.size()), train_.size());
+  Objective::count_rows(sums_);
+  return s_.objective.logs(sums_, outputs_, penalties_ / static_cast<double>(train_.size()));
 }
 
 double Run::rate() const {
@@ -386,6 +389,10 @@ void Run::finish() {
   }
   for (EarlyStopper& stopper : stoppers_) stopper.restore(weights());
   for (std::size_t i = 0; i < stoppers_.size(); ++i) result_.early_stopping[i] = stoppers_[i].result();
+  const bool restored = std::any_of(result_.early_stopping.begin(), result_.early_stopping.end(),
+                                    [](const EarlyStoppingResult& found) { return found.restored; });
+  if (options_.show_averages && !restored)
+    s_.optimizer.show_averages(s_.graph.weights.data(), s_.graph.assignments);
 }
 
 }  // namespace fastreg

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "core/early_stopping.h"
-#include "core/running_scores.h"
 #include "core/step.h"
 #include "core/thread_choice.h"
 #include "fastreg/trainer.h"
@@ -57,8 +56,8 @@ class Run {
   Run(const State& state, const Columns& train, const Columns* validation, const FitOptions& options,
       FitObserver* observer, FitResult& result, std::unique_lock<NetworkLock>& lock);
   void train();
-  // The only batch of the data, outside of a fit. Returns the values of `running` with it, or nothing if it diverged.
-  std::vector<double> train_batch(RunningScores& running);
+  // The only batch of the data, outside of a fit. Returns its values, or nothing if it diverged.
+  std::vector<double> train_batch();
 
  private:
   void run_epoch(std::size_t index);

@@ -193,21 +193,6 @@ void ScoreSums::clear() {
   std::fill(sums.begin(), sums.end(), 0.0);
 }
 
-void ScoreSums::add(const ScoreSums& others) {
-  loss += others.loss;
-  weight += others.weight;
-  rows += others.rows;
-  for (std::size_t i = 0; i < row_metrics.size(); ++i) row_metrics[i] += others.row_metrics[i];
-  for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += others.sums[i];
-}
-
-void EpochOutputs::append(const EpochOutputs& others) {
-  cols = others.cols;
-  y.insert(y.end(), others.y.begin(), others.y.end());
-  target.insert(target.end(), others.target.begin(), others.target.end());
-  labels.insert(labels.end(), others.labels.begin(), others.labels.end());
-}
-
 EpochOutputs EpochOutputs::first(std::size_t rows) const {
   EpochOutputs out;
   out.cols = cols;

@@ -45,7 +45,6 @@ struct ScoreSums {
   std::size_t rows = 0;
 
   void clear();
-  void add(const ScoreSums& others);
   double mean_loss(double penalty) const { return (weight > 0.0 ? loss / weight : 0.0) + penalty; }
 };
 

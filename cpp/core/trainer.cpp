@@ -69,11 +69,12 @@ struct Trainer::Impl {
   Impl(Network& owner, const TrainingSpec& spec)
       : graph(*owner.graph_),
         objective(spec, graph),
-        optimizer(spec.optimizer, parameter_runs(graph.parameters, spec.optimizer), graph.parameters.trainable(),
+        optimizer(spec.optimizer, parameter_runs(graph.parameters, spec), graph.parameters.trainable(),
                   graph.backend, 0, kernel_ranges(graph.parameters)),
         gradients(graph.backend, checked_floats(graph.parameters, optimizer)),
-        evaluator(graph, objective),
-        running(objective) {}
+        evaluator(graph, objective) {
+    optimizer.start_averages(graph.weights.data());
+  }
 
   void require_idle() const {
     if (graph.fitting.is_set()) throw std::runtime_error("the model is being fitted");
@@ -89,7 +90,6 @@ struct Trainer::Impl {
   OptimizerState optimizer;
   Buffer gradients;
   Evaluator evaluator;
-  RunningScores running;
   Workspace workspace;
   std::uint64_t step = 0, epoch = 0;
   double parallel_threshold = kParallelThreshold;
@@ -149,12 +149,13 @@ std::vector<double> Trainer::train_batch(const Dataset& batch, double rate, FitR
   FitOptions options;
   options.batch_size = 0;
   options.shuffle = false;
+  options.show_averages = false;
   options.rates = {&rate, 1};
   const std::optional<double> no_override;
   return Run({i.graph, i.objective, i.optimizer, i.gradients, i.evaluator, i.workspace, i.step, i.epoch, no_override,
               i.parallel_threshold},
              columns, nullptr, options, nullptr, result, lock)
-      .train_batch(i.running);
+      .train_batch();
 }
 
 std::vector<double> Trainer::test_batch(const Dataset& batch) {
@@ -165,13 +166,9 @@ std::vector<double> Trainer::test_batch(const Dataset& batch) {
   double penalty = 0.0;
   on_this_thread(i.graph.backend,
                  [&] { penalty = i.optimizer.penalty(*i.graph.backend.kernels, i.graph.weights.data()); });
-  const std::vector<ScoreSums> sums = i.evaluator.score(columns);
-  return i.running.add(sums, i.evaluator.outputs(), penalty, columns.size());
-}
-
-void Trainer::reset_scores() {
-  const std::lock_guard guard(impl_->graph.lock);
-  impl_->running.clear();
+  std::vector<ScoreSums> sums = i.evaluator.score(columns);
+  Objective::count_rows(sums);
+  return i.objective.logs(sums, i.evaluator.outputs(), penalty);
 }
 
 std::vector<double> Trainer::evaluate(const Dataset& data) {
@@ -229,6 +226,17 @@ void Trainer::set_moment_part(std::size_t moment, std::size_t weight, std::size_
   const std::lock_guard guard(impl_->graph.lock);
   impl_->require_idle();
   segment.from_values(first, values, n, impl_->optimizer.moment(moment));
+}
+
+bool Trainer::averages_shown() const {
+  const std::lock_guard guard(impl_->graph.lock);
+  return impl_->optimizer.averages_shown();
+}
+
+void Trainer::set_averages_shown(bool shown) {
+  const std::lock_guard guard(impl_->graph.lock);
+  impl_->require_idle();
+  impl_->optimizer.set_averages_shown(shown, impl_->graph.assignments);
 }
 
 double Trainer::parallel_threshold() const {

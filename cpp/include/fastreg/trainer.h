@@ -88,6 +88,9 @@ struct FitOptions {
   // epoch.
   std::vector<StopSignal> stop_signals{};
   double time_limit = std::numeric_limits<double>::infinity();   // in seconds from the call on
+  // Whether the weights are exchanged for their averages when the run ends, where the optimizer keeps averages and no
+  // best weights are restored. The next run exchanges them back before its first step.
+  bool show_averages = true;
   // The number of steps of an epoch. 0: an epoch is every row once. Otherwise an epoch continues with the rows where
   // the one before ended, and a new order is drawn whenever all rows have had their turn: step i of epoch e is batch
   // (e * steps_per_epoch + i) of an endless sequence.
@@ -155,13 +158,12 @@ class Trainer {
   // the loss of each output, the metrics of each}. The losses of the outputs are without their weights.
   std::vector<double> evaluate(const Dataset& data);
   // One step on one batch outside of a fit. Its gradient is that of sum_i weight_i loss_i / n over the n rows, with the
-  // weights as they are given, and of the penalties. The number of epochs does not change. Returns the values of all
-  // batches since reset_scores(), in the order of evaluate(): losses are means over the rows of their weighted values.
-  // If the loss or a weight is not finite, nothing changes, and FitResult::reason is diverged.
+  // weights as they are given, and of the penalties. The number of epochs does not change. Returns the values of the
+  // batch in the order of evaluate(), before the step: losses are means over the rows of their weighted values. If the
+  // loss or a weight is not finite, nothing changes, and FitResult::reason is diverged.
   std::vector<double> train_batch(const Dataset& batch, double rate, FitResult& result);
   // The same without a step, in inference mode.
   std::vector<double> test_batch(const Dataset& batch);
-  void reset_scores();
   // The number of figures that evaluate() returns.
   std::size_t log_count() const;
 
@@ -174,11 +176,17 @@ class Trainer {
   void set_learning_rate(double rate);
 
   // The moments of the optimizer: the names in use (m, v), and one row-major array of each for every trainable weight.
+  // With averages of weights, "average" is one of them, and with accumulated gradients "accumulator".
   const std::vector<std::string>& moment_names() const;
   void get_moment(std::size_t moment, std::size_t weight, float* out) const;
   void set_moment(std::size_t moment, std::size_t weight, const float* values);
   // Works like Network::set_weight_part.
   void set_moment_part(std::size_t moment, std::size_t weight, std::size_t first, const float* values, std::size_t n);
+
+  // Whether the network has the averages of its weights, and the moment "average" the weights that the next fit
+  // continues from, as after a fit with averages. Setting it, after the state was read from a file, moves nothing.
+  bool averages_shown() const;
+  void set_averages_shown(bool shown);
 
   // The number of floating-point operations in a step from which threads may share it; they do if that is measured to
   // be faster. With 0 they always do. The results do not depend on it.

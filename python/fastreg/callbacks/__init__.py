@@ -13,6 +13,7 @@ from fastreg.internal.checks import absent_names
 from fastreg.internal.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from fastreg.callbacks.averages import SwapEMAWeights as SwapEMAWeights
     from fastreg.callbacks.base import Callback as Callback
     from fastreg.callbacks.base import Logs as Logs
     from fastreg.callbacks.checkpoints import BackupAndRestore as BackupAndRestore
@@ -49,6 +50,7 @@ __all__ = [
     "ProgbarLogger",
     "ReduceLROnPlateau",
     "StopSignal",
+    "SwapEMAWeights",
     "TensorBoard",
     "TerminateOnNaN",
     "TimeLimit",
@@ -70,6 +72,7 @@ _HOMES = {
     "ProgbarLogger": "progress",
     "ReduceLROnPlateau": "rates",
     "StopSignal": "stops",
+    "SwapEMAWeights": "averages",
     "TensorBoard": "tensorboard",
     "TerminateOnNaN": "stops",
     "TimeLimit": "stops",

@@ -133,6 +133,9 @@ class Callback:
             added: Whether other callbacks may add keys.
         """
 
+    def _epoch_over(self) -> None:
+        """Is called by ``fit`` after ``on_epoch_end`` of all callbacks."""
+
     def _needs(self, hook: str) -> bool:
         """Whether a hook that this class has must be called; for hooks that depend on an argument."""
         del hook

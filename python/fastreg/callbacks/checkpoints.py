@@ -170,7 +170,7 @@ def _path(owner: str, name: str, value: object) -> str:
 class BackupAndRestore(Callback):
     """Keeps a backup of the training, from which a ``fit`` that was killed continues.
 
-    The program calls ``fit`` again with the same arguments on a model that is built and compiled in the same way. If
+    The program calls ``fit`` again with the same arguments on a model that is made and compiled in the same way. If
     there is a backup, the run goes on after its last epoch, bit for bit as if it had not been interrupted: weights,
     state of the optimizer, learning rate, the counts of steps and epochs, and the state of all callbacks that have one
     (:meth:`Callback.get_state`; best weights of :class:`EarlyStopping`, what :class:`ReduceLROnPlateau` has counted).

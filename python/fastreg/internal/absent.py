@@ -121,7 +121,7 @@ _SAID: dict[str, dict[str, str]] = {
         "L1, L2 and L1L2 are there": "OrthogonalRegularizer orthogonal elastic_net elasticnet weight_decay activity",
     },
     "callback": {
-        _SUBCLASS: "RemoteMonitor OrbaxCheckpoint SwapEMAWeights",
+        _SUBCLASS: "RemoteMonitor OrbaxCheckpoint",
         "JSONLogger is its name here": "JSONLLogger JsonLogger",
     },
     "schedule": {

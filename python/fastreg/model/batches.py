@@ -64,9 +64,8 @@ class Batches(Face):
             return_dict: Whether to return a dict by key.
 
         Returns:
-            The loss, or with metrics the list of the loss and the metrics, or a dict: of all batches since
-            :meth:`reset_metrics`, or since ``compile``, as in Keras. Losses are means over all rows of these batches; a
-            metric that needs all outputs, such as AUC, keeps them until then.
+            The loss, or with metrics the list of the loss and the metrics, or a dict; those of this batch, before the
+            step, as in Keras. The loss is the one whose gradient was taken.
 
         Raises:
             ValueError: If the model is not compiled with a loss, or for bad data; then nothing has changed.
@@ -80,7 +79,6 @@ class Batches(Face):
             >>> model = fr.Sequential([fr.layers.Dense(1)], seed=0)
             >>> model.compile(fr.optimizers.SGD(0.1), "mse")
             >>> for epoch in range(20):
-            ...     model.reset_metrics()
             ...     for i in range(0, 256, 32):
             ...         loss = model.train_on_batch(x[i : i + 32], x[i : i + 32, 0])
             >>> loss < 1e-4
@@ -125,8 +123,7 @@ class Batches(Face):
             return_dict: Whether to return a dict by key.
 
         Returns:
-            As :meth:`train_on_batch`: the values of all batches since :meth:`reset_metrics`, those of training
-            included.
+            As :meth:`train_on_batch`: the values of this batch.
 
         Raises:
             ValueError: If the model is not built or compiled with a loss, or for bad data.
@@ -147,9 +144,7 @@ class Batches(Face):
         return predict(x)
 
     def reset_metrics(self) -> None:
-        """Forgets the batches that :meth:`train_on_batch` and :meth:`test_on_batch` have scored."""
-        if self._core.trainer is not None:
-            self._core.trainer.reset_scores()
+        """Does nothing and is accepted because Keras has it: no value is kept from one call to the next."""
 
     @property
     def metrics_names(self) -> list[str]:

@@ -118,6 +118,7 @@ class Run:
         self._core.set_weights([tensors[name] for name, _, _ in network.weight_info()])
         self.trainer.step, self.trainer.epoch = state["step"], state["epochs"]
         self.trainer.set_moments({name: tensors[name] for name in self.trainer.moment_shapes()})
+        self.trainer.averages_shown = False
         if state["learning_rate"] is not None:
             optimizer = self._core.require_optimizer("fit")
             self._core.optimizer = replace(optimizer, learning_rate=state["learning_rate"])
@@ -179,6 +180,8 @@ class Run:
                     item.on_epoch_end(epoch, logs)
             finally:
                 self._record(epoch, logs)
+                for item in self.own:
+                    item._epoch_over()
             for backup in self._backups:
                 backup.write_epoch(epoch)
             if not (last or self.model.stop_training or epoch + 1 == self.last):

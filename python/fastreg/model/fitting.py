@@ -116,6 +116,7 @@ def fit(
     model.stop_training, model.history = False, run.history
     with judged_by_the_core(run.stoppers), _named(core, trainer, names), run.stoppable():
         run.begin(first, {"epochs": last, "steps": steps, "verbose": shown})
+        last = first if run.ended else last
         # Only now: a callback may have set the rate before the first epoch.
         rates = Rates(core.require_optimizer("fit"), trainer.step, steps, steps * (last - first), core.run_length)
         done = each * batch if each else n_rows
@@ -124,7 +125,7 @@ def fit(
             data,
             plan.data,
             batch_size=batch,
-            epochs=0 if run.ended else last - first,
+            epochs=last - first,
             shuffle=shuffled,
             rates=rates(0, 0),
             on_rates=rates,

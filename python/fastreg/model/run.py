@@ -83,9 +83,7 @@ class Run:
         for item in self.by_hand:
             item.watch(directions)
         warn_of_patience(items)
-        self.own = [
-            item for item in items if item in self.by_hand or has_hook(item, "on_epoch_begin", "on_epoch_end")
-        ] or ([History()] if self._backups else [])
+        self.own = [item for item in items if item in self.by_hand or has_hook(item, "on_epoch_begin", "on_epoch_end")]
         batch_hooks = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
         self.in_batches = [item for item in items if has_hook(item, *batch_hooks)]
         self.history = next((item for item in items if isinstance(item, History)), None) or History()

@@ -24,6 +24,8 @@ struct TargetGather {
 // the mean is not above 0, all rows do. This computes in double precision, and must be called with the caller's
 // floating-point mode, because all weights may be denormal.
 std::vector<float> relative_weights(Span<const float> weights, Span<const std::uint32_t> rows);
+// The mean that they are divided by; 1 without weights.
+double mean_weight(Span<const float> weights, Span<const std::uint32_t> rows);
 
 class Evaluator {
  public:
@@ -31,10 +33,9 @@ class Evaluator {
       : graph_(graph), objective_(objective), inference_(plan_inference(graph, objective.values())) {}
 
   // Objective::logs of the data. The caller holds the graph's lock and has checked the data.
-  std::vector<double> run(const Columns& data, double penalty);
-  // The sums of the data, and the outputs that metrics need, which stay valid until the next call.
-  std::vector<ScoreSums> score(const Columns& data);
-  const std::vector<EpochOutputs>& outputs() const { return epoch_; }
+  // `call` computes the metrics that are functions of the program. It is called last, and may release the lock.
+  // count_rows: whether losses are means over rows, whatever their weights.
+  std::vector<double> run(const Columns& data, double penalty, const CallMetric& call, bool count_rows = false);
 
  private:
   struct Member {   // the buffers that one thread needs for a block; a buffer for each output

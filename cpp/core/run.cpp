@@ -37,6 +37,20 @@ void on_this_thread(const Backend& backend, const std::function<void()>& f) {
       const_cast<std::function<void()>*>(&f));
 }
 
+CallMetric calls_of(const std::vector<MetricFunction*>& functions, std::unique_lock<NetworkLock>& lock) {
+  return [&functions, &lock](std::size_t index, const MetricRows& rows) {
+    if (index >= functions.size())
+      throw std::invalid_argument("metric_functions must be more than " + std::to_string(index) + ", got " +
+                                  std::to_string(functions.size()));
+    struct Unlocked {
+      std::unique_lock<NetworkLock>& lock;
+      explicit Unlocked(std::unique_lock<NetworkLock>& held) : lock(held) { lock.unlock(); }
+      ~Unlocked() { lock.lock(); }
+    } unlocked(lock);
+    return functions[index]->value(rows);
+  };
+}
+
 void check_rate(double rate) {
   if (!(rate >= 0.0) || rate > static_cast<double>(std::numeric_limits<float>::max())) {
     std::ostringstream text;
@@ -73,7 +87,8 @@ Run::Run(const State& state, const Columns& train, const Columns* validation, co
   rates_ = options.rates;
   if (options.shuffle || train.rows.data != nullptr) order_.resize(train.size());
   sums_ = state.objective.no_sums();
-  outputs_ = state.objective.room(steps_ == pass_steps_ ? train.size() : steps_ * batch_);
+  for (std::size_t i = 0; i < train.weight_scales.size(); ++i) sums_[i].weight_scale = train.weight_scales[i];
+  outputs_ = state.objective.room(train, steps_ == pass_steps_ ? train.size() : steps_ * batch_);
 }
 
 void Run::train() {
@@ -82,7 +97,7 @@ void Run::train() {
     for (std::size_t i = 0; i < options_.epochs && result_.reason == StopReason::completed; ++i) run_epoch(i);
   } catch (const std::bad_alloc&) {
     result_.reason = StopReason::exception;
-    out_of_memory_ = true;
+    undo_epoch_ = true;
     finish();
     throw;
   } catch (...) {
@@ -106,7 +121,8 @@ std::vector<double> Run::train_batch() {
     return {};
   }
   Objective::count_rows(sums_);
-  return s_.objective.logs(sums_, outputs_, penalties_ / static_cast<double>(train_.size()));
+  const double penalty = penalties_ / static_cast<double>(train_.size());
+  return s_.objective.logs(sums_, outputs_, penalty, calls_of(options_.metric_functions, lock_));
 }
 
 double Run::rate() const {
@@ -187,11 +203,16 @@ void Run::run_epoch(std::size_t index) {
 }
 
 void Run::run_slice(const Team& team) {
+  if (s_.optimizer.has_point()) {
+    s_.optimizer.enter(team, s_.graph.weights.data());
+    team.sync();
+  }
   // Each member counts steps by itself, because the leader may already have advanced next_in_epoch_.
   for (std::size_t index = next_in_epoch_;; ++index) {
     run_step(team, index, batch_at(index));
     if (slice_over_) break;
   }
+  if (s_.optimizer.has_point()) s_.optimizer.leave(team, s_.graph.weights.data());
 }
 
 void Run::run_step(const Team& team, std::size_t index, const Batch& batch) {
@@ -249,7 +270,7 @@ void Run::begin_batch() {
 
 void Run::end_batch() {
   if (!options_.observe_batches) return;
-  const std::vector<double> logs = logs_so_far();
+  const std::vector<double> logs = logs_so_far(calls_of(options_.metric_functions, lock_));
   lock_.unlock();
   stopped_ = observer_->batch_ended(static_cast<std::size_t>(s_.epoch), next_in_epoch_ - 1, logs);
   lock_.lock();
@@ -267,35 +288,50 @@ bool Run::finite_weights(double* penalty) {
 }
 
 // The values of the epoch up to the last step.
-std::vector<double> Run::logs_so_far() const {
+std::vector<double> Run::logs_so_far(const CallMetric& call) const {
   const std::uint64_t end = rows_before(first_batch_ + next_in_epoch_);
   const std::size_t rows = static_cast<std::size_t>(end - rows_before(first_batch_));
   const double penalty = penalties_ / static_cast<double>(rows);
-  if (rows == train_.size() && steps_ == pass_steps_) return s_.objective.logs(sums_, outputs_, penalty);
+  if (rows == train_.size() && steps_ == pass_steps_) return s_.objective.logs(sums_, outputs_, penalty, call);
   std::vector<EpochOutputs> outputs;
   for (const EpochOutputs& all : outputs_) outputs.push_back(all.first(rows));
-  return s_.objective.logs(sums_, outputs, penalty);
+  return s_.objective.logs(sums_, outputs, penalty, call);
 }
 
 bool Run::validates(std::size_t index) const {
   return validation_ != nullptr && (options_.validated.empty() || options_.validated[index] != 0);
 }
 
-// The values of an epoch and of its validation. penalty: that of the weights that validation uses.
+// The values of an epoch and of its validation. penalty: that of the weights that validation uses. If a function of the
+// program throws, the epoch does not count.
 std::vector<double> Run::epoch_logs(std::size_t index, double penalty) {
-  std::vector<double> logs = logs_so_far();
-  if (!validates(index)) return logs;
-  std::optional<std::vector<double>> values;
-  if (observer_ != nullptr) {
-    lock_.unlock();
-    values = observer_->validate();
-    lock_.lock();
+  const CallMetric call = calls_of(options_.metric_functions, lock_);
+  std::vector<double> logs;
+  try {
+    logs = logs_so_far(call);
+    if (!validates(index)) return logs;
+    if (!observed_validation(logs))
+      for (const double value : s_.evaluator.run(*validation_, penalty, call)) logs.push_back(value);
+  } catch (...) {
+    undo_epoch_ = !observing_;
+    throw;
   }
-  if (!values) values = s_.evaluator.run(*validation_, penalty);
+  return logs;
+}
+
+// Lets the observer validate. Returns whether it has.
+bool Run::observed_validation(std::vector<double>& logs) {
+  if (observer_ == nullptr) return false;
+  observing_ = true;
+  lock_.unlock();
+  const std::optional<std::vector<double>> values = observer_->validate();
+  lock_.lock();
+  observing_ = false;
+  if (!values) return false;
   if (values->size() != s_.objective.log_count())
     throw std::invalid_argument("validate must return one value for each of the logs");
   logs.insert(logs.end(), values->begin(), values->end());
-  return logs;
+  return true;
 }
 
 void Run::end_epoch(std::size_t index) {
@@ -380,7 +416,7 @@ void Run::diverge(std::uint64_t step) {
 void Run::finish() {
   if (!lock_.owns_lock()) lock_.lock();
   const bool stopped_within = result_.reason == StopReason::stop_signal || result_.reason == StopReason::time_limit;
-  if (diverged_ || stopped_within || (out_of_memory_ && within_epoch_)) {
+  if (diverged_ || stopped_within || (undo_epoch_ && within_epoch_)) {
     copy(snapshot_.weights, s_.graph.weights);
     copy(snapshot_.moments, s_.optimizer.moments());
     s_.step = snapshot_.step;

@@ -18,6 +18,9 @@ namespace fastreg {
 // Runs f on the calling thread as a team of one member, with denormals flushed to zero, as kernels require.
 void on_this_thread(const Backend& backend, const std::function<void()>& f);
 
+// Calls the functions of the program without the lock, which is held.
+CallMetric calls_of(const std::vector<MetricFunction*>& functions, std::unique_lock<NetworkLock>& lock);
+
 // Throw std::invalid_argument for a rate that is negative or not finite in float32.
 void check_rate(double rate);
 void check_rates(Span<const double> rates);
@@ -73,7 +76,8 @@ class Run {
   void begin_batch();
   void end_batch();
   bool finite_weights(double* penalty);
-  std::vector<double> logs_so_far() const;
+  std::vector<double> logs_so_far(const CallMetric& call) const;
+  bool observed_validation(std::vector<double>& logs);
   bool validates(std::size_t index) const;
   std::vector<double> epoch_logs(std::size_t index, double penalty);
   double rate() const;
@@ -109,8 +113,8 @@ class Run {
   ThreadChoice::Clock::time_point slice_end_{}, last_poll_ = ThreadChoice::Clock::now(), deadline_;
   // The leader writes these between two syncs, and all members read them after the second one.
   bool slice_over_ = false, diverged_ = false;
-  bool stopped_ = false;   // whether the observer has ended the epoch
-  bool within_epoch_ = false, out_of_memory_ = false;   // within_epoch_: between snapshot and end of an epoch
+  bool stopped_ = false, observing_ = false;   // whether the observer has ended the epoch; validates it
+  bool within_epoch_ = false, undo_epoch_ = false;   // within_epoch_: between snapshot and end of an epoch
   std::vector<ScoreSums> sums_;
   double penalties_ = 0.0, batch_loss_ = 0.0, last_rate_ = 0.0;   // penalties_: the sum of penalty * rows over the steps
 };

@@ -49,6 +49,7 @@ class WeightedColumns {
  public:
   explicit WeightedColumns(const Columns& given) : columns_(given) {
     for (OutputTargets& targets : columns_.y) {
+      columns_.weight_scales.push_back(mean_weight(targets.sample_weight, columns_.rows));
       weights_.push_back(relative_weights(targets.sample_weight, columns_.rows));
       const std::vector<float>& weights = weights_.back();
       if (!weights.empty() && std::none_of(weights.begin(), weights.end(), [](float weight) { return weight > 0.0f; }))
@@ -73,6 +74,7 @@ struct Trainer::Impl {
                   graph.backend, 0, kernel_ranges(graph.parameters)),
         gradients(graph.backend, checked_floats(graph.parameters, optimizer)),
         evaluator(graph, objective) {
+    optimizer.begin(graph.weights.data());
     optimizer.start_averages(graph.weights.data());
   }
 
@@ -83,6 +85,16 @@ struct Trainer::Impl {
     step = steps;
     epoch = epochs;
     optimizer.set_steps(steps);
+  }
+
+  // count_rows: as for Evaluator::run.
+  std::vector<double> evaluate(const Dataset& data, const std::vector<MetricFunction*>& functions, bool count_rows) {
+    std::unique_lock lock(graph.lock);
+    const Columns columns = columns_of(data);
+    check(columns, graph, objective, "data");
+    double penalty = 0.0;
+    on_this_thread(graph.backend, [&] { penalty = optimizer.penalty(*graph.backend.kernels, graph.weights.data()); });
+    return evaluator.run(columns, penalty, calls_of(functions, lock), count_rows);
   }
 
   Graph& graph;
@@ -137,7 +149,8 @@ void Trainer::fit(const Dataset& train, const Dataset* validation, const FitOpti
       .train();
 }
 
-std::vector<double> Trainer::train_batch(const Dataset& batch, double rate, FitResult& result) {
+std::vector<double> Trainer::train_batch(const Dataset& batch, double rate, FitResult& result,
+                                         const std::vector<MetricFunction*>& functions) {
   Impl& i = *impl_;
   result = {};
   check_rate(rate);
@@ -151,6 +164,7 @@ std::vector<double> Trainer::train_batch(const Dataset& batch, double rate, FitR
   options.shuffle = false;
   options.show_averages = false;
   options.rates = {&rate, 1};
+  options.metric_functions = functions;
   const std::optional<double> no_override;
   return Run({i.graph, i.objective, i.optimizer, i.gradients, i.evaluator, i.workspace, i.step, i.epoch, no_override,
               i.parallel_threshold},
@@ -158,28 +172,12 @@ std::vector<double> Trainer::train_batch(const Dataset& batch, double rate, FitR
       .train_batch();
 }
 
-std::vector<double> Trainer::test_batch(const Dataset& batch) {
-  Impl& i = *impl_;
-  const std::lock_guard guard(i.graph.lock);
-  const Columns columns = columns_of(batch);
-  check(columns, i.graph, i.objective, "data");
-  double penalty = 0.0;
-  on_this_thread(i.graph.backend,
-                 [&] { penalty = i.optimizer.penalty(*i.graph.backend.kernels, i.graph.weights.data()); });
-  std::vector<ScoreSums> sums = i.evaluator.score(columns);
-  Objective::count_rows(sums);
-  return i.objective.logs(sums, i.evaluator.outputs(), penalty);
+std::vector<double> Trainer::test_batch(const Dataset& batch, const std::vector<MetricFunction*>& functions) {
+  return impl_->evaluate(batch, functions, true);
 }
 
-std::vector<double> Trainer::evaluate(const Dataset& data) {
-  Impl& i = *impl_;
-  const std::lock_guard guard(i.graph.lock);
-  const Columns columns = columns_of(data);
-  check(columns, i.graph, i.objective, "data");
-  double penalty = 0.0;
-  on_this_thread(i.graph.backend,
-                 [&] { penalty = i.optimizer.penalty(*i.graph.backend.kernels, i.graph.weights.data()); });
-  return i.evaluator.run(columns, penalty);
+std::vector<double> Trainer::evaluate(const Dataset& data, const std::vector<MetricFunction*>& functions) {
+  return impl_->evaluate(data, functions, false);
 }
 
 std::size_t Trainer::log_count() const { return impl_->objective.log_count(); }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "fastreg/metric_state.h"
 #include "fastreg/network.h"
 
 namespace fastreg {
@@ -91,6 +92,7 @@ struct FitOptions {
   // Whether the weights are exchanged for their averages when the run ends, where the optimizer keeps averages and no
   // best weights are restored. The next run exchanges them back before its first step.
   bool show_averages = true;
+  std::vector<MetricFunction*> metric_functions{};   // those that metrics::Function names by their index
   // The number of steps of an epoch. 0: an epoch is every row once. Otherwise an epoch continues with the rows where
   // the one before ended, and a new order is drawn whenever all rows have had their turn: step i of epoch e is batch
   // (e * steps_per_epoch + i) of an endless sequence.
@@ -156,14 +158,15 @@ class Trainer {
            FitResult& result);
   // Returns {loss including penalties, metrics...} in inference mode; for several outputs {loss including penalties,
   // the loss of each output, the metrics of each}. The losses of the outputs are without their weights.
-  std::vector<double> evaluate(const Dataset& data);
+  std::vector<double> evaluate(const Dataset& data, const std::vector<MetricFunction*>& functions = {});
   // One step on one batch outside of a fit. Its gradient is that of sum_i weight_i loss_i / n over the n rows, with the
   // weights as they are given, and of the penalties. The number of epochs does not change. Returns the values of the
   // batch in the order of evaluate(), before the step: losses are means over the rows of their weighted values. If the
   // loss or a weight is not finite, nothing changes, and FitResult::reason is diverged.
-  std::vector<double> train_batch(const Dataset& batch, double rate, FitResult& result);
+  std::vector<double> train_batch(const Dataset& batch, double rate, FitResult& result,
+                                  const std::vector<MetricFunction*>& functions = {});
   // The same without a step, in inference mode.
-  std::vector<double> test_batch(const Dataset& batch);
+  std::vector<double> test_batch(const Dataset& batch, const std::vector<MetricFunction*>& functions = {});
   // The number of figures that evaluate() returns.
   std::size_t log_count() const;
 

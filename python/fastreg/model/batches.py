@@ -9,8 +9,10 @@ from numpy.typing import ArrayLike
 
 from fastreg import _core
 from fastreg.internal.checks import check_bool
+from fastreg.internal.layer_base import Shape
 from fastreg.model import fitting
-from fastreg.model.arguments import checked_input_names, inputs_of
+from fastreg.model.adapted import require_statistics
+from fastreg.model.arguments import checked_input_names, inputs_of, shape_of
 from fastreg.model.face import Face
 from fastreg.model.run import divergence_error
 
@@ -90,12 +92,14 @@ class Batches(Face):
         if not core.fit_lock.acquire(blocking=False):
             raise RuntimeError("train_on_batch: the model is being fitted, by another thread or around this callback")
         try:
-            width = None if core.network is None else core.n_features
-            data, names = self._batch(x, y, sample_weight, class_weight, width)
-            first: Any = data["x"]
-            trainer = core.trainer_for((first[0] if isinstance(first, list) else first).shape[1])
+            shape = shape_of(core, inputs_of(core, x))
+            data, names = self._batch(x, y, sample_weight, class_weight, shape)
+            trainer = core.trainer_for(shape)
+            require_statistics(core)
             optimizer = core.require_optimizer("train_on_batch")
-            values, where = trainer.train_batch(data, optimizer.rate_at(trainer.step, core.run_length))
+            values, where = trainer.train_batch(
+                data, optimizer.rate_at(trainer.step, core.run_length), core.metric_functions()
+            )
             if values is None or where is not None:
                 raise divergence_error("train_on_batch", where or {}, 0)
             core.feature_names = names
@@ -131,8 +135,8 @@ class Batches(Face):
         core, as_dict = self._core, check_bool("test_on_batch", "return_dict", return_dict)
         core.require_network("test_on_batch")
         core.require_losses("test_on_batch")
-        data, _ = self._batch(x, y, sample_weight, None, core.n_features)
-        return self._values(core.trainer_for(None).test_batch(data), as_dict)
+        data, _ = self._batch(x, y, sample_weight, None, core.known_shape())
+        return self._values(core.trainer_for(None).test_batch(data, core.metric_functions()), as_dict)
 
     def predict_on_batch(self, x: Arrays) -> Any:
         """Computes the outputs for one batch; the same as :meth:`predict`.
@@ -152,12 +156,12 @@ class Batches(Face):
         return list(self._core.log_keys()) if self._core.losses else []
 
     def _batch(
-        self, x: object, y: object, sample_weight: object, class_weight: object, n_features: int | None
+        self, x: object, y: object, sample_weight: object, class_weight: object, shape: Shape
     ) -> tuple[_core.Data, Any]:
         parts = inputs_of(self._core, x)
         names = checked_input_names(parts, self._core.feature_names)
         data = fitting.labelled_data(
-            self._core, parts, y, sample_weight, class_weight, n_features, absolute=True
+            self._core, parts, y, sample_weight, class_weight, shape, absolute=True
         )
         return data, names
 

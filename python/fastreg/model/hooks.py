@@ -22,9 +22,13 @@ BATCH = 32
 
 
 def scored(
-    trainer: _core.Trainer, data: _core.Data, keys: Sequence[str], batch: int, items: Sequence[Callback]
+    evaluate: Callable[[_core.Data], list[float]],
+    data: _core.Data,
+    keys: Sequence[str],
+    batch: int,
+    items: Sequence[Callback],
 ) -> list[float]:
-    """The values of an evaluation, with the hooks of callbacks around it and around its batches."""
+    """The values of an evaluation by a function of the data, with the hooks of callbacks around it and its batches."""
     for item in items:
         item.on_test_begin({})
     in_batches = [item for item in items if has_hook(item, "on_test_batch_begin", "on_test_batch_end")]
@@ -34,11 +38,11 @@ def scored(
             end = min(begin + batch, row_count(data))
             for item in in_batches:
                 item.on_test_batch_begin(step, {})
-            sums += np.multiply(trainer.evaluate(rows_of(data, begin, end)), end - begin)
+            sums += np.multiply(evaluate(rows_of(data, begin, end)), end - begin)
             logs = dict(zip(keys, (sums / end).tolist(), strict=True))
             for item in in_batches:
                 item.on_test_batch_end(step, logs)
-    values = trainer.evaluate(data)
+    values = evaluate(data)
     for item in items:
         item.on_test_end(dict(zip(keys, values, strict=True)))
     return values

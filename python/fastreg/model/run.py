@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -224,7 +225,8 @@ class Run:
         if data is None or not watching:
             return None
         keys = self.keys[: len(self.keys) // 2]
-        return lambda: scored(self.trainer, data, keys, batch, watching)
+        evaluate = partial(self.trainer.evaluate, metric_functions=self._core.metric_functions())
+        return lambda: scored(evaluate, data, keys, batch, watching)
 
     # After a run.
 

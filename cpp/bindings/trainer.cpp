@@ -402,6 +402,9 @@ void bind_trainer(py::module_& module) {
            py::arg("interval") = 0.0, py::arg("steps_per_epoch") = 0, py::arg("validated") = py::none(),
            py::arg("last_epoch") = py::none(), py::arg("on_batch") = py::none(),
            py::arg("on_validation") = py::none(), py::arg("metric_functions") = py::tuple())
+      .def("steps_of_epoch", [](const Self& self, std::size_t rows, std::size_t batch_size) {
+            return self.trainer->steps_of_epoch(rows, batch_size);
+          }, py::arg("rows"), py::arg("batch_size"), py::pos_only())
       .def_property_readonly("log_count", [](const Self& self) { return self.trainer->log_count(); })
       .def("evaluate", &evaluate, py::arg("data"), py::arg("metric_functions") = py::tuple())
       .def("get_moments", &get_moments)

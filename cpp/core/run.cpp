@@ -31,6 +31,12 @@ Clock::time_point deadline(double seconds) {
 
 }  // namespace
 
+std::size_t steps_of_epoch(const Graph& graph, std::size_t rows, std::size_t batch) {
+  const std::size_t steps = (rows + batch - 1) / batch;
+  const bool one_left = batch > 1 && steps > 1 && rows % batch == 1;
+  return one_left && graph.takes_batch_statistics() ? steps - 1 : steps;
+}
+
 void on_this_thread(const Backend& backend, const std::function<void()>& f) {
   backend.run(
       1, [](void* call, const Team&) { (*static_cast<const std::function<void()>*>(call))(); },
@@ -73,11 +79,12 @@ Run::Run(const State& state, const Columns& train, const Columns* validation, co
       result_(result),
       lock_(lock),
       batch_(options.batch_size == 0 ? train.size() : std::min(options.batch_size, train.size())),
-      pass_steps_((train.size() + batch_ - 1) / batch_),
+      pass_steps_(steps_of_epoch(state.graph, train.size(), batch_)),
       steps_(options.steps_per_epoch == 0 ? pass_steps_ : options.steps_per_epoch),
       flops_(state.graph.flops_per_row() * static_cast<double>(batch_)),
       choice_(state.workspace.choice),
-      training_step_(state.graph, state.objective, train, batch_, state.workspace.arena, outputs_),
+      training_step_(state.graph, state.objective, train, rows_of_step(pass_steps_ - 1) > batch_ ? batch_ + 1 : batch_,
+                     state.workspace.arena, outputs_),
       snapshot_(state.workspace.snapshot) {
   choice_.begin_run(flops_ >= state.parallel_threshold ? static_cast<std::size_t>(num_threads()) : 1,
                     state.parallel_threshold <= 0.0, flops_);
@@ -88,7 +95,7 @@ Run::Run(const State& state, const Columns& train, const Columns* validation, co
   if (options.shuffle || train.rows.data != nullptr) order_.resize(train.size());
   sums_ = state.objective.no_sums();
   for (std::size_t i = 0; i < train.weight_scales.size(); ++i) sums_[i].weight_scale = train.weight_scales[i];
-  outputs_ = state.objective.room(train, steps_ == pass_steps_ ? train.size() : steps_ * batch_);
+  outputs_ = state.objective.room(train, steps_ == pass_steps_ ? train.size() : steps_ * (batch_ + 1));
 }
 
 void Run::train() {
@@ -170,8 +177,8 @@ std::uint64_t Run::rows_before(std::uint64_t batch) const {
 
 Batch Run::batch_at(std::size_t index) const {
   const std::uint64_t batch = first_batch_ + index;
-  const std::size_t begin = static_cast<std::size_t>(batch % pass_steps_) * batch_;
-  return {order_.empty() ? nullptr : order_.data(), begin, std::min(batch_, train_.size() - begin),
+  const std::size_t place = static_cast<std::size_t>(batch % pass_steps_);
+  return {order_.empty() ? nullptr : order_.data(), place * batch_, rows_of_step(place),
           static_cast<std::size_t>(rows_before(batch) - rows_before(first_batch_))};
 }
 
@@ -226,7 +233,7 @@ void Run::run_step(const Team& team, std::size_t index, const Batch& batch) {
   if (team.leader()) {
     last_rate_ = rate_now;
     if (!diverged_) {
-      penalties_ += s_.optimizer.penalty() * static_cast<double>(batch.n);
+      penalties_ += (s_.optimizer.penalty() + activity_) * static_cast<double>(batch.n);
       ++s_.step;
       ++run_step_;
     }
@@ -237,6 +244,7 @@ void Run::run_step(const Team& team, std::size_t index, const Batch& batch) {
 
 void Run::after_loss(std::size_t index, const Batch& batch) {
   batch_loss_ = training_step_.add_scores(sums_, batch);
+  activity_ = training_step_.activity_penalty(batch);
   diverged_ = !std::isfinite(batch_loss_);
   s_.optimizer.advance();
   const bool late = index % clock_every_ == 0 && Clock::now() > slice_end_;

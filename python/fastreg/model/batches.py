@@ -94,6 +94,7 @@ class Batches(Face):
         try:
             shape = shape_of(core, inputs_of(core, x))
             data, names = self._batch(x, y, sample_weight, class_weight, shape)
+            core.share()
             trainer = core.trainer_for(shape)
             require_statistics(core)
             optimizer = core.require_optimizer("train_on_batch")
@@ -103,6 +104,7 @@ class Batches(Face):
             if values is None or where is not None:
                 raise divergence_error("train_on_batch", where or {}, 0)
             core.feature_names = names
+            core.weights_changed()
         finally:
             core.fit_lock.release()
         return self._values(values, as_dict)

@@ -108,12 +108,13 @@ def fit(
     n_rows = row_count(data)
     batch = min(batch, n_rows) or n_rows
     each = 0 if steps_per_epoch is None else check_int("fit", "steps_per_epoch", steps_per_epoch, AT_LEAST_ONE)
-    steps = each or -(-n_rows // batch)
     plan = ValidationPlan.of(validation_steps, validation_batch_size, validation_freq, batch, validation)
     keys, directions = log_keys(core, shape, validation is not None)
 
+    core.share()
     trainer = core.trainer_for(shape)
     require_statistics(core)
+    steps = each or trainer.steps_of_epoch(n_rows, batch)
     run = Run(core, model, trainer, items, keys, directions, last)
     first = run.restored(first)
     core.run_length = RunLength(steps, steps * last, trainer.step - steps * first)
@@ -146,6 +147,7 @@ def fit(
             on_validation=run.validation(plan.data, plan.batch),
             metric_functions=core.metric_functions(),
         )
+        core.weights_changed()
         run.end(result, plan.epochs(first, last))
     return run.history
 

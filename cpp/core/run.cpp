@@ -176,9 +176,11 @@ std::uint64_t Run::rows_before(std::uint64_t batch) const {
 }
 
 Batch Run::batch_at(std::size_t index) const {
+  const std::uint32_t* const order = order_.empty() ? nullptr : order_.data();
+  if (steps_ == pass_steps_) return {order, index * batch_, rows_of_step(index), index * batch_};
   const std::uint64_t batch = first_batch_ + index;
   const std::size_t place = static_cast<std::size_t>(batch % pass_steps_);
-  return {order_.empty() ? nullptr : order_.data(), place * batch_, rows_of_step(place),
+  return {order, place * batch_, rows_of_step(place),
           static_cast<std::size_t>(rows_before(batch) - rows_before(first_batch_))};
 }
 
@@ -248,7 +250,8 @@ void Run::after_loss(std::size_t index, const Batch& batch) {
   diverged_ = !std::isfinite(batch_loss_);
   s_.optimizer.advance();
   const bool late = index % clock_every_ == 0 && Clock::now() > slice_end_;
-  const bool last = index + 1 == steps_ || (first_batch_ + index + 1) % pass_steps_ == 0;
+  const bool last =
+      index + 1 == steps_ || (steps_ != pass_steps_ && (first_batch_ + index + 1) % pass_steps_ == 0);
   slice_over_ = diverged_ || last || options_.observe_batches || signalled() || fork_waits() || late;
 }
 

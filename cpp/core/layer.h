@@ -87,4 +87,7 @@ inline Range column_split(const Team& team, std::size_t ld) {
   return ld == 1 ? team.split(1) : team.split(ld, kLane);
 }
 
+// This member's part of the elements of a rows matrix.
+inline Range element_split(const Pass& pass, std::size_t ld) { return pass.team.split(pass.rows * ld, kLane); }
+
 }  // namespace fastreg

@@ -111,14 +111,8 @@ _SAID: dict[str, dict[str, str]] = {
         "L1, L2 and L1L2 are there": "OrthogonalRegularizer orthogonal elastic_net elasticnet weight_decay activity",
     },
     "callback": {
-        _SUBCLASS + ": call self.model.save there": "ModelCheckpoint BackupAndRestore SwapEMAWeights",
-        _SUBCLASS + ": set self.model.learning_rate there, or give the optimizer one of fastreg.schedules": (
-            "ReduceLROnPlateau LearningRateScheduler"
-        ),
-        _SUBCLASS: "LambdaCallback RemoteMonitor OrbaxCheckpoint CallbackList",
-        "fit's history has the values of all epochs; " + _SUBCLASS: "TensorBoard CSVLogger",
-        "a run that diverges raises DivergenceError by itself": "TerminateOnNaN",
-        "fit(verbose=1) shows progress, fit(verbose=2) a line for each epoch": "ProgbarLogger",
+        _SUBCLASS: "RemoteMonitor OrbaxCheckpoint",
+        "JSONLogger is its name here": "JSONLLogger JsonLogger",
     },
     "schedule": {
         "LinearWarmup is its name here": "WarmUp",
@@ -165,13 +159,13 @@ _SAID: dict[str, dict[str, str]] = {
     "member": {
         "weights have their paths, [weight.path for weight in model.weights]": "get_weight_paths",
         "fit with batch_size=None makes one step of all rows; fastreg.ops has the parts of a loop of your own": (
-            "train_on_batch train_step make_train_function compute_loss compute_metrics"
+            "train_step make_train_function compute_loss compute_metrics"
         ),
-        "evaluate(x, y) scores any number of rows": "test_on_batch test_step make_test_function",
-        "predict(x) takes any number of rows; freeze() makes what serves single ones fast": "predict_on_batch "
-        "predict_step make_predict_function call predict_proba predict_classes",
+        "evaluate(x, y) scores any number of rows": "test_step make_test_function",
+        "predict(x) takes any number of rows; freeze() makes what serves single ones fast": "predict_step "
+        "make_predict_function call predict_proba predict_classes",
         "save(path) writes the model": "to_yaml export get_build_config build_from_config",
-        "fit returns the history": "metrics_names reset_metrics get_metrics_result",
+        "fit returns the history": "get_metrics_result",
         "copy.deepcopy(model) makes a copy": "clone",
         "input_names and output_names tell what there is": "inputs outputs input output",
         "summary() shows the shapes": "input_shape output_shape",

@@ -46,14 +46,9 @@ _MODEL: dict[str, dict[str, tuple[object, ...]]] = {
         "jit_compile": ("auto", True, False, None),
         "auto_scale_loss": (True, False),
     },
-    "fit": {
-        "steps_per_epoch": _NONE,
-        "validation_steps": _NONE,
-        "validation_batch_size": _ROWS,
-        "validation_freq": (1,),
-    },
-    "evaluate": {"steps": _NONE, "callbacks": (None, [])},
-    "predict": {"steps": _NONE, "callbacks": (None, [])},
+    "fit": {},
+    "evaluate": {},
+    "predict": {},
     "summary": {
         "line_length": _NONE,
         "positions": _NONE,
@@ -310,7 +305,6 @@ _INSTEAD = {
     "label_weights": "multi_label=True gives all columns the same weight",
     "batch_shape": "give shape, without the rows of a batch",
     "trainable": "model.trainable can be set",
-    "steps_per_epoch": "an epoch is every row once",
     "overwrite": "save replaces the file; ask os.path.exists before",
 }
 

@@ -165,13 +165,21 @@ def weights_of(core: CoreModel, value: object, prefix: str = "") -> list[Given]:
 
 
 def row_weights(
-    core: CoreModel, value: object, n_rows: int, rows: arrays.Rows | None, prefix: str = ""
+    core: CoreModel,
+    value: object,
+    n_rows: int,
+    rows: arrays.Rows | None,
+    prefix: str = "",
+    absolute: bool = False,
 ) -> list[arrays.Floats | None]:
-    """The weights of the rows for each output, in the form that the core reads; None for an output without weights."""
+    """The weights of the rows for each output, in the form that the core reads; None for an output without weights.
+
+    They count by their ratios alone, unless they are ``absolute``.
+    """
     if value is None:
         return [None] * core.output_count
     given = weights_of(core, value, prefix)
-    return [arrays.sample_weights(part.value, n_rows, rows, part.label) for part in given]
+    return [arrays.sample_weights(part.value, n_rows, rows, part.label, absolute) for part in given]
 
 
 def only_if_single(core: CoreModel, class_weight: object) -> None:

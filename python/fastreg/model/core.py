@@ -72,6 +72,7 @@ class CoreModel(Sharing):
             a tuple of those of each, with None for an input that was not such a frame.
         spreads_known: Whether the warning about the spreads of the features is no longer needed.
         run_length: The length of the last run, which turns a schedule in epochs into one in steps; None before a fit.
+        last_epoch: What ends a running fit after the current epoch; None outside of one.
         fit_lock: Is held during a fit. Other calls do not wait for it, but raise an error.
     """
 
@@ -99,6 +100,7 @@ class CoreModel(Sharing):
         self.feature_names: Any = None
         self.spreads_known = False
         self.run_length: RunLength | None = None
+        self.last_epoch: _core.StopSignal | None = None
         self._make_locks()
 
     def _make_locks(self) -> None:
@@ -468,7 +470,7 @@ class CoreModel(Sharing):
             RuntimeError: Within a callback, or while another thread fits the model.
         """
         self.require_idle("pickle")
-        state = self.__dict__ | {"network": None, "trainer": None}
+        state = self.__dict__ | {"network": None, "trainer": None, "last_epoch": None}
         del state["fit_lock"], state["_making"], state["_report"]
         if self.network is not None:
             state["network"] = self.network.get_weights()
@@ -483,7 +485,7 @@ class CoreModel(Sharing):
         state.setdefault("input_shape", None if features is None else (features,))
         # Pickles of earlier versions have no such members.
         state = {"weighted_metrics": (), "run_length": None, "version": 0, "seen": {}} | state
-        self.__dict__.update(state, network=None, trainer=None)
+        self.__dict__.update(state, network=None, trainer=None, last_epoch=None)
         self.index_limits = index_limits(self.layers, self.graph)
         self._make_locks()
         if weights is not None:

@@ -74,6 +74,17 @@ class Face(Structure):
         self._core.name = value
 
     @property
+    def stop_training(self) -> bool:
+        """Whether the running fit ends after the current epoch. A callback or another thread can set it."""
+        return bool(self.__dict__.get("stop_training", False))
+
+    @stop_training.setter
+    def stop_training(self, value: bool) -> None:
+        self.__dict__["stop_training"] = value
+        if value and (signal := self._core.last_epoch) is not None:
+            signal.set()
+
+    @property
     def seed(self) -> int:
         """The seed of all random numbers. It can be set until the model has weights."""
         return self._core.seed

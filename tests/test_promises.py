@@ -102,18 +102,27 @@ def test_dropout_masks_change_from_step_to_step():
 
 # Fields that are words of their own for something, and change no number.
 NO_OPTIONS = {"name", "input_shape", "axis", "noise_shape"}
+# What a loss does when it is called, and not in a fit; test_called_losses.py has that.
+OF_A_CALL = {"reduction"}
+# Values that act where those that suit the type of the field would not.
+OTHERS = {("Tweedie", "power"): 1.25, ("GaussianNLL", "epsilon"): 10.0,
+          ("SparseCategoricalCrossentropy", "ignore_class"): 1}
 
 
 def fields_of(kind):
     """The fields that a result depends on; of a layer without weights, whether they are trained is no such one."""
     weightless = (layers.Activation, layers.Dropout, layers.Add, layers.Multiply, layers.Concatenate)
     without = (*NO_OPTIONS, "trainable") if kind in weightless else NO_OPTIONS
-    return [field for field in dataclasses.fields(kind) if field.name not in without]
+    return [field for field in dataclasses.fields(kind) if field.name not in without and field.name not in OF_A_CALL]
 
 
 def other_value(made, field, rows):
     """Another value for a field: that of another row of the class if there is one, else one that suits the field."""
     value = getattr(made, field.name)
+    if (given := OTHERS.get((type(made).__name__, field.name))) is not None:
+        return given
+    if field.name == "alpha" and not getattr(made, "apply_class_balancing", True):
+        raise ValueError("alpha weighs nothing without balancing")
     for row in rows:
         if type(row) is type(made) and getattr(row, field.name) != value and type(value) is not float:
             return getattr(row, field.name)
@@ -174,7 +183,7 @@ def using(kind, made):
         return {"optimizer": made if kind == "optimizers" else optimizers.Adam(made)}
     oracle = next(case.oracle for case in KINDS[kind][1].values() if type(case.made) is type(made))
     if kind == "losses":
-        loss, units = oracle, 3
+        loss, units = oracle, 3 * oracle.heads
     else:
         loss = ref.loss_of("sparse_categorical_crossentropy" if oracle.targets == "labels" else "binary_crossentropy")
         units = oracle.outputs or 3

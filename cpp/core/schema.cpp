@@ -3,7 +3,7 @@
 // an activation is backward_from; those of a loss are targets and absorbs; those of a metric are targets, direction
 // and, if it needs a certain number of outputs with its default settings, outputs. A field has
 //
-//   type              float, bool, int, activation, initializer, regularizer, seed or choice
+//   type              float, floats (a list of them), bool, int, activation, initializer, regularizer, seed or choice
 //   choices           the names among which a field of type choice has its value
 //   default           is absent if the field is required
 //   nullable          is true if null is allowed
@@ -50,6 +50,11 @@ Described described(bool value) { return {"bool", {value}}; }
 Described described(float value) { return {"float", number(value)}; }
 Described described(double value) { return {"float", number(value)}; }
 Described described(std::size_t value) { return {"int", number(value)}; }
+Described described(const Numbers& value) {
+  Json::Array list;
+  for (std::size_t i = 0; i < value.count; ++i) list.push_back(number(value.values[i]));
+  return {"floats", {std::move(list)}};
+}
 Described described(ActivationKind value) { return {"activation", text(name(value))}; }
 Described described(const Penalty&) { return {"regularizer", {nullptr}}; }
 Described described(const std::optional<std::uint64_t>&) { return {"seed", {nullptr}}; }
@@ -93,7 +98,8 @@ void put_field(Json& fields, const Field<Owner, Member>& field) {
     for (const char* name : Choices<Value>::kNames) names.push_back(text(name));
     put(json, "choices", {std::move(names)});
   }
-  if constexpr (std::is_floating_point_v<Value> || std::is_same_v<Member, std::size_t>)
+  if constexpr (std::is_floating_point_v<Value> || std::is_same_v<Member, std::size_t> ||
+                std::is_same_v<Member, Numbers>)
     put_interval(json, field.interval);
   put(fields, field.name, std::move(json));
 }
@@ -125,7 +131,9 @@ void put_traits(Descriptions, Json&, ...) {}
 const char* name_of(Targets targets) {
   switch (targets) {
     case Targets::values: return "values";
+    case Targets::counts: return "counts";
     case Targets::probabilities: return "probabilities";
+    case Targets::signs: return "signs";
     case Targets::distribution: return "distribution";
     case Targets::labels: return "labels";
   }

@@ -21,6 +21,13 @@ bool has_from_logits(const AnyLoss& loss) {
     return false;
 }
 
+// What a loss says against this number of outputs; null if nothing.
+template <class AnyLoss>
+const char* refusal_of(const AnyLoss& loss, std::size_t cols) {
+  if constexpr (requires { loss.refuses(cols); }) return loss.refuses(cols);
+  return nullptr;
+}
+
 // The targets of one batch: a matrix that is padded like the output, or labels.
 struct BatchTargets {
   const float* matrix = nullptr;

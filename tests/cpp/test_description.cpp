@@ -239,8 +239,12 @@ void absent_members_have_the_defaults_of_the_structs() {
 
 // A value that a field may have and that is not its default, and its JSON.
 std::string other_value(const Interval& interval, float& value) {
-  value = value != 0.25f && interval.contains(0.25) ? 0.25f : 0.5f;
+  value = value != 0.25f && interval.contains(0.25) ? 0.25f : interval.contains(0.5) ? 0.5f : 1.25f;
   return shown(value);
+}
+std::string other_value(const Interval& interval, Numbers& value) {
+  value.count = 2;
+  return "[" + other_value(interval, value.values[0]) + "," + other_value(interval, value.values[1]) + "]";
 }
 std::string other_value(const Interval&, bool& value) {
   value = !value;
@@ -271,6 +275,9 @@ bool same(const std::optional<T>& a, const std::optional<T>& b) {
 }
 bool same(float a, float b) { return a == b; }
 bool same(bool a, bool b) { return a == b; }
+bool same(const Numbers& a, const Numbers& b) {
+  return a.count == b.count && std::equal(a.values, a.values + a.count, b.values);
+}
 bool same(const Clipping& a, const Clipping& b) { return a.kind == b.kind && a.limit == b.limit; }
 
 Metric parse_metric(const std::string& json) {
@@ -334,7 +341,7 @@ void bounds_are_checked(Parse parse, const std::string& json, const Interval& in
   check(accepted(interval.minimum) == !interval.above_minimum, json + " minimum", __LINE__);
   check(!accepted(next(interval.minimum, -1.0f)), json + " below the minimum", __LINE__);
   check(accepted(interval.maximum) == !interval.below_maximum, json + " maximum", __LINE__);
-  if (interval.maximum < kLargestFloat) check(!accepted(next(interval.maximum, 2.0f)), json + " above it", __LINE__);
+  if (interval.maximum < kLargestFloat) check(!accepted(next(interval.maximum, 4.0f)), json + " above it", __LINE__);
 }
 
 template <class Descriptions, class Parse>
@@ -369,7 +376,11 @@ void the_schema_has_every_list() {
   CHECK(size("regularizers") == Regularizers::kSize);
   CHECK(size("losses") == Losses::kSize && size("metrics") == Metrics::kSize);
   CHECK_EQUAL(json.find("losses")->find("BinaryCrossentropy")->dump(),
-              R"({"fields":{"from_logits":{"type":"bool","default":false}},"targets":"probabilities","absorbs":"sigmoid"})");
+              R"({"fields":{"from_logits":{"type":"bool","default":false},"label_smoothing":{"type":"float","default":0,)"
+              R"("minimum":0,"maximum":1,"rule":"in [0, 1]"}},"targets":"probabilities","absorbs":"sigmoid"})");
+  CHECK_EQUAL(json.find("losses")->find("Quantile")->find("fields")->dump(),
+              R"x({"quantiles":{"type":"floats","default":[0.5],"exclusiveMinimum":0,"exclusiveMaximum":1,)x"
+              R"x("rule":"in (0, 1)"}})x");
   CHECK_EQUAL(json.find("losses")->find("MeanSquaredError")->dump(),
               R"({"fields":{},"targets":"values","absorbs":null})");
   CHECK_EQUAL(json.find("metrics")->find("AUC")->dump(),

@@ -63,11 +63,7 @@ _MODEL: dict[str, dict[str, tuple[object, ...]]] = {
 # An argument that is a field of a class is not idle for that class, even if it is listed for the kind.
 _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
     "Layer": {"dtype": _FLOAT32, "autocast": (True, False), "activity_regularizer": _NONE},
-    "Loss": {
-        "reduction": ("sum_over_batch_size", "mean_with_sample_weight", "mean", "auto"),
-        "name": _NAME,
-        "dtype": _FLOAT32,
-    },
+    "Loss": {"dtype": _FLOAT32},
     "Metric": {"dtype": _FLOAT32},
     "Optimizer": {
         "weight_decay": (None, 0, 0.0),
@@ -108,9 +104,6 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
         "input_tensor": _NONE,
         "optional": (False,),
     },
-    "BinaryCrossentropy": {"axis": (-1, 1), "label_smoothing": (0, 0.0)},
-    "CategoricalCrossentropy": {"axis": (-1, 1), "label_smoothing": (0, 0.0)},
-    "SparseCategoricalCrossentropy": {"axis": (-1, 1), "ignore_class": _NONE},
     "BinaryAccuracy": {"threshold": (0.5,)},
     "Adam": {"amsgrad": (False,)},
     "AdamW": {"amsgrad": (False,)},
@@ -173,23 +166,7 @@ if TYPE_CHECKING:
     class LossArguments:
         """Arguments of Keras's loss."""
 
-        reduction: InitVar[str] = "sum_over_batch_size"
-        name: InitVar[str | None] = None
         dtype: InitVar[object] = None
-
-    @dataclass(frozen=True, kw_only=True)
-    class CrossentropyArguments(LossArguments):
-        """Arguments of Keras's crossentropy."""
-
-        axis: InitVar[int] = -1
-        label_smoothing: InitVar[float] = 0.0
-
-    @dataclass(frozen=True, kw_only=True)
-    class SparseCrossentropyArguments(LossArguments):
-        """Arguments of Keras's sparse crossentropy."""
-
-        axis: InitVar[int] = -1
-        ignore_class: InitVar[None] = None
 
     @dataclass(frozen=True, kw_only=True)
     class MetricArguments:
@@ -253,7 +230,7 @@ if TYPE_CHECKING:
         warmup_steps: InitVar[int] = 0
 else:
     LayerArguments = DenseArguments = NormalizationArguments = InputArguments = object
-    LossArguments = CrossentropyArguments = SparseCrossentropyArguments = object
+    LossArguments = object
     MetricArguments = BinaryAccuracyArguments = object
     DecoupledArguments = OptimizerArguments = AdamArguments = AdamWArguments = RMSpropArguments = object
     ScheduleArguments = CosineArguments = object
@@ -264,10 +241,7 @@ _INSTEAD = {
     "kernel_constraint": "use kernel_regularizer, or limit the weights in a callback, by set_weights",
     "bias_constraint": "use bias_regularizer, or limit the weights in a callback, by set_weights",
     "dtype": "everything computes in float32",
-    "label_smoothing": "smooth the targets yourself: y * (1 - s) + s / classes",
-    "ignore_class": "give the rows of that class sample_weight 0",
     "weight_decay": "AdamW decays weights; for others use regularizers.L2, which Keras's is not the same as",
-    "reduction": "the loss is the mean over rows",
     "threshold": "compute it from predict's outputs",
     "warmup_steps": "put the schedule into schedules.LinearWarmup",
     "warmup_target": "put the schedule into schedules.LinearWarmup",

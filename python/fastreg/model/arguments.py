@@ -13,6 +13,7 @@ from fastreg import _core
 from fastreg.data import arrays
 from fastreg.data.frames import checked_names
 from fastreg.internal.checks import describe
+from fastreg.losses import Loss
 from fastreg.model.core import CoreModel
 
 __all__ = [
@@ -127,6 +128,16 @@ def weights_of(core: CoreModel, value: object, prefix: str = "") -> list[Given]:
     if isinstance(value, Mapping) and count > 1:
         value = {name: value.get(name) for name in names} | dict(value)
     return _taken_apart(value, names, argument)
+
+
+def row_weights(
+    given: Sequence[Given], y: Sequence[Given], losses: Sequence[Loss], n_rows: int, rows: arrays.Rows | None
+) -> list[arrays.Floats | None]:
+    """The weights of the rows for each output, 0 for those whose label its loss ignores."""
+    return [
+        arrays.weights_of_counted(part.value, n_rows, target.value, loss, rows, part.label)
+        for part, target, loss in zip(given, y, losses, strict=True)
+    ]
 
 
 def only_if_single(core: CoreModel, class_weight: object) -> None:

@@ -29,6 +29,7 @@ from fastreg.model.arguments import (
     inputs_of,
     only_if_single,
     outputs_of,
+    row_weights,
     targets_of,
     weights_of,
 )
@@ -184,7 +185,8 @@ def _data_of_fit(
     only_if_single(model, given.class_weight)
     x = features_of(given.x, model.input_widths(), passes)
     n, outputs = len(x[0]), model.output_widths(x[0].shape[1])
-    targets = targets_of(model, outputs_of(model, given.y, n), n, outputs)
+    given_y = outputs_of(model, given.y, n)
+    targets = targets_of(model, given_y, n, outputs)
     rows = arrays.row_indices(given.rows, n, "rows")
     held_out, validation = arrays.row_indices(given.validation_rows, n, "validation_rows"), None
     if fraction:
@@ -196,9 +198,9 @@ def _data_of_fit(
     given_weights = weights_of(model, given.sample_weight)
     if held_out is not None:
         # Weights of the caller's hold for both sides, weights of classes for training only.
-        weights = [arrays.sample_weights(part.value, n, held_out, part.label) for part in given_weights]
+        weights = row_weights(given_weights, given_y, losses, n, held_out)
         validation = data_of(x, targets, weights, held_out)
-    weights = [arrays.sample_weights(part.value, n, rows, part.label) for part in given_weights]
+    weights = row_weights(given_weights, given_y, losses, n, rows)
     if given.class_weight is not None:
         weights = [arrays.class_weights(given.class_weight, targets[0], losses[0], outputs[0], weights[0], rows)]
     if validation_data is not None:
@@ -233,10 +235,11 @@ def labelled_data(
     only_if_single(model, class_weight)
     values = features_of(x, [n_features] if model.graph is None else model.input_widths(), passes)
     n, outputs = len(values[0]), model.output_widths(values[0].shape[1])
-    targets = targets_of(model, outputs_of(model, y, n, f"{prefix}y"), n, outputs)
+    given_y = outputs_of(model, y, n, f"{prefix}y")
+    targets = targets_of(model, given_y, n, outputs)
     chosen = arrays.row_indices(rows, n, "rows")
     given_weights = weights_of(model, sample_weight, prefix)
-    weights = [arrays.sample_weights(part.value, n, chosen, part.label) for part in given_weights]
+    weights = row_weights(given_weights, given_y, losses, n, chosen)
     if class_weight is not None:
         weights = [arrays.class_weights(class_weight, targets[0], losses[0], outputs[0], weights[0], chosen)]
     return data_of(values, targets, weights, chosen)

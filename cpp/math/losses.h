@@ -10,7 +10,8 @@
 namespace fastreg::math {
 
 // For each loss of fastreg/losses.h: OnOutputs<V>, the formula for outputs, and, if the loss absorbs an activation,
-// OnLogits<V>, the formula for the values before it, which it replaces by the outputs.
+// OnLogits<V>, the formula for the values before it, which it replaces by the outputs. SmoothedOnOutputs and
+// SmoothedOnLogits take their place if kSmooths is true and label_smoothing is not 0.
 template <class Loss>
 struct FormulaOf;
 
@@ -66,11 +67,17 @@ struct Smoothed {
   FASTREG_INLINE V operator()(V t) const { return fma(t, kept, share); }
 };
 
-// -t log y - (1 - t) log(1 - y) with y clipped. The gradient is 0 where y was clipped.
 template <class V>
+struct Unsmoothed {
+  FASTREG_INLINE Unsmoothed(float, float) {}
+  FASTREG_INLINE V operator()(V t) const { return t; }
+};
+
+// -t log y - (1 - t) log(1 - y) with y clipped. The gradient is 0 where y was clipped.
+template <class V, class Smoothing = Unsmoothed<V>>
 struct BinaryCrossentropy {
   static constexpr bool kByRow = false, kReplacesOutput = false;
-  Smoothed<V> smoothed;
+  Smoothing smoothed;
   FASTREG_INLINE explicit BinaryCrossentropy(const losses::BinaryCrossentropy& loss)
       : smoothed(loss.label_smoothing, 2.0f) {}
   FASTREG_INLINE LossValue<V> evaluate(V& y, V target) const {
@@ -83,10 +90,10 @@ struct BinaryCrossentropy {
   }
 };
 // log(1 + e^z) - t z; the logit is replaced by its sigmoid p, and the gradient is p - t.
-template <class V>
+template <class V, class Smoothing = Unsmoothed<V>>
 struct BinaryCrossentropyFromLogits {
   static constexpr bool kByRow = false, kReplacesOutput = true;
-  Smoothed<V> smoothed;
+  Smoothing smoothed;
   FASTREG_INLINE explicit BinaryCrossentropyFromLogits(const losses::BinaryCrossentropy& loss)
       : smoothed(loss.label_smoothing, 2.0f) {}
   FASTREG_INLINE LossValue<V> evaluate(V& z, V target) const {
@@ -97,12 +104,22 @@ struct BinaryCrossentropyFromLogits {
     return {loss, p - t};
   }
 };
+template <class Formula>
+struct InBlocks : Formula {
+  static constexpr bool kInBlocks = true;
+  using Formula::Formula;
+};
 template <>
 struct FormulaOf<losses::BinaryCrossentropy> {
+  static constexpr bool kSmooths = true;
   template <class V>
   using OnOutputs = BinaryCrossentropy<V>;
   template <class V>
   using OnLogits = BinaryCrossentropyFromLogits<V>;
+  template <class V>
+  using SmoothedOnOutputs = InBlocks<BinaryCrossentropy<V, Smoothed<V>>>;
+  template <class V>
+  using SmoothedOnLogits = InBlocks<BinaryCrossentropyFromLogits<V, Smoothed<V>>>;
 };
 
 // a where x > 0, -a where x < 0, and 0 where x is 0.

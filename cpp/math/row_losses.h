@@ -2,6 +2,7 @@
 // has kByRow true and
 //   along<S>(row)   computes one row, where a vector holds neighbouring columns. It returns the loss, and writes the
 //                   gradient if that is requested. S is the vector type with one lane
+//   kPadsColumn     true: a row of one column is computed as one of several with padding, which keeps the code small
 //   lanes(...)      if kHasLanes is true: the same for as many rows as V has lanes and up to 16 columns. No addition and
 //                   no comparison crosses lanes, which is faster if rows are short
 // math/losses.h has the losses that are means over columns.
@@ -54,7 +55,7 @@ FASTREG_INLINE Number<V> share_divisor(const LossRow<V>& row) {
   return divisor > -least && divisor < least ? least : divisor;
 }
 
-template <class V>
+template <class V, class Smoothing = Unsmoothed<V>>
 struct CategoricalCrossentropy {
   static constexpr bool kByRow = true, kHasLanes = false;
   float smoothing;
@@ -62,7 +63,7 @@ struct CategoricalCrossentropy {
       : smoothing(loss.label_smoothing) {}
   template <class S>
   FASTREG_INLINE Number<V> along(const LossRow<V>& row) const {
-    const Smoothed<V> smoothed(smoothing, static_cast<float>(row.cols));
+    const Smoothing smoothed(smoothing, static_cast<float>(row.cols));
     const Number<V> divisor = share_divisor(row);
     V total(0.0f), mass(0.0f);
     for (std::size_t j = 0; j < row.ld; j += V::kLanes) {
@@ -82,7 +83,7 @@ struct CategoricalCrossentropy {
 };
 
 // sum_j t_j (lse - (z_j - max)); the gradient is p sum_j t_j - t, so targets need not sum to 1.
-template <class V>
+template <class V, class Smoothing = Unsmoothed<V>>
 struct CategoricalCrossentropyFromLogits {
   static constexpr bool kByRow = true, kHasLanes = true;
   float smoothing;
@@ -90,7 +91,7 @@ struct CategoricalCrossentropyFromLogits {
       : smoothing(loss.label_smoothing) {}
   template <class S>
   FASTREG_INLINE Number<V> along(const LossRow<V>& row) const {
-    const Smoothed<V> smoothed(smoothing, static_cast<float>(row.cols));
+    const Smoothing smoothed(smoothing, static_cast<float>(row.cols));
     const Number<V> top = row_max<V>(row.y, row.cols, row.ld);
     V mass(0.0f), linear(0.0f);
     for (std::size_t j = 0; j < row.ld; j += V::kLanes) {
@@ -116,7 +117,7 @@ struct CategoricalCrossentropyFromLogits {
     V shifted[kColumns];
     const V lse = softmax_lanes(z, shifted, cols);
     keep(z);
-    const Smoothed<V> smoothed(smoothing, static_cast<float>(cols));
+    const Smoothing smoothed(smoothing, static_cast<float>(cols));
     V loss(0.0f), mass(0.0f);
     for (std::size_t j = 0; j < cols; ++j) {
       const V t = smoothed(target[j]);
@@ -129,12 +130,23 @@ struct CategoricalCrossentropyFromLogits {
     return loss;
   }
 };
+// A formula for rows of any width that has one loop only.
+template <class Formula>
+struct RowsOnly : Formula {
+  static constexpr bool kHasLanes = false, kPadsColumn = true;
+  using Formula::Formula;
+};
 template <>
 struct FormulaOf<losses::CategoricalCrossentropy> {
+  static constexpr bool kSmooths = true;
   template <class V>
   using OnOutputs = CategoricalCrossentropy<V>;
   template <class V>
   using OnLogits = CategoricalCrossentropyFromLogits<V>;
+  template <class V>
+  using SmoothedOnOutputs = RowsOnly<CategoricalCrossentropy<V, Smoothed<V>>>;
+  template <class V>
+  using SmoothedOnLogits = RowsOnly<CategoricalCrossentropyFromLogits<V, Smoothed<V>>>;
 };
 
 // CategoricalCrossentropy with a target of 1 in the label's column and 0 elsewhere.
@@ -217,7 +229,7 @@ FASTREG_INLINE FocalShare<V> focal_share(V p, V log_p, V t, V alpha, V gamma) {
 
 template <class V>
 struct CategoricalFocalCrossentropy {
-  static constexpr bool kByRow = true, kHasLanes = false;
+  static constexpr bool kByRow = true, kHasLanes = false, kPadsColumn = true;
   const losses::CategoricalFocalCrossentropy& loss;
   FASTREG_INLINE explicit CategoricalFocalCrossentropy(const losses::CategoricalFocalCrossentropy& given)
       : loss(given) {}
@@ -248,7 +260,7 @@ struct CategoricalFocalCrossentropy {
 
 template <class V>
 struct CategoricalFocalCrossentropyFromLogits {
-  static constexpr bool kByRow = true, kHasLanes = false;
+  static constexpr bool kByRow = true, kHasLanes = false, kPadsColumn = true;
   const losses::CategoricalFocalCrossentropy& loss;
   FASTREG_INLINE explicit CategoricalFocalCrossentropyFromLogits(const losses::CategoricalFocalCrossentropy& given)
       : loss(given) {}
@@ -293,7 +305,7 @@ struct FormulaOf<losses::CategoricalFocalCrossentropy> {
 // (1 - p^q) / q for the output p of the label, clipped to 1e-7 at least. The gradient is 0 where it was clipped.
 template <class V>
 struct GeneralizedCrossEntropy {
-  static constexpr bool kByRow = true, kHasLanes = false;
+  static constexpr bool kByRow = true, kHasLanes = false, kPadsColumn = true;
   float q;
   FASTREG_INLINE explicit GeneralizedCrossEntropy(const losses::CategoricalGeneralizedCrossEntropy& loss) : q(loss.q) {}
   template <class S>
@@ -316,7 +328,7 @@ struct FormulaOf<losses::CategoricalGeneralizedCrossEntropy> {
 // max(0, 1 + max_j (1 - t_j) y_j - sum_j t_j y_j). Where several columns attain the maximum, they share its gradient.
 template <class V>
 struct CategoricalHinge {
-  static constexpr bool kByRow = true, kHasLanes = false;
+  static constexpr bool kByRow = true, kHasLanes = false, kPadsColumn = true;
   FASTREG_INLINE explicit CategoricalHinge(const losses::CategoricalHinge&) {}
   template <class S>
   FASTREG_INLINE Number<V> along(const LossRow<V>& row) const {
@@ -380,7 +392,7 @@ struct RowLength {
 // -cos(y, t). The gradient with respect to y_j is -(t_j / |t| - cos y_j / |y|) / |y|; it is 0 where |y| was clipped.
 template <class V>
 struct CosineSimilarity {
-  static constexpr bool kByRow = true, kHasLanes = false;
+  static constexpr bool kByRow = true, kHasLanes = false, kPadsColumn = true;
   FASTREG_INLINE explicit CosineSimilarity(const losses::CosineSimilarity&) {}
   template <class S>
   FASTREG_INLINE Number<V> along(const LossRow<V>& row) const {
@@ -410,7 +422,7 @@ struct FormulaOf<losses::CosineSimilarity> {
 // max(q e, (q - 1) e) with e = t - y, as a mean over the columns, each with the quantile q of its block.
 template <class V>
 struct Quantile {
-  static constexpr bool kByRow = true, kHasLanes = false;
+  static constexpr bool kByRow = true, kHasLanes = false, kPadsColumn = true;
   const losses::Quantile& loss;
   FASTREG_INLINE explicit Quantile(const losses::Quantile& given) : loss(given) {}
   template <class S>
@@ -444,7 +456,7 @@ struct FormulaOf<losses::Quantile> {
 // variances s in the second half, clipped from below. The gradient of one that was clipped only raises it.
 template <class V>
 struct GaussianNLL {
-  static constexpr bool kByRow = true, kHasLanes = false;
+  static constexpr bool kByRow = true, kHasLanes = false, kPadsColumn = true;
   bool full;
   float epsilon;
   FASTREG_INLINE explicit GaussianNLL(const losses::GaussianNLL& loss) : full(loss.full), epsilon(loss.epsilon) {}

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import callbacks, layers, optimizers, plots, regularizers, schedules
-from fastreg.diagnosis import Diagnosis, diagnose
+from fastreg.diagnosis.verdicts import Diagnosis, diagnose
 from fastreg.internal.extras import needs
 from fastreg.internal.progress import printable
 from fastreg.model.sequential import Sequential

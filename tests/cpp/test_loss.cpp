@@ -91,6 +91,11 @@ Expected expected_of(const Loss& loss, const Vector& y, const Vector& t, std::in
 template <class Loss>
 Expected expected(const Loss& loss, bool from_logits, const Vector& y, const Vector& t, std::int32_t label) {
   using Formulas = math::FormulaOf<Loss>;
+  if constexpr (requires { Formulas::kSmooths; }) {
+    if (loss.label_smoothing != 0.0f)
+      return from_logits ? expected_of<Loss, Formulas::template SmoothedOnLogits>(loss, y, t, label)
+                         : expected_of<Loss, Formulas::template SmoothedOnOutputs>(loss, y, t, label);
+  }
   if constexpr (Loss::kAbsorbs != ActivationKind::linear) {
     if (from_logits) return expected_of<Loss, Formulas::template OnLogits>(loss, y, t, label);
   }
@@ -224,12 +229,18 @@ void test_largest(const Kernels& k, std::size_t rows, std::size_t cols) {
   for (std::size_t i = 0; i < rows; ++i) CHECK(index[i] >= 0 && index[i] < static_cast<std::int32_t>(cols));
 }
 
-// Each loss with its defaults, and starting from logits where it can.
+// Each loss with its defaults, and starting from logits and with smoothed labels where it can.
 template <class Test>
 void for_each_loss(Test test) {
   for_each_type(Losses(), [&]<class Loss>(Type<Loss>) {
     test(Loss(), false);
     if constexpr (Loss::kAbsorbs != ActivationKind::linear) test(Loss(), true);
+    if constexpr (requires(Loss loss) { loss.label_smoothing; }) {
+      Loss smoothed;
+      smoothed.label_smoothing = 0.1f;
+      test(smoothed, false);
+      test(smoothed, true);
+    }
   });
 }
 

@@ -117,6 +117,20 @@ FASTREG_NOINLINE void row_loss(const LossStep& s, const Formula formula) {
   }
 }
 
+// The same for rows of one column, each in a buffer with padding.
+template <class Formula>
+FASTREG_NOINLINE void padded_row_loss(const LossStep& s, const Formula formula) {
+  alignas(64) float y[kLane] = {}, target[kLane] = {}, dy[kLane];
+  for (std::size_t i = s.rows.begin; i < s.rows.end; ++i) {
+    y[0] = s.y[i];
+    if (s.target) target[0] = s.target[i];
+    const math::LossRow<V> row{y, target, s.labels ? s.labels[i] : 0, s.dy ? dy : nullptr, row_scale(s, i), 1, kLane};
+    s.row_loss[i] = formula.template along<V1>(row);
+    if (s.dy) s.dy[i] = dy[0];
+    if (s.from_logits) s.y[i] = y[0];
+  }
+}
+
 // Calls body with the targets of a block of rows in the form that a formula needs: a vector for each column, or labels.
 template <class Loss, class Body>
 FASTREG_INLINE V with_lane_targets(const LossStep& s, std::size_t i, std::size_t rows, Body body) {
@@ -166,7 +180,10 @@ FASTREG_INLINE void apply_formula(const LossStep& s, const Loss& loss) {
     if constexpr (Wide::kHasLanes) {
       if (s.ld == kLane) return row_loss_columns<Loss>(s, Wide(loss));
     }
-    s.ld == 1 ? row_loss<V1>(s, Formula<V1>(loss)) : row_loss<V>(s, Wide(loss));
+    if constexpr (requires { Wide::kPadsColumn; })
+      s.ld == 1 ? padded_row_loss(s, Wide(loss)) : row_loss<V>(s, Wide(loss));
+    else
+      s.ld == 1 ? row_loss<V1>(s, Formula<V1>(loss)) : row_loss<V>(s, Wide(loss));
   }
 }
 
@@ -174,6 +191,11 @@ template <class Loss>
 FASTREG_INLINE void apply_loss(const LossStep& s) {
   const Loss& loss = *static_cast<const Loss*>(s.loss);
   using Formulas = math::FormulaOf<Loss>;
+  if constexpr (requires { Formulas::kSmooths; }) {
+    if (loss.label_smoothing != 0.0f)
+      return s.from_logits ? apply_formula<Loss, Formulas::template SmoothedOnLogits>(s, loss)
+                           : apply_formula<Loss, Formulas::template SmoothedOnOutputs>(s, loss);
+  }
   if constexpr (Loss::kAbsorbs != ActivationKind::linear) {
     if (s.from_logits) return apply_formula<Loss, Formulas::template OnLogits>(s, loss);
   }

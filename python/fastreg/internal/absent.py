@@ -136,16 +136,18 @@ _SAID: dict[str, dict[str, str]] = {
         "fit(verbose=1) shows progress, fit(verbose=2) a line for each epoch": "ProgbarLogger",
     },
     "schedule": {
-        "LinearWarmup is its name here": "WarmUp LinearLR",
-        "CosineDecay, ExponentialDecay, PiecewiseConstantDecay, StepDecay, LinearWarmup and Constant are there, and "
-        "any function of the step will do": "CosineDecayRestarts InverseTimeDecay PolynomialDecay LinearDecay "
-        "OneCycleLR CyclicLR NoamDecay CosineAnnealingLR ExponentialLR StepLR MultiStepLR LambdaLR ReduceLROnPlateau",
+        "LinearWarmup is its name here": "WarmUp",
+        "StepDecay is its name here": "StepLR",
+        "ExponentialDecay is its name here, with decay_steps=schedules.Epochs(1)": "ExponentialLR",
+        "CosineDecay is its name here, with decay_steps=schedules.Epochs(T_max)": "CosineAnnealingLR",
+        "CosineDecayRestarts is its name here": "CosineAnnealingWarmRestarts",
+        "PolynomialDecay is its name here; power=1.0 is a straight line": "LinearDecay PolynomialLR",
+        "any function of the step is a schedule: Adam(lambda step: ...)": "LambdaLR NoamDecay",
+        "it is one of fastreg.callbacks": "ReduceLROnPlateau LearningRateScheduler",
     },
     "model": {
         _FUNCTIONAL: "Functional",
-        "copy.deepcopy(model) makes a copy": "clone_model",
-        "model.save(path) is the way": "save_model",
-        "get_weights gives NumPy arrays to keep, set_weights takes them": "model_from_json model_from_config",
+        "Model.from_config and Sequential.from_config are the way": "model_from_config",
     },
     "name": {
         "activations are given by name, Dense(8, 'relu'); fastreg.ops.activation computes one": "activations",
@@ -168,7 +170,7 @@ _SAID: dict[str, dict[str, str]] = {
         "fastreg itself has Keras's modules: fastreg.layers, fastreg.optimizers": "keras",
     },
     "utility": {
-        "model.summary() prints the layers; fastreg.plots draws learning curves": "plot_model model_to_dot",
+        "plot_model writes a picture of the layers as an SVG file": "model_to_dot",
         "scale features in NumPy before fit": "normalize",
         "fastreg.utils.to_categorical is there": "np_utils",
         "data come as NumPy arrays": "Sequence PyDataset get_file image_dataset_from_directory "
@@ -177,17 +179,14 @@ _SAID: dict[str, dict[str, str]] = {
         "custom_object_scope CustomObjectScope get_custom_objects",
     },
     "member": {
-        "get_weights() gives all weights as NumPy arrays": "weights trainable_weights trainable_variables variables "
-        "non_trainable_weights non_trainable_variables non_trainable_variables save_weights get_weight_paths",
-        "fastreg.load(path) gives the whole model, and set_weights takes arrays": "load_weights",
-        "layers[i] is the i-th layer": "get_layer",
+        "weights have their paths, [weight.path for weight in model.weights]": "get_weight_paths",
         "fit with batch_size=None makes one step of all rows; fastreg.ops has the parts of a loop of your own": (
             "train_on_batch train_step make_train_function compute_loss compute_metrics"
         ),
         "evaluate(x, y) scores any number of rows": "test_on_batch test_step make_test_function",
         "predict(x) takes any number of rows; freeze() makes what serves single ones fast": "predict_on_batch "
         "predict_step make_predict_function call predict_proba predict_classes",
-        "save(path) writes the model": "to_json to_yaml get_config export get_build_config get_compile_config",
+        "save(path) writes the model": "to_yaml export get_build_config build_from_config",
         "fit returns the history": "metrics_names reset_metrics get_metrics_result",
         "copy.deepcopy(model) makes a copy": "clone",
         "input_names and output_names tell what there is": "inputs outputs input output",

@@ -6,10 +6,11 @@ Each is accepted at the values that change nothing (its idle values). Any other 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from fastreg.internal.checks import describe
+from fastreg.internal.dataclasses import accept_further_arguments, argument_names
 
 T = TypeVar("T")
 
@@ -56,6 +57,20 @@ _MODEL: dict[str, dict[str, tuple[object, ...]]] = {
         "layer_range": _NONE,
     },
     "save": {"overwrite": (True,), "zipped": _NONE},
+    "clone_model": {
+        "input_tensors": _NONE,
+        "clone_function": _NONE,
+        "call_function": _NONE,
+        "recursive": (False, True),
+    },
+    "plot_model": {
+        "show_dtype": (False,),
+        "expand_nested": (False, True),
+        "dpi": _NUMBER,
+        "layer_range": _NONE,
+        "splines": ("ortho",),
+    },
+    "load_weights": {"objects": (None, {})},
     "load_model": {"custom_objects": (None, {}), "safe_mode": (True, False)},
 }
 
@@ -65,15 +80,7 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
     "Layer": {"dtype": _FLOAT32, "autocast": (True, False), "activity_regularizer": _NONE},
     "Loss": {"dtype": _FLOAT32},
     "Metric": {"dtype": _FLOAT32},
-    "Optimizer": {
-        "weight_decay": (None, 0, 0.0),
-        "use_ema": (False,),
-        "ema_momentum": _NUMBER,
-        "ema_overwrite_frequency": _NONE,
-        "loss_scale_factor": _NONE,
-        "gradient_accumulation_steps": (None, 1),
-        "name": _NAME,
-    },
+    "Optimizer": {"loss_scale_factor": _NONE},
     "LearningRateSchedule": {"name": _NAME},
     "Dense": {
         "kernel_constraint": _NONE,
@@ -108,7 +115,6 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
     "Adam": {"amsgrad": (False,)},
     "AdamW": {"amsgrad": (False,)},
     "RMSprop": {"momentum": (0, 0.0), "centered": (False,)},
-    "CosineDecay": {"warmup_target": _NONE, "warmup_steps": (0,)},
 }
 
 # These base classes tell a type checker about the arguments; at run time they are empty. A type checker expects that
@@ -181,21 +187,10 @@ if TYPE_CHECKING:
         threshold: InitVar[float] = 0.5
 
     @dataclass(frozen=True, kw_only=True)
-    class DecoupledArguments:
-        """Arguments of Keras's decoupled."""
-
-        use_ema: InitVar[bool] = False
-        ema_momentum: InitVar[float | None] = None
-        ema_overwrite_frequency: InitVar[None] = None
-        loss_scale_factor: InitVar[None] = None
-        gradient_accumulation_steps: InitVar[int | None] = None
-        name: InitVar[str | None] = None
-
-    @dataclass(frozen=True, kw_only=True)
-    class OptimizerArguments(DecoupledArguments):
+    class OptimizerArguments:
         """Arguments of Keras's optimizer."""
 
-        weight_decay: InitVar[float | None] = None
+        loss_scale_factor: InitVar[None] = None
 
     @dataclass(frozen=True, kw_only=True)
     class AdamArguments(OptimizerArguments):
@@ -204,7 +199,7 @@ if TYPE_CHECKING:
         amsgrad: InitVar[bool] = False
 
     @dataclass(frozen=True, kw_only=True)
-    class AdamWArguments(DecoupledArguments):
+    class AdamWArguments(OptimizerArguments):
         """Arguments of Keras's adam w."""
 
         amsgrad: InitVar[bool] = False
@@ -221,19 +216,12 @@ if TYPE_CHECKING:
         """Arguments of Keras's schedule."""
 
         name: InitVar[str | None] = None
-
-    @dataclass(frozen=True, kw_only=True)
-    class CosineArguments(ScheduleArguments):
-        """Arguments of Keras's cosine."""
-
-        warmup_target: InitVar[None] = None
-        warmup_steps: InitVar[int] = 0
 else:
     LayerArguments = DenseArguments = NormalizationArguments = InputArguments = object
     LossArguments = object
     MetricArguments = BinaryAccuracyArguments = object
-    DecoupledArguments = OptimizerArguments = AdamArguments = AdamWArguments = RMSpropArguments = object
-    ScheduleArguments = CosineArguments = object
+    OptimizerArguments = AdamArguments = AdamWArguments = RMSpropArguments = object
+    ScheduleArguments = object
 
 # What to use instead of an argument that has another than its idle value.
 _INSTEAD = {
@@ -241,10 +229,7 @@ _INSTEAD = {
     "kernel_constraint": "use kernel_regularizer, or limit the weights in a callback, by set_weights",
     "bias_constraint": "use bias_regularizer, or limit the weights in a callback, by set_weights",
     "dtype": "everything computes in float32",
-    "weight_decay": "AdamW decays weights; for others use regularizers.L2, which Keras's is not the same as",
     "threshold": "compute it from predict's outputs",
-    "warmup_steps": "put the schedule into schedules.LinearWarmup",
-    "warmup_target": "put the schedule into schedules.LinearWarmup",
     "batch_shape": "give shape, without the rows of a batch",
     "trainable": "model.trainable can be set",
     "weighted_metrics": "metrics are not weighted",
@@ -273,26 +258,22 @@ def _refuse(owner: str, name: str, value: object, idle: tuple[object, ...]) -> N
         raise ValueError(f"{owner}: {name} is not supported and must be {only}, got {describe(value)}{hint}")
 
 
+@cache
 def idle_arguments(cls: type) -> dict[str, tuple[object, ...]]:
     """The further arguments that Keras has for a class, and the idle values of each."""
-    made: Any = cls.__init__  # type: ignore[misc]
-    code = getattr(made, "__wrapped__", made).__code__
-    own = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    own = argument_names(cls)
     known = (_CONSTRUCTORS.get(base.__name__, {}) for base in reversed(cls.__mro__))
     return {name: values for idle in known for name, values in idle.items() if name not in own}
 
 
 def takes_keras_arguments(cls: type[T]) -> type[T]:
     """Lets a constructor accept Keras's further arguments, by keyword, at their idle values."""
-    made: Callable[..., None] = cls.__init__
-    idle = idle_arguments(cls)
-
-    @wraps(made)
-    def __init__(self: T, *args: Any, **kwargs: Any) -> None:
-        if not idle.keys().isdisjoint(kwargs):
-            for name in [name for name in kwargs if name in idle]:
-                _refuse(cls.__name__, name, kwargs.pop(name), idle[name])
-        made(self, *args, **kwargs)
-
-    cls.__init__ = __init__  # type: ignore[method-assign, assignment]
+    accept_further_arguments(cls, _accepts)
     return cls
+
+
+def _accepts(cls: type, name: str, value: object) -> bool:
+    idle = idle_arguments(cls)
+    if name in idle:
+        _refuse(cls.__name__, name, value, idle[name])
+    return name in idle

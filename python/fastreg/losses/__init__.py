@@ -13,7 +13,7 @@ letters gives the value of each row, ``mean_squared_error(y_true, y_pred)``. ``c
 
 from typing import TYPE_CHECKING
 
-from fastreg.internal.checks import absent_names
+from fastreg.internal.checks import absent_names, describe
 from fastreg.internal.description import Registry
 from fastreg.internal.lazy_names import lazy_names
 from fastreg.losses.base import Loss
@@ -159,7 +159,7 @@ if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = _load
 
 
-def get(value: object, where: str = "losses.get") -> Loss:
+def get(identifier: object, where: str = "losses.get") -> Loss:
     """The loss for an argument: an instance, a name such as ``"mse"``, or a function of this module.
 
     Example:
@@ -167,6 +167,11 @@ def get(value: object, where: str = "losses.get") -> Loss:
         >>> losses.get(losses.huber)
         Huber(delta=1.0)
     """
-    if getattr(value, "__module__", "") == f"{__name__}.functions":
-        value = getattr(value, "__name__", value)
-    return _REGISTRY.resolve(where, value)
+    if getattr(identifier, "__module__", "") == f"{__name__}.functions":
+        identifier = getattr(identifier, "__name__", identifier)
+    elif callable(identifier) and not isinstance(identifier, (Loss, type)):
+        raise TypeError(
+            f"{where}: must be a loss or the name of one, since the core computes it, got {describe(identifier)}; "
+            "fastreg.ops has the parts of a loop of your own with a loss of your own"
+        )
+    return _REGISTRY.resolve(where, identifier)

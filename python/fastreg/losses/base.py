@@ -4,11 +4,11 @@ It knows no single loss. A loss is called by ``computing.py``, which is loaded t
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, cast
 
 from fastreg.internal.checks import Rule, check_choice, check_name, describe
+from fastreg.internal.dataclasses import replace
 from fastreg.internal.description import Description
 
 if TYPE_CHECKING:

@@ -1,10 +1,10 @@
 """Further losses of classes: margins, focal losses, divergences."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 from fastreg.internal.checks import CLOSED_FRACTION, NON_NEGATIVE, Range, check_real
+from fastreg.internal.dataclasses import dataclass, field
 from fastreg.internal.keras_arguments import LossArguments, takes_keras_arguments
 from fastreg.losses.base import Axis, Loss, Name, Reduction
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastreg import losses
+from fastreg.internal.checks import describe
 from fastreg.losses.computing import row_values
 
 Floats = NDArray[np.float32]
@@ -324,15 +325,21 @@ def serialize(loss: losses.Loss) -> dict[str, Any]:
     return losses.get(loss, "serialize: loss").to_config()
 
 
-def deserialize(name: str | Mapping[str, Any]) -> losses.Loss:
+def deserialize(name: str | Mapping[str, Any], custom_objects: Mapping[str, object] | None = None) -> losses.Loss:
     """The loss of a name or a description that :func:`serialize` made.
 
+    Args:
+        name: The name or the description.
+        custom_objects: None or empty; there are no losses but those of fastreg.
+
     Raises:
-        ValueError: If there is no such loss, or a value is bad.
+        ValueError: If there is no such loss, a value is bad, or there are ``custom_objects``.
 
     Example:
         >>> from fastreg import losses
         >>> losses.deserialize({"type": "Huber", "delta": 2.0})
         Huber(delta=2.0)
     """
+    if custom_objects:
+        raise ValueError(f"deserialize: custom_objects must be None or empty, got {describe(custom_objects)}")
     return losses.get(name, "deserialize")

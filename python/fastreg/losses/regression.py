@@ -1,11 +1,11 @@
 """The losses of numbers: how far an output is from its target, or how likely it makes it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Annotated, ClassVar
 
 from fastreg.internal.checks import NORMAL, POSITIVE, Range, check_real
+from fastreg.internal.dataclasses import dataclass, field
 from fastreg.internal.keras_arguments import LossArguments, takes_keras_arguments
 from fastreg.losses.base import Axis, Loss, Name, Reduction
 

@@ -1,9 +1,9 @@
 """The losses that most networks are trained with."""
 
-from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 from fastreg.internal.checks import CLOSED_FRACTION, Rule
+from fastreg.internal.dataclasses import dataclass, field
 from fastreg.internal.keras_arguments import LossArguments, takes_keras_arguments
 from fastreg.losses.base import Axis, Loss, Name, Reduction
 

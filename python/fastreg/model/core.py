@@ -11,16 +11,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any, cast
 
 from numpy.typing import ArrayLike
 
-from fastreg import _core, losses, optimizers, utils
+from fastreg import _core, losses, optimizers
 from fastreg import metrics as _metrics
 from fastreg.data import arrays
 from fastreg.internal.checks import NON_NEGATIVE, POSITIVE, SEED_LIMIT, check_int, check_name, check_real, describe
+from fastreg.internal.dataclasses import replace
 from fastreg.internal.forks import Lock
 from fastreg.internal.layer_base import Join
 from fastreg.layers import Input, Layer, Residual
@@ -30,6 +30,8 @@ from fastreg.model import graphs
 from fastreg.model.graphs import Graph, layer_names
 from fastreg.model.outputs import by_output, check_weights, log_keys
 from fastreg.optimizers import LearningRate, Optimizer
+from fastreg.schedules.base import RunLength
+from fastreg.utils.seeds import draw_seed
 
 __all__ = ["CoreModel", "NotCompiledError", "core_of", "layer_names"]
 
@@ -63,6 +65,7 @@ class CoreModel:
         feature_names: The names of the columns of the first frame that the model was fitted on; with several inputs
             a tuple of those of each, with None for an input that was not such a frame.
         spreads_known: Whether the warning about the spreads of the features is no longer needed.
+        run_length: The length of the last run, which turns a schedule in epochs into one in steps; None before a fit.
         fit_lock: Is held during a fit. Other calls do not wait for it, but raise an error.
     """
 
@@ -72,7 +75,7 @@ class CoreModel:
         self.owner = "Sequential" if graph is None else "Model"
         usual = "sequential" if graph is None else "functional"
         self.name = usual if name is None else check_name(self.owner, "name", name)
-        given = utils.draw_seed() if seed is None else seed
+        given = draw_seed() if seed is None else seed
         self.seed = check_int(self.owner, "seed", given, NON_NEGATIVE, SEED_LIMIT)
         self.layers, self.graph = layers, graph
         self.n_features: int | None = None if graph is None else graph.inputs[0][1]
@@ -84,6 +87,7 @@ class CoreModel:
         self.metrics: tuple[tuple[str | Metric, ...], ...] = ()
         self.feature_names: Any = None
         self.spreads_known = False
+        self.run_length: RunLength | None = None
         self._make_locks()
 
     def _make_locks(self) -> None:
@@ -166,6 +170,7 @@ class CoreModel:
                 made, kept = self.trainer_for(None), trainer.get_moments()
                 made.step, made.epoch = trainer.step, trainer.epoch
                 made.set_moments({name: kept.get(name, fresh) for name, fresh in made.get_moments().items()})
+                made.averages_shown = trainer.averages_shown
         except BaseException:  # the trained weights must not be lost
             self.layers, self.network, self.trainer = before, network, trainer
             raise
@@ -246,14 +251,14 @@ class CoreModel:
         if len(names) > 1 and chosen_losses:
             log_keys(names, _resolved(entries, chosen_losses, self.output_widths(self.n_features or 1)))
         self.optimizer, self.losses, self.loss_weights, self.metrics = chosen, chosen_losses, weights, entries
-        self.trainer = None
+        self.trainer = self.run_length = None
 
     @property
     def learning_rate(self) -> float:
         """The rate of the next step. Setting it, within a callback or outside of ``fit``, replaces a schedule."""
         if self.optimizer is None:
             raise NotCompiledError("learning_rate: the model is not compiled; call compile first")
-        return self.optimizer.rate_at(0 if self.trainer is None else self.trainer.step)
+        return self.optimizer.rate_at(0 if self.trainer is None else self.trainer.step, self.run_length)
 
     @learning_rate.setter
     def learning_rate(self, value: LearningRate) -> None:
@@ -280,6 +285,7 @@ class CoreModel:
         with self._making:
             if self.trainer is None:
                 self.trainer = _core.Trainer(network, json.dumps(self.training_description(for_file=False)))
+                self.require_optimizer("fit").use()
             return self.trainer
 
     # Requirements of calls.
@@ -350,9 +356,28 @@ class CoreModel:
             "format": 1,
             "loss": chosen if several else chosen[0],
             **weights,
-            "optimizer": optimizer.to_config() if for_file else optimizer.core_config(),
+            "optimizer": optimizer.to_config() if for_file else self._optimizer_of_the_core(optimizer),
             "metrics": metrics if several else metrics[0],
         }
+
+    def _optimizer_of_the_core(self, optimizer: Optimizer) -> dict[str, Any]:
+        """The optimizer's JSON form for the core, which knows layers by their numbers only."""
+        config = optimizer.core_config()
+        excluded = config.get("excluded_from_weight_decay")
+        if excluded:
+            config["excluded_from_weight_decay"] = [name for text in excluded for name in self._core_names(text)]
+        return config
+
+    def _core_names(self, text: str) -> list[str]:
+        """What a text such as ``"dense/kernel"`` is in the core; a text without ``/`` is that text."""
+        if "/" not in text:
+            return [text]
+        layer, weight = text.split("/")[-2:]
+        names = layer_names(self.layers, self.owner)
+        if layer not in names:
+            known = ", ".join(names)
+            raise ValueError(f"exclude_from_weight_decay: there is no layer {layer!r}; the layers are {known}")
+        return [f"layers.{i}.{weight}" for i in range(*graphs.flat_range(self.layers, names.index(layer)))]
 
     def __getstate__(self) -> dict[str, Any]:
         """Descriptions and numbers, without the objects of the core and the locks.
@@ -366,19 +391,21 @@ class CoreModel:
         if self.network is not None:
             state["network"] = self.network.get_weights()
         if self.trainer is not None:
-            state["trainer"] = (self.trainer.step, self.trainer.epoch, self.trainer.get_moments())
+            trainer = self.trainer
+            state["trainer"] = (trainer.step, trainer.epoch, trainer.get_moments(), trainer.averages_shown)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         weights, training = state["network"], state["trainer"]
-        self.__dict__.update(state, network=None, trainer=None)
+        self.__dict__.update({"run_length": None} | state, network=None, trainer=None)
         self._make_locks()
         if weights is not None:
             self.require_network("unpickle").set_weights(weights)
         if training is not None:
             trainer = self.trainer_for(None)
-            trainer.step, trainer.epoch, moments = training
+            trainer.step, trainer.epoch, moments, *shown = training
             trainer.set_moments(moments)
+            trainer.averages_shown = any(shown)  # a pickle from before there were averages has no entry for it
 
 
 def core_of(model: object) -> CoreModel:

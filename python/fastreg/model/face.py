@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastreg.callbacks import History
+from fastreg.callbacks.history import History
 from fastreg.internal.checks import check_bool, unknown_name
 from fastreg.internal.keras_arguments import refuse_requests
 from fastreg.model.assignments import FREE, check_deletion, checked_assignment
 from fastreg.model.core import CoreModel
+from fastreg.model.structure import Structure
 from fastreg.model.summary import summary_lines
 from fastreg.model.views import BoundLayer, FixedList
 from fastreg.optimizers import LearningRate
@@ -27,13 +28,11 @@ __all__ = ["Face"]
 _F = TypeVar("_F", bound="Face")
 
 
-class Face:
+class Face(Structure):
     """The base class of the models."""
 
     # The name of the class in messages.
     _owner = "Model"
-    _core: CoreModel
-
     def _take(self, core: CoreModel) -> None:
         self._core = core
         self.stop_training = False
@@ -172,18 +171,26 @@ class Face:
         return sum(math.prod(shape) for _, shape, trained in info if trainable in (None, trained))
 
     def summary(
-        self, *, print_fn: Callable[[str], object] | None = None, show_trainable: bool = False, **keras: object
+        self,
+        *,
+        print_fn: Callable[[str], object] | None = None,
+        show_trainable: bool = False,
+        show_sparsity: bool = False,
+        **keras: object,
     ) -> None:
         """Prints a table of layers, output shapes and numbers of weights, and for a graph the inputs of each layer.
 
         Args:
             print_fn: Called with the whole text in place of ``print``.
             show_trainable: Show of each layer whether it is trained.
+            show_sparsity: Show of each layer the share of its kernels' values that are exactly 0, as a proximal L1
+                penalty leaves them.
             **keras: Keras's other arguments, accepted only at values that change nothing.
         """
         refuse_requests("summary", keras)
         shown = check_bool("summary", "show_trainable", show_trainable)
-        (print_fn or print)("\n".join(summary_lines(self._core, shown)))
+        zeros = check_bool("summary", "show_sparsity", show_sparsity)
+        (print_fn or print)("\n".join(summary_lines(self._core, shown, zeros)))
 
     @property
     def learning_rate(self) -> float:

@@ -26,7 +26,7 @@ from fastreg.internal.layer_base import check_features
 from fastreg.model import graphs
 from fastreg.model.core import CoreModel
 
-__all__ = ["check_ending", "read", "save"]
+__all__ = ["check_ending", "encoded", "exists", "graph_of", "opened", "read", "save", "text_of"]
 
 StrOrBytesPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 Tensors = dict[str, NDArray[np.float32]]
@@ -63,12 +63,14 @@ def save(
     if with_optimizer and model.losses:
         description |= model.training_description(for_file=True) | {"format": description["format"]}
         description["state"] = {"step": trainer.step if trainer else 0, "epoch": trainer.epoch if trainer else 0}
+        if trainer and trainer.averages_shown:
+            description["state"]["averages_shown"] = True
         tensors |= trainer.get_moments() if trainer else {}
     text = json.dumps({**(extra or {}), **description}, allow_nan=False)
-    _core.save_file(_encoded(path), text, tensors)
-    if _name(path).lower().endswith(_OF_KERAS):
+    _core.save_file(encoded(path), text, tensors)
+    if text_of(path).lower().endswith(_OF_KERAS):
         warnings.warn(
-            f"save: {_name(path)} is a file of fastreg's own format, whatever its name says: Keras cannot read it, "
+            f"save: {text_of(path)} is a file of fastreg's own format, whatever its name says: Keras cannot read it, "
             "fastreg.load can; name it .safetensors to avoid this warning",
             UserWarning,
             stacklevel=3,
@@ -77,7 +79,7 @@ def save(
 
 def check_ending(path: StrOrBytesPath) -> None:
     """Raises ValueError for a name that ends as the files of another format do."""
-    ending = os.path.splitext(_name(path))[1].lower()
+    ending = os.path.splitext(text_of(path))[1].lower()
     if ending in _OF_OTHERS:
         raise ValueError(
             f"save: path must end in .safetensors, or in .keras, .h5 or no known ending, since the file has fastreg's "
@@ -92,19 +94,31 @@ def read(path: StrOrBytesPath, with_training: bool = True) -> tuple[CoreModel, M
         path: The file.
         with_training: False leaves the model as it is before ``compile``.
     """
+    file = opened(path)
     try:
-        file = _core.ModelReader(_encoded(path))
+        description = _object(json.loads(file.description), "the description")
+        if "weights" in description and "layers" not in description:
+            raise ValueError("the file holds weights alone: build the model and call its load_weights")
+        return _restore(description, file, with_training), description
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(f"{text_of(path)}: {error}") from error
+
+
+def opened(path: StrOrBytesPath) -> _core.ModelReader:
+    """A file with its header read and checked. Raises ValueError if it is damaged or not fastreg's."""
+    try:
+        return _core.ModelReader(encoded(path))
     except ValueError as error:
         found = _foreign_format(path)
         raise ValueError(f"{error}{found}") from None
-    try:
-        description = _object(json.loads(file.description), "the description")
-        return _restore(description, file, with_training), description
-    except (ValueError, TypeError, RecursionError) as error:
-        raise ValueError(f"{_name(path)}: {error}") from error
 
 
-def _encoded(path: object) -> bytes:
+def exists(path: StrOrBytesPath) -> bool:
+    """Whether there is a file of this name."""
+    return os.path.lexists(encoded(path))
+
+
+def encoded(path: object) -> bytes:
     """A path as the bytes that the system uses for it."""
     if not isinstance(path, (str, bytes, os.PathLike)):
         raise TypeError(f"path: must be a string, bytes or a path, got {describe(path)}")
@@ -114,15 +128,15 @@ def _encoded(path: object) -> bytes:
         raise ValueError(f"path: must be a name that the file system can have, got {describe(path)}: {error}") from None
 
 
-def _name(path: object) -> str:
+def text_of(path: object) -> str:
     """A path as text, for messages."""
-    return os.fsdecode(_encoded(path))
+    return os.fsdecode(encoded(path))
 
 
 def _foreign_format(path: StrOrBytesPath) -> str:
     """The end of the message for a file that is not fastreg's: what kind of file it is, if that can be recognised."""
     try:
-        with open(_encoded(path), "rb") as file:
+        with open(encoded(path), "rb") as file:
             begin = file.read(16)
     except OSError:
         return ""
@@ -152,7 +166,7 @@ def _kind_of_archive(path: StrOrBytesPath) -> str | None:
     import zipfile
 
     try:
-        with open(_encoded(path), "rb") as file, zipfile.ZipFile(file) as archive:
+        with open(encoded(path), "rb") as file, zipfile.ZipFile(file) as archive:
             names = archive.namelist()
     except (OSError, ValueError, zipfile.BadZipFile):
         return None
@@ -186,7 +200,7 @@ def _restore(description: Mapping[str, Any], file: _core.ModelReader, with_train
     parts = [layers.get(config, f"layers[{i}]") for i, config in enumerate(configs)]
     seed, name = _member(description, "seed", int, "the description"), description.get("name")
     if version == 2:
-        model, n_features = _graph_of(description, parts, name, seed)
+        model, n_features = graph_of(description, parts, name, seed)
     else:
         model = CoreModel(name, seed)
         model.append(parts)
@@ -203,7 +217,7 @@ def _restore(description: Mapping[str, Any], file: _core.ModelReader, with_train
     return model
 
 
-def _graph_of(
+def graph_of(
     description: Mapping[str, Any], flat: list[layers.Layer], name: str | None, seed: int
 ) -> tuple[CoreModel, int]:
     """The model of a graph, and the number of features of its first input."""
@@ -326,6 +340,7 @@ def _restore_state(model: CoreModel, state: Mapping[str, Any], file: _core.Model
         for first, block in _blocks(file, places[name], shape):
             trainer.set_moment_part(index, first, block)
     trainer.step, trainer.epoch = step, epoch
+    trainer.averages_shown = check_bool("state", "averages_shown", state.get("averages_shown", False))
 
 
 def _require_same(expected: Shapes, found: Shapes) -> None:

@@ -4,30 +4,74 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from html import escape
 
+import numpy as np
+
+from fastreg.internal import html
 from fastreg.model.core import CoreModel, layer_names
 from fastreg.model.graphs import chain, flat_range
 
-__all__ = ["summary_lines"]
+__all__ = ["summary_html", "summary_lines", "summary_rows", "totals"]
 
 Row = tuple[str, ...]
 
 
-def summary_lines(model: CoreModel, show_trainable: bool = False) -> list[str]:
+def summary_lines(model: CoreModel, show_trainable: bool = False, show_sparsity: bool = False) -> list[str]:
     """The lines of the table. They are plain ASCII, which every terminal and file can show."""
-    network = model.require_network("summary") if model.built else None
-    info = [] if network is None else network.weight_info()
-    rows = _rows(model, [(int(name.split(".")[1]), math.prod(shape)) for name, shape, _ in info])
+    rows = summary_rows(model)
+    extra = len(rows) - len(model.layers) - 1
     if show_trainable:
-        marks = ["Trainable", *(["-"] * (len(rows) - len(model.layers) - 1))]
-        marks += ["Y" if layer.trainable else "N" for layer in model.layers]
+        marks = ["Trainable", *(["-"] * extra), *("Y" if layer.trainable else "N" for layer in model.layers)]
         rows = [(*row, mark) for row, mark in zip(rows, marks, strict=True)]
+    if show_sparsity:
+        shares = ["Zeros", *(["-"] * extra), *_shares_of_zeros(model)]
+        rows = [(*row, share) for row, share in zip(rows, shares, strict=True)]
     lines = _table(model.name, rows)
+    lines += [f" {label} params: {n:,} ({_bytes(4 * n)})" for label, n, _ in totals(model)]
+    return lines
+
+
+def summary_html(model: CoreModel) -> str:
+    """The table as HTML, for notebooks."""
+    header, *rows = summary_rows(model)
+    counts = ", ".join(f"{label.lower()} {n:,}" for label, n, _ in totals(model))
+    state = "" if model.built else " (not built)"
+    caption = f"<b>{escape(model.owner)} {escape(repr(model.name))}</b>{state}, parameters: {counts}"
+    return html.table(header, rows, caption, numbers={2})
+
+
+def totals(model: CoreModel) -> list[tuple[str, int, bool | None]]:
+    """The numbers of all weights, of those that are trained and of the others, each with its label."""
+    info = model.require_network("summary").weight_info() if model.built else []
     total = sum(math.prod(shape) for _, shape, _ in info)
     trainable = sum(math.prod(shape) for _, shape, is_trainable in info if is_trainable)
-    for label, n in (("Total", total), ("Trainable", trainable), ("Non-trainable", total - trainable)):
-        lines.append(f" {label} params: {n:,} ({_bytes(4 * n)})")
-    return lines
+    return [("Total", total, None), ("Trainable", trainable, True), ("Non-trainable", total - trainable, False)]
+
+
+def summary_rows(model: CoreModel) -> list[Row]:
+    """The header and the rows of the table."""
+    info = model.require_network("summary").weight_info() if model.built else []
+    return _rows(model, [(int(name.split(".")[1]), math.prod(shape)) for name, shape, _ in info])
+
+
+def _shares_of_zeros(model: CoreModel) -> list[str]:
+    """For each layer the share of its kernels' values that are 0; "-" for a layer without kernels."""
+    if not model.built:
+        return ["?"] * len(model.layers)
+    network = model.require_network("summary")
+    zeros, sizes = Counter[int](), Counter[int]()
+    for (name, shape, _), values in zip(network.weight_info(), network.get_weights(), strict=True):
+        if len(shape) == 2:
+            owner = int(name.split(".")[1])
+            zeros[owner] += values.size - np.count_nonzero(values)
+            sizes[owner] += values.size
+    found = []
+    for i in range(len(model.layers)):
+        flat = range(*flat_range(model.layers, i))
+        size = sum(sizes[owner] for owner in flat)
+        found.append(f"{sum(zeros[owner] for owner in flat) / size:.1%}" if size else "-")
+    return found
 
 
 def _rows(model: CoreModel, sizes: list[tuple[int, int]]) -> list[Row]:
@@ -59,7 +103,7 @@ def _table(name: str, rows: list[Row]) -> list[str]:
     rule = "-" * (sum(widths) + 2 * (len(widths) - 2))
     lines = [f'Model: "{name}"', rule]
     for i, row in enumerate(rows):
-        sides = ("<", "<", ">", "<", "<")  # numbers are aligned to the right
+        sides = ("<", "<", ">", "<", "<", "<")  # numbers are aligned to the right
         cells = [f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=False)]
         lines.append((" " + "".join(cells[:3]) + "".join(f"  {cell}" for cell in cells[3:])).rstrip())
         if i == 0:

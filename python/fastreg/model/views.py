@@ -18,6 +18,7 @@ from fastreg.internal.checks import check_bool, describe
 from fastreg.layers import Layer
 from fastreg.model.core import CoreModel, layer_names
 from fastreg.model.graphs import flat_range
+from fastreg.model.weights import BoundWeight, weights_of_layer
 from fastreg.optimizers import LearningRate, Optimizer
 
 T = TypeVar("T")
@@ -75,7 +76,35 @@ class BoundLayer:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        return getattr(self.description, name)
+        try:
+            return getattr(self.description, name)
+        except AttributeError:
+            if not self._model.built:
+                raise
+        found = [weight for weight in self.weights if weight.name == name]
+        if len(found) == 1:
+            return found[0]
+        own = sorted({weight.name for weight in self.weights})
+        weights = f"; its weights are {', '.join(own)}" if own else "; it has no weights"
+        raise AttributeError(f"{type(self.description).__name__}: there is no attribute {name!r}{weights}") from None
+
+    @property
+    def weights(self) -> list[BoundWeight]:
+        """All weights of this layer, moving statistics included; ``layer.kernel`` is the one that is so called."""
+        self.description  # noqa: B018  raises if the layer is gone
+        return weights_of_layer(self._model, self._index)
+
+    @property
+    def trainable_weights(self) -> list[BoundWeight]:
+        """Those of its weights that training changes."""
+        return [weight for weight in self.weights if weight.trainable]
+
+    @property
+    def non_trainable_weights(self) -> list[BoundWeight]:
+        """Those of its weights that training does not change, or only as moving statistics."""
+        return [weight for weight in self.weights if not weight.trainable]
+
+    variables, trainable_variables, non_trainable_variables = weights, trainable_weights, non_trainable_weights
 
     @property
     def trainable(self) -> bool:
@@ -129,6 +158,10 @@ class BoundLayer:
         everything[begin:end] = weights
         self._model.set_weights(everything)
 
+    def get_config(self) -> dict[str, Any]:
+        """The fields of the description by name, with the layer's name in this model."""
+        return self.description.get_config() | {"name": self.name}
+
     def count_params(self) -> int:
         """Number of this layer's weights, moving statistics included."""
         begin, end = self._range("count_params")
@@ -170,9 +203,23 @@ class BoundOptimizer:
     def learning_rate(self, value: LearningRate) -> None:
         self._model.learning_rate = value
 
+    def exclude_from_weight_decay(self, var_list: Any = None, var_names: Iterable[str] | None = None) -> None:
+        """See :meth:`fastreg.optimizers.Optimizer.exclude_from_weight_decay`."""
+        if self._model.trainer is not None:
+            self.description.use()
+        self.description.exclude_from_weight_decay(var_list, var_names)
+
+    @property
+    def iterations(self) -> int:
+        """The number of updates since ``compile``: of steps, or of groups of steps whose gradients are accumulated."""
+        trainer = self._model.trainer
+        return 0 if trainer is None else trainer.step // (self.description.gradient_accumulation_steps or 1)
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
+        if name == "lr":
+            raise AttributeError("optimizer: there is no lr; learning_rate is its name, as in Keras 3")
         return getattr(self.description, name)
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from fastreg import utils
 from fastreg.internal.checks import NON_NEGATIVE, SEED_LIMIT, check_int, describe
 from fastreg.model.core import core_of
 from fastreg.model.loading import face_over
@@ -21,6 +20,7 @@ from fastreg.search.folds.cross_validation import make_folds, take
 from fastreg.search.folds.dry_run import make_context
 from fastreg.search.folds.evaluation import FoldResult, Task
 from fastreg.search.workers.executors import make_runner
+from fastreg.utils.seeds import draw_seed
 
 __all__ = ["cross_validate", "nested_cross_validate"]
 
@@ -114,7 +114,7 @@ def cross_validate(
         build = _Anew(build)
     elif params is not None and not hasattr(build, "set_params"):
         build, params = _Built(build, params), None
-    chosen = utils.draw_seed() if seed is None else check_int("cross_validate", "seed", seed, NON_NEGATIVE, SEED_LIMIT)
+    chosen = draw_seed() if seed is None else check_int("cross_validate", "seed", seed, NON_NEGATIVE, SEED_LIMIT)
     sample = dict(params or {})
     context = make_context(
         build,
@@ -203,7 +203,7 @@ def nested_cross_validate(
         raise TypeError(f"nested_cross_validate: search must be a search, got {describe(search)}")
     if not search.refit:
         raise ValueError("nested_cross_validate: the search must refit its best model, got refit=False")
-    seed = utils.draw_seed() if search.seed is None else search.seed
+    seed = draw_seed() if search.seed is None else search.seed
     folds = make_folds(cv, X, y, groups, seed, planning.are_classes(search._options(), y, seed))
     columns: dict[str, list[Any]] = {"test_score": [], "best_score": [], "seconds": [], "best_params": []}
     searches = []

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from fastreg import utils
 from fastreg.internal.checks import (
     FINITE,
     NON_NEGATIVE,
@@ -42,6 +41,7 @@ from fastreg.search.space.tree import text_of
 from fastreg.search.space.widening import check_told_apart
 from fastreg.search.strategy.strategies import Grid, Strategy
 from fastreg.search.values import encode, fingerprint
+from fastreg.utils.seeds import draw_seed
 
 __all__ = ["Plan", "are_classes", "check_models", "prepare", "take_evidence"]
 
@@ -141,7 +141,7 @@ def _seed(options: SearchOptions) -> int:
     if options.seed is not None:
         return check_int("search", "seed", options.seed, NON_NEGATIVE, SEED_LIMIT)
     recorded = recorded_seed(options.journal) if options.resume and options.journal is not None else None
-    return utils.draw_seed() if recorded is None else recorded
+    return draw_seed() if recorded is None else recorded
 
 
 def are_classes(options: SearchOptions, y: Any, seed: int) -> bool | None:

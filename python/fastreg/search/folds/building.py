@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastreg.model.model import Model
-from fastreg.utils import default_seed
+from fastreg.utils.seeds import default_seed
 
 __all__ = ["claim", "fold_seed", "is_estimator", "make_model", "new_model", "own_values"]
 

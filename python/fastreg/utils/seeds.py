@@ -1,4 +1,4 @@
-"""Helpers of Keras for programs of dense layers (one-hot targets, one global seed), and seeds for one thread."""
+"""Seeds: one global seed as Keras has it, seeds for the models of one thread, and the seed of a model without one."""
 
 from __future__ import annotations
 
@@ -7,18 +7,12 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from fastreg.data.arrays import numeric
-from fastreg.internal.checks import AT_LEAST_ONE, NON_NEGATIVE, SEED_LIMIT, absent_names, check_int
+from fastreg.internal.checks import NON_NEGATIVE, SEED_LIMIT, check_int
 
-__all__ = ["default_seed", "set_random_seed", "to_categorical"]
-
-if not TYPE_CHECKING:  # otherwise a type checker would allow every name
-    __getattr__ = absent_names(__name__)
+__all__ = ["default_seed", "draw_seed", "set_random_seed"]
 
 # Seeds for models made without one, after set_random_seed; None: the operating system's.
 _seeds: Iterator[int] | None = None
@@ -31,50 +25,6 @@ class _Here(threading.local):
 
 
 _here = _Here()
-
-
-def to_categorical(x: ArrayLike, num_classes: int | None = None) -> NDArray[np.float64]:
-    """Labels as one-hot rows.
-
-    Args:
-        x: Whole numbers >= 0, shape (n,) or (n, 1).
-        num_classes: Columns; None is the largest label plus one.
-
-    Returns:
-        Zeros and ones, float64 as in Keras, shape (n, num_classes).
-
-    Raises:
-        ValueError: If a label is negative, no whole number or not below ``num_classes``, or the result is larger than
-            memory.
-
-    Example:
-        >>> from fastreg import utils
-        >>> utils.to_categorical([0, 2])
-        array([[1., 0., 0.],
-               [0., 0., 1.]])
-    """
-    labels = numeric(x, "x")
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels.reshape(-1)
-    if labels.ndim != 1 or labels.size == 0:
-        raise ValueError(f"to_categorical: x must have shape (n,) with n >= 1, got {labels.shape}")
-    good = (labels >= 0) & np.isfinite(labels) & (labels == np.floor(labels))
-    if not good.all():
-        row = int(np.argmin(good))
-        raise ValueError(f"to_categorical: x must be whole numbers >= 0, got {labels[row].item()!r} in row {row}")
-    largest = int(labels.max())
-    n = largest + 1 if num_classes is None else check_int("to_categorical", "num_classes", num_classes, AT_LEAST_ONE)
-    if largest >= n:
-        raise ValueError(f"to_categorical: labels must be in [0, {n}) for num_classes={n}, got {largest}")
-    try:
-        rows = np.zeros((len(labels), n))
-    except (MemoryError, ValueError):  # NumPy raises the second where the size overflows
-        raise ValueError(
-            f"to_categorical: num_classes must be such that the result fits into memory, got {n} for {len(labels)} "
-            f"rows, {8 * len(labels) * n} bytes"
-        ) from None
-    rows[np.arange(len(labels)), labels.astype(np.int64)] = 1.0
-    return rows
 
 
 def set_random_seed(seed: int) -> None:

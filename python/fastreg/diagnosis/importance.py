@@ -1,0 +1,172 @@
+"""How much a trained model relies on each feature: what its score loses if the feature is shuffled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastreg.internal import pictures, whole_files
+from fastreg.internal.checks import AT_LEAST_ONE, NON_NEGATIVE, SEED_LIMIT, check_int
+from fastreg.internal.extras import needs
+from fastreg.search.folds.scoring import Scoring, resolve
+from fastreg.utils.seeds import draw_seed
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Importance", "permutation_importance"]
+
+
+class Importance:
+    """The importance of each feature.
+
+    Attributes:
+        importances: What the score lost by each shuffling, (features, repeats). Positive: the feature helps, whether
+            high or low scores are better.
+        names: The names of the features.
+        baseline: The score without any shuffling.
+        metric: The name of the score.
+    """
+
+    def __init__(self, importances: NDArray[np.float64], names: Sequence[str], baseline: float, metric: str) -> None:
+        self.importances, self.names = importances, list(names)
+        self.baseline, self.metric = baseline, metric
+
+    @property
+    def importances_mean(self) -> NDArray[np.float64]:
+        """The mean over the repeats, (features,)."""
+        mean: NDArray[np.float64] = self.importances.mean(axis=1)
+        return mean
+
+    @property
+    def importances_std(self) -> NDArray[np.float64]:
+        """The standard deviation over the repeats, (features,)."""
+        spread: NDArray[np.float64] = self.importances.std(axis=1)
+        return spread
+
+    def _order(self) -> list[int]:
+        return [int(i) for i in np.argsort(-self.importances_mean, kind="stable")]
+
+    def __str__(self) -> str:
+        width = max(map(len, self.names))
+        lines = [f"loss of {self.metric} (without shuffling {self.baseline:.4g})"]
+        for i in self._order():
+            lines.append(f"{self.names[i]:<{width}}  {self.importances_mean[i]:9.4g} ± {self.importances_std[i]:.2g}")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<Importance of {len(self.names)} features by {self.metric}>"
+
+    def plot(self, path: whole_files.FilePath | None = None, most: int = 20) -> Figure:
+        """Draws the most important features as bars, with one standard deviation of the repeats.
+
+        Args:
+            path: File to write, completely or not at all. Its ending determines the format. None writes no file.
+            most: The largest number of features that are shown, >= 1.
+
+        Raises:
+            ModuleNotFoundError: If matplotlib is not installed; the extra ``plots`` has it.
+        """
+        count = check_int("plot", "most", most, AT_LEAST_ONE)
+        try:
+            from matplotlib.figure import Figure
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(needs("plot", "plots", "matplotlib"), name="matplotlib") from error
+        shown = self._order()[:count][::-1]
+        figure = Figure(figsize=(5.4, 0.9 + 0.27 * len(shown)), dpi=130, layout="constrained")
+        axes = figure.subplots()
+        means, spreads = self.importances_mean[shown], self.importances_std[shown]
+        axes.barh(range(len(shown)), means, xerr=spreads, color="#0072b2", error_kw={"linewidth": 1.0})
+        axes.set_yticks(range(len(shown)), [pictures.plain(self.names[i], 24) for i in shown])
+        axes.set_xlabel(f"loss of {pictures.plain(self.metric.replace('_', ' '))} if shuffled")
+        axes.grid(alpha=0.25, linewidth=0.6, axis="x")
+        axes.spines[["top", "right"]].set_visible(False)
+        if path is not None:
+            pictures.save(figure, path)
+        return figure
+
+
+def permutation_importance(
+    model: Any,
+    X: Any,
+    y: ArrayLike,
+    *,
+    scoring: Any = None,
+    n_repeats: int = 5,
+    seed: int | None = None,
+) -> Importance:
+    """Shuffles one feature at a time and measures what the score loses (Breiman, Machine Learning 45, 2001).
+
+    Use rows that were not trained on: on training rows, features that the model merely memorised count as well. Two
+    features that say the same thing share their importance, since each can stand in for the other.
+
+    Args:
+        model: A trained model or estimator.
+        X: Features, (n, features), an array or a frame; it is not changed.
+        y: Targets.
+        scoring: One metric, as in a search; None is the model's own.
+        n_repeats: How often each feature is shuffled, >= 1.
+        seed: Seed of the shuffling in [0, 2**64); None draws one.
+
+    Raises:
+        ValueError: If an argument is out of range, or there are several scores.
+
+    Example:
+        >>> import numpy as np
+        >>> import fastreg as fr
+        >>> x = np.random.default_rng(0).normal(size=(200, 3)).astype("float32")
+        >>> model = fr.Sequential([fr.layers.Dense(1)], seed=0)
+        >>> model.compile(fr.optimizers.Adam(0.1), "mse")
+        >>> history = model.fit(x, 3 * x[:, 0] + x[:, 2], epochs=50, verbose=0)
+        >>> found = fr.diagnosis.permutation_importance(model, x, 3 * x[:, 0] + x[:, 2], seed=0)
+        >>> [int(i) for i in np.argsort(-found.importances_mean)]
+        [0, 2, 1]
+    """
+    owner = "permutation_importance"
+    repeats = check_int(owner, "n_repeats", n_repeats, AT_LEAST_ONE)
+    chosen = draw_seed() if seed is None else check_int(owner, "seed", seed, NON_NEGATIVE, SEED_LIMIT)
+    scorers = resolve(scoring, model)
+    if len(scorers.names) > 1:
+        raise ValueError(f"scoring: the importance is of one score, got {', '.join(scorers.names)}")
+    table, names = _columns(X)
+    rows = np.arange(len(table), dtype=np.uint32)
+    baseline = _score(scorers, model, X, y, rows)
+    generator = np.random.default_rng(chosen)
+    orders = [generator.permutation(len(table)) for _ in range(repeats)]
+    sign = 1.0 if scorers.direction == "max" else -1.0
+    found = np.empty((len(names), repeats))
+    for j in range(len(names)):
+        for repeat, order in enumerate(orders):
+            shuffled = _shuffled(table, j, order)
+            found[j, repeat] = sign * (baseline - _score(scorers, model, shuffled, y, rows))
+    return Importance(found, names, baseline, scorers.primary)
+
+
+def _score(scorers: Scoring, model: Any, x: Any, y: Any, rows: NDArray[np.uint32]) -> float:
+    return scorers.score(model, x, y, rows)[scorers.primary]
+
+
+def _columns(x: Any) -> tuple[Any, list[str]]:
+    """A table whose columns can be shuffled, and the names of its columns."""
+    if hasattr(x, "iloc"):
+        return x, [str(name) for name in x.columns]
+    if hasattr(x, "to_pandas"):  # polars and Arrow
+        frame = x.to_pandas()
+        return frame, [str(name) for name in frame.columns]
+    array = np.asarray(x)
+    if array.ndim != 2 or array.size == 0:
+        raise ValueError(f"permutation_importance: X must have shape (n, features), got {array.shape}")
+    return array, [f"feature {j}" for j in range(array.shape[1])]
+
+
+def _shuffled(table: Any, column: int, order: NDArray[np.int64]) -> Any:
+    """A copy with one column in another order of rows."""
+    made = table.copy()
+    if hasattr(made, "iloc"):
+        made.isetitem(column, made.iloc[order, column].to_numpy())
+    else:
+        made[:, column] = table[order, column]
+    return made

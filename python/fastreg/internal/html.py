@@ -1,0 +1,48 @@
+"""How models and histories look in a notebook: small HTML tables without scripts and without styles of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+__all__ = ["history_html", "table"]
+
+# A longer history shows its first and last epochs.
+_MOST_EPOCHS = 20
+
+
+def history_html(history: Mapping[str, Sequence[float]], epochs: Sequence[int], stopped_by: str) -> str:
+    """The table of the values of each epoch."""
+    keys = list(history)
+    rows = [
+        (str(epoch + 1), *(f"{history[key][i]:.4g}" if i < len(history[key]) else "" for key in keys))
+        for i, epoch in enumerate(epochs)
+    ]
+    if len(rows) > _MOST_EPOCHS:
+        half = _MOST_EPOCHS // 2
+        rows = [*rows[:half], ("…", *("" for _ in keys)), *rows[-half:]]
+    ended = f", ended by {escape(stopped_by)}" if stopped_by else ""
+    caption = f"<b>History</b> of {len(epochs)} epochs{ended}"
+    return table(("epoch", *keys), rows, caption, numbers=set(range(len(keys) + 1)))
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str, numbers: set[int]) -> str:
+    """A table as HTML.
+
+    Args:
+        header: The headings of the columns.
+        rows: The cells of each row, as plain text.
+        caption: What stands above the table, as HTML.
+        numbers: The indices of the columns that are aligned to the right.
+    """
+
+    def line(cells: Sequence[str], tag: str) -> str:
+        sides = ("right" if column in numbers else "left" for column in range(len(cells)))
+        shown = (
+            f'<{tag} style="text-align: {side}">{escape(cell)}</{tag}>'
+            for cell, side in zip(cells, sides, strict=True)
+        )
+        return f"<tr>{''.join(shown)}</tr>"
+
+    head, body = line(header, "th"), "\n".join(line(row, "td") for row in rows)
+    return f"<table>\n<caption>{caption}</caption>\n<thead>{head}</thead>\n<tbody>\n{body}\n</tbody>\n</table>"

@@ -22,7 +22,7 @@ LAYERS = (
     ("data",),
     ("losses.computing", "losses.functions"),
     ("runtime", "utils", "diagnosis", "plots"),
-    ("model.graphs", "model.outputs"),
+    ("model.graphs", "model.adapted", "model.outputs"),
     ("model.core",),
     ("model",),
     ("models", "ops", "utils.pictures"),

@@ -3,8 +3,8 @@
 // an activation is backward_from; those of a loss are targets and absorbs; those of a metric are targets, direction
 // and, if it needs a certain number of outputs with its default settings, outputs. A field has
 //
-//   type              float, floats (a list of them), bool, int, activation, initializer, regularizer, seed, choice or
-//                     names (a list of them)
+//   type              float, floats (a list of them), bool, int, activation, initializer, regularizer, seed, choice,
+//                     names (a list of them) or axis, which is -1 or 0
 //   choices           the names among which a field of type choice has its value
 //   default           is absent if the field is required
 //   nullable          is true if null is allowed
@@ -57,11 +57,18 @@ Described described(const Numbers& value) {
   return {"floats", {std::move(list)}};
 }
 Described described(ActivationKind value) { return {"activation", text(name(value))}; }
+Described described(std::uint32_t value) { return {"int", number(static_cast<std::size_t>(value))}; }
+Described described(Axis value) { return {"axis", number(static_cast<double>(value))}; }
 Described described(const Penalty&) { return {"regularizer", {nullptr}}; }
 Described described(const std::optional<std::uint64_t>&) { return {"seed", {nullptr}}; }
 Described described(const Initializer& value) {
   Json object{Json::Object{}};
   put(object, "type", text(std::visit([](const auto& any) { return any.kName; }, value)));
+  std::visit(
+      [&](const auto& any) {
+        any.kFields.visit([&](const auto& field) { put(object, field.name, described(any.*field.member).value); });
+      },
+      value);
   return {"initializer", std::move(object)};
 }
 
@@ -70,8 +77,8 @@ Described described(Enum value) {
   return {"choice", text(Choices<Enum>::kNames[static_cast<std::size_t>(value)])};
 }
 template <class T>
-Described described(const std::optional<T>&) {
-  return {described(T{}).type, {nullptr}};
+Described described(const std::optional<T>& value) {
+  return {described(T{}).type, value ? described(*value).value : Json{nullptr}};
 }
 
 // The type of a field's value where it is not null.
@@ -90,7 +97,7 @@ void put_field(Json& fields, const Field<Owner, Member>& field) {
   Described value = described(Owner{}.*field.member);
   Json json{Json::Object{}};
   put(json, "type", text(value.type));
-  const bool nullable = value.value.is_null();
+  const bool nullable = value.value.is_null() || !std::is_same_v<Value, Member>;
   if (!field.required) put(json, "default", std::move(value.value));
   if (nullable) put(json, "nullable", {true});
   if (field.schedule) put(json, "schedule", {true});
@@ -100,7 +107,7 @@ void put_field(Json& fields, const Field<Owner, Member>& field) {
     put(json, "choices", {std::move(names)});
   }
   if constexpr (std::is_floating_point_v<Value> || std::is_same_v<Member, std::size_t> ||
-                std::is_same_v<Member, Numbers>)
+                std::is_same_v<Member, Numbers> || std::is_same_v<Value, std::uint32_t>)
     put_interval(json, field.interval);
   put(fields, field.name, std::move(json));
 }
@@ -168,7 +175,8 @@ template <class Metric>
 void put_traits(Metrics, Json& one, Type<Metric>) {
   put(one, "targets", text(name_of(Metric::kTargets)));
   put(one, "direction", text(Metric::kDirection == Direction::max ? "max" : "min"));
-  if constexpr (requires { Metric{}.outputs(); }) put(one, "outputs", number(Metric{}.outputs()));
+  if constexpr (requires { Metric{}.outputs(); })
+    if (Metric{}.outputs() != 0) put(one, "outputs", number(Metric{}.outputs()));
 }
 
 template <class Descriptions>

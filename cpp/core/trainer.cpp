@@ -45,6 +45,7 @@ class WeightedColumns {
  public:
   explicit WeightedColumns(const Columns& given) : columns_(given) {
     for (OutputTargets& targets : columns_.y) {
+      columns_.weight_scales.push_back(mean_weight(targets.sample_weight, columns_.rows));
       weights_.push_back(relative_weights(targets.sample_weight, columns_.rows));
       const std::vector<float>& weights = weights_.back();
       if (!weights.empty() && std::none_of(weights.begin(), weights.end(), [](float weight) { return weight > 0.0f; }))
@@ -69,6 +70,7 @@ struct Trainer::Impl {
                   graph.backend, 0, kernel_ranges(graph.parameters)),
         gradients(graph.backend, checked_floats(graph.parameters, optimizer)),
         evaluator(graph, objective) {
+    optimizer.begin(graph.weights.data());
     optimizer.start_averages(graph.weights.data());
   }
 
@@ -133,15 +135,15 @@ void Trainer::fit(const Dataset& train, const Dataset* validation, const FitOpti
       .train();
 }
 
-std::vector<double> Trainer::evaluate(const Dataset& data) {
+std::vector<double> Trainer::evaluate(const Dataset& data, const std::vector<MetricFunction*>& functions) {
   Impl& i = *impl_;
-  const std::lock_guard guard(i.graph.lock);
+  std::unique_lock lock(i.graph.lock);
   const Columns columns = columns_of(data);
   check(columns, i.graph, i.objective, "data");
   double penalty = 0.0;
   on_this_thread(i.graph.backend,
                  [&] { penalty = i.optimizer.penalty(*i.graph.backend.kernels, i.graph.weights.data()); });
-  return i.evaluator.run(columns, penalty);
+  return i.evaluator.run(columns, penalty, calls_of(functions, lock));
 }
 
 std::size_t Trainer::log_count() const { return impl_->objective.log_count(); }

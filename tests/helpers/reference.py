@@ -48,6 +48,8 @@ from formulas.rules import (
     Optimizer,
     Penalty,
     RMSprop,
+    Rprop,
+    ScheduleFreeAdamW,
     Updater,
 )
 from formulas.schedules import SCHEDULES
@@ -69,6 +71,8 @@ __all__ = [
     "Optimizer",
     "Penalty",
     "RMSprop",
+    "Rprop",
+    "ScheduleFreeAdamW",
     "Updater",
     "loss_gradient",
     "loss_of",
@@ -183,6 +187,11 @@ def dropout_keep(seed, stream, step, shape, rate):
 # --------------------------------------------------------------------------------------------------------- network
 
 
+# Weights that training does not change by gradients, and those that take AdamW's decay.
+STATISTICS = ("moving_mean", "moving_variance", "mean", "variance")
+DECAYED = ("kernel", "embeddings")
+
+
 class Layer:
     """names: its weights in the order of get_weights. forward keeps what backward needs; backward leaves d, by name."""
 
@@ -278,13 +287,16 @@ class Network:
         for i, layer in enumerate(layers):
             layer.p = {name: weights.pop(0) for name in layer.names}
             for name in layer.names:
-                if not name.startswith("moving"):
-                    decayed = optimizer if name == "kernel" else optimizer.without_decay()
+                if name not in STATISTICS:
+                    decayed = optimizer if name in DECAYED else optimizer.without_decay()
                     self.updaters[i, name] = Updater(decayed, layer.penalty_of(name))
         self.steps, self.accumulated = 0, None
 
     def get_weights(self):
-        return [layer.p[name] for layer in self.layers for name in layer.names]
+        """Those to predict with, which are not where ScheduleFreeAdamW takes gradients."""
+        names = [(i, name) for i, layer in enumerate(self.layers) for name in layer.names]
+        weights = {key: updater.evaluated(self.layers[key[0]].p[key[1]]) for key, updater in self.updaters.items()}
+        return [weights[i, name] if (i, name) in weights else self.layers[i].p[name] for i, name in names]
 
     def forward(self, x, training=False):
         for i, layer in enumerate(self.layers):

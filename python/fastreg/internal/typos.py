@@ -20,20 +20,19 @@ def closest(value: str, known: Iterable[str], kind: str = "") -> str | None:
     names = dict.fromkeys(known)
     if value in names:
         return value
-    alike = _of_its_case([name for name in names if plain(name) == plain(value)], value)
-    if len(alike) == 1:
-        return alike[0]
+    alike = [name for name in names if plain(name) == plain(value)]
+    if alike:
+        return _of_this_case(alike, value)
     if not value or is_known_elsewhere(value, kind):
         return None
     found = {name: cost for name in names if (cost := _cost(value, name)) is not None}
-    best = _of_its_case([name for name, cost in found.items() if cost == min(found.values())], value)
-    return best[0] if len(best) == 1 else None
+    best = [name for name, cost in found.items() if cost == min(found.values())]
+    return _of_this_case(best, value) if len(set(map(plain, best))) == 1 else None
 
 
-def _of_its_case(names: list[str], value: str) -> list[str]:
-    """Of several names those that begin with a capital as the value does, or do not: classes or functions."""
-    alike = [name for name in names if name[:1].isupper() == value[:1].isupper()]
-    return alike if len(names) > 1 else names
+def _of_this_case(names: list[str], value: str) -> str:
+    """The one of some names that differ in case and underscores only that begins as the value does."""
+    return next((name for name in names if name[:1].isupper() == value[:1].isupper()), names[0])
 
 
 def _cost(value: str, name: str) -> int | None:

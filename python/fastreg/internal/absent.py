@@ -10,7 +10,6 @@ from functools import cache
 from importlib import import_module
 
 _DENSE_ONLY = "networks are stacks of dense layers; a row of n features goes into Dense, so flatten other data first"
-_REGRESSION = "the losses for numbers are 'mean_squared_error' and, with outliers, 'huber'"
 _CLASSES = "the losses for classes are the cross-entropies: binary, categorical and sparse_categorical"
 _RECTIFIED = "'leaky_relu', 'elu', 'selu', 'gelu', 'silu' and 'mish' are of this kind"
 _BOUNDED = "'sigmoid', 'tanh', 'hard_sigmoid', 'hard_tanh' and 'softsign' are bounded"
@@ -70,17 +69,23 @@ _SAID: dict[str, dict[str, str]] = {
         "'exponential' is its name here, as in Keras": "exp",
     },
     "loss": {
-        _REGRESSION + "; the metric 'mean_absolute_error' watches absolute errors": "MeanAbsoluteError mae "
-        "l1 L1Loss SmoothL1Loss absolute_error mad median_absolute_error",
-        _REGRESSION: "LogCosh MeanAbsolutePercentageError MeanSquaredLogarithmicError mape msle CosineSimilarity "
-        "Poisson Tversky pinball quantile PoissonNLLLoss GaussianNLLLoss rmse root_mean_squared_error "
-        "squared_log_error tweedie gamma",
+        "'mean_absolute_error' is its name here, as in Keras": "l1 L1Loss absolute_error mad",
+        "'mean_absolute_error' and 'huber' are the robust ones": "median_absolute_error SmoothL1Loss",
+        "'mean_squared_error' has the same minimum": "rmse root_mean_squared_error",
+        "'mean_squared_logarithmic_error' is its name here, as in Keras": "squared_log_error",
+        "'poisson' is its name here, as in Keras; Tweedie(1.0) is the deviance": "PoissonNLLLoss",
+        "GaussianNLL is its name here": "GaussianNLLLoss",
+        "Tweedie(2.0) is its deviance": "gamma",
         "'huber' is its name here, as in Keras": "HuberLoss",
         "'mean_squared_error' is its name here, as in Keras": "MSELoss squared_error l2 l2_loss",
-        _CLASSES: "Hinge SquaredHinge CategoricalHinge KLDivergence BinaryFocalCrossentropy "
-        "CategoricalFocalCrossentropy Dice CTC Circle CategoricalGeneralizedCrossEntropy kld kl_divergence "
-        "kullback_leibler_divergence focal NLLLoss KLDivLoss CrossEntropyLoss cross_entropy crossentropy log_loss "
-        "logloss BCELoss BCEWithLogitsLoss MultiMarginLoss softmax_cross_entropy deviance perceptron",
+        "it is for images": "Tversky Dice tversky dice",
+        "it is for sequences": "CTC ctc CTCLoss",
+        "it is for pairs of rows; a row's loss depends on no other row here": "Circle circle TripletMarginLoss "
+        "ContrastiveLoss",
+        "'categorical_hinge' is there": "MultiMarginLoss perceptron",
+        "'kl_divergence' is its name here, as in Keras": "KLDivLoss",
+        _CLASSES: "focal NLLLoss CrossEntropyLoss cross_entropy crossentropy log_loss logloss BCELoss "
+        "BCEWithLogitsLoss softmax_cross_entropy deviance",
     },
     "metric": {
         "it is for images; compute it from predict's outputs": "MeanIoU IoU BinaryIoU OneHotIoU OneHotMeanIoU",

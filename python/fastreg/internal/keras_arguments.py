@@ -77,11 +77,7 @@ _MODEL: dict[str, dict[str, tuple[object, ...]]] = {
 # An argument that is a field of a class is not idle for that class, even if it is listed for the kind.
 _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
     "Layer": {"dtype": _FLOAT32, "autocast": (True, False), "activity_regularizer": _NONE},
-    "Loss": {
-        "reduction": ("sum_over_batch_size", "mean_with_sample_weight", "mean", "auto"),
-        "name": _NAME,
-        "dtype": _FLOAT32,
-    },
+    "Loss": {"dtype": _FLOAT32},
     "Metric": {"dtype": _FLOAT32},
     "Optimizer": {"loss_scale_factor": _NONE},
     "LearningRateSchedule": {"name": _NAME},
@@ -120,9 +116,6 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
         "input_tensor": _NONE,
         "optional": (False,),
     },
-    "BinaryCrossentropy": {"axis": (-1, 1), "label_smoothing": (0, 0.0)},
-    "CategoricalCrossentropy": {"axis": (-1, 1), "label_smoothing": (0, 0.0)},
-    "SparseCategoricalCrossentropy": {"axis": (-1, 1), "ignore_class": _NONE},
     "AUC": {
         "num_thresholds": _ROWS,
         "summation_method": ("interpolation", "minoring", "majoring"),
@@ -220,23 +213,7 @@ if TYPE_CHECKING:
     class LossArguments:
         """Arguments of Keras's loss."""
 
-        reduction: InitVar[str] = "sum_over_batch_size"
-        name: InitVar[str | None] = None
         dtype: InitVar[object] = None
-
-    @dataclass(frozen=True, kw_only=True)
-    class CrossentropyArguments(LossArguments):
-        """Arguments of Keras's crossentropy."""
-
-        axis: InitVar[int] = -1
-        label_smoothing: InitVar[float] = 0.0
-
-    @dataclass(frozen=True, kw_only=True)
-    class SparseCrossentropyArguments(LossArguments):
-        """Arguments of Keras's sparse crossentropy."""
-
-        axis: InitVar[int] = -1
-        ignore_class: InitVar[None] = None
 
     @dataclass(frozen=True, kw_only=True)
     class MetricArguments:
@@ -287,7 +264,7 @@ else:
     EmbeddingArguments = EncodingArguments = object
     LayerArguments = DenseArguments = NormalizationArguments = InputArguments = object
     BatchNormalizationArguments = PReLUArguments = object
-    LossArguments = CrossentropyArguments = SparseCrossentropyArguments = object
+    LossArguments = object
     MetricArguments = AxisArguments = LabelArguments = AtThresholdArguments = AUCArguments = object
     OptimizerArguments = object
     ScheduleArguments = object
@@ -298,9 +275,6 @@ _INSTEAD = {
     "kernel_constraint": "use kernel_regularizer, or limit the weights in a callback, by set_weights",
     "bias_constraint": "use bias_regularizer, or limit the weights in a callback, by set_weights",
     "dtype": "everything computes in float32",
-    "label_smoothing": "smooth the targets yourself: y * (1 - s) + s / classes",
-    "ignore_class": "give the rows of that class sample_weight 0",
-    "reduction": "the loss is the mean over rows",
     "thresholds": "areas are exact, without thresholds",
     "label_weights": "multi_label=True gives all columns the same weight",
     "batch_shape": "give shape, without the rows of a batch",

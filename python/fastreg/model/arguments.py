@@ -167,6 +167,7 @@ def weights_of(core: CoreModel, value: object, prefix: str = "") -> list[Given]:
 def row_weights(
     core: CoreModel,
     value: object,
+    y: Sequence[Given],
     n_rows: int,
     rows: arrays.Rows | None,
     prefix: str = "",
@@ -174,12 +175,14 @@ def row_weights(
 ) -> list[arrays.Floats | None]:
     """The weights of the rows for each output, in the form that the core reads; None for an output without weights.
 
-    They count by their ratios alone, unless they are ``absolute``.
+    Rows whose label the loss of an output ignores weigh 0; ``y`` are the targets as given. Weights count by their
+    ratios alone, unless they are ``absolute``.
     """
-    if value is None:
-        return [None] * core.output_count
     given = weights_of(core, value, prefix)
-    return [arrays.sample_weights(part.value, n_rows, rows, part.label, absolute) for part in given]
+    return [
+        arrays.weights_of_counted(part.value, n_rows, target.value, loss, rows, part.label, absolute)
+        for part, target, loss in zip(given, y, core.require_losses("fit"), strict=True)
+    ]
 
 
 def only_if_single(core: CoreModel, class_weight: object) -> None:

@@ -294,6 +294,8 @@ class CoreModel(Sharing):
             missing = ", ".join(repr(name) for name, one in zip(names, given, strict=True) if one is None)
             raise ValueError(f"compile: loss must be given for every output, but is missing for {missing}")
         chosen_losses = () if loss is None else tuple(losses.get(one, "compile: loss") for one in given)
+        for one in chosen_losses:
+            one.check_fit("compile: loss")
         weights = check_weights(loss_weights, names)
         entries, weighted = (
             tuple(_metrics.listed(one, argument) for one in by_output(argument, value, names))

@@ -290,7 +290,8 @@ def _data_of_fit(
     only_if_single(model, given.class_weight)
     x = features_of(model, given.x, passes, shape)
     n, outputs = len(x[0]), model.output_shapes(shape)
-    targets = targets_of(model, outputs_of(model, given.y, n), n, outputs)
+    given_y = outputs_of(model, given.y, n)
+    targets = targets_of(model, given_y, n, outputs)
     rows = arrays.row_indices(given.rows, n, "rows")
     held_out, validation = arrays.row_indices(given.validation_rows, n, "validation_rows"), None
     if fraction:
@@ -301,9 +302,9 @@ def _data_of_fit(
         rows = arrays.other_rows(n, held_out)
     if held_out is not None:
         # Weights of the caller's hold for both sides, weights of classes for training only.
-        weights = row_weights(model, given.sample_weight, n, held_out)
+        weights = row_weights(model, given.sample_weight, given_y, n, held_out)
         validation = data_of(x, targets, weights, held_out)
-    weights = row_weights(model, given.sample_weight, n, rows)
+    weights = row_weights(model, given.sample_weight, given_y, n, rows)
     if given.class_weight is not None:
         width = math.prod(outputs[0])
         weights = [arrays.class_weights(given.class_weight, targets[0], losses[0], width, weights[0], rows)]
@@ -343,9 +344,10 @@ def labelled_data(
     only_if_single(model, class_weight)
     values = features_of(model, x, passes, shape)
     n, outputs = len(values[0]), model.output_shapes(shape)
-    targets = targets_of(model, outputs_of(model, y, n, f"{prefix}y"), n, outputs)
+    given_y = outputs_of(model, y, n, f"{prefix}y")
+    targets = targets_of(model, given_y, n, outputs)
     chosen = arrays.row_indices(rows, n, "rows")
-    weights = row_weights(model, sample_weight, n, chosen, prefix, absolute)
+    weights = row_weights(model, sample_weight, given_y, n, chosen, prefix, absolute)
     if class_weight is not None:
         count = math.prod(outputs[0])
         weights = [arrays.class_weights(class_weight, targets[0], losses[0], count, weights[0], chosen, absolute)]

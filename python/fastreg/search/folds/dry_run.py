@@ -370,12 +370,12 @@ def _are_classes_of_loss(model: Model, y: Any) -> bool | None:
     kind = model.loss.targets
     if kind in ("labels", "distribution"):
         return True
-    if kind == "values":
+    if kind in ("values", "counts"):
         return False
     array = plain_values(y)
     if array.ndim == 2 and array.shape[1] > 1:
         return False
-    return bool(np.isin(array, (0, 1)).all()) if array.dtype.kind in "biuf" else None
+    return bool(np.isin(array, (-1, 0, 1) if kind == "signs" else (0, 1)).all()) if array.dtype.kind in "biuf" else None
 
 
 def _is_classifier(model: Any) -> bool:

@@ -38,9 +38,12 @@ void check_value(const Check& check, const char* name, const Interval& interval,
 void check_value(const Check& check, const char* name, const Interval& interval, std::size_t value);
 void check_value(const Check& check, const char* name, const Interval&, const Initializer& value);
 void check_value(const Check& check, const char* name, const Interval&, const Penalty& value);
+void check_value(const Check& check, const char* name, const Interval&, const Constraint& value);
+void check_value(const Check& check, const char* name, const Interval&, const Multipliers& value);
 void check_value(const Check& check, const char* name, const Interval&, const Clipping& value);
 void check_value(const Check& check, const char* name, const Interval&, const UpdateOptions& value);
 inline void check_value(const Check&, const char*, const Interval&, bool) {}
+inline void check_value(const Check&, const char*, const Interval&, const NormAxes&) {}
 inline void check_value(const Check&, const char*, const Interval&, ActivationKind) {}
 inline void check_value(const Check&, const char*, const Interval&, const std::optional<std::uint64_t>&) {}
 

@@ -65,6 +65,9 @@ void read_value(const Members& members, const char* name, const Interval&, std::
 void read_value(const Members& members, const char* name, const Interval&, ActivationKind& out);
 void read_value(const Members& members, const char* name, const Interval&, Initializer& out);
 void read_value(const Members& members, const char* name, const Interval&, Penalty& out);
+void read_value(const Members& members, const char* name, const Interval&, Constraint& out);
+void read_value(const Members& members, const char* name, const Interval&, NormAxes& out);
+void read_value(const Members& members, const char* name, const Interval&, Multipliers& out);
 void read_value(const Members& members, const char* name, const Interval&, Clipping& out);
 void read_value(const Members& members, const char* name, const Interval&, UpdateOptions& out);
 

@@ -68,7 +68,10 @@ struct Trainer::Impl {
         optimizer(spec.optimizer, parameter_runs(graph.parameters, spec), graph.parameters.trainable(),
                   graph.backend, 0, kernel_ranges(graph.parameters)),
         gradients(graph.backend, checked_floats(graph.parameters, optimizer)),
+        orthogonal(graph.parameters, graph.backend),
+        constraints(graph.parameters),
         evaluator(graph, objective) {
+    if (!constraints.empty()) optimizer.move_averages_later();
     optimizer.start_averages(graph.weights.data());
   }
 
@@ -85,6 +88,8 @@ struct Trainer::Impl {
   Objective objective;
   OptimizerState optimizer;
   Buffer gradients;
+  OrthogonalPenalties orthogonal;
+  ConstraintPass constraints;
   Evaluator evaluator;
   Workspace workspace;
   std::uint64_t step = 0, epoch = 0;
@@ -127,7 +132,7 @@ void Trainer::fit(const Dataset& train, const Dataset* validation, const FitOpti
   } fitting{i};
   i.graph.fitting.set();
   i.rate_override.reset();
-  Run({i.graph, i.objective, i.optimizer, i.gradients, i.evaluator, i.workspace, i.step, i.epoch, i.rate_override,
+  Run({i.graph, i.objective, i.optimizer, i.orthogonal, i.constraints, i.gradients, i.evaluator, i.workspace, i.step, i.epoch, i.rate_override,
        i.parallel_threshold},
       weighted.columns(), scored ? &*scored : nullptr, options, observer, result, lock)
       .train();
@@ -139,8 +144,11 @@ std::vector<double> Trainer::evaluate(const Dataset& data) {
   const Columns columns = columns_of(data);
   check(columns, i.graph, i.objective, "data");
   double penalty = 0.0;
-  on_this_thread(i.graph.backend,
-                 [&] { penalty = i.optimizer.penalty(*i.graph.backend.kernels, i.graph.weights.data()); });
+  on_this_thread(i.graph.backend, [&] {
+    const Kernels& kernels = *i.graph.backend.kernels;
+    i.orthogonal.compute(kernels, Team{}, i.graph.weights.data(), nullptr);
+    penalty = i.optimizer.penalty(kernels, i.graph.weights.data()) + i.orthogonal.value();
+  });
   return i.evaluator.run(columns, penalty);
 }
 

@@ -15,6 +15,7 @@ from fastreg._core import DivergenceError, __version__
 if TYPE_CHECKING:
     from fastreg import (
         callbacks,
+        constraints,
         diagnosis,
         initializers,
         layers,
@@ -44,6 +45,7 @@ __all__ = [
     "Sequential",
     "__version__",
     "callbacks",
+    "constraints",
     "diagnosis",
     "get_num_threads",
     "initializers",

@@ -102,7 +102,7 @@ class Network:
             layer.p = {name: weights.pop(0) for name in layer.names}
             for name in layer.names:
                 if i not in untrained and not name.startswith("moving"):
-                    decayed = optimizer if name == "kernel" else optimizer.without_decay()
+                    decayed = optimizer.with_decay_times(1.0 if name == "kernel" else 0.0)
                     self.updaters[i, name] = ref.Updater(decayed, layer.penalty_of(name))
 
     def get_weights(self):

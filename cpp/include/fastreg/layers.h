@@ -6,14 +6,17 @@
 #include <optional>
 #include <variant>
 
+#include "fastreg/constraints.h"
 #include "fastreg/enums.h"
 #include "fastreg/fields.h"
 #include "fastreg/initializers.h"
+#include "fastreg/multipliers.h"
 #include "fastreg/regularizers.h"
 
 namespace fastreg {
 
 // With trainable false, training does not change the weights of the layer, which then have no moments and no penalty.
+// A layer that has weights has Multipliers of their rates and decays. A constraint of a weight has a field of its own.
 
 // y = activation(x W + b), W: (in, units), b: (units).
 struct Dense {
@@ -24,13 +27,18 @@ struct Dense {
   Initializer kernel_initializer = GlorotUniform{};
   Initializer bias_initializer = Zeros{};
   Penalty kernel_regularizer{}, bias_regularizer{};
+  std::optional<Constraint> kernel_constraint{}, bias_constraint{};
   bool trainable = true;
+  Multipliers multipliers{};
   static constexpr auto kFields =
       fields(required_field("units", &Dense::units, kWidth), field("activation", &Dense::activation),
              field("use_bias", &Dense::use_bias), field("kernel_initializer", &Dense::kernel_initializer),
              field("bias_initializer", &Dense::bias_initializer),
              field("kernel_regularizer", &Dense::kernel_regularizer),
-             field("bias_regularizer", &Dense::bias_regularizer), field("trainable", &Dense::trainable));
+             field("bias_regularizer", &Dense::bias_regularizer),
+             field("kernel_constraint", &Dense::kernel_constraint),
+             field("bias_constraint", &Dense::bias_constraint), field("trainable", &Dense::trainable),
+             field("multipliers", &Dense::multipliers));
 };
 
 struct Activation {
@@ -45,10 +53,12 @@ struct BatchNormalization {
   static constexpr const char* kName = "BatchNormalization";
   float momentum = 0.99f, epsilon = 1e-3f;
   bool center = true, scale = true, trainable = true;
+  Multipliers multipliers{};
   static constexpr auto kFields =
       fields(field("momentum", &BatchNormalization::momentum, kClosedFraction),
              field("epsilon", &BatchNormalization::epsilon, kNormal), field("center", &BatchNormalization::center),
-             field("scale", &BatchNormalization::scale), field("trainable", &BatchNormalization::trainable));
+             field("scale", &BatchNormalization::scale), field("trainable", &BatchNormalization::trainable),
+             field("multipliers", &BatchNormalization::multipliers));
 };
 
 // Inverted dropout: rate is the probability to drop an element, in [0, 1); the others are scaled by 1 / (1 - rate).

@@ -86,9 +86,8 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
     "Metric": {"dtype": _FLOAT32},
     "Optimizer": {"loss_scale_factor": _NONE},
     "LearningRateSchedule": {"name": _NAME},
+    "_Scaled": {"input_axes": _NONE, "output_axes": _NONE},
     "Dense": {
-        "kernel_constraint": _NONE,
-        "bias_constraint": _NONE,
         "lora_rank": _NONE,
         "lora_alpha": _NONE,
         "quantization_config": _NONE,
@@ -141,8 +140,6 @@ if TYPE_CHECKING:
     class DenseArguments(LayerArguments):
         """Arguments of Keras's dense."""
 
-        kernel_constraint: InitVar[None] = None
-        bias_constraint: InitVar[None] = None
         lora_rank: InitVar[None] = None
         lora_alpha: InitVar[None] = None
         quantization_config: InitVar[None] = None
@@ -210,6 +207,13 @@ if TYPE_CHECKING:
         threshold: InitVar[float] = 0.5
 
     @dataclass(frozen=True, kw_only=True)
+    class ScaledArguments:
+        """Arguments of Keras's initializers whose variance depends on the shape."""
+
+        input_axes: InitVar[None] = None
+        output_axes: InitVar[None] = None
+
+    @dataclass(frozen=True, kw_only=True)
     class OptimizerArguments:
         """Arguments of Keras's optimizer."""
 
@@ -243,14 +247,12 @@ else:
     LayerArguments = DenseArguments = NormalizationArguments = InputArguments = object
     LossArguments = CrossentropyArguments = SparseCrossentropyArguments = object
     MetricArguments = BinaryAccuracyArguments = object
-    OptimizerArguments = AdamArguments = AdamWArguments = RMSpropArguments = object
+    ScaledArguments = OptimizerArguments = AdamArguments = AdamWArguments = RMSpropArguments = object
     ScheduleArguments = object
 
 # What to use instead of an argument that has another than its idle value.
 _INSTEAD = {
     "activity_regularizer": "kernel_regularizer and bias_regularizer are the penalties that there are",
-    "kernel_constraint": "use kernel_regularizer, or limit the weights in a callback, by set_weights",
-    "bias_constraint": "use bias_regularizer, or limit the weights in a callback, by set_weights",
     "dtype": "everything computes in float32",
     "label_smoothing": "smooth the targets yourself: y * (1 - s) + s / classes",
     "ignore_class": "give the rows of that class sample_weight 0",

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from fastreg.constraints import Constraint
 from fastreg.initializers import Initializer
 from fastreg.internal.activation_names import check_activation
 from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT
@@ -28,7 +29,10 @@ class Dense(Layer, DenseArguments):
         bias_initializer: The initial values of :math:`b`.
         kernel_regularizer: The penalty on :math:`W`, see :mod:`fastreg.regularizers`; None means no penalty.
         bias_regularizer: The penalty on :math:`b`.
-        name: See :class:`Layer`, as for ``trainable``, ``input_shape`` and ``input_dim``.
+        kernel_constraint: What :math:`W` keeps to after each update, see :mod:`fastreg.constraints`; None is nothing.
+        bias_constraint: What :math:`b` keeps to.
+        name: See :class:`Layer`, as for ``trainable``, ``learning_rate_multiplier``, ``weight_decay_multiplier``,
+            ``input_shape`` and ``input_dim``.
 
     Raises:
         ValueError: If ``units`` < 1 or a name is unknown.
@@ -47,6 +51,8 @@ class Dense(Layer, DenseArguments):
     bias_initializer: Initializer | str = "zeros"
     kernel_regularizer: Regularizer | str | None = None
     bias_regularizer: Regularizer | str | None = None
+    kernel_constraint: Constraint | str | None = None
+    bias_constraint: Constraint | str | None = None
 
 
 @takes_keras_arguments

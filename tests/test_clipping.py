@@ -249,7 +249,7 @@ def test_wrong_arguments_are_refused(kind):
         with refusal(ValueError, ["float32"]):
             ops.Updater(kind(**{way: 1e-60}), np.ones(3, np.float32))
         with pytest.raises(TypeError):
-            kind(0.1, 0.5, *[None] * 5)
+            kind(0.1, *[None] * 6)
     for given in (WAYS, WAYS[:2], WAYS[1:], WAYS[::2]):
         with refusal(ValueError, [name, *given]):
             kind(**dict.fromkeys(given, 1.0))

@@ -115,10 +115,10 @@ def test_a_model_that_is_none(case):
         make(a, b, layers.Dense(1)(layers.Concatenate()([a, b])))
 
 
-def test_a_layer_is_called_once_in_a_model():
-    a, layer = fr.Input((4,)), layers.Dense(4)
-    with refusal(ValueError, ["called once", "Dense", "weights cannot be shared"]):
-        fr.Model(a, layer(layer(a)))
+def test_a_layer_that_is_called_twice_has_one_set_of_weights():
+    a, layer = fr.Input((4,)), layers.Dense(4, "tanh")
+    model = fr.Model(a, layer(layer(a)), seed=0)
+    assert [w.shape for w in model.get_weights()] == [(4, 4), (4,)]
     one, other = fr.Model(a, layer(a), seed=0), fr.Model(a, layer(a), seed=0)
     one.set_weights([w + 1 for w in one.get_weights()])
     assert not same_bits(one.get_weights(), other.get_weights())

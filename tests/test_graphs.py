@@ -206,7 +206,7 @@ def test_the_number_of_threads_changes_no_bit(seed):
     for threads in (1, 2, 3):
         model = functional(drawn, seed=9, optimizer=ref.AdamW(0.01, weight_decay=0.1))
         with fr.thread_limit(threads):
-            core_of(model).trainer_for(core_of(model).n_features).parallel_threshold = 0.0
+            core_of(model).trainer_for(core_of(model).known_shape()).parallel_threshold = 0.0
             history = fit(model, xs, ts, batch_size=64, epochs=2)
             found.append([*model.get_weights(), *outputs_of(model, xs), log_rows(history), *frozen_outputs(model, xs)])
     assert all(same_bits(one, other) for one, other in pairwise(found))

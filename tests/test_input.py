@@ -245,7 +245,7 @@ def test_the_compiled_module_refuses_what_it_could_not_read(x):
     network = core_of(model).require_network("predict")
     with pytest.raises((TypeError, ValueError), match=r"^x must"):
         network.predict(x)
-    trainer = core_of(model).trainer_for(F)
+    trainer = core_of(model).trainer_for((F,))
     with pytest.raises((TypeError, ValueError), match="x must"):
         trainer.evaluate({"x": x, "y": np.ones((4, 1), np.float32), "sample_weight": None, "rows": None})
 

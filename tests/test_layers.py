@@ -184,7 +184,13 @@ def test_batch_norm_variance_far_from_zero(rng):
 # ------------------------------------------------------------------------------------------------------ every layer
 
 
-@pytest.mark.parametrize("name", [name for name, case in LAYER_CASES.items() if not isinstance(case.made, Join)])
+# Layers of several values and of integers are in test_graphs.py and test_embeddings.py.
+BETWEEN = [
+    name for name, case in LAYER_CASES.items() if not isinstance(case.made, Join) and case.made.index_limit is None
+]
+
+
+@pytest.mark.parametrize("name", BETWEEN)
 def test_every_layer_trains_and_predicts_as_the_oracle(name, rng):
     """Between two Dense layers: weights and loss after some steps of batches, the last one short, and predictions."""
     case = LAYER_CASES[name]

@@ -21,7 +21,7 @@ LAYERS = (
     ("callbacks",),
     ("data",),
     ("runtime", "utils", "diagnosis", "plots"),
-    ("model.graphs", "model.outputs"),
+    ("model.graphs", "model.adapted", "model.outputs"),
     ("model.core",),
     ("model",),
     ("models", "ops", "utils.pictures"),

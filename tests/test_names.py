@@ -126,18 +126,13 @@ def test_a_name_that_nobody_has(place):
         ("layers", "Desne", "Dense"),
         ("layers", "Droput", "Dropout"),
         ("layers", "BatchNormalizaton", "BatchNormalization"),
-        ("losses", "mean_squared_error", "MeanSquaredError"),
         ("optimizers", "RMSProp", "RMSprop"),
         ("callbacks", "EarlyStoping", "EarlyStopping"),
         ("", "Sequental", "Sequential"),
         ("", "optimizer", "optimizers"),
         ("", "regularizer", "regularizers"),
-        ("losses", "binary_crossentropy", "BinaryCrossentropy"),
         ("losses", "BinaryCrossEntropy", "BinaryCrossentropy"),
-        ("losses", "categorical_crossentropy", "CategoricalCrossentropy"),
-        ("losses", "sparse_categorical_crossentropy", "SparseCategoricalCrossentropy"),
-        ("metrics", "mean_absolute_error", "MeanAbsoluteError"),
-        ("metrics", "binary_accuracy", "BinaryAccuracy"),
+        ("metrics", "BinaryAcuracy", "BinaryAccuracy"),
         ("utils", "to_categoricl", "to_categorical"),
         ("ops", "batchnorm", "batch_norm"),
     ],
@@ -153,7 +148,7 @@ def test_a_typo_is_guessed(place, typo, name):
         ("", "Dense", "fastreg.layers"),
         ("", "EarlyStopping", "fastreg.callbacks"),
         ("", "to_categorical", "fastreg.utils"),
-        ("", "BinaryCrossentropy", "fastreg.losses"),
+        ("", "BinaryCrossentropy", "fastreg.losses and fastreg.metrics"),
         ("", "MeanSquaredError", "fastreg.losses and fastreg.metrics"),
         ("layers", "Adam", "fastreg.optimizers"),
         ("layers", "Sequential", "fastreg and fastreg.models"),
@@ -207,6 +202,8 @@ def test_a_name_given_as_text_is_taken_or_explained(place, name, get):
     try:
         get(name)
     except ValueError as error:
+        if "must be given its argument" in str(error):
+            return  # a class that is there, but not by its name alone
         assert "; fastreg does not have it: " in str(error)  # noqa: PT017
         assert "did you mean" not in str(error)  # noqa: PT017
 
@@ -241,12 +238,12 @@ def test_guesses(value, known, guess):
 
 
 def test_a_name_of_another_kind_may_be_a_typo():
-    """The metric Recall is known elsewhere, but is no activation."""
+    """Huber is known elsewhere as what a metric might be called, but not as an activation."""
     from fastreg.internal.typos import closest
 
     assert closest("elus", ["elu"]) == "elu"
-    assert closest("Recall", ["recal"], "metric") is None
-    assert closest("Recall", ["recal"], "activation") == "recal"
+    assert closest("Huber", ["hube"], "metric") is None
+    assert closest("Huber", ["hube"], "activation") == "hube"
     assert closest("SELU", ["selu", "elu"], "activation") == "selu"
 
 

@@ -15,6 +15,7 @@ import pytest
 import reference as ref
 from cases import INITIALIZER_CASES, KINDS, LAYER_CASES, OPTIMIZER_CASES, SCHEDULE_CASES
 from fastreg import initializers, layers, losses, optimizers, regularizers, schedules
+from fastreg.internal.layer_base import Join
 from pairs import targets
 from programs import blobs, compiled, last_json, line, run_program, same_bits, tutorial_layers
 
@@ -101,12 +102,17 @@ def test_dropout_masks_change_from_step_to_step():
 # ------------------------------------------------------------------------------------------------------- every knob
 
 # Fields that are words of their own for something, and change no number.
-NO_OPTIONS = {"name", "input_shape", "axis", "noise_shape"}
+NO_OPTIONS = {"name", "input_shape", "axis", "noise_shape", "data_format"}
+# A shape changes none; how a layer adapts to data, test_preprocessing.py shows.
+NO_OPTIONS |= {"target_shape", "robust"}
 
 
 def fields_of(kind):
     """The fields that a result depends on; of a layer without weights, whether they are trained is no such one."""
-    weightless = (layers.Activation, layers.Dropout, layers.Add, layers.Multiply, layers.Concatenate)
+    if issubclass(kind, Join):  # test_merging.py has networks for them
+        return []
+    weightless = (layers.Activation, layers.Dropout, layers.Flatten, layers.Reshape, layers.Rescaling,
+                  layers.Normalization, layers.CategoryEncoding)
     without = {*NO_OPTIONS, "trainable"} if kind in weightless else NO_OPTIONS
     if kind in (*weightless, layers.Residual):
         without = {*without, "learning_rate_multiplier", "weight_decay_multiplier"}

@@ -33,6 +33,31 @@ RULES = {
     "adamw without decay": optimizers.AdamW(0.01, weight_decay=0.0),
     "rmsprop": optimizers.RMSprop(0.005),
     "rmsprop, large epsilon": optimizers.RMSprop(0.01, epsilon=0.5),
+    "rmsprop with momentum": optimizers.RMSprop(0.002, momentum=0.5),
+    # Its divisor is epsilon alone where gradients no longer change.
+    "centered rmsprop": optimizers.RMSprop(0.02, epsilon=0.5, centered=True),
+    "centered rmsprop with momentum": optimizers.RMSprop(0.01, momentum=0.5, epsilon=0.5, centered=True),
+    "amsgrad": optimizers.Adam(0.03, amsgrad=True),
+    "nadam": optimizers.Nadam(0.01),
+    "nadam, short memory": optimizers.Nadam(0.01, 0.3, 0.6),
+    "radam": optimizers.RAdam(0.01),
+    "radam, never rectified": optimizers.RAdam(0.01, beta_2=0.6),
+    "adamax": optimizers.Adamax(0.01),
+    "adagrad": optimizers.Adagrad(0.5),
+    "adagrad, from 0": optimizers.Adagrad(0.3, 0.0),
+    "adadelta": optimizers.Adadelta(1.0, epsilon=1e-3),
+    "adadelta, small rate": optimizers.Adadelta(0.1, 0.8, 0.05),
+    "rprop": optimizers.Rprop(0.01),
+    "rprop, other steps": optimizers.Rprop(0.3, 0.7, 1.1, 1e-7, 0.5),
+    "ftrl": optimizers.Ftrl(0.5),
+    "ftrl, constant rate": optimizers.Ftrl(0.02, 0.0),
+    "ftrl, other power": optimizers.Ftrl(0.5, -0.3, beta=0.5),
+}
+# Those that come to rest only as far as their rate goes to 0, or as an average forgets.
+SLOW = {
+    "lion": (optimizers.Lion(fr.schedules.ExponentialDecay(0.01, 1000, 0.3)), 8000),
+    "schedule-free": (optimizers.ScheduleFreeAdamW(0.02), 100_000),
+    "schedule-free with warm-up": (optimizers.ScheduleFreeAdamW(0.02, 0.5, 0.99, 1e-3, 20_000), 60_000),
 }
 
 
@@ -59,13 +84,26 @@ def descend(optimizer, l1=1.0, l2=0.0, steps=6000, start=START):
     updater = ops.Updater(optimizer, w, l1=l1, l2=l2, proximal=True)
     for _ in range(steps):
         updater.step(2.0 * H * (w - A))
-    return w
+    return w if updater.average is None else updater.average
 
 
 def check(w, expected):
     """Zeros are exact; other weights stop within the rounding of a step that no longer changes them."""
     np.testing.assert_array_equal(w[expected == 0.0], 0.0)
     np.testing.assert_allclose(w, expected, rtol=0.0, atol=1000 * EPS)
+
+
+def test_every_optimizer_is_here():
+    assert {type(rule) for rule in [*RULES.values(), *(rule for rule, _ in SLOW.values())]} == set(
+        optimizers._REGISTRY.types
+    )
+
+
+@pytest.mark.parametrize("l2", [0.0, 0.5])
+@pytest.mark.parametrize("rule", SLOW)
+def test_rules_that_rest_late_end_at_the_closed_form(rule, l2):
+    optimizer, steps = SLOW[rule]
+    check(descend(optimizer, 1.0, l2, steps), optimum(1.0, l2))
 
 
 @pytest.mark.parametrize("l2", [0.0, 0.5])
@@ -118,6 +156,9 @@ def test_a_rate_that_changes_takes_its_threshold_along():
     schedule = fr.optimizers.schedules.StepDecay(0.02, 1500, 0.5)
     for options in ({}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}):
         check(descend(optimizers.SGD(schedule, **options), steps=9000), optimum(1.0, 0.0))
+    schedule = fr.optimizers.schedules.StepDecay(0.8, 1500, 0.5)
+    for rule in (optimizers.Ftrl(schedule), optimizers.Adagrad(schedule), optimizers.Adadelta(schedule, epsilon=1e-3)):
+        check(descend(rule, steps=9000), optimum(1.0, 0.0))
 
 
 @pytest.mark.parametrize("nesterov", [False, True])

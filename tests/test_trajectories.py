@@ -58,9 +58,18 @@ STACKS = {
 LOSS_OF = {"tutorial": "binary_crossentropy", "everything": "sparse_categorical_crossentropy"}
 
 
+# Rprop follows signs: where a gradient vanishes but for rounding errors, as behind a unit whose ReLU is 0 or in front
+# a batch normalisation, both go their own way.
+CASES = [
+    (optimizer, stack)
+    for optimizer, rule in OPTIMIZERS.items()
+    for stack in STACKS
+    if not (isinstance(rule, ref.Rprop) and stack in ("tutorial", "everything"))
+]
+
+
 @pytest.mark.parametrize("batch_size", [None, 16], ids=["full", "batches"])
-@pytest.mark.parametrize("stack", STACKS)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(("optimizer", "stack"), CASES)
 def test_trajectory(optimizer, stack, batch_size, rng):
     features, layers = STACKS[stack]
     loss = LOSS_OF.get(stack, "mean_squared_error")

@@ -190,7 +190,7 @@ def with_every_idle_argument():
             if "_accepts_further_argument" not in getattr(kind, "__dict__", {}):
                 continue
             given = {
-                argument: next(v for v in ("float32", "zeros", "ones", 0.5) if values.holds(v))
+                argument: next(v for v in ("float32", "zeros", "ones", 0.5, 1) if values.holds(v))
                 if isinstance(values, keras_arguments._Kind)
                 else values[0]
                 for argument, values in keras_arguments.idle_arguments(kind).items()

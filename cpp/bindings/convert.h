@@ -152,6 +152,7 @@ void own(py::detail::value_and_holder& self, std::unique_ptr<T> made) {
 }
 
 void bind_network(py::module_& module);
+void bind_metrics(py::module_& module);
 void bind_trainer(py::module_& module);
 void bind_files(py::module_& module);
 void bind_ops(py::module_& module);

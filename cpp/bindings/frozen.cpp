@@ -7,7 +7,9 @@
 namespace fastreg::bindings {
 namespace {
 
-constexpr const char* kKinds[] = {"chain", "add", "multiply", "concatenate"};   // in the order of FrozenNode::Kind
+// In the order of FrozenNode::Kind.
+constexpr const char* kKinds[] = {"chain",   "add",     "multiply", "concatenate", "subtract",         "average",
+                                  "maximum", "minimum", "dot",      "embedding",   "category_encoding"};
 
 py::object array_or_none(const std::vector<float>& values, std::vector<py::ssize_t> shape) {
   if (values.empty()) return py::none();
@@ -73,12 +75,12 @@ std::size_t index_from(py::handle source, const char* what) {
   refuse((std::string(what) + " must be in [0, 2**63)").c_str(), source, true);
 }
 
-// The items of a list of tuples, each with `fields` fields.
-std::vector<py::tuple> tuples_from(py::handle source, const char* what, std::size_t fields) {
+// The items of a list of tuples, each with `fields` fields, or as many as `or_fields`.
+std::vector<py::tuple> tuples_from(py::handle source, const char* what, std::size_t fields, std::size_t or_fields = 0) {
   if (!py::isinstance<py::list>(source)) refuse((std::string(what) + " must be a list").c_str(), source);
   std::vector<py::tuple> out;
   for (const py::handle item : source) {
-    if (!py::isinstance<py::tuple>(item) || py::len(item) != fields)
+    if (!py::isinstance<py::tuple>(item) || (py::len(item) != fields && py::len(item) != or_fields))
       refuse((std::string(what) + " must be tuples of " + std::to_string(fields) + " fields").c_str(), item);
     out.push_back(py::reinterpret_borrow<py::tuple>(item));
   }
@@ -90,15 +92,56 @@ std::string name_from(py::handle source, const char* what) {
   return source.cast<std::string>();
 }
 
+// What a node has besides its inputs and layers, as node_from reads it; nothing for most kinds.
+py::object settings_of(const FrozenNode& node) {
+  switch (node.kind) {
+    case FrozenNode::Kind::dot:
+      return py::make_tuple(node.dot.length, static_cast<std::size_t>(node.dot.first_transposed),
+                            static_cast<std::size_t>(node.dot.second_transposed),
+                            static_cast<std::size_t>(node.dot.normalize));
+    case FrozenNode::Kind::category_encoding:
+      return py::make_tuple(node.encoding.num_tokens, static_cast<std::size_t>(node.encoding.output_mode));
+    case FrozenNode::Kind::embedding:
+      return array_or_none(node.table, {static_cast<py::ssize_t>(node.table.size() / node.columns),
+                                        static_cast<py::ssize_t>(node.columns)});
+    default: return py::none();
+  }
+}
+
+void read_settings(FrozenNode& node, py::handle settings) {
+  if (node.kind == FrozenNode::Kind::embedding) {
+    const py::array given = checked<float>(settings, "table", 2);
+    const auto* data = static_cast<const float*>(given.data());
+    node.table.assign(data, data + given.size());
+    node.columns = static_cast<std::size_t>(given.shape(1));
+    return;
+  }
+  const std::size_t count = node.kind == FrozenNode::Kind::dot ? 4 : 2;
+  if (!py::isinstance<py::tuple>(settings) || py::len(settings) != count)
+    refuse("the settings of a node must be a tuple of numbers", settings);
+  std::vector<std::size_t> numbers;
+  for (const py::handle number : py::reinterpret_borrow<py::tuple>(settings))
+    numbers.push_back(index_from(number, "a setting of a node"));
+  if (node.kind == FrozenNode::Kind::dot) {
+    node.dot = {numbers[0], numbers[1] != 0, numbers[2] != 0, numbers[3] != 0};
+  } else {
+    if (numbers[1] >= std::size(Choices<Encoding>::kNames)) refuse("the mode of an encoding is unknown", settings, true);
+    node.encoding = {numbers[0], static_cast<Encoding>(numbers[1])};
+  }
+}
+
 FrozenNode node_from(const py::tuple& fields) {
   FrozenNode node;
   const std::string kind = name_from(fields[0], "the kind of a node");
   const auto* const found = std::find(std::begin(kKinds), std::end(kKinds), kind);
-  if (found == std::end(kKinds)) refuse("the kind of a node must be chain, add, multiply or concatenate", fields[0], true);
+  if (found == std::end(kKinds)) refuse("the kind of a node is unknown", fields[0], true);
   node.kind = static_cast<FrozenNode::Kind>(found - std::begin(kKinds));
   if (!is_sequence(fields[1])) refuse("the inputs of a node must be a list", fields[1]);
   for (const py::handle value : py::object(fields[1])) node.inputs.push_back(index_from(value, "a value"));
   node.layers = layers_from(fields[2]);
+  const bool has_settings = node.kind >= FrozenNode::Kind::dot;
+  if (has_settings != (fields.size() == 4)) throw py::value_error("Predictor: only some kinds of nodes have settings");
+  if (has_settings) read_settings(node, fields[3]);
   return node;
 }
 
@@ -108,7 +151,7 @@ FrozenNetwork network_from(const py::dict& state) {
   FrozenNetwork out;
   for (const py::tuple& fields : tuples_from(state["inputs"], "inputs", 2))
     out.inputs.push_back({name_from(fields[0], "the name of an input"), index_from(fields[1], "the columns of an input")});
-  for (const py::tuple& fields : tuples_from(state["nodes"], "nodes", 3)) out.nodes.push_back(node_from(fields));
+  for (const py::tuple& fields : tuples_from(state["nodes"], "nodes", 3, 4)) out.nodes.push_back(node_from(fields));
   for (const py::tuple& fields : tuples_from(state["outputs"], "outputs", 2))
     out.outputs.push_back({name_from(fields[0], "the name of an output"), index_from(fields[1], "a value")});
   return out;
@@ -118,11 +161,19 @@ FrozenNetwork network_from(const py::dict& state) {
 
 py::object frozen_state(const Predictor& predictor) {
   const FrozenNetwork network = predictor.network();
-  if (network.inputs.size() == 1 && network.inputs[0].name.empty()) return layer_list(network.nodes[0].layers);
+  if (network.inputs.size() == 1 && network.inputs[0].name.empty() && network.nodes.size() == 1 &&
+      network.nodes[0].kind == FrozenNode::Kind::chain)
+    return layer_list(network.nodes[0].layers);
   py::list inputs, nodes, outputs;
   for (const NetworkInput& input : network.inputs) inputs.append(py::make_tuple(input.name, input.n_features));
-  for (const FrozenNode& node : network.nodes)
-    nodes.append(py::make_tuple(kKinds[static_cast<std::size_t>(node.kind)], node.inputs, layer_list(node.layers)));
+  for (const FrozenNode& node : network.nodes) {
+    const char* const kind = kKinds[static_cast<std::size_t>(node.kind)];
+    const py::object settings = settings_of(node);
+    if (settings.is_none())
+      nodes.append(py::make_tuple(kind, node.inputs, layer_list(node.layers)));
+    else
+      nodes.append(py::make_tuple(kind, node.inputs, layer_list(node.layers), settings));
+  }
   for (const NetworkOutput& output : network.outputs) outputs.append(py::make_tuple(output.name, output.value));
   py::dict state;
   state["inputs"] = std::move(inputs);

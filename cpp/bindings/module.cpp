@@ -89,6 +89,7 @@ PYBIND11_MODULE(_core_of_main_interpreter, module, pybind11::mod_gil_not_used())
                                 PyExc_FloatingPointError, nullptr));
   fb::bind_runtime(module);
   fb::bind_network(module);
+  fb::bind_metrics(module);
   fb::bind_trainer(module);
   fb::bind_files(module);
   fb::bind_ops(module);

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <optional>
 
-#include "bindings/convert.h"
+#include "bindings/metrics.h"
 
 namespace fastreg::bindings {
 namespace {
@@ -167,7 +167,8 @@ struct PyTrainer {
 py::dict fit(PyTrainer& self, const py::dict& data, const py::object& validation, std::size_t batch_size,
              std::size_t epochs, bool shuffle, const py::object& rates, const py::sequence& stopping,
              const py::sequence& stop_signals, double time_limit, const py::object& on_epoch,
-             const py::object& on_poll, const py::object& on_rates, double interval) {
+             const py::object& on_poll, const py::object& on_rates, double interval,
+             const py::sequence& metric_functions) {
   const Dataset train = dataset(data);
   std::optional<Dataset> scored;
   if (!validation.is_none()) scored = dataset(validation.cast<py::dict>());
@@ -175,6 +176,8 @@ py::dict fit(PyTrainer& self, const py::dict& data, const py::object& validation
   for (const py::handle config : stopping) options.early_stopping.push_back(early_stopping(config.cast<py::dict>()));
   for (const py::handle signal : stop_signals) options.stop_signals.push_back(signal.cast<const StopSignal&>());
   PythonObserver observer(on_epoch, on_poll, on_rates, interval);
+  const PythonMetrics functions(metric_functions);
+  options.metric_functions = functions.all();
   FitResult result;
   py::object exception = py::none();
   try {
@@ -190,10 +193,11 @@ py::dict fit(PyTrainer& self, const py::dict& data, const py::object& validation
   return fit_result(result, self.trainer->log_count() * (scored ? 2 : 1), std::move(exception));
 }
 
-std::vector<double> evaluate(PyTrainer& self, const py::dict& data) {
+std::vector<double> evaluate(PyTrainer& self, const py::dict& data, const py::sequence& metric_functions) {
   const Dataset scored = dataset(data);
+  const PythonMetrics functions(metric_functions);
   const py::gil_scoped_release released;
-  return self.trainer->evaluate(scored);
+  return self.trainer->evaluate(scored, functions.all());
 }
 
 // Calls f(name, moment, weight, info) for every moment of every trainable weight.
@@ -334,9 +338,9 @@ void bind_trainer(py::module_& module) {
            py::arg("epochs"), py::arg("shuffle"), py::arg("rates"), py::arg("early_stopping") = py::tuple(),
            py::arg("stop_signals") = py::tuple(), py::arg("time_limit") = std::numeric_limits<double>::infinity(),
            py::arg("on_epoch") = py::none(), py::arg("on_poll") = py::none(), py::arg("on_rates") = py::none(),
-           py::arg("interval") = 0.0)
+           py::arg("interval") = 0.0, py::arg("metric_functions") = py::tuple())
       .def_property_readonly("log_count", [](const Self& self) { return self.trainer->log_count(); })
-      .def("evaluate", &evaluate, py::arg("data"))
+      .def("evaluate", &evaluate, py::arg("data"), py::arg("metric_functions") = py::tuple())
       .def("get_moments", &get_moments)
       .def("set_moments", &set_moments, py::arg("moments"))
       .def("moment_shapes", &moment_shapes)

@@ -41,6 +41,10 @@ void check_value(const Check& check, const char* name, const Interval&, const Pe
 void check_value(const Check& check, const char* name, const Interval&, const Constraint& value);
 void check_value(const Check& check, const char* name, const Interval&, const Multipliers& value);
 void check_value(const Check& check, const char* name, const Interval&, const Clipping& value);
+inline void check_value(const Check& check, const char* name, const Interval& interval, std::uint32_t value) {
+  check_value(check, name, interval, static_cast<std::size_t>(value));
+}
+inline void check_value(const Check&, const char*, const Interval&, Axis) {}
 void check_value(const Check& check, const char* name, const Interval&, const UpdateOptions& value);
 inline void check_value(const Check&, const char*, const Interval&, bool) {}
 inline void check_value(const Check&, const char*, const Interval&, const NormAxes&) {}

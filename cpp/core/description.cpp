@@ -14,7 +14,7 @@
 //   loss_weights array of numbers       default ones; only with an array of losses, one for each
 //   optimizer   object                  required by parse_training; names and fields are those of fastreg/optimizers.h,
 //     with one more, excluded_from_weight_decay, null or an array of strings (TrainingSpec)
-//   metrics     array of objects        default empty; with an array of losses, an array of such arrays
+//   metrics, weighted_metrics  array of objects  default empty; with an array of losses, an array of such arrays
 //     names and fields are those of fastreg/metrics.h
 //
 // Every one of these objects names its kind in "type". A member that is absent has the default of its struct, and a
@@ -26,6 +26,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "core/check_fields.h"
 #include "core/read_fields.h"
 
 namespace fastreg {
@@ -74,8 +75,14 @@ void read_graph(const Members& top, NetworkSpec& spec) {
 std::vector<Metric> read_metrics(const Json::Array& metrics, const std::string& where) {
   std::vector<Metric> out;
   for (std::size_t i = 0; i < metrics.size(); ++i)
-    out.push_back(read_one_of(Metrics(), metrics[i], where + "[" + std::to_string(i) + "]"));
+    out.push_back(read_one_of(AllMetrics(), metrics[i], where + "[" + std::to_string(i) + "]"));
   return out;
+}
+
+std::vector<Metric> read_own_metrics(const Json& metrics, const std::string& where) {
+  const auto* const own = metrics.get<Json::Array>();
+  if (own == nullptr) throw std::invalid_argument(where + " must be an array, got " + quoted(metrics));
+  return read_metrics(*own, where);
 }
 
 // An array with an element for each of the losses; null if it is absent.
@@ -92,16 +99,14 @@ void read_outputs(const Members& top, TrainingSpec& spec) {
   const Json::Array& losses = top.array("loss");
   if (losses.empty()) throw std::invalid_argument("loss must be an object, or at least one in an array, got none");
   const Json::Array* const metrics = beside_losses(top, "metrics", losses.size());
+  const Json::Array* const weighted = beside_losses(top, "weighted_metrics", losses.size());
   const Json::Array* const weights = beside_losses(top, "loss_weights", losses.size());
   for (std::size_t i = 0; i < losses.size(); ++i) {
     const std::string index = "[" + std::to_string(i) + "]";
     OutputTraining& output = spec.outputs.emplace_back();
     output.loss = read_one_of(Losses(), losses[i], "loss" + index);
-    if (metrics != nullptr) {
-      const auto* const own = (*metrics)[i].get<Json::Array>();
-      if (own == nullptr) throw std::invalid_argument("metrics" + index + " must be an array, got " + quoted((*metrics)[i]));
-      output.metrics = read_metrics(*own, "metrics" + index);
-    }
+    if (metrics != nullptr) output.metrics = read_own_metrics((*metrics)[i], "metrics" + index);
+    if (weighted != nullptr) output.weighted_metrics = read_own_metrics((*weighted)[i], "weighted_metrics" + index);
     if (weights == nullptr) continue;
     const auto number = (*weights)[i].number();
     if (!number || !(std::abs(*number) <= std::numeric_limits<float>::max()))
@@ -152,6 +157,8 @@ TrainingSpec parse_training(const std::string& description) {
   } else {
     spec.loss = read_one_of(Losses(), top.required("loss"), "loss");
     if (top.find("metrics") != nullptr) spec.metrics = read_metrics(top.array("metrics"), "metrics");
+    if (top.find("weighted_metrics") != nullptr)
+      spec.weighted_metrics = read_metrics(top.array("weighted_metrics"), "weighted_metrics");
   }
   spec.optimizer = read_one_of(Optimizers(), top.required("optimizer"), "optimizer");
   read_exclusions(Members(top.required("optimizer"), "optimizer"), spec);
@@ -173,6 +180,12 @@ Loss parse_loss(const std::string& json) {
   spec.loss = read_one_of(Losses(), parse_json(json), "loss");
   validate(spec);
   return spec.loss;
+}
+
+Metric parse_metric(const std::string& json) {
+  Metric metric = read_one_of(AllMetrics(), parse_json(json), "metric");
+  std::visit([](const auto& chosen) { check_description("metric", chosen); }, metric);
+  return metric;
 }
 
 bool takes_labels(const Loss& loss) {

@@ -25,21 +25,27 @@ void TargetGather::weights(std::size_t begin, Range rows, float* out) const {
   for (std::size_t i = rows.begin; i < rows.end; ++i) out[i] = targets.sample_weight[row(begin + i)];
 }
 
+double mean_weight(Span<const float> weights, Span<const std::uint32_t> rows) {
+  if (weights.empty()) return 1.0;
+  const std::size_t n = rows.data != nullptr ? rows.size : weights.size;
+  double sum = 0.0;
+  for (std::size_t i = 0; i < n; ++i) sum += static_cast<double>(weights[rows.data != nullptr ? rows[i] : i]);
+  return sum / static_cast<double>(n);
+}
+
 std::vector<float> relative_weights(Span<const float> weights, Span<const std::uint32_t> rows) {
   std::vector<float> relative(weights.size, 0.0f);
   if (weights.empty()) return relative;
   const std::size_t n = rows.data != nullptr ? rows.size : weights.size;
   const auto row = [&](std::size_t i) { return rows.data != nullptr ? rows[i] : i; };
-  double sum = 0.0;
-  for (std::size_t i = 0; i < n; ++i) sum += static_cast<double>(weights[row(i)]);
-  if (sum <= 0.0) return relative;
-  const double mean = sum / static_cast<double>(n);
+  const double mean = mean_weight(weights, rows);
+  if (mean <= 0.0) return relative;
   for (std::size_t i = 0; i < n; ++i)
     relative[row(i)] = static_cast<float>(static_cast<double>(weights[row(i)]) / mean);
   return relative;
 }
 
-std::vector<double> Evaluator::run(const Columns& data, double penalty) {
+std::vector<double> Evaluator::run(const Columns& data, double penalty, const CallMetric& call) {
   prepare(data);
   struct Job {
     Evaluator& evaluator;
@@ -58,7 +64,12 @@ std::vector<double> Evaluator::run(const Columns& data, double penalty) {
     objective_.parts()[i].scoring.add(scores(data, i, 0, 0), weights.empty() ? nullptr : weights.data(), data.size(),
                                       groups(data), sums[i]);
   }
-  return objective_.logs(sums, epoch_, penalty);
+  // A function of the program may evaluate other data meanwhile.
+  std::vector<EpochOutputs> outputs;
+  outputs.swap(epoch_);
+  std::vector<double> logs = objective_.logs(sums, outputs, penalty, call);
+  epoch_.swap(outputs);
+  return logs;
 }
 
 ScoreBuffers Evaluator::scores(const Columns& data, std::size_t output, std::size_t begin, std::size_t group) {
@@ -66,10 +77,11 @@ ScoreBuffers Evaluator::scores(const Columns& data, std::size_t output, std::siz
   return {out.row_losses.data() + begin,
           out.row_metrics.data() + begin,
           data.size(),
-          out.group_sums.data() + group * objective_.parts()[output].scoring.sum_count(),
+          out.group_sums.data() + group * objective_.parts()[output].scoring.metrics().sum_count(),
           block_rows_,
           &epoch_[output],
-          begin};
+          begin,
+          out.row_weights.empty() ? nullptr : out.row_weights.data() + begin};
 }
 
 void Evaluator::prepare(const Columns& data) {
@@ -82,17 +94,17 @@ void Evaluator::prepare(const Columns& data) {
   while (members_.size() > threads) members_.pop_back();
   while (members_.size() < threads) members_.push_back(new_member());
   bool has_sums = false;
-  for (const Objective::Part& part : objective_.parts()) has_sums = has_sums || part.scoring.sum_count() > 0;
+  for (const Objective::Part& part : objective_.parts()) has_sums = has_sums || part.scoring.metrics().sum_count() > 0;
   group_blocks_ = has_sums ? (blocks(data) + kGroups - 1) / kGroups : 1;
   outputs_.resize(objective_.parts().size());
   epoch_.resize(outputs_.size());
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
-    const Scoring& scoring = objective_.parts()[i].scoring;
+    const MetricSet& metrics = objective_.parts()[i].scoring.metrics();
     Output& out = outputs_[i];
     out.row_losses.resize(n);
-    out.row_metrics.resize(n * scoring.row_metric_count());
-    out.group_sums.assign(groups(data) * scoring.sum_count(), 0.0);
-    scoring.make_room(epoch_[i], n);
+    out.row_metrics.resize(n * metrics.row_count());
+    out.group_sums.assign(groups(data) * metrics.sum_count(), 0.0);
+    metrics.make_room(epoch_[i], n, !data.y[i].sample_weight.empty());
     out.row_weights.resize(data.y[i].sample_weight.empty() ? 0 : n);
     if (!out.row_weights.empty()) TargetGather{data.y[i], data.rows.data}.weights(0, {0, n}, out.row_weights.data());
   }

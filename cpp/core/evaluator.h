@@ -24,6 +24,8 @@ struct TargetGather {
 // the mean is not above 0, all rows do. This computes in double precision, and must be called with the caller's
 // floating-point mode, because all weights may be denormal.
 std::vector<float> relative_weights(Span<const float> weights, Span<const std::uint32_t> rows);
+// The mean that they are divided by; 1 without weights.
+double mean_weight(Span<const float> weights, Span<const std::uint32_t> rows);
 
 class Evaluator {
  public:
@@ -31,7 +33,8 @@ class Evaluator {
       : graph_(graph), objective_(objective), inference_(plan_inference(graph, objective.values())) {}
 
   // Objective::logs of the data. The caller holds the graph's lock and has checked the data.
-  std::vector<double> run(const Columns& data, double penalty);
+  // `call` computes the metrics that are functions of the program. It is called last, and may release the lock.
+  std::vector<double> run(const Columns& data, double penalty, const CallMetric& call);
 
  private:
   struct Member {   // the buffers that one thread needs for a block; a buffer for each output

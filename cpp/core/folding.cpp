@@ -3,7 +3,8 @@
 
 #include <cmath>
 #include <mutex>
-#include <optional>
+
+#include "core/layers/rows.h"
 
 namespace fastreg {
 namespace {
@@ -14,6 +15,14 @@ using Doubles = std::vector<double>;
 // multiplies the rounding error of the following product by this number plus one, whatever gamma is, because the
 // weights of the product compensate for gamma. So saving a layer costs at most four bits of precision.
 constexpr double kMostShift = 16.0;
+
+// Whether a layer is a node of its own in a frozen network, and no part of a chain.
+template <class AnyLayer>
+constexpr bool kFreezesApart = requires { AnyLayer::kJoin; };
+template <>
+constexpr bool kFreezesApart<Embedding> = true;
+template <>
+constexpr bool kFreezesApart<CategoryEncoding> = true;
 
 // A FrozenLayer whose factors have not been multiplied in yet: the rows and columns of its kernel remain to be scaled.
 struct Draft {
@@ -72,12 +81,19 @@ class Folder {
 
   void add(const Activation& layer) { activate(layer.activation); }
   void add(const Dropout&) {}
-  template <class Join>
-    requires Join::kJoin
-  void add(const Join&) {}   // no part of a chain
+  template <class AnyLayer>
+  void add(const AnyLayer&) {   // no part of a chain
+    static_assert(kFreezesApart<AnyLayer>);
+  }
 
-  void add(const BatchNormalization& layer) {
-    const Affine affine = read(layer);
+  void add(const BatchNormalization& layer) { normalise(read(layer)); }
+  void add(const Normalization& layer) { normalise(read(layer)); }
+  void add(const Rescaling& layer) {
+    const double scale = static_cast<double>(layer.scale), offset = static_cast<double>(layer.offset);
+    normalise({Doubles(cols_, 0.0), Doubles(cols_, scale), Doubles(cols_, offset)});
+  }
+
+  void normalise(const Affine& affine) {
     if (drafts_.empty() || drafts_.back().activation != ActivationKind::linear) {
       Draft draft;
       draft.in = draft.out = cols_;
@@ -161,6 +177,20 @@ class Folder {
     return out;
   }
 
+  Affine read(const Normalization& layer) {
+    const std::vector<float> mean = weight("mean"), variance = weight("variance");
+    Affine out{{mean.begin(), mean.end()}, Doubles(cols_), Doubles(cols_, 0.0)};
+    for (std::size_t j = 0; j < cols_; ++j) {
+      const double deviation = deviation_of(variance[j]);
+      out.far |= std::abs(out.mean[j]) > kMostShift * deviation;
+      out.scale[j] = layer.invert ? deviation : 1.0 / deviation;
+    }
+    if (!layer.invert) return out;
+    out.far = false;
+    std::swap(out.mean, out.shift);
+    return out;
+  }
+
   // A weight of the present layer; empty where it has none of this name.
   std::vector<float> weight(const char* name) const {
     const std::size_t index = graph_.parameters.find(layer_, name);
@@ -215,7 +245,7 @@ class Cutter {
     const Node& node = wiring_.nodes[index];
     const Layer& layer = graph_.spec.layers[node.layer];
     const std::size_t made = wiring_.n_inputs + index;
-    if (const auto kind = join_kind(layer)) return push(made, *kind, node.inputs, {});
+    if (is_apart(layer)) return push(made, frozen(layer, node.layer), node.inputs);
     const std::size_t from = node.inputs[0];
     Chain chain = chains_[from].layers.empty() ? Chain{{}, from} : std::move(chains_[from]);
     chain.layers.push_back(node.layer);
@@ -230,31 +260,56 @@ class Cutter {
       return;
     }
     if (layers.empty()) layers.push_back({cols, cols, {}, {}, {}, {}, ActivationKind::linear});
-    push(made, FrozenNode::Kind::chain, {chain.begin}, std::move(layers));
+    push(made, {FrozenNode::Kind::chain, {}, std::move(layers)}, {chain.begin});
   }
 
   // Whether the one reader of a value is a layer that continues its chain.
   bool goes_on(std::size_t value) const {
-    return readers_[value] == 1 && !is_output_[value] && !join_kind(graph_.spec.layers[reader_[value]]);
+    return readers_[value] == 1 && !is_output_[value] && !is_apart(graph_.spec.layers[reader_[value]]);
   }
 
-  // Nothing for a layer that is no join.
-  static std::optional<FrozenNode::Kind> join_kind(const Layer& layer) {
-    return std::visit([](const auto& any) { return kind_of(any); }, layer);
+  static bool is_apart(const Layer& layer) {
+    return std::visit([](const auto& any) { return kFreezesApart<std::decay_t<decltype(any)>>; }, layer);
   }
-  static std::optional<FrozenNode::Kind> kind_of(const Add&) { return FrozenNode::Kind::add; }
-  static std::optional<FrozenNode::Kind> kind_of(const Multiply&) { return FrozenNode::Kind::multiply; }
-  static std::optional<FrozenNode::Kind> kind_of(const Concatenate&) { return FrozenNode::Kind::concatenate; }
+
+  // The node of a layer that is apart; its inputs are not set.
+  FrozenNode frozen(const Layer& layer, std::size_t index) const {
+    FrozenNode node;
+    std::visit([&](const auto& any) { set(node, any, index); }, layer);
+    return node;
+  }
+  static void set(FrozenNode& node, const Add&, std::size_t) { node.kind = FrozenNode::Kind::add; }
+  static void set(FrozenNode& node, const Multiply&, std::size_t) { node.kind = FrozenNode::Kind::multiply; }
+  static void set(FrozenNode& node, const Concatenate&, std::size_t) { node.kind = FrozenNode::Kind::concatenate; }
+  static void set(FrozenNode& node, const Subtract&, std::size_t) { node.kind = FrozenNode::Kind::subtract; }
+  static void set(FrozenNode& node, const Average&, std::size_t) { node.kind = FrozenNode::Kind::average; }
+  static void set(FrozenNode& node, const Maximum&, std::size_t) { node.kind = FrozenNode::Kind::maximum; }
+  static void set(FrozenNode& node, const Minimum&, std::size_t) { node.kind = FrozenNode::Kind::minimum; }
+  static void set(FrozenNode& node, const Dot& dot, std::size_t) {
+    node.kind = FrozenNode::Kind::dot;
+    node.dot = dot;
+  }
+  static void set(FrozenNode& node, const CategoryEncoding& encoding, std::size_t) {
+    node.kind = FrozenNode::Kind::category_encoding;
+    node.encoding = encoding;
+  }
+  void set(FrozenNode& node, const Embedding& embedding, std::size_t index) const {
+    node.kind = FrozenNode::Kind::embedding;
+    node.columns = embedding.output_dim;
+    node.table.resize(embedding.input_dim * embedding.output_dim);
+    const Segment& segment = graph_.parameters.segments()[graph_.parameters.find(index, "embeddings")];
+    segment.to_rows(graph_.weights.data(), node.table.data());
+  }
   template <class AnyLayer>
-  static std::optional<FrozenNode::Kind> kind_of(const AnyLayer&) {
-    static_assert(!requires { AnyLayer::kJoin; }, "a join has a kind of frozen node");
-    return std::nullopt;
+  static void set(FrozenNode&, const AnyLayer&, std::size_t) {
+    static_assert(!kFreezesApart<AnyLayer>, "a layer that is apart has a kind of frozen node");
   }
 
-  void push(std::size_t made, FrozenNode::Kind kind, std::vector<std::size_t> inputs, std::vector<FrozenLayer> layers) {
+  void push(std::size_t made, FrozenNode node, std::vector<std::size_t> inputs) {
     for (std::size_t& value : inputs) value = number_[value];
+    node.inputs = std::move(inputs);
     number_[made] = wiring_.n_inputs + out_.nodes.size();
-    out_.nodes.push_back({kind, std::move(inputs), std::move(layers)});
+    out_.nodes.push_back(std::move(node));
   }
 
   const Graph& graph_;

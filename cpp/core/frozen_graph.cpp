@@ -2,9 +2,11 @@
 #include "core/frozen_graph.h"
 
 #include <algorithm>
+#include <limits>
 #include <stdexcept>
 
 #include "core/buffer_pool.h"
+#include "core/layers/rows.h"
 #include "core/serving.h"
 #include "core/shapes.h"
 
@@ -13,6 +15,17 @@ namespace {
 
 void require(bool good, const char* list, std::size_t index, const std::string& rule) {
   if (!good) throw std::invalid_argument(std::string("frozen ") + list + " " + std::to_string(index) + ": " + rule);
+}
+
+// to = to combined with from, element by element.
+void combine(const Kernels& kernels, FrozenNode::Kind kind, const float* from, float* to, std::size_t n) {
+  switch (kind) {
+    case FrozenNode::Kind::multiply: return kernels.combine(Combination::multiply, to, from, to, n);
+    case FrozenNode::Kind::subtract: return merge(Merge::subtract, to, from, to, n);
+    case FrozenNode::Kind::maximum: return merge(Merge::maximum, to, from, to, n);
+    case FrozenNode::Kind::minimum: return merge(Merge::minimum, to, from, to, n);
+    default: return kernels.combine(Combination::add, to, from, to, n);   // the average is divided afterwards
+  }
 }
 
 }  // namespace
@@ -48,7 +61,7 @@ void FrozenGraph::add(const FrozenNode& node, std::size_t index) {
   require(!node.inputs.empty(), "node", index, "must have inputs");
   for (const std::size_t value : node.inputs)
     require(value < widths_.size(), "node", index, "must read values in front of its own");
-  Node made{node.kind, node.inputs, {}};
+  Node made{node.kind, node.inputs, {}, {node.kind, {}, {}, node.dot, node.encoding, node.table, node.columns}};
   std::size_t width = widths_[node.inputs[0]];
   if (node.kind == FrozenNode::Kind::chain) {
     require(node.inputs.size() == 1, "node", index, "must have one input");
@@ -60,17 +73,53 @@ void FrozenGraph::add(const FrozenNode& node, std::size_t index) {
     work_ += packed.work;
     widest_ = std::max(widest_, packed.widest);
   } else {
-    const bool side_by_side = node.kind == FrozenNode::Kind::concatenate;
-    for (std::size_t i = 1; i < node.inputs.size(); ++i) {
-      const std::size_t more = widths_[node.inputs[i]];
-      require(side_by_side || more == width, "node", index, "must have inputs with equally many columns");
-      if (side_by_side) width += more;
-      require(width <= 0x7FFFFFFF, "node", index, "must have fewer than 2^31 columns");
-    }
+    width = checked_width(node, index);
+    require(width <= 0x7FFFFFFF, "node", index, "must have fewer than 2^31 columns");
     work_ += kWorkPerElement * static_cast<double>(node.inputs.size()) * static_cast<double>(padded_ld(width));
   }
   widths_.push_back(width);
   nodes_.push_back(std::move(made));
+}
+
+// The columns of the value of a node that is no chain.
+std::size_t FrozenGraph::checked_width(const FrozenNode& node, std::size_t index) const {
+  const std::size_t count = node.inputs.size(), first = widths_[node.inputs[0]];
+  const auto inputs = [&](std::size_t wanted) { require(count == wanted, "node", index, "has too many or too few inputs"); };
+  const std::size_t width = [&]() -> std::size_t {
+    switch (node.kind) {
+      case FrozenNode::Kind::embedding:
+        inputs(1);
+        require(node.columns > 0 && node.columns <= 0x7FFFFFFF && !node.table.empty() &&
+                    node.table.size() % node.columns == 0,
+                "node", index, "must have a table of whole rows");
+        return first * node.columns;
+      case FrozenNode::Kind::category_encoding:
+        inputs(1);
+        require(node.encoding.num_tokens > 0 && node.encoding.num_tokens <= 0x7FFFFFFF, "node", index,
+                "must have num_tokens >= 1");
+        return encoded_width(node.encoding, first);
+      case FrozenNode::Kind::dot: {
+        inputs(2);
+        const std::size_t second = widths_[node.inputs[1]], length = node.dot.length;
+        require(length > 0 && first % length == 0 && second % length == 0, "node", index,
+                "must have inputs of whole vectors");
+        return (first / length) * (second / length);
+      }
+      case FrozenNode::Kind::subtract: inputs(2); [[fallthrough]];
+      default: {
+        const bool side_by_side = node.kind == FrozenNode::Kind::concatenate;
+        std::size_t total = first;
+        for (std::size_t i = 1; i < count; ++i) {
+          const std::size_t more = widths_[node.inputs[i]];
+          require(side_by_side || more == first, "node", index, "must have inputs with equally many columns");
+          if (side_by_side) total += more;
+        }
+        return total;
+      }
+    }
+  }();
+  require(width > 0, "node", index, "must have columns");
+  return width;
 }
 
 // A value gets a buffer when its node runs. The buffer is released after the last node that reads it.
@@ -138,6 +187,10 @@ void FrozenGraph::run_block(const Job& job, std::size_t row, std::size_t rows, f
     const Node& node = nodes_[i];
     const std::size_t made = inputs_.size() + i;
     const Rows y = rows_of(job, made, row, scratch);
+    if (node.kind >= FrozenNode::Kind::dot) {
+      apply(job, node, row, rows, y, scratch);
+      continue;
+    }
     if (node.kind != FrozenNode::Kind::chain) {
       join(job, node, row, rows, y, widths_[made], scratch);
       continue;
@@ -171,17 +224,45 @@ void FrozenGraph::join(const Job& job, const Node& node, std::size_t row, std::s
   for (std::size_t k = 0; k < node.inputs.size(); ++k) {
     const Rows x = rows_of(job, node.inputs[k], row, scratch);
     const std::size_t width = widths_[node.inputs[k]];
-    const Combination combination =
-        node.kind == FrozenNode::Kind::add ? Combination::add : Combination::multiply;
+    const bool last = k + 1 == node.inputs.size();
     for (std::size_t r = 0; r < rows; ++r) {
       const float* const from = x.data + r * x.ld;
       float* const to = y.data + r * y.ld;
       if (node.kind == FrozenNode::Kind::concatenate || k == 0)
         std::copy_n(from, width, to + first);
       else
-        job.kernels.combine(combination, to, from, to, cols);
+        combine(job.kernels, node.kind, from, to, cols);
+      if (last && node.kind == FrozenNode::Kind::average) divide(to, static_cast<float>(k + 1), to, cols);
     }
     if (node.kind == FrozenNode::Kind::concatenate) first += width;
+  }
+}
+
+// The nodes that are neither chains nor element by element.
+void FrozenGraph::apply(const Job& job, const Node& node, std::size_t row, std::size_t rows, const Rows& y,
+                        float* scratch) const {
+  const std::size_t width = widths_[node.inputs[0]];
+  const FrozenNode& source = node.source;
+  const Rows x = rows_of(job, node.inputs[0], row, scratch);
+  for (std::size_t r = 0; r < rows; ++r) {
+    const float* const from = x.data + r * x.ld;
+    float* const to = y.data + r * y.ld;
+    if (node.kind == FrozenNode::Kind::dot) {
+      const Rows other = rows_of(job, node.inputs[1], row, scratch);
+      dot_row(source.dot, vectors_of(source.dot, true, from, width),
+              vectors_of(source.dot, false, other.data + r * other.ld, widths_[node.inputs[1]]), to);
+    } else if (node.kind == FrozenNode::Kind::category_encoding) {
+      encode_row(source.encoding, from, width, to);
+    } else {
+      const std::size_t count = source.table.size() / source.columns;
+      for (std::size_t c = 0; c < width; ++c) {
+        const std::size_t index = index_of_feature(from[c], count);
+        if (index < count)
+          std::copy_n(source.table.data() + index * source.columns, source.columns, to + c * source.columns);
+        else
+          std::fill_n(to + c * source.columns, source.columns, std::numeric_limits<float>::quiet_NaN());
+      }
+    }
   }
 }
 
@@ -198,8 +279,12 @@ void FrozenGraph::check(Span<const MatrixView<const float>> x, Span<const Matrix
 
 FrozenNetwork FrozenGraph::network() const {
   FrozenNetwork out{inputs_, {}, outputs_};
-  for (const Node& node : nodes_)
-    out.nodes.push_back({node.kind, node.inputs, node.packed.empty() ? std::vector<FrozenLayer>{} : node.packed[0].layers()});
+  for (const Node& node : nodes_) {
+    FrozenNode copy = node.source;
+    copy.inputs = node.inputs;
+    if (!node.packed.empty()) copy.layers = node.packed[0].layers();
+    out.nodes.push_back(std::move(copy));
+  }
   return out;
 }
 
@@ -207,7 +292,7 @@ std::string FrozenGraph::summary() const {
   std::string out;
   for (std::size_t i = 0; i < inputs_.size(); ++i)
     out += (i > 0 ? ", " : "") + inputs_[i].name + " " + std::to_string(widths_[i]);
-  out += " -> " + std::to_string(nodes_.size()) + " chains and joins -> ";
+  out += " -> " + std::to_string(nodes_.size()) + " nodes -> ";
   for (std::size_t i = 0; i < outputs_.size(); ++i)
     out += (i > 0 ? ", " : "") + outputs_[i].name + " " + std::to_string(n_outputs(i));
   return out;

@@ -32,7 +32,8 @@ class FrozenGraph {
   struct Node {
     FrozenNode::Kind kind;
     std::vector<std::size_t> inputs;
-    std::vector<PackedLayers> packed;   // one element for a chain, none for a join
+    std::vector<PackedLayers> packed;   // one element for a chain, none for another kind
+    FrozenNode source;                  // without inputs and layers
   };
   // Where a value is stored while a block runs: in an input, in an output, or in a buffer, which begins `offset` floats
   // per row after the beginning of the scratch memory of a thread.
@@ -47,11 +48,13 @@ class FrozenGraph {
   };
 
   void add(const FrozenNode& node, std::size_t index);
+  std::size_t checked_width(const FrozenNode& node, std::size_t index) const;
   void place_values();
   void run_block(const Job& job, std::size_t row, std::size_t rows, float* scratch) const;
   Rows rows_of(const Job& job, std::size_t value, std::size_t row, float* scratch) const;
   void join(const Job& job, const Node& node, std::size_t row, std::size_t rows, const Rows& y, std::size_t cols,
             float* scratch) const;
+  void apply(const Job& job, const Node& node, std::size_t row, std::size_t rows, const Rows& y, float* scratch) const;
 
   std::vector<NetworkInput> inputs_;
   std::vector<NetworkOutput> outputs_;

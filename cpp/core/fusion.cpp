@@ -13,6 +13,7 @@ class Fusion {
         wiring_(wiring),
         readers_(wiring.widths.size(), 0),
         reader_(wiring.widths.size(), kNone),
+        uses_(spec.layers.size(), 0),
         is_output_(wiring.widths.size(), false),
         taken_(wiring.nodes.size(), false),
         number_(wiring.widths.size(), kNone) {
@@ -31,6 +32,8 @@ class Fusion {
       value_ = wiring_.n_inputs + i;
       Group group;
       group.layer = wiring_.nodes[i].layer;
+      group.stream = uses_[group.layer] == 0 ? group.layer : spec_.layers.size() + i;
+      ++uses_[group.layer];
       for (const std::size_t value : wiring_.nodes[i].inputs) group.inputs.push_back(number_[value]);
       std::visit([&](const auto& layer) { add(layer, std::move(group)); }, spec_.layers[group.layer]);
     }
@@ -51,7 +54,8 @@ class Fusion {
     const bool apart = activation == ActivationKind::softmax || (is_head(activation) && is_output_[value_]);
     group.activation = apart ? ActivationKind::linear : activation;
     const auto* norm = next<BatchNormalization>();
-    group.leaves_tail = !apart && norm != nullptr && norm->trainable && derivative_from_output(group.activation);
+    group.leaves_tail = !apart && norm != nullptr && norm->trainable && derivative_from_output(group.activation) &&
+                        !wiring_.is_shared(group.layer) && !wiring_.is_shared(next_layer());
     if (group.activation == ActivationKind::relu && dense.units > 1) take_dropout(group);
     push(std::move(group));
     if (!apart) return;
@@ -86,8 +90,9 @@ class Fusion {
   template <class Wanted>
   const Wanted* next() const {
     if (readers_[value_] != 1 || is_output_[value_]) return nullptr;
-    return std::get_if<Wanted>(&spec_.layers[wiring_.nodes[reader_[value_]].layer]);
+    return std::get_if<Wanted>(&spec_.layers[next_layer()]);
   }
+  std::size_t next_layer() const { return wiring_.nodes[reader_[value_]].layer; }
   // Adds the node of that layer to the current group.
   void take() {
     const std::size_t node = reader_[value_];
@@ -95,8 +100,8 @@ class Fusion {
     value_ = wiring_.n_inputs + node;
   }
   void take_dropout(Group& group) {
-    if (next<Dropout>() == nullptr) return;
-    group.dropout = wiring_.nodes[reader_[value_]].layer;
+    if (next<Dropout>() == nullptr || wiring_.is_shared(next_layer())) return;
+    group.dropout = next_layer();
     take();
   }
   void push(Group group) {
@@ -108,6 +113,7 @@ class Fusion {
   const NetworkSpec& spec_;
   const Wiring& wiring_;
   std::vector<std::size_t> readers_, reader_;   // for each value: the number of its readers, and the last of them
+  std::vector<std::size_t> uses_;               // how often each layer has been used so far
   std::vector<bool> is_output_, taken_;         // taken_: nodes
   std::vector<std::size_t> number_;             // the number of each value among those of the groups
   std::size_t value_ = 0;                       // the value that the current group computes at this point

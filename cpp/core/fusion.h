@@ -20,6 +20,7 @@ constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 // then the output of each group.
 struct Group {
   std::size_t layer = 0;                                   // the layer that it computes, or the first of several
+  std::size_t stream = 0;                                  // of its random numbers
   std::vector<std::size_t> inputs;                         // values
   std::size_t node_value = 0;                              // the wiring's number of its output
   ActivationKind activation = ActivationKind::linear;      // the activation of a Dense, or a single one

@@ -35,6 +35,7 @@ class Compiler {
   std::unique_ptr<Operation> make(const Group& group, std::size_t index, const Widths& inputs) {
     const OperationContext context{inputs,
                                    group.layer,
+                                   group.stream,
                                    parameters_,
                                    group.activation,
                                    dropout_of(group),
@@ -63,7 +64,8 @@ void check_inputs(const Layer& layer, const std::vector<std::size_t>& inputs) {
 
 Parameters parameters_of(const NetworkSpec& spec, const Wiring& wiring) {
   std::vector<const Node*> node_of(spec.layers.size());
-  for (const Node& node : wiring.nodes) node_of[node.layer] = &node;
+  for (const Node& node : wiring.nodes)
+    if (node_of[node.layer] == nullptr) node_of[node.layer] = &node;
   Parameters out;
   for (std::size_t i = 0; i < spec.layers.size(); ++i)
     out.add_layer(layer_weights(spec.layers[i], wiring.widths_of(node_of[i]->inputs)));
@@ -123,7 +125,10 @@ Graph::Graph(const NetworkSpec& network, const Backend& on)
   Fused fused = fuse(spec, wiring);
   operations = Compiler(spec, wiring, parameters).run(fused.groups);
   outputs = outputs_of(fused, n_inputs());
-  for (Group& group : fused.groups) inputs.push_back(std::move(group.inputs));
+  for (Group& group : fused.groups) {
+    inputs.push_back(std::move(group.inputs));
+    layers.push_back(group.layer);
+  }
   n_outputs = width(outputs[0].value);
   inference = plan_inference(*this, fused.outputs);
   require_memory("layers: this network", static_cast<double>(parameters.total()));

@@ -38,6 +38,7 @@ struct Graph {
   Parameters parameters;
   std::vector<std::unique_ptr<Operation>> operations;
   std::vector<std::vector<std::size_t>> inputs;     // the values that each operation reads
+  std::vector<std::size_t> layers;                  // the layer whose weights each operation has
   std::vector<GraphOutput> outputs;
   std::size_t n_outputs = 0;                        // columns of the first output
   InferencePlan inference;                          // of all outputs

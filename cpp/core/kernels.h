@@ -177,20 +177,21 @@ struct LossStep {
 
 // One pass over n parameters (any n, any alignment): penalty gradient, moments, decoupled decay, step, proximal step.
 // With g' = grad_scale * g + l1 sign(w) (unless proximal) + 2 l2 w and w' = w - rate * decay * w (decoupled, first),
-// the optimizer's rule (math/rules.h) makes the new moments from g' and the new w from w' and them. proximal: after
+// the optimizer's rule (math/rules/) makes the new moments from g' and the new w from w' and them. proximal: after
 // that w = soft(w, eta l1), soft(w, a) = sign(w) max(0, |w| - a), where eta is the rule's step size for the element.
 // Where a mean of squares would reach 0x1.fep127, near the largest float, the g' of that element is first brought into
 // [-0x1.fefp63, 0x1.fefp63]: no mean overflows, and all larger gradients make the same step. Infinity and NaN become
-// NaN. sums: where not null and l1 or l2 is not 0, receives {sum |w|, sum w^2} of the parameters before the step.
+// NaN. A sum of squares stays at that limit. sums: where not null and l1 or l2 is not 0, receives {sum |w|, sum w^2} of
+// the parameters before the step.
 struct Update {
   std::size_t optimizer;     // the index of a type that has rules in the list of fastreg/optimizers.h
   const void* description;   // an object of the type at that index
   std::size_t n;
   float* w;
   const float* g;
-  float* moment[3];   // in the rule's order; null where it has fewer
+  float* moment[3];   // the rule's arrays in its order; null where it has fewer
   float rate;
-  float correction[3];   // 1 - power for each running product of the rule, after this step
+  float correction[4];   // of this step, as the rule defines them
   float decay, l1, l2, grad_scale;
   bool proximal;
   float* sums;

@@ -44,6 +44,9 @@ class Operation {
   std::size_t out_ld() const { return padded_ld(out_); }
 
   virtual bool trainable() const { return false; }
+  // Whether backward adds to the gradients of the weights, which the forward pass of the step has cleared. Elsewhere it
+  // overwrites them.
+  virtual bool adds_to_gradient() const { return false; }
   // Whether the output equals the input in inference.
   virtual bool identity_in_inference() const { return false; }
   // How many floats forward keeps for backward, for a batch of `rows` rows.

@@ -118,7 +118,7 @@ void Network::predict(Span<const Features> x, Span<const MatrixView<float>> out)
 
 namespace {
 
-std::string shown(const std::vector<std::size_t>& shape) {
+std::string shape_text(const std::vector<std::size_t>& shape) {
   std::string out = "(";
   for (std::size_t i = 0; i < shape.size(); ++i) out += (i > 0 ? ", " : "") + std::to_string(shape[i]);
   return out + (shape.size() == 1 ? ",)" : ")");
@@ -134,8 +134,8 @@ std::vector<const float*> promised_weights(const NetworkSpec& spec, const ModelF
     const auto found = tensors.find(info.name);
     if (found == tensors.end()) throw std::invalid_argument("tensor " + info.name + " is missing");
     if (found->second->shape != info.shape())
-      throw std::invalid_argument("tensor " + info.name + " must have shape " + shown(info.shape()) + ", got " +
-                                  shown(found->second->shape));
+      throw std::invalid_argument("tensor " + info.name + " must have shape " + shape_text(info.shape()) + ", got " +
+                                  shape_text(found->second->shape));
     values.push_back(found->second->data.data());
   }
   return values;

@@ -12,7 +12,7 @@ namespace {
 
 std::vector<OutputTraining> outputs_of(const TrainingSpec& spec) {
   if (!spec.outputs.empty()) return spec.outputs;
-  return {{spec.loss, spec.metrics, 1.0f}};
+  return {{spec.loss, spec.metrics, 1.0f, spec.weighted_metrics}};
 }
 
 // The name of an output for messages; empty if there is only one output.
@@ -31,7 +31,7 @@ Objective::Objective(const TrainingSpec& spec, const Graph& graph) {
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const GraphOutput& output = graph.outputs[i];
     try {
-      Scoring scoring(outputs[i].loss, outputs[i].metrics, graph.width(output.value), output.head);
+      Scoring scoring(outputs[i], graph.width(output.value), output.head);
       const std::size_t value = scoring.absorbs_head() ? output.logits : output.value;
       parts_.push_back({std::move(scoring), outputs[i].weight, value});
     } catch (const std::invalid_argument& refused) {
@@ -48,19 +48,20 @@ std::vector<std::size_t> Objective::values() const {
 
 std::size_t Objective::log_count() const {
   std::size_t count = parts_.size() == 1 ? 1 : 1 + parts_.size();
-  for (const Part& part : parts_) count += part.scoring.metric_count();
+  for (const Part& part : parts_) count += part.scoring.metrics().count();
   return count;
 }
 
 std::vector<ScoreSums> Objective::no_sums() const {
   std::vector<ScoreSums> out;
-  for (const Part& part : parts_) out.push_back(part.scoring.no_sums());
+  for (const Part& part : parts_) out.push_back(part.scoring.metrics().no_sums());
   return out;
 }
 
-std::vector<EpochOutputs> Objective::room(std::size_t rows) const {
+std::vector<EpochOutputs> Objective::room(const Columns& data) const {
   std::vector<EpochOutputs> out(parts_.size());
-  for (std::size_t i = 0; i < parts_.size(); ++i) parts_[i].scoring.make_room(out[i], rows);
+  for (std::size_t i = 0; i < parts_.size(); ++i)
+    parts_[i].scoring.metrics().make_room(out[i], data.size(), !data.y[i].sample_weight.empty());
   return out;
 }
 
@@ -72,12 +73,12 @@ double Objective::loss(const std::vector<ScoreSums>& sums, double penalty) const
 }
 
 std::vector<double> Objective::logs(const std::vector<ScoreSums>& sums, const std::vector<EpochOutputs>& outputs,
-                                    double penalty) const {
+                                    double penalty, const CallMetric& call) const {
   std::vector<double> out{loss(sums, penalty)}, metrics;
   for (std::size_t i = 0; i < parts_.size(); ++i) {
-    const std::vector<double> part = parts_[i].scoring.logs(sums[i], outputs[i], 0.0);
-    if (parts_.size() > 1) out.push_back(part[0]);
-    metrics.insert(metrics.end(), part.begin() + 1, part.end());
+    if (parts_.size() > 1) out.push_back(sums[i].mean_loss(0.0));
+    const std::vector<double> values = parts_[i].scoring.metrics().values(sums[i], outputs[i], call);
+    metrics.insert(metrics.end(), values.begin(), values.end());
   }
   out.insert(out.end(), metrics.begin(), metrics.end());
   return out;

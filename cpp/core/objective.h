@@ -9,6 +9,15 @@
 
 namespace fastreg {
 
+// The columns of a Dataset: a matrix of features for each input, targets for each output.
+struct Columns {
+  std::vector<Features> x;
+  std::vector<OutputTargets> y;
+  Span<const std::uint32_t> rows;
+  std::vector<double> weight_scales{};   // what the weights of each output were divided by; empty: nothing
+  std::size_t size() const { return rows.data == nullptr ? x[0].rows : rows.size; }
+};
+
 class Objective {
  public:
   struct Part {
@@ -25,23 +34,16 @@ class Objective {
   // The number of values of one evaluation.
   std::size_t log_count() const;
   std::vector<ScoreSums> no_sums() const;
-  std::vector<EpochOutputs> room(std::size_t rows) const;
+  // Memory for the outputs of the data, for metrics that need them.
+  std::vector<EpochOutputs> room(const Columns& data) const;
   double loss(const std::vector<ScoreSums>& sums, double penalty) const;
   // With one output {loss + penalty, metrics...}; with several {loss + penalty, loss of each output..., metrics of
   // each...}.
   std::vector<double> logs(const std::vector<ScoreSums>& sums, const std::vector<EpochOutputs>& outputs,
-                           double penalty) const;
+                           double penalty, const CallMetric& call) const;
 
  private:
   std::vector<Part> parts_;
-};
-
-// The columns of a Dataset: a matrix of features for each input, targets for each output.
-struct Columns {
-  std::vector<Features> x;
-  std::vector<OutputTargets> y;
-  Span<const std::uint32_t> rows;
-  std::size_t size() const { return rows.data == nullptr ? x[0].rows : rows.size; }
 };
 
 Columns columns_of(const Dataset& data);

@@ -326,6 +326,10 @@ void Updater::step(const float* gradient, double rate) {
   } job{*impl_, gradient, rate};
   const std::size_t threads = impl_->n < kParallelParameters ? 1 : static_cast<std::size_t>(num_threads());
   const std::lock_guard guard(impl_->lock);
+  if (impl_->steps == 0 && impl_->state.has_point())
+    cpu_backend().run(
+        1, [](void* now, const Team& team) { static_cast<Impl*>(now)->state.enter(team, static_cast<Impl*>(now)->parameters); },
+        impl_.get());
   impl_->state.advance();   // nothing after this can fail
   ++impl_->steps;
   cpu_backend().run(

@@ -16,18 +16,19 @@ namespace {
 constexpr std::size_t kChunk = 16384;   // in floats: short enough for sums in float, long enough to make calls cheap
 constexpr std::size_t kClampedFloats = 1024;   // the length of a piece of the clamped gradient, a part of the L1 cache
 
-// Calls f with the type of the rule that an optimizer's values choose (math/rules.h).
+// Calls f with an optimizer's description and the type of the rule that its values choose (math/rules.h).
 template <class F>
 void with_chosen_rule(const Optimizer& rule, F f) {
   const auto visit = [&]<class Description>(const Description& description) {
-    if constexpr (math::kHasRules<Description>) math::with_rule<float>(description, f);
+    if constexpr (math::kHasRules<Description>)
+      math::with_rule<float>(description, [&]<class Chosen>(Type<Chosen> chosen) { f(description, chosen); });
   };
   std::visit(visit, rule);
 }
 
 std::vector<std::string> moment_names_of(const Optimizer& rule) {
   std::vector<std::string> names;
-  with_chosen_rule(rule, [&]<class Chosen>(Type<Chosen>) {
+  with_chosen_rule(rule, [&]<class Chosen>(const auto&, Type<Chosen>) {
     for (std::size_t i = 0; i < Chosen::kMoments.kSize; ++i) names.emplace_back(Chosen::kMoments.name[i]);
   });
   return names;
@@ -36,8 +37,22 @@ std::vector<std::string> moment_names_of(const Optimizer& rule) {
 // Allocates nothing, because a run that has no memory left needs it to restore its state.
 std::size_t power_count_of(const Optimizer& rule) {
   std::size_t count = 0;
-  with_chosen_rule(rule, [&]<class Chosen>(Type<Chosen>) { count = Chosen::kPowers; });
+  with_chosen_rule(rule, [&]<class Chosen>(const auto&, Type<Chosen>) { count = Chosen::kPowers; });
   return count;
+}
+
+bool has_point_of(const Optimizer& rule) {
+  bool has = false;
+  with_chosen_rule(rule, [&]<class Chosen>(const auto&, Type<Chosen>) { has = math::kHasPoint<Chosen>; });
+  return has;
+}
+
+float start_of(const Optimizer& rule, std::size_t moment) {
+  float start = 0.0f;
+  with_chosen_rule(rule, [&]<class Chosen>(const auto& description, Type<Chosen>) {
+    start = math::start_of<Chosen>(description, moment);
+  });
+  return start;
 }
 
 Optimizer rule_of(const Optimizer& spec) {
@@ -139,7 +154,11 @@ OptimizerState::OptimizerState(const Optimizer& spec, const std::vector<Paramete
     accumulator_ = names_.size();
     names_.emplace_back("accumulator");
   }
-  moments_ = Buffer(backend, names_.empty() ? 0 : phase_ + names_.size() * stride_);
+  const std::size_t arrays = names_.size() + (has_point_of(rule_) ? 1 : 0);
+  if (has_point_of(rule_)) point_ = names_.size();
+  moments_ = Buffer(backend, arrays == 0 ? 0 : phase_ + arrays * stride_);
+  for (std::size_t i = 0; i < rule_moments_; ++i)
+    if (const float start = start_of(rule_, i); start != 0.0f) std::fill_n(moment(i), stride_, start);
   for (const ParameterRun& run : runs) {
     const std::size_t first = chunks_.size();
     for (std::size_t at = run.begin; at < run.end; at += kChunk) {
@@ -160,9 +179,11 @@ void OptimizerState::set_steps(std::uint64_t steps) {
   powers_.fill(1.0);
   const auto end = powers_.begin() + power_count_of(rule_);
   const auto moves = [&] { return std::any_of(powers_.begin(), end, [](double power) { return power != 0.0; }); };
-  updates_ = steps / options_.gradient_accumulation_steps;
+  const std::uint64_t updates = steps / options_.gradient_accumulation_steps;
   waiting_ = static_cast<std::uint32_t>(steps % options_.gradient_accumulation_steps);
-  for (std::uint64_t i = 0; i < updates_ && moves(); ++i) advance_powers();
+  for (updates_ = 0; updates_ < updates && moves(); ++updates_) advance_powers();
+  updates_ = updates;
+  correct();
 }
 
 void OptimizerState::advance() {
@@ -170,17 +191,45 @@ void OptimizerState::advance() {
   waiting_ = 0;
   ++updates_;
   advance_powers();
+  correct();
 }
 
 void OptimizerState::advance_powers() {
-  std::visit(
-      [this]<class Description>(const Description& description) {
-        const auto move_on = [&]<class Chosen>(Type<Chosen>) {
-          if constexpr (Chosen::kPowers > 0) Chosen::advance(description, powers_.data());
-        };
-        if constexpr (math::kHasRules<Description>) math::with_rule<float>(description, move_on);
-      },
-      rule_);
+  with_chosen_rule(rule_, [this]<class Chosen>(const auto& description, Type<Chosen>) {
+    if constexpr (Chosen::kPowers > 0) Chosen::advance(description, powers_.data());
+  });
+}
+
+void OptimizerState::correct() {
+  with_chosen_rule(rule_, [this]<class Chosen>(const auto& description, Type<Chosen>) {
+    math::corrections_of<Chosen>(description, powers_.data(), updates_, corrections_.data());
+  });
+}
+
+void OptimizerState::begin(const float* weights) {
+  if (has_point())
+    for (const ParameterRun& chunk : chunks_) std::copy(weights + chunk.begin, weights + chunk.end, moment(0) + chunk.begin);
+}
+
+void OptimizerState::enter(const Team& team, float* weights) {
+  const Range mine = team.split(chunks_.size());
+  with_chosen_rule(rule_, [&]<class Chosen>(const auto& description, Type<Chosen>) {
+    if constexpr (math::kHasPoint<Chosen>) {
+      for (std::size_t i = mine.begin; i < mine.end; ++i) {
+        for (std::size_t at = chunks_[i].begin; at < chunks_[i].end; ++at) {
+          point()[at] = weights[at];
+          if (updates_ == 0) moment(0)[at] = weights[at];   // they may have been set since begin()
+          weights[at] = Chosen::gradient_point(description, weights[at], moment(0)[at]);
+        }
+      }
+    }
+  });
+}
+
+void OptimizerState::leave(const Team& team, float* weights) const {
+  const Range mine = team.split(chunks_.size());
+  for (std::size_t i = mine.begin; i < mine.end; ++i)
+    std::copy(point() + chunks_[i].begin, point() + chunks_[i].end, weights + chunks_[i].begin);
 }
 
 Update OptimizerState::arguments(std::size_t chunk, float* weights, const float* gradients, double rate) const {
@@ -192,8 +241,9 @@ Update OptimizerState::arguments(std::size_t chunk, float* weights, const float*
   args.w = weights + run.begin;
   args.g = gradients + run.begin;
   for (std::size_t i = 0; i < rule_moments_; ++i) args.moment[i] = moment(i) + run.begin;
+  if (has_point()) args.moment[rule_moments_] = point() + run.begin;
   args.rate = static_cast<float>(rate * static_cast<double>(run.rate));
-  for (std::size_t i = 0; i < powers_.size(); ++i) args.correction[i] = static_cast<float>(1.0 - powers_[i]);
+  std::copy(corrections_.begin(), corrections_.end(), args.correction);
   args.grad_scale = 1.0f;
   args.decay = run.decays ? decay_ * run.decay : 0.0f;
   args.l1 = run.penalty.l1;
@@ -331,7 +381,8 @@ void OptimizerState::clamp_and_update(const Kernels& kernels, const Update& args
     kernels.gradient_clamp(gradient, options_.clipping.limit, clamped);
     kernels.update(piece);
     piece.w += piece.n;
-    for (std::size_t i = 0; i < rule_moments_; ++i) piece.moment[i] += piece.n;
+    for (float*& array : piece.moment)
+      if (array != nullptr) array += piece.n;
     gradient.w += piece.n;
     gradient.g += piece.n;
   }

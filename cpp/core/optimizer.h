@@ -4,6 +4,10 @@
 //
 // Averages of the weights and sums of gradients over several batches are arrays like moments, behind those of the rule.
 // They are updated chunk by chunk, while a chunk is in the cache.
+//
+// With some rules (schedule-free AdamW) gradients are taken at another point than the one that is evaluated. While a run
+// takes steps, between enter() and leave(), the weights are the former; otherwise they are the latter, so that whatever
+// reads them, as prediction, validation, files and callbacks do, gets what the optimizer has found.
 #pragma once
 #include <array>
 #include <string>
@@ -60,6 +64,14 @@ class OptimizerState {
   void move_averages_later() { averages_later_ = true; }
   // Does this member's part. Returns whether the weights became their averages.
   bool move_averages(const Kernels& kernels, const Team& team, float* weights) const;
+  // Whether gradients are taken at a point of their own.
+  bool has_point() const { return point_ != kNone; }
+  // Before the first step: moments that start as a copy of the weights become one.
+  void begin(const float* weights);
+  // Brings the weights to the point where gradients are taken, and back to the one that is evaluated. Each member does
+  // its part; the team syncs after enter and before leave. Only if has_point().
+  void enter(const Team& team, float* weights);
+  void leave(const Team& team, float* weights) const;
   // The averages of weights that have not been updated are these weights.
   void start_averages(const float* weights);
   // Lets weights and averages change places; does nothing if no averages are kept or there was no update. While they
@@ -67,8 +79,11 @@ class OptimizerState {
   // weights were set. If they were set in between, hiding does not move them, and the averages begin anew.
   void show_averages(float* weights, std::uint64_t assignments);
   void hide_averages(float* weights, std::uint64_t assignments);
-  // The averages; null if there are none yet.
-  const float* average() const { return average_ == kNone || updates_ == 0 ? nullptr : moment(average_); }
+  // The averages, or what the rule itself evaluates; null if there are none yet.
+  const float* average() const {
+    const std::size_t array = average_ == kNone ? point_ : average_;
+    return array == kNone || updates_ == 0 ? nullptr : moment(array);
+  }
   bool averages_shown() const { return averages_shown_; }
   // Declares that the two have changed places, or that they have not, without moving them.
   void set_averages_shown(bool shown, std::uint64_t assignments);
@@ -87,6 +102,8 @@ class OptimizerState {
 
   void exchange(float* weights) const;
   void advance_powers();
+  void correct();
+  float* point() const { return moment(point_); }
   Update arguments(std::size_t chunk, float* weights, const float* gradients, double rate) const;
   void accumulate(const Kernels& kernels, Range chunks, const float* weights, const float* gradients, bool sums);
   void add_gradients(const Kernels& kernels, std::size_t chunk, const float* gradients) const;
@@ -100,6 +117,7 @@ class OptimizerState {
   float rate_ = 0.0f, decay_ = 0.0f;
   std::vector<std::string> names_;
   std::size_t rule_moments_ = 0, average_ = kNone, accumulator_ = kNone;   // indices in names_
+  std::size_t point_ = kNone;     // the array with the point that is evaluated
   std::uint64_t updates_ = 0;
   std::uint32_t waiting_ = 0;     // batches whose gradients are in the accumulator; 0: this step updates
   bool averages_shown_ = false, averages_later_ = false;
@@ -112,7 +130,8 @@ class OptimizerState {
   // If norms are clipped, for each chunk: the sum of squares of its gradient, and the chunks that share a norm with it.
   std::vector<double> squares_;
   std::vector<Range> norms_;
-  std::array<double, 3> powers_{1.0, 1.0, 1.0};   // the rule's running products, such as beta^t
+  std::array<double, 4> powers_{1.0, 1.0, 1.0, 1.0};   // the rule's running products, such as beta^t
+  std::array<float, 4> corrections_{};                 // what the rule makes of them for the current step
 };
 
 // The penalty that chunks or segments with these sums add to the loss. If a factor is 0, its sum does not count, even

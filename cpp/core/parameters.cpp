@@ -110,8 +110,8 @@ void Parameters::add_layer(const std::vector<WeightSpec>& weights) {
 }
 
 std::size_t Parameters::find(std::size_t layer, std::string_view weight) const {
-  const std::size_t end = layer + 1 < layers_.size() ? layers_[layer + 1] : segments_.size();
-  for (std::size_t i = layers_[layer]; i < end; ++i) {
+  const Range own = segments_of(layer);
+  for (std::size_t i = own.begin; i < own.end; ++i) {
     const std::string_view name = segments_[i].info.name;
     if (name.substr(name.rfind('.') + 1) == weight) return i;
   }

@@ -86,6 +86,10 @@ class Parameters {
   const std::vector<std::size_t>& order() const { return order_; }
   // The segment of a layer's weight, e.g. "bias"; kNoSegment where the layer has none of this name.
   std::size_t find(std::size_t layer, std::string_view weight) const;
+  // The indices of a layer's segments.
+  Range segments_of(std::size_t layer) const {
+    return {layers_[layer], layer + 1 < layers_.size() ? layers_[layer + 1] : segments_.size()};
+  }
   // A pointer to a segment in the flat buffer, or in a buffer of the same layout; null for kNoSegment.
   template <class Float>
   Float* in(Float* base, std::size_t segment) const {

@@ -104,6 +104,22 @@ void read_value(const Members& members, const char* name, const Interval&, std::
   if (json != nullptr && !json->is_null()) out = members.whole(name, "null or an integer in [0, 2^64)");
 }
 
+void read_value(const Members& members, const char* name, const Interval& interval, std::uint32_t& out) {
+  const std::string rule = std::string("an integer ") + interval.rule;
+  if (members.find(name) == nullptr) return;
+  const std::uint64_t value = members.whole(name, rule);
+  if (value >= 0x80000000u) throw std::invalid_argument(members.label(name) + " must be " + rule + ", got " + std::to_string(value));
+  out = static_cast<std::uint32_t>(value);
+}
+
+void read_value(const Members& members, const char* name, const Interval&, Axis& out) {
+  double axis = static_cast<double>(out);
+  members.read(name, axis);
+  if (axis != 0.0 && axis != -1.0)
+    throw std::invalid_argument(members.label(name) + " must be -1 or 0, got " + quoted(members.required(name)));
+  out = axis == 0.0 ? Axis::rows : Axis::columns;
+}
+
 void read_value(const Members& members, const char* name, const Interval&, ActivationKind& out) {
   if (members.find(name) != nullptr) out = find_activation(members.text(name), members.label(name));
 }

@@ -61,7 +61,9 @@ void read_value(const Members& members, const char* name, const Interval&, bool&
 void read_value(const Members& members, const char* name, const Interval&, float& out);
 void read_value(const Members& members, const char* name, const Interval&, double& out);
 void read_value(const Members& members, const char* name, const Interval& interval, std::size_t& out);
+void read_value(const Members& members, const char* name, const Interval& interval, std::uint32_t& out);
 void read_value(const Members& members, const char* name, const Interval&, std::optional<std::uint64_t>& out);
+void read_value(const Members& members, const char* name, const Interval&, Axis& out);
 void read_value(const Members& members, const char* name, const Interval&, ActivationKind& out);
 void read_value(const Members& members, const char* name, const Interval&, Initializer& out);
 void read_value(const Members& members, const char* name, const Interval&, Penalty& out);

@@ -37,6 +37,20 @@ void on_this_thread(const Backend& backend, const std::function<void()>& f) {
       const_cast<std::function<void()>*>(&f));
 }
 
+CallMetric calls_of(const std::vector<MetricFunction*>& functions, std::unique_lock<NetworkLock>& lock) {
+  return [&functions, &lock](std::size_t index, const MetricRows& rows) {
+    if (index >= functions.size())
+      throw std::invalid_argument("metric_functions must be more than " + std::to_string(index) + ", got " +
+                                  std::to_string(functions.size()));
+    struct Unlocked {
+      std::unique_lock<NetworkLock>& lock;
+      explicit Unlocked(std::unique_lock<NetworkLock>& held) : lock(held) { lock.unlock(); }
+      ~Unlocked() { lock.lock(); }
+    } unlocked(lock);
+    return functions[index]->value(rows);
+  };
+}
+
 void check_rate(double rate) {
   if (!(rate >= 0.0) || rate > static_cast<double>(std::numeric_limits<float>::max())) {
     std::ostringstream text;
@@ -72,7 +86,8 @@ Run::Run(const State& state, const Columns& train, const Columns* validation, co
   rates_ = options.rates;
   if (options.shuffle || train.rows.data != nullptr) order_.resize(train.size());
   sums_ = state.objective.no_sums();
-  outputs_ = state.objective.room(train.size());
+  for (std::size_t i = 0; i < train.weight_scales.size(); ++i) sums_[i].weight_scale = train.weight_scales[i];
+  outputs_ = state.objective.room(train);
 }
 
 void Run::train() {
@@ -81,7 +96,7 @@ void Run::train() {
     for (std::size_t i = 0; i < options_.epochs && result_.reason == StopReason::completed; ++i) run_epoch(i);
   } catch (const std::bad_alloc&) {
     result_.reason = StopReason::exception;
-    out_of_memory_ = true;
+    undo_epoch_ = true;
     finish();
     throw;
   } catch (...) {
@@ -153,12 +168,17 @@ void Run::run_epoch(std::size_t index) {
 }
 
 void Run::run_slice(const Team& team) {
+  if (s_.optimizer.has_point()) {
+    s_.optimizer.enter(team, s_.graph.weights.data());
+    team.sync();
+  }
   // Each member counts steps by itself, because the leader may already have advanced next_in_epoch_.
   for (std::size_t index = next_in_epoch_;; ++index) {
     const std::size_t begin = index * batch_;
     run_step(team, index, {order_.empty() ? nullptr : order_.data(), begin, std::min(batch_, train_.size() - begin)});
     if (slice_over_) break;
   }
+  if (s_.optimizer.has_point()) s_.optimizer.leave(team, s_.graph.weights.data());
 }
 
 void Run::run_step(const Team& team, std::size_t index, const Batch& batch) {
@@ -228,9 +248,7 @@ void Run::end_epoch(std::size_t index) {
     penalty = s_.optimizer.penalty(kernels, s_.graph.weights.data()) + s_.orthogonal.value();
   });
   if (!finite) return diverge(s_.step - 1);
-  std::vector<double> logs = s_.objective.logs(sums_, outputs_, penalties_ / static_cast<double>(train_.size()));
-  if (validation_ != nullptr)
-    for (const double value : s_.evaluator.run(*validation_, penalty)) logs.push_back(value);
+  const std::vector<double> logs = epoch_logs(penalty);
   result_.logs.push_back(logs);
   const std::uint64_t epoch = s_.epoch++;
   within_epoch_ = false;
@@ -241,6 +259,21 @@ void Run::end_epoch(std::size_t index) {
   const bool last = stop || index + 1 == options_.epochs;
   if (observe_epoch(logs, last) && !stop) result_.reason = StopReason::observer;
   if (!last) poll();
+}
+
+// The values of an epoch and of its validation. If a function of the program throws, the epoch does not count.
+std::vector<double> Run::epoch_logs(double penalty) {
+  const CallMetric call = calls_of(options_.metric_functions, lock_);
+  try {
+    std::vector<double> logs =
+        s_.objective.logs(sums_, outputs_, penalties_ / static_cast<double>(train_.size()), call);
+    if (validation_ != nullptr)
+      for (const double value : s_.evaluator.run(*validation_, penalty, call)) logs.push_back(value);
+    return logs;
+  } catch (...) {
+    undo_epoch_ = true;
+    throw;
+  }
 }
 
 bool Run::observe_epoch(const std::vector<double>& logs, bool last) {
@@ -308,7 +341,7 @@ void Run::diverge(std::uint64_t step) {
 void Run::finish() {
   if (!lock_.owns_lock()) lock_.lock();
   const bool stopped_within = result_.reason == StopReason::stop_signal || result_.reason == StopReason::time_limit;
-  if (diverged_ || stopped_within || (out_of_memory_ && within_epoch_)) {
+  if (diverged_ || stopped_within || (undo_epoch_ && within_epoch_)) {
     copy(snapshot_.weights, s_.graph.weights);
     copy(snapshot_.moments, s_.optimizer.moments());
     s_.step = snapshot_.step;

@@ -20,6 +20,9 @@ namespace fastreg {
 // Runs f on the calling thread as a team of one member, with denormals flushed to zero, as kernels require.
 void on_this_thread(const Backend& backend, const std::function<void()>& f);
 
+// Calls the functions of the program without the lock, which is held.
+CallMetric calls_of(const std::vector<MetricFunction*>& functions, std::unique_lock<NetworkLock>& lock);
+
 // Throw std::invalid_argument for a rate that is negative or not finite in float32.
 void check_rate(double rate);
 void check_rates(Span<const double> rates);
@@ -68,6 +71,7 @@ class Run {
   void constrain(const Team& team);
   void after_loss(std::size_t index, const Batch& batch);
   void end_epoch(std::size_t index);
+  std::vector<double> epoch_logs(double penalty);
   bool signalled() const;
   bool must_stop();
   void draw_order();
@@ -103,7 +107,7 @@ class Run {
   ThreadChoice::Clock::time_point slice_end_{}, last_poll_ = ThreadChoice::Clock::now(), deadline_;
   // The leader writes these between two syncs, and all members read them after the second one.
   bool slice_over_ = false, diverged_ = false;
-  bool within_epoch_ = false, out_of_memory_ = false;   // within_epoch_: between snapshot and end of an epoch
+  bool within_epoch_ = false, undo_epoch_ = false;   // within_epoch_: between snapshot and end of an epoch
   std::vector<ScoreSums> sums_;
   double penalties_ = 0.0, batch_loss_ = 0.0, last_rate_ = 0.0;   // penalties_: the sum of penalty * rows over the steps
 };

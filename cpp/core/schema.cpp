@@ -52,23 +52,30 @@ Described described(float value) { return {"float", number(value)}; }
 Described described(double value) { return {"float", number(value)}; }
 Described described(std::size_t value) { return {"int", number(value)}; }
 Described described(ActivationKind value) { return {"activation", text(name(value))}; }
+Described described(std::uint32_t value) { return {"int", number(static_cast<std::size_t>(value))}; }
+Described described(Axis value) { return {"axis", number(static_cast<double>(value))}; }
 Described described(const Penalty&) { return {"regularizer", {nullptr}}; }
 Described described(const Constraint&) { return {"constraint", {nullptr}}; }
 Described described(const NormAxes&) { return {"axis", {std::uint64_t{0}}}; }
 Described described(const std::optional<std::uint64_t>&) { return {"seed", {nullptr}}; }
-Described described(const Initializer& value) {
-  Json object{Json::Object{}};
-  put(object, "type", text(std::visit([](const auto& any) { return any.kName; }, value)));
-  return {"initializer", std::move(object)};
-}
-
 template <Choice Enum>
 Described described(Enum value) {
   return {"choice", text(Choices<Enum>::kNames[static_cast<std::size_t>(value)])};
 }
+Described described(const Initializer& value) {
+  Json object{Json::Object{}};
+  put(object, "type", text(std::visit([](const auto& any) { return any.kName; }, value)));
+  std::visit(
+      [&](const auto& any) {
+        any.kFields.visit([&](const auto& field) { put(object, field.name, described(any.*field.member).value); });
+      },
+      value);
+  return {"initializer", std::move(object)};
+}
+
 template <class T>
-Described described(const std::optional<T>&) {
-  return {described(T{}).type, {nullptr}};
+Described described(const std::optional<T>& value) {
+  return {described(T{}).type, value ? described(*value).value : Json{nullptr}};
 }
 
 // The type of a field's value where it is not null.
@@ -87,7 +94,7 @@ void put_field(Json& fields, const Field<Owner, Member>& field) {
   Described value = described(Owner{}.*field.member);
   Json json{Json::Object{}};
   put(json, "type", text(value.type));
-  const bool nullable = value.value.is_null();
+  const bool nullable = value.value.is_null() || !std::is_same_v<Value, Member>;
   if (!field.required) put(json, "default", std::move(value.value));
   if (nullable) put(json, "nullable", {true});
   if (field.schedule) put(json, "schedule", {true});
@@ -96,7 +103,8 @@ void put_field(Json& fields, const Field<Owner, Member>& field) {
     for (const char* name : Choices<Value>::kNames) names.push_back(text(name));
     put(json, "choices", {std::move(names)});
   }
-  if constexpr (std::is_floating_point_v<Value> || std::is_same_v<Member, std::size_t>)
+  if constexpr (std::is_floating_point_v<Value> || std::is_same_v<Member, std::size_t> ||
+                std::is_same_v<Value, std::uint32_t>)
     put_interval(json, field.interval);
   put(fields, field.name, std::move(json));
 }
@@ -172,7 +180,8 @@ template <class Metric>
 void put_traits(Metrics, Json& one, Type<Metric>) {
   put(one, "targets", text(name_of(Metric::kTargets)));
   put(one, "direction", text(Metric::kDirection == Direction::max ? "max" : "min"));
-  if constexpr (requires { Metric{}.outputs(); }) put(one, "outputs", number(Metric{}.outputs()));
+  if constexpr (requires { Metric{}.outputs(); })
+    if (Metric{}.outputs() != 0) put(one, "outputs", number(Metric{}.outputs()));
 }
 
 template <class Descriptions>

@@ -47,8 +47,8 @@ void TrainingStep::lay_out(const BackwardPlan& backward, const std::vector<bool>
       want(out.targets, most_rows_ * out.ld);
     if (!data_.y[i].sample_weight.empty()) want(out.weights, most_rows_);
     want(out.row_losses, most_rows_);
-    want(out.row_metrics, most_rows_ * scoring.row_metric_count());
-    out.block_sums.resize((most_rows_ + kLane - 1) / kLane * scoring.sum_count());
+    want(out.row_metrics, most_rows_ * scoring.metrics().row_count());
+    out.block_sums.resize((most_rows_ + kLane - 1) / kLane * scoring.metrics().sum_count());
   }
 
   std::size_t total = 0;
@@ -94,7 +94,10 @@ void TrainingStep::bind(const BackwardPlan& backward, const std::vector<bool>& r
     backward_.push_back({step.operation != kNone ? forward_[step_of[step.operation]] : Forward{},
                          {buffer(step.dy), row, buffer(step.dx), step.input},
                          step.kind,
-                         step.ld});
+                         step.ld,
+                         shared_layer(backward, step)});
+    if (backward_.back().shared != kNone && shared_.data() == nullptr)
+      shared_ = Buffer(graph_.backend, graph_.parameters.trainable());
   }
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
     Output& out = outputs_[i];
@@ -102,6 +105,20 @@ void TrainingStep::bind(const BackwardPlan& backward, const std::vector<bool>& r
     if (out.scored == nullptr) out.scored = out.y;
     out.gradient = buffer(backward.scored[i]);
   }
+}
+
+// The layer of a step of the plan, if an earlier step of the plan overwrites the gradients of the same layer.
+std::size_t TrainingStep::shared_layer(const BackwardPlan& backward, const BackwardPlan::Step& step) const {
+  if (step.operation == kNone || !graph_.wiring.is_shared(graph_.layers[step.operation])) return kNone;
+  const std::size_t layer = graph_.layers[step.operation];
+  const auto overwrites = [&](std::size_t operation) {
+    return operation != kNone && graph_.layers[operation] == layer && graph_.operations[operation]->trainable() &&
+           !graph_.operations[operation]->adds_to_gradient();
+  };
+  if (!overwrites(step.operation)) return kNone;
+  for (const BackwardPlan::Step* other = backward.steps.data(); other != &step; ++other)
+    if (overwrites(other->operation)) return layer;
+  return kNone;
 }
 
 Pass TrainingStep::pass(const Team& team, std::size_t n, std::uint64_t step, float* gradients) const {
@@ -142,7 +159,7 @@ void TrainingStep::score(const Team& team, const Batch& batch) {
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
     const Objective::Part& part = objective_.parts()[i];
     Output& out = outputs_[i];
-    const std::size_t sums = part.scoring.sum_count();
+    const std::size_t sums = part.scoring.metrics().sum_count();
     if (first < last)
       std::fill(out.block_sums.data() + first * sums, out.block_sums.data() + last * sums, 0.0);
     if (out.scored != out.y) std::copy(out.y + mine.begin * out.ld, out.y + mine.end * out.ld, out.scored + mine.begin * out.ld);
@@ -167,11 +184,28 @@ void TrainingStep::backward(const Team& team, std::size_t n, std::uint64_t step,
   const Pass now = pass(team, n, step, gradients);
   for (const Backward& next : backward_) {
     const Forward& forward = next.forward;
-    if (forward.operation != nullptr)
+    if (next.shared != kNone) {
+      forward.operation->backward(pass(team, n, step, shared_.data()), forward.x, forward.y, forward.cache, next.flow);
+      team.sync();
+      add_shared(now, next.shared, gradients);
+    } else if (forward.operation != nullptr) {
       forward.operation->backward(now, forward.x, forward.y, forward.cache, next.flow);
-    else
+    } else {
       move(now, next);
+    }
     team.sync();
+  }
+}
+
+void TrainingStep::add_shared(const Pass& pass, std::size_t layer, float* gradients) const {
+  const Range own = graph_.parameters.segments_of(layer);
+  for (std::size_t i = own.begin; i < own.end; ++i) {
+    float* const to = graph_.parameters.gradient(gradients, i);
+    if (to == nullptr) continue;
+    const Range part = pass.team.split(graph_.parameters.segments()[i].padded, kLane);
+    pass.kernels.combine(Combination::add, to + part.begin,
+                         graph_.parameters.gradient(shared_.data(), i) + part.begin, to + part.begin,
+                         part.end - part.begin);
   }
 }
 

@@ -53,6 +53,7 @@ class TrainingStep {
     GradientFlow flow;
     BackwardPlan::Kind kind;
     std::size_t ld;
+    std::size_t shared = kNone;   // the layer whose gradients an earlier step of the plan has written, if there is one
   };
   // An output: its value, what the loss scores and may overwrite (a copy where a backward pass reads the value later),
   // and where its gradient goes.
@@ -66,16 +67,19 @@ class TrainingStep {
 
   void lay_out(const BackwardPlan& backward, const std::vector<bool>& runs, Buffer& arena);
   void bind(const BackwardPlan& backward, const std::vector<bool>& runs);
+  std::size_t shared_layer(const BackwardPlan& backward, const BackwardPlan::Step& step) const;
   bool is_read_later(std::size_t value, const std::vector<bool>& runs) const;
   void gather(const Team& team, const Batch& batch);
   void forward(const Team& team, std::size_t n, std::uint64_t step, float* gradients);
   void score(const Team& team, const Batch& batch);
   ScoreBuffers scores(std::size_t output, const Batch& batch) {
     Output& out = outputs_[output];
-    return {out.row_losses, out.row_metrics, most_rows_, out.block_sums.data(), kLane, &epoch_[output], batch.begin};
+    return {out.row_losses, out.row_metrics, most_rows_, out.block_sums.data(), kLane, &epoch_[output], batch.begin,
+            out.weights};
   }
   void backward(const Team& team, std::size_t n, std::uint64_t step, float* gradients);
   static void move(const Pass& pass, const Backward& step);
+  void add_shared(const Pass& pass, std::size_t layer, float* gradients) const;
   Pass pass(const Team& team, std::size_t n, std::uint64_t step, float* gradients) const;
 
   const Graph& graph_;
@@ -88,6 +92,7 @@ class TrainingStep {
   std::vector<Forward> forward_;
   std::vector<Backward> backward_;
   std::vector<Output> outputs_;
+  Buffer shared_;   // gradients of a layer that several nodes use, before they are added; empty if there is none
 };
 
 }  // namespace fastreg

@@ -45,6 +45,7 @@ class WeightedColumns {
  public:
   explicit WeightedColumns(const Columns& given) : columns_(given) {
     for (OutputTargets& targets : columns_.y) {
+      columns_.weight_scales.push_back(mean_weight(targets.sample_weight, columns_.rows));
       weights_.push_back(relative_weights(targets.sample_weight, columns_.rows));
       const std::vector<float>& weights = weights_.back();
       if (!weights.empty() && std::none_of(weights.begin(), weights.end(), [](float weight) { return weight > 0.0f; }))
@@ -72,6 +73,7 @@ struct Trainer::Impl {
         constraints(graph.parameters),
         evaluator(graph, objective) {
     if (!constraints.empty()) optimizer.move_averages_later();
+    optimizer.begin(graph.weights.data());
     optimizer.start_averages(graph.weights.data());
   }
 
@@ -138,9 +140,9 @@ void Trainer::fit(const Dataset& train, const Dataset* validation, const FitOpti
       .train();
 }
 
-std::vector<double> Trainer::evaluate(const Dataset& data) {
+std::vector<double> Trainer::evaluate(const Dataset& data, const std::vector<MetricFunction*>& functions) {
   Impl& i = *impl_;
-  const std::lock_guard guard(i.graph.lock);
+  std::unique_lock lock(i.graph.lock);
   const Columns columns = columns_of(data);
   check(columns, i.graph, i.objective, "data");
   double penalty = 0.0;
@@ -149,7 +151,7 @@ std::vector<double> Trainer::evaluate(const Dataset& data) {
     i.orthogonal.compute(kernels, Team{}, i.graph.weights.data(), nullptr);
     penalty = i.optimizer.penalty(kernels, i.graph.weights.data()) + i.orthogonal.value();
   });
-  return i.evaluator.run(columns, penalty);
+  return i.evaluator.run(columns, penalty, calls_of(functions, lock));
 }
 
 std::size_t Trainer::log_count() const { return impl_->objective.log_count(); }

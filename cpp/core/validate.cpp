@@ -28,7 +28,10 @@ struct LayerCheck {
   void operator()(const AnyLayer& layer) const {
     const Check check(where + " (" + AnyLayer::kName + ")");
     check_fields(check, layer);
-    if constexpr (requires { AnyLayer::kJoin; }) {
+    if constexpr (requires { AnyLayer::kInputs; }) {
+      if (inputs.size() != AnyLayer::kInputs)
+        check.fail("must have " + std::to_string(AnyLayer::kInputs) + " inputs, got " + std::to_string(inputs.size()));
+    } else if constexpr (requires { AnyLayer::kJoin; }) {
       if (inputs.size() < 2) check.fail("must have at least 2 inputs, got " + std::to_string(inputs.size()));
     } else {
       if (inputs.size() != 1) check.fail("must have 1 input, got " + std::to_string(inputs.size()));
@@ -96,6 +99,24 @@ struct LayerCheck {
       check_value(check, "the columns of all inputs together", kWidth, width += input);
   }
 
+  void check_with_inputs(const Check& check, const Dot& layer) const {
+    std::size_t products = 1;
+    for (const std::size_t width : inputs) {
+      if (width % layer.length != 0)
+        check.fail("inputs must have a multiple of length columns, " + std::to_string(layer.length) + ", got " +
+                   std::to_string(width));
+      products *= width / layer.length;
+    }
+    check_value(check, "the number of products", kWidth, products);
+  }
+  void check_with_inputs(const Check& check, const Embedding& layer) const {
+    check_value(check, "the columns of all rows of the table together", kWidth, inputs[0] * layer.output_dim);
+  }
+  void check_with_inputs(const Check& check, const CategoryEncoding& layer) const {
+    const std::size_t times = layer.output_mode == Encoding::one_hot ? inputs[0] : 1;
+    check_value(check, "the columns of all indicators together", kWidth, times * layer.num_tokens);
+  }
+
   void equal_widths(const Check& check) const {
     for (const std::size_t width : inputs)
       if (width != inputs[0])
@@ -116,9 +137,12 @@ void check_width(const std::string& where, const char* field, std::size_t width)
 
 namespace {
 
-void check_scoring(const std::string& loss_field, const Loss& loss, const std::string& metrics_field,
+void check_loss(const std::string& field, const Loss& loss) {
+  std::visit([&](const auto& chosen) { check_description(field, chosen); }, loss);
+}
+
+void check_metrics(const std::string& metrics_field,
                    const std::vector<Metric>& metrics) {
-  std::visit([&](const auto& chosen) { check_description(loss_field, chosen); }, loss);
   for (std::size_t i = 0; i < metrics.size(); ++i)
     std::visit([&](const auto& metric) { check_description(metrics_field + "[" + std::to_string(i) + "]", metric); },
                metrics[i]);
@@ -127,11 +151,17 @@ void check_scoring(const std::string& loss_field, const Loss& loss, const std::s
 }  // namespace
 
 void validate(const TrainingSpec& spec) {
-  if (spec.outputs.empty()) check_scoring("loss", spec.loss, "metrics", spec.metrics);
+  if (spec.outputs.empty()) {
+    check_loss("loss", spec.loss);
+    check_metrics("metrics", spec.metrics);
+    check_metrics("weighted_metrics", spec.weighted_metrics);
+  }
   for (std::size_t i = 0; i < spec.outputs.size(); ++i) {
     const OutputTraining& output = spec.outputs[i];
     const std::string index = "[" + std::to_string(i) + "]";
-    check_scoring("loss" + index, output.loss, "metrics" + index, output.metrics);
+    check_loss("loss" + index, output.loss);
+    check_metrics("metrics" + index, output.metrics);
+    check_metrics("weighted_metrics" + index, output.weighted_metrics);
     check_value(Check(""), ("loss_weights" + index).c_str(), kNotNegative, output.weight);
   }
   std::visit([](const auto& optimizer) { check_description("optimizer", optimizer); }, spec.optimizer);

@@ -67,9 +67,11 @@ class Wirer {
     require(node.layer < spec_.layers.size(), where,
             "layer must be below " + std::to_string(spec_.layers.size()) + ", got " + std::to_string(node.layer));
     const std::size_t user = user_of_layer_[node.layer];
-    require(user == kNobody, where, at("layers", node.layer) + " must be used once, but " + at("nodes", user) +
-                                        " uses it too; layers with shared weights are not supported");
-    user_of_layer_[node.layer] = index;
+    if (user == kNobody)
+      user_of_layer_[node.layer] = index;
+    else
+      out_.shared.resize(spec_.layers.size());
+    if (user != kNobody) out_.shared[node.layer] = true;
     for (const std::size_t value : node.inputs) {
       require(value < out_.widths.size(), where,
               "inputs must be values below the node's own, which is " + std::to_string(out_.widths.size()) + ", got " +
@@ -77,14 +79,23 @@ class Wirer {
       read_.resize(out_.widths.size());
       read_[value] = true;
     }
-    apply(node, where + ": " + at("layers", node.layer));
+    apply(node, where + ": " + at("layers", node.layer), user == kNobody ? nullptr : &out_.nodes[user]);
   }
 
-  void apply(Node node, const std::string& where) {
+  // first: the node that uses the same layer before, or null.
+  void apply(Node node, const std::string& where, const Node* first = nullptr) {
     const Layer& layer = spec_.layers[node.layer];
     const Widths widths = out_.widths_of(node.inputs);
     check_layer(layer, where, widths);
-    for (const WeightSpec& weight : layer_weights(layer, widths)) parameters_ += weight.size();
+    if (first != nullptr) {
+      const std::vector<WeightSpec> one = layer_weights(layer, out_.widths_of(first->inputs));
+      const std::vector<WeightSpec> other = layer_weights(layer, widths);
+      for (std::size_t i = 0; i < one.size(); ++i)
+        require(one[i].shape == other[i].shape, where,
+                "must have inputs of the same widths wherever it is used, since its weights are the same");
+    } else {
+      for (const WeightSpec& weight : layer_weights(layer, widths)) parameters_ += weight.size();
+    }
     if (parameters_ > kMaxParameters) {
       const char* const name = std::visit([](const auto& any) { return any.kName; }, layer);
       require(false, where + " (" + name + ")", "the network must not have more than 2^48 parameters");

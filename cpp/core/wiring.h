@@ -13,7 +13,9 @@ struct Wiring {
   std::vector<Node> nodes;             // in topological order; node i makes value n_inputs + i
   std::vector<std::size_t> outputs;    // values
   Widths widths;                       // of every value
+  std::vector<bool> shared;            // of every layer: whether several nodes use it; empty if none is shared
 
+  bool is_shared(std::size_t layer) const { return !shared.empty() && shared[layer]; }
   Widths widths_of(const std::vector<std::size_t>& values) const;
 };
 

@@ -155,7 +155,11 @@ class Updater:
 
     @property
     def average(self) -> Floats | None:
-        """A copy of the average of ``w``, with ``use_ema`` and after the first update; None otherwise."""
+        """A copy of the average of ``w``, with ``use_ema`` and after the first update; None otherwise.
+
+        With ``ScheduleFreeAdamW`` it is that optimizer's own average, the weights to predict with; ``w`` is then the
+        point where the next gradient is to be taken, and is computed anew in every step.
+        """
         found = self._core.average()
         return None if found is None else found.reshape(self._shape)
 

@@ -92,6 +92,64 @@ struct LayerOracle {
       for (std::size_t e = 0; e < y.data.size(); ++e) y.data[e] *= inputs[k]->data[e];
     return y;
   }
+  template <class Merged>
+  Matrix merged(Merged merge) const {
+    Matrix y = *inputs[0];
+    for (std::size_t k = 1; k < inputs.size(); ++k)
+      for (std::size_t e = 0; e < y.data.size(); ++e) y.data[e] = merge(y.data[e], inputs[k]->data[e]);
+    return y;
+  }
+  Matrix operator()(const Subtract&) const {
+    return merged([](double a, double b) { return a - b; });
+  }
+  Matrix operator()(const Average&) const {
+    Matrix y = (*this)(Add{});
+    for (double& value : y.data) value /= static_cast<double>(inputs.size());
+    return y;
+  }
+  Matrix operator()(const Maximum&) const {
+    return merged([](double a, double b) { return std::max(a, b); });
+  }
+  Matrix operator()(const Minimum&) const {
+    return merged([](double a, double b) { return std::min(a, b); });
+  }
+  // The first values of the two inputs in each row, one vector of `length` each.
+  Matrix operator()(const Dot& dot) const {
+    Matrix y(inputs[0]->rows, 1);
+    for (std::size_t i = 0; i < y.rows; ++i)
+      for (std::size_t t = 0; t < dot.length; ++t) y.at(i, 0) += inputs[0]->at(i, t) * inputs[1]->at(i, t);
+    return y;
+  }
+  Matrix operator()(const Embedding& layer) const {
+    const Matrix& x = *inputs[0];
+    Matrix y(x.rows, x.cols * layer.output_dim);
+    for (std::size_t i = 0; i < y.rows; ++i)
+      for (std::size_t j = 0; j < y.cols; ++j) {
+        const auto index = static_cast<std::size_t>(x.at(i, j / layer.output_dim));
+        y.at(i, j) = (*find("embeddings"))[index * layer.output_dim + j % layer.output_dim];
+      }
+    return y;
+  }
+  Matrix operator()(const CategoryEncoding& layer) const {
+    const Matrix& x = *inputs[0];
+    Matrix y(x.rows, layer.num_tokens);
+    for (std::size_t i = 0; i < y.rows; ++i)
+      for (std::size_t j = 0; j < x.cols; ++j) y.at(i, static_cast<std::size_t>(x.at(i, j))) += 1.0;
+    return y;
+  }
+  Matrix operator()(const Rescaling& layer) const {
+    Matrix y = *inputs[0];
+    for (double& value : y.data)
+      value = value * static_cast<double>(layer.scale) + static_cast<double>(layer.offset);
+    return y;
+  }
+  Matrix operator()(const Normalization&) const {
+    Matrix y = *inputs[0];
+    for (std::size_t i = 0; i < y.rows; ++i)
+      for (std::size_t j = 0; j < y.cols; ++j)
+        y.at(i, j) = (y.at(i, j) - (*find("mean"))[j]) / std::sqrt((*find("variance"))[j]);
+    return y;
+  }
   Matrix operator()(const Concatenate&) const {
     std::size_t cols = 0;
     for (const Matrix* x : inputs) cols += x->cols;

@@ -225,12 +225,14 @@ class Cases {
 
   template <class Description, class Rule>
   void update(const Description& description, Type<Rule>, std::size_t n) {
-    constexpr std::size_t kMoments = Rule::kMoments.kSize;
+    constexpr std::size_t kMoments = math::kArrays<Rule>;
     Floats *w = floats(n), *g = floats(n);
     std::vector<Written> written = {floats_of(w, 16 * kHalfUlp)};
     Update u{};
     for (std::size_t i = 0; i < kMoments; ++i) {
-      Floats* moment = floats(n, Rule::kSquare <= i ? 0.0f : -1.0f, 1.0f);   // what follows a mean of squares is like it
+      // What follows a mean of squares is like it, and it is larger than the square of a mean.
+      const bool beyond_means = !Rule::kSpecialised && Rule::kSquare == i;
+      Floats* moment = floats(n, beyond_means ? 1.5f : Rule::kSquare <= i ? 0.0f : -1.0f, beyond_means ? 2.0f : 1.0f);
       u.moment[i] = moment->data();
       written.push_back(floats_of(moment, 8 * kHalfUlp));
     }
@@ -245,6 +247,7 @@ class Cases {
     u.correction[0] = 0.1f;
     u.correction[1] = 0.001f;
     u.correction[2] = 0.5f;
+    u.correction[3] = 0.9f;
     u.l1 = u.l2 = 1e-4f;
     u.grad_scale = 1.0f;
     add("update", text_of(description) + ", l1, l2, " + std::to_string(n), static_cast<double>(n * (12 + 8 * kMoments)),

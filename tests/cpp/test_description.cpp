@@ -244,6 +244,20 @@ std::string other_value(const Interval& interval, float& value) {
   value = value != 0.25f && interval.contains(0.25) ? 0.25f : 0.5f;
   return shown(value);
 }
+std::string other_value(const Interval&, double& value) {
+  value = value == 0.25 ? 0.5 : 0.25;
+  return shown(value);
+}
+template <class Whole>
+  requires std::is_same_v<Whole, std::size_t> || std::is_same_v<Whole, std::uint32_t>
+std::string other_value(const Interval&, Whole& value) {
+  value += 3;
+  return std::to_string(value);
+}
+std::string other_value(const Interval&, Axis& value) {
+  value = Axis::rows;
+  return "0";
+}
 std::string other_value(const Interval&, bool& value) {
   value = !value;
   return value ? "true" : "false";
@@ -268,6 +282,9 @@ bool same(const std::optional<T>& a, const std::optional<T>& b) {
   return a == b;
 }
 bool same(float a, float b) { return a == b; }
+bool same(double a, double b) { return a == b; }
+bool same(std::size_t a, std::size_t b) { return a == b; }
+bool same(Axis a, Axis b) { return a == b; }
 bool same(bool a, bool b) { return a == b; }
 bool same(const UpdateOptions& a, const UpdateOptions& b) {
   return a.clipping.kind == b.clipping.kind && a.clipping.limit == b.clipping.limit && a.use_ema == b.use_ema &&
@@ -384,7 +401,8 @@ void the_schema_has_every_list() {
   CHECK_EQUAL(json.find("losses")->find("MeanSquaredError")->dump(),
               R"({"fields":{},"targets":"values","absorbs":null})");
   CHECK_EQUAL(json.find("metrics")->find("AUC")->dump(),
-              R"({"fields":{},"targets":"matrix","direction":"max","outputs":1})");
+              R"({"fields":{"curve":{"type":"choice","default":"ROC","choices":["ROC","PR"]},"multi_label":{"type":"bool",)"
+              R"("default":false}},"targets":"any","direction":"max"})");
   const Json& fields = *json.find("optimizers")->find("Adam")->find("fields");
   CHECK_EQUAL(fields.find("beta_1")->dump(),
               R"_({"type":"float","default":0.9,"minimum":0,"exclusiveMaximum":1,"rule":"in [0, 1)"})_");
@@ -483,7 +501,7 @@ void other_errors_of_descriptions_name_their_field() {
       {loss + R"({"type":"BinaryCrossentropy","from_logits":0}})",
        "loss (BinaryCrossentropy): from_logits must be true or false, got 0"},
       {loss + R"({"type":"MeanSquaredError"},"metrics":[{"type":"Luck"}]})",
-       "metrics[0]: type must be one of " + listed(Metrics()) + ", got \"Luck\""},
+       "metrics[0]: type must be one of " + listed(AllMetrics()) + ", got \"Luck\""},
       {loss + R"({"type":"Luck"}})", "loss: type must be one of " + listed(Losses()) + ", got \"Luck\""},
       {with_optimizer(R"({"type":"Tiger"})"),
        "optimizer: type must be one of " + listed(Optimizers()) + ", got \"Tiger\""},

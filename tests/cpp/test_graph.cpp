@@ -360,8 +360,7 @@ void test_hostile_graphs() {
           [](NetworkSpec& spec) { spec.nodes[2].inputs = {2, 9}; });
   refused("nodes[2]: inputs must be values below", [](NetworkSpec& spec) { spec.nodes[2].inputs = {2, 4}; });
   refused("nodes[0]: layer must be below 8, got 8", [](NetworkSpec& spec) { spec.nodes[0].layer = 8; });
-  refused("nodes[1]: layers[0] must be used once, but nodes[0] uses it too",
-          [](NetworkSpec& spec) { spec.nodes[1] = {0, {0}}; });
+  refused("layers[1]: must be used by a node", [](NetworkSpec& spec) { spec.nodes[1] = {0, {0}}; });
   refused("layers[8]: must be used by a node", [](NetworkSpec& spec) { spec.layers.push_back(Dense{}); });
   refused("nodes[2]: layers[2] (Add): must have at least 2 inputs, got 1",
           [](NetworkSpec& spec) { spec.nodes[2].inputs = {2}; });

@@ -354,27 +354,34 @@ template <class Rule>
 double update_reference(const Rule& rule, const Update& u, Double w, double g, Double* moment) {
   double slope = u.grad_scale * g + 2.0 * u.l2 * w.v;
   if (!u.proximal) slope += static_cast<double>(u.l1) * (w.v > 0 ? 1 : w.v < 0 ? -1 : 0);
-  const double rate = u.rate;
-  const Double direction = rule.direction(w, slope, moment);
-  const Double decayed = w.v - rate * u.decay * w.v;
-  if (u.proximal) return math::proximal_step<Rule, Double>(rule, decayed, direction, moment, u.l1).v;
-  return rule.apply(decayed, direction, moment).v;
+  if constexpr (math::kIsOneFunction<Rule, Double>) {
+    return rule.step(w, slope, moment, u.proximal ? u.l1 : 0.0f).v;
+  } else {
+    const double rate = u.rate;
+    const Double direction = rule.direction(w, slope, moment);
+    const Double decayed = w.v - rate * u.decay * w.v;
+    if (u.proximal) return math::proximal_step<Rule, Double>(rule, decayed, direction, moment, u.l1).v;
+    return rule.apply(decayed, direction, moment).v;
+  }
 }
 
 template <class Description, class Rule>
 void test_update(const Kernels& k, const Description& description, Type<Rule>, std::size_t n, const UpdateCase& c,
                  Edge::Side side) {
-  constexpr std::size_t kMoments = Rule::kMoments.kSize;
+  constexpr std::size_t kMoments = math::kArrays<Rule>;
   check::context = text(k.isa, {n, c.proximal}) + " update " + text_of(description);
   Edge w(n, side), g(n, side), m0(n, side), m1(n, side), m2(n, side);
   Edge* const moments[] = {&m0, &m1, &m2};
   for (std::size_t i = 0; i < n; ++i) {
     for (std::size_t j = 0; j < kMoments; ++j)   // what follows a mean of squares is like it
       if (j >= Rule::kSquare) (*moments[j])[i] = std::abs((*moments[j])[i]);
+    // A mean of squares is at least the square of the mean, which a rule takes from it.
+    if constexpr (!Rule::kSpecialised && Rule::kSquare < kMoments)
+      for (std::size_t j = 0; j < kMoments; ++j) (*moments[Rule::kSquare])[i] += (*moments[j])[i] * (*moments[j])[i];
     if (i % 5 == 0) w[i] = 0.0f;
   }
   float sums[2] = {-1.0f, -1.0f};
-  Update u{index_of<Description>(Optimizers()), &description, n, w.data(), g.data(), {}, 0.01f, {0.2f, 0.03f, 0.5f},
+  Update u{index_of<Description>(Optimizers()), &description, n, w.data(), g.data(), {}, 0.01f, {0.2f, 0.03f, 0.5f, 0.8f},
            c.decay, c.l1, c.l2, c.scale, c.proximal, sums};
   std::vector<std::vector<float>> before;
   for (std::size_t j = 0; j < kMoments; ++j) {
@@ -383,7 +390,7 @@ void test_update(const Kernels& k, const Description& description, Type<Rule>, s
   }
   const std::vector<float> w0(w.data(), w.data() + n);
   k.update(u);
-  const Rule rule(description, math::Step{u.rate, u.correction});
+  const Rule rule(description, math::Step{u.rate, u.correction, u.decay});
   double absolute = 0, square = 0;
   for (std::size_t i = 0; i < n; ++i) {
     Double moment[math::kMaxMoments];

@@ -93,6 +93,7 @@ class Layer(NamedTuple):
 
 
 _LAST = [layers.Dense(1, "sigmoid")]
+_INTEGERS = [layers.Dense(6, "sigmoid"), layers.Rescaling(3.99)]
 LAYER_CASES = {
     "dense": Layer(layers.Dense(6, "tanh"), lambda: ref.Dense(6, "tanh"), ([], _LAST)),
     "activation": Layer(layers.Activation("tanh"), lambda: ref.Activation("tanh"), ([layers.Dense(6)], _LAST)),
@@ -109,6 +110,35 @@ LAYER_CASES = {
     "add": Layer(layers.Add(), graph_reference.Add, ([], [])),
     "multiply": Layer(layers.Multiply(), graph_reference.Multiply, ([], [])),
     "concatenate": Layer(layers.Concatenate(), graph_reference.Concatenate, ([], [])),
+    "subtract": Layer(layers.Subtract(), graph_reference.Subtract, ([], [])),
+    "average": Layer(layers.Average(), graph_reference.Average, ([], [])),
+    "maximum": Layer(layers.Maximum(), graph_reference.Maximum, ([], [])),
+    "minimum": Layer(layers.Minimum(), graph_reference.Minimum, ([], [])),
+    "dot": Layer(layers.Dot(1), lambda: graph_reference.Dot(3), ([], [])),
+    "flatten": Layer(layers.Flatten(), graph_reference.Same, ([layers.Dense(6, "tanh")], _LAST)),
+    "reshape": Layer(layers.Reshape((-1,)), graph_reference.Same, ([layers.Dense(6, "tanh")], _LAST)),
+    "rescaling": Layer(
+        layers.Rescaling(0.5, -0.25), lambda: graph_reference.Rescaling(0.5, -0.25), ([layers.Dense(6, "tanh")], _LAST)
+    ),
+    "normalization": Layer(
+        layers.Normalization(mean=0.5, variance=2.0), graph_reference.Normalization, ([layers.Dense(6, "tanh")], _LAST)
+    ),
+    "another normalization": Layer(
+        layers.Normalization(mean=-0.5, variance=2.0), graph_reference.Normalization, ([layers.Dense(6, "tanh")], _LAST)
+    ),
+    "a third normalization": Layer(
+        layers.Normalization(mean=0.5, variance=0.5), graph_reference.Normalization, ([layers.Dense(6, "tanh")], _LAST)
+    ),
+    # Their inputs are integers in [0, 4).
+    "embedding": Layer(
+        layers.Embedding(5, 3), lambda: graph_reference.Embedding(5, 3), (_INTEGERS, [layers.Flatten(), *_LAST])
+    ),
+    "category encoding": Layer(
+        layers.CategoryEncoding(5), lambda: graph_reference.CategoryEncoding(5), (_INTEGERS, _LAST)
+    ),
+    "counts of categories": Layer(
+        layers.CategoryEncoding(5, "count"), lambda: graph_reference.CategoryEncoding(5, "count"), (_INTEGERS, _LAST)
+    ),
 }
 
 

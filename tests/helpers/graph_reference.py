@@ -43,6 +43,150 @@ class Concatenate(Join):
         return np.split(dy, np.cumsum(self.widths)[:-1], axis=1)
 
 
+class Subtract(Join):
+    def forward(self, xs, training, mask_key):
+        return xs[0] - xs[1]
+
+    def backward(self, dy):
+        return [dy, -dy]
+
+
+class Average(Join):
+    def forward(self, xs, training, mask_key):
+        self.count = len(xs)
+        return np.mean(xs, axis=0)
+
+    def backward(self, dy):
+        return [dy / self.count] * self.count
+
+
+class Extreme(Join):
+    """The greatest or the least: at a tie with those before, an input gets half."""
+
+    def forward(self, xs, training, mask_key):
+        self.xs, self.before = xs, [xs[0]]
+        for x in xs[1:]:
+            self.before.append(self.pick(self.before[-1], x))
+        return self.before[-1]
+
+    def backward(self, dy):
+        found = [dy] * len(self.xs)
+        for i in range(len(self.xs) - 1, 0, -1):
+            wins = self.pick(self.before[i - 1], self.xs[i]) == self.xs[i]
+            share = np.where(self.before[i - 1] == self.xs[i], 0.5, wins)
+            found[i], dy = dy * share, dy * (1.0 - share)
+        found[0] = dy
+        return found
+
+
+class Maximum(Extreme):
+    pick = staticmethod(np.maximum)
+
+
+class Minimum(Extreme):
+    pick = staticmethod(np.minimum)
+
+
+class Dot(Join):
+    """Of values (n, p, length) and (n, q, length), or transposed ones; rows of the result are (p, q)."""
+
+    def __init__(self, length, transposed=(False, False), normalize=False):
+        self.length, self.transposed, self.normalize = length, transposed, normalize
+
+    def vectors(self, x, transposed):
+        if transposed:
+            return np.swapaxes(x.reshape(len(x), self.length, -1), 1, 2)
+        return x.reshape(len(x), -1, self.length)
+
+    def forward(self, xs, training, mask_key):
+        self.raw = [self.vectors(x, t) for x, t in zip(xs, self.transposed, strict=True)]
+        self.norms = [np.linalg.norm(v, axis=2, keepdims=True) if self.normalize else 1.0 for v in self.raw]
+        self.units = [v / norm for v, norm in zip(self.raw, self.norms, strict=True)]
+        return np.einsum("npk,nqk->npq", *self.units).reshape(len(xs[0]), -1)
+
+    def backward(self, dy):
+        a, b = self.units
+        dy = dy.reshape(len(dy), a.shape[1], b.shape[1])
+        found = []
+        both = [np.einsum("npq,nqk->npk", dy, b), np.einsum("npq,npk->nqk", dy, a)]
+        for d, unit, norm, transposed in zip(both, self.units, self.norms, self.transposed, strict=True):
+            if self.normalize:
+                d = (d - unit * (d * unit).sum(axis=2, keepdims=True)) / norm
+            found.append((np.swapaxes(d, 1, 2) if transposed else d).reshape(len(d), -1))
+        return found
+
+
+class Embedding(ref.Layer):
+    names = ("embeddings",)
+
+    def __init__(self, input_dim, output_dim, penalty=ref.NO_PENALTY):
+        self.shape, self.penalty = (input_dim, output_dim), penalty
+
+    def penalty_of(self, name):
+        return self.penalty
+
+    def forward(self, x, training, mask_key):
+        self.index = x.astype(int)
+        return self.p["embeddings"][self.index].reshape(len(x), -1)
+
+    def backward(self, dy):
+        self.d = {"embeddings": np.zeros(self.shape)}
+        np.add.at(self.d["embeddings"], self.index, dy.reshape(*self.index.shape, -1))
+        return np.zeros(self.index.shape)
+
+
+class CategoryEncoding(ref.Layer):
+    def __init__(self, num_tokens, output_mode="multi_hot"):
+        self.num_tokens, self.output_mode = num_tokens, output_mode
+
+    def forward(self, x, training, mask_key):
+        self.shape = x.shape
+        each = x.astype(int)[:, :, None] == np.arange(self.num_tokens)
+        if self.output_mode == "one_hot":
+            return each.reshape(len(x), -1).astype(float)
+        counts = each.sum(axis=1)
+        return (np.minimum(counts, 1) if self.output_mode == "multi_hot" else counts).astype(float)
+
+    def backward(self, dy):
+        return np.zeros(self.shape)
+
+
+class Rescaling(ref.Layer):
+    def __init__(self, scale, offset=0.0):
+        self.scale, self.offset = scale, offset
+
+    def forward(self, x, training, mask_key):
+        return x * self.scale + self.offset
+
+    def backward(self, dy):
+        return dy * self.scale
+
+
+class Normalization(ref.Layer):
+    names = ("mean", "variance")
+
+    def __init__(self, invert=False):
+        self.invert = invert
+
+    def forward(self, x, training, mask_key):
+        deviation = np.maximum(np.sqrt(self.p["variance"]), 1e-7)
+        return self.p["mean"] + x * deviation if self.invert else (x - self.p["mean"]) / deviation
+
+    def backward(self, dy):
+        deviation = np.maximum(np.sqrt(self.p["variance"]), 1e-7)
+        return dy * deviation if self.invert else dy / deviation
+
+
+class Same(ref.Layer):
+    """What changes shapes and no elements."""
+
+    def forward(self, x, training, mask_key):
+        return x
+
+    def backward(self, dy):
+        return dy
+
+
 class Residual(ref.Layer):
     """y = x + f(x), f being a chain of layers without moving statistics. Weights are named 0.kernel, 0.bias, ..."""
 
@@ -101,12 +245,12 @@ class Network:
         for i, layer in enumerate(layers):
             layer.p = {name: weights.pop(0) for name in layer.names}
             for name in layer.names:
-                if i not in untrained and not name.startswith("moving"):
-                    decayed = optimizer.with_decay_times(1.0 if name == "kernel" else 0.0)
+                if i not in untrained and name not in ref.STATISTICS:
+                    decayed = optimizer.with_decay_times(1.0 if name in ref.DECAYED else 0.0)
                     self.updaters[i, name] = ref.Updater(decayed, layer.penalty_of(name))
 
     def get_weights(self):
-        return [layer.p[name] for layer in self.layers for name in layer.names]
+        return ref.Network.get_weights(self)
 
     def forward(self, xs, training=False):
         """The outputs."""

@@ -104,7 +104,7 @@ def random_weights(shapes, names, rng):
         kind = name.rsplit(".", 1)[-1]
         if kind == "kernel":
             w = rng.normal(size=shape) / np.sqrt(shape[0])
-        elif kind in ("gamma", "moving_variance"):
+        elif kind in ("gamma", "moving_variance", "variance"):
             w = rng.uniform(0.5, 1.5, shape)
         else:
             w = 0.3 * rng.normal(size=shape)

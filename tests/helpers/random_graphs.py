@@ -1,6 +1,6 @@
 """Random networks whose layers are connected in any way, and pairs of them: fastreg's and the oracle's.
 
-A node is a row of pairs.py, or ("add",), ("multiply",), ("concatenate",), and the values that it reads, which are
+A node is a row of pairs.py, or ("add",) or the name of another join, and the values that it reads, which are
 numbered in the order in which they are drawn: inputs first.
 """
 
@@ -18,7 +18,9 @@ from pairs import fastreg_layer, float32, random_weights, reference_layer, round
 
 WIDTHS = (1, 3, 8, 16, 17)
 JOINS = {"add": (layers.Add, graphs.Add), "multiply": (layers.Multiply, graphs.Multiply),
-         "concatenate": (layers.Concatenate, graphs.Concatenate)}
+         "concatenate": (layers.Concatenate, graphs.Concatenate), "average": (layers.Average, graphs.Average),
+         "maximum": (layers.Maximum, graphs.Maximum), "minimum": (layers.Minimum, graphs.Minimum),
+         "subtract": (layers.Subtract, graphs.Subtract)}
 # The last activation and the units of an output, by its loss.
 ENDS = {"mean_squared_error": ("linear", (1, 3)), "binary_crossentropy": ("sigmoid", (1, 3)),
         "sparse_categorical_crossentropy": ("softmax", (3, 5)), "categorical_crossentropy": ("softmax", (3, 5))}
@@ -44,7 +46,7 @@ class Drawing:
     """Draws a network node by node."""
 
     def __init__(self, rng, smooth):
-        self.rng, self.nodes, self.read = rng, [], set()
+        self.rng, self.smooth, self.nodes, self.read = rng, smooth, [], set()
         # Finite differences need functions without corners.
         self.activations = ("tanh", "sigmoid", "gelu", "softplus") + (() if smooth else ("relu", "elu", "leaky_relu"))
         self.inputs = [self.one_of(WIDTHS) for _ in range(rng.integers(1, 4))]
@@ -85,9 +87,10 @@ class Drawing:
             self.join(value)
 
     def join(self, value):
-        row = (self.one_of(list(JOINS)),)
+        # The corners of extremes are where finite differences may not step.
+        row = (self.one_of([name for name in JOINS if not (self.smooth and name in ("maximum", "minimum"))]),)
         others = [v for v, width in enumerate(self.widths) if row[0] == "concatenate" or width == self.widths[value]]
-        chosen = [self.one_of(others) for _ in range(self.rng.integers(1, 3))]
+        chosen = [self.one_of(others) for _ in range(1 if row[0] == "subtract" else self.rng.integers(1, 3))]
         read = [value, *chosen]
         self.add(row, *(map(self.bounded, read) if row[0] == "multiply" else read))
 

@@ -50,6 +50,8 @@ from formulas.rules import (
     Optimizer,
     Penalty,
     RMSprop,
+    Rprop,
+    ScheduleFreeAdamW,
     Updater,
 )
 from formulas.schedules import SCHEDULES
@@ -71,6 +73,8 @@ __all__ = [
     "Optimizer",
     "Penalty",
     "RMSprop",
+    "Rprop",
+    "ScheduleFreeAdamW",
     "Updater",
     "loss_gradient",
     "loss_of",
@@ -185,6 +189,10 @@ def dropout_keep(seed, stream, step, shape, rate):
 # --------------------------------------------------------------------------------------------------------- network
 
 
+# Weights that training does not change by gradients, and those that take AdamW's decay.
+STATISTICS = ("moving_mean", "moving_variance", "mean", "variance")
+DECAYED = ("kernel", "embeddings")
+
 Factors = float | Mapping[str, float]
 
 
@@ -294,13 +302,16 @@ class Network:
         for i, layer in enumerate(layers):
             layer.p = {name: weights.pop(0) for name in layer.names}
             for name in layer.names:
-                if not name.startswith("moving"):
-                    decayed = optimizer.with_decay_times(factor(layer.decays, name) if name == "kernel" else 0.0)
+                if name not in STATISTICS:
+                    decayed = optimizer.with_decay_times(factor(layer.decays, name) if name in DECAYED else 0.0)
                     self.updaters[i, name] = Updater(decayed, layer.penalty_of(name))
         self.steps, self.accumulated = 0, None
 
     def get_weights(self):
-        return [layer.p[name] for layer in self.layers for name in layer.names]
+        """Those to predict with, which are not where ScheduleFreeAdamW takes gradients."""
+        names = [(i, name) for i, layer in enumerate(self.layers) for name in layer.names]
+        weights = {key: updater.evaluated(self.layers[key[0]].p[key[1]]) for key, updater in self.updaters.items()}
+        return [weights[i, name] if (i, name) in weights else self.layers[i].p[name] for i, name in names]
 
     def forward(self, x, training=False):
         for i, layer in enumerate(self.layers):

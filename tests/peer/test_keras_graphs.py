@@ -22,7 +22,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of Keras's and JAX's own imports
     keras = pytest.importorskip("keras")
 
-JOINS = {"add": "Add", "multiply": "Multiply", "concatenate": "Concatenate"}
+JOINS = {"add": "Add", "multiply": "Multiply", "concatenate": "Concatenate", "average": "Average",
+         "maximum": "Maximum", "minimum": "Minimum", "subtract": "Subtract"}
 
 
 def theirs(drawn):

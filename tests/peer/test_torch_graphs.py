@@ -49,6 +49,9 @@ OPTIMIZERS = {
 }
 
 
+FUNCTIONS = {"subtract": torch.sub, "maximum": torch.maximum, "minimum": torch.minimum}
+
+
 class Theirs:
     """The drawn network in PyTorch, with our weights."""
 
@@ -85,6 +88,11 @@ class Theirs:
                 )
             elif row[0] == "concatenate":
                 z = torch.cat(given, dim=1)
+            elif row[0] == "average":
+                z = sum(given) / len(given)
+            elif row[0] in FUNCTIONS:
+                for other in given[1:]:
+                    z = FUNCTIONS[row[0]](z, other)
             elif row[0] != "activation":
                 for other in given[1:]:
                     z = z + other if row[0] == "add" else z * other

@@ -1,6 +1,6 @@
 // Functions that each layer defines in its file: its weights, the width of its output, and its operation. fusion.cpp
-// decides which layers are fused, and make_operation creates the operation. `index` is the layer's index in the spec.
-// It is used to find the weights and is the random stream of the dropout masks.
+// decides which layers are fused, and make_operation creates the operation. `index` is the layer's index in the spec, by
+// which its weights are found.
 #pragma once
 #include <memory>
 #include <optional>
@@ -23,6 +23,11 @@ std::vector<WeightSpec> weights_of(const Dense&, const Widths&);
 std::size_t width_of(const Dense&, const Widths&);
 std::vector<WeightSpec> weights_of(const BatchNormalization&, const Widths&);
 std::size_t width_of(const Concatenate&, const Widths&);
+std::size_t width_of(const Dot&, const Widths&);
+std::vector<WeightSpec> weights_of(const Embedding&, const Widths&);
+std::size_t width_of(const Embedding&, const Widths&);
+std::size_t width_of(const CategoryEncoding&, const Widths&);
+std::vector<WeightSpec> weights_of(const Normalization&, const Widths&);
 
 // What batch normalisation needs to differentiate the preceding Dense layer's activation in its own backward pass.
 struct DenseTail {
@@ -34,6 +39,7 @@ struct DenseTail {
 struct OperationContext {
   const Widths& inputs;
   std::size_t index;               // of the layer in the spec
+  std::size_t stream;              // of random numbers: the index, or another number where the layer is used again
   const Parameters& parameters;
   ActivationKind activation;       // for Dense: the activation that is fused with the product (not softmax)
   const Dropout* dropout;          // null, or a Dropout layer that is fused after this operation
@@ -50,6 +56,15 @@ std::unique_ptr<Operation> make_operation(const Dropout& layer, const OperationC
 std::unique_ptr<Operation> make_operation(const Add& layer, const OperationContext& context);
 std::unique_ptr<Operation> make_operation(const Multiply& layer, const OperationContext& context);
 std::unique_ptr<Operation> make_operation(const Concatenate& layer, const OperationContext& context);
+std::unique_ptr<Operation> make_operation(const Subtract& layer, const OperationContext& context);
+std::unique_ptr<Operation> make_operation(const Average& layer, const OperationContext& context);
+std::unique_ptr<Operation> make_operation(const Maximum& layer, const OperationContext& context);
+std::unique_ptr<Operation> make_operation(const Minimum& layer, const OperationContext& context);
+std::unique_ptr<Operation> make_operation(const Dot& layer, const OperationContext& context);
+std::unique_ptr<Operation> make_operation(const Embedding& layer, const OperationContext& context);
+std::unique_ptr<Operation> make_operation(const CategoryEncoding& layer, const OperationContext& context);
+std::unique_ptr<Operation> make_operation(const Rescaling& layer, const OperationContext& context);
+std::unique_ptr<Operation> make_operation(const Normalization& layer, const OperationContext& context);
 
 // The masks of one dropout layer, kept as bits between forward and backward.
 class DropoutMasks {

@@ -48,9 +48,11 @@ struct FirstFloats {
 // largest float.
 template <class Rule, Penalties kPenalties, bool kSums, bool kPlain, bool kBounded>
 struct VectorStep {
-  static constexpr std::size_t kMoments = Rule::kMoments.kSize;
+  static constexpr std::size_t kMoments = math::kArrays<Rule>;
   static_assert(kMoments <= math::kMaxMoments && Rule::kPowers <= math::kMaxPowers);
+  static constexpr bool kIsOneFunction = math::kIsOneFunction<Rule, V>;
   static constexpr bool kChecks = kPenalties == Penalties::at_run_time;
+  // direction: of a rule that is one function, the new parameter.
   struct Halfway {
     V w, direction, moment[kMoments == 0 ? 1 : kMoments];
   };
@@ -61,7 +63,7 @@ struct VectorStep {
   const bool penalised, proximal, summed;
 
   FASTREG_INLINE explicit VectorStep(const Update& u)
-      : rule(*static_cast<const typename Rule::Description*>(u.description), math::Step{u.rate, u.correction}),
+      : rule(*static_cast<const typename Rule::Description*>(u.description), math::Step{u.rate, u.correction, u.decay}),
         scale(u.grad_scale),
         l1(u.l1),
         two_l2(2.0f * u.l2),
@@ -86,7 +88,10 @@ struct VectorStep {
       if (!proximal) g = g + math::signed_as(l1, e.w);
     }
     if constexpr (kBounded) g = select(rule.square(g, e.moment) < V(math::kLargestSquare), g, math::bounded(g));
-    e.direction = rule.direction(e.w, g, e.moment);
+    if constexpr (kIsOneFunction)
+      e.direction = rule.step(e.w, g, e.moment, proximal ? l1 : V(0.0f));
+    else
+      e.direction = rule.direction(e.w, g, e.moment);
     return e;
   }
 
@@ -98,10 +103,14 @@ struct VectorStep {
       sums.absolute = sums.absolute + abs(e.w);
       sums.square = fma(e.w, e.w, sums.square);
     }
-    const V w = kPlain ? e.w : fnma(decay, e.w, e.w);
-    lanes.store(proximal ? math::proximal_step(rule, w, e.direction, e.moment, l1)
-                         : rule.apply(w, e.direction, e.moment),
-                weights + i);
+    if constexpr (kIsOneFunction) {
+      lanes.store(e.direction, weights + i);
+    } else {
+      const V w = kPlain ? e.w : fnma(decay, e.w, e.w);
+      lanes.store(proximal ? math::proximal_step(rule, w, e.direction, e.moment, l1)
+                           : rule.apply(w, e.direction, e.moment),
+                  weights + i);
+    }
   }
 
   // Returns false and does nothing if a mean of squares needs kBounded.

@@ -60,13 +60,18 @@ inline constexpr double kLargestFloat = 0x1.fffffep127;
 inline constexpr Interval kFinite{-kLargestFloat, kLargestFloat, false, false, "finite (float32)"};
 inline constexpr Interval kPositive{0.0, kLargestFloat, true, false, "> 0 and finite (float32)"};
 inline constexpr Interval kNotNegative{0.0, kLargestFloat, false, false, ">= 0 and finite (float32)"};
+inline constexpr Interval kNotPositive{-kLargestFloat, 0.0, false, false, "<= 0 and finite (float32)"};
+inline constexpr Interval kAboveOne{1.0, kLargestFloat, true, false, "> 1 and finite (float32)"};
 // For numbers that are added to a divisor, because vector code treats denormals as zero.
 inline constexpr Interval kNormal{0x1p-126, kLargestFloat, false, false, ">= 2^-126 and finite (float32)"};
 inline constexpr Interval kFraction{0.0, 1.0, false, true, "in [0, 1)"};
+inline constexpr Interval kInnerFraction{0.0, 1.0, true, true, "in (0, 1)"};
 inline constexpr Interval kClosedFraction{0.0, 1.0, false, false, "in [0, 1]"};
 // For numbers of columns: widths and row indices fit into 31 bits, and sizes of buffers are far from the limit of
 // size_t.
 inline constexpr Interval kWidth{1.0, 0x1p31, false, true, "in [1, 2^31)"};
+
+inline constexpr Interval kCount{0.0, 0x1p31, false, true, "in [0, 2^31)"};
 
 // The names of an enum's values, in their order; an enum that is the type of a field specialises it:
 //   template <> struct Choices<Average> { static constexpr const char* kNames[] = {"micro", "macro"}; };

@@ -8,6 +8,7 @@
 
 #include "fastreg/constraints.h"
 #include "fastreg/enums.h"
+#include "fastreg/feature_layers.h"
 #include "fastreg/fields.h"
 #include "fastreg/initializers.h"
 #include "fastreg/multipliers.h"
@@ -71,8 +72,9 @@ struct Dropout {
       fields(field("rate", &Dropout::rate, kFraction), field("seed", &Dropout::seed));
 };
 
-// Joins read two or more values and have no weights. Add and Multiply compute the sum and the product, element by
-// element, of values with the same width; Concatenate puts the columns of any values side by side.
+// Joins read two or more values, or as many as kInputs says, and have no weights. Add, Subtract, Multiply, Average,
+// Maximum and Minimum compute element by element, from left to right, and their values have the same width; Concatenate
+// puts the columns of any values side by side.
 struct Add {
   static constexpr const char* kName = "Add";
   static constexpr bool kJoin = true;
@@ -88,8 +90,43 @@ struct Concatenate {
   static constexpr bool kJoin = true;
   static constexpr auto kFields = fields();
 };
+struct Subtract {
+  static constexpr const char* kName = "Subtract";
+  static constexpr bool kJoin = true;
+  static constexpr std::size_t kInputs = 2;
+  static constexpr auto kFields = fields();
+};
+struct Average {
+  static constexpr const char* kName = "Average";
+  static constexpr bool kJoin = true;
+  static constexpr auto kFields = fields();
+};
+struct Maximum {
+  static constexpr const char* kName = "Maximum";
+  static constexpr bool kJoin = true;
+  static constexpr auto kFields = fields();
+};
+struct Minimum {
+  static constexpr const char* kName = "Minimum";
+  static constexpr bool kJoin = true;
+  static constexpr auto kFields = fields();
+};
+// Each row of the two inputs holds vectors of `length` elements: one after the other, or, if it is transposed, element
+// by element, the first of all vectors before the second. y has the scalar product of each vector of the first with
+// each of the second, in this order. normalize: the vectors are divided by their Euclidean norms first.
+struct Dot {
+  static constexpr const char* kName = "Dot";
+  static constexpr bool kJoin = true;
+  static constexpr std::size_t kInputs = 2;
+  std::size_t length = 1;
+  bool first_transposed = false, second_transposed = false, normalize = false;
+  static constexpr auto kFields =
+      fields(required_field("length", &Dot::length, kWidth), field("first_transposed", &Dot::first_transposed),
+             field("second_transposed", &Dot::second_transposed), field("normalize", &Dot::normalize));
+};
 
-using Layers = List<Dense, Activation, BatchNormalization, Dropout, Add, Multiply, Concatenate>;
+using Layers = List<Dense, Activation, BatchNormalization, Dropout, Add, Multiply, Concatenate, Subtract, Average,
+                    Maximum, Minimum, Dot, Embedding, CategoryEncoding, Rescaling, Normalization>;
 using Layer = Layers::Into<std::variant>;
 
 }  // namespace fastreg

@@ -20,12 +20,18 @@ struct FrozenLayer {
 };
 
 // A node of a frozen network. Values are numbered as in NetworkSpec: first the inputs, then the output of each node. A
-// chain is a list of layers; the other kinds join values.
+// chain is a list of layers; embedding and category_encoding read one value; the other kinds join values.
 struct FrozenNode {
-  enum class Kind : std::uint8_t { chain, add, multiply, concatenate };
+  enum class Kind : std::uint8_t {
+    chain, add, multiply, concatenate, subtract, average, maximum, minimum, dot, embedding, category_encoding
+  };
   Kind kind = Kind::chain;
   std::vector<std::size_t> inputs;
   std::vector<FrozenLayer> layers;   // only if kind is chain
+  Dot dot{};                         // only if kind is dot
+  CategoryEncoding encoding{};       // only if kind is category_encoding
+  std::vector<float> table{};        // only if kind is embedding: row-major
+  std::size_t columns = 1;           // of the table
 };
 struct FrozenNetwork {
   std::vector<NetworkInput> inputs;

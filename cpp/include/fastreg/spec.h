@@ -19,7 +19,7 @@
 namespace fastreg {
 
 using Loss = Losses::Into<std::variant>;
-using Metric = Metrics::Into<std::variant>;
+using Metric = AllMetrics::Into<std::variant>;
 using Optimizer = Optimizers::Into<std::variant>;
 
 // A network is a graph of numbered values: first its inputs, then the output of each node, in order. A node applies a
@@ -55,6 +55,7 @@ struct OutputTraining {
   Loss loss;
   std::vector<Metric> metrics;
   float weight = 1.0f;
+  std::vector<Metric> weighted_metrics{};   // metrics that use the weights of rows; `metrics` do not
 };
 
 struct TrainingSpec {
@@ -65,10 +66,11 @@ struct TrainingSpec {
   // Which weights the optimizer's weight decay leaves out: those whose name is one of these, as in "layers.0.kernel",
   // or has one of these in its last part, as in "kernel". Without a value only kernels decay.
   std::optional<std::vector<std::string>> excluded_from_weight_decay{};
+  std::vector<Metric> weighted_metrics{};
 };
 
 // The JSON description, `{"format": 1, "n_features": ..., "seed": ..., "layers": [...], "loss": ..., "optimizer": ...,
-// "metrics": [...]}`; cpp/core/description.cpp documents every field. Throws std::invalid_argument, naming the field,
+// "metrics": [...], "weighted_metrics": [...]}`; cpp/core/description.cpp documents every field. Throws std::invalid_argument, naming the field,
 // the rule and the value. Other members are ignored, so that Python may keep its own beside them.
 NetworkSpec parse_network(const std::string& description);
 TrainingSpec parse_training(const std::string& description);
@@ -78,6 +80,7 @@ TrainingSpec parse_training(const std::string& description);
 Optimizer parse_optimizer(const std::string& json);
 // Does the same for the object of a loss.
 Loss parse_loss(const std::string& json);
+Metric parse_metric(const std::string& json);
 // Whether the targets of the loss are labels and not a matrix.
 bool takes_labels(const Loss& loss);
 

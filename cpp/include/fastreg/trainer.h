@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "fastreg/metric_state.h"
 #include "fastreg/network.h"
 
 namespace fastreg {
@@ -90,6 +91,7 @@ struct FitOptions {
   // Whether the weights are exchanged for their averages when the run ends, where the optimizer keeps averages and no
   // best weights are restored. The next run exchanges them back before its first step.
   bool show_averages = true;
+  std::vector<MetricFunction*> metric_functions{};   // those that metrics::Function names by their index
 };
 
 // An observer of a run. It is called on the calling thread, between steps, with the caller's floating-point mode. It
@@ -140,7 +142,7 @@ class Trainer {
            FitResult& result);
   // Returns {loss including penalties, metrics...} in inference mode; for several outputs {loss including penalties,
   // the loss of each output, the metrics of each}. The losses of the outputs are without their weights.
-  std::vector<double> evaluate(const Dataset& data);
+  std::vector<double> evaluate(const Dataset& data, const std::vector<MetricFunction*>& functions = {});
   // The number of figures that evaluate() returns.
   std::size_t log_count() const;
 

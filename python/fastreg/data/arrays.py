@@ -11,6 +11,7 @@ whatever they are.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -38,6 +39,10 @@ _MISTAKABLE = (str, bytes, np.datetime64, np.timedelta64)
 
 # How often float64 features are read before converting all of them once is quicker (bench/NOTES.md).
 _PASSES_AS_FLOAT64 = 3
+
+# The largest of the weights is usually below this and above its inverse, so that float32 holds even those that are far
+# smaller.
+_USUAL_WEIGHT = 2.0**32
 
 # The random stream of validation_split. Shuffling, dropout and initial weights have other streams.
 _SPLIT_STREAM = 0x40000000
@@ -129,25 +134,65 @@ def _raise_not_finite(array: NDArray[Any], name: str, source: object) -> None:
     raise ValueError(f"{name}: must be finite numbers, got {what} in {where}")
 
 
-def features(value: object, n_features: int | None = None, name: str = "x", passes: int = 1) -> Features:
-    """Rows of features, (n, n_features) with n >= 1, in a form that the core can read ``passes`` times."""
+def features(
+    value: object, shape: tuple[int, ...] | None = None, name: str = "x", passes: int = 1, limit: int | None = None
+) -> Features:
+    """Rows of features, (n, elements of a row) with n >= 1, in a form that the core can read ``passes`` times.
+
+    Args:
+        value: The rows, (n, *shape); one number in each row may also be given as (n,).
+        shape: The shape of a row; None takes any number of features.
+        name: What messages call the value.
+        passes: How often the core reads it.
+        limit: If it is not None, every element must be an integer in [0, limit).
+    """
     array = numeric(value, name)
-    if array.ndim != 2:
-        hint = ""
-        if array.ndim == 1:
-            hint = "; reshape(-1, 1) makes one column of it, reshape(1, -1) one row"
-        elif array.ndim > 2:
-            hint = f"; reshape({len(array)}, -1) makes rows of it"
-        raise ValueError(f"{name}: must be 2-D (rows, features), got shape {array.shape}{hint}")
+    if array.ndim != 2 or (shape is not None and len(shape) != 1):
+        array = _flat_rows(array, shape, name)
     if array.size == 0:
         raise ValueError(f"{name}: must not be empty, got shape {array.shape}")
-    if n_features is not None and array.shape[1] != n_features:
-        raise ValueError(f"{name}: the network takes {n_features} features, got {array.shape[1]}")
+    if shape is not None and len(shape) == 1 and array.shape[1] != shape[0]:
+        raise ValueError(f"{name}: the network takes {shape[0]} features, got {array.shape[1]}")
+    if limit is not None:
+        _check_indices(array, limit, name)
     if not _readable(array, passes):
         return to_float32(array, name, value)
     if not _core.all_finite(array):
         _raise_not_finite(array, name, value)
     return array
+
+
+def _flat_rows(array: NDArray[Any], shape: tuple[int, ...] | None, name: str) -> NDArray[Any]:
+    """Rows of a shape as rows of numbers."""
+    wanted = "(rows, features)" if shape is None else str(("rows", *shape)).replace("'", "")
+    if shape is None or (len(shape) == 1 and shape[0] != 1):
+        hint = ""
+        if array.ndim == 1:
+            hint = "; reshape(-1, 1) makes one column of it, reshape(1, -1) one row"
+        elif array.ndim > 2:
+            hint = f"; Flatten() as the first layer or reshape({len(array)}, -1) makes rows of it"
+        raise ValueError(f"{name}: must be 2-D {wanted}, got shape {array.shape}{hint}")
+    single = math.prod(shape) == 1 and array.ndim > 0 and math.prod(array.shape[1:]) == 1
+    if array.ndim == 0 or (array.shape[1:] != shape and not single):
+        raise ValueError(f"{name}: must have the shape {wanted}, got {array.shape}")
+    return array.reshape(len(array), math.prod(shape))
+
+
+def row_shape(value: object, name: str = "x") -> tuple[int, ...]:
+    """The shape of a row of features, whose number of dimensions is free. One number in each row must be (n, 1)."""
+    shape = np.shape(value) if type(value) is np.ndarray else numeric(value, name).shape
+    return shape[1:] if len(shape) > 1 else ()
+
+
+def _check_indices(array: NDArray[Any], limit: int, name: str) -> None:
+    """Raises ValueError unless every element is an integer in [0, limit)."""
+    bad = (array < 0) | (array >= limit)
+    if array.dtype.kind == "f":
+        bad |= array != np.floor(array)
+    if bad.any():
+        row, column = np.unravel_index(int(np.argmax(bad)), bad.shape)
+        got = array[row, column].item()
+        raise ValueError(f"{name}: must be integers in [0, {limit}), got {got} in row {row}, column {column}")
 
 
 def targets(value: object, loss: Loss, n_rows: int, n_outputs: int, name: str = "y") -> Floats | Labels:
@@ -226,7 +271,7 @@ def network_weights(value: object, info: Sequence[tuple[str, tuple[int, ...], bo
         if array.shape != shape:
             raise ValueError(f"{call}: {name} must have shape {shape}, got {array.shape}")
         converted.append(to_float32(array, f"{call}: {name}"))
-        if name.endswith("moving_variance") and array.min() < 0:
+        if name.endswith("variance") and array.min() < 0:
             raise ValueError(f"{call}: {name} must be >= 0, got {float(array.min())!r}")
     return converted
 
@@ -253,13 +298,16 @@ def sample_weights(value: object, n_rows: int, rows: Rows | None = None, name: s
 
 
 def _within_float32(weights: NDArray[Any], rows: Rows | None) -> NDArray[Any]:
-    """Weights >= 0. If they are wider than float32, a power of two scales them so that the largest is in [0.5, 1).
+    """Weights >= 0. If float32 may not reach them, a power of two scales them so that the largest is in [0.5, 1).
 
-    With ``rows``, only the largest of these rows counts; the other weights stay within float32 and are never read.
+    Others stay as they are, because metrics that count add weights up. With ``rows``, only the largest of these rows
+    counts; the other weights stay within float32 and are never read.
     """
     if weights.dtype.kind != "f" or weights.dtype.itemsize <= 4 or not np.isfinite(weights).all():
         return weights
     largest = np.max(weights if rows is None else weights[rows])
+    if 1 / _USUAL_WEIGHT <= largest <= _USUAL_WEIGHT:
+        return weights if rows is None else np.minimum(weights, np.finfo(np.float32).max)
     with np.errstate(over="ignore", under="ignore"):
         scaled: NDArray[Any] = np.ldexp(weights, -np.frexp(largest)[1])
     return scaled if rows is None else np.minimum(scaled, np.finfo(np.float32).max)

@@ -7,7 +7,8 @@ hold are still refused, because the conversion would change them silently.
 
 from __future__ import annotations
 
-from typing import NoReturn
+import math
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,17 @@ def features(value: object, n_features: int, names: Names | None = None) -> NDAr
     return converted
 
 
-def refuse_out(value: object, shape: tuple[int, int]) -> NoReturn:
+def flat_rows(value: object, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Rows of a shape as rows of numbers, n >= 0. One number in each row may also be given as (n,)."""
+    array = numeric(value, "x")
+    single = math.prod(shape) == 1 and array.ndim > 0 and math.prod(array.shape[1:]) == 1
+    if array.ndim == 0 or (array.shape[1:] != shape and not single):
+        wanted = str(("rows", *shape)).replace("'", "")
+        raise ValueError(f"x: must have the shape {wanted}, got {array.shape}")
+    return array.reshape(len(array), math.prod(shape))
+
+
+def refuse_out(value: object, shape: tuple[int, ...]) -> NoReturn:
     """Raises the error for an ``out`` that is not a writable float32 array of this shape."""
     if not isinstance(value, np.ndarray):
         raise TypeError(f"out: must be a NumPy array, since it is written to, got {describe(value)}")

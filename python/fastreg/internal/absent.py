@@ -12,10 +12,9 @@ from importlib import import_module
 _DENSE_ONLY = "networks are stacks of dense layers; a row of n features goes into Dense, so flatten other data first"
 _REGRESSION = "the losses for numbers are 'mean_squared_error' and, with outliers, 'huber'"
 _CLASSES = "the losses for classes are the cross-entropies: binary, categorical and sparse_categorical"
-_COMPUTE = "compute it from predict's outputs, with sklearn.metrics say"
 _RECTIFIED = "'leaky_relu', 'elu', 'selu', 'gelu', 'silu' and 'mish' are the ones of this kind that there are"
 _BOUNDED = "'sigmoid' and 'tanh' are the bounded ones that there are"
-_ADAPTIVE = "'adam', 'adamw', 'lion', 'rmsprop' and 'sgd' with momentum are there"
+_ADAPTIVE = "'adamw', 'lion', 'nadam', 'radam' and 'schedulefreeadamw' are newer ones that are there"
 _SUBCLASS = "derive from callbacks.Callback, whose on_epoch_end can do it"
 _JOINS = "Add, Multiply and Concatenate join values"
 _FUNCTIONAL = "fastreg.Model is the functional form, fastreg.Sequential the chain"
@@ -87,26 +86,20 @@ _SAID: dict[str, dict[str, str]] = {
         "logloss BCELoss BCEWithLogitsLoss MultiMarginLoss softmax_cross_entropy deviance perceptron",
     },
     "metric": {
-        _COMPUTE: "Precision Recall TruePositives TrueNegatives FalsePositives FalseNegatives FBetaScore "
-        "PrecisionAtRecall RecallAtPrecision SensitivityAtSpecificity SpecificityAtSensitivity R2Score "
-        "TopKCategoricalAccuracy SparseTopKCategoricalAccuracy MeanIoU IoU BinaryIoU OneHotIoU OneHotMeanIoU "
-        "CosineSimilarity MeanAbsolutePercentageError MeanSquaredLogarithmicError LogCoshError PearsonCorrelation "
-        "ConcordanceCorrelation Poisson mape msle r2 average_precision "
-        "balanced_accuracy matthews_corrcoef cohen_kappa kappa specificity sensitivity log_cosh "
-        "top_k_categorical_accuracy",
-        "'auc' is its name here, as in Keras": "roc_auc roc_auc_score",
-        "'f1_score' is its name here, as in Keras": "f1",
-        "the square root of 'mean_squared_error'": "RootMeanSquaredError rmse",
-        "the history has the loss under 'loss' and, with validation data, 'val_loss'": "BinaryCrossentropy "
-        "CategoricalCrossentropy SparseCategoricalCrossentropy Hinge SquaredHinge CategoricalHinge KLDivergence kld "
-        "crossentropy log_loss Huber",
-        "a mean of a metric over epochs can be taken from the history": "Mean Sum MeanMetricWrapper MeanTensor",
-        "'accuracy' takes the one that fits the loss; BinaryAccuracy, CategoricalAccuracy and "
-        "SparseCategoricalAccuracy are the classes": "Accuracy",
+        "it is for images; compute it from predict's outputs": "MeanIoU IoU BinaryIoU OneHotIoU OneHotMeanIoU",
+        "'auc' is its name here, as in Keras, and AUC(curve='PR') is the average precision": "roc_auc roc_auc_score "
+        "average_precision average_precision_score pr_auc",
+        "metrics.Mean and metrics.Sum are for loops of your own": "Mean Sum MeanTensor",
+        "the metrics of its kind are 'binary_crossentropy', 'categorical_crossentropy' and "
+        "'sparse_categorical_crossentropy'": "crossentropy log_loss",
+        "the history has the loss under 'loss' and, with validation data, 'val_loss'": "Huber",
     },
     "optimizer": {
-        _ADAPTIVE: "Adagrad Adadelta Adamax Nadam Ftrl Adafactor Lamb Muon LossScaleOptimizer RAdam NAdam Rprop "
-        "ASGD LBFGS lbfgs SparseAdam SophiaG AdaBelief Ranger Shampoo Lars Novograd Adahessian AMSGrad",
+        _ADAPTIVE: "Adafactor Lamb Muon ASGD LBFGS lbfgs SparseAdam SophiaG AdaBelief Ranger Shampoo Lars Novograd "
+        "Adahessian",
+        "Adam and AdamW have amsgrad=True": "AMSGrad",
+        "everything computes in float32, where losses need no scale": "LossScaleOptimizer",
+        "one optimizer trains a model": "MultiOptimizer OptimizerMap",
     },
     "initializer": {
         "the GlorotUniform and GlorotNormal are Xavier's": "xavier xavier_uniform xavier_normal XavierUniform "

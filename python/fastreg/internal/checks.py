@@ -41,8 +41,11 @@ POSITIVE = Range("be > 0", 0.0, ends="(]")
 # The range of a number that is added to a divisor. The core treats denormals as zero.
 NORMAL = Range("be >= 2**-126", 2.0**-126)
 NON_NEGATIVE = Range("be >= 0", 0.0)
+NOT_POSITIVE = Range("be <= 0", high=0.0)
+ABOVE_ONE = Range("be > 1", 1.0, ends="(]")
 AT_LEAST_ONE = Range("be >= 1", 1.0)
 FRACTION = Range("be in [0, 1)", 0.0, 1.0, "[)")
+INNER_FRACTION = Range("be in (0, 1)", 0.0, 1.0, "()")
 CLOSED_FRACTION = Range("be in [0, 1]", 0.0, 1.0)
 
 # What a number must satisfy: a range, or the words for the message and the test.

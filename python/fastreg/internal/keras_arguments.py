@@ -36,7 +36,6 @@ _MODEL: dict[str, dict[str, tuple[object, ...]]] = {
     "Sequential": {"trainable": (True,)},
     "Model": {"trainable": (True,)},
     "compile": {
-        "weighted_metrics": (None, []),
         "run_eagerly": (False, None),
         "steps_per_execution": (1, "auto"),
         "jit_compile": ("auto", True, False, None),
@@ -106,6 +105,24 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
         "renorm_clipping": _NONE,
         "renorm_momentum": _NUMBER,
     },
+    "Embedding": {
+        "mask_zero": (False,),
+        "weights": _NONE,
+        "lora_rank": _NONE,
+        "lora_alpha": _NONE,
+        "quantization_config": _NONE,
+        "input_length": _ROWS,
+    },
+    "CategoryEncoding": {"sparse": (False,)},
+    "Discretization": {"sparse": (False,)},
+    "StringLookup": {"sparse": (False,), "encoding": ("utf-8",), "idf_weights": _NONE, "salt": _NONE},
+    "IntegerLookup": {
+        "sparse": (False,),
+        "vocabulary_dtype": ("int64", "int32"),
+        "idf_weights": _NONE,
+        "salt": _NONE,
+        "oov_method": ("floormod",),
+    },
     "Input": {
         "sparse": (None, False),
         "ragged": (None, False),
@@ -117,10 +134,20 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
     "BinaryCrossentropy": {"axis": (-1, 1), "label_smoothing": (0, 0.0)},
     "CategoricalCrossentropy": {"axis": (-1, 1), "label_smoothing": (0, 0.0)},
     "SparseCategoricalCrossentropy": {"axis": (-1, 1), "ignore_class": _NONE},
-    "BinaryAccuracy": {"threshold": (0.5,)},
-    "Adam": {"amsgrad": (False,)},
-    "AdamW": {"amsgrad": (False,)},
-    "RMSprop": {"momentum": (0, 0.0), "centered": (False,)},
+    "AUC": {
+        "num_thresholds": _ROWS,
+        "summation_method": ("interpolation", "minoring", "majoring"),
+        "thresholds": _NONE,
+        "num_labels": _ROWS,
+        "label_weights": _NONE,
+        "from_logits": (False, True),
+    },
+    "PrecisionAtRecall": {"num_thresholds": _ROWS},
+    "RecallAtPrecision": {"num_thresholds": _ROWS},
+    "SensitivityAtSpecificity": {"num_thresholds": _ROWS},
+    "SpecificityAtSensitivity": {"num_thresholds": _ROWS},
+    "SparseTopKCategoricalAccuracy": {"from_sorted_ids": (False,)},
+    "CosineSimilarity": {"axis": (-1, 1)},
 }
 
 # These base classes tell a type checker about the arguments; at run time they are empty. A type checker expects that
@@ -143,6 +170,40 @@ if TYPE_CHECKING:
         lora_rank: InitVar[None] = None
         lora_alpha: InitVar[None] = None
         quantization_config: InitVar[None] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class EmbeddingArguments(LayerArguments):
+        """Arguments of Keras's embedding."""
+
+        mask_zero: InitVar[bool] = False
+        weights: InitVar[None] = None
+        lora_rank: InitVar[None] = None
+        lora_alpha: InitVar[None] = None
+        quantization_config: InitVar[None] = None
+        input_length: InitVar[int | None] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class EncodingArguments(LayerArguments):
+        """Arguments of Keras's encodings."""
+
+        sparse: InitVar[bool] = False
+
+    @dataclass(frozen=True, kw_only=True)
+    class StringLookupArguments(EncodingArguments):
+        """Arguments of Keras's string lookup."""
+
+        encoding: InitVar[str] = "utf-8"
+        idf_weights: InitVar[None] = None
+        salt: InitVar[None] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class IntegerLookupArguments(EncodingArguments):
+        """Arguments of Keras's integer lookup."""
+
+        vocabulary_dtype: InitVar[str] = "int64"
+        idf_weights: InitVar[None] = None
+        salt: InitVar[None] = None
+        oov_method: InitVar[str] = "floormod"
 
     @dataclass(frozen=True, kw_only=True)
     class NormalizationArguments(LayerArguments):
@@ -201,10 +262,26 @@ if TYPE_CHECKING:
         dtype: InitVar[object] = None
 
     @dataclass(frozen=True, kw_only=True)
-    class BinaryAccuracyArguments(MetricArguments):
-        """Arguments of Keras's binary accuracy."""
+    class AxisArguments(MetricArguments):
+        """Arguments of Keras's metrics along an axis."""
 
-        threshold: InitVar[float] = 0.5
+        axis: InitVar[int] = -1
+
+    @dataclass(frozen=True, kw_only=True)
+    class AtThresholdArguments(MetricArguments):
+        """Arguments of Keras's metrics over all thresholds."""
+
+        num_thresholds: InitVar[int] = 200
+
+    @dataclass(frozen=True, kw_only=True)
+    class AUCArguments(AtThresholdArguments):
+        """Arguments of Keras's a u c."""
+
+        summation_method: InitVar[str] = "interpolation"
+        thresholds: InitVar[None] = None
+        num_labels: InitVar[int | None] = None
+        label_weights: InitVar[None] = None
+        from_logits: InitVar[bool] = False
 
     @dataclass(frozen=True, kw_only=True)
     class ScaledArguments:
@@ -220,34 +297,16 @@ if TYPE_CHECKING:
         loss_scale_factor: InitVar[None] = None
 
     @dataclass(frozen=True, kw_only=True)
-    class AdamArguments(OptimizerArguments):
-        """Arguments of Keras's adam."""
-
-        amsgrad: InitVar[bool] = False
-
-    @dataclass(frozen=True, kw_only=True)
-    class AdamWArguments(OptimizerArguments):
-        """Arguments of Keras's adam w."""
-
-        amsgrad: InitVar[bool] = False
-
-    @dataclass(frozen=True, kw_only=True)
-    class RMSpropArguments(OptimizerArguments):
-        """Arguments of Keras's r m sprop."""
-
-        momentum: InitVar[float] = 0.0
-        centered: InitVar[bool] = False
-
-    @dataclass(frozen=True, kw_only=True)
     class ScheduleArguments:
         """Arguments of Keras's schedule."""
 
         name: InitVar[str | None] = None
 else:
+    EmbeddingArguments = EncodingArguments = StringLookupArguments = IntegerLookupArguments = object
     LayerArguments = DenseArguments = NormalizationArguments = InputArguments = object
     LossArguments = CrossentropyArguments = SparseCrossentropyArguments = object
-    MetricArguments = BinaryAccuracyArguments = object
-    ScaledArguments = OptimizerArguments = AdamArguments = AdamWArguments = RMSpropArguments = object
+    MetricArguments = AxisArguments = AtThresholdArguments = AUCArguments = object
+    ScaledArguments = OptimizerArguments = object
     ScheduleArguments = object
 
 # What to use instead of an argument that has another than its idle value.
@@ -257,10 +316,10 @@ _INSTEAD = {
     "label_smoothing": "smooth the targets yourself: y * (1 - s) + s / classes",
     "ignore_class": "give the rows of that class sample_weight 0",
     "reduction": "the loss is the mean over rows",
-    "threshold": "compute it from predict's outputs",
+    "thresholds": "areas are exact, without thresholds",
+    "label_weights": "multi_label=True gives all columns the same weight",
     "batch_shape": "give shape, without the rows of a batch",
     "trainable": "model.trainable can be set",
-    "weighted_metrics": "metrics are not weighted",
     "steps_per_epoch": "an epoch is every row once",
     "overwrite": "save replaces the file; ask os.path.exists before",
 }

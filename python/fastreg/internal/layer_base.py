@@ -1,12 +1,15 @@
 """The base of the layers, and the values that they are called on. Descriptions only; ``fastreg.layers`` has the layers.
 
-It knows no single layer. What a layer makes of a width and which weights it has, C++ says (cpp/core/layers).
+It knows no single layer. What a layer makes of a width and which weights it has, C++ says (cpp/core/layers). There a
+value is a matrix with a row for each row of the batch. Here it has the shape of such a row, ``(28, 28)`` for an image,
+whose elements the row of the matrix has in C order.
 """
 
 import json
+import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 
 from fastreg import _core
 from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT, Rule, check_int, check_name, describe
@@ -14,22 +17,36 @@ from fastreg.internal.dataclasses import KW_ONLY, InitVar, dataclass, field, fie
 from fastreg.internal.description import Description, registry_of
 from fastreg.internal.multipliers import Multiplier
 
-__all__ = ["FEATURE_AXIS", "Join", "Layer", "Part", "Symbol", "Value", "check_features"]
+__all__ = [
+    *("FEATURE_AXIS", "Join", "Layer", "Lowering", "Part", "Shape", "Symbol", "Value"),
+    *("batch_shape", "check_shape", "told"),
+]
+
+# The shape of a value without the rows of the batch.
+Shape = tuple[int, ...]
 
 # The names of the axis of features, which is the only one.
 FEATURE_AXIS: Rule = ("be -1 or 1", lambda v: v in (-1, 1))
 
 
-def check_features(owner: str, name: str, shape: object) -> int:
-    """The number of features of an input shape: n, (n,) or (None, n)."""
-    if isinstance(shape, (tuple, list)):
-        if len(shape) == 2 and shape[0] is None:
-            shape = shape[1]
-        elif len(shape) == 1:
-            shape = shape[0]
-        else:
-            raise ValueError(f"{owner}: {name} must be (n,) for n features, got {describe(shape)}")
-    return check_int(owner, name, shape, AT_LEAST_ONE, WIDTH_LIMIT)
+def check_shape(owner: str, name: str, shape: object) -> Shape:
+    """An input shape without the rows of a batch: n and (n,) are n features, and None in front stands for the rows."""
+    sizes = list(shape) if isinstance(shape, (tuple, list)) else [shape]
+    if len(sizes) > 1 and sizes[0] is None:
+        del sizes[0]
+    checked = tuple(check_int(owner, name, size, AT_LEAST_ONE, WIDTH_LIMIT) for size in sizes)
+    check_int(owner, f"the number of elements of {name}", math.prod(checked), AT_LEAST_ONE, WIDTH_LIMIT)
+    return checked
+
+
+def told(shape: Shape) -> str:
+    """A shape in the words of a message."""
+    return f"{shape[0]} features" if len(shape) == 1 else f"shape {shape}"
+
+
+def batch_shape(shape: Shape) -> tuple[int | None, ...]:
+    """A shape with None for the rows of the batch, as Keras shows it."""
+    return (None, *shape)
 
 
 class Part(Description):
@@ -40,9 +57,30 @@ class Symbol:
     """What layers are called on, in a network that is being described: an ``Input``, or a :class:`Value`."""
 
     @property
-    def width(self) -> int:
-        """Number of features."""
+    def row_shape(self) -> Shape:
+        """The shape, without the rows of the batch."""
         raise NotImplementedError
+
+    @property
+    def width(self) -> int:
+        """Number of features: the elements of a row."""
+        return math.prod(self.row_shape)
+
+
+class Lowering(Protocol):
+    """What a layer is written into as layers of C++ (``model/graphs.py``)."""
+
+    def add(self, layer: "Layer", config: dict[str, Any], values: tuple[int, ...]) -> int:
+        """Appends a layer of C++ that reads these values. Returns the number of the value that it makes.
+
+        Args:
+            layer: The layer that it belongs to.
+            config: Its JSON form.
+            values: Numbers of values.
+        """
+
+    def shape(self, value: int) -> Shape:
+        """The shape of a value."""
 
 
 class Value(Symbol):
@@ -53,21 +91,21 @@ class Value(Symbol):
         inputs: What it was called on.
     """
 
-    def __init__(self, layer: "Layer", inputs: tuple[Symbol, ...], width: int) -> None:
-        self.layer, self.inputs, self._width = layer, inputs, width
+    def __init__(self, layer: "Layer", inputs: tuple[Symbol, ...], shape: Shape) -> None:
+        self.layer, self.inputs, self._shape = layer, inputs, shape
 
     @property
-    def width(self) -> int:
-        """Number of features."""
-        return self._width
+    def row_shape(self) -> Shape:
+        """The shape, without the rows of the batch."""
+        return self._shape
 
     @property
-    def shape(self) -> tuple[None, int]:
-        """``(None, width)``, as Keras has it: any number of rows."""
-        return None, self.width
+    def shape(self) -> tuple[int | None, ...]:
+        """``(None, width)``, or with more dimensions, as Keras has it: any number of rows."""
+        return batch_shape(self._shape)
 
     def __repr__(self) -> str:
-        return f"<Value of {self.width} features, made by {self.layer!r}>"
+        return f"<Value of {told(self._shape)}, made by {self.layer!r}>"
 
 
 _L = TypeVar("_L", bound="Layer")
@@ -79,7 +117,7 @@ class Layer(Part):
 
     Args:
         name: Name in ``summary()``, unique within a model; None takes one after the class.
-        input_shape: ``(n,)`` for n input features, on a first layer.
+        input_shape: ``(n,)`` for n input features, on a first layer; with more dimensions where the layer takes them.
         input_dim: The same as a number.
         trainable: False keeps the weights as they are in training: they have no gradient, no moments and no penalty.
             A batch normalisation then normalises by its moving averages, as it does in inference.
@@ -91,7 +129,6 @@ class Layer(Part):
     """
 
     _transient: ClassVar[frozenset[str]] = frozenset({"input_shape"})
-
     _: KW_ONLY
     input_shape: tuple[int, ...] | None = field(default=None, compare=False)
     input_dim: InitVar[int | None] = None
@@ -100,14 +137,14 @@ class Layer(Part):
     learning_rate_multiplier: Multiplier = 1.0
     weight_decay_multiplier: Multiplier = 1.0
 
-    def __post_init__(self, input_dim: int | None) -> None:
+    def __post_init__(self, input_dim: int | None = None) -> None:
         owner = type(self).__name__
         registry_of(Layer).check_built_in("layers", self)
         super().__post_init__()
         if self.input_shape is not None:
-            self._set(input_shape=(check_features(owner, "input_shape", self.input_shape),))
+            self._set(input_shape=check_shape(owner, "input_shape", self.input_shape))
         if input_dim is not None:
-            shape = (check_features(owner, "input_dim", input_dim),)
+            shape = check_shape(owner, "input_dim", input_dim)
             if self.input_shape not in (None, shape):
                 raise ValueError(f"{owner}: input_dim {shape[0]} contradicts input_shape {self.input_shape}")
             self._set(input_shape=shape)
@@ -132,9 +169,9 @@ class Layer(Part):
         """
         owner = type(self).__name__
         value = _checked_value(owner, inputs)
-        if self.input_shape not in (None, (value.width,)):
-            raise ValueError(f"{owner}: input_shape is {self.input_shape}, but the input has {value.width} features")
-        return Value(self, (value,), self.output_width(value.width))
+        if self.input_shape not in (None, value.row_shape):
+            raise ValueError(f"{owner}: input_shape is {self.input_shape}, but the input has {told(value.row_shape)}")
+        return Value(self, (value,), self.output_shape(value.row_shape))
 
     def to_config(self) -> dict[str, Any]:
         """The JSON form. What does nothing and was added later is not in it, so that files are as they ever were."""
@@ -148,6 +185,44 @@ class Layer(Part):
     def output_width(self, *widths: int) -> int:
         """Width of the output for widths of the inputs. Raises ValueError if the layer cannot take these."""
         return _width_of(self, widths)
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """Shape of the output for shapes of the inputs. Raises ValueError if the layer cannot take these."""
+        if all(len(shape) == 1 for shape in shapes):
+            return (self.output_width(*(shape[0] for shape in shapes)),)
+        owner = type(self).__name__
+        if not self.is_elementwise():
+            given = next(shape for shape in shapes if len(shape) != 1)
+            if given and all(shape[:-1] == given[:-1] for shape in shapes) and math.prod(given[:-1]) == 1:
+                return (*given[:-1], self.output_width(*(shape[-1] for shape in shapes)))
+            raise ValueError(f"{owner}: takes rows of features, (n,), got {told(given)}; Flatten() makes rows of them")
+        if any(shape != shapes[0] for shape in shapes):
+            raise ValueError(f"{owner}: inputs must have the same shape, got {shapes[0]} and {shapes[-1]}")
+        self.output_width(*map(math.prod, shapes))
+        return shapes[0]
+
+    def is_elementwise(self) -> bool:
+        """Whether it computes element by element, so that a value of any shape keeps its shape."""
+        return False
+
+    @property
+    def core_count(self) -> int:
+        """The number of layers that C++ has for this one."""
+        return 1
+
+    @property
+    def reshapes(self) -> bool:
+        """Whether its value has the elements of its input, in their order."""
+        return False
+
+    @property
+    def index_limit(self) -> int | None:
+        """The number below which the integers that it takes must be; None if it takes any numbers."""
+        return None
+
+    def lower(self, into: Lowering, values: tuple[int, ...]) -> int:
+        """Writes it as :attr:`core_count` layers of C++ that read these values; returns the value that it makes."""
+        return into.add(self, self.to_config(), values)
 
     def with_trainable(self: _L, trainable: bool) -> _L:
         """The same layer, trained or not."""
@@ -167,6 +242,9 @@ def _width_of(layer: Layer, widths: tuple[int, ...]) -> int:
 class Join(Layer):
     """The base class of layers that combine several values into one. They are called on a list of at least two."""
 
+    # How many values it takes; None for two or more.
+    _count: ClassVar[int | None] = None
+
     def __post_init__(self, input_dim: int | None) -> None:
         super().__post_init__(input_dim)
         if self.input_shape is not None:
@@ -185,15 +263,17 @@ class Join(Layer):
             raise TypeError(f"{owner}: must be called on a list of values, two at least, got {describe(inputs)}")
         if len(inputs) < 2:
             raise ValueError(f"{owner}: must be called on a list of values, two at least, got {len(inputs)}")
+        if self._count not in (None, len(inputs)):
+            raise ValueError(f"{owner}: must be called on a list of {self._count} values, got {len(inputs)}")
         values = tuple(_checked_value(owner, value) for value in inputs)
-        return Value(self, values, self.output_width(*(value.width for value in values)))
+        return Value(self, values, self.output_shape(*(value.row_shape for value in values)))
 
 
 def _checked_value(owner: str, value: object) -> Symbol:
     if isinstance(value, Symbol):
         return value
     if isinstance(value, (list, tuple)):
-        hint = "; Add and Concatenate take several"
+        hint = "; Add, Concatenate, Dot and the like take several"
         raise TypeError(f"{owner}: must be called on one value, got {describe(value)}{hint}")
     raise TypeError(
         f"{owner}: must be called on a value, an Input or what another layer made, got {describe(value)}; arrays go "

@@ -21,13 +21,18 @@ def closest(value: str, known: Iterable[str], kind: str = "") -> str | None:
     if value in names:
         return value
     alike = [name for name in names if plain(name) == plain(value)]
-    if len(alike) == 1:
-        return alike[0]
+    if alike:
+        return _of_this_case(alike, value)
     if not value or is_known_elsewhere(value, kind):
         return None
     found = {name: cost for name in names if (cost := _cost(value, name)) is not None}
     best = [name for name, cost in found.items() if cost == min(found.values())]
-    return best[0] if len(best) == 1 else None
+    return _of_this_case(best, value) if len(set(map(plain, best))) == 1 else None
+
+
+def _of_this_case(names: list[str], value: str) -> str:
+    """The one of some names that differ in case and underscores only that begins as the value does."""
+    return next((name for name in names if name[:1].isupper() == value[:1].isupper()), names[0])
 
 
 def _cost(value: str, name: str) -> int | None:

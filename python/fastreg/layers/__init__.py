@@ -18,27 +18,69 @@ from fastreg.internal.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from fastreg.layers.dense import Activation, Dense
+    from fastreg.layers.dot import Dot, dot
+    from fastreg.layers.embedding import Embedding
     from fastreg.layers.inputs import Input, InputLayer
-    from fastreg.layers.merging import Add, Concatenate, Multiply
+    from fastreg.layers.lookups import Discretization, IntegerLookup, StringLookup
+    from fastreg.layers.merging import (
+        Add,
+        Average,
+        Concatenate,
+        Maximum,
+        Minimum,
+        Multiply,
+        Subtract,
+        add,
+        average,
+        concatenate,
+        maximum,
+        minimum,
+        multiply,
+        subtract,
+    )
     from fastreg.layers.nested import Residual
     from fastreg.layers.noise import Dropout
     from fastreg.layers.normalization import BatchNormalization
+    from fastreg.layers.preprocessing import CategoryEncoding, Normalization, Rescaling
+    from fastreg.layers.reshaping import Flatten, Reshape
 
 __all__ = [
     "ACTIVATIONS",
     "Activation",
     "Add",
+    "Average",
     "BatchNormalization",
+    "CategoryEncoding",
     "Concatenate",
     "Dense",
+    "Discretization",
+    "Dot",
     "Dropout",
+    "Embedding",
+    "Flatten",
     "Input",
     "InputLayer",
+    "IntegerLookup",
     "Layer",
+    "Maximum",
+    "Minimum",
     "Multiply",
+    "Normalization",
+    "Rescaling",
+    "Reshape",
     "Residual",
+    "StringLookup",
+    "Subtract",
     "Value",
+    "add",
+    "average",
+    "concatenate",
+    "dot",
     "get",
+    "maximum",
+    "minimum",
+    "multiply",
+    "subtract",
 ]
 
 # The module that each layer lives in; it is loaded when the layer is first used.
@@ -48,12 +90,20 @@ _LAYERS = {
         "dense": ("Dense", "Activation"),
         "normalization": ("BatchNormalization",),
         "noise": ("Dropout",),
-        "merging": ("Add", "Multiply", "Concatenate"),
+        "merging": ("Add", "Multiply", "Concatenate", "Subtract", "Average", "Maximum", "Minimum"),
+        "dot": ("Dot",),
+        "reshaping": ("Flatten", "Reshape"),
+        "embedding": ("Embedding",),
+        "preprocessing": ("CategoryEncoding", "Normalization", "Rescaling"),
         "nested": ("Residual",),
     }.items()
     for name in names
 }
-_load = lazy_names(__name__, _LAYERS | {"Input": "inputs", "InputLayer": "inputs"}, absent_names(__name__))
+_LOOKUPS = ("Discretization", "IntegerLookup", "StringLookup")
+_FUNCTIONS = ("add", "average", "concatenate", "maximum", "minimum", "multiply", "subtract")
+_OTHERS = {"Input": "inputs", "InputLayer": "inputs", "dot": "dot"}
+_OTHERS |= dict.fromkeys(_LOOKUPS, "lookups") | dict.fromkeys(_FUNCTIONS, "merging")
+_load = lazy_names(__name__, _LAYERS | _OTHERS, absent_names(__name__))
 _REGISTRY: Registry[Layer] = Registry("layer", Layer, {}, later=_LAYERS, load=_load)
 
 if not TYPE_CHECKING:  # otherwise a type checker would allow every name

@@ -74,3 +74,7 @@ class Activation(Layer, LayerArguments):
     """
 
     activation: Annotated[str, check_activation]
+
+    def is_elementwise(self) -> bool:
+        """False for functions of whole rows."""
+        return self.activation not in ("softmax", "log_softmax")

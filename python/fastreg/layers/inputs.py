@@ -1,28 +1,31 @@
-"""Input, the number of features that a network takes."""
+"""Input, the shape of the rows that a network takes."""
 
 from typing import Annotated, Any, cast
 
 from fastreg.internal.checks import check_name, describe
 from fastreg.internal.dataclasses import KW_ONLY, InitVar, dataclass
 from fastreg.internal.keras_arguments import InputArguments, takes_keras_arguments
-from fastreg.internal.layer_base import Part, Symbol, check_features
+from fastreg.internal.layer_base import Part, Symbol, check_shape
 
 __all__ = ["Input", "InputLayer"]
+
+_DTYPES = (None, "float32", "int32", "int64", "uint8", "bool")
 
 
 @takes_keras_arguments
 @dataclass(frozen=True)
 class Input(Part, Symbol, InputArguments):
-    """The number of features: the first entry of a ``Sequential``, or a value that layers are called on.
+    """The shape of a row: the first entry of a ``Sequential``, or a value that layers are called on.
 
     Args:
-        shape: ``(n,)``.
+        shape: ``(n,)`` for n features; ``(28, 28)`` for images, which ``Flatten`` makes rows of; ``()`` for one number.
         batch_size: Is accepted because Keras has it; only None, which means any number of rows, is supported.
-        dtype: Is accepted because Keras has it; None or ``"float32"``, the type of all computations.
+        dtype: Is accepted because Keras has it; None, or one of ``"float32"``, ``"int32"``, ``"int64"``, ``"uint8"``
+            and ``"bool"``. All features are computed with in float32, in which integers up to 2**24 are exact.
         name: Name of the input in a :class:`fastreg.Model`; None takes ``input_layer``, ``input_layer_1``, ...
 
     Raises:
-        ValueError: If the shape is not that of n >= 1 features, or ``batch_size`` or ``dtype`` is another.
+        ValueError: If a size is below 1, or ``batch_size`` or ``dtype`` is another.
 
     Example:
         >>> from fastreg import layers
@@ -37,20 +40,17 @@ class Input(Part, Symbol, InputArguments):
     name: Annotated[str, check_name] | None = None
 
     @property
-    def width(self) -> int:
-        """Number of features."""
-        return self.shape[0]
+    def row_shape(self) -> tuple[int, ...]:
+        """The shape, without the rows of the batch."""
+        return self.shape
 
     def __post_init__(self, batch_size: object, dtype: object) -> None:  # type: ignore[override]
         super().__post_init__()
         if batch_size is not None:
             raise ValueError(f"Input: batch_size must be None, got {describe(batch_size)}")
-        if dtype is not None and dtype != "float32":
-            raise ValueError(f"Input: dtype must be None or 'float32', got {describe(dtype)}")
-        shape: object = self.shape
-        if isinstance(shape, (tuple, list)) and len(shape) > 1:
-            raise ValueError(f"Input: shape must be (n,) for n features, got {describe(shape)}")
-        self._set(shape=(check_features("Input", "shape", shape),))
+        if dtype not in _DTYPES:
+            raise ValueError(f"Input: dtype must be None or 'float32' or an integer type, got {describe(dtype)}")
+        self._set(shape=check_shape("Input", "shape", self.shape))
 
 
 def InputLayer(

@@ -7,7 +7,7 @@ from fastreg.internal.checks import describe
 from fastreg.internal.dataclasses import dataclass, replace
 from fastreg.internal.description import registry_of
 from fastreg.internal.keras_arguments import LayerArguments, takes_keras_arguments
-from fastreg.internal.layer_base import Join, Layer
+from fastreg.internal.layer_base import Join, Layer, Lowering, Shape, told
 
 __all__ = ["Residual"]
 
@@ -59,20 +59,33 @@ class Residual(Layer, LayerArguments):
             self._set(layers=tuple(layer.with_trainable(False) for layer in self.layers))
         self._set(trainable=any(layer.trainable for layer in self.layers))
 
-    def output_width(self, *widths: int) -> int:
-        """The width of the input. The width of the chain's output must be the same."""
-        (width,) = widths
-        after = width
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """The shape of the input. The shape of the chain's output must be the same."""
+        (shape,) = shapes
+        after = shape
         for layer in self.layers:
-            if layer.input_shape not in (None, (after,)):
-                raise ValueError(f"Residual: {layer!r} is to take {layer.input_shape} features, but gets {after}")
-            after = layer.output_width(after)
-        if after != width:
+            if layer.input_shape not in (None, after):
+                said = told(layer.input_shape or ())
+                raise ValueError(f"Residual: {layer!r} is to take {said}, but gets {told(after)}")
+            after = layer.output_shape(after)
+        if after != shape:
             raise ValueError(
-                f"Residual: the chain must give as many features as it gets, since the two are added: it gets {width} "
-                f"and gives {after}"
+                f"Residual: the chain must give as many features as it gets, since the two are added: it gets "
+                f"{told(shape)} and gives {told(after)}"
             )
-        return width
+        return shape
+
+    @property
+    def core_count(self) -> int:
+        """The layers of the chain, and the one that adds."""
+        return sum(layer.core_count for layer in self.layers) + 1
+
+    def lower(self, into: Lowering, values: tuple[int, ...]) -> int:
+        """Writes the layers of the chain, and an ``Add``."""
+        value = values[0]
+        for layer in self.layers:
+            value = layer.lower(into, (value,))
+        return into.add(self, {"type": "Add"}, (values[0], value))
 
     def with_trainable(self, trainable: bool) -> "Residual":
         """The same layer, with all layers of its chain trained or not."""

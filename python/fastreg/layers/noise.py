@@ -39,3 +39,7 @@ class Dropout(Layer, LayerArguments):
     rate: Annotated[float, FRACTION]
     noise_shape: None = field(default=None, compare=False)
     seed: Annotated[int, NON_NEGATIVE, SEED_LIMIT] | None = None
+
+    def is_elementwise(self) -> bool:
+        """True."""
+        return True

@@ -6,13 +6,17 @@ of them: ``x['a']``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from fastreg import _core
 from fastreg.data import arrays
 from fastreg.data.frames import checked_names
 from fastreg.internal.checks import describe
+from fastreg.internal.layer_base import Shape
 from fastreg.model.core import CoreModel
 
 __all__ = [
@@ -23,6 +27,7 @@ __all__ = [
     "inputs_of",
     "only_if_single",
     "outputs_of",
+    "shape_of",
     "targets_of",
     "weights_of",
 ]
@@ -98,24 +103,54 @@ def checked_input_names(x: Sequence[Given], known: Any) -> Any:
     return names if any(names) else None
 
 
-def features_of(x: Sequence[Given], widths: Sequence[int | None], passes: int = 1) -> list[Any]:
-    """The features of each input as the core reads them; all must have the same number of rows."""
+def features_of(core: CoreModel, x: Sequence[Given], passes: int = 1, shape: Shape | None = None) -> list[Any]:
+    """The features of each input as the core reads them; all must have the same number of rows.
+
+    Args:
+        core: The model.
+        x: The features as they were given.
+        passes: How often they are read.
+        shape: The shape of a row of the only input of a model that does not know it yet.
+    """
     found: list[Any] = []
-    for part, width in zip(x, widths, strict=True):
-        array = arrays.features(part.value, width, part.label, passes)
+    for part, known, limit in zip(x, core.input_shapes(), core.index_limits, strict=True):
+        array = arrays.features(part.value, shape if known is None else known, part.label, passes, limit)
         if found and len(array) != len(found[0]):
             raise ValueError(f"{part.label}: must have as many rows as {x[0].label}, {len(found[0])}, got {len(array)}")
         found.append(array)
     return found
 
 
-def targets_of(core: CoreModel, y: Sequence[Given], n_rows: int, widths: Sequence[int]) -> list[Any]:
+def shape_of(core: CoreModel, x: Sequence[Given]) -> Shape:
+    """The shape of a row of the first input: the model's, or that of the features where it has none yet."""
+    if core.input_shape is not None:
+        return core.input_shape
+    shape = arrays.row_shape(x[0].value, x[0].label)
+    if not shape and core.index_limits[0] is None:  # one number in each row is unusual, unless it is an index
+        arrays.features(x[0].value, None, x[0].label)
+    try:
+        core.output_shapes(shape)
+    except ValueError:
+        if len(shape) != 1 or shape[0] == 0:
+            arrays.features(x[0].value, None, x[0].label)  # says what is wrong with x
+        raise
+    return shape
+
+
+def targets_of(core: CoreModel, y: Sequence[Given], n_rows: int, shapes: Sequence[Shape]) -> list[Any]:
     """The targets of each output, in the form that its loss requires."""
     losses = core.require_losses("fit")
     return [
-        arrays.targets(part.value, loss, n_rows, width, part.label)
-        for part, loss, width in zip(y, losses, widths, strict=True)
+        arrays.targets(_flat(part.value, shape), loss, n_rows, math.prod(shape), part.label)
+        for part, loss, shape in zip(y, losses, shapes, strict=True)
     ]
+
+
+def _flat(value: Any, shape: Shape) -> Any:
+    """Targets of rows with several dimensions as rows of numbers; anything else as it is."""
+    if len(shape) < 2 or np.shape(value)[1:] != shape:
+        return value
+    return np.asarray(value).reshape(len(value), math.prod(shape))
 
 
 def weights_of(core: CoreModel, value: object, prefix: str = "") -> list[Given]:

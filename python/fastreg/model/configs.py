@@ -28,17 +28,24 @@ def config_of(model: CoreModel) -> dict[str, Any]:
         described: dict[str, Any] = {
             "name": model.name,
             "seed": model.seed,
-            "n_features": model.n_features,
+            **_input_of(model),
             "layers": [layer.to_config() for layer in model.layers],
         }
     else:
-        described = model.description(model.n_features or 1)
+        described = model.description(model.known_shape())
     config = {name: value for name, value in described.items() if name not in _OF_FILES}
     config["layers"] = [
         {"class_name": layer["type"], "config": {name: value for name, value in layer.items() if name != "type"}}
         for layer in config["layers"]
     ]
     return config
+
+
+def _input_of(model: CoreModel) -> dict[str, Any]:
+    """The number of features, or where a row has another number of dimensions its shape."""
+    shape = model.input_shape
+    flat = shape is None or len(shape) == 1
+    return {"n_features": model.n_features} if flat else {"input_shape": list(shape or ())}
 
 
 def core_from_config(config: object) -> CoreModel:
@@ -55,12 +62,12 @@ def core_from_config(config: object) -> CoreModel:
             raise ValueError(f"from_config: layers[{i}] must have a class_name and a config, got {describe(part)}")
         parts.append({"type": part.get("class_name"), **part["config"]})
     try:
-        found = [layers.get(part, f"layers[{i}]") for i, part in enumerate(parts)]
         name, seed = config.get("name"), config.get("seed")
         if "nodes" in config:
-            return files.graph_of({**config, "layers": parts}, found, name, cast(int, seed))[0]
-        model, n_features = CoreModel(name, seed), config.get("n_features")
-        model.append(found if n_features is None else [layers.Input((n_features,)), *found])
+            return files.graph_of({**config, "layers": parts}, name, cast(int, seed))[0]
+        model, found = CoreModel(name, seed), files.parts_of(parts)
+        shape = config.get("input_shape", config.get("n_features"))
+        model.append(found if shape is None else [layers.Input(shape), *found])
     except (ValueError, TypeError) as error:
         raise ValueError(f"from_config: {error}") from error
     return model
@@ -88,12 +95,16 @@ def compile_config_of(model: CoreModel) -> dict[str, Any] | None:
         return None
     losses = [loss.to_config() for loss in model.losses]
     several = model.output_count > 1
-    metrics = [[one if isinstance(one, str) else one.to_config() for one in found] for found in model.metrics]
+    metrics, weighted = (
+        [[one if isinstance(one, str) else one.to_config() for one in found] for found in entries]
+        for entries in (model.metrics, model.weighted_metrics)
+    )
     return {
         "optimizer": model.optimizer.to_config(),
         "loss": (losses if several else losses[0]) if losses else None,
         "loss_weights": None if model.loss_weights is None else list(model.loss_weights),
         "metrics": metrics if several else [*metrics[0]] if metrics else [],
+        **({"weighted_metrics": weighted if several else [*weighted[0]]} if any(weighted) else {}),
     }
 
 
@@ -103,4 +114,10 @@ def compile_from_config(model: CoreModel, config: object) -> None:
         raise ValueError(
             f"compile_from_config: config must be what get_compile_config returned, got {describe(config)}"
         )
-    model.compile(config["optimizer"], config["loss"], config["metrics"], config.get("loss_weights"))
+    model.compile(
+        config["optimizer"],
+        config["loss"],
+        config["metrics"],
+        config.get("loss_weights"),
+        config.get("weighted_metrics"),
+    )

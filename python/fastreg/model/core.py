@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
@@ -22,12 +22,12 @@ from fastreg.data import arrays
 from fastreg.internal.checks import NON_NEGATIVE, POSITIVE, SEED_LIMIT, check_int, check_name, check_real, describe
 from fastreg.internal.dataclasses import replace
 from fastreg.internal.forks import Lock
-from fastreg.internal.layer_base import Join
-from fastreg.layers import Input, Layer, Residual
+from fastreg.internal.layer_base import Join, Shape, told
+from fastreg.layers import Input, Layer
 from fastreg.losses import Loss
-from fastreg.metrics import Metric
-from fastreg.model import graphs
-from fastreg.model.graphs import Graph, layer_names
+from fastreg.metrics.base import FunctionMetric, Metric
+from fastreg.model import adapted, graphs
+from fastreg.model.graphs import Graph, index_limits, layer_names
 from fastreg.model.outputs import by_output, check_weights, log_keys
 from fastreg.optimizers import LearningRate, Optimizer
 from fastreg.schedules.base import RunLength
@@ -55,13 +55,16 @@ class CoreModel:
         seed: The seed of initial weights, shuffling, dropout and the rows of ``validation_split``.
         layers: The descriptions of the layers.
         graph: The connections of the layers; None for a chain.
-        n_features: The number of features of the first input; None before it is known.
+        input_shape: The shape of a row of the first input; None before it is known.
+        flat_outputs: Whether the outputs of the network are rows of numbers, once it is there.
+        index_limits: For each input, the number below which its integers must be, or None for any numbers.
         network: The weights; None before they are created.
         trainer: The state of the optimizer; None before it is created.
         optimizer: The optimizer, with the learning rate as last set; None before ``compile``.
         losses: The loss of each output; empty before ``compile`` and if it was given none.
         loss_weights: The weight of each output's loss; None if all are 1.
         metrics: The metrics of each output, as ``compile`` was given them.
+        weighted_metrics: The same for the metrics that use the weights of rows.
         feature_names: The names of the columns of the first frame that the model was fitted on; with several inputs
             a tuple of those of each, with None for an input that was not such a frame.
         spreads_known: Whether the warning about the spreads of the features is no longer needed.
@@ -78,13 +81,16 @@ class CoreModel:
         given = draw_seed() if seed is None else seed
         self.seed = check_int(self.owner, "seed", given, NON_NEGATIVE, SEED_LIMIT)
         self.layers, self.graph = layers, graph
-        self.n_features: int | None = None if graph is None else graph.inputs[0][1]
+        self.input_shape: Shape | None = None if graph is None else graph.shapes[0]
+        self.index_limits = index_limits(layers, graph)
+        self.flat_outputs = True
         self.network: _core.Network | None = None
         self.trainer: _core.Trainer | None = None
         self.optimizer: Optimizer | None = None
         self.losses: tuple[Loss, ...] = ()
         self.loss_weights: tuple[float, ...] | None = None
         self.metrics: tuple[tuple[str | Metric, ...], ...] = ()
+        self.weighted_metrics: tuple[tuple[str | Metric, ...], ...] = ()
         self.feature_names: Any = None
         self.spreads_known = False
         self.run_length: RunLength | None = None
@@ -97,21 +103,28 @@ class CoreModel:
     # Layers and weights.
 
     @property
+    def n_features(self) -> int | None:
+        """The number of features of the first input; None before it is known."""
+        return None if self.input_shape is None else math.prod(self.input_shape)
+
+    @property
     def built(self) -> bool:
-        """Whether there are weights: there are layers, and the number of features is known."""
-        return self.n_features is not None and bool(self.layers)
+        """Whether there are weights: there are layers, and the shape of the input is known."""
+        return self.input_shape is not None and bool(self.layers)
 
     def append(self, parts: Iterable[object]) -> None:
         """Appends layers, or an ``Input`` before all others. Existing weights are kept; the optimizer is reset."""
-        extended, features = list(self.layers), self.n_features
-        width = _width(extended, features)
+        extended, given = list(self.layers), self.input_shape
+        shape = _shape(extended, given)
         for part in parts:
             if isinstance(part, Input):
-                if extended or features is not None:
+                if extended or given is not None:
                     raise ValueError("Sequential: Input must come first, and once")
-                features = width = part.shape[0]
+                given = shape = part.shape
                 continue
             if not isinstance(part, Layer):
+                if (refuse := getattr(part, "refuse_model", None)) is not None and not isinstance(part, type):
+                    refuse()
                 hint = "; did you forget the parentheses?" if isinstance(part, type) else ""
                 raise TypeError(f"Sequential: expected a layer, got {describe(part)}{hint}")
             if isinstance(part, Join):
@@ -120,16 +133,17 @@ class CoreModel:
                     "chain's input to its output, and Model connects layers in any way"
                 )
             if part.input_shape is not None:
-                said = part.input_shape[0]
-                if width not in (None, said):
-                    raise ValueError(f"Sequential: layer {len(extended)} is to take {said} features, but gets {width}")
+                said = part.input_shape
+                if shape not in (None, said):
+                    got = shape[0] if shape and len(shape) == len(said) == 1 else told(shape or ())
+                    raise ValueError(f"Sequential: layer {len(extended)} is to take {told(said)}, but gets {got}")
                 if not extended:
-                    features = width = said
-            width = _width_after(part, width)
+                    given = shape = said
+            shape = _shape_after(part, shape)
             extended.append(part)
         layer_names(extended)
         self._replace_layers(tuple(extended))
-        self.n_features = features
+        self.input_shape = given
 
     def pop(self) -> None:
         """Removes the last layer. The other weights are kept; the optimizer is reset."""
@@ -140,9 +154,9 @@ class CoreModel:
     def _replace_layers(self, layers: tuple[Layer, ...]) -> None:
         before, old = self.layers, self.network
         self.layers, self.network = layers, None
-        if old is not None and self.n_features is not None and layers:
+        if old is not None and self.input_shape is not None and layers:
             try:
-                network = self.build(self.n_features)
+                network = self.build(self.input_shape)
                 kept, fresh = old.get_weights(), network.get_weights()
                 n = min(len(kept), len(fresh))
                 network.set_weights([*kept[:n], *fresh[n:]])
@@ -150,6 +164,7 @@ class CoreModel:
                 self.layers, self.network = before, old
                 raise
         self.trainer = None
+        self.index_limits = index_limits(layers, self.graph)
 
     def set_trainable(self, indices: Iterable[int], trainable: bool) -> None:
         """Sets whether these layers are trained, from the next step on.
@@ -175,27 +190,35 @@ class CoreModel:
             self.layers, self.network, self.trainer = before, network, trainer
             raise
 
-    def build(self, n_features: int) -> _core.Network:
-        """The network for this number of features. It is created if it does not exist."""
+    def build(self, shape: Shape) -> _core.Network:
+        """The network for rows of this shape. It is created if it does not exist."""
         self.require_layers("build")
-        if self.n_features not in (None, n_features):
-            raise ValueError(f"build: the model takes {self.n_features} features, got {n_features}")
+        if self.input_shape not in (None, shape):
+            got = shape[0] if len(shape) == 1 else f"shape {shape}"
+            raise ValueError(f"build: the model takes {told(self.input_shape or ())}, got {got}")
         if (network := self.network) is not None:
             return network
         with self._making:
             if self.network is None:
-                self.network = _core.Network(json.dumps(self.description(n_features)))
-                self.n_features = n_features
+                network = _core.Network(json.dumps(self.description(shape)))
+                adapted.set_statistics(self, network, shape)
+                self.network, self.input_shape = network, shape
+                self.flat_outputs = all(len(found) == 1 for found in self.output_shapes(shape))
             return self.network
+
+    def take_statistics(self) -> None:
+        """Takes the statistics of layers anew, after one of them was adapted to data."""
+        if self.network is not None and self.input_shape is not None:
+            adapted.set_statistics(self, self.network, self.input_shape)
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Sets all weights, in the order and the shapes in which the network has them."""
         network = self.require_network("set_weights")
         network.set_weights(arrays.network_weights(weights, network.weight_info(), "set_weights"))
 
-    def weight_count(self, n_features: int) -> int:
-        """The number of weights for a number of features of the first input. It does not create them."""
-        _, info = _core.network_info(json.dumps(self.description(n_features)))
+    def weight_count(self, shape: Shape) -> int:
+        """The number of weights for a shape of the rows of the first input. It does not create them."""
+        _, info = _core.network_info(json.dumps(self.description(shape)))
         return sum(math.prod(shape) for _, shape, _ in info)
 
     def untrained(self, seed: int | None, name: str | None = None) -> CoreModel:
@@ -222,20 +245,48 @@ class CoreModel:
         """The names of the outputs."""
         return layer_names(self.layers)[-1:] if self.graph is None else [name for name, _ in self.graph.outputs]
 
+    def input_shapes(self) -> list[Shape | None]:
+        """The shapes of the rows of the inputs; None for a shape that is not known."""
+        return [self.input_shape] if self.graph is None else [*self.graph.shapes[: len(self.graph.inputs)]]
+
     def input_widths(self) -> list[int | None]:
         """The widths of the inputs; None for a width that is not known."""
         return [self.n_features] if self.graph is None else [width for _, width in self.graph.inputs]
 
-    def output_widths(self, n_features: int) -> list[int]:
-        """The widths of the outputs for a number of features of the first input."""
-        if self.graph is None:
-            known = self.network is not None and n_features == self.n_features
-            return [self.network.n_outputs if known and self.network else _width(self.layers, n_features) or n_features]
-        return [self.graph.widths[value] for _, value in self.graph.outputs]
+    def output_shapes(self, shape: Shape) -> list[Shape]:
+        """The shapes of the rows of the outputs for a shape of those of the first input."""
+        return [_shape(self.layers, shape) or shape] if self.graph is None else self.graph.output_shapes
+
+    def output_widths(self, shape: Shape) -> list[int]:
+        """The widths of the outputs for a shape of the rows of the first input."""
+        if self.graph is None and self.network is not None and shape == self.input_shape:
+            return [self.network.n_outputs]
+        return [math.prod(found) for found in self.output_shapes(shape)]
+
+    def known_shape(self) -> Shape:
+        """The shape of the rows of the first input; of one feature where it is not known yet."""
+        return (1,) if self.input_shape is None else self.input_shape
+
+    def shaped(self, outputs: Any) -> Any:
+        """Outputs of the network, an array or a list of such, in the shapes that they have here."""
+        shapes = self.output_shapes(self.known_shape())
+        if all(len(shape) == 1 for shape in shapes):
+            return outputs
+        several = isinstance(outputs, list)
+        parts = outputs if several else [outputs]
+        found = [part.reshape(len(part), *shape) for part, shape in zip(parts, shapes, strict=True)]
+        return found if several else found[0]
 
     # Training.
 
-    def compile(self, optimizer: object, loss: object, metrics: object, loss_weights: object = None) -> None:
+    def compile(
+        self,
+        optimizer: object,
+        loss: object,
+        metrics: object,
+        loss_weights: object = None,
+        weighted_metrics: object = None,
+    ) -> None:
         """Sets how the model is trained. Weights are kept; moments and the counts of steps and epochs are reset."""
         chosen = optimizers.get(optimizer, "compile: optimizer")
         names = self.output_names or [""]
@@ -245,10 +296,14 @@ class CoreModel:
             raise ValueError(f"compile: loss must be given for every output, but is missing for {missing}")
         chosen_losses = () if loss is None else tuple(losses.get(one, "compile: loss") for one in given)
         weights = check_weights(loss_weights, names)
-        entries = tuple(_metrics.listed(one) for one in by_output("metrics", metrics, names))
+        entries, weighted = (
+            tuple(_metrics.listed(one, argument) for one in by_output(argument, value, names))
+            for argument, value in (("metrics", metrics), ("weighted_metrics", weighted_metrics))
+        )
         if len(names) > 1 and chosen_losses:
-            log_keys(names, _resolved(entries, chosen_losses, self.output_widths(self.n_features or 1)))
-        self.optimizer, self.losses, self.loss_weights, self.metrics = chosen, chosen_losses, weights, entries
+            log_keys(names, _resolved(entries, weighted, chosen_losses, self.output_widths(self.known_shape())))
+        self.optimizer, self.losses, self.loss_weights = chosen, chosen_losses, weights
+        self.metrics, self.weighted_metrics = entries, weighted
         self.trainer = self.run_length = None
 
     @property
@@ -266,18 +321,28 @@ class CoreModel:
             self.trainer.set_learning_rate(value)
         self.optimizer = replace(optimizer, learning_rate=value)
 
-    def resolved_metrics(self, n_features: int | None = None) -> list[list[Metric]]:
-        """The metrics of each output, where ``"accuracy"`` is replaced by the one that fits loss and width."""
-        widths = self.output_widths(n_features or self.n_features or 1)
-        return _resolved(self.metrics, self.require_losses("metrics"), widths)
+    def resolved_metrics(self, shape: Shape | None = None) -> list[list[Metric]]:
+        """The metrics of each output, the weighted ones last; the accuracy that fits stands for ``"accuracy"``."""
+        widths = self.output_widths(self.known_shape() if shape is None else shape)
+        return _resolved(self.metrics, self.weighted_metrics, self.require_losses("metrics"), widths)
 
-    def log_keys(self, n_features: int | None = None) -> dict[str, str]:
+    def add_metrics(self, added: Iterable[str | Metric]) -> None:
+        """Compiles a model with one output again, with further metrics that do not use weights."""
+        entries = (*(self.metrics[0] if self.metrics else ()), *added)
+        weighted = self.weighted_metrics[0] if self.weighted_metrics else ()
+        self.compile(self.optimizer, self.require_losses("metrics")[0], entries, self.loss_weights, weighted)
+
+    def metric_functions(self) -> list[Callable[..., float]]:
+        """The functions of Python among the metrics, in the order of their numbers in the description."""
+        return [one.value for found in self.resolved_metrics() for one in found if isinstance(one, FunctionMetric)]
+
+    def log_keys(self, shape: Shape | None = None) -> dict[str, str]:
         """The keys of evaluated values in the order of the core, each with the better direction, "min" or "max"."""
-        return log_keys(self.output_names if self.output_count > 1 else [""], self.resolved_metrics(n_features))
+        return log_keys(self.output_names if self.output_count > 1 else [""], self.resolved_metrics(shape))
 
-    def trainer_for(self, n_features: int | None) -> _core.Trainer:
-        """The trainer. It is created if it does not exist, and so is the network if the number of features is given."""
-        network = self.require_network("fit") if n_features is None else self.build(n_features)
+    def trainer_for(self, shape: Shape | None) -> _core.Trainer:
+        """The trainer. It is created if it does not exist, and so is the network if the shape of a row is given."""
+        network = self.require_network("fit") if shape is None else self.build(shape)
         if (trainer := self.trainer) is not None:
             return trainer
         with self._making:
@@ -303,9 +368,9 @@ class CoreModel:
         if self.network is not None:
             return self.network
         self.require_layers(call)
-        if not self.built or self.n_features is None:
+        if self.input_shape is None:
             raise ValueError(f"{call}: the model is not built; call build or fit first, or give it an Input")
-        return self.build(self.n_features)
+        return self.build(self.input_shape)
 
     def require_optimizer(self, call: str) -> Optimizer:
         """The optimizer. Raises ValueError before ``compile``."""
@@ -322,18 +387,18 @@ class CoreModel:
 
     # JSON and pickles.
 
-    def description(self, n_features: int) -> dict[str, Any]:
+    def description(self, shape: Shape) -> dict[str, Any]:
         """The JSON form of the network, as C++ and files have it."""
-        if self.graph is None and not any(isinstance(layer, Residual) for layer in self.layers):
+        graph = graphs.chain(self.layers, shape) if self.graph is None else self.graph
+        if self.graph is None and graphs.is_list_of_core(self.layers, graph):
             return {
                 "format": 1,
                 "fastreg": _core.__version__,
                 "name": self.name,
-                "n_features": n_features,
+                "n_features": shape[0],
                 "seed": self.seed,
                 "layers": [layer.to_config() for layer in self.layers],
             }
-        graph = graphs.chain(self.layers, n_features) if self.graph is None else self.graph
         return {
             "format": 2,
             "fastreg": _core.__version__,
@@ -347,7 +412,7 @@ class CoreModel:
         """The JSON form of what ``compile`` was given, as C++ and files have it."""
         optimizer = self.require_optimizer("fit")
         chosen = [loss.to_config() for loss in self.require_losses("fit")]
-        metrics = [[metric.to_config() for metric in found] for found in self.resolved_metrics()]
+        metrics, weighted = self._described_metrics(for_file)
         several = len(chosen) > 1 or self.loss_weights is not None
         weights = {} if self.loss_weights is None else {"loss_weights": list(self.loss_weights)}
         return {
@@ -356,7 +421,25 @@ class CoreModel:
             **weights,
             "optimizer": optimizer.to_config() if for_file else self._optimizer_of_the_core(optimizer),
             "metrics": metrics if several else metrics[0],
+            **({"weighted_metrics": weighted if several else weighted[0]} if any(weighted) else {}),
         }
+
+    def _described_metrics(self, for_file: bool) -> tuple[list[list[Any]], list[list[Any]]]:
+        """The JSON forms of the metrics of each output, and of the weighted ones; files cannot hold functions."""
+        plain: list[list[Any]] = []
+        weighted: list[list[Any]] = []
+        functions = 0
+        for entries, found in zip(self.metrics, self.resolved_metrics(), strict=True):
+            plain.append([])
+            weighted.append([])
+            for i, metric in enumerate(found):
+                into = (plain if i < len(entries) else weighted)[-1]
+                if not isinstance(metric, FunctionMetric):
+                    into.append(metric.to_config())
+                elif not for_file:
+                    into.append({"type": "Function", "index": functions})
+                    functions += 1
+        return plain, weighted
 
     def _optimizer_of_the_core(self, optimizer: Optimizer) -> dict[str, Any]:
         """The optimizer's JSON form for the core, which knows layers by their numbers only."""
@@ -395,7 +478,12 @@ class CoreModel:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         weights, training = state["network"], state["trainer"]
-        self.__dict__.update({"run_length": None} | state, network=None, trainer=None)
+        features = state.pop("n_features", None)  # a pickle of an older version has it instead of the shape
+        state.setdefault("input_shape", None if features is None else (features,))
+        # Pickles of earlier versions have no such members.
+        state = {"weighted_metrics": (), "run_length": None} | state
+        self.__dict__.update(state, network=None, trainer=None)
+        self.index_limits = index_limits(self.layers, self.graph)
         self._make_locks()
         if weights is not None:
             self.require_network("unpickle").set_weights(weights)
@@ -412,24 +500,32 @@ def core_of(model: object) -> CoreModel:
 
 
 def _resolved(
-    entries: Sequence[tuple[str | Metric, ...]], chosen: Sequence[Loss], widths: Sequence[int]
+    entries: Sequence[tuple[str | Metric, ...]],
+    weighted: Sequence[tuple[str | Metric, ...]],
+    chosen: Sequence[Loss],
+    widths: Sequence[int],
 ) -> list[list[Metric]]:
-    return [list(_resolved_once(*of_output)) for of_output in zip(entries, chosen, widths, strict=True)]
+    weighted = weighted or [()] * len(entries)
+    return [list(_resolved_once(*of_output)) for of_output in zip(entries, chosen, widths, weighted, strict=True)]
 
 
 @lru_cache(maxsize=64)
-def _resolved_once(entries: tuple[str | Metric, ...], loss: Loss, n_outputs: int) -> tuple[Metric, ...]:
+def _resolved_once(
+    entries: tuple[str | Metric, ...], loss: Loss, n_outputs: int, weighted: tuple[str | Metric, ...]
+) -> tuple[Metric, ...]:
     """The metrics of an output. They are remembered, because every evaluation asks for them."""
-    return tuple(_metrics.resolve(entries, loss, n_outputs))
+    return tuple(_metrics.resolve(entries, loss, n_outputs, weighted))
 
 
-def _width(layers: Sequence[Layer], n_features: int | None) -> int | None:
-    width = n_features
+def _shape(layers: Sequence[Layer], shape: Shape | None) -> Shape | None:
     for layer in layers:
-        width = _width_after(layer, width)
-    return width
+        shape = _shape_after(layer, shape)
+    return shape
 
 
-def _width_after(layer: Layer, width: int | None) -> int | None:
-    """The width of a layer's output. For a Dense layer it is known even if the width of the input is not."""
-    return getattr(layer, "units", None) if width is None else layer.output_width(width)
+def _shape_after(layer: Layer, shape: Shape | None) -> Shape | None:
+    """The shape of a layer's output. For a Dense layer it is known even if that of the input is not."""
+    if shape is not None:
+        return layer.output_shape(shape)
+    units = getattr(layer, "units", None)
+    return None if units is None else (units,)

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from fastreg import _core, layers, losses, metrics, optimizers
 from fastreg.data import arrays
 from fastreg.internal.checks import check_bool, describe
-from fastreg.internal.layer_base import check_features
+from fastreg.internal.layer_base import Shape, check_shape
 from fastreg.model import graphs
 from fastreg.model.core import CoreModel
 
-__all__ = ["check_ending", "encoded", "exists", "graph_of", "opened", "read", "save", "text_of"]
+__all__ = ["check_ending", "encoded", "exists", "graph_of", "opened", "parts_of", "read", "save", "text_of"]
 
 StrOrBytesPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 Tensors = dict[str, NDArray[np.float32]]
@@ -55,7 +55,7 @@ def save(
     with_optimizer = check_bool("save", "include_optimizer", include_optimizer)
     network = model.require_network("save")
     check_ending(path)
-    description = model.description(network.n_features)
+    description = model.description(model.known_shape())
     tensors: Tensors = dict(zip((name for name, _, _ in network.weight_info()), network.get_weights(), strict=True))
     if model.feature_names is not None:
         description["feature_names"] = list(model.feature_names)
@@ -197,16 +197,15 @@ def _restore(description: Mapping[str, Any], file: _core.ModelReader, with_train
     if version not in (1, 2):
         raise ValueError(f"format must be 1 or 2, got {version}; a newer fastreg may read it")
     configs = _member(description, "layers", list, "the description")
-    parts = [layers.get(config, f"layers[{i}]") for i, config in enumerate(configs)]
     seed, name = _member(description, "seed", int, "the description"), description.get("name")
     if version == 2:
-        model, n_features = graph_of(description, parts, name, seed)
+        model, shape = graph_of(description, name, seed)
     else:
         model = CoreModel(name, seed)
-        model.append(parts)
-        n_features = _member(description, "n_features", int, "the description")
+        model.append(parts_of(configs))
+        shape = (_member(description, "n_features", int, "the description"),)
     moments = {name: shape for name, shape in file.shapes.items() if name.startswith("optimizer.")}
-    _read_weights(model, n_features, file)
+    _read_weights(model, shape, file)
     model.feature_names = _feature_names(description.get("feature_names"), model)
     if description.get("loss") is None:
         _require_same({}, moments)
@@ -217,10 +216,14 @@ def _restore(description: Mapping[str, Any], file: _core.ModelReader, with_train
     return model
 
 
-def graph_of(
-    description: Mapping[str, Any], flat: list[layers.Layer], name: str | None, seed: int
-) -> tuple[CoreModel, int]:
-    """The model of a graph, and the number of features of its first input."""
+def parts_of(configs: list[Any]) -> list[layers.Layer]:
+    """The layers of a list of their JSON forms."""
+    return [layers.get(config, f"layers[{i}]") for i, config in enumerate(configs)]
+
+
+def graph_of(description: Mapping[str, Any], name: str | None, seed: int) -> tuple[CoreModel, Shape]:
+    """The model of a graph, and the shape of the rows of its first input."""
+    configs = _member(description, "layers", list, "the description")
     inputs = tuple(
         (_member(port, "name", str, "inputs"), _member(port, "n_features", int, "inputs"))
         for port in map(_port, _member(description, "inputs", list, "the description"))
@@ -234,21 +237,25 @@ def graph_of(
         raise ValueError(f"blocks must be a list, got {describe(description['blocks'])}")
     if not inputs or not outputs:
         raise ValueError("inputs and outputs must be one at least each")
-    found, graph = graphs.folded(flat, inputs, description)
+    if "structure" in description:
+        names = [name for name, _ in inputs], [port["name"] for port in outputs]
+        found, graph = graphs.of_structure(description["structure"], *names)
+    else:
+        found, graph = graphs.folded(parts_of(configs), inputs, description)
     face = _object(description.get("model"), "model")
     if face.get("type") == "Sequential":
         model = CoreModel(name, seed)
-        model.append(found)
+        model.append([layers.Input(graph.shapes[0]), *found])
     else:
         forms: list[Any] = [face.get("inputs"), face.get("outputs")]
         if face.get("type") != "Model" or not all(form in graphs.FORMS for form in forms):
             raise ValueError(f"model must be a Sequential, or a Model with the forms of its ports, got {face}")
         model = CoreModel(name, seed, found, graph._replace(input_form=forms[0], output_form=forms[1]))
-    made = graphs.flattened(model.layers, graph if model.graph is not None else graphs.chain(found, inputs[0][1]))
-    reads = tuple(tuple(node["inputs"]) for node in description["nodes"])
-    if (made.layers, made.reads, made.outputs) != (tuple(flat), reads, tuple(port["value"] for port in outputs)):
-        raise ValueError("nodes and blocks do not make the model that they are said to be")
-    return model, inputs[0][1]
+    made = graphs.to_config(model.layers, graph if model.graph is not None else graphs.chain(found, graph.shapes[0]))
+    same = ["inputs", "nodes", "outputs"] + (["layers"] if "structure" in description else [])
+    if any(made[part] != description[part] for part in same) or len(made["layers"]) != len(configs):
+        raise ValueError("nodes and blocks or structure do not make the model that they are said to be")
+    return model, graph.shapes[0]
 
 
 def _port(value: object) -> Mapping[str, Any]:
@@ -256,26 +263,36 @@ def _port(value: object) -> Mapping[str, Any]:
 
 
 def _compile(model: CoreModel, description: Mapping[str, Any]) -> None:
-    entries, given = description.get("metrics", []), description["loss"]
-    if not isinstance(entries, list):
-        raise ValueError(f"metrics must be a list, got {describe(entries)}")
+    given = description["loss"]
     several = isinstance(given, list)
-    if several and not all(isinstance(of_output, list) for of_output in entries):
-        raise ValueError(f"metrics must be a list for each output, got {describe(entries)}")
     chosen = [losses.get(_object(one, "loss"), "loss") for one in (given if several else [given])]
-    found = [
-        [metrics.get(_object(entry, "metrics"), "metrics") for entry in of_output]
-        for of_output in (entries if several else [entries])
-    ]
+    found = _metrics_of(description, "metrics", several)
+    weighted = _metrics_of(description, "weighted_metrics", several)
     names = model.output_names
     if len(chosen) != len(names) or len(found) not in (0, len(names)):
         raise ValueError(f"loss and metrics must be for {len(names)} outputs, got {len(chosen)} and {len(found)}")
+    if len(weighted) not in (0, len(names)):
+        raise ValueError(f"weighted_metrics must be for {len(names)} outputs, got {len(weighted)}")
     model.compile(
         optimizers.get(_object(description.get("optimizer"), "optimizer"), "optimizer"),
         chosen,
         dict(zip(names, found, strict=False)),
         description.get("loss_weights"),
+        dict(zip(names, weighted, strict=False)),
     )
+
+
+def _metrics_of(description: Mapping[str, Any], member: str, several: bool) -> list[list[metrics.Metric]]:
+    """The metrics of each output that a member of a description has."""
+    entries = description.get(member, [])
+    if not isinstance(entries, list):
+        raise ValueError(f"{member} must be a list, got {describe(entries)}")
+    if several and not all(isinstance(of_output, list) for of_output in entries):
+        raise ValueError(f"{member} must be a list for each output, got {describe(entries)}")
+    return [
+        [metrics.get(_object(entry, member), member) for entry in of_output]
+        for of_output in (entries if several else [entries])
+    ]
 
 
 def _feature_names(value: object, model: CoreModel) -> Any:
@@ -298,14 +315,14 @@ def _names_of_one(value: object, width: int | None) -> tuple[str, ...] | None:
     return tuple(value)
 
 
-def _read_weights(model: CoreModel, n_features: int, file: _core.ModelReader) -> None:
+def _read_weights(model: CoreModel, shape: Shape, file: _core.ModelReader) -> None:
     # Before the network is built: a description may ask for far more memory than its file has weights.
     shapes = {name: shape for name, shape in file.shapes.items() if not name.startswith("optimizer.")}
-    promised = model.weight_count(n_features)
+    promised = model.weight_count(shape)
     held = sum(math.prod(shape) for shape in shapes.values())
     if promised != held:
         raise ValueError(f"the layers have {promised} weights, the tensors hold {held}")
-    model.build(check_features("build", "input_shape", n_features))
+    model.build(check_shape("build", "input_shape", shape))
     network = model.require_network("load")
     info = network.weight_info()
     _require_same({name: shape for name, shape, _ in info}, shapes)
@@ -314,7 +331,7 @@ def _read_weights(model: CoreModel, n_features: int, file: _core.ModelReader) ->
         for first, block in _blocks(file, places[name], shape):
             if not _core.all_finite(block):
                 arrays.to_float32(file.read(places[name], 0, math.prod(shape)).reshape(shape), f"the file: {name}")
-            if name.endswith("moving_variance") and block.min() < 0:
+            if name.endswith("variance") and block.min() < 0:
                 raise ValueError(f"the file: {name} must be >= 0, got {float(block.min())!r}")
             network.set_weight_part(index, first, block)
 

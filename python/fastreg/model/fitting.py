@@ -23,7 +23,9 @@ from fastreg.callbacks.history import History
 from fastreg.callbacks.stops import StopSignal, TimeLimit
 from fastreg.data import arrays
 from fastreg.internal.checks import AT_LEAST_ONE, FRACTION, check_bool, check_int, check_real, check_verbosity, describe
+from fastreg.internal.layer_base import Shape
 from fastreg.internal.progress import Progress, say
+from fastreg.model.adapted import require_statistics
 from fastreg.model.arguments import (
     Given,
     checked_input_names,
@@ -32,11 +34,13 @@ from fastreg.model.arguments import (
     inputs_of,
     only_if_single,
     outputs_of,
+    shape_of,
     targets_of,
     weights_of,
 )
 from fastreg.model.core import CoreModel
 from fastreg.model.given_callbacks import BUILT_IN, checked_list, overrides
+from fastreg.model.graphs import chain
 from fastreg.model.spreads import meets_dense, warn_of_spreads
 from fastreg.optimizers import Optimizer
 from fastreg.schedules.base import RunLength
@@ -95,18 +99,19 @@ def fit(
     inputs = inputs_of(core, x)
     given = _Given(inputs, y, sample_weight, class_weight, rows, validation_rows)
     names = checked_input_names(inputs, core.feature_names)
-    data, validation = _data_of_fit(core, given, names, last - first, fraction, validation_data)
+    shape = shape_of(core, inputs)
+    data, validation = _data_of_fit(core, given, shape, names, last - first, fraction, validation_data)
 
-    _warn_once(core, data, names)
+    _warn_once(core, data, shape, names)
     features = data["x"] if len(inputs) == 1 else data["x"][0]
     n_rows = len(features) if data["rows"] is None else len(data["rows"])
     steps = -(-n_rows // (min(batch, n_rows) or n_rows))
-    n_features = features.shape[1]
-    keys, directions = log_keys(core, n_features, validation is not None)
+    keys, directions = log_keys(core, shape, validation is not None)
     stoppers = [item for item in items if isinstance(item, EarlyStopping)]
     configs = [stopper.core_config(keys, directions) for stopper in stoppers]
 
-    trainer = core.trainer_for(n_features)
+    trainer = core.trainer_for(shape)
+    require_statistics(core)
     core.run_length = RunLength(steps, steps * last, trainer.step - steps * first)
     run = _Run(model, trainer, items, keys, first, last)
     model.stop_training, model.history = False, run.history
@@ -128,6 +133,7 @@ def fit(
             time_limit=_seconds_left(items, begun),
             on_epoch=run.on_epoch if progress is not None or run.listens else None,
             on_poll=run.on_poll if progress is not None and progress.live else None,
+            metric_functions=core.metric_functions(),
             interval=0.0 if run.listens or shown == 2 else _PROGRESS_INTERVAL,
         )
         run.end(result, stoppers)
@@ -146,14 +152,15 @@ def _named(model: CoreModel, trainer: _core.Trainer, names: Any) -> Iterator[Non
             model.feature_names = known
 
 
-def _warn_once(model: CoreModel, data: _core.Data, names: Any) -> None:
+def _warn_once(model: CoreModel, data: _core.Data, shape: Shape, names: Any) -> None:
     """Warns about the spreads of the features before the first step of a model, unless that was done before."""
     if model.spreads_known or (model.trainer is not None and model.trainer.step > 0):
         return
     model.spreads_known = True
     several = len(model.input_names) > 1
+    graph = chain(model.layers, shape) if model.graph is None else model.graph
     for i, (x, name) in enumerate(zip(data["x"] if several else [data["x"]], model.input_names, strict=True)):
-        if meets_dense(model.layers, model.graph, i):
+        if meets_dense(model.layers, graph, i):
             columns = names[i] if several and names else None if several else names
             warn_of_spreads(x, data["rows"], columns, f"x[{name!r}]" if several else "x")
 
@@ -163,9 +170,9 @@ def _seconds_left(items: list[Callback], begun: float) -> float:
     return max(0.0, min(limits) - (time.monotonic() - begun)) if limits else math.inf
 
 
-def log_keys(core: CoreModel, n_features: int, validation: bool) -> tuple[list[str], dict[str, str]]:
+def log_keys(core: CoreModel, shape: Shape, validation: bool) -> tuple[list[str], dict[str, str]]:
     """The keys of an epoch's logs, in the order of the core's, and whether a high or a low value of each is good."""
-    directions = core.log_keys(n_features)
+    directions = core.log_keys(shape)
     if validation:
         directions |= {f"val_{key}": direction for key, direction in directions.items()}
     return list(directions), directions
@@ -183,12 +190,12 @@ class _Given(NamedTuple):
 
 
 def _data_of_fit(
-    model: CoreModel, given: _Given, names: Any, passes: int, fraction: float, validation_data: object
+    model: CoreModel, given: _Given, shape: Shape, names: Any, passes: int, fraction: float, validation_data: object
 ) -> tuple[_core.Data, _core.Data | None]:
     losses = model.require_losses("fit")
     only_if_single(model, given.class_weight)
-    x = features_of(given.x, model.input_widths(), passes)
-    n, outputs = len(x[0]), model.output_widths(x[0].shape[1])
+    x = features_of(model, given.x, passes, shape)
+    n, outputs = len(x[0]), model.output_shapes(shape)
     targets = targets_of(model, outputs_of(model, given.y, n), n, outputs)
     rows = arrays.row_indices(given.rows, n, "rows")
     held_out, validation = arrays.row_indices(given.validation_rows, n, "validation_rows"), None
@@ -205,13 +212,14 @@ def _data_of_fit(
         validation = data_of(x, targets, weights, held_out)
     weights = [arrays.sample_weights(part.value, n, rows, part.label) for part in given_weights]
     if given.class_weight is not None:
-        weights = [arrays.class_weights(given.class_weight, targets[0], losses[0], outputs[0], weights[0], rows)]
+        width = math.prod(outputs[0])
+        weights = [arrays.class_weights(given.class_weight, targets[0], losses[0], width, weights[0], rows)]
     if validation_data is not None:
-        validation = _validation_data(model, validation_data, names, x[0].shape[1], passes)
+        validation = _validation_data(model, validation_data, names, shape, passes)
     return data_of(x, targets, weights, rows), validation
 
 
-def _validation_data(model: CoreModel, value: object, names: Any, n_features: int, passes: int) -> _core.Data:
+def _validation_data(model: CoreModel, value: object, names: Any, shape: Shape, passes: int) -> _core.Data:
     if not isinstance(value, (tuple, list)) or len(value) not in (2, 3):
         got = f"{len(value)} items" if isinstance(value, (tuple, list)) else describe(value)
         raise ValueError(f"fit: validation_data must be (x, y) or (x, y, sample_weight), got {got}")
@@ -219,7 +227,7 @@ def _validation_data(model: CoreModel, value: object, names: Any, n_features: in
     prefix = "validation_data "
     x = inputs_of(model, value[0], f"{prefix}x")
     checked_input_names(x, names)
-    return labelled_data(model, x, value[1], weights, None, n_features, prefix, passes)
+    return labelled_data(model, x, value[1], weights, None, shape, prefix, passes)
 
 
 def labelled_data(
@@ -228,7 +236,7 @@ def labelled_data(
     y: object,
     sample_weight: object,
     class_weight: object,
-    n_features: int | None,
+    shape: Shape,
     prefix: str = "",
     passes: int = 1,
     rows: object = None,
@@ -236,14 +244,14 @@ def labelled_data(
     """Data, or some rows of it, that are scored ``passes`` times. ``prefix`` is put before arguments in messages."""
     losses = model.require_losses("fit")
     only_if_single(model, class_weight)
-    values = features_of(x, [n_features] if model.graph is None else model.input_widths(), passes)
-    n, outputs = len(values[0]), model.output_widths(values[0].shape[1])
+    values = features_of(model, x, passes, shape)
+    n, outputs = len(values[0]), model.output_shapes(shape)
     targets = targets_of(model, outputs_of(model, y, n, f"{prefix}y"), n, outputs)
     chosen = arrays.row_indices(rows, n, "rows")
     given_weights = weights_of(model, sample_weight, prefix)
     weights = [arrays.sample_weights(part.value, n, chosen, part.label) for part in given_weights]
     if class_weight is not None:
-        weights = [arrays.class_weights(class_weight, targets[0], losses[0], outputs[0], weights[0], chosen)]
+        weights = [arrays.class_weights(class_weight, targets[0], losses[0], math.prod(outputs[0]), weights[0], chosen)]
     return data_of(values, targets, weights, chosen)
 
 

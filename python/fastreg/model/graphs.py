@@ -1,20 +1,24 @@
 """``Graph``: how the layers of a model are connected, and the form that this has in C++ and in files.
 
-In C++ a network is a list of layers with one node for each (cpp/core/description.cpp). C++ does not know ``Residual``,
-which is written as the layers in it and an ``Add``. ``blocks`` in the description says which layers those are, so that
-a model that is loaded has the same layers as the model that was saved. This module knows nothing of weights or
-training.
+In C++ a network is a list of layers and a list of nodes that use them (cpp/core/description.cpp), and a value is a
+matrix. Some layers are written as other layers of C++: a ``Residual`` as the layers in it and an ``Add``, a ``Flatten``
+as none. So that a model that is loaded has the same layers as the model that was saved, the description says what they
+were: for a ``Residual`` in ``blocks``, which layers those are; for anything else in ``structure``, which has the layers
+as the model has them, and how they are called. This module knows nothing of weights or training.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from fastreg import layers as registry
 from fastreg.internal.checks import describe
-from fastreg.layers import Add, Layer, Residual
+from fastreg.internal.layer_base import Shape, check_shape
+from fastreg.layers import Layer, Residual
 
 # The form in which a model takes its inputs or returns its outputs: a single one, a list, or a dict by name.
 FORMS = ("one", "list", "dict")
@@ -23,111 +27,261 @@ FORMS = ("one", "list", "dict")
 class Graph(NamedTuple):
     """The connections of a model's layers.
 
-    Values are numbered: the inputs come first, then the output of each layer, in the order of the layers.
+    A layer is called once, or several times with the same weights. Values are numbered: the inputs come first, then the
+    output of each call, in the order of the calls.
 
     Attributes:
         inputs: The name and width of each input.
-        reads: For each layer, the values that it is called on; their numbers are less than that of its own value.
+        calls: For each call, the index of the layer.
+        reads: For each call, the values that the layer reads; their numbers are less than that of its own value.
         outputs: The name and value of each output.
-        widths: The width of every value.
+        shapes: The shape of every value.
         input_form: One of :data:`FORMS`.
         output_form: One of :data:`FORMS`.
     """
 
     inputs: tuple[tuple[str, int], ...]
+    calls: tuple[int, ...]
     reads: tuple[tuple[int, ...], ...]
     outputs: tuple[tuple[str, int], ...]
-    widths: tuple[int, ...]
+    shapes: tuple[Shape, ...]
     input_form: str = "one"
     output_form: str = "one"
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The width of every value."""
+        return tuple(map(math.prod, self.shapes))
 
-def chain(layers: Sequence[Layer], n_features: int) -> Graph:
-    """The graph of layers one after another."""
-    reads = tuple((i,) for i in range(len(layers)))
-    inputs, outputs = (("input_layer", n_features),), ((layer_names(layers)[-1], len(layers)),)
-    return Graph(inputs, reads, outputs, widths(layers, inputs, reads))
+    @property
+    def output_shapes(self) -> list[Shape]:
+        """The shape of each output."""
+        return [self.shapes[value] for _, value in self.outputs]
+
+    def value_of(self, layer: int) -> int:
+        """The value that a layer makes, at its first call."""
+        return len(self.inputs) + self.calls.index(layer)
+
+    def reads_of(self, layer: int) -> list[int]:
+        """The values that a layer reads, in all of its calls."""
+        return [value for call, read in zip(self.calls, self.reads, strict=True) if call == layer for value in read]
 
 
-def widths(
-    layers: Sequence[Layer], inputs: Sequence[tuple[str, int]], reads: Sequence[tuple[int, ...]]
-) -> tuple[int, ...]:
-    """The widths of all values. Raises ValueError if a layer cannot be called on its inputs."""
-    found = [width for _, width in inputs]
-    for layer, values in zip(layers, reads, strict=True):
-        found.append(layer.output_width(*(found[value] for value in values)))
+def chain(layers: Sequence[Layer], shape: Shape) -> Graph:
+    """The graph of layers one after another, of which the first gets rows of a shape."""
+    calls = tuple(range(len(layers)))
+    reads = tuple((i,) for i in calls)
+    inputs = (("input_layer", math.prod(shape)),)
+    outputs = tuple((name, len(layers)) for name in layer_names(layers)[-1:])
+    return Graph(inputs, calls, reads, outputs, shapes_of(layers, [shape], calls, reads))
+
+
+def shapes_of(
+    layers: Sequence[Layer], inputs: Sequence[Shape], calls: Sequence[int], reads: Sequence[tuple[int, ...]]
+) -> tuple[Shape, ...]:
+    """The shapes of all values. Raises ValueError if a layer cannot be called on its inputs."""
+    found = list(inputs)
+    for call, values in zip(calls, reads, strict=True):
+        found.append(layers[call].output_shape(*(found[value] for value in values)))
     return tuple(found)
-
-
-def flat_count(layer: Layer) -> int:
-    """The number of layers that C++ has for this one."""
-    return sum(map(flat_count, layer.layers)) + 1 if isinstance(layer, Residual) else 1
 
 
 def flat_range(layers: Sequence[Layer], index: int) -> tuple[int, int]:
     """The half-open range of the layers that C++ has for this one."""
-    first = sum(map(flat_count, layers[:index]))
-    return first, first + flat_count(layers[index])
+    first = sum(layer.core_count for layer in layers[:index])
+    return first, first + layers[index].core_count
 
 
 class Flat(NamedTuple):
     """The layers of a network as C++ has them.
 
     Attributes:
-        layers: The layers, without any ``Residual``.
-        reads: The same as in :class:`Graph`.
+        layers: For each layer of C++, the layer that it belongs to.
+        configs: The JSON forms of the layers of C++.
+        nodes: For each node, the layer of C++ and the values that it reads.
         outputs: The values that are outputs.
         blocks: For each ``Residual``, outer ones first: the index of its first layer, the index after its last one, and
             its name.
     """
 
     layers: tuple[Layer, ...]
-    reads: tuple[tuple[int, ...], ...]
+    configs: tuple[dict[str, Any], ...]
+    nodes: tuple[tuple[int, tuple[int, ...]], ...]
     outputs: tuple[int, ...]
     blocks: tuple[tuple[int, int, str | None], ...]
 
 
+class _Writer:
+    """Collects the layers of C++; a ``Lowering``. The values that it numbers are those of C++."""
+
+    def __init__(self, inputs: Sequence[Shape]) -> None:
+        self.layers: list[Layer] = []
+        self.configs: list[dict[str, Any]] = []
+        self.nodes: list[tuple[int, tuple[int, ...]]] = []
+        self.shapes: list[Shape] = list(inputs)
+        self.n_inputs = len(inputs)
+        self.again: Iterator[int] | None = None  # the layers of C++ of a call that is not the first of its layer
+
+    def add(self, layer: Layer, config: dict[str, Any], values: tuple[int, ...]) -> int:
+        if self.again is not None:
+            index = next(self.again)
+        else:
+            index = len(self.configs)
+            self.layers.append(layer)
+            self.configs.append(config)
+        self.nodes.append((index, values))
+        self.shapes.append(())
+        return self.n_inputs + len(self.nodes) - 1
+
+    def shape(self, value: int) -> Shape:
+        return self.shapes[value]
+
+
 def flattened(layers: Sequence[Layer], graph: Graph) -> Flat:
     """The layers and connections as C++ has them."""
-    flat: list[Layer] = []
-    reads: list[tuple[int, ...]] = []
-    blocks: list[tuple[int, int, str | None]] = []
     n_inputs = len(graph.inputs)
-
-    def add(layer: Layer, values: tuple[int, ...]) -> int:
-        if isinstance(layer, Residual):
-            first, block = len(flat), len(blocks)
-            blocks.append((first, 0, layer.name))
-            value = values[0]
-            for inner in layer.layers:
-                value = add(inner, (value,))
-            value = add(Add(), (values[0], value))
-            blocks[block] = (first, len(flat), layer.name)
-            return value
-        flat.append(layer)
-        reads.append(values)
-        return n_inputs + len(flat) - 1
-
+    writer = _Writer(graph.shapes[:n_inputs])
     values = list(range(n_inputs))
-    for layer, read in zip(layers, graph.reads, strict=True):
-        values.append(add(layer, tuple(values[value] for value in read)))
-    return Flat(tuple(flat), tuple(reads), tuple(values[value] for _, value in graph.outputs), tuple(blocks))
+    firsts: dict[int, int] = {}
+    for call, read in zip(graph.calls, graph.reads, strict=True):
+        again = call in firsts
+        first = firsts.setdefault(call, len(writer.configs))
+        writer.again = iter(range(first, first + layers[call].core_count)) if again else None
+        for value in read:
+            writer.shapes[values[value]] = graph.shapes[value]
+        values.append(layers[call].lower(writer, tuple(values[value] for value in read)))
+    writer.again = None
+    outputs: list[int] = []
+    for _, value in graph.outputs:
+        made = values[value]
+        if made < n_inputs or made in outputs:  # C++ gives each value of a node once
+            writer.shapes[made] = graph.shapes[value]
+            made = writer.add(registry.Activation("linear"), {"type": "Activation", "activation": "linear"}, (made,))
+        outputs.append(made)
+    order = sorted(firsts.items(), key=lambda item: item[1])
+    blocks: list[tuple[int, int, str | None]] = []
+    for call, first in order:
+        _add_blocks(blocks, layers[call], first)
+    return Flat(tuple(writer.layers), tuple(writer.configs), tuple(writer.nodes), tuple(outputs), tuple(blocks))
+
+
+def _add_blocks(blocks: list[tuple[int, int, str | None]], layer: Layer, first: int) -> None:
+    if isinstance(layer, Residual):
+        blocks.append((first, first + layer.core_count, layer.name))
+        for inner in layer.layers:
+            _add_blocks(blocks, inner, first)
+            first += inner.core_count
+
+
+def is_plain(layers: Sequence[Layer], graph: Graph) -> bool:
+    """Whether the layers of C++ and ``blocks`` tell all of a model's layers."""
+    return (
+        all(len(shape) == 1 for shape in graph.shapes)
+        and graph.calls == tuple(range(len(layers)))
+        and all(map(_is_plain, layers))
+    )
+
+
+def is_list_of_core(layers: Sequence[Layer], graph: Graph) -> bool:
+    """Whether the layers of a chain are those of C++, one by one."""
+    return is_plain(layers, graph) and not any(isinstance(layer, Residual) for layer in layers)
+
+
+def index_limits(layers: Sequence[Layer], graph: Graph | None) -> tuple[int | None, ...]:
+    """For each input, the number below which its integers must be; None for an input of any numbers."""
+    if graph is None:
+        graph = Graph((("", 1),), tuple(range(len(layers))), tuple((i,) for i in range(len(layers))), (), ())
+    calls, reads, count = graph.calls, graph.reads, len(graph.inputs)
+    source: dict[int, int] = {i: i for i in range(count)}  # of each value that has the elements of an input: which
+    found: list[int | None] = [None] * count
+    for value, (call, read) in enumerate(zip(calls, reads, strict=True), count):
+        origin, limit = source.get(read[0]), layers[call].index_limit
+        if origin is None:
+            continue
+        if layers[call].reshapes:
+            source[value] = origin
+        known = found[origin]
+        if limit is not None:
+            found[origin] = limit if known is None else min(limit, known)
+    return tuple(found)
+
+
+def _is_plain(layer: Layer) -> bool:
+    if isinstance(layer, Residual):
+        return all(map(_is_plain, layer.layers))
+    return layer.core_count == 1 and type(layer).lower is Layer.lower
 
 
 def to_config(layers: Sequence[Layer], graph: Graph) -> dict[str, Any]:
-    """The members of a description for the layers and their connections, as C++ reads them, and ``blocks``."""
+    """The members of a description for layers and connections: what C++ reads, and ``blocks`` or ``structure``."""
     flat = flattened(layers, graph)
     config: dict[str, Any] = {
         "inputs": [{"name": name, "n_features": width} for name, width in graph.inputs],
-        "layers": [layer.to_config() for layer in flat.layers],
-        "nodes": [{"layer": i, "inputs": list(read)} for i, read in enumerate(flat.reads)],
+        "layers": list(flat.configs),
+        "nodes": [{"layer": layer, "inputs": list(read)} for layer, read in flat.nodes],
         "outputs": [
             {"name": name, "value": value} for (name, _), value in zip(graph.outputs, flat.outputs, strict=True)
         ],
     }
-    if flat.blocks:
+    if not is_plain(layers, graph):
+        config["structure"] = structure_of(layers, graph)
+    elif flat.blocks:
         config["blocks"] = [list(block) for block in flat.blocks]
     return config
+
+
+def structure_of(layers: Sequence[Layer], graph: Graph) -> dict[str, Any]:
+    """Layers and connections as they are, in JSON."""
+    return {
+        "inputs": [list(shape) for shape in graph.shapes[: len(graph.inputs)]],
+        "layers": [layer.to_config() for layer in layers],
+        "calls": [[call, list(read)] for call, read in zip(graph.calls, graph.reads, strict=True)],
+        "outputs": [value for _, value in graph.outputs],
+    }
+
+
+def of_structure(
+    structure: object, inputs: Sequence[str], outputs: Sequence[str]
+) -> tuple[tuple[Layer, ...], Graph]:
+    """The layers and connections of what :func:`structure_of` made, with the names of the inputs and outputs.
+
+    Raises:
+        ValueError: If the parts contradict each other.
+    """
+    if not isinstance(structure, Mapping):
+        raise ValueError(f"structure must be an object, got {describe(structure)}")
+    for name in ("inputs", "layers", "calls", "outputs"):
+        if not isinstance(structure.get(name), list) or not structure[name]:
+            raise ValueError(f"structure: {name} must be a list, got {describe(structure.get(name))}")
+    layers = tuple(registry.get(config, f"structure.layers[{i}]") for i, config in enumerate(structure["layers"]))
+    shapes = [check_shape("structure", "inputs", tuple(shape)) for shape in map(_list, structure["inputs"])]
+    calls: list[int] = []
+    reads: list[tuple[int, ...]] = []
+    for call in map(_list, structure["calls"]):
+        if len(call) != 2 or type(call[0]) is not int or not 0 <= call[0] < len(layers):
+            raise ValueError(f"structure: calls must have the index of a layer and values, got {call}")
+        calls.append(call[0])
+        reads.append(tuple(_value(value, len(shapes) + len(reads)) for value in _list(call[1])))
+    if set(calls) != set(range(len(layers))):
+        raise ValueError("structure: calls must be of every layer")
+    made = [_value(value, len(shapes) + len(calls)) for value in structure["outputs"]]
+    if len(made) != len(outputs) or len(shapes) != len(inputs):
+        raise ValueError("structure: inputs and outputs must be as many as those of the network")
+    ports = tuple(zip(inputs, map(math.prod, shapes), strict=True))
+    everything = shapes_of(layers, shapes, calls, reads)
+    return layers, Graph(ports, tuple(calls), tuple(reads), tuple(zip(outputs, made, strict=True)), everything)
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"structure: must have lists, got {describe(value)}")
+    return value
+
+
+def _value(value: object, limit: int) -> int:
+    if type(value) is not int or not 0 <= value < limit:
+        raise ValueError(f"structure: a value must be a number below {limit}, got {describe(value)}")
+    return value
 
 
 def folded(
@@ -164,7 +318,8 @@ def folded(
         raise ValueError(f"nodes: value {error} is none that a layer may read") from None
     if any(value >= len(inputs) + i for i, values_read in enumerate(read) for value in values_read):
         raise ValueError("nodes: inputs must be values of nodes before")
-    return tuple(layers), Graph(inputs, read, outputs, widths(layers, inputs, read))
+    calls, shapes = tuple(range(len(layers))), [(width,) for _, width in inputs]
+    return tuple(layers), Graph(inputs, calls, read, outputs, shapes_of(layers, shapes, calls, read))
 
 
 def _block(value: Any, limit: int) -> tuple[int, int, str | None]:
@@ -188,7 +343,7 @@ def _taken(
     if not blocks or blocks[0][0] != begin:
         return flat[begin], begin + 1
     _, stop, name = blocks.pop(0)
-    if stop > end or type(flat[stop - 1]) is not Add:
+    if stop > end or type(flat[stop - 1]).__name__ != "Add":
         raise ValueError(f"blocks: one must lie within another and end with an Add, got [{begin}, {stop}]")
     inner: list[Layer] = []
     position = begin

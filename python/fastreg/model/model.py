@@ -8,7 +8,7 @@ splits arguments by input and output, and ``files.py`` reads and writes files.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, overload
+from typing import Any, Literal, cast, overload
 
 from numpy.typing import ArrayLike
 
@@ -96,6 +96,7 @@ class Model(Face):
         metrics: Any = None,
         *,
         loss_weights: Any = None,
+        weighted_metrics: Any = None,
         **keras: object,
     ) -> None:
         """Sets how the model is trained. Weights are kept; moments and the counts of steps and epochs are reset.
@@ -104,11 +105,14 @@ class Model(Face):
             optimizer: One of :mod:`fastreg.optimizers`, or a name such as ``"adam"``.
             loss: One of :mod:`fastreg.losses`, or a name such as ``"mse"``; ``fit`` and ``evaluate`` need one. With
                 several outputs it is one loss for all of them, a list with one for each, or a dict by their names.
-            metrics: A list of :mod:`fastreg.metrics` or names; ``"accuracy"`` means the one that matches loss and
-                outputs. With several outputs it is a list with a metric, a list or None for each output, or a dict by
-                their names; a single name is used for every output.
+            metrics: A list of :mod:`fastreg.metrics`, names or functions of ``(y_true, y_pred)``; ``"accuracy"`` means
+                the one that matches loss and outputs. They do not use the weights of rows. With several outputs it is a
+                list with a metric, a list or None for each output, or a dict by their names; a single name is used for
+                every output.
             loss_weights: The factor >= 0 of each output's loss in their sum: a list, or a dict by the names of the
                 outputs. The factor of an output that the dict does not have is 1; None means 1 for all.
+            weighted_metrics: As ``metrics``, but they use the weights of rows, those of classes included. In the
+                history they follow the others; one whose name is taken has ``weighted_`` in front.
             **keras: Keras's other arguments, accepted only at values that change nothing.
 
         With several outputs ``loss`` in the history is the weighted sum of the losses and the penalties; the loss of
@@ -122,7 +126,7 @@ class Model(Face):
         self._core.require_idle("compile")
         refuse_requests("compile", keras)
         given = optimizer.description if type(optimizer) is BoundOptimizer else optimizer
-        self._core.compile(given, loss, metrics, loss_weights)
+        self._core.compile(given, loss, metrics, loss_weights, weighted_metrics)
 
     def fit(
         self,
@@ -167,10 +171,10 @@ class Model(Face):
             class_weight: ``{label: weight}``, where a missing label has the weight 1, or ``"balanced"``. It applies to
                 training rows only, and to models with one output.
             sample_weight: A weight >= 0 for each row, not all 0; only their ratios count. Training divides them,
-                including those of classes, by their mean over all training rows, and takes the gradient of a batch
-                from the sum of weight times loss divided by the number of its rows. The loss that is reported is the
-                weighted mean over the epoch. Metrics are not weighted. With several outputs an array applies to all
-                of them; a list has an array or None for each; a dict by their names may leave out some.
+                including those of classes, by their mean over all training rows, and takes the gradient of a batch from
+                the sum of weight times loss divided by the number of its rows. The loss that is reported is the
+                weighted mean over the epoch, and weighted metrics are weighted, too. With several outputs an array
+                applies to all of them; a list has an array or None for each; a dict by their names may leave out some.
             initial_epoch: The number that the first epoch has in callbacks and history, in [0, ``epochs``].
             rows: Indices of the rows of x, y and ``sample_weight`` to train on, in any order; a row that occurs twice
                 counts twice. The others are not trained on, but they are checked, too. Nothing is copied, so that many
@@ -286,8 +290,8 @@ class Model(Face):
         core = self._core
         parts = inputs_of(core, x)
         checked_input_names(parts, core.feature_names)
-        data = fitting.labelled_data(core, parts, y, sample_weight, class_weight, core.n_features, rows=rows)
-        values = core.trainer_for(None).evaluate(data)
+        data = fitting.labelled_data(core, parts, y, sample_weight, class_weight, core.known_shape(), rows=rows)
+        values = core.trainer_for(None).evaluate(data, core.metric_functions())
         named = dict(zip(core.log_keys(), values, strict=True))
         if shown:
             say(format_values(named))
@@ -319,8 +323,8 @@ class Model(Face):
         fitting.check_verbose("predict", verbose)
         parts = inputs_of(core, x)
         checked_input_names(parts, core.feature_names)
-        features = features_of(parts, core.input_widths())
-        outputs = network.predict(features[0] if len(features) == 1 else features)
+        features = features_of(core, parts)
+        outputs = core.shaped(network.predict(features[0] if len(features) == 1 else features))
         if core.graph is None or core.graph.output_form != "dict":
             return outputs
         return dict(zip(core.output_names, [outputs] if len(core.output_names) == 1 else outputs, strict=True))
@@ -338,7 +342,8 @@ class Model(Face):
             affected. An ``x`` without rows is allowed. Names of columns are compared as in ``predict``. With several
             inputs or outputs the call is ``p([a, b], out=[y1, y2])``, in the order of :attr:`input_names` and
             :attr:`output_names`; each list may be a dict by these names. With several outputs the result is a list.
-            With several inputs names of columns are not compared.
+            With several inputs names of columns are not compared. If rows have other than one dimension, ``p`` takes
+            and gives them in their shapes.
 
         Raises:
             ValueError: If the model is not built.
@@ -354,8 +359,15 @@ class Model(Face):
             >>> p(np.ones((1, 4), np.float32), out=y) is y
             True
         """
-        names = self._core.feature_names if len(self._core.input_names) == 1 else None
-        return _core.Predictor(self._core.require_network("freeze"), names)
+        core = self._core
+        names = core.feature_names if len(core.input_names) == 1 else None
+        predictor = _core.Predictor(core.require_network("freeze"), names)
+        inputs, outputs = [shape or () for shape in core.input_shapes()], core.output_shapes(core.known_shape())
+        if all(len(shape) == 1 for shape in (*inputs, *outputs)):
+            return predictor
+        from fastreg.model.shaped import ShapedPredictor
+
+        return cast(_core.Predictor, ShapedPredictor(predictor, inputs, outputs))  # it has the same call
 
     def save(self, path: files.StrOrBytesPath, include_optimizer: bool = True, **keras: object) -> None:
         """Writes the model to a file, completely or not at all. :func:`fastreg.load` reads it.
@@ -394,7 +406,7 @@ class Model(Face):
 
     @property
     def metrics(self) -> Any:
-        """The metrics, where ``"accuracy"`` is replaced by the one that fits. The list is empty without a loss.
+        """The metrics, then the weighted ones, with the one that fits for ``"accuracy"``; an empty list without a loss.
 
         With several outputs it is a dict of such lists by their names.
         """

@@ -29,7 +29,7 @@ def by_output(argument: str, value: object, names: Sequence[str]) -> list[object
                 f"{', '.join(map(repr, names))}"
             )
         return [value.get(name) for name in names]
-    if isinstance(value, (list, tuple)) and not (len(names) == 1 and argument == "metrics"):
+    if isinstance(value, (list, tuple)) and not (len(names) == 1 and argument in ("metrics", "weighted_metrics")):
         if len(value) != len(names):
             outputs = ", ".join(map(repr, names))
             raise ValueError(

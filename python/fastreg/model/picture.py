@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
+from fastreg.internal.layer_base import Shape, batch_shape
 from fastreg.model.core import CoreModel, layer_names
 from fastreg.model.graphs import Graph, chain
 
@@ -99,29 +100,35 @@ def _boxes(model: CoreModel, details: Details) -> list[_Box]:
     """One box for each input and each layer, in the order of the values of the graph."""
     names = layer_names(model.layers, model.owner)
     graph: Graph | None = model.graph
-    if graph is None and model.n_features is not None:
-        graph = chain(model.layers, model.n_features)
-    inputs = [("input_layer", None)] if graph is None else [(name, width) for name, width in graph.inputs]
+    if graph is None and model.input_shape is not None:
+        graph = chain(model.layers, model.input_shape)
+    inputs = model.input_names
     boxes = []
-    for i, (name, width) in enumerate(inputs):
-        shape = graph.widths[i] if graph is not None else width
+    for i, name in enumerate(inputs):
+        shape = graph.shapes[i] if graph is not None else None
         boxes.append(_Box(_texts(name, "Input", shape, "", details), (), False))
     for i, (layer, name) in enumerate(zip(model.layers, names, strict=True)):
-        value = len(inputs) + i
-        shape = graph.widths[value] if graph is not None else None
-        reads = graph.reads[i] if graph is not None else (value - 1,)
+        shape = graph.shapes[graph.value_of(i)] if graph is not None else None
+        reads = [_box_of(value, graph) for value in graph.reads_of(i)] if graph is not None else [i]
+        reads = [box for box in reads if box < len(inputs) + i]  # a layer may be called on what it made itself
         activation = str(getattr(layer, "activation", "") or "")
         texts = _texts(name, type(layer).__name__, shape, activation, details)
         boxes.append(_Box(texts, tuple(reads), details.trainable and not layer.trainable))
     return boxes
 
 
-def _texts(name: str, kind: str, width: int | None, activation: str, details: Details) -> list[str]:
+def _box_of(value: int, graph: Graph) -> int:
+    """The box of what makes a value: an input, or a layer, however often it is called."""
+    n_inputs = len(graph.inputs)
+    return value if value < n_inputs else n_inputs + graph.calls[value - n_inputs]
+
+
+def _texts(name: str, kind: str, shape: Shape | None, activation: str, details: Details) -> list[str]:
     texts = [f"{name} ({kind})" if details.names else kind]
     if details.activations and activation:
         texts.append(activation)
     if details.shapes:
-        texts.append(f"(None, {'?' if width is None else width})")
+        texts.append("(None, ?)" if shape is None else str(batch_shape(shape)))
     return texts
 
 

@@ -13,7 +13,7 @@ from fastreg.data import arrays
 from fastreg.data.frames import checked_names
 from fastreg.internal.checks import describe
 from fastreg.internal.keras_arguments import refuse_requests
-from fastreg.internal.layer_base import Part, check_features
+from fastreg.internal.layer_base import Part, check_shape
 from fastreg.model import fitting
 from fastreg.model.core import CoreModel
 from fastreg.model.model import Model, check_batch_size
@@ -93,12 +93,14 @@ class Sequential(Model):
     def build(self, input_shape: int | tuple[int | None, ...]) -> None:  # type: ignore[override]
         """Creates the weights for a number of features: n, ``(n,)`` or ``(None, n)``. Does nothing if they exist.
 
+        Where the first layer takes more dimensions, the shape has them: ``(28, 28)`` or ``(None, 28, 28)``.
+
         Raises:
             ValueError: If there are no layers, the model was built for another number of features, or the network is
                 larger than the memory of this machine.
         """
         self._core.require_idle("build")
-        self._core.build(check_features("build", "input_shape", input_shape))
+        self._core.build(check_shape("build", "input_shape", input_shape))
 
     def predict(  # type: ignore[override]
         self, x: ArrayLike, batch_size: int | None = None, verbose: int | str = 0, **keras: object
@@ -122,7 +124,8 @@ class Sequential(Model):
         fitting.check_verbose("predict", verbose)
         if type(x) is not np.ndarray:
             checked_names(x, self._core.feature_names)
-        return network.predict(arrays.features(x, self._core.n_features))
+        outputs = network.predict(arrays.features(x, self._core.input_shape, limit=self._core.index_limits[0]))
+        return outputs if self._core.flat_outputs else self._core.shaped(outputs)
 
     if TYPE_CHECKING:  # the types that these properties have in a model with one output
 

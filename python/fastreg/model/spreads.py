@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.data.frames import Names
-from fastreg.layers import BatchNormalization, Dense, Layer
+from fastreg.layers import Layer
 from fastreg.model.graphs import Graph, flattened
 
 # The largest ratio of two spreads that is passed over.
@@ -39,6 +39,9 @@ _SHARE_OF_RANGE = 1 / 8
 # float32 keeps seven digits.
 _NOISE = 1e-7
 _RELATIVE_NOISE = 1e-6
+
+# Layers whose outputs do not have the spreads of their inputs.
+_SCALES = ("BatchNormalization", "LayerNormalization", "Normalization", "Embedding", "CategoryEncoding")
 
 # Columns of each kind that the message names.
 _SHOWN = 3
@@ -90,21 +93,20 @@ def warn_of_spreads(
     )
 
 
-def meets_dense(layers: Sequence[Layer], graph: Graph | None, index: int = 0) -> bool:
-    """Whether a dense layer gets an input as it is, with no batch normalisation in between.
+def meets_dense(layers: Sequence[Layer], graph: Graph, index: int = 0) -> bool:
+    """Whether a dense layer gets an input as it is, with nothing in between that makes its scale another.
 
     Args:
         layers: The layers of a model.
-        graph: How they are connected; None is a chain.
+        graph: How they are connected.
         index: Which input it is.
     """
-    if graph is None:
-        graph = Graph((("", 1),), tuple((i,) for i in range(len(layers))), (), ())
     flat, raw = flattened(layers, graph), {index}
-    for i, (layer, values) in enumerate(zip(flat.layers, flat.reads, strict=True)):
-        if raw.isdisjoint(values) or isinstance(layer, BatchNormalization):
+    for i, (layer, values) in enumerate(flat.nodes):
+        kind = flat.configs[layer]["type"]
+        if raw.isdisjoint(values) or kind in _SCALES:
             continue
-        if isinstance(layer, Dense):
+        if kind == "Dense":
             return True
         raw.add(len(graph.inputs) + i)
     return False  # nothing is trained that could suffer

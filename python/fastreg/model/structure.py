@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from fastreg.internal.checks import describe, did_you_mean
 from fastreg.internal.keras_arguments import refuse_requests
-from fastreg.internal.layer_base import check_features
+from fastreg.internal.layer_base import batch_shape, check_shape
 from fastreg.model import files
 from fastreg.model.core import CoreModel
 from fastreg.model.views import BoundLayer
@@ -177,14 +177,29 @@ class Structure:
         configs.compile_from_config(self._core, config)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """The shapes of the outputs for a number of features, ``(None, units)`` each.
+        """The shapes of the outputs for a shape of the input, ``(None, units)`` each.
 
         Args:
-            input_shape: ``(n,)`` or ``(None, n)``. A model of a graph has fixed inputs and does not use it.
+            input_shape: ``(n,)`` or ``(None, n)``, or with more dimensions. A model of a graph has fixed inputs and
+                does not use it.
         """
         graph = self._core.graph
-        features = check_features("compute_output_shape", "input_shape", input_shape) if graph is None else 1
-        shapes = [(None, width) for width in self._core.output_widths(features)]
+        given = check_shape("compute_output_shape", "input_shape", input_shape) if graph is None else (1,)
+        shapes = [batch_shape(shape) for shape in self._core.output_shapes(given)]
+        return shapes[0] if len(shapes) == 1 else shapes
+
+    @property
+    def input_shape(self) -> Any:
+        """The shape of the input, ``(None, 28, 28)``; of several inputs a list; None where it is not known yet."""
+        shapes = [None if shape is None else batch_shape(shape) for shape in self._core.input_shapes()]
+        return shapes[0] if len(shapes) == 1 else shapes
+
+    @property
+    def output_shape(self) -> Any:
+        """The shape of the output, ``(None, 10)``; of several outputs a list; None where it is not known yet."""
+        if self._core.input_shape is None or not self._core.layers:
+            return None
+        shapes = [batch_shape(shape) for shape in self._core.output_shapes(self._core.input_shape)]
         return shapes[0] if len(shapes) == 1 else shapes
 
     def _repr_html_(self) -> str:

@@ -9,6 +9,7 @@ from html import escape
 import numpy as np
 
 from fastreg.internal import html
+from fastreg.internal.layer_base import batch_shape
 from fastreg.model.core import CoreModel, layer_names
 from fastreg.model.graphs import chain, flat_range
 
@@ -80,21 +81,25 @@ def _rows(model: CoreModel, sizes: list[tuple[int, int]]) -> list[Row]:
     for owner, size in sizes:
         counts[owner] += size
     graph = model.graph
-    if graph is None and model.n_features is not None and model.layers:
-        graph = chain(model.layers, model.n_features)
+    if graph is None and model.input_shape is not None and model.layers:
+        graph = chain(model.layers, model.input_shape)
     rows: list[Row] = [("Layer (type)", "Output Shape", "Param #")]
     for i, (layer, name) in enumerate(zip(model.layers, names, strict=True)):
         shape, count = "?", "0 (unbuilt)"
         if graph is not None:
             begin, end = flat_range(model.layers, i)
-            shape = f"(None, {graph.widths[len(graph.inputs) + i]})"
+            shape = str(batch_shape(graph.shapes[graph.value_of(i)]))
             count = f"{sum(counts[flat] for flat in range(begin, end)):,}"
         rows.append((f"{name} ({type(layer).__name__})", shape, count))
     if model.graph is None:
         return rows
-    values = [*model.input_names, *names]
-    inputs = [(f"{name} (Input)", f"(None, {width})", "0", "-") for name, width in model.graph.inputs]
-    reads = [", ".join(values[value] for value in read) for read in model.graph.reads]
+    values = [*model.input_names]
+    values += [names[call] for call in model.graph.calls]
+    inputs = [
+        (f"{name} (Input)", str(batch_shape(shape)), "0", "-")
+        for name, shape in zip(model.input_names, model.graph.shapes, strict=False)
+    ]
+    reads = [", ".join(values[value] for value in model.graph.reads_of(i)) for i in range(len(names))]
     return [(*rows[0], "Connected to"), *inputs, *((*row, read) for row, read in zip(rows[1:], reads, strict=True))]
 
 

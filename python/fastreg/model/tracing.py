@@ -6,13 +6,14 @@ and of equally far ones those that the first output reaches first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from fastreg.internal.checks import check_name, describe
 from fastreg.internal.layer_base import Symbol, Value
 from fastreg.layers import Input, Layer
-from fastreg.model.graphs import Graph, layer_names, names_after, widths
+from fastreg.model.graphs import Graph, layer_names, names_after, shapes_of
 
 __all__ = ["traced"]
 
@@ -23,14 +24,13 @@ def traced(inputs: object, outputs: object) -> tuple[tuple[Layer, ...], Graph]:
     """The layers between inputs and outputs, and how they are connected.
 
     Raises:
-        ValueError: If an output depends on an input that is not given, an input is not read, a layer was called twice,
-            or names are not of one alone.
+        ValueError: If an output depends on an input that is not given, an input is not read, or names are not of one
+            alone.
         TypeError: If an input is no ``Input``, or an output was not made by a layer.
     """
     given, input_names, input_form = _listed("inputs", inputs, Input, "an Input")
     made, output_names, output_form = _listed("outputs", outputs, Value, "what a layer was called for")
     order = _ordered(made)
-    _check_layers(order)
     known: dict[int, int] = {id(symbol): i for i, symbol in enumerate([*given, *order])}
     for value in order:
         for symbol in value.inputs:
@@ -40,16 +40,14 @@ def traced(inputs: object, outputs: object) -> tuple[tuple[Layer, ...], Graph]:
     for symbol in given:
         if id(symbol) not in read:
             raise ValueError(f"Model: inputs must be read by a layer that an output depends on, got {symbol!r}")
-    layers = tuple(value.layer for value in order)
+    layers, calls = _layers_of(order)
     names = layer_names(layers, "Model")
     ports = tuple(zip(_input_names(given, input_names), (symbol.width for symbol in given), strict=True))
     reads = tuple(tuple(known[id(symbol)] for symbol in value.inputs) for value in order)
     numbers = [known[id(value)] for value in made]
-    named = output_names or [names[number - len(given)] for number in numbers]
-    graph = Graph(
-        ports, reads, tuple(zip(named, numbers, strict=True)), widths(layers, ports, reads), input_form, output_form
-    )
-    return layers, graph
+    named = output_names or _output_names([names[calls[number - len(given)]] for number in numbers])
+    shapes = shapes_of(layers, [symbol.row_shape for symbol in given], calls, reads)
+    return layers, Graph(ports, calls, reads, tuple(zip(named, numbers, strict=True)), shapes, input_form, output_form)
 
 
 def _listed(name: str, given: object, kind: type[_S], words: str) -> tuple[list[_S], list[str], str]:
@@ -87,14 +85,29 @@ def _input_names(inputs: Sequence[Input], keys: Sequence[str]) -> list[str]:
     return [symbol.name or next(free) for symbol in inputs]
 
 
-def _check_layers(values: Sequence[Value]) -> None:
-    used: dict[int, Value] = {}
+def _layers_of(values: Sequence[Value]) -> tuple[tuple[Layer, ...], tuple[int, ...]]:
+    """The layers, each once, and for each value the index of its layer."""
+    known: dict[int, int] = {}
+    layers: list[Layer] = []
     for value in values:
-        if used.setdefault(id(value.layer), value) is not value:
-            raise ValueError(
-                f"Model: a layer must be called once in a model, but {value.layer!r} was called twice; weights cannot "
-                "be shared, and a second layer of the same kind has weights of its own"
-            )
+        if id(value.layer) not in known:
+            known[id(value.layer)] = len(layers)
+            layers.append(value.layer)
+    return tuple(layers), tuple(known[id(value.layer)] for value in values)
+
+
+def _output_names(names: Sequence[str]) -> list[str]:
+    """The names, each made unique: two outputs may be of one layer, which was called twice."""
+    found: list[str] = []
+    for name in names:
+        found.append(next(free for free in _numbered(name) if free not in found))
+    return found
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    for count in itertools.count(1):
+        yield f"{name}_{count}"
 
 
 def _ordered(outputs: Sequence[Value]) -> list[Value]:

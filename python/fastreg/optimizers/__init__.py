@@ -1,12 +1,16 @@
 r"""How weights follow their gradients.
 
-Descriptions only: C++ applies each as one pass over all parameters (cpp/math/rules.h), penalties included.
+Descriptions only: C++ applies each as one pass over all parameters (cpp/math/rules/), penalties included.
 
 Notation: :math:`w` weights, :math:`g` gradient with L1 and L2 penalties in it, clipped, :math:`\eta_t` learning rate at
-step :math:`t` from 0, :math:`m, v` moments that start at 0. Adam and RMSprop are as their papers and PyTorch have them;
-Keras's default values, not its placing of :math:`\epsilon`. At the ends of float32, a gradient beyond 1.84e19, whose
-square would overflow, counts as 1.84e19, and :math:`\epsilon` is raised to the largest gradient whose square would
-vanish, 3e-18 for Adam's and 3e-19 for RMSprop's defaults: no step is larger than the rule allows.
+step :math:`t` from 0, :math:`m, v` moments that start at 0. The rules are as their papers and PyTorch have them;
+Keras's names and default values, not its placing of :math:`\epsilon`. At the ends of float32, a gradient beyond
+1.84e19, whose square would overflow, counts as 1.84e19 where a rule squares it, a sum of squares stays at the largest
+float, and an
+:math:`\epsilon` that is added to a root is raised to the largest gradient whose square would vanish, 3e-18 for Adam's,
+3e-19 for RMSprop's and 1e-19 for Adagrad's defaults: no step is larger than the rule allows.
+
+A proximal L1 (:class:`fastreg.regularizers.L1`) leads every rule to the same weights, those of the closed form.
 """
 
 import sys
@@ -19,12 +23,35 @@ from fastreg.internal.lazy_names import lazy_names
 from fastreg.optimizers.base import LearningRate, Optimizer
 
 if TYPE_CHECKING:
+    from fastreg.optimizers.adagrad import Adadelta, Adagrad
     from fastreg.optimizers.adam import Adam, AdamW
+    from fastreg.optimizers.adam_kin import Adamax, Nadam, RAdam
+    from fastreg.optimizers.ftrl import Ftrl
     from fastreg.optimizers.lion import Lion
     from fastreg.optimizers.rmsprop import RMSprop
+    from fastreg.optimizers.rprop import Rprop
+    from fastreg.optimizers.schedule_free import ScheduleFreeAdamW
     from fastreg.optimizers.sgd import SGD
 
-__all__ = ["SGD", "Adam", "AdamW", "LearningRate", "Lion", "Optimizer", "RMSprop", "get", "schedules"]
+__all__ = [
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Ftrl",
+    "LearningRate",
+    "Lion",
+    "Nadam",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "ScheduleFreeAdamW",
+    "get",
+    "schedules",
+]
 
 # The module that each optimizer lives in; it is loaded when the optimizer is first used.
 _HOMES = {
@@ -34,6 +61,11 @@ _HOMES = {
         "adam": ("Adam", "AdamW"),
         "rmsprop": ("RMSprop",),
         "lion": ("Lion",),
+        "adam_kin": ("Nadam", "RAdam", "Adamax"),
+        "adagrad": ("Adagrad", "Adadelta"),
+        "rprop": ("Rprop",),
+        "ftrl": ("Ftrl",),
+        "schedule_free": ("ScheduleFreeAdamW",),
     }.items()
     for name in names
 }

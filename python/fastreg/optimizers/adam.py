@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastreg.internal.checks import FRACTION, NON_NEGATIVE, NORMAL
 from fastreg.internal.dataclasses import dataclass
-from fastreg.internal.keras_arguments import AdamArguments, AdamWArguments, takes_keras_arguments
+from fastreg.internal.keras_arguments import OptimizerArguments, takes_keras_arguments
 from fastreg.optimizers.base import LearningRate, Optimizer
 
 __all__ = ["Adam", "AdamW"]
@@ -12,7 +12,7 @@ __all__ = ["Adam", "AdamW"]
 
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
-class Adam(Optimizer, AdamArguments):
+class Adam(Optimizer, OptimizerArguments):
     r"""Algorithm 1 of Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015.
 
     .. math::
@@ -24,6 +24,8 @@ class Adam(Optimizer, AdamArguments):
         beta_1: In [0, 1).
         beta_2: In [0, 1).
         epsilon: >= 2**-126.
+        amsgrad: Whether to divide by the largest :math:`v` so far (Reddi, Kale and Kumar, ICLR 2018), so that the step
+            of a weight never grows again. As in PyTorch, the largest is taken before the correction.
         weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
             gradient_accumulation_steps, name: See :class:`Optimizer`.
 
@@ -40,11 +42,12 @@ class Adam(Optimizer, AdamArguments):
     beta_1: Annotated[float, FRACTION] = 0.9
     beta_2: Annotated[float, FRACTION] = 0.999
     epsilon: Annotated[float, NORMAL] = 1e-7
+    amsgrad: bool = False
 
 
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
-class AdamW(Optimizer, AdamWArguments):
+class AdamW(Optimizer, OptimizerArguments):
     r"""Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019).
 
     With :math:`\hat m, \hat v` as in :class:`Adam`:
@@ -58,6 +61,7 @@ class AdamW(Optimizer, AdamWArguments):
         beta_1: In [0, 1).
         beta_2: In [0, 1).
         epsilon: >= 2**-126.
+        amsgrad: As in :class:`Adam`.
         clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
             gradient_accumulation_steps, name: See :class:`Optimizer`.
 
@@ -70,3 +74,4 @@ class AdamW(Optimizer, AdamWArguments):
     beta_1: Annotated[float, FRACTION] = 0.9
     beta_2: Annotated[float, FRACTION] = 0.999
     epsilon: Annotated[float, NORMAL] = 1e-7
+    amsgrad: bool = False

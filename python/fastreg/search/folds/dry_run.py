@@ -15,8 +15,10 @@ from fastreg.callbacks import Callback, EarlyStopping
 from fastreg.data import arrays
 from fastreg.data.frames import checked_names, refuse_lazy
 from fastreg.internal.checks import check_choice, check_int, describe, did_you_mean
-from fastreg.model.core import core_of
+from fastreg.model.arguments import Given, shape_of
+from fastreg.model.core import CoreModel, core_of
 from fastreg.model.fitting import check_verbose
+from fastreg.model.graphs import chain
 from fastreg.model.model import Model
 from fastreg.model.spreads import meets_dense, warn_of_spreads
 from fastreg.search.folds import preprocessing
@@ -101,11 +103,11 @@ def make_context(
             x = indexable(x)
         else:
             names = checked_names(x, core_of(model).feature_names, "X")
-            x = _features(x)
+            x = _features(x, core_of(model))
     else:
         x = indexable(x)
         _check_signature(model, {**arguments, **extra})
-    _check_lengths(x, y, sequential)
+    _check_lengths(x, y, sequential and chain is not None)
     if curves and scorers.scorers[0].kind != "core":
         raise ValueError(
             f"scoring: trials are compared epoch by epoch, which {scorers.primary!r} cannot be; put the loss or a "
@@ -132,8 +134,8 @@ def make_context(
     if isinstance(model, Model):
         fold = prepared(context, 0)
         _check_data(context, model, fold)
-        if not spreads_known and meets_dense(core_of(model).layers, core_of(model).graph):
-            warn_of_spreads(fold.x, fold.train, names)
+        if not spreads_known and _meets_dense(core_of(model), x):
+            warn_of_spreads(np.reshape(fold.x, (len(fold.x), -1)), fold.train, names)
     return context
 
 
@@ -375,10 +377,17 @@ def _is_classifier(model: Any) -> bool:
     return bool(kind == "classifier")
 
 
-def _features(x: Any) -> Any:
+def _meets_dense(core: CoreModel, x: Any) -> bool:
+    graph = chain(core.layers, tuple(np.shape(x)[1:])) if core.graph is None else core.graph
+    return meets_dense(core.layers, graph)
+
+
+def _features(x: Any, core: CoreModel) -> Any:
     """Features as the core reads them, converted once: float32, or bytes and bools as they are."""
     try:
-        return arrays.features(x, name="X", passes=_MANY)
+        shape = shape_of(core, [Given("X", x)])
+        rows = arrays.features(x, shape, "X", _MANY, core.index_limits[0])
+        return rows if len(shape) == 1 else rows.reshape(len(rows), *shape)
     except ValueError as error:
         if "must be finite" not in str(error):
             raise
@@ -405,10 +414,10 @@ def _check_data(context: Context, model: Model, fold: Prepared) -> None:
         model.evaluate(fold.x, targets, sample_weight=weights, rows=fold.train, verbose=0)
 
 
-def _check_lengths(x: Any, y: Any, sequential: bool) -> None:
+def _check_lengths(x: Any, y: Any, flat: bool) -> None:
     n, shape = len(y), getattr(x, "shape", None)
     rows = shape[0] if shape else len(x)
     if rows != n:
         raise ValueError(f"X and y must have as many rows, got {rows} and {n}")
-    if sequential and shape is not None and len(shape) != 2:
-        raise ValueError(f"X: must be 2-D (rows, features), got shape {tuple(shape)}")
+    if flat and shape is not None and len(shape) != 2:
+        raise ValueError(f"X: must be 2-D (rows, features) where preprocess= is given, got shape {tuple(shape)}")

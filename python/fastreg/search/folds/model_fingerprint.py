@@ -109,7 +109,7 @@ def _has_weights_of_its_own(model: Any) -> bool:
     if not isinstance(model, Model) or core_of(model).network is None:
         return False
     drawn = core_of(model).untrained(model.seed)
-    fresh = drawn.build(core_of(model).n_features or 0).get_weights()
+    fresh = drawn.build(core_of(model).known_shape()).get_weights()
     return not all(map(np.array_equal, model.get_weights(), fresh))
 
 

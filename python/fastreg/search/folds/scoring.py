@@ -95,7 +95,7 @@ class Scoring:
         keys = {metric.name for metric in known}
         added = [metric for metric in missing if (metric if isinstance(metric, str) else metric.name) not in keys]
         if added:
-            model.compile(model.optimizer, model.loss, [*known, *added])
+            core_of(model).add_metrics(added)
 
     def score(
         self,
@@ -115,7 +115,7 @@ class Scoring:
             y: Targets, as the user gave them.
             rows: The rows to score.
             targets: Targets in the form that the core reads without conversion; None is ``y``.
-            sample_weight: Weights of all rows for the loss; metrics and other scores are not weighted.
+            sample_weight: Weights of all rows for the loss and for weighted metrics; other scores are not weighted.
             features: These rows of ``x``, if the caller has them already.
 
         Raises:

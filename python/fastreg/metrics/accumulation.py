@@ -1,0 +1,99 @@
+"""The state of a metric outside of a fit: it converts arrays and keeps an object of the core that adds them up."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastreg import _core
+from fastreg.internal.checks import describe
+
+__all__ = ["Accumulation", "rows_of"]
+
+
+class Accumulation:
+    """The rows that a metric was given, as :class:`fastreg.metrics.Metric` describes it."""
+
+    def __init__(self, metric: Any) -> None:
+        self._metric = metric
+        self._state: _core.MetricState | None = None
+        self._form: tuple[int, bool] | None = None
+
+    def add(self, y_true: object, y_pred: object, sample_weight: object) -> None:
+        """See :meth:`Metric.update_state`."""
+        targets, outputs, weights = rows_of(self._metric, y_true, y_pred, sample_weight)
+        form = (outputs.shape[1], targets.ndim == 1)
+        if self._form is None:
+            self._state = self._made(*form)
+            self._form = form
+        elif form != self._form:
+            raise ValueError(
+                f"{type(self._metric).__name__}: y_true and y_pred must have the form of those before, "
+                f"{_said(*self._form)}, got {_said(*form)}; reset_state begins anew"
+            )
+        assert self._state is not None
+        self._state.add(targets, outputs, weights)
+
+    def result(self) -> Any:
+        """See :meth:`Metric.result`."""
+        if self._state is None:
+            state = self._made(max(1, self._metric.least_outputs), self._metric.targets == "labels")
+        else:
+            state = self._state
+        values = state.values()
+        return values[0] if len(values) == 1 else np.array(values)
+
+    def _made(self, cols: int, labels: bool) -> _core.MetricState:
+        if cols < self._metric.least_outputs:
+            refusal = self._metric.refusal(cols).replace("the network", "y_pred")
+            raise ValueError(f"{type(self._metric).__name__}: {refusal}")
+        return _core.MetricState(json.dumps(self._metric.to_config()), cols, labels)
+
+
+def _said(cols: int, labels: bool) -> str:
+    return f"{cols} columns with {'labels' if labels else 'a target for each'}"
+
+
+def rows_of(
+    metric: Any, y_true: object, y_pred: object, sample_weight: object = None
+) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32] | None]:
+    """Targets, as a matrix or as labels, outputs and weights as the core reads them.
+
+    Raises:
+        ValueError: If shapes do not go together, or labels are not whole numbers.
+        TypeError: If an argument has no numbers.
+    """
+    owner = type(metric).__name__
+    given = _numbers(owner, "y_pred", y_pred)
+    outputs = given.reshape(-1, 1) if given.ndim < 2 else given.reshape(-1, given.shape[-1])
+    rows, cols = outputs.shape
+    targets = _numbers(owner, "y_true", y_true)
+    as_labels = metric.targets == "labels" or (metric.targets == "any" and cols > 1 and targets.shape != given.shape)
+    if as_labels:
+        if targets.size != rows:
+            raise ValueError(f"{owner}: y_true must be {rows} labels, one for each row, got shape {targets.shape}")
+        labels = targets.reshape(-1)
+        if labels.size and not bool(np.all((labels == np.floor(labels)) & (np.abs(labels) < 2**31))):
+            raise ValueError(f"{owner}: y_true must be whole numbers, the columns of y_pred")
+        found: NDArray[Any] = np.ascontiguousarray(labels, np.int32)
+    elif targets.size == outputs.size and (targets.shape == given.shape or cols == 1):
+        found = np.ascontiguousarray(targets.reshape(outputs.shape), np.float32)
+    else:
+        raise ValueError(f"{owner}: y_true must have the shape {given.shape} of y_pred, got {targets.shape}")
+    if sample_weight is None:
+        return found, np.ascontiguousarray(outputs, np.float32), None
+    weights = _numbers(owner, "sample_weight", sample_weight)
+    if weights.size != rows and weights.size != 1:
+        raise ValueError(f"{owner}: sample_weight must be {rows} numbers, one for each row, got shape {weights.shape}")
+    weights = np.full(rows, weights.reshape(-1)[0]) if weights.size != rows else weights.reshape(-1)
+    return found, np.ascontiguousarray(outputs, np.float32), np.ascontiguousarray(weights, np.float32)
+
+
+def _numbers(owner: str, name: str, value: object) -> NDArray[Any]:
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{owner}: {name} must be numbers, got {describe(value)}")
+    return array

@@ -95,15 +95,18 @@ def test_without_exclusions_keras_decays_biases_too():
 
 
 def test_averages_after_two_fits():
-    """Keras continues from the averages, fastreg from the weights that were averaged: two fits are one long one."""
-    options = {"use_ema": True, "ema_momentum": 0.9}
-    ours, theirs = pair(lambda optimizers: optimizers.SGD(0.05, **options))
-    one, _ = pair(lambda optimizers: optimizers.SGD(0.05, **options))
-    same(fit(ours, 5), fit(theirs, 5))
-    long = fit(one, 10)
-    again, keras_again = fit(ours, 5), fit(theirs, 5)
-    assert all(np.array_equal(a, b) for a, b in zip(again, long, strict=True))
-    assert any(np.abs(a - b).max() > 1e-3 for a, b in zip(again, keras_again, strict=True))
+    """Two fits are one long one, as the second continues from the weights that were averaged.
+
+    Keras would continue from the averages; on JAX its second fit fails, since weights and averages are one buffer.
+    """
+
+    def optimizer(optimizers):
+        return optimizers.SGD(0.05, use_ema=True, ema_momentum=0.9)
+
+    (parts, theirs), (whole, _) = pair(optimizer), pair(optimizer)
+    fit(parts, 5)
+    same(fit(parts, 5), fit(theirs, 10))
+    assert all(np.array_equal(a, b) for a, b in zip(parts.get_weights(), fit(whole, 10), strict=True))
 
 
 @pytest.mark.parametrize("name", cases.CONSTRAINT_CASES)

@@ -212,3 +212,11 @@ def test_search(tmp_path: Path) -> None:
     assert ensemble > 0.9
     again = run("search.py", *arguments).stdout
     assert again.split("best model")[1] == done.stdout.split("best model")[1]
+
+
+def test_recommender() -> None:
+    rows = table(run("recommender.py", "--users", 600, "--items", 200, "--seen", 0.15).stdout, ("test RMSE", "seconds"))
+    found = {name: row["test RMSE"] for name, row in rows.items()}
+    assert set(found) == {"biases", "truncated SVD", "embeddings"}
+    # The noise of the ratings is 0.1; what neither biases nor a matrix full of zeros can tell is of size 1.
+    assert found["embeddings"] < 0.5 * min(found["biases"], found["truncated SVD"])

@@ -104,7 +104,7 @@ struct Draw {
     if (scaling.distribution == ScaledDistribution::truncated_normal) return cut_normal(variance);
     return std::sqrt(variance) * words.normal();
   }
-  double operator()(const Identity& identity) const { return index / cols == index % cols ? identity.gain : 0.0; }
+  double operator()(const IdentityMatrix& identity) const { return index / cols == index % cols ? identity.gain : 0.0; }
   double operator()(const Orthogonal& orthogonal) {
     if (matrix.empty()) matrix = orthogonal_matrix(words, rows, cols);
     return orthogonal.gain * matrix[index];

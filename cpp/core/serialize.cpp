@@ -17,16 +17,9 @@
 #include "core/json.h"
 
 namespace fastreg {
-namespace {
 
-static_assert(std::endian::native == std::endian::little, "model files are little-endian");
-
-constexpr std::size_t kLengthBytes = 8;
-constexpr std::size_t kMaxHeader = 100'000'000;  // the limit that the format itself has
-constexpr std::size_t kDataAlignment = 64;
-constexpr std::size_t kMaxDimensions = 32;  // the limit that every version of NumPy accepts
-constexpr const char* kMetadata = "__metadata__";
-constexpr const char* kDescription = "fastreg";
+// In a namespace with a name, because ModelReader::Open has a Header and is visible to other units.
+namespace tensor_file {
 
 struct TensorEntry {
   std::string name;
@@ -39,6 +32,22 @@ struct Header {
   std::vector<TensorEntry> tensors;
   std::size_t data = 0;  // the offset in the file at which the data begins; read_header sets it
 };
+
+}  // namespace tensor_file
+
+namespace {
+
+using tensor_file::Header;
+using tensor_file::TensorEntry;
+
+static_assert(std::endian::native == std::endian::little, "model files are little-endian");
+
+constexpr std::size_t kLengthBytes = 8;
+constexpr std::size_t kMaxHeader = 100'000'000;  // the limit that the format itself has
+constexpr std::size_t kDataAlignment = 64;
+constexpr std::size_t kMaxDimensions = 32;  // the limit that every version of NumPy accepts
+constexpr const char* kMetadata = "__metadata__";
+constexpr const char* kDescription = "fastreg";
 
 [[noreturn]] void fail(const std::string& rule) { throw std::invalid_argument(rule); }
 

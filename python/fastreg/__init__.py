@@ -14,6 +14,7 @@ from fastreg._core import DivergenceError, __version__
 
 if TYPE_CHECKING:
     from fastreg import (
+        activations,
         callbacks,
         constraints,
         diagnosis,
@@ -44,6 +45,7 @@ __all__ = [
     "Predictor",
     "Sequential",
     "__version__",
+    "activations",
     "callbacks",
     "constraints",
     "diagnosis",

@@ -104,16 +104,16 @@ struct Orthogonal {
   static constexpr auto kFields = fields(field("gain", &Orthogonal::gain));
 };
 // For matrices only: gain on the diagonal, 0 elsewhere.
-struct Identity {
+struct IdentityMatrix {
   static constexpr const char* kName = "Identity";
   static constexpr bool kMatrix = true;
   double gain = 1.0;
-  static constexpr auto kFields = fields(field("gain", &Identity::gain));
+  static constexpr auto kFields = fields(field("gain", &IdentityMatrix::gain));
 };
 
 using Initializers = List<Zeros, Ones, Constant, RandomNormal, RandomUniform, TruncatedNormal, GlorotUniform,
                           GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal, VarianceScaling, Orthogonal,
-                          Identity>;
+                          IdentityMatrix>;
 using Initializer = Initializers::Into<std::variant>;
 
 }  // namespace fastreg

@@ -9,12 +9,12 @@ import json
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar, cast
 
 from fastreg import _core
 from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT, Rule, check_int, check_name, describe
 from fastreg.internal.dataclasses import KW_ONLY, InitVar, dataclass, field, fields, replace
-from fastreg.internal.description import Description, registry_of
+from fastreg.internal.description import Description, field_checks, registry_of
 from fastreg.internal.multipliers import Multiplier
 
 __all__ = [
@@ -82,6 +82,16 @@ class Lowering(Protocol):
     def shape(self, value: int) -> Shape:
         """The shape of a value."""
 
+    def call(self, layer: "Layer", key: int, values: tuple[int, ...], shapes: Sequence[Shape]) -> int:
+        """Writes a layer within this one, or if it was written under this key before, a further use of it.
+
+        Args:
+            layer: The layer.
+            key: Tells the layers within this one apart.
+            values: The values that it reads.
+            shapes: Their shapes.
+        """
+
 
 class Value(Symbol):
     """What a layer makes of other values, in a network that is being described.
@@ -129,6 +139,9 @@ class Layer(Part):
     """
 
     _transient: ClassVar[frozenset[str]] = frozenset({"input_shape"})
+    # Fields that a class got after files had been written; the JSON form has them where they are not the default.
+    _later: ClassVar[frozenset[str]] = frozenset()
+
     _: KW_ONLY
     input_shape: tuple[int, ...] | None = field(default=None, compare=False)
     input_dim: InitVar[int | None] = None
@@ -180,6 +193,10 @@ class Layer(Part):
         idle += [name for name, value in config.items() if name.endswith("_constraint") and value is None]
         for name in idle:
             del config[name]
+        if self._later:
+            for name, usual in _usual(cast(Any, type(self))).items():
+                if config[name] == usual:
+                    del config[name]
         return config
 
     def output_width(self, *widths: int) -> int:
@@ -204,6 +221,11 @@ class Layer(Part):
     def is_elementwise(self) -> bool:
         """Whether it computes element by element, so that a value of any shape keeps its shape."""
         return False
+
+    @property
+    def kind(self) -> str:
+        """The name of the class, as models show it."""
+        return type(self).__name__
 
     @property
     def core_count(self) -> int:
@@ -232,6 +254,12 @@ class Layer(Part):
 _MULTIPLIERS = ("learning_rate_multiplier", "weight_decay_multiplier")
 # The values of common fields that are not shown.
 _USUAL: dict[str, object] = {"name": None, "trainable": True, **dict.fromkeys(_MULTIPLIERS, 1.0)}
+@lru_cache
+def _usual(kind: Any) -> dict[str, Any]:
+    """The JSON form of the defaults of those fields that a class got later."""
+    checks = dict(field_checks(kind))
+    defaults = {f.name: checks[f.name](kind.__name__, f.name, f.default) for f in fields(kind) if f.name in kind._later}
+    return {name: value.to_config() if isinstance(value, Description) else value for name, value in defaults.items()}
 
 
 @lru_cache(maxsize=256)

@@ -100,10 +100,11 @@ class _Lookup(Outside):
             raise ValueError(f"{owner}: vocabulary must have words, got none")
         found, counts = np.unique(words, return_counts=True)
         if (counts > 1).any():
-            raise ValueError(f"{owner}: vocabulary must have each word once, got {found[counts > 1][0]!r} twice")
+            raise ValueError(f"{owner}: vocabulary must have each word once, got {found[counts > 1][0].item()!r} twice")
         if np.isin(words, front).any():
             special = words[np.isin(words, front)][0]
-            raise ValueError(f"{owner}: vocabulary must have special tokens in front or not at all, got {special!r}")
+            got = special.item()
+            raise ValueError(f"{owner}: vocabulary must have special tokens in front or not at all, got {got!r}")
         if self.max_tokens is not None and len(words) + self._start > self.max_tokens:
             raise ValueError(
                 f"{owner}: vocabulary must not have more than max_tokens, {self.max_tokens}, with the special tokens, "

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
 from typing import Any, cast
 
 from numpy.typing import ArrayLike
@@ -28,7 +27,8 @@ from fastreg.losses import Loss
 from fastreg.metrics.base import FunctionMetric, Metric
 from fastreg.model import adapted, graphs
 from fastreg.model.graphs import Graph, index_limits, layer_names
-from fastreg.model.outputs import by_output, check_weights, log_keys
+from fastreg.model.nested import Nested, Sharing
+from fastreg.model.outputs import by_output, check_weights, log_keys, resolved
 from fastreg.optimizers import LearningRate, Optimizer
 from fastreg.schedules.base import RunLength
 from fastreg.utils.seeds import draw_seed
@@ -40,7 +40,7 @@ class NotCompiledError(ValueError, AttributeError):
     """The error of a property that has no value before ``compile``. ``hasattr`` treats it as a missing attribute."""
 
 
-class CoreModel:
+class CoreModel(Sharing):
     """Layers, weights, and how they are trained.
 
     Args:
@@ -56,6 +56,9 @@ class CoreModel:
         layers: The descriptions of the layers.
         graph: The connections of the layers; None for a chain.
         input_shape: The shape of a row of the first input; None before it is known.
+        version: How often the weights have changed.
+        flags: Which layers of the models in this one are trained, once the network is there.
+        seen: For each model in this one, its version when the two last had the same weights.
         flat_outputs: Whether the outputs of the network are rows of numbers, once it is there.
         index_limits: For each input, the number below which its integers must be, or None for any numbers.
         network: The weights; None before they are created.
@@ -84,6 +87,8 @@ class CoreModel:
         self.input_shape: Shape | None = None if graph is None else graph.shapes[0]
         self.index_limits = index_limits(layers, graph)
         self.flat_outputs = True
+        self.version, self.seen = 0, dict[int, int]()
+        self.flags: tuple[bool, ...] = ()
         self.network: _core.Network | None = None
         self.trainer: _core.Trainer | None = None
         self.optimizer: Optimizer | None = None
@@ -115,7 +120,7 @@ class CoreModel:
     def append(self, parts: Iterable[object]) -> None:
         """Appends layers, or an ``Input`` before all others. Existing weights are kept; the optimizer is reset."""
         extended, given = list(self.layers), self.input_shape
-        shape = _shape(extended, given)
+        shape = graphs.shape_of_chain(extended, given)
         for part in parts:
             if isinstance(part, Input):
                 if extended or given is not None:
@@ -127,6 +132,8 @@ class CoreModel:
                     refuse()
                 hint = "; did you forget the parentheses?" if isinstance(part, type) else ""
                 raise TypeError(f"Sequential: expected a layer, got {describe(part)}{hint}")
+            if isinstance(part, Nested) and len(part.core.input_names) > 1:
+                raise ValueError(f"Sequential: layer {len(extended)} must have one input, got {part!r}")
             if isinstance(part, Join):
                 raise ValueError(
                     f"Sequential: layer {len(extended)} must have one input, got {describe(part)}; Residual adds a "
@@ -139,7 +146,7 @@ class CoreModel:
                     raise ValueError(f"Sequential: layer {len(extended)} is to take {told(said)}, but gets {got}")
                 if not extended:
                     given = shape = said
-            shape = _shape_after(part, shape)
+            shape = graphs.shape_after(part, shape)
             extended.append(part)
         layer_names(extended)
         self._replace_layers(tuple(extended))
@@ -176,8 +183,11 @@ class CoreModel:
             layers[index] = layers[index].with_trainable(trainable)
         if tuple(layers) == self.layers:
             return
+        self._rebuild(tuple(layers))
+
+    def _rebuild(self, layers: tuple[Layer, ...]) -> None:
         before, network, trainer = self.layers, self.network, self.trainer
-        self.layers, self.network, self.trainer = tuple(layers), None, None
+        self.layers, self.network, self.trainer = layers, None, None
         try:
             if network is not None:
                 self.require_network("trainable").set_weights(network.get_weights())
@@ -197,24 +207,21 @@ class CoreModel:
             got = shape[0] if len(shape) == 1 else f"shape {shape}"
             raise ValueError(f"build: the model takes {told(self.input_shape or ())}, got {got}")
         if (network := self.network) is not None:
-            return network
+            return self._with_shared(network)
         with self._making:
             if self.network is None:
                 network = _core.Network(json.dumps(self.description(shape)))
                 adapted.set_statistics(self, network, shape)
-                self.network, self.input_shape = network, shape
+                self.network, self.input_shape, self.seen = network, shape, {}
+                self._pull(network)
                 self.flat_outputs = all(len(found) == 1 for found in self.output_shapes(shape))
             return self.network
-
-    def take_statistics(self) -> None:
-        """Takes the statistics of layers anew, after one of them was adapted to data."""
-        if self.network is not None and self.input_shape is not None:
-            adapted.set_statistics(self, self.network, self.input_shape)
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Sets all weights, in the order and the shapes in which the network has them."""
         network = self.require_network("set_weights")
         network.set_weights(arrays.network_weights(weights, network.weight_info(), "set_weights"))
+        self.weights_changed()
 
     def weight_count(self, shape: Shape) -> int:
         """The number of weights for a shape of the rows of the first input. It does not create them."""
@@ -255,7 +262,7 @@ class CoreModel:
 
     def output_shapes(self, shape: Shape) -> list[Shape]:
         """The shapes of the rows of the outputs for a shape of those of the first input."""
-        return [_shape(self.layers, shape) or shape] if self.graph is None else self.graph.output_shapes
+        return [graphs.shape_of_chain(self.layers, shape) or shape] if self.graph is None else self.graph.output_shapes
 
     def output_widths(self, shape: Shape) -> list[int]:
         """The widths of the outputs for a shape of the rows of the first input."""
@@ -266,16 +273,6 @@ class CoreModel:
     def known_shape(self) -> Shape:
         """The shape of the rows of the first input; of one feature where it is not known yet."""
         return (1,) if self.input_shape is None else self.input_shape
-
-    def shaped(self, outputs: Any) -> Any:
-        """Outputs of the network, an array or a list of such, in the shapes that they have here."""
-        shapes = self.output_shapes(self.known_shape())
-        if all(len(shape) == 1 for shape in shapes):
-            return outputs
-        several = isinstance(outputs, list)
-        parts = outputs if several else [outputs]
-        found = [part.reshape(len(part), *shape) for part, shape in zip(parts, shapes, strict=True)]
-        return found if several else found[0]
 
     # Training.
 
@@ -301,7 +298,7 @@ class CoreModel:
             for argument, value in (("metrics", metrics), ("weighted_metrics", weighted_metrics))
         )
         if len(names) > 1 and chosen_losses:
-            log_keys(names, _resolved(entries, weighted, chosen_losses, self.output_widths(self.known_shape())))
+            log_keys(names, resolved(entries, weighted, chosen_losses, self.output_widths(self.known_shape())))
         self.optimizer, self.losses, self.loss_weights = chosen, chosen_losses, weights
         self.metrics, self.weighted_metrics = entries, weighted
         self.trainer = self.run_length = None
@@ -324,7 +321,7 @@ class CoreModel:
     def resolved_metrics(self, shape: Shape | None = None) -> list[list[Metric]]:
         """The metrics of each output, the weighted ones last; the accuracy that fits stands for ``"accuracy"``."""
         widths = self.output_widths(self.known_shape() if shape is None else shape)
-        return _resolved(self.metrics, self.weighted_metrics, self.require_losses("metrics"), widths)
+        return resolved(self.metrics, self.weighted_metrics, self.require_losses("metrics"), widths)
 
     def add_metrics(self, added: Iterable[str | Metric]) -> None:
         """Compiles a model with one output again, with further metrics that do not use weights."""
@@ -366,7 +363,7 @@ class CoreModel:
     def require_network(self, call: str) -> _core.Network:
         """The network. Raises ValueError if the number of features is not known."""
         if self.network is not None:
-            return self.network
+            return self._with_shared(self.network) if self.seen else self.network
         self.require_layers(call)
         if self.input_shape is None:
             raise ValueError(f"{call}: the model is not built; call build or fit first, or give it an Input")
@@ -481,7 +478,7 @@ class CoreModel:
         features = state.pop("n_features", None)  # a pickle of an older version has it instead of the shape
         state.setdefault("input_shape", None if features is None else (features,))
         # Pickles of earlier versions have no such members.
-        state = {"weighted_metrics": (), "run_length": None} | state
+        state = {"weighted_metrics": (), "run_length": None, "version": 0, "seen": {}} | state
         self.__dict__.update(state, network=None, trainer=None)
         self.index_limits = index_limits(self.layers, self.graph)
         self._make_locks()
@@ -497,35 +494,3 @@ class CoreModel:
 def core_of(model: object) -> CoreModel:
     """The core of a model."""
     return cast(CoreModel, cast(Any, model)._core)
-
-
-def _resolved(
-    entries: Sequence[tuple[str | Metric, ...]],
-    weighted: Sequence[tuple[str | Metric, ...]],
-    chosen: Sequence[Loss],
-    widths: Sequence[int],
-) -> list[list[Metric]]:
-    weighted = weighted or [()] * len(entries)
-    return [list(_resolved_once(*of_output)) for of_output in zip(entries, chosen, widths, weighted, strict=True)]
-
-
-@lru_cache(maxsize=64)
-def _resolved_once(
-    entries: tuple[str | Metric, ...], loss: Loss, n_outputs: int, weighted: tuple[str | Metric, ...]
-) -> tuple[Metric, ...]:
-    """The metrics of an output. They are remembered, because every evaluation asks for them."""
-    return tuple(_metrics.resolve(entries, loss, n_outputs, weighted))
-
-
-def _shape(layers: Sequence[Layer], shape: Shape | None) -> Shape | None:
-    for layer in layers:
-        shape = _shape_after(layer, shape)
-    return shape
-
-
-def _shape_after(layer: Layer, shape: Shape | None) -> Shape | None:
-    """The shape of a layer's output. For a Dense layer it is known even if that of the input is not."""
-    if shape is not None:
-        return layer.output_shape(shape)
-    units = getattr(layer, "units", None)
-    return None if units is None else (units,)

@@ -25,6 +25,7 @@ from fastreg.internal.checks import check_bool, describe
 from fastreg.internal.layer_base import Shape, check_shape
 from fastreg.model import graphs
 from fastreg.model.core import CoreModel
+from fastreg.model.nested import Nested
 
 __all__ = ["check_ending", "encoded", "exists", "graph_of", "opened", "parts_of", "read", "save", "text_of"]
 
@@ -218,7 +219,26 @@ def _restore(description: Mapping[str, Any], file: _core.ModelReader, with_train
 
 def parts_of(configs: list[Any]) -> list[layers.Layer]:
     """The layers of a list of their JSON forms."""
-    return [layers.get(config, f"layers[{i}]") for i, config in enumerate(configs)]
+    return [layer_of(config, f"layers[{i}]") for i, config in enumerate(configs)]
+
+
+def layer_of(config: Any, where: str) -> layers.Layer:
+    """The layer of a JSON form; a model within the model too."""
+    if not isinstance(config, Mapping) or config.get("type") != "Nested":
+        return layers.get(config, where)
+    name, seed = config.get("name"), _member(config, "seed", int, where)
+    if "structure" not in config:
+        core, shape = CoreModel(name, seed), config.get("input_shape")
+        parts: list[Any] = parts_of(_member(config, "layers", list, where))
+        core.append(parts if shape is None else [layers.Input(tuple(shape)), *parts])
+        return Nested(core, trainable=config.get("trainable") is not False)
+    forms = _object(config.get("forms"), where)
+    if forms.get("inputs") not in graphs.FORMS or forms.get("outputs") not in graphs.FORMS:
+        raise ValueError(f"{where}: forms must be those of inputs and outputs, got {dict(forms)}")
+    names = [_member(config, names, list, where) for names in ("input_names", "output_names")]
+    found, graph = graphs.of_structure(config["structure"], names[0], names[1], layer_of)
+    graph = graph._replace(input_form=forms["inputs"], output_form=forms["outputs"])
+    return Nested(CoreModel(name, seed, found, graph), trainable=config.get("trainable") is not False)
 
 
 def graph_of(description: Mapping[str, Any], name: str | None, seed: int) -> tuple[CoreModel, Shape]:
@@ -239,7 +259,7 @@ def graph_of(description: Mapping[str, Any], name: str | None, seed: int) -> tup
         raise ValueError("inputs and outputs must be one at least each")
     if "structure" in description:
         names = [name for name, _ in inputs], [port["name"] for port in outputs]
-        found, graph = graphs.of_structure(description["structure"], *names)
+        found, graph = graphs.of_structure(description["structure"], *names, layer_of)
     else:
         found, graph = graphs.folded(parts_of(configs), inputs, description)
     face = _object(description.get("model"), "model")

@@ -9,10 +9,11 @@ as the model has them, and how they are called. This module knows nothing of wei
 
 from __future__ import annotations
 
+import collections
 import itertools
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fastreg import layers as registry
@@ -92,6 +93,21 @@ def flat_range(layers: Sequence[Layer], index: int) -> tuple[int, int]:
     return first, first + layers[index].core_count
 
 
+def shape_of_chain(layers: Sequence[Layer], shape: Shape | None) -> Shape | None:
+    """The shape of the output of layers one after another; None if it is not known."""
+    for layer in layers:
+        shape = shape_after(layer, shape)
+    return shape
+
+
+def shape_after(layer: Layer, shape: Shape | None) -> Shape | None:
+    """The shape of a layer's output. For a Dense layer it is known even if that of the input is not."""
+    if shape is not None:
+        return layer.output_shape(shape)
+    units = getattr(layer, "units", None)
+    return None if units is None else (units,)
+
+
 class Flat(NamedTuple):
     """The layers of a network as C++ has them.
 
@@ -120,6 +136,8 @@ class _Writer:
         self.nodes: list[tuple[int, tuple[int, ...]]] = []
         self.shapes: list[Shape] = list(inputs)
         self.n_inputs = len(inputs)
+        self.firsts: dict[tuple[int, ...], int] = {}  # the first layer of C++ of each layer, by its path
+        self.path: tuple[int, ...] = ()
         self.again: Iterator[int] | None = None  # the layers of C++ of a call that is not the first of its layer
 
     def add(self, layer: Layer, config: dict[str, Any], values: tuple[int, ...]) -> int:
@@ -136,21 +154,29 @@ class _Writer:
     def shape(self, value: int) -> Shape:
         return self.shapes[value]
 
+    def call(self, layer: Layer, key: int, values: tuple[int, ...], shapes: Sequence[Shape]) -> int:
+        for value, shape in zip(values, shapes, strict=True):
+            self.shapes[value] = shape
+        around, path = self.again, self.path
+        self.path = (*path, key)
+        again = self.path in self.firsts
+        first = self.firsts.setdefault(self.path, len(self.configs))
+        self.again = iter(range(first, first + layer.core_count)) if again else None
+        made = layer.lower(self, values)
+        self.again, self.path = around, path
+        if again and around is not None:
+            collections.deque(itertools.islice(around, layer.core_count), 0)
+        return made
+
 
 def flattened(layers: Sequence[Layer], graph: Graph) -> Flat:
     """The layers and connections as C++ has them."""
     n_inputs = len(graph.inputs)
     writer = _Writer(graph.shapes[:n_inputs])
     values = list(range(n_inputs))
-    firsts: dict[int, int] = {}
     for call, read in zip(graph.calls, graph.reads, strict=True):
-        again = call in firsts
-        first = firsts.setdefault(call, len(writer.configs))
-        writer.again = iter(range(first, first + layers[call].core_count)) if again else None
-        for value in read:
-            writer.shapes[values[value]] = graph.shapes[value]
-        values.append(layers[call].lower(writer, tuple(values[value] for value in read)))
-    writer.again = None
+        shapes = [graph.shapes[value] for value in read]
+        values.append(writer.call(layers[call], call, tuple(values[value] for value in read), shapes))
     outputs: list[int] = []
     for _, value in graph.outputs:
         made = values[value]
@@ -158,10 +184,10 @@ def flattened(layers: Sequence[Layer], graph: Graph) -> Flat:
             writer.shapes[made] = graph.shapes[value]
             made = writer.add(registry.Activation("linear"), {"type": "Activation", "activation": "linear"}, (made,))
         outputs.append(made)
-    order = sorted(firsts.items(), key=lambda item: item[1])
     blocks: list[tuple[int, int, str | None]] = []
-    for call, first in order:
-        _add_blocks(blocks, layers[call], first)
+    for path, first in writer.firsts.items():
+        if len(path) == 1:
+            _add_blocks(blocks, layers[path[0]], first)
     return Flat(tuple(writer.layers), tuple(writer.configs), tuple(writer.nodes), tuple(outputs), tuple(blocks))
 
 
@@ -241,9 +267,15 @@ def structure_of(layers: Sequence[Layer], graph: Graph) -> dict[str, Any]:
 
 
 def of_structure(
-    structure: object, inputs: Sequence[str], outputs: Sequence[str]
+    structure: object, inputs: Sequence[str], outputs: Sequence[str], get: Callable[[Any, str], Layer]
 ) -> tuple[tuple[Layer, ...], Graph]:
     """The layers and connections of what :func:`structure_of` made, with the names of the inputs and outputs.
+
+    Args:
+        structure: What was made.
+        inputs: The names of the inputs.
+        outputs: The names of the outputs.
+        get: Makes a layer of its JSON form.
 
     Raises:
         ValueError: If the parts contradict each other.
@@ -253,7 +285,7 @@ def of_structure(
     for name in ("inputs", "layers", "calls", "outputs"):
         if not isinstance(structure.get(name), list) or not structure[name]:
             raise ValueError(f"structure: {name} must be a list, got {describe(structure.get(name))}")
-    layers = tuple(registry.get(config, f"structure.layers[{i}]") for i, config in enumerate(structure["layers"]))
+    layers = tuple(get(config, f"structure.layers[{i}]") for i, config in enumerate(structure["layers"]))
     shapes = [check_shape("structure", "inputs", tuple(shape)) for shape in map(_list, structure["inputs"])]
     calls: list[int] = []
     reads: list[tuple[int, ...]] = []
@@ -366,9 +398,9 @@ def layer_names(layers: Sequence[Layer], owner: str = "Sequential") -> list[str]
         if layer.name is not None:
             given.add(layer.name)
     names: list[str] = []
-    used: dict[type[Layer], Iterator[str]] = {}
+    used: dict[str, Iterator[str]] = {}
     for layer in layers:
-        free = used.setdefault(type(layer), names_after(type(layer).__name__))
+        free = used.setdefault(layer.kind, names_after(layer.kind))
         names.append(layer.name or next(name for name in free if name not in given))
     return names
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
+from fastreg import metrics as _metrics
 from fastreg.internal.checks import NON_NEGATIVE, check_real, describe
+from fastreg.losses import Loss
 from fastreg.metrics import Metric
 
-__all__ = ["by_output", "check_weights", "log_keys"]
+__all__ = ["by_output", "check_weights", "log_keys", "resolved"]
 
 
 def by_output(argument: str, value: object, names: Sequence[str]) -> list[object]:
@@ -77,3 +80,29 @@ def log_keys(names: Sequence[str], metrics: Sequence[Sequence[Metric]]) -> dict[
                 f"compile: names of outputs and metrics must give different keys of the history, got {key!r} twice"
             )
     return dict(pairs)
+
+
+def resolved(
+    entries: Sequence[tuple[str | Metric, ...]],
+    weighted: Sequence[tuple[str | Metric, ...]],
+    chosen: Sequence[Loss],
+    widths: Sequence[int],
+) -> list[list[Metric]]:
+    """The metrics of each output, where ``"accuracy"`` is replaced by the one that fits.
+
+    Args:
+        entries: What ``compile`` was given as metrics of each output.
+        weighted: The same for weighted metrics.
+        chosen: The losses.
+        widths: The widths of the outputs.
+    """
+    weighted = weighted or [()] * len(entries)
+    return [list(_resolved_once(*of_output)) for of_output in zip(entries, chosen, widths, weighted, strict=True)]
+
+
+@lru_cache(maxsize=64)
+def _resolved_once(
+    entries: tuple[str | Metric, ...], loss: Loss, n_outputs: int, weighted: tuple[str | Metric, ...]
+) -> tuple[Metric, ...]:
+    """The metrics of an output. They are remembered, because every evaluation asks for them."""
+    return tuple(_metrics.resolve(entries, loss, n_outputs, weighted))

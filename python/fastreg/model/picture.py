@@ -112,7 +112,7 @@ def _boxes(model: CoreModel, details: Details) -> list[_Box]:
         reads = [_box_of(value, graph) for value in graph.reads_of(i)] if graph is not None else [i]
         reads = [box for box in reads if box < len(inputs) + i]  # a layer may be called on what it made itself
         activation = str(getattr(layer, "activation", "") or "")
-        texts = _texts(name, type(layer).__name__, shape, activation, details)
+        texts = _texts(name, layer.kind, shape, activation, details)
         boxes.append(_Box(texts, tuple(reads), details.trainable and not layer.trainable))
     return boxes
 

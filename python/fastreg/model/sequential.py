@@ -30,7 +30,8 @@ class Sequential(Model):
     """Layers one after another.
 
     Args:
-        layers: A list of layers. An :class:`~fastreg.layers.Input` may be the first one; :meth:`add` appends more.
+        layers: A list of layers, or models, whose weights are then shared. An :class:`~fastreg.layers.Input` may be the
+            first one; :meth:`add` appends more.
         name: The name in :meth:`summary`.
         seed: An integer in [0, 2**64). It determines initial weights, shuffling, dropout and ``validation_split``: two
             models with the same seed give the same bits. None draws a seed, which is then in :attr:`seed`.
@@ -67,7 +68,7 @@ class Sequential(Model):
 
     def __init__(
         self,
-        layers: Iterable[Part | BoundLayer] | None = None,
+        layers: Iterable[Part | BoundLayer | Model] | None = None,
         *,
         name: str | None = None,
         seed: int | None = None,
@@ -80,7 +81,7 @@ class Sequential(Model):
         core.append(() if layers is None else map(_described, layers))
         self._take(core)
 
-    def add(self, layer: Part | BoundLayer) -> None:
+    def add(self, layer: Part | BoundLayer | Model) -> None:
         """Appends a layer. Existing weights are kept; the optimizer is reset."""
         self._core.require_idle("add")
         self._core.append([_described(layer)])
@@ -138,8 +139,10 @@ class Sequential(Model):
             """See :class:`fastreg.Model`."""
 
 
-def _described(part: Part | BoundLayer) -> object:
-    """Returns the description of a layer, and anything else unchanged."""
+def _described(part: Part | BoundLayer | Model) -> object:
+    """Returns the description of a layer, a model as a layer, and anything else unchanged."""
+    if isinstance(part, Model):
+        return part.as_layer()
     return part.description if type(part) is BoundLayer else part
 
 

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 from fastreg.internal.checks import describe, did_you_mean
 from fastreg.internal.keras_arguments import refuse_requests
-from fastreg.internal.layer_base import batch_shape, check_shape
+from fastreg.internal.layer_base import Symbol, batch_shape, check_shape
 from fastreg.model import files
 from fastreg.model.core import CoreModel
+from fastreg.model.nested import Nested
 from fastreg.model.views import BoundLayer
 from fastreg.model.weights import BoundWeight, weights_of_model
 
@@ -24,6 +25,24 @@ class Structure:
     """Layers by name, weights as objects, configurations, and files of weights."""
 
     _core: CoreModel
+
+    def as_layer(self) -> Nested:
+        """This model as a layer of another one, which has its layers and shares its weights."""
+        return Nested(self._core, self)
+
+    def __call__(self, inputs: Any) -> Any:
+        """The value that this model makes in another one; of arrays the outputs, as ``predict``.
+
+        Args:
+            inputs: What a layer is called on, or a list of such for several inputs; or rows of features.
+
+        Raises:
+            ValueError: If a value has another shape than the input.
+        """
+        parts = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+        if any(isinstance(part, Symbol) for part in parts):
+            return self.as_layer()(inputs)
+        return self.predict(inputs)  # type: ignore[attr-defined]
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> BoundLayer:
         """The layer with a name, or with an index.

@@ -90,7 +90,7 @@ def _rows(model: CoreModel, sizes: list[tuple[int, int]]) -> list[Row]:
             begin, end = flat_range(model.layers, i)
             shape = str(batch_shape(graph.shapes[graph.value_of(i)]))
             count = f"{sum(counts[flat] for flat in range(begin, end)):,}"
-        rows.append((f"{name} ({type(layer).__name__})", shape, count))
+        rows.append((f"{name} ({layer.kind})", shape, count))
     if model.graph is None:
         return rows
     values = [*model.input_names]

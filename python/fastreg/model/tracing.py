@@ -89,11 +89,14 @@ def _layers_of(values: Sequence[Value]) -> tuple[tuple[Layer, ...], tuple[int, .
     """The layers, each once, and for each value the index of its layer."""
     known: dict[int, int] = {}
     layers: list[Layer] = []
+    calls: list[int] = []
     for value in values:
-        if id(value.layer) not in known:
-            known[id(value.layer)] = len(layers)
+        one = id(getattr(value.layer, "core", value.layer))  # a model is another layer at each call, with one core
+        if one not in known:
+            known[one] = len(layers)
             layers.append(value.layer)
-    return tuple(layers), tuple(known[id(value.layer)] for value in values)
+        calls.append(known[one])
+    return tuple(layers), tuple(calls)
 
 
 def _output_names(names: Sequence[str]) -> list[str]:

@@ -1,0 +1,239 @@
+"""``Nested``: a model that is a layer of another one, and the weights that the two share.
+
+The outer network has the layers of the inner one among its own. Each model has a network with weights of its own, and
+they are copied from one to the other when one is used after the other has changed: so the two share weights, as in
+Keras, except while one of them is being fitted. ``CoreModel`` counts the changes of its weights.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from fastreg import _core
+from fastreg.internal.layer_base import Layer, Lowering, Shape, Symbol, Value
+from fastreg.model import adapted, graphs
+
+__all__ = ["Nested", "Sharing"]
+
+
+class Nested(Layer):
+    """A model as a layer. It is made where a model is put into another or called on values.
+
+    Args:
+        core: The core of the model.
+        face: The model that users call; None for a model that was loaded within another.
+        trainable: False trains none of its layers here; they may be trained elsewhere.
+    """
+
+    def __init__(self, core: Any, face: Any = None, trainable: bool = True) -> None:
+        usual = "sequential" if core.graph is None else "functional"
+        name = None if core.name == usual else core.name
+        self._set(core=core, face=face, name=name, trainable=trainable, input_shape=core.input_shape)
+
+    core: Any
+    face: Any
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Nested) or self.trainable != other.trainable:
+            return False
+        return self.core is other.core or self.to_config() == other.to_config()
+
+    def __hash__(self) -> int:
+        return hash((self.core.owner, self.name))
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.core.name!r} as a layer>"
+
+    @property
+    def kind(self) -> str:
+        """``"Sequential"`` or ``"Functional"``."""
+        return "Sequential" if self.core.graph is None else "Functional"
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers of the model as they are now."""
+        return tuple(self.core.layers)
+
+    def __call__(self, inputs: Any) -> Value:
+        """The value that the model makes of one, or of a list of them if it has several inputs."""
+        values = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+        names = self.core.input_names
+        for value in values:
+            if not isinstance(value, Symbol):
+                raise TypeError(f"{self.kind}: must be called on values, got {type(value).__name__}")
+        if len(values) != len(names):
+            raise ValueError(f"{self.kind}: must be called on {len(names)} values, got {len(values)}")
+        if self.core.output_count != 1:
+            raise ValueError(f"{self.kind}: a model in a model must have one output, got {self.core.output_count}")
+        return Value(self, tuple(values), self.output_shape(*(value.row_shape for value in values)))
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """The shape of the model's output."""
+        if len(shapes) != len(self.core.input_names):
+            raise ValueError(f"{self.kind}: takes {len(self.core.input_names)} inputs, got {len(shapes)}")
+        for known, shape in zip(self.core.input_shapes(), shapes, strict=True):
+            if known not in (None, shape):
+                raise ValueError(f"{self.kind}: {self.core.name!r} takes rows of shape {known}, got {shape}")
+        if not self.core.layers:
+            raise ValueError(f"{self.kind}: {self.core.name!r} has no layers")
+        return tuple(self.core.output_shapes(shapes[0])[0])
+
+    @property
+    def core_count(self) -> int:
+        """The layers of C++ of all layers."""
+        return sum(layer.core_count for layer in self.layers)
+
+    @property
+    def index_limit(self) -> int | None:
+        """That of the model's input, if it has one."""
+        limits = self.core.index_limits
+        return limits[0] if len(limits) == 1 else None
+
+    def lower(self, into: Lowering, values: tuple[int, ...]) -> int:
+        """Writes the layers of the model."""
+        shapes = [into.shape(value) for value in values]
+        graph = self._graph(shapes[0])
+        made = list(values)
+        for call, read in zip(graph.calls, graph.reads, strict=True):
+            layer = self.layers[call] if self.trainable else self.layers[call].with_trainable(False)
+            given = tuple(made[value] for value in read)
+            made.append(into.call(layer, call, given, [graph.shapes[value] for value in read]))
+        return made[graph.outputs[0][1]]
+
+    def _graph(self, shape: Shape) -> graphs.Graph:
+        return graphs.chain(self.layers, shape) if self.core.graph is None else self.core.graph
+
+    def to_config(self) -> dict[str, Any]:
+        """The JSON form: the model's layers, how they are called, its name and seed."""
+        core = self.core
+        if core.graph is None:
+            shape = core.input_shape
+            form: dict[str, Any] = {
+                "input_shape": None if shape is None else list(shape),
+                "layers": [layer.to_config() for layer in core.layers],
+            }
+        else:
+            forms = {"inputs": core.graph.input_form, "outputs": core.graph.output_form}
+            form = {
+                "structure": graphs.structure_of(core.layers, core.graph),
+                "input_names": core.input_names,
+                "output_names": core.output_names,
+                "forms": forms,
+            }
+        trained = {} if self.trainable else {"trainable": False}
+        return {"type": "Nested", "name": core.name, "seed": core.seed, **form, **trained}
+
+    def get_config(self) -> dict[str, Any]:
+        """The same as :meth:`to_config`, without the type."""
+        return {name: value for name, value in self.to_config().items() if name != "type"}
+
+    def with_trainable(self, trainable: bool) -> Nested:
+        """The same model as a layer that is trained or not."""
+        return self if trainable == self.trainable else Nested(self.core, self.face, trainable)
+
+
+def nested_in(core: Any) -> list[tuple[int, int, Nested]]:
+    """The models in a model, each with the half-open range of its layers of C++."""
+    found = []
+    for index, layer in enumerate(core.layers):
+        if isinstance(layer, Nested):
+            found.append((*graphs.flat_range(core.layers, index), layer))
+    return found
+
+
+def _range(network: _core.Network, first: int, end: int) -> tuple[int, int]:
+    owners = [int(name.split(".")[1]) for name, _, _ in network.weight_info()]
+    return sum(owner < first for owner in owners), sum(owner < end for owner in owners)
+
+
+def flags_of(core: Any) -> tuple[bool, ...]:
+    """Which layers of the models in a model are trained."""
+    return tuple(inner.trainable for _, _, layer in nested_in(core) for inner in layer.layers)
+
+
+def pull(core: Any, network: _core.Network, shapes: dict[int, Shape]) -> None:
+    """Copies the weights of models in a model to its network, of those that changed since they were last copied.
+
+    Args:
+        core: The outer model.
+        network: Its network.
+        shapes: For each of its layers that is a model, the shape of a row of the first input.
+    """
+    for place, (first, end, layer) in enumerate(nested_in(core)):
+        inner = layer.core
+        source = inner.build(shapes[place])
+        if core.seen.get(place) == inner.version:
+            continue
+        begin, stop = _range(network, first, end)
+        everything = network.get_weights()
+        everything[begin:stop] = source.get_weights()
+        network.set_weights(everything)
+        core.seen[place] = inner.version
+
+
+def push(core: Any) -> None:
+    """Copies the weights of a model to the models in it, after they have changed."""
+    for place, (first, end, layer) in enumerate(nested_in(core)):
+        begin, stop = _range(core.network, first, end)
+        layer.core.set_weights(core.network.get_weights()[begin:stop])
+        core.seen[place] = layer.core.version
+
+
+class Sharing:
+    """The part of a ``CoreModel`` that keeps its weights those of the models and layers in it."""
+
+    layers: tuple[Layer, ...]
+    graph: graphs.Graph | None
+    network: _core.Network | None
+    fit_lock: Any
+    version: int
+    seen: dict[int, int]
+    flags: tuple[bool, ...]
+    input_shape: Shape | None
+    known_shape: Any
+    output_shapes: Any
+    _rebuild: Any
+
+    def _with_shared(self, network: _core.Network) -> _core.Network:
+        """The network, with the weights and the trained layers that the models in this one have now."""
+        if not self.seen or self.fit_lock.locked():
+            return network
+        self.share()
+        return cast(_core.Network, self.network)
+
+    def share(self) -> None:
+        """Takes the weights and the trained layers that the models in this one have now."""
+        if self.seen and self.network is not None:
+            if self.flags != flags_of(self):
+                self._rebuild(self.layers)
+                self.seen = dict.fromkeys(self.seen, -1)  # the new network has the weights of the old one
+            self._pull(self.network)
+
+    def _pull(self, network: _core.Network) -> None:
+        if nested_in(self):
+            graph = graphs.chain(self.layers, self.known_shape()) if self.graph is None else self.graph
+            places = [place for place, layer in enumerate(self.layers) if isinstance(layer, Nested)]
+            pull(self, network, {i: graph.shapes[graph.reads_of(place)[0]] for i, place in enumerate(places)})
+            self.flags = flags_of(self)
+
+    def weights_changed(self) -> None:
+        """Is called after the weights have changed, so that models that share some of them know."""
+        self.version += 1
+        if self.seen:
+            push(self)
+
+    def take_statistics(self) -> None:
+        """Takes the statistics of layers anew, after one of them was adapted to data."""
+        if self.network is not None and self.input_shape is not None:
+            adapted.set_statistics(self, self.network, self.input_shape)
+            self.weights_changed()
+
+    def shaped(self, outputs: Any) -> Any:
+        """Outputs of the network, an array or a list of such, in the shapes that they have here."""
+        shapes = self.output_shapes(self.known_shape())
+        if all(len(shape) == 1 for shape in shapes):
+            return outputs
+        several = isinstance(outputs, list)
+        parts = outputs if several else [outputs]
+        found = [part.reshape(len(part), *shape) for part, shape in zip(parts, shapes, strict=True)]
+        return found if several else found[0]

@@ -1,0 +1,153 @@
+"""Models that are layers of other models: their layers, their weights, which are shared, and their files."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import fastreg as fr
+import numpy as np
+import pytest
+from fastreg import layers
+from programs import refusal, same_bits
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(120, 6)).astype(np.float32)
+
+
+def parts():
+    encoder = fr.Sequential([fr.Input((6,)), layers.Dense(3, "tanh")], name="encoder", seed=1)
+    decoder = fr.Sequential([layers.Dense(6)], name="decoder", seed=2)
+    return encoder, decoder
+
+
+def autoencoder(kind="Sequential"):
+    encoder, decoder = parts()
+    if kind == "Sequential":
+        model = fr.Sequential([encoder, decoder], seed=3)
+    else:
+        x = fr.Input((6,))
+        model = fr.Model(x, decoder(encoder(x)), seed=3)
+    model.compile(fr.optimizers.Adam(0.01), "mse")
+    return model, encoder, decoder
+
+
+@pytest.mark.parametrize("kind", ["Sequential", "Model"])
+def test_weights_are_shared(kind):
+    model, encoder, decoder = autoencoder(kind)
+    assert same_bits([model.predict(X)], [decoder.predict(encoder.predict(X))])
+    start = model.evaluate(X, X, verbose=0)
+    model.fit(X, X, epochs=5, verbose=0)
+    assert model.evaluate(X, X, verbose=0) < start
+    assert same_bits([model.predict(X)], [decoder.predict(encoder.predict(X))])
+    encoder.set_weights([np.zeros_like(w) for w in encoder.get_weights()])
+    assert same_bits([model.predict(X)], [decoder.predict(np.zeros((120, 3), np.float32))])
+    model.set_weights([np.ones_like(w) for w in model.get_weights()])
+    assert all((w == 1).all() for w in encoder.get_weights())
+    encoder.compile("sgd", "mse")
+    encoder.fit(X, np.ones((120, 3)), verbose=0)
+    assert same_bits(model.get_weights()[:2], encoder.get_weights())
+
+
+@pytest.mark.parametrize("kind", ["Sequential", "Model"])
+def test_it_trains_as_the_same_layers_in_one_model(kind):
+    model, _, _ = autoencoder(kind)
+    flat = fr.Sequential([fr.Input((6,)), layers.Dense(3, "tanh"), layers.Dense(6)], seed=3)
+    flat.compile(fr.optimizers.Adam(0.01), "mse")
+    flat.set_weights(model.get_weights())
+    one, other = (m.fit(X, X, epochs=4, batch_size=16, verbose=0).history for m in (model, flat))
+    assert one == other
+    assert same_bits(model.get_weights(), flat.get_weights())
+
+
+def test_a_model_within_that_is_not_trained_keeps_its_weights():
+    model, encoder, decoder = autoencoder()
+    model.fit(X, X, verbose=0)
+    encoder.trainable = False
+    before = encoder.get_weights(), decoder.get_weights()
+    model.fit(X, X, verbose=0)
+    assert same_bits(before[0], encoder.get_weights())
+    assert not same_bits(before[1], decoder.get_weights())
+    encoder.trainable = True
+    model.fit(X, X, verbose=0)
+    assert not same_bits(before[0], encoder.get_weights())
+
+
+def test_two_models_share_a_third():
+    model, encoder, _ = autoencoder()
+    x = fr.Input((6,))
+    other = fr.Model(x, layers.Dense(1)(encoder(x)), seed=4)
+    model.fit(X, X, verbose=0)
+    assert same_bits(other.get_weights()[:2], encoder.get_weights())
+    other.compile("sgd", "mse")
+    other.fit(X, X[:, 0], verbose=0)
+    assert same_bits(model.get_weights()[:2], other.get_weights()[:2])
+
+
+@pytest.mark.parametrize("kind", ["Sequential", "Model"])
+@pytest.mark.parametrize("copied", ["file", "pickle", "copy", "config"])
+def test_it_survives_copies(kind, copied, tmp_path):
+    model, encoder, _ = autoencoder(kind)
+    model.fit(X, X, verbose=0)
+    if copied == "file":
+        model.save(tmp_path / "m.safetensors")
+        other = fr.load(tmp_path / "m.safetensors")
+    elif copied == "config":
+        other = type(model).from_config(model.get_config())
+        other.set_weights(model.get_weights())
+    else:
+        other = pickle.loads(pickle.dumps(model)) if copied == "pickle" else copy.deepcopy(model)
+    assert [layer.name for layer in other.layers] == ["encoder", "decoder"]
+    assert same_bits([other.predict(X)], [model.predict(X)])
+    if copied != "config":
+        for one in (model, other):
+            one.fit(X, X, epochs=2, verbose=0)
+        assert same_bits(other.get_weights(), model.get_weights())
+    kept = other.get_weights()
+    encoder.set_weights([w + 1 for w in encoder.get_weights()])
+    assert same_bits(other.get_weights(), kept)  # a copy shares nothing with the original
+
+
+def test_a_model_that_is_called_twice_and_one_within_a_model_within(tmp_path):
+    stack = [fr.Input((6,)), layers.Normalization(), layers.Dense(4, "relu"), layers.Dense(2)]
+    tower = fr.Sequential(stack, name="tower")
+    tower.layers[0].adapt(X)
+    a, b = fr.Input((6,), name="a"), fr.Input((6,), name="b")
+    twins = fr.Model([a, b], layers.subtract([tower(a), tower(b)]), name="twins", seed=0)
+    assert twins.count_params() == tower.count_params()
+    assert same_bits([twins.predict([X, X])], [np.zeros((120, 2), np.float32)])
+    c, d = fr.Input((6,), name="c"), fr.Input((6,), name="d")
+    outer = fr.Model([c, d], layers.Dense(1)(twins([c, d])), seed=1)
+    outer.compile("adam", "mse")
+    y = X[::-1].copy()
+    outer.fit([X, y], X[:, 0], epochs=3, verbose=0)
+    np.testing.assert_allclose(
+        twins.predict([X, y]), tower.predict(X) - tower.predict(y), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(outer.freeze()([X, y]), outer.predict([X, y]), rtol=1e-5, atol=1e-5)
+    outer.save(tmp_path / "m.safetensors")
+    assert same_bits([fr.load(tmp_path / "m.safetensors").predict([X, y])], [outer.predict([X, y])])
+
+
+def test_what_it_shows(capsys):
+    model, encoder, _ = autoencoder()
+    model.summary()
+    out = capsys.readouterr().out
+    assert "encoder (Sequential)  (None, 3)" in out
+    unnamed = [fr.Sequential([layers.Dense(3)]) for _ in range(2)]
+    assert [layer.name for layer in fr.Sequential([fr.Input((6,)), *unnamed]).layers] == ["sequential", "sequential_1"]
+    assert same_bits([encoder(X)], [encoder.predict(X)])
+
+
+def test_what_is_refused():
+    encoder, _ = parts()
+    a, b = fr.Input((2,), name="a"), fr.Input((2,), name="b")
+    two = fr.Model([a, b], layers.add([a, b]))
+    many = fr.Model(c := fr.Input((2,)), [layers.Dense(1)(c), layers.Dense(1)(c)])
+    for call, words in (
+        (lambda: encoder(fr.Input((5,))), ["Sequential", "encoder", "6"]),
+        (lambda: fr.Sequential([two]), ["Sequential", "one input"]),
+        (lambda: two(a), ["Functional", "2 values", "got 1"]),
+        (lambda: many(a), ["Functional", "one output", "got 2"]),
+    ):
+        with refusal(ValueError, words):
+            call()

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1] / "python/fastreg"
 LAYERS = (
     ("_core",),
     ("internal",),
-    ("initializers", "losses", "regularizers", "schedules"),
+    ("constraints", "initializers", "losses", "regularizers", "schedules"),
     ("layers", "metrics", "optimizers"),
     ("callbacks",),
     ("data",),

@@ -125,8 +125,8 @@ def test_state_of_gradients_that_vanish_stays_finite(rng):
     """
     for optimizer in OPTIMIZERS.values():
         w, expected = np.ones(35, np.float32), np.ones(35)
-        mine = updater(optimizer.without_decay(), w, Penalty())
-        oracle = ref.Updater(rounded(optimizer.without_decay()))
+        mine = updater(optimizer.with_decay_times(0.0), w, Penalty())
+        oracle = ref.Updater(rounded(optimizer.with_decay_times(0.0)))
         mine.step(np.full(35, 1e-3, np.float32))
         path = expected = oracle.step(expected, 1e-3)
         for _ in range(3000):
@@ -186,6 +186,6 @@ def test_a_small_gradient_after_a_large_one(optimizer, penalty):
 @pytest.mark.parametrize("name", [name for name, rule in OPTIMIZERS.items() if hasattr(rule, "epsilon")])
 def test_the_least_epsilon_keeps_a_zero_gradient_a_zero_step(name):
     w = np.ones(35, np.float32)
-    mine = updater(OPTIMIZERS[name].without_decay().replace(epsilon=2.0**-126), w, Penalty())
+    mine = updater(OPTIMIZERS[name].with_decay_times(0.0).replace(epsilon=2.0**-126), w, Penalty())
     mine.step(np.zeros(35, np.float32))
     assert (w == 1.0).all()

@@ -117,6 +117,8 @@ def fields_of(kind):
     if issubclass(kind, Join):  # test_merging.py has networks for them
         return []
     without = {*NO_OPTIONS, *OF_A_CALL, *(("trainable",) if kind.__name__ in WEIGHTLESS else ())}
+    if kind.__name__ in WEIGHTLESS or kind is layers.Residual:
+        without |= {"learning_rate_multiplier", "weight_decay_multiplier"}
     return [field for field in dataclasses.fields(kind) if field.name not in without]
 
 
@@ -138,6 +140,10 @@ def other_value(made, field, rows):
         return schedules.Constant(0.007)
     if "Regularizer" in str(field.type):
         return "l2"
+    if "Constraint" in str(field.type):
+        return "non_neg"
+    if field.name == "excluded_from_weight_decay":
+        return ("kernel",)
     if field.name == "activation":
         return "relu"
     if isinstance(value, int):
@@ -161,6 +167,9 @@ def knobs():
     that field alone."""
     for name, (_, found) in KINDS.items():
         rows = [case.made for case in found.values()]
+        if name == "optimizers":  # options need one another
+            used = {"use_ema": True, "ema_overwrite_frequency": 4, "gradient_accumulation_steps": 2}
+            rows += [dataclasses.replace(row, ema_momentum=0.9, weight_decay=0.1, **used) for row in rows]
         for kind in dict.fromkeys(map(type, rows)):
             for field in fields_of(kind):
                 pairs = []
@@ -176,14 +185,20 @@ def knobs():
 KNOBS = {key: row for key, *row in knobs()}
 
 
+# Every weight decays, so that the factors of layers on it show.
+DECAYING = optimizers.AdamW(0.01, weight_decay=0.1, excluded_from_weight_decay=())
+
+
 def using(kind, made):
     """The arguments of `train` for a network that uses a description."""
     last = [layers.Dense(1, "sigmoid")]
     if kind == "layers":
         before, behind = next(case.around for case in LAYER_CASES.values() if type(case.made) is type(made))
-        return {"stack": [*before, made, *behind]}
+        return {"stack": [*before, made, *behind], "optimizer": DECAYING}
     if kind == "initializers":
         return {"stack": [layers.Dense(6, kernel_initializer=made), *last]}
+    if kind == "constraints":
+        return {"stack": [layers.Dense(6, kernel_constraint=made), *last]}
     if kind == "regularizers":
         return {"stack": [layers.Dense(6, kernel_regularizer=made), *last]}
     if kind in ("optimizers", "schedules"):

@@ -9,7 +9,7 @@ import reference as ref
 import scipy.stats
 from cases import INITIALIZER_CASES
 from conftest import SIZES
-from fastreg import _core, layers, ops, optimizers
+from fastreg import _core, initializers, layers, ops, optimizers
 
 SEEDS = (0, 1, 2**32 - 1, 2**32, 2**63 - 1)
 
@@ -152,6 +152,9 @@ def test_initial_weights_have_their_distribution(name, shape):
     if distribution.name == "constant":
         np.testing.assert_array_equal(w, np.full(shape, place))
         return
+    if distribution.name == "identity":
+        np.testing.assert_array_equal(w, place * np.eye(*shape))
+        return
     cut = (-2.0, 2.0) if distribution.name == "truncnorm" else ()
     expected = getattr(scipy.stats, distribution.name)(*cut, loc=place, scale=scale)
     assert scipy.stats.kstest(w.ravel(), expected.cdf).pvalue > 1e-4
@@ -159,6 +162,42 @@ def test_initial_weights_have_their_distribution(name, shape):
     low, high = expected.support()
     assert low - 1e-6 * scale <= w.min()
     assert w.max() <= high + 1e-6 * scale
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 7), (40, 17), (17, 40), (1, 9), (9, 1), (300, 200)])
+def test_orthogonal_kernels_are_orthogonal(shape):
+    """The products of all pairs of columns, or of rows, where there are fewer; their signs are not all the same."""
+    w = kernel(initializers.Orthogonal(3.0), shape)
+    products = w @ w.T if shape[0] < shape[1] else w.T @ w
+    np.testing.assert_allclose(products, 9.0 * np.eye(min(shape)), atol=1e-5)
+    if min(shape) > 5:
+        signs = {np.sign(np.diag(kernel(initializers.Orthogonal(), shape, seed=seed))).sum() for seed in range(5)}
+        assert len(signs) > 1, "the signs are not those of one way to decompose a matrix"
+
+
+@pytest.mark.parametrize("distribution", ["truncated_normal", "untruncated_normal", "uniform"])
+@pytest.mark.parametrize("mode", ["fan_in", "fan_out", "fan_avg"])
+def test_variance_scaling_has_its_variance(mode, distribution):
+    shape = (200, 300)
+    w = kernel(initializers.VarianceScaling(3.0, mode, distribution), shape)
+    n = {"fan_in": 200, "fan_out": 300, "fan_avg": 250}[mode]
+    assert abs(w.var() * n / 3.0 - 1.0) < 0.03
+    assert np.abs(w).max() > 1.5 * (3.0 / n) ** 0.5
+
+
+def test_named_initializers_are_cases_of_variance_scaling():
+    pairs = [("he_normal", (2.0,)), ("lecun_uniform", (1.0, "fan_in", "uniform")),
+             ("glorot_normal", (1.0, "fan_avg", "Normal"))]
+    for name, arguments in pairs:
+        np.testing.assert_allclose(kernel(name, (30, 20)), kernel(initializers.VarianceScaling(*arguments), (30, 20)),
+                                   rtol=1e-6)
+
+
+@pytest.mark.parametrize("initializer", ["orthogonal", "identity"])
+def test_a_vector_is_no_matrix(initializer):
+    model = fr.Sequential([layers.Dense(3, bias_initializer=initializer)])
+    with pytest.raises(ValueError, match=r"layers\[0\] \(Dense\): bias_initializer must not be .*, which is for matr"):
+        model.build(4)
 
 
 def test_default_kernel_is_glorot_uniform():

@@ -186,6 +186,7 @@ STAND_INS = {kind for kind, made in cases.FIRST.items() if made.to_config()["typ
 OF_PYTHON = {layers.Residual, layers.Flatten, layers.Reshape}
 # Classes whose fields are others in the core, as shapes tell them; test_merging.py compares their results.
 OTHER_FIELDS = {layers.Dot}
+WITH_WEIGHTS = {"trainable", "learning_rate_multiplier", "weight_decay_multiplier"}
 
 
 def in_core():
@@ -210,7 +211,7 @@ def test_both_have_the_same_classes():
 
 def json_fields(cls):
     """The fields of the JSON form by name, as dataclass fields. A metric's name is Python's alone, a layer's too."""
-    transient = cls._transient | {"name"} | ({"trainable"} if cls.__name__ in WEIGHTLESS else set())
+    transient = cls._transient | {"name"} | (WITH_WEIGHTS if cls.__name__ in WEIGHTLESS else set())
     return {field.name: field for field in dataclasses.fields(cls) if field.name not in transient}
 
 
@@ -257,6 +258,8 @@ def type_of(field, numbers):
         return "bool"
     if get_origin(field.type) is Annotated and Sequence[float] in get_args(field.type.__origin__):
         return "floats"
+    if field.name.endswith("_multiplier"):
+        return "multiplier"
     if any(get_origin(part) is Sequence for part in unwrapped(field.type)):
         return "names"
     parts = [part for part in unwrapped(field.type) if isinstance(part, type) and issubclass(part, Description)]

@@ -52,6 +52,21 @@ void check_value(const Check& check, const char* name, const Interval&, const In
 
 void check_value(const Check& check, const char* name, const Interval&, const Penalty& value) {
   check_fields(Check(check.where() + ": " + name), value);
+  check_fields(Check(check.where() + ": " + name), OrthogonalRegularizer{value.orthogonal, value.orthogonal_mode});
+}
+
+void check_value(const Check& check, const char* name, const Interval&, const Constraint& value) {
+  std::visit([&](const auto& constraint) { check_fields(Check(check.where() + ": " + name), constraint); }, value);
+}
+
+void check_value(const Check& check, const char*, const Interval&, const Multipliers& value) {
+  const auto check_one = [&](const char* name, const Multiplier& multiplier) {
+    check_value(check, name, kNotNegative, multiplier.all);
+    for (const auto& [weight, factor] : multiplier.single)
+      check_value(Check(check.where() + ": " + name), weight.c_str(), kNotNegative, factor);
+  };
+  check_one("learning_rate_multiplier", value.learning_rate);
+  check_one("weight_decay_multiplier", value.weight_decay);
 }
 
 void check_value(const Check& check, const char*, const Interval&, const Clipping& value) {

@@ -39,6 +39,8 @@ void check_value(const Check& check, const char* name, const Interval& interval,
 void check_value(const Check& check, const char* name, const Interval& interval, const Numbers& value);
 void check_value(const Check& check, const char* name, const Interval&, const Initializer& value);
 void check_value(const Check& check, const char* name, const Interval&, const Penalty& value);
+void check_value(const Check& check, const char* name, const Interval&, const Constraint& value);
+void check_value(const Check& check, const char* name, const Interval&, const Multipliers& value);
 void check_value(const Check& check, const char* name, const Interval&, const Clipping& value);
 inline void check_value(const Check& check, const char* name, const Interval& interval, std::uint32_t value) {
   check_value(check, name, interval, static_cast<std::size_t>(value));
@@ -46,6 +48,7 @@ inline void check_value(const Check& check, const char* name, const Interval& in
 inline void check_value(const Check&, const char*, const Interval&, Axis) {}
 void check_value(const Check& check, const char* name, const Interval&, const UpdateOptions& value);
 inline void check_value(const Check&, const char*, const Interval&, bool) {}
+inline void check_value(const Check&, const char*, const Interval&, const NormAxes&) {}
 inline void check_value(const Check&, const char*, const Interval&, const ActivationSpec&) {}
 inline void check_value(const Check&, const char*, const Interval&, const std::optional<std::uint64_t>&) {}
 

@@ -47,10 +47,41 @@ class Words {
   std::uint64_t block_ = 0;
 };
 
-// The distribution of a weight's elements. The initializers that scale by the fans have a given variance.
+// A random matrix (rows, cols), row-major, with orthonormal columns, or rows if there are fewer of them. It is the Q of a
+// QR decomposition of normal values in which the diagonal of R is positive, so that all such matrices are equally
+// likely (Saxe et al. 2014). Each vector loses its components along those before it twice, which is as exact as
+// Householder's way (Giraud et al. 2005).
+std::vector<double> orthogonal_matrix(Words& words, std::size_t rows, std::size_t cols) {
+  const std::size_t length = std::max(rows, cols), count = std::min(rows, cols);
+  std::vector<double> vectors(length * count);
+  for (std::size_t i = 0; i < count; ++i) {
+    double* const own = vectors.data() + i * length;
+    for (std::size_t k = 0; k < length; ++k) own[k] = words.normal();
+    for (std::size_t j = 0; j < 2 * i; ++j) {
+      const double* const other = vectors.data() + j % i * length;
+      double along = 0.0;
+      for (std::size_t k = 0; k < length; ++k) along += own[k] * other[k];
+      for (std::size_t k = 0; k < length; ++k) own[k] -= along * other[k];
+    }
+    double square = 0.0;
+    for (std::size_t k = 0; k < length; ++k) square += own[k] * own[k];
+    for (std::size_t k = 0; k < length; ++k) own[k] /= std::sqrt(square);
+  }
+  if (rows < cols) return vectors;   // the vectors are the rows
+  std::vector<double> out(rows * cols);
+  for (std::size_t i = 0; i < rows; ++i)
+    for (std::size_t j = 0; j < cols; ++j) out[i * cols + j] = vectors[j * length + i];
+  return out;
+}
+
+// The distribution of a weight's elements. The initializers that scale by the fans have a given variance. index: of the
+// element, in row-major order, for those whose elements differ by place.
 struct Draw {
   double fan_in, fan_out;
+  std::size_t rows, cols;
   Words& words;
+  std::size_t index = 0;
+  std::vector<double> matrix{};
 
   double operator()(const Zeros&) const { return 0.0; }
   double operator()(const Ones&) const { return 1.0; }
@@ -66,6 +97,18 @@ struct Draw {
   double operator()(const HeNormal&) const { return cut_normal(2.0 / fan_in); }
   double operator()(const LecunUniform&) const { return uniform(1.0 / fan_in); }
   double operator()(const LecunNormal&) const { return cut_normal(1.0 / fan_in); }
+  double operator()(const VarianceScaling& scaling) const {
+    const double fans[] = {fan_in, fan_out, (fan_in + fan_out) / 2.0};
+    const double variance = scaling.scale / std::max(1.0, fans[static_cast<std::size_t>(scaling.mode)]);
+    if (scaling.distribution == ScaledDistribution::uniform) return uniform(variance);
+    if (scaling.distribution == ScaledDistribution::truncated_normal) return cut_normal(variance);
+    return std::sqrt(variance) * words.normal();
+  }
+  double operator()(const IdentityMatrix& identity) const { return index / cols == index % cols ? identity.gain : 0.0; }
+  double operator()(const Orthogonal& orthogonal) {
+    if (matrix.empty()) matrix = orthogonal_matrix(words, rows, cols);
+    return orthogonal.gain * matrix[index];
+  }
 
   double uniform(double variance) const {
     return std::sqrt(variance) * std::sqrt(3.0) * (2.0 * words.uniform() - 1.0);
@@ -82,14 +125,14 @@ void fill(const Graph& graph, std::size_t index) {
   const double fan_in = static_cast<double>(segment.info.vector ? segment.info.cols : segment.info.rows);
   Words words(*graph.backend.kernels,
               {graph.spec.seed, kInitializerStream + static_cast<std::uint32_t>(index), 0});
-  const Draw draw{fan_in, static_cast<double>(segment.info.cols), words};
+  Draw draw{fan_in, static_cast<double>(segment.info.cols), segment.info.rows, segment.info.cols, words};
   // One block at a time, so that a large weight is never in memory twice.
   constexpr std::size_t kBlock = 1 << 16;
   const std::size_t size = segment.info.size();
   std::vector<float> values(std::min(size, kBlock));
   for (std::size_t first = 0; first < size; first += kBlock) {
     const std::size_t n = std::min(kBlock, size - first);
-    for (std::size_t i = 0; i < n; ++i) values[i] = static_cast<float>(std::visit(draw, initializer));
+    for (std::size_t i = 0; i < n; ++i, ++draw.index) values[i] = static_cast<float>(std::visit(draw, initializer));
     segment.from_values(first, values.data(), n, graph.weights.data());
   }
 }

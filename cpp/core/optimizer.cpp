@@ -116,12 +116,15 @@ std::vector<ParameterRun> parameter_runs(const Parameters& parameters, const Tra
   for (const std::size_t i : parameters.order()) {
     const Segment& segment = parameters.segments()[i];
     if (!segment.info.trainable) continue;
-    const std::size_t end = segment.offset + segment.padded;
-    const bool decayed = decays(segment, spec);
-    if (joined && !runs.empty() && runs.back().penalty == segment.penalty && runs.back().decays == decayed)
-      runs.back().end = end;
+    Penalty penalty = segment.penalty;   // of single elements; orthogonality.h has the rest
+    penalty.orthogonal = 0.0f;
+    penalty.orthogonal_mode = {};
+    const ParameterRun run{segment.offset, segment.offset + segment.padded, penalty, decays(segment, spec),
+                           segment.rate_multiplier, segment.decay_multiplier};
+    if (joined && !runs.empty() && runs.back().is_alike(run))
+      runs.back().end = run.end;
     else
-      runs.push_back({segment.offset, end, segment.penalty, decayed});
+      runs.push_back(run);
   }
   return runs;
 }
@@ -158,8 +161,12 @@ OptimizerState::OptimizerState(const Optimizer& spec, const std::vector<Paramete
     if (const float start = start_of(rule_, i); start != 0.0f) std::fill_n(moment(i), stride_, start);
   for (const ParameterRun& run : runs) {
     const std::size_t first = chunks_.size();
-    for (std::size_t at = run.begin; at < run.end; at += kChunk)
-      chunks_.push_back({at, std::min(run.end, at + kChunk), run.penalty, run.decays});
+    for (std::size_t at = run.begin; at < run.end; at += kChunk) {
+      ParameterRun chunk = run;
+      chunk.begin = at;
+      chunk.end = std::min(run.end, at + kChunk);
+      chunks_.push_back(chunk);
+    }
     norms_.resize(chunks_.size(), {first, chunks_.size()});
   }
   if (options_.clipping.kind == ClipKind::global_norm) norms_.assign(chunks_.size(), {0, chunks_.size()});
@@ -235,10 +242,10 @@ Update OptimizerState::arguments(std::size_t chunk, float* weights, const float*
   args.g = gradients + run.begin;
   for (std::size_t i = 0; i < rule_moments_; ++i) args.moment[i] = moment(i) + run.begin;
   if (has_point()) args.moment[rule_moments_] = point() + run.begin;
-  args.rate = static_cast<float>(rate);
+  args.rate = static_cast<float>(rate * static_cast<double>(run.rate));
   std::copy(corrections_.begin(), corrections_.end(), args.correction);
   args.grad_scale = 1.0f;
-  args.decay = run.decays ? decay_ : 0.0f;
+  args.decay = run.decays ? decay_ * run.decay : 0.0f;
   args.l1 = run.penalty.l1;
   args.l2 = run.penalty.l2;
   args.proximal = run.penalty.proximal;
@@ -279,7 +286,7 @@ void OptimizerState::update(const Kernels& kernels, const Team& team, float* wei
       clamp_and_update(kernels, args);
     else
       kernels.update(args);
-    if (average_ != kNone) move_average(kernels, i, weights);
+    if (average_ != kNone && !averages_later_) move_average(kernels, i, weights);
   }
 }
 
@@ -313,8 +320,19 @@ void OptimizerState::move_average(const Kernels& kernels, std::size_t chunk, flo
   const std::size_t n = run.end - run.begin;
   const float momentum = updates_ == 1 ? 0.0f : options_.ema_momentum;
   kernels.weighted_sum(momentum, average, 1.0f - momentum, w, average, n);
+  if (overwrites()) std::copy_n(average, n, w);
+}
+
+bool OptimizerState::overwrites() const {
   const std::uint32_t every = options_.ema_overwrite_frequency;
-  if (every != 0 && updates_ % every == 0) std::copy_n(average, n, w);
+  return average_ != kNone && every != 0 && updates_ % every == 0;
+}
+
+bool OptimizerState::move_averages(const Kernels& kernels, const Team& team, float* weights) const {
+  if (average_ == kNone) return false;
+  const Range mine = team.split(chunks_.size());
+  for (std::size_t i = mine.begin; i < mine.end; ++i) move_average(kernels, i, weights);
+  return overwrites();
 }
 
 void OptimizerState::start_averages(const float* weights) {

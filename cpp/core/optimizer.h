@@ -19,11 +19,17 @@
 
 namespace fastreg {
 
-// The floats [begin, end) of a flat buffer, which have the same penalty. decays: whether AdamW's weight decay applies.
+// The floats [begin, end) of a flat buffer, which are treated alike. decays: whether weight decay applies. rate, decay:
+// factors on the learning rate and on the decay.
 struct ParameterRun {
   std::size_t begin, end;
   Penalty penalty;
   bool decays;
+  float rate = 1.0f, decay = 1.0f;
+
+  bool is_alike(const ParameterRun& other) const {
+    return penalty == other.penalty && decays == other.decays && rate == other.rate && decay == other.decay;
+  }
 };
 
 // The trainable part of a network's buffer as runs. With clipnorm there is one run per weight; otherwise neighbouring
@@ -52,6 +58,12 @@ class OptimizerState {
   void set_steps(std::uint64_t steps);
   // Moves on by a step. One member calls this before the others update.
   void advance();
+  // Whether the step that advance() began updates the weights, which it does not while it accumulates gradients.
+  bool updates() const { return waiting_ == 0; }
+  // Lets update() leave the averages to move_averages(), because the weights change once more between the two.
+  void move_averages_later() { averages_later_ = true; }
+  // Does this member's part. Returns whether the weights became their averages.
+  bool move_averages(const Kernels& kernels, const Team& team, float* weights) const;
   // Whether gradients are taken at a point of their own.
   bool has_point() const { return point_ != kNone; }
   // Before the first step: moments that start as a copy of the weights become one.
@@ -96,6 +108,7 @@ class OptimizerState {
   void accumulate(const Kernels& kernels, Range chunks, const float* weights, const float* gradients, bool sums);
   void add_gradients(const Kernels& kernels, std::size_t chunk, const float* gradients) const;
   void clamp_and_update(const Kernels& kernels, const Update& args) const;
+  bool overwrites() const;
   void move_average(const Kernels& kernels, std::size_t chunk, float* weights) const;
   float clip_scale(Range chunks) const;
 
@@ -107,7 +120,7 @@ class OptimizerState {
   std::size_t point_ = kNone;     // the array with the point that is evaluated
   std::uint64_t updates_ = 0;
   std::uint32_t waiting_ = 0;     // batches whose gradients are in the accumulator; 0: this step updates
-  bool averages_shown_ = false;
+  bool averages_shown_ = false, averages_later_ = false;
   std::uint64_t assignments_ = 0;   // when the averages were shown
   std::size_t phase_ = 0, stride_ = 0;   // a moment's first float, and the distance from one moment to the next
   Buffer moments_;

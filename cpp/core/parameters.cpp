@@ -103,6 +103,9 @@ void Parameters::add_layer(const std::vector<WeightSpec>& weights) {
         add({prefix + weight.name, kernel ? weight.shape[0] : 1, weight.shape.back(), !kernel, weight.trainable}, kernel,
             weight.penalty, weight.decays);
     segments_[segment].initializer = weight.initializer;
+    segments_[segment].constraint = weight.constraint;
+    segments_[segment].rate_multiplier = weight.rate_multiplier;
+    segments_[segment].decay_multiplier = weight.decay_multiplier;
   }
 }
 
@@ -118,13 +121,14 @@ std::size_t Parameters::find(std::size_t layer, std::string_view weight) const {
 void Parameters::layout() {
   // Numbers the kinds of segments in the order in which they appear; moving statistics come last. This is a map because
   // a file may describe very many layers, each with a penalty of its own.
-  std::map<std::tuple<float, float, bool, bool>, std::size_t> kinds;
+  std::map<std::tuple<float, float, bool, bool, float, float>, std::size_t> kinds;
   std::vector<std::size_t> kind_of(segments_.size(), segments_.size());
   for (std::size_t i = 0; i < segments_.size(); ++i) {
     const Segment& segment = segments_[i];
     const Penalty& penalty = segment.penalty;
     if (segment.info.trainable)
-      kind_of[i] = kinds.try_emplace({penalty.l1, penalty.l2, penalty.proximal, segment.decays}, kinds.size())
+      kind_of[i] = kinds.try_emplace({penalty.l1, penalty.l2, penalty.proximal, segment.decays,
+                                      segment.rate_multiplier, segment.decay_multiplier}, kinds.size())
                        .first->second;
   }
   order_.resize(segments_.size());

@@ -5,6 +5,7 @@
 // between the two.
 #pragma once
 #include <cstddef>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -53,7 +54,9 @@ struct Segment {
   WeightInfo info;
   Penalty penalty;
   Initializer initializer{};
-  bool decays = false;          // whether AdamW's weight decay applies, which is so for kernels only
+  bool decays = false;          // whether weight decay applies by default, which is so for kernels
+  float rate_multiplier = 1.0f, decay_multiplier = 1.0f;
+  std::optional<Constraint> constraint{};
   bool panels = false;          // whether it is a kernel and therefore stored in panels
   std::size_t offset = 0, padded = 0;
 

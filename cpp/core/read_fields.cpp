@@ -125,7 +125,7 @@ void read_value(const Members& members, const char* name, const Interval& interv
   const std::string rule = std::string("an integer ") + interval.rule;
   if (members.find(name) == nullptr) return;
   const std::uint64_t value = members.whole(name, rule);
-  if (value >= 0x80000000u) throw std::invalid_argument(members.label(name) + " must be " + rule + ", got " + shown(value));
+  if (value >= 0x80000000u) throw std::invalid_argument(members.label(name) + " must be " + rule + ", got " + std::to_string(value));
   out = static_cast<std::uint32_t>(value);
 }
 
@@ -148,7 +148,48 @@ void read_value(const Members& members, const char* name, const Interval&, Initi
 void read_value(const Members& members, const char* name, const Interval&, Penalty& out) {
   const Json* json = members.find(name);
   if (json == nullptr || json->is_null()) return;
-  out = std::get<Penalty>(read_one_of(Regularizers(), *json, members.label(name)));
+  const auto read = read_one_of(Regularizers(), *json, members.label(name));
+  if (const auto* const orthogonal = std::get_if<OrthogonalRegularizer>(&read))
+    out = {0.0f, 0.0f, false, orthogonal->factor, orthogonal->mode};
+  else
+    out = std::get<Penalty>(read);
+}
+
+void read_value(const Members& members, const char* name, const Interval&, Constraint& out) {
+  out = read_one_of(Constraints(), members.required(name), members.label(name));
+}
+
+// An integer, or an array of different integers, in {0, 1, -1}.
+void read_value(const Members& members, const char* name, const Interval&, NormAxes& out) {
+  const Json* const json = members.find(name);
+  if (json == nullptr) return;
+  const auto* const array = json->get<Json::Array>();
+  out = {false, false, false};
+  for (std::size_t i = 0; i < (array != nullptr ? array->size() : 1); ++i) {
+    const auto number = (array != nullptr ? (*array)[i] : *json).number();
+    bool* const axis = number == 0.0 ? &out.first : number == 1.0 ? &out.second : number == -1.0 ? &out.last : nullptr;
+    if (axis == nullptr || *axis)
+      throw std::invalid_argument(members.label(name) + " must be 0, 1, -1 or an array of these, got " + quoted(*json));
+    *axis = true;
+  }
+}
+
+namespace {
+
+void read_multiplier(const Members& members, const char* name, Multiplier& out) {
+  const Json* const json = members.find(name);
+  if (json == nullptr) return;
+  const auto* const object = json->get<Json::Object>();
+  if (object == nullptr) return members.read(name, out.all);
+  const Members single(*json, members.label(name));
+  for (const auto& [weight, factor] : *object) single.read(weight.c_str(), out.single.emplace_back(weight, 1.0f).second);
+}
+
+}  // namespace
+
+void read_value(const Members& members, const char*, const Interval&, Multipliers& out) {
+  read_multiplier(members, "learning_rate_multiplier", out.learning_rate);
+  read_multiplier(members, "weight_decay_multiplier", out.weight_decay);
 }
 
 void read_value(const Members& members, const char*, const Interval&, Clipping& out) {

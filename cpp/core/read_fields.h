@@ -68,6 +68,9 @@ void read_value(const Members& members, const char* name, const Interval&, Axis&
 void read_value(const Members& members, const char* name, const Interval&, ActivationSpec& out);
 void read_value(const Members& members, const char* name, const Interval&, Initializer& out);
 void read_value(const Members& members, const char* name, const Interval&, Penalty& out);
+void read_value(const Members& members, const char* name, const Interval&, Constraint& out);
+void read_value(const Members& members, const char* name, const Interval&, NormAxes& out);
+void read_value(const Members& members, const char* name, const Interval&, Multipliers& out);
 void read_value(const Members& members, const char* name, const Interval&, Clipping& out);
 void read_value(const Members& members, const char* name, const Interval&, UpdateOptions& out);
 

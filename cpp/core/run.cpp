@@ -229,18 +229,32 @@ void Run::run_step(const Team& team, std::size_t index, const Batch& batch) {
   training_step_.gradients(team, batch, s_.step, s_.gradients.data(), [&] { after_loss(index, batch); });
   const double rate_now = rate();
   if (!diverged_) {
+    if (!s_.orthogonal.empty()) s_.orthogonal.compute(kernels, team, s_.graph.weights.data(), s_.gradients.data());
     s_.optimizer.update(kernels, team, s_.graph.weights.data(), s_.gradients.data(), rate_now, true);
     team.sync();
+    if (!s_.constraints.empty() && s_.optimizer.updates()) constrain(team);
   }
   if (team.leader()) {
     last_rate_ = rate_now;
     if (!diverged_) {
-      penalties_ += (s_.optimizer.penalty() + activity_) * static_cast<double>(batch.n);
+      penalties_ += (s_.optimizer.penalty() + s_.orthogonal.value() + activity_) * static_cast<double>(batch.n);
       ++s_.step;
       ++run_step_;
     }
     next_in_epoch_ = index + 1;
   }
+  team.sync();
+}
+
+// After an update. The averages are those of weights that keep to their constraints.
+void Run::constrain(const Team& team) {
+  float* const w = s_.graph.weights.data();
+  s_.constraints.apply(team, w);
+  team.sync();
+  const bool overwritten = s_.optimizer.move_averages(*s_.graph.backend.kernels, team, w);
+  team.sync();
+  if (!overwritten) return;
+  s_.constraints.apply(team, w);
   team.sync();
 }
 
@@ -293,7 +307,9 @@ bool Run::finite_weights(double* penalty) {
   on_this_thread(s_.graph.backend, [&] {
     const Kernels& kernels = *s_.graph.backend.kernels;
     finite = kernels.all_finite(weights().data, ElementType::float32, weights().size);
-    if (penalty != nullptr) *penalty = s_.optimizer.penalty(kernels, s_.graph.weights.data());
+    if (penalty == nullptr) return;
+    s_.orthogonal.compute(kernels, Team{}, s_.graph.weights.data(), nullptr);
+    *penalty = s_.optimizer.penalty(kernels, s_.graph.weights.data()) + s_.orthogonal.value();
   });
   return finite;
 }

@@ -8,7 +8,9 @@
 #include <optional>
 #include <vector>
 
+#include "core/constraints.h"
 #include "core/early_stopping.h"
+#include "core/orthogonality.h"
 #include "core/step.h"
 #include "core/thread_choice.h"
 #include "fastreg/trainer.h"
@@ -51,6 +53,8 @@ class Run {
     Graph& graph;
     const Objective& objective;
     OptimizerState& optimizer;
+    OrthogonalPenalties& orthogonal;
+    ConstraintPass& constraints;
     Buffer& gradients;
     Evaluator& evaluator;
     Workspace& workspace;
@@ -70,6 +74,7 @@ class Run {
   void run_epoch(std::size_t index);
   void run_slice(const Team& team);
   void run_step(const Team& team, std::size_t index, const Batch& batch);
+  void constrain(const Team& team);
   void after_loss(std::size_t index, const Batch& batch);
   void end_epoch(std::size_t index);
   bool signalled() const;

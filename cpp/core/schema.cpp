@@ -3,8 +3,9 @@
 // an activation are its parameters, and its trait is backward_from; those of a loss are targets and absorbs; those of a metric are targets, direction
 // and, if it needs a certain number of outputs with its default settings, outputs. A field has
 //
-//   type              float, floats (a list of them), bool, int, activation, initializer, regularizer, seed, choice,
-//                     names (a list of them) or axis, which is -1 or 0
+//   type              float, floats (a list of them), bool, int, activation, initializer, regularizer, constraint, seed,
+//                     choice, names (a list of them), axis (an integer or a list of them) or multiplier (a number, or
+//                     one for each name)
 //   choices           the names among which a field of type choice has its value
 //   default           is absent if the field is required
 //   nullable          is true if null is allowed
@@ -29,7 +30,7 @@ void put(Json& object, const char* name, Json value) {
 Json text(const char* words) { return {std::string(words)}; }
 
 // The double nearest the shortest decimal of a float: 0.9f is 0.9.
-Json number(float value) { return {std::strtod(shown(value).c_str(), nullptr)}; }
+Json number(float value) { return {std::strtod(fastreg::shown(value).c_str(), nullptr)}; }
 Json number(double value) { return {value}; }
 Json number(std::size_t value) { return {static_cast<std::uint64_t>(value)}; }
 
@@ -59,7 +60,13 @@ Described described(const Numbers& value) {
 Described described(std::uint32_t value) { return {"int", number(static_cast<std::size_t>(value))}; }
 Described described(Axis value) { return {"axis", number(static_cast<double>(value))}; }
 Described described(const Penalty&) { return {"regularizer", {nullptr}}; }
+Described described(const Constraint&) { return {"constraint", {nullptr}}; }
+Described described(const NormAxes&) { return {"axis", {std::uint64_t{0}}}; }
 Described described(const std::optional<std::uint64_t>&) { return {"seed", {nullptr}}; }
+template <Choice Enum>
+Described described(Enum value) {
+  return {"choice", text(Choices<Enum>::kNames[static_cast<std::size_t>(value)])};
+}
 Described described(const Initializer& value) {
   Json object{Json::Object{}};
   put(object, "type", text(std::visit([](const auto& any) { return any.kName; }, value)));
@@ -71,10 +78,6 @@ Described described(const Initializer& value) {
   return {"initializer", std::move(object)};
 }
 
-template <Choice Enum>
-Described described(Enum value) {
-  return {"choice", text(Choices<Enum>::kNames[static_cast<std::size_t>(value)])};
-}
 template <class T>
 Described described(const std::optional<T>& value) {
   return {described(T{}).type, value ? described(*value).value : Json{nullptr}};
@@ -133,6 +136,16 @@ void put_field(Json& fields, const Field<Owner, UpdateOptions>&) {
   put_nullable(fields, "ema_overwrite_frequency", "int", &kWidth);
   put_nullable(fields, "gradient_accumulation_steps", "int", &kWidth);
   put_nullable(fields, "excluded_from_weight_decay", "names", nullptr);
+}
+
+template <class Owner>
+void put_field(Json& fields, const Field<Owner, Multipliers>&) {
+  for (const char* name : {"learning_rate_multiplier", "weight_decay_multiplier"}) {
+    Json json{Json::Object{}};
+    put(json, "type", text("multiplier"));
+    put(json, "default", number(Multiplier{}.all));
+    put(fields, name, std::move(json));
+  }
 }
 
 template <class Description>
@@ -214,6 +227,7 @@ std::string schema() {
   put(all, "activations", activations());
   put(all, "initializers", kind_of(Initializers()));
   put(all, "regularizers", kind_of(Regularizers()));
+  put(all, "constraints", kind_of(Constraints()));
   put(all, "layers", kind_of(Layers()));
   put(all, "losses", kind_of(Losses()));
   put(all, "metrics", kind_of(Metrics()));

@@ -75,7 +75,10 @@ struct Trainer::Impl {
         optimizer(spec.optimizer, parameter_runs(graph.parameters, spec), graph.parameters.trainable(),
                   graph.backend, 0, kernel_ranges(graph.parameters)),
         gradients(graph.backend, checked_floats(graph.parameters, optimizer)),
+        orthogonal(graph.parameters, graph.backend),
+        constraints(graph.parameters),
         evaluator(graph, objective) {
+    if (!constraints.empty()) optimizer.move_averages_later();
     optimizer.begin(graph.weights.data());
     optimizer.start_averages(graph.weights.data());
   }
@@ -95,7 +98,11 @@ struct Trainer::Impl {
     const Columns columns = columns_of(data);
     check(columns, graph, objective, "data");
     double penalty = 0.0;
-    on_this_thread(graph.backend, [&] { penalty = optimizer.penalty(*graph.backend.kernels, graph.weights.data()); });
+    on_this_thread(graph.backend, [&] {
+      const Kernels& kernels = *graph.backend.kernels;
+      orthogonal.compute(kernels, Team{}, graph.weights.data(), nullptr);
+      penalty = optimizer.penalty(kernels, graph.weights.data()) + orthogonal.value();
+    });
     return evaluator.run(columns, penalty, calls_of(functions, lock), count_rows);
   }
 
@@ -103,6 +110,8 @@ struct Trainer::Impl {
   Objective objective;
   OptimizerState optimizer;
   Buffer gradients;
+  OrthogonalPenalties orthogonal;
+  ConstraintPass constraints;
   Evaluator evaluator;
   Workspace workspace;
   std::uint64_t step = 0, epoch = 0;
@@ -145,7 +154,7 @@ void Trainer::fit(const Dataset& train, const Dataset* validation, const FitOpti
   } fitting{i};
   i.graph.fitting.set();
   i.rate_override.reset();
-  Run({i.graph, i.objective, i.optimizer, i.gradients, i.evaluator, i.workspace, i.step, i.epoch, i.rate_override,
+  Run({i.graph, i.objective, i.optimizer, i.orthogonal, i.constraints, i.gradients, i.evaluator, i.workspace, i.step, i.epoch, i.rate_override,
        i.parallel_threshold},
       weighted.columns(), scored ? &*scored : nullptr, options, observer, result, lock)
       .train();
@@ -173,8 +182,8 @@ std::vector<double> Trainer::train_batch(const Dataset& batch, double rate, FitR
   options.rates = {&rate, 1};
   options.metric_functions = functions;
   const std::optional<double> no_override;
-  return Run({i.graph, i.objective, i.optimizer, i.gradients, i.evaluator, i.workspace, i.step, i.epoch, no_override,
-              i.parallel_threshold},
+  return Run({i.graph, i.objective, i.optimizer, i.orthogonal, i.constraints, i.gradients, i.evaluator, i.workspace,
+              i.step, i.epoch, no_override, i.parallel_threshold},
              columns, nullptr, options, nullptr, result, lock)
       .train_batch();
 }

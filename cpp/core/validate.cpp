@@ -1,12 +1,14 @@
 // Whether a description can be computed: every field is in its interval (check_fields.h), and layers fit each other.
 // The network, the trainer and the parser of descriptions all call this, so that kernels never see a value out of
 // range. Knows nothing of JSON.
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <utility>
 
 #include "core/activations.h"
 #include "core/check_fields.h"
+#include "core/layers/layers.h"
 #include "core/wiring.h"
 #include "fastreg/strict_math.h"
 
@@ -36,6 +38,49 @@ struct LayerCheck {
       if (inputs.size() != 1) check.fail("must have 1 input, got " + std::to_string(inputs.size()));
     }
     check_with_inputs(check, layer);
+    check_weights(check, layer);
+  }
+
+  // What concerns single weights of a layer: constraints have an axis that the weight has, multipliers name a weight.
+  template <class AnyLayer>
+  void check_weights(const Check& check, const AnyLayer& layer) const {
+    if constexpr (requires { layer.multipliers; }) {
+      const std::vector<WeightSpec> weights = weights_of(layer, inputs);
+      for (const WeightSpec& weight : weights) {
+        const bool matrix = weight.is_kernel();
+        std::visit(
+            [&](const auto& initializer) {
+              if constexpr (requires { initializer.kMatrix; })
+                if (!matrix)
+                  check.fail(std::string(weight.name) + "_initializer must not be " + initializer.kName +
+                             ", which is for matrices only, as the weight is a vector");
+            },
+            weight.initializer);
+        if (weight.penalty.orthogonal != 0.0f && !matrix)
+          check.fail(std::string(weight.name) + "_regularizer must not be OrthogonalRegularizer, which is for matrices "
+                     "only, as the weight is a vector");
+        if (!weight.constraint) continue;
+        std::visit(
+            [&](const auto& constraint) {
+              if constexpr (requires { constraint.axis; })
+                if (constraint.axis.second && !matrix)
+                  check.fail(std::string(weight.name) + "_constraint: axis must be 0, as the weight is a vector, got 1");
+            },
+            *weight.constraint);
+      }
+      check_names(check, "learning_rate_multiplier", layer.multipliers.learning_rate, weights);
+      check_names(check, "weight_decay_multiplier", layer.multipliers.weight_decay, weights);
+    }
+  }
+
+  static void check_names(const Check& check, const char* field, const Multiplier& multiplier,
+                          const std::vector<WeightSpec>& weights) {
+    for (const auto& [name, factor] : multiplier.single) {
+      std::string known;
+      for (const WeightSpec& weight : weights) known.append(known.empty() ? "" : ", ").append(weight.name);
+      if (std::none_of(weights.begin(), weights.end(), [&](const WeightSpec& weight) { return weight.name == name; }))
+        check.fail(std::string(field) + " must name weights of the layer, which are " + known + ", got " + name);
+    }
   }
 
   // Joins take equally wide inputs unless they say otherwise.

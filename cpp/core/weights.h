@@ -2,6 +2,7 @@
 // layout of the buffer, initial values, folding, sizes, names in files and Python's counts are derived from that.
 #pragma once
 #include <cstddef>
+#include <optional>
 #include <vector>
 
 #include "fastreg/spec.h"
@@ -14,7 +15,9 @@ struct WeightSpec {
   Initializer initializer;
   Penalty penalty{};
   bool trainable = true;            // false: moving statistics, and every weight of a layer that is not trainable
-  bool decays = false;              // takes AdamW's weight decay
+  bool decays = false;              // takes weight decay, where the optimizer has no exclusions of its own
+  std::optional<Constraint> constraint{};
+  float rate_multiplier = 1.0f, decay_multiplier = 1.0f;   // layer_weights sets these
 
   bool is_kernel() const { return shape.size() == 2; }
   // Widths are below 2^31, so the product does not overflow.

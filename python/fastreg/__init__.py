@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fastreg import (
         activations,
         callbacks,
+        constraints,
         diagnosis,
         initializers,
         layers,
@@ -46,6 +47,7 @@ __all__ = [
     "__version__",
     "activations",
     "callbacks",
+    "constraints",
     "diagnosis",
     "get_num_threads",
     "initializers",

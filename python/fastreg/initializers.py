@@ -8,16 +8,18 @@ He        2 / fan_in              He, Zhang, Ren and Sun, ICCV 2015
 Lecun     1 / fan_in              LeCun, Bottou, Orr and Mueller, "Efficient BackProp", 1998
 ========  =====================  ==================================================================
 
-Truncated normal values lie within two standard deviations of the mean; the scaled ones are corrected for the cut.
+:class:`VarianceScaling` has any of these variances. Truncated normal values lie within two standard deviations of the
+mean; the scaled ones are corrected for the cut.
 The random ones accept Keras's ``seed`` as a keyword, but only None, because the model's seed determines all values. The
 lower-case names are Keras's aliases of the classes.
 """
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from fastreg.internal.checks import FINITE, NON_NEGATIVE, absent_names, check_real, describe
+from fastreg.internal.checks import FINITE, NON_NEGATIVE, POSITIVE, absent_names, check_real, describe
 from fastreg.internal.dataclasses import KW_ONLY, InitVar, dataclass
 from fastreg.internal.description import Description, Registry
+from fastreg.internal.keras_arguments import ScaledArguments, takes_keras_arguments
 
 __all__ = [
     "Constant",
@@ -25,13 +27,18 @@ __all__ = [
     "GlorotUniform",
     "HeNormal",
     "HeUniform",
+    "Identity",
+    "IdentityInitializer",
     "Initializer",
     "LecunNormal",
     "LecunUniform",
     "Ones",
+    "Orthogonal",
+    "OrthogonalInitializer",
     "RandomNormal",
     "RandomUniform",
     "TruncatedNormal",
+    "VarianceScaling",
     "Zeros",
     "constant",
     "get",
@@ -39,12 +46,15 @@ __all__ = [
     "glorot_uniform",
     "he_normal",
     "he_uniform",
+    "identity",
     "lecun_normal",
     "lecun_uniform",
     "ones",
+    "orthogonal",
     "random_normal",
     "random_uniform",
     "truncated_normal",
+    "variance_scaling",
     "zeros",
 ]
 
@@ -177,7 +187,12 @@ class RandomUniform(_Random):
         check_real("RandomUniform", "maxval", self.maxval, (f"be >= minval = {low:g}", lambda v: v >= low))
 
 
-class GlorotUniform(_Random):
+@takes_keras_arguments
+class _Scaled(_Random, ScaledArguments):
+    """What the initializers share whose variance depends on the shape."""
+
+
+class GlorotUniform(_Scaled):
     """Uniform with variance 2 / (fan_in + fan_out): the default of kernels.
 
     Example:
@@ -187,7 +202,7 @@ class GlorotUniform(_Random):
     """
 
 
-class GlorotNormal(_Random):
+class GlorotNormal(_Scaled):
     """Truncated normal with variance 2 / (fan_in + fan_out).
 
     Example:
@@ -197,7 +212,7 @@ class GlorotNormal(_Random):
     """
 
 
-class HeUniform(_Random):
+class HeUniform(_Scaled):
     """Uniform with variance 2 / fan_in, made for relu.
 
     Example:
@@ -207,7 +222,7 @@ class HeUniform(_Random):
     """
 
 
-class HeNormal(_Random):
+class HeNormal(_Scaled):
     """Truncated normal with variance 2 / fan_in, made for relu.
 
     Example:
@@ -217,7 +232,7 @@ class HeNormal(_Random):
     """
 
 
-class LecunUniform(_Random):
+class LecunUniform(_Scaled):
     """Uniform with variance 1 / fan_in.
 
     Example:
@@ -227,7 +242,7 @@ class LecunUniform(_Random):
     """
 
 
-class LecunNormal(_Random):
+class LecunNormal(_Scaled):
     """Truncated normal with variance 1 / fan_in.
 
     Example:
@@ -235,6 +250,80 @@ class LecunNormal(_Random):
         >>> initializers.get("lecun_normal")
         LecunNormal()
     """
+
+
+@dataclass(frozen=True)
+class VarianceScaling(_Scaled):
+    r"""Values of variance scale / n, with n the number of inputs of a kernel, of its outputs, or their mean.
+
+    The general form of the scaled initializers: ``HeNormal`` is ``VarianceScaling(2.0)``, ``GlorotUniform``
+    ``VarianceScaling(1.0, "fan_avg", "uniform")``.
+
+    Args:
+        scale: > 0.
+        mode: What n is: ``"fan_in"``, ``"fan_out"`` or ``"fan_avg"``.
+        distribution: ``"truncated_normal"``, also called ``"normal"``, ``"untruncated_normal"`` or ``"uniform"``, which
+            is uniform within :math:`\pm \sqrt{3 \cdot \text{scale} / n}`.
+
+    Raises:
+        ValueError: If ``scale`` is out of range or NaN, or a name is unknown.
+
+    Example:
+        >>> from fastreg import initializers
+        >>> initializers.VarianceScaling(0.1, "fan_avg", "uniform")
+        VarianceScaling(scale=0.1, mode='fan_avg', distribution='uniform')
+    """
+
+    scale: Annotated[float, POSITIVE] = 1.0
+    mode: Literal["fan_in", "fan_out", "fan_avg"] = "fan_in"
+    distribution: Literal["truncated_normal", "untruncated_normal", "uniform"] = "truncated_normal"
+
+    def __post_init__(self, seed: object) -> None:  # type: ignore[override]
+        if isinstance(self.distribution, str):
+            lower = self.distribution.lower()
+            self._set(distribution="truncated_normal" if lower == "normal" else lower)
+        super().__post_init__(seed)
+
+
+@dataclass(frozen=True)
+class Orthogonal(_Random):
+    r"""A random matrix with orthonormal columns, or rows if there are fewer of them (Saxe et al., ICLR 2014).
+
+    All such matrices are equally likely: it is the Q of a QR decomposition of normal values, with R's diagonal > 0. For
+    kernels only; it takes about :math:`4 n m^2` operations for n rows and m columns, or the other way round.
+
+    Args:
+        gain: A factor, finite.
+
+    Raises:
+        ValueError: If ``gain`` is infinite or NaN; when the weights are made, if one is a vector.
+
+    Example:
+        >>> from fastreg import initializers
+        >>> initializers.Orthogonal(gain=2.0)
+        Orthogonal(gain=2.0)
+    """
+
+    gain: Annotated[float, FINITE] = 1.0
+
+
+@dataclass(frozen=True)
+class Identity(Initializer):
+    """The identity matrix times ``gain``, with rows or columns of zeros where the kernel is not square.
+
+    Args:
+        gain: A factor, finite.
+
+    Raises:
+        ValueError: If ``gain`` is infinite or NaN; when the weights are made, if one is a vector.
+
+    Example:
+        >>> from fastreg import initializers
+        >>> initializers.get("identity")
+        Identity(gain=1.0)
+    """
+
+    gain: Annotated[float, FINITE] = 1.0
 
 
 zeros = Zeros
@@ -249,6 +338,9 @@ he_uniform = HeUniform
 he_normal = HeNormal
 lecun_uniform = LecunUniform
 lecun_normal = LecunNormal
+variance_scaling = VarianceScaling
+orthogonal = OrthogonalInitializer = Orthogonal
+identity = IdentityInitializer = Identity
 
 _REGISTRY: Registry[Initializer] = Registry(
     "initializer",
@@ -268,6 +360,9 @@ _REGISTRY: Registry[Initializer] = Registry(
         "he_normal": HeNormal,
         "lecun_uniform": LecunUniform,
         "lecun_normal": LecunNormal,
+        "variance_scaling": VarianceScaling,
+        "orthogonal": Orthogonal,
+        "identity": Identity,
     },
 )
 

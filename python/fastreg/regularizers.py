@@ -1,17 +1,28 @@
-"""Penalties on weights, added to the loss: L1, L2 and both.
+"""Penalties on weights, added to the loss: L1, L2 and both, and one for orthogonal rows or columns.
 
 These are descriptions; the update pass in C++ applies them (cpp/math/rules.h). Two penalties are equal if they add the
 same to the loss, whatever their classes: ``L2(0.1) == L1L2(l2=0.1)``. Biases and the parameters of batch normalisation
 have no penalty unless a layer is given one for them.
 """
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastreg.internal.checks import NON_NEGATIVE, absent_names
 from fastreg.internal.dataclasses import dataclass
 from fastreg.internal.description import Description, Registry
 
-__all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "l1", "l1_l2", "l2"]
+__all__ = [
+    "L1",
+    "L1L2",
+    "L2",
+    "OrthogonalRegularizer",
+    "Regularizer",
+    "get",
+    "l1",
+    "l1_l2",
+    "l2",
+    "orthogonal_regularizer",
+]
 
 if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = absent_names(__name__)
@@ -20,12 +31,12 @@ if not TYPE_CHECKING:  # otherwise a type checker would allow every name
 class Regularizer(Description):
     """Base of the penalties; anything that a layer accepts as ``kernel_regularizer`` or ``bias_regularizer``."""
 
-    def _terms(self) -> tuple[float, float, bool]:
+    def _terms(self) -> tuple[object, ...]:
         strength = float(getattr(self, "l1", 0.0))
         return strength, float(getattr(self, "l2", 0.0)), bool(getattr(self, "proximal", False))
 
     def to_config(self) -> dict[str, Any]:
-        """The JSON form, the same for all penalties: type ``L1L2`` with ``l1``, ``l2`` and ``proximal``."""
+        """The JSON form, the same for L1 and L2: type ``L1L2`` with ``l1``, ``l2`` and ``proximal``."""
         l1_strength, l2_strength, proximal = self._terms()
         return {"type": "L1L2", "l1": l1_strength, "l2": l2_strength, "proximal": proximal}
 
@@ -111,6 +122,42 @@ class L1L2(Regularizer):
     proximal: bool = False
 
 
+@dataclass(frozen=True, eq=False)
+class OrthogonalRegularizer(Regularizer):
+    r"""Rows or columns of a kernel at right angles: adds a mean of :math:`|\cos|` of their angles to the loss.
+
+    With the n rows, or columns, divided by their norms, :math:`u_i`, it adds
+
+    .. math:: \frac{\text{factor}}{n (n - 1)} \sum_{i \ne j} |u_i \cdot u_j|
+
+    to the loss, as in Keras. It is no sum over single weights: each step takes two more products of matrices, of size
+    (n, m) and (n, n), with m weights in each row.
+
+    Args:
+        factor: >= 0.
+        mode: ``"rows"``, the weights of each input, or ``"columns"``, those of each unit.
+
+    Raises:
+        ValueError: If ``factor`` is out of range or NaN or ``mode`` unknown; when the weights are made, if one is a
+            vector.
+
+    Example:
+        >>> from fastreg import layers, regularizers
+        >>> layers.Dense(8, kernel_regularizer=regularizers.OrthogonalRegularizer(0.1, "columns")).kernel_regularizer
+        OrthogonalRegularizer(factor=0.1, mode='columns')
+    """
+
+    factor: Annotated[float, NON_NEGATIVE] = 0.01
+    mode: Literal["rows", "columns"] = "rows"
+
+    def _terms(self) -> tuple[object, ...]:
+        return self.factor, self.mode
+
+    def to_config(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {"type": "OrthogonalRegularizer", "factor": self.factor, "mode": self.mode}
+
+
 def l1(l1: float = 0.01) -> L1:
     """Keras's lower-case name of :class:`L1`.
 
@@ -144,8 +191,12 @@ def l1_l2(l1: float = 0.01, l2: float = 0.01) -> L1L2:
     return L1L2(l1, l2)
 
 
+orthogonal_regularizer = OrthogonalRegularizer
+
 _REGISTRY: Registry[Regularizer] = Registry(
-    "regularizer", Regularizer, {"l1": L1, "l2": L2, "l1_l2": L1L2, "l1l2": L1L2}
+    "regularizer",
+    Regularizer,
+    {"l1": L1, "l2": L2, "l1_l2": L1L2, "l1l2": L1L2, "orthogonal_regularizer": OrthogonalRegularizer},
 )
 
 

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 import graph_reference
 import layers_reference
 import reference as ref
-from fastreg import initializers, layers, losses, metrics, optimizers, regularizers, schedules
+from fastreg import constraints, initializers, layers, losses, metrics, optimizers, regularizers, schedules
 from formulas import Formula
 from formulas.activations import ACTIVATIONS
+from formulas.constraints import CONSTRAINTS, Constraint
 from formulas.losses import LOSSES, Loss
 from formulas.metrics import METRICS, Metric
-from formulas.rules import RULES, USUAL_RULES, Optimizer
+from formulas.rules import RULES, USUAL_RULES, Optimizer, Orthogonality
 from formulas.schedules import SCHEDULES, Schedule
 
 
@@ -30,7 +31,13 @@ class Case(NamedTuple):
     oracle: Any
 
 
-_MODULES: dict[type, Any] = {Optimizer: optimizers, Loss: losses, Metric: metrics, Schedule: schedules}
+_MODULES: dict[type, Any] = {
+    Constraint: constraints,
+    Optimizer: optimizers,
+    Loss: losses,
+    Metric: metrics,
+    Schedule: schedules,
+}
 
 
 def made(row: Formula, **settings: Any) -> Any:
@@ -62,12 +69,15 @@ USUAL_OPTIMIZERS = _cases(USUAL_RULES)
 LOSS_CASES = _cases(LOSSES)
 METRIC_CASES = _cases(METRICS)
 SCHEDULE_CASES = _cases(SCHEDULES)
+CONSTRAINT_CASES = _cases(CONSTRAINTS)
 
 REGULARIZER_CASES = {
     "l1": Case(regularizers.L1(0.03), ref.Penalty(0.03)),
     "proximal l1": Case(regularizers.L1(0.03, True), ref.Penalty(0.03, 0.0, True)),
     "l2": Case(regularizers.L2(0.04), ref.Penalty(0.0, 0.04)),
     "l1l2": Case(regularizers.L1L2(0.03, 0.04), ref.Penalty(0.03, 0.04)),
+    "orthogonal rows": Case(regularizers.OrthogonalRegularizer(0.5), Orthogonality(0.5)),
+    "orthogonal columns": Case(regularizers.OrthogonalRegularizer(0.5, "columns"), Orthogonality(0.5, "columns")),
     "proximal l1l2": Case(regularizers.L1L2(0.03, 0.04, True), ref.Penalty(0.03, 0.04, True)),
 }
 
@@ -206,6 +216,17 @@ INITIALIZER_CASES = {
     "he_uniform": Case(initializers.HeUniform(), _uniform(lambda i, o: (6.0 / i) ** 0.5)),
     "he_normal": Case(initializers.HeNormal(), _cut_normal(lambda i, o: (2.0 / i) ** 0.5)),
     "lecun_uniform": Case(initializers.LecunUniform(), _uniform(lambda i, o: (3.0 / i) ** 0.5)),
+    "variance_scaling": Case(initializers.VarianceScaling(0.5), _cut_normal(lambda i, o: (0.5 / i) ** 0.5)),
+    "variance_scaling, uniform": Case(
+        initializers.VarianceScaling(2.0, "fan_out", "uniform"), _uniform(lambda i, o: (6.0 / o) ** 0.5)
+    ),
+    "variance_scaling, normal": Case(
+        initializers.VarianceScaling(2.0, "fan_avg", "untruncated_normal"),
+        Distribution("norm", lambda i, o: (0.0, (4.0 / (i + o)) ** 0.5)),
+    ),
+    # Each element of a random orthogonal matrix is nearly normal.
+    "orthogonal": Case(initializers.Orthogonal(2.0), Distribution("norm", lambda i, o: (0.0, 2.0 / max(i, o) ** 0.5))),
+    "identity": Case(initializers.Identity(1.5), Distribution("identity", lambda i, o: (1.5, 0.0))),
     "lecun_normal": Case(initializers.LecunNormal(), _cut_normal(lambda i, o: (1.0 / i) ** 0.5)),
 }
 
@@ -216,6 +237,7 @@ KINDS: dict[str, tuple[Any, Mapping[str, Any]]] = {
     "metrics": (metrics, METRIC_CASES),
     "schedules": (schedules, SCHEDULE_CASES),
     "regularizers": (regularizers, REGULARIZER_CASES),
+    "constraints": (constraints, CONSTRAINT_CASES),
     "initializers": (initializers, INITIALIZER_CASES),
     "layers": (layers, LAYER_CASES),
 }

@@ -246,7 +246,7 @@ class Network:
             layer.p = {name: weights.pop(0) for name in layer.names}
             for name in layer.names:
                 if i not in untrained and name not in ref.STATISTICS:
-                    decayed = optimizer if name in ref.DECAYED else optimizer.without_decay()
+                    decayed = optimizer.with_decay_times(1.0 if name in ref.DECAYED else 0.0)
                     self.updaters[i, name] = ref.Updater(decayed, layer.penalty_of(name))
 
     def get_weights(self):

@@ -1,7 +1,9 @@
 """One description, two networks: fastreg's and the oracle's, with the same weights, loss, optimizer and seed.
 
 A stack is a list of rows:
-    ("dense", units, activation, options)   options: use_bias, kernel and bias (reference.Penalty); both may be left out
+    ("dense", units, activation, options)   options: use_bias, kernel and bias (reference.Penalty), kernel_constraint
+                                            and bias_constraint (formulas.constraints), rates and decays (of weights by
+                                            name, or one for all); each may be left out
     ("activation", name)
     ("batch_norm", options)                 options: momentum, epsilon, center, scale
     ("dropout", rate)
@@ -15,6 +17,7 @@ import numpy as np
 import reference as ref
 from cases import made
 from fastreg import layers, regularizers
+from formulas.rules import Orthogonality
 
 
 def float32(value):
@@ -30,13 +33,19 @@ def rounded(row):
             return type(value)(*map(float32, value))
         return tuple(map(float32, value)) if isinstance(value, tuple) else float32(value)
 
-    if isinstance(row, ref.Penalty):
+    if isinstance(row, (ref.Penalty, Orthogonality)):
         return row._replace(**{name: round_one(value) for name, value in row._asdict().items()})
     return row.replace(**{field.name: round_one(getattr(row, field.name)) for field in fields(row)})
 
 
 def fastreg_penalty(penalty):
+    if isinstance(penalty, Orthogonality):
+        return regularizers.OrthogonalRegularizer(*penalty)
     return None if penalty is None else regularizers.L1L2(l1=penalty.l1, l2=penalty.l2, proximal=penalty.proximal)
+
+
+def fastreg_constraint(constraint):
+    return None if constraint is None else made(constraint)
 
 
 def dense_arguments(units, activation="linear", options=None):
@@ -58,6 +67,10 @@ def fastreg_layer(row):
         use_bias=options.get("use_bias", True),
         kernel_regularizer=fastreg_penalty(options.get("kernel")),
         bias_regularizer=fastreg_penalty(options.get("bias")),
+        kernel_constraint=fastreg_constraint(options.get("kernel_constraint")),
+        bias_constraint=fastreg_constraint(options.get("bias_constraint")),
+        learning_rate_multiplier=options.get("rates", 1.0),
+        weight_decay_multiplier=options.get("decays", 1.0),
     )
 
 
@@ -71,13 +84,17 @@ def reference_layer(row):
         options = {"momentum": 0.99, "epsilon": 1e-3, **(arguments[0] if arguments else {})}
         return ref.BatchNormalization(**{name: float32(value) for name, value in options.items()})
     units, activation, options = dense_arguments(*arguments)
-    return ref.Dense(
+    layer = ref.Dense(
         units,
         activation,
         options.get("use_bias", True),
         rounded(options.get("kernel") or ref.Penalty()),
         rounded(options.get("bias") or ref.Penalty()),
     )
+    constraints = {name: options.get(f"{name}_constraint") for name in layer.names}
+    layer.constraints = {name: rounded(found) for name, found in constraints.items() if found is not None}
+    layer.rates, layer.decays = options.get("rates", 1.0), options.get("decays", 1.0)
+    return layer
 
 
 def random_weights(shapes, names, rng):

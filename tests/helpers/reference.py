@@ -22,9 +22,11 @@ Notation
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from formulas.activations import ACTIVATIONS, ELEMENTWISE, ROWS, activation_backward, activation_forward, steepness
+from formulas.constraints import Constraint
 from formulas.losses import (
     CLIP_HIGH,
     CLIP_LOW,
@@ -195,15 +197,28 @@ def dropout_keep(seed, stream, step, shape, rate):
 STATISTICS = ("moving_mean", "moving_variance", "mean", "variance")
 DECAYED = ("kernel", "embeddings")
 
+Factors = float | Mapping[str, float]
+
+
+def factor(factors, name):
+    return factors.get(name, 1.0) if isinstance(factors, Mapping) else factors
+
 
 class Layer:
     """names: its weights in the order of get_weights. forward keeps what backward needs; backward leaves d, by name."""
 
     names: tuple[str, ...] = ()
+    constraints: Mapping[str, Constraint] = {}  # of weights, by name
+    # Factors on rate and decay: one for all weights, or those of some by name.
+    rates: Factors = 1.0
+    decays: Factors = 1.0
     activity = 0.0
 
     def penalty_of(self, name):
         return NO_PENALTY
+
+    def constrained(self, name, w):
+        return self.constraints[name].project(w) if name in self.constraints else w
 
 
 class Dense(Layer):
@@ -293,7 +308,7 @@ class Network:
             layer.p = {name: weights.pop(0) for name in layer.names}
             for name in layer.names:
                 if name not in STATISTICS:
-                    decayed = optimizer if name in DECAYED else optimizer.without_decay()
+                    decayed = optimizer.with_decay_times(factor(layer.decays, name) if name in DECAYED else 0.0)
                     self.updaters[i, name] = Updater(decayed, layer.penalty_of(name))
         self.steps, self.accumulated = 0, None
 
@@ -365,7 +380,11 @@ class Network:
             for ((i, name), updater), g in zip(self.updaters.items(), sums, strict=True)
         ]
         for ((i, name), updater), g in zip(self.updaters.items(), self.optimizer.clipped(gradients), strict=True):
-            self.layers[i].p[name] = updater.move(self.layers[i].p[name], g, rate)
+            layer = self.layers[i]
+            its_rate = factor(layer.rates, name) * (self.optimizer.learning_rate if rate is None else rate)
+            w = layer.constrained(name, updater.moved(layer.p[name], g, its_rate))
+            shown = updater.averaged(w)
+            layer.p[name] = w if shown is w else layer.constrained(name, shown)
         return loss
 
     def batches(self, n, batch_size):

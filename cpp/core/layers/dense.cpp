@@ -107,7 +107,11 @@ class DenseOperation final : public Operation {
 std::vector<WeightSpec> weights_of(const Dense& dense, const Widths& inputs) {
   std::vector<WeightSpec> out{
       {"kernel", {inputs[0], dense.units}, dense.kernel_initializer, dense.kernel_regularizer, true, true}};
-  if (dense.use_bias) out.push_back({"bias", {dense.units}, dense.bias_initializer, dense.bias_regularizer});
+  out.back().constraint = dense.kernel_constraint;
+  if (dense.use_bias) {
+    out.push_back({"bias", {dense.units}, dense.bias_initializer, dense.bias_regularizer});
+    out.back().constraint = dense.bias_constraint;
+  }
   return out;
 }
 

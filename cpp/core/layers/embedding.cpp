@@ -129,7 +129,8 @@ std::vector<WeightSpec> weights_of(const Embedding& layer, const Widths&) {
            layer.embeddings_initializer,
            layer.embeddings_regularizer,
            true,
-           true}};
+           true,
+           layer.embeddings_constraint}};
 }
 
 std::size_t width_of(const Embedding& layer, const Widths& inputs) { return inputs[0] * layer.output_dim; }

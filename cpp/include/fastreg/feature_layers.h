@@ -2,9 +2,12 @@
 // scaled. cpp/core/layers/ has their computations.
 #pragma once
 #include <cstddef>
+#include <optional>
 
+#include "fastreg/constraints.h"
 #include "fastreg/fields.h"
 #include "fastreg/initializers.h"
+#include "fastreg/multipliers.h"
 #include "fastreg/regularizers.h"
 
 namespace fastreg {
@@ -19,13 +22,16 @@ struct Embedding {
   std::size_t input_dim = 1, output_dim = 1;
   Initializer embeddings_initializer = RandomUniform{};
   Penalty embeddings_regularizer{};
+  std::optional<Constraint> embeddings_constraint{};
   bool trainable = true;
+  Multipliers multipliers{};
   static constexpr auto kFields =
       fields(required_field("input_dim", &Embedding::input_dim, kIndices),
              required_field("output_dim", &Embedding::output_dim, kWidth),
              field("embeddings_initializer", &Embedding::embeddings_initializer),
              field("embeddings_regularizer", &Embedding::embeddings_regularizer),
-             field("trainable", &Embedding::trainable));
+             field("embeddings_constraint", &Embedding::embeddings_constraint),
+             field("trainable", &Embedding::trainable), field("multipliers", &Embedding::multipliers));
 };
 
 enum class Encoding : unsigned char { multi_hot, one_hot, count };

@@ -1,6 +1,7 @@
 // The descriptions of the initializers: their names, their fields with ranges, and the list of all of them, from which
 // everything else is derived. cpp/core/initializers.cpp draws the values, which follow Keras.
 #pragma once
+#include <cstdint>
 #include <limits>
 #include <variant>
 
@@ -74,8 +75,45 @@ struct LecunNormal {
   static constexpr auto kFields = fields();
 };
 
+// What the variance of VarianceScaling is divided by: the number of inputs of a kernel, of its outputs, or their mean.
+enum class FanMode : std::uint8_t { fan_in, fan_out, fan_avg };
+template <>
+struct Choices<FanMode> {
+  static constexpr const char* kNames[] = {"fan_in", "fan_out", "fan_avg"};
+};
+enum class ScaledDistribution : std::uint8_t { truncated_normal, untruncated_normal, uniform };
+template <>
+struct Choices<ScaledDistribution> {
+  static constexpr const char* kNames[] = {"truncated_normal", "untruncated_normal", "uniform"};
+};
+// Variance scale / n, where mode says n, which is at least 1.
+struct VarianceScaling {
+  static constexpr const char* kName = "VarianceScaling";
+  double scale = 1.0;
+  FanMode mode = FanMode::fan_in;
+  ScaledDistribution distribution = ScaledDistribution::truncated_normal;
+  static constexpr auto kFields =
+      fields(field("scale", &VarianceScaling::scale, kPositive), field("mode", &VarianceScaling::mode),
+             field("distribution", &VarianceScaling::distribution));
+};
+// For matrices only: gain times a random matrix whose columns are orthonormal, or its rows, if there are fewer of them.
+struct Orthogonal {
+  static constexpr const char* kName = "Orthogonal";
+  static constexpr bool kMatrix = true;
+  double gain = 1.0;
+  static constexpr auto kFields = fields(field("gain", &Orthogonal::gain));
+};
+// For matrices only: gain on the diagonal, 0 elsewhere.
+struct IdentityMatrix {
+  static constexpr const char* kName = "Identity";
+  static constexpr bool kMatrix = true;
+  double gain = 1.0;
+  static constexpr auto kFields = fields(field("gain", &IdentityMatrix::gain));
+};
+
 using Initializers = List<Zeros, Ones, Constant, RandomNormal, RandomUniform, TruncatedNormal, GlorotUniform,
-                          GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal>;
+                          GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal, VarianceScaling, Orthogonal,
+                          IdentityMatrix>;
 using Initializer = Initializers::Into<std::variant>;
 
 }  // namespace fastreg

@@ -2,13 +2,16 @@
 // everything else is derived. cpp/core/layers/ has their computations.
 #pragma once
 #include <cstddef>
+#include <optional>
 #include <variant>
 
 #include "fastreg/activation_layers.h"
+#include "fastreg/constraints.h"
 #include "fastreg/enums.h"
 #include "fastreg/feature_layers.h"
 #include "fastreg/fields.h"
 #include "fastreg/initializers.h"
+#include "fastreg/multipliers.h"
 #include "fastreg/noise_layers.h"
 #include "fastreg/normalization_layers.h"
 #include "fastreg/regularizers.h"
@@ -16,6 +19,7 @@
 namespace fastreg {
 
 // With trainable false, training does not change the weights of the layer, which then have no moments and no penalty.
+// A layer that has weights has Multipliers of their rates and decays. A constraint of a weight has a field of its own.
 
 // y = activation(x W + b), W: (in, units), b: (units).
 struct Dense {
@@ -27,14 +31,19 @@ struct Dense {
   Initializer bias_initializer = Zeros{};
   Penalty kernel_regularizer{}, bias_regularizer{};
   Penalty activity_regularizer{};   // as that of ActivityRegularization, of y; proximal is not allowed
+  std::optional<Constraint> kernel_constraint{}, bias_constraint{};
   bool trainable = true;
+  Multipliers multipliers{};
   static constexpr auto kFields =
       fields(required_field("units", &Dense::units, kWidth), field("activation", &Dense::activation),
              field("use_bias", &Dense::use_bias), field("kernel_initializer", &Dense::kernel_initializer),
              field("bias_initializer", &Dense::bias_initializer),
              field("kernel_regularizer", &Dense::kernel_regularizer),
              field("bias_regularizer", &Dense::bias_regularizer),
-             field("activity_regularizer", &Dense::activity_regularizer), field("trainable", &Dense::trainable));
+             field("activity_regularizer", &Dense::activity_regularizer),
+             field("kernel_constraint", &Dense::kernel_constraint),
+             field("bias_constraint", &Dense::bias_constraint), field("trainable", &Dense::trainable),
+             field("multipliers", &Dense::multipliers));
 };
 
 struct Activation {

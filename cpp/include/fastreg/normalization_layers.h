@@ -4,6 +4,7 @@
 
 #include "fastreg/fields.h"
 #include "fastreg/initializers.h"
+#include "fastreg/multipliers.h"
 #include "fastreg/regularizers.h"
 
 namespace fastreg {
@@ -20,6 +21,7 @@ struct BatchNormalization {
   Initializer moving_mean_initializer = Zeros{}, moving_variance_initializer = Ones{};
   Penalty beta_regularizer{}, gamma_regularizer{};
   bool trainable = true;
+  Multipliers multipliers{};
   static constexpr auto kFields =
       fields(field("momentum", &BatchNormalization::momentum, kClosedFraction),
              field("epsilon", &BatchNormalization::epsilon, kNormal), field("center", &BatchNormalization::center),
@@ -30,7 +32,8 @@ struct BatchNormalization {
              field("moving_variance_initializer", &BatchNormalization::moving_variance_initializer),
              field("beta_regularizer", &BatchNormalization::beta_regularizer),
              field("gamma_regularizer", &BatchNormalization::gamma_regularizer),
-             field("trainable", &BatchNormalization::trainable));
+             field("trainable", &BatchNormalization::trainable),
+             field("multipliers", &BatchNormalization::multipliers));
 };
 
 // The same formula for the columns of each row by itself.
@@ -41,6 +44,7 @@ struct LayerNormalization {
   Initializer beta_initializer = Zeros{}, gamma_initializer = Ones{};
   Penalty beta_regularizer{}, gamma_regularizer{};
   bool trainable = true;
+  Multipliers multipliers{};
   static constexpr auto kFields =
       fields(field("epsilon", &LayerNormalization::epsilon, kNormal), field("center", &LayerNormalization::center),
              field("scale", &LayerNormalization::scale),
@@ -48,7 +52,8 @@ struct LayerNormalization {
              field("gamma_initializer", &LayerNormalization::gamma_initializer),
              field("beta_regularizer", &LayerNormalization::beta_regularizer),
              field("gamma_regularizer", &LayerNormalization::gamma_regularizer),
-             field("trainable", &LayerNormalization::trainable));
+             field("trainable", &LayerNormalization::trainable),
+             field("multipliers", &LayerNormalization::multipliers));
 };
 
 // y = scale x / sqrt(mean x^2 + epsilon) of each row.
@@ -56,8 +61,10 @@ struct RMSNormalization {
   static constexpr const char* kName = "RMSNormalization";
   float epsilon = 1e-6f;
   bool trainable = true;
+  Multipliers multipliers{};
   static constexpr auto kFields = fields(field("epsilon", &RMSNormalization::epsilon, kNormal),
-                                         field("trainable", &RMSNormalization::trainable));
+                                         field("trainable", &RMSNormalization::trainable),
+             field("multipliers", &RMSNormalization::multipliers));
 };
 
 // y = x / sqrt(max(sum x^2, 1e-12)) of each row.
@@ -72,9 +79,11 @@ struct Scale {
   Initializer scale_initializer = Ones{};
   Penalty scale_regularizer{};
   bool trainable = true;
+  Multipliers multipliers{};
   static constexpr auto kFields = fields(field("scale_initializer", &Scale::scale_initializer),
                                          field("scale_regularizer", &Scale::scale_regularizer),
-                                         field("trainable", &Scale::trainable));
+                                         field("trainable", &Scale::trainable),
+             field("multipliers", &Scale::multipliers));
 };
 
 // y = x above 0, alpha x below, with a learned alpha for each column.
@@ -83,9 +92,11 @@ struct PReLU {
   Initializer alpha_initializer = Zeros{};
   Penalty alpha_regularizer{};
   bool trainable = true;
+  Multipliers multipliers{};
   static constexpr auto kFields = fields(field("alpha_initializer", &PReLU::alpha_initializer),
                                          field("alpha_regularizer", &PReLU::alpha_regularizer),
-                                         field("trainable", &PReLU::trainable));
+                                         field("trainable", &PReLU::trainable),
+             field("multipliers", &PReLU::multipliers));
 };
 
 }  // namespace fastreg

@@ -108,12 +108,12 @@ _SAID: dict[str, dict[str, str]] = {
         "XavierNormal",
         "the HeUniform and HeNormal are Kaiming He's": "kaiming kaiming_uniform kaiming_normal KaimingUniform "
         "KaimingNormal",
-        "the model's set_weights puts any values in": "Orthogonal OrthogonalInitializer Identity IdentityInitializer "
-        "STFT STFTInitializer Dirac eye sparse",
-        "GlorotUniform, HeNormal and their kin are its usual cases": "VarianceScaling",
+        "Identity is its name here, as in Keras": "Dirac eye",
+        "the model's set_weights puts any values in": "STFT STFTInitializer sparse",
     },
     "regularizer": {
-        "L1, L2 and L1L2 are there": "OrthogonalRegularizer orthogonal elastic_net elasticnet weight_decay activity",
+        "L1, L2 and L1L2 are there": "elastic_net elasticnet weight_decay activity",
+        "OrthogonalRegularizer is its name here, as in Keras": "orthogonal",
     },
     "callback": {
         _SUBCLASS: "RemoteMonitor OrbaxCheckpoint",
@@ -134,8 +134,6 @@ _SAID: dict[str, dict[str, str]] = {
         "Model.from_config and Sequential.from_config are the way": "model_from_config",
     },
     "name": {
-        "penalties are in fastreg.regularizers; a limit of weights can be kept in a callback, by "
-        "set_weights": "constraints",
         "fastreg computes with NumPy arrays in float32 and has no backend to choose": "backend config dtype_policies "
         "mixed_precision DTypePolicy FloatDTypePolicy Variable KerasTensor StatelessScope SymbolicScope RematScope "
         "Operation device name_scope tree distribution remat",
@@ -186,6 +184,7 @@ _KINDS_OF_MODULES = {
     "fastreg.optimizers": "optimizer",
     "fastreg.initializers": "initializer",
     "fastreg.regularizers": "regularizer",
+    "fastreg.constraints": "constraint",
     "fastreg.callbacks": "callback",
     "fastreg.schedules": "schedule",
     "fastreg.models": "model",

@@ -81,9 +81,8 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
     "Metric": {"dtype": _FLOAT32},
     "Optimizer": {"loss_scale_factor": _NONE},
     "LearningRateSchedule": {"name": _NAME},
+    "_Scaled": {"input_axes": _NONE, "output_axes": _NONE},
     "Dense": {
-        "kernel_constraint": _NONE,
-        "bias_constraint": _NONE,
         "lora_rank": _NONE,
         "lora_alpha": _NONE,
         "quantization_config": _NONE,
@@ -99,7 +98,6 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
     "LayerNormalization": {"beta_constraint": _NONE, "gamma_constraint": _NONE},
     "PReLU": {"alpha_constraint": _NONE, "shared_axes": _NONE},
     "Embedding": {
-        "embeddings_constraint": _NONE,
         "mask_zero": (False,),
         "weights": _NONE,
         "lora_rank": _NONE,
@@ -151,8 +149,6 @@ if TYPE_CHECKING:
 
         dtype: InitVar[object] = None
         autocast: InitVar[bool] = True
-        kernel_constraint: InitVar[None] = None
-        bias_constraint: InitVar[None] = None
         lora_rank: InitVar[None] = None
         lora_alpha: InitVar[None] = None
         quantization_config: InitVar[None] = None
@@ -161,7 +157,6 @@ if TYPE_CHECKING:
     class EmbeddingArguments(LayerArguments):
         """Arguments of Keras's embedding."""
 
-        embeddings_constraint: InitVar[None] = None
         mask_zero: InitVar[bool] = False
         weights: InitVar[None] = None
         lora_rank: InitVar[None] = None
@@ -250,6 +245,13 @@ if TYPE_CHECKING:
         from_logits: InitVar[bool] = False
 
     @dataclass(frozen=True, kw_only=True)
+    class ScaledArguments:
+        """Arguments of Keras's initializers whose variance depends on the shape."""
+
+        input_axes: InitVar[None] = None
+        output_axes: InitVar[None] = None
+
+    @dataclass(frozen=True, kw_only=True)
     class OptimizerArguments:
         """Arguments of Keras's optimizer."""
 
@@ -266,14 +268,12 @@ else:
     BatchNormalizationArguments = PReLUArguments = object
     LossArguments = object
     MetricArguments = AxisArguments = LabelArguments = AtThresholdArguments = AUCArguments = object
-    OptimizerArguments = object
+    ScaledArguments = OptimizerArguments = object
     ScheduleArguments = object
 
 # What to use instead of an argument that has another than its idle value.
 _INSTEAD = {
     "activity_regularizer": "put an ActivityRegularization behind the layer",
-    "kernel_constraint": "use kernel_regularizer, or limit the weights in a callback, by set_weights",
-    "bias_constraint": "use bias_regularizer, or limit the weights in a callback, by set_weights",
     "dtype": "everything computes in float32",
     "thresholds": "areas are exact, without thresholds",
     "label_weights": "multi_label=True gives all columns the same weight",

@@ -15,6 +15,7 @@ from fastreg import _core
 from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT, Rule, check_int, check_name, describe
 from fastreg.internal.dataclasses import KW_ONLY, InitVar, dataclass, field, fields, replace
 from fastreg.internal.description import Description, field_checks, registry_of
+from fastreg.internal.multipliers import Multiplier
 
 __all__ = [
     *("FEATURE_AXIS", "Join", "Layer", "Lowering", "Part", "Shape", "Symbol", "Value"),
@@ -131,6 +132,10 @@ class Layer(Part):
         trainable: False keeps the weights as they are in training: they have no gradient, no moments and no penalty.
             A batch normalisation then normalises by its moving averages, as it does in inference.
             ``model.layers[i].trainable`` can be set later.
+        learning_rate_multiplier: A factor >= 0 on the learning rate of the layer's weights, or a mapping from names of
+            weights to such factors, ``{"bias": 0.1}``; a weight that it does not name has 1. Everything that is
+            multiplied with the rate follows it: the step, weight decay, the threshold of a proximal L1.
+        weight_decay_multiplier: In the same way a factor on the optimizer's ``weight_decay``.
     """
 
     _transient: ClassVar[frozenset[str]] = frozenset({"input_shape"})
@@ -142,6 +147,8 @@ class Layer(Part):
     input_dim: InitVar[int | None] = None
     name: Annotated[str, check_name] | None = None
     trainable: bool = True
+    learning_rate_multiplier: Multiplier = 1.0
+    weight_decay_multiplier: Multiplier = 1.0
 
     def __post_init__(self, input_dim: int | None = None) -> None:
         owner = type(self).__name__
@@ -154,10 +161,16 @@ class Layer(Part):
             if self.input_shape not in (None, shape):
                 raise ValueError(f"{owner}: input_dim {shape[0]} contradicts input_shape {self.input_shape}")
             self._set(input_shape=shape)
+        for name in _MULTIPLIERS:
+            if getattr(self, name) != 1.0 and name not in _core.schema()["layers"].get(owner, {"fields": ()})["fields"]:
+                given = describe(getattr(self, name))
+                raise ValueError(f"{owner}: {name} must be 1, as the layer has no weights of its own, got {given}")
 
     def __repr__(self) -> str:
-        shown = [f.name for f in fields(self) if f.name not in (*self._transient, "name", "trainable")]
-        shown += [name for name, usual in (("name", None), ("trainable", True)) if getattr(self, name) != usual]
+        usual = {name: value for name, value in _USUAL.items() if name not in self._transient}
+        shown = [f.name for f in fields(self) if f.name not in (*self._transient, *usual)]
+        shown += [name for name, value in usual.items() if getattr(self, name) != value]
+        shown = [name for name in shown if not name.endswith("_constraint") or getattr(self, name) is not None]
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
     def __call__(self, inputs: Symbol) -> Value:
@@ -174,10 +187,12 @@ class Layer(Part):
         return Value(self, (value,), self.output_shape(value.row_shape))
 
     def to_config(self) -> dict[str, Any]:
-        """The JSON form; what is as it was before a layer had such a field is left out, so that files stay the same."""
+        """The JSON form. What does nothing and was added later is not in it, so that files are as they ever were."""
         config = super().to_config()
-        if self.trainable:
-            del config["trainable"]
+        idle = [name for name in ("trainable", *_MULTIPLIERS) if config[name] == _USUAL[name]]
+        idle += [name for name, value in config.items() if name.endswith("_constraint") and value is None]
+        for name in idle:
+            del config[name]
         if self._later:
             for name, usual in _usual(cast(Any, type(self))).items():
                 if config[name] == usual:
@@ -236,6 +251,9 @@ class Layer(Part):
         return self if self.trainable == trainable else replace(self, trainable=trainable)
 
 
+_MULTIPLIERS = ("learning_rate_multiplier", "weight_decay_multiplier")
+# The values of common fields that are not shown.
+_USUAL: dict[str, object] = {"name": None, "trainable": True, **dict.fromkeys(_MULTIPLIERS, 1.0)}
 @lru_cache
 def _usual(kind: Any) -> dict[str, Any]:
     """The JSON form of the defaults of those fields that a class got later."""

@@ -2,6 +2,7 @@
 
 from typing import Annotated, ClassVar
 
+from fastreg.constraints import Constraint
 from fastreg.initializers import Initializer
 from fastreg.internal.activation_names import ParametrisedActivation, check_activation
 from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT
@@ -31,7 +32,10 @@ class Dense(Layer, DenseArguments):
         bias_regularizer: The penalty on :math:`b`.
         activity_regularizer: The penalty on the output, whose mean over the rows of a batch is part of the loss; not a
             proximal one.
-        name: See :class:`Layer`, as for ``trainable``, ``input_shape`` and ``input_dim``.
+        kernel_constraint: What :math:`W` keeps to after each update, see :mod:`fastreg.constraints`; None is nothing.
+        bias_constraint: What :math:`b` keeps to.
+        name: See :class:`Layer`, as for ``trainable``, ``learning_rate_multiplier``, ``weight_decay_multiplier``,
+            ``input_shape`` and ``input_dim``.
 
     Raises:
         ValueError: If ``units`` < 1 or a name is unknown.
@@ -53,6 +57,8 @@ class Dense(Layer, DenseArguments):
     kernel_regularizer: Regularizer | str | None = None
     bias_regularizer: Regularizer | str | None = None
     activity_regularizer: Regularizer | str | None = None
+    kernel_constraint: Constraint | str | None = None
+    bias_constraint: Constraint | str | None = None
 
     def _check_together(self) -> None:
         if getattr(self.activity_regularizer, "proximal", False):

@@ -3,6 +3,7 @@
 import math
 from typing import Annotated
 
+from fastreg.constraints import Constraint
 from fastreg.initializers import Initializer
 from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT, Range
 from fastreg.internal.dataclasses import dataclass, field
@@ -33,6 +34,7 @@ class Embedding(Layer, EmbeddingArguments):
         embeddings_initializer: The initial values of :math:`E`, see :mod:`fastreg.initializers`. ``"uniform"`` is
             uniform in [-0.05, 0.05).
         embeddings_regularizer: The penalty on :math:`E`, see :mod:`fastreg.regularizers`; None means no penalty.
+        embeddings_constraint: What :math:`E` keeps to after each update, see :mod:`fastreg.constraints`.
         name: See :class:`Layer`, as for ``trainable`` and ``input_shape``.
 
     Raises:
@@ -51,6 +53,7 @@ class Embedding(Layer, EmbeddingArguments):
     output_dim: Annotated[int, AT_LEAST_ONE, WIDTH_LIMIT]
     embeddings_initializer: Initializer | str = "uniform"
     embeddings_regularizer: Regularizer | str | None = None
+    embeddings_constraint: Constraint | str | None = None
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """A vector for each element."""

@@ -21,6 +21,7 @@ from fastreg.model.core import CoreModel
 from fastreg.model.structure import Structure
 from fastreg.model.summary import summary_lines
 from fastreg.model.views import BoundLayer, FixedList
+from fastreg.model.weights import weights_of_model
 from fastreg.optimizers import LearningRate
 
 __all__ = ["Face"]
@@ -181,6 +182,30 @@ class Face(Structure):
         """
         info = self._core.require_network("count_params").weight_info()
         return sum(math.prod(shape) for _, shape, trained in info if trainable in (None, trained))
+
+    def sparsity(self) -> dict[str, float]:
+        """The share of values that are exactly 0, as a proximal L1 makes them.
+
+        Returns:
+            The share in all weights together under ``"all"``, and that in each weight under its path, such as
+            ``"dense/kernel"``. Moving statistics do not count.
+
+        Raises:
+            ValueError: If the model is not built.
+
+        Example:
+            >>> import fastreg as fr
+            >>> model = fr.Sequential([fr.Input((3,)), fr.layers.Dense(3, kernel_initializer="identity")])
+            >>> model.sparsity()["dense/kernel"]
+            0.6666666666666666
+        """
+        self._core.require_network("sparsity")
+        weights = [weight for weight in weights_of_model(self._core) if not weight.name.startswith("moving_")]
+        values = {weight.path: weight.numpy() for weight in weights}
+        zeros = {path: w.size - int(np.count_nonzero(w)) for path, w in values.items()}
+        total = sum(w.size for w in values.values())
+        shares = {path: zeros[path] / w.size for path, w in values.items()}
+        return {"all": sum(zeros.values()) / total if total else 0.0, **shares}
 
     def summary(
         self,

@@ -22,6 +22,35 @@ class Penalty(NamedTuple):
         return (0.0 if self.proximal else self.l1 * np.sign(w)) + 2.0 * self.l2 * w
 
 
+class Orthogonality(NamedTuple):
+    """factor times the mean of |cos| over all pairs of different rows, or columns."""
+
+    factor: float = 0.01
+    mode: str = "rows"
+    proximal = False  # the part of a penalty that the optimizer sees
+    l1 = 0.0
+
+    def units(self, w):
+        v = w if self.mode == "rows" else w.T
+        norms = np.maximum(np.sqrt((v * v).sum(axis=1, keepdims=True)), 1e-7)
+        return v / norms, norms
+
+    def value(self, w):
+        u, _ = self.units(w)
+        n = len(u)
+        products = np.abs(u @ u.T)
+        return self.factor * (products.sum() - np.trace(products)) / (n * (n - 1)) if n > 1 else 0.0
+
+    def gradient(self, w):
+        u, norms = self.units(w)
+        n = len(u)
+        signs = np.sign(u @ u.T)
+        np.fill_diagonal(signs, 0.0)
+        g = 2.0 * self.factor / (n * (n - 1)) * signs @ u if n > 1 else 0.0 * u
+        d = (g - (g * u).sum(axis=1, keepdims=True) * u) / norms
+        return d if self.mode == "rows" else d.T
+
+
 NO_PENALTY = Penalty()
 
 
@@ -83,14 +112,14 @@ class Optimizer(Formula):
         """The parameter after a step of this size along the direction, against the pull of a proximal penalty."""
         return soft_threshold(w - size * direction, size * pull)
 
+    def with_decay_times(self, factor):
+        times = self.replace(weight_decay=factor * self.weight_decay) if self.weight_decay else self
+        return times.replace(options=self.options._replace(weight_decay=factor * self.options.weight_decay))
+
     @property
     def decay(self):
         """The factor of decoupled decay."""
         return self.weight_decay or self.options.weight_decay
-
-    def without_decay(self):
-        bare = self.replace(weight_decay=0.0) if self.weight_decay else self
-        return bare.replace(options=self.options._replace(weight_decay=0.0))
 
     def clipped(self, gradients):
         """Whole gradients, penalties included, as the rule gets them."""

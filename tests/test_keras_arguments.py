@@ -192,24 +192,6 @@ CALLS = {
             ("auto_scale_loss", True, None),
         ],
     ),
-    "fit": (
-        trained,
-        [
-            ("steps_per_epoch", None, 3),
-            ("validation_steps", None, 3),
-            ("validation_batch_size", None, 0),
-            ("validation_batch_size", 32, "all"),
-            ("validation_freq", 1, 2),
-        ],
-    ),
-    "evaluate": (
-        lambda **k: trained().evaluate(X, Y, verbose=0, **k),
-        [("steps", None, 2), ("callbacks", None, [object()]), ("callbacks", [], [object()])],
-    ),
-    "predict": (
-        lambda **k: trained().predict(X, **k).tolist(),
-        [("steps", None, 2), ("callbacks", None, [object()])],
-    ),
     "summary": (
         summary,
         [

@@ -295,6 +295,19 @@ def test_noise_is_that_of_its_seed(seed, rng):
     )
 
 
+@pytest.mark.parametrize("made", [layers.GaussianNoise(1.0), layers.GaussianDropout(0.5), layers.AlphaDropout(0.5)])
+def test_a_layer_that_is_called_twice_draws_anew(made):
+    """The difference of the two values of one input is 0 only where both calls draw the same numbers."""
+    x = fr.Input((3,), name="x")
+    difference = layers.Subtract()([made(x), made(x)])
+    model = fr.Model(x, layers.Dense(1, use_bias=False)(difference), seed=3)
+    model.compile(optimizers.SGD(1.0), "mse")
+    before = model.get_weights()[0]
+    rows = np.ones((16, 3), np.float32)
+    model.fit(rows, rows[:, :1], epochs=1, batch_size=16, verbose=0)
+    assert (model.get_weights()[0] != before).all()
+
+
 def test_alpha_dropout_keeps_mean_and_variance():
     x = np.random.default_rng(0).normal(size=(300, 50)).astype(np.float32)
     y = outputs_in_training(layers.AlphaDropout(0.3), x)

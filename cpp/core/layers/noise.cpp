@@ -10,7 +10,7 @@
 namespace fastreg {
 namespace {
 
-constexpr std::size_t kGroup = 64;   // the number of normal numbers that are drawn together
+constexpr std::size_t kNormals = 64;   // the number of normal numbers that are drawn together
 
 // Adds or multiplies normal numbers. The backward pass of a product needs them again.
 class GaussianOperation final : public Operation {
@@ -21,16 +21,16 @@ class GaussianOperation final : public Operation {
         combination_(combination),
         deviation_(deviation),
         seed_(seed),
-        stream_(static_cast<std::uint32_t>(context.index)) {}
+        stream_(static_cast<std::uint32_t>(context.stream)) {}
 
   bool identity_in_inference() const override { return true; }
-  std::size_t cache_floats(std::size_t rows) const override { return round_up(rows * out_ld(), kGroup); }
+  std::size_t cache_floats(std::size_t rows) const override { return round_up(rows * out_ld(), kNormals); }
 
   void infer(const Pass& pass, const float* const* x, float* y) const override {
     std::memcpy(y, x[0], pass.rows * out_ld() * sizeof(float));
   }
   void forward(const Pass& pass, const float* const* x, float* y, float* cache) const override {
-    const Range groups = pass.team.split(round_up(pass.rows * out_ld(), kGroup) / kGroup);
+    const Range groups = pass.team.split(round_up(pass.rows * out_ld(), kNormals) / kNormals);
     const float mean = combination_ == Combination::multiply ? 1.0f : 0.0f;
     pass.kernels.random_normals({{seed_.value_or(pass.seed), stream_, pass.step}, mean, deviation_, cache, groups});
     combine(pass, groups, x[0], cache, y);
@@ -39,14 +39,14 @@ class GaussianOperation final : public Operation {
   bool passes_gradient_on() const override { return combination_ == Combination::add; }
   void backward(const Pass& pass, const float* const*, const float*, float* cache,
                 const GradientFlow& flow) const override {
-    combine(pass, pass.team.split(round_up(pass.rows * out_ld(), kGroup) / kGroup), flow.dy, cache, flow.dy);
+    combine(pass, pass.team.split(round_up(pass.rows * out_ld(), kNormals) / kNormals), flow.dy, cache, flow.dy);
   }
 
  private:
   // The elements of these groups, so that each member reads the numbers that it drew itself.
   void combine(const Pass& pass, Range groups, const float* x, const float* noise, float* y) const {
     const std::size_t total = pass.rows * out_ld();
-    const std::size_t begin = std::min(total, groups.begin * kGroup), end = std::min(total, groups.end * kGroup);
+    const std::size_t begin = std::min(total, groups.begin * kNormals), end = std::min(total, groups.end * kNormals);
     if (begin < end) pass.kernels.combine(combination_, x + begin, noise + begin, y + begin, end - begin);
   }
 
@@ -56,12 +56,12 @@ class GaussianOperation final : public Operation {
   std::uint32_t stream_;
 };
 
-// With a = ((1 - p) (1 + p limit^2))^(-1/2) for the probability p and the limit of selu: y = a x + b where an element is
-// kept, else a limit + b, and b = -a p limit keeps the mean.
+// With a = ((1 - p) (1 + p limit^2))^(-1/2) for the probability p and the limit of selu: y = a x + b where an element
+// is kept, else a limit + b, and b = -a p limit keeps the mean.
 class AlphaDropoutOperation final : public Operation {
  public:
   AlphaDropoutOperation(const AlphaDropout& spec, const OperationContext& context)
-      : Operation(context.inputs[0], context.inputs[0]), masks_(spec.rate, spec.seed, context.index) {
+      : Operation(context.inputs[0], context.inputs[0]), masks_(spec.rate, spec.seed, context.stream) {
     constexpr double kLimit = -1.7580993408473766;
     const double p = masks_.probability(), a = 1.0 / std::sqrt((1.0 - p) * (1.0 + p * kLimit * kLimit));
     scale_ = static_cast<float>(a);

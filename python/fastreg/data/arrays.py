@@ -214,12 +214,12 @@ def targets(value: object, loss: Loss, n_rows: int, n_outputs: int, name: str = 
         )
     converted = to_float32(array, name)
     if loss.targets != "values":
-        low, high = np.minimum.reduce(converted, axis=None), np.maximum.reduce(converted, axis=None)
+        low, high = converted.item(converted.argmin()), converted.item(converted.argmax())
         if low < 0 or (loss.targets == "probabilities" and high > 1):
             rule = "in [0, 1]" if loss.targets == "probabilities" else ">= 0"
             bad = low if low < 0 else high
             row = int(np.argwhere(converted == bad)[0][0])
-            raise ValueError(f"{name}: {loss.key} needs targets {rule}, got {float(bad)!r} in row {row}")
+            raise ValueError(f"{name}: {loss.key} needs targets {rule}, got {bad!r} in row {row}")
     return converted
 
 
@@ -276,10 +276,13 @@ def network_weights(value: object, info: Sequence[tuple[str, tuple[int, ...], bo
     return converted
 
 
-def sample_weights(value: object, n_rows: int, rows: Rows | None = None, name: str = "sample_weight") -> Floats | None:
+def sample_weights(
+    value: object, n_rows: int, rows: Rows | None = None, name: str = "sample_weight", absolute: bool = False
+) -> Floats | None:
     """Weights of the rows, (n,) or (n, 1), >= 0 and not all zero (over ``rows``, where given); None stays None.
 
-    Only their ratios count, so those that float32 may not reach are scaled by a power of two.
+    Only their ratios count, so those that float32 may not reach are scaled by a power of two; unless they are
+    ``absolute``, where all may be zero.
     """
     if value is None:
         return None
@@ -291,6 +294,8 @@ def sample_weights(value: object, n_rows: int, rows: Rows | None = None, name: s
     if np.min(array) < 0:
         row = int(np.argmin(array))
         raise ValueError(f"{name}: must be >= 0, got {float(array[row])!r} in row {row}")
+    if absolute:
+        return to_float32(array, name)
     weights = to_float32(_within_float32(array, rows), name)
     if not (weights if rows is None else weights[rows]).any():
         raise ValueError(f"{name}: must not be 0 for every row")
@@ -314,7 +319,13 @@ def _within_float32(weights: NDArray[Any], rows: Rows | None) -> NDArray[Any]:
 
 
 def class_weights(
-    value: object, y: Floats | Labels, loss: Loss, n_outputs: int, weights: Floats | None, rows: Rows | None = None
+    value: object,
+    y: Floats | Labels,
+    loss: Loss,
+    n_outputs: int,
+    weights: Floats | None,
+    rows: Rows | None = None,
+    absolute: bool = False,
 ) -> Floats | None:
     """The weights of the rows, multiplied by the weights of their classes.
 
@@ -326,6 +337,7 @@ def class_weights(
         n_outputs: The number of outputs. One output means two classes.
         weights: The weights of the rows, or None.
         rows: The rows that "balanced" counts, or None for all.
+        absolute: Whether the weights count as they are, and not their ratios alone.
 
     Raises:
         ValueError: If the targets are no classes, or a label or weight is out of range.
@@ -349,9 +361,9 @@ def class_weights(
     else:
         counts = np.bincount(labels if rows is None else labels[rows], minlength=len(table))
         table = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
-    table = _within_float32(table, None)
+    table = table if absolute else _within_float32(table, None)
     combined = table[labels] if weights is None else table[labels] * weights
-    return sample_weights(combined, len(labels), rows, "sample_weight times class_weight")
+    return sample_weights(combined, len(labels), rows, "sample_weight times class_weight", absolute)
 
 
 def row_indices(value: object, n_rows: int, name: str) -> Rows | None:

@@ -31,18 +31,14 @@ _SAID: dict[str, dict[str, str]] = {
         "GlobalAvgPool1D GlobalAvgPool2D GlobalAvgPool3D AdaptiveAveragePooling1D AdaptiveAveragePooling2D "
         "AdaptiveAveragePooling3D AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D LSTM GRU SimpleRNN "
         "RNN LSTMCell GRUCell SimpleRNNCell StackedRNNCells Bidirectional TimeDistributed ConvLSTM1D ConvLSTM2D "
-        "ConvLSTM3D Embedding ReversibleEmbedding Attention AdditiveAttention MultiHeadAttention "
+        "ConvLSTM3D ReversibleEmbedding Attention AdditiveAttention MultiHeadAttention "
         "GroupedQueryAttention GroupQueryAttention EinsumDense Masking ZeroPadding1D ZeroPadding2D ZeroPadding3D "
         "Cropping1D Cropping2D Cropping3D UpSampling1D UpSampling2D UpSampling3D RepeatVector Conv1d Conv2d Conv3d "
         "MaxPool1d MaxPool2d MaxPool3d AvgPool1d AvgPool2d TransformerEncoderLayer Transformer",
-        "arrange the features in NumPy before fit: numpy.reshape(x, (len(x), -1)) makes rows of anything": "Flatten "
-        "Reshape Permute Unflatten",
-        _JOINS: "Subtract Average Maximum Minimum Dot subtract average maximum minimum dot Bilinear",
-        "Add()([a, b]), Multiply()([a, b]) and Concatenate()([a, b]) are the layers": "add multiply concatenate",
+        "arrange the features in NumPy before fit; Reshape and Flatten change shapes alone": "Permute Unflatten",
+        _JOINS: "Bilinear",
         "only built-in layers are supported": "Lambda Wrapper TFSMLayer FlaxLayer JaxLayer TorchModuleWrapper "
         "InputSpec",
-        "scale features before fit with (x - mean) / std of the training rows; in a search preprocess='standard' does "
-        "it for each fold. BatchNormalization normalises within a batch, which is another thing": "Normalization",
         "BatchNormalization, LayerNormalization, RMSNormalization and UnitNormalization are there": "GroupNorm "
         "GroupNormalization SpectralNormalization InstanceNormalization WeightNormalization LayerNorm RMSNorm "
         "InstanceNorm1d",
@@ -54,8 +50,8 @@ _SAID: dict[str, dict[str, str]] = {
         "LogSoftmax LogSigmoid Hardtanh Hardswish Hardsigmoid Hardshrink Softshrink Tanhshrink ReLU6",
         "ReLU(threshold=) is one": "ThresholdedReLU",
         _RECTIFIED: "GLU RReLU",
-        "encode tables before fit; `fastreg tune` does it for a CSV or Parquet file": "CategoryEncoding Discretization "
-        "Hashing HashedCrossing StringLookup IntegerLookup TextVectorization Rescaling FeatureSpace",
+        "encode tables before fit; `fastreg tune` does it for a CSV or Parquet file": "Hashing HashedCrossing "
+        "TextVectorization FeatureSpace",
         "images are prepared before fit": "Resizing CenterCrop RandomCrop RandomFlip RandomTranslation RandomRotation "
         "RandomZoom RandomContrast RandomBrightness RandomHeight RandomWidth RandomShear RandomSharpness "
         "RandomSaturation RandomHue RandomGrayscale RandomColorJitter RandomColorDegeneration RandomPosterization "
@@ -115,14 +111,8 @@ _SAID: dict[str, dict[str, str]] = {
         "L1, L2 and L1L2 are there": "OrthogonalRegularizer orthogonal elastic_net elasticnet weight_decay activity",
     },
     "callback": {
-        _SUBCLASS + ": call self.model.save there": "ModelCheckpoint BackupAndRestore SwapEMAWeights",
-        _SUBCLASS + ": set self.model.learning_rate there, or give the optimizer one of fastreg.schedules": (
-            "ReduceLROnPlateau LearningRateScheduler"
-        ),
-        _SUBCLASS: "LambdaCallback RemoteMonitor OrbaxCheckpoint CallbackList",
-        "fit's history has the values of all epochs; " + _SUBCLASS: "TensorBoard CSVLogger",
-        "a run that diverges raises DivergenceError by itself": "TerminateOnNaN",
-        "fit(verbose=1) shows progress, fit(verbose=2) a line for each epoch": "ProgbarLogger",
+        _SUBCLASS: "RemoteMonitor OrbaxCheckpoint",
+        "JSONLogger is its name here": "JSONLLogger JsonLogger",
     },
     "schedule": {
         "LinearWarmup is its name here": "WarmUp",
@@ -169,13 +159,13 @@ _SAID: dict[str, dict[str, str]] = {
     "member": {
         "weights have their paths, [weight.path for weight in model.weights]": "get_weight_paths",
         "fit with batch_size=None makes one step of all rows; fastreg.ops has the parts of a loop of your own": (
-            "train_on_batch train_step make_train_function compute_loss compute_metrics"
+            "train_step make_train_function compute_loss compute_metrics"
         ),
-        "evaluate(x, y) scores any number of rows": "test_on_batch test_step make_test_function",
-        "predict(x) takes any number of rows; freeze() makes what serves single ones fast": "predict_on_batch "
-        "predict_step make_predict_function call predict_proba predict_classes",
+        "evaluate(x, y) scores any number of rows": "test_step make_test_function",
+        "predict(x) takes any number of rows; freeze() makes what serves single ones fast": "predict_step "
+        "make_predict_function call predict_proba predict_classes",
         "save(path) writes the model": "to_yaml export get_build_config build_from_config",
-        "fit returns the history": "metrics_names reset_metrics get_metrics_result",
+        "fit returns the history": "get_metrics_result",
         "copy.deepcopy(model) makes a copy": "clone",
         "input_names and output_names tell what there is": "inputs outputs input output",
         "summary() shows the shapes": "input_shape output_shape",

@@ -29,6 +29,15 @@ _FLOAT32 = _Kind("None or 'float32'", lambda v: v is None or str(getattr(v, "__n
 _NONE = (None,)
 
 _MODEL: dict[str, dict[str, tuple[object, ...]]] = {
+    "Discretization": {"sparse": (False,), "dtype": _FLOAT32},
+    "StringLookup": {"sparse": (False,), "encoding": ("utf-8",), "idf_weights": _NONE, "salt": _NONE},
+    "IntegerLookup": {
+        "sparse": (False,),
+        "vocabulary_dtype": ("int64", "int32"),
+        "idf_weights": _NONE,
+        "salt": _NONE,
+        "oov_method": ("floormod",),
+    },
     "Sequential": {"trainable": (True,)},
     "Model": {"trainable": (True,)},
     "compile": {
@@ -37,14 +46,9 @@ _MODEL: dict[str, dict[str, tuple[object, ...]]] = {
         "jit_compile": ("auto", True, False, None),
         "auto_scale_loss": (True, False),
     },
-    "fit": {
-        "steps_per_epoch": _NONE,
-        "validation_steps": _NONE,
-        "validation_batch_size": _ROWS,
-        "validation_freq": (1,),
-    },
-    "evaluate": {"steps": _NONE, "callbacks": (None, [])},
-    "predict": {"steps": _NONE, "callbacks": (None, [])},
+    "fit": {},
+    "evaluate": {},
+    "predict": {},
     "summary": {
         "line_length": _NONE,
         "positions": _NONE,
@@ -108,15 +112,6 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
         "input_length": _ROWS,
     },
     "CategoryEncoding": {"sparse": (False,)},
-    "Discretization": {"sparse": (False,)},
-    "StringLookup": {"sparse": (False,), "encoding": ("utf-8",), "idf_weights": _NONE, "salt": _NONE},
-    "IntegerLookup": {
-        "sparse": (False,),
-        "vocabulary_dtype": ("int64", "int32"),
-        "idf_weights": _NONE,
-        "salt": _NONE,
-        "oov_method": ("floormod",),
-    },
     "Input": {
         "sparse": (None, False),
         "ragged": (None, False),
@@ -186,23 +181,6 @@ if TYPE_CHECKING:
         """Arguments of Keras's encodings."""
 
         sparse: InitVar[bool] = False
-
-    @dataclass(frozen=True, kw_only=True)
-    class StringLookupArguments(EncodingArguments):
-        """Arguments of Keras's string lookup."""
-
-        encoding: InitVar[str] = "utf-8"
-        idf_weights: InitVar[None] = None
-        salt: InitVar[None] = None
-
-    @dataclass(frozen=True, kw_only=True)
-    class IntegerLookupArguments(EncodingArguments):
-        """Arguments of Keras's integer lookup."""
-
-        vocabulary_dtype: InitVar[str] = "int64"
-        idf_weights: InitVar[None] = None
-        salt: InitVar[None] = None
-        oov_method: InitVar[str] = "floormod"
 
     @dataclass(frozen=True, kw_only=True)
     class NormalizationArguments(LayerArguments):
@@ -306,7 +284,7 @@ if TYPE_CHECKING:
 
         name: InitVar[str | None] = None
 else:
-    EmbeddingArguments = EncodingArguments = StringLookupArguments = IntegerLookupArguments = object
+    EmbeddingArguments = EncodingArguments = object
     LayerArguments = DenseArguments = NormalizationArguments = InputArguments = object
     BatchNormalizationArguments = PReLUArguments = object
     LossArguments = CrossentropyArguments = SparseCrossentropyArguments = object
@@ -327,7 +305,6 @@ _INSTEAD = {
     "label_weights": "multi_label=True gives all columns the same weight",
     "batch_shape": "give shape, without the rows of a batch",
     "trainable": "model.trainable can be set",
-    "steps_per_epoch": "an epoch is every row once",
     "overwrite": "save replaces the file; ask os.path.exists before",
 }
 
@@ -339,6 +316,11 @@ def refuse_requests(call: str, arguments: Mapping[str, object]) -> None:
         if name not in known:
             raise TypeError(f"{call}() got an unexpected keyword argument {name!r}")
         _refuse(call, name, value, known[name])
+
+
+def has_request(call: str, name: str) -> bool:
+    """Whether a call accepts an argument of Keras of this name at its idle value."""
+    return name in _MODEL[call]
 
 
 def _refuse(owner: str, name: str, value: object, idle: tuple[object, ...]) -> None:

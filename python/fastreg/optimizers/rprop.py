@@ -23,6 +23,8 @@ class Rprop(Optimizer, OptimizerArguments):
     It is for full batches (``batch_size=None``), where signs of gradients mean something, and is hard to beat there on
     small networks. PyTorch has it, Keras has not; ``etas`` and ``step_sizes`` of PyTorch are two arguments each.
 
+    ``clipnorm`` and ``global_clipnorm`` scale a gradient and change no sign: they matter under a proximal L1 alone.
+
     Under a proximal L1 the sign is that of the slope of loss and penalty together, and no step goes across 0.
 
     Args:

@@ -159,7 +159,15 @@ FIT = [
     ({"validation_split": "a"}, T, ["validation_split", "a"]),
     ({"initial_epoch": -1}, V, ["initial_epoch", "-1"]),
     ({"initial_epoch": 2}, V, ["initial_epoch", "2"]),
-    ({"steps_per_epoch": 3}, V, ["steps_per_epoch", "3"]),
+    ({"steps_per_epoch": 0}, V, ["steps_per_epoch", "0"]),
+    ({"steps_per_epoch": 2.5}, T, ["steps_per_epoch", "2.5"]),
+    ({"validation_steps": 0}, V, ["validation_steps", "0"]),
+    ({"validation_steps": 3}, V, ["validation_steps", "validation_data"]),
+    ({"validation_batch_size": 0}, V, ["validation_batch_size", "0"]),
+    ({"validation_batch_size": "all"}, T, ["validation_batch_size", "all"]),
+    ({"validation_freq": 0}, V, ["validation_freq", "0"]),
+    ({"validation_freq": [1, 0]}, V, ["validation_freq", "0"]),
+    ({"validation_freq": "often"}, T, ["validation_freq", "often"]),
     ({"step_per_epoch": 3}, T, ["step_per_epoch"]),
     ({"initial_epoch": 1.5}, T, ["initial_epoch", "1.5"]),
     ({"verbose": -1}, V, ["verbose", "-1"]),
@@ -367,7 +375,7 @@ DESCRIPTIONS = [
 @pytest.mark.parametrize("value", DESCRIPTIONS, ids=lambda value: type(value).__name__)
 def test_descriptions_compare_print_copy_and_pickle(value):
     modules = (layers, regularizers, optimizers, schedules, losses, metrics, initializers,
-               sys.modules[type(value).__module__])
+               sys.modules[type(value).__module__], sys.modules[".".join(type(value).__module__.split(".")[:2])])
     names = {name: getattr(module, name) for module in modules for name in module.__all__}
     assert type(value).__name__ in repr(value)
     assert eval(repr(value), names) == value

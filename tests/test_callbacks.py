@@ -505,7 +505,7 @@ def test_blocks_of_rates_join_without_a_gap(monkeypatch):
         return model.get_weights()
 
     whole = trained()
-    monkeypatch.setattr("fastreg.model.fitting._RATES_BLOCK", 17)
+    monkeypatch.setattr("fastreg.model.run._RATES_BLOCK", 17)
     assert same_bits(whole, trained())
 
 

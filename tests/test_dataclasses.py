@@ -182,7 +182,7 @@ def test_a_data_class_of_the_standard_library_may_derive_from_one():
 @pytest.mark.parametrize("kind", sorted(REGISTERED, key=lambda kind: (kind.__module__, kind.__name__)))
 def test_every_description_is_such_a_class(kind):
     """None of them has code that is generated when it is imported, and each is one that the standard library takes."""
-    assert kind.__init__ is shared._init
+    assert inspect.unwrap(kind.__init__) is shared._init
     assert kind.__eq__ in (shared._eq, *(base.__dict__.get("__eq__") for base in kind.__mro__[1:-1]))
     names = [one.name for one in standard.fields(kind)]
     assert names == [one.name for one in shared.fields(kind)]
@@ -201,8 +201,8 @@ def test_pickles_and_copies_of_every_description(case):
         assert repr(twin) == repr(case.made)
 
 
-def test_a_first_fit_needs_no_generated_classes():
-    """The standard library's module is not even imported."""
+def test_a_first_fit_loads_no_large_modules():
+    """Neither the standard library's data classes, nor what only a notebook or a schedule needs."""
     program = (
         "import sys, numpy\n"
         "before = set(sys.modules)\n"
@@ -211,7 +211,7 @@ def test_a_first_fit_needs_no_generated_classes():
         "model.compile('adam', 'mse', metrics=['mae'])\n"
         "x = numpy.zeros((8, 3), numpy.float32)\n"
         "model.fit(x, numpy.zeros(8), verbose=0); model.evaluate(x, numpy.zeros(8), verbose=0); model.predict(x)\n"
-        "print('dataclasses' in set(sys.modules) - before)\n"
+        "print({'dataclasses', 'html', 'fractions', 'logging', 'concurrent.futures'} & set(sys.modules) - before)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    assert done.stdout.strip() == "set()"

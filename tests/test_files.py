@@ -15,7 +15,7 @@ import pytest
 import safetensors.numpy as safetensors
 from cases import KINDS, LOSS_CASES, METRIC_CASES, OPTIMIZER_CASES, SCHEDULE_CASES
 from fastreg import layers, losses, metrics, optimizers, regularizers
-from pairs import targets
+from pairs import last_activation, targets
 from programs import TESTS, blobs, compiled, file_parts, last_json, line, run_program, same_bits, tutorial_layers
 
 
@@ -87,9 +87,9 @@ def test_the_settings_of_an_optimizer_and_its_moments_come_back(name, tmp_path):
 @pytest.mark.parametrize("name", LOSS_CASES)
 def test_a_loss_comes_back(name, tmp_path):
     made, oracle = LOSS_CASES[name]
-    last = "linear" if oracle.logits else oracle.absorbs or "linear"
-    x, y = line(40, 3)[0], targets(oracle, 40, 3, np.random.default_rng(0))
-    model = compiled([layers.Dense(3, last)], loss=made, n_features=3)
+    units = 3 * oracle.heads
+    x, y = line(40, 3)[0], targets(oracle, 40, units, np.random.default_rng(0))
+    model = compiled([layers.Dense(units, last_activation(oracle))], loss=made, n_features=3)
     model.fit(x, y, verbose=0)
     model.save(str(tmp_path / "net.safetensors"))
     loaded = fr.load(str(tmp_path / "net.safetensors"))

@@ -20,6 +20,7 @@ LAYERS = (
     ("layers", "metrics", "optimizers"),
     ("callbacks",),
     ("data",),
+    ("losses.computing", "losses.functions"),
     ("runtime", "utils", "diagnosis", "plots"),
     ("model.graphs", "model.adapted", "model.nested", "model.outputs"),
     ("model.core",),
@@ -46,8 +47,11 @@ LAYERS = (
     ("__main__",),
 )
 # They import by a name that they are given: lists of public names, old paths, messages on absent names (which look
-# through the public modules), and packages that are not fastreg's.
-BY_NAME = {"internal.lazy_names", "internal.old_paths", "internal.absent", "demo", "search.strategy.bayesian"}
+# through the public modules), packages that are not fastreg's, and what a description needs when it is called.
+BY_NAME = {
+    *("internal.lazy_names", "internal.old_paths", "internal.absent", "demo", "search.strategy.bayesian"),
+    "losses.base",
+}
 
 
 def modules():

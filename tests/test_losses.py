@@ -11,7 +11,13 @@ LOSSES = ref.LOSSES
 
 
 def loss_case(loss, n, cols, rng):
-    y = 2.0 * rng.normal(size=(n, cols))
+    """Outputs and targets that a loss takes; ``cols`` columns for each head."""
+    width = cols * loss.heads
+    y = 2.0 * rng.normal(size=(n, width))
+    if loss.outputs == "positive":
+        y = np.exp(0.5 * y)
+    elif loss.outputs == "shares":
+        y = ref.activation_forward("softmax", 0.5 * y)
     if loss.absorbs and not loss.logits:
         y = ref.activation_forward(loss.absorbs, y)
     if loss.targets == "labels":
@@ -21,6 +27,10 @@ def loss_case(loss, n, cols, rng):
         t = (t / t.sum(axis=1, keepdims=True)).astype(np.float32)
     elif loss.targets == "probabilities":
         t = rng.random((n, cols)).astype(np.float32)
+    elif loss.targets == "signs":
+        t = rng.choice(np.float32([-1.0, 1.0]), (n, cols))
+    elif loss.targets == "counts":
+        t = np.exp(rng.normal(size=(n, cols))).astype(np.float32)
     else:
         t = rng.normal(size=(n, cols)).astype(np.float32)
     return y.astype(np.float32), t
@@ -135,7 +145,7 @@ def test_a_column_of_labels_is_taken_as_labels():
         np.testing.assert_array_equal(flat, column)
 
 
-@pytest.mark.parametrize("loss", [name for name, loss in LOSSES.items() if loss.logits])
+@pytest.mark.parametrize("loss", [n for n, one in LOSSES.items() if one.logits and one == type(one)(from_logits=True)])
 def test_from_logits_may_be_an_argument_of_its_own(loss, rng):
     """For the loss of a name too; it goes before what the loss itself says."""
     oracle = LOSSES[loss]

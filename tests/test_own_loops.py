@@ -239,7 +239,7 @@ def test_early_stopping_alone_does_not_enter_python_between_epochs(monkeypatch):
     def fails(*arguments):
         raise AssertionError("entered")
 
-    monkeypatch.setattr("fastreg.model.fitting._Run.on_epoch", fails)
+    monkeypatch.setattr("fastreg.model.run.Run.on_epoch", fails)
     model, x, y, validation = overfitting()
     model.fit(x, y, epochs=5, verbose=0, validation_data=validation, callbacks=[callbacks.EarlyStopping(patience=2)])
 

@@ -144,6 +144,16 @@ def test_integers():
         [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]]
 
 
+def test_idle_arguments_of_keras():
+    assert layers.StringLookup(vocabulary=["a"], sparse=False, encoding="utf-8")(["a"]).tolist() == [1]
+    assert layers.IntegerLookup(vocabulary=[1], sparse=False, oov_method="floormod")([1]).tolist() == [1]
+    for call in (lambda: layers.StringLookup(sparse=True), lambda: layers.Discretization([0.0], sparse=True)):
+        with refusal(ValueError, ["sparse"]):
+            call()
+    with refusal(TypeError, ["StringLookup", "words"]):
+        layers.StringLookup(words=3)
+
+
 def test_intervals():
     bins = layers.Discretization(num_bins=4)
     bins.adapt(np.arange(101.0))

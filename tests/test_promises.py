@@ -105,19 +105,28 @@ def test_dropout_masks_change_from_step_to_step():
 NO_OPTIONS = {"name", "input_shape", "axis", "noise_shape", "data_format"}
 # A shape changes none; how a layer adapts to data, test_preprocessing.py shows.
 NO_OPTIONS |= {"target_shape", "robust"}
+# What a loss does when it is called, and not in a fit; test_called_losses.py has that.
+OF_A_CALL = {"reduction"}
+# Values that act where those that suit the type of the field would not.
+OTHERS = {("Tweedie", "power"): 1.25, ("GaussianNLL", "epsilon"): 10.0,
+          ("SparseCategoricalCrossentropy", "ignore_class"): 1}
 
 
 def fields_of(kind):
     """The fields that a result depends on; of a layer without weights, whether they are trained is no such one."""
     if issubclass(kind, Join):  # test_merging.py has networks for them
         return []
-    without = (*NO_OPTIONS, "trainable") if kind.__name__ in WEIGHTLESS else NO_OPTIONS
+    without = {*NO_OPTIONS, *OF_A_CALL, *(("trainable",) if kind.__name__ in WEIGHTLESS else ())}
     return [field for field in dataclasses.fields(kind) if field.name not in without]
 
 
 def other_value(made, field, rows):
     """Another value for a field: that of another row of the class if there is one, else one that suits the field."""
     value = getattr(made, field.name)
+    if (given := OTHERS.get((type(made).__name__, field.name))) is not None:
+        return given
+    if field.name == "alpha" and not getattr(made, "apply_class_balancing", True):
+        raise ValueError("alpha weighs nothing without balancing")
     for row in rows:
         if type(row) is type(made) and getattr(row, field.name) != value and type(value) is not float:
             return getattr(row, field.name)
@@ -181,7 +190,7 @@ def using(kind, made):
         return {"optimizer": made if kind == "optimizers" else optimizers.Adam(made)}
     oracle = next(case.oracle for case in KINDS[kind][1].values() if type(case.made) is type(made))
     if kind == "losses":
-        loss, units = oracle, 3
+        loss, units = oracle, 3 * oracle.heads
     else:
         loss = ref.loss_of("sparse_categorical_crossentropy" if oracle.targets == "labels" else "binary_crossentropy")
         units = oracle.outputs or 3

@@ -11,6 +11,7 @@ import reference as ref
 import scipy.special
 from formulas import schedules
 from numpy.testing import assert_allclose, assert_array_equal
+from pairs import last_activation
 
 STEP = 1e-6  # of the central differences; their error is then about 1e-9 of the values
 
@@ -163,9 +164,11 @@ def test_dropout_keep_rate():
 
 def example_loss(loss, rng):
     """Outputs away from the clip bounds, and targets."""
-    y, t = rng.normal(size=(6, 4)), rng.random((6, 4))
-    if loss.absorbs and not loss.logits:
-        y = ref.activation_forward(loss.absorbs, y)
+    y, t = rng.normal(size=(6, 4 * loss.heads)), rng.random((6, 4))
+    if (last := last_activation(loss)) != "linear":
+        y = ref.activation_forward(last, y)
+    if loss.targets == "signs":
+        t = np.where(t > 0.5, 1.0, -1.0)
     if loss.targets == "distribution":
         t /= t.sum(axis=1, keepdims=True)
     if loss.targets == "labels":

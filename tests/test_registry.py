@@ -237,6 +237,8 @@ def test_fields_defaults_and_ranges_are_those_of_the_core(kind, name, cls):
 
 
 def plain(value):
+    if isinstance(value, tuple):
+        return list(value)
     return value.to_config() if isinstance(value, Description) else value
 
 
@@ -253,6 +255,8 @@ def type_of(field, numbers):
         return "seed" if numbers[0][2] == SEED_LIMIT else numbers[0][0].__name__
     if field.type is bool:
         return "bool"
+    if get_origin(field.type) is Annotated and Sequence[float] in get_args(field.type.__origin__):
+        return "floats"
     if any(get_origin(part) is Sequence for part in unwrapped(field.type)):
         return "names"
     parts = [part for part in unwrapped(field.type) if isinstance(part, type) and issubclass(part, Description)]

@@ -241,7 +241,9 @@ def entered(given):
 def test_signals_and_limits_do_not_enter_python():
     built_in = [callbacks.StopSignal(), callbacks.TimeLimit(600), callbacks.EarlyStopping("loss"), callbacks.History()]
     assert "on_epoch" not in entered(built_in)
-    assert "on_epoch" in entered([*built_in, callbacks.Callback()])
+    assert "on_epoch" not in entered([*built_in, callbacks.Callback()])
+    watching = callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: None)
+    assert "on_epoch" in entered([*built_in, watching])
 
 
 @pytest.mark.parametrize(("seconds", "error"), [

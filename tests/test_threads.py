@@ -16,7 +16,7 @@ import pytest
 import reference as ref
 from cases import ACTIVATIONS, LAYER_CASES, LOSS_CASES, METRIC_CASES, USUAL_OPTIMIZERS
 from fastreg import callbacks, layers, optimizers, regularizers, utils
-from pairs import targets
+from pairs import last_activation, targets
 from programs import (
     blobs,
     compiled,
@@ -43,11 +43,6 @@ def restore_thread_count():
 
 def stopping():
     return [callbacks.EarlyStopping(monitor="val_loss", patience=1, restore_best_weights=True)]
-
-
-def head(loss):
-    """The last activation that a loss is made for."""
-    return loss.absorbs if loss.absorbs and not loss.logits else "linear"
 
 
 # id: (layers, loss, optimizer, (n, features, classes or outputs), keywords of fit). Odd widths, columns fewer than
@@ -82,8 +77,10 @@ NETWORKS = {
                                  layers.BatchNormalization(), layers.Dense(3, "softmax")],
                         "sparse_categorical_crossentropy", case.made, (97, 11, 3), {"batch_size": 32})
        for name, case in USUAL_OPTIMIZERS.items()},
-    **{f"loss {name}": (lambda loss=case.oracle: [layers.Dense(19, "tanh"), layers.Dense(3, head(loss))],
-                        case.made, optimizers.SGD(0.05), (97, 11, 3), {"batch_size": 32, "targets": case.oracle})
+    **{f"loss {name}": (lambda loss=case.oracle: [layers.Dense(19, "tanh"),
+                                                  layers.Dense(3 * loss.heads, last_activation(loss))],
+                        case.made, optimizers.SGD(0.05), (97, 11, 3 * case.oracle.heads),
+                        {"batch_size": 32, "targets": case.oracle})
        for name, case in LOSS_CASES.items()},
     **{f"metric {name}": (lambda k=case.oracle.outputs or 3: [layers.Dense(k, "sigmoid")], loss, "adam",
                           (97, 11, case.oracle.outputs or 3),

@@ -68,10 +68,15 @@ bool is_main_thread() {
 // Passes epochs and polls to Python callables, no more often than they request.
 class PythonObserver final : public FitObserver {
  public:
-  PythonObserver(py::object on_epoch, py::object on_poll, py::object on_rates, double interval)
-      : on_epoch_(std::move(on_epoch)),
-        on_poll_(std::move(on_poll)),
-        on_rates_(std::move(on_rates)),
+  struct Callables {
+    py::object on_epoch, on_poll, on_rates, on_batch, on_validation;
+  };
+  PythonObserver(Callables given, double interval)
+      : on_epoch_(std::move(given.on_epoch)),
+        on_poll_(std::move(given.on_poll)),
+        on_rates_(std::move(given.on_rates)),
+        on_batch_(std::move(given.on_batch)),
+        on_validation_(std::move(given.on_validation)),
         interval_(interval) {}
 
   bool epoch_ended(std::size_t epoch, const std::vector<double>& logs, bool last) override {
@@ -100,12 +105,29 @@ class PythonObserver final : public FitObserver {
     return vector<double>(rates_, "rates");
   }
 
+  void batch_begins(std::size_t epoch, std::size_t step) override {
+    const py::gil_scoped_acquire acquired;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    on_batch_(epoch, step, py::none());
+  }
+
+  bool batch_ended(std::size_t epoch, std::size_t step, const std::vector<double>& logs) override {
+    const py::gil_scoped_acquire acquired;
+    return on_batch_(epoch, step, logs).cast<bool>();
+  }
+
+  std::optional<std::vector<double>> validate() override {
+    if (!validates_) return std::nullopt;
+    const py::gil_scoped_acquire acquired;
+    return on_validation_().cast<std::vector<double>>();
+  }
+
  private:
   using Clock = std::chrono::steady_clock;
-  py::object on_epoch_, on_poll_, on_rates_, rates_;
+  py::object on_epoch_, on_poll_, on_rates_, on_batch_, on_validation_, rates_;
   // This is determined beforehand, because on a free-threaded build not even None may be used without the lock.
   bool on_main_thread_ = is_main_thread();
-  bool wants_epochs_ = !on_epoch_.is_none(), wants_polls_ = !on_poll_.is_none();
+  bool wants_epochs_ = !on_epoch_.is_none(), wants_polls_ = !on_poll_.is_none(), validates_ = !on_validation_.is_none();
   std::chrono::duration<double> interval_;
   Clock::time_point last_epoch_{}, last_poll_ = Clock::now();
 };
@@ -113,7 +135,10 @@ class PythonObserver final : public FitObserver {
 py::array logs_array(const std::vector<std::vector<double>>& logs, std::size_t columns) {
   py::array_t<double> out({static_cast<py::ssize_t>(logs.size()), static_cast<py::ssize_t>(columns)});
   double* data = out.mutable_data();
-  for (const std::vector<double>& row : logs) data = std::copy(row.begin(), row.end(), data);
+  for (const std::vector<double>& row : logs) {   // a row without validation is shorter
+    std::fill_n(std::copy(row.begin(), row.end(), data), columns - row.size(), std::numeric_limits<double>::quiet_NaN());
+    data += columns;
+  }
   return out;
 }
 
@@ -128,6 +153,15 @@ const char* reason_name(StopReason reason) {
     case StopReason::diverged: return "diverged";
   }
   return "";
+}
+
+py::dict divergence(const Divergence& found) {
+  py::dict where;
+  where["step"] = found.step;
+  where["epoch"] = found.epoch;
+  where["rate"] = found.rate;
+  where["loss"] = found.loss;
+  return where;
 }
 
 py::dict fit_result(const FitResult& result, std::size_t columns, py::object exception) {
@@ -145,14 +179,7 @@ py::dict fit_result(const FitResult& result, std::size_t columns, py::object exc
   }
   out["early_stopping"] = stoppers;
   out["diverged"] = py::none();
-  if (result.reason == StopReason::diverged) {
-    py::dict where;
-    where["step"] = result.divergence.step;
-    where["epoch"] = result.divergence.epoch;
-    where["rate"] = result.divergence.rate;
-    where["loss"] = result.divergence.loss;
-    out["diverged"] = where;
-  }
+  if (result.reason == StopReason::diverged) out["diverged"] = divergence(result.divergence);
   out["exception"] = std::move(exception);
   return out;
 }
@@ -167,15 +194,20 @@ struct PyTrainer {
 py::dict fit(PyTrainer& self, const py::dict& data, const py::object& validation, std::size_t batch_size,
              std::size_t epochs, bool shuffle, const py::object& rates, const py::sequence& stopping,
              const py::sequence& stop_signals, double time_limit, const py::object& on_epoch,
-             const py::object& on_poll, const py::object& on_rates, double interval,
-             const py::sequence& metric_functions) {
+             const py::object& on_poll, const py::object& on_rates, double interval, std::size_t steps_per_epoch,
+             const py::object& validated, const py::object& last_epoch, const py::object& on_batch,
+             const py::object& on_validation, const py::sequence& metric_functions) {
   const Dataset train = dataset(data);
   std::optional<Dataset> scored;
   if (!validation.is_none()) scored = dataset(validation.cast<py::dict>());
   FitOptions options{batch_size, epochs, shuffle, vector<double>(rates, "rates"), {}, {}, time_limit};
+  options.steps_per_epoch = steps_per_epoch;
+  options.validated = vector<std::uint8_t>(validated, "validated");
+  options.observe_batches = !on_batch.is_none();
+  if (!last_epoch.is_none()) options.last_epoch = last_epoch.cast<const StopSignal&>();
   for (const py::handle config : stopping) options.early_stopping.push_back(early_stopping(config.cast<py::dict>()));
   for (const py::handle signal : stop_signals) options.stop_signals.push_back(signal.cast<const StopSignal&>());
-  PythonObserver observer(on_epoch, on_poll, on_rates, interval);
+  PythonObserver observer({on_epoch, on_poll, on_rates, on_batch, on_validation}, interval);
   const PythonMetrics functions(metric_functions);
   options.metric_functions = functions.all();
   FitResult result;
@@ -191,6 +223,27 @@ py::dict fit(PyTrainer& self, const py::dict& data, const py::object& validation
     exception = py::handle(PyExc_MemoryError)();   // the epochs until then belong in the history
   }
   return fit_result(result, self.trainer->log_count() * (scored ? 2 : 1), std::move(exception));
+}
+
+// Returns the values of the batch and None, or None and where it diverged.
+py::tuple train_batch(PyTrainer& self, const py::dict& data, double rate, const py::sequence& metric_functions) {
+  const Dataset batch = dataset(data);
+  const PythonMetrics functions(metric_functions);
+  FitResult result;
+  std::vector<double> logs;
+  {
+    const py::gil_scoped_release released;
+    logs = self.trainer->train_batch(batch, rate, result, functions.all());
+  }
+  if (result.reason != StopReason::diverged) return py::make_tuple(logs, py::none());
+  return py::make_tuple(py::none(), divergence(result.divergence));
+}
+
+std::vector<double> test_batch(PyTrainer& self, const py::dict& data, const py::sequence& metric_functions) {
+  const Dataset batch = dataset(data);
+  const PythonMetrics functions(metric_functions);
+  const py::gil_scoped_release released;
+  return self.trainer->test_batch(batch, functions.all());
 }
 
 std::vector<double> evaluate(PyTrainer& self, const py::dict& data, const py::sequence& metric_functions) {
@@ -275,6 +328,12 @@ std::unique_ptr<PyTrainer> make_trainer(const py::object& network, const std::st
   return out;
 }
 
+void bind_batches(py::class_<PyTrainer>& trainer) {
+  trainer.def("train_batch", &train_batch, py::arg("data"), py::arg("rate"),
+              py::arg("metric_functions") = py::tuple())
+      .def("test_batch", &test_batch, py::arg("data"), py::arg("metric_functions") = py::tuple());
+}
+
 // The value of a member function, which may wait for a lock, and so without the interpreter's.
 template <class Value>
 Value unlocked(const PyTrainer& self, Value (Trainer::*member)() const) {
@@ -299,7 +358,9 @@ void bind_stopping(py::module_& module) {
 void bind_trainer(py::module_& module) {
   bind_stopping(module);
   using Self = PyTrainer;
-  py::class_<Self>(module, "Trainer")
+  py::class_<Self> trainer(module, "Trainer");
+  bind_batches(trainer);
+  trainer
       .def(
           "__init__",
           [](py::detail::value_and_holder& self, const py::object& network, const std::string& description) {
@@ -338,7 +399,9 @@ void bind_trainer(py::module_& module) {
            py::arg("epochs"), py::arg("shuffle"), py::arg("rates"), py::arg("early_stopping") = py::tuple(),
            py::arg("stop_signals") = py::tuple(), py::arg("time_limit") = std::numeric_limits<double>::infinity(),
            py::arg("on_epoch") = py::none(), py::arg("on_poll") = py::none(), py::arg("on_rates") = py::none(),
-           py::arg("interval") = 0.0, py::arg("metric_functions") = py::tuple())
+           py::arg("interval") = 0.0, py::arg("steps_per_epoch") = 0, py::arg("validated") = py::none(),
+           py::arg("last_epoch") = py::none(), py::arg("on_batch") = py::none(),
+           py::arg("on_validation") = py::none(), py::arg("metric_functions") = py::tuple())
       .def("steps_of_epoch", [](const Self& self, std::size_t rows, std::size_t batch_size) {
             return self.trainer->steps_of_epoch(rows, batch_size);
           }, py::arg("rows"), py::arg("batch_size"), py::pos_only())

@@ -40,6 +40,12 @@ void check_value(const Check& check, const char* name, const Interval& interval,
   check.require(interval.contains(static_cast<double>(value)), name, interval.rule, value);
 }
 
+void check_value(const Check& check, const char* name, const Interval& interval, const Numbers& value) {
+  const bool good = value.count > 0 && value.count <= Numbers::kMost;
+  check.require(good, name, "1 to 128 numbers", value.count);
+  for (std::size_t i = 0; i < value.count; ++i) check_value(check, name, interval, value.values[i]);
+}
+
 void check_value(const Check& check, const char* name, const Interval&, const Initializer& value) {
   std::visit([&](const auto& initializer) { check_fields(Check(check.where() + ": " + name), initializer); }, value);
 }

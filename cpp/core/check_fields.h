@@ -36,6 +36,7 @@ class Check {
 void check_value(const Check& check, const char* name, const Interval& interval, float value);
 void check_value(const Check& check, const char* name, const Interval& interval, double value);
 void check_value(const Check& check, const char* name, const Interval& interval, std::size_t value);
+void check_value(const Check& check, const char* name, const Interval& interval, const Numbers& value);
 void check_value(const Check& check, const char* name, const Interval&, const Initializer& value);
 void check_value(const Check& check, const char* name, const Interval&, const Penalty& value);
 void check_value(const Check& check, const char* name, const Interval&, const Clipping& value);

@@ -15,6 +15,8 @@ class EarlyStopper {
 
   // run_epoch is counted from 0 in this run, epoch over the life of the model. Returns true if the run should stop.
   bool judge(std::size_t run_epoch, std::uint64_t epoch, const std::vector<double>& logs, Span<const float> weights);
+  // Whether the logs have its value: those of an epoch without validation may not.
+  bool watches(const std::vector<double>& logs) const { return options_.monitor < logs.size(); }
   // Restores the best weights, if this is requested and there are any.
   void restore(Span<float> weights);
   const EarlyStoppingResult& result() const { return result_; }

@@ -47,7 +47,7 @@ std::vector<float> relative_weights(Span<const float> weights, Span<const std::u
   return relative;
 }
 
-std::vector<double> Evaluator::run(const Columns& data, double penalty, const CallMetric& call) {
+std::vector<double> Evaluator::run(const Columns& data, double penalty, const CallMetric& call, bool count_rows) {
   prepare(data);
   struct Job {
     Evaluator& evaluator;
@@ -66,6 +66,7 @@ std::vector<double> Evaluator::run(const Columns& data, double penalty, const Ca
     objective_.parts()[i].scoring.add(scores(data, i, 0, 0), weights.empty() ? nullptr : weights.data(), data.size(),
                                       groups(data), sums[i]);
   }
+  if (count_rows) Objective::count_rows(sums);
   if (!penalised_.empty()) {
     double activity = 0.0;
     for (const double row : activity_rows_) activity += row;

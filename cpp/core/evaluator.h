@@ -38,7 +38,8 @@ class Evaluator {
 
   // Objective::logs of the data. The caller holds the graph's lock and has checked the data.
   // `call` computes the metrics that are functions of the program. It is called last, and may release the lock.
-  std::vector<double> run(const Columns& data, double penalty, const CallMetric& call);
+  // count_rows: whether losses are means over rows, whatever their weights.
+  std::vector<double> run(const Columns& data, double penalty, const CallMetric& call, bool count_rows = false);
 
  private:
   struct Member {   // the buffers that one thread needs for a block; a buffer for each output

@@ -210,6 +210,21 @@ void MetricSet::make_room(EpochOutputs& outputs, std::size_t rows, bool weights)
   outputs.rows = rows;   // only now that there is memory for them
 }
 
+EpochOutputs EpochOutputs::first(std::size_t n) const {
+  EpochOutputs out;
+  if (rows == 0) return out;
+  const auto take = [&](auto& to, const auto& from) {
+    to.assign(from.begin(), from.begin() + static_cast<std::ptrdiff_t>(from.size() / rows * n));
+  };
+  take(out.y, y);
+  take(out.logits, logits);
+  take(out.target, target);
+  take(out.labels, labels);
+  take(out.weight, weight);
+  out.rows = n;
+  return out;
+}
+
 void ScoreSums::clear() {
   loss = weight = 0.0;
   rows = 0;

@@ -26,6 +26,7 @@ struct EpochOutputs {
   std::vector<std::int32_t> labels;
   std::vector<float> weight;    // is empty if no metric uses weights, or there are none
   std::size_t rows = 0;
+  EpochOutputs first(std::size_t n) const;   // those of the first n rows
 };
 
 // The buffers for the scores of a batch, and for the outputs that metrics of the whole epoch need.

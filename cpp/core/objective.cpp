@@ -58,10 +58,10 @@ std::vector<ScoreSums> Objective::no_sums() const {
   return out;
 }
 
-std::vector<EpochOutputs> Objective::room(const Columns& data) const {
+std::vector<EpochOutputs> Objective::room(const Columns& data, std::size_t rows) const {
   std::vector<EpochOutputs> out(parts_.size());
   for (std::size_t i = 0; i < parts_.size(); ++i)
-    parts_[i].scoring.metrics().make_room(out[i], data.size(), !data.y[i].sample_weight.empty());
+    parts_[i].scoring.metrics().make_room(out[i], rows, !data.y[i].sample_weight.empty());
   return out;
 }
 
@@ -70,6 +70,10 @@ double Objective::loss(const std::vector<ScoreSums>& sums, double penalty) const
   for (std::size_t i = 0; i < parts_.size(); ++i)
     total += static_cast<double>(parts_[i].weight) * sums[i].mean_loss(0.0);
   return total + penalty;
+}
+
+void Objective::count_rows(std::vector<ScoreSums>& sums) {
+  for (ScoreSums& sum : sums) sum.weight = static_cast<double>(sum.rows);
 }
 
 std::vector<double> Objective::logs(const std::vector<ScoreSums>& sums, const std::vector<EpochOutputs>& outputs,

@@ -34,9 +34,11 @@ class Objective {
   // The number of values of one evaluation.
   std::size_t log_count() const;
   std::vector<ScoreSums> no_sums() const;
-  // Memory for the outputs of the data, for metrics that need them.
-  std::vector<EpochOutputs> room(const Columns& data) const;
+  // Memory for the outputs of some rows of the data, for metrics that need them.
+  std::vector<EpochOutputs> room(const Columns& data, std::size_t rows) const;
   double loss(const std::vector<ScoreSums>& sums, double penalty) const;
+  // The sums of one batch, whose losses are means over its rows and not over their weights.
+  static void count_rows(std::vector<ScoreSums>& sums);
   // With one output {loss + penalty, metrics...}; with several {loss + penalty, loss of each output..., metrics of
   // each...}.
   std::vector<double> logs(const std::vector<ScoreSums>& sums, const std::vector<EpochOutputs>& outputs,

@@ -100,6 +100,22 @@ void read_value(const Members& members, const char* name, const Interval& interv
   if (members.find(name) != nullptr) out = members.whole(name, std::string("an integer ") + interval.rule);
 }
 
+void read_value(const Members& members, const char* name, const Interval&, Numbers& out) {
+  if (members.find(name) == nullptr) return;
+  const Json::Array& list = members.array(name);
+  if (list.empty() || list.size() > Numbers::kMost)
+    throw std::invalid_argument(members.label(name) + " must be 1 to " + std::to_string(Numbers::kMost) +
+                                " numbers, got " + std::to_string(list.size()));
+  out.count = list.size();
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const auto number = list[i].number();
+    if (!number || !(std::abs(*number) <= kLargestFloat))
+      throw std::invalid_argument(members.label(name) + " must be numbers that are finite in float32, got " +
+                                  quoted(list[i]));
+    out.values[i] = static_cast<float>(*number);
+  }
+}
+
 void read_value(const Members& members, const char* name, const Interval&, std::optional<std::uint64_t>& out) {
   const Json* json = members.find(name);
   if (json != nullptr && !json->is_null()) out = members.whole(name, "null or an integer in [0, 2^64)");

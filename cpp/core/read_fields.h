@@ -61,6 +61,7 @@ void read_value(const Members& members, const char* name, const Interval&, bool&
 void read_value(const Members& members, const char* name, const Interval&, float& out);
 void read_value(const Members& members, const char* name, const Interval&, double& out);
 void read_value(const Members& members, const char* name, const Interval& interval, std::size_t& out);
+void read_value(const Members& members, const char* name, const Interval&, Numbers& out);
 void read_value(const Members& members, const char* name, const Interval& interval, std::uint32_t& out);
 void read_value(const Members& members, const char* name, const Interval&, std::optional<std::uint64_t>& out);
 void read_value(const Members& members, const char* name, const Interval&, Axis& out);

@@ -79,10 +79,11 @@ Run::Run(const State& state, const Columns& train, const Columns* validation, co
       result_(result),
       lock_(lock),
       batch_(options.batch_size == 0 ? train.size() : std::min(options.batch_size, train.size())),
-      steps_(steps_of_epoch(state.graph, train.size(), batch_)),
+      pass_steps_(steps_of_epoch(state.graph, train.size(), batch_)),
+      steps_(options.steps_per_epoch == 0 ? pass_steps_ : options.steps_per_epoch),
       flops_(state.graph.flops_per_row() * static_cast<double>(batch_)),
       choice_(state.workspace.choice),
-      training_step_(state.graph, state.objective, train, rows_of_step(steps_ - 1) > batch_ ? batch_ + 1 : batch_,
+      training_step_(state.graph, state.objective, train, rows_of_step(pass_steps_ - 1) > batch_ ? batch_ + 1 : batch_,
                      state.workspace.arena, outputs_),
       snapshot_(state.workspace.snapshot) {
   choice_.begin_run(flops_ >= state.parallel_threshold ? static_cast<std::size_t>(num_threads()) : 1,
@@ -94,7 +95,7 @@ Run::Run(const State& state, const Columns& train, const Columns* validation, co
   if (options.shuffle || train.rows.data != nullptr) order_.resize(train.size());
   sums_ = state.objective.no_sums();
   for (std::size_t i = 0; i < train.weight_scales.size(); ++i) sums_[i].weight_scale = train.weight_scales[i];
-  outputs_ = state.objective.room(train);
+  outputs_ = state.objective.room(train, steps_ == pass_steps_ ? train.size() : steps_ * (batch_ + 1));
 }
 
 void Run::train() {
@@ -114,14 +115,33 @@ void Run::train() {
   finish();
 }
 
+std::vector<double> Run::train_batch() {
+  s_.optimizer.hide_averages(s_.graph.weights.data(), s_.graph.assignments);
+  take_snapshot();
+  draw_order(0);
+  s_.graph.backend.run(
+      choice_.threads(), [](void* run, const Team& team) { static_cast<Run*>(run)->run_slice(team); }, this);
+  if (!diverged_ && !finite_weights(nullptr)) diverged_ = true;
+  if (diverged_) {
+    diverge(s_.step);
+    finish();
+    return {};
+  }
+  Objective::count_rows(sums_);
+  const double penalty = penalties_ / static_cast<double>(train_.size());
+  return s_.objective.logs(sums_, outputs_, penalty, calls_of(options_.metric_functions, lock_));
+}
+
 double Run::rate() const {
   if (s_.rate_override) return *s_.rate_override;
   if (rates_.empty()) return static_cast<double>(s_.optimizer.learning_rate());
   return rates_.size == 1 ? rates_[0] : rates_[run_step_ - rates_from_];
 }
 
-// Shuffles the rows from their given order by the method of Fisher and Yates, with the random stream of the epoch.
-void Run::draw_order() {
+// Shuffles the rows from their given order by the method of Fisher and Yates, with the random stream of the pass over
+// the rows, which is the epoch if an epoch is every row once.
+void Run::draw_order(std::uint64_t pass) {
+  pass_ = pass;
   if (order_.empty()) return;
   if (train_.rows.data == nullptr)
     std::iota(order_.begin(), order_.end(), 0u);
@@ -130,7 +150,7 @@ void Run::draw_order() {
   if (!options_.shuffle) return;
   const std::size_t blocks = (order_.size() + 3) / 4;
   words_.resize(4 * blocks);
-  s_.graph.backend.kernels->random_words({s_.graph.spec.seed, kShuffleStream, static_cast<std::uint32_t>(s_.epoch)}, 0,
+  s_.graph.backend.kernels->random_words({s_.graph.spec.seed, kShuffleStream, static_cast<std::uint32_t>(pass)}, 0,
                                          blocks, words_.data());
   for (std::size_t i = order_.size(); i > 1; --i) {
     const std::size_t j = static_cast<std::size_t>((static_cast<std::uint64_t>(words_[i - 1]) * i) >> 32);
@@ -150,22 +170,39 @@ void Run::next_rates() {
   rates_from_ = run_step_;
 }
 
+// The number of rows in the first batches of the endless sequence.
+std::uint64_t Run::rows_before(std::uint64_t batch) const {
+  return batch / pass_steps_ * train_.size() + batch % pass_steps_ * batch_;
+}
+
+Batch Run::batch_at(std::size_t index) const {
+  const std::uint32_t* const order = order_.empty() ? nullptr : order_.data();
+  if (steps_ == pass_steps_) return {order, index * batch_, rows_of_step(index), index * batch_};
+  const std::uint64_t batch = first_batch_ + index;
+  const std::size_t place = static_cast<std::size_t>(batch % pass_steps_);
+  return {order, place * batch_, rows_of_step(place),
+          static_cast<std::size_t>(rows_before(batch) - rows_before(first_batch_))};
+}
+
 void Run::run_epoch(std::size_t index) {
   take_snapshot();
   next_rates();
-  draw_order();
+  first_batch_ = s_.epoch * steps_;
+  draw_order(first_batch_ / pass_steps_);
   next_in_epoch_ = 0;
   for (ScoreSums& sums : sums_) sums.clear();
   penalties_ = 0.0;
-  while (next_in_epoch_ < steps_ && !diverged_) {
+  while (next_in_epoch_ < steps_ && !diverged_ && !stopped_) {
     give_way_to_fork();
     if (must_stop()) return;
+    begin_batch();
     const auto begin = Clock::now();
     const std::size_t first = next_in_epoch_;
     slice_end_ = std::min(begin + choice_.slice(), deadline_);
     s_.graph.backend.run(
         choice_.threads(), [](void* run, const Team& team) { static_cast<Run*>(run)->run_slice(team); }, this);
     choice_.record(Clock::now() - begin, next_in_epoch_ - first);
+    if (!diverged_) end_batch();
     if (next_in_epoch_ < steps_ && !diverged_) poll();
   }
   if (diverged_)
@@ -181,8 +218,7 @@ void Run::run_slice(const Team& team) {
   }
   // Each member counts steps by itself, because the leader may already have advanced next_in_epoch_.
   for (std::size_t index = next_in_epoch_;; ++index) {
-    const std::size_t begin = index * batch_;
-    run_step(team, index, {order_.empty() ? nullptr : order_.data(), begin, rows_of_step(index)});
+    run_step(team, index, batch_at(index));
     if (slice_over_) break;
   }
   if (s_.optimizer.has_point()) s_.optimizer.leave(team, s_.graph.weights.data());
@@ -214,7 +250,9 @@ void Run::after_loss(std::size_t index, const Batch& batch) {
   diverged_ = !std::isfinite(batch_loss_);
   s_.optimizer.advance();
   const bool late = index % clock_every_ == 0 && Clock::now() > slice_end_;
-  slice_over_ = diverged_ || index + 1 == steps_ || signalled() || fork_waits() || late;
+  const bool last =
+      index + 1 == steps_ || (steps_ != pass_steps_ && (first_batch_ + index + 1) % pass_steps_ == 0);
+  slice_over_ = diverged_ || last || options_.observe_batches || signalled() || fork_waits() || late;
 }
 
 bool Run::signalled() const {
@@ -231,41 +269,97 @@ bool Run::must_stop() {
   return result_.reason != StopReason::completed;
 }
 
-void Run::end_epoch(std::size_t index) {
+// Draws the order of the next pass where one ends, and tells the observer of the step.
+void Run::begin_batch() {
+  const std::uint64_t pass = (first_batch_ + next_in_epoch_) / pass_steps_;
+  if (pass != pass_) draw_order(pass);
+  if (!options_.observe_batches) return;
+  lock_.unlock();
+  observer_->batch_begins(static_cast<std::size_t>(s_.epoch), next_in_epoch_);
+  lock_.lock();
+}
+
+void Run::end_batch() {
+  if (!options_.observe_batches) return;
+  const std::vector<double> logs = logs_so_far(calls_of(options_.metric_functions, lock_));
+  lock_.unlock();
+  stopped_ = observer_->batch_ended(static_cast<std::size_t>(s_.epoch), next_in_epoch_ - 1, logs);
+  lock_.lock();
+}
+
+// penalty: receives that of the weights, if it is not null.
+bool Run::finite_weights(double* penalty) {
   bool finite = false;
-  double penalty = 0.0;   // the penalty of the weights that validation uses
   on_this_thread(s_.graph.backend, [&] {
     const Kernels& kernels = *s_.graph.backend.kernels;
     finite = kernels.all_finite(weights().data, ElementType::float32, weights().size);
-    if (validation_ != nullptr) penalty = s_.optimizer.penalty(kernels, s_.graph.weights.data());
+    if (penalty != nullptr) *penalty = s_.optimizer.penalty(kernels, s_.graph.weights.data());
   });
-  if (!finite) return diverge(s_.step - 1);
-  const std::vector<double> logs = epoch_logs(penalty);
+  return finite;
+}
+
+// The values of the epoch up to the last step.
+std::vector<double> Run::logs_so_far(const CallMetric& call) const {
+  const std::uint64_t end = rows_before(first_batch_ + next_in_epoch_);
+  const std::size_t rows = static_cast<std::size_t>(end - rows_before(first_batch_));
+  const double penalty = penalties_ / static_cast<double>(rows);
+  if (rows == train_.size() && steps_ == pass_steps_) return s_.objective.logs(sums_, outputs_, penalty, call);
+  std::vector<EpochOutputs> outputs;
+  for (const EpochOutputs& all : outputs_) outputs.push_back(all.first(rows));
+  return s_.objective.logs(sums_, outputs, penalty, call);
+}
+
+bool Run::validates(std::size_t index) const {
+  return validation_ != nullptr && (options_.validated.empty() || options_.validated[index] != 0);
+}
+
+// The values of an epoch and of its validation. penalty: that of the weights that validation uses. If a function of the
+// program throws, the epoch does not count.
+std::vector<double> Run::epoch_logs(std::size_t index, double penalty) {
+  const CallMetric call = calls_of(options_.metric_functions, lock_);
+  std::vector<double> logs;
+  try {
+    logs = logs_so_far(call);
+    if (!validates(index)) return logs;
+    if (!observed_validation(logs))
+      for (const double value : s_.evaluator.run(*validation_, penalty, call)) logs.push_back(value);
+  } catch (...) {
+    undo_epoch_ = !observing_;
+    throw;
+  }
+  return logs;
+}
+
+// Lets the observer validate. Returns whether it has.
+bool Run::observed_validation(std::vector<double>& logs) {
+  if (observer_ == nullptr) return false;
+  observing_ = true;
+  lock_.unlock();
+  const std::optional<std::vector<double>> values = observer_->validate();
+  lock_.lock();
+  observing_ = false;
+  if (!values) return false;
+  if (values->size() != s_.objective.log_count())
+    throw std::invalid_argument("validate must return one value for each of the logs");
+  logs.insert(logs.end(), values->begin(), values->end());
+  return true;
+}
+
+void Run::end_epoch(std::size_t index) {
+  double penalty = 0.0;
+  if (!finite_weights(validates(index) ? &penalty : nullptr)) return diverge(s_.step - 1);
+  const std::vector<double> logs = epoch_logs(index, penalty);
   result_.logs.push_back(logs);
   const std::uint64_t epoch = s_.epoch++;
   within_epoch_ = false;
   bool stop = false;
   for (EarlyStopper& stopper : stoppers_)
-    stop |= stopper.judge(index, epoch, logs, {weights().data, weights().size});
+    stop |= stopper.watches(logs) && stopper.judge(index, epoch, logs, {weights().data, weights().size});
   if (stop) result_.reason = StopReason::early_stopping;
-  const bool last = stop || index + 1 == options_.epochs;
-  if (observe_epoch(logs, last) && !stop) result_.reason = StopReason::observer;
+  const bool asked = stopped_ || (options_.last_epoch && options_.last_epoch->is_set());
+  const bool last = stop || asked || index + 1 == options_.epochs;
+  if ((observe_epoch(logs, last) || asked) && !stop) result_.reason = StopReason::observer;
   if (!last) poll();
-}
-
-// The values of an epoch and of its validation. If a function of the program throws, the epoch does not count.
-std::vector<double> Run::epoch_logs(double penalty) {
-  const CallMetric call = calls_of(options_.metric_functions, lock_);
-  try {
-    std::vector<double> logs =
-        s_.objective.logs(sums_, outputs_, penalties_ / static_cast<double>(train_.size()), call);
-    if (validation_ != nullptr)
-      for (const double value : s_.evaluator.run(*validation_, penalty, call)) logs.push_back(value);
-    return logs;
-  } catch (...) {
-    undo_epoch_ = true;
-    throw;
-  }
 }
 
 bool Run::observe_epoch(const std::vector<double>& logs, bool last) {

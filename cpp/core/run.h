@@ -63,6 +63,8 @@ class Run {
   Run(const State& state, const Columns& train, const Columns* validation, const FitOptions& options,
       FitObserver* observer, FitResult& result, std::unique_lock<NetworkLock>& lock);
   void train();
+  // The only batch of the data, outside of a fit. Returns its values, or nothing if it diverged.
+  std::vector<double> train_batch();
 
  private:
   void run_epoch(std::size_t index);
@@ -70,10 +72,18 @@ class Run {
   void run_step(const Team& team, std::size_t index, const Batch& batch);
   void after_loss(std::size_t index, const Batch& batch);
   void end_epoch(std::size_t index);
-  std::vector<double> epoch_logs(double penalty);
   bool signalled() const;
   bool must_stop();
-  void draw_order();
+  void draw_order(std::uint64_t pass);
+  std::uint64_t rows_before(std::uint64_t batch) const;
+  Batch batch_at(std::size_t index) const;
+  void begin_batch();
+  void end_batch();
+  bool finite_weights(double* penalty);
+  std::vector<double> logs_so_far(const CallMetric& call) const;
+  bool observed_validation(std::vector<double>& logs);
+  bool validates(std::size_t index) const;
+  std::vector<double> epoch_logs(std::size_t index, double penalty);
   double rate() const;
   void next_rates();
   bool observe_epoch(const std::vector<double>& logs, bool last);
@@ -92,11 +102,12 @@ class Run {
   FitObserver* observer_;
   FitResult& result_;
   std::unique_lock<NetworkLock>& lock_;
+  // index: in its pass over the rows, whose last step may have a row more or fewer than batch_.
   std::size_t rows_of_step(std::size_t index) const {
-    return index + 1 < steps_ ? batch_ : train_.size() - index * batch_;
+    return index + 1 < pass_steps_ ? batch_ : train_.size() - index * batch_;
   }
 
-  std::size_t batch_, steps_, clock_every_ = 1;
+  std::size_t batch_, pass_steps_, steps_, clock_every_ = 1;   // pass_steps_: the steps that take every row once
   double flops_;
   ThreadChoice& choice_;
   std::vector<EpochOutputs> outputs_;   // of the epoch's rows, where a metric needs them
@@ -105,11 +116,13 @@ class Run {
   std::vector<std::uint32_t> order_, words_;
   Snapshot& snapshot_;
   std::size_t next_in_epoch_ = 0, run_step_ = 0;
+  std::uint64_t first_batch_ = 0, pass_ = 0;   // of the epoch, in the sequence of all batches; of the order that is drawn
   Span<const double> rates_;       // the rates of the steps from rates_from_ on
   std::size_t rates_from_ = 0;
   ThreadChoice::Clock::time_point slice_end_{}, last_poll_ = ThreadChoice::Clock::now(), deadline_;
   // The leader writes these between two syncs, and all members read them after the second one.
   bool slice_over_ = false, diverged_ = false;
+  bool stopped_ = false, observing_ = false;   // whether the observer has ended the epoch; validates it
   bool within_epoch_ = false, undo_epoch_ = false;   // within_epoch_: between snapshot and end of an epoch
   std::vector<ScoreSums> sums_;
   // penalties_: the sum of penalty * rows over the steps; activity_: that of the outputs of layers in the present batch

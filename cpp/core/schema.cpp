@@ -3,8 +3,8 @@
 // an activation are its parameters, and its trait is backward_from; those of a loss are targets and absorbs; those of a metric are targets, direction
 // and, if it needs a certain number of outputs with its default settings, outputs. A field has
 //
-//   type              float, bool, int, activation, initializer, regularizer, seed, choice, names (a list of them) or
-//                     axis, which is -1 or 0
+//   type              float, floats (a list of them), bool, int, activation, initializer, regularizer, seed, choice,
+//                     names (a list of them) or axis, which is -1 or 0
 //   choices           the names among which a field of type choice has its value
 //   default           is absent if the field is required
 //   nullable          is true if null is allowed
@@ -51,6 +51,11 @@ Described described(float value) { return {"float", number(value)}; }
 Described described(double value) { return {"float", number(value)}; }
 Described described(std::size_t value) { return {"int", number(value)}; }
 Described described(const ActivationSpec& value) { return {"activation", text(name(value.kind))}; }
+Described described(const Numbers& value) {
+  Json::Array list;
+  for (std::size_t i = 0; i < value.count; ++i) list.push_back(number(value.values[i]));
+  return {"floats", {std::move(list)}};
+}
 Described described(std::uint32_t value) { return {"int", number(static_cast<std::size_t>(value))}; }
 Described described(Axis value) { return {"axis", number(static_cast<double>(value))}; }
 Described described(const Penalty&) { return {"regularizer", {nullptr}}; }
@@ -103,7 +108,7 @@ void put_field(Json& fields, const Field<Owner, Member>& field) {
     put(json, "choices", {std::move(names)});
   }
   if constexpr (std::is_floating_point_v<Value> || std::is_same_v<Member, std::size_t> ||
-                std::is_same_v<Value, std::uint32_t>)
+                std::is_same_v<Member, Numbers> || std::is_same_v<Value, std::uint32_t>)
     put_interval(json, field.interval);
   put(fields, field.name, std::move(json));
 }
@@ -144,7 +149,9 @@ void put_traits(Descriptions, Json&, ...) {}
 const char* name_of(Targets targets) {
   switch (targets) {
     case Targets::values: return "values";
+    case Targets::counts: return "counts";
     case Targets::probabilities: return "probabilities";
+    case Targets::signs: return "signs";
     case Targets::distribution: return "distribution";
     case Targets::labels: return "labels";
   }

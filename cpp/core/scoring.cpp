@@ -34,8 +34,11 @@ void Scoring::check(ActivationKind head) const {
         using Chosen = std::remove_cvref_t<decltype(loss)>;
         constexpr bool kClasses = Chosen::kTargets == Targets::labels || Chosen::kTargets == Targets::distribution;
         if (kClasses && cols_ < 2)
-          throw std::invalid_argument("loss: a categorical crossentropy needs at least 2 outputs, the network has " +
-                                      std::to_string(cols_));
+          throw std::invalid_argument("loss: " + std::string(Chosen::kName) +
+                                      " needs at least 2 outputs, the network has " + std::to_string(cols_));
+        if (const char* const refusal = refusal_of(loss, cols_))
+          throw std::invalid_argument("loss: " + std::string(Chosen::kName) + ": " + refusal + ", the network has " +
+                                      std::to_string(cols_) + " outputs");
       },
       loss_);
   if (gives_logits_ && head != ActivationKind::linear)

@@ -20,6 +20,13 @@ bool has_from_logits(const AnyLoss& loss) {
     return false;
 }
 
+// What a loss says against this number of outputs; null if nothing.
+template <class AnyLoss>
+const char* refusal_of(const AnyLoss& loss, std::size_t cols) {
+  if constexpr (requires { loss.refuses(cols); }) return loss.refuses(cols);
+  return nullptr;
+}
+
 class Scoring {
  public:
   // cols: the number of columns of the output; head: its activation. Throws std::invalid_argument if they do not match

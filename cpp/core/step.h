@@ -9,10 +9,11 @@
 
 namespace fastreg {
 
-// The batch's rows are [begin, begin + n) of order, or of the data where order is null.
+// The batch's rows are [begin, begin + n) of order, or of the data where order is null. done: the number of rows of the
+// epoch before it.
 struct Batch {
   const std::uint32_t* order;
-  std::size_t begin, n;
+  std::size_t begin, n, done;
 };
 
 class TrainingStep {
@@ -82,7 +83,7 @@ class TrainingStep {
   void score(const Team& team, const Batch& batch);
   ScoreBuffers scores(std::size_t output, const Batch& batch) {
     Output& out = outputs_[output];
-    return {out.row_losses, out.row_metrics, most_rows_, out.block_sums.data(), kLane, &epoch_[output], batch.begin,
+    return {out.row_losses, out.row_metrics, most_rows_, out.block_sums.data(), kLane, &epoch_[output], batch.done,
             out.weights};
   }
   void backward(const Team& team, std::size_t n, std::uint64_t step, float* gradients);

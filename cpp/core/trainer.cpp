@@ -29,7 +29,12 @@ std::size_t checked_floats(const Parameters& parameters, const OptimizerState& o
 void check_options(const FitOptions& options, const Graph& graph, const Columns& train, std::size_t log_count,
                    bool observed) {
   const std::size_t batch = options.batch_size == 0 ? train.size() : std::min(options.batch_size, train.size());
-  const std::size_t steps = steps_of_epoch(graph, train.size(), batch);
+  const std::size_t steps =
+      options.steps_per_epoch != 0 ? options.steps_per_epoch : steps_of_epoch(graph, train.size(), batch);
+  if (!options.validated.empty() && options.validated.size != options.epochs)
+    throw std::invalid_argument("validated must be one for each of " + std::to_string(options.epochs) +
+                                " epochs, got " + std::to_string(options.validated.size));
+  if (options.observe_batches && !observed) throw std::invalid_argument("observe_batches needs an observer");
   check_rates(options.rates);
   if (!(options.time_limit >= 0.0)) throw std::invalid_argument("time_limit must be >= 0");
   if (options.rates.size > 1 && !observed && options.rates.size / steps < options.epochs)
@@ -82,6 +87,16 @@ struct Trainer::Impl {
     step = steps;
     epoch = epochs;
     optimizer.set_steps(steps);
+  }
+
+  // count_rows: as for Evaluator::run.
+  std::vector<double> evaluate(const Dataset& data, const std::vector<MetricFunction*>& functions, bool count_rows) {
+    std::unique_lock lock(graph.lock);
+    const Columns columns = columns_of(data);
+    check(columns, graph, objective, "data");
+    double penalty = 0.0;
+    on_this_thread(graph.backend, [&] { penalty = optimizer.penalty(*graph.backend.kernels, graph.weights.data()); });
+    return evaluator.run(columns, penalty, calls_of(functions, lock), count_rows);
   }
 
   Graph& graph;
@@ -141,15 +156,35 @@ std::size_t Trainer::steps_of_epoch(std::size_t rows, std::size_t batch_size) co
   return rows == 0 ? 0 : fastreg::steps_of_epoch(impl_->graph, rows, batch);
 }
 
-std::vector<double> Trainer::evaluate(const Dataset& data, const std::vector<MetricFunction*>& functions) {
+std::vector<double> Trainer::train_batch(const Dataset& batch, double rate, FitResult& result,
+                                         const std::vector<MetricFunction*>& functions) {
   Impl& i = *impl_;
+  result = {};
+  check_rate(rate);
   std::unique_lock lock(i.graph.lock);
-  const Columns columns = columns_of(data);
+  i.require_idle();
+  if (i.graph.parameters.trainable() == 0) throw std::invalid_argument("layers: there are no weights to train");
+  const Columns columns = columns_of(batch);
   check(columns, i.graph, i.objective, "data");
-  double penalty = 0.0;
-  on_this_thread(i.graph.backend,
-                 [&] { penalty = i.optimizer.penalty(*i.graph.backend.kernels, i.graph.weights.data()); });
-  return i.evaluator.run(columns, penalty, calls_of(functions, lock));
+  FitOptions options;
+  options.batch_size = 0;
+  options.shuffle = false;
+  options.show_averages = false;
+  options.rates = {&rate, 1};
+  options.metric_functions = functions;
+  const std::optional<double> no_override;
+  return Run({i.graph, i.objective, i.optimizer, i.gradients, i.evaluator, i.workspace, i.step, i.epoch, no_override,
+              i.parallel_threshold},
+             columns, nullptr, options, nullptr, result, lock)
+      .train_batch();
+}
+
+std::vector<double> Trainer::test_batch(const Dataset& batch, const std::vector<MetricFunction*>& functions) {
+  return impl_->evaluate(batch, functions, true);
+}
+
+std::vector<double> Trainer::evaluate(const Dataset& data, const std::vector<MetricFunction*>& functions) {
+  return impl_->evaluate(data, functions, false);
 }
 
 std::size_t Trainer::log_count() const { return impl_->objective.log_count(); }

@@ -138,6 +138,10 @@ class Trainer:
     # `first` of the run on, asked for where they run out. batch_size 0 is the full batch.
     # on_epoch(epoch, logs, last) -> True to stop; called when an epoch ends, at most every `interval` seconds
     # (0: at every epoch) and after the last. on_poll(epoch, step of the epoch, steps, loss so far): every 0.1 s or so.
+    # steps_per_epoch: 0 is every row once. validated: for each epoch, whether it is followed by a validation; without
+    # one its values of validation are NaN in the result and missing in on_epoch. last_epoch: once it is set, the run
+    # ends after the current epoch. on_batch(epoch, step of the epoch, None) before each step, and (epoch, step, logs so
+    # far) after it -> True to end the epoch and the run. on_validation() -> the values of a validation.
     def fit(
         self,
         data: Data | GraphData,
@@ -154,9 +158,22 @@ class Trainer:
         on_poll: Callable[[int, int, int, float], None] | None = None,
         on_rates: Callable[[int, int], NDArray[np.float64]] | None = None,
         interval: float = 0.0,
+        steps_per_epoch: int = 0,
+        validated: NDArray[np.uint8] | None = None,
+        last_epoch: StopSignal | None = None,
+        on_batch: Callable[[int, int, list[float] | None], bool | None] | None = None,
+        on_validation: Callable[[], list[float]] | None = None,
         # Of (targets, outputs, weights or None), called for metrics of the type Function by their index.
         metric_functions: Sequence[Callable[..., float]] = ...,
     ) -> FitResult: ...
+    # One step on one batch, whose weights are used as they are. Returns its values before the step and None, or None
+    # and what FitResult has as `diverged`; then nothing has changed.
+    def train_batch(
+        self, data: Data | GraphData, rate: float, metric_functions: Sequence[Callable[..., float]] = ...
+    ) -> tuple[list[float] | None, dict[str, float] | None]: ...
+    def test_batch(
+        self, data: Data | GraphData, metric_functions: Sequence[Callable[..., float]] = ...
+    ) -> list[float]: ...
     # The number of steps of an epoch; a batch_size of 0 means all rows.
     def steps_of_epoch(self, rows: int, batch_size: int, /) -> int: ...
     # The number of figures of one evaluation.

@@ -9,14 +9,13 @@ be such arrays already. Values other than labels are not checked: a NaN in the i
 from __future__ import annotations
 
 import json
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastreg import _core, losses, optimizers
-from fastreg.data.arrays import class_indices, numeric
+from fastreg.data.arrays import class_indices, numeric, weights_of_counted
 from fastreg.internal.activation_names import check_activation, core_text
 from fastreg.internal.checks import (
     CLOSED_FRACTION,
@@ -32,6 +31,7 @@ from fastreg.internal.checks import (
 )
 from fastreg.internal.dataclasses import replace
 from fastreg.losses import Loss
+from fastreg.losses.computing import loss_of_converted
 from fastreg.optimizers import Optimizer
 
 __all__ = [
@@ -358,11 +358,6 @@ def batch_norm_backward(
     )
 
 
-@lru_cache
-def _json_of(chosen: Loss) -> str:
-    return json.dumps(chosen.to_config())
-
-
 def loss(
     kind: Loss | str, y: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None, from_logits: bool | None = None
 ) -> tuple[Floats, Floats, Floats]:
@@ -372,7 +367,8 @@ def loss(
         kind: One of :mod:`fastreg.losses`, or the name of one.
         y: Outputs (n, k), or what comes before the last sigmoid or softmax, with ``from_logits``. Without it the
             categorical cross-entropies divide each row by its sum first, see :mod:`fastreg.losses`.
-        target: (n, k); whole numbers in [0, k), (n,) or (n, 1), for the sparse cross-entropy.
+        target: (n, k); whole numbers in [0, k), (n,) or (n, 1), for losses of labels. A loss with several outputs for
+            each target takes one column for each target, or for each output.
         weight: Weights of the rows (n,), or None.
         from_logits: None is what ``kind`` says.
 
@@ -399,6 +395,10 @@ def loss(
         if outputs.ndim != 2:
             raise ValueError(f"loss: y must have shape (n, k), got {outputs.shape}")
         targets = class_indices(numeric(target, "target"), chosen, outputs.shape[1], "target")
+        if getattr(chosen, "ignore_class", None) is not None:
+            weight = weights_of_counted(weight, len(targets), target, chosen, None, "weight")
     else:
         targets = _cast(target, "target")
-    return _core.loss(_json_of(chosen), outputs, targets, _cast_optional(weight, "weight"))
+        if chosen.heads > 1 and targets.ndim == 2 and targets.shape[1] * chosen.heads == outputs.shape[-1]:
+            targets = np.tile(targets, (1, chosen.heads))
+    return loss_of_converted(chosen, outputs, targets, _cast_optional(weight, "weight"))

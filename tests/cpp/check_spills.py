@@ -35,6 +35,8 @@ ALLOWED = [
     (".*", r"^random_words\b", "writes its vectors to an array from which blocks are put in order"),
     (".*", r"^dropout_bits\b", "the Philox rounds of several groups at once: latency counts, not loads of round keys"),
     (".*", r"^transpose_block\b", "a square of vectors and the one it becomes take all registers there are"),
+    (".*", r"^element_loss\w*_in_blocks\b|^padded_row_loss<", "blocks, or one row, between two buffers on the stack"),
+    (".*", r"^(element_block|row_loss)<.*(Focal|Tweedie|LogCosh|Smoothed)", "constants of powers and logarithms"),
     (".*", r"_loss_column<BinaryCrossentropyFromLogits<", "one dead store of GCC's beside 80 instructions"),
     (".*", r"^batch_norm_backward_strip<.*, Softplus>", "its factors and sums beside 30 instructions a vector"),
     ("baseline", r"^batch_norm_backward_strip<", "the same, and blends that take their mask from one register only"),

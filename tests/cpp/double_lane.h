@@ -23,6 +23,13 @@ struct Double {
 
   static Double load(const double* p) { return *p; }
   void store(double* p) const { *p = v; }
+  template <class Number>
+  static Double load_first(const Number* p, std::size_t n) {
+    return n > 0 ? static_cast<double>(*p) : 0.0;
+  }
+  void store_first(double* p, std::size_t n) const {
+    if (n > 0) *p = v;
+  }
 
   friend Double operator+(Double a, Double b) { return a.v + b.v; }
   friend Double operator-(Double a, Double b) { return a.v - b.v; }

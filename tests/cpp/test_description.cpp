@@ -241,8 +241,12 @@ void absent_members_have_the_defaults_of_the_structs() {
 
 // A value that a field may have and that is not its default, and its JSON.
 std::string other_value(const Interval& interval, float& value) {
-  value = value != 0.25f && interval.contains(0.25) ? 0.25f : 0.5f;
+  value = value != 0.25f && interval.contains(0.25) ? 0.25f : interval.contains(0.5) ? 0.5f : 1.25f;
   return shown(value);
+}
+std::string other_value(const Interval& interval, Numbers& value) {
+  value.count = 2;
+  return "[" + other_value(interval, value.values[0]) + "," + other_value(interval, value.values[1]) + "]";
 }
 std::string other_value(const Interval&, double& value) {
   value = value == 0.25 ? 0.5 : 0.25;
@@ -286,6 +290,9 @@ bool same(double a, double b) { return a == b; }
 bool same(std::size_t a, std::size_t b) { return a == b; }
 bool same(Axis a, Axis b) { return a == b; }
 bool same(bool a, bool b) { return a == b; }
+bool same(const Numbers& a, const Numbers& b) {
+  return a.count == b.count && std::equal(a.values, a.values + a.count, b.values);
+}
 bool same(const UpdateOptions& a, const UpdateOptions& b) {
   return a.clipping.kind == b.clipping.kind && a.clipping.limit == b.clipping.limit && a.use_ema == b.use_ema &&
          a.weight_decay == b.weight_decay && a.ema_momentum == b.ema_momentum &&
@@ -362,7 +369,7 @@ void bounds_are_checked(Parse parse, const std::string& json, const Interval& in
   check(accepted(interval.minimum) == !interval.above_minimum, json + " minimum", __LINE__);
   check(!accepted(next(interval.minimum, -1.0f)), json + " below the minimum", __LINE__);
   check(accepted(interval.maximum) == !interval.below_maximum, json + " maximum", __LINE__);
-  if (interval.maximum < kLargestFloat) check(!accepted(next(interval.maximum, 2.0f)), json + " above it", __LINE__);
+  if (interval.maximum < kLargestFloat) check(!accepted(next(interval.maximum, 4.0f)), json + " above it", __LINE__);
 }
 
 template <class Descriptions, class Parse>
@@ -397,7 +404,11 @@ void the_schema_has_every_list() {
   CHECK(size("regularizers") == Regularizers::kSize);
   CHECK(size("losses") == Losses::kSize && size("metrics") == Metrics::kSize);
   CHECK_EQUAL(json.find("losses")->find("BinaryCrossentropy")->dump(),
-              R"({"fields":{"from_logits":{"type":"bool","default":false}},"targets":"probabilities","absorbs":"sigmoid"})");
+              R"({"fields":{"from_logits":{"type":"bool","default":false},"label_smoothing":{"type":"float","default":0,)"
+              R"("minimum":0,"maximum":1,"rule":"in [0, 1]"}},"targets":"probabilities","absorbs":"sigmoid"})");
+  CHECK_EQUAL(json.find("losses")->find("Quantile")->find("fields")->dump(),
+              R"x({"quantiles":{"type":"floats","default":[0.5],"exclusiveMinimum":0,"exclusiveMaximum":1,)x"
+              R"x("rule":"in (0, 1)"}})x");
   CHECK_EQUAL(json.find("losses")->find("MeanSquaredError")->dump(),
               R"({"fields":{},"targets":"values","absorbs":null})");
   CHECK_EQUAL(json.find("metrics")->find("AUC")->dump(),

@@ -75,7 +75,8 @@ Expected expected_of(const Loss& loss, const Vector& y, const Vector& t, std::in
     e.loss = formula.template along<Double>(
         math::LossRow<Double>{e.outputs.data(), t.data(), label, e.gradient.data(), 1.0, y.size(), y.size()});
   } else {
-    const auto n = static_cast<double>(y.size());
+    constexpr bool kSum = requires { Formula<Double>::kSum; };
+    const double n = kSum ? 1.0 : static_cast<double>(y.size());
     for (std::size_t j = 0; j < y.size(); ++j) {
       Double output(y[j]);
       const auto value = formula.evaluate(output, t[j]);
@@ -90,6 +91,11 @@ Expected expected_of(const Loss& loss, const Vector& y, const Vector& t, std::in
 template <class Loss>
 Expected expected(const Loss& loss, bool from_logits, const Vector& y, const Vector& t, std::int32_t label) {
   using Formulas = math::FormulaOf<Loss>;
+  if constexpr (requires { Formulas::kSmooths; }) {
+    if (loss.label_smoothing != 0.0f)
+      return from_logits ? expected_of<Loss, Formulas::template SmoothedOnLogits>(loss, y, t, label)
+                         : expected_of<Loss, Formulas::template SmoothedOnOutputs>(loss, y, t, label);
+  }
   if constexpr (Loss::kAbsorbs != ActivationKind::linear) {
     if (from_logits) return expected_of<Loss, Formulas::template OnLogits>(loss, y, t, label);
   }
@@ -112,7 +118,14 @@ Vector gradient_noise(const Loss& loss, bool from_logits, const Vector& y, const
 }
 
 template <class Loss>
+bool fits(const Loss& loss, std::size_t cols) {
+  if constexpr (requires { loss.refuses(cols); }) return loss.refuses(cols) == nullptr;
+  return true;
+}
+
+template <class Loss>
 void test_loss(const Kernels& k, const Loss& loss, bool from_logits, std::size_t rows, std::size_t cols, bool weighted) {
+  if (!fits(loss, cols)) return;
   check::context = text(k.isa, {from_logits, rows, cols, weighted}) + " " + Loss::kName;
   const bool shares = !from_logits && Loss::kTargets != Targets::values;
   Rows y(rows, cols, shares ? 0.01f : -9.0f, shares ? 0.99f : 9.0f), target(rows, cols, 0.0f, 1.0f);
@@ -177,6 +190,7 @@ void test_loss(const Kernels& k, const Loss& loss, bool from_logits, std::size_t
 
 template <class Loss>
 void test_nan(const Kernels& k, const Loss& loss, bool from_logits, std::size_t cols) {
+  if (!fits(loss, cols)) return;
   check::context = text(k.isa, {from_logits, cols}) + " NaN " + Loss::kName;
   Rows y(3, cols, 0.1f, 0.9f), target(3, cols, 0.0f, 1.0f);
   y.at(1, cols / 2) = std::nanf("");
@@ -215,12 +229,18 @@ void test_largest(const Kernels& k, std::size_t rows, std::size_t cols) {
   for (std::size_t i = 0; i < rows; ++i) CHECK(index[i] >= 0 && index[i] < static_cast<std::int32_t>(cols));
 }
 
-// Each loss with its defaults, and starting from logits where it can.
+// Each loss with its defaults, and starting from logits and with smoothed labels where it can.
 template <class Test>
 void for_each_loss(Test test) {
   for_each_type(Losses(), [&]<class Loss>(Type<Loss>) {
     test(Loss(), false);
     if constexpr (Loss::kAbsorbs != ActivationKind::linear) test(Loss(), true);
+    if constexpr (requires(Loss loss) { loss.label_smoothing; }) {
+      Loss smoothed;
+      smoothed.label_smoothing = 0.1f;
+      test(smoothed, false);
+      test(smoothed, true);
+    }
   });
 }
 

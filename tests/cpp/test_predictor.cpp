@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "fastreg/predictor.h"
+#include "graph_oracle.h"
 #include "kernel_buffers.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -284,6 +285,36 @@ void test_does_not_allocate() {
 #endif
 }
 
+// Neither do networks of several inputs and outputs, whose values have buffers of their own.
+void test_a_graph_does_not_allocate() {
+#if COUNTS_ALLOCATIONS
+  for (unsigned seed = 0; seed < 6; ++seed) {
+    const NetworkSpec spec = GraphMaker(seed, false).make(2, 12);
+    const Predictor predictor{Network(spec)};
+    const std::vector<std::size_t> widths = widths_of(spec);
+    for (const std::size_t rows : {1, 5, 700}) {
+      std::vector<std::vector<float>> memory;
+      std::vector<MatrixView<const float>> in;
+      std::vector<MatrixView<float>> out;
+      for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
+        memory.emplace_back(rows * widths[i], 0.5f);
+        in.push_back({memory.back().data(), rows, widths[i], widths[i]});
+      }
+      for (const NetworkOutput& output : spec.outputs) {
+        memory.emplace_back(rows * widths[output.value]);
+        out.push_back({memory.back().data(), rows, widths[output.value], widths[output.value]});
+      }
+      predictor.predict({in.data(), in.size()}, {out.data(), out.size()});
+      const int before = allocations.load();
+      for (int i = 0; i < 3; ++i) predictor.predict({in.data(), in.size()}, {out.data(), out.size()});
+      const int made = allocations.load() - before;
+      check::context = text("allocations", {seed, rows, static_cast<std::size_t>(made)});
+      CHECK(made == 0);
+    }
+  }
+#endif
+}
+
 // The memory that a thread keeps for very wide layers is limited, because they get fewer rows at a time.
 void test_scratch_is_bounded() {
 #if COUNTS_ALLOCATIONS
@@ -357,6 +388,7 @@ int main() {
   test_agrees_with_the_network();
   test_shapes_are_checked();
   test_does_not_allocate();
+  test_a_graph_does_not_allocate();
   test_scratch_is_bounded();
   test_threads();
   test_elements_alone();

@@ -198,6 +198,26 @@ def predict_scenario() -> Scenario:
     return Scenario(shared(trained_model), lambda model: bits(model.predict(np.tile(X, (9, 1)))), model_bits)
 
 
+def batch_scenario() -> Scenario:
+    """One batch at a time: after a failure the model is that of a complete step."""
+    def act(model: Any) -> Bits:
+        values = [model.train_on_batch(X[:24], LABELS[:24]), model.test_on_batch(X[24:60], LABELS[24:60])]
+        return [*model_bits(model), *bits(np.concatenate(values))]
+
+    def started() -> Any:
+        model = new_model()
+        model.build(6)
+        core_of(model).trainer_for(6)
+        return model
+
+    ends = [model_bits(started()), act(started())[: len(model_bits(started()))]]
+
+    def complaint(model: Any) -> str:
+        return "" if model_bits(model) in ends else "the model is not that of a complete step"
+
+    return Scenario(started, act, complaint=complaint)
+
+
 def evaluate_scenario() -> Scenario:
     def act(model: Any) -> Bits:
         return [*bits(model.evaluate(X[:40], LABELS[:40], verbose=0),
@@ -441,6 +461,7 @@ SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
     "fit again": lambda _: fit_again_scenario(),
     "early stopping": lambda _: stopping_scenario(),
     "wide": lambda _: wide_scenario(),
+    "batch": lambda _: batch_scenario(),
     "evaluate": lambda _: evaluate_scenario(),
     "metrics": lambda _: metrics_scenario(),
     "predict": lambda _: predict_scenario(),

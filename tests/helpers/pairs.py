@@ -121,14 +121,29 @@ def build_pair(
     return model, ref.Network(reference_layers, weights, loss, from_logits, rounded(optimizer), seed)
 
 
+def last_activation(loss):
+    """The one that a loss, a row of formulas/, is made for."""
+    if loss.absorbs:
+        return "linear" if loss.logits else loss.absorbs
+    return {"values": "linear", "positive": "softplus", "shares": "softmax"}[loss.outputs]
+
+
 def targets(loss, n, outputs, rng):
-    """Targets of the loss, a row of formulas/ or a name: float32 (n, outputs), or int labels (n,)."""
-    kind = ref.loss_of(loss).targets
+    """Targets of the loss, a row of formulas/ or a name: float32 (n, outputs / heads), or int labels (n,)."""
+    kind, heads = ref.loss_of(loss).targets, ref.loss_of(loss).heads
+    outputs //= heads
     if kind == "labels":
         return rng.integers(0, outputs, n)
     if kind == "distribution":
         return ref.one_hot(rng.integers(0, outputs, n), outputs).astype(np.float32)
     if kind == "probabilities":
         return rng.integers(0, 2, (n, outputs)).astype(np.float32)
+    if kind == "signs":
+        return rng.choice(np.float32([-1.0, 1.0]), (n, outputs))
+    if kind == "counts":
+        return np.exp(rng.normal(size=(n, outputs))).astype(np.float32)
     assert kind == "values"
-    return rng.normal(size=(n, outputs)).astype(np.float32)
+    values = rng.normal(size=(n, outputs))
+    if ref.loss_of(loss).far_from_zero:
+        values = 3.0 + np.clip(values, -2.0, 2.0)
+    return values.astype(np.float32)

@@ -18,9 +18,9 @@ from pairs import fastreg_layer, float32, random_weights, reference_layer, round
 
 WIDTHS = (1, 3, 8, 16, 17)
 JOINS = {"add": (layers.Add, graphs.Add), "multiply": (layers.Multiply, graphs.Multiply),
-         "concatenate": (layers.Concatenate, graphs.Concatenate), "average": (layers.Average, graphs.Average),
+         "subtract": (layers.Subtract, graphs.Subtract), "concatenate": (layers.Concatenate, graphs.Concatenate),
          "maximum": (layers.Maximum, graphs.Maximum), "minimum": (layers.Minimum, graphs.Minimum),
-         "subtract": (layers.Subtract, graphs.Subtract)}
+         "average": (layers.Average, graphs.Average)}
 # The last activation and the units of an output, by its loss.
 ENDS = {"mean_squared_error": ("linear", (1, 3)), "binary_crossentropy": ("sigmoid", (1, 3)),
         "sparse_categorical_crossentropy": ("softmax", (3, 5)), "categorical_crossentropy": ("softmax", (3, 5))}

@@ -8,15 +8,25 @@ import numpy as np
 import pytest
 import reference as ref
 from pairs import build_pair, float32, targets
-from test_rules import in_double_precision, of_torch  # noqa: F401 - the first is a fixture
 
 torch = pytest.importorskip("torch")
+from torch_rules import of_torch  # noqa: E402 - it imports torch
+
 pytestmark = pytest.mark.peer
 torch.set_num_threads(1)  # matrices this small are slower on two
 
 TOLERANCE = 2e-5
 DECAY = float32(0.02)  # of PyTorch; L2(DECAY / 2) of ours
 BN_MOMENTUM, BN_EPSILON = float32(0.9), float32(1e-3)
+
+
+@pytest.fixture(autouse=True)
+def in_double_precision():
+    """Scalars of PyTorch's optimizers have its usual type."""
+    usual = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(usual)
 
 
 # The rules that PyTorch has, but for Rprop, which knows no decay and follows the signs of rounding errors in front of a

@@ -65,7 +65,7 @@ def with_layers(params):
         ({"y": np.where(Y, "a", "b")}, TypeError, "y: must be numbers"),
         ({"fit_arguments": {"sample_weight": np.ones(3)}}, ValueError, r"sample_weight: must have shape \(150,\)"),
         ({"fit_arguments": {"sample_weight": -np.ones(150)}}, ValueError, "sample_weight: must be >= 0, got -1.0"),
-        ({"x": X[:, :2], "build": lambda p: wide(p)}, ValueError, "the model takes 4 features, got 2"),
+        ({"x": X[:, :2], "build": lambda p: wide(p)}, ValueError, "X: the network takes 4 features, got 2"),
     ],
 )
 def test_mistakes_are_found_before_the_first_trial(change, kind, message):
@@ -148,3 +148,12 @@ def test_verbose_makes_no_other_search(tmp_path):
     assert go(verbose=0) == go() == go(verbose=0)
     with pytest.raises(ValueError, match=r"what differs: fit \(batch_size: None there, 7 here\)"):
         go(batch_size=7, verbose=1)
+
+
+def test_arguments_of_keras_are_taken_at_their_idle_values():
+    """As the models' own ``fit`` takes them, and they go on to it."""
+    given = {"validation_batch_size": None, "steps_per_epoch": None, "epochs": 2}
+    search = GridSearch(build, {"units": [4, 8], "rate": [0.1]}, cv=2, verbose=0, seed=0)
+    assert search.fit(X, Y, **given).n_trials_ == 2
+    with pytest.raises(ValueError, match="fit: steps_per_epoch is not supported and must be None, got 3"):
+        context(fit_arguments={"steps_per_epoch": 3})

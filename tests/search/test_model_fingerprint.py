@@ -87,6 +87,37 @@ def test_a_changed_build_is_refused(name, tmp_path):
     refuses(network(), CHANGED[name], tmp_path / "j", cv=KFold(2, stratified=False))
 
 
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("width", "layers"),
+        ("clipping", "optimizer"),
+        ("loss", "loss"),
+        ("arguments of fit", "arguments of fit"),
+        ("both", "layers and optimizer"),
+    ],
+)
+def test_the_message_says_which_part_differs(name, parts, tmp_path):
+    go(network(), tmp_path / "j", cv=KFold(2, stratified=False))
+    changed = CHANGED.get(name, network(5, rate=0.06))
+    with pytest.raises(ValueError, match=rf"its parameters {{.*}}, with other {parts}: its fingerprint is"):
+        go(changed, tmp_path / "j", resume=True, cv=KFold(2, stratified=False))
+
+
+def test_a_fingerprint_of_an_older_journal_tells_no_parts(tmp_path):
+    """It is still the same model's or another's."""
+    go(network(), tmp_path / "j")
+    records = lines(tmp_path / "j")
+    for line in records:
+        del line["crc32"]
+        if "fingerprint" in line:
+            line["fingerprint"] = line["fingerprint"][:32]
+    (tmp_path / "j").write_text("".join(json.dumps(line) + "\n" for line in records))
+    go(network(), tmp_path / "j", resume=True)
+    with pytest.raises(ValueError, match=r"its parameters {.*}: its fingerprint is"):
+        go(network(5), tmp_path / "j", resume=True)
+
+
 def test_two_functions_for_a_schedule_differ_by_their_rates(tmp_path):
     def build(power):
         return network(rate=optimizers.Adam(lambda step: 0.05 / (1 + step) ** power))
@@ -204,7 +235,7 @@ def test_every_fold_has_the_fingerprint_of_its_trial(tmp_path):
     seen = {}
     for line in lines(tmp_path / "j")[1:]:
         assert set(line["fingerprint"]) <= set("0123456789abcdef")
-        assert len(line["fingerprint"]) == 32
+        assert len(line["fingerprint"]) == 32 + 6 * 4
         seen.setdefault(line["trial"], set()).add(line["fingerprint"])
     assert [len(found) for found in seen.values()] == [1] * 4
     assert len(set.union(*seen.values())) == 4

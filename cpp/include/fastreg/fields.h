@@ -67,6 +67,9 @@ inline constexpr Interval kNormal{0x1p-126, kLargestFloat, false, false, ">= 2^-
 inline constexpr Interval kFraction{0.0, 1.0, false, true, "in [0, 1)"};
 inline constexpr Interval kInnerFraction{0.0, 1.0, true, true, "in (0, 1)"};
 inline constexpr Interval kClosedFraction{0.0, 1.0, false, false, "in [0, 1]"};
+inline constexpr Interval kOpenFraction{0.0, 1.0, true, true, "in (0, 1)"};
+inline constexpr Interval kPositiveFraction{0.0, 1.0, true, false, "in (0, 1]"};
+inline constexpr Interval kOneToTwo{1.0, 2.0, false, false, "in [1, 2]"};
 // For numbers of columns: widths and row indices fit into 31 bits, and sizes of buffers are far from the limit of
 // size_t.
 inline constexpr Interval kWidth{1.0, 0x1p31, false, true, "in [1, 2^31)"};
@@ -79,6 +82,13 @@ template <class Enum>
 struct Choices;
 template <class Enum>
 concept Choice = requires { Choices<Enum>::kNames; };
+
+// The value of a field that is one number or a list of them; in JSON it is always a list.
+struct Numbers {
+  static constexpr std::size_t kMost = 128;
+  float values[kMost];
+  std::size_t count;
+};
 
 // One field: its name in JSON and in Python, the member, and its interval. `required`: JSON must contain it.
 // `schedule`: JSON may contain an object instead of the number, which is not read here.

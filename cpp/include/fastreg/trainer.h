@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -92,6 +93,15 @@ struct FitOptions {
   // best weights are restored. The next run exchanges them back before its first step.
   bool show_averages = true;
   std::vector<MetricFunction*> metric_functions{};   // those that metrics::Function names by their index
+  // The number of steps of an epoch. 0: an epoch is every row once. Otherwise an epoch continues with the rows where
+  // the one before ended, and a new order is drawn whenever all rows have had their turn: step i of epoch e is batch
+  // (e * steps_per_epoch + i) of an endless sequence.
+  std::size_t steps_per_epoch = 0;
+  // For each epoch, whether the validation data are scored after it. Empty: after every epoch. The logs of an epoch
+  // without validation have the values of training only, and early stopping by a value of validation skips it.
+  Span<const std::uint8_t> validated{};
+  bool observe_batches = false;           // whether FitObserver::batch_begins and batch_ended are called
+  std::optional<StopSignal> last_epoch{};   // if it is set, the run ends after the current epoch, as by the observer
 };
 
 // An observer of a run. It is called on the calling thread, between steps, with the caller's floating-point mode. It
@@ -107,6 +117,12 @@ class FitObserver {
   // Returns the learning rates from step `first` of the run on, at least `least` of them. It is called when those of
   // the options are used up. The memory must stay valid until the next call.
   virtual Span<const double> rates(std::size_t first, std::size_t least);
+  // Are called before and after each step, which is number `step` of its epoch, if the options ask for it. logs: the
+  // values of the epoch up to this step. Returns true to end the epoch here, and the run with it.
+  virtual void batch_begins(std::size_t, std::size_t) {}
+  virtual bool batch_ended(std::size_t, std::size_t, const std::vector<double>&) { return false; }
+  // Scores the validation data in place of the trainer, if it returns values.
+  virtual std::optional<std::vector<double>> validate() { return std::nullopt; }
 };
 
 enum class StopReason : std::uint8_t {
@@ -146,6 +162,14 @@ class Trainer {
   // Returns {loss including penalties, metrics...} in inference mode; for several outputs {loss including penalties,
   // the loss of each output, the metrics of each}. The losses of the outputs are without their weights.
   std::vector<double> evaluate(const Dataset& data, const std::vector<MetricFunction*>& functions = {});
+  // One step on one batch outside of a fit. Its gradient is that of sum_i weight_i loss_i / n over the n rows, with the
+  // weights as they are given, and of the penalties. The number of epochs does not change. Returns the values of the
+  // batch in the order of evaluate(), before the step: losses are means over the rows of their weighted values. If the
+  // loss or a weight is not finite, nothing changes, and FitResult::reason is diverged.
+  std::vector<double> train_batch(const Dataset& batch, double rate, FitResult& result,
+                                  const std::vector<MetricFunction*>& functions = {});
+  // The same without a step, in inference mode.
+  std::vector<double> test_batch(const Dataset& batch, const std::vector<MetricFunction*>& functions = {});
   // The number of figures that evaluate() returns.
   std::size_t log_count() const;
 

@@ -60,6 +60,16 @@ class Judge:
         self.ended = self.ended or verdict == "stop"
         return verdict == "best"
 
+    def get_state(self) -> dict[str, Any]:
+        """What it has counted and compared."""
+        return {"waited": self._waited, "best": self.best, "best_epoch": self.best_epoch, "ended": self.ended}
+
+    def set_state(self, state: Mapping[str, Any]) -> Judge:
+        """Restores what :meth:`get_state` returned, and returns itself."""
+        self._waited, self.best = state["waited"], state["best"]
+        self.best_epoch, self.ended = state["best_epoch"], state["ended"]
+        return self
+
 
 class _Fits:
     """The instances of early stopping that running fits use, each with the thread of its fit.
@@ -171,6 +181,7 @@ class EarlyStopping(Callback):
         self.stopped_epoch = 0
         self._judge: Judge | None = None
         self._best_weights: Any = None
+        self._directions: Mapping[str, str] = {}
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Resets the state for a loop of your own."""
@@ -189,11 +200,13 @@ class EarlyStopping(Callback):
             return
         if not isinstance(logs, Mapping):
             raise TypeError(f"EarlyStopping: logs must be a dict with {self.monitor!r}, got {describe(logs)}")
+        if self.monitor not in logs and self.monitor in self._directions:
+            return  # an epoch without validation
         if self._judge is not None and self.monitor not in logs:
             raise ValueError(f"EarlyStopping: logs must have {self.monitor!r} in each epoch, got {', '.join(logs)}")
         model = getattr(self, "model", None)
-        mode = self.core_config(list(logs), directions_of(logs, model))["mode"]
-        value = _logged(self.monitor, logs[self.monitor])
+        mode = self.core_config(list(logs), self._directions_in(logs, model))["mode"]
+        value = logged("EarlyStopping", self.monitor, logs[self.monitor])
         if self._judge is None:
             self._judge = Judge(self, mode)
         else:
@@ -211,6 +224,33 @@ class EarlyStopping(Callback):
         """Restores the best weights of a loop of your own."""
         if self not in _FITS:
             self._restore()
+
+    def _directions_in(self, logs: Mapping[str, Any], model: object) -> Mapping[str, str]:
+        if not self._directions or self.mode != "auto" or self.monitor not in logs:
+            return directions_of(logs, model)
+        known = self._directions.get(self.monitor) or direction_of_added("EarlyStopping", self.monitor)
+        return {self.monitor: known}
+
+    def watch(self, directions: Mapping[str, str]) -> None:
+        """Is called by a ``fit`` that judges in Python. ``directions`` has "min" or "max" for each key of its logs."""
+        self._directions = directions
+
+    def get_state(self) -> dict[str, Any]:
+        """What was judged up to now, and the best weights."""
+        judge = self._judge
+        return {
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "stopped_epoch": self.stopped_epoch,
+            "judge": None if judge is None else judge.get_state(),
+            "best_weights": self._best_weights,
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Restores it."""
+        self.best, self.best_epoch, self.stopped_epoch = state["best"], state["best_epoch"], state["stopped_epoch"]
+        self._best_weights = state["best_weights"]
+        self._judge = None if state["judge"] is None else Judge(self, "min").set_state(state["judge"])
 
     def _restore(self) -> None:
         if self._best_weights is not None:
@@ -240,11 +280,7 @@ class EarlyStopping(Callback):
     def core_config(self, keys: Sequence[str], directions: Mapping[str, str]) -> _core.EarlyStoppingConfig:
         """The settings for the core, for a run whose logs have these keys, with "min" or "max" for each."""
         if self.monitor not in keys:
-            hint = did_you_mean(self.monitor, keys)
-            if self.monitor.startswith("val_") and not any(key.startswith("val_") for key in keys):
-                hint = "; give fit validation_data or validation_split"
-            known = ", ".join(keys)
-            raise ValueError(f"EarlyStopping: unknown monitor {self.monitor!r}; this run has: {known}{hint}")
+            raise unknown_monitor("EarlyStopping", self.monitor, keys)
         mode = directions[self.monitor] if self.mode == "auto" else self.mode
         return self.rule(list(keys).index(self.monitor), mode)
 
@@ -266,6 +302,18 @@ class EarlyStopping(Callback):
         self.best_epoch = result["best_epoch"] - offset if result["best_epoch"] >= 0 else 0
         self.stopped_epoch = result["stopped_epoch"] - offset if result["stopped_epoch"] >= 0 else 0
 
+    def restore_by_hand(self) -> list[str]:
+        """Restores the best weights at the end of a ``fit`` that judges in Python. Returns the messages."""
+        self._restore()
+        found: _core.EarlyStoppingResult = {
+            "best": math.nan if self.best is None else self.best,
+            "best_epoch": self.best_epoch,
+            "stopped_epoch": self.stopped_epoch or -1,
+            "restored": self._best_weights is not None,
+        }
+        self._best_weights = None
+        return self.messages(found)
+
     def messages(self, result: _core.EarlyStoppingResult) -> list[str]:
         """The messages after a run, if ``verbose`` is set. Epochs are counted from 1, as in the progress."""
         lines = []
@@ -280,7 +328,7 @@ class EarlyStopping(Callback):
 def judged_by_the_core(stoppers: Sequence[EarlyStopping]) -> Iterator[None]:
     """Marks them as used by a fit, so that their hooks for loops of your own do nothing, and resets their state."""
     for stopper in stoppers:
-        stopper._judge, stopper._best_weights = None, None
+        stopper._judge, stopper._best_weights, stopper._directions = None, None, {}
         _FITS.begin(stopper)
     try:
         yield
@@ -289,17 +337,44 @@ def judged_by_the_core(stoppers: Sequence[EarlyStopping]) -> Iterator[None]:
             _FITS.end(stopper)
 
 
-def _logged(key: str, value: object) -> float:
+def logged(owner: str, key: str, value: object) -> float:
     """A value of logs as a float: any number, including NaN and infinities."""
     try:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        raise TypeError(f"EarlyStopping: logs[{key!r}] must be a number, got {describe(value)}") from None
+        raise TypeError(f"{owner}: logs[{key!r}] must be a number, got {describe(value)}") from None
+
+
+def unknown_monitor(owner: str, monitor: str, keys: Sequence[str]) -> ValueError:
+    """The error for a key that the logs of a run do not have."""
+    hint = did_you_mean(monitor, keys)
+    if monitor.startswith("val_") and not any(key.startswith("val_") for key in keys):
+        hint = "; give fit validation_data or validation_split"
+    return ValueError(f"{owner}: unknown monitor {monitor!r}; this run has: {', '.join(keys)}{hint}")
+
+
+# The last words of keys of which high values, or low ones, are good.
+_HIGH = ("acc", "accuracy", "auc", "f1", "fbeta", "precision", "recall", "score", "r2", "kappa", "specificity")
+_LOW = ("loss", "error", "mse", "mae", "rmse", "mape", "msle", "crossentropy", "deviance", "brier")
+
+
+def direction_of_added(owner: str, key: str) -> str:
+    """The better direction of a key that a callback adds to the logs, by its name.
+
+    Raises:
+        ValueError: If the name does not tell; the user must say it then.
+    """
+    word = key.removeprefix("val_").rpartition("_")[2].lower()
+    if word in _HIGH or word in _LOW:
+        return "max" if word in _HIGH else "min"
+    raise ValueError(f"{owner}: mode must be 'min' or 'max' for {key!r}, which no metric of the model has, got 'auto'")
 
 
 def directions_of(keys: Iterable[str], model: object = None) -> dict[str, str]:
     """The better direction of each key, "max" or "min", from the model's metrics or else from the name."""
-    known = {metric.name: metric.direction for metric in getattr(model, "metrics", None) or ()}
+    metrics = getattr(model, "metrics", None) or ()
+    named = {"": metrics} if not isinstance(metrics, Mapping) else {f"{name}_": few for name, few in metrics.items()}
+    known = {f"{prefix}{metric.name}": metric.direction for prefix, few in named.items() for metric in few}
     plain = {key: key.removeprefix("val_") for key in keys}
     high = ("acc", "accuracy")
     return {

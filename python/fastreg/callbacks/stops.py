@@ -1,4 +1,4 @@
-"""What ends runs from within C++: stop signals and time limits."""
+"""What ends runs from within C++: stop signals, time limits, and losses that are not finite."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastreg.internal.checks import POSITIVE, check_real, describe
 if TYPE_CHECKING:
     from fastreg.internal.trained_model import TrainedModel
 
-__all__ = ["StopSignal", "TimeLimit"]
+__all__ = ["StopSignal", "TerminateOnNaN", "TimeLimit"]
 
 
 class _Stop(Callback):
@@ -97,6 +97,26 @@ class TimeLimit(_Stop):
 
     def __repr__(self) -> str:
         return f"TimeLimit({self.seconds})"
+
+
+class TerminateOnNaN(Callback):
+    """Lets a run end without an error when the loss or a weight is no longer finite.
+
+    Without it ``fit`` raises DivergenceError. Either way the weights are then the last finite ones, those at the end of
+    the epoch before, or the best ones of :class:`EarlyStopping`. ``history.stopped_by`` is ``"diverged"``.
+
+    Attributes:
+        stopped_step: The step of the model's life in which it happened; None if it did not.
+
+    Example:
+        >>> from fastreg import callbacks
+        >>> guard = callbacks.TerminateOnNaN()
+        >>> guard.stopped_step is None
+        True
+    """
+
+    def __init__(self) -> None:
+        self.stopped_step: int | None = None
 
 
 _STOPS = {StopSignal: "set() ends the fits that have it", TimeLimit: "what can be set: seconds"}

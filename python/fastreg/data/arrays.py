@@ -203,24 +203,42 @@ def targets(value: object, loss: Loss, n_rows: int, n_outputs: int, name: str = 
         raise ValueError(f"{name}: must have as many rows as x, {n_rows}, got {got}")
     if loss.targets == "labels":
         return class_indices(array, loss, n_outputs, name)
-    if array.ndim == 1 and n_outputs == 1:
+    heads = loss.heads
+    n_targets, rest = divmod(n_outputs, heads)
+    if rest:
+        raise ValueError(f"{name}: {loss.key} needs {heads} outputs for each target, the network has {n_outputs}")
+    if array.ndim == 1 and n_targets == 1:
         array = array.reshape(-1, 1)
-    if array.shape != (n_rows, n_outputs):
-        hint = ""
+    if array.shape != (n_rows, n_targets):
+        hint = f"; there are {heads} outputs for each target" if heads > 1 else ""
         if loss.targets == "distribution" and array.size == n_rows:
             hint = "; labels go with sparse_categorical_crossentropy or through utils.to_categorical"
         raise ValueError(
-            f"{name}: {loss.key} with {n_outputs} outputs needs shape ({n_rows}, {n_outputs}), got {array.shape}{hint}"
+            f"{name}: {loss.key} with {n_outputs} outputs needs shape ({n_rows}, {n_targets}), got {array.shape}{hint}"
         )
     converted = to_float32(array, name)
-    if loss.targets != "values":
-        low, high = np.minimum.reduce(converted, axis=None), np.maximum.reduce(converted, axis=None)
-        if low < 0 or (loss.targets == "probabilities" and high > 1):
-            rule = "in [0, 1]" if loss.targets == "probabilities" else ">= 0"
-            bad = low if low < 0 else high
-            row = int(np.argwhere(converted == bad)[0][0])
-            raise ValueError(f"{name}: {loss.key} needs targets {rule}, got {float(bad)!r} in row {row}")
-    return converted
+    _check_range(converted, loss, name)
+    return converted if heads == 1 else np.tile(converted, (1, heads))
+
+
+def _check_range(y: Floats, loss: Loss, name: str) -> None:
+    """Raises ValueError for a target that the loss does not take."""
+    if loss.targets == "values" or y.size == 0:
+        return
+    if loss.targets == "signs":
+        good = (y == 1) | (y == (-1 if np.min(y) < 0 else 0))
+        if not good.all():
+            row = int(np.argmin(good.all(axis=1)))
+            bad = float(y[row][~good[row]][0])
+            raise ValueError(f"{name}: {loss.key} needs targets -1 and 1, or 0 and 1, got {bad!r} in row {row}")
+        return
+    low, high = np.minimum.reduce(y, axis=None), np.maximum.reduce(y, axis=None)
+    least = loss.least_target
+    if low < 0 or low < least or (loss.targets == "probabilities" and high > 1):
+        rule = "in [0, 1]" if loss.targets == "probabilities" else "> 0" if least > 0 else ">= 0"
+        bad = low if low < 0 or low < least else high
+        row = int(np.argwhere(y == bad)[0][0])
+        raise ValueError(f"{name}: {loss.key} needs targets {rule}, got {float(bad)!r} in row {row}")
 
 
 def class_indices(array: NDArray[Any], loss: Loss, n_outputs: int, name: str) -> Labels:
@@ -238,6 +256,8 @@ def class_indices(array: NDArray[Any], loss: Loss, n_outputs: int, name: str) ->
             row = int(np.argmin(whole))
             value = float(array[row])
             raise ValueError(f"{name}: {loss.key} needs whole numbers as labels, got {value!r} in row {row}")
+    if (counts := counted(array, loss)) is not None and not 0 <= getattr(loss, "ignore_class", 0) < n_outputs:
+        array = np.where(counts, array, 0)
     low, high = (array.min(), array.max()) if array.size else (0, -1)  # nothing is below 0 or too large
     if low < 0 or high >= n_outputs:
         bad = low if low < 0 else high
@@ -245,6 +265,15 @@ def class_indices(array: NDArray[Any], loss: Loss, n_outputs: int, name: str) ->
         raise ValueError(f"{name}: labels must be in [0, {n_outputs}) for {n_outputs} outputs, got {bad} in row {row}")
     # Always a copy: the core uses labels as indices into memory, so nobody else may change them during a fit.
     return np.array(array, dtype=np.int32, order="C")
+
+
+def counted(value: object, loss: Loss) -> NDArray[np.bool_] | None:
+    """Whether each row counts, by the label that the loss ignores; None if all rows do."""
+    ignored = getattr(loss, "ignore_class", None)
+    if ignored is None:
+        return None
+    counts: NDArray[np.bool_] = numeric(value, "y").reshape(-1) != ignored
+    return None if counts.all() else counts
 
 
 def class_labels(y: Floats | Labels, loss: Loss) -> NDArray[np.int64] | None:
@@ -256,6 +285,8 @@ def class_labels(y: Floats | Labels, loss: Loss) -> NDArray[np.int64] | None:
         return classes
     if loss.targets == "probabilities" and y.shape[1] == 1 and bool(np.all((y == 0) | (y == 1))):
         return y[:, 0].astype(np.int64)
+    if loss.targets == "signs" and y.shape[1] == 1:
+        return (y[:, 0] > 0).astype(np.int64)
     return None
 
 
@@ -276,10 +307,13 @@ def network_weights(value: object, info: Sequence[tuple[str, tuple[int, ...], bo
     return converted
 
 
-def sample_weights(value: object, n_rows: int, rows: Rows | None = None, name: str = "sample_weight") -> Floats | None:
+def sample_weights(
+    value: object, n_rows: int, rows: Rows | None = None, name: str = "sample_weight", absolute: bool = False
+) -> Floats | None:
     """Weights of the rows, (n,) or (n, 1), >= 0 and not all zero (over ``rows``, where given); None stays None.
 
-    Only their ratios count, so those that float32 may not reach are scaled by a power of two.
+    Only their ratios count, so those that float32 may not reach are scaled by a power of two; unless they are
+    ``absolute``, where all may be zero.
     """
     if value is None:
         return None
@@ -291,10 +325,30 @@ def sample_weights(value: object, n_rows: int, rows: Rows | None = None, name: s
     if np.min(array) < 0:
         row = int(np.argmin(array))
         raise ValueError(f"{name}: must be >= 0, got {float(array[row])!r} in row {row}")
+    if absolute:
+        return to_float32(array, name)
     weights = to_float32(_within_float32(array, rows), name)
     if not (weights if rows is None else weights[rows]).any():
         raise ValueError(f"{name}: must not be 0 for every row")
     return weights
+
+
+def weights_of_counted(
+    value: object,
+    n_rows: int,
+    y: object,
+    loss: Loss,
+    rows: Rows | None = None,
+    name: str = "sample_weight",
+    absolute: bool = False,
+) -> Floats | None:
+    """As :func:`sample_weights`, where rows whose label the loss ignores weigh 0. ``y`` are the targets as given."""
+    counts = counted(y, loss)
+    weights = None if value is None else sample_weights(value, n_rows, rows, name, absolute)
+    if counts is None:
+        return weights
+    kept = counts.astype(np.float32) if weights is None else np.where(counts, weights, 0)
+    return sample_weights(kept, n_rows, rows, f"{name} of the rows that ignore_class leaves", absolute)
 
 
 def _within_float32(weights: NDArray[Any], rows: Rows | None) -> NDArray[Any]:
@@ -314,7 +368,13 @@ def _within_float32(weights: NDArray[Any], rows: Rows | None) -> NDArray[Any]:
 
 
 def class_weights(
-    value: object, y: Floats | Labels, loss: Loss, n_outputs: int, weights: Floats | None, rows: Rows | None = None
+    value: object,
+    y: Floats | Labels,
+    loss: Loss,
+    n_outputs: int,
+    weights: Floats | None,
+    rows: Rows | None = None,
+    absolute: bool = False,
 ) -> Floats | None:
     """The weights of the rows, multiplied by the weights of their classes.
 
@@ -326,6 +386,7 @@ def class_weights(
         n_outputs: The number of outputs. One output means two classes.
         weights: The weights of the rows, or None.
         rows: The rows that "balanced" counts, or None for all.
+        absolute: Whether the weights count as they are, and not their ratios alone.
 
     Raises:
         ValueError: If the targets are no classes, or a label or weight is out of range.
@@ -349,9 +410,9 @@ def class_weights(
     else:
         counts = np.bincount(labels if rows is None else labels[rows], minlength=len(table))
         table = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
-    table = _within_float32(table, None)
+    table = table if absolute else _within_float32(table, None)
     combined = table[labels] if weights is None else table[labels] * weights
-    return sample_weights(combined, len(labels), rows, "sample_weight times class_weight")
+    return sample_weights(combined, len(labels), rows, "sample_weight times class_weight", absolute)
 
 
 def row_indices(value: object, n_rows: int, name: str) -> Rows | None:

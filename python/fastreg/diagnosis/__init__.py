@@ -1,7 +1,8 @@
 """Why a model is as good as it is: over- and under-fitting, curves over rows and parameters, importance of features.
 
 ``diagnose`` judges the history of a fit; ``learning_curve`` and ``validation_curve`` train models anew on the folds of
-a cross-validation; ``permutation_importance`` asks a trained model.
+a cross-validation; ``permutation_importance`` asks a trained model; ``find_learning_rate`` trains a copy with growing
+rates.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from fastreg.internal.lazy_names import lazy_names
 if TYPE_CHECKING:
     from fastreg.diagnosis.curves import Curve, learning_curve, validation_curve
     from fastreg.diagnosis.importance import Importance, permutation_importance
+    from fastreg.diagnosis.rates import RateRange, find_learning_rate
     from fastreg.diagnosis.verdicts import RISE, Diagnosis, diagnose
 
 __all__ = [
@@ -21,7 +23,9 @@ __all__ = [
     "Curve",
     "Diagnosis",
     "Importance",
+    "RateRange",
     "diagnose",
+    "find_learning_rate",
     "learning_curve",
     "permutation_importance",
     "validation_curve",
@@ -32,6 +36,7 @@ _HOMES = {
     for module, names in {
         "curves": ("Curve", "learning_curve", "validation_curve"),
         "importance": ("Importance", "permutation_importance"),
+        "rates": ("RateRange", "find_learning_rate"),
         "verdicts": ("RISE", "Diagnosis", "diagnose"),
     }.items()
     for name in names

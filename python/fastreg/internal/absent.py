@@ -10,7 +10,6 @@ from functools import cache
 from importlib import import_module
 
 _DENSE_ONLY = "networks are stacks of dense layers; a row of n features goes into Dense, so flatten other data first"
-_REGRESSION = "the losses for numbers are 'mean_squared_error' and, with outliers, 'huber'"
 _CLASSES = "the losses for classes are the cross-entropies: binary, categorical and sparse_categorical"
 _RECTIFIED = "'leaky_relu', 'elu', 'selu', 'gelu', 'silu' and 'mish' are of this kind"
 _BOUNDED = "'sigmoid', 'tanh', 'hard_sigmoid', 'hard_tanh' and 'softsign' are bounded"
@@ -31,18 +30,14 @@ _SAID: dict[str, dict[str, str]] = {
         "GlobalAvgPool1D GlobalAvgPool2D GlobalAvgPool3D AdaptiveAveragePooling1D AdaptiveAveragePooling2D "
         "AdaptiveAveragePooling3D AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D LSTM GRU SimpleRNN "
         "RNN LSTMCell GRUCell SimpleRNNCell StackedRNNCells Bidirectional TimeDistributed ConvLSTM1D ConvLSTM2D "
-        "ConvLSTM3D Embedding ReversibleEmbedding Attention AdditiveAttention MultiHeadAttention "
+        "ConvLSTM3D ReversibleEmbedding Attention AdditiveAttention MultiHeadAttention "
         "GroupedQueryAttention GroupQueryAttention EinsumDense Masking ZeroPadding1D ZeroPadding2D ZeroPadding3D "
         "Cropping1D Cropping2D Cropping3D UpSampling1D UpSampling2D UpSampling3D RepeatVector Conv1d Conv2d Conv3d "
         "MaxPool1d MaxPool2d MaxPool3d AvgPool1d AvgPool2d TransformerEncoderLayer Transformer",
-        "arrange the features in NumPy before fit: numpy.reshape(x, (len(x), -1)) makes rows of anything": "Flatten "
-        "Reshape Permute Unflatten",
-        _JOINS: "Subtract Average Maximum Minimum Dot subtract average maximum minimum dot Bilinear",
-        "Add()([a, b]), Multiply()([a, b]) and Concatenate()([a, b]) are the layers": "add multiply concatenate",
+        "arrange the features in NumPy before fit; Reshape and Flatten change shapes alone": "Permute Unflatten",
+        _JOINS: "Bilinear",
         "only built-in layers are supported": "Lambda Wrapper TFSMLayer FlaxLayer JaxLayer TorchModuleWrapper "
         "InputSpec",
-        "scale features before fit with (x - mean) / std of the training rows; in a search preprocess='standard' does "
-        "it for each fold. BatchNormalization normalises within a batch, which is another thing": "Normalization",
         "BatchNormalization, LayerNormalization, RMSNormalization and UnitNormalization are there": "GroupNorm "
         "GroupNormalization SpectralNormalization InstanceNormalization WeightNormalization LayerNorm RMSNorm "
         "InstanceNorm1d",
@@ -54,8 +49,8 @@ _SAID: dict[str, dict[str, str]] = {
         "LogSoftmax LogSigmoid Hardtanh Hardswish Hardsigmoid Hardshrink Softshrink Tanhshrink ReLU6",
         "ReLU(threshold=) is one": "ThresholdedReLU",
         _RECTIFIED: "GLU RReLU",
-        "encode tables before fit; `fastreg tune` does it for a CSV or Parquet file": "CategoryEncoding Discretization "
-        "Hashing HashedCrossing StringLookup IntegerLookup TextVectorization Rescaling FeatureSpace",
+        "encode tables before fit; `fastreg tune` does it for a CSV or Parquet file": "Hashing HashedCrossing "
+        "TextVectorization FeatureSpace",
         "images are prepared before fit": "Resizing CenterCrop RandomCrop RandomFlip RandomTranslation RandomRotation "
         "RandomZoom RandomContrast RandomBrightness RandomHeight RandomWidth RandomShear RandomSharpness "
         "RandomSaturation RandomHue RandomGrayscale RandomColorJitter RandomColorDegeneration RandomPosterization "
@@ -74,17 +69,23 @@ _SAID: dict[str, dict[str, str]] = {
         "'exponential' is its name here, as in Keras": "exp",
     },
     "loss": {
-        _REGRESSION + "; the metric 'mean_absolute_error' watches absolute errors": "MeanAbsoluteError mae "
-        "l1 L1Loss SmoothL1Loss absolute_error mad median_absolute_error",
-        _REGRESSION: "LogCosh MeanAbsolutePercentageError MeanSquaredLogarithmicError mape msle CosineSimilarity "
-        "Poisson Tversky pinball quantile PoissonNLLLoss GaussianNLLLoss rmse root_mean_squared_error "
-        "squared_log_error tweedie gamma",
+        "'mean_absolute_error' is its name here, as in Keras": "l1 L1Loss absolute_error mad",
+        "'mean_absolute_error' and 'huber' are the robust ones": "median_absolute_error SmoothL1Loss",
+        "'mean_squared_error' has the same minimum": "rmse root_mean_squared_error",
+        "'mean_squared_logarithmic_error' is its name here, as in Keras": "squared_log_error",
+        "'poisson' is its name here, as in Keras; Tweedie(1.0) is the deviance": "PoissonNLLLoss",
+        "GaussianNLL is its name here": "GaussianNLLLoss",
+        "Tweedie(2.0) is its deviance": "gamma",
         "'huber' is its name here, as in Keras": "HuberLoss",
         "'mean_squared_error' is its name here, as in Keras": "MSELoss squared_error l2 l2_loss",
-        _CLASSES: "Hinge SquaredHinge CategoricalHinge KLDivergence BinaryFocalCrossentropy "
-        "CategoricalFocalCrossentropy Dice CTC Circle CategoricalGeneralizedCrossEntropy kld kl_divergence "
-        "kullback_leibler_divergence focal NLLLoss KLDivLoss CrossEntropyLoss cross_entropy crossentropy log_loss "
-        "logloss BCELoss BCEWithLogitsLoss MultiMarginLoss softmax_cross_entropy deviance perceptron",
+        "it is for images": "Tversky Dice tversky dice",
+        "it is for sequences": "CTC ctc CTCLoss",
+        "it is for pairs of rows; a row's loss depends on no other row here": "Circle circle TripletMarginLoss "
+        "ContrastiveLoss",
+        "'categorical_hinge' is there": "MultiMarginLoss perceptron",
+        "'kl_divergence' is its name here, as in Keras": "KLDivLoss",
+        _CLASSES: "focal NLLLoss CrossEntropyLoss cross_entropy crossentropy log_loss logloss BCELoss "
+        "BCEWithLogitsLoss softmax_cross_entropy deviance",
     },
     "metric": {
         "it is for images; compute it from predict's outputs": "MeanIoU IoU BinaryIoU OneHotIoU OneHotMeanIoU",
@@ -115,14 +116,8 @@ _SAID: dict[str, dict[str, str]] = {
         "L1, L2 and L1L2 are there": "OrthogonalRegularizer orthogonal elastic_net elasticnet weight_decay activity",
     },
     "callback": {
-        _SUBCLASS + ": call self.model.save there": "ModelCheckpoint BackupAndRestore SwapEMAWeights",
-        _SUBCLASS + ": set self.model.learning_rate there, or give the optimizer one of fastreg.schedules": (
-            "ReduceLROnPlateau LearningRateScheduler"
-        ),
-        _SUBCLASS: "LambdaCallback RemoteMonitor OrbaxCheckpoint CallbackList",
-        "fit's history has the values of all epochs; " + _SUBCLASS: "TensorBoard CSVLogger",
-        "a run that diverges raises DivergenceError by itself": "TerminateOnNaN",
-        "fit(verbose=1) shows progress, fit(verbose=2) a line for each epoch": "ProgbarLogger",
+        _SUBCLASS: "RemoteMonitor OrbaxCheckpoint",
+        "JSONLogger is its name here": "JSONLLogger JsonLogger",
     },
     "schedule": {
         "LinearWarmup is its name here": "WarmUp",
@@ -169,13 +164,13 @@ _SAID: dict[str, dict[str, str]] = {
     "member": {
         "weights have their paths, [weight.path for weight in model.weights]": "get_weight_paths",
         "fit with batch_size=None makes one step of all rows; fastreg.ops has the parts of a loop of your own": (
-            "train_on_batch train_step make_train_function compute_loss compute_metrics"
+            "train_step make_train_function compute_loss compute_metrics"
         ),
-        "evaluate(x, y) scores any number of rows": "test_on_batch test_step make_test_function",
-        "predict(x) takes any number of rows; freeze() makes what serves single ones fast": "predict_on_batch "
-        "predict_step make_predict_function call predict_proba predict_classes",
+        "evaluate(x, y) scores any number of rows": "test_step make_test_function",
+        "predict(x) takes any number of rows; freeze() makes what serves single ones fast": "predict_step "
+        "make_predict_function call predict_proba predict_classes",
         "save(path) writes the model": "to_yaml export get_build_config build_from_config",
-        "fit returns the history": "metrics_names reset_metrics get_metrics_result",
+        "fit returns the history": "get_metrics_result",
         "copy.deepcopy(model) makes a copy": "clone",
         "input_names and output_names tell what there is": "inputs outputs input output",
         "summary() shows the shapes": "input_shape output_shape",

@@ -28,12 +28,13 @@ class Range:
     def __init__(self, words: str, low: float = -math.inf, high: float = math.inf, ends: str = "[]") -> None:
         self.words, self.low, self.high = words, low, high
         self.low_is_inside, self.high_is_inside = ends[0] == "[", ends[1] == "]"
-
-    def holds(self, value: Any) -> bool:
-        """Whether a number is inside; NaN is not."""
-        above = self.low < value or (self.low_is_inside and value == self.low)
-        below = value < self.high or (self.high_is_inside and value == self.high)
-        return bool(above and below)
+        # Whether a number is inside; NaN is not.
+        self.holds: Callable[[Any], bool] = {
+            "[]": lambda value: low <= value <= high,
+            "[)": lambda value: low <= value < high,
+            "(]": lambda value: low < value <= high,
+            "()": lambda value: low < value < high,
+        }[ends]
 
 
 FINITE = Range("be finite")
@@ -86,6 +87,8 @@ def check_real(owner: str, name: str, value: object, rule: Rule) -> float:
         raise ValueError(f"{owner}: {name} must be finite in float32, got {describe(value)}") from None
     if not math.isfinite(number) or not test(number):
         raise ValueError(f"{owner}: {name} must {words}, got {number!r}")
+    if number == 0.0:
+        return number
     if abs(number) > _LARGEST:
         raise ValueError(f"{owner}: {name} must be finite in float32, got {number!r}")
     # The core computes in float32, where 1e-60 is 0 and 0.999999999 is 1.

@@ -203,6 +203,7 @@ class Registry(Generic[T]):
         loaded = [*(cls for cls in names.values() if not isinstance(cls, str)), *internal]
         self._types: dict[str, type[T]] = {cls.__name__: cls for cls in loaded}
         self._later, self._load = tuple(later), load
+        self._made: dict[str, T] = {}  # by the names that were given
         class_names = [cls if isinstance(cls, str) else cls.__name__ for cls in names.values()]
         self._lower = dict(zip(map(str.lower, class_names), class_names, strict=True))
         self._lower |= dict(zip(names, class_names, strict=True))
@@ -227,15 +228,20 @@ class Registry(Generic[T]):
             self.check_built_in(where, value)
             return value
         if isinstance(value, str):
-            found = self._type_of(self._lower.get(value.lower(), ""))
-            if found is None:
-                known, guess = ", ".join(self.known), unknown_name(self.kind, value, self.known)
-                raise ValueError(f"{where}: unknown {self.kind} {value!r}; known: {known}{guess}")
-            return found()
+            return self._made.get(value) or self._make(where, value)
         if isinstance(value, Mapping):
             return self.from_config(where, value)
         hint = f"; write {value.__name__}(...)" if isinstance(value, type) else ""
         raise TypeError(f"{where}: expected {self._one} or the name of one, got {describe(value)}{hint}")
+
+    def _make(self, where: str, name: str) -> T:
+        """The description of a name. It is kept, because descriptions do not change."""
+        found = self._type_of(self._lower.get(name.lower(), ""))
+        if found is None:
+            known, guess = ", ".join(self.known), unknown_name(self.kind, name, self.known)
+            raise ValueError(f"{where}: unknown {self.kind} {name!r}; known: {known}{guess}")
+        made = self._made[name] = found()
+        return made
 
     def check_built_in(self, where: str, value: T) -> None:
         """Raises TypeError for an instance of a class that is not registered, which the core does not know."""

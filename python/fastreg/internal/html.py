@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 
-__all__ = ["history_html", "table"]
+__all__ = ["escape", "history_html", "table"]
 
 # A longer history shows its first and last epochs.
 _MOST_EPOCHS = 20
+
+
+def escape(text: str) -> str:
+    """Plain text as HTML. Python's module is large, so it is loaded only where something is shown in a notebook."""
+    from html import escape as standard
+
+    return standard(text)
 
 
 def history_html(history: Mapping[str, Sequence[float]], epochs: Sequence[int], stopped_by: str) -> str:

@@ -29,6 +29,15 @@ _FLOAT32 = _Kind("None or 'float32'", lambda v: v is None or str(getattr(v, "__n
 _NONE = (None,)
 
 _MODEL: dict[str, dict[str, tuple[object, ...]]] = {
+    "Discretization": {"sparse": (False,), "dtype": _FLOAT32},
+    "StringLookup": {"sparse": (False,), "encoding": ("utf-8",), "idf_weights": _NONE, "salt": _NONE},
+    "IntegerLookup": {
+        "sparse": (False,),
+        "vocabulary_dtype": ("int64", "int32"),
+        "idf_weights": _NONE,
+        "salt": _NONE,
+        "oov_method": ("floormod",),
+    },
     "Sequential": {"trainable": (True,)},
     "Model": {"trainable": (True,)},
     "compile": {
@@ -37,14 +46,9 @@ _MODEL: dict[str, dict[str, tuple[object, ...]]] = {
         "jit_compile": ("auto", True, False, None),
         "auto_scale_loss": (True, False),
     },
-    "fit": {
-        "steps_per_epoch": _NONE,
-        "validation_steps": _NONE,
-        "validation_batch_size": _ROWS,
-        "validation_freq": (1,),
-    },
-    "evaluate": {"steps": _NONE, "callbacks": (None, [])},
-    "predict": {"steps": _NONE, "callbacks": (None, [])},
+    "fit": {},
+    "evaluate": {},
+    "predict": {},
     "summary": {
         "line_length": _NONE,
         "positions": _NONE,
@@ -73,11 +77,7 @@ _MODEL: dict[str, dict[str, tuple[object, ...]]] = {
 # An argument that is a field of a class is not idle for that class, even if it is listed for the kind.
 _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
     "Layer": {"dtype": _FLOAT32, "autocast": (True, False), "activity_regularizer": _NONE},
-    "Loss": {
-        "reduction": ("sum_over_batch_size", "mean_with_sample_weight", "mean", "auto"),
-        "name": _NAME,
-        "dtype": _FLOAT32,
-    },
+    "Loss": {"dtype": _FLOAT32},
     "Metric": {"dtype": _FLOAT32},
     "Optimizer": {"loss_scale_factor": _NONE},
     "LearningRateSchedule": {"name": _NAME},
@@ -108,15 +108,6 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
         "input_length": _ROWS,
     },
     "CategoryEncoding": {"sparse": (False,)},
-    "Discretization": {"sparse": (False,)},
-    "StringLookup": {"sparse": (False,), "encoding": ("utf-8",), "idf_weights": _NONE, "salt": _NONE},
-    "IntegerLookup": {
-        "sparse": (False,),
-        "vocabulary_dtype": ("int64", "int32"),
-        "idf_weights": _NONE,
-        "salt": _NONE,
-        "oov_method": ("floormod",),
-    },
     "Input": {
         "sparse": (None, False),
         "ragged": (None, False),
@@ -125,9 +116,6 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
         "input_tensor": _NONE,
         "optional": (False,),
     },
-    "BinaryCrossentropy": {"axis": (-1, 1), "label_smoothing": (0, 0.0)},
-    "CategoricalCrossentropy": {"axis": (-1, 1), "label_smoothing": (0, 0.0)},
-    "SparseCategoricalCrossentropy": {"axis": (-1, 1), "ignore_class": _NONE},
     "AUC": {
         "num_thresholds": _ROWS,
         "summation_method": ("interpolation", "minoring", "majoring"),
@@ -188,23 +176,6 @@ if TYPE_CHECKING:
         sparse: InitVar[bool] = False
 
     @dataclass(frozen=True, kw_only=True)
-    class StringLookupArguments(EncodingArguments):
-        """Arguments of Keras's string lookup."""
-
-        encoding: InitVar[str] = "utf-8"
-        idf_weights: InitVar[None] = None
-        salt: InitVar[None] = None
-
-    @dataclass(frozen=True, kw_only=True)
-    class IntegerLookupArguments(EncodingArguments):
-        """Arguments of Keras's integer lookup."""
-
-        vocabulary_dtype: InitVar[str] = "int64"
-        idf_weights: InitVar[None] = None
-        salt: InitVar[None] = None
-        oov_method: InitVar[str] = "floormod"
-
-    @dataclass(frozen=True, kw_only=True)
     class NormalizationArguments(LayerArguments):
         """Arguments of Keras's normalization."""
 
@@ -242,23 +213,7 @@ if TYPE_CHECKING:
     class LossArguments:
         """Arguments of Keras's loss."""
 
-        reduction: InitVar[str] = "sum_over_batch_size"
-        name: InitVar[str | None] = None
         dtype: InitVar[object] = None
-
-    @dataclass(frozen=True, kw_only=True)
-    class CrossentropyArguments(LossArguments):
-        """Arguments of Keras's crossentropy."""
-
-        axis: InitVar[int] = -1
-        label_smoothing: InitVar[float] = 0.0
-
-    @dataclass(frozen=True, kw_only=True)
-    class SparseCrossentropyArguments(LossArguments):
-        """Arguments of Keras's sparse crossentropy."""
-
-        axis: InitVar[int] = -1
-        ignore_class: InitVar[None] = None
 
     @dataclass(frozen=True, kw_only=True)
     class MetricArguments:
@@ -306,10 +261,10 @@ if TYPE_CHECKING:
 
         name: InitVar[str | None] = None
 else:
-    EmbeddingArguments = EncodingArguments = StringLookupArguments = IntegerLookupArguments = object
+    EmbeddingArguments = EncodingArguments = object
     LayerArguments = DenseArguments = NormalizationArguments = InputArguments = object
     BatchNormalizationArguments = PReLUArguments = object
-    LossArguments = CrossentropyArguments = SparseCrossentropyArguments = object
+    LossArguments = object
     MetricArguments = AxisArguments = LabelArguments = AtThresholdArguments = AUCArguments = object
     OptimizerArguments = object
     ScheduleArguments = object
@@ -320,14 +275,10 @@ _INSTEAD = {
     "kernel_constraint": "use kernel_regularizer, or limit the weights in a callback, by set_weights",
     "bias_constraint": "use bias_regularizer, or limit the weights in a callback, by set_weights",
     "dtype": "everything computes in float32",
-    "label_smoothing": "smooth the targets yourself: y * (1 - s) + s / classes",
-    "ignore_class": "give the rows of that class sample_weight 0",
-    "reduction": "the loss is the mean over rows",
     "thresholds": "areas are exact, without thresholds",
     "label_weights": "multi_label=True gives all columns the same weight",
     "batch_shape": "give shape, without the rows of a batch",
     "trainable": "model.trainable can be set",
-    "steps_per_epoch": "an epoch is every row once",
     "overwrite": "save replaces the file; ask os.path.exists before",
 }
 
@@ -339,6 +290,11 @@ def refuse_requests(call: str, arguments: Mapping[str, object]) -> None:
         if name not in known:
             raise TypeError(f"{call}() got an unexpected keyword argument {name!r}")
         _refuse(call, name, value, known[name])
+
+
+def has_request(call: str, name: str) -> bool:
+    """Whether a call accepts an argument of Keras of this name at its idle value."""
+    return name in _MODEL[call]
 
 
 def _refuse(owner: str, name: str, value: object, idle: tuple[object, ...]) -> None:

@@ -68,3 +68,6 @@ class TrainedModel(Protocol):
 
     def save(self, path: Any, /) -> None:
         """Writes the model to a file."""
+
+    def save_weights(self, filepath: Any, /) -> None:
+        """Writes the weights to a file."""

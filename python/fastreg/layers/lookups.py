@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastreg.internal.checks import AT_LEAST_ONE, NON_NEGATIVE, check_bool, check_choice, check_int, describe
-from fastreg.internal.keras_arguments import takes_keras_arguments
+from fastreg.internal.keras_arguments import refuse_requests
 from fastreg.internal.layer_base import Symbol
 from fastreg.internal.prepared import encoded, plain_numbers
 
@@ -207,7 +207,6 @@ class _Lookup(Outside):
         return np.zeros(words.shape, np.int64)
 
 
-@takes_keras_arguments
 class StringLookup(_Lookup):
     """Numbers of words: 0 for those that are not in the vocabulary, then 1, 2, ... in the order of the vocabulary.
 
@@ -255,7 +254,7 @@ class StringLookup(_Lookup):
         name: str | None = None,
         **keras: Any,
     ) -> None:
-        _refuse("StringLookup", keras, idf_weights)
+        refuse_requests("StringLookup", {"idf_weights": idf_weights, **keras})
         if num_oov_indices not in (0, 1):
             raise ValueError(f"StringLookup: num_oov_indices must be 0 or 1, got {describe(num_oov_indices)}")
         super().__init__(
@@ -263,7 +262,6 @@ class StringLookup(_Lookup):
         )
 
 
-@takes_keras_arguments
 class IntegerLookup(_Lookup):
     """Numbers of integers of any size: 0 for those that are not in the vocabulary, then 1, 2, ... in its order.
 
@@ -309,7 +307,7 @@ class IntegerLookup(_Lookup):
         name: str | None = None,
         **keras: Any,
     ) -> None:
-        _refuse("IntegerLookup", keras, idf_weights)
+        refuse_requests("IntegerLookup", {"idf_weights": idf_weights, **keras})
         check_choice("IntegerLookup", "vocabulary_dtype", vocabulary_dtype, ("int64", "int32"))
         super().__init__(
             max_tokens, num_oov_indices, mask_token, oov_token, vocabulary, invert, output_mode, pad_to_max_tokens, name
@@ -319,7 +317,6 @@ class IntegerLookup(_Lookup):
         return np.zeros(words.shape, np.int64) if self.num_oov_indices < 2 else words % self.num_oov_indices
 
 
-@takes_keras_arguments
 class Discretization(Outside):
     """Numbers of the intervals that measurements are in: 0 below the first boundary, 1 from it on, and so on.
 
@@ -351,7 +348,7 @@ class Discretization(Outside):
         name: str | None = None,
         **keras: Any,
     ) -> None:
-        _refuse("Discretization", keras, None)
+        refuse_requests("Discretization", keras)
         if (bin_boundaries is None) == (num_bins is None):
             raise ValueError("Discretization: one of bin_boundaries and num_bins must be given")
         self.num_bins = None if num_bins is None else check_int("Discretization", "num_bins", num_bins, AT_LEAST_ONE)
@@ -394,10 +391,3 @@ class Discretization(Outside):
             "output_mode": self.output_mode,
             "name": self.name,
         }
-
-
-def _refuse(owner: str, keras: dict[str, Any], idf_weights: object) -> None:
-    if idf_weights is not None:
-        raise ValueError(f"{owner}: idf_weights is not supported and must be None, got {describe(idf_weights)}")
-    if keras:
-        raise TypeError(f"{owner}() got an unexpected keyword argument {next(iter(keras))!r}")

@@ -27,9 +27,9 @@ __all__ = [
     "inputs_of",
     "only_if_single",
     "outputs_of",
+    "row_weights",
     "shape_of",
     "targets_of",
-    "weights_of",
 ]
 
 
@@ -162,6 +162,27 @@ def weights_of(core: CoreModel, value: object, prefix: str = "") -> list[Given]:
     if isinstance(value, Mapping) and count > 1:
         value = {name: value.get(name) for name in names} | dict(value)
     return _taken_apart(value, names, argument)
+
+
+def row_weights(
+    core: CoreModel,
+    value: object,
+    y: Sequence[Given],
+    n_rows: int,
+    rows: arrays.Rows | None,
+    prefix: str = "",
+    absolute: bool = False,
+) -> list[arrays.Floats | None]:
+    """The weights of the rows for each output, in the form that the core reads; None for an output without weights.
+
+    Rows whose label the loss of an output ignores weigh 0; ``y`` are the targets as given. Weights count by their
+    ratios alone, unless they are ``absolute``.
+    """
+    given = weights_of(core, value, prefix)
+    return [
+        arrays.weights_of_counted(part.value, n_rows, target.value, loss, rows, part.label, absolute)
+        for part, target, loss in zip(given, y, core.require_losses("fit"), strict=True)
+    ]
 
 
 def only_if_single(core: CoreModel, class_weight: object) -> None:

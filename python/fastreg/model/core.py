@@ -28,7 +28,7 @@ from fastreg.metrics.base import FunctionMetric, Metric
 from fastreg.model import adapted, graphs
 from fastreg.model.graphs import Graph, index_limits, layer_names
 from fastreg.model.nested import Nested, Sharing
-from fastreg.model.outputs import by_output, check_weights, log_keys, resolved
+from fastreg.model.outputs import Report, by_output, check_weights, log_keys, resolved
 from fastreg.optimizers import LearningRate, Optimizer
 from fastreg.schedules.base import RunLength
 from fastreg.utils.seeds import draw_seed
@@ -72,6 +72,7 @@ class CoreModel(Sharing):
             a tuple of those of each, with None for an input that was not such a frame.
         spreads_known: Whether the warning about the spreads of the features is no longer needed.
         run_length: The length of the last run, which turns a schedule in epochs into one in steps; None before a fit.
+        last_epoch: What ends a running fit after the current epoch; None outside of one.
         fit_lock: Is held during a fit. Other calls do not wait for it, but raise an error.
     """
 
@@ -99,10 +100,11 @@ class CoreModel(Sharing):
         self.feature_names: Any = None
         self.spreads_known = False
         self.run_length: RunLength | None = None
+        self.last_epoch: _core.StopSignal | None = None
         self._make_locks()
 
     def _make_locks(self) -> None:
-        self.fit_lock = Lock()
+        self.fit_lock, self._report = Lock(), Report()
         self._making = Lock()  # is held while the network or the trainer is created
 
     # Layers and weights.
@@ -292,6 +294,8 @@ class CoreModel(Sharing):
             missing = ", ".join(repr(name) for name, one in zip(names, given, strict=True) if one is None)
             raise ValueError(f"compile: loss must be given for every output, but is missing for {missing}")
         chosen_losses = () if loss is None else tuple(losses.get(one, "compile: loss") for one in given)
+        for one in chosen_losses:
+            one.check_fit("compile: loss")
         weights = check_weights(loss_weights, names)
         entries, weighted = (
             tuple(_metrics.listed(one, argument) for one in by_output(argument, value, names))
@@ -331,11 +335,15 @@ class CoreModel(Sharing):
 
     def metric_functions(self) -> list[Callable[..., float]]:
         """The functions of Python among the metrics, in the order of their numbers in the description."""
-        return [one.value for found in self.resolved_metrics() for one in found if isinstance(one, FunctionMetric)]
+        return self._reported(self.known_shape())[1]
 
     def log_keys(self, shape: Shape | None = None) -> dict[str, str]:
-        """The keys of evaluated values in the order of the core, each with the better direction, "min" or "max"."""
-        return log_keys(self.output_names if self.output_count > 1 else [""], self.resolved_metrics(shape))
+        """The keys of values in the order of the core, each with the better direction. The dict must not be changed."""
+        return self._reported(self.known_shape() if shape is None else shape)[0]
+
+    def _reported(self, shape: Shape) -> tuple[dict[str, str], list[Callable[..., float]]]:
+        of = (self.layers, self.losses, self.metrics, self.weighted_metrics)
+        return self._report.of(shape, of, self.output_names if self.output_count > 1 else [""], self.resolved_metrics)
 
     def trainer_for(self, shape: Shape | None) -> _core.Trainer:
         """The trainer. It is created if it does not exist, and so is the network if the shape of a row is given."""
@@ -464,8 +472,8 @@ class CoreModel(Sharing):
             RuntimeError: Within a callback, or while another thread fits the model.
         """
         self.require_idle("pickle")
-        state = self.__dict__ | {"network": None, "trainer": None}
-        del state["fit_lock"], state["_making"]
+        state = self.__dict__ | {"network": None, "trainer": None, "last_epoch": None}
+        del state["fit_lock"], state["_making"], state["_report"]
         if self.network is not None:
             state["network"] = self.network.get_weights()
         if self.trainer is not None:
@@ -479,7 +487,7 @@ class CoreModel(Sharing):
         state.setdefault("input_shape", None if features is None else (features,))
         # Pickles of earlier versions have no such members.
         state = {"weighted_metrics": (), "run_length": None, "version": 0, "seen": {}} | state
-        self.__dict__.update(state, network=None, trainer=None)
+        self.__dict__.update(state, network=None, trainer=None, last_epoch=None)
         self.index_limits = index_limits(self.layers, self.graph)
         self._make_locks()
         if weights is not None:

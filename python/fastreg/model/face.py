@@ -26,6 +26,7 @@ from fastreg.optimizers import LearningRate
 __all__ = ["Face"]
 
 _F = TypeVar("_F", bound="Face")
+_set = object.__setattr__
 
 
 class Face(Structure):
@@ -49,11 +50,11 @@ class Face(Structure):
     if not TYPE_CHECKING:  # otherwise a type checker would allow every attribute
 
         def __setattr__(self, name: str, value: object) -> None:
-            if name[:1] != "_" and name not in FREE:
+            if name not in FREE and name[:1] != "_":
                 core = vars(self).get("_core")  # a derived class may set attributes before there is a core
                 has_weights = core is not None and core.network is not None
                 value = checked_assignment(self, self._owner, name, value, has_weights)
-            object.__setattr__(self, name, value)
+            _set(self, name, value)
 
         def __delattr__(self, name: str) -> None:
             check_deletion(self, self._owner, name)
@@ -71,6 +72,17 @@ class Face(Structure):
     @name.setter
     def name(self, value: str) -> None:
         self._core.name = value
+
+    @property
+    def stop_training(self) -> bool:
+        """Whether the running fit ends after the current epoch. A callback or another thread can set it."""
+        return bool(self.__dict__.get("stop_training", False))
+
+    @stop_training.setter
+    def stop_training(self, value: bool) -> None:
+        self.__dict__["stop_training"] = value
+        if value and (signal := self._core.last_epoch) is not None:
+            signal.set()
 
     @property
     def seed(self) -> int:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from fastreg import _core
 from fastreg.callbacks.base import Callback
-from fastreg.callbacks.early_stopping import EarlyStopping, judged_by_the_core
+from fastreg.callbacks.early_stopping import judged_by_the_core
 from fastreg.callbacks.history import History
 from fastreg.callbacks.stops import StopSignal, TimeLimit
 from fastreg.data import arrays
 from fastreg.internal.checks import AT_LEAST_ONE, FRACTION, check_bool, check_int, check_real, check_verbosity, describe
 from fastreg.internal.layer_base import Shape
-from fastreg.internal.progress import Progress, say
+from fastreg.internal.progress import Progress
 from fastreg.model.adapted import require_statistics
 from fastreg.model.arguments import (
     Given,
@@ -34,15 +34,16 @@ from fastreg.model.arguments import (
     inputs_of,
     only_if_single,
     outputs_of,
+    row_weights,
     shape_of,
     targets_of,
-    weights_of,
 )
 from fastreg.model.core import CoreModel
-from fastreg.model.given_callbacks import BUILT_IN, checked_list, overrides
+from fastreg.model.given_callbacks import checked_list
 from fastreg.model.graphs import chain
+from fastreg.model.rows import first_rows, row_count
+from fastreg.model.run import Rates, Run
 from fastreg.model.spreads import meets_dense, warn_of_spreads
-from fastreg.optimizers import Optimizer
 from fastreg.schedules.base import RunLength
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ if TYPE_CHECKING:
 # Seconds between calls into Python, if only the progress needs them.
 _PROGRESS_INTERVAL = 0.1
 
-# The number of steps whose learning rates are evaluated at a time, at least those of an epoch.
-_RATES_BLOCK = 1 << 16
+# What a run without EarlyStopping enters in place of judged_by_the_core.
+_NO_STOPPERS = nullcontext()
 
 
 def check_verbose(owner: str, value: object) -> int:
@@ -62,6 +63,30 @@ def check_verbose(owner: str, value: object) -> int:
     if isinstance(value, str) and value == "auto":
         return 1
     return check_verbosity(owner, value, ("be 0, 1 or 2", lambda v: v in (0, 1, 2)))
+
+
+class _Settings(NamedTuple):
+    """The checked arguments of ``fit`` that are no data.
+
+    Attributes:
+        batch: The rows of a batch; 0 for all.
+        first: The first epoch.
+        last: The epoch after the last one.
+        shown: How much is shown.
+        shuffle: Whether rows are shuffled.
+        items: The callbacks.
+        steps: The steps of an epoch; 0 where the rows decide.
+        validation: The arguments of the :class:`ValidationPlan` as they were given.
+    """
+
+    batch: int
+    first: int
+    last: int
+    shown: int
+    shuffle: bool
+    items: list[Callback]
+    steps: int
+    validation: tuple[object, object, object]
 
 
 def fit(
@@ -80,6 +105,10 @@ def fit(
     class_weight: object,
     sample_weight: object,
     initial_epoch: object,
+    steps_per_epoch: object,
+    validation_steps: object,
+    validation_batch_size: object,
+    validation_freq: object,
     rows: object,
     validation_rows: object,
 ) -> History:
@@ -87,12 +116,17 @@ def fit(
     begun = time.monotonic()
     core.require_layers("fit")
     core.require_losses("fit")
-    batch = 0 if batch_size is None else check_int("fit", "batch_size", batch_size, AT_LEAST_ONE)
     last = check_int("fit", "epochs", epochs, AT_LEAST_ONE)
-    first = check_int("fit", "initial_epoch", initial_epoch, (f"be in [0, {last}]", lambda v: 0 <= v <= last))
-    shown = check_verbose("fit", verbose)
-    shuffled = check_bool("fit", "shuffle", shuffle)
-    items = checked_list(callbacks)
+    settings = _Settings(
+        0 if batch_size is None else check_int("fit", "batch_size", batch_size, AT_LEAST_ONE),
+        check_int("fit", "initial_epoch", initial_epoch, (f"be in [0, {last}]", lambda v: 0 <= v <= last)),
+        last,
+        check_verbose("fit", verbose),
+        check_bool("fit", "shuffle", shuffle),
+        checked_list(callbacks),
+        0 if steps_per_epoch is None else check_int("fit", "steps_per_epoch", steps_per_epoch, AT_LEAST_ONE),
+        (validation_steps, validation_batch_size, validation_freq),
+    )
     fraction = check_real("fit", "validation_split", validation_split, FRACTION)
     if (fraction > 0) + (validation_data is not None) + (validation_rows is not None) > 1:
         raise ValueError("fit: give validation_data or validation_split or validation_rows, not several")
@@ -100,46 +134,104 @@ def fit(
     given = _Given(inputs, y, sample_weight, class_weight, rows, validation_rows)
     names = checked_input_names(inputs, core.feature_names)
     shape = shape_of(core, inputs)
-    data, validation = _data_of_fit(core, given, shape, names, last - first, fraction, validation_data)
-
+    passes = last - settings.first
+    data, validation = _data_of_fit(core, given, shape, names, passes, fraction, validation_data)
     _warn_once(core, data, shape, names)
-    features = data["x"] if len(inputs) == 1 else data["x"][0]
-    n_rows = len(features) if data["rows"] is None else len(data["rows"])
-    keys, directions = log_keys(core, shape, validation is not None)
-    stoppers = [item for item in items if isinstance(item, EarlyStopping)]
-    configs = [stopper.core_config(keys, directions) for stopper in stoppers]
+    return _trained(core, model, settings, data, validation, shape, names, begun)
 
+
+def _trained(
+    core: CoreModel,
+    model: TrainedModel,
+    settings: _Settings,
+    data: _core.Data,
+    validation: _core.Data | None,
+    shape: Shape,
+    names: Any,
+    begun: float,
+) -> History:
+    """Runs the core on converted data. ``begun`` is when ``fit`` was called, for time limits."""
+    last, shown, items, each = settings.last, settings.shown, settings.items, settings.steps
+    n_rows = row_count(data)
+    batch = min(settings.batch, n_rows) or n_rows
+    plan = ValidationPlan.of(*settings.validation, batch, validation)
+    keys, directions = log_keys(core, shape, validation is not None)
     core.share()
     trainer = core.trainer_for(shape)
     require_statistics(core)
-    steps = trainer.steps_of_epoch(n_rows, batch)
+    steps = each or trainer.steps_of_epoch(n_rows, batch)
+    run = Run(core, model, trainer, items, keys, directions, last)
+    first = run.restored(settings.first)
     core.run_length = RunLength(steps, steps * last, trainer.step - steps * first)
-    run = _Run(model, trainer, items, keys, first, last)
     model.stop_training, model.history = False, run.history
-    with judged_by_the_core(stoppers), _named(core, trainer, names):
-        run.begin({"epochs": last, "steps": steps, "verbose": shown})
+    judged = judged_by_the_core(run.stoppers) if run.stoppers else _NO_STOPPERS
+    with judged, _named(core, trainer, names), run.stoppable():
+        run.begin(first, {"epochs": last, "steps": steps, "verbose": shown})
+        last = first if run.ended else last
         # Only now: a callback may have set the rate before the first epoch.
-        rates = _Rates(core.require_optimizer("fit"), trainer.step, steps, steps * (last - first), core.run_length)
-        run.progress = progress = Progress(shown, first, last, n_rows) if shown and first < last else None
+        rates = Rates(core.require_optimizer("fit"), trainer.step, steps, steps * (last - first), core.run_length)
+        done = each * batch if each else n_rows
+        run.progress = progress = Progress(shown, first, last, done) if shown and first < last else None
         result = trainer.fit(
             data,
-            validation,
-            batch_size=min(batch, n_rows),
+            plan.data,
+            batch_size=batch,
             epochs=last - first,
-            shuffle=shuffled,
+            shuffle=settings.shuffle,
             rates=rates(0, 0),
             on_rates=rates,
-            early_stopping=configs,
+            early_stopping=run.configs,
             stop_signals=[item._signal for item in items if isinstance(item, StopSignal)],
             time_limit=_seconds_left(items, begun),
-            on_epoch=run.on_epoch if progress is not None or run.listens else None,
+            on_epoch=run.on_epoch if progress is not None or run.own else None,
             on_poll=run.on_poll if progress is not None and progress.live else None,
+            interval=0.0 if run.own or shown == 2 else _PROGRESS_INTERVAL,
+            steps_per_epoch=each,
+            validated=plan.epochs(first, last),
+            last_epoch=core.last_epoch,
+            on_batch=run.on_batch if run.in_batches else None,
+            on_validation=run.validation(plan.data, plan.batch),
             metric_functions=core.metric_functions(),
-            interval=0.0 if run.listens or shown == 2 else _PROGRESS_INTERVAL,
         )
         core.weights_changed()
-        run.end(result, stoppers)
+        run.end(result, plan.epochs(first, last))
     return run.history
+
+
+class ValidationPlan(NamedTuple):
+    """After which epochs a run is validated, and on what.
+
+    Attributes:
+        data: The rows; None without validation.
+        batch: The rows of a batch, for the hooks of callbacks.
+        every: After every how many epochs, or after which epochs, counted from 1.
+    """
+
+    data: _core.Data | None
+    batch: int
+    every: int | frozenset[int]
+
+    @staticmethod
+    def of(steps: object, batch_size: object, freq: object, batch: int, data: _core.Data | None) -> ValidationPlan:
+        """The plan for arguments of ``fit``; ``batch`` is the size of its own batches."""
+        size = batch if batch_size is None else check_int("fit", "validation_batch_size", batch_size, AT_LEAST_ONE)
+        if steps is not None:
+            count = check_int("fit", "validation_steps", steps, AT_LEAST_ONE)
+            if data is None:
+                raise ValueError("fit: validation_steps needs validation_data, validation_split or validation_rows")
+            data = first_rows(data, count * size)
+        if isinstance(freq, (list, tuple, set, frozenset, range)):
+            after = frozenset(check_int("fit", "validation_freq", epoch, AT_LEAST_ONE) for epoch in freq)
+            return ValidationPlan(data, size, after)
+        return ValidationPlan(data, size, check_int("fit", "validation_freq", freq, AT_LEAST_ONE))
+
+    def epochs(self, first: int, last: int) -> NDArray[np.uint8] | None:
+        """For each epoch of a run, whether it is followed by a validation; None if all are."""
+        if self.every == 1 or self.data is None or first == last:
+            return None
+        every = self.every
+        hits = [n % every == 0 if isinstance(every, int) else n in every for n in range(first + 1, last + 1)]
+        return np.array(hits, dtype=np.uint8)
 
 
 @contextmanager
@@ -198,7 +290,8 @@ def _data_of_fit(
     only_if_single(model, given.class_weight)
     x = features_of(model, given.x, passes, shape)
     n, outputs = len(x[0]), model.output_shapes(shape)
-    targets = targets_of(model, outputs_of(model, given.y, n), n, outputs)
+    given_y = outputs_of(model, given.y, n)
+    targets = targets_of(model, given_y, n, outputs)
     rows = arrays.row_indices(given.rows, n, "rows")
     held_out, validation = arrays.row_indices(given.validation_rows, n, "validation_rows"), None
     if fraction:
@@ -207,12 +300,11 @@ def _data_of_fit(
         rows, held_out = arrays.split(n, fraction, model.seed, first, rows)
     elif held_out is not None and rows is None:
         rows = arrays.other_rows(n, held_out)
-    given_weights = weights_of(model, given.sample_weight)
     if held_out is not None:
         # Weights of the caller's hold for both sides, weights of classes for training only.
-        weights = [arrays.sample_weights(part.value, n, held_out, part.label) for part in given_weights]
+        weights = row_weights(model, given.sample_weight, given_y, n, held_out)
         validation = data_of(x, targets, weights, held_out)
-    weights = [arrays.sample_weights(part.value, n, rows, part.label) for part in given_weights]
+    weights = row_weights(model, given.sample_weight, given_y, n, rows)
     if given.class_weight is not None:
         width = math.prod(outputs[0])
         weights = [arrays.class_weights(given.class_weight, targets[0], losses[0], width, weights[0], rows)]
@@ -242,112 +334,21 @@ def labelled_data(
     prefix: str = "",
     passes: int = 1,
     rows: object = None,
+    absolute: bool = False,
 ) -> _core.Data:
-    """Data, or some rows of it, that are scored ``passes`` times. ``prefix`` is put before arguments in messages."""
+    """Data, or some rows of it, that are scored ``passes`` times. ``prefix`` is put before arguments in messages.
+
+    Weights count by their ratios alone, unless they are ``absolute``.
+    """
     losses = model.require_losses("fit")
     only_if_single(model, class_weight)
     values = features_of(model, x, passes, shape)
     n, outputs = len(values[0]), model.output_shapes(shape)
-    targets = targets_of(model, outputs_of(model, y, n, f"{prefix}y"), n, outputs)
+    given_y = outputs_of(model, y, n, f"{prefix}y")
+    targets = targets_of(model, given_y, n, outputs)
     chosen = arrays.row_indices(rows, n, "rows")
-    given_weights = weights_of(model, sample_weight, prefix)
-    weights = [arrays.sample_weights(part.value, n, chosen, part.label) for part in given_weights]
+    weights = row_weights(model, sample_weight, given_y, n, chosen, prefix, absolute)
     if class_weight is not None:
-        weights = [arrays.class_weights(class_weight, targets[0], losses[0], math.prod(outputs[0]), weights[0], chosen)]
+        count = math.prod(outputs[0])
+        weights = [arrays.class_weights(class_weight, targets[0], losses[0], count, weights[0], chosen, absolute)]
     return data_of(values, targets, weights, chosen)
-
-
-class _Rates:
-    """The learning rates of a run, one block of epochs at a time, so that a run that stops early computes no others."""
-
-    def __init__(self, optimizer: Optimizer, start: int, steps: int, total: int, run: RunLength | None) -> None:
-        self.optimizer, self.start, self.total, self.run = optimizer, start, total, run
-        self.block = max(1, _RATES_BLOCK // steps) * steps
-
-    def __call__(self, first: int, least: int) -> NDArray[np.float64]:
-        """Those of steps ``first``, ... of the run, ``least`` at least unless it ends before; one if all are equal."""
-        return self.optimizer.rates(self.start + first, min(max(self.block, least), self.total - first), self.run)
-
-
-class _Run:
-    """A run: passes epochs to the progress and to callbacks, and interprets the result."""
-
-    def __init__(
-        self, model: TrainedModel, trainer: _core.Trainer, items: list[Callback], keys: list[str], first: int, last: int
-    ) -> None:
-        self.model, self.items, self.keys = model, items, keys
-        self.first, self.last = first, last
-        # The core counts epochs over the model's life, a run from initial_epoch.
-        self.offset = trainer.epoch - first
-        self.own = [item for item in items if overrides(item, "on_epoch_begin", "on_epoch_end")]
-        # Any callback of the user's may set stop_training at any time.
-        self.listens = bool(self.own) or any(type(item) not in BUILT_IN for item in items)
-        self.history = next((item for item in items if isinstance(item, History)), None) or History()
-        self.history.history, self.history.epoch, self.history.stopped_by = {}, [], ""
-        self.progress: Progress | None = None
-
-    def begin(self, params: dict[str, int]) -> None:
-        for item in (self.history, *self.items):
-            item.set_model(self.model)
-            item.set_params(params)
-        for item in self.items:
-            item.on_train_begin({})
-        for item in self.own if self.first < self.last else ():
-            item.on_epoch_begin(self.first, {})
-
-    def on_epoch(self, core_epoch: int, values: list[float], last: bool) -> bool:
-        """An epoch ended; ``last`` if no other follows. Whether to stop."""
-        epoch = core_epoch - self.offset
-        logs = dict(zip(self.keys, values, strict=True))
-        if self.progress is not None:
-            self.progress.epoch_ended(epoch, logs)
-        if self.own:
-            self.history.epoch.append(epoch)
-            for key, value in logs.items():
-                self.history.history.setdefault(key, []).append(value)
-            for item in self.own:
-                item.on_epoch_end(epoch, logs)
-            if not (last or self.model.stop_training or epoch + 1 == self.last):
-                for item in self.own:
-                    item.on_epoch_begin(epoch + 1, {})
-        return bool(self.model.stop_training)
-
-    def on_poll(self, core_epoch: int, step: int, steps: int, loss: float) -> None:
-        if self.progress is not None:
-            self.progress.within_epoch(core_epoch - self.offset, step, steps, loss)
-
-    def end(self, result: _core.FitResult, stoppers: list[EarlyStopping]) -> None:
-        """Fills the history and callbacks, and raises the exception of the run, if there is one."""
-        logs = result["logs"]
-        self.history.history = {key: logs[:, i].tolist() for i, key in enumerate(self.keys)}
-        self.history.stopped_by = result["stopped_by"]
-        self.history.epoch = list(range(self.first, self.first + len(logs)))
-        last_logs: dict[str, float] = {key: values[-1] for key, values in self.history.history.items() if values}
-        messages: list[str] = []
-        for stopper, found in zip(stoppers, result["early_stopping"], strict=True):
-            stopper.take_result(found, self.offset)
-            messages += stopper.messages(found)
-        if self.progress is not None:
-            self.progress.run_ended(self.first + len(logs) - 1 if len(logs) else -1, last_logs)
-        for message in messages:
-            say(message)
-        if result["exception"] is not None:
-            raise result["exception"]
-        if result["diverged"] is not None:
-            raise _divergence(result["diverged"], self.offset)
-        for item in self.items:
-            item.on_train_end(last_logs)
-
-
-def _divergence(where: Mapping[str, float], offset: int) -> _core.DivergenceError:
-    step, epoch, rate, loss = int(where["step"]), int(where["epoch"]) - offset, where["rate"], where["loss"]
-    cause = f"the loss became {loss:g}" if not abs(loss) < float("inf") else "a weight is no longer finite"
-    error = _core.DivergenceError(
-        f"fit: training diverged at step {step}, epoch {epoch + 1}: {cause} at learning rate {rate:g} (loss {loss:g}). "
-        f"The last finite weights are kept. Try a smaller learning rate, {rate / 10:g} say, or inputs scaled to mean 0 "
-        "and variance 1"
-    )
-    details: dict[str, Any] = {"step": step, "epoch": epoch, "learning_rate": rate, "loss": loss}
-    for name, value in details.items():
-        setattr(error, name, value)
-    return error

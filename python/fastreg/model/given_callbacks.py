@@ -1,45 +1,65 @@
-"""The callbacks that a fit is given: which are allowed, and which of them C++ cannot do by itself."""
+"""The callbacks that a call is given: which are allowed, and which of them C++ cannot do by itself."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
-from fastreg.callbacks.base import Callback
+from fastreg.callbacks.base import Callback, overrides
 from fastreg.callbacks.early_stopping import EarlyStopping
-from fastreg.callbacks.history import History
-from fastreg.callbacks.stops import StopSignal, TimeLimit
+from fastreg.callbacks.lists import CallbackList
 from fastreg.internal.checks import describe
 
-# What C++ does by itself: a fit with nothing else need not enter Python.
-BUILT_IN = (EarlyStopping, History, StopSignal, TimeLimit)
-
-# Keras's hooks that have no moment here.
-_BATCH_HOOKS = tuple(
-    f"on_{phase}_{moment}"
-    for phase in ("batch", "train_batch", "test_batch", "predict_batch", "test", "predict")
-    for moment in ("begin", "end")
-)
+__all__ = ["adds_keys", "checked_list", "has_hook", "warn_of_patience"]
 
 
-def checked_list(value: Any) -> list[Callback]:
-    """The callbacks of ``fit(callbacks=...)``. Other objects and methods that are never called raise an error."""
+def checked_list(value: Any, call: str = "fit") -> list[Callback]:
+    """The callbacks of an argument ``callbacks``. Other objects raise TypeError."""
     if value is None:
         return []
+    if isinstance(value, CallbackList):
+        value = value.callbacks
     items = [value] if isinstance(value, Callback) else list(value) if hasattr(value, "__iter__") else None
     if items is None:
-        raise TypeError(f"fit: callbacks must be a list of callbacks, got {describe(value)}")
+        raise TypeError(f"{call}: callbacks must be a list of callbacks, got {describe(value)}")
+    found: list[Callback] = []
     for item in items:
         if not isinstance(item, Callback):
             hint = "; did you forget the parentheses?" if isinstance(item, type) else ""
-            raise TypeError(f"fit: callbacks must be instances of callbacks.Callback, got {describe(item)}{hint}")
-        for hook in _BATCH_HOOKS:
-            if hasattr(item, hook):
-                who = type(item).__name__
-                raise ValueError(f"fit: callback {who} has {hook}, which is never called: callbacks act between epochs")
-    return items
+            raise TypeError(f"{call}: callbacks must be instances of callbacks.Callback, got {describe(item)}{hint}")
+        found += checked_list(item, call) if isinstance(item, CallbackList) else [item]
+    return found
 
 
-def overrides(callback: Callback, *hooks: str) -> bool:
-    """Whether a callback has a hook that is not one of fastreg's own, by its class or put on the instance."""
-    known = [getattr(kind, hook) for kind in (Callback, EarlyStopping) for hook in hooks]
-    return any(getattr(getattr(callback, hook), "__func__", None) not in known for hook in hooks)
+def has_hook(item: Callback, *hooks: str) -> bool:
+    """Whether a callback has a hook that is not one of those that early stopping has for loops of one's own."""
+    own = [getattr(EarlyStopping, hook) for hook in hooks]
+    return overrides(item, *hooks) and not (
+        isinstance(item, EarlyStopping)
+        and all(getattr(getattr(item, hook), "__func__", None) is one for hook, one in zip(hooks, own, strict=True))
+    )
+
+
+def adds_keys(item: Callback) -> bool:
+    """Whether a callback may add keys to the logs that no one knows beforehand: not those of fastreg."""
+    ours = type(item).__module__.startswith("fastreg.callbacks.") and type(item).__name__ != "LambdaCallback"
+    return has_hook(item, "on_epoch_end") and not ours
+
+
+def warn_of_patience(items: Sequence[Callback]) -> None:
+    """Warns if early stopping ends the run before the learning rate is reduced by the same value."""
+    for stopper in (item for item in items if isinstance(item, EarlyStopping)):
+        for item in items:
+            if (
+                type(item).__name__ == "ReduceLROnPlateau"
+                and getattr(item, "monitor", None) == stopper.monitor
+                and stopper.patience <= getattr(item, "patience", -1)
+            ):
+                warnings.warn(
+                    f"fit: EarlyStopping waits for {stopper.patience} epochs of {stopper.monitor!r} and "
+                    f"ReduceLROnPlateau for {item.patience}, so the run ends before the rate is reduced; give "  # type: ignore[attr-defined]
+                    "EarlyStopping the larger patience",
+                    UserWarning,
+                    stacklevel=5,
+                )

@@ -7,7 +7,8 @@ splits arguments by input and output, and ``files.py`` reads and writes files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, cast, overload
 
 from numpy.typing import ArrayLike
@@ -21,8 +22,11 @@ from fastreg.internal.progress import format_values, say
 from fastreg.metrics import Metric
 from fastreg.model import files, fitting
 from fastreg.model.arguments import checked_input_names, features_of, inputs_of
+from fastreg.model.batches import Batches
 from fastreg.model.core import CoreModel
-from fastreg.model.face import Face
+from fastreg.model.given_callbacks import checked_list
+from fastreg.model.hooks import BATCH, predicted, scored
+from fastreg.model.rows import first_rows
 from fastreg.model.tracing import traced
 from fastreg.model.views import BoundOptimizer, FixedList
 from fastreg.optimizers import Optimizer
@@ -33,7 +37,7 @@ __all__ = ["History", "Model"]
 Arrays = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
 
 
-class Model(Face):
+class Model(Batches):
     """A network whose layers are connected in any way without cycles, with one or several inputs and outputs.
 
     Layers are called on values: on an ``Input``, or on the output of other layers. ``Model`` takes the layers between
@@ -142,6 +146,10 @@ class Model(Face):
         class_weight: Mapping[Any, float] | str | None = None,
         sample_weight: Arrays | None = None,
         initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | Collection[int] = 1,
         *,
         rows: ArrayLike | None = None,
         validation_rows: ArrayLike | None = None,
@@ -176,6 +184,15 @@ class Model(Face):
                 weighted mean over the epoch, and weighted metrics are weighted, too. With several outputs an array
                 applies to all of them; a list has an array or None for each; a dict by their names may leave out some.
             initial_epoch: The number that the first epoch has in callbacks and history, in [0, ``epochs``].
+            steps_per_epoch: The number of batches of an epoch, >= 1. The next epoch goes on where it ended, and a new
+                order is drawn whenever all rows have had their turn. None means every row once.
+            validation_steps: The number of batches to validate on, >= 1: the first rows of the validation data. None
+                means all rows.
+            validation_batch_size: The rows of such a batch, >= 1, and of those that hooks of callbacks see; None means
+                ``batch_size``. Results depend on it only through ``validation_steps``.
+            validation_freq: 1 validates after every epoch, n after every n-th; a list has the epochs, counted from 1,
+                after which to validate. An epoch without validation has no values of it in the history and in logs,
+                and early stopping by such a value does not count it.
             rows: Indices of the rows of x, y and ``sample_weight`` to train on, in any order; a row that occurs twice
                 counts twice. The others are not trained on, but they are checked, too. Nothing is copied, so that many
                 fits can share one x. None means all rows except ``validation_rows``. ``validation_split`` splits the
@@ -214,6 +231,10 @@ class Model(Face):
                 class_weight=class_weight,
                 sample_weight=sample_weight,
                 initial_epoch=initial_epoch,
+                steps_per_epoch=steps_per_epoch,
+                validation_steps=validation_steps,
+                validation_batch_size=validation_batch_size,
+                validation_freq=validation_freq,
                 rows=rows,
                 validation_rows=validation_rows,
             )
@@ -228,6 +249,8 @@ class Model(Face):
         batch_size: int | None = None,
         verbose: int | str = 1,
         sample_weight: Arrays | None = None,
+        steps: int | None = None,
+        callbacks: Callback | Iterable[Callback] | None = None,
         *,
         return_dict: Literal[True],
         class_weight: Mapping[Any, float] | str | None = None,
@@ -242,6 +265,8 @@ class Model(Face):
         batch_size: int | None = None,
         verbose: int | str = 1,
         sample_weight: Arrays | None = None,
+        steps: int | None = None,
+        callbacks: Callback | Iterable[Callback] | None = None,
         return_dict: bool = False,
         *,
         class_weight: Mapping[Any, float] | str | None = None,
@@ -255,6 +280,8 @@ class Model(Face):
         batch_size: int | None = None,
         verbose: int | str = 1,
         sample_weight: Arrays | None = None,
+        steps: int | None = None,
+        callbacks: Callback | Iterable[Callback] | None = None,
         return_dict: bool = False,
         *,
         class_weight: Mapping[Any, float] | str | None = None,
@@ -266,9 +293,12 @@ class Model(Face):
         Args:
             x: Rows of features. The columns of a frame must have the same names as in ``fit``.
             y: Targets, as for ``fit``.
-            batch_size: Has no effect and is accepted because Keras has it; the core chooses its own blocks of rows.
+            batch_size: The rows of a batch, for ``steps`` and for hooks of callbacks; None means 32. Results do not
+                depend on it otherwise; the core chooses its own blocks of rows.
             verbose: 1 writes the values to standard error, 0 does not.
             sample_weight: As for ``fit``.
+            steps: The number of batches to score, >= 1: the first rows. None means all rows.
+            callbacks: Callbacks, of which the ``on_test_...`` hooks are called.
             return_dict: Whether to return a dict by key.
             class_weight: As for ``fit``.
             rows: Indices of the rows to score, as for ``fit``; None is all.
@@ -285,29 +315,48 @@ class Model(Face):
         refuse_requests("evaluate", keras)
         self._core.require_network("evaluate")
         self._core.require_losses("evaluate")
-        check_batch_size("evaluate", batch_size)
+        items, size = checked_list(callbacks, "evaluate"), checked_batch_size("evaluate", batch_size)
         shown, as_dict = fitting.check_verbose("evaluate", verbose), check_bool("evaluate", "return_dict", return_dict)
         core = self._core
         parts = inputs_of(core, x)
         checked_input_names(parts, core.feature_names)
         data = fitting.labelled_data(core, parts, y, sample_weight, class_weight, core.known_shape(), rows=rows)
-        values = core.trainer_for(None).evaluate(data, core.metric_functions())
-        named = dict(zip(core.log_keys(), values, strict=True))
-        if shown:
-            say(format_values(named))
-        return named if as_dict else values if len(values) > 1 else values[0]
+        if steps is not None:
+            data = first_rows(data, check_int("evaluate", "steps", steps, AT_LEAST_ONE) * size)
+        trainer, functions = core.trainer_for(None), core.metric_functions()
+        if items:
+            self._begin(items)
+            evaluate = partial(trainer.evaluate, metric_functions=functions)
+            values = scored(evaluate, data, list(core.log_keys()), size, items)
+        else:
+            values = trainer.evaluate(data, functions)
+        if shown or as_dict:
+            named = dict(zip(core.log_keys(), values, strict=True))
+            if shown:
+                say(format_values(named))
+            if as_dict:
+                return named
+        return values if len(values) > 1 else values[0]
 
     def predict(
-        self, x: Arrays, batch_size: int | None = None, verbose: int | str = 0, **keras: object
+        self,
+        x: Arrays,
+        batch_size: int | None = None,
+        verbose: int | str = 0,
+        steps: int | None = None,
+        callbacks: Callback | Iterable[Callback] | None = None,
+        **keras: object,
     ) -> Any:
         """Computes the outputs for rows of features in inference mode. They are float32, (n, units).
 
         Args:
             x: Rows of features, (n, features), finite. The columns of a frame must have the same names as in ``fit``.
                 With several inputs it is a list with an array or frame for each, or a dict by their names.
-            batch_size: Has no effect and is accepted because Keras has it; rows do not depend on each other, and the
-                core chooses its own blocks of rows.
+            batch_size: The rows of a batch, for ``steps`` and for hooks of callbacks; None means 32. Results do not
+                depend on it otherwise; the core chooses its own blocks of rows.
             verbose: Has no effect and is accepted because Keras has it; nothing is shown.
+            steps: The number of batches to predict, >= 1: the first rows. None means all rows.
+            callbacks: Callbacks, of which the ``on_predict_...`` hooks are called.
             **keras: Keras's other arguments, accepted only at values that change nothing.
 
         Returns:
@@ -319,15 +368,31 @@ class Model(Face):
         refuse_requests("predict", keras)
         core = self._core
         network = core.require_network("predict")
-        check_batch_size("predict", batch_size)
+        items, size = checked_list(callbacks, "predict"), checked_batch_size("predict", batch_size)
         fitting.check_verbose("predict", verbose)
         parts = inputs_of(core, x)
         checked_input_names(parts, core.feature_names)
         features = features_of(core, parts)
-        outputs = core.shaped(network.predict(features[0] if len(features) == 1 else features))
-        if core.graph is None or core.graph.output_form != "dict":
-            return outputs
-        return dict(zip(core.output_names, [outputs] if len(core.output_names) == 1 else outputs, strict=True))
+        n = len(features[0])
+        if steps is not None:
+            n = min(n, check_int("predict", "steps", steps, AT_LEAST_ONE) * size)
+        in_form = core.graph is not None and core.graph.output_form == "dict"
+
+        def outputs_of_rows(begin: int, end: int) -> Any:
+            given = [array if (begin, end) == (0, len(array)) else array[begin:end] for array in features]
+            outputs = core.shaped(network.predict(given[0] if len(given) == 1 else given))
+            if not in_form:
+                return outputs
+            return dict(zip(core.output_names, [outputs] if len(core.output_names) == 1 else outputs, strict=True))
+
+        self._begin(items)
+        return predicted(outputs_of_rows, n, size, items) if items else outputs_of_rows(0, n)
+
+    def _begin(self, items: Sequence[Callback]) -> None:
+        """Gives callbacks the model, unless a fit has given them one."""
+        for item in items:
+            item.set_model(self)
+            item.set_params({})
 
     def freeze(self) -> _core.Predictor:
         """Makes a :class:`fastreg.Predictor` with the current weights, which serves predictions fastest.
@@ -414,6 +479,6 @@ class Model(Face):
         lists = [FixedList(one, "model.metrics", "model.compile sets the metrics") for one in found]
         return dict(zip(self._core.output_names, lists, strict=True)) if len(lists) > 1 else lists[0]
 
-def check_batch_size(call: str, value: object) -> None:
-    if value is not None:
-        check_int(call, "batch_size", value, AT_LEAST_ONE)
+def checked_batch_size(call: str, value: object) -> int:
+    """The rows of a batch; 32 for None, as in Keras."""
+    return BATCH if value is None else check_int(call, "batch_size", value, AT_LEAST_ONE)

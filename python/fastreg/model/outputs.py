@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from operator import is_
+from typing import Any
 
 from fastreg import metrics as _metrics
 from fastreg.internal.checks import NON_NEGATIVE, check_real, describe
 from fastreg.losses import Loss
-from fastreg.metrics import Metric
+from fastreg.metrics.base import FunctionMetric, Metric
 
-__all__ = ["by_output", "check_weights", "log_keys", "resolved"]
+__all__ = ["Report", "by_output", "check_weights", "log_keys", "resolved"]
 
 
 def by_output(argument: str, value: object, names: Sequence[str]) -> list[object]:
@@ -106,3 +108,35 @@ def _resolved_once(
 ) -> tuple[Metric, ...]:
     """The metrics of an output. They are remembered, because every evaluation asks for them."""
     return tuple(_metrics.resolve(entries, loss, n_outputs, weighted))
+
+
+class Report:
+    """The keys of a model's logs and its metrics that are functions of Python, which every fit and evaluation asks for.
+
+    They are remembered, with what they depend on.
+    """
+
+    def __init__(self) -> None:
+        self._known: tuple[object, tuple[object, ...], tuple[dict[str, str], list[Any]]] | None = None
+
+    def of(
+        self,
+        shape: object,
+        settings: tuple[object, ...],
+        names: Sequence[str],
+        resolve: Callable[[Any], Sequence[Sequence[Metric]]],
+    ) -> tuple[dict[str, str], list[Any]]:
+        """The keys and the functions.
+
+        Args:
+            shape: The shape of a row.
+            settings: What else they depend on; objects that are replaced and not changed.
+            names: The names of the outputs.
+            resolve: Returns the metrics of each output for a shape.
+        """
+        known = self._known
+        if known is None or known[0] != shape or not all(map(is_, known[1], settings)):
+            found = resolve(shape)
+            functions = [one.value for listed in found for one in listed if isinstance(one, FunctionMetric)]
+            self._known = known = (shape, settings, (log_keys(names, found), functions))
+        return known[2]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastreg.callbacks.base import Callback
 from fastreg.callbacks.history import History
 from fastreg.data import arrays
 from fastreg.data.frames import checked_names
@@ -16,7 +17,7 @@ from fastreg.internal.keras_arguments import refuse_requests
 from fastreg.internal.layer_base import Part, check_shape
 from fastreg.model import fitting
 from fastreg.model.core import CoreModel
-from fastreg.model.model import Model, check_batch_size
+from fastreg.model.model import Model, checked_batch_size
 from fastreg.model.views import BoundLayer
 
 if TYPE_CHECKING:
@@ -104,24 +105,33 @@ class Sequential(Model):
         self._core.build(check_shape("build", "input_shape", input_shape))
 
     def predict(  # type: ignore[override]
-        self, x: ArrayLike, batch_size: int | None = None, verbose: int | str = 0, **keras: object
+        self,
+        x: ArrayLike,
+        batch_size: int | None = None,
+        verbose: int | str = 0,
+        steps: int | None = None,
+        callbacks: Callback | Iterable[Callback] | None = None,
+        **keras: object,
     ) -> NDArray[np.float32]:
         """Computes the outputs for rows of features in inference mode. They are float32, (n, units).
 
         Args:
             x: Rows of features, (n, features), finite. The columns of a frame must have the same names as in ``fit``.
-            batch_size: Has no effect and is accepted because Keras has it; rows do not depend on each other, and the
-                core chooses its own blocks of rows.
+            batch_size: The rows of a batch, for ``steps`` and for hooks of callbacks; None means 32. Results do not
+                depend on it otherwise; the core chooses its own blocks of rows.
             verbose: Has no effect and is accepted because Keras has it; nothing is shown.
+            steps: The number of batches to predict, >= 1: the first rows. None means all rows.
+            callbacks: Callbacks, of which the ``on_predict_...`` hooks are called.
             **keras: Keras's other arguments, accepted only at values that change nothing.
 
         Raises:
             ValueError: If the model is not built, or for bad data.
         """
-        if keras:
-            refuse_requests("predict", keras)
+        if steps is not None or callbacks is not None or keras:
+            outputs: NDArray[np.float32] = super().predict(x, batch_size, verbose, steps, callbacks, **keras)
+            return outputs
         network = self._core.require_network("predict")
-        check_batch_size("predict", batch_size)
+        checked_batch_size("predict", batch_size)
         fitting.check_verbose("predict", verbose)
         if type(x) is not np.ndarray:
             checked_names(x, self._core.feature_names)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from html import escape
 
 import numpy as np
 
@@ -38,7 +37,7 @@ def summary_html(model: CoreModel) -> str:
     header, *rows = summary_rows(model)
     counts = ", ".join(f"{label.lower()} {n:,}" for label, n, _ in totals(model))
     state = "" if model.built else " (not built)"
-    caption = f"<b>{escape(model.owner)} {escape(repr(model.name))}</b>{state}, parameters: {counts}"
+    caption = f"<b>{html.escape(model.owner)} {html.escape(repr(model.name))}</b>{state}, parameters: {counts}"
     return html.table(header, rows, caption, numbers={2})
 
 

@@ -95,14 +95,14 @@ class UpdateOptions(Description):
 
     def __repr__(self) -> str:
         ordered = sorted(fields(self), key=lambda field: field.kw_only and (_PLACES.get(field.name, 0) + 1))
-        usual = _USUAL | {"name": _usual_name(self)}
+        usual = _USUAL | {"name": self.name and _usual_name(self)}  # older pickles have no name
         shown = [name for field in ordered if (name := field.name) not in usual or getattr(self, name) != usual[name]]
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
     def to_config(self) -> dict[str, Any]:
         """The JSON form. Options that do nothing are not in it, except clipping: files are as they ever were."""
         config = super().to_config()
-        usual = _USUAL | {"name": _usual_name(self)}
+        usual = _USUAL | {"name": self.name and _usual_name(self)}  # older pickles have no name
         for name in set(config) - set(_CLIPS):
             if name in usual and config[name] == usual[name]:
                 del config[name]

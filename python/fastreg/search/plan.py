@@ -28,6 +28,7 @@ from fastreg.internal.whole_files import FilePath, path_text
 from fastreg.search.folds import dry_run
 from fastreg.search.folds.building import fold_seed, is_estimator, make_model
 from fastreg.search.folds.evaluation import Context
+from fastreg.search.folds.model_fingerprint import differing, same
 from fastreg.search.folds.scoring import Scoring
 from fastreg.search.found.results import Trial
 from fastreg.search.journal import Journal, recorded_seed
@@ -267,12 +268,13 @@ def check_models(plan: Plan, path: FilePath, records: list[dict[str, Any]]) -> N
         error: Exception | None = None
         try:
             model, arguments = make_model(plan.context.build, params, fold_seed(plan.seed, number, 0))
-            given = plan.context.fingerprint_of(model, arguments)
+            given = plan.context.fingerprint_of(model, arguments) or ""
         except Exception as raised:
             error, given = raised, f"an error ({type(raised).__name__}: {raised})"
-        if given != recorded:
+        if error is not None or not same(given, recorded):
+            parts = "" if error is not None else differing(given, recorded)
             raise ValueError(
                 f"journal: {name} has scores of trial {number}, of another model than build now gives for "
-                f"its parameters {params}: its fingerprint is {recorded}, build gives {given}; undo the change of "
-                "build, or begin a new journal"
+                f"its parameters {params}{f', with other {parts}' if parts else ''}: its fingerprint is {recorded}, "
+                f"build gives {given}; undo the change of build, or begin a new journal"
             ) from error

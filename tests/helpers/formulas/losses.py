@@ -7,51 +7,23 @@ from typing import ClassVar
 
 import numpy as np
 
-from formulas import Formula, class_name
+from formulas import class_name
 from formulas.activations import sigmoid, softmax
+from formulas.further_losses import FURTHER_LOSSES
+from formulas.loss_base import CLIP_HIGH, CLIP_LOW, Loss, divisor_of_shares, one_hot, smoothed, weighted_mean
 
-# Probabilities are clipped in float32 arithmetic; 1 - 1e-7 is not a float32 number, so its neighbour counts.
-CLIP_LOW = float(np.float32(1e-7))
-CLIP_HIGH = float(np.float32(1.0) - np.float32(1e-7))
-# A row's sum of outputs that is smaller in size is replaced by this before the row is divided by it.
-SMALLEST_SUM = float(np.float32(1e-30))
-
-
-def weighted_mean(values, r=None):
-    """0 where no row has a weight."""
-    return float(np.average(values, weights=r)) if r is None or np.any(r) else 0.0
-
-
-def one_hot(labels, n_classes):
-    return np.eye(n_classes)[np.asarray(labels).reshape(-1)]
-
-
-def divisor_of_shares(y):
-    """The sums of the rows (n, 1), which make shares of outputs that no softmax has made."""
-    total = y.sum(axis=1, keepdims=True)
-    return np.where(np.abs(total) < SMALLEST_SUM, SMALLEST_SUM, total)
-
-
-@dataclass(frozen=True)
-class Loss(Formula):
-    """Base: ``rows(y, t)`` (n,), unweighted, columns averaged where it is element by element; ``row_gradients(y, t)``.
-
-    targets: "values", "probabilities" (in [0, 1]), "distribution" (rows of shares) or "labels" (n,).
-    absorbs: the last activation from whose logits it is computed. degree: how it grows with large outputs.
-    """
-
-    targets: ClassVar[str] = "values"
-    absorbs: ClassVar[str | None] = None
-    degree: ClassVar[int] = 1
-
-    @property
-    def logits(self):
-        """Whether y comes before the activation that the loss absorbs."""
-        return getattr(self, "from_logits", False)
-
-    def gradient_size(self, y, t):
-        """Of what is added up in the gradient of an element, where that is more than the gradient itself."""
-        return (1.0 + np.abs(y).max(axis=1, initial=0.0) ** self.degree)[:, None]
+__all__ = [
+    "CLIP_HIGH",
+    "CLIP_LOW",
+    "LOSSES",
+    "Loss",
+    "loss_gradient",
+    "loss_of",
+    "loss_row_gradients",
+    "loss_rows",
+    "one_hot",
+    "weighted_mean",
+]
 
 
 class MeanSquaredError(Loss):
@@ -81,14 +53,17 @@ class BinaryCrossentropy(Loss):
     targets = "probabilities"
     absorbs = "sigmoid"
     from_logits: bool = False
+    label_smoothing: float = 0.0
 
     def rows(self, y, t):
+        t = smoothed(t, self.label_smoothing, 2)
         if self.from_logits:
             return (np.logaddexp(0.0, y) - t * y).mean(axis=1)
         p = np.clip(y, CLIP_LOW, CLIP_HIGH)
         return -(t * np.log(p) + (1.0 - t) * np.log(1.0 - p)).mean(axis=1)
 
     def row_gradients(self, y, t):
+        t = smoothed(t, self.label_smoothing, 2)
         if self.from_logits:
             return (sigmoid(y) - t) / y.shape[1]
         p = np.clip(y, CLIP_LOW, CLIP_HIGH)
@@ -96,7 +71,9 @@ class BinaryCrossentropy(Loss):
         return np.where(inside, (p - t) / (p * (1.0 - p)), 0.0) / y.shape[1]
 
     def gradient_size(self, y, t):
-        return 2.0 if self.from_logits else 0.0
+        if self.from_logits:
+            return 2.0
+        return 1.0 / (y * (1.0 - y)) if self.label_smoothing else 0.0
 
 
 @dataclass(frozen=True)
@@ -104,10 +81,11 @@ class CategoricalCrossentropy(Loss):
     targets = "distribution"
     absorbs = "softmax"
     from_logits: bool = False
+    label_smoothing: float = 0.0
 
     def shares(self, y, t):
         """The targets as rows of shares."""
-        return t
+        return smoothed(t, self.label_smoothing, y.shape[1])
 
     def rows(self, y, t):
         t = self.shares(y, t)
@@ -133,6 +111,7 @@ class CategoricalCrossentropy(Loss):
 @dataclass(frozen=True)
 class SparseCategoricalCrossentropy(CategoricalCrossentropy):
     targets = "labels"
+    label_smoothing: ClassVar[float] = 0.0
 
     def shares(self, y, t):
         return one_hot(t, y.shape[1])
@@ -145,10 +124,15 @@ LOSSES = {
     "huber of a small delta": Huber(0.3),
     "binary_crossentropy": BinaryCrossentropy(),
     "binary_crossentropy of logits": BinaryCrossentropy(from_logits=True),
+    "smoothed binary_crossentropy": BinaryCrossentropy(label_smoothing=0.2),
+    "smoothed binary_crossentropy of logits": BinaryCrossentropy(from_logits=True, label_smoothing=0.2),
     "categorical_crossentropy": CategoricalCrossentropy(),
     "categorical_crossentropy of logits": CategoricalCrossentropy(from_logits=True),
+    "smoothed categorical_crossentropy": CategoricalCrossentropy(label_smoothing=0.2),
+    "smoothed categorical_crossentropy of logits": CategoricalCrossentropy(from_logits=True, label_smoothing=0.2),
     "sparse_categorical_crossentropy": SparseCategoricalCrossentropy(),
     "sparse_categorical_crossentropy of logits": SparseCategoricalCrossentropy(from_logits=True),
+    **FURTHER_LOSSES,
 }
 
 

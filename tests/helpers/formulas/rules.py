@@ -463,7 +463,7 @@ RULES = {
     "rmsprop, no memory": RMSprop(0.005, 0.0),
     "rmsprop, large epsilon": RMSprop(0.01, 0.5, epsilon=0.5),
     "rmsprop, other rho": RMSprop(0.005, 0.5, epsilon=1e-2),
-    "rmsprop with momentum": RMSprop(0.002, momentum=0.8),
+    "rmsprop with momentum": RMSprop(0.002, momentum=0.8, epsilon=1e-3),
     "centered rmsprop": RMSprop(0.005, epsilon=1e-2, centered=True),
     "centered rmsprop with momentum": RMSprop(0.002, 0.95, 0.5, 1e-2, True),
     "nadam": Nadam(0.01),

@@ -20,10 +20,10 @@ __all__ = ["Adapter", "probabilities", "stand_in"]
 def probabilities(outputs: NDArray[Any], loss: Loss) -> NDArray[np.float64]:
     """The outputs of a classifier as probabilities, of the same shape."""
     values = outputs.astype(np.float64)
-    if not getattr(loss, "from_logits", False):
+    if not getattr(loss, "from_logits", False) and loss.targets != "signs":
         return values
     shares: NDArray[np.float64]
-    if loss.targets == "probabilities":
+    if loss.targets in ("probabilities", "signs"):  # a margin of 0 is a probability of 1/2
         shares = np.exp(-np.logaddexp(0.0, -values))
         return shares
     values = np.exp(values - values.max(axis=1, keepdims=True))
@@ -71,7 +71,7 @@ class Adapter:
 
     def __init__(self, outputs: NDArray[Any], loss: Loss) -> None:
         self._targets = loss.targets
-        classifies = loss.targets != "values"
+        classifies = loss.targets not in ("values", "counts")
         values = probabilities(outputs, loss) if classifies else outputs
         answer = self._answer(values)
         if classifies:
@@ -83,6 +83,8 @@ class Adapter:
     def targets(self, y: Any) -> NDArray[Any]:
         """Targets in the form that scikit-learn's scorers need: labels for one-hot rows, (n,) for (n, 1)."""
         array = np.asarray(y)
+        if self._targets == "signs":
+            array = (array > 0).astype(np.int64)
         if self._targets == "distribution" and array.ndim == 2:
             labels: NDArray[Any] = np.argmax(array, axis=1)
             return labels
@@ -93,7 +95,7 @@ class Adapter:
         if self._targets in ("labels", "distribution"):
             labels: NDArray[Any] = np.argmax(values, axis=1)
             return labels
-        if self._targets == "probabilities":
+        if self._targets in ("probabilities", "signs"):
             values = (values > 0.5).astype(np.int64)
         return values[:, 0] if values.shape[1] == 1 else values
 
@@ -101,7 +103,7 @@ class Adapter:
         """What ``predict_proba`` gives: two columns for one yes/no output; rows of float32 shares made to add up."""
         if values.shape[1] == 1:
             return np.concatenate([1 - values, values], axis=1)
-        if self._targets == "probabilities":
+        if self._targets in ("probabilities", "signs"):
             return values
         shares: NDArray[Any] = values / values.sum(axis=1, keepdims=True)
         return shares

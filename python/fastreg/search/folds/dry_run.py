@@ -15,6 +15,7 @@ from fastreg.callbacks import Callback, EarlyStopping
 from fastreg.data import arrays
 from fastreg.data.frames import checked_names, refuse_lazy
 from fastreg.internal.checks import check_choice, check_int, describe, did_you_mean
+from fastreg.internal.keras_arguments import has_request, refuse_requests
 from fastreg.model.arguments import Given, shape_of
 from fastreg.model.core import CoreModel, core_of
 from fastreg.model.fitting import check_verbose
@@ -26,7 +27,7 @@ from fastreg.search.folds.building import claim, fold_seed, is_estimator, make_m
 from fastreg.search.folds.cross_validation import class_labels, indexable, make_folds
 from fastreg.search.folds.evaluation import Context, Prepared, monitors_validation, prepared
 from fastreg.search.folds.model_fingerprint import agreed
-from fastreg.search.folds.scoring import resolve
+from fastreg.search.folds.scoring import Scoring, resolve
 from fastreg.search.folds.stratification import plain_values, whole_numbers
 
 __all__ = ["are_classes", "make_context", "try_out"]
@@ -95,24 +96,9 @@ def make_context(
     scorers = resolve(scoring, model)
     classes = are_classes(model, y)
     sequential = isinstance(model, Model)
-    targets, epochs, names = None, None, None
-    if isinstance(model, Model):
-        epochs = _check_fit_arguments(model, {**arguments, **extra})
-        targets = _targets(model, y)
-        if chain is not None:
-            x = indexable(x)
-        else:
-            names = checked_names(x, core_of(model).feature_names, "X")
-            x = _features(x, core_of(model))
-    else:
-        x = indexable(x)
-        _check_signature(model, {**arguments, **extra})
+    x, targets, epochs, names = _checked_data(model, x, y, chain, {**arguments, **extra})
     _check_lengths(x, y, sequential and chain is not None)
-    if curves and scorers.scorers[0].kind != "core":
-        raise ValueError(
-            f"scoring: trials are compared epoch by epoch, which {scorers.primary!r} cannot be; put the loss or a "
-            "metric of fastreg first"
-        )
+    _check_curves(scorers, curves)
     folds = make_folds(cv, x, y, groups, seed, classes)
     context = Context(
         build=build,
@@ -137,6 +123,28 @@ def make_context(
         if not spreads_known and _meets_dense(core_of(model), x):
             warn_of_spreads(np.reshape(fold.x, (len(fold.x), -1)), fold.train, names)
     return context
+
+
+def _checked_data(model: Any, x: Any, y: Any, chain: Any, arguments: Mapping[str, Any]) -> tuple[Any, Any, Any, Any]:
+    """The features as folds take rows of them, and of a network the targets, the epochs and the columns' names."""
+    if not isinstance(model, Model):
+        x = indexable(x)
+        _check_signature(model, arguments)
+        return x, None, None, None
+    epochs = _check_fit_arguments(model, arguments)
+    targets = _targets(model, y)
+    if chain is not None:
+        return indexable(x), targets, epochs, None
+    names = checked_names(x, core_of(model).feature_names, "X")
+    return _features(x, core_of(model)), targets, epochs, names
+
+
+def _check_curves(scorers: Scoring, curves: bool) -> None:
+    if curves and scorers.scorers[0].kind != "core":
+        raise ValueError(
+            f"scoring: trials are compared epoch by epoch, which {scorers.primary!r} cannot be; put the loss or a "
+            "metric of fastreg first"
+        )
 
 
 class Recorded(dict[str, Any]):
@@ -301,7 +309,9 @@ def _check_fit_arguments(model: Model, given: Mapping[str, Any]) -> int:
     for name in given:
         if name in _OWN:
             raise ValueError(f"fit: {name} is set by the search")
-        if name not in known:
+        if has_request("fit", name):
+            refuse_requests("fit", {name: given[name]})
+        elif name not in known:
             shown = ", ".join(n for n in known if n not in _OWN)
             raise TypeError(f"fit: unknown argument {name!r}; known: {shown}{did_you_mean(name, known)}")
     check_verbose("fit", given.get("verbose", 0))
@@ -360,12 +370,12 @@ def _are_classes_of_loss(model: Model, y: Any) -> bool | None:
     kind = model.loss.targets
     if kind in ("labels", "distribution"):
         return True
-    if kind == "values":
+    if kind in ("values", "counts"):
         return False
     array = plain_values(y)
     if array.ndim == 2 and array.shape[1] > 1:
         return False
-    return bool(np.isin(array, (0, 1)).all()) if array.dtype.kind in "biuf" else None
+    return bool(np.isin(array, (-1, 0, 1) if kind == "signs" else (0, 1)).all()) if array.dtype.kind in "biuf" else None
 
 
 def _is_classifier(model: Any) -> bool:

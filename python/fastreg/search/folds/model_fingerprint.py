@@ -32,7 +32,7 @@ from fastreg.schedules import Constant
 from fastreg.search.space.tree import text_of
 from fastreg.search.values import fingerprint
 
-__all__ = ["Fingerprint", "agreed"]
+__all__ = ["Fingerprint", "agreed", "differing", "same"]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -47,6 +47,10 @@ _OF_DATA = ("tocsr", "iloc", "__dataframe__")
 
 # The __repr__ of objects that have none of their own.
 _NO_TEXT: Any = object.__repr__
+
+# The hexadecimal digits of the hash of everything; four of each part follow.
+_WHOLE = 32
+_PARTS = ("layers", "loss", "optimizer", "arguments of fit", "metrics", "weights")
 
 # Objects within objects that are followed.
 _DEEPEST = 20
@@ -83,8 +87,33 @@ class Fingerprint:
             described["metrics"] = _of_metrics(model, {**given, **arguments}.get("callbacks"), scored)
             if self.weights and model.built:
                 described["weights"] = fingerprint(*(weight + 0.0 for weight in model.get_weights()))  # -0.0 is 0.0
-        text = json.dumps(described, sort_keys=True, allow_nan=False)
-        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        return _digest(described, 16) + "".join(_digest(part, 2) for part in _parts(described))
+
+
+def _digest(described: Any, size: int) -> str:
+    text = json.dumps(described, sort_keys=True, allow_nan=False)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=size).hexdigest()
+
+
+def _parts(described: Mapping[str, Any]) -> list[Any]:
+    """The parts that messages name, in the order of ``_PARTS``. Of an estimator everything is in the first one."""
+    model = dict(described["model"]) if isinstance(described["model"], dict) else {"model": described["model"]}
+    loss, optimizer = [model.pop("loss", None), model.pop("loss_weights", None)], model.pop("optimizer", None)
+    return [model, loss, optimizer, *(described.get(name) for name in ("fit", "metrics", "weights"))]
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two fingerprints are of the same model. Those of older journals tell no parts."""
+    return one[:_WHOLE] == other[:_WHOLE]
+
+
+def differing(one: str, other: str) -> str:
+    """What differs between the models of two fingerprints, for a message; empty if they do not tell."""
+    told = [[text[_WHOLE + 4 * i :][:4] for i in range(len(_PARTS))] for text in (one, other)]
+    if not (told[0][-1] and told[1][-1]):
+        return ""
+    names = [name for name, a, b in zip(_PARTS, *told, strict=True) if a != b]
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
 
 
 def agreed(
@@ -192,7 +221,7 @@ def _of_metrics(model: Model, callbacks: Any, scored: Mapping[str, Any]) -> Any:
     items = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
     monitored = {str(getattr(item, "monitor", "")).removeprefix("val_") for item in items}
     known = {metric.name: metric for metric in model.metrics}
-    if all(type(item).__module__ == Callback.__module__ for item in items):
+    if all(type(item).__module__.partition(".")[0] == "fastreg" for item in items):
         known = {name: metric for name, metric in known.items() if name in monitored or name in scored}
     return {name: _described(metric) for name, metric in {**scored, **known}.items()}
 

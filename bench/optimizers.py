@@ -117,7 +117,7 @@ def measured(name: str, size: int) -> dict[str, Any]:
         check(name, way)
     for step in contenders.values():
         step()
-    counts = {way: max(1, int(SECONDS / seconds(step, 2))) for way, step in contenders.items()}
+    counts = {way: max(1, int(SECONDS / seconds(step, 1))) for way, step in contenders.items()}
     times: dict[str, list[float]] = {way: [] for way in contenders}
     for _ in range(REPEATS):
         for way, step in contenders.items():

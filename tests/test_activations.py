@@ -25,11 +25,12 @@ def test_activation(name, rows, cols, rng):
     dy = rng.normal(size=(rows, cols)).astype(np.float32)
     y = ops.activation(z, name)
     expected = ref.activation_forward(name, z)
-    assert_close(y, expected, terms=cols if name == "softmax" else 8, magnitude=np.abs(expected) + 1e-7, what="y")
+    size = np.abs(expected) + np.abs(z) * (name in ref.ROWS) + 1e-7
+    assert_close(y, expected, terms=cols if name in ref.ROWS else 8, magnitude=size, what="y")
     dz = ops.activation_backward(saved_by(name, z), dy, name)
-    largest = np.abs(dy).sum(axis=1, keepdims=True) if name == "softmax" else np.abs(dy)
+    largest = np.abs(dy).sum(axis=1, keepdims=True) if name in ref.ROWS else np.abs(dy)
     assert_close(
-        dz, ref.activation_backward(name, z, dy), terms=cols if name == "softmax" else 8, magnitude=largest, what="dz"
+        dz, ref.activation_backward(name, z, dy), terms=cols if name in ref.ROWS else 8, magnitude=largest, what="dz"
     )
 
 
@@ -51,7 +52,9 @@ def test_accuracy_over_the_whole_range(name):
     allowed = ref.ELEMENTWISE[name].ulps * EPS * np.abs(expected) + np.finfo(np.float32).tiny
     if ref.ELEMENTWISE[name].cancels:
         allowed += EPS * np.minimum(np.abs(z), 1.0) * (z < 0.0)
-    bad = np.flatnonzero(~(np.abs(y - expected) <= allowed))
+    finite = np.isfinite(expected)
+    near = np.abs(np.where(finite, y, 0.0) - np.where(finite, expected, 0.0)) <= np.where(finite, allowed, 0.0)
+    bad = np.flatnonzero(~np.where(finite, near, y == expected))
     assert bad.size == 0, (
         f"{bad.size} of {z.size}; first at z = {z[bad[0]]!r}: got {y[bad[0]]!r}, expected {expected[bad[0]]!r}"
     )
@@ -63,9 +66,11 @@ def test_gradient_over_the_whole_range(name):
         [np.linspace(-110.0, 110.0, 20001), np.linspace(-4.0, 4.0, 20001), [0.0, 1e6, -1e6, 3e38, -3e38]]
     )
     z = z.astype(np.float32).reshape(1, -1)
+    derivative = ref.activation_backward(name, z, np.ones_like(z))
+    z, derivative = (array[np.isfinite(derivative)].reshape(1, -1) for array in (z, derivative))
     dz = ops.activation_backward(saved_by(name, z), np.ones_like(z), name)
     # From a rounded output the derivative of a saturating function is known to the last place of 1.
-    assert_close(dz, ref.activation_backward(name, z, np.ones_like(z)), terms=8, magnitude=1.0, what=name)
+    assert_close(dz, derivative, terms=8, magnitude=np.maximum(1.0, abs(derivative)), what=name)
 
 
 def test_relu_and_leaky_relu_at_zero():

@@ -107,7 +107,7 @@ def test_a_metric_comes_back(name, tmp_path):
     model.save(str(tmp_path / "net.safetensors"))
     loaded = fr.load(str(tmp_path / "net.safetensors"))
     assert loaded.metrics == [made]
-    assert loaded.evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)
+    np.testing.assert_array_equal(loaded.evaluate(x, y, verbose=0), model.evaluate(x, y, verbose=0))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -15,7 +15,8 @@ X = np.random.default_rng(0).normal(size=(24, 3)).astype(np.float32)
 Y = X[:, :1] - X[:, 1:2]
 
 LAYER = [("dtype", None, "float16"), ("dtype", "float32", "mixed_float16")]
-LAYER += [("autocast", True, 3), ("activity_regularizer", None, "l2")]
+LAYER += [("autocast", True, 3)]
+ACTIVITY = [("activity_regularizer", None, "l2")]
 LOSS = [("reduction", "sum_over_batch_size", "sum"), ("name", "mine", 3), ("dtype", None, "float64")]
 CROSSENTROPY = [*LOSS, ("axis", -1, 0)]
 METRIC = [("dtype", None, "float64")]
@@ -35,19 +36,13 @@ MADE = {
             ("quantization_config", None, {"bits": 8}),
         ],
     ),
-    "Activation": (lambda **k: layers.Activation("relu", **k), LAYER),
-    "Dropout": (lambda **k: layers.Dropout(0.5, **k), [*LAYER, ("noise_shape", None, (1, 2))]),
+    "Activation": (lambda **k: layers.Activation("relu", **k), [*LAYER, *ACTIVITY]),
+    "Dropout": (lambda **k: layers.Dropout(0.5, **k), [*LAYER, *ACTIVITY, ("noise_shape", None, (1, 2))]),
     "BatchNormalization": (
         layers.BatchNormalization,
         [
             *LAYER,
-            ("beta_initializer", "zeros", "ones"),
-            ("gamma_initializer", "ones", "zeros"),
-            ("gamma_initializer", initializers.Ones(), initializers.Zeros()),
-            ("moving_mean_initializer", "zeros", "random_normal"),
-            ("moving_variance_initializer", "ones", "zeros"),
-            ("beta_regularizer", None, "l2"),
-            ("gamma_regularizer", None, "l2"),
+            *ACTIVITY,
             ("beta_constraint", None, object()),
             ("gamma_constraint", None, object()),
             ("synchronized", False, True),

@@ -30,9 +30,10 @@ def check_dense(rng, n, n_in, n_out, activation="linear", bias=True):
     y = ops.dense(x, w, b, activation=activation)
     expected, z = ref.dense_forward(x.astype(np.float64), w, b, activation)
     magnitude = np.abs(x).astype(np.float64) @ np.abs(w) + (np.abs(b) if bias else 0.0)
-    if activation == "softmax":
+    if activation in ref.ROWS:
         magnitude = np.broadcast_to(magnitude.max(axis=1, keepdims=True), expected.shape) if n else magnitude
-    assert_close(y, expected, terms=n_in, magnitude=1.2 * magnitude + np.abs(expected), what="y")
+    size = ref.steepness(activation, z) * magnitude + np.abs(expected)
+    assert_close(y, expected, terms=n_in, magnitude=size, what="y")
 
     saved = ops.dense(x, w, b) if _core.schema()["activations"][activation]["backward_from"] == "input" else y
     dx, dw, db = ops.dense_backward(x, w, saved, dy, activation)
@@ -40,6 +41,9 @@ def check_dense(rng, n, n_in, n_out, activation="linear", bias=True):
     dz = ref.activation_backward(activation, z, dy)
     slope_error = 0.0 if activation in ("linear", "relu", "leaky_relu") else 1.0 + magnitude
     dy_size = np.abs(dy).max(axis=1, keepdims=True, initial=0.0) if activation == "softmax" else np.abs(dy)
+    if activation in ("log_softmax", "sparsemax"):
+        dy_size = np.abs(dy).sum(axis=1, keepdims=True)
+    dy_size = dy_size * ref.steepness(activation, z)
     dz_magnitude = np.abs(dz) + dy_size * slope_error
     expected_dx, expected_dw, expected_db = ref.dense_backward(x.astype(np.float64), w, z, dy, activation)
     assert_close(dx, expected_dx, terms=n_in + n_out, magnitude=dz_magnitude @ np.abs(w).T, what="dx")

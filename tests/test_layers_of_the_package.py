@@ -24,7 +24,7 @@ LAYERS = (
     ("model.graphs", "model.adapted", "model.nested", "model.outputs"),
     ("model.core",),
     ("model",),
-    ("models", "ops", "utils.pictures"),
+    ("activations", "models", "ops", "utils.pictures"),
     ("search.space.tree",),
     ("search.values",),
     ("search.space",),

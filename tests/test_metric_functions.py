@@ -6,7 +6,7 @@ import fastreg as fr
 import numpy as np
 import pytest
 from fastreg import callbacks, losses, metrics
-from programs import refusal
+from programs import refusal, trainer_of
 from scored import scored, weights
 
 
@@ -137,7 +137,7 @@ def test_a_function_that_fails_ends_the_call_and_undoes_the_epoch(function, erro
     with refusal(error, patterns):
         model.fit(y, t, epochs=2, verbose=0)
     np.testing.assert_array_equal(model.get_weights()[0], before[0])
-    assert model._core.trainer.step == model._core.trainer.epoch == 0
+    assert trainer_of(model).step == trainer_of(model).epoch == 0
     assert model.history.history["loss"] == []
     model.compile(fr.optimizers.Adam(0.1), "mse")
     assert len(model.fit(y, t, verbose=0).epoch) == 1
@@ -158,7 +158,7 @@ def test_a_failure_in_a_later_epoch_keeps_those_before():
     with pytest.raises(KeyError, match="second"):
         model.fit(y, t, epochs=3, verbose=0)
     assert model.history.history["second"] == [1.0]
-    assert model._core.trainer.epoch == 1
+    assert trainer_of(model).epoch == 1
     twin = identity(4)
     twin.compile(fr.optimizers.Adam(0.1), "mse")
     twin.fit(y, t, epochs=1, verbose=0)

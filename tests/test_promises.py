@@ -13,7 +13,7 @@ import fastreg as fr
 import numpy as np
 import pytest
 import reference as ref
-from cases import INITIALIZER_CASES, KINDS, LAYER_CASES, OPTIMIZER_CASES, SCHEDULE_CASES
+from cases import INITIALIZER_CASES, KINDS, LAYER_CASES, OPTIMIZER_CASES, SCHEDULE_CASES, WEIGHTLESS
 from fastreg import initializers, layers, losses, optimizers, regularizers, schedules
 from fastreg.internal.layer_base import Join
 from pairs import targets
@@ -111,9 +111,7 @@ def fields_of(kind):
     """The fields that a result depends on; of a layer without weights, whether they are trained is no such one."""
     if issubclass(kind, Join):  # test_merging.py has networks for them
         return []
-    weightless = (layers.Activation, layers.Dropout, layers.Flatten, layers.Reshape, layers.Rescaling,
-                  layers.Normalization, layers.CategoryEncoding)
-    without = (*NO_OPTIONS, "trainable") if kind in weightless else NO_OPTIONS
+    without = (*NO_OPTIONS, "trainable") if kind.__name__ in WEIGHTLESS else NO_OPTIONS
     return [field for field in dataclasses.fields(kind) if field.name not in without]
 
 

@@ -57,7 +57,7 @@ RULES = {
 SLOW = {
     "lion": (optimizers.Lion(fr.schedules.ExponentialDecay(0.01, 1000, 0.3)), 8000),
     "schedule-free": (optimizers.ScheduleFreeAdamW(0.02), 100_000),
-    "schedule-free with warm-up": (optimizers.ScheduleFreeAdamW(0.02, 0.5, 0.99, 1e-3, 20_000), 60_000),
+    "schedule-free with warm-up": (optimizers.ScheduleFreeAdamW(0.1, 0.5, 0.99, 1e-3, 6_000), 8_000),
 }
 
 

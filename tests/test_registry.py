@@ -17,6 +17,7 @@ import cases
 import numpy as np
 import pytest
 import reference as ref
+from cases import WEIGHTLESS
 from fastreg import _core, layers, metrics, ops, schedules
 from fastreg.internal.checks import POSITIVE, SEED_LIMIT, Range
 from fastreg.internal.description import Description, field_checks
@@ -185,11 +186,6 @@ STAND_INS = {kind for kind, made in cases.FIRST.items() if made.to_config()["typ
 OF_PYTHON = {layers.Residual, layers.Flatten, layers.Reshape}
 # Classes whose fields are others in the core, as shapes tell them; test_merging.py compares their results.
 OTHER_FIELDS = {layers.Dot}
-# Layers without weights, where the core has no use for trainable.
-WEIGHTLESS = {
-    *("Activation", "Dropout", "Add", "Multiply", "Concatenate", "Subtract", "Average", "Maximum", "Minimum", "Dot"),
-    *("CategoryEncoding", "Rescaling", "Normalization"),
-}
 
 
 def in_core():

@@ -124,7 +124,7 @@ def test_weights_that_are_set_before_the_first_step_are_where_it_starts(rng):
     theirs.evaluate(x, y, verbose=0)  # makes the new one
     theirs.set_weights(ours.get_weights())
     for model in (ours, theirs):
-        model.fit(x, y, batch_size=None, epochs=4, verbose=0)
+        model.fit(x, y, batch_size=None, epochs=4, shuffle=False, verbose=0)
     assert same_bits(ours.get_weights(), theirs.get_weights())
 
 
@@ -172,9 +172,9 @@ def test_the_updater_tells_both_points(rng):
 
 def test_it_finds_the_minimum_of_a_noisy_slope(rng):
     """The average is closer to the minimum than the points that gradients are taken at."""
-    w = np.full(2000, 3.0, np.float32)
-    updater = ops.Updater(optimizers.ScheduleFreeAdamW(0.05), w)
-    for _ in range(3000):
+    w = np.zeros(2000, np.float32)
+    updater = ops.Updater(optimizers.ScheduleFreeAdamW(0.05, 0.5), w)
+    for _ in range(1000):
         updater.step(2.0 * w + 4.0 * rng.normal(size=2000).astype(np.float32))
     assert np.abs(updater.average).mean() < 0.5 * np.abs(w).mean()
 

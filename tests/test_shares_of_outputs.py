@@ -15,7 +15,7 @@ from reference import Penalty
 
 LOW, HIGH = float(np.float32(1e-7)), float(np.float32(1.0) - np.float32(1e-7))
 CATEGORICAL = ["categorical_crossentropy", "sparse_categorical_crossentropy"]
-HEADS = [name for name in ref.ACTIVATIONS if name != "softmax"]
+HEADS = [name for name in ref.ACTIVATIONS if name not in ref.ROWS]
 POSITIVE = ["sigmoid", "softplus"]  # whose sums are never near 0
 
 

@@ -14,7 +14,7 @@ import fastreg as fr
 import numpy as np
 import pytest
 import reference as ref
-from cases import ACTIVATIONS, LOSS_CASES, METRIC_CASES, USUAL_OPTIMIZERS
+from cases import ACTIVATIONS, LAYER_CASES, LOSS_CASES, METRIC_CASES, USUAL_OPTIMIZERS
 from fastreg import callbacks, layers, optimizers, regularizers, utils
 from pairs import targets
 from programs import (
@@ -91,8 +91,19 @@ NETWORKS = {
        for name, case in METRIC_CASES.items()
        for loss in ["sparse_categorical_crossentropy" if case.oracle.targets == "labels" else "binary_crossentropy"]},
     **{f"activation {name}": (lambda name=name: [layers.Dense(19, name), layers.Activation(name), layers.Dense(1)],
-                              "mse", optimizers.SGD(0.01), (97, 11, 1), {"batch_size": 32})
-       for name in ACTIVATIONS},
+                              "mse", optimizers.SGD(1e-3 if name == "log_softmax" else 0.01), (97, 11, 1),
+                              {"batch_size": 32})
+       for name in ACTIVATIONS if name != "exponential"},
+    # One after another would leave the range of floats.
+    "activation exponential": (lambda: [layers.Dense(19, "exponential"), layers.Dense(1)], "mse",
+                               optimizers.SGD(1e-5), (97, 11, 1), {"batch_size": 32}),
+    **{f"layer {name}": (lambda made=case.made: [layers.Dense(37, "tanh"), made, layers.Dense(1)],
+                         "mse", optimizers.SGD(0.01), (97, 11, 1), {"batch_size": 32})
+       for name, case in LAYER_CASES.items() if case.around[0] and name != "residual"},
+    "activities": (lambda: [layers.Dense(37, "relu", activity_regularizer="l1l2"),
+                            layers.BatchNormalization(momentum=None),
+                            layers.Dense(5, "softmax", activity_regularizer="l2")],
+                   "sparse_categorical_crossentropy", "adam", (97, 11, 5), {"batch_size": 32, "validation_split": 0.2}),
 }
 
 

@@ -16,9 +16,11 @@ from formulas.rules import Options, Penalty
 from pairs import build_pair, rounded
 from programs import blobs, compiled, file_parts, same_bits, tutorial_layers, wait_for_fit
 
-# A large epsilon, so that the error of a gradient counts as what it is.
+# A large epsilon, so that the error of a gradient counts as what it is; that of Adadelta is the length of its steps.
 RULES = {
-    name: rule.replace(epsilon=max(rule.epsilon, 0.1)) if hasattr(rule, "epsilon") else rule
+    name: rule.replace(epsilon=max(rule.epsilon, 0.1))
+    if hasattr(rule, "epsilon") and not isinstance(rule, ref.Adadelta)
+    else rule
     for name, rule in ref.USUAL_RULES.items()
 }
 OPTIONS = {
@@ -29,6 +31,13 @@ OPTIONS = {
     "accumulation": Options(gradient_accumulation_steps=3),
     "all": Options(0.2, True, 0.9, 4, 2),
 }
+# ScheduleFreeAdamW has an average of its own and no other.
+CASES = [
+    (name, options)
+    for name, rule in RULES.items()
+    for options in OPTIONS
+    if not (isinstance(rule, ref.ScheduleFreeAdamW) and OPTIONS[options].use_ema)
+]
 CLIPS = {"none": None, "clipvalue": ("clipvalue", 0.5), "clipnorm": ("clipnorm", 3.0)}
 
 
@@ -60,8 +69,7 @@ class Accumulating:
 
 
 @pytest.mark.parametrize("clip", CLIPS)
-@pytest.mark.parametrize("options", OPTIONS)
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize(("name", "options"), CASES)
 def test_an_updater_with_options(name, options, clip, rng):
     """Over arrays of all kinds of sizes, longer than a chunk too; the average too, and the caller's gradient stays."""
     rule = with_options(RULES[name], OPTIONS[options], CLIPS[clip])
@@ -79,6 +87,9 @@ def test_an_updater_with_options(name, options, clip, rng):
             path += np.abs(after - expected) + np.abs(after) + rule.learning_rate
             expected = after
         assert (np.abs(w - expected) <= 16.0 * EPS * path).all()
+        if isinstance(rule, ref.ScheduleFreeAdamW):
+            assert (np.abs(mine.average - oracle.updater.evaluated(expected)) <= 16.0 * EPS * path).all()
+            continue
         if not rule.options.use_ema:
             assert mine.average is None
             continue
@@ -94,8 +105,8 @@ STACK = [
 ]
 
 
-@pytest.mark.parametrize("options", OPTIONS)
-@pytest.mark.parametrize("name", RULES)
+# Rprop follows the signs of the gradients in front of a batch normalisation, which are rounding errors.
+@pytest.mark.parametrize(("name", "options"), [case for case in CASES if case[0] != "rprop"])
 def test_a_training_of_fifty_steps(name, options, rng):
     """Weights, averages and the history with its penalties are the oracle's, for whole networks."""
     rule = with_options(RULES[name], OPTIONS[options])
@@ -460,7 +471,7 @@ def test_names_are_those_of_keras():
 
 def test_repr_shows_what_differs():
     assert repr(optimizers.Adam(use_ema=True, gradient_accumulation_steps=2)) == (
-        "Adam(learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-07, use_ema=True, "
+        "Adam(learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-07, amsgrad=False, use_ema=True, "
         "gradient_accumulation_steps=2)"
     )
     assert repr(optimizers.AdamW()).startswith("AdamW(learning_rate=0.001, weight_decay=0.004, beta_1")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from cases import METRIC_CASES
 from fastreg import callbacks, losses, metrics
-from programs import refusal
+from programs import refusal, trainer_of
 from scored import KINDS, goes, scored, weights
 
 MATRICES = [kind for kind in KINDS if kind not in ("labels", "two labels")]
@@ -68,7 +68,7 @@ def test_no_weighted_metric_depends_on_the_threads(name):
         for threads in (1, 2, 3):
             fr.set_num_threads(threads)
             model = identity(y.shape[1], loss, weighted_metrics=[METRIC_CASES[name].made])
-            model._core.trainer_for(y.shape[1]).parallel_threshold = 0.0
+            trainer_of(model).parallel_threshold = 0.0
             history = model.fit(y, t, batch_size=70, sample_weight=weights(300), validation_split=0.4, verbose=0)
             found.append([*np.ravel(list(history.history.values())), *model.evaluate(y, t, verbose=0)])
     finally:
@@ -138,7 +138,7 @@ def test_they_are_in_files_and_configurations(tmp_path):
     model.save(tmp_path / "m.safetensors")
     loaded = fr.load(tmp_path / "m.safetensors")
     assert loaded.metrics == model.metrics
-    assert loaded._core.weighted_metrics == model._core.weighted_metrics
+    assert loaded.get_compile_config() == model.get_compile_config()
     assert loaded.evaluate(y, t, verbose=0, sample_weight=weights()) == model.evaluate(
         y, t, verbose=0, sample_weight=weights()
     )

@@ -18,16 +18,59 @@ py::object array_or_none(const std::vector<float>& values, std::vector<py::ssize
   return out;
 }
 
-// (activation, inputs, kernel, bias, mean, scale) of each layer, where absent arrays are None.
+constexpr const char* kStatistics[] = {"none", "unit", "root_mean_square", "standard"};   // of RowStatistic
+
+// The name of an activation; with its parameters, where it is one that may have some, (name, first, second, third).
+py::object activation_fields(const ActivationSpec& activation) {
+  const char* const called = name(activation.kind);
+  if (ActivationSpec(activation.kind) == activation) return py::str(called);
+  const float* const p = activation.parameters;
+  return py::make_tuple(called, p[0], p[1], p[2]);
+}
+
+ActivationSpec activation_from(py::handle source) {
+  if (py::isinstance<py::str>(source)) return activation_from_name(source.cast<std::string>());
+  if (!py::isinstance<py::tuple>(source)) refuse("activation must be a string", source);
+  if (py::len(source) != 4) refuse("activation must be a string or four fields", source, true);
+  const auto fields = py::reinterpret_borrow<py::tuple>(source);
+  if (!py::isinstance<py::str>(fields[0])) refuse("activation must be a string", fields[0]);
+  ActivationSpec out = activation_from_name(fields[0].cast<std::string>());
+  for (std::size_t i = 0; i < 3; ++i) {
+    if (!py::isinstance<py::float_>(fields[i + 1])) refuse("a parameter of an activation must be a float", fields[i + 1]);
+    out.parameters[i] = fields[i + 1].cast<float>();
+  }
+  return out;
+}
+
+// (activation, inputs, kernel, bias, mean, scale) of each layer, where absent arrays are None. One that is rectified or
+// has a statistic has (rectified, the name of the statistic, epsilon) as a further field.
 py::list layer_list(const std::vector<FrozenLayer>& layers) {
   py::list out;
   for (const FrozenLayer& layer : layers) {
     const auto in = static_cast<py::ssize_t>(layer.in), cols = static_cast<py::ssize_t>(layer.out);
-    out.append(py::make_tuple(name(layer.activation), in, array_or_none(layer.kernel, {in, cols}),
+    py::tuple fields = py::make_tuple(activation_fields(layer.activation), in, array_or_none(layer.kernel, {in, cols}),
                               array_or_none(layer.bias, {cols}), array_or_none(layer.mean, {cols}),
-                              array_or_none(layer.scale, {cols})));
+                              array_or_none(layer.scale, {cols}));
+    if (layer.rectified || layer.statistic != RowStatistic::none)
+      fields += py::make_tuple(py::make_tuple(layer.rectified, kStatistics[static_cast<std::size_t>(layer.statistic)],
+                                              layer.epsilon));
+    out.append(fields);
   }
   return out;
+}
+
+void read_form(py::handle source, FrozenLayer& layer) {
+  if (!py::isinstance<py::tuple>(source) || py::len(source) != 3) refuse("the form of a layer must be three fields", source);
+  const auto form = py::reinterpret_borrow<py::tuple>(source);
+  if (!py::isinstance<py::bool_>(form[0])) refuse("rectified must be a bool", form[0]);
+  if (!py::isinstance<py::str>(form[1])) refuse("the statistic must be a string", form[1]);
+  if (!py::isinstance<py::float_>(form[2])) refuse("epsilon must be a float", form[2]);
+  const auto statistic = form[1].cast<std::string>();
+  const auto* const found = std::find(std::begin(kStatistics), std::end(kStatistics), statistic);
+  if (found == std::end(kStatistics)) refuse("the statistic must be none, unit, root_mean_square or standard", form[1], true);
+  layer.rectified = form[0].cast<bool>();
+  layer.statistic = static_cast<RowStatistic>(found - std::begin(kStatistics));
+  layer.epsilon = form[2].cast<float>();
 }
 
 // A layer from the fields that layer_list makes. They come from a pickle and may have been made by anyone.
@@ -40,12 +83,11 @@ FrozenLayer layer_from(py::handle source) {
   };
   if (!py::isinstance<py::tuple>(source)) refuse("a layer must be a tuple", source);
   const auto fields = py::reinterpret_borrow<py::tuple>(source);
-  if (fields.size() != 6)
-    throw py::value_error("Predictor: a layer has 6 fields, got " + std::to_string(fields.size()));
+  if (fields.size() != 6 && fields.size() != 7)
+    throw py::value_error("Predictor: a layer has 6 or 7 fields, got " + std::to_string(fields.size()));
   FrozenLayer layer;
-  if (!py::isinstance<py::str>(fields[0])) refuse("activation must be a string", fields[0]);
   if (!py::isinstance<py::int_>(fields[1])) refuse("inputs must be an integer", fields[1]);
-  layer.activation = activation_from_name(fields[0].cast<std::string>());
+  layer.activation = activation_from(fields[0]);
   const py::ssize_t inputs = PyLong_AsSsize_t(py::object(fields[1]).ptr());
   if (inputs < 1) {
     PyErr_Clear();
@@ -57,6 +99,7 @@ FrozenLayer layer_from(py::handle source) {
   layer.bias = values(fields[3], "bias", 1);
   layer.mean = values(fields[4], "mean", 1);
   layer.scale = values(fields[5], "scale", 1);
+  if (fields.size() == 7) read_form(fields[6], layer);
   return layer;
 }
 

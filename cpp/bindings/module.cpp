@@ -51,8 +51,9 @@ void bind_runtime(py::module_& module) {
   module.def("memory_limit", &memory_limit);
   module.def("schema", [] { return py::module_::import("json").attr("loads")(schema()); });
   module.def("activations", [] {
-    py::tuple names(activation_count());
-    for (std::size_t i = 0; i < names.size(); ++i) names[i] = name(static_cast<ActivationKind>(i));
+    const std::vector<const char*> known = activation_names();
+    py::tuple names(known.size());
+    for (std::size_t i = 0; i < known.size(); ++i) names[i] = known[i];
     return names;
   });
   module.def("build_info", [] {

@@ -38,42 +38,42 @@ void released(F&& f) {
 
 py::tuple dense(const py::object& x_in, const py::object& w_in, const py::object& b_in, const std::string& activation,
                 const py::object& out) {
-  const ActivationKind kind = activation_from_name(activation);
+  const ActivationSpec chosen = parse_activation(activation);
   const auto x = matrix(x_in, "x"), w = matrix(w_in, "w");
   const auto b = vector<float>(b_in, "b");
-  const bool keep_z = !derivative_from_output(kind);
+  const bool keep_z = !derivative_from_output(chosen.kind);
   Result y(out, x.rows, w.cols), z(keep_z ? x.rows : 0, w.cols);
   const auto y_view = y.matrix(), z_view = keep_z ? z.matrix() : ops::Output{};
-  released([&] { ops::dense(x, w, b, kind, y_view, z_view); });
+  released([&] { ops::dense(x, w, b, chosen, y_view, z_view); });
   return py::make_tuple(y.array(), keep_z ? py::object(z.array()) : py::none());
 }
 
 py::tuple dense_backward(const py::object& x_in, const py::object& w_in, const py::object& saved_in,
                          const py::object& dy_in, const std::string& activation) {
-  const ActivationKind kind = activation_from_name(activation);
+  const ActivationSpec chosen = parse_activation(activation);
   const auto x = matrix(x_in, "x"), w = matrix(w_in, "w"), saved = matrix(saved_in, "saved"), dy = matrix(dy_in, "dy");
   Result dx(x.rows, x.cols), dw(w.rows, w.cols), db(w.cols);
   const auto dx_view = dx.matrix(), dw_view = dw.matrix();
   const auto db_view = db.vector();
-  released([&] { ops::dense_backward(x, w, saved, dy, kind, dx_view, dw_view, db_view); });
+  released([&] { ops::dense_backward(x, w, saved, dy, chosen, dx_view, dw_view, db_view); });
   return py::make_tuple(dx.array(), dw.array(), db.array());
 }
 
 py::array activation(const py::object& x_in, const std::string& name) {
-  const ActivationKind kind = activation_from_name(name);
+  const ActivationSpec chosen = parse_activation(name);
   const auto x = matrix(x_in, "x");
   Result y(x.rows, x.cols);
   const auto view = y.matrix();
-  released([&] { ops::activation(kind, x, view); });
+  released([&] { ops::activation(chosen, x, view); });
   return y.array();
 }
 
 py::array activation_backward(const py::object& saved_in, const py::object& dy_in, const std::string& name) {
-  const ActivationKind kind = activation_from_name(name);
+  const ActivationSpec chosen = parse_activation(name);
   const auto saved = matrix(saved_in, "saved"), dy = matrix(dy_in, "dy");
   Result dx(dy.rows, dy.cols);
   const auto view = dx.matrix();
-  released([&] { ops::activation_backward(kind, saved, dy, view); });
+  released([&] { ops::activation_backward(chosen, saved, dy, view); });
   return dx.array();
 }
 

@@ -339,6 +339,9 @@ void bind_trainer(py::module_& module) {
            py::arg("stop_signals") = py::tuple(), py::arg("time_limit") = std::numeric_limits<double>::infinity(),
            py::arg("on_epoch") = py::none(), py::arg("on_poll") = py::none(), py::arg("on_rates") = py::none(),
            py::arg("interval") = 0.0, py::arg("metric_functions") = py::tuple())
+      .def("steps_of_epoch", [](const Self& self, std::size_t rows, std::size_t batch_size) {
+            return self.trainer->steps_of_epoch(rows, batch_size);
+          }, py::arg("rows"), py::arg("batch_size"), py::pos_only())
       .def_property_readonly("log_count", [](const Self& self) { return self.trainer->log_count(); })
       .def("evaluate", &evaluate, py::arg("data"), py::arg("metric_functions") = py::tuple())
       .def("get_moments", &get_moments)

@@ -1,13 +1,23 @@
-// Finds activations by name, for code that reads descriptions. fastreg/spec.h declares the other functions.
+// Activations by name and from JSON, for code that reads descriptions, and how each is computed. fastreg/spec.h declares
+// the other functions.
 #pragma once
 #include <string>
 #include <string_view>
 
+#include "core/json.h"
 #include "fastreg/spec.h"
 
 namespace fastreg {
 
-// An unknown name is a std::invalid_argument that lists the known ones and starts with `what`.
-ActivationKind find_activation(std::string_view name, const std::string& what);
+// The kind of a name, general forms included. An unknown name is a std::invalid_argument that lists the known ones and
+// starts with `what`.
+ActivationKind kind_from_name(std::string_view name, const std::string& what);
+// An activation as a name, or as an object with its name under "type" and its parameters.
+ActivationSpec read_activation(const Json& json, const std::string& where);
+
+// Whether kernels compute it together with other things; what is not fused is a pass of its own.
+bool is_fused(ActivationKind);
+// Whether it is one of whole rows, as softmax.
+bool needs_rows(ActivationKind);
 
 }  // namespace fastreg

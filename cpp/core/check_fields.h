@@ -45,7 +45,7 @@ inline void check_value(const Check& check, const char* name, const Interval& in
 inline void check_value(const Check&, const char*, const Interval&, Axis) {}
 void check_value(const Check& check, const char* name, const Interval&, const UpdateOptions& value);
 inline void check_value(const Check&, const char*, const Interval&, bool) {}
-inline void check_value(const Check&, const char*, const Interval&, ActivationKind) {}
+inline void check_value(const Check&, const char*, const Interval&, const ActivationSpec&) {}
 inline void check_value(const Check&, const char*, const Interval&, const std::optional<std::uint64_t>&) {}
 
 template <Choice Enum>

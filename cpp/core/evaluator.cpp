@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "core/optimizer.h"
+
 namespace fastreg {
 namespace {
 
@@ -64,12 +66,30 @@ std::vector<double> Evaluator::run(const Columns& data, double penalty, const Ca
     objective_.parts()[i].scoring.add(scores(data, i, 0, 0), weights.empty() ? nullptr : weights.data(), data.size(),
                                       groups(data), sums[i]);
   }
+  if (!penalised_.empty()) {
+    double activity = 0.0;
+    for (const double row : activity_rows_) activity += row;
+    penalty += activity / static_cast<double>(data.size());
+  }
   // A function of the program may evaluate other data meanwhile.
   std::vector<EpochOutputs> outputs;
   outputs.swap(epoch_);
   std::vector<double> logs = objective_.logs(sums, outputs, penalty, call);
   epoch_.swap(outputs);
   return logs;
+}
+
+void Evaluator::add_activities(const Member& member, std::size_t begin, std::size_t n) {
+  std::fill_n(activity_rows_.begin() + static_cast<std::ptrdiff_t>(begin), n, 0.0);
+  for (std::size_t i = 0; i < penalised_.size(); ++i) {
+    const std::size_t cols = graph_.width(penalised_[i]), ld = padded_ld(cols);
+    const float* const y = member.buffers.output(outputs_.size() + i);
+    for (std::size_t r = 0; r < n; ++r) {
+      float sums[2];
+      graph_.backend.kernels->penalty_sums(y + r * ld, cols, sums);
+      activity_rows_[begin + r] += penalty_of(graph_.activity_penalty(penalised_[i]), sums);
+    }
+  }
 }
 
 ScoreBuffers Evaluator::scores(const Columns& data, std::size_t output, std::size_t begin, std::size_t group) {
@@ -97,6 +117,7 @@ void Evaluator::prepare(const Columns& data) {
   for (const Objective::Part& part : objective_.parts()) has_sums = has_sums || part.scoring.metrics().sum_count() > 0;
   group_blocks_ = has_sums ? (blocks(data) + kGroups - 1) / kGroups : 1;
   outputs_.resize(objective_.parts().size());
+  if (!penalised_.empty()) activity_rows_.resize(n);
   epoch_.resize(outputs_.size());
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
     const MetricSet& metrics = objective_.parts()[i].scoring.metrics();
@@ -135,6 +156,7 @@ void Evaluator::score_blocks(const Columns& data, const Team& team) {
 void Evaluator::score_block(const Columns& data, Member& member, std::size_t begin, std::size_t n, std::size_t group) {
   const Kernels& kernels = *graph_.backend.kernels;
   member.buffers.run({data.x.data(), data.x.size()}, data.rows.data, begin, n);
+  if (!penalised_.empty()) add_activities(member, begin, n);
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
     const Scoring& scoring = objective_.parts()[i].scoring;
     const TargetGather gather{data.y[i], data.rows.data};

@@ -30,7 +30,11 @@ double mean_weight(Span<const float> weights, Span<const std::uint32_t> rows);
 class Evaluator {
  public:
   Evaluator(const Graph& graph, const Objective& objective)
-      : graph_(graph), objective_(objective), inference_(plan_inference(graph, objective.values())) {}
+      : graph_(graph), objective_(objective), penalised_(graph.penalised_values()) {
+    std::vector<std::size_t> values = objective.values();
+    values.insert(values.end(), penalised_.begin(), penalised_.end());
+    inference_ = plan_inference(graph, values);
+  }
 
   // Objective::logs of the data. The caller holds the graph's lock and has checked the data.
   // `call` computes the metrics that are functions of the program. It is called last, and may release the lock.
@@ -46,6 +50,7 @@ class Evaluator {
     std::vector<float> row_losses, row_metrics, row_weights;
     std::vector<double> group_sums;
   };
+  void add_activities(const Member& member, std::size_t begin, std::size_t n);
   void prepare(const Columns& data);
   Member new_member() const;
   void score_blocks(const Columns& data, const Team& team);
@@ -56,10 +61,12 @@ class Evaluator {
 
   const Graph& graph_;
   const Objective& objective_;
+  std::vector<std::size_t> penalised_;    // values with a penalty
   InferencePlan inference_;
   std::vector<Member> members_;
   std::size_t block_rows_ = 0, group_blocks_ = 1;
   std::vector<Output> outputs_;
+  std::vector<double> activity_rows_;     // the penalties of what layers make of each row; empty where there are none
   std::vector<EpochOutputs> epoch_;
 };
 

@@ -32,10 +32,13 @@ struct Draft {
   Doubles mean, scale;                     // if there is no kernel; empty for an activation alone
   Doubles bias;                            // empty for zeros
   bool far = false;                        // a mean of its input is beyond kMostShift
-  ActivationKind activation = ActivationKind::linear;
+  ActivationSpec activation{};
+  bool rectified = false;                  // PReLU, whose slopes are `scale`
+  RowStatistic statistic = RowStatistic::none;
+  float epsilon = 0.0f;
 
   bool dense() const { return !kernel.empty(); }
-  bool normalises() const { return !scale.empty(); }
+  bool normalises() const { return !scale.empty() && !rectified; }   // an Affine
 };
 
 // y = (x - mean) scale + shift; far as in Draft.
@@ -79,22 +82,62 @@ class Folder {
     activate(dense.activation);
   }
 
-  void add(const Activation& layer) { activate(layer.activation); }
-  void add(const Dropout&) {}
   template <class AnyLayer>
+    requires IsActivation<AnyLayer>
+  void add(const AnyLayer& layer) {
+    activate(layer.spec());
+  }
+  void add(const Dropout&) {}
+  void add(const AlphaDropout&) {}
+  void add(const GaussianDropout&) {}
+  void add(const GaussianNoise&) {}
+  void add(const ActivityRegularization&) {}
+  template <class AnyLayer>
+    requires(!IsActivation<AnyLayer>)
   void add(const AnyLayer&) {   // no part of a chain
     static_assert(kFreezesApart<AnyLayer>);
   }
 
-  void add(const BatchNormalization& layer) { normalise(read(layer)); }
-  void add(const Normalization& layer) { normalise(read(layer)); }
+  void add(const BatchNormalization& layer) { add_affine(read(layer)); }
+  void add(const Normalization& layer) { add_affine(read(layer)); }
   void add(const Rescaling& layer) {
     const double scale = static_cast<double>(layer.scale), offset = static_cast<double>(layer.offset);
-    normalise({Doubles(cols_, 0.0), Doubles(cols_, scale), Doubles(cols_, offset)});
+    add_affine({Doubles(cols_, 0.0), Doubles(cols_, scale), Doubles(cols_, offset)});
+  }
+  void add(const LayerNormalization& layer) {
+    add_statistic(RowStatistic::standard, layer.epsilon);
+    if (layer.scale || layer.center) add_affine(scaling(weight("gamma"), weight("beta")));
+  }
+  void add(const RMSNormalization& layer) {
+    add_statistic(RowStatistic::root_mean_square, layer.epsilon);
+    add_affine(scaling(weight("scale"), {}));
+  }
+  void add(const UnitNormalization&) { add_statistic(RowStatistic::unit, 0.0f); }
+  void add(const Scale&) { add_affine(scaling(weight("scale"), {})); }
+  void add(const PReLU&) {
+    const std::vector<float> alpha = weight("alpha");
+    Draft& draft = push();
+    draft.scale.assign(alpha.begin(), alpha.end());
+    draft.rectified = true;
   }
 
-  void normalise(const Affine& affine) {
-    if (drafts_.empty() || drafts_.back().activation != ActivationKind::linear) {
+  void add_statistic(RowStatistic statistic, float epsilon) {
+    Draft& draft = push();
+    draft.statistic = statistic;
+    draft.epsilon = epsilon;
+  }
+
+  Draft& push() {
+    Draft draft;
+    draft.in = draft.out = cols_;
+    drafts_.push_back(std::move(draft));
+    return drafts_.back();
+  }
+
+  void add_affine(const Affine& affine) {
+    const bool alone = drafts_.empty() || drafts_.back().activation.kind != ActivationKind::linear ||
+                       !(drafts_.back().dense() || drafts_.back().normalises());
+    if (alone) {
       Draft draft;
       draft.in = draft.out = cols_;
       draft.mean = affine.mean;
@@ -114,21 +157,16 @@ class Folder {
     }
   }
 
-  void activate(ActivationKind activation) {
-    if (activation == ActivationKind::linear) return;
-    if (drafts_.empty() || drafts_.back().activation != ActivationKind::linear) return push_activation(activation);
+  void activate(const ActivationSpec& activation) {
+    if (activation.kind == ActivationKind::linear) return;
+    if (drafts_.empty() || drafts_.back().activation.kind != ActivationKind::linear) return push_activation(activation);
     drafts_.back().activation = activation;
   }
 
-  void push_activation(ActivationKind activation) {
-    Draft draft;
-    draft.in = draft.out = cols_;
-    draft.activation = activation;
-    drafts_.push_back(std::move(draft));
-  }
+  void push_activation(const ActivationSpec& activation) { push().activation = activation; }
 
   static bool folds_forward(const Draft& draft) {
-    return draft.normalises() && draft.activation == ActivationKind::linear && !draft.far;
+    return draft.normalises() && draft.activation.kind == ActivationKind::linear && !draft.far;
   }
 
   // ((x - mean) scale + shift) W + bias = x (scale W) + (bias + (shift - mean scale) W).
@@ -147,6 +185,9 @@ class Folder {
     out.in = draft.in;
     out.out = draft.out;
     out.activation = draft.activation;
+    out.rectified = draft.rectified;
+    out.statistic = draft.statistic;
+    out.epsilon = draft.epsilon;
     out.mean.assign(draft.mean.begin(), draft.mean.end());
     out.scale.assign(draft.scale.begin(), draft.scale.end());
     out.bias.assign(draft.bias.begin(), draft.bias.end());
@@ -161,6 +202,13 @@ class Folder {
       }
     }
     return out;
+  }
+
+  // y = x gamma + beta, either of which may be missing.
+  Affine scaling(std::vector<float> gamma, std::vector<float> beta) const {
+    gamma.resize(cols_, 1.0f);
+    beta.resize(cols_, 0.0f);
+    return {Doubles(cols_, 0.0), {gamma.begin(), gamma.end()}, {beta.begin(), beta.end()}};
   }
 
   Affine read(const BatchNormalization& layer) {

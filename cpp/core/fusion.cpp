@@ -1,6 +1,7 @@
 // Finds the patterns, from the first node to the last. Each node that belongs to no earlier group begins a new group.
 #include "core/fusion.h"
 
+#include "core/activations.h"
 #include "core/layer.h"
 
 namespace fastreg {
@@ -43,32 +44,46 @@ class Fusion {
 
  private:
   void add(const Dense& dense, Group group) {
-    ActivationKind activation = dense.activation;
-    if (activation == ActivationKind::linear)
-      if (const auto* following = next<Activation>()) {
-        activation = following->activation;
+    ActivationSpec activation = dense.activation;
+    const bool penalised = dense.activity_regularizer != Penalty{};   // then nothing after it joins it
+    if (activation.kind == ActivationKind::linear && !penalised)
+      if (const std::optional<ActivationSpec> following = next_activation()) {
+        activation = *following;
         take();
       }
-    // Softmax needs whole rows. The sigmoid of an output is an operation of its own, so that a loss can start from
-    // logits.
-    const bool apart = activation == ActivationKind::softmax || (is_head(activation) && is_output_[value_]);
-    group.activation = apart ? ActivationKind::linear : activation;
-    const auto* norm = next<BatchNormalization>();
-    group.leaves_tail = !apart && norm != nullptr && norm->trainable && derivative_from_output(group.activation) &&
+    // The sigmoid of an output is an operation of its own, so that a loss can start from logits.
+    const bool apart = !is_fused(activation.kind) || (is_head(activation.kind) && is_output_[value_]);
+    group.activation = apart ? ActivationSpec{} : activation;
+    const auto* norm = penalised ? nullptr : next<BatchNormalization>();
+    group.leaves_tail = !apart && norm != nullptr && norm->trainable && derivative_from_output(group.activation.kind) &&
                         !wiring_.is_shared(group.layer) && !wiring_.is_shared(next_layer());
-    if (group.activation == ActivationKind::relu && dense.units > 1) take_dropout(group);
+    if (group.activation.kind == ActivationKind::relu && dense.units > 1 && !penalised) take_dropout(group);
     push(std::move(group));
-    if (!apart) return;
-    Group head;
-    head.layer = out_.groups.back().layer;
-    head.inputs = {number_[value_]};
-    head.activation = activation;
-    head.activation_alone = true;
-    push(std::move(head));
+    if (apart) {
+      Group head = behind_last();
+      head.activation = activation;
+      head.activation_alone = true;
+      push(std::move(head));
+    }
+    if (penalised) {
+      Group penalty = behind_last();
+      penalty.activity = &dense.activity_regularizer;
+      push(std::move(penalty));
+    }
   }
 
-  void add(const Activation& layer, Group group) {
-    group.activation = layer.activation;
+  // A group of the same layer as the last one, which reads its output.
+  Group behind_last() const {
+    Group group;
+    group.layer = out_.groups.back().layer;
+    group.inputs = {number_[value_]};
+    return group;
+  }
+
+  template <class AnyLayer>
+    requires IsActivation<AnyLayer>
+  void add(const AnyLayer& layer, Group group) {
+    group.activation = layer.spec();
     group.activation_alone = true;
     push(std::move(group));
   }
@@ -86,6 +101,17 @@ class Fusion {
     push(std::move(group));
   }
 
+  // The activation of the next layer, if it is nothing but one and the only reader of the current value.
+  std::optional<ActivationSpec> next_activation() const {
+    if (readers_[value_] != 1 || is_output_[value_]) return std::nullopt;
+    return std::visit([](const auto& any) { return spec_of(any); },
+                      spec_.layers[wiring_.nodes[reader_[value_]].layer]);
+  }
+  template <class AnyLayer>
+  static std::optional<ActivationSpec> spec_of(const AnyLayer& layer) {
+    if constexpr (IsActivation<AnyLayer>) return layer.spec();
+    return std::nullopt;
+  }
   // The layer that is the only reader of the current value, if it is of this type.
   template <class Wanted>
   const Wanted* next() const {

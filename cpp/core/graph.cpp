@@ -37,11 +37,13 @@ class Compiler {
                                    group.layer,
                                    group.stream,
                                    parameters_,
-                                   group.activation,
+                                   group.activation.kind,
                                    dropout_of(group),
                                    group.dropout,
                                    group.leaves_tail ? &tails_[index] : nullptr,
                                    group.tail != kNone ? &tails_[group.tail] : nullptr};
+    if (group.activity != nullptr)
+      return make_operation(ActivityRegularization{group.activity->l1, group.activity->l2}, context);
     if (group.activation_alone) return make_operation(Activation{group.activation}, context);
     return std::visit([&](const auto& layer) { return make_operation(layer, context); }, spec_.layers[group.layer]);
   }
@@ -81,8 +83,8 @@ std::vector<GraphOutput> outputs_of(const Fused& fused, std::size_t n_inputs) {
   std::vector<GraphOutput> out;
   for (const std::size_t value : fused.outputs) {
     const Group& last = fused.groups[value - n_inputs];
-    if (last.activation_alone && is_head(last.activation) && readers[value] == 1 && readers[last.inputs[0]] == 1)
-      out.push_back({value, last.inputs[0], last.activation});
+    if (last.activation_alone && is_head(last.activation.kind) && readers[value] == 1 && readers[last.inputs[0]] == 1)
+      out.push_back({value, last.inputs[0], last.activation.kind});
     else
       out.push_back({value, value});
   }
@@ -134,6 +136,18 @@ Graph::Graph(const NetworkSpec& network, const Backend& on)
   require_memory("layers: this network", static_cast<double>(parameters.total()));
   weights = Buffer(backend, parameters.total());
   initialize(*this);
+}
+
+bool Graph::takes_batch_statistics() const {
+  return std::any_of(operations.begin(), operations.end(),
+                     [](const auto& operation) { return operation->takes_batch_statistics(); });
+}
+
+std::vector<std::size_t> Graph::penalised_values() const {
+  std::vector<std::size_t> values;
+  for (std::size_t i = 0; i < operations.size(); ++i)
+    if (operations[i]->activity_penalty() != nullptr) values.push_back(n_inputs() + i);
+  return values;
 }
 
 double Graph::flops_per_row() const {

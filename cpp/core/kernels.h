@@ -94,7 +94,8 @@ struct ActivationBackward {
   float scale = 1.0f;
 };
 
-// Softmax over the first `cols` columns of each row. Backward: dz = y (dy - sum_j dy_j y_j). Padding is set to 0.
+// Softmax over the first `cols` columns of each row, or another activation of whole rows. Backward, from y: dz = y (dy -
+// sum_j dy_j y_j) for softmax. Padding is set to 0.
 struct Softmax {
   std::size_t cols, ld;
   const float* z;    // backward: unused
@@ -102,6 +103,7 @@ struct Softmax {
   const float* dy;   // forward: unused
   float* dz;         // forward: unused; backward: may equal dy
   Range rows;
+  ActivationKind kind = ActivationKind::softmax;
 };
 
 // Batch normalisation of a range of columns over all rows of one batch. gamma and beta may be null, which means 1 and
@@ -136,6 +138,50 @@ struct BatchNormBackward {
   Range cols;
 };
 
+// Normalises single rows: y = gamma (x - mean) inv + beta, in place allowed; gamma and beta may be null, which means 1
+// and 0. mean and inv, unless they are null, receive those numbers of each row (mean is 0 except for standard). Padding
+// of y is written as 0. statistic is not none.
+struct RowNorm {
+  RowStatistic statistic;
+  float epsilon;
+  const float* x;
+  float* y;
+  const float *gamma, *beta;
+  float *mean, *inv;
+  std::size_t cols, ld;
+  Range rows;
+};
+
+// dx from dy (in place allowed) of these rows; the entry for parameters computes dgamma and dbeta (each may be null) of a
+// range of columns from all of them. Padding of dx, dgamma and dbeta is written as 0.
+struct RowNormBackward {
+  RowStatistic statistic;
+  const float *x, *dy;
+  float* dx;
+  const float *gamma, *mean, *inv;
+  float *dgamma, *dbeta;
+  std::size_t cols, ld;
+  Range rows;
+};
+
+// y = x scale for a range of columns over all rows; where rectified, elements of x above 0 stay as they are.
+struct FeatureScale {
+  const float *x, *scale;
+  float* y;
+  bool rectified;
+  std::size_t rows, cols, ld;
+  Range range;   // of columns, in floats of ld; [0, 1) if ld == 1
+};
+
+// dx from dy, in place allowed, and dscale, which may be null. Its padding is written as 0.
+struct FeatureScaleBackward {
+  const float *x, *scale, *dy;
+  float *dx, *dscale;
+  bool rectified;
+  std::size_t rows, cols, ld;
+  Range range;
+};
+
 // Philox4x32-10 (Salmon et al. 2011), key = seed (low word first), counter = {block low, block high, stream, step}.
 struct RandomKey {
   std::uint64_t seed;
@@ -149,6 +195,16 @@ struct DropoutBits {
   RandomKey key;
   std::uint32_t threshold;   // round(65536 * rate), in [0, 65535]
   std::uint16_t* mask;
+  Range groups;
+};
+
+// Normal numbers mean + deviation z, in groups of 64: element 64 g + 16 i + l comes from word i of block 16 g + l, where
+// words 0 and 1 are the two uniform numbers (w / 256 + 0.5) / 2^24 of one pair of Box and Muller, whose cosine is the
+// first, and words 2 and 3 those of another.
+struct RandomNormals {
+  RandomKey key;
+  float mean, deviation;
+  float* out;
   Range groups;
 };
 
@@ -220,13 +276,17 @@ struct GatherRows {
 };
 
 // A step of a frozen network (folding.h). If w is not null, y = activation(x W + bias) with W in panels (k, cols); else
-// if scale is not null, y = activation((x - mean) scale + bias); else y = activation(x). All activations are allowed,
-// including softmax. Vectors are padded with zeros to ld(cols). Without w, k == cols. bias may be null if scale is
-// null.
+// if rectified, y = activation(x, or x scale where x is not above 0); else if scale is not null, y = activation((x - mean)
+// scale + bias); else if statistic is not none, y = activation(the normalised row); else y = activation(x). All activations are allowed,
+// including those of whole rows. Vectors are padded with zeros to ld(cols). Without w, k == cols. bias may be null if scale is
+// null, or if rectified.
 struct InferenceStep {
   const float *w, *bias, *mean, *scale;
   std::size_t k, cols;
-  ActivationKind activation;
+  ActivationSpec activation;
+  bool rectified = false;
+  RowStatistic statistic = RowStatistic::none;
+  float epsilon = 0.0f;
 };
 
 // A whole frozen network on a block of rows. x (rows, steps[0].k) and y (rows, last cols) are the caller's arrays of
@@ -262,20 +322,31 @@ struct Kernels {
   void (*matmul)(const Matmul&) noexcept;
   void (*matmul_weights)(const MatmulWeights&) noexcept;
   void (*matmul_input)(const MatmulInput&) noexcept;
-  // y = f(z) over n floats, for any n. z == y is allowed. Softmax is not accepted.
+  // y = f(z) over n floats, for any n. z == y is allowed. Softmax is not accepted, nor is a separate activation.
   void (*activation_forward)(ActivationKind, const float* z, float* y, std::size_t n) noexcept;
   void (*activation_backward)(const ActivationBackward&) noexcept;
+  // y = f(x) and dz = f'(x) dy over n floats, for any n, of a separate activation (math/separate_activations.h) that is
+  // element by element. In place is allowed.
+  void (*separate_forward)(const ActivationSpec&, const float* x, float* y, std::size_t n) noexcept;
+  void (*separate_backward)(const ActivationSpec&, const float* x, const float* dy, float* dz, std::size_t n) noexcept;
   void (*softmax_forward)(const Softmax&) noexcept;
   void (*softmax_backward)(const Softmax&) noexcept;
   void (*batch_norm_forward_train)(const BatchNormForward&) noexcept;
   void (*batch_norm_forward_infer)(const BatchNormForward&) noexcept;
   void (*batch_norm_backward)(const BatchNormBackward&) noexcept;
+  void (*row_norm_forward)(const RowNorm&) noexcept;
+  void (*row_norm_backward)(const RowNormBackward&) noexcept;
+  void (*row_norm_parameters)(const RowNormBackward&, Range cols) noexcept;
+  void (*feature_scale)(const FeatureScale&) noexcept;
+  void (*feature_scale_backward)(const FeatureScaleBackward&) noexcept;
   void (*dropout_bits)(const DropoutBits&) noexcept;
   // y = a + b or a * b over n floats (any n), in place allowed.
   void (*combine)(Combination, const float* a, const float* b, float* y, std::size_t n) noexcept;
   // y = kept ? x * scale : 0 over the elements of a range of flat buffers, which is in multiples of 16. x == y is
   // allowed.
   void (*dropout_apply)(const DropoutMask&, const float* x, float* y, Range) noexcept;
+  // y = kept ? x * scale + shift : dropped, in the same way.
+  void (*dropout_affine)(const DropoutMask&, float shift, float dropped, const float* x, float* y, Range) noexcept;
   void (*loss)(const LossStep&) noexcept;
   void (*largest)(const Largest&) noexcept;
   void (*update)(const Update&) noexcept;
@@ -293,6 +364,7 @@ struct Kernels {
   void (*infer)(const Inference&) noexcept;
   // Writes blocks [first, first + n) of the key's stream, 4 words each, in the order of the counter.
   void (*random_words)(const RandomKey&, std::uint64_t first, std::size_t n, std::uint32_t* out) noexcept;
+  void (*random_normals)(const RandomNormals&) noexcept;
 };
 
 }  // namespace fastreg

@@ -49,6 +49,10 @@ class Operation {
   virtual bool adds_to_gradient() const { return false; }
   // Whether the output equals the input in inference.
   virtual bool identity_in_inference() const { return false; }
+  // Whether forward computes statistics of the batch, for which one row is too little.
+  virtual bool takes_batch_statistics() const { return false; }
+  // The penalty of its output that is part of the loss, where it has one.
+  virtual const Penalty* activity_penalty() const { return nullptr; }
   // How many floats forward keeps for backward, for a batch of `rows` rows.
   virtual std::size_t cache_floats(std::size_t /*rows*/) const { return 0; }
   // The number of floating-point operations of forward and backward for one row. It decides whether threads pay.
@@ -82,5 +86,8 @@ class Operation {
 inline Range column_split(const Team& team, std::size_t ld) {
   return ld == 1 ? team.split(1) : team.split(ld, kLane);
 }
+
+// This member's part of the elements of a rows matrix.
+inline Range element_split(const Pass& pass, std::size_t ld) { return pass.team.split(pass.rows * ld, kLane); }
 
 }  // namespace fastreg

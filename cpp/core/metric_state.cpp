@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <variant>
@@ -74,6 +75,7 @@ struct MetricState::Impl {
     for (std::size_t i = before; i < epoch.weight.size(); ++i) epoch.weight[i] = 1.0f;
   }
 
+  std::mutex lock;
   std::size_t cols, ld;
   bool labels, has_weights = false;
   MetricSet set;
@@ -96,13 +98,14 @@ void MetricState::add(const MetricRows& given) {
     throw std::invalid_argument("rows must have " + std::to_string(i.cols) + " columns and " +
                                 (i.labels ? "labels" : "a matrix of targets") + ", as those before");
   check_rows(given, i.labels);
+  const std::lock_guard guard(i.lock);
   MetricRows rows = given;
-  i.make_room(rows.rows, rows.weight != nullptr);
   std::vector<float> ones;
   if (rows.weight == nullptr && i.has_weights) {
     ones.assign(rows.rows, 1.0f);
     rows.weight = ones.data();
   }
+  i.make_room(rows.rows, rows.weight != nullptr);   // the last allocation: what fails leaves the state as it was
   on_this_thread(cpu_backend(), [&] {
     for (std::size_t first = 0; first < rows.rows; first += kBlock)
       i.measure(rows, first, std::min(kBlock, rows.rows - first));
@@ -111,12 +114,14 @@ void MetricState::add(const MetricRows& given) {
 
 void MetricState::reset() {
   Impl& i = *impl_;
+  const std::lock_guard guard(i.lock);
   i.sums.clear();
   i.epoch = {};
   i.has_weights = false;
 }
 
 std::vector<double> MetricState::values() const {
+  const std::lock_guard guard(impl_->lock);
   return impl_->set.values(impl_->sums, impl_->epoch, CallMetric());
 }
 

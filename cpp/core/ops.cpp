@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "core/activations.h"
 #include "core/evaluator.h"
 #include "core/fork.h"
 #include "core/layers/layers.h"
@@ -54,17 +55,31 @@ Range all_panels(std::size_t cols) { return {0, panel_count(cols)}; }
 
 // Replaces dy by the gradient with respect to the input of the activation. db, if it is not null, becomes its sum over
 // rows.
-void activation_gradient(ActivationKind kind, const Rows& saved, const Rows& dy, float* db) {
-  if (kind == ActivationKind::softmax) {
-    kernels().softmax_backward({dy.cols(), dy.ld(), nullptr, saved.data(), dy.data(), dy.data(), {0, dy.rows()}});
+void activation_gradient(const ActivationSpec& activation, const Rows& saved, const Rows& dy, float* db) {
+  ActivationKind kind = activation.kind;
+  if (needs_rows(kind)) {
+    kernels().softmax_backward({dy.cols(), dy.ld(), nullptr, saved.data(), dy.data(), dy.data(), {0, dy.rows()}, kind});
+    kind = ActivationKind::linear;
+  } else if (!is_fused(kind)) {
+    kernels().separate_backward(activation, saved.data(), dy.data(), dy.data(), dy.rows() * dy.ld());
     kind = ActivationKind::linear;
   }
   kernels().activation_backward({kind, saved.data(), dy.data(), dy.data(), db, dy.rows(), dy.ld(), {0, dy.ld()}});
 }
 
+// y = f(x), in place allowed.
+void activate(const ActivationSpec& activation, const Rows& x, const Rows& y) {
+  if (needs_rows(activation.kind))
+    kernels().softmax_forward({x.cols(), x.ld(), x.data(), y.data(), nullptr, nullptr, {0, x.rows()}, activation.kind});
+  else if (is_fused(activation.kind))
+    kernels().activation_forward(activation.kind, x.data(), y.data(), x.rows() * x.ld());
+  else
+    kernels().separate_forward(activation, x.data(), y.data(), x.rows() * x.ld());
+}
+
 }  // namespace
 
-void dense(Input x_in, Input w_in, Values b_in, ActivationKind activation, Output y_out, Output z_out) {
+void dense(Input x_in, Input w_in, Values b_in, const ActivationSpec& activation, Output y_out, Output z_out) {
   require_shape("w", w_in, x_in.cols, w_in.cols);
   require_size("b", b_in, w_in.cols);
   require_shape("out", y_out, x_in.rows, w_in.cols);
@@ -75,17 +90,20 @@ void dense(Input x_in, Input w_in, Values b_in, ActivationKind activation, Outpu
   std::optional<Rows> z;
   if (z_out.data != nullptr) z.emplace(x_in.rows, w_in.cols);
   run([&](const Team&) {
-    const bool softmax = activation == ActivationKind::softmax;
-    kernels().matmul({x.data(), x.ld(), w.data(), b.data(), y.data(), z ? z->data() : nullptr, y.ld(), x.cols(),
-                      y.cols(), softmax ? ActivationKind::linear : activation, {0, x.rows()}, all_panels(y.cols())});
-    if (softmax) kernels().softmax_forward({y.cols(), y.ld(), y.data(), y.data(), nullptr, nullptr, {0, y.rows()}});
+    const bool fused = is_fused(activation.kind);
+    float* const own_z = fused && z ? z->data() : nullptr;
+    kernels().matmul({x.data(), x.ld(), w.data(), b.data(), y.data(), own_z, y.ld(), x.cols(), y.cols(),
+                      fused ? activation.kind : ActivationKind::linear, {0, x.rows()}, all_panels(y.cols())});
+    if (fused) return;
+    if (z) std::copy_n(y.data(), y.rows() * y.ld(), z->data());
+    activate(activation, y, y);
   });
   y.copy_to(y_out);
   if (z) z->copy_to(z_out);
 }
 
-void dense_backward(Input x_in, Input w_in, Input saved_in, Input dy_in, ActivationKind activation, Output dx_out,
-                    Output dw_out, Span<float> db_out) {
+void dense_backward(Input x_in, Input w_in, Input saved_in, Input dy_in, const ActivationSpec& activation,
+                    Output dx_out, Output dw_out, Span<float> db_out) {
   const std::size_t n = x_in.rows, in = x_in.cols, units = w_in.cols;
   require_shape("w", w_in, in, units);
   require_shape("dy", dy_in, n, units);
@@ -108,19 +126,14 @@ void dense_backward(Input x_in, Input w_in, Input saved_in, Input dy_in, Activat
   db.copy_to(db_out);
 }
 
-void activation(ActivationKind activation, Input x_in, Output y_out) {
+void activation(const ActivationSpec& activation, Input x_in, Output y_out) {
   require_shape("out", y_out, x_in.rows, x_in.cols);
   const Rows x(x_in), y(x_in.rows, x_in.cols);
-  run([&](const Team&) {
-    if (activation == ActivationKind::softmax)
-      kernels().softmax_forward({x.cols(), x.ld(), x.data(), y.data(), nullptr, nullptr, {0, x.rows()}});
-    else
-      kernels().activation_forward(activation, x.data(), y.data(), x.rows() * x.ld());
-  });
+  run([&](const Team&) { activate(activation, x, y); });
   y.copy_to(y_out);
 }
 
-void activation_backward(ActivationKind activation, Input saved_in, Input dy_in, Output dx_out) {
+void activation_backward(const ActivationSpec& activation, Input saved_in, Input dy_in, Output dx_out) {
   require_shape("saved", saved_in, dy_in.rows, dy_in.cols);
   require_shape("dx", dx_out, dy_in.rows, dy_in.cols);
   const Rows saved(saved_in), dy(dy_in);

@@ -22,7 +22,7 @@ void check(const std::vector<FrozenLayer>& layers) {
     const FrozenLayer& layer = layers[i];
     require(layer.in > 0 && layer.out > 0, i, "must have inputs and outputs");
     require(i == 0 || layer.in == layers[i - 1].out, i, "must take what the layer before gives");
-    require(static_cast<std::size_t>(layer.activation) < activation_count(), i, "has an unknown activation");
+    require(static_cast<std::size_t>(layer.activation.kind) < activation_count(), i, "has an unknown activation");
     if (!layer.kernel.empty()) {
       require(layer.kernel.size() / layer.out == layer.in && layer.kernel.size() % layer.out == 0, i,
               "kernel must have in * out values");
@@ -30,10 +30,15 @@ void check(const std::vector<FrozenLayer>& layers) {
       require(layer.mean.empty() && layer.scale.empty(), i, "must have a kernel or a scale, not both");
     } else {
       require(layer.in == layer.out, i, "must have as many outputs as inputs where it has no kernel");
-      const std::size_t n = layer.scale.empty() ? 0 : layer.out;
-      require(layer.scale.size() == n && layer.mean.size() == n && layer.bias.size() == n, i,
+      const std::size_t n = layer.scale.empty() ? 0 : layer.out, others = layer.rectified ? 0 : n;
+      require(layer.scale.size() == n && layer.mean.size() == others && layer.bias.size() == others, i,
               "mean, scale and bias must have a value for each output, or all be empty");
+      require(!layer.rectified || n > 0, i, "must have a scale where it is rectified");
+      require(layer.statistic == RowStatistic::none || n == 0, i, "must have no scale where it has a statistic");
+      require(layer.epsilon >= 0.0f, i, "epsilon must be >= 0");
     }
+    require(layer.kernel.empty() || (!layer.rectified && layer.statistic == RowStatistic::none), i,
+            "must have no kernel where it is rectified or has a statistic");
   }
 }
 
@@ -43,7 +48,7 @@ double product_flops(const FrozenLayer& layer) {
 
 // The activations linear and relu are computed within the product and cost nothing more.
 double total_work(const FrozenLayer& layer) {
-  const bool cheap = layer.activation == ActivationKind::linear || layer.activation == ActivationKind::relu;
+  const bool cheap = layer.activation.kind == ActivationKind::linear || layer.activation.kind == ActivationKind::relu;
   const double element = (layer.kernel.empty() ? kWorkPerElement : 0.0) + (cheap ? 0.0 : kWorkPerActivation);
   return product_flops(layer) + element * static_cast<double>(padded_ld(layer.out));
 }
@@ -77,6 +82,9 @@ PackedLayers::PackedLayers(const std::vector<FrozenLayer>& layers) {
     step.k = layer.in;
     step.cols = layer.out;
     step.activation = layer.activation;
+    step.rectified = layer.rectified;
+    step.statistic = layer.statistic;
+    step.epsilon = layer.epsilon;
     if (!layer.kernel.empty()) {
       step.w = free;
       pack_panels({layer.kernel.data(), layer.in, layer.out, layer.out}, free);
@@ -98,7 +106,8 @@ std::vector<FrozenLayer> PackedLayers::layers() const {
     return data == nullptr ? std::vector<float>() : std::vector<float>(data, data + n);
   };
   for (const InferenceStep& step : steps) {
-    FrozenLayer layer{step.k, step.cols, {}, {}, {}, {}, step.activation};
+    FrozenLayer layer{step.k,          step.cols,      {}, {}, {}, {}, step.activation,
+                      step.rectified, step.statistic, step.epsilon};
     if (step.w != nullptr) {
       layer.kernel.resize(step.k * step.cols);
       unpack_panels(step.w, {layer.kernel.data(), step.k, step.cols, step.cols});
@@ -116,10 +125,12 @@ std::string PackedLayers::summary() const {
   for (const InferenceStep& step : steps) {
     out += " -> ";
     if (step.w != nullptr) out += std::to_string(step.cols);
+    else if (step.rectified) out += "prelu";
     else if (step.scale != nullptr) out += "normalised";
-    else out += name(step.activation);
-    if ((step.w != nullptr || step.scale != nullptr) && step.activation != ActivationKind::linear)
-      out.append(" ").append(name(step.activation));
+    else if (step.statistic != RowStatistic::none) out += "normalised rows";
+    else out += name(step.activation.kind);
+    if ((step.w != nullptr || step.scale != nullptr || step.statistic != RowStatistic::none) && step.activation.kind != ActivationKind::linear)
+      out.append(" ").append(name(step.activation.kind));
   }
   return out;
 }

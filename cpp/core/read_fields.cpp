@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "core/activations.h"
+#include "core/check_fields.h"
 
 namespace fastreg {
 
@@ -120,8 +121,8 @@ void read_value(const Members& members, const char* name, const Interval&, Axis&
   out = axis == 0.0 ? Axis::rows : Axis::columns;
 }
 
-void read_value(const Members& members, const char* name, const Interval&, ActivationKind& out) {
-  if (members.find(name) != nullptr) out = find_activation(members.text(name), members.label(name));
+void read_value(const Members& members, const char* name, const Interval&, ActivationSpec& out) {
+  if (const Json* json = members.find(name)) out = read_activation(*json, members.label(name));
 }
 
 void read_value(const Members& members, const char* name, const Interval&, Initializer& out) {

@@ -64,7 +64,7 @@ void read_value(const Members& members, const char* name, const Interval& interv
 void read_value(const Members& members, const char* name, const Interval& interval, std::uint32_t& out);
 void read_value(const Members& members, const char* name, const Interval&, std::optional<std::uint64_t>& out);
 void read_value(const Members& members, const char* name, const Interval&, Axis& out);
-void read_value(const Members& members, const char* name, const Interval&, ActivationKind& out);
+void read_value(const Members& members, const char* name, const Interval&, ActivationSpec& out);
 void read_value(const Members& members, const char* name, const Interval&, Initializer& out);
 void read_value(const Members& members, const char* name, const Interval&, Penalty& out);
 void read_value(const Members& members, const char* name, const Interval&, Clipping& out);

@@ -31,6 +31,12 @@ Clock::time_point deadline(double seconds) {
 
 }  // namespace
 
+std::size_t steps_of_epoch(const Graph& graph, std::size_t rows, std::size_t batch) {
+  const std::size_t steps = (rows + batch - 1) / batch;
+  const bool one_left = batch > 1 && steps > 1 && rows % batch == 1;
+  return one_left && graph.takes_batch_statistics() ? steps - 1 : steps;
+}
+
 void on_this_thread(const Backend& backend, const std::function<void()>& f) {
   backend.run(
       1, [](void* call, const Team&) { (*static_cast<const std::function<void()>*>(call))(); },
@@ -73,10 +79,11 @@ Run::Run(const State& state, const Columns& train, const Columns* validation, co
       result_(result),
       lock_(lock),
       batch_(options.batch_size == 0 ? train.size() : std::min(options.batch_size, train.size())),
-      steps_((train.size() + batch_ - 1) / batch_),
+      steps_(steps_of_epoch(state.graph, train.size(), batch_)),
       flops_(state.graph.flops_per_row() * static_cast<double>(batch_)),
       choice_(state.workspace.choice),
-      training_step_(state.graph, state.objective, train, batch_, state.workspace.arena, outputs_),
+      training_step_(state.graph, state.objective, train, rows_of_step(steps_ - 1) > batch_ ? batch_ + 1 : batch_,
+                     state.workspace.arena, outputs_),
       snapshot_(state.workspace.snapshot) {
   choice_.begin_run(flops_ >= state.parallel_threshold ? static_cast<std::size_t>(num_threads()) : 1,
                     state.parallel_threshold <= 0.0, flops_);
@@ -175,7 +182,7 @@ void Run::run_slice(const Team& team) {
   // Each member counts steps by itself, because the leader may already have advanced next_in_epoch_.
   for (std::size_t index = next_in_epoch_;; ++index) {
     const std::size_t begin = index * batch_;
-    run_step(team, index, {order_.empty() ? nullptr : order_.data(), begin, std::min(batch_, train_.size() - begin)});
+    run_step(team, index, {order_.empty() ? nullptr : order_.data(), begin, rows_of_step(index)});
     if (slice_over_) break;
   }
   if (s_.optimizer.has_point()) s_.optimizer.leave(team, s_.graph.weights.data());
@@ -192,7 +199,7 @@ void Run::run_step(const Team& team, std::size_t index, const Batch& batch) {
   if (team.leader()) {
     last_rate_ = rate_now;
     if (!diverged_) {
-      penalties_ += s_.optimizer.penalty() * static_cast<double>(batch.n);
+      penalties_ += (s_.optimizer.penalty() + activity_) * static_cast<double>(batch.n);
       ++s_.step;
       ++run_step_;
     }
@@ -203,6 +210,7 @@ void Run::run_step(const Team& team, std::size_t index, const Batch& batch) {
 
 void Run::after_loss(std::size_t index, const Batch& batch) {
   batch_loss_ = training_step_.add_scores(sums_, batch);
+  activity_ = training_step_.activity_penalty(batch);
   diverged_ = !std::isfinite(batch_loss_);
   s_.optimizer.advance();
   const bool late = index % clock_every_ == 0 && Clock::now() > slice_end_;

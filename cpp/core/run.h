@@ -39,6 +39,10 @@ struct Workspace {
   ThreadChoice choice;
 };
 
+// The number of steps of an epoch. The last batch may be short; where a layer takes the statistics of a batch, a last
+// batch of one row is part of the one before.
+std::size_t steps_of_epoch(const Graph& graph, std::size_t rows, std::size_t batch);
+
 // One call of fit().
 class Run {
  public:
@@ -88,6 +92,10 @@ class Run {
   FitObserver* observer_;
   FitResult& result_;
   std::unique_lock<NetworkLock>& lock_;
+  std::size_t rows_of_step(std::size_t index) const {
+    return index + 1 < steps_ ? batch_ : train_.size() - index * batch_;
+  }
+
   std::size_t batch_, steps_, clock_every_ = 1;
   double flops_;
   ThreadChoice& choice_;
@@ -104,7 +112,8 @@ class Run {
   bool slice_over_ = false, diverged_ = false;
   bool within_epoch_ = false, undo_epoch_ = false;   // within_epoch_: between snapshot and end of an epoch
   std::vector<ScoreSums> sums_;
-  double penalties_ = 0.0, batch_loss_ = 0.0, last_rate_ = 0.0;   // penalties_: the sum of penalty * rows over the steps
+  // penalties_: the sum of penalty * rows over the steps; activity_: that of the outputs of layers in the present batch
+  double penalties_ = 0.0, activity_ = 0.0, batch_loss_ = 0.0, last_rate_ = 0.0;
 };
 
 }  // namespace fastreg

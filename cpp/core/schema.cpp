@@ -1,6 +1,6 @@
 // The schema of all descriptions, which is derived from the lists in fastreg/. A test compares Python's descriptions
-// with it. It has the form {kind: {name: {"fields": {field: {...}}, traits}}}, in the order of the lists. The trait of
-// an activation is backward_from; those of a loss are targets and absorbs; those of a metric are targets, direction
+// with it. It has the form {kind: {name: {"fields": {field: {...}}, traits}}}, in the order of the lists. The fields of
+// an activation are its parameters, and its trait is backward_from; those of a loss are targets and absorbs; those of a metric are targets, direction
 // and, if it needs a certain number of outputs with its default settings, outputs. A field has
 //
 //   type              float, bool, int, activation, initializer, regularizer, seed, choice, names (a list of them) or
@@ -19,7 +19,6 @@
 #include "core/check_fields.h"
 #include "core/json.h"
 #include "core/read_fields.h"
-#include "math/activations.h"
 
 namespace fastreg {
 namespace {
@@ -51,7 +50,7 @@ Described described(bool value) { return {"bool", {value}}; }
 Described described(float value) { return {"float", number(value)}; }
 Described described(double value) { return {"float", number(value)}; }
 Described described(std::size_t value) { return {"int", number(value)}; }
-Described described(ActivationKind value) { return {"activation", text(name(value))}; }
+Described described(const ActivationSpec& value) { return {"activation", text(name(value.kind))}; }
 Described described(std::uint32_t value) { return {"int", number(static_cast<std::size_t>(value))}; }
 Described described(Axis value) { return {"axis", number(static_cast<double>(value))}; }
 Described described(const Penalty&) { return {"regularizer", {nullptr}}; }
@@ -80,10 +79,12 @@ Described described(const std::optional<T>& value) {
 template <class Member>
 struct ValueOf {
   using type = Member;
+  static constexpr bool kOptional = false;
 };
 template <class T>
 struct ValueOf<std::optional<T>> {
   using type = T;
+  static constexpr bool kOptional = true;
 };
 
 template <class Owner, class Member>
@@ -186,12 +187,15 @@ Json kind_of(Descriptions list) {
 
 Json activations() {
   Json kind{Json::Object{}};
-  for_each_type(math::Activations(), [&]<class Functor>(Type<Functor>) {
-    Json one{Json::Object{}};
-    put(one, "fields", {Json::Object{}});
-    put(one, "backward_from", text(Functor::kFromInput ? "input" : "output"));
-    put(kind, Functor::kName, std::move(one));
-  });
+  for (const std::string activation : activation_names()) {
+    Json one{Json::Object{}}, fields{Json::Object{}};
+    for_each_type(ActivationParameters(), [&]<class Parameters>(Type<Parameters> type) {
+      if (activation == Parameters::kName) fields = fields_of(type);
+    });
+    put(one, "fields", std::move(fields));
+    put(one, "backward_from", text(derivative_from_output(activation_from_name(activation)) ? "output" : "input"));
+    put(kind, activation.c_str(), std::move(one));
+  }
   return kind;
 }
 

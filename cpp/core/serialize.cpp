@@ -18,7 +18,9 @@
 
 namespace fastreg {
 
-// What the header of a file says. These have no internal linkage, because a member of ModelReader has them.
+// In a namespace with a name, because ModelReader::Open has a Header and is visible to other units.
+namespace tensor_file {
+
 struct TensorEntry {
   std::string name;
   std::vector<std::size_t> shape;
@@ -31,7 +33,12 @@ struct Header {
   std::size_t data = 0;  // the offset in the file at which the data begins; read_header sets it
 };
 
+}  // namespace tensor_file
+
 namespace {
+
+using tensor_file::Header;
+using tensor_file::TensorEntry;
 
 static_assert(std::endian::native == std::endian::little, "model files are little-endian");
 

@@ -16,6 +16,8 @@ TrainingStep::TrainingStep(const Graph& graph, const Objective& objective, const
   for (std::size_t i = graph.operations.size(); i-- > 0;)
     if (runs[graph.n_inputs() + i])
       for (const std::size_t value : graph.inputs[i]) runs[value] = true;
+  for (const std::size_t value : graph.penalised_values())
+    if (runs[value]) activities_.push_back({value});
   caches_.resize(graph.operations.size());
   lay_out(backward, runs, arena);
   bind(backward, runs);
@@ -50,6 +52,7 @@ void TrainingStep::lay_out(const BackwardPlan& backward, const std::vector<bool>
     want(out.row_metrics, most_rows_ * scoring.metrics().row_count());
     out.block_sums.resize((most_rows_ + kLane - 1) / kLane * scoring.metrics().sum_count());
   }
+  for (Activity& activity : activities_) want(activity.sums, 2 * most_rows_);
 
   std::size_t total = 0;
   for (auto& [pointer, floats] : wanted) total += floats = round_up(floats, kLane) + kLane;
@@ -155,6 +158,11 @@ void TrainingStep::forward(const Team& team, std::size_t n, std::uint64_t step, 
 
 void TrainingStep::score(const Team& team, const Batch& batch) {
   const Range mine = team.split(batch.n, kLane);   // whole blocks of sums
+  for (const Activity& activity : activities_) {
+    const std::size_t cols = graph_.width(activity.value), ld = padded_ld(cols);
+    for (std::size_t r = mine.begin; r < mine.end; ++r)
+      graph_.backend.kernels->penalty_sums(values_[activity.value] + r * ld, cols, activity.sums + 2 * r);
+  }
   const std::size_t first = mine.begin / kLane, last = (mine.end + kLane - 1) / kLane;
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
     const Objective::Part& part = objective_.parts()[i];
@@ -178,6 +186,14 @@ double TrainingStep::add_scores(std::vector<ScoreSums>& sums, const Batch& batch
                                                                 (batch.n + kLane - 1) / kLane, sums[i]);
   }
   return loss;
+}
+
+double TrainingStep::activity_penalty(const Batch& batch) const {
+  double total = 0.0;
+  for (const Activity& activity : activities_)
+    for (std::size_t r = 0; r < batch.n; ++r)
+      total += penalty_of(graph_.activity_penalty(activity.value), activity.sums + 2 * r);
+  return total / static_cast<double>(batch.n);
 }
 
 void TrainingStep::backward(const Team& team, std::size_t n, std::uint64_t step, float* gradients) {

@@ -39,6 +39,8 @@ class TrainingStep {
 
   // Adds the scores of the batch just passed; returns its loss. For the leader, in after_loss.
   double add_scores(std::vector<ScoreSums>& sums, const Batch& batch);
+  // The penalties of the outputs of layers in the batch just passed, their mean over its rows. For the leader, too.
+  double activity_penalty(const Batch& batch) const;
 
  private:
   // An operation with where its values lie.
@@ -63,6 +65,12 @@ class TrainingStep {
     std::size_t ld = 0;
     std::vector<std::int32_t> labels;
     std::vector<double> block_sums;   // metrics' sums of each kLane rows
+  };
+
+  // A value with a penalty: {sum |x|, sum x^2} of each row.
+  struct Activity {
+    std::size_t value = 0;
+    float* sums = nullptr;
   };
 
   void lay_out(const BackwardPlan& backward, const std::vector<bool>& runs, Buffer& arena);
@@ -92,6 +100,7 @@ class TrainingStep {
   std::vector<Forward> forward_;
   std::vector<Backward> backward_;
   std::vector<Output> outputs_;
+  std::vector<Activity> activities_;
   Buffer shared_;   // gradients of a layer that several nodes use, before they are added; empty if there is none
 };
 

@@ -26,9 +26,10 @@ std::size_t checked_floats(const Parameters& parameters, const OptimizerState& o
   return parameters.trainable();
 }
 
-void check_options(const FitOptions& options, const Columns& train, std::size_t log_count, bool observed) {
+void check_options(const FitOptions& options, const Graph& graph, const Columns& train, std::size_t log_count,
+                   bool observed) {
   const std::size_t batch = options.batch_size == 0 ? train.size() : std::min(options.batch_size, train.size());
-  const std::size_t steps = (train.size() + batch - 1) / batch;
+  const std::size_t steps = steps_of_epoch(graph, train.size(), batch);
   check_rates(options.rates);
   if (!(options.time_limit >= 0.0)) throw std::invalid_argument("time_limit must be >= 0");
   if (options.rates.size > 1 && !observed && options.rates.size / steps < options.epochs)
@@ -117,7 +118,7 @@ void Trainer::fit(const Dataset& train, const Dataset* validation, const FitOpti
   std::optional<Columns> scored;
   if (validation != nullptr) check(scored.emplace(columns_of(*validation)), i.graph, i.objective, "validation");
   const std::size_t log_count = i.objective.log_count() * (validation != nullptr ? 2 : 1);
-  check_options(options, given, log_count, observer != nullptr);
+  check_options(options, i.graph, given, log_count, observer != nullptr);
   const WeightedColumns weighted(given);
 
   struct Fitting {   // clears the mark when the call ends, however it ends
@@ -133,6 +134,11 @@ void Trainer::fit(const Dataset& train, const Dataset* validation, const FitOpti
        i.parallel_threshold},
       weighted.columns(), scored ? &*scored : nullptr, options, observer, result, lock)
       .train();
+}
+
+std::size_t Trainer::steps_of_epoch(std::size_t rows, std::size_t batch_size) const {
+  const std::size_t batch = batch_size == 0 ? rows : std::min(batch_size, rows);
+  return rows == 0 ? 0 : fastreg::steps_of_epoch(impl_->graph, rows, batch);
 }
 
 std::vector<double> Trainer::evaluate(const Dataset& data, const std::vector<MetricFunction*>& functions) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "core/activations.h"
 #include "core/check_fields.h"
 #include "core/wiring.h"
 #include "fastreg/strict_math.h"
@@ -12,10 +13,10 @@
 namespace fastreg {
 namespace {
 
-void check_activation(const Check& check, ActivationKind activation, std::size_t width) {
-  if (activation == ActivationKind::softmax && width == 1) {
-    check.fail("softmax over 1 unit is always 1; use sigmoid");
-  }
+void check_activation(const Check& check, const ActivationSpec& activation, std::size_t width) {
+  if (needs_rows(activation.kind) && width == 1)
+    check.fail(std::string(name(activation.kind)) + " over 1 unit is always " +
+               (activation.kind == activation_from_name("log_softmax") ? "0" : "1; use sigmoid"));
 }
 
 struct LayerCheck {
@@ -44,9 +45,12 @@ struct LayerCheck {
   }
   void check_with_inputs(const Check& check, const Dense& layer) const {
     check_activation(check, layer.activation, layer.units);
+    if (layer.activity_regularizer.proximal) check.fail("activity_regularizer must not be proximal");
   }
-  void check_with_inputs(const Check& check, const Activation& layer) const {
-    check_activation(check, layer.activation, inputs[0]);
+  template <class AnyLayer>
+    requires IsActivation<AnyLayer>
+  void check_with_inputs(const Check& check, const AnyLayer& layer) const {
+    check_activation(check, layer.spec(), inputs[0]);
   }
   void check_with_inputs(const Check& check, const Concatenate&) const {
     std::size_t width = 0;

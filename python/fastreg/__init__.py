@@ -14,6 +14,7 @@ from fastreg._core import DivergenceError, __version__
 
 if TYPE_CHECKING:
     from fastreg import (
+        activations,
         callbacks,
         diagnosis,
         initializers,
@@ -43,6 +44,7 @@ __all__ = [
     "Predictor",
     "Sequential",
     "__version__",
+    "activations",
     "callbacks",
     "diagnosis",
     "get_num_threads",

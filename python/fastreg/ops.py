@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastreg import _core, losses, optimizers
 from fastreg.data.arrays import class_indices, numeric
-from fastreg.internal.activation_names import check_activation
+from fastreg.internal.activation_names import check_activation, core_text
 from fastreg.internal.checks import (
     CLOSED_FRACTION,
     FRACTION,
@@ -193,7 +193,7 @@ def dense(
         >>> ops.dense([[1.0, 2.0]], np.eye(2), [0.0, -3.0], "relu")
         array([[1., 0.]], dtype=float32)
     """
-    kind = "linear" if activation is None else check_activation("dense", "activation", activation)
+    kind = "linear" if activation is None else core_text(check_activation("dense", "activation", activation))
     # As in Updater.step: the core is tried first, and takes nothing that has to be cast.
     try:
         return _core.dense(x, w, b, kind, out)[0]  # type: ignore[arg-type]
@@ -210,7 +210,8 @@ def dense_backward(
     Args:
         x: The x that :func:`dense` was called with.
         w: The w that it was called with.
-        saved: The array that it returned; for gelu and silu the value before the activation, ``dense(x, w, b)``.
+        saved: The array that it returned; the value before the activation, ``dense(x, w, b)``, where the derivative is
+            computed from that: for gelu, silu, mish and all that ``_core.schema()`` says ``backward_from`` input of.
         dy: The gradient with respect to its result.
         activation: The activation that it was called with.
 
@@ -220,18 +221,18 @@ def dense_backward(
     Raises:
         ValueError: If shapes do not fit or the activation is unknown.
     """
-    kind = check_activation("dense_backward", "activation", activation)
+    kind = core_text(check_activation("dense_backward", "activation", activation))
     return _core.dense_backward(_cast(x, "x"), _cast(w, "w"), _cast(saved, "saved"), _cast(dy, "dy"), kind)
 
 
 def activation(x: ArrayLike, activation: str) -> Floats:
-    """An activation of :data:`fastreg.layers.ACTIVATIONS` of x (n, k): of each element, or of each row for softmax."""
-    return _core.activation(_cast(x, "x"), check_activation("activation", "activation", activation))
+    """An activation of :data:`fastreg.layers.ACTIVATIONS` of x (n, k): of each element, or of each row as softmax."""
+    return _core.activation(_cast(x, "x"), core_text(check_activation("activation", "activation", activation)))
 
 
 def activation_backward(saved: ArrayLike, dy: ArrayLike, activation: str) -> Floats:
-    """The gradient of :func:`activation`. ``saved`` is its result, or for gelu and silu its argument."""
-    kind = check_activation("activation_backward", "activation", activation)
+    """The gradient of :func:`activation`. ``saved`` is its result or its argument, as in :func:`dense_backward`."""
+    kind = core_text(check_activation("activation_backward", "activation", activation))
     return _core.activation_backward(_cast(saved, "saved"), _cast(dy, "dy"), kind)
 
 

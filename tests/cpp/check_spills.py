@@ -38,7 +38,12 @@ ALLOWED = [
     (".*", r"_loss_column<BinaryCrossentropyFromLogits<", "one dead store of GCC's beside 80 instructions"),
     (".*", r"^batch_norm_backward_strip<.*, Softplus>", "its factors and sums beside 30 instructions a vector"),
     ("baseline", r"^batch_norm_backward_strip<", "the same, and blends that take their mask from one register only"),
-    ("baseline|avx2", r"^run_update<LionRule<", "one loop for all penalties: its constants take most of 16 registers"),
+    (
+        "baseline|avx2",
+        r"^run_update<(Lion|Amsgrad|Nadam|Adamax|RmsPropOptions|Adagrad|Adadelta|Rprop|ScheduleFree)Rule<",
+        "one loop for all penalties: its constants take most of 16 registers",
+    ),
+    (".*", r"^run_update<FtrlRule<", "two powers by logarithm and exponential function, with all their coefficients"),
 ]
 
 

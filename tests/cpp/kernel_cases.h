@@ -37,7 +37,13 @@ class Cases {
     products(128, 128, 10);
     for (const ActivationKind kind : element_activations()) activation(kind, 4096);
     for (const ActivationKind kind : element_activations()) activation_gradient(kind, 128, 256);
-    softmax(128, 10);
+    for_each_separate([&](const ActivationSpec& spec, auto) { separate(spec, 4096); });
+    softmax(128, 10, ActivationKind::softmax);
+    softmax(128, 10, math::kSeparateKind<math::LogSoftmax>);
+    softmax(128, 10, math::kSeparateKind<math::Sparsemax>);
+    for (const RowStatistic statistic : {RowStatistic::unit, RowStatistic::root_mean_square, RowStatistic::standard})
+      row_norm(128, 256, statistic);
+    for (const bool rectified : {false, true}) feature_scale(128, 256, rectified);
     batch_norm(32, 64);
     batch_norm(128, 256);
     dropout(128 * 256);
@@ -49,6 +55,7 @@ class Cases {
     gather(128, 784);
     scans(100000);
     random_words(4096);
+    normals(1024);
     for (const std::size_t rows : {1, 32}) {
       inference(rows, 10, 64, 1);
       inference(rows, 784, 256, 10);
@@ -130,21 +137,71 @@ class Cases {
         {floats_of(dz, 16 * kHalfUlp), floats_of(db, 16 * sum_tolerance(rows))});
   }
 
-  void softmax(std::size_t rows, std::size_t cols) {
+  void separate(const ActivationSpec& spec, std::size_t n) {
+    const Floats *x = floats(n, -4.0f, 4.0f), *dy = floats(n);
+    Floats *y = floats(n), *dz = floats(n);
+    const auto work = static_cast<double>(n);
+    add("separate_forward", name(spec.kind), work, "element",
+        [=](const Kernels& k) { k.separate_forward(spec, x->data(), y->data(), n); }, {floats_of(y, 256 * kHalfUlp)});
+    add("separate_backward", name(spec.kind), work, "element",
+        [=](const Kernels& k) { k.separate_backward(spec, x->data(), dy->data(), dz->data(), n); },
+        {floats_of(dz, 512 * kHalfUlp)});
+  }
+
+  void row_norm(std::size_t rows, std::size_t cols, RowStatistic statistic) {
+    const Floats *x = floats(rows * cols, -1.0f, 2.0f), *dy = floats(rows * cols), *gamma = floats(cols), *beta = floats(cols);
+    Floats *y = floats(rows * cols), *dx = floats(rows * cols), *mean = floats(rows), *inv = floats(rows, 0.5f, 1.0f);
+    Floats *fixed_mean = floats(rows), *fixed_inv = floats(rows, 0.5f, 1.0f), *dgamma = floats(cols), *dbeta = floats(cols);
+    const auto work = static_cast<double>(rows * cols);
+    const std::string shape = std::to_string(rows) + " x " + std::to_string(cols) + ", statistic " +
+                              std::to_string(static_cast<int>(statistic));
+    const RowNormBackward back{statistic,          x->data(),      dy->data(),     dx->data(), gamma->data(),
+                               fixed_mean->data(), fixed_inv->data(), dgamma->data(), dbeta->data(), cols, cols, {0, rows}};
+    add("row_norm_forward", shape, work, "element",
+        [=](const Kernels& k) {
+          k.row_norm_forward({statistic, 1e-3f, x->data(), y->data(), gamma->data(), beta->data(), mean->data(), inv->data(),
+                              cols, cols, {0, rows}});
+        },
+        {floats_of(y, 16 * sum_tolerance(cols)), floats_of(inv, 16 * sum_tolerance(cols))});
+    add("row_norm_backward", shape, work, "element", [=](const Kernels& k) { k.row_norm_backward(back); },
+        {floats_of(dx, 64 * sum_tolerance(cols))});
+    add("row_norm_parameters", shape, work, "element", [=](const Kernels& k) { k.row_norm_parameters(back, {0, cols}); },
+        {floats_of(dgamma, 64 * sum_tolerance(rows)), floats_of(dbeta, 16 * sum_tolerance(rows))});
+  }
+
+  void feature_scale(std::size_t rows, std::size_t cols, bool rectified) {
+    const Floats *x = floats(rows * cols), *dy = floats(rows * cols), *scale = floats(cols);
+    Floats *y = floats(rows * cols), *dx = floats(rows * cols), *dscale = floats(cols);
+    const auto work = static_cast<double>(rows * cols);
+    const std::string shape = std::to_string(rows) + " x " + std::to_string(cols) + (rectified ? ", rectified" : "");
+    add("feature_scale", shape, work, "element",
+        [=](const Kernels& k) {
+          k.feature_scale({x->data(), scale->data(), y->data(), rectified, rows, cols, cols, {0, cols}});
+        },
+        {floats_of(y, -1)});
+    add("feature_scale_backward", shape, work, "element",
+        [=](const Kernels& k) {
+          k.feature_scale_backward({x->data(), scale->data(), dy->data(), dx->data(), dscale->data(), rectified, rows, cols,
+                                    cols, {0, cols}});
+        },
+        {floats_of(dx, -1), floats_of(dscale, 16 * sum_tolerance(rows))});
+  }
+
+  void softmax(std::size_t rows, std::size_t cols, ActivationKind kind) {
     const Floats *z = floats(rows * ld(cols)), *dy = floats(rows * ld(cols));
     Floats *saved = floats(rows * ld(cols)), *y = floats(rows * ld(cols)), *dz = floats(rows * ld(cols));
     const auto work = static_cast<double>(rows * cols);
-    const std::string shape = std::to_string(rows) + " x " + std::to_string(cols);
+    const std::string shape = std::string(name(kind)) + ", " + std::to_string(rows) + " x " + std::to_string(cols);
     add("softmax_forward", shape, work, "element",
         [=](const Kernels& k) {
-          k.softmax_forward({cols, ld(cols), z->data(), y->data(), nullptr, nullptr, {0, rows}});
+          k.softmax_forward({cols, ld(cols), z->data(), y->data(), nullptr, nullptr, {0, rows}, kind});
         },
         {floats_of(y, 16 * kHalfUlp)});
     add("softmax_backward", shape, work, "element",
         [=](const Kernels& k) {
-          k.softmax_backward({cols, ld(cols), nullptr, saved->data(), dy->data(), dz->data(), {0, rows}});
+          k.softmax_backward({cols, ld(cols), nullptr, saved->data(), dy->data(), dz->data(), {0, rows}, kind});
         },
-        {floats_of(dz, sum_tolerance(cols))});
+        {floats_of(dz, 8 * sum_tolerance(cols))});
   }
 
   void batch_norm(std::size_t rows, std::size_t cols) {
@@ -194,6 +251,10 @@ class Cases {
     const auto work = static_cast<double>(n);
     add("dropout_apply", std::to_string(n), work, "element",
         [=](const Kernels& k) { k.dropout_apply(mask, x->data(), y->data(), {0, n}); }, {floats_of(y, -1)});
+    Floats* shifted = floats(n);
+    add("dropout_affine", std::to_string(n), work, "element",
+        [=](const Kernels& k) { k.dropout_affine(mask, 0.5f, -2.0f, x->data(), shifted->data(), {0, n}); },
+        {floats_of(shifted, 4 * kHalfUlp)});
     add("dropout_bits", std::to_string(n), work, "element",
         [=](const Kernels& k) { k.dropout_bits({{1, 2, 3}, 32768, bits, {0, n / 128}}); }, {{bits, n / 8, -1}});
   }
@@ -295,6 +356,13 @@ class Cases {
     auto* words = kept<std::uint32_t>(4 * blocks);
     add("random_words", std::to_string(blocks) + " blocks", 16.0 * static_cast<double>(blocks), "byte",
         [=](const Kernels& k) { k.random_words({1, 2, 3}, 5, blocks, words); }, {{words, 16 * blocks, -1}});
+  }
+
+  void normals(std::size_t groups) {
+    Floats* out = floats(64 * groups);
+    add("random_normals", std::to_string(groups) + " groups", 64.0 * static_cast<double>(groups), "element",
+        [=](const Kernels& k) { k.random_normals({{1, 2, 3}, 0.0f, 1.0f, out->data(), {0, groups}}); },
+        {floats_of(out, 4e-6)});
   }
 
   void combine(std::size_t n) {

@@ -10,6 +10,7 @@
 #include "fastreg/spec.h"
 #include "math/activations.h"
 #include "math/rules.h"
+#include "math/separate_activations.h"
 
 namespace fastreg::test {
 
@@ -28,6 +29,14 @@ void with_functor(ActivationKind kind, Body body) {
   for_each_type(math::Activations(), [&]<class F>(Type<F>) {
     if constexpr (!std::is_same_v<F, math::Softmax>)
       if (kind == math::kKind<F>) body(F());
+  });
+}
+
+// Calls body(spec, functor) for every separate activation that is element by element, with parameters that fit each.
+template <class Body>
+void for_each_separate(Body body) {
+  for_each_type(math::SeparateActivations(), [&]<class F>(Type<F>) {
+    if constexpr (!requires { F::kRows; }) body(ActivationSpec{math::kSeparateKind<F>, 1.5f, 0.25f, 0.5f}, F());
   });
 }
 

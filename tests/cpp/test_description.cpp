@@ -413,7 +413,28 @@ void the_schema_has_every_list() {
   CHECK_EQUAL(dense.find("units")->dump(),
               R"_({"type":"int","minimum":1,"exclusiveMaximum":2147483648,"rule":"in [1, 2^31)"})_");
   CHECK_EQUAL(dense.find("kernel_initializer")->dump(), R"({"type":"initializer","default":{"type":"GlorotUniform"}})");
-  CHECK_EQUAL(json.find("activations")->find("gelu")->dump(), R"({"fields":{},"backward_from":"input"})");
+  CHECK_EQUAL(json.find("activations")->find("gelu")->dump(), R"({"fields":{"approximate":{"type":"bool","default":false}},"backward_from":"input"})");
+  CHECK_EQUAL(json.find("activations")->find("tanh")->dump(), R"({"fields":{},"backward_from":"output"})");
+}
+
+void activations_are_read_with_their_parameters() {
+  CHECK(parse_activation("relu") == ActivationKind::relu);
+  CHECK(parse_activation(R"({"type":"leaky_relu","negative_slope":0.2})") == ActivationKind::leaky_relu);
+  CHECK(parse_activation(R"({"type":"elu","alpha":1})") == ActivationKind::elu);
+  CHECK(parse_activation(R"({"type":"relu","max_value":null})") == ActivationKind::relu);
+  const ActivationSpec leaky = parse_activation(R"({"type":"leaky_relu","negative_slope":0.5})");
+  CHECK_EQUAL(name(leaky.kind), "rectifier");
+  CHECK(std::isinf(leaky.parameters[0]) && leaky.parameters[1] == 0.5f && leaky.parameters[2] == 0.0f);
+  const struct { const char *text, *message; } rows[] = {
+      {R"({"type":"leaky_relu","negative_slope":-1})", "activation (leaky_relu): negative_slope must be >= 0"},
+      {R"({"type":"threshold","threshold":1})", "activation: default_value is missing"},
+      {R"({"type":"celu","alpha":0})", "activation (celu): alpha must be >= 2^-126"},
+      {R"({"type":"rectifier"})", "activation must be one of linear"},
+      {R"({"alpha":1})", "activation: type is missing"},
+      {"threshold", "activation: threshold is missing"},
+  };
+  for (const auto& row : rows)
+    CHECK(has(message_of<std::invalid_argument>([&] { parse_activation(row.text); }), row.message));
 }
 
 void names_are_those_of_the_enums() {
@@ -445,7 +466,7 @@ void layer_errors_name_layer_field_rule_and_value() {
       {R"({"type":"Dense","units":2147483647},{"type":"Dense","units":2147483647})",
        "layers[1] (Dense): the network must not have more than 2^48 parameters"},
       {R"({"type":"Dense","units":2,"use_bias":1})", "layers[0] (Dense): use_bias must be true or false, got 1"},
-      {R"({"type":"Dense","units":2,"activation":null})", "layers[0] (Dense): activation must be a string, got null"},
+      {R"({"type":"Dense","units":2,"activation":null})", "layers[0] (Dense): activation must be a string or an object, got null"},
       {R"({"type":"Dense","units":1,"activation":"softmax"})",
        "layers[0] (Dense): softmax over 1 unit is always 1; use sigmoid"},
       {R"({"type":"Dense","units":1},{"type":"Activation","activation":"softmax"})",
@@ -554,6 +575,7 @@ int main() {
   every_description_is_read_and_checked();
   the_schema_has_every_list();
   names_are_those_of_the_enums();
+  activations_are_read_with_their_parameters();
   layer_errors_name_layer_field_rule_and_value();
   other_errors_of_descriptions_name_their_field();
   return failures == 0 ? 0 : 1;

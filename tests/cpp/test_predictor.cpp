@@ -138,7 +138,7 @@ void expected_row(const Layer& layer, Strided& x, std::size_t i, std::vector<dou
 
 void test_step(const Kernels& k, const Layer& layer, std::size_t rows, std::size_t gap) {
   const InferenceStep& step = layer.step;
-  check::context = text(k.isa, {step.k, step.cols, rows, gap, static_cast<std::size_t>(step.activation)});
+  check::context = text(k.isa, {step.k, step.cols, rows, gap, static_cast<std::size_t>(step.activation.kind)});
   Strided x(rows, layer.step.k, gap), y(rows, layer.step.cols, gap);
   run(k, {layer.step}, x, y, false);
   std::vector<double> z(layer.step.cols), error(layer.step.cols);
@@ -154,7 +154,7 @@ void test_step(const Kernels& k, const Layer& layer, std::size_t rows, std::size
       }
     } else {
       for (std::size_t j = 0; j < z.size(); ++j)
-        CHECK(close(y.at(i, j), activation(layer.step.activation, z[j]), error[j]));
+        CHECK(close(y.at(i, j), activation(layer.step.activation.kind, z[j]), error[j]));
     }
   }
 }

@@ -12,6 +12,7 @@ from dataclasses import MISSING, fields
 from typing import Any, NamedTuple
 
 import graph_reference
+import layers_reference
 import reference as ref
 from fastreg import initializers, layers, losses, metrics, optimizers, regularizers, schedules
 from formulas import Formula
@@ -87,6 +88,13 @@ _INTEGERS = [layers.Dense(6, "sigmoid"), layers.Rescaling(3.99)]
 LAYER_CASES = {
     "dense": Layer(layers.Dense(6, "tanh"), lambda: ref.Dense(6, "tanh"), ([], _LAST)),
     "activation": Layer(layers.Activation("tanh"), lambda: ref.Activation("tanh"), ([layers.Dense(6)], _LAST)),
+    "relu": Layer(
+        layers.ReLU(2.0, 0.1, 0.5), lambda: ref.Activation("relu(2, 0.1, 0.5)"), ([layers.Dense(6)], _LAST)
+    ),
+    "leaky relu": Layer(layers.LeakyReLU(0.1), lambda: ref.Activation("leaky_relu(0.1)"), ([layers.Dense(6)], _LAST)),
+    "elu": Layer(layers.ELU(0.5), lambda: ref.Activation("elu(0.5)"), ([layers.Dense(6)], _LAST)),
+    "softmax": Layer(layers.Softmax(), lambda: ref.Activation("softmax"), ([layers.Dense(6)], _LAST)),
+    "identity": Layer(layers.Identity(), lambda: ref.Activation("linear"), ([layers.Dense(6)], _LAST)),
     "batch normalization": Layer(
         layers.BatchNormalization(), ref.BatchNormalization, ([layers.Dense(6, "tanh")], _LAST)
     ),
@@ -95,6 +103,31 @@ LAYER_CASES = {
         layers.Residual([layers.Dense(7, "tanh")]),
         lambda: graph_reference.Residual([ref.Dense(7, "tanh")]),
         ([layers.Dense(7)], _LAST),
+    ),
+    "prelu": Layer(layers.PReLU("random_uniform"), layers_reference.PReLU, ([layers.Dense(6)], _LAST)),
+    "layer normalization": Layer(
+        layers.LayerNormalization(), layers_reference.LayerNormalization, ([layers.Dense(6, "tanh")], _LAST)
+    ),
+    "rms normalization": Layer(
+        layers.RMSNormalization(), layers_reference.RMSNormalization, ([layers.Dense(6, "tanh")], _LAST)
+    ),
+    "unit normalization": Layer(
+        layers.UnitNormalization(), layers_reference.UnitNormalization, ([layers.Dense(6, "tanh")], _LAST)
+    ),
+    "scale": Layer(layers.Scale(), layers_reference.Scale, ([layers.Dense(6, "tanh")], _LAST)),
+    "gaussian noise": Layer(
+        layers.GaussianNoise(0.5), lambda: layers_reference.GaussianNoise(0.5), ([layers.Dense(6, "tanh")], _LAST)
+    ),
+    "gaussian dropout": Layer(
+        layers.GaussianDropout(0.25), lambda: layers_reference.GaussianDropout(0.25), ([layers.Dense(6, "tanh")], _LAST)
+    ),
+    "alpha dropout": Layer(
+        layers.AlphaDropout(0.25), lambda: layers_reference.AlphaDropout(0.25), ([layers.Dense(6, "selu")], _LAST)
+    ),
+    "activity regularization": Layer(
+        layers.ActivityRegularization(0.01, 0.02),
+        lambda: layers_reference.ActivityRegularization(0.01, 0.02),
+        ([layers.Dense(6, "tanh")], _LAST),
     ),
     # These join two values, so that they have no place between layers of a chain: test_graphs.py has networks for them.
     "add": Layer(layers.Add(), graph_reference.Add, ([], [])),
@@ -130,6 +163,14 @@ LAYER_CASES = {
         layers.CategoryEncoding(5, "count"), lambda: graph_reference.CategoryEncoding(5, "count"), (_INTEGERS, _LAST)
     ),
 }
+
+
+# Layers without weights, which are the same whether they are trained or not.
+WEIGHTLESS = {"Activation", "Dropout", "Add", "Multiply", "Concatenate"}
+WEIGHTLESS |= {"Subtract", "Average", "Maximum", "Minimum", "Dot", "Flatten", "Reshape"}
+WEIGHTLESS |= {"CategoryEncoding", "Rescaling", "Normalization"}
+WEIGHTLESS |= {"ReLU", "LeakyReLU", "ELU", "Softmax", "Identity"}
+WEIGHTLESS |= {"UnitNormalization", "GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegularization"}
 
 
 class Distribution(NamedTuple):
@@ -189,4 +230,4 @@ def needed(kind: type) -> dict[str, Any]:
     return {name: getattr(FIRST[kind], name) for name in required}
 
 
-__all__ = ["ACTIVATIONS", "FIRST", "KINDS", "ROWS", "Case", "made", "needed"]
+__all__ = ["ACTIVATIONS", "FIRST", "KINDS", "ROWS", "WEIGHTLESS", "Case", "made", "needed"]

@@ -207,6 +207,43 @@ def evaluate_scenario() -> Scenario:
     return Scenario(shared(trained_model), act, model_bits)
 
 
+def metrics_scenario() -> Scenario:
+    """Rows for the states of metrics of each form: rows that could not be added are not part of the value."""
+    y, t, w = XV[:40, :1].astype(np.float32), (XV[:40, 1:2] > 0).astype(np.float32), np.ones(40, np.float32)
+    kinds = ("AUC", "F1Score", "MeanSquaredError", "MedianAbsoluteError")
+
+    def make() -> list[Any]:
+        states = [_core.MetricState(json.dumps({"type": kind}), 1, False) for kind in kinds]
+        for state in states:
+            state.add(t[:20], y[:20])
+        return states
+
+    def act(states: list[Any]) -> Bits:
+        fresh = _core.MetricState('{"type": "AUC"}', 1, False)
+        for state in (*states, fresh):
+            state.reset()
+            state.add(t, y, w)
+        rows = _core.metric_rows('{"type": "MeanAbsoluteError"}', t, y)
+        return bits(rows, *(state.values() for state in (*states, fresh)))
+
+    def values(states: list[Any]) -> list[Bits]:
+        return [bits(state.values()) for state in states]
+
+    before, empty, after = make(), make(), make()
+    for one, other in zip(empty, after, strict=True):
+        one.reset()
+        other.reset()
+        other.add(t, y, w)
+    allowed = [values(before), values(empty), values(after)]
+
+    def complaint(states: list[Any]) -> str:
+        found = values(states)
+        wrong = [kind for i, kind in enumerate(kinds) if found[i] not in [of_all[i] for of_all in allowed]]
+        return f"states have some of the rows: {wrong}" if wrong else ""
+
+    return Scenario(make, act, complaint=complaint)
+
+
 def save_scenario(folder: Path) -> Scenario:
     path = folder / "saved.safetensors"
 
@@ -405,6 +442,7 @@ SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
     "early stopping": lambda _: stopping_scenario(),
     "wide": lambda _: wide_scenario(),
     "evaluate": lambda _: evaluate_scenario(),
+    "metrics": lambda _: metrics_scenario(),
     "predict": lambda _: predict_scenario(),
     "save": save_scenario,
     "load": load_scenario,

@@ -24,7 +24,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from formulas.activations import ACTIVATIONS, ELEMENTWISE, activation_backward, activation_forward
+from formulas.activations import ACTIVATIONS, ELEMENTWISE, ROWS, activation_backward, activation_forward, steepness
 from formulas.losses import (
     CLIP_HIGH,
     CLIP_LOW,
@@ -43,6 +43,7 @@ from formulas.rules import (
     SGD,
     STEADY_RULES,
     USUAL_RULES,
+    Adadelta,
     Adam,
     AdamW,
     Optimizer,
@@ -61,11 +62,13 @@ __all__ = [
     "ELEMENTWISE",
     "LOSSES",
     "METRICS",
+    "ROWS",
     "RULES",
     "SCHEDULES",
     "SGD",
     "STEADY_RULES",
     "USUAL_RULES",
+    "Adadelta",
     "Adam",
     "AdamW",
     "Optimizer",
@@ -80,6 +83,7 @@ __all__ = [
     "loss_rows",
     "metric",
     "one_hot",
+    "steepness",
     "weighted_mean",
 ]
 
@@ -196,6 +200,7 @@ class Layer:
     """names: its weights in the order of get_weights. forward keeps what backward needs; backward leaves d, by name."""
 
     names: tuple[str, ...] = ()
+    activity = 0.0
 
     def penalty_of(self, name):
         return NO_PENALTY
@@ -306,6 +311,10 @@ class Network:
     def penalty(self):
         return sum(u.penalty.value(self.layers[i].p[name]) for (i, name), u in self.updaters.items())
 
+    def activity(self):
+        """The penalties of the outputs of layers in the last forward pass, their mean over its rows."""
+        return sum(layer.activity for layer in self.layers)
+
     def losses(self, y, t):
         """The loss of each row of the last forward pass. A cross-entropy behind its own activation is computed from
         the logits: the same value, but not clipped."""
@@ -359,6 +368,15 @@ class Network:
             self.layers[i].p[name] = updater.move(self.layers[i].p[name], g, rate)
         return loss
 
+    def batches(self, n, batch_size):
+        """The rows of each batch. The last one is short; one row alone is part of the batch before where a layer takes
+        the statistics of a batch."""
+        starts = list(range(0, n, batch_size))
+        statistics = any(isinstance(layer, BatchNormalization) for layer in self.layers)
+        if statistics and batch_size > 1 and len(starts) > 1 and n % batch_size == 1:
+            starts.pop()
+        return [slice(a, b) for a, b in zip(starts, [*starts[1:], n], strict=True)]
+
     def fit(self, x, t, epochs, batch_size, r=None, rates=None):
         """Batches in order, the last one short; weights are divided by their mean first. Returns each epoch's loss.
 
@@ -369,14 +387,14 @@ class Network:
         r = np.ones(len(x)) if r is None else np.asarray(r, np.float64) / np.mean(np.asarray(r, np.float64))
         for _ in range(epochs):
             losses, weights, penalties, sizes = [], [], [], []
-            for a in range(0, len(x), batch_size):
-                rows = slice(a, a + batch_size)
+            for rows in self.batches(len(x), batch_size):
                 penalties.append(self.penalty())
                 losses.append(self.train_step(x[rows], t[rows], r[rows], None if rates is None else rates[self.steps]))
+                penalties[-1] += self.activity()
                 weights.append(r[rows].sum())
                 sizes.append(len(r[rows]))
             history.append(weighted_mean(losses, weights) + weighted_mean(penalties, sizes))
         return history
 
     def evaluate(self, x, t, r=None):
-        return weighted_mean(self.losses(self.forward(x), t), r) + self.penalty()
+        return weighted_mean(self.losses(self.forward(x), t), r) + self.penalty() + self.activity()

@@ -116,12 +116,21 @@ def with_penalty(gradient, w, penalty):
     return gradient + penalty.l1 * np.sign(w) + 2.0 * penalty.l2 * w
 
 
+@pytest.fixture(autouse=True)
+def in_double_precision():
+    """Scalars of PyTorch's optimizers have its usual type."""
+    usual = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(usual)
+
+
 def torch_trajectory(kind, options, penalty):
     """That of a class with PyTorch's interface."""
     *_, start = slopes()
     parameter = torch.tensor(start, requires_grad=True)
     optimizer = kind([parameter], **options)
-    if hasattr(optimizer, "train"):
+    if hasattr(optimizer, "train"):  # of schedulefree
         optimizer.train()
 
     def step(w, gradient):

@@ -1,4 +1,5 @@
-// An activation as an operation of its own: softmax, and any activation that is not fused into the operation before it.
+// An activation as an operation of its own: any that is not fused into the operation before it.
+#include "core/activations.h"
 #include "core/layers/layers.h"
 
 namespace fastreg {
@@ -6,43 +7,50 @@ namespace {
 
 class ActivationOperation final : public Operation {
  public:
-  ActivationOperation(ActivationKind activation, std::size_t cols) : Operation(cols, cols), activation_(activation) {}
+  ActivationOperation(const ActivationSpec& activation, std::size_t cols)
+      : Operation(cols, cols), activation_(activation) {}
 
-  bool identity_in_inference() const override { return activation_ == ActivationKind::linear; }
+  bool identity_in_inference() const override { return kind() == ActivationKind::linear; }
 
   void infer(const Pass& pass, const float* const* x, float* y) const override { apply(pass, x[0], y); }
   void forward(const Pass& pass, const float* const* x, float* y, float*) const override { apply(pass, x[0], y); }
 
   bool backward_reads_output() const override {
-    return activation_ == ActivationKind::softmax ||
-           (activation_ != ActivationKind::linear && derivative_from_output(activation_));
+    return kind() != ActivationKind::linear && derivative_from_output(kind());
   }
 
   void backward(const Pass& pass, const float* const* x, const float* y, float*,
                 const GradientFlow& flow) const override {
     float* const dy = flow.dy;
-    if (activation_ == ActivationKind::softmax) {
-      pass.kernels.softmax_backward({out(), out_ld(), nullptr, const_cast<float*>(y), dy, dy, row_split(pass)});
-    } else if (activation_ != ActivationKind::linear) {
-      const float* saved = derivative_from_output(activation_) ? y : x[0];
+    if (needs_rows(kind())) {
+      pass.kernels.softmax_backward({out(), out_ld(), nullptr, const_cast<float*>(y), dy, dy, row_split(pass), kind()});
+    } else if (!is_fused(kind())) {
+      const Range part = element_split(pass);
+      pass.kernels.separate_backward(activation_, x[0] + part.begin, dy + part.begin, dy + part.begin,
+                                     part.end - part.begin);
+    } else if (kind() != ActivationKind::linear) {
+      const float* saved = derivative_from_output(kind()) ? y : x[0];
       pass.kernels.activation_backward(
-          {activation_, saved, dy, dy, nullptr, pass.rows, out_ld(), column_split(pass.team, out_ld())});
+          {kind(), saved, dy, dy, nullptr, pass.rows, out_ld(), column_split(pass.team, out_ld())});
     }
   }
 
  private:
+  ActivationKind kind() const { return activation_.kind; }
   static Range row_split(const Pass& pass) { return pass.team.split(pass.rows); }
+  Range element_split(const Pass& pass) const { return pass.team.split(round_up(pass.rows * out_ld(), kLane), kLane); }
 
   void apply(const Pass& pass, const float* x, float* y) const {
-    if (activation_ == ActivationKind::softmax) {
-      pass.kernels.softmax_forward({out(), out_ld(), x, y, nullptr, nullptr, row_split(pass)});
-    } else {
-      const Range part = pass.team.split(round_up(pass.rows * out_ld(), kLane), kLane);
-      pass.kernels.activation_forward(activation_, x + part.begin, y + part.begin, part.end - part.begin);
-    }
+    if (needs_rows(kind()))
+      return pass.kernels.softmax_forward({out(), out_ld(), x, y, nullptr, nullptr, row_split(pass), kind()});
+    const Range part = element_split(pass);
+    if (is_fused(kind()))
+      pass.kernels.activation_forward(kind(), x + part.begin, y + part.begin, part.end - part.begin);
+    else
+      pass.kernels.separate_forward(activation_, x + part.begin, y + part.begin, part.end - part.begin);
   }
 
-  ActivationKind activation_;
+  ActivationSpec activation_;
 };
 
 }  // namespace

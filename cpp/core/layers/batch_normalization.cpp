@@ -23,6 +23,7 @@ class BatchNormalizationOperation final : public Operation {
   }
 
   bool trainable() const override { return spec_.scale || spec_.center; }
+  bool takes_batch_statistics() const override { return true; }
   std::size_t cache_floats(std::size_t rows) const override {
     return 2 * statistics_floats() + (masks_ ? masks_->floats(rows * out_ld()) : 0);
   }
@@ -82,7 +83,9 @@ class BatchNormalizationOperation final : public Operation {
       args.inv_std = cache + statistics_floats();
       args.dropout = dropout(cache);
     }
-    args.momentum = spec_.momentum;
+    // Without a momentum the average is that of all batches so far.
+    const double batches = static_cast<double>(pass.step) + 1.0;
+    args.momentum = spec_.momentum.value_or(static_cast<float>((batches - 1.0) / batches));
     args.epsilon = spec_.epsilon;
     args.rows = pass.rows;
     args.ld = out_ld();
@@ -161,10 +164,10 @@ class FrozenNormalizationOperation final : public Operation {
 std::vector<WeightSpec> weights_of(const BatchNormalization& layer, const Widths& inputs) {
   const Widths width{inputs[0]};
   std::vector<WeightSpec> out;
-  if (layer.scale) out.push_back({"gamma", width, Ones{}});
-  if (layer.center) out.push_back({"beta", width, Zeros{}});
-  out.push_back({"moving_mean", width, Zeros{}, {}, false});
-  out.push_back({"moving_variance", width, Ones{}, {}, false});
+  if (layer.scale) out.push_back({"gamma", width, layer.gamma_initializer, layer.gamma_regularizer});
+  if (layer.center) out.push_back({"beta", width, layer.beta_initializer, layer.beta_regularizer});
+  out.push_back({"moving_mean", width, layer.moving_mean_initializer, {}, false});
+  out.push_back({"moving_variance", width, layer.moving_variance_initializer, {}, false});
   return out;
 }
 

@@ -8,9 +8,6 @@
 namespace fastreg {
 namespace {
 
-// This member's part of the elements of a rows matrix.
-Range elements(const Pass& pass, std::size_t ld) { return pass.team.split(pass.rows * ld, kLane); }
-
 // y = x[0] + x[1] + ..., or their product, from left to right.
 void combine_all(const Pass& pass, Combination combination, const float* const* x, std::size_t count, float* y,
                  Range part) {
@@ -27,7 +24,7 @@ class AddOperation final : public Operation {
 
   void infer(const Pass& pass, const float* const* x, float* y) const override { forward(pass, x, y, nullptr); }
   void forward(const Pass& pass, const float* const* x, float* y, float*) const override {
-    combine_all(pass, Combination::add, x, count_, y, elements(pass, out_ld()));
+    combine_all(pass, Combination::add, x, count_, y, element_split(pass, out_ld()));
   }
   bool passes_gradient_on() const override { return true; }
   void backward(const Pass&, const float* const*, const float*, float*, const GradientFlow&) const override {}
@@ -42,13 +39,13 @@ class MultiplyOperation final : public Operation {
 
   void infer(const Pass& pass, const float* const* x, float* y) const override { forward(pass, x, y, nullptr); }
   void forward(const Pass& pass, const float* const* x, float* y, float*) const override {
-    combine_all(pass, Combination::multiply, x, count_, y, elements(pass, out_ld()));
+    combine_all(pass, Combination::multiply, x, count_, y, element_split(pass, out_ld()));
   }
   bool backward_in_place(bool) const override { return false; }
   // dx of one input = dy times all the others, from left to right.
   void backward(const Pass& pass, const float* const* x, const float*, float*,
                 const GradientFlow& flow) const override {
-    const Range part = elements(pass, out_ld());
+    const Range part = element_split(pass, out_ld());
     const float* left = flow.dy;
     for (std::size_t i = 0; i < count_; ++i) {
       if (i == flow.input) continue;

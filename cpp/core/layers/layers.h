@@ -22,6 +22,10 @@ std::size_t width_of(const AnyLayer&, const Widths& inputs) {
 std::vector<WeightSpec> weights_of(const Dense&, const Widths&);
 std::size_t width_of(const Dense&, const Widths&);
 std::vector<WeightSpec> weights_of(const BatchNormalization&, const Widths&);
+std::vector<WeightSpec> weights_of(const LayerNormalization&, const Widths&);
+std::vector<WeightSpec> weights_of(const RMSNormalization&, const Widths&);
+std::vector<WeightSpec> weights_of(const Scale&, const Widths&);
+std::vector<WeightSpec> weights_of(const PReLU&, const Widths&);
 std::size_t width_of(const Concatenate&, const Widths&);
 std::size_t width_of(const Dot&, const Widths&);
 std::vector<WeightSpec> weights_of(const Embedding&, const Widths&);
@@ -41,7 +45,7 @@ struct OperationContext {
   std::size_t index;               // of the layer in the spec
   std::size_t stream;              // of random numbers: the index, or another number where the layer is used again
   const Parameters& parameters;
-  ActivationKind activation;       // for Dense: the activation that is fused with the product (not softmax)
+  ActivationKind activation;       // for Dense: the activation that is fused with the product
   const Dropout* dropout;          // null, or a Dropout layer that is fused after this operation
   std::size_t dropout_index;       // the index of that Dropout layer
   DenseTail* leaves_tail;          // If it is not null, the next operation differentiates the activation and sums the
@@ -51,8 +55,22 @@ struct OperationContext {
 
 std::unique_ptr<Operation> make_operation(const Dense& layer, const OperationContext& context);
 std::unique_ptr<Operation> make_operation(const Activation& layer, const OperationContext& context);
+template <class AnyLayer>
+  requires IsActivation<AnyLayer>
+std::unique_ptr<Operation> make_operation(const AnyLayer& layer, const OperationContext& context) {
+  return make_operation(Activation{layer.spec()}, context);
+}
 std::unique_ptr<Operation> make_operation(const BatchNormalization& layer, const OperationContext& context);
 std::unique_ptr<Operation> make_operation(const Dropout& layer, const OperationContext& context);
+std::unique_ptr<Operation> make_operation(const LayerNormalization& layer, const OperationContext& context);
+std::unique_ptr<Operation> make_operation(const RMSNormalization& layer, const OperationContext& context);
+std::unique_ptr<Operation> make_operation(const UnitNormalization& layer, const OperationContext& context);
+std::unique_ptr<Operation> make_operation(const Scale& layer, const OperationContext& context);
+std::unique_ptr<Operation> make_operation(const PReLU& layer, const OperationContext& context);
+std::unique_ptr<Operation> make_operation(const GaussianNoise& layer, const OperationContext& context);
+std::unique_ptr<Operation> make_operation(const GaussianDropout& layer, const OperationContext& context);
+std::unique_ptr<Operation> make_operation(const AlphaDropout& layer, const OperationContext& context);
+std::unique_ptr<Operation> make_operation(const ActivityRegularization& layer, const OperationContext& context);
 std::unique_ptr<Operation> make_operation(const Add& layer, const OperationContext& context);
 std::unique_ptr<Operation> make_operation(const Multiply& layer, const OperationContext& context);
 std::unique_ptr<Operation> make_operation(const Concatenate& layer, const OperationContext& context);
@@ -71,6 +89,7 @@ class DropoutMasks {
  public:
   DropoutMasks(float rate, std::optional<std::uint64_t> seed, std::size_t stream);
   bool active() const { return threshold_ > 0; }
+  double probability() const { return threshold_ / 65536.0; }   // to drop an element
   std::size_t floats(std::size_t elements) const;   // the size of `storage` for this many elements
   // Writes this member's part of the masks. The team must sync before they are used.
   void draw(const Pass& pass, std::size_t elements, float* storage) const;

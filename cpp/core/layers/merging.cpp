@@ -7,21 +7,18 @@
 namespace fastreg {
 namespace {
 
-// This member's part of the elements of a rows matrix.
-Range elements(const Pass& pass, std::size_t ld) { return pass.team.split(pass.rows * ld, kLane); }
-
 class SubtractOperation final : public Operation {
  public:
   explicit SubtractOperation(std::size_t cols) : Operation(cols, cols) {}
 
   void infer(const Pass& pass, const float* const* x, float* y) const override { forward(pass, x, y, nullptr); }
   void forward(const Pass& pass, const float* const* x, float* y, float*) const override {
-    const Range part = elements(pass, out_ld());
+    const Range part = element_split(pass, out_ld());
     merge(Merge::subtract, x[0] + part.begin, x[1] + part.begin, y + part.begin, part.end - part.begin);
   }
   bool backward_in_place(bool) const override { return false; }
   void backward(const Pass& pass, const float* const*, const float*, float*, const GradientFlow& flow) const override {
-    const Range part = elements(pass, out_ld());
+    const Range part = element_split(pass, out_ld());
     for (std::size_t e = part.begin; e < part.end; ++e) flow.dx[e] = flow.input == 0 ? flow.dy[e] : -flow.dy[e];
   }
 };
@@ -32,7 +29,7 @@ class AverageOperation final : public Operation {
 
   void infer(const Pass& pass, const float* const* x, float* y) const override { forward(pass, x, y, nullptr); }
   void forward(const Pass& pass, const float* const* x, float* y, float*) const override {
-    const Range part = elements(pass, out_ld());
+    const Range part = element_split(pass, out_ld());
     const float* left = x[0];
     for (std::size_t i = 1; i < count_; ++i) {
       pass.kernels.combine(Combination::add, left + part.begin, x[i] + part.begin, y + part.begin,
@@ -43,7 +40,7 @@ class AverageOperation final : public Operation {
   }
   bool backward_in_place(bool) const override { return false; }
   void backward(const Pass& pass, const float* const*, const float*, float*, const GradientFlow& flow) const override {
-    const Range part = elements(pass, out_ld());
+    const Range part = element_split(pass, out_ld());
     divide(flow.dy + part.begin, static_cast<float>(count_), flow.dx + part.begin, part.end - part.begin);
   }
 
@@ -59,7 +56,7 @@ class ExtremeOperation final : public Operation {
 
   void infer(const Pass& pass, const float* const* x, float* y) const override { forward(pass, x, y, nullptr); }
   void forward(const Pass& pass, const float* const* x, float* y, float*) const override {
-    const Range part = elements(pass, out_ld());
+    const Range part = element_split(pass, out_ld());
     const float* left = x[0];
     for (std::size_t i = 1; i < count_; ++i) {
       merge(kind_, left + part.begin, x[i] + part.begin, y + part.begin, part.end - part.begin);
@@ -69,7 +66,7 @@ class ExtremeOperation final : public Operation {
   bool backward_in_place(bool) const override { return false; }
   void backward(const Pass& pass, const float* const* x, const float*, float*,
                 const GradientFlow& flow) const override {
-    const Range part = elements(pass, out_ld());
+    const Range part = element_split(pass, out_ld());
     for (std::size_t e = part.begin; e < part.end; ++e) {
       float before = x[0][e];   // the value of the inputs so far
       float share = 1.0f;

@@ -175,6 +175,14 @@ void dropout_apply(const DropoutMask& d, const float* x, float* y, Range range) 
   }
 }
 
+void dropout_affine(const DropoutMask& d, float shift, float dropped, const float* x, float* y, Range range) noexcept {
+  const std::uint16_t* const mask = d.mask;
+  const V scale(d.scale), added(shift), instead(dropped);
+  for (std::size_t e = range.begin; e < range.end; e += V::kLanes) {
+    select(kept<V>(mask, e), fma(V::load(x + e), scale, added), instead).store(y + e);
+  }
+}
+
 void gather_rows(const GatherRows& g) noexcept {
   if (g.rows.end <= g.rows.begin) return;
   with_elements(g.x, g.type, [&g](auto x) { gather_elements(g, x); });

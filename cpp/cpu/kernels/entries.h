@@ -16,11 +16,23 @@ void activation_forward(ActivationKind, const float* z, float* y, std::size_t n)
 void activation_backward(const ActivationBackward&) noexcept;
 void combine(Combination, const float* a, const float* b, float* y, std::size_t n) noexcept;
 void dropout_apply(const DropoutMask&, const float* x, float* y, Range) noexcept;
+void dropout_affine(const DropoutMask&, float shift, float dropped, const float* x, float* y, Range) noexcept;
 void gather_rows(const GatherRows&) noexcept;
 bool all_finite(const void* x, ElementType type, std::size_t n) noexcept;
 // activation_forward over a block of a rows matrix; width is a multiple of kLane.
 void activate_block(ActivationKind, const float* z, float* y, std::size_t ld, std::size_t rows,
                     std::size_t width) noexcept;
+
+// row_norm.cpp
+void row_norm_forward(const RowNorm&) noexcept;
+void row_norm_backward(const RowNormBackward&) noexcept;
+void row_norm_parameters(const RowNormBackward&, Range cols) noexcept;
+void feature_scale(const FeatureScale&) noexcept;
+void feature_scale_backward(const FeatureScaleBackward&) noexcept;
+
+// separate.cpp
+void separate_forward(const ActivationSpec&, const float* x, float* y, std::size_t n) noexcept;
+void separate_backward(const ActivationSpec&, const float* x, const float* dy, float* dz, std::size_t n) noexcept;
 
 // softmax.cpp
 void softmax_forward(const Softmax&) noexcept;
@@ -49,6 +61,7 @@ void infer(const Inference&) noexcept;
 
 // random.cpp
 void dropout_bits(const DropoutBits&) noexcept;
+void random_normals(const RandomNormals&) noexcept;
 void random_words(const RandomKey&, std::uint64_t first, std::size_t n, std::uint32_t* out) noexcept;
 
 }  // namespace FASTREG_ISA

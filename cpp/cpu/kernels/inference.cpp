@@ -7,6 +7,7 @@
 #include "cpu/one_row.h"
 #include "cpu/simd/simd.h"
 #include "cpu/softmax.h"
+#include "math/separate_activations.h"
 
 namespace fastreg {
 namespace FASTREG_ISA {
@@ -67,12 +68,29 @@ FASTREG_NOINLINE void scale_rows(const InferenceStep& step, const float* x, std:
   }
 }
 
+// A step that other kernels compute in place, from a padded copy of x. A NaN in the mean of a row makes all of it NaN.
+FASTREG_NOINLINE void by_features_or_rows(const InferenceStep& step, const float* x, std::size_t ldx, float* y,
+                                          std::size_t ldy, std::size_t rows) {
+  for (std::size_t i = 0; i < rows; ++i) {
+    if (ldy == 1) {
+      y[i] = x[i * ldx];
+      continue;
+    }
+    for (std::size_t j = 0; j < ldy; j += V::kLanes) {
+      V::load_first(x + i * ldx + j, j < step.cols ? step.cols - j : 0).store(y + i * ldy + j);
+    }
+  }
+  if (step.rectified) return feature_scale({y, step.scale, y, true, rows, step.cols, ldy, {0, ldy}});
+  row_norm_forward({step.statistic, step.epsilon, y, y, nullptr, nullptr, nullptr, nullptr, step.cols, ldy, {0, rows}});
+}
+
 FASTREG_INLINE void infer_step(const InferenceStep& step, const float* x, std::size_t ldx, float* y, std::size_t ldy,
                                std::size_t rows, bool reversed) {
-  const bool softmax = step.activation == ActivationKind::softmax;
-  const ActivationKind joined = softmax ? ActivationKind::linear : step.activation;
+  const ActivationKind kind = step.activation.kind;
+  const bool fused = math::is_fused(kind);
+  const ActivationKind joined = fused ? kind : ActivationKind::linear;
   if (step.w && ldy > 1 && rows == 1) {
-    const bool relu = step.activation == ActivationKind::relu;
+    const bool relu = kind == ActivationKind::relu;
     multiply_row({x, step.k, step.w, step.bias, y, ldy, {0, (ldy + kPanel - 1) / kPanel}, relu, reversed});
     if (!relu) activation_forward(joined, y, y, ldy);
   } else if (step.w && ldy > 1) {
@@ -81,6 +99,8 @@ FASTREG_INLINE void infer_step(const InferenceStep& step, const float* x, std::s
   } else {
     if (step.w) {
       multiply_column(step, x, ldx, y, rows);
+    } else if (step.rectified || step.statistic != RowStatistic::none) {
+      by_features_or_rows(step, x, ldx, y, ldy, rows);
     } else if (ldy == 1) {
       scale_rows<V1>(step, x, ldx, y, ldy, rows);
     } else {
@@ -88,7 +108,9 @@ FASTREG_INLINE void infer_step(const InferenceStep& step, const float* x, std::s
     }
     activation_forward(joined, y, y, rows * ldy);
   }
-  if (!softmax) return;
+  if (fused) return;
+  if (!math::needs_rows(kind)) return separate_forward(step.activation, y, y, rows * ldy);
+  if (kind != ActivationKind::softmax) return softmax_forward({step.cols, ldy, y, y, nullptr, nullptr, {0, rows}, kind});
   // This form treats each row by itself even where rows are short, because single rows are more frequent here.
   const Softmax whole{step.cols, ldy, y, y, nullptr, nullptr, {0, rows}};
   if (ldy == 1) {

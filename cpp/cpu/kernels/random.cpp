@@ -1,7 +1,8 @@
-// Random words and dropout masks from Philox4x32-10. kernels.h specifies which bit of a mask comes from which word.
+// Random words, normal numbers and dropout masks from Philox4x32-10. kernels.h specifies which bit of a mask comes from which word.
 #include "core/kernels.h"
 #include "cpu/kernels/entries.h"
 #include "cpu/simd/simd.h"
+#include "math/normal.h"
 #include "math/rng.h"
 
 namespace fastreg {
@@ -62,7 +63,41 @@ FASTREG_INLINE void mask_groups(const math::PhiloxKeys& keys, const DropoutBits&
   }
 }
 
+// Writes the 64 numbers of a group: words 0 and 1 of a block make one pair, words 2 and 3 another.
+FASTREG_NOINLINE void normal_group(const math::PhiloxKeys& keys, const RandomNormals& r, std::size_t group) {
+  constexpr std::size_t kPieces = 16 / V::kLanes;
+  V::Int words[kPieces][4];
+  random_blocks<kPieces>(keys, r.key, 16 * group, words);
+  std::uint32_t bits[4][16];
+  FASTREG_UNROLL
+  for (std::size_t piece = 0; piece < kPieces; ++piece) {
+    for (std::size_t i = 0; i < 4; ++i) words[piece][i].store(bits[i] + piece * V::kLanes);
+  }
+  float uniform[4][16];
+  for (std::size_t i = 0; i < 4; ++i) {
+    for (std::size_t l = 0; l < 16; ++l) {
+      uniform[i][l] = (static_cast<float>(static_cast<std::int32_t>(bits[i][l] >> 8)) + 0.5f) * 0x1p-24f;
+    }
+  }
+  const V mean(r.mean), deviation(r.deviation);
+  float* const out = r.out + 64 * group;
+  for (std::size_t i = 0; i < 4; i += 2) {
+    for (std::size_t l = 0; l < 16; l += V::kLanes) {
+      V first, second;
+      math::normal_pair(V::load(uniform[i] + l), V::load(uniform[i + 1] + l), &first, &second);
+      fma(deviation, first, mean).store(out + 16 * i + l);
+      fma(deviation, second, mean).store(out + 16 * (i + 1) + l);
+    }
+  }
+}
+
 }  // namespace
+
+void random_normals(const RandomNormals& r) noexcept {
+  math::PhiloxKeys keys;
+  math::philox_schedule(r.key.seed, &keys);
+  for (std::size_t g = r.groups.begin; g < r.groups.end; ++g) normal_group(keys, r, g);
+}
 
 void dropout_bits(const DropoutBits& d) noexcept {
   math::PhiloxKeys keys;

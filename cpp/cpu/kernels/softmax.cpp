@@ -1,6 +1,7 @@
-// Softmax over the rows of a matrix, forward and backward.
+// Softmax and the other activations of whole rows, over the rows of a matrix, forward and backward.
 #include "core/kernels.h"
 #include "cpu/kernels/entries.h"
+#include "cpu/row_activations.h"
 #include "cpu/simd/simd.h"
 #include "cpu/softmax.h"
 
@@ -27,6 +28,8 @@ FASTREG_NOINLINE void softmax_backward_rows(const Softmax& s) {
 }  // namespace
 
 void softmax_forward(const Softmax& s) noexcept {
+  if (s.kind != ActivationKind::softmax)
+    return s.ld == 1 ? row_activation_forward<V1>(s) : row_activation_forward<V>(s);
   if (s.ld == 1) return softmax_rows<V1>(s);
   if (s.ld != kLane) return softmax_rows<V>(s);
   for (std::size_t i = s.rows.begin; i < s.rows.end; i += V::kLanes) {
@@ -39,6 +42,8 @@ void softmax_forward(const Softmax& s) noexcept {
 }
 
 void softmax_backward(const Softmax& s) noexcept {
+  if (s.kind != ActivationKind::softmax)
+    return s.ld == 1 ? row_activation_backward<V1>(s) : row_activation_backward<V>(s);
   if (s.ld == 1) return softmax_backward_rows<V1>(s);
   softmax_backward_rows<V>(s);
 }

@@ -7,14 +7,32 @@
 
 namespace fastreg {
 
-// The index of an activation in the list of cpp/math/activations.h, which is where activations are added. The ones that
-// C++ code names have an enumerator; the others are found by their name (spec.h).
+// The index of an activation in the list of cpp/math/activations.h and, behind that, of cpp/math/separate_activations.h,
+// which is where activations are added. The ones that C++ code names have an enumerator; the others are found by their
+// name (spec.h).
 enum class ActivationKind : std::uint8_t {
   linear, relu, leaky_relu, elu, gelu, silu, tanh, sigmoid, softplus, softmax
 };
 
+// An activation with the values of its parameters, in the order that its formula has them in. Those in the first list
+// have none.
+struct ActivationSpec {
+  ActivationKind kind = ActivationKind::linear;
+  float parameters[3] = {0.0f, 0.0f, 0.0f};
+
+  constexpr ActivationSpec() = default;
+  constexpr ActivationSpec(ActivationKind chosen) : kind(chosen) {}
+  constexpr ActivationSpec(ActivationKind chosen, float first, float second = 0.0f, float third = 0.0f)
+      : kind(chosen), parameters{first, second, third} {}
+  constexpr bool operator==(const ActivationSpec&) const = default;
+};
+
 // What the caller's rows of features may consist of.
 enum class ElementType : std::uint8_t { float32, float64, uint8 };
+
+// What a row of x is divided by: sqrt(sum x^2), of which a square below 1e-12 counts as that; sqrt(mean x^2 + epsilon);
+// or, after its mean is subtracted, sqrt(biased variance + epsilon).
+enum class RowStatistic : std::uint8_t { none, unit, root_mean_square, standard };
 
 // Slope of leaky_relu below zero and scale of elu, Keras's defaults.
 inline constexpr float kLeakyReluSlope = 0.2f;

@@ -2,14 +2,15 @@
 // everything else is derived. cpp/core/layers/ has their computations.
 #pragma once
 #include <cstddef>
-#include <cstdint>
-#include <optional>
 #include <variant>
 
+#include "fastreg/activation_layers.h"
 #include "fastreg/enums.h"
 #include "fastreg/feature_layers.h"
 #include "fastreg/fields.h"
 #include "fastreg/initializers.h"
+#include "fastreg/noise_layers.h"
+#include "fastreg/normalization_layers.h"
 #include "fastreg/regularizers.h"
 
 namespace fastreg {
@@ -20,46 +21,27 @@ namespace fastreg {
 struct Dense {
   static constexpr const char* kName = "Dense";
   std::size_t units = 1;
-  ActivationKind activation = ActivationKind::linear;
+  ActivationSpec activation{};
   bool use_bias = true;
   Initializer kernel_initializer = GlorotUniform{};
   Initializer bias_initializer = Zeros{};
   Penalty kernel_regularizer{}, bias_regularizer{};
+  Penalty activity_regularizer{};   // as that of ActivityRegularization, of y; proximal is not allowed
   bool trainable = true;
   static constexpr auto kFields =
       fields(required_field("units", &Dense::units, kWidth), field("activation", &Dense::activation),
              field("use_bias", &Dense::use_bias), field("kernel_initializer", &Dense::kernel_initializer),
              field("bias_initializer", &Dense::bias_initializer),
              field("kernel_regularizer", &Dense::kernel_regularizer),
-             field("bias_regularizer", &Dense::bias_regularizer), field("trainable", &Dense::trainable));
+             field("bias_regularizer", &Dense::bias_regularizer),
+             field("activity_regularizer", &Dense::activity_regularizer), field("trainable", &Dense::trainable));
 };
 
 struct Activation {
   static constexpr const char* kName = "Activation";
-  ActivationKind activation = ActivationKind::linear;
+  ActivationSpec activation{};
   static constexpr auto kFields = fields(required_field("activation", &Activation::activation));
-};
-
-// y = gamma (x - mean) / sqrt(var + epsilon) + beta. momentum is the weight of the old moving average, as in Keras. If
-// the layer is not trainable, it uses the moving statistics also in training, and they do not change.
-struct BatchNormalization {
-  static constexpr const char* kName = "BatchNormalization";
-  float momentum = 0.99f, epsilon = 1e-3f;
-  bool center = true, scale = true, trainable = true;
-  static constexpr auto kFields =
-      fields(field("momentum", &BatchNormalization::momentum, kClosedFraction),
-             field("epsilon", &BatchNormalization::epsilon, kNormal), field("center", &BatchNormalization::center),
-             field("scale", &BatchNormalization::scale), field("trainable", &BatchNormalization::trainable));
-};
-
-// Inverted dropout: rate is the probability to drop an element, in [0, 1); the others are scaled by 1 / (1 - rate).
-// seed, if it is set, is used for the masks instead of the network's.
-struct Dropout {
-  static constexpr const char* kName = "Dropout";
-  float rate = 0.5f;
-  std::optional<std::uint64_t> seed = std::nullopt;
-  static constexpr auto kFields =
-      fields(field("rate", &Dropout::rate, kFraction), field("seed", &Dropout::seed));
+  ActivationSpec spec() const { return activation; }
 };
 
 // Joins read two or more values, or as many as kInputs says, and have no weights. Add, Subtract, Multiply, Average,
@@ -115,8 +97,16 @@ struct Dot {
              field("second_transposed", &Dot::second_transposed), field("normalize", &Dot::normalize));
 };
 
-using Layers = List<Dense, Activation, BatchNormalization, Dropout, Add, Multiply, Concatenate, Subtract, Average,
-                    Maximum, Minimum, Dot, Embedding, CategoryEncoding, Rescaling, Normalization>;
+// A layer that is nothing but an activation, which spec() returns.
+template <class AnyLayer>
+concept IsActivation = requires(const AnyLayer& layer) { ActivationSpec(layer.spec()); };
+
+using Layers = List<Dense, Activation, BatchNormalization, Dropout,
+                    ReLU, LeakyReLU, ELU, SoftmaxLayer, Identity, PReLU,
+                    LayerNormalization, RMSNormalization, UnitNormalization, Scale,
+                    GaussianNoise, GaussianDropout, AlphaDropout, ActivityRegularization,
+                    Add, Multiply, Concatenate, Subtract, Average, Maximum, Minimum, Dot,
+                    Embedding, CategoryEncoding, Rescaling, Normalization>;
 using Layer = Layers::Into<std::variant>;
 
 }  // namespace fastreg

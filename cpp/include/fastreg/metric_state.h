@@ -28,7 +28,7 @@ class MetricFunction {
   virtual double value(const MetricRows& rows) = 0;
 };
 
-// The state of one metric, of all rows added since it was made or reset.
+// The state of one metric, of all rows added since it was made or reset. Any threads may use it.
 class MetricState {
  public:
   // cols: the columns of outputs; labels: whether targets are labels. Throws std::invalid_argument if the metric does

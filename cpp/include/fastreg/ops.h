@@ -16,13 +16,14 @@ using Output = MatrixView<float>;
 using Values = Span<const float>;
 
 // y = activation(x w + b). z, unless it is empty, receives the value before the activation.
-void dense(Input x, Input w, Values b, ActivationKind activation, Output y, Output z);
-// The gradients of dense. saved is y of dense, or z for gelu and silu.
-void dense_backward(Input x, Input w, Input saved, Input dy, ActivationKind activation, Output dx, Output dw,
-                    Span<float> db);
+void dense(Input x, Input w, Values b, const ActivationSpec& activation, Output y, Output z);
+// The gradients of dense. saved is y of dense, or z where the derivative is computed
+// from the input (derivative_from_output).
+void dense_backward(Input x, Input w, Input saved, Input dy, const ActivationSpec& activation, Output dx,
+                    Output dw, Span<float> db);
 
-void activation(ActivationKind activation, Input x, Output y);
-void activation_backward(ActivationKind activation, Input saved, Input dy, Output dx);
+void activation(const ActivationSpec& activation, Input x, Output y);
+void activation_backward(const ActivationSpec& activation, Input saved, Input dy, Output dx);
 
 // Inverted dropout with the mask that belongs to (seed, stream, step). keep, unless it is null, receives the mask as
 // one flag per element.

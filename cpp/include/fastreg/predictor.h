@@ -13,10 +13,15 @@ namespace fastreg {
 // One layer of a frozen network. With a kernel, which is row-major of shape (in, out), y = activation(x kernel + bias);
 // an empty bias means that there is none. Without a kernel, in == out and y = activation((x - mean) * scale + bias),
 // which is a batch normalisation without a dense layer to fold it into; if these three are empty, y = activation(x).
+// Without a kernel, too: if rectified, only elements not above 0 are multiplied with scale, and mean and bias are empty;
+// with a statistic, y = activation(the normalised rows of x), and the three are empty.
 struct FrozenLayer {
   std::size_t in = 0, out = 0;
   std::vector<float> kernel, bias, mean, scale;
-  ActivationKind activation = ActivationKind::linear;
+  ActivationSpec activation{};
+  bool rectified = false;
+  RowStatistic statistic = RowStatistic::none;
+  float epsilon = 0.0f;
 };
 
 // A node of a frozen network. Values are numbered as in NetworkSpec: first the inputs, then the output of each node. A

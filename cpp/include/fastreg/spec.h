@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "fastreg/activations.h"
 #include "fastreg/enums.h"
 #include "fastreg/layers.h"
 #include "fastreg/losses.h"
@@ -92,6 +93,12 @@ Layer parse_layer(const std::string& json);
 const char* name(ActivationKind);
 ActivationKind activation_from_name(std::string_view);
 std::size_t activation_count();
+// The names that descriptions may have. A kind with another name is how one of these is computed with other than its
+// default parameters.
+std::vector<const char*> activation_names();
+// The activation of a name, or of an object with parameters, e.g. `{"type":"leaky_relu","negative_slope":0.1}`. Throws
+// std::invalid_argument as parse_training does.
+ActivationSpec parse_activation(const std::string& text);
 // Whether the derivative can be computed from the output. Otherwise the backward pass needs the input.
 bool derivative_from_output(ActivationKind);
 

@@ -140,6 +140,9 @@ class Trainer {
   // the one before the call or that of the last complete epoch, and the best weights are restored if that is requested.
   void fit(const Dataset& train, const Dataset* validation, const FitOptions& options, FitObserver* observer,
            FitResult& result);
+  // The number of steps of an epoch of this many rows; a batch_size of 0 means all of them. A last batch of one row is part
+  // of the one before where a layer takes the statistics of a batch.
+  std::size_t steps_of_epoch(std::size_t rows, std::size_t batch_size) const;
   // Returns {loss including penalties, metrics...} in inference mode; for several outputs {loss including penalties,
   // the loss of each output, the metrics of each}. The losses of the outputs are without their weights.
   std::vector<double> evaluate(const Dataset& data, const std::vector<MetricFunction*>& functions = {});

@@ -12,8 +12,8 @@ from importlib import import_module
 _DENSE_ONLY = "networks are stacks of dense layers; a row of n features goes into Dense, so flatten other data first"
 _REGRESSION = "the losses for numbers are 'mean_squared_error' and, with outliers, 'huber'"
 _CLASSES = "the losses for classes are the cross-entropies: binary, categorical and sparse_categorical"
-_RECTIFIED = "'leaky_relu', 'elu', 'selu', 'gelu', 'silu' and 'mish' are the ones of this kind that there are"
-_BOUNDED = "'sigmoid' and 'tanh' are the bounded ones that there are"
+_RECTIFIED = "'leaky_relu', 'elu', 'selu', 'gelu', 'silu' and 'mish' are of this kind"
+_BOUNDED = "'sigmoid', 'tanh', 'hard_sigmoid', 'hard_tanh' and 'softsign' are bounded"
 _ADAPTIVE = "'adamw', 'lion', 'nadam', 'radam' and 'schedulefreeadamw' are newer ones that are there"
 _SUBCLASS = "derive from callbacks.Callback, whose on_epoch_end can do it"
 _JOINS = "Add, Multiply and Concatenate join values"
@@ -38,18 +38,18 @@ _SAID: dict[str, dict[str, str]] = {
         "arrange the features in NumPy before fit; Reshape and Flatten change shapes alone": "Permute Unflatten",
         _JOINS: "Bilinear",
         "only built-in layers are supported": "Lambda Wrapper TFSMLayer FlaxLayer JaxLayer TorchModuleWrapper "
-        "InputSpec Identity",
-        "BatchNormalization is the only layer that normalises": "LayerNormalization GroupNormalization "
-        "UnitNormalization SpectralNormalization RMSNormalization InstanceNormalization WeightNormalization LayerNorm "
-        "GroupNorm RMSNorm InstanceNorm1d",
+        "InputSpec",
+        "BatchNormalization, LayerNormalization, RMSNormalization and UnitNormalization are there": "GroupNorm "
+        "GroupNormalization SpectralNormalization InstanceNormalization WeightNormalization LayerNorm RMSNorm "
+        "InstanceNorm1d",
         "BatchNormalization is its name here, as in Keras": "BatchNorm BatchNorm1d BatchNorm2d BatchNormalisation",
         "Dense is its name here, as in Keras": "Linear Affine FullyConnected LazyLinear",
-        "Dropout is the only layer that adds noise": "AlphaDropout SpatialDropout1D SpatialDropout2D SpatialDropout3D "
-        "GaussianDropout GaussianNoise Dropout1d Dropout2d FeatureAlphaDropout",
-        "penalties of weights are regularizers: Dense(kernel_regularizer=)": "ActivityRegularization",
-        'Activation takes it by name, Activation("relu"); leaky_relu has the slope 0.2': "ReLU LeakyReLU ELU Softmax "
-        "GELU SiLU Tanh Sigmoid Softplus",
-        _RECTIFIED: "ThresholdedReLU PReLU SELU CELU ReLU6 Hardtanh Hardswish Hardsigmoid Mish GLU RReLU",
+        "Dropout, AlphaDropout and GaussianDropout are there": "SpatialDropout1D SpatialDropout2D SpatialDropout3D "
+        "Dropout1d Dropout2d FeatureAlphaDropout",
+        'Activation takes it by name, Activation("gelu")': "GELU SiLU Tanh Sigmoid Softplus SELU CELU Mish Softsign "
+        "LogSoftmax LogSigmoid Hardtanh Hardswish Hardsigmoid Hardshrink Softshrink Tanhshrink ReLU6",
+        "ReLU(threshold=) is one": "ThresholdedReLU",
+        _RECTIFIED: "GLU RReLU",
         "encode tables before fit; `fastreg tune` does it for a CSV or Parquet file": "Hashing HashedCrossing "
         "TextVectorization FeatureSpace",
         "images are prepared before fit": "Resizing CenterCrop RandomCrop RandomFlip RandomTranslation RandomRotation "
@@ -60,13 +60,14 @@ _SAID: dict[str, dict[str, str]] = {
         "STFTSpectrogram",
     },
     "activation": {
-        _RECTIFIED: "celu prelu relu6 crelu rrelu glu swiglu geglu hard_silu hard_swish squared_relu "
-        "hard_shrink soft_shrink threshold thresholded_relu",
-        _BOUNDED: "hard_sigmoid hard_tanh softsign tanh_shrink log_sigmoid sparse_sigmoid squareplus sparse_plus "
-        "logistic erf arctan",
-        "end with 'softmax' and a cross-entropy, which computes the logarithm itself": "log_softmax softmin sparsemax",
+        _RECTIFIED: "crelu rrelu squared_relu thresholded_relu",
+        "layers.PReLU is a layer, which learns its slopes": "prelu",
+        "it halves the columns: Multiply joins a Dense and another one with activation='sigmoid'": "glu swiglu geglu",
+        _BOUNDED: "erf arctan",
+        "'sigmoid' is its name here, as in Keras": "logistic",
+        "'softmax' of the negative is one": "softmin",
         "'linear', or None, is its name here, as in Keras": "identity none",
-        "'linear' is the last activation for numbers, or 'softplus' where they are > 0": "exponential exp",
+        "'exponential' is its name here, as in Keras": "exp",
     },
     "loss": {
         _REGRESSION + "; the metric 'mean_absolute_error' watches absolute errors": "MeanAbsoluteError mae "
@@ -134,7 +135,6 @@ _SAID: dict[str, dict[str, str]] = {
         "Model.from_config and Sequential.from_config are the way": "model_from_config",
     },
     "name": {
-        "activations are given by name, Dense(8, 'relu'); fastreg.ops.activation computes one": "activations",
         "penalties are in fastreg.regularizers; a limit of weights can be kept in a callback, by "
         "set_weights": "constraints",
         "fastreg computes with NumPy arrays in float32 and has no backend to choose": "backend config dtype_policies "
@@ -180,6 +180,7 @@ _SAID: dict[str, dict[str, str]] = {
 
 _KINDS_OF_MODULES = {
     "fastreg": "name",
+    "fastreg.activations": "activation",
     "fastreg.layers": "layer",
     "fastreg.losses": "loss",
     "fastreg.metrics": "metric",

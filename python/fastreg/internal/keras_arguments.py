@@ -22,10 +22,6 @@ class _Kind(NamedTuple):
     holds: Callable[[Any], bool]
 
 
-def _one_of(name: str) -> _Kind:
-    return _Kind(repr(name), lambda v: v == name if isinstance(v, str) else type(v).__name__.lower() == name)
-
-
 _NAME = _Kind("a string", lambda v: v is None or (isinstance(v, str) and bool(v.strip())))
 _NUMBER = _Kind("a number", lambda v: v is None or (isinstance(v, (int, float)) and not isinstance(v, bool)))
 _ROWS = _Kind("an integer >= 1", lambda v: v is None or (type(v) is int and v >= 1))
@@ -102,12 +98,6 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
         "quantization_config": _NONE,
     },
     "BatchNormalization": {
-        "beta_initializer": _one_of("zeros"),
-        "gamma_initializer": _one_of("ones"),
-        "moving_mean_initializer": _one_of("zeros"),
-        "moving_variance_initializer": _one_of("ones"),
-        "beta_regularizer": _NONE,
-        "gamma_regularizer": _NONE,
         "beta_constraint": _NONE,
         "gamma_constraint": _NONE,
         "synchronized": (False,),
@@ -115,6 +105,8 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
         "renorm_clipping": _NONE,
         "renorm_momentum": _NUMBER,
     },
+    "LayerNormalization": {"beta_constraint": _NONE, "gamma_constraint": _NONE},
+    "PReLU": {"alpha_constraint": _NONE, "shared_axes": _NONE},
     "Embedding": {
         "embeddings_constraint": _NONE,
         "mask_zero": (False,),
@@ -166,9 +158,11 @@ if TYPE_CHECKING:
         activity_regularizer: InitVar[None] = None
 
     @dataclass(frozen=True, kw_only=True)
-    class DenseArguments(LayerArguments):
+    class DenseArguments:
         """Arguments of Keras's dense."""
 
+        dtype: InitVar[object] = None
+        autocast: InitVar[bool] = True
         kernel_constraint: InitVar[None] = None
         bias_constraint: InitVar[None] = None
         lora_rank: InitVar[None] = None
@@ -197,18 +191,24 @@ if TYPE_CHECKING:
     class NormalizationArguments(LayerArguments):
         """Arguments of Keras's normalization."""
 
-        beta_initializer: InitVar[object] = "zeros"
-        gamma_initializer: InitVar[object] = "ones"
-        moving_mean_initializer: InitVar[object] = "zeros"
-        moving_variance_initializer: InitVar[object] = "ones"
-        beta_regularizer: InitVar[None] = None
-        gamma_regularizer: InitVar[None] = None
         beta_constraint: InitVar[None] = None
         gamma_constraint: InitVar[None] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class BatchNormalizationArguments(NormalizationArguments):
+        """Arguments of Keras's batch normalization."""
+
         synchronized: InitVar[bool] = False
         renorm: InitVar[bool] = False
         renorm_clipping: InitVar[None] = None
         renorm_momentum: InitVar[float | None] = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class PReLUArguments(LayerArguments):
+        """Arguments of Keras's parametric rectified linear unit."""
+
+        alpha_constraint: InitVar[None] = None
+        shared_axes: InitVar[None] = None
 
     @dataclass(frozen=True, kw_only=True)
     class InputArguments:
@@ -256,6 +256,12 @@ if TYPE_CHECKING:
         axis: InitVar[int] = -1
 
     @dataclass(frozen=True, kw_only=True)
+    class LabelArguments(AxisArguments):
+        """Arguments of Keras's sparse crossentropy as a metric."""
+
+        ignore_class: InitVar[None] = None
+
+    @dataclass(frozen=True, kw_only=True)
     class AtThresholdArguments(MetricArguments):
         """Arguments of Keras's metrics over all thresholds."""
 
@@ -285,14 +291,15 @@ if TYPE_CHECKING:
 else:
     EmbeddingArguments = EncodingArguments = object
     LayerArguments = DenseArguments = NormalizationArguments = InputArguments = object
+    BatchNormalizationArguments = PReLUArguments = object
     LossArguments = CrossentropyArguments = SparseCrossentropyArguments = object
-    MetricArguments = AxisArguments = AtThresholdArguments = AUCArguments = object
+    MetricArguments = AxisArguments = LabelArguments = AtThresholdArguments = AUCArguments = object
     OptimizerArguments = object
     ScheduleArguments = object
 
 # What to use instead of an argument that has another than its idle value.
 _INSTEAD = {
-    "activity_regularizer": "kernel_regularizer and bias_regularizer are the penalties that there are",
+    "activity_regularizer": "put an ActivityRegularization behind the layer",
     "kernel_constraint": "use kernel_regularizer, or limit the weights in a callback, by set_weights",
     "bias_constraint": "use bias_regularizer, or limit the weights in a callback, by set_weights",
     "dtype": "everything computes in float32",

@@ -9,12 +9,12 @@ import json
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar, cast
 
 from fastreg import _core
 from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT, Rule, check_int, check_name, describe
 from fastreg.internal.dataclasses import KW_ONLY, InitVar, dataclass, field, fields, replace
-from fastreg.internal.description import Description, registry_of
+from fastreg.internal.description import Description, field_checks, registry_of
 
 __all__ = [
     *("FEATURE_AXIS", "Join", "Layer", "Lowering", "Part", "Shape", "Symbol", "Value"),
@@ -134,6 +134,9 @@ class Layer(Part):
     """
 
     _transient: ClassVar[frozenset[str]] = frozenset({"input_shape"})
+    # Fields that a class got after files had been written; the JSON form has them where they are not the default.
+    _later: ClassVar[frozenset[str]] = frozenset()
+
     _: KW_ONLY
     input_shape: tuple[int, ...] | None = field(default=None, compare=False)
     input_dim: InitVar[int | None] = None
@@ -171,10 +174,14 @@ class Layer(Part):
         return Value(self, (value,), self.output_shape(value.row_shape))
 
     def to_config(self) -> dict[str, Any]:
-        """The JSON form; ``trainable`` is in it only where it is False, so that files are as they ever were."""
+        """The JSON form; what is as it was before a layer had such a field is left out, so that files stay the same."""
         config = super().to_config()
         if self.trainable:
             del config["trainable"]
+        if self._later:
+            for name, usual in _usual(cast(Any, type(self))).items():
+                if config[name] == usual:
+                    del config[name]
         return config
 
     def output_width(self, *widths: int) -> int:
@@ -227,6 +234,14 @@ class Layer(Part):
     def with_trainable(self: _L, trainable: bool) -> _L:
         """The same layer, trained or not."""
         return self if self.trainable == trainable else replace(self, trainable=trainable)
+
+
+@lru_cache
+def _usual(kind: Any) -> dict[str, Any]:
+    """The JSON form of the defaults of those fields that a class got later."""
+    checks = dict(field_checks(kind))
+    defaults = {f.name: checks[f.name](kind.__name__, f.name, f.default) for f in fields(kind) if f.name in kind._later}
+    return {name: value.to_config() if isinstance(value, Description) else value for name, value in defaults.items()}
 
 
 @lru_cache(maxsize=256)

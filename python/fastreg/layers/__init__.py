@@ -17,6 +17,7 @@ from fastreg.internal.layer_base import Layer, Value
 from fastreg.internal.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from fastreg.layers.activations import ELU, Identity, LeakyReLU, PReLU, ReLU, Softmax
     from fastreg.layers.dense import Activation, Dense
     from fastreg.layers.embedding import Embedding
     from fastreg.layers.inputs import Input, InputLayer
@@ -38,16 +39,25 @@ if TYPE_CHECKING:
         subtract,
     )
     from fastreg.layers.nested import Residual
-    from fastreg.layers.noise import Dropout
-    from fastreg.layers.normalization import BatchNormalization
+    from fastreg.layers.noise import ActivityRegularization, AlphaDropout, Dropout, GaussianDropout, GaussianNoise
+    from fastreg.layers.normalization import (
+        BatchNormalization,
+        LayerNormalization,
+        RMSNormalization,
+        Scale,
+        UnitNormalization,
+    )
     from fastreg.layers.preprocessing import CategoryEncoding, Normalization, Rescaling
     from fastreg.layers.products import Dot, dot
     from fastreg.layers.reshaping import Flatten, Reshape
 
 __all__ = [
     "ACTIVATIONS",
+    "ELU",
     "Activation",
+    "ActivityRegularization",
     "Add",
+    "AlphaDropout",
     "Average",
     "BatchNormalization",
     "CategoryEncoding",
@@ -58,19 +68,30 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Flatten",
+    "GaussianDropout",
+    "GaussianNoise",
+    "Identity",
     "Input",
     "InputLayer",
     "IntegerLookup",
     "Layer",
+    "LayerNormalization",
+    "LeakyReLU",
     "Maximum",
     "Minimum",
     "Multiply",
     "Normalization",
+    "PReLU",
+    "RMSNormalization",
+    "ReLU",
     "Rescaling",
     "Reshape",
     "Residual",
+    "Scale",
+    "Softmax",
     "StringLookup",
     "Subtract",
+    "UnitNormalization",
     "Value",
     "add",
     "average",
@@ -88,8 +109,12 @@ _LAYERS = {
     name: module
     for module, names in {
         "dense": ("Dense", "Activation"),
-        "normalization": ("BatchNormalization",),
-        "noise": ("Dropout",),
+        "activations": ("ReLU", "LeakyReLU", "ELU", "Softmax", "Identity", "PReLU"),
+        "normalization": (
+            *("BatchNormalization", "LayerNormalization", "RMSNormalization"),
+            *("UnitNormalization", "Scale"),
+        ),
+        "noise": ("Dropout", "GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegularization"),
         "merging": ("Add", "Multiply", "Concatenate", "Subtract", "Average", "Maximum", "Minimum"),
         "products": ("Dot",),
         "reshaping": ("Flatten", "Reshape"),

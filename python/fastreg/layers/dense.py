@@ -1,9 +1,9 @@
 """Dense, a product with a learned matrix, and Activation. x is (n, in), a kernel (in, units)."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from fastreg.initializers import Initializer
-from fastreg.internal.activation_names import check_activation
+from fastreg.internal.activation_names import ParametrisedActivation, check_activation
 from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT
 from fastreg.internal.dataclasses import dataclass
 from fastreg.internal.keras_arguments import DenseArguments, LayerArguments, takes_keras_arguments
@@ -22,12 +22,15 @@ class Dense(Layer, DenseArguments):
 
     Args:
         units: The number of outputs, >= 1.
-        activation: One of :data:`ACTIVATIONS`; None means linear.
+        activation: One of :data:`ACTIVATIONS`, a function of :mod:`fastreg.activations` or a ``functools.partial`` of
+            one, or an activation layer such as ``LeakyReLU(0.1)``; None means linear.
         use_bias: Whether there is a :math:`b`.
         kernel_initializer: The initial values of :math:`W`, see :mod:`fastreg.initializers`.
         bias_initializer: The initial values of :math:`b`.
         kernel_regularizer: The penalty on :math:`W`, see :mod:`fastreg.regularizers`; None means no penalty.
         bias_regularizer: The penalty on :math:`b`.
+        activity_regularizer: The penalty on the output, whose mean over the rows of a batch is part of the loss; not a
+            proximal one.
         name: See :class:`Layer`, as for ``trainable``, ``input_shape`` and ``input_dim``.
 
     Raises:
@@ -40,13 +43,20 @@ class Dense(Layer, DenseArguments):
         L2(l2=0.01)
     """
 
+    _later: ClassVar[frozenset[str]] = frozenset({"activity_regularizer"})
+
     units: Annotated[int, AT_LEAST_ONE, WIDTH_LIMIT]
-    activation: Annotated[str | None, check_activation] = None
+    activation: Annotated[str | ParametrisedActivation | None, check_activation] = None
     use_bias: bool = True
     kernel_initializer: Initializer | str = "glorot_uniform"
     bias_initializer: Initializer | str = "zeros"
     kernel_regularizer: Regularizer | str | None = None
     bias_regularizer: Regularizer | str | None = None
+    activity_regularizer: Regularizer | str | None = None
+
+    def _check_together(self) -> None:
+        if getattr(self.activity_regularizer, "proximal", False):
+            raise ValueError(f"Dense: activity_regularizer must not be proximal, got {self.activity_regularizer!r}")
 
 
 @takes_keras_arguments
@@ -55,7 +65,8 @@ class Activation(Layer, LayerArguments):
     """A function of each element, or of each row for softmax.
 
     Args:
-        activation: One of :data:`ACTIVATIONS`.
+        activation: One of :data:`ACTIVATIONS`, a function of :mod:`fastreg.activations` or a ``functools.partial`` of
+            one, or an activation layer.
         name: See :class:`Layer`, as for ``trainable``, ``input_shape`` and ``input_dim``.
 
     Raises:
@@ -67,8 +78,12 @@ class Activation(Layer, LayerArguments):
         Activation(activation='silu')
     """
 
-    activation: Annotated[str, check_activation]
+    activation: Annotated[str | ParametrisedActivation, check_activation]
+
+    def as_activation(self, owner: str) -> str | ParametrisedActivation:
+        """What it is as the activation of another layer."""
+        return self.activation
 
     def is_elementwise(self) -> bool:
         """False for functions of whole rows."""
-        return self.activation not in ("softmax", "log_softmax")
+        return self.activation not in ("softmax", "log_softmax", "sparsemax")

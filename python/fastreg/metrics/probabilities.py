@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from fastreg.internal.checks import AT_LEAST_ONE, CLOSED_FRACTION, check_name
 from fastreg.internal.dataclasses import dataclass
-from fastreg.internal.keras_arguments import AxisArguments, MetricArguments, takes_keras_arguments
+from fastreg.internal.keras_arguments import AxisArguments, LabelArguments, MetricArguments, takes_keras_arguments
 from fastreg.metrics.base import Metric, in_keras_order
 
 __all__ = [
@@ -76,7 +76,7 @@ class CategoricalCrossentropy(Metric, AxisArguments):
 @in_keras_order("name", "dtype", "from_logits", "axis")
 @takes_keras_arguments
 @dataclass(frozen=True)
-class SparseCategoricalCrossentropy(Metric, AxisArguments):
+class SparseCategoricalCrossentropy(Metric, LabelArguments):
     r"""The mean over rows of :math:`-\log p_t`: the log-loss of one of k classes, with labels.
 
     Outputs are divided by their sum, and then brought into :math:`[10^{-7}, 1 - 10^{-7}]`, as in Keras.

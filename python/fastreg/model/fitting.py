@@ -105,7 +105,6 @@ def fit(
     _warn_once(core, data, shape, names)
     features = data["x"] if len(inputs) == 1 else data["x"][0]
     n_rows = len(features) if data["rows"] is None else len(data["rows"])
-    steps = -(-n_rows // (min(batch, n_rows) or n_rows))
     keys, directions = log_keys(core, shape, validation is not None)
     stoppers = [item for item in items if isinstance(item, EarlyStopping)]
     configs = [stopper.core_config(keys, directions) for stopper in stoppers]
@@ -113,6 +112,7 @@ def fit(
     core.share()
     trainer = core.trainer_for(shape)
     require_statistics(core)
+    steps = trainer.steps_of_epoch(n_rows, batch)
     core.run_length = RunLength(steps, steps * last, trainer.step - steps * first)
     run = _Run(model, trainer, items, keys, first, last)
     model.stop_training, model.history = False, run.history

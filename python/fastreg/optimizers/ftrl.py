@@ -50,7 +50,7 @@ class Ftrl(Optimizer, OptimizerArguments):
         >>> rng = np.random.default_rng(0)
         >>> x = rng.normal(size=(500, 20)).astype("float32")
         >>> model = fr.Sequential([fr.Input((20,)), fr.layers.Dense(1)], seed=0)
-        >>> model.compile(fr.optimizers.Ftrl(0.1, l1_regularization_strength=5.0), "mse")
+        >>> model.compile(fr.optimizers.Ftrl(0.1, l1_regularization_strength=30.0), "mse")
         >>> history = model.fit(x, x[:, 0] - x[:, 1], epochs=20, verbose=0)
         >>> int((model.get_weights()[0] != 0.0).sum())
         2

@@ -34,6 +34,9 @@ class ScheduleFreeAdamW(Optimizer, OptimizerArguments):
     :math:`x`; once steps have been made, :math:`z` stays where it is. With :class:`fastreg.ops.Updater`, ``w`` is
     :math:`y` and ``average`` is :math:`x`.
 
+    An average of :math:`t` steps in float32 stands still for what would move it by less than about
+    :math:`6 \cdot 10^{-8} t` of a weight, as it does in Keras.
+
     Under a proximal L1 the soft threshold is that of :math:`z`'s steps; where :math:`z` is 0, :math:`x` gets its share
     :math:`c_t` of it, so that it becomes exactly 0, too.
 

@@ -91,10 +91,7 @@ MADE = {
     "AdamW": (optimizers.AdamW, [*OPTIMIZER, ("amsgrad", False, True)]),
     "RMSprop": (optimizers.RMSprop, [*OPTIMIZER, *DECAY, ("momentum", 0.0, 0.9), ("centered", False, True)]),
     "ExponentialDecay": (lambda **k: schedules.ExponentialDecay(0.1, 5, 0.9, **k), SCHEDULE),
-    "CosineDecay": (
-        lambda **k: schedules.CosineDecay(0.1, 5, **k),
-        [*SCHEDULE, ("warmup_target", None, 0.5), ("warmup_steps", 0, 10)],
-    ),
+    "CosineDecay": (lambda **k: schedules.CosineDecay(0.1, 5, **k), SCHEDULE),
     "PiecewiseConstantDecay": (lambda **k: schedules.PiecewiseConstantDecay([1], [0.1, 0.2], **k), SCHEDULE),
     "RandomNormal": (initializers.RandomNormal, [("seed", None, 3)]),
 }

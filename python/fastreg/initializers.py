@@ -13,10 +13,10 @@ The random ones accept Keras's ``seed`` as a keyword, but only None, because the
 lower-case names are Keras's aliases of the classes.
 """
 
-from dataclasses import KW_ONLY, InitVar, dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from fastreg.internal.checks import FINITE, NON_NEGATIVE, absent_names, check_real, describe
+from fastreg.internal.dataclasses import KW_ONLY, InitVar, dataclass
 from fastreg.internal.description import Description, Registry
 
 __all__ = [

@@ -8,10 +8,10 @@ weights count. Where the last activation is sigmoid or softmax, the matching cro
 before it, so a saturated output costs no accuracy.
 """
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from fastreg.internal.checks import POSITIVE, absent_names
+from fastreg.internal.dataclasses import dataclass
 from fastreg.internal.description import Description, Registry
 from fastreg.internal.keras_arguments import (
     CrossentropyArguments,

@@ -5,10 +5,10 @@ The key in the history is the string that was given (``"acc"``), or the name of 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 from fastreg.internal.checks import Range, absent_names, check_name, describe
+from fastreg.internal.dataclasses import dataclass, replace
 from fastreg.internal.description import Description, Registry
 from fastreg.internal.keras_arguments import BinaryAccuracyArguments, MetricArguments, takes_keras_arguments
 from fastreg.losses import Loss

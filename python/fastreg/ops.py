@@ -9,7 +9,6 @@ be such arrays already. Values other than labels are not checked: a NaN in the i
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -31,6 +30,7 @@ from fastreg.internal.checks import (
     check_real,
     describe,
 )
+from fastreg.internal.dataclasses import replace
 from fastreg.losses import Loss
 from fastreg.optimizers import Optimizer
 

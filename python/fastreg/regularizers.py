@@ -5,10 +5,10 @@ same to the loss, whatever their classes: ``L2(0.1) == L1L2(l2=0.1)``. Biases an
 have no penalty unless a layer is given one for them.
 """
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastreg.internal.checks import NON_NEGATIVE, absent_names
+from fastreg.internal.dataclasses import dataclass
 from fastreg.internal.description import Description, Registry
 
 __all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "l1", "l1_l2", "l2"]

@@ -38,8 +38,15 @@ def made(row: Formula, **settings: Any) -> Any:
     given = {field.name: getattr(row, field.name) for field in fields(row)}
     if (clip := given.pop("clip", None)) is not None:
         given[clip[0]] = clip[1]
-    given = {name: made(value) if isinstance(value, Formula) else value for name, value in given.items()}
+    given = {name: _made_within(value) for name, value in given.items()}
     return getattr(module, type(row).__name__)(**{**given, **settings})
+
+
+def _made_within(value: Any) -> Any:
+    """fastreg's objects in place of rows, in lists too."""
+    if isinstance(value, tuple):
+        return tuple(_made_within(item) for item in value)
+    return made(value) if isinstance(value, Formula) else value
 
 
 def _cases(rows: Mapping[str, Any]) -> dict[str, Case]:

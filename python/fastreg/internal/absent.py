@@ -131,10 +131,14 @@ _SAID: dict[str, dict[str, str]] = {
         "fit(verbose=1) shows progress, fit(verbose=2) a line for each epoch": "ProgbarLogger",
     },
     "schedule": {
-        "LinearWarmup is its name here": "WarmUp LinearLR",
-        "CosineDecay, ExponentialDecay, PiecewiseConstantDecay, StepDecay, LinearWarmup and Constant are there, and "
-        "any function of the step will do": "CosineDecayRestarts InverseTimeDecay PolynomialDecay LinearDecay "
-        "OneCycleLR CyclicLR NoamDecay CosineAnnealingLR ExponentialLR StepLR MultiStepLR LambdaLR ReduceLROnPlateau",
+        "LinearWarmup is its name here": "WarmUp",
+        "StepDecay is its name here": "StepLR",
+        "ExponentialDecay is its name here, with decay_steps=schedules.Epochs(1)": "ExponentialLR",
+        "CosineDecay is its name here, with decay_steps=schedules.Epochs(T_max)": "CosineAnnealingLR",
+        "CosineDecayRestarts is its name here": "CosineAnnealingWarmRestarts",
+        "PolynomialDecay is its name here; power=1.0 is a straight line": "LinearDecay PolynomialLR",
+        "any function of the step is a schedule: Adam(lambda step: ...)": "LambdaLR NoamDecay",
+        "it is one of fastreg.callbacks": "ReduceLROnPlateau LearningRateScheduler",
     },
     "model": {
         _FUNCTIONAL: "Functional",

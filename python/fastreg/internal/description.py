@@ -1,9 +1,9 @@
 """Shared by all descriptions: checks of fields, the JSON form in model files, and finding a description by its name.
 
-A description is a frozen dataclass (a layer, loss, metric, regularizer, initializer, optimizer or schedule): a
-docstring and fields, whose annotations say what they take. Its JSON form is ``{"type": class name, field: value,
-...}``; C++ reads the same fields (cpp/core/description.cpp). Reading one constructs one of the registered classes and
-nothing else, so a model file runs no code.
+A description is a frozen data class (a layer, loss, metric, regularizer, initializer, optimizer or schedule): a
+docstring and fields, whose annotations say what they take. Its decorator is that of ``internal/dataclasses.py``. Its
+JSON form is ``{"type": class name, field: value, ...}``; C++ reads the same fields (cpp/core/description.cpp). Reading
+one constructs one of the registered classes and nothing else, so a model file runs no code.
 
 Annotations that are checked when a description is made, each with ``| None`` where None is allowed and stays None:
 
@@ -24,12 +24,12 @@ Others are not checked. They are read when the first instance of a class is made
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import MISSING, FrozenInstanceError, fields
 from functools import cache, partial
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, Union, cast, get_args, get_origin
 
 from fastreg.internal.checks import check_bool, check_choice, check_int, check_real, describe, unknown_name
+from fastreg.internal.dataclasses import MISSING, fields
 
 T = TypeVar("T", bound="Description")
 # Converts what a user gave into the value of a field. It is called with the owner, the name of the field and the value.
@@ -37,28 +37,29 @@ Check = Callable[[str, str, Any], object]
 
 
 class Description:
-    """Base of the frozen dataclasses that describe a part of a model.
-
-    A subclass that adds no field needs no decorator of its own, which would take longer than the rest of its import.
-    """
+    """Base of the frozen data classes that describe a part of a model."""
 
     # Fields that are conveniences of the constructor, not part of the description.
     _transient: ClassVar[frozenset[str]] = frozenset()
 
     def __post_init__(self) -> None:
         """Checks every field by its annotation, in the order of the fields, and puts the checked values in place."""
-        owner = type(self).__name__
+        owner, values = type(self).__name__, self.__dict__
         for name, check in field_checks(cast(Any, type(self))):
-            object.__setattr__(self, name, check(owner, name, getattr(self, name)))
+            values[name] = check(owner, name, values[name])
         self._check_together()
 
     def _check_together(self) -> None:
         """Checks rules between several fields. Each field has already been checked by itself."""
 
     def __setattr__(self, name: str, value: object) -> None:
+        from dataclasses import FrozenInstanceError
+
         raise FrozenInstanceError(f"cannot assign to {name!r} of a {type(self).__name__}")
 
     def __delattr__(self, name: str) -> None:
+        from dataclasses import FrozenInstanceError
+
         raise FrozenInstanceError(f"cannot delete {name!r} of a {type(self).__name__}")
 
     def to_config(self) -> dict[str, Any]:
@@ -86,8 +87,7 @@ class Description:
 
     def _set(self, **values: object) -> None:
         """Puts checked values in place of the given ones; for ``__post_init__`` only."""
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
+        self.__dict__.update(values)
 
 
 @cache

@@ -6,10 +6,11 @@ Each is accepted at the values that change nothing (its idle values). Any other 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from fastreg.internal.checks import describe
+from fastreg.internal.dataclasses import accept_further_arguments, argument_names
 
 T = TypeVar("T")
 
@@ -129,7 +130,6 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
     "Adam": {"amsgrad": (False,)},
     "AdamW": {"amsgrad": (False,)},
     "RMSprop": {"momentum": (0, 0.0), "centered": (False,)},
-    "CosineDecay": {"warmup_target": _NONE, "warmup_steps": (0,)},
 }
 
 # These base classes tell a type checker about the arguments; at run time they are empty. A type checker expects that
@@ -258,19 +258,12 @@ if TYPE_CHECKING:
         """Arguments of Keras's schedule."""
 
         name: InitVar[str | None] = None
-
-    @dataclass(frozen=True, kw_only=True)
-    class CosineArguments(ScheduleArguments):
-        """Arguments of Keras's cosine."""
-
-        warmup_target: InitVar[None] = None
-        warmup_steps: InitVar[int] = 0
 else:
     LayerArguments = DenseArguments = NormalizationArguments = InputArguments = object
     LossArguments = CrossentropyArguments = SparseCrossentropyArguments = object
     MetricArguments = BinaryAccuracyArguments = object
     DecoupledArguments = OptimizerArguments = AdamArguments = AdamWArguments = RMSpropArguments = object
-    ScheduleArguments = CosineArguments = object
+    ScheduleArguments = object
 
 # What to use instead of an argument that has another than its idle value.
 _INSTEAD = {
@@ -283,8 +276,6 @@ _INSTEAD = {
     "weight_decay": "AdamW decays weights; for others use regularizers.L2, which Keras's is not the same as",
     "reduction": "the loss is the mean over rows",
     "threshold": "compute it from predict's outputs",
-    "warmup_steps": "put the schedule into schedules.LinearWarmup",
-    "warmup_target": "put the schedule into schedules.LinearWarmup",
     "batch_shape": "give shape, without the rows of a batch",
     "trainable": "model.trainable can be set",
     "weighted_metrics": "metrics are not weighted",
@@ -313,26 +304,22 @@ def _refuse(owner: str, name: str, value: object, idle: tuple[object, ...]) -> N
         raise ValueError(f"{owner}: {name} is not supported and must be {only}, got {describe(value)}{hint}")
 
 
+@cache
 def idle_arguments(cls: type) -> dict[str, tuple[object, ...]]:
     """The further arguments that Keras has for a class, and the idle values of each."""
-    made: Any = cls.__init__  # type: ignore[misc]
-    code = getattr(made, "__wrapped__", made).__code__
-    own = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    own = argument_names(cls)
     known = (_CONSTRUCTORS.get(base.__name__, {}) for base in reversed(cls.__mro__))
     return {name: values for idle in known for name, values in idle.items() if name not in own}
 
 
 def takes_keras_arguments(cls: type[T]) -> type[T]:
     """Lets a constructor accept Keras's further arguments, by keyword, at their idle values."""
-    made: Callable[..., None] = cls.__init__
-    idle = idle_arguments(cls)
-
-    @wraps(made)
-    def __init__(self: T, *args: Any, **kwargs: Any) -> None:
-        if not idle.keys().isdisjoint(kwargs):
-            for name in [name for name in kwargs if name in idle]:
-                _refuse(cls.__name__, name, kwargs.pop(name), idle[name])
-        made(self, *args, **kwargs)
-
-    cls.__init__ = __init__  # type: ignore[method-assign, assignment]
+    accept_further_arguments(cls, _accepts)
     return cls
+
+
+def _accepts(cls: type, name: str, value: object) -> bool:
+    idle = idle_arguments(cls)
+    if name in idle:
+        _refuse(cls.__name__, name, value, idle[name])
+    return name in idle

@@ -5,12 +5,12 @@ It knows no single layer. What a layer makes of a width and which weights it has
 
 import json
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, InitVar, dataclass, field, fields, replace
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from fastreg import _core
 from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT, Rule, check_int, check_name, describe
+from fastreg.internal.dataclasses import KW_ONLY, InitVar, dataclass, field, fields, replace
 from fastreg.internal.description import Description, registry_of
 
 __all__ = ["FEATURE_AXIS", "Join", "Layer", "Part", "Symbol", "Value", "check_features"]

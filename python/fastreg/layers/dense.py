@@ -1,11 +1,11 @@
 """Dense, a product with a learned matrix, and Activation. x is (n, in), a kernel (in, units)."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastreg.initializers import Initializer
 from fastreg.internal.activation_names import check_activation
 from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT
+from fastreg.internal.dataclasses import dataclass
 from fastreg.internal.keras_arguments import DenseArguments, LayerArguments, takes_keras_arguments
 from fastreg.internal.layer_base import Layer
 from fastreg.regularizers import Regularizer

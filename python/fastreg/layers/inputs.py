@@ -1,9 +1,9 @@
 """Input, the number of features that a network takes."""
 
-from dataclasses import KW_ONLY, InitVar, dataclass
 from typing import Annotated, Any, cast
 
 from fastreg.internal.checks import check_name, describe
+from fastreg.internal.dataclasses import KW_ONLY, InitVar, dataclass
 from fastreg.internal.keras_arguments import InputArguments, takes_keras_arguments
 from fastreg.internal.layer_base import Part, Symbol, check_features
 

@@ -1,8 +1,8 @@
 """Layers that join two or more values into one. They have no weights."""
 
-from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
+from fastreg.internal.dataclasses import dataclass, field
 from fastreg.internal.keras_arguments import LayerArguments, takes_keras_arguments
 from fastreg.internal.layer_base import FEATURE_AXIS, Join, Layer
 

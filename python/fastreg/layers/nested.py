@@ -1,10 +1,10 @@
 """Layers that consist of layers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Annotated, Any, cast
 
 from fastreg.internal.checks import describe
+from fastreg.internal.dataclasses import dataclass, replace
 from fastreg.internal.description import registry_of
 from fastreg.internal.keras_arguments import LayerArguments, takes_keras_arguments
 from fastreg.internal.layer_base import Join, Layer

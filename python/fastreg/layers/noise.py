@@ -1,9 +1,9 @@
 """Layers that act at random in training and do nothing outside of it."""
 
-from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 from fastreg.internal.checks import FRACTION, NON_NEGATIVE, SEED_LIMIT
+from fastreg.internal.dataclasses import dataclass, field
 from fastreg.internal.keras_arguments import LayerArguments, takes_keras_arguments
 from fastreg.internal.layer_base import Layer
 

@@ -1,9 +1,9 @@
 """Layers that normalise. x is (n, in); every weight is (in,)."""
 
-from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 from fastreg.internal.checks import CLOSED_FRACTION, NORMAL
+from fastreg.internal.dataclasses import dataclass, field
 from fastreg.internal.keras_arguments import NormalizationArguments, takes_keras_arguments
 from fastreg.internal.layer_base import FEATURE_AXIS, Layer
 

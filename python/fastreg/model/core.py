@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any, cast
 
@@ -21,6 +20,7 @@ from fastreg import _core, losses, optimizers
 from fastreg import metrics as _metrics
 from fastreg.data import arrays
 from fastreg.internal.checks import NON_NEGATIVE, POSITIVE, SEED_LIMIT, check_int, check_name, check_real, describe
+from fastreg.internal.dataclasses import replace
 from fastreg.internal.forks import Lock
 from fastreg.internal.layer_base import Join
 from fastreg.layers import Input, Layer, Residual
@@ -30,6 +30,7 @@ from fastreg.model import graphs
 from fastreg.model.graphs import Graph, layer_names
 from fastreg.model.outputs import by_output, check_weights, log_keys
 from fastreg.optimizers import LearningRate, Optimizer
+from fastreg.schedules.base import RunLength
 from fastreg.utils.seeds import draw_seed
 
 __all__ = ["CoreModel", "NotCompiledError", "core_of", "layer_names"]
@@ -64,6 +65,7 @@ class CoreModel:
         feature_names: The names of the columns of the first frame that the model was fitted on; with several inputs
             a tuple of those of each, with None for an input that was not such a frame.
         spreads_known: Whether the warning about the spreads of the features is no longer needed.
+        run_length: The length of the last run, which turns a schedule in epochs into one in steps; None before a fit.
         fit_lock: Is held during a fit. Other calls do not wait for it, but raise an error.
     """
 
@@ -85,6 +87,7 @@ class CoreModel:
         self.metrics: tuple[tuple[str | Metric, ...], ...] = ()
         self.feature_names: Any = None
         self.spreads_known = False
+        self.run_length: RunLength | None = None
         self._make_locks()
 
     def _make_locks(self) -> None:
@@ -245,14 +248,14 @@ class CoreModel:
         if len(names) > 1 and chosen_losses:
             log_keys(names, _resolved(entries, chosen_losses, self.output_widths(self.n_features or 1)))
         self.optimizer, self.losses, self.loss_weights, self.metrics = chosen, chosen_losses, weights, entries
-        self.trainer = None
+        self.trainer = self.run_length = None
 
     @property
     def learning_rate(self) -> float:
         """The rate of the next step. Setting it, within a callback or outside of ``fit``, replaces a schedule."""
         if self.optimizer is None:
             raise NotCompiledError("learning_rate: the model is not compiled; call compile first")
-        return self.optimizer.rate_at(0 if self.trainer is None else self.trainer.step)
+        return self.optimizer.rate_at(0 if self.trainer is None else self.trainer.step, self.run_length)
 
     @learning_rate.setter
     def learning_rate(self, value: LearningRate) -> None:
@@ -370,7 +373,7 @@ class CoreModel:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         weights, training = state["network"], state["trainer"]
-        self.__dict__.update(state, network=None, trainer=None)
+        self.__dict__.update({"run_length": None} | state, network=None, trainer=None)
         self._make_locks()
         if weights is not None:
             self.require_network("unpickle").set_weights(weights)

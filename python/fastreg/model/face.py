@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastreg.callbacks import History
+from fastreg.callbacks.history import History
 from fastreg.internal.checks import check_bool, unknown_name
 from fastreg.internal.keras_arguments import refuse_requests
 from fastreg.model.assignments import FREE, check_deletion, checked_assignment

@@ -17,7 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import _core
-from fastreg.callbacks import Callback, EarlyStopping, History, StopSignal, TimeLimit, judged_by_the_core
+from fastreg.callbacks.base import Callback
+from fastreg.callbacks.early_stopping import EarlyStopping, judged_by_the_core
+from fastreg.callbacks.history import History
+from fastreg.callbacks.stops import StopSignal, TimeLimit
 from fastreg.data import arrays
 from fastreg.internal.checks import AT_LEAST_ONE, FRACTION, check_bool, check_int, check_real, check_verbosity, describe
 from fastreg.internal.progress import Progress, say
@@ -36,6 +39,7 @@ from fastreg.model.core import CoreModel
 from fastreg.model.given_callbacks import BUILT_IN, checked_list, overrides
 from fastreg.model.spreads import meets_dense, warn_of_spreads
 from fastreg.optimizers import Optimizer
+from fastreg.schedules.base import RunLength
 
 if TYPE_CHECKING:
     from fastreg.internal.trained_model import TrainedModel
@@ -103,12 +107,13 @@ def fit(
     configs = [stopper.core_config(keys, directions) for stopper in stoppers]
 
     trainer = core.trainer_for(n_features)
+    core.run_length = RunLength(steps, steps * last, trainer.step - steps * first)
     run = _Run(model, trainer, items, keys, first, last)
     model.stop_training, model.history = False, run.history
     with judged_by_the_core(stoppers), _named(core, trainer, names):
         run.begin({"epochs": last, "steps": steps, "verbose": shown})
         # Only now: a callback may have set the rate before the first epoch.
-        rates = _Rates(core.require_optimizer("fit"), trainer.step, steps, steps * (last - first))
+        rates = _Rates(core.require_optimizer("fit"), trainer.step, steps, steps * (last - first), core.run_length)
         run.progress = progress = Progress(shown, first, last, n_rows) if shown and first < last else None
         result = trainer.fit(
             data,
@@ -245,13 +250,13 @@ def labelled_data(
 class _Rates:
     """The learning rates of a run, one block of epochs at a time, so that a run that stops early computes no others."""
 
-    def __init__(self, optimizer: Optimizer, start: int, steps: int, total: int) -> None:
-        self.optimizer, self.start, self.total = optimizer, start, total
+    def __init__(self, optimizer: Optimizer, start: int, steps: int, total: int, run: RunLength | None) -> None:
+        self.optimizer, self.start, self.total, self.run = optimizer, start, total, run
         self.block = max(1, _RATES_BLOCK // steps) * steps
 
     def __call__(self, first: int, least: int) -> NDArray[np.float64]:
         """Those of steps ``first``, ... of the run, ``least`` at least unless it ends before; one if all are equal."""
-        return self.optimizer.rates(self.start + first, min(max(self.block, least), self.total - first))
+        return self.optimizer.rates(self.start + first, min(max(self.block, least), self.total - first), self.run)
 
 
 class _Run:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastreg.callbacks import Callback, EarlyStopping, History, StopSignal, TimeLimit
+from fastreg.callbacks.base import Callback
+from fastreg.callbacks.early_stopping import EarlyStopping
+from fastreg.callbacks.history import History
+from fastreg.callbacks.stops import StopSignal, TimeLimit
 from fastreg.internal.checks import describe
 
 # What C++ does by itself: a fit with nothing else need not enter Python.

@@ -13,7 +13,8 @@ from typing import Any, Literal, overload
 from numpy.typing import ArrayLike
 
 from fastreg import _core
-from fastreg.callbacks import Callback, History
+from fastreg.callbacks.base import Callback
+from fastreg.callbacks.history import History
 from fastreg.internal.checks import AT_LEAST_ONE, check_bool, check_int
 from fastreg.internal.keras_arguments import refuse_requests
 from fastreg.internal.progress import format_values, say

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastreg.callbacks import History
+from fastreg.callbacks.history import History
 from fastreg.data import arrays
 from fastreg.data.frames import checked_names
 from fastreg.internal.checks import describe

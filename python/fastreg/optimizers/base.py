@@ -1,7 +1,6 @@
 """The base of the optimizers, and their learning rates."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY, dataclass, fields
 from typing import Annotated, Any
 
 import numpy as np
@@ -9,8 +8,9 @@ from numpy.typing import NDArray
 
 from fastreg import schedules
 from fastreg.internal.checks import POSITIVE, check_real, describe
+from fastreg.internal.dataclasses import KW_ONLY, dataclass, fields
 from fastreg.internal.description import Description
-from fastreg.schedules import LearningRateSchedule
+from fastreg.schedules.base import LearningRateSchedule, RunLength, rates_of
 
 __all__ = ["LearningRate", "Optimizer"]
 
@@ -85,30 +85,10 @@ class Optimizer(Description):
             config["learning_rate"] = {}
         return config
 
-    def rate_at(self, step: int) -> float:
+    def rate_at(self, step: int, run: RunLength | None = None) -> float:
         """The learning rate at a step. Raises what a schedule raises, and ValueError if its value is no rate."""
-        return float(self.rates(step, 1)[0])
+        return float(self.rates(step, 1, run)[0])
 
-    def rates(self, first_step: int, n: int) -> NDArray[np.float64]:
+    def rates(self, first_step: int, n: int, run: RunLength | None = None) -> NDArray[np.float64]:
         """The rates of ``n`` steps from ``first_step`` on, or a single one if they are all the same."""
-        rate = self.learning_rate
-        if isinstance(rate, float):
-            return np.array([rate])
-        if isinstance(rate, schedules.Constant):
-            return np.array([rate.learning_rate])
-        if isinstance(rate, LearningRateSchedule):
-            return rate(np.arange(first_step, first_step + n))
-        values = [rate(step) for step in range(first_step, first_step + n)]
-        try:
-            rates = np.array(values, dtype=np.float64)
-        except (TypeError, ValueError):
-            rates = np.empty(0)
-        if rates.shape != (n,):
-            raise TypeError(f"learning_rate: the schedule must give a number for a step, got {describe(values[0])}")
-        if not (np.isfinite(rates) & (rates >= 0.0)).all():
-            at = int(np.argmin(np.isfinite(rates) & (rates >= 0.0)))
-            raise ValueError(
-                f"learning_rate: the schedule must give finite rates >= 0, got {float(rates[at])} at step "
-                f"{first_step + at}"
-            )
-        return rates
+        return rates_of(self.learning_rate, first_step, n, run)

@@ -1,9 +1,9 @@
 """Lion."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastreg.internal.checks import FRACTION, NON_NEGATIVE
+from fastreg.internal.dataclasses import dataclass
 from fastreg.internal.keras_arguments import DecoupledArguments, takes_keras_arguments
 from fastreg.optimizers.base import LearningRate, Optimizer
 

@@ -1,9 +1,9 @@
 """RMSprop."""
 
-from dataclasses import KW_ONLY, dataclass
 from typing import Annotated
 
 from fastreg.internal.checks import FRACTION, NORMAL
+from fastreg.internal.dataclasses import KW_ONLY, dataclass
 from fastreg.internal.keras_arguments import RMSpropArguments, takes_keras_arguments
 from fastreg.optimizers.base import LearningRate, Optimizer
 

@@ -1,9 +1,9 @@
 """Gradient descent."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastreg.internal.checks import FRACTION
+from fastreg.internal.dataclasses import dataclass
 from fastreg.internal.keras_arguments import OptimizerArguments, takes_keras_arguments
 from fastreg.optimizers.base import LearningRate, Optimizer
 

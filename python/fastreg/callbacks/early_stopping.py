@@ -1,9 +1,4 @@
-"""What may happen between epochs: a base class for callbacks, early stopping, stop signals, time limits, the history.
-
-At the end of an epoch the order is: metrics, the history, the callbacks of this file in list order, your own callbacks
-in list order, and then the stop flags. All of them run. Early stopping, stop signals and time limits run inside C++, so
-a fit that has nothing else never enters Python before it ends.
-"""
+"""Early stopping. Within ``fit`` it is judged in C++, in a loop of one's own here, by the same function of the core."""
 
 from __future__ import annotations
 
@@ -14,11 +9,10 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from fastreg import _core
+from fastreg.callbacks.base import Callback, Logs
 from fastreg.internal.checks import (
     FINITE,
     NON_NEGATIVE,
-    POSITIVE,
-    absent_names,
     check_bool,
     check_choice,
     check_int,
@@ -30,88 +24,7 @@ from fastreg.internal.checks import (
 )
 from fastreg.internal.forks import in_child
 
-if TYPE_CHECKING:
-    from fastreg.internal.trained_model import TrainedModel
-
-__all__ = ["Callback", "EarlyStopping", "History", "StopSignal", "TimeLimit"]
-
-if not TYPE_CHECKING:  # otherwise a type checker would allow every name
-    __getattr__ = absent_names(__name__)
-
-Logs = dict[str, float]
-
-
-class Callback:
-    """Base of your own callbacks: override the methods that you need.
-
-    Within a callback, ``model`` is the model that is being trained, and ``params`` is ``{"epochs", "steps",
-    "verbose"}``. ``model.stop_training = True`` ends the run after this epoch. A callback may call ``get_weights``,
-    ``predict``, ``evaluate`` and ``save`` and set ``model.learning_rate``; ``fit`` and ``compile`` raise RuntimeError.
-    An exception ends the run; early stopping restores the best weights, and ``fit`` raises the exception again. There
-    are no hooks for batches, because no Python code runs within an epoch.
-
-    Example:
-        >>> from fastreg import callbacks
-        >>> class Halve(callbacks.Callback):
-        ...     def on_epoch_end(self, epoch, logs=None):
-        ...         self.model.learning_rate /= 2
-    """
-
-    model: TrainedModel
-    params: dict[str, int]
-
-    def set_model(self, model: TrainedModel) -> None:
-        """Called by ``fit`` before anything else."""
-        self.model = model
-
-    def set_params(self, params: dict[str, int]) -> None:
-        """Called by ``fit`` before anything else."""
-        self.params = params
-
-    def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Is called before the first epoch."""
-
-    def on_train_end(self, logs: Logs | None = None) -> None:
-        """Is called after the last epoch, when best weights are restored, but not after an exception."""
-
-    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Is called before an epoch, counted from ``initial_epoch``."""
-
-    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Is called after an epoch. ``logs`` has the loss and the metrics, and those of validation data as ``val_...``.
-
-        The dict belongs to this epoch: what is added to it is visible to later callbacks, but not in the history.
-        """
-
-
-class History(Callback):
-    """The result of a fit: the values of every epoch. If ``fit`` is given one as a callback, it fills and returns that.
-
-    Attributes:
-        history: List of values by key, ``{"loss": [...], "accuracy": [...], "val_loss": [...]}``.
-        epoch: The epochs, counted from ``initial_epoch``.
-        stopped_by: What ended the run: ``""`` if all epochs were trained, ``"early_stopping"``, ``"callback"`` (one of
-            your own has set ``stop_training``), ``"stop_signal"``, ``"time_limit"``; if ``fit`` raised an exception,
-            ``"diverged"`` or ``"error"``.
-    """
-
-    def set_model(self, model: TrainedModel) -> None:
-        """Does nothing. The model has the history, and a reference cycle would keep the weights in memory for long."""
-
-    def __init__(self) -> None:
-        self.history: dict[str, list[float]] = {}
-        self.epoch: list[int] = []
-        self.stopped_by = ""
-
-    def __repr__(self) -> str:
-        last = ", ".join(f"{key}={values[-1]:.4g}" for key, values in self.history.items() if values)
-        return f"<History of {len(self.epoch)} epochs{': ' + last if last else ''}>"
-
-    def _repr_html_(self) -> str:
-        """The values of the epochs as a table for notebooks."""
-        from fastreg.internal.html import history_html
-
-        return history_html(self.history, self.epoch, self.stopped_by)
+__all__ = ["EarlyStopping", "Judge", "directions_of", "judged_by_the_core"]
 
 
 class Judge:
@@ -392,91 +305,3 @@ def directions_of(keys: Iterable[str], model: object = None) -> dict[str, str]:
     return {
         key: known.get(name) or ("max" if name.rpartition("_")[2] in high else "min") for key, name in plain.items()
     }
-
-
-class _Stop(Callback):
-    """Ends runs from within C++. It has no hooks and keeps no model, so that many fits can use it at the same time."""
-
-    if not TYPE_CHECKING:  # otherwise a type checker would allow every attribute
-
-        def __setattr__(self, name: str, value: object) -> None:
-            # Derived classes may have any attribute, and methods of callbacks may be set on an instance.
-            if type(self) in _STOPS and name[:1] != "_" and not (callable(value) and hasattr(type(self), name)):
-                advice = _STOPS[type(self)]
-                raise AttributeError(f"{type(self).__name__}: {name} cannot be set to {describe(value)}; {advice}")
-            object.__setattr__(self, name, value)
-
-    def set_model(self, model: TrainedModel) -> None:
-        """Nothing."""
-
-    def set_params(self, params: dict[str, int]) -> None:
-        """Nothing."""
-
-
-class StopSignal(_Stop):
-    """Ends the fits that it was given to, from any thread. One signal can be given to any number of fits.
-
-    A fit ends at its next step; a step, a validation or a callback of your own that is running is completed first. A
-    fit that has not begun trains nothing. ``fit`` then returns normally. An incomplete epoch is undone, so that the
-    model (weights, moments, step) is that of the last epoch in the history, as if ``epochs`` had been that number, and
-    early stopping restores the best weights. ``history.stopped_by`` is ``"stop_signal"``.
-
-    Example:
-        >>> import threading
-        >>> from fastreg import callbacks
-        >>> signal = callbacks.StopSignal()
-        >>> timer = threading.Timer(60, signal.set)
-        >>> signal.is_set
-        False
-    """
-
-    def __init__(self) -> None:
-        self._signal = _core.StopSignal()
-
-    def __repr__(self) -> str:
-        return f"<StopSignal: {'set' if self.is_set else 'not set'}>"
-
-    def set(self) -> None:
-        """Ends the running fits and all later ones, because the signal stays set."""
-        self._signal.set()
-
-    @property
-    def is_set(self) -> bool:
-        """Whether :meth:`set` was called."""
-        return self._signal.is_set
-
-
-class TimeLimit(_Stop):
-    """Ends every fit that it was given to, a number of seconds after the fit began, in the way of :class:`StopSignal`.
-
-    An incomplete epoch is undone. If not even the first one is completed in time, the model does not change.
-    ``history.stopped_by`` is ``"time_limit"``.
-
-    Args:
-        seconds: > 0. Of several limits the shortest counts. It can be set, for runs that begin later.
-
-    Raises:
-        ValueError: If ``seconds`` is not > 0, or infinite.
-
-    Example:
-        >>> from fastreg import callbacks
-        >>> callbacks.TimeLimit(60)
-        TimeLimit(60.0)
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-
-    if not TYPE_CHECKING:  # otherwise a type checker would allow every attribute
-
-        def __setattr__(self, name: str, value: object) -> None:
-            if name == "seconds":
-                object.__setattr__(self, name, check_real("TimeLimit", "seconds", value, POSITIVE))
-            else:
-                super().__setattr__(name, value)
-
-    def __repr__(self) -> str:
-        return f"TimeLimit({self.seconds})"
-
-
-_STOPS = {StopSignal: "set() ends the fits that have it", TimeLimit: "what can be set: seconds"}

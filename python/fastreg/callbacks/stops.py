@@ -1,0 +1,102 @@
+"""What ends runs from within C++: stop signals and time limits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastreg import _core
+from fastreg.callbacks.base import Callback
+from fastreg.internal.checks import POSITIVE, check_real, describe
+
+if TYPE_CHECKING:
+    from fastreg.internal.trained_model import TrainedModel
+
+__all__ = ["StopSignal", "TimeLimit"]
+
+
+class _Stop(Callback):
+    """Ends runs from within C++. It has no hooks and keeps no model, so that many fits can use it at the same time."""
+
+    if not TYPE_CHECKING:  # otherwise a type checker would allow every attribute
+
+        def __setattr__(self, name: str, value: object) -> None:
+            # Derived classes may have any attribute, and methods of callbacks may be set on an instance.
+            if type(self) in _STOPS and name[:1] != "_" and not (callable(value) and hasattr(type(self), name)):
+                advice = _STOPS[type(self)]
+                raise AttributeError(f"{type(self).__name__}: {name} cannot be set to {describe(value)}; {advice}")
+            object.__setattr__(self, name, value)
+
+    def set_model(self, model: TrainedModel) -> None:
+        """Nothing."""
+
+    def set_params(self, params: dict[str, int]) -> None:
+        """Nothing."""
+
+
+class StopSignal(_Stop):
+    """Ends the fits that it was given to, from any thread. One signal can be given to any number of fits.
+
+    A fit ends at its next step; a step, a validation or a callback of your own that is running is completed first. A
+    fit that has not begun trains nothing. ``fit`` then returns normally. An incomplete epoch is undone, so that the
+    model (weights, moments, step) is that of the last epoch in the history, as if ``epochs`` had been that number, and
+    early stopping restores the best weights. ``history.stopped_by`` is ``"stop_signal"``.
+
+    Example:
+        >>> import threading
+        >>> from fastreg import callbacks
+        >>> signal = callbacks.StopSignal()
+        >>> timer = threading.Timer(60, signal.set)
+        >>> signal.is_set
+        False
+    """
+
+    def __init__(self) -> None:
+        self._signal = _core.StopSignal()
+
+    def __repr__(self) -> str:
+        return f"<StopSignal: {'set' if self.is_set else 'not set'}>"
+
+    def set(self) -> None:
+        """Ends the running fits and all later ones, because the signal stays set."""
+        self._signal.set()
+
+    @property
+    def is_set(self) -> bool:
+        """Whether :meth:`set` was called."""
+        return self._signal.is_set
+
+
+class TimeLimit(_Stop):
+    """Ends every fit that it was given to, a number of seconds after the fit began, in the way of :class:`StopSignal`.
+
+    An incomplete epoch is undone. If not even the first one is completed in time, the model does not change.
+    ``history.stopped_by`` is ``"time_limit"``.
+
+    Args:
+        seconds: > 0. Of several limits the shortest counts. It can be set, for runs that begin later.
+
+    Raises:
+        ValueError: If ``seconds`` is not > 0, or infinite.
+
+    Example:
+        >>> from fastreg import callbacks
+        >>> callbacks.TimeLimit(60)
+        TimeLimit(60.0)
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    if not TYPE_CHECKING:  # otherwise a type checker would allow every attribute
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if name == "seconds":
+                object.__setattr__(self, name, check_real("TimeLimit", "seconds", value, POSITIVE))
+            else:
+                super().__setattr__(name, value)
+
+    def __repr__(self) -> str:
+        return f"TimeLimit({self.seconds})"
+
+
+_STOPS = {StopSignal: "set() ends the fits that have it", TimeLimit: "what can be set: seconds"}

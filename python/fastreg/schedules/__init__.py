@@ -1,0 +1,59 @@
+r"""Learning rates as pure functions of the step.
+
+Notation: :math:`t` is the optimizer step, counted from 0 over the whole life of a compiled model, also across saving,
+loading and several calls of ``fit``; :math:`\eta_0` is the initial rate. A schedule takes an int and returns a float,
+or takes an array of steps and returns an array; all arithmetic is float64. Any other callable from an int to a rate is
+a schedule, too, but only those of this package can be saved with a model.
+
+Wherever a schedule takes a number of steps it also takes ``Epochs(n)`` or ``Share(part)``, a part of the run. A name is
+loaded when it is first used.
+"""
+
+from typing import TYPE_CHECKING
+
+from fastreg.internal.checks import absent_names
+from fastreg.internal.lazy_names import lazy_names
+from fastreg.schedules.base import _REGISTRY as _REGISTRY
+from fastreg.schedules.base import HOMES, Constant, Epochs, LearningRateSchedule, Share, get
+
+if TYPE_CHECKING:
+    from fastreg.schedules.arrays import ArraySchedule
+    from fastreg.schedules.chains import LinearWarmup, SequentialLR
+    from fastreg.schedules.cosines import CosineDecay, CosineDecayRestarts, CosLog, FlatCosine
+    from fastreg.schedules.cycles import CyclicLR, OneCycleLR
+    from fastreg.schedules.decays import (
+        ExponentialDecay,
+        InverseTimeDecay,
+        LinearLR,
+        MultiStepLR,
+        PiecewiseConstantDecay,
+        PolynomialDecay,
+        StepDecay,
+    )
+
+__all__ = [
+    "ArraySchedule",
+    "Constant",
+    "CosLog",
+    "CosineDecay",
+    "CosineDecayRestarts",
+    "CyclicLR",
+    "Epochs",
+    "ExponentialDecay",
+    "FlatCosine",
+    "InverseTimeDecay",
+    "LearningRateSchedule",
+    "LinearLR",
+    "LinearWarmup",
+    "MultiStepLR",
+    "OneCycleLR",
+    "PiecewiseConstantDecay",
+    "PolynomialDecay",
+    "SequentialLR",
+    "Share",
+    "StepDecay",
+    "get",
+]
+
+if not TYPE_CHECKING:  # otherwise a type checker would allow every name
+    __getattr__ = lazy_names(__name__, HOMES, absent_names(__name__))

@@ -26,11 +26,12 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "AdaptiveMaxPooling3D SpatialDropout1D SpatialDropout2D SpatialDropout3D",
         "recurrence": "Bidirectional ConvLSTM1D ConvLSTM2D ConvLSTM3D GRU GRUCell LSTM LSTMCell Masking RNN SimpleRNN "
         "SimpleRNNCell StackedRNNCells TimeDistributed RepeatVector",
-        "attention": "AdditiveAttention Attention GroupQueryAttention MultiHeadAttention EinsumDense ReversibleEmbedding",
+        "attention": "AdditiveAttention Attention GroupQueryAttention MultiHeadAttention EinsumDense "
+        "ReversibleEmbedding",
         "images": "AugMix AutoContrast CenterCrop ContrastLimitedAdaptiveHistogramEqualization CutMix Equalization "
         "MaxNumBoundingBoxes MelSpectrogram MixUp Pipeline RandAugment RandomBrightness RandomColorDegeneration "
-        "RandomColorJitter RandomContrast RandomCrop RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur "
-        "RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization RandomRotation RandomSaturation "
+        "RandomColorJitter RandomContrast RandomCrop RandomElasticTransform RandomErasing RandomFlip "
+        "RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization RandomRotation RandomSaturation "
         "RandomSharpness RandomShear RandomTranslation RandomZoom Resizing STFTSpectrogram Solarization "
         "GroupNormalization Permute",
         "sequences of words": "TextVectorization",
@@ -101,12 +102,12 @@ class Missing(NamedTuple):
 
 def modules() -> dict[str, tuple[Any, Any]]:
     """Keras's modules and classes, and fastreg's; None where there is none."""
+    import fastreg
     import keras
 
-    import fastreg
-
-    names = "layers activations losses metrics optimizers regularizers initializers constraints callbacks".split()
-    found: dict[str, tuple[Any, Any]] = {name: (getattr(keras, name), _module(name)) for name in names}
+    found: dict[str, tuple[Any, Any]] = {
+        name: (getattr(keras, name), _module(name)) for name in EXCEPTIONS if hasattr(keras, name)
+    }
     found["schedules"] = (keras.optimizers.schedules, _module("schedules"))
     for kind in ("Sequential", "Model"):
         found[kind] = (getattr(keras, kind), getattr(fastreg, kind))

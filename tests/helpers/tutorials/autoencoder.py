@@ -15,14 +15,15 @@ code = layers.Dense(12, activation="relu", name="code", activity_regularizer="l1
 hidden = layers.Dense(48, activation="relu")(code)
 outputs = layers.Dense(64, activation="sigmoid", name="restored")(hidden)
 model = Model(inputs, outputs, name="autoencoder")
-model.get_layer("code").activity_regularizer  # noqa: B018  it is an attribute
 model.compile(optimizer="adam", loss="binary_crossentropy", metrics=["mse"])
-history = model.fit(x_train, x_train, epochs=20, batch_size=64, shuffle=True, validation_data=(x_test, x_test), verbose=0)
+history = model.fit(
+    x_train, x_train, epochs=20, batch_size=64, shuffle=True, validation_data=(x_test, x_test), verbose=0
+)
 restored = model.predict(x_test, verbose=0)
 print(
     json.dumps(
         {
-            "keys": [sorted(history.history), [layer.name for layer in model.layers if layer.name in ("code", "restored")]],
+            "keys": [sorted(history.history), [layer.name for layer in model.layers if layer.name in ("code", "image")]],
             "shapes": [list(restored.shape), list(model.get_layer("code").kernel.shape)],
             "weights": [list(np.shape(w)) for w in model.get_weights()],
             "scores": {"mse": float(np.mean((restored - x_test) ** 2))},

@@ -19,15 +19,7 @@ LAYER += [("autocast", True, 3), ("activity_regularizer", None, "l2")]
 LOSS = [("reduction", "sum_over_batch_size", "sum"), ("name", "mine", 3), ("dtype", None, "float64")]
 CROSSENTROPY = [*LOSS, ("axis", -1, 0)]
 METRIC = [("dtype", None, "float64")]
-OPTIMIZER = [
-    ("use_ema", False, True),
-    ("ema_momentum", 0.99, "high"),
-    ("ema_overwrite_frequency", None, 10),
-    ("loss_scale_factor", None, 2.0),
-    ("gradient_accumulation_steps", None, 4),
-    ("name", "adam", 3),
-]
-DECAY = [("weight_decay", None, 0.01)]
+OPTIMIZER = [("loss_scale_factor", None, 2.0)]
 SCHEDULE = [("name", "decay", 1)]
 
 # What is constructed: (argument, an idle value, another value).
@@ -86,10 +78,10 @@ MADE = {
     "SparseCategoricalAccuracy": (metrics.SparseCategoricalAccuracy, METRIC),
     "MeanSquaredError metric": (metrics.MeanSquaredError, METRIC),
     "MeanAbsoluteError": (metrics.MeanAbsoluteError, METRIC),
-    "SGD": (optimizers.SGD, [*OPTIMIZER, *DECAY]),
-    "Adam": (optimizers.Adam, [*OPTIMIZER, *DECAY, ("amsgrad", False, True)]),
+    "SGD": (optimizers.SGD, OPTIMIZER),
+    "Adam": (optimizers.Adam, [*OPTIMIZER, ("amsgrad", False, True)]),
     "AdamW": (optimizers.AdamW, [*OPTIMIZER, ("amsgrad", False, True)]),
-    "RMSprop": (optimizers.RMSprop, [*OPTIMIZER, *DECAY, ("momentum", 0.0, 0.9), ("centered", False, True)]),
+    "RMSprop": (optimizers.RMSprop, [*OPTIMIZER, ("momentum", 0.0, 0.9), ("centered", False, True)]),
     "ExponentialDecay": (lambda **k: schedules.ExponentialDecay(0.1, 5, 0.9, **k), SCHEDULE),
     "CosineDecay": (lambda **k: schedules.CosineDecay(0.1, 5, **k), SCHEDULE),
     "PiecewiseConstantDecay": (lambda **k: schedules.PiecewiseConstantDecay([1], [0.1, 0.2], **k), SCHEDULE),

@@ -250,6 +250,8 @@ def type_of(field, numbers):
         return "seed" if numbers[0][2] == SEED_LIMIT else numbers[0][0].__name__
     if field.type is bool:
         return "bool"
+    if any(get_origin(part) is Sequence for part in unwrapped(field.type)):
+        return "names"
     parts = [part for part in unwrapped(field.type) if isinstance(part, type) and issubclass(part, Description)]
     return parts[0].__name__.lower() if parts else field.name
 

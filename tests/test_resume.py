@@ -20,6 +20,9 @@ OPTIMIZERS = {
     "clipnorm": optimizers.Adam(clipnorm=0.1),
     "clipvalue": optimizers.SGD(clipvalue=0.01),
     "global_clipnorm": optimizers.RMSprop(global_clipnorm=0.1),
+    "averages": optimizers.Adam(use_ema=True, ema_momentum=0.9),
+    "averages that overwrite": optimizers.SGD(momentum=0.9, use_ema=True, ema_overwrite_frequency=4),
+    "accumulation": optimizers.Adam(gradient_accumulation_steps=4, use_ema=True, clipnorm=0.1, weight_decay=0.1),
 }
 CASES = [(name, "cosine") for name in OPTIMIZERS] + [("adam", rate) for rate in RATES if rate != "cosine"]
 

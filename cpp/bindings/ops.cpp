@@ -186,6 +186,14 @@ class PyUpdater {
     released([&] { updater_.step(values, rate); });
   }
   std::uint64_t steps() const { return updater_.steps(); }
+  py::object average() const {
+    Result out(static_cast<std::size_t>(array_.size()));
+    float* const values = out.vector().data;
+    bool found = false;
+    released([&] { found = updater_.average(values); });
+    if (!found) return py::none();
+    return out.array();
+  }
 
  private:
   py::array array_;
@@ -220,6 +228,7 @@ void bind_ops(py::module_& module) {
           py::detail::is_new_style_constructor(), py::arg("optimizer"), py::arg("w"), py::arg("l1"), py::arg("l2"),
           py::arg("proximal"))
       .def("step", &PyUpdater::step, py::arg("g"), py::arg("rate"))
+      .def("average", &PyUpdater::average)
       .def_property_readonly("steps", &PyUpdater::steps);
 }
 

@@ -271,6 +271,13 @@ std::unique_ptr<PyTrainer> make_trainer(const py::object& network, const std::st
   return out;
 }
 
+// The value of a member function, which may wait for a lock, and so without the interpreter's.
+template <class Value>
+Value unlocked(const PyTrainer& self, Value (Trainer::*member)() const) {
+  const py::gil_scoped_release released;
+  return (self.trainer.get()->*member)();
+}
+
 void bind_stopping(py::module_& module) {
   py::class_<StopSignal>(module, "StopSignal")
       .def(
@@ -296,24 +303,22 @@ void bind_trainer(py::module_& module) {
           },
           py::detail::is_new_style_constructor(), py::arg("network"), py::arg("description"))
       .def_property(
-          "step",
-          [](const Self& self) {
-            const py::gil_scoped_release released;
-            return self.trainer->step();
-          },
+          "step", [](const Self& self) { return unlocked(self, &Trainer::step); },
           [](Self& self, std::uint64_t step) {
             const py::gil_scoped_release released;
             self.trainer->set_progress(step, self.trainer->epoch());
           })
       .def_property(
-          "epoch",
-          [](const Self& self) {
-            const py::gil_scoped_release released;
-            return self.trainer->epoch();
-          },
+          "epoch", [](const Self& self) { return unlocked(self, &Trainer::epoch); },
           [](Self& self, std::uint64_t epoch) {
             const py::gil_scoped_release released;
             self.trainer->set_progress(self.trainer->step(), epoch);
+          })
+      .def_property(
+          "averages_shown", [](const Self& self) { return unlocked(self, &Trainer::averages_shown); },
+          [](Self& self, bool shown) {
+            const py::gil_scoped_release released;
+            self.trainer->set_averages_shown(shown);
           })
       .def_property(
           "parallel_threshold", [](const Self& self) { return self.trainer->parallel_threshold(); },

@@ -53,4 +53,11 @@ void check_value(const Check& check, const char*, const Interval&, const Clippin
   check_value(check, clipping_name(value.kind), kPositive, value.limit);
 }
 
+void check_value(const Check& check, const char*, const Interval& interval, const UpdateOptions& value) {
+  check_value(check, "clipping", interval, value.clipping);
+  check_value(check, "weight_decay", kNotNegative, value.weight_decay);
+  check_value(check, "ema_momentum", kClosedFraction, value.ema_momentum);
+  check_value(check, "gradient_accumulation_steps", kWidth, std::size_t{value.gradient_accumulation_steps});
+}
+
 }  // namespace fastreg

@@ -39,6 +39,7 @@ void check_value(const Check& check, const char* name, const Interval& interval,
 void check_value(const Check& check, const char* name, const Interval&, const Initializer& value);
 void check_value(const Check& check, const char* name, const Interval&, const Penalty& value);
 void check_value(const Check& check, const char* name, const Interval&, const Clipping& value);
+void check_value(const Check& check, const char* name, const Interval&, const UpdateOptions& value);
 inline void check_value(const Check&, const char*, const Interval&, bool) {}
 inline void check_value(const Check&, const char*, const Interval&, ActivationKind) {}
 inline void check_value(const Check&, const char*, const Interval&, const std::optional<std::uint64_t>&) {}

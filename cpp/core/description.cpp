@@ -12,7 +12,8 @@
 //   loss        object, or an array     required by parse_training; an array has one for each output of the network
 //     names and fields are those of fastreg/losses.h
 //   loss_weights array of numbers       default ones; only with an array of losses, one for each
-//   optimizer   object                  required by parse_training; names and fields are those of fastreg/optimizers.h
+//   optimizer   object                  required by parse_training; names and fields are those of fastreg/optimizers.h,
+//     with one more, excluded_from_weight_decay, null or an array of strings (TrainingSpec)
 //   metrics     array of objects        default empty; with an array of losses, an array of such arrays
 //     names and fields are those of fastreg/metrics.h
 //
@@ -110,6 +111,18 @@ void read_outputs(const Members& top, TrainingSpec& spec) {
   }
 }
 
+void read_exclusions(const Members& optimizer, TrainingSpec& spec) {
+  const char* const name = "excluded_from_weight_decay";
+  if (!optimizer.has(name)) return;
+  std::vector<std::string>& excluded = spec.excluded_from_weight_decay.emplace();
+  for (const Json& one : optimizer.array(name)) {
+    const auto* text = one.get<std::string>();
+    if (text == nullptr)
+      throw std::invalid_argument(optimizer.label(name) + " must be null or an array of strings, got " + quoted(one));
+    excluded.push_back(*text);
+  }
+}
+
 }  // namespace
 
 NetworkSpec parse_network(const std::string& description) {
@@ -141,6 +154,7 @@ TrainingSpec parse_training(const std::string& description) {
     if (top.find("metrics") != nullptr) spec.metrics = read_metrics(top.array("metrics"), "metrics");
   }
   spec.optimizer = read_one_of(Optimizers(), top.required("optimizer"), "optimizer");
+  read_exclusions(Members(top.required("optimizer"), "optimizer"), spec);
   validate(spec);
   return spec;
 }

@@ -43,6 +43,7 @@ struct Graph {
   InferencePlan inference;                          // of all outputs
   Buffer weights;
   mutable NetworkLock lock;
+  std::uint64_t assignments = 0;   // how often weights were set from outside
   FitMark fitting;   // protected by the lock: whether a trainer is running, perhaps between two slices without the lock
 
   std::size_t n_inputs() const { return wiring.n_inputs; }

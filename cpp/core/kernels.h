@@ -279,6 +279,8 @@ struct Kernels {
   void (*largest)(const Largest&) noexcept;
   void (*update)(const Update&) noexcept;
   void (*gather_rows)(const GatherRows&) noexcept;
+  // out = a x + b y over n floats (any n, any alignment), rounded once after the product b y; in place allowed.
+  void (*weighted_sum)(float a, const float* x, float b, const float* y, float* out, std::size_t n) noexcept;
   // sums = {sum |w|, sum w^2} of n floats, for any n.
   void (*penalty_sums)(const float* w, std::size_t n, float* sums) noexcept;
   // Returns the sum of g'^2. It is finite if every g' is, and has the precision of float whatever the size of g'.

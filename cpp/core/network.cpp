@@ -60,6 +60,7 @@ void Network::get_weight(std::size_t index, float* out) const {
 void Network::set_weight(std::size_t index, const float* values) {
   const std::lock_guard guard(graph_->lock);
   graph_->parameters.segments().at(index).from_rows(values, graph_->weights.data());
+  ++graph_->assignments;
 }
 
 void Network::set_weight_part(std::size_t index, std::size_t first, const float* values, std::size_t n) {
@@ -67,6 +68,7 @@ void Network::set_weight_part(std::size_t index, std::size_t first, const float*
   require_part(segment.info, first, n);
   const std::lock_guard guard(graph_->lock);
   segment.from_values(first, values, n, graph_->weights.data());
+  ++graph_->assignments;
 }
 
 void Network::get_weights(Span<float* const> out) const {
@@ -79,6 +81,7 @@ void Network::set_weights(Span<const float* const> values) {
   const std::lock_guard guard(graph_->lock);
   for (std::size_t i = 0; i < values.size; ++i)
     graph_->parameters.segments().at(i).from_rows(values[i], graph_->weights.data());
+  ++graph_->assignments;
 }
 
 std::vector<std::size_t> Network::input_widths() const {

@@ -2,6 +2,7 @@
 // operands are copied into padded buffers, and results are copied back. Only Updater works in the caller's memory.
 #include "fastreg/ops.h"
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <optional>
@@ -307,6 +308,14 @@ Updater& Updater::operator=(Updater&&) noexcept = default;
 std::uint64_t Updater::steps() const {
   const std::lock_guard guard(impl_->lock);
   return impl_->steps;
+}
+
+bool Updater::average(float* out) const {
+  const std::lock_guard guard(impl_->lock);
+  const float* const average = impl_->state.average();
+  if (average == nullptr) return false;
+  std::copy_n(average, impl_->n, out);
+  return true;
 }
 
 void Updater::step(const float* gradient, double rate) {

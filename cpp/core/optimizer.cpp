@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -43,12 +44,11 @@ Optimizer rule_of(const Optimizer& spec) {
   return std::visit([](const auto& optimizer) -> Optimizer { return math::rule_of(optimizer); }, spec);
 }
 
-// Decoupled weight decay is a field of this name, whatever the optimizer.
 float weight_decay_of(const Optimizer& spec) {
   return std::visit(
       [](const auto& optimizer) {
         if constexpr (requires { optimizer.weight_decay; }) return optimizer.weight_decay;
-        return 0.0f;
+        else return optimizer.options.weight_decay;
       },
       spec);
 }
@@ -57,8 +57,17 @@ float learning_rate_of(const Optimizer& spec) {
   return std::visit([](const auto& optimizer) { return optimizer.learning_rate; }, spec);
 }
 
-Clipping clipping_of(const Optimizer& spec) {
-  return std::visit([](const auto& optimizer) { return optimizer.clipping; }, spec);
+UpdateOptions options_of(const Optimizer& spec) {
+  return std::visit([](const auto& optimizer) { return optimizer.options; }, spec);
+}
+
+// Whether weight decay applies to a weight.
+bool decays(const Segment& segment, const TrainingSpec& spec) {
+  if (!spec.excluded_from_weight_decay) return segment.decays;
+  const std::string& name = segment.info.name;
+  const std::string_view last = std::string_view(name).substr(name.rfind('.') + 1);
+  return std::none_of(spec.excluded_from_weight_decay->begin(), spec.excluded_from_weight_decay->end(),
+                      [&](const std::string& one) { return one == name || last.find(one) != last.npos; });
 }
 
 // The gradient whose norm or elements are clipped. A proximal penalty is no part of it.
@@ -86,17 +95,18 @@ std::vector<std::size_t> shared_order(const std::vector<ParameterRun>& chunks, c
 
 }  // namespace
 
-std::vector<ParameterRun> parameter_runs(const Parameters& parameters, const Optimizer& spec) {
-  const bool joined = clipping_of(spec).kind != ClipKind::norm;
+std::vector<ParameterRun> parameter_runs(const Parameters& parameters, const TrainingSpec& spec) {
+  const bool joined = options_of(spec.optimizer).clipping.kind != ClipKind::norm;
   std::vector<ParameterRun> runs;
   for (const std::size_t i : parameters.order()) {
     const Segment& segment = parameters.segments()[i];
     if (!segment.info.trainable) continue;
     const std::size_t end = segment.offset + segment.padded;
-    if (joined && !runs.empty() && runs.back().penalty == segment.penalty && runs.back().decays == segment.decays)
+    const bool decayed = decays(segment, spec);
+    if (joined && !runs.empty() && runs.back().penalty == segment.penalty && runs.back().decays == decayed)
       runs.back().end = end;
     else
-      runs.push_back({segment.offset, end, segment.penalty, segment.decays});
+      runs.push_back({segment.offset, end, segment.penalty, decayed});
   }
   return runs;
 }
@@ -111,12 +121,21 @@ std::vector<Range> kernel_ranges(const Parameters& parameters) {
 OptimizerState::OptimizerState(const Optimizer& spec, const std::vector<ParameterRun>& runs, std::size_t floats,
                                const Backend& backend, std::size_t phase, const std::vector<Range>& kernels)
     : rule_(rule_of(spec)),
+      options_(options_of(spec)),
       rate_(learning_rate_of(spec)),
       decay_(weight_decay_of(spec)),
       names_(moment_names_of(rule_)),
+      rule_moments_(names_.size()),
       phase_(phase),
-      stride_(round_up(floats, kLane)),
-      clipping_(clipping_of(spec)) {
+      stride_(round_up(floats, kLane)) {
+  if (options_.use_ema) {
+    average_ = names_.size();
+    names_.emplace_back("average");
+  }
+  if (options_.gradient_accumulation_steps > 1) {
+    accumulator_ = names_.size();
+    names_.emplace_back("accumulator");
+  }
   moments_ = Buffer(backend, names_.empty() ? 0 : phase_ + names_.size() * stride_);
   for (const ParameterRun& run : runs) {
     const std::size_t first = chunks_.size();
@@ -124,7 +143,7 @@ OptimizerState::OptimizerState(const Optimizer& spec, const std::vector<Paramete
       chunks_.push_back({at, std::min(run.end, at + kChunk), run.penalty, run.decays});
     norms_.resize(chunks_.size(), {first, chunks_.size()});
   }
-  if (clipping_.kind == ClipKind::global_norm) norms_.assign(chunks_.size(), {0, chunks_.size()});
+  if (options_.clipping.kind == ClipKind::global_norm) norms_.assign(chunks_.size(), {0, chunks_.size()});
   sums_.assign(2 * chunks_.size(), 0.0f);
   squares_.assign(chunks_.size(), 0.0);
   shared_ = shared_order(chunks_, kernels);
@@ -134,10 +153,19 @@ void OptimizerState::set_steps(std::uint64_t steps) {
   powers_.fill(1.0);
   const auto end = powers_.begin() + power_count_of(rule_);
   const auto moves = [&] { return std::any_of(powers_.begin(), end, [](double power) { return power != 0.0; }); };
-  for (std::uint64_t i = 0; i < steps && moves(); ++i) advance();
+  updates_ = steps / options_.gradient_accumulation_steps;
+  waiting_ = static_cast<std::uint32_t>(steps % options_.gradient_accumulation_steps);
+  for (std::uint64_t i = 0; i < updates_ && moves(); ++i) advance_powers();
 }
 
 void OptimizerState::advance() {
+  if (++waiting_ < options_.gradient_accumulation_steps) return;
+  waiting_ = 0;
+  ++updates_;
+  advance_powers();
+}
+
+void OptimizerState::advance_powers() {
   std::visit(
       [this]<class Description>(const Description& description) {
         const auto move_on = [&]<class Chosen>(Type<Chosen>) {
@@ -156,7 +184,7 @@ Update OptimizerState::arguments(std::size_t chunk, float* weights, const float*
   args.n = run.end - run.begin;
   args.w = weights + run.begin;
   args.g = gradients + run.begin;
-  for (std::size_t i = 0; i < names_.size(); ++i) args.moment[i] = moment(i) + run.begin;
+  for (std::size_t i = 0; i < rule_moments_; ++i) args.moment[i] = moment(i) + run.begin;
   args.rate = static_cast<float>(rate);
   for (std::size_t i = 0; i < powers_.size(); ++i) args.correction[i] = static_cast<float>(1.0 - powers_[i]);
   args.grad_scale = 1.0f;
@@ -170,9 +198,14 @@ Update OptimizerState::arguments(std::size_t chunk, float* weights, const float*
 void OptimizerState::update(const Kernels& kernels, const Team& team, float* weights, const float* gradients,
                             double rate, bool sums) {
   const Range mine = team.split(chunks_.size());
+  if (waiting_ > 0) return accumulate(kernels, mine, weights, gradients, sums);
+  const float* const batch = gradients;
+  if (accumulator_ != kNone) gradients = moment(accumulator_);
   if (clips_norms()) {
-    for (std::size_t i = mine.begin; i < mine.end; ++i)
+    for (std::size_t i = mine.begin; i < mine.end; ++i) {
+      if (accumulator_ != kNone) add_gradients(kernels, i, batch);
       squares_[i] = kernels.gradient_square(whole_gradient(arguments(i, weights, gradients, rate)));
+    }
     team.sync();
   }
   float scale = 1.0f;
@@ -181,10 +214,7 @@ void OptimizerState::update(const Kernels& kernels, const Team& team, float* wei
     const std::size_t i = team.size == 1 ? place : shared_[place];
     Update args = arguments(i, weights, gradients, rate);
     args.sums = sums ? &sums_[2 * i] : nullptr;
-    if (clipping_.kind == ClipKind::value) {
-      clamp_and_update(kernels, args);
-      continue;
-    }
+    if (accumulator_ != kNone && !clips_norms()) add_gradients(kernels, i, batch);
     if (clips_norms()) {
       if (place == mine.begin || norms_[i].begin != norm) scale = clip_scale(norms_[i]);
       norm = norms_[i].begin;
@@ -195,8 +225,77 @@ void OptimizerState::update(const Kernels& kernels, const Team& team, float* wei
       const bool vanished = args.l1 == 0.0f && args.l2 == 0.0f && !(chunks_[i].penalty == Penalty{});
       if (sums && vanished) kernels.penalty_sums(args.w, args.n, args.sums);
     }
-    kernels.update(args);
+    if (options_.clipping.kind == ClipKind::value)
+      clamp_and_update(kernels, args);
+    else
+      kernels.update(args);
+    if (average_ != kNone) move_average(kernels, i, weights);
   }
+}
+
+// A step without an update. The penalty of the weights is that of the last update only where they are still the same.
+void OptimizerState::accumulate(const Kernels& kernels, Range chunks, const float* weights, const float* gradients,
+                                bool sums) {
+  for (std::size_t i = chunks.begin; i < chunks.end; ++i) {
+    add_gradients(kernels, i, gradients);
+    const ParameterRun& run = chunks_[i];
+    if (sums && !(run.penalty == Penalty{})) kernels.penalty_sums(weights + run.begin, run.end - run.begin, &sums_[2 * i]);
+  }
+}
+
+// The first batch replaces the sum, and the last one turns it into the mean.
+void OptimizerState::add_gradients(const Kernels& kernels, std::size_t chunk, const float* gradients) const {
+  const ParameterRun& run = chunks_[chunk];
+  float* const sum = moment(accumulator_) + run.begin;
+  const std::size_t n = run.end - run.begin;
+  if (waiting_ == 1) {
+    std::copy_n(gradients + run.begin, n, sum);
+    return;
+  }
+  const float scale = waiting_ == 0 ? 1.0f / static_cast<float>(options_.gradient_accumulation_steps) : 1.0f;
+  kernels.weighted_sum(scale, sum, scale, gradients + run.begin, sum, n);
+}
+
+void OptimizerState::move_average(const Kernels& kernels, std::size_t chunk, float* weights) const {
+  const ParameterRun& run = chunks_[chunk];
+  float* const average = moment(average_) + run.begin;
+  float* const w = weights + run.begin;
+  const std::size_t n = run.end - run.begin;
+  const float momentum = updates_ == 1 ? 0.0f : options_.ema_momentum;
+  kernels.weighted_sum(momentum, average, 1.0f - momentum, w, average, n);
+  const std::uint32_t every = options_.ema_overwrite_frequency;
+  if (every != 0 && updates_ % every == 0) std::copy_n(average, n, w);
+}
+
+void OptimizerState::start_averages(const float* weights) {
+  if (average_ == kNone) return;
+  for (const ParameterRun& chunk : chunks_)
+    std::copy(weights + chunk.begin, weights + chunk.end, moment(average_) + chunk.begin);
+}
+
+void OptimizerState::exchange(float* weights) const {
+  for (const ParameterRun& chunk : chunks_)
+    std::swap_ranges(weights + chunk.begin, weights + chunk.end, moment(average_) + chunk.begin);
+}
+
+void OptimizerState::show_averages(float* weights, std::uint64_t assignments) {
+  if (averages_shown_ || average_ == kNone || updates_ == 0) return;
+  exchange(weights);
+  set_averages_shown(true, assignments);
+}
+
+void OptimizerState::hide_averages(float* weights, std::uint64_t assignments) {
+  if (!averages_shown_) return;
+  averages_shown_ = false;
+  if (assignments == assignments_)
+    exchange(weights);
+  else
+    start_averages(weights);
+}
+
+void OptimizerState::set_averages_shown(bool shown, std::uint64_t assignments) {
+  averages_shown_ = shown && average_ != kNone;
+  assignments_ = assignments;
 }
 
 // The caller's gradient does not change. The clamped gradient is computed piece by piece on the stack.
@@ -211,10 +310,10 @@ void OptimizerState::clamp_and_update(const Kernels& kernels, const Update& args
   WholeGradient gradient = whole_gradient(args);
   for (std::size_t left = args.n; left > 0; left -= piece.n) {
     piece.n = gradient.n = std::min(left, kClampedFloats);
-    kernels.gradient_clamp(gradient, clipping_.limit, clamped);
+    kernels.gradient_clamp(gradient, options_.clipping.limit, clamped);
     kernels.update(piece);
     piece.w += piece.n;
-    for (std::size_t i = 0; i < names_.size(); ++i) piece.moment[i] += piece.n;
+    for (std::size_t i = 0; i < rule_moments_; ++i) piece.moment[i] += piece.n;
     gradient.w += piece.n;
     gradient.g += piece.n;
   }
@@ -225,7 +324,7 @@ void OptimizerState::clamp_and_update(const Kernels& kernels, const Update& args
 float OptimizerState::clip_scale(Range chunks) const {
   double square = 0.0;
   for (std::size_t i = chunks.begin; i < chunks.end; ++i) square += squares_[i];
-  const double norm = std::sqrt(square), limit = static_cast<double>(clipping_.limit);
+  const double norm = std::sqrt(square), limit = static_cast<double>(options_.clipping.limit);
   if (norm <= limit) return 1.0f;
   const float scale = static_cast<float>(limit / norm);
   return scale >= std::numeric_limits<float>::min() ? scale : std::numeric_limits<float>::quiet_NaN();

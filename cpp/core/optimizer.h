@@ -1,6 +1,9 @@
 // The optimizer: its moments, and the pass over all parameters at the end of a step. If a norm is clipped there are two
 // passes, of which the first only reads. A pass is cut into chunks at fixed offsets, so that the sums of penalties and
 // norms do not depend on how a team shares it.
+//
+// Averages of the weights and sums of gradients over several batches are arrays like moments, behind those of the rule.
+// They are updated chunk by chunk, while a chunk is in the cache.
 #pragma once
 #include <array>
 #include <string>
@@ -21,7 +24,7 @@ struct ParameterRun {
 
 // The trainable part of a network's buffer as runs. With clipnorm there is one run per weight; otherwise neighbouring
 // weights that are treated alike form one run.
-std::vector<ParameterRun> parameter_runs(const Parameters& parameters, const Optimizer& spec);
+std::vector<ParameterRun> parameter_runs(const Parameters& parameters, const TrainingSpec& spec);
 // The kernels in that part, as ranges of floats.
 std::vector<Range> kernel_ranges(const Parameters& parameters);
 
@@ -35,16 +38,30 @@ class OptimizerState {
                  const Backend& backend, std::size_t phase = 0, const std::vector<Range>& kernels = {});
 
   float learning_rate() const { return rate_; }
+  // Of the arrays that belong to the parameters: the moments of the rule, then "average" and "accumulator" where the
+  // options need them.
   const std::vector<std::string>& moment_names() const { return names_; }
   float* moment(std::size_t i) const { return moments_.data() + phase_ + i * stride_; }
   const Buffer& moments() const { return moments_; }   // all moments, one after the other
 
   // Sets the number of steps taken, so that the bias corrections continue exactly as without an interruption.
   void set_steps(std::uint64_t steps);
-  // Advances the bias corrections by a step. One member calls this before the others update.
+  // Moves on by a step. One member calls this before the others update.
   void advance();
+  // The averages of weights that have not been updated are these weights.
+  void start_averages(const float* weights);
+  // Lets weights and averages change places; does nothing if no averages are kept or there was no update. While they
+  // have, the moment "average" is the weights that training continues from. assignments: how often the network's
+  // weights were set. If they were set in between, hiding does not move them, and the averages begin anew.
+  void show_averages(float* weights, std::uint64_t assignments);
+  void hide_averages(float* weights, std::uint64_t assignments);
+  // The averages; null if there are none yet.
+  const float* average() const { return average_ == kNone || updates_ == 0 ? nullptr : moment(average_); }
+  bool averages_shown() const { return averages_shown_; }
+  // Declares that the two have changed places, or that they have not, without moving them.
+  void set_averages_shown(bool shown, std::uint64_t assignments);
   // Does this member's part of the pass. If norms are clipped, the team syncs within it. sums: whether to keep the sums
-  // that penalty() needs.
+  // that penalty() needs. If gradients are accumulated, a step without an update only adds them up.
   void update(const Kernels& kernels, const Team& team, float* weights, const float* gradients, double rate,
               bool sums);
   // The penalty of the weights before the last update. One member calls this after all have updated.
@@ -53,20 +70,32 @@ class OptimizerState {
   double penalty(const Kernels& kernels, const float* weights) const;
 
  private:
-  bool clips_norms() const { return clipping_.kind == ClipKind::norm || clipping_.kind == ClipKind::global_norm; }
+  bool clips_norms() const { return options_.clipping.kind == ClipKind::norm || options_.clipping.kind == ClipKind::global_norm; }
+  static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+
+  void exchange(float* weights) const;
+  void advance_powers();
   Update arguments(std::size_t chunk, float* weights, const float* gradients, double rate) const;
+  void accumulate(const Kernels& kernels, Range chunks, const float* weights, const float* gradients, bool sums);
+  void add_gradients(const Kernels& kernels, std::size_t chunk, const float* gradients) const;
   void clamp_and_update(const Kernels& kernels, const Update& args) const;
+  void move_average(const Kernels& kernels, std::size_t chunk, float* weights) const;
   float clip_scale(Range chunks) const;
 
   Optimizer rule_;                // the optimizer whose rule the kernel computes
+  UpdateOptions options_;
   float rate_ = 0.0f, decay_ = 0.0f;
   std::vector<std::string> names_;
+  std::size_t rule_moments_ = 0, average_ = kNone, accumulator_ = kNone;   // indices in names_
+  std::uint64_t updates_ = 0;
+  std::uint32_t waiting_ = 0;     // batches whose gradients are in the accumulator; 0: this step updates
+  bool averages_shown_ = false;
+  std::uint64_t assignments_ = 0;   // when the averages were shown
   std::size_t phase_ = 0, stride_ = 0;   // a moment's first float, and the distance from one moment to the next
   Buffer moments_;
   std::vector<ParameterRun> chunks_;
   std::vector<std::size_t> shared_;   // chunks in the order in which a team shares them
   std::vector<float> sums_;       // {sum |w|, sum w^2} of each chunk
-  Clipping clipping_;
   // If norms are clipped, for each chunk: the sum of squares of its gradient, and the chunks that share a norm with it.
   std::vector<double> squares_;
   std::vector<Range> norms_;

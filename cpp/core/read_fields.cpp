@@ -71,6 +71,11 @@ const Json::Array& Members::array(const char* member) const {
   return *array;
 }
 
+bool Members::has(const char* member) const {
+  const Json* json = find(member);
+  return json != nullptr && !json->is_null();
+}
+
 const Json& Members::required(const char* member) const {
   const Json* json = find(member);
   if (json == nullptr) throw std::invalid_argument(label(member) + " is missing");
@@ -123,6 +128,29 @@ void read_value(const Members& members, const char*, const Interval&, Clipping& 
     out.kind = kind;
     members.read(clipping_name(kind), out.limit);
   }
+}
+
+namespace {
+
+// A number of steps, which fits into 31 bits; null means that the option is not used.
+void read_steps(const Members& members, const char* name, std::uint32_t& out) {
+  if (!members.has(name)) return;
+  const std::string rule = std::string("null or an integer ") + kWidth.rule;
+  const std::uint64_t steps = members.whole(name, rule);
+  if (!kWidth.contains(static_cast<double>(steps)))
+    throw std::invalid_argument(members.label(name) + " must be " + rule + ", got " + std::to_string(steps));
+  out = static_cast<std::uint32_t>(steps);
+}
+
+}  // namespace
+
+void read_value(const Members& members, const char*, const Interval& interval, UpdateOptions& out) {
+  read_value(members, "clipping", interval, out.clipping);
+  if (members.has("weight_decay")) members.read("weight_decay", out.weight_decay);
+  members.read("use_ema", out.use_ema);
+  members.read("ema_momentum", out.ema_momentum);
+  read_steps(members, "ema_overwrite_frequency", out.ema_overwrite_frequency);
+  read_steps(members, "gradient_accumulation_steps", out.gradient_accumulation_steps);
 }
 
 }  // namespace fastreg

@@ -41,6 +41,8 @@ class Members {
   std::uint64_t whole(const char* member, const std::string& rule) const;
   const std::string& text(const char* member) const;
   const Json::Array& array(const char* member) const;
+  // Whether the member is there and not null.
+  bool has(const char* member) const;
   const Json* find(const char* member) const { return object_.find(member); }
   const Json& required(const char* member) const;
 
@@ -64,6 +66,7 @@ void read_value(const Members& members, const char* name, const Interval&, Activ
 void read_value(const Members& members, const char* name, const Interval&, Initializer& out);
 void read_value(const Members& members, const char* name, const Interval&, Penalty& out);
 void read_value(const Members& members, const char* name, const Interval&, Clipping& out);
+void read_value(const Members& members, const char* name, const Interval&, UpdateOptions& out);
 
 template <Choice Enum>
 void read_value(const Members& members, const char* name, const Interval&, Enum& out) {

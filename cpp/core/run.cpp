@@ -76,6 +76,7 @@ Run::Run(const State& state, const Columns& train, const Columns* validation, co
 }
 
 void Run::train() {
+  s_.optimizer.hide_averages(s_.graph.weights.data(), s_.graph.assignments);
   try {
     for (std::size_t i = 0; i < options_.epochs && result_.reason == StopReason::completed; ++i) run_epoch(i);
   } catch (const std::bad_alloc&) {
@@ -300,6 +301,10 @@ void Run::finish() {
   }
   for (EarlyStopper& stopper : stoppers_) stopper.restore(weights());
   for (std::size_t i = 0; i < stoppers_.size(); ++i) result_.early_stopping[i] = stoppers_[i].result();
+  const bool restored = std::any_of(result_.early_stopping.begin(), result_.early_stopping.end(),
+                                    [](const EarlyStoppingResult& found) { return found.restored; });
+  if (options_.show_averages && !restored)
+    s_.optimizer.show_averages(s_.graph.weights.data(), s_.graph.assignments);
 }
 
 }  // namespace fastreg

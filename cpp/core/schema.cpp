@@ -3,7 +3,7 @@
 // an activation is backward_from; those of a loss are targets and absorbs; those of a metric are targets, direction
 // and, if it needs a certain number of outputs with its default settings, outputs. A field has
 //
-//   type              float, bool, int, activation, initializer, regularizer, seed or choice
+//   type              float, bool, int, activation, initializer, regularizer, seed, choice or names (a list of them)
 //   choices           the names among which a field of type choice has its value
 //   default           is absent if the field is required
 //   nullable          is true if null is allowed
@@ -98,17 +98,26 @@ void put_field(Json& fields, const Field<Owner, Member>& field) {
   put(fields, field.name, std::move(json));
 }
 
-// Three fields in JSON and in Python.
+// A field that is null by default.
+void put_nullable(Json& fields, const char* name, const char* type, const Interval* interval) {
+  Json json{Json::Object{}};
+  put(json, "type", text(type));
+  put(json, "default", {nullptr});
+  put(json, "nullable", {true});
+  if (interval != nullptr) put_interval(json, *interval);
+  put(fields, name, std::move(json));
+}
+
+// Several fields in JSON and in Python.
 template <class Owner>
-void put_field(Json& fields, const Field<Owner, Clipping>&) {
-  for (const ClipKind kind : kClippings) {
-    Json json{Json::Object{}};
-    put(json, "type", text("float"));
-    put(json, "default", {nullptr});
-    put(json, "nullable", {true});
-    put_interval(json, kPositive);
-    put(fields, clipping_name(kind), std::move(json));
-  }
+void put_field(Json& fields, const Field<Owner, UpdateOptions>&) {
+  for (const ClipKind kind : kClippings) put_nullable(fields, clipping_name(kind), "float", &kPositive);
+  if constexpr (!requires { &Owner::weight_decay; }) put_nullable(fields, "weight_decay", "float", &kNotNegative);
+  put_field(fields, field("use_ema", &UpdateOptions::use_ema));
+  put_field(fields, field("ema_momentum", &UpdateOptions::ema_momentum, kClosedFraction));
+  put_nullable(fields, "ema_overwrite_frequency", "int", &kWidth);
+  put_nullable(fields, "gradient_accumulation_steps", "int", &kWidth);
+  put_nullable(fields, "excluded_from_weight_decay", "names", nullptr);
 }
 
 template <class Description>

@@ -65,10 +65,12 @@ struct Trainer::Impl {
   Impl(Network& owner, const TrainingSpec& spec)
       : graph(*owner.graph_),
         objective(spec, graph),
-        optimizer(spec.optimizer, parameter_runs(graph.parameters, spec.optimizer), graph.parameters.trainable(),
+        optimizer(spec.optimizer, parameter_runs(graph.parameters, spec), graph.parameters.trainable(),
                   graph.backend, 0, kernel_ranges(graph.parameters)),
         gradients(graph.backend, checked_floats(graph.parameters, optimizer)),
-        evaluator(graph, objective) {}
+        evaluator(graph, objective) {
+    optimizer.start_averages(graph.weights.data());
+  }
 
   void require_idle() const {
     if (graph.fitting.is_set()) throw std::runtime_error("the model is being fitted");
@@ -186,6 +188,17 @@ void Trainer::set_moment_part(std::size_t moment, std::size_t weight, std::size_
   const std::lock_guard guard(impl_->graph.lock);
   impl_->require_idle();
   segment.from_values(first, values, n, impl_->optimizer.moment(moment));
+}
+
+bool Trainer::averages_shown() const {
+  const std::lock_guard guard(impl_->graph.lock);
+  return impl_->optimizer.averages_shown();
+}
+
+void Trainer::set_averages_shown(bool shown) {
+  const std::lock_guard guard(impl_->graph.lock);
+  impl_->require_idle();
+  impl_->optimizer.set_averages_shown(shown, impl_->graph.assignments);
 }
 
 double Trainer::parallel_threshold() const {

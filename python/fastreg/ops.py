@@ -84,7 +84,9 @@ class Updater:
     receives. With ``proximal``, the first part is a soft threshold after the step instead, see
     :class:`fastreg.regularizers.L1`. Schedules count the steps of this updater from 0. Clipping is applied to the
     gradient of this array including the penalty, and ``g`` itself does not change; ``clipnorm`` and
-    ``global_clipnorm`` mean the same here.
+    ``global_clipnorm`` mean the same here. Weight decay applies to the array, whatever it is. With
+    ``gradient_accumulation_steps=k`` every k-th call of ``step`` updates, by the mean of k gradients; with ``use_ema``
+    :attr:`average` is the average of ``w``.
 
     Args:
         optimizer: One of :mod:`fastreg.optimizers`, or the name of one.
@@ -150,6 +152,12 @@ class Updater:
     def w(self) -> Floats:
         """The weights, which ``step`` updates in place; another array needs another updater."""
         return self._w
+
+    @property
+    def average(self) -> Floats | None:
+        """A copy of the average of ``w``, with ``use_ema`` and after the first update; None otherwise."""
+        found = self._core.average()
+        return None if found is None else found.reshape(self._shape)
 
     @property
     def steps(self) -> int:

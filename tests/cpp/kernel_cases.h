@@ -269,6 +269,10 @@ class Cases {
     add("penalty_sums", std::to_string(n), bytes, "byte",
         [=](const Kernels& k) { k.penalty_sums(x->data(), n, sums->data()); }, {floats_of(sums, sum_tolerance(n) / 16)});
     const Floats* g = floats(n);
+    Floats* mean = floats(n);
+    add("weighted_sum", std::to_string(n), 3 * bytes, "byte",
+        [=](const Kernels& k) { k.weighted_sum(0.75f, x->data(), 0.25f, g->data(), mean->data(), n); },
+        {floats_of(mean, 4 * kHalfUlp)});
     for (const float l : {0.0f, 0.1f}) {
       Floats *square = floats(1), *clamped = floats(n);
       const WholeGradient whole{x->data(), g->data(), n, l, l};

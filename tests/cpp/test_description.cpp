@@ -230,7 +230,9 @@ void absent_members_have_the_defaults_of_the_structs() {
   CHECK(sgd.learning_rate == SGD{}.learning_rate && sgd.momentum == 0.0f && !sgd.nesterov);
   const auto adam = std::get<Adam>(parse_optimizer(R"({"type":"Adam"})"));
   CHECK(adam.learning_rate == 1e-3f && adam.beta_1 == 0.9f && adam.beta_2 == 0.999f && adam.epsilon == 1e-7f);
-  CHECK(adam.clipping.kind == ClipKind::none && adam.clipping.limit == 0.0f);
+  CHECK(adam.options.clipping.kind == ClipKind::none && adam.options.clipping.limit == 0.0f);
+  CHECK(adam.options.weight_decay == 0.0f && !adam.options.use_ema && adam.options.ema_momentum == 0.99f);
+  CHECK(adam.options.ema_overwrite_frequency == 0 && adam.options.gradient_accumulation_steps == 1);
   const auto adamw = std::get<AdamW>(parse_optimizer(R"({"type":"AdamW"})"));
   CHECK(adamw.weight_decay == 4e-3f && adamw.beta_1 == 0.9f && adamw.beta_2 == 0.999f && adamw.epsilon == 1e-7f);
   const auto rmsprop = std::get<RMSprop>(parse_optimizer(R"({"type":"RMSprop"})"));
@@ -245,10 +247,6 @@ std::string other_value(const Interval& interval, float& value) {
 std::string other_value(const Interval&, bool& value) {
   value = !value;
   return value ? "true" : "false";
-}
-std::string other_value(const Interval& interval, Clipping& value) {
-  value.kind = ClipKind::norm;
-  return other_value(interval, value.limit);
 }
 
 template <Choice Enum>
@@ -271,7 +269,18 @@ bool same(const std::optional<T>& a, const std::optional<T>& b) {
 }
 bool same(float a, float b) { return a == b; }
 bool same(bool a, bool b) { return a == b; }
-bool same(const Clipping& a, const Clipping& b) { return a.kind == b.kind && a.limit == b.limit; }
+bool same(const UpdateOptions& a, const UpdateOptions& b) {
+  return a.clipping.kind == b.clipping.kind && a.clipping.limit == b.clipping.limit && a.use_ema == b.use_ema &&
+         a.weight_decay == b.weight_decay && a.ema_momentum == b.ema_momentum &&
+         a.ema_overwrite_frequency == b.ema_overwrite_frequency &&
+         a.gradient_accumulation_steps == b.gradient_accumulation_steps;
+}
+// The members of the options, which are fields of the optimizer in JSON. One that an optimizer has itself is not here.
+std::string options_json(UpdateOptions& options, bool own_decay) {
+  options = {{ClipKind::norm, 0.25f}, own_decay ? 0.0f : 0.125f, true, 0.5f, 3, 4};
+  return std::string(R"("clipnorm":0.25,"use_ema":true,"ema_momentum":0.5,"ema_overwrite_frequency":3,)") +
+         (own_decay ? "" : R"("weight_decay":0.125,)") + R"("gradient_accumulation_steps":4)";
+}
 
 Metric parse_metric(const std::string& json) {
   return parse_training(R"({"format":1,"optimizer":{"type":"SGD"},"loss":{"type":"MeanSquaredError"},"metrics":[)" +
@@ -286,11 +295,13 @@ void every_field_is_read(Descriptions list, Parse parse) {
     Description wanted;
     std::string json = std::string(R"({"type":")") + Description::kName + "\"";
     Description::kFields.visit([&](const auto& field) {
-      const std::string value = other_value(field.interval, wanted.*field.member);
-      const std::string name = field.name == std::string("clipping") ? "clipnorm" : field.name;
-      json += ",\"" + name + "\":" + value;
+      if constexpr (requires { (wanted.*field.member).clipping; })
+        json += "," + options_json(wanted.*field.member, requires { wanted.weight_decay; });
+      else
+        json += std::string(",\"") + field.name + "\":" + other_value(field.interval, wanted.*field.member);
     });
-    const auto read = std::get<Description>(parse(json + "}"));
+    auto read = std::get<Description>(parse(json + "}"));
+    if constexpr (requires { read.weight_decay; }) read.options.weight_decay = 0.0f;   // the same member of the JSON
     Description::kFields.visit([&](const auto& field) {
       check(same(read.*field.member, wanted.*field.member), json + ": " + field.name, __LINE__);
     });
@@ -301,12 +312,12 @@ void every_limit_of_gradients_is_read() {
   for_each_type(Optimizers(), []<class Description>(Type<Description>) {
     for (const ClipKind kind : kClippings) {
       const std::string clipped = std::string(R"({"type":")") + Description::kName + "\",\"" + clipping_name(kind);
-      const Clipping clipping = std::get<Description>(parse_optimizer(clipped + "\":0.25}")).clipping;
+      const Clipping clipping = std::get<Description>(parse_optimizer(clipped + "\":0.25}")).options.clipping;
       CHECK(clipping.kind == kind && clipping.limit == 0.25f);
     }
   });
   const auto null = std::get<SGD>(parse_optimizer(R"({"type":"SGD","clipnorm":null,"global_clipnorm":null})"));
-  CHECK(null.clipping.kind == ClipKind::none);
+  CHECK(null.options.clipping.kind == ClipKind::none);
 }
 
 // The names of a list's descriptions, as messages list them.

@@ -227,6 +227,24 @@ void test_dropout_apply(const Kernels& k) {
 }
 
 // Sums and products of any length, in place too.
+void test_weighted_sum(const Kernels& k) {
+  for (const std::size_t n : {0, 1, 7, 16, 17, 64, 133}) {
+    check::context = text(k.isa, {n}) + " weighted_sum";
+    std::vector<float> x(n + 17), y(n + 17), out(n + 17, 9.0f);
+    for (std::size_t i = 0; i < n; ++i) {
+      x[i] = 0.5f * static_cast<float>(i) - 3.0f;
+      y[i] = 0.25f * static_cast<float>(i * i);
+    }
+    k.weighted_sum(0.75f, x.data() + 1, -2.0f, y.data(), out.data() + 1, n);
+    CHECK(out[0] == 9.0f);
+    for (std::size_t i = 0; i < n; ++i) CHECK(out[i + 1] == 0.75f * x[i + 1] - 2.0f * y[i]);   // exact in float
+    for (std::size_t i = n + 1; i < out.size(); ++i) CHECK(out[i] == 9.0f);
+    std::vector<float> in_place = y;
+    k.weighted_sum(0.0f, x.data(), 1.0f, in_place.data(), in_place.data(), n);
+    CHECK(in_place == y);
+  }
+}
+
 void test_combine(const Kernels& k) {
   for (const std::size_t n : {0, 1, 15, 16, 17, 63, 100}) {
     check::context = text(k.isa, {n}) + " combine";
@@ -525,6 +543,7 @@ void test_all(const Kernels& k) {
   }
   test_dropout_apply(k);
   test_combine(k);
+  test_weighted_sum(k);
   test_random(k);
   test_updates(k);
 }

@@ -327,15 +327,27 @@ void test_alike_weights_are_neighbours() {
     end += segment.padded;
   }
   CHECK(parameters.total() == end && parameters.trainable() == end - 32);
-  const std::vector<ParameterRun> runs = parameter_runs(parameters, Adam{});
+  const std::vector<ParameterRun> runs = parameter_runs(parameters, {{}, Adam{}, {}});
   CHECK(runs.size() == 3);
   for (std::size_t r = 0; r < runs.size(); ++r) CHECK(runs[r].begin == (r == 0 ? 0 : runs[r - 1].end));
   CHECK(runs[0].end == 32 * 8 && runs[0].penalty == l2 && runs[0].decays);
   CHECK(runs[1].end == 32 * 10 && runs[1].penalty == Penalty{} && !runs[1].decays);
   CHECK(runs[2].end == parameters.trainable() && runs[2].decays);
   Adam clipped;
-  clipped.clipping = {ClipKind::norm, 1.0f};
-  CHECK(parameter_runs(parameters, clipped).size() == 5);   // each weight has a norm of its own
+  clipped.options.clipping = {ClipKind::norm, 1.0f};
+  CHECK(parameter_runs(parameters, {{}, clipped, {}}).size() == 5);   // each weight has a norm of its own
+  TrainingSpec spec{{}, Adam{}, {}};
+  const auto decayed = [&] {
+    std::vector<bool> out;
+    for (const ParameterRun& run : parameter_runs(parameters, spec)) out.push_back(run.decays);
+    return out;
+  };
+  spec.excluded_from_weight_decay.emplace();
+  CHECK((decayed() == std::vector<bool>{true, true}));   // biases and the third kernel are alike now
+  spec.excluded_from_weight_decay = {"bias"};
+  CHECK((decayed() == std::vector<bool>{true, false, true}));
+  spec.excluded_from_weight_decay = {"third kernel", "second"};
+  CHECK((decayed() == std::vector<bool>{true, false, true, false}));
 }
 
 void test_errors() {

@@ -38,6 +38,9 @@ def made(row: Formula, **settings: Any) -> Any:
     given = {field.name: getattr(row, field.name) for field in fields(row)}
     if (clip := given.pop("clip", None)) is not None:
         given[clip[0]] = clip[1]
+    if (options := given.pop("options", None)) is not None:
+        usual = type(options)()._asdict()
+        given |= {name: value for name, value in options._asdict().items() if value != usual[name]}
     given = {name: _made_within(value) for name, value in given.items()}
     return getattr(module, type(row).__name__)(**{**given, **settings})
 

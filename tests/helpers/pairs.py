@@ -26,6 +26,8 @@ def rounded(row):
     """A penalty or a row of formulas/ with every float rounded to float32."""
 
     def round_one(value):
+        if hasattr(value, "_fields"):
+            return type(value)(*map(float32, value))
         return tuple(map(float32, value)) if isinstance(value, tuple) else float32(value)
 
     if isinstance(row, ref.Penalty):

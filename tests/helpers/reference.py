@@ -281,7 +281,7 @@ class Network:
                 if not name.startswith("moving"):
                     decayed = optimizer if name == "kernel" else optimizer.without_decay()
                     self.updaters[i, name] = Updater(decayed, layer.penalty_of(name))
-        self.steps = 0
+        self.steps, self.accumulated = 0, None
 
     def get_weights(self):
         return [layer.p[name] for layer in self.layers for name in layer.names]
@@ -323,16 +323,28 @@ class Network:
             dy = layer.backward(dy)
         return loss
 
+    def show_averages(self):
+        """What happens at the end of a fit with averages."""
+        for (i, name), updater in self.updaters.items():
+            self.layers[i].p[name] = updater.average
+
     def train_step(self, x, t, r=None, rate=None):
-        """One update; returns the loss of the batch before it, without penalties."""
+        """One update; returns the loss of the batch before it, without penalties. Gradients may be accumulated."""
         loss = self.gradients(x, t, r)
+        self.steps += 1
+        batch = [self.layers[i].d[name] for i, name in self.updaters]
+        sums = batch if self.accumulated is None else [a + g for a, g in zip(self.accumulated, batch, strict=True)]
+        every = self.optimizer.options.gradient_accumulation_steps or 1
+        if self.steps % every:
+            self.accumulated = sums
+            return loss
+        self.accumulated = None
         gradients = [
-            self.layers[i].d[name] + updater.penalty.gradient(self.layers[i].p[name])
-            for (i, name), updater in self.updaters.items()
+            g / every + updater.penalty.gradient(self.layers[i].p[name])
+            for ((i, name), updater), g in zip(self.updaters.items(), sums, strict=True)
         ]
         for ((i, name), updater), g in zip(self.updaters.items(), self.optimizer.clipped(gradients), strict=True):
             self.layers[i].p[name] = updater.move(self.layers[i].p[name], g, rate)
-        self.steps += 1
         return loss
 
     def fit(self, x, t, epochs, batch_size, r=None, rates=None):

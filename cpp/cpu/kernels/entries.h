@@ -37,6 +37,7 @@ void largest(const Largest&) noexcept;
 
 // update.cpp
 void update(const Update&) noexcept;
+void weighted_sum(float a, const float* x, float b, const float* y, float* out, std::size_t n) noexcept;
 void penalty_sums(const float* w, std::size_t n, float* sums) noexcept;
 
 // clip.cpp

@@ -29,6 +29,7 @@ constinit const Kernels table = {
     .largest = largest,
     .update = update,
     .gather_rows = gather_rows,
+    .weighted_sum = weighted_sum,
     .penalty_sums = penalty_sums,
     .gradient_square = gradient_square,
     .gradient_clamp = gradient_clamp,

@@ -1,4 +1,5 @@
-// The loop around the update rules of math/rules.h: one pass over parameters, gradient and moments.
+// The loop around the update rules of math/rules.h: one pass over parameters, gradient and moments. Averages of
+// parameters and of gradients are another entry, which the core calls while a part of the arrays is in the cache.
 #include <cassert>
 
 #include "core/kernels.h"
@@ -206,6 +207,13 @@ FASTREG_INLINE void update_as_one_of(List<Optimizer...>, const Update& u) {
 }  // namespace
 
 void update(const Update& u) noexcept { update_as_one_of(Optimizers(), u); }
+
+void weighted_sum(float a, const float* x, float b, const float* y, float* out, std::size_t n) noexcept {
+  const V va(a), vb(b);
+  std::size_t i = 0;
+  for (; i + V::kLanes <= n; i += V::kLanes) fma(va, V::load(x + i), vb * V::load(y + i)).store(out + i);
+  if (i < n) fma(va, V::load_first(x + i, n - i), vb * V::load_first(y + i, n - i)).store_first(out + i, n - i);
+}
 
 // Each block is summed in float, and the blocks are added up in double, so that long buffers lose no precision.
 void penalty_sums(const float* w, std::size_t n, float* sums) noexcept {

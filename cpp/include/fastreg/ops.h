@@ -57,6 +57,8 @@ class Updater {
   Updater& operator=(Updater&&) noexcept;
   void step(const float* gradient, double rate);
   std::uint64_t steps() const;
+  // Copies the average of the parameters; false if the optimizer keeps none or there was no update.
+  bool average(float* out) const;
 
  private:
   struct Impl;

@@ -4,6 +4,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -61,6 +62,9 @@ struct TrainingSpec {
   Optimizer optimizer;
   std::vector<Metric> metrics;
   std::vector<OutputTraining> outputs{};   // for a network with several outputs, instead of loss and metrics
+  // Which weights the optimizer's weight decay leaves out: those whose name is one of these, as in "layers.0.kernel",
+  // or has one of these in its last part, as in "kernel". Without a value only kernels decay.
+  std::optional<std::vector<std::string>> excluded_from_weight_decay{};
 };
 
 // The JSON description, `{"format": 1, "n_features": ..., "seed": ..., "layers": [...], "loss": ..., "optimizer": ...,

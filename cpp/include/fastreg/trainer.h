@@ -87,6 +87,9 @@ struct FitOptions {
   // epoch.
   std::vector<StopSignal> stop_signals{};
   double time_limit = std::numeric_limits<double>::infinity();   // in seconds from the call on
+  // Whether the weights are exchanged for their averages when the run ends, where the optimizer keeps averages and no
+  // best weights are restored. The next run exchanges them back before its first step.
+  bool show_averages = true;
 };
 
 // An observer of a run. It is called on the calling thread, between steps, with the caller's floating-point mode. It
@@ -150,11 +153,17 @@ class Trainer {
   void set_learning_rate(double rate);
 
   // The moments of the optimizer: the names in use (m, v), and one row-major array of each for every trainable weight.
+  // With averages of weights, "average" is one of them, and with accumulated gradients "accumulator".
   const std::vector<std::string>& moment_names() const;
   void get_moment(std::size_t moment, std::size_t weight, float* out) const;
   void set_moment(std::size_t moment, std::size_t weight, const float* values);
   // Works like Network::set_weight_part.
   void set_moment_part(std::size_t moment, std::size_t weight, std::size_t first, const float* values, std::size_t n);
+
+  // Whether the network has the averages of its weights, and the moment "average" the weights that the next fit
+  // continues from, as after a fit with averages. Setting it, after the state was read from a file, moves nothing.
+  bool averages_shown() const;
+  void set_averages_shown(bool shown);
 
   // The number of floating-point operations in a step from which threads may share it; they do if that is measured to
   // be faster. With 0 they always do. The results do not depend on it.

@@ -177,6 +177,8 @@ def _init(self: Any, /, *args: Any, **given: Any) -> None:
 def _bind(cls: type, plan: _Plan, values: dict[str, Any], args: tuple[Any, ...], given: dict[str, Any]) -> None:
     """Puts the arguments of a call in place of the defaults in ``values``. Raises Python's TypeError for wrong ones."""
     wrong = False
+    if len(args) > len(plan.positional) and hasattr(cls, "_further_positions"):
+        args, given = _with_further_positions(plan.positional, cls._further_positions(), args, given)
     if args:
         values.update(zip(plan.positional, args, strict=False))
         wrong = len(args) > len(plan.positional) or not given.keys().isdisjoint(plan.positional[: len(args)])
@@ -192,6 +194,17 @@ def _bind(cls: type, plan: _Plan, values: dict[str, Any], args: tuple[Any, ...],
     if wrong:
         _standard(cls)(*args, **given)  # raises the error
         raise TypeError(f"{cls.__qualname__}: wrong arguments")
+
+
+def _with_further_positions(
+    own: tuple[str, ...], further: tuple[str, ...], args: tuple[Any, ...], given: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call in which named ones may follow the positional ones by position, if they are right."""
+    beyond = args[len(own) :]
+    named = dict(zip(further, beyond, strict=False))
+    if len(beyond) > len(further) or not named.keys().isdisjoint(given):
+        return args, given
+    return args[: len(own)], given | named
 
 
 def _eq(self: Any, other: object) -> Any:

@@ -84,15 +84,7 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
         "dtype": _FLOAT32,
     },
     "Metric": {"dtype": _FLOAT32},
-    "Optimizer": {
-        "weight_decay": (None, 0, 0.0),
-        "use_ema": (False,),
-        "ema_momentum": _NUMBER,
-        "ema_overwrite_frequency": _NONE,
-        "loss_scale_factor": _NONE,
-        "gradient_accumulation_steps": (None, 1),
-        "name": _NAME,
-    },
+    "Optimizer": {"loss_scale_factor": _NONE},
     "LearningRateSchedule": {"name": _NAME},
     "Dense": {
         "kernel_constraint": _NONE,
@@ -218,21 +210,10 @@ if TYPE_CHECKING:
         threshold: InitVar[float] = 0.5
 
     @dataclass(frozen=True, kw_only=True)
-    class DecoupledArguments:
-        """Arguments of Keras's decoupled."""
-
-        use_ema: InitVar[bool] = False
-        ema_momentum: InitVar[float | None] = None
-        ema_overwrite_frequency: InitVar[None] = None
-        loss_scale_factor: InitVar[None] = None
-        gradient_accumulation_steps: InitVar[int | None] = None
-        name: InitVar[str | None] = None
-
-    @dataclass(frozen=True, kw_only=True)
-    class OptimizerArguments(DecoupledArguments):
+    class OptimizerArguments:
         """Arguments of Keras's optimizer."""
 
-        weight_decay: InitVar[float | None] = None
+        loss_scale_factor: InitVar[None] = None
 
     @dataclass(frozen=True, kw_only=True)
     class AdamArguments(OptimizerArguments):
@@ -241,7 +222,7 @@ if TYPE_CHECKING:
         amsgrad: InitVar[bool] = False
 
     @dataclass(frozen=True, kw_only=True)
-    class AdamWArguments(DecoupledArguments):
+    class AdamWArguments(OptimizerArguments):
         """Arguments of Keras's adam w."""
 
         amsgrad: InitVar[bool] = False
@@ -262,7 +243,7 @@ else:
     LayerArguments = DenseArguments = NormalizationArguments = InputArguments = object
     LossArguments = CrossentropyArguments = SparseCrossentropyArguments = object
     MetricArguments = BinaryAccuracyArguments = object
-    DecoupledArguments = OptimizerArguments = AdamArguments = AdamWArguments = RMSpropArguments = object
+    OptimizerArguments = AdamArguments = AdamWArguments = RMSpropArguments = object
     ScheduleArguments = object
 
 # What to use instead of an argument that has another than its idle value.
@@ -273,7 +254,6 @@ _INSTEAD = {
     "dtype": "everything computes in float32",
     "label_smoothing": "smooth the targets yourself: y * (1 - s) + s / classes",
     "ignore_class": "give the rows of that class sample_weight 0",
-    "weight_decay": "AdamW decays weights; for others use regularizers.L2, which Keras's is not the same as",
     "reduction": "the loss is the mean over rows",
     "threshold": "compute it from predict's outputs",
     "batch_shape": "give shape, without the rows of a batch",

@@ -170,6 +170,7 @@ class CoreModel:
                 made, kept = self.trainer_for(None), trainer.get_moments()
                 made.step, made.epoch = trainer.step, trainer.epoch
                 made.set_moments({name: kept.get(name, fresh) for name, fresh in made.get_moments().items()})
+                made.averages_shown = trainer.averages_shown
         except BaseException:  # the trained weights must not be lost
             self.layers, self.network, self.trainer = before, network, trainer
             raise
@@ -282,6 +283,7 @@ class CoreModel:
         with self._making:
             if self.trainer is None:
                 self.trainer = _core.Trainer(network, json.dumps(self.training_description(for_file=False)))
+                self.require_optimizer("fit").use()
             return self.trainer
 
     # Requirements of calls.
@@ -352,9 +354,28 @@ class CoreModel:
             "format": 1,
             "loss": chosen if several else chosen[0],
             **weights,
-            "optimizer": optimizer.to_config() if for_file else optimizer.core_config(),
+            "optimizer": optimizer.to_config() if for_file else self._optimizer_of_the_core(optimizer),
             "metrics": metrics if several else metrics[0],
         }
+
+    def _optimizer_of_the_core(self, optimizer: Optimizer) -> dict[str, Any]:
+        """The optimizer's JSON form for the core, which knows layers by their numbers only."""
+        config = optimizer.core_config()
+        excluded = config.get("excluded_from_weight_decay")
+        if excluded:
+            config["excluded_from_weight_decay"] = [name for text in excluded for name in self._core_names(text)]
+        return config
+
+    def _core_names(self, text: str) -> list[str]:
+        """What a text such as ``"dense/kernel"`` is in the core; a text without ``/`` is that text."""
+        if "/" not in text:
+            return [text]
+        layer, weight = text.split("/")[-2:]
+        names = layer_names(self.layers, self.owner)
+        if layer not in names:
+            known = ", ".join(names)
+            raise ValueError(f"exclude_from_weight_decay: there is no layer {layer!r}; the layers are {known}")
+        return [f"layers.{i}.{weight}" for i in range(*graphs.flat_range(self.layers, names.index(layer)))]
 
     def __getstate__(self) -> dict[str, Any]:
         """Descriptions and numbers, without the objects of the core and the locks.
@@ -368,7 +389,8 @@ class CoreModel:
         if self.network is not None:
             state["network"] = self.network.get_weights()
         if self.trainer is not None:
-            state["trainer"] = (self.trainer.step, self.trainer.epoch, self.trainer.get_moments())
+            trainer = self.trainer
+            state["trainer"] = (trainer.step, trainer.epoch, trainer.get_moments(), trainer.averages_shown)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -379,8 +401,9 @@ class CoreModel:
             self.require_network("unpickle").set_weights(weights)
         if training is not None:
             trainer = self.trainer_for(None)
-            trainer.step, trainer.epoch, moments = training
+            trainer.step, trainer.epoch, moments, *shown = training
             trainer.set_moments(moments)
+            trainer.averages_shown = any(shown)  # a pickle from before there were averages has no entry for it
 
 
 def core_of(model: object) -> CoreModel:

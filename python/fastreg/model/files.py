@@ -63,6 +63,8 @@ def save(
     if with_optimizer and model.losses:
         description |= model.training_description(for_file=True) | {"format": description["format"]}
         description["state"] = {"step": trainer.step if trainer else 0, "epoch": trainer.epoch if trainer else 0}
+        if trainer and trainer.averages_shown:
+            description["state"]["averages_shown"] = True
         tensors |= trainer.get_moments() if trainer else {}
     text = json.dumps({**(extra or {}), **description}, allow_nan=False)
     _core.save_file(encoded(path), text, tensors)
@@ -338,6 +340,7 @@ def _restore_state(model: CoreModel, state: Mapping[str, Any], file: _core.Model
         for first, block in _blocks(file, places[name], shape):
             trainer.set_moment_part(index, first, block)
     trainer.step, trainer.epoch = step, epoch
+    trainer.averages_shown = check_bool("state", "averages_shown", state.get("averages_shown", False))
 
 
 def _require_same(expected: Shapes, found: Shapes) -> None:

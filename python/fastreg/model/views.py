@@ -203,11 +203,17 @@ class BoundOptimizer:
     def learning_rate(self, value: LearningRate) -> None:
         self._model.learning_rate = value
 
+    def exclude_from_weight_decay(self, var_list: Any = None, var_names: Iterable[str] | None = None) -> None:
+        """See :meth:`fastreg.optimizers.Optimizer.exclude_from_weight_decay`."""
+        if self._model.trainer is not None:
+            self.description.use()
+        self.description.exclude_from_weight_decay(var_list, var_names)
+
     @property
     def iterations(self) -> int:
-        """The number of steps trained since ``compile``."""
+        """The number of updates since ``compile``: of steps, or of groups of steps whose gradients are accumulated."""
         trainer = self._model.trainer
-        return 0 if trainer is None else trainer.step
+        return 0 if trainer is None else trainer.step // (self.description.gradient_accumulation_steps or 1)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

@@ -24,7 +24,8 @@ class Adam(Optimizer, AdamArguments):
         beta_1: In [0, 1).
         beta_2: In [0, 1).
         epsilon: >= 2**-126.
-        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
+        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps, name: See :class:`Optimizer`.
 
     Raises:
         ValueError: If an argument is out of range or NaN, or two ways to clip are given.
@@ -52,12 +53,13 @@ class AdamW(Optimizer, AdamWArguments):
 
     Args:
         learning_rate: :math:`\eta > 0`, or a schedule called with the step, counted from 0.
-        weight_decay: :math:`\lambda \ge 0`. Biases and batch-normalisation parameters are exempt. It is not the
-            ``l2`` of a regularizer, which goes through the gradient.
+        weight_decay: :math:`\lambda \ge 0`. Only kernels decay, unless ``exclude_from_weight_decay`` says otherwise. It
+            is not the ``l2`` of a regularizer, which goes through the gradient.
         beta_1: In [0, 1).
         beta_2: In [0, 1).
         epsilon: >= 2**-126.
-        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
+        clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps, name: See :class:`Optimizer`.
 
     Raises:
         ValueError: If an argument is out of range or NaN, or two ways to clip are given.

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import schedules
-from fastreg.internal.checks import POSITIVE, check_real, describe
-from fastreg.internal.dataclasses import KW_ONLY, dataclass, fields
-from fastreg.internal.description import Description
+from fastreg.internal.checks import NON_NEGATIVE, POSITIVE, check_real, describe
+from fastreg.internal.dataclasses import KW_ONLY, dataclass
+from fastreg.optimizers.options import UpdateOptions
 from fastreg.schedules.base import LearningRateSchedule, RunLength, rates_of
 
 __all__ = ["LearningRate", "Optimizer"]
@@ -29,44 +29,48 @@ def check_learning_rate(owner: str, name: str, value: object) -> object:
 LearningRate = Annotated[float | Callable[[int], float], check_learning_rate]
 
 
-# The ways to clip a gradient. An optimizer uses at most one of them.
-_CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
-
-
 @dataclass(frozen=True, repr=False)
-class Optimizer(Description):
+class Optimizer(UpdateOptions):
     r"""Base of the optimizers; anything that ``compile(optimizer=...)`` accepts.
+
+    Its arguments are those of every optimizer, behind the optimizer's own.
 
     All of them can clip the gradient :math:`g` before they use it. As in Keras, the whole gradient is clipped,
     including those of L1 and L2 penalties; PyTorch's ``clip_grad_norm_`` does not see what ``weight_decay`` adds. A
-    proximal L1 and AdamW's weight decay are not gradients and are not clipped. A norm that is not finite ends the fit,
-    like any gradient that is not finite.
+    proximal L1 and weight decay are not gradients and are not clipped. A norm that is not finite ends the fit, like any
+    gradient that is not finite.
+
+    With ``use_ema`` an average :math:`a` of every trained weight follows it: :math:`a \leftarrow w` after the first
+    update, then :math:`a \leftarrow \mu a + (1 - \mu) w` (Polyak and Juditsky 1992). When a fit ends, the weights of
+    the model are the averages, unless ``EarlyStopping`` restored the best ones. The next fit continues from the weights
+    that were averaged, so that two fits equal one long one; ``set_weights`` in between starts the average anew. In a
+    callback the model has the weights that are trained.
+
+    With ``gradient_accumulation_steps=k`` the weights are updated after every k-th batch, by the mean of k gradients,
+    which is clipped. Schedules count the batches, averages the updates. A group of k batches may go on in the next
+    epoch and the next fit.
 
     Args:
         learning_rate: A number > 0, or a schedule called with the step, counted from 0.
-        clipnorm: > 0, by keyword only: the gradient of each weight (a kernel, a bias, ...) is multiplied with
+        weight_decay: :math:`\lambda \ge 0`, decoupled: each step begins with
+            :math:`w \leftarrow w - \eta_t \lambda w`. Only kernels decay, unless :meth:`exclude_from_weight_decay` says
+            otherwise.
+        clipnorm: > 0: the gradient of each weight (a kernel, a bias, ...) is multiplied with
             :math:`\min(1, \text{clipnorm} / \lVert g \rVert_2)`.
-        clipvalue: > 0, by keyword only: each element of :math:`g` is cut to [-clipvalue, clipvalue].
-        global_clipnorm: > 0, by keyword only: as ``clipnorm``, with one norm of the gradients of all weights.
+        clipvalue: > 0: each element of :math:`g` is cut to [-clipvalue, clipvalue].
+        global_clipnorm: > 0: as ``clipnorm``, with one norm of the gradients of all weights.
+        use_ema: Whether averages of the weights are kept.
+        ema_momentum: :math:`\mu` in [0, 1].
+        ema_overwrite_frequency: After every so many updates the weights become their averages; None is never.
+        gradient_accumulation_steps: k >= 1; None is 1.
+        excluded_from_weight_decay: What :meth:`exclude_from_weight_decay` sets, by keyword only: the words and texts of
+            what does not decay. None: all weights but kernels.
+        name: Name of the optimizer; None takes one after the class.
     """
 
     learning_rate: LearningRate
     _: KW_ONLY
-    clipnorm: Annotated[float, POSITIVE] | None = None
-    clipvalue: Annotated[float, POSITIVE] | None = None
-    global_clipnorm: Annotated[float, POSITIVE] | None = None
-
-    def _check_together(self) -> None:
-        clips = [name for name in _CLIPS if getattr(self, name) is not None]
-        if len(clips) > 1:
-            raise ValueError(
-                f"{type(self).__name__}: give one of clipnorm, clipvalue and global_clipnorm, got {' and '.join(clips)}"
-            )
-
-    def __repr__(self) -> str:
-        names = sorted((field.name for field in fields(self)), key=_CLIPS.__contains__)
-        shown = [name for name in names if name not in _CLIPS or getattr(self, name) is not None]
-        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
+    weight_decay: Annotated[float, NON_NEGATIVE] | None = None
 
     def to_config(self) -> dict[str, Any]:
         """The JSON form. Raises ValueError if the learning rate is a callable that is not of ``fastreg.schedules``."""

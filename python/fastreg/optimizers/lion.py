@@ -3,8 +3,8 @@
 from typing import Annotated
 
 from fastreg.internal.checks import FRACTION, NON_NEGATIVE
-from fastreg.internal.dataclasses import dataclass
-from fastreg.internal.keras_arguments import DecoupledArguments, takes_keras_arguments
+from fastreg.internal.dataclasses import KW_ONLY, dataclass
+from fastreg.internal.keras_arguments import OptimizerArguments, takes_keras_arguments
 from fastreg.optimizers.base import LearningRate, Optimizer
 
 __all__ = ["Lion"]
@@ -12,7 +12,7 @@ __all__ = ["Lion"]
 
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
-class Lion(Optimizer, DecoupledArguments):
+class Lion(Optimizer, OptimizerArguments):
     r"""Steps of the same size for all weights, along the sign of an average of gradients (Chen et al., NeurIPS 2023).
 
     .. math::
@@ -30,8 +30,9 @@ class Lion(Optimizer, DecoupledArguments):
         learning_rate: :math:`\eta > 0`, or a schedule called with the step, counted from 0.
         beta_1: In [0, 1).
         beta_2: In [0, 1).
-        weight_decay: :math:`\lambda \ge 0`. Biases and batch-normalisation parameters are exempt, as in :class:`AdamW`.
-        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
+        weight_decay: :math:`\lambda \ge 0`, as in :class:`AdamW`.
+        clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps, name: See :class:`Optimizer`.
 
     Raises:
         ValueError: If an argument is out of range or NaN, or two ways to clip are given.
@@ -45,4 +46,5 @@ class Lion(Optimizer, DecoupledArguments):
     learning_rate: LearningRate = 0.001
     beta_1: Annotated[float, FRACTION] = 0.9
     beta_2: Annotated[float, FRACTION] = 0.99
+    _: KW_ONLY
     weight_decay: Annotated[float, NON_NEGATIVE] = 0.0

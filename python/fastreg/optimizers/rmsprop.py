@@ -21,7 +21,8 @@ class RMSprop(Optimizer, RMSpropArguments):
         learning_rate: :math:`\eta > 0`, or a schedule called with the step, counted from 0.
         rho: In [0, 1).
         epsilon: >= 2**-126. By keyword only: Keras has a momentum in this place.
-        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
+        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps, name: See :class:`Optimizer`.
 
     Raises:
         ValueError: If an argument is out of range or NaN, or two ways to clip are given.

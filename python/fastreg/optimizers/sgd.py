@@ -24,7 +24,8 @@ class SGD(Optimizer, OptimizerArguments):
         learning_rate: :math:`\eta > 0`, or a schedule called with the step, counted from 0.
         momentum: :math:`\mu` in [0, 1).
         nesterov: Sutskever, Martens, Dahl and Hinton, ICML 2013. Needs ``momentum > 0``.
-        clipnorm, clipvalue, global_clipnorm: See :class:`Optimizer`.
+        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps, name: See :class:`Optimizer`.
 
     Raises:
         ValueError: If an argument is out of range or NaN, or two ways to clip are given.

@@ -25,6 +25,19 @@ class Penalty(NamedTuple):
 NO_PENALTY = Penalty()
 
 
+class Options(NamedTuple):
+    """What every rule can have besides; a rule with a weight_decay of its own has it there."""
+
+    weight_decay: float = 0.0
+    use_ema: bool = False
+    ema_momentum: float = 0.99
+    ema_overwrite_frequency: int | None = None
+    gradient_accumulation_steps: int | None = None
+
+
+NO_OPTIONS = Options()
+
+
 def soft_threshold(w, threshold):
     return np.sign(w) * np.maximum(np.abs(w) - threshold, 0.0)
 
@@ -34,11 +47,13 @@ class Optimizer(Formula):
     """Base: what all rules share. A step is w -= rate * direction / divisor.
 
     clip: None, or how gradients are clipped, ("clipvalue", "clipnorm" or "global_clipnorm", limit).
+    options: The others of the options that every rule has.
     """
 
     learning_rate: float = 0.01
     _: KW_ONLY
     clip: tuple[str, float] | None = None
+    options: Options = NO_OPTIONS
 
     # Gradients larger than this count as this; without squares of them there is no limit.
     largest_gradient = np.inf
@@ -66,7 +81,8 @@ class Optimizer(Formula):
         return soft_threshold(w - size * direction, size * pull)
 
     def without_decay(self):
-        return self.replace(weight_decay=0.0) if self.weight_decay else self
+        bare = self.replace(weight_decay=0.0) if self.weight_decay else self
+        return bare.replace(options=self.options._replace(weight_decay=0.0))
 
     def clipped(self, gradients):
         """Whole gradients, penalties included, as the rule gets them."""
@@ -160,7 +176,7 @@ class Lion(Optimizer):
 
 class Updater:
     """The moments of one parameter and its update. step() returns the new parameter, move() that from a gradient which
-    has been clipped and has the penalties in it.
+    has been clipped and has the penalties in it. average is that of the parameter, where the options ask for one.
 
     A proximal penalty is a constant pull of l1 towards zero, which takes every step that a constant gradient l1 takes
     under the same rule: a second first moment, `pull`, is fed with ones, and the threshold is l1 times the step that it
@@ -169,7 +185,7 @@ class Updater:
 
     def __init__(self, optimizer, penalty=NO_PENALTY):
         self.optimizer, self.penalty = optimizer, penalty
-        self.m = self.v = self.pull = 0.0
+        self.m = self.v = self.pull = self.average = 0.0
         self.t = 0
 
     def step(self, w, g, rate=None):
@@ -177,10 +193,21 @@ class Updater:
         return self.move(w, g, rate)
 
     def move(self, w, g, rate=None):
+        return self.averaged(self.moved(w, g, rate))
+
+    def averaged(self, w):
+        """Moves the average, and returns it where it takes the place of the parameter."""
+        o = self.optimizer.options
+        momentum = 0.0 if self.t == 1 else o.ema_momentum
+        self.average = momentum * self.average + (1.0 - momentum) * w
+        frequency = o.ema_overwrite_frequency
+        return self.average if o.use_ema and frequency and self.t % frequency == 0 else w
+
+    def moved(self, w, g, rate):
         o = self.optimizer
         rate = o.learning_rate if rate is None else rate
         self.t += 1
-        w = w - rate * o.weight_decay * w
+        w = w - rate * (o.weight_decay or o.options.weight_decay) * w
         g = np.clip(g, -o.largest_gradient, o.largest_gradient)
         m_before, pull_before = self.m, self.pull
         self.m, self.pull = o.first_moment(m_before, g), o.first_moment(pull_before, 1.0)

@@ -23,7 +23,7 @@ restored = model.predict(x_test, verbose=0)
 print(
     json.dumps(
         {
-            "keys": [sorted(history.history), [layer.name for layer in model.layers if layer.name in ("code", "image")]],
+            "keys": [sorted(history.history), model.name, model.get_layer("code").name],
             "shapes": [list(restored.shape), list(model.get_layer("code").kernel.shape)],
             "weights": [list(np.shape(w)) for w in model.get_weights()],
             "scores": {"mse": float(np.mean((restored - x_test) ** 2))},

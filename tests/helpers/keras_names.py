@@ -31,8 +31,8 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "images": "AugMix AutoContrast CenterCrop ContrastLimitedAdaptiveHistogramEqualization CutMix Equalization "
         "MaxNumBoundingBoxes MelSpectrogram MixUp Pipeline RandAugment RandomBrightness RandomColorDegeneration "
         "RandomColorJitter RandomContrast RandomCrop RandomElasticTransform RandomErasing RandomFlip "
-        "RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization RandomRotation "
-        "RandomSaturation "
+        "RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization "
+        "RandomRotation RandomSaturation "
         "RandomSharpness RandomShear RandomTranslation RandomZoom Resizing STFTSpectrogram Solarization "
         "GroupNormalization Permute",
         "sequences of words": "TextVectorization",

@@ -17,7 +17,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
-FASHION = Path(os.environ.get("FASTREG_DATA", ROOT.parent / "shared" / "data")) / "fashion-mnist"
+DATA = Path(os.environ.get("FASTREG_DATA", ROOT.parent / "shared" / "data"))
+FASHION = DATA / "fashion-mnist"
 
 
 NUMBER = r"-?\d[\d.]*"
@@ -96,6 +97,13 @@ def test_early_stopping(tmp_path: Path) -> None:
     assert stopped["test loss"] < everything["test loss"]
     assert stopped["validation loss"] < everything["validation loss"]
     assert is_png(tmp_path / "curves.png")
+
+
+@pytest.mark.skipif(not (DATA / "ETTh1.csv.gz").exists(), reason=f"{DATA} has no ETTh1.csv.gz; FASTREG_DATA names it")
+def test_etth1() -> None:
+    rows = table(run("etth1.py", DATA / "ETTh1.csv.gz").stdout, ("MSE", "seconds"))
+    assert rows["fastreg"]["MSE"] <= rows["MLPRegressor of scikit-learn"]["MSE"]
+    assert rows["fastreg"]["MSE"] < 0.41  # the last value repeated has 1.29
 
 
 def test_keras_program() -> None:

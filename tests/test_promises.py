@@ -112,6 +112,9 @@ OTHERS = {("Tweedie", "power"): 1.25, ("GaussianNLL", "epsilon"): 10.0,
           ("SparseCategoricalCrossentropy", "ignore_class"): 1}
 
 
+FREE = "ScheduleFreeAdamW"
+
+
 def fields_of(kind):
     """The fields that a result depends on; of a layer without weights, whether they are trained is no such one."""
     if issubclass(kind, Join):  # test_merging.py has networks for them
@@ -119,6 +122,10 @@ def fields_of(kind):
     without = {*NO_OPTIONS, *OF_A_CALL, *(("trainable",) if kind.__name__ in WEIGHTLESS else ())}
     if kind.__name__ in WEIGHTLESS or kind is layers.Residual:
         without |= {"learning_rate_multiplier", "weight_decay_multiplier"}
+    if kind.__name__ == "Rprop":  # it follows signs, which no factor changes
+        without = {*without, "clipnorm", "global_clipnorm"}
+    if kind.__name__ == FREE:
+        without = {*without, "use_ema", "ema_momentum", "ema_overwrite_frequency"}
     return [field for field in dataclasses.fields(kind) if field.name not in without]
 
 
@@ -157,7 +164,7 @@ def other_value(made, field, rows):
     if isinstance(value, tuple):
         return (value[0] + (1 if isinstance(value[0], int) else value[0]), *value[1:])
     assert isinstance(value, float), field
-    if value >= 1.0:
+    if value >= 1.0 or value < 0.0:
         return 2.0 * value
     return next(v for v in (0.5, 0.25, 2.0 * value) if v != value) if value > 1e-3 or value == 0.0 else 1e-2
 
@@ -169,7 +176,14 @@ def knobs():
         rows = [case.made for case in found.values()]
         if name == "optimizers":  # options need one another
             used = {"use_ema": True, "ema_overwrite_frequency": 4, "gradient_accumulation_steps": 2}
-            rows += [dataclasses.replace(row, ema_momentum=0.9, weight_decay=0.1, **used) for row in rows]
+            # ScheduleFreeAdamW has an average of its own and refuses another.
+            free = {"use_ema": False, "gradient_accumulation_steps": 2}
+            rows += [
+                dataclasses.replace(
+                    row, ema_momentum=0.9, weight_decay=0.1, **(free if type(row).__name__ == FREE else used)
+                )
+                for row in rows
+            ]
         for kind in dict.fromkeys(map(type, rows)):
             for field in fields_of(kind):
                 pairs = []

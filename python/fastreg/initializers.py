@@ -367,6 +367,6 @@ _REGISTRY: Registry[Initializer] = Registry(
 )
 
 
-def get(value: object, where: str = "initializers.get") -> Initializer:
+def get(identifier: object, where: str = "initializers.get") -> Initializer:
     """The initializer for an argument: an instance or a name such as ``"he_normal"``."""
-    return _REGISTRY.resolve(where, value)
+    return _REGISTRY.resolve(where, identifier)

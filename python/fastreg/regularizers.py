@@ -200,6 +200,6 @@ _REGISTRY: Registry[Regularizer] = Registry(
 )
 
 
-def get(value: object, where: str = "regularizers.get") -> Regularizer | None:
+def get(identifier: object, where: str = "regularizers.get") -> Regularizer | None:
     """The regularizer for an argument: an instance, a name such as ``"l2"``, or None for no penalty."""
-    return None if value is None else _REGISTRY.resolve(where, value)
+    return None if identifier is None else _REGISTRY.resolve(where, identifier)

@@ -253,12 +253,36 @@ class Registry(Generic[T]):
             )
 
     def from_config(self, where: str, config: object) -> T:
-        """The description of a JSON form, whose ``"type"`` must be one of the registered classes."""
+        """The description of a JSON form, whose ``"type"`` must be one of the registered classes.
+
+        Keras's form, ``{"class_name": ..., "config": ...}``, is taken, too.
+        """
         if not isinstance(config, Mapping):
             raise ValueError(f"{where}: expected the description of {self._one}, got {describe(config)}")
+        if "class_name" in config and isinstance(config.get("config"), Mapping):
+            config = {"type": config["class_name"], **config["config"]}
         name = config.get("type")
         found = self._type_of(name) if isinstance(name, str) else None
         if found is None:
             known = ", ".join(sorted(cls.__name__ for cls in self.types))
             raise ValueError(f"{where}: unknown {self.kind} type {name!r}; known: {known}")
         return found.from_config(config)
+
+    def serialize(self, identifier: T) -> dict[str, Any]:
+        """The description in Keras's form, ``{"class_name": ..., "config": {field: value}}``, for ``deserialize``."""
+        found = self.resolve("serialize", identifier)
+        return {"class_name": type(found).__name__, "config": found.get_config()}
+
+    def deserialize(self, config: Mapping[str, Any], custom_objects: object = None) -> T:
+        """The description that :meth:`serialize` made a dict of.
+
+        Args:
+            config: The dict; the form in model files, ``{"type": ..., field: value}``, is taken, too.
+            custom_objects: Is accepted because Keras has it; only None or ``{}``, as there are only built-in classes.
+
+        Raises:
+            ValueError: If the dict names no class of this kind, or a field is unknown or missing, or its value is bad.
+        """
+        if custom_objects:
+            raise ValueError(f"deserialize: custom_objects must be None, got {describe(custom_objects)}")
+        return self.from_config("deserialize", config)

@@ -81,6 +81,6 @@ if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = _load
 
 
-def get(value: object, where: str = "optimizers.get") -> Optimizer:
+def get(identifier: object, where: str = "optimizers.get") -> Optimizer:
     """The optimizer for an argument: an instance or a name such as ``"adam"``."""
-    return _REGISTRY.resolve(where, value)
+    return _REGISTRY.resolve(where, identifier)

@@ -93,8 +93,8 @@ ABSENT = [(place, name) for place, name in PLACES if name not in module_of(place
 
 
 def test_the_table_has_both_kinds():
-    assert len(ABSENT) > 200
-    assert len(PLACES) - len(ABSENT) > 40
+    assert len(ABSENT) > 120
+    assert len(PLACES) - len(ABSENT) > 120
 
 
 @pytest.mark.parametrize(("place", "name"), ABSENT)

@@ -183,5 +183,6 @@ def test_callbacks_can_be_copied_and_pickled(name, tmp_path):
 
 
 def test_every_callback_is_in_the_table():
-    elsewhere = {"CallbackList", "StopSignal", "TimeLimit", "BackupAndRestore", "TensorBoard", "TqdmCallback"}
+    elsewhere = {"CallbackList", "StopSignal", "TimeLimit", "BackupAndRestore", "SwapEMAWeights", "TensorBoard",
+                 "TqdmCallback"}
     assert {type(make(Path())).__name__ for make in ALL.values()} | elsewhere == set(callbacks.__all__)

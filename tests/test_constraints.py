@@ -34,7 +34,7 @@ def test_a_kernel_after_one_update(name, width, rng):
     model.compile(optimizers.SGD(1e-30), "mse")
     n = 300
     model.build(n)
-    kernel = (rng.normal(size=(n, width)) * rng.uniform(0.01, 1.0, size=width)).astype(np.float32)
+    kernel = (rng.normal(size=(n, width)) * np.linspace(1.0, 0.01, width)).astype(np.float32)
     model.set_weights([kernel, np.zeros(width, np.float32)])
     model.fit(np.zeros((2, n)), np.zeros((2, width)), verbose=0)
     expected = case.oracle.project(kernel.astype(np.float64))

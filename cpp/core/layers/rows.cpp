@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "fastreg/strict_math.h"
+
 namespace fastreg {
 namespace {
 

@@ -268,7 +268,7 @@ def log_keys(core: CoreModel, shape: Shape, validation: bool) -> tuple[list[str]
     """The keys of an epoch's logs, in the order of the core's, and whether a high or a low value of each is good."""
     directions = core.log_keys(shape)
     if validation:
-        directions |= {f"val_{key}": direction for key, direction in directions.items()}
+        directions = directions | {f"val_{key}": direction for key, direction in directions.items()}
     return list(directions), directions
 
 

@@ -197,7 +197,7 @@ HOSTILE = {
     "features others": lambda h, p: assemble(described(h, n_features=3), p),
     "seed negative": lambda h, p: assemble(described(h, seed=-1), p),
     "seed text": lambda h, p: assemble(described(h, seed="x"), p),
-    "loss unknown": lambda h, p: assemble(described(h, loss={"type": "Hinge"}), p),
+    "loss unknown": lambda h, p: assemble(described(h, loss={"type": "Triplet"}), p),
     "optimizer unknown": lambda h, p: assemble(described(h, optimizer={"type": "LBFGS"}), p),
     "optimizer a number": lambda h, p: assemble(described(h, optimizer=1), p),
     "rate of learning negative": lambda h, p: assemble(

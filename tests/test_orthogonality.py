@@ -70,7 +70,7 @@ def test_a_training_of_fifty_steps(optimizer, mode, rng):
 
 def test_it_makes_columns_orthogonal():
     x, y = blobs()
-    stack = [layers.Dense(6, kernel_regularizer=regularizers.OrthogonalRegularizer(1.0, "columns")), layers.Dense(1)]
+    stack = [layers.Dense(6, kernel_regularizer=regularizers.OrthogonalRegularizer(100.0, "columns")), layers.Dense(1)]
     model = compiled(stack, loss="mse", optimizer=optimizers.Adam(0.01), seed=1)
     model.fit(x, y, epochs=60, verbose=0)
     columns = model.get_weights()[0]
@@ -118,7 +118,7 @@ BAD = [
     (lambda: regularizers.OrthogonalRegularizer(mode="diagonals"), "unknown mode 'diagonals'; known: columns, rows"),
     (
         lambda: fr.Sequential([layers.Dense(3, bias_regularizer="orthogonal_regularizer")]).build((None, 2)),
-        r"layers\[0\] \(Dense\): bias_regularizer must not be OrthogonalRegularizer, which is for matrices only",
+        r"layer \(Dense\): bias_regularizer must not be OrthogonalRegularizer, which is for matrices only",
     ),
 ]
 

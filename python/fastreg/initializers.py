@@ -14,7 +14,8 @@ The random ones accept Keras's ``seed`` as a keyword, but only None, because the
 lower-case names are Keras's aliases of the classes.
 """
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastreg.internal.checks import FINITE, NON_NEGATIVE, POSITIVE, absent_names, check_real, describe
 from fastreg.internal.dataclasses import KW_ONLY, InitVar, dataclass
@@ -41,6 +42,7 @@ __all__ = [
     "VarianceScaling",
     "Zeros",
     "constant",
+    "deserialize",
     "get",
     "glorot_normal",
     "glorot_uniform",
@@ -53,6 +55,7 @@ __all__ = [
     "orthogonal",
     "random_normal",
     "random_uniform",
+    "serialize",
     "truncated_normal",
     "variance_scaling",
     "zeros",
@@ -362,7 +365,9 @@ _REGISTRY: Registry[Initializer] = Registry(
         "lecun_normal": LecunNormal,
         "variance_scaling": VarianceScaling,
         "orthogonal": Orthogonal,
+        "orthogonalinitializer": Orthogonal,
         "identity": Identity,
+        "identityinitializer": Identity,
     },
 )
 
@@ -370,3 +375,33 @@ _REGISTRY: Registry[Initializer] = Registry(
 def get(identifier: object, where: str = "initializers.get") -> Initializer:
     """The initializer for an argument: an instance or a name such as ``"he_normal"``."""
     return _REGISTRY.resolve(where, identifier)
+
+
+def serialize(initializer: Initializer) -> dict[str, Any]:
+    """The description of an initializer in Keras's form, ``{"class_name": ..., "config": {...}}``.
+
+    Example:
+        >>> from fastreg import initializers
+        >>> made = initializers.Constant(0.5)
+        >>> initializers.deserialize(initializers.serialize(made)) == made
+        True
+    """
+    return _REGISTRY.serialize(initializer)
+
+
+def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, object] | None = None) -> Initializer:
+    """The initializer that :func:`serialize` made a dict of.
+
+    Args:
+        config: The dict; the form in model files, ``{"type": ..., field: value}``, is taken, too.
+        custom_objects: Is accepted because Keras has it; only None or ``{}``, as there are only built-in classes.
+
+    Raises:
+        ValueError: If the dict names no initializer, or a field is unknown or missing, or its value is bad.
+
+    Example:
+        >>> from fastreg import initializers
+        >>> initializers.deserialize({"class_name": "Constant", "config": {"value": 0.5}}).value
+        0.5
+    """
+    return _REGISTRY.deserialize(config, custom_objects)

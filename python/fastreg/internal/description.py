@@ -52,6 +52,14 @@ class Description:
     def _check_together(self) -> None:
         """Checks rules between several fields. Each field has already been checked by itself."""
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Fields that are newer than a pickle get their defaults."""
+        self.__dict__.update(state)
+        kind = type(self)
+        for name, check in field_checks(cast(Any, kind)):
+            if name not in state and hasattr(kind, name):
+                self.__dict__[name] = check(kind.__name__, name, getattr(kind, name))
+
     def __setattr__(self, name: str, value: object) -> None:
         from dataclasses import FrozenInstanceError
 

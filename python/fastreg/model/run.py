@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from fastreg.callbacks.base import Callback
 from fastreg.callbacks.early_stopping import EarlyStopping
 from fastreg.callbacks.history import History
 from fastreg.callbacks.stops import TerminateOnNaN
+from fastreg.internal.dataclasses import replace
 from fastreg.internal.progress import Progress, say
 from fastreg.model.core import CoreModel
 from fastreg.model.given_callbacks import adds_keys, has_hook, warn_of_patience
@@ -251,7 +251,7 @@ class Run:
             guards = [item for item in self.items if isinstance(item, TerminateOnNaN)]
             for guard in guards:
                 guard.stopped_step = int(result["diverged"]["step"])
-            if not guards:
+            if not guards or any(guard.raise_error for guard in guards):
                 raise divergence_error("fit", result["diverged"], self.offset)
         for item in self.items:
             item.on_train_end(last_logs)

@@ -13,8 +13,8 @@ With ``use_ema`` averages are those of weights that keep to their constraints. S
 :class:`MaxNorm` too, while an average of vectors of norm 1 is shorter than 1.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastreg.internal.checks import CLOSED_FRACTION, NON_NEGATIVE, absent_names, describe
 from fastreg.internal.dataclasses import dataclass
@@ -26,10 +26,12 @@ __all__ = [
     "MinMaxNorm",
     "NonNeg",
     "UnitNorm",
+    "deserialize",
     "get",
     "max_norm",
     "min_max_norm",
     "non_neg",
+    "serialize",
     "unit_norm",
 ]
 
@@ -153,6 +155,36 @@ _REGISTRY: Registry[Constraint] = Registry(
 )
 
 
-def get(value: object, where: str = "constraints.get") -> Constraint | None:
+def get(identifier: object, where: str = "constraints.get") -> Constraint | None:
     """The constraint for an argument: an instance, a name such as ``"max_norm"``, or None for no constraint."""
-    return None if value is None else _REGISTRY.resolve(where, value)
+    return None if identifier is None else _REGISTRY.resolve(where, identifier)
+
+
+def serialize(constraint: Constraint) -> dict[str, Any]:
+    """The description of a constraint in Keras's form, ``{"class_name": ..., "config": {...}}``.
+
+    Example:
+        >>> from fastreg import constraints
+        >>> made = constraints.MaxNorm(0.5)
+        >>> constraints.deserialize(constraints.serialize(made)) == made
+        True
+    """
+    return _REGISTRY.serialize(constraint)
+
+
+def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, object] | None = None) -> Constraint:
+    """The constraint that :func:`serialize` made a dict of.
+
+    Args:
+        config: The dict; the form in model files, ``{"type": ..., field: value}``, is taken, too.
+        custom_objects: Is accepted because Keras has it; only None or ``{}``, as there are only built-in classes.
+
+    Raises:
+        ValueError: If the dict names no constraint, or a field is unknown or missing, or its value is bad.
+
+    Example:
+        >>> from fastreg import constraints
+        >>> constraints.deserialize({"class_name": "MaxNorm", "config": {"max_value": 0.5}}).max_value
+        0.5
+    """
+    return _REGISTRY.deserialize(config, custom_objects)

@@ -5,6 +5,7 @@ same to the loss, whatever their classes: ``L2(0.1) == L1L2(l2=0.1)``. Biases an
 have no penalty unless a layer is given one for them.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastreg.internal.checks import NON_NEGATIVE, absent_names
@@ -17,11 +18,13 @@ __all__ = [
     "L2",
     "OrthogonalRegularizer",
     "Regularizer",
+    "deserialize",
     "get",
     "l1",
     "l1_l2",
     "l2",
     "orthogonal_regularizer",
+    "serialize",
 ]
 
 if not TYPE_CHECKING:  # otherwise a type checker would allow every name
@@ -203,3 +206,34 @@ _REGISTRY: Registry[Regularizer] = Registry(
 def get(identifier: object, where: str = "regularizers.get") -> Regularizer | None:
     """The regularizer for an argument: an instance, a name such as ``"l2"``, or None for no penalty."""
     return None if identifier is None else _REGISTRY.resolve(where, identifier)
+
+
+def serialize(regularizer: Regularizer) -> dict[str, Any]:
+    """The description of a regularizer in Keras's form, ``{"class_name": ..., "config": {...}}``.
+
+    Example:
+        >>> from fastreg import regularizers
+        >>> made = regularizers.L2(0.5)
+        >>> regularizers.deserialize(regularizers.serialize(made)) == made
+        True
+    """
+    config = _REGISTRY.resolve("serialize", regularizer).to_config()  # L1 and L2 are written as L1L2
+    return {"class_name": config.pop("type"), "config": config}
+
+
+def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, object] | None = None) -> Regularizer:
+    """The regularizer that :func:`serialize` made a dict of.
+
+    Args:
+        config: The dict; the form in model files, ``{"type": ..., field: value}``, is taken, too.
+        custom_objects: Is accepted because Keras has it; only None or ``{}``, as there are only built-in classes.
+
+    Raises:
+        ValueError: If the dict names no regularizer, or a field is unknown or missing, or its value is bad.
+
+    Example:
+        >>> from fastreg import regularizers
+        >>> regularizers.deserialize({"class_name": "L2", "config": {"l2": 0.5}}).l2
+        0.5
+    """
+    return _REGISTRY.deserialize(config, custom_objects)

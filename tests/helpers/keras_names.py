@@ -40,16 +40,13 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "Wrapper InputSpec SpectralNormalization",
         "hashes of categories come with tables": "HashedCrossing Hashing",
     },
-    "activations": {
-        "a gate over halves of the features is a layer of its own width": "glu",
-    },
+    "activations": {},
     "losses": {
         "images": "Circle circle Dice dice Tversky tversky",
         "recurrence": "CTC ctc",
     },
     "metrics": {
         "images": "BinaryIoU IoU MeanIoU OneHotIoU OneHotMeanIoU",
-        "a Python function is a metric as it is": "MeanMetricWrapper",
     },
     "optimizers": {
         "weights averages and matrices of steps come later": "Muon",
@@ -79,15 +76,18 @@ OF_MODELS = {
     "supports_masking",
     "the parts of other backends": "compute_output_spec get_state_tree set_state_tree jax_state_sync "
     "load_own_variables save_own_variables input_spec path",
-    "a model has its own weights, so that parts of it are no inputs of others": "input inputs output outputs",
+    "a description has no single value that a later network could begin or end with": "input output",
     "freeze serves a model": "export",
     "get_config has the number of features": "build_from_config get_build_config",
 }
-for _kind in ("Sequential", "Model"):
-    EXCEPTIONS[_kind] = OF_MODELS
+EXCEPTIONS["Model"] = OF_MODELS
+EXCEPTIONS["Sequential"] = OF_MODELS | {"a list of layers has no values of its own": "inputs outputs"}
 
 # Arguments of names that both have: {"module.Name": {reason: arguments}}; "*" is every name of the module.
-ARGUMENTS: dict[str, dict[str, str]] = {}
+ARGUMENTS: dict[str, dict[str, str]] = {
+    "losses.Loss": {"the bases make nothing by themselves; the losses take these arguments": "name reduction dtype"},
+    "metrics.Metric": {"the bases make nothing by themselves; the metrics take these arguments": "name dtype"},
+}
 
 
 class Missing(NamedTuple):
@@ -160,9 +160,10 @@ def accepts(function: Any, argument: str) -> bool:
 
     if argument in arguments(function):
         return True
-    if inspect.isclass(function):
-        return inspect.isfunction(function.__init__) and argument in idle_arguments(function)
-    return argument in _MODEL.get(getattr(function, "__name__", ""), {})
+    if argument in _MODEL.get(getattr(function, "__name__", ""), {}):
+        return True
+    made = function if inspect.isclass(function) else inspect.signature(function).return_annotation
+    return inspect.isclass(made) and inspect.isfunction(made.__init__) and argument in idle_arguments(made)
 
 
 def allowed(one: Missing) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fastreg import _core
 from fastreg.callbacks.base import Callback
-from fastreg.internal.checks import POSITIVE, check_real, describe
+from fastreg.internal.checks import POSITIVE, check_bool, check_real, describe
 
 if TYPE_CHECKING:
     from fastreg.internal.trained_model import TrainedModel
@@ -105,8 +105,14 @@ class TerminateOnNaN(Callback):
     Without it ``fit`` raises DivergenceError. Either way the weights are then the last finite ones, those at the end of
     the epoch before, or the best ones of :class:`EarlyStopping`. ``history.stopped_by`` is ``"diverged"``.
 
+    Args:
+        raise_error: True lets ``fit`` raise DivergenceError as without the callback; :attr:`stopped_step` is set.
+
     Attributes:
         stopped_step: The step of the model's life in which it happened; None if it did not.
+
+    Raises:
+        TypeError: If ``raise_error`` is neither True nor False.
 
     Example:
         >>> from fastreg import callbacks
@@ -115,7 +121,8 @@ class TerminateOnNaN(Callback):
         True
     """
 
-    def __init__(self) -> None:
+    def __init__(self, raise_error: bool = False) -> None:
+        self.raise_error = check_bool("TerminateOnNaN", "raise_error", raise_error)
         self.stopped_step: int | None = None
 
 

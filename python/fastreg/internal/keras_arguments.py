@@ -69,7 +69,10 @@ _MODEL: dict[str, dict[str, tuple[object, ...]]] = {
         "layer_range": _NONE,
         "splines": ("ortho",),
     },
+    "save_weights": {"max_shard_size": _NONE},
     "load_weights": {"objects": (None, {})},
+    "add": {"rebuild": (True, False)},
+    "pop": {"rebuild": (True, False)},
     "load_model": {"custom_objects": (None, {}), "safe_mode": (True, False)},
 }
 
@@ -128,6 +131,9 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
     "SpecificityAtSensitivity": {"num_thresholds": _ROWS},
     "SparseTopKCategoricalAccuracy": {"from_sorted_ids": (False,)},
     "CosineSimilarity": {"axis": (-1, 1)},
+    "BinaryCrossentropy": {"axis": (-1, 1)},
+    "CategoricalCrossentropy": {"axis": (-1, 1)},
+    "SparseCategoricalCrossentropy": {"axis": (-1, 1), "ignore_class": _NONE},
 }
 
 # These base classes tell a type checker about the arguments; at run time they are empty. A type checker expects that
@@ -229,6 +235,12 @@ if TYPE_CHECKING:
         ignore_class: InitVar[None] = None
 
     @dataclass(frozen=True, kw_only=True)
+    class SortedArguments(MetricArguments):
+        """Arguments of Keras's accuracy of the k largest outputs."""
+
+        from_sorted_ids: InitVar[bool] = False
+
+    @dataclass(frozen=True, kw_only=True)
     class AtThresholdArguments(MetricArguments):
         """Arguments of Keras's metrics over all thresholds."""
 
@@ -267,7 +279,7 @@ else:
     LayerArguments = DenseArguments = NormalizationArguments = InputArguments = object
     BatchNormalizationArguments = PReLUArguments = object
     LossArguments = object
-    MetricArguments = AxisArguments = LabelArguments = AtThresholdArguments = AUCArguments = object
+    MetricArguments = AxisArguments = LabelArguments = AtThresholdArguments = AUCArguments = SortedArguments = object
     ScaledArguments = OptimizerArguments = object
     ScheduleArguments = object
 

@@ -8,7 +8,8 @@ A layer that is called on a value, an :class:`Input` or what another layer made,
 :class:`fastreg.Model` makes a network; nothing is computed by the call.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from fastreg.internal.activation_names import ACTIVATIONS
 from fastreg.internal.checks import absent_names
@@ -96,11 +97,13 @@ __all__ = [
     "add",
     "average",
     "concatenate",
+    "deserialize",
     "dot",
     "get",
     "maximum",
     "minimum",
     "multiply",
+    "serialize",
     "subtract",
 ]
 
@@ -138,3 +141,33 @@ if not TYPE_CHECKING:  # otherwise a type checker would allow every name
 def get(config: object, where: str = "layers.get") -> Layer:
     """The layer of a JSON form, or a layer itself."""
     return config if isinstance(config, Layer) else _REGISTRY.from_config(where, config)
+
+
+def serialize(layer: Layer) -> dict[str, Any]:
+    """The description of a layer in Keras's form, ``{"class_name": ..., "config": {...}}``.
+
+    Example:
+        >>> from fastreg import layers
+        >>> made = layers.Dropout(0.5)
+        >>> layers.deserialize(layers.serialize(made)) == made
+        True
+    """
+    return _REGISTRY.serialize(layer)
+
+
+def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, object] | None = None) -> Layer:
+    """The layer that :func:`serialize` made a dict of.
+
+    Args:
+        config: The dict; the form in model files, ``{"type": ..., field: value}``, is taken, too.
+        custom_objects: Is accepted because Keras has it; only None or ``{}``, as there are only built-in classes.
+
+    Raises:
+        ValueError: If the dict names no layer, or a field is unknown or missing, or its value is bad.
+
+    Example:
+        >>> from fastreg import layers
+        >>> layers.deserialize({"class_name": "Dropout", "config": {"rate": 0.5}}).rate
+        0.5
+    """
+    return _REGISTRY.deserialize(config, custom_objects)

@@ -19,6 +19,9 @@ from fastreg.losses import Loss
 from fastreg.metrics.base import FunctionMetric, Metric
 
 if TYPE_CHECKING:
+    from fastreg.losses import binary_focal_crossentropy as binary_focal_crossentropy
+    from fastreg.losses import categorical_focal_crossentropy as categorical_focal_crossentropy
+    from fastreg.losses import huber as huber
     from fastreg.metrics.accuracy import Accuracy, BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy
     from fastreg.metrics.classes import (
         BalancedAccuracy,
@@ -240,6 +243,8 @@ _HOMES = _REGISTERED | {
     "Sum": "loops",
     "MeanMetricWrapper": "wrapper",
     **{name: "functions" for name in __all__ if name.islower() and name not in ("get", "names", "resolve")},
+    # Functions of losses, which Keras has here, too; there are no metrics of these names.
+    **dict.fromkeys(("binary_focal_crossentropy", "categorical_focal_crossentropy", "huber"), "functions"),
 }
 # Metrics that need an argument, by their names in small letters.
 _NOT_BY_NAME = {
@@ -263,17 +268,18 @@ if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = _load
 
 
-def get(value: object, where: str = "metrics.get") -> Metric:
+def get(identifier: object, where: str = "metrics.get") -> Metric:
     """The metric for an argument: an instance, a name, which is then its key in the history, or a function."""
-    if callable(value) and not isinstance(value, (type, Metric)):
-        made: Metric = _load("MeanMetricWrapper")(value)
+    if callable(identifier) and not isinstance(identifier, (type, Metric)):
+        made: Metric = _load("MeanMetricWrapper")(identifier)
         return made
-    if isinstance(value, FunctionMetric):
-        return value
-    if isinstance(value, str) and (cls := _NOT_BY_NAME.get(value.lower())):
-        raise ValueError(f"{where}: {cls} must be given its argument, as metrics.{cls}(...), got the name {value!r}")
-    metric = _REGISTRY.resolve(where, value)
-    return type(metric)(name=value) if isinstance(value, str) else metric  # type: ignore[call-arg]
+    if isinstance(identifier, FunctionMetric):
+        return identifier
+    if isinstance(identifier, str) and (cls := _NOT_BY_NAME.get(identifier.lower())):
+        got = f"got the name {identifier!r}"
+        raise ValueError(f"{where}: {cls} must be given its argument, as metrics.{cls}(...), {got}")
+    metric = _REGISTRY.resolve(where, identifier)
+    return type(metric)(name=identifier) if isinstance(identifier, str) else metric  # type: ignore[call-arg]
 
 
 def names() -> list[str]:

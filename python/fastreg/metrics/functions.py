@@ -13,6 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastreg import _core, metrics
 from fastreg.internal.checks import describe
+from fastreg.losses import binary_focal_crossentropy as binary_focal_crossentropy
+from fastreg.losses import categorical_focal_crossentropy as categorical_focal_crossentropy
+from fastreg.losses import huber as huber
 from fastreg.metrics.accumulation import rows_of
 from fastreg.metrics.base import Metric
 

@@ -434,12 +434,12 @@ class Model(Batches):
 
         return cast(_core.Predictor, ShapedPredictor(predictor, inputs, outputs))  # it has the same call
 
-    def save(self, path: files.StrOrBytesPath, include_optimizer: bool = True, **keras: object) -> None:
+    def save(self, filepath: files.StrOrBytesPath, include_optimizer: bool = True, **keras: object) -> None:
         """Writes the model to a file, completely or not at all. :func:`fastreg.load` reads it.
 
         Args:
-            path: The file, usually ``.safetensors``. An existing file is replaced. Names of Keras's files (``.keras``,
-                ``.h5``) are accepted with a warning, because Keras cannot read the content.
+            filepath: The file, usually ``.safetensors``. An existing file is replaced. Names of Keras's files
+                (``.keras``, ``.h5``) are accepted with a warning, because Keras cannot read the content.
             include_optimizer: Whether to save how the model was compiled and the state of the optimizer, too, so that
                 training can continue exactly.
             **keras: Keras's other arguments, accepted only at values that change nothing.
@@ -450,7 +450,7 @@ class Model(Batches):
             OSError: If the file cannot be written.
         """
         refuse_requests("save", keras)
-        files.save(self._core, path, include_optimizer)
+        files.save(self._core, filepath, include_optimizer)
 
     @property
     def optimizer(self) -> BoundOptimizer:

@@ -82,13 +82,15 @@ class Sequential(Model):
         core.append(() if layers is None else map(_described, layers))
         self._take(core)
 
-    def add(self, layer: Part | BoundLayer | Model) -> None:
-        """Appends a layer. Existing weights are kept; the optimizer is reset."""
+    def add(self, layer: Part | BoundLayer | Model, **keras: object) -> None:
+        """Appends a layer. Existing weights are kept; the optimizer is reset. Keras's ``rebuild`` changes nothing."""
+        refuse_requests("add", keras)
         self._core.require_idle("add")
         self._core.append([_described(layer)])
 
-    def pop(self) -> None:
-        """Removes the last layer. The other weights are kept; the optimizer is reset."""
+    def pop(self, **keras: object) -> None:
+        """Removes the last layer. Other weights stay; the optimizer is reset. Keras's ``rebuild`` changes nothing."""
+        refuse_requests("pop", keras)
         self._core.require_idle("pop")
         self._core.pop()
 

@@ -88,13 +88,14 @@ class Structure:
 
     variables, trainable_variables, non_trainable_variables = weights, trainable_weights, non_trainable_weights
 
-    def save_weights(self, filepath: files.StrOrBytesPath, overwrite: bool = True) -> None:
+    def save_weights(self, filepath: files.StrOrBytesPath, overwrite: bool = True, **keras: object) -> None:
         """Writes the weights alone, for :meth:`load_weights`. The file is replaced in one step or not at all.
 
         Args:
             filepath: The file, a safetensors file whatever its name; ``.weights.h5`` is accepted, since Keras's
                 programs name it so.
             overwrite: False raises FileExistsError if there is a file of this name.
+            **keras: Keras's ``max_shard_size``, only None: there is one file.
 
         Raises:
             ValueError: If the model is not built, or the name ends as files of another format do.
@@ -114,6 +115,7 @@ class Structure:
         """
         from fastreg.model import weight_files
 
+        refuse_requests("save_weights", keras)
         weight_files.save_weights(self._core, filepath, overwrite)
 
     def load_weights(self, filepath: files.StrOrBytesPath, skip_mismatch: bool = False, **keras: object) -> None:

@@ -14,7 +14,8 @@ A proximal L1 (:class:`fastreg.regularizers.L1`) leads every rule to the same we
 """
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from fastreg import schedules
 from fastreg.internal.checks import absent_names
@@ -49,8 +50,10 @@ __all__ = [
     "RMSprop",
     "Rprop",
     "ScheduleFreeAdamW",
+    "deserialize",
     "get",
     "schedules",
+    "serialize",
 ]
 
 # The module that each optimizer lives in; it is loaded when the optimizer is first used.
@@ -84,3 +87,33 @@ if not TYPE_CHECKING:  # otherwise a type checker would allow every name
 def get(identifier: object, where: str = "optimizers.get") -> Optimizer:
     """The optimizer for an argument: an instance or a name such as ``"adam"``."""
     return _REGISTRY.resolve(where, identifier)
+
+
+def serialize(optimizer: Optimizer) -> dict[str, Any]:
+    """The description of an optimizer in Keras's form, ``{"class_name": ..., "config": {...}}``.
+
+    Example:
+        >>> from fastreg import optimizers
+        >>> made = optimizers.SGD(0.5)
+        >>> optimizers.deserialize(optimizers.serialize(made)) == made
+        True
+    """
+    return _REGISTRY.serialize(optimizer)
+
+
+def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, object] | None = None) -> Optimizer:
+    """The optimizer that :func:`serialize` made a dict of.
+
+    Args:
+        config: The dict; the form in model files, ``{"type": ..., field: value}``, is taken, too.
+        custom_objects: Is accepted because Keras has it; only None or ``{}``, as there are only built-in classes.
+
+    Raises:
+        ValueError: If the dict names no optimizer, or a field is unknown or missing, or its value is bad.
+
+    Example:
+        >>> from fastreg import optimizers
+        >>> optimizers.deserialize({"class_name": "SGD", "config": {"learning_rate": 0.5}}).learning_rate
+        0.5
+    """
+    return _REGISTRY.deserialize(config, custom_objects)

@@ -9,7 +9,8 @@ Wherever a schedule takes a number of steps it also takes ``Epochs(n)`` or ``Sha
 loaded when it is first used.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from fastreg.internal.checks import absent_names
 from fastreg.internal.lazy_names import lazy_names
@@ -52,8 +53,40 @@ __all__ = [
     "SequentialLR",
     "Share",
     "StepDecay",
+    "deserialize",
     "get",
+    "serialize",
 ]
 
 if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = lazy_names(__name__, HOMES, absent_names(__name__))
+
+
+def serialize(learning_rate_schedule: LearningRateSchedule) -> dict[str, Any]:
+    """The description of a schedule in Keras's form, ``{"class_name": ..., "config": {...}}``.
+
+    Example:
+        >>> from fastreg import schedules
+        >>> made = schedules.ExponentialDecay(0.1, 10, 0.5)
+        >>> schedules.deserialize(schedules.serialize(made)) == made
+        True
+    """
+    return _REGISTRY.serialize(learning_rate_schedule)
+
+
+def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, object] | None = None) -> LearningRateSchedule:
+    """The schedule that :func:`serialize` made a dict of.
+
+    Args:
+        config: The dict; the form in model files, ``{"type": ..., field: value}``, is taken, too.
+        custom_objects: Is accepted because Keras has it; only None or ``{}``, as there are only built-in classes.
+
+    Raises:
+        ValueError: If the dict names no schedule, or a field is unknown or missing, or its value is bad.
+
+    Example:
+        >>> from fastreg import schedules
+        >>> schedules.deserialize({"class_name": "Constant", "config": {"learning_rate": 0.5}})(3)
+        0.5
+    """
+    return _REGISTRY.deserialize(config, custom_objects)

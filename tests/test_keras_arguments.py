@@ -29,8 +29,6 @@ MADE = {
         lambda **k: layers.Dense(2, **k),
         [
             *LAYER,
-            ("kernel_constraint", None, object()),
-            ("bias_constraint", None, object()),
             ("lora_rank", None, 4),
             ("lora_alpha", None, 8),
             ("quantization_config", None, {"bits": 8}),
@@ -148,8 +146,8 @@ def test_what_keras_has_not_either_stays_a_type_error():
 
 
 def test_the_message_says_what_to_use_instead():
-    with pytest.raises(ValueError, match=r"kernel_constraint is not supported and must be None.*kernel_regularizer"):
-        layers.Dense(1, kernel_constraint=object())
+    with pytest.raises(ValueError, match=r"dtype is not supported and must be None.*everything computes in float32"):
+        layers.Dense(1, dtype="float16")
 
 
 def trained(**keywords):

@@ -110,7 +110,7 @@ NO_OPTIONS |= {"target_shape", "robust"}
 OF_A_CALL = {"reduction"}
 # Values that act where those that suit the type of the field would not.
 OTHERS = {("Tweedie", "power"): 1.25, ("GaussianNLL", "epsilon"): 10.0,
-          ("SparseCategoricalCrossentropy", "ignore_class"): 1}
+          ("SparseCategoricalCrossentropy", "ignore_class"): 1, ("MinMaxNorm", "min_value"): 0.85}
 
 
 FREE = "ScheduleFreeAdamW"
@@ -230,7 +230,7 @@ def using(kind, made):
 
 
 def metric_values(made):
-    """A metric outside of a fit, on one column, on three, and on labels of eight; None where it takes no such targets."""
+    """A metric outside of a fit, on one column, three, and labels of eight; None where it takes no such targets."""
     rng = np.random.default_rng(0)
     scores = rng.random((200, 8)).astype(np.float32)
     shares = scores / scores.sum(axis=1, keepdims=True)

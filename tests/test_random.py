@@ -196,7 +196,7 @@ def test_named_initializers_are_cases_of_variance_scaling():
 @pytest.mark.parametrize("initializer", ["orthogonal", "identity"])
 def test_a_vector_is_no_matrix(initializer):
     model = fr.Sequential([layers.Dense(3, bias_initializer=initializer)])
-    with pytest.raises(ValueError, match=r"layers\[0\] \(Dense\): bias_initializer must not be .*, which is for matr"):
+    with pytest.raises(ValueError, match=r"layer \(Dense\): bias_initializer must not be .*, which is for matr"):
         model.build(4)
 
 

@@ -471,7 +471,7 @@ def test_a_default_seed_decides_the_seeds_of_its_thread():
 
 
 def test_a_default_seed_comes_before_the_global_one(monkeypatch):
-    monkeypatch.setattr(utils, "_seeds", None)
+    monkeypatch.setattr("fastreg.utils.seeds._seeds", None)
     utils.set_random_seed(1)
     expected = seeds(2)
     utils.set_random_seed(1)
@@ -486,7 +486,7 @@ def test_a_default_seed_comes_before_the_global_one(monkeypatch):
 
 
 def test_models_take_seeds_from_many_threads_at_once(monkeypatch):
-    monkeypatch.setattr(utils, "_seeds", None)
+    monkeypatch.setattr("fastreg.utils.seeds._seeds", None)
     utils.set_random_seed(3)
     expected = seeds(400)
     utils.set_random_seed(3)

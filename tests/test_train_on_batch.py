@@ -176,7 +176,7 @@ def test_any_number_of_threads_gives_the_same_bits():
     for threads in (1, 2):
         with fr.thread_limit(threads):
             net = model(["auc"])
-            net._core.trainer_for(10).parallel_threshold = 0.0
+            net._core.trainer_for((10,)).parallel_threshold = 0.0
             for batch in batches():
                 values = net.train_on_batch(X[batch], Y[batch])
             results.append((net.get_weights(), values))

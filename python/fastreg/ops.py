@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastreg import _core, losses, optimizers
-from fastreg.data.arrays import class_indices, numeric, weights_of_counted
+from fastreg.data.arrays import class_indices, numeric
+from fastreg.data.ignored_labels import weights_of_counted
 from fastreg.internal.activation_names import check_activation, core_text
 from fastreg.internal.checks import (
     CLOSED_FRACTION,

@@ -207,7 +207,7 @@ def batch_scenario() -> Scenario:
     def started() -> Any:
         model = new_model()
         model.build(6)
-        core_of(model).trainer_for(6)
+        core_of(model).trainer_for((6,))
         return model
 
     ends = [model_bits(started()), act(started())[: len(model_bits(started()))]]
@@ -420,7 +420,7 @@ def search_scenario() -> Scenario:
 
 def core_scenario() -> Scenario:
     """What the compiled module makes: a network, a trainer, a signal."""
-    text = json.dumps(core_of(built_model()).description(6))
+    text = json.dumps(core_of(built_model()).description((6,)))
     training = json.dumps(core_of(trained_model()).training_description(for_file=False))
 
     def act(_: Any) -> Bits:

@@ -333,24 +333,6 @@ def sample_weights(
     return weights
 
 
-def weights_of_counted(
-    value: object,
-    n_rows: int,
-    y: object,
-    loss: Loss,
-    rows: Rows | None = None,
-    name: str = "sample_weight",
-    absolute: bool = False,
-) -> Floats | None:
-    """As :func:`sample_weights`, where rows whose label the loss ignores weigh 0. ``y`` are the targets as given."""
-    counts = counted(y, loss)
-    weights = None if value is None else sample_weights(value, n_rows, rows, name, absolute)
-    if counts is None:
-        return weights
-    kept = counts.astype(np.float32) if weights is None else np.where(counts, weights, 0)
-    return sample_weights(kept, n_rows, rows, f"{name} of the rows that ignore_class leaves", absolute)
-
-
 def _within_float32(weights: NDArray[Any], rows: Rows | None) -> NDArray[Any]:
     """Weights >= 0. If float32 may not reach them, a power of two scales them so that the largest is in [0.5, 1).
 

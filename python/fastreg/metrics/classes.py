@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT, check_name
 from fastreg.internal.dataclasses import dataclass
-from fastreg.internal.keras_arguments import MetricArguments, takes_keras_arguments
+from fastreg.internal.keras_arguments import MetricArguments, SortedArguments, takes_keras_arguments
 from fastreg.metrics.base import Metric, Threshold
 
 __all__ = [
@@ -48,7 +48,7 @@ class TopKCategoricalAccuracy(Metric, MetricArguments):
 
 @takes_keras_arguments
 @dataclass(frozen=True)
-class SparseTopKCategoricalAccuracy(Metric, MetricArguments):
+class SparseTopKCategoricalAccuracy(Metric, SortedArguments):
     """The fraction of rows in which the output of the label is among the k largest.
 
     It is among them if fewer than k outputs are larger.

@@ -15,6 +15,7 @@ import numpy as np
 from fastreg import _core
 from fastreg.data import arrays
 from fastreg.data.frames import checked_names
+from fastreg.data.ignored_labels import weights_of_counted
 from fastreg.internal.checks import describe
 from fastreg.internal.layer_base import Shape
 from fastreg.model.core import CoreModel
@@ -180,7 +181,7 @@ def row_weights(
     """
     given = weights_of(core, value, prefix)
     return [
-        arrays.weights_of_counted(part.value, n_rows, target.value, loss, rows, part.label, absolute)
+        weights_of_counted(part.value, n_rows, target.value, loss, rows, part.label, absolute)
         for part, target, loss in zip(given, y, core.require_losses("fit"), strict=True)
     ]
 

@@ -451,19 +451,10 @@ class CoreModel(Sharing):
         config = optimizer.core_config()
         excluded = config.get("excluded_from_weight_decay")
         if excluded:
-            config["excluded_from_weight_decay"] = [name for text in excluded for name in self._core_names(text)]
+            config["excluded_from_weight_decay"] = [
+                name for text in excluded for name in graphs.core_names(self.layers, self.owner, text)
+            ]
         return config
-
-    def _core_names(self, text: str) -> list[str]:
-        """What a text such as ``"dense/kernel"`` is in the core; a text without ``/`` is that text."""
-        if "/" not in text:
-            return [text]
-        layer, weight = text.split("/")[-2:]
-        names = layer_names(self.layers, self.owner)
-        if layer not in names:
-            known = ", ".join(names)
-            raise ValueError(f"exclude_from_weight_decay: there is no layer {layer!r}; the layers are {known}")
-        return [f"layers.{i}.{weight}" for i in range(*graphs.flat_range(self.layers, names.index(layer)))]
 
     def __getstate__(self) -> dict[str, Any]:
         """Descriptions and numbers, without the objects of the core and the locks.
@@ -477,17 +468,17 @@ class CoreModel(Sharing):
         if self.network is not None:
             state["network"] = self.network.get_weights()
         if self.trainer is not None:
-            trainer = self.trainer
-            state["trainer"] = (trainer.step, trainer.epoch, trainer.get_moments(), trainer.averages_shown)
+            made = self.trainer
+            state["trainer"] = (made.step, made.epoch, made.get_moments(), made.averages_shown)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         weights, training = state["network"], state["trainer"]
         features = state.pop("n_features", None)  # a pickle of an older version has it instead of the shape
         state.setdefault("input_shape", None if features is None else (features,))
-        # Pickles of earlier versions have no such members.
-        state = {"weighted_metrics": (), "run_length": None, "version": 0, "seen": {}} | state
-        self.__dict__.update(state, network=None, trainer=None, last_epoch=None)
+        # Some pickles are older than these.
+        newer: dict[str, Any] = {"weighted_metrics": (), "run_length": None, "version": 0, "seen": {}}
+        self.__dict__.update(newer | state, network=None, trainer=None, last_epoch=None)
         self.index_limits = index_limits(self.layers, self.graph)
         self._make_locks()
         if weights is not None:

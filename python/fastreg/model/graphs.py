@@ -108,6 +108,18 @@ def shape_after(layer: Layer, shape: Shape | None) -> Shape | None:
     return None if units is None else (units,)
 
 
+def core_names(layers: Sequence[Layer], owner: str, text: str) -> list[str]:
+    """What a text such as ``"dense/kernel"`` is in C++, where layers have numbers; one without ``/`` is as it is."""
+    if "/" not in text:
+        return [text]
+    layer, weight = text.split("/")[-2:]
+    names = layer_names(layers, owner)
+    if layer not in names:
+        known = ", ".join(names)
+        raise ValueError(f"exclude_from_weight_decay: there is no layer {layer!r}; the layers are {known}")
+    return [f"layers.{i}.{weight}" for i in range(*flat_range(layers, names.index(layer)))]
+
+
 class Flat(NamedTuple):
     """The layers of a network as C++ has them.
 

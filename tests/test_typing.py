@@ -204,7 +204,7 @@ NAMED = "from fastreg.initializers import GlorotUniform, Zeros\nfrom fastreg.lay
 PROGRAMS["Keras's arguments"] = NAMED + "".join(with_every_idle_argument())
 
 MISTAKES = {
-    "layers.Dense(3, kernel_constraint='max_norm')": "arg-type",
+    "layers.Dense(3, kernel_constraint=3)": "arg-type",
     "layers.Dense(3, kernel_constrain=None)": "call-arg",
     "layers.Dense(3).trained": "attr-defined",
     "layers.Conv2D(3)": "attr-defined",

@@ -234,7 +234,9 @@ def test_an_epoch_of_clipped_gradient_descent_agrees(name, way, limit):
             found[library, bool(clip)] = model.get_weights()
         for a, b in zip(found["fastreg", bool(clip)], found["keras", bool(clip)], strict=True):
             np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)
-    assert all((a != b).any() for a, b in zip(found["keras", False], found["keras", True], strict=True))
+    # The network of all activations is so deep that hardly a gradient reaches its first layers.
+    changed = [(a != b).any() for a, b in zip(found["keras", False], found["keras", True], strict=True)]
+    assert any(changed) if name == "every activation" else all(changed)
 
 
 # The optimizers that both have.

@@ -108,6 +108,8 @@ def test_extras_are_what_is_promised():
         "dask": {"distributed"},
         "ray": {"ray"},
         "plots": {"matplotlib"},
+        "tensorboard": {"tensorboardX"},
+        "tqdm": {"tqdm"},
         "tune": tune,
         "all": demo | bayesian | tune,
         "test": {"pytest", "hypothesis", "safetensors", "mypy", "pandas", "polars", "pyarrow"} | demo | bayesian,

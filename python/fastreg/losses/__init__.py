@@ -151,10 +151,11 @@ _HOMES = {
     **dict.fromkeys(_USUAL, "usual"),
     **dict.fromkeys(_OF_NUMBERS, "regression"),
     **dict.fromkeys(_OF_CLASSES, "classes"),
-    "Custom": "custom",
 }
 _FUNCTIONS = frozenset(name for name in __all__ if name.islower() and name != "get")
-_load = lazy_names(__name__, _HOMES | dict.fromkeys(_FUNCTIONS, "functions"), absent_names(__name__))
+_load = lazy_names(
+    __name__, _HOMES | {"Custom": "custom"} | dict.fromkeys(_FUNCTIONS, "functions"), absent_names(__name__)
+)
 _REGISTRY: Registry[Loss] = Registry(
     "loss", Loss, {name: cls for cls, names in _CLASSES.items() for name in names.split()}, later=_HOMES, load=_load
 )
@@ -171,6 +172,8 @@ def get(identifier: object, where: str = "losses.get") -> Loss:
         >>> losses.get(losses.huber)
         Huber(delta=1.0)
     """
+    if isinstance(identifier, Loss) and not identifier.in_files:  # a function of Python, which has no name
+        return identifier
     if getattr(identifier, "__module__", "") == f"{__name__}.functions":
         identifier = getattr(identifier, "__name__", identifier)
     elif callable(identifier) and not isinstance(identifier, (Loss, type)):

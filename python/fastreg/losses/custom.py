@@ -66,9 +66,9 @@ class Custom(Loss):
         ...     factor = np.where(error < 0, 4.0, 1.0)
         ...     return (factor * error**2).mean(axis=1), 2 * factor * error / error.shape[1]
         >>> model = fr.Sequential([fr.layers.Dense(1)], seed=0)
-        >>> model.compile(fr.optimizers.Adam(0.1), loss=asymmetric)
+        >>> model.compile(fr.optimizers.Adam(0.05), loss=asymmetric)
         >>> y = np.tile([0.0, 1.0], 50)
-        >>> history = model.fit(np.ones((100, 1)), y, epochs=200, verbose=0)
+        >>> history = model.fit(np.ones((100, 1)), y, epochs=400, batch_size=None, verbose=0)
         >>> bool(abs(model.predict([[1.0]])[0, 0] - 0.8) < 0.01)
         True
     """

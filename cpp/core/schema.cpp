@@ -72,7 +72,10 @@ Described described(const Initializer& value) {
   put(object, "type", text(std::visit([](const auto& any) { return any.kName; }, value)));
   std::visit(
       [&](const auto& any) {
-        any.kFields.visit([&](const auto& field) { put(object, field.name, described(any.*field.member).value); });
+        any.kFields.visit([&](const auto& field) {
+          Json value = described(any.*field.member).value;
+          if (!value.is_null()) put(object, field.name, std::move(value));
+        });
       },
       value);
   return {"initializer", std::move(object)};

@@ -73,8 +73,8 @@ Described described(const Initializer& value) {
   std::visit(
       [&](const auto& any) {
         any.kFields.visit([&](const auto& field) {
-          Json value = described(any.*field.member).value;
-          if (!value.is_null()) put(object, field.name, std::move(value));
+          Json of_field = described(any.*field.member).value;
+          if (!of_field.is_null()) put(object, field.name, std::move(of_field));
         });
       },
       value);

@@ -118,7 +118,8 @@ class _Random(Initializer):
     seed: Annotated[int, NON_NEGATIVE, SEED_LIMIT] | None = None
 
     def __repr__(self) -> str:
-        shown = [field.name for field in fields(cast(Any, self)) if field.name != "seed" or self.seed is not None]
+        shown = [field.name for field in fields(cast(Any, self)) if field.name != "seed"]
+        shown += [] if self.seed is None else ["seed"]
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
     def to_config(self) -> dict[str, Any]:

@@ -183,8 +183,6 @@ class PReLU(Layer, PReLUArguments):
         Zeros()
     """
 
-    _later: ClassVar[frozenset[str]] = frozenset({"alpha_constraint"})
-
     alpha_initializer: Initializer | str = "zeros"
     alpha_regularizer: Regularizer | str | None = None
     alpha_constraint: Constraint | str | None = None

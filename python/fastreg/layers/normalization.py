@@ -57,7 +57,7 @@ class BatchNormalization(Layer, BatchNormalizationArguments):
     _later: ClassVar[frozenset[str]] = frozenset(
         (
             *("beta_initializer", "gamma_initializer", "moving_mean_initializer", "moving_variance_initializer"),
-            *("beta_regularizer", "gamma_regularizer", "beta_constraint", "gamma_constraint"),
+            *("beta_regularizer", "gamma_regularizer"),
         )
     )
 
@@ -111,7 +111,6 @@ class LayerNormalization(Layer, LayerArguments):
     """
 
     _transient: ClassVar[frozenset[str]] = Layer._transient | {"axis"}
-    _later: ClassVar[frozenset[str]] = frozenset({"beta_constraint", "gamma_constraint"})
 
     axis: Annotated[int, FEATURE_AXIS] = field(default=-1, compare=False)
     epsilon: Annotated[float, NORMAL] = 1e-3
@@ -196,8 +195,6 @@ class Scale(Layer, LayerArguments):
         >>> layers.Scale(scale_regularizer="l1").scale_initializer
         Ones()
     """
-
-    _later: ClassVar[frozenset[str]] = frozenset({"scale_constraint"})
 
     scale_initializer: Initializer | str = "ones"
     scale_regularizer: Regularizer | str | None = None

@@ -70,7 +70,8 @@ OTHERS = [
 def test_a_weight_of_another_layer_after_one_update(kind, given, weight, name, rng):
     """Only that weight is brought under its constraint."""
     case = CONSTRAINT_CASES[name]
-    model = fr.Sequential([fr.Input((6,)), kind(**given, **{f"{weight}_constraint": case.made}), layers.Flatten()], seed=0)
+    layer = kind(**given, **{f"{weight}_constraint": case.made})
+    model = fr.Sequential([fr.Input((6,)), layer, layers.Flatten()], seed=0)
     model.compile(optimizers.SGD(1e-30), "mse")
     before = {w.name: (0.1 + rng.normal(size=w.shape) ** 2).astype(np.float32) for w in model.weights}
     before[weight] -= 1.0

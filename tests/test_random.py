@@ -313,9 +313,9 @@ def test_one_seed_is_one_result_and_another_is_another(seed, rng):
     assert all((w != v).any() for w, v in zip(first, other, strict=True))
 
 
-SEEDED = [initializers.RandomNormal, initializers.TruncatedNormal, initializers.RandomUniform, initializers.GlorotUniform,
-          initializers.GlorotNormal, initializers.HeUniform, initializers.HeNormal, initializers.LecunUniform,
-          initializers.LecunNormal, initializers.VarianceScaling, initializers.Orthogonal]
+SEEDED = [initializers.RandomNormal, initializers.TruncatedNormal, initializers.RandomUniform,
+          initializers.GlorotUniform, initializers.GlorotNormal, initializers.HeUniform, initializers.HeNormal,
+          initializers.LecunUniform, initializers.LecunNormal, initializers.VarianceScaling, initializers.Orthogonal]
 
 
 @pytest.mark.parametrize("kind", SEEDED)

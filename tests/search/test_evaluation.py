@@ -8,6 +8,7 @@ import fastreg as fr
 import numpy as np
 import pytest
 from fastreg import callbacks, layers
+from fastreg.search.folds.deadline import Deadline
 from fastreg.search.folds.dry_run import make_context
 from fastreg.search.folds.evaluation import Task, evaluate, fold_seed, refit
 from fastreg.search.folds.preprocessing import Standard
@@ -303,7 +304,7 @@ def test_a_signal_that_is_set_starts_nothing():
     stop, made = callbacks.StopSignal(), Built()
     c = endless(made)
     made.models.clear()
-    assert evaluate(c, Task(0, 0, PARAMS, deadline=time.time() - 1)).state == "stopped"
+    assert evaluate(c, Task(0, 0, PARAMS, deadline=Deadline(-1.0))).state == "stopped"
     stop.set()
     assert evaluate(c, Task(0, 0, PARAMS), stop).state == "stopped"
     assert not made.models
@@ -333,16 +334,16 @@ def test_a_signal_ends_a_fit_that_runs():
 
 def test_a_deadline_ends_a_fit_that_runs():
     for work, fold in ((evaluate, 0), (refit, -1)):
-        deadline = time.time() + 0.2
+        deadline = Deadline(0.2)
         result = work(endless(), Task(0, fold, PARAMS, deadline=deadline))
-        assert time.time() >= deadline, "not before it"
+        assert deadline.is_over, "not before it"
         assert result.state == "stopped"
         assert result.epochs < ENDLESS
 
 
 def test_a_limit_of_the_users_own_is_no_end_of_the_search():
     c = endless(callbacks=[callbacks.TimeLimit(0.1)])
-    result = ok(evaluate(c, Task(0, 0, PARAMS, deadline=time.time() + 600, keep_model=True)))
+    result = ok(evaluate(c, Task(0, 0, PARAMS, deadline=Deadline(600.0), keep_model=True)))
     assert result.epochs < ENDLESS
     assert result.model.history.stopped_by == "time_limit"
     scored = c.folds[0][1]
@@ -588,3 +589,18 @@ def test_a_context_and_a_result_can_be_sent():
     assert sent.scores == expected.scores
     back = pickle.loads(pickle.dumps(sent))
     assert same(back.model.get_weights(), expected.model.get_weights())
+
+
+def test_a_deadline_does_not_follow_a_clock_that_people_set(monkeypatch):
+    end = Deadline(600.0)
+    monkeypatch.setattr(time, "time", lambda: 1e10)
+    assert not end.is_over
+    assert evaluate(context(), Task(0, 0, PARAMS, deadline=end)).state == "ok"
+
+
+def test_a_copy_of_a_deadline_has_the_seconds_that_were_left(monkeypatch):
+    sent = pickle.dumps(Deadline(100.0))
+    here = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: here - 1e6)  # another machine, whose clock began later
+    assert pickle.loads(sent).left == pytest.approx(100.0, abs=5.0)
+    assert pickle.loads(pickle.dumps(Deadline(-1.0))).is_over

@@ -182,11 +182,12 @@ def _tune(arguments: argparse.Namespace) -> int:
 
 
 def _predict(arguments: argparse.Namespace) -> int:
-    from fastreg.table import tune
+    from fastreg.table.errors import TuneError
+    from fastreg.table.predicting import predict
 
     try:
-        tune.predict(arguments.model, arguments.data)
-    except (tune.TuneError, OSError) as error:
+        predict(arguments.model, arguments.data)
+    except (TuneError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             raise
         print(f"fastreg predict: {error}", file=sys.stderr)

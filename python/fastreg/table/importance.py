@@ -32,7 +32,7 @@ class _OfColumns:
         self._in_order = np.arange(len(features))
 
     def outputs(self, sources: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Outputs of rows whose cells are those of other rows: ``sources`` has the row of each cell, (rows, columns)."""
+        """Outputs of rows whose cells come from other rows: ``sources`` has the row of each cell, (rows, columns)."""
         mixed = self._features.copy()
         for j, (begin, end) in enumerate(self._spans):
             if not np.array_equal(sources[:, j], self._in_order):

@@ -48,8 +48,8 @@ class TuneResult:
         model: The best model.
         contenders: That model, then those it is compared with, scored on the same rows.
         train_scores: The model's scores on rows that it learned from.
-        outputs: For classes the model's probabilities of the scored rows, (rows, classes); else its predictions, (rows,).
-        truth: For classes the index of each scored row's class, -1 for one that the training rows lack; else the target.
+        outputs: Of the scored rows, for classes the probabilities, (rows, classes); else the predictions, (rows,).
+        truth: Of the scored rows, for classes the index, -1 for one that the training rows lack; else the target.
         rows: How rows were used.
         search: The search; None if it ended before its first trial, so that the model is the linear one.
         stopped_by: What ended the search.

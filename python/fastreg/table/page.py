@@ -23,6 +23,8 @@ __all__ = ["write"]
 
 _MOST_CLASSES, _MOST_MISTAKES, _MOST_OF_CONFUSION = 30, 20, 12
 _MOST_COLUMNS, _MOST_TRIALS, _MOST_BARS = 500, 100, 20
+# Pictures of fewer trials show nothing that the table does not.
+_LEAST_TRIALS = 3
 
 
 def write(result: TuneResult, path: Path, title: str, lead: str, seed: int) -> None:
@@ -57,7 +59,8 @@ def _parts(result: TuneResult, lead: str, seed: int) -> Iterator[str]:
         yield "<h2>The search</h2>"
         yield parts.facts(parts.summary(result.search))
         yield from parts.trials(result.search, most=_MOST_TRIALS, level=3)
-        yield from parts.pictures(result.search, level=3)
+        if result.search.n_trials_ >= _LEAST_TRIALS:
+            yield from parts.pictures(result.search, level=3)
 
 
 def _comparison(result: TuneResult) -> str:
@@ -78,9 +81,10 @@ def _classes(result: TuneResult) -> Iterator[str]:
         (entry.label, entry.rows, f"{entry.precision:.3f}", f"{entry.recall:.3f}", f"{entry.f1:.3f}")
         for entry in ordered[:_MOST_CLASSES]
     ]
+    yield '<div class="pair"><div>'
     yield parts.table(head, rows, texts={0})
-    yield '<div class="pair">'
     yield from _confusion(result)
+    yield "</div>"
     seen = result.truth >= 0
     labels = [entry.label for entry in scores.classes]
     if seen.any() and math.isfinite(scores.values["ROC-AUC"]) and len(labels) <= len(pictures.COLOURS):
@@ -98,23 +102,25 @@ def _confusion(result: TuneResult) -> Iterator[str]:
     labels = [entry.label for entry in result.scores.classes]
     named = [*labels, "(class not seen in training)"][: len(confusion)]
     if len(labels) <= _MOST_OF_CONFUSION:
-        yield "<div><h3>Confusion matrix</h3><p>Rows: actual class; columns: predicted class.</p>"
+        yield "<h3>Confusion matrix</h3><p>Rows: actual class; columns: predicted class.</p>"
         rows = [(name, *counts) for name, counts in zip(named, confusion.tolist(), strict=True)]
-        yield parts.table(("", *labels), rows, texts={0}) + "</div>"
+        yield parts.table(("", *labels), rows, texts={0})
         return
     mistakes = confusion.copy()
     np.fill_diagonal(mistakes, 0)
     order = np.argsort(-mistakes, axis=None, kind="stable")[:_MOST_MISTAKES]
     pairs = [(int(i), int(j)) for i, j in zip(*np.unravel_index(order, mistakes.shape), strict=True)]
-    yield "<div><h3>Most frequent mistakes</h3>"
+    yield "<h3>Most frequent mistakes</h3>"
     rows = [(named[i], labels[j], int(mistakes[i, j])) for i, j in pairs if mistakes[i, j]]
-    yield parts.table(("actual", "predicted", "rows"), rows, texts={0, 1}) + "</div>"
+    yield parts.table(("actual", "predicted", "rows"), rows, texts={0, 1})
 
 
 def _numbers(result: TuneResult, seed: int) -> Iterator[str]:
     target = result.model.target
-    scaled = (values.astype(np.float64) * target.scale + target.mean for values in (result.outputs, result.truth))
-    drawn, shown = pictures.predicted_against_actual(target.name, *scaled, seed)
+    predicted, actual = (
+        values.astype(np.float64) * target.scale + target.mean for values in (result.outputs, result.truth)
+    )
+    drawn, shown = pictures.predicted_against_actual(target.name, predicted, actual, seed)
     total = len(result.truth)
     which = "Each point is a row" if shown == total else f"{shown:,} of the {total:,} rows, drawn by chance"
     yield parts.figure(drawn, "predicted against actual", f"{which}; on the dashed line predictions are right.")

@@ -43,7 +43,7 @@ def roc(labels: Sequence[str], shares: NDArray[np.float32], truth: NDArray[Any])
 
 
 def curves(share: NDArray[np.float32], wanted: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The false and the true positive rate at each threshold from above the largest share down; thinned if there are many."""
+    """The false and the true positive rates at all thresholds, the largest first; thinned if there are many."""
     order = np.argsort(-share, kind="stable")
     true, false = np.cumsum(wanted[order]), np.cumsum(~wanted[order])
     ends = np.flatnonzero(np.append(np.diff(share[order]) != 0, True))  # equal shares pass a threshold together

@@ -1,4 +1,4 @@
-"""From files to rows to learn from and rows that are held back: everything that can be wrong with a table is said here."""
+"""From files to rows to learn from and rows that are held back. What can be wrong with a table is said here."""
 
 from __future__ import annotations
 

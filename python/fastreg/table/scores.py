@@ -125,7 +125,7 @@ def score_numbers(
 
 
 def _of_probabilities(shares: NDArray[np.float32], truth: NDArray[Any], weights: NDArray[Any] | None) -> dict[str, Any]:
-    """The area under the ROC, for several classes the mean over those with rows, each against the rest; the log-loss."""
+    """The area under the ROC, for several classes the mean over those with rows against the rest, and the log-loss."""
     if len(truth) == 0:
         return {"ROC-AUC": math.nan, "log-loss": math.nan}
     k = shares.shape[1]

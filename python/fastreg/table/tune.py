@@ -218,7 +218,7 @@ def _importance(data: Prepared, model: TableModel, features: NDArray[np.float32]
 
 
 def _print(text: str, out: TextIO | None) -> None:
-    """Prints text, in whatever encoding the stream has. A reader who has gone away does not keep files from being written."""
+    """Prints text in the encoding of the stream. A reader who has gone away does not keep files from being written."""
     stream = sys.stdout if out is None else out
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:

@@ -34,7 +34,7 @@ _CAPTIONS = {
 # Tracebacks to show at most; the table of trials has the state of all.
 _MOST_FAILURES = 20
 # A picture of up to this width is readable on the screen of a phone.
-_NARROW_INCHES = 5.0
+_NARROW_INCHES = 5.5
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;color:#222;max-width:70rem;margin:2rem auto;padding:0 1rem}
@@ -53,7 +53,7 @@ figcaption{color:#666;font-size:.85rem} pre{background:#f7f7f7;padding:.6rem;ove
 @media(max-width:40rem){body{margin:1rem auto} dl{grid-template-columns:1fr;gap:0} dt{margin-top:.4rem}
  img.wide{max-width:none;width:40rem} td.text{min-width:8rem}}
 @media print{body{margin:0;max-width:none;font-size:10pt} .scroll{max-height:none;overflow:visible;border:0;width:auto}
- th{position:static} tr,figure,li{break-inside:avoid} h2,h3{break-after:avoid} img{max-height:20cm}
+ th{position:static} tr,figure,li{break-inside:avoid} h2,h3{break-after:avoid} img{max-height:10cm}
  pre{white-space:pre-wrap}}
 """
 

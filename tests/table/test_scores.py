@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 
-sklearn_metrics = pytest.importorskip("sklearn.metrics")
+pytest.importorskip("sklearn")
 
 from fastreg.table.scores import probabilities, score_classes, score_numbers
+from sklearn import metrics as sklearn_metrics
 
 N = 200
 

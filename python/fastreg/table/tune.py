@@ -28,12 +28,13 @@ from fastreg.table.importance import column_importance
 from fastreg.table.model import TableModel
 from fastreg.table.networks import builder, fit_arguments, scoring, space
 from fastreg.table.outcome import Contender, TuneResult
+from fastreg.table.predicting import predict
 from fastreg.table.preparation import Prepared, prepare
 from fastreg.table.printing import describe
 from fastreg.table.schema import Target
 from fastreg.table.scores import Scores, probabilities, score_classes, score_numbers
 
-__all__ = ["TuneError", "TuneOptions", "TuneResult", "tune"]
+__all__ = ["TuneError", "TuneOptions", "TuneResult", "predict", "tune"]
 
 # The share of the time that is reserved for the last fit and the report, and that of the linear model.
 RESERVE, LINEAR_SHARE = 0.2, 0.1

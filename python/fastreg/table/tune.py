@@ -17,7 +17,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg import search
+from fastreg import metrics, search
 from fastreg.internal.extras import needs
 from fastreg.internal.progress import format_time, printable, say
 from fastreg.table import destinations
@@ -208,11 +208,14 @@ def _scores(target: Target, outputs: NDArray[np.float32], truth: NDArray[Any]) -
 def _importance(data: Prepared, model: TableModel, features: NDArray[np.float32], seed: int) -> Any:
     names = [column.name for column in data.schema.columns]
     widths = model.encoder.widths
-    metric = "R²" if data.target.labels is None else "accuracy"
-    seen = data.truth >= 0 if data.target.labels is not None else np.ones(len(data.truth), np.bool_)
+    numbers = data.target.labels is None
+    metric = "R²" if numbers else "accuracy"
+    seen = np.ones(len(data.truth), np.bool_) if numbers else data.truth >= 0
 
     def score(outputs: NDArray[np.float32], truth: NDArray[Any]) -> float:
-        return _scores(data.target, outputs, truth).values[metric]
+        if numbers:
+            return float(metrics.R2Score()(truth, outputs[:, 0]))
+        return float(metrics.SparseCategoricalAccuracy()(truth, probabilities(outputs)))
 
     columns = list(zip(names, widths, strict=True))
     return column_importance(model.model, features[seen], columns, data.truth[seen], score, metric, seed)

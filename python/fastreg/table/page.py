@@ -142,7 +142,8 @@ def _importance(result: TuneResult) -> Iterator[str]:
 
 def _columns(result: TuneResult) -> Iterator[str]:
     yield "<h2>Columns</h2>"
-    head, *rows = result.dictionary
+    told = result.dictionary.to_rows()
+    head, rows = list(told[0]), [list(row.values()) for row in told]
     if len(rows) > _MOST_COLUMNS:
         yield f"<p>The first {_MOST_COLUMNS} of {len(rows)} columns; {len(rows) - _MOST_COLUMNS} are left out here.</p>"
     yield parts.table(head, rows[:_MOST_COLUMNS], texts=set(range(len(head))))

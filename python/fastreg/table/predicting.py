@@ -6,9 +6,11 @@ import csv
 import sys
 from typing import TextIO
 
+from fastreg.internal.progress import say
 from fastreg.table.errors import as_tune_errors
 from fastreg.table.model import TableModel
-from fastreg.table.reading import read_table
+from fastreg.table.notices import Notices
+from fastreg.table.reading import read_blocks
 
 __all__ = ["predict"]
 
@@ -27,10 +29,12 @@ def predict(model_path: str, data_path: str, out: TextIO | None = None) -> None:
     """
     with as_tune_errors():
         model = TableModel.load(model_path)
-        table = read_table(data_path)
+        notices = Notices()
         writer = csv.writer(sys.stdout if out is None else out, lineterminator="\n")
-        for begin in range(0, len(table), BLOCK):
-            columns = model.predict(table.iloc[begin : begin + BLOCK])
-            if begin == 0:
+        for number, block in enumerate(read_blocks(data_path, rows=BLOCK, like=model.schema.dialect)):
+            columns = model.predict(block, notices)
+            if number == 0:
                 writer.writerow(columns)
             writer.writerows(zip(*columns.values(), strict=True))
+    for line in notices.lines():
+        say(line)

@@ -88,7 +88,7 @@ def tune(options: TuneOptions, out: TextIO | None = None) -> TuneResult:
     with as_tune_errors():
         _check(options)
         data = prepare(options.data, options.target, options.test, options.task, options.seed)
-        _tell(data)
+        _tell(data, options)
         linear = _linear(data, options)
         left = options.time - (time.monotonic() - started)
         found, stopped_by = _searched(options, data, left * (1.0 - RESERVE))
@@ -112,9 +112,10 @@ def _check(options: TuneOptions) -> None:
         raise ImportError(needs("fastreg tune", "tune", *missing))
 
 
-def _tell(data: Prepared) -> None:
-    for name, reason in data.schema.left_out.items():
-        say(f"column {printable(name)!r} is left out: {reason}")
+def _tell(data: Prepared, options: TuneOptions) -> None:
+    for note in data.notes:
+        say(f"{printable(Path(options.data).name)}: {note}")
+    say(data.dictionary.to_text())
     if data.rows.left_out:
         say(f"{data.rows.left_out} rows without a value of {data.target.name!r} are left out")
 
@@ -162,7 +163,7 @@ def _searched(options: TuneOptions, data: Prepared, seconds: float) -> tuple[Any
 
 def _encoder_of(found: Any) -> Any:
     (encoder,) = found.best_preprocess_.steps
-    return encoder
+    return encoder.without_documents()
 
 
 # After the search.
@@ -173,15 +174,16 @@ def _judged(
 ) -> TuneResult:
     """The model beside simpler ones, on the rows that were held back."""
     target = data.target
-    features = model.encoder.transform(data.test_codes)
+    features = model.encoder.transform(data.test_codes, data.test_documents)
     outputs = model.model.predict(features, verbose=0)
     named = [("network" if found is not None else "linear model", outputs)]
     if found is not None:
-        named.append(("linear model", linear.model.predict(linear.encoder.transform(data.test_codes), verbose=0)))
+        plain = linear.encoder.transform(data.test_codes, data.test_documents)
+        named.append(("linear model", linear.model.predict(plain, verbose=0)))
     named.append(constant_outputs(target, data.y, len(data.truth)))
     contenders = tuple(Contender(name, _scores(target, values, data.truth)) for name, values in named)
     some = np.random.default_rng(options.seed).permutation(len(data.y))[:_MOST_TRAINING]
-    learned = model.model.predict(model.encoder.transform(data.codes[some]), verbose=0)
+    learned = model.model.predict(model.encoder.transform(data.codes[some], data.documents), verbose=0)
     result = TuneResult(
         model=model,
         contenders=contenders,

@@ -16,8 +16,9 @@ import pytest
 
 pytest.importorskip("narwhals")
 pytest.importorskip("optuna")
-pyarrow = pytest.importorskip("pyarrow")
+pytest.importorskip("pyarrow")
 
+import pyarrow
 from fastreg import cli
 from fastreg.table.model import TableModel
 
@@ -98,10 +99,10 @@ TABLES = {
     "a byte order mark": ("d.csv", b"\xef\xbb\xbf" + table(header="y,b,a").encode(), [], "either", ""),
     "UTF-16": ("d.csv", table().encode("utf-16"), [], "right", "accuracy"),
     "lines of old Macs": ("d.csv", table().replace("\n", "\r"), [], "either", ""),
-    "one row of a class": ("d.csv", spoil(table(), 5, "1,u,perhaps"), [], "right", "perhaps"),
+    "one row of a class": ("d.csv", spoil(table(), 5, "1,u,perhaps"), [], "right", "'perhaps' (1)"),
     "every row its own class": ("d.csv", table(line=lambda i, v: f"{v:.3f},u,class {i}"), [], "either", ""),
-    "a cell of a megabyte": ("d.csv", spoil(table(), 5, f"1,{'u' * 10**6},yes"), [], "right", "accuracy"),
-    "a name of a megabyte": ("d.csv", table(header=f"{'a' * 10**6},b,y"), [], "right", "accuracy"),
+    "a cell of a megabyte": ("d.csv", spoil(table(), 5, f"1,{'u' * 10**6},yes"), [], "either", ""),
+    "a name of a megabyte": ("d.csv", table(header=f"{'a' * 10**6},b,y"), [], "either", ""),
     "a name with a line break": ("d.csv", table(header='"a\nb",b,y'), [], "right", "accuracy"),
     "control characters": ("d.csv", table(header="\x1b[31ma,b,y"), [], "right", "accuracy"),
     "damaged gzip": ("d.csv.gz", gzip.compress(table().encode())[:-20], [], "error", ""),
@@ -251,7 +252,10 @@ DAMAGES = {
     "too many labels": replaced("table", "target", "labels", by=["a", "b", "c"]),
 }
 # Changes that leave a right file: a number without labels; whole numbers as text are text.
-HARMLESS = ("target.labels is 'None'", "target.name is 'text'", "encoder.parts.0.centre is '0.5'")
+HARMLESS = (
+    *("target.scale is '0.5'", "target.labels is 'None'", "target.name is 'text'"),
+    "encoder.parts.0.centre is '0.5'",
+)
 
 
 @pytest.mark.parametrize("name", DAMAGES)
@@ -262,7 +266,7 @@ def test_model_files(trained, tmp_path, capsys, name):
     status, out, err = run("predict", path, trained / "d.csv", capsys=capsys)
     check(status, out, err, expected, "" if expected == "either" else str(path))
     if expected == "error":
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"\w"):
             TableModel.load(path)
 
 

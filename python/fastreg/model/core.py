@@ -185,9 +185,13 @@ class CoreModel(Sharing):
             layers[index] = layers[index].with_trainable(trainable)
         if tuple(layers) == self.layers:
             return
-        self._rebuild(tuple(layers))
+        self.rebuild(tuple(layers))
 
-    def _rebuild(self, layers: tuple[Layer, ...]) -> None:
+    def rebuild(self, layers: tuple[Layer, ...]) -> None:
+        """Puts other descriptions in the place of the layers, whose weights have the same shapes and keep their values.
+
+        Moments, step and epoch are kept, too. If the shapes differ, it raises ValueError and changes nothing.
+        """
         before, network, trainer = self.layers, self.network, self.trainer
         self.layers, self.network, self.trainer = layers, None, None
         try:

@@ -74,8 +74,14 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
 
     # What derived classes define.
 
-    def _targets(self, y: Any, first: bool) -> tuple[NDArray[Any], Output]:
-        """Targets as the loss takes them, and the output layer; checks classes."""
+    def _targets(self, y: Any, units: int | None, complete: bool = False) -> tuple[NDArray[Any], Output]:
+        """Targets as the loss takes them, and the output layer.
+
+        Args:
+            y: Targets as they were given.
+            units: The number of outputs; None if y decides it, and which classes there are.
+            complete: Whether y must have every class.
+        """
         raise NotImplementedError
 
     def _score_of(self, targets: NDArray[Any], weights: NDArray[Any] | None) -> Callable[[NDArray[Any]], float]:
@@ -105,7 +111,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         weights = None
         if sample_weight is not None:
             weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        targets, output = self._targets(y, first)
+        complete = not first and self.warm_start and not incremental
+        targets, output = self._targets(y, None if first else self.n_outputs_, complete)
         random = check_random_state(self.random_state)
         drawn = initial_weights(settings, X.shape[1], output.units, random) if first else None
         rows, validation = self._validation(settings, X, targets, output, weights, given_validation, random)
@@ -145,7 +152,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         if X_val is not None:
             X_val = validate_data(self, X_val, accept_sparse="csr", dtype="numeric", reset=False)
             check_consistent_length(X_val, y_val)
-            found, _ = self._targets(y_val, False)
+            found, _ = self._targets(y_val, output.units)
             if weights_val is not None:
                 weights_val = _check_sample_weight(weights_val, X_val, dtype=np.float64, ensure_non_negative=True)
             return None, self._judge(settings, X_val, found, output, weights_val)
@@ -191,6 +198,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         wanted = np.eye(output.units, dtype=np.float32)[targets] if of_matrix else targets
 
         def value(outputs: NDArray[Any]) -> float:
+            metric.reset_state()
             return float(metric(wanted, outputs, weights))
 
         return Validation(X, value, loss, 1.0 if metric.direction == "max" else -1.0)

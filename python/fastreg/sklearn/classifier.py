@@ -233,21 +233,21 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         positive = (outputs[:, 0] > 0.5).astype(np.int64)
         return self.classes_[positive if len(self.classes_) > 1 else 0 * positive]
 
-    def _targets(self, y: Any, first: bool) -> tuple[NDArray[Any], Output]:
+    def _targets(self, y: Any, units: int | None, complete: bool = False) -> tuple[NDArray[Any], Output]:
         kind = type_of_target(y, input_name="y")
         if kind.startswith("multilabel"):
             matrix = np.asarray(y.toarray() if hasattr(y, "toarray") else y).astype(np.float32)
-            if first:
+            if units is None:
                 self.classes_ = np.arange(matrix.shape[1])
-            elif matrix.shape[1] != len(self.classes_):
-                raise ValueError(f"y: must have {len(self.classes_)} columns, got {matrix.shape[1]}")
+            elif matrix.shape[1] != units:
+                raise ValueError(f"y: must have {units} columns, got {matrix.shape[1]}")
             return matrix, self._output("logistic", matrix.shape[1])
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
         found = np.unique(y)
-        if first:
+        if units is None:
             self.classes_ = getattr(self, "_known", found)
-        self._check_labels(found)
+        self._check_labels(found, complete)
         indices = np.searchsorted(self.classes_, y)
         if len(self.classes_) > 2:
             return indices, self._output("softmax", len(self.classes_))
@@ -258,9 +258,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             return Output(units, name, "softmax", losses.SparseCategoricalCrossentropy(), 1.0, 1.0)
         return Output(units, name, "sigmoid", losses.BinaryCrossentropy(), float(units), 1.0)
 
-    def _check_labels(self, found: NDArray[Any]) -> None:
-        """Raises ValueError for labels that are not in ``classes_``, and for other classes in a warm start."""
-        if self.warm_start and hasattr(self, "models_") and not np.array_equal(found, self.classes_):
+    def _check_labels(self, found: NDArray[Any], complete: bool) -> None:
+        """Raises ValueError for labels that are not in ``classes_``, and in a warm start for classes that are missing."""
+        if complete and not np.array_equal(found, self.classes_):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous call to fit. Previously "
                 f"got {self.classes_}, `y` has {found}"

@@ -190,13 +190,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         values = outputs.astype(kind, copy=False)
         return values[:, 0] if values.shape[1] == 1 else values
 
-    def _targets(self, y: Any, first: bool) -> tuple[NDArray[Any], Output]:
+    def _targets(self, y: Any, units: int | None, complete: bool = False) -> tuple[NDArray[Any], Output]:
         values = np.asarray(y)
         if values.ndim == 2 and values.shape[1] == 1:
             values = column_or_1d(values, warn=True)
         matrix = values.reshape(len(values), -1)
-        if not first and matrix.shape[1] != self.n_outputs_:
-            raise ValueError(f"y: must have {self.n_outputs_} columns, got {matrix.shape[1]}")
+        if units not in (None, matrix.shape[1]):
+            raise ValueError(f"y: must have {units} columns, got {matrix.shape[1]}")
         return matrix, loss_of(type(self).__name__, self.loss, matrix.shape[1])
 
     def _labels(self, targets: NDArray[Any], held_out: float) -> NDArray[Any] | None:
@@ -204,7 +204,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
 
     def _score_of(self, targets: NDArray[Any], weights: NDArray[Any] | None) -> Callable[[NDArray[Any]], float]:
         def score(outputs: NDArray[Any]) -> float:
-            return float(r2_score(targets, outputs, sample_weight=weights))
+            return float(r2_score(targets, outputs.astype(np.float64), sample_weight=weights))
 
         return score
 

@@ -125,7 +125,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         else:
             networks = self._networks
             self._update_networks(settings, output, size, networks, incremental)
-        metadata = {"sample_weight": sample_weight, "X_val": given_validation[0], "y_val": given_validation[1]}
+        metadata = None if sample_weight is None else {"sample_weight": weights}
         told = {"X": X, "y": y, "metadata": metadata}
         self._train(settings, data, output, networks, validation, incremental, told)
 
@@ -216,7 +216,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 "class_weight: 'balanced' is not available in partial_fit, which does not see all rows; give a dict"
             )
-        by_class = compute_sample_weight(given, y, indices=rows)
+        by_class = compute_sample_weight(given, y, indices=rows if isinstance(given, str) else None)
         return np.asarray(by_class if weights is None else by_class * weights, np.float64)
 
     def _new_networks(
@@ -317,19 +317,26 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     @property
     def coefs_(self) -> list[NDArray[np.float32]]:
         """The kernels of the dense layers, (in, out); copies that cannot be written to."""
-        return [layer.get_weights()[0] for layer in self._dense_layers("coefs_")]
+        return self._weights("coefs_", 0)
 
     @property
     def intercepts_(self) -> list[NDArray[np.float32]]:
         """The biases of the dense layers, (out,); copies that cannot be written to."""
-        return [layer.get_weights()[1] for layer in self._dense_layers("intercepts_")]
+        return self._weights("intercepts_", 1)
 
-    def _dense_layers(self, name: str) -> Any:
+    def _weights(self, name: str, index: int) -> list[NDArray[np.float32]]:
         if not hasattr(self, "models_"):
             raise AttributeError(f"{type(self).__name__}: {name} is there after fit")
         if len(self.models_) > 1:
             raise AttributeError(f"{type(self).__name__}: {name} is of one network; models_ has {len(self.models_)}")
-        return (layer for layer in self.models_[0].layers if isinstance(layer.description, layers.Dense))
+        found = [
+            layer.get_weights()[index]
+            for layer in self.models_[0].layers
+            if isinstance(layer.description, layers.Dense)
+        ]
+        for array in found:
+            array.setflags(write=False)
+        return found
 
     def _outputs(self, X: Any) -> tuple[NDArray[np.float64], Any]:
         """The mean of the networks' outputs, (n, units), and the type of results."""

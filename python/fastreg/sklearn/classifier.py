@@ -259,7 +259,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         return Output(units, name, "sigmoid", losses.BinaryCrossentropy(), float(units), 1.0)
 
     def _check_labels(self, found: NDArray[Any], complete: bool) -> None:
-        """Raises ValueError for labels that are not in ``classes_``, and in a warm start for classes that are missing."""
+        """Raises ValueError for labels that are not in ``classes_``, and for missing ones if they must be complete."""
         if complete and not np.array_equal(found, self.classes_):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous call to fit. Previously "

@@ -93,6 +93,11 @@ class TableEncoder:
         """Columns that :meth:`transform` gives."""
         return sum(part.width for part in self._fitted())
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The number of features of each column, in order."""
+        return tuple(part.width for part in self._fitted())
+
     def to_config(self) -> dict[str, Any]:
         """The JSON form, statistics included."""
         parts = [part.to_config() for part in self._fitted()]

@@ -183,15 +183,11 @@ class CoreModel(Sharing):
         layers = list(self.layers)
         for index in indices:
             layers[index] = layers[index].with_trainable(trainable)
-        if tuple(layers) == self.layers:
-            return
-        self.rebuild(tuple(layers))
+        if tuple(layers) != self.layers:
+            self.rebuild(tuple(layers))
 
     def rebuild(self, layers: tuple[Layer, ...]) -> None:
-        """Puts other descriptions in the place of the layers, whose weights have the same shapes and keep their values.
-
-        Moments, step and epoch are kept, too. If the shapes differ, it raises ValueError and changes nothing.
-        """
+        """Replaces the layers by others with weights of the same shapes, and keeps weights, moments, step and epoch."""
         before, network, trainer = self.layers, self.network, self.trainer
         self.layers, self.network, self.trainer = layers, None, None
         try:

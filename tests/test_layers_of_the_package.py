@@ -32,7 +32,7 @@ LAYERS = (
     ("search.records", "search.journal"),
     ("search.strategy",),
     ("search.pruners",),
-    ("search.options",),
+    ("search.options", "search.parameters"),
     ("search.folds",),
     ("search.workers",),
     ("search.live", "search.found"),

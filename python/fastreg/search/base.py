@@ -7,16 +7,14 @@ points tried.
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from numpy.typing import NDArray
 
-from fastreg.internal.checks import did_you_mean
 from fastreg.internal.extras import needs
 from fastreg.internal.whole_files import FilePath
 from fastreg.search import plan as planning
@@ -25,9 +23,8 @@ from fastreg.search.found.results import Trial
 from fastreg.search.journal import Journal
 from fastreg.search.live import LiveLine
 from fastreg.search.options import ModelT, SearchOptions
-from fastreg.search.pruners.trial_schedule import TrialSchedule
+from fastreg.search.parameters import Parameters, parameters_of
 from fastreg.search.run import Run, SearchLimits
-from fastreg.search.space.tree import text_of
 from fastreg.search.strategy.strategies import Strategy
 from fastreg.search.workers.executors import make_runner
 
@@ -37,13 +34,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Search"]
 
-# Characters of an argument in repr().
-_LONGEST_SHOWN = 100
-
 _S = TypeVar("_S", bound="Search[Any]")
 
 
-class Search(Generic[ModelT]):
+class Search(Parameters, Generic[ModelT]):
     """The base of the four searches. :class:`RandomSearch` is a good one to begin with.
 
     Args:
@@ -177,36 +171,11 @@ class Search(Generic[ModelT]):
         self.keep_models = keep_models
         self.verbose = verbose
 
-    # Parameters, as scikit-learn's tools expect them.
-
-    @classmethod
-    def _names(cls) -> list[str]:
-        return list(_parameters_of(cast(Any, cls)))
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The arguments that the search was made with."""
-        return {name: getattr(self, name) for name in self._names()}
-
-    def set_params(self: _S, **params: Any) -> _S:
-        """Changes arguments. Results are kept until the next ``fit``.
-
-        Raises:
-            ValueError: If there is no such argument.
-        """
-        for name, value in params.items():
-            if name not in self._names():
-                known = ", ".join(self._names())
-                hint = did_you_mean(name, self._names())
-                raise ValueError(f"{type(self).__name__}: unknown argument {name!r}; known: {known}{hint}")
-            setattr(self, name, value)
-        return self
-
     if not TYPE_CHECKING:  # otherwise a type checker would allow every attribute
 
         def __setattr__(self, name: str, value: Any) -> None:
             if name not in self.__dict__ and not self._takes(name):
-                known, hint = ", ".join(self._names()), did_you_mean(name, self._names())
-                raise AttributeError(f"{type(self).__name__}: {name} cannot be set{hint}; what can be: {known}")
+                raise self._refuse(name)
             if name in FITTED and self._fitted is not None:
                 setattr(self._fitted, name, value)
             else:
@@ -217,21 +186,6 @@ class Search(Generic[ModelT]):
                 delattr(self._fitted, name)
             else:
                 object.__delattr__(self, name)
-
-    def _takes(self, name: str) -> bool:
-        """Whether setting the attribute may have an effect: those that end in an underscore are results."""
-        own = not type(self).__module__.startswith("fastreg.")
-        return name.startswith("_") or name.endswith("_") or own or name in self._names() or hasattr(type(self), name)
-
-    def __repr__(self) -> str:
-        parameters = inspect.signature(type(self)).parameters
-        given = {name: getattr(self, name) for name in self._names()}
-        shown = [_shown(given.pop("build")), _shown(given.pop("space"))]
-        for name, value in given.items():
-            default = parameters[name].default
-            if value is not default and not (type(value) is type(default) and value == default):
-                shown.append(f"{name}={_shown(value)}")
-        return f"{type(self).__name__}({', '.join(shown)})"
 
     def __sklearn_tags__(self) -> Any:
         # scikit-learn's own tools ask for it, so that it is there to be imported.
@@ -303,7 +257,7 @@ class Search(Generic[ModelT]):
         return self
 
     def _options(self) -> SearchOptions:
-        shared = {name: getattr(self, name) for name in _parameters_of(Search)}
+        shared = {name: getattr(self, name) for name in parameters_of(Search)}
         return SearchOptions(**shared, make_strategy=self._strategy, spreads_known=self._spreads_known)
 
     def _forget(self) -> None:
@@ -431,18 +385,3 @@ class Search(Generic[ModelT]):
     def _strategy(self) -> Strategy:
         """Proposes the trials; a subclass says which."""
         raise NotImplementedError
-
-
-@cache
-def _parameters_of(cls: type[Search]) -> tuple[str, ...]:
-    return tuple(name for name in inspect.signature(cls).parameters if name != "options")
-
-
-def _shown(value: Any) -> str:
-    """An argument in a line of text; a pruner by its arguments."""
-    if isinstance(value, TrialSchedule):
-        described = value.describe()
-        arguments = ", ".join(f"{name}={item!r}" for name, item in described.items() if name != "type")
-        return f"{described['type']}({arguments})"
-    text = text_of(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."

@@ -7,8 +7,9 @@ points tried.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -20,10 +21,11 @@ from fastreg.internal.whole_files import FilePath
 from fastreg.search import plan as planning
 from fastreg.search.found.fitted import FITTED, FittedSearch
 from fastreg.search.found.results import Trial
+from fastreg.search.found.scikit_learn import OF_ESTIMATOR, SearchNames
 from fastreg.search.journal import Journal
 from fastreg.search.live import LiveLine
 from fastreg.search.options import ModelT, SearchOptions
-from fastreg.search.parameters import Parameters, parameters_of
+from fastreg.search.parameters import GIVEN, Parameters, one_of, parameters_of
 from fastreg.search.run import Run, SearchLimits
 from fastreg.search.strategy.strategies import Strategy
 from fastreg.search.workers.executors import make_runner
@@ -37,28 +39,31 @@ __all__ = ["Search"]
 _S = TypeVar("_S", bound="Search[Any]")
 
 
-class Search(Parameters, Generic[ModelT]):
+class Search(SearchNames, Parameters, Generic[ModelT]):
     """The base of the four searches. :class:`RandomSearch` is a good one to begin with.
 
     Args:
-        build: A function ``build(params)`` that returns a compiled ``Sequential``, or ``(model, fit_arguments)``; or an
-            estimator with ``fit`` and ``set_params``. A function must make a new model at every call; models and
-            estimators among the parameters are copied for each call. A model without a seed gets one that is derived
-            from (search seed, trial, fold).
+        build: A function ``build(params)`` that returns a compiled ``Sequential``, or ``(model, fit_arguments)``; or a
+            compiled model; or an estimator with ``fit`` and ``set_params``. A function must make a new model at every
+            call; models and estimators among the parameters are copied for each call. A model without a seed gets one
+            that is derived from (search seed, trial, fold). A compiled model is not changed: each fold trains a new
+            one with its layers, without its weights, and as if it had no seed; the names of parameters are those that
+            ``compile`` and ``fit`` know, see :class:`~fastreg.search.folds.compiled.CompiledModel`.
         space: A dict from names to distributions, lists (of options) or constants; or a list of such dicts; or a
             :class:`~fastreg.search.Space`.
         n_trials: The largest number of trials, >= 1; None: until the space, ``time_limit`` or ``target_score`` ends the
             search.
         cv: Number of folds (shuffled by the seed, and stratified if the loss or the classifier treats targets as
             classes), a splitter of :mod:`fastreg.search.folds.cross_validation` or scikit-learn, or a list of (training
-            rows, scored rows).
+            rows, scored rows). None is 5 folds.
         scoring: Name of a metric, a scorer of scikit-learn, a callable, or several of these; None: the model's own
             metric. Directions are known, and scores are never negated. Trials are ranked by the first one, or by the
-            one that ``refit`` names.
+            one that ``refit`` names. A callable may return a dict of scores, unless ``refit`` is True.
         refit: True: train the best parameters on all rows, for the median of the folds' best epochs. The name of a
-            metric: the same, but by that metric. False: do not train.
-        n_jobs: The number of trials and folds that run at the same time; -1 is all processors. They share one thread
-            budget.
+            metric: the same, but by that metric. A function: it is given :attr:`cv_results_` and returns the index of
+            the trial to train. False: do not train.
+        n_jobs: The number of trials and folds that run at the same time; -1 and None are all processors. They share one
+            thread budget.
         executor: None or ``"threads"``; ``"processes"``; any ``concurrent.futures.Executor``; a Dask client's executor;
             a :class:`~fastreg.search.RayExecutor`.
         pruner: None trains every trial to the end; see :class:`~fastreg.search.MedianPruner`,
@@ -79,9 +84,18 @@ class Search(Parameters, Generic[ModelT]):
         time_limit: Seconds, > 0, after which running fits end and are discarded. The refit takes additional time.
         target_score: The mean score of a trial that ends the search at once.
         max_failures: The number of failed trials that are tolerated; one more ends the search. None: any number.
+        error_score: The score of a fold whose training or scoring raises an exception. NaN: the trial ends there, and
+            has no score. A number: the other folds of the trial are trained, too. ``"raise"``: the search ends, and
+            raises the exception of the first such trial.
+        initial: A list of parameters to try first, each a point of the space. Constants of the space may be left out.
         return_train_score: Whether to score the training rows, too.
         keep_models: Whether to keep the folds' models, for :meth:`ensemble`.
         verbose: 0 shows nothing, 1 shows a line on standard error.
+        estimator: Another name of ``build``.
+        param_grid: Another name of ``space``.
+        param_distributions: Another name of ``space``.
+
+    The results also have scikit-learn's names, see :class:`~fastreg.search.found.scikit_learn.SearchNames`.
 
     Attributes:
         best_params_: The parameters of the best trial, which has the largest budget, a score in every fold and the best
@@ -126,14 +140,14 @@ class Search(Parameters, Generic[ModelT]):
 
     def __init__(
         self,
-        build: Build[ModelT],
-        space: Any,
+        build: Build[ModelT] = GIVEN,
+        space: Any = GIVEN,
         *,
         n_trials: int | None = None,
         cv: Any = 5,
         scoring: Any = None,
-        refit: bool | str = True,
-        n_jobs: int = -1,
+        refit: Any = True,
+        n_jobs: int | None = -1,
         executor: Any = None,
         pruner: Any = None,
         early_stopping_on: str = "inner",
@@ -145,12 +159,17 @@ class Search(Parameters, Generic[ModelT]):
         time_limit: float | None = None,
         target_score: float | None = None,
         max_failures: int | None = None,
+        error_score: float | str = math.nan,
+        initial: Sequence[Mapping[str, Any]] | None = None,
         return_train_score: bool = False,
         keep_models: bool = False,
         verbose: int = 1,
+        estimator: Any = GIVEN,
+        param_grid: Any = GIVEN,
+        param_distributions: Any = GIVEN,
     ) -> None:
-        self.build = build
-        self.space = space
+        self.build = one_of(self, build=build, estimator=estimator)
+        self.space = one_of(self, space=space, param_grid=param_grid, param_distributions=param_distributions)
         self.n_trials = n_trials
         self.cv = cv
         self.scoring = scoring
@@ -167,6 +186,8 @@ class Search(Parameters, Generic[ModelT]):
         self.time_limit = time_limit
         self.target_score = target_score
         self.max_failures = max_failures
+        self.error_score = error_score
+        self.initial = initial
         self.return_train_score = return_train_score
         self.keep_models = keep_models
         self.verbose = verbose
@@ -231,7 +252,7 @@ class Search(Parameters, Generic[ModelT]):
                 stack.enter_context(journal)
                 if journal.first_number:
                     older = planning.take_evidence(plan, journal, options.n_trials)
-            runner = stack.enter_context(make_runner(context, options.n_jobs, options.executor))
+            runner = stack.enter_context(make_runner(context, options.workers, options.executor))
             live = LiveLine(options.verbose, plan.total(options.n_trials))
             run = Run(
                 plan.schedule,
@@ -241,16 +262,21 @@ class Search(Parameters, Generic[ModelT]):
                 epochs=context.epochs,
                 journal=journal,
                 live=live,
-                limits=SearchLimits(deadline, options.target_score, options.max_failures),
+                limits=SearchLimits(deadline, options.target_score, options.allowed_failures),
                 keep_models=options.keep_models,
                 older=older,
             )
             stopped_by = run.go()
         live.finish(f"ended by: {stopped_by}")
+        if options.error_score == "raise":
+            run.raise_first_failure()
         seconds = time.monotonic() - started
-        found = FittedSearch[ModelT](context, plan.space, plan.seed, run.trials, run.models, stopped_by, seconds)
+        known = planning.known_of(context, X)
+        found = FittedSearch[ModelT](context, plan.space, plan.seed, run.trials, run.models, stopped_by, seconds, known)
         self._fitted = found
         found.require_score()
+        if callable(options.refit):
+            found.choose(options.refit)
         if options.refit:
             found.refit_unless_interrupted()
         found.seconds_ = time.monotonic() - started
@@ -276,7 +302,7 @@ class Search(Parameters, Generic[ModelT]):
 
         def __getattr__(self, name: str) -> Any:
             # Only called for what is not there.
-            if name in FITTED:
+            if name in FITTED or name in OF_ESTIMATOR:
                 return getattr(self._found(name), name)
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
@@ -291,7 +317,7 @@ class Search(Parameters, Generic[ModelT]):
         if "trials_" in state:
             state = dict(state)
             state["_fitted"] = FittedSearch.from_older_pickle(state)
-        self.__dict__.update(state)
+        self.__dict__.update({"error_score": math.nan, "initial": None} | state)  # older pickles have neither
 
     def refit_best(self) -> ModelT:
         """Trains the best parameters on all rows, for the median of the folds' best epochs: ``best_model_``.
@@ -307,6 +333,21 @@ class Search(Parameters, Generic[ModelT]):
             Exception: What training raises.
         """
         return self._found("trials_").refit_best()
+
+    def best_models(self, k: int) -> list[ModelT]:
+        """The models of the ``k`` best trials, the best one first, each trained on all rows as ``best_model_`` is.
+
+        Only trials with the largest budget and a score in every fold count; there may be fewer than ``k``. With
+        ``preprocess``, the input of each is the result of ``best_preprocess_.transform``.
+
+        Args:
+            k: The number of models, >= 1.
+
+        Raises:
+            ValueError: If ``k`` is out of range, or the search came from a pickle, which has no data.
+            RuntimeError: If a training fails; the message has its traceback.
+        """
+        return self._found("trials_").best_models(k)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predictions of the best model for rows of features, which ``best_preprocess_`` transforms if it exists."""
@@ -380,7 +421,7 @@ class Search(Parameters, Generic[ModelT]):
             >>> float(ensemble.weights_.sum()), ensemble.predict(x).shape
             (1.0, (90, 1))
         """
-        return self._found("trials_").ensemble(k, candidates, self.n_jobs, self.executor)
+        return self._found("trials_").ensemble(k, candidates, self._options().workers, self.executor)
 
     def _strategy(self) -> Strategy:
         """Proposes the trials; a subclass says which."""

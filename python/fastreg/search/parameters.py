@@ -13,7 +13,24 @@ from fastreg.internal.checks import did_you_mean
 from fastreg.search.pruners.trial_schedule import TrialSchedule
 from fastreg.search.space.tree import text_of
 
-__all__ = ["Parameters", "parameters_of"]
+__all__ = ["GIVEN", "Parameters", "one_of", "parameters_of", "renamed"]
+
+
+class _Missing:
+    """Stands for an argument that was not given, where None would be a value."""
+
+    def __repr__(self) -> str:
+        return "..."
+
+    def __reduce__(self) -> str:
+        return "GIVEN"  # a copy and a pickle are the object itself
+
+
+#: The default of an argument that must be given, by this name or by another one.
+GIVEN: Any = _Missing()
+
+# Other names of arguments, under which no parameter is kept.
+_OTHER_NAMES = ("estimator", "param_grid", "param_distributions")
 
 # Characters of an argument in repr().
 _LONGEST_SHOWN = 100
@@ -48,8 +65,10 @@ class Parameters:
 
     def _takes(self, name: str) -> bool:
         """Whether setting the attribute may have an effect: those that end in an underscore are results."""
+        kinds = [kind for kind in type(self).__mro__ if kind is not Parameters and issubclass(kind, Parameters)]
         own = not type(self).__module__.startswith("fastreg.")
-        return name.startswith("_") or name.endswith("_") or own or name in self._names() or hasattr(type(self), name)
+        known = hasattr(type(self), name) or any(name in parameters_of(cast(Any, kind)) for kind in kinds)
+        return name.startswith("_") or name.endswith("_") or own or known
 
     def _refuse(self, name: str) -> AttributeError:
         """The error for an attribute that cannot be set."""
@@ -71,7 +90,35 @@ class Parameters:
 @cache
 def parameters_of(cls: type[Parameters]) -> tuple[str, ...]:
     """The names of the arguments of a class."""
-    return tuple(name for name in inspect.signature(cls).parameters if name != "options")
+    parameters = inspect.signature(cls).parameters
+    others = () if "build" not in parameters else _OTHER_NAMES
+    return tuple(name for name in parameters if name not in ("options", *others))
+
+
+def one_of(owner: Parameters, **given: Any) -> Any:
+    """The value of an argument that has several names.
+
+    Raises:
+        TypeError: If it is given under none of them, or under several.
+    """
+    values = {name: value for name, value in given.items() if value is not GIVEN}
+    if len(values) != 1:
+        told = f"both as {' and as '.join(values)}" if values else "not given"
+        others = " or ".join(list(given)[1:])
+        raise TypeError(f"{type(owner).__name__}: {next(iter(given))} (or {others}) must be given once, but is {told}")
+    return next(iter(values.values()))
+
+
+def renamed(name: str) -> Any:
+    """An attribute that is another name of an argument."""
+
+    def read(search: Any) -> Any:
+        return getattr(search, name)
+
+    def write(search: Any, value: Any) -> None:
+        setattr(search, name, value)
+
+    return property(read, write, doc=f"Another name of ``{name}``.")
 
 
 def _shown(value: Any) -> str:

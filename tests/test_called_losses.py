@@ -236,8 +236,3 @@ def test_weights_for_each_class_of_a_focal_loss(rng):
     each = losses.CategoricalFocalCrossentropy(alpha=[0.5, 1.0, 2.0], reduction=None)(t, y)
     one = losses.CategoricalFocalCrossentropy(alpha=1.0, reduction=None)(t, y)
     np.testing.assert_allclose(each, one * (t @ [0.5, 1.0, 2.0]), rtol=8 * EPS)
-
-
-def test_a_function_of_ones_own_is_refused_with_a_hint():
-    with pytest.raises(TypeError, match=r"compile: loss: must be a loss or the name of one.*loop of your own"):
-        fr.Sequential([layers.Dense(1)]).compile("sgd", lambda y_true, y_pred: 0.0)

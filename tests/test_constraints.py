@@ -13,7 +13,7 @@ from cases import CONSTRAINT_CASES
 from conftest import EPS
 from fastreg import constraints, layers, optimizers
 from formulas.constraints import CONSTRAINTS, MaxNorm, NonNeg
-from formulas.rules import Options, Penalty
+from formulas.penalties import Options, Penalty
 from pairs import build_pair
 from programs import blobs, compiled, same_bits
 

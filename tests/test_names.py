@@ -187,7 +187,7 @@ def resolvers():
         ("regularizers", regularizers.get),
     ):
         for name in KERAS[place].split():
-            yield from ((place, text, get) for text in {name, name.lower(), snake.get(name, name)})
+            yield from ((place, text, get) for text in dict.fromkeys([name, name.lower(), snake.get(name, name)]))
     for name in ("mae", "mape", "msle", "kld", "huber", "log_cosh", "rmse", "cosine_similarity"):
         yield "losses", name, losses.get
     for name in ("auc", "f1", "rmse", "r2", "mape", "precision"):

@@ -8,7 +8,7 @@ import pytest
 import reference as ref
 from conftest import EPS
 from fastreg import layers, optimizers, regularizers
-from formulas.rules import Options, Orthogonality, Penalty
+from formulas.penalties import Options, Orthogonality, Penalty
 from pairs import build_pair
 from programs import blobs, compiled, same_bits
 

@@ -12,7 +12,7 @@ import reference as ref
 from cases import OPTIMIZER_CASES, made
 from conftest import EPS
 from fastreg import callbacks, layers, ops, optimizers, regularizers
-from formulas.rules import Options, Penalty
+from formulas.penalties import Options, Penalty
 from pairs import build_pair, rounded
 from programs import blobs, compiled, file_parts, same_bits, tutorial_layers, wait_for_fit
 

@@ -1,5 +1,5 @@
-// Metrics outside of a trainer: their state, the values of rows, and functions of Python as metrics.
-#include "bindings/metrics.h"
+// Metrics outside of a trainer: their state, and the values of rows.
+#include "bindings/convert.h"
 
 #include <algorithm>
 
@@ -38,14 +38,6 @@ MetricRows metric_rows(const py::object& targets, const py::object& outputs, con
   return rows;
 }
 
-template <class T>
-py::object copied(const T* data, std::size_t rows, std::size_t cols) {
-  if (data == nullptr) return py::none();
-  py::array_t<T> out({static_cast<py::ssize_t>(rows), static_cast<py::ssize_t>(cols)});
-  std::copy_n(data, rows * cols, out.mutable_data());
-  return out;
-}
-
 void bind_state(py::module_& module) {
   using Self = MetricState;
   py::class_<Self>(module, "MetricState")
@@ -66,24 +58,6 @@ void bind_state(py::module_& module) {
 }
 
 }  // namespace
-
-double PythonMetric::value(const MetricRows& rows) {
-  const py::gil_scoped_acquire acquired;
-  py::object targets;
-  if (rows.labels != nullptr)
-    targets = copied(rows.labels, rows.rows, 1).attr("reshape")(-1);
-  else
-    targets = copied(rows.target, rows.rows, rows.cols);
-  py::object weights = copied(rows.weight, rows.rows, 1);
-  if (!weights.is_none()) weights = weights.attr("reshape")(-1);
-  return function_(targets, copied(rows.y, rows.rows, rows.cols), weights).cast<double>();
-}
-
-PythonMetrics::PythonMetrics(const py::sequence& functions) {
-  for (const py::handle function : functions)
-    owned_.push_back(std::make_unique<PythonMetric>(py::reinterpret_borrow<py::object>(function)));
-  for (const auto& one : owned_) all_.push_back(one.get());
-}
 
 void bind_metrics(py::module_& module) {
   bind_state(module);

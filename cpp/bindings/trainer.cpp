@@ -5,7 +5,7 @@
 #include <chrono>
 #include <optional>
 
-#include "bindings/metrics.h"
+#include "bindings/functions.h"
 
 namespace fastreg::bindings {
 namespace {
@@ -184,6 +184,8 @@ py::dict fit_result(const FitResult& result, std::size_t columns, py::object exc
   return out;
 }
 
+py::tuple no_functions() { return py::make_tuple(py::tuple(), py::tuple()); }
+
 // A trainer, with a reference that keeps its network alive.
 struct PyTrainer {
   py::object network;
@@ -196,7 +198,7 @@ py::dict fit(PyTrainer& self, const py::dict& data, const py::object& validation
              const py::sequence& stop_signals, double time_limit, const py::object& on_epoch,
              const py::object& on_poll, const py::object& on_rates, double interval, std::size_t steps_per_epoch,
              const py::object& validated, const py::object& last_epoch, const py::object& on_batch,
-             const py::object& on_validation, const py::sequence& metric_functions) {
+             const py::object& on_validation, const py::tuple& given_functions) {
   const Dataset train = dataset(data);
   std::optional<Dataset> scored;
   if (!validation.is_none()) scored = dataset(validation.cast<py::dict>());
@@ -208,8 +210,8 @@ py::dict fit(PyTrainer& self, const py::dict& data, const py::object& validation
   for (const py::handle config : stopping) options.early_stopping.push_back(early_stopping(config.cast<py::dict>()));
   for (const py::handle signal : stop_signals) options.stop_signals.push_back(signal.cast<const StopSignal&>());
   PythonObserver observer({on_epoch, on_poll, on_rates, on_batch, on_validation}, interval);
-  const PythonMetrics functions(metric_functions);
-  options.metric_functions = functions.all();
+  const PythonFunctions functions(given_functions);
+  options.functions = functions.all();
   FitResult result;
   py::object exception = py::none();
   try {
@@ -226,9 +228,9 @@ py::dict fit(PyTrainer& self, const py::dict& data, const py::object& validation
 }
 
 // Returns the values of the batch and None, or None and where it diverged.
-py::tuple train_batch(PyTrainer& self, const py::dict& data, double rate, const py::sequence& metric_functions) {
+py::tuple train_batch(PyTrainer& self, const py::dict& data, double rate, const py::tuple& given_functions) {
   const Dataset batch = dataset(data);
-  const PythonMetrics functions(metric_functions);
+  const PythonFunctions functions(given_functions);
   FitResult result;
   std::vector<double> logs;
   {
@@ -239,16 +241,16 @@ py::tuple train_batch(PyTrainer& self, const py::dict& data, double rate, const 
   return py::make_tuple(py::none(), divergence(result.divergence));
 }
 
-std::vector<double> test_batch(PyTrainer& self, const py::dict& data, const py::sequence& metric_functions) {
+std::vector<double> test_batch(PyTrainer& self, const py::dict& data, const py::tuple& given_functions) {
   const Dataset batch = dataset(data);
-  const PythonMetrics functions(metric_functions);
+  const PythonFunctions functions(given_functions);
   const py::gil_scoped_release released;
   return self.trainer->test_batch(batch, functions.all());
 }
 
-std::vector<double> evaluate(PyTrainer& self, const py::dict& data, const py::sequence& metric_functions) {
+std::vector<double> evaluate(PyTrainer& self, const py::dict& data, const py::tuple& given_functions) {
   const Dataset scored = dataset(data);
-  const PythonMetrics functions(metric_functions);
+  const PythonFunctions functions(given_functions);
   const py::gil_scoped_release released;
   return self.trainer->evaluate(scored, functions.all());
 }
@@ -330,8 +332,8 @@ std::unique_ptr<PyTrainer> make_trainer(const py::object& network, const std::st
 
 void bind_batches(py::class_<PyTrainer>& trainer) {
   trainer.def("train_batch", &train_batch, py::arg("data"), py::arg("rate"),
-              py::arg("metric_functions") = py::tuple())
-      .def("test_batch", &test_batch, py::arg("data"), py::arg("metric_functions") = py::tuple());
+              py::arg("functions") = no_functions())
+      .def("test_batch", &test_batch, py::arg("data"), py::arg("functions") = no_functions());
 }
 
 // The value of a member function, which may wait for a lock, and so without the interpreter's.
@@ -401,12 +403,12 @@ void bind_trainer(py::module_& module) {
            py::arg("on_epoch") = py::none(), py::arg("on_poll") = py::none(), py::arg("on_rates") = py::none(),
            py::arg("interval") = 0.0, py::arg("steps_per_epoch") = 0, py::arg("validated") = py::none(),
            py::arg("last_epoch") = py::none(), py::arg("on_batch") = py::none(),
-           py::arg("on_validation") = py::none(), py::arg("metric_functions") = py::tuple())
+           py::arg("on_validation") = py::none(), py::arg("functions") = no_functions())
       .def("steps_of_epoch", [](const Self& self, std::size_t rows, std::size_t batch_size) {
             return self.trainer->steps_of_epoch(rows, batch_size);
           }, py::arg("rows"), py::arg("batch_size"), py::pos_only())
       .def_property_readonly("log_count", [](const Self& self) { return self.trainer->log_count(); })
-      .def("evaluate", &evaluate, py::arg("data"), py::arg("metric_functions") = py::tuple())
+      .def("evaluate", &evaluate, py::arg("data"), py::arg("functions") = no_functions())
       .def("get_moments", &get_moments)
       .def("set_moments", &set_moments, py::arg("moments"))
       .def("moment_shapes", &moment_shapes)

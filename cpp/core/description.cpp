@@ -104,7 +104,7 @@ void read_outputs(const Members& top, TrainingSpec& spec) {
   for (std::size_t i = 0; i < losses.size(); ++i) {
     const std::string index = "[" + std::to_string(i) + "]";
     OutputTraining& output = spec.outputs.emplace_back();
-    output.loss = read_one_of(Losses(), losses[i], "loss" + index);
+    output.loss = read_one_of(AllLosses(), losses[i], "loss" + index);
     if (metrics != nullptr) output.metrics = read_own_metrics((*metrics)[i], "metrics" + index);
     if (weighted != nullptr) output.weighted_metrics = read_own_metrics((*weighted)[i], "weighted_metrics" + index);
     if (weights == nullptr) continue;
@@ -155,7 +155,7 @@ TrainingSpec parse_training(const std::string& description) {
   if (top.required("loss").get<Json::Array>() != nullptr) {
     read_outputs(top, spec);
   } else {
-    spec.loss = read_one_of(Losses(), top.required("loss"), "loss");
+    spec.loss = read_one_of(AllLosses(), top.required("loss"), "loss");
     if (top.find("metrics") != nullptr) spec.metrics = read_metrics(top.array("metrics"), "metrics");
     if (top.find("weighted_metrics") != nullptr)
       spec.weighted_metrics = read_metrics(top.array("weighted_metrics"), "weighted_metrics");
@@ -177,7 +177,7 @@ Optimizer parse_optimizer(const std::string& json) {
 
 Loss parse_loss(const std::string& json) {
   TrainingSpec spec;
-  spec.loss = read_one_of(Losses(), parse_json(json), "loss");
+  spec.loss = read_one_of(AllLosses(), parse_json(json), "loss");
   validate(spec);
   return spec.loss;
 }
@@ -189,6 +189,7 @@ Metric parse_metric(const std::string& json) {
 }
 
 bool takes_labels(const Loss& loss) {
+  if (const auto* const function = std::get_if<losses::Function>(&loss)) return function->labels;
   return std::visit([](const auto& any) { return any.kTargets == Targets::labels; }, loss);
 }
 

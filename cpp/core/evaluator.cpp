@@ -2,6 +2,7 @@
 #include "core/evaluator.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/optimizer.h"
 
@@ -11,6 +12,9 @@ namespace {
 // The largest number of groups. The blocks of a group add to the same sums of a metric. It is limited because a metric
 // may have very many sums. The group of a block depends only on the number of rows.
 constexpr std::size_t kGroups = 256;
+
+// The number of rows for which a loss of the program is called at once.
+constexpr std::size_t kRowsOfCall = 4096;
 
 }  // namespace
 
@@ -47,60 +51,81 @@ std::vector<float> relative_weights(Span<const float> weights, Span<const std::u
   return relative;
 }
 
-std::vector<double> Evaluator::run(const Columns& data, double penalty, const CallMetric& call, bool count_rows) {
+std::vector<double> Evaluator::run(const Columns& data, double penalty, const ProgramCalls& calls, bool count_rows) {
   prepare(data);
   struct Job {
     Evaluator& evaluator;
     const Columns& data;
   } job{*this, data};
   graph_.backend.run(
-      members_.size(),
+      work_.members.size(),
       [](void* context, const Team& team) {
         const Job& given = *static_cast<Job*>(context);
         given.evaluator.score_blocks(given.data, team);
       },
       &job);
+  if (objective_.has_functions()) call_losses(data, calls.loss);
   std::vector<ScoreSums> sums = objective_.no_sums();
-  for (std::size_t i = 0; i < outputs_.size(); ++i) {
-    const std::vector<float>& weights = outputs_[i].row_weights;
+  for (std::size_t i = 0; i < work_.outputs.size(); ++i) {
+    const std::vector<float>& weights = work_.outputs[i].row_weights;
     objective_.parts()[i].scoring.add(scores(data, i, 0, 0), weights.empty() ? nullptr : weights.data(), data.size(),
                                       groups(data), sums[i]);
   }
   if (count_rows) Objective::count_rows(sums);
   if (!penalised_.empty()) {
     double activity = 0.0;
-    for (const double row : activity_rows_) activity += row;
+    for (const double row : work_.activity_rows) activity += row;
     penalty += activity / static_cast<double>(data.size());
   }
   // A function of the program may evaluate other data meanwhile.
   std::vector<EpochOutputs> outputs;
-  outputs.swap(epoch_);
-  std::vector<double> logs = objective_.logs(sums, outputs, penalty, call);
-  epoch_.swap(outputs);
+  outputs.swap(work_.epoch);
+  std::vector<double> logs = objective_.logs(sums, outputs, penalty, calls.metric);
+  work_.epoch.swap(outputs);
   return logs;
 }
 
+// Meanwhile a function of the program may evaluate other data.
+void Evaluator::call_losses(const Columns& data, const CallLoss& call) {
+  Work work;
+  std::swap(work, work_);
+  LossCall batch;
+  for (std::size_t i = 0; i < work.outputs.size(); ++i) {
+    const Objective::Part& part = objective_.parts()[i];
+    const std::optional<std::size_t> function = part.scoring.function();
+    if (!function) continue;
+    Output& out = work.outputs[i];
+    const std::size_t cols = graph_.width(part.value);
+    for (std::size_t begin = 0; begin < data.size(); begin += kRowsOfCall) {
+      const std::size_t n = std::min(kRowsOfCall, data.size() - begin);
+      batch.run(call, *function, data.y[i], data.rows.data, begin, n, out.y.data() + begin * cols, cols, cols, false);
+      std::copy_n(batch.values(), n, out.row_losses.data() + begin);
+    }
+  }
+  std::swap(work, work_);
+}
+
 void Evaluator::add_activities(const Member& member, std::size_t begin, std::size_t n) {
-  std::fill_n(activity_rows_.begin() + static_cast<std::ptrdiff_t>(begin), n, 0.0);
+  std::fill_n(work_.activity_rows.begin() + static_cast<std::ptrdiff_t>(begin), n, 0.0);
   for (std::size_t i = 0; i < penalised_.size(); ++i) {
     const std::size_t cols = graph_.width(penalised_[i]), ld = padded_ld(cols);
-    const float* const y = member.buffers.output(outputs_.size() + i);
+    const float* const y = member.buffers.output(work_.outputs.size() + i);
     for (std::size_t r = 0; r < n; ++r) {
       float sums[2];
       graph_.backend.kernels->penalty_sums(y + r * ld, cols, sums);
-      activity_rows_[begin + r] += penalty_of(graph_.activity_penalty(penalised_[i]), sums);
+      work_.activity_rows[begin + r] += penalty_of(graph_.activity_penalty(penalised_[i]), sums);
     }
   }
 }
 
 ScoreBuffers Evaluator::scores(const Columns& data, std::size_t output, std::size_t begin, std::size_t group) {
-  Output& out = outputs_[output];
+  Output& out = work_.outputs[output];
   return {out.row_losses.data() + begin,
           out.row_metrics.data() + begin,
           data.size(),
           out.group_sums.data() + group * objective_.parts()[output].scoring.metrics().sum_count(),
-          block_rows_,
-          &epoch_[output],
+          work_.block_rows,
+          &work_.epoch[output],
           begin,
           out.row_weights.empty() ? nullptr : out.row_weights.data() + begin};
 }
@@ -108,37 +133,39 @@ ScoreBuffers Evaluator::scores(const Columns& data, std::size_t output, std::siz
 void Evaluator::prepare(const Columns& data) {
   const std::size_t n = data.size(), threads = graph_.inference_threads(n);
   const std::size_t block = std::min(kBlockRows, n);
-  if (block > block_rows_) {
-    members_.clear();
-    block_rows_ = block;
+  if (block > work_.block_rows) {
+    work_.members.clear();
+    work_.block_rows = block;
   }
-  while (members_.size() > threads) members_.pop_back();
-  while (members_.size() < threads) members_.push_back(new_member());
+  while (work_.members.size() > threads) work_.members.pop_back();
+  while (work_.members.size() < threads) work_.members.push_back(new_member());
   bool has_sums = false;
   for (const Objective::Part& part : objective_.parts()) has_sums = has_sums || part.scoring.metrics().sum_count() > 0;
-  group_blocks_ = has_sums ? (blocks(data) + kGroups - 1) / kGroups : 1;
-  outputs_.resize(objective_.parts().size());
-  if (!penalised_.empty()) activity_rows_.resize(n);
-  epoch_.resize(outputs_.size());
-  for (std::size_t i = 0; i < outputs_.size(); ++i) {
+  work_.group_blocks = has_sums ? (blocks(data) + kGroups - 1) / kGroups : 1;
+  work_.outputs.resize(objective_.parts().size());
+  if (!penalised_.empty()) work_.activity_rows.resize(n);
+  work_.epoch.resize(work_.outputs.size());
+  for (std::size_t i = 0; i < work_.outputs.size(); ++i) {
     const MetricSet& metrics = objective_.parts()[i].scoring.metrics();
-    Output& out = outputs_[i];
+    Output& out = work_.outputs[i];
     out.row_losses.resize(n);
+    const Objective::Part& part = objective_.parts()[i];
+    if (part.scoring.function()) out.y.resize(n * graph_.width(part.value));
     out.row_metrics.resize(n * metrics.row_count());
     out.group_sums.assign(groups(data) * metrics.sum_count(), 0.0);
-    metrics.make_room(epoch_[i], n, !data.y[i].sample_weight.empty());
+    metrics.make_room(work_.epoch[i], n, !data.y[i].sample_weight.empty());
     out.row_weights.resize(data.y[i].sample_weight.empty() ? 0 : n);
     if (!out.row_weights.empty()) TargetGather{data.y[i], data.rows.data}.weights(0, {0, n}, out.row_weights.data());
   }
 }
 
 Evaluator::Member Evaluator::new_member() const {
-  Member member{InferenceBuffers(graph_, inference_, block_rows_), {}, {}};
+  Member member{InferenceBuffers(graph_, inference_, work_.block_rows), {}, {}};
   for (const Objective::Part& part : objective_.parts()) {
-    const bool labels = part.scoring.takes_labels();
-    const std::size_t floats = round_up(block_rows_ * padded_ld(graph_.width(part.value)), kLane);
-    member.targets.emplace_back(graph_.backend, labels ? 0 : floats);
-    member.labels.emplace_back(labels ? block_rows_ : 0);
+    const bool labels = part.scoring.takes_labels(), matrix = !labels && part.scoring.reads_targets();
+    const std::size_t floats = round_up(work_.block_rows * padded_ld(graph_.width(part.value)), kLane);
+    member.targets.emplace_back(graph_.backend, matrix ? floats : 0);
+    member.labels.emplace_back(labels ? work_.block_rows : 0);
   }
   return member;
 }
@@ -146,29 +173,36 @@ Evaluator::Member Evaluator::new_member() const {
 void Evaluator::score_blocks(const Columns& data, const Team& team) {
   const Range mine = team.split(groups(data));
   for (std::size_t group = mine.begin; group < mine.end; ++group) {
-    const std::size_t end = std::min((group + 1) * group_blocks_, blocks(data));
-    for (std::size_t block = group * group_blocks_; block < end; ++block) {
-      const std::size_t begin = block * block_rows_;
-      score_block(data, members_[team.rank], begin, std::min(block_rows_, data.size() - begin), group);
+    const std::size_t end = std::min((group + 1) * work_.group_blocks, blocks(data));
+    for (std::size_t block = group * work_.group_blocks; block < end; ++block) {
+      const std::size_t begin = block * work_.block_rows;
+      score_block(data, work_.members[team.rank], begin, std::min(work_.block_rows, data.size() - begin), group);
     }
   }
+}
+
+void Evaluator::keep_outputs(const Member& member, std::size_t output, std::size_t begin, std::size_t n) {
+  const std::size_t cols = graph_.width(objective_.parts()[output].value), ld = padded_ld(cols);
+  const float* const y = member.buffers.output(output);
+  for (std::size_t r = 0; r < n; ++r) std::copy_n(y + r * ld, cols, work_.outputs[output].y.data() + (begin + r) * cols);
 }
 
 void Evaluator::score_block(const Columns& data, Member& member, std::size_t begin, std::size_t n, std::size_t group) {
   const Kernels& kernels = *graph_.backend.kernels;
   member.buffers.run({data.x.data(), data.x.size()}, data.rows.data, begin, n);
   if (!penalised_.empty()) add_activities(member, begin, n);
-  for (std::size_t i = 0; i < outputs_.size(); ++i) {
+  for (std::size_t i = 0; i < work_.outputs.size(); ++i) {
     const Scoring& scoring = objective_.parts()[i].scoring;
     const TargetGather gather{data.y[i], data.rows.data};
     BatchTargets targets;
     if (scoring.takes_labels()) {
       gather.labels(begin, {0, n}, member.labels[i].data());
       targets.labels = member.labels[i].data();
-    } else {
+    } else if (scoring.reads_targets()) {
       gather.matrix(kernels, begin, {0, n}, member.targets[i].data());
       targets.matrix = member.targets[i].data();
     }
+    if (scoring.function()) keep_outputs(member, i, begin, n);
     scoring.score(kernels, member.buffers.output(i), targets, nullptr, 1.0f, nullptr, {0, n},
                   scores(data, i, begin, group));
   }

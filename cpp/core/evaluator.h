@@ -3,6 +3,7 @@
 #pragma once
 #include <vector>
 
+#include "core/program_calls.h"
 #include "core/objective.h"
 
 namespace fastreg {
@@ -37,9 +38,9 @@ class Evaluator {
   }
 
   // Objective::logs of the data. The caller holds the graph's lock and has checked the data.
-  // `call` computes the metrics that are functions of the program. It is called last, and may release the lock.
+  // `calls` computes what functions of the program do. It may release the lock.
   // count_rows: whether losses are means over rows, whatever their weights.
-  std::vector<double> run(const Columns& data, double penalty, const CallMetric& call, bool count_rows = false);
+  std::vector<double> run(const Columns& data, double penalty, const ProgramCalls& calls, bool count_rows = false);
 
  private:
   struct Member {   // the buffers that one thread needs for a block; a buffer for each output
@@ -50,25 +51,32 @@ class Evaluator {
   struct Output {   // the scores of all rows
     std::vector<float> row_losses, row_metrics, row_weights;
     std::vector<double> group_sums;
+    std::vector<float> y;   // the outputs of all rows, if the loss is a function of the program
   };
+  // Everything that depends on the data.
+  struct Work {
+    std::vector<Member> members;
+    std::size_t block_rows = 0, group_blocks = 1;
+    std::vector<Output> outputs;
+    std::vector<double> activity_rows;   // the penalties of what layers make of each row; empty where there are none
+    std::vector<EpochOutputs> epoch;
+  };
+  void keep_outputs(const Member& member, std::size_t output, std::size_t begin, std::size_t n);
+  void call_losses(const Columns& data, const CallLoss& call);
   void add_activities(const Member& member, std::size_t begin, std::size_t n);
   void prepare(const Columns& data);
   Member new_member() const;
   void score_blocks(const Columns& data, const Team& team);
   void score_block(const Columns& data, Member& member, std::size_t begin, std::size_t n, std::size_t group);
-  std::size_t blocks(const Columns& data) const { return (data.size() + block_rows_ - 1) / block_rows_; }
-  std::size_t groups(const Columns& data) const { return (blocks(data) + group_blocks_ - 1) / group_blocks_; }
+  std::size_t blocks(const Columns& data) const { return (data.size() + work_.block_rows - 1) / work_.block_rows; }
+  std::size_t groups(const Columns& data) const { return (blocks(data) + work_.group_blocks - 1) / work_.group_blocks; }
   ScoreBuffers scores(const Columns& data, std::size_t output, std::size_t begin, std::size_t group);
 
   const Graph& graph_;
   const Objective& objective_;
   std::vector<std::size_t> penalised_;    // values with a penalty
   InferencePlan inference_;
-  std::vector<Member> members_;
-  std::size_t block_rows_ = 0, group_blocks_ = 1;
-  std::vector<Output> outputs_;
-  std::vector<double> activity_rows_;     // the penalties of what layers make of each row; empty where there are none
-  std::vector<EpochOutputs> epoch_;
+  Work work_;
 };
 
 }  // namespace fastreg

@@ -1,6 +1,7 @@
 // Computes the sum of the losses, and checks the data that they are computed from.
 #include "core/objective.h"
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 #include <string>
@@ -33,6 +34,7 @@ Objective::Objective(const TrainingSpec& spec, const Graph& graph) {
     try {
       Scoring scoring(outputs[i], graph.width(output.value), output.head);
       const std::size_t value = scoring.absorbs_head() ? output.logits : output.value;
+      has_functions_ = has_functions_ || scoring.function();
       parts_.push_back({std::move(scoring), outputs[i].weight, value});
     } catch (const std::invalid_argument& refused) {
       throw std::invalid_argument(said(graph, i) + refused.what());
@@ -129,10 +131,12 @@ struct ColumnCheck {
     if (data.y.size() != count) fail("y must be as many as outputs, " + counts(count, data.y.size()));
     for (std::size_t i = 0; i < count; ++i) {
       const std::size_t cols = graph.width(graph.outputs[i].value);
-      if (objective.parts()[i].scoring.takes_labels())
+      const Scoring& scoring = objective.parts()[i].scoring;
+      if (scoring.takes_labels())
         labels(data.y[i].labels, cols, numbered("labels", i, count));
       else
-        matrix(data.y[i].y, cols, numbered("y", i, count));
+        matrix(data.y[i].y, scoring.reads_targets() ? cols : std::max<std::size_t>(data.y[i].y.cols, 1),
+               numbered("y", i, count));
       weights(data.y[i].sample_weight, numbered("sample_weight", i, count));
     }
   }

@@ -31,6 +31,8 @@ class Objective {
 
   const std::vector<Part>& parts() const { return parts_; }
   std::vector<std::size_t> values() const;
+  // Whether a loss is a function of the program.
+  bool has_functions() const { return has_functions_; }
   // The number of values of one evaluation.
   std::size_t log_count() const;
   std::vector<ScoreSums> no_sums() const;
@@ -46,6 +48,7 @@ class Objective {
 
  private:
   std::vector<Part> parts_;
+  bool has_functions_ = false;
 };
 
 Columns columns_of(const Dataset& data);

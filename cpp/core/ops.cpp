@@ -235,6 +235,8 @@ void loss(const Loss& loss, Input y_in, Input target_in, Span<const std::int32_t
   require_size("row_losses", row_losses, y_in.rows);
   require_shape("dy", dy_out, y_in.rows, y_in.cols);
   require_shape("probabilities", probabilities, y_in.rows, y_in.cols);
+  if (std::holds_alternative<losses::Function>(loss))
+    throw std::invalid_argument("loss: a function of the program is computed by the program itself");
   const char* const refusal = std::visit([&](const auto& chosen) { return refusal_of(chosen, y_in.cols); }, loss);
   if (refusal != nullptr)
     throw std::invalid_argument(std::string("y: ") + refusal + ", got " + std::to_string(y_in.cols));

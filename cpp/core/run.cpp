@@ -43,20 +43,6 @@ void on_this_thread(const Backend& backend, const std::function<void()>& f) {
       const_cast<std::function<void()>*>(&f));
 }
 
-CallMetric calls_of(const std::vector<MetricFunction*>& functions, std::unique_lock<NetworkLock>& lock) {
-  return [&functions, &lock](std::size_t index, const MetricRows& rows) {
-    if (index >= functions.size())
-      throw std::invalid_argument("metric_functions must be more than " + std::to_string(index) + ", got " +
-                                  std::to_string(functions.size()));
-    struct Unlocked {
-      std::unique_lock<NetworkLock>& lock;
-      explicit Unlocked(std::unique_lock<NetworkLock>& held) : lock(held) { lock.unlock(); }
-      ~Unlocked() { lock.lock(); }
-    } unlocked(lock);
-    return functions[index]->value(rows);
-  };
-}
-
 void check_rate(double rate) {
   if (!(rate >= 0.0) || rate > static_cast<double>(std::numeric_limits<float>::max())) {
     std::ostringstream text;
@@ -119,8 +105,13 @@ std::vector<double> Run::train_batch() {
   s_.optimizer.hide_averages(s_.graph.weights.data(), s_.graph.assignments);
   take_snapshot();
   draw_order(0);
-  s_.graph.backend.run(
-      choice_.threads(), [](void* run, const Team& team) { static_cast<Run*>(run)->run_slice(team); }, this);
+  try {
+    compute_slice();
+  } catch (...) {
+    undo_epoch_ = true;
+    finish();
+    throw;
+  }
   if (!diverged_ && !finite_weights(nullptr)) diverged_ = true;
   if (diverged_) {
     diverge(s_.step);
@@ -129,7 +120,7 @@ std::vector<double> Run::train_batch() {
   }
   Objective::count_rows(sums_);
   const double penalty = penalties_ / static_cast<double>(train_.size());
-  return s_.objective.logs(sums_, outputs_, penalty, calls_of(options_.metric_functions, lock_));
+  return s_.objective.logs(sums_, outputs_, penalty, calls_of(options_.functions, lock_).metric);
 }
 
 double Run::rate() const {
@@ -196,12 +187,9 @@ void Run::run_epoch(std::size_t index) {
     give_way_to_fork();
     if (must_stop()) return;
     begin_batch();
-    const auto begin = Clock::now();
     const std::size_t first = next_in_epoch_;
-    slice_end_ = std::min(begin + choice_.slice(), deadline_);
-    s_.graph.backend.run(
-        choice_.threads(), [](void* run, const Team& team) { static_cast<Run*>(run)->run_slice(team); }, this);
-    choice_.record(Clock::now() - begin, next_in_epoch_ - first);
+    const auto worked = compute_slice();
+    choice_.record(worked, next_in_epoch_ - first);
     if (!diverged_) end_batch();
     if (next_in_epoch_ < steps_ && !diverged_) poll();
   }
@@ -211,20 +199,65 @@ void Run::run_epoch(std::size_t index) {
     end_epoch(index);
 }
 
-void Run::run_slice(const Team& team) {
-  if (s_.optimizer.has_point()) {
-    s_.optimizer.enter(team, s_.graph.weights.data());
-    team.sync();
-  }
-  // Each member counts steps by itself, because the leader may already have advanced next_in_epoch_.
-  for (std::size_t index = next_in_epoch_;; ++index) {
-    run_step(team, index, batch_at(index));
-    if (slice_over_) break;
-  }
-  if (s_.optimizer.has_point()) s_.optimizer.leave(team, s_.graph.weights.data());
+// Calls body on every member, with the weights at which the optimizer takes gradients.
+template <class Body>
+void Run::in_team(const Body& body) {
+  struct Job {
+    const Run& run;
+    const Body& body;
+  } job{*this, body};
+  s_.graph.backend.run(
+      choice_.threads(),
+      [](void* context, const Team& team) {
+        const Job& given = *static_cast<Job*>(context);
+        OptimizerState& optimizer = given.run.s_.optimizer;
+        float* const weights = given.run.s_.graph.weights.data();
+        if (optimizer.has_point()) {
+          optimizer.enter(team, weights);
+          team.sync();
+        }
+        given.body(team);
+        if (optimizer.has_point()) optimizer.leave(team, weights);
+      },
+      &job);
 }
 
-void Run::run_step(const Team& team, std::size_t index, const Batch& batch) {
+// Computes the steps of a slice, which is one step where a loss is a function of the program. That is called between two
+// halves of the step, outside of the team and without the lock. Returns how long the team has worked.
+Clock::duration Run::compute_slice() {
+  const auto begin = Clock::now();
+  slice_end_ = std::min(begin + choice_.slice(), deadline_);
+  if (!s_.objective.has_functions()) {
+    in_team([this](const Team& team) { run_slice(team); });
+    return Clock::now() - begin;
+  }
+  const std::size_t index = next_in_epoch_;
+  const Batch batch = batch_at(index);
+  in_team([&](const Team& team) { training_step_.outputs(team, batch, s_.step, s_.gradients.data()); });
+  const auto called = Clock::now();
+  try {
+    training_step_.call_losses(batch, calls_of(options_.functions, lock_).loss);
+  } catch (...) {
+    undo_epoch_ = true;
+    throw;
+  }
+  const auto returned = Clock::now();
+  in_team([&](const Team& team) { finish_step(team, index, batch); });
+  return (called - begin) + (Clock::now() - returned);
+}
+
+void Run::run_slice(const Team& team) {
+  // Each member counts steps by itself, because the leader may already have advanced next_in_epoch_.
+  for (std::size_t index = next_in_epoch_;; ++index) {
+    const Batch batch = batch_at(index);
+    training_step_.outputs(team, batch, s_.step, s_.gradients.data());
+    finish_step(team, index, batch);
+    if (slice_over_) break;
+  }
+}
+
+// A step from its outputs on.
+void Run::finish_step(const Team& team, std::size_t index, const Batch& batch) {
   const Kernels& kernels = *s_.graph.backend.kernels;
   training_step_.gradients(team, batch, s_.step, s_.gradients.data(), [&] { after_loss(index, batch); });
   const double rate_now = rate();
@@ -295,7 +328,7 @@ void Run::begin_batch() {
 
 void Run::end_batch() {
   if (!options_.observe_batches) return;
-  const std::vector<double> logs = logs_so_far(calls_of(options_.metric_functions, lock_));
+  const std::vector<double> logs = logs_so_far(calls_of(options_.functions, lock_).metric);
   lock_.unlock();
   stopped_ = observer_->batch_ended(static_cast<std::size_t>(s_.epoch), next_in_epoch_ - 1, logs);
   lock_.lock();
@@ -332,13 +365,13 @@ bool Run::validates(std::size_t index) const {
 // The values of an epoch and of its validation. penalty: that of the weights that validation uses. If a function of the
 // program throws, the epoch does not count.
 std::vector<double> Run::epoch_logs(std::size_t index, double penalty) {
-  const CallMetric call = calls_of(options_.metric_functions, lock_);
+  const ProgramCalls calls = calls_of(options_.functions, lock_);
   std::vector<double> logs;
   try {
-    logs = logs_so_far(call);
+    logs = logs_so_far(calls.metric);
     if (!validates(index)) return logs;
     if (!observed_validation(logs))
-      for (const double value : s_.evaluator.run(*validation_, penalty, call)) logs.push_back(value);
+      for (const double value : s_.evaluator.run(*validation_, penalty, calls)) logs.push_back(value);
   } catch (...) {
     undo_epoch_ = !observing_;
     throw;

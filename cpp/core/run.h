@@ -20,9 +20,6 @@ namespace fastreg {
 // Runs f on the calling thread as a team of one member, with denormals flushed to zero, as kernels require.
 void on_this_thread(const Backend& backend, const std::function<void()>& f);
 
-// Calls the functions of the program without the lock, which is held.
-CallMetric calls_of(const std::vector<MetricFunction*>& functions, std::unique_lock<NetworkLock>& lock);
-
 // Throw std::invalid_argument for a rate that is negative or not finite in float32.
 void check_rate(double rate);
 void check_rates(Span<const double> rates);
@@ -72,8 +69,11 @@ class Run {
 
  private:
   void run_epoch(std::size_t index);
+  template <class Body>
+  void in_team(const Body& body);
+  ThreadChoice::Clock::duration compute_slice();
   void run_slice(const Team& team);
-  void run_step(const Team& team, std::size_t index, const Batch& batch);
+  void finish_step(const Team& team, std::size_t index, const Batch& batch);
   void constrain(const Team& team);
   void after_loss(std::size_t index, const Batch& batch);
   void end_epoch(std::size_t index);

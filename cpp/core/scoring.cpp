@@ -1,4 +1,4 @@
-// Losses are computed by the kernel table.
+// Losses are computed by the kernel table, or by functions of the program.
 #include "core/scoring.h"
 
 #include <stdexcept>
@@ -28,6 +28,11 @@ Scoring::Scoring(const OutputTraining& output, std::size_t cols, ActivationKind 
   check(head);
 }
 
+std::optional<std::size_t> Scoring::function() const {
+  if (const auto* const chosen = std::get_if<losses::Function>(&loss_)) return chosen->index;
+  return std::nullopt;
+}
+
 void Scoring::check(ActivationKind head) const {
   std::visit(
       [&](const auto& loss) {
@@ -49,6 +54,7 @@ void Scoring::check(ActivationKind head) const {
 void Scoring::score(const Kernels& kernels, float* y, const BatchTargets& targets, const float* weight, float scale,
                     float* dy, Range rows, const ScoreBuffers& out) const {
   if (gives_logits_) metrics_.measure(kernels, y, targets, rows, out, Outputs::logits);
+  if (std::holds_alternative<losses::Function>(loss_)) return metrics_.measure(kernels, y, targets, rows, out, Outputs::all);
   std::visit(
       [&](const auto& loss) {
         kernels.loss({loss_.index(), &loss, gives_logits_ || absorbed_, y, targets.matrix, targets.labels, weight,

@@ -2,6 +2,7 @@
 // in the order of the rows, so that no result depends on the number of threads.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "core/kernels.h"
@@ -35,13 +36,18 @@ class Scoring {
 
   const MetricSet& metrics() const { return metrics_; }
   bool takes_labels() const { return labels_; }
+  // The index of the function of the program that computes the loss in place of score(); nothing for other losses.
+  std::optional<std::size_t> function() const;
+  // Whether score() reads the targets.
+  bool reads_targets() const { return !function() || metrics_.count() > 0; }
   // Whether the loss computes the last sigmoid or softmax itself, so that score() needs the values before it.
   bool absorbs_head() const { return absorbed_; }
   // Whether score() turns logits into probabilities in place.
   bool overwrites_output() const { return absorbed_ || gives_logits_; }
 
   // Scores the rows `rows` of the output y, which is overwritten by probabilities if the loss starts from logits. dy,
-  // unless it is null, receives the gradient, where row i has the weight weight[i] * scale (a null weight means 1).
+  // unless it is null, receives the gradient, where row i has the weight weight[i] * scale (a null weight means 1). The
+  // loss of a function of the program and its gradient are there already.
   void score(const Kernels& kernels, float* y, const BatchTargets& targets, const float* weight, float scale,
              float* dy, Range rows, const ScoreBuffers& out) const;
 

@@ -45,7 +45,7 @@ void TrainingStep::lay_out(const BackwardPlan& backward, const std::vector<bool>
       want(out.scored, most_rows_ * out.ld);
     if (scoring.takes_labels())
       out.labels.resize(most_rows_);
-    else
+    else if (scoring.reads_targets())
       want(out.targets, most_rows_ * out.ld);
     if (!data_.y[i].sample_weight.empty()) want(out.weights, most_rows_);
     want(out.row_losses, most_rows_);
@@ -142,7 +142,7 @@ void TrainingStep::gather(const Team& team, const Batch& batch) {
     const TargetGather targets{data_.y[i], batch.order};
     if (objective_.parts()[i].scoring.takes_labels())
       targets.labels(batch.begin, mine, out.labels.data());
-    else
+    else if (out.targets != nullptr)
       targets.matrix(kernels, batch.begin, mine, out.targets);
     if (out.weights != nullptr) targets.weights(batch.begin, mine, out.weights);
   }
@@ -175,6 +175,19 @@ void TrainingStep::score(const Team& team, const Batch& batch) {
     part.scoring.score(*graph_.backend.kernels, out.scored,
                        {out.targets, part.scoring.takes_labels() ? out.labels.data() : nullptr}, out.weights, scale,
                        out.gradient, mine, scores(i, batch));
+  }
+}
+
+void TrainingStep::call_losses(const Batch& batch, const CallLoss& call) {
+  for (std::size_t i = 0; i < outputs_.size(); ++i) {
+    const Objective::Part& part = objective_.parts()[i];
+    const std::optional<std::size_t> function = part.scoring.function();
+    if (!function) continue;
+    Output& out = outputs_[i];
+    out.call.run(call, *function, data_.y[i], batch.order, batch.begin, batch.n, out.y, graph_.width(part.value), out.ld,
+                 true);
+    std::copy_n(out.call.values(), batch.n, out.row_losses);
+    out.call.write_gradient(out.weights, part.weight / static_cast<float>(batch.n), out.gradient, out.ld);
   }
 }
 

@@ -1,5 +1,5 @@
 // One optimizer step on one batch, which all members of a team compute together: gather, forward, loss, backward,
-// update. Has every buffer a step needs; a step allocates nothing, takes no lock and throws nothing.
+// update. Has every buffer a step needs; what a team computes allocates nothing, takes no lock and throws nothing.
 #pragma once
 #include <vector>
 
@@ -25,13 +25,20 @@ class TrainingStep {
   TrainingStep(const Graph& graph, const Objective& objective, const Columns& data, std::size_t most_rows,
                Buffer& arena, std::vector<EpochOutputs>& epoch);
 
-  // Everything up to the gradients, on every member. Returns with the team in sync.
-  // after_loss: called by the leader alone once the loss of the batch is known.
-  template <class AfterLoss>
-  void gradients(const Team& team, const Batch& batch, std::uint64_t step, float* gradients, AfterLoss&& after_loss) {
+  // Everything up to the outputs, on every member. Returns with the team in sync, as does gradients().
+  void outputs(const Team& team, const Batch& batch, std::uint64_t step, float* gradients) {
     gather(team, batch);
     team.sync();
     forward(team, batch.n, step, gradients);
+  }
+
+  // Computes the losses that are functions of the program. After outputs(), on the calling thread, outside of the team.
+  void call_losses(const Batch& batch, const CallLoss& call);
+
+  // Everything from the outputs up to the gradients, on every member.
+  // after_loss: called by the leader alone once the loss of the batch is known.
+  template <class AfterLoss>
+  void gradients(const Team& team, const Batch& batch, std::uint64_t step, float* gradients, AfterLoss&& after_loss) {
     score(team, batch);
     team.sync();
     if (team.leader()) after_loss();
@@ -66,6 +73,7 @@ class TrainingStep {
     std::size_t ld = 0;
     std::vector<std::int32_t> labels;
     std::vector<double> block_sums;   // metrics' sums of each kLane rows
+    LossCall call;
   };
 
   // A value with a penalty: {sum |x|, sum x^2} of each row.

@@ -93,7 +93,7 @@ struct Trainer::Impl {
   }
 
   // count_rows: as for Evaluator::run.
-  std::vector<double> evaluate(const Dataset& data, const std::vector<MetricFunction*>& functions, bool count_rows) {
+  std::vector<double> evaluate(const Dataset& data, const ProgramFunctions& functions, bool count_rows) {
     std::unique_lock lock(graph.lock);
     const Columns columns = columns_of(data);
     check(columns, graph, objective, "data");
@@ -117,6 +117,19 @@ struct Trainer::Impl {
   std::uint64_t step = 0, epoch = 0;
   double parallel_threshold = kParallelThreshold;
   std::optional<double> rate_override;
+};
+
+// Marks the network as being fitted until the call ends, however it ends.
+struct Trainer::Fitting {
+  explicit Fitting(Impl& owner) : impl(owner) {
+    impl.graph.fitting.set();
+    impl.rate_override.reset();
+  }
+  ~Fitting() {
+    impl.graph.fitting.clear();
+    impl.rate_override.reset();
+  }
+  Impl& impl;
 };
 
 Span<const double> FitObserver::rates(std::size_t first, std::size_t) {
@@ -145,15 +158,7 @@ void Trainer::fit(const Dataset& train, const Dataset* validation, const FitOpti
   check_options(options, i.graph, given, log_count, observer != nullptr);
   const WeightedColumns weighted(given);
 
-  struct Fitting {   // clears the mark when the call ends, however it ends
-    Impl& impl;
-    ~Fitting() {
-      impl.graph.fitting.clear();
-      impl.rate_override.reset();
-    }
-  } fitting{i};
-  i.graph.fitting.set();
-  i.rate_override.reset();
+  const Fitting fitting(i);
   Run({i.graph, i.objective, i.optimizer, i.orthogonal, i.constraints, i.gradients, i.evaluator, i.workspace, i.step, i.epoch, i.rate_override,
        i.parallel_threshold},
       weighted.columns(), scored ? &*scored : nullptr, options, observer, result, lock)
@@ -166,7 +171,7 @@ std::size_t Trainer::steps_of_epoch(std::size_t rows, std::size_t batch_size) co
 }
 
 std::vector<double> Trainer::train_batch(const Dataset& batch, double rate, FitResult& result,
-                                         const std::vector<MetricFunction*>& functions) {
+                                         const ProgramFunctions& functions) {
   Impl& i = *impl_;
   result = {};
   check_rate(rate);
@@ -180,7 +185,8 @@ std::vector<double> Trainer::train_batch(const Dataset& batch, double rate, FitR
   options.shuffle = false;
   options.show_averages = false;
   options.rates = {&rate, 1};
-  options.metric_functions = functions;
+  options.functions = functions;
+  const Fitting fitting(i);   // a function of the program is called without the lock
   const std::optional<double> no_override;
   return Run({i.graph, i.objective, i.optimizer, i.orthogonal, i.constraints, i.gradients, i.evaluator, i.workspace,
               i.step, i.epoch, no_override, i.parallel_threshold},
@@ -188,11 +194,11 @@ std::vector<double> Trainer::train_batch(const Dataset& batch, double rate, FitR
       .train_batch();
 }
 
-std::vector<double> Trainer::test_batch(const Dataset& batch, const std::vector<MetricFunction*>& functions) {
+std::vector<double> Trainer::test_batch(const Dataset& batch, const ProgramFunctions& functions) {
   return impl_->evaluate(batch, functions, true);
 }
 
-std::vector<double> Trainer::evaluate(const Dataset& data, const std::vector<MetricFunction*>& functions) {
+std::vector<double> Trainer::evaluate(const Dataset& data, const ProgramFunctions& functions) {
   return impl_->evaluate(data, functions, false);
 }
 

@@ -32,7 +32,7 @@ MANY_REGISTERS = {"avx512"}
 ALLOWED = [
     (".*", r"\bV1\b", "a buffer of one column; GCC vectorises the loop over its rows as it likes"),
     (".*", r"^softmax_forward\b|_columns[(<]", "16 columns stand in an array: the loops run over as many as there are"),
-    ("baseline|avx2", r"^normal_group\b", "writes the numbers of a group to an array, beside Box and Muller's constants"),
+    ("baseline|avx2", r"^normal_group\b", "writes the numbers of a group to an array beside its constants"),
     (".*", r"^random_words\b", "writes its vectors to an array from which blocks are put in order"),
     (".*", r"^dropout_bits\b", "the Philox rounds of several groups at once: latency counts, not loads of round keys"),
     (".*", r"^transpose_block\b", "a square of vectors and the one it becomes take all registers there are"),

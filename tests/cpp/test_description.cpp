@@ -543,7 +543,7 @@ void other_errors_of_descriptions_name_their_field() {
        "loss (BinaryCrossentropy): from_logits must be true or false, got 0"},
       {loss + R"({"type":"MeanSquaredError"},"metrics":[{"type":"Luck"}]})",
        "metrics[0]: type must be one of " + listed(AllMetrics()) + ", got \"Luck\""},
-      {loss + R"({"type":"Luck"}})", "loss: type must be one of " + listed(Losses()) + ", got \"Luck\""},
+      {loss + R"({"type":"Luck"}})", "loss: type must be one of " + listed(AllLosses()) + ", got \"Luck\""},
       {with_optimizer(R"({"type":"Tiger"})"),
        "optimizer: type must be one of " + listed(Optimizers()) + ", got \"Tiger\""},
       {with_optimizer(R"({"type":"Adam","learning_rate":0})"),

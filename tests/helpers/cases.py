@@ -20,7 +20,8 @@ from formulas.activations import ACTIVATIONS
 from formulas.constraints import CONSTRAINTS, Constraint
 from formulas.losses import LOSSES, Loss
 from formulas.metrics import METRICS, Metric
-from formulas.rules import RULES, USUAL_RULES, Optimizer, Orthogonality
+from formulas.penalties import Orthogonality
+from formulas.rules import RULES, USUAL_RULES, Optimizer
 from formulas.schedules import SCHEDULES, Schedule
 
 

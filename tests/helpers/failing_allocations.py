@@ -24,7 +24,7 @@ from typing import Any
 
 import fastreg as fr
 import numpy as np
-from fastreg import _core, layers, ops, optimizers, regularizers
+from fastreg import _core, layers, losses, ops, optimizers, regularizers
 from fastreg.callbacks import EarlyStopping
 from fastreg.model.core import core_of
 from fastreg.search.folds.evaluation import Task, evaluate
@@ -123,6 +123,30 @@ def not_at_an_epochs_end(expected: list[Bits]) -> Callable[[Any], str]:
 
 def fit_scenario() -> Scenario:
     return Scenario(new_model, train, complaint=not_at_an_epochs_end([until(epoch) for epoch in range(EPOCHS + 1)]))
+
+
+def log_loss(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
+    chosen = np.arange(len(y_true)), y_true
+    gradient = np.zeros_like(y_pred)
+    gradient[chosen] = -1 / y_pred[chosen]
+    return -np.log(y_pred[chosen]), gradient
+
+
+def function_scenario() -> Scenario:
+    """A loss in Python: each step has memory of its own, in C++ and in the function."""
+    def make() -> Any:
+        model = fr.Sequential(network_layers(), seed=1)
+        model.compile("adam", losses.Custom(log_loss, labels=True), ["accuracy"])
+        return model
+
+    def act(model: Any) -> Bits:
+        return train(model, epochs=2, batch_size=40)
+
+    expected = [make(), make(), make()]
+    expected[0].build(6)
+    train(expected[1], epochs=1, batch_size=40)
+    act(expected[2])
+    return Scenario(make, act, complaint=not_at_an_epochs_end([model_bits(model) for model in expected]))
 
 
 def fit_again_scenario() -> Scenario:
@@ -462,6 +486,7 @@ SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
     "core": lambda _: core_scenario(),
     "schema": lambda _: schema_scenario(),
     "fit": lambda _: fit_scenario(),
+    "fit with a function": lambda _: function_scenario(),
     "fit again": lambda _: fit_again_scenario(),
     "early stopping": lambda _: stopping_scenario(),
     "wide": lambda _: wide_scenario(),

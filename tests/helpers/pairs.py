@@ -17,7 +17,7 @@ import numpy as np
 import reference as ref
 from cases import made
 from fastreg import layers, regularizers
-from formulas.rules import Orthogonality
+from formulas.penalties import Orthogonality
 
 
 def float32(value):

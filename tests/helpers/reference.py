@@ -39,8 +39,8 @@ from formulas.losses import (
     weighted_mean,
 )
 from formulas.metrics import METRICS, metric
+from formulas.penalties import NO_PENALTY, Penalty
 from formulas.rules import (
-    NO_PENALTY,
     RULES,
     SGD,
     STEADY_RULES,
@@ -49,7 +49,6 @@ from formulas.rules import (
     Adam,
     AdamW,
     Optimizer,
-    Penalty,
     RMSprop,
     Rprop,
     ScheduleFreeAdamW,

@@ -1,131 +1,40 @@
 """What every strategy keeps to, in many spaces; and what each of them promises beyond that."""
 
 import json
-import logging
 import math
 import pickle
-import sys
-import warnings
-import zlib
 
 import numpy as np
 import pytest
 from fastreg.search import (
-    Bayesian,
     Choice,
-    Grid,
     Integer,
     LogUniform,
     QuasiRandom,
     Random,
     Space,
     Uniform,
-    When,
     Widths,
 )
 from fastreg.search.space.space import params_key
 from fastreg.search.strategy.strategies import Strategy, TrialGenerator
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import FINITE, INFINITE, STRATEGIES, begun, proposals, result_of
 
-optuna = pytest.importorskip("optuna")
-pytest.importorskip("cmaes")
-pytest.importorskip("scipy")
-
-
-def optuna_random(seed):
-    return optuna.samplers.RandomSampler(seed=seed)
-
-
-STRATEGIES = {
-    "grid": Grid,
-    "random": Random,
-    "sobol": lambda: QuasiRandom("sobol"),
-    "halton": lambda: QuasiRandom("halton"),
-    "plain sobol": lambda: QuasiRandom("sobol", scramble=False),
-    "tpe": lambda: Bayesian("tpe", n_startup_trials=3),
-    "cmaes": lambda: Bayesian("cmaes", n_startup_trials=3),
-    "a sampler": lambda: Bayesian(optuna_random),
-}
-FINITE = {
-    "lists": lambda: Space({"a": [1, 2.0, "x", None], "b": (True, False)}),
-    "integers": lambda: Space({"n": Integer(-3, 9, step=4), "m": Integer(1, 4, log=True)}),
-    "constants": lambda: Space({"a": 1, "b": "text"}),
-    "when": lambda: Space(
-        {"m": When("o", "sgd", [0.0, 0.9]), "o": ["adam", "sgd"], "n": When("m", 0.9, [True, False])}
-    ),
-    "widths": lambda: Space({"hidden": Widths(Integer(0, 2), Integer(8, 24, step=8)), "l2": [0.0, 0.1]}),
-    "alternatives": lambda: Space(
-        [{"lr": 0.1, "units": 32}, {"lr": [0.01, 0.1], "units": [64, 32]}, {"other": [1, 2]}]
-    ),
-    "constraint": lambda: Space({"a": Integer(1, 4), "b": Integer(1, 4)}, constraint=a_below_b),
-}
-INFINITE = {
-    "continuous": lambda: Space({"lr": LogUniform(1e-5, 1e-1), "x": Uniform(-1, 1), "n": Integer(1, 100)}),
-    "nested": lambda: Space({"dropout": Choice([0.0, Uniform(0.1, 0.5)])}),
-    "conditional": lambda: Space(
-        {
-            "p": ["none", "l2"],
-            "l2": When("p", "l2", LogUniform(1e-6, 1.0)),
-            "hidden": Widths(Integer(1, 3), Integer(8, 64)),
-        }
-    ),
-    "constrained": lambda: Space({"a": Uniform(0, 1), "b": Uniform(0, 1)}, constraint=a_below_b),
-}
-
-
-def a_below_b(params):
-    return params["a"] < params["b"]
-
-
-def begun(make, space, seed=0, direction="min"):
-    strategy = make()
-    strategy.begin(space, seed, direction)
-    return strategy
-
-
-def score_of(params):
-    """Any score that depends on the parameters."""
-    return (zlib.crc32(repr(sorted(params.items())).encode()) % 1000) / 1000
-
-
-def result_of(number, params):
-    """Every state in turn, most often ok."""
-    if number % 7 == 3:
-        return None, "diverged", 2
-    if number % 7 == 5:
-        return score_of(params), "pruned", 1 + number % 3
-    return score_of(params), "ok", 9
-
-
-def proposals(strategy, n, lag=1):
-    """The first n proposals, or all, where trial t is told before trial t + lag is asked."""
-    asked = []
-    for number in range(n):
-        if number >= lag:
-            told = number - lag
-            strategy.tell(told, asked[told], *result_of(told, asked[told]))
-        params = strategy.ask(number)
-        if params is None:
-            assert strategy.ask(number) is None, "exhausted for good"
-            return asked
-        asked.append(params)
-    return asked
-
-
-pairs = [
+PAIRS = [
     pytest.param(make, space, id=f"{name}, {label}")
     for name, make in STRATEGIES.items()
     for label, space in (FINITE if name == "grid" else FINITE | INFINITE).items()
 ]
-finite_pairs = [
+FINITE_PAIRS = [
     pytest.param(make, space, id=f"{name}, {label}")
     for name, make in STRATEGIES.items()
     for label, space in FINITE.items()
 ]
 
 
-@pytest.mark.parametrize(("make", "space"), pairs)
+@pytest.mark.parametrize(("make", "space"), PAIRS)
 class TestConformance:
     def test_proposes_new_points_of_the_space(self, make, space):
         space = space()
@@ -181,14 +90,14 @@ class TestConformance:
                 params.clear()
 
 
-@pytest.mark.parametrize(("make", "space"), finite_pairs)
+@pytest.mark.parametrize(("make", "space"), FINITE_PAIRS)
 def test_a_finite_space_is_exhausted(make, space):
     space = space()
     asked = proposals(begun(make, space), 100)
     assert {params_key(p) for p in asked} == {params_key(p) for p in space.grid()}
 
 
-@pytest.mark.parametrize(("make", "space"), [p for p in pairs if not p.values[0]().adaptive])
+@pytest.mark.parametrize(("make", "space"), [p for p in PAIRS if not p.values[0]().adaptive])
 def test_what_is_told_does_not_matter_to_the_others(make, space):
     asked = proposals(begun(make, space()), 20, lag=1)
     assert proposals(begun(make, space()), 20, lag=20) == asked
@@ -322,153 +231,6 @@ def test_quasirandom_arguments():
         QuasiRandom("sobel")
     with pytest.raises(ValueError, match="sobol has at most 21201 dimensions, got 22000"):
         begun(QuasiRandom, Space({f"w{i}": Widths(1000, Integer(1, 9)) for i in range(22)}))
-
-
-# --- Bayesian --------------------------------------------------------------------------------------------------------
-
-
-def bowl(params):
-    """A bowl in the logarithm of one parameter and another one, least at (1e-3, 0.3) with "b"."""
-    return (math.log10(params["lr"]) + 3) ** 2 + (params["x"] - 0.3) ** 2 + (params["kind"] != "b")
-
-
-@pytest.mark.parametrize("sampler", ["tpe", "cmaes"])
-@pytest.mark.parametrize("direction", ["min", "max"])
-def test_bayesian_beats_random(sampler, direction):
-    """Median over seeds of the best of 60 trials, told with lag 8."""
-    space = Space({"lr": LogUniform(1e-6, 1e0), "x": Uniform(-5, 5), "kind": ["a", "b", "c"]})
-    sign = 1 if direction == "min" else -1
-
-    def best(make, seed):
-        strategy = begun(make, space, seed, direction)
-        asked = []
-        for number in range(60):
-            if number >= 8:
-                strategy.tell(number - 8, asked[number - 8], sign * bowl(asked[number - 8]), "ok", None)
-            asked.append(strategy.ask(number))
-        return min(bowl(p) for p in asked)
-
-    bayesian, random = ([best(make, seed) for seed in range(7)] for make in (lambda: Bayesian(sampler), Random))
-    assert np.median(bayesian) < 0.6 * np.median(random)
-
-
-def test_bayesian_learns_from_points_it_did_not_propose():
-    """Told 40 points around the best one, the first proposals are near it."""
-    space = Space({"x": Uniform(0, 100), "n": When("k", "b", Integer(1, 9)), "k": ["a", "b"]})
-    strategy = begun(Bayesian, space)
-    rng = np.random.default_rng(0)
-    for number in range(40):
-        params = space.sample(rng)
-        strategy.tell(number, params, abs(params["x"] - 80), "ok", None)
-    near = [abs(strategy.ask(number)["x"] - 80) < 25 for number in range(40, 50)]
-    assert sum(near) >= 8
-
-
-def test_bayesian_ranks_bad_states_last():
-    """Where low x fails, diverges or is pruned at once, it looks elsewhere, though pruned trials show good scores."""
-    space = Space({"x": Uniform(0, 1)})
-    strategy = begun(lambda: Bayesian(n_startup_trials=10), space)
-    asked = []
-    for number in range(60):
-        x = strategy.ask(number)["x"]
-        asked.append(x)
-        if x < 0.7:
-            score, state, budget = [
-                (None, "failed", None),
-                (None, "diverged", 2),
-                (math.nan, "ok", 9),
-                (-5.0, "pruned", 1),
-            ][number % 4]
-        else:
-            score, state, budget = abs(x - 0.85), "ok", 9
-        strategy.tell(number, {"x": x}, score, state, budget)
-    assert np.mean(np.array(asked[30:]) >= 0.7) > 0.6
-
-
-def test_a_trial_told_twice_counts_at_both_budgets():
-    strategy = begun(Bayesian, Space({"x": Uniform(0, 1)}))
-    params = strategy.ask(0)
-    strategy.tell(0, params, 0.5, "pruned", 1)
-    strategy.tell(0, params, 0.4, "pruned", 3)
-    strategy.tell(0, params, 0.3, "ok", 9)
-    trials = strategy._study.get_trials()
-    assert [(t.state.name, t.value, t.last_step) for t in trials] == [
-        ("PRUNED", 0.5, 1),
-        ("PRUNED", 0.4, 3),
-        ("COMPLETE", 0.3, None),
-    ]
-
-
-def test_bayesian_refuses_a_point_outside_the_space():
-    strategy = begun(Bayesian, Space({"x": Uniform(0, 1)}))
-    with pytest.raises(ValueError, match="parameters of trial 3 are no point of the space"):
-        strategy.tell(3, {"x": 2.0}, 0.5, "ok", None)
-
-
-def test_bayesian_is_silent_and_leaves_optuna_alone(capfd):
-    logger = logging.getLogger("optuna")
-    before = (optuna.logging.get_verbosity(), list(logger.handlers), logger.propagate, list(warnings.filters))
-    optuna.logging.set_verbosity(optuna.logging.INFO)
-    try:
-        for sampler in ("tpe", "cmaes"):
-            proposals(
-                begun(lambda sampler=sampler: Bayesian(sampler, n_startup_trials=2), INFINITE["conditional"]()), 12
-            )
-        assert optuna.logging.get_verbosity() == optuna.logging.INFO
-    finally:
-        optuna.logging.set_verbosity(before[0])
-    assert (optuna.logging.get_verbosity(), list(logger.handlers), logger.propagate, list(warnings.filters)) == before
-    assert capfd.readouterr() == ("", "")
-    assert logging.getLogger("optuna.storages._in_memory").filters == []
-
-
-def test_the_sampler_of_a_trial_is_seeded_by_seed_and_number():
-    seeds = []
-
-    def sampler(seed):
-        seeds.append(seed)
-        return optuna_random(seed)
-
-    for seed in (0, 0, 1):
-        strategy = begun(lambda: Bayesian(sampler), Space({"x": Uniform(0, 1)}), seed)
-        for number in range(5):
-            strategy.ask(number)
-    assert seeds[:5] == seeds[5:10]
-    assert len(set(seeds[5:])) == 10
-
-
-@pytest.mark.parametrize(("package", "sampler"), [("optuna", "tpe"), ("torch", "gp"), ("cmaes", "cmaes")])
-def test_a_missing_package_names_the_extra(package, sampler, monkeypatch):
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ImportError, match=rf"Bayesian.* needs {package}: pip install {package}, or .*'\.\[bayesian\]'"):
-        begun(lambda: Bayesian(sampler), Space({"x": Uniform(0, 1)}))
-
-
-def test_quasirandom_names_what_it_needs(monkeypatch):
-    monkeypatch.setitem(sys.modules, "scipy.stats", None)
-    with pytest.raises(ImportError, match=r"QuasiRandom needs scipy: pip install scipy, or .*'\.\[bayesian\]'"):
-        begun(QuasiRandom, Space({"x": Uniform(0, 1)}))
-
-
-def test_gaussian_process():
-    pytest.importorskip("torch")
-    space = Space({"x": Uniform(-1, 1), "y": Uniform(-1, 1), "k": ["a", "b"], "z": When("k", "b", Uniform(0, 1))})
-    strategies = [begun(lambda: Bayesian("gp", n_startup_trials=8), space) for _ in range(2)]
-    for number in range(24):
-        params, same = (strategy.ask(number) for strategy in strategies)
-        assert params == same
-        for strategy in strategies:
-            strategy.tell(number, params, params["x"] ** 2 + params["y"] ** 2, "ok", None)
-    last = strategies[0].ask(24)
-    assert last["x"] ** 2 + last["y"] ** 2 < 0.1
-
-
-def test_bayesian_arguments():
-    with pytest.raises(ValueError, match="Bayesian: unknown sampler 'tpo'; known: cmaes, gp, tpe"):
-        Bayesian("tpo")
-    with pytest.raises(ValueError, match="n_startup_trials must be >= 1"):
-        Bayesian(n_startup_trials=0)
-    assert Bayesian(optuna_random).describe()["sampler"] == "optuna_random"
 
 
 # --- own strategies --------------------------------------------------------------------------------------------------

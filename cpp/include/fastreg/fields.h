@@ -37,6 +37,10 @@ constexpr void for_each_type(List<T...>, Body&& body) {
   (body(Type<T>()), ...);
 }
 
+// A list with another type at its end.
+template <class Extra, class... T>
+List<T..., Extra> with(List<T...>);
+
 // The index of T in a list, or the size of the list if it is not in it.
 template <class T, class... Listed>
 consteval std::size_t index_of(List<Listed...>) {
@@ -75,6 +79,7 @@ inline constexpr Interval kOneToTwo{1.0, 2.0, false, false, "in [1, 2]"};
 inline constexpr Interval kWidth{1.0, 0x1p31, false, true, "in [1, 2^31)"};
 
 inline constexpr Interval kCount{0.0, 0x1p31, false, true, "in [0, 2^31)"};
+inline constexpr Interval kIndex = kCount;
 
 // The names of an enum's values, in their order; an enum that is the type of a field specialises it:
 //   template <> struct Choices<Average> { static constexpr const char* kNames[] = {"micro", "macro"}; };

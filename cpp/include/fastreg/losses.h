@@ -211,6 +211,18 @@ struct CategoricalGeneralizedCrossEntropy {
   static constexpr ActivationKind kAbsorbs = ActivationKind::linear;
 };
 
+// A loss that the program computes (LossFunction of fastreg/trainer.h): its index in the list of functions, and whether
+// its targets are labels. It is not part of the registry, because a file cannot contain it.
+struct Function {
+  static constexpr const char* kName = "Function";
+  std::size_t index = 0;
+  bool labels = false;
+  static constexpr auto kFields =
+      fields(required_field("index", &Function::index, kIndex), field("labels", &Function::labels));
+  static constexpr Targets kTargets = Targets::values;
+  static constexpr ActivationKind kAbsorbs = ActivationKind::linear;
+};
+
 }  // namespace losses
 
 using Losses = List<losses::MeanSquaredError, losses::BinaryCrossentropy, losses::CategoricalCrossentropy,
@@ -220,5 +232,6 @@ using Losses = List<losses::MeanSquaredError, losses::BinaryCrossentropy, losses
                     losses::SquaredHinge, losses::CategoricalHinge, losses::Tweedie, losses::Quantile,
                     losses::GaussianNLL, losses::BinaryFocalCrossentropy, losses::CategoricalFocalCrossentropy,
                     losses::CategoricalGeneralizedCrossEntropy>;
+using AllLosses = decltype(with<losses::Function>(Losses()));
 
 }  // namespace fastreg

@@ -19,7 +19,6 @@ enum class Direction : std::uint8_t { min, max };
 
 inline constexpr Interval kThreshold{0.0, 1.0, true, false, "in (0, 1]"};
 // The index of a column.
-inline constexpr Interval kIndex{0.0, 0x1p31, false, true, "in [0, 2^31)"};
 
 inline constexpr Interval kBins{1.0, 65536.0, false, true, "in [1, 65536)"};
 
@@ -437,8 +436,6 @@ using Metrics =
          metrics::MedianAbsoluteError, metrics::LogCoshError, metrics::Poisson, metrics::CosineSimilarity,
          metrics::R2Score, metrics::ExplainedVariance, metrics::PearsonCorrelation, metrics::ConcordanceCorrelation>;
 
-template <class Extra, class... T>
-List<T..., Extra> with(List<T...>);
 using AllMetrics = decltype(with<metrics::Function>(Metrics()));
 
 }  // namespace fastreg

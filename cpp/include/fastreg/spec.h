@@ -19,7 +19,7 @@
 
 namespace fastreg {
 
-using Loss = Losses::Into<std::variant>;
+using Loss = AllLosses::Into<std::variant>;
 using Metric = AllMetrics::Into<std::variant>;
 using Optimizer = Optimizers::Into<std::variant>;
 

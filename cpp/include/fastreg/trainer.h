@@ -16,7 +16,9 @@ namespace fastreg {
 
 // What the rows of one output are measured against.
 struct OutputTargets {
-  MatrixView<const float> y;              // (n, columns of the output), or empty where its loss takes labels
+  // (n, columns of the output), or empty where its loss takes labels. For a loss of the program's own, any columns if the
+  // output has no metrics.
+  MatrixView<const float> y;
   Span<const std::int32_t> labels;        // (n) in [0, columns of the output), for the sparse loss
   Span<const float> sample_weight;        // (n), only their ratios count, or empty: all 1
 };
@@ -36,6 +38,30 @@ struct Dataset {
     if (rows.data != nullptr) return rows.size;
     return inputs.empty() ? x.rows : inputs[0].rows;
   }
+};
+
+// Rows that a loss of the program's own is computed for, row by row without padding, and where its results go.
+struct LossRows {
+  const float *y = nullptr, *target = nullptr;   // (rows, cols), (rows, target_cols); target is null with labels
+  const std::int32_t* labels = nullptr;          // (rows), in [0, cols)
+  std::size_t rows = 0, cols = 0, target_cols = 0;
+  float* values = nullptr;     // (rows): receives the loss of each row
+  float* gradient = nullptr;   // (rows, cols): receives the gradient of each row's loss with respect to its outputs
+};
+
+// A loss of the program's own. It is called for the rows of a batch in training, and for some rows at a time in an
+// evaluation, on the thread that called, while the network is not locked. The loss of a row must not depend on the other
+// rows. It may throw: then the call throws, too, with the state at the end of the last complete epoch before.
+class LossFunction {
+ public:
+  virtual ~LossFunction() = default;
+  virtual void compute(const LossRows& rows) = 0;
+};
+
+// The functions of the program that losses::Function and metrics::Function name by their index.
+struct ProgramFunctions {
+  std::vector<MetricFunction*> metrics{};
+  std::vector<LossFunction*> losses{};
 };
 
 struct EarlyStopping {
@@ -92,7 +118,7 @@ struct FitOptions {
   // Whether the weights are exchanged for their averages when the run ends, where the optimizer keeps averages and no
   // best weights are restored. The next run exchanges them back before its first step.
   bool show_averages = true;
-  std::vector<MetricFunction*> metric_functions{};   // those that metrics::Function names by their index
+  ProgramFunctions functions{};
   // The number of steps of an epoch. 0: an epoch is every row once. Otherwise an epoch continues with the rows where
   // the one before ended, and a new order is drawn whenever all rows have had their turn: step i of epoch e is batch
   // (e * steps_per_epoch + i) of an endless sequence.
@@ -161,15 +187,15 @@ class Trainer {
   std::size_t steps_of_epoch(std::size_t rows, std::size_t batch_size) const;
   // Returns {loss including penalties, metrics...} in inference mode; for several outputs {loss including penalties,
   // the loss of each output, the metrics of each}. The losses of the outputs are without their weights.
-  std::vector<double> evaluate(const Dataset& data, const std::vector<MetricFunction*>& functions = {});
+  std::vector<double> evaluate(const Dataset& data, const ProgramFunctions& functions = {});
   // One step on one batch outside of a fit. Its gradient is that of sum_i weight_i loss_i / n over the n rows, with the
   // weights as they are given, and of the penalties. The number of epochs does not change. Returns the values of the
   // batch in the order of evaluate(), before the step: losses are means over the rows of their weighted values. If the
   // loss or a weight is not finite, nothing changes, and FitResult::reason is diverged.
   std::vector<double> train_batch(const Dataset& batch, double rate, FitResult& result,
-                                  const std::vector<MetricFunction*>& functions = {});
+                                  const ProgramFunctions& functions = {});
   // The same without a step, in inference mode.
-  std::vector<double> test_batch(const Dataset& batch, const std::vector<MetricFunction*>& functions = {});
+  std::vector<double> test_batch(const Dataset& batch, const ProgramFunctions& functions = {});
   // The number of figures that evaluate() returns.
   std::size_t log_count() const;
 
@@ -201,6 +227,7 @@ class Trainer {
 
  private:
   struct Impl;
+  struct Fitting;
   std::unique_ptr<Impl> impl_;
 };
 

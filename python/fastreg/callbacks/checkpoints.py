@@ -106,6 +106,16 @@ class ModelCheckpoint(MonitorCallback):
     def _watch(self, keys: Sequence[str], directions: Mapping[str, str], added: bool) -> None:
         super()._watch(keys, directions, added or not self.save_best_only)
 
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Refuses a model that ``save`` would refuse."""
+        of_model = self.model.loss
+        for loss in of_model.values() if isinstance(of_model, dict) else [of_model]:
+            if not self.save_weights_only and not getattr(loss, "in_files", True):
+                raise ValueError(
+                    f"ModelCheckpoint: a file cannot hold loss {loss.key!r}, a function of Python; give "
+                    "save_weights_only=True"
+                )
+
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Notes the epoch."""
         self._epoch = epoch

@@ -203,6 +203,10 @@ def targets(value: object, loss: Loss, n_rows: int, n_outputs: int, name: str = 
         raise ValueError(f"{name}: must have as many rows as x, {n_rows}, got {got}")
     if loss.targets == "labels":
         return class_indices(array, loss, n_outputs, name)
+    if loss.any_columns:
+        if array.ndim > 2 or array.shape[1:] == (0,):
+            raise ValueError(f"{name}: {loss.key} needs targets of shape ({n_rows}, columns), got {array.shape}")
+        return to_float32(array.reshape(n_rows, -1), name)
     heads = loss.heads
     n_targets, rest = divmod(n_outputs, heads)
     if rest:
@@ -287,6 +291,12 @@ def class_labels(y: Floats | Labels, loss: Loss) -> NDArray[np.int64] | None:
         return y[:, 0].astype(np.int64)
     if loss.targets == "signs" and y.shape[1] == 1:
         return (y[:, 0] > 0).astype(np.int64)
+    if loss.any_columns and bool(np.all((y == 0) | (y == 1))):
+        if y.shape[1] == 1:
+            return y[:, 0].astype(np.int64)
+        if bool(np.all(y.sum(axis=1) == 1)):
+            columns: NDArray[np.int64] = np.argmax(y, axis=1)
+            return columns
     return None
 
 

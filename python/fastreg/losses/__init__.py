@@ -8,12 +8,13 @@ weights count. Where the last activation is sigmoid or softmax, the matching cro
 before it, so a saturated output costs no accuracy.
 
 Outside of a fit a loss is called, ``loss(y_true, y_pred, sample_weight=None)``, and a function with a name in small
-letters gives the value of each row, ``mean_squared_error(y_true, y_pred)``. ``compile(loss=)`` takes both.
+letters gives the value of each row, ``mean_squared_error(y_true, y_pred)``. ``compile(loss=)`` takes both, and any
+other function of ``(y_true, y_pred)`` that returns values and their gradient, see :class:`Custom`.
 """
 
 from typing import TYPE_CHECKING
 
-from fastreg.internal.checks import absent_names, describe
+from fastreg.internal.checks import absent_names
 from fastreg.internal.description import Registry
 from fastreg.internal.lazy_names import lazy_names
 from fastreg.losses.base import Loss
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         KLDivergence,
         SquaredHinge,
     )
+    from fastreg.losses.custom import Custom
     from fastreg.losses.functions import (
         binary_crossentropy,
         binary_focal_crossentropy,
@@ -77,6 +79,7 @@ __all__ = [
     "CategoricalGeneralizedCrossEntropy",
     "CategoricalHinge",
     "CosineSimilarity",
+    "Custom",
     "GaussianNLL",
     "Hinge",
     "Huber",
@@ -150,7 +153,9 @@ _HOMES = {
     **dict.fromkeys(_OF_CLASSES, "classes"),
 }
 _FUNCTIONS = frozenset(name for name in __all__ if name.islower() and name != "get")
-_load = lazy_names(__name__, _HOMES | dict.fromkeys(_FUNCTIONS, "functions"), absent_names(__name__))
+_load = lazy_names(
+    __name__, _HOMES | {"Custom": "custom"} | dict.fromkeys(_FUNCTIONS, "functions"), absent_names(__name__)
+)
 _REGISTRY: Registry[Loss] = Registry(
     "loss", Loss, {name: cls for cls, names in _CLASSES.items() for name in names.split()}, later=_HOMES, load=_load
 )
@@ -160,18 +165,19 @@ if not TYPE_CHECKING:  # otherwise a type checker would allow every name
 
 
 def get(identifier: object, where: str = "losses.get") -> Loss:
-    """The loss for an argument: an instance, a name such as ``"mse"``, or a function of this module.
+    """The loss for an argument: an instance, a name such as ``"mse"``, a function of this module, or one of Python.
 
     Example:
         >>> from fastreg import losses
         >>> losses.get(losses.huber)
         Huber(delta=1.0)
     """
+    if isinstance(identifier, Loss) and not identifier.in_files:  # a function of Python, which has no name
+        return identifier
     if getattr(identifier, "__module__", "") == f"{__name__}.functions":
         identifier = getattr(identifier, "__name__", identifier)
     elif callable(identifier) and not isinstance(identifier, (Loss, type)):
-        raise TypeError(
-            f"{where}: must be a loss or the name of one, since the core computes it, got {describe(identifier)}; "
-            "fastreg.ops has the parts of a loop of your own with a loss of your own"
-        )
+        from fastreg.losses.custom import Custom as Made
+
+        return Made(identifier)
     return _REGISTRY.resolve(where, identifier)

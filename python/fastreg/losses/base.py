@@ -57,6 +57,10 @@ class Loss(Description):
     targets: ClassVar[str]
     # The name of an instance that was given none, where it is not the key.
     usual_name: ClassVar[str] = ""
+    # Whether targets that are no labels may have any number of columns.
+    any_columns: ClassVar[bool] = False
+    # Whether a file can hold it.
+    in_files: ClassVar[bool] = True
 
     if TYPE_CHECKING:
         reduction: str | None

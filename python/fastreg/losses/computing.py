@@ -27,7 +27,17 @@ def loss_of_converted(
     loss: Loss, y: Floats, target: NDArray[Any], weight: Floats | None = None
 ) -> tuple[Floats, Floats, Floats]:
     """Losses, gradient and outputs for targets in the form that the core reads, as ``data/arrays.py`` makes them."""
+    if not loss.in_files:
+        return _of_function(loss, y, target, weight)
     return _core.loss(_json_of(loss), y, target, weight)
+
+
+def _of_function(loss: Any, y: Floats, target: NDArray[Any], weight: Floats | None) -> tuple[Floats, Floats, Floats]:
+    values, gradient = loss.of_rows(target.copy(), y.copy())
+    weights = np.ones(len(y), np.float64) if weight is None else weight.astype(np.float64)
+    total = weights.sum()
+    shares = weights / total if total > 0 else weights
+    return values, (gradient * shares[:, None]).astype(np.float32), y.copy()
 
 
 def row_values(loss: Loss, y_true: object, y_pred: object) -> Floats:

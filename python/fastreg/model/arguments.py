@@ -141,10 +141,18 @@ def shape_of(core: CoreModel, x: Sequence[Given]) -> Shape:
 def targets_of(core: CoreModel, y: Sequence[Given], n_rows: int, shapes: Sequence[Shape]) -> list[Any]:
     """The targets of each output, in the form that its loss requires."""
     losses = core.require_losses("fit")
-    return [
+    found = [
         arrays.targets(_flat(part.value, shape), loss, n_rows, math.prod(shape), part.label)
         for part, loss, shape in zip(y, losses, shapes, strict=True)
     ]
+    for i, (part, loss, array) in enumerate(zip(y, losses, found, strict=True)):
+        width = math.prod(shapes[i])
+        if loss.any_columns and array.ndim == 2 and array.shape[1] != width and core.has_metrics(i):
+            raise ValueError(
+                f"{part.label}: metrics need as many columns as there are outputs, {width}, got {array.shape[1]}; "
+                f"without metrics loss {loss.key!r} takes any number"
+            )
+    return found
 
 
 def _flat(value: Any, shape: Shape) -> Any:

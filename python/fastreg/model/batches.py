@@ -99,7 +99,7 @@ class Batches(Face):
             require_statistics(core)
             optimizer = core.require_optimizer("train_on_batch")
             values, where = trainer.train_batch(
-                data, optimizer.rate_at(trainer.step, core.run_length), core.metric_functions()
+                data, optimizer.rate_at(trainer.step, core.run_length), core.functions()
             )
             if values is None or where is not None:
                 raise divergence_error("train_on_batch", where or {}, 0)
@@ -138,7 +138,7 @@ class Batches(Face):
         core.require_network("test_on_batch")
         core.require_losses("test_on_batch")
         data, _ = self._batch(x, y, sample_weight, None, core.known_shape())
-        return self._values(core.trainer_for(None).test_batch(data, core.metric_functions()), as_dict)
+        return self._values(core.trainer_for(None).test_batch(data, core.functions()), as_dict)
 
     def predict_on_batch(self, x: Arrays) -> Any:
         """Computes the outputs for one batch; the same as :meth:`predict`.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 from numpy.typing import ArrayLike
@@ -28,7 +28,7 @@ from fastreg.metrics.base import FunctionMetric, Metric
 from fastreg.model import adapted, graphs
 from fastreg.model.graphs import Graph, index_limits, layer_names
 from fastreg.model.nested import Nested, Sharing
-from fastreg.model.outputs import Report, by_output, check_weights, log_keys, resolved
+from fastreg.model.outputs import Report, by_output, check_weights, log_keys, losses_of_the_core, resolved
 from fastreg.optimizers import LearningRate, Optimizer
 from fastreg.schedules.base import RunLength
 from fastreg.utils.seeds import draw_seed
@@ -333,15 +333,19 @@ class CoreModel(Sharing):
         weighted = self.weighted_metrics[0] if self.weighted_metrics else ()
         self.compile(self.optimizer, self.require_losses("metrics")[0], entries, self.loss_weights, weighted)
 
-    def metric_functions(self) -> list[Callable[..., float]]:
-        """The functions of Python among the metrics, in the order of their numbers in the description."""
+    def has_metrics(self, output: int) -> bool:
+        """Whether an output has metrics, weighted ones or not."""
+        return any(bool(of and of[output]) for of in (self.metrics, self.weighted_metrics))
+
+    def functions(self) -> _core.Functions:
+        """The functions of Python among metrics and losses, in the order of their numbers in the description."""
         return self._reported(self.known_shape())[1]
 
     def log_keys(self, shape: Shape | None = None) -> dict[str, str]:
         """The keys of values in the order of the core, each with the better direction. The dict must not be changed."""
         return self._reported(self.known_shape() if shape is None else shape)[0]
 
-    def _reported(self, shape: Shape) -> tuple[dict[str, str], list[Callable[..., float]]]:
+    def _reported(self, shape: Shape) -> tuple[dict[str, str], _core.Functions]:
         of = (self.layers, self.losses, self.metrics, self.weighted_metrics)
         return self._report.of(shape, of, self.output_names if self.output_count > 1 else [""], self.resolved_metrics)
 
@@ -416,7 +420,8 @@ class CoreModel(Sharing):
     def training_description(self, *, for_file: bool) -> dict[str, Any]:
         """The JSON form of what ``compile`` was given, as C++ and files have it."""
         optimizer = self.require_optimizer("fit")
-        chosen = [loss.to_config() for loss in self.require_losses("fit")]
+        given = self.require_losses("fit")
+        chosen = [loss.to_config() for loss in given] if for_file else losses_of_the_core(given)
         metrics, weighted = self._described_metrics(for_file)
         several = len(chosen) > 1 or self.loss_weights is not None
         weights = {} if self.loss_weights is None else {"loss_weights": list(self.loss_weights)}

@@ -62,6 +62,7 @@ def save(
         description["feature_names"] = list(model.feature_names)
     trainer = model.trainer
     if with_optimizer and model.losses:
+        _check_losses(model)
         description |= model.training_description(for_file=True) | {"format": description["format"]}
         description["state"] = {"step": trainer.step if trainer else 0, "epoch": trainer.epoch if trainer else 0}
         if trainer and trainer.averages_shown:
@@ -76,6 +77,16 @@ def save(
             UserWarning,
             stacklevel=3,
         )
+
+
+def _check_losses(model: CoreModel) -> None:
+    """Raises ValueError if a loss is a function of Python."""
+    for loss in model.losses:
+        if not loss.in_files:
+            raise ValueError(
+                f"save: a file cannot hold loss {loss.key!r}, a function of Python; give include_optimizer=False and "
+                "compile the loaded model again, or use save_weights"
+            )
 
 
 def check_ending(path: StrOrBytesPath) -> None:

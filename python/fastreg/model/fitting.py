@@ -191,7 +191,7 @@ def _trained(
             last_epoch=core.last_epoch,
             on_batch=run.on_batch if run.in_batches else None,
             on_validation=run.validation(plan.data, plan.batch),
-            metric_functions=core.metric_functions(),
+            functions=core.functions(),
         )
         core.weights_changed()
         run.end(result, plan.epochs(first, last))

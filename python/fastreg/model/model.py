@@ -107,8 +107,10 @@ class Model(Batches):
 
         Args:
             optimizer: One of :mod:`fastreg.optimizers`, or a name such as ``"adam"``.
-            loss: One of :mod:`fastreg.losses`, or a name such as ``"mse"``; ``fit`` and ``evaluate`` need one. With
-                several outputs it is one loss for all of them, a list with one for each, or a dict by their names.
+            loss: One of :mod:`fastreg.losses`, a name such as ``"mse"``, or a function of ``(y_true, y_pred)`` that
+                returns values and their gradient, see :class:`fastreg.losses.Custom`; ``fit`` and ``evaluate`` need
+                one. With several outputs it is one loss for all of them, a list with one for each, or a dict by their
+                names.
             metrics: A list of :mod:`fastreg.metrics`, names or functions of ``(y_true, y_pred)``; ``"accuracy"`` means
                 the one that matches loss and outputs. They do not use the weights of rows. With several outputs it is a
                 list with a metric, a list or None for each output, or a dict by their names; a single name is used for
@@ -323,10 +325,10 @@ class Model(Batches):
         data = fitting.labelled_data(core, parts, y, sample_weight, class_weight, core.known_shape(), rows=rows)
         if steps is not None:
             data = first_rows(data, check_int("evaluate", "steps", steps, AT_LEAST_ONE) * size)
-        trainer, functions = core.trainer_for(None), core.metric_functions()
+        trainer, functions = core.trainer_for(None), core.functions()
         if items:
             self._begin(items)
-            evaluate = partial(trainer.evaluate, metric_functions=functions)
+            evaluate = partial(trainer.evaluate, functions=functions)
             values = scored(evaluate, data, list(core.log_keys()), size, items)
         else:
             values = trainer.evaluate(data, functions)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from operator import is_
-from typing import Any
+from typing import Any, cast
 
+from fastreg import _core
 from fastreg import metrics as _metrics
 from fastreg.internal.checks import NON_NEGATIVE, check_real, describe
 from fastreg.losses import Loss
 from fastreg.metrics.base import FunctionMetric, Metric
 
-__all__ = ["Report", "by_output", "check_weights", "log_keys", "resolved"]
+__all__ = ["Report", "by_output", "check_weights", "log_keys", "losses_of_the_core", "resolved"]
 
 
 def by_output(argument: str, value: object, names: Sequence[str]) -> list[object]:
@@ -110,14 +111,26 @@ def _resolved_once(
     return tuple(_metrics.resolve(entries, loss, n_outputs, weighted))
 
 
+def losses_of_the_core(chosen: Sequence[Loss]) -> list[dict[str, Any]]:
+    """The JSON forms of losses for the core, which knows functions of Python by their numbers."""
+    functions = [loss for loss in chosen if not loss.in_files]
+    numbers = {id(loss): i for i, loss in enumerate(functions)}
+    return [
+        loss.to_config()
+        if loss.in_files
+        else {"type": "Function", "index": numbers[id(loss)], "labels": loss.targets == "labels"}
+        for loss in chosen
+    ]
+
+
 class Report:
-    """The keys of a model's logs and its metrics that are functions of Python, which every fit and evaluation asks for.
+    """The keys of a model's logs and its functions of Python, which every fit and evaluation asks for.
 
     They are remembered, with what they depend on.
     """
 
     def __init__(self) -> None:
-        self._known: tuple[object, tuple[object, ...], tuple[dict[str, str], list[Any]]] | None = None
+        self._known: tuple[object, tuple[object, ...], tuple[dict[str, str], _core.Functions]] | None = None
 
     def of(
         self,
@@ -125,18 +138,20 @@ class Report:
         settings: tuple[object, ...],
         names: Sequence[str],
         resolve: Callable[[Any], Sequence[Sequence[Metric]]],
-    ) -> tuple[dict[str, str], list[Any]]:
+    ) -> tuple[dict[str, str], _core.Functions]:
         """The keys and the functions.
 
         Args:
             shape: The shape of a row.
-            settings: What else they depend on; objects that are replaced and not changed.
+            settings: What else they depend on, layers, losses, metrics and weighted metrics; objects that are replaced
+                and not changed.
             names: The names of the outputs.
             resolve: Returns the metrics of each output for a shape.
         """
         known = self._known
         if known is None or known[0] != shape or not all(map(is_, known[1], settings)):
             found = resolve(shape)
-            functions = [one.value for listed in found for one in listed if isinstance(one, FunctionMetric)]
-            self._known = known = (shape, settings, (log_keys(names, found), functions))
+            metrics = [one.value for listed in found for one in listed if isinstance(one, FunctionMetric)]
+            functions = [one.of_rows for one in cast(Any, settings[1]) if not one.in_files]
+            self._known = known = (shape, settings, (log_keys(names, found), (metrics, functions)))
         return known[2]

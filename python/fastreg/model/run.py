@@ -225,7 +225,7 @@ class Run:
         if data is None or not watching:
             return None
         keys = self.keys[: len(self.keys) // 2]
-        evaluate = partial(self.trainer.evaluate, metric_functions=self._core.metric_functions())
+        evaluate = partial(self.trainer.evaluate, functions=self._core.functions())
         return lambda: scored(evaluate, data, keys, batch, watching)
 
     # After a run.

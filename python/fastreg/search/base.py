@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from fastreg.internal.extras import needs
 from fastreg.internal.whole_files import FilePath
 from fastreg.search import plan as planning
+from fastreg.search.folds.deadline import Deadline
 from fastreg.search.found.fitted import FITTED, FittedSearch
 from fastreg.search.found.results import Trial
 from fastreg.search.found.scikit_learn import OF_ESTIMATOR, SearchNames
@@ -237,12 +238,12 @@ class Search(SearchNames, Parameters, Generic[ModelT]):
             TypeError: If an argument is of the wrong kind, or ``build`` returns one model again.
             RuntimeError: If no trial has a score; the message has the first traceback.
         """
-        started, now = time.monotonic(), time.time()
+        started = time.monotonic()
         self._forget()
         options = self._options()
         plan = planning.prepare(options, X, y, groups, fit_arguments)
-        context = plan.context
-        deadline = None if options.time_limit is None else now + options.time_limit
+        context, limit = plan.context, options.time_limit
+        deadline = None if limit is None else Deadline(limit - (time.monotonic() - started))
         with ExitStack() as stack:
             journal, older = None, []
             if options.journal is not None:

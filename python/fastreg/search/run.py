@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 import signal
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fastreg.search.folds.deadline import Deadline
 from fastreg.search.folds.evaluation import FoldResult, Task
 from fastreg.search.found.results import Trial, mean_score
 from fastreg.search.journal import Journal
@@ -43,12 +43,12 @@ class SearchLimits:
     """What ends a search early.
 
     Attributes:
-        deadline: ``time.time()`` at which running fits end.
+        deadline: When running fits end; None means that they end by themselves.
         target: Mean score that is good enough.
         max_failures: The number of failed trials that are tolerated.
     """
 
-    deadline: float | None = None
+    deadline: Deadline | None = None
     target: float | None = None
     max_failures: int | None = None
 
@@ -160,7 +160,7 @@ class Run:
         """Gives the runner as many tasks as it takes."""
         while self._in_flight < self._runner.slots and self._stop is None:
             deadline = self._limits.deadline
-            if deadline is not None and time.time() >= deadline:
+            if deadline is not None and deadline.is_over:
                 self._end("time")
                 return
             if not self._waiting:

@@ -22,6 +22,9 @@ class Activation(NamedTuple):
     ulps: float
     # Whether the tail below zero is a difference of numbers near z, where an absolute error of a last place counts.
     cancels: bool = False
+    # The argument of the exponential that the tail is, where it is computed with errors of its own: each of its ulps
+    # is as many of the result as the argument is large.
+    exponent: Callable[[Any], Any] = np.zeros_like
 
 
 def sigmoid(z):
@@ -100,14 +103,18 @@ def _squareplus(z, b=4.0):
     return np.where(z < 0.0, b / (2.0 * (r + abs(z))), 0.5 * z + 0.5 * r)
 
 
+def _gelu_tanh_exponent(z):
+    return 2.0 * math.sqrt(2.0 / math.pi) * (z + 0.044715 * z**3)
+
+
 def _gelu_tanh(z):
-    return z * sigmoid(2.0 * math.sqrt(2.0 / math.pi) * (z + 0.044715 * z**3))
+    return z * sigmoid(_gelu_tanh_exponent(z))
 
 
 def _gelu_tanh_derivative(z):
     c = 2.0 * math.sqrt(2.0 / math.pi)
     z = np.clip(z, -1e3, 1e3)
-    s = sigmoid(c * (z + 0.044715 * z**3))
+    s = sigmoid(_gelu_tanh_exponent(z))
     return s + z * s * (1.0 - s) * c * (1.0 + 3.0 * 0.044715 * z * z)
 
 
@@ -179,7 +186,9 @@ ELEMENTWISE = {
     "hard_shrink": Activation(
         lambda z: np.where(abs(z) <= 0.5, 0.0, z), lambda z: np.where(abs(z) <= 0.5, 0.0, 1.0), ulps=0.0
     ),
-    "gelu_tanh": Activation(_gelu_tanh, _gelu_tanh_derivative, ulps=8.0, cancels=True),
+    "gelu_tanh": Activation(
+        _gelu_tanh, _gelu_tanh_derivative, ulps=8.0, cancels=True, exponent=_gelu_tanh_exponent
+    ),
     "sparse_plus": Activation(
         lambda z: np.where(z >= 1.0, z, 0.25 * (np.maximum(z, -1.0) + 1.0) ** 2),
         lambda z: np.clip(0.5 * z + 0.5, 0.0, 1.0),

@@ -21,7 +21,6 @@ class MeanAbsoluteError(Loss):
 
 class MeanAbsolutePercentageError(Loss):
     far_from_zero = True  # targets, whose size divides
-    conditioning = 16.0
 
     def rows(self, y, t):
         return 100.0 * (np.abs(y - t) / np.maximum(np.abs(t), CLIP_LOW)).mean(axis=1)
@@ -78,8 +77,6 @@ class KLDivergence(Loss):
 
 
 class CosineSimilarity(Loss):
-    conditioning = 16.0  # one through the length of a short row
-
     def parts(self, y, t):
         lengths = np.linalg.norm(y, axis=1, keepdims=True)
         floored = np.maximum(lengths, CLIP_LOW)

@@ -43,14 +43,12 @@ class Loss(Formula):
     or "labels" (n,).
     absorbs: the last activation from whose logits it is computed. degree: how it grows with large outputs.
     outputs: "values", or "positive" and "shares" where the formula has a sense only there. heads: outputs for a target.
-    conditioning: how many times a rounding error of an output shows in the gradient.
     """
 
     targets: ClassVar[str] = "values"
     absorbs: ClassVar[str | None] = None
     degree: ClassVar[int] = 1
     outputs: ClassVar[str] = "values"
-    conditioning: ClassVar[float] = 1.0
     far_from_zero: ClassVar[bool] = False
 
     @property

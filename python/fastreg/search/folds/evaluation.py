@@ -28,6 +28,7 @@ from fastreg.runtime import thread_limit
 from fastreg.search.folds import building
 from fastreg.search.folds.building import fold_seed, new_model
 from fastreg.search.folds.cross_validation import Fold, Rows, inner_split, take
+from fastreg.search.folds.deadline import Deadline
 from fastreg.search.folds.model_fingerprint import Fingerprint
 from fastreg.search.folds.preprocessing import Chain, Once, fit_fold
 from fastreg.search.folds.scoring import Scoring
@@ -129,7 +130,7 @@ class Task:
         thresholds: If not None, ``of(fold)`` returns the limit after each epoch: if the best value of the primary
             metric is worse, the fold is pruned.
         keep_model: Whether to return the model, to continue later, or to predict with it after the full budget.
-        deadline: The ``time.time()`` at which the fit ends; None means that there is none.
+        deadline: When the fit ends at the latest; None means that there is no such moment.
     """
 
     trial: int
@@ -140,7 +141,7 @@ class Task:
     model: object | None = None
     thresholds: ThresholdsOfFolds | None = None
     keep_model: bool = False
-    deadline: float | None = None
+    deadline: Deadline | None = None
 
 
 @dataclass(slots=True)
@@ -221,7 +222,7 @@ def refit(context: Context, task: Task, stop: StopSignal | None = None) -> FoldR
 
 def _guarded(work: Any, context: Context, task: Task, stop: StopSignal | None) -> FoldResult:
     result = FoldResult(task.trial, task.fold)
-    if (stop is not None and stop.is_set) or (task.deadline is not None and time.time() >= task.deadline):
+    if (stop is not None and stop.is_set) or (task.deadline is not None and task.deadline.is_over):
         result.state = "stopped"
         return result
     raised: Exception | None = None
@@ -425,13 +426,13 @@ def _fit_sequential(
 def _ends(task: Task, stop: StopSignal | None) -> list[Callback]:
     ends: list[Callback] = [] if stop is None else [stop]
     if task.deadline is not None:
-        ends.append(TimeLimit(max(task.deadline - time.time(), 1e-6)))
+        ends.append(TimeLimit(max(task.deadline.left, 1e-6)))
     return ends
 
 
 def _is_over(task: Task, stop: StopSignal | None) -> bool:
     """Whether the search ended the fit, and not a limit of the user's own."""
-    return (stop is not None and stop.is_set) or (task.deadline is not None and time.time() >= task.deadline)
+    return (stop is not None and stop.is_set) or (task.deadline is not None and task.deadline.is_over)
 
 
 def fit_estimator(context: Context, model: Any, fold: Prepared, given: Mapping[str, Any]) -> None:

@@ -96,10 +96,7 @@ def make_context(
     check_choice("search", "early_stopping_on", early_stopping_on, ("inner", "fold"))
     chain, build = preprocessing.resolve(preprocess), as_build(build)
     arguments = dict(fit_arguments or {})
-    if not (callable(build) or is_estimator(build)):
-        raise TypeError(
-            f"build: must be a compiled model, a function of the parameters, or an estimator, got {describe(build)}"
-        )
+    _check_build(build)
     refuse_lazy(x, "X")
     x, y = (arrays.bools(v) if isinstance(v, np.ndarray) and v.dtype.kind == "b" else v for v in (x, y))
     points = list(samples)
@@ -135,6 +132,13 @@ def make_context(
         if not spreads_known and _meets_dense(core_of(model), x):
             warn_of_spreads(np.reshape(fold.x, (len(fold.x), -1)), fold.train, names)
     return replace(context, scorers=probed(context, points)) if probes else context
+
+
+def _check_build(build: Any) -> None:
+    if not (callable(build) or is_estimator(build)):
+        raise TypeError(
+            f"build: must be a compiled model, a function of the parameters, or an estimator, got {describe(build)}"
+        )
 
 
 def _checked_data(model: Any, x: Any, y: Any, chain: Any, arguments: Mapping[str, Any]) -> tuple[Any, Any, Any, Any]:

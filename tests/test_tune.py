@@ -12,8 +12,8 @@ pytest.importorskip("optuna")
 pytest.importorskip("matplotlib")
 
 from fastreg import cli
-from fastreg.table import tune
 from fastreg.table.model import TableModel
+from fastreg.table.reading import read_table
 
 
 def write_csv(path, n=300, task="binary", seed=0):
@@ -67,8 +67,8 @@ def test_from_table_to_predictions(tmp_path, capsys, task):
 
     loaded = TableModel.load(model)
     assert [c.name for c in loaded.schema.columns] == ["a", "b", "noise"]  # part is no feature
-    table = tune.read_table(data)
-    score = loaded.score(table[table["part"] == 1])
+    table = read_table(data)
+    score = loaded.score(table.rows(table["part"].numbers() == 1))
     plain = baseline(data, task)
     assert score < 0.5 * plain if task == "regression" else score > plain + 0.1
     assert f"{score:.4f}" in out

@@ -9,7 +9,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -26,13 +28,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help(sys.stderr)
         return 2
     try:
-        return int(arguments.run(arguments))
+        with _plain_warnings():
+            return int(arguments.run(arguments))
     except KeyboardInterrupt:
         print("fastreg: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # whoever read the output has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Shows warnings as lines of text, without the place in the code that Python adds."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        print(f"fastreg: warning: {' '.join(str(message).split())}", file=sys.stderr, flush=True)
+
+    usual, warnings.showwarning = warnings.showwarning, show
+    try:
+        yield
+    finally:
+        warnings.showwarning = usual
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -156,6 +173,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def _tune(arguments: argparse.Namespace) -> int:
     from fastreg.table import tune
+    from fastreg.table.errors import TuneError
 
     options = tune.TuneOptions(
         data=arguments.data,
@@ -173,25 +191,30 @@ def _tune(arguments: argparse.Namespace) -> int:
     )
     try:
         tune.tune(options)
-    except (tune.TuneError, OSError) as error:
-        if isinstance(error, BrokenPipeError):
-            raise
-        print(f"fastreg tune: {error}", file=sys.stderr)
-        return 1
+    except (TuneError, OSError) as error:
+        return _failed("tune", error)
     return 0
 
 
 def _predict(arguments: argparse.Namespace) -> int:
-    from fastreg.table import tune
+    from fastreg.table.errors import TuneError
+    from fastreg.table.predicting import predict
 
     try:
-        tune.predict(arguments.model, arguments.data)
-    except (tune.TuneError, OSError) as error:
-        if isinstance(error, BrokenPipeError):
-            raise
-        print(f"fastreg predict: {error}", file=sys.stderr)
-        return 1
+        predict(arguments.model, arguments.data)
+    except (TuneError, OSError) as error:
+        return _failed("predict", error)
     return 0
+
+
+def _failed(command: str, error: Exception) -> int:
+    """Says in one line why a command has failed, and returns the exit status."""
+    if isinstance(error, BrokenPipeError):
+        raise error
+    from fastreg.table.errors import one_line
+
+    print(f"fastreg {command}: {one_line(error)}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import search_folds
 from fastreg import callbacks
+from fastreg.search.folds.deadline import Deadline
 from fastreg.search.folds.dry_run import make_context
 from fastreg.search.folds.evaluation import Task, evaluate
 from fastreg.search.workers.executors import make_runner
@@ -102,15 +103,15 @@ def test_a_worker_that_dies_is_replaced(executor, tmp_path):
 def test_cancel_and_deadline(executor):
     c = context(fit_arguments={"epochs": 10**9})
     with make_runner(c, -1, executor) as runner:
-        deadline = time.time() + 30
+        deadline = Deadline(30.0)
         for i in range(3):
             runner.submit(Task(i, 0, PARAMS, deadline=deadline))
         time.sleep(0.5)
         runner.cancel()
         assert [runner.completed(60).state for _ in range(3)] == ["stopped"] * 3
-        assert time.time() < deadline, "they did not wait for their fits, which only the deadline ends"
+        assert not deadline.is_over, "they did not wait for their fits, which only the deadline ends"
     with make_runner(c, -1, executor) as runner:
-        runner.submit(Task(0, 0, PARAMS, deadline=time.time() + 4))
+        runner.submit(Task(0, 0, PARAMS, deadline=Deadline(4.0)))
         assert runner.completed(60).state == "stopped"
 
 

@@ -8,6 +8,7 @@ import fastreg as fr
 import numpy as np
 import pytest
 from fastreg import callbacks, layers
+from fastreg.search.folds.deadline import Deadline
 from fastreg.search.folds.evaluation import Task, evaluate, fold_seed, refit
 from fastreg.search.folds.preprocessing import Standard
 from programs import wait_for_fit
@@ -302,7 +303,7 @@ def test_a_signal_that_is_set_starts_nothing():
     stop, made = callbacks.StopSignal(), Built()
     c = endless(made)
     made.models.clear()
-    assert evaluate(c, Task(0, 0, PARAMS, deadline=time.time() - 1)).state == "stopped"
+    assert evaluate(c, Task(0, 0, PARAMS, deadline=Deadline(-1.0))).state == "stopped"
     stop.set()
     assert evaluate(c, Task(0, 0, PARAMS), stop).state == "stopped"
     assert not made.models
@@ -332,16 +333,16 @@ def test_a_signal_ends_a_fit_that_runs():
 
 def test_a_deadline_ends_a_fit_that_runs():
     for work, fold in ((evaluate, 0), (refit, -1)):
-        deadline = time.time() + 0.2
+        deadline = Deadline(0.2)
         result = work(endless(), Task(0, fold, PARAMS, deadline=deadline))
-        assert time.time() >= deadline, "not before it"
+        assert deadline.is_over, "not before it"
         assert result.state == "stopped"
         assert result.epochs < ENDLESS
 
 
 def test_a_limit_of_the_users_own_is_no_end_of_the_search():
     c = endless(callbacks=[callbacks.TimeLimit(0.1)])
-    result = ok(evaluate(c, Task(0, 0, PARAMS, deadline=time.time() + 600, keep_model=True)))
+    result = ok(evaluate(c, Task(0, 0, PARAMS, deadline=Deadline(600.0), keep_model=True)))
     assert result.epochs < ENDLESS
     assert result.model.history.stopped_by == "time_limit"
     scored = c.folds[0][1]

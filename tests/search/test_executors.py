@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import search_folds
 from fastreg import callbacks
+from fastreg.search.folds.deadline import Deadline
 from fastreg.search.folds.dry_run import make_context
 from fastreg.search.folds.evaluation import Task, evaluate
 from fastreg.search.workers import remote
@@ -293,12 +294,12 @@ def test_cancel_inline_starts_nothing_more():
 def test_a_deadline_holds_in_other_processes(name):
     n_jobs, executor = EXECUTORS[name]()
     with make_runner(endless(), n_jobs, executor) as runner:
-        deadline = time.time() + 2.0  # a worker starts in that time, if the machine is not busy
+        deadline = Deadline(2.0)  # a worker starts in that time, if the machine is not busy
         runner.submit(Task(0, 0, PARAMS, deadline=deadline))
         result = runner.completed(60)
         assert result is not None, "the fit would take hours"
         assert result.state == "stopped"
-        assert time.time() >= deadline, "not before it"
+        assert deadline.is_over, "not before it"
     if executor != "processes":
         executor.shutdown()
 

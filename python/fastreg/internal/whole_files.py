@@ -11,7 +11,7 @@ import os
 from fastreg import _core
 from fastreg.internal.checks import describe
 
-__all__ = ["FilePath", "path_text", "write"]
+__all__ = ["FilePath", "check_writable", "path_text", "write"]
 
 FilePath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
@@ -39,3 +39,34 @@ def write(path: str, content: bytes) -> None:
         ValueError: If there is something other than a regular file.
     """
     _core.write_file(os.fsencode(path), content)
+
+
+def check_writable(path: str) -> None:
+    """Finds out whether :func:`write` could write a file now, without writing it: nothing is changed or left behind.
+
+    Raises:
+        OSError: If the system would refuse.
+        ValueError: If there is something other than a regular file.
+    """
+    import errno
+    import stat
+    import tempfile
+
+    target = os.path.realpath(path)
+    folder, name = os.path.split(target)
+    try:
+        found = os.stat(target).st_mode
+    except FileNotFoundError:
+        if not name or os.fspath(path).endswith(os.sep):
+            raise
+    else:
+        if stat.S_ISDIR(found):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        if not stat.S_ISREG(found):
+            raise ValueError(f"cannot write {path}: it is not a regular file")
+        if not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise OSError(error.errno, os.strerror(error.errno or 0), path) from error

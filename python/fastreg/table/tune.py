@@ -1,44 +1,48 @@
 """The commands `fastreg tune`, from a table to a tuned network with its preprocessing, and `fastreg predict`.
 
 They use the public Python interface only. Results go to standard output, progress to standard error; cli.py describes
-the exit status. pandas, optuna and matplotlib are imported when a command runs.
+the exit status. What can be wrong is found out before the search, and results are printed before a file is written.
 """
 
 from __future__ import annotations
 
-import csv
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg import callbacks, layers, optimizers, search
-from fastreg.data.stratification import first_of_each
+from fastreg import metrics, search
+from fastreg.internal.extras import needs
 from fastreg.internal.progress import format_time, printable, say
-from fastreg.model import files
-from fastreg.model.sequential import Sequential
-from fastreg.table.encoder import TableEncoder
+from fastreg.table import destinations
+from fastreg.table.advice import advise
+from fastreg.table.baseline import constant_outputs, linear_model
+from fastreg.table.errors import TuneError, as_tune_errors, one_line
+from fastreg.table.importance import column_importance
 from fastreg.table.model import TableModel
-from fastreg.table.reading import read_table
-from fastreg.table.schema import Schema, Target
+from fastreg.table.networks import builder, fit_arguments, scoring, space
+from fastreg.table.outcome import Contender, TuneResult
+from fastreg.table.predicting import predict
+from fastreg.table.preparation import Prepared, prepare
+from fastreg.table.printing import describe
+from fastreg.table.schema import Target
+from fastreg.table.scores import Scores, probabilities, score_classes, score_numbers
 
 __all__ = ["TuneError", "TuneOptions", "TuneResult", "predict", "tune"]
 
-EPOCHS, PATIENCE = 100, 5
-TEST_SHARE = 0.2
-# The share of the time that is reserved for the last fit and the report.
-RESERVE = 0.2
-# The number of rows that are predicted and written at once.
-BLOCK = 65536
-
-
-class TuneError(Exception):
-    """The command cannot be carried out; the message says why."""
+# The share of the time that is reserved for the last fit and the report, and that of the linear model.
+RESERVE, LINEAR_SHARE = 0.2, 0.1
+# Rows of the training rows that are scored for comparison, at most.
+_MOST_TRAINING = 20_000
+# Classes that a message names, and lines of the data dictionary that are shown, at most.
+_NAMED, _MOST_LINES = 5, 60
 
 
 @dataclass(frozen=True)
@@ -74,216 +78,202 @@ class TuneOptions:
     verbose: int = 1
 
 
-@dataclass(frozen=True)
-class TuneResult:
-    """The result of a search: the model, its score on the rows that were held back, and the search itself."""
-
-    model: TableModel
-    test_score: float
-    n_train: int
-    n_test: int
-    search: Any
-
-    @property
-    def metric(self) -> str:
-        """What scores are called."""
-        return "RMSE" if self.model.target.task == "regression" else "accuracy"
-
-
 def tune(options: TuneOptions, out: TextIO | None = None) -> TuneResult:
     """Searches for the network that predicts the target best, and scores it once on rows that the search never saw.
+
+    Ctrl-C ends the search and gives the best model so far, which is the linear one before the first trial is finished.
 
     Raises:
         TuneError: If the data do not allow it, or an optional package is missing.
         OSError: If a file cannot be read or written.
     """
     started = time.monotonic()
-    try:
-        if options.out is not None:
-            files.check_ending(options.out)  # before the search rather than after it
-        train, test = _split(options)
-        target = Target.infer(train, options.target, options.task)
-        schema = Schema.infer(train, [name for name in (options.target, options.test) if name is not None])
-        y, known = target.encode(train)
-    except (ValueError, ImportError) as error:
-        raise TuneError(str(error)) from error
-    for name, reason in schema.left_out.items():
-        say(f"column {name!r} is left out: {reason}")
-    if not known.all():
-        say(f"{int((~known).sum())} rows without a value of {options.target!r} are left out")
-    codes, y = schema.codes(train)[known], y[known]
-    search = _search(options, schema, target, len(y), options.time - (time.monotonic() - started))
-    try:
-        search.fit(codes, y, **_fit_arguments(len(y)))
-    except (ValueError, ImportError) as error:
-        raise TuneError(str(error)) from error
-    (encoder,) = search.best_preprocess_.steps
-    model = TableModel(schema, encoder, search.best_model_, target)
-    outcome = TuneResult(model, model.score(test), len(y), len(test), search)
-    if options.out is not None:
-        model.save(options.out)
-    if options.report is not None:
-        title = f"{options.target} of {printable(Path(options.data).name)}"
-        search.report(options.report, title=title, notes=_facts(outcome))
-    print(describe(outcome), file=out)
+    with as_tune_errors():
+        _check(options)
+        data = prepare(options.data, options.target, options.test, options.task, options.seed)
+        _tell(data, options)
+        linear = _linear(data, options)
+        left = options.time - (time.monotonic() - started)
+        found, stopped_by = _searched(options, data, left * (1.0 - RESERVE))
+        model = linear if found is None else TableModel(data.schema, _encoder_of(found), found.best_model_, data.target)
+        result = _judged(data, model, linear, found, stopped_by, options)
+        _print(describe(result), out)
+    _write(result, options)
     say(f"{format_time(time.monotonic() - started)} in all")
-    return outcome
+    return result
 
 
-def predict(model_path: str, data_path: str, out: TextIO | None = None) -> None:
-    """Writes predictions for the rows of a table as CSV: the target's name, then for classes the probability of each.
-
-    Columns that the model does not need are ignored.
-
-    Raises:
-        TuneError: If a file is not what it should be, or the table lacks a column.
-        OSError: If a file cannot be read.
-    """
-    try:
-        model = TableModel.load(model_path)
-        table = read_table(data_path)
-        writer = csv.writer(sys.stdout if out is None else out, lineterminator="\n")
-        for begin in range(0, len(table), BLOCK):
-            columns = model.predict(table.iloc[begin : begin + BLOCK])
-            if begin == 0:
-                writer.writerow(columns)
-            writer.writerows(zip(*columns.values(), strict=True))
-    except (ValueError, ImportError) as error:
-        raise TuneError(str(error)) from error
+# Before the search.
 
 
-def describe(outcome: TuneResult) -> str:
-    """The result as text: the best trials, the parameters and the scores."""
-    return "\n".join([outcome.search.summary(), "", *(f"{name}: {value}" for name, value in _facts(outcome).items())])
+def _check(options: TuneOptions) -> None:
+    """Finds out what would otherwise fail after the search."""
+    sources = [options.data] if options.test is None else [options.data, options.test]
+    destinations.check({"--out": options.out, "--report": options.report}, sources)
+    packages = ["optuna", *(["matplotlib"] if options.report is not None else [])]
+    if missing := [name for name in packages if find_spec(name) is None]:
+        raise ImportError(needs("fastreg tune", "tune", *missing))
 
 
-def _facts(outcome: TuneResult) -> dict[str, str]:
-    target, search = outcome.model.target, outcome.search
-    held_back = f"{outcome.test_score:.4f} {outcome.metric} on {outcome.n_test} rows held back"
-    metric = "mse" if target.task == "regression" else "accuracy"
-    score = float(np.mean(search.best_trial_.scores[metric]))
-    if target.task == "regression":  # of standardised targets
-        score = target.scale * score**0.5
-    chosen = ", ".join(f"{name} {_short(value)}" for name, value in search.best_params_.items())
-    return {
-        "target": f"{target.name} ({target.task})",
-        "rows": f"{outcome.n_train} to learn from, {outcome.n_test} held back",
-        "features": f"{outcome.model.encoder.n_features} from {len(outcome.model.schema.columns)} columns",
-        "best parameters": chosen,
-        "cross-validation": f"{score:.4f} {outcome.metric}",
-        "test": held_back,
-    }
+def _tell(data: Prepared, options: TuneOptions) -> None:
+    for note in data.notes:
+        say(f"{printable(Path(options.data).name)}: {note}")
+    lines = data.dictionary.to_text().splitlines()
+    say("\n".join(lines[:_MOST_LINES]))
+    if len(lines) > _MOST_LINES:
+        say(f"... and {len(lines) - _MOST_LINES} more columns, which --report lists")
+    if data.rows.left_out:
+        say(f"{data.rows.left_out} rows without a value of {data.target.name!r} are left out")
+    if data.target.labels is not None:
+        counts = np.bincount(data.y, minlength=len(data.target.labels)).tolist()
+        named = zip(data.target.labels, counts, strict=True)
+        few = [f"{label!r} ({count})" for label, count in named if count < options.cv]
+        if few:
+            told = ", ".join(few[:_NAMED]) + (f" and {len(few) - _NAMED} more" if len(few) > _NAMED else "")
+            say(f"classes with fewer rows to learn from than the {options.cv} folds: {told}")
 
 
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-# The data.
-
-
-def _split(options: TuneOptions) -> tuple[Any, Any]:
-    """The table to learn from and the one held back."""
-    table = read_table(options.data)
-    if options.target not in table.columns:
-        Target.infer(table, options.target)  # its message guesses at the column that was meant
-    if options.test is None:
-        held_back = _held_back(table, options)
-    elif options.test in table.columns:
-        held_back = _flags(table, options.test)
-    elif Path(options.test).exists():
-        return table, read_table(options.test)
-    else:
-        raise ValueError(f"--test: neither a column of {options.data} nor a file: {options.test!r}")
-    if not held_back.any() or held_back.all():
-        raise ValueError(
-            f"--test: some rows must be held back and some not, got {int(held_back.sum())} of {len(table)}"
-        )
-    return table[~held_back], table[held_back]
-
-
-def _flags(table: Any, name: str) -> NDArray[np.bool_]:
-    values = np.asarray(table[name])
-    try:
-        numbers = values.astype(np.float64)
-    except (TypeError, ValueError):
-        numbers = np.array([np.nan])
-    if not np.isin(numbers, (0.0, 1.0)).all():
-        raise ValueError(f"--test: column {name!r} must hold 0 and 1 only")
-    flags: NDArray[np.bool_] = numbers == 1.0
-    return flags
-
-
-def _held_back(table: Any, options: TuneOptions) -> NDArray[np.bool_]:
-    """A fifth of the rows by the seed; of every class its share."""
-    n = len(table)
-    if n < 10:
-        raise ValueError(f"the table must have at least 10 rows, got {n}")
-    target = Target.infer(table, options.target, options.task)
-    labels = target.encode(table)[0] if target.labels is not None else np.zeros(n, np.int32)
-    rng = np.random.default_rng(options.seed)
-    order = np.concatenate([rng.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)])
-    return first_of_each(order, labels, np.array([round(TEST_SHARE * count) for count in np.bincount(labels)]))
+def _linear(data: Prepared, options: TuneOptions) -> TableModel:
+    """The linear model, whose numeric columns have no bins."""
+    encoder = data.new_encoder(n_bins=0).fit(data.codes, data.y)
+    features = encoder.transform(data.codes)
+    model = linear_model(data.target, features, data.y, options.seed, LINEAR_SHARE * options.time)
+    return TableModel(data.schema, encoder, model, data.target)
 
 
 # The search.
 
 
-def _search(options: TuneOptions, schema: Schema, target: Target, n_rows: int, seconds: float) -> Any:
-    return search.BayesianSearch(
-        builder(target),
+def _searched(options: TuneOptions, data: Prepared, seconds: float) -> tuple[Any, str]:
+    """The search, or None if it has found no network, and what ended it."""
+    made = search.BayesianSearch(
+        builder(data.target),
         space(),
         n_trials=options.trials,
         cv=options.cv,
-        scoring=scoring(target),
-        preprocess=TableEncoder([column.kind == "categorical" for column in schema.columns]),
+        scoring=scoring(data.target),
+        preprocess=data.new_encoder(),
         pruner=search.MedianPruner(),
         n_jobs=options.jobs,
         seed=options.seed,
-        time_limit=max(seconds * (1.0 - RESERVE), 1.0),
+        time_limit=max(seconds, 1.0),
         verbose=options.verbose,
     )
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "cv: (class number|fold) ")  # _tell has said so, by the name of the class
+            made.fit(data.codes, data.y, **fit_arguments(len(data.y)))
+        if made.stopped_by_ == "interrupt":
+            say("the best network so far is trained on all rows; Ctrl-C again ends it")
+            made.refit_best()
+    except (RuntimeError, KeyboardInterrupt) as error:
+        ended = getattr(made, "stopped_by_", None)
+        if ended is None or hasattr(made, "best_trial_"):
+            raise
+        if isinstance(error, RuntimeError):
+            say(f"no network was found, so that the linear model is the result: {one_line(error)}")
+        return None, ended
+    return made, made.stopped_by_
 
 
-def scoring(target: Target) -> list[str]:
-    """The metrics; the first decides. A cross-entropy tells networks apart that differ by chance in accuracy."""
-    return ["mse"] if target.task == "regression" else ["loss", "accuracy"]
+def _encoder_of(found: Any) -> Any:
+    (encoder,) = found.best_preprocess_.steps
+    return encoder.without_documents()
 
 
-def space() -> Mapping[str, Any]:
-    """What is searched."""
-    return {
-        "n_layers": search.Integer(1, 3),
-        "units": search.Integer(32, 256, step=32),
-        "dropout": search.Uniform(0.0, 0.6),
-        "learning_rate": search.LogUniform(3e-4, 5e-3),
-        "weight_decay": search.LogUniform(1e-4, 0.3),
-    }
+# After the search.
 
 
-def builder(target: Target) -> Callable[[Mapping[str, Any]], Sequential]:
-    """From parameters to a compiled network."""
-    units, activation, loss, metric = {
-        "regression": (1, "linear", "mean_squared_error", "mse"),
-        "binary": (1, "sigmoid", "binary_crossentropy", "accuracy"),
-        "multiclass": (len(target.labels or ()), "softmax", "sparse_categorical_crossentropy", "accuracy"),
-    }[target.task]
+def _judged(
+    data: Prepared, model: TableModel, linear: TableModel, found: Any, stopped_by: str, options: TuneOptions
+) -> TuneResult:
+    """The model beside simpler ones, on the rows that were held back."""
+    target = data.target
+    features = model.encoder.transform(data.test_codes, data.test_documents)
+    outputs = model.model.predict(features, verbose=0)
+    named = [("network" if found is not None else "linear model", outputs)]
+    if found is not None:
+        plain = linear.encoder.transform(data.test_codes, data.test_documents)
+        named.append(("linear model", linear.model.predict(plain, verbose=0)))
+    named.append(constant_outputs(target, data.y, len(data.truth)))
+    contenders = tuple(Contender(name, _scores(target, values, data.truth)) for name, values in named)
+    some = np.random.default_rng(options.seed).permutation(len(data.y))[:_MOST_TRAINING]
+    learned = model.model.predict(model.encoder.transform(data.codes[some], data.documents), verbose=0)
+    result = TuneResult(
+        model=model,
+        contenders=contenders,
+        train_scores=_scores(target, learned, data.y[some]),
+        outputs=outputs[:, 0] if target.labels is None else probabilities(outputs),
+        truth=data.truth,
+        rows=data.rows,
+        search=found,
+        stopped_by=stopped_by,
+        dictionary=data.dictionary,
+    )
+    if options.report is not None:
+        result = replace(result, importance=_importance(data, model, features, options.seed))
+    return replace(result, advice=advise(result))
 
-    def build(params: Mapping[str, Any]) -> Sequential:
-        stack: list[layers.Layer] = []
-        for _ in range(params["n_layers"]):
-            stack += [layers.Dense(params["units"], activation="relu"), layers.Dropout(params["dropout"])]
-        model = Sequential([*stack, layers.Dense(units, activation=activation)])
-        optimizer = optimizers.AdamW(params["learning_rate"], weight_decay=params["weight_decay"])
-        model.compile(optimizer, loss, [metric])
-        return model
 
-    return build
+def _scores(target: Target, outputs: NDArray[np.float32], truth: NDArray[Any]) -> Scores:
+    if target.labels is None:
+        return score_numbers(target.scale, outputs[:, 0], truth)
+    shares = outputs if outputs.shape[1] == len(target.labels) else probabilities(outputs)
+    return score_classes(target.labels, shares, truth)
 
 
-def _fit_arguments(n_rows: int) -> dict[str, Any]:
-    return {
-        "epochs": EPOCHS,
-        "batch_size": 32 if n_rows < 2_000 else 128 if n_rows < 10_000 else 256,
-        "callbacks": [callbacks.EarlyStopping("val_loss", patience=PATIENCE)],
-    }
+def _importance(data: Prepared, model: TableModel, features: NDArray[np.float32], seed: int) -> Any:
+    names = [column.name for column in data.schema.columns]
+    widths = model.encoder.widths
+    numbers = data.target.labels is None
+    metric = "R²" if numbers else "accuracy"
+    seen = np.ones(len(data.truth), np.bool_) if numbers else data.truth >= 0
+
+    def score(outputs: NDArray[np.float32], truth: NDArray[Any]) -> float:
+        if numbers:
+            return float(metrics.R2Score()(truth, outputs[:, 0]))
+        return float(metrics.SparseCategoricalAccuracy()(truth, probabilities(outputs)))
+
+    columns = list(zip(names, widths, strict=True))
+    return column_importance(model.model, features[seen], columns, data.truth[seen], score, metric, seed)
+
+
+def _print(text: str, out: TextIO | None) -> None:
+    """Prints text in the encoding of the stream. A reader who has gone away does not keep files from being written."""
+    stream = sys.stdout if out is None else out
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+    except BrokenPipeError:
+        say("standard output is closed")
+
+
+def _write(result: TuneResult, options: TuneOptions) -> None:
+    """Writes the files; if one cannot be written, the other one is."""
+
+    def report() -> None:
+        from fastreg.table import page
+
+        assert options.report is not None
+        name = printable(Path(options.data).name)
+        target = result.model.target
+        lead = f"A model that predicts {target.name} ({target.task}) from {len(result.model.schema.columns)} columns."
+        page.write(result, options.report, f"{target.name} of {name}", lead, options.seed)
+
+    writers: list[Callable[[], None]] = []
+    if options.out is not None:
+        path = options.out
+        writers.append(lambda: result.model.save(path))
+    if options.report is not None:
+        writers.append(report)
+    failed: list[Exception] = []
+    for write in writers:
+        try:
+            with as_tune_errors():
+                write()
+        except (OSError, TuneError) as error:
+            failed.append(error)
+    if len(failed) == 1:
+        raise failed[0]
+    if failed:
+        raise TuneError("; ".join(map(one_line, failed)))

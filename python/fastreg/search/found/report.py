@@ -10,15 +10,18 @@ import base64
 import html
 import io
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from fastreg._core import __version__
 from fastreg.internal import whole_files
 from fastreg.internal.progress import format_time
 from fastreg.search.found import plots
 
-__all__ = ["write"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["facts", "figure", "page", "pictures", "summary", "table", "trials", "write"]
 
 _CAPTIONS = {
     "history": "Score of every trial in order, and the best so far.",
@@ -28,17 +31,33 @@ _CAPTIONS = {
     "learning_curves": "Every trial by epoch, the mean of its folds; dotted where it was pruned.",
     "gaps": "Far below the dashed line for accuracies, or above it for losses, is over-fitting.",
 }
+# Tracebacks to show at most; the table of trials has the state of all.
+_MOST_FAILURES = 20
+# Bytes above which a picture is drawn in few colours, and how many these are.
+_LARGE, _COLOURS = 150_000, 64
+# A picture of up to this width is readable on the screen of a phone.
+_NARROW_INCHES = 5.5
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;color:#222;max-width:70rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem;margin-bottom:.2rem} h2{font-size:1.15rem;margin-top:2rem}
+h1{font-size:1.5rem;margin-bottom:.2rem;overflow-wrap:anywhere} h2{font-size:1.15rem;margin-top:2rem}
+h3{font-size:1rem;margin:1.2rem 0 .3rem} p,li{overflow-wrap:anywhere}
 table{border-collapse:collapse;font-size:.85rem}
 th,td{padding:.2rem .6rem;text-align:right;border-bottom:1px solid #ddd}
-th{background:#f4f4f4;position:sticky;top:0} td.text,th.text{text-align:left}
+th{background:#f4f4f4;position:sticky;top:0} td.text,th.text{text-align:left;overflow-wrap:anywhere}
 tr.best td{background:#e8f4ec;font-weight:600} tr.lost td{color:#888}
-.scroll{overflow:auto;max-height:32rem;border:1px solid #ddd} dl{display:grid;grid-template-columns:max-content 1fr;
-gap:.15rem 1rem} dt{color:#666} dd{margin:0} figure{margin:1rem 0} img{max-width:100%} figcaption{color:#666;
-font-size:.85rem} pre{background:#f7f7f7;padding:.6rem;overflow:auto;font-size:.8rem}
+.scroll{overflow:auto;max-height:32rem;border:1px solid #ddd;width:fit-content;max-width:100%}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem} dt{color:#666}
+dd{margin:0;overflow-wrap:anywhere} figure{margin:1rem 0;overflow-x:auto} img{max-width:100%}
+figcaption{color:#666;font-size:.85rem}
+pre{background:#f7f7f7;padding:.6rem;overflow:auto;font-size:.8rem;max-height:16rem}
+.lead{font-size:1.15rem} .pair{display:flex;flex-wrap:wrap;gap:1rem;align-items:flex-start}
+.pair>*{flex:0 1 auto;min-width:0;max-width:100%;margin:0}
+@media(max-width:40rem){body{margin:1rem auto} dl{grid-template-columns:1fr;gap:0} dt{margin-top:.4rem}
+ img.wide{max-width:none;width:40rem} td.text{min-width:8rem}}
+@media print{body{margin:0;max-width:none;font-size:10pt} .scroll{max-height:none;overflow:visible;border:0;width:auto}
+ th{position:static} tr,figure,li{break-inside:avoid} h2,h3{break-after:avoid} img{max-height:10cm}
+ pre{white-space:pre-wrap;max-height:none}}
 """
 
 
@@ -62,28 +81,32 @@ def write(
         ValueError: If no trial has a score, or the path leads to something other than a regular file.
     """
     target = whole_files.path_text("report", "path", path)
-    page = _page(search, str(title or "Search"), notes or {})
-    whole_files.write(target, page.encode("utf-8", "backslashreplace"))
+    made = _page(search, str(title or "Search"), notes or {})
+    whole_files.write(target, made.encode("utf-8", "backslashreplace"))
 
 
 def _page(search: Any, title: str, notes: Mapping[str, object]) -> str:
+    return page(title, [facts({**summary(search), **notes}), *pictures(search), *trials(search)])
+
+
+def page(title: str, parts: Iterable[str]) -> str:
+    """A page with a heading around parts in HTML."""
     heading = html.escape(title)
-    parts = [
-        "<!doctype html>",
-        f'<html lang="en"><head><meta charset="utf-8"><title>{heading}</title><style>{_STYLE}</style></head><body>',
-        f"<h1>{heading}</h1>",
-        _facts({**_summary(search), **notes}),
-        *_figures(search),
-        "<h2>Trials</h2>",
-        _table(search),
-        *_failures(search),
-        f"<p>fastreg {html.escape(__version__)}</p>",
-        "</body></html>",
-    ]
-    return "\n".join(parts)
+    return "\n".join(
+        [
+            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{heading}</title><style>{_STYLE}</style></head><body>",
+            f"<h1>{heading}</h1>",
+            *parts,
+            f"<p>fastreg {html.escape(__version__)}</p>",
+            "</body></html>",
+        ]
+    )
 
 
-def _summary(search: Any) -> dict[str, object]:
+def summary(search: Any) -> dict[str, object]:
+    """The facts about a search."""
     states = [t.state for t in search.trials_]
     counts = ", ".join(f"{states.count(s)} {s}" for s in ("ok", "pruned", "diverged", "failed") if s in states)
     best = ", ".join(f"{name} = {_value(value)}" for name, value in search.best_params_.items())
@@ -96,15 +119,17 @@ def _summary(search: Any) -> dict[str, object]:
     }
 
 
-def _facts(facts: Mapping[str, object]) -> str:
-    rows = (f"<dt>{html.escape(str(name))}</dt><dd>{html.escape(str(value))}</dd>" for name, value in facts.items())
+def facts(named: Mapping[str, object]) -> str:
+    """Facts by name."""
+    rows = (f"<dt>{html.escape(str(name))}</dt><dd>{html.escape(str(value))}</dd>" for name, value in named.items())
     return f"<dl>{''.join(rows)}</dl>"
 
 
-def _figures(search: Any) -> Iterable[str]:
+def pictures(search: Any, level: int = 2) -> Iterable[str]:
+    """The pictures of a search, under headings of a level."""
     for kind, caption in _CAPTIONS.items():
         try:
-            figure = plots.plot(search, kind)
+            drawn = plots.plot(search, kind)
         except ValueError as reason:  # this search has nothing for this picture
             yield f"<p>No {html.escape(kind.replace('_', ' '))}: {html.escape(str(reason))}.</p>"
             continue
@@ -113,26 +138,83 @@ def _figures(search: Any) -> Iterable[str]:
                 raise
             yield f"<p>No importance: {html.escape(str(reason))}.</p>"
             continue
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png")
-        data = base64.b64encode(buffer.getvalue()).decode()
-        name = html.escape(kind.replace("_", " "))
-        yield f"<h2>{name.capitalize()}</h2>"
-        yield (
-            f'<figure><img alt="{name}" src="data:image/png;base64,{data}">'
-            f"<figcaption>{html.escape(caption)}</figcaption></figure>"
-        )
+        name = kind.replace("_", " ")
+        yield f"<h{level}>{html.escape(name.capitalize())}</h{level}>"
+        yield figure(drawn, name, caption)
 
 
-def _table(search: Any) -> str:
+def figure(drawn: Figure, name: str, caption: str) -> str:
+    """A picture with its caption. One that is wide keeps its size on a narrow screen, where it is moved sideways."""
+    data = base64.b64encode(_png(drawn)).decode()
+    wide = ' class="wide"' if drawn.get_figwidth() > _NARROW_INCHES else ""
+    return (
+        f'<figure><img{wide} alt="{html.escape(name)}" src="data:image/png;base64,{data}">'
+        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+    )
+
+
+def _png(drawn: Figure) -> bytes:
+    """The picture as PNG; one of many lines in few colours, which make it a third as large."""
+    buffer = io.BytesIO()
+    drawn.savefig(buffer, format="png")
+    if buffer.tell() <= _LARGE:
+        return buffer.getvalue()
+    from PIL import Image  # matplotlib needs it
+
+    smaller = io.BytesIO()
+    with Image.open(buffer) as image:
+        image.convert("RGB").quantize(_COLOURS).save(smaller, format="png", optimize=True)
+    return smaller.getvalue()
+
+
+def trials(search: Any, most: int | None = None, level: int = 2, most_failures: int = _MOST_FAILURES) -> Iterable[str]:
+    """The table of trials, the best ones first, and the tracebacks of those that failed.
+
+    Args:
+        search: A fitted search.
+        most: The largest number of trials to show; None shows all.
+        level: The level of the headings.
+        most_failures: The largest number of tracebacks to show.
+    """
+    yield f"<h{level}>Trials</h{level}>"
     names = list(dict.fromkeys(name for t in search.trials_ for name in t.params))
     ordered = sorted(search.trials_, key=lambda t: (t.state != "ok", _order(search, t), t.number))
-    head = "".join(
-        f"<th>{html.escape(text)}</th>"
-        for text in ("trial", search.metric_, "folds", "epochs", "seconds", "state", *names)
+    shown = ordered if most is None else ordered[:most]
+    if len(shown) < len(ordered):
+        yield f"<p>The {len(shown)} best of {len(ordered)} trials; {len(ordered) - len(shown)} are left out here.</p>"
+    head = ("trial", search.metric_, "folds", "epochs", "seconds", "state", *names)
+    yield table(head, (_row(search, t, names) for t in shown), kinds=[_kind(search, t) for t in shown])
+    yield from _failures(search, level, most_failures)
+
+
+def table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    texts: Container[int] = (),
+    kinds: Sequence[str] | None = None,
+) -> str:
+    """A table in a frame that scrolls.
+
+    Args:
+        head: The headings of the columns.
+        rows: The cells of each row.
+        texts: The indices of columns of text, which begin at the left.
+        kinds: The class of each row in the style sheet; None gives none.
+    """
+
+    def line(cells: Sequence[object], tag: str) -> str:
+        opened = (f'<{tag} class="text">' if i in texts else f"<{tag}>" for i in range(len(cells)))
+        return "".join(f"{o}{html.escape(str(cell))}</{tag}>" for o, cell in zip(opened, cells, strict=True))
+
+    def opening(i: int) -> str:
+        return f'<tr class="{kinds[i]}">' if kinds is not None and kinds[i] else "<tr>"
+
+    body = "".join(f"{opening(i)}{line(cells, 'td')}</tr>" for i, cells in enumerate(rows))
+    return (
+        f'<div class="scroll"><table><thead><tr>{line(head, "th")}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
     )
-    rows = [_row(search, t, names) for t in ordered]
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
 
 
 def _order(search: Any, trial: Any) -> float:
@@ -141,10 +223,13 @@ def _order(search: Any, trial: Any) -> float:
     return -float(trial.score) if search.direction_ == "max" else float(trial.score)
 
 
-def _row(search: Any, trial: Any, names: list[str]) -> str:
-    kind = "best" if trial is search.best_trial_ else "lost" if trial.state != "ok" else ""
+def _kind(search: Any, trial: Any) -> str:
+    return "best" if trial is search.best_trial_ else "lost" if trial.state != "ok" else ""
+
+
+def _row(search: Any, trial: Any, names: list[str]) -> list[object]:
     folds = ", ".join(_value(v) for v in trial.scores.get(search.metric_, ()) if v is not None)
-    cells = [
+    return [
         trial.number,
         _value(trial.score) if math.isfinite(trial.score) else "",
         folds,
@@ -153,16 +238,18 @@ def _row(search: Any, trial: Any, names: list[str]) -> str:
         trial.state,
         *(_value(trial.params[name]) if name in trial.params else "" for name in names),
     ]
-    return f'<tr class="{kind}">' + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in cells) + "</tr>"
 
 
-def _failures(search: Any) -> Iterable[str]:
+def _failures(search: Any, level: int, most: int) -> Iterable[str]:
     lost = [t for t in search.trials_ if t.error]
     if lost:
-        yield "<h2>Failed trials</h2>"
-    for trial in lost:
+        yield f"<h{level}>Failed trials</h{level}>"
+    for trial in lost[:most]:
         params = ", ".join(f"{name} = {_value(value)}" for name, value in trial.params.items())
-        yield f"<h3>Trial {trial.number}: {html.escape(params)}</h3><pre>{html.escape(trial.error)}</pre>"
+        heading = f"Trial {trial.number}: {html.escape(params)}"
+        yield f"<h{level + 1}>{heading}</h{level + 1}><pre>{html.escape(trial.error)}</pre>"
+    if len(lost) > most:
+        yield f"<p>{len(lost) - most} more failed.</p>"
 
 
 def _value(value: Any) -> str:

@@ -1,0 +1,113 @@
+"""The result of ``fastreg tune`` as text for a terminal, and the facts that the report shows, too."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastreg.table.outcome import TuneResult
+
+__all__ = ["describe", "facts", "number"]
+
+# Classes and columns of a confusion matrix that a terminal shows.
+_MOST_CLASSES, _MOST_OF_CONFUSION, _LABEL = 20, 8, 18
+
+
+def number(value: float) -> str:
+    """A score: four decimals, or four digits if it is large; a dash if it is not defined."""
+    if not math.isfinite(value):
+        return "-"
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:.6g}"
+
+
+def describe(result: TuneResult) -> str:
+    """The best trials, the facts, and the scores beside those of simpler models."""
+    lines = [*([result.search.summary(), ""] if result.search is not None else [])]
+    lines += [f"{name}: {value}" for name, value in facts(result).items()]
+    lines += ["", *_comparison(result), *_classes(result), *_confusion(result)]
+    if result.advice:
+        lines += ["", "what to do next:", *(f"- {line}" for line in result.advice)]
+    return "\n".join(lines)
+
+
+def facts(result: TuneResult) -> dict[str, str]:
+    """The target, the rows, the model and its scores, by name."""
+    target, rows, search = result.model.target, result.rows, result.search
+    name, value = result.scores.headline
+    used = f"{rows.train} to learn from, {rows.test} held back ({rows.how})"
+    if rows.left_out:
+        used += f"; {rows.left_out} without a value of {target.name!r} are left out"
+    n_features = result.model.encoder.n_features
+    shown = {
+        "target": f"{target.name} ({target.task})",
+        "rows": used,
+        "features": f"{n_features} from {len(result.model.schema.columns)} columns",
+    }
+    if search is not None:
+        shown["best parameters"] = ", ".join(f"{key} {_short(chosen)}" for key, chosen in search.best_params_.items())
+        shown["cross-validation"] = _validated(result)
+    else:
+        shown["model"] = "linear, since no network was found"
+    shown["test"] = f"{number(value)} {name} on {result.scores.rows} rows held back"
+    return shown
+
+
+def _validated(result: TuneResult) -> str:
+    means = {name: float(np.mean(scores)) for name, scores in result.search.best_trial_.scores.items()}
+    if result.model.target.task == "regression" and "mse" in means:  # of standardised targets
+        means = {"RMSE": result.model.target.scale * means.pop("mse") ** 0.5, **means}
+    return ", ".join(f"{number(value)} {name}" for name, value in means.items())
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _comparison(result: TuneResult) -> Iterator[str]:
+    title = f"on the {result.scores.rows} rows held back"
+    head = (title, *(contender.name for contender in result.contenders))
+    rows = [
+        (name, *(number(contender.scores.values[name]) for contender in result.contenders))
+        for name in result.scores.values
+    ]
+    yield from _table(head, rows)
+
+
+def _classes(result: TuneResult) -> Iterator[str]:
+    classes = sorted(result.scores.classes, key=lambda entry: -entry.rows)
+    if not classes:
+        return
+    yield ""
+    rows = [
+        (_cut(entry.label), str(entry.rows), f"{entry.precision:.3f}", f"{entry.recall:.3f}", f"{entry.f1:.3f}")
+        for entry in classes[:_MOST_CLASSES]
+    ]
+    yield from _table(("class", "rows", "precision", "recall", "F1"), rows)
+    if len(classes) > _MOST_CLASSES:
+        yield f"... and {len(classes) - _MOST_CLASSES} more classes"
+
+
+def _confusion(result: TuneResult) -> Iterator[str]:
+    confusion, labels = result.scores.confusion, [_cut(entry.label) for entry in result.scores.classes]
+    if confusion is None or len(labels) > _MOST_OF_CONFUSION:
+        return
+    yield ""
+    named = [*labels, "(not in training)"][: len(confusion)]
+    rows = [(name, *map(str, counts)) for name, counts in zip(named, confusion.tolist(), strict=True)]
+    yield from _table(("actual \\ predicted", *labels), rows)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines of a table whose first column begins at the left; the others end at the right."""
+    widths = [max(len(cells[i]) for cells in (head, *rows)) for i in range(len(head))]
+    for cells in (head, *rows):
+        others = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
+        yield "  ".join([cells[0].ljust(widths[0]), *others])
+
+
+def _cut(label: str) -> str:
+    shown = "".join(c if c.isprintable() else "?" for c in label)
+    return shown if len(shown) <= _LABEL else f"{shown[: _LABEL - 3]}..."

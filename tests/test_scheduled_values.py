@@ -145,6 +145,14 @@ def test_a_run_continues_bit_for_bit_from_files_pickles_and_backups(tmp_path):
     assert np.isfinite(loaded.freeze()(X)).all()
 
 
+def test_a_schedule_within_residual_is_found():
+    model = fr.Sequential([fr.Input((6,)), layers.Residual([layers.Dense(6), layers.Dropout(two(0.2, 1.5))]),
+                           layers.Dense(1)])
+    model.compile("adam", "mse")
+    with pytest.raises(ValueError, match="Dropout: rate: the schedule must"):
+        fit(model)
+
+
 def test_threads_do_not_matter():
     states, before = [], fr.get_num_threads()
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +10,9 @@ from numpy.typing import NDArray
 
 from fastreg import schedules
 from fastreg.internal.checks import FRACTION
+from fastreg.layers import Layer
 from fastreg.model.core import CoreModel
+from fastreg.model.nested import Nested
 from fastreg.optimizers import Optimizer
 from fastreg.schedules.base import LearningRateSchedule, RunLength, values_of
 
@@ -38,14 +41,13 @@ def layer_rates(core: CoreModel) -> list[LayerRate]:
     ]
 
 
-def _has_schedule(layers: Any) -> bool:
-    """Whether a layer has a rate on a schedule, or has layers of its own, which the description knows."""
-    return any(
-        isinstance(getattr(layer, "rate", None), LearningRateSchedule)
-        or hasattr(layer, "core")
-        or hasattr(layer, "layers")
-        for layer in layers
-    )
+def _has_schedule(layers: Iterable[Layer]) -> bool:
+    """Whether a layer, or one in it, has a rate on a schedule."""
+    for layer in layers:
+        inner = layer.core.layers if isinstance(layer, Nested) else getattr(layer, "layers", ())
+        if isinstance(getattr(layer, "rate", None), LearningRateSchedule) or _has_schedule(inner):
+            return True
+    return False
 
 
 def step_rates(

@@ -78,7 +78,7 @@ struct Trainer::Impl {
         orthogonal(graph.parameters, graph.backend),
         constraints(graph.parameters),
         evaluator(graph, objective),
-        columns{spec.schedules_weight_decay, graph.spec.scheduled.size()} {
+        rate_columns{spec.schedules_weight_decay, graph.spec.scheduled.size()} {
     if (!constraints.empty()) optimizer.move_averages_later();
     optimizer.begin(graph.weights.data());
     optimizer.start_averages(graph.weights.data());
@@ -114,7 +114,7 @@ struct Trainer::Impl {
   OrthogonalPenalties orthogonal;
   ConstraintPass constraints;
   Evaluator evaluator;
-  RateColumns columns;
+  RateColumns rate_columns;
   Workspace workspace;
   std::uint64_t step = 0, epoch = 0;
   double parallel_threshold = kParallelThreshold;
@@ -157,12 +157,12 @@ void Trainer::fit(const Dataset& train, const Dataset* validation, const FitOpti
   std::optional<Columns> scored;
   if (validation != nullptr) check(scored.emplace(columns_of(*validation)), i.graph, i.objective, "validation");
   const std::size_t log_count = i.objective.log_count() * (validation != nullptr ? 2 : 1);
-  check_options(options, i.graph, given, log_count, i.columns, observer != nullptr);
+  check_options(options, i.graph, given, log_count, i.rate_columns, observer != nullptr);
   const WeightedColumns weighted(given);
 
   const Fitting fitting(i);
   Run({i.graph, i.objective, i.optimizer, i.orthogonal, i.constraints, i.gradients, i.evaluator, i.workspace, i.step, i.epoch, i.rate_override,
-       i.parallel_threshold, i.columns},
+       i.parallel_threshold, i.rate_columns},
       weighted.columns(), scored ? &*scored : nullptr, options, observer, result, lock)
       .train();
 }
@@ -176,8 +176,8 @@ std::vector<double> Trainer::train_batch(const Dataset& batch, Span<const double
                                          const ProgramFunctions& functions) {
   Impl& i = *impl_;
   result = {};
-  check_rates(rates, i.columns);
-  if (rates.size > i.columns.count()) throw std::invalid_argument("rates must be those of one step");
+  check_rates(rates, i.rate_columns);
+  if (rates.size > i.rate_columns.count()) throw std::invalid_argument("rates must be those of one step");
   std::unique_lock lock(i.graph.lock);
   i.require_idle();
   if (i.graph.parameters.trainable() == 0) throw std::invalid_argument("layers: there are no weights to train");
@@ -192,7 +192,7 @@ std::vector<double> Trainer::train_batch(const Dataset& batch, Span<const double
   const Fitting fitting(i);   // a function of the program is called without the lock
   const std::optional<double> no_override;
   return Run({i.graph, i.objective, i.optimizer, i.orthogonal, i.constraints, i.gradients, i.evaluator, i.workspace,
-              i.step, i.epoch, no_override, i.parallel_threshold, i.columns},
+              i.step, i.epoch, no_override, i.parallel_threshold, i.rate_columns},
              columns, nullptr, options, nullptr, result, lock)
       .train_batch();
 }
@@ -205,7 +205,7 @@ std::vector<double> Trainer::evaluate(const Dataset& data, const ProgramFunction
   return impl_->evaluate(data, functions, false);
 }
 
-std::size_t Trainer::rate_columns() const { return impl_->columns.count(); }
+std::size_t Trainer::rate_columns() const { return impl_->rate_columns.count(); }
 std::size_t Trainer::log_count() const { return impl_->objective.log_count(); }
 
 std::uint64_t Trainer::step() const {

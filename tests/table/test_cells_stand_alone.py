@@ -1,4 +1,4 @@
-"""A cell means the same whatever its neighbours are: predictions are equal bit for bit for the same rows in any file."""
+"""A cell means the same whatever its neighbours are: predictions of a row are equal bit for bit in any file."""
 
 import csv
 import datetime
@@ -22,7 +22,7 @@ pa = pytest.importorskip("pyarrow")
 pytest.importorskip("narwhals")
 
 CODES = ["010", "020", "E11", "030", "10", "NA", "None", 'say "a,b"', "x;y|z", "two\nlines", "Zoë", "-5"]
-WORDS = "go now free call me back later prize won please text stop reply urgent hello".split()
+WORDS = ["go", "now", "free", "call", "me", "back", "later", "prize", "won", "please", "text", "stop", "hello"]
 
 
 def text_of(cell, decimal=".", true="True"):
@@ -131,8 +131,8 @@ EXPECTED = MODEL.outputs(COLUMNS)
 def test_the_table_has_columns_of_all_kinds():
     kinds = {column.name: column.kind for column in MODEL.schema.columns}
     assert kinds == {
-        **{"code": "categorical", "region": "categorical", "size": "numeric", "count": "numeric"},
-        **{"flag": "categorical", "day": "date", "time": "date", "note": "text"},
+        "code": "categorical", "region": "categorical", "size": "numeric", "count": "numeric",
+        "flag": "categorical", "day": "date", "time": "date", "note": "text",
     }
     assert MODEL.target.labels == ("010", "NA", "None")
     assert len(np.unique(EXPECTED[:, 0])) == len(EXPECTED)  # so that rows in a wrong place show

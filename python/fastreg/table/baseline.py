@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import callbacks
+from fastreg.data.stratification import first_of_each, quotas
 from fastreg.model.sequential import Sequential
 from fastreg.table.networks import builder, fit_arguments
 from fastreg.table.schema import Target
@@ -58,6 +59,16 @@ def linear_model(
     given = fit_arguments(len(y)) | {"epochs": _EPOCHS, "callbacks": stops}
     if len(y) >= _LEAST_ROWS:
         stops.append(callbacks.EarlyStopping("val_loss", patience=_PATIENCE, restore_best_weights=True))
-        given["validation_split"] = _VALIDATION
+        given["validation_rows"] = _held_out(target, y, seed)
     model.fit(features, y, verbose=0, **given)
     return model
+
+
+def _held_out(target: Target, y: NDArray[Any], seed: int) -> NDArray[np.int64]:
+    """Rows to stop by, drawn by the seed; of each class its share, and none of one with too few rows."""
+    labels = np.zeros(len(y), np.int64) if target.labels is None else y.astype(np.int64)
+    counts = np.bincount(labels)
+    order = np.random.default_rng(seed).permutation(len(y))
+    total = max(int(_VALIDATION * len(y)), 1)
+    taken = first_of_each(order, labels, quotas(counts, total))
+    return np.flatnonzero(taken)

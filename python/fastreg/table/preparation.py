@@ -25,6 +25,7 @@ __all__ = ["Prepared", "prepare"]
 
 TEST_SHARE = 0.2
 _LEAST_ROWS = 10
+_MOST_CLASSES_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,19 @@ def _drawn(table: Table, target_name: str, task: str | None, seed: int, options:
     if n < _LEAST_ROWS:
         raise ValueError(f"the table must have at least {_LEAST_ROWS} rows, got {n}")
     target = Target.infer(table, target_name, task, options.missing)
-    labels = target.encode(table)[0] if target.labels is not None else np.zeros(n, np.int32)
+    labels = np.zeros(n, np.int32)
+    if target.labels is not None:
+        if len(target.labels) > _MOST_CLASSES_SHARE * n:
+            raise ValueError(
+                f"target: column {target_name!r} has {len(target.labels)} different values in {n} rows: they name rows "
+                "rather than classes"
+            )
+        labels, known = target.encode(table)
+        if not known.all():
+            labels = np.where(known, labels + 1, 0)  # so that classes alone decide about their shares
     rng = np.random.default_rng(seed)
     order = np.concatenate([rng.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)])
-    return first_of_each(order, labels, np.array([round(TEST_SHARE * count) for count in np.bincount(labels)]))
+    quota = np.array([round(TEST_SHARE * count) for count in np.bincount(labels)])
+    if not quota.any():  # no class has three rows
+        labels, quota = np.zeros_like(labels), np.array([round(TEST_SHARE * n)])
+    return first_of_each(order, labels, quota)

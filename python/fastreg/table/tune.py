@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -17,7 +18,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg import search
+from fastreg import metrics, search
 from fastreg.internal.extras import needs
 from fastreg.internal.progress import format_time, printable, say
 from fastreg.table import destinations
@@ -40,6 +41,8 @@ __all__ = ["TuneError", "TuneOptions", "TuneResult", "predict", "tune"]
 RESERVE, LINEAR_SHARE = 0.2, 0.1
 # Rows of the training rows that are scored for comparison, at most.
 _MOST_TRAINING = 20_000
+# Classes that a message names, and lines of the data dictionary that are shown, at most.
+_NAMED, _MOST_LINES = 5, 60
 
 
 @dataclass(frozen=True)
@@ -115,9 +118,19 @@ def _check(options: TuneOptions) -> None:
 def _tell(data: Prepared, options: TuneOptions) -> None:
     for note in data.notes:
         say(f"{printable(Path(options.data).name)}: {note}")
-    say(data.dictionary.to_text())
+    lines = data.dictionary.to_text().splitlines()
+    say("\n".join(lines[:_MOST_LINES]))
+    if len(lines) > _MOST_LINES:
+        say(f"... and {len(lines) - _MOST_LINES} more columns, which --report lists")
     if data.rows.left_out:
         say(f"{data.rows.left_out} rows without a value of {data.target.name!r} are left out")
+    if data.target.labels is not None:
+        counts = np.bincount(data.y, minlength=len(data.target.labels)).tolist()
+        named = zip(data.target.labels, counts, strict=True)
+        few = [f"{label!r} ({count})" for label, count in named if count < options.cv]
+        if few:
+            told = ", ".join(few[:_NAMED]) + (f" and {len(few) - _NAMED} more" if len(few) > _NAMED else "")
+            say(f"classes with fewer rows to learn from than the {options.cv} folds: {told}")
 
 
 def _linear(data: Prepared, options: TuneOptions) -> TableModel:
@@ -147,7 +160,9 @@ def _searched(options: TuneOptions, data: Prepared, seconds: float) -> tuple[Any
         verbose=options.verbose,
     )
     try:
-        made.fit(data.codes, data.y, **fit_arguments(len(data.y)))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "cv: (class number|fold) ")  # _tell has said so, by the name of the class
+            made.fit(data.codes, data.y, **fit_arguments(len(data.y)))
         if made.stopped_by_ == "interrupt":
             say("the best network so far is trained on all rows; Ctrl-C again ends it")
             made.refit_best()
@@ -210,11 +225,14 @@ def _scores(target: Target, outputs: NDArray[np.float32], truth: NDArray[Any]) -
 def _importance(data: Prepared, model: TableModel, features: NDArray[np.float32], seed: int) -> Any:
     names = [column.name for column in data.schema.columns]
     widths = model.encoder.widths
-    metric = "R²" if data.target.labels is None else "accuracy"
-    seen = data.truth >= 0 if data.target.labels is not None else np.ones(len(data.truth), np.bool_)
+    numbers = data.target.labels is None
+    metric = "R²" if numbers else "accuracy"
+    seen = np.ones(len(data.truth), np.bool_) if numbers else data.truth >= 0
 
     def score(outputs: NDArray[np.float32], truth: NDArray[Any]) -> float:
-        return _scores(data.target, outputs, truth).values[metric]
+        if numbers:
+            return float(metrics.R2Score()(truth, outputs[:, 0]))
+        return float(metrics.SparseCategoricalAccuracy()(truth, probabilities(outputs)))
 
     columns = list(zip(names, widths, strict=True))
     return column_importance(model.model, features[seen], columns, data.truth[seen], score, metric, seed)

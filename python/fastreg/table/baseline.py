@@ -40,7 +40,12 @@ def constant_outputs(target: Target, y: NDArray[Any], n: int) -> tuple[str, NDAr
 
 
 def linear_model(
-    target: Target, features: NDArray[np.float32], y: NDArray[Any], seed: int, seconds: float
+    target: Target,
+    features: NDArray[np.float32],
+    y: NDArray[Any],
+    seed: int,
+    seconds: float,
+    weights: NDArray[np.float64] | None = None,
 ) -> Sequential:
     """A single dense layer with weight decay, trained from zeros until the rows that it does not see get no better.
 
@@ -50,6 +55,7 @@ def linear_model(
         y: Their targets, encoded.
         seed: The seed of the rows that it does not see, and of the order of the others.
         seconds: The longest time to train.
+        weights: The weights of the rows; None weighs all alike.
     """
     model = builder(target)(_PARAMS)
     model.seed = seed
@@ -60,7 +66,7 @@ def linear_model(
     if len(y) >= _LEAST_ROWS:
         stops.append(callbacks.EarlyStopping("val_loss", patience=_PATIENCE, restore_best_weights=True))
         given["validation_rows"] = _held_out(target, y, seed)
-    model.fit(features, y, verbose=0, **given)
+    model.fit(features, y, sample_weight=weights, verbose=0, **given)
     return model
 
 

@@ -30,6 +30,8 @@ def target(kind):
 
 @pytest.mark.parametrize(("ours", "theirs"), [(MLPClassifier, TheirClassifier), (MLPRegressor, TheirRegressor)])
 def test_the_parameters_of_scikit_learn_come_first_with_their_defaults(ours, theirs):
+    if ours is MLPRegressor and "loss" not in theirs().get_params():
+        pytest.skip("needs scikit-learn 1.7 or later")
     mine, known = (list(kind().get_params(deep=False).items()) for kind in (ours, theirs))
     assert {name: value for name, value in mine if name in dict(known)} == dict(known)
     names = ours.__init__.__code__.co_varnames[1:]

@@ -75,7 +75,8 @@ def uses():
     yield "matplotlib", "plots", lambda: pictures._grid(1.0, 1.0, 1, 1)
     yield "optuna", "bayesian", lambda: pictures.importances(search)
     yield "pandas", "tune", search.to_frame
-    yield "pandas", "tune", lambda: table.read_table("data.csv")
+    yield "pyarrow", "tune", lambda: table.read_table("data.parquet")
+    yield "openpyxl", "tune", lambda: table.read_table("data.xlsx")
 
 
 @pytest.mark.parametrize(("package", "extra", "use"), list(uses()))

@@ -101,7 +101,7 @@ def test_extras_are_what_is_promised():
             package, extra = line.split(";")
             extras[extra.split("==")[1].strip(" '\"")].add(package.split(">")[0].strip())
     demo, bayesian = {"scikit-learn", "matplotlib"}, {"optuna", "scipy", "cmaes"}
-    tune = {"optuna", "pandas", "pyarrow", "matplotlib"}
+    tune = {"optuna", "pandas", "narwhals", "pyarrow", "matplotlib", "openpyxl"}
     assert extras == {
         "demo": demo,
         "bayesian": bayesian,
@@ -112,7 +112,7 @@ def test_extras_are_what_is_promised():
         "tqdm": {"tqdm"},
         "tune": tune,
         "all": demo | bayesian | tune,
-        "test": {"pytest", "hypothesis", "safetensors", "mypy", "pandas", "polars", "pyarrow"} | demo | bayesian,
+        "test": {"pytest", "hypothesis", "safetensors", "mypy", "polars"} | demo | bayesian | tune,
     }
 
 

@@ -9,6 +9,7 @@ import pytest
 from fastreg.table import Column, Schema, Target, read_table
 from fastreg.table.encoder import TableEncoder
 from fastreg.table.model import TableModel
+from fastreg.table.notices import Notices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -55,17 +56,22 @@ def test_nothing_to_learn_from():
 
 def test_codes_of_other_tables():
     schema = Schema((Column("n"), Column("c", ("a", "b"))), {})
-    codes = schema.codes({"extra": ["x", "x", "x"], "c": ["b", "new", None], "n": ["3", None, np.inf]})
-    np.testing.assert_array_equal(codes, [[3, 1], [np.nan, np.nan], [np.nan, np.nan]])
+    notices = Notices()
+    table = {"extra": ["x"] * 4, "c": ["b", "new", None, "?"], "n": ["3", None, np.inf, "many"]}
+    codes = schema.codes(table, notices)
+    largest = np.finfo(np.float64).max
+    np.testing.assert_array_equal(codes, [[3, 1], [np.nan, np.nan], [largest, np.nan], [np.nan, np.nan]])
+    assert notices.lines() == [
+        "column 'n': 1 cell is not a number and counts as missing: 'many'",
+        "column 'c': 1 cell has a level that the training rows did not have: 'new'",
+    ]
     with pytest.raises(ValueError, match="no column 'c'"):
         schema.codes({"n": [1.0], "C": ["a"]})
-    with pytest.raises(ValueError, match="column 'n' must hold numbers"):
-        schema.codes({"n": ["many"], "c": ["a"]})
 
 
 def test_numeric_encoding_is_the_formula():
     values = np.array([1.0, 2.0, 3.0, 4.0, 100.0])[:, None]
-    encoder = TableEncoder([False], n_bins=4).fit(values)
+    encoder = TableEncoder(["numeric"], n_bins=4).fit(values)
     x = np.array([0.0, 2.5, 1000.0])
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
     z = (x - middle) / (high - low)
@@ -77,22 +83,22 @@ def test_numeric_encoding_is_the_formula():
 
 def test_a_value_of_most_rows_takes_one_bin():
     values = np.concatenate([np.zeros(900), np.arange(1.0, 101.0)])[:, None]
-    edges = TableEncoder([False], n_bins=8).fit(values)._parts[0].edges
+    edges = TableEncoder(["numeric"], n_bins=8).fit(values)._parts[0].edges
     assert len(edges) >= 7
     assert edges[0] == 0.0
 
 
 def test_missing_numbers():
-    encoder = TableEncoder([False], n_bins=0).fit(np.array([[1.0], [2.0], [np.nan]]))
+    encoder = TableEncoder(["numeric"], n_bins=0).fit(np.array([[1.0], [2.0], [np.nan]]))
     np.testing.assert_array_equal(encoder.transform(np.array([[np.nan]])), [[0.0, 1.0]])
-    without = TableEncoder([False], n_bins=0).fit(np.array([[1.0], [2.0]]))
+    without = TableEncoder(["numeric"], n_bins=0).fit(np.array([[1.0], [2.0]]))
     assert without.n_features == 1
     np.testing.assert_array_equal(without.transform(np.array([[np.nan]])), [[0.0]])
 
 
 @pytest.mark.parametrize("spread", [5e-324, 1.8e-186, 1e300])
 def test_numbers_of_any_size_stay_finite(spread):
-    encoder = TableEncoder([False], n_bins=3).fit(np.array([[0.0], [0.0], [spread], [np.nan]]))
+    encoder = TableEncoder(["numeric"], n_bins=3).fit(np.array([[0.0], [0.0], [spread], [np.nan]]))
     out = encoder.transform(np.array([[-1e308], [0.0], [spread], [1e6], [1e308]]))
     assert np.isfinite(out).all()
     assert (np.abs(out[:, 0]) <= 3.0).all()
@@ -100,7 +106,7 @@ def test_numbers_of_any_size_stay_finite(spread):
 
 def test_levels():
     codes = np.array([[0.0]] * 10 + [[2.0]] * 10 + [[1.0]] * 3 + [[np.nan]])
-    encoder = TableEncoder([True], min_count=10).fit(codes)
+    encoder = TableEncoder(["categorical"], min_count=10).fit(codes)
     expected = [[1, 0, 0], [0, 0, 1], [0, 1, 0], [0, 0, 1], [0, 0, 1]]
     np.testing.assert_array_equal(encoder.transform(np.array([[0.0], [1.0], [2.0], [np.nan], [7.0]])), expected)
 
@@ -117,7 +123,8 @@ def test_any_codes_encode_finite_and_survive_json(data):
         n = data.draw(st.integers(1, 12))
         return np.array([[data.draw(level if kind else cell) for kind in kinds] for _ in range(n)])
 
-    encoder = TableEncoder(kinds, n_bins=data.draw(st.integers(0, 5)), min_count=1).fit(rows())
+    named = ["categorical" if kind else "numeric" for kind in kinds]
+    encoder = TableEncoder(named, n_bins=data.draw(st.integers(0, 5)), min_count=1).fit(rows())
     other = rows()
     out = encoder.transform(other)
     assert out.dtype == np.float32
@@ -155,7 +162,7 @@ def test_predictions_are_named():
 def fitted(table, units=1):
     target, schema = Target.infer(table, "y"), Schema.infer(table, ["y"])
     codes = schema.codes(table)
-    encoder = TableEncoder([c.kind == "categorical" for c in schema.columns], n_bins=8).fit(codes)
+    encoder = schema.encoder(table, n_bins=8).fit(codes)
     model = fr.Sequential([fr.layers.Dense(16, "relu"), fr.layers.Dense(units, "sigmoid")], seed=0)
     model.compile(fr.optimizers.Adam(0.01), "binary_crossentropy", ["accuracy"])
     model.fit(encoder.transform(codes), target.encode(table)[0], epochs=60, verbose=0)
@@ -178,7 +185,7 @@ def test_foreign_and_damaged_files(tmp_path):
     model.model.save(tmp_path / "net.safetensors")
     with pytest.raises(ValueError, match="not made from a table"):
         TableModel.load(tmp_path / "net.safetensors")
-    wrong = TableModel(model.schema, TableEncoder([False]).fit(np.zeros((2, 1))), model.model, model.target)
+    wrong = TableModel(model.schema, TableEncoder(["numeric"]).fit(np.zeros((2, 1))), model.model, model.target)
     wrong.save(tmp_path / "wrong.safetensors")
     with pytest.raises(ValueError, match="the encoder does not fit the columns"):
         TableModel.load(tmp_path / "wrong.safetensors")
@@ -219,10 +226,12 @@ def test_read_table(tmp_path):
     frame = pd.DataFrame({"a": [1, 2, 3], "b": ["x", None, "x"]})
     frame.to_csv(tmp_path / "t.csv.gz", index=False)
     back = read_table(tmp_path / "t.csv.gz")
-    assert list(back.columns) == ["a", "b"]
+    assert back.names == ("a", "b")
     assert Schema.infer(back).columns == (Column("b", ("x",)),)  # a counts the rows
     (tmp_path / "t.tsv").write_text("a\tb\n1\t?\n")
-    assert read_table(tmp_path / "t.tsv")["b"].isna().all()
+    assert read_table(tmp_path / "t.tsv")["b"].texts() == ["?"]
+    with pytest.raises(ValueError, match="b: all of its cells are missing"):
+        Schema.infer(read_table(tmp_path / "t.tsv"), ["a"])
     (tmp_path / "twice.csv").write_text("a,a\n1,2\n")
     with pytest.raises(ValueError, match="two columns are named 'a'"):
         read_table(tmp_path / "twice.csv")

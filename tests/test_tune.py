@@ -68,7 +68,7 @@ def test_from_table_to_predictions(tmp_path, capsys, task):
     loaded = TableModel.load(model)
     assert [c.name for c in loaded.schema.columns] == ["a", "b", "noise"]  # part is no feature
     table = read_table(data)
-    score = loaded.score(table[table["part"] == 1])
+    score = loaded.score(table.rows(table["part"].numbers() == 1))
     plain = baseline(data, task)
     assert score < 0.5 * plain if task == "regression" else score > plain + 0.1
     assert f"{score:.4f}" in out

@@ -10,10 +10,21 @@ from typing import TYPE_CHECKING
 from fastreg.internal.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from fastreg.table.reading import read_table
+    from fastreg.table.dictionary import DataDictionary
+    from fastreg.table.reading import read_blocks, read_table
     from fastreg.table.schema import Column, Schema, Target
+    from fastreg.table.tables import Table
 
-__all__ = ["Column", "Schema", "Target", "read_table"]
+_HOMES = {
+    "Column": "schema",
+    "DataDictionary": "dictionary",
+    "Schema": "schema",
+    "Table": "tables",
+    "Target": "schema",
+    "read_blocks": "reading",
+    "read_table": "reading",
+}
+__all__ = ["Column", "DataDictionary", "Schema", "Table", "Target", "read_blocks", "read_table"]
 
 if not TYPE_CHECKING:  # otherwise a type checker would allow every name
-    __getattr__ = lazy_names(__name__, dict.fromkeys(__all__, "schema") | {"read_table": "reading"})
+    __getattr__ = lazy_names(__name__, _HOMES)

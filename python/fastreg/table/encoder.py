@@ -5,27 +5,36 @@ Its external form is plain JSON (``to_config``), which a model file contains. Re
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg.internal.checks import AT_LEAST_ONE, NON_NEGATIVE, check_int
+from fastreg.internal.checks import AT_LEAST_ONE, NON_NEGATIVE, check_choice, check_int
+from fastreg.table.calendar_parts import DatePart
+from fastreg.table.checked import members, strings, typed, whole
+from fastreg.table.kinds import KINDS
+from fastreg.table.number_parts import CategoricalPart, Codes, NumericPart
+from fastreg.table.texts import Documents, TextPart
 
-__all__ = ["Codes", "TableEncoder", "finite", "typed"]
-
-Codes = NDArray[np.float64]
+__all__ = ["Codes", "TableEncoder"]
 
 # The largest number of encoded numeric columns. If there would be more, each gets fewer bins.
 _MOST_RAMPS = 2000
-# Spreads below this are rounding noise of a constant; its inverse is finite.
-_LEAST = 1e-300
-# A value at which the soft limit has long been reached.
-_FAR = 1e6
+# The largest number of encoded cells, 256 MB. If there would be more, numeric columns get fewer bins and texts fewer
+# words.
+_MOST_CELLS = 2**26
+# Bins and counts of a model file at most.
+_MOST = 2**31
+
+_Part = NumericPart | CategoricalPart | DatePart | TextPart
+_PARTS: Mapping[str, type[_Part]] = {
+    "numeric": NumericPart,
+    "categorical": CategoricalPart,
+    "date": DatePart,
+    "text": TextPart,
+}
 
 
 class TableEncoder:
@@ -41,50 +50,77 @@ class TableEncoder:
     Bins are quantiles of the different values, where each value has the square root of its count as its weight, so that
     a value that most rows share takes one bin and not all. A missing number is 0 in both encodings, and 1 in a column
     of its own if training rows had missing numbers. A categorical column becomes one column for each level that at
-    least ``min_count`` training rows have, and one for all other cells: missing, rare and new levels.
+    least ``min_count`` training rows have, and one for all other cells: missing, rare and new levels. Dates and texts
+    are encoded as :class:`DatePart` and :class:`TextPart` say.
 
     Sources: the soft limit is that of RealMLP (Holzmüller, Grinsztajn and Steinwart, NeurIPS 2024); piecewise-linear
     encoding is Gorishniy, Rubachev and Babenko, "On embeddings for numerical features in tabular deep learning",
     NeurIPS 2022.
 
     Args:
-        categorical: Whether each column of the codes is categorical.
+        kinds: The kind of each column of the codes: "numeric", "categorical", "date" or "text".
         n_bins: The number of bins of a numeric column, >= 0. With 0 there is no piecewise-linear part.
         min_count: The number of rows that a level needs for a column of its own, >= 1.
+        documents: The documents of each text column, by its number. The codes of such a column are numbers of them.
 
     Example:
         >>> import numpy as np
-        >>> encoder = TableEncoder([False], n_bins=2).fit(np.array([[0.0], [1.0], [2.0], [np.nan]]))
+        >>> encoder = TableEncoder(["numeric"], n_bins=2).fit(np.array([[0.0], [1.0], [2.0], [np.nan]]))
         >>> encoder.transform(np.array([[1.0], [np.nan]]))
         array([[0., 1., 0., 0.],
                [0., 0., 0., 1.]], dtype=float32)
     """
 
-    def __init__(self, categorical: Sequence[bool], n_bins: int = 48, min_count: int = 10) -> None:
-        self.categorical = tuple(bool(value) for value in categorical)
+    def __init__(
+        self,
+        kinds: Sequence[str],
+        n_bins: int = 48,
+        min_count: int = 10,
+        documents: Mapping[int, Documents] | None = None,
+    ) -> None:
+        self.kinds = tuple(check_choice("TableEncoder", "kind", kind, KINDS) for kind in kinds)
         self.n_bins = check_int("TableEncoder", "n_bins", n_bins, NON_NEGATIVE)
         self.min_count = check_int("TableEncoder", "min_count", min_count, AT_LEAST_ONE)
-        self._parts: list[_Numeric | _Categorical] | None = None
+        self.documents = dict(documents or {})
+        self._parts: list[_Part] | None = None
 
     def fit(self, codes: Codes, y: object = None) -> TableEncoder:
         """Takes the statistics of training rows, (n, columns)."""
         self._check(codes)
-        numeric = self.categorical.count(False)
-        n_bins = min(self.n_bins, _MOST_RAMPS // max(numeric, 1))
-        self._parts = [
-            _Categorical.fit(codes[:, i], self.min_count) if categorical else _Numeric.fit(codes[:, i], n_bins)
-            for i, categorical in enumerate(self.categorical)
-        ]
+        numeric = self.kinds.count("numeric") + self.kinds.count("date")
+        texts = self.kinds.count("text")
+        for_each = _MOST_CELLS // max(len(codes), 1) // max(numeric + 8 * texts, 1)
+        n_bins = max(min(self.n_bins, _MOST_RAMPS // max(numeric, 1), for_each - 2), 0)
+        parts: list[_Part] = []
+        for i, kind in enumerate(self.kinds):
+            column = codes[:, i]
+            if kind == "categorical":
+                parts.append(CategoricalPart.fit(column, self.min_count))
+            elif kind == "text":
+                parts.append(TextPart.fit(column, self.documents[i], max(8 * for_each, 16)))
+            else:
+                parts.append((NumericPart if kind == "numeric" else DatePart).fit(column, n_bins))
+        self._parts = parts
         return self
 
-    def transform(self, codes: Codes) -> NDArray[np.float32]:
-        """The features of rows of codes: finite, (n, :attr:`n_features`). Raises ValueError before ``fit``."""
+    def transform(self, codes: Codes, documents: Mapping[int, Documents] | None = None) -> NDArray[np.float32]:
+        """The features of rows of codes: finite, (n, :attr:`n_features`). Raises ValueError before ``fit``.
+
+        Args:
+            codes: The rows.
+            documents: The documents that the codes of text columns number; None for those of the encoder.
+        """
         parts = self._fitted()
         self._check(codes)
+        documents = self.documents if documents is None else documents
         out = np.zeros((len(codes), self.n_features), np.float32)
         begin = 0
         for i, part in enumerate(parts):
-            part.encode(codes[:, i], out[:, begin : begin + part.width])
+            place = out[:, begin : begin + part.width]
+            if isinstance(part, TextPart):
+                part.encode(codes[:, i], place, documents[i])
+            else:
+                part.encode(codes[:, i], place)
             begin += part.width
         return out
 
@@ -98,139 +134,47 @@ class TableEncoder:
         """The number of features of each column, in order."""
         return tuple(part.width for part in self._fitted())
 
+    def without_documents(self) -> TableEncoder:
+        """The same encoder without the texts that it was fitted on."""
+        found = TableEncoder(self.kinds, self.n_bins, self.min_count)
+        found._parts = self._parts
+        return found
+
+    def check_levels(self, counts: Sequence[int]) -> None:
+        """Raises ValueError if a categorical column has levels beyond the given number of levels of each column."""
+        for part, count in zip(self._fitted(), counts, strict=True):
+            if isinstance(part, CategoricalPart) and any(level >= count for level in part.levels):
+                raise ValueError(f"the encoder has levels that the column lacks, which has {count}")
+
     def to_config(self) -> dict[str, Any]:
         """The JSON form, statistics included."""
         parts = [part.to_config() for part in self._fitted()]
-        return {
-            "categorical": list(self.categorical),
-            "n_bins": self.n_bins,
-            "min_count": self.min_count,
-            "parts": parts,
-        }
+        return {"kinds": list(self.kinds), "n_bins": self.n_bins, "min_count": self.min_count, "parts": parts}
 
     @classmethod
     def from_config(cls, config: Any) -> TableEncoder:
-        """The fitted encoder of a JSON form. Raises ValueError if it is none."""
-        typed(config, dict, "encoder")
-        categorical = [typed(value, bool, "categorical") for value in typed(config.get("categorical"), list, "list")]
-        encoder = cls(categorical, config.get("n_bins", 48), config.get("min_count", 10))
+        """The fitted encoder of a JSON form, also of the earlier one. Raises ValueError if it is none."""
+        config = members(config, "encoder", "kinds", "categorical", "n_bins", "min_count", "parts")
+        if "kinds" in config:
+            kinds = strings(config["kinds"], "kinds")
+        else:
+            flags = [typed(value, bool, "categorical") for value in typed(config.get("categorical"), list, "list")]
+            kinds = tuple("categorical" if flag else "numeric" for flag in flags)
+        if unknown := [kind for kind in kinds if kind not in KINDS]:
+            raise ValueError(f"the kind of a column must be one of {', '.join(KINDS)}, got {unknown[0]!r}")
+        n_bins = whole(config.get("n_bins", 48), "n_bins", 0, _MOST)
+        encoder = cls(kinds, n_bins, whole(config.get("min_count", 10), "min_count", 1, _MOST))
         parts = typed(config.get("parts"), list, "parts")
-        if len(parts) != len(categorical):
-            raise ValueError(f"the encoder has {len(categorical)} columns and statistics of {len(parts)}")
-        encoder._parts = [
-            (_Categorical if kind else _Numeric).from_config(part)
-            for kind, part in zip(categorical, parts, strict=True)
-        ]
+        if len(parts) != len(kinds):
+            raise ValueError(f"the encoder has {len(kinds)} columns and statistics of {len(parts)}")
+        encoder._parts = [_PARTS[kind].from_config(part) for kind, part in zip(kinds, parts, strict=True)]
         return encoder
 
-    def _fitted(self) -> list[_Numeric | _Categorical]:
+    def _fitted(self) -> list[_Part]:
         if self._parts is None:
             raise ValueError("TableEncoder: not fitted; call fit first")
         return self._parts
 
     def _check(self, codes: Codes) -> None:
-        if codes.ndim != 2 or codes.shape[1] != len(self.categorical):
-            raise ValueError(f"TableEncoder: codes must have shape (n, {len(self.categorical)}), got {codes.shape}")
-
-
-@dataclass(frozen=True)
-class _Numeric:
-    centre: float
-    scale: float
-    edges: tuple[float, ...]  # of the bins, increasing; fewer than 2 for no bins
-    missing: bool  # whether missing cells have a column
-
-    @classmethod
-    def fit(cls, values: Codes, n_bins: int) -> _Numeric:
-        known = values[~np.isnan(values)]
-        if len(known) == 0:
-            return cls(0.0, 0.0, (), False)
-        low, centre, high = (float(v) for v in np.quantile(known, [0.25, 0.5, 0.75]))
-        spread, whole = high - low, float(known.max() - known.min())
-        width = spread if spread > _LEAST else 0.5 * whole
-        scale = 1.0 / width if width > _LEAST else 0.0
-        edges = _edges(known, n_bins) if n_bins > 0 and whole > 0 else ()
-        return cls(centre, scale, edges, len(known) < len(values))
-
-    @property
-    def width(self) -> int:
-        return 1 + max(len(self.edges) - 1, 0) + self.missing
-
-    def encode(self, values: Codes, out: NDArray[np.float32]) -> None:
-        unknown = np.isnan(values)
-        known = np.where(unknown, self.centre, values)
-        edges = np.array(self.edges)
-        with np.errstate(over="ignore"):  # a value far out may become infinite here, and is then limited
-            z = np.clip((known - self.centre) * self.scale, -_FAR, _FAR)
-            ramps = (known[:, None] - edges[:-1]) / np.diff(edges) if len(edges) > 1 else None
-        out[:, 0] = z / np.sqrt(1.0 + (z / 3.0) ** 2)
-        if ramps is not None:
-            np.clip(ramps, 0.0, 1.0, out=out[:, 1 : len(edges)], casting="unsafe")
-            out[unknown, 1 : len(edges)] = 0.0
-        if self.missing:
-            out[:, -1] = unknown
-
-    def to_config(self) -> dict[str, Any]:
-        return {"centre": self.centre, "scale": self.scale, "edges": list(self.edges), "missing": self.missing}
-
-    @classmethod
-    def from_config(cls, config: Any) -> _Numeric:
-        typed(config, dict, "statistics")
-        edges = tuple(finite(edge, "edge") for edge in typed(config.get("edges"), list, "edges"))
-        if any(b <= a for a, b in itertools.pairwise(edges)):
-            raise ValueError("the edges of bins must increase")
-        centre, scale = (finite(config.get(name), name) for name in ("centre", "scale"))
-        return cls(centre, scale, edges, typed(config.get("missing"), bool, "missing"))
-
-
-def _edges(known: Codes, n_bins: int) -> tuple[float, ...]:
-    values, counts = np.unique(known, return_counts=True)
-    if len(values) > n_bins + 1:
-        weights = np.sqrt(counts)
-        middles = (np.cumsum(weights) - 0.5 * weights) / weights.sum()
-        values = np.unique(np.interp(np.linspace(0.0, 1.0, n_bins + 1), middles, values))
-    return tuple(values.tolist())
-
-
-@dataclass(frozen=True)
-class _Categorical:
-    levels: tuple[int, ...]  # that have a column; all else shares the last one
-
-    @classmethod
-    def fit(cls, values: Codes, min_count: int) -> _Categorical:
-        found, counts = np.unique(values[~np.isnan(values)].astype(np.int64), return_counts=True)
-        return cls(tuple(found[counts >= min_count].tolist()))
-
-    @property
-    def width(self) -> int:
-        return len(self.levels) + 1
-
-    def encode(self, values: Codes, out: NDArray[np.float32]) -> None:
-        levels = np.array(self.levels, np.float64)
-        place = np.searchsorted(levels, values)  # NaN goes last
-        place[place < len(levels)] = np.where(
-            levels[place[place < len(levels)]] == values[place < len(levels)], place[place < len(levels)], len(levels)
-        )
-        out[np.arange(len(values)), place] = 1.0
-
-    def to_config(self) -> dict[str, Any]:
-        return {"levels": list(self.levels)}
-
-    @classmethod
-    def from_config(cls, config: Any) -> _Categorical:
-        levels = typed(typed(config, dict, "statistics").get("levels"), list, "levels")
-        return cls(tuple(sorted(typed(level, int, "level") for level in levels)))
-
-
-def typed(value: Any, kind: type, what: str) -> Any:
-    """A member of a JSON form. Raises ValueError unless it is of the kind."""
-    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
-        raise ValueError(f"{what} must be of type {kind.__name__}, got {value!r}")
-    return value
-
-
-def finite(value: Any, what: str) -> float:
-    """A finite number of a JSON form. Raises ValueError unless it is one."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError(f"{what} must be a finite number, got {value!r}")
-    return float(value)
+        if codes.ndim != 2 or codes.shape[1] != len(self.kinds):
+            raise ValueError(f"TableEncoder: codes must have shape (n, {len(self.kinds)}), got {codes.shape}")

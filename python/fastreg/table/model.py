@@ -17,8 +17,12 @@ from numpy.typing import NDArray
 from fastreg.model import files, loading
 from fastreg.model.core import core_of
 from fastreg.model.sequential import Sequential
-from fastreg.table.encoder import TableEncoder, typed
-from fastreg.table.schema import Schema, Target
+from fastreg.table.checked import members
+from fastreg.table.encoder import TableEncoder
+from fastreg.table.notices import Notices
+from fastreg.table.schema import Schema
+from fastreg.table.tables import Table
+from fastreg.table.target import Target
 
 __all__ = ["TableModel"]
 
@@ -39,28 +43,41 @@ class TableModel:
     model: Sequential
     target: Target
 
-    def outputs(self, table: Mapping[str, Any]) -> NDArray[np.float32]:
-        """What the network gives for the rows of a table, (n, units).
+    def outputs(self, table: Table | Mapping[str, Any] | Any, notices: Notices | None = None) -> NDArray[np.float32]:
+        """What the network gives for the rows of a table, (n, units). A row's outputs do not depend on other rows.
+
+        Args:
+            table: A table, a mapping from names to arrays, or a frame.
+            notices: Counts cells that the model does not know, such as new levels.
 
         Raises:
-            ValueError: If a column is missing or holds text where numbers were.
+            ValueError: If a column is missing.
         """
-        return self.model.predict(self.encoder.transform(self.schema.codes(table)))
+        table = Table.of(table, self.schema.dialect.style)
+        codes = self.schema.codes(table, notices)
+        return self.model.predict(self.encoder.transform(codes, self.schema.documents(table)), verbose=0)
 
-    def predict(self, table: Mapping[str, Any]) -> dict[str, list[Any]]:
-        """Predictions as columns: the target's name, then for classes the probability of each.
+    def predict(self, table: Table | Mapping[str, Any] | Any, notices: Notices | None = None) -> dict[str, list[Any]]:
+        """Predictions as columns: columns that name rows, the target's name, and for classes the probability of each.
+
+        Args:
+            table: A table, a mapping from names to arrays, or a frame.
+            notices: Counts cells that the model does not know, such as new levels.
 
         Raises:
-            ValueError: If a column is missing or holds text where numbers were.
+            ValueError: If a column is missing.
         """
-        return self.target.decode(self.outputs(table))
+        table = Table.of(table, self.schema.dialect.style)
+        kept = {name: table[name].texts() for name in self.schema.id}
+        return kept | self.target.decode(self.outputs(table, notices))
 
-    def score(self, table: Mapping[str, Any]) -> float:
+    def score(self, table: Table | Mapping[str, Any] | Any) -> float:
         """Accuracy for classes, root mean squared error for numbers, over the rows whose target is known.
 
         Raises:
             ValueError: If no row has a target, or as for :meth:`predict`.
         """
+        table = Table.of(table, self.schema.dialect.style)
         truth, known = self.target.encode(table)
         if not known.any():
             raise ValueError(f"no row has a known value of {self.target.name!r}")
@@ -94,7 +111,7 @@ class TableModel:
         if parts is None:
             raise ValueError(f"{where}: the model was not made from a table; fastreg.load reads it")
         try:
-            typed(parts, dict, "table")
+            parts = members(parts, "table", "schema", "encoder", "target")
             schema = Schema.from_config(parts.get("schema"))
             encoder = TableEncoder.from_config(parts.get("encoder"))
             target = Target.from_config(parts.get("target"))
@@ -105,9 +122,9 @@ class TableModel:
 
 
 def _check_fit(schema: Schema, encoder: TableEncoder, target: Target, model: Sequential) -> None:
-    kinds = tuple(column.kind == "categorical" for column in schema.columns)
-    if kinds != encoder.categorical:
+    if tuple(column.kind for column in schema.columns) != encoder.kinds:
         raise ValueError("the encoder does not fit the columns")
+    encoder.check_levels([len(column.levels or ()) for column in schema.columns])
     network = core_of(model).require_network("load")
     outputs = len(target.labels) if target.task == "multiclass" and target.labels is not None else 1
     if (network.n_features, network.n_outputs) != (encoder.n_features, outputs):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.diagnosis.importance import Importance
+from fastreg.table.dictionary import DataDictionary
 from fastreg.table.model import TableModel
 from fastreg.table.scores import Scores
 
@@ -53,7 +54,7 @@ class TuneResult:
         rows: How rows were used.
         search: The search; None if it ended before its first trial, so that the model is the linear one.
         stopped_by: What ended the search.
-        dictionary: What each column was taken for, as headings and rows of text.
+        dictionary: What each column was taken for.
         importance: The importance of the columns, if it was computed.
         advice: What to do next, in sentences.
     """
@@ -66,7 +67,7 @@ class TuneResult:
     rows: RowCounts
     search: Any
     stopped_by: str
-    dictionary: tuple[tuple[str, ...], ...]
+    dictionary: DataDictionary
     importance: Importance | None = None
     advice: tuple[str, ...] = ()
 

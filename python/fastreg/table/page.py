@@ -22,7 +22,7 @@ from fastreg.table.printing import facts, number
 __all__ = ["write"]
 
 _MOST_CLASSES, _MOST_MISTAKES, _MOST_OF_CONFUSION = 30, 20, 12
-_MOST_COLUMNS, _MOST_TRIALS, _MOST_BARS = 500, 100, 20
+_MOST_COLUMNS, _MOST_TRIALS, _MOST_BARS, _MOST_FAILURES = 500, 100, 20, 3
 # Pictures of fewer trials show nothing that the table does not.
 _LEAST_TRIALS = 3
 
@@ -58,7 +58,7 @@ def _parts(result: TuneResult, lead: str, seed: int) -> Iterator[str]:
     if result.search is not None:
         yield "<h2>The search</h2>"
         yield parts.facts(parts.summary(result.search))
-        yield from parts.trials(result.search, most=_MOST_TRIALS, level=3)
+        yield from parts.trials(result.search, most=_MOST_TRIALS, level=3, most_failures=_MOST_FAILURES)
         if result.search.n_trials_ >= _LEAST_TRIALS:
             yield from parts.pictures(result.search, level=3)
 
@@ -142,7 +142,8 @@ def _importance(result: TuneResult) -> Iterator[str]:
 
 def _columns(result: TuneResult) -> Iterator[str]:
     yield "<h2>Columns</h2>"
-    head, *rows = result.dictionary
+    told = result.dictionary.to_rows()
+    head, rows = list(told[0]), [list(row.values()) for row in told]
     if len(rows) > _MOST_COLUMNS:
         yield f"<p>The first {_MOST_COLUMNS} of {len(rows)} columns; {len(rows) - _MOST_COLUMNS} are left out here.</p>"
     yield parts.table(head, rows[:_MOST_COLUMNS], texts=set(range(len(head))))

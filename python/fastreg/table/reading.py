@@ -1,42 +1,235 @@
-"""Reads a file into a table: kinds of files, separators, and the texts that mean a missing value. It uses pandas."""
+"""Reads a file into a :class:`Table`: kinds of files by their names, whole or in blocks of rows.
+
+A cell of a text file is its text, whatever the other cells are; a typed cell keeps its value. Nothing here decides what
+a column is.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fastreg.internal.extras import needs
+from fastreg.table import csv_files
+from fastreg.table.columns import TextCells
+from fastreg.table.numbers import NumberStyle, plain_style, style_of, usual_style
+from fastreg.table.tables import Dialect, Table, cells_of
 
-__all__ = ["MISSING", "read_table"]
+__all__ = ["read_blocks", "read_table"]
 
-# Texts of a cell that mean a missing value, in addition to those that pandas knows.
-MISSING = ("", "?")
+_Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+
+_COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
+_PARQUET, _FEATHER, _EXCEL = (".parquet", ".pq"), (".feather", ".arrow", ".ipc"), (".xlsx", ".xlsm")
+# Rows of a block of Parquet, and of a block of a CSV file at most.
+_ROWS = 65_536
 
 
-def read_table(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> Any:
-    """The table of a CSV file (``.csv``, ``.tsv``, compressed or not) or a Parquet file, as a pandas ``DataFrame``.
+def read_table(
+    path: _Path,
+    *,
+    sep: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    encoding: str | None = None,
+    like: Dialect | None = None,
+) -> Table:
+    r"""The table of a file: CSV (``.csv``, ``.tsv``, ``.txt``, compressed or not), Parquet, Feather or Excel.
+
+    Args:
+        path: The file. Its name determines the kind; any other name is that of a CSV file.
+        sep: What separates the cells of a CSV file; None recognises comma, semicolon, tab and ``|`` by the header line.
+        decimal: ``"."`` or ``","`` before the decimals of numbers in texts; None recognises it.
+        thousands: What separates groups of three digits; None takes a comma, or a point where decimals have a comma.
+        encoding: Of a CSV file; None recognises UTF-8 and UTF-16, and takes anything else for Windows-1252.
+        like: The dialect of a table that was read before. A file with its separator is read alike, and nothing is
+            inferred from the numbers of this file.
 
     Raises:
-        ImportError: If pandas, or for Parquet pyarrow, is not installed (the extra ``tune`` has both).
+        ImportError: If a package is not installed that the kind of file needs.
         OSError: If the file cannot be read.
-        ValueError: If it is no table, or has two columns of one name.
+        ValueError: If it is no table, has two columns of one name, or a row has too many or too few cells.
+
+    Example:
+        >>> import os, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "people.csv")
+        ...     with open(path, "w") as file:
+        ...         _ = file.write("zip;income\n01234;1.234,50\n")
+        ...     table = read_table(path)
+        >>> table["zip"].texts(), table["income"].numbers().tolist()
+        (['01234'], [1234.5])
     """
-    try:
-        import pandas
-    except ModuleNotFoundError as error:
-        raise ImportError(needs("read_table", "tune", "pandas", "pyarrow")) from error
     name = os.fsdecode(path)
-    plain = name.lower().removesuffix(".gz").removesuffix(".bz2").removesuffix(".xz").removesuffix(".zst")
-    try:
-        if plain.endswith((".parquet", ".pq")):
-            return pandas.read_parquet(name)
-        separator = "\t" if plain.endswith((".tsv", ".tab")) else ","
-        table = pandas.read_csv(name, sep=separator, na_values=list(MISSING), skipinitialspace=True, low_memory=False)
-    except (pandas.errors.ParserError, pandas.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{name}: not a table: {error}") from error
-    with_suffix = [str(column) for column in table.columns if str(column).endswith(".1")]
-    if doubled := [column for column in with_suffix if column.removesuffix(".1") in table.columns]:
-        raise ValueError(f"{name}: two columns are named {doubled[0].removesuffix('.1')!r}")
-    if len(table) == 0:
+    kind = _kind(name)
+    if kind != "csv":
+        style = style_of(decimal, thousands, NumberStyle())
+        table = {"parquet": _parquet, "feather": _feather, "excel": _excel}[kind](name, style)
+        table = Table({key: table[key] for key in table}, table.notes, Dialect("", style))
+    else:
+        layout = csv_files.look(name, sep, encoding)
+        columns = csv_files.whole(layout)
+        style = style_of(decimal, thousands, _style(layout.sep, like, columns))
+        table = _table(layout, columns, style)
+    if table.n_rows == 0:
         raise ValueError(f"{name}: the table has no rows")
     return table
+
+
+def read_blocks(
+    path: _Path,
+    *,
+    rows: int = _ROWS,
+    sep: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    encoding: str | None = None,
+    like: Dialect | None = None,
+) -> Iterator[Table]:
+    """The table of a file in blocks of at most ``rows`` rows, so that a file may be larger than memory.
+
+    CSV and Parquet files are read block by block; others are read whole. The arguments and errors are those of
+    :func:`read_table`. Without ``like``, numbers are read by what goes with the separator.
+    """
+    name = os.fsdecode(path)
+    kind = _kind(name)
+    empty = True
+    if kind == "parquet":
+        style = style_of(decimal, thousands, NumberStyle())
+        parts: Iterable[Table] = _parquet_blocks(name, style, rows)
+    elif kind == "csv":
+        layout = csv_files.look(name, sep, encoding)
+        style = style_of(decimal, thousands, _style(layout.sep, like, None))
+        parts = (_table(layout, columns, style) for columns in csv_files.blocks(layout))
+    else:
+        parts = [read_table(name, decimal=decimal, thousands=thousands)]
+    for part in parts:
+        for block in part.blocks(rows):
+            empty = False
+            yield block
+    if empty:
+        raise ValueError(f"{name}: the table has no rows")
+
+
+def _kind(name: str) -> str:
+    plain = name.lower()
+    for suffix in _COMPRESSED:
+        plain = plain.removesuffix(suffix)
+    for kind, suffixes in (("parquet", _PARQUET), ("feather", _FEATHER), ("excel", _EXCEL)):
+        if plain.endswith(suffixes):
+            if plain != name.lower():
+                raise ValueError(f"{name}: only text files may be compressed, this one is {kind}")
+            return kind
+    if plain.endswith((".xls", ".ods", ".json", ".jsonl", ".sav", ".dta", ".rds", ".rdata", ".h5", ".pkl")):
+        raise ValueError(f"{name}: not a table that can be read; write it as CSV, Parquet, Feather or xlsx")
+    return "csv"
+
+
+def _table(layout: csv_files.Layout, columns: list[Any], style: NumberStyle) -> Table:
+    named = {name: TextCells(values, style) for name, values in zip(layout.names, columns, strict=True)}
+    notes = list(layout.notes)
+    if layout.names[-1] == "" and len(layout.names) > 1:
+        texts, _ = named[""].distinct()
+        if texts:
+            raise ValueError(
+                f"{layout.path}: rows have {len(layout.names)} cells, the header line names {len(layout.names) - 1}; "
+                f"the last cell of one is {texts[0]!r}"
+            )
+        del named[""]
+    if style.decimal == ",":
+        notes.append("numbers have decimal commas")
+    return Table(named, notes, Dialect(layout.sep, style))
+
+
+def _style(sep: str, like: Dialect | None, columns: list[Any] | None) -> NumberStyle:
+    if like is not None and like.sep in ("", sep):
+        return like.style if like.sep else usual_style(sep)
+    if like is not None or columns is None:
+        return usual_style(sep)
+    return plain_style(_with_commas(columns), sep)
+
+
+def _with_commas(columns: list[Any]) -> Iterator[list[str]]:
+    """Different texts of the columns that decide about decimal commas: all of them if one has a comma, else none."""
+    cells = [TextCells(values) for values in columns]
+    if any(_has_comma(values) for values in columns):
+        for column in cells:
+            yield column.distinct()[0]
+
+
+def _has_comma(values: Any) -> bool:
+    if isinstance(values, list):
+        return any("," in text for text in values)
+    from pyarrow import compute
+
+    return bool(compute.any(compute.match_substring(values, ",")).as_py())
+
+
+# Files with typed cells.
+
+
+def _parquet(name: str, style: NumberStyle) -> Table:
+    return _arrow_table(name, "Parquet", lambda: _module("parquet").read_table(name), style)
+
+
+def _feather(name: str, style: NumberStyle) -> Table:
+    return _arrow_table(name, "Feather", lambda: _module("feather").read_table(name), style)
+
+
+def _parquet_blocks(name: str, style: NumberStyle, rows: int) -> Iterator[Table]:
+    import pyarrow
+
+    with open(name, "rb") as opened:
+        file = _arrow(name, "Parquet", lambda: _module("parquet").ParquetFile(opened))
+        for batch in file.iter_batches(batch_size=rows):
+            yield Table.of(pyarrow.Table.from_batches([batch]), style)
+
+
+def _module(name: str) -> Any:
+    try:
+        import pyarrow.feather
+        import pyarrow.parquet
+    except ModuleNotFoundError as error:
+        raise ImportError(needs("read_table", "tune", "pyarrow", "narwhals")) from error
+    return getattr(pyarrow, name)
+
+
+def _arrow(name: str, kind: str, read: Any) -> Any:
+    _module("parquet")
+    import pyarrow
+
+    with open(name, "rb"):  # an error of the system says more than that of Arrow
+        pass
+    try:
+        return read()
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError, OSError) as error:
+        raise ValueError(f"{name}: not a {kind} file: {' '.join(str(error).split())[:200]}") from error
+
+
+def _arrow_table(name: str, kind: str, read: Any, style: NumberStyle) -> Table:
+    return Table.of(_arrow(name, kind, read), style)
+
+
+def _excel(name: str, style: NumberStyle) -> Table:
+    """The first sheet. Each cell has a type of its own in such a file, and is taken as it is."""
+    try:
+        import openpyxl
+    except ModuleNotFoundError as error:
+        raise ImportError(needs("an xlsx file", "tune", "openpyxl")) from error
+    with open(name, "rb") as file:
+        try:
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+            rows = [list(row) for row in book.worksheets[0].iter_rows(values_only=True)]
+        except Exception as error:  # of any kind: of the archive, of XML, of missing parts
+            raise ValueError(f"{name}: not an xlsx file: {' '.join(str(error).split())[:200]}") from error
+    rows = [row for row in rows if any(cell is not None for cell in row)]
+    if not rows:
+        raise ValueError(f"{name}: not a table: the first sheet is empty")
+    names = ["" if cell is None else str(cell).strip() for cell in rows[0]]
+    width = max((i + 1 for row in rows for i, cell in enumerate(row) if cell is not None), default=0)
+    names = (names + [""] * width)[:width]
+    if doubled := [label for i, label in enumerate(names) if label in names[:i]]:
+        raise ValueError(f"{name}: two columns are named {doubled[0]!r}")
+    columns = [[row[i] if i < len(row) else None for row in rows[1:]] for i in range(width)]
+    return Table({label: cells_of(column, style) for label, column in zip(names, columns, strict=True)})

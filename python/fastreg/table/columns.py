@@ -1,0 +1,307 @@
+"""The cells of one column as they came: texts of a CSV file, or the typed values of a frame.
+
+==============  ======================================================================================================
+``TextCells``   texts, and None where a cell is missing
+``NumberCells`` integers or floats
+``DateCells``   dates and times, as days since 1970-01-01
+``OtherCells``  cells that no feature is made of, such as lists
+==============  ======================================================================================================
+
+A cell has a canonical text (:meth:`Cells.distinct`) and, if it is one, a number (:meth:`Cells.numbers`). Both depend on
+the cell alone and not on its neighbours: the same value has the same text and number, whatever file it came from.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastreg.table.numbers import LARGEST, NumberStyle, limited
+
+__all__ = ["Cells", "DateCells", "NumberCells", "OtherCells", "TextCells", "text_of"]
+
+Floats = NDArray[np.float64]
+Rows = NDArray[Any] | slice
+
+_DAY = 86_400.0
+
+
+class Cells:
+    """A column of a table; see the module."""
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def take(self, rows: Rows) -> Cells:
+        """The cells of some rows: a mask, row numbers or a slice."""
+        raise NotImplementedError
+
+    def distinct(self) -> tuple[list[str], NDArray[np.int64]]:
+        """The different canonical texts, without surrounding spaces, and the index of each cell's; -1 where missing."""
+        raise NotImplementedError
+
+    def numbers(self, missing: Collection[str] = ()) -> Floats:
+        """The cells as numbers, finite, and NaN where a cell is missing, is one of the given texts, or no number."""
+        raise NotImplementedError
+
+    def days(self, parse: Callable[[str], float | None]) -> Floats:
+        """The cells as days since 1970-01-01, and NaN where a cell is missing or no date."""
+        return self._mapped(parse)
+
+    def texts(self) -> list[str | None]:
+        """The canonical text of each cell, None where missing."""
+        texts, index = self.distinct()
+        return [None if i < 0 else texts[i] for i in index.tolist()]
+
+    def _mapped(self, value: Callable[[str], float | None]) -> Floats:
+        texts, index = self.distinct()
+        found = (value(text) for text in texts)
+        values = np.array([*(np.nan if number is None else number for number in found), np.nan], np.float64)
+        return values[index]
+
+
+class TextCells(Cells):
+    """Texts.
+
+    Args:
+        values: A list of texts and None, or an array of strings of Arrow.
+        style: How numbers are written.
+    """
+
+    def __init__(self, values: Any, style: NumberStyle | None = None) -> None:
+        self.values = values
+        self.style = style or NumberStyle()
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, rows: Rows) -> TextCells:
+        """The cells of some rows."""
+        if isinstance(self.values, list):
+            if isinstance(rows, slice):
+                return TextCells(self.values[rows], self.style)
+            return TextCells([self.values[i] for i in _numbered(rows)], self.style)
+        if isinstance(rows, slice):
+            begin, end, _ = rows.indices(len(self))
+            return TextCells(self.values.slice(begin, max(end - begin, 0)), self.style)
+        if rows.dtype == np.bool_:
+            import pyarrow
+
+            return TextCells(self.values.filter(pyarrow.array(rows)), self.style)
+        return TextCells(self.values.take(rows), self.style)
+
+    def distinct(self) -> tuple[list[str], NDArray[np.int64]]:
+        """The different texts, and the index of each cell's."""
+        of_list = isinstance(self.values, list)
+        raw, index = (_distinct_of_list if of_list else _distinct_of_arrow)(self.values)
+        places: dict[str, int] = {}
+        kept: list[str] = []
+        moved = np.empty(len(raw) + 1, np.int64)
+        moved[-1] = -1
+        for i, text in enumerate(raw):
+            text = text.strip()
+            if text and text not in places:
+                places[text] = len(kept)
+                kept.append(text)
+            moved[i] = places[text] if text else -1
+        return kept, moved[index]
+
+    def numbers(self, missing: Collection[str] = ()) -> Floats:
+        """The cells as numbers."""
+        if self.style.decimal[0] == "." and not isinstance(self.values, list):
+            found = _fast_numbers(self.values, missing)
+            if found is not None:
+                return found
+        return self._mapped(lambda text: None if text in missing else self.style.value(text))
+
+
+class NumberCells(Cells):
+    """Integers or floats.
+
+    Args:
+        values: An array of integers, exact, or of floats, NaN where missing.
+        missing: Which integers are missing; None for none.
+    """
+
+    def __init__(self, values: NDArray[Any], missing: NDArray[np.bool_] | None = None) -> None:
+        self.values, self.missing = values, missing
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, rows: Rows) -> NumberCells:
+        """The cells of some rows."""
+        return NumberCells(self.values[rows], None if self.missing is None else self.missing[rows])
+
+    def distinct(self) -> tuple[list[str], NDArray[np.int64]]:
+        """The different texts, and the index of each cell's."""
+        found, index = np.unique(self.values, return_inverse=True)
+        gaps = np.isnan(self.values) if self.values.dtype.kind == "f" else self.missing
+        texts = [text_of(value) or "" for value in found]  # a NaN has no text; no cell refers to it
+        return texts, np.where(gaps, -1, index.reshape(-1)) if gaps is not None else index.reshape(-1)
+
+    def numbers(self, missing: Collection[str] = ()) -> Floats:
+        """The cells as numbers."""
+        if missing:
+            style = NumberStyle()
+            return self._mapped(lambda text: None if text in missing else style.value(text))
+        if self.values.dtype.kind == "f" and self.values.dtype.itemsize < 8:
+            # Of a float32 0.1, the number is 0.1, as in a file of texts, and not 0.10000000149.
+            return limited(self.values.astype(str).astype(np.float64))
+        values = limited(self.values.astype(np.float64))
+        return values if self.missing is None else np.where(self.missing, np.nan, values)
+
+
+class DateCells(Cells):
+    """Dates and times.
+
+    Args:
+        values: An array of ``datetime64``, in UTC if there are time zones; NaT where missing.
+    """
+
+    def __init__(self, values: NDArray[Any]) -> None:
+        self.values = values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, rows: Rows) -> DateCells:
+        """The cells of some rows."""
+        return DateCells(self.values[rows])
+
+    def distinct(self) -> tuple[list[str], NDArray[np.int64]]:
+        """The different texts, and the index of each cell's."""
+        found, index = np.unique(self.values, return_inverse=True)
+        texts = [str(value).replace("T", " ") for value in found]
+        texts = [text.rstrip("0").rstrip(".") if "." in text else text for text in texts]
+        texts = [text.removesuffix(" 00:00:00") for text in texts]
+        return texts, np.where(np.isnat(self.values), -1, index.reshape(-1))
+
+    def numbers(self, missing: Collection[str] = ()) -> Floats:
+        """The cells as numbers."""
+        return np.full(len(self), np.nan)
+
+    def days(self, parse: Callable[[str], float | None]) -> Floats:
+        """The cells as days."""
+        unit = np.datetime_data(self.values.dtype)[0]
+        if unit in ("Y", "M", "W", "D"):
+            whole = self.values.astype("datetime64[D]")
+            days = whole.astype(np.int64).astype(np.float64)
+        else:
+            # A number of whole seconds and the rest, as the parser of texts has them.
+            seconds = self.values.astype("datetime64[s]")
+            rest = (self.values - seconds) / np.timedelta64(1, "s")
+            days = (seconds.astype(np.int64) + rest) / _DAY
+        return np.where(np.isnat(self.values), np.nan, days)
+
+
+class OtherCells(Cells):
+    """Cells that no feature is made of.
+
+    Args:
+        n: The number of cells.
+        what: What they are, in the plural.
+    """
+
+    def __init__(self, n: int, what: str) -> None:
+        self.n, self.what = n, what
+
+    def __len__(self) -> int:
+        return self.n
+
+    def take(self, rows: Rows) -> OtherCells:
+        """The cells of some rows."""
+        return OtherCells(len(np.zeros(self.n, np.bool_)[rows]), self.what)
+
+    def distinct(self) -> tuple[list[str], NDArray[np.int64]]:
+        """The different texts, and the index of each cell's."""
+        return [], np.full(self.n, -1, np.int64)
+
+    def numbers(self, missing: Collection[str] = ()) -> Floats:
+        """The cells as numbers."""
+        return np.full(self.n, np.nan)
+
+
+def text_of(value: Any) -> str | None:
+    """The canonical text of a value of Python or NumPy: what a CSV file would have; None where it is missing.
+
+    Example:
+        >>> [text_of(value) for value in (1, 1.0, True, None, float("nan"), 1234567, "a")]
+        ['1', '1.0', 'True', None, None, '1234567', 'a']
+    """
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return None
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, (bool, np.bool_)):
+        return str(bool(value))
+    if isinstance(value, np.floating):
+        return None if np.isnan(value) else str(value)
+    if isinstance(value, float):
+        return None if math.isnan(value) else repr(value)
+    if isinstance(value, (int, np.integer)):
+        return _text_of_int(int(value))
+    if isinstance(value, datetime.datetime):
+        if value.tzinfo is not None:
+            value = value.astimezone(datetime.timezone.utc).replace(tzinfo=None)
+        text = str(value)
+        text = text.rstrip("0").rstrip(".") if "." in text else text
+        return text.removesuffix(" 00:00:00")
+    if isinstance(value, np.datetime64):
+        return None if np.isnat(value) else str(value).replace("T", " ")
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return None if value != value else str(value)
+
+
+def _text_of_int(value: int) -> str:
+    # Python refuses to print integers of thousands of digits. All of them are beyond floats.
+    return str(value) if value.bit_length() < 8192 else repr(math.copysign(LARGEST, value))
+
+
+def _numbered(rows: NDArray[Any]) -> list[int]:
+    found: list[int] = (np.flatnonzero(rows) if rows.dtype == np.bool_ else rows).tolist()
+    return found
+
+
+def _distinct_of_list(values: Sequence[str | None]) -> tuple[list[str], NDArray[np.int64]]:
+    places: dict[str | None, int] = {None: -1}
+    index = np.empty(len(values), np.int64)
+    for i, text in enumerate(values):
+        place = places.get(text)
+        if place is None:
+            place = places[text] = len(places) - 1
+        index[i] = place
+    return [text for text in places if text is not None], index
+
+
+def _distinct_of_arrow(values: Any) -> tuple[list[str], NDArray[np.int64]]:
+    import pyarrow
+
+    chunks = values if isinstance(values, pyarrow.ChunkedArray) else pyarrow.chunked_array([values])
+    if chunks.num_chunks == 0:
+        return [], np.empty(0, np.int64)
+    coded = chunks.dictionary_encode().unify_dictionaries().chunks
+    texts: list[str] = coded[0].dictionary.to_pylist()
+    return texts, np.concatenate([chunk.indices.fill_null(-1).to_numpy().astype(np.int64) for chunk in coded])
+
+
+def _fast_numbers(values: Any, missing: Collection[str]) -> Floats | None:
+    """The numbers of an array of Arrow whose cells are all plain numbers or missing; None if some are not."""
+    import pyarrow
+    from pyarrow import compute
+
+    gaps = compute.is_in(values, value_set=pyarrow.array(["", *missing], values.type))
+    known = compute.if_else(gaps, pyarrow.scalar(None, values.type), values)
+    try:
+        numbers = compute.cast(known, pyarrow.float64())
+    except pyarrow.ArrowInvalid:
+        return None
+    if isinstance(numbers, pyarrow.Array):
+        return limited(numbers.to_numpy(zero_copy_only=False))
+    return limited(numbers.to_numpy())

@@ -1,0 +1,135 @@
+"""Texts as dates: in which order a column writes day, month and year, and the value of each cell in days.
+
+A form is decided for a whole column of the training table and kept (``Column.form``). Later, a cell is read by that
+form alone.
+
+==============  =======================================================================
+form            texts
+==============  =======================================================================
+``"ymd"``       1949-01, 2024-03-01, 2024/3/1, 2024-03-01T12:30:00Z, 2024-03-01 12:30
+``"dmy"``       31.12.2024, 31/12/2024, 31-Dec-2024, 31 December 2024 12:30
+``"mdy"``       12/31/2024, Dec 31, 2024
+``"compact"``   20241231
+``"seconds"``   seconds since 1970, and ``"milliseconds"``
+==============  =======================================================================
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from fastreg.internal.checks import check_choice
+
+__all__ = ["FORMS", "form_of", "parser"]
+
+FORMS = ("ymd", "dmy", "mdy", "compact", "seconds", "milliseconds")
+# Forms that a column of texts is recognised by; the others look like numbers and must be asked for.
+_PLAIN_FORMS = FORMS[:3]
+
+_DAY = 86_400.0
+# Longer texts are no dates.
+_LONGEST = 64
+_EPOCH = datetime.date(1970, 1, 1).toordinal()
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_LONG_MONTHS = (
+    *("january", "february", "march", "april", "june", "july", "august", "september", "october", "november"),
+    *("december", "sept"),
+)
+_NUMBER_OF_MONTH = {name: i + 1 for i, name in enumerate(_MONTHS)} | {
+    name: _MONTHS.index(name[:3]) + 1 for name in _LONG_MONTHS
+}
+
+_TIME = r"(?:[T ]\s*(\d{1,2}):(\d{2})(?::(\d{2})(\.\d{1,9})?)?\s*([AaPp][Mm])?\s*(Z|UTC|[+-]\d{2}(?::?\d{2})?)?)?"
+_YMD = re.compile(rf"(\d{{4}})([-/.])(\d{{1,2}})(?:\2(\d{{1,2}}){_TIME})?", re.ASCII)
+_DMY = re.compile(rf"(\d{{1,2}})([-/. ]+)(\d{{1,2}}|[A-Za-z]{{3,9}})\.?[-/. ]+(\d{{4}})(?:,? *{_TIME})?", re.ASCII)
+_MDY = re.compile(rf"(\d{{1,2}}|[A-Za-z]{{3,9}})\.?([-/. ]+)(\d{{1,2}}),?[-/ ]\s*(\d{{4}})(?:,? *{_TIME})?", re.ASCII)
+_COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(?:\.0)?", re.ASCII)
+_COUNT = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
+
+
+def parser(form: str) -> Callable[[str], float | None]:
+    """The function that makes days since 1970-01-01 of a text, or None if it is no date of the form.
+
+    Example:
+        >>> parser("ymd")("1970-01-02 12:00"), parser("dmy")("3.1.1970"), parser("ymd")("soon")
+        (1.5, 2.0, None)
+    """
+    check_choice("date", "form", form, FORMS)
+    return {
+        "ymd": _ymd,
+        "dmy": _dmy,
+        "mdy": _mdy,
+        "compact": _compact,
+        "seconds": lambda text: _count(text, _DAY),
+        "milliseconds": lambda text: _count(text, 1000.0 * _DAY),
+    }[form]
+
+
+def form_of(texts: Sequence[str], forms: Iterable[str] = _PLAIN_FORMS) -> tuple[str | None, bool]:
+    """The form by which all texts are dates, None if there is none; and whether another form fits as well.
+
+    Where day and month could be either way round in every text, the order is that of the United States for slashes, and
+    day first otherwise.
+    """
+    fitting = [form for form in forms if texts and all(parser(form)(text) is not None for text in texts)]
+    if "dmy" in fitting and "mdy" in fitting:
+        alike = all(parser("dmy")(text) == parser("mdy")(text) for text in texts)
+        return ("mdy" if "/" in texts[0] else "dmy"), not alike
+    return (fitting[0] if fitting else None), False
+
+
+def _ymd(text: str) -> float | None:
+    found = _YMD.fullmatch(text[:_LONGEST])
+    if found is None:
+        return None
+    return _days(int(found[1]), int(found[3]), int(found[4] or 1), found.groups()[4:])
+
+
+def _dmy(text: str) -> float | None:
+    found = _DMY.fullmatch(text[:_LONGEST])
+    return None if found is None else _days(int(found[4]), _month(found[3]), int(found[1]), found.groups()[4:])
+
+
+def _mdy(text: str) -> float | None:
+    found = _MDY.fullmatch(text[:_LONGEST])
+    return None if found is None else _days(int(found[4]), _month(found[1]), int(found[3]), found.groups()[4:])
+
+
+def _compact(text: str) -> float | None:
+    found = _COMPACT.fullmatch(text)
+    return None if found is None else _days(int(found[1]), int(found[2]), int(found[3]), ())
+
+
+def _count(text: str, unit: float) -> float | None:
+    return float(text) / unit if _COUNT.fullmatch(text) and len(text) < 40 else None
+
+
+def _month(text: str) -> int:
+    return int(text) if text.isdecimal() else _NUMBER_OF_MONTH.get(text.lower(), 0)
+
+
+def _days(year: int, month: int, day: int, clock: Sequence[str | None]) -> float | None:
+    try:
+        days = datetime.date(year, month, day).toordinal() - _EPOCH
+    except ValueError:
+        return None
+    if not clock or clock[0] is None:
+        return float(days)
+    hour, minute, second = int(clock[0]), int(clock[1] or 0), int(clock[2] or 0)
+    if clock[4] is not None:
+        if not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + (12 if clock[4].lower() == "pm" else 0)
+    if hour > 24 or minute > 59 or second > 60 or (hour == 24 and (minute or second)):
+        return None
+    seconds = days * 86_400 + hour * 3600 + minute * 60 + second - _offset(clock[5])
+    return (seconds + float(clock[3] or 0.0)) / _DAY
+
+
+def _offset(zone: str | None) -> int:
+    if zone is None or zone in ("Z", "UTC"):
+        return 0
+    digits = zone[1:].replace(":", "").ljust(4, "0")
+    return (-1 if zone[0] == "-" else 1) * (int(digits[:2]) * 3600 + int(digits[2:]) * 60)

@@ -1,0 +1,132 @@
+"""Columns of numbers and of levels as features; the formulas are those of :class:`TableEncoder`."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastreg.table.checked import finite, members, typed, whole
+
+__all__ = ["CategoricalPart", "Codes", "NumericPart"]
+
+Codes = NDArray[np.float64]
+
+# Spreads below this are rounding noise of a constant; its inverse is finite.
+_LEAST = 1e-300
+# Numbers beyond this count as this, so that no difference of two is infinite.
+_LARGEST = 1e300
+# A value at which the soft limit has long been reached.
+_FAR = 1e6
+# Levels of a column at most, in a model file.
+_MOST_LEVELS = 2**31
+
+
+@dataclass(frozen=True)
+class NumericPart:
+    """The encoding of a column of numbers."""
+
+    centre: float
+    scale: float
+    edges: tuple[float, ...]  # of the bins, increasing; fewer than 2 for no bins
+    missing: bool  # whether missing cells have a column
+
+    @classmethod
+    def fit(cls, values: Codes, n_bins: int) -> NumericPart:
+        """Takes the statistics of training rows, NaN where missing."""
+        known = np.clip(values[~np.isnan(values)], -_LARGEST, _LARGEST)
+        if len(known) == 0:
+            return cls(0.0, 0.0, (), False)
+        low, centre, high = (float(v) for v in np.quantile(known, [0.25, 0.5, 0.75]))
+        spread, whole = high - low, float(known.max() - known.min())
+        width = spread if spread > _LEAST else 0.5 * whole
+        scale = 1.0 / width if width > _LEAST else 0.0
+        edges = _edges(known, n_bins) if n_bins > 0 and whole > 0 else ()
+        return cls(centre, scale, edges, len(known) < len(values))
+
+    @property
+    def width(self) -> int:
+        """The number of features."""
+        return 1 + max(len(self.edges) - 1, 0) + self.missing
+
+    def encode(self, values: Codes, out: NDArray[np.float32]) -> None:
+        """Writes the features of rows to ``out``, which holds zeros."""
+        unknown = np.isnan(values)
+        known = np.clip(np.where(unknown, self.centre, values), -_LARGEST, _LARGEST)
+        edges = np.array(self.edges)
+        with np.errstate(over="ignore"):  # a value far out may become infinite here, and is then limited
+            z = np.clip((known - self.centre) * self.scale, -_FAR, _FAR)
+            ramps = (known[:, None] - edges[:-1]) / np.diff(edges) if len(edges) > 1 else None
+        out[:, 0] = z / np.sqrt(1.0 + (z / 3.0) ** 2)
+        if ramps is not None:
+            np.clip(ramps, 0.0, 1.0, out=out[:, 1 : len(edges)], casting="unsafe")
+            out[unknown, 1 : len(edges)] = 0.0
+        if self.missing:
+            out[:, -1] = unknown
+
+    def to_config(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {"centre": self.centre, "scale": self.scale, "edges": list(self.edges), "missing": self.missing}
+
+    @classmethod
+    def from_config(cls, config: Any) -> NumericPart:
+        """The part of a JSON form. Raises ValueError if it is none."""
+        config = members(config, "statistics", "centre", "scale", "edges", "missing")
+        edges = tuple(finite(edge, "edge", _LARGEST) for edge in typed(config.get("edges"), list, "edges"))
+        if any(b <= a for a, b in itertools.pairwise(edges)):
+            raise ValueError("the edges of bins must increase")
+        centre = finite(config.get("centre"), "centre", _LARGEST)
+        scale = finite(config.get("scale"), "scale", _LARGEST)
+        return cls(centre, scale, edges, typed(config.get("missing"), bool, "missing"))
+
+
+def _edges(known: Codes, n_bins: int) -> tuple[float, ...]:
+    values, counts = np.unique(known, return_counts=True)
+    if len(values) > n_bins + 1:
+        weights = np.sqrt(counts)
+        middles = (np.cumsum(weights) - 0.5 * weights) / weights.sum()
+        values = np.unique(np.interp(np.linspace(0.0, 1.0, n_bins + 1), middles, values))
+    return tuple(values.tolist())
+
+
+@dataclass(frozen=True)
+class CategoricalPart:
+    """The encoding of a column of levels."""
+
+    levels: tuple[int, ...]  # that have a column; all else shares the last one
+
+    @classmethod
+    def fit(cls, values: Codes, min_count: int) -> CategoricalPart:
+        """Takes the levels of training rows that at least ``min_count`` of them have."""
+        found, counts = np.unique(values[~np.isnan(values)].astype(np.int64), return_counts=True)
+        return cls(tuple(found[counts >= min_count].tolist()))
+
+    @property
+    def width(self) -> int:
+        """The number of features."""
+        return len(self.levels) + 1
+
+    def encode(self, values: Codes, out: NDArray[np.float32]) -> None:
+        """Writes the features of rows to ``out``, which holds zeros."""
+        levels = np.array(self.levels, np.float64)
+        place = np.searchsorted(levels, values)  # NaN goes last
+        place[place < len(levels)] = np.where(
+            levels[place[place < len(levels)]] == values[place < len(levels)], place[place < len(levels)], len(levels)
+        )
+        out[np.arange(len(values)), place] = 1.0
+
+    def to_config(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {"levels": list(self.levels)}
+
+    @classmethod
+    def from_config(cls, config: Any) -> CategoricalPart:
+        """The part of a JSON form. Raises ValueError if it is none."""
+        levels = typed(members(config, "statistics", "levels").get("levels"), list, "levels")
+        codes = [whole(level, "level", 0, _MOST_LEVELS) for level in levels]
+        if len(set(codes)) < len(codes):
+            raise ValueError("the levels of a column must be different")
+        return cls(tuple(sorted(codes)))

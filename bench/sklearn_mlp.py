@@ -5,8 +5,9 @@
 Both have the same parameters, at first their defaults with the features as they are, then with standardised features:
 scikit-learn behind a StandardScaler, fastreg with ``scale="standard"``. A seed determines the split, 80 % of the rows
 to train on, and the random state of both, so that they begin with the same weights. Scores are accuracies and R2 on the
-other rows, as means with standard deviations over the seeds; seconds are medians of single fits. California housing is
-read from DIR and left out if it is not there; the other tables come with scikit-learn.
+other rows, as means with standard deviations over the seeds; seconds are medians of the processor time of single fits,
+which other processes on the machine disturb least. California housing is read from DIR and left out if it is not there;
+the other tables come with scikit-learn.
 """
 
 from __future__ import annotations
@@ -57,9 +58,9 @@ def measure(classes: bool, x: Any, y: Any, standardised: bool, seeds: int) -> di
     for seed in range(seeds):
         parts = train_test_split(x, y, test_size=0.2, random_state=seed, stratify=y if classes else None)
         for name, estimator in contenders(classes, standardised, seed).items():
-            begun = time.perf_counter()
+            begun = time.process_time()
             estimator.fit(parts[0], parts[2])
-            seconds = time.perf_counter() - begun
+            seconds = time.process_time() - begun
             epochs = (estimator[-1] if hasattr(estimator, "steps") else estimator).n_iter_
             score = estimator.score(parts[1], parts[3])
             of = found.setdefault(name, {"score": [], "seconds": [], "epochs": []})

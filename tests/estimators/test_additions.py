@@ -252,7 +252,7 @@ def test_bad_weights_are_named(kind, weights, message):
 def test_rows_to_validate_on_must_have_weight(kind):
     weights = np.zeros(120)
     weights[3] = 1.0
-    with pytest.raises(ValueError, match="not be 0 for every row to (validate|train) on"):
+    with pytest.raises(ValueError, match=r"not be 0 for every row to (validate|train) on"):
         kind(early_stopping=True, random_state=0).fit(X, target(kind), weights)
 
 

@@ -33,6 +33,7 @@ from fastreg.search.folds.model_fingerprint import agreed
 from fastreg.search.folds.probing import probed
 from fastreg.search.folds.scoring import Scoring, resolve
 from fastreg.search.folds.stratification import plain_values, whole_numbers
+from fastreg.search.folds.trial_callbacks import FoldOfTrial, callbacks_of, makes_callbacks
 
 __all__ = ["are_classes", "make_context", "try_out"]
 
@@ -104,7 +105,10 @@ def make_context(
     scorers = resolve(scoring, model)
     classes = are_classes(model, y)
     sequential = isinstance(model, Model)
-    x, targets, epochs, names = _checked_data(model, x, y, chain, {**arguments, **extra})
+    given = {**arguments, **extra}
+    if makes_callbacks(given.get("callbacks")):
+        given["callbacks"] = callbacks_of(given["callbacks"], FoldOfTrial(0, 0, points[0]))
+    x, targets, epochs, names = _checked_data(model, x, y, chain, given)
     _check_lengths(x, y, sequential and chain is not None)
     _check_curves(scorers, curves)
     folds = make_folds(cv, x, y, groups, seed, classes)

@@ -69,7 +69,8 @@ def test_estimators_predict_as_scikit_learn_says():
         shares = cross_val_predict(LogisticRegression(), X, y, cv=folds, method="predict_proba")
     assert np.all(shares[np.arange(90), y] == 0)
     np.testing.assert_allclose(shares.sum(axis=1), 1)
-    with pytest.warns(UserWarning, match="lack"), pytest.raises(ValueError, match="must have all classes for 'decision_function'"):
+    refused = pytest.raises(ValueError, match="must have all classes for 'decision_function'")
+    with pytest.warns(UserWarning, match="lack"), refused:
         cross_val_predict(LogisticRegression(), X, y, cv=folds, method="decision_function")
 
 

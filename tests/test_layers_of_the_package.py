@@ -26,6 +26,7 @@ LAYERS = (
     ("model.core",),
     ("model",),
     ("activations", "models", "ops", "utils.pictures"),
+    ("sklearn",),
     ("search.space.tree",),
     ("search.values",),
     ("search.space",),

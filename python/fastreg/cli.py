@@ -82,13 +82,15 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _add_tune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from fastreg.table.options import add_reading_options
+
     tune = commands.add_parser(
         "tune",
         help="find the network that predicts a column of a table best",
         description="Reads a table, finds out what its columns are, searches for the network and the regularisation "
         "that predict one column best by cross-validation, and scores it on rows that the search never saw.",
     )
-    tune.add_argument("data", help="CSV (also compressed) or Parquet file with a line of column names")
+    tune.add_argument("data", help="CSV (also compressed), Parquet, Feather or xlsx file with a line of column names")
     tune.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
     tune.add_argument(
         "--test",
@@ -113,10 +115,13 @@ def _add_tune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     tune.add_argument("--out", type=Path, metavar="FILE", help="model file to write, for `fastreg predict`")
     tune.add_argument("--report", type=Path, metavar="FILE", help="HTML page to write, with table and pictures")
     tune.add_argument("--quiet", action="store_true", help="show no progress")
+    add_reading_options(tune)
     tune.set_defaults(run=_tune)
 
 
 def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from fastreg.table.options import add_reading_options
+
     predict = commands.add_parser(
         "predict",
         help="predict with a model that `fastreg tune` wrote",
@@ -124,7 +129,8 @@ def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "Columns of the table that the model does not need are ignored.",
     )
     predict.add_argument("model", help="the model file")
-    predict.add_argument("data", help="CSV (also compressed) or Parquet file")
+    predict.add_argument("data", help="CSV (also compressed), Parquet, Feather or xlsx file")
+    add_reading_options(predict, training=False)
     predict.set_defaults(run=_predict)
 
 
@@ -173,8 +179,14 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def _tune(arguments: argparse.Namespace) -> int:
     from fastreg.table import tune
-    from fastreg.table.errors import TuneError
+    from fastreg.table.errors import TuneError, as_tune_errors
+    from fastreg.table.options import reading_options
 
+    try:
+        with as_tune_errors():
+            table = reading_options(arguments)
+    except TuneError as error:
+        return _failed("tune", error)
     options = tune.TuneOptions(
         data=arguments.data,
         target=arguments.target,
@@ -188,6 +200,7 @@ def _tune(arguments: argparse.Namespace) -> int:
         report=arguments.report,
         jobs=-1 if arguments.jobs is None else arguments.jobs,
         verbose=0 if arguments.quiet else 1,
+        table=table,
     )
     try:
         tune.tune(options)
@@ -197,11 +210,14 @@ def _tune(arguments: argparse.Namespace) -> int:
 
 
 def _predict(arguments: argparse.Namespace) -> int:
-    from fastreg.table.errors import TuneError
+    from fastreg.table.errors import TuneError, as_tune_errors
+    from fastreg.table.options import reading_options
     from fastreg.table.predicting import predict
 
     try:
-        predict(arguments.model, arguments.data)
+        with as_tune_errors():
+            table = reading_options(arguments)
+        predict(arguments.model, arguments.data, options=table)
     except (TuneError, OSError) as error:
         return _failed("predict", error)
     return 0

@@ -1,6 +1,5 @@
 """Pictures of a search show its figures, and the report is one page that holds them all."""
 
-import html.parser
 import math
 
 import numpy as np
@@ -10,6 +9,7 @@ pytest.importorskip("matplotlib")
 
 from fastreg.search import RandomSearch
 from fastreg.search.found import plots, report
+from pages import Page
 
 
 class Peak:
@@ -153,22 +153,6 @@ def test_a_parameter_that_a_trial_lacks_has_a_place_of_its_own():
 def test_pictures_are_written(search, tmp_path):
     search.plot("history", tmp_path / "h.png")
     assert (tmp_path / "h.png").read_bytes().startswith(b"\x89PNG")
-
-
-class Page(html.parser.HTMLParser):
-    """Counts tags, collects text, and notes whatever a page would fetch."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.texts, self.fetched = {}, [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags[tag] = self.tags.get(tag, 0) + 1
-        self.fetched += [v for k, v in attributes if k in ("src", "href") and not (v or "").startswith("data:")]
-
-    def handle_data(self, data):
-        self.texts.append(data)
 
 
 def test_the_report_is_one_page_with_everything(search, tmp_path):

@@ -106,7 +106,8 @@ def _classes(result: TuneResult) -> Iterator[str]:
 
 def _columns(result: TuneResult) -> Iterator[str]:
     found = result.importance
-    if found is None or len(found.names) < 2:
+    constant = _headline(result, -1)
+    if found is None or len(found.names) < 2 or _headline(result) <= constant + 2.0 * _error(result):
         return
     means, spreads = found.importances_mean, found.importances_std
     total = float(means[means > 0].sum())

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import callbacks
+from fastreg.data.stratification import first_of_each, quotas
 from fastreg.model.sequential import Sequential
 from fastreg.table.networks import builder, fit_arguments
 from fastreg.table.schema import Target
@@ -39,7 +40,12 @@ def constant_outputs(target: Target, y: NDArray[Any], n: int) -> tuple[str, NDAr
 
 
 def linear_model(
-    target: Target, features: NDArray[np.float32], y: NDArray[Any], seed: int, seconds: float
+    target: Target,
+    features: NDArray[np.float32],
+    y: NDArray[Any],
+    seed: int,
+    seconds: float,
+    weights: NDArray[np.float64] | None = None,
 ) -> Sequential:
     """A single dense layer with weight decay, trained from zeros until the rows that it does not see get no better.
 
@@ -49,6 +55,7 @@ def linear_model(
         y: Their targets, encoded.
         seed: The seed of the rows that it does not see, and of the order of the others.
         seconds: The longest time to train.
+        weights: The weights of the rows; None weighs all alike.
     """
     model = builder(target)(_PARAMS)
     model.seed = seed
@@ -58,6 +65,16 @@ def linear_model(
     given = fit_arguments(len(y)) | {"epochs": _EPOCHS, "callbacks": stops}
     if len(y) >= _LEAST_ROWS:
         stops.append(callbacks.EarlyStopping("val_loss", patience=_PATIENCE, restore_best_weights=True))
-        given["validation_split"] = _VALIDATION
-    model.fit(features, y, verbose=0, **given)
+        given["validation_rows"] = _held_out(target, y, seed)
+    model.fit(features, y, sample_weight=weights, verbose=0, **given)
     return model
+
+
+def _held_out(target: Target, y: NDArray[Any], seed: int) -> NDArray[np.int64]:
+    """Rows to stop by, drawn by the seed; of each class its share, and none of one with too few rows."""
+    labels = np.zeros(len(y), np.int64) if target.labels is None else y.astype(np.int64)
+    counts = np.bincount(labels)
+    order = np.random.default_rng(seed).permutation(len(y))
+    total = max(int(_VALIDATION * len(y)), 1)
+    taken = first_of_each(order, labels, quotas(counts, total))
+    return np.flatnonzero(taken)

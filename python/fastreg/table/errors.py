@@ -24,7 +24,9 @@ def as_tune_errors() -> Iterator[None]:
         raise TuneError(f"there is not enough memory{f': {one_line(error)}' if str(error) else ''}") from error
     except (ValueError, ImportError) as error:
         raise TuneError(one_line(error)) from error
-    except (TypeError, ArithmeticError, LookupError, RuntimeError, AttributeError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # of a package, or a mistake of ours: the user has one line, a program the chain
         raise TuneError(f"{type(error).__name__}: {one_line(error)}") from error
 
 

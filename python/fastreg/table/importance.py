@@ -13,7 +13,7 @@ from fastreg.model.sequential import Sequential
 
 __all__ = ["column_importance"]
 
-_REPEATS = 5
+_REPEATS, _REPEATS_OF_MANY, _MANY = 5, 3, 100
 # Multiplications to spend at most, which are some seconds; but rows are never fewer than _LEAST_ROWS.
 _WORK, _LEAST_ROWS, _MOST_ROWS = 2e11, 200, 5000
 
@@ -62,7 +62,8 @@ def column_importance(
     """
     ends = np.cumsum([width for _, width in columns]).tolist()
     spans = list(zip([0, *ends[:-1]], ends, strict=True))
-    affordable = int(_WORK / (model.count_params() * len(columns) * _REPEATS))
+    repeats = _REPEATS if len(columns) <= _MANY else _REPEATS_OF_MANY
+    affordable = int(_WORK / (model.count_params() * len(columns) * repeats))
     most = min(max(affordable, _LEAST_ROWS), _MOST_ROWS)
     if len(features) > most:
         kept = np.sort(np.random.default_rng(seed).permutation(len(features))[:most])
@@ -73,6 +74,6 @@ def column_importance(
         return score(of_columns.outputs(cells), targets)
 
     found = permutation_importance(
-        _OfColumns(model, features, spans), sources, truth, scoring=scored, n_repeats=_REPEATS, seed=seed
+        _OfColumns(model, features, spans), sources, truth, scoring=scored, n_repeats=repeats, seed=seed
     )
     return Importance(found.importances, [name for name, _ in columns], found.baseline, metric)

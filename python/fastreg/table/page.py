@@ -22,7 +22,7 @@ from fastreg.table.printing import facts, number
 __all__ = ["write"]
 
 _MOST_CLASSES, _MOST_MISTAKES, _MOST_OF_CONFUSION = 30, 20, 12
-_MOST_COLUMNS, _MOST_TRIALS, _MOST_BARS = 500, 100, 20
+_MOST_COLUMNS, _MOST_TRIALS, _MOST_BARS, _MOST_FAILURES = 500, 100, 20, 3
 # Pictures of fewer trials show nothing that the table does not.
 _LEAST_TRIALS = 3
 
@@ -58,7 +58,7 @@ def _parts(result: TuneResult, lead: str, seed: int) -> Iterator[str]:
     if result.search is not None:
         yield "<h2>The search</h2>"
         yield parts.facts(parts.summary(result.search))
-        yield from parts.trials(result.search, most=_MOST_TRIALS, level=3)
+        yield from parts.trials(result.search, most=_MOST_TRIALS, level=3, most_failures=_MOST_FAILURES)
         if result.search.n_trials_ >= _LEAST_TRIALS:
             yield from parts.pictures(result.search, level=3)
 

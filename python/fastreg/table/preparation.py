@@ -16,6 +16,7 @@ from fastreg.table.encoder import Codes, TableEncoder
 from fastreg.table.options import TableOptions
 from fastreg.table.outcome import RowCounts
 from fastreg.table.reading import read_table
+from fastreg.table.roles import groups_of, times_of, weights_of
 from fastreg.table.schema import Schema
 from fastreg.table.tables import Table
 from fastreg.table.target import Target
@@ -25,6 +26,7 @@ __all__ = ["Prepared", "prepare"]
 
 TEST_SHARE = 0.2
 _LEAST_ROWS = 10
+_MOST_CLASSES_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,10 @@ class Prepared:
         documents: The documents of text columns that ``codes`` numbers.
         test_documents: Those that ``test_codes`` numbers.
         notes: Sentences on how the files were read.
+        weights: The weights of the rows to learn from; None weighs all alike.
+        test_weights: Those of the rows that are held back.
+        groups: The group of each row to learn from, None without groups.
+        in_time: Whether the rows to learn from are in the order of time.
     """
 
     schema: Schema
@@ -54,6 +60,10 @@ class Prepared:
     documents: Mapping[int, Documents]
     test_documents: Mapping[int, Documents]
     notes: tuple[str, ...]
+    weights: NDArray[np.float64] | None = None
+    test_weights: NDArray[np.float64] | None = None
+    groups: NDArray[np.int64] | None = None
+    in_time: bool = False
 
     @property
     def dictionary(self) -> DataDictionary:
@@ -78,6 +88,8 @@ def prepare(
     options = TableOptions() if options is None else options
     table = read_table(data, **options.reading)
     options = options.of(table.names)
+    if options.group is not None and options.time_column is not None:
+        raise ValueError("group and time_column cannot be given together")
     if target_name not in table:
         Target.infer(table, target_name)  # its message guesses at the column that was meant
     held_back, other, how = _split(table, data, target_name, test, task, seed, options)
@@ -87,6 +99,8 @@ def prepare(
     target = Target.infer(train, target_name, task, options.missing)
     exclude = [test] if test is not None and test in table else []
     schema = Schema.infer(table, exclude, target=target_name, options=options)
+    if options.time_column is not None:
+        train = train.rows(np.argsort(times_of(train, options.time_column), kind="stable"))
     y, known = target.encode(train)
     truth, scored = _truth(target, tested)
     if not known.any():
@@ -105,6 +119,10 @@ def prepare(
         documents=schema.documents(train),
         test_documents=schema.documents(tested),
         notes=table.notes,
+        weights=None if options.weight is None else weights_of(train, options.weight)[known],
+        test_weights=None if options.weight is None else weights_of(tested, options.weight)[scored],
+        groups=None if options.group is None else groups_of(train, options.group)[known],
+        in_time=options.time_column is not None,
     )
 
 
@@ -120,7 +138,11 @@ def _split(
     table: Table, data: str, target_name: str, test: str | None, task: str | None, seed: int, options: TableOptions
 ) -> tuple[NDArray[np.bool_] | None, Table | None, str]:
     """Which rows of the table are held back, or another table with the rows to score; and how they were chosen."""
-    if test is None:
+    if test is None and options.time_column is not None:
+        held_back, how = _latest(times_of(table, options.time_column)), f"the latest fifth by {options.time_column!r}"
+    elif test is None and options.group is not None:
+        held_back, how = _whole_groups(groups_of(table, options.group), seed), "whole groups, drawn by the seed"
+    elif test is None:
         held_back, how = _drawn(table, target_name, task, seed, options), "a fifth, drawn by the seed"
     elif test in table:
         held_back, how = _flags(table, test), f"those with 1 in {test!r}"
@@ -133,6 +155,21 @@ def _split(
             f"--test: some rows must be held back and some not, got {int(held_back.sum())} of {table.n_rows}"
         )
     return held_back, None, how
+
+
+def _latest(times: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """The latest fifth of the rows, with all rows of the time at which it begins, or none if those are all rows."""
+    begin = np.sort(times)[-max(round(TEST_SHARE * len(times)), 1)]
+    held_back: NDArray[np.bool_] = times >= begin
+    return times > begin if held_back.all() else held_back
+
+
+def _whole_groups(groups: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
+    """Groups drawn by the seed, as many as have a fifth of the rows; one at least, and not all."""
+    different, sizes = np.unique(groups, return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(different))
+    count = int(np.searchsorted(np.cumsum(sizes[order]), TEST_SHARE * len(groups))) + 1
+    return np.isin(groups, different[order[: min(count, len(different) - 1)]])
 
 
 def _flags(table: Table, name: str) -> NDArray[np.bool_]:
@@ -149,7 +186,19 @@ def _drawn(table: Table, target_name: str, task: str | None, seed: int, options:
     if n < _LEAST_ROWS:
         raise ValueError(f"the table must have at least {_LEAST_ROWS} rows, got {n}")
     target = Target.infer(table, target_name, task, options.missing)
-    labels = target.encode(table)[0] if target.labels is not None else np.zeros(n, np.int32)
+    labels = np.zeros(n, np.int32)
+    if target.labels is not None:
+        if len(target.labels) > _MOST_CLASSES_SHARE * n:
+            raise ValueError(
+                f"target: column {target_name!r} has {len(target.labels)} different values in {n} rows: they name rows "
+                "rather than classes"
+            )
+        labels, known = target.encode(table)
+        if not known.all():
+            labels = np.where(known, labels + 1, 0)  # so that classes alone decide about their shares
     rng = np.random.default_rng(seed)
     order = np.concatenate([rng.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)])
-    return first_of_each(order, labels, np.array([round(TEST_SHARE * count) for count in np.bincount(labels)]))
+    quota = np.array([round(TEST_SHARE * count) for count in np.bincount(labels)])
+    if not quota.any():  # no class has three rows
+        labels, quota = np.zeros_like(labels), np.array([round(TEST_SHARE * n)])
+    return first_of_each(order, labels, quota)

@@ -12,6 +12,10 @@ from fastreg.table.outcome import TuneResult
 
 __all__ = ["describe", "facts", "number"]
 
+# Metrics of a standardised target that have its unit.
+_IN_UNIT = (
+    *("mae", "mean_absolute_error", "rmse", "root_mean_squared_error", "median_absolute_error"),
+)
 # Classes and columns of a confusion matrix that a terminal shows.
 _MOST_CLASSES, _MOST_OF_CONFUSION, _LABEL = 20, 8, 18
 
@@ -58,7 +62,10 @@ def facts(result: TuneResult) -> dict[str, str]:
 def _validated(result: TuneResult) -> str:
     means = {name: float(np.mean(scores)) for name, scores in result.search.best_trial_.scores.items()}
     if result.model.target.task == "regression" and "mse" in means:  # of standardised targets
-        means = {"RMSE": result.model.target.scale * means.pop("mse") ** 0.5, **means}
+        scale = result.model.target.scale
+        means = {name: value * scale if name in _IN_UNIT else value for name, value in means.items()}
+        means["RMSE"] = scale * means.pop("mse") ** 0.5
+        means.pop("mean_squared_error", None)
     return ", ".join(f"{number(value)} {name}" for name, value in means.items())
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO
@@ -17,21 +18,22 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg import search
+from fastreg import metrics, search
 from fastreg.internal.extras import needs
 from fastreg.internal.progress import format_time, printable, say
 from fastreg.table import destinations
 from fastreg.table.advice import advise
 from fastreg.table.baseline import constant_outputs, linear_model
+from fastreg.table.chosen_metric import ChosenMetric
 from fastreg.table.errors import TuneError, as_tune_errors, one_line
 from fastreg.table.importance import column_importance
 from fastreg.table.model import TableModel
-from fastreg.table.networks import builder, fit_arguments, scoring, space
+from fastreg.table.networks import builder, fit_arguments, space
+from fastreg.table.options import TableOptions
 from fastreg.table.outcome import Contender, TuneResult
 from fastreg.table.predicting import predict
 from fastreg.table.preparation import Prepared, prepare
 from fastreg.table.printing import describe
-from fastreg.table.schema import Target
 from fastreg.table.scores import Scores, probabilities, score_classes, score_numbers
 
 __all__ = ["TuneError", "TuneOptions", "TuneResult", "predict", "tune"]
@@ -40,6 +42,8 @@ __all__ = ["TuneError", "TuneOptions", "TuneResult", "predict", "tune"]
 RESERVE, LINEAR_SHARE = 0.2, 0.1
 # Rows of the training rows that are scored for comparison, at most.
 _MOST_TRAINING = 20_000
+# Classes that a message names, and lines of the data dictionary that are shown, at most.
+_NAMED, _MOST_LINES = 5, 60
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class TuneOptions:
         report: HTML file to write; None writes none.
         jobs: Threads that train at once; -1: all there are.
         verbose: 0 shows no progress.
+        table: How the table is read, what its columns are, and which metric decides.
     """
 
     data: str
@@ -73,6 +78,7 @@ class TuneOptions:
     report: Path | None = None
     jobs: int = -1
     verbose: int = 1
+    table: TableOptions = field(default_factory=TableOptions)
 
 
 def tune(options: TuneOptions, out: TextIO | None = None) -> TuneResult:
@@ -87,13 +93,14 @@ def tune(options: TuneOptions, out: TextIO | None = None) -> TuneResult:
     started = time.monotonic()
     with as_tune_errors():
         _check(options)
-        data = prepare(options.data, options.target, options.test, options.task, options.seed)
+        data = prepare(options.data, options.target, options.test, options.task, options.seed, options.table)
+        chosen = ChosenMetric(data.target, options.table.metric)
         _tell(data, options)
         linear = _linear(data, options)
         left = options.time - (time.monotonic() - started)
-        found, stopped_by = _searched(options, data, left * (1.0 - RESERVE))
+        found, stopped_by = _searched(options, data, chosen, left * (1.0 - RESERVE))
         model = linear if found is None else TableModel(data.schema, _encoder_of(found), found.best_model_, data.target)
-        result = _judged(data, model, linear, found, stopped_by, options)
+        result = _judged(data, model, linear, found, stopped_by, options, chosen)
         _print(describe(result), out)
     _write(result, options)
     say(f"{format_time(time.monotonic() - started)} in all")
@@ -115,39 +122,52 @@ def _check(options: TuneOptions) -> None:
 def _tell(data: Prepared, options: TuneOptions) -> None:
     for note in data.notes:
         say(f"{printable(Path(options.data).name)}: {note}")
-    say(data.dictionary.to_text())
+    lines = data.dictionary.to_text().splitlines()
+    say("\n".join(lines[:_MOST_LINES]))
+    if len(lines) > _MOST_LINES:
+        say(f"... and {len(lines) - _MOST_LINES} more columns, which --report lists")
     if data.rows.left_out:
         say(f"{data.rows.left_out} rows without a value of {data.target.name!r} are left out")
+    if data.target.labels is not None:
+        counts = np.bincount(data.y, minlength=len(data.target.labels)).tolist()
+        named = zip(data.target.labels, counts, strict=True)
+        few = [f"{label!r} ({count})" for label, count in named if count < options.cv]
+        if few:
+            told = ", ".join(few[:_NAMED]) + (f" and {len(few) - _NAMED} more" if len(few) > _NAMED else "")
+            say(f"classes with fewer rows to learn from than the {options.cv} folds: {told}")
 
 
 def _linear(data: Prepared, options: TuneOptions) -> TableModel:
     """The linear model, whose numeric columns have no bins."""
     encoder = data.new_encoder(n_bins=0).fit(data.codes, data.y)
     features = encoder.transform(data.codes)
-    model = linear_model(data.target, features, data.y, options.seed, LINEAR_SHARE * options.time)
-    return TableModel(data.schema, encoder, model, data.target)
+    model = linear_model(data.target, features, data.y, options.seed, LINEAR_SHARE * options.time, data.weights)
+    return TableModel(data.schema, encoder.without_documents(), model, data.target)
 
 
 # The search.
 
 
-def _searched(options: TuneOptions, data: Prepared, seconds: float) -> tuple[Any, str]:
+def _searched(options: TuneOptions, data: Prepared, chosen: ChosenMetric, seconds: float) -> tuple[Any, str]:
     """The search, or None if it has found no network, and what ended it."""
     made = search.BayesianSearch(
         builder(data.target),
         space(),
         n_trials=options.trials,
-        cv=options.cv,
-        scoring=scoring(data.target),
+        cv=_folds(options, data),
+        scoring=chosen.scoring,
         preprocess=data.new_encoder(),
-        pruner=search.MedianPruner(),
+        pruner=search.MedianPruner() if chosen.prunes else None,
         n_jobs=options.jobs,
         seed=options.seed,
         time_limit=max(seconds, 1.0),
         verbose=options.verbose,
     )
     try:
-        made.fit(data.codes, data.y, **fit_arguments(len(data.y)))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "cv: (class number|fold) ")  # _tell has said so, by the name of the class
+            given = {} if data.weights is None else {"sample_weight": data.weights}
+            made.fit(data.codes, data.y, data.groups, **fit_arguments(len(data.y)), **given)
         if made.stopped_by_ == "interrupt":
             say("the best network so far is trained on all rows; Ctrl-C again ends it")
             made.refit_best()
@@ -161,6 +181,13 @@ def _searched(options: TuneOptions, data: Prepared, seconds: float) -> tuple[Any
     return made, made.stopped_by_
 
 
+def _folds(options: TuneOptions, data: Prepared) -> Any:
+    """Folds that respect groups, or the order of time."""
+    if data.in_time:
+        return search.TimeSeriesSplit(options.cv)
+    return options.cv if data.groups is None else search.GroupKFold(options.cv)
+
+
 def _encoder_of(found: Any) -> Any:
     (encoder,) = found.best_preprocess_.steps
     return encoder.without_documents()
@@ -170,7 +197,13 @@ def _encoder_of(found: Any) -> Any:
 
 
 def _judged(
-    data: Prepared, model: TableModel, linear: TableModel, found: Any, stopped_by: str, options: TuneOptions
+    data: Prepared,
+    model: TableModel,
+    linear: TableModel,
+    found: Any,
+    stopped_by: str,
+    options: TuneOptions,
+    chosen: ChosenMetric,
 ) -> TuneResult:
     """The model beside simpler ones, on the rows that were held back."""
     target = data.target
@@ -181,13 +214,14 @@ def _judged(
         plain = linear.encoder.transform(data.test_codes, data.test_documents)
         named.append(("linear model", linear.model.predict(plain, verbose=0)))
     named.append(constant_outputs(target, data.y, len(data.truth)))
-    contenders = tuple(Contender(name, _scores(target, values, data.truth)) for name, values in named)
+    given = data.truth, data.test_weights
+    contenders = tuple(Contender(name, _scores(chosen, values, *given)) for name, values in named)
     some = np.random.default_rng(options.seed).permutation(len(data.y))[:_MOST_TRAINING]
     learned = model.model.predict(model.encoder.transform(data.codes[some], data.documents), verbose=0)
     result = TuneResult(
         model=model,
         contenders=contenders,
-        train_scores=_scores(target, learned, data.y[some]),
+        train_scores=_scores(chosen, learned, data.y[some], None if data.weights is None else data.weights[some]),
         outputs=outputs[:, 0] if target.labels is None else probabilities(outputs),
         truth=data.truth,
         rows=data.rows,
@@ -200,21 +234,33 @@ def _judged(
     return replace(result, advice=advise(result))
 
 
-def _scores(target: Target, outputs: NDArray[np.float32], truth: NDArray[Any]) -> Scores:
+def _scores(
+    chosen: ChosenMetric, outputs: NDArray[np.float32], truth: NDArray[Any], weights: NDArray[Any] | None
+) -> Scores:
+    target = chosen.target
     if target.labels is None:
-        return score_numbers(target.scale, outputs[:, 0], truth)
-    shares = outputs if outputs.shape[1] == len(target.labels) else probabilities(outputs)
-    return score_classes(target.labels, shares, truth)
+        scores = score_numbers(target.scale, outputs[:, 0], truth, weights)
+        seen = np.ones(len(truth), np.bool_)
+    else:
+        shares = outputs if outputs.shape[1] == len(target.labels) else probabilities(outputs)
+        scores, seen = score_classes(target.labels, shares, truth, weights), truth >= 0
+    if chosen.shown is None or not seen.any():
+        return scores
+    value = chosen.value(outputs[seen], truth[seen], None if weights is None else weights[seen])
+    return replace(scores, values={**scores.values, f"{chosen.shown} (decides)": value})
 
 
 def _importance(data: Prepared, model: TableModel, features: NDArray[np.float32], seed: int) -> Any:
     names = [column.name for column in data.schema.columns]
     widths = model.encoder.widths
-    metric = "R²" if data.target.labels is None else "accuracy"
-    seen = data.truth >= 0 if data.target.labels is not None else np.ones(len(data.truth), np.bool_)
+    numbers = data.target.labels is None
+    metric = "R²" if numbers else "accuracy"
+    seen = np.ones(len(data.truth), np.bool_) if numbers else data.truth >= 0
 
     def score(outputs: NDArray[np.float32], truth: NDArray[Any]) -> float:
-        return _scores(data.target, outputs, truth).values[metric]
+        if numbers:
+            return float(metrics.R2Score()(truth, outputs[:, 0]))
+        return float(metrics.SparseCategoricalAccuracy()(truth, probabilities(outputs)))
 
     columns = list(zip(names, widths, strict=True))
     return column_importance(model.model, features[seen], columns, data.truth[seen], score, metric, seed)

@@ -33,6 +33,8 @@ _CAPTIONS = {
 }
 # Tracebacks to show at most; the table of trials has the state of all.
 _MOST_FAILURES = 20
+# Bytes above which a picture is drawn in few colours, and how many these are.
+_LARGE, _COLOURS = 150_000, 64
 # A picture of up to this width is readable on the screen of a phone.
 _NARROW_INCHES = 5.5
 
@@ -47,14 +49,15 @@ tr.best td{background:#e8f4ec;font-weight:600} tr.lost td{color:#888}
 .scroll{overflow:auto;max-height:32rem;border:1px solid #ddd;width:fit-content;max-width:100%}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem} dt{color:#666}
 dd{margin:0;overflow-wrap:anywhere} figure{margin:1rem 0;overflow-x:auto} img{max-width:100%}
-figcaption{color:#666;font-size:.85rem} pre{background:#f7f7f7;padding:.6rem;overflow:auto;font-size:.8rem}
+figcaption{color:#666;font-size:.85rem}
+pre{background:#f7f7f7;padding:.6rem;overflow:auto;font-size:.8rem;max-height:16rem}
 .lead{font-size:1.15rem} .pair{display:flex;flex-wrap:wrap;gap:1rem;align-items:flex-start}
 .pair>*{flex:0 1 auto;min-width:0;max-width:100%;margin:0}
 @media(max-width:40rem){body{margin:1rem auto} dl{grid-template-columns:1fr;gap:0} dt{margin-top:.4rem}
  img.wide{max-width:none;width:40rem} td.text{min-width:8rem}}
 @media print{body{margin:0;max-width:none;font-size:10pt} .scroll{max-height:none;overflow:visible;border:0;width:auto}
  th{position:static} tr,figure,li{break-inside:avoid} h2,h3{break-after:avoid} img{max-height:10cm}
- pre{white-space:pre-wrap}}
+ pre{white-space:pre-wrap;max-height:none}}
 """
 
 
@@ -142,9 +145,7 @@ def pictures(search: Any, level: int = 2) -> Iterable[str]:
 
 def figure(drawn: Figure, name: str, caption: str) -> str:
     """A picture with its caption. One that is wide keeps its size on a narrow screen, where it is moved sideways."""
-    buffer = io.BytesIO()
-    drawn.savefig(buffer, format="png")
-    data = base64.b64encode(buffer.getvalue()).decode()
+    data = base64.b64encode(_png(drawn)).decode()
     wide = ' class="wide"' if drawn.get_figwidth() > _NARROW_INCHES else ""
     return (
         f'<figure><img{wide} alt="{html.escape(name)}" src="data:image/png;base64,{data}">'
@@ -152,13 +153,28 @@ def figure(drawn: Figure, name: str, caption: str) -> str:
     )
 
 
-def trials(search: Any, most: int | None = None, level: int = 2) -> Iterable[str]:
+def _png(drawn: Figure) -> bytes:
+    """The picture as PNG; one of many lines in few colours, which make it a third as large."""
+    buffer = io.BytesIO()
+    drawn.savefig(buffer, format="png")
+    if buffer.tell() <= _LARGE:
+        return buffer.getvalue()
+    from PIL import Image  # matplotlib needs it
+
+    smaller = io.BytesIO()
+    with Image.open(buffer) as image:
+        image.convert("RGB").quantize(_COLOURS).save(smaller, format="png", optimize=True)
+    return smaller.getvalue()
+
+
+def trials(search: Any, most: int | None = None, level: int = 2, most_failures: int = _MOST_FAILURES) -> Iterable[str]:
     """The table of trials, the best ones first, and the tracebacks of those that failed.
 
     Args:
         search: A fitted search.
         most: The largest number of trials to show; None shows all.
         level: The level of the headings.
+        most_failures: The largest number of tracebacks to show.
     """
     yield f"<h{level}>Trials</h{level}>"
     names = list(dict.fromkeys(name for t in search.trials_ for name in t.params))
@@ -168,7 +184,7 @@ def trials(search: Any, most: int | None = None, level: int = 2) -> Iterable[str
         yield f"<p>The {len(shown)} best of {len(ordered)} trials; {len(ordered) - len(shown)} are left out here.</p>"
     head = ("trial", search.metric_, "folds", "epochs", "seconds", "state", *names)
     yield table(head, (_row(search, t, names) for t in shown), kinds=[_kind(search, t) for t in shown])
-    yield from _failures(search, level)
+    yield from _failures(search, level, most_failures)
 
 
 def table(
@@ -224,16 +240,16 @@ def _row(search: Any, trial: Any, names: list[str]) -> list[object]:
     ]
 
 
-def _failures(search: Any, level: int) -> Iterable[str]:
+def _failures(search: Any, level: int, most: int) -> Iterable[str]:
     lost = [t for t in search.trials_ if t.error]
     if lost:
         yield f"<h{level}>Failed trials</h{level}>"
-    for trial in lost[:_MOST_FAILURES]:
+    for trial in lost[:most]:
         params = ", ".join(f"{name} = {_value(value)}" for name, value in trial.params.items())
         heading = f"Trial {trial.number}: {html.escape(params)}"
         yield f"<h{level + 1}>{heading}</h{level + 1}><pre>{html.escape(trial.error)}</pre>"
-    if len(lost) > _MOST_FAILURES:
-        yield f"<p>{len(lost) - _MOST_FAILURES} more failed.</p>"
+    if len(lost) > most:
+        yield f"<p>{len(lost) - most} more failed.</p>"
 
 
 def _value(value: Any) -> str:

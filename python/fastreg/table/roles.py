@@ -1,0 +1,68 @@
+"""Columns that are no features but say how rows are used: weights, groups, and the order in time."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastreg.table.columns import DateCells
+from fastreg.table.dates import FORMS, form_of, parser
+from fastreg.table.dictionary import shown
+from fastreg.table.kinds import is_missing_word
+from fastreg.table.tables import Table
+
+__all__ = ["groups_of", "times_of", "weights_of"]
+
+
+def weights_of(table: Table, name: str) -> NDArray[np.float64]:
+    """The weight of each row.
+
+    Raises:
+        ValueError: If a weight is missing, negative or no number, or none is positive.
+    """
+    weights = table[name].numbers()
+    wrong = ~(weights >= 0.0)
+    if wrong.any():
+        raise ValueError(f"weight: column {name!r} must hold numbers >= 0, got {_cell(table, name, wrong)}")
+    if not (weights > 0.0).any():
+        raise ValueError(f"weight: column {name!r} must have a weight above 0")
+    return weights
+
+
+def groups_of(table: Table, name: str) -> NDArray[np.int64]:
+    """The number of the group of each row. Each row without a value is a group of its own.
+
+    Raises:
+        ValueError: If all rows are one group.
+    """
+    _, index = table[name].distinct()
+    alone = index < 0
+    groups: NDArray[np.int64] = index.copy()
+    groups[alone] = int(index.max(initial=-1)) + 1 + np.arange(int(alone.sum()))
+    if len(np.unique(groups)) < 2:
+        raise ValueError(f"group: column {name!r} must have more than one value")
+    return groups
+
+
+def times_of(table: Table, name: str) -> NDArray[np.float64]:
+    """The time of each row: days for dates, otherwise the number that the cell is.
+
+    Raises:
+        ValueError: If a cell is neither, or missing.
+    """
+    cells = table[name]
+    times = cells.numbers()
+    if isinstance(cells, DateCells) or np.isnan(times).all():
+        texts = [text for text in cells.distinct()[0] if not is_missing_word(text)]
+        form, _ = form_of(texts, FORMS[:3])
+        times = cells.days(parser(form)) if form is not None else np.full(table.n_rows, np.nan)
+    wrong = np.isnan(times)
+    if wrong.any():
+        raise ValueError(f"time_column: column {name!r} must hold dates or numbers, got {_cell(table, name, wrong)}")
+    return times
+
+
+def _cell(table: Table, name: str, wrong: NDArray[np.bool_]) -> str:
+    row = int(np.argmax(wrong))
+    text = table[name].take(np.array([row])).texts()[0]
+    return f"{'a missing value' if text is None else shown([text])} in row {row}"

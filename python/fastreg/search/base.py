@@ -123,6 +123,7 @@ class Search(SearchNames, Parameters, Generic[ModelT]):
     best_score_: float
     best_trial_: Trial
     best_model_: ModelT
+    best_estimator_: ModelT
     best_preprocess_: Any
     results_: dict[str, Any]
     trials_: list[Trial]

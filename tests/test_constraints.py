@@ -55,6 +55,37 @@ def test_a_bias_after_one_update(name, rng):
     np.testing.assert_allclose(model.get_weights()[1], case.oracle.project(bias.astype(np.float64)), rtol=32 * EPS)
 
 
+# The layers besides Dense whose weights can be constrained, with these weights.
+OTHERS = [
+    (layers.BatchNormalization, {}, ("gamma", "beta")),
+    (layers.LayerNormalization, {}, ("gamma", "beta")),
+    (layers.PReLU, {}, ("alpha",)),
+    (layers.Scale, {}, ("scale",)),
+    (layers.Embedding, {"input_dim": 5, "output_dim": 3}, ("embeddings",)),
+]
+
+
+@pytest.mark.parametrize(("kind", "given", "weight"), [(kind, given, w) for kind, given, names in OTHERS for w in names])
+@pytest.mark.parametrize("name", ["max norm", "non neg", "unit norm", "min max norm"])
+def test_a_weight_of_another_layer_after_one_update(kind, given, weight, name, rng):
+    """Only that weight is brought under its constraint."""
+    case = CONSTRAINT_CASES[name]
+    layer = kind(**given, **{f"{weight}_constraint": case.made})
+    model = fr.Sequential([fr.Input((6,)), layer, layers.Flatten()], seed=0)
+    model.compile(optimizers.SGD(1e-30), "mse")
+    before = {w.name: (0.1 + rng.normal(size=w.shape) ** 2).astype(np.float32) for w in model.weights}
+    before[weight] -= 1.0
+    model.set_weights(list(before.values()))
+    x = rng.integers(0, 5, (4, 6))
+    model.fit(x, model.predict(x), verbose=0)
+    for found in model.trainable_weights:
+        expected = before[found.name]
+        if found.name == weight:
+            expected = case.oracle.project(expected.astype(np.float64))
+            assert not np.allclose(expected, before[weight])
+        np.testing.assert_allclose(found.numpy(), expected, rtol=32 * EPS, atol=1e-12)
+
+
 OPTIONS = {
     "alone": ref.SGD(0.1, 0.9),
     "with averages": ref.SGD(0.1, 0.9, options=Options(use_ema=True, ema_momentum=0.8)),

@@ -26,7 +26,8 @@ pytestmark = [
 # Failures of a scenario: alone, and in forked children with all that follow, which take longer.
 MOST_ALONE, MOST_CHILDREN = 220, 30
 # Those whose calls take longest.
-FEWER = {"wide": 50, "fit": 150, "early stopping": 100, "load": 150, "pickle": 150, "layers": 150, "search": 100}
+FEWER = {"wide": 50, "fit": 150, "fit with a function": 100, "early stopping": 100, "load": 150, "pickle": 150,
+         "layers": 150, "search": 100}
 
 RUN = """
 import sys

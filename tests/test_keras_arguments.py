@@ -8,7 +8,7 @@ import cases
 import fastreg as fr
 import numpy as np
 import pytest
-from fastreg import initializers, layers, losses, metrics, optimizers, schedules
+from fastreg import layers, losses, metrics, optimizers, schedules
 from test_names import KERAS
 
 X = np.random.default_rng(0).normal(size=(24, 3)).astype(np.float32)
@@ -41,8 +41,6 @@ MADE = {
         [
             *LAYER,
             *ACTIVITY,
-            ("beta_constraint", None, object()),
-            ("gamma_constraint", None, object()),
             ("synchronized", False, True),
             ("axis", -1, 0),
         ],
@@ -103,7 +101,6 @@ MADE = {
     "ExponentialDecay": (lambda **k: schedules.ExponentialDecay(0.1, 5, 0.9, **k), SCHEDULE),
     "CosineDecay": (lambda **k: schedules.CosineDecay(0.1, 5, **k), SCHEDULE),
     "PiecewiseConstantDecay": (lambda **k: schedules.PiecewiseConstantDecay([1], [0.1, 0.2], **k), SCHEDULE),
-    "RandomNormal": (initializers.RandomNormal, [("seed", None, 3)]),
 }
 CASES = [(owner, *case) for owner, (_, cases) in MADE.items() for case in cases]
 

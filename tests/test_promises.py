@@ -149,7 +149,7 @@ def other_value(made, field, rows):
     if "Regularizer" in str(field.type):
         return "l2"
     if "Constraint" in str(field.type):
-        return "non_neg"
+        return "unit_norm"
     if field.name == "excluded_from_weight_decay":
         return ("kernel",)
     if field.name == "activation":

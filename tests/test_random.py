@@ -311,3 +311,36 @@ def test_one_seed_is_one_result_and_another_is_another(seed, rng):
     first, again, other = trained(seed, x, y), trained(seed, x, y), trained(seed ^ 1, x, y)
     assert [w.tobytes() for w in first] == [w.tobytes() for w in again]
     assert all((w != v).any() for w, v in zip(first, other, strict=True))
+
+
+SEEDED = [initializers.RandomNormal, initializers.TruncatedNormal, initializers.RandomUniform,
+          initializers.GlorotUniform, initializers.GlorotNormal, initializers.HeUniform, initializers.HeNormal,
+          initializers.LecunUniform, initializers.LecunNormal, initializers.VarianceScaling, initializers.Orthogonal]
+
+
+@pytest.mark.parametrize("kind", SEEDED)
+def test_a_seed_of_an_initializer_alone_decides(kind, tmp_path):
+    """As in Keras: the same values in another layer and in another model, and other ones for another seed."""
+    def weights(seed, of_model, ones_before=0):
+        before = [layers.Dense(8, kernel_initializer="ones")] * ones_before
+        made = fr.Sequential([fr.Input((8,)), *before, *(layers.Dense(8, kernel_initializer=kind(seed=seed)),) * 2],
+                             seed=of_model)
+        made.save(tmp_path / "net.safetensors")
+        loaded = fr.load(tmp_path / "net.safetensors")
+        assert loaded.layers[-1].kernel_initializer == kind(seed=seed)
+        again = fr.models.clone_model(loaded)
+        np.testing.assert_array_equal(again.get_weights()[-2], made.get_weights()[-2])
+        return made.get_weights()[2 * ones_before :: 2]
+
+    first, second = weights(3, of_model=0)
+    np.testing.assert_array_equal(first, second)
+    for of_model, ones_before in ((1, 0), (0, 1)):
+        for found in weights(3, of_model, ones_before):
+            np.testing.assert_array_equal(found, first)
+    assert not np.array_equal(weights(4, of_model=0)[0], first)
+    assert not np.array_equal(weights(2**64 - 1, of_model=0)[0], first)
+    unseeded = weights(None, of_model=3)
+    assert not np.array_equal(unseeded[0], unseeded[1])
+    assert not np.array_equal(unseeded[0], first)
+    assert kind().to_config() == {name: value for name, value in kind(seed=1).to_config().items() if name != "seed"}
+    assert ("seed" in repr(kind()), repr(kind(seed=1)).endswith("seed=1)")) == (False, True)

@@ -1,5 +1,5 @@
 // Initial weights. Each weight has a random stream of its own, which the seed and the index of the weight determine, so
-// adding a layer at the end does not change the weights before it. Values follow Keras: normal initializers that are
+// adding a layer at the end does not change the weights before it. An initializer with a seed has one stream. Values follow Keras: normal initializers that are
 // named after a paper draw from a normal distribution that is truncated at two standard deviations and rescaled to keep
 // its variance.
 #include <algorithm>
@@ -13,6 +13,7 @@ namespace fastreg {
 namespace {
 
 constexpr std::uint32_t kInitializerStream = 0x10000000u;   // differs from the streams of dropout layers
+constexpr std::uint32_t kSeededStream = 0x18000000u;        // of initializers with a seed of their own
 constexpr double kCutNormalDeviation = 0.87962566103423978; // the deviation of a standard normal truncated at +-2
 
 // An endless stream of random numbers, which the kernel table computes one block at a time.
@@ -123,8 +124,15 @@ void fill(const Graph& graph, std::size_t index) {
   const Initializer& initializer = segment.initializer;
   // In Keras, both fans of a vector are its length.
   const double fan_in = static_cast<double>(segment.info.vector ? segment.info.cols : segment.info.rows);
-  Words words(*graph.backend.kernels,
-              {graph.spec.seed, kInitializerStream + static_cast<std::uint32_t>(index), 0});
+  const Seed own = std::visit(
+      [](const auto& chosen) {
+        if constexpr (requires { chosen.seed; }) return chosen.seed;
+        return Seed();
+      },
+      initializer);
+  RandomKey key{graph.spec.seed, kInitializerStream + static_cast<std::uint32_t>(index), 0};
+  if (own) key = {*own, kSeededStream, 0};
+  Words words(*graph.backend.kernels, key);
   Draw draw{fan_in, static_cast<double>(segment.info.cols), segment.info.rows, segment.info.cols, words};
   // One block at a time, so that a large weight is never in memory twice.
   constexpr std::size_t kBlock = 1 << 16;

@@ -72,7 +72,10 @@ Described described(const Initializer& value) {
   put(object, "type", text(std::visit([](const auto& any) { return any.kName; }, value)));
   std::visit(
       [&](const auto& any) {
-        any.kFields.visit([&](const auto& field) { put(object, field.name, described(any.*field.member).value); });
+        any.kFields.visit([&](const auto& field) {
+          Json of_field = described(any.*field.member).value;
+          if (!of_field.is_null()) put(object, field.name, std::move(of_field));
+        });
       },
       value);
   return {"initializer", std::move(object)};

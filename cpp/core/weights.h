@@ -3,6 +3,7 @@
 #pragma once
 #include <cstddef>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "fastreg/spec.h"
@@ -19,6 +20,11 @@ struct WeightSpec {
   std::optional<Constraint> constraint{};
   float rate_multiplier = 1.0f, decay_multiplier = 1.0f;   // layer_weights sets these
 
+  // The same weight with a constraint.
+  WeightSpec with(const std::optional<Constraint>& chosen) && {
+    constraint = chosen;
+    return std::move(*this);
+  }
   bool is_kernel() const { return shape.size() == 2; }
   // Widths are below 2^31, so the product does not overflow.
   std::size_t size() const { return is_kernel() ? shape[0] * shape[1] : shape[0]; }

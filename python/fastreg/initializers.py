@@ -10,15 +10,16 @@ Lecun     1 / fan_in              LeCun, Bottou, Orr and Mueller, "Efficient Bac
 
 :class:`VarianceScaling` has any of these variances. Truncated normal values lie within two standard deviations of the
 mean; the scaled ones are corrected for the cut.
-The random ones accept Keras's ``seed`` as a keyword, but only None, because the model's seed determines all values. The
-lower-case names are Keras's aliases of the classes.
+The random ones take ``seed``, an integer in [0, 2**64); None is the model's seed. With a seed of their own, values
+depend on it and on the shape alone, as in Keras: in another layer or another model the same initializer gives the same.
+The lower-case names are Keras's aliases of the classes.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
-from fastreg.internal.checks import FINITE, NON_NEGATIVE, POSITIVE, absent_names, check_real, describe
-from fastreg.internal.dataclasses import KW_ONLY, InitVar, dataclass
+from fastreg.internal.checks import FINITE, NON_NEGATIVE, POSITIVE, SEED_LIMIT, absent_names, check_real
+from fastreg.internal.dataclasses import KW_ONLY, dataclass, fields
 from fastreg.internal.description import Description, Registry
 from fastreg.internal.keras_arguments import ScaledArguments, takes_keras_arguments
 
@@ -111,25 +112,32 @@ class Constant(Initializer):
 
 @dataclass(frozen=True)
 class _Random(Initializer):
-    """What the random initializers share: Keras's ``seed``, of which only None is supported."""
+    """What the random initializers share: a seed of their own."""
 
     _: KW_ONLY
-    seed: InitVar[None] = None
+    seed: Annotated[int, NON_NEGATIVE, SEED_LIMIT] | None = None
 
-    def __post_init__(self, seed: object) -> None:
-        super().__post_init__()
-        if seed is not None:
-            owner = type(self).__name__
-            raise ValueError(f"{owner}: seed must be None, since the model's seed decides, got {describe(seed)}")
+    def __repr__(self) -> str:
+        shown = [field.name for field in fields(cast(Any, self)) if field.name != "seed"]
+        shown += [] if self.seed is None else ["seed"]
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
+
+    def to_config(self) -> dict[str, Any]:
+        """The JSON form, in which there is no seed unless one was given."""
+        config = super().to_config()
+        if self.seed is None:
+            del config["seed"]
+        return config
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RandomNormal(_Random):
     """Normal values.
 
     Args:
         mean: Finite.
         stddev: Standard deviation, >= 0.
+        seed: By keyword only: the seed of the values; None is the model's.
 
     Raises:
         ValueError: If an argument is out of range or NaN.
@@ -144,13 +152,14 @@ class RandomNormal(_Random):
     stddev: Annotated[float, NON_NEGATIVE] = 0.05
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TruncatedNormal(_Random):
     """Normal values, drawn again while further than two standard deviations from the mean.
 
     Args:
         mean: Finite.
         stddev: Standard deviation before the cut, >= 0.
+        seed: By keyword only: the seed of the values; None is the model's.
 
     Raises:
         ValueError: If an argument is out of range or NaN.
@@ -165,13 +174,14 @@ class TruncatedNormal(_Random):
     stddev: Annotated[float, NON_NEGATIVE] = 0.05
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RandomUniform(_Random):
     """Uniform values in ``[minval, maxval)``.
 
     Args:
         minval: Lower end, finite.
         maxval: Upper end, finite and not below ``minval``.
+        seed: By keyword only: the seed of the values; None is the model's.
 
     Raises:
         ValueError: If an argument is not finite or ``maxval < minval``.
@@ -198,6 +208,9 @@ class _Scaled(_Random, ScaledArguments):
 class GlorotUniform(_Scaled):
     """Uniform with variance 2 / (fan_in + fan_out): the default of kernels.
 
+    Args:
+        seed: By keyword only: the seed of the values; None is the model's.
+
     Example:
         >>> from fastreg import initializers
         >>> initializers.get("glorot_uniform")
@@ -207,6 +220,9 @@ class GlorotUniform(_Scaled):
 
 class GlorotNormal(_Scaled):
     """Truncated normal with variance 2 / (fan_in + fan_out).
+
+    Args:
+        seed: By keyword only: the seed of the values; None is the model's.
 
     Example:
         >>> from fastreg import initializers
@@ -218,6 +234,9 @@ class GlorotNormal(_Scaled):
 class HeUniform(_Scaled):
     """Uniform with variance 2 / fan_in, made for relu.
 
+    Args:
+        seed: By keyword only: the seed of the values; None is the model's.
+
     Example:
         >>> from fastreg import initializers
         >>> initializers.get("he_uniform")
@@ -227,6 +246,9 @@ class HeUniform(_Scaled):
 
 class HeNormal(_Scaled):
     """Truncated normal with variance 2 / fan_in, made for relu.
+
+    Args:
+        seed: By keyword only: the seed of the values; None is the model's.
 
     Example:
         >>> from fastreg import initializers
@@ -238,6 +260,9 @@ class HeNormal(_Scaled):
 class LecunUniform(_Scaled):
     """Uniform with variance 1 / fan_in.
 
+    Args:
+        seed: By keyword only: the seed of the values; None is the model's.
+
     Example:
         >>> from fastreg import initializers
         >>> initializers.get("lecun_uniform")
@@ -248,6 +273,9 @@ class LecunUniform(_Scaled):
 class LecunNormal(_Scaled):
     """Truncated normal with variance 1 / fan_in.
 
+    Args:
+        seed: By keyword only: the seed of the values; None is the model's.
+
     Example:
         >>> from fastreg import initializers
         >>> initializers.get("lecun_normal")
@@ -255,7 +283,7 @@ class LecunNormal(_Scaled):
     """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class VarianceScaling(_Scaled):
     r"""Values of variance scale / n, with n the number of inputs of a kernel, of its outputs, or their mean.
 
@@ -267,6 +295,7 @@ class VarianceScaling(_Scaled):
         mode: What n is: ``"fan_in"``, ``"fan_out"`` or ``"fan_avg"``.
         distribution: ``"truncated_normal"``, also called ``"normal"``, ``"untruncated_normal"`` or ``"uniform"``, which
             is uniform within :math:`\pm \sqrt{3 \cdot \text{scale} / n}`.
+        seed: By keyword only: the seed of the values; None is the model's.
 
     Raises:
         ValueError: If ``scale`` is out of range or NaN, or a name is unknown.
@@ -281,14 +310,15 @@ class VarianceScaling(_Scaled):
     mode: Literal["fan_in", "fan_out", "fan_avg"] = "fan_in"
     distribution: Literal["truncated_normal", "untruncated_normal", "uniform"] = "truncated_normal"
 
-    def __post_init__(self, seed: object) -> None:  # type: ignore[override]
+    def __post_init__(self) -> None:  # type: ignore[override]
+        """Checks every field."""
         if isinstance(self.distribution, str):
             lower = self.distribution.lower()
             self._set(distribution="truncated_normal" if lower == "normal" else lower)
-        super().__post_init__(seed)
+        super().__post_init__()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Orthogonal(_Random):
     r"""A random matrix with orthonormal columns, or rows if there are fewer of them (Saxe et al., ICLR 2014).
 
@@ -297,6 +327,7 @@ class Orthogonal(_Random):
 
     Args:
         gain: A factor, finite.
+        seed: By keyword only: the seed of the values; None is the model's.
 
     Raises:
         ValueError: If ``gain`` is infinite or NaN; when the weights are made, if one is a vector.

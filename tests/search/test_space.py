@@ -374,12 +374,6 @@ def test_errors_name_the_argument(make, error, words):
         make()
 
 
-def test_a_foreign_distribution_is_refused():
-    stats = pytest.importorskip("scipy.stats")
-    with pytest.raises(TypeError, match=r"parameter 'lr': expected a distribution of fastreg\.search"):
-        Space({"lr": stats.loguniform(1e-4, 1)})
-
-
 WIDER = [
     # narrow, wide, whether wide has every point of narrow
     ({"a": Uniform(0, 1)}, {"a": Uniform(-1, 1)}, True),

@@ -71,8 +71,11 @@ class RowNormalizationOperation final : public Operation {
 std::vector<WeightSpec> weights_of(const LayerNormalization& layer, const Widths& inputs) {
   const Widths width{inputs[0]};
   std::vector<WeightSpec> out;
-  if (layer.scale) out.push_back({"gamma", width, layer.gamma_initializer, layer.gamma_regularizer});
-  if (layer.center) out.push_back({"beta", width, layer.beta_initializer, layer.beta_regularizer});
+  if (layer.scale)
+    out.push_back(
+        WeightSpec{"gamma", width, layer.gamma_initializer, layer.gamma_regularizer}.with(layer.gamma_constraint));
+  if (layer.center)
+    out.push_back(WeightSpec{"beta", width, layer.beta_initializer, layer.beta_regularizer}.with(layer.beta_constraint));
   return out;
 }
 

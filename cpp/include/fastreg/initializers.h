@@ -3,11 +3,16 @@
 #pragma once
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <variant>
 
 #include "fastreg/fields.h"
 
 namespace fastreg {
+
+// Determines the values of a random initializer in the place of the network's seed and the index of the weight: two
+// weights of the same shape with the same initializer then get the same values, as in Keras.
+using Seed = std::optional<std::uint64_t>;
 
 struct Zeros {
   static constexpr const char* kName = "Zeros";
@@ -28,15 +33,17 @@ inline constexpr Interval kDeviation{0.0, std::numeric_limits<double>::infinity(
 struct RandomNormal {
   static constexpr const char* kName = "RandomNormal";
   double mean = 0.0, stddev = 0.05;
+  Seed seed{};
   static constexpr auto kFields =
-      fields(field("mean", &RandomNormal::mean), field("stddev", &RandomNormal::stddev, kDeviation));
+      fields(field("mean", &RandomNormal::mean), field("stddev", &RandomNormal::stddev, kDeviation), field("seed", &RandomNormal::seed));
 };
 // Uniform in [minval, maxval).
 struct RandomUniform {
   static constexpr const char* kName = "RandomUniform";
   double minval = -0.05, maxval = 0.05;
+  Seed seed{};
   static constexpr auto kFields =
-      fields(field("minval", &RandomUniform::minval), field("maxval", &RandomUniform::maxval));
+      fields(field("minval", &RandomUniform::minval), field("maxval", &RandomUniform::maxval), field("seed", &RandomUniform::seed));
 
   template <class Fail>
   void check_fields_together(Fail fail) const {
@@ -47,32 +54,39 @@ struct RandomUniform {
 struct TruncatedNormal {
   static constexpr const char* kName = "TruncatedNormal";
   double mean = 0.0, stddev = 0.05;
+  Seed seed{};
   static constexpr auto kFields =
-      fields(field("mean", &TruncatedNormal::mean), field("stddev", &TruncatedNormal::stddev, kDeviation));
+      fields(field("mean", &TruncatedNormal::mean), field("stddev", &TruncatedNormal::stddev, kDeviation), field("seed", &TruncatedNormal::seed));
 };
 struct GlorotUniform {
   static constexpr const char* kName = "GlorotUniform";
-  static constexpr auto kFields = fields();
+  Seed seed{};
+  static constexpr auto kFields = fields(field("seed", &GlorotUniform::seed));
 };
 struct GlorotNormal {
   static constexpr const char* kName = "GlorotNormal";
-  static constexpr auto kFields = fields();
+  Seed seed{};
+  static constexpr auto kFields = fields(field("seed", &GlorotNormal::seed));
 };
 struct HeUniform {
   static constexpr const char* kName = "HeUniform";
-  static constexpr auto kFields = fields();
+  Seed seed{};
+  static constexpr auto kFields = fields(field("seed", &HeUniform::seed));
 };
 struct HeNormal {
   static constexpr const char* kName = "HeNormal";
-  static constexpr auto kFields = fields();
+  Seed seed{};
+  static constexpr auto kFields = fields(field("seed", &HeNormal::seed));
 };
 struct LecunUniform {
   static constexpr const char* kName = "LecunUniform";
-  static constexpr auto kFields = fields();
+  Seed seed{};
+  static constexpr auto kFields = fields(field("seed", &LecunUniform::seed));
 };
 struct LecunNormal {
   static constexpr const char* kName = "LecunNormal";
-  static constexpr auto kFields = fields();
+  Seed seed{};
+  static constexpr auto kFields = fields(field("seed", &LecunNormal::seed));
 };
 
 // What the variance of VarianceScaling is divided by: the number of inputs of a kernel, of its outputs, or their mean.
@@ -92,16 +106,18 @@ struct VarianceScaling {
   double scale = 1.0;
   FanMode mode = FanMode::fan_in;
   ScaledDistribution distribution = ScaledDistribution::truncated_normal;
+  Seed seed{};
   static constexpr auto kFields =
       fields(field("scale", &VarianceScaling::scale, kPositive), field("mode", &VarianceScaling::mode),
-             field("distribution", &VarianceScaling::distribution));
+             field("distribution", &VarianceScaling::distribution), field("seed", &VarianceScaling::seed));
 };
 // For matrices only: gain times a random matrix whose columns are orthonormal, or its rows, if there are fewer of them.
 struct Orthogonal {
   static constexpr const char* kName = "Orthogonal";
   static constexpr bool kMatrix = true;
   double gain = 1.0;
-  static constexpr auto kFields = fields(field("gain", &Orthogonal::gain));
+  Seed seed{};
+  static constexpr auto kFields = fields(field("gain", &Orthogonal::gain), field("seed", &Orthogonal::seed));
 };
 // For matrices only: gain on the diagonal, 0 elsewhere.
 struct IdentityMatrix {

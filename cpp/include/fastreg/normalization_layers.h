@@ -2,6 +2,7 @@
 #pragma once
 #include <optional>
 
+#include "fastreg/constraints.h"
 #include "fastreg/fields.h"
 #include "fastreg/initializers.h"
 #include "fastreg/multipliers.h"
@@ -20,6 +21,7 @@ struct BatchNormalization {
   Initializer beta_initializer = Zeros{}, gamma_initializer = Ones{};
   Initializer moving_mean_initializer = Zeros{}, moving_variance_initializer = Ones{};
   Penalty beta_regularizer{}, gamma_regularizer{};
+  std::optional<Constraint> beta_constraint{}, gamma_constraint{};
   bool trainable = true;
   Multipliers multipliers{};
   static constexpr auto kFields =
@@ -32,6 +34,8 @@ struct BatchNormalization {
              field("moving_variance_initializer", &BatchNormalization::moving_variance_initializer),
              field("beta_regularizer", &BatchNormalization::beta_regularizer),
              field("gamma_regularizer", &BatchNormalization::gamma_regularizer),
+             field("beta_constraint", &BatchNormalization::beta_constraint),
+             field("gamma_constraint", &BatchNormalization::gamma_constraint),
              field("trainable", &BatchNormalization::trainable),
              field("multipliers", &BatchNormalization::multipliers));
 };
@@ -43,6 +47,7 @@ struct LayerNormalization {
   bool center = true, scale = true;
   Initializer beta_initializer = Zeros{}, gamma_initializer = Ones{};
   Penalty beta_regularizer{}, gamma_regularizer{};
+  std::optional<Constraint> beta_constraint{}, gamma_constraint{};
   bool trainable = true;
   Multipliers multipliers{};
   static constexpr auto kFields =
@@ -52,6 +57,8 @@ struct LayerNormalization {
              field("gamma_initializer", &LayerNormalization::gamma_initializer),
              field("beta_regularizer", &LayerNormalization::beta_regularizer),
              field("gamma_regularizer", &LayerNormalization::gamma_regularizer),
+             field("beta_constraint", &LayerNormalization::beta_constraint),
+             field("gamma_constraint", &LayerNormalization::gamma_constraint),
              field("trainable", &LayerNormalization::trainable),
              field("multipliers", &LayerNormalization::multipliers));
 };
@@ -78,10 +85,12 @@ struct Scale {
   static constexpr const char* kName = "Scale";
   Initializer scale_initializer = Ones{};
   Penalty scale_regularizer{};
+  std::optional<Constraint> scale_constraint{};
   bool trainable = true;
   Multipliers multipliers{};
   static constexpr auto kFields = fields(field("scale_initializer", &Scale::scale_initializer),
                                          field("scale_regularizer", &Scale::scale_regularizer),
+                                         field("scale_constraint", &Scale::scale_constraint),
                                          field("trainable", &Scale::trainable),
              field("multipliers", &Scale::multipliers));
 };
@@ -91,10 +100,12 @@ struct PReLU {
   static constexpr const char* kName = "PReLU";
   Initializer alpha_initializer = Zeros{};
   Penalty alpha_regularizer{};
+  std::optional<Constraint> alpha_constraint{};
   bool trainable = true;
   Multipliers multipliers{};
   static constexpr auto kFields = fields(field("alpha_initializer", &PReLU::alpha_initializer),
                                          field("alpha_regularizer", &PReLU::alpha_regularizer),
+                                         field("alpha_constraint", &PReLU::alpha_constraint),
                                          field("trainable", &PReLU::trainable),
              field("multipliers", &PReLU::multipliers));
 };

@@ -91,15 +91,12 @@ _CONSTRUCTORS: dict[str, Mapping[str, tuple[object, ...]]] = {
         "quantization_config": _NONE,
     },
     "BatchNormalization": {
-        "beta_constraint": _NONE,
-        "gamma_constraint": _NONE,
         "synchronized": (False,),
         "renorm": (False,),
         "renorm_clipping": _NONE,
         "renorm_momentum": _NUMBER,
     },
-    "LayerNormalization": {"beta_constraint": _NONE, "gamma_constraint": _NONE},
-    "PReLU": {"alpha_constraint": _NONE, "shared_axes": _NONE},
+    "PReLU": {"shared_axes": _NONE},
     "Embedding": {
         "mask_zero": (False,),
         "weights": _NONE,
@@ -177,14 +174,7 @@ if TYPE_CHECKING:
         sparse: InitVar[bool] = False
 
     @dataclass(frozen=True, kw_only=True)
-    class NormalizationArguments(LayerArguments):
-        """Arguments of Keras's normalization."""
-
-        beta_constraint: InitVar[None] = None
-        gamma_constraint: InitVar[None] = None
-
-    @dataclass(frozen=True, kw_only=True)
-    class BatchNormalizationArguments(NormalizationArguments):
+    class BatchNormalizationArguments(LayerArguments):
         """Arguments of Keras's batch normalization."""
 
         synchronized: InitVar[bool] = False
@@ -196,7 +186,6 @@ if TYPE_CHECKING:
     class PReLUArguments(LayerArguments):
         """Arguments of Keras's parametric rectified linear unit."""
 
-        alpha_constraint: InitVar[None] = None
         shared_axes: InitVar[None] = None
 
     @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from typing import Annotated, ClassVar, NoReturn
 
+from fastreg.constraints import Constraint
 from fastreg.initializers import Initializer
 from fastreg.internal.activation_names import ParametrisedActivation, with_parameters
 from fastreg.internal.checks import FINITE, NON_NEGATIVE
@@ -169,6 +170,7 @@ class PReLU(Layer, PReLUArguments):
     Args:
         alpha_initializer: The initial values of :math:`\alpha`, see :mod:`fastreg.initializers`.
         alpha_regularizer: The penalty on :math:`\alpha`, see :mod:`fastreg.regularizers`; None means no penalty.
+        alpha_constraint: What :math:`\alpha` keeps to after each update, see :mod:`fastreg.constraints`.
         name: See :class:`Layer`, as for ``trainable``, ``input_shape`` and ``input_dim``.
 
     Raises:
@@ -183,6 +185,7 @@ class PReLU(Layer, PReLUArguments):
 
     alpha_initializer: Initializer | str = "zeros"
     alpha_regularizer: Regularizer | str | None = None
+    alpha_constraint: Constraint | str | None = None
 
     def as_activation(self, owner: str) -> NoReturn:
         """It has weights, so that it is no activation of another layer."""

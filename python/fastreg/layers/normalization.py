@@ -2,15 +2,11 @@
 
 from typing import Annotated, ClassVar
 
+from fastreg.constraints import Constraint
 from fastreg.initializers import Initializer
 from fastreg.internal.checks import CLOSED_FRACTION, NORMAL
 from fastreg.internal.dataclasses import dataclass, field
-from fastreg.internal.keras_arguments import (
-    BatchNormalizationArguments,
-    LayerArguments,
-    NormalizationArguments,
-    takes_keras_arguments,
-)
+from fastreg.internal.keras_arguments import BatchNormalizationArguments, LayerArguments, takes_keras_arguments
 from fastreg.internal.layer_base import FEATURE_AXIS, Layer
 from fastreg.regularizers import Regularizer
 
@@ -44,6 +40,8 @@ class BatchNormalization(Layer, BatchNormalizationArguments):
         moving_variance_initializer: The moving variance before the first step.
         beta_regularizer: The penalty on :math:`\beta`, see :mod:`fastreg.regularizers`; None means no penalty.
         gamma_regularizer: The penalty on :math:`\gamma`.
+        beta_constraint: What :math:`\beta` keeps to after each update, see :mod:`fastreg.constraints`; None is nothing.
+        gamma_constraint: What :math:`\gamma` keeps to.
         name: See :class:`Layer`, as for ``trainable``, ``input_shape`` and ``input_dim``.
 
     Raises:
@@ -74,11 +72,13 @@ class BatchNormalization(Layer, BatchNormalizationArguments):
     moving_variance_initializer: Initializer | str = "ones"
     beta_regularizer: Regularizer | str | None = None
     gamma_regularizer: Regularizer | str | None = None
+    beta_constraint: Constraint | str | None = None
+    gamma_constraint: Constraint | str | None = None
 
 
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)
-class LayerNormalization(Layer, NormalizationArguments):
+class LayerNormalization(Layer, LayerArguments):
     r"""Normalises each row to mean 0 and variance 1 over its features, then scales and shifts every feature.
 
     Ba, Kiros and Hinton, 2016:
@@ -97,6 +97,8 @@ class LayerNormalization(Layer, NormalizationArguments):
         gamma_initializer: The initial values of :math:`\gamma`.
         beta_regularizer: The penalty on :math:`\beta`, see :mod:`fastreg.regularizers`; None means no penalty.
         gamma_regularizer: The penalty on :math:`\gamma`.
+        beta_constraint: What :math:`\beta` keeps to after each update, see :mod:`fastreg.constraints`; None is nothing.
+        gamma_constraint: What :math:`\gamma` keeps to.
         name: See :class:`Layer`, as for ``trainable``, ``input_shape`` and ``input_dim``.
 
     Raises:
@@ -118,6 +120,8 @@ class LayerNormalization(Layer, NormalizationArguments):
     gamma_initializer: Initializer | str = "ones"
     beta_regularizer: Regularizer | str | None = None
     gamma_regularizer: Regularizer | str | None = None
+    beta_constraint: Constraint | str | None = None
+    gamma_constraint: Constraint | str | None = None
 
 
 @takes_keras_arguments
@@ -179,6 +183,7 @@ class Scale(Layer, LayerArguments):
     Args:
         scale_initializer: The initial factors, see :mod:`fastreg.initializers`.
         scale_regularizer: The penalty on the factors, see :mod:`fastreg.regularizers`; None means no penalty.
+        scale_constraint: What the factors keep to after each update, see :mod:`fastreg.constraints`; None is nothing.
         name: See :class:`Layer`, as for ``trainable``, ``input_shape`` and ``input_dim``.
 
     Raises:
@@ -193,3 +198,4 @@ class Scale(Layer, LayerArguments):
 
     scale_initializer: Initializer | str = "ones"
     scale_regularizer: Regularizer | str | None = None
+    scale_constraint: Constraint | str | None = None

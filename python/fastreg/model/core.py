@@ -183,11 +183,11 @@ class CoreModel(Sharing):
         layers = list(self.layers)
         for index in indices:
             layers[index] = layers[index].with_trainable(trainable)
-        if tuple(layers) == self.layers:
-            return
-        self._rebuild(tuple(layers))
+        if tuple(layers) != self.layers:
+            self.rebuild(tuple(layers))
 
-    def _rebuild(self, layers: tuple[Layer, ...]) -> None:
+    def rebuild(self, layers: tuple[Layer, ...]) -> None:
+        """Replaces the layers by others with weights of the same shapes, and keeps weights, moments, step and epoch."""
         before, network, trainer = self.layers, self.network, self.trainer
         self.layers, self.network, self.trainer = layers, None, None
         try:

@@ -43,12 +43,22 @@ _RELATIVE_NOISE = 1e-6
 # Layers whose outputs do not have the spreads of their inputs.
 _SCALES = ("BatchNormalization", "LayerNormalization", "Normalization", "Embedding", "CategoryEncoding")
 
+# What to do about it in a model.
+_ADVICE = (
+    "Standardise x, with scikit-learn's StandardScaler or preprocess='standard' in a search, or put "
+    "layers.BatchNormalization() first"
+)
+
 # Columns of each kind that the message names.
 _SHOWN = 3
 
 
 def warn_of_spreads(
-    x: NDArray[Any], rows: NDArray[np.uint32] | None, names: Names | None, label: str = "x"
+    x: NDArray[Any],
+    rows: NDArray[np.uint32] | None,
+    names: Names | None,
+    label: str = "x",
+    advice: str = _ADVICE,
 ) -> None:
     """Warns if the standard deviations of two columns of x differ by more than a factor of 1,000, one being above 128.
 
@@ -59,6 +69,7 @@ def warn_of_spreads(
         rows: Those of x that count; None is all.
         names: Of the columns, for the message.
         label: What the message calls x.
+        advice: What the message says to do.
     """
     if x.dtype.kind != "f":
         return
@@ -88,8 +99,7 @@ def warn_of_spreads(
 
     _warn(
         f"{label}: the spreads of the features differ by more than {_RATIO:g}, which trains badly: columns with the "
-        f"largest standard deviations: {told(wide)}; with the smallest: {told(narrow)}. Standardise x, with "
-        "scikit-learn's StandardScaler or preprocess='standard' in a search, or put layers.BatchNormalization() first"
+        f"largest standard deviations: {told(wide)}; with the smallest: {told(narrow)}. {advice}"
     )
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fastreg.search.pruners.halving import ASHA, Hyperband, SuccessiveHalving
     from fastreg.search.pruners.median import MedianPruner
     from fastreg.search.pruners.trial_schedule import TrialSchedule
+    from fastreg.search.scikit_learn import GridSearchCV, RandomizedSearchCV
     from fastreg.search.search import BayesianSearch, GridSearch, QuasiRandomSearch, RandomSearch
     from fastreg.search.space.space import Choice, Integer, LogUniform, Space, Uniform, When, Widths
     from fastreg.search.strategy.bayesian import Bayesian
@@ -33,6 +34,7 @@ __all__ = [
     "FullBudget",
     "Grid",
     "GridSearch",
+    "GridSearchCV",
     "GroupKFold",
     "HoldOut",
     "Hyperband",
@@ -44,6 +46,7 @@ __all__ = [
     "QuasiRandomSearch",
     "Random",
     "RandomSearch",
+    "RandomizedSearchCV",
     "RayExecutor",
     "RepeatedKFold",
     "Search",
@@ -75,6 +78,7 @@ _HOMES = {
         "workers.ray": ("RayExecutor",),
         "found.results": ("Trial",),
         "base": ("Search",),
+        "scikit_learn": ("GridSearchCV", "RandomizedSearchCV"),
         "search": ("BayesianSearch", "GridSearch", "QuasiRandomSearch", "RandomSearch"),
         "space.space": ("Choice", "Integer", "LogUniform", "Space", "Uniform", "When", "Widths"),
         "strategy.strategies": ("Grid", "QuasiRandom", "Random", "Strategy"),

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from fastreg.internal.checks import NON_NEGATIVE, SEED_LIMIT, check_int, describe
-from fastreg.model.core import core_of
-from fastreg.model.loading import face_over
 from fastreg.model.model import Model
 from fastreg.search import plan as planning
 from fastreg.search.base import Search
-from fastreg.search.folds.building import own_values
+from fastreg.search.folds.building import is_estimator, own_values
+from fastreg.search.folds.compiled import CompiledModel
 from fastreg.search.folds.cross_validation import make_folds, take
 from fastreg.search.folds.dry_run import make_context
 from fastreg.search.folds.evaluation import FoldResult, Task
@@ -23,20 +22,6 @@ from fastreg.search.workers.executors import make_runner
 from fastreg.utils.seeds import draw_seed
 
 __all__ = ["cross_validate", "nested_cross_validate"]
-
-
-class _Anew:
-    """Builds a new model like the given one for each fold, without its weights, which may know all rows."""
-
-    def __init__(self, model: Model) -> None:
-        self._model = model
-
-    def __call__(self, params: Any) -> Model:
-        given = self._model
-        made: Model = face_over(core_of(given).untrained(given.seed, given.name))
-        if given.optimizer is not None:
-            made.compile(given.optimizer, given.loss, given.metrics)
-        return made
 
 
 class _Built:
@@ -74,7 +59,8 @@ def cross_validate(
 
     Args:
         build: ``build(params)``; or a compiled model, of which each fold gets a new one with the same layers
-            and seed and without its weights; or an estimator.
+            and seed and without its weights, and whose parameters have the names that ``compile`` and ``fit`` know (see
+            :class:`~fastreg.search.folds.compiled.CompiledModel`); or an estimator.
         X: Features.
         y: Targets.
         params: For ``build``, such as ``search.best_params_``; None is an empty dict.
@@ -111,7 +97,7 @@ def cross_validate(
         ((3,), True)
     """
     if isinstance(build, Model):
-        build = _Anew(build)
+        build = CompiledModel(build, keeps_seed=True)
     elif params is not None and not hasattr(build, "set_params"):
         build, params = _Built(build, params), None
     chosen = draw_seed() if seed is None else check_int("cross_validate", "seed", seed, NON_NEGATIVE, SEED_LIMIT)
@@ -129,6 +115,7 @@ def cross_validate(
         seed=chosen,
         return_train_score=return_train_score,
         early_stopping_on=early_stopping_on,
+        probes=not is_estimator(build),
     )
     found: list[FoldResult] = []
     with make_runner(context, n_jobs, executor) as runner:

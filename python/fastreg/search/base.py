@@ -7,28 +7,27 @@ points tried.
 
 from __future__ import annotations
 
-import inspect
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from numpy.typing import NDArray
 
-from fastreg.internal.checks import did_you_mean
 from fastreg.internal.extras import needs
 from fastreg.internal.whole_files import FilePath
 from fastreg.search import plan as planning
 from fastreg.search.folds.deadline import Deadline
 from fastreg.search.found.fitted import FITTED, FittedSearch
 from fastreg.search.found.results import Trial
+from fastreg.search.found.scikit_learn import OF_ESTIMATOR, SearchNames
 from fastreg.search.journal import Journal
 from fastreg.search.live import LiveLine
 from fastreg.search.options import ModelT, SearchOptions
-from fastreg.search.pruners.trial_schedule import TrialSchedule
+from fastreg.search.parameters import GIVEN, Parameters, one_of, parameters_of
 from fastreg.search.run import Run, SearchLimits
-from fastreg.search.space.tree import text_of
 from fastreg.search.strategy.strategies import Strategy
 from fastreg.search.workers.executors import make_runner
 
@@ -38,34 +37,34 @@ if TYPE_CHECKING:
 
 __all__ = ["Search"]
 
-# Characters of an argument in repr().
-_LONGEST_SHOWN = 100
-
 _S = TypeVar("_S", bound="Search[Any]")
 
 
-class Search(Generic[ModelT]):
+class Search(SearchNames, Parameters, Generic[ModelT]):
     """The base of the four searches. :class:`RandomSearch` is a good one to begin with.
 
     Args:
-        build: A function ``build(params)`` that returns a compiled ``Sequential``, or ``(model, fit_arguments)``; or an
-            estimator with ``fit`` and ``set_params``. A function must make a new model at every call; models and
-            estimators among the parameters are copied for each call. A model without a seed gets one that is derived
-            from (search seed, trial, fold).
+        build: A function ``build(params)`` that returns a compiled ``Sequential``, or ``(model, fit_arguments)``; or a
+            compiled model; or an estimator with ``fit`` and ``set_params``. A function must make a new model at every
+            call; models and estimators among the parameters are copied for each call. A model without a seed gets one
+            that is derived from (search seed, trial, fold). A compiled model is not changed: each fold trains a new
+            one with its layers, without its weights, and as if it had no seed; the names of parameters are those that
+            ``compile`` and ``fit`` know, see :class:`~fastreg.search.folds.compiled.CompiledModel`.
         space: A dict from names to distributions, lists (of options) or constants; or a list of such dicts; or a
             :class:`~fastreg.search.Space`.
         n_trials: The largest number of trials, >= 1; None: until the space, ``time_limit`` or ``target_score`` ends the
             search.
         cv: Number of folds (shuffled by the seed, and stratified if the loss or the classifier treats targets as
             classes), a splitter of :mod:`fastreg.search.folds.cross_validation` or scikit-learn, or a list of (training
-            rows, scored rows).
+            rows, scored rows). None is 5 folds.
         scoring: Name of a metric, a scorer of scikit-learn, a callable, or several of these; None: the model's own
             metric. Directions are known, and scores are never negated. Trials are ranked by the first one, or by the
-            one that ``refit`` names.
+            one that ``refit`` names. A callable may return a dict of scores, unless ``refit`` is True.
         refit: True: train the best parameters on all rows, for the median of the folds' best epochs. The name of a
-            metric: the same, but by that metric. False: do not train.
-        n_jobs: The number of trials and folds that run at the same time; -1 is all processors. They share one thread
-            budget.
+            metric: the same, but by that metric. A function: it is given :attr:`cv_results_` and returns the index of
+            the trial to train. False: do not train.
+        n_jobs: The number of trials and folds that run at the same time; -1 and None are all processors. They share one
+            thread budget.
         executor: None or ``"threads"``; ``"processes"``; any ``concurrent.futures.Executor``; a Dask client's executor;
             a :class:`~fastreg.search.RayExecutor`.
         pruner: None trains every trial to the end; see :class:`~fastreg.search.MedianPruner`,
@@ -86,9 +85,18 @@ class Search(Generic[ModelT]):
         time_limit: Seconds, > 0, after which running fits end and are discarded. The refit takes additional time.
         target_score: The mean score of a trial that ends the search at once.
         max_failures: The number of failed trials that are tolerated; one more ends the search. None: any number.
+        error_score: The score of a fold whose training or scoring raises an exception. NaN: the trial ends there, and
+            has no score. A number: the other folds of the trial are trained, too. ``"raise"``: the search ends, and
+            raises the exception of the first such trial.
+        initial: A list of parameters to try first, each a point of the space. Constants of the space may be left out.
         return_train_score: Whether to score the training rows, too.
         keep_models: Whether to keep the folds' models, for :meth:`ensemble`.
         verbose: 0 shows nothing, 1 shows a line on standard error.
+        estimator: Another name of ``build``.
+        param_grid: Another name of ``space``.
+        param_distributions: Another name of ``space``.
+
+    The results also have scikit-learn's names, see :class:`~fastreg.search.found.scikit_learn.SearchNames`.
 
     Attributes:
         best_params_: The parameters of the best trial, which has the largest budget, a score in every fold and the best
@@ -133,14 +141,14 @@ class Search(Generic[ModelT]):
 
     def __init__(
         self,
-        build: Build[ModelT],
-        space: Any,
+        build: Build[ModelT] = GIVEN,
+        space: Any = GIVEN,
         *,
         n_trials: int | None = None,
         cv: Any = 5,
         scoring: Any = None,
-        refit: bool | str = True,
-        n_jobs: int = -1,
+        refit: Any = True,
+        n_jobs: int | None = -1,
         executor: Any = None,
         pruner: Any = None,
         early_stopping_on: str = "inner",
@@ -152,12 +160,17 @@ class Search(Generic[ModelT]):
         time_limit: float | None = None,
         target_score: float | None = None,
         max_failures: int | None = None,
+        error_score: float | str = math.nan,
+        initial: Sequence[Mapping[str, Any]] | None = None,
         return_train_score: bool = False,
         keep_models: bool = False,
         verbose: int = 1,
+        estimator: Any = GIVEN,
+        param_grid: Any = GIVEN,
+        param_distributions: Any = GIVEN,
     ) -> None:
-        self.build = build
-        self.space = space
+        self.build = one_of(self, build=build, estimator=estimator)
+        self.space = one_of(self, space=space, param_grid=param_grid, param_distributions=param_distributions)
         self.n_trials = n_trials
         self.cv = cv
         self.scoring = scoring
@@ -174,40 +187,17 @@ class Search(Generic[ModelT]):
         self.time_limit = time_limit
         self.target_score = target_score
         self.max_failures = max_failures
+        self.error_score = error_score
+        self.initial = initial
         self.return_train_score = return_train_score
         self.keep_models = keep_models
         self.verbose = verbose
-
-    # Parameters, as scikit-learn's tools expect them.
-
-    @classmethod
-    def _names(cls) -> list[str]:
-        return list(_parameters_of(cast(Any, cls)))
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The arguments that the search was made with."""
-        return {name: getattr(self, name) for name in self._names()}
-
-    def set_params(self: _S, **params: Any) -> _S:
-        """Changes arguments. Results are kept until the next ``fit``.
-
-        Raises:
-            ValueError: If there is no such argument.
-        """
-        for name, value in params.items():
-            if name not in self._names():
-                known = ", ".join(self._names())
-                hint = did_you_mean(name, self._names())
-                raise ValueError(f"{type(self).__name__}: unknown argument {name!r}; known: {known}{hint}")
-            setattr(self, name, value)
-        return self
 
     if not TYPE_CHECKING:  # otherwise a type checker would allow every attribute
 
         def __setattr__(self, name: str, value: Any) -> None:
             if name not in self.__dict__ and not self._takes(name):
-                known, hint = ", ".join(self._names()), did_you_mean(name, self._names())
-                raise AttributeError(f"{type(self).__name__}: {name} cannot be set{hint}; what can be: {known}")
+                raise self._refuse(name)
             if name in FITTED and self._fitted is not None:
                 setattr(self._fitted, name, value)
             else:
@@ -218,21 +208,6 @@ class Search(Generic[ModelT]):
                 delattr(self._fitted, name)
             else:
                 object.__delattr__(self, name)
-
-    def _takes(self, name: str) -> bool:
-        """Whether setting the attribute may have an effect: those that end in an underscore are results."""
-        own = not type(self).__module__.startswith("fastreg.")
-        return name.startswith("_") or name.endswith("_") or own or name in self._names() or hasattr(type(self), name)
-
-    def __repr__(self) -> str:
-        parameters = inspect.signature(type(self)).parameters
-        given = {name: getattr(self, name) for name in self._names()}
-        shown = [_shown(given.pop("build")), _shown(given.pop("space"))]
-        for name, value in given.items():
-            default = parameters[name].default
-            if value is not default and not (type(value) is type(default) and value == default):
-                shown.append(f"{name}={_shown(value)}")
-        return f"{type(self).__name__}({', '.join(shown)})"
 
     def __sklearn_tags__(self) -> Any:
         # scikit-learn's own tools ask for it, so that it is there to be imported.
@@ -278,7 +253,7 @@ class Search(Generic[ModelT]):
                 stack.enter_context(journal)
                 if journal.first_number:
                     older = planning.take_evidence(plan, journal, options.n_trials)
-            runner = stack.enter_context(make_runner(context, options.n_jobs, options.executor))
+            runner = stack.enter_context(make_runner(context, options.workers, options.executor))
             live = LiveLine(options.verbose, plan.total(options.n_trials))
             run = Run(
                 plan.schedule,
@@ -288,23 +263,28 @@ class Search(Generic[ModelT]):
                 epochs=context.epochs,
                 journal=journal,
                 live=live,
-                limits=SearchLimits(deadline, options.target_score, options.max_failures),
+                limits=SearchLimits(deadline, options.target_score, options.allowed_failures),
                 keep_models=options.keep_models,
                 older=older,
             )
             stopped_by = run.go()
         live.finish(f"ended by: {stopped_by}")
+        if options.error_score == "raise":
+            run.raise_first_failure()
         seconds = time.monotonic() - started
-        found = FittedSearch[ModelT](context, plan.space, plan.seed, run.trials, run.models, stopped_by, seconds)
+        known = planning.known_of(context, X)
+        found = FittedSearch[ModelT](context, plan.space, plan.seed, run.trials, run.models, stopped_by, seconds, known)
         self._fitted = found
         found.require_score()
+        if callable(options.refit):
+            found.choose(options.refit)
         if options.refit:
             found.refit_unless_interrupted()
         found.seconds_ = time.monotonic() - started
         return self
 
     def _options(self) -> SearchOptions:
-        shared = {name: getattr(self, name) for name in _parameters_of(Search)}
+        shared = {name: getattr(self, name) for name in parameters_of(Search)}
         return SearchOptions(**shared, make_strategy=self._strategy, spreads_known=self._spreads_known)
 
     def _forget(self) -> None:
@@ -323,7 +303,7 @@ class Search(Generic[ModelT]):
 
         def __getattr__(self, name: str) -> Any:
             # Only called for what is not there.
-            if name in FITTED:
+            if name in FITTED or name in OF_ESTIMATOR:
                 return getattr(self._found(name), name)
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
@@ -338,7 +318,7 @@ class Search(Generic[ModelT]):
         if "trials_" in state:
             state = dict(state)
             state["_fitted"] = FittedSearch.from_older_pickle(state)
-        self.__dict__.update(state)
+        self.__dict__.update({"error_score": math.nan, "initial": None} | state)  # older pickles have neither
 
     def refit_best(self) -> ModelT:
         """Trains the best parameters on all rows, for the median of the folds' best epochs: ``best_model_``.
@@ -354,6 +334,21 @@ class Search(Generic[ModelT]):
             Exception: What training raises.
         """
         return self._found("trials_").refit_best()
+
+    def best_models(self, k: int) -> list[ModelT]:
+        """The models of the ``k`` best trials, the best one first, each trained on all rows as ``best_model_`` is.
+
+        Only trials with the largest budget and a score in every fold count; there may be fewer than ``k``. With
+        ``preprocess``, the input of each is the result of ``best_preprocess_.transform``.
+
+        Args:
+            k: The number of models, >= 1.
+
+        Raises:
+            ValueError: If ``k`` is out of range, or the search came from a pickle, which has no data.
+            RuntimeError: If a training fails; the message has its traceback.
+        """
+        return self._found("trials_").best_models(k)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predictions of the best model for rows of features, which ``best_preprocess_`` transforms if it exists."""
@@ -427,23 +422,8 @@ class Search(Generic[ModelT]):
             >>> float(ensemble.weights_.sum()), ensemble.predict(x).shape
             (1.0, (90, 1))
         """
-        return self._found("trials_").ensemble(k, candidates, self.n_jobs, self.executor)
+        return self._found("trials_").ensemble(k, candidates, self._options().workers, self.executor)
 
     def _strategy(self) -> Strategy:
         """Proposes the trials; a subclass says which."""
         raise NotImplementedError
-
-
-@cache
-def _parameters_of(cls: type[Search]) -> tuple[str, ...]:
-    return tuple(name for name in inspect.signature(cls).parameters if name != "options")
-
-
-def _shown(value: Any) -> str:
-    """An argument in a line of text; a pruner by its arguments."""
-    if isinstance(value, TrialSchedule):
-        described = value.describe()
-        arguments = ", ".join(f"{name}={item!r}" for name, item in described.items() if name != "type")
-        return f"{described['type']}({arguments})"
-    text = text_of(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."

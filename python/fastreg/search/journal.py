@@ -33,6 +33,9 @@ if not TYPE_CHECKING:  # otherwise a type checker would allow every name
 
         return old_name(__name__, name)
 
+# Parts of the header that there are only where a search was given them.
+_OPTIONAL = ("error_score", "initial")
+
 Record = dict[str, Any]
 Key = tuple[int, int, int | None]
 # Lines as they are in the file, with their numbers.
@@ -264,6 +267,9 @@ class Journal:
     def _compare(self, number: int, old: Record, widens: Callable[[Any], bool]) -> None:
         """Raises where an old header is not that of this search, or of a narrower one."""
         new, differing = self.header, []
+        for name in _OPTIONAL:
+            if name in old and name not in new:
+                differing.append(f"{name} (the journal has {describe(old[name])})")
         for name in new:
             if name not in old:
                 differing.append(f"{name} (the journal has none)")

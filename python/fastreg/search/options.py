@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from fastreg.internal.whole_files import FilePath
 from fastreg.search.strategy.strategies import Strategy
 
-__all__ = ["ModelT", "SearchArguments", "SearchOptions"]
+__all__ = ["ModelT", "OwnArguments", "SearchArguments", "SearchOptions"]
 
 # The type that `build` returns, which tells a type checker the type of `best_model_`. The default is Sequential.
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import TypeAlias
 
     from typing_extensions import TypeVar
@@ -31,13 +31,9 @@ else:
     ModelT = TypeVar("ModelT")
 
 
-class SearchArguments(TypedDict, total=False):
-    """Keyword arguments of :class:`fastreg.search.Search` besides ``n_trials``."""
+class OwnArguments(TypedDict, total=False):
+    """Keyword arguments of :class:`fastreg.search.Search` that scikit-learn's searches do not have."""
 
-    cv: Any
-    scoring: Any
-    refit: bool | str
-    n_jobs: int
     executor: Any
     pruner: Any
     early_stopping_on: str
@@ -49,9 +45,23 @@ class SearchArguments(TypedDict, total=False):
     time_limit: float | None
     target_score: float | None
     max_failures: int | None
-    return_train_score: bool
+    initial: Sequence[Mapping[str, Any]] | None
     keep_models: bool
+
+
+class SearchArguments(OwnArguments, total=False):
+    """Keyword arguments of :class:`fastreg.search.Search` besides ``n_trials``."""
+
+    cv: Any
+    scoring: Any
+    refit: Any
+    n_jobs: int | None
+    error_score: float | str
+    return_train_score: bool
     verbose: int
+    estimator: Any
+    param_grid: Any
+    param_distributions: Any
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -69,8 +79,8 @@ class SearchOptions:
     n_trials: int | None
     cv: Any
     scoring: Any
-    refit: bool | str
-    n_jobs: int
+    refit: Any
+    n_jobs: int | None
     executor: Any
     pruner: Any
     early_stopping_on: str
@@ -82,7 +92,19 @@ class SearchOptions:
     time_limit: float | None
     target_score: float | None
     max_failures: int | None
+    error_score: float | str
+    initial: Sequence[Mapping[str, Any]] | None
     return_train_score: bool
     keep_models: bool
     verbose: int
     spreads_known: bool = False
+
+    @property
+    def allowed_failures(self) -> int | None:
+        """The number of failed trials that are tolerated."""
+        return 0 if self.error_score == "raise" else self.max_failures
+
+    @property
+    def workers(self) -> int:
+        """``n_jobs``, of which None is all processors, as -1."""
+        return -1 if self.n_jobs is None else self.n_jobs

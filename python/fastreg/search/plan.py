@@ -6,14 +6,15 @@ All errors in arguments are found here, before the first trial. This module writ
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from math import isnan
+from math import isinf, isnan, prod
 from typing import Any
 
 import numpy as np
 
+from fastreg.data.frames import feature_names
 from fastreg.internal.checks import (
     FINITE,
     NON_NEGATIVE,
@@ -30,6 +31,7 @@ from fastreg.search.folds.building import fold_seed, is_estimator, make_model
 from fastreg.search.folds.evaluation import Context
 from fastreg.search.folds.model_fingerprint import differing, same
 from fastreg.search.folds.scoring import Scoring
+from fastreg.search.folds.stratification import class_values
 from fastreg.search.found.results import Trial
 from fastreg.search.journal import Journal, recorded_seed
 from fastreg.search.options import SearchOptions
@@ -44,7 +46,7 @@ from fastreg.search.strategy.strategies import Grid, Strategy
 from fastreg.search.values import encode, fingerprint
 from fastreg.utils.seeds import draw_seed
 
-__all__ = ["Plan", "are_classes", "check_models", "prepare", "take_evidence"]
+__all__ = ["Plan", "are_classes", "check_models", "known_of", "prepare", "take_evidence"]
 
 # Points of the space that build is tried with before the search begins, at most.
 _SAMPLES = 16
@@ -59,6 +61,7 @@ class Plan:
     schedule: TrialSchedule
     context: Context
     seed: int
+    initial: Sequence[dict[str, Any]] = ()
 
     def total(self, n_trials: int | None) -> int | None:
         """Trials there will be at most; None: not known."""
@@ -73,6 +76,11 @@ class Plan:
     def header(self, x: object, y: object) -> dict[str, Any]:
         """The header that a journal must have."""
         context = self.context
+        extra: dict[str, Any] = {}
+        if isinstance(context.error_score, str) or not isnan(context.error_score):
+            extra["error_score"] = encode(context.error_score)
+        if self.initial:
+            extra["initial"] = encode(self.initial)
         folds = [rows for pair in context.folds for rows in pair]
         return {
             "seed": self.seed,
@@ -87,6 +95,7 @@ class Plan:
             "preprocess": None if context.preprocess is None else encode(context.preprocess),
             "early_stopping_on": context.early_stopping_on,
             "return_train_score": context.return_train_score,
+            **extra,
         }
 
 
@@ -118,7 +127,7 @@ def prepare(options: SearchOptions, x: Any, y: Any, groups: Any, fit_arguments: 
         _samples(space, seed, strategy),
         x,
         y,
-        cv=options.cv,
+        cv=5 if options.cv is None else options.cv,
         groups=groups,
         scoring=options.scoring,
         fit_arguments=fit_arguments,
@@ -130,10 +139,12 @@ def prepare(options: SearchOptions, x: Any, y: Any, groups: Any, fit_arguments: 
         journal=options.journal is not None,
         spreads_known=options.spreads_known,
         gates=_gates(space),
+        error_score=options.error_score,
+        probes=options.refit is not True,
     )
     if isinstance(options.refit, str):
         context = _led_by(context, options.refit)
-    plan = Plan(space, strategy, schedule, context, seed)
+    plan = Plan(space, strategy, schedule, context, seed, _initial(options.initial, space))
     begin(plan, options.n_trials)
     return plan
 
@@ -157,6 +168,25 @@ def _space(options: SearchOptions) -> Space:
     if options.constraint is not None:
         raise ValueError("search: give the constraint to the Space or to the search, not to both")
     return options.space
+
+
+def _initial(given: Any, space: Space) -> list[dict[str, Any]]:
+    """The parameters that are tried first, as points of the space."""
+    if given is None:
+        return []
+    if isinstance(given, (str, Mapping)) or not isinstance(given, Sequence):
+        raise TypeError(f"search: initial must be a list of dicts of parameters, got {describe(given)}")
+    points: list[dict[str, Any]] = []
+    for params in given:
+        if not isinstance(params, Mapping):
+            raise TypeError(f"search: initial must be a list of dicts of parameters, got {describe(params)} in it")
+        point = space.completed(params)
+        if point is None:
+            raise ValueError(f"search: initial must be points of the space, but {dict(params)} is none of {space!r}")
+        if not space.allows(point):
+            raise ValueError(f"search: initial must be points that the constraint allows, got {dict(params)}")
+        points.append(point)
+    return points
 
 
 def _gates(space: Space) -> set[str]:
@@ -190,7 +220,7 @@ def _points(space: Space, rng: np.random.Generator, enumerated: bool) -> Iterato
 
 
 def _check_limits(options: SearchOptions) -> None:
-    refit = () if isinstance(options.refit, str) else ("refit",)
+    refit = () if isinstance(options.refit, str) or callable(options.refit) else ("refit",)
     for name in ("resume", "return_train_score", "keep_models", *refit):
         check_bool("search", name, getattr(options, name))
     if not isinstance(options.verbose, bool):
@@ -205,6 +235,11 @@ def _check_limits(options: SearchOptions) -> None:
             check_real("search", name, value, FINITE)
         else:
             check_int("search", name, value, ("be >= 1", lambda v: v >= 1) if name == "n_trials" else NON_NEGATIVE)
+    score = options.error_score
+    if score != "raise":
+        number = isinstance(score, (int, float, np.integer, np.floating)) and not isinstance(score, bool)
+        if not number or isinf(float(score)):
+            raise ValueError(f"search: error_score must be NaN, a finite number or 'raise', got {describe(score)}")
     if options.resume and options.journal is None:
         raise ValueError("search: resume=True needs the journal to go on from, got journal=None")
 
@@ -215,16 +250,18 @@ def _led_by(context: Context, metric: str) -> Context:
     chosen = [scorer for scorer in scorers if scorer.name == metric]
     if not chosen:
         known = ", ".join(context.scorers.names)
-        raise ValueError(f"search: refit must be True, False or a metric of scoring, which has {known}; got {metric!r}")
+        raise ValueError(
+            f"search: refit must be True, False, a function or a metric of scoring, which has {known}; got {metric!r}"
+        )
     others = tuple(scorer for scorer in scorers if scorer.name != metric)
-    return replace(context, scorers=Scoring((chosen[0], *others)))
+    return replace(context, scorers=Scoring((chosen[0], *others), context.scorers.several))
 
 
 def begin(plan: Plan, n_trials: int | None, **evidence: Any) -> None:
     """Begins the strategy and the pruner, or begins them again with evidence."""
     context = plan.context
     direction: Any = context.scorers.direction
-    plan.strategy.begin(plan.space, plan.seed, direction)
+    plan.strategy.begin(plan.space, plan.seed, direction, plan.initial)
     plan.schedule.begin(plan.strategy, n_trials, context.epochs, direction, len(context.folds), **evidence)
 
 
@@ -278,3 +315,17 @@ def check_models(plan: Plan, path: FilePath, records: list[dict[str, Any]]) -> N
                 f"its parameters {params}{f', with other {parts}' if parts else ''}: its fingerprint is {recorded}, "
                 f"build gives {given}; undo the change of build, or begin a new journal"
             ) from error
+
+
+def known_of(context: Context, x: Any) -> dict[str, Any]:
+    """What the data tell about the best model, under scikit-learn's names; see ``found/scikit_learn.py``."""
+    known: dict[str, Any] = {}
+    names = feature_names(x, "X")
+    if names is not None:
+        known["feature_names_in_"] = np.array(names, dtype=object)
+    shape = context.x.shape if hasattr(context.x, "shape") else np.shape(context.x)
+    if len(shape) > 1:
+        known["n_features_in_"] = prod(shape[1:])
+    if context.targets is not None and context.labels is not None:
+        known["classes_"] = class_values(context.y)
+    return known

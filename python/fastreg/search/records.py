@@ -265,8 +265,10 @@ def _described(value: Any) -> Any:
         return value
     if value.keys() == {"list"} and type(value["list"]) is list:
         return [_described(item) for item in value["list"]]
+    if value.keys() == {"type", "distribution"} and value["type"] == "Drawn" and _text(value["distribution"]):
+        return {"repr": value["distribution"]}
     kind = _DISTRIBUTIONS.get(value["type"]) if _text(value.get("type")) else None
-    if kind is None or value.keys() != {"type", *(field.name for field in fields(kind))}:
+    if kind is None or value.keys() | _optional(kind) != {"type", *(field.name for field in fields(kind))}:
         raise ValueError(f"it must be a distribution, {', '.join(_DISTRIBUTIONS)}, got {describe(value)}")
     arguments: Record = {name: given for name, given in value.items() if name != "type"}
     for name, given in arguments.items():
@@ -277,6 +279,11 @@ def _described(value: Any) -> Any:
         else:
             arguments[name] = _described(given)
     return kind(**arguments)
+
+
+def _optional(kind: Any) -> set[str]:
+    """The fields that a description may lack: the step of a range of floats without one."""
+    return {"step"} if kind is Uniform else set()
 
 
 _LARGEST = 2**1023

@@ -107,6 +107,7 @@ class Run:
         self._unsettled: set[int] = set()
         self._in_flight = 0
         self._failed = 0
+        self._raised: dict[int, Exception] = {}
         self._stop: str | None = None
         live.done = live.replayed = len(self.trials)
 
@@ -130,6 +131,15 @@ class Run:
         if self._stop is not None:
             return self._stop
         return "space" if self._schedule.exhausted else "trials"
+
+    def raise_first_failure(self) -> None:
+        """Raises what ended the first trial that failed, if one did: its exception, or a RuntimeError with its text."""
+        failed = [trial for _, trial in sorted(self.trials.items()) if trial.state == "failed"]
+        if failed:
+            error = self._raised.get(failed[0].number)
+            if error is not None:
+                raise error
+            raise RuntimeError(f"search: trial {failed[0].number} failed:\n{failed[0].error}")
 
     def _loop(self) -> None:
         while True:
@@ -221,6 +231,8 @@ class Run:
     def _finish(self, job: Job, results: list[FoldResult], replayed: bool) -> None:
         """All folds of a job that count are in."""
         del self._started[job.number]
+        if results[-1].raised is not None:
+            self._raised.setdefault(job.number, results[-1].raised)
         trial = trial_of_results(job, results, self._metrics, self._n_folds)
         self.trials[job.number] = trial
         whole = trial.state == "ok"
@@ -254,9 +266,9 @@ class Run:
         self._live.done += 1
         self._live.replayed += replayed
         self._live.pruned += trial.state == "pruned"
-        if trial.state in ("failed", "diverged"):
+        if trial.has_failed:
             self._live.failed += 1
-            self._failed += trial.state == "failed"
+            self._failed += trial.state != "diverged"
             allowed = self._limits.max_failures
             if allowed is not None and self._failed > allowed:
                 self._end("failures")
@@ -345,7 +357,7 @@ def trial_of_results(job: Job, results: Sequence[FoldResult], metrics: Sequence[
         best_epoch=[result.best_epoch for result in results],
         fit_seconds=[result.seconds for result in results],
         score_seconds=[result.score_seconds for result in results],
-        error=last.error,
+        error=next((result.error for result in results if result.error is not None), None),
         histories=[result.history or {} for result in results],
     )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fastreg.internal.checks import check_choice
 from fastreg.search.base import Search
 from fastreg.search.options import ModelT
+from fastreg.search.parameters import GIVEN
 from fastreg.search.strategy.strategies import Grid, QuasiRandom, Random, Strategy
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class GridSearch(Search[ModelT]):
     """Every point of a grid, in order.
 
     Args:
-        build: A function that returns a compiled model, or an estimator; see :class:`Search`.
+        build: A compiled model, a function that returns one, or an estimator; see :class:`Search`.
         space: A dict from names to lists of values, or a list of such dicts. An :class:`~fastreg.search.Integer` counts
             as the list of its values; a continuous distribution is a ValueError.
         n_trials: The number of points to try, from the first on; None, the default, is all.
@@ -63,7 +64,12 @@ class GridSearch(Search[ModelT]):
     """
 
     def __init__(
-        self, build: Build[ModelT], space: Any, *, n_trials: int | None = None, **options: Unpack[SearchArguments]
+        self,
+        build: Build[ModelT] = GIVEN,
+        space: Any = GIVEN,
+        *,
+        n_trials: int | None = None,
+        **options: Unpack[SearchArguments],
     ) -> None:
         super().__init__(build, space, n_trials=n_trials, **options)
 
@@ -76,7 +82,7 @@ class RandomSearch(Search[ModelT]):
     """Points drawn at random. Trial t depends on the seed and t alone, so a longer search begins like a shorter one.
 
     Args:
-        build: A function that returns a compiled model, or an estimator; see :class:`Search`.
+        build: A compiled model, a function that returns one, or an estimator; see :class:`Search`.
         space: A dict from names to distributions, lists or constants; see :class:`Search`.
         n_trials: The largest number of trials, by default 64.
         **options: The other arguments of :class:`Search`.
@@ -100,7 +106,12 @@ class RandomSearch(Search[ModelT]):
     """
 
     def __init__(
-        self, build: Build[ModelT], space: Any, *, n_trials: int | None = 64, **options: Unpack[SearchArguments]
+        self,
+        build: Build[ModelT] = GIVEN,
+        space: Any = GIVEN,
+        *,
+        n_trials: int | None = 64,
+        **options: Unpack[SearchArguments],
     ) -> None:
         super().__init__(build, space, n_trials=n_trials, **options)
 
@@ -113,7 +124,7 @@ class QuasiRandomSearch(Search[ModelT]):
     """Points of a sequence that covers the space more evenly than random points do. Needs scipy.
 
     Args:
-        build: A function that returns a compiled model, or an estimator; see :class:`Search`.
+        build: A compiled model, a function that returns one, or an estimator; see :class:`Search`.
         space: A dict from names to distributions, lists or constants; see :class:`Search`.
         n_trials: The largest number of trials, by default 64. For Sobol's sequence a power of 2 is best.
         sequence: ``"sobol"`` or ``"halton"``, scrambled by the seed.
@@ -127,8 +138,8 @@ class QuasiRandomSearch(Search[ModelT]):
 
     def __init__(
         self,
-        build: Build[ModelT],
-        space: Any,
+        build: Build[ModelT] = GIVEN,
+        space: Any = GIVEN,
         *,
         n_trials: int | None = 64,
         sequence: str = "sobol",
@@ -149,7 +160,7 @@ class BayesianSearch(Search[ModelT]):
     :class:`~fastreg.search.FullBudget` without one), so that the trials do not depend on the number of workers.
 
     Args:
-        build: A function that returns a compiled model, or an estimator; see :class:`Search`.
+        build: A compiled model, a function that returns one, or an estimator; see :class:`Search`.
         space: A dict from names to distributions, lists or constants; see :class:`Search`.
         n_trials: The largest number of trials, by default 64.
         sampler: ``"tpe"``, ``"gp"`` (which also needs PyTorch), ``"cmaes"``, or a function from a seed to one of
@@ -165,8 +176,8 @@ class BayesianSearch(Search[ModelT]):
 
     def __init__(
         self,
-        build: Build[ModelT],
-        space: Any,
+        build: Build[ModelT] = GIVEN,
+        space: Any = GIVEN,
         *,
         n_trials: int | None = 64,
         sampler: Any = "tpe",

@@ -6,7 +6,9 @@ It finds errors that would make every trial fail, and names the argument.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,9 +26,11 @@ from fastreg.model.model import Model
 from fastreg.model.spreads import meets_dense, warn_of_spreads
 from fastreg.search.folds import preprocessing
 from fastreg.search.folds.building import claim, fold_seed, is_estimator, make_model
+from fastreg.search.folds.compiled import CompiledModel, as_build
 from fastreg.search.folds.cross_validation import class_labels, indexable, make_folds
 from fastreg.search.folds.evaluation import Context, Prepared, monitors_validation, prepared
 from fastreg.search.folds.model_fingerprint import agreed
+from fastreg.search.folds.probing import probed
 from fastreg.search.folds.scoring import Scoring, resolve
 from fastreg.search.folds.stratification import plain_values, whole_numbers
 
@@ -57,12 +61,14 @@ def make_context(
     gates: Collection[str] = (),
     journal: bool = False,
     spreads_known: bool = False,
+    error_score: float | str = math.nan,
+    probes: bool = False,
 ) -> Context:
     """Checks the arguments of a search and makes the context that its tasks share.
 
     Args:
         build: A function ``build(params)`` that returns a compiled ``Sequential`` or an estimator, alone or as
-            ``(model, fit_arguments)``; or an estimator.
+            ``(model, fit_arguments)``; or a compiled model; or an estimator.
         samples: Parameters from the space to call ``build`` with. It is called until every parameter was read.
         x: Features.
         y: Targets.
@@ -78,6 +84,8 @@ def make_context(
         gates: Parameters that need not be read, because the presence of others depends on them.
         journal: Whether folds are written to a journal, with the fingerprints of their models.
         spreads_known: Whether to omit the warning about features with very different spreads.
+        error_score: The score of a fold that raises an exception, see :class:`Context`.
+        probes: Whether a callable ``scoring`` may return a dict, which is then found out.
 
     Raises:
         ValueError: If an argument is out of range, a name is unknown, or a parameter is never read.
@@ -86,13 +94,13 @@ def make_context(
         Exception: The exception of ``build``, if it raises one for each of the samples.
     """
     check_choice("search", "early_stopping_on", early_stopping_on, ("inner", "fold"))
-    chain = preprocessing.resolve(preprocess)
+    chain, build = preprocessing.resolve(preprocess), as_build(build)
     arguments = dict(fit_arguments or {})
-    if not (callable(build) or is_estimator(build)):
-        raise TypeError(f"build: must be a function of the parameters, or an estimator, got {describe(build)}")
+    _check_build(build)
     refuse_lazy(x, "X")
     x, y = (arrays.bools(v) if isinstance(v, np.ndarray) and v.dtype.kind == "b" else v for v in (x, y))
-    (model, extra), again = _try_out(build, list(samples), seed, gates)
+    points = list(samples)
+    (model, extra), again = _try_out(build, points, seed, gates)
     scorers = resolve(scoring, model)
     classes = are_classes(model, y)
     sequential = isinstance(model, Model)
@@ -116,13 +124,21 @@ def make_context(
         epochs=epochs,
         fingerprint=agreed((model, extra), again, arguments, scorers.metrics) if journal else None,
         names=names,
+        error_score=error_score if isinstance(error_score, str) else float(error_score),
     )
     if isinstance(model, Model):
         fold = prepared(context, 0)
         _check_data(context, model, fold)
         if not spreads_known and _meets_dense(core_of(model), x):
             warn_of_spreads(np.reshape(fold.x, (len(fold.x), -1)), fold.train, names)
-    return context
+    return replace(context, scorers=probed(context, points)) if probes else context
+
+
+def _check_build(build: Any) -> None:
+    if not (callable(build) or is_estimator(build)):
+        raise TypeError(
+            f"build: must be a compiled model, a function of the parameters, or an estimator, got {describe(build)}"
+        )
 
 
 def _checked_data(model: Any, x: Any, y: Any, chain: Any, arguments: Mapping[str, Any]) -> tuple[Any, Any, Any, Any]:
@@ -204,7 +220,7 @@ class Recorded(dict[str, Any]):
 
 def try_out(build: Any, samples: Sequence[Mapping[str, Any]], seed: int) -> Any:
     """A model for one of the samples. Raises the exception of ``build`` if it raises one for each of them."""
-    (model, _), _ = _try_out(build, samples, seed, {name for params in samples for name in params})
+    (model, _), _ = _try_out(as_build(build), samples, seed, {name for params in samples for name in params})
     return model
 
 
@@ -218,6 +234,8 @@ def _try_out(
     if is_estimator(build):
         _check_estimator_params(build, samples)
         return make_model(build, samples[0], seeds[0]), make_model(build, samples[0], seeds[1])
+    if isinstance(build, CompiledModel):
+        build.check(samples)
     names = {name for params in samples for name in params}.difference(gates)
     recording = _Recording(build)
     found: tuple[tuple[Any, dict[str, Any]], tuple[Any, dict[str, Any]]] | None = None

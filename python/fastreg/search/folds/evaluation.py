@@ -35,7 +35,7 @@ from fastreg.search.folds.scoring import Scoring
 from fastreg.search.folds.stratification import Labels
 from fastreg.search.folds.watchers import Paused, Watch
 
-__all__ = ["Context", "FoldResult", "Task", "evaluate", "fold_seed", "refit"]
+__all__ = ["Context", "FoldResult", "Task", "evaluate", "fit_estimator", "fold_seed", "refit"]
 
 # The share of a fold's training rows that early stopping watches, where validation_split does not say.
 _INNER_SHARE = 0.1
@@ -81,6 +81,8 @@ class Context:
         epochs: The full budget; None if the estimator decides.
         fingerprint: Computes the fingerprints of models; None if they are not needed, or would be random.
         names: The names of the columns of ``x``, for ``Sequential`` models without preprocessing; or None.
+        error_score: The score of a fold that raises an exception. NaN: it has none; ``"raise"``: it has none, and its
+            result has the exception.
     """
 
     build: Any
@@ -99,6 +101,7 @@ class Context:
     epochs: int | None = None
     fingerprint: Fingerprint | None = None
     names: Names | None = None
+    error_score: float | str = math.nan
     _once: Once = field(default_factory=Once, repr=False)
 
     def with_threads(self, threads: int | None) -> Context:
@@ -159,6 +162,7 @@ class FoldResult:
         history: Values after each epoch of this task; None for estimators.
         curve: Values of the primary metric after each epoch, if ``thresholds`` were given.
         error: The traceback from the first line of user code on, and the parameters.
+        raised: The exception itself, if ``error_score`` is ``"raise"``.
         predictions: Outputs of a kept model for the scored rows (an estimator's ``predict_proba`` or ``predict``).
         model: The model, if it is kept; between budgets a :class:`~fastreg.search.folds.watchers.Paused`.
         preprocess: The fitted transformers of a kept model.
@@ -182,6 +186,7 @@ class FoldResult:
     model: Any = None
     preprocess: Chain | None = None
     fingerprint: str | None = None
+    raised: Exception | None = None
 
 
 class Prepared(NamedTuple):
@@ -220,6 +225,7 @@ def _guarded(work: Any, context: Context, task: Task, stop: StopSignal | None) -
     if (stop is not None and stop.is_set) or (task.deadline is not None and task.deadline.is_over):
         result.state = "stopped"
         return result
+    raised: Exception | None = None
     try:
         if context.threads is None:
             work(context, task, stop, result)
@@ -228,11 +234,26 @@ def _guarded(work: Any, context: Context, task: Task, stop: StopSignal | None) -
                 work(context, task, stop, result)
     except DivergenceError as error:
         result.state, result.error = "diverged", f"{error}\nparams: {dict(task.params)}"
+        raised = error
     except Exception as error:
         result.state, result.error = "failed", error_text(error, task.params)
+        raised = error
+    if raised is not None and work is _evaluate:
+        _take_error(context, result, raised)
     if result.state in ("failed", "diverged", "stopped"):
         result.scores, result.train_scores, result.model, result.predictions = {}, None, None, None
     return result
+
+
+def _take_error(context: Context, result: FoldResult, error: Exception) -> None:
+    """Does what ``error_score`` says: gives the fold that score, or keeps the exception."""
+    score = context.error_score
+    if isinstance(score, str):
+        result.raised, result.state = error, "failed"
+    elif not math.isnan(score):
+        result.state, result.model = "ok", None
+        result.scores = dict.fromkeys(context.scorers.names, score)
+        result.train_scores = dict(result.scores) if context.return_train_score else None
 
 
 def error_text(error: BaseException, params: Mapping[str, Any]) -> str:
@@ -263,7 +284,7 @@ def _evaluate(context: Context, task: Task, stop: StopSignal | None, result: Fol
                 _tell(context, model, fold)
             paused = _fit_sequential(context, task, model, fold, given, stop, result, paused, final)
         else:
-            _fit_estimator(context, model, fold, given)
+            fit_estimator(context, model, fold, given)
     finally:
         result.seconds = time.perf_counter() - begun
     if result.state == "stopped":
@@ -414,7 +435,8 @@ def _is_over(task: Task, stop: StopSignal | None) -> bool:
     return (stop is not None and stop.is_set) or (task.deadline is not None and task.deadline.is_over)
 
 
-def _fit_estimator(context: Context, model: Any, fold: Prepared, given: Mapping[str, Any]) -> None:
+def fit_estimator(context: Context, model: Any, fold: Prepared, given: Mapping[str, Any]) -> None:
+    """Fits an estimator on the training rows of a fold, with the arguments for those rows."""
     rows = fold.train
     n = len(context.y)
     arguments = {name: take(value, rows) if _is_per_row(value, n) else value for name, value in given.items()}
@@ -437,7 +459,7 @@ def _refit(context: Context, task: Task, stop: StopSignal | None, result: FoldRe
     given = {**context.fit_arguments, **arguments}
     fold = Prepared(x, rows, rows[:0], result.preprocess)
     if not isinstance(model, Model):
-        _fit_estimator(context, model, fold, given)
+        fit_estimator(context, model, fold, given)
     else:
         context.scorers.prepare(model)
         _tell(context, model, fold)

@@ -8,7 +8,7 @@ scorers get the rows themselves; for the latter an adapter gives a ``Sequential`
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastreg import metrics as _metrics
@@ -20,7 +20,7 @@ from fastreg.model.model import Model
 from fastreg.search.folds.adapter import Adapter
 from fastreg.search.folds.cross_validation import Rows, take
 
-__all__ = ["Scorer", "Scoring", "resolve"]
+__all__ = ["Scorer", "Scoring", "parts_of", "resolve"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Scorer:
         key: Its name in the logs of a fit; empty if the logs do not contain it.
         metric: The metric to compile a model with if it lacks it; None for the loss and for metrics that it has.
         function: ``function(model, x, y)``, for the last two kinds.
+        part: The key of the score in the dict that the function returns; None if it returns a number.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Scorer:
     key: str = ""
     metric: str | Metric | None = None
     function: Callable[[Any, Any, Any], Any] | None = None
+    part: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Scoring:
     """
 
     scorers: tuple[Scorer, ...]
+    #: Whether there may be several: ``scoring`` was a list or a dict, or its callable returned one.
+    several: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -128,6 +132,7 @@ class Scoring:
             core = model.evaluate(x, given, rows=rows, verbose=0, sample_weight=sample_weight, return_dict=True)
         some_y: Any = None
         adapter: Any = None
+        returned: dict[int, Any] = {}
         for scorer in self.scorers:
             if scorer.kind == "core":
                 scores[scorer.name] = core[scorer.key]
@@ -143,6 +148,11 @@ class Scoring:
                 assert model.loss is not None
                 adapter = adapter or Adapter(model.predict(features), model.loss)
                 value = scorer.function(adapter.estimator, features, adapter.targets(some_y))
+            elif scorer.part is not None:
+                key = id(scorer.function)
+                if key not in returned:
+                    returned[key] = scorer.function(model, features, some_y)
+                value = _part(returned[key], scorer.part)
             else:
                 value = scorer.function(model, features, some_y)
             scores[scorer.name] = _number(scorer, value)
@@ -155,8 +165,9 @@ def resolve(scoring: object, model: Any) -> Scoring:
     Args:
         scoring: None for the model's first metric, or its loss if it has none (an estimator: its ``score``); the name
             of a metric of this library, or ``"loss"``; the name of one of scikit-learn's scorers; a metric; a callable
-            ``scorer(model, X, y)`` whose higher values are better; ``(callable, "min")`` if lower ones are; or several
-            of them in a list, or in a dict with names of your choice. Trials are ranked by the first.
+            ``scorer(model, X, y)`` whose higher values are better, and which returns a number or a dict of numbers;
+            ``(callable, "min")`` if lower ones are; or several of them in a list, or in a dict with names of your
+            choice. Trials are ranked by the first.
         model: A compiled ``Sequential`` or an estimator.
 
     Raises:
@@ -165,12 +176,13 @@ def resolve(scoring: object, model: Any) -> Scoring:
         ImportError: If a name is one of scikit-learn's and scikit-learn is not installed.
     """
     entries: list[tuple[str | None, object]]
+    several = True
     if isinstance(scoring, Mapping):
         entries = [(_check_key(name), entry) for name, entry in scoring.items()]
     elif isinstance(scoring, (list, tuple, set, frozenset)) and not _is_directed(scoring):
         entries = [(None, entry) for entry in scoring]
     else:
-        entries = [(None, scoring)]
+        entries, several = [(None, scoring)], False
     if not entries:
         raise ValueError("scoring: must name one score at least, got an empty list")
     scorers = tuple(_named(name, _scorer(entry, model)) for name, entry in entries)
@@ -178,7 +190,7 @@ def resolve(scoring: object, model: Any) -> Scoring:
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"scoring: {name!r} is there twice; a dict gives names of one's own")
-    return Scoring(scorers)
+    return Scoring(scorers, several)
 
 
 def _check_key(name: object) -> str:
@@ -190,7 +202,7 @@ def _check_key(name: object) -> str:
 def _named(name: str | None, scorer: Scorer) -> Scorer:
     if name is None:
         return scorer
-    return Scorer(name, scorer.direction, scorer.kind, scorer.key, scorer.metric, scorer.function)
+    return replace(scorer, name=name)
 
 
 def _is_directed(value: Any) -> bool:
@@ -287,9 +299,25 @@ def _callable(function: Callable[[Any, Any, Any], Any], direction: str) -> Score
     return Scorer(name, direction, "sklearn" if of_sklearn else "callable", function=function)
 
 
+def parts_of(scorer: Scorer, value: Mapping[Any, Any]) -> Scoring:
+    """The scores that a callable returns as a dict."""
+    if not value:
+        raise ValueError(f"scoring: {scorer.name} must return one score at least, got an empty dict")
+    names = [_check_key(name) for name in value]
+    return Scoring(tuple(Scorer(n, "max", scorer.kind, function=scorer.function, part=n) for n in names), True)
+
+
+def _part(value: Any, name: str) -> Any:
+    if not isinstance(value, Mapping) or name not in value:
+        raise ValueError(f"scoring: the callable must return the same scores every time, but {name} is missing")
+    return value[name]
+
+
 def _number(scorer: Scorer, value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):
-        kind = "a dict" if isinstance(value, dict) else describe(value)
+        kind = "a dict; refit must name one of its scores, or be a function or False"
+        if not isinstance(value, Mapping):
+            kind = describe(value)
         raise TypeError(f"scoring: {scorer.name} must give a number, got {kind}") from None

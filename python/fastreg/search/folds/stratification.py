@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 
 from fastreg.data.stratification import dealt, spread
 
-__all__ = ["Labels", "class_labels", "parts", "plain_values", "share", "warn_of_missing_classes", "whole_numbers"]
+__all__ = [
+    "Labels",
+    "class_labels",
+    "class_values",
+    "parts",
+    "plain_values",
+    "share",
+    "warn_of_missing_classes",
+    "whole_numbers",
+]
 
 Labels = NDArray[np.int64]
 
@@ -49,6 +58,14 @@ def class_labels(y: object, classes: bool | None = None) -> Labels | None:
     if classes is None and array.dtype.kind in "iu" and len(values) > max(2, min(_MOST_CLASSES, len(array) // 2)):
         return None
     return labels.astype(np.int64)
+
+
+def class_values(y: object) -> NDArray[Any]:
+    """The classes of targets that are classes, in sorted order; of one-hot rows the numbers of the columns."""
+    array = plain_values(y)
+    if array.ndim == 2 and array.shape[1] > 1:
+        return np.arange(array.shape[1])
+    return np.unique(array)
 
 
 def plain_values(y: object) -> NDArray[Any]:

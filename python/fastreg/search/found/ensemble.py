@@ -107,7 +107,7 @@ def select(
     """
     if best.budget != context.epochs:
         raise ValueError(f"ensemble: no trial was trained to the full budget, {context.epochs}, but to {best.budget}")
-    ranked = [t for t in trials if t.score == t.score and t.budget == best.budget]
+    ranked = [t for t in trials if t.score == t.score and t.budget == best.budget and not t.has_failed]
     ranked.sort(key=lambda t: t.score if lower_is_better else -t.score)
     ranked = ranked[:most]
     folds = trained(ranked)

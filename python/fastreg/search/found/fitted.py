@@ -5,8 +5,9 @@ The object keeps a reference to the data, to refit and to build ensembles; a pic
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic
 
 import numpy as np
@@ -18,6 +19,7 @@ from fastreg.internal.whole_files import FilePath
 from fastreg.search.folds.evaluation import Context, FoldResult, Task, refit
 from fastreg.search.found import results
 from fastreg.search.found.results import Trial
+from fastreg.search.found.scikit_learn import OF_ESTIMATOR, OF_MODEL, VIEWS, SearchViews, checked_index
 from fastreg.search.options import ModelT
 from fastreg.search.space.space import Space
 from fastreg.search.workers.executors import make_runner
@@ -27,15 +29,19 @@ if TYPE_CHECKING:
 
 __all__ = ["FITTED", "FittedSearch"]
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_OF_DATA = ("classes_", "n_features_in_", "feature_names_in_")
+
 # Attributes that there are once a search was fitted; those of the best only if there is one.
-_OF_MODEL = ("best_model_", "best_preprocess_")
+_OF_MODEL = ("best_model_", "best_preprocess_", *OF_MODEL)
 FITTED = (
-    *("best_params_", "best_score_", "best_trial_", *_OF_MODEL, "results_", "trials_", "failures_", "n_trials_"),
-    *("n_splits_", "metric_", "direction_", "seed_", "seconds_", "stopped_by_"),
+    *VIEWS,
+    *("best_params_", "best_score_", "best_trial_", "best_model_", "best_preprocess_", "results_", "trials_"),
+    *("failures_", "n_trials_", "n_splits_", "metric_", "direction_", "seed_", "seconds_", "stopped_by_"),
 )
 
 
-class FittedSearch(Generic[ModelT]):
+class FittedSearch(SearchViews, Generic[ModelT]):
     """The results of a search. A :class:`~fastreg.search.Search` has them as attributes with the same names.
 
     Args:
@@ -46,6 +52,8 @@ class FittedSearch(Generic[ModelT]):
         models: For each trial, the results of its folds with models and predictions, if they were kept.
         stopped_by: What ended the search.
         seconds: How long it took.
+        known: What the targets and the features of the search told: ``classes_``, ``n_features_in_`` and
+            ``feature_names_in_``, or some of these.
     """
 
     best_params_: dict[str, Any]
@@ -63,19 +71,28 @@ class FittedSearch(Generic[ModelT]):
         models: dict[int, list[FoldResult]],
         stopped_by: str,
         seconds: float,
+        known: Mapping[str, Any] = _NOTHING,
     ) -> None:
         self.context: Context | None = context
-        self.space, self._scoring, self._kept = space, context.scorers, models
+        self.space, self._scoring, self._kept, self._known = space, context.scorers, models, dict(known)
         self._no_model = "the search was made with refit=False; refit_best() trains it"
         self.trials_ = [trial for _, trial in sorted(trials.items())]
-        self.failures_ = [trial for trial in self.trials_ if trial.state in ("failed", "diverged")]
+        self.failures_ = [trial for trial in self.trials_ if trial.has_failed]
         self.n_trials_, self.n_splits_, self.seed_ = len(self.trials_), len(context.folds), seed
         self.metric_, self.direction_ = self._scoring.primary, self._scoring.direction
+        self.multimetric_ = self._scoring.several
         self.stopped_by_, self.seconds_ = stopped_by, seconds
         self.results_ = results.tabulate(self.trials_, self._scoring.directions, self.n_splits_)
         best = results.best_trial(self.trials_, self._scoring.direction)
         if best is not None:
-            self.best_trial_, self.best_score_, self.best_params_ = best, best.score, best.params
+            self._take_best(best)
+
+    def _take_best(self, trial: Trial) -> None:
+        self.best_trial_, self.best_score_, self.best_params_ = trial, trial.score, trial.params
+
+    def choose(self, refit: Callable[[dict[str, Any]], Any]) -> None:
+        """Makes the trial the best one whose index the function returns for ``cv_results_``."""
+        self._take_best(self.trials_[checked_index(refit(self.cv_results_), len(self.trials_))])
 
     @classmethod
     def from_older_pickle(cls, state: dict[str, Any]) -> FittedSearch[Any]:
@@ -89,6 +106,10 @@ class FittedSearch(Generic[ModelT]):
 
     def __getattr__(self, name: str) -> Any:
         # Only called for what is not there.
+        if name in OF_ESTIMATOR:
+            return self._method(name)
+        if name in _OF_DATA and "best_trial_" in self.__dict__:
+            raise AttributeError(f"{name}: neither the best model nor the data of the search have it")
         if name in FITTED and "trials_" in self.__dict__:
             why = self._no_model if name in _OF_MODEL and "best_trial_" in self.__dict__ else "no trial has a score"
             raise AttributeError(f"{name}: {why}")
@@ -134,12 +155,28 @@ class FittedSearch(Generic[ModelT]):
 
     def refit_best(self) -> ModelT:
         """See ``Search.refit_best``."""
-        context, trial = self._data("refit_best"), self.best_trial_
-        result = refit(context, Task(trial.number, 0, trial.params, stop=trial.median_best_epoch))
+        result = self._trained("refit_best", self.best_trial_)
+        self.best_model_, self.best_preprocess_, self.refit_time_ = result.model, result.preprocess, result.seconds
+        return self.best_model_
+
+    def _trained(self, call: str, trial: Trial) -> FoldResult:
+        """The model of a trial, trained on all rows."""
+        result = refit(self._data(call), Task(trial.number, 0, trial.params, stop=trial.median_best_epoch))
         if result.state != "ok":
             raise RuntimeError(f"search: the refit of trial {trial.number} {result.state}:\n{result.error}")
-        self.best_model_, self.best_preprocess_ = result.model, result.preprocess
-        return self.best_model_
+        return result
+
+    def best_models(self, k: object) -> list[ModelT]:
+        """See ``Search.best_models``."""
+        count = check_int("best_models", "k", k, AT_LEAST_ONE)
+        chosen = results.best_first(self.trials_, self.direction_)[:count]
+        if not chosen:
+            raise ValueError("best_models: no trial has a score")
+        known = self.__dict__.get("best_model_")
+        return [
+            known if known is not None and trial is self.best_trial_ else self._trained("best_models", trial).model
+            for trial in chosen
+        ]
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The outputs of the best model for rows of features, which ``best_preprocess_``, if any, transforms first."""
@@ -158,6 +195,11 @@ class FittedSearch(Generic[ModelT]):
         features = self._transformed(X)
         rows = np.arange(len(y), dtype=np.uint32)
         return self._scoring.score(self.best_model_, features, y, rows)
+
+    def _method(self, name: str) -> Callable[[Any], Any]:
+        """A method of the best estimator, for rows of features as the search got them."""
+        method = getattr(self._best(), name)
+        return lambda X: method(self._transformed(X))
 
     def _best(self) -> Any:
         return self.best_model_

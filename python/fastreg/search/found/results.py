@@ -44,7 +44,7 @@ class Trial:
         best_epoch: For each fold, the number of epochs with the best weights; None without early stopping.
         fit_seconds: The seconds of training, for each fold.
         score_seconds: The seconds of scoring, for each fold.
-        error: The traceback of a trial that failed or diverged.
+        error: The traceback of a trial that failed or diverged, or of a fold that got the ``error_score``.
         histories: For each fold, by metric (``loss``, ``val_loss``...) the value after every epoch.
     """
 
@@ -61,6 +61,11 @@ class Trial:
     score_seconds: list[float] = field(default_factory=list)
     error: str | None = None
     histories: list[dict[str, list[float]]] = field(default_factory=list)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it failed or diverged, even if the folds concerned got the ``error_score``."""
+        return self.state in ("failed", "diverged") or self.error is not None
 
     @property
     def seconds(self) -> float:
@@ -116,6 +121,15 @@ def best_trial(trials: Iterable[Trial], direction: str) -> Trial | None:
             if best is None or key < best_key:
                 best, best_key = trial, key
     return best
+
+
+def best_first(trials: Sequence[Trial], direction: str) -> list[Trial]:
+    """The trials with a score in every fold and the largest budget, the best one first; equals in their order."""
+    best = best_trial(trials, direction)
+    if best is None:
+        return []
+    alike = [trial for trial in trials if not math.isnan(trial.score) and trial.budget == best.budget]
+    return sorted(alike, key=lambda trial: trial.score if direction == "min" else -trial.score)
 
 
 def _parameter_columns(trials: Sequence[Trial]) -> dict[str, Any]:
@@ -232,7 +246,7 @@ def summarise(
         lines.append(f"{row} {trial.state:<8}  {format_params(trial.params)}")
     if len(trials) > len(order):
         lines.append(f"... and {len(trials) - len(order)} more in results_")
-    failures = [trial for trial in trials if trial.state in ("failed", "diverged")]
+    failures = [trial for trial in trials if trial.has_failed]
     for trial in failures[:_SHOWN_FAILURES]:
         lines.append(f"trial {trial.number} {trial.state}: {last_line(trial.error)}")
     if len(failures) > _SHOWN_FAILURES:

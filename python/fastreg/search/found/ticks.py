@@ -12,6 +12,7 @@ from typing import Any
 
 from fastreg.internal.pictures import plain
 from fastreg.search.space.distributions import Choice, Integer, LogUniform, Uniform, When, flat
+from fastreg.search.space.drawn import Drawn
 from fastreg.search.space.space import Space
 
 __all__ = ["NOT_USED", "Ticks", "scale_of"]
@@ -33,9 +34,10 @@ def scale_of(space: Space, name: str) -> str:
         value = alternative.get(name)
         value = value.distribution if isinstance(value, When) else value
         for part in flat(value.options) if isinstance(value, Choice) else [value]:
-            if isinstance(part, LogUniform) or (isinstance(part, Integer) and part.log):
+            log = isinstance(part, Drawn) and part.text.startswith(("loguniform(", "reciprocal("))
+            if log or isinstance(part, LogUniform) or (isinstance(part, Integer) and part.log):
                 found.add("log")
-            elif isinstance(part, (Uniform, Integer)):
+            elif isinstance(part, (Uniform, Integer, Drawn)):
                 found.add("linear")
     return "log" if "log" in found else "linear" if found else "even"
 

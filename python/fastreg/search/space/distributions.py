@@ -7,14 +7,24 @@ leaves and nodes of ``tree.py``; ``space.py`` combines parameters.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Any
 
 import numpy as np
 
-from fastreg.internal.checks import AT_LEAST_ONE, FINITE, NON_NEGATIVE, check_bool, check_int, check_name, describe
+from fastreg.internal.checks import (
+    AT_LEAST_ONE,
+    FINITE,
+    NON_NEGATIVE,
+    POSITIVE,
+    check_bool,
+    check_int,
+    check_name,
+    check_real,
+    describe,
+)
 from fastreg.internal.description import Description
 from fastreg.search.space.tree import (
     Condition,
@@ -24,6 +34,7 @@ from fastreg.search.space.tree import (
     Number,
     NumberNode,
     SelectNode,
+    SteppedNode,
     Tree,
     WidthsNode,
     plain,
@@ -35,6 +46,10 @@ __all__ = ["Choice", "Distribution", "Integer", "LogUniform", "Uniform", "When",
 # Above it, a float64 in [0, 1) does not reach every integer of a range.
 _MOST_INTEGERS = 2**53
 _MOST_LAYERS = 1000
+# How far the last step may be from the end of a range, as a share of a step: floats like 0.1 are not exact.
+_STEP_TOLERANCE = 1e-6
+# Most values in steps that are compared one by one.
+_MOST_COMPARED = 10_000
 
 
 class Distribution(Description):
@@ -72,32 +87,66 @@ def _bounds(owner: str, low: object, high: object) -> tuple[float, float]:
     return numbers[0], numbers[1]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Uniform(Distribution):
-    """A float, every value of [low, high] equally likely.
+    """A float, every value of [low, high] equally likely; with a step, every one of low, low + step, ..., high.
 
     Args:
         low: Smallest value, finite.
-        high: Largest value, > low.
+        high: Largest value, > low; with a step a whole number of steps above it.
+        step: Distance of neighbours, > 0; None, the default, is any float. A grid takes a range with steps only.
 
     Raises:
-        ValueError: If ``low >= high`` or one of them is not finite.
+        ValueError: If ``low >= high``, one of them is not finite, ``step <= 0``, or ``high`` is not reached in steps.
 
     Example:
         >>> from fastreg.search import Space, Uniform
         >>> Space({"dropout": Uniform(0, 0.5)}).from_unit([0.5])
         {'dropout': 0.25}
+        >>> [p["dropout"] for p in Space({"dropout": Uniform(0, 0.3, step=0.1)}).grid()]
+        [0.0, 0.1, 0.2, 0.3]
     """
 
     low: float
     high: float
+    step: float | None = None
 
     def __post_init__(self) -> None:
         low, high = _bounds("Uniform", self.low, self.high)
         self._set(low=low, high=high)
+        if self.step is None:
+            return
+        step = check_real("Uniform", "step", self.step, POSITIVE)
+        steps = round((high - low) / step)
+        if abs(steps * step - (high - low)) > _STEP_TOLERANCE * step:
+            raise ValueError(
+                f"Uniform: high must be a whole number of steps above low, got low={low!r}, high={high!r}, "
+                f"step={step!r}; nearest: {low + max(steps, 1) * step!r}"
+            )
+        if steps >= _MOST_INTEGERS:
+            raise ValueError(f"Uniform: the range must have at most 2**53 values, got {low!r} to {high!r}")
+        self._set(step=step)
+
+    def __repr__(self) -> str:
+        return f"Uniform(low={self.low!r}, high={self.high!r}{'' if self.step is None else f', step={self.step!r}'})"
+
+    @property
+    def n_steps(self) -> int:
+        """The number of steps from low to high; 0 without a step."""
+        return 0 if self.step is None else round((self.high - self.low) / self.step)
+
+    @property
+    def values(self) -> Iterator[float]:
+        """With a step, all values in order."""
+        assert self.step is not None
+        node = SteppedNode(0, self.low, self.high, self.step, self.n_steps)
+        return map(node.value, range(self.n_steps + 1))
 
     def _compile(self, tree: Tree, path: str, condition: Condition | None) -> Node:
-        return self._add_number(tree, path, "float", (self.low, self.high), 0, condition)
+        if self.step is None:
+            return self._add_number(tree, path, "float", (self.low, self.high), 0, condition)
+        index = tree.add(path, "int", (0, self.n_steps), 1, condition)
+        return SteppedNode(index, self.low, self.high, self.step, self.n_steps)
 
 
 @dataclass(frozen=True)
@@ -354,7 +403,9 @@ def flat(options: Iterable[Any]) -> list[Any]:
 
 def discrete(distribution: Distribution) -> bool:
     """Whether a distribution has countably many values."""
-    return isinstance(distribution, (Integer, Widths))
+    return isinstance(distribution, (Integer, Widths)) or (
+        isinstance(distribution, Uniform) and distribution.step is not None
+    )
 
 
 def holds(distribution: Distribution, value: Any) -> bool:
@@ -364,6 +415,11 @@ def holds(distribution: Distribution, value: Any) -> bool:
 
 def overlap(a: Distribution, b: Distribution) -> bool:
     """Whether two distributions, neither a Choice, have a value in common (continuous ones: an interval)."""
+    if isinstance(a, Uniform) and isinstance(b, Uniform) and a.step is not None and b.step is not None:
+        few, other = (a, b) if a.n_steps <= b.n_steps else (b, a)
+        return any(holds(other, value) for value in islice(few.values, _MOST_COMPARED))
+    if discrete(a) != discrete(b):
+        return False
     if isinstance(a, (Uniform, LogUniform)) and isinstance(b, (Uniform, LogUniform)):
         return max(a.low, b.low) < min(a.high, b.high)
     if isinstance(a, Integer) and isinstance(b, Integer):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fastreg.internal.checks import check_bool, describe, did_you_mean
 from fastreg.search.space.distributions import (
     Choice,
+    Distribution,
     Integer,
     LogUniform,
     Uniform,
@@ -23,7 +24,9 @@ from fastreg.search.space.distributions import (
     Widths,
     check_nested,
     compile_value,
+    flat,
 )
+from fastreg.search.space.drawn import Drawn, is_drawn
 from fastreg.search.space.tree import Condition, ConstantNode, Leaf, Node, Number, Source, Tree, plain, value_key
 from fastreg.search.space.widening import covers_space, describe_space
 
@@ -43,8 +46,9 @@ class Space:
     """Parameters and the values that each may have.
 
     Args:
-        parameters: Name to distribution; a list, tuple, range or one-dimensional array is a Choice of its items,
-            anything else a constant. Or a list of such mappings: each trial is of one of them. Or another space.
+        parameters: Name to distribution, of fastreg or of SciPy (or any object with ``rvs``); a list, tuple, range or
+            one-dimensional array is a Choice of its items, anything else a constant. Or a list of such mappings: each
+            trial is of one of them. Or another space.
         constraint: Called with the parameters of a point; the points for which it gives False are never proposed.
 
     Attributes:
@@ -142,6 +146,15 @@ class Space:
                     return numbers
         return None
 
+    def completed(self, params: Mapping[str, Any]) -> Params | None:
+        """The point with these parameters, whose constants may be left out; None if there is none."""
+        for alternative in self.alternatives:
+            fixed = {name: value for name, value in alternative.items() if not isinstance(value, (Distribution, When))}
+            numbers = self.locate({**fixed, **params})
+            if numbers is not None:
+                return self.build(numbers.__getitem__)
+        return None
+
     def draw(self, rng: np.random.Generator) -> Params:
         """One point at random, whether or not the constraint allows it."""
         return self.at(rng.random(len(self.leaves)).tolist())
@@ -184,7 +197,11 @@ class Space:
         """
         for leaf in self.leaves:
             if leaf.size is None:
-                raise ValueError(f"grid: {leaf.path} is continuous, in [{leaf.low}, {leaf.high}]; list its values")
+                if leaf.drawn is not None:
+                    raise ValueError(f"grid: {leaf.path} is drawn from {leaf.drawn!r}; list its values")
+                raise ValueError(
+                    f"grid: {leaf.path} is continuous, in [{leaf.low}, {leaf.high}]; list its values, or give a step"
+                )
         return self._grid()
 
     def _grid(self) -> Iterator[Params]:
@@ -252,6 +269,7 @@ class Space:
             if condition is not None:
                 children[condition[0]].append(i)
             if leaf.size is None:
+                counts[i] = int(leaf.drawn is not None and not leaf.drawn.continuous)
                 continue
             deciding: dict[int, int] = {}  # value of this leaf to the points of the leaves that it brings
             for child in children[i]:
@@ -299,17 +317,21 @@ def _distribution(name: str, value: Any) -> Any:
     try:
         check_nested("Space", value)
         if (isinstance(value, np.ndarray) and value.ndim != 0) or isinstance(value, (list, tuple, range)):
-            return Choice(list(value))
+            value = Choice(list(value))
+        if isinstance(value, Choice):
+            return Choice([_distribution(name, option) if _has_others(option) else option for option in value.options])
+        if is_drawn(value):
+            return Drawn(value)
     except (TypeError, ValueError) as error:
         raise type(error)(f"parameter {name!r}: {error}") from None
     if isinstance(value, (set, frozenset, Iterator)):
         raise TypeError(f"parameter {name!r}: give a list; the order of {describe(value)} is not fixed")
-    if hasattr(value, "rvs") and not isinstance(value, type):
-        raise TypeError(
-            f"parameter {name!r}: expected a distribution of fastreg.search (Uniform, LogUniform, Integer, Choice, "
-            f"Widths, When), got {describe(value)}"
-        )
     return plain(value)
+
+
+def _has_others(option: Any) -> bool:
+    """Whether an option is, or has within, a distribution of another library."""
+    return any(map(is_drawn, flat([option])))
 
 
 def _compiled(parameters: Mapping[str, Any], tree: Tree, prefix: str, condition: Condition | None) -> list[_Parameter]:
@@ -345,7 +367,8 @@ def _condition(name: str, when: When, parent: Any, compiled: _Parameter) -> Cond
     _, node, parent_exists = compiled
     distribution = parent.distribution if isinstance(parent, When) else parent
     where = f"parameter {name!r}: When({when.name!r}, {when.equals!r})"
-    if isinstance(distribution, (Uniform, LogUniform, Widths)):
+    stepped = isinstance(distribution, Uniform) and distribution.step is not None
+    if isinstance(distribution, (Uniform, LogUniform, Widths, Drawn)) and not stepped:
         raise ValueError(f"{where}: {when.name!r} must be a Choice, an Integer or a constant, got {distribution!r}")
     numbers = []
     for value in when.values:

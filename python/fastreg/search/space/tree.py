@@ -12,12 +12,13 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
 Number = float | int
-Kind = Literal["float", "log", "int", "intlog", "category"]
+Kind = Literal["float", "log", "int", "intlog", "category", "drawn"]
 # A leaf, by its index, and the values of it for which something is used.
 Condition = tuple[int, frozenset[int]]
 # A function from the index of a leaf to its number.
@@ -31,22 +32,26 @@ class Leaf:
     Attributes:
         path: The parameter's name and the place in it, as in ``"hidden[2]"``. Unique in a space.
         kind: ``"float"`` and ``"log"`` are in [low, high]; ``"int"`` and ``"intlog"`` are low, low + step, ..., high;
-            ``"category"`` is the index of an option, 0 to size - 1.
+            ``"category"`` is the index of an option, 0 to size - 1; ``"drawn"`` is what another library draws.
         low, high, step: As above; 0, size - 1 and 1 for a category. Step is 0 for a float.
         size: Number of values; None for a float.
         parent: Path of the leaf that decides whether this one is used, and the values for which it is; None: always.
+        drawn: The distribution of another library that makes the values; None without one.
     """
 
     path: str
-    kind: Literal["float", "log", "int", "intlog", "category"]
+    kind: Kind
     low: Number
     high: Number
     step: int
     size: int | None
     parent: tuple[str, frozenset[int]] | None
+    drawn: Any = None
 
-    def at(self, unit: float) -> Number:
+    def at(self, unit: float) -> Any:
         """The value at a quantile in [0, 1]."""
+        if self.drawn is not None:
+            return self.drawn.at(unit)
         low, high = self.low, self.high
         if self.kind == "float":
             return min(low + unit * (high - low), high)
@@ -61,6 +66,8 @@ class Leaf:
 
     def contains(self, value: object) -> bool:
         """Whether a number is one of this leaf's."""
+        if self.drawn is not None:
+            return bool(self.drawn.holds(value))
         if self.size is None:
             return type(value) in (float, int) and self.low <= value <= self.high  # type: ignore[operator]
         return type(value) is int and self.low <= value <= self.high and (value - int(self.low)) % self.step == 0
@@ -73,12 +80,20 @@ class Tree:
         self.leaves: list[Leaf] = []
         self.conditions: list[Condition | None] = []
 
-    def add(self, path: str, kind: Kind, bounds: tuple[Number, Number], step: int, condition: Condition | None) -> int:
+    def add(
+        self,
+        path: str,
+        kind: Kind,
+        bounds: tuple[Number, Number],
+        step: int,
+        condition: Condition | None,
+        drawn: Any = None,
+    ) -> int:
         """Adds a leaf and returns its index."""
         low, high = bounds
         size = (int(high) - int(low)) // step + 1 if step else None
         parent = None if condition is None else (self.leaves[condition[0]].path, condition[1])
-        self.leaves.append(Leaf(path, kind, low, high, step, size, parent))
+        self.leaves.append(Leaf(path, kind, low, high, step, size, parent, drawn))
         self.conditions.append(condition)
         return len(self.leaves) - 1
 
@@ -125,7 +140,42 @@ class NumberNode:
         value = plain(value)
         if not self.leaf.contains(value):
             return False
-        found[self.index] = float(value) if self.leaf.size is None else value
+        found[self.index] = float(value) if self.leaf.kind in ("float", "log") else value
+        return True
+
+
+class SteppedNode:
+    """A float in steps, by the leaf that counts them. Values are as one writes them: 0.3, not 0.30000000000000004.
+
+    Args:
+        index: The index of the leaf.
+        low: The first value.
+        high: The last value.
+        step: The distance of neighbours.
+        count: The number of steps.
+    """
+
+    def __init__(self, index: int, low: float, high: float, step: float, count: int) -> None:
+        self.index, self.high, self.count = index, high, count
+        self._low, self._step = Decimal(repr(low)), Decimal(repr(step))
+
+    def value(self, place: int) -> float:
+        """The value after some steps."""
+        return self.high if place == self.count else float(self._low + place * self._step)
+
+    def build(self, source: Source) -> Any:
+        """The float."""
+        return self.value(source(self.index))
+
+    def locate(self, value: Any, found: dict[int, Number]) -> bool:
+        """Whether it is one of the floats exactly; an integer that equals one counts."""
+        value = plain(value)
+        if type(value) not in (int, float) or not math.isfinite(value):
+            return False
+        place = round((Decimal(repr(float(value))) - self._low) / self._step)
+        if not 0 <= place <= self.count or self.value(place) != value:
+            return False
+        found[self.index] = place
         return True
 
 

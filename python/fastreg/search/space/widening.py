@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any, cast
 
-from fastreg.search.space.distributions import Choice, Distribution, When, flat
+from fastreg.search.space.distributions import Choice, Distribution, Uniform, When, flat, holds
+from fastreg.search.space.drawn import Drawn
 from fastreg.search.space.tree import plain, text_of, value_key
 from fastreg.search.values import encode
 
@@ -49,6 +50,8 @@ def check_told_apart(alternatives: Iterable[Mapping[str, Any]]) -> None:
 
 def describe_value(value: Any) -> Any:
     """The JSON of a distribution, of an option or of a parameter's value."""
+    if isinstance(value, Drawn):
+        return {"type": "Drawn", "distribution": value.text}
     if isinstance(value, (Distribution, When)):
         config: dict[str, Any] = {"type": type(value).__name__}
         for field in fields(cast(Any, value)):
@@ -57,6 +60,8 @@ def describe_value(value: Any) -> Any:
             config["options"] = config["options"]["list"]
         elif isinstance(value, When):
             config["equals"] = [describe_value(v) for v in value.values]
+        elif isinstance(value, Uniform) and value.step is None:
+            del config["step"]  # older journals have none
         return config
     value = plain(value)
     if value is None or type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value)):
@@ -112,12 +117,28 @@ def _covers(new: Any, old: Any) -> bool:
         if _type(old) != "Integer" or len(_range(old)) > _MOST_LISTED:
             return False
         return all(_covers(new, value) for value in _range(old))
+    if _is_stepped(old):
+        return _covers_steps(new, old)
+    if _is_stepped(new):
+        return type(old) in (int, float) and holds(Uniform(new["low"], new["high"], new["step"]), old)
     if _type(new) in _CONTINUOUS:
         low, high = (old["low"], old["high"]) if _type(old) in _CONTINUOUS else (old, old)
         return all(type(v) in (int, float) for v in (low, high)) and new["low"] <= low and high <= new["high"]
     if _type(new) == "Integer":
         return _covers_integers(_range(new), old)
     return _type(new) == "Widths" and _covers_widths(new, old)
+
+
+def _is_stepped(description: Any) -> bool:
+    return _type(description) == "Uniform" and description.get("step") is not None
+
+
+def _covers_steps(new: Any, old: Any) -> bool:
+    """Whether a description has every value of a range with steps."""
+    if _type(new) in _CONTINUOUS and not _is_stepped(new):
+        return _covers(new, old["low"]) and _covers(new, old["high"])
+    stepped = Uniform(old["low"], old["high"], old["step"])
+    return stepped.n_steps < _MOST_LISTED and all(_covers(new, value) for value in stepped.values)
 
 
 def _covers_integers(new: range, old: Any) -> bool:

@@ -83,6 +83,9 @@ class Bayesian(Strategy):
                 raise ImportError(needs(what, "bayesian", package)) from error
         import optuna
 
+        for leaf in self.space.leaves:
+            if leaf.drawn is not None and not (leaf.drawn.continuous or leaf.drawn.whole):
+                raise ValueError(f"Bayesian: {leaf.path} must have ppf and cdf, which {leaf.drawn!r} has not")
         self._seeds = TrialGenerator(self.seed)
         self._distributions = [_distribution(leaf) for leaf in self.space.leaves]
         with silent():
@@ -132,7 +135,7 @@ class Bayesian(Strategy):
             create_trial(
                 state=TrialState.COMPLETE if complete else TrialState.PRUNED,
                 value=score if usable else None,
-                params={path: numbers[i] for path, i in paths.items()},
+                params={path: _as_suggested(self.space.leaves[i], numbers[i]) for path, i in paths.items()},
                 distributions={path: self._distributions[i] for path, i in paths.items()},
                 intermediate_values={step: score} if usable and not complete and score is not None else None,
             )
@@ -140,6 +143,9 @@ class Bayesian(Strategy):
 
     def _suggest(self, trial: Trial, index: int) -> float | int:
         leaf = self.space.leaves[index]
+        if leaf.drawn is not None:
+            drawn: float | int = leaf.drawn.at(trial.suggest_float(leaf.path, 0.0, 1.0))
+            return drawn
         if leaf.size is None:
             return trial.suggest_float(leaf.path, leaf.low, leaf.high, log=leaf.kind == "log")
         if leaf.kind == "category":
@@ -162,11 +168,19 @@ class Bayesian(Strategy):
 def _distribution(leaf: Leaf) -> BaseDistribution:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+    if leaf.drawn is not None:
+        return FloatDistribution(0.0, 1.0)
     if leaf.size is None:
         return FloatDistribution(leaf.low, leaf.high, log=leaf.kind == "log")
     if leaf.kind == "category":
         return CategoricalDistribution(range(leaf.size))
     return IntDistribution(int(leaf.low), int(leaf.high), log=leaf.kind == "intlog", step=leaf.step)
+
+
+def _as_suggested(leaf: Leaf, number: float | int) -> float | int:
+    """The number of a leaf as the study has it, which has that of another library's distribution in [0, 1]."""
+    unit: float | int = number if leaf.drawn is None else leaf.drawn.unit_of(number)
+    return unit
 
 
 @contextmanager

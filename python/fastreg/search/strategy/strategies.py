@@ -7,7 +7,7 @@ exhausted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from itertools import islice
 from typing import Any, ClassVar, Literal
 
@@ -37,8 +37,14 @@ class Strategy:
     #: Whether proposals depend on what was told.
     adaptive: ClassVar[bool] = False
 
-    def begin(self, space: Space, seed: int, direction: Direction) -> None:
+    def begin(self, space: Space, seed: int, direction: Direction, initial: Sequence[Params] = ()) -> None:
         """Starts or restarts the strategy. It must be called before the first ``ask``.
+
+        Args:
+            space: The space.
+            seed: The seed of all random choices.
+            direction: ``"max"`` or ``"min"``, the direction of better scores.
+            initial: Points of the space to propose first, each once and unless it was told already.
 
         Raises:
             ValueError: If the seed is negative or has more than 64 bits, or the space does not suit the strategy.
@@ -48,6 +54,7 @@ class Strategy:
         self.seed = check_int(owner, "seed", seed, NON_NEGATIVE, SEED_LIMIT)
         self.direction = check_choice(owner, "direction", direction, ("max", "min"))
         self._proposed: set[Hashable] = set()
+        self._initial = {params_key(params): dict(params) for params in initial}
         self._begin()
 
     def ask(self, number: int) -> Params | None:
@@ -56,7 +63,7 @@ class Strategy:
         Raises:
             ValueError: If the constraint refuses all that is drawn.
         """
-        params = self._propose(number)
+        params = self._initial.pop(next(iter(self._initial))) if self._initial else self._propose(number)
         if params is not None and self.space.may_repeat:
             self._proposed.add(params_key(params))
         return params
@@ -72,6 +79,8 @@ class Strategy:
                 budget; ``"diverged"``; ``"failed"``.
             budget: The number of epochs trained; None if the estimator decides.
         """
+        if self._initial:
+            self._initial.pop(params_key(params), None)
         if self.space.may_repeat:
             key = params_key(params)
             if key not in self._proposed and self.space.locate(params) is not None:

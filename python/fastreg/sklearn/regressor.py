@@ -1,0 +1,215 @@
+"""``MLPRegressor``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils.validation import column_or_1d
+
+from fastreg.sklearn.base import BaseMLP, with_callbacks
+from fastreg.sklearn.settings import Output, loss_of
+
+__all__ = ["MLPRegressor"]
+
+
+class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
+    """A network for numbers with the interface of scikit-learn's ``MLPRegressor``, trained by fastreg.
+
+    Parameters that scikit-learn has come first, with its names, defaults and meaning.
+
+    Args:
+        loss: ``"squared_error"``, half of the squared error; ``"poisson"``, half of Poisson's deviance, with
+            exponential outputs; or one of :mod:`fastreg.losses` with one output for each target, or its name.
+        hidden_layer_sizes: The units of each hidden layer, one number or a list. ``()`` makes a linear model.
+        activation: Of the hidden layers: ``"identity"``, ``"logistic"``, ``"tanh"``, ``"relu"``, any other activation
+            of fastreg or its name, or a list with one for each layer.
+        solver: ``"adam"`` or ``"sgd"``. ``"lbfgs"`` raises ValueError.
+        alpha: The L2 penalty on the kernels, >= 0. As in scikit-learn, alpha / 2 times the sum of their squares is
+            divided by the sum of the weights of a batch, here by that of a batch of ``batch_size`` rows of mean weight.
+        batch_size: The rows of a step; ``"auto"`` is ``min(200, n)``.
+        learning_rate: With ``solver="sgd"`` ``"constant"``, ``"invscaling"`` (the rate after an epoch is
+            ``learning_rate_init / (rows seen + 1) ** power_t``) or ``"adaptive"`` (divided by 5 when the loss or score
+            stops to improve). With every optimizer a schedule of :mod:`fastreg.schedules`.
+        learning_rate_init: The rate, > 0.
+        power_t: See ``learning_rate``; >= 0.
+        max_iter: The largest number of epochs; where it is reached, there is a ``ConvergenceWarning``.
+        shuffle: Whether each epoch has its own order of the rows.
+        random_state: An int, a ``RandomState`` or None. It determines everything that is random.
+        tol: What a loss or score must gain to count as better, >= 0.
+        verbose: Whether each epoch prints its loss.
+        warm_start: Whether ``fit`` begins with the weights of the fit before.
+        momentum: Of SGD, in [0, 1).
+        nesterovs_momentum: Whether it is Nesterov's.
+        early_stopping: Whether the score on held-out rows ends the run; then the weights are those of the best score.
+        validation_fraction: The share of the rows that is held out for it, unless ``fit`` is given ``X_val``.
+        beta_1, beta_2, epsilon: Of Adam. ``epsilon`` is added to the root of the corrected second moment.
+        n_iter_no_change: The run ends after more epochs than this, one after the other, that are not better; or
+            ``numpy.inf``.
+        max_fun: Has no effect; it is one of ``"lbfgs"``.
+        dropout: The dropout rate after each hidden layer, in [0, 1), or a list with one for each.
+        input_dropout: The dropout rate of the features.
+        batch_normalization: Whether each hidden layer has batch normalisation before its activation.
+        l1, l2: Penalties on the kernels, >= 0, which are added to the loss as by
+            :class:`fastreg.regularizers.L1L2`, whatever the batch.
+        proximal: Whether ``l1`` is a soft threshold, which makes weights exactly 0.
+        kernel_regularizer: One of :mod:`fastreg.regularizers` in place of ``alpha``, ``l1`` and ``l2``.
+        bias_regularizer: One for the biases.
+        kernel_initializer, bias_initializer: Of :mod:`fastreg.initializers`. None draws what scikit-learn draws: the
+            same weights for the same ``random_state``.
+        optimizer: One of :mod:`fastreg.optimizers` in place of ``solver``; a name gets the rate of ``learning_rate``
+            and ``learning_rate_init``, a description has its own.
+        scale: ``"standard"`` standardises the features within the model, by the rows that it trains on, ``"robust"``
+            does so by median and quartiles; or a :class:`fastreg.layers.Normalization`. ``freeze`` folds it into the
+            next layer.
+        n_models: The number of networks, which differ in what is random; predictions are their mean.
+        monitor: What is computed on validation rows after each epoch: None for the R2, ``"loss"``, or a metric of
+            :mod:`fastreg.metrics` or its name.
+
+    Attributes:
+        n_features_in_: The number of features.
+        feature_names_in_: Their names, if X had names that are all strings.
+        n_iter_: The epochs of the last fit.
+        t_: The rows that were seen in all epochs.
+        loss_: The loss of the last epoch.
+        loss_curve_: The loss of each epoch, penalties included.
+        best_loss_: The smallest of them; None with early stopping.
+        validation_scores_: The score of each epoch on validation rows; None without them.
+        best_validation_score_: The best of them.
+        validation_loss_curve_: The loss of each epoch on validation rows, without penalties; None without them.
+        coefs_: The kernels of the dense layers, (in, out); for scaled features where ``scale`` is given.
+        intercepts_: Their biases.
+        n_layers_: The number of hidden layers plus two.
+        n_outputs_: The number of outputs.
+        out_activation_: scikit-learn's name of the activation of the outputs.
+        models_: The networks, each a :class:`fastreg.Sequential`.
+
+    With ``n_models`` > 1 losses, scores and ``n_iter_`` are those of the first network, and ``coefs_`` is not there.
+
+    Raises:
+        ValueError: In ``fit``, if a parameter is out of range or a name is unknown.
+        TypeError: In ``fit``, if a parameter is of the wrong kind.
+        DivergenceError: In ``fit``, if the loss is no longer finite, unless early stopping keeps the best weights.
+
+    Example:
+        >>> from fastreg.sklearn import MLPRegressor
+        >>> from sklearn.datasets import load_diabetes
+        >>> X, y = load_diabetes(return_X_y=True)
+        >>> regressor = MLPRegressor(learning_rate_init=0.02, scale="standard", early_stopping=True, random_state=0)
+        >>> regressor.fit(X, y).score(X, y) > 0.4
+        True
+    """
+
+    def __init__(
+        self,
+        loss: Any = "squared_error",
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: Any = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dropout: Any = 0.0,
+        input_dropout: float = 0.0,
+        batch_normalization: bool = False,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        proximal: bool = False,
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_initializer: Any = None,
+        bias_initializer: Any = None,
+        optimizer: Any = None,
+        scale: Any = None,
+        n_models: int = 1,
+        monitor: Any = None,
+    ) -> None:
+        self._take_parameters(locals())
+
+    @with_callbacks  # type: ignore[untyped-decorator]
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> MLPRegressor:
+        """Trains the networks.
+
+        Args:
+            X: Rows of features, (n, features): an array, a frame, or a sparse matrix, whose rows are made dense one
+                batch at a time.
+            y: Targets, (n,) or (n, targets).
+            sample_weight: A weight >= 0 for each row, not all 0.
+            X_val: Rows that are scored after each epoch. With ``early_stopping`` they take the place of held-out rows.
+            y_val: Their targets.
+            sample_weight_val: Their weights.
+        """
+        self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+        return self
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
+        """Trains one epoch on some rows, going on where the call before ended.
+
+        Args:
+            X: Rows of features.
+            y: Their targets.
+            sample_weight: A weight >= 0 for each row.
+        """
+        self._fit(X, y, sample_weight, incremental=True)
+        return self
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The value of each row, (n,), or (n, targets) if there are several. It is float32 if X is, else float64."""
+        outputs, kind = self._outputs(X)
+        values = outputs.astype(kind, copy=False)
+        return values[:, 0] if values.shape[1] == 1 else values
+
+    def _targets(self, y: Any, units: int | None, complete: bool = False) -> tuple[NDArray[Any], Output]:
+        values = np.asarray(y)
+        if values.ndim == 2 and values.shape[1] == 1:
+            values = column_or_1d(values, warn=True)
+        matrix = values.reshape(len(values), -1)
+        if units not in (None, matrix.shape[1]):
+            raise ValueError(f"y: must have {units} columns, got {matrix.shape[1]}")
+        return matrix, loss_of(type(self).__name__, self.loss, matrix.shape[1])
+
+    def _labels(self, targets: NDArray[Any], held_out: float) -> NDArray[Any] | None:
+        return None
+
+    def _score_of(self, targets: NDArray[Any], weights: NDArray[Any] | None) -> Callable[[NDArray[Any]], float]:
+        def score(outputs: NDArray[Any]) -> float:
+            return float(r2_score(targets, outputs.astype(np.float64), sample_weight=weights))
+
+        return score
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn may do with the estimator."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

@@ -140,10 +140,9 @@ class NumberCells(Cells):
 
     def distinct(self) -> tuple[list[str], NDArray[np.int64]]:
         """The different texts, and the index of each cell's."""
-        found, index = np.unique(self.values, return_inverse=True)
         gaps = np.isnan(self.values) if self.values.dtype.kind == "f" else self.missing
-        texts = [text_of(value) or "" for value in found]  # a NaN has no text; no cell refers to it
-        return texts, np.where(gaps, -1, index.reshape(-1)) if gaps is not None else index.reshape(-1)
+        found, index = _distinct_of_array(self.values, gaps)
+        return [text_of(value) or "" for value in found], index
 
     def numbers(self, missing: Collection[str] = ()) -> Floats:
         """The cells as numbers."""
@@ -176,11 +175,11 @@ class DateCells(Cells):
 
     def distinct(self) -> tuple[list[str], NDArray[np.int64]]:
         """The different texts, and the index of each cell's."""
-        found, index = np.unique(self.values, return_inverse=True)
+        found, index = _distinct_of_array(self.values, np.isnat(self.values))
         texts = [str(value).replace("T", " ") for value in found]
         texts = [text.rstrip("0").rstrip(".") if "." in text else text for text in texts]
         texts = [text.removesuffix(" 00:00:00") for text in texts]
-        return texts, np.where(np.isnat(self.values), -1, index.reshape(-1))
+        return texts, index
 
     def numbers(self, missing: Collection[str] = ()) -> Floats:
         """The cells as numbers."""
@@ -269,6 +268,17 @@ def _numbered(rows: NDArray[Any]) -> list[int]:
     return found
 
 
+def _distinct_of_array(
+    values: NDArray[Any], gaps: NDArray[np.bool_] | None
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """The different values of cells that are not missing, and the index of each cell's; -1 where missing."""
+    index = np.full(len(values), -1, np.int64)
+    known = np.ones(len(values), np.bool_) if gaps is None else ~gaps
+    found, places = np.unique(values[known], return_inverse=True)
+    index[known] = places.reshape(-1)
+    return found, index
+
+
 def _distinct_of_list(values: Sequence[str | None]) -> tuple[list[str], NDArray[np.int64]]:
     places: dict[str | None, int] = {None: -1}
     index = np.empty(len(values), np.int64)
@@ -284,7 +294,7 @@ def _distinct_of_arrow(values: Any) -> tuple[list[str], NDArray[np.int64]]:
     import pyarrow
 
     chunks = values if isinstance(values, pyarrow.ChunkedArray) else pyarrow.chunked_array([values])
-    if chunks.num_chunks == 0:
+    if len(chunks) == 0:
         return [], np.empty(0, np.int64)
     coded = chunks.dictionary_encode().unify_dictionaries().chunks
     texts: list[str] = coded[0].dictionary.to_pylist()

@@ -90,6 +90,10 @@ class Table:
         kept = {name: cells for name, cells in self._columns.items() if name not in left}
         return Table(kept, self.notes, self.dialect)
 
+    def extended(self, name: str, cells: Cells) -> Table:
+        """The table with one more column."""
+        return Table(self._columns | {name: cells}, self.notes, self.dialect)
+
     def blocks(self, rows: int) -> Iterator[Table]:
         """The table in parts of at most so many rows, in order."""
         for begin in range(0, self.n_rows, rows):
@@ -263,7 +267,11 @@ def _float_array(series: Any, single: bool) -> NDArray[Any]:
 def _strings(series: Any) -> Any:
     """The texts of a series: strings of Arrow if it is installed, otherwise a list."""
     try:
-        return series.to_arrow()
+        import pyarrow
+
+        found = series.to_arrow()
+        plain = found.type in (pyarrow.string(), pyarrow.large_string())
+        return found if plain else found.cast(pyarrow.large_string())
     except ModuleNotFoundError:
         return [None if value is None or value != value else value for value in series.to_list()]
 

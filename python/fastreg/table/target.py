@@ -24,6 +24,7 @@ _MOST_CLASSES = 20
 LABEL_KINDS = ("text", "integer", "float", "boolean")
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
+_LEADING_ZERO = re.compile(r"[+-]?0[0-9]")
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -100,6 +101,8 @@ class Target:
         others = [text for text in texts if np.isnan(_number(cells, text))]
         # Words for missing values are classes beside other texts, and no classes among numbers.
         numeric = len(values) > 0 and all(is_missing_word(text) for text in others)
+        if task is None and any(_LEADING_ZERO.match(text) for text in texts):
+            numeric = False  # names of classes, such as codes
         if task == "regression" and not numeric:
             told = [text for text in others if not is_missing_word(text)] or others
             raise ValueError(

@@ -65,7 +65,9 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "given", "weight"), [(kind, given, w) for kind, given, names in OTHERS for w in names])
+@pytest.mark.parametrize(
+    ("kind", "given", "weight"), [(kind, given, weight) for kind, given, names in OTHERS for weight in names]
+)
 @pytest.mark.parametrize("name", ["max norm", "non neg", "unit norm", "min max norm"])
 def test_a_weight_of_another_layer_after_one_update(kind, given, weight, name, rng):
     """Only that weight is brought under its constraint."""

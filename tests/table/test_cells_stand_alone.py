@@ -187,7 +187,7 @@ def test_what_is_learned_is_the_same_from_any_frame(kind, tmp_path):
 CELLS = st.one_of(
     st.none(),
     st.floats(allow_nan=False, allow_infinity=False),
-    st.integers(-(10**30), 10**30),
+    st.integers(-(10**30), 10**30) | st.integers(-(10**400), 10**400),
     st.sampled_from(["010", "1e400", "-", "$1,234.50", "12%", "nan", "1.0", "1", "True", "x", "-inf", "1_000", "0x10"]),
 )
 
@@ -211,6 +211,19 @@ def test_numbers_and_levels_depend_on_the_cell_alone(cells, rows):
         for some in (picked, picked[::-1], picked[:1]):
             if some:
                 np.testing.assert_array_equal(schema.codes({"a": [cells[row] for row in some]}), whole[some])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int8, np.uint64], ids=lambda t: t.__name__)
+def test_narrow_types_are_the_numbers_that_they_print(dtype, tmp_path):
+    """A float32 0.1 is 0.1, as in a file of texts, and not 0.10000000149."""
+    values = np.array([0, 1, 3, 100] if dtype in (np.int8, np.uint64) else [0.1, -2.5, 3e-5, 1000.3], dtype)
+    schema = Schema.from_config([{"name": "a", "levels": None}])
+    expected = [[float(str(value))] for value in values]
+    frames = [{"a": values}, pd.DataFrame({"a": values}), pa.table({"a": values})]
+    for frame in frames if dtype == np.float16 else [*frames, pl.DataFrame({"a": values})]:
+        assert schema.codes(frame).tolist() == expected
+    pd.DataFrame({"a": values}).to_csv(tmp_path / "t.csv", index=False)
+    assert schema.codes(read_table(tmp_path / "t.csv")).tolist() == expected
 
 
 def test_a_row_has_the_same_features_beside_any_others():

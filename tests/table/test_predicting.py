@@ -118,7 +118,7 @@ def test_what_the_model_does_not_know_is_counted_once(model, tmp_path, capsys, m
 
 
 def test_memory_is_bounded(model, tmp_path, monkeypatch):
-    """Blocks are written before further ones are read."""
+    """Blocks are written before many further ones are read."""
     path, events = model[0], []
     blocks = predicting.read_blocks
 
@@ -135,4 +135,24 @@ def test_memory_is_bounded(model, tmp_path, monkeypatch):
     monkeypatch.setattr(predicting, "read_blocks", read)
     monkeypatch.setattr(predicting, "BLOCK", 10)
     predicting.predict(str(path), str(write(tmp_path / "d.csv", columns(1))), Sink())
-    assert events == ["read", "written"] * 5
+    assert events.count("read") == events.count("written") == 5
+    ahead = [events[: i + 1].count("read") - events[: i + 1].count("written") for i in range(len(events))]
+    assert max(ahead) == predicting._WORKERS + 1
+    assert events[-1] == "written"
+
+
+def test_rows_before_damaged_ones_are_written(model, tmp_path, capsys, monkeypatch):
+    blocks = predicting.read_blocks
+
+    def read(*arguments, **options):
+        for number, block in enumerate(blocks(*arguments, **options)):
+            if number == 3:
+                raise ValueError("line 32 is damaged")
+            yield block
+
+    monkeypatch.setattr(predicting, "read_blocks", read)
+    monkeypatch.setattr(predicting, "BLOCK", 10)
+    assert cli.main(["predict", str(model[0]), str(write(tmp_path / "d.csv", columns(1)))]) == 1
+    captured = capsys.readouterr()
+    assert len(list(csv.reader(io.StringIO(captured.out)))) == 31
+    assert captured.err == "fastreg predict: line 32 is damaged\n"

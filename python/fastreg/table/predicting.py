@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TextIO
 
 import numpy as np
@@ -21,7 +23,9 @@ from fastreg.table.tables import Table
 __all__ = ["predict"]
 
 # The number of rows that are predicted and written at once.
-BLOCK = 65536
+BLOCK = 16384
+# Blocks that are worked on at once.
+_WORKERS = 2
 
 
 def predict(
@@ -44,14 +48,43 @@ def predict(
     """
     options = TableOptions() if options is None else options
     write, to_lines, notices = _writer(out), _formatter(), Notices()
+
+    def predicted(number: int, block: Table) -> tuple[str, Notices]:
+        noticed = Notices()
+        columns = _columns(block, model, options, noticed)
+        return (_line(columns) if number == 0 else "") + to_lines(columns), noticed
+
     with as_tune_errors():
         model = TableModel.load(model_path)
         given = {"rows": BLOCK, **options.reading, "like": model.schema.dialect}
-        for number, block in enumerate(read_blocks(data_path, **given)):
-            columns = _columns(block, model, options, notices)
-            write((_line(columns) if number == 0 else "") + to_lines(columns))
+        for text, noticed in _in_order(predicted, read_blocks(data_path, **given)):
+            write(text)
+            notices.join(noticed)
     for line in notices.lines():
         say(line)
+
+
+def _in_order(
+    work: Callable[[int, Table], tuple[str, Notices]], blocks: Iterable[Table]
+) -> Iterator[tuple[str, Notices]]:
+    """The results for blocks, in their order; a few blocks are worked on at a time, while further ones are read."""
+    waiting: deque[Future[tuple[str, Notices]]] = deque()
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        numbered = enumerate(blocks)
+        while True:
+            try:
+                numbered_block = next(numbered, None)
+            except Exception:
+                while waiting:  # the rows before those that cannot be read
+                    yield waiting.popleft().result()
+                raise
+            if numbered_block is None:
+                break
+            waiting.append(pool.submit(work, *numbered_block))
+            if len(waiting) > _WORKERS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _columns(block: Table, model: TableModel, options: TableOptions, notices: Notices) -> dict[str, Any]:

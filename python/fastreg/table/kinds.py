@@ -78,6 +78,10 @@ class Column:
         if not self.kind:
             object.__setattr__(self, "kind", "numeric" if self.levels is None else "categorical")
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Pickles of older versions have names and levels alone.
+        Column.__init__(self, **{name: state[name] for name in ("name", "levels", "kind", "form") if name in state})
+
     @property
     def index(self) -> LevelIndex:
         """Finds the level of a text; for a categorical column."""

@@ -1,10 +1,13 @@
 """What the estimators have beyond scikit-learn's: each parameter acts, and bad values are refused by name."""
 
+import pickle
+
 import numpy as np
 import pytest
 from fastreg import initializers, layers, losses, optimizers, regularizers, schedules
 from fastreg.layers import BatchNormalization, Dense, Dropout, Normalization
 from fastreg.sklearn import MLPClassifier, MLPRegressor
+from sklearn.base import clone
 from sklearn.utils.class_weight import compute_sample_weight
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -213,6 +216,7 @@ def test_weights_that_are_read_cannot_be_written():
     ({"optimizer": optimizers.Adam(), "learning_rate": schedules.StepDecay(0.1, 1, 0.5)}, ValueError,
      "give the schedule to the optimizer"),
     ({"random_state": "seed"}, ValueError, "cannot be used to seed"),
+    ({"monitor": "loss"}, ValueError, "monitor needs rows to validate on"),
 ], ids=str)
 def test_a_bad_parameter_is_named(kind, params, error, message):
     made = kind(**{"hidden_layer_sizes": (8, 6)} | params)
@@ -228,3 +232,41 @@ def test_losses_that_a_regressor_cannot_have():
         MLPRegressor(loss="squared").fit(X, VALUES)
     with pytest.raises(ValueError, match="needs targets >= 0"):
         MLPRegressor(loss="poisson").fit(X, VALUES)
+
+
+@BOTH
+@pytest.mark.parametrize(("weights", "message"), [
+    (-np.ones(120), "sample_weight: must be >= 0 and not 0 for every row, got -1 to -1"),
+    (np.zeros(120), "got 0 to 0|at least one non-zero"),
+    (np.ones(7), "inconsistent numbers of samples|shape"),
+])
+def test_bad_weights_are_named(kind, weights, message):
+    with pytest.raises(ValueError, match=message):
+        kind().fit(X, target(kind), weights)
+    y = target(kind)
+    with pytest.raises(ValueError, match=message.replace("sample_weight", "sample_weight_val")):
+        kind().fit(X, y, X_val=X, y_val=y, sample_weight_val=weights)
+
+
+@BOTH
+def test_rows_to_validate_on_must_have_weight(kind):
+    weights = np.zeros(120)
+    weights[3] = 1.0
+    with pytest.raises(ValueError, match=r"not be 0 for every row to (validate|train) on"):
+        kind(early_stopping=True, random_state=0).fit(X, target(kind), weights)
+
+
+@BOTH
+def test_descriptions_as_parameters_are_cloned_and_pickled(kind):
+    made = kind(**QUICK | {
+        "activation": [layers.LeakyReLU(0.2), "gelu"],
+        "optimizer": optimizers.AdamW(schedules.CosineDecay(0.01, schedules.Share(1))),
+        "kernel_regularizer": regularizers.L1(0.01, proximal=True),
+        "kernel_initializer": initializers.HeNormal(),
+        "scale": Normalization(robust=True),
+    })
+    given = repr(made.get_params())
+    first = made.fit(X, target(kind)).predict(X)
+    assert repr(made.get_params()) == given
+    again = clone(pickle.loads(pickle.dumps(made))).fit(X[::2], target(kind)[::2]).fit(X, target(kind))
+    np.testing.assert_array_equal(again.predict(X), first)

@@ -2,6 +2,7 @@
 
 import pickle
 
+import fastreg as fr
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -30,6 +31,8 @@ def target(kind):
 
 @pytest.mark.parametrize(("ours", "theirs"), [(MLPClassifier, TheirClassifier), (MLPRegressor, TheirRegressor)])
 def test_the_parameters_of_scikit_learn_come_first_with_their_defaults(ours, theirs):
+    if ours is MLPRegressor and "loss" not in theirs().get_params():
+        pytest.skip("needs scikit-learn 1.7 or later")
     mine, known = (list(kind().get_params(deep=False).items()) for kind in (ours, theirs))
     assert {name: value for name, value in mine if name in dict(known)} == dict(known)
     names = ours.__init__.__code__.co_varnames[1:]
@@ -348,3 +351,14 @@ def test_the_page_of_an_estimator_shows():
     html = MLPClassifier(dropout=0.5)._repr_html_()
     assert "dropout" in html
     assert repr(MLPRegressor(l1=0.5)) == "MLPRegressor(l1=0.5)"
+
+
+def test_a_sequential_says_what_takes_labels_of_text():
+    model = fr.Sequential([fr.layers.Dense(3, "softmax")], seed=0)
+    model.compile(fr.optimizers.Adam(0.05), "sparse_categorical_crossentropy")
+    message = r"numpy.unique\(y, return_inverse=True\)\[1\] makes labels of it, and fastreg.sklearn.MLPClassifier takes"
+    with pytest.raises(TypeError, match=message):
+        model.fit(X, NAMES, verbose=0)
+    names, y = np.unique(NAMES, return_inverse=True)
+    model.fit(X, y, epochs=60, verbose=0)
+    assert (names[model.predict(X).argmax(axis=1)] == NAMES).mean() > 0.7

@@ -58,5 +58,5 @@ def test_the_constant_is_the_most_frequent_class_or_the_mean():
     assert name == "always 'b'"
     assert shares.tolist() == [[0.25, 0.75, 0.0]] * 2
     name, means = constant_outputs(Target("y"), np.array([1.0, 2.0, 6.0]), 2)
-    assert name == "the mean of the training rows"
+    assert name == "the mean"
     assert means.tolist() == [[3.0], [3.0]]

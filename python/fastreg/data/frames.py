@@ -219,6 +219,7 @@ def _told(column: NDArray[Any], row: int, name: str) -> str:
         hint = "encode it or drop it (fastreg tune encodes tables by itself)"
         if name.endswith("y"):
             hint = f"numpy.unique({name.split()[-1]}, return_inverse=True)[1] makes labels of it"
+            hint += ", and fastreg.sklearn.MLPClassifier takes it as it is"
     elif isinstance(cell, (*_DATES, *_DURATIONS)):
         exact = f" ({column.dtype})" if column.dtype.kind in "mM" else ""
         kind, shown = ("durations" if isinstance(cell, _DURATIONS) else "dates") + exact, str(cell)

@@ -110,12 +110,14 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         X, y = self._checked(X, y, reset=first)
         weights = None
         if sample_weight is not None:
-            weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+            weights = _checked_weights("sample_weight", sample_weight, X)
         complete = not first and self.warm_start and not incremental
         targets, output = self._targets(y, None if first else self.n_outputs_, complete)
         random = check_random_state(self.random_state)
         drawn = initial_weights(settings, X.shape[1], output.units, random) if first else None
-        rows, validation = self._validation(settings, X, targets, output, weights, given_validation, random)
+        rows, validation = self._validation(
+            settings, X, targets, output, weights, given_validation, random, incremental
+        )
         counted = self._with_class_weights(y, weights, rows, incremental)
         x = X if hasattr(X, "toarray") else arrays.features(X, (X.shape[1],), "X", settings.epochs)
         data = Data(x, targets, counted, rows)
@@ -144,6 +146,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         weights: NDArray[Any] | None,
         given: tuple[Any, Any, Any],
         random: Any,
+        incremental: bool,
     ) -> tuple[NDArray[np.intp] | None, Validation | None]:
         """The rows to train on, None for all, and what judges each epoch."""
         X_val, y_val, weights_val = given
@@ -154,9 +157,13 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             check_consistent_length(X_val, y_val)
             found, _ = self._targets(y_val, output.units)
             if weights_val is not None:
-                weights_val = _check_sample_weight(weights_val, X_val, dtype=np.float64, ensure_non_negative=True)
+                weights_val = _checked_weights("sample_weight_val", weights_val, X_val)
             return None, self._judge(settings, X_val, found, output, weights_val)
         if not settings.early_stopping:
+            if settings.given["monitor"] is not None and not incremental:
+                raise ValueError(
+                    f"{settings.owner}: monitor needs rows to validate on: early_stopping=True, or X_val and y_val"
+                )
             return None, None
         fraction = settings.given["validation_fraction"]
         rows, held_out = train_test_split(
@@ -180,6 +187,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         output: Output,
         weights: NDArray[Any] | None,
     ) -> Validation:
+        if weights is not None and not weights.any():
+            raise ValueError("sample_weight: must not be 0 for every row to validate on")
         whole: Any = replace(cast(Any, output.loss), reduction="mean_with_sample_weight")
 
         def loss(outputs: NDArray[Any]) -> float:
@@ -375,6 +384,13 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
 def _compile(model: Sequential, settings: Settings, output: Output) -> None:
     weights = [output.factor] if output.factor != 1.0 else None
     model.compile(optimizer_of(settings), output.loss, loss_weights=weights)
+
+
+def _checked_weights(name: str, value: Any, X: Any) -> NDArray[np.float64]:
+    weights: NDArray[np.float64] = _check_sample_weight(value, X, dtype=np.float64)
+    if weights.min() < 0 or not weights.any():
+        raise ValueError(f"{name}: must be >= 0 and not 0 for every row, got {weights.min():g} to {weights.max():g}")
+    return weights
 
 
 def _weight_of_batch(settings: Settings, data: Data) -> float:

@@ -11,6 +11,8 @@ from fastreg.internal.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from fastreg.table.dictionary import DataDictionary
+    from fastreg.table.estimators import TableClassifier, TableRegressor
+    from fastreg.table.options import TableOptions
     from fastreg.table.reading import read_blocks, read_table
     from fastreg.table.schema import Column, Schema, Target
     from fastreg.table.tables import Table
@@ -20,11 +22,25 @@ _HOMES = {
     "DataDictionary": "dictionary",
     "Schema": "schema",
     "Table": "tables",
+    "TableClassifier": "estimators",
+    "TableOptions": "options",
+    "TableRegressor": "estimators",
     "Target": "schema",
     "read_blocks": "reading",
     "read_table": "reading",
 }
-__all__ = ["Column", "DataDictionary", "Schema", "Table", "Target", "read_blocks", "read_table"]
+__all__ = [
+    "Column",
+    "DataDictionary",
+    "Schema",
+    "Table",
+    "TableClassifier",
+    "TableOptions",
+    "TableRegressor",
+    "Target",
+    "read_blocks",
+    "read_table",
+]
 
 if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = lazy_names(__name__, _HOMES)

@@ -34,7 +34,7 @@ def constant_outputs(target: Target, y: NDArray[Any], n: int) -> tuple[str, NDAr
         n: The number of rows to predict.
     """
     if target.labels is None:
-        return "the mean of the training rows", np.full((n, 1), np.mean(y, dtype=np.float64), np.float32)
+        return "the mean", np.full((n, 1), np.mean(y, dtype=np.float64), np.float32)
     shares = np.bincount(y, minlength=len(target.labels)).astype(np.float32) / len(y)
     return f"always {target.labels[int(np.argmax(shares))]!r}", np.tile(shares, (n, 1))
 

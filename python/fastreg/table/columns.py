@@ -15,18 +15,23 @@ from __future__ import annotations
 
 import datetime
 import math
+import re
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastreg.table.dates import parser
 from fastreg.table.numbers import LARGEST, NumberStyle, limited
 
-__all__ = ["Cells", "DateCells", "NumberCells", "OtherCells", "TextCells", "text_of"]
+__all__ = ["LEADING_ZERO", "Cells", "DateCells", "NumberCells", "OtherCells", "TextCells", "text_of"]
 
 Floats = NDArray[np.float64]
 Rows = NDArray[Any] | slice
+
+# A text that begins like this is a name and not an amount.
+LEADING_ZERO = re.compile(r"[+-]?0[0-9]")
 
 _DAY = 86_400.0
 
@@ -49,9 +54,19 @@ class Cells:
         """The cells as numbers, finite, and NaN where a cell is missing, is one of the given texts, or no number."""
         raise NotImplementedError
 
-    def days(self, parse: Callable[[str], float | None]) -> Floats:
-        """The cells as days since 1970-01-01, and NaN where a cell is missing or no date."""
-        return self._mapped(parse)
+    def days(self, form: str, missing: Collection[str] = ()) -> Floats:
+        """The cells as days since 1970-01-01, and NaN where a cell is missing, is one of the texts, or no date.
+
+        Args:
+            form: How texts write dates, see ``dates.py``.
+            missing: Texts that mean a missing value.
+        """
+        parse = parser(form)
+        return self._mapped(lambda text: None if text in missing else parse(text))
+
+    def has_leading_zeros(self) -> bool:
+        """Whether a cell is written with a zero before another digit, as names are and amounts are not."""
+        return any(LEADING_ZERO.match(text) for text in self.distinct()[0])
 
     def texts(self) -> list[str | None]:
         """The canonical text of each cell, None where missing."""
@@ -99,12 +114,14 @@ class TextCells(Cells):
         """The different texts, and the index of each cell's."""
         of_list = isinstance(self.values, list)
         raw, index = (_distinct_of_list if of_list else _distinct_of_arrow)(self.values)
+        stripped = [text.strip() for text in raw]
+        if stripped == raw and "" not in raw:
+            return raw, index
         places: dict[str, int] = {}
         kept: list[str] = []
         moved = np.empty(len(raw) + 1, np.int64)
         moved[-1] = -1
-        for i, text in enumerate(raw):
-            text = text.strip()
+        for i, text in enumerate(stripped):
             if text and text not in places:
                 places[text] = len(kept)
                 kept.append(text)
@@ -118,6 +135,23 @@ class TextCells(Cells):
             if found is not None:
                 return found
         return self._mapped(lambda text: None if text in missing else self.style.value(text))
+
+    def days(self, form: str, missing: Collection[str] = ()) -> Floats:
+        """The cells as days."""
+        if form == "ymd" and not isinstance(self.values, list):
+            found = _fast_dates(self.values, missing)
+            if found is not None:
+                return DateCells(found).days(form)
+        return super().days(form, missing)
+
+    def has_leading_zeros(self) -> bool:
+        """Whether a cell is written with a zero before another digit."""
+        if isinstance(self.values, list):
+            return super().has_leading_zeros()
+        from pyarrow import compute
+
+        found = compute.match_substring_regex(self.values, rf"^\s*{LEADING_ZERO.pattern}")
+        return bool(compute.any(found).as_py())
 
 
 class NumberCells(Cells):
@@ -140,10 +174,13 @@ class NumberCells(Cells):
 
     def distinct(self) -> tuple[list[str], NDArray[np.int64]]:
         """The different texts, and the index of each cell's."""
-        found, index = np.unique(self.values, return_inverse=True)
         gaps = np.isnan(self.values) if self.values.dtype.kind == "f" else self.missing
-        texts = [text_of(value) or "" for value in found]  # a NaN has no text; no cell refers to it
-        return texts, np.where(gaps, -1, index.reshape(-1)) if gaps is not None else index.reshape(-1)
+        found, index = _distinct_of_array(self.values, gaps)
+        return [text_of(value) or "" for value in found], index
+
+    def has_leading_zeros(self) -> bool:
+        """False: numbers have no text of their own."""
+        return False
 
     def numbers(self, missing: Collection[str] = ()) -> Floats:
         """The cells as numbers."""
@@ -176,17 +213,17 @@ class DateCells(Cells):
 
     def distinct(self) -> tuple[list[str], NDArray[np.int64]]:
         """The different texts, and the index of each cell's."""
-        found, index = np.unique(self.values, return_inverse=True)
+        found, index = _distinct_of_array(self.values, np.isnat(self.values))
         texts = [str(value).replace("T", " ") for value in found]
         texts = [text.rstrip("0").rstrip(".") if "." in text else text for text in texts]
         texts = [text.removesuffix(" 00:00:00") for text in texts]
-        return texts, np.where(np.isnat(self.values), -1, index.reshape(-1))
+        return texts, index
 
     def numbers(self, missing: Collection[str] = ()) -> Floats:
         """The cells as numbers."""
         return np.full(len(self), np.nan)
 
-    def days(self, parse: Callable[[str], float | None]) -> Floats:
+    def days(self, form: str, missing: Collection[str] = ()) -> Floats:
         """The cells as days."""
         unit = np.datetime_data(self.values.dtype)[0]
         if unit in ("Y", "M", "W", "D"):
@@ -269,6 +306,17 @@ def _numbered(rows: NDArray[Any]) -> list[int]:
     return found
 
 
+def _distinct_of_array(
+    values: NDArray[Any], gaps: NDArray[np.bool_] | None
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """The different values of cells that are not missing, and the index of each cell's; -1 where missing."""
+    index = np.full(len(values), -1, np.int64)
+    known = np.ones(len(values), np.bool_) if gaps is None else ~gaps
+    found, places = np.unique(values[known], return_inverse=True)
+    index[known] = places.reshape(-1)
+    return found, index
+
+
 def _distinct_of_list(values: Sequence[str | None]) -> tuple[list[str], NDArray[np.int64]]:
     places: dict[str | None, int] = {None: -1}
     index = np.empty(len(values), np.int64)
@@ -284,11 +332,31 @@ def _distinct_of_arrow(values: Any) -> tuple[list[str], NDArray[np.int64]]:
     import pyarrow
 
     chunks = values if isinstance(values, pyarrow.ChunkedArray) else pyarrow.chunked_array([values])
-    if chunks.num_chunks == 0:
+    if len(chunks) == 0:
         return [], np.empty(0, np.int64)
     coded = chunks.dictionary_encode().unify_dictionaries().chunks
     texts: list[str] = coded[0].dictionary.to_pylist()
     return texts, np.concatenate([chunk.indices.fill_null(-1).to_numpy().astype(np.int64) for chunk in coded])
+
+
+# Dates that Arrow reads as ``dates.py`` does; all others take the slower way.
+_ISO = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?$"
+
+
+def _fast_dates(values: Any, missing: Collection[str]) -> NDArray[Any] | None:
+    """The dates of an array of Arrow whose cells are all plain ISO dates or missing; None if some are not."""
+    import pyarrow
+    from pyarrow import compute
+
+    gaps = compute.is_in(values, value_set=pyarrow.array(["", *missing], values.type))
+    known = compute.if_else(gaps, pyarrow.scalar(None, values.type), values)
+    if not compute.all(compute.match_substring_regex(known, _ISO)).as_py():
+        return None
+    try:
+        dates = compute.cast(known, pyarrow.timestamp("us"))
+    except pyarrow.ArrowInvalid:
+        return None
+    return np.asarray(dates.to_numpy(zero_copy_only=False) if isinstance(dates, pyarrow.Array) else dates.to_numpy())
 
 
 def _fast_numbers(values: Any, missing: Collection[str]) -> Floats | None:

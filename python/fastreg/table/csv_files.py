@@ -80,6 +80,7 @@ def look(path: str, sep: str | None = None, encoding: str | None = None) -> Layo
     if first is None:
         raise ValueError(f"{path}: not a table: the file is empty")
     line, cells = first
+    line += sum(len(re.findall(r"\r\n?|\n", cell)) for cell in cells)  # a name may have several lines
     names = [name.strip() for name in cells]
     names = _with_trailing(path, names, [row for _, row in zip(range(_LOOKED_AT), records, strict=False)], notes)
     if doubled := [name for i, name in enumerate(names) if name and name in names[:i]]:
@@ -205,11 +206,13 @@ def _with_trailing(path: str, names: list[str], rows: Sequence[tuple[int, list[s
 
 
 def _records(file: Iterable[str], sep: str, spaced: bool) -> Iterator[tuple[int, list[str]]]:
-    """The number of the last line of each record that is not empty, and its cells."""
+    """The number of the first line of each record that is not empty, and its cells."""
     reader = csv.reader(file, delimiter=sep, skipinitialspace=spaced)
+    line = 1
     for cells in reader:
         if cells:
-            yield reader.line_num, cells
+            yield line, cells
+        line = reader.line_num + 1
 
 
 def whole(layout: Layout) -> list[Any]:
@@ -218,14 +221,13 @@ def whole(layout: Layout) -> list[Any]:
     Raises:
         ValueError: If a row has another number of cells than the header line; the message names the line.
     """
+    _check_quotes(layout)
     try:
         if not layout.spaced:
             from pyarrow import csv as arrow
 
             with opened(layout.path) as file:
-                table = _by_arrow(layout, arrow.read_csv, file)
-            _check_quotes(layout)
-            return list(table.columns)
+                return list(_by_arrow(layout, arrow.read_csv, file).columns)
     except ModuleNotFoundError:
         pass
     columns: list[list[str]] = [[] for _ in layout.names]
@@ -237,6 +239,7 @@ def whole(layout: Layout) -> list[Any]:
 
 def blocks(layout: Layout) -> Iterator[list[Any]]:
     """As :func:`whole`, for some rows at a time."""
+    _check_quotes(layout)
     try:
         if not layout.spaced:
             from pyarrow import csv as arrow
@@ -245,7 +248,6 @@ def blocks(layout: Layout) -> Iterator[list[Any]]:
     if layout.spaced or arrow is None:
         yield from _by_csv(layout)
         return
-    _check_quotes(layout)
     with opened(layout.path) as file, _by_arrow(layout, arrow.open_csv, file) as reader:
         while True:
             batch = _explained(layout, reader.read_next_batch, StopIteration)
@@ -300,15 +302,15 @@ def _by_csv(layout: Layout) -> Iterator[list[list[str]]]:
             for _ in range(layout.skipped):
                 text.readline()
             for number, cells in _records(text, layout.sep, layout.spaced):
-                if len(cells) != width:
-                    raise ValueError(_ragged(layout, line + 1, len(cells)))
                 line = layout.skipped + number
+                if len(cells) != width:
+                    raise ValueError(_ragged(layout, line, len(cells)))
                 rows.append(cells)
                 if len(rows) == _ROWS:
                     yield [list(column) for column in zip(*rows, strict=True)]
                     rows = []
     except csv.Error as error:
-        raise ValueError(f"{layout.path}: not a table: {error} in line {line + 1}") from error
+        raise ValueError(f"{layout.path}: not a table: {error} after line {line}") from error
     except UnicodeError as error:
         raise ValueError(f"{layout.path}: not text in the encoding {layout.encoding}, after line {line}") from error
     if rows:
@@ -324,7 +326,7 @@ def _ragged(layout: Layout, line: int, cells: int) -> str:
 
 
 def _check_quotes(layout: Layout) -> None:
-    """Raises ValueError if a quoted cell is not closed. Arrow would take the rest of the file for that cell."""
+    """Raises ValueError if a quoted cell is not closed. Readers take the rest of the file for that cell."""
     quotes = 0
     with opened(layout.path) as file:
         while part := file.read(_STEP):
@@ -332,7 +334,7 @@ def _check_quotes(layout: Layout) -> None:
     if quotes % 2 == 0:
         return
     with opened(layout.path) as file, io.TextIOWrapper(file, layout.encoding, newline="") as text:
-        line, end = 0, False
+        end = False
 
         def lines() -> Iterator[str]:
             nonlocal end
@@ -342,5 +344,4 @@ def _check_quotes(layout: Layout) -> None:
 
         for number, cells in _records(lines(), layout.sep, layout.spaced):
             if end and any(cell.endswith("\n") for cell in cells):
-                raise ValueError(f"{layout.path}: a quote is opened in line {line + 1} and never closed")
-            line = number
+                raise ValueError(f"{layout.path}: a quote is opened in line {number} and never closed")

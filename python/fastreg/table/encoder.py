@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fastreg.internal.checks import AT_LEAST_ONE, NON_NEGATIVE, check_choice, check_int
 from fastreg.table.calendar_parts import DatePart
+from fastreg.table.checked import finite as finite  # where programs may have imported it
 from fastreg.table.checked import members, strings, typed, whole
 from fastreg.table.kinds import KINDS
 from fastreg.table.number_parts import CategoricalPart, Codes, NumericPart

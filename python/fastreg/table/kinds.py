@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg.table.columns import Cells, DateCells, NumberCells, OtherCells
+from fastreg.table.columns import Cells, DateCells, OtherCells
 from fastreg.table.dates import FORMS, form_of, parser
 from fastreg.table.dictionary import Entry, shown
 
@@ -44,6 +44,8 @@ _SENTENCE = 3.0
 # From so many rows on, different whole numbers that fill their range are numbers of rows, wherever they begin.
 _MANY_ROWS = 50
 _YEARS = (1500, 2200)
+# If none of so many texts is a date, the column holds none.
+_LOOKED_AT = 20
 # Whole numbers with at most this many values are called a scale.
 _SCALE = 12
 
@@ -53,7 +55,6 @@ _ID_WORD = re.compile(
     re.I,
 )
 _ID_CAMEL = re.compile(r".*[a-z]I[dD]")
-_LEADING_ZERO = re.compile(r"[+-]?0[0-9]")
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,10 @@ class Column:
     def __post_init__(self) -> None:
         if not self.kind:
             object.__setattr__(self, "kind", "numeric" if self.levels is None else "categorical")
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Pickles of older versions have names and levels alone.
+        Column.__init__(self, **{name: state[name] for name in ("name", "levels", "kind", "form") if name in state})
 
     @property
     def index(self) -> LevelIndex:
@@ -175,7 +180,7 @@ def describe_column(
         return _date(look, "ymd", "dates")
     if look.known.any() and _is_numeric(look):
         return _number(look)
-    zeros = look.known.any() and any(_LEADING_ZERO.match(text) for text in _number_texts(look))
+    zeros = bool(look.known.any()) and look.cells.take(look.known).has_leading_zeros()
     if not zeros and (found := _date_form(look)) is not None:
         return _date(look, *found)
     return _texts(look, "numbers with leading zeros are names, not amounts" if zeros else "")
@@ -201,16 +206,12 @@ def _counted(cells: Cells, missing: Collection[str]) -> tuple[list[str], list[in
     return [text for text, _ in named], [count for _, count in named], len(cells) - sum(count for _, count in named)
 
 
-def _number_texts(look: _Look) -> list[str]:
-    return [] if isinstance(look.cells, NumberCells) else look.cells.take(look.known).distinct()[0]
-
-
 def _is_numeric(look: _Look) -> bool:
     odd = look.odd
     cells = sum(look.others[text] for text in odd)
     if len(odd) > _ODD_TEXTS or cells > _ODD_SHARE * (cells + int(look.known.sum())):
         return False
-    return not any(_LEADING_ZERO.match(text) for text in _number_texts(look))
+    return not look.cells.take(look.known).has_leading_zeros()
 
 
 # Numbers.
@@ -268,16 +269,14 @@ def _numbers_rows(name: str, values: NDArray[np.float64], n_distinct: int) -> tu
 def _date_form(look: _Look) -> tuple[str, str] | None:
     """The form of a column of dates and the reason, None if its texts are none."""
     texts = look.odd
-    numbers = _number_texts(look)
-    if not texts or len(numbers) > 0:
+    if not texts or look.known.any():
         return None
-    form, unsure = form_of(texts[:1000])
-    if form is None or form_of(texts, [form])[0] is None:
+    first = texts[:_LOOKED_AT]
+    if not any(parser(form)(text) is not None for form in FORMS[:3] for text in first):
+        return None
+    form, unsure = form_of(texts)
+    if form is None:
         form = _form_of_most(look, texts)
-        if form is None:
-            return None
-        return form, "dates"
-    form, unsure = form_of(texts, ["dmy", "mdy"]) if form != "ymd" else (form, False)
     if form is None:
         return None
     order = {"dmy": "day before month", "mdy": "month before day"}.get(form, "")
@@ -297,11 +296,11 @@ def _form_of_most(look: _Look, texts: list[str]) -> str | None:
 
 def _date(look: _Look, form: str, reason: str) -> tuple[Column | None, Entry]:
     parse = parser(form)
-    days = look.cells.days(parse)
+    days = look.cells.days(form)
     known = days[~np.isnan(days)]
     n_missing = look.n - len(known)
     n_distinct = len(np.unique(known))
-    taken = () if isinstance(look.cells, DateCells) else tuple(text for text in look.others if parse(text) is None)
+    taken = tuple(text for text in look.others if parse(text) is None) if n_missing > look.blank else ()
     if n_distinct == 1 and n_missing == 0:
         return None, Entry(look.name, "constant", False, "it has one date", 0, (), 1)
     told = f"{reason} from {_day(known.min())} to {_day(known.max())}"

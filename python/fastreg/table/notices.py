@@ -49,6 +49,16 @@ class Notices:
                     break
                 kept.setdefault(text)
 
+    def join(self, other: Notices) -> None:
+        """Adds the counts of later rows."""
+        self._counts.update(other._counts)
+        for key, texts in other._texts.items():
+            kept = self._texts.setdefault(key, {})
+            for text in texts:
+                if len(kept) >= _KEPT:
+                    break
+                kept.setdefault(text)
+
     def __bool__(self) -> bool:
         return bool(self._counts)
 

@@ -59,11 +59,16 @@ class NumericPart:
         edges = np.array(self.edges)
         with np.errstate(over="ignore"):  # a value far out may become infinite here, and is then limited
             z = np.clip((known - self.centre) * self.scale, -_FAR, _FAR)
-            ramps = (known[:, None] - edges[:-1]) / np.diff(edges) if len(edges) > 1 else None
         out[:, 0] = z / np.sqrt(1.0 + (z / 3.0) ** 2)
-        if ramps is not None:
-            np.clip(ramps, 0.0, 1.0, out=out[:, 1 : len(edges)], casting="unsafe")
-            out[unknown, 1 : len(edges)] = 0.0
+        if len(edges) > 1:
+            # Bins below that of the value are full, and those above it are empty.
+            n_bins = len(edges) - 1
+            own = np.clip(np.searchsorted(edges, known, side="right") - 1, 0, n_bins - 1)
+            with np.errstate(over="ignore"):
+                ramp = (known - edges[own]) / (edges[own + 1] - edges[own])
+            np.less(np.arange(n_bins), own[:, None], out=out[:, 1 : n_bins + 1], casting="unsafe")
+            out[np.arange(len(known)), 1 + own] = np.clip(ramp, 0.0, 1.0)
+            out[unknown, 1 : n_bins + 1] = 0.0
         if self.missing:
             out[:, -1] = unknown
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TextIO
+
+import numpy as np
 
 from fastreg.internal.progress import say
 from fastreg.table.errors import as_tune_errors
@@ -19,7 +23,9 @@ from fastreg.table.tables import Table
 __all__ = ["predict"]
 
 # The number of rows that are predicted and written at once.
-BLOCK = 65536
+BLOCK = 16384
+# Blocks that are worked on at once.
+_WORKERS = 2
 
 
 def predict(
@@ -41,27 +47,89 @@ def predict(
         OSError: If a file cannot be read.
     """
     options = TableOptions() if options is None else options
-    write = _writer(out)
-    notices = Notices()
+    write, to_lines, notices = _writer(out), _formatter(), Notices()
+
+    def predicted(number: int, block: Table) -> tuple[str, Notices]:
+        noticed = Notices()
+        columns = _columns(block, model, options, noticed)
+        return (_line(columns) if number == 0 else "") + to_lines(columns), noticed
+
     with as_tune_errors():
         model = TableModel.load(model_path)
         given = {"rows": BLOCK, **options.reading, "like": model.schema.dialect}
-        for number, block in enumerate(read_blocks(data_path, **given)):
-            columns = _kept(block, model, options) | model.predict(block, notices)
-            lines = io.StringIO()
-            writer = csv.writer(lines, lineterminator="\n")
-            if number == 0:
-                writer.writerow(columns)
-            writer.writerows(zip(*columns.values(), strict=True))
-            write(lines.getvalue())
+        for text, noticed in _in_order(predicted, read_blocks(data_path, **given)):
+            write(text)
+            notices.join(noticed)
     for line in notices.lines():
         say(line)
 
 
-def _kept(block: Table, model: TableModel, options: TableOptions) -> dict[str, list[Any]]:
-    """The columns of ``--id``, which the model does not keep by itself."""
-    names = [name for name in options.of(block.names).id if name not in model.schema.id]
-    return {name: block[name].texts() for name in names}
+def _in_order(
+    work: Callable[[int, Table], tuple[str, Notices]], blocks: Iterable[Table]
+) -> Iterator[tuple[str, Notices]]:
+    """The results for blocks, in their order; a few blocks are worked on at a time, while further ones are read."""
+    waiting: deque[Future[tuple[str, Notices]]] = deque()
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        numbered = enumerate(blocks)
+        while True:
+            try:
+                numbered_block = next(numbered, None)
+            except Exception:
+                while waiting:  # the rows before those that cannot be read
+                    yield waiting.popleft().result()
+                raise
+            if numbered_block is None:
+                break
+            waiting.append(pool.submit(work, *numbered_block))
+            if len(waiting) > _WORKERS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _columns(block: Table, model: TableModel, options: TableOptions, notices: Notices) -> dict[str, Any]:
+    """The columns to write: lists of texts and arrays of numbers."""
+    names = [*model.schema.id, *(name for name in options.of(block.names).id if name not in model.schema.id)]
+    columns: dict[str, Any] = {name: block[name].texts() for name in names}
+    target, outputs = model.target, model.outputs(block, notices)
+    if target.labels is None:
+        return columns | {target.name: target.values(outputs)}
+    shares = target.probabilities(outputs)
+    chosen = np.array(target.labels, object)[np.argmax(shares, axis=1)]
+    each = {f"probability_{label}": shares[:, k] for k, label in enumerate(target.labels)}
+    return columns | {target.name: chosen.tolist()} | each
+
+
+def _line(cells: Iterable[Any]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue()
+
+
+def _formatter() -> Callable[[dict[str, Any]], str]:
+    """A function from columns to lines: Arrow's, which is fast, or that of the csv module where it is not installed."""
+    try:
+        import pyarrow
+        from pyarrow import csv as arrow
+    except ModuleNotFoundError:
+        return _lines
+
+    options = arrow.WriteOptions(include_header=False, quoting_style="needed")
+
+    def lines(columns: dict[str, Any]) -> str:
+        arrays = [pyarrow.array(column) for column in columns.values()]
+        sink = pyarrow.BufferOutputStream()
+        arrow.write_csv(pyarrow.table(arrays, [str(i) for i in range(len(arrays))]), sink, options)
+        return str(sink.getvalue().to_pybytes(), "utf-8")
+
+    return lines
+
+
+def _lines(columns: dict[str, Any]) -> str:
+    lists = (column if isinstance(column, list) else [str(value) for value in column] for column in columns.values())
+    lines = io.StringIO()
+    csv.writer(lines, lineterminator="\n").writerows(zip(*lists, strict=True))
+    return lines.getvalue()
 
 
 def _writer(out: TextIO | None) -> Callable[[str], object]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastreg.table.outcome import TuneResult
 
-__all__ = ["describe", "facts", "number"]
+__all__ = ["columns_text", "describe", "facts", "number"]
 
 # Metrics of a standardised target that have its unit.
 _IN_UNIT = (
@@ -37,6 +37,12 @@ def describe(result: TuneResult) -> str:
     return "\n".join(lines)
 
 
+def columns_text(result: TuneResult) -> str:
+    """How many columns the model reads: ``"1 column"``, ``"2 columns"``."""
+    count = len(result.model.schema.columns)
+    return f"{count} column{'' if count == 1 else 's'}"
+
+
 def facts(result: TuneResult) -> dict[str, str]:
     """The target, the rows, the model and its scores, by name."""
     target, rows, search = result.model.target, result.rows, result.search
@@ -48,7 +54,7 @@ def facts(result: TuneResult) -> dict[str, str]:
     shown = {
         "target": f"{target.name} ({target.task})",
         "rows": used,
-        "features": f"{n_features} from {len(result.model.schema.columns)} columns",
+        "features": f"{n_features} from {columns_text(result)}",
     }
     if search is not None:
         shown["best parameters"] = ", ".join(f"{key} {_short(chosen)}" for key, chosen in search.best_params_.items())

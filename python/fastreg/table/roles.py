@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.table.columns import DateCells
-from fastreg.table.dates import FORMS, form_of, parser
+from fastreg.table.dates import FORMS, form_of
 from fastreg.table.dictionary import shown
 from fastreg.table.kinds import is_missing_word
 from fastreg.table.tables import Table
@@ -55,7 +55,7 @@ def times_of(table: Table, name: str) -> NDArray[np.float64]:
     if isinstance(cells, DateCells) or np.isnan(times).all():
         texts = [text for text in cells.distinct()[0] if not is_missing_word(text)]
         form, _ = form_of(texts, FORMS[:3])
-        times = cells.days(parser(form)) if form is not None else np.full(table.n_rows, np.nan)
+        times = cells.days(form) if form is not None else np.full(table.n_rows, np.nan)
     wrong = np.isnan(times)
     if wrong.any():
         raise ValueError(f"time_column: column {name!r} must hold dates or numbers, got {_cell(table, name, wrong)}")

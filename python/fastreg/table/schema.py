@@ -24,7 +24,7 @@ import numpy as np
 from fastreg.internal.checks import did_you_mean
 from fastreg.table.checked import members, strings, typed
 from fastreg.table.columns import Cells, NumberCells
-from fastreg.table.dates import FORMS, parser
+from fastreg.table.dates import FORMS
 from fastreg.table.dictionary import DataDictionary, Entry
 from fastreg.table.encoder import Codes, TableEncoder
 from fastreg.table.kinds import KINDS, MISSING, Column, describe_column, is_missing_word
@@ -228,8 +228,7 @@ def _categorical(column: Column, cells: Cells, missing: Sequence[str], notices: 
 
 
 def _date(column: Column, cells: Cells, missing: Sequence[str], notices: Notices) -> Codes:
-    parse = parser(column.form)
-    days = cells.days(lambda text: None if text in missing else parse(text))
+    days = cells.days(column.form, missing)
     unknown = np.isnan(days)
     if unknown.any():
         _notice(notices, "date", column.name, cells.take(unknown), missing)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.table.checked import finite, members, strings, typed
-from fastreg.table.columns import Cells, NumberCells, OtherCells
+from fastreg.table.columns import LEADING_ZERO, Cells, NumberCells, OtherCells
 from fastreg.table.dictionary import shown
 from fastreg.table.kinds import MISSING, LevelIndex, is_missing_word
 from fastreg.table.tables import Table
@@ -100,6 +100,8 @@ class Target:
         others = [text for text in texts if np.isnan(_number(cells, text))]
         # Words for missing values are classes beside other texts, and no classes among numbers.
         numeric = len(values) > 0 and all(is_missing_word(text) for text in others)
+        if task is None and any(LEADING_ZERO.match(text) for text in texts):
+            numeric = False  # names of classes, such as codes
         if task == "regression" and not numeric:
             told = [text for text in others if not is_missing_word(text)] or others
             raise ValueError(

@@ -33,7 +33,7 @@ from fastreg.table.options import TableOptions
 from fastreg.table.outcome import Contender, TuneResult
 from fastreg.table.predicting import predict
 from fastreg.table.preparation import Prepared, prepare
-from fastreg.table.printing import describe
+from fastreg.table.printing import columns_text, describe
 from fastreg.table.scores import Scores, probabilities, score_classes, score_numbers
 
 __all__ = ["TuneError", "TuneOptions", "TuneResult", "predict", "tune"]
@@ -285,7 +285,7 @@ def _write(result: TuneResult, options: TuneOptions) -> None:
         assert options.report is not None
         name = printable(Path(options.data).name)
         target = result.model.target
-        lead = f"A model that predicts {target.name} ({target.task}) from {len(result.model.schema.columns)} columns."
+        lead = f"A model that predicts {target.name} ({target.task}) from {columns_text(result)}."
         page.write(result, options.report, f"{target.name} of {name}", lead, options.seed)
 
     writers: list[Callable[[], None]] = []

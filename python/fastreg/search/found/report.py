@@ -54,7 +54,7 @@ pre{background:#f7f7f7;padding:.6rem;overflow:auto;font-size:.8rem;max-height:16
 .lead{font-size:1.15rem} .pair{display:flex;flex-wrap:wrap;gap:1rem;align-items:flex-start}
 .pair>*{flex:0 1 auto;min-width:0;max-width:100%;margin:0}
 @media(max-width:40rem){body{margin:1rem auto} dl{grid-template-columns:1fr;gap:0} dt{margin-top:.4rem}
- img.wide{max-width:none;width:40rem} td.text{min-width:8rem}}
+ img.wide{max-width:none;width:40rem} th,td{padding:.2rem .35rem}}
 @media print{body{margin:0;max-width:none;font-size:10pt} .scroll{max-height:none;overflow:visible;border:0;width:auto}
  th{position:static} tr,figure,li{break-inside:avoid} h2,h3{break-after:avoid} img{max-height:10cm}
  pre{white-space:pre-wrap;max-height:none}}

@@ -1,0 +1,399 @@
+"""Classifiers and regressors of tables: raw columns in, predictions out, on the same code as ``fastreg tune``."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastreg import callbacks, search
+from fastreg.internal.checks import NON_NEGATIVE, POSITIVE, Range, check_int, check_real, check_verbosity, describe
+from fastreg.model.files import StrOrBytesPath
+from fastreg.search.folds.cross_validation import make_folds
+from fastreg.table.columns import Cells, text_of
+from fastreg.table.dictionary import DataDictionary
+from fastreg.table.encoder import Codes, TableEncoder
+from fastreg.table.model import TableModel
+from fastreg.table.networks import builder, fit_arguments, scoring, space
+from fastreg.table.notices import Notices
+from fastreg.table.options import TableOptions
+from fastreg.table.reading import read_table
+from fastreg.table.roles import groups_of, times_of, weights_of
+from fastreg.table.schema import Schema
+from fastreg.table.tables import Table, cells_of
+from fastreg.table.target import Target
+
+__all__ = ["TableClassifier", "TableRegressor"]
+
+_E = TypeVar("_E", bound="_TableEstimator")
+
+# The network without a search, and the share of the rows that tell when it has trained enough.
+_DEFAULT = {"n_layers": 2, "units": 128, "dropout": 0.2, "learning_rate": 1e-3, "weight_decay": 1e-2}
+_VALIDATION, _LEAST_ROWS = 0.15, 20
+_JOBS = ("be -1 or >= 1", lambda value: value == -1 or value >= 1)
+_SEED = Range("be in [0, 2**32)", 0, 2**32, "[)")
+
+
+class _TableEstimator:
+    """What both estimators share; the docstrings of the classes say the rest."""
+
+    _task = ""
+
+    def __init__(
+        self,
+        *,
+        trials: int = 0,
+        time: float = 60.0,
+        cv: int = 3,
+        seed: int = 0,
+        jobs: int = -1,
+        verbose: int = 0,
+        **options: Any,
+    ) -> None:
+        owner = type(self).__name__
+        self.trials = check_int(owner, "trials", trials, NON_NEGATIVE)
+        self.time = check_real(owner, "time", time, POSITIVE)
+        self.cv = check_int(owner, "cv", cv, Range("be >= 2", 2))
+        self.seed = check_int(owner, "seed", seed, _SEED)
+        self.jobs = check_int(owner, "jobs", jobs, _JOBS)
+        self.verbose = check_verbosity(owner, verbose, NON_NEGATIVE)
+        if "task" in options or (unknown := [name for name in options if name not in _OPTIONS]):
+            raise TypeError(f"{owner}: unknown argument {'task' if 'task' in options else unknown[0]!r}")
+        self.options = TableOptions(**options)
+        self.model_: TableModel | None = None
+
+    def __repr__(self) -> str:
+        told = [f"{name}={value!r}" for name, value in self.get_params().items() if value != _DEFAULTS[name]]
+        return f"{type(self).__name__}({', '.join(told)})"
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The arguments of the constructor by name, as in scikit-learn. ``deep`` has no effect."""
+        return {name: getattr(self, name) for name in _OWN} | {name: getattr(self.options, name) for name in _OPTIONS}
+
+    def set_params(self: _E, **params: Any) -> _E:
+        """Replaces arguments of the constructor, as in scikit-learn. Raises as the constructor does."""
+        type(self).__init__(self, **(self.get_params() | params))
+        return self
+
+    # Training.
+
+    def fit(self: _E, table: Any, y: Any) -> _E:
+        """Finds out what the columns are, and trains a network on them.
+
+        Args:
+            table: A frame of pandas, polars or Arrow, a mapping from names to arrays, or the path of a file that
+                :func:`fastreg.table.read_table` reads.
+            y: The name of the column to predict, or the targets themselves: an array or a series with a value for each
+                row.
+
+        Returns:
+            Itself.
+
+        Raises:
+            ValueError: If the table has no column to learn from, lacks one that is named, or its targets do not allow
+                the task.
+            TypeError: If the table is none.
+            OSError: If a file cannot be read.
+            ImportError: If an optional package is missing.
+        """
+        self.model_ = None
+        read, name = self._with_target(self._table(table), y)
+        options = self.options.of(read.names)
+        target = Target.infer(read, name, self._task, options.missing)
+        schema = Schema.infer(read, target=name, options=options)
+        values, known = target.encode(read)
+        if int(known.sum()) < 2:
+            raise ValueError(f"{type(self).__name__}: at least two rows must have a target, got {int(known.sum())}")
+        rows = np.flatnonzero(known)
+        if options.time_column is not None:
+            rows = rows[np.argsort(times_of(read, options.time_column)[rows], kind="stable")]
+        groups = None if options.group is None else groups_of(read, options.group)[rows]
+        weights = None if options.weight is None else weights_of(read, options.weight)[rows]
+        self.search_: Any = None
+        encoder, codes = schema.encoder(read), schema.codes(read)[rows]
+        train = self._searched if self.trials else self._trained
+        encoder, model = train(target, encoder, codes, values[rows], groups, weights)
+        self._take(TableModel(schema, encoder.without_documents(), model, target))
+        return self
+
+    def _trained(
+        self,
+        target: Target,
+        encoder: TableEncoder,
+        codes: Codes,
+        y: NDArray[Any],
+        groups: NDArray[np.int64] | None,
+        weights: NDArray[np.float64] | None,
+    ) -> tuple[TableEncoder, Any]:
+        """A network of the usual size, trained until rows that it does not see get no better."""
+        features = encoder.fit(codes).transform(codes)
+        model = builder(target)(_DEFAULT)
+        model.seed = self.seed
+        stops: list[callbacks.Callback] = [callbacks.TimeLimit(self.time)]
+        given = fit_arguments(len(y)) | {"callbacks": stops}
+        train = np.arange(len(y))
+        fold = self._validation(y, groups, target)
+        if fold is not None:
+            train, left = fold
+            held = (features[left], y[left]) if weights is None else (features[left], y[left], weights[left])
+            stops.append(callbacks.EarlyStopping("val_loss", patience=8, restore_best_weights=True))
+            given["validation_data"] = held
+        if weights is not None:
+            given["sample_weight"] = weights[train]
+        model.fit(features[train], y[train], verbose=self.verbose, **given)
+        return encoder, model
+
+    def _validation(
+        self, y: NDArray[Any], groups: NDArray[np.int64] | None, target: Target
+    ) -> tuple[NDArray[Any], NDArray[Any]] | None:
+        """Rows to train on and rows that tell when to stop; None for too few rows."""
+        if len(y) < _LEAST_ROWS:
+            return None
+        if self.options.time_column is not None:
+            cv: Any = search.TimeSeriesSplit(1, test_size=max(int(_VALIDATION * len(y)), 1))
+        elif groups is not None:
+            cv = search.GroupKFold(min(round(1.0 / _VALIDATION), len(np.unique(groups))))
+        else:
+            cv = _VALIDATION
+        return make_folds(cv, None, y, groups, self.seed, target.labels is not None)[0]
+
+    def _searched(
+        self,
+        target: Target,
+        encoder: TableEncoder,
+        codes: Codes,
+        y: NDArray[Any],
+        groups: NDArray[np.int64] | None,
+        weights: NDArray[np.float64] | None,
+    ) -> tuple[TableEncoder, Any]:
+        """The best network of a search by cross-validation."""
+        metric = [] if self.options.metric is None else [self.options.metric]
+        self.search_ = search.BayesianSearch(
+            builder(target),
+            space(),
+            n_trials=self.trials,
+            cv=search.TimeSeriesSplit(self.cv) if self.options.time_column is not None else self.cv,
+            scoring=[*metric, *(name for name in scoring(target) if name not in metric)],
+            preprocess=encoder,
+            pruner=search.MedianPruner(),
+            n_jobs=self.jobs,
+            seed=self.seed,
+            time_limit=self.time,
+            verbose=self.verbose,
+        )
+        weighted = {} if weights is None else {"sample_weight": weights}
+        self.search_.fit(codes, y, groups, **fit_arguments(len(y)), **weighted)
+        (found,) = self.search_.best_preprocess_.steps
+        return found, self.search_.best_model_
+
+    def _with_target(self, table: Table, y: Any) -> tuple[Table, str]:
+        if isinstance(y, str):
+            return table, y
+        name = text_of(getattr(y, "name", None)) or "target"
+        while name in table:
+            name += "_"
+        if y is None:
+            raise TypeError(f"{type(self).__name__}: y must be the name of a column or the targets, got None")
+        if getattr(y, "ndim", 1) == 2 and y.shape[1] == 1:
+            y = np.asarray(y)[:, 0]
+        cells = cells_of(y, table.dialect.style)
+        if len(cells) != table.n_rows:
+            raise ValueError(f"{type(self).__name__}: y has {len(cells)} values, the table has {table.n_rows} rows")
+        return table.extended(name, cells), name
+
+    # What is fitted.
+
+    def _take(self, model: TableModel) -> None:
+        self.model_ = model
+        self.dictionary_: DataDictionary = model.schema.dictionary
+        self.feature_names_in_ = np.array([column.name for column in model.schema.columns], dtype=object)
+        self.n_features_in_ = len(self.feature_names_in_)
+        if model.target.labels is not None:
+            self.classes_ = model.target.classes
+
+    def _fitted(self) -> TableModel:
+        if self.model_ is None:
+            raise ValueError(f"{type(self).__name__}: not fitted; call fit first")
+        return self.model_
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self.model_ is not None
+
+    def _table(self, table: Any) -> Table:
+        if isinstance(table, (str, bytes, os.PathLike)):
+            like = None if self.model_ is None else self.model_.schema.dialect
+            return read_table(table, **self.options.reading, like=like)
+        if not isinstance(table, (Table, Mapping)) and not hasattr(table, "columns"):
+            raise TypeError(
+                f"{type(self).__name__}: the table must be a frame, a mapping from names to columns or a path, "
+                f"got {describe(table)}"
+            )
+        return Table.of(table)
+
+    def _outputs(self, table: Any) -> NDArray[np.float32]:
+        """The outputs of the network. Warns of cells that it does not know."""
+        model, notices = self._fitted(), Notices()
+        outputs = model.outputs(self._table(table), notices)
+        for line in notices.lines():
+            warnings.warn(f"{type(self).__name__}: {line}", stacklevel=3)
+        return outputs
+
+    def _truth(self, table: Any, y: Any) -> tuple[Table, NDArray[Any], NDArray[np.bool_]]:
+        """The table, the encoded targets, and which rows have one; a class that is not known is -1."""
+        model = self._fitted()
+        read, name = self._with_target(self._table(table), model.target.name if y is None else y)
+        cells: Cells = read[name]
+        column = Table({model.target.name: cells})
+        values, known = model.target.encode(column)
+        given = model.target.given(column)
+        if not given.any():
+            raise ValueError(f"{type(self).__name__}: no row has a known target")
+        return read, np.where(known, values, -1 if model.target.labels is not None else np.nan), given
+
+    def save(self, path: StrOrBytesPath) -> None:
+        """Writes the model with its reading of tables to one file, which ``fastreg predict`` takes too.
+
+        Raises:
+            ValueError: If it is not fitted.
+            OSError: If the file cannot be written.
+        """
+        self._fitted().save(path)
+
+    @classmethod
+    def load(cls: type[_E], path: StrOrBytesPath) -> _E:
+        """The estimator of a file that :meth:`save` or ``fastreg tune --out`` wrote. Runs no code of the file.
+
+        Raises:
+            ValueError: If the file is damaged, or is one of another task.
+            OSError: If it cannot be read.
+        """
+        model = TableModel.load(path)
+        task = "regression" if model.target.labels is None else "classification"
+        if task != cls._task:
+            other = "TableRegressor" if task == "regression" else "TableClassifier"
+            raise ValueError(f"{os.fsdecode(path)}: the model is for {task}; {other}.load reads it")
+        made = cls()
+        made._take(model)
+        return made
+
+
+_OPTIONS = tuple(name for name in TableOptions.__dataclass_fields__ if name != "task")
+_OWN = ("trials", "time", "cv", "seed", "jobs", "verbose")
+_DEFAULTS = {"trials": 0, "time": 60.0, "cv": 3, "seed": 0, "jobs": -1, "verbose": 0} | {
+    name: getattr(TableOptions(), name) for name in _OPTIONS
+}
+
+
+class TableClassifier(_TableEstimator):
+    """Classifies the rows of a table by their raw columns: numbers, groups, dates and sentences.
+
+    What each column is, is found out once in :meth:`fit`, and kept: later a cell means the same, whatever other cells
+    there are, and whether it comes from CSV, Parquet or a frame.
+
+    Args:
+        trials: The largest number of networks that a search by cross-validation tries, >= 0. With 0, the default, one
+            network of a usual size is trained: two hidden layers of 128 units with dropout and weight decay, stopped
+            by 15 % of the rows.
+        time: Seconds for the training or the search, > 0.
+        cv: Folds of the search, >= 2.
+        seed: Of everything that is drawn.
+        jobs: Networks that the search trains at once; -1: as many as there are CPUs.
+        verbose: 0 shows nothing.
+        **options: How the table is read: ``sep``, ``decimal``, ``thousands``, ``encoding``, ``missing``, ``ignore``,
+            ``categorical``, ``numeric``, ``date``, ``text``, ``id``, ``weight``, ``group``, ``time_column`` and
+            ``metric``, see :class:`fastreg.table.TableOptions`.
+
+    Attributes:
+        classes_: The classes, as the table has them: integers stay integers.
+        model_: The schema, the encoding and the network.
+        dictionary_: What each column was taken for, and why.
+        feature_names_in_: The names of the columns that are used.
+        n_features_in_: Their number.
+        search_: The search, None without one.
+
+    Example:
+        >>> from fastreg.table import TableClassifier
+        >>> table = {"size": [1.0, 2.0, 8.0, 9.0] * 10, "kind": ["a", "a", "b", "b"] * 10}
+        >>> model = TableClassifier(seed=0).fit(table, ["no", "no", "yes", "yes"] * 10)
+        >>> model.predict({"size": [1.5, 8.5], "kind": ["a", "b"]}).tolist()
+        ['no', 'yes']
+    """
+
+    _task = "classification"
+
+    def predict(self, table: Any) -> NDArray[Any]:
+        """The most probable class of each row, (n,). Warns of levels that the training rows did not have.
+
+        Args:
+            table: As for :meth:`fit`; columns that the model does not need are ignored.
+
+        Raises:
+            ValueError: If it is not fitted, or a column is missing.
+        """
+        outputs = self._outputs(table)
+        chosen: NDArray[Any] = self.classes_[np.argmax(self._fitted().target.probabilities(outputs), axis=1)]
+        return chosen
+
+    def predict_proba(self, table: Any) -> NDArray[np.float32]:
+        """The probability of each class, (n, classes), in the order of ``classes_``. Arguments as for ``predict``."""
+        outputs = self._outputs(table)
+        return self._fitted().target.probabilities(outputs)
+
+    def score(self, table: Any, y: Any = None) -> float:
+        """The accuracy on the rows whose class is known; one that the training rows did not have counts as wrong.
+
+        Args:
+            table: As for :meth:`predict`.
+            y: The name of a column or the classes; None for the column that was the target in ``fit``.
+        """
+        read, truth, given = self._truth(table, y)
+        chosen = np.argmax(self._fitted().target.probabilities(self._outputs(read)), axis=1)
+        return float(np.mean(chosen[given] == truth[given]))
+
+
+class TableRegressor(_TableEstimator):
+    """Predicts a number for each row of a table from its raw columns.
+
+    Arguments and attributes are those of :class:`TableClassifier`, without ``classes_``.
+
+    Example:
+        >>> from fastreg.table import TableRegressor
+        >>> table = {"day": ["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04"] * 10}
+        >>> model = TableRegressor(seed=0).fit(table, [1.0, 2.0, 3.0, 4.0] * 10)
+        >>> bool(abs(model.predict({"day": ["2024-01-03"]})[0] - 3.0) < 0.5)
+        True
+    """
+
+    _task = "regression"
+
+    def predict(self, table: Any) -> NDArray[np.float64]:
+        """The number of each row, (n,). Warns of levels that the training rows did not have.
+
+        Args:
+            table: As for :meth:`fit`; columns that the model does not need are ignored.
+
+        Raises:
+            ValueError: If it is not fitted, or a column is missing.
+        """
+        outputs = self._outputs(table)
+        return self._fitted().target.values(outputs)
+
+    def score(self, table: Any, y: Any = None) -> float:
+        """The coefficient of determination R² on the rows whose target is known, as in scikit-learn.
+
+        Args:
+            table: As for :meth:`predict`.
+            y: The name of a column or the targets; None for the column that was the target in ``fit``.
+        """
+        read, truth, given = self._truth(table, y)
+        target = self._fitted().target
+        errors = self._outputs(read)[given, 0].astype(np.float64) - truth[given]
+        spread = truth[given].astype(np.float64) - np.mean(truth[given], dtype=np.float64)
+        total = float(np.sum(spread**2))
+        if total == 0.0:
+            raise ValueError(f"{type(self).__name__}: R² needs targets that differ, got one value of {target.name!r}")
+        return 1.0 - float(np.sum(errors**2)) / total

@@ -1,0 +1,112 @@
+"""The column to predict: labels are exact, words are classes, and a test table may write them in another type."""
+
+import numpy as np
+import pytest
+from fastreg.table import Target, read_table
+
+N = 12
+
+
+def target_of(cells, task=None, missing=()):
+    return Target.infer({"y": cells}, "y", task, missing)
+
+
+@pytest.mark.parametrize(
+    ("cells", "labels", "kind"),
+    [
+        ([1234567, 1234568], ("1234567", "1234568"), "integer"),
+        (["1234567", "1234568"], ("1234567", "1234568"), "integer"),
+        ([10**30, 10**30 + 1], (str(10**30), str(10**30 + 1)), "integer"),
+        ([10, 9, 100], ("9", "10", "100"), "integer"),
+        ([1.0, 2.0], ("1.0", "2.0"), "float"),
+        (["1.0", "1.00"], ("1.0", "1.00"), "text"),
+        (["010", "10"], ("010", "10"), "text"),
+        ([True, False], ("False", "True"), "boolean"),
+        (["true", "false"], ("false", "true"), "boolean"),
+        (["None", "Some"], ("None", "Some"), "text"),
+        (["NA", "EU", "nan"], ("EU", "NA", "nan"), "text"),
+        (["None", "NA", "010"], ("010", "NA", "None"), "text"),
+        ([0, 1, None], ("0", "1"), "integer"),
+        (["0", "1", "NA"], ("0", "1"), "integer"),
+        (["a", "?", "b", ""], ("a", "b"), "text"),
+        ([" a", "b "], ("a", "b"), "text"),
+    ],
+    ids=str,
+)
+def test_labels_are_what_the_table_has(cells, labels, kind):
+    target = target_of(cells)
+    assert (target.labels, target.label_kind) == (labels, kind)
+    y, known = target.encode({"y": cells})
+    assert known.sum() == sum(str(cell).strip() in labels for cell in cells)
+    decoded = [labels[i] for i in y[known]]
+    assert decoded == [str(cell).strip() for cell in cells if str(cell).strip() in labels]
+    assert Target.from_config(target.to_config()) == target
+
+
+def test_words_are_missing_only_if_that_is_said():
+    cells = ["None", "NA", "x"] * 4
+    assert target_of(cells).labels == ("NA", "None", "x")
+    target = target_of(cells, missing=["NA"])
+    assert target.labels == ("None", "x")
+    assert target.encode({"y": cells})[1].tolist() == [True, False, True] * 4
+    assert target.given({"y": cells}).tolist() == [True, False, True] * 4
+
+
+@pytest.mark.parametrize(
+    "cells", [[1, 2], [1.0, 2.0], ["1", "2"], ["1.0", "2.00"], np.array([1, 2], np.int8), np.array([1, 2], np.float32)],
+    ids=repr,
+)  # fmt: skip
+def test_a_test_table_may_type_labels_differently(cells):
+    for trained in ([1, 2], ["1", "2"], [1.0, 2.0], ["1.0", "2.0"]):
+        y, known = target_of(trained).encode({"y": cells})
+        assert (y.tolist(), known.tolist()) == ([0, 1], [True, True])
+
+
+def test_labels_that_are_alike_stay_apart():
+    y, known = target_of(["1.0", "1.00", "x"]).encode({"y": ["1.0", "1.00", "1", "x"]})
+    assert known.tolist() == [True, True, False, True]
+    assert y.tolist() == [0, 1, 0, 2]
+    assert target_of([True, False]).encode({"y": ["TRUE", "false"]})[0].tolist() == [1, 0]
+
+
+def test_classes_that_only_other_rows_have():
+    target = target_of(["a", "b"])
+    assert target.encode({"y": ["a", "c", None]})[1].tolist() == [True, False, False]
+    assert target.given({"y": ["a", "c", None]}).tolist() == [True, True, False]
+
+
+def test_numbers_to_predict():
+    cells = ["$1,234.50", "12", "unknown", None] * 3
+    target = target_of(cells, "regression")
+    assert target.mean == pytest.approx((1234.5 + 12) / 2)
+    assert target.encode({"y": cells})[1].tolist() == [True, True, False, False] * 3
+    assert target_of(np.linspace(0, 1, 30)).task == "regression"
+    assert target_of(list(range(20))).task == "multiclass"
+    assert target_of(list(range(21))).task == "regression"
+    assert target_of([1, 2, 3], "regression").task == "regression"
+
+
+@pytest.mark.parametrize(
+    ("cells", "task", "message"),
+    [
+        (["a", "b"], "regression", r"must hold numbers for regression, got 'a', 'b'; missing says what to leave out"),
+        ([1, 1], "regression", "must have more than one value"),
+        ([1, 1e308], "regression", r"must hold numbers below 1e300 in size, got '1e\+308' in row 1"),
+        ([1, 10**400], "regression", "must hold numbers below 1e300 in size"),
+        (["a", None], None, "must have at least two classes, got 1: 'a'"),
+        ([None, None], None, "must have at least two classes, got 0"),
+        ([[1], [2]], None, "holds objects of type list"),
+    ],
+)
+def test_what_is_no_target(cells, task, message):
+    with pytest.raises(ValueError, match=f"target: column 'y' {message}"):
+        target_of(cells, task)
+
+
+def test_labels_of_a_file_keep_their_digits(tmp_path):
+    (tmp_path / "t.csv").write_text("x,y\n" + "1,1234567\n2,1234568\n" * 5)
+    target = Target.infer(read_table(tmp_path / "t.csv"), "y")
+    assert target.labels == ("1234567", "1234568")
+    assert target.classes.tolist() == [1234567, 1234568]
+    (tmp_path / "u.csv").write_text("x,y\n1,1234568.0\n")
+    assert target.encode(read_table(tmp_path / "u.csv"))[0].tolist() == [1]

@@ -1,0 +1,158 @@
+"""`fastreg predict` writes what the model predicts in blocks: in order, with names of rows, and counts at the end."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+
+pytest.importorskip("narwhals")
+pytest.importorskip("pyarrow")
+
+from fastreg import cli
+from fastreg.table import predicting
+from fastreg.table.baseline import linear_model
+from fastreg.table.encoder import TableEncoder
+from fastreg.table.model import TableModel
+from fastreg.table.schema import Schema
+from fastreg.table.target import Target
+
+N = 50
+LABELS = ["no, never", 'say "yes"', "é"]
+
+
+def columns(seed=0):
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(size=N), [("north", "south")[i % 2] for i in range(N)]
+    return {"key": [f"row {i}, {i}" for i in range(N)], "a": a.tolist(), "b": b}
+
+
+def write(path, table):
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(table)
+        writer.writerows(zip(*table.values(), strict=True))
+    return path
+
+
+@pytest.fixture(params=["classes", "numbers"])
+def model(request, tmp_path):
+    """The path of a model, and the model."""
+    table = {name: values for name, values in columns().items() if name != "key"}
+    a = np.array(table["a"])
+    table["y"] = [LABELS[k] for k in np.digitize(a, [-0.5, 0.5])] if request.param == "classes" else (1e6 + a).tolist()
+    target = Target.infer(table, "y")
+    schema = Schema.infer(table, target="y")
+    y, _ = target.encode(table)
+    codes = schema.codes(table)
+    encoder = TableEncoder([column.kind for column in schema.columns], n_bins=0).fit(codes)
+    network = linear_model(target, encoder.transform(codes), y, seed=0, seconds=60.0)
+    made = TableModel(schema, encoder, network, target)
+    made.save(tmp_path / "m")
+    return tmp_path / "m", made
+
+
+def predict(*words, capsys):
+    status = cli.main(["predict", *map(str, words)])
+    captured = capsys.readouterr()
+    assert status == 0, captured.err
+    rows = list(csv.reader(io.StringIO(captured.out)))
+    return rows[0], rows[1:], captured.err
+
+
+def check(model, table, head, rows):
+    """The lines are the model's predictions, to the last bit."""
+    expected = model.predict(table)
+    assert head == list(expected)
+    for j, values in enumerate(expected.values()):
+        found = [row[j] for row in rows]
+        if isinstance(values[0], str):
+            assert found == values
+        elif model.target.labels is None:
+            assert np.array_equal(np.array(found, np.float64), np.array(values))
+        else:
+            assert np.array_equal(np.array(found, np.float32), np.array(values, np.float32))
+
+
+@pytest.mark.parametrize("block", [1, 7, 50, 1000])
+def test_blocks_do_not_show(model, tmp_path, capsys, monkeypatch, block):
+    path, loaded = model
+    monkeypatch.setattr(predicting, "BLOCK", block)
+    data = write(tmp_path / "d.csv", columns(1))
+    head, rows, err = predict(path, data, capsys=capsys)
+    assert err == ""
+    check(loaded, columns(1), head, rows)
+
+
+def test_without_arrow_the_values_are_the_same(model, tmp_path, capsys, monkeypatch):
+    path, loaded = model
+    data = write(tmp_path / "d.csv", columns(1))
+    monkeypatch.setattr(predicting, "_formatter", lambda: predicting._lines)
+    head, rows, _ = predict(path, data, capsys=capsys)
+    check(loaded, columns(1), head, rows)
+
+
+def test_columns_that_name_rows_come_first(model, tmp_path, capsys):
+    path, loaded = model
+    data = write(tmp_path / "d.csv", columns(1))
+    head, rows, _ = predict(path, data, "--id", "key", capsys=capsys)
+    assert head[0] == "key"
+    assert [row[0] for row in rows] == columns()["key"]
+    check(loaded, columns(1), head[1:], [row[1:] for row in rows])
+    assert cli.main(["predict", str(path), str(data), "--id", "nothing"]) == 1
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err.count("\n")) == ("", 1)
+    assert "no column 'nothing'" in captured.err
+
+
+def test_what_the_model_does_not_know_is_counted_once(model, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(predicting, "BLOCK", 7)
+    table = columns(1)
+    table["b"][3] = table["b"][40] = "east"
+    table["a"][11] = "much"
+    _, rows, err = predict(model[0], write(tmp_path / "d.csv", table), capsys=capsys)
+    assert len(rows) == N
+    assert len(err.splitlines()) == 2
+    assert "column 'b': 2 cells have levels that the training rows did not have: 'east'" in err
+    assert "column 'a': 1 cell is not a number and counts as missing: 'much'" in err
+
+
+def test_memory_is_bounded(model, tmp_path, monkeypatch):
+    """Blocks are written before many further ones are read."""
+    path, events = model[0], []
+    blocks = predicting.read_blocks
+
+    def read(*arguments, **options):
+        for block in blocks(*arguments, **options):
+            events.append("read")
+            yield block
+
+    class Sink(io.StringIO):
+        def write(self, text):
+            events.append("written")
+            return super().write(text)
+
+    monkeypatch.setattr(predicting, "read_blocks", read)
+    monkeypatch.setattr(predicting, "BLOCK", 10)
+    predicting.predict(str(path), str(write(tmp_path / "d.csv", columns(1))), Sink())
+    assert events.count("read") == events.count("written") == 5
+    ahead = [events[: i + 1].count("read") - events[: i + 1].count("written") for i in range(len(events))]
+    assert max(ahead) == predicting._WORKERS + 1
+    assert events[-1] == "written"
+
+
+def test_rows_before_damaged_ones_are_written(model, tmp_path, capsys, monkeypatch):
+    blocks = predicting.read_blocks
+
+    def read(*arguments, **options):
+        for number, block in enumerate(blocks(*arguments, **options)):
+            if number == 3:
+                raise ValueError("line 32 is damaged")
+            yield block
+
+    monkeypatch.setattr(predicting, "read_blocks", read)
+    monkeypatch.setattr(predicting, "BLOCK", 10)
+    assert cli.main(["predict", str(model[0]), str(write(tmp_path / "d.csv", columns(1)))]) == 1
+    captured = capsys.readouterr()
+    assert len(list(csv.reader(io.StringIO(captured.out)))) == 31
+    assert captured.err == "fastreg predict: line 32 is damaged\n"

@@ -1,0 +1,154 @@
+"""Weights, groups, time and a chosen metric decide how `fastreg tune` splits, trains and scores."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+pytest.importorskip("narwhals")
+pytest.importorskip("optuna")
+
+from fastreg import cli, search
+from fastreg.table import tune
+from fastreg.table.chosen_metric import ChosenMetric
+from fastreg.table.options import TableOptions
+from fastreg.table.preparation import prepare
+from fastreg.table.target import Target
+
+N = 100
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Rows of 20 groups, in no order of time; some targets and weights are missing or 0."""
+    rng = np.random.default_rng(0)
+    days = rng.permutation(N)
+    path = tmp_path / "d.csv"
+    with path.open("w") as file:
+        file.write("when,who,w,a,y,z\n")
+        for i in range(N):
+            a = rng.normal()
+            when = np.datetime64("2020-01-01") + days[i]
+            y = "" if i == 3 else "yes" if a > 0 else "no"
+            file.write(f"{when},p{i % 20},{i % 4},{a:.4f},{y},{1000 + 50 * a:.3f}\n")
+    return path
+
+
+def prepared(data, **options):
+    return prepare(str(data), "y", None, None, 0, TableOptions(**options))
+
+
+def test_the_latest_rows_are_held_back_and_the_others_are_in_order(data):
+    found = prepared(data, time_column="when", ignore=["w", "z"])
+    assert found.in_time
+    assert "latest fifth" in found.rows.how
+    place = [column.name for column in found.schema.columns].index("when")
+    train, test = found.codes[:, place], found.test_codes[:, place]
+    assert (np.diff(train) > 0).all()
+    assert train.max() < test.min()
+    assert (len(train) + len(test), found.rows.left_out) == (N - 1, 1)
+
+
+def test_equal_times_are_not_divided(tmp_path):
+    path = tmp_path / "d.csv"
+    path.write_text("t,a,y\n" + "".join(f"{2000 + i // 10},{i % 7},{'ab'[i % 2]}\n" for i in range(50)))
+    found = prepare(str(path), "y", None, None, 0, TableOptions(time_column="t"))
+    assert (found.rows.train, found.rows.test) == (40, 10)
+    path.write_text("t,a,y\n" + "".join(f"2000,{i % 7},{'ab'[i % 2]}\n" for i in range(50)))
+    with pytest.raises(ValueError, match="some rows must be held back"):
+        prepare(str(path), "y", None, None, 0, TableOptions(time_column="t"))
+
+
+def test_groups_are_held_back_whole(data, monkeypatch):
+    found = prepared(data, group="who")
+    texts = [f"p{i % 20}" for i in range(N) if i != 3]
+    assert len(found.groups) == found.rows.train
+    counts = np.unique(found.groups, return_counts=True)[1]
+    assert set(counts) <= {4, 5}  # nobody is on both sides; one row of a group has no target
+    assert found.rows.train + found.rows.test == len(texts)
+    assert 15 <= found.rows.test <= 25
+    other = prepare(str(data), "y", None, None, 1, TableOptions(group="who"))
+    assert not np.array_equal(found.codes, other.codes)
+    with pytest.raises(ValueError, match="group and time_column cannot be given together"):
+        prepared(data, group="who", time_column="when")
+
+
+def test_weights_come_with_their_rows(data):
+    found = prepared(data, weight="w")
+    assert len(found.weights) == found.rows.train
+    assert len(found.test_weights) == found.rows.test
+    total = sum(i % 4 for i in range(N) if i != 3)
+    assert found.weights.sum() + found.test_weights.sum() == total
+
+
+def result(data, target, **options):
+    return tune.tune(tune.TuneOptions(str(data), target, trials=2, cv=2, jobs=1, verbose=0, **options))
+
+
+@pytest.mark.parametrize(
+    ("option", "splitter"),
+    [({"time_column": "when"}, search.TimeSeriesSplit), ({"group": "who"}, search.GroupKFold), ({}, int)],
+)
+def test_folds_respect_groups_and_time(data, option, splitter):
+    found = result(data, "y", table=TableOptions(ignore=("z",), **option))
+    assert isinstance(found.search.cv, splitter)
+
+
+def test_weights_change_the_model_and_the_scores(data):
+    plain = result(data, "y", table=TableOptions(ignore=("z", "w")))
+    weighted = result(data, "y", table=TableOptions(ignore=("z",), weight="w"))
+    first, second = (found.model.model.get_weights()[0] for found in (plain, weighted))
+    assert not np.array_equal(first, second)
+    assert plain.contenders[-1].scores.values["accuracy"] != weighted.contenders[-1].scores.values["accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("target", "metric"),
+    [("y", "auc"), ("y", "f1_score"), ("y", "accuracy"), ("z", "mae"), ("z", "mean_absolute_percentage_error")],
+)
+def test_the_chosen_metric_decides(data, capsys, target, metric):
+    words = ["tune", data, "--target", target, "--metric", metric, "--trials", "2", "--cv", "2", "--jobs", "1"]
+    assert cli.main([*map(str, words), "--quiet", "--ignore", "who,w"]) == 0
+    out = capsys.readouterr().out
+    assert f" {metric}" in next(line for line in out.splitlines() if line.startswith("cross-validation"))
+    assert (f"{metric} (decides)" in out) == (metric != "accuracy")
+
+
+def test_the_metric_is_in_the_unit_of_the_table(rng):
+    target = Target("z", None, 1000.0, 50.0)
+    truth, outputs = rng.normal(size=30).astype(np.float32), rng.normal(size=(30, 1)).astype(np.float32)
+    actual, predicted = truth * 50.0 + 1000.0, outputs[:, 0] * 50.0 + 1000.0
+    found = ChosenMetric(target, "mape").value(outputs, truth, None)
+    assert found == pytest.approx(100 * np.mean(np.abs(actual - predicted) / actual), rel=1e-4)
+    assert ChosenMetric(target, "mae").value(outputs, truth, None) == pytest.approx(
+        np.mean(np.abs(actual - predicted)), rel=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "metric", "message"),
+    [
+        (Target("y", ("a", "b")), "acuracy", "unknown metric 'acuracy'"),
+        (Target("y", ("a", "b", "c")), "mse", "does not go with a multiclass target"),
+        (Target("y"), "sparse_categorical_accuracy", "does not go with a regression target"),
+    ],
+)
+def test_metrics_that_do_not_go(target, metric, message):
+    with pytest.raises(ValueError, match=message):
+        ChosenMetric(target, metric)
+
+
+def test_wrong_options_are_one_line(data, capsys):
+    for words, message in (
+        (["--weight", "a"], "must hold numbers >= 0"),
+        (["--group", "nobody"], "no column 'nobody'"),
+        (["--time-column", "who"], "must hold dates or numbers"),
+        (["--metric", "acuracy"], "unknown metric"),
+        (["--ignore", "a", "--numeric", "a"], "must have one role"),
+        (["--decimal", ";"], "decimal"),
+    ):
+        with warnings.catch_warnings():
+            status = cli.main(["tune", str(data), "--target", "y", "--quiet", *words])
+        captured = capsys.readouterr()
+        assert (status, captured.out) == (1, "")
+        assert message in captured.err.splitlines()[-1]

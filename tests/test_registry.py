@@ -19,7 +19,7 @@ import pytest
 import reference as ref
 from cases import WEIGHTLESS
 from fastreg import _core, layers, losses, metrics, ops, schedules
-from fastreg.internal.checks import POSITIVE, SEED_LIMIT, Range
+from fastreg.internal.checks import FRACTION, NON_NEGATIVE, POSITIVE, SEED_LIMIT, Range
 from fastreg.internal.description import Description, field_checks
 from programs import refusal
 
@@ -189,6 +189,10 @@ OTHER_FIELDS = {layers.Dot}
 WITH_WEIGHTS = {"trainable", "learning_rate_multiplier", "weight_decay_multiplier"}
 
 
+# The ranges of numbers for which there may be a schedule.
+SCHEDULED = {"learning_rate": POSITIVE, "weight_decay": NON_NEGATIVE, "rate": FRACTION}
+
+
 def in_core():
     """(kind, name, Python's class) of everything that both have."""
     for kind in SCHEMA:
@@ -230,7 +234,7 @@ def test_fields_defaults_and_ranges_are_those_of_the_core(kind, name, cls):
         assert (NoneType in unwrapped(field.type) and told["type"] != "activation") == told.get("nullable", False)
         numbers = [row[2:] for row in NUMBERS if row[:2] == (cls, field.name)]
         if told.get("schedule"):
-            numbers = [(float, POSITIVE, None)]  # a function checks it, which takes schedules too
+            numbers = [(float, SCHEDULED[field.name], None)]  # a function checks it, which takes schedules too
         assert told["type"] == type_of(field, numbers), field.name
         assert told.get("choices", []) == choices_of(field), field.name
         if numbers and told["type"] != "seed":

@@ -228,14 +228,16 @@ py::dict fit(PyTrainer& self, const py::dict& data, const py::object& validation
 }
 
 // Returns the values of the batch and None, or None and where it diverged.
-py::tuple train_batch(PyTrainer& self, const py::dict& data, double rate, const py::tuple& given_functions) {
+py::tuple train_batch(PyTrainer& self, const py::dict& data, const py::object& rates,
+                      const py::tuple& given_functions) {
   const Dataset batch = dataset(data);
   const PythonFunctions functions(given_functions);
+  const Span<const double> row = required_vector<double>(rates, "rates");
   FitResult result;
   std::vector<double> logs;
   {
     const py::gil_scoped_release released;
-    logs = self.trainer->train_batch(batch, rate, result, functions.all());
+    logs = self.trainer->train_batch(batch, row, result, functions.all());
   }
   if (result.reason != StopReason::diverged) return py::make_tuple(logs, py::none());
   return py::make_tuple(py::none(), divergence(result.divergence));
@@ -331,7 +333,7 @@ std::unique_ptr<PyTrainer> make_trainer(const py::object& network, const std::st
 }
 
 void bind_batches(py::class_<PyTrainer>& trainer) {
-  trainer.def("train_batch", &train_batch, py::arg("data"), py::arg("rate"),
+  trainer.def("train_batch", &train_batch, py::arg("data"), py::arg("rates"),
               py::arg("functions") = no_functions())
       .def("test_batch", &test_batch, py::arg("data"), py::arg("functions") = no_functions());
 }

@@ -116,6 +116,16 @@ void read_outputs(const Members& top, TrainingSpec& spec) {
   }
 }
 
+// Whether a number of an object is one, which stands for a schedule.
+bool has_schedule(const Json& object, const char* member) {
+  const Json* const value = object.find(member);
+  return value != nullptr && value->get<Json::Object>() != nullptr;
+}
+
+bool is_dropout(const Layer& layer) {
+  return std::visit([](const auto& any) { return requires { any.rate; }; }, layer);
+}
+
 void read_exclusions(const Members& optimizer, TrainingSpec& spec) {
   const char* const name = "excluded_from_weight_decay";
   if (!optimizer.has(name)) return;
@@ -142,6 +152,7 @@ NetworkSpec parse_network(const std::string& description) {
   const Json::Array& layers = top.array("layers");
   for (std::size_t i = 0; i < layers.size(); ++i) {
     spec.layers.push_back(read_one_of(Layers(), layers[i], "layers[" + std::to_string(i) + "]"));
+    if (has_schedule(layers[i], "rate") && is_dropout(spec.layers.back())) spec.scheduled.push_back(i);
   }
   validate(spec);
   return spec;
@@ -162,6 +173,7 @@ TrainingSpec parse_training(const std::string& description) {
   }
   spec.optimizer = read_one_of(Optimizers(), top.required("optimizer"), "optimizer");
   read_exclusions(Members(top.required("optimizer"), "optimizer"), spec);
+  spec.schedules_weight_decay = has_schedule(top.required("optimizer"), "weight_decay");
   validate(spec);
   return spec;
 }

@@ -127,6 +127,7 @@ class Fusion {
   }
   void take_dropout(Group& group) {
     if (next<Dropout>() == nullptr || wiring_.is_shared(next_layer())) return;
+    if (std::find(spec_.scheduled.begin(), spec_.scheduled.end(), next_layer()) != spec_.scheduled.end()) return;
     group.dropout = next_layer();
     take();
   }

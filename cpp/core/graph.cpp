@@ -38,6 +38,7 @@ class Compiler {
                                    group.stream,
                                    parameters_,
                                    group.activation.kind,
+                                   scheduled(group.layer),
                                    dropout_of(group),
                                    group.dropout,
                                    group.leaves_tail ? &tails_[index] : nullptr,
@@ -48,6 +49,10 @@ class Compiler {
     return std::visit([&](const auto& layer) { return make_operation(layer, context); }, spec_.layers[group.layer]);
   }
 
+  std::size_t scheduled(std::size_t layer) const {
+    const auto found = std::find(spec_.scheduled.begin(), spec_.scheduled.end(), layer);
+    return found == spec_.scheduled.end() ? kNotScheduled : static_cast<std::size_t>(found - spec_.scheduled.begin());
+  }
   const Dropout* dropout_of(const Group& group) const {
     return group.dropout != kNone ? &std::get<Dropout>(spec_.layers[group.dropout]) : nullptr;
   }

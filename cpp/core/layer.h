@@ -19,6 +19,7 @@ struct Pass {
   float* gradients;      // a buffer with the layout of its trainable part; null in inference
   std::uint64_t seed;
   std::uint32_t step;    // determines the dropout masks, with the seed
+  const double* rates = nullptr;   // those of the layers of NetworkSpec::scheduled in this step; null in inference
 };
 
 // The gradients that the backward pass of an operation reads and writes.

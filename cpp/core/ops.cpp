@@ -146,16 +146,19 @@ void dropout(Input x_in, float rate, std::uint64_t seed, std::uint32_t stream, s
   if (!(rate >= 0.0f && rate < 1.0f)) throw std::invalid_argument("rate must be in [0, 1), got " + std::to_string(rate));
   require_shape("out", y_out, x_in.rows, x_in.cols);
   const Rows x(x_in), y(x_in.rows, x_in.cols);
-  const DropoutMasks masks(rate, {}, stream);
+  const DropoutMasks masks(StepRate(rate, kNotScheduled), {}, stream);
   const std::size_t elements = x.rows() * x.ld();
   const Buffer bits(cpu_backend(), masks.floats(elements) + kLane);
+  DropoutMask mask{};
   run([&](const Team& team) {
-    masks.draw({kernels(), team, x.rows(), nullptr, nullptr, seed, step}, elements, bits.data());
-    kernels().dropout_apply(masks.mask(bits.data()), x.data(), y.data(), {0, round_up(elements, kLane)});
+    const Pass pass{kernels(), team, x.rows(), nullptr, nullptr, seed, step};
+    masks.draw(pass, elements, bits.data());
+    mask = masks.mask(pass, bits.data());
+    kernels().dropout_apply(mask, x.data(), y.data(), {0, round_up(elements, kLane)});
   });
   y.copy_to(y_out);
   if (keep == nullptr) return;
-  const std::uint16_t* words = masks.mask(bits.data()).mask;
+  const std::uint16_t* words = mask.mask;
   for (std::size_t i = 0; i < x.rows(); ++i)
     for (std::size_t j = 0; j < x.cols(); ++j) {
       const std::size_t e = i * x.ld() + j;
@@ -354,7 +357,8 @@ void Updater::step(const float* gradient, double rate) {
       threads,
       [](void* context, const Team& team) {
         const Job& now = *static_cast<Job*>(context);
-        now.impl.state.update(kernels(), team, now.impl.parameters, now.gradient, now.rate, false);
+        now.impl.state.update(kernels(), team, now.impl.parameters, now.gradient,
+                              {now.rate, now.impl.state.weight_decay()}, false);
       },
       &job);
 }

@@ -232,7 +232,8 @@ void OptimizerState::leave(const Team& team, float* weights) const {
     std::copy(point() + chunks_[i].begin, point() + chunks_[i].end, weights + chunks_[i].begin);
 }
 
-Update OptimizerState::arguments(std::size_t chunk, float* weights, const float* gradients, double rate) const {
+Update OptimizerState::arguments(std::size_t chunk, float* weights, const float* gradients,
+                                 const UpdateRates& rates) const {
   const ParameterRun& run = chunks_[chunk];
   Update args{};
   args.optimizer = rule_.index();
@@ -242,10 +243,10 @@ Update OptimizerState::arguments(std::size_t chunk, float* weights, const float*
   args.g = gradients + run.begin;
   for (std::size_t i = 0; i < rule_moments_; ++i) args.moment[i] = moment(i) + run.begin;
   if (has_point()) args.moment[rule_moments_] = point() + run.begin;
-  args.rate = static_cast<float>(rate * static_cast<double>(run.rate));
+  args.rate = static_cast<float>(rates.learning * static_cast<double>(run.rate));
   std::copy(corrections_.begin(), corrections_.end(), args.correction);
   args.grad_scale = 1.0f;
-  args.decay = run.decays ? decay_ * run.decay : 0.0f;
+  args.decay = run.decays ? rates.decay * run.decay : 0.0f;
   args.l1 = run.penalty.l1;
   args.l2 = run.penalty.l2;
   args.proximal = run.penalty.proximal;
@@ -253,7 +254,7 @@ Update OptimizerState::arguments(std::size_t chunk, float* weights, const float*
 }
 
 void OptimizerState::update(const Kernels& kernels, const Team& team, float* weights, const float* gradients,
-                            double rate, bool sums) {
+                            const UpdateRates& rates, bool sums) {
   const Range mine = team.split(chunks_.size());
   if (waiting_ > 0) return accumulate(kernels, mine, weights, gradients, sums);
   const float* const batch = gradients;
@@ -261,7 +262,7 @@ void OptimizerState::update(const Kernels& kernels, const Team& team, float* wei
   if (clips_norms()) {
     for (std::size_t i = mine.begin; i < mine.end; ++i) {
       if (accumulator_ != kNone) add_gradients(kernels, i, batch);
-      squares_[i] = kernels.gradient_square(whole_gradient(arguments(i, weights, gradients, rate)));
+      squares_[i] = kernels.gradient_square(whole_gradient(arguments(i, weights, gradients, rates)));
     }
     team.sync();
   }
@@ -269,7 +270,7 @@ void OptimizerState::update(const Kernels& kernels, const Team& team, float* wei
   std::size_t norm = 0;   // the first of the chunks that `scale` belongs to
   for (std::size_t place = mine.begin; place < mine.end; ++place) {
     const std::size_t i = team.size == 1 ? place : shared_[place];
-    Update args = arguments(i, weights, gradients, rate);
+    Update args = arguments(i, weights, gradients, rates);
     args.sums = sums ? &sums_[2 * i] : nullptr;
     if (accumulator_ != kNone && !clips_norms()) add_gradients(kernels, i, batch);
     if (clips_norms()) {

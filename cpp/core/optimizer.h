@@ -38,6 +38,12 @@ std::vector<ParameterRun> parameter_runs(const Parameters& parameters, const Tra
 // The kernels in that part, as ranges of floats.
 std::vector<Range> kernel_ranges(const Parameters& parameters);
 
+// The learning rate and the weight decay of a step.
+struct UpdateRates {
+  double learning;
+  float decay;
+};
+
 class OptimizerState {
  public:
   // runs: the runs of the parameters. floats: the length of the buffer, and of each moment. phase: how many floats past
@@ -48,6 +54,7 @@ class OptimizerState {
                  const Backend& backend, std::size_t phase = 0, const std::vector<Range>& kernels = {});
 
   float learning_rate() const { return rate_; }
+  float weight_decay() const { return decay_; }
   // Of the arrays that belong to the parameters: the moments of the rule, then "average" and "accumulator" where the
   // options need them.
   const std::vector<std::string>& moment_names() const { return names_; }
@@ -89,7 +96,7 @@ class OptimizerState {
   void set_averages_shown(bool shown, std::uint64_t assignments);
   // Does this member's part of the pass. If norms are clipped, the team syncs within it. sums: whether to keep the sums
   // that penalty() needs. If gradients are accumulated, a step without an update only adds them up.
-  void update(const Kernels& kernels, const Team& team, float* weights, const float* gradients, double rate,
+  void update(const Kernels& kernels, const Team& team, float* weights, const float* gradients, const UpdateRates& rates,
               bool sums);
   // The penalty of the weights before the last update. One member calls this after all have updated.
   double penalty() const;
@@ -104,7 +111,7 @@ class OptimizerState {
   void advance_powers();
   void correct();
   float* point() const { return moment(point_); }
-  Update arguments(std::size_t chunk, float* weights, const float* gradients, double rate) const;
+  Update arguments(std::size_t chunk, float* weights, const float* gradients, const UpdateRates& rates) const;
   void accumulate(const Kernels& kernels, Range chunks, const float* weights, const float* gradients, bool sums);
   void add_gradients(const Kernels& kernels, std::size_t chunk, const float* gradients) const;
   void clamp_and_update(const Kernels& kernels, const Update& args) const;

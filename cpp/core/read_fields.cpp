@@ -220,7 +220,9 @@ void read_steps(const Members& members, const char* name, std::uint32_t& out) {
 
 void read_value(const Members& members, const char*, const Interval& interval, UpdateOptions& out) {
   read_value(members, "clipping", interval, out.clipping);
-  if (members.has("weight_decay")) members.read("weight_decay", out.weight_decay);
+  const Json* const decay = members.find("weight_decay");
+  if (decay != nullptr && !decay->is_null() && decay->get<Json::Object>() == nullptr)
+    members.read("weight_decay", out.weight_decay);
   members.read("use_ema", out.use_ema);
   members.read("ema_momentum", out.ema_momentum);
   read_steps(members, "ema_overwrite_frequency", out.ema_overwrite_frequency);

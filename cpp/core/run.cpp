@@ -4,10 +4,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <limits>
 #include <new>
 #include <numeric>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -41,18 +39,6 @@ void on_this_thread(const Backend& backend, const std::function<void()>& f) {
   backend.run(
       1, [](void* call, const Team&) { (*static_cast<const std::function<void()>*>(call))(); },
       const_cast<std::function<void()>*>(&f));
-}
-
-void check_rate(double rate) {
-  if (!(rate >= 0.0) || rate > static_cast<double>(std::numeric_limits<float>::max())) {
-    std::ostringstream text;
-    text << "learning_rate must be >= 0 and finite in float32, got " << rate;
-    throw std::invalid_argument(text.str());
-  }
-}
-
-void check_rates(Span<const double> rates) {
-  for (const double rate : rates) check_rate(rate);
 }
 
 Run::Run(const State& state, const Columns& train, const Columns* validation, const FitOptions& options,
@@ -123,10 +109,22 @@ std::vector<double> Run::train_batch() {
   return s_.objective.logs(sums_, outputs_, penalty, calls_of(options_.functions, lock_).metric);
 }
 
-double Run::rate() const {
-  if (s_.rate_override) return *s_.rate_override;
-  if (rates_.empty()) return static_cast<double>(s_.optimizer.learning_rate());
-  return rates_.size == 1 ? rates_[0] : rates_[run_step_ - rates_from_];
+// The row of the present step; null if there is none.
+const double* Run::rates_of_step() const {
+  const std::size_t count = s_.columns.count();
+  if (rates_.empty()) return nullptr;
+  return rates_.data + (rates_.size == count ? 0 : (run_step_ - rates_from_) * count);
+}
+
+UpdateRates Run::update_rates() const {
+  const double* const row = rates_of_step();
+  const float decay = s_.columns.weight_decay ? static_cast<float>(row[1]) : s_.optimizer.weight_decay();
+  if (s_.rate_override) return {*s_.rate_override, decay};
+  return {row != nullptr ? row[0] : static_cast<double>(s_.optimizer.learning_rate()), decay};
+}
+
+StepPlace Run::place() const {
+  return {s_.step, s_.columns.layers > 0 ? rates_of_step() + s_.columns.count() - s_.columns.layers : nullptr};
 }
 
 // Shuffles the rows from their given order by the method of Fisher and Yates, with the random stream of the pass over
@@ -151,12 +149,13 @@ void Run::draw_order(std::uint64_t pass) {
 
 // Gets the rates of the next epoch from the observer if there are not enough.
 void Run::next_rates() {
-  if (rates_.size <= 1 || run_step_ + steps_ <= rates_from_ + rates_.size) return;
+  const std::size_t count = s_.columns.count();
+  if (rates_.size <= count || run_step_ + steps_ <= rates_from_ + rates_.size / count) return;
   lock_.unlock();
   const Span<const double> more = observer_->rates(run_step_, steps_);
   lock_.lock();
-  check_rates(more);
-  if (more.size < steps_) throw std::invalid_argument("rates must be at least those of an epoch");
+  check_rates(more, s_.columns);
+  if (more.size / count < steps_) throw std::invalid_argument("rates must be at least those of an epoch");
   rates_ = more;
   rates_from_ = run_step_;
 }
@@ -233,7 +232,7 @@ Clock::duration Run::compute_slice() {
   }
   const std::size_t index = next_in_epoch_;
   const Batch batch = batch_at(index);
-  in_team([&](const Team& team) { training_step_.outputs(team, batch, s_.step, s_.gradients.data()); });
+  in_team([&](const Team& team) { training_step_.outputs(team, batch, place(), s_.gradients.data()); });
   const auto called = Clock::now();
   try {
     training_step_.call_losses(batch, calls_of(options_.functions, lock_).loss);
@@ -250,7 +249,7 @@ void Run::run_slice(const Team& team) {
   // Each member counts steps by itself, because the leader may already have advanced next_in_epoch_.
   for (std::size_t index = next_in_epoch_;; ++index) {
     const Batch batch = batch_at(index);
-    training_step_.outputs(team, batch, s_.step, s_.gradients.data());
+    training_step_.outputs(team, batch, place(), s_.gradients.data());
     finish_step(team, index, batch);
     if (slice_over_) break;
   }
@@ -259,16 +258,16 @@ void Run::run_slice(const Team& team) {
 // A step from its outputs on.
 void Run::finish_step(const Team& team, std::size_t index, const Batch& batch) {
   const Kernels& kernels = *s_.graph.backend.kernels;
-  training_step_.gradients(team, batch, s_.step, s_.gradients.data(), [&] { after_loss(index, batch); });
-  const double rate_now = rate();
+  training_step_.gradients(team, batch, place(), s_.gradients.data(), [&] { after_loss(index, batch); });
+  const UpdateRates rates = update_rates();
   if (!diverged_) {
     if (!s_.orthogonal.empty()) s_.orthogonal.compute(kernels, team, s_.graph.weights.data(), s_.gradients.data());
-    s_.optimizer.update(kernels, team, s_.graph.weights.data(), s_.gradients.data(), rate_now, true);
+    s_.optimizer.update(kernels, team, s_.graph.weights.data(), s_.gradients.data(), rates, true);
     team.sync();
     if (!s_.constraints.empty() && s_.optimizer.updates()) constrain(team);
   }
   if (team.leader()) {
-    last_rate_ = rate_now;
+    last_rate_ = rates.learning;
     if (!diverged_) {
       penalties_ += (s_.optimizer.penalty() + s_.orthogonal.value() + activity_) * static_cast<double>(batch.n);
       ++s_.step;

@@ -11,6 +11,7 @@
 #include "core/constraints.h"
 #include "core/early_stopping.h"
 #include "core/orthogonality.h"
+#include "core/rates.h"
 #include "core/step.h"
 #include "core/thread_choice.h"
 #include "fastreg/trainer.h"
@@ -19,10 +20,6 @@ namespace fastreg {
 
 // Runs f on the calling thread as a team of one member, with denormals flushed to zero, as kernels require.
 void on_this_thread(const Backend& backend, const std::function<void()>& f);
-
-// Throw std::invalid_argument for a rate that is negative or not finite in float32.
-void check_rate(double rate);
-void check_rates(Span<const double> rates);
 
 // A copy of everything that training changes. It is made before each epoch.
 struct Snapshot {
@@ -58,6 +55,7 @@ class Run {
     std::uint64_t &step, &epoch;
     const std::optional<double>& rate_override;
     double parallel_threshold;
+    RateColumns columns;
   };
 
   // lock: the lock of the graph, which is held. It is released while an observer runs or a fork waits.
@@ -89,7 +87,9 @@ class Run {
   bool observed_validation(std::vector<double>& logs);
   bool validates(std::size_t index) const;
   std::vector<double> epoch_logs(std::size_t index, double penalty);
-  double rate() const;
+  const double* rates_of_step() const;
+  UpdateRates update_rates() const;
+  StepPlace place() const;
   void next_rates();
   bool observe_epoch(const std::vector<double>& logs, bool last);
   void poll();
@@ -122,7 +122,7 @@ class Run {
   Snapshot& snapshot_;
   std::size_t next_in_epoch_ = 0, run_step_ = 0;
   std::uint64_t first_batch_ = 0, pass_ = 0;   // of the epoch, in the sequence of all batches; of the order that is drawn
-  Span<const double> rates_;       // the rates of the steps from rates_from_ on
+  Span<const double> rates_;       // the rows of the steps from rates_from_ on
   std::size_t rates_from_ = 0;
   ThreadChoice::Clock::time_point slice_end_{}, last_poll_ = ThreadChoice::Clock::now(), deadline_;
   // The leader writes these between two syncs, and all members read them after the second one.

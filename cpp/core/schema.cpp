@@ -120,11 +120,12 @@ void put_field(Json& fields, const Field<Owner, Member>& field) {
 }
 
 // A field that is null by default.
-void put_nullable(Json& fields, const char* name, const char* type, const Interval* interval) {
+void put_nullable(Json& fields, const char* name, const char* type, const Interval* interval, bool schedule = false) {
   Json json{Json::Object{}};
   put(json, "type", text(type));
   put(json, "default", {nullptr});
   put(json, "nullable", {true});
+  if (schedule) put(json, "schedule", {true});
   if (interval != nullptr) put_interval(json, *interval);
   put(fields, name, std::move(json));
 }
@@ -133,7 +134,7 @@ void put_nullable(Json& fields, const char* name, const char* type, const Interv
 template <class Owner>
 void put_field(Json& fields, const Field<Owner, UpdateOptions>&) {
   for (const ClipKind kind : kClippings) put_nullable(fields, clipping_name(kind), "float", &kPositive);
-  if constexpr (!requires { &Owner::weight_decay; }) put_nullable(fields, "weight_decay", "float", &kNotNegative);
+  if constexpr (!requires { &Owner::weight_decay; }) put_nullable(fields, "weight_decay", "float", &kNotNegative, true);
   put_field(fields, field("use_ema", &UpdateOptions::use_ema));
   put_field(fields, field("ema_momentum", &UpdateOptions::ema_momentum, kClosedFraction));
   put_nullable(fields, "ema_overwrite_frequency", "int", &kWidth);

@@ -124,9 +124,9 @@ std::size_t TrainingStep::shared_layer(const BackwardPlan& backward, const Backw
   return kNone;
 }
 
-Pass TrainingStep::pass(const Team& team, std::size_t n, std::uint64_t step, float* gradients) const {
+Pass TrainingStep::pass(const Team& team, std::size_t n, const StepPlace& step, float* gradients) const {
   return {*graph_.backend.kernels, team, n, graph_.weights.data(), gradients, graph_.spec.seed,
-          static_cast<std::uint32_t>(step)};
+          static_cast<std::uint32_t>(step.number), step.rates};
 }
 
 void TrainingStep::gather(const Team& team, const Batch& batch) {
@@ -148,7 +148,7 @@ void TrainingStep::gather(const Team& team, const Batch& batch) {
   }
 }
 
-void TrainingStep::forward(const Team& team, std::size_t n, std::uint64_t step, float* gradients) {
+void TrainingStep::forward(const Team& team, std::size_t n, const StepPlace& step, float* gradients) {
   const Pass now = pass(team, n, step, gradients);
   for (const Forward& next : forward_) {
     next.operation->forward(now, next.x, next.y, next.cache);
@@ -209,7 +209,7 @@ double TrainingStep::activity_penalty(const Batch& batch) const {
   return total / static_cast<double>(batch.n);
 }
 
-void TrainingStep::backward(const Team& team, std::size_t n, std::uint64_t step, float* gradients) {
+void TrainingStep::backward(const Team& team, std::size_t n, const StepPlace& step, float* gradients) {
   const Pass now = pass(team, n, step, gradients);
   for (const Backward& next : backward_) {
     const Forward& forward = next.forward;

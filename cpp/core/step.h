@@ -16,6 +16,12 @@ struct Batch {
   std::size_t begin, n, done;
 };
 
+// The number of a step, which determines its random numbers, and the scheduled rates of layers in it (Pass::rates).
+struct StepPlace {
+  std::uint64_t number;
+  const double* rates;
+};
+
 class TrainingStep {
  public:
   // data: the weights of its rows, where it has any, are relative_weights; the gradient of a batch of n rows is that of
@@ -26,7 +32,7 @@ class TrainingStep {
                Buffer& arena, std::vector<EpochOutputs>& epoch);
 
   // Everything up to the outputs, on every member. Returns with the team in sync, as does gradients().
-  void outputs(const Team& team, const Batch& batch, std::uint64_t step, float* gradients) {
+  void outputs(const Team& team, const Batch& batch, const StepPlace& step, float* gradients) {
     gather(team, batch);
     team.sync();
     forward(team, batch.n, step, gradients);
@@ -38,7 +44,7 @@ class TrainingStep {
   // Everything from the outputs up to the gradients, on every member.
   // after_loss: called by the leader alone once the loss of the batch is known.
   template <class AfterLoss>
-  void gradients(const Team& team, const Batch& batch, std::uint64_t step, float* gradients, AfterLoss&& after_loss) {
+  void gradients(const Team& team, const Batch& batch, const StepPlace& step, float* gradients, AfterLoss&& after_loss) {
     score(team, batch);
     team.sync();
     if (team.leader()) after_loss();
@@ -87,17 +93,17 @@ class TrainingStep {
   std::size_t shared_layer(const BackwardPlan& backward, const BackwardPlan::Step& step) const;
   bool is_read_later(std::size_t value, const std::vector<bool>& runs) const;
   void gather(const Team& team, const Batch& batch);
-  void forward(const Team& team, std::size_t n, std::uint64_t step, float* gradients);
+  void forward(const Team& team, std::size_t n, const StepPlace& step, float* gradients);
   void score(const Team& team, const Batch& batch);
   ScoreBuffers scores(std::size_t output, const Batch& batch) {
     Output& out = outputs_[output];
     return {out.row_losses, out.row_metrics, most_rows_, out.block_sums.data(), kLane, &epoch_[output], batch.done,
             out.weights};
   }
-  void backward(const Team& team, std::size_t n, std::uint64_t step, float* gradients);
+  void backward(const Team& team, std::size_t n, const StepPlace& step, float* gradients);
   static void move(const Pass& pass, const Backward& step);
   void add_shared(const Pass& pass, std::size_t layer, float* gradients) const;
-  Pass pass(const Team& team, std::size_t n, std::uint64_t step, float* gradients) const;
+  Pass pass(const Team& team, std::size_t n, const StepPlace& step, float* gradients) const;
 
   const Graph& graph_;
   const Objective& objective_;

@@ -27,7 +27,7 @@ std::size_t checked_floats(const Parameters& parameters, const OptimizerState& o
 }
 
 void check_options(const FitOptions& options, const Graph& graph, const Columns& train, std::size_t log_count,
-                   bool observed) {
+                   const RateColumns& columns, bool observed) {
   const std::size_t batch = options.batch_size == 0 ? train.size() : std::min(options.batch_size, train.size());
   const std::size_t steps =
       options.steps_per_epoch != 0 ? options.steps_per_epoch : steps_of_epoch(graph, train.size(), batch);
@@ -35,9 +35,9 @@ void check_options(const FitOptions& options, const Graph& graph, const Columns&
     throw std::invalid_argument("validated must be one for each of " + std::to_string(options.epochs) +
                                 " epochs, got " + std::to_string(options.validated.size));
   if (options.observe_batches && !observed) throw std::invalid_argument("observe_batches needs an observer");
-  check_rates(options.rates);
+  check_rates(options.rates, columns);
   if (!(options.time_limit >= 0.0)) throw std::invalid_argument("time_limit must be >= 0");
-  if (options.rates.size > 1 && !observed && options.rates.size / steps < options.epochs)
+  if (options.rates.size > columns.count() && !observed && options.rates.size / columns.count() / steps < options.epochs)
     throw std::invalid_argument("rates must be one, or one for each of " + std::to_string(options.epochs) + " x " +
                                 std::to_string(steps) + " steps, got " + std::to_string(options.rates.size));
   for (const EarlyStopping& stopping : options.early_stopping)
@@ -77,7 +77,8 @@ struct Trainer::Impl {
         gradients(graph.backend, checked_floats(graph.parameters, optimizer)),
         orthogonal(graph.parameters, graph.backend),
         constraints(graph.parameters),
-        evaluator(graph, objective) {
+        evaluator(graph, objective),
+        rate_columns{spec.schedules_weight_decay, graph.spec.scheduled.size()} {
     if (!constraints.empty()) optimizer.move_averages_later();
     optimizer.begin(graph.weights.data());
     optimizer.start_averages(graph.weights.data());
@@ -113,6 +114,7 @@ struct Trainer::Impl {
   OrthogonalPenalties orthogonal;
   ConstraintPass constraints;
   Evaluator evaluator;
+  RateColumns rate_columns;
   Workspace workspace;
   std::uint64_t step = 0, epoch = 0;
   double parallel_threshold = kParallelThreshold;
@@ -155,12 +157,12 @@ void Trainer::fit(const Dataset& train, const Dataset* validation, const FitOpti
   std::optional<Columns> scored;
   if (validation != nullptr) check(scored.emplace(columns_of(*validation)), i.graph, i.objective, "validation");
   const std::size_t log_count = i.objective.log_count() * (validation != nullptr ? 2 : 1);
-  check_options(options, i.graph, given, log_count, observer != nullptr);
+  check_options(options, i.graph, given, log_count, i.rate_columns, observer != nullptr);
   const WeightedColumns weighted(given);
 
   const Fitting fitting(i);
   Run({i.graph, i.objective, i.optimizer, i.orthogonal, i.constraints, i.gradients, i.evaluator, i.workspace, i.step, i.epoch, i.rate_override,
-       i.parallel_threshold},
+       i.parallel_threshold, i.rate_columns},
       weighted.columns(), scored ? &*scored : nullptr, options, observer, result, lock)
       .train();
 }
@@ -170,11 +172,12 @@ std::size_t Trainer::steps_of_epoch(std::size_t rows, std::size_t batch_size) co
   return rows == 0 ? 0 : fastreg::steps_of_epoch(impl_->graph, rows, batch);
 }
 
-std::vector<double> Trainer::train_batch(const Dataset& batch, double rate, FitResult& result,
+std::vector<double> Trainer::train_batch(const Dataset& batch, Span<const double> rates, FitResult& result,
                                          const ProgramFunctions& functions) {
   Impl& i = *impl_;
   result = {};
-  check_rate(rate);
+  check_rates(rates, i.rate_columns);
+  if (rates.size > i.rate_columns.count()) throw std::invalid_argument("rates must be those of one step");
   std::unique_lock lock(i.graph.lock);
   i.require_idle();
   if (i.graph.parameters.trainable() == 0) throw std::invalid_argument("layers: there are no weights to train");
@@ -184,12 +187,12 @@ std::vector<double> Trainer::train_batch(const Dataset& batch, double rate, FitR
   options.batch_size = 0;
   options.shuffle = false;
   options.show_averages = false;
-  options.rates = {&rate, 1};
+  options.rates = rates;
   options.functions = functions;
   const Fitting fitting(i);   // a function of the program is called without the lock
   const std::optional<double> no_override;
   return Run({i.graph, i.objective, i.optimizer, i.orthogonal, i.constraints, i.gradients, i.evaluator, i.workspace,
-              i.step, i.epoch, no_override, i.parallel_threshold},
+              i.step, i.epoch, no_override, i.parallel_threshold, i.rate_columns},
              columns, nullptr, options, nullptr, result, lock)
       .train_batch();
 }
@@ -202,6 +205,7 @@ std::vector<double> Trainer::evaluate(const Dataset& data, const ProgramFunction
   return impl_->evaluate(data, functions, false);
 }
 
+std::size_t Trainer::rate_columns() const { return impl_->rate_columns.count(); }
 std::size_t Trainer::log_count() const { return impl_->objective.log_count(); }
 
 std::uint64_t Trainer::step() const {

@@ -139,7 +139,24 @@ Widths Wiring::widths_of(const std::vector<std::size_t>& values) const {
   return out;
 }
 
-Wiring wire(const NetworkSpec& spec) { return spec.is_chain() ? Wirer(spec).chain() : Wirer(spec).graph(); }
+namespace {
+
+void check_scheduled(const NetworkSpec& spec) {
+  for (std::size_t i = 0; i < spec.scheduled.size(); ++i) {
+    const std::size_t layer = spec.scheduled[i];
+    if (layer >= spec.layers.size() || (i > 0 && layer <= spec.scheduled[i - 1]))
+      throw std::invalid_argument("scheduled must be indices of layers in ascending order, got " + std::to_string(layer));
+    if (!std::visit([](const auto& any) { return requires { any.rate; }; }, spec.layers[layer]))
+      throw std::invalid_argument("scheduled must be layers with a rate, got layer " + std::to_string(layer));
+  }
+}
+
+}  // namespace
+
+Wiring wire(const NetworkSpec& spec) {
+  check_scheduled(spec);
+  return spec.is_chain() ? Wirer(spec).chain() : Wirer(spec).graph();
+}
 
 void validate(const NetworkSpec& spec) { wire(spec); }
 

@@ -141,7 +141,9 @@ class Trainer:
     # Replaces the rates of the run under way from its next step on; for callbacks.
     def set_learning_rate(self, rate: float, /) -> None: ...
     # rates: a single one, or one for each step of the run's first epochs; on_rates(first, least) -> those from step
-    # `first` of the run on, asked for where they run out. batch_size 0 is the full batch.
+    # `first` of the run on, asked for where they run out. With a weight decay or rates of layers on a schedule, a row
+    # of numbers for each: the learning rate, the weight decay, the rates of these layers.
+    # batch_size 0 is the full batch.
     # on_epoch(epoch, logs, last) -> True to stop; called when an epoch ends, at most every `interval` seconds
     # (0: at every epoch) and after the last. on_poll(epoch, step of the epoch, steps, loss so far): every 0.1 s or so.
     # steps_per_epoch: 0 is every row once. validated: for each epoch, whether it is followed by a validation; without
@@ -174,7 +176,7 @@ class Trainer:
     # One step on one batch, whose weights are used as they are. Returns its values before the step and None, or None
     # and what FitResult has as `diverged`; then nothing has changed.
     def train_batch(
-        self, data: Data | GraphData, rate: float, functions: Functions = ...
+        self, data: Data | GraphData, rates: NDArray[np.float64], functions: Functions = ...
     ) -> tuple[list[float] | None, dict[str, float] | None]: ...
     def test_batch(
         self, data: Data | GraphData, functions: Functions = ...

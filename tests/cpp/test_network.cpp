@@ -275,6 +275,35 @@ void test_divergence_keeps_finite_weights() {
   CHECK(trainer.step() == 4 * trainer.epoch());
 }
 
+// Weight decay and the rate of the dropout change with each step.
+void test_schedules() {
+  const Problem problem(64, 4);
+  NetworkSpec spec = tutorial_network(4, 8);
+  spec.scheduled = {2};
+  TrainingSpec training = binary_training(1e-2f);
+  training.schedules_weight_decay = true;
+  const auto fit = [&](Network& network, const std::vector<double>& rates, std::size_t columns) {
+    Trainer trainer(network, training);
+    CHECK(trainer.rate_columns() == columns);
+    FitOptions options{32, 1, true, {rates.data(), rates.size()}, {}};
+    FitResult result;
+    trainer.fit(problem.data(), nullptr, options, nullptr, result);
+    return all_weights(network);
+  };
+  Network first(spec), second(spec), third(spec), broken(spec);
+  const std::vector<float> constant = fit(first, {0.01, 0.1, 0.25}, 3);
+  CHECK(constant == fit(second, {0.01, 0.1, 0.25, 0.01, 0.1, 0.25}, 3));
+  CHECK(constant != fit(third, {0.01, 0.1, 0.25, 0.01, 0.1, 0.75}, 3));
+  for (const std::vector<double>& bad : {std::vector<double>{}, {0.01, 0.1}, {0.01, -0.1, 0.25}, {0.01, 0.1, 1.0}})
+    CHECK_THROWS(fit(broken, bad, 3), std::invalid_argument);
+  training.schedules_weight_decay = false;
+  CHECK_THROWS(fit(broken, {0.01, 0.1, 0.25}, 2), std::invalid_argument);
+  for (const std::vector<std::size_t>& wrong : {std::vector<std::size_t>{0}, {2, 2}, {9}}) {
+    spec.scheduled = wrong;
+    CHECK_THROWS(Network(spec), std::invalid_argument);
+  }
+}
+
 void test_files() {
   const auto path = (std::filesystem::temp_directory_path() / "fastreg_test_network.safetensors").string();
   const Problem problem(40, 3);
@@ -390,6 +419,7 @@ int main() {
   test_early_stopping_restores_the_best();
   test_a_signal_ends_a_run();
   test_divergence_keeps_finite_weights();
+  test_schedules();
   test_files();
   test_errors();
   return report("network");

@@ -13,6 +13,8 @@ namespace {
 
 using namespace fastreg;
 
+constexpr double kTheRate = 1e-3;
+const Span<const double> kRate{&kTheRate, 1};
 constexpr std::size_t kRows = 90, kFeatures = 5, kOutputs = 4;
 
 struct Problem {
@@ -131,8 +133,8 @@ void test_it_trains_as_the_loss_of_the_registry() {
       for (std::size_t i = 0; i < 4; ++i)
         CHECK(std::abs(found.logs[epoch][i] - expected.logs[epoch][i]) < 1e-6 * expected.logs[epoch][i]);
     FitResult result;
-    const double value = model.trainer.train_batch(problem.data(), 1e-3, result, {{}, {&loss}})[0];
-    CHECK(std::abs(value - usual.trainer.train_batch(problem.data(), 1e-3, result)[0]) < 1e-6 * value);
+    const double value = model.trainer.train_batch(problem.data(), kRate, result, {{}, {&loss}})[0];
+    CHECK(std::abs(value - usual.trainer.train_batch(problem.data(), kRate, result)[0]) < 1e-6 * value);
     CHECK(same(model.state(), usual.state()));
   }
   set_num_threads(1);
@@ -165,7 +167,7 @@ void test_an_exception_leaves_the_last_complete_epoch() {
     const std::vector<float> before = model.state();
     loss.calls = 0;
     loss.fails_at = 1;
-    CHECK_THROWS(model.trainer.train_batch(data, 1e-3, result, {{}, {&loss}}), std::runtime_error);
+    CHECK_THROWS(model.trainer.train_batch(data, kRate, result, {{}, {&loss}}), std::runtime_error);
     CHECK(same(model.state(), before) && model.trainer.step() == 18);
     loss.calls = 0;
     CHECK_THROWS(model.trainer.evaluate(data, {{}, {&loss}}), std::runtime_error);

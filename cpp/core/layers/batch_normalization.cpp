@@ -19,7 +19,7 @@ class BatchNormalizationOperation final : public Operation {
         beta_(parameters_.find(context.index, "beta")),
         moving_mean_(parameters_.find(context.index, "moving_mean")),
         moving_variance_(parameters_.find(context.index, "moving_variance")) {
-    if (context.dropout != nullptr) masks_.emplace(context.dropout->rate, context.dropout->seed, context.dropout_index);
+    if (context.dropout != nullptr) masks_.emplace(StepRate(context.dropout->rate, kNotScheduled), context.dropout->seed, context.dropout_index);
   }
 
   bool trainable() const override { return spec_.scale || spec_.center; }
@@ -56,7 +56,7 @@ class BatchNormalizationOperation final : public Operation {
     args.inv_std = cache + statistics_floats();
     args.dgamma = parameters_.gradient(pass.gradients, gamma_);
     args.dbeta = parameters_.gradient(pass.gradients, beta_);
-    args.dropout = dropout(cache);
+    args.dropout = dropout(pass, cache);
     args.activation = tail_.activation;
     args.db = parameters_.gradient(pass.gradients, tail_.bias);
     args.rows = pass.rows;
@@ -67,8 +67,8 @@ class BatchNormalizationOperation final : public Operation {
 
  private:
   std::size_t statistics_floats() const { return round_up(out_ld(), kLane); }
-  DropoutMask dropout(const float* cache) const {
-    return masks_ ? masks_->mask(cache + 2 * statistics_floats()) : DropoutMask{nullptr, 1.0f};
+  DropoutMask dropout(const Pass& pass, const float* cache) const {
+    return masks_ ? masks_->mask(pass, cache + 2 * statistics_floats()) : DropoutMask{nullptr, 1.0f};
   }
   BatchNormForward arguments(const Pass& pass, const float* x, float* y, float* cache, Range cols) const {
     BatchNormForward args{};
@@ -81,7 +81,7 @@ class BatchNormalizationOperation final : public Operation {
     if (cache != nullptr) {
       args.mean = cache;
       args.inv_std = cache + statistics_floats();
-      args.dropout = dropout(cache);
+      args.dropout = dropout(pass, cache);
     }
     // Without a momentum the average is that of all batches so far.
     const double batches = static_cast<double>(pass.step) + 1.0;

@@ -32,7 +32,7 @@ class DenseOperation final : public Operation {
         activation_(context.activation),
         trainable_(spec.trainable),
         tail_elsewhere_(context.leaves_tail != nullptr) {
-    if (context.dropout != nullptr) masks_.emplace(context.dropout->rate, context.dropout->seed, context.dropout_index);
+    if (context.dropout != nullptr) masks_.emplace(StepRate(context.dropout->rate, kNotScheduled), context.dropout->seed, context.dropout_index);
     if (context.leaves_tail != nullptr) *context.leaves_tail = {activation_, bias_};
   }
 
@@ -50,7 +50,7 @@ class DenseOperation final : public Operation {
     if (!masks_) return product(pass, x[0], y, z_floats(pass.rows) > 0 ? cache : nullptr, kNoDropout);
     masks_->draw(pass, pass.rows * out_ld(), cache);
     pass.team.sync();
-    product(pass, x[0], y, nullptr, masks_->mask(cache));
+    product(pass, x[0], y, nullptr, masks_->mask(pass, cache));
   }
 
   bool backward_reads_output() const override {
@@ -69,7 +69,7 @@ class DenseOperation final : public Operation {
     if (!tail_elsewhere_ && (activation_ != ActivationKind::linear || db != nullptr)) {
       const float* saved = derivative_from_output(activation_) ? y : cache;
       k.activation_backward({activation_, saved, dy, dy, db, pass.rows, out_ld(),
-                             column_split(pass.team, out_ld()), masks_ ? masks_->mask(cache).scale : 1.0f});
+                             column_split(pass.team, out_ld()), masks_ ? masks_->mask(pass, cache).scale : 1.0f});
       pass.team.sync();
     }
     if (trainable_) {

@@ -16,8 +16,9 @@ constexpr std::size_t kGroup = 128;   // the number of elements whose bits are d
 
 class DropoutOperation final : public Operation {
  public:
-  DropoutOperation(const Dropout& spec, std::size_t cols, std::size_t index)
-      : Operation(cols, cols), masks_(spec.rate, spec.seed, index) {}
+  DropoutOperation(const Dropout& spec, const OperationContext& context)
+      : Operation(context.inputs[0], context.inputs[0]),
+        masks_({spec.rate, context.scheduled}, spec.seed, context.stream) {}
 
   bool identity_in_inference() const override { return true; }
   std::size_t cache_floats(std::size_t rows) const override { return masks_.floats(rows * out_ld()); }
@@ -29,12 +30,12 @@ class DropoutOperation final : public Operation {
   void forward(const Pass& pass, const float* const* x, float* y, float* cache) const override {
     masks_.draw(pass, pass.rows * out_ld(), cache);
     pass.team.sync();
-    pass.kernels.dropout_apply(masks_.mask(cache), x[0], y, part(pass));
+    pass.kernels.dropout_apply(masks_.mask(pass, cache), x[0], y, part(pass));
   }
 
   void backward(const Pass& pass, const float* const*, const float*, float* cache,
                 const GradientFlow& flow) const override {
-    pass.kernels.dropout_apply(masks_.mask(cache), flow.dy, flow.dy, part(pass));
+    pass.kernels.dropout_apply(masks_.mask(pass, cache), flow.dy, flow.dy, part(pass));
   }
 
  private:
@@ -45,31 +46,33 @@ class DropoutOperation final : public Operation {
 
 }  // namespace
 
-DropoutMasks::DropoutMasks(float rate, std::optional<std::uint64_t> seed, std::size_t stream)
-    : seed_(seed),
-      threshold_(static_cast<std::uint32_t>(std::min(65535.0, std::round(65536.0 * static_cast<double>(rate))))),
-      stream_(static_cast<std::uint32_t>(stream)),
-      // The probability that is used is threshold / 65536. Scaling by it keeps the expectation exact.
-      scale_(static_cast<float>(65536.0 / (65536.0 - threshold_))) {}
+std::uint32_t DropoutMasks::threshold(const Pass& pass) const {
+  const double rate = static_cast<double>(rate_.at(pass));
+  return static_cast<std::uint32_t>(std::min(65535.0, std::round(65536.0 * rate)));
+}
 
 std::size_t DropoutMasks::floats(std::size_t elements) const {
-  return active() ? round_up((elements + kGroup - 1) / kGroup * (kGroup / 32), kLane) : 0;
+  return rate_.may_be_positive() ? round_up((elements + kGroup - 1) / kGroup * (kGroup / 32), kLane) : 0;
 }
 
 void DropoutMasks::draw(const Pass& pass, std::size_t elements, float* storage) const {
-  if (!active()) return;
+  const std::uint32_t chosen = threshold(pass);
+  if (chosen == 0) return;
   pass.kernels.dropout_bits({{seed_.value_or(pass.seed), stream_, pass.step},
-                             threshold_,
+                             chosen,
                              reinterpret_cast<std::uint16_t*>(storage),
                              pass.team.split((elements + kGroup - 1) / kGroup)});
 }
 
-DropoutMask DropoutMasks::mask(const float* storage) const {
-  return {active() ? reinterpret_cast<const std::uint16_t*>(storage) : nullptr, scale_};
+// The probability that is used is threshold / 65536. Scaling by it keeps the expectation exact.
+DropoutMask DropoutMasks::mask(const Pass& pass, const float* storage) const {
+  const std::uint32_t chosen = threshold(pass);
+  return {chosen > 0 ? reinterpret_cast<const std::uint16_t*>(storage) : nullptr,
+          static_cast<float>(65536.0 / (65536.0 - chosen))};
 }
 
 std::unique_ptr<Operation> make_operation(const Dropout& layer, const OperationContext& context) {
-  return std::make_unique<DropoutOperation>(layer, context.inputs[0], context.stream);
+  return std::make_unique<DropoutOperation>(layer, context);
 }
 
 }  // namespace fastreg

@@ -39,6 +39,8 @@ struct DenseTail {
   std::size_t bias = kNoSegment;
 };
 
+inline constexpr std::size_t kNotScheduled = static_cast<std::size_t>(-1);
+
 // The arguments from which an operation is made, besides the description of its layer.
 struct OperationContext {
   const Widths& inputs;
@@ -46,6 +48,7 @@ struct OperationContext {
   std::size_t stream;              // of random numbers: the index, or another number where the layer is used again
   const Parameters& parameters;
   ActivationKind activation;       // for Dense: the activation that is fused with the product
+  std::size_t scheduled;           // the index of its rate in Pass::rates, or kNotScheduled
   const Dropout* dropout;          // null, or a Dropout layer that is fused after this operation
   std::size_t dropout_index;       // the index of that Dropout layer
   DenseTail* leaves_tail;          // If it is not null, the next operation differentiates the activation and sums the
@@ -84,21 +87,38 @@ std::unique_ptr<Operation> make_operation(const CategoryEncoding& layer, const O
 std::unique_ptr<Operation> make_operation(const Rescaling& layer, const OperationContext& context);
 std::unique_ptr<Operation> make_operation(const Normalization& layer, const OperationContext& context);
 
+// The rate of a layer: a number, or that of the step.
+class StepRate {
+ public:
+  StepRate(float rate, std::size_t scheduled) : rate_(rate), scheduled_(scheduled) {}
+  float at(const Pass& pass) const {
+    return scheduled_ == kNotScheduled ? rate_ : static_cast<float>(pass.rates[scheduled_]);
+  }
+  bool may_be_positive() const { return scheduled_ != kNotScheduled || rate_ > 0.0f; }
+
+ private:
+  float rate_;
+  std::size_t scheduled_;
+};
+
 // The masks of one dropout layer, kept as bits between forward and backward.
 class DropoutMasks {
  public:
-  DropoutMasks(float rate, std::optional<std::uint64_t> seed, std::size_t stream);
-  bool active() const { return threshold_ > 0; }
-  double probability() const { return threshold_ / 65536.0; }   // to drop an element
+  DropoutMasks(StepRate rate, std::optional<std::uint64_t> seed, std::size_t stream)
+      : rate_(rate), seed_(seed), stream_(static_cast<std::uint32_t>(stream)) {}
+  bool active(const Pass& pass) const { return threshold(pass) > 0; }
+  double probability(const Pass& pass) const { return threshold(pass) / 65536.0; }   // to drop an element
   std::size_t floats(std::size_t elements) const;   // the size of `storage` for this many elements
   // Writes this member's part of the masks. The team must sync before they are used.
   void draw(const Pass& pass, std::size_t elements, float* storage) const;
-  DropoutMask mask(const float* storage) const;     // its bits are null if dropout is not active
+  DropoutMask mask(const Pass& pass, const float* storage) const;   // its bits are null if dropout is not active
 
  private:
+  std::uint32_t threshold(const Pass& pass) const;
+
+  StepRate rate_;
   std::optional<std::uint64_t> seed_;   // if it has no value, the network's seed is used
-  std::uint32_t threshold_, stream_;
-  float scale_;
+  std::uint32_t stream_;
 };
 
 }  // namespace fastreg

@@ -15,11 +15,12 @@ constexpr std::size_t kNormals = 64;   // the number of normal numbers that are 
 // Adds or multiplies normal numbers. The backward pass of a product needs them again.
 class GaussianOperation final : public Operation {
  public:
-  GaussianOperation(Combination combination, float deviation, std::optional<std::uint64_t> seed,
+  // amount: the deviation of what is added, or the rate of what is multiplied with.
+  GaussianOperation(Combination combination, StepRate amount, std::optional<std::uint64_t> seed,
                     const OperationContext& context)
       : Operation(context.inputs[0], context.inputs[0]),
         combination_(combination),
-        deviation_(deviation),
+        amount_(amount),
         seed_(seed),
         stream_(static_cast<std::uint32_t>(context.stream)) {}
 
@@ -31,8 +32,11 @@ class GaussianOperation final : public Operation {
   }
   void forward(const Pass& pass, const float* const* x, float* y, float* cache) const override {
     const Range groups = pass.team.split(round_up(pass.rows * out_ld(), kNormals) / kNormals);
-    const float mean = combination_ == Combination::multiply ? 1.0f : 0.0f;
-    pass.kernels.random_normals({{seed_.value_or(pass.seed), stream_, pass.step}, mean, deviation_, cache, groups});
+    const float amount = amount_.at(pass);
+    const bool multiplies = combination_ == Combination::multiply;
+    const float deviation = multiplies ? std::sqrt(amount / (1.0f - amount)) : amount;
+    pass.kernels.random_normals(
+        {{seed_.value_or(pass.seed), stream_, pass.step}, multiplies ? 1.0f : 0.0f, deviation, cache, groups});
     combine(pass, groups, x[0], cache, y);
   }
 
@@ -51,7 +55,7 @@ class GaussianOperation final : public Operation {
   }
 
   Combination combination_;
-  float deviation_;
+  StepRate amount_;
   std::optional<std::uint64_t> seed_;
   std::uint32_t stream_;
 };
@@ -61,13 +65,8 @@ class GaussianOperation final : public Operation {
 class AlphaDropoutOperation final : public Operation {
  public:
   AlphaDropoutOperation(const AlphaDropout& spec, const OperationContext& context)
-      : Operation(context.inputs[0], context.inputs[0]), masks_(spec.rate, spec.seed, context.stream) {
-    constexpr double kLimit = -1.7580993408473766;
-    const double p = masks_.probability(), a = 1.0 / std::sqrt((1.0 - p) * (1.0 + p * kLimit * kLimit));
-    scale_ = static_cast<float>(a);
-    shift_ = static_cast<float>(-a * p * kLimit);
-    dropped_ = static_cast<float>(a * kLimit - a * p * kLimit);
-  }
+      : Operation(context.inputs[0], context.inputs[0]),
+        masks_({spec.rate, context.scheduled}, spec.seed, context.stream) {}
 
   bool identity_in_inference() const override { return true; }
   std::size_t cache_floats(std::size_t rows) const override { return masks_.floats(rows * out_ld()); }
@@ -76,32 +75,43 @@ class AlphaDropoutOperation final : public Operation {
     std::memcpy(y, x[0], pass.rows * out_ld() * sizeof(float));
   }
   void forward(const Pass& pass, const float* const* x, float* y, float* cache) const override {
-    if (!masks_.active()) return pass.kernels.dropout_apply({nullptr, 1.0f}, x[0], y, part(pass));
+    if (!masks_.active(pass)) return pass.kernels.dropout_apply({nullptr, 1.0f}, x[0], y, part(pass));
     masks_.draw(pass, pass.rows * out_ld(), cache);
     pass.team.sync();
-    pass.kernels.dropout_affine(mask(cache), shift_, dropped_, x[0], y, part(pass));
+    const Line line = line_of(pass);
+    pass.kernels.dropout_affine(mask(pass, cache), line.shift, line.dropped, x[0], y, part(pass));
   }
   void backward(const Pass& pass, const float* const*, const float*, float* cache,
                 const GradientFlow& flow) const override {
-    if (masks_.active()) pass.kernels.dropout_apply(mask(cache), flow.dy, flow.dy, part(pass));
+    if (masks_.active(pass)) pass.kernels.dropout_apply(mask(pass, cache), flow.dy, flow.dy, part(pass));
   }
 
  private:
-  DropoutMask mask(const float* cache) const { return {masks_.mask(cache).mask, scale_}; }
+  struct Line {
+    float scale, shift, dropped;
+  };
+  Line line_of(const Pass& pass) const {
+    constexpr double kLimit = -1.7580993408473766;
+    const double p = masks_.probability(pass), a = 1.0 / std::sqrt((1.0 - p) * (1.0 + p * kLimit * kLimit));
+    return {static_cast<float>(a), static_cast<float>(-a * p * kLimit), static_cast<float>(a * kLimit - a * p * kLimit)};
+  }
+  DropoutMask mask(const Pass& pass, const float* cache) const {
+    return {masks_.mask(pass, cache).mask, line_of(pass).scale};
+  }
   Range part(const Pass& pass) const { return pass.team.split(round_up(pass.rows * out_ld(), kLane), kLane); }
 
   DropoutMasks masks_;
-  float scale_, shift_, dropped_;
 };
 
 }  // namespace
 
 std::unique_ptr<Operation> make_operation(const GaussianNoise& layer, const OperationContext& context) {
-  return std::make_unique<GaussianOperation>(Combination::add, layer.stddev, layer.seed, context);
+  return std::make_unique<GaussianOperation>(Combination::add, StepRate(layer.stddev, kNotScheduled), layer.seed,
+                                             context);
 }
 std::unique_ptr<Operation> make_operation(const GaussianDropout& layer, const OperationContext& context) {
-  const float deviation = std::sqrt(layer.rate / (1.0f - layer.rate));
-  return std::make_unique<GaussianOperation>(Combination::multiply, deviation, layer.seed, context);
+  return std::make_unique<GaussianOperation>(Combination::multiply, StepRate(layer.rate, context.scheduled), layer.seed,
+                                             context);
 }
 std::unique_ptr<Operation> make_operation(const AlphaDropout& layer, const OperationContext& context) {
   return std::make_unique<AlphaDropoutOperation>(layer, context);

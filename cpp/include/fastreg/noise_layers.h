@@ -8,12 +8,18 @@
 
 namespace fastreg {
 
+// The rate of a kind of dropout, which is a number or a schedule (NetworkSpec::scheduled).
+template <class Owner>
+constexpr Field<Owner, float> drop_field(float Owner::*member, bool required = false) {
+  return {"rate", member, kFraction, required, true};
+}
+
 // Inverted dropout: rate is the probability to drop an element, in [0, 1); the others are scaled by 1 / (1 - rate).
 struct Dropout {
   static constexpr const char* kName = "Dropout";
   float rate = 0.5f;
   std::optional<std::uint64_t> seed = std::nullopt;
-  static constexpr auto kFields = fields(field("rate", &Dropout::rate, kFraction), field("seed", &Dropout::seed));
+  static constexpr auto kFields = fields(drop_field(&Dropout::rate), field("seed", &Dropout::seed));
 };
 
 // Sets elements to the limit of selu at -inf with probability rate, and then scales and shifts everything such that mean
@@ -23,7 +29,7 @@ struct AlphaDropout {
   float rate = 0.5f;
   std::optional<std::uint64_t> seed = std::nullopt;
   static constexpr auto kFields =
-      fields(required_field("rate", &AlphaDropout::rate, kFraction), field("seed", &AlphaDropout::seed));
+      fields(drop_field(&AlphaDropout::rate, true), field("seed", &AlphaDropout::seed));
 };
 
 // Multiplies with normal numbers of mean 1 and standard deviation sqrt(rate / (1 - rate)).
@@ -32,7 +38,7 @@ struct GaussianDropout {
   float rate = 0.5f;
   std::optional<std::uint64_t> seed = std::nullopt;
   static constexpr auto kFields =
-      fields(required_field("rate", &GaussianDropout::rate, kFraction), field("seed", &GaussianDropout::seed));
+      fields(drop_field(&GaussianDropout::rate, true), field("seed", &GaussianDropout::seed));
 };
 
 // Adds normal numbers of mean 0 and this standard deviation.

@@ -39,6 +39,12 @@ struct UpdateOptions {
   std::uint32_t gradient_accumulation_steps = 1;
 };
 
+// A weight decay, which is a number or a schedule.
+template <class Owner>
+constexpr Field<Owner, float> decay_field(float Owner::*member) {
+  return {"weight_decay", member, kNotNegative, false, true};
+}
+
 struct SGD {
   static constexpr const char* kName = "SGD";
   float learning_rate = 0.01f, momentum = 0.0f;
@@ -73,7 +79,7 @@ struct AdamW {
   bool amsgrad = false;
   UpdateOptions options{};
   static constexpr auto kFields =
-      fields(rate_field(&AdamW::learning_rate), field("weight_decay", &AdamW::weight_decay, kNotNegative),
+      fields(rate_field(&AdamW::learning_rate), decay_field(&AdamW::weight_decay),
              field("beta_1", &AdamW::beta_1, kFraction), field("beta_2", &AdamW::beta_2, kFraction),
              field("epsilon", &AdamW::epsilon, kNormal), field("amsgrad", &AdamW::amsgrad),
              field("options", &AdamW::options));
@@ -96,7 +102,7 @@ struct Lion {
   UpdateOptions options{};
   static constexpr auto kFields =
       fields(rate_field(&Lion::learning_rate), field("beta_1", &Lion::beta_1, kFraction),
-             field("beta_2", &Lion::beta_2, kFraction), field("weight_decay", &Lion::weight_decay, kNotNegative),
+             field("beta_2", &Lion::beta_2, kFraction), decay_field(&Lion::weight_decay),
              field("options", &Lion::options));
 };
 

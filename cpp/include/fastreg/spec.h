@@ -47,6 +47,9 @@ struct NetworkSpec {
   std::vector<NetworkInput> inputs{};
   std::vector<Node> nodes{};
   std::vector<NetworkOutput> outputs{};
+  // The indices, in ascending order, of the layers Dropout, AlphaDropout and GaussianDropout whose rate is on a schedule:
+  // a fit is given their rates for each step (FitOptions::rates), and `rate` of the layer is not used.
+  std::vector<std::size_t> scheduled{};
 
   bool is_chain() const { return inputs.empty() && nodes.empty() && outputs.empty(); }
 };
@@ -68,6 +71,8 @@ struct TrainingSpec {
   // or has one of these in its last part, as in "kernel". Without a value only kernels decay.
   std::optional<std::vector<std::string>> excluded_from_weight_decay{};
   std::vector<Metric> weighted_metrics{};
+  // Whether the weight decay is on a schedule: a fit is given it for each step (FitOptions::rates).
+  bool schedules_weight_decay = false;
 };
 
 // The JSON description, `{"format": 1, "n_features": ..., "seed": ..., "layers": [...], "loss": ..., "optimizer": ...,

@@ -108,7 +108,9 @@ struct FitOptions {
   std::size_t epochs = 1;
   bool shuffle = true;
   // Learning rates. Size 0: the optimizer's own rate. Size 1: a constant rate. Otherwise one for each step; if there
-  // are fewer than the run has steps, FitObserver::rates supplies more.
+  // are fewer than the run has steps, FitObserver::rates supplies more. If weight decay or rates of dropout are on a
+  // schedule, a row of Trainer::rate_columns() numbers stands for a learning rate: that, then the weight decay if it is
+  // one of them, then the rate of each of NetworkSpec::scheduled.
   Span<const double> rates;
   std::vector<EarlyStopping> early_stopping;
   // Both are checked after every step. If they end a run within an epoch, the state is that of the end of the last
@@ -140,7 +142,7 @@ class FitObserver {
   virtual bool epoch_ended(std::size_t epoch, const std::vector<double>& logs, bool last) = 0;
   // Is called about every 50 ms within an epoch, with the number of steps done in it and the loss up to now.
   virtual void poll(std::size_t epoch, std::size_t step, std::size_t steps, double loss) = 0;
-  // Returns the learning rates from step `first` of the run on, at least `least` of them. It is called when those of
+  // Returns the rates from step `first` of the run on, for at least `least` steps. It is called when those of
   // the options are used up. The memory must stay valid until the next call.
   virtual Span<const double> rates(std::size_t first, std::size_t least);
   // Are called before and after each step, which is number `step` of its epoch, if the options ask for it. logs: the
@@ -189,13 +191,15 @@ class Trainer {
   // the loss of each output, the metrics of each}. The losses of the outputs are without their weights.
   std::vector<double> evaluate(const Dataset& data, const ProgramFunctions& functions = {});
   // One step on one batch outside of a fit. Its gradient is that of sum_i weight_i loss_i / n over the n rows, with the
-  // weights as they are given, and of the penalties. The number of epochs does not change. Returns the values of the
+  // weights as they are given, and of the penalties. rates: a row as of FitOptions. The number of epochs does not change. Returns the values of the
   // batch in the order of evaluate(), before the step: losses are means over the rows of their weighted values. If the
   // loss or a weight is not finite, nothing changes, and FitResult::reason is diverged.
-  std::vector<double> train_batch(const Dataset& batch, double rate, FitResult& result,
+  std::vector<double> train_batch(const Dataset& batch, Span<const double> rates, FitResult& result,
                                   const ProgramFunctions& functions = {});
   // The same without a step, in inference mode.
   std::vector<double> test_batch(const Dataset& batch, const ProgramFunctions& functions = {});
+  // The numbers of a row of FitOptions::rates.
+  std::size_t rate_columns() const;
   // The number of figures that evaluate() returns.
   std::size_t log_count() const;
 

@@ -6,6 +6,10 @@ from fastreg.internal.checks import FRACTION, NON_NEGATIVE, SEED_LIMIT
 from fastreg.internal.dataclasses import dataclass, field
 from fastreg.internal.keras_arguments import LayerArguments, takes_keras_arguments
 from fastreg.internal.layer_base import Layer
+from fastreg.schedules.base import LearningRateSchedule, number_or_schedule
+
+# A rate of dropout: a number, or one of the schedules.
+Rate = Annotated[float | LearningRateSchedule, number_or_schedule(FRACTION, callables=False)]
 
 __all__ = ["ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise"]
 
@@ -20,7 +24,8 @@ class Dropout(Layer, LayerArguments):
 
     Args:
         rate: The probability to drop an element, in [0, 1). It is rounded to a multiple of 1/65536, and kept elements
-            are divided by 1 - the rounded probability, so that the expectation is exact.
+            are divided by 1 - the rounded probability, so that the expectation is exact. Or one of
+            :mod:`fastreg.schedules`, which gives the rate of each step.
         noise_shape: Is accepted because Keras has it; only None, a decision for every element, is supported.
         seed: An integer in [0, 2**64) that determines this layer's masks instead of the model's seed, or None.
         name: See :class:`Layer`, as for ``trainable``, ``input_shape`` and ``input_dim``.
@@ -36,7 +41,7 @@ class Dropout(Layer, LayerArguments):
 
     _transient: ClassVar[frozenset[str]] = Layer._transient | {"noise_shape"}
 
-    rate: Annotated[float, FRACTION]
+    rate: Rate
     noise_shape: None = field(default=None, compare=False)
     seed: Annotated[int, NON_NEGATIVE, SEED_LIMIT] | None = None
 
@@ -83,7 +88,7 @@ class GaussianDropout(Layer, LayerArguments):
     (seed, step, layer, element) and do not depend on threads. Outside of training the layer does nothing.
 
     Args:
-        rate: p, in [0, 1).
+        rate: p, in [0, 1), or one of :mod:`fastreg.schedules`, which gives that of each step.
         seed: An integer in [0, 2**64) that determines this layer's numbers instead of the model's seed, or None.
         name: See :class:`Layer`, as for ``trainable``, ``input_shape`` and ``input_dim``.
 
@@ -96,7 +101,7 @@ class GaussianDropout(Layer, LayerArguments):
         GaussianDropout(rate=0.2, seed=None)
     """
 
-    rate: Annotated[float, FRACTION]
+    rate: Rate
     seed: Annotated[int, NON_NEGATIVE, SEED_LIMIT] | None = None
 
     def is_elementwise(self) -> bool:
@@ -131,7 +136,7 @@ class AlphaDropout(Layer, LayerArguments):
 
     _transient: ClassVar[frozenset[str]] = Layer._transient | {"noise_shape"}
 
-    rate: Annotated[float, FRACTION]
+    rate: Rate
     noise_shape: None = field(default=None, compare=False)
     seed: Annotated[int, NON_NEGATIVE, SEED_LIMIT] | None = None
 

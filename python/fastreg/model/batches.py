@@ -15,6 +15,7 @@ from fastreg.model.adapted import require_statistics
 from fastreg.model.arguments import checked_input_names, inputs_of, shape_of
 from fastreg.model.face import Face
 from fastreg.model.run import divergence_error
+from fastreg.model.step_rates import layer_rates, step_rates
 
 __all__ = ["Batches"]
 
@@ -98,9 +99,8 @@ class Batches(Face):
             trainer = core.trainer_for(shape)
             require_statistics(core)
             optimizer = core.require_optimizer("train_on_batch")
-            values, where = trainer.train_batch(
-                data, optimizer.rate_at(trainer.step, core.run_length), core.functions()
-            )
+            rates = step_rates(optimizer, layer_rates(core), trainer.step, 1, core.run_length)
+            values, where = trainer.train_batch(data, rates, core.functions())
             if values is None or where is not None:
                 raise divergence_error("train_on_batch", where or {}, 0)
             core.feature_names = names

@@ -169,7 +169,7 @@ def _trained(
         run.begin(first, {"epochs": last, "steps": steps, "verbose": shown})
         last = first if run.ended else last
         # Only now: a callback may have set the rate before the first epoch.
-        rates = Rates(core.require_optimizer("fit"), trainer.step, steps, steps * (last - first), core.run_length)
+        rates = Rates(core, trainer.step, steps, steps * (last - first))
         done = each * batch if each else n_rows
         run.progress = progress = Progress(shown, first, last, done) if shown and first < last else None
         result = trainer.fit(

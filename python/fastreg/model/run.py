@@ -23,8 +23,7 @@ from fastreg.internal.progress import Progress, say
 from fastreg.model.core import CoreModel
 from fastreg.model.given_callbacks import adds_keys, has_hook, warn_of_patience
 from fastreg.model.hooks import TEST_HOOKS, scored
-from fastreg.optimizers import Optimizer
-from fastreg.schedules.base import RunLength
+from fastreg.model.step_rates import layer_rates, step_rates
 
 if TYPE_CHECKING:
     from fastreg.internal.trained_model import TrainedModel
@@ -38,13 +37,15 @@ _RATES_BLOCK = 1 << 16
 class Rates:
     """The learning rates of a run, one block of epochs at a time, so that a run that stops early computes no others."""
 
-    def __init__(self, optimizer: Optimizer, start: int, steps: int, total: int, run: RunLength | None) -> None:
-        self.optimizer, self.start, self.total, self.run = optimizer, start, total, run
+    def __init__(self, core: CoreModel, start: int, steps: int, total: int) -> None:
+        self.optimizer, self.layers = core.require_optimizer("fit"), layer_rates(core)
+        self.start, self.total, self.run = start, total, core.run_length
         self.block = max(1, _RATES_BLOCK // steps) * steps
 
     def __call__(self, first: int, least: int) -> NDArray[np.float64]:
         """Those of steps ``first``, ... of the run, ``least`` at least unless it ends before; one if all are equal."""
-        return self.optimizer.rates(self.start + first, min(max(self.block, least), self.total - first), self.run)
+        n = min(max(self.block, least), self.total - first)
+        return step_rates(self.optimizer, self.layers, self.start + first, n, self.run)
 
 
 class Run:

@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from fastreg.internal.checks import FRACTION, NON_NEGATIVE, NORMAL
+from fastreg.internal.checks import FRACTION, NORMAL
 from fastreg.internal.dataclasses import dataclass
 from fastreg.internal.keras_arguments import OptimizerArguments, takes_keras_arguments
-from fastreg.optimizers.base import LearningRate, Optimizer
+from fastreg.optimizers.base import LearningRate, Optimizer, WeightDecay
 
 __all__ = ["Adam", "AdamW"]
 
@@ -70,7 +70,7 @@ class AdamW(Optimizer, OptimizerArguments):
     """
 
     learning_rate: LearningRate = 0.001
-    weight_decay: Annotated[float, NON_NEGATIVE] = 0.004
+    weight_decay: WeightDecay = 0.004
     beta_1: Annotated[float, FRACTION] = 0.9
     beta_2: Annotated[float, FRACTION] = 0.999
     epsilon: Annotated[float, NORMAL] = 1e-7

@@ -1,32 +1,22 @@
 """The base of the optimizers, and their learning rates."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from types import NoneType
 from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg import schedules
-from fastreg.internal.checks import NON_NEGATIVE, POSITIVE, check_real, describe
+from fastreg.internal.checks import NON_NEGATIVE, POSITIVE, describe
 from fastreg.internal.dataclasses import KW_ONLY, dataclass
 from fastreg.optimizers.options import UpdateOptions
-from fastreg.schedules.base import LearningRateSchedule, RunLength, rates_of
+from fastreg.schedules.base import LearningRateSchedule, RunLength, number_or_schedule, rates_of, values_of
 
-__all__ = ["LearningRate", "Optimizer"]
-
-
-def check_learning_rate(owner: str, name: str, value: object) -> object:
-    """A rate > 0 as a float, or the schedule that was given, as itself or in its JSON form."""
-    if isinstance(value, Mapping):
-        return schedules.get(value, owner)
-    if not callable(value):
-        return check_real(owner, name, value, POSITIVE)
-    if isinstance(value, type):
-        raise TypeError(f"{owner}: {name} must be a number or schedule, got {describe(value)}")
-    return value
+__all__ = ["LearningRate", "Optimizer", "WeightDecay"]
 
 
-LearningRate = Annotated[float | Callable[[int], float], check_learning_rate]
+LearningRate = Annotated[float | Callable[[int], float], number_or_schedule(POSITIVE)]
+WeightDecay = Annotated[float | Callable[[int], float], number_or_schedule(NON_NEGATIVE)]
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,7 +44,7 @@ class Optimizer(UpdateOptions):
         learning_rate: A number > 0, or a schedule called with the step, counted from 0.
         weight_decay: :math:`\lambda \ge 0`, decoupled: each step begins with
             :math:`w \leftarrow w - \eta_t \lambda w`. Only kernels decay, unless :meth:`exclude_from_weight_decay` says
-            otherwise.
+            otherwise. It may be a schedule, as the learning rate.
         clipnorm: > 0: the gradient of each weight (a kernel, a bias, ...) is multiplied with
             :math:`\min(1, \text{clipnorm} / \lVert g \rVert_2)`.
         clipvalue: > 0: each element of :math:`g` is cut to [-clipvalue, clipvalue].
@@ -70,23 +60,24 @@ class Optimizer(UpdateOptions):
 
     learning_rate: LearningRate
     _: KW_ONLY
-    weight_decay: Annotated[float, NON_NEGATIVE] | None = None
+    weight_decay: WeightDecay | None = None
 
     def to_config(self) -> dict[str, Any]:
-        """The JSON form. Raises ValueError if the learning rate is a callable that is not of ``fastreg.schedules``."""
-        rate = self.learning_rate
-        if not isinstance(rate, (float, LearningRateSchedule)):
-            raise ValueError(
-                f"{type(self).__name__}: learning_rate {describe(rate)} cannot be saved; use one of fastreg.schedules, "
-                "or save with include_optimizer=False"
-            )
+        """The JSON form. Raises ValueError if a rate or decay is a callable that is not of ``fastreg.schedules``."""
+        for name in ("learning_rate", "weight_decay"):
+            if not isinstance(value := getattr(self, name), (float, LearningRateSchedule, NoneType)):
+                raise ValueError(
+                    f"{type(self).__name__}: {name} {describe(value)} cannot be saved; use one of fastreg.schedules, "
+                    "or save with include_optimizer=False"
+                )
         return super().to_config()
 
     def core_config(self) -> dict[str, Any]:
         """The JSON form for the core, which gets the rates of a schedule as an array and not from here."""
         config = super().to_config()
-        if not isinstance(self.learning_rate, float):
-            config["learning_rate"] = {}
+        for name in ("learning_rate", "weight_decay"):
+            if not isinstance(getattr(self, name), (float, NoneType)):
+                config[name] = {}
         return config
 
     def rate_at(self, step: int, run: RunLength | None = None) -> float:
@@ -96,3 +87,9 @@ class Optimizer(UpdateOptions):
     def rates(self, first_step: int, n: int, run: RunLength | None = None) -> NDArray[np.float64]:
         """The rates of ``n`` steps from ``first_step`` on, or a single one if they are all the same."""
         return rates_of(self.learning_rate, first_step, n, run)
+
+    def decays(self, first_step: int, n: int, run: RunLength | None = None) -> NDArray[np.float64] | None:
+        """The weight decays of ``n`` steps, as :meth:`rates`; None unless they are on a schedule."""
+        if isinstance(self.weight_decay, (float, NoneType)):
+            return None
+        return values_of(NON_NEGATIVE, "weight_decay", self.weight_decay, first_step, n, run)

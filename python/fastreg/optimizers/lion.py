@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from fastreg.internal.checks import FRACTION, NON_NEGATIVE
+from fastreg.internal.checks import FRACTION
 from fastreg.internal.dataclasses import KW_ONLY, dataclass
 from fastreg.internal.keras_arguments import OptimizerArguments, takes_keras_arguments
-from fastreg.optimizers.base import LearningRate, Optimizer
+from fastreg.optimizers.base import LearningRate, Optimizer, WeightDecay
 
 __all__ = ["Lion"]
 
@@ -47,4 +47,4 @@ class Lion(Optimizer, OptimizerArguments):
     beta_1: Annotated[float, FRACTION] = 0.9
     beta_2: Annotated[float, FRACTION] = 0.99
     _: KW_ONLY
-    weight_decay: Annotated[float, NON_NEGATIVE] = 0.0
+    weight_decay: WeightDecay = 0.0

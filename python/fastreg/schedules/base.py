@@ -15,6 +15,8 @@ from fastreg.internal.checks import (
     CLOSED_FRACTION,
     NON_NEGATIVE,
     POSITIVE,
+    Range,
+    Rule,
     check_int,
     check_real,
     describe,
@@ -23,7 +25,10 @@ from fastreg.internal.dataclasses import dataclass, fields, replace
 from fastreg.internal.description import Description, Registry
 from fastreg.internal.lazy_names import lazy_names
 
-__all__ = ["Constant", "Epochs", "LearningRateSchedule", "Length", "RunLength", "Share", "get", "rates_of"]
+__all__ = [
+    *("Constant", "Epochs", "LearningRateSchedule", "Length", "RunLength", "Share"),
+    *("get", "number_or_schedule", "rates_of", "values_of"),
+]
 
 Rates = NDArray[np.float64]
 _S = TypeVar("_S", bound="LearningRateSchedule")
@@ -269,7 +274,41 @@ class Constant(LearningRateSchedule):
         return np.full(step.shape, self.learning_rate)
 
 
-def rates_of(rate: object, first_step: int, n: int, run: RunLength | None = None) -> Rates:
+def number_or_schedule(rule: Rule, *, callables: bool = True) -> Callable[[str, str, Any], object]:
+    """The check of a field: a number of this range as a float, or a schedule, as itself or in its JSON form.
+
+    Args:
+        rule: The range.
+        callables: Whether a function from the step to a number is a schedule, too. It cannot be written into a file.
+    """
+
+    def check(owner: str, name: str, value: Any) -> object:
+        if isinstance(value, (LearningRateSchedule, Mapping)):
+            return get(value, f"{owner}: {name}")
+        if not callable(value):
+            return check_real(owner, name, value, rule)
+        if not callables or isinstance(value, type):
+            what = "schedule" if callables else "one of fastreg.schedules"
+            raise TypeError(f"{owner}: {name} must be a number or {what}, got {describe(value)}")
+        return value
+
+    return check
+
+
+def values_of(
+    allowed: Range, name: str, value: object, first_step: int, n: int, run: RunLength | None = None
+) -> Rates:
+    """As :func:`rates_of`, of something else than a learning rate. Raises ValueError for a value out of range."""
+    found = rates_of(value, first_step, n, run, name)
+    if not (allowed.holds(found.min()) and allowed.holds(found.max())):
+        at = next(i for i, one in enumerate(found) if not allowed.holds(one))
+        raise ValueError(
+            f"{name}: the schedule must {allowed.words} at each step, got {float(found[at])} at step {first_step + at}"
+        )
+    return found
+
+
+def rates_of(rate: object, first_step: int, n: int, run: RunLength | None = None, name: str = "learning_rate") -> Rates:
     """The rates of ``n`` steps from ``first_step`` on, or a single one if they are all the same.
 
     Args:
@@ -277,6 +316,7 @@ def rates_of(rate: object, first_step: int, n: int, run: RunLength | None = None
         first_step: Counted over the life of the compiled model.
         n: The number of steps.
         run: The run that they belong to; None outside of one, where a schedule in epochs has no rates.
+        name: What the rate is called in messages.
     """
     if isinstance(rate, float):
         return np.array([rate])
@@ -294,11 +334,11 @@ def rates_of(rate: object, first_step: int, n: int, run: RunLength | None = None
     except (TypeError, ValueError):
         rates = np.empty(0)
     if rates.shape != (n,):
-        raise TypeError(f"learning_rate: the schedule must give a number for a step, got {describe(values[0])}")
+        raise TypeError(f"{name}: the schedule must give a number for a step, got {describe(values[0])}")
     if not (np.isfinite(rates) & (rates >= 0.0)).all():
         at = int(np.argmin(np.isfinite(rates) & (rates >= 0.0)))
         raise ValueError(
-            f"learning_rate: the schedule must give finite rates >= 0, got {float(rates[at])} at step {first_step + at}"
+            f"{name}: the schedule must give finite rates >= 0, got {float(rates[at])} at step {first_step + at}"
         )
     return rates
 

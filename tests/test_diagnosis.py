@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from fastreg import diagnosis, layers, optimizers, regularizers
+from fastreg import diagnosis, layers, optimizers, regularizers, search
 from programs import refusal, same_bits
 from sklearn.datasets import make_classification
 from sklearn.inspection import permutation_importance as of_sklearn
@@ -121,8 +121,26 @@ def test_a_validation_curve_of_an_estimator_with_other_parameters():
     assert curve.test_scores.shape == (2, 3)
 
 
+def test_curves_of_a_compiled_model_are_unpacked_as_scikit_learns():
+    model = regression()
+    options = {"cv": 3, "seed": 0, "epochs": 4}
+    train, test = search.validation_curve(
+        model, X, Y, param_name="learning_rate", param_range=[1e-6, 0.1], params={"batch_size": 16}, **options
+    )
+    assert train.shape == test.shape == (2, 3)
+    assert test[1].mean() < test[0].mean()
+    sizes, train, test = search.learning_curve(model, X, Y, train_sizes=[20, 60], **options)
+    assert sizes.tolist() == [20, 60]
+    assert test.shape == (2, 3)
+    alone = search.cross_validate(model, X, Y, params={"learning_rate": 0.1, "batch_size": 16}, **options)
+    curve = diagnosis.validation_curve(
+        model, X, Y, param_name="batch_size", param_range=[16], params={"learning_rate": 0.1}, **options
+    )
+    assert np.array_equal(curve.test_scores[0], alone["test_score"])
+
+
 def test_bad_validation_curves():
-    with refusal(TypeError, ["validation_curve", "build", "model"]):
+    with refusal(ValueError, ["a compiled model has no parameter 'l2'", "learning_rate"]):
         diagnosis.validation_curve(regression(), X, Y, param_name="l2", param_range=[1])
     with refusal(ValueError, ["param_range", "none"]):
         diagnosis.validation_curve(build, X, Y, param_name="l2", param_range=[])

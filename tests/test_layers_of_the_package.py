@@ -40,7 +40,7 @@ LAYERS = (
     ("search.run",),
     ("search.plan",),
     ("search.base",),
-    ("search.search", "search.assess", "search.scikit_learn"),
+    ("search.search", "search.assess", "search.out_of_fold", "search.scikit_learn"),
     ("search",),
     ("diagnosis.curves", "diagnosis.importance"),
     ("table",),

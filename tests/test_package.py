@@ -105,6 +105,7 @@ def test_extras_are_what_is_promised():
     assert extras == {
         "demo": demo,
         "bayesian": bayesian,
+        "sklearn": {"scikit-learn"},
         "dask": {"distributed"},
         "ray": {"ray"},
         "plots": {"matplotlib"},
@@ -112,7 +113,7 @@ def test_extras_are_what_is_promised():
         "tqdm": {"tqdm"},
         "tune": tune,
         "all": demo | bayesian | tune,
-        "test": {"pytest", "hypothesis", "safetensors", "mypy", "polars"} | demo | bayesian | tune,
+        "test": {"pytest", "pytest-xdist", "hypothesis", "safetensors", "mypy", "polars"} | demo | bayesian | tune,
     }
 
 

@@ -249,6 +249,14 @@ def test_bad_weights_are_named(kind, weights, message):
 
 
 @BOTH
+def test_rows_to_validate_on_must_have_weight(kind):
+    weights = np.zeros(120)
+    weights[3] = 1.0
+    with pytest.raises(ValueError, match=r"not be 0 for every row to (validate|train) on"):
+        kind(early_stopping=True, random_state=0).fit(X, target(kind), weights)
+
+
+@BOTH
 def test_descriptions_as_parameters_are_cloned_and_pickled(kind):
     made = kind(**QUICK | {
         "activation": [layers.LeakyReLU(0.2), "gelu"],

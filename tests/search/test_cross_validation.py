@@ -344,3 +344,48 @@ def test_take_of_a_data_frame():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"a": [1, 2, 3], "b": ["x", "y", "z"]}, index=[7, 8, 9])
     assert cv.take(frame, np.array([2, 0], np.uint32))["b"].tolist() == ["z", "x"]
+
+
+def share_of_ones(pairs, y):
+    return np.array([y[test].mean() for _, test in pairs])
+
+
+@given(seed=st.integers(0, 2**32), k=st.integers(2, 6))
+@settings(max_examples=40, deadline=None)
+def test_stratified_groups_stay_whole(seed, k):
+    rng = np.random.default_rng(seed)
+    groups = rng.integers(0, 12, 100)
+    y = rng.integers(0, 3, 100)
+    pairs = cv.make_folds(cv.StratifiedGroupKFold(k), None, y, groups=groups, seed=seed, classes=True)
+    assert_partition(pairs, 100)
+    for train, test in pairs:
+        assert not set(groups[train]) & set(groups[test])
+    again = cv.make_folds(cv.StratifiedGroupKFold(k), None, y, groups=groups, seed=seed, classes=True)
+    assert all(np.array_equal(a[1], b[1]) for a, b in zip(pairs, again, strict=True))
+
+
+def test_stratified_groups_have_even_shares():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(60), rng.integers(1, 12, 60))
+    y = (rng.random(60) < 0.3)[groups].astype(int) ^ (rng.random(len(groups)) < 0.05)
+    pairs = cv.make_folds(cv.StratifiedGroupKFold(4), None, y, groups=groups)
+    plain = cv.make_folds(cv.GroupKFold(4), None, y, groups=groups)
+    theirs = list(sklearn.StratifiedGroupKFold(4, shuffle=True, random_state=0).split(y, y, groups))
+    assert share_of_ones(pairs, y).std() < 0.5 * share_of_ones(plain, y).std()
+    assert share_of_ones(pairs, y).std() < 1.5 * share_of_ones(theirs, y).std() + 0.01
+    sizes = np.array([len(test) for _, test in pairs])
+    assert sizes.std() < 0.1 * sizes.mean()
+
+
+def test_stratified_groups_that_cannot_be():
+    y, groups = np.array([0, 1] * 6), np.repeat([0, 1, 2], 4)
+    with pytest.raises(ValueError, match="StratifiedGroupKFold needs groups; give fit groups="):
+        cv.make_folds(cv.StratifiedGroupKFold(2), None, y)
+    with pytest.raises(ValueError, match="StratifiedGroupKFold needs targets that are classes"):
+        cv.make_folds(cv.StratifiedGroupKFold(2), None, y + 0.5, groups=groups)
+    with pytest.raises(ValueError, match="4 folds need as many groups at least, got 3"):
+        cv.make_folds(cv.StratifiedGroupKFold(4), None, y, groups=groups)
+    with pytest.raises(ValueError, match="StratifiedGroupKFold: n_splits must be >= 2, got 1"):
+        cv.StratifiedGroupKFold(1)
+    whole = cv.make_folds(cv.StratifiedGroupKFold(3), None, np.repeat([0, 1], 6), groups=groups, classes=True)
+    assert sorted(len(test) for _, test in whole) == [4, 4, 4], "no part stays empty"

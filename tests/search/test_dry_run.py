@@ -35,7 +35,7 @@ def with_layers(params):
 @pytest.mark.parametrize(
     ("change", "kind", "message"),
     [
-        ({"build": None}, TypeError, "build: must be a function of the parameters, or an estimator, got None"),
+        ({"build": None}, TypeError, "build: must be a compiled model, a function of the parameters, or .*got None"),
         ({"build": lambda p: None}, TypeError, "build: must return a compiled model.*is its return missing"),
         ({"build": lambda p: fr.Sequential([layers.Dense(1)])}, ValueError, "build: the model must be compiled"),
         ({"build": lambda p: fr.Sequential()}, ValueError, "build: the model has no layers"),

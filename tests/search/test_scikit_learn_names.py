@@ -9,7 +9,14 @@ import fastreg as fr
 import numpy as np
 import pytest
 from fastreg import layers
-from fastreg.search import GridSearch, GridSearchCV, RandomizedSearchCV, RandomSearch, Uniform
+from fastreg.search import (
+    GridSearch,
+    GridSearchCV,
+    RandomizedSearchCV,
+    RandomSearch,
+    Uniform,
+    nested_cross_validate,
+)
 from searches import Scored, build, nothing, two_classes
 
 pytest.importorskip("sklearn")
@@ -107,6 +114,8 @@ def test_the_table_is_scikit_learns(name):
         assert np.array_equal(ours.best_estimator_.coef_, theirs.best_estimator_.coef_)
         for method in ("predict", "predict_proba", "predict_log_proba", "decision_function"):
             assert np.array_equal(getattr(ours, method)(X), getattr(theirs, method)(X)), method
+        if hasattr(theirs, "best_score_"):
+            assert ours.score(X, Y) == theirs.score(X, Y)
         assert np.array_equal(ours.classes_, theirs.classes_)
         assert ours.n_features_in_ == theirs.n_features_in_ == 4
         assert ours.refit_time_ > 0
@@ -357,6 +366,8 @@ def test_they_are_estimators():
     assert copy.deepcopy(copied).cv_results_["params"] == copied.cv_results_["params"]
     scores = model_selection.cross_val_score(search, X, Y, cv=3)
     assert scores.mean() > 0.8
+    nested = nested_cross_validate(copied, X, Y, cv=2)
+    assert [sorted(params) for params in nested["best_params"]] == [["C"], ["C"]]
     with pytest.raises(ValueError, match=r"unknown argument 'n_trails'"):
         search.set_params(n_trails=2)
     with pytest.raises(TypeError, match="the seed is given as random_state"):

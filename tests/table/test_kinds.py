@@ -220,3 +220,43 @@ def test_the_dictionary_says_everything_in_order():
     assert len(lines) == 5
     wide = Schema.infer({"c" * 300: repeated(*"abcdefgh"), "y": FLOATS}).dictionary.to_text(80)
     assert max(map(len, wide.splitlines())) <= 110
+
+
+def test_numbers_of_python_have_points_whatever_the_file_had(tmp_path):
+    """A model of a file with decimal commas reads 1.234 of Python as it is, also beside texts."""
+    rows = "".join(f"{str(value).replace('.', ',')};1.234,5\n" for value in FLOATS)
+    (tmp_path / "t.csv").write_text(f"a;b\n{rows}")
+    table = read_table(tmp_path / "t.csv")
+    schema = Schema.infer(table, options=TableOptions(numeric=["b"]))
+    np.testing.assert_array_equal(schema.codes(table)[:, 0], FLOATS)
+    cells = {"a": [1.234, 2, decimal.Decimal("3.250")], "b": [1.234, "1.234,5", "1,5"]}
+    assert schema.codes(cells).tolist() == [[1.234, 1.234], [2.0, 1234.5], [3.25, 1.5]]
+
+
+@pytest.mark.parametrize(
+    ("table", "error", "message"),
+    [
+        ({"a": 1.5}, TypeError, "column 'a' must be an array or a list with a cell for each row, got 1.5"),
+        ({"a": "text"}, TypeError, "column 'a' must be an array or a list"),
+        ({"a": np.float64(1)}, TypeError, "column 'a' must be an array or a list"),
+        ({"a": np.zeros((2, 2))}, ValueError, r"column 'a': a column must have one dimension, got shape \(2, 2\)"),
+        ({"a": [1, 2], "b": [1]}, ValueError, "column 'b' has 1 cells, the first column has 2"),
+        ({1: [1], "1": [2]}, ValueError, "two columns are named '1'"),
+        (None, TypeError, "a table must be a frame or a mapping from names to columns, got None"),
+        ([[1, 2]], TypeError, "a table must be a frame or a mapping"),
+        (np.zeros((2, 2)), TypeError, "a table must be a frame or a mapping"),
+    ],
+    ids=str,
+)
+def test_what_is_no_table(table, error, message):
+    with pytest.raises(error, match=message):
+        Table.of(table)
+
+
+def test_frames_that_are_no_tables():
+    pl, pd = pytest.importorskip("polars"), pytest.importorskip("pandas")
+    with pytest.raises(TypeError, match=r"eager frame of pandas, polars or Arrow.*call its collect\(\)"):
+        Table.of(pl.LazyFrame({"a": [1]}))
+    with pytest.raises(ValueError, match="two columns are named 'a'"):
+        Table.of(pd.DataFrame([[1, 2]], columns=["a", "a"]))
+    assert Table.of(pd.DataFrame([[1, 2]])).names == ("0", "1")

@@ -5,7 +5,7 @@ The models are trained anew for every point and every fold by :func:`fastreg.sea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,8 +30,15 @@ __all__ = ["Curve", "learning_curve", "validation_curve"]
 _TRAINING, _VALIDATION = "#0072b2", "#d55e00"
 
 
+# What the points of a learning curve are.
+_ROWS = "training rows"
+
+
 class Curve:
     """Scores of training and validation rows for each point of a curve.
+
+    It can be unpacked as what scikit-learn's function of the same name returns: ``sizes, train_scores, test_scores =
+    learning_curve(...)`` and ``train_scores, test_scores = validation_curve(...)``.
 
     Attributes:
         name: What the points are: ``"training rows"``, or the name of the parameter.
@@ -57,6 +64,10 @@ class Curve:
         """The point with the best mean score of the rows that were not trained on; the first of equal ones."""
         means = self.test_scores.mean(axis=1)
         return self.points[int(np.argmax(means) if self.direction == "max" else np.argmin(means))]
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        sizes = [np.array(self.points)] if self.name == _ROWS else []
+        return iter([*sizes, self.train_scores, self.test_scores])
 
     def __str__(self) -> str:
         shown = [str(point) if isinstance(point, str) else f"{point:g}" for point in self.points]
@@ -164,7 +175,7 @@ def learning_curve(
     for size in sizes:
         parts = [(np.sort(order[:size]), test) for order, (_, test) in zip(orders, folds, strict=True)]
         found.append(cross_validate(build, X, y, cv=parts, **arguments))
-    return Curve("training rows", sizes, found, *_score(scoring, model, found[0]))
+    return Curve(_ROWS, sizes, found, *_score(scoring, model, found[0]))
 
 
 def validation_curve(
@@ -184,7 +195,8 @@ def validation_curve(
     """Scores of models over the values of one parameter: where do they over-fit, where are they too weak?
 
     Args:
-        build: ``build(params)``, or an estimator, as in :func:`fastreg.search.cross_validate`.
+        build: ``build(params)``, a compiled model (whose parameters have the names that ``compile`` and ``fit`` know),
+            or an estimator, as in :func:`fastreg.search.cross_validate`.
         X: Features.
         y: Targets.
         param_name: The parameter.
@@ -198,7 +210,6 @@ def validation_curve(
 
     Raises:
         ValueError: If an argument is out of range.
-        TypeError: If ``build`` is a model, which has no parameters.
         RuntimeError: If a fit fails; the message has its traceback.
 
     Example:
@@ -214,8 +225,6 @@ def validation_curve(
         >>> curve.best
         0.0001
     """
-    if isinstance(build, Model):
-        raise TypeError("validation_curve: build must be a function of the parameters or an estimator, got a model")
     name = check_name("validation_curve", "param_name", param_name)
     values = list(param_range)
     if not values:

@@ -9,11 +9,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fastreg.diagnosis.curves import learning_curve, validation_curve
     from fastreg.search.assess import cross_validate, nested_cross_validate
     from fastreg.search.base import Search
-    from fastreg.search.folds.cross_validation import GroupKFold, HoldOut, KFold, RepeatedKFold, TimeSeriesSplit
+    from fastreg.search.folds.cross_validation import (
+        GroupKFold,
+        HoldOut,
+        KFold,
+        RepeatedKFold,
+        StratifiedGroupKFold,
+        TimeSeriesSplit,
+    )
     from fastreg.search.found.ensemble import Ensemble
     from fastreg.search.found.results import Trial
+    from fastreg.search.out_of_fold import cross_val_predict, cross_val_score
     from fastreg.search.pruners.full_budget import FullBudget
     from fastreg.search.pruners.halving import ASHA, Hyperband, SuccessiveHalving
     from fastreg.search.pruners.median import MedianPruner
@@ -52,6 +61,7 @@ __all__ = [
     "Search",
     "Space",
     "Strategy",
+    "StratifiedGroupKFold",
     "SuccessiveHalving",
     "TimeSeriesSplit",
     "Trial",
@@ -59,8 +69,12 @@ __all__ = [
     "Uniform",
     "When",
     "Widths",
+    "cross_val_predict",
+    "cross_val_score",
     "cross_validate",
+    "learning_curve",
     "nested_cross_validate",
+    "validation_curve",
 ]
 
 # The module that each name lives in.
@@ -69,7 +83,11 @@ _HOMES = {
     for module, names in {
         "assess": ("cross_validate", "nested_cross_validate"),
         "strategy.bayesian": ("Bayesian",),
-        "folds.cross_validation": ("GroupKFold", "HoldOut", "KFold", "RepeatedKFold", "TimeSeriesSplit"),
+        "fastreg.diagnosis.curves": ("learning_curve", "validation_curve"),
+        "folds.cross_validation": (
+            *("GroupKFold", "HoldOut", "KFold", "RepeatedKFold", "StratifiedGroupKFold", "TimeSeriesSplit"),
+        ),
+        "out_of_fold": ("cross_val_predict", "cross_val_score"),
         "found.ensemble": ("Ensemble",),
         "pruners.halving": ("ASHA", "Hyperband", "SuccessiveHalving"),
         "pruners.full_budget": ("FullBudget",),
@@ -96,7 +114,8 @@ def __getattr__(name: str) -> Any:
         if (module := load(__name__, name)) is not None:
             return module
         raise AttributeError(f"module 'fastreg.search' has no attribute {name!r}", name=name)
-    value = getattr(import_module(f"fastreg.search.{_HOMES[name]}"), name)
+    home = _HOMES[name] if _HOMES[name].startswith("fastreg.") else f"fastreg.search.{_HOMES[name]}"
+    value = getattr(import_module(home), name)
     globals()[name] = value
     return value
 

@@ -17,11 +17,11 @@ from fastreg.search.folds.building import is_estimator, own_values
 from fastreg.search.folds.compiled import CompiledModel
 from fastreg.search.folds.cross_validation import make_folds, take
 from fastreg.search.folds.dry_run import make_context
-from fastreg.search.folds.evaluation import FoldResult, Task
+from fastreg.search.folds.evaluation import Context, FoldResult, Task
 from fastreg.search.workers.executors import make_runner
 from fastreg.utils.seeds import draw_seed
 
-__all__ = ["cross_validate", "nested_cross_validate"]
+__all__ = ["cross_validate", "nested_cross_validate", "trained_folds"]
 
 
 class _Built:
@@ -96,17 +96,16 @@ def cross_validate(
         >>> scores["test_score"].shape, bool(scores["test_score"].mean() > 0.8)
         ((3,), True)
     """
-    if isinstance(build, Model):
-        build = CompiledModel(build, keeps_seed=True)
-    elif params is not None and not hasattr(build, "set_params"):
-        build, params = _Built(build, params), None
     chosen = draw_seed() if seed is None else check_int("cross_validate", "seed", seed, NON_NEGATIVE, SEED_LIMIT)
-    sample = dict(params or {})
-    context = make_context(
+    context, found = trained_folds(
+        "cross_validate",
         build,
-        [sample],
         X,
         y,
+        params=params,
+        n_jobs=n_jobs,
+        executor=executor,
+        keep_models=return_models,
         cv=cv,
         groups=groups,
         scoring=scoring,
@@ -115,21 +114,60 @@ def cross_validate(
         seed=chosen,
         return_train_score=return_train_score,
         early_stopping_on=early_stopping_on,
-        probes=not is_estimator(build),
     )
+    return _columns(found, context.scorers.names, return_models)
+
+
+def trained_folds(
+    call: str,
+    build: Any,
+    x: Any,
+    y: Any,
+    *,
+    params: Any,
+    n_jobs: int,
+    executor: Any,
+    keep_models: bool,
+    **options: Any,
+) -> tuple[Context, list[FoldResult]]:
+    """Trains and scores one model on every fold.
+
+    Args:
+        call: The function that the user called, for messages.
+        build: As in :func:`cross_validate`.
+        x: Features.
+        y: Targets.
+        params: The parameters, or None.
+        n_jobs: Folds at a time.
+        executor: Where the folds run.
+        keep_models: Whether results have their models.
+        **options: Of :func:`fastreg.search.folds.dry_run.make_context`.
+
+    Returns:
+        What the folds share, and their results in the order of the folds.
+
+    Raises:
+        RuntimeError: If a fold fails; the message has its traceback.
+    """
+    if isinstance(build, Model):
+        build = CompiledModel(build, keeps_seed=True)
+    elif params is not None and not hasattr(build, "set_params"):
+        build, params = _Built(build, params), None
+    sample = dict(params or {})
+    context = make_context(build, [sample], x, y, **{"probes": not is_estimator(build), **options})
     found: list[FoldResult] = []
     with make_runner(context, n_jobs, executor) as runner:
         for fold in range(len(context.folds)):
-            task = Task(0, fold, sample, stop=context.epochs, keep_model=return_models)
+            task = Task(0, fold, sample, stop=context.epochs, keep_model=keep_models)
             runner.submit(task)
         while len(found) < len(context.folds):
             result = runner.completed()
             assert result is not None
             if result.state != "ok":
-                raise RuntimeError(f"cross_validate: fold {result.fold} {result.state}:\n{result.error}")
+                raise RuntimeError(f"{call}: fold {result.fold} {result.state}:\n{result.error}")
             found.append(result)
     found.sort(key=lambda result: result.fold)
-    return _columns(found, context.scorers.names, return_models)
+    return context, found
 
 
 def _columns(found: list[FoldResult], names: tuple[str, ...], models: bool) -> dict[str, Any]:

@@ -123,6 +123,7 @@ class Search(SearchNames, Parameters, Generic[ModelT]):
     best_score_: float
     best_trial_: Trial
     best_model_: ModelT
+    best_estimator_: ModelT
     best_preprocess_: Any
     results_: dict[str, Any]
     trials_: list[Trial]
@@ -227,7 +228,10 @@ class Search(SearchNames, Parameters, Generic[ModelT]):
             y: Targets.
             groups: Group of each row, for splitters that want it.
             **fit_arguments: For the models' ``fit``: ``epochs``, ``batch_size``, ``callbacks``, ``sample_weight``...
-                Folds show nothing; ``verbose``, 0 unless it is given, is that of the best model's fit on all rows.
+                Each fold gets copies of the callbacks. ``callbacks`` may be a function that makes them for a fold: it
+                is given an object with ``trial``, ``fold`` (None for the fit on all rows) and ``params``, and is called
+                once before the first trial, too. Folds show nothing; ``verbose``, 0 unless it is given, is that of the
+                best model's fit on all rows.
 
         Returns:
             Itself. Ctrl-C ends it early with the best so far, and without a refit; a second one raises.
@@ -355,7 +359,11 @@ class Search(SearchNames, Parameters, Generic[ModelT]):
         return self._found("best_model_").predict(X)
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
-        """The best estimator's probabilities; those of a ``Sequential`` are its :meth:`predict`."""
+        """The best estimator's probabilities; those of a network are its :meth:`predict`, logits as probabilities.
+
+        Raises:
+            ValueError: If the loss of the network does not treat targets as classes.
+        """
         return self._found("best_model_").predict_proba(X)
 
     def score(self, X: Any, y: Any) -> float:

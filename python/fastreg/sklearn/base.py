@@ -187,6 +187,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         output: Output,
         weights: NDArray[Any] | None,
     ) -> Validation:
+        if weights is not None and not weights.any():
+            raise ValueError("sample_weight: must not be 0 for every row to validate on")
         whole: Any = replace(cast(Any, output.loss), reduction="mean_with_sample_weight")
 
         def loss(outputs: NDArray[Any]) -> float:

@@ -100,8 +100,8 @@ class _TableEstimator:
             OSError: If a file cannot be read.
             ImportError: If an optional package is missing.
         """
-        read = self._table(table)
-        read, name = self._with_target(read, y)
+        self.model_ = None
+        read, name = self._with_target(self._table(table), y)
         options = self.options.of(read.names)
         target = Target.infer(read, name, self._task, options.missing)
         schema = Schema.infer(read, target=name, options=options)

@@ -6,6 +6,7 @@ Frames are read through narwhals, which is imported when one is given. ``reading
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -116,7 +117,7 @@ class Table:
             return value
         dialect = Dialect("", style)
         if isinstance(value, Mapping):
-            named = [(str(name), cells_of(column, dialect.style)) for name, column in value.items()]
+            named = [(str(name), _cells_of_value(str(name), column, dialect.style)) for name, column in value.items()]
         else:
             named = list(_columns_of_frame(value, dialect.style))
         names = [name for name, _ in named]
@@ -145,6 +146,15 @@ def cells_of(values: Any, style: NumberStyle | None = None) -> Cells:
     return _cells_of_array(values, style)
 
 
+def _cells_of_value(name: str, values: Any, style: NumberStyle) -> Cells:
+    if isinstance(values, (str, bytes, Mapping)) or not hasattr(values, "__iter__") or getattr(values, "ndim", 1) == 0:
+        raise TypeError(f"column {name!r} must be an array or a list with a cell for each row, got {describe(values)}")
+    try:
+        return cells_of(values, style)
+    except ValueError as error:
+        raise ValueError(f"column {name!r}: {error}") from None
+
+
 def _cells_of_array(values: NDArray[Any], style: NumberStyle | None) -> Cells:
     kind = values.dtype.kind
     if isinstance(values, np.ma.MaskedArray):
@@ -167,7 +177,17 @@ def _cells_of_objects(values: Sequence[Any], style: NumberStyle | None) -> Cells
         return OtherCells(len(values), f"objects of type {nested[0].__name__}")
     if kinds and all(issubclass(kind, (float, np.floating)) for kind in kinds):
         return NumberCells(np.array([np.nan if value is None else value for value in values], np.float64))
-    return TextCells([text_of(value) for value in values], style)
+    if not any(issubclass(kind, str) for kind in kinds):
+        return TextCells([text_of(value) for value in values])  # numbers are written with points by Python
+    decimal = "." if style is None else style.decimal[0]
+    texts = [text_of(value) for value in values]
+    if decimal != ".":
+        number = (float, np.floating, Decimal)
+        texts = [
+            text.replace(".", decimal) if text is not None and isinstance(value, number) else text
+            for text, value in zip(texts, values, strict=True)
+        ]
+    return TextCells(texts, style)
 
 
 def _seconds(values: NDArray[Any]) -> NDArray[np.float64]:
@@ -280,7 +300,6 @@ def _categories(series: Any, style: NumberStyle | None) -> Cells:
     """The values of categories, which may be numbers, as their texts."""
     native = series.to_native()
     if hasattr(native, "cat") and hasattr(native.cat, "categories"):  # pandas, whose categories are of any type
-        texts = [text_of(value) for value in native.cat.categories.tolist()]
-        codes = native.cat.codes.tolist()
-        return TextCells([None if code < 0 else texts[code] for code in codes], style)
+        values = native.cat.categories.tolist()
+        return _cells_of_objects([None if code < 0 else values[code] for code in native.cat.codes.tolist()], style)
     return TextCells([text_of(value) for value in series.to_list()], style)

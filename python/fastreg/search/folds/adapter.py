@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.losses import Loss
+from fastreg.model.model import Model
 
-__all__ = ["Adapter", "probabilities", "stand_in"]
+__all__ = ["Adapter", "probabilities", "probabilities_of", "stand_in"]
 
 
 def probabilities(outputs: NDArray[Any], loss: Loss) -> NDArray[np.float64]:
@@ -29,6 +30,19 @@ def probabilities(outputs: NDArray[Any], loss: Loss) -> NDArray[np.float64]:
     values = np.exp(values - values.max(axis=1, keepdims=True))
     shares = values / values.sum(axis=1, keepdims=True)
     return shares
+
+
+def probabilities_of(model: Model, outputs: NDArray[Any]) -> NDArray[Any]:
+    """The outputs of a network as probabilities: as they are, unless its loss is computed from logits or margins.
+
+    Raises:
+        ValueError: If its loss does not treat targets as classes.
+    """
+    loss = model.loss
+    if loss is None or loss.targets in ("values", "counts"):
+        raise ValueError(f"predict_proba: the loss must treat targets as classes, got {loss!r}; use predict for values")
+    changes = getattr(loss, "from_logits", False) or loss.targets == "signs"
+    return probabilities(outputs, loss) if changes else outputs
 
 
 def stand_in(predict: Callable[[Any], Any], shares: Callable[[Any], Any] | None = None, classes: Any = None) -> Any:

@@ -24,6 +24,7 @@ __all__ = [
     "KFold",
     "RepeatedKFold",
     "Splitter",
+    "StratifiedGroupKFold",
     "TimeSeriesSplit",
     "class_labels",
     "indexable",
@@ -163,6 +164,66 @@ class GroupKFold(Splitter):
             filled[part_of[group]] += sizes[group]
         part = part_of[groups]
         return [_complement(part == i) for i in range(self.n_splits)]
+
+
+@dataclass(frozen=True)
+class StratifiedGroupKFold(Splitter):
+    """:class:`GroupKFold` whose parts have about the same share of each class, as far as whole groups allow it.
+
+    The group whose classes differ most in number comes first; each goes to the part that leaves the shares of the
+    classes most even over the parts. The order of equal groups is drawn by the seed.
+
+    Args:
+        n_splits: Number of folds, >= 2.
+
+    Raises:
+        ValueError: When used, if no ``groups`` are given, or fewer than folds, or the targets are not classes.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastreg.search import cross_validation as cv
+        >>> y, people = [0, 0, 1, 1, 0, 0, 1, 1], ["ann", "ann", "bob", "bob", "cy", "cy", "di", "di"]
+        >>> pairs = cv.make_folds(cv.StratifiedGroupKFold(2), None, np.array(y), groups=people)
+        >>> [int(np.array(y)[test].sum()) for _, test in pairs]
+        [2, 2]
+    """
+
+    n_splits: int = 5
+
+    def __post_init__(self) -> None:
+        check_int("StratifiedGroupKFold", "n_splits", self.n_splits, _AT_LEAST_TWO)
+
+    def _folds(self, n: int, labels: Labels | None, groups: Labels | None, seed: int) -> list[Fold]:
+        codes = _require_groups(groups, "StratifiedGroupKFold")
+        if labels is None:
+            raise ValueError("cv: StratifiedGroupKFold needs targets that are classes; GroupKFold does not")
+        counts = np.zeros((int(codes.max()) + 1, int(labels.max()) + 1))
+        np.add.at(counts, (codes, labels), 1)
+        if len(counts) < self.n_splits:
+            raise ValueError(f"cv: {self.n_splits} folds need as many groups at least, got {len(counts)}")
+        part = _even_parts(counts, self.n_splits, np.random.default_rng(seed))[codes]
+        return [_complement(part == i) for i in range(self.n_splits)]
+
+
+def _even_parts(counts: NDArray[np.float64], k: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """The part of each group, given the rows of each class in it, (groups, classes)."""
+    drawn = rng.permutation(len(counts))
+    shares = counts / counts.sum(axis=0)
+    filled, rows = np.zeros((k, counts.shape[1])), np.zeros(k)
+    part_of = np.empty(len(counts), np.int64)
+    order = drawn[np.argsort(-counts[drawn].std(axis=1), kind="stable")]
+    for left, group in zip(range(len(order), 0, -1), order, strict=True):
+        empty = np.flatnonzero(rows == 0)
+        may = empty if left <= len(empty) else np.arange(k)  # no part may stay empty
+        spreads = []
+        for part in may:
+            after = filled.copy()
+            after[part] += shares[group]
+            spreads.append((round(float(after.std(axis=0).mean()), 12), rows[part], part))
+        part_of[group] = chosen = min(spreads)[2]
+        filled[chosen] += shares[group]
+        rows[chosen] += counts[group].sum()
+    return part_of
 
 
 @dataclass(frozen=True)

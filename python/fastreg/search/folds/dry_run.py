@@ -33,6 +33,7 @@ from fastreg.search.folds.model_fingerprint import agreed
 from fastreg.search.folds.probing import probed
 from fastreg.search.folds.scoring import Scoring, resolve
 from fastreg.search.folds.stratification import plain_values, whole_numbers
+from fastreg.search.folds.trial_callbacks import FoldOfTrial, callbacks_of, makes_callbacks
 
 __all__ = ["are_classes", "make_context", "try_out"]
 
@@ -104,7 +105,7 @@ def make_context(
     scorers = resolve(scoring, model)
     classes = are_classes(model, y)
     sequential = isinstance(model, Model)
-    x, targets, epochs, names = _checked_data(model, x, y, chain, {**arguments, **extra})
+    x, targets, epochs, names = _checked_data(model, x, y, chain, _made_once({**arguments, **extra}, points[0]))
     _check_lengths(x, y, sequential and chain is not None)
     _check_curves(scorers, curves)
     folds = make_folds(cv, x, y, groups, seed, classes)
@@ -132,6 +133,13 @@ def make_context(
         if not spreads_known and _meets_dense(core_of(model), x):
             warn_of_spreads(np.reshape(fold.x, (len(fold.x), -1)), fold.train, names)
     return replace(context, scorers=probed(context, points)) if probes else context
+
+
+def _made_once(arguments: dict[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of ``fit`` with callbacks in place of a function that makes them."""
+    if makes_callbacks(arguments.get("callbacks")):
+        arguments["callbacks"] = callbacks_of(arguments["callbacks"], FoldOfTrial(0, 0, params))
+    return arguments
 
 
 def _check_build(build: Any) -> None:

@@ -7,7 +7,6 @@ journals.
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 import traceback
@@ -33,6 +32,7 @@ from fastreg.search.folds.model_fingerprint import Fingerprint
 from fastreg.search.folds.preprocessing import Chain, Once, fit_fold
 from fastreg.search.folds.scoring import Scoring
 from fastreg.search.folds.stratification import Labels
+from fastreg.search.folds.trial_callbacks import FoldOfTrial, callbacks_of
 from fastreg.search.folds.watchers import Paused, Watch
 
 __all__ = ["Context", "FoldResult", "Task", "evaluate", "fit_estimator", "fold_seed", "refit"]
@@ -340,12 +340,6 @@ def monitors_validation(callback: Callback) -> bool:
     return str(getattr(callback, "monitor", "")).startswith("val_")
 
 
-def _copied(callbacks: Any) -> list[Callback]:
-    """Callbacks of a fit's own: they hold state. Signals and limits hold none, and cannot be copied."""
-    items = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
-    return [item if isinstance(item, (StopSignal, TimeLimit)) else copy.deepcopy(item) for item in items]
-
-
 def _validation(
     context: Context, task: Task, fold: Prepared, given: dict[str, Any], callbacks: list[Callback]
 ) -> dict[str, Any]:
@@ -381,7 +375,11 @@ def _fit_sequential(
 ) -> Paused | None:
     """Fits a model and fills the result. Returns the paused model if this is not the full budget."""
     given = dict(given)
-    callbacks = _copied(given.pop("callbacks", None))
+    wanted = given.pop("callbacks", None)
+    if paused is None:
+        callbacks = callbacks_of(wanted, FoldOfTrial(task.trial, task.fold, task.params))
+    else:
+        callbacks = [*paused.stoppers, *paused.callbacks]
     validation = _validation(context, task, fold, given, callbacks)
     if paused is not None or (task.keep_model and not final):
         paused = paused or Paused.of(model, callbacks)
@@ -465,7 +463,8 @@ def _refit(context: Context, task: Task, stop: StopSignal | None, result: FoldRe
         _tell(context, model, fold)
         for name in ("validation_split", "validation_data"):
             given.pop(name, None)
-        callbacks = [item for item in _copied(given.pop("callbacks", None)) if not monitors_validation(item)]
+        made = callbacks_of(given.pop("callbacks", None), FoldOfTrial(task.trial, None, task.params))
+        callbacks = [item for item in made if not monitors_validation(item)]
         given.setdefault("verbose", 0)
         given["epochs"] = task.stop if task.stop is not None else given.get("epochs", 1)
         targets = context.y if context.targets is None else context.targets

@@ -218,7 +218,8 @@ def _numbers(value: Any) -> Any:
 
 def _of_metrics(model: Model, callbacks: Any, scored: Mapping[str, Any]) -> Any:
     """The metrics that are scored or that callbacks use, which are all if a callback is not the library's."""
-    items = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
+    alone = isinstance(callbacks, Callback) or callable(callbacks)
+    items = [callbacks] if alone else list(callbacks or ())
     monitored = {str(getattr(item, "monitor", "")).removeprefix("val_") for item in items}
     known = {metric.name: metric for metric in model.metrics}
     if all(type(item).__module__.partition(".")[0] == "fastreg" for item in items):

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from fastreg.internal.checks import AT_LEAST_ONE, check_int
 from fastreg.internal.progress import say
 from fastreg.internal.whole_files import FilePath
+from fastreg.model.model import Model
+from fastreg.search.folds.adapter import probabilities_of
 from fastreg.search.folds.evaluation import Context, FoldResult, Task, refit
 from fastreg.search.found import results
 from fastreg.search.found.results import Trial
@@ -183,8 +185,11 @@ class FittedSearch(SearchViews, Generic[ModelT]):
         return np.asarray(self._best().predict(self._transformed(X)))
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
-        """The best estimator's probabilities; those of a ``Sequential`` are its :meth:`predict`."""
-        return np.asarray(self._best().predict_proba(self._transformed(X)))
+        """See ``Search.predict_proba``."""
+        best = self._best()
+        if not isinstance(best, Model):
+            return np.asarray(best.predict_proba(self._transformed(X)))
+        return probabilities_of(best, best.predict(self._transformed(X)))
 
     def score(self, X: Any, y: Any) -> float:
         """The primary metric of the best model on some rows, in its own direction."""

@@ -114,6 +114,8 @@ def _covers(new: Any, old: Any) -> bool:
     if _type(new) == "Choice":
         if any(_covers(option, old) for option in new["options"]):
             return True
+        if _is_stepped(old):
+            return _covers_steps(new, old)
         if _type(old) != "Integer" or len(_range(old)) > _MOST_LISTED:
             return False
         return all(_covers(new, value) for value in _range(old))

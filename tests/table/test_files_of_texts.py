@@ -133,6 +133,29 @@ def test_compressed_files(reader, tmp_path, pack):
         assert read(tmp_path, pack(data), f"t.csv.{name}")[0] == PLAIN
 
 
+@pytest.mark.parametrize("encoding", [None, "utf-8"])
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
+@pytest.mark.parametrize("name", ["gz", "bz2", "xz", "zip"])
+def test_damaged_compressed_files(reader, tmp_path, name, damage, encoding):
+    """At the end or in the middle: no reader takes what could be read for the whole."""
+    data = b"a,b\n" + b"".join(b"%d,%d\n" % (i, i * i) for i in range(3000))
+    if name == "zip":
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("t.csv", data)
+        packed = bytearray(buffer.getvalue())
+    else:
+        packed = bytearray({"gz": gzip, "bz2": bz2, "xz": lzma}[name].compress(data))
+    if damage == "cut":
+        del packed[-12:]
+    else:
+        packed[len(packed) // 2] ^= 0xFF
+    path = tmp_path / f"t.csv.{name}"
+    path.write_bytes(packed)
+    with pytest.raises(ValueError, match=rf"t\.csv\.{name}: (the compressed data are damaged|not a table): "):
+        read_table(path, encoding=encoding)
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [

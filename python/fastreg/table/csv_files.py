@@ -11,7 +11,9 @@ import csv
 import io
 import os
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -90,8 +92,33 @@ def look(path: str, sep: str | None = None, encoding: str | None = None) -> Layo
     return Layout(path, tuple(names), sep, encoding, skipped + line, spaced, tuple(notes))
 
 
-def opened(path: str) -> IO[bytes]:
-    """The bytes of a file, decompressed if its name says that it is compressed. Raises OSError if it cannot be read."""
+@contextmanager
+def opened(path: str) -> Iterator[IO[bytes]]:
+    """The bytes of a file, decompressed if its name says that it is compressed.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If the compressed data are damaged.
+    """
+    damage: list[type[Exception]] = [EOFError, OSError, zlib.error]
+    if path.lower().endswith(".xz"):
+        import lzma
+
+        damage.append(lzma.LZMAError)
+    if path.lower().endswith(".zip"):
+        import zipfile
+
+        damage.append(zipfile.BadZipFile)
+    with _stream(path) as file:
+        try:
+            yield file
+        except tuple(damage) as error:
+            if isinstance(error, OSError) and error.errno is not None:  # of the system
+                raise
+            raise ValueError(f"{path}: the compressed data are damaged: {error}") from error
+
+
+def _stream(path: str) -> IO[bytes]:
     name = path.lower()
     if name.endswith(".gz"):
         import gzip

@@ -35,7 +35,8 @@ BAD = [
       for value, error in [("magic", V), (3, T)]],
     *[(layers.Dense, name, value, error) for name in ("kernel_regularizer", "bias_regularizer")
       for value, error in [("magic", V), (3, T)]],
-    *[(initializer, "seed", 3, V) for initializer in (
+    *[(initializer, "seed", value, error) for value, error in [(-1, V), (2**64, V), (1.5, T), ("3", T), (True, T)]
+      for initializer in (
         initializers.RandomNormal, initializers.TruncatedNormal, initializers.RandomUniform,
         initializers.GlorotUniform, initializers.GlorotNormal, initializers.HeUniform, initializers.HeNormal,
         initializers.LecunUniform, initializers.LecunNormal)],

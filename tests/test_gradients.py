@@ -4,8 +4,6 @@ One step of plain gradient descent at rate 1 changes every weight by its gradien
 statistics and the output afterwards are compared as well, so that forward, backward and bookkeeping are all seen.
 """
 
-import copy
-
 import numpy as np
 import pytest
 import reference as ref
@@ -14,11 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pairs import build_pair, float32, last_activation, targets, weight_names
 from reference import Penalty
+from rounding import AS_OFTEN, an_ulp_away, apart
 
 ELEMENTWISE = tuple(ref.ELEMENTWISE)
 SGD1 = ref.SGD(1.0)
-# How many ulps of the weights the rounding errors of all the sums of a step are worth.
-AS_OFTEN = 4.0
 
 # name: (features, stack). The stacks contain everything that the core fuses: Dense with Activation, the backward pass
 # of an activation with that of batch normalisation, batch normalisation with Dropout, a last sigmoid or softmax with
@@ -131,20 +128,6 @@ def assert_weights_close(model, net, stack, before, steps, terms, moved=0.0):
             f"expected {(w_expected - w0).ravel()[np.argmax((error - bound).ravel())]:.8g}, "
             f"error {error.max():.3g}, allowed {bound.min():.3g}, {(error > bound).sum()} of {error.size} elements"
         )
-
-
-def an_ulp_away(net, rng):
-    """The network with each weight an ulp larger or smaller: what it does differently, no float32 network can help."""
-    other = copy.deepcopy(net)
-    for layer in other.layers:
-        layer.p = {name: w * (1.0 + rng.choice([-EPS, EPS], np.shape(w))) for name, w in layer.p.items()}
-    return other
-
-
-def apart(net, others):
-    """The largest difference of a weight."""
-    pairs = [pair for other in others for pair in zip(net.get_weights(), other.get_weights(), strict=True)]
-    return max((np.abs(a - b).max(initial=0.0) for a, b in pairs), default=0.0)
 
 
 def check_epoch(

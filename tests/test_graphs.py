@@ -19,11 +19,12 @@ from cases import made
 from conftest import EPS
 from fastreg import layers
 from fastreg.model.core import core_of
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pairs import fastreg_layer, random_weights, reference_layer, rounded, targets
 from programs import same_bits
 from random_graphs import build_pair, data, draw, functional, one_or_list, oracle, random_weights_of
+from rounding import AS_OFTEN, an_ulp_away, apart
 
 SEEDS = range(24)
 TOLERANCE = 2e-5  # twenty steps of float32 arithmetic, as in test_trajectories.py
@@ -94,12 +95,14 @@ def assert_step_agrees(drawn, rng, rows=33, weighted=False):
     np.testing.assert_allclose(scored, net.evaluate(xs, ts, rs)[: len(scored)], rtol=1e-5, atol=1e-6)
     before = net.get_weights()
     history = fit(model, xs, ts, batch_size=None, sample_weight=given)
-    expected = net.fit(xs, ts, 1, rows, rs)
+    others = [an_ulp_away(net, rng) for _ in range(2)]
+    expected, *_ = (each.fit(xs, ts, 1, rows, rs) for each in (net, *others))
+    moved = AS_OFTEN * apart(net, others)
     np.testing.assert_allclose(log_rows(history)[0], expected[0][: log_rows(history).shape[1]], rtol=1e-5, atol=1e-6)
     changes = [w - w0 for w, w0 in zip(net.get_weights(), before, strict=True)]
     largest = max(np.abs(change).max() for change in changes)
     for i, (w, exact, w0) in enumerate(zip(model.get_weights(), net.get_weights(), before, strict=True)):
-        bound = EPS * (64 + widest + rows) * largest + 4.0 * EPS * (np.abs(w0) + np.abs(exact))
+        bound = EPS * (64 + widest + rows) * largest + 4.0 * EPS * (np.abs(w0) + np.abs(exact)) + moved
         assert (np.abs(w - exact) <= bound).all(), f"weight {i}: {np.abs(w - exact).max()}, allowed {bound.min()}"
 
 
@@ -110,8 +113,9 @@ def test_outputs_losses_and_gradients(seed, weighted):
     assert_step_agrees(draw(rng), rng, weighted=weighted)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.integers(0, 2**63), st.integers(1, 14))
+@example(7_690_231_218, 14)
 def test_outputs_losses_and_gradients_of_any_network(seed, steps):
     rng = np.random.default_rng(seed)
     assert_step_agrees(draw(rng, steps), rng, rows=int(rng.integers(2, 70)))

@@ -113,7 +113,8 @@ class Page(html.parser.HTMLParser):
     def handle_starttag(self, tag, attributes):
         self.tags.add(tag)
         self.pictures += [value for name, value in attributes if name == "src"]
-        assert {name for name, _ in attributes} <= {"lang", "charset", "class", "alt", "src"}, attributes
+        known = {"name", "content"} if tag == "meta" else set()
+        assert {name for name, _ in attributes} <= {"lang", "charset", "class", "alt", "src"} | known, attributes
 
     def handle_data(self, data):
         self.texts.append(data)

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "fastreg/fields.h"
+#include "fastreg/strict_math.h"
 
 namespace fastreg {
 namespace {

@@ -20,8 +20,9 @@ from fastreg.search import (
 from searches import Scored, build, nothing, two_classes
 
 pytest.importorskip("sklearn")
+from failing_estimator import Failing
 from sklearn import model_selection
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -146,24 +147,6 @@ def test_ties_share_a_rank_and_the_first_is_best():
     for search in (theirs, ours):
         assert search.cv_results_["rank_test_score"].tolist() == [3, 1, 5, 1, 3]
     assert ours.best_index_ == theirs.best_index_ == 1
-
-
-class Failing(BaseEstimator):
-    """An estimator that fails to be fitted for ``how="fit"``, and to be scored for ``how="score"``."""
-
-    def __init__(self, how="ok"):
-        self.how = how
-
-    def fit(self, x, y):
-        self.n_ = len(x)
-        if self.how == "fit":
-            raise ArithmeticError("no fit")
-        return self
-
-    def score(self, x, y):
-        if self.how == "score":
-            raise LookupError("no score")
-        return 0.5
 
 
 @pytest.mark.parametrize("error_score", [np.nan, -1.0, 0.25])

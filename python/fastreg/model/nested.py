@@ -192,7 +192,7 @@ class Sharing:
     input_shape: Shape | None
     known_shape: Any
     output_shapes: Any
-    _rebuild: Any
+    rebuild: Any
 
     def _with_shared(self, network: _core.Network) -> _core.Network:
         """The network, with the weights and the trained layers that the models in this one have now."""
@@ -205,7 +205,7 @@ class Sharing:
         """Takes the weights and the trained layers that the models in this one have now."""
         if self.seen and self.network is not None:
             if self.flags != flags_of(self):
-                self._rebuild(self.layers)
+                self.rebuild(self.layers)
                 self.seen = dict.fromkeys(self.seen, -1)  # the new network has the weights of the old one
             self._pull(self.network)
 

@@ -114,13 +114,18 @@ def _formatter() -> Callable[[dict[str, Any]], str]:
     except ModuleNotFoundError:
         return _lines
 
-    options = arrow.WriteOptions(include_header=False, quoting_style="needed")
+    def written(table: Any, quoting: str) -> str:
+        sink = pyarrow.BufferOutputStream()
+        arrow.write_csv(table, sink, arrow.WriteOptions(include_header=False, quoting_style=quoting))
+        return str(sink.getvalue().to_pybytes(), "utf-8")
 
     def lines(columns: dict[str, Any]) -> str:
         arrays = [pyarrow.array(column) for column in columns.values()]
-        sink = pyarrow.BufferOutputStream()
-        arrow.write_csv(pyarrow.table(arrays, [str(i) for i in range(len(arrays))]), sink, options)
-        return str(sink.getvalue().to_pybytes(), "utf-8")
+        table = pyarrow.table(arrays, [str(i) for i in range(len(arrays))])
+        try:
+            return written(table, "none")
+        except pyarrow.ArrowInvalid:  # a text has a comma, a quote or a line break: Arrow quotes all texts then
+            return written(table, "needed")
 
     return lines
 

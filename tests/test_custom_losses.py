@@ -160,7 +160,8 @@ def test_targets_may_have_other_columns_than_outputs():
     assert abs(kernel[0, 0] - 2) < 0.05
     assert abs(bias[0] - 1) < 0.05
     model.compile("adam", censored, ["mae"])
-    with pytest.raises(ValueError, match=r"y: metrics need as many columns as there are outputs, 1, got 2; without"):
+    told = r"y: must have a column for each of the 1 outputs, since metrics compare them, got 2 columns; without"
+    with pytest.raises(ValueError, match=told):
         model.fit(x, y, verbose=0)
 
 

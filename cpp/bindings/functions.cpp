@@ -14,6 +14,13 @@ py::object copied(const T* data, std::size_t rows, std::size_t cols) {
   return out;
 }
 
+// Labels as a vector, or other targets as a matrix.
+template <class Label>
+py::object targets_of(const Label* labels, const float* target, std::size_t rows, std::size_t cols) {
+  if (labels != nullptr) return copied(labels, rows, 1).attr("reshape")(-1);
+  return copied(target, rows, cols);
+}
+
 template <class Owned, class Listed>
 void take(const py::sequence& functions, std::vector<std::unique_ptr<Owned>>& owned, std::vector<Listed*>& all) {
   for (const py::handle function : functions) {
@@ -26,11 +33,7 @@ void take(const py::sequence& functions, std::vector<std::unique_ptr<Owned>>& ow
 
 double PythonMetric::value(const MetricRows& rows) {
   const py::gil_scoped_acquire acquired;
-  py::object targets;
-  if (rows.labels != nullptr)
-    targets = copied(rows.labels, rows.rows, 1).attr("reshape")(-1);
-  else
-    targets = copied(rows.target, rows.rows, rows.cols);
+  const py::object targets = targets_of(rows.labels, rows.target, rows.rows, rows.cols);
   py::object weights = copied(rows.weight, rows.rows, 1);
   if (!weights.is_none()) weights = weights.attr("reshape")(-1);
   return function_(targets, copied(rows.y, rows.rows, rows.cols), weights).cast<double>();
@@ -38,11 +41,7 @@ double PythonMetric::value(const MetricRows& rows) {
 
 void PythonLoss::compute(const LossRows& rows) {
   const py::gil_scoped_acquire acquired;
-  py::object targets;
-  if (rows.labels != nullptr)
-    targets = copied(rows.labels, rows.rows, 1).attr("reshape")(-1);
-  else
-    targets = copied(rows.target, rows.rows, rows.target_cols);
+  const py::object targets = targets_of(rows.labels, rows.target, rows.rows, rows.target_cols);
   const auto returned = function_(targets, copied(rows.y, rows.rows, rows.cols)).cast<std::pair<py::object, py::object>>();
   const Span<const float> values = required_vector<float>(returned.first, "loss");
   const MatrixView<const float> gradient = matrix(returned.second, "gradient");

@@ -24,7 +24,7 @@ def load_model(
 
     Args:
         filepath: The file.
-        custom_objects: Is accepted because Keras has it; only None or ``{}``, since a file names only built-in parts.
+        custom_objects: None or ``{}``, since every class is built in; an argument of Keras.
         compile: False does not load how the model was compiled and the state of its optimizer.
         safe_mode: Has no effect and is accepted because Keras has it; loading never runs code of a file.
 
@@ -80,7 +80,7 @@ def model_from_json(json_string: str, custom_objects: object = None) -> Any:
 
     Args:
         json_string: The text.
-        custom_objects: Is accepted because Keras has it; only None or ``{}``, since there are only built-in parts.
+        custom_objects: None or ``{}``, since every class is built in; an argument of Keras.
 
     Raises:
         ValueError: If the text is not one that ``to_json`` made.

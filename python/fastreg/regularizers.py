@@ -226,7 +226,7 @@ def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, object] 
 
     Args:
         config: The dict; the form in model files, ``{"type": ..., field: value}``, is taken, too.
-        custom_objects: Is accepted because Keras has it; only None or ``{}``, as there are only built-in classes.
+        custom_objects: None or ``{}``, since every class is built in; an argument of Keras.
 
     Raises:
         ValueError: If the dict names no regularizer, or a field is unknown or missing, or its value is bad.

@@ -149,8 +149,8 @@ def targets_of(core: CoreModel, y: Sequence[Given], n_rows: int, shapes: Sequenc
         width = math.prod(shapes[i])
         if loss.any_columns and array.ndim == 2 and array.shape[1] != width and core.has_metrics(i):
             raise ValueError(
-                f"{part.label}: metrics need as many columns as there are outputs, {width}, got {array.shape[1]}; "
-                f"without metrics loss {loss.key!r} takes any number"
+                f"{part.label}: must have a column for each of the {width} outputs, since metrics compare them, got "
+                f"{array.shape[1]} columns; without metrics the loss {loss.key!r} takes any number of columns"
             )
     return found
 

@@ -154,7 +154,7 @@ class Structure:
 
         Args:
             config: What :meth:`get_config` returned.
-            custom_objects: Is accepted because Keras has it; only None or ``{}``, since there are only built-in parts.
+            custom_objects: None or ``{}``, since every class is built in; an argument of Keras.
 
         Raises:
             ValueError: If the configuration is not one of a model, or of another class of model.

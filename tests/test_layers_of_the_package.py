@@ -44,6 +44,7 @@ LAYERS = (
     ("search",),
     ("diagnosis.curves", "diagnosis.importance"),
     ("table",),
+    ("tune",),
     ("demo", "cli"),
     ("__main__",),
 )

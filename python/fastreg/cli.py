@@ -178,16 +178,16 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _tune(arguments: argparse.Namespace) -> int:
-    from fastreg.table import tune
     from fastreg.table.errors import TuneError, as_tune_errors
     from fastreg.table.options import reading_options
+    from fastreg.tune import command
 
     try:
         with as_tune_errors():
             table = reading_options(arguments)
     except TuneError as error:
         return _failed("tune", error)
-    options = tune.TuneOptions(
+    options = command.TuneOptions(
         data=arguments.data,
         target=arguments.target,
         test=arguments.test,
@@ -203,7 +203,7 @@ def _tune(arguments: argparse.Namespace) -> int:
         table=table,
     )
     try:
-        tune.tune(options)
+        command.tune(options)
     except (TuneError, OSError) as error:
         return _failed("tune", error)
     return 0
@@ -212,7 +212,7 @@ def _tune(arguments: argparse.Namespace) -> int:
 def _predict(arguments: argparse.Namespace) -> int:
     from fastreg.table.errors import TuneError, as_tune_errors
     from fastreg.table.options import reading_options
-    from fastreg.table.predicting import predict
+    from fastreg.tune.predicting import predict
 
     try:
         with as_tune_errors():

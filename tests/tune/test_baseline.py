@@ -5,8 +5,8 @@ import pytest
 
 pytest.importorskip("sklearn")
 
-from fastreg.table.baseline import constant_outputs, linear_model
 from fastreg.table.schema import Target
+from fastreg.tune.baseline import constant_outputs, linear_model
 from sklearn.linear_model import LogisticRegression, Ridge
 
 

@@ -14,13 +14,13 @@ from fastreg.data.stratification import first_of_each
 from fastreg.table.dictionary import DataDictionary
 from fastreg.table.encoder import Codes, TableEncoder
 from fastreg.table.options import TableOptions
-from fastreg.table.outcome import RowCounts
 from fastreg.table.reading import read_table
 from fastreg.table.roles import groups_of, times_of, weights_of
 from fastreg.table.schema import Schema
 from fastreg.table.tables import Table
 from fastreg.table.target import Target
 from fastreg.table.texts import Documents
+from fastreg.tune.outcome import RowCounts
 
 __all__ = ["Prepared", "prepare"]
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from fastreg.diagnosis.verdicts import diagnose
-from fastreg.table.outcome import TuneResult
+from fastreg.tune.outcome import TuneResult
 
 __all__ = ["advise"]
 

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from fastreg.table.advice import advise
-from fastreg.table.outcome import Contender, RowCounts
-from fastreg.table.scores import ClassScores, Scores
+from fastreg.tune.advice import advise
+from fastreg.tune.outcome import Contender, RowCounts
+from fastreg.tune.scores import ClassScores, Scores
 
 EVEN = (ClassScores("a", 5000, 0.9, 0.9, 0.9), ClassScores("b", 5000, 0.9, 0.9, 0.9))
 RARE = (ClassScores("a", 9985, 0.9, 0.9, 0.9), ClassScores("b", 15, 0.9, 0.9, 0.25))

@@ -21,20 +21,20 @@ from numpy.typing import NDArray
 from fastreg import metrics, search
 from fastreg.internal.extras import needs
 from fastreg.internal.progress import format_time, printable, say
-from fastreg.table import destinations
-from fastreg.table.advice import advise
-from fastreg.table.baseline import constant_outputs, linear_model
-from fastreg.table.chosen_metric import ChosenMetric
 from fastreg.table.errors import TuneError, as_tune_errors, one_line
-from fastreg.table.importance import column_importance
 from fastreg.table.model import TableModel
 from fastreg.table.networks import builder, fit_arguments, space
 from fastreg.table.options import TableOptions
-from fastreg.table.outcome import Contender, TuneResult
-from fastreg.table.predicting import predict
-from fastreg.table.preparation import Prepared, prepare
-from fastreg.table.printing import columns_text, describe
-from fastreg.table.scores import Scores, probabilities, score_classes, score_numbers
+from fastreg.tune import destinations
+from fastreg.tune.advice import advise
+from fastreg.tune.baseline import constant_outputs, linear_model
+from fastreg.tune.chosen_metric import ChosenMetric
+from fastreg.tune.importance import column_importance
+from fastreg.tune.outcome import Contender, TuneResult
+from fastreg.tune.predicting import predict
+from fastreg.tune.preparation import Prepared, prepare
+from fastreg.tune.printing import columns_text, describe
+from fastreg.tune.scores import Scores, probabilities, score_classes, score_numbers
 
 __all__ = ["TuneError", "TuneOptions", "TuneResult", "predict", "tune"]
 
@@ -280,7 +280,7 @@ def _write(result: TuneResult, options: TuneOptions) -> None:
     """Writes the files; if one cannot be written, the other one is."""
 
     def report() -> None:
-        from fastreg.table import page
+        from fastreg.tune import page
 
         assert options.report is not None
         name = printable(Path(options.data).name)

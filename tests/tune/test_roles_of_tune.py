@@ -9,11 +9,11 @@ pytest.importorskip("narwhals")
 pytest.importorskip("optuna")
 
 from fastreg import cli, search
-from fastreg.table import tune
-from fastreg.table.chosen_metric import ChosenMetric
 from fastreg.table.options import TableOptions
-from fastreg.table.preparation import prepare
 from fastreg.table.target import Target
+from fastreg.tune import command
+from fastreg.tune.chosen_metric import ChosenMetric
+from fastreg.tune.preparation import prepare
 
 N = 100
 
@@ -82,7 +82,7 @@ def test_weights_come_with_their_rows(data):
 
 
 def result(data, target, **options):
-    return tune.tune(tune.TuneOptions(str(data), target, trials=2, cv=2, jobs=1, verbose=0, **options))
+    return command.tune(command.TuneOptions(str(data), target, trials=2, cv=2, jobs=1, verbose=0, **options))
 
 
 @pytest.mark.parametrize(

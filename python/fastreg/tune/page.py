@@ -15,9 +15,9 @@ import numpy as np
 
 from fastreg.internal import whole_files
 from fastreg.search.found import report as parts
-from fastreg.table import pictures
-from fastreg.table.outcome import TuneResult
-from fastreg.table.printing import facts, number
+from fastreg.tune import pictures
+from fastreg.tune.outcome import TuneResult
+from fastreg.tune.printing import facts, number
 
 __all__ = ["write"]
 

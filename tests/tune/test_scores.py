@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("sklearn")
 
-from fastreg.table.scores import probabilities, score_classes, score_numbers
+from fastreg.tune.scores import probabilities, score_classes, score_numbers
 from sklearn import metrics as sklearn_metrics
 
 N = 200

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastreg.table.outcome import TuneResult
+from fastreg.tune.outcome import TuneResult
 
 __all__ = ["columns_text", "describe", "facts", "number"]
 

@@ -11,7 +11,7 @@ pytest.importorskip("pandas")
 pytest.importorskip("optuna")
 pytest.importorskip("matplotlib")
 
-from fastreg.table import page, tune
+from fastreg.tune import command, page
 from pages import Page
 
 LIMIT = 3_000_000
@@ -36,10 +36,10 @@ def write_table(path, task, columns, n=120):
 
 def tuned(folder, task, columns, trials=4):
     data = write_table(folder / f"{task}.csv", task, columns)
-    options = tune.TuneOptions(
+    options = command.TuneOptions(
         str(data), "y", trials=trials, cv=2, jobs=1, seed=1, verbose=0, report=folder / f"{task}{columns}.html"
     )
-    result = tune.tune(options)
+    result = command.tune(options)
     return result, options.report.read_text(encoding="utf-8")
 
 
@@ -137,7 +137,7 @@ def test_many_classes_are_limited(made, tmp_path):
     labels = tuple(f"class {j}" for j in range(40))
     rng = np.random.default_rng(0)
     truth, shares = rng.integers(0, 40, 400), rng.dirichlet(np.ones(40), 400).astype(np.float32)
-    scores = tune.score_classes(labels, shares, truth)
+    scores = command.score_classes(labels, shares, truth)
     contenders = tuple(dataclasses.replace(one, scores=scores) for one in result.contenders)
     many, path = dataclasses.replace(result, contenders=contenders, outputs=shares, truth=truth), tmp_path / "r.html"
     page.write(many, path, "many", "A model.", 0)

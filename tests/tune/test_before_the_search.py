@@ -15,8 +15,8 @@ pytest.importorskip("optuna")
 pytest.importorskip("matplotlib")
 
 from fastreg import cli, search
-from fastreg.table import page, tune
 from fastreg.table.model import TableModel
+from fastreg.tune import command, page
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_a_test_file_that_does_not_fit(tmp_path, capsys, data):
 
 @pytest.mark.usefixtures("no_search")
 def test_packages_are_looked_for(capsys, data, monkeypatch):
-    monkeypatch.setattr(tune, "find_spec", lambda name: None if name == "matplotlib" else object())
+    monkeypatch.setattr(command, "find_spec", lambda name: None if name == "matplotlib" else object())
     status, _, err = run(*quick(data, "--report", "report.html"), capsys=capsys)
     assert (status, "needs matplotlib" in err, err.count("\n")) == (1, True, 1)
 
@@ -150,8 +150,8 @@ def test_packages_are_looked_for(capsys, data, monkeypatch):
 def test_an_existing_file_is_replaced_only_in_the_end(tmp_path, capsys, data, monkeypatch):
     model, seen = tmp_path / "m", []
     model.write_text("old")
-    describe = tune.describe
-    monkeypatch.setattr(tune, "describe", lambda result: seen.append(model.read_text()) or describe(result))
+    describe = command.describe
+    monkeypatch.setattr(command, "describe", lambda result: seen.append(model.read_text()) or describe(result))
     assert run(*quick(data, "--out", model), capsys=capsys)[0] == 0
     assert seen == ["old"]
     assert TableModel.load(model).target.labels == ("no", "yes")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fastreg.diagnosis.importance import Importance
 from fastreg.table.dictionary import DataDictionary
 from fastreg.table.model import TableModel
-from fastreg.table.scores import Scores
+from fastreg.tune.scores import Scores
 
 __all__ = ["Contender", "RowCounts", "TuneResult"]
 

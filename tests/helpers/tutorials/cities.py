@@ -21,7 +21,7 @@ hidden = layers.Concatenate()([place, scale(two)])
 hidden = layers.Dense(48, activation="relu", kernel_regularizer=regularizers.L2(1e-5))(hidden)
 hidden = layers.Dense(24, activation="relu")(hidden)
 model = Model({"city": one, "numbers": two}, layers.Dense(1)(hidden))
-model.compile(optimizers.RMSprop(0.003), "mse", metrics=["mae", metrics.RootMeanSquaredError(name="rmse")])
+model.compile(optimizers.RMSprop(optimizers.schedules.ExponentialDecay(0.005, 200, 0.7)), "mse", metrics=["mae", metrics.RootMeanSquaredError(name="rmse")])
 codes = city.reshape(-1, 1).astype("float32")
 y = rent.astype("float32").reshape(-1, 1)
 history = model.fit(

@@ -26,6 +26,9 @@ from fastreg.table.target import Target
 
 __all__ = ["TableModel"]
 
+# Features that are encoded at once, and rows at least.
+_CELLS, _ROWS = 2**23, 2048
+
 
 @dataclass(frozen=True)
 class TableModel:
@@ -54,8 +57,10 @@ class TableModel:
             ValueError: If a column is missing.
         """
         table = Table.of(table, self.schema.dialect.style)
-        codes = self.schema.codes(table, notices)
-        return self.model.predict(self.encoder.transform(codes, self.schema.documents(table)), verbose=0)
+        codes, documents = self.schema.codes(table, notices), self.schema.documents(table)
+        step = max(_CELLS // max(self.encoder.n_features, 1), _ROWS)
+        parts = (self.encoder.transform(codes[i : i + step], documents) for i in range(0, max(len(codes), 1), step))
+        return np.concatenate([self.model.predict(features, verbose=0) for features in parts])
 
     def predict(self, table: Table | Mapping[str, Any] | Any, notices: Notices | None = None) -> dict[str, list[Any]]:
         """Predictions as columns: columns that name rows, the target's name, and for classes the probability of each.

@@ -27,6 +27,7 @@ from fastreg.losses import Loss
 from fastreg.metrics.base import FunctionMetric, Metric
 from fastreg.model import adapted, graphs
 from fastreg.model.graphs import Graph, index_limits, layer_names
+from fastreg.model.labels import Labelled
 from fastreg.model.nested import Nested, Sharing
 from fastreg.model.outputs import Report, by_output, check_weights, log_keys, losses_of_the_core, resolved
 from fastreg.optimizers import LearningRate, Optimizer
@@ -40,7 +41,7 @@ class NotCompiledError(ValueError, AttributeError):
     """The error of a property that has no value before ``compile``. ``hasattr`` treats it as a missing attribute."""
 
 
-class CoreModel(Sharing):
+class CoreModel(Sharing, Labelled):
     """Layers, weights, and how they are trained.
 
     Args:
@@ -97,8 +98,7 @@ class CoreModel(Sharing):
         self.loss_weights: tuple[float, ...] | None = None
         self.metrics: tuple[tuple[str | Metric, ...], ...] = ()
         self.weighted_metrics: tuple[tuple[str | Metric, ...], ...] = ()
-        self.feature_names: Any = None
-        self.spreads_known = False
+        self.feature_names, self.spreads_known = cast(Any, None), False
         self.run_length: RunLength | None = None
         self.last_epoch: _core.StopSignal | None = None
         self._make_locks()

@@ -16,7 +16,18 @@ from numpy.typing import NDArray
 from fastreg.internal.checks import describe
 from fastreg.losses import Loss
 
-__all__ = ["Labelled", "by_number", "classes_of", "from_file", "numbered", "takes_labels", "texts_of"]
+__all__ = [
+    "Classes",
+    "Labelled",
+    "by_number",
+    "check_count",
+    "classes_of",
+    "different",
+    "from_file",
+    "numbered",
+    "takes_labels",
+    "texts_of",
+]
 
 Classes = tuple[str, ...]
 
@@ -70,11 +81,25 @@ def classes_of(texts: NDArray[Any], width: int, name: str) -> Classes:
     Raises:
         ValueError: If the number of different labels is not that of the classes that the output has.
     """
-    found = tuple(sorted({str(label) for label in texts.tolist()}))
-    if len(found) != max(width, 2):
-        units = "one output, which tells two classes apart" if width == 1 else f"{width} outputs, one for each class"
-        raise ValueError(f"{name}: the model has {units}, got {len(found)} different labels: {_told(found)}")
+    found = different(texts)
+    check_count(found, width, name)
     return found
+
+
+def different(texts: NDArray[Any]) -> Classes:
+    """The different labels in sorted order."""
+    return tuple(sorted({str(label) for label in texts.tolist()}))
+
+
+def check_count(classes: Classes, width: int, name: str) -> None:
+    """Raises ValueError if the number of different labels is not that of the classes that an output has."""
+    if len(classes) == max(width, 2):
+        return
+    units = "one output, which tells two classes apart" if width == 1 else f"{width} outputs, one for each class"
+    hint = ""
+    if len(classes) < width:
+        hint = f"; which output a label is of is not known then, so give integers in [0, {width}) as labels"
+    raise ValueError(f"{name}: the model has {units}, got {len(classes)} different labels: {_told(classes)}{hint}")
 
 
 def numbered(texts: NDArray[Any], classes: Classes, name: str) -> NDArray[np.int64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,6 +18,7 @@ from fastreg.search.folds.cross_validation import make_folds
 from fastreg.table.columns import Cells, text_of
 from fastreg.table.dictionary import DataDictionary
 from fastreg.table.encoder import Codes, TableEncoder
+from fastreg.table.intervals import Intervals, check_level, check_rows
 from fastreg.table.model import TableModel
 from fastreg.table.networks import builder, fit_arguments, scoring, space
 from fastreg.table.notices import Notices
@@ -34,6 +36,8 @@ _E = TypeVar("_E", bound="_TableEstimator")
 # The network without a search, and the share of the rows that tell when it has trained enough.
 _DEFAULT = {"n_layers": 2, "units": 128, "dropout": 0.2, "learning_rate": 1e-3, "weight_decay": 1e-2}
 _VALIDATION, _LEAST_ROWS = 0.15, 20
+# The share of the rows whose errors tell how wide intervals are, and the level of intervals where none is given.
+_APART, _USUAL = 0.2, 0.9
 _JOBS = ("be -1 or >= 1", lambda value: value == -1 or value >= 1)
 _SEED = Range("be in [0, 2**32)", 0, 2**32, "[)")
 
@@ -42,6 +46,8 @@ class _TableEstimator:
     """What both estimators share; the docstrings of the classes say the rest."""
 
     _task = ""
+    # The level of intervals, for which rows are held back.
+    interval: float | None = None
 
     def __init__(
         self,
@@ -112,13 +118,37 @@ class _TableEstimator:
         if options.time_column is not None:
             rows = rows[np.argsort(times_of(read, options.time_column)[rows], kind="stable")]
         groups = None if options.group is None else groups_of(read, options.group)[rows]
+        rows, groups, apart = self._set_apart(rows, values, groups, target)
+        if len(apart):  # not even their mean is learned
+            target = Target.infer(read.rows(rows), name, self._task, options.missing)
+            values, _ = target.encode(read)
         weights = None if options.weight is None else weights_of(read, options.weight)[rows]
         self.search_: Any = None
         encoder, codes = schema.encoder(read), schema.codes(read)[rows]
         train = self._searched if self.trials else self._trained
         encoder, model = train(target, encoder, codes, values[rows], groups, weights)
         self._take(TableModel(schema, encoder.without_documents(), model, target))
+        if len(apart):
+            self._measure(read.rows(apart), values[apart])
         return self
+
+    def _set_apart(
+        self, rows: NDArray[np.int64], values: NDArray[Any], groups: NDArray[np.int64] | None, target: Target
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64] | None, NDArray[np.int64]]:
+        """Rows to learn from, their groups, and the rows that tell how wide intervals are, if there are to be any."""
+        if self.interval is None:
+            return rows, groups, rows[:0]
+        fold = self._validation(values[rows], groups, target, _APART)
+        check_rows(type(self).__name__, self.interval, 0 if fold is None else len(fold[1]))
+        assert fold is not None
+        learned, apart = fold
+        return rows[learned], None if groups is None else groups[learned], rows[apart]
+
+    def _measure(self, table: Table, truth: NDArray[Any]) -> None:
+        """Takes the errors of rows that the model has not seen."""
+        model = self._fitted()
+        level = _USUAL if self.interval is None else self.interval
+        self.model_ = replace(model, intervals=Intervals.of(level, model.outputs(table), truth))
 
     def _trained(
         self,
@@ -148,17 +178,17 @@ class _TableEstimator:
         return encoder, model
 
     def _validation(
-        self, y: NDArray[Any], groups: NDArray[np.int64] | None, target: Target
+        self, y: NDArray[Any], groups: NDArray[np.int64] | None, target: Target, share: float = _VALIDATION
     ) -> tuple[NDArray[Any], NDArray[Any]] | None:
-        """Rows to train on and rows that tell when to stop; None for too few rows."""
+        """Rows to train on and rows that tell when to stop, or another share of rows; None for too few rows."""
         if len(y) < _LEAST_ROWS:
             return None
         if self.options.time_column is not None:
-            cv: Any = search.TimeSeriesSplit(1, test_size=max(int(_VALIDATION * len(y)), 1))
+            cv: Any = search.TimeSeriesSplit(1, test_size=max(int(share * len(y)), 1))
         elif groups is not None:
-            cv = search.GroupKFold(min(round(1.0 / _VALIDATION), len(np.unique(groups))))
+            cv = search.GroupKFold(min(round(1.0 / share), len(np.unique(groups))))
         else:
-            cv = _VALIDATION
+            cv = share
         return make_folds(cv, None, y, groups, self.seed, target.labels is not None)[0]
 
     def _searched(
@@ -283,7 +313,7 @@ class _TableEstimator:
 
 _OPTIONS = tuple(name for name in TableOptions.__dataclass_fields__ if name != "task")
 _OWN = ("trials", "time", "cv", "seed", "jobs", "verbose")
-_DEFAULTS = {"trials": 0, "time": 60.0, "cv": 3, "seed": 0, "jobs": -1, "verbose": 0} | {
+_DEFAULTS = {"interval": None, "trials": 0, "time": 60.0, "cv": 3, "seed": 0, "jobs": -1, "verbose": 0} | {
     name: getattr(TableOptions(), name) for name in _OPTIONS
 }
 
@@ -358,17 +388,33 @@ class TableClassifier(_TableEstimator):
 class TableRegressor(_TableEstimator):
     """Predicts a number for each row of a table from its raw columns.
 
-    Arguments and attributes are those of :class:`TableClassifier`, without ``classes_``.
+    Arguments and attributes are those of :class:`TableClassifier`, without ``classes_``, and:
+
+    Args:
+        interval: The share of new rows whose target is to lie within the interval that :meth:`predict_interval` gives,
+            in (0, 0.999999]. Then a fifth of the rows is not learned from, but tells how large errors are: with
+            ``group`` whole groups, with ``time_column`` the latest rows. None, the default, learns from all rows.
 
     Example:
         >>> from fastreg.table import TableRegressor
-        >>> table = {"day": ["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04"] * 10}
-        >>> model = TableRegressor(seed=0).fit(table, [1.0, 2.0, 3.0, 4.0] * 10)
+        >>> table = {"day": ["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04"] * 25}
+        >>> model = TableRegressor(seed=0, interval=0.9).fit(table, [1.0, 2.0, 3.0, 4.0] * 25)
         >>> bool(abs(model.predict({"day": ["2024-01-03"]})[0] - 3.0) < 0.5)
+        True
+        >>> lower, upper = model.predict_interval({"day": ["2024-01-03"]})[0]
+        >>> bool(2.0 < lower < upper < 4.0)
         True
     """
 
     _task = "regression"
+
+    def __init__(self, *, interval: float | None = None, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.interval = None if interval is None else check_level(type(self).__name__, "interval", interval)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The arguments of the constructor by name, as in scikit-learn. ``deep`` has no effect."""
+        return {"interval": self.interval, **super().get_params(deep)}
 
     def predict(self, table: Any) -> NDArray[np.float64]:
         """The number of each row, (n,). Warns of levels that the training rows did not have.
@@ -381,6 +427,46 @@ class TableRegressor(_TableEstimator):
         """
         outputs = self._outputs(table)
         return self._fitted().target.values(outputs)
+
+    def predict_interval(self, table: Any, level: float | None = None) -> NDArray[np.float64]:
+        """The lower and the upper bound of the target of each row, (n, 2).
+
+        They are as far from the prediction as all but few errors of rows that the model has not seen (split conformal
+        prediction, Lei et al. 2018): of n such rows, the ceil((n + 1) level)-th smallest error. If new rows come from
+        where these came from, the share of new targets within their intervals is ``level`` at least, on average.
+
+        Args:
+            table: As for :meth:`predict`.
+            level: That share, in (0, 0.999999]; None for ``interval`` as it was in :meth:`fit`.
+
+        Raises:
+            ValueError: If the model was fitted without ``interval``, and :meth:`conformalize` was not called; if there
+                were too few rows for the level; or as for :meth:`predict`.
+        """
+        owner = type(self).__name__
+        model = self._fitted()
+        if model.intervals is None:
+            raise ValueError(f"{owner}: predict_interval needs interval= before fit, or conformalize with further rows")
+        asked = model.intervals.level if level is None else check_level(owner, "level", level)
+        bounds: NDArray[np.float64] = model.bounds(self._outputs(table), asked)
+        return bounds
+
+    def conformalize(self, table: Any, y: Any = None) -> TableRegressor:
+        """Takes the errors of rows that :meth:`fit` did not see as the measure of intervals.
+
+        Args:
+            table: As for :meth:`predict`.
+            y: The name of a column or the targets; None for the column that was the target in ``fit``.
+
+        Returns:
+            Itself.
+
+        Raises:
+            ValueError: If it is not fitted, or there are too few rows with a target for the level, ``interval`` or 0.9.
+        """
+        read, truth, given = self._truth(table, y)
+        self._measure(read.rows(given), truth[given])
+        return self
 
     def score(self, table: Any, y: Any = None) -> float:
         """The coefficient of determination R² on the rows whose target is known, as in scikit-learn.

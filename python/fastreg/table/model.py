@@ -19,6 +19,7 @@ from fastreg.model.core import core_of
 from fastreg.model.sequential import Sequential
 from fastreg.table.checked import members
 from fastreg.table.encoder import TableEncoder
+from fastreg.table.intervals import Intervals, check_level, intervals_of
 from fastreg.table.notices import Notices
 from fastreg.table.schema import Schema
 from fastreg.table.tables import Table
@@ -39,12 +40,14 @@ class TableModel:
         encoder: The fitted encoder of these columns.
         model: The network.
         target: The meaning of its outputs.
+        intervals: What makes intervals of predicted numbers; None if the errors of unseen rows were not measured.
     """
 
     schema: Schema
     encoder: TableEncoder
     model: Sequential
     target: Target
+    intervals: Intervals | None = None
 
     def outputs(self, table: Table | Mapping[str, Any] | Any, notices: Notices | None = None) -> NDArray[np.float32]:
         """What the network gives for the rows of a table, (n, units). A row's outputs do not depend on other rows.
@@ -65,6 +68,8 @@ class TableModel:
     def predict(self, table: Table | Mapping[str, Any] | Any, notices: Notices | None = None) -> dict[str, list[Any]]:
         """Predictions as columns: columns that name rows, the target's name, and for classes the probability of each.
 
+        With ``intervals`` the bounds follow, as ``<target>_lower`` and ``<target>_upper``.
+
         Args:
             table: A table, a mapping from names to arrays, or a frame.
             notices: Counts cells that the model does not know, such as new levels.
@@ -74,7 +79,41 @@ class TableModel:
         """
         table = Table.of(table, self.schema.dialect.style)
         kept = {name: table[name].texts() for name in self.schema.id}
-        return kept | self.target.decode(self.outputs(table, notices))
+        outputs = self.outputs(table, notices)
+        bounds = {name: column.tolist() for name, column in self.bound_columns(outputs).items()}
+        return kept | self.target.decode(outputs) | bounds
+
+    def predict_interval(
+        self, table: Table | Mapping[str, Any] | Any, level: float | None = None, notices: Notices | None = None
+    ) -> NDArray[np.float64]:
+        """The lower and the upper bound of the target of each row, (n, 2), in the unit of the target.
+
+        Args:
+            table: A table, a mapping from names to arrays, or a frame.
+            level: The share of new rows that lie within their intervals, in (0, 0.999999]; None for that of
+                ``intervals``.
+            notices: Counts cells that the model does not know, such as new levels.
+
+        Raises:
+            ValueError: If a column is missing, the model has no ``intervals``, or they are of too few rows for the
+                level.
+        """
+        if self.intervals is None:
+            raise ValueError("predict_interval: the errors of rows that the model has not seen were not measured")
+        asked = self.intervals.level if level is None else check_level("predict_interval", "level", level)
+        return self.bounds(self.outputs(table, notices), asked)
+
+    def bound_columns(self, outputs: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+        """The bounds of outputs as columns of a table of predictions; empty without ``intervals``."""
+        if self.intervals is None:
+            return {}
+        bounds = self.bounds(outputs, self.intervals.level)
+        return {f"{self.target.name}_lower": bounds[:, 0], f"{self.target.name}_upper": bounds[:, 1]}
+
+    def bounds(self, outputs: NDArray[np.float32], level: float) -> NDArray[np.float64]:
+        """The bounds of outputs, (n, 2), in the unit of the target, of a model with ``intervals``."""
+        assert self.intervals is not None
+        return self.intervals.bounds(outputs, level) * self.target.scale + self.target.mean
 
     def score(self, table: Table | Mapping[str, Any] | Any) -> float:
         """Accuracy for classes, root mean squared error for numbers, over the rows whose target is known.
@@ -99,6 +138,7 @@ class TableModel:
             "schema": self.schema.to_config(),
             "encoder": self.encoder.to_config(),
             "target": self.target.to_config(),
+            **({} if self.intervals is None else {"intervals": self.intervals.to_config()}),
         }
         files.save(core_of(self.model), path, include_optimizer=False, extra={"table": parts})
 
@@ -116,14 +156,15 @@ class TableModel:
         if parts is None:
             raise ValueError(f"{where}: the model was not made from a table; fastreg.load reads it")
         try:
-            parts = members(parts, "table", "schema", "encoder", "target")
+            parts = members(parts, "table", "schema", "encoder", "target", "intervals")
             schema = Schema.from_config(parts.get("schema"))
             encoder = TableEncoder.from_config(parts.get("encoder"))
             target = Target.from_config(parts.get("target"))
+            intervals = intervals_of(parts.get("intervals"), target)
             _check_fit(schema, encoder, target, model)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
-        return cls(schema, encoder, model, target)
+        return cls(schema, encoder, model, target, intervals)
 
 
 def _check_fit(schema: Schema, encoder: TableEncoder, target: Target, model: Sequential) -> None:

@@ -25,7 +25,7 @@ from fastreg.table.errors import TuneError, as_tune_errors, one_line
 from fastreg.table.model import TableModel
 from fastreg.table.networks import builder, fit_arguments, space
 from fastreg.table.options import TableOptions
-from fastreg.tune import destinations
+from fastreg.tune import destinations, intervals
 from fastreg.tune.advice import advise
 from fastreg.tune.baseline import constant_outputs, linear_model
 from fastreg.tune.chosen_metric import ChosenMetric
@@ -64,6 +64,8 @@ class TuneOptions:
         jobs: Threads that train at once; -1: all there are.
         verbose: 0 shows no progress.
         table: How the table is read, what its columns are, and which metric decides.
+        interval: The share of new rows whose number is to lie within the interval around its prediction, in (0,
+            0.999999]; None makes no intervals.
     """
 
     data: str
@@ -79,6 +81,7 @@ class TuneOptions:
     jobs: int = -1
     verbose: int = 1
     table: TableOptions = field(default_factory=TableOptions)
+    interval: float | None = None
 
 
 def tune(options: TuneOptions, out: TextIO | None = None) -> TuneResult:
@@ -94,6 +97,7 @@ def tune(options: TuneOptions, out: TextIO | None = None) -> TuneResult:
     with as_tune_errors():
         _check(options)
         data = prepare(options.data, options.target, options.test, options.task, options.seed, options.table)
+        intervals.check(options.interval, data)
         chosen = ChosenMetric(data.target, options.table.metric)
         _tell(data, options)
         linear = _linear(data, options)
@@ -229,6 +233,7 @@ def _judged(
         stopped_by=stopped_by,
         dictionary=data.dictionary,
     )
+    result = intervals.with_intervals(result, options.interval, options.seed)
     if options.report is not None:
         result = replace(result, importance=_importance(data, model, features, options.seed))
     return replace(result, advice=advise(result))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fastreg.diagnosis.importance import Importance
 from fastreg.table.dictionary import DataDictionary
+from fastreg.table.intervals import IntervalScores
 from fastreg.table.model import TableModel
 from fastreg.tune.scores import Scores
 
@@ -57,6 +58,7 @@ class TuneResult:
         dictionary: What each column was taken for.
         importance: The importance of the columns, if it was computed.
         advice: What to do next, in sentences.
+        intervals: How good the intervals are; None without intervals, or if the rows are too few to tell.
     """
 
     model: TableModel
@@ -70,6 +72,7 @@ class TuneResult:
     dictionary: DataDictionary
     importance: Importance | None = None
     advice: tuple[str, ...] = ()
+    intervals: IntervalScores | None = None
 
     @property
     def scores(self) -> Scores:

@@ -34,6 +34,7 @@ def predict(
 ) -> None:
     """Writes predictions for the rows of a table as CSV, in their order: the target, and the probability of each class.
 
+    Predicted numbers are followed by their bounds, if the model was tuned with an interval.
     Columns that name rows come first: those that the model was tuned with and those of ``options.id``. Columns that the
     model does not need are ignored. In the end, cells that the model does not know are counted on standard error.
 
@@ -94,7 +95,7 @@ def _columns(block: Table, model: TableModel, options: TableOptions, notices: No
     columns: dict[str, Any] = {name: block[name].texts() for name in names}
     target, outputs = model.target, model.outputs(block, notices)
     if target.labels is None:
-        return columns | {target.name: target.values(outputs)}
+        return columns | {target.name: target.values(outputs)} | model.bound_columns(outputs)
     shares = target.probabilities(outputs)
     each = {f"probability_{label}": shares[:, k] for k, label in enumerate(target.labels)}
     return columns | {target.name: _Chosen(target.labels, np.argmax(shares, axis=1))} | each

@@ -106,16 +106,14 @@ def make_context(
     scorers = resolve(scoring, model)
     labels, numbers = _labels(model, y)
     classes = are_classes(model, numbers)
-    sequential = isinstance(model, Model)
     x, targets, epochs, names = _checked_data(model, x, numbers, chain, _made_once({**arguments, **extra}, points[0]))
-    _check_lengths(x, y, sequential and chain is not None)
+    _check_lengths(x, y, isinstance(model, Model) and chain is not None)
     _check_curves(scorers, curves)
-    folds = make_folds(cv, x, y, groups, seed, classes)
     context = Context(
         build=build,
         x=x,
         y=y,
-        folds=folds,
+        folds=make_folds(cv, x, y, groups, seed, classes),
         scorers=scorers,
         fit_arguments=arguments,
         preprocess=chain,

@@ -43,7 +43,7 @@ def run(*words, capsys):
 
 
 def quick(*words):
-    return [*words, "--trials", "4", "--cv", "2", "--time", "30", "--jobs", "1", "--quiet"]
+    return [*words, "--trials", "2", "--cv", "2", "--time", "30", "--jobs", "1", "--quiet"]
 
 
 def baseline(path, task):
@@ -89,7 +89,7 @@ def test_from_table_to_predictions(tmp_path, capsys, task):
             assert row[0] == labels[int(np.argmax(shares))]
 
     page = report.read_text()
-    assert page.count("data:image/png;base64,") >= 4
+    assert page.count("data:image/png;base64,") >= 3
     assert "<script" not in page
     assert "http" not in page
 

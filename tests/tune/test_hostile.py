@@ -177,7 +177,7 @@ def test_a_hundred_thousand_classes(tmp_path, capsys):
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
     (folder / "d.csv").write_text(table(60))
-    words = ["--target", "y", "--trials", "1", "--cv", "2", "--jobs", "1", "--quiet", "--out", folder / "m"]
+    words = ["--target", "y", "--trials", "1", "--cv", "2", "--jobs", "1", "--members", "1", "--quiet", "--out", folder / "m"]
     assert cli.main(["tune", str(folder / "d.csv"), *map(str, words)]) == 0
     return folder
 

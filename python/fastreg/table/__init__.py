@@ -10,16 +10,20 @@ from typing import TYPE_CHECKING
 from fastreg.internal.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from fastreg.table.candidates import Candidate
     from fastreg.table.dictionary import DataDictionary
     from fastreg.table.estimators import TableClassifier, TableRegressor
     from fastreg.table.options import TableOptions
     from fastreg.table.reading import read_blocks, read_table
+    from fastreg.table.recipe import Recipe
     from fastreg.table.schema import Column, Schema, Target
     from fastreg.table.tables import Table
 
 _HOMES = {
+    "Candidate": "candidates",
     "Column": "schema",
     "DataDictionary": "dictionary",
+    "Recipe": "recipe",
     "Schema": "schema",
     "Table": "tables",
     "TableClassifier": "estimators",
@@ -30,8 +34,10 @@ _HOMES = {
     "read_table": "reading",
 }
 __all__ = [
+    "Candidate",
     "Column",
     "DataDictionary",
+    "Recipe",
     "Schema",
     "Table",
     "TableClassifier",

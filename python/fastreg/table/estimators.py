@@ -11,21 +11,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import callbacks, search
-from fastreg.internal.checks import NON_NEGATIVE, POSITIVE, Range, check_int, check_real, check_verbosity, describe
+from fastreg.internal.checks import (
+    NON_NEGATIVE,
+    POSITIVE,
+    Range,
+    check_choice,
+    check_int,
+    check_real,
+    check_verbosity,
+    describe,
+)
+from fastreg.internal.progress import say
 from fastreg.model.files import StrOrBytesPath
 from fastreg.search.folds.cross_validation import make_folds
+from fastreg.table.blending import cook
+from fastreg.table.chosen_metric import ChosenMetric
 from fastreg.table.columns import Cells, text_of
 from fastreg.table.dictionary import DataDictionary
 from fastreg.table.encoder import Codes, TableEncoder
 from fastreg.table.model import TableModel
-from fastreg.table.networks import builder, fit_arguments, scoring, space
+from fastreg.table.networks import builder, fit_arguments
 from fastreg.table.notices import Notices
 from fastreg.table.options import TableOptions
 from fastreg.table.reading import read_table
+from fastreg.table.recipe import PRESETS, Recipe
 from fastreg.table.roles import groups_of, times_of, weights_of
 from fastreg.table.schema import Schema
 from fastreg.table.tables import Table, cells_of
 from fastreg.table.target import Target
+from fastreg.table.training import TrainingRows
 
 __all__ = ["TableClassifier", "TableRegressor"]
 
@@ -47,20 +61,24 @@ class _TableEstimator:
         self,
         *,
         trials: int = 0,
-        time: float = 60.0,
-        cv: int = 3,
+        time: float | None = 60.0,
+        cv: int | None = None,
         seed: int = 0,
         jobs: int = -1,
         verbose: int = 0,
+        preset: str | Recipe | None = None,
         **options: Any,
     ) -> None:
         owner = type(self).__name__
         self.trials = check_int(owner, "trials", trials, NON_NEGATIVE)
-        self.time = check_real(owner, "time", time, POSITIVE)
-        self.cv = check_int(owner, "cv", cv, Range("be >= 2", 2))
+        self.time = None if time is None else check_real(owner, "time", time, POSITIVE)
+        self.cv = None if cv is None else check_int(owner, "cv", cv, Range("be >= 2", 2))
         self.seed = check_int(owner, "seed", seed, _SEED)
         self.jobs = check_int(owner, "jobs", jobs, _JOBS)
         self.verbose = check_verbosity(owner, verbose, NON_NEGATIVE)
+        if preset is not None and not isinstance(preset, Recipe):
+            check_choice(owner, "preset", preset, PRESETS)
+        self.preset = preset
         if "task" in options or (unknown := [name for name in options if name not in _OPTIONS]):
             raise TypeError(f"{owner}: unknown argument {'task' if 'task' in options else unknown[0]!r}")
         self.options = TableOptions(**options)
@@ -114,10 +132,14 @@ class _TableEstimator:
         groups = None if options.group is None else groups_of(read, options.group)[rows]
         weights = None if options.weight is None else weights_of(read, options.weight)[rows]
         self.search_: Any = None
-        encoder, codes = schema.encoder(read), schema.codes(read)[rows]
-        train = self._searched if self.trials else self._trained
-        encoder, model = train(target, encoder, codes, values[rows], groups, weights)
-        self._take(TableModel(schema, encoder.without_documents(), model, target))
+        codes = schema.codes(read)[rows]
+        if self.trials or self.preset is not None:
+            kinds = [column.kind for column in schema.columns]
+            given = codes, values[rows], schema.documents(read), weights, groups, options.time_column is not None
+            self._take(self._searched(schema, TrainingRows(target, kinds, *given)))
+        else:
+            encoder, model = self._trained(target, schema.encoder(read), codes, values[rows], groups, weights)
+            self._take(TableModel(schema, (encoder.without_documents(),), model, target))
         return self
 
     def _trained(
@@ -133,7 +155,7 @@ class _TableEstimator:
         features = encoder.fit(codes).transform(codes)
         model = builder(target)(_DEFAULT)
         model.seed = self.seed
-        stops: list[callbacks.Callback] = [callbacks.TimeLimit(self.time)]
+        stops: list[callbacks.Callback] = [] if self.time is None else [callbacks.TimeLimit(self.time)]
         given = fit_arguments(len(y)) | {"callbacks": stops}
         train = np.arange(len(y))
         fold = self._validation(y, groups, target)
@@ -161,34 +183,21 @@ class _TableEstimator:
             cv = _VALIDATION
         return make_folds(cv, None, y, groups, self.seed, target.labels is not None)[0]
 
-    def _searched(
-        self,
-        target: Target,
-        encoder: TableEncoder,
-        codes: Codes,
-        y: NDArray[Any],
-        groups: NDArray[np.int64] | None,
-        weights: NDArray[np.float64] | None,
-    ) -> tuple[TableEncoder, Any]:
-        """The best network of a search by cross-validation."""
-        metric = [] if self.options.metric is None else [self.options.metric]
-        self.search_ = search.BayesianSearch(
-            builder(target),
-            space(),
-            n_trials=self.trials,
-            cv=search.TimeSeriesSplit(self.cv) if self.options.time_column is not None else self.cv,
-            scoring=[*metric, *(name for name in scoring(target) if name not in metric)],
-            preprocess=encoder,
-            pruner=search.MedianPruner(),
-            n_jobs=self.jobs,
-            seed=self.seed,
-            time_limit=self.time,
-            verbose=self.verbose,
-        )
-        weighted = {} if weights is None else {"sample_weight": weights}
-        self.search_.fit(codes, y, groups, **fit_arguments(len(y)), **weighted)
-        (found,) = self.search_.best_preprocess_.steps
-        return found, self.search_.best_model_
+    def _searched(self, schema: Schema, rows: TrainingRows) -> TableModel:
+        """The blend of a recipe."""
+        changes = {"trials": self.trials or None, "cv": self.cv}
+        base = self.preset if isinstance(self.preset, Recipe) else Recipe.preset(self.preset or "default")
+        recipe = base.changed(**changes)
+        chosen = ChosenMetric(rows.target, self.options.metric)
+        tell = say if self.verbose else _silent
+        found = cook(rows, recipe, chosen, self.seed, self.jobs, self.time, tell)
+        if isinstance(found, str):
+            if found == "interrupt":
+                raise KeyboardInterrupt
+            why = f"in {self.time} seconds; give it more with time=" if found == "time" else "; all have failed"
+            raise RuntimeError(f"{type(self).__name__}: no network was found {why}")
+        self.search_ = found
+        return found.of_table(schema, rows.target)
 
     def _with_target(self, table: Table, y: Any) -> tuple[Table, str]:
         if isinstance(y, str):
@@ -281,9 +290,13 @@ class _TableEstimator:
         return made
 
 
+def _silent(line: str) -> None:
+    """Says nothing."""
+
+
 _OPTIONS = tuple(name for name in TableOptions.__dataclass_fields__ if name != "task")
-_OWN = ("trials", "time", "cv", "seed", "jobs", "verbose")
-_DEFAULTS = {"trials": 0, "time": 60.0, "cv": 3, "seed": 0, "jobs": -1, "verbose": 0} | {
+_OWN = ("trials", "time", "cv", "seed", "jobs", "verbose", "preset")
+_DEFAULTS = {"trials": 0, "time": 60.0, "cv": None, "seed": 0, "jobs": -1, "verbose": 0, "preset": None} | {
     name: getattr(TableOptions(), name) for name in _OPTIONS
 }
 
@@ -295,14 +308,16 @@ class TableClassifier(_TableEstimator):
     there are, and whether it comes from CSV, Parquet or a frame.
 
     Args:
-        trials: The largest number of networks that a search by cross-validation tries, >= 0. With 0, the default, one
-            network of a usual size is trained: two hidden layers of 128 units with dropout and weight decay, stopped
-            by 15 % of the rows.
-        time: Seconds for the training or the search, > 0.
-        cv: Folds of the search, >= 2.
+        trials: The largest number of networks that a search tries, >= 0; 0 leaves it to ``preset``. With neither of
+            them, the default, one network of a usual size is trained: two hidden layers of 128 units with dropout and
+            weight decay, stopped by 15 % of the rows.
+        time: Seconds for the training or the search, > 0; None for no limit. Then a search depends on the seed alone.
+        cv: Folds of the search, >= 2; None for five below 5,000 rows and one held-out fifth from there on.
         seed: Of everything that is drawn.
         jobs: Networks that the search trains at once; -1: as many as there are CPUs.
         verbose: 0 shows nothing.
+        preset: "fast", "default" or "best", or a :class:`fastreg.table.Recipe`: a blend of networks is searched, as by
+            ``fastreg tune``. None is "default" if there are ``trials``, otherwise no search.
         **options: How the table is read: ``sep``, ``decimal``, ``thousands``, ``encoding``, ``missing``, ``ignore``,
             ``categorical``, ``numeric``, ``date``, ``text``, ``id``, ``weight``, ``group``, ``time_column`` and
             ``metric``, see :class:`fastreg.table.TableOptions`.
@@ -313,7 +328,8 @@ class TableClassifier(_TableEstimator):
         dictionary_: What each column was taken for, and why.
         feature_names_in_: The names of the columns that are used.
         n_features_in_: Their number.
-        search_: The search, None without one.
+        search_: What the search found (``members_``, ``trials_``, ``score_``, ``temperature`` and more); None without
+            one.
 
     Example:
         >>> from fastreg.table import TableClassifier

@@ -2,7 +2,7 @@
 import json
 
 import numpy as np
-from fastreg import Input, Model, layers
+from fastreg import Input, Model, layers, regularizers
 from sklearn.datasets import load_digits
 
 x = (load_digits().data / 16.0).astype("float32")
@@ -11,7 +11,7 @@ x_train, x_test = x[:1500], x[1500:]
 inputs = Input(shape=(64,), name="image")
 noisy = layers.GaussianNoise(0.1)(inputs)
 hidden = layers.Dense(48, activation="relu")(noisy)
-code = layers.Dense(12, activation="relu", name="code", activity_regularizer="l1")(hidden)
+code = layers.Dense(12, activation="relu", name="code", activity_regularizer=regularizers.L1(1e-4))(hidden)
 hidden = layers.Dense(48, activation="relu")(code)
 outputs = layers.Dense(64, activation="sigmoid", name="restored")(hidden)
 model = Model(inputs, outputs, name="autoencoder")

@@ -136,8 +136,7 @@ def cook(
         tell: Is given lines on the progress.
     """
     begun = time.monotonic()
-    share = None if seconds is None else recipe.judging * seconds
-    judged = Judging(rows, recipe, chosen, seed, jobs, share, tell).run()
+    judged = Judging(rows, recipe, chosen, seed, jobs, seconds, tell).run()
     if not any(verdict.candidate.layers for verdict in judged.best):
         failed = [verdict for verdict in judged.verdicts if verdict.error is not None and verdict.candidate.layers]
         if failed and judged.stopped_by != "interrupt":

@@ -34,9 +34,9 @@ _ROUND, _PARENTS = 4, 4
 _KEPT = 24
 # A candidate is not cut below so many steps, and a gain below this is none.
 _LEAST_STEPS, _NO_GAIN = 50, 1e-4
-# A candidate that takes so much longer than was forecast, as a share of the time, is ended.
-_OVERRUN = 0.15
-_LABEL = 60
+# The share of the time for training again after which a candidate that takes longer than was forecast is ended, and
+# the factor by which that training may take longer than is forecast.
+_OVERRUN, _SAFE = 0.3, 1.5
 
 Fold = tuple[NDArray[Any], NDArray[Any]]
 
@@ -130,7 +130,7 @@ class Judging:
         chosen: What decides.
         seed: Of the folds, the networks and the neighbours.
         jobs: Trainings at once; -1 for as many as there are threads.
-        seconds: For all of it; None for no limit.
+        seconds: For all of it, the later training on all rows included; None for no limit.
         tell: Is given a line for each candidate.
     """
 
@@ -152,6 +152,7 @@ class Judging:
         self._workers, self._threads = threads_of(jobs)
         self._stop = callbacks.StopSignal()
         self._forecast = Forecast(rows, seed)
+        self._again = 0.0 if seconds is None else (1.0 - recipe.judging) * seconds
         self._verdicts: dict[int, Verdict] = {}
         self._numbers = 0
         self._scored = np.concatenate([judged for _, judged in self._folds])
@@ -212,7 +213,11 @@ class Judging:
         if not found:
             return float("inf")
         parts = np.stack([self._parts(verdict) for verdict in found])
-        score = greedy(parts, self._recipe.picks, lambda mean: -self._loss(mean), self._recipe.members)[1]
+        picked, score, _ = greedy(parts, self._recipe.picks, lambda mean: -self._loss(mean), self._recipe.members)
+        if self._seconds is not None:  # what the members will need on all rows
+            needed = [self._forecast.seconds(found[i].candidate) for i in set(picked)]
+            needed.append(max(needed))
+            self._again = min(_SAFE * max(sum(needed) / self._workers, max(needed)), self._again)
         return -float(score)
 
     def _parts(self, verdict: Verdict) -> NDArray[np.float64]:
@@ -320,12 +325,10 @@ class Judging:
 
     def _left(self) -> float:
         assert self._seconds is not None
-        return self._seconds - (time.monotonic() - self._begun)
+        return self._seconds - self._again - (time.monotonic() - self._begun)
 
     def _overrun(self) -> float | None:
-        if self._seconds is None:
-            return None
-        return max(self._left() + _OVERRUN / self._recipe.judging * self._seconds, 0.0)
+        return None if self._seconds is None else max(self._left() + _OVERRUN * self._again, 0.0)
 
     def _affordable(self, candidate: Candidate, running: list[Candidate]) -> Candidate | None:
         """The candidate, with fewer steps if it is the first network and takes too long; None if there is no time."""

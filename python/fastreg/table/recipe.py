@@ -35,7 +35,8 @@ class Recipe:
         members: Different networks of the blend at most, >= 1.
         patience: The search ends if so many neighbours improve the blend by less than ``least_gain``, >= 1.
         least_gain: A share of the loss, in [0, 1).
-        judging: The share of the time that candidates may take, in (0, 1); the rest is for training again.
+        judging: The share of the time that candidates may take, in (0, 1); the rest is for training again. Neighbours
+            may take more where training again is short.
 
     Raises:
         ValueError: If a value is out of range.

@@ -39,7 +39,10 @@ def rows_of(task, n=120, **more):
     return table, schema, TrainingRows(target, kinds, schema.codes(table), y, **more)
 
 
-def made(task, jobs=1, recipe=Recipe(small=TINY, trials=3), seconds=None, **more):
+THREE = Recipe(small=TINY, trials=3)
+
+
+def made(task, jobs=1, recipe=THREE, seconds=None, **more):
     table, schema, rows = rows_of(task, **more)
     found = cook(rows, recipe, ChosenMetric(rows.target), 3, jobs, seconds)
     return table, found, found.of_table(schema, rows.target)

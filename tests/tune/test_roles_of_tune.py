@@ -9,12 +9,12 @@ pytest.importorskip("narwhals")
 pytest.importorskip("optuna")
 
 from fastreg import cli
+from fastreg.table.chosen_metric import ChosenMetric
 from fastreg.table.judging import folds_of
 from fastreg.table.options import TableOptions
 from fastreg.table.recipe import Recipe
 from fastreg.table.target import Target
 from fastreg.tune import command
-from fastreg.table.chosen_metric import ChosenMetric
 from fastreg.tune.preparation import prepare
 
 N = 100

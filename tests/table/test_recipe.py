@@ -2,6 +2,7 @@
 
 import json
 import math
+from types import SimpleNamespace
 
 import fastreg as fr
 import numpy as np
@@ -9,11 +10,12 @@ import pytest
 from fastreg import layers
 from fastreg.model import files
 from fastreg.model.core import core_of
-from fastreg.table import Candidate, Recipe, Schema, TableClassifier, TableRegressor, Target
+from fastreg.table import Candidate, Recipe, Schema, TableClassifier, TableRegressor, Target, judging
 from fastreg.table.blending import cook, join
 from fastreg.table.calibration import fit_temperature, tempered
 from fastreg.table.candidates import LARGE, LINEAR, SMALL, batch_size, neighbour
 from fastreg.table.chosen_metric import ChosenMetric
+from fastreg.table.judging import Judging
 from fastreg.table.model import TableModel
 from fastreg.table.training import Forecast, TrainingRows
 
@@ -195,6 +197,23 @@ def test_a_candidate_that_takes_too_long_gets_fewer_steps(monkeypatch):
     _, found, _ = made("binary", recipe=Recipe(small=long, trials=3), seconds=3600.0)
     assert [trial.params["steps"] for trial in found.trials_] == [LINEAR.steps, 50]
     assert found.stopped_by == "time"
+
+
+def test_time_that_training_again_leaves_is_used(monkeypatch):
+    """By a clock on which each fold takes 5 of 100 seconds: half of them is for judging, and then what is left over."""
+    clock, accept = [0.0], Judging._accept
+
+    def accepted(self, *arguments):
+        clock[0] += 5.0
+        accept(self, *arguments)
+
+    monkeypatch.setattr(Judging, "_accept", accepted)
+    monkeypatch.setattr(judging, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(Forecast, "seconds", lambda self, candidate: 5.0)
+    _, found, _ = made("binary", recipe=Recipe(small=TINY * 7, trials=20, folds=2, members=2), seconds=100.0)
+    assert found.stopped_by == "time"
+    assert 60.0 <= clock[0] <= 100.0
+    assert found.n_trials_ >= 5
 
 
 def test_weights_and_groups_are_used():

@@ -217,7 +217,8 @@ class Judging:
         if self._seconds is not None:  # what the members will need on all rows
             needed = [self._forecast.seconds(found[i].candidate) for i in set(picked)]
             needed.append(max(needed))
-            self._again = min(_SAFE * max(sum(needed) / self._workers, max(needed)), self._again)
+            most = (1.0 - self._recipe.judging) * self._seconds
+            self._again = min(_SAFE * max(sum(needed) / self._workers, max(needed)), most)
         return -float(score)
 
     def _parts(self, verdict: Verdict) -> NDArray[np.float64]:
@@ -334,16 +335,18 @@ class Judging:
         """The candidate, with fewer steps if it is the first network and takes too long; None if there is no time."""
         if self._seconds is None or candidate.layers == 0:
             return candidate
-        left = self._left()
-        if left <= 0.0:
-            return None
         is_first = self._numbers == 1
         if is_first:
+            if self._left() <= 0.0:
+                return None
             self._forecast.measure(candidate)
-            left = self._left()
         before = sum(self._forecast.seconds(other) for other in running) / 2.0
         each = self._forecast.seconds(candidate) * len(self._folds) / min(self._workers, len(self._folds))
-        if before / self._workers + each <= left:
+        needed = before / self._workers + each
+        if needed > self._left() and not is_first:
+            self._blended()  # training again may need less than what was set aside for it
+        left = self._left()
+        if needed <= left:
             return candidate
         if not is_first:
             return None

@@ -12,8 +12,10 @@ pytest.importorskip("optuna")
 pytest.importorskip("matplotlib")
 
 from fastreg import cli
+from fastreg.table import Candidate, Recipe
 from fastreg.table.model import TableModel
 from fastreg.table.reading import read_table
+from fastreg.tune import command
 
 
 def write_csv(path, n=300, task="binary", seed=0):
@@ -147,3 +149,12 @@ def test_predict_names_the_column_that_is_missing(tmp_path, capsys):
     status, out, err = run("predict", model, tmp_path / "less.csv", capsys=capsys)
     assert (status, out) == (1, "")
     assert "no column 'b'" in err
+
+
+def test_a_linear_model_that_is_better_than_networks_is_called_so(tmp_path, capsys):
+    """Two steps teach a network nothing, so that the linear model is chosen alone."""
+    data = write_csv(tmp_path / "d.csv", n=120)
+    recipe = Recipe(small=(Candidate(bins=0, width=4, rate=1e-6, steps=2),), trials=1, members=1)
+    result = command.tune(command.TuneOptions(str(data), "y", time=None, jobs=1, verbose=0, preset=recipe))
+    assert "model: linear, since no network was better" in capsys.readouterr().out
+    assert [one.name for one in result.contenders[:2]] == ["chosen model", "linear model"]

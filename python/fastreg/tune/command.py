@@ -189,7 +189,9 @@ def _name_of(found: Blend | None) -> str:
     """What the model is called beside others."""
     if found is None:
         return "linear model"
-    return f"blend of {len(found.members_)}" if len(found.members_) > 1 else "network"
+    if len(found.members_) > 1:
+        return f"blend of {len(found.members_)}"
+    return "network" if found.members_[0].candidate.layers else "chosen model"
 
 
 def _judged(

@@ -60,7 +60,8 @@ def facts(result: TuneResult) -> dict[str, str]:
     }
     if search is not None:
         count = len(search.members_)
-        shown["model"] = f"a blend of {count} networks" if count > 1 else "one network"
+        one = "one network" if search.members_[0].candidate.layers else "linear, since no network was better"
+        shown["model"] = f"a blend of {count}" if count > 1 else one
         if search.temperature != 1.0:
             shown["model"] += f", temperature {search.temperature:.3g}"
         shown["tried"] = f"{search.n_trials_} networks and a linear model; {_ENDED[search.stopped_by]}"

@@ -131,11 +131,23 @@ def _add_tune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     tune.add_argument("--seed", type=_seed, default=0, help="of everything that is drawn (default: %(default)s)")
     tune.add_argument("--jobs", type=_positive, metavar="N", help="networks to train at once (default: one a CPU)")
-    tune.add_argument("--out", type=Path, metavar="FILE", help="model file to write, for `fastreg predict`")
-    tune.add_argument("--report", type=Path, metavar="FILE", help="HTML page to write, with table and pictures")
+    _add_files(tune)
     tune.add_argument("--quiet", action="store_true", help="show no progress")
     add_reading_options(tune)
     tune.set_defaults(run=_tune)
+
+
+def _add_files(tune: argparse.ArgumentParser) -> None:
+    """The files that `fastreg tune` writes."""
+    tune.add_argument("--out", type=Path, metavar="FILE", help="model file to write, for `fastreg predict`")
+    tune.add_argument("--report", type=Path, metavar="FILE", help="HTML page to write, with table and pictures")
+    tune.add_argument(
+        "--journal",
+        type=Path,
+        metavar="FILE",
+        help="file that gets a line for every fold of a network, from which a killed search goes on",
+    )
+    tune.add_argument("--resume", action="store_true", help="go on from the journal, if it exists")
 
 
 def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -223,6 +235,8 @@ def _tune(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         out=arguments.out,
         report=arguments.report,
+        journal=arguments.journal,
+        resume=arguments.resume,
         jobs=-1 if arguments.jobs is None else arguments.jobs,
         verbose=0 if arguments.quiet else 1,
         table=table,

@@ -1,5 +1,6 @@
 """What `fastreg tune` finds out before the search and not after it, and what it gives if the search ends early."""
 
+import fcntl
 import io
 import os
 import signal
@@ -11,7 +12,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("pandas")
-pytest.importorskip("optuna")
 pytest.importorskip("matplotlib")
 
 from fastreg import cli
@@ -98,7 +98,7 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("option", ["--out", "--report"])
+@pytest.mark.parametrize("option", ["--out", "--report", "--journal"])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.usefixtures("no_search")
 def test_files_that_cannot_be_written(tmp_path, capsys, data, option, kind):
@@ -117,9 +117,13 @@ def test_files_that_cannot_be_written(tmp_path, capsys, data, option, kind):
 def test_further_mistakes_with_files(tmp_path, capsys, data):
     test = tmp_path / "test.csv"
     test.write_bytes(data.read_bytes())
-    same = tmp_path / "same"
+    same, full = tmp_path / "same", tmp_path / "full.jsonl"
+    full.write_text("not empty")
     for words, message in (
         (["--out", same, "--report", same], "--report: "),
+        (["--out", same, "--journal", same], "--journal: "),
+        (["--resume"], "--resume needs --journal"),
+        (["--journal", full], "exists; --resume goes on from it"),
         (["--test", test, "--out", test], "is the file that is read"),
         (["--out", tmp_path / "m.pkl"], "path must end in .safetensors"),
         (["--test", tmp_path / "none.csv"], "neither a column"),
@@ -234,6 +238,23 @@ def test_control_c_gives_what_there_is(tmp_path, capsys, data, monkeypatch, afte
     assert ("model: linear, since no network was found" in out) == (after == 3)
     assert "</html>" in (tmp_path / "r.html").read_text()
     assert TableModel.load(tmp_path / "m").target.name == "y"
+
+
+def test_a_journal_that_does_not_fit(tmp_path, capsys, data):
+    journal = tmp_path / "j.jsonl"
+    journal.write_text("a table\n")
+    words = [*quick(data), "--trials", "1", "--journal", journal, "--resume"]
+    assert "is not a journal of a search" in run(*words, capsys=capsys)[2]
+    journal.unlink()
+    assert run(*words, capsys=capsys)[0] == 0
+    status, out, err = run(*words, "--seed", "1", capsys=capsys)
+    assert (status, out) == (1, "")
+    assert "was written by another search" in err.splitlines()[-1]
+    with journal.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        status, out, err = run(*words, capsys=capsys)
+    assert (status, out) == (1, "")
+    assert err.splitlines()[-1] == f"fastreg tune: journal: {journal} is being written by another search"
 
 
 def test_warnings_are_plain_lines(capsys, monkeypatch):

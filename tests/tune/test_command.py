@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("pandas")
-pytest.importorskip("optuna")
 pytest.importorskip("matplotlib")
 
 from fastreg import cli

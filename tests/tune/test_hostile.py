@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("narwhals")
-pytest.importorskip("optuna")
 pytest.importorskip("pyarrow")
 
 import pyarrow

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("narwhals")
-pytest.importorskip("optuna")
 
 from fastreg import cli
 from fastreg.table.chosen_metric import ChosenMetric

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import _core, callbacks, layers
+from fastreg.internal.whole_files import FilePath
 from fastreg.model.model import Model
 from fastreg.model.sequential import Sequential
 from fastreg.runtime import thread_limit
@@ -23,6 +24,7 @@ from fastreg.table.calibration import fit_temperature
 from fastreg.table.candidates import Candidate
 from fastreg.table.chosen_metric import ChosenMetric
 from fastreg.table.encoder import TableEncoder
+from fastreg.table.fold_journal import FoldJournal
 from fastreg.table.judging import Judged, Judging, Verdict, threads_of
 from fastreg.table.model import TableModel
 from fastreg.table.recipe import Recipe
@@ -123,6 +125,8 @@ def cook(
     jobs: int = -1,
     seconds: float | None = None,
     tell: Callable[[str], None] = lambda _: None,
+    journal: FilePath | None = None,
+    resume: bool = False,
 ) -> Blend | str:
     """The blend that a recipe makes of a table, or what ended the search before a network was found.
 
@@ -134,9 +138,16 @@ def cook(
         jobs: Trainings at once; -1 for as many as there are threads.
         seconds: For everything; None for no limit, then the result depends on the seed alone.
         tell: Is given lines on the progress.
+        journal: A file that gets a line for every fold of a candidate; None writes none.
+        resume: Whether to go on from the journal, if there is one.
+
+    Raises:
+        ValueError: If the journal exists and ``resume`` is not set, is of another search, or is damaged.
+        RuntimeError: If another search is writing the journal.
+        OSError: If the journal cannot be read or written.
     """
     begun = time.monotonic()
-    judged = Judging(rows, recipe, chosen, seed, jobs, seconds, tell).run()
+    judged = Judging(rows, recipe, chosen, seed, jobs, seconds, tell, FoldJournal(journal, resume)).run()
     if not any(verdict.candidate.layers for verdict in judged.best):
         failed = [verdict for verdict in judged.verdicts if verdict.error is not None and verdict.candidate.layers]
         if failed and judged.stopped_by != "interrupt":

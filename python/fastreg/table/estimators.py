@@ -15,6 +15,7 @@ from fastreg.internal.checks import (
     NON_NEGATIVE,
     POSITIVE,
     Range,
+    check_bool,
     check_choice,
     check_int,
     check_real,
@@ -22,6 +23,7 @@ from fastreg.internal.checks import (
     describe,
 )
 from fastreg.internal.progress import say
+from fastreg.internal.whole_files import FilePath, path_text
 from fastreg.model.files import StrOrBytesPath
 from fastreg.search.folds.cross_validation import make_folds
 from fastreg.table.blending import cook
@@ -67,6 +69,8 @@ class _TableEstimator:
         jobs: int = -1,
         verbose: int = 0,
         preset: str | Recipe | None = None,
+        journal: FilePath | None = None,
+        resume: bool = False,
         **options: Any,
     ) -> None:
         owner = type(self).__name__
@@ -79,6 +83,10 @@ class _TableEstimator:
         if preset is not None and not isinstance(preset, Recipe):
             check_choice(owner, "preset", preset, PRESETS)
         self.preset = preset
+        if journal is not None:
+            path_text(owner, "journal", journal)
+        self.journal = journal
+        self.resume = check_bool(owner, "resume", resume)
         if "task" in options or (unknown := [name for name in options if name not in _OPTIONS]):
             raise TypeError(f"{owner}: unknown argument {'task' if 'task' in options else unknown[0]!r}")
         self.options = TableOptions(**options)
@@ -133,7 +141,9 @@ class _TableEstimator:
         weights = None if options.weight is None else weights_of(read, options.weight)[rows]
         self.search_: Any = None
         codes = schema.codes(read)[rows]
-        if self.trials or self.preset is not None:
+        if self.journal is not None and not self._searches:
+            raise ValueError(f"{type(self).__name__}: journal needs trials or preset, since one network has no journal")
+        if self._searches:
             kinds = [column.kind for column in schema.columns]
             given = codes, values[rows], schema.documents(read), weights, groups, options.time_column is not None
             self._take(self._searched(schema, TrainingRows(target, kinds, *given)))
@@ -141,6 +151,10 @@ class _TableEstimator:
             encoder, model = self._trained(target, schema.encoder(read), codes, values[rows], groups, weights)
             self._take(TableModel(schema, (encoder.without_documents(),), model, target))
         return self
+
+    @property
+    def _searches(self) -> bool:
+        return self.trials > 0 or self.preset is not None
 
     def _trained(
         self,
@@ -190,7 +204,7 @@ class _TableEstimator:
         recipe = base.changed(**changes)
         chosen = ChosenMetric(rows.target, self.options.metric)
         tell = say if self.verbose else _silent
-        found = cook(rows, recipe, chosen, self.seed, self.jobs, self.time, tell)
+        found = cook(rows, recipe, chosen, self.seed, self.jobs, self.time, tell, self.journal, self.resume)
         if isinstance(found, str):
             if found == "interrupt":
                 raise KeyboardInterrupt
@@ -295,10 +309,11 @@ def _silent(line: str) -> None:
 
 
 _OPTIONS = tuple(name for name in TableOptions.__dataclass_fields__ if name != "task")
-_OWN = ("trials", "time", "cv", "seed", "jobs", "verbose", "preset")
-_DEFAULTS = {"trials": 0, "time": 60.0, "cv": None, "seed": 0, "jobs": -1, "verbose": 0, "preset": None} | {
-    name: getattr(TableOptions(), name) for name in _OPTIONS
-}
+_OWN = ("trials", "time", "cv", "seed", "jobs", "verbose", "preset", "journal", "resume")
+_DEFAULTS = {
+    "trials": 0, "time": 60.0, "cv": None, "seed": 0, "jobs": -1, "verbose": 0, "preset": None, "journal": None,
+    "resume": False,
+} | {name: getattr(TableOptions(), name) for name in _OPTIONS}  # fmt: skip
 
 
 class TableClassifier(_TableEstimator):
@@ -318,6 +333,9 @@ class TableClassifier(_TableEstimator):
         verbose: 0 shows nothing.
         preset: "fast", "default" or "best", or a :class:`fastreg.table.Recipe`: a blend of networks is searched, as by
             ``fastreg tune``. None is "default" if there are ``trials``, otherwise no search.
+        journal: Path of a file that gets a line for every fold of the search's networks; None writes none.
+        resume: Whether to go on from the journal, if there is one: a killed search gives the same blend then. The
+            limits ``trials`` and ``time`` and the preset may be others.
         **options: How the table is read: ``sep``, ``decimal``, ``thousands``, ``encoding``, ``missing``, ``ignore``,
             ``categorical``, ``numeric``, ``date``, ``text``, ``id``, ``weight``, ``group``, ``time_column`` and
             ``metric``, see :class:`fastreg.table.TableOptions`.

@@ -6,11 +6,12 @@ depend on the number of threads. So without a time limit results are the same fo
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from fastreg.search.found.ensemble import greedy
 from fastreg.search.found.results import Trial
 from fastreg.table.candidates import Candidate, neighbour
 from fastreg.table.chosen_metric import ChosenMetric
+from fastreg.table.fold_journal import FoldJournal, FoldOutcome, header
 from fastreg.table.recipe import Recipe
 from fastreg.table.training import Features, Forecast, TrainingRows, seed_of, train
 
@@ -46,7 +48,7 @@ class Verdict:
     """What became of a candidate.
 
     Attributes:
-        number: Its number, in the order of the beginnings.
+        number: Its number among all that were proposed, in order; there are gaps where there was no time.
         candidate: The candidate, with the steps that it was trained for.
         state: "ok", "diverged", "failed" or "stopped".
         loss: The loss of all rows that it was judged by, infinite unless the state is "ok".
@@ -96,6 +98,16 @@ class Judged:
         return sorted(found, key=lambda verdict: (verdict.loss, verdict.number))
 
 
+@dataclass
+class _Open:
+    """A candidate that is being judged: as it was proposed, as there is time for it, and its folds so far."""
+
+    number: int
+    proposal: Candidate
+    trained: Candidate
+    outcomes: dict[int, FoldOutcome] = field(default_factory=dict)
+
+
 def folds_of(rows: TrainingRows, recipe: Recipe, seed: int) -> list[Fold]:
     """The rows to train on and those to judge by, with respect to classes, groups or the order of time."""
     n_splits = recipe.n_splits(len(rows.y))
@@ -132,6 +144,7 @@ class Judging:
         jobs: Trainings at once; -1 for as many as there are threads.
         seconds: For all of it, the later training on all rows included; None for no limit.
         tell: Is given a line for each candidate.
+        journal: What is known of folds from a search that was killed, and where those that end are written.
     """
 
     def __init__(
@@ -143,10 +156,12 @@ class Judging:
         jobs: int,
         seconds: float | None,
         tell: Callable[[str], None],
+        journal: FoldJournal,
     ) -> None:
         self._rows, self._recipe, self._chosen, self._seed, self._tell = rows, recipe, chosen, seed, tell
         self._folds = folds_of(rows, recipe, seed)
         self._features = Features(rows, [learned for learned, _ in self._folds])
+        self._journal = journal
         self._begun = time.monotonic()
         self._seconds = seconds
         self._workers, self._threads = threads_of(jobs)
@@ -163,22 +178,23 @@ class Judging:
 
     def run(self) -> Judged:
         """Judges candidates until nothing improves any more, all were tried, or the time is over."""
-        stopped_by = "trials"
+        with self._journal.opened(header(self._rows, self._recipe, self._chosen, self._seed, self._folds)):
+            stopped_by = self._run()
+        verdicts = tuple(self._verdicts[number] for number in sorted(self._verdicts))
+        return Judged(verdicts, self._scored, stopped_by, self._forecast)
+
+    def _run(self) -> str:
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="fastreg-recipe")
         try:
             for candidates in self._rounds():
                 if not self._round(candidates, pool):
-                    stopped_by = "time"
-                    break
-            else:
-                stopped_by = "gain" if self._numbers - 1 < self._recipe.trials else "trials"
+                    return "time"
+            return "gain" if self._numbers - 1 < self._recipe.trials else "trials"
         except KeyboardInterrupt:
-            stopped_by = "interrupt"
+            return "interrupt"
         finally:
             self._stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
-        verdicts = tuple(self._verdicts[number] for number in sorted(self._verdicts))
-        return Judged(verdicts, self._scored, stopped_by, self._forecast)
 
     # The rounds.
 
@@ -232,53 +248,73 @@ class Judging:
 
     def _round(self, candidates: Sequence[Candidate], pool: ThreadPoolExecutor) -> bool:
         """Judges the candidates that there is time for. False if there was none for some."""
-        waiting: dict[Future[Any], tuple[int, int]] = {}
-        open_: dict[int, tuple[Candidate, dict[int, Any]]] = {}
-        queue, jobs, whole = list(candidates), list[tuple[int, int]](), True
+        waiting: dict[Future[FoldOutcome], tuple[_Open, int]] = {}
+        queue, jobs, whole = list(candidates), list[tuple[_Open, int]](), True
         while queue or jobs or waiting:
             while len(waiting) < self._workers and (jobs or queue):
                 if not jobs:
-                    given = self._affordable(queue.pop(0), [open_[number][0] for number, _ in waiting.values()])
-                    if given is None:
+                    opened = self._opened(queue.pop(0), [other.trained for other, _ in waiting.values()])
+                    if opened is None:
                         whole = False
                         continue
-                    open_[self._numbers] = (given, {})
-                    jobs = [(self._numbers, fold) for fold in range(len(self._folds))]
-                    self._numbers += 1
-                number, fold = jobs.pop(0)
-                waiting[pool.submit(self._fold, number, open_[number][0], fold)] = number, fold
+                    jobs = [(opened, fold) for fold in range(len(self._folds))]
+                opened, fold = jobs.pop(0)
+                known = self._known(opened, fold)
+                if known is not None:
+                    self._accept(opened, fold, known)
+                    continue
+                waiting[pool.submit(self._fold, opened.number, opened.trained, fold)] = opened, fold
             if not waiting:
-                break
+                continue
             done, _ = wait(waiting, timeout=self._overrun(), return_when=FIRST_COMPLETED)
             if not done:  # far beyond the forecast
                 self._stop.set()
                 done, _ = wait(waiting)
                 queue, jobs, whole = [], [], False
-            for future in sorted(done, key=lambda one: waiting[one]):
-                number, fold = waiting.pop(future)
-                self._accept(number, fold, open_, future.result())
+            for future in sorted(done, key=lambda one: (waiting[one][0].number, waiting[one][1])):
+                opened, fold = waiting.pop(future)
+                outcome = future.result()
+                self._record(opened, fold, outcome)
+                self._accept(opened, fold, outcome)
         return whole
 
-    def _accept(self, number: int, fold: int, open_: dict[int, tuple[Candidate, dict[int, Any]]], result: Any) -> None:
-        candidate, results = open_[number]
-        results[fold] = result
-        if result[0] == "ok":
-            self._forecast.learn(candidate, result[2])
-        if len(results) == len(self._folds):
-            del open_[number]
-            self._judge(number, candidate, [results[i] for i in range(len(self._folds))])
+    def _opened(self, proposal: Candidate, running: list[Candidate]) -> _Open | None:
+        """The candidate with its number; None if there is no time for it."""
+        number = self._numbers
+        self._numbers += 1
+        trained = self._journal.started(number, proposal) or self._affordable(number, proposal, running)
+        return None if trained is None else _Open(number, proposal, trained)
 
-    def _judge(self, number: int, candidate: Candidate, results: list[Any]) -> None:
-        """Makes the verdict of the results of all folds, and forgets outputs that are too bad to be of use."""
-        wrong = next((result for result in results if result[0] != "ok"), None)
-        seconds = [result[2] for result in results]
+    def _known(self, opened: _Open, fold: int) -> FoldOutcome | None:
+        """The outcome of a fold that the journal has."""
+        shape = len(self._folds[fold][1]), self._forecast.n_outputs
+        return self._journal.find(opened.number, fold, opened.proposal, opened.trained, shape)
+
+    def _record(self, opened: _Open, fold: int, outcome: FoldOutcome) -> None:
+        """Writes a fold to the journal, unless it was ended before its time."""
+        if outcome.state == "stopped":
+            return
+        loss = math.nan if outcome.outputs is None else self._loss_of_fold(fold, outcome.outputs)
+        self._journal.append(opened.number, fold, opened.proposal, opened.trained, outcome, loss)
+
+    def _accept(self, opened: _Open, fold: int, outcome: FoldOutcome) -> None:
+        opened.outcomes[fold] = outcome
+        if outcome.state == "ok":
+            self._forecast.learn(opened.trained, outcome.seconds)
+        if len(opened.outcomes) == len(self._folds):
+            self._judge(opened.number, opened.trained, [opened.outcomes[i] for i in range(len(self._folds))])
+
+    def _judge(self, number: int, candidate: Candidate, outcomes: Sequence[FoldOutcome]) -> None:
+        """Makes the verdict of the outcomes of all folds, and forgets outputs that are too bad to be of use."""
+        wrong = next((outcome for outcome in outcomes if outcome.state != "ok"), None)
+        seconds = [outcome.seconds for outcome in outcomes]
         if wrong is not None:
-            verdict = Verdict(number, candidate, wrong[0], float("inf"), [], seconds, None, wrong[3])
+            verdict = Verdict(number, candidate, wrong.state, float("inf"), [], seconds, None, wrong.error)
         else:
-            outputs = np.concatenate([result[1] for result in results])
-            verdict = Verdict(number, candidate, "ok", float("inf"), [], seconds, outputs)
+            found = [outcome.outputs for outcome in outcomes if outcome.outputs is not None]
+            verdict = Verdict(number, candidate, "ok", float("inf"), [], seconds, np.concatenate(found))
             verdict.loss = self._loss(self._parts(verdict))
-            verdict.of_folds = self._losses_of_folds(outputs)
+            verdict.of_folds = [self._loss_of_fold(fold, outputs) for fold, outputs in enumerate(found)]
             if not np.isfinite(verdict.loss):
                 verdict.state, verdict.outputs, verdict.loss = "diverged", None, float("inf")
                 verdict.error = "the loss is not finite"
@@ -288,19 +324,15 @@ class Judging:
         shown = f"{self._chosen.title} {self._chosen.shown_loss(verdict.loss):.4g}" if wrong is None else verdict.state
         self._tell(f"{'linear model' if number == 0 else f'network {number}'}: {shown} ({candidate})")
 
-    def _losses_of_folds(self, outputs: NDArray[np.float32]) -> list[float]:
-        ends = np.cumsum([len(judged) for _, judged in self._folds])[:-1]
-        losses = []
-        for places in np.split(np.arange(len(outputs)), ends):
-            truth = self._truth[places]
-            weights = None if self._weights is None else self._weights[places]
-            given = None if weights is None or not weights.any() else weights
-            parts = self._chosen.parts(outputs[places], truth).astype(np.float64)
-            losses.append(self._chosen.loss(parts, truth, given))
-        return losses
+    def _loss_of_fold(self, fold: int, outputs: NDArray[np.float32]) -> float:
+        judged = self._folds[fold][1]
+        truth = self._rows.y[judged]
+        weights = None if self._weights is None or self._rows.weights is None else self._rows.weights[judged]
+        given = None if weights is None or not weights.any() else weights
+        return self._chosen.loss(self._chosen.parts(outputs, truth).astype(np.float64), truth, given)
 
-    def _fold(self, number: int, candidate: Candidate, fold: int) -> tuple[str, Any, float, str | None]:
-        """Trains on the rows of a fold: the state, the outputs for the others, the seconds, and what went wrong."""
+    def _fold(self, number: int, candidate: Candidate, fold: int) -> FoldOutcome:
+        """Trains on the rows of a fold, and predicts the others."""
         learned, judged = self._folds[fold]
         begun = time.monotonic()
         try:
@@ -309,11 +341,11 @@ class Judging:
                 seed = seed_of(self._seed, number, fold)
                 model = train(self._rows, encoded, candidate, seed, learned, self._stop)
                 if self._stop.is_set:
-                    return "stopped", None, time.monotonic() - begun, None
+                    return FoldOutcome("stopped", None, time.monotonic() - begun)
                 outputs = model.predict(encoded.features[judged], verbose=0)
         except _core.DivergenceError as error:
-            return "diverged", None, time.monotonic() - begun, str(error)
-        return "ok", self._limited(outputs, learned), time.monotonic() - begun, None
+            return FoldOutcome("diverged", None, time.monotonic() - begun, str(error))
+        return FoldOutcome("ok", self._limited(outputs, learned), time.monotonic() - begun)
 
     def _limited(self, outputs: NDArray[np.float32], learned: NDArray[Any]) -> NDArray[np.float32]:
         """Predicted numbers within the range of those that were learned from."""
@@ -331,11 +363,11 @@ class Judging:
     def _overrun(self) -> float | None:
         return None if self._seconds is None else max(self._left() + _OVERRUN * self._again, 0.0)
 
-    def _affordable(self, candidate: Candidate, running: list[Candidate]) -> Candidate | None:
+    def _affordable(self, number: int, candidate: Candidate, running: list[Candidate]) -> Candidate | None:
         """The candidate, with fewer steps if it is the first network and takes too long; None if there is no time."""
         if self._seconds is None or candidate.layers == 0:
             return candidate
-        is_first = self._numbers == 1
+        is_first = number == 1
         if is_first:
             if self._left() <= 0.0:
                 return None

@@ -100,8 +100,11 @@ class Recipe:
 
     def candidates(self, n_rows: int) -> tuple[Candidate, ...]:
         """What is tried on so many rows to learn from, in order, the linear model first."""
-        chosen = self.large if n_rows >= self.large_rows else self.small
-        return (LINEAR, *chosen[: self.trials])
+        return (LINEAR, *self.listed(n_rows)[: self.trials])
+
+    def listed(self, n_rows: int) -> tuple[Candidate, ...]:
+        """The list for so many rows to learn from."""
+        return self.large if n_rows >= self.large_rows else self.small
 
     def n_splits(self, n_rows: int) -> int | None:
         """The folds of the cross-validation; None where one part is held out."""

@@ -140,13 +140,16 @@ class Forecast:
     Args:
         rows: The rows to learn from.
         seed: The seed of the rows of which an estimate is made.
+
+    Attributes:
+        n_outputs: The outputs of a network.
     """
 
     def __init__(self, rows: TrainingRows, seed: int) -> None:
         self._rows = rows
         order = np.random.default_rng(seed).permutation(len(rows.y))
         self._sample = np.sort(order[:_SAMPLE])
-        self._outputs = len(rows.target.labels or ()) if rows.target.task == "multiclass" else 1
+        self.n_outputs = len(rows.target.labels or ()) if rows.target.task == "multiclass" else 1
         self._widths: dict[int, int] = {}
         self._ratios: list[float] = []
 
@@ -181,7 +184,7 @@ class Forecast:
 
     def _counted(self, candidate: Candidate) -> float:
         inputs, n = self._width(candidate), len(self._rows.y)
-        sizes = [inputs, *[candidate.width] * candidate.layers, self._outputs]
+        sizes = [inputs, *[candidate.width] * candidate.layers, self.n_outputs]
         weights = sum(a * b for a, b in itertools.pairwise(sizes))
         size = min(batch_size(candidate, n), n)
         return candidate.steps * (3 * size * weights * _PRODUCT + weights * _WEIGHT + _STEP) + _CELL * n * inputs

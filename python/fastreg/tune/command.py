@@ -62,6 +62,8 @@ class TuneOptions:
         out: Model file to write; None writes none.
         report: HTML file to write; None writes none.
         jobs: Threads that train at once; -1: all there are.
+        journal: A file that gets a line for every fold of a network, from which a killed search goes on; None: none.
+        resume: Whether to go on from the journal, if there is one.
         verbose: 0 shows no progress.
         preset: "fast", "default" or "best", or a recipe of one's own.
         members: The largest number of networks in the blend; None leaves it to the preset.
@@ -83,6 +85,8 @@ class TuneOptions:
     preset: str | Recipe = "default"
     members: int | None = None
     table: TableOptions = field(default_factory=TableOptions)
+    journal: Path | None = None
+    resume: bool = False
 
     @property
     def recipe(self) -> Recipe:
@@ -126,11 +130,19 @@ def tune(options: TuneOptions, out: TextIO | None = None) -> TuneResult:
 def _check(options: TuneOptions) -> None:
     """Finds out what would otherwise fail after the search."""
     sources = [options.data] if options.test is None else [options.data, options.test]
-    destinations.check({"--out": options.out, "--report": options.report}, sources)
+    destinations.check({"--out": options.out, "--report": options.report, "--journal": options.journal}, sources)
+    if options.resume and options.journal is None:
+        raise ValueError("--resume needs --journal, the file to go on from")
+    if options.journal is not None and not options.resume and _has_content(options.journal):
+        raise ValueError(f"--journal: {str(options.journal)!r} exists; --resume goes on from it, or name another file")
     _ = options.recipe
     packages = ["matplotlib"] if options.report is not None else []
     if missing := [name for name in packages if find_spec(name) is None]:
         raise ImportError(needs("fastreg tune", "tune", *missing))
+
+
+def _has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
 
 
 def _tell(data: Prepared, options: TuneOptions) -> None:
@@ -173,7 +185,13 @@ def _searched(
         if options.verbose:
             say(line)
 
-    found = cook(data.rows_to_learn, options.recipe, chosen, options.seed, options.jobs, seconds, tell)
+    limits = options.seed, options.jobs, seconds
+    try:
+        found = cook(data.rows_to_learn, options.recipe, chosen, *limits, tell, options.journal, options.resume)
+    except RuntimeError as error:
+        if isinstance(error.__context__, BlockingIOError):  # the journal is locked
+            raise ValueError(str(error)) from error
+        raise
     if isinstance(found, str):
         say("no network was found, so that the linear model is the result")
         return None, found

@@ -1,4 +1,7 @@
-"""Classifiers and regressors of tables: raw columns in, predictions out, on the same code as ``fastreg tune``."""
+"""Estimators of tables: raw columns in, predictions out, on the same code as ``fastreg tune``.
+
+This file has what both share and the classifier; ``regressor.py`` has the other one.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +15,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import callbacks, search
-from fastreg.internal.checks import NON_NEGATIVE, POSITIVE, Range, check_int, check_real, check_verbosity, describe
+from fastreg.internal.checks import (
+    NON_NEGATIVE,
+    POSITIVE,
+    Range,
+    check_bool,
+    check_choice,
+    check_int,
+    check_real,
+    check_verbosity,
+    describe,
+)
+from fastreg.internal.progress import say
+from fastreg.internal.whole_files import FilePath, path_text
 from fastreg.model.files import StrOrBytesPath
 from fastreg.search.folds.cross_validation import make_folds
+from fastreg.table.blending import cook
+from fastreg.table.chosen_metric import ChosenMetric
 from fastreg.table.columns import Cells, text_of
 from fastreg.table.dictionary import DataDictionary
 from fastreg.table.encoder import Codes, TableEncoder
-from fastreg.table.intervals import Intervals, check_level, check_rows
+from fastreg.table.intervals import Intervals, check_rows
 from fastreg.table.model import TableModel
-from fastreg.table.networks import builder, fit_arguments, scoring, space
+from fastreg.table.networks import builder, fit_arguments
 from fastreg.table.notices import Notices
 from fastreg.table.options import TableOptions
 from fastreg.table.reading import read_table
+from fastreg.table.recipe import PRESETS, Recipe
 from fastreg.table.roles import groups_of, times_of, weights_of
 from fastreg.table.schema import Schema
 from fastreg.table.tables import Table, cells_of
 from fastreg.table.target import Target
+from fastreg.table.training import TrainingRows
 
-__all__ = ["TableClassifier", "TableRegressor"]
+__all__ = ["TableClassifier", "TableEstimator"]
 
-_E = TypeVar("_E", bound="_TableEstimator")
+_E = TypeVar("_E", bound="TableEstimator")
 
 # The network without a search, and the share of the rows that tell when it has trained enough.
 _DEFAULT = {"n_layers": 2, "units": 128, "dropout": 0.2, "learning_rate": 1e-3, "weight_decay": 1e-2}
@@ -42,7 +61,7 @@ _JOBS = ("be -1 or >= 1", lambda value: value == -1 or value >= 1)
 _SEED = Range("be in [0, 2**32)", 0, 2**32, "[)")
 
 
-class _TableEstimator:
+class TableEstimator:
     """What both estimators share; the docstrings of the classes say the rest."""
 
     _task = ""
@@ -53,27 +72,37 @@ class _TableEstimator:
         self,
         *,
         trials: int = 0,
-        time: float = 60.0,
-        cv: int = 3,
+        time: float | None = 60.0,
+        cv: int | None = None,
         seed: int = 0,
         jobs: int = -1,
         verbose: int = 0,
+        preset: str | Recipe | None = None,
+        journal: FilePath | None = None,
+        resume: bool = False,
         **options: Any,
     ) -> None:
         owner = type(self).__name__
         self.trials = check_int(owner, "trials", trials, NON_NEGATIVE)
-        self.time = check_real(owner, "time", time, POSITIVE)
-        self.cv = check_int(owner, "cv", cv, Range("be >= 2", 2))
+        self.time = None if time is None else check_real(owner, "time", time, POSITIVE)
+        self.cv = None if cv is None else check_int(owner, "cv", cv, Range("be >= 2", 2))
         self.seed = check_int(owner, "seed", seed, _SEED)
         self.jobs = check_int(owner, "jobs", jobs, _JOBS)
         self.verbose = check_verbosity(owner, verbose, NON_NEGATIVE)
+        if preset is not None and not isinstance(preset, Recipe):
+            check_choice(owner, "preset", preset, PRESETS)
+        self.preset = preset
+        if journal is not None:
+            path_text(owner, "journal", journal)
+        self.journal = journal
+        self.resume = check_bool(owner, "resume", resume)
         if "task" in options or (unknown := [name for name in options if name not in _OPTIONS]):
             raise TypeError(f"{owner}: unknown argument {'task' if 'task' in options else unknown[0]!r}")
         self.options = TableOptions(**options)
         self.model_: TableModel | None = None
 
     def __repr__(self) -> str:
-        told = [f"{name}={value!r}" for name, value in self.get_params().items() if value != _DEFAULTS[name]]
+        told = [f"{name}={value!r}" for name, value in self.get_params().items() if value != _DEFAULTS.get(name)]
         return f"{type(self).__name__}({', '.join(told)})"
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -124,10 +153,16 @@ class _TableEstimator:
             values, _ = target.encode(read)
         weights = None if options.weight is None else weights_of(read, options.weight)[rows]
         self.search_: Any = None
-        encoder, codes = schema.encoder(read), schema.codes(read)[rows]
-        train = self._searched if self.trials else self._trained
-        encoder, model = train(target, encoder, codes, values[rows], groups, weights)
-        self._take(TableModel(schema, encoder.without_documents(), model, target))
+        codes = schema.codes(read)[rows]
+        if self.journal is not None and not self._searches:
+            raise ValueError(f"{type(self).__name__}: journal needs trials or preset, since one network has no journal")
+        if self._searches:
+            kinds = [column.kind for column in schema.columns]
+            given = codes, values[rows], schema.documents(read), weights, groups, options.time_column is not None
+            self._take(self._searched(schema, TrainingRows(target, kinds, *given)))
+        else:
+            encoder, model = self._trained(target, schema.encoder(read), codes, values[rows], groups, weights)
+            self._take(TableModel(schema, (encoder.without_documents(),), model, target))
         if len(apart):
             self._measure(read.rows(apart), values[apart])
         return self
@@ -150,6 +185,10 @@ class _TableEstimator:
         level = _USUAL if self.interval is None else self.interval
         self.model_ = replace(model, intervals=Intervals.of(level, model.outputs(table), truth))
 
+    @property
+    def _searches(self) -> bool:
+        return self.trials > 0 or self.preset is not None
+
     def _trained(
         self,
         target: Target,
@@ -163,7 +202,7 @@ class _TableEstimator:
         features = encoder.fit(codes).transform(codes)
         model = builder(target)(_DEFAULT)
         model.seed = self.seed
-        stops: list[callbacks.Callback] = [callbacks.TimeLimit(self.time)]
+        stops: list[callbacks.Callback] = [] if self.time is None else [callbacks.TimeLimit(self.time)]
         given = fit_arguments(len(y)) | {"callbacks": stops}
         train = np.arange(len(y))
         fold = self._validation(y, groups, target)
@@ -191,34 +230,21 @@ class _TableEstimator:
             cv = share
         return make_folds(cv, None, y, groups, self.seed, target.labels is not None)[0]
 
-    def _searched(
-        self,
-        target: Target,
-        encoder: TableEncoder,
-        codes: Codes,
-        y: NDArray[Any],
-        groups: NDArray[np.int64] | None,
-        weights: NDArray[np.float64] | None,
-    ) -> tuple[TableEncoder, Any]:
-        """The best network of a search by cross-validation."""
-        metric = [] if self.options.metric is None else [self.options.metric]
-        self.search_ = search.BayesianSearch(
-            builder(target),
-            space(),
-            n_trials=self.trials,
-            cv=search.TimeSeriesSplit(self.cv) if self.options.time_column is not None else self.cv,
-            scoring=[*metric, *(name for name in scoring(target) if name not in metric)],
-            preprocess=encoder,
-            pruner=search.MedianPruner(),
-            n_jobs=self.jobs,
-            seed=self.seed,
-            time_limit=self.time,
-            verbose=self.verbose,
-        )
-        weighted = {} if weights is None else {"sample_weight": weights}
-        self.search_.fit(codes, y, groups, **fit_arguments(len(y)), **weighted)
-        (found,) = self.search_.best_preprocess_.steps
-        return found, self.search_.best_model_
+    def _searched(self, schema: Schema, rows: TrainingRows) -> TableModel:
+        """The blend of a recipe."""
+        changes = {"trials": self.trials or None, "cv": self.cv}
+        base = self.preset if isinstance(self.preset, Recipe) else Recipe.preset(self.preset or "default")
+        recipe = base.changed(**changes)
+        chosen = ChosenMetric(rows.target, self.options.metric)
+        tell = say if self.verbose else _silent
+        found = cook(rows, recipe, chosen, self.seed, self.jobs, self.time, tell, self.journal, self.resume)
+        if isinstance(found, str):
+            if found == "interrupt":
+                raise KeyboardInterrupt
+            why = f"in {self.time} seconds; give it more with time=" if found == "time" else "; all have failed"
+            raise RuntimeError(f"{type(self).__name__}: no network was found {why}")
+        self.search_ = found
+        return found.of_table(schema, rows.target)
 
     def _with_target(self, table: Table, y: Any) -> tuple[Table, str]:
         if isinstance(y, str):
@@ -311,28 +337,38 @@ class _TableEstimator:
         return made
 
 
+def _silent(line: str) -> None:
+    """Says nothing."""
+
+
 _OPTIONS = tuple(name for name in TableOptions.__dataclass_fields__ if name != "task")
-_OWN = ("trials", "time", "cv", "seed", "jobs", "verbose")
-_DEFAULTS = {"interval": None, "trials": 0, "time": 60.0, "cv": 3, "seed": 0, "jobs": -1, "verbose": 0} | {
-    name: getattr(TableOptions(), name) for name in _OPTIONS
-}
+_OWN = ("trials", "time", "cv", "seed", "jobs", "verbose", "preset", "journal", "resume")
+_DEFAULTS = {
+    "trials": 0, "time": 60.0, "cv": None, "seed": 0, "jobs": -1, "verbose": 0, "preset": None, "journal": None,
+    "resume": False,
+} | {name: getattr(TableOptions(), name) for name in _OPTIONS}  # fmt: skip
 
 
-class TableClassifier(_TableEstimator):
+class TableClassifier(TableEstimator):
     """Classifies the rows of a table by their raw columns: numbers, groups, dates and sentences.
 
     What each column is, is found out once in :meth:`fit`, and kept: later a cell means the same, whatever other cells
     there are, and whether it comes from CSV, Parquet or a frame.
 
     Args:
-        trials: The largest number of networks that a search by cross-validation tries, >= 0. With 0, the default, one
-            network of a usual size is trained: two hidden layers of 128 units with dropout and weight decay, stopped
-            by 15 % of the rows.
-        time: Seconds for the training or the search, > 0.
-        cv: Folds of the search, >= 2.
+        trials: The largest number of networks that a search tries, >= 0; 0 leaves it to ``preset``. With neither of
+            them, the default, one network of a usual size is trained: two hidden layers of 128 units with dropout and
+            weight decay, stopped by 15 % of the rows.
+        time: Seconds for the training or the search, > 0; None for no limit. Then a search depends on the seed alone.
+        cv: Folds of the search, >= 2; None for five below 5,000 rows and one held-out fifth from there on.
         seed: Of everything that is drawn.
         jobs: Networks that the search trains at once; -1: as many as there are CPUs.
         verbose: 0 shows nothing.
+        preset: "fast", "default" or "best", or a :class:`fastreg.table.Recipe`: a blend of networks is searched, as by
+            ``fastreg tune``. None is "default" if there are ``trials``, otherwise no search.
+        journal: Path of a file that gets a line for every fold of the search's networks; None writes none.
+        resume: Whether to go on from the journal, if there is one: a killed search gives the same blend then. The
+            limits ``trials`` and ``time`` and the preset may be others.
         **options: How the table is read: ``sep``, ``decimal``, ``thousands``, ``encoding``, ``missing``, ``ignore``,
             ``categorical``, ``numeric``, ``date``, ``text``, ``id``, ``weight``, ``group``, ``time_column`` and
             ``metric``, see :class:`fastreg.table.TableOptions`.
@@ -343,7 +379,8 @@ class TableClassifier(_TableEstimator):
         dictionary_: What each column was taken for, and why.
         feature_names_in_: The names of the columns that are used.
         n_features_in_: Their number.
-        search_: The search, None without one.
+        search_: What the search found (``members_``, ``trials_``, ``score_``, ``temperature`` and more); None without
+            one.
 
     Example:
         >>> from fastreg.table import TableClassifier
@@ -383,103 +420,3 @@ class TableClassifier(_TableEstimator):
         read, truth, given = self._truth(table, y)
         chosen = np.argmax(self._fitted().target.probabilities(self._outputs(read)), axis=1)
         return float(np.mean(chosen[given] == truth[given]))
-
-
-class TableRegressor(_TableEstimator):
-    """Predicts a number for each row of a table from its raw columns.
-
-    Arguments and attributes are those of :class:`TableClassifier`, without ``classes_``, and:
-
-    Args:
-        interval: The share of new rows whose target is to lie within the interval that :meth:`predict_interval` gives,
-            in (0, 0.999999]. Then a fifth of the rows is not learned from, but tells how large errors are: with
-            ``group`` whole groups, with ``time_column`` the latest rows. None, the default, learns from all rows.
-
-    Example:
-        >>> from fastreg.table import TableRegressor
-        >>> table = {"day": ["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04"] * 25}
-        >>> model = TableRegressor(seed=0, interval=0.9).fit(table, [1.0, 2.0, 3.0, 4.0] * 25)
-        >>> bool(abs(model.predict({"day": ["2024-01-03"]})[0] - 3.0) < 0.5)
-        True
-        >>> lower, upper = model.predict_interval({"day": ["2024-01-03"]})[0]
-        >>> bool(2.0 < lower < upper < 4.0)
-        True
-    """
-
-    _task = "regression"
-
-    def __init__(self, *, interval: float | None = None, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self.interval = None if interval is None else check_level(type(self).__name__, "interval", interval)
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The arguments of the constructor by name, as in scikit-learn. ``deep`` has no effect."""
-        return {"interval": self.interval, **super().get_params(deep)}
-
-    def predict(self, table: Any) -> NDArray[np.float64]:
-        """The number of each row, (n,). Warns of levels that the training rows did not have.
-
-        Args:
-            table: As for :meth:`fit`; columns that the model does not need are ignored.
-
-        Raises:
-            ValueError: If it is not fitted, or a column is missing.
-        """
-        outputs = self._outputs(table)
-        return self._fitted().target.values(outputs)
-
-    def predict_interval(self, table: Any, level: float | None = None) -> NDArray[np.float64]:
-        """The lower and the upper bound of the target of each row, (n, 2).
-
-        They are as far from the prediction as all but few errors of rows that the model has not seen (split conformal
-        prediction, Lei et al. 2018): of n such rows, the ceil((n + 1) level)-th smallest error. If new rows come from
-        where these came from, the share of new targets within their intervals is ``level`` at least, on average.
-
-        Args:
-            table: As for :meth:`predict`.
-            level: That share, in (0, 0.999999]; None for ``interval`` as it was in :meth:`fit`.
-
-        Raises:
-            ValueError: If the model was fitted without ``interval``, and :meth:`conformalize` was not called; if there
-                were too few rows for the level; or as for :meth:`predict`.
-        """
-        owner = type(self).__name__
-        model = self._fitted()
-        if model.intervals is None:
-            raise ValueError(f"{owner}: predict_interval needs interval= before fit, or conformalize with further rows")
-        asked = model.intervals.level if level is None else check_level(owner, "level", level)
-        bounds: NDArray[np.float64] = model.bounds(self._outputs(table), asked)
-        return bounds
-
-    def conformalize(self, table: Any, y: Any = None) -> TableRegressor:
-        """Takes the errors of rows that :meth:`fit` did not see as the measure of intervals.
-
-        Args:
-            table: As for :meth:`predict`.
-            y: The name of a column or the targets; None for the column that was the target in ``fit``.
-
-        Returns:
-            Itself.
-
-        Raises:
-            ValueError: If it is not fitted, or there are too few rows with a target for the level, ``interval`` or 0.9.
-        """
-        read, truth, given = self._truth(table, y)
-        self._measure(read.rows(given), truth[given])
-        return self
-
-    def score(self, table: Any, y: Any = None) -> float:
-        """The coefficient of determination R² on the rows whose target is known, as in scikit-learn.
-
-        Args:
-            table: As for :meth:`predict`.
-            y: The name of a column or the targets; None for the column that was the target in ``fit``.
-        """
-        read, truth, given = self._truth(table, y)
-        target = self._fitted().target
-        errors = self._outputs(read)[given, 0].astype(np.float64) - truth[given]
-        spread = truth[given].astype(np.float64) - np.mean(truth[given], dtype=np.float64)
-        total = float(np.sum(spread**2))
-        if total == 0.0:
-            raise ValueError(f"{type(self).__name__}: R² needs targets that differ, got one value of {target.name!r}")
-        return 1.0 - float(np.sum(errors**2)) / total

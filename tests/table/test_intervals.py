@@ -3,17 +3,21 @@
 import copy
 import json
 import math
+from dataclasses import replace
 from fractions import Fraction
 
+import fastreg as fr
 import numpy as np
 import pytest
-from fastreg import cli
+from fastreg import cli, layers
 from fastreg.internal.conformal import KEPT, ConformityScores, coverage, rows_needed
 from fastreg.model import files
 from fastreg.model.core import core_of
-from fastreg.table import TableClassifier, TableRegressor
-from fastreg.table.intervals import Intervals, IntervalScores
+from fastreg.table import Candidate, Table, TableClassifier, TableRegressor
+from fastreg.table.intervals import Intervals, IntervalScores, scale_of
 from fastreg.table.model import TableModel
+from fastreg.table.scatter import with_scatter
+from fastreg.table.training import TrainingRows
 from fastreg.tune import command
 
 RNG = np.random.default_rng(0)
@@ -155,7 +159,7 @@ def test_levels_that_are_refused(model):
     with pytest.raises(ValueError, match="TableRegressor: level must be in"):
         model.predict_interval(TABLE, 0.0)
     with pytest.raises(ValueError, match="errors must be numbers below 1e38 standard deviations, got one in row 1"):
-        Intervals.of(0.5, np.zeros((3, 1), np.float32), np.array([0.0, np.inf, np.nan]))
+        Intervals.of(0.5, np.zeros((3, 1), np.float32), np.ones(3), np.array([0.0, np.inf, np.nan]))
 
 
 # Files.
@@ -275,11 +279,71 @@ def test_wrong_levels_of_the_command(data, level, capsys):
 
 
 def test_scores_of_intervals():
-    outputs, truth = np.zeros((40, 1), np.float32), np.ones(40)
-    assert IntervalScores.of(0.9, outputs, truth, 3.0, 0) == IntervalScores(0.9, 1.0, 6.0)
-    assert IntervalScores.of(0.9, outputs[:17], truth[:17], 3.0, 0) is None
-    truth = np.random.default_rng(0).normal(size=4000)
-    found = IntervalScores.of(0.9, np.zeros((4000, 1), np.float32), truth, 1.0, 0)
+    outputs, scale, truth = np.zeros((40, 1), np.float32), np.ones(40), np.ones(40)
+    assert IntervalScores.of(0.9, outputs, scale, truth, 3.0, 0) == IntervalScores(0.9, 1.0, 6.0)
+    assert IntervalScores.of(0.9, outputs[:17], scale[:17], truth[:17], 3.0, 0) is None
+    rng, outputs, scale = np.random.default_rng(0), np.zeros((4000, 1), np.float32), np.repeat([1.0, 3.0], 2000)
+    found = IntervalScores.of(0.9, outputs, scale, rng.normal(size=4000) * scale, 1.0, 0)
     assert abs(found.coverage - 0.9) < 0.02
-    assert abs(found.width - 2 * 1.645) < 0.1
+    assert abs(found.width - 2 * 2 * 1.645) < 0.2
     assert coverage(np.array([[0.0, 1.0], [0.0, 1.0]]), np.array([1.0, 1.1])) == 0.5
+
+
+# Widths that follow the row.
+
+
+@pytest.fixture(scope="module")
+def scattered():
+    """A regressor of targets that scatter the more, the larger x is."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0, 1, 2000)
+    y = 100.0 + 10.0 * (x + x * rng.normal(size=2000))
+    return TableRegressor(seed=0, time=60, interval=0.9).fit({"x": x, "kind": ["a", "b"] * 1000}, y)
+
+
+def test_intervals_are_wide_where_targets_scatter(scattered, tmp_path):
+    rng = np.random.default_rng(1)
+    x = np.repeat([0.1, 0.9], 1000)
+    y = 100.0 + 10.0 * (x + x * rng.normal(size=2000))
+    table = {"x": x, "kind": ["a", "b"] * 1000}
+    bounds = scattered.predict_interval(table)
+    width = np.diff(bounds, axis=1)[:, 0]
+    assert width[1000:].mean() > 3 * width[:1000].mean()
+    for part in (slice(0, 1000), slice(1000, 2000)):
+        assert 0.8 < coverage(bounds[part], y[part]) < 0.98
+    assert np.allclose(bounds.mean(axis=1), scattered.predict(table))
+    scattered.save(tmp_path / "m.safetensors")
+    assert np.array_equal(TableRegressor.load(tmp_path / "m.safetensors").predict_interval(table), bounds)
+    errors = np.abs(scattered.predict(table) - y) / (width / 2)
+    further = copy.copy(scattered).conformalize(table, y)
+    larger = np.diff(further.predict_interval(table), axis=1)[:, 0] / width
+    assert np.allclose(larger, np.sort(errors)[math.ceil(2001 * 0.9) - 1], rtol=0.01)  # a score of 2000 in two is kept
+
+
+def test_a_scale_does_not_change_predictions(model):
+    plain = model.model_
+    kinds, codes = [column.kind for column in plain.schema.columns], plain.schema.codes(Table.of(TABLE))
+    rows = TrainingRows(plain.target, kinds, codes, np.zeros(N, np.float32))
+    few = Candidate(width=8, layers=1, dropout=0.0, steps=3)
+    many = replace(rows, codes=np.tile(rows.codes, (5, 1)), y=RNG.normal(size=5 * N).astype(np.float32))
+    assert with_scatter(plain, rows, few, 0) is plain  # few rows
+    assert with_scatter(plain, many, None, 0) is plain
+    assert with_scatter(plain, many, replace(few, rate=1e30), 0) is plain  # the training diverges
+    made = with_scatter(plain, many, few, 0)
+    assert np.array_equal(made.outputs(TABLE), plain.outputs(TABLE))
+    assert (made.spread(TABLE)[1] != 1.0).all()
+    assert (plain.spread(TABLE)[1] == 1.0).all()
+
+
+def test_a_scale_is_positive():
+    quantiles = np.array([[0.0, 9.0, 2.0], [2.0, 0.0, 0.0], [1.0, 1.0, 1.0]], np.float32)
+    assert scale_of(quantiles).tolist() == [1.0, 1.0, 1e-3]
+
+
+@pytest.mark.parametrize("widths", [(1, 2), (1, 4), (2, 3), (1, 3, 1)])
+def test_networks_of_other_outputs_are_refused(model, widths, tmp_path):
+    plain = model.model_
+    given = layers.Input((plain.n_features,))
+    network = fr.Model(given, [layers.Dense(width)(given) for width in widths], seed=0)
+    with pytest.raises(ValueError, match=r"m\.safetensors: the network takes .* and gives .* outputs, the table has"):
+        loaded(replace(plain, model=network), description(plain), tmp_path)

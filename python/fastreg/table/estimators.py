@@ -43,6 +43,7 @@ from fastreg.table.options import TableOptions
 from fastreg.table.reading import read_table
 from fastreg.table.recipe import PRESETS, Recipe
 from fastreg.table.roles import groups_of, times_of, weights_of
+from fastreg.table.scatter import network_of, share_of, with_scatter
 from fastreg.table.schema import Schema
 from fastreg.table.tables import Table, cells_of
 from fastreg.table.target import Target
@@ -156,13 +157,17 @@ class TableEstimator:
         codes = schema.codes(read)[rows]
         if self.journal is not None and not self._searches:
             raise ValueError(f"{type(self).__name__}: journal needs trials or preset, since one network has no journal")
+        kinds = [column.kind for column in schema.columns]
+        given = codes, values[rows], schema.documents(read), weights, groups, options.time_column is not None
+        learned = TrainingRows(target, kinds, *given)
         if self._searches:
-            kinds = [column.kind for column in schema.columns]
-            given = codes, values[rows], schema.documents(read), weights, groups, options.time_column is not None
-            self._take(self._searched(schema, TrainingRows(target, kinds, *given)))
+            made = self._searched(schema, learned)
         else:
             encoder, model = self._trained(target, schema.encoder(read), codes, values[rows], groups, weights)
-            self._take(TableModel(schema, (encoder.without_documents(),), model, target))
+            made = TableModel(schema, (encoder.without_documents(),), model, target)
+        if len(apart):
+            made = with_scatter(made, learned, network_of(self.search_), self.seed, share_of(self.time))
+        self._take(made)
         if len(apart):
             self._measure(read.rows(apart), values[apart])
         return self
@@ -183,7 +188,14 @@ class TableEstimator:
         """Takes the errors of rows that the model has not seen."""
         model = self._fitted()
         level = _USUAL if self.interval is None else self.interval
-        self.model_ = replace(model, intervals=Intervals.of(level, model.outputs(table), truth))
+        self.model_ = replace(model, intervals=Intervals.of(level, *model.spread(table), truth))
+
+    @property
+    def _seconds(self) -> float | None:
+        """The time without that of the network of how far targets scatter."""
+        if self.time is None or self.interval is None:
+            return self.time
+        return self.time - (share_of(self.time) or 0.0)
 
     @property
     def _searches(self) -> bool:
@@ -202,7 +214,7 @@ class TableEstimator:
         features = encoder.fit(codes).transform(codes)
         model = builder(target)(_DEFAULT)
         model.seed = self.seed
-        stops: list[callbacks.Callback] = [] if self.time is None else [callbacks.TimeLimit(self.time)]
+        stops: list[callbacks.Callback] = [] if self._seconds is None else [callbacks.TimeLimit(self._seconds)]
         given = fit_arguments(len(y)) | {"callbacks": stops}
         train = np.arange(len(y))
         fold = self._validation(y, groups, target)
@@ -237,7 +249,7 @@ class TableEstimator:
         recipe = base.changed(**changes)
         chosen = ChosenMetric(rows.target, self.options.metric)
         tell = say if self.verbose else _silent
-        found = cook(rows, recipe, chosen, self.seed, self.jobs, self.time, tell, self.journal, self.resume)
+        found = cook(rows, recipe, chosen, self.seed, self.jobs, self._seconds, tell, self.journal, self.resume)
         if isinstance(found, str):
             if found == "interrupt":
                 raise KeyboardInterrupt
@@ -292,11 +304,15 @@ class TableEstimator:
 
     def _outputs(self, table: Any) -> NDArray[np.float32]:
         """The outputs of the network. Warns of cells that it does not know."""
+        return self._spread(table, 4)[0]
+
+    def _spread(self, table: Any, stacklevel: int = 3) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """The same, and how far the targets of each row scatter."""
         model, notices = self._fitted(), Notices()
-        outputs = model.outputs(self._table(table), notices)
+        found = model.spread(self._table(table), notices)
         for line in notices.lines():
-            warnings.warn(f"{type(self).__name__}: {line}", stacklevel=3)
-        return outputs
+            warnings.warn(f"{type(self).__name__}: {line}", stacklevel=stacklevel)
+        return found
 
     def _truth(self, table: Any, y: Any) -> tuple[Table, NDArray[Any], NDArray[np.bool_]]:
         """The table, the encoded targets, and which rows have one; a class that is not known is -1."""

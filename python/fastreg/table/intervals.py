@@ -1,5 +1,6 @@
 """Intervals around the predictions of a number, as wide as the errors of rows that the model has not seen.
 
+The errors are divided by the scale of their row, where the model tells how far targets scatter; else it is 1.
 Everything is in the unit of standardised targets. The rows count alike, whatever their weights.
 """
 
@@ -17,7 +18,12 @@ from fastreg.internal.conformal import KEPT, ConformityScores, coverage, rows_ne
 from fastreg.table.checked import finite, members, typed, whole
 from fastreg.table.target import Target
 
-__all__ = ["IntervalScores", "Intervals", "check_level", "check_rows", "intervals_of"]
+__all__ = ["QUANTILES", "IntervalScores", "Intervals", "check_level", "check_rows", "intervals_of", "scale_of"]
+
+# The quantiles that tell how far the targets of a row scatter.
+QUANTILES = 3
+# The least scale of a row.
+_LEAST_SCALE = 1e-3
 
 _HIGHEST = 0.999999
 _LEVEL = Range(f"be in (0, {_HIGHEST}]", 0, _HIGHEST, "(]")
@@ -31,25 +37,28 @@ class Intervals:
 
     Attributes:
         level: The share of new rows that the intervals are to contain, if no other level is asked for.
-        scores: The sizes of the errors of rows that the model has not seen.
+        scores: The errors of rows that the model has not seen, without their signs, divided by the scale of the row.
     """
 
     level: float
     scores: ConformityScores
 
     @classmethod
-    def of(cls, level: float, outputs: NDArray[np.float32], truth: NDArray[Any]) -> Intervals:
+    def of(
+        cls, level: float, outputs: NDArray[np.float32], scale: NDArray[np.float64], truth: NDArray[Any]
+    ) -> Intervals:
         """Intervals by the errors of some rows.
 
         Args:
             level: The level, in (0, 0.999999].
             outputs: Predictions for rows that the model has not seen, (n, 1).
+            scale: The scale of each of these rows, (n,).
             truth: Their targets, (n,).
 
         Raises:
             ValueError: If there are too few rows for the level.
         """
-        errors = np.abs(truth.astype(np.float64) - outputs[:, 0])
+        errors = np.abs(truth.astype(np.float64) - outputs[:, 0]) / scale
         if not (errors <= _LARGEST).all():
             row = int(np.argmin(errors <= _LARGEST))
             raise ValueError(f"intervals: errors must be numbers below 1e38 standard deviations, got one in row {row}")
@@ -57,13 +66,15 @@ class Intervals:
         made.scores.margin(level)
         return made
 
-    def bounds(self, outputs: NDArray[np.float32], level: float) -> NDArray[np.float64]:
+    def bounds(
+        self, outputs: NDArray[np.float32], scale: NDArray[np.float64], level: float
+    ) -> NDArray[np.float64]:
         """The lower and the upper bound of each prediction, (n, 2).
 
         Raises:
             ValueError: If there were too few rows for the level.
         """
-        margin = self.scores.margin(level)
+        margin = self.scores.margin(level) * scale
         centre = outputs[:, 0].astype(np.float64)
         return np.column_stack([centre - margin, centre + margin])
 
@@ -103,15 +114,22 @@ class IntervalScores:
 
     @classmethod
     def of(
-        cls, level: float, outputs: NDArray[np.float32], truth: NDArray[Any], scale: float, seed: int
+        cls,
+        level: float,
+        outputs: NDArray[np.float32],
+        scale: NDArray[np.float64],
+        truth: NDArray[Any],
+        unit: float,
+        seed: int,
     ) -> IntervalScores | None:
         """The scores on some rows, None if they are too few to be halved.
 
         Args:
             level: The level.
             outputs: Predictions, (n, 1).
+            scale: The scale of each row, (n,).
             truth: Targets, (n,).
-            scale: The size of the unit of both in the unit of the target.
+            unit: The size of the unit of all these in the unit of the target.
             seed: The seed of the halves.
         """
         n = len(truth)
@@ -121,9 +139,16 @@ class IntervalScores:
         halves = order[: n // 2], order[n // 2 :]
         bounds = np.empty((n, 2))
         for seen, judged in (halves, halves[::-1]):
-            bounds[judged] = Intervals.of(level, outputs[seen], truth[seen]).bounds(outputs[judged], level)
-        width = float(np.mean(bounds[:, 1] - bounds[:, 0])) * scale
+            found = Intervals.of(level, outputs[seen], scale[seen], truth[seen])
+            bounds[judged] = found.bounds(outputs[judged], scale[judged], level)
+        width = float(np.mean(bounds[:, 1] - bounds[:, 0])) * unit
         return cls(level, coverage(bounds, truth.astype(np.float64)), width)
+
+
+def scale_of(quantiles: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The scale of each row by the quantiles of its target, (n, QUANTILES): half the distance of the outer two."""
+    distance = quantiles[:, -1].astype(np.float64) - quantiles[:, 0]
+    return np.maximum(np.abs(distance) / 2.0, _LEAST_SCALE)
 
 
 def intervals_of(config: Any, target: Target) -> Intervals | None:

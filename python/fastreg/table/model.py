@@ -19,7 +19,7 @@ from fastreg.model.core import core_of
 from fastreg.table.calibration import HIGHEST, LOWEST, tempered
 from fastreg.table.checked import finite, members, strings, typed
 from fastreg.table.encoder import Codes, TableEncoder
-from fastreg.table.intervals import Intervals, check_level, intervals_of
+from fastreg.table.intervals import QUANTILES, Intervals, check_level, intervals_of, scale_of
 from fastreg.table.notices import Notices
 from fastreg.table.schema import Schema
 from fastreg.table.tables import Table
@@ -46,7 +46,8 @@ class TableModel:
         limits: The range of standardised numbers to which outputs are limited; None for none.
         temperature: The temperature of the probabilities of classes.
         members: The networks of a blend, in words.
-        intervals: What makes intervals of predicted numbers; None if the errors of unseen rows were not measured.
+        intervals: What makes intervals of predicted numbers; None if the errors of unseen rows were not measured. They
+            are as wide as the rows scatter if the network has a second output, see ``scatter.py``.
     """
 
     schema: Schema
@@ -74,11 +75,17 @@ class TableModel:
 
     def outputs_of(self, features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Limited numbers, standardised, or calibrated probabilities, (n, units), of encoded rows."""
-        given = features[0] if len(features) == 1 else list(features)
-        outputs: NDArray[np.float32] = self.model.predict(given, verbose=0)
+        return self.outputs_and_scale(features)[0]
+
+    def outputs_and_scale(
+        self, features: Sequence[NDArray[np.float32]]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """The same, and how far the targets of each row scatter, (n,): 1 unless the network tells."""
+        found = self.model.predict(features[0] if len(features) == 1 else list(features), verbose=0)
+        outputs, scale = (found[0], scale_of(found[1])) if isinstance(found, list) else (found, np.ones(len(found)))
         if self.limits is not None:
-            return np.clip(outputs, np.float32(self.limits[0]), np.float32(self.limits[1]))
-        return tempered(outputs, self.temperature)
+            return np.clip(outputs, np.float32(self.limits[0]), np.float32(self.limits[1])), scale
+        return tempered(outputs, self.temperature), scale
 
     def freeze(self) -> Any:
         """The frozen network, see :meth:`fastreg.Sequential.freeze`: all members as one, of encoded rows.
@@ -97,11 +104,19 @@ class TableModel:
         Raises:
             ValueError: If a column is missing.
         """
+        return self.spread(table, notices)[0]
+
+    def spread(
+        self, table: Table | Mapping[str, Any] | Any, notices: Notices | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """:meth:`outputs`, and how far the targets of each row scatter, as :meth:`outputs_and_scale` has them."""
         table = Table.of(table, self.schema.dialect.style)
         codes, documents = self.schema.codes(table, notices), self.schema.documents(table)
         step = max(_CELLS // max(self.n_features, 1), _ROWS)
         starts = range(0, max(len(codes), 1), step)
-        return np.concatenate([self.outputs_of(self.features(codes[i : i + step], documents)) for i in starts])
+        parts = [self.outputs_and_scale(self.features(codes[i : i + step], documents)) for i in starts]
+        outputs, scales = zip(*parts, strict=True)
+        return np.concatenate(outputs), np.concatenate(scales)
 
     def predict(self, table: Table | Mapping[str, Any] | Any, notices: Notices | None = None) -> dict[str, list[Any]]:
         """Predictions as columns: columns that name rows, the target's name, and for classes the probability of each.
@@ -117,8 +132,8 @@ class TableModel:
         """
         table = Table.of(table, self.schema.dialect.style)
         kept = {name: table[name].texts() for name in self.schema.id}
-        outputs = self.outputs(table, notices)
-        bounds = {name: column.tolist() for name, column in self.bound_columns(outputs).items()}
+        outputs, scale = self.spread(table, notices)
+        bounds = {name: column.tolist() for name, column in self.bound_columns(outputs, scale).items()}
         return kept | self.target.decode(outputs) | bounds
 
     def predict_interval(
@@ -139,19 +154,23 @@ class TableModel:
         if self.intervals is None:
             raise ValueError("predict_interval: the errors of rows that the model has not seen were not measured")
         asked = self.intervals.level if level is None else check_level("predict_interval", "level", level)
-        return self.bounds(self.outputs(table, notices), asked)
+        return self.bounds(*self.spread(table, notices), asked)
 
-    def bound_columns(self, outputs: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+    def bound_columns(
+        self, outputs: NDArray[np.float32], scale: NDArray[np.float64]
+    ) -> dict[str, NDArray[np.float64]]:
         """The bounds of outputs as columns of a table of predictions; empty without ``intervals``."""
         if self.intervals is None:
             return {}
-        bounds = self.bounds(outputs, self.intervals.level)
+        bounds = self.bounds(outputs, scale, self.intervals.level)
         return {f"{self.target.name}_lower": bounds[:, 0], f"{self.target.name}_upper": bounds[:, 1]}
 
-    def bounds(self, outputs: NDArray[np.float32], level: float) -> NDArray[np.float64]:
+    def bounds(
+        self, outputs: NDArray[np.float32], scale: NDArray[np.float64], level: float
+    ) -> NDArray[np.float64]:
         """The bounds of outputs, (n, 2), in the unit of the target, of a model with ``intervals``."""
         assert self.intervals is not None
-        return self.intervals.bounds(outputs, level) * self.target.scale + self.target.mean
+        return self.intervals.bounds(outputs, scale, level) * self.target.scale + self.target.mean
 
     def score(self, table: Table | Mapping[str, Any] | Any) -> float:
         """Accuracy for classes, root mean squared error for numbers, over the rows whose target is known.
@@ -251,7 +270,7 @@ def _check_fit(schema: Schema, encoders: tuple[TableEncoder, ...], target: Targe
     outputs = len(target.labels) if target.task == "multiclass" and target.labels is not None else 1
     taken, given = list(network.input_widths), list(network.output_widths)
     features = [encoder.n_features for encoder in encoders]
-    if (taken, given) != (features, [outputs]):
+    if (taken, given) not in ((features, [outputs]), (features, [1, QUANTILES] if target.labels is None else [])):
         raise ValueError(
             f"the network takes {_listed(taken)} features and gives {_listed(given)} outputs, the table has "
             f"{_listed(features)} and needs {outputs}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fastreg import callbacks, layers, optimizers, schedules
+from fastreg import callbacks, layers, losses, optimizers, schedules
 from fastreg.model.sequential import Sequential
 from fastreg.table.candidates import Candidate
 from fastreg.table.schema import Target
@@ -33,9 +33,15 @@ def builder(target: Target) -> Callable[[Mapping[str, Any]], Sequential]:
     return build
 
 
-def network(target: Target, candidate: Candidate, seed: int) -> Sequential:
-    """The compiled network of a candidate; its learning rate follows the schedule over the whole of a fit."""
+def network(target: Target, candidate: Candidate, seed: int, quantiles: Sequence[float] = ()) -> Sequential:
+    """The compiled network of a candidate; its learning rate follows the schedule over the whole of a fit.
+
+    With ``quantiles`` it gives these of a number, in place of its mean.
+    """
     units, activation, loss, _ = _head(target)
+    chosen: str | losses.Loss = loss
+    if quantiles:
+        units, chosen = len(quantiles), losses.Quantile(quantiles)
     stack: list[layers.Layer] = []
     for _ in range(candidate.layers):
         stack.append(layers.Dense(candidate.width, activation=candidate.activation))
@@ -43,7 +49,7 @@ def network(target: Target, candidate: Candidate, seed: int) -> Sequential:
             stack.append(layers.Dropout(candidate.dropout))
     model = Sequential([*stack, layers.Dense(units, activation=activation)], seed=seed)
     rate = schedules.CosLog(candidate.rate, schedules.Share(1.0), _CYCLES)
-    model.compile(optimizers.AdamW(rate, weight_decay=candidate.decay), loss)
+    model.compile(optimizers.AdamW(rate, weight_decay=candidate.decay), chosen)
     return model
 
 

@@ -76,7 +76,7 @@ class TableRegressor(TableEstimator):
         if model.intervals is None:
             raise ValueError(f"{owner}: predict_interval needs interval= before fit, or conformalize with further rows")
         asked = model.intervals.level if level is None else check_level(owner, "level", level)
-        bounds: NDArray[np.float64] = model.bounds(self._outputs(table), asked)
+        bounds: NDArray[np.float64] = model.bounds(*self._spread(table), asked)
         return bounds
 
     def conformalize(self, table: Any, y: Any = None) -> TableRegressor:

@@ -114,10 +114,11 @@ def train(
     candidate: Candidate,
     seed: int,
     chosen: NDArray[Any] | None = None,
-    stop: callbacks.StopSignal | None = None,
+    stop: callbacks.Callback | None = None,
+    quantiles: Sequence[float] = (),
 ) -> Sequential:
-    """The network of a candidate, trained for all its steps on some of the rows; None are all."""
-    model = network(rows.target, candidate, seed)
+    """The network of a candidate, or one of quantiles, trained for all its steps on some of the rows; None are all."""
+    model = network(rows.target, candidate, seed, quantiles)
     model.build(encoded.features.shape[1])
     count = len(rows.y) if chosen is None else len(chosen)
     model.fit(

@@ -118,9 +118,11 @@ def tune(options: TuneOptions, out: TextIO | None = None) -> TuneResult:
         linear = _linear(data, options)
         left = None
         if options.time is not None:
-            left = max((1.0 - RESERVE) * options.time - (time.monotonic() - started), 0.0)
+            after = RESERVE * options.time + intervals.reserved(options.interval, options.time)
+            left = max(options.time - after - (time.monotonic() - started), 0.0)
         found, stopped_by = _searched(options, data, chosen, left)
         model = linear if found is None else found.of_table(data.schema, data.target)
+        model = intervals.scattered(model, options.interval, found, data, options.seed, options.time)
         result = _judged(data, model, linear, found, stopped_by, options, chosen)
         _print(describe(result), out)
     _write(result, options)
@@ -248,7 +250,7 @@ def _judged(
         stopped_by=stopped_by,
         dictionary=data.dictionary,
     )
-    result = intervals.with_intervals(result, options.interval, options.seed)
+    result = intervals.measured(result, features, options.interval, options.seed)
     if options.report is not None:
         result = replace(result, importance=_importance(data, model, features, options.seed))
     return replace(result, advice=advise(result))

@@ -93,9 +93,10 @@ def _columns(block: Table, model: TableModel, options: TableOptions, notices: No
     """The columns to write: lists of texts, arrays of numbers, and classes by their labels."""
     names = [*model.schema.id, *(name for name in options.of(block.names).id if name not in model.schema.id)]
     columns: dict[str, Any] = {name: block[name].texts() for name in names}
-    target, outputs = model.target, model.outputs(block, notices)
+    target = model.target
+    outputs, scale = model.spread(block, notices)
     if target.labels is None:
-        return columns | {target.name: target.values(outputs)} | model.bound_columns(outputs)
+        return columns | {target.name: target.values(outputs)} | model.bound_columns(outputs, scale)
     shares = target.probabilities(outputs)
     each = {f"probability_{label}": shares[:, k] for k, label in enumerate(target.labels)}
     return columns | {target.name: _Chosen(target.labels, np.argmax(shares, axis=1))} | each

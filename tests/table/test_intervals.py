@@ -13,12 +13,12 @@ from fastreg import cli, layers
 from fastreg.internal.conformal import KEPT, ConformityScores, coverage, rows_needed
 from fastreg.model import files
 from fastreg.model.core import core_of
-from fastreg.table import Candidate, Table, TableClassifier, TableRegressor
+from fastreg.table import Candidate, Recipe, Table, TableClassifier, TableRegressor
 from fastreg.table.intervals import Intervals, IntervalScores, scale_of
 from fastreg.table.model import TableModel
 from fastreg.table.scatter import with_scatter
 from fastreg.table.training import TrainingRows
-from fastreg.tune import command
+from fastreg.tune import command, intervals
 
 RNG = np.random.default_rng(0)
 N = 240
@@ -347,3 +347,32 @@ def test_networks_of_other_outputs_are_refused(model, widths, tmp_path):
     network = fr.Model(given, [layers.Dense(width)(given) for width in widths], seed=0)
     with pytest.raises(ValueError, match=r"m\.safetensors: the network takes .* and gives .* outputs, the table has"):
         loaded(replace(plain, model=network), description(plain), tmp_path)
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_the_command_makes_widths_that_follow_the_row(interrupted, tmp_path, monkeypatch, capsys):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    if interrupted:
+        monkeypatch.setattr(intervals, "with_scatter", interrupt)
+    x = np.linspace(0.0, 1.0, 1300)
+    path = tmp_path / "data.csv"
+    lines = (f"{a:.5f},{4 * np.sin(9 * a) + a * b:.5f}\n" for a, b in zip(x, RNG.normal(size=1300), strict=True))
+    path.write_text("x,y\n" + "".join(lines))
+    small = Candidate(bins=4, width=16, layers=1, steps=400)
+    recipe = Recipe(small=(small,), large=(small,), trials=1, folds=2, members=1)
+    options = command.TuneOptions(
+        str(path), "y", preset=recipe, jobs=1, verbose=0, interval=0.9, time=None, out=tmp_path / "m.safetensors"
+    )
+    assert abs(command.tune(options).intervals.coverage - 0.9) < 0.1
+    printed = capsys.readouterr()
+    assert ("interrupted: all intervals have one width" in printed.err) == interrupted
+    made = TableModel.load(tmp_path / "m.safetensors")
+    width = np.diff(made.predict_interval({"x": [0.05, 0.95]}), axis=1)[:, 0]
+    assert math.isclose(*width) if interrupted else width[1] > 2 * width[0]
+
+
+def test_time_is_reserved_for_intervals_alone():
+    assert intervals.reserved(None, 60.0) == 0.0
+    assert intervals.reserved(0.9, 60.0) == 9.0

@@ -208,6 +208,7 @@ HOSTILE = {
     "a score huge": lambda config: config | {"scores": [*config["scores"][:-1], 10**400]},
     "a score large": lambda config: config | {"scores": [*config["scores"][:-1], 1e300]},
     "a negative score": lambda config: config | {"scores": [-1.0, *config["scores"][1:]]},
+    "scaled a number": lambda config: config | {"scaled": 1},
     "descending": lambda config: config | {"scores": config["scores"][::-1]},
 }
 
@@ -217,7 +218,7 @@ def test_damaged_intervals_in_a_file(model, damage, tmp_path):
     table = description(model.model_)
     assert loaded(model.model_, table, tmp_path).intervals == model.model_.intervals
     table["intervals"] = json.loads(json.dumps(damage(table["intervals"])))
-    with pytest.raises(ValueError, match=r"m\.safetensors: (a |rows of |level of |scores |intervals )"):
+    with pytest.raises(ValueError, match=r"m\.safetensors: (a |rows of |level of |scores |scaled |intervals )"):
         loaded(model.model_, table, tmp_path)
 
 
@@ -325,14 +326,29 @@ def test_a_scale_does_not_change_predictions(model):
     kinds, codes = [column.kind for column in plain.schema.columns], plain.schema.codes(Table.of(TABLE))
     rows = TrainingRows(plain.target, kinds, codes, np.zeros(N, np.float32))
     few = Candidate(width=8, layers=1, dropout=0.0, steps=3)
-    many = replace(rows, codes=np.tile(rows.codes, (5, 1)), y=RNG.normal(size=5 * N).astype(np.float32))
+    y = np.random.default_rng(2).normal(size=5 * N).astype(np.float32)
+    many = replace(rows, codes=np.tile(rows.codes, (5, 1)), y=y)
     assert with_scatter(plain, rows, few, 0) is plain  # few rows
     assert with_scatter(plain, many, None, 0) is plain
+    assert with_scatter(plain, many, few, 0, 1e-3) is plain  # little time
     assert with_scatter(plain, many, replace(few, rate=1e30), 0) is plain  # the training diverges
     made = with_scatter(plain, many, few, 0)
     assert np.array_equal(made.outputs(TABLE), plain.outputs(TABLE))
     assert (made.spread(TABLE)[1] != 1.0).all()
+    assert (with_scatter(plain, many, replace(few, steps=200), 0, 30.0).spread(TABLE)[1] != 1.0).all()
     assert (plain.spread(TABLE)[1] == 1.0).all()
+
+
+def test_a_scale_that_tells_nothing_is_not_used():
+    rng = np.random.default_rng(0)
+    outputs, truth, scale = np.zeros((500, 1), np.float32), rng.normal(size=500), np.exp(rng.normal(size=500))
+    plain, wild = (Intervals.of(0.9, outputs, given, truth) for given in (np.ones(500), scale))
+    assert wild == plain
+    assert not wild.scaled
+    assert len(np.unique(np.diff(wild.bounds(outputs, scale, 0.9)))) == 1
+    right = Intervals.of(0.9, outputs, scale, truth * scale)
+    assert right.scaled
+    assert Intervals.from_config(right.to_config()) == right
 
 
 def test_a_scale_is_positive():
@@ -356,11 +372,11 @@ def test_the_command_makes_widths_that_follow_the_row(interrupted, tmp_path, mon
 
     if interrupted:
         monkeypatch.setattr(intervals, "with_scatter", interrupt)
-    x = np.linspace(0.0, 1.0, 1300)
+    x, rng = np.linspace(0.0, 1.0, 1300), np.random.default_rng(0)
     path = tmp_path / "data.csv"
-    lines = (f"{a:.5f},{4 * np.sin(9 * a) + a * b:.5f}\n" for a, b in zip(x, RNG.normal(size=1300), strict=True))
+    lines = (f"{a:.5f},{np.sin(9 * a) + a * b:.5f}\n" for a, b in zip(x, rng.normal(size=1300), strict=True))
     path.write_text("x,y\n" + "".join(lines))
-    small = Candidate(bins=4, width=16, layers=1, steps=400)
+    small = Candidate(bins=16, width=32, layers=1, steps=1000)
     recipe = Recipe(small=(small,), large=(small,), trials=1, folds=2, members=1)
     options = command.TuneOptions(
         str(path), "y", preset=recipe, jobs=1, verbose=0, interval=0.9, time=None, out=tmp_path / "m.safetensors"

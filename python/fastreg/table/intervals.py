@@ -38,16 +38,18 @@ class Intervals:
     Attributes:
         level: The share of new rows that the intervals are to contain, if no other level is asked for.
         scores: The errors of rows that the model has not seen, without their signs, divided by the scale of the row.
+        scaled: Whether that is the scale of the model, and not 1.
     """
 
     level: float
     scores: ConformityScores
+    scaled: bool = False
 
     @classmethod
     def of(
         cls, level: float, outputs: NDArray[np.float32], scale: NDArray[np.float64], truth: NDArray[Any]
     ) -> Intervals:
-        """Intervals by the errors of some rows.
+        """Intervals by the errors of some rows: scaled if their mean width is smaller then, else all of one width.
 
         Args:
             level: The level, in (0, 0.999999].
@@ -58,13 +60,13 @@ class Intervals:
         Raises:
             ValueError: If there are too few rows for the level.
         """
-        errors = np.abs(truth.astype(np.float64) - outputs[:, 0]) / scale
-        if not (errors <= _LARGEST).all():
-            row = int(np.argmin(errors <= _LARGEST))
+        errors = np.abs(truth.astype(np.float64) - outputs[:, 0])
+        if not (errors / scale <= _LARGEST).all():
+            row = int(np.argmin(errors / scale <= _LARGEST))
             raise ValueError(f"intervals: errors must be numbers below 1e38 standard deviations, got one in row {row}")
-        made = cls(level, ConformityScores.of(errors))
-        made.scores.margin(level)
-        return made
+        plain, scaled = cls(level, ConformityScores.of(errors)), cls(level, ConformityScores.of(errors / scale), True)
+        narrower = scaled.scores.margin(level) * float(np.mean(scale)) < plain.scores.margin(level)
+        return scaled if narrower else plain
 
     def bounds(
         self, outputs: NDArray[np.float32], scale: NDArray[np.float64], level: float
@@ -74,18 +76,19 @@ class Intervals:
         Raises:
             ValueError: If there were too few rows for the level.
         """
-        margin = self.scores.margin(level) * scale
+        margin = self.scores.margin(level) * (scale if self.scaled else np.ones_like(scale))
         centre = outputs[:, 0].astype(np.float64)
         return np.column_stack([centre - margin, centre + margin])
 
     def to_config(self) -> dict[str, Any]:
         """The JSON form."""
-        return {"level": self.level, "rows": self.scores.rows, "scores": list(self.scores.kept)}
+        config = {"level": self.level, "rows": self.scores.rows, "scores": list(self.scores.kept)}
+        return config | ({"scaled": True} if self.scaled else {})
 
     @classmethod
     def from_config(cls, config: Any) -> Intervals:
         """The intervals of a JSON form. Raises ValueError if it is none."""
-        config = members(config, "intervals", "level", "rows", "scores")
+        config = members(config, "intervals", "level", "rows", "scores", "scaled")
         level = finite(config.get("level"), "level of intervals")
         if not _LEVEL.holds(level):
             raise ValueError(f"level of intervals must {_LEVEL.words}, got {level!r}")
@@ -95,7 +98,7 @@ class Intervals:
             raise ValueError(f"scores of {rows} rows must be {min(rows, KEPT)}, got {len(scores)}")
         if scores[0] < 0.0 or any(a > b for a, b in pairwise(scores)):
             raise ValueError("scores must be >= 0 and in ascending order")
-        return cls(level, ConformityScores(rows, tuple(scores)))
+        return cls(level, ConformityScores(rows, tuple(scores)), typed(config.get("scaled", False), bool, "scaled"))
 
 
 @dataclass(frozen=True)

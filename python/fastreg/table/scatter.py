@@ -18,7 +18,7 @@ from fastreg.table.blending import Blend
 from fastreg.table.candidates import Candidate
 from fastreg.table.intervals import QUANTILES
 from fastreg.table.model import TableModel
-from fastreg.table.training import Encoded, TrainingRows, seed_of, train
+from fastreg.table.training import Encoded, Forecast, TrainingRows, seed_of, train
 
 __all__ = ["LEAST_ROWS", "network_of", "share_of", "with_scatter"]
 
@@ -31,6 +31,8 @@ LEAST_ROWS = 1000
 _USUAL = Candidate(width=128, activation="relu", dropout=0.2, decay=0.01, steps=2000)
 # The share of the time that it may take.
 _SHARE = 0.15
+# A forecast may be too short by the inverse of this, and fewer steps teach nothing.
+_SAFE, _LEAST_STEPS = 0.7, 100
 # The number that stands for this network in its seed.
 _NUMBER = 2**31 - 2
 
@@ -50,7 +52,7 @@ def share_of(seconds: float | None) -> float | None:
 def with_scatter(
     model: TableModel, rows: TrainingRows, candidate: Candidate | None, seed: int, seconds: float | None = None
 ) -> TableModel:
-    """The model with a scale for each row; as it is for few rows, without a candidate, and if the training diverges.
+    """The model with a scale for each row; as it is for few rows, in too little time, or if the training diverges.
 
     Args:
         model: A model of numbers.
@@ -61,16 +63,31 @@ def with_scatter(
     """
     if candidate is None or len(rows.y) < LEAST_ROWS:
         return model
+    begun = time.monotonic()
+    limit: callbacks.Callback | None = None
+    if seconds is not None:
+        fitting = _in_time(candidate, rows, seed, seconds)
+        if fitting is None:
+            return model
+        candidate, limit = fitting, callbacks.TimeLimit(max(seconds - (time.monotonic() - begun), 1e-3))
     bins = rows.encoder(candidate.bins).bins_of(len(rows.y))
     place = next((i for i, encoder in enumerate(model.encoders) if encoder.n_bins == bins), 0)
-    begun = time.monotonic()
     encoded = Encoded(model.encoders[place], model.encoders[place].transform(rows.codes, rows.documents))
-    limit = None if seconds is None else callbacks.TimeLimit(max(seconds - (time.monotonic() - begun), 1e-3))
     try:
         made = train(rows, encoded, candidate, seed_of(seed, _NUMBER, 0), stop=limit, quantiles=_QUANTILES)
     except _core.DivergenceError:
         return model
     return replace(model, model=_joined(model.model, made, place, seed))
+
+
+def _in_time(candidate: Candidate, rows: TrainingRows, seed: int, seconds: float) -> Candidate | None:
+    """The candidate with as many steps as there is time for; None if they are too few to learn something."""
+    begun = time.monotonic()
+    forecast = Forecast(rows, seed)
+    forecast.measure(candidate)
+    left = _SAFE * (seconds - (time.monotonic() - begun))
+    steps = min(int(candidate.steps * left / forecast.seconds(candidate)), candidate.steps)
+    return replace(candidate, steps=steps) if steps >= _LEAST_STEPS else None
 
 
 def _joined(model: Any, scatter: Any, place: int, seed: int) -> Any:

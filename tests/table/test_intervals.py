@@ -13,7 +13,7 @@ from fastreg import cli, layers
 from fastreg.internal.conformal import KEPT, ConformityScores, coverage, rows_needed
 from fastreg.model import files
 from fastreg.model.core import core_of
-from fastreg.table import Candidate, Recipe, Table, TableClassifier, TableRegressor
+from fastreg.table import Candidate, Recipe, Table, TableClassifier, TableRegressor, scatter
 from fastreg.table.intervals import Intervals, IntervalScores, scale_of
 from fastreg.table.model import TableModel
 from fastreg.table.scatter import with_scatter
@@ -337,6 +337,16 @@ def test_a_scale_does_not_change_predictions(model):
     assert (made.spread(TABLE)[1] != 1.0).all()
     assert (with_scatter(plain, many, replace(few, steps=200), 0, 30.0).spread(TABLE)[1] != 1.0).all()
     assert (plain.spread(TABLE)[1] == 1.0).all()
+
+
+def test_a_network_that_nothing_uses_is_left_out(monkeypatch):
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=1500)
+    table, y = {"x": x, "kind": ["a", "b", "c"] * 500}, x + rng.normal(size=1500)
+    monkeypatch.setattr(scatter, "_USUAL", Candidate(width=4, layers=1, rate=1.0, decay=0.0, steps=30))  # a bad one
+    fitted = TableRegressor(seed=0, time=None, interval=0.9).fit(table, y)
+    assert isinstance(fitted.model_.model, fr.Sequential)
+    assert len(np.unique(np.diff(fitted.predict_interval(table)).round(9))) == 1
 
 
 def test_a_scale_that_tells_nothing_is_not_used():

@@ -165,11 +165,12 @@ class TableEstimator:
         else:
             encoder, model = self._trained(target, schema.encoder(read), codes, values[rows], groups, weights)
             made = TableModel(schema, (encoder.without_documents(),), model, target)
-        if len(apart):
-            made = with_scatter(made, learned, network_of(self.search_), self.seed, share_of(self.time))
         self._take(made)
         if len(apart):
-            self._measure(read.rows(apart), values[apart])
+            self._take(with_scatter(made, learned, network_of(self.search_), self.seed, share_of(self.time)))
+            intervals = self._measure(read.rows(apart), values[apart])
+            if not intervals.scaled:
+                self._take(replace(made, intervals=intervals))
         return self
 
     def _set_apart(
@@ -184,11 +185,13 @@ class TableEstimator:
         learned, apart = fold
         return rows[learned], None if groups is None else groups[learned], rows[apart]
 
-    def _measure(self, table: Table, truth: NDArray[Any]) -> None:
-        """Takes the errors of rows that the model has not seen."""
+    def _measure(self, table: Table, truth: NDArray[Any]) -> Intervals:
+        """Takes the errors of rows that the model has not seen, and returns what they make."""
         model = self._fitted()
         level = _USUAL if self.interval is None else self.interval
-        self.model_ = replace(model, intervals=Intervals.of(level, *model.spread(table), truth))
+        intervals = Intervals.of(level, *model.spread(table), truth)
+        self.model_ = replace(model, intervals=intervals)
+        return intervals
 
     @property
     def _seconds(self) -> float | None:

@@ -65,4 +65,7 @@ def measured(
     outputs, scale = result.model.outputs_and_scale(features)
     made = Intervals.of(level, outputs, scale, result.truth)
     found = IntervalScores.of(level, outputs, scale, result.truth, result.model.target.scale, seed)
-    return replace(result, model=replace(result.model, intervals=made), intervals=found)
+    model = result.model
+    if result.search is not None and not made.scaled:
+        model = result.search.of_table(model.schema, model.target)  # without the network that nothing uses
+    return replace(result, model=replace(model, intervals=made), intervals=found)

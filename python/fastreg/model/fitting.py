@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -137,7 +136,7 @@ def fit(
     names = checked_input_names(inputs, core.feature_names)
     shape = shape_of(core, inputs)
     passes = last - settings.first
-    with _classes_kept(core):
+    with _KeptIfTrained(core):
         data, validation = _data_of_fit(core, given, shape, names, passes, fraction, validation_data)
         _warn_once(core, data, shape, names)
         return _trained(core, model, settings, data, validation, shape, names, begun)
@@ -168,7 +167,8 @@ def _trained(
     core.run_length = RunLength(steps, steps * last, trainer.step - steps * first)
     model.stop_training, model.history = False, run.history
     judged = judged_by_the_core(run.stoppers) if run.stoppers else _NO_STOPPERS
-    with judged, _named(core, trainer, names), run.stoppable():
+    core.feature_names = names
+    with judged, run:
         run.begin(first, {"epochs": last, "steps": steps, "verbose": shown})
         last = first if run.ended else last
         # Only now: a callback may have set the rate before the first epoch.
@@ -237,27 +237,22 @@ class ValidationPlan(NamedTuple):
         return np.array(hits, dtype=np.uint8)
 
 
-@contextmanager
-def _classes_kept(model: CoreModel) -> Iterator[None]:
-    """Keeps the classes that a fit makes if at least one step was trained."""
-    known, step = model.classes, 0 if model.trainer is None else model.trainer.step
-    try:
-        yield
-    finally:
-        if model.trainer is None or model.trainer.step == step:
-            model.classes = known
+class _KeptIfTrained:
+    """Within it a fit sets names of columns and classes of labels. They are kept if at least one step was trained."""
 
+    __slots__ = ("core", "known", "step")
 
-@contextmanager
-def _named(model: CoreModel, trainer: _core.Trainer, names: Any) -> Iterator[None]:
-    """Sets the names of the columns within a run, and keeps them if at least one step was trained."""
-    known, step = model.feature_names, trainer.step
-    model.feature_names = names
-    try:
-        yield
-    finally:
-        if trainer.step == step:
-            model.feature_names = known
+    def __init__(self, core: CoreModel) -> None:
+        self.core, self.known = core, (core.feature_names, core.classes)
+        self.step = 0 if core.trainer is None else core.trainer.step
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: object) -> None:
+        trainer = self.core.trainer
+        if trainer is None or trainer.step == self.step:
+            self.core.feature_names, self.core.classes = self.known
 
 
 def _warn_once(model: CoreModel, data: _core.Data, shape: Shape, names: Any) -> None:

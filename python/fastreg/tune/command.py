@@ -38,8 +38,9 @@ from fastreg.tune.scores import Scores, probabilities, score_classes, score_numb
 
 __all__ = ["TuneError", "TuneOptions", "TuneResult", "predict", "tune"]
 
-# The share of the time that is reserved for what comes after the last training, and that of the linear model.
-RESERVE, LINEAR_SHARE = 0.15, 0.05
+# The shares of the time that are reserved for what comes after the last training, without and with a report, and that
+# of the linear model.
+RESERVE, RESERVE_OF_REPORT, LINEAR_SHARE = 0.05, 0.15, 0.05
 # Rows of the training rows that are scored for comparison, at most.
 _MOST_TRAINING = 20_000
 # Classes that a message names, and lines of the data dictionary that are shown, at most.
@@ -114,7 +115,8 @@ def tune(options: TuneOptions, out: TextIO | None = None) -> TuneResult:
         linear = _linear(data, options)
         left = None
         if options.time is not None:
-            left = max((1.0 - RESERVE) * options.time - (time.monotonic() - started), 0.0)
+            reserve = RESERVE if options.report is None else RESERVE_OF_REPORT
+            left = max((1.0 - reserve) * options.time - (time.monotonic() - started), 0.0)
         found, stopped_by = _searched(options, data, chosen, left)
         model = linear if found is None else found.of_table(data.schema, data.target)
         result = _judged(data, model, linear, found, stopped_by, options, chosen)

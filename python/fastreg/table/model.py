@@ -25,7 +25,7 @@ from fastreg.table.tables import Table
 from fastreg.table.target import Target
 from fastreg.table.texts import Documents
 
-__all__ = ["TableModel"]
+__all__ = ["FrozenTableModel", "TableModel"]
 
 # A limit of standardised numbers at most, so that it is finite in float32.
 _LARGEST = 1e38
@@ -69,18 +69,17 @@ class TableModel:
 
     def outputs_of(self, features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Limited numbers, standardised, or calibrated probabilities, (n, units), of encoded rows."""
-        given = features[0] if len(features) == 1 else list(features)
-        outputs: NDArray[np.float32] = self.model.predict(given, verbose=0)
+        return self.finished(self.model.predict(_given(features), verbose=0))
+
+    def finished(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Outputs of the network as the model gives them: limited, or calibrated."""
         if self.limits is not None:
             return np.clip(outputs, np.float32(self.limits[0]), np.float32(self.limits[1]))
         return tempered(outputs, self.temperature)
 
-    def freeze(self) -> Any:
-        """The frozen network, see :meth:`fastreg.Sequential.freeze`: all members as one, of encoded rows.
-
-        It takes what :meth:`features` gives. Its outputs are neither limited nor calibrated yet.
-        """
-        return self.model.freeze()
+    def freeze(self) -> FrozenTableModel:
+        """The model for serving: all members as one frozen network, see :meth:`fastreg.Sequential.freeze`."""
+        return FrozenTableModel(self, self.model.freeze())
 
     def outputs(self, table: Table | Mapping[str, Any] | Any, notices: Notices | None = None) -> NDArray[np.float32]:
         """What the model gives for the rows of a table, (n, units). A row's outputs do not depend on other rows.
@@ -164,6 +163,41 @@ class TableModel:
             return cls(schema, encoders, model, target, _limits(parts, target), _temperature(parts, target), told)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
+
+
+@dataclass(frozen=True)
+class FrozenTableModel:
+    """A :class:`TableModel` for serving: rows of codes in, what the model gives for them out.
+
+    Attributes:
+        model: The model.
+        predictor: Its frozen network, which takes encoded rows and gives what is neither limited nor calibrated.
+
+    Example:
+        >>> from fastreg.table import TableRegressor
+        >>> table = {"a": [float(i) for i in range(40)], "y": [2.0 * i for i in range(40)]}
+        >>> model = TableRegressor(seed=0).fit(table, "y").model_
+        >>> frozen = model.freeze()
+        >>> frozen(model.schema.codes({"a": [3.0]})).shape
+        (1, 1)
+    """
+
+    model: TableModel
+    predictor: Any
+
+    def __call__(self, codes: Codes, documents: Mapping[int, Documents] | None = None) -> NDArray[np.float32]:
+        """Limited numbers, standardised, or calibrated probabilities, (n, units), of rows of codes.
+
+        Args:
+            codes: The rows, as the schema of the model gives them.
+            documents: The documents that the codes of text columns number.
+        """
+        return self.model.finished(self.predictor(_given(self.model.features(codes, documents))))
+
+
+def _given(features: Sequence[NDArray[np.float32]]) -> Any:
+    """The features of all inputs in the form that a network takes."""
+    return features[0] if len(features) == 1 else list(features)
 
 
 def _encoders(parts: Mapping[str, Any]) -> tuple[TableEncoder, ...]:

@@ -34,6 +34,7 @@ from fastreg.tune.outcome import Contender, TuneResult
 from fastreg.tune.predicting import predict
 from fastreg.tune.preparation import Prepared, prepare
 from fastreg.tune.printing import columns_text, describe
+from fastreg.tune.row_time import row_seconds
 from fastreg.tune.scores import Scores, probabilities, score_classes, score_numbers
 
 __all__ = ["TuneError", "TuneOptions", "TuneResult", "predict", "tune"]
@@ -245,6 +246,7 @@ def _judged(
         search=found,
         stopped_by=stopped_by,
         dictionary=data.dictionary,
+        row_seconds=row_seconds(model, data.test_codes, data.test_documents),
     )
     if options.report is not None:
         result = replace(result, importance=_importance(data, model, features, options.seed))

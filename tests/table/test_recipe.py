@@ -229,7 +229,7 @@ def test_a_search_within_a_time_is_resumed_with_what_it_proposed(monkeypatch, tm
 
 
 def test_within_a_time_one_that_takes_much_of_it_comes_last(monkeypatch):
-    monkeypatch.setattr(Forecast, "seconds", lambda self, candidate: 10.0 if candidate.bins == 0 else 0.1)
+    monkeypatch.setattr(Forecast, "seconds", lambda self, candidate: 14.0 if candidate.bins == 0 else 0.1)
     recipe, lines = Recipe(small=TINY, trials=3, folds=2), []
     _, _, rows = rows_of("binary")
     for seconds, order in ((None, "0123"), (100.0, "0132")):

@@ -24,7 +24,7 @@ from fastreg.search.values import fingerprint
 from fastreg.table.candidates import Candidate
 from fastreg.table.chosen_metric import ChosenMetric
 from fastreg.table.recipe import Recipe
-from fastreg.table.training import TrainingRows
+from fastreg.table.training import TrainingRows, task_of
 
 __all__ = ["FoldJournal", "FoldOutcome", "header"]
 
@@ -72,7 +72,7 @@ def header(
         },
         "target": {"task": rows.target.task, "scale": rows.target.scale, "mean": rows.target.mean},
         "metric": chosen.title,
-        "candidates": [candidate.params for candidate in recipe.listed(len(rows.y))],
+        "candidates": [candidate.params for candidate in recipe.listed(len(rows.y), task_of(rows.target))],
     }
 
 

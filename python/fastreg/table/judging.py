@@ -28,7 +28,7 @@ from fastreg.table.candidates import Candidate, neighbour
 from fastreg.table.chosen_metric import ChosenMetric
 from fastreg.table.fold_journal import FoldJournal, FoldOutcome, header
 from fastreg.table.recipe import Recipe
-from fastreg.table.training import Features, Forecast, TrainingRows, seed_of, train
+from fastreg.table.training import Features, Forecast, TrainingRows, seed_of, task_of, train
 
 __all__ = ["Judged", "Judging", "Verdict", "folds_of", "threads_of"]
 
@@ -42,7 +42,7 @@ _LEAST_STEPS, _NO_GAIN = 50, 1e-4
 # the factor by which that training may take longer than is forecast.
 _OVERRUN, _SAFE = 0.3, 1.5
 # The share of the time for judging from which on a candidate waits until cheaper ones of its round are judged.
-_DEAR = 0.25
+_DEAR = 0.5
 
 _Numbered = tuple[int, Candidate]
 Fold = tuple[NDArray[Any], NDArray[Any]]
@@ -244,7 +244,7 @@ class Judging:
         return True
 
     def _rounds(self) -> Iterator[Sequence[Candidate]]:
-        listed = self._recipe.candidates(len(self._rows.y))
+        listed = self._recipe.candidates(len(self._rows.y), task_of(self._rows.target))
         yield listed
         tried, best, stale, number = list(listed), self._blended(), 0, 0
         while len(tried) - 1 < self._recipe.trials and stale < self._recipe.patience:
@@ -433,9 +433,8 @@ class Judging:
         each = self._needed(candidate)
         needed = before / self._workers + each
         if self._is_extra:  # the others are trained already
-            again = [self._forecast.seconds(other) for other in (*set(running), candidate)]
-            self._again = _SAFE * max(sum(again) / self._workers, max(again))
-        elif needed > self._left() and not is_first:
+            return candidate if self._is_extra_affordable(candidate, running, needed) else None
+        if needed > self._left() and not is_first:
             self._blended()  # training again may need less than what was set aside for it
         left = self._left()
         if needed <= left:
@@ -443,3 +442,12 @@ class Judging:
         if not is_first:
             return None
         return replace(candidate, steps=max(int(candidate.steps * max(left, 0.0) / each), _LEAST_STEPS))
+
+    def _is_extra_affordable(self, candidate: Candidate, running: list[Candidate], needed: float) -> bool:
+        """Whether there is time to judge a further candidate and to train it and those that are judged now again."""
+        again = [self._forecast.seconds(other) for other in (*set(running), candidate)]
+        before, self._again = self._again, _SAFE * max(sum(again) / self._workers, max(again))
+        if needed <= self._left():
+            return True
+        self._again = before
+        return False

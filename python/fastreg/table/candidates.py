@@ -95,7 +95,8 @@ _BARE = Candidate(bins=0, activation="relu", decay=0.01)
 #: neural tangent parametrisation (weights are drawn from N(0, 1) and divided by the root of the layer's inputs, which
 #: under Adam is the same as weights and rates divided by it), biases from N(0, 1) with a tenth of the rate, a last
 #: layer that begins at zero, Adam with beta_2 = 0.95, and four waves of the rate. There it trains for 256 epochs; here
-#: the steps are part of the candidate. Labels are not smoothed, since the log-loss decides.
+#: the steps are part of the candidate. Labels are not smoothed, since the log-loss decides. The first is for classes
+#: (without smoothing its log-loss on Adult and wine was worse than all others'), the second for numbers.
 REALMLP_S = (
     Candidate(0, 256, 3, "selu", 0.0, 0.0, 0.04, 3000, 256, "realmlp", "classification"),
     Candidate(0, 256, 3, "mish", 0.0, 0.0, 0.07, 3000, 256, "realmlp", "regression"),
@@ -115,7 +116,7 @@ SMALL = (
 # What is tried on larger ones.
 LARGE = (
     Candidate(bins=128, width=128),
-    *REALMLP_S,
+    REALMLP_S[1],
     _BARE,
     Candidate(bins=8, layers=3, activation="silu", dropout=0.25, steps=6000),
     Candidate(bins=48, width=128, dropout=0.4, decay=0.3, rate=1e-3, steps=1500),

@@ -22,7 +22,7 @@ LAYERS = (
     ("data",),
     ("losses.computing", "losses.functions"),
     ("runtime", "utils", "diagnosis", "plots"),
-    ("model.graphs", "model.adapted", "model.nested", "model.outputs"),
+    ("model.graphs", "model.adapted", "model.nested", "model.outputs", "model.facts", "model.training_form"),
     ("model.core",),
     ("model",),
     ("activations", "models", "ops", "utils.pictures"),

@@ -26,6 +26,7 @@ from fastreg.internal.layer_base import Shape, check_shape
 from fastreg.model import graphs
 from fastreg.model.core import CoreModel
 from fastreg.model.nested import Nested
+from fastreg.model.training_form import training_description
 
 __all__ = ["check_ending", "encoded", "exists", "graph_of", "opened", "parts_of", "read", "save", "text_of"]
 
@@ -63,7 +64,7 @@ def save(
     trainer = model.trainer
     if with_optimizer and model.losses:
         _check_losses(model)
-        description |= model.training_description(for_file=True) | {"format": description["format"]}
+        description |= training_description(model, for_file=True) | {"format": description["format"]}
         description["state"] = {"step": trainer.step if trainer else 0, "epoch": trainer.epoch if trainer else 0}
         if trainer and trainer.averages_shown:
             description["state"]["averages_shown"] = True

@@ -175,7 +175,7 @@ class FrozenTableModel:
 
     Example:
         >>> from fastreg.table import TableRegressor
-        >>> table = {"a": [float(i) for i in range(40)], "y": [2.0 * i for i in range(40)]}
+        >>> table = {"a": [1.0, 2.0, 8.0, 9.0] * 10, "y": [2.5, 4.5, 16.5, 18.5] * 10}
         >>> model = TableRegressor(seed=0).fit(table, "y").model_
         >>> frozen = model.freeze()
         >>> frozen(model.schema.codes({"a": [3.0]})).shape

@@ -131,6 +131,12 @@ def _add_tune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     tune.add_argument("--seed", type=_seed, default=0, help="of everything that is drawn (default: %(default)s)")
     tune.add_argument("--jobs", type=_positive, metavar="N", help="networks to train at once (default: one a CPU)")
+    tune.add_argument(
+        "--interval",
+        type=_level,
+        metavar="LEVEL",
+        help="make intervals that contain this share of new rows, such as 0.9, around predicted numbers",
+    )
     _add_files(tune)
     tune.add_argument("--quiet", action="store_true", help="show no progress")
     add_reading_options(tune)
@@ -156,8 +162,9 @@ def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     predict = commands.add_parser(
         "predict",
         help="predict with a model that `fastreg tune` wrote",
-        description="Writes CSV to standard output: the predicted column, then for classes the probability of each. "
-        "Columns of the table that the model does not need are ignored.",
+        description="Writes CSV to standard output: the predicted column, then for classes the probability of each, "
+        "or for numbers the bounds of the interval, if the model was tuned with --interval. Columns "
+        "of the table that the model does not need are ignored.",
     )
     predict.add_argument("model", help="the model file")
     predict.add_argument("data", help="CSV (also compressed), Parquet, Feather or xlsx file")
@@ -183,6 +190,16 @@ def _folds(text: str) -> int:
     value = int(text) if text.isdecimal() else 0
     if value < 2:
         raise argparse.ArgumentTypeError(f"must be an integer >= 2, got {text!r}")
+    return value
+
+
+def _level(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value <= 0.999999:
+        raise argparse.ArgumentTypeError(f"must be a share in (0, 0.999999], such as 0.9, got {text!r}")
     return value
 
 
@@ -240,6 +257,7 @@ def _tune(arguments: argparse.Namespace) -> int:
         jobs=-1 if arguments.jobs is None else arguments.jobs,
         verbose=0 if arguments.quiet else 1,
         table=table,
+        interval=arguments.interval,
     )
     try:
         command.tune(options)

@@ -100,6 +100,8 @@ def check_real(owner: str, name: str, value: object, rule: Rule) -> float:
 
 def check_int(owner: str, name: str, value: object, rule: Rule, limit: int = 2**63) -> int:
     """Returns ``value`` as an int below ``limit``. Raises TypeError if it is no integer, ValueError else."""
+    if type(value) is int and type(rule) is Range and value < limit and rule.holds(value):
+        return value
     words, test = rule if isinstance(rule, tuple) else (rule.words, rule.holds)
     if type(value) is not int and (isinstance(value, bool) or not isinstance(value, Integral)):
         raise TypeError(f"{owner}: {name} must be an integer, got {describe(value)}")

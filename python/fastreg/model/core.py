@@ -28,6 +28,7 @@ from fastreg.metrics.base import Metric
 from fastreg.model import adapted, graphs
 from fastreg.model.facts import Facts
 from fastreg.model.graphs import Graph, index_limits, layer_names
+from fastreg.model.labels import Labelled
 from fastreg.model.nested import Nested, Sharing
 from fastreg.model.outputs import Report, by_output, check_weights, log_keys, resolved
 from fastreg.model.training_form import training_description
@@ -42,7 +43,7 @@ class NotCompiledError(ValueError, AttributeError):
     """The error of a property that has no value before ``compile``. ``hasattr`` treats it as a missing attribute."""
 
 
-class CoreModel(Sharing):
+class CoreModel(Sharing, Labelled):
     """Layers, weights, and how they are trained.
 
     Args:

@@ -5,8 +5,7 @@ It knows nothing of data. The core calls it between epochs, and between steps if
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -148,14 +147,12 @@ class Run:
             "callbacks": [{"type": type(item).__name__, "state": item.get_state()} for item in self.items],
         }
 
-    @contextmanager
-    def stoppable(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """Lets ``model.stop_training`` end the run where no callback returns to Python after each epoch."""
         self._core.last_epoch = None if self.own else _core.StopSignal()
-        try:
-            yield
-        finally:
-            self._core.last_epoch = None
+
+    def __exit__(self, *error: object) -> None:
+        self._core.last_epoch = None
 
     def begin(self, first: int, params: dict[str, int]) -> None:
         """Calls the hooks before the first epoch."""

@@ -12,10 +12,11 @@ from fastreg.internal.lazy_names import lazy_names
 if TYPE_CHECKING:
     from fastreg.table.candidates import Candidate
     from fastreg.table.dictionary import DataDictionary
-    from fastreg.table.estimators import TableClassifier, TableRegressor
+    from fastreg.table.estimators import TableClassifier
     from fastreg.table.options import TableOptions
     from fastreg.table.reading import read_blocks, read_table
     from fastreg.table.recipe import Recipe
+    from fastreg.table.regressor import TableRegressor
     from fastreg.table.schema import Column, Schema, Target
     from fastreg.table.tables import Table
 
@@ -28,7 +29,7 @@ _HOMES = {
     "Table": "tables",
     "TableClassifier": "estimators",
     "TableOptions": "options",
-    "TableRegressor": "estimators",
+    "TableRegressor": "regressor",
     "Target": "schema",
     "read_blocks": "reading",
     "read_table": "reading",

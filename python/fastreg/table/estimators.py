@@ -1,10 +1,14 @@
-"""Classifiers and regressors of tables: raw columns in, predictions out, on the same code as ``fastreg tune``."""
+"""Estimators of tables: raw columns in, predictions out, on the same code as ``fastreg tune``.
+
+This file has what both share and the classifier; ``regressor.py`` has the other one.
+"""
 
 from __future__ import annotations
 
 import os
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -31,6 +35,7 @@ from fastreg.table.chosen_metric import ChosenMetric
 from fastreg.table.columns import Cells, text_of
 from fastreg.table.dictionary import DataDictionary
 from fastreg.table.encoder import Codes, TableEncoder
+from fastreg.table.intervals import Intervals, check_rows
 from fastreg.table.model import TableModel
 from fastreg.table.networks import builder, fit_arguments
 from fastreg.table.notices import Notices
@@ -38,26 +43,31 @@ from fastreg.table.options import TableOptions
 from fastreg.table.reading import read_table
 from fastreg.table.recipe import PRESETS, Recipe
 from fastreg.table.roles import groups_of, times_of, weights_of
+from fastreg.table.scatter import network_of, share_of, with_scatter
 from fastreg.table.schema import Schema
 from fastreg.table.tables import Table, cells_of
 from fastreg.table.target import Target
 from fastreg.table.training import TrainingRows
 
-__all__ = ["TableClassifier", "TableRegressor"]
+__all__ = ["TableClassifier", "TableEstimator"]
 
-_E = TypeVar("_E", bound="_TableEstimator")
+_E = TypeVar("_E", bound="TableEstimator")
 
 # The network without a search, and the share of the rows that tell when it has trained enough.
 _DEFAULT = {"n_layers": 2, "units": 128, "dropout": 0.2, "learning_rate": 1e-3, "weight_decay": 1e-2}
 _VALIDATION, _LEAST_ROWS = 0.15, 20
+# The share of the rows whose errors tell how wide intervals are, and the level of intervals where none is given.
+_APART, _USUAL = 0.2, 0.9
 _JOBS = ("be -1 or >= 1", lambda value: value == -1 or value >= 1)
 _SEED = Range("be in [0, 2**32)", 0, 2**32, "[)")
 
 
-class _TableEstimator:
+class TableEstimator:
     """What both estimators share; the docstrings of the classes say the rest."""
 
     _task = ""
+    # The level of intervals, for which rows are held back.
+    interval: float | None = None
 
     def __init__(
         self,
@@ -93,7 +103,7 @@ class _TableEstimator:
         self.model_: TableModel | None = None
 
     def __repr__(self) -> str:
-        told = [f"{name}={value!r}" for name, value in self.get_params().items() if value != _DEFAULTS[name]]
+        told = [f"{name}={value!r}" for name, value in self.get_params().items() if value != _DEFAULTS.get(name)]
         return f"{type(self).__name__}({', '.join(told)})"
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -138,19 +148,57 @@ class _TableEstimator:
         if options.time_column is not None:
             rows = rows[np.argsort(times_of(read, options.time_column)[rows], kind="stable")]
         groups = None if options.group is None else groups_of(read, options.group)[rows]
+        rows, groups, apart = self._set_apart(rows, values, groups, target)
+        if len(apart):  # not even their mean is learned
+            target = Target.infer(read.rows(rows), name, self._task, options.missing)
+            values, _ = target.encode(read)
         weights = None if options.weight is None else weights_of(read, options.weight)[rows]
         self.search_: Any = None
         codes = schema.codes(read)[rows]
         if self.journal is not None and not self._searches:
             raise ValueError(f"{type(self).__name__}: journal needs trials or preset, since one network has no journal")
+        kinds = [column.kind for column in schema.columns]
+        given = codes, values[rows], schema.documents(read), weights, groups, options.time_column is not None
+        learned = TrainingRows(target, kinds, *given)
         if self._searches:
-            kinds = [column.kind for column in schema.columns]
-            given = codes, values[rows], schema.documents(read), weights, groups, options.time_column is not None
-            self._take(self._searched(schema, TrainingRows(target, kinds, *given)))
+            made = self._searched(schema, learned)
         else:
             encoder, model = self._trained(target, schema.encoder(read), codes, values[rows], groups, weights)
-            self._take(TableModel(schema, (encoder.without_documents(),), model, target))
+            made = TableModel(schema, (encoder.without_documents(),), model, target)
+        self._take(made)
+        if len(apart):
+            self._take(with_scatter(made, learned, network_of(self.search_), self.seed, share_of(self.time)))
+            intervals = self._measure(read.rows(apart), values[apart])
+            if not intervals.scaled:
+                self._take(replace(made, intervals=intervals))
         return self
+
+    def _set_apart(
+        self, rows: NDArray[np.int64], values: NDArray[Any], groups: NDArray[np.int64] | None, target: Target
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64] | None, NDArray[np.int64]]:
+        """Rows to learn from, their groups, and the rows that tell how wide intervals are, if there are to be any."""
+        if self.interval is None:
+            return rows, groups, rows[:0]
+        fold = self._validation(values[rows], groups, target, _APART)
+        check_rows(type(self).__name__, self.interval, 0 if fold is None else len(fold[1]))
+        assert fold is not None
+        learned, apart = fold
+        return rows[learned], None if groups is None else groups[learned], rows[apart]
+
+    def _measure(self, table: Table, truth: NDArray[Any]) -> Intervals:
+        """Takes the errors of rows that the model has not seen, and returns what they make."""
+        model = self._fitted()
+        level = _USUAL if self.interval is None else self.interval
+        intervals = Intervals.of(level, *model.spread(table), truth)
+        self.model_ = replace(model, intervals=intervals)
+        return intervals
+
+    @property
+    def _seconds(self) -> float | None:
+        """The time without that of the network of how far targets scatter."""
+        if self.time is None or self.interval is None:
+            return self.time
+        return self.time - (share_of(self.time) or 0.0)
 
     @property
     def _searches(self) -> bool:
@@ -169,7 +217,7 @@ class _TableEstimator:
         features = encoder.fit(codes).transform(codes)
         model = builder(target)(_DEFAULT)
         model.seed = self.seed
-        stops: list[callbacks.Callback] = [] if self.time is None else [callbacks.TimeLimit(self.time)]
+        stops: list[callbacks.Callback] = [] if self._seconds is None else [callbacks.TimeLimit(self._seconds)]
         given = fit_arguments(len(y)) | {"callbacks": stops}
         train = np.arange(len(y))
         fold = self._validation(y, groups, target)
@@ -184,17 +232,17 @@ class _TableEstimator:
         return encoder, model
 
     def _validation(
-        self, y: NDArray[Any], groups: NDArray[np.int64] | None, target: Target
+        self, y: NDArray[Any], groups: NDArray[np.int64] | None, target: Target, share: float = _VALIDATION
     ) -> tuple[NDArray[Any], NDArray[Any]] | None:
-        """Rows to train on and rows that tell when to stop; None for too few rows."""
+        """Rows to train on and rows that tell when to stop, or another share of rows; None for too few rows."""
         if len(y) < _LEAST_ROWS:
             return None
         if self.options.time_column is not None:
-            cv: Any = search.TimeSeriesSplit(1, test_size=max(int(_VALIDATION * len(y)), 1))
+            cv: Any = search.TimeSeriesSplit(1, test_size=max(int(share * len(y)), 1))
         elif groups is not None:
-            cv = search.GroupKFold(min(round(1.0 / _VALIDATION), len(np.unique(groups))))
+            cv = search.GroupKFold(min(round(1.0 / share), len(np.unique(groups))))
         else:
-            cv = _VALIDATION
+            cv = share
         return make_folds(cv, None, y, groups, self.seed, target.labels is not None)[0]
 
     def _searched(self, schema: Schema, rows: TrainingRows) -> TableModel:
@@ -204,7 +252,7 @@ class _TableEstimator:
         recipe = base.changed(**changes)
         chosen = ChosenMetric(rows.target, self.options.metric)
         tell = say if self.verbose else _silent
-        found = cook(rows, recipe, chosen, self.seed, self.jobs, self.time, tell, self.journal, self.resume)
+        found = cook(rows, recipe, chosen, self.seed, self.jobs, self._seconds, tell, self.journal, self.resume)
         if isinstance(found, str):
             if found == "interrupt":
                 raise KeyboardInterrupt
@@ -259,11 +307,15 @@ class _TableEstimator:
 
     def _outputs(self, table: Any) -> NDArray[np.float32]:
         """The outputs of the network. Warns of cells that it does not know."""
+        return self._spread(table, 4)[0]
+
+    def _spread(self, table: Any, stacklevel: int = 3) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """The same, and how far the targets of each row scatter."""
         model, notices = self._fitted(), Notices()
-        outputs = model.outputs(self._table(table), notices)
+        found = model.spread(self._table(table), notices)
         for line in notices.lines():
-            warnings.warn(f"{type(self).__name__}: {line}", stacklevel=3)
-        return outputs
+            warnings.warn(f"{type(self).__name__}: {line}", stacklevel=stacklevel)
+        return found
 
     def _truth(self, table: Any, y: Any) -> tuple[Table, NDArray[Any], NDArray[np.bool_]]:
         """The table, the encoded targets, and which rows have one; a class that is not known is -1."""
@@ -316,7 +368,7 @@ _DEFAULTS = {
 } | {name: getattr(TableOptions(), name) for name in _OPTIONS}  # fmt: skip
 
 
-class TableClassifier(_TableEstimator):
+class TableClassifier(TableEstimator):
     """Classifies the rows of a table by their raw columns: numbers, groups, dates and sentences.
 
     What each column is, is found out once in :meth:`fit`, and kept: later a cell means the same, whatever other cells
@@ -387,47 +439,3 @@ class TableClassifier(_TableEstimator):
         read, truth, given = self._truth(table, y)
         chosen = np.argmax(self._fitted().target.probabilities(self._outputs(read)), axis=1)
         return float(np.mean(chosen[given] == truth[given]))
-
-
-class TableRegressor(_TableEstimator):
-    """Predicts a number for each row of a table from its raw columns.
-
-    Arguments and attributes are those of :class:`TableClassifier`, without ``classes_``.
-
-    Example:
-        >>> from fastreg.table import TableRegressor
-        >>> table = {"day": ["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04"] * 10}
-        >>> model = TableRegressor(seed=0).fit(table, [1.0, 2.0, 3.0, 4.0] * 10)
-        >>> bool(abs(model.predict({"day": ["2024-01-03"]})[0] - 3.0) < 0.5)
-        True
-    """
-
-    _task = "regression"
-
-    def predict(self, table: Any) -> NDArray[np.float64]:
-        """The number of each row, (n,). Warns of levels that the training rows did not have.
-
-        Args:
-            table: As for :meth:`fit`; columns that the model does not need are ignored.
-
-        Raises:
-            ValueError: If it is not fitted, or a column is missing.
-        """
-        outputs = self._outputs(table)
-        return self._fitted().target.values(outputs)
-
-    def score(self, table: Any, y: Any = None) -> float:
-        """The coefficient of determination R² on the rows whose target is known, as in scikit-learn.
-
-        Args:
-            table: As for :meth:`predict`.
-            y: The name of a column or the targets; None for the column that was the target in ``fit``.
-        """
-        read, truth, given = self._truth(table, y)
-        target = self._fitted().target
-        errors = self._outputs(read)[given, 0].astype(np.float64) - truth[given]
-        spread = truth[given].astype(np.float64) - np.mean(truth[given], dtype=np.float64)
-        total = float(np.sum(spread**2))
-        if total == 0.0:
-            raise ValueError(f"{type(self).__name__}: R² needs targets that differ, got one value of {target.name!r}")
-        return 1.0 - float(np.sum(errors**2)) / total

@@ -19,6 +19,7 @@ from fastreg.model.core import core_of
 from fastreg.table.calibration import HIGHEST, LOWEST, tempered
 from fastreg.table.checked import finite, members, strings, typed
 from fastreg.table.encoder import Codes, TableEncoder
+from fastreg.table.intervals import QUANTILES, Intervals, check_level, intervals_of, scale_of
 from fastreg.table.notices import Notices
 from fastreg.table.schema import Schema
 from fastreg.table.tables import Table
@@ -27,6 +28,8 @@ from fastreg.table.texts import Documents
 
 __all__ = ["FrozenTableModel", "TableModel"]
 
+# Features that are encoded at once, and rows at least.
+_CELLS, _ROWS = 2**23, 2048
 # A limit of standardised numbers at most, so that it is finite in float32.
 _LARGEST = 1e38
 
@@ -43,6 +46,8 @@ class TableModel:
         limits: The range of standardised numbers to which outputs are limited; None for none.
         temperature: The temperature of the probabilities of classes.
         members: The networks of a blend, in words.
+        intervals: What makes intervals of predicted numbers; None if the errors of unseen rows were not measured. They
+            are as wide as the rows scatter if the network has a second output, see ``scatter.py``.
     """
 
     schema: Schema
@@ -52,6 +57,7 @@ class TableModel:
     limits: tuple[float, float] | None = None
     temperature: float = 1.0
     members: tuple[str, ...] = ()
+    intervals: Intervals | None = None
 
     @property
     def encoder(self) -> TableEncoder:
@@ -69,13 +75,21 @@ class TableModel:
 
     def outputs_of(self, features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Limited numbers, standardised, or calibrated probabilities, (n, units), of encoded rows."""
+        return self.outputs_and_scale(features)[0]
+
+    def outputs_and_scale(
+        self, features: Sequence[NDArray[np.float32]]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """The same, and how far the targets of each row scatter, (n,): 1 unless the network tells."""
         return self.finished(self.model.predict(_given(features), verbose=0))
 
-    def finished(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Outputs of the network as the model gives them: limited, or calibrated."""
+    def finished(self, found: Any) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """What the network gives as the model gives it: limited, or calibrated; and the scale of each row."""
+        several = isinstance(found, (list, tuple))
+        outputs, scale = (found[0], scale_of(found[1])) if several else (found, np.ones(len(found)))
         if self.limits is not None:
-            return np.clip(outputs, np.float32(self.limits[0]), np.float32(self.limits[1]))
-        return tempered(outputs, self.temperature)
+            return np.clip(outputs, np.float32(self.limits[0]), np.float32(self.limits[1])), scale
+        return tempered(outputs, self.temperature), scale
 
     def freeze(self) -> FrozenTableModel:
         """The model for serving: all members as one frozen network, see :meth:`fastreg.Sequential.freeze`."""
@@ -91,12 +105,24 @@ class TableModel:
         Raises:
             ValueError: If a column is missing.
         """
+        return self.spread(table, notices)[0]
+
+    def spread(
+        self, table: Table | Mapping[str, Any] | Any, notices: Notices | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """:meth:`outputs`, and how far the targets of each row scatter, as :meth:`outputs_and_scale` has them."""
         table = Table.of(table, self.schema.dialect.style)
-        codes = self.schema.codes(table, notices)
-        return self.outputs_of(self.features(codes, self.schema.documents(table)))
+        codes, documents = self.schema.codes(table, notices), self.schema.documents(table)
+        step = max(_CELLS // max(self.n_features, 1), _ROWS)
+        starts = range(0, max(len(codes), 1), step)
+        parts = [self.outputs_and_scale(self.features(codes[i : i + step], documents)) for i in starts]
+        outputs, scales = zip(*parts, strict=True)
+        return np.concatenate(outputs), np.concatenate(scales)
 
     def predict(self, table: Table | Mapping[str, Any] | Any, notices: Notices | None = None) -> dict[str, list[Any]]:
         """Predictions as columns: columns that name rows, the target's name, and for classes the probability of each.
+
+        With ``intervals`` the bounds follow, as ``<target>_lower`` and ``<target>_upper``.
 
         Args:
             table: A table, a mapping from names to arrays, or a frame.
@@ -107,7 +133,45 @@ class TableModel:
         """
         table = Table.of(table, self.schema.dialect.style)
         kept = {name: table[name].texts() for name in self.schema.id}
-        return kept | self.target.decode(self.outputs(table, notices))
+        outputs, scale = self.spread(table, notices)
+        bounds = {name: column.tolist() for name, column in self.bound_columns(outputs, scale).items()}
+        return kept | self.target.decode(outputs) | bounds
+
+    def predict_interval(
+        self, table: Table | Mapping[str, Any] | Any, level: float | None = None, notices: Notices | None = None
+    ) -> NDArray[np.float64]:
+        """The lower and the upper bound of the target of each row, (n, 2), in the unit of the target.
+
+        Args:
+            table: A table, a mapping from names to arrays, or a frame.
+            level: The share of new rows that lie within their intervals, in (0, 0.999999]; None for that of
+                ``intervals``.
+            notices: Counts cells that the model does not know, such as new levels.
+
+        Raises:
+            ValueError: If a column is missing, the model has no ``intervals``, or they are of too few rows for the
+                level.
+        """
+        if self.intervals is None:
+            raise ValueError("predict_interval: the errors of rows that the model has not seen were not measured")
+        asked = self.intervals.level if level is None else check_level("predict_interval", "level", level)
+        return self.bounds(*self.spread(table, notices), asked)
+
+    def bound_columns(
+        self, outputs: NDArray[np.float32], scale: NDArray[np.float64]
+    ) -> dict[str, NDArray[np.float64]]:
+        """The bounds of outputs as columns of a table of predictions; empty without ``intervals``."""
+        if self.intervals is None:
+            return {}
+        bounds = self.bounds(outputs, scale, self.intervals.level)
+        return {f"{self.target.name}_lower": bounds[:, 0], f"{self.target.name}_upper": bounds[:, 1]}
+
+    def bounds(
+        self, outputs: NDArray[np.float32], scale: NDArray[np.float64], level: float
+    ) -> NDArray[np.float64]:
+        """The bounds of outputs, (n, 2), in the unit of the target, of a model with ``intervals``."""
+        assert self.intervals is not None
+        return self.intervals.bounds(outputs, scale, level) * self.target.scale + self.target.mean
 
     def score(self, table: Table | Mapping[str, Any] | Any) -> float:
         """Accuracy for classes, root mean squared error for numbers, over the rows whose target is known.
@@ -136,6 +200,7 @@ class TableModel:
             **({} if self.limits is None else {"limits": list(self.limits)}),
             **({} if self.temperature == 1.0 else {"temperature": self.temperature}),
             **({"members": list(self.members)} if self.members else {}),
+            **({} if self.intervals is None else {"intervals": self.intervals.to_config()}),
         }
         files.save(core_of(self.model), path, include_optimizer=False, extra={"table": parts})
 
@@ -153,14 +218,16 @@ class TableModel:
         if parts is None:
             raise ValueError(f"{where}: the model was not made from a table; fastreg.load reads it")
         try:
-            names = "schema", "encoder", "encoders", "target", "limits", "temperature", "members"
+            names = "schema", "encoder", "encoders", "target", "limits", "temperature", "members", "intervals"
             parts = members(parts, "table", *names)
             schema = Schema.from_config(parts.get("schema"))
             encoders = _encoders(parts)
             target = Target.from_config(parts.get("target"))
             _check_fit(schema, encoders, target, model)
             told = strings(parts.get("members", []), "members")
-            return cls(schema, encoders, model, target, _limits(parts, target), _temperature(parts, target), told)
+            limits, temperature = _limits(parts, target), _temperature(parts, target)
+            intervals = intervals_of(parts.get("intervals"), target)
+            return cls(schema, encoders, model, target, limits, temperature, told, intervals)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
 
@@ -192,7 +259,7 @@ class FrozenTableModel:
             codes: The rows, as the schema of the model gives them.
             documents: The documents that the codes of text columns number.
         """
-        return self.model.finished(self.predictor(_given(self.model.features(codes, documents))))
+        return self.model.finished(self.predictor(_given(self.model.features(codes, documents))))[0]
 
 
 def _given(features: Sequence[NDArray[np.float32]]) -> Any:
@@ -239,7 +306,7 @@ def _check_fit(schema: Schema, encoders: tuple[TableEncoder, ...], target: Targe
     outputs = len(target.labels) if target.task == "multiclass" and target.labels is not None else 1
     taken, given = list(network.input_widths), list(network.output_widths)
     features = [encoder.n_features for encoder in encoders]
-    if (taken, given) != (features, [outputs]):
+    if (taken, given) not in ((features, [outputs]), (features, [1, QUANTILES] if target.labels is None else [])):
         raise ValueError(
             f"the network takes {_listed(taken)} features and gives {_listed(given)} outputs, the table has "
             f"{_listed(features)} and needs {outputs}"

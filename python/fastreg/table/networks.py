@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fastreg import callbacks, initializers, layers, optimizers, schedules
+from fastreg import callbacks, initializers, layers, losses, optimizers, schedules
 from fastreg.model.sequential import Sequential
 from fastreg.table.candidates import Candidate
 from fastreg.table.schema import Target
@@ -36,9 +36,17 @@ def builder(target: Target) -> Callable[[Mapping[str, Any]], Sequential]:
     return build
 
 
-def network(target: Target, candidate: Candidate, seed: int, n_features: int) -> Sequential:
-    """The compiled network of a candidate; its learning rate follows the schedule over the whole of a fit."""
+def network(
+    target: Target, candidate: Candidate, seed: int, n_features: int, quantiles: Sequence[float] = ()
+) -> Sequential:
+    """The compiled network of a candidate; its learning rate follows the schedule over the whole of a fit.
+
+    With ``quantiles`` it gives these of a number, in place of its mean.
+    """
     units, activation, loss, _ = _head(target)
+    chosen: str | losses.Loss = loss
+    if quantiles:
+        units, chosen = len(quantiles), losses.Quantile(quantiles)
     is_plain = candidate.design == "plain"
     stack: list[layers.Layer] = [] if is_plain else [layers.Scale(learning_rate_multiplier=_OF_SCALES)]
     for i in range(candidate.layers):
@@ -52,7 +60,7 @@ def network(target: Target, candidate: Candidate, seed: int, n_features: int) ->
     model = Sequential(stack, seed=seed)
     rate = schedules.CosLog(candidate.rate, schedules.Share(1.0), _CYCLES)
     beta_2 = 0.999 if is_plain else _BETA_2
-    model.compile(optimizers.AdamW(rate, weight_decay=candidate.decay, beta_2=beta_2), loss)
+    model.compile(optimizers.AdamW(rate, weight_decay=candidate.decay, beta_2=beta_2), chosen)
     return model
 
 

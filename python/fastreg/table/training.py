@@ -119,11 +119,12 @@ def train(
     candidate: Candidate,
     seed: int,
     chosen: NDArray[Any] | None = None,
-    stop: callbacks.StopSignal | None = None,
+    stop: callbacks.Callback | None = None,
+    quantiles: Sequence[float] = (),
 ) -> Sequential:
-    """The network of a candidate, trained for all its steps on some of the rows; None are all."""
+    """The network of a candidate, or one of quantiles, trained for all its steps on some of the rows; None are all."""
     n_features = encoded.features.shape[1]
-    model = network(rows.target, candidate, seed, n_features)
+    model = network(rows.target, candidate, seed, n_features, quantiles)
     model.build(n_features)
     count = len(rows.y) if chosen is None else len(chosen)
     model.fit(

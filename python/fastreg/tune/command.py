@@ -26,7 +26,7 @@ from fastreg.table.errors import TuneError, as_tune_errors, one_line
 from fastreg.table.model import TableModel
 from fastreg.table.options import TableOptions
 from fastreg.table.recipe import Recipe
-from fastreg.tune import destinations
+from fastreg.tune import destinations, intervals
 from fastreg.tune.advice import advise
 from fastreg.tune.baseline import constant_outputs, linear_model
 from fastreg.tune.importance import column_importance
@@ -70,6 +70,8 @@ class TuneOptions:
         preset: "fast", "default" or "best", or a recipe of one's own.
         members: The largest number of networks in the blend; None leaves it to the preset.
         table: How the table is read, what its columns are, and which metric decides.
+        interval: The share of new rows whose number is to lie within the interval around its prediction, in (0,
+            0.999999]; None makes no intervals.
     """
 
     data: str
@@ -87,6 +89,7 @@ class TuneOptions:
     preset: str | Recipe = "default"
     members: int | None = None
     table: TableOptions = field(default_factory=TableOptions)
+    interval: float | None = None
     journal: Path | None = None
     resume: bool = False
 
@@ -111,15 +114,18 @@ def tune(options: TuneOptions, out: TextIO | None = None) -> TuneResult:
     with as_tune_errors():
         _check(options)
         data = prepare(options.data, options.target, options.test, options.task, options.seed, options.table)
+        intervals.check(options.interval, data)
         chosen = ChosenMetric(data.target, options.table.metric)
         _tell(data, options)
         linear = _linear(data, options)
         left = None
         if options.time is not None:
             reserve = RESERVE if options.report is None else RESERVE_OF_REPORT
-            left = max((1.0 - reserve) * options.time - (time.monotonic() - started), 0.0)
+            after = reserve * options.time + intervals.reserved(options.interval, options.time)
+            left = max(options.time - after - (time.monotonic() - started), 0.0)
         found, stopped_by = _searched(options, data, chosen, left)
         model = linear if found is None else found.of_table(data.schema, data.target)
+        model = intervals.scattered(model, options.interval, found, data, options.seed, options.time)
         result = _judged(data, model, linear, found, stopped_by, options, chosen)
         _print(describe(result), out)
     _write(result, options)
@@ -248,6 +254,7 @@ def _judged(
         dictionary=data.dictionary,
         row_seconds=row_seconds(model, data.test_codes, data.test_documents),
     )
+    result = intervals.measured(result, features, options.interval, options.seed)
     if options.report is not None:
         result = replace(result, importance=_importance(data, model, features, options.seed))
     return replace(result, advice=advise(result))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fastreg.diagnosis.importance import Importance
 from fastreg.table.blending import Blend
 from fastreg.table.dictionary import DataDictionary
+from fastreg.table.intervals import IntervalScores
 from fastreg.table.model import TableModel
 from fastreg.tune.scores import Scores
 
@@ -59,6 +60,7 @@ class TuneResult:
         row_seconds: The seconds of the frozen model for one row, encoding included.
         importance: The importance of the columns, if it was computed.
         advice: What to do next, in sentences.
+        intervals: How good the intervals are; None without intervals, or if the rows are too few to tell.
     """
 
     model: TableModel
@@ -73,6 +75,7 @@ class TuneResult:
     row_seconds: float
     importance: Importance | None = None
     advice: tuple[str, ...] = ()
+    intervals: IntervalScores | None = None
 
     @property
     def scores(self) -> Scores:

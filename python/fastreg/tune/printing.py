@@ -76,8 +76,21 @@ def facts(result: TuneResult) -> dict[str, str]:
     else:
         shown["model"] = "linear, since no network was found"
     shown["test"] = f"{number(value)} {name} on {result.scores.rows} rows held back"
+    if result.model.intervals is not None:
+        shown["intervals"] = _intervals(result, result.model.intervals.level)
     shown["one row"] = f"{microseconds(result.row_seconds)} by the frozen model, encoding included"
     return shown
+
+
+def _intervals(result: TuneResult, level: float) -> str:
+    found = result.intervals
+    if found is None:
+        return f"of level {level:g}; too few rows are held back to tell which share they contain"
+    share, width = number(found.coverage), number(found.width)
+    return (
+        f"of level {level:g} contain {share} of the rows held back (each half by the errors of the other half), mean "
+        f"width {width}"
+    )
 
 
 def members(found: Blend) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

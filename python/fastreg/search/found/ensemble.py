@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.layers import Activation, Input
+from fastreg.model.core import core_of
 from fastreg.model.model import Model
 from fastreg.model.sequential import Sequential
 from fastreg.search.folds.adapter import stand_in
@@ -186,8 +187,8 @@ class _Judge:
         scoring = context.scorers
         self._scoring = type(scoring)((scoring.scorers[0],))
         self._context, self._rows, self._model = context, rows, model
-        y = np.asarray(context.y)[rows]
-        self._y = y
+        self._y = np.asarray(context.y)[rows]
+        self._targets = None if context.targets is None else context.targets[rows]
         self._weights = context.fit_arguments.get("sample_weight") if isinstance(model, Model) else None
 
     def __call__(self, outputs: NDArray[np.float64]) -> float:
@@ -198,7 +199,7 @@ class _Judge:
             outputs = outputs.astype(np.float32)
         else:
             model = _answering(self._model)
-        return self._scoring.score(model, outputs, self._y, every, None, weights)[self._scoring.primary]
+        return self._scoring.score(model, outputs, self._y, every, self._targets, weights)[self._scoring.primary]
 
     def _identity(self, units: int) -> Sequential:
         assert isinstance(self._model, Model)
@@ -207,6 +208,7 @@ class _Judge:
             self._made.compile("sgd", self._model.loss, self._model.metrics)
             self._scoring.prepare(self._made)
             self._made.build(units)
+            core_of(self._made).classes = self._context.classes
         return self._made
 
 

@@ -120,12 +120,12 @@ def test_a_candidate_that_was_cut_is_taken_as_it_is(seconds, tmp_path, monkeypat
     path = tmp_path / "j.jsonl"
     with monkeypatch.context() as patched:
         patched.setattr(Forecast, "seconds", lambda self, candidate: 1e3 * candidate.steps)
-        cut, _ = cooked("binary", path, seconds=3600.0)
+        cut, _ = cooked("binary", path, seconds=3600.0, jobs=1)
     assert [trial.params["steps"] for trial in cut.trials_] == [LINEAR.steps, 50]
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
     trained = trainings(monkeypatch)
     monkeypatch.setattr(Forecast, "seconds", lambda self, candidate: 1e-6)
-    again, _ = cooked("binary", path, resume=True, seconds=seconds)
+    again, _ = cooked("binary", path, resume=True, seconds=seconds, jobs=1)
     assert [candidate.steps for candidate in trained[:4]] == [50, 200, 200, 200]
     assert len(trained) == 1 + 3 * 4
     assert [trial.number for trial in again.trials_] == list(range(6))

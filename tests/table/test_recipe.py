@@ -16,6 +16,7 @@ from fastreg.table.calibration import fit_temperature, tempered
 from fastreg.table.candidates import LARGE, LINEAR, SMALL, batch_size, neighbour
 from fastreg.table.chosen_metric import ChosenMetric
 from fastreg.table.judging import Judging
+from fastreg.table.members import Members
 from fastreg.table.model import TableModel
 from fastreg.table.training import Forecast
 from helpers.recipes import TINY, rows_of
@@ -87,9 +88,11 @@ def test_a_blend_is_one_file(task, tmp_path):
     values = loaded.predict(far)["y"]
     if task == "regression":
         assert min(table["y"]) - 1e-3 <= min(values) <= max(values) <= max(table["y"]) + 1e-3
-    frozen = np.asarray(loaded.freeze()(loaded.features(loaded.schema.codes(table))))
-    expected = np.clip(frozen, *loaded.limits) if loaded.limits else tempered(frozen, loaded.temperature)
-    np.testing.assert_allclose(loaded.outputs(table), expected, rtol=0, atol=1e-5)
+    codes = loaded.schema.codes(table)
+    frozen = loaded.freeze()
+    np.testing.assert_allclose(frozen(codes), loaded.outputs(table), rtol=0, atol=1e-5)
+    expected, _ = loaded.finished(np.asarray(frozen.predictor(loaded.features(codes[5:6]))))
+    np.testing.assert_array_equal(frozen(codes[5:6]), expected)
 
 
 @pytest.mark.parametrize(
@@ -178,21 +181,70 @@ def test_a_candidate_that_takes_too_long_gets_fewer_steps(monkeypatch):
     assert found.stopped_by == "time"
 
 
-def test_time_that_training_again_leaves_is_used(monkeypatch):
-    """By a clock on which each fold takes 5 of 100 seconds: half of them is for judging, and then what is left over."""
+def clocked(monkeypatch, each=5.0):
+    """A clock on which each fold takes so many seconds, which is also what is forecast, and all else takes none."""
     clock, accept = [0.0], Judging._accept
 
     def accepted(self, *arguments):
-        clock[0] += 5.0
+        clock[0] += each
         accept(self, *arguments)
 
     monkeypatch.setattr(Judging, "_accept", accepted)
     monkeypatch.setattr(judging, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    monkeypatch.setattr(Forecast, "seconds", lambda self, candidate: 5.0)
-    _, found, _ = made("binary", recipe=Recipe(small=TINY * 7, trials=20, folds=2, members=2), seconds=100.0)
+    monkeypatch.setattr(Forecast, "seconds", lambda self, candidate: each)
+    return clock
+
+
+LONG = Recipe(small=TINY * 7, trials=20, folds=2, members=2)
+
+
+def test_time_that_training_again_leaves_is_used(monkeypatch):
+    """Half of 100 seconds is for judging, then what is set aside and not needed, then what training again leaves."""
+    clock = clocked(monkeypatch)
+    _, found, _ = made("binary", recipe=LONG, seconds=100.0)
     assert found.stopped_by == "time"
-    assert 60.0 <= clock[0] <= 100.0
-    assert found.n_trials_ >= 5
+    assert 80.0 <= clock[0] <= 100.0
+    monkeypatch.setattr(Judging, "more", lambda self: None)
+    clock[0] = 0.0
+    _, without, _ = made("binary", recipe=LONG, seconds=100.0)
+    assert 60.0 <= clock[0] <= 90.0
+    assert 5 <= without.n_trials_ < found.n_trials_
+
+
+def test_a_search_within_a_time_is_resumed_with_what_it_proposed(monkeypatch, tmp_path):
+    """The resumed one has time for all that was skipped, so that it would have drawn other neighbours."""
+    path, recipe = tmp_path / "j.jsonl", Recipe(small=TINY * 2, trials=20, folds=2, members=2)
+    with monkeypatch.context() as patched:
+        clocked(patched, each=3.0)
+        patched.setattr(Forecast, "seconds", lambda self, candidate: 30.0 if candidate == TINY[2] else 3.0)
+        _, _, rows = rows_of("binary")
+        cut = cook(rows, recipe, ChosenMetric(rows.target), 3, 1, 80.0, journal=path)
+    known = {trial.number: (trial.params, trial.score) for trial in cut.trials_}
+    assert 3 not in known, "it was skipped"
+    assert max(known) > 6, "neighbours were tried"
+    found = cook(rows, recipe, ChosenMetric(rows.target), 3, 1, None, journal=path, resume=True)
+    assert {trial.number: (trial.params, trial.score) for trial in found.trials_ if trial.number in known} == known
+    assert [trial.number for trial in found.trials_] == list(range(21))
+
+
+def test_within_a_time_one_that_takes_much_of_it_comes_last(monkeypatch):
+    monkeypatch.setattr(Forecast, "seconds", lambda self, candidate: 14.0 if candidate.bins == 0 else 0.1)
+    recipe, lines = Recipe(small=TINY, trials=3, folds=2), []
+    _, _, rows = rows_of("binary")
+    for seconds, order in ((None, "0123"), (100.0, "0132")):
+        lines.clear()
+        cook(rows, recipe, ChosenMetric(rows.target), 3, 1, seconds, lines.append)
+        numbers = [line.split(":")[0].replace("linear model", "network 0")[-1] for line in lines if "log-loss" in line]
+        assert "".join(numbers) == order
+
+
+def test_the_blend_is_chosen_from_what_was_trained_on_all_rows(monkeypatch):
+    """Without time for a second one, the first alone has all the weight."""
+    monkeypatch.setattr(Members, "_in_time", lambda self, verdict, is_first: verdict if is_first else None)
+    monkeypatch.setattr(Judging, "more", lambda self: None)
+    _, found, _ = made("binary", seconds=3600.0)
+    assert [member.weight for member in found.members_] == [1.0]
+    assert found.score_ == found.members_[0].score
 
 
 def test_weights_and_groups_are_used():

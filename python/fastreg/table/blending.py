@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from math import gcd
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg import _core, callbacks, layers
+from fastreg import layers
 from fastreg.internal.whole_files import FilePath
 from fastreg.model.model import Model
 from fastreg.model.sequential import Sequential
-from fastreg.runtime import thread_limit
 from fastreg.search.found.ensemble import greedy
 from fastreg.search.found.results import Trial
 from fastreg.table.calibration import fit_temperature
@@ -25,18 +23,15 @@ from fastreg.table.candidates import Candidate
 from fastreg.table.chosen_metric import ChosenMetric
 from fastreg.table.encoder import TableEncoder
 from fastreg.table.fold_journal import FoldJournal
-from fastreg.table.judging import Judged, Judging, Verdict, threads_of
+from fastreg.table.judging import Judged, Judging, Verdict
+from fastreg.table.members import Members
 from fastreg.table.model import TableModel
 from fastreg.table.recipe import Recipe
 from fastreg.table.schema import Schema
 from fastreg.table.target import Target
-from fastreg.table.training import Encoded, Features, TrainingRows, seed_of, train
+from fastreg.table.training import TrainingRows
 
 __all__ = ["Blend", "BlendMember", "cook"]
-
-# The number that stands for all rows in the seed of a network.
-_ALL = 2**31 - 1
-_LEAST_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -147,27 +142,51 @@ def cook(
         OSError: If the journal cannot be read or written.
     """
     begun = time.monotonic()
-    judged = Judging(rows, recipe, chosen, seed, jobs, seconds, tell, FoldJournal(journal, resume)).run()
-    if not any(verdict.candidate.layers for verdict in judged.best):
-        failed = [verdict for verdict in judged.verdicts if verdict.error is not None and verdict.candidate.layers]
-        if failed and judged.stopped_by != "interrupt":
-            tell(f"no network could be trained: {failed[0].error}")
-        return judged.stopped_by
-    truth = rows.y[judged.scored]
-    weights = None if rows.weights is None else rows.weights[judged.scored]
-    weights = None if weights is None or not weights.any() else weights
-    parts = np.stack([_parts(chosen, verdict, truth) for verdict in judged.best])
-    most = 1 if judged.stopped_by == "interrupt" else recipe.members
-    picked, _, _ = greedy(parts, recipe.picks, lambda mean: -chosen.loss(mean, truth, weights), most)
-    order = [judged.best[i] for i in dict.fromkeys(picked)]
-    if judged.stopped_by == "interrupt":
-        tell("the best network so far is trained on all rows; Ctrl-C again ends it")
-    else:
-        tell(f"{len(order)} of {len(judged.verdicts)} candidates are trained on all rows")
     deadline = None if seconds is None else begun + seconds
-    made = _trained(rows, order, judged, seed, jobs, deadline)
-    counts = [picked.count(judged.best.index(verdict)) for verdict, _, _ in made]
-    return _joined(rows, chosen, judged, made, counts, seed, (truth, weights), time.monotonic() - begun)
+    with Judging(rows, recipe, chosen, seed, jobs, seconds, tell, FoldJournal(journal, resume)) as judging:
+        judged = judging.run()
+        if not any(verdict.candidate.layers for verdict in judged.best):
+            failed = [verdict for verdict in judged.verdicts if verdict.error is not None and verdict.candidate.layers]
+            if failed and judged.stopped_by != "interrupt":
+                tell(f"no network could be trained: {failed[0].error}")
+            return judged.stopped_by
+        truth = _Truth.of(rows, judged)
+        picked = _picked(chosen, judged.best, truth, recipe, 1 if judged.stopped_by == "interrupt" else None)
+        order = list(dict.fromkeys(picked))
+        if judged.stopped_by == "interrupt":
+            tell("the best network so far is trained on all rows; Ctrl-C again ends it")
+        else:
+            tell(f"{len(order)} of {len(judged.verdicts)} candidates are trained on all rows")
+        members = Members(rows, judged.forecast, seed, jobs, deadline)
+        members.train([judged.best[i] for i in order])
+        while deadline is not None and (further := judging.more()) is not None:
+            judged = further
+            if judged.stopped_by == "interrupt":
+                break
+            picked = _picked(chosen, judged.best, truth, recipe)
+            members.train([judged.best[i] for i in dict.fromkeys(picked)])
+    return _joined(rows, chosen, judged, members, recipe, seed, truth, time.monotonic() - begun)
+
+
+class _Truth(NamedTuple):
+    """The targets of the rows that candidates were judged by, and their weights."""
+
+    y: NDArray[Any]
+    weights: NDArray[Any] | None
+
+    @classmethod
+    def of(cls, rows: TrainingRows, judged: Judged) -> _Truth:
+        weights = None if rows.weights is None else rows.weights[judged.scored]
+        return cls(rows.y[judged.scored], None if weights is None or not weights.any() else weights)
+
+
+def _picked(
+    chosen: ChosenMetric, verdicts: Sequence[Verdict], truth: _Truth, recipe: Recipe, most: int | None = None
+) -> list[int]:
+    """The places of the verdicts of which the best blend consists, in the order in which they were picked."""
+    parts = np.stack([_parts(chosen, verdict, truth.y) for verdict in verdicts])
+    picked, _, _ = greedy(parts, recipe.picks, lambda mean: -chosen.loss(mean, *truth), most or recipe.members)
+    return picked
 
 
 def _parts(chosen: ChosenMetric, verdict: Verdict, truth: NDArray[Any]) -> NDArray[np.float64]:
@@ -175,96 +194,37 @@ def _parts(chosen: ChosenMetric, verdict: Verdict, truth: NDArray[Any]) -> NDArr
     return chosen.parts(verdict.outputs, truth).astype(np.float64)
 
 
-# Training again.
-
-_Made = tuple[Verdict, Sequential, Encoded]
-
-
-def _trained(
-    rows: TrainingRows, order: Sequence[Verdict], judged: Judged, seed: int, jobs: int, deadline: float | None
-) -> list[_Made]:
-    """The members on all rows, in order, as many as there is time for; the first one at least, with fewer steps."""
-    workers, threads = threads_of(jobs)
-    features = Features(rows, [np.arange(len(rows.y))])
-    stop = callbacks.StopSignal()
-
-    def work(verdict: Verdict) -> _Made:
-        with thread_limit(threads):
-            encoded = features.get(0, verdict.candidate.bins)
-            own = seed_of(seed, verdict.number, _ALL)
-            return verdict, train(rows, encoded, verdict.candidate, own, stop=stop), encoded
-
-    waiting: dict[Future[_Made], Verdict] = {}
-    made: dict[int, _Made] = {}
-    queue = list(order)
-    with ThreadPoolExecutor(workers, thread_name_prefix="fastreg-recipe") as pool:
-        try:
-            while queue or waiting:
-                while queue and len(waiting) < workers:
-                    verdict = queue.pop(0)
-                    given = _in_time(verdict, judged, deadline, verdict is order[0])
-                    if given is not None:
-                        waiting[pool.submit(work, given)] = verdict
-                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in done:
-                    verdict = waiting.pop(future)
-                    try:
-                        found = future.result()
-                    except _core.DivergenceError:
-                        continue  # on these rows; the others remain
-                    made[verdict.number] = (verdict, found[1], found[2])
-        except BaseException:
-            stop.set()
-            raise
-    if not made:
-        raise ValueError("no member of the blend could be trained on all rows: all diverged")
-    return [made[verdict.number] for verdict in order if verdict.number in made]
-
-
-def _in_time(verdict: Verdict, judged: Judged, deadline: float | None, is_first: bool) -> Verdict | None:
-    """The member, with fewer steps if it is the first and takes too long; None if another has to be left out."""
-    if deadline is None:
-        return verdict
-    left = deadline - time.monotonic()
-    needed = max(judged.forecast.seconds(verdict.candidate), max(verdict.seconds))
-    if needed <= left:
-        return verdict
-    if not is_first:
-        return None
-    steps = max(int(verdict.candidate.steps * max(left, 0.0) / needed), _LEAST_STEPS)
-    return replace(verdict, candidate=replace(verdict.candidate, steps=min(steps, verdict.candidate.steps)))
-
-
-# One model of them.
-
-
 def _joined(
     rows: TrainingRows,
     chosen: ChosenMetric,
     judged: Judged,
-    made: Sequence[_Made],
-    counts: Sequence[int],
+    members: Members,
+    recipe: Recipe,
     seed: int,
-    truth: tuple[NDArray[Any], NDArray[Any] | None],
+    truth: _Truth,
     seconds: float,
 ) -> Blend:
-    total = sum(counts)
-    weighted = [verdict.outputs * (count / total) for count, (verdict, _, _) in zip(counts, made, strict=True)
-                if verdict.outputs is not None]  # fmt: skip
-    mean = np.sum(weighted, axis=0)
-    loss = chosen.loss(chosen.parts(mean, truth[0]).astype(np.float64), *truth)
+    """The best blend of what was trained on all rows."""
+    there = [verdict for verdict in judged.best if verdict.number in members.trained]
+    picked = _picked(chosen, there, truth, recipe)
+    order = [there[i] for i in dict.fromkeys(picked)]
+    shares = [picked.count(there.index(verdict)) for verdict in order]
+    made, total = [members.trained[verdict.number] for verdict in order], len(picked)
+    kept = [verdict.outputs for verdict in order if verdict.outputs is not None]
+    mean = np.sum([outputs * (share / total) for outputs, share in zip(kept, shares, strict=True)], axis=0)
+    loss = chosen.loss(chosen.parts(mean, truth.y).astype(np.float64), *truth)
     is_number = rows.target.labels is None
     # Encoders of as many bins are equal, since all are fitted on all rows.
-    encoders = {encoded.encoder.n_bins: encoded.encoder for _, _, encoded in made}
-    places = [list(encoders).index(encoded.encoder.n_bins) for _, _, encoded in made]
-    members = tuple(
-        BlendMember(verdict.number, verdict.candidate, count / total, chosen.shown_loss(verdict.loss))
-        for count, (verdict, _, _) in zip(counts, made, strict=True)
+    encoders = {member.encoded.encoder.n_bins: member.encoded.encoder for member in made}
+    places = [list(encoders).index(member.encoded.encoder.n_bins) for member in made]
+    told = tuple(
+        BlendMember(verdict.number, member.verdict.candidate, share / total, chosen.shown_loss(verdict.loss))
+        for verdict, member, share in zip(order, made, shares, strict=True)
     )
     return Blend(
-        model=join([model for _, model, _ in made], places, counts, seed),
+        model=join([member.model for member in made], places, shares, seed),
         encoders=tuple(encoder.without_documents() for encoder in encoders.values()),
-        members_=members,
+        members_=told,
         trials_=tuple(verdict.trial(chosen) for verdict in judged.verdicts),
         metric_=chosen.title,
         direction_="max" if chosen.sign < 0.0 else "min",

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from os import fsdecode
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ from fastreg.search.values import fingerprint
 from fastreg.table.candidates import Candidate
 from fastreg.table.chosen_metric import ChosenMetric
 from fastreg.table.recipe import Recipe
-from fastreg.table.training import TrainingRows
+from fastreg.table.training import TrainingRows, task_of
 
 __all__ = ["FoldJournal", "FoldOutcome", "header"]
 
@@ -71,7 +72,7 @@ def header(
         },
         "target": {"task": rows.target.task, "scale": rows.target.scale, "mean": rows.target.mean},
         "metric": chosen.title,
-        "candidates": [candidate.params for candidate in recipe.listed(len(rows.y))],
+        "candidates": [candidate.params for candidate in recipe.listed(len(rows.y), task_of(rows.target))],
     }
 
 
@@ -88,7 +89,7 @@ class FoldJournal:
             raise ValueError("recipe: resume=True needs the journal to go on from, got journal=None")
         self._path, self._resume = path, resume
         self._journal: Journal | None = None
-        self._steps: dict[int, int | None] = {}
+        self._known: dict[int, tuple[Candidate, int | None]] = {}
 
     @contextmanager
     def opened(self, header: Record) -> Iterator[None]:
@@ -112,10 +113,14 @@ class FoldJournal:
 
     def started(self, number: int, proposal: Candidate) -> Candidate | None:
         """A candidate as the journal has it, with fewer steps if there was no time for all; None if it has no fold."""
-        if number not in self._steps:
+        if number not in self._known:
             return None
-        steps = self._steps[number]
+        steps = self._known[number][1]
         return proposal if steps is None else replace(proposal, steps=min(steps, proposal.steps))
+
+    def proposal(self, number: int) -> Candidate | None:
+        """The candidate that was proposed under a number; None if the journal has no fold of it."""
+        return self._known[number][0] if number in self._known else None
 
     def find(
         self, number: int, fold: int, proposal: Candidate, trained: Candidate, shape: tuple[int, int]
@@ -159,7 +164,11 @@ class FoldJournal:
 
     def _take(self, records: list[dict[str, Any]]) -> None:
         for record in records:
-            self._steps[record["trial"]] = record["stop"]
+            number = record["trial"]
+            try:
+                self._known[number] = Candidate(**record["params"]), record["stop"]
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"journal: {fsdecode(self._path or '')}, trial {number}: {error}") from error
 
 
 def _stop(proposal: Candidate, trained: Candidate) -> int | None:

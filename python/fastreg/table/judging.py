@@ -1,7 +1,8 @@
 """Judges candidates by rows that they were not trained on: in rounds, on several threads, within a time.
 
 A round is fixed before it begins: first the list of the recipe, then a number of neighbours of the best that does not
-depend on the number of threads. So without a time limit results are the same for any number of threads.
+depend on the number of threads. So without a time limit results are the same for any number of threads. Within a time,
+candidates for which there is no time are skipped, and some of them are judged in time that training again has left.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,7 +28,7 @@ from fastreg.table.candidates import Candidate, neighbour
 from fastreg.table.chosen_metric import ChosenMetric
 from fastreg.table.fold_journal import FoldJournal, FoldOutcome, header
 from fastreg.table.recipe import Recipe
-from fastreg.table.training import Features, Forecast, TrainingRows, seed_of, train
+from fastreg.table.training import Features, Forecast, TrainingRows, seed_of, task_of, train
 
 __all__ = ["Judged", "Judging", "Verdict", "folds_of", "threads_of"]
 
@@ -39,7 +41,10 @@ _LEAST_STEPS, _NO_GAIN = 50, 1e-4
 # The share of the time for training again after which a candidate that takes longer than was forecast is ended, and
 # the factor by which that training may take longer than is forecast.
 _OVERRUN, _SAFE = 0.3, 1.5
+# The share of the time for judging from which on a candidate waits until cheaper ones of its round are judged.
+_DEAR = 0.5
 
+_Numbered = tuple[int, Candidate]
 Fold = tuple[NDArray[Any], NDArray[Any]]
 
 
@@ -134,7 +139,7 @@ def threads_of(jobs: int) -> tuple[int, int]:
 
 
 class Judging:
-    """One search; see the module.
+    """One search; see the module. It is a context, which ends the threads and closes the journal.
 
     Args:
         rows: The table.
@@ -170,36 +175,76 @@ class Judging:
         self._again = 0.0 if seconds is None else (1.0 - recipe.judging) * seconds
         self._verdicts: dict[int, Verdict] = {}
         self._numbers = 0
+        self._proposals = self._rounds()
+        self._skipped: list[_Numbered] = []
+        self._stopped_by, self._is_extra = "trials", False
+        self._open = ExitStack()
         self._scored = np.concatenate([judged for _, judged in self._folds])
         self._truth = rows.y[self._scored]
         self._weights = None if rows.weights is None else rows.weights[self._scored]
         if self._weights is not None and not self._weights.any():
             self._weights = None
 
-    def run(self) -> Judged:
-        """Judges candidates until nothing improves any more, all were tried, or the time is over."""
-        with self._journal.opened(header(self._rows, self._recipe, self._chosen, self._seed, self._folds)):
-            stopped_by = self._run()
-        verdicts = tuple(self._verdicts[number] for number in sorted(self._verdicts))
-        return Judged(verdicts, self._scored, stopped_by, self._forecast)
+    def __enter__(self) -> Judging:
+        self._open.enter_context(self._journal.opened(header(
+            self._rows, self._recipe, self._chosen, self._seed, self._folds
+        )))  # fmt: skip
+        self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="fastreg-recipe")
+        return self
 
-    def _run(self) -> str:
-        pool = ThreadPoolExecutor(self._workers, thread_name_prefix="fastreg-recipe")
+    def __exit__(self, *exception: object) -> None:
+        self._stop.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._open.close()
+
+    def run(self) -> Judged:
+        """Judges candidates until nothing improves any more, all were tried, or the time for them is over."""
         try:
-            for candidates in self._rounds():
-                if not self._round(candidates, pool):
-                    return "time"
-            return "gain" if self._numbers - 1 < self._recipe.trials else "trials"
+            while self._next_round():
+                if self._skipped or self._stop.is_set:
+                    self._stopped_by = "time"
+                    break
         except KeyboardInterrupt:
-            return "interrupt"
-        finally:
-            self._stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
+            self._stopped_by = "interrupt"
+        return self._judged()
+
+    def more(self) -> Judged | None:
+        """Judges some of those for which there was no time, or neighbours, in time that training again has left.
+
+        None if there is nothing to judge, or no time to judge one and to train it again.
+        """
+        if self._stopped_by != "time" or self._stop.is_set:
+            return None
+        self._is_extra, before = True, len(self._verdicts)
+        try:
+            skipped, self._skipped = sorted(self._skipped, key=lambda one: self._forecast.seconds(one[1])), []
+            self._skipped = self._round(skipped)
+            if len(self._verdicts) == before:
+                self._next_round()
+        except KeyboardInterrupt:
+            self._stopped_by = "interrupt"
+        return self._judged() if len(self._verdicts) > before or self._stopped_by != "time" else None
+
+    def _judged(self) -> Judged:
+        verdicts = tuple(self._verdicts[number] for number in sorted(self._verdicts))
+        return Judged(verdicts, self._scored, self._stopped_by, self._forecast)
 
     # The rounds.
 
+    def _next_round(self) -> bool:
+        """Judges what is proposed next. False if nothing is, since all were tried or nothing improves any more."""
+        proposed = next(self._proposals, None)
+        if proposed is None:
+            if not self._skipped:
+                self._stopped_by = "gain" if self._numbers - 1 < self._recipe.trials else "trials"
+            return False
+        numbered = list(enumerate(proposed, self._numbers))
+        self._numbers += len(proposed)
+        self._skipped += self._round(numbered)
+        return True
+
     def _rounds(self) -> Iterator[Sequence[Candidate]]:
-        listed = self._recipe.candidates(len(self._rows.y))
+        listed = self._recipe.candidates(len(self._rows.y), task_of(self._rows.target))
         yield listed
         tried, best, stale, number = list(listed), self._blended(), 0, 0
         while len(tried) - 1 < self._recipe.trials and stale < self._recipe.patience:
@@ -210,8 +255,10 @@ class Judging:
             rng = np.random.default_rng([self._seed, number])
             count = min(_ROUND, self._recipe.trials - len(tried) + 1)
             made: list[Candidate] = []
-            for _ in range(count):
-                made.append(neighbour(parents or listed[1:], [*tried, *made], rng))
+            for place in range(len(tried), len(tried) + count):
+                drawn = neighbour(parents or listed[1:], [*tried, *made], rng)
+                # Within a time others may have been drawn.
+                made.append(self._journal.proposal(place) or drawn)
             yield made
             tried, number, now = [*tried, *made], number + 1, self._blended()
             if now < best - max(self._recipe.least_gain * abs(best), _NO_GAIN):
@@ -230,7 +277,7 @@ class Judging:
             return float("inf")
         parts = np.stack([self._parts(verdict) for verdict in found])
         picked, score, _ = greedy(parts, self._recipe.picks, lambda mean: -self._loss(mean), self._recipe.members)
-        if self._seconds is not None:  # what the members will need on all rows
+        if self._seconds is not None and not self._is_extra:  # what the members will need on all rows
             needed = [self._forecast.seconds(found[i].candidate) for i in set(picked)]
             needed.append(max(needed))
             most = (1.0 - self._recipe.judging) * self._seconds
@@ -246,44 +293,45 @@ class Judging:
 
     # One round.
 
-    def _round(self, candidates: Sequence[Candidate], pool: ThreadPoolExecutor) -> bool:
-        """Judges the candidates that there is time for. False if there was none for some."""
+    def _round(self, candidates: Sequence[_Numbered]) -> list[_Numbered]:
+        """Judges the candidates that there is time for; gives the others."""
         waiting: dict[Future[FoldOutcome], tuple[_Open, int]] = {}
-        queue, jobs, whole = list(candidates), list[tuple[_Open, int]](), True
+        queue, jobs, skipped = list(candidates), list[tuple[_Open, int]](), list[_Numbered]()
         while queue or jobs or waiting:
             while len(waiting) < self._workers and (jobs or queue):
                 if not jobs:
-                    opened = self._opened(queue.pop(0), [other.trained for other, _ in waiting.values()])
-                    if opened is None:
-                        whole = False
+                    number, proposal = self._taken(queue)
+                    running = [other.trained for other, _ in waiting.values()]
+                    trained = self._journal.started(number, proposal) or self._affordable(number, proposal, running)
+                    if trained is None:
+                        skipped.append((number, proposal))
                         continue
+                    opened = _Open(number, proposal, trained)
                     jobs = [(opened, fold) for fold in range(len(self._folds))]
                 opened, fold = jobs.pop(0)
                 known = self._known(opened, fold)
                 if known is not None:
                     self._accept(opened, fold, known)
                     continue
-                waiting[pool.submit(self._fold, opened.number, opened.trained, fold)] = opened, fold
+                waiting[self._pool.submit(self._fold, opened.number, opened.trained, fold)] = opened, fold
             if not waiting:
                 continue
             done, _ = wait(waiting, timeout=self._overrun(), return_when=FIRST_COMPLETED)
             if not done:  # far beyond the forecast
                 self._stop.set()
                 done, _ = wait(waiting)
-                queue, jobs, whole = [], [], False
+                queue, jobs = [], []
             for future in sorted(done, key=lambda one: (waiting[one][0].number, waiting[one][1])):
                 opened, fold = waiting.pop(future)
                 outcome = future.result()
                 self._record(opened, fold, outcome)
                 self._accept(opened, fold, outcome)
-        return whole
+        return skipped
 
-    def _opened(self, proposal: Candidate, running: list[Candidate]) -> _Open | None:
-        """The candidate with its number; None if there is no time for it."""
-        number = self._numbers
-        self._numbers += 1
-        trained = self._journal.started(number, proposal) or self._affordable(number, proposal, running)
-        return None if trained is None else _Open(number, proposal, trained)
+    def _taken(self, queue: list[_Numbered]) -> _Numbered:
+        """The next of the queue; within a time one that takes a large part of it comes after the others."""
+        cheap = (i for i, (number, candidate) in enumerate(queue) if number <= 1 or not self._is_dear(candidate))
+        return queue.pop(next(cheap, 0))
 
     def _known(self, opened: _Open, fold: int) -> FoldOutcome | None:
         """The outcome of a fold that the journal has."""
@@ -363,6 +411,15 @@ class Judging:
     def _overrun(self) -> float | None:
         return None if self._seconds is None else max(self._left() + _OVERRUN * self._again, 0.0)
 
+    def _is_dear(self, candidate: Candidate) -> bool:
+        if self._seconds is None:
+            return False
+        return self._needed(candidate) > _DEAR * self._recipe.judging * self._seconds
+
+    def _needed(self, candidate: Candidate) -> float:
+        """The seconds of all folds."""
+        return self._forecast.seconds(candidate) * len(self._folds) / min(self._workers, len(self._folds))
+
     def _affordable(self, number: int, candidate: Candidate, running: list[Candidate]) -> Candidate | None:
         """The candidate, with fewer steps if it is the first network and takes too long; None if there is no time."""
         if self._seconds is None or candidate.layers == 0:
@@ -373,8 +430,10 @@ class Judging:
                 return None
             self._forecast.measure(candidate)
         before = sum(self._forecast.seconds(other) for other in running) / 2.0
-        each = self._forecast.seconds(candidate) * len(self._folds) / min(self._workers, len(self._folds))
+        each = self._needed(candidate)
         needed = before / self._workers + each
+        if self._is_extra:  # the others are trained already
+            return candidate if self._is_extra_affordable(candidate, running, needed) else None
         if needed > self._left() and not is_first:
             self._blended()  # training again may need less than what was set aside for it
         left = self._left()
@@ -383,3 +442,12 @@ class Judging:
         if not is_first:
             return None
         return replace(candidate, steps=max(int(candidate.steps * max(left, 0.0) / each), _LEAST_STEPS))
+
+    def _is_extra_affordable(self, candidate: Candidate, running: list[Candidate], needed: float) -> bool:
+        """Whether there is time to judge a further candidate and to train it and those that are judged now again."""
+        again = [self._forecast.seconds(other) for other in (*set(running), candidate)]
+        before, self._again = self._again, _SAFE * max(sum(again) / self._workers, max(again))
+        if needed <= self._left():
+            return True
+        self._again = before
+        return False

@@ -26,7 +26,7 @@ from fastreg.table.tables import Table
 from fastreg.table.target import Target
 from fastreg.table.texts import Documents
 
-__all__ = ["TableModel"]
+__all__ = ["FrozenTableModel", "TableModel"]
 
 # Features that are encoded at once, and rows at least.
 _CELLS, _ROWS = 2**23, 2048
@@ -81,18 +81,19 @@ class TableModel:
         self, features: Sequence[NDArray[np.float32]]
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """The same, and how far the targets of each row scatter, (n,): 1 unless the network tells."""
-        found = self.model.predict(features[0] if len(features) == 1 else list(features), verbose=0)
-        outputs, scale = (found[0], scale_of(found[1])) if isinstance(found, list) else (found, np.ones(len(found)))
+        return self.finished(self.model.predict(_given(features), verbose=0))
+
+    def finished(self, found: Any) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """What the network gives as the model gives it: limited, or calibrated; and the scale of each row."""
+        several = isinstance(found, (list, tuple))
+        outputs, scale = (found[0], scale_of(found[1])) if several else (found, np.ones(len(found)))
         if self.limits is not None:
             return np.clip(outputs, np.float32(self.limits[0]), np.float32(self.limits[1])), scale
         return tempered(outputs, self.temperature), scale
 
-    def freeze(self) -> Any:
-        """The frozen network, see :meth:`fastreg.Sequential.freeze`: all members as one, of encoded rows.
-
-        It takes what :meth:`features` gives. Its outputs are neither limited nor calibrated yet.
-        """
-        return self.model.freeze()
+    def freeze(self) -> FrozenTableModel:
+        """The model for serving: all members as one frozen network, see :meth:`fastreg.Sequential.freeze`."""
+        return FrozenTableModel(self, self.model.freeze())
 
     def outputs(self, table: Table | Mapping[str, Any] | Any, notices: Notices | None = None) -> NDArray[np.float32]:
         """What the model gives for the rows of a table, (n, units). A row's outputs do not depend on other rows.
@@ -229,6 +230,41 @@ class TableModel:
             return cls(schema, encoders, model, target, limits, temperature, told, intervals)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
+
+
+@dataclass(frozen=True)
+class FrozenTableModel:
+    """A :class:`TableModel` for serving: rows of codes in, what the model gives for them out.
+
+    Attributes:
+        model: The model.
+        predictor: Its frozen network, which takes encoded rows and gives what is neither limited nor calibrated.
+
+    Example:
+        >>> from fastreg.table import TableRegressor
+        >>> table = {"a": [1.0, 2.0, 8.0, 9.0] * 10, "y": [2.5, 4.5, 16.5, 18.5] * 10}
+        >>> model = TableRegressor(seed=0).fit(table, "y").model_
+        >>> frozen = model.freeze()
+        >>> frozen(model.schema.codes({"a": [3.0]})).shape
+        (1, 1)
+    """
+
+    model: TableModel
+    predictor: Any
+
+    def __call__(self, codes: Codes, documents: Mapping[int, Documents] | None = None) -> NDArray[np.float32]:
+        """Limited numbers, standardised, or calibrated probabilities, (n, units), of rows of codes.
+
+        Args:
+            codes: The rows, as the schema of the model gives them.
+            documents: The documents that the codes of text columns number.
+        """
+        return self.model.finished(self.predictor(_given(self.model.features(codes, documents))))[0]
+
+
+def _given(features: Sequence[NDArray[np.float32]]) -> Any:
+    """The features of all inputs in the form that a network takes."""
+    return features[0] if len(features) == 1 else list(features)
 
 
 def _encoders(parts: Mapping[str, Any]) -> tuple[TableEncoder, ...]:

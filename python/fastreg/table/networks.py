@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fastreg import callbacks, layers, losses, optimizers, schedules
+from fastreg import callbacks, initializers, layers, losses, optimizers, schedules
 from fastreg.model.sequential import Sequential
 from fastreg.table.candidates import Candidate
 from fastreg.table.schema import Target
@@ -15,6 +15,9 @@ __all__ = ["EPOCHS", "PATIENCE", "builder", "fit_arguments", "network"]
 EPOCHS, PATIENCE = 100, 5
 # The waves of the learning rate.
 _CYCLES = 4
+# RealMLP: factors on the rates of scales and biases, the second beta of Adam, and the last layer's beginning.
+_OF_SCALES, _OF_BIASES, _BETA_2 = 6.0, 0.1, 0.95
+_ZEROS = {"kernel_initializer": "zeros", "bias_initializer": "zeros"}
 
 
 def builder(target: Target) -> Callable[[Mapping[str, Any]], Sequential]:
@@ -33,7 +36,9 @@ def builder(target: Target) -> Callable[[Mapping[str, Any]], Sequential]:
     return build
 
 
-def network(target: Target, candidate: Candidate, seed: int, quantiles: Sequence[float] = ()) -> Sequential:
+def network(
+    target: Target, candidate: Candidate, seed: int, n_features: int, quantiles: Sequence[float] = ()
+) -> Sequential:
     """The compiled network of a candidate; its learning rate follows the schedule over the whole of a fit.
 
     With ``quantiles`` it gives these of a number, in place of its mean.
@@ -42,15 +47,29 @@ def network(target: Target, candidate: Candidate, seed: int, quantiles: Sequence
     chosen: str | losses.Loss = loss
     if quantiles:
         units, chosen = len(quantiles), losses.Quantile(quantiles)
-    stack: list[layers.Layer] = []
-    for _ in range(candidate.layers):
-        stack.append(layers.Dense(candidate.width, activation=candidate.activation))
+    is_plain = candidate.design == "plain"
+    stack: list[layers.Layer] = [] if is_plain else [layers.Scale(learning_rate_multiplier=_OF_SCALES)]
+    for i in range(candidate.layers):
+        inputs = candidate.width if i else n_features
+        given = {} if is_plain else _tangent(inputs) | {"bias_initializer": initializers.RandomNormal(stddev=1.0)}
+        stack.append(layers.Dense(candidate.width, activation=candidate.activation, **given))
         if candidate.dropout:
             stack.append(layers.Dropout(candidate.dropout))
-    model = Sequential([*stack, layers.Dense(units, activation=activation)], seed=seed)
+    given = {} if is_plain else _tangent(candidate.width if candidate.layers else n_features)
+    stack.append(layers.Dense(units, activation=activation, **(given | ({} if is_plain else _ZEROS))))
+    model = Sequential(stack, seed=seed)
     rate = schedules.CosLog(candidate.rate, schedules.Share(1.0), _CYCLES)
-    model.compile(optimizers.AdamW(rate, weight_decay=candidate.decay), chosen)
+    beta_2 = 0.999 if is_plain else _BETA_2
+    model.compile(optimizers.AdamW(rate, weight_decay=candidate.decay, beta_2=beta_2), chosen)
     return model
+
+
+def _tangent(inputs: int) -> dict[str, Any]:
+    """The neural tangent parametrisation of a dense layer, as Adam sees it: see :data:`candidates.REALMLP_S`."""
+    return {
+        "kernel_initializer": initializers.VarianceScaling(1.0, "fan_in", "untruncated_normal"),
+        "learning_rate_multiplier": {"kernel": inputs**-0.5, "bias": _OF_BIASES},
+    }
 
 
 def _head(target: Target) -> tuple[int, str, str, str]:

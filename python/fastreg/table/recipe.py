@@ -98,13 +98,19 @@ class Recipe:
         """The recipe with other values of some attributes; None leaves one as it is."""
         return replace(self, **{key: value for key, value in changes.items() if value is not None})
 
-    def candidates(self, n_rows: int) -> tuple[Candidate, ...]:
-        """What is tried on so many rows to learn from, in order, the linear model first."""
-        return (LINEAR, *self.listed(n_rows)[: self.trials])
+    def candidates(self, n_rows: int, task: str | None = None) -> tuple[Candidate, ...]:
+        """What is tried on so many rows to learn from, in order, the linear model first.
 
-    def listed(self, n_rows: int) -> tuple[Candidate, ...]:
-        """The list for so many rows to learn from."""
-        return self.large if n_rows >= self.large_rows else self.small
+        Args:
+            n_rows: The number of rows.
+            task: "classification" or "regression"; None gives the candidates for either.
+        """
+        return (LINEAR, *self.listed(n_rows, task)[: self.trials])
+
+    def listed(self, n_rows: int, task: str | None = None) -> tuple[Candidate, ...]:
+        """The list for so many rows to learn from, and a task."""
+        chosen = self.large if n_rows >= self.large_rows else self.small
+        return tuple(candidate for candidate in chosen if None in (task, candidate.task) or candidate.task == task)
 
     def n_splits(self, n_rows: int) -> int | None:
         """The folds of the cross-validation; None where one part is held out."""

@@ -22,7 +22,7 @@ from fastreg.table.networks import network
 from fastreg.table.target import Target
 from fastreg.table.texts import Documents
 
-__all__ = ["Encoded", "Features", "Forecast", "TrainingRows", "seed_of", "train"]
+__all__ = ["Encoded", "Features", "Forecast", "TrainingRows", "seed_of", "task_of", "train"]
 
 # Bytes of encoded features that are kept for further candidates, at most.
 _MOST_BYTES = 2**30
@@ -103,6 +103,11 @@ class Features:
         return made
 
 
+def task_of(target: Target) -> str:
+    """"classification" or "regression"."""
+    return "regression" if target.labels is None else "classification"
+
+
 def seed_of(seed: int, number: int, part: int) -> int:
     """The seed of the network of a candidate on a part of the rows."""
     return int(np.random.SeedSequence([seed, number, part]).generate_state(1)[0])
@@ -118,8 +123,9 @@ def train(
     quantiles: Sequence[float] = (),
 ) -> Sequential:
     """The network of a candidate, or one of quantiles, trained for all its steps on some of the rows; None are all."""
-    model = network(rows.target, candidate, seed, quantiles)
-    model.build(encoded.features.shape[1])
+    n_features = encoded.features.shape[1]
+    model = network(rows.target, candidate, seed, n_features, quantiles)
+    model.build(n_features)
     count = len(rows.y) if chosen is None else len(chosen)
     model.fit(
         encoded.features,

@@ -34,12 +34,14 @@ from fastreg.tune.outcome import Contender, TuneResult
 from fastreg.tune.predicting import predict
 from fastreg.tune.preparation import Prepared, prepare
 from fastreg.tune.printing import columns_text, describe
+from fastreg.tune.row_time import row_seconds
 from fastreg.tune.scores import Scores, probabilities, score_classes, score_numbers
 
 __all__ = ["TuneError", "TuneOptions", "TuneResult", "predict", "tune"]
 
-# The share of the time that is reserved for what comes after the last training, and that of the linear model.
-RESERVE, LINEAR_SHARE = 0.15, 0.05
+# The shares of the time that are reserved for what comes after the last training, without and with a report, and that
+# of the linear model.
+RESERVE, RESERVE_OF_REPORT, LINEAR_SHARE = 0.05, 0.15, 0.05
 # Rows of the training rows that are scored for comparison, at most.
 _MOST_TRAINING = 20_000
 # Classes that a message names, and lines of the data dictionary that are shown, at most.
@@ -118,7 +120,8 @@ def tune(options: TuneOptions, out: TextIO | None = None) -> TuneResult:
         linear = _linear(data, options)
         left = None
         if options.time is not None:
-            after = RESERVE * options.time + intervals.reserved(options.interval, options.time)
+            reserve = RESERVE if options.report is None else RESERVE_OF_REPORT
+            after = reserve * options.time + intervals.reserved(options.interval, options.time)
             left = max(options.time - after - (time.monotonic() - started), 0.0)
         found, stopped_by = _searched(options, data, chosen, left)
         model = linear if found is None else found.of_table(data.schema, data.target)
@@ -249,6 +252,7 @@ def _judged(
         search=found,
         stopped_by=stopped_by,
         dictionary=data.dictionary,
+        row_seconds=row_seconds(model, data.test_codes, data.test_documents),
     )
     result = intervals.measured(result, features, options.interval, options.seed)
     if options.report is not None:

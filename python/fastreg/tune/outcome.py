@@ -57,6 +57,7 @@ class TuneResult:
         search: What was tried and blended; None if no network was found, so that the model is the linear one.
         stopped_by: What ended the search.
         dictionary: What each column was taken for.
+        row_seconds: The seconds of the frozen model for one row, encoding included.
         importance: The importance of the columns, if it was computed.
         advice: What to do next, in sentences.
         intervals: How good the intervals are; None without intervals, or if the rows are too few to tell.
@@ -71,6 +72,7 @@ class TuneResult:
     search: Blend | None
     stopped_by: str
     dictionary: DataDictionary
+    row_seconds: float
     importance: Importance | None = None
     advice: tuple[str, ...] = ()
     intervals: IntervalScores | None = None

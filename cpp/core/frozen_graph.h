@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/packed_layers.h"
+#include "core/packed_table.h"
 
 namespace fastreg {
 
@@ -33,6 +34,7 @@ class FrozenGraph {
     FrozenNode::Kind kind;
     std::vector<std::size_t> inputs;
     std::vector<PackedLayers> packed;   // one element for a chain, none for another kind
+    std::vector<PackedTable> tables;    // the same for table_input
     FrozenNode source;                  // without inputs and layers
   };
   // Where a value is stored while a block runs: in an input, in an output, or in a buffer, which begins `offset` floats

@@ -137,7 +137,7 @@ class Sequential(Model):
         fitting.check_verbose("predict", verbose)
         if type(x) is not np.ndarray:
             checked_names(x, self._core.feature_names)
-        outputs = network.predict(arrays.features(x, self._core.input_shape, limit=self._core.index_limits[0]))
+        outputs = network.predict(arrays.features(x, self._core.input_shape, rule=self._core.input_rules[0]))
         return outputs if self._core.flat_outputs else self._core.shaped(outputs)
 
     if TYPE_CHECKING:  # the types that these properties have in a model with one output

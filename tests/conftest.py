@@ -1,7 +1,13 @@
 """What every test shares: a seeded generator and the tolerances, as formulas of dtype and reduction length."""
 
+import signal
+
 import numpy as np
 import pytest
+
+# The background jobs of a script ignore Ctrl-C, and so would the tests of interrupts and every program that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 EPS = float(np.finfo(np.float32).eps)
 

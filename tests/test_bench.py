@@ -4,7 +4,6 @@ import dataclasses
 import importlib
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -37,8 +36,6 @@ def run(*arguments, status=0, program="run.py", **environment):
         timeout=300,
         env={**os.environ, **environment},
         check=False,
-        # The background jobs of a shell ignore Ctrl-C, and so would what they start.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert done.returncode == status, done.stdout + done.stderr
     return done

@@ -3,7 +3,6 @@ is checked. tests/cpp/test_program_losses.cpp has what happens below Python."""
 
 import gc
 import itertools
-import pickle
 import sys
 import threading
 import weakref
@@ -12,59 +11,23 @@ import fastreg as fr
 import numpy as np
 import pytest
 from conftest import EPS
-from fastreg import _core, callbacks, layers, losses, metrics, ops, optimizers
+from custom_losses import (
+    LABELS,
+    WEIGHTS,
+    N,
+    Trouble,
+    X,
+    Y,
+    censored,
+    cross_entropy,
+    failing_at,
+    fit,
+    net,
+    squared,
+    state_of,
+)
+from fastreg import _core, callbacks, layers, losses, metrics, optimizers
 from fastreg.model.core import core_of
-from fastreg.search import GridSearch
-from programs import trainer_of
-
-N = 60
-RNG = np.random.default_rng(0)
-X = RNG.normal(size=(N, 5)).astype(np.float32)
-Y = RNG.normal(size=(N, 4)).astype(np.float32)
-LABELS = RNG.integers(0, 4, N)
-WEIGHTS = np.arange(N) % 4
-
-
-def squared(y_true, y_pred):
-    error = y_pred - y_true
-    return (error**2).mean(axis=1), 2 * error / error.shape[1]
-
-
-def cross_entropy(y_true, y_pred):
-    """That of labels, of outputs of a linear layer."""
-    rows = np.arange(len(y_true))
-    shares = np.exp(y_pred - y_pred.max(axis=1, keepdims=True))
-    shares /= shares.sum(axis=1, keepdims=True)
-    gradient = shares.copy()
-    gradient[rows, y_true] -= 1
-    return -np.log(shares[rows, y_true]), gradient
-
-
-def censored(y_true, y_pred):
-    """Squared errors, but a target that is only known to be at least so large costs nothing where the output is above.
-
-    The second column of the targets says whether it is.
-    """
-    error = y_pred - y_true[:, :1]
-    error = np.where((y_true[:, 1:] == 1) & (error > 0), 0, error)
-    return error[:, 0] ** 2, 2 * error
-
-
-def net(loss, units=4, optimizer="adam", metrics=(), seed=1, **compiled):
-    hidden = [layers.Dense(9, "tanh"), layers.BatchNormalization(), layers.Dropout(0.2)]
-    made = fr.Sequential([fr.Input((5,)), *hidden, layers.Dense(units)], seed=seed)
-    made.compile(optimizer, loss, list(metrics), **compiled)
-    return made
-
-
-def state_of(model):
-    moments = trainer_of(model).get_moments()
-    return [array.tobytes() for array in (*model.get_weights(), *moments.values())]
-
-
-def fit(model, y=Y, **arguments):
-    return model.fit(X, y, **{"epochs": 3, "batch_size": 16, "verbose": 0, **arguments}).history
-
 
 # How a fit may go; of each the losses of the core and of Python give the same.
 FITS = {
@@ -225,22 +188,6 @@ def test_threads_do_not_matter():
     finally:
         fr.set_num_threads(before)
     assert states[0] == states[1] == states[2]
-
-
-class Trouble(Exception):
-    pass
-
-
-def failing_at(call):
-    calls = iter(range(1, 10**6))
-
-    def failing(y_true, y_pred):
-        if next(calls) == call:
-            raise raised
-        return squared(y_true, y_pred)
-
-    raised = Trouble("on purpose")
-    return losses.Custom(failing), raised
 
 
 @pytest.mark.parametrize("call", [1, 3, 4, 6, 8, 11])
@@ -431,80 +378,3 @@ def test_nothing_is_kept_from_calls():
     model = None
     gc.collect()
     assert gone() is None
-
-
-def test_files(tmp_path):
-    """A file cannot hold a function; all else of the model can be kept."""
-    model = net(squared)
-    fit(model)
-    with pytest.raises(ValueError, match="save: a file cannot hold loss 'squared', a function of Python; give"):
-        model.save(tmp_path / "a.safetensors")
-    model.save(tmp_path / "a.safetensors", include_optimizer=False)
-    loaded = fr.load(tmp_path / "a.safetensors")
-    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
-    loaded.compile("adam", squared)
-    fit(loaded)
-    model.save_weights(tmp_path / "w.safetensors")
-    with pytest.raises(ValueError, match=r"ModelCheckpoint: a file cannot hold loss 'squared'.*save_weights_only=True"):
-        fit(net(squared), callbacks=[callbacks.ModelCheckpoint(tmp_path / "c.safetensors")])
-    fit(net(squared), callbacks=[callbacks.ModelCheckpoint(tmp_path / "c.safetensors", save_weights_only=True)])
-    with pytest.raises(TypeError, match="loss 'squared': a function of Python cannot be written down"):
-        model.get_compile_config()
-
-
-def test_backups_and_pickles(tmp_path):
-    """Both go on bit for bit."""
-    whole = net(squared)
-    fit(whole, epochs=4)
-    part = net(squared)
-    fit(part, epochs=2)
-    again = pickle.loads(pickle.dumps(part))
-    assert again.loss == part.loss
-    fit(again, epochs=4, initial_epoch=2)
-    assert state_of(again) == state_of(whole)
-    loss, _ = failing_at(7)
-    first = net(loss)
-    with pytest.raises(Trouble):
-        fit(first, callbacks=[callbacks.BackupAndRestore(tmp_path)])
-    second = net(squared)
-    fit(second, epochs=4, callbacks=[callbacks.BackupAndRestore(tmp_path)])
-    assert state_of(second) == state_of(whole)
-
-
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_search(jobs):
-    """A search scores a model with a function as it does one with the same loss of the core."""
-    scores = []
-    for loss in ("mse", squared):
-        search = GridSearch(lambda p, loss=loss: net(loss, optimizer=optimizers.Adam(p["rate"])), {"rate": [0.01, 0.1]},
-                            cv=2, seed=0, verbose=0, n_jobs=jobs)
-        search.fit(X, Y, epochs=2)
-        scores.append([trial.score for trial in search.trials_])
-    np.testing.assert_allclose(scores[1], scores[0], rtol=8 * EPS)
-
-
-def test_calls_outside_of_a_fit():
-    loss = losses.Custom(squared)
-    usual = losses.MeanSquaredError()
-    for weights in (None, WEIGHTS):
-        np.testing.assert_allclose(loss(Y, 2 * Y, weights), usual(Y, 2 * Y, weights), rtol=8 * EPS)
-        for mine, core in zip(ops.loss(loss, 2 * Y, Y, weights), ops.loss("mse", 2 * Y, Y, weights), strict=True):
-            np.testing.assert_allclose(mine, core, rtol=8 * EPS)
-    labelled = losses.Custom(cross_entropy, labels=True, reduction="none")
-    np.testing.assert_allclose(labelled(LABELS, Y), losses.sparse_categorical_crossentropy(LABELS, Y, True), rtol=1e-5)
-    with pytest.raises(ValueError, match="compile: loss: reduction must be one of"):
-        net(losses.Custom(squared, reduction="sum"))
-
-
-def test_what_a_loss_is_called():
-    assert losses.get(squared) == losses.Custom(squared)
-    assert losses.Custom(squared).name == "squared"
-    assert losses.Custom(squared, "mine").name == "mine"
-    assert losses.Custom(squared, "mine") != losses.Custom(squared)
-    assert repr(losses.Custom(squared)) == "Custom(squared, name='squared')"
-    assert isinstance(losses.get(losses.mean_squared_error), losses.MeanSquaredError)
-    for bad in (3, None, losses.Huber):
-        with pytest.raises(TypeError, match="Custom: function must be a function, got"):
-            losses.Custom(bad)
-    with pytest.raises(ValueError, match="y: squared needs targets of shape"):
-        fit(net(squared), Y.reshape(N, 2, 2))

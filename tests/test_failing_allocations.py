@@ -71,8 +71,9 @@ def test_there_were_two_thousand_failures_at_least(outcomes):
 def test_the_failures_are_made_where_the_module_allocates(preloaded):
     """From the first one on: the library of the tests must not miss what it is there for."""
     program = """
-import failing_allocations as f
-faults, scenario = f.Faults(), f.wide_scenario()
+from allocation_faults import Faults
+from failing_allocations import wide_scenario
+faults, scenario = Faults(), wide_scenario()
 expected = scenario.act(scenario.make())
 result, asked = faults.call(scenario, scenario.make(), 0, False)
 assert result == expected

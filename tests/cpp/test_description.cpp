@@ -1,9 +1,8 @@
-// JSON and descriptions: every field arrives where it belongs, numbers come back bit by bit, and whatever else a text
-// holds is an error with the documented message. Prints what failed and exits non-zero.
+// Descriptions: every field arrives where it belongs, and whatever else a text holds is an error with the documented
+// message.
 #include <bit>
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
 #include <initializer_list>
 #include <limits>
 #include <stdexcept>
@@ -15,158 +14,12 @@
 #include "core/check_fields.h"
 #include "core/json.h"
 #include "fastreg/spec.h"
+#include "texts.h"
 
 namespace {
 
 using namespace fastreg;
-
-int failures = 0;
-
-void check(bool good, const std::string& what, int line) {
-  if (good) return;
-  ++failures;
-  std::fprintf(stderr, "test_description.cpp:%d: %s\n", line, what.c_str());
-}
-#define CHECK(condition) check((condition), #condition, __LINE__)
-#define CHECK_EQUAL(got, wanted) check_equal((got), (wanted), __LINE__)
-
-void check_equal(const std::string& got, const std::string& wanted, int line) {
-  check(got == wanted, "got      " + got + "\n  wanted   " + wanted, line);
-}
-
-// The message of the Error that body must throw.
-template <class Error, class Body>
-std::string message_of(Body body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-std::string json_error(const std::string& text) {
-  return message_of<std::invalid_argument>([&] { parse_json(text); });
-}
-
-void json_is_read_and_written() {
-  const struct { const char *text, *written; } rows[] = {
-      {" null ", "null"}, {"true", "true"}, {"\t[ ]\r\n", "[]"}, {"{ }", "{}"}, {"-0", "-0"}, {"0", "0"}, {"1.0", "1"},
-      {"18446744073709551615", "18446744073709551615"}, {"9007199254740993", "9007199254740993"},
-      {"18446744073709551616", "18446744073709551616"}, {"-1", "-1"}, {"1E+2", "100"}, {"1e-7", "1e-07"},
-      {"0.1", "0.1"},
-      {R"({"b":1,"a":[1,{"":null}]})", R"({"b":1,"a":[1,{"":null}]})"},
-      {R"("\"\\\/\b\f\n\r\t\u0041\u00e9\u20AC\ud83d\ude00")", "\"\\\"\\\\/\\u0008\\u000c\\u000a\\u000d\\u0009A\xC3\xA9"
-                                                              "\xE2\x82\xAC\xF0\x9F\x98\x80\""},
-      {R"("\u0000")", R"("\u0000")"}, {"\"\x7F\"", "\"\x7F\""}};
-  for (const auto& row : rows) CHECK_EQUAL(parse_json(row.text).dump(), row.written);
-  CHECK(std::signbit(*parse_json("-0").get<double>()));
-  CHECK(*parse_json("18446744073709551615").get<std::uint64_t>() == UINT64_MAX);
-  CHECK(parse_json("7").number() == 7.0 && !parse_json("\"7\"").number());
-  CHECK(parse_json(R"({"a":1})").find("b") == nullptr && parse_json("[1]").find("a") == nullptr);
-  for (const double bad : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
-    CHECK_EQUAL(message_of<std::invalid_argument>([&] { Json{bad}.dump(); }), "JSON: a number must be finite");
-  }
-}
-
-void json_errors_name_rule_and_byte() {
-  const struct { const char *text, *message; } rows[] = {
-      {"", "expected a value, at byte 0"}, {"  ", "expected a value, at byte 2"},
-      {"tru", "expected a value, at byte 0"},
-      {"NaN", "expected a value, at byte 0"}, {"[Infinity]", "expected a value, at byte 1"},
-      {"-Infinity", "expected a digit, at byte 1"}, {"+1", "expected a value, at byte 0"},
-      {"01", "leading zero, at byte 0"}, {"-01", "leading zero, at byte 1"}, {"1.", "expected a digit, at byte 2"},
-      {".5", "expected a value, at byte 0"}, {"1e", "expected a digit, at byte 2"},
-      {"1e+", "expected a digit, at byte 3"}, {"0x10", "nothing may follow the value, at byte 1"},
-      {"[1e400]", "number outside the range of a double, at byte 1"},
-      {"1 2", "nothing may follow the value, at byte 2"},
-      {"[1", "expected ',' or ']', at byte 2"}, {"[1,]", "expected a value, at byte 3"},
-      {"[,1]", "expected a value, at byte 1"},
-      {"{\"a\":1,}", "expected a name in double quotes, at byte 7"},
-      {"{a:1}", "expected a name in double quotes, at byte 1"},
-      {"{\"a\" 1}", "expected ':', at byte 5"}, {"{\"a\":1 \"b\":2}", "expected ',' or '}', at byte 7"},
-      {"{\"a\":1,\"b\":2,\"a\":3}", "duplicate name \"a\", at byte 13"},
-      {"{\"a\":1,\"\\u0061\":3}", "duplicate name \"a\", at byte 7"},
-      {"[1] // x", "nothing may follow the value, at byte 4"},
-      {"\"abc", "string without an end, at byte 0"}, {"\"a\nb\"", "control character in a string, at byte 2"},
-      {"\"\\x\"", "unknown escape, at byte 1"}, {"\"\\", "unknown escape, at byte 1"},
-      {"\"\\u12\"", "\\u needs four hex digits, at byte 1"}, {"\"\\u-123\"", "\\u needs four hex digits, at byte 1"},
-      {"\"\\ud800\"", "lone surrogate, at byte 1"}, {"\"\\ud800\\n\"", "lone surrogate, at byte 1"},
-      {"\"\\ud800\\ud800\"", "lone surrogate, at byte 1"}, {"\"\\udc00\"", "lone surrogate, at byte 1"},
-      {"\"a\xFF\"", "invalid UTF-8, at byte 2"}, {"\xEF\xBB\xBF{}", "expected a value, at byte 0"}};
-  for (const auto& row : rows) CHECK_EQUAL(json_error(row.text), std::string("JSON: ") + row.message);
-  CHECK_EQUAL(json_error(std::string("[1\0]", 4)), "JSON: expected ',' or ']', at byte 2");
-  CHECK_EQUAL(json_error(std::string("\0", 1)), "JSON: expected a value, at byte 0");
-}
-
-void json_is_bounded() {
-  const auto nested = [](std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
-  CHECK_EQUAL(parse_json(nested(kMaxJsonDepth)).dump(), nested(kMaxJsonDepth));
-  CHECK_EQUAL(json_error(nested(kMaxJsonDepth + 1)), "JSON: nested deeper than 64, at byte 64");
-  CHECK_EQUAL(json_error(std::string(50'000'000, '[')), "JSON: nested deeper than 64, at byte 64");
-  std::string objects;
-  for (int i = 0; i < 100'000; ++i) objects += "{\"a\":";
-  CHECK(has(json_error(objects), "nested deeper than 64"));
-  std::string siblings = "[0";
-  for (std::size_t i = 0; i <= kMaxJsonDepth; ++i) siblings += ",[],{}";
-  CHECK_EQUAL(parse_json(siblings + "]").dump(), siblings + "]");
-  std::string wide = "[0";
-  for (std::size_t i = 2; i < kMaxJsonValues; ++i) wide += ",0";
-  CHECK(parse_json(wide + "]").get<Json::Array>()->size() == kMaxJsonValues - 1);
-  CHECK(has(json_error(wide + ",0]"), "more than 1048576 values"));
-  CHECK(quoted({std::string(1000, 'x')}).size() < 70);
-}
-
-// Every finite double in a sample of bit patterns, and the awkward ones, come back bit by bit.
-void json_numbers_are_exact() {
-  std::vector<std::uint64_t> patterns;
-  for (const double value :
-       {5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, 0.1, 1e22, 1e23, 123456789012345680.0}) {
-    patterns.push_back(std::bit_cast<std::uint64_t>(value));
-  }
-  for (std::uint64_t i = 1, state = 0; i < 100'000; ++i) {
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    patterns.push_back(state ^ state >> 29);
-  }
-  for (const std::uint64_t pattern : patterns) {
-    const double value = std::bit_cast<double>(pattern);
-    if (!std::isfinite(value)) continue;
-    const auto back = parse_json(Json{value}.dump()).number();
-    check(back && std::bit_cast<std::uint64_t>(*back) == pattern, "double " + Json{value}.dump(), __LINE__);
-    CHECK(*parse_json(Json{pattern}.dump()).get<std::uint64_t>() == pattern);
-  }
-}
-
-// Counts the sequences that the reader takes as one string of these bytes; Unicode says how many there are.
-void json_takes_valid_utf8_alone() {
-  const auto accepted = [](std::string bytes) {
-    try {
-      return *parse_json('"' + bytes + '"').get<std::string>() == bytes;
-    } catch (const std::invalid_argument&) {
-      return false;
-    }
-  };
-  const auto text = [](std::initializer_list<int> bytes) { return std::string(bytes.begin(), bytes.end()); };
-  int two = 0, three = 0, four = 0;
-  for (int a = 0x80; a < 0x100; ++a) {
-    CHECK(!accepted(text({a})));
-    for (int b = 0; b < 0x100; ++b) {
-      two += accepted(text({a, b}));
-      for (const int c : {0x22, 0x7F, 0x80, 0xBF, 0xC0}) {
-        three += accepted(text({a, b, c}));
-        for (const int d : {0x22, 0x7F, 0x80, 0xBF, 0xC0}) four += accepted(text({a, b, c, d}));
-      }
-    }
-  }
-  // How many sequences of two bytes there are, and how many beginnings of longer ones.
-  constexpr int kTwo = 0x800 - 0x80, kOfThree = (0x10000 - 0x1000) / 64, kOfFour = 0x100000 / 4096;
-  CHECK(two == kTwo);
-  // 80 and BF end a sequence of three, 7F is a character of its own.
-  CHECK(three == 2 * kOfThree + kTwo);
-  CHECK(four == 4 * kOfFour + 2 * kOfThree + kTwo);
-}
+using namespace fastreg::test;
 
 const std::string kTraining =
     R"("loss":{"type":"BinaryCrossentropy"},"optimizer":{"type":"Adam"},"metrics":[{"type":"BinaryAccuracy"}])";
@@ -335,7 +188,7 @@ void every_field_is_read(Descriptions list, Parse parse) {
     auto read = std::get<Description>(parse(json + "}"));
     if constexpr (requires { read.weight_decay; }) read.options.weight_decay = 0.0f;   // the same member of the JSON
     Description::kFields.visit([&](const auto& field) {
-      check(same(read.*field.member, wanted.*field.member), json + ": " + field.name, __LINE__);
+      CHECK_NAMED(same(read.*field.member, wanted.*field.member), json + ": " + field.name);
     });
   });
 }
@@ -374,11 +227,11 @@ void bounds_are_checked(Parse parse, const std::string& json, const Interval& in
   const auto next = [](double value, float towards) {
     return static_cast<double>(std::nextafter(static_cast<float>(value), towards));
   };
-  check(accepted(interval.minimum) == !interval.above_minimum, json + " minimum", __LINE__);
+  CHECK_NAMED(accepted(interval.minimum) == !interval.above_minimum, json + " minimum");
   if (interval.minimum > -kLargestFloat)
-    check(!accepted(next(interval.minimum, -1.0f)), json + " below the minimum", __LINE__);
-  check(accepted(interval.maximum) == !interval.below_maximum, json + " maximum", __LINE__);
-  if (interval.maximum < kLargestFloat) check(!accepted(next(interval.maximum, 4.0f)), json + " above it", __LINE__);
+    CHECK_NAMED(!accepted(next(interval.minimum, -1.0f)), json + " below the minimum");
+  CHECK_NAMED(accepted(interval.maximum) == !interval.below_maximum, json + " maximum");
+  if (interval.maximum < kLargestFloat) CHECK_NAMED(!accepted(next(interval.maximum, 4.0f)), json + " above it");
 }
 
 template <class Descriptions, class Parse>
@@ -584,11 +437,6 @@ void other_errors_of_descriptions_name_their_field() {
 }  // namespace
 
 int main() {
-  json_is_read_and_written();
-  json_errors_name_rule_and_byte();
-  json_is_bounded();
-  json_numbers_are_exact();
-  json_takes_valid_utf8_alone();
   a_full_description_is_read();
   absent_members_have_the_defaults_of_the_structs();
   every_limit_of_gradients_is_read();
@@ -598,5 +446,5 @@ int main() {
   activations_are_read_with_their_parameters();
   layer_errors_name_layer_field_rule_and_value();
   other_errors_of_descriptions_name_their_field();
-  return failures == 0 ? 0 : 1;
+  return report("description");
 }

@@ -31,10 +31,6 @@ CONTROLLED = ("FASTREG_ISA", "FASTREG_NUM_THREADS", "FASTREG_CGROUP_ROOT", "OMP_
               "GOMP_SPINCOUNT")
 
 
-# The background jobs of a script ignore Ctrl-C, and so would every program that they start.
-OBEY_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-
-
 def run_program(source: str, *args: object, env: Mapping[str, str] | None = None, timeout: float = 60.0,
                 preexec: Any = None) -> subprocess.CompletedProcess[str]:
     """Runs Python source in a new process that can import this module; fails unless it exits with 0 in time."""
@@ -50,7 +46,7 @@ def try_program(source: str, *args: object, env: Mapping[str, str] | None = None
     given = filter(None, [os.environ.get("PYTHONPATH")])
     environment["PYTHONPATH"] = os.pathsep.join([str(HELPERS), str(TESTS), *given])
     environment.update(env or {})
-    command = [sys.executable, "-X", "faulthandler", "-c", OBEY_CTRL_C + source, *map(str, args)]
+    command = [sys.executable, "-X", "faulthandler", "-c", source, *map(str, args)]
     return subprocess.run(command, env=environment, timeout=timeout, capture_output=True, text=True,
                           preexec_fn=preexec, check=False)
 

@@ -9,6 +9,7 @@ import re
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ ERRORS = ("mae", "mse")
 # A seed takes fastreg a fraction of a second, and Keras several.
 SEEDS, KERAS_SEEDS = 9, 3
 SEEDED = """
-import contextlib, io, sys
+import contextlib, io
 from fastreg.utils import set_random_seed
 for seed in range({seeds}):
     set_random_seed(seed)
@@ -41,13 +42,16 @@ for seed in range({seeds}):
 """
 
 
-def run(program: str) -> list[dict]:
-    """What the program printed last with each seed."""
+def run(source: str, seeds: int, change: Callable[[str], str] = str) -> list[dict]:
+    """What the program printed last with each seed; `change` is applied to the source, and to what repeats it."""
+    program = change(SEEDED.format(source=change(source), seeds=seeds))
     environment = os.environ | {"KERAS_BACKEND": "jax"}
     command = [sys.executable, "-W", "ignore", "-c", program, str(DATA)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, env=environment, check=False)
     assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(results) == seeds
+    return results
 
 
 def medians(results: list[dict]) -> dict[str, float]:
@@ -70,9 +74,7 @@ def test_a_program_of_keras(path):
     source = path.read_text(encoding="utf-8")
     if "sys.argv[1]" in source and not DATA.exists():
         pytest.skip(f"{DATA} is not there; FASTREG_DATA names the folder of data")
-    ours = run(SEEDED.format(source=source, seeds=SEEDS))
-    theirs = run(in_keras(SEEDED.format(source=in_keras(source), seeds=KERAS_SEEDS)))
-    assert (len(ours), len(theirs)) == (SEEDS, KERAS_SEEDS)
+    ours, theirs = run(source, SEEDS), run(source, KERAS_SEEDS, in_keras)
     for name in ("keys", "shapes", "weights"):  # of the first runs: later ones may number the names that are drawn
         assert ours[0][name] == theirs[0][name], name
     scores, expected = medians(ours), medians(theirs)

@@ -24,7 +24,7 @@ from fastreg.search.folds.evaluation import Task, evaluate
 from fastreg.search.workers import remote
 from fastreg.search.workers.executors import count_workers, make_runner
 from fastreg.search.workers.threads import InlineRunner, ThreadRunner
-from programs import OBEY_CTRL_C, count_steps, prompt
+from programs import count_steps, prompt
 from search_folds import PARAMS, Counted, Dies, Marks, Threads, X, Y, blas_threads, collect, context, values
 
 TASKS = [
@@ -315,7 +315,7 @@ def test_an_exit_of_user_code_reaches_the_search(n_jobs):
         collect(runner, [Task(0, 0, {"units": 99, "rate": 0.1})])
 
 
-INTERRUPTED = OBEY_CTRL_C + """
+INTERRUPTED = """
 import os, signal, sys, threading, time
 sys.path.insert(0, {folder!r})
 import search_folds

@@ -62,9 +62,9 @@ _MOVED = {
     "search.tree": "search.space.tree",
     "search.watchers": "search.folds.watchers",
     "search.widening": "search.space.widening",
+    "table.tune": "tune.command",
     "table_encoder": "table.encoder",
     "table_model": "table.model",
-    "tune": "table.tune",
 }
 
 # For each old path, the names that moved to another module than the rest or have changed, as "new path:name". Modules
@@ -92,7 +92,7 @@ _NAMES = {
         "Schedule": "search.pruners.trial_schedule:TrialSchedule",
     },
     "search.run": {"Limits": "search.run:SearchLimits"},
-    "tune": {"Options": "table.tune:TuneOptions", "Outcome": "table.tune:TuneResult"},
+    "tune": {"Options": "tune.command:TuneOptions", "Outcome": "tune.command:TuneResult"},
 }
 
 

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 from fastreg.internal.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from fastreg.tune.command import TuneOptions, TuneResult, predict, tune
+    from fastreg.tune.command import TuneError, TuneOptions, TuneResult, predict, tune
 
-_HOMES = {"TuneOptions": "command", "TuneResult": "command", "predict": "command", "tune": "command"}
-__all__ = ["TuneOptions", "TuneResult", "predict", "tune"]
+__all__ = ["TuneError", "TuneOptions", "TuneResult", "predict", "tune"]
 
 if not TYPE_CHECKING:  # otherwise a type checker would allow every name
-    __getattr__ = lazy_names(__name__, _HOMES)
+    __getattr__ = lazy_names(__name__, dict.fromkeys(__all__, "command"))

@@ -1,0 +1,142 @@
+"""What goes wrong in a search: bad arguments are errors before the first trial, and bad trials are recorded."""
+
+from __future__ import annotations
+
+import threading
+
+import fastreg as fr
+import numpy as np
+import pytest
+from fastreg import layers, optimizers
+from fastreg.search import (
+    GridSearch,
+    Integer,
+    LogUniform,
+    MedianPruner,
+    RandomSearch,
+)
+from searches import Scored, build, nothing, two_classes
+
+SPACE = {"lr": LogUniform(1e-3, 1e-1), "units": Integer(2, 16)}
+QUIET = {"verbose": 0, "seed": 0, "cv": 3}
+
+
+class Untouchable:
+    """A search that gets as far as a trial has failed the test."""
+
+    def __init__(self) -> None:
+        self.started = threading.Event()
+
+    def __call__(self, params):
+        model = build(params)
+        fit = model.fit
+
+        def noting(*arguments, **more):
+            self.started.set()
+            return fit(*arguments, **more)
+
+        model.fit = noting
+        return model
+
+
+@pytest.mark.parametrize(
+    ("options", "fit", "error", "message"),
+    [
+        ({"scoring": "acuracy"}, {}, ValueError, "acuracy.*did you mean 'accuracy'"),
+        ({"space": {"lr": [0.1], "unist": [4]}}, {}, Exception, "unist|units"),
+        ({}, {"epocs": 3}, TypeError, "epocs.*did you mean 'epochs'"),
+        ({"cv": 1}, {}, ValueError, ">= 2"),
+        ({"n_trials": 0}, {}, ValueError, "n_trials must be >= 1, got 0"),
+        ({"n_jobs": 0}, {}, ValueError, "n_jobs"),
+        ({"time_limit": 0}, {}, ValueError, "time_limit must be > 0"),
+        ({"keep_models": 1}, {}, TypeError, "keep_models must be True or False"),
+        ({"refit": None}, {}, TypeError, "refit must be True or False"),
+        ({"verbose": -1}, {}, ValueError, "verbose must be >= 0"),
+        ({"max_failures": -1}, {}, ValueError, "max_failures must be >= 0"),
+        ({"seed": -1}, {}, ValueError, "seed must be >= 0"),
+        ({"pruner": MedianPruner}, {}, TypeError, "pruner.*parentheses"),
+        ({"resume": True}, {}, ValueError, "resume=True needs the journal"),
+        ({"early_stopping_on": "outer"}, {}, ValueError, "early_stopping_on"),
+        ({"executor": "dusk"}, {}, ValueError, "dusk"),
+        ({"n_trials": None, "space": {"lr": LogUniform(0.1, 1), "units": 4}}, {}, ValueError, "n_trials must be given"),
+    ],
+)
+def test_bad_arguments_are_errors_before_the_first_trial(options, fit, error, message):
+    x, y = two_classes()
+    touched = Untouchable()
+    given = {"space": {"lr": [0.1], "units": [4]}, **QUIET, **options}
+    with pytest.raises(error, match=message):
+        RandomSearch(touched, **given).fit(x, y, **fit)
+    assert not touched.started.is_set()
+
+
+def test_the_tools_of_a_grid_must_be_finite():
+    x, y = two_classes()
+    with pytest.raises(ValueError, match="lr"):
+        GridSearch(build, SPACE, **QUIET).fit(x, y)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_trial_that_fails_diverges_or_has_no_score_is_recorded_and_the_search_goes_on(n_jobs):
+    x, y = nothing()
+    grid = [{"a": 0.3}, {"a": 0.9, "how": "raise"}, {"a": 0.8, "how": "nan"}, {"a": 0.5}]
+    search = GridSearch(Scored(), grid, cv=2, n_jobs=n_jobs, verbose=0).fit(x, y)
+    assert search.results_["state"].tolist() == ["ok", "failed", "diverged", "ok"]
+    assert search.best_params_ == {"a": 0.5}
+    assert search.best_score_ == 0.5
+    assert search.results_["rank_test_score"].tolist() == [2, 3, 3, 1]
+    assert [trial.number for trial in search.failures_] == [1, 2]
+    error = search.failures_[0].error
+    assert "ArithmeticError: no fit for a=0.9" in error
+    assert "searches.py" in error
+    assert "'how': 'raise'" in error
+    assert "searches.py" not in (search.failures_[1].error or "")
+    assert "trial 1 failed" in search.summary()
+    assert "no fit for a=0.9" in search.summary()
+
+
+def test_divergence_is_a_state():
+    x, y = two_classes()
+    x = x * 1e10
+
+    def wild(params):
+        model = fr.Sequential([layers.Dense(8), layers.Dense(1)])
+        model.compile(optimizers.SGD(params["lr"]), "mse")
+        return model
+
+    search = GridSearch(wild, {"lr": [1e-30, 10.0]}, **QUIET).fit(x, y.astype(np.float32), epochs=30)
+    assert search.results_["state"].tolist() == ["ok", "diverged"]
+    assert "diverged" in search.failures_[0].error
+    assert search.best_params_ == {"lr": 1e-30}
+    assert np.isnan(search.results_["mean_test_score"][1])
+
+
+def test_if_all_trials_fail_the_first_traceback_is_shown():
+    x, y = nothing()
+    search = GridSearch(Scored(how="raise"), {"a": [1.5, 2.5]}, cv=2, n_jobs=1, verbose=0)
+    with pytest.raises(RuntimeError, match=r"(?s)no trial has a score \(2 failed\).*trial 0.*no fit for a=1.5"):
+        search.fit(x, y)
+    assert len(search.failures_) == 2
+    with pytest.raises(AttributeError, match="best_params_: no trial has a score"):
+        _ = search.best_params_
+
+
+def test_bad_folds_end_a_trial_in_the_order_of_the_folds():
+    """Whichever worker is first, the record of a failed trial is the same: up to its first bad fold."""
+    x, y = nothing(30)
+
+    class FailsOnSecond(Scored):
+        def fit(self, x, y):
+            if self.how == "second" and len(x) == 20 and x[0, 0] == 0:
+                raise ArithmeticError("second")
+            return super().fit(x, y)
+
+    x = np.arange(60.0).reshape(30, 2)
+    splits = [(np.arange(10, 30), np.arange(10)), (np.r_[0:10, 20:30], np.arange(10, 20)),
+              (np.arange(20), np.arange(20, 30))]
+    for n_jobs in (1, 3):
+        search = GridSearch(FailsOnSecond(), [{"a": 1.0, "how": "second"}, {"a": 0.5}], cv=splits, n_jobs=n_jobs,
+                            verbose=0).fit(x, y)
+        assert search.trials_[0].state == "failed"
+        assert search.trials_[0].scores["score"] == pytest.approx([1.0, np.nan], nan_ok=True)
+        assert len(search.trials_[0].histories) == 2

@@ -164,54 +164,56 @@ py::object settings_of(const FrozenNode& node) {
                                         static_cast<py::ssize_t>(node.columns)});
     case FrozenNode::Kind::table_input: {
       const auto cols = static_cast<py::ssize_t>(node.columns);
-      return py::make_tuple(column_list(node.codes), array_or_none(node.table, {static_cast<py::ssize_t>(node.table.size()) / cols, cols}),
+      const auto rows = static_cast<py::ssize_t>(node.table.size()) / cols;
+      return py::make_tuple(column_list(node.codes), array_or_none(node.table, {rows, cols}),
                             array_or_none(node.bias, {cols}));
     }
     default: return py::none();
   }
 }
 
+// The elements of an array, which checked() has seen.
+template <class T>
+std::vector<T> elements(const py::array& array) {
+  const auto* const first = static_cast<const T*>(array.data());
+  return {first, first + array.size()};
+}
+
 TableColumn column_from(py::handle source) {
-  if (!py::isinstance<py::tuple>(source) || py::len(source) != 7) refuse("a column must be a tuple of seven fields", source);
+  if (!py::isinstance<py::tuple>(source) || py::len(source) != 7)
+    refuse("a column must be a tuple of seven fields", source);
   const auto fields = py::reinterpret_borrow<py::tuple>(source);
   TableColumn out;
   const std::size_t kind = index_from(fields[0], "the kind of a column");
-  if (kind > static_cast<std::size_t>(TableColumn::Kind::categorical)) refuse("the kind of a column is unknown", fields[0], true);
+  if (kind > static_cast<std::size_t>(TableColumn::Kind::categorical))
+    refuse("the kind of a column is unknown", fields[0], true);
   out.kind = static_cast<TableColumn::Kind>(kind);
   out.count = index_from(fields[1], "the count of a column");
   for (const auto& [field, to] : {std::pair{2, &out.centre}, std::pair{3, &out.scale}}) {
     if (!py::isinstance<py::float_>(fields[field])) refuse("centre and scale must be floats", fields[field]);
     *to = fields[field].cast<double>();
   }
-  const py::array edges = checked<double>(fields[4], "edges", 1);
-  const auto* const first = static_cast<const double*>(edges.data());
-  out.edges.assign(first, first + edges.size());
+  out.edges = elements<double>(checked<double>(fields[4], "edges", 1));
   if (!py::isinstance<py::bool_>(fields[5])) refuse("missing must be a bool", fields[5]);
   out.missing = fields[5].cast<bool>();
-  const py::array levels = checked<std::uint32_t>(fields[6], "levels", 1);
-  const auto* const level = static_cast<const std::uint32_t*>(levels.data());
-  out.levels.assign(level, level + levels.size());
+  out.levels = elements<std::uint32_t>(checked<std::uint32_t>(fields[6], "levels", 1));
   return out;
 }
 
-void read_table(FrozenNode& node, py::handle settings) {
+void read_table_input(FrozenNode& node, py::handle settings) {
   if (!py::isinstance<py::tuple>(settings) || py::len(settings) != 3)
-    refuse("the settings of a table must be columns, kernel and bias", settings);
+    refuse("the settings of a table's input must be columns, kernel and bias", settings);
   const auto fields = py::reinterpret_borrow<py::tuple>(settings);
   if (!py::isinstance<py::list>(fields[0])) refuse("columns must be a list", fields[0]);
   for (const py::handle column : py::object(fields[0])) node.codes.list.push_back(column_from(column));
   const py::array kernel = checked<float>(fields[1], "kernel", 2);
-  const auto* const data = static_cast<const float*>(kernel.data());
-  node.table.assign(data, data + kernel.size());
+  node.table = elements<float>(kernel);
   node.columns = static_cast<std::size_t>(kernel.shape(1));
-  if (fields[2].is_none()) return;
-  const py::array bias = checked<float>(fields[2], "bias", 1);
-  const auto* const values = static_cast<const float*>(bias.data());
-  node.bias.assign(values, values + bias.size());
+  if (!fields[2].is_none()) node.bias = elements<float>(checked<float>(fields[2], "bias", 1));
 }
 
 void read_settings(FrozenNode& node, py::handle settings) {
-  if (node.kind == FrozenNode::Kind::table_input) return read_table(node, settings);
+  if (node.kind == FrozenNode::Kind::table_input) return read_table_input(node, settings);
   if (node.kind == FrozenNode::Kind::embedding) {
     const py::array given = checked<float>(settings, "table", 2);
     const auto* data = static_cast<const float*>(given.data());

@@ -87,7 +87,8 @@ void check_column(const Check& check, const TableColumn& column) {
   }
   for (std::size_t i = 0; i < column.levels.size(); ++i) {
     check.require(column.levels[i] < 0x1000000, "levels", "integers in [0, 2^24)", std::size_t{column.levels[i]});
-    check.require(i == 0 || column.levels[i - 1] < column.levels[i], "levels", "increasing", std::size_t{column.levels[i]});
+    check.require(i == 0 || column.levels[i - 1] < column.levels[i], "levels", "increasing",
+                  std::size_t{column.levels[i]});
   }
 }
 

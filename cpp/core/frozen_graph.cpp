@@ -76,7 +76,7 @@ void FrozenGraph::add(const FrozenNode& node, std::size_t index) {
   } else if (node.kind == FrozenNode::Kind::table_input) {
     const std::string where = "frozen node " + std::to_string(index);
     require(node.inputs.size() == 1 && node.inputs[0] < inputs_.size(), "node", index, "must read one input");
-    check_table(node, width, where);
+    check_table_input(node, width, where);
     made.tables.emplace_back(node);
     const double products = 6.0 * static_cast<double>(width) * static_cast<double>(node.columns);
     width = node.columns;
@@ -199,12 +199,7 @@ void FrozenGraph::run_block(const Job& job, std::size_t row, std::size_t rows, f
     const std::size_t made = inputs_.size() + i;
     const Rows y = rows_of(job, made, row, scratch);
     if (node.kind == FrozenNode::Kind::table_input) {
-      const Rows x = rows_of(job, node.inputs[0], row, scratch);
-      // An output of the caller's has no room for padded rows.
-      const std::size_t cols = widths_[made], ld = padded_ld(cols);
-      const bool apart = places_[made].kind == Place::Kind::output && ld != cols;
-      node.tables[0].run(job.kernels, x.data, x.ld, rows, apart ? scratch : y.data, apart ? ld : y.ld);
-      for (std::size_t r = 0; apart && r < rows; ++r) std::copy_n(scratch + r * ld, cols, y.data + r * y.ld);
+      read_table(job, i, row, rows, scratch);
       continue;
     }
     if (node.kind >= FrozenNode::Kind::dot) {
@@ -220,6 +215,16 @@ void FrozenGraph::run_block(const Job& job, std::size_t row, std::size_t rows, f
     job.kernels.infer({steps.data(), steps.size(), x.data, x.ld, y.data, y.ld, rows,
                        {scratch, scratch + job.scratch_floats}, false});
   }
+}
+
+void FrozenGraph::read_table(const Job& job, std::size_t node, std::size_t row, std::size_t rows,
+                             float* scratch) const {
+  const std::size_t made = inputs_.size() + node, cols = widths_[made], ld = padded_ld(cols);
+  const Rows x = rows_of(job, nodes_[node].inputs[0], row, scratch), y = rows_of(job, made, row, scratch);
+  // An output of the caller's has no room for padded rows.
+  const bool apart = places_[made].kind == Place::Kind::output && ld != cols;
+  nodes_[node].tables[0].run(job.kernels, x.data, x.ld, rows, apart ? scratch : y.data, apart ? ld : y.ld);
+  for (std::size_t r = 0; apart && r < rows; ++r) std::copy_n(scratch + r * ld, cols, y.data + r * y.ld);
 }
 
 FrozenGraph::Rows FrozenGraph::rows_of(const Job& job, std::size_t value, std::size_t row, float* scratch) const {

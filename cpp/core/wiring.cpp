@@ -93,7 +93,8 @@ class Wirer {
     check_layer(layer, where, widths);
     const bool reads_input = std::visit([](const auto& any) { return requires { any.kReadsInput; }; }, layer);
     if (reads_input && node.inputs[0] >= out_.n_inputs)
-      require(false, where + " (" + name_of(layer) + ")", "must read an input of the network, got the output of a layer");
+      require(false, where + " (" + name_of(layer) + ")",
+              "must read an input of the network, got the output of a layer");
     if (first != nullptr) {
       const std::vector<WeightSpec> one = layer_weights(layer, out_.widths_of(first->inputs));
       const std::vector<WeightSpec> other = layer_weights(layer, widths);

@@ -191,8 +191,8 @@ class Cases {
   // Six columns of numbers with 128 bins and eight of ten levels, as of a real table.
   void table(std::size_t rows, std::size_t cols) {
     constexpr std::size_t kNumeric = 6, kColumns = 14, kBins = 128, kLevels = 10;
-    auto* columns = kept<TableColumnRows>(kColumns);
-    auto* places = kept<TablePlace>(kColumns * rows);
+    auto* columns = kept<CodedColumn>(kColumns);
+    auto* places = kept<CodePlace>(kColumns * rows);
     std::size_t first = 0;
     for (std::size_t c = 0; c < kColumns; ++c) {
       const bool numeric = c < kNumeric;
@@ -209,20 +209,20 @@ class Cases {
     auto dw = std::make_shared<Panels>(first, cols);
     kept_.insert(kept_.end(), {w, dw});
     const Floats *bias = floats(cols), *dy = floats(rows * ld(cols));
-    Floats *y = floats(rows * ld(cols)), *scratch = floats(kTableScratch);
+    Floats *y = floats(rows * ld(cols)), *scratch = floats(kCodedScratch);
     const std::string shape = std::to_string(rows) + " x " + std::to_string(cols);
     const double work = static_cast<double>(rows * kColumns * cols);
     const std::size_t n = first;
-    add("table_forward", shape, work, "element",
+    add("coded_forward", shape, work, "element",
         [=](const Kernels& k) {
-          k.table_forward({columns, kColumns, places, rows, w->data.data(), nullptr, bias->data(), y->data(),
+          k.coded_forward({columns, kColumns, places, rows, w->data.data(), nullptr, bias->data(), y->data(),
                            scratch->data(), n, ld(cols), cols, false, {0, rows}, {0, w->panels()}});
         },
         {floats_of(y, sum_tolerance(kNumeric * kBins))});
-    add("table_gradient", shape, work, "element",
+    add("coded_gradient", shape, work, "element",
         [=](const Kernels& k) {
-          k.table_gradient({columns, places, rows, dy->data(), dw->data.data(), scratch->data(), rows, ld(cols), n, cols,
-                            {0, kColumns}, {0, w->panels()}});
+          k.coded_gradient({columns, places, rows, dy->data(), dw->data.data(), scratch->data(), rows, ld(cols), n,
+                            cols, {0, kColumns}, {0, w->panels()}});
         },
         {floats_of(&dw->data, sum_tolerance(rows))});
   }

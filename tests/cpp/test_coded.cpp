@@ -15,9 +15,9 @@ using namespace fastreg::test;
 
 // Columns of all kinds, places of rows in them, and the features of these rows.
 struct Coded {
-  std::vector<TableColumnRows> columns;
+  std::vector<CodedColumn> columns;
   std::size_t rows, width = 0;
-  std::vector<TablePlace> places;
+  std::vector<CodePlace> places;
   std::vector<double> features;
 
   Coded(std::size_t n, const std::vector<std::size_t>& bins) : rows(n) {
@@ -31,13 +31,13 @@ struct Coded {
   }
 
  private:
-  void add(const TableColumnRows& column) {
+  void add(const CodedColumn& column) {
     columns.push_back(column);
     width = column.end;
   }
   void place(std::size_t c, std::size_t r) {
-    const TableColumnRows& column = columns[c];
-    TablePlace& to = places[c * rows + r];
+    const CodedColumn& column = columns[c];
+    CodePlace& to = places[c * rows + r];
     to = {column.has_value ? uniform(-1.0f, 1.0f) : 0.0f, column.has_pick ? uniform(0.0f, 1.0f) : 0.0f, 0, 0};
     const std::uint32_t drawn = static_cast<std::uint32_t>(generator()());
     // The last row of a column stands for missing numbers.
@@ -52,9 +52,11 @@ struct Coded {
   }
 };
 
-double tolerance(std::size_t terms, double magnitude) { return (static_cast<double>(terms) + 8) * 2 * kHalfUlp * magnitude; }
+double tolerance(std::size_t terms, double magnitude) {
+  return (static_cast<double>(terms) + 8) * 2 * kHalfUlp * magnitude;
+}
 
-TableForward forward_of(const Coded& coded, const Panels& w, const float* bias, Rows& y, float* scratch) {
+CodedForward forward_of(const Coded& coded, const Panels& w, const float* bias, Rows& y, float* scratch) {
   return {coded.columns.data(), coded.columns.size(), coded.places.data(), coded.rows, w.data.data(), nullptr, bias,
           y.data.data(), scratch, coded.width, y.stride, y.cols, false, {0, coded.rows}, {0, w.panels()}};
 }
@@ -65,11 +67,11 @@ bool same(const Rows& a, const Rows& b) {
 
 void test_forward(const Kernels& k, const Coded& coded, std::size_t cols) {
   const Panels w(coded.width, cols);
-  Guarded<float> bias(rounded(cols)), scratch(kTableScratch);
+  Guarded<float> bias(rounded(cols)), scratch(kCodedScratch);
   for (std::size_t j = 0; j < cols; ++j) bias[j] = uniform(-1.0f, 1.0f);
   Rows y(coded.rows, cols);
-  const TableForward whole = forward_of(coded, w, bias.data(), y, scratch.data());
-  k.table_forward(whole);
+  const CodedForward whole = forward_of(coded, w, bias.data(), y, scratch.data());
+  k.coded_forward(whole);
   for (std::size_t r = 0; r < coded.rows; ++r)
     for (std::size_t j = 0; j < cols; ++j) {
       double sum = static_cast<double>(bias[j]), magnitude = std::abs(sum);
@@ -84,7 +86,7 @@ void test_forward(const Kernels& k, const Coded& coded, std::size_t cols) {
 
   // Prefix sums of the caller's give the same bits, as do single rows, panels and columns of the table.
   Panels prefix(coded.width, cols);
-  for (const TableColumnRows& column : coded.columns)
+  for (const CodedColumn& column : coded.columns)
     for (std::size_t j = 0; j < cols; ++j) {
       float sum = 0.0f;
       for (std::size_t t = 0; t < column.bins; ++t) {
@@ -93,9 +95,9 @@ void test_forward(const Kernels& k, const Coded& coded, std::size_t cols) {
       }
     }
   Rows other(coded.rows, cols);
-  TableForward call = forward_of(coded, w, bias.data(), other, nullptr);
+  CodedForward call = forward_of(coded, w, bias.data(), other, nullptr);
   call.prefix = prefix.data.data();
-  k.table_forward(call);
+  k.coded_forward(call);
   CHECK(same(y, other));
   Rows parts(coded.rows, cols);
   for (std::size_t r = 0; r < coded.rows; ++r)
@@ -108,11 +110,11 @@ void test_forward(const Kernels& k, const Coded& coded, std::size_t cols) {
         call.adds = c > 0;
         call.rows = {r, r + 1};
         call.panels = {p, p + 1};
-        k.table_forward(call);
+        k.coded_forward(call);
       }
   CHECK(same(y, parts));
   Rows without(coded.rows, cols);
-  k.table_forward(forward_of(coded, w, nullptr, without, scratch.data()));
+  k.coded_forward(forward_of(coded, w, nullptr, without, scratch.data()));
   CHECK(coded.rows == 0 || std::abs(without.at(0, 0) + bias[0] - y.at(0, 0)) <= 1e-4f);
 }
 
@@ -120,10 +122,10 @@ void test_gradient(const Kernels& k, const Coded& coded, std::size_t cols) {
   Rows dy(coded.rows, cols);
   dy.clear_padding();
   Panels dw(coded.width, cols), parts(coded.width, cols);
-  Guarded<float> scratch(kTableScratch);
-  TableGradient g{coded.columns.data(), coded.places.data(), coded.rows, dy.data.data(), dw.data.data(), scratch.data(),
+  Guarded<float> scratch(kCodedScratch);
+  CodedGradient g{coded.columns.data(), coded.places.data(), coded.rows, dy.data.data(), dw.data.data(), scratch.data(),
                   coded.rows, dy.stride, coded.width, cols, {0, coded.columns.size()}, {0, dw.panels()}};
-  k.table_gradient(g);
+  k.coded_gradient(g);
   for (std::size_t i = 0; i < coded.width; ++i)
     for (std::size_t j = 0; j < cols; ++j) {
       double sum = 0.0, magnitude = 0.0;
@@ -140,7 +142,7 @@ void test_gradient(const Kernels& k, const Coded& coded, std::size_t cols) {
     for (std::size_t p = 0; p < dw.panels(); ++p) {
       g.range = {c, c + 1};
       g.panels = {p, p + 1};
-      k.table_gradient(g);
+      k.coded_gradient(g);
     }
   CHECK(std::memcmp(dw.data.data(), parts.data.data(), dw.data.size() * sizeof(float)) == 0);
 }
@@ -153,8 +155,8 @@ int main() {
     for (const std::vector<std::size_t>& bins : all_bins)
       for (const std::size_t rows : {0, 1, 3, 40, 300})
         for (const std::size_t cols : {1, 3, 16, 17, 64, 65, 144}) {
-          check::context = isa + ", " + std::to_string(rows) + " rows, " + std::to_string(cols) + " columns, first bins " +
-                           std::to_string(bins.empty() ? 0 : bins[0]);
+          check::context = isa + ", " + std::to_string(rows) + " rows, " + std::to_string(cols) +
+                           " columns, first bins " + std::to_string(bins.empty() ? 0 : bins[0]);
           const Coded coded(rows, bins);
           test_forward(*cpu_kernels(isa.c_str()), coded, cols);
           test_gradient(*cpu_kernels(isa.c_str()), coded, cols);

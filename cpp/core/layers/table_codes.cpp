@@ -1,4 +1,5 @@
-// The formulas of table_layer.h, in double as they are where a table is encoded, so that features are the same to the bit.
+// The formulas of table_layer.h, in double as they are where a table is encoded
+// (python/fastreg/table/number_parts.py), so that features are the same to the bit.
 #include "core/layers/table_codes.h"
 
 #include <algorithm>
@@ -27,8 +28,8 @@ std::size_t features_of(const TableColumn& column) {
   return column.count;
 }
 
-// The index of the last of n >= 1 increasing numbers that is not above x, or 0. Each step halves what remains, without a
-// branch, which half of the time would be predicted wrongly.
+// The index of the last of n >= 1 increasing numbers that is not above x, or 0. Each step halves what remains, without
+// a branch, which half of the time would be predicted wrongly.
 template <class Number>
 std::size_t last_not_above(const Number* numbers, std::size_t n, Number x) {
   const Number* at = numbers;
@@ -40,12 +41,13 @@ std::size_t last_not_above(const Number* numbers, std::size_t n, Number x) {
   return static_cast<std::size_t>(at - numbers);
 }
 
-TablePlace place_of_number(const TableColumn& column, const TableColumnRows& rows, double x) {
+CodePlace place_of_number(const TableColumn& column, const CodedColumn& rows, double x) {
   if (std::isnan(x))
     return {0.0f, column.missing ? 1.0f : 0.0f, 0, static_cast<std::uint32_t>(rows.end - 1)};
   x = std::clamp(x, -kLargest, kLargest);
   const double z = std::clamp((x - column.centre) * column.scale, -kFar, kFar), third = z / 3.0;
-  TablePlace place{static_cast<float>(z / std::sqrt(1.0 + third * third)), 0.0f, 0, static_cast<std::uint32_t>(rows.first)};
+  const auto value = static_cast<float>(z / std::sqrt(1.0 + third * third));
+  CodePlace place{value, 0.0f, 0, static_cast<std::uint32_t>(rows.first)};
   if (rows.bins == 0) return place;
   place.full = static_cast<std::uint32_t>(last_not_above(column.edges.data(), rows.bins, x));
   place.pick = static_cast<std::uint32_t>(rows.ramp) + place.full;
@@ -54,7 +56,7 @@ TablePlace place_of_number(const TableColumn& column, const TableColumnRows& row
   return place;
 }
 
-TablePlace place_of_level(const TableColumn& column, const TableColumnRows& rows, float x) {
+CodePlace place_of_level(const TableColumn& column, const CodedColumn& rows, float x) {
   std::size_t index = column.levels.size();
   if (x >= 0.0f && x < 0x1p24f && index > 0) {   // false for NaN
     const std::uint32_t code = static_cast<std::uint32_t>(x);
@@ -92,9 +94,9 @@ TableLocator::TableLocator(const TableColumns& columns) : columns_(columns) {
   }
 }
 
-void TableLocator::locate(std::size_t index, const float* x, std::size_t ldx, std::size_t rows, TablePlace* out) const {
+void TableLocator::locate(std::size_t index, const float* x, std::size_t ldx, std::size_t rows, CodePlace* out) const {
   const TableColumn& column = columns_.list[source_[index]];
-  const TableColumnRows& own = rows_[index];
+  const CodedColumn& own = rows_[index];
   switch (column.kind) {
     case Kind::plain:
       for (std::size_t r = 0; r < rows; ++r) out[r] = {x[r * ldx], 0.0f, 0, static_cast<std::uint32_t>(own.first)};
@@ -108,10 +110,10 @@ void TableLocator::locate(std::size_t index, const float* x, std::size_t ldx, st
   }
 }
 
-void TableLocator::product(const Kernels& kernels, const float* x, std::size_t ldx, TableForward call) const {
+void TableLocator::product(const Kernels& kernels, const float* x, std::size_t ldx, CodedForward call) const {
   constexpr std::size_t kRows = 64, kPlaces = 1024;
-  TablePlace places[kPlaces];
-  alignas(64) float scratch[kTableScratch];
+  CodePlace places[kPlaces];
+  alignas(64) float scratch[kCodedScratch];
   const Range rows = call.rows;
   call.places = places;
   call.scratch = scratch;
@@ -124,7 +126,7 @@ void TableLocator::product(const Kernels& kernels, const float* x, std::size_t l
       call.columns = rows_.data() + c;
       call.adds = c > 0;
       for (std::size_t k = 0; k < call.count; ++k) locate(c + k, x + r * ldx + c + k, ldx, n, places + k * n);
-      kernels.table_forward(call);
+      kernels.coded_forward(call);
     }
   }
 }

@@ -19,18 +19,18 @@ class TableLocator {
   explicit TableLocator(const TableColumns& columns);
 
   // Of each column of the input.
-  const std::vector<TableColumnRows>& columns() const { return rows_; }
+  const std::vector<CodedColumn>& columns() const { return rows_; }
   // The places of one column in `rows` rows; x: its code in the first row, ldx floats before that in the next.
-  void locate(std::size_t column, const float* x, std::size_t ldx, std::size_t rows, TablePlace* out) const;
+  void locate(std::size_t column, const float* x, std::size_t ldx, std::size_t rows, CodePlace* out) const;
 
-  // y[rows, panels] of TableForward, from codes: `call` has everything but columns and places. x is a matrix with ldx
+  // y[rows, panels] of CodedForward, from codes: `call` has everything but columns and places. x is a matrix with ldx
   // floats from row to row.
-  void product(const Kernels& kernels, const float* x, std::size_t ldx, TableForward call) const;
+  void product(const Kernels& kernels, const float* x, std::size_t ldx, CodedForward call) const;
 
  private:
   TableColumns columns_;
   std::vector<std::size_t> source_;        // of each column of the input: its index in columns_
-  std::vector<TableColumnRows> rows_;
+  std::vector<CodedColumn> rows_;
 };
 
 }  // namespace fastreg

@@ -1,6 +1,6 @@
 // TableInput: y = f W + b, where the features f of a row are known by its codes and never written (kernels.h,
-// TableForward). Notation as in dense.cpp. The activation is an operation of its own. The forward pass of a training step
-// keeps the place of every code for the backward pass. An input has no gradient.
+// CodedForward). Notation as in dense.cpp. The activation is an operation of its own. The forward pass of a training
+// step keeps the place of every code for the backward pass. An input has no gradient.
 #include <algorithm>
 
 #include "core/layers/layers.h"
@@ -22,7 +22,7 @@ class TableInputOperation final : public Operation {
 
   bool trainable() const override { return trainable_; }
   std::size_t cache_floats(std::size_t rows) const override {
-    return in() * rows * (sizeof(TablePlace) / sizeof(float));
+    return in() * rows * (sizeof(CodePlace) / sizeof(float));
   }
   double flops_per_row() const override { return 12.0 * static_cast<double>(in()) * static_cast<double>(out()); }
 
@@ -33,7 +33,7 @@ class TableInputOperation final : public Operation {
   }
 
   void forward(const Pass& pass, const float* const* x, float* y, float* cache) const override {
-    TablePlace* const places = reinterpret_cast<TablePlace*>(cache);
+    CodePlace* const places = reinterpret_cast<CodePlace*>(cache);
     const Range rows = pass.team.split(pass.rows, kLane);
     if (rows.begin < rows.end)
       for (std::size_t c = 0; c < in(); ++c)
@@ -41,18 +41,19 @@ class TableInputOperation final : public Operation {
                         places + c * pass.rows + rows.begin);
     pass.team.sync();
     const Part part = split_output(pass.team, pass.rows, out());
-    alignas(64) float scratch[kTableScratch];
-    TableForward f = call(pass, y, part);
+    alignas(64) float scratch[kCodedScratch];
+    CodedForward f = call(pass, y, part);
     f.columns = locator_.columns().data();
     f.count = in();
     f.places = places + part.rows.begin;
     f.stride = pass.rows;
     f.scratch = scratch;
-    pass.kernels.table_forward(f);
+    pass.kernels.coded_forward(f);
   }
 
   bool backward_in_place(bool) const override { return false; }
-  void backward(const Pass& pass, const float* const*, const float*, float* cache, const GradientFlow& flow) const override {
+  void backward(const Pass& pass, const float* const*, const float*, float* cache,
+                const GradientFlow& flow) const override {
     float* const dy = flow.dy;
     if (float* const db = parameters_.gradient(pass.gradients, bias_))
       pass.kernels.activation_backward(
@@ -62,16 +63,16 @@ class TableInputOperation final : public Operation {
     pass.team.sync();   // the kernel before has written dy, to the same values
     const std::size_t panels = panel_count(out());
     const bool by_panels = panels >= pass.team.size;
-    alignas(64) float scratch[kTableScratch];
-    pass.kernels.table_gradient({locator_.columns().data(), reinterpret_cast<const TablePlace*>(cache), pass.rows, dy, dw,
-                                 scratch, pass.rows, out_ld(), features_, out(),
+    alignas(64) float scratch[kCodedScratch];
+    pass.kernels.coded_gradient({locator_.columns().data(), reinterpret_cast<const CodePlace*>(cache), pass.rows, dy,
+                                 dw, scratch, pass.rows, out_ld(), features_, out(),
                                  by_panels ? Range{0, in()} : pass.team.split(in()),
                                  by_panels ? pass.team.split(panels) : Range{0, panels}});
   }
 
  private:
-  TableForward call(const Pass& pass, float* y, const Part& part) const {
-    TableForward f{};
+  CodedForward call(const Pass& pass, float* y, const Part& part) const {
+    CodedForward f{};
     f.w = parameters_.in(pass.weights, kernel_);
     f.bias = parameters_.in(pass.weights, bias_);
     f.y = y;

@@ -1,7 +1,8 @@
-// Products of a kernel with rows of a table that are given as codes, whose features are never written: a number is the
-// sum of all rows of the kernel up to its bin, which is read from prefix sums, and a part of the next row; a level is one
-// row. The gradient adds each row of dy to the row of its bin and takes suffix sums over the bins at the end. A strip of
-// columns is computed for one column of the table after the other, and for its bins in blocks of kTableBins.
+// Products of a kernel with rows of a table that are given as codes, whose features are never written: a number is
+// the sum of all rows of the kernel up to its bin, which is read from prefix sums, and a part of the next row; a
+// level is one row. The gradient adds each row of dy to the row of its bin and takes suffix sums over the bins at the
+// end. A strip of columns is computed for one column of the table after the other, and for its bins in blocks of
+// kCodedBins.
 #include "core/kernels.h"
 #include "cpu/kernels/entries.h"
 #include "cpu/loops.h"
@@ -25,10 +26,10 @@ FASTREG_INLINE Strip<Float> strip_of(Float* panels, std::size_t rows, std::size_
   return {panels + panel * rows + c % kPanel, smaller(kPanel, ld - panel)};
 }
 
-// The bins of one block: the rows of the table whose number of full bins is in [begin, begin + kTableBins).
-FASTREG_INLINE bool in_block(std::uint32_t full, std::size_t begin) { return full - begin < kTableBins; }
+// The bins of one block: the rows of the table whose number of full bins is in [begin, begin + kCodedBins).
+FASTREG_INLINE bool in_block(std::uint32_t full, std::size_t begin) { return full - begin < kCodedBins; }
 
-FASTREG_INLINE std::size_t most_full(const TablePlace* places, std::size_t rows) {
+FASTREG_INLINE std::size_t most_full(const CodePlace* places, std::size_t rows) {
   std::size_t most = 0;
   for (std::size_t r = 0; r < rows; ++r) most = places[r].full > most ? places[r].full : most;
   return most;
@@ -53,14 +54,14 @@ FASTREG_NOINLINE void prefix_sums(const float* w, std::size_t width, std::size_t
 
 // Adds the part of a column whose bins are in one block, or that has none.
 template <class T, std::size_t NV, bool kBins, bool kPick>
-FASTREG_NOINLINE void add_column(const TablePlace* places, std::size_t rows, const float* value_row,
+FASTREG_NOINLINE void add_column(const CodePlace* places, std::size_t rows, const float* value_row,
                                  Strip<const float> w, Strip<const float> prefix, std::size_t begin, float* y,
                                  std::size_t ldy) {
   T slope[NV];
   FASTREG_UNROLL
   for (std::size_t v = 0; v < NV; ++v) slope[v] = value_row ? T::load(value_row + v * T::kLanes) : T(0.0f);
   for (std::size_t r = 0; r < rows; ++r, y += ldy) {
-    const TablePlace& place = places[r];
+    const CodePlace& place = places[r];
     if (kBins && !in_block(place.full, begin)) continue;
     const T value(place.value), weight(place.weight);
     const float* const picked = kPick ? w.data + place.pick * w.width : nullptr;
@@ -76,7 +77,7 @@ FASTREG_NOINLINE void add_column(const TablePlace* places, std::size_t rows, con
 }
 
 template <class T, std::size_t NV>
-FASTREG_NOINLINE void forward_strip(const TableForward& f, std::size_t c) {
+FASTREG_NOINLINE void forward_strip(const CodedForward& f, std::size_t c) {
   constexpr std::size_t kWidth = NV * T::kLanes;
   const std::size_t ld = f.cols == 1 ? 1 : rounded(f.cols), rows = f.rows.end - f.rows.begin;
   const Strip<const float> w = strip_of(f.w, f.kernel_rows, ld, c);
@@ -89,8 +90,8 @@ FASTREG_NOINLINE void forward_strip(const TableForward& f, std::size_t c) {
     }
   }
   for (std::size_t k = 0; k < f.count; ++k) {
-    const TableColumnRows& column = f.columns[k];
-    const TablePlace* const places = f.places + k * f.stride;
+    const CodedColumn& column = f.columns[k];
+    const CodePlace* const places = f.places + k * f.stride;
     const float* const value_row = column.has_value ? w.data + column.value_row * w.width : nullptr;
     if (column.bins == 0) {
       if (column.has_pick)
@@ -102,14 +103,14 @@ FASTREG_NOINLINE void forward_strip(const TableForward& f, std::size_t c) {
     if (f.prefix) {
       // One block for all bins: the sums are those of a caller.
       const Strip<const float> sums = strip_of(f.prefix, f.kernel_rows, ld, c);
-      for (std::size_t begin = 0, most = most_full(places, rows); begin <= most; begin += kTableBins)
+      for (std::size_t begin = 0, most = most_full(places, rows); begin <= most; begin += kCodedBins)
         add_column<T, NV, true, true>(places, rows, value_row, w,
                                       {sums.data + (column.ramp + begin) * sums.width, sums.width}, begin, y, f.ldy);
       continue;
     }
     alignas(64) float before[kWidth] = {};
-    for (std::size_t begin = 0, most = most_full(places, rows); begin <= most; begin += kTableBins) {
-      prefix_sums<T, NV>(w.data + (column.ramp + begin) * w.width, w.width, smaller(kTableBins, most + 1 - begin),
+    for (std::size_t begin = 0, most = most_full(places, rows); begin <= most; begin += kCodedBins) {
+      prefix_sums<T, NV>(w.data + (column.ramp + begin) * w.width, w.width, smaller(kCodedBins, most + 1 - begin),
                          before, f.scratch);
       add_column<T, NV, true, true>(places, rows, value_row, w, {f.scratch, kWidth}, begin, y, f.ldy);
     }
@@ -118,10 +119,10 @@ FASTREG_NOINLINE void forward_strip(const TableForward& f, std::size_t c) {
 
 // Adds value dy to a sum in registers and, for bins of one block, dy to the rows of their bins.
 template <class T, std::size_t NV, bool kBins>
-FASTREG_NOINLINE void scatter(const TablePlace* places, std::size_t rows, const float* dy, std::size_t lddy,
+FASTREG_NOINLINE void scatter(const CodePlace* places, std::size_t rows, const float* dy, std::size_t lddy,
                               Strip<float> dw, float* buckets, std::size_t begin) {
   for (std::size_t r = 0; r < rows; ++r, dy += lddy) {
-    const TablePlace& place = places[r];
+    const CodePlace& place = places[r];
     if (kBins && !in_block(place.full, begin)) continue;
     float* const picked = dw.data + place.pick * dw.width;
     float* const bucket = kBins ? buckets + (place.full - begin) * NV * T::kLanes : nullptr;
@@ -156,7 +157,7 @@ FASTREG_NOINLINE void suffix_sums(const float* buckets, std::size_t n, float* dw
 
 // The gradient of the row that values are multiplied with.
 template <class T, std::size_t NV>
-FASTREG_NOINLINE void value_gradient(const TablePlace* places, std::size_t rows, const float* dy, std::size_t lddy,
+FASTREG_NOINLINE void value_gradient(const CodePlace* places, std::size_t rows, const float* dy, std::size_t lddy,
                                      float* to) {
   T total[NV];
   FASTREG_UNROLL
@@ -187,13 +188,13 @@ FASTREG_NOINLINE void clear_rows(float* to, std::size_t width, std::size_t n) {
 }
 
 template <class T, std::size_t NV>
-FASTREG_NOINLINE void gradient_strip(const TableGradient& g, std::size_t c) {
+FASTREG_NOINLINE void gradient_strip(const CodedGradient& g, std::size_t c) {
   constexpr std::size_t kWidth = NV * T::kLanes;
   const Strip<float> dw = strip_of(g.dw, g.kernel_rows, g.cols == 1 ? 1 : rounded(g.cols), c);
   const float* const dy = g.dy + c;
   for (std::size_t k = g.range.begin; k < g.range.end; ++k) {
-    const TableColumnRows& column = g.columns[k];
-    const TablePlace* const places = g.places + k * g.stride;
+    const CodedColumn& column = g.columns[k];
+    const CodePlace* const places = g.places + k * g.stride;
     clear_rows<T, NV>(dw.data + column.first * dw.width, dw.width, column.end - column.first);
     if (column.has_value) value_gradient<T, NV>(places, g.rows, dy, g.lddy, dw.data + column.value_row * dw.width);
     if (column.bins == 0) {
@@ -202,8 +203,8 @@ FASTREG_NOINLINE void gradient_strip(const TableGradient& g, std::size_t c) {
     }
     alignas(64) float after[kWidth] = {};
     const std::size_t most = most_full(places, g.rows);
-    for (std::size_t begin = most / kTableBins * kTableBins;; begin -= kTableBins) {
-      const std::size_t n = smaller(kTableBins, most + 1 - begin);
+    for (std::size_t begin = most / kCodedBins * kCodedBins;; begin -= kCodedBins) {
+      const std::size_t n = smaller(kCodedBins, most + 1 - begin);
       clear_rows<T, NV>(g.scratch, kWidth, n);
       scatter<T, NV, true>(places, g.rows, dy, g.lddy, dw, g.scratch, begin);
       suffix_sums<T, NV>(g.scratch, n, dw.data + (column.ramp + begin) * dw.width, dw.width, after);
@@ -222,13 +223,13 @@ FASTREG_INLINE void for_panels(Range panels, std::size_t cols, Body body) {
 
 }  // namespace
 
-void table_forward(const TableForward& f) noexcept {
+void coded_forward(const CodedForward& f) noexcept {
   if (f.rows.end <= f.rows.begin || f.panels.end <= f.panels.begin) return;
   if (f.cols == 1) return forward_strip<V1, 1>(f, 0);
   for_panels(f.panels, f.cols, [&f](std::size_t c, auto width) { forward_strip<V, decltype(width)::kVectors>(f, c); });
 }
 
-void table_gradient(const TableGradient& g) noexcept {
+void coded_gradient(const CodedGradient& g) noexcept {
   if (g.panels.end <= g.panels.begin) return;
   if (g.cols == 1) return gradient_strip<V1, 1>(g, 0);
   for_panels(g.panels, g.cols, [&g](std::size_t c, auto width) { gradient_strip<V, decltype(width)::kVectors>(g, c); });

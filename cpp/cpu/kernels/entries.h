@@ -31,8 +31,8 @@ void feature_scale(const FeatureScale&) noexcept;
 void feature_scale_backward(const FeatureScaleBackward&) noexcept;
 
 // coded.cpp
-void table_forward(const TableForward&) noexcept;
-void table_gradient(const TableGradient&) noexcept;
+void coded_forward(const CodedForward&) noexcept;
+void coded_gradient(const CodedGradient&) noexcept;
 
 // separate.cpp
 void separate_forward(const ActivationSpec&, const float* x, float* y, std::size_t n) noexcept;

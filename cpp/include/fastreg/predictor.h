@@ -25,8 +25,8 @@ struct FrozenLayer {
 };
 
 // A node of a frozen network. Values are numbered as in NetworkSpec: first the inputs, then the output of each node. A
-// chain is a list of layers; embedding and category_encoding read one value, and table_input an input of the network; the
-// other kinds join values.
+// chain is a list of layers; embedding and category_encoding read one value, and table_input an input of the network;
+// the other kinds join values.
 struct FrozenNode {
   enum class Kind : std::uint8_t {
     chain, add, multiply, concatenate, subtract, average, maximum, minimum, dot, embedding, category_encoding,

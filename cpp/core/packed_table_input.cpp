@@ -1,5 +1,5 @@
 // Packs the kernel of a frozen TableInput.
-#include "core/packed_table.h"
+#include "core/packed_table_input.h"
 
 #include <algorithm>
 #include <stdexcept>
@@ -9,7 +9,7 @@
 
 namespace fastreg {
 
-PackedTable::PackedTable(const FrozenNode& node)
+PackedTableInput::PackedTableInput(const FrozenNode& node)
     : locator_(node.codes),
       rows_(node.table.size() / node.columns),
       cols_(node.columns),
@@ -19,7 +19,7 @@ PackedTable::PackedTable(const FrozenNode& node)
   arena_ = Buffer(backend, 2 * panels_floats_ + round_up(padded_ld(cols_), kLane));
   // The sums are added in the order in which the kernel table adds them, so that the bits are the same.
   std::vector<float> sums(node.table.size(), 0.0f);
-  for (const TableColumnRows& column : locator_.columns())
+  for (const CodedColumn& column : locator_.columns())
     for (std::size_t t = 1; t < column.bins; ++t)
       for (std::size_t j = 0; j < cols_; ++j) {
         const std::size_t at = (column.ramp + t) * cols_ + j;
@@ -30,9 +30,9 @@ PackedTable::PackedTable(const FrozenNode& node)
   std::copy(node.bias.begin(), node.bias.end(), arena_.data() + 2 * panels_floats_);
 }
 
-void PackedTable::run(const Kernels& kernels, const float* x, std::size_t ldx, std::size_t rows, float* y,
+void PackedTableInput::run(const Kernels& kernels, const float* x, std::size_t ldx, std::size_t rows, float* y,
                       std::size_t ldy) const {
-  TableForward f{};
+  CodedForward f{};
   f.w = arena_.data();
   f.prefix = arena_.data() + panels_floats_;
   f.bias = has_bias_ ? arena_.data() + 2 * panels_floats_ : nullptr;
@@ -45,7 +45,7 @@ void PackedTable::run(const Kernels& kernels, const float* x, std::size_t ldx, s
   locator_.product(kernels, x, ldx, f);
 }
 
-void check_table(const FrozenNode& node, std::size_t width, const std::string& where) {
+void check_table_input(const FrozenNode& node, std::size_t width, const std::string& where) {
   const auto require = [&](bool good, const char* rule) {
     if (!good) throw std::invalid_argument(where + ": " + rule);
   };

@@ -6,10 +6,10 @@
 
 namespace fastreg {
 
-class PackedTable {
+class PackedTableInput {
  public:
-  // The node has been checked by check_table.
-  explicit PackedTable(const FrozenNode& node);
+  // The node has been checked by check_table_input.
+  explicit PackedTableInput(const FrozenNode& node);
 
   // The product of some rows. y has room for whole rows of ld = padded_ld(columns) floats, ldy floats apart.
   void run(const Kernels& kernels, const float* x, std::size_t ldx, std::size_t rows, float* y, std::size_t ldy) const;
@@ -24,6 +24,6 @@ class PackedTable {
 
 // Throws std::invalid_argument, with `where` in front, unless the sizes and values of a node of kind table_input fit
 // each other and an input of `width` columns.
-void check_table(const FrozenNode& node, std::size_t width, const std::string& where);
+void check_table_input(const FrozenNode& node, std::size_t width, const std::string& where);
 
 }  // namespace fastreg

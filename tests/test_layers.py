@@ -192,7 +192,7 @@ def test_batch_norm_variance_far_from_zero(rng):
 BETWEEN = [
     name
     for name, case in LAYER_CASES.items()
-    if not isinstance(case.made, (Join, layers.TableInput)) and case.made.index_limit is None
+    if not isinstance(case.made, (Join, layers.TableInput)) and case.made.input_rule.limit is None
 ]
 
 

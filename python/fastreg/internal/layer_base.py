@@ -25,6 +25,7 @@ __all__ = [
 # The shape of a value without the rows of the batch.
 Shape = tuple[int, ...]
 
+
 class InputRule(NamedTuple):
     """What the numbers of an input must be, beyond finite.
 
@@ -179,6 +180,8 @@ class Layer(Part):
             if self.input_shape not in (None, shape):
                 raise ValueError(f"{owner}: input_dim {shape[0]} contradicts input_shape {self.input_shape}")
             self._set(input_shape=shape)
+        if self.input_shape not in (None, takes := self.required_shape):
+            raise ValueError(f"{owner}: input_shape must be {takes}, got {self.input_shape}")
         for name in _MULTIPLIERS:
             if getattr(self, name) != 1.0 and name not in _core.schema()["layers"].get(owner, {"fields": ()})["fields"]:
                 given = describe(getattr(self, name))
@@ -256,14 +259,14 @@ class Layer(Part):
         return False
 
     @property
-    def index_limit(self) -> int | None:
-        """The number below which the integers that it takes must be; None if it takes any numbers."""
-        return None
+    def required_shape(self) -> Shape | None:
+        """The only shape of rows that it takes, as far as it knows without its input."""
+        return self.input_shape
 
     @property
     def input_rule(self) -> InputRule:
         """What the numbers that it reads must be."""
-        return InputRule(self.index_limit)
+        return InputRule()
 
     def lower(self, into: Lowering, values: tuple[int, ...]) -> int:
         """Writes it as :attr:`core_count` layers of C++ that read these values; returns the value that it makes."""

@@ -14,7 +14,7 @@ from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT, Range, check_int,
 from fastreg.internal.dataclasses import dataclass, field, fields
 from fastreg.internal.description import Description
 from fastreg.internal.keras_arguments import DenseArguments, takes_keras_arguments
-from fastreg.internal.layer_base import InputRule, Layer
+from fastreg.internal.layer_base import InputRule, Layer, Shape
 from fastreg.regularizers import Regularizer
 
 __all__ = ["CategoricalColumn", "Column", "NumericColumn", "PlainColumn", "TableInput"]
@@ -249,7 +249,6 @@ class TableInput(Layer, DenseArguments):
         >>> from fastreg import layers
         >>> columns = [layers.NumericColumn(edges=[0.0, 1.0, 5.0], missing=True), layers.CategoricalColumn(3)]
         >>> model = fr.Sequential([layers.TableInput(16, columns, "relu"), layers.Dense(1)], seed=0)
-        >>> model.build(2)
         >>> model.predict(np.array([[0.5, 2], [np.nan, 7]])).shape
         (2, 1)
     """
@@ -272,6 +271,11 @@ class TableInput(Layer, DenseArguments):
         if getattr(self.activity_regularizer, "proximal", False):
             given = repr(self.activity_regularizer)
             raise ValueError(f"TableInput: activity_regularizer must not be proximal, got {given}")
+
+    @property
+    def required_shape(self) -> Shape:
+        """A number for each column that the columns describe."""
+        return (sum(column.codes for column in self.columns),)
 
     @property
     def input_rule(self) -> InputRule:

@@ -141,8 +141,7 @@ class CoreModel(Sharing):
                     f"Sequential: layer {len(extended)} must have one input, got {describe(part)}; Residual adds a "
                     "chain's input to its output, and Model connects layers in any way"
                 )
-            if part.input_shape is not None:
-                said = part.input_shape
+            if (said := part.required_shape) is not None:
                 if shape not in (None, said):
                     got = shape[0] if shape and len(shape) == len(said) == 1 else told(shape or ())
                     raise ValueError(f"Sequential: layer {len(extended)} is to take {told(said)}, but gets {got}")

@@ -89,7 +89,8 @@ def compare(arguments: argparse.Namespace) -> None:
         step = statistics.median(times[name][1:]) / steps * 1e6
         one = row_time(models[name], rows[name][:1].copy())
         size = rows[name].nbytes / 1e6
-        print(f"{name}: {step:.0f} us a step, {size:.1f} MB of rows, loss {losses[name]:.5f}, {one:.2f} us a row frozen")
+        print(f"{name}: {step:.0f} us a step, {size:.1f} MB of rows, loss {losses[name]:.5f}")
+        print(f"{name}: {one:.2f} us a row, frozen")
     ratios = sorted(dense / codes for codes, dense in zip(*(times[name][1:] for name in CONTENDERS), strict=True))
     print(f"time: {statistics.median(ratios):.2f} x ({ratios[0]:.2f} to {ratios[-1]:.2f})")
     print(f"memory: {rows['dense'].nbytes / rows['codes'].nbytes:.1f} x")
@@ -120,9 +121,11 @@ import sys
 import fastreg as fr, numpy as np
 fr.set_num_threads(1)
 data = np.load({str(folder / f"{name}.npz")!r})
-fr.load({str(folder / f"{name}.safetensors")!r}).fit(data["x"], data["y"], batch_size={BATCH}, epochs={epochs}, verbose=0)
+model = fr.load({str(folder / f"{name}.safetensors")!r})
+model.fit(data["x"], data["y"], batch_size={BATCH}, epochs={epochs}, verbose=0)
 """
-    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", sys.executable, "-W", "ignore", "-c", program]
+    tool = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+    command = [*tool, sys.executable, "-W", "ignore", "-c", program]
     environment = {**os.environ, "FASTREG_ISA": "avx2", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     collected = re.search(r"Collected : (\d+)", done.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 import reference as ref
 import table_reference as tables
+from cases import OPTIMIZER_CASES
 from conftest import assert_close
-from fastreg import _core, layers, optimizers, regularizers
-from fastreg.table.encoder import TableEncoder
+from fastreg import _core, constraints, layers, optimizers, regularizers
+from fastreg.search import GridSearch
 from pairs import float32, random_weights
 from programs import compiled, refusal, same_bits
 
@@ -118,25 +120,52 @@ def test_many_columns_are_located_in_groups(rng):
     check(MIXED * 9, 33, 100, rng)
 
 
-@pytest.mark.parametrize("activation", ["relu", "gelu", "softmax", None])
-def test_it_trains_as_dense_on_the_features(activation, rng):
-    """The same initial weights for a seed, and the same weights and losses after some epochs, to rounding."""
+def both_forms(settings, optimizer, rng, epochs=3, loss="mse"):
+    """What networks on codes and on features have after some epochs: losses, weights, outputs, those when frozen."""
     x, t = codes(MIXED, 97, rng), rng.normal(size=(97, 2)).astype(np.float32)
     phi = tables.features(MIXED, x.astype(np.float64)).astype(np.float32)
-    settings = {"kernel_regularizer": regularizers.L1L2(1e-3, 1e-3), "activity_regularizer": "l2"}
-    pair = []
-    for first, features in ((layers.TableInput(37, described(MIXED), activation, **settings), x),
-                            (layers.Dense(37, activation, **settings), phi)):
+    weights, pair = rng.random(97) + 0.5, []
+    for first, features in ((layers.TableInput(37, described(MIXED), **settings), x),
+                            (layers.Dense(37, **settings), phi)):
         model = fr.Sequential([first, layers.BatchNormalization(), layers.Dropout(0.2), layers.Dense(2)], seed=3)
-        model.compile(optimizers.SGD(0.05, momentum=0.9), "mse")
+        model.compile(optimizer, loss)
         model.build(features.shape[1])
         start = model.get_weights()
-        history = model.fit(features, t, batch_size=16, epochs=3, shuffle=False, verbose=0).history["loss"]
-        pair.append((start, history, model.get_weights(), model.predict(features), model.freeze()(features)))
+        history = model.fit(features, t, batch_size=16, epochs=epochs, validation_data=(features, t), verbose=0,
+                            sample_weight=weights).history
+        trained = model.get_weights()
+        pair.append((start, [history["loss"], history["val_loss"], *trained, model.predict(features),
+                             model.freeze()(features)]))
     assert same_bits(pair[0][0], pair[1][0])
-    (_, *losses), (_, *others) = ([start, history, *trained, *outputs] for start, history, trained, *outputs in pair)
-    for found, expected in zip(losses, others, strict=True):
+    assert not same_bits(pair[0][0], pair[0][1][2:-2])
+    return zip(pair[0][1], pair[1][1], strict=True)
+
+
+SETTINGS = {
+    **{f"{name}": {"activation": name} for name in ("relu", "gelu", "softmax")},
+    "penalties": {"kernel_regularizer": regularizers.L1L2(1e-3, 1e-3), "activity_regularizer": "l2",
+                  "bias_regularizer": "l2"},
+    "proximal": {"kernel_regularizer": regularizers.L1(1e-3, True)},
+    "orthogonal": {"kernel_regularizer": regularizers.OrthogonalRegularizer(0.01, "columns")},
+    "constraints": {"kernel_constraint": constraints.MaxNorm(0.5), "bias_constraint": "non_neg"},
+    "multipliers": {"learning_rate_multiplier": 0.3, "weight_decay_multiplier": {"kernel": 0.5}},
+    "no bias": {"use_bias": False},
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_it_trains_as_dense_on_the_features(name, rng):
+    """The same initial weights for a seed, and the same weights, losses and outputs after some epochs, to rounding."""
+    for found, expected in both_forms(SETTINGS[name], optimizers.SGD(0.005, momentum=0.9, weight_decay=0.01), rng):
         np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", OPTIMIZER_CASES)
+def test_every_optimizer_trains_it_as_dense(name, rng):
+    """By losses and outputs: rules that divide by small gradients enlarge the rounding of single weights."""
+    losses, val_losses, *_, outputs, frozen = both_forms({"activation": "tanh"}, OPTIMIZER_CASES[name].made, rng, 2)
+    for found, expected in (losses, val_losses, outputs, frozen):
+        np.testing.assert_allclose(found, expected, rtol=5e-4, atol=5e-4)
 
 
 @pytest.mark.parametrize("units", [1, 3, 64, 130])
@@ -228,12 +257,96 @@ def test_training_goes_on_from_a_file_bit_for_bit(rng, tmp_path):
     assert same_bits(whole.get_weights(), resumed.get_weights())
 
 
+def test_one_layer_on_two_inputs_adds_its_gradients(rng):
+    """As Dense on the features of both does."""
+    columns = (("numeric", 0.1, 1.0, EDGES["2 bins"], True), ("categorical", (0, 1, 2)))
+    rows = [codes(columns, 40, rng) for _ in range(2)]
+    phi = [tables.features(columns, x.astype(np.float64)).astype(np.float32) for x in rows]
+    found = []
+    for layer, data in ((layers.TableInput(5, described(columns)), rows), (layers.Dense(5), phi)):
+        inputs = [fr.Input((data[0].shape[1],)) for _ in range(2)]
+        model = fr.Model(inputs, layers.Dense(1)(layers.Multiply()([layer(value) for value in inputs])), seed=2)
+        model.compile(optimizers.SGD(0.5), "mse")
+        model.fit(data, np.ones(40), epochs=2, batch_size=40, verbose=0)
+        found.append(model.get_weights())
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_a_model_in_a_model_reads_the_table(rng):
+    x, t = codes(MIXED, 30, rng), rng.normal(size=30)
+    inner = fr.Sequential([fr.Input((9,)), layers.TableInput(4, described(MIXED), "tanh")], name="inner")
+    table = fr.Input((9,))
+    model = fr.Model(table, layers.Dense(1)(inner(table)), seed=0)
+    model.compile("adam", "mse")
+    model.fit(x, t, verbose=0)
+    np.testing.assert_allclose(model.freeze()(x), model.predict(x), rtol=1e-5, atol=1e-6)
+    assert inner.predict(x).shape == (30, 4)
+
+
+def test_copies_and_summaries(rng):
+    x, t = codes(MIXED, 30, rng), rng.normal(size=30)
+    model = fr.Sequential([layers.TableInput(4, described(MIXED), "tanh", name="table"), layers.Dense(1)], seed=0)
+    model.compile("adam", "mse")
+    model.fit(x, t, verbose=0)
+    clone = fr.models.clone_model(model)
+    assert [layer.get_config() for layer in clone.layers] == [layer.get_config() for layer in model.layers]
+    for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert same_bits(again.predict(x), model.predict(x))
+        again.fit(x, t, epochs=2, verbose=0)
+        assert not same_bits(again.predict(x), model.predict(x))
+    lines = []
+    model.summary(print_fn=lines.append)
+    kernel = 4 * (sum(column.features for column in described(MIXED)) + 1)
+    shown = next(line for line in "\n".join(lines).split("\n") if "TableInput" in line)
+    assert "table" in shown
+    assert str(kernel) in shown
+
+
+def test_a_search_trains_on_rows_with_missing_numbers(rng):
+    x = codes(MIXED, 60, rng)
+    y = (np.nan_to_num(x[:, 0]) > 0).astype(int)
+
+    def build(params):
+        first = layers.TableInput(params["units"], described(MIXED))
+        model = fr.Sequential([first, layers.Dense(1, "sigmoid")], seed=0)
+        model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+        return model
+
+    found = [
+        GridSearch(build, {"units": [2, 5]}, cv=2, seed=0, n_jobs=jobs, verbose=0).fit(x, y, epochs=2)
+        for jobs in (1, 2)
+    ]
+    assert found[0].best_params_ == found[1].best_params_
+    assert found[0].best_score_ == found[1].best_score_
+
+
+def test_rows_of_a_frozen_network_do_not_see_one_another(rng):
+    """Whatever stands beside them in memory, and in whatever number type they come."""
+    x = codes(MIXED, 67, rng)
+    model = fr.Sequential([layers.TableInput(17, described(MIXED), "gelu"), layers.Dense(3)], seed=0)
+    model.build(9)
+    predictor = model.freeze()
+    whole = predictor(x)
+    wide = np.full((67, 20), np.inf, np.float32)
+    wide[:, 5:14] = x
+    assert same_bits(predictor(wide[:, 5:14]), whole)
+    assert same_bits(np.concatenate([predictor(x[i : i + 1]) for i in range(67)]), whole)
+    assert same_bits(predictor(x.astype(np.float64)), whole)
+    assert same_bits(model.predict(x[::-1])[::-1], model.predict(x))
+
+
 def test_it_reads_an_input_only():
     columns = [layers.PlainColumn(3)]
     with refusal(ValueError, ["TableInput", "must read an input of the network"]):
         fr.Sequential([layers.Dense(3), layers.TableInput(2, columns)]).build(4)
-    with refusal(ValueError, ["TableInput", "columns must describe all columns of the input, 4, got 3"]):
+    with refusal(ValueError, ["takes 3 features, got 4"]):
         fr.Sequential([layers.TableInput(2, columns)]).build(4)
+    with refusal(ValueError, ["TableInput", "columns must describe all columns of the input, 4, got 3"]):
+        layers.TableInput(2, columns)(fr.Input((4,)))
+    with refusal(ValueError, ["TableInput", r"input_shape must be \(3,\), got \(4,\)"]):
+        layers.TableInput(2, columns, input_dim=4)
+    assert fr.Sequential([layers.TableInput(2, columns)]).input_shape == (None, 3)
 
 
 BAD_STATES = {
@@ -349,63 +462,3 @@ def test_only_some_columns_take_nan(rng):
     both = layers.Add()([layers.TableInput(3, described(MIXED))(table), layers.Dense(3)(table)])
     with refusal(ValueError, ["must be finite numbers, got NaN"]):
         fr.Model(table, both, seed=0).predict(x)
-
-
-# -------------------------------------------------------------------------------------------------- with TableEncoder
-
-
-def table_codes(rng, n=400):
-    x = np.stack([
-        rng.normal(size=n), rng.integers(0, 30, n), np.full(n, 5.0), rng.integers(0, 9, n), 1.7e9 + 1e6 * rng.random(n),
-        rng.exponential(size=n),
-    ], axis=1).astype(np.float32).astype(np.float64)
-    x[rng.random(n) < 0.1, 0] = np.nan
-    x[rng.random(n) < 0.1, 3] = np.nan
-    return x
-
-
-KINDS = ("numeric", "numeric", "numeric", "categorical", "numeric", "date")
-
-
-def test_the_columns_of_an_encoder_stand_for_its_features(rng):
-    """To the bit where float32 holds the codes: each feature times one row of an identity matrix."""
-    x = table_codes(rng)
-    dense = TableEncoder(KINDS, n_bins=20).fit(x)
-    raw = dense.with_dense(False)
-    given, features = raw.transform(x), dense.transform(x)
-    assert given.dtype == np.float32
-    assert given.shape == (len(x), raw.n_features)
-    assert raw.dense_width == dense.n_features == sum(column.features for column in raw.columns)
-    model = fr.Sequential(
-        [layers.TableInput(dense.n_features, raw.columns, use_bias=False, kernel_initializer="identity")], seed=0)
-    model.build(raw.n_features)
-    np.testing.assert_array_equal(model.predict(given), features)
-    unseen = x.copy()
-    unseen[:, 3] = 77.0
-    unseen[:, 1] = 1e6
-    np.testing.assert_array_equal(model.predict(raw.transform(unseen)), dense.transform(unseen))
-
-
-def test_numbers_far_from_zero_keep_their_digits(rng):
-    """Seconds since 1970 differ by less than float32 resolves; the encoder gives their differences."""
-    x = 1.7e9 + rng.random((200, 1)) * 1e4
-    dense = TableEncoder(("numeric",), n_bins=8).fit(x)
-    raw = dense.with_dense(False)
-    model = fr.Sequential(
-        [layers.TableInput(dense.n_features, raw.columns, use_bias=False, kernel_initializer="identity")], seed=0)
-    model.build(1)
-    np.testing.assert_allclose(model.predict(raw.transform(x)), dense.transform(x), atol=1e-5)
-
-
-def test_an_encoder_of_codes_survives_its_config(rng):
-    x = table_codes(rng)
-    raw = TableEncoder(KINDS, n_bins=5000, dense=False).fit(x)
-    assert max(column.features for column in raw.columns) > 300  # bins take no memory, so their number stays
-    again = TableEncoder.from_config(json.loads(json.dumps(raw.to_config())))
-    assert again.columns == raw.columns
-    assert not again.dense
-    assert again.widths == raw.widths == (1, 1, 1, 1, 1, raw.columns[-1].features)
-    np.testing.assert_array_equal(again.transform(x), raw.transform(x))
-    assert "dense" not in TableEncoder(KINDS).fit(x).to_config()
-    with refusal(ValueError, ["dense"]):
-        TableEncoder.from_config({**raw.to_config(), "dense": 1})

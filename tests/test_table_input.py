@@ -45,6 +45,7 @@ MIXED = (
     ("numeric", 0.0, 0.0, (), True),
     ("numeric", 0.5, 2.0, (), False),
     ("categorical", tuple(range(40))),
+    ("categorical", (1, 2, 3, 90_000, 2**24 - 1)),  # too far apart for a table of all codes
 )
 
 
@@ -64,6 +65,7 @@ def codes(columns, n, rng):
             found.append(x)
         else:
             x = rng.integers(-1, 12, n).astype(np.float64)
+            x = np.where(rng.random(n) < 0.2, rng.choice(settings[0] or [0], n), x)
             x[rng.random(n) < 0.1] = rng.choice([np.nan, 2.5, 1e20])
             found.append(x)
     return np.stack(found, axis=1).astype(np.float32)
@@ -218,7 +220,7 @@ def test_trainable_false_keeps_the_weights(rng):
 
 def graph_model(units=20, activation="relu"):
     """Two layers on one input, one on another, and outputs that are its value itself."""
-    table, more = fr.Input((9,), name="table"), fr.Input((1,), name="more")
+    table, more = fr.Input((10,), name="table"), fr.Input((1,), name="more")
     shared = layers.TableInput(units, described(MIXED), activation)(table)
     other = layers.TableInput(units, described((("categorical", (0, 1)),)))(more)
     joined = layers.Add()([shared, other, layers.TableInput(units, described(MIXED))(table)])
@@ -275,8 +277,8 @@ def test_one_layer_on_two_inputs_adds_its_gradients(rng):
 
 def test_a_model_in_a_model_reads_the_table(rng):
     x, t = codes(MIXED, 30, rng), rng.normal(size=30)
-    inner = fr.Sequential([fr.Input((9,)), layers.TableInput(4, described(MIXED), "tanh")], name="inner")
-    table = fr.Input((9,))
+    inner = fr.Sequential([fr.Input((10,)), layers.TableInput(4, described(MIXED), "tanh")], name="inner")
+    table = fr.Input((10,))
     model = fr.Model(table, layers.Dense(1)(inner(table)), seed=0)
     model.compile("adam", "mse")
     model.fit(x, t, verbose=0)
@@ -325,12 +327,12 @@ def test_rows_of_a_frozen_network_do_not_see_one_another(rng):
     """Whatever stands beside them in memory, and in whatever number type they come."""
     x = codes(MIXED, 67, rng)
     model = fr.Sequential([layers.TableInput(17, described(MIXED), "gelu"), layers.Dense(3)], seed=0)
-    model.build(9)
+    model.build(10)
     predictor = model.freeze()
     whole = predictor(x)
     wide = np.full((67, 20), np.inf, np.float32)
-    wide[:, 5:14] = x
-    assert same_bits(predictor(wide[:, 5:14]), whole)
+    wide[:, 5:15] = x
+    assert same_bits(predictor(wide[:, 5:15]), whole)
     assert same_bits(np.concatenate([predictor(x[i : i + 1]) for i in range(67)]), whole)
     assert same_bits(predictor(x.astype(np.float64)), whole)
     assert same_bits(model.predict(x[::-1])[::-1], model.predict(x))
@@ -441,8 +443,8 @@ def test_configs_and_texts():
     assert "NumericColumn(centre=0.25, scale=1.5, edges=(-" in repr(layer)
     assert ": 130 numbers)" in repr(layer)
     features = [column.features for column in layer.columns]
-    assert features == [131, 5, 2, 3, 1, 2, 1, 41, 4]
-    assert layer.output_width(10) == 4
+    assert features == [131, 5, 2, 3, 1, 2, 1, 41, 6, 4]
+    assert layer.output_width(11) == 4
 
 
 def test_only_some_columns_take_nan(rng):
@@ -458,7 +460,7 @@ def test_only_some_columns_take_nan(rng):
             for given in (bad, bad.astype(np.float64)):
                 with refusal(ValueError, [f"column {column}, row 4"]):
                     method(given)
-    table = fr.Input((9,))
+    table = fr.Input((10,))
     both = layers.Add()([layers.TableInput(3, described(MIXED))(table), layers.Dense(3)(table)])
     with refusal(ValueError, ["must be finite numbers, got NaN"]):
         fr.Model(table, both, seed=0).predict(x)

@@ -56,12 +56,25 @@ CodePlace place_of_number(const TableColumn& column, const CodedColumn& rows, do
   return place;
 }
 
-CodePlace place_of_level(const TableColumn& column, const CodedColumn& rows, float x) {
+// The index of each code among the levels, as a table; empty if it would be large compared with their number.
+std::vector<std::uint32_t> index_of(const std::vector<std::uint32_t>& levels) {
+  std::vector<std::uint32_t> out;
+  if (levels.empty() || levels.back() >= 8 * levels.size() + 1024) return out;
+  out.assign(levels.back() + 1, static_cast<std::uint32_t>(levels.size()));
+  for (std::size_t i = 0; i < levels.size(); ++i) out[levels[i]] = static_cast<std::uint32_t>(i);
+  return out;
+}
+
+CodePlace place_of_level(const TableColumn& column, const std::vector<std::uint32_t>& table, const CodedColumn& rows,
+                         float x) {
   std::size_t index = column.levels.size();
   if (x >= 0.0f && x < 0x1p24f && index > 0) {   // false for NaN
     const std::uint32_t code = static_cast<std::uint32_t>(x);
-    const std::size_t found = last_not_above(column.levels.data(), column.levels.size(), code);
-    if (static_cast<float>(column.levels[found]) == x) index = found;
+    if (static_cast<float>(code) == x && code < table.size()) index = table[code];
+    if (static_cast<float>(code) == x && table.empty()) {
+      const std::size_t found = last_not_above(column.levels.data(), column.levels.size(), code);
+      if (column.levels[found] == code) index = found;
+    }
   }
   return {0.0f, 1.0f, 0, static_cast<std::uint32_t>(rows.first + index)};
 }
@@ -85,6 +98,7 @@ TableLocator::TableLocator(const TableColumns& columns) : columns_(columns) {
   for (std::size_t i = 0; i < columns_.list.size(); ++i) {
     const TableColumn& column = columns_.list[i];
     const bool plain = column.kind == Kind::plain, numeric = column.kind == Kind::numeric;
+    tables_.push_back(index_of(column.levels));
     const std::size_t width = plain ? 1 : features_of(column), bins = numeric ? bins_of(column) : 0;
     for (std::size_t k = 0; k < (plain ? column.count : 1); ++k, first += width) {
       rows_.push_back({first, first + width, first, first + 1, bins, plain || numeric,
@@ -105,7 +119,8 @@ void TableLocator::locate(std::size_t index, const float* x, std::size_t ldx, st
       for (std::size_t r = 0; r < rows; ++r) out[r] = place_of_number(column, own, static_cast<double>(x[r * ldx]));
       break;
     case Kind::categorical:
-      for (std::size_t r = 0; r < rows; ++r) out[r] = place_of_level(column, own, x[r * ldx]);
+      for (std::size_t r = 0; r < rows; ++r)
+        out[r] = place_of_level(column, tables_[source_[index]], own, x[r * ldx]);
       break;
   }
 }

@@ -2,6 +2,7 @@
 // frozen networks share this.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "core/kernels.h"
@@ -29,7 +30,8 @@ class TableLocator {
 
  private:
   TableColumns columns_;
-  std::vector<std::size_t> source_;        // of each column of the input: its index in columns_
+  std::vector<std::vector<std::uint32_t>> tables_;   // for each of columns_: the index of a code among its levels
+  std::vector<std::size_t> source_;                  // of each column of the input: its index in columns_
   std::vector<CodedColumn> rows_;
 };
 

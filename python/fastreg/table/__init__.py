@@ -11,6 +11,7 @@ from fastreg.internal.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from fastreg.table.dictionary import DataDictionary
+    from fastreg.table.encoder import TableEncoder
     from fastreg.table.estimators import TableClassifier, TableRegressor
     from fastreg.table.options import TableOptions
     from fastreg.table.reading import read_blocks, read_table
@@ -23,6 +24,7 @@ _HOMES = {
     "Schema": "schema",
     "Table": "tables",
     "TableClassifier": "estimators",
+    "TableEncoder": "encoder",
     "TableOptions": "options",
     "TableRegressor": "estimators",
     "Target": "schema",
@@ -35,6 +37,7 @@ __all__ = [
     "Schema",
     "Table",
     "TableClassifier",
+    "TableEncoder",
     "TableOptions",
     "TableRegressor",
     "Target",

@@ -63,7 +63,7 @@ BAD = {
                           {}, ValueError, ["y", "column 1"]),
     "binary beyond one": (binary, BX, BY * 2, {}, ValueError, ["y", r"\[0, 1\]|0 and 1|0 or 1", "2"]),
     "binary below zero": (binary, BX, BY * 2.0 - 1, {}, ValueError, ["y", r"\[0, 1\]|0 and 1|0 or 1", "-1"]),
-    "binary text": (binary, BX, np.array(["no", "yes"])[BY], {}, TypeError, ["y"]),
+    "binary text and numbers": (binary, BX, ["no", *BY[1:].tolist()], {}, TypeError, ["y", "strings", "row 1"]),
     "label too large": (multiclass, MX, put(MY, 4, 3), {}, ValueError, ["y", r"\[0, 3\)|\[0, 2\]|0 to 2", "3"]),
     "label negative": (multiclass, MX, put(MY, 4, -1), {}, ValueError, ["y", "0", "-1"]),
     "label fractional": (multiclass, MX, put(MY.astype(float), 4, 1.5), {}, ValueError, ["y", "integer|whole", "1.5"]),

@@ -22,7 +22,10 @@ LAYERS = (
     ("data",),
     ("losses.computing", "losses.functions"),
     ("runtime", "utils", "diagnosis", "plots"),
-    ("model.graphs", "model.adapted", "model.nested", "model.outputs"),
+    (
+        *("model.graphs", "model.adapted", "model.facts", "model.labels", "model.nested", "model.outputs"),
+        "model.training_form",
+    ),
     ("model.core",),
     ("model",),
     ("activations", "models", "ops", "utils.pictures"),

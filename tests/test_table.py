@@ -166,7 +166,7 @@ def fitted(table, units=1):
     model = fr.Sequential([fr.layers.Dense(16, "relu"), fr.layers.Dense(units, "sigmoid")], seed=0)
     model.compile(fr.optimizers.Adam(0.01), "binary_crossentropy", ["accuracy"])
     model.fit(encoder.transform(codes), target.encode(table)[0], epochs=60, verbose=0)
-    return TableModel(schema, encoder, model, target)
+    return TableModel(schema, (encoder,), model, target)
 
 
 def test_the_file_carries_everything(tmp_path):
@@ -185,11 +185,11 @@ def test_foreign_and_damaged_files(tmp_path):
     model.model.save(tmp_path / "net.safetensors")
     with pytest.raises(ValueError, match="not made from a table"):
         TableModel.load(tmp_path / "net.safetensors")
-    wrong = TableModel(model.schema, TableEncoder(["numeric"]).fit(np.zeros((2, 1))), model.model, model.target)
+    wrong = TableModel(model.schema, (TableEncoder(["numeric"]).fit(np.zeros((2, 1))),), model.model, model.target)
     wrong.save(tmp_path / "wrong.safetensors")
     with pytest.raises(ValueError, match="the encoder does not fit the columns"):
         TableModel.load(tmp_path / "wrong.safetensors")
-    fewer = TableModel(model.schema, model.encoder, model.model, Target("y", ("a", "b", "c")))
+    fewer = TableModel(model.schema, model.encoders, model.model, Target("y", ("a", "b", "c")))
     fewer.save(tmp_path / "fewer.safetensors")
     with pytest.raises(ValueError, match=r"gives 1 outputs, the table has .* and needs 3"):
         TableModel.load(tmp_path / "fewer.safetensors")

@@ -63,17 +63,23 @@ bool is_float_matrix(PyObject* object, npy_intp cols, int flags) {
          (PyArray_FLAGS(array) & flags) == flags && PyArray_ISNOTSWAPPED(array);
 }
 
-// A new reference to x itself, or to its conversion by serving.features.
-PyObject* readable(PyObject* x, npy_intp n_features, PyObject* feature_names) {
-  constexpr int kFlags = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
-  if (PyArray_CheckExact(x) && is_float_matrix(x, n_features, kFlags)) return Py_NewRef(x);
+constexpr int kReadable = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
+
+// A new reference to the conversion of x by serving.features.
+[[gnu::noinline]] PyObject* converted_rows(PyObject* x, npy_intp n_features, PyObject* feature_names) {
   return guarded([&]() -> PyObject* {
     const py::handle names(feature_names == nullptr ? Py_None : feature_names);
     py::object converted = py::module_::import("fastreg.data.serving").attr("features")(py::handle(x), n_features, names);
-    if (!PyArray_CheckExact(converted.ptr()) || !is_float_matrix(converted.ptr(), n_features, kFlags))
+    if (!PyArray_CheckExact(converted.ptr()) || !is_float_matrix(converted.ptr(), n_features, kReadable))
       throw py::type_error("x: the conversion to float32 gave no usable array");
     return converted.release().ptr();
   });
+}
+
+// A new reference to x itself, or to its conversion.
+[[gnu::always_inline]] inline PyObject* readable(PyObject* x, npy_intp n_features, PyObject* feature_names) {
+  if (PyArray_CheckExact(x) && is_float_matrix(x, n_features, kReadable)) return Py_NewRef(x);
+  return converted_rows(x, n_features, feature_names);
 }
 
 // Whether results can be written directly to this instance of a subclass of an array. If not, an error is set.
@@ -85,8 +91,16 @@ bool may_be_written(PyObject* out) {
   return checked_none != nullptr;
 }
 
+// Raises the error of an out that cannot be written to, for n rows.
+[[gnu::noinline]] PyObject* refuse_out(PyObject* out, npy_intp n, npy_intp n_outputs) {
+  return guarded([&]() -> PyObject* {
+    py::module_::import("fastreg.data.serving").attr("refuse_out")(py::handle(out), py::make_tuple(n, n_outputs));
+    throw py::value_error("out: cannot be written to");
+  });
+}
+
 // A new reference to out, or to a new array if out is null or None.
-PyObject* writable(PyObject* out, npy_intp n, npy_intp n_outputs, PyArrayObject* x) {
+[[gnu::always_inline]] inline PyObject* writable(PyObject* out, npy_intp n, npy_intp n_outputs, PyArrayObject* x) {
   if (out == nullptr || out == Py_None) {
     npy_intp shape[2] = {n, n_outputs};
     return PyArray_SimpleNew(2, shape, NPY_FLOAT);
@@ -103,10 +117,7 @@ PyObject* writable(PyObject* out, npy_intp n, npy_intp n_outputs, PyArrayObject*
     PyErr_SetString(PyExc_ValueError, "out: must not overlap x");
     return nullptr;
   }
-  return guarded([&]() -> PyObject* {
-    py::module_::import("fastreg.data.serving").attr("refuse_out")(py::handle(out), py::make_tuple(n, n_outputs));
-    throw py::value_error("out: cannot be written to");
-  });
+  return refuse_out(out, n, n_outputs);
 }
 
 // Finds x and out among the arguments. If that fails, it returns false and an error is set.

@@ -5,6 +5,7 @@
 
 #include "core/graph.h"
 #include "fastreg/runtime.h"
+#include "math/inline.h"
 
 namespace fastreg {
 
@@ -41,7 +42,7 @@ inline std::size_t serving_threads(double work, std::size_t rows) {
 
 // Calls run(scratch) with memory for this many floats, which is on the stack if they are few.
 template <class Run>
-void with_scratch(const Backend& backend, std::size_t floats, Run run) {
+FASTREG_INLINE void with_scratch(const Backend& backend, std::size_t floats, Run run) {
   if (floats > kStackFloats) return run(thread_scratch(backend, floats));
   alignas(64) float stack[kStackFloats + kLane];   // kLane more, because kernels may read past the end
   run(stack);

@@ -102,21 +102,58 @@ def _add_tune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "--task", choices=("classification", "regression"), help="what the target is (default: told by its values)"
     )
     tune.add_argument(
-        "--trials", type=_positive, default=64, metavar="N", help="networks to try (default: %(default)s)"
+        "--trials", type=_positive, metavar="N", help="networks to try at most (default: by the preset)"
     )
     tune.add_argument(
-        "--cv", type=_folds, default=3, metavar="K", help="folds of the validation (default: %(default)s)"
+        "--preset",
+        choices=("fast", "default", "best"),
+        default="default",
+        help="how much is tried and blended (default: %(default)s)",
     )
     tune.add_argument(
-        "--time", type=_seconds, default=60.0, metavar="SECONDS", help="to spend in all (default: %(default)s)"
+        "--members",
+        type=_positive,
+        metavar="N",
+        help="networks in the blend at most; 1 for a single one (default: by the preset)",
+    )
+    tune.add_argument(
+        "--cv",
+        type=_folds,
+        metavar="K",
+        help="folds of the validation (default: 5 below 5000 rows, a held-out fifth from there on)",
+    )
+    tune.add_argument(
+        "--time",
+        type=_time,
+        default=60.0,
+        metavar="SECONDS",
+        help="to spend in all, or 'none': then the result depends on the seed alone (default: %(default)s)",
     )
     tune.add_argument("--seed", type=_seed, default=0, help="of everything that is drawn (default: %(default)s)")
     tune.add_argument("--jobs", type=_positive, metavar="N", help="networks to train at once (default: one a CPU)")
-    tune.add_argument("--out", type=Path, metavar="FILE", help="model file to write, for `fastreg predict`")
-    tune.add_argument("--report", type=Path, metavar="FILE", help="HTML page to write, with table and pictures")
+    tune.add_argument(
+        "--interval",
+        type=_level,
+        metavar="LEVEL",
+        help="make intervals that contain this share of new rows, such as 0.9, around predicted numbers",
+    )
+    _add_files(tune)
     tune.add_argument("--quiet", action="store_true", help="show no progress")
     add_reading_options(tune)
     tune.set_defaults(run=_tune)
+
+
+def _add_files(tune: argparse.ArgumentParser) -> None:
+    """The files that `fastreg tune` writes."""
+    tune.add_argument("--out", type=Path, metavar="FILE", help="model file to write, for `fastreg predict`")
+    tune.add_argument("--report", type=Path, metavar="FILE", help="HTML page to write, with table and pictures")
+    tune.add_argument(
+        "--journal",
+        type=Path,
+        metavar="FILE",
+        help="file that gets a line for every fold of a network, from which a killed search goes on",
+    )
+    tune.add_argument("--resume", action="store_true", help="go on from the journal, if it exists")
 
 
 def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -125,8 +162,9 @@ def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     predict = commands.add_parser(
         "predict",
         help="predict with a model that `fastreg tune` wrote",
-        description="Writes CSV to standard output: the predicted column, then for classes the probability of each. "
-        "Columns of the table that the model does not need are ignored.",
+        description="Writes CSV to standard output: the predicted column, then for classes the probability of each, "
+        "or for numbers the bounds of the interval, if the model was tuned with --interval. Columns "
+        "of the table that the model does not need are ignored.",
     )
     predict.add_argument("model", help="the model file")
     predict.add_argument("data", help="CSV (also compressed), Parquet, Feather or xlsx file")
@@ -153,6 +191,20 @@ def _folds(text: str) -> int:
     if value < 2:
         raise argparse.ArgumentTypeError(f"must be an integer >= 2, got {text!r}")
     return value
+
+
+def _level(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value <= 0.999999:
+        raise argparse.ArgumentTypeError(f"must be a share in (0, 0.999999], such as 0.9, got {text!r}")
+    return value
+
+
+def _time(text: str) -> float | None:
+    return None if text == "none" else _seconds(text)
 
 
 def _seconds(text: str) -> float:
@@ -193,14 +245,19 @@ def _tune(arguments: argparse.Namespace) -> int:
         test=arguments.test,
         task=arguments.task,
         trials=arguments.trials,
+        preset=arguments.preset,
+        members=arguments.members,
         cv=arguments.cv,
         time=arguments.time,
         seed=arguments.seed,
         out=arguments.out,
         report=arguments.report,
+        journal=arguments.journal,
+        resume=arguments.resume,
         jobs=-1 if arguments.jobs is None else arguments.jobs,
         verbose=0 if arguments.quiet else 1,
         table=table,
+        interval=arguments.interval,
     )
     try:
         command.tune(options)

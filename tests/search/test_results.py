@@ -228,13 +228,14 @@ def test_an_ensemble_is_the_greedy_selection():
 
 
 def test_of_the_sets_on_the_way_the_best_is_taken():
-    from fastreg.search.found.ensemble import _greedy
+    from fastreg.search.found.ensemble import greedy
 
     # 1 and -1 average to the target 0; a third one spoils it.
     stacked = np.array([1.0, -1.0, 5.0]).reshape(3, 1, 1)
-    counts, score, single = _greedy(stacked, 3, lambda outputs: -abs(outputs.item()))
-    assert counts.tolist() == [1, 1, 0]
+    picked, score, single = greedy(stacked, 3, lambda outputs: -abs(outputs.item()))
+    assert picked == [0, 1]
     assert (score, single) == (0, -1)
+    assert greedy(stacked, 3, lambda outputs: -abs(outputs.item()), most=1) == ([0], -1, -1)
 
 
 def test_kept_models_and_those_trained_again_are_the_same():

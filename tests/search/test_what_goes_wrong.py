@@ -15,6 +15,7 @@ from fastreg.search import (
     MedianPruner,
     RandomSearch,
 )
+from fastreg.search.run import Run
 from searches import Scored, build, nothing, two_classes
 
 SPACE = {"lr": LogUniform(1e-3, 1e-1), "units": Integer(2, 16)}
@@ -140,3 +141,46 @@ def test_bad_folds_end_a_trial_in_the_order_of_the_folds():
         assert search.trials_[0].state == "failed"
         assert search.trials_[0].scores["score"] == pytest.approx([1.0, np.nan], nan_ok=True)
         assert len(search.trials_[0].histories) == 2
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_the_first_failure_in_the_order_of_the_trials_is_raised(workers, monkeypatch):
+    class Failing(fr.callbacks.Callback):
+        """Ends a fit by an error; that of the first trial waits until the search knows that another failed."""
+
+        def __init__(self, number):
+            super().__init__()
+            self.number = number
+
+        def on_epoch_end(self, epoch, logs=None):
+            if self.number == 0:
+                assert known.wait(60)
+            if epoch == 2:
+                raise ArithmeticError(f"trial {self.number}")
+
+    known = threading.Event()
+    begun, finish = [], Run._finish
+
+    def finished(self, job, *rest):
+        finish(self, job, *rest)
+        if job.number == workers - 1:  # the last one that runs beside the first
+            known.set()
+
+    def linear(params):
+        model = fr.Sequential([layers.Dense(1)], seed=0)
+        model.compile(optimizers.SGD(params["rate"]), "mse")
+        return model
+
+    def callbacks(fold):
+        begun.append(fold.trial)
+        return [Failing(fold.trial)]
+
+    monkeypatch.setattr(Run, "_finish", finished)
+    if workers == 1:
+        known.set()
+    rng = np.random.default_rng(0)
+    rates = [0.1, 0.01, 0.001, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9]
+    search = GridSearch(linear, {"rate": rates}, cv=0.5, seed=0, verbose=0, n_jobs=workers, error_score="raise")
+    with pytest.raises(ArithmeticError, match="trial 0"):
+        search.fit(rng.normal(size=(20, 2)), rng.normal(size=20), epochs=5, callbacks=callbacks)
+    assert len(set(begun)) < len(rates)

@@ -120,7 +120,7 @@ def model_of(table, seed=0):
     width = encoder.fit(schema.codes(table)).n_features
     network = fr.Sequential([fr.layers.Dense(9, "relu"), fr.layers.Dense(len(target.labels), "softmax")], seed=seed)
     network.build(width)
-    return TableModel(schema, encoder.without_documents(), network, target)
+    return TableModel(schema, (encoder.without_documents(),), network, target)
 
 
 COLUMNS = training_columns()

@@ -29,7 +29,7 @@ def model():
     width = encoder.fit(schema.codes(TABLE)).n_features
     network = fr.Sequential([fr.layers.Dense(1, "sigmoid")], seed=0)
     network.build(width)
-    return TableModel(schema, encoder.without_documents(), network, Target.infer(TABLE, "y"))
+    return TableModel(schema, (encoder.without_documents(),), network, Target.infer(TABLE, "y"))
 
 
 def description(model):

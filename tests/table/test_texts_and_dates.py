@@ -135,7 +135,6 @@ def test_words_are_weighted_by_their_counts_and_rarity():
 
 
 def test_texts_and_dates_from_the_command_line(tmp_path, capsys):
-    pytest.importorskip("optuna")
     from fastreg import cli
 
     rng = np.random.default_rng(0)

@@ -33,7 +33,7 @@ def importance(*means):
 
 
 RULES = {
-    "The time ended the search after 3 trials": {"trials": 3, "stopped_by": "time"},
+    "The time ended the search after 3 networks": {"trials": 3, "stopped_by": "time"},
     "The time ended before a network was found": {"trials": 0, "stopped_by": "time"},
     "It was interrupted before a network was found": {"trials": 0, "stopped_by": "interrupt"},
     "The search was interrupted": {"stopped_by": "interrupt"},

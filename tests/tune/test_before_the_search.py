@@ -1,5 +1,6 @@
 """What `fastreg tune` finds out before the search and not after it, and what it gives if the search ends early."""
 
+import fcntl
 import io
 import os
 import signal
@@ -11,10 +12,10 @@ import numpy as np
 import pytest
 
 pytest.importorskip("pandas")
-pytest.importorskip("optuna")
 pytest.importorskip("matplotlib")
 
-from fastreg import cli, search
+from fastreg import cli
+from fastreg.table.judging import Judging
 from fastreg.table.model import TableModel
 from fastreg.tune import command, page
 
@@ -36,7 +37,7 @@ def no_search(monkeypatch):
     def fit(*_, **__):
         pytest.fail("the search has begun")
 
-    monkeypatch.setattr(search.BayesianSearch, "fit", fit)
+    monkeypatch.setattr(Judging, "run", fit)
 
 
 def run(*words, capsys):
@@ -97,7 +98,7 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("option", ["--out", "--report"])
+@pytest.mark.parametrize("option", ["--out", "--report", "--journal"])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.usefixtures("no_search")
 def test_files_that_cannot_be_written(tmp_path, capsys, data, option, kind):
@@ -116,9 +117,13 @@ def test_files_that_cannot_be_written(tmp_path, capsys, data, option, kind):
 def test_further_mistakes_with_files(tmp_path, capsys, data):
     test = tmp_path / "test.csv"
     test.write_bytes(data.read_bytes())
-    same = tmp_path / "same"
+    same, full = tmp_path / "same", tmp_path / "full.jsonl"
+    full.write_text("not empty")
     for words, message in (
         (["--out", same, "--report", same], "--report: "),
+        (["--out", same, "--journal", same], "--journal: "),
+        (["--resume"], "--resume needs --journal"),
+        (["--journal", full], "exists; --resume goes on from it"),
         (["--test", test, "--out", test], "is the file that is read"),
         (["--out", tmp_path / "m.pkl"], "path must end in .safetensors"),
         (["--test", tmp_path / "none.csv"], "neither a column"),
@@ -194,12 +199,7 @@ def test_a_stream_that_cannot_hold_the_text(tmp_path, data, monkeypatch):
     assert (tmp_path / "m").exists()
 
 
-def test_a_time_too_short_for_a_trial_gives_the_linear_model(tmp_path, capsys, data, monkeypatch):
-    class Short(search.BayesianSearch):
-        def __init__(self, *arguments, time_limit, **others):
-            super().__init__(*arguments, time_limit=1e-3, **others)
-
-    monkeypatch.setattr(search, "BayesianSearch", Short)
+def test_a_time_too_short_for_a_trial_gives_the_linear_model(tmp_path, capsys, data):
     model, report = tmp_path / "m", tmp_path / "r.html"
     words = quick(data, "--time", "0.01", "--out", model, "--report", report)
     status, out, err = run(*words, capsys=capsys)
@@ -216,9 +216,7 @@ def test_a_time_too_short_for_a_trial_gives_the_linear_model(tmp_path, capsys, d
 
 def interrupt(monkeypatch, after):
     """Ctrl-C once so many folds of the search are finished."""
-    from fastreg.search.run import Run
-
-    usual, count = Run._accept, [0]
+    usual, count = Judging._accept, [0]
 
     def accept(self, *arguments, **others):
         usual(self, *arguments, **others)
@@ -226,20 +224,37 @@ def interrupt(monkeypatch, after):
         if count[0] == after:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(Run, "_accept", accept)
+    monkeypatch.setattr(Judging, "_accept", accept)
 
 
-@pytest.mark.parametrize("after", [1, 2])
+@pytest.mark.parametrize("after", [3, 4])
 def test_control_c_gives_what_there_is(tmp_path, capsys, data, monkeypatch, after):
-    """The first fold makes no trial yet, the second one does."""
+    """The linear model has two folds, then comes the first network: its first fold is no trial yet."""
     interrupt(monkeypatch, after)
     words = quick(data, "--out", tmp_path / "m", "--report", tmp_path / "r.html")
     status, out, err = run(*words, capsys=capsys)
     assert status == 0, err
     assert "interrupted" in out
-    assert ("model: linear" in out) == (after == 1)
+    assert ("model: linear, since no network was found" in out) == (after == 3)
     assert "</html>" in (tmp_path / "r.html").read_text()
     assert TableModel.load(tmp_path / "m").target.name == "y"
+
+
+def test_a_journal_that_does_not_fit(tmp_path, capsys, data):
+    journal = tmp_path / "j.jsonl"
+    journal.write_text("a table\n")
+    words = [*quick(data), "--trials", "1", "--journal", journal, "--resume"]
+    assert "is not a journal of a search" in run(*words, capsys=capsys)[2]
+    journal.unlink()
+    assert run(*words, capsys=capsys)[0] == 0
+    status, out, err = run(*words, "--seed", "1", capsys=capsys)
+    assert (status, out) == (1, "")
+    assert "was written by another search" in err.splitlines()[-1]
+    with journal.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        status, out, err = run(*words, capsys=capsys)
+    assert (status, out) == (1, "")
+    assert err.splitlines()[-1] == f"fastreg tune: journal: {journal} is being written by another search"
 
 
 def test_warnings_are_plain_lines(capsys, monkeypatch):

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 pytest.importorskip("pandas")
-pytest.importorskip("optuna")
 pytest.importorskip("matplotlib")
 
 from fastreg import cli
+from fastreg.table import Candidate, Recipe
 from fastreg.table.model import TableModel
 from fastreg.table.reading import read_table
+from fastreg.tune import command
 
 
 def write_csv(path, n=300, task="binary", seed=0):
@@ -43,7 +44,7 @@ def run(*words, capsys):
 
 
 def quick(*words):
-    return [*words, "--trials", "4", "--cv", "2", "--time", "30", "--jobs", "1", "--quiet"]
+    return [*words, "--trials", "2", "--cv", "2", "--time", "30", "--jobs", "1", "--quiet"]
 
 
 def baseline(path, task):
@@ -89,7 +90,7 @@ def test_from_table_to_predictions(tmp_path, capsys, task):
             assert row[0] == labels[int(np.argmax(shares))]
 
     page = report.read_text()
-    assert page.count("data:image/png;base64,") >= 4
+    assert page.count("data:image/png;base64,") >= 2
     assert "<script" not in page
     assert "http" not in page
 
@@ -147,3 +148,12 @@ def test_predict_names_the_column_that_is_missing(tmp_path, capsys):
     status, out, err = run("predict", model, tmp_path / "less.csv", capsys=capsys)
     assert (status, out) == (1, "")
     assert "no column 'b'" in err
+
+
+def test_a_linear_model_that_is_better_than_networks_is_called_so(tmp_path, capsys):
+    """Two steps teach a network nothing, so that the linear model is chosen alone."""
+    data = write_csv(tmp_path / "d.csv", n=120)
+    recipe = Recipe(small=(Candidate(bins=0, width=4, rate=1e-6, steps=2),), trials=1, members=1)
+    result = command.tune(command.TuneOptions(str(data), "y", time=None, jobs=1, verbose=0, preset=recipe))
+    assert "model: linear, since no network was better" in capsys.readouterr().out
+    assert [one.name for one in result.contenders[:2]] == ["chosen model", "linear model"]

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 pytest.importorskip("narwhals")
-pytest.importorskip("optuna")
 pytest.importorskip("pyarrow")
 
 import pyarrow
 from fastreg import cli
+from fastreg.table import TableClassifier
 from fastreg.table.model import TableModel
 
 ROWS = 40
@@ -177,8 +177,7 @@ def test_a_hundred_thousand_classes(tmp_path, capsys):
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
     (folder / "d.csv").write_text(table(60))
-    words = ["--target", "y", "--trials", "1", "--cv", "2", "--jobs", "1", "--quiet", "--out", folder / "m"]
-    assert cli.main(["tune", str(folder / "d.csv"), *map(str, words)]) == 0
+    TableClassifier(seed=0).fit(folder / "d.csv", "y").save(folder / "m")
     return folder
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("pandas")
-pytest.importorskip("optuna")
 pytest.importorskip("matplotlib")
 
 from fastreg.tune import command, page
@@ -46,24 +45,21 @@ def tuned(folder, task, columns, trials=4):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
-    trials = {"binary": 4, "multiclass": 1, "regression": 1}  # fewer than three have no pictures
+    trials = {"binary": 3, "multiclass": 1, "regression": 1}  # fewer than three have no pictures
     return {task: tuned(folder, task, 3, count) for task, count in trials.items()}
 
 
 def with_trials(result, count):
     """The same result of a search of more trials, with other parameters and scores."""
-    search, rng = copy.copy(result.search), np.random.default_rng(0)
-    search._fitted = copy.copy(search._fitted)
-    trials = []
+    rng, trials = np.random.default_rng(0), []
     for number in range(count):
-        trial = copy.deepcopy(search.trials_[number % result.search.n_trials_])
+        trial = copy.deepcopy(result.search.trials_[number % len(result.search.trials_)])
         trial.number, trial.score = number, trial.score * rng.uniform(1.0, 2.0)
-        trial.params |= {"dropout": rng.uniform(0.0, 0.6), "weight_decay": float(np.exp(rng.uniform(-9, -1)))}
+        trial.params |= {"dropout": rng.uniform(0.0, 0.6), "decay": float(np.exp(rng.uniform(-9, -1)))}
         if number % 10 == 9:
             trial.state, trial.score, trial.error = "failed", float("nan"), f"error {number}\n" + "line\n" * 50
         trials.append(trial)
-    search._fitted.trials_, search._fitted.n_trials_ = trials, count
-    return dataclasses.replace(result, search=search)
+    return dataclasses.replace(result, search=dataclasses.replace(result.search, trials_=tuple(trials)))
 
 
 def headings(text):
@@ -76,7 +72,8 @@ def test_it_begins_with_the_table_and_the_score(made, task):
     found = headings(text)
     assert found[0] == f"y of {task}.csv"
     assert found[1].startswith("Score on ")
-    order = ["Predicted against actual", "Importance of the columns", "Columns", "The search", "Trials", "History"]
+    order = ["Predicted against actual", "Importance of the columns", "Columns", "The search"]
+    order += ["Members of the blend", "Trials", "History"]
     assert [name for name in found if name in order] == (order if task == "binary" else order[:-1])
     name, value = result.scores.headline
     assert text.index(f"{value:.4f}") < text.index("<h2>")  # the score stands above the first heading

@@ -47,7 +47,7 @@ def model(request, tmp_path):
     codes = schema.codes(table)
     encoder = TableEncoder([column.kind for column in schema.columns], n_bins=0).fit(codes)
     network = linear_model(target, encoder.transform(codes), y, seed=0, seconds=60.0)
-    made = TableModel(schema, encoder, network, target)
+    made = TableModel(schema, (encoder,), network, target)
     made.save(tmp_path / "m")
     return tmp_path / "m", made
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 pytest.importorskip("narwhals")
-pytest.importorskip("optuna")
 
-from fastreg import cli, search
+from fastreg import cli
+from fastreg.table.chosen_metric import ChosenMetric
+from fastreg.table.judging import folds_of
 from fastreg.table.options import TableOptions
+from fastreg.table.recipe import Recipe
 from fastreg.table.target import Target
 from fastreg.tune import command
-from fastreg.tune.chosen_metric import ChosenMetric
 from fastreg.tune.preparation import prepare
 
 N = 100
@@ -85,13 +86,20 @@ def result(data, target, **options):
     return command.tune(command.TuneOptions(str(data), target, trials=2, cv=2, jobs=1, verbose=0, **options))
 
 
-@pytest.mark.parametrize(
-    ("option", "splitter"),
-    [({"time_column": "when"}, search.TimeSeriesSplit), ({"group": "who"}, search.GroupKFold), ({}, int)],
-)
-def test_folds_respect_groups_and_time(data, option, splitter):
-    found = result(data, "y", table=TableOptions(ignore=("z",), **option))
-    assert isinstance(found.search.cv, splitter)
+@pytest.mark.parametrize("recipe", [Recipe(cv=2), Recipe(large_rows=10)], ids=["folds", "held out"])
+@pytest.mark.parametrize("option", [{"time_column": "when"}, {"group": "who"}, {}], ids=str)
+def test_folds_respect_groups_and_time(data, option, recipe):
+    rows = prepared(data, ignore=("z",), **option).rows_to_learn
+    folds = folds_of(rows, recipe, seed=0)
+    assert len(folds) == (1 if recipe.cv is None else 2)
+    for learned, judged in folds:
+        assert not set(learned) & set(judged)
+        if "group" in option:
+            assert not set(rows.groups[learned]) & set(rows.groups[judged])
+        elif option:
+            assert learned.max() < judged.min()
+        else:
+            assert len(learned) + len(judged) == len(rows.y)
 
 
 def test_weights_change_the_model_and_the_scores(data):

@@ -44,12 +44,23 @@ class DropoutOperation final : public Operation {
   DropoutMasks masks_;
 };
 
+std::uint32_t threshold_of(float rate) {
+  return static_cast<std::uint32_t>(std::min(65535.0, std::round(65536.0 * static_cast<double>(rate))));
+}
+
+// The probability that is used is threshold / 65536. Scaling by it keeps the expectation exact.
+float scale_of(std::uint32_t threshold) { return static_cast<float>(65536.0 / (65536.0 - threshold)); }
+
 }  // namespace
 
-std::uint32_t DropoutMasks::threshold(const Pass& pass) const {
-  const double rate = static_cast<double>(rate_.at(pass));
-  return static_cast<std::uint32_t>(std::min(65535.0, std::round(65536.0 * rate)));
+DropoutMasks::DropoutMasks(StepRate rate, std::optional<std::uint64_t> seed, std::size_t stream)
+    : rate_(rate), seed_(seed), stream_(static_cast<std::uint32_t>(stream)) {
+  if (rate.scheduled()) return;
+  threshold_ = threshold_of(rate.initial());
+  scale_ = scale_of(threshold_);
 }
+
+std::uint32_t DropoutMasks::threshold_at(const Pass& pass) const { return threshold_of(rate_.at(pass)); }
 
 std::size_t DropoutMasks::floats(std::size_t elements) const {
   return rate_.may_be_positive() ? round_up((elements + kGroup - 1) / kGroup * (kGroup / 32), kLane) : 0;
@@ -64,11 +75,10 @@ void DropoutMasks::draw(const Pass& pass, std::size_t elements, float* storage) 
                              pass.team.split((elements + kGroup - 1) / kGroup)});
 }
 
-// The probability that is used is threshold / 65536. Scaling by it keeps the expectation exact.
 DropoutMask DropoutMasks::mask(const Pass& pass, const float* storage) const {
   const std::uint32_t chosen = threshold(pass);
   return {chosen > 0 ? reinterpret_cast<const std::uint16_t*>(storage) : nullptr,
-          static_cast<float>(65536.0 / (65536.0 - chosen))};
+          rate_.scheduled() ? scale_of(chosen) : scale_};
 }
 
 std::unique_ptr<Operation> make_operation(const Dropout& layer, const OperationContext& context) {

@@ -97,7 +97,9 @@ class StepRate {
   float at(const Pass& pass) const {
     return scheduled_ == kNotScheduled ? rate_ : static_cast<float>(pass.rates[scheduled_]);
   }
-  bool may_be_positive() const { return scheduled_ != kNotScheduled || rate_ > 0.0f; }
+  bool may_be_positive() const { return scheduled() || rate_ > 0.0f; }
+  bool scheduled() const { return scheduled_ != kNotScheduled; }
+  float initial() const { return rate_; }
 
  private:
   float rate_;
@@ -107,8 +109,7 @@ class StepRate {
 // The masks of one dropout layer, kept as bits between forward and backward.
 class DropoutMasks {
  public:
-  DropoutMasks(StepRate rate, std::optional<std::uint64_t> seed, std::size_t stream)
-      : rate_(rate), seed_(seed), stream_(static_cast<std::uint32_t>(stream)) {}
+  DropoutMasks(StepRate rate, std::optional<std::uint64_t> seed, std::size_t stream);
   bool active(const Pass& pass) const { return threshold(pass) > 0; }
   double probability(const Pass& pass) const { return threshold(pass) / 65536.0; }   // to drop an element
   std::size_t floats(std::size_t elements) const;   // the size of `storage` for this many elements
@@ -117,9 +118,12 @@ class DropoutMasks {
   DropoutMask mask(const Pass& pass, const float* storage) const;   // its bits are null if dropout is not active
 
  private:
-  std::uint32_t threshold(const Pass& pass) const;
+  std::uint32_t threshold(const Pass& pass) const { return rate_.scheduled() ? threshold_at(pass) : threshold_; }
+  std::uint32_t threshold_at(const Pass& pass) const;
 
   StepRate rate_;
+  std::uint32_t threshold_ = 0;   // that of a rate without a schedule, and the scale of the elements that are kept
+  float scale_ = 1.0f;
   std::optional<std::uint64_t> seed_;   // if it has no value, the network's seed is used
   std::uint32_t stream_;
 };

@@ -100,9 +100,11 @@ def to_float32(array: NDArray[Any], name: str, source: object = None, missing: S
     """
     if array.dtype is _FLOAT32 and array.flags.c_contiguous and array.flags.aligned:
         converted = array
-    else:
+    elif array.dtype.kind == "f":
         with np.errstate(over="ignore", invalid="ignore"):
-            converted = np.require(array, np.float32, ("C", "A"))
+            converted = array.astype(_FLOAT32, order="C")
+    else:
+        converted = array.astype(_FLOAT32, order="C")
     if not _core.all_finite(converted):
         rules.check_finite(array, name, source, missing)
     return converted

@@ -46,7 +46,9 @@ def set_statistics(core: Any, network: _core.Network, shape: Shape) -> None:
 
 def require_statistics(core: Any) -> None:
     """Raises ValueError if a ``Normalization`` has neither statistics nor other weights than the initial ones."""
-    if core.network is None or core.input_shape is None or not _has_statistics(core.layers):
+    if core.network is None or core.input_shape is None:
+        return
+    if not core.facts.of(core.layers, "statistics", lambda: _has_statistics(core.layers)):
         return
     owners = _owners(core, core.input_shape)
     values = dict(zip((name for name, _, _ in core.network.weight_info()), core.network.get_weights(), strict=True))

@@ -19,6 +19,7 @@ from fastreg.data.ignored_labels import weights_of_counted
 from fastreg.internal.checks import describe
 from fastreg.internal.layer_base import Shape
 from fastreg.model.core import CoreModel
+from fastreg.model.labels import classes_of, numbered, takes_labels, texts_of
 
 __all__ = [
     "Given",
@@ -26,6 +27,7 @@ __all__ = [
     "data_of",
     "features_of",
     "inputs_of",
+    "labelled",
     "only_if_single",
     "outputs_of",
     "row_weights",
@@ -136,6 +138,34 @@ def shape_of(core: CoreModel, x: Sequence[Given]) -> Shape:
             arrays.features(x[0].value, None, x[0].label)  # says what is wrong with x
         raise
     return shape
+
+
+def labelled(core: CoreModel, y: Sequence[Given], shapes: Sequence[Shape], learn: bool = False) -> list[Given]:
+    """The targets of each output, with the numbers of classes in place of labels that are texts.
+
+    Args:
+        core: The model, which keeps the classes.
+        y: The targets as they were given.
+        shapes: The shape of a row of each output.
+        learn: Whether the labels make the classes of a model that has none.
+
+    Raises:
+        ValueError: If there are labels and no classes, a label is no class, or classes do not fit the output.
+        TypeError: If some labels are texts and others are not.
+    """
+    width, (name, value) = math.prod(shapes[0]), y[0]
+    if len(y) > 1 or not takes_labels(core.require_losses("fit")[0], width):
+        return list(y)
+    texts = texts_of(value, name)
+    if texts is None:
+        return list(y)
+    if core.classes is None:
+        if not learn:
+            raise ValueError(f"{name}: strings as labels need a model that was fitted on such labels, got {texts[0]!r}")
+        core.classes = classes_of(texts, width, name)
+    elif len(core.classes) != max(width, 2):
+        raise ValueError(f"{name}: the model was fitted on {len(core.classes)} classes and now has {width} outputs")
+    return [Given(name, numbered(texts, core.classes, name))]
 
 
 def targets_of(core: CoreModel, y: Sequence[Given], n_rows: int, shapes: Sequence[Shape]) -> list[Any]:

@@ -24,11 +24,14 @@ from fastreg.internal.forks import Lock
 from fastreg.internal.layer_base import Join, Shape, told
 from fastreg.layers import Input, Layer
 from fastreg.losses import Loss
-from fastreg.metrics.base import FunctionMetric, Metric
+from fastreg.metrics.base import Metric
 from fastreg.model import adapted, graphs
+from fastreg.model.facts import Facts
 from fastreg.model.graphs import Graph, input_rules, layer_names
+from fastreg.model.labels import Labelled
 from fastreg.model.nested import Nested, Sharing
-from fastreg.model.outputs import Report, by_output, check_weights, log_keys, losses_of_the_core, resolved
+from fastreg.model.outputs import Report, by_output, check_weights, log_keys, resolved
+from fastreg.model.training_form import training_description
 from fastreg.optimizers import LearningRate, Optimizer
 from fastreg.schedules.base import RunLength
 from fastreg.utils.seeds import draw_seed
@@ -40,7 +43,7 @@ class NotCompiledError(ValueError, AttributeError):
     """The error of a property that has no value before ``compile``. ``hasattr`` treats it as a missing attribute."""
 
 
-class CoreModel(Sharing):
+class CoreModel(Sharing, Labelled):
     """Layers, weights, and how they are trained.
 
     Args:
@@ -73,6 +76,7 @@ class CoreModel(Sharing):
         spreads_known: Whether the warning about the spreads of the features is no longer needed.
         run_length: The length of the last run, which turns a schedule in epochs into one in steps; None before a fit.
         last_epoch: What ends a running fit after the current epoch; None outside of one.
+        facts: What is known of the layers.
         fit_lock: Is held during a fit. Other calls do not wait for it, but raise an error.
     """
 
@@ -104,7 +108,7 @@ class CoreModel(Sharing):
         self._make_locks()
 
     def _make_locks(self) -> None:
-        self.fit_lock, self._report = Lock(), Report()
+        self.fit_lock, self.facts, self._report = Lock(), Facts(), Report()
         self._making = Lock()  # is held while the network or the trainer is created
 
     # Layers and weights.
@@ -262,8 +266,11 @@ class CoreModel(Sharing):
         return [self.n_features] if self.graph is None else [width for _, width in self.graph.inputs]
 
     def output_shapes(self, shape: Shape) -> list[Shape]:
-        """The shapes of the rows of the outputs for a shape of those of the first input."""
-        return [graphs.shape_of_chain(self.layers, shape) or shape] if self.graph is None else self.graph.output_shapes
+        """The shapes of the rows of the outputs for a shape of those of the first input. It must not be changed."""
+        if self.graph is not None:
+            return self.graph.output_shapes
+        layers = self.layers
+        return self.facts.of(layers, shape, lambda: [graphs.shape_of_chain(layers, shape) or shape])
 
     def output_widths(self, shape: Shape) -> list[int]:
         """The widths of the outputs for a shape of the rows of the first input."""
@@ -355,7 +362,7 @@ class CoreModel(Sharing):
             return trainer
         with self._making:
             if self.trainer is None:
-                self.trainer = _core.Trainer(network, json.dumps(self.training_description(for_file=False)))
+                self.trainer = _core.Trainer(network, json.dumps(training_description(self, for_file=False)))
                 self.require_optimizer("fit").use()
             return self.trainer
 
@@ -388,8 +395,8 @@ class CoreModel(Sharing):
 
     def require_losses(self, call: str) -> tuple[Loss, ...]:
         """The loss of each output. Raises ValueError before ``compile`` and if it was given none."""
-        self.require_optimizer(call)
         if not self.losses:
+            self.require_optimizer(call)
             raise ValueError(f"{call}: the model was compiled without a loss; give compile one")
         return self.losses
 
@@ -416,50 +423,6 @@ class CoreModel(Sharing):
             **graphs.to_config(self.layers, graph),
         }
 
-    def training_description(self, *, for_file: bool) -> dict[str, Any]:
-        """The JSON form of what ``compile`` was given, as C++ and files have it."""
-        optimizer = self.require_optimizer("fit")
-        given = self.require_losses("fit")
-        chosen = [loss.to_config() for loss in given] if for_file else losses_of_the_core(given)
-        metrics, weighted = self._described_metrics(for_file)
-        several = len(chosen) > 1 or self.loss_weights is not None
-        weights = {} if self.loss_weights is None else {"loss_weights": list(self.loss_weights)}
-        return {
-            "format": 1,
-            "loss": chosen if several else chosen[0],
-            **weights,
-            "optimizer": optimizer.to_config() if for_file else self._optimizer_of_the_core(optimizer),
-            "metrics": metrics if several else metrics[0],
-            **({"weighted_metrics": weighted if several else weighted[0]} if any(weighted) else {}),
-        }
-
-    def _described_metrics(self, for_file: bool) -> tuple[list[list[Any]], list[list[Any]]]:
-        """The JSON forms of the metrics of each output, and of the weighted ones; files cannot hold functions."""
-        plain: list[list[Any]] = []
-        weighted: list[list[Any]] = []
-        functions = 0
-        for entries, found in zip(self.metrics, self.resolved_metrics(), strict=True):
-            plain.append([])
-            weighted.append([])
-            for i, metric in enumerate(found):
-                into = (plain if i < len(entries) else weighted)[-1]
-                if not isinstance(metric, FunctionMetric):
-                    into.append(metric.to_config())
-                elif not for_file:
-                    into.append({"type": "Function", "index": functions})
-                    functions += 1
-        return plain, weighted
-
-    def _optimizer_of_the_core(self, optimizer: Optimizer) -> dict[str, Any]:
-        """The optimizer's JSON form for the core, which knows layers by their numbers only."""
-        config = optimizer.core_config()
-        excluded = config.get("excluded_from_weight_decay")
-        if excluded:
-            config["excluded_from_weight_decay"] = [
-                name for text in excluded for name in graphs.core_names(self.layers, self.owner, text)
-            ]
-        return config
-
     def __getstate__(self) -> dict[str, Any]:
         """Descriptions and numbers, without the objects of the core and the locks.
 
@@ -468,7 +431,7 @@ class CoreModel(Sharing):
         """
         self.require_idle("pickle")
         state = self.__dict__ | {"network": None, "trainer": None, "last_epoch": None}
-        del state["fit_lock"], state["_making"], state["_report"]
+        del state["fit_lock"], state["_making"], state["facts"], state["_report"]
         if self.network is not None:
             state["network"] = self.network.get_weights()
         if self.trainer is not None:

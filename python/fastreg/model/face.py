@@ -121,6 +121,19 @@ class Face(Structure):
         arrays = [None if found is None else np.array(found, dtype=object) for found in names]
         return dict(zip(self._core.input_names, arrays, strict=True))
 
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """The labels of the classes in the order of the outputs, where ``fit`` was given labels that are strings.
+
+        They are the different labels in sorted order, as scikit-learn's ``LabelEncoder`` has them, and they are kept
+        for the life of the model, and in copies and files. ``model.classes_[np.argmax(model.predict(x), axis=1)]`` are
+        predicted labels; with a single sigmoid output, ``model.classes_[(model.predict(x)[:, 0] > 0.5).astype(int)]``.
+        The attribute does not exist before such a fit.
+        """
+        if self._core.classes is None:
+            raise AttributeError("classes_: the model was not fitted on labels that are strings")
+        return np.array(self._core.classes, dtype=object)
+
     def build(self, input_shape: object = None) -> None:
         """Creates the weights before the first call that needs them. Does nothing if they exist.
 

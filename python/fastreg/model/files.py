@@ -1,10 +1,10 @@
 """Model files: saving a ``CoreModel``, and making one from a file.
 
 A file is in the safetensors format, with float32 tensors and one metadata key, ``fastreg``, which holds the JSON
-description (fields in cpp/core/description.cpp; ``name``, ``feature_names`` and ``state`` belong to Python). C++ reads
-and writes the bytes (cpp/core/serialize.cpp): it replaces files atomically and refuses damaged ones. This module checks
-names and shapes against the network that the description specifies. Loading constructs descriptions and runs no code of
-the file.
+description (fields in cpp/core/description.cpp; ``name``, ``feature_names``, ``classes`` and ``state`` are Python's).
+C++ reads and writes the bytes (cpp/core/serialize.cpp): it replaces files atomically and refuses damaged ones. This
+module checks names and shapes against the network that the description specifies. Loading constructs descriptions and
+runs no code of the file.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from fastreg import _core, layers, losses, metrics, optimizers
 from fastreg.data import arrays
 from fastreg.internal.checks import check_bool, describe
 from fastreg.internal.layer_base import Shape, check_shape
-from fastreg.model import graphs
+from fastreg.model import graphs, labels
 from fastreg.model.core import CoreModel
 from fastreg.model.nested import Nested
+from fastreg.model.training_form import training_description
 
 __all__ = ["check_ending", "encoded", "exists", "graph_of", "opened", "parts_of", "read", "save", "text_of"]
 
@@ -60,10 +61,12 @@ def save(
     tensors: Tensors = dict(zip((name for name, _, _ in network.weight_info()), network.get_weights(), strict=True))
     if model.feature_names is not None:
         description["feature_names"] = list(model.feature_names)
+    if model.classes is not None and len(model.classes) == max(network.n_outputs, 2):
+        description["classes"] = list(model.classes)
     trainer = model.trainer
     if with_optimizer and model.losses:
         _check_losses(model)
-        description |= model.training_description(for_file=True) | {"format": description["format"]}
+        description |= training_description(model, for_file=True) | {"format": description["format"]}
         description["state"] = {"step": trainer.step if trainer else 0, "epoch": trainer.epoch if trainer else 0}
         if trainer and trainer.averages_shown:
             description["state"]["averages_shown"] = True
@@ -219,6 +222,7 @@ def _restore(description: Mapping[str, Any], file: _core.ModelReader, with_train
     moments = {name: shape for name, shape in file.shapes.items() if name.startswith("optimizer.")}
     _read_weights(model, shape, file)
     model.feature_names = _feature_names(description.get("feature_names"), model)
+    model.classes = labels.from_file(description.get("classes"), model.output_widths(shape)[0])
     if description.get("loss") is None:
         _require_same({}, moments)
     if description.get("loss") is None or not with_training:

@@ -32,6 +32,7 @@ from fastreg.model.arguments import (
     data_of,
     features_of,
     inputs_of,
+    labelled,
     only_if_single,
     outputs_of,
     row_weights,
@@ -41,6 +42,7 @@ from fastreg.model.arguments import (
 from fastreg.model.core import CoreModel
 from fastreg.model.given_callbacks import checked_list
 from fastreg.model.graphs import chain
+from fastreg.model.labels import by_number
 from fastreg.model.rows import first_rows, row_count
 from fastreg.model.run import Rates, Run
 from fastreg.model.spreads import meets_dense, warn_of_spreads
@@ -135,9 +137,10 @@ def fit(
     names = checked_input_names(inputs, core.feature_names)
     shape = shape_of(core, inputs)
     passes = last - settings.first
-    data, validation = _data_of_fit(core, given, shape, names, passes, fraction, validation_data)
-    _warn_once(core, data, shape, names)
-    return _trained(core, model, settings, data, validation, shape, names, begun)
+    with _classes_kept(core):
+        data, validation = _data_of_fit(core, given, shape, names, passes, fraction, validation_data)
+        _warn_once(core, data, shape, names)
+        return _trained(core, model, settings, data, validation, shape, names, begun)
 
 
 def _trained(
@@ -235,6 +238,17 @@ class ValidationPlan(NamedTuple):
 
 
 @contextmanager
+def _classes_kept(model: CoreModel) -> Iterator[None]:
+    """Keeps the classes that a fit makes if at least one step was trained."""
+    known, step = model.classes, 0 if model.trainer is None else model.trainer.step
+    try:
+        yield
+    finally:
+        if model.trainer is None or model.trainer.step == step:
+            model.classes = known
+
+
+@contextmanager
 def _named(model: CoreModel, trainer: _core.Trainer, names: Any) -> Iterator[None]:
     """Sets the names of the columns within a run, and keeps them if at least one step was trained."""
     known, step = model.feature_names, trainer.step
@@ -290,7 +304,7 @@ def _data_of_fit(
     only_if_single(model, given.class_weight)
     x = features_of(model, given.x, passes, shape)
     n, outputs = len(x[0]), model.output_shapes(shape)
-    given_y = outputs_of(model, given.y, n)
+    given_y = labelled(model, outputs_of(model, given.y, n), outputs, learn=True)
     targets = targets_of(model, given_y, n, outputs)
     rows = arrays.row_indices(given.rows, n, "rows")
     held_out, validation = arrays.row_indices(given.validation_rows, n, "validation_rows"), None
@@ -307,7 +321,8 @@ def _data_of_fit(
     weights = row_weights(model, given.sample_weight, given_y, n, rows)
     if given.class_weight is not None:
         width = math.prod(outputs[0])
-        weights = [arrays.class_weights(given.class_weight, targets[0], losses[0], width, weights[0], rows)]
+        by_class = by_number(given.class_weight, model.classes)
+        weights = [arrays.class_weights(by_class, targets[0], losses[0], width, weights[0], rows)]
     if validation_data is not None:
         validation = _validation_data(model, validation_data, names, shape, passes)
     return data_of(x, targets, weights, rows), validation
@@ -344,11 +359,12 @@ def labelled_data(
     only_if_single(model, class_weight)
     values = features_of(model, x, passes, shape)
     n, outputs = len(values[0]), model.output_shapes(shape)
-    given_y = outputs_of(model, y, n, f"{prefix}y")
+    given_y = labelled(model, outputs_of(model, y, n, f"{prefix}y"), outputs)
     targets = targets_of(model, given_y, n, outputs)
     chosen = arrays.row_indices(rows, n, "rows")
     weights = row_weights(model, sample_weight, given_y, n, chosen, prefix, absolute)
     if class_weight is not None:
         count = math.prod(outputs[0])
-        weights = [arrays.class_weights(class_weight, targets[0], losses[0], count, weights[0], chosen, absolute)]
+        by_class = by_number(class_weight, model.classes)
+        weights = [arrays.class_weights(by_class, targets[0], losses[0], count, weights[0], chosen, absolute)]
     return data_of(values, targets, weights, chosen)

@@ -168,7 +168,8 @@ class Model(Batches):
                 have no names and are accepted. With several inputs it is a list with an array or frame for each, or a
                 dict by their names.
             y: Targets, as the loss describes them. They and ``validation_data`` must not change, either. With several
-                outputs it is a list with an array for each, or a dict by their names.
+                outputs it is a list with an array for each, or a dict by their names. Strings as labels, for one
+                output, become ``classes_``.
             batch_size: The number of rows of a step, >= 1. None, or more than there are, means all rows.
             epochs: The run ends before this epoch, counted from 0; with ``initial_epoch=0`` it is the number of epochs.
             verbose: 0 shows nothing, 1 shows progress on standard error, 2 writes a line for each epoch there.

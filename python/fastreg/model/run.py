@@ -73,6 +73,21 @@ class Run:
         self._core, self.model, self.trainer = core, model, trainer
         self.items, self.keys, self.last = items, keys, last
         self.first = self.offset = 0
+        self.stoppers, self.by_hand = list[EarlyStopping](), list[EarlyStopping]()
+        self.configs: list[_core.EarlyStoppingConfig] = []
+        self.own, self.in_batches, self._backups = list[Callback](), list[Callback](), list[Any]()
+        if items:
+            self._divide(directions)
+        self.history = next((item for item in items if isinstance(item, History)), None) or History()
+        self.history.history, self.history.epoch, self.history.stopped_by = {}, [], ""
+        self.progress: Progress | None = None
+        self.ended = False
+        self._recorded: set[str] = set()
+        self._states: list[Mapping[str, Any]] = []
+
+    def _divide(self, directions: Mapping[str, str]) -> None:
+        """Divides the callbacks by what calls them."""
+        items, keys = self.items, self.keys
         self._backups = [item for item in items if hasattr(item, "write_epoch")]
         added = any(adds_keys(item) for item in items)
         stoppers = [item for item in items if isinstance(item, EarlyStopping)]
@@ -88,20 +103,14 @@ class Run:
         self.own = [item for item in items if item in self.by_hand or has_hook(item, "on_epoch_begin", "on_epoch_end")]
         batch_hooks = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
         self.in_batches = [item for item in items if has_hook(item, *batch_hooks)]
-        self.history = next((item for item in items if isinstance(item, History)), None) or History()
-        self.history.history, self.history.epoch, self.history.stopped_by = {}, [], ""
-        self.progress: Progress | None = None
-        self.ended = False
-        self._recorded: set[str] = set()
-        self._states: list[Mapping[str, Any]] = []
 
     # Before and after a run.
 
     def restored(self, first: int) -> int:
         """Restores the state of a backup, if there is one. Returns the epoch to begin with."""
         for backup in self._backups:
-            backup.follow(self)  # type: ignore[attr-defined]
-            if (found := backup.read()) is not None:  # type: ignore[attr-defined]
+            backup.follow(self)
+            if (found := backup.read()) is not None:
                 first = self._restore(found)
         return first
 
@@ -260,12 +269,12 @@ class Run:
     def _fill_history(self, result: _core.FitResult, validated: NDArray[np.uint8] | None) -> None:
         logs, history = result["logs"], self.history
         if not self.own or len(history.epoch) != len(logs):
-            rows = np.ones(len(logs), bool) if validated is None else validated[: len(logs)] != 0
             added = {key: values for key, values in history.history.items() if key not in self.keys}
-            in_training = len(self.keys) // 2 if any(key.startswith("val_") for key in self.keys) else len(self.keys)
-            history.history = {
-                key: (logs[:, i] if i < in_training else logs[rows, i]).tolist() for i, key in enumerate(self.keys)
-            } | added
+            columns = dict(zip(self.keys, logs.T, strict=True))
+            if validated is not None:
+                rows = validated[: len(logs)] != 0
+                columns |= {key: columns[key][rows] for key in self.keys[len(self.keys) // 2 :]}
+            history.history = {key: column.tolist() for key, column in columns.items()} | added
             history.epoch = list(range(self.first, self.first + len(logs)))
         by_hand = result["stopped_by"] == "callback" and any(item.stopped_epoch for item in self.by_hand)
         history.stopped_by = "early_stopping" if by_hand or self.ended else result["stopped_by"]

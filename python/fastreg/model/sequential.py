@@ -132,13 +132,16 @@ class Sequential(Model):
         if steps is not None or callbacks is not None or keras:
             outputs: NDArray[np.float32] = super().predict(x, batch_size, verbose, steps, callbacks, **keras)
             return outputs
-        network = self._core.require_network("predict")
-        checked_batch_size("predict", batch_size)
-        fitting.check_verbose("predict", verbose)
+        core = self._core
+        network = core.require_network("predict")
+        if batch_size is not None:
+            checked_batch_size("predict", batch_size)
+        if type(verbose) is not int or verbose != 0:
+            fitting.check_verbose("predict", verbose)
         if type(x) is not np.ndarray:
-            checked_names(x, self._core.feature_names)
-        outputs = network.predict(arrays.features(x, self._core.input_shape, rule=self._core.input_rules[0]))
-        return outputs if self._core.flat_outputs else self._core.shaped(outputs)
+            checked_names(x, core.feature_names)
+        outputs = network.predict(arrays.features(x, core.input_shape, rule=core.input_rules[0]))
+        return outputs if core.flat_outputs else core.shaped(outputs)
 
     if TYPE_CHECKING:  # the types that these properties have in a model with one output
 

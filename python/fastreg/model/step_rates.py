@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,14 +31,18 @@ class LayerRate(NamedTuple):
     schedule: LearningRateSchedule
 
 
-def layer_rates(core: CoreModel) -> list[LayerRate]:
+def layer_rates(core: CoreModel) -> Sequence[LayerRate]:
     """Those of the layers of the core, in their order."""
+    return core.facts.of(core.layers, "rates", lambda: _found_rates(core))
+
+
+def _found_rates(core: CoreModel) -> tuple[LayerRate, ...]:
     configs: list[Any] = core.description(core.known_shape())["layers"] if _has_schedule(core.layers) else []
-    return [
+    return tuple(
         LayerRate(f"{one['type']}: rate", schedules.get(one["rate"], f"{one['type']}: rate"))
         for one in configs
         if isinstance(one.get("rate"), dict)
-    ]
+    )
 
 
 def _has_schedule(layers: Iterable[Layer]) -> bool:
@@ -51,7 +55,7 @@ def _has_schedule(layers: Iterable[Layer]) -> bool:
 
 
 def step_rates(
-    optimizer: Optimizer, of_layers: list[LayerRate], first_step: int, n: int, run: RunLength | None
+    optimizer: Optimizer, of_layers: Sequence[LayerRate], first_step: int, n: int, run: RunLength | None
 ) -> NDArray[np.float64]:
     """The numbers of ``n`` steps as the core reads them: a row for each step, or one number if all are the same.
 

@@ -267,7 +267,7 @@ class Search(SearchNames, Parameters, Generic[ModelT]):
                 epochs=context.epochs,
                 journal=journal,
                 live=live,
-                limits=SearchLimits(deadline, options.target_score, options.allowed_failures),
+                limits=SearchLimits(deadline, options.target_score, *options.failures),
                 keep_models=options.keep_models,
                 older=older,
             )

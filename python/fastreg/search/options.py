@@ -100,9 +100,9 @@ class SearchOptions:
     spreads_known: bool = False
 
     @property
-    def allowed_failures(self) -> int | None:
-        """The number of failed trials that are tolerated."""
-        return 0 if self.error_score == "raise" else self.max_failures
+    def failures(self) -> tuple[int | None, bool]:
+        """The number of failed trials that are tolerated, and whether the first one is raised."""
+        return (None, True) if self.error_score == "raise" else (self.max_failures, False)
 
     @property
     def workers(self) -> int:

@@ -327,5 +327,6 @@ def known_of(context: Context, x: Any) -> dict[str, Any]:
     if len(shape) > 1:
         known["n_features_in_"] = prod(shape[1:])
     if context.targets is not None and context.labels is not None:
-        known["classes_"] = class_values(context.y)
+        names = context.classes
+        known["classes_"] = class_values(context.y) if names is None else np.array(names, dtype=object)
     return known

@@ -190,6 +190,10 @@ def hexadecimal(value: Any) -> bool:
     return type(value) is str and re.fullmatch("[0-9a-f]{8,128}", value) is not None
 
 
+def _base64(value: Any) -> bool:
+    return type(value) is str and len(value) % 4 == 0 and re.fullmatch("[A-Za-z0-9+/]*={0,2}", value) is not None
+
+
 def _folds(value: Any) -> bool:
     return _shallow_object(value) and _whole(value.get("number", 1), 1)
 
@@ -215,6 +219,7 @@ FOLD: dict[str, Field] = {
     "curve": Field(f"be null or a list of {_FLOATS}", _or_null(_floats)),
     "error": Field("be null or a string", _or_null(_text)),
     "fingerprint": Field("be null or hexadecimal digits", _or_null(hexadecimal), optional=True),
+    "outputs": Field("be null or base64", _or_null(_base64), optional=True),
 }
 
 #: The fields of a header that are used. What else there is, and their values, must be those of the search.

@@ -46,18 +46,22 @@ class SearchLimits:
         deadline: When running fits end; None means that they end by themselves.
         target: Mean score that is good enough.
         max_failures: The number of failed trials that are tolerated.
+        raises: Whether nothing begins after a failure, and only what began before the failed trial is finished, so that
+            the first failure is the same for any number of workers.
     """
 
     deadline: Deadline | None = None
     target: float | None = None
     max_failures: int | None = None
+    raises: bool = False
 
 
 @dataclass(slots=True)
 class _Started:
-    """A running job, with the results of its folds that have arrived."""
+    """A running job, with its place in the order of the beginnings and the results of its folds that have arrived."""
 
     job: Job
+    place: int
     results: list[FoldResult | None]
 
 
@@ -108,6 +112,9 @@ class Run:
         self._in_flight = 0
         self._failed = 0
         self._raised: dict[int, Exception] = {}
+        self._begun = 0
+        # The place of the first job that failed, and its trial, if failures are raised.
+        self._first_failure: tuple[int, int] | None = None
         self._stop: str | None = None
         live.done = live.replayed = len(self.trials)
 
@@ -134,12 +141,13 @@ class Run:
 
     def raise_first_failure(self) -> None:
         """Raises what ended the first trial that failed, if one did: its exception, or a RuntimeError with its text."""
-        failed = [trial for _, trial in sorted(self.trials.items()) if trial.state == "failed"]
-        if failed:
-            error = self._raised.get(failed[0].number)
-            if error is not None:
-                raise error
-            raise RuntimeError(f"search: trial {failed[0].number} failed:\n{failed[0].error}")
+        if self._first_failure is None:
+            return
+        number = self._first_failure[1]
+        error = self._raised.get(number)
+        if error is not None:
+            raise error
+        raise RuntimeError(f"search: trial {number} failed:\n{self.trials[number].error}")
 
     def _loop(self) -> None:
         while True:
@@ -158,24 +166,34 @@ class Run:
 
     def _fill(self) -> None:
         """Gives the runner as many tasks as it takes."""
+        if not any(map(self._matters, self._started.values())) and self._first_failure is not None:
+            self._end("failures")
         while self._in_flight < self._runner.slots and self._stop is None:
             deadline = self._limits.deadline
             if deadline is not None and deadline.is_over:
                 self._end("time")
                 return
             if not self._waiting:
+                if self._first_failure is not None:
+                    return
                 job = self._schedule.next()
                 if job is None:
                     return
                 self._begin(job)
                 continue
             job, fold = self._waiting.popleft()
-            if job.number in self._started:  # else an earlier fold has ended the trial
+            started = self._started.get(job.number)
+            if started is not None and self._matters(started):  # else an earlier fold has ended the trial, or a failure
                 self._runner.submit(self._task(job, fold))
                 self._in_flight += 1
 
+    def _matters(self, started: _Started) -> bool:
+        """Whether a job may still tell what the first failure is, or there is none."""
+        return self._first_failure is None or started.place < self._first_failure[0]
+
     def _begin(self, job: Job) -> None:
-        self._started[job.number] = _Started(job, [None] * self._n_folds)
+        self._started[job.number] = _Started(job, self._begun, [None] * self._n_folds)
+        self._begun += 1
         self._unsettled.add(job.number)
         if self._journal is None:
             self._waiting.extend((job, fold) for fold in range(self._n_folds))
@@ -230,11 +248,13 @@ class Run:
 
     def _finish(self, job: Job, results: list[FoldResult], replayed: bool) -> None:
         """All folds of a job that count are in."""
-        del self._started[job.number]
+        started = self._started.pop(job.number)
         if results[-1].raised is not None:
             self._raised.setdefault(job.number, results[-1].raised)
         trial = trial_of_results(job, results, self._metrics, self._n_folds)
         self.trials[job.number] = trial
+        if self._limits.raises and trial.state == "failed" and self._matters(started):
+            self._first_failure = started.place, job.number
         whole = trial.state == "ok"
         if whole and self._pauses(job):
             for result in results:

@@ -10,30 +10,37 @@ from typing import TYPE_CHECKING
 from fastreg.internal.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from fastreg.table.candidates import Candidate
     from fastreg.table.dictionary import DataDictionary
     from fastreg.table.encoder import TableEncoder
-    from fastreg.table.estimators import TableClassifier, TableRegressor
+    from fastreg.table.estimators import TableClassifier
     from fastreg.table.options import TableOptions
     from fastreg.table.reading import read_blocks, read_table
+    from fastreg.table.recipe import Recipe
+    from fastreg.table.regressor import TableRegressor
     from fastreg.table.schema import Column, Schema, Target
     from fastreg.table.tables import Table
 
 _HOMES = {
+    "Candidate": "candidates",
     "Column": "schema",
     "DataDictionary": "dictionary",
+    "Recipe": "recipe",
     "Schema": "schema",
     "Table": "tables",
     "TableClassifier": "estimators",
     "TableEncoder": "encoder",
     "TableOptions": "options",
-    "TableRegressor": "estimators",
+    "TableRegressor": "regressor",
     "Target": "schema",
     "read_blocks": "reading",
     "read_table": "reading",
 }
 __all__ = [
+    "Candidate",
     "Column",
     "DataDictionary",
+    "Recipe",
     "Schema",
     "Table",
     "TableClassifier",

@@ -339,6 +339,17 @@ def _distinct_of_arrow(values: Any) -> tuple[list[str], NDArray[np.int64]]:
     return texts, np.concatenate([chunk.indices.fill_null(-1).to_numpy().astype(np.int64) for chunk in coded])
 
 
+def _without_gaps(values: Any, missing: Collection[str]) -> Any:
+    """The texts of an array of Arrow, null where a text is empty or means a missing value."""
+    import pyarrow
+    from pyarrow import compute
+
+    if not missing and compute.min(compute.binary_length(values)).as_py() != 0:
+        return values
+    gaps = compute.is_in(values, value_set=pyarrow.array(["", *missing], values.type))
+    return compute.if_else(gaps, pyarrow.scalar(None, values.type), values)
+
+
 # Dates that Arrow reads as ``dates.py`` does; all others take the slower way.
 _ISO = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?$"
 
@@ -348,8 +359,7 @@ def _fast_dates(values: Any, missing: Collection[str]) -> NDArray[Any] | None:
     import pyarrow
     from pyarrow import compute
 
-    gaps = compute.is_in(values, value_set=pyarrow.array(["", *missing], values.type))
-    known = compute.if_else(gaps, pyarrow.scalar(None, values.type), values)
+    known = _without_gaps(values, missing)
     if not compute.all(compute.match_substring_regex(known, _ISO)).as_py():
         return None
     try:
@@ -364,10 +374,8 @@ def _fast_numbers(values: Any, missing: Collection[str]) -> Floats | None:
     import pyarrow
     from pyarrow import compute
 
-    gaps = compute.is_in(values, value_set=pyarrow.array(["", *missing], values.type))
-    known = compute.if_else(gaps, pyarrow.scalar(None, values.type), values)
     try:
-        numbers = compute.cast(known, pyarrow.float64())
+        numbers = compute.cast(_without_gaps(values, missing), pyarrow.float64())
     except pyarrow.ArrowInvalid:
         return None
     if isinstance(numbers, pyarrow.Array):

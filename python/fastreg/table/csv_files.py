@@ -11,6 +11,7 @@ import csv
 import io
 import os
 import re
+import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,10 @@ _NAMED_SEPARATORS = {"\\t": "\t", "tab": "\t", "comma": ",", "semicolon": ";", "
 _HEAD, _STEP, _BLOCK = 1 << 18, 1 << 24, 1 << 23
 # Rows of a block of the csv module, and rows whose number of cells is compared with the header.
 _ROWS, _LOOKED_AT = 1 << 14, 20
+# Characters of a cell at most: the largest limit that the csv module takes on every system.
+_LONGEST = 2**31 - 1
+# Is held while the limit of the csv module is changed.
+_limit_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -236,10 +241,24 @@ def _records(file: Iterable[str], sep: str, spaced: bool) -> Iterator[tuple[int,
     """The number of the first line of each record that is not empty, and its cells."""
     reader = csv.reader(file, delimiter=sep, skipinitialspace=spaced)
     line = 1
-    for cells in reader:
+    while (cells := _next_record(reader)) is not None:
         if cells:
             yield line, cells
         line = reader.line_num + 1
+
+
+def _next_record(reader: Iterator[list[str]]) -> list[str] | None:
+    """The next record with cells of any length, None at the end.
+
+    The csv module has one limit for all readers of the process. It is changed for the moment of the call alone, so that
+    other readers of the program keep theirs.
+    """
+    with _limit_lock:
+        limit = csv.field_size_limit(_LONGEST)
+        try:
+            return next(reader, None)
+        finally:
+            csv.field_size_limit(limit)
 
 
 def whole(layout: Layout) -> list[Any]:

@@ -95,10 +95,7 @@ class TableEncoder:
     def fit(self, codes: Codes, y: object = None) -> TableEncoder:
         """Takes the statistics of training rows, (n, columns)."""
         self._check(codes)
-        numeric = self.kinds.count("numeric") + self.kinds.count("date")
-        texts = self.kinds.count("text")
-        for_each = _MOST_CELLS // max(len(codes), 1) // max(numeric + 8 * texts, 1)
-        n_bins = max(min(self.n_bins, _MOST_RAMPS // max(numeric, 1), for_each - 2), 0)
+        n_bins, for_each = self.bins_of(len(codes)), self._cells_of(len(codes))
         parts: list[_Part] = []
         for i, kind in enumerate(self.kinds):
             column = codes[:, i]
@@ -111,6 +108,16 @@ class TableEncoder:
                 parts.append((NumericPart if kind == "numeric" else DatePart).fit(column, own))
         self._parts = parts
         return self
+
+    def bins_of(self, n_rows: int) -> int:
+        """The bins of a numeric column that an encoder fitted on so many rows has: fewer where tables are large."""
+        numeric = self.kinds.count("numeric") + self.kinds.count("date")
+        return max(min(self.n_bins, _MOST_RAMPS // max(numeric, 1), self._cells_of(n_rows) - 2), 0)
+
+    def _cells_of(self, n_rows: int) -> int:
+        """The encoded cells that a numeric column may have in a row."""
+        numeric = self.kinds.count("numeric") + self.kinds.count("date")
+        return _MOST_CELLS // max(n_rows, 1) // max(numeric + 8 * self.kinds.count("text"), 1)
 
     def transform(self, codes: Codes, documents: Mapping[int, Documents] | None = None) -> NDArray[np.float32]:
         """The features of rows of codes, (n, :attr:`n_features`), finite if ``dense``; a ValueError before ``fit``.

@@ -1,73 +1,109 @@
-"""Classifiers and regressors of tables: raw columns in, predictions out, on the same code as ``fastreg tune``."""
+"""Estimators of tables: raw columns in, predictions out, on the same code as ``fastreg tune``.
+
+This file has what both share and the classifier; ``regressor.py`` has the other one.
+"""
 
 from __future__ import annotations
 
 import os
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import callbacks, search
-from fastreg.internal.checks import NON_NEGATIVE, POSITIVE, Range, check_int, check_real, check_verbosity, describe
+from fastreg.internal.checks import (
+    NON_NEGATIVE,
+    POSITIVE,
+    Range,
+    check_bool,
+    check_choice,
+    check_int,
+    check_real,
+    check_verbosity,
+    describe,
+)
+from fastreg.internal.progress import say
+from fastreg.internal.whole_files import FilePath, path_text
 from fastreg.model.files import StrOrBytesPath
 from fastreg.search.folds.cross_validation import make_folds
+from fastreg.table.blending import cook
+from fastreg.table.chosen_metric import ChosenMetric
 from fastreg.table.columns import Cells, text_of
 from fastreg.table.dictionary import DataDictionary
 from fastreg.table.encoder import Codes, TableEncoder
+from fastreg.table.intervals import Intervals, check_rows
 from fastreg.table.model import TableModel
-from fastreg.table.networks import builder, fit_arguments, scoring, space
+from fastreg.table.networks import builder, fit_arguments
 from fastreg.table.notices import Notices
 from fastreg.table.options import TableOptions
 from fastreg.table.reading import read_table
+from fastreg.table.recipe import PRESETS, Recipe
 from fastreg.table.roles import groups_of, times_of, weights_of
+from fastreg.table.scatter import network_of, share_of, with_scatter
 from fastreg.table.schema import Schema
 from fastreg.table.tables import Table, cells_of
 from fastreg.table.target import Target
+from fastreg.table.training import TrainingRows
 
-__all__ = ["TableClassifier", "TableRegressor"]
+__all__ = ["TableClassifier", "TableEstimator"]
 
-_E = TypeVar("_E", bound="_TableEstimator")
+_E = TypeVar("_E", bound="TableEstimator")
 
 # The network without a search, and the share of the rows that tell when it has trained enough.
 _DEFAULT = {"n_layers": 2, "units": 128, "dropout": 0.2, "learning_rate": 1e-3, "weight_decay": 1e-2}
 _VALIDATION, _LEAST_ROWS = 0.15, 20
+# The share of the rows whose errors tell how wide intervals are, and the level of intervals where none is given.
+_APART, _USUAL = 0.2, 0.9
 _JOBS = ("be -1 or >= 1", lambda value: value == -1 or value >= 1)
 _SEED = Range("be in [0, 2**32)", 0, 2**32, "[)")
 
 
-class _TableEstimator:
+class TableEstimator:
     """What both estimators share; the docstrings of the classes say the rest."""
 
     _task = ""
+    # The level of intervals, for which rows are held back.
+    interval: float | None = None
 
     def __init__(
         self,
         *,
         trials: int = 0,
-        time: float = 60.0,
-        cv: int = 3,
+        time: float | None = 60.0,
+        cv: int | None = None,
         seed: int = 0,
         jobs: int = -1,
         verbose: int = 0,
+        preset: str | Recipe | None = None,
+        journal: FilePath | None = None,
+        resume: bool = False,
         **options: Any,
     ) -> None:
         owner = type(self).__name__
         self.trials = check_int(owner, "trials", trials, NON_NEGATIVE)
-        self.time = check_real(owner, "time", time, POSITIVE)
-        self.cv = check_int(owner, "cv", cv, Range("be >= 2", 2))
+        self.time = None if time is None else check_real(owner, "time", time, POSITIVE)
+        self.cv = None if cv is None else check_int(owner, "cv", cv, Range("be >= 2", 2))
         self.seed = check_int(owner, "seed", seed, _SEED)
         self.jobs = check_int(owner, "jobs", jobs, _JOBS)
         self.verbose = check_verbosity(owner, verbose, NON_NEGATIVE)
+        if preset is not None and not isinstance(preset, Recipe):
+            check_choice(owner, "preset", preset, PRESETS)
+        self.preset = preset
+        if journal is not None:
+            path_text(owner, "journal", journal)
+        self.journal = journal
+        self.resume = check_bool(owner, "resume", resume)
         if "task" in options or (unknown := [name for name in options if name not in _OPTIONS]):
             raise TypeError(f"{owner}: unknown argument {'task' if 'task' in options else unknown[0]!r}")
         self.options = TableOptions(**options)
         self.model_: TableModel | None = None
 
     def __repr__(self) -> str:
-        told = [f"{name}={value!r}" for name, value in self.get_params().items() if value != _DEFAULTS[name]]
+        told = [f"{name}={value!r}" for name, value in self.get_params().items() if value != _DEFAULTS.get(name)]
         return f"{type(self).__name__}({', '.join(told)})"
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -112,13 +148,61 @@ class _TableEstimator:
         if options.time_column is not None:
             rows = rows[np.argsort(times_of(read, options.time_column)[rows], kind="stable")]
         groups = None if options.group is None else groups_of(read, options.group)[rows]
+        rows, groups, apart = self._set_apart(rows, values, groups, target)
+        if len(apart):  # not even their mean is learned
+            target = Target.infer(read.rows(rows), name, self._task, options.missing)
+            values, _ = target.encode(read)
         weights = None if options.weight is None else weights_of(read, options.weight)[rows]
         self.search_: Any = None
-        encoder, codes = schema.encoder(read), schema.codes(read)[rows]
-        train = self._searched if self.trials else self._trained
-        encoder, model = train(target, encoder, codes, values[rows], groups, weights)
-        self._take(TableModel(schema, encoder.without_documents(), model, target))
+        codes = schema.codes(read)[rows]
+        if self.journal is not None and not self._searches:
+            raise ValueError(f"{type(self).__name__}: journal needs trials or preset, since one network has no journal")
+        kinds = [column.kind for column in schema.columns]
+        given = codes, values[rows], schema.documents(read), weights, groups, options.time_column is not None
+        learned = TrainingRows(target, kinds, *given)
+        if self._searches:
+            made = self._searched(schema, learned)
+        else:
+            encoder, model = self._trained(target, schema.encoder(read), codes, values[rows], groups, weights)
+            made = TableModel(schema, (encoder.without_documents(),), model, target)
+        self._take(made)
+        if len(apart):
+            self._take(with_scatter(made, learned, network_of(self.search_), self.seed, share_of(self.time)))
+            intervals = self._measure(read.rows(apart), values[apart])
+            if not intervals.scaled:
+                self._take(replace(made, intervals=intervals))
         return self
+
+    def _set_apart(
+        self, rows: NDArray[np.int64], values: NDArray[Any], groups: NDArray[np.int64] | None, target: Target
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64] | None, NDArray[np.int64]]:
+        """Rows to learn from, their groups, and the rows that tell how wide intervals are, if there are to be any."""
+        if self.interval is None:
+            return rows, groups, rows[:0]
+        fold = self._validation(values[rows], groups, target, _APART)
+        check_rows(type(self).__name__, self.interval, 0 if fold is None else len(fold[1]))
+        assert fold is not None
+        learned, apart = fold
+        return rows[learned], None if groups is None else groups[learned], rows[apart]
+
+    def _measure(self, table: Table, truth: NDArray[Any]) -> Intervals:
+        """Takes the errors of rows that the model has not seen, and returns what they make."""
+        model = self._fitted()
+        level = _USUAL if self.interval is None else self.interval
+        intervals = Intervals.of(level, *model.spread(table), truth)
+        self.model_ = replace(model, intervals=intervals)
+        return intervals
+
+    @property
+    def _seconds(self) -> float | None:
+        """The time without that of the network of how far targets scatter."""
+        if self.time is None or self.interval is None:
+            return self.time
+        return self.time - (share_of(self.time) or 0.0)
+
+    @property
+    def _searches(self) -> bool:
+        return self.trials > 0 or self.preset is not None
 
     def _trained(
         self,
@@ -133,7 +217,7 @@ class _TableEstimator:
         features = encoder.fit(codes).transform(codes)
         model = builder(target)(_DEFAULT)
         model.seed = self.seed
-        stops: list[callbacks.Callback] = [callbacks.TimeLimit(self.time)]
+        stops: list[callbacks.Callback] = [] if self._seconds is None else [callbacks.TimeLimit(self._seconds)]
         given = fit_arguments(len(y)) | {"callbacks": stops}
         train = np.arange(len(y))
         fold = self._validation(y, groups, target)
@@ -148,47 +232,34 @@ class _TableEstimator:
         return encoder, model
 
     def _validation(
-        self, y: NDArray[Any], groups: NDArray[np.int64] | None, target: Target
+        self, y: NDArray[Any], groups: NDArray[np.int64] | None, target: Target, share: float = _VALIDATION
     ) -> tuple[NDArray[Any], NDArray[Any]] | None:
-        """Rows to train on and rows that tell when to stop; None for too few rows."""
+        """Rows to train on and rows that tell when to stop, or another share of rows; None for too few rows."""
         if len(y) < _LEAST_ROWS:
             return None
         if self.options.time_column is not None:
-            cv: Any = search.TimeSeriesSplit(1, test_size=max(int(_VALIDATION * len(y)), 1))
+            cv: Any = search.TimeSeriesSplit(1, test_size=max(int(share * len(y)), 1))
         elif groups is not None:
-            cv = search.GroupKFold(min(round(1.0 / _VALIDATION), len(np.unique(groups))))
+            cv = search.GroupKFold(min(round(1.0 / share), len(np.unique(groups))))
         else:
-            cv = _VALIDATION
+            cv = share
         return make_folds(cv, None, y, groups, self.seed, target.labels is not None)[0]
 
-    def _searched(
-        self,
-        target: Target,
-        encoder: TableEncoder,
-        codes: Codes,
-        y: NDArray[Any],
-        groups: NDArray[np.int64] | None,
-        weights: NDArray[np.float64] | None,
-    ) -> tuple[TableEncoder, Any]:
-        """The best network of a search by cross-validation."""
-        metric = [] if self.options.metric is None else [self.options.metric]
-        self.search_ = search.BayesianSearch(
-            builder(target),
-            space(),
-            n_trials=self.trials,
-            cv=search.TimeSeriesSplit(self.cv) if self.options.time_column is not None else self.cv,
-            scoring=[*metric, *(name for name in scoring(target) if name not in metric)],
-            preprocess=encoder,
-            pruner=search.MedianPruner(),
-            n_jobs=self.jobs,
-            seed=self.seed,
-            time_limit=self.time,
-            verbose=self.verbose,
-        )
-        weighted = {} if weights is None else {"sample_weight": weights}
-        self.search_.fit(codes, y, groups, **fit_arguments(len(y)), **weighted)
-        (found,) = self.search_.best_preprocess_.steps
-        return found, self.search_.best_model_
+    def _searched(self, schema: Schema, rows: TrainingRows) -> TableModel:
+        """The blend of a recipe."""
+        changes = {"trials": self.trials or None, "cv": self.cv}
+        base = self.preset if isinstance(self.preset, Recipe) else Recipe.preset(self.preset or "default")
+        recipe = base.changed(**changes)
+        chosen = ChosenMetric(rows.target, self.options.metric)
+        tell = say if self.verbose else _silent
+        found = cook(rows, recipe, chosen, self.seed, self.jobs, self._seconds, tell, self.journal, self.resume)
+        if isinstance(found, str):
+            if found == "interrupt":
+                raise KeyboardInterrupt
+            why = f"in {self.time} seconds; give it more with time=" if found == "time" else "; all have failed"
+            raise RuntimeError(f"{type(self).__name__}: no network was found {why}")
+        self.search_ = found
+        return found.of_table(schema, rows.target)
 
     def _with_target(self, table: Table, y: Any) -> tuple[Table, str]:
         if isinstance(y, str):
@@ -236,11 +307,15 @@ class _TableEstimator:
 
     def _outputs(self, table: Any) -> NDArray[np.float32]:
         """The outputs of the network. Warns of cells that it does not know."""
+        return self._spread(table, 4)[0]
+
+    def _spread(self, table: Any, stacklevel: int = 3) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """The same, and how far the targets of each row scatter."""
         model, notices = self._fitted(), Notices()
-        outputs = model.outputs(self._table(table), notices)
+        found = model.spread(self._table(table), notices)
         for line in notices.lines():
-            warnings.warn(f"{type(self).__name__}: {line}", stacklevel=3)
-        return outputs
+            warnings.warn(f"{type(self).__name__}: {line}", stacklevel=stacklevel)
+        return found
 
     def _truth(self, table: Any, y: Any) -> tuple[Table, NDArray[Any], NDArray[np.bool_]]:
         """The table, the encoded targets, and which rows have one; a class that is not known is -1."""
@@ -281,28 +356,38 @@ class _TableEstimator:
         return made
 
 
+def _silent(line: str) -> None:
+    """Says nothing."""
+
+
 _OPTIONS = tuple(name for name in TableOptions.__dataclass_fields__ if name != "task")
-_OWN = ("trials", "time", "cv", "seed", "jobs", "verbose")
-_DEFAULTS = {"trials": 0, "time": 60.0, "cv": 3, "seed": 0, "jobs": -1, "verbose": 0} | {
-    name: getattr(TableOptions(), name) for name in _OPTIONS
-}
+_OWN = ("trials", "time", "cv", "seed", "jobs", "verbose", "preset", "journal", "resume")
+_DEFAULTS = {
+    "trials": 0, "time": 60.0, "cv": None, "seed": 0, "jobs": -1, "verbose": 0, "preset": None, "journal": None,
+    "resume": False,
+} | {name: getattr(TableOptions(), name) for name in _OPTIONS}  # fmt: skip
 
 
-class TableClassifier(_TableEstimator):
+class TableClassifier(TableEstimator):
     """Classifies the rows of a table by their raw columns: numbers, groups, dates and sentences.
 
     What each column is, is found out once in :meth:`fit`, and kept: later a cell means the same, whatever other cells
     there are, and whether it comes from CSV, Parquet or a frame.
 
     Args:
-        trials: The largest number of networks that a search by cross-validation tries, >= 0. With 0, the default, one
-            network of a usual size is trained: two hidden layers of 128 units with dropout and weight decay, stopped
-            by 15 % of the rows.
-        time: Seconds for the training or the search, > 0.
-        cv: Folds of the search, >= 2.
+        trials: The largest number of networks that a search tries, >= 0; 0 leaves it to ``preset``. With neither of
+            them, the default, one network of a usual size is trained: two hidden layers of 128 units with dropout and
+            weight decay, stopped by 15 % of the rows.
+        time: Seconds for the training or the search, > 0; None for no limit. Then a search depends on the seed alone.
+        cv: Folds of the search, >= 2; None for five below 5,000 rows and one held-out fifth from there on.
         seed: Of everything that is drawn.
         jobs: Networks that the search trains at once; -1: as many as there are CPUs.
         verbose: 0 shows nothing.
+        preset: "fast", "default" or "best", or a :class:`fastreg.table.Recipe`: a blend of networks is searched, as by
+            ``fastreg tune``. None is "default" if there are ``trials``, otherwise no search.
+        journal: Path of a file that gets a line for every fold of the search's networks; None writes none.
+        resume: Whether to go on from the journal, if there is one: a killed search gives the same blend then. The
+            limits ``trials`` and ``time`` and the preset may be others.
         **options: How the table is read: ``sep``, ``decimal``, ``thousands``, ``encoding``, ``missing``, ``ignore``,
             ``categorical``, ``numeric``, ``date``, ``text``, ``id``, ``weight``, ``group``, ``time_column`` and
             ``metric``, see :class:`fastreg.table.TableOptions`.
@@ -313,7 +398,8 @@ class TableClassifier(_TableEstimator):
         dictionary_: What each column was taken for, and why.
         feature_names_in_: The names of the columns that are used.
         n_features_in_: Their number.
-        search_: The search, None without one.
+        search_: What the search found (``members_``, ``trials_``, ``score_``, ``temperature`` and more); None without
+            one.
 
     Example:
         >>> from fastreg.table import TableClassifier
@@ -353,47 +439,3 @@ class TableClassifier(_TableEstimator):
         read, truth, given = self._truth(table, y)
         chosen = np.argmax(self._fitted().target.probabilities(self._outputs(read)), axis=1)
         return float(np.mean(chosen[given] == truth[given]))
-
-
-class TableRegressor(_TableEstimator):
-    """Predicts a number for each row of a table from its raw columns.
-
-    Arguments and attributes are those of :class:`TableClassifier`, without ``classes_``.
-
-    Example:
-        >>> from fastreg.table import TableRegressor
-        >>> table = {"day": ["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04"] * 10}
-        >>> model = TableRegressor(seed=0).fit(table, [1.0, 2.0, 3.0, 4.0] * 10)
-        >>> bool(abs(model.predict({"day": ["2024-01-03"]})[0] - 3.0) < 0.5)
-        True
-    """
-
-    _task = "regression"
-
-    def predict(self, table: Any) -> NDArray[np.float64]:
-        """The number of each row, (n,). Warns of levels that the training rows did not have.
-
-        Args:
-            table: As for :meth:`fit`; columns that the model does not need are ignored.
-
-        Raises:
-            ValueError: If it is not fitted, or a column is missing.
-        """
-        outputs = self._outputs(table)
-        return self._fitted().target.values(outputs)
-
-    def score(self, table: Any, y: Any = None) -> float:
-        """The coefficient of determination R² on the rows whose target is known, as in scikit-learn.
-
-        Args:
-            table: As for :meth:`predict`.
-            y: The name of a column or the targets; None for the column that was the target in ``fit``.
-        """
-        read, truth, given = self._truth(table, y)
-        target = self._fitted().target
-        errors = self._outputs(read)[given, 0].astype(np.float64) - truth[given]
-        spread = truth[given].astype(np.float64) - np.mean(truth[given], dtype=np.float64)
-        total = float(np.sum(spread**2))
-        if total == 0.0:
-            raise ValueError(f"{type(self).__name__}: R² needs targets that differ, got one value of {target.name!r}")
-        return 1.0 - float(np.sum(errors**2)) / total

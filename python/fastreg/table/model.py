@@ -7,7 +7,7 @@ The file is a model file (``model/files.py``) whose description has a member ``t
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,15 +16,22 @@ from numpy.typing import NDArray
 
 from fastreg.model import files, loading
 from fastreg.model.core import core_of
-from fastreg.model.sequential import Sequential
-from fastreg.table.checked import members
-from fastreg.table.encoder import TableEncoder
+from fastreg.table.calibration import HIGHEST, LOWEST, tempered
+from fastreg.table.checked import finite, members, strings, typed
+from fastreg.table.encoder import Codes, TableEncoder
+from fastreg.table.intervals import QUANTILES, Intervals, check_level, intervals_of, scale_of
 from fastreg.table.notices import Notices
 from fastreg.table.schema import Schema
 from fastreg.table.tables import Table
 from fastreg.table.target import Target
+from fastreg.table.texts import Documents
 
 __all__ = ["TableModel"]
+
+# Features that are encoded at once, and rows at least.
+_CELLS, _ROWS = 2**23, 2048
+# A limit of standardised numbers at most, so that it is finite in float32.
+_LARGEST = 1e38
 
 
 @dataclass(frozen=True)
@@ -33,18 +40,62 @@ class TableModel:
 
     Attributes:
         schema: The columns that it reads.
-        encoder: The fitted encoder of these columns.
-        model: The network.
+        encoders: The fitted encoder of these columns for each input of the network.
+        model: The network: a ``Sequential``, or a ``Model`` whose output is the mean of several networks.
         target: The meaning of its outputs.
+        limits: The range of standardised numbers to which outputs are limited; None for none.
+        temperature: The temperature of the probabilities of classes.
+        members: The networks of a blend, in words.
+        intervals: What makes intervals of predicted numbers; None if the errors of unseen rows were not measured. They
+            are as wide as the rows scatter if the network has a second output, see ``scatter.py``.
     """
 
     schema: Schema
-    encoder: TableEncoder
-    model: Sequential
+    encoders: tuple[TableEncoder, ...]
+    model: Any
     target: Target
+    limits: tuple[float, float] | None = None
+    temperature: float = 1.0
+    members: tuple[str, ...] = ()
+    intervals: Intervals | None = None
+
+    @property
+    def encoder(self) -> TableEncoder:
+        """The encoder of the first input."""
+        return self.encoders[0]
+
+    @property
+    def n_features(self) -> int:
+        """The features of all inputs."""
+        return sum(encoder.n_features for encoder in self.encoders)
+
+    def features(self, codes: Codes, documents: Mapping[int, Documents] | None = None) -> list[NDArray[np.float32]]:
+        """The features of rows of codes for each input of the network, as :meth:`TableEncoder.transform` has them."""
+        return [encoder.transform(codes, documents) for encoder in self.encoders]
+
+    def outputs_of(self, features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Limited numbers, standardised, or calibrated probabilities, (n, units), of encoded rows."""
+        return self.outputs_and_scale(features)[0]
+
+    def outputs_and_scale(
+        self, features: Sequence[NDArray[np.float32]]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """The same, and how far the targets of each row scatter, (n,): 1 unless the network tells."""
+        found = self.model.predict(features[0] if len(features) == 1 else list(features), verbose=0)
+        outputs, scale = (found[0], scale_of(found[1])) if isinstance(found, list) else (found, np.ones(len(found)))
+        if self.limits is not None:
+            return np.clip(outputs, np.float32(self.limits[0]), np.float32(self.limits[1])), scale
+        return tempered(outputs, self.temperature), scale
+
+    def freeze(self) -> Any:
+        """The frozen network, see :meth:`fastreg.Sequential.freeze`: all members as one, of encoded rows.
+
+        It takes what :meth:`features` gives. Its outputs are neither limited nor calibrated yet.
+        """
+        return self.model.freeze()
 
     def outputs(self, table: Table | Mapping[str, Any] | Any, notices: Notices | None = None) -> NDArray[np.float32]:
-        """What the network gives for the rows of a table, (n, units). A row's outputs do not depend on other rows.
+        """What the model gives for the rows of a table, (n, units). A row's outputs do not depend on other rows.
 
         Args:
             table: A table, a mapping from names to arrays, or a frame.
@@ -53,12 +104,24 @@ class TableModel:
         Raises:
             ValueError: If a column is missing.
         """
+        return self.spread(table, notices)[0]
+
+    def spread(
+        self, table: Table | Mapping[str, Any] | Any, notices: Notices | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """:meth:`outputs`, and how far the targets of each row scatter, as :meth:`outputs_and_scale` has them."""
         table = Table.of(table, self.schema.dialect.style)
-        codes = self.schema.codes(table, notices)
-        return self.model.predict(self.encoder.transform(codes, self.schema.documents(table)), verbose=0)
+        codes, documents = self.schema.codes(table, notices), self.schema.documents(table)
+        step = max(_CELLS // max(self.n_features, 1), _ROWS)
+        starts = range(0, max(len(codes), 1), step)
+        parts = [self.outputs_and_scale(self.features(codes[i : i + step], documents)) for i in starts]
+        outputs, scales = zip(*parts, strict=True)
+        return np.concatenate(outputs), np.concatenate(scales)
 
     def predict(self, table: Table | Mapping[str, Any] | Any, notices: Notices | None = None) -> dict[str, list[Any]]:
         """Predictions as columns: columns that name rows, the target's name, and for classes the probability of each.
+
+        With ``intervals`` the bounds follow, as ``<target>_lower`` and ``<target>_upper``.
 
         Args:
             table: A table, a mapping from names to arrays, or a frame.
@@ -69,7 +132,45 @@ class TableModel:
         """
         table = Table.of(table, self.schema.dialect.style)
         kept = {name: table[name].texts() for name in self.schema.id}
-        return kept | self.target.decode(self.outputs(table, notices))
+        outputs, scale = self.spread(table, notices)
+        bounds = {name: column.tolist() for name, column in self.bound_columns(outputs, scale).items()}
+        return kept | self.target.decode(outputs) | bounds
+
+    def predict_interval(
+        self, table: Table | Mapping[str, Any] | Any, level: float | None = None, notices: Notices | None = None
+    ) -> NDArray[np.float64]:
+        """The lower and the upper bound of the target of each row, (n, 2), in the unit of the target.
+
+        Args:
+            table: A table, a mapping from names to arrays, or a frame.
+            level: The share of new rows that lie within their intervals, in (0, 0.999999]; None for that of
+                ``intervals``.
+            notices: Counts cells that the model does not know, such as new levels.
+
+        Raises:
+            ValueError: If a column is missing, the model has no ``intervals``, or they are of too few rows for the
+                level.
+        """
+        if self.intervals is None:
+            raise ValueError("predict_interval: the errors of rows that the model has not seen were not measured")
+        asked = self.intervals.level if level is None else check_level("predict_interval", "level", level)
+        return self.bounds(*self.spread(table, notices), asked)
+
+    def bound_columns(
+        self, outputs: NDArray[np.float32], scale: NDArray[np.float64]
+    ) -> dict[str, NDArray[np.float64]]:
+        """The bounds of outputs as columns of a table of predictions; empty without ``intervals``."""
+        if self.intervals is None:
+            return {}
+        bounds = self.bounds(outputs, scale, self.intervals.level)
+        return {f"{self.target.name}_lower": bounds[:, 0], f"{self.target.name}_upper": bounds[:, 1]}
+
+    def bounds(
+        self, outputs: NDArray[np.float32], scale: NDArray[np.float64], level: float
+    ) -> NDArray[np.float64]:
+        """The bounds of outputs, (n, 2), in the unit of the target, of a model with ``intervals``."""
+        assert self.intervals is not None
+        return self.intervals.bounds(outputs, scale, level) * self.target.scale + self.target.mean
 
     def score(self, table: Table | Mapping[str, Any] | Any) -> float:
         """Accuracy for classes, root mean squared error for numbers, over the rows whose target is known.
@@ -90,10 +191,15 @@ class TableModel:
 
     def save(self, path: files.StrOrBytesPath) -> None:
         """Writes everything to one file, whole or not at all. Raises OSError if it cannot be written."""
+        encoders = [encoder.to_config() for encoder in self.encoders]
         parts = {
             "schema": self.schema.to_config(),
-            "encoder": self.encoder.to_config(),
+            **({"encoder": encoders[0]} if len(encoders) == 1 else {"encoders": encoders}),
             "target": self.target.to_config(),
+            **({} if self.limits is None else {"limits": list(self.limits)}),
+            **({} if self.temperature == 1.0 else {"temperature": self.temperature}),
+            **({"members": list(self.members)} if self.members else {}),
+            **({} if self.intervals is None else {"intervals": self.intervals.to_config()}),
         }
         files.save(core_of(self.model), path, include_optimizer=False, extra={"table": parts})
 
@@ -111,24 +217,65 @@ class TableModel:
         if parts is None:
             raise ValueError(f"{where}: the model was not made from a table; fastreg.load reads it")
         try:
-            parts = members(parts, "table", "schema", "encoder", "target")
+            names = "schema", "encoder", "encoders", "target", "limits", "temperature", "members", "intervals"
+            parts = members(parts, "table", *names)
             schema = Schema.from_config(parts.get("schema"))
-            encoder = TableEncoder.from_config(parts.get("encoder"))
+            encoders = _encoders(parts)
             target = Target.from_config(parts.get("target"))
-            _check_fit(schema, encoder, target, model)
+            _check_fit(schema, encoders, target, model)
+            told = strings(parts.get("members", []), "members")
+            limits, temperature = _limits(parts, target), _temperature(parts, target)
+            intervals = intervals_of(parts.get("intervals"), target)
+            return cls(schema, encoders, model, target, limits, temperature, told, intervals)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
-        return cls(schema, encoder, model, target)
 
 
-def _check_fit(schema: Schema, encoder: TableEncoder, target: Target, model: Sequential) -> None:
-    if tuple(column.kind for column in schema.columns) != encoder.kinds:
-        raise ValueError("the encoder does not fit the columns")
-    encoder.check_levels([len(column.levels or ()) for column in schema.columns])
+def _encoders(parts: Mapping[str, Any]) -> tuple[TableEncoder, ...]:
+    """The encoders of a file: one, or a list of them."""
+    if "encoders" not in parts:
+        return (TableEncoder.from_config(parts.get("encoder")),)
+    if "encoder" in parts:
+        raise ValueError("a table must have either encoder or encoders, got both")
+    configs = typed(parts["encoders"], list, "encoders")
+    if not configs:
+        raise ValueError("encoders must be one at least, got none")
+    return tuple(map(TableEncoder.from_config, configs))
+
+
+def _limits(parts: Mapping[str, Any], target: Target) -> tuple[float, float] | None:
+    if "limits" not in parts:
+        return None
+    found = [finite(value, "a limit", _LARGEST) for value in typed(parts["limits"], list, "limits")]
+    if target.labels is not None or len(found) != 2 or found[0] > found[1]:
+        raise ValueError(f"limits must be the lower and the upper one of a number, got {found}")
+    return found[0], found[1]
+
+
+def _temperature(parts: Mapping[str, Any], target: Target) -> float:
+    found = finite(parts.get("temperature", 1.0), "temperature")
+    if not LOWEST / 2.0 <= found <= HIGHEST * 2.0:
+        raise ValueError(f"temperature must be in [{LOWEST / 2.0}, {HIGHEST * 2.0}], got {found}")
+    if target.labels is None and found != 1.0:
+        raise ValueError(f"temperature must be 1 for a number, got {found}")
+    return found
+
+
+def _check_fit(schema: Schema, encoders: tuple[TableEncoder, ...], target: Target, model: Any) -> None:
+    for encoder in encoders:
+        if tuple(column.kind for column in schema.columns) != encoder.kinds:
+            raise ValueError("the encoder does not fit the columns")
+        encoder.check_levels([len(column.levels or ()) for column in schema.columns])
     network = core_of(model).require_network("load")
     outputs = len(target.labels) if target.task == "multiclass" and target.labels is not None else 1
-    if (network.n_features, network.n_outputs) != (encoder.n_features, outputs):
+    taken, given = list(network.input_widths), list(network.output_widths)
+    features = [encoder.n_features for encoder in encoders]
+    if (taken, given) not in ((features, [outputs]), (features, [1, QUANTILES] if target.labels is None else [])):
         raise ValueError(
-            f"the network takes {network.n_features} features and gives {network.n_outputs} outputs, the table has "
-            f"{encoder.n_features} and needs {outputs}"
+            f"the network takes {_listed(taken)} features and gives {_listed(given)} outputs, the table has "
+            f"{_listed(features)} and needs {outputs}"
         )
+
+
+def _listed(widths: Sequence[int]) -> str:
+    return " and ".join(map(str, widths))

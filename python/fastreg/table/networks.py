@@ -1,42 +1,25 @@
-"""The networks that are searched: their space, how one is built, and how it is trained."""
+"""The networks that learn a table: how one is built, and how one without a recipe is trained."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fastreg import callbacks, layers, optimizers, search
+from fastreg import callbacks, layers, losses, optimizers, schedules
 from fastreg.model.sequential import Sequential
+from fastreg.table.candidates import Candidate
 from fastreg.table.schema import Target
 
-__all__ = ["EPOCHS", "PATIENCE", "builder", "fit_arguments", "scoring", "space"]
+__all__ = ["EPOCHS", "PATIENCE", "builder", "fit_arguments", "network"]
 
 EPOCHS, PATIENCE = 100, 5
-
-
-def scoring(target: Target) -> list[str]:
-    """The metrics; the first decides. A cross-entropy tells networks apart that differ by chance in accuracy."""
-    return ["mse"] if target.task == "regression" else ["loss", "accuracy"]
-
-
-def space() -> Mapping[str, Any]:
-    """What is searched."""
-    return {
-        "n_layers": search.Integer(1, 3),
-        "units": search.Integer(32, 256, step=32),
-        "dropout": search.Uniform(0.0, 0.6),
-        "learning_rate": search.LogUniform(3e-4, 5e-3),
-        "weight_decay": search.LogUniform(1e-4, 0.3),
-    }
+# The waves of the learning rate.
+_CYCLES = 4
 
 
 def builder(target: Target) -> Callable[[Mapping[str, Any]], Sequential]:
     """From parameters to a compiled network."""
-    units, activation, loss, metric = {
-        "regression": (1, "linear", "mean_squared_error", "mse"),
-        "binary": (1, "sigmoid", "binary_crossentropy", "accuracy"),
-        "multiclass": (len(target.labels or ()), "softmax", "sparse_categorical_crossentropy", "accuracy"),
-    }[target.task]
+    units, activation, loss, metric = _head(target)
 
     def build(params: Mapping[str, Any]) -> Sequential:
         stack: list[layers.Layer] = []
@@ -48,6 +31,35 @@ def builder(target: Target) -> Callable[[Mapping[str, Any]], Sequential]:
         return model
 
     return build
+
+
+def network(target: Target, candidate: Candidate, seed: int, quantiles: Sequence[float] = ()) -> Sequential:
+    """The compiled network of a candidate; its learning rate follows the schedule over the whole of a fit.
+
+    With ``quantiles`` it gives these of a number, in place of its mean.
+    """
+    units, activation, loss, _ = _head(target)
+    chosen: str | losses.Loss = loss
+    if quantiles:
+        units, chosen = len(quantiles), losses.Quantile(quantiles)
+    stack: list[layers.Layer] = []
+    for _ in range(candidate.layers):
+        stack.append(layers.Dense(candidate.width, activation=candidate.activation))
+        if candidate.dropout:
+            stack.append(layers.Dropout(candidate.dropout))
+    model = Sequential([*stack, layers.Dense(units, activation=activation)], seed=seed)
+    rate = schedules.CosLog(candidate.rate, schedules.Share(1.0), _CYCLES)
+    model.compile(optimizers.AdamW(rate, weight_decay=candidate.decay), chosen)
+    return model
+
+
+def _head(target: Target) -> tuple[int, str, str, str]:
+    """Units and activation of the last layer, the loss and a metric."""
+    return {
+        "regression": (1, "linear", "mean_squared_error", "mse"),
+        "binary": (1, "sigmoid", "binary_crossentropy", "accuracy"),
+        "multiclass": (len(target.labels or ()), "softmax", "sparse_categorical_crossentropy", "accuracy"),
+    }[target.task]
 
 
 def fit_arguments(n_rows: int) -> dict[str, Any]:

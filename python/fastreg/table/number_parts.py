@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastreg.layers import CategoricalColumn, NumericColumn
 from fastreg.table.checked import finite, members, typed, whole
+from fastreg.table.numbers import bounded
 
 __all__ = ["CategoricalPart", "Codes", "NumericPart"]
 
@@ -27,6 +28,10 @@ _FAR_FROM_ZERO = 1000.0
 _LARGEST_FLOAT = float(np.finfo(np.float32).max)
 # Levels of a column at most, in a model file.
 _MOST_LEVELS = 2**31
+# The largest level up to which the places of all levels are listed.
+_LISTED = 2**16
+# Rows whose bins are written at once.
+_ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -78,22 +83,35 @@ class NumericPart:
     def encode(self, values: Codes, out: NDArray[np.float32]) -> None:
         """Writes the features of rows to ``out``, which holds zeros."""
         unknown = np.isnan(values)
-        known = np.clip(np.where(unknown, self.centre, values), -_LARGEST, _LARGEST)
-        edges = np.array(self.edges)
+        gaps = bool(unknown.any())
+        known = bounded(np.where(unknown, self.centre, values) if gaps else values, _LARGEST)
         with np.errstate(over="ignore"):  # a value far out may become infinite here, and is then limited
-            z = np.clip((known - self.centre) * self.scale, -_FAR, _FAR)
-        out[:, 0] = z / np.sqrt(1.0 + (z / 3.0) ** 2)
-        if len(edges) > 1:
-            # Bins below that of the value are full, and those above it are empty.
-            n_bins = len(edges) - 1
-            own = np.clip(np.searchsorted(edges, known, side="right") - 1, 0, n_bins - 1)
-            with np.errstate(over="ignore"):
-                ramp = (known - edges[own]) / (edges[own + 1] - edges[own])
-            np.less(np.arange(n_bins), own[:, None], out=out[:, 1 : n_bins + 1], casting="unsafe")
-            out[np.arange(len(known)), 1 + own] = np.clip(ramp, 0.0, 1.0)
-            out[unknown, 1 : n_bins + 1] = 0.0
+            z = known - self.centre
+            z *= self.scale
+        z = bounded(z, _FAR)
+        length = z / 3.0
+        length *= length
+        length += 1.0
+        np.divide(z, np.sqrt(length, out=length), out=out[:, 0], casting="same_kind")
+        if len(self.edges) > 1:
+            self._encode_bins(known, out[:, 1 : len(self.edges)])
+            if gaps:
+                out[unknown, 1 : len(self.edges)] = 0.0
         if self.missing:
             out[:, -1] = unknown
+
+    def _encode_bins(self, known: Codes, out: NDArray[np.float32]) -> None:
+        """Writes the shares of the bins that values fill: those below the value's are full, those above it empty."""
+        edges = np.array(self.edges)
+        n_bins = len(edges) - 1
+        own = np.clip(np.searchsorted(edges, known, side="right") - 1, 0, n_bins - 1)
+        with np.errstate(over="ignore"):
+            ramp = (known - edges[own]) / (edges[own + 1] - edges[own])
+        full = np.tri(n_bins, k=-1, dtype=np.float32)
+        for begin in range(0, len(known), _ROWS):  # a few rows at a time stay in the cache
+            rows = slice(begin, begin + _ROWS)
+            out[rows] = full[own[rows]]
+        out[np.arange(len(known)), own] = np.clip(ramp, 0.0, 1.0)
 
     def to_config(self) -> dict[str, Any]:
         """The JSON form."""
@@ -148,11 +166,18 @@ class CategoricalPart:
 
     def encode(self, values: Codes, out: NDArray[np.float32]) -> None:
         """Writes the features of rows to ``out``, which holds zeros."""
-        levels = np.array(self.levels, np.float64)
-        place = np.searchsorted(levels, values)  # NaN goes last
-        place[place < len(levels)] = np.where(
-            levels[place[place < len(levels)]] == values[place < len(levels)], place[place < len(levels)], len(levels)
-        )
+        n = len(self.levels)
+        if n and self.levels[-1] > _LISTED:
+            levels = np.array([*self.levels, np.nan])
+            place = np.searchsorted(levels[:n], values)  # NaN goes last
+            place[levels[place] != values] = n
+        else:
+            # A list of the place of each level; cells that have none find n at its end.
+            places = np.full((self.levels[-1] if n else 0) + 2, n)
+            places[list(self.levels)] = np.arange(n)
+            with np.errstate(invalid="ignore"):
+                known = (values >= 0) & (values < len(places) - 1) & (values == np.floor(values))
+            place = places[np.where(known, values, -1.0).astype(np.int64)]
         out[np.arange(len(values)), place] = 1.0
 
     def to_config(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fastreg.internal.checks import describe
 
-__all__ = ["LARGEST", "NumberStyle", "limited", "plain_style", "style_of", "usual_style"]
+__all__ = ["LARGEST", "NumberStyle", "bounded", "limited", "plain_style", "style_of", "usual_style"]
 
 LARGEST = sys.float_info.max
 
@@ -105,7 +105,15 @@ def _float(text: str) -> float:
 
 def limited(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Numbers without infinities; NaN stays."""
-    return np.clip(values, -LARGEST, LARGEST)
+    return bounded(values, LARGEST)
+
+
+def bounded(values: NDArray[np.float64], most: float) -> NDArray[np.float64]:
+    """Numbers within [-most, most]; NaN stays. It is the given array itself if that is so already."""
+    if len(values) and -most <= values.min() and values.max() <= most:  # not so if one is NaN
+        return values
+    found = np.maximum(values, -most)  # faster than np.clip
+    return np.minimum(found, most, out=found)
 
 
 _COMMA = re.compile(r"[+-]?(?:[0-9]+,(?:[0-9]{1,2}|[0-9]{4,})|0,[0-9]+|[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]+)")

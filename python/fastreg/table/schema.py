@@ -122,7 +122,7 @@ class Schema:
         if lacking := [column.name for column in self.columns if column.name not in table]:
             hint = did_you_mean(lacking[0], table.names)
             raise ValueError(f"the table has no column {', '.join(map(repr, lacking))}{hint}")
-        codes = np.empty((table.n_rows, len(self.columns)))
+        codes: Codes = np.empty((len(self.columns), table.n_rows)).T  # column by column in memory
         notices = Notices() if notices is None else notices
         for i, column in enumerate(self.columns):
             codes[:, i] = _CODES[column.kind](column, table[column.name], self.missing, notices)

@@ -10,7 +10,7 @@ from fastreg.tune.outcome import TuneResult
 
 __all__ = ["advise"]
 
-_FEW_ROWS, _FEW_OF_CLASS, _FEW_TRIALS = 500, 20, 20
+_FEW_ROWS, _FEW_OF_CLASS, _FEW_TRIALS = 500, 20, 8
 _RARE, _MAX_GAP, _PERFECT, _ALONE = 0.1, 0.05, 0.999, 0.9
 _LISTED = 5
 
@@ -29,11 +29,11 @@ def _search(result: TuneResult) -> Iterator[str]:
     if not result.is_network:
         why = {"interrupt": "It was interrupted", "time": "The time ended"}.get(result.stopped_by, "The search ended")
         yield f"{why} before a network was found; the model is the linear one. Give the search more time with --time."
-    elif result.stopped_by == "time" and result.search.n_trials_ < _FEW_TRIALS:
+    elif result.search is not None and result.stopped_by == "time" and result.search.n_trials_ < _FEW_TRIALS:
         count = result.search.n_trials_
-        yield f"The time ended the search after {count} trials. More time (--time) may find a better network."
+        yield f"The time ended the search after {count} networks. More time (--time) may find a better blend."
     elif result.stopped_by == "interrupt":
-        yield "The search was interrupted; more trials may find a better network."
+        yield "The search was interrupted; more time may find a better blend."
 
 
 def _baselines(result: TuneResult) -> Iterator[str]:

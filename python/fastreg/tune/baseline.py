@@ -44,7 +44,7 @@ def linear_model(
     features: NDArray[np.float32],
     y: NDArray[Any],
     seed: int,
-    seconds: float,
+    seconds: float | None,
     weights: NDArray[np.float64] | None = None,
 ) -> Sequential:
     """A single dense layer with weight decay, trained from zeros until the rows that it does not see get no better.
@@ -54,14 +54,16 @@ def linear_model(
         features: The encoded training rows.
         y: Their targets, encoded.
         seed: The seed of the rows that it does not see, and of the order of the others.
-        seconds: The longest time to train.
+        seconds: The longest time to train; None for no limit.
         weights: The weights of the rows; None weighs all alike.
     """
     model = builder(target)(_PARAMS)
     model.seed = seed
     model.build(features.shape[1])
     model.set_weights([np.zeros_like(weight) for weight in model.get_weights()])
-    stops: list[callbacks.Callback] = [callbacks.TimeLimit(max(seconds, _LEAST_SECONDS))]
+    stops: list[callbacks.Callback] = []
+    if seconds is not None:
+        stops.append(callbacks.TimeLimit(max(seconds, _LEAST_SECONDS)))
     given = fit_arguments(len(y)) | {"epochs": _EPOCHS, "callbacks": stops}
     if len(y) >= _LEAST_ROWS:
         stops.append(callbacks.EarlyStopping("val_loss", patience=_PATIENCE, restore_best_weights=True))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
@@ -18,17 +17,18 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg import metrics, search
+from fastreg import metrics
 from fastreg.internal.extras import needs
 from fastreg.internal.progress import format_time, printable, say
+from fastreg.table.blending import Blend, cook
+from fastreg.table.chosen_metric import ChosenMetric
 from fastreg.table.errors import TuneError, as_tune_errors, one_line
 from fastreg.table.model import TableModel
-from fastreg.table.networks import builder, fit_arguments, space
 from fastreg.table.options import TableOptions
-from fastreg.tune import destinations
+from fastreg.table.recipe import Recipe
+from fastreg.tune import destinations, intervals
 from fastreg.tune.advice import advise
 from fastreg.tune.baseline import constant_outputs, linear_model
-from fastreg.tune.chosen_metric import ChosenMetric
 from fastreg.tune.importance import column_importance
 from fastreg.tune.outcome import Contender, TuneResult
 from fastreg.tune.predicting import predict
@@ -38,8 +38,8 @@ from fastreg.tune.scores import Scores, probabilities, score_classes, score_numb
 
 __all__ = ["TuneError", "TuneOptions", "TuneResult", "predict", "tune"]
 
-# The share of the time that is reserved for the last fit and the report, and that of the linear model.
-RESERVE, LINEAR_SHARE = 0.2, 0.1
+# The share of the time that is reserved for what comes after the last training, and that of the linear model.
+RESERVE, LINEAR_SHARE = 0.15, 0.05
 # Rows of the training rows that are scored for comparison, at most.
 _MOST_TRAINING = 20_000
 # Classes that a message names, and lines of the data dictionary that are shown, at most.
@@ -55,34 +55,52 @@ class TuneOptions:
         target: Column to predict.
         test: A file with the rows to hold back, or a column of 0 and 1 that marks them; None holds back a random fifth.
         task: "classification" or "regression"; None decides by the target.
-        trials: The largest number of sets of hyper-parameters to try.
-        cv: Folds.
-        time: Seconds for everything.
+        trials: The largest number of networks to try; None leaves it to the preset.
+        cv: Folds; None for five below 5,000 rows and one held-out fifth from there on.
+        time: Seconds for everything; None for no limit, so that the result depends on the seed alone.
         seed: Seed of the test rows, the folds, the proposals and the networks.
         out: Model file to write; None writes none.
         report: HTML file to write; None writes none.
         jobs: Threads that train at once; -1: all there are.
+        journal: A file that gets a line for every fold of a network, from which a killed search goes on; None: none.
+        resume: Whether to go on from the journal, if there is one.
         verbose: 0 shows no progress.
+        preset: "fast", "default" or "best", or a recipe of one's own.
+        members: The largest number of networks in the blend; None leaves it to the preset.
         table: How the table is read, what its columns are, and which metric decides.
+        interval: The share of new rows whose number is to lie within the interval around its prediction, in (0,
+            0.999999]; None makes no intervals.
     """
 
     data: str
     target: str
     test: str | None = None
     task: str | None = None
-    trials: int = 64
-    cv: int = 3
-    time: float = 60.0
+    trials: int | None = None
+    cv: int | None = None
+    time: float | None = 60.0
     seed: int = 0
     out: Path | None = None
     report: Path | None = None
     jobs: int = -1
     verbose: int = 1
+    preset: str | Recipe = "default"
+    members: int | None = None
     table: TableOptions = field(default_factory=TableOptions)
+    interval: float | None = None
+    journal: Path | None = None
+    resume: bool = False
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe that is followed. Raises ValueError for an unknown preset, or a value out of range."""
+        changes = {"trials": self.trials, "cv": self.cv, "members": self.members}
+        base = Recipe.preset(self.preset) if isinstance(self.preset, str) else self.preset
+        return base.changed(**changes)
 
 
 def tune(options: TuneOptions, out: TextIO | None = None) -> TuneResult:
-    """Searches for the network that predicts the target best, and scores it once on rows that the search never saw.
+    """Finds the blend of networks that predicts the target best, and scores it once on rows that it never saw.
 
     Ctrl-C ends the search and gives the best model so far, which is the linear one before the first trial is finished.
 
@@ -94,12 +112,17 @@ def tune(options: TuneOptions, out: TextIO | None = None) -> TuneResult:
     with as_tune_errors():
         _check(options)
         data = prepare(options.data, options.target, options.test, options.task, options.seed, options.table)
+        intervals.check(options.interval, data)
         chosen = ChosenMetric(data.target, options.table.metric)
         _tell(data, options)
         linear = _linear(data, options)
-        left = options.time - (time.monotonic() - started)
-        found, stopped_by = _searched(options, data, chosen, left * (1.0 - RESERVE))
-        model = linear if found is None else TableModel(data.schema, _encoder_of(found), found.best_model_, data.target)
+        left = None
+        if options.time is not None:
+            after = RESERVE * options.time + intervals.reserved(options.interval, options.time)
+            left = max(options.time - after - (time.monotonic() - started), 0.0)
+        found, stopped_by = _searched(options, data, chosen, left)
+        model = linear if found is None else found.of_table(data.schema, data.target)
+        model = intervals.scattered(model, options.interval, found, data, options.seed, options.time)
         result = _judged(data, model, linear, found, stopped_by, options, chosen)
         _print(describe(result), out)
     _write(result, options)
@@ -113,10 +136,19 @@ def tune(options: TuneOptions, out: TextIO | None = None) -> TuneResult:
 def _check(options: TuneOptions) -> None:
     """Finds out what would otherwise fail after the search."""
     sources = [options.data] if options.test is None else [options.data, options.test]
-    destinations.check({"--out": options.out, "--report": options.report}, sources)
-    packages = ["optuna", *(["matplotlib"] if options.report is not None else [])]
+    destinations.check({"--out": options.out, "--report": options.report, "--journal": options.journal}, sources)
+    if options.resume and options.journal is None:
+        raise ValueError("--resume needs --journal, the file to go on from")
+    if options.journal is not None and not options.resume and _has_content(options.journal):
+        raise ValueError(f"--journal: {str(options.journal)!r} exists; --resume goes on from it, or name another file")
+    _ = options.recipe
+    packages = ["matplotlib"] if options.report is not None else []
     if missing := [name for name in packages if find_spec(name) is None]:
         raise ImportError(needs("fastreg tune", "tune", *missing))
+
+
+def _has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
 
 
 def _tell(data: Prepared, options: TuneOptions) -> None:
@@ -131,93 +163,82 @@ def _tell(data: Prepared, options: TuneOptions) -> None:
     if data.target.labels is not None:
         counts = np.bincount(data.y, minlength=len(data.target.labels)).tolist()
         named = zip(data.target.labels, counts, strict=True)
-        few = [f"{label!r} ({count})" for label, count in named if count < options.cv]
+        folds = options.recipe.n_splits(len(data.y)) or 2
+        few = [f"{label!r} ({count})" for label, count in named if count < folds]
         if few:
             told = ", ".join(few[:_NAMED]) + (f" and {len(few) - _NAMED} more" if len(few) > _NAMED else "")
-            say(f"classes with fewer rows to learn from than the {options.cv} folds: {told}")
+            say(f"classes with fewer rows to learn from than the {folds} folds: {told}")
 
 
 def _linear(data: Prepared, options: TuneOptions) -> TableModel:
     """The linear model, whose numeric columns have no bins."""
     encoder = data.new_encoder(n_bins=0).fit(data.codes, data.y)
     features = encoder.transform(data.codes)
-    model = linear_model(data.target, features, data.y, options.seed, LINEAR_SHARE * options.time, data.weights)
-    return TableModel(data.schema, encoder.without_documents(), model, data.target)
+    seconds = None if options.time is None else LINEAR_SHARE * options.time
+    model = linear_model(data.target, features, data.y, options.seed, seconds, data.weights)
+    return TableModel(data.schema, (encoder.without_documents(),), model, data.target)
 
 
 # The search.
 
 
-def _searched(options: TuneOptions, data: Prepared, chosen: ChosenMetric, seconds: float) -> tuple[Any, str]:
-    """The search, or None if it has found no network, and what ended it."""
-    made = search.BayesianSearch(
-        builder(data.target),
-        space(),
-        n_trials=options.trials,
-        cv=_folds(options, data),
-        scoring=chosen.scoring,
-        preprocess=data.new_encoder(),
-        pruner=search.MedianPruner() if chosen.prunes else None,
-        n_jobs=options.jobs,
-        seed=options.seed,
-        time_limit=max(seconds, 1.0),
-        verbose=options.verbose,
-    )
+def _searched(
+    options: TuneOptions, data: Prepared, chosen: ChosenMetric, seconds: float | None
+) -> tuple[Blend | None, str]:
+    """The blend, or None if no network was found, and what ended the search."""
+
+    def tell(line: str) -> None:
+        if options.verbose:
+            say(line)
+
+    limits = options.seed, options.jobs, seconds
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "cv: (class number|fold) ")  # _tell has said so, by the name of the class
-            given = {} if data.weights is None else {"sample_weight": data.weights}
-            made.fit(data.codes, data.y, data.groups, **fit_arguments(len(data.y)), **given)
-        if made.stopped_by_ == "interrupt":
-            say("the best network so far is trained on all rows; Ctrl-C again ends it")
-            made.refit_best()
-    except (RuntimeError, KeyboardInterrupt) as error:
-        ended = getattr(made, "stopped_by_", None)
-        if ended is None or hasattr(made, "best_trial_"):
-            raise
-        if isinstance(error, RuntimeError):
-            say(f"no network was found, so that the linear model is the result: {one_line(error)}")
-        return None, ended
-    return made, made.stopped_by_
-
-
-def _folds(options: TuneOptions, data: Prepared) -> Any:
-    """Folds that respect groups, or the order of time."""
-    if data.in_time:
-        return search.TimeSeriesSplit(options.cv)
-    return options.cv if data.groups is None else search.GroupKFold(options.cv)
-
-
-def _encoder_of(found: Any) -> Any:
-    (encoder,) = found.best_preprocess_.steps
-    return encoder.without_documents()
+        found = cook(data.rows_to_learn, options.recipe, chosen, *limits, tell, options.journal, options.resume)
+    except RuntimeError as error:
+        if isinstance(error.__context__, BlockingIOError):  # the journal is locked
+            raise ValueError(str(error)) from error
+        raise
+    if isinstance(found, str):
+        say("no network was found, so that the linear model is the result")
+        return None, found
+    if found.stopped_by == "gain":
+        tell("the search ended: further networks improve the blend no more")
+    return found, found.stopped_by
 
 
 # After the search.
+
+
+def _name_of(found: Blend | None) -> str:
+    """What the model is called beside others."""
+    if found is None:
+        return "linear model"
+    if len(found.members_) > 1:
+        return f"blend of {len(found.members_)}"
+    return "network" if found.members_[0].candidate.layers else "chosen model"
 
 
 def _judged(
     data: Prepared,
     model: TableModel,
     linear: TableModel,
-    found: Any,
+    found: Blend | None,
     stopped_by: str,
     options: TuneOptions,
     chosen: ChosenMetric,
 ) -> TuneResult:
     """The model beside simpler ones, on the rows that were held back."""
     target = data.target
-    features = model.encoder.transform(data.test_codes, data.test_documents)
-    outputs = model.model.predict(features, verbose=0)
-    named = [("network" if found is not None else "linear model", outputs)]
+    features = model.features(data.test_codes, data.test_documents)
+    outputs = model.outputs_of(features)
+    named = [(_name_of(found), outputs)]
     if found is not None:
-        plain = linear.encoder.transform(data.test_codes, data.test_documents)
-        named.append(("linear model", linear.model.predict(plain, verbose=0)))
+        named.append(("linear model", linear.outputs_of(linear.features(data.test_codes, data.test_documents))))
     named.append(constant_outputs(target, data.y, len(data.truth)))
     given = data.truth, data.test_weights
     contenders = tuple(Contender(name, _scores(chosen, values, *given)) for name, values in named)
     some = np.random.default_rng(options.seed).permutation(len(data.y))[:_MOST_TRAINING]
-    learned = model.model.predict(model.encoder.transform(data.codes[some], data.documents), verbose=0)
+    learned = model.outputs_of(model.features(data.codes[some], data.documents))
     result = TuneResult(
         model=model,
         contenders=contenders,
@@ -229,6 +250,7 @@ def _judged(
         stopped_by=stopped_by,
         dictionary=data.dictionary,
     )
+    result = intervals.measured(result, features, options.interval, options.seed)
     if options.report is not None:
         result = replace(result, importance=_importance(data, model, features, options.seed))
     return replace(result, advice=advise(result))
@@ -250,9 +272,8 @@ def _scores(
     return replace(scores, values={**scores.values, f"{chosen.shown} (decides)": value})
 
 
-def _importance(data: Prepared, model: TableModel, features: NDArray[np.float32], seed: int) -> Any:
+def _importance(data: Prepared, model: TableModel, features: list[NDArray[np.float32]], seed: int) -> Any:
     names = [column.name for column in data.schema.columns]
-    widths = model.encoder.widths
     numbers = data.target.labels is None
     metric = "R²" if numbers else "accuracy"
     seen = np.ones(len(data.truth), np.bool_) if numbers else data.truth >= 0
@@ -262,8 +283,8 @@ def _importance(data: Prepared, model: TableModel, features: NDArray[np.float32]
             return float(metrics.R2Score()(truth, outputs[:, 0]))
         return float(metrics.SparseCategoricalAccuracy()(truth, probabilities(outputs)))
 
-    columns = list(zip(names, widths, strict=True))
-    return column_importance(model.model, features[seen], columns, data.truth[seen], score, metric, seed)
+    encoded = [part[seen] for part in features]
+    return column_importance(model, encoded, names, data.truth[seen], score, metric, seed)
 
 
 def _print(text: str, out: TextIO | None) -> None:

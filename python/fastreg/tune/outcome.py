@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.diagnosis.importance import Importance
+from fastreg.table.blending import Blend
 from fastreg.table.dictionary import DataDictionary
+from fastreg.table.intervals import IntervalScores
 from fastreg.table.model import TableModel
 from fastreg.tune.scores import Scores
 
@@ -52,11 +54,12 @@ class TuneResult:
         outputs: Of the scored rows, for classes the probabilities, (rows, classes); else the predictions, (rows,).
         truth: Of the scored rows, for classes the index, -1 for one that the training rows lack; else the target.
         rows: How rows were used.
-        search: The search; None if it ended before its first trial, so that the model is the linear one.
+        search: What was tried and blended; None if no network was found, so that the model is the linear one.
         stopped_by: What ended the search.
         dictionary: What each column was taken for.
         importance: The importance of the columns, if it was computed.
         advice: What to do next, in sentences.
+        intervals: How good the intervals are; None without intervals, or if the rows are too few to tell.
     """
 
     model: TableModel
@@ -65,11 +68,12 @@ class TuneResult:
     outputs: NDArray[np.float32]
     truth: NDArray[Any]
     rows: RowCounts
-    search: Any
+    search: Blend | None
     stopped_by: str
     dictionary: DataDictionary
     importance: Importance | None = None
     advice: tuple[str, ...] = ()
+    intervals: IntervalScores | None = None
 
     @property
     def scores(self) -> Scores:
@@ -78,5 +82,5 @@ class TuneResult:
 
     @property
     def is_network(self) -> bool:
-        """Whether the model is a network of the search, and not the linear model."""
+        """Whether networks were found, and the model is not the linear one for want of them."""
         return self.search is not None

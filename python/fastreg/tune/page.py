@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from fastreg.internal import whole_files
+from fastreg.search.found import plots
 from fastreg.search.found import report as parts
 from fastreg.tune import pictures
 from fastreg.tune.outcome import TuneResult
-from fastreg.tune.printing import facts, number
+from fastreg.tune.printing import facts, members, number
 
 __all__ = ["write"]
 
@@ -57,10 +58,14 @@ def _parts(result: TuneResult, lead: str, seed: int) -> Iterator[str]:
     yield from _columns(result)
     if result.search is not None:
         yield "<h2>The search</h2>"
-        yield parts.facts(parts.summary(result.search))
+        yield "<h3>Members of the blend</h3><p>Scores are those of rows that a network was not trained on.</p>"
+        head, rows = members(result.search)
+        yield parts.table(head, rows, texts={0})
         yield from parts.trials(result.search, most=_MOST_TRIALS, level=3, most_failures=_MOST_FAILURES)
         if result.search.n_trials_ >= _LEAST_TRIALS:
-            yield from parts.pictures(result.search, level=3)
+            yield "<h3>History</h3>"
+            caption = "Score of every trial in order, and the best so far; trial 0 is the linear model."
+            yield parts.figure(plots.plot(result.search, "history"), "history", caption)
 
 
 def _comparison(result: TuneResult) -> str:

@@ -8,9 +8,10 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastreg.internal.progress import say
 from fastreg.table.errors import as_tune_errors
@@ -33,6 +34,7 @@ def predict(
 ) -> None:
     """Writes predictions for the rows of a table as CSV, in their order: the target, and the probability of each class.
 
+    Predicted numbers are followed by their bounds, if the model was tuned with an interval.
     Columns that name rows come first: those that the model was tuned with and those of ``options.id``. Columns that the
     model does not need are ignored. In the end, cells that the model does not know are counted on standard error.
 
@@ -88,16 +90,23 @@ def _in_order(
 
 
 def _columns(block: Table, model: TableModel, options: TableOptions, notices: Notices) -> dict[str, Any]:
-    """The columns to write: lists of texts and arrays of numbers."""
+    """The columns to write: lists of texts, arrays of numbers, and classes by their labels."""
     names = [*model.schema.id, *(name for name in options.of(block.names).id if name not in model.schema.id)]
     columns: dict[str, Any] = {name: block[name].texts() for name in names}
-    target, outputs = model.target, model.outputs(block, notices)
+    target = model.target
+    outputs, scale = model.spread(block, notices)
     if target.labels is None:
-        return columns | {target.name: target.values(outputs)}
+        return columns | {target.name: target.values(outputs)} | model.bound_columns(outputs, scale)
     shares = target.probabilities(outputs)
-    chosen = np.array(target.labels, object)[np.argmax(shares, axis=1)]
     each = {f"probability_{label}": shares[:, k] for k, label in enumerate(target.labels)}
-    return columns | {target.name: chosen.tolist()} | each
+    return columns | {target.name: _Chosen(target.labels, np.argmax(shares, axis=1))} | each
+
+
+class _Chosen(NamedTuple):
+    """A column of labels: the label of each row by its number."""
+
+    labels: tuple[str, ...]
+    numbers: NDArray[np.intp]
 
 
 def _line(cells: Iterable[Any]) -> str:
@@ -120,7 +129,12 @@ def _formatter() -> Callable[[dict[str, Any]], str]:
         return str(sink.getvalue().to_pybytes(), "utf-8")
 
     def lines(columns: dict[str, Any]) -> str:
-        arrays = [pyarrow.array(column) for column in columns.values()]
+        arrays = [
+            pyarrow.array(column.labels).take(pyarrow.array(column.numbers))
+            if isinstance(column, _Chosen)
+            else pyarrow.array(column)
+            for column in columns.values()
+        ]
         table = pyarrow.table(arrays, [str(i) for i in range(len(arrays))])
         try:
             return written(table, "none")
@@ -131,10 +145,15 @@ def _formatter() -> Callable[[dict[str, Any]], str]:
 
 
 def _lines(columns: dict[str, Any]) -> str:
-    lists = (column if isinstance(column, list) else [str(value) for value in column] for column in columns.values())
     lines = io.StringIO()
-    csv.writer(lines, lineterminator="\n").writerows(zip(*lists, strict=True))
+    csv.writer(lines, lineterminator="\n").writerows(zip(*map(_list, columns.values()), strict=True))
     return lines.getvalue()
+
+
+def _list(column: Any) -> list[str | None]:
+    if isinstance(column, _Chosen):
+        return [column.labels[number] for number in column.numbers.tolist()]
+    return column if isinstance(column, list) else [str(value) for value in column]
 
 
 def _writer(out: TextIO | None) -> Callable[[str], object]:

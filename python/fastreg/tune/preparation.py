@@ -20,6 +20,7 @@ from fastreg.table.schema import Schema
 from fastreg.table.tables import Table
 from fastreg.table.target import Target
 from fastreg.table.texts import Documents
+from fastreg.table.training import TrainingRows
 from fastreg.tune.outcome import RowCounts
 
 __all__ = ["Prepared", "prepare"]
@@ -73,6 +74,13 @@ class Prepared:
     def new_encoder(self, **options: Any) -> TableEncoder:
         """An encoder of the columns that is not fitted yet."""
         return TableEncoder([column.kind for column in self.schema.columns], documents=self.documents, **options)
+
+    @property
+    def rows_to_learn(self) -> TrainingRows:
+        """The rows to learn from, as a recipe takes them."""
+        kinds = [column.kind for column in self.schema.columns]
+        used = self.codes, self.y, self.documents, self.weights, self.groups, self.in_time
+        return TrainingRows(self.target, kinds, *used)
 
 
 def prepare(

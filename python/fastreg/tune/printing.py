@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-import numpy as np
-
+from fastreg.table.blending import Blend
 from fastreg.tune.outcome import TuneResult
 
-__all__ = ["columns_text", "describe", "facts", "number"]
+__all__ = ["columns_text", "describe", "facts", "members", "number"]
 
-# Metrics of a standardised target that have its unit.
-_IN_UNIT = (
-    *("mae", "mean_absolute_error", "rmse", "root_mean_squared_error", "median_absolute_error"),
-)
+# What ended a search, in words.
+_ENDED = {
+    "trials": "all were tried",
+    "gain": "further ones improve nothing any more",
+    "time": "then the time was over",
+    "interrupt": "then it was interrupted",
+}
+
 # Classes and columns of a confusion matrix that a terminal shows.
 _MOST_CLASSES, _MOST_OF_CONFUSION, _LABEL = 20, 8, 18
 
@@ -28,8 +30,8 @@ def number(value: float) -> str:
 
 
 def describe(result: TuneResult) -> str:
-    """The best trials, the facts, and the scores beside those of simpler models."""
-    lines = [*([result.search.summary(), ""] if result.search is not None else [])]
+    """The members of the blend, the facts, and the scores beside those of simpler models."""
+    lines = [] if result.search is None else [*_table(*members(result.search)), ""]
     lines += [f"{name}: {value}" for name, value in facts(result).items()]
     lines += ["", *_comparison(result), *_classes(result), *_confusion(result)]
     if result.advice:
@@ -50,33 +52,52 @@ def facts(result: TuneResult) -> dict[str, str]:
     used = f"{rows.train} to learn from, {rows.test} held back ({rows.how})"
     if rows.left_out:
         used += f"; {rows.left_out} without a value of {target.name!r} are left out"
-    n_features = result.model.encoder.n_features
+    n_features = result.model.n_features
     shown = {
         "target": f"{target.name} ({target.task})",
         "rows": used,
         "features": f"{n_features} from {columns_text(result)}",
     }
     if search is not None:
-        shown["best parameters"] = ", ".join(f"{key} {_short(chosen)}" for key, chosen in search.best_params_.items())
-        shown["cross-validation"] = _validated(result)
+        count = len(search.members_)
+        one = "one network" if search.members_[0].candidate.layers else "linear, since no network was better"
+        shown["model"] = f"a blend of {count}" if count > 1 else one
+        if search.temperature != 1.0:
+            shown["model"] += f", temperature {search.temperature:.3g}"
+        shown["tried"] = f"{search.n_trials_} networks and a linear model; {_ENDED[search.stopped_by]}"
+        how = f"{search.n_splits} folds" if search.n_splits > 1 else "a part held out"
+        best = f"the best network alone {number(search.best_score_)}"
+        shown["cross-validation"] = f"{number(search.score_)} {search.metric_} ({how}; {best})"
     else:
         shown["model"] = "linear, since no network was found"
     shown["test"] = f"{number(value)} {name} on {result.scores.rows} rows held back"
+    if result.model.intervals is not None:
+        shown["intervals"] = _intervals(result, result.model.intervals.level)
     return shown
 
 
-def _validated(result: TuneResult) -> str:
-    means = {name: float(np.mean(scores)) for name, scores in result.search.best_trial_.scores.items()}
-    if result.model.target.task == "regression" and "mse" in means:  # of standardised targets
-        scale = result.model.target.scale
-        means = {name: value * scale if name in _IN_UNIT else value for name, value in means.items()}
-        means["RMSE"] = scale * means.pop("mse") ** 0.5
-        means.pop("mean_squared_error", None)
-    return ", ".join(f"{number(value)} {name}" for name, value in means.items())
+def _intervals(result: TuneResult, level: float) -> str:
+    found = result.intervals
+    if found is None:
+        return f"of level {level:g}; too few rows are held back to tell which share they contain"
+    share, width = number(found.coverage), number(found.width)
+    return (
+        f"of level {level:g} contain {share} of the rows held back (each half by the errors of the other half), mean "
+        f"width {width}"
+    )
 
 
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def members(found: Blend) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The head and the rows of a table of the members, in the order in which they were picked."""
+    head = ("member", "weight", found.metric_)
+    return head, [
+        (f"{_name(member.number)}: {member.candidate}", f"{member.weight:.3f}", number(member.score))
+        for member in found.members_
+    ]
+
+
+def _name(trial: int) -> str:
+    return f"network {trial}" if trial else "linear model"
 
 
 def _comparison(result: TuneResult) -> Iterator[str]:

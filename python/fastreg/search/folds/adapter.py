@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.losses import Loss
+from fastreg.model.labels import Classes, texts_of
 from fastreg.model.model import Model
 
 __all__ = ["Adapter", "probabilities", "probabilities_of", "stand_in"]
@@ -77,25 +78,32 @@ class Adapter:
         outputs: The outputs of the model for the rows, (n, units).
         loss: The loss that the model was compiled with. It determines whether outputs are probabilities or logits, and
             of one class or several.
+        classes: The labels of the classes, where they are strings; None if classes are numbers.
 
     Attributes:
         estimator: The object that a scorer gets: a classifier if the loss is a cross-entropy, else a regressor. Its
             predictions are those for these rows, whatever rows it is called with.
     """
 
-    def __init__(self, outputs: NDArray[Any], loss: Loss) -> None:
+    def __init__(self, outputs: NDArray[Any], loss: Loss, classes: Classes | None = None) -> None:
         self._targets = loss.targets
+        self._names = None if classes is None else np.array(classes, dtype=object)
         classifies = loss.targets not in ("values", "counts")
         values = probabilities(outputs, loss) if classifies else outputs
         answer = self._answer(values)
         if classifies:
             shares = self._shares(values)
-            self.estimator = stand_in(lambda _: answer, lambda _: shares, np.arange(shares.shape[1]))
+            known = np.arange(shares.shape[1]) if self._names is None else self._names
+            named = answer if self._names is None else self._names[answer]
+            self.estimator = stand_in(lambda _: named, lambda _: shares, known)
         else:
             self.estimator = stand_in(lambda _: answer)
 
     def targets(self, y: Any) -> NDArray[Any]:
         """Targets in the form that scikit-learn's scorers need: labels for one-hot rows, (n,) for (n, 1)."""
+        if self._names is not None:
+            texts = texts_of(y, "y")
+            return self._names[np.asarray(y).reshape(len(y)).astype(np.int64)] if texts is None else texts
         array = np.asarray(y)
         if self._targets == "signs":
             array = (array > 0).astype(np.int64)

@@ -22,6 +22,7 @@ from fastreg.model.arguments import Given, shape_of
 from fastreg.model.core import CoreModel, core_of
 from fastreg.model.fitting import check_verbose
 from fastreg.model.graphs import chain
+from fastreg.model.labels import Classes, check_count, different, numbered, takes_labels, texts_of
 from fastreg.model.model import Model
 from fastreg.model.spreads import meets_dense, warn_of_spreads
 from fastreg.search.folds import preprocessing
@@ -103,17 +104,16 @@ def make_context(
     points = list(samples)
     (model, extra), again = _try_out(build, points, seed, gates)
     scorers = resolve(scoring, model)
-    classes = are_classes(model, y)
-    sequential = isinstance(model, Model)
-    x, targets, epochs, names = _checked_data(model, x, y, chain, _made_once({**arguments, **extra}, points[0]))
-    _check_lengths(x, y, sequential and chain is not None)
+    labels, numbers = _labels(model, y)
+    classes = are_classes(model, numbers)
+    x, targets, epochs, names = _checked_data(model, x, numbers, chain, _made_once({**arguments, **extra}, points[0]))
+    _check_lengths(x, y, isinstance(model, Model) and chain is not None)
     _check_curves(scorers, curves)
-    folds = make_folds(cv, x, y, groups, seed, classes)
     context = Context(
         build=build,
         x=x,
         y=y,
-        folds=folds,
+        folds=make_folds(cv, x, y, groups, seed, classes),
         scorers=scorers,
         fit_arguments=arguments,
         preprocess=chain,
@@ -121,10 +121,11 @@ def make_context(
         return_train_score=return_train_score,
         early_stopping_on=early_stopping_on,
         targets=targets,
-        labels=class_labels(y, classes),
+        labels=class_labels(numbers, classes),
         epochs=epochs,
         fingerprint=agreed((model, extra), again, arguments, scorers.metrics) if journal else None,
         names=names,
+        classes=labels,
         error_score=error_score if isinstance(error_score, str) else float(error_score),
     )
     if isinstance(model, Model):
@@ -430,6 +431,17 @@ def _features(x: Any, core: CoreModel) -> Any:
         raise ValueError(f"{error}; preprocess= can fill what is missing") from None
 
 
+def _labels(model: Any, y: Any) -> tuple[Classes | None, Any]:
+    """The classes of a network, where its targets are strings, and the targets with their numbers in place of them."""
+    if not isinstance(model, Model) or model.loss is None or not takes_labels(model.loss, 1):
+        return None, y
+    texts = texts_of(y, "y")
+    if texts is None:
+        return None, y
+    classes = different(texts)
+    return classes, numbered(texts, classes, "y")
+
+
 def _targets(model: Model, y: Any) -> Any:
     """Targets in the form that the core reads without conversion."""
     array = arrays.numeric(y, "y")
@@ -445,6 +457,11 @@ def _check_data(context: Context, model: Model, fold: Prepared) -> None:
     targets = context.y if context.targets is None else context.targets
     weights = context.fit_arguments.get("sample_weight")
     model.build(np.shape(fold.x)[1:])
+    if context.classes is not None:
+        width = core_of(model).output_widths(np.shape(fold.x)[1:])[0]
+        if not takes_labels(model.loss, width):
+            arrays.numeric(context.y, "y")  # says that strings have no meaning for several outputs
+        check_count(context.classes, width, "y")
     model.evaluate(fold.x, targets, rows=fold.scored[:1], verbose=0)
     if weights is not None:
         model.evaluate(fold.x, targets, sample_weight=weights, rows=fold.train, verbose=0)

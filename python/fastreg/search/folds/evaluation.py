@@ -22,6 +22,7 @@ from fastreg.callbacks import Callback, EarlyStopping, StopSignal, TimeLimit
 from fastreg.data.frames import Names
 from fastreg.model.core import core_of
 from fastreg.model.fitting import check_verbose
+from fastreg.model.labels import Classes
 from fastreg.model.model import Model
 from fastreg.runtime import thread_limit
 from fastreg.search.folds import building
@@ -81,6 +82,7 @@ class Context:
         epochs: The full budget; None if the estimator decides.
         fingerprint: Computes the fingerprints of models; None if they are not needed, or would be random.
         names: The names of the columns of ``x``, for ``Sequential`` models without preprocessing; or None.
+        classes: The labels of the classes of ``Sequential`` models, where they are strings; or None.
         error_score: The score of a fold that raises an exception. NaN: it has none; ``"raise"``: it has none, and its
             result has the exception.
     """
@@ -101,6 +103,7 @@ class Context:
     epochs: int | None = None
     fingerprint: Fingerprint | None = None
     names: Names | None = None
+    classes: Classes | None = None
     error_score: float | str = math.nan
     _once: Once = field(default_factory=Once, repr=False)
 
@@ -302,10 +305,11 @@ def _evaluate(context: Context, task: Task, stop: StopSignal | None, result: Fol
 
 
 def _tell(context: Context, model: Model, fold: Prepared) -> None:
-    """Gives a model the names of the columns, which arrays lack, and records that their spreads were checked before."""
+    """Gives a model the names of columns and classes, which its data lack, and records that spreads were checked."""
     names = context.names if fold.preprocess is None else fold.preprocess.names_out
     core = core_of(model)
     core.feature_names = names or core.feature_names
+    core.classes = context.classes or core.classes
     core.spreads_known = True
 
 

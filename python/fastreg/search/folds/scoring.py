@@ -146,7 +146,7 @@ class Scoring:
             assert scorer.function is not None
             if scorer.kind == "sklearn" and isinstance(model, Model):
                 assert model.loss is not None
-                adapter = adapter or Adapter(model.predict(features), model.loss)
+                adapter = adapter or Adapter(model.predict(features), model.loss, core_of(model).classes)
                 value = scorer.function(adapter.estimator, features, adapter.targets(some_y))
             elif scorer.part is not None:
                 key = id(scorer.function)

@@ -74,6 +74,8 @@ def plain_values(y: object) -> NDArray[Any]:
     An array of objects becomes one of bools, numbers or text if all its values are of that kind.
     """
     array = np.asarray(y)
+    if array.dtype.kind == "T":
+        array = array.astype(object)
     if array.dtype.kind != "O" or array.ndim > 2:
         return array
     kinds = {_kind(value) for value in array.ravel()}

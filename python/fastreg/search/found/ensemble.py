@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.layers import Activation, Input
+from fastreg.model.core import core_of
 from fastreg.model.model import Model
 from fastreg.model.sequential import Sequential
 from fastreg.search.folds.adapter import stand_in
 from fastreg.search.folds.evaluation import Context, FoldResult
 from fastreg.search.found.results import Trial
 
-__all__ = ["Ensemble", "select"]
+__all__ = ["Ensemble", "greedy", "select"]
 
 
 class Ensemble:
@@ -119,7 +120,8 @@ def select(
     first = folds[ranked[0].number][0].model
     judge = _Judge(context, first, rows)
     sign = -1.0 if lower_is_better else 1.0
-    counts, score, single = _greedy(stacked, picks, lambda outputs: sign * judge(outputs))
+    picked, score, single = greedy(stacked, picks, lambda outputs: sign * judge(outputs))
+    counts = np.bincount(picked, minlength=len(ranked))
     order = [i for i in np.argsort(-counts, kind="stable") if counts[i]]
     return Ensemble(
         [ranked[i] for i in order],
@@ -150,21 +152,32 @@ def _out_of_fold(context: Context, trials: list[list[FoldResult]]) -> tuple[NDAr
     return np.stack(stacked), rows
 
 
-def _greedy(stacked: NDArray[np.float64], picks: int, score: Any) -> tuple[NDArray[np.int64], float, float]:
-    """How often each candidate is in the best set found, the score of that set, and that of the best candidate."""
-    counts = np.zeros(len(stacked), np.int64)
+def greedy(
+    stacked: NDArray[np.float64], picks: int, score: Callable[[NDArray[np.float64]], float], most: int | None = None
+) -> tuple[list[int], float, float]:
+    """The candidates of the best set found in the order in which they were picked, its score, and the best one's.
+
+    Args:
+        stacked: The outputs of each candidate, whose mean is scored.
+        picks: Candidates to pick, with replacement; of the sets on the way the best is taken.
+        score: Of a mean of outputs; higher is better.
+        most: Different candidates to pick at most; None for any number.
+    """
+    picked: list[int] = []
     total = np.zeros(stacked.shape[1:])
-    best_counts, best_score, single = counts, -np.inf, -np.inf
+    best_count, best_score, single = 0, -np.inf, -np.inf
     for step in range(1, picks + 1):
-        scores = [score((total + outputs) / step) for outputs in stacked]
-        chosen = int(np.argmax(scores))
-        counts[chosen] += 1
+        full = most is not None and len(set(picked)) >= most
+        allowed = sorted(set(picked)) if full else range(len(stacked))
+        scores = {i: score((total + stacked[i]) / step) for i in allowed}
+        chosen = max(scores, key=lambda i: (scores[i], -i))
+        picked.append(chosen)
         total += stacked[chosen]
         if step == 1:
             single = scores[chosen]
         if scores[chosen] > best_score:
-            best_counts, best_score = counts.copy(), scores[chosen]
-    return best_counts, best_score, single
+            best_count, best_score = step, scores[chosen]
+    return picked[:best_count], best_score, single
 
 
 class _Judge:
@@ -174,8 +187,8 @@ class _Judge:
         scoring = context.scorers
         self._scoring = type(scoring)((scoring.scorers[0],))
         self._context, self._rows, self._model = context, rows, model
-        y = np.asarray(context.y)[rows]
-        self._y = y
+        self._y = np.asarray(context.y)[rows]
+        self._targets = None if context.targets is None else context.targets[rows]
         self._weights = context.fit_arguments.get("sample_weight") if isinstance(model, Model) else None
 
     def __call__(self, outputs: NDArray[np.float64]) -> float:
@@ -186,7 +199,7 @@ class _Judge:
             outputs = outputs.astype(np.float32)
         else:
             model = _answering(self._model)
-        return self._scoring.score(model, outputs, self._y, every, None, weights)[self._scoring.primary]
+        return self._scoring.score(model, outputs, self._y, every, self._targets, weights)[self._scoring.primary]
 
     def _identity(self, units: int) -> Sequential:
         assert isinstance(self._model, Model)
@@ -195,6 +208,7 @@ class _Judge:
             self._made.compile("sgd", self._model.loss, self._model.metrics)
             self._scoring.prepare(self._made)
             self._made.build(units)
+            core_of(self._made).classes = self._context.classes
         return self._made
 
 

@@ -1,7 +1,6 @@
-"""The metric of ``--metric``: how a search ranks trials by it, and its value on rows that are held back.
+"""What decides between networks: the log-loss or the mean squared error, or the metric of ``--metric``.
 
-A network learns a standardised number. Metrics that do not change with its unit, or only by a factor, are computed
-within the core; others get numbers in the unit of the table.
+A network learns a standardised number; metrics get numbers in the unit of the table.
 """
 
 from __future__ import annotations
@@ -14,28 +13,10 @@ from numpy.typing import NDArray
 
 from fastreg import metrics
 from fastreg.metrics import Metric
-from fastreg.table.networks import scoring
+from fastreg.table.calibration import LEAST
 from fastreg.table.target import Target
 
 __all__ = ["ChosenMetric"]
-
-# Metrics of a standardised target that rank trials as those of the target itself do.
-_OF_ANY_UNIT = (
-    *(metrics.MeanSquaredError, metrics.RootMeanSquaredError, metrics.MeanAbsoluteError, metrics.MedianAbsoluteError),
-    *(metrics.R2Score, metrics.ExplainedVariance, metrics.PearsonCorrelation, metrics.ConcordanceCorrelation),
-)
-
-
-@dataclass(frozen=True)
-class _InUnit:
-    """A scorer: the metric of predictions in the unit of the table."""
-
-    metric: Metric
-    target: Target
-
-    def __call__(self, model: Any, features: Any, y: NDArray[Any]) -> float:
-        outputs = model.predict(features, verbose=0)
-        return float(self.metric(_numbers(self.target, y), _numbers(self.target, outputs[:, 0])))
 
 
 @dataclass(frozen=True)
@@ -64,20 +45,37 @@ class ChosenMetric:
             raise ValueError(f"metric: {self.name!r} does not go with a {target.task} target")
 
     @property
-    def scoring(self) -> Any:
-        """The ``scoring`` of a search."""
-        usual = scoring(self.target)
-        if self.name is None:
-            return usual
-        if self._in_core:
-            return [self.name, *(name for name in usual if name != self.name)]
-        metric = self._metric()
-        return {self.name: (_InUnit(metric, self.target), metric.direction), **{name: name for name in usual}}
+    def title(self) -> str:
+        """The name of the metric that decides."""
+        return self.name or ("RMSE" if self.target.labels is None else "log-loss")
 
     @property
-    def prunes(self) -> bool:
-        """Whether trials can be compared after each epoch."""
-        return self.name is None or self._in_core
+    def sign(self) -> float:
+        """-1 where a higher value is better, else 1."""
+        return 1.0 if self.name is None or self._metric().direction == "min" else -1.0
+
+    def parts(self, outputs: NDArray[np.float32], truth: NDArray[Any]) -> NDArray[np.float32]:
+        """What :meth:`loss` needs of the outputs of a network. The mean of the parts is that of the mean outputs."""
+        if self.name is not None or self.target.labels is None:
+            return outputs
+        if outputs.shape[1] == 1:
+            return np.where(truth == 1, outputs[:, 0], 1.0 - outputs[:, 0]).astype(np.float32)
+        own: NDArray[np.float32] = outputs[np.arange(len(truth)), truth]
+        return own
+
+    def loss(self, parts: NDArray[Any], truth: NDArray[Any], weights: NDArray[Any] | None) -> float:
+        """What is the smaller the better, for mean parts of outputs; a squared error is one of standardised numbers."""
+        if self.name is not None:
+            return self.sign * self.value(np.asarray(parts, np.float32), truth, weights)
+        if self.target.labels is None:
+            return float(np.average((parts[:, 0] - truth) ** 2, weights=weights))
+        return float(np.average(-np.log(np.maximum(parts, LEAST)), weights=weights))
+
+    def shown_loss(self, loss: float) -> float:
+        """The value of the metric that a loss stands for: in the unit of the table, and with its usual sign."""
+        if self.name is None and self.target.labels is None:
+            return self.target.scale * float(np.sqrt(loss))
+        return self.sign * loss
 
     def value(self, outputs: NDArray[np.float32], truth: NDArray[Any], weights: NDArray[Any] | None) -> float:
         """The value for outputs of a network, or probabilities of classes, in the unit of the table."""
@@ -97,12 +95,13 @@ class ChosenMetric:
     def _is_accuracy(self) -> bool:
         return self.target.labels is not None and self.name in ("accuracy", "acc")
 
-    @property
-    def _in_core(self) -> bool:
-        return self.target.labels is not None or isinstance(self._metric(), _OF_ANY_UNIT)
-
     def _metric(self) -> Metric:
-        return metrics.get(self.name, "metric")
+        return metrics.get(self._resolved(), "metric")
+
+    def _resolved(self) -> str | None:
+        if not self._is_accuracy:
+            return self.name
+        return "binary_accuracy" if self.target.task == "binary" else "sparse_categorical_accuracy"
 
 
 def _numbers(target: Target, values: NDArray[Any]) -> NDArray[np.float32]:

@@ -1,0 +1,385 @@
+"""Judges candidates by rows that they were not trained on: in rounds, on several threads, within a time.
+
+A round is fixed before it begins: first the list of the recipe, then a number of neighbours of the best that does not
+depend on the number of threads. So without a time limit results are the same for any number of threads.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastreg import _core, callbacks, search
+from fastreg.runtime import get_num_threads, thread_limit
+from fastreg.search.folds.cross_validation import make_folds
+from fastreg.search.found.ensemble import greedy
+from fastreg.search.found.results import Trial
+from fastreg.table.candidates import Candidate, neighbour
+from fastreg.table.chosen_metric import ChosenMetric
+from fastreg.table.fold_journal import FoldJournal, FoldOutcome, header
+from fastreg.table.recipe import Recipe
+from fastreg.table.training import Features, Forecast, TrainingRows, seed_of, train
+
+__all__ = ["Judged", "Judging", "Verdict", "folds_of", "threads_of"]
+
+# Neighbours of a round, and the best candidates that they are neighbours of.
+_ROUND, _PARENTS = 4, 4
+# Candidates whose outputs are kept for the blend.
+_KEPT = 24
+# A candidate is not cut below so many steps, and a gain below this is none.
+_LEAST_STEPS, _NO_GAIN = 50, 1e-4
+# The share of the time for training again after which a candidate that takes longer than was forecast is ended, and
+# the factor by which that training may take longer than is forecast.
+_OVERRUN, _SAFE = 0.3, 1.5
+
+Fold = tuple[NDArray[Any], NDArray[Any]]
+
+
+@dataclass
+class Verdict:
+    """What became of a candidate.
+
+    Attributes:
+        number: Its number among all that were proposed, in order; there are gaps where there was no time.
+        candidate: The candidate, with the steps that it was trained for.
+        state: "ok", "diverged", "failed" or "stopped".
+        loss: The loss of all rows that it was judged by, infinite unless the state is "ok".
+        of_folds: That of each fold.
+        seconds: The seconds of training and scoring of each fold.
+        outputs: For the rows that it was judged by, in their order; None where they are not kept.
+        error: What went wrong.
+    """
+
+    number: int
+    candidate: Candidate
+    state: str
+    loss: float
+    of_folds: list[float]
+    seconds: list[float]
+    outputs: NDArray[np.float32] | None
+    error: str | None = None
+
+    def trial(self, chosen: ChosenMetric) -> Trial:
+        """The same as a trial of a search, its scores in the unit of the table."""
+        is_ok = self.state == "ok"
+        of_folds = [chosen.shown_loss(loss) for loss in self.of_folds]
+        return Trial(
+            number=self.number,
+            params=self.candidate.params,
+            state=self.state if self.state in ("ok", "diverged") else "failed",
+            score=chosen.shown_loss(self.loss) if is_ok else float("nan"),
+            scores={chosen.title: of_folds},
+            fit_seconds=self.seconds,
+            error=self.error,
+        )
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The verdicts, the rows that they are of, and what ended the search: trials, gain, time or interrupt."""
+
+    verdicts: tuple[Verdict, ...]
+    scored: NDArray[Any]
+    stopped_by: str
+    forecast: Forecast
+
+    @property
+    def best(self) -> list[Verdict]:
+        """The verdicts whose outputs were kept, the best one first."""
+        found = [verdict for verdict in self.verdicts if verdict.outputs is not None]
+        return sorted(found, key=lambda verdict: (verdict.loss, verdict.number))
+
+
+@dataclass
+class _Open:
+    """A candidate that is being judged: as it was proposed, as there is time for it, and its folds so far."""
+
+    number: int
+    proposal: Candidate
+    trained: Candidate
+    outcomes: dict[int, FoldOutcome] = field(default_factory=dict)
+
+
+def folds_of(rows: TrainingRows, recipe: Recipe, seed: int) -> list[Fold]:
+    """The rows to train on and those to judge by, with respect to classes, groups or the order of time."""
+    n_splits = recipe.n_splits(len(rows.y))
+    held_out = 1.0 / recipe.folds
+    if rows.in_time and n_splits is None:
+        cv: Any = search.TimeSeriesSplit(1, test_size=max(int(held_out * len(rows.y)), 1))
+    elif rows.in_time:
+        cv = search.TimeSeriesSplit(n_splits or recipe.folds)
+    elif rows.groups is not None:
+        cv = search.GroupKFold(min(n_splits or recipe.folds, len(np.unique(rows.groups))))
+    else:
+        cv = held_out if n_splits is None else min(n_splits, len(rows.y))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "cv: (class number|fold) ")  # rare classes, which tune names
+        found: list[Fold] = list(make_folds(cv, None, rows.y, rows.groups, seed, rows.target.labels is not None))
+    return found[:1] if n_splits is None else found
+
+
+def threads_of(jobs: int) -> tuple[int, int]:
+    """The number of trainings at once, and the threads of each."""
+    there = get_num_threads()
+    workers = there if jobs == -1 else jobs
+    return workers, max(there // workers, 1)
+
+
+class Judging:
+    """One search; see the module.
+
+    Args:
+        rows: The table.
+        recipe: What is tried.
+        chosen: What decides.
+        seed: Of the folds, the networks and the neighbours.
+        jobs: Trainings at once; -1 for as many as there are threads.
+        seconds: For all of it, the later training on all rows included; None for no limit.
+        tell: Is given a line for each candidate.
+        journal: What is known of folds from a search that was killed, and where those that end are written.
+    """
+
+    def __init__(
+        self,
+        rows: TrainingRows,
+        recipe: Recipe,
+        chosen: ChosenMetric,
+        seed: int,
+        jobs: int,
+        seconds: float | None,
+        tell: Callable[[str], None],
+        journal: FoldJournal,
+    ) -> None:
+        self._rows, self._recipe, self._chosen, self._seed, self._tell = rows, recipe, chosen, seed, tell
+        self._folds = folds_of(rows, recipe, seed)
+        self._features = Features(rows, [learned for learned, _ in self._folds])
+        self._journal = journal
+        self._begun = time.monotonic()
+        self._seconds = seconds
+        self._workers, self._threads = threads_of(jobs)
+        self._stop = callbacks.StopSignal()
+        self._forecast = Forecast(rows, seed)
+        self._again = 0.0 if seconds is None else (1.0 - recipe.judging) * seconds
+        self._verdicts: dict[int, Verdict] = {}
+        self._numbers = 0
+        self._scored = np.concatenate([judged for _, judged in self._folds])
+        self._truth = rows.y[self._scored]
+        self._weights = None if rows.weights is None else rows.weights[self._scored]
+        if self._weights is not None and not self._weights.any():
+            self._weights = None
+
+    def run(self) -> Judged:
+        """Judges candidates until nothing improves any more, all were tried, or the time is over."""
+        with self._journal.opened(header(self._rows, self._recipe, self._chosen, self._seed, self._folds)):
+            stopped_by = self._run()
+        verdicts = tuple(self._verdicts[number] for number in sorted(self._verdicts))
+        return Judged(verdicts, self._scored, stopped_by, self._forecast)
+
+    def _run(self) -> str:
+        pool = ThreadPoolExecutor(self._workers, thread_name_prefix="fastreg-recipe")
+        try:
+            for candidates in self._rounds():
+                if not self._round(candidates, pool):
+                    return "time"
+            return "gain" if self._numbers - 1 < self._recipe.trials else "trials"
+        except KeyboardInterrupt:
+            return "interrupt"
+        finally:
+            self._stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    # The rounds.
+
+    def _rounds(self) -> Iterator[Sequence[Candidate]]:
+        listed = self._recipe.candidates(len(self._rows.y))
+        yield listed
+        tried, best, stale, number = list(listed), self._blended(), 0, 0
+        while len(tried) - 1 < self._recipe.trials and stale < self._recipe.patience:
+            found = self._ordered()
+            if not found:
+                return
+            parents = [verdict.candidate for verdict in found if verdict.candidate.layers][:_PARENTS]
+            rng = np.random.default_rng([self._seed, number])
+            count = min(_ROUND, self._recipe.trials - len(tried) + 1)
+            made: list[Candidate] = []
+            for _ in range(count):
+                made.append(neighbour(parents or listed[1:], [*tried, *made], rng))
+            yield made
+            tried, number, now = [*tried, *made], number + 1, self._blended()
+            if now < best - max(self._recipe.least_gain * abs(best), _NO_GAIN):
+                best, stale = now, 0
+            else:
+                stale += count
+
+    def _ordered(self) -> list[Verdict]:
+        found = [verdict for verdict in self._verdicts.values() if verdict.outputs is not None]
+        return sorted(found, key=lambda verdict: (verdict.loss, verdict.number))
+
+    def _blended(self) -> float:
+        """The loss of the blend of what there is."""
+        found = self._ordered()
+        if not found:
+            return float("inf")
+        parts = np.stack([self._parts(verdict) for verdict in found])
+        picked, score, _ = greedy(parts, self._recipe.picks, lambda mean: -self._loss(mean), self._recipe.members)
+        if self._seconds is not None:  # what the members will need on all rows
+            needed = [self._forecast.seconds(found[i].candidate) for i in set(picked)]
+            needed.append(max(needed))
+            most = (1.0 - self._recipe.judging) * self._seconds
+            self._again = min(_SAFE * max(sum(needed) / self._workers, max(needed)), most)
+        return -float(score)
+
+    def _parts(self, verdict: Verdict) -> NDArray[np.float64]:
+        assert verdict.outputs is not None
+        return self._chosen.parts(verdict.outputs, self._truth).astype(np.float64)
+
+    def _loss(self, parts: NDArray[Any]) -> float:
+        return self._chosen.loss(parts, self._truth, self._weights)
+
+    # One round.
+
+    def _round(self, candidates: Sequence[Candidate], pool: ThreadPoolExecutor) -> bool:
+        """Judges the candidates that there is time for. False if there was none for some."""
+        waiting: dict[Future[FoldOutcome], tuple[_Open, int]] = {}
+        queue, jobs, whole = list(candidates), list[tuple[_Open, int]](), True
+        while queue or jobs or waiting:
+            while len(waiting) < self._workers and (jobs or queue):
+                if not jobs:
+                    opened = self._opened(queue.pop(0), [other.trained for other, _ in waiting.values()])
+                    if opened is None:
+                        whole = False
+                        continue
+                    jobs = [(opened, fold) for fold in range(len(self._folds))]
+                opened, fold = jobs.pop(0)
+                known = self._known(opened, fold)
+                if known is not None:
+                    self._accept(opened, fold, known)
+                    continue
+                waiting[pool.submit(self._fold, opened.number, opened.trained, fold)] = opened, fold
+            if not waiting:
+                continue
+            done, _ = wait(waiting, timeout=self._overrun(), return_when=FIRST_COMPLETED)
+            if not done:  # far beyond the forecast
+                self._stop.set()
+                done, _ = wait(waiting)
+                queue, jobs, whole = [], [], False
+            for future in sorted(done, key=lambda one: (waiting[one][0].number, waiting[one][1])):
+                opened, fold = waiting.pop(future)
+                outcome = future.result()
+                self._record(opened, fold, outcome)
+                self._accept(opened, fold, outcome)
+        return whole
+
+    def _opened(self, proposal: Candidate, running: list[Candidate]) -> _Open | None:
+        """The candidate with its number; None if there is no time for it."""
+        number = self._numbers
+        self._numbers += 1
+        trained = self._journal.started(number, proposal) or self._affordable(number, proposal, running)
+        return None if trained is None else _Open(number, proposal, trained)
+
+    def _known(self, opened: _Open, fold: int) -> FoldOutcome | None:
+        """The outcome of a fold that the journal has."""
+        shape = len(self._folds[fold][1]), self._forecast.n_outputs
+        return self._journal.find(opened.number, fold, opened.proposal, opened.trained, shape)
+
+    def _record(self, opened: _Open, fold: int, outcome: FoldOutcome) -> None:
+        """Writes a fold to the journal, unless it was ended before its time."""
+        if outcome.state == "stopped":
+            return
+        loss = math.nan if outcome.outputs is None else self._loss_of_fold(fold, outcome.outputs)
+        self._journal.append(opened.number, fold, opened.proposal, opened.trained, outcome, loss)
+
+    def _accept(self, opened: _Open, fold: int, outcome: FoldOutcome) -> None:
+        opened.outcomes[fold] = outcome
+        if outcome.state == "ok":
+            self._forecast.learn(opened.trained, outcome.seconds)
+        if len(opened.outcomes) == len(self._folds):
+            self._judge(opened.number, opened.trained, [opened.outcomes[i] for i in range(len(self._folds))])
+
+    def _judge(self, number: int, candidate: Candidate, outcomes: Sequence[FoldOutcome]) -> None:
+        """Makes the verdict of the outcomes of all folds, and forgets outputs that are too bad to be of use."""
+        wrong = next((outcome for outcome in outcomes if outcome.state != "ok"), None)
+        seconds = [outcome.seconds for outcome in outcomes]
+        if wrong is not None:
+            verdict = Verdict(number, candidate, wrong.state, float("inf"), [], seconds, None, wrong.error)
+        else:
+            found = [outcome.outputs for outcome in outcomes if outcome.outputs is not None]
+            verdict = Verdict(number, candidate, "ok", float("inf"), [], seconds, np.concatenate(found))
+            verdict.loss = self._loss(self._parts(verdict))
+            verdict.of_folds = [self._loss_of_fold(fold, outputs) for fold, outputs in enumerate(found)]
+            if not np.isfinite(verdict.loss):
+                verdict.state, verdict.outputs, verdict.loss = "diverged", None, float("inf")
+                verdict.error = "the loss is not finite"
+        self._verdicts[number] = verdict
+        for bad in self._ordered()[_KEPT:]:
+            bad.outputs = None
+        shown = f"{self._chosen.title} {self._chosen.shown_loss(verdict.loss):.4g}" if wrong is None else verdict.state
+        self._tell(f"{'linear model' if number == 0 else f'network {number}'}: {shown} ({candidate})")
+
+    def _loss_of_fold(self, fold: int, outputs: NDArray[np.float32]) -> float:
+        judged = self._folds[fold][1]
+        truth = self._rows.y[judged]
+        weights = None if self._weights is None or self._rows.weights is None else self._rows.weights[judged]
+        given = None if weights is None or not weights.any() else weights
+        return self._chosen.loss(self._chosen.parts(outputs, truth).astype(np.float64), truth, given)
+
+    def _fold(self, number: int, candidate: Candidate, fold: int) -> FoldOutcome:
+        """Trains on the rows of a fold, and predicts the others."""
+        learned, judged = self._folds[fold]
+        begun = time.monotonic()
+        try:
+            with thread_limit(self._threads):
+                encoded = self._features.get(fold, candidate.bins)
+                seed = seed_of(self._seed, number, fold)
+                model = train(self._rows, encoded, candidate, seed, learned, self._stop)
+                if self._stop.is_set:
+                    return FoldOutcome("stopped", None, time.monotonic() - begun)
+                outputs = model.predict(encoded.features[judged], verbose=0)
+        except _core.DivergenceError as error:
+            return FoldOutcome("diverged", None, time.monotonic() - begun, str(error))
+        return FoldOutcome("ok", self._limited(outputs, learned), time.monotonic() - begun)
+
+    def _limited(self, outputs: NDArray[np.float32], learned: NDArray[Any]) -> NDArray[np.float32]:
+        """Predicted numbers within the range of those that were learned from."""
+        if self._rows.target.labels is not None:
+            return outputs
+        known = self._rows.y[learned]
+        return np.clip(outputs, known.min(), known.max())
+
+    # The time.
+
+    def _left(self) -> float:
+        assert self._seconds is not None
+        return self._seconds - self._again - (time.monotonic() - self._begun)
+
+    def _overrun(self) -> float | None:
+        return None if self._seconds is None else max(self._left() + _OVERRUN * self._again, 0.0)
+
+    def _affordable(self, number: int, candidate: Candidate, running: list[Candidate]) -> Candidate | None:
+        """The candidate, with fewer steps if it is the first network and takes too long; None if there is no time."""
+        if self._seconds is None or candidate.layers == 0:
+            return candidate
+        is_first = number == 1
+        if is_first:
+            if self._left() <= 0.0:
+                return None
+            self._forecast.measure(candidate)
+        before = sum(self._forecast.seconds(other) for other in running) / 2.0
+        each = self._forecast.seconds(candidate) * len(self._folds) / min(self._workers, len(self._folds))
+        needed = before / self._workers + each
+        if needed > self._left() and not is_first:
+            self._blended()  # training again may need less than what was set aside for it
+        left = self._left()
+        if needed <= left:
+            return candidate
+        if not is_first:
+            return None
+        return replace(candidate, steps=max(int(candidate.steps * max(left, 0.0) / each), _LEAST_STEPS))

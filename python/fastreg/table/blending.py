@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fastreg import layers
 from fastreg.internal.whole_files import FilePath
+from fastreg.model.core import core_of
 from fastreg.model.model import Model
 from fastreg.model.sequential import Sequential
 from fastreg.search.found.ensemble import greedy
@@ -29,7 +30,7 @@ from fastreg.table.model import TableModel
 from fastreg.table.recipe import Recipe
 from fastreg.table.schema import Schema
 from fastreg.table.target import Target
-from fastreg.table.training import TrainingRows
+from fastreg.table.training import TrainingRows, key_of
 
 __all__ = ["Blend", "BlendMember", "cook"]
 
@@ -214,9 +215,9 @@ def _joined(
     mean = np.sum([outputs * (share / total) for outputs, share in zip(kept, shares, strict=True)], axis=0)
     loss = chosen.loss(chosen.parts(mean, truth.y).astype(np.float64), *truth)
     is_number = rows.target.labels is None
-    # Encoders of as many bins are equal, since all are fitted on all rows.
-    encoders = {member.encoded.encoder.n_bins: member.encoded.encoder for member in made}
-    places = [list(encoders).index(member.encoded.encoder.n_bins) for member in made]
+    # Encoders with one key are equal, since all are fitted on all rows.
+    encoders = {key_of(member.encoded.encoder): member.encoded.encoder for member in made}
+    places = [list(encoders).index(key_of(member.encoded.encoder)) for member in made]
     told = tuple(
         BlendMember(verdict.number, member.verdict.candidate, share / total, chosen.shown_loss(verdict.loss))
         for verdict, member, share in zip(order, made, shares, strict=True)
@@ -250,7 +251,8 @@ def join(models: Sequence[Sequential], places: Sequence[int], counts: Sequence[i
     if len(models) == 1:
         return models[0]
     common = reduce(gcd, counts)
-    widths = {place: model.get_weights()[0].shape[0] for place, model in zip(places, models, strict=True)}
+    networks = [core_of(model).require_network("join") for model in models]
+    widths = {place: network.input_widths[0] for place, network in zip(places, networks, strict=True)}
     inputs = [layers.Input((widths[place],)) for place in sorted(widths)]
     outputs = [model(inputs[place]) for place, model in zip(places, models, strict=True)]
     repeated = [output for output, count in zip(outputs, counts, strict=True) for _ in range(count // common)]

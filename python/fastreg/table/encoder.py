@@ -95,7 +95,7 @@ class TableEncoder:
     def fit(self, codes: Codes, y: object = None) -> TableEncoder:
         """Takes the statistics of training rows, (n, columns)."""
         self._check(codes)
-        n_bins, for_each = self.bins_of(len(codes)), self._cells_of(len(codes))
+        n_bins, for_each = self._dense_bins(len(codes)), self._cells_of(len(codes))
         parts: list[_Part] = []
         for i, kind in enumerate(self.kinds):
             column = codes[:, i]
@@ -111,6 +111,9 @@ class TableEncoder:
 
     def bins_of(self, n_rows: int) -> int:
         """The bins of a numeric column that an encoder fitted on so many rows has: fewer where tables are large."""
+        return self._dense_bins(n_rows) if self.dense else self.n_bins
+
+    def _dense_bins(self, n_rows: int) -> int:
         numeric = self.kinds.count("numeric") + self.kinds.count("date")
         return max(min(self.n_bins, _MOST_RAMPS // max(numeric, 1), self._cells_of(n_rows) - 2), 0)
 

@@ -385,7 +385,7 @@ class Judging:
         begun = time.monotonic()
         try:
             with thread_limit(self._threads):
-                encoded = self._features.get(fold, candidate.bins)
+                encoded = self._features.get(fold, candidate)
                 seed = seed_of(self._seed, number, fold)
                 model = train(self._rows, encoded, candidate, seed, learned, self._stop)
                 if self._stop.is_set:

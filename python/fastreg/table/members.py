@@ -84,7 +84,7 @@ class Members:
 
     def _work(self, verdict: Verdict) -> Member:
         with thread_limit(self._threads):
-            encoded = self._features.get(0, verdict.candidate.bins)
+            encoded = self._features.get(0, verdict.candidate)
             own = seed_of(self._seed, verdict.number, _ALL)
             return Member(verdict, train(self._rows, encoded, verdict.candidate, own, stop=self._stop), encoded)
 

@@ -37,31 +37,51 @@ def builder(target: Target) -> Callable[[Mapping[str, Any]], Sequential]:
 
 
 def network(
-    target: Target, candidate: Candidate, seed: int, n_features: int, quantiles: Sequence[float] = ()
+    target: Target,
+    candidate: Candidate,
+    seed: int,
+    n_features: int,
+    quantiles: Sequence[float] = (),
+    columns: Sequence[layers.Column] | None = None,
 ) -> Sequential:
     """The compiled network of a candidate; its learning rate follows the schedule over the whole of a fit.
 
-    With ``quantiles`` it gives these of a number, in place of its mean.
+    Args:
+        target: The column to predict.
+        candidate: The candidate.
+        seed: The seed of the network.
+        n_features: The number of features.
+        quantiles: The quantiles of a number that the network gives in place of its mean.
+        columns: What the features stand for, if the network reads codes in their place.
     """
     units, activation, loss, _ = _head(target)
     chosen: str | losses.Loss = loss
     if quantiles:
         units, chosen = len(quantiles), losses.Quantile(quantiles)
     is_plain = candidate.design == "plain"
-    stack: list[layers.Layer] = [] if is_plain else [layers.Scale(learning_rate_multiplier=_OF_SCALES)]
+    stack: list[layers.Layer] = []
+    if not is_plain and columns is None:
+        stack.append(layers.Scale(learning_rate_multiplier=_OF_SCALES))
     for i in range(candidate.layers):
         inputs = candidate.width if i else n_features
         given = {} if is_plain else _tangent(inputs) | {"bias_initializer": initializers.RandomNormal(stddev=1.0)}
-        stack.append(layers.Dense(candidate.width, activation=candidate.activation, **given))
+        read = columns if i == 0 else None
+        stack.append(_connected(read, candidate.width, activation=candidate.activation, **given))
         if candidate.dropout:
             stack.append(layers.Dropout(candidate.dropout))
     given = {} if is_plain else _tangent(candidate.width if candidate.layers else n_features)
-    stack.append(layers.Dense(units, activation=activation, **(given | ({} if is_plain else _ZEROS))))
+    read = None if candidate.layers else columns
+    stack.append(_connected(read, units, activation=activation, **(given | ({} if is_plain else _ZEROS))))
     model = Sequential(stack, seed=seed)
     rate = schedules.CosLog(candidate.rate, schedules.Share(1.0), _CYCLES)
     beta_2 = 0.999 if is_plain else _BETA_2
     model.compile(optimizers.AdamW(rate, weight_decay=candidate.decay, beta_2=beta_2), chosen)
     return model
+
+
+def _connected(columns: Sequence[layers.Column] | None, units: int, **options: Any) -> layers.Layer:
+    """A fully connected layer, which reads codes if columns are given."""
+    return layers.Dense(units, **options) if columns is None else layers.TableInput(units, columns, **options)
 
 
 def _tangent(inputs: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from fastreg.table.blending import Blend
 from fastreg.table.candidates import Candidate
 from fastreg.table.intervals import QUANTILES
 from fastreg.table.model import TableModel
-from fastreg.table.training import Encoded, Forecast, TrainingRows, seed_of, train
+from fastreg.table.training import Encoded, Forecast, TrainingRows, key_of, seed_of, train
 
 __all__ = ["LEAST_ROWS", "network_of", "share_of", "with_scatter"]
 
@@ -70,8 +70,8 @@ def with_scatter(
         if fitting is None:
             return model
         candidate, limit = fitting, callbacks.TimeLimit(max(seconds - (time.monotonic() - begun), 1e-3))
-    bins = rows.encoder(candidate.bins).bins_of(len(rows.y))
-    place = next((i for i, encoder in enumerate(model.encoders) if encoder.n_bins == bins), 0)
+    own = key_of(rows.encoder(candidate, len(rows.y)))
+    place = next((i for i, encoder in enumerate(model.encoders) if key_of(encoder) == own), 0)
     encoded = Encoded(model.encoders[place], model.encoders[place].transform(rows.codes, rows.documents))
     try:
         made = train(rows, encoded, candidate, seed_of(seed, _NUMBER, 0), stop=limit, quantiles=_QUANTILES)

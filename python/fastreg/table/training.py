@@ -22,7 +22,7 @@ from fastreg.table.networks import network
 from fastreg.table.target import Target
 from fastreg.table.texts import Documents
 
-__all__ = ["Encoded", "Features", "Forecast", "TrainingRows", "seed_of", "task_of", "train"]
+__all__ = ["Encoded", "Features", "Forecast", "TrainingRows", "key_of", "seed_of", "task_of", "train"]
 
 # Bytes of encoded features that are kept for further candidates, at most.
 _MOST_BYTES = 2**30
@@ -30,6 +30,12 @@ _MOST_BYTES = 2**30
 _SAMPLE, _WARM, _PILOT = 2048, 3, 24
 # Seconds per product, per weight and per step, of some machine: only their ratios matter.
 _PRODUCT, _WEIGHT, _STEP, _CELL = 5e-11, 5e-10, 1e-5, 4e-9
+# Products as long as a code of a row and as a row of the kernel in a layer that reads codes.
+_CODE, _SUM = 8, 2
+# The bins of all numeric columns that codes stand for, at most: each is a row of the first layer's weights.
+_MOST_RAMPS = 2000
+
+EncoderKey = tuple[int, bool]
 
 
 @dataclass(frozen=True)
@@ -56,14 +62,22 @@ class TrainingRows:
     groups: NDArray[np.int64] | None = None
     in_time: bool = False
 
-    def encoder(self, bins: int) -> TableEncoder:
-        """An encoder of the columns that is not fitted yet."""
-        return TableEncoder(self.kinds, n_bins=bins, documents=self.documents)
+    def encoder(self, candidate: Candidate, n_rows: int) -> TableEncoder:
+        """The encoder of a candidate, yet to be fitted on so many rows, with the number of bins that it will have.
+
+        A hidden layer reads bins as codes; texts and the linear model have dense features, and so has RealMLP, which
+        scales each of them.
+        """
+        numbers = max(self.kinds.count("numeric"), 1)
+        coded = candidate.bins > 0 and candidate.layers > 0 and candidate.design == "plain" and "text" not in self.kinds
+        bins = min(candidate.bins, _MOST_RAMPS // numbers) if coded else candidate.bins
+        asked = TableEncoder(self.kinds, n_bins=bins, documents=self.documents, dense=not coded)
+        return TableEncoder(self.kinds, n_bins=asked.bins_of(n_rows), documents=self.documents, dense=not coded)
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A fitted encoder, and the features of all rows by it."""
+    """A fitted encoder, and the features of all rows by it, or what a ``TableInput`` reads in their place."""
 
     encoder: TableEncoder
     features: NDArray[np.float32]
@@ -79,14 +93,15 @@ class Features:
 
     def __init__(self, rows: TrainingRows, parts: Sequence[NDArray[Any]]) -> None:
         self._rows, self._parts = rows, parts
-        self._kept: OrderedDict[tuple[int, int], Encoded] = OrderedDict()
-        self._locks: dict[tuple[int, int], threading.Lock] = {}
+        self._kept: OrderedDict[tuple[int, EncoderKey], Encoded] = OrderedDict()
+        self._locks: dict[tuple[int, EncoderKey], threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def get(self, part: int, bins: int) -> Encoded:
-        """The features by an encoder that was fitted on a part. May be called by several threads."""
+    def get(self, part: int, candidate: Candidate) -> Encoded:
+        """The features by a candidate's encoder that was fitted on a part. May be called by several threads."""
         chosen = self._parts[part]
-        key = part, self._rows.encoder(bins).bins_of(len(chosen))
+        encoder = self._rows.encoder(candidate, len(chosen))
+        key = part, key_of(encoder)
         with self._lock:
             own = self._locks.setdefault(key, threading.Lock())
         with own:
@@ -94,13 +109,17 @@ class Features:
                 if key in self._kept:
                     self._kept.move_to_end(key)
                     return self._kept[key]
-            encoder = self._rows.encoder(key[1]).fit(self._rows.codes[chosen])
-            made = Encoded(encoder, encoder.transform(self._rows.codes))
+            made = Encoded(encoder.fit(self._rows.codes[chosen]), encoder.transform(self._rows.codes))
             with self._lock:
                 self._kept[key] = made
                 while len(self._kept) > 1 and sum(e.features.nbytes for e in self._kept.values()) > _MOST_BYTES:
                     self._kept.popitem(last=False)
         return made
+
+
+def key_of(encoder: TableEncoder) -> EncoderKey:
+    """What tells the encoders of one table apart that are fitted on the same rows: the bins, and whether dense."""
+    return encoder.n_bins, encoder.dense
 
 
 def task_of(target: Target) -> str:
@@ -123,9 +142,10 @@ def train(
     quantiles: Sequence[float] = (),
 ) -> Sequential:
     """The network of a candidate, or one of quantiles, trained for all its steps on some of the rows; None are all."""
-    n_features = encoded.features.shape[1]
-    model = network(rows.target, candidate, seed, n_features, quantiles)
-    model.build(n_features)
+    encoder = encoded.encoder
+    columns = None if encoder.dense else encoder.columns
+    model = network(rows.target, candidate, seed, encoder.dense_width, quantiles, columns)
+    model.build(encoder.n_features)
     count = len(rows.y) if chosen is None else len(chosen)
     model.fit(
         encoded.features,
@@ -157,7 +177,7 @@ class Forecast:
         order = np.random.default_rng(seed).permutation(len(rows.y))
         self._sample = np.sort(order[:_SAMPLE])
         self.n_outputs = len(rows.target.labels or ()) if rows.target.task == "multiclass" else 1
-        self._widths: dict[int, int] = {}
+        self._encoders: dict[EncoderKey, TableEncoder] = {}
         self._ratios: list[float] = []
 
     def seconds(self, candidate: Candidate) -> float:
@@ -171,8 +191,7 @@ class Forecast:
 
     def measure(self, candidate: Candidate) -> None:
         """Trains some steps on some rows, so that the first forecast is one of this machine."""
-        bins = self._bins(candidate)
-        encoder = self._rows.encoder(bins).fit(self._rows.codes[self._sample])
+        encoder = self._encoder(candidate)
         begun = time.perf_counter()
         features = encoder.transform(self._rows.codes[self._sample])
         encoding = (time.perf_counter() - begun) / len(features)
@@ -190,18 +209,20 @@ class Forecast:
         self.learn(candidate, step * candidate.steps + encoding * len(self._rows.y))
 
     def _counted(self, candidate: Candidate) -> float:
-        inputs, n = self._width(candidate), len(self._rows.y)
-        sizes = [inputs, *[candidate.width] * candidate.layers, self.n_outputs]
-        weights = sum(a * b for a, b in itertools.pairwise(sizes))
+        encoder, n = self._encoder(candidate), len(self._rows.y)
         size = min(batch_size(candidate, n), n)
-        return candidate.steps * (3 * size * weights * _PRODUCT + weights * _WEIGHT + _STEP) + _CELL * n * inputs
+        sizes = [encoder.dense_width, *[candidate.width] * candidate.layers, self.n_outputs]
+        weights = [a * b for a, b in itertools.pairwise(sizes)]
+        first = size * weights[0]
+        if not encoder.dense:
+            first = candidate.width * (_CODE * size * encoder.n_features + _SUM * encoder.dense_width)
+        products = 3 * (first + size * sum(weights[1:]))
+        step = products * _PRODUCT + sum(weights) * _WEIGHT + _STEP
+        return candidate.steps * step + _CELL * n * encoder.n_features
 
-    def _bins(self, candidate: Candidate) -> int:
-        return self._rows.encoder(candidate.bins).bins_of(len(self._rows.y))
-
-    def _width(self, candidate: Candidate) -> int:
-        bins = self._bins(candidate)
-        if bins not in self._widths:
-            encoder = self._rows.encoder(bins).fit(self._rows.codes[self._sample])
-            self._widths[bins] = encoder.n_features
-        return self._widths[bins]
+    def _encoder(self, candidate: Candidate) -> TableEncoder:
+        """The candidate's encoder for all rows, fitted on the sample."""
+        encoder = self._rows.encoder(candidate, len(self._rows.y))
+        if (found := self._encoders.get(key_of(encoder))) is None:
+            found = self._encoders[key_of(encoder)] = encoder.fit(self._rows.codes[self._sample])
+        return found

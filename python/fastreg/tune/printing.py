@@ -57,7 +57,7 @@ def facts(result: TuneResult) -> dict[str, str]:
     used = f"{rows.train} to learn from, {rows.test} held back ({rows.how})"
     if rows.left_out:
         used += f"; {rows.left_out} without a value of {target.name!r} are left out"
-    n_features = result.model.n_features
+    n_features = sum(encoder.dense_width for encoder in result.model.encoders)
     shown = {
         "target": f"{target.name} ({target.task})",
         "rows": used,

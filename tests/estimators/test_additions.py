@@ -270,3 +270,33 @@ def test_descriptions_as_parameters_are_cloned_and_pickled(kind):
     assert repr(made.get_params()) == given
     again = clone(pickle.loads(pickle.dumps(made))).fit(X[::2], target(kind)[::2]).fit(X, target(kind))
     np.testing.assert_array_equal(again.predict(X), first)
+
+
+@pytest.mark.parametrize("targets", [1, 2])
+def test_intervals_are_order_statistics_of_errors(targets):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 3))
+    y = x[:, :targets] + rng.normal(size=(200, targets)) * [1.0, 5.0][:targets]
+    y = y[:, 0] if targets == 1 else y
+    fitted = MLPRegressor(hidden_layer_sizes=(8,), random_state=0, early_stopping=True, learning_rate_init=0.02)
+    fitted.fit(x[:100], y[:100])
+    with pytest.raises(ValueError, match="predict_interval needs conformalize, with rows that fit did not see"):
+        fitted.predict_interval(x)
+    assert fitted.conformalize(x[100:150], y[100:150]) is fitted
+    errors = np.sort(np.abs(fitted.predict(x[100:150]) - y[100:150]), axis=0)
+    for level, rank in ((0.9, 46), (0.5, 26)):  # ceil(51 level)
+        bounds = pickle.loads(pickle.dumps(fitted)).predict_interval(x[150:], level)
+        assert bounds.shape == ((50, 2) if targets == 1 else (50, 2, 2))
+        assert np.allclose(bounds[..., 1] - bounds[..., 0], 2 * errors[rank - 1])
+        assert np.allclose(bounds.mean(axis=-1), fitted.predict(x[150:]))
+    with pytest.raises(ValueError, match=r"level 0\.99 need 99 rows that the model has not seen, got 50"):
+        fitted.predict_interval(x, 0.99)
+    with pytest.raises(ValueError, match=r"MLPRegressor: level must be in \(0, 0.999999\], got 1"):
+        fitted.predict_interval(x, 1)
+    with pytest.raises(ValueError, match="y: must have shape"):
+        fitted.conformalize(x[100:150], y[100:149])
+    with pytest.raises(ValueError, match="y: must be finite"):
+        fitted.conformalize(x[100:150], np.full_like(y[100:150], np.nan))
+    assert not hasattr(fitted.fit(x, y), "conformity_scores_")
+    fitted.conformalize(x, y).set_params(early_stopping=False)
+    assert not hasattr(fitted.partial_fit(x, y), "conformity_scores_")

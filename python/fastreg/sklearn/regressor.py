@@ -9,12 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from fastreg.internal.checks import Range, check_real
+from fastreg.internal.conformal import ConformityScores
 from fastreg.sklearn.base import BaseMLP, with_callbacks
 from fastreg.sklearn.settings import Output, loss_of
 
 __all__ = ["MLPRegressor"]
+
+_LEVEL = Range("be in (0, 0.999999]", 0, 0.999999, "(]")
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
@@ -87,6 +91,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         n_outputs_: The number of outputs.
         out_activation_: scikit-learn's name of the activation of the outputs.
         models_: The networks, each a :class:`fastreg.Sequential`.
+        conformity_scores_: For each target, what :meth:`conformalize` has measured.
 
     With ``n_models`` > 1 losses, scores and ``n_iter_`` are those of the first network, and ``coefs_`` is not there.
 
@@ -170,6 +175,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             y_val: Their targets.
             sample_weight_val: Their weights.
         """
+        self.__dict__.pop("conformity_scores_", None)  # they are those of other weights
         self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
         return self
 
@@ -181,6 +187,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             y: Their targets.
             sample_weight: A weight >= 0 for each row.
         """
+        self.__dict__.pop("conformity_scores_", None)
         self._fit(X, y, sample_weight, incremental=True)
         return self
 
@@ -189,6 +196,61 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         outputs, kind = self._outputs(X)
         values = outputs.astype(kind, copy=False)
         return values[:, 0] if values.shape[1] == 1 else values
+
+    def conformalize(self, X: Any, y: Any) -> MLPRegressor:
+        """Measures the errors on rows that :meth:`fit` did not see, for :meth:`predict_interval`.
+
+        Args:
+            X: Rows of features, which were not trained on.
+            y: Their targets, finite numbers.
+
+        Raises:
+            ValueError: If the rows do not fit the model, or are none.
+        """
+        predicted = self.predict(X)
+        truth = np.asarray(y, np.float64).reshape(len(y), -1)
+        predicted = predicted.astype(np.float64).reshape(len(predicted), -1)
+        if truth.shape != predicted.shape:
+            raise ValueError(f"y: must have shape {predicted.shape}, as the predictions for X, got {truth.shape}")
+        if not np.isfinite(truth).all():
+            raise ValueError("y: must be finite numbers")
+        self.conformity_scores_ = [ConformityScores.of(errors) for errors in np.abs(truth - predicted).T]
+        return self
+
+    def predict_interval(self, X: Any, level: float = 0.9) -> NDArray[np.float64]:
+        """The lower and the upper bound of the target of each row, (n, 2), or (n, targets, 2) if there are several.
+
+        They are as far from the prediction as the ceil((m + 1) level)-th smallest error of the m rows that
+        :meth:`conformalize` was given (split conformal prediction, Lei et al. 2018). If new rows come from where these
+        came from, each target lies in its interval with a probability of ``level`` at least.
+
+        Args:
+            X: Rows of features.
+            level: That probability, in (0, 0.999999].
+
+        Raises:
+            ValueError: If :meth:`conformalize` was not called since the last fit, or with too few rows for the level.
+
+        Example:
+            >>> from fastreg.sklearn import MLPRegressor
+            >>> from sklearn.datasets import load_diabetes
+            >>> X, y = load_diabetes(return_X_y=True)
+            >>> regressor = MLPRegressor(learning_rate_init=0.02, scale="standard", early_stopping=True, random_state=0)
+            >>> regressor = regressor.fit(X[:250], y[:250]).conformalize(X[250:350], y[250:350])
+            >>> lower, upper = regressor.predict_interval(X[350:], 0.9).T
+            >>> bool(0.75 < ((lower <= y[350:]) & (y[350:] <= upper)).mean() <= 1.0)
+            True
+        """
+        owner = type(self).__name__
+        check_is_fitted(self)
+        if not hasattr(self, "conformity_scores_"):
+            raise ValueError(f"{owner}: predict_interval needs conformalize, with rows that fit did not see")
+        asked = check_real(owner, "level", level, _LEVEL)
+        margins = np.array([scores.margin(asked) for scores in self.conformity_scores_])
+        predicted = self.predict(X).astype(np.float64)
+        centre = predicted.reshape(len(predicted), -1)
+        bounds: NDArray[np.float64] = np.stack([centre - margins, centre + margins], axis=-1)
+        return bounds[:, 0] if predicted.ndim == 1 else bounds
 
     def _targets(self, y: Any, units: int | None, complete: bool = False) -> tuple[NDArray[Any], Output]:
         values = np.asarray(y)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,14 @@ _MOST_LEVELS = 2**31
 _LISTED = 2**16
 # Rows whose bins are written at once.
 _ROWS = 1024
+
+
+@lru_cache(maxsize=8)
+def _full_bins(n_bins: int) -> NDArray[np.float32]:
+    """A row for each bin: 1 in those below it. Making it takes longer than encoding a single row with it."""
+    full = np.tri(n_bins, k=-1, dtype=np.float32)
+    full.flags.writeable = False
+    return full
 
 
 @dataclass(frozen=True)
@@ -107,7 +116,7 @@ class NumericPart:
         own = np.clip(np.searchsorted(edges, known, side="right") - 1, 0, n_bins - 1)
         with np.errstate(over="ignore"):
             ramp = (known - edges[own]) / (edges[own + 1] - edges[own])
-        full = np.tri(n_bins, k=-1, dtype=np.float32)
+        full = _full_bins(n_bins)
         for begin in range(0, len(known), _ROWS):  # a few rows at a time stay in the cache
             rows = slice(begin, begin + _ROWS)
             out[rows] = full[own[rows]]

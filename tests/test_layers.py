@@ -188,9 +188,11 @@ def test_batch_norm_variance_far_from_zero(rng):
 # ------------------------------------------------------------------------------------------------------ every layer
 
 
-# Layers of several values and of integers are in test_graphs.py and test_embeddings.py.
+# Layers of several values, of integers and of inputs are in test_graphs.py, test_embeddings.py and test_table_input.py.
 BETWEEN = [
-    name for name, case in LAYER_CASES.items() if not isinstance(case.made, Join) and case.made.index_limit is None
+    name
+    for name, case in LAYER_CASES.items()
+    if not isinstance(case.made, (Join, layers.TableInput)) and case.made.input_rule.limit is None
 ]
 
 

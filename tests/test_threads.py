@@ -97,7 +97,7 @@ NETWORKS = {
     **{f"layer {name}": (lambda made=case.made: [layers.Dense(37, "tanh"), made, layers.Dense(1)],
                          "mse", optimizers.SGD(0.01), (97, 11, 1), {"batch_size": 32})
        for name, case in LAYER_CASES.items()
-       if case.around[0] and case.made.index_limit is None and name != "residual"},
+       if case.around[0] and case.made.input_rule.limit is None and name != "residual"},
     "activities": (lambda: [layers.Dense(37, "relu", activity_regularizer="l1l2"),
                             layers.BatchNormalization(momentum=None),
                             layers.Dense(5, "softmax", activity_regularizer="l2")],

@@ -200,7 +200,9 @@ def with_every_idle_argument():
 
 
 # The classes that a repr names without their module.
-NAMED = "from fastreg.initializers import GlorotUniform, Zeros\nfrom fastreg.layers import Dense\n"
+NAMED = """from fastreg.initializers import GlorotUniform, Zeros
+from fastreg.layers import CategoricalColumn, Dense, NumericColumn, PlainColumn
+"""
 PROGRAMS["Keras's arguments"] = NAMED + "".join(with_every_idle_argument())
 
 MISTAKES = {

@@ -9,7 +9,8 @@ namespace {
 
 // In the order of FrozenNode::Kind.
 constexpr const char* kKinds[] = {"chain",   "add",     "multiply", "concatenate", "subtract",         "average",
-                                  "maximum", "minimum", "dot",      "embedding",   "category_encoding"};
+                                  "maximum", "minimum", "dot",      "embedding",   "category_encoding",
+                                  "table_input"};
 
 py::object array_or_none(const std::vector<float>& values, std::vector<py::ssize_t> shape) {
   if (values.empty()) return py::none();
@@ -135,6 +136,20 @@ std::string name_from(py::handle source, const char* what) {
   return source.cast<std::string>();
 }
 
+// The columns of a table, each with all its fields in their order.
+py::list column_list(const TableColumns& columns) {
+  py::list out;
+  for (const TableColumn& column : columns.list) {
+    py::array_t<double> edges(static_cast<py::ssize_t>(column.edges.size()));
+    std::copy(column.edges.begin(), column.edges.end(), edges.mutable_data());
+    py::array_t<std::uint32_t> levels(static_cast<py::ssize_t>(column.levels.size()));
+    std::copy(column.levels.begin(), column.levels.end(), levels.mutable_data());
+    out.append(py::make_tuple(static_cast<std::size_t>(column.kind), column.count, column.centre, column.scale, edges,
+                              column.missing, levels));
+  }
+  return out;
+}
+
 // What a node has besides its inputs and layers, as node_from reads it; nothing for most kinds.
 py::object settings_of(const FrozenNode& node) {
   switch (node.kind) {
@@ -147,11 +162,58 @@ py::object settings_of(const FrozenNode& node) {
     case FrozenNode::Kind::embedding:
       return array_or_none(node.table, {static_cast<py::ssize_t>(node.table.size() / node.columns),
                                         static_cast<py::ssize_t>(node.columns)});
+    case FrozenNode::Kind::table_input: {
+      const auto cols = static_cast<py::ssize_t>(node.columns);
+      const auto rows = static_cast<py::ssize_t>(node.table.size()) / cols;
+      return py::make_tuple(column_list(node.codes), array_or_none(node.table, {rows, cols}),
+                            array_or_none(node.bias, {cols}));
+    }
     default: return py::none();
   }
 }
 
+// The elements of an array, which checked() has seen.
+template <class T>
+std::vector<T> elements(const py::array& array) {
+  const auto* const first = static_cast<const T*>(array.data());
+  return {first, first + array.size()};
+}
+
+TableColumn column_from(py::handle source) {
+  if (!py::isinstance<py::tuple>(source) || py::len(source) != 7)
+    refuse("a column must be a tuple of seven fields", source);
+  const auto fields = py::reinterpret_borrow<py::tuple>(source);
+  TableColumn out;
+  const std::size_t kind = index_from(fields[0], "the kind of a column");
+  if (kind > static_cast<std::size_t>(TableColumn::Kind::categorical))
+    refuse("the kind of a column is unknown", fields[0], true);
+  out.kind = static_cast<TableColumn::Kind>(kind);
+  out.count = index_from(fields[1], "the count of a column");
+  for (const auto& [field, to] : {std::pair{2, &out.centre}, std::pair{3, &out.scale}}) {
+    if (!py::isinstance<py::float_>(fields[field])) refuse("centre and scale must be floats", fields[field]);
+    *to = fields[field].cast<double>();
+  }
+  out.edges = elements<double>(checked<double>(fields[4], "edges", 1));
+  if (!py::isinstance<py::bool_>(fields[5])) refuse("missing must be a bool", fields[5]);
+  out.missing = fields[5].cast<bool>();
+  out.levels = elements<std::uint32_t>(checked<std::uint32_t>(fields[6], "levels", 1));
+  return out;
+}
+
+void read_table_input(FrozenNode& node, py::handle settings) {
+  if (!py::isinstance<py::tuple>(settings) || py::len(settings) != 3)
+    refuse("the settings of a table's input must be columns, kernel and bias", settings);
+  const auto fields = py::reinterpret_borrow<py::tuple>(settings);
+  if (!py::isinstance<py::list>(fields[0])) refuse("columns must be a list", fields[0]);
+  for (const py::handle column : py::object(fields[0])) node.codes.list.push_back(column_from(column));
+  const py::array kernel = checked<float>(fields[1], "kernel", 2);
+  node.table = elements<float>(kernel);
+  node.columns = static_cast<std::size_t>(kernel.shape(1));
+  if (!fields[2].is_none()) node.bias = elements<float>(checked<float>(fields[2], "bias", 1));
+}
+
 void read_settings(FrozenNode& node, py::handle settings) {
+  if (node.kind == FrozenNode::Kind::table_input) return read_table_input(node, settings);
   if (node.kind == FrozenNode::Kind::embedding) {
     const py::array given = checked<float>(settings, "table", 2);
     const auto* data = static_cast<const float*>(given.data());

@@ -69,6 +69,38 @@ void check_value(const Check& check, const char*, const Interval&, const Multipl
   check_one("weight_decay_multiplier", value.weight_decay);
 }
 
+namespace {
+
+// Numbers up to here: no difference of two is infinite.
+constexpr Interval kMeasure{-1e300, 1e300, false, false, "in [-1e300, 1e300]"};
+
+void check_column(const Check& check, const TableColumn& column) {
+  check_value(check, "count", kWidth, column.count);
+  for (const auto& [name, value] : {std::pair{"centre", column.centre}, std::pair{"scale", column.scale}})
+    check.require(kMeasure.contains(value), name, kMeasure.rule, value);
+  check.require(column.edges.size() != 1, "edges", "none or at least two", std::size_t{1});
+  check.require(column.edges.size() < 0x1p31, "edges", "fewer than 2^31", column.edges.size());
+  check.require(column.levels.size() < 0x1p24, "levels", "at most 2^24", column.levels.size());
+  for (std::size_t i = 0; i < column.edges.size(); ++i) {
+    check.require(kMeasure.contains(column.edges[i]), "edges", kMeasure.rule, column.edges[i]);
+    check.require(i == 0 || column.edges[i - 1] < column.edges[i], "edges", "increasing", column.edges[i]);
+  }
+  for (std::size_t i = 0; i < column.levels.size(); ++i) {
+    check.require(column.levels[i] < 0x1000000, "levels", "integers in [0, 2^24)", std::size_t{column.levels[i]});
+    check.require(i == 0 || column.levels[i - 1] < column.levels[i], "levels", "increasing",
+                  std::size_t{column.levels[i]});
+  }
+}
+
+}  // namespace
+
+void check_value(const Check& check, const char* name, const Interval&, const TableColumns& value) {
+  if (value.list.empty()) check.fail(std::string(name) + " must have at least one column, got none");
+  for (std::size_t i = 0; i < value.list.size(); ++i)
+    check_column(Check((check.where().empty() ? "" : check.where() + ": ") + name + "[" + std::to_string(i) + "]"),
+                 value.list[i]);
+}
+
 void check_value(const Check& check, const char*, const Interval&, const Clipping& value) {
   if (value.kind == ClipKind::none) return;
   check_value(check, clipping_name(value.kind), kPositive, value.limit);

@@ -41,6 +41,7 @@ void check_value(const Check& check, const char* name, const Interval&, const In
 void check_value(const Check& check, const char* name, const Interval&, const Penalty& value);
 void check_value(const Check& check, const char* name, const Interval&, const Constraint& value);
 void check_value(const Check& check, const char* name, const Interval&, const Multipliers& value);
+void check_value(const Check& check, const char* name, const Interval&, const TableColumns& value);
 void check_value(const Check& check, const char* name, const Interval&, const Clipping& value);
 inline void check_value(const Check& check, const char* name, const Interval& interval, std::uint32_t value) {
   check_value(check, name, interval, static_cast<std::size_t>(value));

@@ -23,6 +23,8 @@ template <>
 constexpr bool kFreezesApart<Embedding> = true;
 template <>
 constexpr bool kFreezesApart<CategoryEncoding> = true;
+template <>
+constexpr bool kFreezesApart<TableInput> = true;
 
 // A FrozenLayer whose factors have not been multiplied in yet: the rows and columns of its kernel remain to be scaled.
 struct Draft {
@@ -92,6 +94,7 @@ class Folder {
   void add(const GaussianDropout&) {}
   void add(const GaussianNoise&) {}
   void add(const ActivityRegularization&) {}
+  void add(const TableInput& layer) { activate(layer.activation); }   // its product is a node of its own
   template <class AnyLayer>
     requires(!IsActivation<AnyLayer>)
   void add(const AnyLayer&) {   // no part of a chain
@@ -293,10 +296,19 @@ class Cutter {
     const Node& node = wiring_.nodes[index];
     const Layer& layer = graph_.spec.layers[node.layer];
     const std::size_t made = wiring_.n_inputs + index;
-    if (is_apart(layer)) return push(made, frozen(layer, node.layer), node.inputs);
+    if (is_apart(layer)) push(made, frozen(layer, node.layer), node.inputs);
+    // Its activation begins the chain behind it.
+    const auto* const table = std::get_if<TableInput>(&layer);
+    if (table != nullptr && table->activation.kind != ActivationKind::linear) return go_on(made, {{node.layer}, made});
+    if (is_apart(layer)) return;
     const std::size_t from = node.inputs[0];
     Chain chain = chains_[from].layers.empty() ? Chain{{}, from} : std::move(chains_[from]);
     chain.layers.push_back(node.layer);
+    go_on(made, std::move(chain));
+  }
+
+  // Makes the node of a chain that computes a value, unless the chain goes on.
+  void go_on(std::size_t made, Chain chain) {
     if (goes_on(made)) {
       chains_[made] = std::move(chain);
       return;
@@ -347,6 +359,20 @@ class Cutter {
     node.table.resize(embedding.input_dim * embedding.output_dim);
     const Segment& segment = graph_.parameters.segments()[graph_.parameters.find(index, "embeddings")];
     segment.to_rows(graph_.weights.data(), node.table.data());
+  }
+  void set(FrozenNode& node, const TableInput& layer, std::size_t index) const {
+    node.kind = FrozenNode::Kind::table_input;
+    node.columns = layer.units;
+    node.codes = layer.columns;
+    const Parameters& parameters = graph_.parameters;
+    const auto read = [&](const char* name, std::vector<float>& out) {
+      const std::size_t segment = parameters.find(index, name);
+      if (segment == kNoSegment) return;
+      out.resize(parameters.segments()[segment].info.size());
+      parameters.segments()[segment].to_rows(graph_.weights.data(), out.data());
+    };
+    read("kernel", node.table);
+    read("bias", node.bias);
   }
   template <class AnyLayer>
   static void set(FrozenNode&, const AnyLayer&, std::size_t) {

@@ -61,7 +61,8 @@ void FrozenGraph::add(const FrozenNode& node, std::size_t index) {
   require(!node.inputs.empty(), "node", index, "must have inputs");
   for (const std::size_t value : node.inputs)
     require(value < widths_.size(), "node", index, "must read values in front of its own");
-  Node made{node.kind, node.inputs, {}, {node.kind, {}, {}, node.dot, node.encoding, node.table, node.columns}};
+  Node made{node.kind, node.inputs, {}, {},
+            {node.kind, {}, {}, node.dot, node.encoding, node.table, node.columns, node.codes, node.bias}};
   std::size_t width = widths_[node.inputs[0]];
   if (node.kind == FrozenNode::Kind::chain) {
     require(node.inputs.size() == 1, "node", index, "must have one input");
@@ -72,6 +73,16 @@ void FrozenGraph::add(const FrozenNode& node, std::size_t index) {
     flops_ += packed.flops;
     work_ += packed.work;
     widest_ = std::max(widest_, packed.widest);
+  } else if (node.kind == FrozenNode::Kind::table_input) {
+    const std::string where = "frozen node " + std::to_string(index);
+    require(node.inputs.size() == 1 && node.inputs[0] < inputs_.size(), "node", index, "must read one input");
+    check_table_input(node, width, where);
+    made.tables.emplace_back(node);
+    const double products = 6.0 * static_cast<double>(width) * static_cast<double>(node.columns);
+    width = node.columns;
+    flops_ += products;
+    work_ += products + kWorkPerElement * static_cast<double>(padded_ld(width));
+    widest_ = std::max(widest_, padded_ld(width));
   } else {
     width = checked_width(node, index);
     require(width <= 0x7FFFFFFF, "node", index, "must have fewer than 2^31 columns");
@@ -187,6 +198,10 @@ void FrozenGraph::run_block(const Job& job, std::size_t row, std::size_t rows, f
     const Node& node = nodes_[i];
     const std::size_t made = inputs_.size() + i;
     const Rows y = rows_of(job, made, row, scratch);
+    if (node.kind == FrozenNode::Kind::table_input) {
+      read_table(job, i, row, rows, scratch);
+      continue;
+    }
     if (node.kind >= FrozenNode::Kind::dot) {
       apply(job, node, row, rows, y, scratch);
       continue;
@@ -200,6 +215,16 @@ void FrozenGraph::run_block(const Job& job, std::size_t row, std::size_t rows, f
     job.kernels.infer({steps.data(), steps.size(), x.data, x.ld, y.data, y.ld, rows,
                        {scratch, scratch + job.scratch_floats}, false});
   }
+}
+
+void FrozenGraph::read_table(const Job& job, std::size_t node, std::size_t row, std::size_t rows,
+                             float* scratch) const {
+  const std::size_t made = inputs_.size() + node, cols = widths_[made], ld = padded_ld(cols);
+  const Rows x = rows_of(job, nodes_[node].inputs[0], row, scratch), y = rows_of(job, made, row, scratch);
+  // An output of the caller's has no room for padded rows.
+  const bool apart = places_[made].kind == Place::Kind::output && ld != cols;
+  nodes_[node].tables[0].run(job.kernels, x.data, x.ld, rows, apart ? scratch : y.data, apart ? ld : y.ld);
+  for (std::size_t r = 0; apart && r < rows; ++r) std::copy_n(scratch + r * ld, cols, y.data + r * y.ld);
 }
 
 FrozenGraph::Rows FrozenGraph::rows_of(const Job& job, std::size_t value, std::size_t row, float* scratch) const {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/packed_layers.h"
+#include "core/packed_table_input.h"
 
 namespace fastreg {
 
@@ -33,6 +34,7 @@ class FrozenGraph {
     FrozenNode::Kind kind;
     std::vector<std::size_t> inputs;
     std::vector<PackedLayers> packed;   // one element for a chain, none for another kind
+    std::vector<PackedTableInput> tables;   // the same for table_input
     FrozenNode source;                  // without inputs and layers
   };
   // Where a value is stored while a block runs: in an input, in an output, or in a buffer, which begins `offset` floats
@@ -54,6 +56,7 @@ class FrozenGraph {
   Rows rows_of(const Job& job, std::size_t value, std::size_t row, float* scratch) const;
   void join(const Job& job, const Node& node, std::size_t row, std::size_t rows, const Rows& y, std::size_t cols,
             float* scratch) const;
+  void read_table(const Job& job, std::size_t node, std::size_t row, std::size_t rows, float* scratch) const;
   void apply(const Job& job, const Node& node, std::size_t row, std::size_t rows, const Rows& y, float* scratch) const;
 
   std::vector<NetworkInput> inputs_;

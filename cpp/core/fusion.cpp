@@ -59,17 +59,26 @@ class Fusion {
                         !wiring_.is_shared(group.layer) && !wiring_.is_shared(next_layer());
     if (group.activation.kind == ActivationKind::relu && dense.units > 1 && !penalised) take_dropout(group);
     push(std::move(group));
-    if (apart) {
-      Group head = behind_last();
-      head.activation = activation;
-      head.activation_alone = true;
-      push(std::move(head));
-    }
-    if (penalised) {
-      Group penalty = behind_last();
-      penalty.activity = &dense.activity_regularizer;
-      push(std::move(penalty));
-    }
+    if (apart) push_activation(activation);
+    if (penalised) push_penalty(dense.activity_regularizer);
+  }
+
+  void add(const TableInput& layer, Group group) {
+    push(std::move(group));
+    if (layer.activation.kind != ActivationKind::linear) push_activation(layer.activation);
+    if (layer.activity_regularizer != Penalty{}) push_penalty(layer.activity_regularizer);
+  }
+
+  void push_activation(const ActivationSpec& activation) {
+    Group head = behind_last();
+    head.activation = activation;
+    head.activation_alone = true;
+    push(std::move(head));
+  }
+  void push_penalty(const Penalty& penalty) {
+    Group group = behind_last();
+    group.activity = &penalty;
+    push(std::move(group));
   }
 
   // A group of the same layer as the last one, which reads its output.

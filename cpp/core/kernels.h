@@ -275,6 +275,55 @@ struct GatherRows {
   Range rows;
 };
 
+// The product of a kernel with the features of rows of a table, which are given as codes. CodePlace says where the
+// code of one row and one column of the table lies among the rows of the kernel; its part of the product is value
+// W[value_row] + (the sum of the `full` rows from `ramp` on) + weight W[pick].
+struct CodePlace {
+  float value, weight;
+  std::uint32_t full, pick;
+};
+// The rows of the kernel that belong to one column of the table: [first, end). Without has_value the first term is
+// absent, without has_pick the last one. bins: the number of rows from `ramp` on; `full` is below it. Without bins, the
+// second term is absent.
+struct CodedColumn {
+  std::size_t first, end, value_row, ramp, bins;
+  bool has_value, has_pick;
+};
+
+// Bins of a table's column whose sums are kept at once, and the size of the memory for them.
+inline constexpr std::size_t kCodedBins = 128;
+inline constexpr std::size_t kCodedScratch = kCodedBins * kPanel;
+
+// y[rows, panels] = bias + the parts of all columns, added in their order; if `adds`, y has the sum of earlier
+// columns instead of the bias. The place of row r and column c is places[c * stride + r - rows.begin]. W and prefix
+// are panels (kernel_rows, cols), y a rows matrix of any ldy >= cols whose padding is written as 0. If prefix is not
+// null, row ramp + t of it is the sum of the t rows of W from `ramp` on; else scratch has room for kCodedScratch
+// floats, aligned to 64 bytes. bias may be null. The value of an element depends on its row alone, and has the same
+// bits with prefix and without.
+struct CodedForward {
+  const CodedColumn* columns;
+  std::size_t count;
+  const CodePlace* places;
+  std::size_t stride;
+  const float *w, *prefix, *bias;
+  float *y, *scratch;
+  std::size_t kernel_rows, ldy, cols;
+  bool adds;
+  Range rows, panels;
+};
+
+// dw of a range of the columns: panels (kernel_rows, cols), overwritten. dy is a rows matrix (rows, cols), and the place
+// of row r and column c is places[c * stride + r]. scratch is as that of CodedForward.
+struct CodedGradient {
+  const CodedColumn* columns;
+  const CodePlace* places;
+  std::size_t stride;
+  const float* dy;
+  float *dw, *scratch;
+  std::size_t rows, lddy, kernel_rows, cols;
+  Range range, panels;
+};
+
 // A step of a frozen network (folding.h). If w is not null, y = activation(x W + bias) with W in panels (k, cols); else
 // if rectified, y = activation(x, or x scale where x is not above 0); else if scale is not null, y = activation((x - mean)
 // scale + bias); else if statistic is not none, y = activation(the normalised row); else y = activation(x). All activations are allowed,
@@ -339,6 +388,8 @@ struct Kernels {
   void (*row_norm_parameters)(const RowNormBackward&, Range cols) noexcept;
   void (*feature_scale)(const FeatureScale&) noexcept;
   void (*feature_scale_backward)(const FeatureScaleBackward&) noexcept;
+  void (*coded_forward)(const CodedForward&) noexcept;
+  void (*coded_gradient)(const CodedGradient&) noexcept;
   void (*dropout_bits)(const DropoutBits&) noexcept;
   // y = a + b or a * b over n floats (any n), in place allowed.
   void (*combine)(Combination, const float* a, const float* b, float* y, std::size_t n) noexcept;

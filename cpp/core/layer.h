@@ -88,6 +88,17 @@ inline Range column_split(const Team& team, std::size_t ld) {
   return ld == 1 ? team.split(1) : team.split(ld, kLane);
 }
 
+// This member's part of a matrix of products: of its panels if there is at least one for every member, else of its rows.
+struct Part {
+  Range rows, panels;
+};
+inline Part split_output(const Team& team, std::size_t rows, std::size_t cols) {
+  const std::size_t panels = panel_count(cols);
+  if (team.size == 1) return {{0, rows}, {0, panels}};
+  if (panels >= team.size) return {{0, rows}, team.split(panels)};
+  return {team.split(rows, padded_ld(cols) == 1 ? kLane : 1), {0, panels}};
+}
+
 // This member's part of the elements of a rows matrix.
 inline Range element_split(const Pass& pass, std::size_t ld) { return pass.team.split(pass.rows * ld, kLane); }
 

@@ -176,6 +176,44 @@ void read_value(const Members& members, const char* name, const Interval&, NormA
 
 namespace {
 
+constexpr const char* kColumnTypes[] = {"PlainColumn", "NumericColumn", "CategoricalColumn"};   // of TableColumn::Kind
+
+TableColumn read_column(const Json& json, std::string where) {
+  Members members(json, std::move(where));
+  TableColumn out;
+  out.kind = static_cast<TableColumn::Kind>(members.type({std::begin(kColumnTypes), std::end(kColumnTypes)}));
+  if (out.kind == TableColumn::Kind::plain) read_value(members, "count", kWidth, out.count);
+  if (out.kind == TableColumn::Kind::numeric) {
+    members.read("centre", out.centre);
+    members.read("scale", out.scale);
+    members.read("missing", out.missing);
+    if (members.find("edges") != nullptr)
+      for (const Json& edge : members.array("edges")) {
+        const auto number = edge.number();
+        if (!number) throw std::invalid_argument(members.label("edges") + " must be numbers, got " + quoted(edge));
+        out.edges.push_back(*number);
+      }
+  }
+  if (out.kind == TableColumn::Kind::categorical)
+    for (const Json& level : members.array("levels")) {
+      const auto* const number = level.get<std::uint64_t>();
+      if (number == nullptr || *number >= 0x1000000)
+        throw std::invalid_argument(members.label("levels") + " must be integers in [0, 2^24), got " + quoted(level));
+      out.levels.push_back(static_cast<std::uint32_t>(*number));
+    }
+  return out;
+}
+
+}  // namespace
+
+void read_value(const Members& members, const char* name, const Interval&, TableColumns& out) {
+  const Json::Array& list = members.array(name);
+  for (std::size_t i = 0; i < list.size(); ++i)
+    out.list.push_back(read_column(list[i], members.label(name) + "[" + std::to_string(i) + "]"));
+}
+
+namespace {
+
 void read_multiplier(const Members& members, const char* name, Multiplier& out) {
   const Json* const json = members.find(name);
   if (json == nullptr) return;

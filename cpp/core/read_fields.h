@@ -70,6 +70,7 @@ void read_value(const Members& members, const char* name, const Interval&, Initi
 void read_value(const Members& members, const char* name, const Interval&, Penalty& out);
 void read_value(const Members& members, const char* name, const Interval&, Constraint& out);
 void read_value(const Members& members, const char* name, const Interval&, NormAxes& out);
+void read_value(const Members& members, const char* name, const Interval&, TableColumns& out);
 void read_value(const Members& members, const char* name, const Interval&, Multipliers& out);
 void read_value(const Members& members, const char* name, const Interval&, Clipping& out);
 void read_value(const Members& members, const char* name, const Interval&, UpdateOptions& out);

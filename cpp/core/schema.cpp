@@ -4,8 +4,8 @@
 // and, if it needs a certain number of outputs with its default settings, outputs. A field has
 //
 //   type              float, floats (a list of them), bool, int, activation, initializer, regularizer, constraint, seed,
-//                     choice, names (a list of them), axis (an integer or a list of them) or multiplier (a number, or
-//                     one for each name)
+//                     choice, columns (a list of those of a table), names (a list of them), axis (an integer or a list
+//                     of them) or multiplier (a number, or one for each name)
 //   choices           the names among which a field of type choice has its value
 //   default           is absent if the field is required
 //   nullable          is true if null is allowed
@@ -61,6 +61,7 @@ Described described(std::uint32_t value) { return {"int", number(static_cast<std
 Described described(Axis value) { return {"axis", number(static_cast<double>(value))}; }
 Described described(const Penalty&) { return {"regularizer", {nullptr}}; }
 Described described(const Constraint&) { return {"constraint", {nullptr}}; }
+Described described(const TableColumns&) { return {"columns", {Json::Array{}}}; }
 Described described(const NormAxes&) { return {"axis", {std::uint64_t{0}}}; }
 Described described(const std::optional<std::uint64_t>&) { return {"seed", {nullptr}}; }
 template <Choice Enum>

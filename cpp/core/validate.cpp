@@ -9,6 +9,7 @@
 #include "core/activations.h"
 #include "core/check_fields.h"
 #include "core/layers/layers.h"
+#include "core/layers/table_codes.h"
 #include "core/wiring.h"
 #include "fastreg/strict_math.h"
 
@@ -115,6 +116,14 @@ struct LayerCheck {
   }
   void check_with_inputs(const Check& check, const Embedding& layer) const {
     check_value(check, "the columns of all rows of the table together", kWidth, inputs[0] * layer.output_dim);
+  }
+  void check_with_inputs(const Check& check, const TableInput& layer) const {
+    check_activation(check, layer.activation, layer.units);
+    if (layer.activity_regularizer.proximal) check.fail("activity_regularizer must not be proximal");
+    check_value(check, "the rows of the kernel", kWidth, feature_count(layer.columns));
+    if (inputs[0] != code_count(layer.columns))
+      check.fail("columns must describe all columns of the input, " + std::to_string(inputs[0]) + ", got " +
+                 std::to_string(code_count(layer.columns)));
   }
   void check_with_inputs(const Check& check, const CategoryEncoding& layer) const {
     const std::size_t times = layer.output_mode == Encoding::one_hot ? inputs[0] : 1;

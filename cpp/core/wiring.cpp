@@ -18,6 +18,10 @@ void require(bool good, const std::string& where, const std::string& rule) {
   if (!good) throw std::invalid_argument(where + ": " + rule);
 }
 
+const char* name_of(const Layer& layer) {
+  return std::visit([](const auto& any) { return any.kName; }, layer);
+}
+
 template <class Named>
 void check_names(const char* list, const std::vector<Named>& all) {
   std::unordered_set<std::string> names;
@@ -87,6 +91,10 @@ class Wirer {
     const Layer& layer = spec_.layers[node.layer];
     const Widths widths = out_.widths_of(node.inputs);
     check_layer(layer, where, widths);
+    const bool reads_input = std::visit([](const auto& any) { return requires { any.kReadsInput; }; }, layer);
+    if (reads_input && node.inputs[0] >= out_.n_inputs)
+      require(false, where + " (" + name_of(layer) + ")",
+              "must read an input of the network, got the output of a layer");
     if (first != nullptr) {
       const std::vector<WeightSpec> one = layer_weights(layer, out_.widths_of(first->inputs));
       const std::vector<WeightSpec> other = layer_weights(layer, widths);
@@ -97,8 +105,7 @@ class Wirer {
       for (const WeightSpec& weight : layer_weights(layer, widths)) parameters_ += weight.size();
     }
     if (parameters_ > kMaxParameters) {
-      const char* const name = std::visit([](const auto& any) { return any.kName; }, layer);
-      require(false, where + " (" + name + ")", "the network must not have more than 2^48 parameters");
+      require(false, where + " (" + name_of(layer) + ")", "the network must not have more than 2^48 parameters");
     }
     out_.widths.push_back(output_width(layer, widths));
     out_.nodes.push_back(std::move(node));

@@ -44,6 +44,7 @@ class Cases {
     for (const RowStatistic statistic : {RowStatistic::unit, RowStatistic::root_mean_square, RowStatistic::standard})
       row_norm(128, 256, statistic);
     for (const bool rectified : {false, true}) feature_scale(128, 256, rectified);
+    table(128, 128);
     batch_norm(32, 64);
     batch_norm(128, 256);
     dropout(128 * 256);
@@ -185,6 +186,45 @@ class Cases {
                                     cols, {0, cols}});
         },
         {floats_of(dx, -1), floats_of(dscale, 16 * sum_tolerance(rows))});
+  }
+
+  // Six columns of numbers with 128 bins and eight of ten levels, as of a real table.
+  void table(std::size_t rows, std::size_t cols) {
+    constexpr std::size_t kNumeric = 6, kColumns = 14, kBins = 128, kLevels = 10;
+    auto* columns = kept<CodedColumn>(kColumns);
+    auto* places = kept<CodePlace>(kColumns * rows);
+    std::size_t first = 0;
+    for (std::size_t c = 0; c < kColumns; ++c) {
+      const bool numeric = c < kNumeric;
+      const std::size_t width = numeric ? kBins + 1 : kLevels;
+      columns[c] = {first, first + width, first, first + 1, numeric ? kBins : 0, numeric, true};
+      for (std::size_t r = 0; r < rows; ++r) {
+        const auto bin = static_cast<std::uint32_t>(generator()() % (width - 1));
+        places[c * rows + r] = {uniform(-1.0f, 1.0f), numeric ? uniform(0.0f, 1.0f) : 1.0f, numeric ? bin : 0,
+                                static_cast<std::uint32_t>(first) + bin + numeric};
+      }
+      first += width;
+    }
+    auto w = std::make_shared<Panels>(first, cols);
+    auto dw = std::make_shared<Panels>(first, cols);
+    kept_.insert(kept_.end(), {w, dw});
+    const Floats *bias = floats(cols), *dy = floats(rows * ld(cols));
+    Floats *y = floats(rows * ld(cols)), *scratch = floats(kCodedScratch);
+    const std::string shape = std::to_string(rows) + " x " + std::to_string(cols);
+    const double work = static_cast<double>(rows * kColumns * cols);
+    const std::size_t n = first;
+    add("coded_forward", shape, work, "element",
+        [=](const Kernels& k) {
+          k.coded_forward({columns, kColumns, places, rows, w->data.data(), nullptr, bias->data(), y->data(),
+                           scratch->data(), n, ld(cols), cols, false, {0, rows}, {0, w->panels()}});
+        },
+        {floats_of(y, sum_tolerance(kNumeric * kBins))});
+    add("coded_gradient", shape, work, "element",
+        [=](const Kernels& k) {
+          k.coded_gradient({columns, places, rows, dy->data(), dw->data.data(), scratch->data(), rows, ld(cols), n,
+                            cols, {0, kColumns}, {0, w->panels()}});
+        },
+        {floats_of(&dw->data, sum_tolerance(rows))});
   }
 
   void softmax(std::size_t rows, std::size_t cols, ActivationKind kind) {

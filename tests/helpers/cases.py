@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import graph_reference
 import layers_reference
 import reference as ref
+import table_reference
 from fastreg import constraints, initializers, layers, losses, metrics, optimizers, regularizers, schedules
 from formulas import Formula
 from formulas.activations import ACTIVATIONS
@@ -95,6 +96,9 @@ class Layer(NamedTuple):
 
 
 _LAST = [layers.Dense(1, "sigmoid")]
+# For ten features.
+_TABLE = [layers.NumericColumn(0.1, 1.5, (-1.0, 0.0, 0.5)), layers.CategoricalColumn((0, 1)), layers.PlainColumn(8)]
+_COLUMNS = (("numeric", 0.1, 1.5, (-1.0, 0.0, 0.5), False), ("categorical", (0, 1)), ("plain", 8))
 _INTEGERS = [layers.Dense(6, "sigmoid"), layers.Rescaling(3.99)]
 LAYER_CASES = {
     "dense": Layer(layers.Dense(6, "tanh"), lambda: ref.Dense(6, "tanh"), ([], _LAST)),
@@ -172,6 +176,15 @@ LAYER_CASES = {
     ),
     "counts of categories": Layer(
         layers.CategoryEncoding(5, "count"), lambda: graph_reference.CategoryEncoding(5, "count"), (_INTEGERS, _LAST)
+    ),
+    # These read an input: test_table_input.py has networks for them.
+    "table input": Layer(
+        layers.TableInput(6, _TABLE, "tanh"), lambda: table_reference.TableInput(6, _COLUMNS, "tanh"), ([], _LAST)
+    ),
+    "another table input": Layer(
+        layers.TableInput(6, [layers.PlainColumn(10)], "tanh"),
+        lambda: table_reference.TableInput(6, (("plain", 10),), "tanh"),
+        ([], _LAST),
     ),
 }
 

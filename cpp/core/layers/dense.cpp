@@ -10,18 +10,6 @@
 namespace fastreg {
 namespace {
 
-struct Part {
-  Range rows, panels;
-};
-
-// Splits an output matrix among a team: by panels if there is at least one for every member, else by rows.
-Part split_output(const Team& team, std::size_t rows, std::size_t cols) {
-  const std::size_t panels = panel_count(cols);
-  if (team.size == 1) return {{0, rows}, {0, panels}};
-  if (panels >= team.size) return {{0, rows}, team.split(panels)};
-  return {team.split(rows, padded_ld(cols) == 1 ? kLane : 1), {0, panels}};
-}
-
 class DenseOperation final : public Operation {
  public:
   DenseOperation(const Dense& spec, const OperationContext& context)

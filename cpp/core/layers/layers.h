@@ -32,6 +32,8 @@ std::vector<WeightSpec> weights_of(const Embedding&, const Widths&);
 std::size_t width_of(const Embedding&, const Widths&);
 std::size_t width_of(const CategoryEncoding&, const Widths&);
 std::vector<WeightSpec> weights_of(const Normalization&, const Widths&);
+std::vector<WeightSpec> weights_of(const TableInput&, const Widths&);
+std::size_t width_of(const TableInput&, const Widths&);
 
 // What batch normalisation needs to differentiate the preceding Dense layer's activation in its own backward pass.
 struct DenseTail {
@@ -86,6 +88,7 @@ std::unique_ptr<Operation> make_operation(const Embedding& layer, const Operatio
 std::unique_ptr<Operation> make_operation(const CategoryEncoding& layer, const OperationContext& context);
 std::unique_ptr<Operation> make_operation(const Rescaling& layer, const OperationContext& context);
 std::unique_ptr<Operation> make_operation(const Normalization& layer, const OperationContext& context);
+std::unique_ptr<Operation> make_operation(const TableInput& layer, const OperationContext& context);
 
 // The rate of a layer: a number, or that of the step.
 class StepRate {

@@ -30,6 +30,10 @@ void row_norm_parameters(const RowNormBackward&, Range cols) noexcept;
 void feature_scale(const FeatureScale&) noexcept;
 void feature_scale_backward(const FeatureScaleBackward&) noexcept;
 
+// coded.cpp
+void coded_forward(const CodedForward&) noexcept;
+void coded_gradient(const CodedGradient&) noexcept;
+
 // separate.cpp
 void separate_forward(const ActivationSpec&, const float* x, float* y, std::size_t n) noexcept;
 void separate_backward(const ActivationSpec&, const float* x, const float* dy, float* dz, std::size_t n) noexcept;

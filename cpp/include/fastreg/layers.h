@@ -15,6 +15,7 @@
 #include "fastreg/noise_layers.h"
 #include "fastreg/normalization_layers.h"
 #include "fastreg/regularizers.h"
+#include "fastreg/table_layer.h"
 
 namespace fastreg {
 
@@ -115,7 +116,7 @@ using Layers = List<Dense, Activation, BatchNormalization, Dropout,
                     LayerNormalization, RMSNormalization, UnitNormalization, Scale,
                     GaussianNoise, GaussianDropout, AlphaDropout, ActivityRegularization,
                     Add, Multiply, Concatenate, Subtract, Average, Maximum, Minimum, Dot,
-                    Embedding, CategoryEncoding, Rescaling, Normalization>;
+                    Embedding, CategoryEncoding, Rescaling, Normalization, TableInput>;
 using Layer = Layers::Into<std::variant>;
 
 }  // namespace fastreg

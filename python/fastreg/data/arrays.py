@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import _core
-from fastreg.data import frames
+from fastreg.data import frames, rules
 from fastreg.data.stratification import first_of_each, quotas
 from fastreg.internal.checks import NON_NEGATIVE, check_real, describe
+from fastreg.internal.layer_base import InputRule
 from fastreg.losses import Loss
 
 Floats = NDArray[np.float32]
@@ -92,10 +93,10 @@ def bools(array: NDArray[Any]) -> NDArray[Any]:
     return array if np.maximum.reduce(as_bytes, axis=None, initial=0) <= 1 else as_bytes != 0
 
 
-def to_float32(array: NDArray[Any], name: str, source: object = None) -> Floats:
+def to_float32(array: NDArray[Any], name: str, source: object = None, missing: Sequence[bool] = ()) -> Floats:
     """A finite array as float32 in C order, without a copy if it is one already.
 
-    ``source`` is the frame it comes from.
+    ``source`` is the frame it comes from. ``missing`` says which columns may have NaN; empty for none.
     """
     if array.dtype is _FLOAT32 and array.flags.c_contiguous and array.flags.aligned:
         converted = array
@@ -105,7 +106,7 @@ def to_float32(array: NDArray[Any], name: str, source: object = None) -> Floats:
     else:
         converted = array.astype(_FLOAT32, order="C")
     if not _core.all_finite(converted):
-        _raise_not_finite(array, name, source)
+        rules.check_finite(array, name, source, missing)
     return converted
 
 
@@ -122,22 +123,8 @@ def _readable(array: NDArray[Any], passes: int) -> bool:
     return within == size and step >= 0 and step % size == 0
 
 
-def _raise_not_finite(array: NDArray[Any], name: str, source: object) -> None:
-    with np.errstate(over="ignore", invalid="ignore"):
-        bad = ~np.isfinite(array.astype(np.float32))
-    place = np.unravel_index(int(np.argmax(bad)), bad.shape)
-    value = float(array[place])
-    what = "NaN" if np.isnan(value) else "infinity" if np.isinf(value) else f"{value!r}, beyond the range of float32,"
-    where = f"row {place[0]}"
-    if bad.ndim == 2:
-        where = frames.where(int(place[0]), int(place[1]), frames.labels(source))
-        n_columns = int(bad.any(axis=0).sum())
-        where += f" (the first of {n_columns} such columns)" if n_columns > 1 else ""
-    raise ValueError(f"{name}: must be finite numbers, got {what} in {where}")
-
-
 def features(
-    value: object, shape: tuple[int, ...] | None = None, name: str = "x", passes: int = 1, limit: int | None = None
+    value: object, shape: tuple[int, ...] | None = None, name: str = "x", passes: int = 1, rule: InputRule | None = None
 ) -> Features:
     """Rows of features, (n, elements of a row) with n >= 1, in a form that the core can read ``passes`` times.
 
@@ -146,7 +133,7 @@ def features(
         shape: The shape of a row; None takes any number of features.
         name: What messages call the value.
         passes: How often the core reads it.
-        limit: If it is not None, every element must be an integer in [0, limit).
+        rule: What the numbers must be beyond finite; where it says so, NaN is taken.
     """
     array = numeric(value, name)
     if array.ndim != 2 or (shape is not None and len(shape) != 1):
@@ -155,12 +142,13 @@ def features(
         raise ValueError(f"{name}: must not be empty, got shape {array.shape}")
     if shape is not None and len(shape) == 1 and array.shape[1] != shape[0]:
         raise ValueError(f"{name}: the network takes {shape[0]} features, got {array.shape[1]}")
-    if limit is not None:
-        _check_indices(array, limit, name)
+    rule = InputRule() if rule is None else rule
+    if rule.limit is not None:
+        rules.check_indices(array, rule.limit, name)
     if not _readable(array, passes):
-        return to_float32(array, name, value)
+        return to_float32(array, name, value, rule.missing)
     if not _core.all_finite(array):
-        _raise_not_finite(array, name, value)
+        rules.check_finite(array, name, value, rule.missing)
     return array
 
 
@@ -184,17 +172,6 @@ def row_shape(value: object, name: str = "x") -> tuple[int, ...]:
     """The shape of a row of features, whose number of dimensions is free. One number in each row must be (n, 1)."""
     shape = np.shape(value) if type(value) is np.ndarray else numeric(value, name).shape
     return shape[1:] if len(shape) > 1 else ()
-
-
-def _check_indices(array: NDArray[Any], limit: int, name: str) -> None:
-    """Raises ValueError unless every element is an integer in [0, limit)."""
-    bad = (array < 0) | (array >= limit)
-    if array.dtype.kind == "f":
-        bad |= array != np.floor(array)
-    if bad.any():
-        row, column = np.unravel_index(int(np.argmax(bad)), bad.shape)
-        got = array[row, column].item()
-        raise ValueError(f"{name}: must be integers in [0, {limit}), got {got} in row {row}, column {column}")
 
 
 def targets(value: object, loss: Loss, n_rows: int, n_outputs: int, name: str = "y") -> Floats | Labels:

@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar, Protocol, TypeVar, cast
+from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, TypeVar, cast
 
 from fastreg import _core
 from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT, Rule, check_int, check_name, describe
@@ -18,12 +18,31 @@ from fastreg.internal.description import Description, field_checks, registry_of
 from fastreg.internal.multipliers import Multiplier
 
 __all__ = [
-    *("FEATURE_AXIS", "Join", "Layer", "Lowering", "Part", "Shape", "Symbol", "Value"),
+    *("FEATURE_AXIS", "InputRule", "Join", "Layer", "Lowering", "Part", "Shape", "Symbol", "Value"),
     *("batch_shape", "check_shape", "told"),
 ]
 
 # The shape of a value without the rows of the batch.
 Shape = tuple[int, ...]
+
+
+class InputRule(NamedTuple):
+    """What the numbers of an input must be, beyond finite.
+
+    Attributes:
+        limit: Where it is not None, they must be integers in [0, limit).
+        missing: For each column, whether it may also have NaN, for a missing number; empty where none may.
+    """
+
+    limit: int | None = None
+    missing: tuple[bool, ...] = ()
+
+    def also(self, other: "InputRule") -> "InputRule":
+        """The rule of numbers that keep to both."""
+        limits = [limit for limit in (self.limit, other.limit) if limit is not None]
+        both = zip(self.missing, other.missing, strict=False)  # the shorter one is empty
+        return InputRule(min(limits, default=None), tuple(a and b for a, b in both))
+
 
 # The names of the axis of features, which is the only one.
 FEATURE_AXIS: Rule = ("be -1 or 1", lambda v: v in (-1, 1))
@@ -161,6 +180,8 @@ class Layer(Part):
             if self.input_shape not in (None, shape):
                 raise ValueError(f"{owner}: input_dim {shape[0]} contradicts input_shape {self.input_shape}")
             self._set(input_shape=shape)
+        if self.input_shape not in (None, takes := self.required_shape):
+            raise ValueError(f"{owner}: input_shape must be {takes}, got {self.input_shape}")
         for name in _MULTIPLIERS:
             if getattr(self, name) != 1.0 and name not in _core.schema()["layers"].get(owner, {"fields": ()})["fields"]:
                 given = describe(getattr(self, name))
@@ -238,9 +259,14 @@ class Layer(Part):
         return False
 
     @property
-    def index_limit(self) -> int | None:
-        """The number below which the integers that it takes must be; None if it takes any numbers."""
-        return None
+    def required_shape(self) -> Shape | None:
+        """The only shape of rows that it takes, as far as it knows without its input."""
+        return self.input_shape
+
+    @property
+    def input_rule(self) -> InputRule:
+        """What the numbers that it reads must be."""
+        return InputRule()
 
     def lower(self, into: Lowering, values: tuple[int, ...]) -> int:
         """Writes it as :attr:`core_count` layers of C++ that read these values; returns the value that it makes."""

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from fastreg.layers.preprocessing import CategoryEncoding, Normalization, Rescaling
     from fastreg.layers.products import Dot, dot
     from fastreg.layers.reshaping import Flatten, Reshape
+    from fastreg.layers.table_input import CategoricalColumn, Column, NumericColumn, PlainColumn, TableInput
 
 __all__ = [
     "ACTIVATIONS",
@@ -61,7 +62,9 @@ __all__ = [
     "AlphaDropout",
     "Average",
     "BatchNormalization",
+    "CategoricalColumn",
     "CategoryEncoding",
+    "Column",
     "Concatenate",
     "Dense",
     "Discretization",
@@ -82,7 +85,9 @@ __all__ = [
     "Minimum",
     "Multiply",
     "Normalization",
+    "NumericColumn",
     "PReLU",
+    "PlainColumn",
     "RMSNormalization",
     "ReLU",
     "Rescaling",
@@ -92,6 +97,7 @@ __all__ = [
     "Softmax",
     "StringLookup",
     "Subtract",
+    "TableInput",
     "UnitNormalization",
     "Value",
     "add",
@@ -124,13 +130,16 @@ _LAYERS = {
         "embedding": ("Embedding",),
         "preprocessing": ("CategoryEncoding", "Normalization", "Rescaling"),
         "nested": ("Residual",),
+        "table_input": ("TableInput",),
     }.items()
     for name in names
 }
 _LOOKUPS = ("Discretization", "IntegerLookup", "StringLookup")
 _FUNCTIONS = ("add", "average", "concatenate", "maximum", "minimum", "multiply", "subtract")
+_COLUMNS = ("CategoricalColumn", "Column", "NumericColumn", "PlainColumn")
 _OTHERS = {"Input": "inputs", "InputLayer": "inputs", "dot": "products"}
 _OTHERS |= dict.fromkeys(_LOOKUPS, "lookups") | dict.fromkeys(_FUNCTIONS, "merging")
+_OTHERS |= dict.fromkeys(_COLUMNS, "table_input")
 _load = lazy_names(__name__, _LAYERS | _OTHERS, absent_names(__name__))
 _REGISTRY: Registry[Layer] = Registry("layer", Layer, {}, later=_LAYERS, load=_load)
 

@@ -8,7 +8,7 @@ from fastreg.initializers import Initializer
 from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT, Range
 from fastreg.internal.dataclasses import dataclass, field
 from fastreg.internal.keras_arguments import EmbeddingArguments, takes_keras_arguments
-from fastreg.internal.layer_base import Layer, Shape
+from fastreg.internal.layer_base import InputRule, Layer, Shape
 from fastreg.regularizers import Regularizer
 
 __all__ = ["INDICES", "Embedding"]
@@ -61,6 +61,6 @@ class Embedding(Layer, EmbeddingArguments):
         return (*shapes[0], self.output_dim)
 
     @property
-    def index_limit(self) -> int:
-        """``input_dim``."""
-        return self.input_dim
+    def input_rule(self) -> InputRule:
+        """Integers below ``input_dim``."""
+        return InputRule(self.input_dim)

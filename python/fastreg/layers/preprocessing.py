@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastreg.internal.checks import FINITE, check_bool, describe
 from fastreg.internal.dataclasses import dataclass, field
 from fastreg.internal.keras_arguments import EncodingArguments, LayerArguments, takes_keras_arguments
-from fastreg.internal.layer_base import Layer, Shape, Symbol, Value
+from fastreg.internal.layer_base import InputRule, Layer, Shape, Symbol, Value
 from fastreg.internal.prepared import encoded, plain_numbers, statistics
 from fastreg.layers.embedding import INDICES
 
@@ -237,6 +237,6 @@ class CategoryEncoding(_OnArrays, EncodingArguments):
         return (*shape[:-1], width)
 
     @property
-    def index_limit(self) -> int:
-        """``num_tokens``."""
-        return self.num_tokens
+    def input_rule(self) -> InputRule:
+        """Integers below ``num_tokens``."""
+        return InputRule(self.num_tokens)

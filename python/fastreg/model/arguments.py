@@ -116,8 +116,8 @@ def features_of(core: CoreModel, x: Sequence[Given], passes: int = 1, shape: Sha
         shape: The shape of a row of the only input of a model that does not know it yet.
     """
     found: list[Any] = []
-    for part, known, limit in zip(x, core.input_shapes(), core.index_limits, strict=True):
-        array = arrays.features(part.value, shape if known is None else known, part.label, passes, limit)
+    for part, known, rule in zip(x, core.input_shapes(), core.input_rules, strict=True):
+        array = arrays.features(part.value, shape if known is None else known, part.label, passes, rule)
         if found and len(array) != len(found[0]):
             raise ValueError(f"{part.label}: must have as many rows as {x[0].label}, {len(found[0])}, got {len(array)}")
         found.append(array)
@@ -129,7 +129,7 @@ def shape_of(core: CoreModel, x: Sequence[Given]) -> Shape:
     if core.input_shape is not None:
         return core.input_shape
     shape = arrays.row_shape(x[0].value, x[0].label)
-    if not shape and core.index_limits[0] is None:  # one number in each row is unusual, unless it is an index
+    if not shape and core.input_rules[0].limit is None:  # one number in each row is unusual, unless it is an index
         arrays.features(x[0].value, None, x[0].label)
     try:
         core.output_shapes(shape)

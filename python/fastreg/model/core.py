@@ -27,7 +27,7 @@ from fastreg.losses import Loss
 from fastreg.metrics.base import Metric
 from fastreg.model import adapted, graphs
 from fastreg.model.facts import Facts
-from fastreg.model.graphs import Graph, index_limits, layer_names
+from fastreg.model.graphs import Graph, input_rules, layer_names
 from fastreg.model.labels import Labelled
 from fastreg.model.nested import Nested, Sharing
 from fastreg.model.outputs import Report, by_output, check_weights, log_keys, resolved
@@ -63,7 +63,7 @@ class CoreModel(Sharing, Labelled):
         flags: Which layers of the models in this one are trained, once the network is there.
         seen: For each model in this one, its version when the two last had the same weights.
         flat_outputs: Whether the outputs of the network are rows of numbers, once it is there.
-        index_limits: For each input, the number below which its integers must be, or None for any numbers.
+        input_rules: For each input, what its numbers must be.
         network: The weights; None before they are created.
         trainer: The state of the optimizer; None before it is created.
         optimizer: The optimizer, with the learning rate as last set; None before ``compile``.
@@ -90,7 +90,7 @@ class CoreModel(Sharing, Labelled):
         self.seed = check_int(self.owner, "seed", given, NON_NEGATIVE, SEED_LIMIT)
         self.layers, self.graph = layers, graph
         self.input_shape: Shape | None = None if graph is None else graph.shapes[0]
-        self.index_limits = index_limits(layers, graph)
+        self.input_rules = input_rules(layers, graph)
         self.flat_outputs = True
         self.version, self.seen = 0, dict[int, int]()
         self.flags: tuple[bool, ...] = ()
@@ -145,8 +145,7 @@ class CoreModel(Sharing, Labelled):
                     f"Sequential: layer {len(extended)} must have one input, got {describe(part)}; Residual adds a "
                     "chain's input to its output, and Model connects layers in any way"
                 )
-            if part.input_shape is not None:
-                said = part.input_shape
+            if (said := part.required_shape) is not None:
                 if shape not in (None, said):
                     got = shape[0] if shape and len(shape) == len(said) == 1 else told(shape or ())
                     raise ValueError(f"Sequential: layer {len(extended)} is to take {told(said)}, but gets {got}")
@@ -177,7 +176,7 @@ class CoreModel(Sharing, Labelled):
                 self.layers, self.network = before, old
                 raise
         self.trainer = None
-        self.index_limits = index_limits(layers, self.graph)
+        self.input_rules = input_rules(layers, self.graph)
 
     def set_trainable(self, indices: Iterable[int], trainable: bool) -> None:
         """Sets whether these layers are trained, from the next step on.
@@ -447,7 +446,7 @@ class CoreModel(Sharing, Labelled):
         # Some pickles are older than these.
         newer: dict[str, Any] = {"weighted_metrics": (), "run_length": None, "version": 0, "seen": {}}
         self.__dict__.update(newer | state, network=None, trainer=None, last_epoch=None)
-        self.index_limits = index_limits(self.layers, self.graph)
+        self.input_rules = input_rules(self.layers, self.graph)
         self._make_locks()
         if weights is not None:
             self.require_network("unpickle").set_weights(weights)

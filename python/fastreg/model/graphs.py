@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from fastreg import layers as registry
 from fastreg.internal.checks import describe
-from fastreg.internal.layer_base import Shape, check_shape
+from fastreg.internal.layer_base import InputRule, Shape, check_shape
 from fastreg.layers import Layer, Residual
 
 # The form in which a model takes its inputs or returns its outputs: a single one, a list, or a dict by name.
@@ -225,23 +225,21 @@ def is_list_of_core(layers: Sequence[Layer], graph: Graph) -> bool:
     return is_plain(layers, graph) and not any(isinstance(layer, Residual) for layer in layers)
 
 
-def index_limits(layers: Sequence[Layer], graph: Graph | None) -> tuple[int | None, ...]:
-    """For each input, the number below which its integers must be; None for an input of any numbers."""
+def input_rules(layers: Sequence[Layer], graph: Graph | None) -> tuple[InputRule, ...]:
+    """For each input, what its numbers must be."""
     if graph is None:
         graph = Graph((("", 1),), tuple(range(len(layers))), tuple((i,) for i in range(len(layers))), (), ())
     calls, reads, count = graph.calls, graph.reads, len(graph.inputs)
     source: dict[int, int] = {i: i for i in range(count)}  # of each value that has the elements of an input: which
-    found: list[int | None] = [None] * count
+    found: list[InputRule | None] = [None] * count
     for value, (call, read) in enumerate(zip(calls, reads, strict=True), count):
-        origin, limit = source.get(read[0]), layers[call].index_limit
-        if origin is None:
-            continue
-        if layers[call].reshapes:
-            source[value] = origin
-        known = found[origin]
-        if limit is not None:
-            found[origin] = limit if known is None else min(limit, known)
-    return tuple(found)
+        for origin in {source[one] for one in read if one in source}:
+            if layers[call].reshapes:
+                source[value] = origin
+                continue
+            rule, known = layers[call].input_rule, found[origin]
+            found[origin] = rule if known is None else known.also(rule)
+    return tuple(InputRule() if rule is None else rule for rule in found)
 
 
 def _is_plain(layer: Layer) -> bool:

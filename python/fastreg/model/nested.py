@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from fastreg import _core
-from fastreg.internal.layer_base import Layer, Lowering, Shape, Symbol, Value
+from fastreg.internal.layer_base import InputRule, Layer, Lowering, Shape, Symbol, Value
 from fastreg.model import adapted, graphs
 
 __all__ = ["Nested", "Sharing"]
@@ -84,10 +84,10 @@ class Nested(Layer):
         return sum(layer.core_count for layer in self.layers)
 
     @property
-    def index_limit(self) -> int | None:
+    def input_rule(self) -> InputRule:
         """That of the model's input, if it has one."""
-        limits = self.core.index_limits
-        return limits[0] if len(limits) == 1 else None
+        rules = self.core.input_rules
+        return rules[0] if len(rules) == 1 else InputRule()
 
     def lower(self, into: Lowering, values: tuple[int, ...]) -> int:
         """Writes the layers of the model."""

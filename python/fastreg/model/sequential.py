@@ -140,7 +140,7 @@ class Sequential(Model):
             fitting.check_verbose("predict", verbose)
         if type(x) is not np.ndarray:
             checked_names(x, core.feature_names)
-        outputs = network.predict(arrays.features(x, core.input_shape, limit=core.index_limits[0]))
+        outputs = network.predict(arrays.features(x, core.input_shape, rule=core.input_rules[0]))
         return outputs if core.flat_outputs else core.shaped(outputs)
 
     if TYPE_CHECKING:  # the types that these properties have in a model with one output

@@ -41,7 +41,7 @@ _NOISE = 1e-7
 _RELATIVE_NOISE = 1e-6
 
 # Layers whose outputs do not have the spreads of their inputs.
-_SCALES = ("BatchNormalization", "LayerNormalization", "Normalization", "Embedding", "CategoryEncoding")
+_SCALES = ("BatchNormalization", "LayerNormalization", "Normalization", "Embedding", "CategoryEncoding", "TableInput")
 
 # What to do about it in a model.
 _ADVICE = (

@@ -12,6 +12,7 @@ from fastreg.internal.lazy_names import lazy_names
 if TYPE_CHECKING:
     from fastreg.table.candidates import Candidate
     from fastreg.table.dictionary import DataDictionary
+    from fastreg.table.encoder import TableEncoder
     from fastreg.table.estimators import TableClassifier
     from fastreg.table.options import TableOptions
     from fastreg.table.reading import read_blocks, read_table
@@ -28,6 +29,7 @@ _HOMES = {
     "Schema": "schema",
     "Table": "tables",
     "TableClassifier": "estimators",
+    "TableEncoder": "encoder",
     "TableOptions": "options",
     "TableRegressor": "regressor",
     "Target": "schema",
@@ -42,6 +44,7 @@ __all__ = [
     "Schema",
     "Table",
     "TableClassifier",
+    "TableEncoder",
     "TableOptions",
     "TableRegressor",
     "Target",

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg.internal.checks import AT_LEAST_ONE, NON_NEGATIVE, check_choice, check_int
+from fastreg.internal.checks import AT_LEAST_ONE, NON_NEGATIVE, check_bool, check_choice, check_int
+from fastreg.layers import Column, PlainColumn
 from fastreg.table.calendar_parts import DatePart
 from fastreg.table.checked import finite as finite  # where programs may have imported it
 from fastreg.table.checked import members, strings, typed, whole
@@ -63,6 +64,10 @@ class TableEncoder:
         n_bins: The number of bins of a numeric column, >= 0. With 0 there is no piecewise-linear part.
         min_count: The number of rows that a level needs for a column of its own, >= 1.
         documents: The documents of each text column, by its number. The codes of such a column are numbers of them.
+        dense: False gives what a :class:`fastreg.layers.TableInput` with :attr:`columns` reads instead of features:
+            numbers and codes of levels as they are, NaN where they are missing, and dates and texts as features. A
+            number that is far from 0 compared with its spread is given as its difference from the median, so that
+            float32 is precise enough. Bins take no memory then, and their number is not lowered.
 
     Example:
         >>> import numpy as np
@@ -78,11 +83,13 @@ class TableEncoder:
         n_bins: int = 48,
         min_count: int = 10,
         documents: Mapping[int, Documents] | None = None,
+        dense: bool = True,
     ) -> None:
         self.kinds = tuple(check_choice("TableEncoder", "kind", kind, KINDS) for kind in kinds)
         self.n_bins = check_int("TableEncoder", "n_bins", n_bins, NON_NEGATIVE)
         self.min_count = check_int("TableEncoder", "min_count", min_count, AT_LEAST_ONE)
         self.documents = dict(documents or {})
+        self.dense = check_bool("TableEncoder", "dense", dense)
         self._parts: list[_Part] | None = None
 
     def fit(self, codes: Codes, y: object = None) -> TableEncoder:
@@ -97,7 +104,8 @@ class TableEncoder:
             elif kind == "text":
                 parts.append(TextPart.fit(column, self.documents[i], max(8 * for_each, 16)))
             else:
-                parts.append((NumericPart if kind == "numeric" else DatePart).fit(column, n_bins))
+                own = self.n_bins if kind == "numeric" and not self.dense else n_bins
+                parts.append((NumericPart if kind == "numeric" else DatePart).fit(column, own))
         self._parts = parts
         return self
 
@@ -112,7 +120,7 @@ class TableEncoder:
         return _MOST_CELLS // max(n_rows, 1) // max(numeric + 8 * self.kinds.count("text"), 1)
 
     def transform(self, codes: Codes, documents: Mapping[int, Documents] | None = None) -> NDArray[np.float32]:
-        """The features of rows of codes: finite, (n, :attr:`n_features`). Raises ValueError before ``fit``.
+        """The features of rows of codes, (n, :attr:`n_features`), finite if ``dense``; a ValueError before ``fit``.
 
         Args:
             codes: The rows.
@@ -123,28 +131,53 @@ class TableEncoder:
         documents = self.documents if documents is None else documents
         out = np.zeros((len(codes), self.n_features), np.float32)
         begin = 0
-        for i, part in enumerate(parts):
-            place = out[:, begin : begin + part.width]
+        for i, (part, width) in enumerate(zip(parts, self.widths, strict=True)):
+            place = out[:, begin : begin + width]
             if isinstance(part, TextPart):
                 part.encode(codes[:, i], place, documents[i])
-            else:
+            elif self.dense or isinstance(part, DatePart):
                 part.encode(codes[:, i], place)
-            begin += part.width
+            else:
+                place[:, 0] = part.given(codes[:, i])
+            begin += width
         return out
 
     @property
     def n_features(self) -> int:
         """Columns that :meth:`transform` gives."""
-        return sum(part.width for part in self._fitted())
+        return sum(self.widths)
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """The number of features of each column, in order."""
-        return tuple(part.width for part in self._fitted())
+        """The number of columns that :meth:`transform` gives for each column, in order."""
+        parts = self._fitted()
+        if self.dense:
+            return tuple(part.width for part in parts)
+        return tuple(1 if isinstance(part, (NumericPart, CategoricalPart)) else part.width for part in parts)
+
+    @property
+    def dense_width(self) -> int:
+        """The number of features: :attr:`n_features` if ``dense``, and the rows of a TableInput's kernel."""
+        return sum(part.width for part in self._fitted())
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """What the columns are for a :class:`fastreg.layers.TableInput`, whose input is that of ``dense=False``."""
+        return tuple(
+            part.column if isinstance(part, (NumericPart, CategoricalPart)) else PlainColumn(part.width)
+            for part in self._fitted()
+            if part.width > 0
+        )
+
+    def with_dense(self, dense: bool) -> TableEncoder:
+        """The same encoder, fitted as this one is, with another value of ``dense``."""
+        found = TableEncoder(self.kinds, self.n_bins, self.min_count, self.documents, dense)
+        found._parts = self._parts
+        return found
 
     def without_documents(self) -> TableEncoder:
         """The same encoder without the texts that it was fitted on."""
-        found = TableEncoder(self.kinds, self.n_bins, self.min_count)
+        found = TableEncoder(self.kinds, self.n_bins, self.min_count, None, self.dense)
         found._parts = self._parts
         return found
 
@@ -157,12 +190,13 @@ class TableEncoder:
     def to_config(self) -> dict[str, Any]:
         """The JSON form, statistics included."""
         parts = [part.to_config() for part in self._fitted()]
-        return {"kinds": list(self.kinds), "n_bins": self.n_bins, "min_count": self.min_count, "parts": parts}
+        config = {"kinds": list(self.kinds), "n_bins": self.n_bins, "min_count": self.min_count, "parts": parts}
+        return config if self.dense else {**config, "dense": False}
 
     @classmethod
     def from_config(cls, config: Any) -> TableEncoder:
         """The fitted encoder of a JSON form, also of the earlier one. Raises ValueError if it is none."""
-        config = members(config, "encoder", "kinds", "categorical", "n_bins", "min_count", "parts")
+        config = members(config, "encoder", "kinds", "categorical", "n_bins", "min_count", "parts", "dense")
         if "kinds" in config:
             kinds = strings(config["kinds"], "kinds")
         else:
@@ -171,7 +205,8 @@ class TableEncoder:
         if unknown := [kind for kind in kinds if kind not in KINDS]:
             raise ValueError(f"the kind of a column must be one of {', '.join(KINDS)}, got {unknown[0]!r}")
         n_bins = whole(config.get("n_bins", 48), "n_bins", 0, _MOST)
-        encoder = cls(kinds, n_bins, whole(config.get("min_count", 10), "min_count", 1, _MOST))
+        dense = typed(config.get("dense", True), bool, "dense")
+        encoder = cls(kinds, n_bins, whole(config.get("min_count", 10), "min_count", 1, _MOST), None, dense)
         parts = typed(config.get("parts"), list, "parts")
         if len(parts) != len(kinds):
             raise ValueError(f"the encoder has {len(kinds)} columns and statistics of {len(parts)}")

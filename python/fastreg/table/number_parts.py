@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastreg.layers import CategoricalColumn, NumericColumn
 from fastreg.table.checked import finite, members, typed, whole
 from fastreg.table.numbers import bounded
 
@@ -22,6 +23,9 @@ _LEAST = 1e-300
 _LARGEST = 1e300
 # A value at which the soft limit has long been reached.
 _FAR = 1e6
+# The distance from 0, in quartiles, beyond which the float32 of a number is not precise enough.
+_FAR_FROM_ZERO = 1000.0
+_LARGEST_FLOAT = float(np.finfo(np.float32).max)
 # Levels of a column at most, in a model file.
 _MOST_LEVELS = 2**31
 # The largest level up to which the places of all levels are listed.
@@ -56,6 +60,25 @@ class NumericPart:
     def width(self) -> int:
         """The number of features."""
         return 1 + max(len(self.edges) - 1, 0) + self.missing
+
+    @property
+    def _offset(self) -> float:
+        """What is subtracted from numbers before they become float32, where they would lose too many digits."""
+        if abs(self.centre * self.scale) <= _FAR_FROM_ZERO:
+            return 0.0
+        moved = [edge - self.centre for edge in self.edges]
+        return self.centre if all(a < b for a, b in itertools.pairwise(moved)) else 0.0
+
+    @property
+    def column(self) -> NumericColumn:
+        """What it is for a TableInput that reads :meth:`given`."""
+        edges = [edge - self._offset for edge in self.edges if len(self.edges) > 1]
+        return NumericColumn(self.centre - self._offset, self.scale, edges, self.missing)
+
+    def given(self, values: Codes) -> NDArray[np.float32]:
+        """The numbers that a TableInput reads, NaN where they are missing; finite otherwise."""
+        with np.errstate(over="ignore"):
+            return np.clip(values - self._offset, -_LARGEST_FLOAT, _LARGEST_FLOAT).astype(np.float32)
 
     def encode(self, values: Codes, out: NDArray[np.float32]) -> None:
         """Writes the features of rows to ``out``, which holds zeros."""
@@ -131,6 +154,15 @@ class CategoricalPart:
     def width(self) -> int:
         """The number of features."""
         return len(self.levels) + 1
+
+    @property
+    def column(self) -> CategoricalColumn:
+        """What it is for a TableInput that reads :meth:`given`."""
+        return CategoricalColumn(self.levels)
+
+    def given(self, values: Codes) -> NDArray[np.float32]:
+        """The codes that a TableInput reads: as they are."""
+        return values.astype(np.float32)
 
     def encode(self, values: Codes, out: NDArray[np.float32]) -> None:
         """Writes the features of rows to ``out``, which holds zeros."""

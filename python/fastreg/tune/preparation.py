@@ -71,7 +71,7 @@ class Prepared:
         """What each column was taken for."""
         return self.schema.dictionary
 
-    def new_encoder(self, **options: int) -> TableEncoder:
+    def new_encoder(self, **options: Any) -> TableEncoder:
         """An encoder of the columns that is not fitted yet."""
         return TableEncoder([column.kind for column in self.schema.columns], documents=self.documents, **options)
 

@@ -423,7 +423,7 @@ def _features(x: Any, core: CoreModel) -> Any:
     """Features as the core reads them, converted once: float32, or bytes and bools as they are."""
     try:
         shape = shape_of(core, [Given("X", x)])
-        rows = arrays.features(x, shape, "X", _MANY, core.index_limits[0])
+        rows = arrays.features(x, shape, "X", _MANY, core.input_rules[0])
         return rows if len(shape) == 1 else rows.reshape(len(rows), *shape)
     except ValueError as error:
         if "must be finite" not in str(error):

@@ -1,0 +1,149 @@
+// The formulas of table_layer.h, in double as they are where a table is encoded
+// (python/fastreg/table/number_parts.py), so that features are the same to the bit.
+#include "core/layers/table_codes.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "fastreg/strict_math.h"
+
+namespace fastreg {
+namespace {
+
+using Kind = TableColumn::Kind;
+
+// Numbers beyond this count as this, so that no difference of two is infinite.
+constexpr double kLargest = 1e300;
+// A value at which the soft limit has long been reached.
+constexpr double kFar = 1e6;
+
+std::size_t bins_of(const TableColumn& column) { return column.edges.empty() ? 0 : column.edges.size() - 1; }
+
+std::size_t features_of(const TableColumn& column) {
+  switch (column.kind) {
+    case Kind::numeric: return 1 + bins_of(column) + (column.missing ? 1 : 0);
+    case Kind::categorical: return column.levels.size() + 1;
+    case Kind::plain: break;
+  }
+  return column.count;
+}
+
+// The index of the last of n >= 1 increasing numbers that is not above x, or 0. Each step halves what remains, without
+// a branch, which half of the time would be predicted wrongly.
+template <class Number>
+std::size_t last_not_above(const Number* numbers, std::size_t n, Number x) {
+  const Number* at = numbers;
+  for (std::size_t left = n; left > 1;) {
+    const std::size_t half = left / 2;
+    at += half * static_cast<std::size_t>(at[half] <= x);
+    left -= half;
+  }
+  return static_cast<std::size_t>(at - numbers);
+}
+
+CodePlace place_of_number(const TableColumn& column, const CodedColumn& rows, double x) {
+  if (std::isnan(x))
+    return {0.0f, column.missing ? 1.0f : 0.0f, 0, static_cast<std::uint32_t>(rows.end - 1)};
+  x = std::clamp(x, -kLargest, kLargest);
+  const double z = std::clamp((x - column.centre) * column.scale, -kFar, kFar), third = z / 3.0;
+  const auto value = static_cast<float>(z / std::sqrt(1.0 + third * third));
+  CodePlace place{value, 0.0f, 0, static_cast<std::uint32_t>(rows.first)};
+  if (rows.bins == 0) return place;
+  place.full = static_cast<std::uint32_t>(last_not_above(column.edges.data(), rows.bins, x));
+  place.pick = static_cast<std::uint32_t>(rows.ramp) + place.full;
+  const double* const edge = column.edges.data() + place.full;
+  place.weight = static_cast<float>(std::clamp((x - edge[0]) / (edge[1] - edge[0]), 0.0, 1.0));
+  return place;
+}
+
+// The index of each code among the levels, as a table; empty if it would be large compared with their number.
+std::vector<std::uint32_t> index_of(const std::vector<std::uint32_t>& levels) {
+  std::vector<std::uint32_t> out;
+  if (levels.empty() || levels.back() >= 8 * levels.size() + 1024) return out;
+  out.assign(levels.back() + 1, static_cast<std::uint32_t>(levels.size()));
+  for (std::size_t i = 0; i < levels.size(); ++i) out[levels[i]] = static_cast<std::uint32_t>(i);
+  return out;
+}
+
+CodePlace place_of_level(const TableColumn& column, const std::vector<std::uint32_t>& table, const CodedColumn& rows,
+                         float x) {
+  std::size_t index = column.levels.size();
+  if (x >= 0.0f && x < 0x1p24f && index > 0) {   // false for NaN
+    const std::uint32_t code = static_cast<std::uint32_t>(x);
+    if (static_cast<float>(code) == x && code < table.size()) index = table[code];
+    if (static_cast<float>(code) == x && table.empty()) {
+      const std::size_t found = last_not_above(column.levels.data(), column.levels.size(), code);
+      if (column.levels[found] == code) index = found;
+    }
+  }
+  return {0.0f, 1.0f, 0, static_cast<std::uint32_t>(rows.first + index)};
+}
+
+}  // namespace
+
+std::size_t code_count(const TableColumns& columns) {
+  std::size_t total = 0;
+  for (const TableColumn& column : columns.list) total += column.kind == Kind::plain ? column.count : 1;
+  return total;
+}
+
+std::size_t feature_count(const TableColumns& columns) {
+  std::size_t total = 0;
+  for (const TableColumn& column : columns.list) total += features_of(column);
+  return total;
+}
+
+TableLocator::TableLocator(const TableColumns& columns) : columns_(columns) {
+  std::size_t first = 0;
+  for (std::size_t i = 0; i < columns_.list.size(); ++i) {
+    const TableColumn& column = columns_.list[i];
+    const bool plain = column.kind == Kind::plain, numeric = column.kind == Kind::numeric;
+    tables_.push_back(index_of(column.levels));
+    const std::size_t width = plain ? 1 : features_of(column), bins = numeric ? bins_of(column) : 0;
+    for (std::size_t k = 0; k < (plain ? column.count : 1); ++k, first += width) {
+      rows_.push_back({first, first + width, first, first + 1, bins, plain || numeric,
+                       bins > 0 || column.missing || column.kind == Kind::categorical});
+      source_.push_back(i);
+    }
+  }
+}
+
+void TableLocator::locate(std::size_t index, const float* x, std::size_t ldx, std::size_t rows, CodePlace* out) const {
+  const TableColumn& column = columns_.list[source_[index]];
+  const CodedColumn& own = rows_[index];
+  switch (column.kind) {
+    case Kind::plain:
+      for (std::size_t r = 0; r < rows; ++r) out[r] = {x[r * ldx], 0.0f, 0, static_cast<std::uint32_t>(own.first)};
+      break;
+    case Kind::numeric:
+      for (std::size_t r = 0; r < rows; ++r) out[r] = place_of_number(column, own, static_cast<double>(x[r * ldx]));
+      break;
+    case Kind::categorical:
+      for (std::size_t r = 0; r < rows; ++r)
+        out[r] = place_of_level(column, tables_[source_[index]], own, x[r * ldx]);
+      break;
+  }
+}
+
+void TableLocator::product(const Kernels& kernels, const float* x, std::size_t ldx, CodedForward call) const {
+  constexpr std::size_t kRows = 64, kPlaces = 1024;
+  CodePlace places[kPlaces];
+  alignas(64) float scratch[kCodedScratch];
+  const Range rows = call.rows;
+  call.places = places;
+  call.scratch = scratch;
+  for (std::size_t r = rows.begin; r < rows.end; r += kRows) {
+    call.rows = {r, std::min(rows.end, r + kRows)};
+    const std::size_t n = call.rows.end - r, most = kPlaces / n;
+    call.stride = n;
+    for (std::size_t c = 0; c < rows_.size(); c += call.count) {
+      call.count = std::min(most, rows_.size() - c);
+      call.columns = rows_.data() + c;
+      call.adds = c > 0;
+      for (std::size_t k = 0; k < call.count; ++k) locate(c + k, x + r * ldx + c + k, ldx, n, places + k * n);
+      kernels.coded_forward(call);
+    }
+  }
+}
+
+}  // namespace fastreg

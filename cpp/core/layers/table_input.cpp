@@ -1,0 +1,116 @@
+// TableInput: y = f W + b, where the features f of a row are known by its codes and never written (kernels.h,
+// CodedForward). Notation as in dense.cpp. The activation is an operation of its own. The forward pass of a training
+// step keeps the place of every code for the backward pass. An input has no gradient.
+#include <algorithm>
+
+#include "core/layers/layers.h"
+#include "core/layers/table_codes.h"
+
+namespace fastreg {
+namespace {
+
+class TableInputOperation final : public Operation {
+ public:
+  TableInputOperation(const TableInput& spec, const OperationContext& context)
+      : Operation(context.inputs[0], spec.units),
+        parameters_(context.parameters),
+        kernel_(parameters_.find(context.index, "kernel")),
+        bias_(parameters_.find(context.index, "bias")),
+        features_(feature_count(spec.columns)),
+        locator_(spec.columns),
+        trainable_(spec.trainable) {}
+
+  bool trainable() const override { return trainable_; }
+  std::size_t cache_floats(std::size_t rows) const override {
+    return in() * rows * (sizeof(CodePlace) / sizeof(float));
+  }
+  double flops_per_row() const override { return 12.0 * static_cast<double>(in()) * static_cast<double>(out()); }
+
+  void infer(const Pass& pass, const float* const* x, float* y) const override {
+    const Part part = split_output(pass.team, pass.rows, out());
+    if (part.panels.begin < part.panels.end)
+      locator_.product(pass.kernels, x[0], in_ld(), call(pass, y, part));
+  }
+
+  void forward(const Pass& pass, const float* const* x, float* y, float* cache) const override {
+    CodePlace* const places = reinterpret_cast<CodePlace*>(cache);
+    const Range rows = pass.team.split(pass.rows, kLane);
+    if (rows.begin < rows.end)
+      for (std::size_t c = 0; c < in(); ++c)
+        locator_.locate(c, x[0] + rows.begin * in_ld() + c, in_ld(), rows.end - rows.begin,
+                        places + c * pass.rows + rows.begin);
+    pass.team.sync();
+    const Part part = split_output(pass.team, pass.rows, out());
+    alignas(64) float scratch[kCodedScratch];
+    CodedForward f = call(pass, y, part);
+    f.columns = locator_.columns().data();
+    f.count = in();
+    f.places = places + part.rows.begin;
+    f.stride = pass.rows;
+    f.scratch = scratch;
+    pass.kernels.coded_forward(f);
+  }
+
+  bool backward_in_place(bool) const override { return false; }
+  void backward(const Pass& pass, const float* const*, const float*, float* cache,
+                const GradientFlow& flow) const override {
+    float* const dy = flow.dy;
+    if (float* const db = parameters_.gradient(pass.gradients, bias_))
+      pass.kernels.activation_backward(
+          {ActivationKind::linear, dy, dy, dy, db, pass.rows, out_ld(), column_split(pass.team, out_ld())});
+    float* const dw = parameters_.gradient(pass.gradients, kernel_);
+    if (dw == nullptr) return;
+    pass.team.sync();   // the kernel before has written dy, to the same values
+    const std::size_t panels = panel_count(out());
+    const bool by_panels = panels >= pass.team.size;
+    alignas(64) float scratch[kCodedScratch];
+    pass.kernels.coded_gradient({locator_.columns().data(), reinterpret_cast<const CodePlace*>(cache), pass.rows, dy,
+                                 dw, scratch, pass.rows, out_ld(), features_, out(),
+                                 by_panels ? Range{0, in()} : pass.team.split(in()),
+                                 by_panels ? pass.team.split(panels) : Range{0, panels}});
+  }
+
+ private:
+  CodedForward call(const Pass& pass, float* y, const Part& part) const {
+    CodedForward f{};
+    f.w = parameters_.in(pass.weights, kernel_);
+    f.bias = parameters_.in(pass.weights, bias_);
+    f.y = y;
+    f.kernel_rows = features_;
+    f.ldy = out_ld();
+    f.cols = out();
+    f.rows = part.rows;
+    f.panels = part.panels;
+    return f;
+  }
+
+  const Parameters& parameters_;
+  std::size_t kernel_, bias_, features_;
+  TableLocator locator_;
+  bool trainable_;
+};
+
+}  // namespace
+
+std::vector<WeightSpec> weights_of(const TableInput& layer, const Widths&) {
+  std::vector<WeightSpec> out{{"kernel",
+                               {feature_count(layer.columns), layer.units},
+                               layer.kernel_initializer,
+                               layer.kernel_regularizer,
+                               true,
+                               true,
+                               layer.kernel_constraint}};
+  if (layer.use_bias) {
+    out.push_back({"bias", {layer.units}, layer.bias_initializer, layer.bias_regularizer});
+    out.back().constraint = layer.bias_constraint;
+  }
+  return out;
+}
+
+std::size_t width_of(const TableInput& layer, const Widths&) { return layer.units; }
+
+std::unique_ptr<Operation> make_operation(const TableInput& layer, const OperationContext& context) {
+  return std::make_unique<TableInputOperation>(layer, context);
+}
+
+}  // namespace fastreg

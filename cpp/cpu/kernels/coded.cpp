@@ -1,0 +1,239 @@
+// Products of a kernel with rows of a table that are given as codes, whose features are never written: a number is
+// the sum of all rows of the kernel up to its bin, which is read from prefix sums, and a part of the next row; a
+// level is one row. The gradient adds each row of dy to the row of its bin and takes suffix sums over the bins at the
+// end. A strip of columns is computed for one column of the table after the other, and for its bins in blocks of
+// kCodedBins.
+#include "core/kernels.h"
+#include "cpu/kernels/entries.h"
+#include "cpu/loops.h"
+#include "cpu/simd/simd.h"
+
+namespace fastreg {
+namespace FASTREG_ISA {
+namespace {
+
+// A strip of a kernel in panels: row i is at data + i * width.
+template <class Float>
+struct Strip {
+  Float* data;
+  std::size_t width;
+};
+
+// The strip that begins at column c of a matrix with `rows` rows, whose padded number of columns is ld.
+template <class Float>
+FASTREG_INLINE Strip<Float> strip_of(Float* panels, std::size_t rows, std::size_t ld, std::size_t c) {
+  const std::size_t panel = c / kPanel * kPanel;
+  return {panels + panel * rows + c % kPanel, smaller(kPanel, ld - panel)};
+}
+
+// The bins of one block: the rows of the table whose number of full bins is in [begin, begin + kCodedBins).
+FASTREG_INLINE bool in_block(std::uint32_t full, std::size_t begin) { return full - begin < kCodedBins; }
+
+FASTREG_INLINE std::size_t most_full(const CodePlace* places, std::size_t rows) {
+  std::size_t most = 0;
+  for (std::size_t r = 0; r < rows; ++r) most = places[r].full > most ? places[r].full : most;
+  return most;
+}
+
+// Row t of `out` becomes `before` and the sum of t rows of w, for t < n; `before` becomes the sum of all n.
+template <class T, std::size_t NV>
+FASTREG_NOINLINE void prefix_sums(const float* w, std::size_t width, std::size_t n, float* before, float* out) {
+  T sums[NV];
+  FASTREG_UNROLL
+  for (std::size_t v = 0; v < NV; ++v) sums[v] = T::load(before + v * T::kLanes);
+  for (std::size_t t = 0; t < n; ++t, w += width, out += NV * T::kLanes) {
+    FASTREG_UNROLL
+    for (std::size_t v = 0; v < NV; ++v) {
+      sums[v].store(out + v * T::kLanes);
+      sums[v] = sums[v] + T::load(w + v * T::kLanes);
+    }
+  }
+  FASTREG_UNROLL
+  for (std::size_t v = 0; v < NV; ++v) sums[v].store(before + v * T::kLanes);
+}
+
+// Adds the part of a column whose bins are in one block, or that has none.
+template <class T, std::size_t NV, bool kBins, bool kPick>
+FASTREG_NOINLINE void add_column(const CodePlace* places, std::size_t rows, const float* value_row,
+                                 Strip<const float> w, Strip<const float> prefix, std::size_t begin, float* y,
+                                 std::size_t ldy) {
+  T slope[NV];
+  FASTREG_UNROLL
+  for (std::size_t v = 0; v < NV; ++v) slope[v] = value_row ? T::load(value_row + v * T::kLanes) : T(0.0f);
+  for (std::size_t r = 0; r < rows; ++r, y += ldy) {
+    const CodePlace& place = places[r];
+    if (kBins && !in_block(place.full, begin)) continue;
+    const T value(place.value), weight(place.weight);
+    const float* const picked = kPick ? w.data + place.pick * w.width : nullptr;
+    const float* const sums = kBins ? prefix.data + (place.full - begin) * prefix.width : nullptr;
+    FASTREG_UNROLL
+    for (std::size_t v = 0; v < NV; ++v) {
+      T sum = fma(value, slope[v], T::load(y + v * T::kLanes));
+      if constexpr (kBins) sum = sum + T::load(sums + v * T::kLanes);
+      if constexpr (kPick) sum = fma(weight, T::load(picked + v * T::kLanes), sum);
+      sum.store(y + v * T::kLanes);
+    }
+  }
+}
+
+template <class T, std::size_t NV>
+FASTREG_NOINLINE void forward_strip(const CodedForward& f, std::size_t c) {
+  constexpr std::size_t kWidth = NV * T::kLanes;
+  const std::size_t ld = f.cols == 1 ? 1 : rounded(f.cols), rows = f.rows.end - f.rows.begin;
+  const Strip<const float> w = strip_of(f.w, f.kernel_rows, ld, c);
+  float* const y = f.y + f.rows.begin * f.ldy + c;
+  if (!f.adds) {
+    for (std::size_t r = 0; r < rows; ++r) {
+      FASTREG_UNROLL
+      for (std::size_t j = 0; j < kWidth; j += T::kLanes)
+        (f.bias ? T::load(f.bias + c + j) : T(0.0f)).store(y + r * f.ldy + j);
+    }
+  }
+  for (std::size_t k = 0; k < f.count; ++k) {
+    const CodedColumn& column = f.columns[k];
+    const CodePlace* const places = f.places + k * f.stride;
+    const float* const value_row = column.has_value ? w.data + column.value_row * w.width : nullptr;
+    if (column.bins == 0) {
+      if (column.has_pick)
+        add_column<T, NV, false, true>(places, rows, value_row, w, {}, 0, y, f.ldy);
+      else
+        add_column<T, NV, false, false>(places, rows, value_row, w, {}, 0, y, f.ldy);
+      continue;
+    }
+    if (f.prefix) {
+      // One block for all bins: the sums are those of a caller.
+      const Strip<const float> sums = strip_of(f.prefix, f.kernel_rows, ld, c);
+      for (std::size_t begin = 0, most = most_full(places, rows); begin <= most; begin += kCodedBins)
+        add_column<T, NV, true, true>(places, rows, value_row, w,
+                                      {sums.data + (column.ramp + begin) * sums.width, sums.width}, begin, y, f.ldy);
+      continue;
+    }
+    alignas(64) float before[kWidth] = {};
+    for (std::size_t begin = 0, most = most_full(places, rows); begin <= most; begin += kCodedBins) {
+      prefix_sums<T, NV>(w.data + (column.ramp + begin) * w.width, w.width, smaller(kCodedBins, most + 1 - begin),
+                         before, f.scratch);
+      add_column<T, NV, true, true>(places, rows, value_row, w, {f.scratch, kWidth}, begin, y, f.ldy);
+    }
+  }
+}
+
+// Adds value dy to a sum in registers and, for bins of one block, dy to the rows of their bins.
+template <class T, std::size_t NV, bool kBins>
+FASTREG_NOINLINE void scatter(const CodePlace* places, std::size_t rows, const float* dy, std::size_t lddy,
+                              Strip<float> dw, float* buckets, std::size_t begin) {
+  for (std::size_t r = 0; r < rows; ++r, dy += lddy) {
+    const CodePlace& place = places[r];
+    if (kBins && !in_block(place.full, begin)) continue;
+    float* const picked = dw.data + place.pick * dw.width;
+    float* const bucket = kBins ? buckets + (place.full - begin) * NV * T::kLanes : nullptr;
+    const T weight(place.weight);
+    FASTREG_UNROLL
+    for (std::size_t v = 0; v < NV; ++v) {
+      const T g = T::load(dy + v * T::kLanes);
+      fma(weight, g, T::load(picked + v * T::kLanes)).store(picked + v * T::kLanes);
+      if constexpr (kBins) (g + T::load(bucket + v * T::kLanes)).store(bucket + v * T::kLanes);
+    }
+  }
+}
+
+// dw[t] += the sum of all buckets behind t, from the last to the first. after: the sum of those of later blocks.
+template <class T, std::size_t NV>
+FASTREG_NOINLINE void suffix_sums(const float* buckets, std::size_t n, float* dw, std::size_t width, float* after) {
+  T sums[NV];
+  FASTREG_UNROLL
+  for (std::size_t v = 0; v < NV; ++v) sums[v] = T::load(after + v * T::kLanes);
+  for (std::size_t t = n; t-- > 0;) {
+    float* const to = dw + t * width;
+    const float* const bucket = buckets + t * NV * T::kLanes;
+    FASTREG_UNROLL
+    for (std::size_t v = 0; v < NV; ++v) {
+      (T::load(to + v * T::kLanes) + sums[v]).store(to + v * T::kLanes);
+      sums[v] = sums[v] + T::load(bucket + v * T::kLanes);
+    }
+  }
+  FASTREG_UNROLL
+  for (std::size_t v = 0; v < NV; ++v) sums[v].store(after + v * T::kLanes);
+}
+
+// The gradient of the row that values are multiplied with.
+template <class T, std::size_t NV>
+FASTREG_NOINLINE void value_gradient(const CodePlace* places, std::size_t rows, const float* dy, std::size_t lddy,
+                                     float* to) {
+  T total[NV];
+  FASTREG_UNROLL
+  for (std::size_t v = 0; v < NV; ++v) total[v] = T(0.0f);
+  for (std::size_t start = 0; start < rows; start += kSumBlock) {
+    T part[NV];
+    FASTREG_UNROLL
+    for (std::size_t v = 0; v < NV; ++v) part[v] = T(0.0f);
+    const std::size_t stop = smaller(rows, start + kSumBlock);
+    for (std::size_t r = start; r < stop; ++r, dy += lddy) {
+      const T value(places[r].value);
+      FASTREG_UNROLL
+      for (std::size_t v = 0; v < NV; ++v) part[v] = fma(value, T::load(dy + v * T::kLanes), part[v]);
+    }
+    FASTREG_UNROLL
+    for (std::size_t v = 0; v < NV; ++v) total[v] = total[v] + part[v];
+  }
+  FASTREG_UNROLL
+  for (std::size_t v = 0; v < NV; ++v) total[v].store(to + v * T::kLanes);
+}
+
+template <class T, std::size_t NV>
+FASTREG_NOINLINE void clear_rows(float* to, std::size_t width, std::size_t n) {
+  for (std::size_t t = 0; t < n; ++t, to += width) {
+    FASTREG_UNROLL
+    for (std::size_t v = 0; v < NV; ++v) T(0.0f).store(to + v * T::kLanes);
+  }
+}
+
+template <class T, std::size_t NV>
+FASTREG_NOINLINE void gradient_strip(const CodedGradient& g, std::size_t c) {
+  constexpr std::size_t kWidth = NV * T::kLanes;
+  const Strip<float> dw = strip_of(g.dw, g.kernel_rows, g.cols == 1 ? 1 : rounded(g.cols), c);
+  const float* const dy = g.dy + c;
+  for (std::size_t k = g.range.begin; k < g.range.end; ++k) {
+    const CodedColumn& column = g.columns[k];
+    const CodePlace* const places = g.places + k * g.stride;
+    clear_rows<T, NV>(dw.data + column.first * dw.width, dw.width, column.end - column.first);
+    if (column.has_value) value_gradient<T, NV>(places, g.rows, dy, g.lddy, dw.data + column.value_row * dw.width);
+    if (column.bins == 0) {
+      if (column.has_pick) scatter<T, NV, false>(places, g.rows, dy, g.lddy, dw, nullptr, 0);
+      continue;
+    }
+    alignas(64) float after[kWidth] = {};
+    const std::size_t most = most_full(places, g.rows);
+    for (std::size_t begin = most / kCodedBins * kCodedBins;; begin -= kCodedBins) {
+      const std::size_t n = smaller(kCodedBins, most + 1 - begin);
+      clear_rows<T, NV>(g.scratch, kWidth, n);
+      scatter<T, NV, true>(places, g.rows, dy, g.lddy, dw, g.scratch, begin);
+      suffix_sums<T, NV>(g.scratch, n, dw.data + (column.ramp + begin) * dw.width, dw.width, after);
+      if (begin == 0) break;
+    }
+  }
+}
+
+// Calls body(first column, width) for the strips of a range of panels.
+template <class Body>
+FASTREG_INLINE void for_panels(Range panels, std::size_t cols, Body body) {
+  const std::size_t ld = rounded(cols);
+  for (std::size_t p = panels.begin; p < panels.end; ++p)
+    for_strips({p * kPanel, smaller((p + 1) * kPanel, ld)}, body);
+}
+
+}  // namespace
+
+void coded_forward(const CodedForward& f) noexcept {
+  if (f.rows.end <= f.rows.begin || f.panels.end <= f.panels.begin) return;
+  if (f.cols == 1) return forward_strip<V1, 1>(f, 0);
+  for_panels(f.panels, f.cols, [&f](std::size_t c, auto width) { forward_strip<V, decltype(width)::kVectors>(f, c); });
+}
+
+void coded_gradient(const CodedGradient& g) noexcept {
+  if (g.panels.end <= g.panels.begin) return;
+  if (g.cols == 1) return gradient_strip<V1, 1>(g, 0);
+  for_panels(g.panels, g.cols, [&g](std::size_t c, auto width) { gradient_strip<V, decltype(width)::kVectors>(g, c); });
+}
+
+}  // namespace FASTREG_ISA
+}  // namespace fastreg

@@ -1,0 +1,43 @@
+"""What the numbers of an array must be: finite, or integers of a range. Messages say where the first bad one is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastreg.data import frames
+
+__all__ = ["check_finite", "check_indices"]
+
+
+def check_finite(array: NDArray[Any], name: str, source: object, missing: Sequence[bool]) -> None:
+    """Raises ValueError for what is not finite, but for NaN in columns where it may be."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        bad = ~np.isfinite(array.astype(np.float32, copy=False))
+    if any(missing):
+        bad &= ~(np.isnan(array) & np.array(missing))
+        if not bad.any():
+            return
+    place = np.unravel_index(int(np.argmax(bad)), bad.shape)
+    value = float(array[place])
+    what = "NaN" if np.isnan(value) else "infinity" if np.isinf(value) else f"{value!r}, beyond the range of float32,"
+    where = f"row {place[0]}"
+    if bad.ndim == 2:
+        where = frames.where(int(place[0]), int(place[1]), frames.labels(source))
+        n_columns = int(bad.any(axis=0).sum())
+        where += f" (the first of {n_columns} such columns)" if n_columns > 1 else ""
+    raise ValueError(f"{name}: must be finite numbers, got {what} in {where}")
+
+
+def check_indices(array: NDArray[Any], limit: int, name: str) -> None:
+    """Raises ValueError unless every element is an integer in [0, limit)."""
+    bad = (array < 0) | (array >= limit)
+    if array.dtype.kind == "f":
+        bad |= array != np.floor(array)
+    if bad.any():
+        row, column = np.unravel_index(int(np.argmax(bad)), bad.shape)
+        got = array[row, column].item()
+        raise ValueError(f"{name}: must be integers in [0, {limit}), got {got} in row {row}, column {column}")

@@ -339,6 +339,13 @@ def test_a_scale_does_not_change_predictions(model):
     assert (plain.spread(TABLE)[1] == 1.0).all()
 
 
+def test_a_frozen_model_predicts_the_same(scattered):
+    fitted = scattered.model_
+    codes = fitted.schema.codes(Table.of({"x": [0.1, 0.5, 0.9], "kind": ["a", "b", "a"]}))
+    expected = fitted.outputs_of(fitted.features(codes))
+    assert np.allclose(fitted.freeze()(codes), expected, atol=1e-5)
+
+
 def test_a_network_that_nothing_uses_is_left_out(monkeypatch):
     rng = np.random.default_rng(3)
     x = rng.normal(size=1500)

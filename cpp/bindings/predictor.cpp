@@ -1,18 +1,21 @@
 // Predictor for Python: a heap type with a vectorcall entry that uses NumPy's C API, because checking the arguments
 // takes most of the time of a call of a small network. An array that is float32, 2-D, C-contiguous, aligned and of
-// native byte order is read in place. python/fastreg/data/serving.py handles everything else, including all error
-// messages.
+// native byte order is read in place, and a matrix of other numbers or strides block by block (rows.h).
+// python/fastreg/data/serving.py handles everything else, including all error messages.
 #include "fastreg/predictor.h"
 
 #define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
 #include <numpy/arrayobject.h>
 #include <structmember.h>
 
+#include <algorithm>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 
 #include "bindings/convert.h"
 #include "bindings/frozen.h"
+#include "bindings/rows.h"
 
 namespace fastreg::bindings {
 namespace {
@@ -65,6 +68,10 @@ bool is_float_matrix(PyObject* object, npy_intp cols, int flags) {
 
 constexpr int kReadable = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
 
+[[gnu::always_inline]] inline bool is_read_in_place(PyObject* x, npy_intp n_features) {
+  return PyArray_CheckExact(x) && is_float_matrix(x, n_features, kReadable);
+}
+
 // A new reference to the conversion of x by serving.features.
 [[gnu::noinline]] PyObject* converted_rows(PyObject* x, npy_intp n_features, PyObject* feature_names) {
   return guarded([&]() -> PyObject* {
@@ -78,7 +85,7 @@ constexpr int kReadable = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
 
 // A new reference to x itself, or to its conversion.
 [[gnu::always_inline]] inline PyObject* readable(PyObject* x, npy_intp n_features, PyObject* feature_names) {
-  if (PyArray_CheckExact(x) && is_float_matrix(x, n_features, kReadable)) return Py_NewRef(x);
+  if (is_read_in_place(x, n_features)) return Py_NewRef(x);
   return converted_rows(x, n_features, feature_names);
 }
 
@@ -99,7 +106,7 @@ bool may_be_written(PyObject* out) {
   });
 }
 
-// A new reference to out, or to a new array if out is null or None.
+// A new reference to out, or to a new array if out is null or None. x: what it must not overlap, or null.
 [[gnu::always_inline]] inline PyObject* writable(PyObject* out, npy_intp n, npy_intp n_outputs, PyArrayObject* x) {
   if (out == nullptr || out == Py_None) {
     npy_intp shape[2] = {n, n_outputs};
@@ -110,6 +117,7 @@ bool may_be_written(PyObject* out) {
   if ((exact || PyArray_Check(out)) && is_float_matrix(out, n_outputs, kFlags) && PyArray_DIM(array_of(out), 0) == n) {
     if (!exact && !may_be_written(out)) return nullptr;
     const auto begin = reinterpret_cast<std::uintptr_t>(PyArray_DATA(array_of(out)));
+    if (x == nullptr) return Py_NewRef(out);
     const auto x_begin = reinterpret_cast<std::uintptr_t>(PyArray_DATA(x));
     const auto end = begin + static_cast<std::size_t>(PyArray_NBYTES(array_of(out)));
     const auto x_end = x_begin + static_cast<std::size_t>(PyArray_NBYTES(x));
@@ -236,11 +244,59 @@ PyObject* call_several(const PyPredictor& self, PyObject* x, PyObject* out) {
   });
 }
 
+// The rows of a matrix of numbers with this many columns, unless it needs the conversion by serving.features.
+std::optional<Rows> rows_of(PyObject* x, npy_intp cols) {
+  if (!PyArray_CheckExact(x)) return {};
+  PyArrayObject* const array = array_of(x);
+  if (PyArray_NDIM(array) != 2 || PyArray_DIM(array, 1) != cols || !PyArray_ISALIGNED(array) ||
+      !PyArray_ISNOTSWAPPED(array))
+    return {};
+  return Rows::of({static_cast<const char*>(PyArray_DATA(array)), static_cast<std::size_t>(PyArray_DIM(array, 0)),
+                   static_cast<std::size_t>(cols), PyArray_STRIDE(array, 0), PyArray_STRIDE(array, 1),
+                   PyArray_DESCR(array)->kind, static_cast<std::size_t>(PyArray_ITEMSIZE(array))});
+}
+
+// The result for rows that are converted block by block: a new reference; or null, without an error, if the call has to
+// go through serving.features, which copies what overlaps out and refuses what float32 cannot hold.
+[[gnu::noinline]] PyObject* call_by_blocks(const PyPredictor& self, PyObject* x, PyObject* out) {
+  return guarded([&]() -> PyObject* {
+    const std::optional<Rows> rows = rows_of(x, self.n_features);
+    if (!rows) return nullptr;
+    const npy_intp n = PyArray_DIM(array_of(x), 0);
+    if (out != nullptr && PyArray_Check(out) &&
+        rows->overlap(PyArray_DATA(array_of(out)), static_cast<std::size_t>(PyArray_NBYTES(array_of(out)))))
+      return nullptr;
+    // Results go to an array apart until it is known that float32 holds all of x: out stays as it is after an error.
+    const auto written = [&](PyObject* to) {
+      auto found = py::reinterpret_steal<py::object>(writable(to, n, self.n_outputs, nullptr));
+      if (!found) throw py::error_already_set();
+      return found;
+    };
+    const py::object result = written(rows->may_be_beyond_float32() ? nullptr : out);
+    const MatrixView<float> to{static_cast<float*>(PyArray_DATA(array_of(result.ptr()))), static_cast<std::size_t>(n),
+                               static_cast<std::size_t>(self.n_outputs), static_cast<std::size_t>(self.n_outputs)};
+    const bool is_short = self.work_per_row * static_cast<double>(n) < kReleaseWork;
+    const bool within = is_short ? rows->predict(*self.predictor, to) : [&] {
+      const py::gil_scoped_release released;
+      return rows->predict(*self.predictor, to);
+    }();
+    if (!within) return nullptr;
+    if (out == nullptr || out == Py_None || result.ptr() == out) return Py_NewRef(result.ptr());
+    const py::object given = written(out);
+    std::copy_n(to.data, to.rows * to.cols, static_cast<float*>(PyArray_DATA(array_of(given.ptr()))));
+    return Py_NewRef(given.ptr());
+  });
+}
+
 PyObject* call(PyObject* object, PyObject* const* args, std::size_t nargsf, PyObject* names) {
   const PyPredictor& self = *self_of(object);
   PyObject *x = nullptr, *out = nullptr;
   if (!read_arguments(args, PyVectorcall_NARGS(nargsf), names, &x, &out)) return nullptr;
   if (self.several) return call_several(self, x, out);
+  if (!is_read_in_place(x, self.n_features)) {
+    PyObject* const found = call_by_blocks(self, x, out);
+    if (found != nullptr || PyErr_Occurred() != nullptr) return found;
+  }
   PyObject* const rows = readable(x, self.n_features, self.feature_names);
   if (rows == nullptr) return nullptr;
   PyObject* const result = writable(out, PyArray_DIM(array_of(rows), 0), self.n_outputs, array_of(rows));

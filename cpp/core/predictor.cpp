@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -56,6 +57,41 @@ void infer_blocks(void* context, const Team& team) {
   }
 }
 
+// A call whose rows are converted to float32 a block at a time.
+struct ConvertingJob {
+  Job job;   // its x is not used
+  Features x;
+  std::size_t ld, member_floats;   // of converted rows; of all scratch memory of a member of the team
+  std::atomic<bool> beyond{false};
+};
+
+// Whether finite numbers became infinite in rows [begin, begin + rows), which were converted to `converted`.
+bool has_lost(const Kernels& kernels, const Features& x, std::size_t begin, std::size_t rows, const float* converted,
+              std::size_t ld) {
+  if (x.type != ElementType::float64 || kernels.all_finite(converted, ElementType::float32, rows * ld)) return false;
+  const double* const from = static_cast<const double*>(x.data) + begin * x.stride;
+  for (std::size_t r = 0; r < rows; ++r)
+    for (std::size_t c = 0; c < x.cols; ++c)
+      if (std::isinf(converted[r * ld + c]) && !std::isinf(from[r * x.stride + c])) return true;
+  return false;
+}
+
+void convert_and_infer(void* context, const Team& team) {
+  ConvertingJob& all = *static_cast<ConvertingJob*>(context);
+  const Job& job = all.job;
+  const Range mine = team.split((all.x.rows + job.block_rows - 1) / job.block_rows);
+  float* const scratch = job.scratch + team.rank * all.member_floats;
+  float* const converted = scratch + 2 * job.scratch_floats;
+  for (std::size_t block = mine.begin; block < mine.end; ++block) {
+    const std::size_t row = block * job.block_rows, rows = std::min(job.block_rows, all.x.rows - row);
+    job.kernels.gather_rows(
+        {all.x.data, all.x.type, all.x.stride, nullptr, row, converted, all.x.cols, all.ld, {0, rows}});
+    if (has_lost(job.kernels, all.x, row, rows, converted, all.ld)) all.beyond = true;
+    job.kernels.infer({job.steps.data(), job.steps.size(), converted, all.ld, job.out.data + row * job.out.stride,
+                       job.out.stride, rows, {scratch, scratch + job.scratch_floats}, job.reversed});
+  }
+}
+
 // Whether a network is a single chain.
 bool is_chain(const FrozenNetwork& network) {
   return network.inputs.size() == 1 && network.nodes.size() == 1 && network.outputs.size() == 1 &&
@@ -81,7 +117,16 @@ struct Predictor::Program {
     n_outputs = packed.steps.back().cols;
     most_rows = std::max<std::size_t>(1, std::min(kBlockRows, kScratchFloats / packed.widest));
   }
+  void check(std::size_t rows, std::size_t cols, const MatrixView<float>& out) const {
+    if (cols != n_features)
+      throw std::invalid_argument("x must have " + std::to_string(n_features) + " columns, got " + std::to_string(cols));
+    require_shape("out", out, rows, n_outputs);
+  }
   void run(MatrixView<const float> x, MatrixView<float> out) const;
+  bool run_converted(const Features& x, MatrixView<float> out) const;
+  bool reverses(std::size_t rows) const {
+    return rows == 1 && packed.arena.size() * sizeof(float) >= kAlternateFrom && next_direction(direction_bit);
+  }
 };
 
 void Predictor::Program::run(MatrixView<const float> x, MatrixView<float> out) const {
@@ -89,11 +134,26 @@ void Predictor::Program::run(MatrixView<const float> x, MatrixView<float> out) c
   const std::size_t threads = serving_threads(packed.work, x.rows);
   const std::size_t block_rows = even_block(x.rows, most_rows, threads);
   Job job{*backend.kernels, packed.steps, x, out, block_rows, nullptr, round_up(block_rows * packed.widest, kLane), false};
-  job.reversed = x.rows == 1 && packed.arena.size() * sizeof(float) >= kAlternateFrom && next_direction(direction_bit);
+  job.reversed = reverses(x.rows);
   with_scratch(backend, 2 * job.scratch_floats * threads, [&](float* scratch) {
     job.scratch = scratch;
     backend.run(threads, infer_blocks, &job);
   });
+}
+
+bool Predictor::Program::run_converted(const Features& x, MatrixView<float> out) const {
+  if (x.rows == 0) return true;
+  const std::size_t threads = serving_threads(packed.work, x.rows), ld = padded_ld(x.cols);
+  const std::size_t most = std::max<std::size_t>(1, std::min(most_rows, kScratchFloats / ld));
+  const std::size_t block_rows = even_block(x.rows, most, threads);
+  const std::size_t chain = round_up(block_rows * packed.widest, kLane);
+  ConvertingJob all{{*backend.kernels, packed.steps, {}, out, block_rows, nullptr, chain, reverses(x.rows)},
+                    x, ld, 2 * chain + round_up(block_rows * ld, kLane)};
+  with_scratch(backend, all.member_floats * threads, [&](float* scratch) {
+    all.job.scratch = scratch;
+    backend.run(threads, convert_and_infer, &all);
+  });
+  return !all.beyond;
 }
 
 Predictor::Predictor(const std::vector<FrozenLayer>& layers)
@@ -136,11 +196,31 @@ std::string Predictor::summary() const {
 void Predictor::predict(MatrixView<const float> x, MatrixView<float> out) const {
   const Program* const program = program_.get();
   if (program == nullptr) return predict({&x, 1}, {&out, 1});
-  if (x.cols != program->n_features)
-    throw std::invalid_argument("x must have " + std::to_string(n_features()) + " columns, got " +
-                                std::to_string(x.cols));
-  require_shape("out", out, x.rows, program->n_outputs);
+  program->check(x.rows, x.cols, out);
   program->run(x, out);
+}
+
+bool Predictor::predict(const Features& x, MatrixView<float> out) const {
+  if (x.type == ElementType::float32) {
+    predict(MatrixView<const float>{static_cast<const float*>(x.data), x.rows, x.cols, x.stride}, out);
+    return true;
+  }
+  if (program_) {
+    program_->check(x.rows, x.cols, out);
+    return program_->run_converted(x, out);
+  }
+  const Backend& backend = cpu_backend();
+  const std::size_t ld = padded_ld(x.cols), most = std::min(x.rows, std::max<std::size_t>(1, kScratchFloats / ld));
+  const Buffer converted(backend, most * ld);
+  bool within = true;
+  for (std::size_t row = 0; row < x.rows; row += most) {
+    const std::size_t rows = std::min(most, x.rows - row);
+    backend.kernels->gather_rows({x.data, x.type, x.stride, nullptr, row, converted.data(), x.cols, ld, {0, rows}});
+    within &= !has_lost(*backend.kernels, x, row, rows, converted.data(), ld);
+    predict(MatrixView<const float>{converted.data(), rows, x.cols, ld},
+            MatrixView<float>{out.data + row * out.stride, rows, out.cols, out.stride});
+  }
+  return within;
 }
 
 void Predictor::predict(Span<const MatrixView<const float>> x, Span<const MatrixView<float>> out) const {

@@ -1,0 +1,158 @@
+// The table of element types, their conversion to float32, and calls of a Predictor on converted blocks.
+#include "bindings/rows.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <type_traits>
+#include <vector>
+
+namespace fastreg::bindings {
+namespace {
+
+// Floats of a block that is converted at a time: few enough for the L2 cache, and rows enough for several threads.
+constexpr std::size_t kBlockFloats = std::size_t{1} << 16;
+// Those that are on the stack.
+constexpr std::size_t kStackFloats = 1024;
+constexpr std::size_t kTileRows = 32;
+
+// A float16 of IEEE 754, and a bool, whose byte may be any.
+struct Half {
+  std::uint16_t bits;
+};
+struct Bool {
+  std::uint8_t byte;
+};
+
+// Without branches, so that loops of it are vectorised.
+float to_float(Half half) {
+  const std::uint32_t magnitude = half.bits & 0x7FFFu, sign = static_cast<std::uint32_t>(half.bits & 0x8000u) << 16;
+  const std::uint32_t moved = (magnitude << 13) + (112u << 23);   // the exponent's bias is 127 in place of 15
+  const std::uint32_t special = magnitude >= 0x7C00u ? 112u << 23 : 0u;   // infinity and NaN
+  const auto tiny = std::bit_cast<std::uint32_t>(static_cast<float>(magnitude) * 0x1p-24f);   // denormals
+  return std::bit_cast<float>(sign | (magnitude < 0x0400u ? tiny : moved + special));
+}
+float to_float(Bool value) { return value.byte != 0 ? 1.0f : 0.0f; }
+template <class T>
+float to_float(T value) {
+  return static_cast<float>(value);
+}
+
+// Whether a number that is infinite as float32 was finite.
+template <class T>
+bool is_lost([[maybe_unused]] T value, [[maybe_unused]] float converted) {
+  if constexpr (std::is_floating_point_v<T> && sizeof(T) > sizeof(float))
+    return std::isinf(converted) && !std::isinf(value);
+  return false;
+}
+
+// Converts n elements that are `step` bytes apart to floats that are `stride` floats apart. Returns whether one is lost.
+template <class T>
+bool convert_line(const char* from, std::ptrdiff_t step, std::size_t n, float* out, std::size_t stride) {
+  bool lost = false;
+  if (step == static_cast<std::ptrdiff_t>(sizeof(T)) && stride == 1) {
+    const T* const values = reinterpret_cast<const T*>(from);
+    for (std::size_t i = 0; i < n; ++i) lost |= is_lost(values[i], out[i] = to_float(values[i]));
+    return lost;
+  }
+  for (std::size_t i = 0; i < n; ++i, from += step, out += stride) {
+    const T value = *reinterpret_cast<const T*>(from);
+    lost |= is_lost(value, *out = to_float(value));
+  }
+  return lost;
+}
+
+template <class T>
+bool convert(const Elements& from, std::size_t begin, std::size_t n, float* out) {
+  bool lost = false;
+  const char* row = from.data + static_cast<std::ptrdiff_t>(begin) * from.row_step;
+  if (std::abs(from.col_step) <= std::abs(from.row_step)) {
+    for (std::size_t r = 0; r < n; ++r, row += from.row_step)
+      lost |= convert_line<T>(row, from.col_step, from.cols, out + r * from.cols, 1);
+    return !lost;
+  }
+  // Along columns, some rows at a time, whose floats stay in the L1 cache until they are complete.
+  for (std::size_t r = 0; r < n; r += kTileRows, row += static_cast<std::ptrdiff_t>(kTileRows) * from.row_step)
+    for (std::size_t c = 0; c < from.cols; ++c)
+      lost |= convert_line<T>(row + static_cast<std::ptrdiff_t>(c) * from.col_step, from.row_step,
+                              std::min(kTileRows, n - r), out + r * from.cols + c, from.cols);
+  return !lost;
+}
+
+// A row of the table of element types. core: what the core calls it; none if it does not know it.
+struct Type {
+  char kind;
+  std::size_t size;
+  bool (*convert)(const Elements&, std::size_t, std::size_t, float*);
+  std::optional<ElementType> core{};
+};
+const Type kTypes[] = {
+    {'f', 4, convert<float>, ElementType::float32},
+    {'f', 8, convert<double>, ElementType::float64},
+    {'u', 1, convert<std::uint8_t>, ElementType::uint8},
+    {'b', 1, convert<Bool>},
+    {'f', 2, convert<Half>},
+    {'f', sizeof(long double), convert<long double>},
+    {'i', 1, convert<std::int8_t>},
+    {'i', 2, convert<std::int16_t>},
+    {'i', 4, convert<std::int32_t>},
+    {'i', 8, convert<std::int64_t>},
+    {'u', 2, convert<std::uint16_t>},
+    {'u', 4, convert<std::uint32_t>},
+    {'u', 8, convert<std::uint64_t>},
+};
+
+}  // namespace
+
+std::optional<Rows> Rows::of(const Elements& elements) {
+  for (const Type& type : kTypes) {
+    if (type.kind != elements.kind || type.size != elements.size) continue;
+    Rows out(elements, type.convert);
+    const auto size = static_cast<std::ptrdiff_t>(elements.size);
+    const bool neighbours = out.elements_.col_step == size && out.elements_.row_step >= 0;
+    if (type.core && neighbours && out.elements_.row_step % size == 0)
+      out.direct_ = Features(elements.data, *type.core, elements.rows, elements.cols,
+                             static_cast<std::size_t>(out.elements_.row_step / size));
+    return out;
+  }
+  return {};
+}
+
+// A step that is never taken may be anything, so it becomes what it would be where elements are neighbours.
+Rows::Rows(const Elements& elements, Convert convert) : elements_(elements), convert_(convert) {
+  const auto size = static_cast<std::ptrdiff_t>(elements.size);
+  if (elements.cols == 1) elements_.col_step = size;
+  if (elements.rows <= 1) elements_.row_step = static_cast<std::ptrdiff_t>(elements.cols) * size;
+}
+
+bool Rows::overlap(const void* begin, std::size_t bytes) const {
+  if (elements_.rows == 0 || bytes == 0) return false;
+  const std::ptrdiff_t down = static_cast<std::ptrdiff_t>(elements_.rows - 1) * elements_.row_step;
+  const std::ptrdiff_t across = static_cast<std::ptrdiff_t>(elements_.cols - 1) * elements_.col_step;
+  const std::ptrdiff_t low = std::min<std::ptrdiff_t>(down, 0) + std::min<std::ptrdiff_t>(across, 0);
+  const std::ptrdiff_t high = std::max<std::ptrdiff_t>(down, 0) + std::max<std::ptrdiff_t>(across, 0);
+  const auto own = reinterpret_cast<std::uintptr_t>(elements_.data), other = reinterpret_cast<std::uintptr_t>(begin);
+  return own + static_cast<std::uintptr_t>(low) < other + bytes &&
+         other < own + static_cast<std::uintptr_t>(high) + elements_.size;
+}
+
+bool Rows::predict(const Predictor& predictor, MatrixView<float> out) const {
+  if (direct_) return predictor.predict(*direct_, out);
+  const std::size_t rows = elements_.rows, cols = elements_.cols;
+  const std::size_t most = std::max<std::size_t>(1, std::min(rows, kBlockFloats / cols));
+  alignas(64) float stack[kStackFloats];
+  std::vector<float> heap(most * cols > kStackFloats ? most * cols : 0);
+  float* const block = heap.empty() ? stack : heap.data();
+  bool within = true;
+  for (std::size_t row = 0; row < rows; row += most) {
+    const std::size_t n = std::min(most, rows - row);
+    within &= convert_(elements_, row, n, block);
+    predictor.predict(MatrixView<const float>{block, n, cols, cols},
+                      MatrixView<float>{out.data + row * out.stride, n, out.cols, out.stride});
+  }
+  return within;
+}
+
+}  // namespace fastreg::bindings

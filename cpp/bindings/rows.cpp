@@ -139,7 +139,7 @@ bool Rows::overlap(const void* begin, std::size_t bytes) const {
 }
 
 bool Rows::predict(const Predictor& predictor, MatrixView<float> out) const {
-  if (direct_) return predictor.predict(*direct_, out);
+  if (direct_) return predictor.predict_features(*direct_, out);
   const std::size_t rows = elements_.rows, cols = elements_.cols;
   const std::size_t most = std::max<std::size_t>(1, std::min(rows, kBlockFloats / cols));
   alignas(64) float stack[kStackFloats];

@@ -26,7 +26,7 @@ class Rows {
   bool may_be_beyond_float32() const { return elements_.kind == 'f' && elements_.size > sizeof(float); }
   // Whether the elements lie in a part of the memory that overlaps these bytes.
   bool overlap(const void* begin, std::size_t bytes) const;
-  // out = predictor(rows); returns what Predictor::predict does. It may allocate a block of rows.
+  // out = predictor(rows); returns what Predictor::predict_features does. It may allocate a block of rows.
   bool predict(const Predictor& predictor, MatrixView<float> out) const;
 
  private:

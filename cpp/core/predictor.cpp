@@ -200,7 +200,7 @@ void Predictor::predict(MatrixView<const float> x, MatrixView<float> out) const 
   program->run(x, out);
 }
 
-bool Predictor::predict(const Features& x, MatrixView<float> out) const {
+bool Predictor::predict_features(const Features& x, MatrixView<float> out) const {
   if (x.type == ElementType::float32) {
     predict(MatrixView<const float>{static_cast<const float*>(x.data), x.rows, x.cols, x.stride}, out);
     return true;

@@ -2,7 +2,9 @@
 // precision, nothing read or written beyond the caller's columns, no allocation after the first call, many threads. The
 // Python tests compare whole networks with the oracle.
 #include <atomic>
+#include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <new>
 #include <stdexcept>
 #include <thread>
@@ -241,6 +243,50 @@ void test_agrees_with_the_network() {
   CHECK(std::memcmp(again.y.data(), frozen.y.data(), again.rows * sizeof(float)) == 0);
 }
 
+// Rows of other types give the bits of their float32 copies, in a chain and in a graph, for any number of threads.
+void test_other_types() {
+  const NetworkSpec spec = GraphMaker(3, false).make(1, 12);
+  const Predictor chain(tutorial_network(21, 50)), graph{Network(spec)};
+  for (const Predictor* predictor : {&chain, &graph}) {
+    const std::size_t cols = predictor->n_features(), outputs = predictor->n_outputs(), gap = 3;
+    if (predictor->inputs().size() != 1 || predictor->outputs().size() != 1) continue;
+    for (const std::size_t rows : {0, 1, 77, 30000}) {
+      const std::size_t stride = cols + gap;
+      std::vector<double> wide(rows * stride, 1e300);   // what lies between rows is not read
+      std::vector<std::uint8_t> bytes(rows * stride, 255);
+      std::vector<float> of_wide(rows * cols), of_bytes(rows * cols), found(rows * outputs), expected(rows * outputs);
+      for (std::size_t i = 0; i < rows * cols; ++i) {
+        const std::size_t at = i / cols * stride + i % cols;
+        wide[at] = std::sin(static_cast<double>(i)) * 3.0;
+        bytes[at] = static_cast<std::uint8_t>(i % 251);
+        of_wide[i] = static_cast<float>(wide[at]);
+        of_bytes[i] = static_cast<float>(bytes[at]);
+      }
+      const auto same = [&](const Features& x, const std::vector<float>& copy) {
+        predictor->predict({copy.data(), rows, cols, cols}, {expected.data(), rows, outputs, outputs});
+        CHECK(predictor->predict_features(x, {found.data(), rows, outputs, outputs}));
+        CHECK(std::memcmp(found.data(), expected.data(), found.size() * sizeof(float)) == 0);
+      };
+      for (const int threads : {1, 3}) {
+        set_num_threads(threads);
+        same({wide.data(), rows, cols, stride}, of_wide);
+        same({bytes.data(), rows, cols, stride}, of_bytes);
+        same({of_wide.data(), rows, cols, cols}, of_wide);
+      }
+      set_num_threads(1);
+      if (rows == 0) continue;
+      wide[(rows - 1) * stride + cols - 1] = std::numeric_limits<double>::infinity();
+      CHECK(predictor->predict_features({wide.data(), rows, cols, stride}, {found.data(), rows, outputs, outputs}));
+      wide[(rows - 1) * stride + cols - 1] = -1e39;
+      CHECK(!predictor->predict_features({wide.data(), rows, cols, stride}, {found.data(), rows, outputs, outputs}));
+    }
+    std::vector<double> narrow(cols + 1);
+    std::vector<float> out(outputs);
+    CHECK_THROWS(predictor->predict_features({narrow.data(), 1, cols + 1, cols + 1}, {out.data(), 1, outputs, outputs}),
+                 std::invalid_argument);
+  }
+}
+
 void test_shapes_are_checked() {
   const Predictor predictor(tutorial_network(4, 8));
   Batch good(3, 4), wide(3, 5);
@@ -275,9 +321,15 @@ void test_does_not_allocate() {
   CHECK(allocations.load() > 0);
   for (const std::size_t rows : {1, 5, 32, 500, 20000}) {
     Batch batch(rows, 30);
+    const std::vector<double> wide(batch.x.begin(), batch.x.end());
+    const Features other(wide.data(), rows, 30, 30);
     predictor.predict(batch.in(), batch.out());
+    predictor.predict_features(other, batch.out());
     const int before = allocations.load();
-    for (int i = 0; i < 3; ++i) predictor.predict(batch.in(), batch.out());
+    for (int i = 0; i < 3; ++i) {
+      predictor.predict(batch.in(), batch.out());
+      predictor.predict_features(other, batch.out());
+    }
     const int made = allocations.load() - before;
     check::context = text("allocations", {rows, static_cast<std::size_t>(made)});
     CHECK(made == 0);
@@ -386,6 +438,7 @@ int main() {
     test_rows_stand_alone(kernels);
   }
   test_agrees_with_the_network();
+  test_other_types();
   test_shapes_are_checked();
   test_does_not_allocate();
   test_a_graph_does_not_allocate();

@@ -87,7 +87,7 @@ class Predictor {
   void predict(MatrixView<const float> x, MatrixView<float> out) const;
   // The same for rows of any element type, which are rounded to the nearest float32 a block at a time. Returns whether
   // float32 holds them all: false if a finite number became infinite, and then out has results for it that mean nothing.
-  bool predict(const Features& x, MatrixView<float> out) const;
+  bool predict_features(const Features& x, MatrixView<float> out) const;
   // The same with all inputs and outputs, in their order. No two elements of out may overlap either.
   void predict(Span<const MatrixView<const float>> x, Span<const MatrixView<float>> out) const;
 

@@ -1,17 +1,46 @@
-"""Columns that are no features but say how rows are used: weights, groups, and the order in time."""
+"""Columns that are no features but say how rows are used: targets, weights, groups, and the order in time."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg.table.columns import DateCells
+from fastreg.table.columns import DateCells, text_of
 from fastreg.table.dates import FORMS, form_of
 from fastreg.table.dictionary import shown
 from fastreg.table.kinds import is_missing_word
-from fastreg.table.tables import Table
+from fastreg.table.tables import Table, cells_of
 
-__all__ = ["groups_of", "times_of", "weights_of"]
+__all__ = ["groups_of", "times_of", "weights_of", "with_target"]
+
+
+def with_target(owner: str, table: Table, y: Any) -> tuple[Table, str]:
+    """A table that has the targets as a column, and the name of that.
+
+    Args:
+        owner: Whose argument ``y`` is.
+        table: The table.
+        y: The name of a column, or the targets: an array or a series with a value for each row.
+
+    Raises:
+        TypeError: If it is None.
+        ValueError: If there are more or fewer targets than rows.
+    """
+    if isinstance(y, str):
+        return table, y
+    name = text_of(getattr(y, "name", None)) or "target"
+    while name in table:
+        name += "_"
+    if y is None:
+        raise TypeError(f"{owner}: y must be the name of a column or the targets, got None")
+    if getattr(y, "ndim", 1) == 2 and y.shape[1] == 1:
+        y = np.asarray(y)[:, 0]
+    cells = cells_of(y, table.dialect.style)
+    if len(cells) != table.n_rows:
+        raise ValueError(f"{owner}: y has {len(cells)} values, the table has {table.n_rows} rows")
+    return table.extended(name, cells), name
 
 
 def weights_of(table: Table, name: str) -> NDArray[np.float64]:

@@ -26,6 +26,7 @@ from fastreg.table.errors import TuneError, as_tune_errors, one_line
 from fastreg.table.model import TableModel
 from fastreg.table.options import TableOptions
 from fastreg.table.recipe import Recipe
+from fastreg.table.row_time import row_seconds
 from fastreg.tune import destinations, intervals
 from fastreg.tune.advice import advise
 from fastreg.tune.baseline import constant_outputs, linear_model
@@ -34,7 +35,6 @@ from fastreg.tune.outcome import Contender, TuneResult
 from fastreg.tune.predicting import predict
 from fastreg.tune.preparation import Prepared, prepare
 from fastreg.tune.printing import columns_text, describe
-from fastreg.tune.row_time import row_seconds
 from fastreg.tune.scores import Scores, probabilities, score_classes, score_numbers
 
 __all__ = ["TuneError", "TuneOptions", "TuneResult", "predict", "tune"]

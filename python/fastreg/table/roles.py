@@ -13,7 +13,9 @@ from fastreg.table.dictionary import shown
 from fastreg.table.kinds import is_missing_word
 from fastreg.table.tables import Table, cells_of
 
-__all__ = ["groups_of", "times_of", "weights_of", "with_target"]
+__all__ = ["groups_of", "marks_of", "times_of", "weights_of", "with_target"]
+
+_MARKS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 
 
 def with_target(owner: str, table: Table, y: Any) -> tuple[Table, str]:
@@ -56,6 +58,18 @@ def weights_of(table: Table, name: str) -> NDArray[np.float64]:
     if not (weights > 0.0).any():
         raise ValueError(f"weight: column {name!r} must have a weight above 0")
     return weights
+
+
+def marks_of(option: str, table: Table, name: str) -> NDArray[np.bool_]:
+    """The rows that a column of 0 and 1 marks.
+
+    Raises:
+        ValueError: If it holds anything else; the message begins with the option that names the column.
+    """
+    texts, index = table[name].distinct()
+    if (index < 0).any() or not all(text.lower() in _MARKS for text in texts):
+        raise ValueError(f"{option}: column {name!r} must hold 0 and 1 only")
+    return np.array([_MARKS[text.lower()] for text in texts], np.bool_)[index]
 
 
 def groups_of(table: Table, name: str) -> NDArray[np.int64]:

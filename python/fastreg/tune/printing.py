@@ -11,7 +11,7 @@ from fastreg.internal.progress import say
 from fastreg.table.blending import Blend
 from fastreg.tune.outcome import TuneResult
 
-__all__ = ["aligned", "columns_text", "describe", "facts", "members", "microseconds", "number", "print_text"]
+__all__ = ["aligned", "columns_text", "describe", "ended", "facts", "members", "microseconds", "number", "print_text"]
 
 # What ended a search, in words.
 _ENDED = {
@@ -35,6 +35,11 @@ def number(value: float) -> str:
 def microseconds(seconds: float) -> str:
     """Seconds as microseconds: with one decimal below 100."""
     return f"{1e6 * seconds:.{1 if seconds < 1e-4 else 0}f} µs"
+
+
+def ended(search: Blend) -> str:
+    """What ended a search, in words."""
+    return _ENDED[search.stopped_by]
 
 
 def describe(result: TuneResult) -> str:
@@ -72,7 +77,7 @@ def facts(result: TuneResult) -> dict[str, str]:
         shown["model"] = f"a blend of {count}" if count > 1 else one
         if search.temperature != 1.0:
             shown["model"] += f", temperature {search.temperature:.3g}"
-        shown["tried"] = f"{search.n_trials_} networks and a linear model; {_ENDED[search.stopped_by]}"
+        shown["tried"] = f"{search.n_trials_} networks and a linear model; {ended(search)}"
         how = f"{search.n_splits} folds" if search.n_splits > 1 else "a part held out"
         best = f"the best network alone {number(search.best_score_)}"
         shown["cross-validation"] = f"{number(search.score_)} {search.metric_} ({how}; {best})"

@@ -213,6 +213,15 @@ def _add_distill(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="NAME",
         help="a class of the probabilities, in their order; repeated for each (default: those of the teacher)",
     )
+    _add_limits(distill)
+    distill.add_argument("--out", type=Path, metavar="FILE", help="model file to write, for `fastreg predict`")
+    distill.add_argument("--quiet", action="store_true", help="show no progress")
+    add_reading_options(distill, roles=False)
+    distill.set_defaults(run=_distill)
+
+
+def _add_limits(distill: argparse.ArgumentParser) -> None:
+    """How much `fastreg distill` does."""
     distill.add_argument(
         "--rows", type=_count, metavar="N", help="rows to make (default: ten for each of the table, 20000 to 200000)"
     )
@@ -234,10 +243,6 @@ def _add_distill(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     distill.add_argument("--seed", type=_seed, default=0, help="of everything that is drawn (default: %(default)s)")
     distill.add_argument("--jobs", type=_positive, metavar="N", help="networks to train at once (default: one a CPU)")
-    distill.add_argument("--out", type=Path, metavar="FILE", help="model file to write, for `fastreg predict`")
-    distill.add_argument("--quiet", action="store_true", help="show no progress")
-    add_reading_options(distill, roles=False)
-    distill.set_defaults(run=_distill)
 
 
 def _count(text: str) -> int:

@@ -136,28 +136,29 @@ def test_the_network_is_one_file_and_frozen(found, tmp_path):
         numbers.predict_proba(test)
 
 
-@pytest.mark.parametrize("form", ["pandas", "mapping", "polars", "arrow", "file"])
+@pytest.mark.parametrize("form", ["pandas", "mapping", "polars", "arrow", "batch", "file"])
 def test_a_function_gets_rows_as_the_table_has_them(form, tmp_path):
     table, _ = frame(200)
     seen = []
 
     def teacher(rows):
         seen.append(rows)
-        return rule(rows.to_pandas() if form == "arrow" else rows)
+        return rule(rows.to_pandas() if form in ("arrow", "batch") else rows)
 
     if form == "mapping":
         given = {name: table[name].tolist() for name in table}
     elif form == "polars":
         given = pytest.importorskip("polars").from_pandas(table)
-    elif form == "arrow":
-        given = pytest.importorskip("pyarrow").Table.from_pandas(table, preserve_index=False)
+    elif form in ("arrow", "batch"):
+        arrow = pytest.importorskip("pyarrow")
+        given = (arrow.Table if form == "arrow" else arrow.RecordBatch).from_pandas(table, preserve_index=False)
     else:
         given = table
     if form == "file":
         given = str(tmp_path / "t.csv")
         table.to_csv(given, index=False)
     result = distill(teacher, given, preset=TINY, rows=100, time=None, jobs=1)
-    kind = {"mapping": dict, "file": pd.DataFrame}.get(form, type(given))
+    kind = {"mapping": dict, "file": pd.DataFrame, "batch": type(seen[0])}.get(form, type(given))
     assert all(type(rows) is kind for rows in seen)
     assert result.model.target.name == "prediction"
     assert (result.scores, result.gap_closed) == ({}, None)
@@ -188,6 +189,28 @@ def test_models_of_arrays_and_functions_of_probabilities():
     assert labels.model.target.labels == ("a", "b")
 
 
+def test_texts_and_dates_are_mixed_whole():
+    """A student of a rule of words and months, which are cells of the table in all rows that are made."""
+    rng = np.random.default_rng(0)
+    words = rng.choice(["good", "bad"], 300)
+    notes = [f"a {word} place number {i} with a view over some hills" for i, word in enumerate(words)]
+    days = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 700, 300), unit="D")
+    table = pd.DataFrame({"note": notes, "day": days, "a": rng.normal(size=300)})
+    seen = []
+
+    def teacher(rows):
+        seen.append(rows)
+        return 2.0 * rows["note"].str.contains("good") + (rows["day"] > pd.Timestamp("2021-01-01")) + 0.1 * rows["a"]
+
+    result = distill(teacher, table, preset=RECIPE, rows=2000, time=None, jobs=1)
+    assert [column.kind for column in result.model.schema.columns] == ["text", "date", "numeric"]
+    assert all(set(rows["note"]) <= set(notes) and set(rows["day"]) <= set(days) for rows in seen)
+    pairs = set(zip(notes, days, strict=True))
+    made = max(seen, key=len)
+    assert not set(zip(made["note"], made["day"], strict=True)) <= pairs
+    assert result.agreement["R²"] > 0.9
+
+
 def test_threads_do_not_change_a_bit():
     table, targets = frame(300)
     teacher = pipeline(GradientBoostingClassifier(n_estimators=20, random_state=0)).fit(table, targets["three"])
@@ -197,6 +220,14 @@ def test_threads_do_not_change_a_bit():
     assert (one.scores, one.gap_closed, one.agreement) == (two.scores, two.gap_closed, two.agreement)
     other = distill(teacher, table, targets["three"], jobs=1, **(given | {"seed": 4}))
     assert np.abs(other.predict_proba(table) - one.predict_proba(table)).max() > 0
+
+
+def test_no_time_still_gives_a_network():
+    table, _ = frame(200)
+    result = distill(rule, table, preset=RECIPE, time=1e-3, jobs=1)
+    assert result.search.members_[0].candidate.steps == 300
+    assert result.search.n_trials_ == 1
+    assert result.n_made < 20_000  # nor was there time to ask the teacher for all
 
 
 class Odd:

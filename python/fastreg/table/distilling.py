@@ -45,7 +45,7 @@ from fastreg.table.tables import Table
 from fastreg.table.target import Target
 from fastreg.table.teachers import Teacher
 from fastreg.table.texts import Documents
-from fastreg.table.training import TrainingRows
+from fastreg.table.training import TrainingRows, task_of
 
 __all__ = ["STUDENTS", "distill"]
 
@@ -55,6 +55,8 @@ _TEST_SHARE, _LEAST_ROWS = 0.2, 10
 _LEAST, _TIMES, _MOST, _MOST_CELLS = 20_000, 10, 200_000, 2**25
 # The share of the time that the teacher may take for rows that are made.
 _ASKING = 0.25
+# The steps of a network that is trained where there was no time for any.
+_FEW_STEPS = 300
 # What is drawn by the seed: the rows that are held back, and those that are made.
 _SPLIT, _MADE = 1, 2
 _OWNER = "distill"
@@ -64,8 +66,9 @@ _TASKS = ("classification", "regression")
 _OTHER_OPTIONS = ("weight", "group", "time_column", "metric", "task")
 
 #: What is tried as a student, in this order. A teacher's answers have no noise and there are many of them, so that
-#: networks need next to no regularisation, and more steps.
+#: networks need next to no regularisation, and more steps. The first is quick, so that there is always one.
 STUDENTS = (
+    Candidate(bins=48, width=128, dropout=0.0, decay=0.01, steps=1500),
     Candidate(bins=128, width=128, dropout=0.0, decay=0.01, steps=6000),
     Candidate(bins=128, width=256, layers=3, activation="silu", dropout=0.0, decay=0.01, steps=6000),
     Candidate(bins=0, activation="relu", dropout=0.0, decay=0.01, steps=6000),
@@ -138,7 +141,8 @@ def distill(
         rows: How many rows are made, >= 0; None for ten times those of the table, between 20,000 and 200,000. Within a
             time there are fewer if the teacher is slow.
         compare: Whether a plain network is trained on the true targets for comparison, in half of the time.
-        time: Seconds for everything, > 0; None for no limit, so that the result depends on the seed alone.
+        time: Seconds for everything, > 0; None for no limit, so that the result depends on the seed alone. If it is too
+            short for any network, one of few steps is trained beyond it.
         preset: "fast", "default" or "best", or a recipe of one's own, whose candidates are tried in place of
             ``distilling.STUDENTS``.
         seed: Of everything that is drawn.
@@ -151,7 +155,7 @@ def distill(
         TypeError: If the teacher has no such method, or an argument is of the wrong type.
         ValueError: If the teacher fails, or its answers are of another number of rows, not finite, or no probabilities;
             or if the table does not allow it.
-        RuntimeError: If the time is over before a network is trained.
+        RuntimeError: If no network could be trained, since all diverged.
         OSError: If a file cannot be read.
 
     Example:
@@ -350,12 +354,17 @@ class _Distilling:
 
     def _student(self, rows: TrainingRows, seconds: float | None) -> Blend:
         """The network that learns the answers of the teacher."""
-        found = self._cooked(rows, self._settings.recipe, seconds)
+        recipe = self._settings.recipe
+        found = self._cooked(rows, recipe, seconds)
+        if found == "time":
+            self._settings.tell("the time was over before a network was judged; a small one is trained beyond it")
+            first = recipe.candidates(len(rows.y), task_of(rows.target))[1:2]
+            some = tuple(replace(candidate, steps=min(candidate.steps, _FEW_STEPS)) for candidate in first)
+            found = self._cooked(rows, replace(recipe, small=some, large=some, trials=1), None)
         if isinstance(found, str):
             if found == "interrupt":
                 raise KeyboardInterrupt
-            why = f"in {self._settings.time} seconds; give it more time" if found == "time" else "; all have failed"
-            raise RuntimeError(f"{_OWNER}: no network was found {why}")
+            raise RuntimeError(f"{_OWNER}: no network could be trained; all have failed")
         return found
 
     def _plain(self, learned: _Part, truth: TrueTargets) -> TableModel | None:

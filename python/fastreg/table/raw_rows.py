@@ -40,6 +40,10 @@ class RawRows:
             given = {name: found for name in given if (found := _values_of(given[name])) is not None}
             if find_spec("pandas") is not None:
                 given = _pandas_frame(given)
+        if type(given).__name__ == "RecordBatch":
+            import pyarrow
+
+            given = pyarrow.Table.from_batches([given])
         self._columns: dict[str, Any]
         self._frame = None if isinstance(given, Mapping) else given
         if self._frame is None:

@@ -110,7 +110,9 @@ def test_a_stopped_run_keeps_its_cells_and_failures_are_tried_again(bench, folde
         return fake([])(request) if len(calls) == 1 else {"error": "Traceback\nValueError: no"}
 
     names = ("--competitors", "histgb,mlp")
-    assert tables.run(options(bench, folder, path, *names), stops) == 130
+    page = tmp_path / "tables" / "out.md"
+    assert tables.run(options(bench, folder, path, *names, "--markdown", page), stops) == 130
+    assert page.read_text(encoding="utf-8").split("\n\n")[-2] == "- failed: mlp on classes, seed 0"
     captured = capsys.readouterr()
     assert "classes, mlp, seed 0: failed: ValueError: no" in captured.out
     assert "interrupted" in captured.err

@@ -107,7 +107,7 @@ def _row(table: str, name: str, cells: Sequence[Cell]) -> str:
 
 
 def markdown(data: Mapping[str, Any]) -> str:
-    """The settings, a row for each table and competitor, and who won."""
+    """The settings, a row for each table and competitor, who won, what failed, and what the tables are."""
     cells, settings, machine = scored(data["cells"]), data["settings"], data["machine"]
     tables = [name for name in data["tables"] if any(cell["table"] == name for cell in cells)]
     names = [name for name in settings["competitors"] if any(cell["competitor"] == name for cell in cells)]
@@ -127,6 +127,8 @@ def markdown(data: Mapping[str, Any]) -> str:
             found = [cell for cell in cells if cell["table"] == table and cell["competitor"] == name]
             if found:
                 lines.append(_row(table, name, found))
-    lines += ["", *(f"- {line}" for line in duels(cells, names))]
-    lines += ["", *(f"- {name}: {data['tables'][name]['origin']}" for name in tables)]
+    failed = [f"failed: {cell['competitor']} on {cell['table']}, seed {cell['seed']}" for cell in data["cells"]
+              if "error" in cell]  # fmt: skip
+    for notes in (duels(cells, names) + failed, [f"{name}: {data['tables'][name]['origin']}" for name in tables]):
+        lines += ["", *(f"- {note}" for note in notes)] if notes else []
     return "\n".join(lines) + "\n"

@@ -28,11 +28,13 @@ that of a frame of one row. The JSON file is rewritten after each cell. The exit
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,15 @@ def _chosen_entries(parser: argparse.ArgumentParser, options: argparse.Namespace
     if unknown:
         parser.error(f"--competitors must be among {', '.join(known)}, got {', '.join(unknown)}")
     return [known[name] for name in dict.fromkeys(names)]
+
+
+def versions() -> dict[str, str]:
+    """Those of the libraries that decide the scores and are installed."""
+    found = {}
+    for name in ("numpy", "pandas", "scikit-learn", "pytabkit", "torch"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 class Record:
@@ -179,7 +190,7 @@ def measure_all(
 
 
 def run(options: argparse.Namespace, measure: Callable[[dict[str, Any]], dict[str, Any]] = in_process) -> int:
-    facts = machine.facts(options.threads, tuple(machine.usable_cpus()))
+    facts = machine.facts(options.threads, tuple(machine.usable_cpus())) | {"versions": versions()}
     print(machine.headline(facts), flush=True)
     entries = [entry for entry in options.entries if entry.installed()]
     for entry in options.entries:

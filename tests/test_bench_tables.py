@@ -73,6 +73,7 @@ def test_it_measures_writes_and_goes_on(bench, folder, tmp_path):
     written = json.loads(path.read_text(encoding="utf-8"))
     first = [(table, who, 0) for table in ("classes", "numbers") for who in ("histgb", "mlp")]
     assert keys(written) == first
+    assert written["machine"]["versions"]["pandas"] == pd.__version__
     for cell in written["cells"]:
         assert (cell["rows_train"], cell["rows_test"], cell["columns"]) == (48, 12, 3)
         assert 0.0 <= cell["score"] < 2.0

@@ -52,10 +52,11 @@ LAYERS = (
     ("__main__",),
 )
 # They import by a name that they are given: lists of public names, old paths, messages on absent names (which look
-# through the public modules), packages that are not fastreg's, and what a description needs when it is called.
+# through the public modules), packages that are not fastreg's, modules of the user, and what a description needs when
+# it is called.
 BY_NAME = {
     *("internal.lazy_names", "internal.old_paths", "internal.absent", "demo", "search.strategy.bayesian"),
-    "losses.base",
+    *("losses.base", "tune.distilling"),
 }
 
 

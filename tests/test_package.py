@@ -101,7 +101,7 @@ def test_extras_are_what_is_promised():
             package, extra = line.split(";")
             extras[extra.split("==")[1].strip(" '\"")].add(package.split(">")[0].strip())
     demo, bayesian = {"scikit-learn", "matplotlib"}, {"optuna", "scipy", "cmaes"}
-    tune = {"optuna", "pandas", "narwhals", "pyarrow", "matplotlib", "openpyxl"}
+    tune = {"pandas", "narwhals", "pyarrow", "matplotlib", "openpyxl"}
     assert extras == {
         "demo": demo,
         "bayesian": bayesian,

@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_tune(commands)
     _add_predict(commands)
+    _add_distill(commands)
     return parser
 
 
@@ -172,6 +173,84 @@ def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     predict.set_defaults(run=_predict)
 
 
+def _add_distill(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from fastreg.table.options import add_reading_options
+
+    distill = commands.add_parser(
+        "distill",
+        help="train a network that imitates a model of another library",
+        description="Asks a model, the teacher, for predictions on the rows of a table and on further rows that are "
+        "made of them, trains networks on these, and compares them with the teacher on rows that are held back.",
+    )
+    distill.add_argument("data", help="CSV (also compressed), Parquet, Feather or xlsx file with column names")
+    distill.add_argument(
+        "--teacher",
+        required=True,
+        metavar="MODEL",
+        help="module:object, the name of a model or a function in a module of Python, or a file .pkl, .pickle or "
+        ".joblib, which needs --allow-pickle",
+    )
+    distill.add_argument(
+        "--allow-pickle", action="store_true", help="load a teacher from a file, which runs code that it contains"
+    )
+    distill.add_argument(
+        "--target", metavar="COLUMN", help="the column with the true targets, for scores; the teacher does not get it"
+    )
+    distill.add_argument(
+        "--test",
+        metavar="FILE_OR_COLUMN",
+        help="a file with the rows to score, or a column that is 1 for them and 0 else; the teacher should not have "
+        "learned from them (default: a fifth of the rows, drawn by the seed)",
+    )
+    distill.add_argument(
+        "--task", choices=("classification", "regression"), help="what the teacher does (default: told by its answers)"
+    )
+    distill.add_argument(
+        "--class",
+        dest="classes",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a class of the probabilities, in their order; repeated for each (default: those of the teacher)",
+    )
+    _add_limits(distill)
+    distill.add_argument("--out", type=Path, metavar="FILE", help="model file to write, for `fastreg predict`")
+    distill.add_argument("--quiet", action="store_true", help="show no progress")
+    add_reading_options(distill, roles=False)
+    distill.set_defaults(run=_distill)
+
+
+def _add_limits(distill: argparse.ArgumentParser) -> None:
+    """How much `fastreg distill` does."""
+    distill.add_argument(
+        "--rows", type=_count, metavar="N", help="rows to make (default: ten for each of the table, 20000 to 200000)"
+    )
+    distill.add_argument(
+        "--no-comparison", action="store_true", help="train no plain network on the target, which takes half the time"
+    )
+    distill.add_argument(
+        "--preset",
+        choices=("fast", "default", "best"),
+        default="default",
+        help="how much is tried and blended (default: %(default)s)",
+    )
+    distill.add_argument(
+        "--time",
+        type=_time,
+        default=60.0,
+        metavar="SECONDS",
+        help="to spend in all, or 'none': then the result depends on the seed alone (default: %(default)s)",
+    )
+    distill.add_argument("--seed", type=_seed, default=0, help="of everything that is drawn (default: %(default)s)")
+    distill.add_argument("--jobs", type=_positive, metavar="N", help="networks to train at once (default: one a CPU)")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be an integer >= 0, got {text!r}")
+    return int(text)
+
+
 def _seed(text: str) -> int:
     seed = int(text) if text.isdecimal() else -1
     if not 0 <= seed < 2**32:
@@ -277,6 +356,41 @@ def _predict(arguments: argparse.Namespace) -> int:
         predict(arguments.model, arguments.data, options=table)
     except (TuneError, OSError) as error:
         return _failed("predict", error)
+    return 0
+
+
+def _distill(arguments: argparse.Namespace) -> int:
+    from fastreg.table.errors import TuneError, as_tune_errors
+    from fastreg.table.options import reading_options
+    from fastreg.tune import distilling
+
+    try:
+        with as_tune_errors():
+            table = reading_options(arguments)
+    except TuneError as error:
+        return _failed("distill", error)
+    options = distilling.DistillOptions(
+        data=arguments.data,
+        teacher=arguments.teacher,
+        target=arguments.target,
+        test=arguments.test,
+        task=arguments.task,
+        classes=tuple(arguments.classes),
+        rows=arguments.rows,
+        compare=not arguments.no_comparison,
+        time=arguments.time,
+        preset=arguments.preset,
+        seed=arguments.seed,
+        jobs=-1 if arguments.jobs is None else arguments.jobs,
+        out=arguments.out,
+        allow_pickle=arguments.allow_pickle,
+        verbose=0 if arguments.quiet else 1,
+        table=table,
+    )
+    try:
+        distilling.distill(options)
+    except (TuneError, OSError) as error:
+        return _failed("distill", error)
     return 0
 
 

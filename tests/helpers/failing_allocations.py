@@ -20,6 +20,7 @@ from allocation_faults import Bits, Scenario, judge
 from fastreg import _core, layers, losses, ops, optimizers, regularizers
 from fastreg.callbacks import EarlyStopping
 from fastreg.model.core import core_of
+from fastreg.model.training_form import training_description
 from fastreg.search.folds.evaluation import Task, evaluate
 from programs import blobs, line, trainer_of
 
@@ -429,7 +430,7 @@ def search_scenario() -> Scenario:
 def core_scenario() -> Scenario:
     """What the compiled module makes: a network, a trainer, a signal."""
     text = json.dumps(core_of(built_model()).description((6,)))
-    training = json.dumps(core_of(trained_model()).training_description(for_file=False))
+    training = json.dumps(training_description(core_of(trained_model()), for_file=False))
 
     def act(_: Any) -> Bits:
         network = _core.Network(text)

@@ -12,6 +12,8 @@ from fastreg.internal.lazy_names import lazy_names
 if TYPE_CHECKING:
     from fastreg.table.candidates import Candidate
     from fastreg.table.dictionary import DataDictionary
+    from fastreg.table.distillation import Distillation
+    from fastreg.table.distilling import distill
     from fastreg.table.encoder import TableEncoder
     from fastreg.table.estimators import TableClassifier
     from fastreg.table.options import TableOptions
@@ -25,6 +27,7 @@ _HOMES = {
     "Candidate": "candidates",
     "Column": "schema",
     "DataDictionary": "dictionary",
+    "Distillation": "distillation",
     "Recipe": "recipe",
     "Schema": "schema",
     "Table": "tables",
@@ -33,6 +36,7 @@ _HOMES = {
     "TableOptions": "options",
     "TableRegressor": "regressor",
     "Target": "schema",
+    "distill": "distilling",
     "read_blocks": "reading",
     "read_table": "reading",
 }
@@ -40,6 +44,7 @@ __all__ = [
     "Candidate",
     "Column",
     "DataDictionary",
+    "Distillation",
     "Recipe",
     "Schema",
     "Table",
@@ -48,6 +53,7 @@ __all__ = [
     "TableOptions",
     "TableRegressor",
     "Target",
+    "distill",
     "read_blocks",
     "read_table",
 ]

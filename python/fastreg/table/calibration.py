@@ -36,18 +36,22 @@ def fit_temperature(outputs: NDArray[Any], truth: NDArray[Any], weights: NDArray
 
     Args:
         outputs: Probabilities for rows that the model was not trained on, as for :func:`tempered`.
-        truth: The index of the class of each row.
+        truth: The index of the class of each row, or soft targets: the probability of the second of two classes, (n,),
+            or of each class, (n, k), as floats.
         weights: The weights of the rows; None weighs all alike.
     """
-    logits = _logits(outputs)
+    logits, is_soft = _logits(outputs), truth.dtype.kind == "f"
 
     def loss(log_inverse: float) -> float:
         scaled = logits * math.exp(log_inverse)
+        if outputs.shape[1] == 1 and is_soft:
+            of_rows = np.logaddexp(0.0, scaled[:, 0]) - truth * scaled[:, 0]
+            return float(np.average(of_rows, weights=weights))
         if outputs.shape[1] == 1:
             signed = np.where(truth == 1, -scaled[:, 0], scaled[:, 0])
             return float(np.average(np.logaddexp(0.0, signed), weights=weights))
         top = scaled.max(axis=1)
-        own = scaled[np.arange(len(truth)), truth]
+        own = np.sum(truth * scaled, axis=1) if is_soft else scaled[np.arange(len(truth)), truth]
         total = np.log(np.exp(scaled - top[:, None]).sum(axis=1)) + top
         return float(np.average(total - own, weights=weights))
 

@@ -58,18 +58,27 @@ class ChosenMetric:
         """What :meth:`loss` needs of the outputs of a network. The mean of the parts is that of the mean outputs."""
         if self.name is not None or self.target.labels is None:
             return outputs
+        if truth.dtype.kind == "f":
+            return outputs if outputs.shape[1] > 1 else np.column_stack([1.0 - outputs[:, 0], outputs[:, 0]])
         if outputs.shape[1] == 1:
             return np.where(truth == 1, outputs[:, 0], 1.0 - outputs[:, 0]).astype(np.float32)
         own: NDArray[np.float32] = outputs[np.arange(len(truth)), truth]
         return own
 
     def loss(self, parts: NDArray[Any], truth: NDArray[Any], weights: NDArray[Any] | None) -> float:
-        """What is the smaller the better, for mean parts of outputs; a squared error is one of standardised numbers."""
+        """What is the smaller the better, for mean parts of outputs; a squared error is one of standardised numbers.
+
+        For soft targets of classes it is the cross-entropy, the log-loss where they are 0 and 1.
+        """
         if self.name is not None:
             return self.sign * self.value(np.asarray(parts, np.float32), truth, weights)
         if self.target.labels is None:
             return float(np.average((parts[:, 0] - truth) ** 2, weights=weights))
-        return float(np.average(-np.log(np.maximum(parts, LEAST)), weights=weights))
+        losses = -np.log(np.maximum(parts, LEAST))
+        if truth.dtype.kind == "f":
+            shares = truth if truth.ndim == 2 else np.column_stack([1.0 - truth, truth])
+            losses = np.sum(shares * losses, axis=1, dtype=np.float64)
+        return float(np.average(losses, weights=weights))
 
     def shown_loss(self, loss: float) -> float:
         """The value of the metric that a loss stands for: in the unit of the table, and with its usual sign."""

@@ -32,7 +32,7 @@ from fastreg.model.files import StrOrBytesPath
 from fastreg.search.folds.cross_validation import make_folds
 from fastreg.table.blending import cook
 from fastreg.table.chosen_metric import ChosenMetric
-from fastreg.table.columns import Cells, text_of
+from fastreg.table.columns import Cells
 from fastreg.table.dictionary import DataDictionary
 from fastreg.table.encoder import Codes, TableEncoder
 from fastreg.table.intervals import Intervals, check_rows
@@ -42,10 +42,10 @@ from fastreg.table.notices import Notices
 from fastreg.table.options import TableOptions
 from fastreg.table.reading import read_table
 from fastreg.table.recipe import PRESETS, Recipe
-from fastreg.table.roles import groups_of, times_of, weights_of
+from fastreg.table.roles import groups_of, times_of, weights_of, with_target
 from fastreg.table.scatter import network_of, share_of, with_scatter
 from fastreg.table.schema import Schema
-from fastreg.table.tables import Table, cells_of
+from fastreg.table.tables import Table
 from fastreg.table.target import Target
 from fastreg.table.training import TrainingRows
 
@@ -137,7 +137,7 @@ class TableEstimator:
             ImportError: If an optional package is missing.
         """
         self.model_ = None
-        read, name = self._with_target(self._table(table), y)
+        read, name = with_target(type(self).__name__, self._table(table), y)
         options = self.options.of(read.names)
         target = Target.infer(read, name, self._task, options.missing)
         schema = Schema.infer(read, target=name, options=options)
@@ -261,21 +261,6 @@ class TableEstimator:
         self.search_ = found
         return found.of_table(schema, rows.target)
 
-    def _with_target(self, table: Table, y: Any) -> tuple[Table, str]:
-        if isinstance(y, str):
-            return table, y
-        name = text_of(getattr(y, "name", None)) or "target"
-        while name in table:
-            name += "_"
-        if y is None:
-            raise TypeError(f"{type(self).__name__}: y must be the name of a column or the targets, got None")
-        if getattr(y, "ndim", 1) == 2 and y.shape[1] == 1:
-            y = np.asarray(y)[:, 0]
-        cells = cells_of(y, table.dialect.style)
-        if len(cells) != table.n_rows:
-            raise ValueError(f"{type(self).__name__}: y has {len(cells)} values, the table has {table.n_rows} rows")
-        return table.extended(name, cells), name
-
     # What is fitted.
 
     def _take(self, model: TableModel) -> None:
@@ -320,7 +305,7 @@ class TableEstimator:
     def _truth(self, table: Any, y: Any) -> tuple[Table, NDArray[Any], NDArray[np.bool_]]:
         """The table, the encoded targets, and which rows have one; a class that is not known is -1."""
         model = self._fitted()
-        read, name = self._with_target(self._table(table), model.target.name if y is None else y)
+        read, name = with_target(type(self).__name__, self._table(table), model.target.name if y is None else y)
         cells: Cells = read[name]
         column = Table({model.target.name: cells})
         values, known = model.target.encode(column)

@@ -127,7 +127,8 @@ def folds_of(rows: TrainingRows, recipe: Recipe, seed: int) -> list[Fold]:
         cv = held_out if n_splits is None else min(n_splits, len(rows.y))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "cv: (class number|fold) ")  # rare classes, which tune names
-        found: list[Fold] = list(make_folds(cv, None, rows.y, rows.groups, seed, rows.target.labels is not None))
+        classes = rows.target.labels is not None and not rows.is_soft
+        found: list[Fold] = list(make_folds(cv, None, rows.y, rows.groups, seed, classes))
     return found[:1] if n_splits is None else found
 
 

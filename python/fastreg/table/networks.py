@@ -43,6 +43,7 @@ def network(
     n_features: int,
     quantiles: Sequence[float] = (),
     columns: Sequence[layers.Column] | None = None,
+    soft: bool = False,
 ) -> Sequential:
     """The compiled network of a candidate; its learning rate follows the schedule over the whole of a fit.
 
@@ -53,9 +54,12 @@ def network(
         n_features: The number of features.
         quantiles: The quantiles of a number that the network gives in place of its mean.
         columns: What the features stand for, if the network reads codes in their place.
+        soft: Whether the targets of classes are probabilities.
     """
     units, activation, loss, _ = _head(target)
     chosen: str | losses.Loss = loss
+    if soft and target.task == "multiclass":
+        chosen = "categorical_crossentropy"
     if quantiles:
         units, chosen = len(quantiles), losses.Quantile(quantiles)
     is_plain = candidate.design == "plain"

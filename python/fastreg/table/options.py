@@ -159,8 +159,14 @@ _NAME_FLAGS = (
 )
 
 
-def add_reading_options(parser: argparse.ArgumentParser, training: bool = True) -> None:
-    """Adds the flags to a parser: all of them but ``--task``, or those of ``predict``."""
+def add_reading_options(parser: argparse.ArgumentParser, training: bool = True, roles: bool = True) -> None:
+    """Adds the flags of reading a table to a parser.
+
+    Args:
+        parser: The parser.
+        training: Whether kinds and roles of columns can be given; ``predict`` has them in its model.
+        roles: Whether columns that weigh or divide rows, and the metric can be.
+    """
     group = parser.add_argument_group("reading the table")
     for name, metavar, told in _FLAGS:
         group.add_argument(f"--{name}", metavar=metavar, help=told)
@@ -168,7 +174,7 @@ def add_reading_options(parser: argparse.ArgumentParser, training: bool = True) 
         if training or name == "id":
             repeat = "" if name == "missing" else " (separated by commas; may be repeated)"
             group.add_argument(f"--{name}", action="append", default=[], metavar=metavar, help=f"{told}{repeat}")
-    if training:
+    if training and roles:
         for name, metavar, told in _NAME_FLAGS:
             group.add_argument(f"--{name}", metavar=metavar, help=told)
 

@@ -1,17 +1,48 @@
-"""Columns that are no features but say how rows are used: weights, groups, and the order in time."""
+"""Columns that are no features but say how rows are used: targets, weights, groups, and the order in time."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg.table.columns import DateCells
+from fastreg.table.columns import DateCells, text_of
 from fastreg.table.dates import FORMS, form_of
 from fastreg.table.dictionary import shown
 from fastreg.table.kinds import is_missing_word
-from fastreg.table.tables import Table
+from fastreg.table.tables import Table, cells_of
 
-__all__ = ["groups_of", "times_of", "weights_of"]
+__all__ = ["groups_of", "marks_of", "times_of", "weights_of", "with_target"]
+
+_MARKS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
+
+
+def with_target(owner: str, table: Table, y: Any) -> tuple[Table, str]:
+    """A table that has the targets as a column, and the name of that.
+
+    Args:
+        owner: Whose argument ``y`` is.
+        table: The table.
+        y: The name of a column, or the targets: an array or a series with a value for each row.
+
+    Raises:
+        TypeError: If it is None.
+        ValueError: If there are more or fewer targets than rows.
+    """
+    if isinstance(y, str):
+        return table, y
+    name = text_of(getattr(y, "name", None)) or "target"
+    while name in table:
+        name += "_"
+    if y is None:
+        raise TypeError(f"{owner}: y must be the name of a column or the targets, got None")
+    if getattr(y, "ndim", 1) == 2 and y.shape[1] == 1:
+        y = np.asarray(y)[:, 0]
+    cells = cells_of(y, table.dialect.style)
+    if len(cells) != table.n_rows:
+        raise ValueError(f"{owner}: y has {len(cells)} values, the table has {table.n_rows} rows")
+    return table.extended(name, cells), name
 
 
 def weights_of(table: Table, name: str) -> NDArray[np.float64]:
@@ -27,6 +58,18 @@ def weights_of(table: Table, name: str) -> NDArray[np.float64]:
     if not (weights > 0.0).any():
         raise ValueError(f"weight: column {name!r} must have a weight above 0")
     return weights
+
+
+def marks_of(option: str, table: Table, name: str) -> NDArray[np.bool_]:
+    """The rows that a column of 0 and 1 marks.
+
+    Raises:
+        ValueError: If it holds anything else; the message begins with the option that names the column.
+    """
+    texts, index = table[name].distinct()
+    if (index < 0).any() or not all(text.lower() in _MARKS for text in texts):
+        raise ValueError(f"{option}: column {name!r} must hold 0 and 1 only")
+    return np.array([_MARKS[text.lower()] for text in texts], np.bool_)[index]
 
 
 def groups_of(table: Table, name: str) -> NDArray[np.int64]:

@@ -46,7 +46,8 @@ class TrainingRows:
         target: The column to predict.
         kinds: The kind of each column of the codes.
         codes: The rows.
-        y: Their targets, encoded.
+        y: Their targets, encoded: standardised numbers (n,), indices of classes (n,), or soft targets: as floats the
+            probability of the second of two classes (n,), or of each class (n, classes).
         documents: The documents of text columns.
         weights: The weights of the rows; None weighs all alike.
         groups: The group of each row, None without groups.
@@ -61,6 +62,11 @@ class TrainingRows:
     weights: NDArray[np.float64] | None = None
     groups: NDArray[np.int64] | None = None
     in_time: bool = False
+
+    @property
+    def is_soft(self) -> bool:
+        """Whether the targets are probabilities of classes."""
+        return self.target.labels is not None and self.y.dtype.kind == "f"
 
     def encoder(self, candidate: Candidate, n_rows: int) -> TableEncoder:
         """The encoder of a candidate, yet to be fitted on so many rows, with the number of bins that it will have.
@@ -144,7 +150,7 @@ def train(
     """The network of a candidate, or one of quantiles, trained for all its steps on some of the rows; None are all."""
     encoder = encoded.encoder
     columns = None if encoder.dense else encoder.columns
-    model = network(rows.target, candidate, seed, encoder.dense_width, quantiles, columns)
+    model = network(rows.target, candidate, seed, encoder.dense_width, quantiles, columns, rows.is_soft)
     model.build(encoder.n_features)
     count = len(rows.y) if chosen is None else len(chosen)
     model.fit(

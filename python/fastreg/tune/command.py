@@ -6,7 +6,6 @@ the exit status. What can be wrong is found out before the search, and results a
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,7 @@ from fastreg.table.errors import TuneError, as_tune_errors, one_line
 from fastreg.table.model import TableModel
 from fastreg.table.options import TableOptions
 from fastreg.table.recipe import Recipe
+from fastreg.table.row_time import row_seconds
 from fastreg.tune import destinations, intervals
 from fastreg.tune.advice import advise
 from fastreg.tune.baseline import constant_outputs, linear_model
@@ -33,8 +33,7 @@ from fastreg.tune.importance import column_importance
 from fastreg.tune.outcome import Contender, TuneResult
 from fastreg.tune.predicting import predict
 from fastreg.tune.preparation import Prepared, prepare
-from fastreg.tune.printing import columns_text, describe
-from fastreg.tune.row_time import row_seconds
+from fastreg.tune.printing import columns_text, describe, print_text
 from fastreg.tune.scores import Scores, probabilities, score_classes, score_numbers
 
 __all__ = ["TuneError", "TuneOptions", "TuneResult", "predict", "tune"]
@@ -127,7 +126,7 @@ def tune(options: TuneOptions, out: TextIO | None = None) -> TuneResult:
         model = linear if found is None else found.of_table(data.schema, data.target)
         model = intervals.scattered(model, options.interval, found, data, options.seed, options.time)
         result = _judged(data, model, linear, found, stopped_by, options, chosen)
-        _print(describe(result), out)
+        print_text(describe(result), out)
     _write(result, options)
     say(f"{format_time(time.monotonic() - started)} in all")
     return result
@@ -289,16 +288,6 @@ def _importance(data: Prepared, model: TableModel, features: list[NDArray[np.flo
 
     encoded = [part[seen] for part in features]
     return column_importance(model, encoded, names, data.truth[seen], score, metric, seed)
-
-
-def _print(text: str, out: TextIO | None) -> None:
-    """Prints text in the encoding of the stream. A reader who has gone away does not keep files from being written."""
-    stream = sys.stdout if out is None else out
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    try:
-        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
-    except BrokenPipeError:
-        say("standard output is closed")
 
 
 def _write(result: TuneResult, options: TuneOptions) -> None:

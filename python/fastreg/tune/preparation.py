@@ -15,7 +15,7 @@ from fastreg.table.dictionary import DataDictionary
 from fastreg.table.encoder import Codes, TableEncoder
 from fastreg.table.options import TableOptions
 from fastreg.table.reading import read_table
-from fastreg.table.roles import groups_of, times_of, weights_of
+from fastreg.table.roles import groups_of, marks_of, times_of, weights_of
 from fastreg.table.schema import Schema
 from fastreg.table.tables import Table
 from fastreg.table.target import Target
@@ -153,7 +153,7 @@ def _split(
     elif test is None:
         held_back, how = _drawn(table, target_name, task, seed, options), "a fifth, drawn by the seed"
     elif test in table:
-        held_back, how = _flags(table, test), f"those with 1 in {test!r}"
+        held_back, how = marks_of("--test", table, test), f"those with 1 in {test!r}"
     elif Path(test).exists():
         return None, read_table(test, **options.reading, like=table.dialect), f"those of {test}"
     else:
@@ -178,14 +178,6 @@ def _whole_groups(groups: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
     order = np.random.default_rng(seed).permutation(len(different))
     count = int(np.searchsorted(np.cumsum(sizes[order]), TEST_SHARE * len(groups))) + 1
     return np.isin(groups, different[order[: min(count, len(different) - 1)]])
-
-
-def _flags(table: Table, name: str) -> NDArray[np.bool_]:
-    texts, index = table[name].distinct()
-    values = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
-    if (index < 0).any() or not all(text.lower() in values for text in texts):
-        raise ValueError(f"--test: column {name!r} must hold 0 and 1 only")
-    return np.array([values[text.lower()] for text in texts], np.bool_)[index]
 
 
 def _drawn(table: Table, target_name: str, task: str | None, seed: int, options: TableOptions) -> NDArray[np.bool_]:

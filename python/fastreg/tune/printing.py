@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
+from typing import TextIO
 
+from fastreg.internal.progress import say
 from fastreg.table.blending import Blend
 from fastreg.tune.outcome import TuneResult
 
-__all__ = ["columns_text", "describe", "facts", "members", "microseconds", "number"]
+__all__ = ["aligned", "columns_text", "describe", "ended", "facts", "members", "microseconds", "number", "print_text"]
 
 # What ended a search, in words.
 _ENDED = {
@@ -34,9 +37,14 @@ def microseconds(seconds: float) -> str:
     return f"{1e6 * seconds:.{1 if seconds < 1e-4 else 0}f} µs"
 
 
+def ended(search: Blend) -> str:
+    """What ended a search, in words."""
+    return _ENDED[search.stopped_by]
+
+
 def describe(result: TuneResult) -> str:
     """The members of the blend, the facts, and the scores beside those of simpler models."""
-    lines = [] if result.search is None else [*_table(*members(result.search)), ""]
+    lines = [] if result.search is None else [*aligned(*members(result.search)), ""]
     lines += [f"{name}: {value}" for name, value in facts(result).items()]
     lines += ["", *_comparison(result), *_classes(result), *_confusion(result)]
     if result.advice:
@@ -69,7 +77,7 @@ def facts(result: TuneResult) -> dict[str, str]:
         shown["model"] = f"a blend of {count}" if count > 1 else one
         if search.temperature != 1.0:
             shown["model"] += f", temperature {search.temperature:.3g}"
-        shown["tried"] = f"{search.n_trials_} networks and a linear model; {_ENDED[search.stopped_by]}"
+        shown["tried"] = f"{search.n_trials_} networks and a linear model; {ended(search)}"
         how = f"{search.n_splits} folds" if search.n_splits > 1 else "a part held out"
         best = f"the best network alone {number(search.best_score_)}"
         shown["cross-validation"] = f"{number(search.score_)} {search.metric_} ({how}; {best})"
@@ -113,7 +121,7 @@ def _comparison(result: TuneResult) -> Iterator[str]:
         (name, *(number(contender.scores.values[name]) for contender in result.contenders))
         for name in result.scores.values
     ]
-    yield from _table(head, rows)
+    yield from aligned(head, rows)
 
 
 def _classes(result: TuneResult) -> Iterator[str]:
@@ -125,7 +133,7 @@ def _classes(result: TuneResult) -> Iterator[str]:
         (_cut(entry.label), str(entry.rows), f"{entry.precision:.3f}", f"{entry.recall:.3f}", f"{entry.f1:.3f}")
         for entry in classes[:_MOST_CLASSES]
     ]
-    yield from _table(("class", "rows", "precision", "recall", "F1"), rows)
+    yield from aligned(("class", "rows", "precision", "recall", "F1"), rows)
     if len(classes) > _MOST_CLASSES:
         yield f"... and {len(classes) - _MOST_CLASSES} more classes"
 
@@ -137,15 +145,25 @@ def _confusion(result: TuneResult) -> Iterator[str]:
     yield ""
     named = [*labels, "(not in training)"][: len(confusion)]
     rows = [(name, *map(str, counts)) for name, counts in zip(named, confusion.tolist(), strict=True)]
-    yield from _table(("actual \\ predicted", *labels), rows)
+    yield from aligned(("actual \\ predicted", *labels), rows)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Lines of a table whose first column begins at the left; the others end at the right."""
     widths = [max(len(cells[i]) for cells in (head, *rows)) for i in range(len(head))]
     for cells in (head, *rows):
         others = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
         yield "  ".join([cells[0].ljust(widths[0]), *others])
+
+
+def print_text(text: str, out: TextIO | None) -> None:
+    """Prints text in the encoding of the stream. A reader who has gone away does not keep files from being written."""
+    stream = sys.stdout if out is None else out
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+    except BrokenPipeError:
+        say("standard output is closed")
 
 
 def _cut(label: str) -> str:

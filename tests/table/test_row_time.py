@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from fastreg.table import Recipe
+from fastreg.table import Recipe, row_time
 from fastreg.table.blending import cook
 from fastreg.table.chosen_metric import ChosenMetric
-from fastreg.tune import printing, row_time
+from fastreg.tune import printing
 from helpers.recipes import TINY, rows_of
 
 

@@ -1,0 +1,1 @@
+"""The parts of bench/tables.py: where tables come from, who competes, how one cell is measured, and what is written."""

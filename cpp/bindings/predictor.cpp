@@ -268,9 +268,8 @@ std::optional<Rows> rows_of(PyObject* x, npy_intp cols) {
       return nullptr;
     // Results go to an array apart until it is known that float32 holds all of x: out stays as it is after an error.
     const auto written = [&](PyObject* to) {
-      auto found = py::reinterpret_steal<py::object>(writable(to, n, self.n_outputs, nullptr));
-      if (!found) throw py::error_already_set();
-      return found;
+      if (PyObject* const found = writable(to, n, self.n_outputs, nullptr)) return py::reinterpret_steal<py::object>(found);
+      throw py::error_already_set();
     };
     const py::object result = written(rows->may_be_beyond_float32() ? nullptr : out);
     const MatrixView<float> to{static_cast<float*>(PyArray_DATA(array_of(result.ptr()))), static_cast<std::size_t>(n),

@@ -10,9 +10,13 @@ import argparse
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastreg.table.options import TableOptions
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -309,88 +313,81 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _tune(arguments: argparse.Namespace) -> int:
-    from fastreg.table.errors import TuneError, as_tune_errors
-    from fastreg.table.options import reading_options
-    from fastreg.tune import command
+    def run(table: TableOptions) -> None:
+        from fastreg.tune import command
 
-    try:
-        with as_tune_errors():
-            table = reading_options(arguments)
-    except TuneError as error:
-        return _failed("tune", error)
-    options = command.TuneOptions(
-        data=arguments.data,
-        target=arguments.target,
-        test=arguments.test,
-        task=arguments.task,
-        trials=arguments.trials,
-        preset=arguments.preset,
-        members=arguments.members,
-        cv=arguments.cv,
-        time=arguments.time,
-        seed=arguments.seed,
-        out=arguments.out,
-        report=arguments.report,
-        journal=arguments.journal,
-        resume=arguments.resume,
-        jobs=-1 if arguments.jobs is None else arguments.jobs,
-        verbose=0 if arguments.quiet else 1,
-        table=table,
-        interval=arguments.interval,
-    )
-    try:
+        options = command.TuneOptions(
+            data=arguments.data,
+            target=arguments.target,
+            test=arguments.test,
+            task=arguments.task,
+            trials=arguments.trials,
+            preset=arguments.preset,
+            members=arguments.members,
+            cv=arguments.cv,
+            time=arguments.time,
+            seed=arguments.seed,
+            out=arguments.out,
+            report=arguments.report,
+            journal=arguments.journal,
+            resume=arguments.resume,
+            jobs=-1 if arguments.jobs is None else arguments.jobs,
+            verbose=0 if arguments.quiet else 1,
+            table=table,
+            interval=arguments.interval,
+        )
         command.tune(options)
-    except (TuneError, OSError) as error:
-        return _failed("tune", error)
-    return 0
+
+    return _on_tables("tune", arguments, run)
 
 
 def _predict(arguments: argparse.Namespace) -> int:
-    from fastreg.table.errors import TuneError, as_tune_errors
-    from fastreg.table.options import reading_options
-    from fastreg.tune.predicting import predict
+    def run(table: TableOptions) -> None:
+        from fastreg.tune.predicting import predict
 
-    try:
-        with as_tune_errors():
-            table = reading_options(arguments)
         predict(arguments.model, arguments.data, options=table)
-    except (TuneError, OSError) as error:
-        return _failed("predict", error)
-    return 0
+
+    return _on_tables("predict", arguments, run)
 
 
 def _distill(arguments: argparse.Namespace) -> int:
+    def run(table: TableOptions) -> None:
+        from fastreg.tune import distilling
+
+        options = distilling.DistillOptions(
+            data=arguments.data,
+            teacher=arguments.teacher,
+            target=arguments.target,
+            test=arguments.test,
+            task=arguments.task,
+            classes=tuple(arguments.classes),
+            rows=arguments.rows,
+            compare=not arguments.no_comparison,
+            time=arguments.time,
+            preset=arguments.preset,
+            seed=arguments.seed,
+            jobs=-1 if arguments.jobs is None else arguments.jobs,
+            out=arguments.out,
+            allow_pickle=arguments.allow_pickle,
+            verbose=0 if arguments.quiet else 1,
+            table=table,
+        )
+        distilling.distill(options)
+
+    return _on_tables("distill", arguments, run)
+
+
+def _on_tables(command: str, arguments: argparse.Namespace, run: Callable[[TableOptions], None]) -> int:
+    """Runs a command with the options for reading tables, says in one line why it failed, and returns the status."""
     from fastreg.table.errors import TuneError, as_tune_errors
     from fastreg.table.options import reading_options
-    from fastreg.tune import distilling
 
     try:
         with as_tune_errors():
             table = reading_options(arguments)
-    except TuneError as error:
-        return _failed("distill", error)
-    options = distilling.DistillOptions(
-        data=arguments.data,
-        teacher=arguments.teacher,
-        target=arguments.target,
-        test=arguments.test,
-        task=arguments.task,
-        classes=tuple(arguments.classes),
-        rows=arguments.rows,
-        compare=not arguments.no_comparison,
-        time=arguments.time,
-        preset=arguments.preset,
-        seed=arguments.seed,
-        jobs=-1 if arguments.jobs is None else arguments.jobs,
-        out=arguments.out,
-        allow_pickle=arguments.allow_pickle,
-        verbose=0 if arguments.quiet else 1,
-        table=table,
-    )
-    try:
-        distilling.distill(options)
+        run(table)
     except (TuneError, OSError) as error:
-        return _failed("distill", error)
+        return _failed(command, error)
     return 0
 
 

@@ -1,6 +1,10 @@
 """What every test shares: a seeded generator and the tolerances, as formulas of dtype and reduction length."""
 
+import importlib
 import signal
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +13,7 @@ import pytest
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+BENCH = Path(__file__).resolve().parents[1] / "bench"
 EPS = float(np.finfo(np.float32).eps)
 
 # Around every vector length (4, 8 and 16 floats) and panel (64): 0, 1, w - 1, w, w + 1, 2 w + 3.
@@ -19,6 +24,17 @@ SIZES = (0, 1, 3, 4, 5, 7, 8, 9, 11, 15, 16, 17, 19, 35, 63, 64, 65, 131)
 def rng(request):
     """Seeded by the test's name, so that neighbours do not share data and a failure repeats."""
     return np.random.default_rng(list(request.node.name.encode()))
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    """The modules of bench/ by name, forgotten afterwards."""
+    monkeypatch.syspath_prepend(str(BENCH))
+    before = set(sys.modules)
+    yield SimpleNamespace(load=importlib.import_module)
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(BENCH)):
+            del sys.modules[name]
 
 
 def assert_close(actual, desired, terms=1, magnitude=None, ulps=4.0, what=""):

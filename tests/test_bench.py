@@ -1,30 +1,17 @@
 """The benchmarks run, refuse to time what computes something else, and clean the environment that slows NumPy down."""
 
 import dataclasses
-import importlib
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 BENCH = Path(__file__).resolve().parents[1] / "bench"
 SETTINGS = {"seconds": 0.001, "calls": 100}
-
-
-@pytest.fixture
-def bench(monkeypatch):
-    """The modules of bench/ by name, forgotten afterwards."""
-    monkeypatch.syspath_prepend(str(BENCH))
-    before = set(sys.modules)
-    yield SimpleNamespace(load=importlib.import_module)
-    for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(BENCH)):
-            del sys.modules[name]
 
 
 def run(*arguments, status=0, program="run.py", **environment):

@@ -1,13 +1,11 @@
 """The bench of tables: its scores, its tables, its competitors, and a file that a stopped run goes on from."""
 
-import importlib
 import json
 import math
 import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,17 +14,6 @@ pytest.importorskip("sklearn")
 pd = pytest.importorskip("pandas")
 
 BENCH = Path(__file__).resolve().parents[1] / "bench"
-
-
-@pytest.fixture
-def bench(monkeypatch):
-    """The modules of bench/ by name, forgotten afterwards."""
-    monkeypatch.syspath_prepend(str(BENCH))
-    before = set(sys.modules)
-    yield SimpleNamespace(load=importlib.import_module)
-    for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(BENCH)):
-            del sys.modules[name]
 
 
 @pytest.fixture

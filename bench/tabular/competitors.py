@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +35,7 @@ class Settings:
     text: tuple[str, ...] = ()
 
 
-class Competitor:
+class Competitor(ABC):
     # Modules that are loaded before the time begins.
     modules: tuple[str, ...] = ("sklearn.feature_extraction.text", "sklearn.model_selection")
 
@@ -44,8 +45,9 @@ class Competitor:
         for name in self.modules:
             importlib.import_module(name)
 
+    @abstractmethod
     def fit(self, x: Any, y: Any) -> None:
-        raise NotImplementedError
+        """Trains `model` on a frame of rows and their targets."""
 
     def predict(self, x: Any) -> NDArray[np.float64]:
         """Probabilities (n, n_classes), or numbers (n,)."""

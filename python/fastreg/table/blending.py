@@ -131,7 +131,7 @@ def cook(
         recipe: The recipe.
         chosen: The metric that decides.
         seed: The seed of everything that is drawn.
-        jobs: Trainings at once; -1 for as many as there are threads.
+        jobs: The number of networks that are trained at the same time; -1 means one for each thread of fastreg.
         seconds: For everything; None for no limit, then the result depends on the seed alone.
         tell: Is given lines on the progress.
         journal: A file that gets a line for every fold of a candidate; None writes none.

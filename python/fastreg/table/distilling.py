@@ -146,7 +146,7 @@ def distill(
         preset: "fast", "default" or "best", or a recipe of one's own, whose candidates are tried in place of
             ``distilling.STUDENTS``.
         seed: Of everything that is drawn.
-        jobs: Networks that are trained at once; -1: as many as there are CPUs.
+        jobs: The number of networks that are trained at the same time; -1 means one for each thread of fastreg.
         verbose: 0 shows nothing.
         **options: How the table is read, as for :class:`TableClassifier`: ``sep``, ``missing``, ``ignore``,
             ``categorical`` and so on.

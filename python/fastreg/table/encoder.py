@@ -20,10 +20,10 @@ from fastreg.table.kinds import KINDS
 from fastreg.table.number_parts import CategoricalPart, Codes, NumericPart
 from fastreg.table.texts import Documents, TextPart
 
-__all__ = ["Codes", "TableEncoder"]
+__all__ = ["MOST_RAMPS", "Codes", "TableEncoder"]
 
 # The largest number of encoded numeric columns. If there would be more, each gets fewer bins.
-_MOST_RAMPS = 2000
+MOST_RAMPS = 2000
 # The largest number of encoded cells, 256 MB. If there would be more, numeric columns get fewer bins and texts fewer
 # words.
 _MOST_CELLS = 2**26
@@ -115,7 +115,7 @@ class TableEncoder:
 
     def _dense_bins(self, n_rows: int) -> int:
         numeric = self.kinds.count("numeric") + self.kinds.count("date")
-        return max(min(self.n_bins, _MOST_RAMPS // max(numeric, 1), self._cells_of(n_rows) - 2), 0)
+        return max(min(self.n_bins, MOST_RAMPS // max(numeric, 1), self._cells_of(n_rows) - 2), 0)
 
     def _cells_of(self, n_rows: int) -> int:
         """The encoded cells that a numeric column may have in a row."""

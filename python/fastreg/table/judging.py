@@ -41,7 +41,8 @@ _LEAST_STEPS, _NO_GAIN = 50, 1e-4
 # The share of the time for training again after which a candidate that takes longer than was forecast is ended, and
 # the factor by which that training may take longer than is forecast.
 _OVERRUN, _SAFE = 0.3, 1.5
-# The share of the time for judging from which on a candidate waits until cheaper ones of its round are judged.
+# A candidate is dear if judging it needs more than this share of the time for judging. Such candidates wait until the
+# others of their round are judged.
 _DEAR = 0.5
 
 _Numbered = tuple[int, Candidate]
@@ -105,7 +106,14 @@ class Judged:
 
 @dataclass
 class _Open:
-    """A candidate that is being judged: as it was proposed, as there is time for it, and its folds so far."""
+    """A candidate that is being judged.
+
+    Attributes:
+        number: Its number among all that were proposed.
+        proposal: The candidate as it was proposed.
+        trained: The candidate that is trained; it has fewer steps if there is too little time.
+        outcomes: The outcomes of the folds that are over, by the number of the fold.
+    """
 
     number: int
     proposal: Candidate
@@ -133,7 +141,7 @@ def folds_of(rows: TrainingRows, recipe: Recipe, seed: int) -> list[Fold]:
 
 
 def threads_of(jobs: int) -> tuple[int, int]:
-    """The number of trainings at once, and the threads of each."""
+    """The number of networks that are trained at the same time, and the threads of each."""
     there = get_num_threads()
     workers = there if jobs == -1 else jobs
     return workers, max(there // workers, 1)
@@ -147,7 +155,7 @@ class Judging:
         recipe: What is tried.
         chosen: What decides.
         seed: Of the folds, the networks and the neighbours.
-        jobs: Trainings at once; -1 for as many as there are threads.
+        jobs: The number of networks that are trained at the same time; -1 means one for each thread of fastreg.
         seconds: For all of it, the later training on all rows included; None for no limit.
         tell: Is given a line for each candidate.
         journal: What is known of folds from a search that was killed, and where those that end are written.

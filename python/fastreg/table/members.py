@@ -1,4 +1,4 @@
-"""Trains the members of a blend again, on all rows, on several threads and as many as there is time for."""
+"""Trains the members of a blend again, on all rows. Several are trained at the same time, until the time is over."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Members:
         rows: All rows.
         forecast: How long a candidate will train.
         seed: The seed of the networks.
-        jobs: Trainings at once; -1 for as many as there are threads.
+        jobs: The number of networks that are trained at the same time; -1 means one for each thread of fastreg.
         deadline: The time at which all must be trained; None for none.
 
     Attributes:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fastreg import callbacks
 from fastreg.model.sequential import Sequential
 from fastreg.table.candidates import Candidate, batch_size
-from fastreg.table.encoder import Codes, TableEncoder
+from fastreg.table.encoder import MOST_RAMPS, Codes, TableEncoder
 from fastreg.table.networks import network
 from fastreg.table.target import Target
 from fastreg.table.texts import Documents
@@ -32,8 +32,6 @@ _SAMPLE, _WARM, _PILOT = 2048, 3, 24
 _PRODUCT, _WEIGHT, _STEP, _CELL = 5e-11, 5e-10, 1e-5, 4e-9
 # Products as long as a code of a row and as a row of the kernel in a layer that reads codes.
 _CODE, _SUM = 8, 2
-# The bins of all numeric columns that codes stand for, at most: each is a row of the first layer's weights.
-_MOST_RAMPS = 2000
 
 EncoderKey = tuple[int, bool]
 
@@ -76,7 +74,7 @@ class TrainingRows:
         """
         numbers = max(self.kinds.count("numeric"), 1)
         coded = candidate.bins > 0 and candidate.layers > 0 and candidate.design == "plain" and "text" not in self.kinds
-        bins = min(candidate.bins, _MOST_RAMPS // numbers) if coded else candidate.bins
+        bins = min(candidate.bins, MOST_RAMPS // numbers) if coded else candidate.bins
         asked = TableEncoder(self.kinds, n_bins=bins, documents=self.documents, dense=not coded)
         return TableEncoder(self.kinds, n_bins=asked.bins_of(n_rows), documents=self.documents, dense=not coded)
 

@@ -62,7 +62,7 @@ class TuneOptions:
         seed: Seed of the test rows, the folds, the proposals and the networks.
         out: Model file to write; None writes none.
         report: HTML file to write; None writes none.
-        jobs: Threads that train at once; -1: all there are.
+        jobs: The number of networks that are trained at the same time; -1 means one for each thread of fastreg.
         journal: A file that gets a line for every fold of a network, from which a killed search goes on; None: none.
         resume: Whether to go on from the journal, if there is one.
         verbose: 0 shows no progress.

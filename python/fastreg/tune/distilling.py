@@ -46,7 +46,7 @@ class DistillOptions:
         time: Seconds for everything; None for no limit.
         preset: "fast", "default" or "best", or a recipe of one's own.
         seed: Of everything that is drawn.
-        jobs: Networks that are trained at once; -1: as many as there are CPUs.
+        jobs: The number of networks that are trained at the same time; -1 means one for each thread of fastreg.
         out: Model file to write; None writes none.
         allow_pickle: Whether a file of pickle or joblib may be loaded, which runs code of the file.
         verbose: 0 shows no progress.

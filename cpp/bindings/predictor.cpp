@@ -15,6 +15,7 @@
 
 #include "bindings/convert.h"
 #include "bindings/frozen.h"
+#include "bindings/predictor_docs.h"
 #include "bindings/rows.h"
 
 namespace fastreg::bindings {
@@ -81,12 +82,6 @@ constexpr int kReadable = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
       throw py::type_error("x: the conversion to float32 gave no usable array");
     return converted.release().ptr();
   });
-}
-
-// A new reference to x itself, or to its conversion.
-[[gnu::always_inline]] inline PyObject* readable(PyObject* x, npy_intp n_features, PyObject* feature_names) {
-  if (is_read_in_place(x, n_features)) return Py_NewRef(x);
-  return converted_rows(x, n_features, feature_names);
 }
 
 // Whether results can be written directly to this instance of a subclass of an array. If not, an error is set.
@@ -214,7 +209,8 @@ PyObject* call_several(const PyPredictor& self, PyObject* x, PyObject* out) {
     std::vector<MatrixView<float>> result_views;
     for (const py::object& one : in_order(x, inputs, "x")) {
       const std::size_t cols = inputs[rows.size()].n_features;
-      rows.push_back(taken(readable(one.ptr(), static_cast<npy_intp>(cols), nullptr)));
+      const auto n_features = static_cast<npy_intp>(cols);
+      rows.push_back(is_read_in_place(one.ptr(), n_features) ? one : taken(converted_rows(one.ptr(), n_features, nullptr)));
       PyArrayObject* const array = array_of(rows.back().ptr());
       views.push_back({static_cast<const float*>(PyArray_DATA(array)), static_cast<std::size_t>(PyArray_DIM(array, 0)),
                        cols, cols});
@@ -287,27 +283,34 @@ std::optional<Rows> rows_of(PyObject* x, npy_intp cols) {
   });
 }
 
+PyObject* call(PyObject* object, PyObject* const* args, std::size_t nargsf, PyObject* names);
+
+// A call for rows that are not read in place.
+[[gnu::noinline]] PyObject* call_converted(PyObject* object, PyObject* x, PyObject* out) {
+  const PyPredictor& self = *self_of(object);
+  PyObject* const found = call_by_blocks(self, x, out);
+  if (found != nullptr || PyErr_Occurred() != nullptr) return found;
+  PyObject* const rows = converted_rows(x, self.n_features, self.feature_names);
+  if (rows == nullptr) return nullptr;
+  PyObject* const args[2] = {rows, out == nullptr ? Py_None : out};
+  PyObject* const done = call(object, args, 2, nullptr);
+  Py_DECREF(rows);
+  return done;
+}
+
 PyObject* call(PyObject* object, PyObject* const* args, std::size_t nargsf, PyObject* names) {
   const PyPredictor& self = *self_of(object);
   PyObject *x = nullptr, *out = nullptr;
   if (!read_arguments(args, PyVectorcall_NARGS(nargsf), names, &x, &out)) return nullptr;
   if (self.several) return call_several(self, x, out);
-  if (!is_read_in_place(x, self.n_features)) {
-    PyObject* const found = call_by_blocks(self, x, out);
-    if (found != nullptr || PyErr_Occurred() != nullptr) return found;
-  }
-  PyObject* const rows = readable(x, self.n_features, self.feature_names);
-  if (rows == nullptr) return nullptr;
-  PyObject* const result = writable(out, PyArray_DIM(array_of(rows), 0), self.n_outputs, array_of(rows));
-  PyObject* done = nullptr;
-  if (result != nullptr) {
-    done = guarded([&] {
-      predict(self, array_of(rows), array_of(result));
-      return result;
-    });
-    if (done == nullptr) Py_DECREF(result);
-  }
-  Py_DECREF(rows);
+  if (!is_read_in_place(x, self.n_features)) return call_converted(object, x, out);
+  PyObject* const result = writable(out, PyArray_DIM(array_of(x), 0), self.n_outputs, array_of(x));
+  if (result == nullptr) return nullptr;
+  PyObject* const done = guarded([&] {
+    predict(self, array_of(x), array_of(result));
+    return result;
+  });
+  if (done == nullptr) Py_DECREF(result);
   return done;
 }
 
@@ -408,50 +411,6 @@ PyObject* get_feature_names(PyObject* object, void*) {
   });
 }
 
-constexpr const char* kDoc =
-    "Predictor(network, feature_names=None, /)\n--\n\n"
-    "A frozen network, made by Sequential.freeze(): p(x, out=None) gives its outputs for rows of features.\n\n"
-    "Dropout is gone, batch normalisation is folded into the dense layers beside it and the weights are packed, so that\n"
-    "a call is as short as it can be. It never changes, any number of threads may call it at once, and it can be\n"
-    "pickled. A row's outputs depend neither on the other rows nor on the number of threads, and agree with those of\n"
-    "Sequential.predict to rounding, not to the bit.\n\n"
-    "Args:\n"
-    "    network: What a model is inside. Call model.freeze() instead, which knows it.\n"
-    "    feature_names: Tuple of the names of the columns, or None. A frame with other names, or in another order, is\n"
-    "        refused.\n\n"
-    "Attributes:\n"
-    "    n_features: Columns of x.\n"
-    "    n_outputs: Columns of the result.\n"
-    "    feature_names_in_: The names, as an array; absent where there are none.\n\n"
-    "Raises:\n"
-    "    TypeError: If it is given something else, such as the model itself.\n\n"
-    "Example:\n"
-    "    >>> import numpy as np\n"
-    "    >>> import fastreg as fr\n"
-    "    >>> model = fr.Sequential([fr.Input((3,)), fr.layers.Dense(2)], seed=0)\n"
-    "    >>> p = model.freeze()\n"
-    "    >>> p.n_features, p.n_outputs\n"
-    "    (3, 2)\n"
-    "    >>> x, y = np.zeros((5, 3), np.float32), np.empty((5, 2), np.float32)\n"
-    "    >>> p(x, out=y) is y\n"
-    "    True\n";
-
-constexpr const char* kCallDoc =
-    "__call__($self, /, x, out=None)\n--\n\n"
-    "The network's outputs for rows of features.\n\n"
-    "Args:\n"
-    "    x: Rows of features, (n, n_features). float32 in C order is read where it is, arrays of other numbers or\n"
-    "        strides a block at a time; whatever else predict takes is converted first. Values are not looked at: a\n"
-    "        row with a NaN gives NaN, the others are not touched by it. No rows give no rows.\n"
-    "    out: Where to write: float32 (n, n_outputs), C-contiguous, writable, apart from x, without a mask. A new array\n"
-    "        if None.\n\n"
-    "Returns:\n"
-    "    out, or the new float32 array (n, n_outputs).\n\n"
-    "Raises:\n"
-    "    ValueError: If a shape does not fit, x is a frame whose columns have other names than in fit, or holds numbers\n"
-    "        beyond the range of float32 or a mask, or out cannot be written to or overlaps x.\n"
-    "    TypeError: If x holds no real numbers, or out is no float32 array or has a mask.\n";
-
 PyTypeObject* make_type() {
   static PyMemberDef members[] = {
       {"__vectorcalloffset__", T_PYSSIZET, offsetof(PyPredictor, vectorcall), READONLY, nullptr},
@@ -469,7 +428,7 @@ PyTypeObject* make_type() {
   // METH_COEXIST replaces the wrapper of the slot, which has no signature.
   static PyMethodDef methods[] = {
       {"__call__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call_method)),
-       METH_FASTCALL | METH_KEYWORDS | METH_COEXIST, kCallDoc},
+       METH_FASTCALL | METH_KEYWORDS | METH_COEXIST, kPredictorCallDoc},
       {"__reduce__", reduce, METH_NOARGS, nullptr},
       {nullptr, nullptr, 0, nullptr}};
   static PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(make)},
@@ -479,7 +438,7 @@ PyTypeObject* make_type() {
                                 {Py_tp_members, members},
                                 {Py_tp_getset, attributes},
                                 {Py_tp_methods, methods},
-                                {Py_tp_doc, const_cast<char*>(kDoc)},
+                                {Py_tp_doc, const_cast<char*>(kPredictorDoc)},
                                 {0, nullptr}};
   static PyType_Spec spec = {"fastreg._core.Predictor", sizeof(PyPredictor), 0,
                              Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE, slots};

@@ -121,7 +121,7 @@ def load(name: str, allow_pickle: bool) -> Any:
     Raises:
         ValueError: If there is no such object, or the file holds none that can be loaded.
         OSError: If the file cannot be read.
-        ImportError: If joblib is missing.
+        ImportError: If joblib, which comes with scikit-learn, is missing.
     """
     if name.endswith(_PICKLES):
         if not allow_pickle:
@@ -147,9 +147,9 @@ def load(name: str, allow_pickle: bool) -> Any:
 def _unpickled(name: str) -> Any:
     if name.endswith(_JOBLIB):
         try:
-            import joblib
+            import joblib  # comes with scikit-learn
         except ModuleNotFoundError as error:
-            raise ImportError(needs(f"--teacher: {name!r}", "all", "joblib")) from error
+            raise ImportError(needs(f"--teacher: {name!r}", "sklearn", "scikit-learn")) from error
         read = joblib.load
     else:
         read = pickle.load

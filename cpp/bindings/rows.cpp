@@ -9,6 +9,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "fastreg/strict_math.h"
+
 namespace fastreg::bindings {
 namespace {
 

@@ -79,8 +79,9 @@ class _RealMLP(BaseEstimator):  # type: ignore[misc]
         """The loss, and metrics that the validation needs."""
         raise NotImplementedError
 
-    def _learned_targets(self, y: NDArray[Any]) -> None:
-        """Takes what is to be known of all targets."""
+    def _learn_targets(self, y: NDArray[Any], learned: NDArray[Any]) -> None:
+        """Takes what is to be known of all targets, and of those that are trained on."""
+        raise NotImplementedError
 
     def _targets(self, y: NDArray[Any]) -> NDArray[np.float32]:
         """Targets as the network learns them, (n, units)."""
@@ -113,12 +114,12 @@ class _RealMLP(BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"{owner}: X_val and y_val must be given both, or none of them")
         random = check_random_state(self.random_state)
         X, y = self._checked(X, y, reset=True)
-        self._learned_targets(y)
         if X_val is not None:
             learned = (X, y)
             X_val, y_val = self._checked(X_val, y_val, reset=False)
         else:
             learned, (X_val, y_val) = self._divided(X, y, random)
+        self._learn_targets(y, learned[1])
         encoding = RealMLPEncoding(self._categorical, self.n_features_in_).fit(learned[0])
         features, targets = encoding.transform(learned[0]), self._targets(learned[1])
         held = None if X_val is None else (encoding.transform(X_val), self._targets(y_val))
@@ -311,12 +312,12 @@ class RealMLPClassifier(ClassifierMixin, _RealMLP):  # type: ignore[misc]
         check_classification_targets(y)
         return y  # type: ignore[no-any-return]
 
-    def _learned_targets(self, y: NDArray[Any]) -> None:
+    def _learn_targets(self, y: NDArray[Any], learned: NDArray[Any]) -> None:
         self.classes_ = np.unique(y)
 
     def _targets(self, y: NDArray[Any]) -> NDArray[np.float32]:
         if len(unknown := np.setdiff1d(y, self.classes_)):
-            raise ValueError(f"{type(self).__name__}: y_val has {describe(unknown[0])}, which y has not")
+            raise ValueError(f"{type(self).__name__}: y_val has {describe(unknown[:1].tolist()[0])}, which y has not")
         units = max(len(self.classes_), 2)  # a softmax has two at least
         found: NDArray[np.float32] = np.eye(units, dtype=np.float32)[np.searchsorted(self.classes_, y)]
         return found
@@ -414,9 +415,9 @@ class RealMLPRegressor(RegressorMixin, _RealMLP):  # type: ignore[misc]
             values = column_or_1d(values, warn=True)
         return values  # type: ignore[no-any-return]
 
-    def _learned_targets(self, y: NDArray[Any]) -> None:
+    def _learn_targets(self, y: NDArray[Any], learned: NDArray[Any]) -> None:
         self._is_matrix = y.ndim > 1
-        matrix = y.reshape(len(y), -1)
+        matrix = learned.reshape(len(learned), -1)
         self._mean, spread = matrix.mean(axis=0), matrix.std(axis=0)
         self._spread = np.where(spread > 0.0, spread, 1.0)
 

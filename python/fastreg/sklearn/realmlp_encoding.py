@@ -50,9 +50,9 @@ def categorical_columns(owner: str, X: Any, asked: Any, names: Sequence[str] | N
         if len(chosen) != n_columns:
             raise ValueError(f"{owner}: categorical_features must have a bool for each of {n_columns} columns")
         return np.flatnonzero(chosen).tolist()  # type: ignore[no-any-return]
-    places = []
+    known = [] if names is None else list(names)
+    places: list[int] = []
     for entry in chosen.tolist():
-        known = list(names or ())
         place = known.index(entry) if isinstance(entry, str) and entry in known else entry
         if isinstance(place, bool) or not isinstance(place, int) or not 0 <= place < n_columns:
             raise ValueError(f"{owner}: categorical_features has {entry!r}, which is no column of X")

@@ -369,7 +369,8 @@ class TableClassifier(TableEstimator):
         jobs: Networks that the search trains at once; -1: as many as there are CPUs.
         verbose: 0 shows nothing.
         preset: "fast", "default" or "best", or a :class:`fastreg.table.Recipe`: a blend of networks is searched, as by
-            ``fastreg tune``. None is "default" if there are ``trials``, otherwise no search.
+            ``fastreg tune``; "realmlp" trains one network of that design. None is "default" if there are ``trials``,
+            otherwise no search.
         journal: Path of a file that gets a line for every fold of the search's networks; None writes none.
         resume: Whether to go on from the journal, if there is one: a killed search gives the same blend then. The
             limits ``trials`` and ``time`` and the preset may be others.

@@ -66,7 +66,7 @@ class TuneOptions:
         journal: A file that gets a line for every fold of a network, from which a killed search goes on; None: none.
         resume: Whether to go on from the journal, if there is one.
         verbose: 0 shows no progress.
-        preset: "fast", "default" or "best", or a recipe of one's own.
+        preset: "fast", "default", "best" or "realmlp", or a recipe of one's own.
         members: The largest number of networks in the blend; None leaves it to the preset.
         table: How the table is read, what its columns are, and which metric decides.
         interval: The share of new rows whose number is to lie within the interval around its prediction, in (0,

@@ -66,6 +66,12 @@ def check_verbose(owner: str, value: object) -> int:
     return check_verbosity(owner, value, ("be 0, 1 or 2", lambda v: v in (0, 1, 2)))
 
 
+def _first_epoch(value: object, last: int) -> int:
+    if type(value) is int and 0 <= value <= last:
+        return value
+    return check_int("fit", "initial_epoch", value, (f"be in [0, {last}]", lambda v: 0 <= v <= last))
+
+
 class _Settings(NamedTuple):
     """The checked arguments of ``fit`` that are no data.
 
@@ -120,7 +126,7 @@ def fit(
     last = check_int("fit", "epochs", epochs, AT_LEAST_ONE)
     settings = _Settings(
         0 if batch_size is None else check_int("fit", "batch_size", batch_size, AT_LEAST_ONE),
-        check_int("fit", "initial_epoch", initial_epoch, (f"be in [0, {last}]", lambda v: 0 <= v <= last)),
+        _first_epoch(initial_epoch, last),
         last,
         check_verbose("fit", verbose),
         check_bool("fit", "shuffle", shuffle),

@@ -267,11 +267,12 @@ class Run:
         logs, history = result["logs"], self.history
         if not self.own or len(history.epoch) != len(logs):
             added = {key: values for key, values in history.history.items() if key not in self.keys}
-            columns = dict(zip(self.keys, logs.T, strict=True))
+            columns = dict(zip(self.keys, logs.T.tolist(), strict=True))
             if validated is not None:
-                rows = validated[: len(logs)] != 0
-                columns |= {key: columns[key][rows] for key in self.keys[len(self.keys) // 2 :]}
-            history.history = {key: column.tolist() for key, column in columns.items()} | added
+                rows = np.flatnonzero(validated[: len(logs)]).tolist()
+                for key in self.keys[len(self.keys) // 2 :]:
+                    columns[key] = [columns[key][row] for row in rows]
+            history.history = columns | added
             history.epoch = list(range(self.first, self.first + len(logs)))
         by_hand = result["stopped_by"] == "callback" and any(item.stopped_epoch for item in self.by_hand)
         history.stopped_by = "early_stopping" if by_hand or self.ended else result["stopped_by"]

@@ -111,7 +111,7 @@ def test_a_search_is_the_one_of_the_command():
     model = TableClassifier(trials=3, cv=2, jobs=1, seed=0, time=60).fit(TABLE, LABELS)
     assert len(model.search_.trials_) == 4  # and the linear model
     assert model.score(TABLE, LABELS) > 0.9
-    assert set(model.search_.best_params_) == set(Candidate.__dataclass_fields__)
+    assert set(model.search_.best_params_) == set(Candidate().params)
 
 
 def test_cells_that_are_unknown_are_told(classifier):

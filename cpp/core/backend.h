@@ -11,6 +11,7 @@ namespace fastreg {
 struct Backend {
   const char* name;
   const Kernels* kernels;
+  std::size_t l2_cache;   // the size in bytes of the L2 cache of a core; it determines orders of work, never results
   // Returns memory that is aligned to 64 bytes (large blocks to 2 MB, in huge pages), initialised to zero, and readable
   // for 64 bytes past its end. Throws std::bad_alloc.
   void* (*allocate)(std::size_t bytes);

@@ -15,8 +15,8 @@ namespace {
 // Makes the operation of each group.
 class Compiler {
  public:
-  Compiler(const NetworkSpec& spec, const Wiring& wiring, const Parameters& parameters)
-      : spec_(spec), parameters_(parameters), widths_(wiring.widths) {
+  Compiler(const NetworkSpec& spec, const Wiring& wiring, const Parameters& parameters, std::size_t l2_cache)
+      : spec_(spec), parameters_(parameters), l2_cache_(l2_cache), widths_(wiring.widths) {
     widths_.resize(wiring.n_inputs);
   }
 
@@ -42,7 +42,8 @@ class Compiler {
                                    dropout_of(group),
                                    group.dropout,
                                    group.leaves_tail ? &tails_[index] : nullptr,
-                                   group.tail != kNone ? &tails_[group.tail] : nullptr};
+                                   group.tail != kNone ? &tails_[group.tail] : nullptr,
+                                   l2_cache_};
     if (group.activity != nullptr)
       return make_operation(ActivityRegularization{group.activity->l1, group.activity->l2}, context);
     if (group.activation_alone) return make_operation(Activation{group.activation}, context);
@@ -59,6 +60,7 @@ class Compiler {
 
   const NetworkSpec& spec_;
   const Parameters& parameters_;
+  std::size_t l2_cache_;
   Widths widths_;   // of the values so far
   std::vector<std::unique_ptr<Operation>> operations_;
   std::vector<DenseTail> tails_;   // of the groups that leave one
@@ -130,7 +132,7 @@ std::size_t width_of(const Layer& layer, const std::vector<std::size_t>& inputs)
 Graph::Graph(const NetworkSpec& network, const Backend& on)
     : spec(network), backend(on), wiring(wire(spec)), parameters(parameters_of(spec, wiring)) {
   Fused fused = fuse(spec, wiring);
-  operations = Compiler(spec, wiring, parameters).run(fused.groups);
+  operations = Compiler(spec, wiring, parameters, backend.l2_cache).run(fused.groups);
   outputs = outputs_of(fused, n_inputs());
   for (Group& group : fused.groups) {
     inputs.push_back(std::move(group.inputs));

@@ -23,6 +23,7 @@ namespace fastreg {
 
 inline constexpr std::size_t kLane = 16;    // rows and segments are padded to a multiple of this many floats
 inline constexpr std::size_t kPanel = 64;   // the number of columns of a panel
+inline constexpr std::size_t kStrip = 48;   // the number of columns of x that copies for matmul_weights have side by side
 
 // A half-open range. Ranges of columns start and end at multiples of kLane (or cover all); ranges of panels count
 // panels.
@@ -57,6 +58,9 @@ struct Matmul {
 
 // dw[rows, panels] = x^T dy; dw is overwritten. x is a rows matrix (n, in), dy a rows matrix (n, cols), dw panels
 // (in, cols). rows is a range of dw's rows, which are x's columns.
+// copies: null, or n (ldx + lddy) floats, aligned to 64 bytes, into which matmul_weights_copies has copied x and dy.
+// Then ldx and lddy are above 1, rows.begin is a multiple of kStrip, and tiles are computed in an order that suits wide
+// layers: all panels of inputs_at_once inputs (a multiple of kStrip), then of the next ones. The bits are the same.
 struct MatmulWeights {
   const float* x;
   std::size_t ldx;
@@ -65,6 +69,8 @@ struct MatmulWeights {
   float* dw;
   std::size_t n, in, cols;
   Range rows, panels;
+  float* copies = nullptr;
+  std::size_t inputs_at_once = 0;
 };
 
 // dx[rows, panels] = dy W^T: dy is a rows matrix (n, cols), W panels (in, cols), dx a rows matrix (n, in). cols == 1
@@ -370,6 +376,9 @@ struct Kernels {
   const char* isa;
   void (*matmul)(const Matmul&) noexcept;
   void (*matmul_weights)(const MatmulWeights&) noexcept;
+  // Copies the columns `rows` of x and the columns of dy in `panels` to `copies`, for matmul_weights. x lies there in
+  // strips of kStrip columns, dy in panels, each row by row.
+  void (*matmul_weights_copies)(const MatmulWeights&) noexcept;
   void (*matmul_input)(const MatmulInput&) noexcept;
   // y = f(z) over n floats, for any n. z == y is allowed. Softmax is not accepted, nor is a separate activation.
   void (*activation_forward)(ActivationKind, const float* z, float* y, std::size_t n) noexcept;

@@ -20,6 +20,7 @@ struct Pass {
   std::uint64_t seed;
   std::uint32_t step;    // determines the dropout masks, with the seed
   const double* rates = nullptr;   // those of the layers of NetworkSpec::scheduled in this step; null in inference
+  float* scratch = nullptr;        // of the backward pass, as large as the largest Operation::scratch_floats
 };
 
 // The gradients that the backward pass of an operation reads and writes.
@@ -56,6 +57,8 @@ class Operation {
   virtual const Penalty* activity_penalty() const { return nullptr; }
   // How many floats forward keeps for backward, for a batch of `rows` rows.
   virtual std::size_t cache_floats(std::size_t /*rows*/) const { return 0; }
+  // How many floats of scratch backward uses for a batch of at most `rows` rows. All operations share it.
+  virtual std::size_t scratch_floats(std::size_t /*rows*/) const { return 0; }
   // The number of floating-point operations of forward and backward for one row. It decides whether threads pay.
   virtual double flops_per_row() const { return 0.0; }
 

@@ -53,6 +53,9 @@ void TrainingStep::lay_out(const BackwardPlan& backward, const std::vector<bool>
     out.block_sums.resize((most_rows_ + kLane - 1) / kLane * scoring.metrics().sum_count());
   }
   for (Activity& activity : activities_) want(activity.sums, 2 * most_rows_);
+  std::size_t scratch = 0;
+  for (const auto& operation : graph_.operations) scratch = std::max(scratch, operation->scratch_floats(most_rows_));
+  want(scratch_, scratch);
 
   std::size_t total = 0;
   for (auto& [pointer, floats] : wanted) total += floats = round_up(floats, kLane) + kLane;
@@ -126,7 +129,7 @@ std::size_t TrainingStep::shared_layer(const BackwardPlan& backward, const Backw
 
 Pass TrainingStep::pass(const Team& team, std::size_t n, const StepPlace& step, float* gradients) const {
   return {*graph_.backend.kernels, team, n, graph_.weights.data(), gradients, graph_.spec.seed,
-          static_cast<std::uint32_t>(step.number), step.rates};
+          static_cast<std::uint32_t>(step.number), step.rates, scratch_};
 }
 
 void TrainingStep::gather(const Team& team, const Batch& batch) {

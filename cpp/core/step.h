@@ -110,6 +110,7 @@ class TrainingStep {
   const Columns& data_;
   std::vector<EpochOutputs>& epoch_;
   std::size_t most_rows_;
+  float* scratch_ = nullptr;                          // Pass::scratch
   std::vector<float*> values_, caches_, gradients_;   // of each value, operation, buffer of the backward plan
   std::vector<const float*> reads_;                   // the inputs of all operations
   std::vector<Forward> forward_;

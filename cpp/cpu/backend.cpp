@@ -2,12 +2,14 @@
 // facts about the build. CMake defines FASTREG_HAVE_<ISA> for each set of kernels that is linked in.
 #include "core/backend.h"
 
+#include <charconv>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <new>
 #include <stdexcept>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "cpu/parallel.h"
 #include "fastreg/runtime.h"
@@ -96,6 +98,25 @@ const Kernels& choose_kernels() {
   return *kernel_tables().back();
 }
 
+// Where the system does not say it, the size is that of many servers. For tests, FASTREG_L2_CACHE is another size.
+std::size_t l2_cache() {
+  constexpr std::size_t kUsual = std::size_t{1} << 20;
+  if (const char* forced = std::getenv("FASTREG_L2_CACHE"); forced && *forced) {
+    std::size_t bytes = 0;
+    const char* const last = forced + std::strlen(forced);
+    const auto [end, error] = std::from_chars(forced, last, bytes);
+    if (error != std::errc() || end != last)
+      throw std::invalid_argument("FASTREG_L2_CACHE must be a number of bytes, got '" + std::string(forced) + "'");
+    return bytes;
+  }
+#if defined(_SC_LEVEL2_CACHE_SIZE)
+  const long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  return bytes > 0 ? static_cast<std::size_t>(bytes) : kUsual;
+#else
+  return kUsual;
+#endif
+}
+
 constexpr std::size_t kTail = 64;  // readable bytes after the end of every buffer
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 constexpr std::size_t kMappedFrom = std::size_t{512} << 10;
@@ -136,7 +157,7 @@ void release(void* memory, std::size_t bytes) noexcept {
 }  // namespace
 
 const Backend& cpu_backend() {
-  static const Backend backend{"cpu", &choose_kernels(), allocate, release, run_team};
+  static const Backend backend{"cpu", &choose_kernels(), l2_cache(), allocate, release, run_team};
   return backend;
 }
 

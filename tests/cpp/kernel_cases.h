@@ -113,12 +113,29 @@ class Cases {
           k.matmul_weights({x->data(), ld(in), dy->data(), ld(out), dw->data.data(), n, in, out, {0, in}, all});
         },
         {floats_of(&dw->data, sum_tolerance(n))});
+    wide_weights(shape, n, in, out, x, dy);
     const Range inputs{0, Panels(1, in).panels()};
     add("matmul_input", shape, flops, "flop",
         [=](const Kernels& k) {
           k.matmul_input({dy->data(), ld(out), w->data.data(), dx->data(), ld(in), n, in, out, {0, n}, inputs});
         },
         {floats_of(dx, sum_tolerance(out))});
+  }
+
+  // dW in the order of wide layers, copies included.
+  void wide_weights(const std::string& shape, std::size_t n, std::size_t in, std::size_t out, const Floats* x,
+                    const Floats* dy) {
+    auto dw = std::make_shared<Panels>(in, out);
+    kept_.push_back(dw);
+    Floats* const copies = floats(n * (ld(in) + ld(out)));
+    add("matmul_weights_copies", shape, 2.0 * static_cast<double>(n * in * out), "flop",
+        [=](const Kernels& k) {
+          const MatmulWeights m{x->data(), ld(in), dy->data(), ld(out), dw->data.data(), n, in, out,
+                                {0, in}, {0, dw->panels()}, copies->data(), 4 * kStrip};
+          k.matmul_weights_copies(m);
+          k.matmul_weights(m);
+        },
+        {floats_of(&dw->data, sum_tolerance(n))});
   }
 
   void activation(ActivationKind kind, std::size_t n) {

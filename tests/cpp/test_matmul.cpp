@@ -147,6 +147,43 @@ void test_weights(const Kernels& k, std::size_t n, std::size_t in, std::size_t o
   CHECK(same_bits(parts.data, dw.data));
 }
 
+// dW from copies has the same bits, whatever the division into parts, and how many inputs are taken at once.
+void test_weights_from_copies(const Kernels& k, std::size_t n, std::size_t in, std::size_t out) {
+  check::context = text(k.isa, {n, in, out}) + " weights from copies";
+  const Rows x(n, in);
+  Rows dy(n, out);
+  dy.clear_padding();
+  Panels dw(in, out);
+  MatmulWeights m{x.data.data(), x.stride, dy.data.data(),  dy.stride, dw.data.data(), n, in,
+                  out,           {0, in},  {0, dw.panels()}};
+  k.matmul_weights(m);
+  Guarded<float> copies(n * (x.stride + dy.stride));
+  for (std::size_t i = 0; i < copies.size(); ++i) copies[i] = std::nanf("");   // what is read must have been written
+  m.copies = copies.data();
+  for (std::size_t i = 0; i < in; i += kStrip) {
+    m.rows = {i, std::min(i + kStrip, in)};
+    m.panels = {i == 0 ? 0 : dw.panels(), dw.panels()};   // dy once, x a strip at a time
+    k.matmul_weights_copies(m);
+  }
+  CHECK(copies.guards_intact());
+  for (const std::size_t at_once : {kStrip, 2 * kStrip, 20 * kStrip}) {
+    for (const std::size_t cut : {std::size_t{0}, in / 2 / kStrip * kStrip}) {
+      Panels parts(in, out);
+      m.dw = parts.data.data();
+      m.inputs_at_once = at_once;
+      for (std::size_t p = dw.panels(); p-- > 0;) {
+        m.panels = {p, p + 1};
+        for (const Range rows : {Range{cut, in}, Range{0, cut}}) {
+          m.rows = rows;
+          k.matmul_weights(m);
+        }
+      }
+      CHECK(same_bits(parts.data, dw.data));
+      CHECK(parts.data.guards_intact());
+    }
+  }
+}
+
 void test_input(const Kernels& k, std::size_t n, std::size_t in, std::size_t out) {
   check::context = text(k.isa, {n, in, out}) + " input";
   Rows dy(n, out);
@@ -265,6 +302,11 @@ void test_all(const Kernels& k) {
     test_weights(k, 1, 203, out);
   }
   for (const std::size_t out : {1, 7, 10, 73}) test_weights(k, 130, 2070, out);
+  for (const std::size_t n : {1, 2, 127, 300, 515}) {
+    for (const std::size_t in : {2, 47, 48, 50, 145, 203}) {
+      for (const std::size_t out : {2, 10, 16, 17, 33, 64, 70, 73, 130, 177}) test_weights_from_copies(k, n, in, out);
+    }
+  }
   for (const std::size_t n : {1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 17, 27, 32, 33}) {
     for (const std::size_t in : {1, 5, 16, 33, 64, 65, 80, 300}) {
       for (const std::size_t out : {1, 2, 3, 6, 7, 10, 11, 13, 16, 17, 63, 64, 65, 100, 256, 257, 300, 577}) test_input(k, n, in, out);

@@ -3,9 +3,11 @@
 // dz, dW = x^T dz, dx = dz W^T. For a layer of one unit dx is an outer product, whose two factors are returned
 // unexpanded if the reader of dx accepts that. If dropout follows relu, y is the output after dropout, and the backward
 // pass needs only y > 0 to know which elements passed both.
+#include <algorithm>
 #include <optional>
 
 #include "core/layers/layers.h"
+#include "core/tile_order.h"
 
 namespace fastreg {
 namespace {
@@ -19,7 +21,8 @@ class DenseOperation final : public Operation {
         bias_(parameters_.find(context.index, "bias")),
         activation_(context.activation),
         trainable_(spec.trainable),
-        tail_elsewhere_(context.leaves_tail != nullptr) {
+        tail_elsewhere_(context.leaves_tail != nullptr),
+        order_(context.l2_cache) {
     if (context.dropout != nullptr) masks_.emplace(StepRate(context.dropout->rate, kNotScheduled), context.dropout->seed, context.dropout_index);
     if (context.leaves_tail != nullptr) *context.leaves_tail = {activation_, bias_};
   }
@@ -27,6 +30,10 @@ class DenseOperation final : public Operation {
   bool trainable() const override { return trainable_; }
   std::size_t cache_floats(std::size_t rows) const override {
     return masks_ ? masks_->floats(rows * out_ld()) : z_floats(rows);
+  }
+  std::size_t scratch_floats(std::size_t rows) const override {
+    const std::size_t n = std::min(rows, TileOrder::kMostDepth);
+    return trainable_ && order_.copies(n, in(), panel_count(out())) ? n * (in_ld() + out_ld()) : 0;
   }
   double flops_per_row() const override { return 6.0 * static_cast<double>(in()) * static_cast<double>(out()); }
 
@@ -60,11 +67,7 @@ class DenseOperation final : public Operation {
                              column_split(pass.team, out_ld()), masks_ ? masks_->mask(pass, cache).scale : 1.0f});
       pass.team.sync();
     }
-    if (trainable_) {
-      const Part dw = split_output(pass.team, in(), out());
-      k.matmul_weights({x[0], in_ld(), dy, out_ld(), parameters_.gradient(pass.gradients, kernel_), pass.rows, in(), out(),
-                        dw.rows, dw.panels});
-    }
+    if (trainable_) weight_gradient(pass, x[0], dy);
     if (flow.dx == nullptr) return;
     const Part dx = split_output(pass.team, pass.rows, in());
     k.matmul_input({dy, out_ld(), parameters_.in(pass.weights, kernel_), flow.dx, in_ld(), pass.rows, in(), out(),
@@ -79,14 +82,32 @@ class DenseOperation final : public Operation {
   }
   void product(const Pass& pass, const float* x, float* y, float* z, const DropoutMask& dropout) const {
     const Part part = split_output(pass.team, pass.rows, out());
-    pass.kernels.matmul({x, in_ld(), parameters_.in(pass.weights, kernel_), parameters_.in(pass.weights, bias_), y, z,
-                         out_ld(), in(), out(), activation_, part.rows, part.panels, dropout});
+    const std::size_t rows = order_.rows_at_once(part.rows.end - part.rows.begin, in_ld(), out_ld());
+    for (std::size_t i = part.rows.begin; i < part.rows.end; i += rows)
+      pass.kernels.matmul({x, in_ld(), parameters_.in(pass.weights, kernel_), parameters_.in(pass.weights, bias_), y, z,
+                           out_ld(), in(), out(), activation_, {i, std::min(i + rows, part.rows.end)}, part.panels,
+                           dropout});
+  }
+  void weight_gradient(const Pass& pass, const float* x, const float* dy) const {
+    const Part part = split_output(pass.team, in(), out());
+    MatmulWeights m{x, in_ld(), dy, out_ld(), parameters_.gradient(pass.gradients, kernel_), pass.rows, in(), out(),
+                    part.rows, part.panels};
+    if (order_.copies(pass.rows, in(), panel_count(out()) / pass.team.size)) {
+      m.copies = pass.scratch;
+      m.inputs_at_once = order_.inputs_at_once(pass.rows);
+      m.rows = pass.team.split(in(), kStrip);
+      pass.kernels.matmul_weights_copies(m);
+      m.rows = part.rows;
+      pass.team.sync();
+    }
+    pass.kernels.matmul_weights(m);
   }
 
   const Parameters& parameters_;
   std::size_t kernel_, bias_;
   ActivationKind activation_;
   bool trainable_, tail_elsewhere_;
+  TileOrder order_;
   std::optional<DropoutMasks> masks_;
 };
 

@@ -56,6 +56,7 @@ struct OperationContext {
   DenseTail* leaves_tail;          // If it is not null, the next operation differentiates the activation and sums the
                                    // bias gradient; the function fills it for that operation.
   const DenseTail* tail;           // for batch normalisation: null, or the one that the preceding Dense filled
+  std::size_t l2_cache;            // of the backend
 };
 
 std::unique_ptr<Operation> make_operation(const Dense& layer, const OperationContext& context);

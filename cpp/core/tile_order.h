@@ -1,0 +1,45 @@
+// In which order the products of a wide Dense layer compute their tiles. The usual order takes one panel after another,
+// each for all rows of the batch. Where the batch does not fit into the L2 cache of a core, it then comes from farther
+// away once for each panel. The other orders take a part of the batch that stays in L2 to all panels. Results have the
+// same bits in every order, so the choice may depend on the machine and on the number of threads.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+
+#include "core/kernels.h"
+
+namespace fastreg {
+
+class TileOrder {
+ public:
+  // The largest batch for which copies are made; strips of longer ones would not stay in L2.
+  static constexpr std::size_t kMostDepth = 2048;
+
+  // l2_cache: its size in bytes.
+  explicit TileOrder(std::size_t l2_cache) : l2_floats_(l2_cache / sizeof(float)) {}
+
+  // How many rows of a batch of n a product x W takes at once. It is n in the usual order. Otherwise W is read once for
+  // each part of the rows, so a part must not be too small; and only long rows are worth it.
+  std::size_t rows_at_once(std::size_t n, std::size_t in, std::size_t cols) const {
+    const std::size_t rows = std::max(kLeastRows, whole(l2_floats_ / 2 / in, kStrip));
+    return in >= kLongRow && in * cols > 2 * l2_floats_ && n >= kLeastParts * rows ? rows : n;
+  }
+
+  // Whether dW is computed from copies of x and dy (kernels.h), by a member that computes this many panels. Copying
+  // pays if x is read several times and its rows are so long that its columns evict each other from the cache.
+  bool copies(std::size_t n, std::size_t in, std::size_t panels) const {
+    return panels >= kLeastPanels && n >= kLeastDepth && n <= kMostDepth && in >= kLongColumn && n * in > l2_floats_ / 2;
+  }
+  // How many inputs a product of copies takes at once.
+  std::size_t inputs_at_once(std::size_t n) const { return std::max(kStrip, whole(l2_floats_ / 2 / n, kStrip)); }
+
+ private:
+  static constexpr std::size_t kLeastRows = 96, kLongRow = 1024, kLeastParts = 4;
+  static constexpr std::size_t kLeastPanels = 4, kLeastDepth = 128, kLongColumn = 512;
+
+  static std::size_t whole(std::size_t n, std::size_t grain) { return n / grain * grain; }
+
+  std::size_t l2_floats_;
+};
+
+}  // namespace fastreg

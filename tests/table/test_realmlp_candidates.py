@@ -1,12 +1,16 @@
 """Candidates of RealMLP's design: the network that the paper describes, and where they are tried."""
 
+import threading
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from fastreg import cli
-from fastreg.table import Candidate, Recipe, TableClassifier, TableRegressor, Target
+from fastreg.table import Candidate, Recipe, TableClassifier, TableRegressor, Target, judging, members
+from fastreg.table.blending import cook
 from fastreg.table.candidates import LINEAR, REALMLP_ALONE, REALMLP_S, neighbour
+from fastreg.table.chosen_metric import ChosenMetric
 from fastreg.table.networks import network
 from fastreg.table.recipe import PRESETS
 from helpers.realmlp import trained
@@ -76,6 +80,7 @@ def test_the_preset_tries_it_alone_for_256_epochs():
             tried = replace(wanted, steps=steps)
             assert recipe.candidates(n_rows, task) == (LINEAR, tried)
             assert tried.epochs is None
+            assert recipe.n_splits(n_rows) is None, "one part is held out"
     assert str(REALMLP_ALONE[0]).endswith("rate 0.04, 256 epochs, batch 256")
 
 
@@ -83,16 +88,40 @@ def test_the_preset_tries_it_alone_for_256_epochs():
 def test_the_preset_makes_one_network_of_the_design(task):
     """Also where the linear model is better, as it is here after so few steps with so small a rate."""
     tiny = tuple(replace(one, width=8, epochs=2, rate=1e-6) for one in REALMLP_ALONE)
-    recipe = replace(Recipe.preset("realmlp"), small=tiny, folds=2)
-    table, _, _ = rows_of(task)
+    recipe = replace(Recipe.preset("realmlp"), large=tiny, folds=2)
+    table, _, _ = rows_of(task, 600)
     estimator = (TableRegressor if task == "regression" else TableClassifier)(preset=recipe, time=None, jobs=1)
     found = estimator.fit(table, "y").search_
     assert [member.candidate.design for member in found.members_] == ["realmlp"]
     assert found.trials_[0].params == LINEAR.params
     assert found.trials_[0].score < found.trials_[1].score, "the linear model is better"
-    assert found.members_[0].candidate.steps == 2
+    assert found.members_[0].candidate.steps == 6
     kept = estimator.set_params(preset=replace(recipe, with_linear=True)).fit(table, "y").search_
     assert [member.candidate for member in kept.members_] == [LINEAR]
+
+
+def test_a_network_that_is_alone_has_all_threads(monkeypatch):
+    """The time of the first network is measured with the threads that it will train with."""
+    limits, measured, here = [], [], threading.local()
+
+    @contextmanager
+    def limited(count):
+        limits.append(count)
+        here.count = count
+        yield
+        here.count = None
+
+    for module in (judging, members):
+        monkeypatch.setattr(module, "thread_limit", limited)
+    monkeypatch.setattr(judging, "get_num_threads", lambda: 6)
+    monkeypatch.setattr(judging.Forecast, "measure", lambda self, candidate: measured.append(here.count))
+    _, _, rows = rows_of("regression")
+    alone = replace(Recipe.preset("realmlp"), large=(TINY[0],))
+    for recipe, jobs, expected in ((alone, -1, 6), (Recipe(small=TINY, trials=2, folds=2, members=2), 3, 2)):
+        limits.clear()
+        cook(rows, recipe, ChosenMetric(rows.target), 3, jobs, 1000.0)
+        assert set(limits) == {expected}
+        assert measured.pop() == expected
 
 
 def test_the_command_takes_every_preset():

@@ -157,7 +157,7 @@ def cook(
             tell("the best network so far is trained on all rows; Ctrl-C again ends it")
         else:
             tell(f"{len(order)} of {len(judged.verdicts)} candidates are trained on all rows")
-        members = Members(rows, judged.forecast, seed, jobs, deadline)
+        members = Members(rows, judged.forecast, seed, 1 if recipe.members == 1 else jobs, deadline)
         members.train([judged.best[i] for i in order])
         while deadline is not None and (further := judging.more()) is not None:
             judged = further

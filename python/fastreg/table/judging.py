@@ -178,7 +178,8 @@ class Judging:
         self._journal = journal
         self._begun = time.monotonic()
         self._seconds = seconds
-        self._workers, self._threads = threads_of(jobs)
+        # A network that is alone gets all threads.
+        self._workers, self._threads = threads_of(1 if recipe.trials * len(self._folds) == 1 else jobs)
         self._stop = callbacks.StopSignal()
         self._forecast = Forecast(rows, seed)
         self._again = 0.0 if seconds is None else (1.0 - recipe.judging) * seconds
@@ -439,7 +440,8 @@ class Judging:
         if is_first:
             if self._left() <= 0.0:
                 return None
-            self._forecast.measure(candidate)
+            with thread_limit(self._threads):
+                self._forecast.measure(candidate)
         before = sum(self._forecast.seconds(other) for other in running) / 2.0
         each = self._needed(candidate)
         needed = before / self._workers + each

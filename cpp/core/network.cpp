@@ -34,8 +34,10 @@ void predict_blocks(void* context, const Team& team) {
       const MatrixView<float>& out = job.out[k];
       const float* const y = buffers.output(k);
       const std::size_t ld = padded_ld(out.cols);
-      for (std::size_t i = 0; i < n; ++i)
-        std::memcpy(out.data + (begin + i) * out.stride, y + i * ld, out.cols * sizeof(float));
+      const bool whole = ld == out.cols && out.stride == out.cols;   // one piece of memory on both sides
+      const std::size_t pieces = whole ? 1 : n, floats = whole ? n * out.cols : out.cols;
+      for (std::size_t i = 0; i < pieces; ++i)
+        std::memcpy(out.data + (begin + i) * out.stride, y + i * ld, floats * sizeof(float));
     }
   }
 }

@@ -47,6 +47,8 @@ LAYERS = (
     ("search",),
     ("diagnosis.curves", "diagnosis.importance"),
     ("table",),
+    ("sklearn.realmlp_encoding",),
+    ("sklearn.realmlp",),
     ("tune",),
     ("demo", "cli"),
     ("__main__",),

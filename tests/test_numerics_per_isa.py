@@ -13,6 +13,7 @@ from fastreg import _core
 
 TESTS = Path(__file__).parent
 MODULES = (
+    "table/test_frozen_rows.py",
     "test_activations.py",
     "test_extreme_numbers.py",
     "test_gradients.py",

@@ -157,5 +157,6 @@ void bind_trainer(py::module_& module);
 void bind_files(py::module_& module);
 void bind_ops(py::module_& module);
 void bind_predictor(py::module_& module);
+void bind_table_predictor(py::module_& module);
 
 }  // namespace fastreg::bindings

@@ -136,20 +136,6 @@ std::string name_from(py::handle source, const char* what) {
   return source.cast<std::string>();
 }
 
-// The columns of a table, each with all its fields in their order.
-py::list column_list(const TableColumns& columns) {
-  py::list out;
-  for (const TableColumn& column : columns.list) {
-    py::array_t<double> edges(static_cast<py::ssize_t>(column.edges.size()));
-    std::copy(column.edges.begin(), column.edges.end(), edges.mutable_data());
-    py::array_t<std::uint32_t> levels(static_cast<py::ssize_t>(column.levels.size()));
-    std::copy(column.levels.begin(), column.levels.end(), levels.mutable_data());
-    out.append(py::make_tuple(static_cast<std::size_t>(column.kind), column.count, column.centre, column.scale, edges,
-                              column.missing, levels));
-  }
-  return out;
-}
-
 // What a node has besides its inputs and layers, as node_from reads it; nothing for most kinds.
 py::object settings_of(const FrozenNode& node) {
   switch (node.kind) {
@@ -204,8 +190,7 @@ void read_table_input(FrozenNode& node, py::handle settings) {
   if (!py::isinstance<py::tuple>(settings) || py::len(settings) != 3)
     refuse("the settings of a table's input must be columns, kernel and bias", settings);
   const auto fields = py::reinterpret_borrow<py::tuple>(settings);
-  if (!py::isinstance<py::list>(fields[0])) refuse("columns must be a list", fields[0]);
-  for (const py::handle column : py::object(fields[0])) node.codes.list.push_back(column_from(column));
+  node.codes = columns_from(fields[0]);
   const py::array kernel = checked<float>(fields[1], "kernel", 2);
   node.table = elements<float>(kernel);
   node.columns = static_cast<std::size_t>(kernel.shape(1));
@@ -263,6 +248,26 @@ FrozenNetwork network_from(const py::dict& state) {
 }
 
 }  // namespace
+
+py::list column_list(const TableColumns& columns) {
+  py::list out;
+  for (const TableColumn& column : columns.list) {
+    py::array_t<double> edges(static_cast<py::ssize_t>(column.edges.size()));
+    std::copy(column.edges.begin(), column.edges.end(), edges.mutable_data());
+    py::array_t<std::uint32_t> levels(static_cast<py::ssize_t>(column.levels.size()));
+    std::copy(column.levels.begin(), column.levels.end(), levels.mutable_data());
+    out.append(py::make_tuple(static_cast<std::size_t>(column.kind), column.count, column.centre, column.scale, edges,
+                              column.missing, levels));
+  }
+  return out;
+}
+
+TableColumns columns_from(py::handle source) {
+  if (!py::isinstance<py::list>(source)) refuse("columns must be a list", source);
+  TableColumns out;
+  for (const py::handle column : source) out.list.push_back(column_from(column));
+  return out;
+}
 
 py::object frozen_state(const Predictor& predictor) {
   const FrozenNetwork network = predictor.network();

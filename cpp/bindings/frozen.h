@@ -12,6 +12,16 @@ namespace fastreg::bindings {
 py::object frozen_state(const Predictor& predictor);
 // Makes a predictor from a compiled network or from the result of frozen_state, which anyone may have changed.
 std::unique_ptr<const Predictor> predictor_from(py::handle source);
+// What a Predictor of Python serves.
+std::shared_ptr<const Predictor> shared_predictor(py::handle object);
+
+// The columns of a table as tuples, each with all its fields in their order, and such columns from the outside.
+py::list column_list(const TableColumns& columns);
+TableColumns columns_from(py::handle source);
+
+// The work, in the unit of Predictor::work_per_row, from which the interpreter lock is released: about 20 us. For
+// shorter calls, releasing the lock and taking it again would cost other threads more than the call.
+constexpr double kReleaseWork = 2e6;
 
 [[noreturn]] inline void refuse(const char* rule, py::handle got, bool value = false) {
   const std::string message = std::string("Predictor: ") + rule + ", got " + std::string(py::str(py::repr(got)));

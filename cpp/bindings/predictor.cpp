@@ -21,14 +21,10 @@
 namespace fastreg::bindings {
 namespace {
 
-// The work, in the unit of Predictor::work_per_row, from which the interpreter lock is released: about 20 us. For
-// shorter calls, releasing the lock and taking it again would cost other threads more than the call.
-constexpr double kReleaseWork = 2e6;
-
 struct PyPredictor {
   PyObject_HEAD
   vectorcallfunc vectorcall;
-  std::unique_ptr<const Predictor> predictor;
+  std::shared_ptr<const Predictor> predictor;
   npy_intp n_features, n_outputs;
   double work_per_row;
   bool several;              // more than one input or output
@@ -41,6 +37,7 @@ PyArrayObject* array_of(PyObject* object) { return reinterpret_cast<PyArrayObjec
 
 PyObject* name_x = nullptr;     // interned, made with the type
 PyObject* name_out = nullptr;
+PyTypeObject* predictor_type = nullptr;   // made once
 
 // Runs body, which returns a new reference, and converts an exception into a Python error.
 template <class Body>
@@ -334,7 +331,7 @@ PyObject* make(PyTypeObject* type, PyObject* args, PyObject* keywords) {
     const Py_ssize_t count = PyTuple_GET_SIZE(args);
     if (count < 1 || count > 2 || (keywords != nullptr && PyDict_GET_SIZE(keywords) != 0))
       throw py::type_error("Predictor takes a compiled network and feature names; call model.freeze() to make one");
-    std::unique_ptr<const Predictor> predictor = predictor_from(PyTuple_GET_ITEM(args, 0));
+    std::shared_ptr<const Predictor> predictor = predictor_from(PyTuple_GET_ITEM(args, 0));
     PyObject* const names = count == 2 && PyTuple_GET_ITEM(args, 1) != Py_None ? PyTuple_GET_ITEM(args, 1) : nullptr;
     if (names != nullptr) check_feature_names(names, predictor->n_features());
     PyObject* const object = type->tp_alloc(type, 0);
@@ -346,7 +343,7 @@ PyObject* make(PyTypeObject* type, PyObject* args, PyObject* keywords) {
     self->work_per_row = predictor->work_per_row();
     self->several = predictor->inputs().size() > 1 || predictor->outputs().size() > 1;
     self->feature_names = Py_XNewRef(names);
-    new (&self->predictor) std::unique_ptr<const Predictor>(std::move(predictor));
+    new (&self->predictor) std::shared_ptr<const Predictor>(std::move(predictor));
     return object;
   });
 }
@@ -355,7 +352,7 @@ void destroy(PyObject* object) {
   PyTypeObject* const type = Py_TYPE(object);
   if (self_of(object)->weak_references != nullptr) PyObject_ClearWeakRefs(object);
   Py_XDECREF(self_of(object)->feature_names);
-  self_of(object)->predictor.~unique_ptr();
+  self_of(object)->predictor.~shared_ptr();
   type->tp_free(object);
   Py_DECREF(type);
 }
@@ -447,13 +444,18 @@ PyTypeObject* make_type() {
 
 }  // namespace
 
+std::shared_ptr<const Predictor> shared_predictor(py::handle object) {
+  if (Py_TYPE(object.ptr()) != predictor_type) refuse("the network must be a Predictor", object);
+  return self_of(object.ptr())->predictor;
+}
+
 void bind_predictor(py::module_& module) {
   if (_import_array() < 0) throw py::error_already_set();
   name_x = PyUnicode_InternFromString("x");
   name_out = PyUnicode_InternFromString("out");
-  PyTypeObject* const type = make_type();
-  if (name_x == nullptr || name_out == nullptr || type == nullptr) throw py::error_already_set();
-  module.attr("Predictor") = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(type));
+  predictor_type = make_type();
+  if (name_x == nullptr || name_out == nullptr || predictor_type == nullptr) throw py::error_already_set();
+  module.attr("Predictor") = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(predictor_type));
 }
 
 }  // namespace fastreg::bindings

@@ -14,8 +14,12 @@ constexpr std::size_t kStackFloats = 4096;
 // The largest size of one scratch buffer in floats, unless a single row is longer. Where layers are very wide, blocks
 // have fewer rows, because a thread keeps its buffers until it ends.
 constexpr std::size_t kScratchFloats = std::size_t{1} << 18;
+// Owners of scratch memory: a call of a table's predictor keeps its own while it calls the network's.
+struct ScratchOfNetworks;
+struct ScratchOfTables;
 // A buffer that the thread keeps from call to call, for batches that are too large for the stack.
-inline float* thread_scratch(const Backend& backend, std::size_t floats) {
+template <class Owner>
+float* thread_scratch(const Backend& backend, std::size_t floats) {
   thread_local Buffer kept;
   if (kept.size() < floats) {
     kept = Buffer();   // releases the old one before the new one is allocated
@@ -41,9 +45,9 @@ inline std::size_t serving_threads(double work, std::size_t rows) {
 }
 
 // Calls run(scratch) with memory for this many floats, which is on the stack if they are few.
-template <class Run>
+template <class Owner = ScratchOfNetworks, class Run>
 FASTREG_INLINE void with_scratch(const Backend& backend, std::size_t floats, Run run) {
-  if (floats > kStackFloats) return run(thread_scratch(backend, floats));
+  if (floats > kStackFloats) return run(thread_scratch<Owner>(backend, floats));
   alignas(64) float stack[kStackFloats + kLane];   // kLane more, because kernels may read past the end
   run(stack);
 }

@@ -322,3 +322,19 @@ class Predictor:
     def output_names(self) -> tuple[str, ...]: ...
     @property
     def feature_names_in_(self) -> NDArray[np.object_]: ...
+
+# A Predictor that reads rows of codes of a table, NaN where they are missing. Each encoding: columns as a frozen
+# network has them, whether the input is their features, and offsets of codes. python/fastreg/table/serving.py makes it.
+class TablePredictor:
+    def __init__(
+        self,
+        network: Predictor,
+        encodings: list[tuple[list[tuple[Any, ...]], bool, list[float]]],
+        limits: tuple[float, float] | None,
+        temperature: float,
+    ) -> None: ...
+    def __call__(self, codes: ArrayLike) -> NDArray[np.float32]: ...
+    @property
+    def n_codes(self) -> int: ...
+    @property
+    def n_outputs(self) -> int: ...

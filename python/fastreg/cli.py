@@ -111,9 +111,9 @@ def _add_tune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     tune.add_argument(
         "--preset",
-        choices=("fast", "default", "best"),
+        choices=("fast", "default", "best", "realmlp"),
         default="default",
-        help="how much is tried and blended (default: %(default)s)",
+        help="how much is tried and blended, or RealMLP alone (default: %(default)s)",
     )
     tune.add_argument(
         "--members",

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from fastreg import cli
-from fastreg.table import Candidate, TableClassifier, TableRegressor, read_table
+from fastreg.table import Candidate, Recipe, TableClassifier, TableRegressor, read_table
 from fastreg.table.model import TableModel
 
 N = 120
@@ -204,3 +204,21 @@ def test_the_columns_that_name_rows_stand_beside_predictions(tmp_path, capsys):
     assert cli.main(["predict", str(tmp_path / "m.safetensors"), str(tmp_path / "d.csv")]) == 0
     assert capsys.readouterr().out.splitlines()[1].startswith("007,yes,")
     assert read_table(tmp_path / "d.csv").names == ("who", "kind", "size")
+
+
+@pytest.mark.parametrize("kind", [TableClassifier, TableRegressor])
+def test_too_little_time_for_a_network_gives_a_linear_model(kind):
+    """As `fastreg tune` does, with a warning that says so."""
+    y = LABELS if kind is TableClassifier else 3.0 * SCORE + 1.0
+    with pytest.warns(UserWarning, match=f"{kind.__name__}: the model is linear, since no network was found in 1e-05"):
+        model = kind(preset="fast", time=1e-5, jobs=1, seed=0).fit(TABLE, y)
+    assert model.search_ is None
+    assert len(model.model_.model.layers) == 1
+    assert model.score(TABLE, y) > 0.8
+
+
+def test_networks_that_all_diverge_leave_a_linear_model():
+    recipe = Recipe(small=(Candidate(width=4, steps=50, rate=1e30),), trials=1, folds=2)
+    with pytest.warns(UserWarning, match="the model is linear, since no network could be trained: "):
+        model = TableRegressor(preset=recipe, time=None, jobs=1, seed=0).fit(TABLE, SCORE)
+    assert np.isfinite(model.predict(TABLE)).all()

@@ -265,7 +265,7 @@ def test_the_commands(data, tmp_path, capsys):
     ],
 )
 def test_what_the_command_refuses_before_the_search(data, target, words, told, monkeypatch, capsys):
-    monkeypatch.setattr(command, "_linear", lambda *_: pytest.fail("training has begun"))
+    monkeypatch.setattr(command, "linear_table_model", lambda *_: pytest.fail("training has begun"))
     assert cli.main(["tune", str(data), "--target", target, "--quiet", *words]) == 1
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("fastreg tune: ")

@@ -1,11 +1,16 @@
 """Candidates of RealMLP's design: the network that the paper describes, and where they are tried."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from fastreg.table import Candidate, Recipe, Target
-from fastreg.table.candidates import LINEAR, REALMLP_S, neighbour
+from fastreg import cli
+from fastreg.table import Candidate, Recipe, TableClassifier, TableRegressor, Target
+from fastreg.table.candidates import LINEAR, REALMLP_ALONE, REALMLP_S, neighbour
 from fastreg.table.networks import network
-from helpers.recipes import TINY
+from fastreg.table.recipe import PRESETS
+from helpers.realmlp import trained
+from helpers.recipes import TINY, rows_of
 
 CLASSES, NUMBERS = REALMLP_S
 TARGETS = {"binary": Target("y", ("a", "b")), "multiclass": Target("y", ("a", "b", "c")), "regression": Target("y")}
@@ -35,49 +40,17 @@ def test_it_begins_as_published(task):
 
 def test_under_adam_it_is_the_neural_tangent_parametrisation(rng):
     """Each step of Adam is compared with weights from N(0, 1) that are divided by the root of the inputs."""
-    n, d, units = 64, 9, 5
+    n, d, units, steps = 64, 9, 5, 5
     candidate = Candidate(0, units, 2, "mish", 0.0, 0.0, 0.07, 40, n, "realmlp", "regression")
     model = network(TARGETS["regression"], candidate, 3, d)
     model.build(d)
     x, y = rng.normal(size=(n, d)).astype(np.float32), rng.normal(size=n).astype(np.float32)
-    roots = [1.0, *(value for inputs in (d, units, units) for value in (inputs**-0.5, 1.0))]
-    factors = [6.0, *[1.0, 0.1] * 3]
-    free = [w.astype(np.float64) / root for w, root in zip(model.get_weights(), roots, strict=True)]
-
-    def gradients(weights):
-        from fastreg.activations import mish
-
-        s, w1, b1, w2, b2, w3, b3 = (w * root for w, root in zip(weights, roots, strict=True))
-        z1 = (x * s) @ w1 + b1
-        a1 = np.asarray(mish(z1.astype(np.float32)), np.float64)
-        z2 = a1 @ w2 + b2
-        a2 = np.asarray(mish(z2.astype(np.float32)), np.float64)
-        dz = 2 * ((a2 @ w3 + b3)[:, :1] - y[:, None]) / n
-
-        def slope(z):
-            t = np.tanh(np.logaddexp(0, z))
-            return t + z * (1 - t**2) / (1 + np.exp(-z))
-
-        d3 = dz
-        d2 = (d3 @ w3.T) * slope(z2)
-        d1 = (d2 @ w2.T) * slope(z1)
-        found = [((d1 @ w1.T) * x).sum(0), (x * s).T @ d1, d1.sum(0), a1.T @ d2, d2.sum(0), a2.T @ d3, d3.sum(0)]
-        return [g * root for g, root in zip(found, roots, strict=True)]
-
-    steps = 5
+    expected = trained(
+        model.get_weights(), x, y[:, None], activation="mish", rate=0.07, steps=steps, epsilon=1e-7
+    )
     model.fit(x, y, batch_size=n, epochs=1, steps_per_epoch=steps, shuffle=False, verbose=0)
-    first = [np.zeros_like(w) for w in free]
-    second = [np.zeros_like(w) for w in free]
-    for t in range(steps):
-        lr = 0.5 * 0.07 * (1 - np.cos(2 * np.pi * np.log2(1 + 15 * t / steps)))
-        for k, g in enumerate(gradients(free)):
-            first[k] = 0.9 * first[k] + 0.1 * g
-            second[k] = 0.95 * second[k] + 0.05 * g**2
-            unit = first[k] / (1 - 0.9 ** (t + 1))
-            unit = unit / (np.sqrt(second[k] / (1 - 0.95 ** (t + 1))) + 1e-7 * roots[k])
-            free[k] = free[k] - lr * factors[k] * unit
-    for found, w, root in zip(model.get_weights(), free, roots, strict=True):
-        np.testing.assert_allclose(found, w * root, rtol=0, atol=20 * np.finfo(np.float32).eps)
+    for found, wanted in zip(model.get_weights(), expected, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=20 * np.finfo(np.float32).eps)
 
 
 def test_it_is_tried_on_its_task_alone():
@@ -96,9 +69,42 @@ def test_its_neighbours_keep_the_design_and_its_rates():
         tried.append(found)
 
 
+def test_the_preset_tries_it_alone_for_256_epochs():
+    recipe = Recipe.preset("realmlp")
+    for task, wanted in (("classification", CLASSES), ("regression", NUMBERS)):
+        for n_rows, steps in ((100, 256), (257, 512), (10_240, 10_240)):
+            tried = replace(wanted, steps=steps)
+            assert recipe.candidates(n_rows, task) == (LINEAR, tried)
+            assert tried.epochs is None
+    assert str(REALMLP_ALONE[0]).endswith("rate 0.04, 256 epochs, batch 256")
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_the_preset_makes_one_network_of_the_design(task):
+    """Also where the linear model is better, as it is here after so few steps with so small a rate."""
+    tiny = tuple(replace(one, width=8, epochs=2, rate=1e-6) for one in REALMLP_ALONE)
+    recipe = replace(Recipe.preset("realmlp"), small=tiny, folds=2)
+    table, _, _ = rows_of(task)
+    estimator = (TableRegressor if task == "regression" else TableClassifier)(preset=recipe, time=None, jobs=1)
+    found = estimator.fit(table, "y").search_
+    assert [member.candidate.design for member in found.members_] == ["realmlp"]
+    assert found.trials_[0].params == LINEAR.params
+    assert found.trials_[0].score < found.trials_[1].score, "the linear model is better"
+    assert found.members_[0].candidate.steps == 2
+    kept = estimator.set_params(preset=replace(recipe, with_linear=True)).fit(table, "y").search_
+    assert [member.candidate for member in kept.members_] == [LINEAR]
+
+
+def test_the_command_takes_every_preset():
+    for preset in PRESETS:
+        given = cli._parser().parse_args(["tune", "table.csv", "--target", "y", "--preset", preset])
+        assert given.preset == preset
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"epochs": 0}, "Candidate: epochs must be >= 1, got 0"),
         ({"design": "tabm"}, "Candidate: unknown design 'tabm'; known: plain, realmlp"),
         ({"task": "binary"}, "Candidate: unknown task 'binary'; known: classification, regression"),
     ],

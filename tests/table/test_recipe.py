@@ -299,7 +299,7 @@ def test_neighbours_are_new_and_near():
         (lambda: Recipe(cv=1), ValueError, "Recipe: cv must be >= 2"),
         (lambda: Recipe(judging=1.0), ValueError, r"Recipe: judging must be in \(0, 1\)"),
         (lambda: Recipe(small=[3]), TypeError, "Recipe: small must hold candidates, got 3"),
-        (lambda: Recipe.preset("slow"), ValueError, "Recipe: unknown preset 'slow'; known: best, default, fast"),
+        (lambda: Recipe.preset("slow"), ValueError, "Recipe: unknown preset 'slow'; known: best, default, fast,"),
         (lambda: TableClassifier(preset="slow"), ValueError, "TableClassifier: unknown preset 'slow'"),
     ],
 )

@@ -5,8 +5,9 @@ import pytest
 
 pytest.importorskip("sklearn")
 
+from fastreg.table.linear import linear_model
 from fastreg.table.schema import Target
-from fastreg.tune.baseline import constant_outputs, linear_model
+from fastreg.tune.baseline import constant_outputs
 from sklearn.linear_model import LogisticRegression, Ridge
 
 

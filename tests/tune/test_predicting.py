@@ -11,11 +11,11 @@ pytest.importorskip("pyarrow")
 
 from fastreg import cli
 from fastreg.table.encoder import TableEncoder
+from fastreg.table.linear import linear_model
 from fastreg.table.model import TableModel
 from fastreg.table.schema import Schema
 from fastreg.table.target import Target
 from fastreg.tune import predicting
-from fastreg.tune.baseline import linear_model
 
 N = 50
 LABELS = ["no, never", 'say "yes"', "é"]

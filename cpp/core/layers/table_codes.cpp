@@ -66,12 +66,12 @@ std::vector<std::uint32_t> index_of(const std::vector<std::uint32_t>& levels) {
 }
 
 CodePlace place_of_level(const TableColumn& column, const std::vector<std::uint32_t>& table, const CodedColumn& rows,
-                         float x) {
+                         double x) {
   std::size_t index = column.levels.size();
-  if (x >= 0.0f && x < 0x1p24f && index > 0) {   // false for NaN
+  if (x >= 0.0 && x < 0x1p24 && index > 0) {   // false for NaN
     const std::uint32_t code = static_cast<std::uint32_t>(x);
-    if (static_cast<float>(code) == x && code < table.size()) index = table[code];
-    if (static_cast<float>(code) == x && table.empty()) {
+    if (static_cast<double>(code) == x && code < table.size()) index = table[code];
+    if (static_cast<double>(code) == x && table.empty()) {
       const std::size_t found = last_not_above(column.levels.data(), column.levels.size(), code);
       if (column.levels[found] == code) index = found;
     }
@@ -120,8 +120,25 @@ void TableLocator::locate(std::size_t index, const float* x, std::size_t ldx, st
       break;
     case Kind::categorical:
       for (std::size_t r = 0; r < rows; ++r)
-        out[r] = place_of_level(column, tables_[source_[index]], own, x[r * ldx]);
+        out[r] = place_of_level(column, tables_[source_[index]], own, static_cast<double>(x[r * ldx]));
       break;
+  }
+}
+
+void TableLocator::encode(const double* codes, float* features) const {
+  for (std::size_t c = 0; c < rows_.size(); ++c) {
+    const TableColumn& column = columns_.list[source_[c]];
+    const CodedColumn& own = rows_[c];
+    std::fill(features + own.first, features + own.end, 0.0f);
+    if (column.kind == Kind::plain) {
+      features[own.first] = static_cast<float>(codes[c]);
+      continue;
+    }
+    const CodePlace place = column.kind == Kind::numeric ? place_of_number(column, own, codes[c])
+                                                         : place_of_level(column, tables_[source_[c]], own, codes[c]);
+    if (own.has_value) features[own.value_row] = place.value;
+    std::fill_n(features + own.ramp, place.full, 1.0f);
+    if (place.weight != 0.0f) features[place.pick] = place.weight;   // otherwise `pick` may be another's
   }
 }
 

@@ -23,6 +23,8 @@ class TableLocator {
   const std::vector<CodedColumn>& columns() const { return rows_; }
   // The places of one column in `rows` rows; x: its code in the first row, ldx floats before that in the next.
   void locate(std::size_t column, const float* x, std::size_t ldx, std::size_t rows, CodePlace* out) const;
+  // Writes the features of a row of codes, feature_count() of them.
+  void encode(const double* codes, float* features) const;
 
   // y[rows, panels] of CodedForward, from codes: `call` has everything but columns and places. x is a matrix with ldx
   // floats from row to row.

@@ -11,35 +11,32 @@ namespace {
 
 alignas(64) constexpr std::uint32_t kCounting[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
-// The counters of V::kLanes blocks from `first` on.
-FASTREG_INLINE void count_from(std::uint64_t first, V::Int (&c)[4]) {
-  const std::uint32_t low = static_cast<std::uint32_t>(first);
-  if (low <= UINT32_MAX - V::kLanes) {
-    c[0] = V::Int::set(low) + V::Int::load(kCounting);
-    c[1] = V::Int::set(static_cast<std::uint32_t>(first >> 32));
-    return;
-  }
-  std::uint32_t words[2][V::kLanes];
-  for (std::size_t i = 0; i < V::kLanes; ++i) {
-    words[0][i] = static_cast<std::uint32_t>(first + i);
-    words[1][i] = static_cast<std::uint32_t>((first + i) >> 32);
-  }
-  c[0] = V::Int::load(words[0]);
-  c[1] = V::Int::load(words[1]);
-}
-
 // Computes N vectors of V::kLanes blocks each, from block `first` on: words[v][i] holds word i of the blocks of vector
 // v.
 template <std::size_t N>
 FASTREG_INLINE void random_blocks(const math::PhiloxKeys& keys, const RandomKey& key, std::uint64_t first,
                                   V::Int (&words)[N][4]) {
-  FASTREG_UNROLL
-  for (std::size_t v = 0; v < N; ++v) {
-    count_from(first + v * V::kLanes, words[v]);
+  const std::uint32_t low = static_cast<std::uint32_t>(first), high = static_cast<std::uint32_t>(first >> 32);
+  if (low <= UINT32_MAX - N * V::kLanes) {
+    FASTREG_UNROLL
+    for (std::size_t v = 0; v < N; ++v) {
+      words[v][0] = V::Int::set(low + static_cast<std::uint32_t>(v * V::kLanes)) + V::Int::load(kCounting);
+    }
+    math::philox<N>(keys, high, key.stream, key.step, words);
+    return;
+  }
+  for (std::size_t v = 0; v < N; ++v) {   // the high words of the counters differ
+    std::uint32_t counters[2][V::kLanes];
+    for (std::size_t i = 0; i < V::kLanes; ++i) {
+      counters[0][i] = static_cast<std::uint32_t>(first + v * V::kLanes + i);
+      counters[1][i] = static_cast<std::uint32_t>((first + v * V::kLanes + i) >> 32);
+    }
+    words[v][0] = V::Int::load(counters[0]);
+    words[v][1] = V::Int::load(counters[1]);
     words[v][2] = V::Int::set(key.stream);
     words[v][3] = V::Int::set(key.step);
   }
-  math::philox<N>(keys, words);
+  math::philox_rounds<N>(keys, 0, words);
 }
 
 // Writes the mask words of as many groups as N vectors hold blocks for.

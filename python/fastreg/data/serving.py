@@ -1,8 +1,8 @@
 """Converts the arguments of a ``Predictor`` that it cannot use directly, and explains why an ``out`` is refused.
 
-The compiled call uses this for everything except float32 matrices in C order. Unlike in :mod:`fastreg.data.arrays`,
-values are not checked for NaN, because a service should not pay for that; a NaN gives NaN. Numbers that float32 cannot
-hold are still refused, because the conversion would change them silently.
+The compiled call uses this for everything except float32 matrices in C order (that of a ``TablePredictor``: float64
+ones). Unlike in :mod:`fastreg.data.arrays`, values are not checked for NaN, because a service should not pay for that;
+a NaN gives NaN. Features that float32 cannot hold are still refused, because the conversion would change them silently.
 """
 
 from __future__ import annotations
@@ -38,6 +38,17 @@ def features(value: object, n_features: int, names: Names | None = None) -> NDAr
                 f"in column {column}, row {row}"
             )
     return converted
+
+
+def codes(value: object, n_codes: int) -> NDArray[np.float64]:
+    """Rows of codes of a table as float64 (n, n_codes) in C order, n >= 0, NaN where they are missing."""
+    array = numeric(value, "codes")
+    if array.ndim != 2:
+        hint = "; reshape(1, -1) makes one row of it" if array.ndim == 1 else ""
+        raise ValueError(f"codes: must be 2-D (rows, columns of the table), got shape {array.shape}{hint}")
+    if array.shape[1] != n_codes:
+        raise ValueError(f"codes: the model reads {n_codes} columns, got {array.shape[1]}")
+    return np.require(array, np.float64, ("C", "A"))
 
 
 def flat_rows(value: object, shape: tuple[int, ...]) -> NDArray[Any]:

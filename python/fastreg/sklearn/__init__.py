@@ -1,6 +1,7 @@
-"""scikit-learn's estimators over fastreg's networks: :class:`MLPClassifier` and :class:`MLPRegressor`.
+"""scikit-learn's estimators over fastreg's networks, which go wherever its estimators go.
 
-They have the parameters of scikit-learn's classes of these names and more, and go wherever its estimators go. They need
+:class:`MLPClassifier` and :class:`MLPRegressor` have the parameters of scikit-learn's classes of these names and more;
+:class:`RealMLPClassifier` and :class:`RealMLPRegressor` are a network with tuned defaults for tables. They need
 scikit-learn 1.6 or later, which is imported when the first of them is used.
 """
 
@@ -12,12 +13,16 @@ from fastreg.internal.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from fastreg.sklearn.classifier import MLPClassifier
+    from fastreg.sklearn.realmlp import RealMLPClassifier, RealMLPRegressor
     from fastreg.sklearn.regressor import MLPRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "RealMLPClassifier", "RealMLPRegressor"]
+
+_HOMES = {"MLPClassifier": "classifier", "MLPRegressor": "regressor"}
+_HOMES |= {"RealMLPClassifier": "realmlp", "RealMLPRegressor": "realmlp"}
 
 if not TYPE_CHECKING:  # otherwise a type checker would allow every name
-    _found = lazy_names(__name__, {"MLPClassifier": "classifier", "MLPRegressor": "regressor"})
+    _found = lazy_names(__name__, _HOMES)
 
     def __getattr__(name: str) -> Any:
         try:

@@ -36,7 +36,7 @@ from fastreg.table.model import TableModel
 from fastreg.table.options import TableOptions
 from fastreg.table.raw_rows import RawRows
 from fastreg.table.reading import read_table
-from fastreg.table.recipe import PRESETS, Recipe
+from fastreg.table.recipe import AMOUNTS, Recipe
 from fastreg.table.roles import marks_of, with_target
 from fastreg.table.row_time import row_seconds
 from fastreg.table.schema import Schema
@@ -183,7 +183,7 @@ def _checked(
     if isinstance(preset, Recipe):
         own = plain = preset
     else:
-        plain = Recipe.preset(check_choice(_OWNER, "preset", preset, PRESETS))
+        plain = Recipe.preset(check_choice(_OWNER, "preset", preset, AMOUNTS))
         own = replace(plain, small=STUDENTS, large=STUDENTS)
     return _Settings(
         recipe=own,

@@ -172,6 +172,17 @@ class TableEncoder:
             if part.width > 0
         )
 
+    @property
+    def reads_numbers(self) -> bool:
+        """Whether all columns are numbers or levels, so that a row of codes is all that is needed to encode it."""
+        return all(isinstance(part, (NumericPart, CategoricalPart)) for part in self._fitted())
+
+    @property
+    def raw_columns(self) -> tuple[tuple[Column, float], ...]:
+        """For each column, if all :attr:`reads_numbers`: what it is, and the offset of its codes if not ``dense``."""
+        parts = [part for part in self._fitted() if isinstance(part, (NumericPart, CategoricalPart))]
+        return tuple((part.raw_column, part.offset) for part in parts)
+
     def with_dense(self, dense: bool) -> TableEncoder:
         """The same encoder, fitted as this one is, with another value of ``dense``."""
         found = TableEncoder(self.kinds, self.n_bins, self.min_count, self.documents, dense)

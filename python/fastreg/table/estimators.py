@@ -36,6 +36,7 @@ from fastreg.table.columns import Cells
 from fastreg.table.dictionary import DataDictionary
 from fastreg.table.encoder import Codes, TableEncoder
 from fastreg.table.intervals import Intervals, check_rows
+from fastreg.table.linear import linear_table_model
 from fastreg.table.model import TableModel
 from fastreg.table.networks import builder, fit_arguments
 from fastreg.table.notices import Notices
@@ -246,18 +247,26 @@ class TableEstimator:
         return make_folds(cv, None, y, groups, self.seed, target.labels is not None)[0]
 
     def _searched(self, schema: Schema, rows: TrainingRows) -> TableModel:
-        """The blend of a recipe."""
+        """The blend of a recipe, or the linear model if no network was found."""
         changes = {"trials": self.trials or None, "cv": self.cv}
         base = self.preset if isinstance(self.preset, Recipe) else Recipe.preset(self.preset or "default")
         recipe = base.changed(**changes)
         chosen = ChosenMetric(rows.target, self.options.metric)
-        tell = say if self.verbose else _silent
+        lines: list[str] = []
+
+        def tell(line: str) -> None:
+            lines.append(line)
+            if self.verbose:
+                say(line)
+
         found = cook(rows, recipe, chosen, self.seed, self.jobs, self._seconds, tell, self.journal, self.resume)
         if isinstance(found, str):
             if found == "interrupt":
                 raise KeyboardInterrupt
-            why = f"in {self.time} seconds; give it more with time=" if found == "time" else "; all have failed"
-            raise RuntimeError(f"{type(self).__name__}: no network was found {why}")
+            late = f"no network was found in {self.time} seconds; give it more with time="
+            why = late if found == "time" else lines[-1]
+            warnings.warn(f"{type(self).__name__}: the model is linear, since {why}", stacklevel=3)
+            return linear_table_model(schema, rows, self.seed, self._seconds)
         self.search_ = found
         return found.of_table(schema, rows.target)
 
@@ -341,10 +350,6 @@ class TableEstimator:
         return made
 
 
-def _silent(line: str) -> None:
-    """Says nothing."""
-
-
 _OPTIONS = tuple(name for name in TableOptions.__dataclass_fields__ if name != "task")
 _OWN = ("trials", "time", "cv", "seed", "jobs", "verbose", "preset", "journal", "resume")
 _DEFAULTS = {
@@ -364,12 +369,14 @@ class TableClassifier(TableEstimator):
             them, the default, one network of a usual size is trained: two hidden layers of 128 units with dropout and
             weight decay, stopped by 15 % of the rows.
         time: Seconds for the training or the search, > 0; None for no limit. Then a search depends on the seed alone.
+            A search that finds no network in time gives a linear model, and a warning.
         cv: Folds of the search, >= 2; None for five below 5,000 rows and one held-out fifth from there on.
         seed: Of everything that is drawn.
         jobs: Networks that the search trains at once; -1: as many as there are CPUs.
         verbose: 0 shows nothing.
         preset: "fast", "default" or "best", or a :class:`fastreg.table.Recipe`: a blend of networks is searched, as by
-            ``fastreg tune``. None is "default" if there are ``trials``, otherwise no search.
+            ``fastreg tune``; "realmlp" trains one network of that design. None is "default" if there are ``trials``,
+            otherwise no search.
         journal: Path of a file that gets a line for every fold of the search's networks; None writes none.
         resume: Whether to go on from the journal, if there is one: a killed search gives the same blend then. The
             limits ``trials`` and ``time`` and the preset may be others.
@@ -384,7 +391,7 @@ class TableClassifier(TableEstimator):
         feature_names_in_: The names of the columns that are used.
         n_features_in_: Their number.
         search_: What the search found (``members_``, ``trials_``, ``score_``, ``temperature`` and more); None without
-            one.
+            one, and where it found no network.
 
     Example:
         >>> from fastreg.table import TableClassifier

@@ -375,6 +375,8 @@ class Judging:
             if not np.isfinite(verdict.loss):
                 verdict.state, verdict.outputs, verdict.loss = "diverged", None, float("inf")
                 verdict.error = "the loss is not finite"
+        if not (candidate.layers or self._recipe.with_linear):
+            verdict.outputs = None
         self._verdicts[number] = verdict
         for bad in self._ordered()[_KEPT:]:
             bad.outputs = None

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastreg import _core
 from fastreg.model import files, loading
 from fastreg.model.core import core_of
 from fastreg.table.calibration import HIGHEST, LOWEST, tempered
@@ -22,6 +23,7 @@ from fastreg.table.encoder import Codes, TableEncoder
 from fastreg.table.intervals import QUANTILES, Intervals, check_level, intervals_of, scale_of
 from fastreg.table.notices import Notices
 from fastreg.table.schema import Schema
+from fastreg.table.serving import table_predictor
 from fastreg.table.tables import Table
 from fastreg.table.target import Target
 from fastreg.table.texts import Documents
@@ -92,8 +94,13 @@ class TableModel:
         return tempered(outputs, self.temperature), scale
 
     def freeze(self) -> FrozenTableModel:
-        """The model for serving: all members as one frozen network, see :meth:`fastreg.Sequential.freeze`."""
-        return FrozenTableModel(self, self.model.freeze())
+        """The model for serving: all members as one frozen network, see :meth:`fastreg.Sequential.freeze`.
+
+        One row of a table of numbers and levels takes microseconds: its encoding, the mean of the members and the
+        limits or the temperature are computed in the same call.
+        """
+        network = self.model.freeze()
+        return FrozenTableModel(self, network, table_predictor(network, self.encoders, self.limits, self.temperature))
 
     def outputs(self, table: Table | Mapping[str, Any] | Any, notices: Notices | None = None) -> NDArray[np.float32]:
         """What the model gives for the rows of a table, (n, units). A row's outputs do not depend on other rows.
@@ -239,6 +246,8 @@ class FrozenTableModel:
     Attributes:
         model: The model.
         predictor: Its frozen network, which takes encoded rows and gives what is neither limited nor calibrated.
+        table_predictor: What a call is passed to: it takes rows of codes and gives what the model gives. None for a
+            table with dates or texts, which are encoded in Python before ``predictor`` reads them.
 
     Example:
         >>> from fastreg.table import TableRegressor
@@ -251,14 +260,24 @@ class FrozenTableModel:
 
     model: TableModel
     predictor: Any
+    table_predictor: _core.TablePredictor | None = None
 
     def __call__(self, codes: Codes, documents: Mapping[int, Documents] | None = None) -> NDArray[np.float32]:
         """Limited numbers, standardised, or calibrated probabilities, (n, units), of rows of codes.
 
+        A row's outputs do not depend on other rows. They agree with :meth:`TableModel.outputs` up to rounding.
+
         Args:
-            codes: The rows, as the schema of the model gives them.
+            codes: The rows, as the schema of the model gives them: (n, columns), NaN where a cell is missing, float64
+                in C order for the shortest time.
             documents: The documents that the codes of text columns number.
+
+        Raises:
+            ValueError: If the shape is another one.
+            TypeError: If the codes are not numbers.
         """
+        if self.table_predictor is not None:
+            return self.table_predictor(codes)
         return self.model.finished(self.predictor(_given(self.model.features(codes, documents))))[0]
 
 

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fastreg import callbacks, initializers, layers, losses, optimizers, schedules
+from fastreg import callbacks, layers, losses, optimizers, schedules
 from fastreg.model.sequential import Sequential
 from fastreg.table.candidates import Candidate
+from fastreg.table.realmlp import WAVES, connected, realmlp_layers, realmlp_optimizer
 from fastreg.table.schema import Target
 
 __all__ = ["EPOCHS", "PATIENCE", "builder", "fit_arguments", "network"]
 
 EPOCHS, PATIENCE = 100, 5
-# The waves of the learning rate.
-_CYCLES = 4
-# RealMLP: factors on the rates of scales and biases, the second beta of Adam, and the last layer's beginning.
-_OF_SCALES, _OF_BIASES, _BETA_2 = 6.0, 0.1, 0.95
-_ZEROS = {"kernel_initializer": "zeros", "bias_initializer": "zeros"}
 
 
 def builder(target: Target) -> Callable[[Mapping[str, Any]], Sequential]:
@@ -62,38 +58,30 @@ def network(
         chosen = "categorical_crossentropy"
     if quantiles:
         units, chosen = len(quantiles), losses.Quantile(quantiles)
-    is_plain = candidate.design == "plain"
-    stack: list[layers.Layer] = []
-    if not is_plain and columns is None:
-        stack.append(layers.Scale(learning_rate_multiplier=_OF_SCALES))
-    for i in range(candidate.layers):
-        inputs = candidate.width if i else n_features
-        given = {} if is_plain else _tangent(inputs) | {"bias_initializer": initializers.RandomNormal(stddev=1.0)}
-        read = columns if i == 0 else None
-        stack.append(_connected(read, candidate.width, activation=candidate.activation, **given))
-        if candidate.dropout:
-            stack.append(layers.Dropout(candidate.dropout))
-    given = {} if is_plain else _tangent(candidate.width if candidate.layers else n_features)
-    read = None if candidate.layers else columns
-    stack.append(_connected(read, units, activation=activation, **(given | ({} if is_plain else _ZEROS))))
+    if candidate.design == "realmlp":
+        hidden = [candidate.width] * candidate.layers
+        given = hidden, candidate.activation, n_features, units, activation, candidate.dropout, columns
+        stack = realmlp_layers(*given)
+        optimizer = realmlp_optimizer(candidate.rate, candidate.decay)
+    else:
+        stack = _plain_layers(candidate, units, activation, columns)
+        rate = schedules.CosLog(candidate.rate, schedules.Share(1.0), WAVES)
+        optimizer = optimizers.AdamW(rate, weight_decay=candidate.decay)
     model = Sequential(stack, seed=seed)
-    rate = schedules.CosLog(candidate.rate, schedules.Share(1.0), _CYCLES)
-    beta_2 = 0.999 if is_plain else _BETA_2
-    model.compile(optimizers.AdamW(rate, weight_decay=candidate.decay, beta_2=beta_2), chosen)
+    model.compile(optimizer, chosen)
     return model
 
 
-def _connected(columns: Sequence[layers.Column] | None, units: int, **options: Any) -> layers.Layer:
-    """A fully connected layer, which reads codes if columns are given."""
-    return layers.Dense(units, **options) if columns is None else layers.TableInput(units, columns, **options)
-
-
-def _tangent(inputs: int) -> dict[str, Any]:
-    """The neural tangent parametrisation of a dense layer, as Adam sees it: see :data:`candidates.REALMLP_S`."""
-    return {
-        "kernel_initializer": initializers.VarianceScaling(1.0, "fan_in", "untruncated_normal"),
-        "learning_rate_multiplier": {"kernel": inputs**-0.5, "bias": _OF_BIASES},
-    }
+def _plain_layers(
+    candidate: Candidate, units: int, activation: str, columns: Sequence[layers.Column] | None
+) -> list[layers.Layer]:
+    stack: list[layers.Layer] = []
+    for _ in range(candidate.layers):
+        stack.append(connected(columns, candidate.width, activation=candidate.activation))
+        if candidate.dropout:
+            stack.append(layers.Dropout(candidate.dropout))
+        columns = None
+    return [*stack, connected(columns, units, activation=activation)]
 
 
 def _head(target: Target) -> tuple[int, str, str, str]:

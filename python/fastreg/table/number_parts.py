@@ -71,7 +71,7 @@ class NumericPart:
         return 1 + max(len(self.edges) - 1, 0) + self.missing
 
     @property
-    def _offset(self) -> float:
+    def offset(self) -> float:
         """What is subtracted from numbers before they become float32, where they would lose too many digits."""
         if abs(self.centre * self.scale) <= _FAR_FROM_ZERO:
             return 0.0
@@ -81,13 +81,21 @@ class NumericPart:
     @property
     def column(self) -> NumericColumn:
         """What it is for a TableInput that reads :meth:`given`."""
-        edges = [edge - self._offset for edge in self.edges if len(self.edges) > 1]
-        return NumericColumn(self.centre - self._offset, self.scale, edges, self.missing)
+        return self._moved(self.offset)
+
+    @property
+    def raw_column(self) -> NumericColumn:
+        """What it is for what reads the numbers themselves, in double precision."""
+        return self._moved(0.0)
+
+    def _moved(self, offset: float) -> NumericColumn:
+        edges = [edge - offset for edge in self.edges if len(self.edges) > 1]
+        return NumericColumn(self.centre - offset, self.scale, edges, self.missing)
 
     def given(self, values: Codes) -> NDArray[np.float32]:
         """The numbers that a TableInput reads, NaN where they are missing; finite otherwise."""
         with np.errstate(over="ignore"):
-            return np.clip(values - self._offset, -_LARGEST_FLOAT, _LARGEST_FLOAT).astype(np.float32)
+            return np.clip(values - self.offset, -_LARGEST_FLOAT, _LARGEST_FLOAT).astype(np.float32)
 
     def encode(self, values: Codes, out: NDArray[np.float32]) -> None:
         """Writes the features of rows to ``out``, which holds zeros."""
@@ -164,14 +172,21 @@ class CategoricalPart:
         """The number of features."""
         return len(self.levels) + 1
 
+    offset = 0.0
+
     @property
     def column(self) -> CategoricalColumn:
         """What it is for a TableInput that reads :meth:`given`."""
         return CategoricalColumn(self.levels)
 
+    @property
+    def raw_column(self) -> CategoricalColumn:
+        """The same."""
+        return self.column
+
     def given(self, values: Codes) -> NDArray[np.float32]:
-        """The codes that a TableInput reads: as they are."""
-        return values.astype(np.float32)
+        """The codes that a TableInput reads: as they are; what float32 does not hold is no level."""
+        return np.clip(values, -_LARGEST_FLOAT, _LARGEST_FLOAT).astype(np.float32)
 
     def encode(self, values: Codes, out: NDArray[np.float32]) -> None:
         """Writes the features of rows to ``out``, which holds zeros."""

@@ -5,12 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fastreg.internal.checks import AT_LEAST_ONE, FRACTION, INNER_FRACTION, Range, check_choice, check_int, check_real
-from fastreg.table.candidates import LARGE, LINEAR, SMALL, Candidate
+from fastreg.internal.checks import (
+    AT_LEAST_ONE,
+    FRACTION,
+    INNER_FRACTION,
+    Range,
+    check_bool,
+    check_choice,
+    check_int,
+    check_real,
+)
+from fastreg.table.candidates import LARGE, LINEAR, REALMLP_ALONE, SMALL, Candidate
 
-__all__ = ["PRESETS", "Recipe"]
+__all__ = ["AMOUNTS", "PRESETS", "Recipe"]
 
-PRESETS = ("fast", "default", "best")
+# How much is tried, and with a design of its own.
+AMOUNTS = ("fast", "default", "best")
+PRESETS = (*AMOUNTS, "realmlp")
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,8 @@ class Recipe:
         judging: The share of the time that candidates may take, in (0, 1); the rest is for training again. Neighbours
             may take more where training again is short.
 
+        with_linear: Whether the linear model may be a member of the blend. It is judged in any case.
+
     Raises:
         ValueError: If a value is out of range.
         TypeError: If one is of the wrong type.
@@ -60,6 +73,7 @@ class Recipe:
     patience: int = 8
     least_gain: float = 0.005
     judging: float = 0.5
+    with_linear: bool = True
 
     def __post_init__(self) -> None:
         for name in ("large_rows", "trials", "picks", "members", "patience"):
@@ -68,6 +82,7 @@ class Recipe:
             check_int("Recipe", name, getattr(self, name), Range("be >= 2", 2))
         check_real("Recipe", "least_gain", self.least_gain, FRACTION)
         check_real("Recipe", "judging", self.judging, INNER_FRACTION)
+        check_bool("Recipe", "with_linear", self.with_linear)
         for name in ("small", "large"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
             for entry in getattr(self, name):
@@ -80,7 +95,8 @@ class Recipe:
 
         Args:
             name: "fast" tries the first three candidates and blends at most three networks; "default" tries the list
-                and then neighbours until they improve nothing; "best" goes on for longer, and blends more.
+                and then neighbours until they improve nothing; "best" goes on for longer, and blends more; "realmlp"
+                trains one network, RealMLP-TD-S, for 256 epochs, or for fewer if the time is too short.
             **changes: Attributes of the recipe.
 
         Raises:
@@ -91,6 +107,7 @@ class Recipe:
             "fast": cls(trials=3, members=3),
             "default": cls(),
             "best": cls(trials=256, picks=32, members=32, patience=24, least_gain=0.002),
+            "realmlp": cls(small=REALMLP_ALONE, large=REALMLP_ALONE, trials=1, members=1, with_linear=False),
         }[name]
         return made.changed(**changes)
 
@@ -110,7 +127,8 @@ class Recipe:
     def listed(self, n_rows: int, task: str | None = None) -> tuple[Candidate, ...]:
         """The list for so many rows to learn from, and a task."""
         chosen = self.large if n_rows >= self.large_rows else self.small
-        return tuple(candidate for candidate in chosen if None in (task, candidate.task) or candidate.task == task)
+        fitting = (one for one in chosen if None in (task, one.task) or one.task == task)
+        return tuple(candidate.on(n_rows) for candidate in fitting)
 
     def n_splits(self, n_rows: int) -> int | None:
         """The folds of the cross-validation; None where one part is held out."""

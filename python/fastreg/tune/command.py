@@ -22,13 +22,14 @@ from fastreg.internal.progress import format_time, printable, say
 from fastreg.table.blending import Blend, cook
 from fastreg.table.chosen_metric import ChosenMetric
 from fastreg.table.errors import TuneError, as_tune_errors, one_line
+from fastreg.table.linear import linear_table_model
 from fastreg.table.model import TableModel
 from fastreg.table.options import TableOptions
 from fastreg.table.recipe import Recipe
 from fastreg.table.row_time import row_seconds
 from fastreg.tune import destinations, intervals
 from fastreg.tune.advice import advise
-from fastreg.tune.baseline import constant_outputs, linear_model
+from fastreg.tune.baseline import constant_outputs
 from fastreg.tune.importance import column_importance
 from fastreg.tune.outcome import Contender, TuneResult
 from fastreg.tune.predicting import predict
@@ -38,9 +39,8 @@ from fastreg.tune.scores import Scores, probabilities, score_classes, score_numb
 
 __all__ = ["TuneError", "TuneOptions", "TuneResult", "predict", "tune"]
 
-# The shares of the time that are reserved for what comes after the last training, without and with a report, and that
-# of the linear model.
-RESERVE, RESERVE_OF_REPORT, LINEAR_SHARE = 0.05, 0.15, 0.05
+# The shares of the time that are reserved for what comes after the last training, without and with a report.
+RESERVE, RESERVE_OF_REPORT = 0.05, 0.15
 # Rows of the training rows that are scored for comparison, at most.
 _MOST_TRAINING = 20_000
 # Classes that a message names, and lines of the data dictionary that are shown, at most.
@@ -66,7 +66,7 @@ class TuneOptions:
         journal: A file that gets a line for every fold of a network, from which a killed search goes on; None: none.
         resume: Whether to go on from the journal, if there is one.
         verbose: 0 shows no progress.
-        preset: "fast", "default" or "best", or a recipe of one's own.
+        preset: "fast", "default", "best" or "realmlp", or a recipe of one's own.
         members: The largest number of networks in the blend; None leaves it to the preset.
         table: How the table is read, what its columns are, and which metric decides.
         interval: The share of new rows whose number is to lie within the interval around its prediction, in (0,
@@ -116,7 +116,7 @@ def tune(options: TuneOptions, out: TextIO | None = None) -> TuneResult:
         intervals.check(options.interval, data)
         chosen = ChosenMetric(data.target, options.table.metric)
         _tell(data, options)
-        linear = _linear(data, options)
+        linear = linear_table_model(data.schema, data.rows_to_learn, options.seed, options.time)
         left = None
         if options.time is not None:
             reserve = RESERVE if options.report is None else RESERVE_OF_REPORT
@@ -170,15 +170,6 @@ def _tell(data: Prepared, options: TuneOptions) -> None:
         if few:
             told = ", ".join(few[:_NAMED]) + (f" and {len(few) - _NAMED} more" if len(few) > _NAMED else "")
             say(f"classes with fewer rows to learn from than the {folds} folds: {told}")
-
-
-def _linear(data: Prepared, options: TuneOptions) -> TableModel:
-    """The linear model, whose numeric columns have no bins."""
-    encoder = data.new_encoder(n_bins=0).fit(data.codes, data.y)
-    features = encoder.transform(data.codes)
-    seconds = None if options.time is None else LINEAR_SHARE * options.time
-    model = linear_model(data.target, features, data.y, options.seed, seconds, data.weights)
-    return TableModel(data.schema, (encoder.without_documents(),), model, data.target)
 
 
 # The search.

@@ -1,0 +1,122 @@
+// TablePredictor for Python. A float64 matrix that is C-contiguous and aligned is read in place;
+// python/fastreg/data/serving.py converts everything else. All arguments of the constructor are checked, because a
+// pickle may come from anyone.
+#include "fastreg/table_predictor.h"
+
+#include "bindings/convert.h"
+#include "bindings/frozen.h"
+
+namespace fastreg::bindings {
+namespace {
+
+// The predictor, and what it was made from, for pickles.
+class PyTablePredictor {
+ public:
+  PyTablePredictor(const py::object& network, const py::object& encodings, const py::object& limits,
+                   double temperature)
+      : encodings_(encodings_from(encodings)),
+        finish_(finish_from(limits, temperature)),
+        network_(network),
+        predictor_(shared_predictor(network), encodings_, finish_) {}
+
+  py::object call(const py::object& codes) const {
+    const py::object rows = is_read_in_place(codes) ? codes : converted(codes);
+    const auto x = py::reinterpret_borrow<py::array>(rows);
+    const auto n = static_cast<std::size_t>(x.shape(0)), cols = static_cast<std::size_t>(x.shape(1));
+    const MatrixView<const double> view{static_cast<const double*>(x.data()), n, cols, cols};
+    const std::size_t outputs = predictor_.n_outputs();
+    FloatArray out({static_cast<py::ssize_t>(n), static_cast<py::ssize_t>(outputs)});
+    const MatrixView<float> to{out.mutable_data(), n, outputs, outputs};
+    if (predictor_.work_per_row() * static_cast<double>(n) < kReleaseWork) {
+      predictor_.predict(view, to);
+    } else {
+      const py::gil_scoped_release released;
+      predictor_.predict(view, to);
+    }
+    return out;
+  }
+
+  std::size_t n_codes() const { return predictor_.n_codes(); }
+  std::size_t n_outputs() const { return predictor_.n_outputs(); }
+
+  // The arguments of the constructor.
+  py::tuple arguments() const {
+    py::list encodings;
+    for (const TableEncoding& encoding : encodings_)
+      encodings.append(py::make_tuple(column_list(encoding.columns), encoding.dense, encoding.offsets));
+    return py::make_tuple(network_, encodings, py::make_tuple(finish_.lower, finish_.upper), finish_.temperature);
+  }
+
+ private:
+  static std::vector<TableEncoding> encodings_from(const py::object& source) {
+    if (!py::isinstance<py::list>(source)) refuse("encodings must be a list", source);
+    std::vector<TableEncoding> out;
+    for (const py::handle one : source) {
+      if (!py::isinstance<py::tuple>(one) || py::len(one) != 3)
+        refuse("an encoding must be columns, whether it is dense, and offsets", one);
+      const auto fields = py::reinterpret_borrow<py::tuple>(one);
+      if (!py::isinstance<py::bool_>(fields[1])) refuse("dense must be a bool", fields[1]);
+      if (!py::isinstance<py::list>(fields[2])) refuse("offsets must be a list", fields[2]);
+      out.push_back({columns_from(fields[0]), fields[1].cast<bool>(), {}});
+      for (const py::handle offset : py::object(fields[2])) out.back().offsets.push_back(number_from(offset));
+    }
+    return out;
+  }
+
+  static TableFinish finish_from(const py::object& limits, double temperature) {
+    TableFinish out;
+    out.temperature = temperature;
+    if (limits.is_none()) return out;
+    if (!py::isinstance<py::tuple>(limits) || py::len(limits) != 2) refuse("limits must be two numbers or None", limits);
+    const auto fields = py::reinterpret_borrow<py::tuple>(limits);
+    out.lower = static_cast<float>(number_from(fields[0]));
+    out.upper = static_cast<float>(number_from(fields[1]));
+    return out;
+  }
+
+  static double number_from(py::handle source) {
+    if (!py::isinstance<py::float_>(source)) refuse("offsets and limits must be floats", source);
+    return source.cast<double>();
+  }
+
+  bool is_read_in_place(const py::object& codes) const {
+    if (!py::isinstance<py::array>(codes)) return false;
+    const auto array = py::reinterpret_borrow<py::array>(codes);
+    constexpr int kNeeded = py::array::c_style | static_cast<int>(py::detail::npy_api::NPY_ARRAY_ALIGNED_);
+    return array.ndim() == 2 && (array.flags() & kNeeded) == kNeeded &&
+           static_cast<std::size_t>(array.shape(1)) == predictor_.n_codes() && py::isinstance<py::array_t<double>>(array);
+  }
+
+  py::object converted(const py::object& codes) const {
+    const py::object made = py::module_::import("fastreg.data.serving").attr("codes")(codes, predictor_.n_codes());
+    if (!is_read_in_place(made)) throw py::type_error("codes: the conversion to float64 gave no usable array");
+    return made;
+  }
+
+  std::vector<TableEncoding> encodings_;
+  TableFinish finish_;
+  py::object network_;
+  TablePredictor predictor_;
+};
+
+}  // namespace
+
+void bind_table_predictor(py::module_& module) {
+  py::class_<PyTablePredictor>(module, "TablePredictor")
+      .def(
+          "__init__",
+          [](py::detail::value_and_holder& self, const py::object& network, const py::object& encodings,
+             const py::object& limits, double temperature) {
+            own(self, std::make_unique<PyTablePredictor>(network, encodings, limits, temperature));
+          },
+          py::detail::is_new_style_constructor(), py::arg("network"), py::arg("encodings"), py::arg("limits"),
+          py::arg("temperature"))
+      .def("__call__", &PyTablePredictor::call, py::arg("codes"))
+      .def_property_readonly("n_codes", &PyTablePredictor::n_codes)
+      .def_property_readonly("n_outputs", &PyTablePredictor::n_outputs)
+      .def("__reduce__", [](const py::object& self) {
+        return py::make_tuple(py::type::of(self), self.cast<const PyTablePredictor&>().arguments());
+      });
+}
+
+}  // namespace fastreg::bindings

@@ -1,0 +1,432 @@
+"""RealMLP as estimators of scikit-learn: :class:`RealMLPClassifier` and :class:`RealMLPRegressor`.
+
+The layers and the optimizer are those of the recipes' candidates (``table/realmlp.py``). What is here is how rows are
+encoded and divided, and which epoch is kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils import _safe_indexing, check_array, check_consistent_length, check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _get_feature_names, check_is_fitted, column_or_1d, validate_data
+
+from fastreg import callbacks, losses
+from fastreg.internal.checks import (
+    AT_LEAST_ONE,
+    CLOSED_FRACTION,
+    FRACTION,
+    POSITIVE,
+    WIDTH_LIMIT,
+    check_bool,
+    check_int,
+    check_real,
+    describe,
+)
+from fastreg.model.sequential import Sequential
+from fastreg.sklearn.realmlp_encoding import RealMLPEncoding, categorical_columns
+from fastreg.table.realmlp import realmlp_layers, realmlp_optimizer
+
+__all__ = ["RealMLPClassifier", "RealMLPRegressor"]
+
+# The largest seed that is drawn from a RandomState, and what Adam adds to the root of the second moment.
+_SEEDS, _EPSILON = 2**31 - 1, 1e-8
+
+
+class _BestEpoch(callbacks.Callback):
+    """Keeps the weights of the last one of the best epochs, and puts them back at the end."""
+
+    def __init__(self, monitor: str, sign: float) -> None:
+        self._monitor, self._sign = monitor, sign
+        self.scores: list[float] = []
+        self.epoch = 0
+
+    def on_epoch_end(self, epoch: int, logs: callbacks.Logs | None = None) -> None:
+        """Compares the epoch with the best one."""
+        score = self._sign * (logs or {})[self._monitor]
+        if not self.scores or score >= max(self.scores):
+            self.epoch = epoch
+            self._weights = self.model.get_weights()
+        self.scores.append(score)
+
+    def on_train_end(self, logs: callbacks.Logs | None = None) -> None:
+        """Puts the weights back."""
+        self.model.set_weights(self._weights)
+
+
+class _RealMLP(BaseEstimator):  # type: ignore[misc]
+    """What both estimators share. Derived classes know targets."""
+
+    # As published for the task: the activation, the rate, the last activation, what judges an epoch and how.
+    _ACTIVATION, _RATE, _OUTPUT, _MONITOR, _SIGN = "", 0.0, "", "", 1.0
+
+    hidden_layer_sizes: Any
+    activation: Any
+    learning_rate_init: float | None
+    batch_size: int
+    max_iter: int
+    validation_fraction: float
+    categorical_features: Any
+    random_state: Any
+    verbose: bool
+
+    def _loss(self) -> tuple[losses.Loss, list[str]]:
+        """The loss, and metrics that the validation needs."""
+        raise NotImplementedError
+
+    def _learn_targets(self, y: NDArray[Any], learned: NDArray[Any]) -> None:
+        """Takes what is to be known of all targets, and of those that are trained on."""
+        raise NotImplementedError
+
+    def _targets(self, y: NDArray[Any]) -> NDArray[np.float32]:
+        """Targets as the network learns them, (n, units)."""
+        raise NotImplementedError
+
+    def _checked_targets(self, y: Any) -> NDArray[Any]:
+        """Targets as an array."""
+        raise NotImplementedError
+
+    def fit(self, X: Any, y: Any, X_val: Any = None, y_val: Any = None) -> Any:
+        """Trains the network, and keeps the epoch that was best for the validation rows.
+
+        Args:
+            X: Rows of features, (n, features): an array or a frame. NaN are missing.
+            y: Their targets.
+            X_val: Rows to judge epochs by; None holds ``validation_fraction`` of the rows back.
+            y_val: Their targets.
+
+        Returns:
+            The estimator.
+
+        Raises:
+            ValueError: If a parameter is out of range, or the data are no rows and targets.
+            TypeError: If a parameter is of the wrong kind.
+            DivergenceError: If the loss is no longer finite.
+        """
+        owner = type(self).__name__
+        hidden = self._checked_parameters(owner)
+        if (X_val is None) != (y_val is None):
+            raise ValueError(f"{owner}: X_val and y_val must be given both, or none of them")
+        random = check_random_state(self.random_state)
+        X, y = self._checked(X, y, reset=True)
+        if X_val is not None:
+            learned = (X, y)
+            X_val, y_val = self._checked(X_val, y_val, reset=False)
+        else:
+            learned, (X_val, y_val) = self._divided(X, y, random)
+        self._learn_targets(y, learned[1])
+        encoding = RealMLPEncoding(self._categorical, self.n_features_in_).fit(learned[0])
+        features, targets = encoding.transform(learned[0]), self._targets(learned[1])
+        held = None if X_val is None else (encoding.transform(X_val), self._targets(y_val))
+        stack = realmlp_layers(
+            hidden, self.activation or self._ACTIVATION, features.shape[1], targets.shape[1], self._OUTPUT
+        )
+        rate = self._RATE if self.learning_rate_init is None else self.learning_rate_init
+        model = Sequential(stack, seed=int(random.randint(_SEEDS)))
+        loss, metrics = self._loss()
+        model.compile(realmlp_optimizer(rate, epsilon=_EPSILON), loss, metrics)
+        best = _BestEpoch(self._MONITOR, self._SIGN)
+        history = model.fit(
+            features,
+            targets,
+            batch_size=min(self.batch_size, len(features)),
+            epochs=self.max_iter,
+            validation_data=held,
+            callbacks=[] if held is None else [best],
+            verbose=2 if self.verbose else 0,
+        )
+        self.encoding_, self.model_, self.n_iter_ = encoding, model, self.max_iter
+        self.loss_curve_ = [float(value) for value in history.history["loss"]]
+        self.validation_scores_ = None if held is None else best.scores
+        self.best_iter_ = self.max_iter if held is None else best.epoch + 1
+        return self
+
+    def _checked_parameters(self, owner: str) -> list[int]:
+        """The units of the hidden layers. Raises for parameters that are out of range."""
+        given = self.hidden_layer_sizes
+        sizes = given if isinstance(given, (list, tuple, np.ndarray)) else [given]
+        hidden = [check_int(owner, "hidden_layer_sizes", size, AT_LEAST_ONE, WIDTH_LIMIT) for size in sizes]
+        for name in ("batch_size", "max_iter"):
+            check_int(owner, name, getattr(self, name), AT_LEAST_ONE)
+        if self.learning_rate_init is not None:
+            check_real(owner, "learning_rate_init", self.learning_rate_init, POSITIVE)
+        check_real(owner, "validation_fraction", self.validation_fraction, FRACTION)
+        check_bool(owner, "verbose", self.verbose)
+        return hidden
+
+    def _checked(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
+        """Rows in a form that the encoding takes, and their targets; y may be "no_validation"."""
+        owner, asked = type(self).__name__, self.categorical_features
+        if reset and hasattr(X, "columns"):
+            self._categorical = categorical_columns(owner, X, asked, _get_feature_names(X), X.shape[1])
+        if hasattr(X, "columns") and self._categorical:
+            validate_data(self, X, y, reset=reset, skip_check_array=True)
+        else:
+            kind = np.float64 if asked is None or isinstance(asked, str) else object
+            given = {"reset": reset, "dtype": kind, "ensure_all_finite": "allow-nan"}
+            if isinstance(y, str):
+                X = validate_data(self, X, y, **given)
+            else:
+                X, _ = validate_data(self, X, y, multi_output=True, **given)
+            if reset and not hasattr(X, "columns"):
+                self._categorical = categorical_columns(owner, X, asked, None, X.shape[1])
+        if reset and X.shape[0] < 2:
+            raise ValueError(f"{owner}: X must have two rows at least, got 1 sample")
+        if isinstance(y, str):
+            return X, None
+        y = self._checked_targets(y)
+        check_consistent_length(X, y)
+        return X, y
+
+    def _divided(self, X: Any, y: NDArray[Any], random: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+        """Rows to train on, and rows to judge epochs by, None if none are held out."""
+        if not self.validation_fraction:
+            return (X, y), (None, None)
+        rows, held = train_test_split(
+            np.arange(len(y)), random_state=random, test_size=self.validation_fraction, stratify=self._strata(y)
+        )
+        return (_safe_indexing(X, rows), y[rows]), (_safe_indexing(X, held), y[held])
+
+    def _strata(self, y: NDArray[Any]) -> NDArray[Any] | None:
+        """What the division is stratified by; None for nothing."""
+        return None
+
+    def _outputs(self, X: Any) -> NDArray[np.float64]:
+        check_is_fitted(self)
+        rows, _ = self._checked(X, "no_validation", reset=False)
+        outputs: NDArray[np.float64] = self.model_.predict(self.encoding_.transform(rows), verbose=0).astype(np.float64)
+        return outputs
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn may do with the estimator."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        return tags
+
+
+class RealMLPClassifier(ClassifierMixin, _RealMLP):  # type: ignore[misc]
+    """RealMLP-TD-S for classes, a network with tuned defaults, trained by fastreg.
+
+    Holzmüller, Grinsztajn and Steinwart, "Better by default: strong pre-tuned MLPs and boosted trees on tabular data",
+    NeurIPS 2024. All defaults are those of the paper's simple form: robust scaling with a soft limit and one-hot
+    encoding; a learned factor for each feature; three hidden layers of 256 units with SELU in the neural tangent
+    parametrisation; Adam with beta_2 = 0.95 and four waves of the learning rate over 256 epochs, six times the rate for
+    factors of features and a tenth for biases; labels smoothed by 0.1; the weights of the epoch with the best accuracy
+    for a fifth of the rows, the last one among equals. Other than there, the last and smaller batch of an epoch is
+    trained on, too, and missing numbers are taken.
+
+    Args:
+        hidden_layer_sizes: The units of each hidden layer, >= 1: one number or a list.
+        activation: The activation of the hidden layers, by its name or as a description; None is ``"selu"``.
+        learning_rate_init: The height of the waves of the rate, > 0; None is 0.04.
+        batch_size: The rows of a step, >= 1; all of them if there are fewer.
+        max_iter: The number of epochs, >= 1. The waves of the rate go over all of them, so fewer epochs make a shorter
+            training, not a part of the long one.
+        validation_fraction: The share of the rows that epochs are judged by, in [0, 1), unless ``fit`` is given
+            ``X_val``. With 0 the last epoch is kept.
+        label_smoothing: s in [0, 1]: the probabilities that are learned are (1 - s) + s / k for the class of a row and
+            s / k for each other one of k classes.
+        categorical_features: The columns that hold categories: ``"from_dtype"`` for those of a frame whose type is
+            categorical, string or object, None for none, or a list of names or numbers or a mask.
+        random_state: An int, a ``RandomState`` or None. It determines everything that is random.
+        verbose: Whether each epoch prints its loss.
+
+    Attributes:
+        classes_: The labels, sorted.
+        n_features_in_: The number of columns.
+        feature_names_in_: Their names, if X had names that are all strings.
+        n_iter_: The number of epochs that were trained.
+        best_iter_: The number of the epoch whose weights are kept, counted from 1.
+        loss_curve_: The loss of each epoch.
+        validation_scores_: The accuracy on the validation rows after each epoch; None without such rows.
+        encoding_: Makes features of rows.
+        model_: The network, a :class:`fastreg.Sequential` that takes these features.
+
+    Example:
+        >>> from fastreg.sklearn import RealMLPClassifier
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> classifier = RealMLPClassifier(max_iter=64, random_state=0).fit(X, y)
+        >>> classifier.score(X, y) > 0.93
+        True
+    """
+
+    _ACTIVATION, _RATE, _OUTPUT, _MONITOR, _SIGN = "selu", 0.04, "softmax", "val_accuracy", 1.0
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (256, 256, 256),
+        activation: Any = None,
+        *,
+        learning_rate_init: float | None = None,
+        batch_size: int = 256,
+        max_iter: int = 256,
+        validation_fraction: float = 0.2,
+        label_smoothing: float = 0.1,
+        categorical_features: Any = "from_dtype",
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.learning_rate_init = learning_rate_init
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.validation_fraction = validation_fraction
+        self.label_smoothing = label_smoothing
+        self.categorical_features = categorical_features
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The most probable label of each row, (n,).
+
+        Args:
+            X: As for :meth:`fit`. Levels that training rows did not have count as missing.
+
+        Raises:
+            NotFittedError: If it is not fitted.
+            ValueError: If X has other columns.
+        """
+        shares = self.predict_proba(X)
+        return self.classes_[np.argmax(shares, axis=1)]  # type: ignore[no-any-return]
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """The probability of each class, (n, classes), in the order of ``classes_``. Arguments as for ``predict``."""
+        outputs = self._outputs(X)[:, : len(self.classes_)]
+        shares: NDArray[np.float64] = outputs / outputs.sum(axis=1, keepdims=True)
+        return shares
+
+    def _loss(self) -> tuple[losses.Loss, list[str]]:
+        smoothing = check_real(type(self).__name__, "label_smoothing", self.label_smoothing, CLOSED_FRACTION)
+        return losses.CategoricalCrossentropy(label_smoothing=smoothing), ["accuracy"]
+
+    def _checked_targets(self, y: Any) -> NDArray[Any]:
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        return y  # type: ignore[no-any-return]
+
+    def _learn_targets(self, y: NDArray[Any], learned: NDArray[Any]) -> None:
+        self.classes_ = np.unique(y)
+
+    def _targets(self, y: NDArray[Any]) -> NDArray[np.float32]:
+        if len(unknown := np.setdiff1d(y, self.classes_)):
+            raise ValueError(f"{type(self).__name__}: y_val has {describe(unknown[:1].tolist()[0])}, which y has not")
+        units = max(len(self.classes_), 2)  # a softmax has two at least
+        found: NDArray[np.float32] = np.eye(units, dtype=np.float32)[np.searchsorted(self.classes_, y)]
+        return found
+
+    def _strata(self, y: NDArray[Any]) -> NDArray[Any] | None:
+        counts = np.unique(y, return_counts=True)[1]
+        # A class of a single row cannot be on both sides, and each side must have room for every class.
+        room = min(self.validation_fraction, 1.0 - self.validation_fraction) * len(y) >= len(counts)
+        return y if counts.min() > 1 and room else None
+
+
+class RealMLPRegressor(RegressorMixin, _RealMLP):  # type: ignore[misc]
+    """RealMLP-TD-S for numbers, a network with tuned defaults, trained by fastreg.
+
+    As :class:`RealMLPClassifier`, but with Mish, a rate of 0.07 and the squared error of standardised targets, by which
+    epochs are judged, too. y may have several columns.
+
+    Args:
+        hidden_layer_sizes: The units of each hidden layer, >= 1: one number or a list.
+        activation: The activation of the hidden layers, by its name or as a description; None is ``"mish"``.
+        learning_rate_init: The height of the waves of the rate, > 0; None is 0.07.
+        batch_size: The rows of a step, >= 1; all of them if there are fewer.
+        max_iter: The number of epochs, >= 1.
+        validation_fraction: The share of the rows that epochs are judged by, in [0, 1), unless ``fit`` is given
+            ``X_val``. With 0 the last epoch is kept.
+        categorical_features: The columns that hold categories, as for :class:`RealMLPClassifier`.
+        random_state: An int, a ``RandomState`` or None. It determines everything that is random.
+        verbose: Whether each epoch prints its loss.
+
+    Attributes:
+        n_features_in_: The number of columns.
+        feature_names_in_: Their names, if X had names that are all strings.
+        n_iter_: The number of epochs that were trained.
+        best_iter_: The number of the epoch whose weights are kept, counted from 1.
+        loss_curve_: The loss of each epoch, of standardised targets.
+        validation_scores_: The negative mean squared error of the validation rows' standardised targets after each
+            epoch; None without such rows.
+        encoding_: Makes features of rows.
+        model_: The network, a :class:`fastreg.Sequential` that takes these features and gives standardised values.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastreg.sklearn import RealMLPRegressor
+        >>> X = np.random.default_rng(0).normal(size=(300, 3))
+        >>> y = X[:, 0] * X[:, 1]
+        >>> regressor = RealMLPRegressor(max_iter=64, random_state=0).fit(X, y)
+        >>> regressor.score(X, y) > 0.9
+        True
+    """
+
+    _ACTIVATION, _RATE, _OUTPUT, _MONITOR, _SIGN = "mish", 0.07, "linear", "val_loss", -1.0
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (256, 256, 256),
+        activation: Any = None,
+        *,
+        learning_rate_init: float | None = None,
+        batch_size: int = 256,
+        max_iter: int = 256,
+        validation_fraction: float = 0.2,
+        categorical_features: Any = "from_dtype",
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.learning_rate_init = learning_rate_init
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.validation_fraction = validation_fraction
+        self.categorical_features = categorical_features
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """The number of each row, (n,), or (n, outputs) if y had several columns.
+
+        Args:
+            X: As for :meth:`fit`. Levels that training rows did not have count as missing.
+
+        Raises:
+            NotFittedError: If it is not fitted.
+            ValueError: If X has other columns.
+        """
+        values: NDArray[np.float64] = self._outputs(X) * self._spread + self._mean
+        return values if self._is_matrix else values[:, 0]
+
+    def _loss(self) -> tuple[losses.Loss, list[str]]:
+        return losses.MeanSquaredError(), []
+
+    def _checked_targets(self, y: Any) -> NDArray[Any]:
+        values = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
+        if values.ndim > 1 and values.shape[1] == 1:
+            values = column_or_1d(values, warn=True)
+        return values  # type: ignore[no-any-return]
+
+    def _learn_targets(self, y: NDArray[Any], learned: NDArray[Any]) -> None:
+        self._is_matrix = y.ndim > 1
+        matrix = learned.reshape(len(learned), -1)
+        self._mean, spread = matrix.mean(axis=0), matrix.std(axis=0)
+        self._spread = np.where(spread > 0.0, spread, 1.0)
+
+    def _targets(self, y: NDArray[Any]) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = ((y.reshape(len(y), -1) - self._mean) / self._spread).astype(np.float32)
+        return found
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn may do with the estimator."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

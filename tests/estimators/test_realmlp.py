@@ -1,0 +1,232 @@
+"""RealMLP's estimators: scikit-learn's checks, the published network step by step, encodings, and the kept epoch."""
+
+import copy
+import pickle
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from fastreg.sklearn import RealMLPClassifier, RealMLPRegressor
+from fastreg.sklearn.realmlp import _BestEpoch
+from helpers.realmlp import features_of, trained
+from sklearn.base import clone
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+SMALL = {"hidden_layer_sizes": 32, "max_iter": 24}
+N = 90
+
+
+def checks():
+    for estimator in (RealMLPClassifier(**SMALL), RealMLPRegressor(**SMALL)):
+        for given, check in estimator_checks_generator(estimator):
+            name = getattr(check, "func", check).__name__
+            yield pytest.param(given, check, id=f"{type(estimator).__name__}-{name}")
+
+
+@pytest.mark.parametrize(("estimator", "check"), list(checks()))
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+def test_the_check_of_scikit_learn_passes(estimator, check):
+    check(estimator)
+
+
+def table():
+    rng = np.random.default_rng(0)
+    given = {"number": rng.normal(5, 3, N), "town": rng.choice(["u", "v", "w"], N), "pair": rng.choice(["x", "y"], N)}
+    return given, rng.choice(["no", "some", "yes"], N), rng.normal(50, 7, (N, 2))
+
+
+def rows(given):
+    return pd.DataFrame(given)
+
+
+class OffCentre(RealMLPRegressor):
+    """Targets whose mean is not 0: otherwise the first gradients of the last bias are 0 but for rounding, which Adam
+    makes full steps of."""
+
+    def _learn_targets(self, y, learned):
+        super()._learn_targets(y, learned)
+        self._mean = self._mean - 2.0
+
+
+@pytest.mark.parametrize("kind", ["classes", "two classes", "numbers", "several numbers"])
+def test_it_is_the_published_network_step_by_step(kind):
+    """Encoding, first steps and smoothing, against weights from N(0, 1) divided by roots in float64."""
+    given, labels, numbers = table()
+    common = {"hidden_layer_sizes": (7, 5), "validation_fraction": 0, "random_state": 3}
+    if "classes" in kind:
+        y = labels if kind == "classes" else np.where(labels == "no", "a", "b")
+        estimator = RealMLPClassifier(**common)
+        how = {"activation": "selu", "rate": 0.04, "with_softmax": True, "smoothing": 0.1}
+        targets = (y[:, None] == np.unique(y)).astype(np.float64)
+    else:
+        y = numbers if kind == "several numbers" else numbers[:, 0]
+        estimator, how = OffCentre(**common), {"activation": "mish", "rate": 0.07}
+        targets = ((y - y.mean(0) + 2.0) / y.std(0)).reshape(N, -1)
+    x = features_of(given["number"][:, None], [given["town"], given["pair"]])
+    begun = clone(estimator).set_params(max_iter=1).fit(rows(given), y)  # the rate of the first step is 0
+    steps = 5
+    expected = trained(begun.model_.get_weights(), x, targets, steps=steps, epsilon=1e-8, **how)
+    found = estimator.set_params(max_iter=steps).fit(rows(given), y)
+    np.testing.assert_allclose(found.encoding_.transform(rows(given)), x, rtol=1e-6, atol=1e-6)
+    for weight, wanted, before in zip(found.model_.get_weights(), expected, begun.model_.get_weights(), strict=True):
+        np.testing.assert_allclose(weight, wanted, rtol=0, atol=40 * np.finfo(np.float32).eps)
+        assert np.abs(weight - before).max() > 1e-4
+
+
+def test_defaults_are_those_of_the_paper():
+    classes, numbers = RealMLPClassifier(), RealMLPRegressor()
+    for estimator in (classes, numbers):
+        assert (estimator.hidden_layer_sizes, estimator.max_iter, estimator.batch_size) == ((256,) * 3, 256, 256)
+    given, labels, values = table()
+    for estimator, y in ((classes, labels), (numbers, values[:, 0])):
+        estimator.set_params(max_iter=1).fit(rows(given), y)
+        assert estimator.model_.optimizer.beta_2 == pytest.approx(0.95)
+    assert [layer.activation for layer in classes.model_.layers[1:4]] == ["selu"] * 3
+    assert [layer.activation for layer in numbers.model_.layers[1:4]] == ["mish"] * 3
+
+
+def forms():
+    given, _, _ = table()
+    given["number"][::9] = np.nan
+    frame = pd.DataFrame(given)
+    kinds = {"town": "category", "pair": "category"}
+    yield "pandas", frame, "from_dtype"
+    yield "pandas, categorical", frame.astype(kinds), "from_dtype"
+    yield "pandas, by name", frame, ["town", "pair"]
+    yield "polars", pl.DataFrame(given), "from_dtype"
+    yield "polars, categorical", pl.DataFrame(given).with_columns(pl.col("town").cast(pl.Categorical)), "from_dtype"
+    yield "array", frame.to_numpy(), [1, 2]
+    yield "array, mask", frame.to_numpy(), [False, True, True]
+    codes = {name: np.unique(given[name], return_inverse=True)[1] for name in ("town", "pair")}
+    yield "codes", np.column_stack([given["number"], codes["town"], codes["pair"]]), [1, 2]
+
+
+def test_the_form_of_the_rows_does_not_matter():
+    _, labels, _ = table()
+    expected = None
+    for name, X, categorical in forms():
+        estimator = RealMLPClassifier(16, max_iter=5, categorical_features=categorical, random_state=1)
+        found = estimator.fit(X, labels).predict_proba(X)
+        if expected is None:
+            expected = found
+        np.testing.assert_array_equal(found, expected, err_msg=name)
+    assert estimator.model_.layers[0].get_weights()[0].shape == (6,), "a number, whether it is missing, 3 and 1 levels"
+
+
+def test_missing_and_new_levels_are_zero_before_scaling():
+    given, labels, _ = table()
+    frame = pd.DataFrame(given)
+    fitted = RealMLPClassifier(8, max_iter=2, validation_fraction=0, random_state=0).fit(frame, labels)
+    other = frame.iloc[:3].copy()
+    other["town"], other["pair"] = ["new", None, np.nan], ["new", None, np.nan]
+    found = fitted.encoding_.transform(other)
+    np.testing.assert_array_equal(found[1:, :4], found[:1, :4].repeat(2, 0))
+    town = features_of(np.zeros((N, 1)), [given["town"]])[:, :3]
+    np.testing.assert_allclose(found[0, :3], town.min(0), rtol=1e-6)
+
+
+def test_epochs_are_judged_by_validation_rows_and_the_last_of_the_best_is_kept():
+    """Validation rows whose labels are the opposite get worse the longer it learns."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 2))
+    y = X[:, 0] > 0
+    fitted = RealMLPClassifier(16, max_iter=20, random_state=0).fit(X, y, X_val=X, y_val=~y)
+    scores = fitted.validation_scores_
+    assert len(scores) == fitted.n_iter_ == 20
+    assert scores[-1] < 0.2 < max(scores)
+    assert fitted.best_iter_ == 20 - int(np.argmax(scores[::-1]))
+    assert fitted.score(X, ~y) == pytest.approx(max(scores), abs=1e-6)
+    numbers = RealMLPRegressor(16, max_iter=20, random_state=0).fit(X, X[:, 0], X_val=X, y_val=-X[:, 0])
+    errors = numbers.validation_scores_
+    assert errors[-1] < max(errors) - 0.5
+    spread = X[:, 0].std()
+    found = -np.mean(((numbers.predict(X) + X[:, 0]) / spread) ** 2)
+    assert found == pytest.approx(errors[numbers.best_iter_ - 1], rel=1e-4)
+
+
+@pytest.mark.parametrize(("sign", "epoch"), [(1.0, 3), (-1.0, 4)])
+def test_of_equal_epochs_the_last_one_is_kept(sign, epoch):
+    class Model:
+        weights = 0
+
+        def get_weights(self):
+            return self.weights
+
+        def set_weights(self, weights):
+            self.weights = weights
+
+    best, model = _BestEpoch("val_x", sign), Model()
+    best.set_model(model)
+    for i, value in enumerate([1.0, 3.0, 2.0, 3.0, 1.0, 2.0]):
+        model.weights = i
+        best.on_epoch_end(i, {"val_x": value})
+    best.on_train_end()
+    assert (best.epoch, model.weights) == (epoch, epoch)
+    assert best.scores == [sign * value for value in (1.0, 3.0, 2.0, 3.0, 1.0, 2.0)]
+
+
+def test_units_of_targets_do_not_matter():
+    given, _, numbers = table()
+    X, y = rows(given), numbers[:, 0]
+    found = [RealMLPRegressor(8, max_iter=6, random_state=2).fit(X, t).predict(X) for t in (y, 4096 * y)]
+    np.testing.assert_allclose(found[1], 4096 * found[0], rtol=1e-5)
+    constant = RealMLPRegressor(8, max_iter=2, random_state=2).fit(X, np.full(N, 7.0))
+    np.testing.assert_allclose(constant.predict(X), 7.0, atol=1e-3)
+
+
+def test_seeds_pickles_and_copies():
+    given, labels, _ = table()
+    X = rows(given)
+    first = RealMLPClassifier(8, max_iter=4, random_state=5).fit(X, labels)
+    again = clone(first).fit(X, labels)
+    other = clone(first).set_params(random_state=6).fit(X, labels)
+    expected = first.predict_proba(X)
+    np.testing.assert_array_equal(again.predict_proba(X), expected)
+    assert (other.predict_proba(X) != expected).any()
+    for same in (pickle.loads(pickle.dumps(first)), copy.deepcopy(first)):
+        np.testing.assert_array_equal(same.predict_proba(X), expected)
+    np.testing.assert_allclose(expected.sum(1), 1.0, rtol=1e-12)
+
+
+def test_classes_of_one_row_and_of_one_label():
+    given, labels, _ = table()
+    labels[:1] = "once"
+    assert "once" in RealMLPClassifier(8, max_iter=2, random_state=0).fit(rows(given), labels).classes_
+    one = RealMLPClassifier(8, max_iter=2, random_state=0).fit(rows(given), np.full(N, "same"))
+    np.testing.assert_array_equal(one.predict_proba(rows(given)), np.ones((N, 1)))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"hidden_layer_sizes": (8, 0)}, ValueError, "RealMLPClassifier: hidden_layer_sizes must be >= 1, got 0"),
+        ({"max_iter": 0}, ValueError, "RealMLPClassifier: max_iter must be >= 1, got 0"),
+        ({"batch_size": 1.5}, TypeError, "RealMLPClassifier: batch_size must be"),
+        ({"learning_rate_init": 0.0}, ValueError, "RealMLPClassifier: learning_rate_init must be > 0"),
+        ({"validation_fraction": 1.0}, ValueError, r"RealMLPClassifier: validation_fraction must be in \[0, 1\)"),
+        ({"label_smoothing": 1.5}, ValueError, r"RealMLPClassifier: label_smoothing must be in \[0, 1\]"),
+        ({"verbose": 3}, TypeError, "RealMLPClassifier: verbose must be"),
+        ({"activation": "no"}, ValueError, "unknown activation 'no'"),
+        ({"categorical_features": "all"}, ValueError, "categorical_features must be 'from_dtype', None or a list"),
+        ({"categorical_features": [3]}, ValueError, "categorical_features has 3, which is no column of X"),
+        ({"categorical_features": ["city"]}, ValueError, "categorical_features has 'city', which is no column of X"),
+        ({"categorical_features": [True]}, ValueError, "categorical_features must have a bool for each of 3 columns"),
+        ({"categorical_features": [0.5]}, TypeError, "categorical_features must be names, numbers or a mask"),
+    ],
+)
+def test_what_is_refused(change, error, message):
+    given, labels, _ = table()
+    with pytest.raises(error, match=message):
+        RealMLPClassifier(**({"max_iter": 1} | change)).fit(rows(given), labels)
+
+
+def test_rows_that_are_refused():
+    given, labels, _ = table()
+    X = rows(given)
+    with pytest.raises(ValueError, match="X_val and y_val must be given both, or none of them"):
+        RealMLPClassifier().fit(X, labels, X_val=X)
+    with pytest.raises(ValueError, match="RealMLPClassifier: y_val has 'new', which y has not"):
+        RealMLPClassifier(max_iter=1).fit(X, labels, X_val=X, y_val=np.full(N, "new"))
+    with pytest.raises(ValueError, match="infinity"):
+        RealMLPClassifier(max_iter=1).fit(X.assign(number=np.inf), labels)

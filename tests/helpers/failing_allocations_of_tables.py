@@ -1,0 +1,31 @@
+"""A row of failing_allocations.py's table: the predictor that reads rows of codes."""
+from __future__ import annotations
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import fastreg as fr
+import numpy as np
+from allocation_faults import Bits, Scenario
+from fastreg import layers
+from fastreg.table.encoder import TableEncoder
+from fastreg.table.serving import table_predictor
+
+
+def table_predictor_scenario() -> Scenario:
+    """It is made, pickled, and called in a thread of its own, which has to get its buffers first."""
+    rows = np.random.default_rng(0).normal(size=(80, 6))
+    encoder = TableEncoder(["numeric"] * 6, n_bins=9).fit(rows)
+    model = fr.Sequential([layers.Dense(40, "gelu"), layers.Dense(2, "softmax")], seed=1)
+    model.build(encoder.n_features)
+    network, single, wide = model.freeze(), rows.astype(np.float32), np.tile(rows, (9, 1))
+
+    def act(_: object) -> Bits:
+        made = table_predictor(network, [encoder], None, 1.5)
+        assert made is not None
+        again = pickle.loads(pickle.dumps(made))
+        with ThreadPoolExecutor(1) as thread:
+            found = thread.submit(lambda: [made(rows[:1]), made(wide), again(rows), made(single)]).result()
+        return [array.tobytes() for array in found]
+
+    return Scenario(lambda: None, act)

@@ -52,7 +52,8 @@ def test_inputs_with_several_readers():
     """An input that two layers read, one that a layer alone reads, and one that is an output itself."""
     shared, alone, passed = fr.Input((10,)), fr.Input((7,)), fr.Input((6,))
     joined = layers.Add()([layers.Dense(8)(shared), layers.Dense(8, activation="relu")(shared), layers.Dense(8)(alone)])
-    model = fr.Model([shared, alone, passed], [joined, layers.Activation("relu")(passed), layers.Dense(4)(passed)], seed=4)
+    outputs = [joined, layers.Activation("relu")(passed), layers.Dense(4)(passed)]
+    model = fr.Model([shared, alone, passed], outputs, seed=4)
     x = [RANDOM.standard_normal((140, cols), dtype=np.float32) for cols in (10, 7, 6)]
     wide = [a.astype(np.float64) for a in x]
     for got, want in zip(model.predict(x), model.predict(wide), strict=True):
@@ -65,3 +66,26 @@ def test_evaluate_reads_in_place_what_predict_does():
     model.compile("sgd", "mse")
     x, y = RANDOM.standard_normal((150, 10), dtype=np.float32), RANDOM.standard_normal((150, 2), dtype=np.float32)
     assert model.evaluate(x, y, verbose=0) == model.evaluate(x.astype(np.float64), y, verbose=0)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_number_that_is_not_finite_is_found_in_any_block(dtype, threads):
+    """relu makes 0 of minus infinity, so the outputs do not tell. The work is enough for two threads."""
+    model = fr.Sequential([layers.Dense(1000, activation="relu"), layers.Dense(1)], seed=4)
+    model.build((None, 10))
+    memory = RANDOM.standard_normal((3000, 13)).astype(dtype)
+    part = memory[:, 2:12]
+    memory[:, 12] = np.nan   # beside x, and no part of it
+    with fr.thread_limit(threads):
+        want = model.predict(part)
+        for value in (np.nan, np.inf, -np.inf):
+            for row in (0, 127, 128, 2999):
+                bad = part.copy()
+                bad[row, 9] = value
+                held, part[row, 9] = part[row, 9], value
+                for given in (bad, part):
+                    with pytest.raises(ValueError, match=rf"^x: must be finite .* in column 9, row {row}\b"):
+                        model.predict(given)
+                part[row, 9] = held
+        np.testing.assert_array_equal(model.predict(part), want)

@@ -184,8 +184,9 @@ def test_flags_are_true_or_false(name):
 SCHEMA = _core.schema()
 # Classes that are another one in JSON: to_config says which.
 STAND_INS = {kind for kind, made in cases.FIRST.items() if made.to_config()["type"] != kind.__name__}
-# Classes that the core does not know: a Residual is written as its layers and an Add, the others not at all.
-OF_PYTHON = {layers.Residual, layers.Flatten, layers.Reshape}
+# Classes that the core does not know: a Residual is written as its layers and an Add, an EnsembleDense as tables of
+# vectors and what joins them with values, the others not at all.
+OF_PYTHON = {layers.Residual, layers.EnsembleDense, layers.Flatten, layers.Reshape}
 # Classes whose fields are others in the core, as shapes tell them; test_merging.py compares their results.
 OTHER_FIELDS = {layers.Dot}
 WITH_WEIGHTS = {"trainable", "learning_rate_multiplier", "weight_decay_multiplier"}

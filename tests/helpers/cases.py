@@ -153,6 +153,10 @@ LAYER_CASES = {
     "maximum": Layer(layers.Maximum(), graph_reference.Maximum, ([], [])),
     "minimum": Layer(layers.Minimum(), graph_reference.Minimum, ([], [])),
     "dot": Layer(layers.Dot(1), lambda: graph_reference.Dot(3), ([], [])),
+    # test_ensemble_dense.py has networks for it.
+    "ensemble dense": Layer(
+        layers.EnsembleDense(6, 3, "tanh"), lambda: graph_reference.EnsembleDense(6, 3, "tanh"), ([], [])
+    ),
     "flatten": Layer(layers.Flatten(), graph_reference.Same, ([layers.Dense(6, "tanh")], _LAST)),
     "reshape": Layer(layers.Reshape((-1,)), graph_reference.Same, ([layers.Dense(6, "tanh")], _LAST)),
     "rescaling": Layer(

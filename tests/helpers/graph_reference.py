@@ -135,6 +135,53 @@ class Embedding(ref.Layer):
         return np.zeros(self.index.shape)
 
 
+class EnsembleDense(Join):
+    """Reads rows and the numbers of their members: y = a((x * r_i) W * s_i + b_i), or a(x W_i + b_i)."""
+
+    def __init__(
+        self, units, members, activation="linear", own_kernels=False, factors=("r", "s"), penalty=ref.NO_PENALTY
+    ):
+        self.penalty = penalty
+        self.units, self.members, self.activation = units, members, ref.Activation(activation)
+        self.own, self.factors = own_kernels, () if own_kernels else factors
+        first, second = (tuple(name for name in pair if name in self.factors) for pair in ("r", "s"))
+        self.names = (*first, "kernel", *second, "bias")
+
+    def penalty_of(self, name):
+        return self.penalty if name == "kernel" else ref.NO_PENALTY
+
+    def forward(self, xs, training, mask_key):
+        self.x, member = xs
+        self.i = member[:, 0].astype(int)
+        self.r, self.s = (self.p[name][self.i] if name in self.factors else 1.0 for name in "rs")
+        if self.own:
+            self.kernels = self.p["kernel"].reshape(self.members, self.units, -1)[self.i]
+            self.z = np.einsum("nuk,nk->nu", self.kernels, self.x)
+        else:
+            self.z = (self.x * self.r) @ self.p["kernel"]
+        return self.activation.forward(self.z * self.s + self.p["bias"][self.i], training, mask_key)
+
+    def backward(self, dy):
+        dy = self.activation.backward(dy)
+        self.d = {"bias": self._by_member(dy)}
+        if self.own:
+            products = np.einsum("nu,nk->nuk", dy, self.x).reshape(len(dy), -1)
+            self.d["kernel"] = self._by_member(products)
+            return [np.einsum("nu,nuk->nk", dy, self.kernels), np.zeros((len(dy), 1))]
+        dz = dy * self.s
+        dx = dz @ self.p["kernel"].T
+        self.d["kernel"] = (self.x * self.r).T @ dz
+        self.d |= {"s": self._by_member(dy * self.z)} if "s" in self.factors else {}
+        self.d |= {"r": self._by_member(dx * self.x)} if "r" in self.factors else {}
+        return [dx * self.r, np.zeros((len(dy), 1))]
+
+    def _by_member(self, rows):
+        """The sum of the rows of each member."""
+        found = np.zeros((self.members, rows.shape[1]))
+        np.add.at(found, self.i, rows)
+        return found
+
+
 class CategoryEncoding(ref.Layer):
     def __init__(self, num_tokens, output_mode="multi_hot"):
         self.num_tokens, self.output_mode = num_tokens, output_mode

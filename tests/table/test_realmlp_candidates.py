@@ -105,7 +105,7 @@ def test_the_command_takes_every_preset():
     ("change", "message"),
     [
         ({"epochs": 0}, "Candidate: epochs must be >= 1, got 0"),
-        ({"design": "tabm"}, "Candidate: unknown design 'tabm'; known: plain, realmlp"),
+        ({"design": "mlp"}, "Candidate: unknown design 'mlp'; known: plain, realmlp, tabm"),
         ({"task": "binary"}, "Candidate: unknown task 'binary'; known: classification, regression"),
     ],
 )

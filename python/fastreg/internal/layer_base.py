@@ -268,6 +268,10 @@ class Layer(Part):
         """What the numbers that it reads must be."""
         return InputRule()
 
+    def input_rule_of(self, place: int) -> InputRule:
+        """What the numbers of one of the values that it reads must be."""
+        return self.input_rule
+
     def lower(self, into: Lowering, values: tuple[int, ...]) -> int:
         """Writes it as :attr:`core_count` layers of C++ that read these values; returns the value that it makes."""
         return into.add(self, self.to_config(), values)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fastreg.layers.activations import ELU, Identity, LeakyReLU, PReLU, ReLU, Softmax
     from fastreg.layers.dense import Activation, Dense
     from fastreg.layers.embedding import Embedding
+    from fastreg.layers.ensemble import EnsembleDense
     from fastreg.layers.inputs import Input, InputLayer
     from fastreg.layers.lookups import Discretization, IntegerLookup, StringLookup
     from fastreg.layers.merging import (
@@ -71,6 +72,7 @@ __all__ = [
     "Dot",
     "Dropout",
     "Embedding",
+    "EnsembleDense",
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",
@@ -128,6 +130,7 @@ _LAYERS = {
         "products": ("Dot",),
         "reshaping": ("Flatten", "Reshape"),
         "embedding": ("Embedding",),
+        "ensemble": ("EnsembleDense",),
         "preprocessing": ("CategoryEncoding", "Normalization", "Rescaling"),
         "nested": ("Residual",),
         "table_input": ("TableInput",),

@@ -233,11 +233,11 @@ def input_rules(layers: Sequence[Layer], graph: Graph | None) -> tuple[InputRule
     source: dict[int, int] = {i: i for i in range(count)}  # of each value that has the elements of an input: which
     found: list[InputRule | None] = [None] * count
     for value, (call, read) in enumerate(zip(calls, reads, strict=True), count):
-        for origin in {source[one] for one in read if one in source}:
+        for place, origin in ((place, source[one]) for place, one in enumerate(read) if one in source):
             if layers[call].reshapes:
                 source[value] = origin
                 continue
-            rule, known = layers[call].input_rule, found[origin]
+            rule, known = layers[call].input_rule_of(place), found[origin]
             found[origin] = rule if known is None else known.also(rule)
     return tuple(InputRule() if rule is None else rule for rule in found)
 

@@ -89,6 +89,11 @@ class Nested(Layer):
         rules = self.core.input_rules
         return rules[0] if len(rules) == 1 else InputRule()
 
+    def input_rule_of(self, place: int) -> InputRule:
+        """That of one of the model's inputs."""
+        rule: InputRule = self.core.input_rules[place]
+        return rule
+
     def lower(self, into: Lowering, values: tuple[int, ...]) -> int:
         """Writes the layers of the model."""
         shapes = [into.shape(value) for value in values]

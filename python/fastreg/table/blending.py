@@ -16,7 +16,6 @@ from fastreg import layers
 from fastreg.internal.whole_files import FilePath
 from fastreg.model.core import core_of
 from fastreg.model.model import Model
-from fastreg.model.sequential import Sequential
 from fastreg.search.found.ensemble import greedy
 from fastreg.search.found.results import Trial
 from fastreg.table.calibration import fit_temperature
@@ -239,7 +238,7 @@ def _joined(
     )
 
 
-def join(models: Sequence[Sequential], places: Sequence[int], counts: Sequence[int], seed: int) -> Any:
+def join(models: Sequence[Any], places: Sequence[int], counts: Sequence[int], seed: int) -> Any:
     """One network whose output is the weighted mean of several.
 
     Args:

@@ -13,7 +13,7 @@ from fastreg.internal.checks import AT_LEAST_ONE, FRACTION, NON_NEGATIVE, POSITI
 __all__ = ["LARGE", "LINEAR", "REALMLP_ALONE", "REALMLP_S", "SMALL", "Candidate", "batch_size", "neighbour"]
 
 _ACTIVATIONS = ("gelu", "relu", "silu", "selu", "mish")
-_DESIGNS, _TASKS = ("plain", "realmlp"), ("classification", "regression")
+_DESIGNS, _TASKS = ("plain", "realmlp", "tabm"), ("classification", "regression")
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,12 @@ class Candidate:
         rate: The height of the waves of the learning rate, > 0.
         steps: The number of steps of training, >= 1.
         batch: The rows of a step, >= 1. None is 32 below 2,000 rows, 64 below 5,000 and 128 from there on.
-        design: "plain", or "realmlp": the layers of RealMLP-TD-S, see :data:`REALMLP_S`, whose rates are some twenty
-            times as high.
+        design: "plain"; "realmlp": the layers of RealMLP-TD-S, see :data:`REALMLP_S`, whose rates are some twenty
+            times as high; or "tabm": members that share kernels, see :class:`fastreg.layers.EnsembleDense`, of which
+            each has a batch in a step.
         epochs: In a recipe's list, the number of passes over the rows that takes the place of ``steps`` as soon as the
             number of rows is known, >= 1; None leaves the steps as they are.
+        members: The number of members of the design "tabm", >= 1.
         task: "classification" or "regression" where the candidate is for one of them; None is for both.
 
     Raises:
@@ -59,11 +61,13 @@ class Candidate:
     design: str = "plain"
     task: str | None = None
     epochs: int | None = None
+    members: int = 16
 
     def __post_init__(self) -> None:
         for name, allowed in (("bins", NON_NEGATIVE), ("width", AT_LEAST_ONE), ("layers", NON_NEGATIVE)):
             check_int("Candidate", name, getattr(self, name), allowed)
-        check_int("Candidate", "steps", self.steps, AT_LEAST_ONE)
+        for name in ("steps", "members"):
+            check_int("Candidate", name, getattr(self, name), AT_LEAST_ONE)
         for name in ("batch", "epochs"):
             if getattr(self, name) is not None:
                 check_int("Candidate", name, getattr(self, name), AT_LEAST_ONE)
@@ -79,15 +83,18 @@ class Candidate:
         shape = f"{self.layers} x {self.width} {self.activation}, dropout {self.dropout:g}" if self.layers else "linear"
         batch = "" if self.batch is None else f", batch {self.batch}"
         design = "" if self.design == "plain" else f", {self.design}"
+        design += f" of {self.members} members" if self.design == "tabm" else ""
         length = f"{self.steps} steps" if self.epochs is None else f"{self.epochs} epochs"
         return f"{encoding}, {shape}{design}, decay {self.decay:g}, rate {self.rate:g}, {length}{batch}"
 
     @property
     def params(self) -> dict[str, Any]:
-        """The attributes by name; without ``epochs`` where there are steps, as journals have them."""
+        """The attributes by name, those that change nothing left out where older journals have not got them."""
         given = asdict(self)
         if self.epochs is None:
             del given["epochs"]
+        if self.design != "tabm":
+            del given["members"]
         return given
 
     def on(self, n_rows: int) -> Candidate:
@@ -156,6 +163,10 @@ _CHOICES: dict[str, dict[str, tuple[Any, ...]]] = {
     "realmlp": {
         "bins": _BINS, "width": _WIDTHS, "layers": _LAYERS, "activation": ("selu", "mish", "relu", "gelu"),
         "dropout": _DROPOUTS, "rate": (0.01, 0.02, 0.04, 0.07, 0.1), "steps": _STEPS,
+    },
+    "tabm": {
+        "bins": _BINS, "width": _WIDTHS, "layers": _LAYERS, "activation": ("gelu", "relu", "silu"),
+        "dropout": _DROPOUTS, "decay": _DECAYS, "rate": _RATES, "steps": _STEPS, "members": (4, 8, 16, 32),
     },
 }  # fmt: skip
 # Draws of a neighbour before it may be one that was tried.

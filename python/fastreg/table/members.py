@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from fastreg import _core, callbacks
-from fastreg.model.sequential import Sequential
 from fastreg.runtime import thread_limit
 from fastreg.table.judging import Verdict, threads_of
 from fastreg.table.training import Encoded, Features, Forecast, TrainingRows, seed_of, train
@@ -27,7 +27,7 @@ class Member:
     """A candidate that was trained on all rows; its verdict has the steps of that."""
 
     verdict: Verdict
-    model: Sequential
+    model: Any
     encoded: Encoded
 
 

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastreg import callbacks, layers, losses, optimizers, schedules
+from fastreg.model.model import Model
 from fastreg.model.sequential import Sequential
 from fastreg.table.candidates import Candidate
 from fastreg.table.realmlp import WAVES, connected, realmlp_layers, realmlp_optimizer
 from fastreg.table.schema import Target
+from fastreg.table.tabm import members_network
 
 __all__ = ["EPOCHS", "PATIENCE", "builder", "fit_arguments", "network"]
 
@@ -40,8 +42,10 @@ def network(
     quantiles: Sequence[float] = (),
     columns: Sequence[layers.Column] | None = None,
     soft: bool = False,
-) -> Sequential:
+) -> Any:
     """The compiled network of a candidate; its learning rate follows the schedule over the whole of a fit.
+
+    It is a ``Sequential``, or a ``Model`` of rows and members if the members of the candidate share kernels.
 
     Args:
         target: The column to predict.
@@ -58,17 +62,19 @@ def network(
         chosen = "categorical_crossentropy"
     if quantiles:
         units, chosen = len(quantiles), losses.Quantile(quantiles)
+    hidden = [candidate.width] * candidate.layers
     if candidate.design == "realmlp":
-        hidden = [candidate.width] * candidate.layers
         given = hidden, candidate.activation, n_features, units, activation, candidate.dropout, columns
-        stack = realmlp_layers(*given)
-        optimizer = realmlp_optimizer(candidate.rate, candidate.decay)
+        model: Model = Sequential(realmlp_layers(*given), seed=seed)
+        model.compile(realmlp_optimizer(candidate.rate, candidate.decay), chosen)
+        return model
+    if candidate.design == "tabm":
+        sizes = n_features, units, activation, candidate.members
+        model = members_network(hidden, candidate.activation, *sizes, candidate.dropout, seed)
     else:
-        stack = _plain_layers(candidate, units, activation, columns)
-        rate = schedules.CosLog(candidate.rate, schedules.Share(1.0), WAVES)
-        optimizer = optimizers.AdamW(rate, weight_decay=candidate.decay)
-    model = Sequential(stack, seed=seed)
-    model.compile(optimizer, chosen)
+        model = Sequential(_plain_layers(candidate, units, activation, columns), seed=seed)
+    rate = schedules.CosLog(candidate.rate, schedules.Share(1.0), WAVES)
+    model.compile(optimizers.AdamW(rate, weight_decay=candidate.decay), chosen)
     return model
 
 

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import callbacks
-from fastreg.model.sequential import Sequential
 from fastreg.table.candidates import Candidate, batch_size
 from fastreg.table.encoder import MOST_RAMPS, Codes, TableEncoder
 from fastreg.table.networks import network
+from fastreg.table.tabm import fit_members, mean_of_members
 from fastreg.table.target import Target
 from fastreg.table.texts import Documents
 
@@ -70,7 +70,7 @@ class TrainingRows:
         """The encoder of a candidate, yet to be fitted on so many rows, with the number of bins that it will have.
 
         A hidden layer reads bins as codes; texts and the linear model have dense features, and so has RealMLP, which
-        scales each of them.
+        scales each of them, and TabM, whose members do.
         """
         numbers = max(self.kinds.count("numeric"), 1)
         coded = candidate.bins > 0 and candidate.layers > 0 and candidate.design == "plain" and "text" not in self.kinds
@@ -144,13 +144,23 @@ def train(
     chosen: NDArray[Any] | None = None,
     stop: callbacks.Callback | None = None,
     quantiles: Sequence[float] = (),
-) -> Sequential:
-    """The network of a candidate, or one of quantiles, trained for all its steps on some of the rows; None are all."""
+) -> Any:
+    """The network of a candidate, or one of quantiles, trained for all its steps on some of the rows; None are all.
+
+    It is a ``Sequential``, or the mean of members that have learned together as a ``Model``.
+    """
     encoder = encoded.encoder
     columns = None if encoder.dense else encoder.columns
     model = network(rows.target, candidate, seed, encoder.dense_width, quantiles, columns, rows.is_soft)
-    model.build(encoder.n_features)
     count = len(rows.y) if chosen is None else len(chosen)
+    if candidate.design == "tabm":
+        used = np.arange(count) if chosen is None else chosen
+        weights = None if rows.weights is None else rows.weights[used]
+        learned = encoded.features[used], rows.y[used], weights
+        size = min(batch_size(candidate, count), count)
+        fit_members(model, *learned, candidate.members, size, candidate.steps, seed, stop)
+        return mean_of_members(model, seed)
+    model.build(encoder.n_features)
     model.fit(
         encoded.features,
         rows.y,
@@ -220,7 +230,8 @@ class Forecast:
         first = size * weights[0]
         if not encoder.dense:
             first = candidate.width * (_CODE * size * encoder.n_features + _SUM * encoder.dense_width)
-        products = 3 * (first + size * sum(weights[1:]))
+        members = candidate.members if candidate.design == "tabm" else 1
+        products = 3 * members * (first + size * sum(weights[1:]))
         step = products * _PRODUCT + sum(weights) * _WEIGHT + _STEP
         return candidate.steps * step + _CELL * n * encoder.n_features
 

@@ -24,7 +24,15 @@ LAYOUTS = {
     "columns of a Fortran array": lambda x: np.asfortranarray(np.repeat(x, 2, axis=1))[:, ::2],
     "rows backwards": lambda x: x[::-1].copy()[::-1],
     "columns backwards": lambda x: x[:, ::-1].copy()[:, ::-1],
+    "both backwards": lambda x: x[::-1, ::-1].copy()[::-1, ::-1],
+    "every second column of a part": lambda x: np.hstack([np.repeat(x, 2, axis=1), x])[:, :2 * x.shape[1]:2],
     "read-only": lambda x: np.frombuffer(x.tobytes(), x.dtype).reshape(x.shape),
+}
+# Steps of zero.
+REPEATED = {
+    "one row": lambda x: np.broadcast_to(x[0], x.shape),
+    "one column": lambda x: np.broadcast_to(x[:, :1], x.shape),
+    "one number": lambda x: np.broadcast_to(x[0, 0], x.shape),
 }
 
 
@@ -45,10 +53,10 @@ def p(request):
     return request.param().freeze()
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", LAYOUTS | REPEATED)
 @pytest.mark.parametrize("type_", TYPES)
 def test_rows_are_read_as_their_float32_copy(p, type_, layout):
-    x = LAYOUTS[layout](values(type_))
+    x = (LAYOUTS | REPEATED)[layout](values(type_))
     before = x.tobytes()
     expected = p(np.ascontiguousarray(x, np.float32))
     assert p(x).tobytes() == expected.tobytes()

@@ -85,6 +85,19 @@ py::object predict(const Network& network, const py::object& x, const py::object
   return py::cast(results);
 }
 
+// The outputs for the only input, or None if a feature is not finite as float32.
+py::object predict_if_finite(const Network& network, const py::object& x) {
+  const Features rows = features(x, "x");
+  py::array result = result_array(py::none(), rows.rows, network.n_outputs());
+  const MatrixView<float> view = writable_view(result);
+  bool finite = false;
+  {
+    const py::gil_scoped_release released;
+    finite = network.predict_if_finite(rows, view);
+  }
+  return finite ? py::object(std::move(result)) : py::none();
+}
+
 py::list info_list(const std::vector<WeightInfo>& weights) {
   py::list out;
   for (const WeightInfo& info : weights)
@@ -122,7 +135,8 @@ void bind_network(py::module_& module) {
       .def("get_weights", &get_weights)
       .def("set_weights", &set_weights, py::arg("weights"))
       .def("set_weight_part", &set_weight_part, py::arg("index"), py::arg("first"), py::arg("values"))
-      .def("predict", &predict, py::arg("x"), py::arg("out") = py::none());
+      .def("predict", &predict, py::arg("x"), py::arg("out") = py::none())
+      .def("predict_if_finite", &predict_if_finite, py::arg("x"), py::pos_only());
   module.def("network_info", &network_info, py::arg("description"));
   module.def("layer_info", &layer_info, py::arg("layer"), py::arg("input_widths"));
 }

@@ -28,13 +28,15 @@ struct Bool {
   std::uint8_t byte;
 };
 
-// Without branches, so that loops of it are vectorised.
+// With masks in place of conditions, of which compilers make branches, so that loops of it are vectorised.
 float to_float(Half half) {
   const std::uint32_t magnitude = half.bits & 0x7FFFu, sign = static_cast<std::uint32_t>(half.bits & 0x8000u) << 16;
   const std::uint32_t moved = (magnitude << 13) + (112u << 23);   // the exponent's bias is 127 in place of 15
-  const std::uint32_t special = magnitude >= 0x7C00u ? 112u << 23 : 0u;   // infinity and NaN
-  const auto tiny = std::bit_cast<std::uint32_t>(static_cast<float>(magnitude) * 0x1p-24f);   // denormals
-  return std::bit_cast<float>(sign | (magnitude < 0x0400u ? tiny : moved + special));
+  const std::uint32_t special = (0u - static_cast<std::uint32_t>(magnitude >= 0x7C00u)) & (112u << 23);   // infinity, NaN
+  // Denormals. Vectors convert signed numbers faster.
+  const auto tiny = std::bit_cast<std::uint32_t>(static_cast<float>(static_cast<std::int32_t>(magnitude)) * 0x1p-24f);
+  const std::uint32_t is_tiny = 0u - static_cast<std::uint32_t>(magnitude < 0x0400u);
+  return std::bit_cast<float>(sign | (tiny & is_tiny) | ((moved + special) & ~is_tiny));
 }
 float to_float(Bool value) { return value.byte != 0 ? 1.0f : 0.0f; }
 template <class T>
@@ -50,15 +52,23 @@ bool is_lost([[maybe_unused]] T value, [[maybe_unused]] float converted) {
   return false;
 }
 
+// Converts every kStep-th of some elements to n floats. A constant step lets the compiler vectorise the loop.
+template <std::size_t kStep, class T>
+bool convert_every(const T* from, std::size_t n, float* out) {
+  bool lost = false;
+  for (std::size_t i = 0; i < n; ++i) lost |= is_lost(from[kStep * i], out[i] = to_float(from[kStep * i]));
+  return lost;
+}
+
 // Converts n elements that are `step` bytes apart to floats that are `stride` floats apart. Returns whether one is lost.
 template <class T>
 bool convert_line(const char* from, std::ptrdiff_t step, std::size_t n, float* out, std::size_t stride) {
+  constexpr auto kSize = static_cast<std::ptrdiff_t>(sizeof(T));
+  const T* const values = reinterpret_cast<const T*>(from);
+  if (step == kSize && stride == 1) return convert_every<1>(values, n, out);
+  if constexpr (sizeof(T) <= sizeof(float))   // shuffles of wider elements are slower than the loop below
+    if (step == 2 * kSize && stride == 1) return convert_every<2>(values, n, out);
   bool lost = false;
-  if (step == static_cast<std::ptrdiff_t>(sizeof(T)) && stride == 1) {
-    const T* const values = reinterpret_cast<const T*>(from);
-    for (std::size_t i = 0; i < n; ++i) lost |= is_lost(values[i], out[i] = to_float(values[i]));
-    return lost;
-  }
   for (std::size_t i = 0; i < n; ++i, from += step, out += stride) {
     const T value = *reinterpret_cast<const T*>(from);
     lost |= is_lost(value, *out = to_float(value));
@@ -70,6 +80,9 @@ template <class T>
 bool convert(const Elements& from, std::size_t begin, std::size_t n, float* out) {
   bool lost = false;
   const char* row = from.data + static_cast<std::ptrdiff_t>(begin) * from.row_step;
+  // Rows are often shorter than what the loops are unrolled to, so rows that follow each other are one line.
+  if (from.row_step == static_cast<std::ptrdiff_t>(from.cols) * from.col_step)
+    return !convert_line<T>(row, from.col_step, n * from.cols, out, 1);
   if (std::abs(from.col_step) <= std::abs(from.row_step)) {
     for (std::size_t r = 0; r < n; ++r, row += from.row_step)
       lost |= convert_line<T>(row, from.col_step, from.cols, out + r * from.cols, 1);

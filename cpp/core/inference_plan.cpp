@@ -14,6 +14,8 @@ class Planner {
 
   InferencePlan run() {
     count_readers();
+    counted_ = readers_;
+    plan_.stays.resize(graph_.n_inputs(), false);
     for (std::size_t value = 0; value < graph_.n_inputs(); ++value) {
       buffer_[value] = pool_.take(padded_ld(graph_.wiring.widths[value]));
       plan_.inputs.push_back(buffer_[value]);
@@ -43,7 +45,11 @@ class Planner {
       buffer_[made] = buffer_[inputs[0]];
       return;
     }
-    InferencePlan::Step step{&operation, {}, pool_.take(operation.out_ld())};
+    InferencePlan::Step step{&operation, {}, pool_.take(operation.out_ld()), kNone};
+    if (inputs[0] < graph_.n_inputs() && counted_[inputs[0]] == 1 && operation.reads_any_rows()) {
+      step.caller_rows = inputs[0];
+      plan_.stays[inputs[0]] = true;
+    }
     buffer_[made] = step.output;
     for (const std::size_t value : inputs) step.inputs.push_back(buffer_[value]);
     for (const std::size_t value : inputs)
@@ -54,6 +60,7 @@ class Planner {
   const Graph& graph_;
   const std::vector<std::size_t>& values_;
   std::vector<std::size_t> readers_, buffer_;   // for each value: the number of its future readers, and its buffer
+  std::vector<std::size_t> counted_;            // for each value: the number of all its readers
   BufferPool pool_;
   InferencePlan plan_;
 };
@@ -85,13 +92,23 @@ void InferenceBuffers::run(Span<const Features> x, const std::uint32_t* index, s
                            std::size_t n) const {
   const Kernels& kernels = *graph_->backend.kernels;
   const Team alone;
-  const Pass pass{kernels, alone, n, graph_->weights.data(), nullptr, 0, 0};
-  for (std::size_t i = 0; i < plan_->inputs.size(); ++i)
+  Pass pass{kernels, alone, n, graph_->weights.data(), nullptr, 0, 0};
+  for (std::size_t i = 0; i < plan_->inputs.size(); ++i) {
+    if (plan_->stays[i] && readable(x[i], index)) continue;
     kernels.gather_rows({x[i].data, x[i].type, x[i].stride, index, begin, buffers_[plan_->inputs[i]], x[i].cols,
                          padded_ld(x[i].cols), {0, n}});
+  }
   const float* const* reads = reads_.data();
   for (const InferencePlan::Step& step : plan_->steps) {
-    step.operation->infer(pass, reads, buffers_[step.output]);
+    if (step.caller_rows != kNone && readable(x[step.caller_rows], index)) {
+      const Features& rows = x[step.caller_rows];
+      const float* const first = static_cast<const float*>(rows.data) + begin * rows.stride;
+      pass.ldx = rows.stride;
+      step.operation->infer(pass, &first, buffers_[step.output]);
+      pass.ldx = 0;
+    } else {
+      step.operation->infer(pass, reads, buffers_[step.output]);
+    }
     reads += step.inputs.size();
   }
 }

@@ -16,10 +16,13 @@ struct InferencePlan {
     const Operation* operation;
     std::vector<std::size_t> inputs;   // buffers
     std::size_t output;
+    // The input of the network that the step may read where the caller has it, since no other step reads it; or kNone.
+    std::size_t caller_rows;
   };
   std::vector<Step> steps;
   std::vector<std::size_t> inputs, outputs;   // the buffers of the network's inputs and of the requested values
   std::vector<std::size_t> lds;               // the number of floats of a row of each buffer
+  std::vector<bool> stays;                    // for each input: whether it is the caller_rows of a step
 };
 
 // A plan that computes these values, each in a buffer of its own, and only operations that they depend on.
@@ -31,7 +34,7 @@ class InferenceBuffers {
   InferenceBuffers(const Graph& graph, const InferencePlan& plan, std::size_t rows);
 
   // Gathers rows [begin, begin + n) of every input (through index, unless it is null) and executes the plan on the
-  // calling thread. Afterwards output(i) is the i-th requested value, a rows matrix that may be overwritten.
+  // calling thread. An input of float32 is not gathered where a step may read it as it is. Afterwards output(i) is the i-th requested value, a rows matrix that may be overwritten.
   void run(Span<const Features> x, const std::uint32_t* index, std::size_t begin, std::size_t n) const;
   float* output(std::size_t i) const { return buffers_[plan_->outputs[i]]; }
 
@@ -41,6 +44,10 @@ class InferenceBuffers {
   Buffer arena_;
   std::vector<float*> buffers_;       // into the arena
   std::vector<const float*> reads_;   // the inputs of all steps, one step after the other
+
+  static bool readable(const Features& x, const std::uint32_t* index) {
+    return x.type == ElementType::float32 && index == nullptr && x.stride >= x.cols;   // rows may overlap
+  }
 };
 
 }  // namespace fastreg

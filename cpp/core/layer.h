@@ -21,6 +21,7 @@ struct Pass {
   std::uint32_t step;    // determines the dropout masks, with the seed
   const double* rates = nullptr;   // those of the layers of NetworkSpec::scheduled in this step; null in inference
   float* scratch = nullptr;        // of the backward pass, as large as the largest Operation::scratch_floats
+  std::size_t ldx = 0;             // in inference: of the input, unless it is a rows matrix (Operation::reads_any_rows)
 };
 
 // The gradients that the backward pass of an operation reads and writes.
@@ -55,6 +56,9 @@ class Operation {
   virtual bool takes_batch_statistics() const { return false; }
   // The penalty of its output that is part of the loss, where it has one.
   virtual const Penalty* activity_penalty() const { return nullptr; }
+  // Whether infer takes an input of any alignment whose rows are any number of floats apart (Pass::ldx), and reads
+  // nothing but its columns.
+  virtual bool reads_any_rows() const { return false; }
   // How many floats forward keeps for backward, for a batch of `rows` rows.
   virtual std::size_t cache_floats(std::size_t /*rows*/) const { return 0; }
   // How many floats of scratch backward uses for a batch of at most `rows` rows. All operations share it.

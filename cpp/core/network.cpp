@@ -1,6 +1,7 @@
 // The public Network: reading and setting weights, and prediction.
 #include "fastreg/network.h"
 
+#include <atomic>
 #include <cstring>
 #include <stdexcept>
 #include <string_view>
@@ -19,23 +20,36 @@ struct Prediction {
   Span<const MatrixView<float>> out;
   std::size_t rows;
   std::vector<InferenceBuffers> buffers;   // one for each member of the team
+  bool checks;                             // whether `finite` is wanted
+  std::atomic<bool> finite{true};
 };
 
+bool all_finite(const Kernels& kernels, const Features& x, std::size_t begin, std::size_t n) {
+  if (x.stride == x.cols) return kernels.all_finite(x.row(begin), x.type, n * x.cols);
+  for (std::size_t i = begin; i < begin + n; ++i)
+    if (!kernels.all_finite(x.row(i), x.type, x.cols)) return false;
+  return true;
+}
+
 void predict_blocks(void* context, const Team& team) {
-  const Prediction& job = *static_cast<Prediction*>(context);
+  Prediction& job = *static_cast<Prediction*>(context);
   const std::size_t blocks = (job.rows + kBlockRows - 1) / kBlockRows;
   const Range mine = team.split(blocks);
   for (std::size_t block = mine.begin; block < mine.end; ++block) {
     const std::size_t begin = block * kBlockRows;
     const std::size_t n = std::min(kBlockRows, job.rows - begin);
     const InferenceBuffers& buffers = job.buffers[team.rank];
+    for (std::size_t i = 0; job.checks && i < job.x.size; ++i)
+      if (!all_finite(*job.graph.backend.kernels, job.x[i], begin, n)) job.finite.store(false, std::memory_order_relaxed);
     buffers.run(job.x, nullptr, begin, n);
     for (std::size_t k = 0; k < job.out.size; ++k) {
       const MatrixView<float>& out = job.out[k];
       const float* const y = buffers.output(k);
       const std::size_t ld = padded_ld(out.cols);
-      for (std::size_t i = 0; i < n; ++i)
-        std::memcpy(out.data + (begin + i) * out.stride, y + i * ld, out.cols * sizeof(float));
+      const bool whole = ld == out.cols && out.stride == out.cols;   // one piece of memory on both sides
+      const std::size_t pieces = whole ? 1 : n, floats = whole ? n * out.cols : out.cols;
+      for (std::size_t i = 0; i < pieces; ++i)
+        std::memcpy(out.data + (begin + i) * out.stride, y + i * ld, floats * sizeof(float));
     }
   }
 }
@@ -99,7 +113,11 @@ bool Network::has_several_outputs() const { return graph_->outputs.size() > 1; }
 
 void Network::predict(const Features& x, MatrixView<float> out) const { predict({&x, 1}, {&out, 1}); }
 
-void Network::predict(Span<const Features> x, Span<const MatrixView<float>> out) const {
+bool Network::predict_if_finite(const Features& x, MatrixView<float> out) const { return run({&x, 1}, {&out, 1}, true); }
+
+void Network::predict(Span<const Features> x, Span<const MatrixView<float>> out) const { run(x, out, false); }
+
+bool Network::run(Span<const Features> x, Span<const MatrixView<float>> out, bool check_finite) const {
   check_count("x", graph_->n_inputs(), x.size);
   check_count("out", graph_->outputs.size(), out.size);
   const std::size_t rows = x[0].rows;
@@ -109,11 +127,12 @@ void Network::predict(Span<const Features> x, Span<const MatrixView<float>> out)
   for (std::size_t i = 0; i < out.size; ++i)
     require_shape(numbered("out", i, out.size).c_str(), out[i], rows, graph_->width(graph_->outputs[i].value));
   const std::lock_guard guard(graph_->lock);
-  Prediction job{*graph_, x, out, rows, {}};
+  Prediction job{*graph_, x, out, rows, {}, check_finite};
   const std::size_t threads = graph_->inference_threads(rows);
   for (std::size_t i = 0; i < threads; ++i)
     job.buffers.emplace_back(*graph_, graph_->inference, std::min(kBlockRows, rows));
   graph_->backend.run(threads, predict_blocks, &job);
+  return job.finite.load(std::memory_order_relaxed);
 }
 
 namespace {

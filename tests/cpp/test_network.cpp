@@ -144,6 +144,25 @@ void test_element_type(double scale) {
   CHECK(weights[0] == weights[1] && losses[0] == losses[1]);
 }
 
+// predict_if_finite gives what predict does, or says that a feature is not finite. What lies between rows is no feature.
+void test_predicts_if_finite() {
+  Problem problem(300, 9);
+  const Network network(tutorial_network(9, 20));
+  std::vector<float> want(problem.n), got(problem.n);
+  network.predict(problem.data().x, {want.data(), problem.n, 1, 1});
+  CHECK(network.predict_if_finite(problem.data().x, {got.data(), problem.n, 1, 1}));
+  CHECK(got == want);
+  for (const std::size_t row : {std::size_t{0}, std::size_t{128}, problem.n - 1}) {
+    float& last = problem.x[row * 9 + 8];
+    const float before = last;
+    last = -INFINITY;
+    CHECK(!network.predict_if_finite(problem.data().x, {got.data(), problem.n, 1, 1}));
+    const Network narrow(tutorial_network(8, 20));   // reads all columns but the last
+    CHECK(narrow.predict_if_finite({problem.x.data(), problem.n, 8, 9}, {got.data(), problem.n, 1, 1}));
+    last = before;
+  }
+}
+
 // A trainer reuses the memory of its runs, and data of an earlier, larger run in it has no effect.
 void test_runs_leave_nothing_behind() {
   const Problem problem(300, 9), fewer(70, 9);
@@ -414,6 +433,7 @@ int main() {
   test_element_type<float>(1.0);
   test_element_type<double>(0.3);
   test_element_type<std::uint8_t>(127.0);
+  test_predicts_if_finite();
   test_runs_leave_nothing_behind();
   test_weights_of_any_scale_train_alike();
   test_early_stopping_restores_the_best();

@@ -28,6 +28,7 @@ class DenseOperation final : public Operation {
   }
 
   bool trainable() const override { return trainable_; }
+  bool reads_any_rows() const override { return in() > 1 && out() > 1; }
   std::size_t cache_floats(std::size_t rows) const override {
     return masks_ ? masks_->floats(rows * out_ld()) : z_floats(rows);
   }
@@ -82,9 +83,10 @@ class DenseOperation final : public Operation {
   }
   void product(const Pass& pass, const float* x, float* y, float* z, const DropoutMask& dropout) const {
     const Part part = split_output(pass.team, pass.rows, out());
+    const std::size_t ldx = pass.ldx > 0 ? pass.ldx : in_ld();
     const std::size_t rows = order_.rows_at_once(part.rows.end - part.rows.begin, in_ld(), out_ld());
     for (std::size_t i = part.rows.begin; i < part.rows.end; i += rows)
-      pass.kernels.matmul({x, in_ld(), parameters_.in(pass.weights, kernel_), parameters_.in(pass.weights, bias_), y, z,
+      pass.kernels.matmul({x, ldx, parameters_.in(pass.weights, kernel_), parameters_.in(pass.weights, bias_), y, z,
                            out_ld(), in(), out(), activation_, {i, std::min(i + rows, part.rows.end)}, part.panels,
                            dropout});
   }

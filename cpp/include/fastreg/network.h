@@ -62,10 +62,14 @@ class Network {
   // out = network(x) in inference mode, where x is (n, n_features) and out is (n, n_outputs). The result of a row
   // depends neither on the other rows nor on the number of threads. Throws std::invalid_argument for wrong shapes.
   void predict(const Features& x, MatrixView<float> out) const;
-  // The same with all inputs and outputs, in the order of the spec.
+  // The same; returns whether all features are finite as float32. If they are not, out has any values. x is read once.
+  bool predict_if_finite(const Features& x, MatrixView<float> out) const;
+  // predict with all inputs and outputs, in the order of the spec.
   void predict(Span<const Features> x, Span<const MatrixView<float>> out) const;
 
  private:
+  bool run(Span<const Features> x, Span<const MatrixView<float>> out, bool check_finite) const;
+
   friend class Predictor;
   friend class Trainer;
   std::unique_ptr<Graph> graph_;

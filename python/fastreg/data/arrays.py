@@ -124,7 +124,12 @@ def _readable(array: NDArray[Any], passes: int) -> bool:
 
 
 def features(
-    value: object, shape: tuple[int, ...] | None = None, name: str = "x", passes: int = 1, rule: InputRule | None = None
+    value: object,
+    shape: tuple[int, ...] | None = None,
+    name: str = "x",
+    passes: int = 1,
+    rule: InputRule | None = None,
+    checks: bool = True,
 ) -> Features:
     """Rows of features, (n, elements of a row) with n >= 1, in a form that the core can read ``passes`` times.
 
@@ -134,6 +139,7 @@ def features(
         name: What messages call the value.
         passes: How often the core reads it.
         rule: What the numbers must be beyond finite; where it says so, NaN is taken.
+        checks: Whether they are checked for being finite; otherwise the caller does so, with ``check_features``.
     """
     array = numeric(value, name)
     if array.ndim != 2 or (shape is not None and len(shape) != 1):
@@ -147,9 +153,15 @@ def features(
         rules.check_indices(array, rule.limit, name)
     if not _readable(array, passes):
         return to_float32(array, name, value, rule.missing)
+    if checks:
+        check_features(array, name, value, rule)
+    return array
+
+
+def check_features(array: Features, name: str, value: object, rule: InputRule) -> None:
+    """Refuses features that are not finite, except for NaN where the rule takes it. ``value`` is what was given."""
     if not _core.all_finite(array):
         rules.check_finite(array, name, value, rule.missing)
-    return array
 
 
 def _flat_rows(array: NDArray[Any], shape: tuple[int, ...] | None, name: str) -> NDArray[Any]:

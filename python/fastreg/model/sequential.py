@@ -140,8 +140,14 @@ class Sequential(Model):
             fitting.check_verbose("predict", verbose)
         if type(x) is not np.ndarray:
             checked_names(x, core.feature_names)
-        outputs = network.predict(arrays.features(x, core.input_shape, rule=core.input_rules[0]))
-        return outputs if core.flat_outputs else core.shaped(outputs)
+        rule = core.input_rules[0]
+        rows = arrays.features(x, core.input_shape, rule=rule, checks=False)
+        # Any finite number will do: the core checks x while it reads it. Otherwise x is checked before.
+        found = network.predict_if_finite(rows) if rule.limit is None and not rule.missing else None
+        if found is None:
+            arrays.check_features(rows, "x", x, rule)
+            found = network.predict(rows)
+        return found if core.flat_outputs else core.shaped(found)
 
     if TYPE_CHECKING:  # the types that these properties have in a model with one output
 

@@ -139,7 +139,7 @@ def features(
         name: What messages call the value.
         passes: How often the core reads it.
         rule: What the numbers must be beyond finite; where it says so, NaN is taken.
-        checks: Whether they are checked for being finite; otherwise the caller does so, with ``check_features``.
+        checks: Whether those that are not copied are checked for being finite; otherwise the caller does so.
     """
     array = numeric(value, name)
     if array.ndim != 2 or (shape is not None and len(shape) != 1):
@@ -153,15 +153,9 @@ def features(
         rules.check_indices(array, rule.limit, name)
     if not _readable(array, passes):
         return to_float32(array, name, value, rule.missing)
-    if checks:
-        check_features(array, name, value, rule)
-    return array
-
-
-def check_features(array: Features, name: str, value: object, rule: InputRule) -> None:
-    """Refuses features that are not finite, except for NaN where the rule takes it. ``value`` is what was given."""
-    if not _core.all_finite(array):
+    if checks and not _core.all_finite(array):
         rules.check_finite(array, name, value, rule.missing)
+    return array
 
 
 def _flat_rows(array: NDArray[Any], shape: tuple[int, ...] | None, name: str) -> NDArray[Any]:

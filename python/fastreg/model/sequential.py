@@ -141,12 +141,12 @@ class Sequential(Model):
         if type(x) is not np.ndarray:
             checked_names(x, core.feature_names)
         rule = core.input_rules[0]
-        rows = arrays.features(x, core.input_shape, rule=rule, checks=False)
-        # Any finite number will do: the core checks x while it reads it. Otherwise x is checked before.
-        found = network.predict_if_finite(rows) if rule.limit is None and not rule.missing else None
-        if found is None:
-            arrays.check_features(rows, "x", x, rule)
-            found = network.predict(rows)
+        # Where any finite number will do, the core checks x while it reads it.
+        in_passing = rule.limit is None and not rule.missing
+        rows = arrays.features(x, core.input_shape, rule=rule, checks=not in_passing)
+        found = network.predict_if_finite(rows) if in_passing else network.predict(rows)
+        if found is None:  # the same with its checks says what is wrong, unless x has been changed
+            found = network.predict(arrays.features(x, core.input_shape, rule=rule))
         return found if core.flat_outputs else core.shaped(found)
 
     if TYPE_CHECKING:  # the types that these properties have in a model with one output

@@ -230,3 +230,17 @@ def test_rows_that_are_refused():
         RealMLPClassifier(max_iter=1).fit(X, labels, X_val=X, y_val=np.full(N, "new"))
     with pytest.raises(ValueError, match="infinity"):
         RealMLPClassifier(max_iter=1).fit(X.assign(number=np.inf), labels)
+
+
+@pytest.mark.parametrize(
+    ("y", "y_val", "found"),
+    [
+        (np.ones((N, 2)), np.ones(N), r"each of y's 2, got shape \(90,\)"),
+        (np.ones((N, 2)), np.ones((N, 3)), r"each of y's 2, got shape \(90, 3\)"),
+        (np.ones(N), np.ones((N, 2)), r"each of y's 1, got shape \(90, 2\)"),
+    ],
+)
+def test_targets_of_validation_rows_have_the_columns_of_the_targets(y, y_val, found):
+    X = np.zeros((N, 1))
+    with pytest.raises(ValueError, match=f"RealMLPRegressor: y_val must have a column for {found}"):
+        RealMLPRegressor(2, max_iter=1).fit(X, y, X, y_val)

@@ -422,6 +422,11 @@ class RealMLPRegressor(RegressorMixin, _RealMLP):  # type: ignore[misc]
         self._spread = np.where(spread > 0.0, spread, 1.0)
 
     def _targets(self, y: NDArray[Any]) -> NDArray[np.float32]:
+        width = y.shape[1] if y.ndim > 1 else 1
+        if width != len(self._mean):
+            raise ValueError(
+                f"{type(self).__name__}: y_val must have a column for each of y's {len(self._mean)}, got shape {y.shape}"
+            )
         found: NDArray[np.float32] = ((y.reshape(len(y), -1) - self._mean) / self._spread).astype(np.float32)
         return found
 

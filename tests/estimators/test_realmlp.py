@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from fastreg import DivergenceError
 from fastreg.sklearn import RealMLPClassifier, RealMLPRegressor
 from fastreg.sklearn.realmlp import _BestEpoch
 from helpers.realmlp import features_of, trained
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 SMALL = {"hidden_layer_sizes": 32, "max_iter": 24}
@@ -244,3 +246,38 @@ def test_targets_of_validation_rows_have_the_columns_of_the_targets(y, y_val, fo
     X = np.zeros((N, 1))
     with pytest.raises(ValueError, match=f"RealMLPRegressor: y_val must have a column for {found}"):
         RealMLPRegressor(2, max_iter=1).fit(X, y, X, y_val)
+
+
+class Interrupted(RealMLPClassifier):
+    """Is interrupted when all is read and training begins."""
+
+    def _loss(self):
+        raise KeyboardInterrupt
+
+
+FAILURES = [
+    (RealMLPClassifier, {}, {"y_val": np.full(N, "q")}, ValueError, "y_val has 'q'"),
+    (RealMLPClassifier, {"activation": "no"}, {}, ValueError, "unknown activation"),
+    (RealMLPClassifier, {"learning_rate_init": 3e38}, {}, DivergenceError, "The estimator is as it was before"),
+    (Interrupted, {}, {}, KeyboardInterrupt, None),
+]
+
+
+@pytest.mark.parametrize(("kind", "change", "given", "error", "message"), FAILURES)
+def test_a_fit_that_fails_changes_nothing(kind, change, given, error, message):
+    rng = np.random.default_rng(0)
+    X, other = pd.DataFrame({"a": rng.normal(size=N)}), pd.DataFrame({"b": rng.normal(size=N), "c": np.zeros(N)})
+    y, labels = np.where(X["a"] > 0, "yes", "no"), np.where(other["b"] > 0, "a", "b")
+    wrong = {"X": other, "y": labels, "X_val": other, "y_val": labels} | given
+    estimator = kind(4, max_iter=3, random_state=0).set_params(**change)
+    with pytest.raises(error, match=message):
+        estimator.fit(**wrong)
+    with pytest.raises(NotFittedError):
+        estimator.predict(other)
+    estimator = kind(4, max_iter=3, random_state=0)
+    vars(estimator).update(vars(RealMLPClassifier(4, max_iter=3, random_state=0).fit(X, y)))
+    expected = estimator.predict_proba(X)
+    with pytest.raises(error, match=message):
+        estimator.set_params(**change).fit(**wrong)
+    np.testing.assert_array_equal(estimator.predict_proba(X), expected)
+    assert (estimator.classes_.tolist(), estimator.feature_names_in_.tolist()) == (["no", "yes"], ["a"])

@@ -17,6 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _get_feature_names, check_is_fitted, column_or_1d, validate_data
 
 from fastreg import callbacks, losses
+from fastreg._core import DivergenceError
 from fastreg.internal.checks import (
     AT_LEAST_ONE,
     CLOSED_FRACTION,
@@ -94,6 +95,8 @@ class _RealMLP(BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any, X_val: Any = None, y_val: Any = None) -> Any:
         """Trains the network, and keeps the epoch that was best for the validation rows.
 
+        After an error or an interrupt the estimator is as it was before: not fitted, or fitted by an earlier call.
+
         Args:
             X: Rows of features, (n, features): an array or a frame. NaN are missing.
             y: Their targets.
@@ -108,6 +111,19 @@ class _RealMLP(BaseEstimator):  # type: ignore[misc]
             TypeError: If a parameter is of the wrong kind.
             DivergenceError: If the loss is no longer finite.
         """
+        before = vars(self).copy()
+        try:
+            return self._fit(X, y, X_val, y_val)
+        except BaseException as error:
+            vars(self).clear()
+            vars(self).update(before)
+            if isinstance(error, DivergenceError):
+                told = str(error).replace("The last finite weights are kept", "The estimator is as it was before")
+                error.args = (told,)
+            raise
+
+    def _fit(self, X: Any, y: Any, X_val: Any, y_val: Any) -> Any:
+        """Trains, and sets the attributes, some of them before it is known whether the training succeeds."""
         owner = type(self).__name__
         hidden = self._checked_parameters(owner)
         if (X_val is None) != (y_val is None):

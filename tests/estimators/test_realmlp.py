@@ -168,11 +168,28 @@ def test_of_equal_epochs_the_last_one_is_kept(sign, epoch):
     assert best.scores == [sign * value for value in (1.0, 3.0, 2.0, 3.0, 1.0, 2.0)]
 
 
-def test_units_of_targets_do_not_matter():
+@pytest.mark.parametrize("power", [12, 1000, -900])
+def test_units_of_targets_do_not_matter(power):
     given, _, numbers = table()
-    X, y = rows(given), numbers[:, 0]
-    found = [RealMLPRegressor(8, max_iter=6, random_state=2).fit(X, t).predict(X) for t in (y, 4096 * y)]
-    np.testing.assert_allclose(found[1], 4096 * found[0], rtol=1e-5)
+    X, y, unit = rows(given), numbers, 2.0**power
+    regressor = RealMLPRegressor(8, max_iter=6, validation_fraction=0, random_state=2)  # the last epoch has learned
+    found = [regressor.fit(X, targets).predict(X) for targets in (y, unit * y)]
+    assert found[0].std(axis=0).min() > 0.1
+    np.testing.assert_allclose(found[1] / unit, found[0], rtol=1e-5)
+
+
+def test_targets_out_of_range_are_refused():
+    X, y = np.zeros((N, 1)), np.arange(N * 2.0).reshape(N, 2)
+    far = y * [1.0, 1e45]
+    with pytest.raises(ValueError, match="RealMLPRegressor: the targets of column 1 are too far apart"):
+        RealMLPRegressor(2, max_iter=1).fit(X, y, X, far)
+    with pytest.raises(ValueError, match="RealMLPRegressor: the targets of column 0 are too far apart"):
+        RealMLPRegressor(2, max_iter=1, validation_fraction=0).fit(X, np.where(y[:, 0] > 0, 1.7e308, -1.7e308))
+
+
+def test_constant_targets():
+    given, _, _ = table()
+    X = rows(given)
     constant = RealMLPRegressor(8, max_iter=2, random_state=2).fit(X, np.full(N, 7.0))
     np.testing.assert_allclose(constant.predict(X), 7.0, atol=1e-3)
 

@@ -434,16 +434,27 @@ class RealMLPRegressor(RegressorMixin, _RealMLP):  # type: ignore[misc]
     def _learn_targets(self, y: NDArray[Any], learned: NDArray[Any]) -> None:
         self._is_matrix = y.ndim > 1
         matrix = learned.reshape(len(learned), -1)
-        self._mean, spread = matrix.mean(axis=0), matrix.std(axis=0)
+        # Powers of 2, which change no digit, keep squares of huge and of tiny numbers in range.
+        exponent = np.frexp(np.abs(matrix).max(axis=0))[1]
+        matrix = np.ldexp(matrix, -exponent)
+        self._mean, spread = (np.ldexp(found, exponent) for found in (matrix.mean(axis=0), matrix.std(axis=0)))
         self._spread = np.where(spread > 0.0, spread, 1.0)
 
     def _targets(self, y: NDArray[Any]) -> NDArray[np.float32]:
         width = y.shape[1] if y.ndim > 1 else 1
         if width != len(self._mean):
             raise ValueError(
-                f"{type(self).__name__}: y_val must have a column for each of y's {len(self._mean)}, got shape {y.shape}"
+                f"{type(self).__name__}: y_val must have a column for each of y's {len(self._mean)}, "
+                f"got shape {y.shape}"
             )
-        found: NDArray[np.float32] = ((y.reshape(len(y), -1) - self._mean) / self._spread).astype(np.float32)
+        with np.errstate(over="ignore"):
+            found: NDArray[np.float32] = ((y.reshape(len(y), -1) - self._mean) / self._spread).astype(np.float32)
+        if not np.isfinite(found).all():
+            column = int(np.flatnonzero(~np.isfinite(found).all(axis=0))[0])
+            raise ValueError(
+                f"{type(self).__name__}: the targets of column {column} are too far apart: some are not finite in "
+                f"float32 when standardised (mean {self._mean[column]:g}, deviation {self._spread[column]:g})"
+            )
         return found
 
     def __sklearn_tags__(self) -> Any:

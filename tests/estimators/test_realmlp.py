@@ -400,3 +400,17 @@ def test_columns_without_any_cell_are_no_features_beside_others():
         found = RealMLPRegressor(4, max_iter=3, random_state=0).fit(X, NUMBER).predict(X)
         expected = found if expected is None else expected
         np.testing.assert_array_equal(found, expected)
+
+
+def test_a_column_has_at_most_a_thousand_categories():
+    names = np.array([f"id {i}" for i in range(1001)], object)
+    y = np.arange(1001) % 2
+    kind = RealMLPClassifier(2, max_iter=1, validation_fraction=0)
+    told = "column 'key' must have at most 1000 categories.* got 1001; leave the column out"
+    with pytest.raises(ValueError, match=f"RealMLPClassifier: {told}"):
+        kind.fit(pd.DataFrame({"a": y, "key": names}), y)
+    most = pd.DataFrame({"key": np.where(y == 1, names, names[0]), "a": y})
+    most.loc[:998, "key"] = names[:999]
+    assert kind.fit(most, y).model_.layers[0].get_weights()[0].shape == (1001,), "1000 levels and a number"
+    features = kind.encoding_.transform(most)
+    assert (features.dtype, features.shape) == (np.float32, (1001, 1001))

@@ -252,8 +252,9 @@ class RealMLPClassifier(ClassifierMixin, _RealMLP):  # type: ignore[misc]
             ``X_val``. With 0 the last epoch is kept.
         label_smoothing: s in [0, 1]: the probabilities that are learned are (1 - s) + s / k for the class of a row and
             s / k for each other one of k classes.
-        categorical_features: The columns that hold categories: ``"from_dtype"`` for those of a frame whose type is
-            categorical, string or object, None for none, or a list of names or numbers or a mask.
+        categorical_features: The columns that hold categories, 1000 different ones at most: ``"from_dtype"`` for those
+            of a frame whose type is categorical, string or object, None for none, or a list of names or numbers or a
+            mask.
         random_state: An int, a ``RandomState`` or None. It determines everything that is random.
         verbose: Whether each epoch prints its loss.
 

@@ -20,6 +20,8 @@ __all__ = ["RealMLPEncoding", "Rows", "as_frame", "categorical_columns"]
 
 # Beginnings of the names of types whose columns are categories: of pandas, polars and Arrow.
 _TYPES = ("categor", "enum", "str", "object", "large_string", "dictionary")
+# Each level is a feature of every row and has a weight in every unit of the first layer.
+_MOST_LEVELS = 1000
 # What no number and no category is made of without a word.
 _TIMES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
 
@@ -135,7 +137,12 @@ class RealMLPEncoding:
         return Rows(numbers, cells)
 
     def fit(self, X: Any) -> RealMLPEncoding:
-        """Takes levels and statistics of rows."""
+        """Takes levels and statistics of rows.
+
+        Raises:
+            ValueError: If a column has more than 1000 levels, or no column has a cell that is not missing.
+            TypeError: If the cells of a column of categories are dates, or lists or the like.
+        """
         rows = X if isinstance(X, Rows) else self.read(X)
         self._levels = [self._found(i, cells) for i, cells in zip(self.categorical, rows.cells, strict=True)]
         self._parts = [NumericPart.fit(column, 0) for column in self._columns(rows)]
@@ -172,6 +179,11 @@ class RealMLPEncoding:
             raise TypeError(f"{self._owner}: column {self._names[i]!r} has lists or the like for categories") from None
         if times := [level for level in levels if isinstance(level, _TIMES)]:
             raise TypeError(self._told(i, times[0], "strings or numbers"))
+        if len(levels) > _MOST_LEVELS:
+            raise ValueError(
+                f"{self._owner}: column {self._names[i]!r} must have at most {_MOST_LEVELS} categories, each of which "
+                f"becomes a feature, got {len(levels)}; leave the column out, or join rare categories"
+            )
         try:
             ordered = sorted(levels)
         except TypeError:  # numbers beside texts

@@ -116,8 +116,8 @@ class _RealMLP(BaseEstimator):  # type: ignore[misc]
         try:
             return self._fit(X, y, X_val, y_val)
         except BaseException as error:
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__.clear()
+            self.__dict__.update(before)
             if isinstance(error, DivergenceError):
                 told = str(error).replace("The last finite weights are kept", "The estimator is as it was before")
                 error.args = (told,)

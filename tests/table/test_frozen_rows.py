@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 from conftest import assert_close
 from fastreg import _core, layers
-from fastreg.table import Schema, Target
+from fastreg.table import Schema, TableModel, Target
 from fastreg.table.blending import join
 from fastreg.table.calibration import tempered
 from fastreg.table.encoder import TableEncoder
-from fastreg.table.model import TableModel
 from fastreg.table.serving import table_predictor
 from programs import refusal
 

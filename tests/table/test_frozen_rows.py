@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from conftest import assert_close
 from fastreg import _core, layers
-from fastreg.table import Schema, Target
+from fastreg.table import Schema, TableModel, TableOptions, Target
 from fastreg.table.blending import join
 from fastreg.table.calibration import tempered
 from fastreg.table.encoder import TableEncoder
-from fastreg.table.model import TableModel
 from fastreg.table.serving import table_predictor
+from fastreg.table.texts import Documents
 from programs import refusal
 
 N = 300
@@ -227,6 +227,93 @@ def test_dates_and_texts_are_encoded_in_python():
     assert frozen.table_predictor is None
     codes = model.schema.codes({"day": day, "a": y})
     np.testing.assert_allclose(frozen(codes), model.outputs({"day": day, "a": y}), atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def notes():
+    """A table with numbers, dates, groups and texts, its model of a blend, codes and documents."""
+    words = ["a small house near the river", "the flat is large and quiet", "quiet street, old roof", None]
+    given = {
+        "size": np.arange(60) % 7 + 0.5,
+        "day": [f"2024-{1 + i % 12:02}-{1 + i % 28:02}" for i in range(60)],
+        "town": ["u", "v", "w"] * 20,
+        "note": words * 15,
+    }
+    schema = Schema.infer(given | {"y": np.arange(60)}, target="y", options=TableOptions(date="day", text="note"))
+    kinds = [column.kind for column in schema.columns]
+    assert kinds == ["numeric", "date", "categorical", "text"]
+    codes, documents = schema.codes(given), schema.documents(given)
+    encoder = TableEncoder(kinds, 4, documents=documents).fit(codes)
+    target = Target.infer({"y": np.arange(60.0)}, "y")
+    model = TableModel(schema, (encoder.without_documents(),), network(encoder, "regression", 0), target)
+    return model, codes, documents
+
+
+def test_other_forms_of_rows_with_dates_and_texts_are_converted(notes):
+    model, codes, documents = notes
+    frozen = model.freeze()
+    assert frozen.table_predictor is None
+    expected = frozen(codes, documents)
+    for form in (codes.tolist(), codes.astype(object), np.asfortranarray(codes), np.ascontiguousarray(codes)):
+        np.testing.assert_array_equal(frozen(form, documents), expected)
+    single = codes.astype(np.float32)
+    np.testing.assert_array_equal(frozen(single, documents), frozen(single.astype(np.float64), documents))
+    for encoder in model.encoders:
+        np.testing.assert_array_equal(
+            encoder.transform(codes.tolist(), documents), encoder.transform(codes, documents)
+        )
+
+
+def test_a_missing_code_of_a_text_is_a_missing_text(notes):
+    model, codes, documents = notes
+    frozen, rows = model.freeze(), codes.copy()
+    rows[:, 3] = 3.0  # the row without a note
+    expected = frozen(rows, documents)
+    assert np.abs(expected - frozen(codes, documents))[codes[:, 3] % 4 != 3].max() > 1e-3
+    rows[:, 3] = np.nan
+    np.testing.assert_array_equal(frozen(rows, documents), expected)
+    mixed = np.where(np.arange(60)[:, None] % 3 == 0, rows, codes)
+    answers = np.where(np.arange(60)[:, None] % 3 == 0, expected, frozen(codes, documents))
+    np.testing.assert_array_equal(frozen(mixed, documents), answers)
+    gaps = np.full((1, 4), np.nan)
+    assert np.isfinite(frozen(gaps, documents)).all()
+    np.testing.assert_array_equal(frozen(gaps, {3: Documents([])}), frozen(gaps, documents))
+
+
+def test_statistics_of_texts_count_missing_codes_as_missing_texts(notes):
+    model, codes, documents = notes
+    gaps = codes.copy()
+    gaps[3::4, 3] = np.nan  # the rows without a note
+    fitted = TableEncoder(model.encoder.kinds, 4, documents=documents).fit(gaps)
+    assert fitted.to_config() == model.encoder.to_config()
+
+
+def moved(rows, by):
+    """The rows with other numbers of documents."""
+    rows = rows.copy()
+    rows[:, 3] += by
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        (lambda rows, texts: (rows, None), ValueError, ["documents", "column 3", "Schema.documents"]),
+        (lambda rows, texts: (rows, {}), ValueError, ["documents", "column 3"]),
+        (lambda rows, texts: (rows[0], texts), ValueError, ["codes", "2-D", "(4,)"]),
+        (lambda rows, texts: (rows[:, 1:], texts), ValueError, ["codes", "reads 4 columns", "got 3"]),
+        (lambda rows, texts: ([["a"] * 4], texts), TypeError, ["codes", "numbers"]),
+        (lambda rows, texts: (rows.astype(complex), texts), TypeError, ["codes", "real"]),
+        (lambda rows, texts: (moved(rows, 1), texts), ValueError, ["codes", "column 3", "[0, 60)", "60.0 in"]),
+        (lambda rows, texts: (moved(rows, -1), texts), ValueError, ["codes", "column 3", "-1.0 in row 0"]),
+        (lambda rows, texts: (moved(rows, 0.5), texts), ValueError, ["codes", "whole", "0.5 in row 0"]),
+        (lambda rows, texts: (moved(rows, np.inf), texts), ValueError, ["codes", "whole", "inf in row 0"]),
+    ],
+)
+def test_rows_with_texts_that_are_none_are_refused(change, error, words, notes):
+    model, codes, documents = notes
+    with refusal(error, [re.escape(word) for word in words]):
+        model.freeze()(*change(codes, documents))
 
 
 COLUMN = (1, 1, 0.0, 1.0, np.zeros(0), False, np.zeros(0, np.uint32))

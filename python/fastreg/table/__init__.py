@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fastreg.table.distilling import distill
     from fastreg.table.encoder import TableEncoder
     from fastreg.table.estimators import TableClassifier
+    from fastreg.table.model import FrozenTableModel, TableModel
     from fastreg.table.options import TableOptions
     from fastreg.table.reading import read_blocks, read_table
     from fastreg.table.recipe import Recipe
@@ -28,11 +29,13 @@ _HOMES = {
     "Column": "schema",
     "DataDictionary": "dictionary",
     "Distillation": "distillation",
+    "FrozenTableModel": "model",
     "Recipe": "recipe",
     "Schema": "schema",
     "Table": "tables",
     "TableClassifier": "estimators",
     "TableEncoder": "encoder",
+    "TableModel": "model",
     "TableOptions": "options",
     "TableRegressor": "regressor",
     "Target": "schema",
@@ -45,11 +48,13 @@ __all__ = [
     "Column",
     "DataDictionary",
     "Distillation",
+    "FrozenTableModel",
     "Recipe",
     "Schema",
     "Table",
     "TableClassifier",
     "TableEncoder",
+    "TableModel",
     "TableOptions",
     "TableRegressor",
     "Target",

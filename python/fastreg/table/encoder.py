@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastreg.data.arrays import numeric
 from fastreg.internal.checks import AT_LEAST_ONE, NON_NEGATIVE, check_bool, check_choice, check_int
 from fastreg.layers import Column, PlainColumn
 from fastreg.table.calendar_parts import DatePart
@@ -93,8 +94,8 @@ class TableEncoder:
         self._parts: list[_Part] | None = None
 
     def fit(self, codes: Codes, y: object = None) -> TableEncoder:
-        """Takes the statistics of training rows, (n, columns)."""
-        self._check(codes)
+        """Takes the statistics of training rows, (n, columns); errors as of :meth:`transform`."""
+        codes = self._checked(codes)
         n_bins, for_each = self._dense_bins(len(codes)), self._cells_of(len(codes))
         parts: list[_Part] = []
         for i, kind in enumerate(self.kinds):
@@ -102,7 +103,7 @@ class TableEncoder:
             if kind == "categorical":
                 parts.append(CategoricalPart.fit(column, self.min_count))
             elif kind == "text":
-                parts.append(TextPart.fit(column, self.documents[i], max(8 * for_each, 16)))
+                parts.append(TextPart.fit(column, _of_column(self.documents, i), max(8 * for_each, 16), i))
             else:
                 own = self.n_bins if kind == "numeric" and not self.dense else n_bins
                 parts.append((NumericPart if kind == "numeric" else DatePart).fit(column, own))
@@ -123,21 +124,25 @@ class TableEncoder:
         return _MOST_CELLS // max(n_rows, 1) // max(numeric + 8 * self.kinds.count("text"), 1)
 
     def transform(self, codes: Codes, documents: Mapping[int, Documents] | None = None) -> NDArray[np.float32]:
-        """The features of rows of codes, (n, :attr:`n_features`), finite if ``dense``; a ValueError before ``fit``.
+        """The features of rows of codes, (n, :attr:`n_features`), finite if ``dense``.
 
         Args:
-            codes: The rows.
+            codes: The rows, NaN where a cell is missing: a float64 array, or numbers of another form, such as lists.
             documents: The documents that the codes of text columns number; None for those of the encoder.
+
+        Raises:
+            ValueError: Before ``fit``, if the shape is another one, or if the code of a text has no document.
+            TypeError: If the codes are not numbers.
         """
         parts = self._fitted()
-        self._check(codes)
+        codes = self._checked(codes)
         documents = self.documents if documents is None else documents
         out = np.zeros((len(codes), self.n_features), np.float32)
         begin = 0
         for i, (part, width) in enumerate(zip(parts, self.widths, strict=True)):
             place = out[:, begin : begin + width]
             if isinstance(part, TextPart):
-                part.encode(codes[:, i], place, documents[i])
+                part.encode(codes[:, i], place, _of_column(documents, i), i)
             elif self.dense or isinstance(part, DatePart):
                 part.encode(codes[:, i], place)
             else:
@@ -232,6 +237,18 @@ class TableEncoder:
             raise ValueError("TableEncoder: not fitted; call fit first")
         return self._parts
 
-    def _check(self, codes: Codes) -> None:
-        if codes.ndim != 2 or codes.shape[1] != len(self.kinds):
-            raise ValueError(f"TableEncoder: codes must have shape (n, {len(self.kinds)}), got {codes.shape}")
+    def _checked(self, codes: Any) -> Codes:
+        """The codes as float64; they are not copied if they are already."""
+        found: Codes = np.asarray(numeric(codes, "codes"), np.float64)
+        if found.ndim != 2 or found.shape[1] != len(self.kinds):
+            raise ValueError(f"TableEncoder: codes must have shape (n, {len(self.kinds)}), got {found.shape}")
+        return found
+
+
+def _of_column(documents: Mapping[int, Documents], column: int) -> Documents:
+    """The documents of a column of texts."""
+    if column not in documents:
+        raise ValueError(
+            f"documents: column {column} of the table holds texts, but has no documents; Schema.documents gives them"
+        )
+    return documents[column]

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import _core
+from fastreg.data import serving
 from fastreg.model import files, loading
 from fastreg.model.core import core_of
 from fastreg.table.calibration import HIGHEST, LOWEST, tempered
@@ -269,16 +270,17 @@ class FrozenTableModel:
 
         Args:
             codes: The rows, as the schema of the model gives them: (n, columns), NaN where a cell is missing, float64
-                in C order for the shortest time.
-            documents: The documents that the codes of text columns number.
+                in C order for the shortest time; also lists, frames and other numbers.
+            documents: The documents that the codes of text columns number; a table without texts needs none.
 
         Raises:
-            ValueError: If the shape is another one.
+            ValueError: If the shape is another one, documents are missing, or the code of a text has no document.
             TypeError: If the codes are not numbers.
         """
         if self.table_predictor is not None:
             return self.table_predictor(codes)
-        return self.model.finished(self.predictor(_given(self.model.features(codes, documents))))[0]
+        rows = serving.codes(codes, len(self.model.schema.columns))
+        return self.model.finished(self.predictor(_given(self.model.features(rows, documents))))[0]
 
 
 def _given(features: Sequence[NDArray[np.float32]]) -> Any:

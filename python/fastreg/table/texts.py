@@ -50,6 +50,10 @@ def _style(text: str) -> tuple[float, float, float, float]:
     return float(np.log1p(len(text))), digits / n, capitals / n, (n - letters - digits - spaces) / n
 
 
+# What a text that is missing has.
+_NO_STYLE = _style("")
+
+
 class Documents:
     """The texts of one column, divided into words once: rows of word numbers and counts.
 
@@ -76,6 +80,27 @@ class Documents:
 
     def __deepcopy__(self, memo: object) -> Documents:
         return self
+
+    def rows_of(self, codes: NDArray[Any], column: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The places of the codes that are not missing, and the documents that they number.
+
+        Args:
+            codes: Numbers of documents, NaN where a text is missing.
+            column: The number of the column, for the error.
+
+        Raises:
+            ValueError: If a code is another number.
+        """
+        places = np.flatnonzero(~np.isnan(codes))
+        known, count = codes[places], len(self.missing)
+        wrong = ~((known >= 0) & (known < count) & (np.floor(known) == known))
+        if wrong.any():
+            first = int(np.argmax(wrong))
+            raise ValueError(
+                f"codes: column {column} holds texts, so its codes must be NaN or whole numbers in [0, {count}), the "
+                f"numbers of its documents; got {float(known[first])!r} in row {int(places[first])}"
+            )
+        return places, known.astype(np.int64)
 
     def entries(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         """For each word of each of the rows: the place of the row among them, the number of the word, its count."""
@@ -116,16 +141,19 @@ class TextPart:
     scales: tuple[float, ...]
 
     @classmethod
-    def fit(cls, codes: NDArray[np.float64], documents: Documents, most: int = _MOST_WORDS) -> TextPart:
-        """Takes the statistics of training rows, which are numbers of documents."""
-        rows = codes.astype(np.int64)
+    def fit(
+        cls, codes: NDArray[np.float64], documents: Documents, most: int = _MOST_WORDS, column: int = 0
+    ) -> TextPart:
+        """Takes the statistics of training rows, which are numbers of documents, NaN where there is none."""
+        there, rows = documents.rows_of(codes, column)
         _, ids, _ = documents.entries(rows)
         frequencies = np.bincount(ids, minlength=len(documents.words))
         common: list[int] = np.flatnonzero(frequencies >= _LEAST_ROWS).tolist()
         common.sort(key=lambda i: (-int(frequencies[i]), documents.words[i]))
         kept = sorted(common[: min(most, _MOST_WORDS)], key=lambda i: documents.words[i])
-        weights = np.log((1 + len(rows)) / (1 + frequencies[kept])) + 1.0 if kept else np.empty(0)
-        style = documents.style[rows]
+        weights = np.log((1 + len(codes)) / (1 + frequencies[kept])) + 1.0 if kept else np.empty(0)
+        style = np.tile(_NO_STYLE, (len(codes), 1))
+        style[there] = documents.style[rows]
         deviations = style.std(axis=0)
         scales = np.where(deviations > 1e-9, 1.0 / np.maximum(deviations, 1e-9), 0.0)
         words = tuple(documents.words[i] for i in kept)
@@ -136,25 +164,32 @@ class TextPart:
         """The number of features."""
         return len(self.words) + 5
 
-    def encode(self, codes: NDArray[np.float64], out: NDArray[np.float32], documents: Documents) -> None:
-        """Writes the features of rows, which are numbers of documents."""
-        rows = codes.astype(np.int64)
+    def encode(
+        self, codes: NDArray[np.float64], out: NDArray[np.float32], documents: Documents, column: int = 0
+    ) -> None:
+        """Writes the features of rows, which are numbers of documents, NaN where there is none, to ``out`` of zeros.
+
+        A code that numbers no document is a ValueError that names the column.
+        """
+        there, rows = documents.rows_of(codes, column)
         index = {word: i for i, word in enumerate(self.words)}
         columns = np.array([index.get(word, -1) for word in documents.words], np.int64)
         places, ids, counts = documents.entries(rows)
         columns = columns[ids] if len(ids) else np.empty(0, np.int64)
         known = columns >= 0
-        places, columns, counts = places[known], columns[known], counts[known]
+        places, columns, counts = there[places[known]], columns[known], counts[known]
         values = _damped(counts) * np.array(self.weights)[columns] if len(counts) else np.empty(0)
         # Sums run over the words of a row in a fixed order, whatever rows are beside it.
         order = np.lexsort((columns, places))
         places, columns, values = places[order], columns[order], values[order]
-        squares = np.bincount(places, values * values, minlength=len(rows))
+        squares = np.bincount(places, values * values, minlength=len(codes))
         lengths = np.sqrt(np.maximum(squares, 1e-300))
         out[places, columns] = _LENGTH * values / lengths[places]
         n = len(self.words)
-        out[:, n : n + 4] = np.clip((documents.style[rows] - self.means) * self.scales, -8.0, 8.0)
-        out[:, n + 4] = documents.missing[rows]
+        style, missing = np.tile(_NO_STYLE, (len(codes), 1)), np.ones(len(codes), np.bool_)
+        style[there], missing[there] = documents.style[rows], documents.missing[rows]
+        out[:, n : n + 4] = np.clip((style - self.means) * self.scales, -8.0, 8.0)
+        out[:, n + 4] = missing
 
     def to_config(self) -> dict[str, Any]:
         """The JSON form."""

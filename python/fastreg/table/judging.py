@@ -259,14 +259,14 @@ class Judging:
         tried, best, stale, number = list(listed), self._blended(), 0, 0
         while len(tried) - 1 < self._recipe.trials and stale < self._recipe.patience:
             found = self._ordered()
-            if not found:
+            parents = [verdict.candidate for verdict in found if verdict.candidate.layers][:_PARENTS] or listed[1:]
+            if not (found and parents):
                 return
-            parents = [verdict.candidate for verdict in found if verdict.candidate.layers][:_PARENTS]
             rng = np.random.default_rng([self._seed, number])
             count = min(_ROUND, self._recipe.trials - len(tried) + 1)
             made: list[Candidate] = []
             for place in range(len(tried), len(tried) + count):
-                drawn = neighbour(parents or listed[1:], [*tried, *made], rng)
+                drawn = neighbour(parents, [*tried, *made], rng)
                 # Within a time others may have been drawn.
                 made.append(self._journal.proposal(place) or drawn)
             yield made

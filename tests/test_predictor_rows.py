@@ -155,3 +155,22 @@ def test_column_names_do_not_matter_to_arrays():
     assert p(x).tobytes() == p(frame).tobytes()
     with refusal(ValueError, ["c0"]):
         p(frame[frame.columns[::-1]])
+
+
+def test_one_number_in_each_row():
+    """As for `predict`, it may be given as (n,), also to one of several inputs, whose names messages tell."""
+    one = fr.Sequential([fr.Input((1,)), layers.Dense(2)], seed=0)
+    values = np.linspace(-1.0, 1.0, 5)
+    for given in (values, values.astype(np.float32), values.tolist(), values[::-1][::-1]):
+        np.testing.assert_array_equal(one.freeze()(given), one.freeze()(values[:, None]))
+    number, row = fr.Input((1,), name="number"), fr.Input((4,), name="row")
+    several = fr.Model([number, row], layers.Dense(2)(layers.Concatenate()([number, row])), seed=0).freeze()
+    rows = np.ones((5, 4), np.float32)
+    np.testing.assert_array_equal(several([values, rows]), several([values[:, None], rows]))
+    for x, words in (
+        ([values, rows[0]], r"x\['row'\]: must be 2-D \(rows, features\), got shape \(4,\)"),
+        ([values, rows[:, :3]], r"x\['row'\]: the network takes 4 features, got 3"),
+        ([values, rows.astype(np.float64) * 1e39], r"x\['row'\]: must be within the range of float32"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            several(x)

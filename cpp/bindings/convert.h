@@ -151,6 +151,17 @@ void own(py::detail::value_and_holder& self, std::unique_ptr<T> made) {
   }
 }
 
+// Makes the Python class of T. An object that __new__ alone has made is a TypeError where its methods are called; without
+// this, pybind11 gives them memory that nobody has written.
+template <class T>
+py::class_<T> class_of(py::module_& module, const char* name) {
+  py::class_<T> made(module, name);
+  py::detail::get_type_info(typeid(T), true)->operator_new = [](std::size_t) -> void* {
+    throw py::type_error("an object of fastreg._core must be made by a call of its class");
+  };
+  return made;
+}
+
 void bind_network(py::module_& module);
 void bind_metrics(py::module_& module);
 void bind_trainer(py::module_& module);

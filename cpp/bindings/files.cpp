@@ -56,7 +56,7 @@ void write_bytes(const py::bytes& path, const py::bytes& content) {
 
 void bind_files(py::module_& module) {
   module.def("save_file", &save_file, py::arg("path"), py::arg("description"), py::arg("tensors"));
-  py::class_<ModelReader>(module, "ModelReader")
+  class_of<ModelReader>(module, "ModelReader")
       .def(
           "__init__",
           [](py::detail::value_and_holder& self, const py::bytes& path) { own(self, open_file(path)); },

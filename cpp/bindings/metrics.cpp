@@ -40,7 +40,7 @@ MetricRows metric_rows(const py::object& targets, const py::object& outputs, con
 
 void bind_state(py::module_& module) {
   using Self = MetricState;
-  py::class_<Self>(module, "MetricState")
+  class_of<Self>(module, "MetricState")
       .def(
           "__init__",
           [](py::detail::value_and_holder& self, const std::string& metric, std::size_t cols, bool labels) {

@@ -120,7 +120,7 @@ py::tuple layer_info(const std::string& text, const std::vector<std::size_t>& in
 }  // namespace
 
 void bind_network(py::module_& module) {
-  py::class_<Network>(module, "Network")
+  class_of<Network>(module, "Network")
       .def(
           "__init__",
           [](py::detail::value_and_holder& self, const std::string& text) {

@@ -220,7 +220,7 @@ void bind_ops(py::module_& module) {
   module.def("all_finite", &all_finite, py::arg("x"), py::pos_only());
   module.def("random_words", &random_words, py::arg("seed"), py::arg("stream"), py::arg("step"), py::arg("first"),
              py::arg("n"));
-  py::class_<PyUpdater>(module, "Updater")
+  class_of<PyUpdater>(module, "Updater")
       .def(
           "__init__",
           [](py::detail::value_and_holder& self, const std::string& optimizer, const py::object& w, float l1, float l2,

@@ -70,11 +70,14 @@ constexpr int kReadable = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
   return PyArray_CheckExact(x) && is_float_matrix(x, n_features, kReadable);
 }
 
-// A new reference to the conversion of x by serving.features.
-[[gnu::noinline]] PyObject* converted_rows(PyObject* x, npy_intp n_features, PyObject* feature_names) {
+// A new reference to the conversion of x by serving.features. input: the name of an input among several.
+[[gnu::noinline]] PyObject* converted_rows(PyObject* x, npy_intp n_features, PyObject* feature_names,
+                                           const std::string* input = nullptr) {
   return guarded([&]() -> PyObject* {
     const py::handle names(feature_names == nullptr ? Py_None : feature_names);
-    py::object converted = py::module_::import("fastreg.data.serving").attr("features")(py::handle(x), n_features, names);
+    const py::object convert = py::module_::import("fastreg.data.serving").attr("features");
+    const py::object name = input == nullptr ? py::object(py::none()) : py::object(py::str(*input));
+    py::object converted = convert(py::handle(x), n_features, names, name);
     if (!PyArray_CheckExact(converted.ptr()) || !is_float_matrix(converted.ptr(), n_features, kReadable))
       throw py::type_error("x: the conversion to float32 gave no usable array");
     return converted.release().ptr();
@@ -205,9 +208,11 @@ PyObject* call_several(const PyPredictor& self, PyObject* x, PyObject* out) {
     std::vector<MatrixView<const float>> views;
     std::vector<MatrixView<float>> result_views;
     for (const py::object& one : in_order(x, inputs, "x")) {
-      const std::size_t cols = inputs[rows.size()].n_features;
+      const NetworkInput& input = inputs[rows.size()];
+      const std::size_t cols = input.n_features;
       const auto n_features = static_cast<npy_intp>(cols);
-      rows.push_back(is_read_in_place(one.ptr(), n_features) ? one : taken(converted_rows(one.ptr(), n_features, nullptr)));
+      const bool in_place = is_read_in_place(one.ptr(), n_features);
+      rows.push_back(in_place ? one : taken(converted_rows(one.ptr(), n_features, nullptr, &input.name)));
       PyArrayObject* const array = array_of(rows.back().ptr());
       views.push_back({static_cast<const float*>(PyArray_DATA(array)), static_cast<std::size_t>(PyArray_DIM(array, 0)),
                        cols, cols});

@@ -102,7 +102,7 @@ class PyTablePredictor {
 }  // namespace
 
 void bind_table_predictor(py::module_& module) {
-  py::class_<PyTablePredictor>(module, "TablePredictor")
+  class_of<PyTablePredictor>(module, "TablePredictor")
       .def(
           "__init__",
           [](py::detail::value_and_holder& self, const py::object& network, const py::object& encodings,

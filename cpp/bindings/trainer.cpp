@@ -346,7 +346,7 @@ Value unlocked(const PyTrainer& self, Value (Trainer::*member)() const) {
 }
 
 void bind_stopping(py::module_& module) {
-  py::class_<StopSignal>(module, "StopSignal")
+  class_of<StopSignal>(module, "StopSignal")
       .def(
           "__init__", [](py::detail::value_and_holder& self) { own(self, std::make_unique<StopSignal>()); },
           py::detail::is_new_style_constructor())
@@ -362,7 +362,7 @@ void bind_stopping(py::module_& module) {
 void bind_trainer(py::module_& module) {
   bind_stopping(module);
   using Self = PyTrainer;
-  py::class_<Self> trainer(module, "Trainer");
+  py::class_<Self> trainer = class_of<Self>(module, "Trainer");
   bind_batches(trainer);
   trainer
       .def(

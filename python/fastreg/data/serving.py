@@ -18,15 +18,23 @@ from fastreg.data.frames import Names, checked_names
 from fastreg.internal.checks import describe
 
 
-def features(value: object, n_features: int, names: Names | None = None) -> NDArray[np.float32]:
-    """Rows of features as float32 (n, n_features) in C order, n >= 0; of a frame whose columns have these names."""
+def features(
+    value: object, n_features: int, names: Names | None = None, of_input: str | None = None
+) -> NDArray[np.float32]:
+    """Rows of features as float32 (n, n_features) in C order, n >= 0; of a frame whose columns have these names.
+
+    One number in each row may also be given as (n,). ``of_input`` is the name of an input among several.
+    """
     checked_names(value, names)
-    array = numeric(value, "x")
+    name = "x" if of_input is None else f"x[{of_input!r}]"
+    array = numeric(value, name)
+    if array.ndim == 1 and n_features == 1:
+        array = array.reshape(-1, 1)
     if array.ndim != 2:
         hint = "; reshape(1, -1) makes one row of it" if array.ndim == 1 else ""
-        raise ValueError(f"x: must be 2-D (rows, features), got shape {array.shape}{hint}")
+        raise ValueError(f"{name}: must be 2-D (rows, features), got shape {array.shape}{hint}")
     if array.shape[1] != n_features:
-        raise ValueError(f"x: the network takes {n_features} features, got {array.shape[1]}")
+        raise ValueError(f"{name}: the network takes {n_features} features, got {array.shape[1]}")
     with np.errstate(over="ignore", invalid="ignore"):
         converted = np.require(array, np.float32, ("C", "A"))
     if array.dtype != np.float32:
@@ -34,7 +42,7 @@ def features(value: object, n_features: int, names: Names | None = None) -> NDAr
         if lost.any():
             row, column = np.unravel_index(int(np.argmax(lost)), lost.shape)
             raise ValueError(
-                f"x: must be within the range of float32, got {float(array[row, column])!r} "
+                f"{name}: must be within the range of float32, got {float(array[row, column])!r} "
                 f"in column {column}, row {row}"
             )
     return converted

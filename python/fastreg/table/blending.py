@@ -63,7 +63,7 @@ class Blend:
         metric_: The name of the deciding metric, and
         direction_: "min" or "max".
         score_: The deciding metric of the blend for rows that its members were not trained on; these chose the members,
-            so it is somewhat too good.
+            so it is somewhat too good. It is that of the probabilities before the temperature.
         limits: The range of the training targets, to which predictions are limited; None for classes.
         temperature: The temperature of the probabilities; 1 for numbers.
         stopped_by: "trials", "gain" (nothing improved any more), "time" or "interrupt".

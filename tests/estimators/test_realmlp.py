@@ -375,6 +375,9 @@ NO_NUMBERS = [
     ("Arrow, date", pa.table({"d": [DAY.date()] * N}), TypeError, "column 'd' must hold numbers"),
     ("complex", pd.DataFrame({"s": TEXT, "z": [1j] * N}), TypeError, "column 'z' must hold numbers.*Complex data"),
     ("lists", pd.DataFrame({"s": [[1]] * N}), TypeError, "column 's' has lists or the like for categories"),
+    ("infinity", pd.DataFrame({"a": NUMBER, "b": [np.inf] * N}), ValueError, "column 'b' holds infinity"),
+    ("huge", [[10**400]] * N, ValueError, "column 0 must hold numbers, got about 2"),
+    ("nanoseconds", np.full((N, 1), DAY, "M8[ns]"), TypeError, "column 0 must hold numbers.* make numbers of dates"),
     ("nothing", pd.DataFrame({"s": [None] * N}), ValueError, "every cell of its columns is missing"),
     (
         "array",
@@ -391,6 +394,12 @@ NO_NUMBERS = [
 def test_columns_that_are_no_numbers_are_refused_by_name(X, error, message):
     with pytest.raises(error, match=message):
         RealMLPRegressor(2, max_iter=1).fit(X, NUMBER)
+
+
+@pytest.mark.parametrize("unit", ["D", "s", "ns"])
+def test_dates_are_no_categories_of_an_array(unit):
+    with pytest.raises(TypeError, match="column 0 must hold strings or numbers"):
+        RealMLPRegressor(2, max_iter=1, categorical_features=[0]).fit(np.full((N, 1), DAY, f"M8[{unit}]"), NUMBER)
 
 
 def test_columns_without_any_cell_are_no_features_beside_others():
@@ -414,3 +423,33 @@ def test_a_column_has_at_most_a_thousand_categories():
     assert kind.fit(most, y).model_.layers[0].get_weights()[0].shape == (1001,), "1000 levels and a number"
     features = kind.encoding_.transform(most)
     assert (features.dtype, features.shape) == (np.float32, (1001, 1001))
+
+
+NO_TARGETS = [
+    (RealMLPClassifier, np.array(["u", None] * 45, object), ValueError, "got a missing one .45 in all"),
+    (RealMLPClassifier, np.array(["u", np.nan] * 45, object), ValueError, "got a missing one"),
+    (RealMLPClassifier, pd.Series(["u", None] * 45, dtype="string"), ValueError, "got a missing one"),
+    (RealMLPClassifier, pl.Series(["u", None] * 45), ValueError, "got a missing one"),
+    (RealMLPClassifier, pd.Series(["u", None] * 45, dtype="category"), ValueError, "got a missing one"),
+    (RealMLPRegressor, np.array([1.0, None] * 45, object), ValueError, "got a missing one"),
+    (
+        RealMLPRegressor,
+        pd.Series(pd.date_range(DAY, periods=N)),
+        TypeError,
+        "must hold numbers.* make numbers of dates",
+    ),
+    (RealMLPRegressor, pl.Series([DAY.date()] * N), TypeError, "must hold numbers"),
+    (RealMLPRegressor, pd.Series(pd.to_timedelta(range(N))), TypeError, "must hold numbers"),
+    (RealMLPRegressor, ["u"] * N, ValueError, "must hold numbers, got 'u' "),
+]
+
+
+@pytest.mark.parametrize("row", range(len(NO_TARGETS)))
+def test_targets_that_are_missing_or_no_numbers_are_refused(row):
+    kind, y, error, message = NO_TARGETS[row]
+    known = NUMBER if kind is RealMLPRegressor else np.array(["u", "v"] * 45)
+    for X in (NUMBER[:, None], pd.DataFrame({"s": ["p", "q"] * 45, "a": NUMBER})):
+        with pytest.raises(error, match=f"{kind.__name__}: y .*{message}"):
+            kind(2, max_iter=1).fit(X, y)
+        with pytest.raises(error, match=f"{kind.__name__}: y_val .*{message}"):
+            kind(2, max_iter=1).fit(X, known, X, y)

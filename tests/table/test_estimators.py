@@ -222,3 +222,14 @@ def test_networks_that_all_diverge_leave_a_linear_model():
     with pytest.warns(UserWarning, match="the model is linear, since no network could be trained: "):
         model = TableRegressor(preset=recipe, time=None, jobs=1, seed=0).fit(TABLE, SCORE)
     assert np.isfinite(model.predict(TABLE)).all()
+
+
+@pytest.mark.parametrize("small", [(), (Candidate(bins=16, layers=0, steps=100),)], ids=["empty", "linear"])
+@pytest.mark.parametrize("time", [None, 3600.0])
+def test_a_recipe_without_a_network_says_so(time, small):
+    """The warning does not end with whatever the search said last."""
+    recipe = Recipe(small=small, trials=1, folds=2)
+    why = "^TableRegressor: the model is linear, since no candidate of the recipe has a hidden layer$"
+    with pytest.warns(UserWarning, match=why):
+        model = TableRegressor(preset=recipe, time=time, jobs=1, seed=0).fit(TABLE, SCORE)
+    assert np.isfinite(model.predict(TABLE)).all()

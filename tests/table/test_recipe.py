@@ -2,6 +2,7 @@
 
 import json
 import math
+import threading
 from types import SimpleNamespace
 
 import fastreg as fr
@@ -10,7 +11,7 @@ import pytest
 from fastreg import layers
 from fastreg.model import files
 from fastreg.model.core import core_of
-from fastreg.table import Candidate, Recipe, TableClassifier, TableRegressor, Target, judging
+from fastreg.table import Candidate, Recipe, TableClassifier, TableRegressor, Target, judging, training
 from fastreg.table.blending import cook, join
 from fastreg.table.calibration import fit_temperature, tempered
 from fastreg.table.candidates import LARGE, LINEAR, SMALL, batch_size, neighbour
@@ -179,6 +180,43 @@ def test_a_candidate_that_takes_too_long_gets_fewer_steps(monkeypatch):
     _, found, _ = made("binary", recipe=Recipe(small=long, trials=3), seconds=3600.0)
     assert [trial.params["steps"] for trial in found.trials_] == [LINEAR.steps, 50]
     assert found.stopped_by == "time"
+
+
+def test_the_first_network_is_measured_until_a_busy_machine_shows(monkeypatch):
+    """A machine that is quick for 27 steps and takes four times as long from there on."""
+    clock = [0.0]
+
+    def train(rows, encoded, candidate, seed):
+        clock[0] += 0.02 * min(candidate.steps, 27) + 0.08 * max(candidate.steps - 27, 0)
+
+    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(training, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    recipe = Recipe(small=(Candidate(bins=0, width=4, layers=1, steps=40_000),), trials=1, folds=2)
+    _, found, _ = made("binary", recipe=recipe, seconds=1000.0)
+    assert 3000 < found.trials_[1].params["steps"] < 4200  # 500 seconds for two folds; not 12500 steps
+
+
+def test_a_network_that_is_short_is_measured_shortly(monkeypatch):
+    steps = []
+    monkeypatch.setattr(training, "train", lambda rows, encoded, candidate, seed: steps.append(candidate.steps))
+    made("binary", recipe=Recipe(small=TINY[:1], trials=1, folds=2), seconds=3600.0)
+    assert steps == [3, 27]
+
+
+def test_the_first_network_is_measured_on_all_threads_that_will_train(monkeypatch):
+    both = threading.Barrier(2, timeout=60)
+    monkeypatch.setattr(training, "train", lambda rows, encoded, candidate, seed: both.wait())
+    _, found, _ = made("binary", jobs=2, recipe=Recipe(small=TINY[:1], trials=1, folds=2), seconds=3600.0)
+    assert found.trials_[1].params["steps"] == TINY[0].steps
+
+
+def test_the_first_network_has_time_for_the_turns_of_a_worker(monkeypatch):
+    """Two workers train five folds in three turns."""
+    monkeypatch.setattr(Judging, "_measure", lambda self, candidate: None)
+    monkeypatch.setattr(Forecast, "seconds", lambda self, candidate: 0.1 * candidate.steps)
+    recipe = Recipe(small=(Candidate(bins=0, width=4, layers=1, steps=5000),), trials=1, folds=5)
+    _, found, _ = made("binary", jobs=2, recipe=recipe, seconds=1000.0)
+    assert 1500 < found.trials_[1].params["steps"] <= 1666
 
 
 def clocked(monkeypatch, each=5.0):

@@ -118,7 +118,9 @@ def test_the_chosen_metric_decides(data, capsys, target, metric):
     words = ["tune", data, "--target", target, "--metric", metric, "--trials", "2", "--cv", "2", "--jobs", "1"]
     assert cli.main([*map(str, words), "--quiet", "--ignore", "who,w"]) == 0
     out = capsys.readouterr().out
-    assert f" {metric}" in next(line for line in out.splitlines() if line.startswith("cross-validation"))
+    line = next(line for line in out.splitlines() if line.startswith("cross-validation"))
+    assert f" {metric} (2 folds" in line
+    assert (", before the temperature; " in line) == (", temperature " in out) == (target == "y")
     assert (f"{metric} (decides)" in out) == (metric != "accuracy")
 
 

@@ -63,7 +63,7 @@ class Blend:
         metric_: The name of the deciding metric, and
         direction_: "min" or "max".
         score_: The deciding metric of the blend for rows that its members were not trained on; these chose the members,
-            so it is somewhat too good.
+            so it is somewhat too good. It is that of the probabilities before the temperature.
         limits: The range of the training targets, to which predictions are limited; None for classes.
         temperature: The temperature of the probabilities; 1 for numbers.
         stopped_by: "trials", "gain" (nothing improved any more), "time" or "interrupt".
@@ -146,9 +146,7 @@ def cook(
     with Judging(rows, recipe, chosen, seed, jobs, seconds, tell, FoldJournal(journal, resume)) as judging:
         judged = judging.run()
         if not any(verdict.candidate.layers for verdict in judged.best):
-            failed = [verdict for verdict in judged.verdicts if verdict.error is not None and verdict.candidate.layers]
-            if failed and judged.stopped_by != "interrupt":
-                tell(f"no network could be trained: {failed[0].error}")
+            _tell_why(judged, tell)
             return judged.stopped_by
         truth = _Truth.of(rows, judged)
         picked = _picked(chosen, judged.best, truth, recipe, 1 if judged.stopped_by == "interrupt" else None)
@@ -166,6 +164,16 @@ def cook(
             picked = _picked(chosen, judged.best, truth, recipe)
             members.train([judged.best[i] for i in dict.fromkeys(picked)])
     return _joined(rows, chosen, judged, members, recipe, seed, truth, time.monotonic() - begun)
+
+
+def _tell_why(judged: Judged, tell: Callable[[str], None]) -> None:
+    """Tells why there is no network, unless the time was too short or the search was interrupted."""
+    networks = [verdict for verdict in judged.verdicts if verdict.candidate.layers]
+    failed = [verdict.error for verdict in networks if verdict.error is not None]
+    if failed and judged.stopped_by != "interrupt":
+        tell(f"no network could be trained: {failed[0]}")
+    elif not networks and judged.stopped_by in ("trials", "gain"):
+        tell("no candidate of the recipe has a hidden layer")
 
 
 class _Truth(NamedTuple):

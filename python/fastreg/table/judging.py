@@ -44,6 +44,9 @@ _OVERRUN, _SAFE = 0.3, 1.5
 # A candidate is dear if judging it needs more than this share of the time for judging. Such candidates wait until the
 # others of their round are judged.
 _DEAR = 0.5
+# The first network is measured for longer if it needs more than this share of the time that is left: for a share of it,
+# up to some seconds.
+_UNSURE, _MEASURED, _LONGEST_MEASURED = 0.25, 0.05, 5.0
 
 _Numbered = tuple[int, Candidate]
 Fold = tuple[NDArray[Any], NDArray[Any]]
@@ -180,6 +183,8 @@ class Judging:
         self._seconds = seconds
         # A network that is alone gets all threads.
         self._workers, self._threads = threads_of(1 if recipe.trials * len(self._folds) == 1 else jobs)
+        # The folds that a worker trains one after another, if there is one network alone.
+        self._turns = math.ceil(len(self._folds) / self._workers)
         self._stop = callbacks.StopSignal()
         self._forecast = Forecast(rows, seed)
         self._again = 0.0 if seconds is None else (1.0 - recipe.judging) * seconds
@@ -259,14 +264,14 @@ class Judging:
         tried, best, stale, number = list(listed), self._blended(), 0, 0
         while len(tried) - 1 < self._recipe.trials and stale < self._recipe.patience:
             found = self._ordered()
-            if not found:
+            parents = [verdict.candidate for verdict in found if verdict.candidate.layers][:_PARENTS] or listed[1:]
+            if not (found and parents):
                 return
-            parents = [verdict.candidate for verdict in found if verdict.candidate.layers][:_PARENTS]
             rng = np.random.default_rng([self._seed, number])
             count = min(_ROUND, self._recipe.trials - len(tried) + 1)
             made: list[Candidate] = []
             for place in range(len(tried), len(tried) + count):
-                drawn = neighbour(parents or listed[1:], [*tried, *made], rng)
+                drawn = neighbour(parents, [*tried, *made], rng)
                 # Within a time others may have been drawn.
                 made.append(self._journal.proposal(place) or drawn)
             yield made
@@ -432,6 +437,22 @@ class Judging:
         """The seconds of all folds."""
         return self._forecast.seconds(candidate) * len(self._folds) / min(self._workers, len(self._folds))
 
+    def _measure(self, candidate: Candidate) -> None:
+        """Measures how long the candidate trains where it will, and for longer if that takes much of the time."""
+        left = self._left()
+        enough = min(_MEASURED * left, _LONGEST_MEASURED)
+        self._forecast.measure(candidate, self._together, enough, _UNSURE * left / self._turns)
+
+    def _together(self, work: Callable[[], float]) -> float:
+        """The largest result of calls of a function, one for each network that will be trained at the same time."""
+
+        def limited() -> float:
+            with thread_limit(self._threads):
+                return work()
+
+        calls = [self._pool.submit(limited) for _ in range(min(self._workers, len(self._folds)))]
+        return max(call.result() for call in calls)
+
     def _affordable(self, number: int, candidate: Candidate, running: list[Candidate]) -> Candidate | None:
         """The candidate, with fewer steps if it is the first network and takes too long; None if there is no time."""
         if self._seconds is None or candidate.layers == 0:
@@ -440,10 +461,11 @@ class Judging:
         if is_first:
             if self._left() <= 0.0:
                 return None
-            with thread_limit(self._threads):
-                self._forecast.measure(candidate)
+            self._measure(candidate)
         before = sum(self._forecast.seconds(other) for other in running) / 2.0
         each = self._needed(candidate)
+        if is_first:  # nothing else is trained beside its last folds
+            each = self._forecast.seconds(candidate) * self._turns
         needed = before / self._workers + each
         if self._is_extra:  # the others are trained already
             return candidate if self._is_extra_affordable(candidate, running, needed) else None

@@ -33,6 +33,8 @@ _USUAL = Candidate(width=128, activation="relu", dropout=0.2, decay=0.01, steps=
 _SHARE = 0.15
 # A forecast may be too short by the inverse of this, and fewer steps teach nothing.
 _SAFE, _LEAST_STEPS = 0.7, 100
+# The shares of its time for which steps are measured, and that it needs for more than a few of them to be measured.
+_MEASURED, _UNSURE = 0.05, 0.25
 # The number that stands for this network in its seed.
 _NUMBER = 2**31 - 2
 
@@ -84,7 +86,7 @@ def _in_time(candidate: Candidate, rows: TrainingRows, seed: int, seconds: float
     """The candidate with as many steps as there is time for; None if they are too few to learn something."""
     begun = time.monotonic()
     forecast = Forecast(rows, seed)
-    forecast.measure(candidate)
+    forecast.measure(candidate, enough=_MEASURED * seconds, unsure=_UNSURE * seconds)
     left = _SAFE * (seconds - (time.monotonic() - begun))
     steps = min(int(candidate.steps * left / forecast.seconds(candidate)), candidate.steps)
     return replace(candidate, steps=steps) if steps >= _LEAST_STEPS else None

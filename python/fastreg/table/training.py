@@ -7,8 +7,9 @@ import statistics
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ __all__ = ["Encoded", "Features", "Forecast", "TrainingRows", "key_of", "seed_of
 _MOST_BYTES = 2**30
 # Rows by which the number of features is estimated, and steps that are timed before anything is trained.
 _SAMPLE, _WARM, _PILOT = 2048, 3, 24
+# The factor by which that number grows until the steps take long enough, and the share of this that will do.
+_GROWTH, _NEARLY = 4, 0.7
 # Seconds per product, per weight and per step, of some machine: only their ratios matter.
 _PRODUCT, _WEIGHT, _STEP, _CELL = 5e-11, 5e-10, 1e-5, 4e-9
 # Products as long as a code of a row and as a row of the kernel in a layer that reads codes.
@@ -203,8 +206,23 @@ class Forecast:
         if candidate.layers:  # the linear model says little about others
             self._ratios.append(seconds / self._counted(candidate))
 
-    def measure(self, candidate: Candidate) -> None:
-        """Trains some steps on some rows, so that the first forecast is one of this machine."""
+    def measure(
+        self,
+        candidate: Candidate,
+        together: Callable[[Callable[[], float]], float] = lambda work: work(),
+        enough: float = 0.0,
+        unsure: float = 0.0,
+    ) -> None:
+        """Trains some steps on some rows, so that the first forecast is one of this machine.
+
+        Args:
+            candidate: The candidate.
+            together: Calls a function on as many threads as will train at the same time, and gives the largest result.
+                A network alone would be too fast where other programs leave less than a processor for each.
+            enough: The seconds that the measured steps take, about, unless the candidate has fewer steps. A short
+                measurement ends before a busy machine takes its share.
+            unsure: The seconds of a training from which on more than a few steps are measured.
+        """
         encoder = self._encoder(candidate)
         begun = time.perf_counter()
         features = encoder.transform(self._rows.codes[self._sample])
@@ -214,12 +232,20 @@ class Forecast:
             weights = None
         some = replace(self._rows, y=self._rows.y[self._sample], weights=weights)
         size = batch_size(candidate, len(self._rows.y))
-        timed = []
-        for steps in (_WARM, _WARM + _PILOT):
+
+        def timed(steps: int) -> float:
             begun = time.perf_counter()
             train(some, Encoded(encoder, features), replace(candidate, steps=steps, batch=size), 0)
-            timed.append(time.perf_counter() - begun)
-        step = max(timed[1] - timed[0], 0.2 * timed[1]) / _PILOT
+            return time.perf_counter() - begun
+
+        warm, steps, step = together(partial(timed, _WARM)), _PILOT, 0.0
+        while True:
+            seconds = together(partial(timed, _WARM + steps))
+            step = max(seconds - warm, 0.2 * seconds) / steps
+            if steps >= candidate.steps or steps * step >= _NEARLY * enough or step * candidate.steps <= unsure:
+                break
+            steps = min(max(int(enough / step), steps + 1), _GROWTH * steps, candidate.steps)
+        self._ratios.clear()
         self.learn(candidate, step * candidate.steps + encoding * len(self._rows.y))
 
     def _counted(self, candidate: Candidate) -> float:

@@ -79,6 +79,8 @@ def facts(result: TuneResult) -> dict[str, str]:
             shown["model"] += f", temperature {search.temperature:.3g}"
         shown["tried"] = f"{search.n_trials_} networks and a linear model; {ended(search)}"
         how = f"{search.n_splits} folds" if search.n_splits > 1 else "a part held out"
+        if search.temperature != 1.0:
+            how += ", before the temperature"
         best = f"the best network alone {number(search.best_score_)}"
         shown["cross-validation"] = f"{number(search.score_)} {search.metric_} ({how}; {best})"
     else:

@@ -335,11 +335,10 @@ def test_cells_that_are_missing_or_new_need_not_have_the_type_of_fit(type_of_fit
     frame = pd.DataFrame({"s": pd.Series(TEXT, dtype=object).astype(type_of_fit), "a": NUMBER})
     labels = np.array(["yes", "no"])[(NUMBER > 0.5).astype(int)]
     fitted = RealMLPClassifier(4, max_iter=3, random_state=0).fit(frame, labels)
-    expected = fitted.predict_proba(pd.DataFrame({"s": [None], "a": 0.5}, dtype=object))
+    expected = fitted.predict_proba(pd.DataFrame({"s": [None] * 8, "a": 0.5}, dtype=object))
     for name, form in MISSING:
-        X = form("ab")
-        found = fitted.predict_proba(X)
-        np.testing.assert_array_equal(found, expected.repeat(len(X), 0), err_msg=name)
+        X = form("ab") if name == "objects" else form("abcdefgh")  # eight rows
+        np.testing.assert_array_equal(fitted.predict_proba(X), expected, err_msg=name)
         clone(fitted).fit(frame, labels, X, ["yes"] * len(X))
 
 
@@ -347,10 +346,11 @@ def test_levels_of_numbers_and_of_texts_beside_numbers():
     y = np.tile([0, 1, 2], 30)
     for cells, other in (([1, 2, 3], [1.0, 2.0, 3.0]), ([1, "1", None], ["1", 1.0, np.nan])):
         X = np.array(cells * 30, object)[:, None]
-        fitted = RealMLPClassifier(8, max_iter=32, categorical_features=[0], random_state=0).fit(X, y)
+        fitted = RealMLPClassifier(8, max_iter=2, categorical_features=[0], random_state=0).fit(X, y)
         order = [cells.index(cell) if cell == cell else 2 for cell in other]
-        found = fitted.predict_proba(np.array(other, object)[:, None])
-        np.testing.assert_array_equal(found, fitted.predict_proba(X[:3])[order])
+        found = fitted.encoding_.transform(np.array(other, object)[:, None])
+        np.testing.assert_array_equal(found, fitted.encoding_.transform(X[:3])[order])
+        assert fitted.predict(np.array(other, object)[:, None]).shape == (3,)
         assert len(np.unique(found, axis=0)) == 3
 
 

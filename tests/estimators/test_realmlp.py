@@ -335,11 +335,10 @@ def test_cells_that_are_missing_or_new_need_not_have_the_type_of_fit(type_of_fit
     frame = pd.DataFrame({"s": pd.Series(TEXT, dtype=object).astype(type_of_fit), "a": NUMBER})
     labels = np.array(["yes", "no"])[(NUMBER > 0.5).astype(int)]
     fitted = RealMLPClassifier(4, max_iter=3, random_state=0).fit(frame, labels)
-    expected = fitted.predict_proba(pd.DataFrame({"s": [None], "a": 0.5}, dtype=object))
+    expected = fitted.predict_proba(pd.DataFrame({"s": [None] * 8, "a": 0.5}, dtype=object))
     for name, form in MISSING:
-        X = form("ab")
-        found = fitted.predict_proba(X)
-        np.testing.assert_array_equal(found, expected.repeat(len(X), 0), err_msg=name)
+        X = form("ab") if name == "objects" else form("abcdefgh")  # eight rows
+        np.testing.assert_array_equal(fitted.predict_proba(X), expected, err_msg=name)
         clone(fitted).fit(frame, labels, X, ["yes"] * len(X))
 
 
@@ -347,10 +346,11 @@ def test_levels_of_numbers_and_of_texts_beside_numbers():
     y = np.tile([0, 1, 2], 30)
     for cells, other in (([1, 2, 3], [1.0, 2.0, 3.0]), ([1, "1", None], ["1", 1.0, np.nan])):
         X = np.array(cells * 30, object)[:, None]
-        fitted = RealMLPClassifier(8, max_iter=32, categorical_features=[0], random_state=0).fit(X, y)
+        fitted = RealMLPClassifier(8, max_iter=2, categorical_features=[0], random_state=0).fit(X, y)
         order = [cells.index(cell) if cell == cell else 2 for cell in other]
-        found = fitted.predict_proba(np.array(other, object)[:, None])
-        np.testing.assert_array_equal(found, fitted.predict_proba(X[:3])[order])
+        found = fitted.encoding_.transform(np.array(other, object)[:, None])
+        np.testing.assert_array_equal(found, fitted.encoding_.transform(X[:3])[order])
+        assert fitted.predict(np.array(other, object)[:, None]).shape == (3,)
         assert len(np.unique(found, axis=0)) == 3
 
 
@@ -375,6 +375,9 @@ NO_NUMBERS = [
     ("Arrow, date", pa.table({"d": [DAY.date()] * N}), TypeError, "column 'd' must hold numbers"),
     ("complex", pd.DataFrame({"s": TEXT, "z": [1j] * N}), TypeError, "column 'z' must hold numbers.*Complex data"),
     ("lists", pd.DataFrame({"s": [[1]] * N}), TypeError, "column 's' has lists or the like for categories"),
+    ("infinity", pd.DataFrame({"a": NUMBER, "b": [np.inf] * N}), ValueError, "column 'b' holds infinity"),
+    ("huge", [[10**400]] * N, ValueError, "column 0 must hold numbers, got about 2"),
+    ("nanoseconds", np.full((N, 1), DAY, "M8[ns]"), TypeError, "column 0 must hold numbers.* make numbers of dates"),
     ("nothing", pd.DataFrame({"s": [None] * N}), ValueError, "every cell of its columns is missing"),
     (
         "array",
@@ -391,6 +394,12 @@ NO_NUMBERS = [
 def test_columns_that_are_no_numbers_are_refused_by_name(X, error, message):
     with pytest.raises(error, match=message):
         RealMLPRegressor(2, max_iter=1).fit(X, NUMBER)
+
+
+@pytest.mark.parametrize("unit", ["D", "s", "ns"])
+def test_dates_are_no_categories_of_an_array(unit):
+    with pytest.raises(TypeError, match="column 0 must hold strings or numbers"):
+        RealMLPRegressor(2, max_iter=1, categorical_features=[0]).fit(np.full((N, 1), DAY, f"M8[{unit}]"), NUMBER)
 
 
 def test_columns_without_any_cell_are_no_features_beside_others():
@@ -414,3 +423,33 @@ def test_a_column_has_at_most_a_thousand_categories():
     assert kind.fit(most, y).model_.layers[0].get_weights()[0].shape == (1001,), "1000 levels and a number"
     features = kind.encoding_.transform(most)
     assert (features.dtype, features.shape) == (np.float32, (1001, 1001))
+
+
+NO_TARGETS = [
+    (RealMLPClassifier, np.array(["u", None] * 45, object), ValueError, "got a missing one .45 in all"),
+    (RealMLPClassifier, np.array(["u", np.nan] * 45, object), ValueError, "got a missing one"),
+    (RealMLPClassifier, pd.Series(["u", None] * 45, dtype="string"), ValueError, "got a missing one"),
+    (RealMLPClassifier, pl.Series(["u", None] * 45), ValueError, "got a missing one"),
+    (RealMLPClassifier, pd.Series(["u", None] * 45, dtype="category"), ValueError, "got a missing one"),
+    (RealMLPRegressor, np.array([1.0, None] * 45, object), ValueError, "got a missing one"),
+    (
+        RealMLPRegressor,
+        pd.Series(pd.date_range(DAY, periods=N)),
+        TypeError,
+        "must hold numbers.* make numbers of dates",
+    ),
+    (RealMLPRegressor, pl.Series([DAY.date()] * N), TypeError, "must hold numbers"),
+    (RealMLPRegressor, pd.Series(pd.to_timedelta(range(N))), TypeError, "must hold numbers"),
+    (RealMLPRegressor, ["u"] * N, ValueError, "must hold numbers, got 'u' "),
+]
+
+
+@pytest.mark.parametrize("row", range(len(NO_TARGETS)))
+def test_targets_that_are_missing_or_no_numbers_are_refused(row):
+    kind, y, error, message = NO_TARGETS[row]
+    known = NUMBER if kind is RealMLPRegressor else np.array(["u", "v"] * 45)
+    for X in (NUMBER[:, None], pd.DataFrame({"s": ["p", "q"] * 45, "a": NUMBER})):
+        with pytest.raises(error, match=f"{kind.__name__}: y .*{message}"):
+            kind(2, max_iter=1).fit(X, y)
+        with pytest.raises(error, match=f"{kind.__name__}: y_val .*{message}"):
+            kind(2, max_iter=1).fit(X, known, X, y)

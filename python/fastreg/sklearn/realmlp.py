@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, is_regressor
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
@@ -30,7 +30,7 @@ from fastreg.internal.checks import (
     describe,
 )
 from fastreg.model.sequential import Sequential
-from fastreg.sklearn.realmlp_encoding import RealMLPEncoding, Rows, as_frame, categorical_columns
+from fastreg.sklearn.realmlp_encoding import RealMLPEncoding, Rows, as_frame, categorical_columns, check_targets
 from fastreg.table.realmlp import realmlp_layers, realmlp_optimizer
 
 __all__ = ["RealMLPClassifier", "RealMLPRegressor"]
@@ -180,13 +180,15 @@ class _RealMLP(BaseEstimator):  # type: ignore[misc]
         """Rows in the form of the encoding, which ``reset`` makes, and their targets; y may be "no_validation"."""
         owner, asked = type(self).__name__, self.categorical_features
         X = as_frame(X)
+        if y is not None and not isinstance(y, str):
+            check_targets(owner, "y" if reset else "y_val", y, is_regressor(self))
         if hasattr(X, "columns"):
             names = _get_feature_names(X)
             validate_data(self, X, y, reset=reset, skip_check_array=True)
         else:
             names, kind = None, getattr(getattr(X, "dtype", None), "kind", "O")
             # Texts and objects are looked at column by column, so that a message can name the column.
-            given = {"dtype": None if kind in "biufc" else object, "ensure_all_finite": "allow-nan"}
+            given = {"dtype": None if kind in "biufcmM" else object, "ensure_all_finite": "allow-nan"}
             if isinstance(y, str):
                 X = validate_data(self, X, y, reset=reset, **given)
             else:
@@ -195,7 +197,9 @@ class _RealMLP(BaseEstimator):  # type: ignore[misc]
             categorical = categorical_columns(owner, X, asked, names, X.shape[1])
             self.encoding_ = RealMLPEncoding(owner, categorical, range(X.shape[1]) if names is None else names)
         if X.shape[0] < 1 + reset:
-            raise ValueError(f"{owner}: X must have {1 + reset} rows at least, got {X.shape[0]} sample(s)")
+            raise ValueError(
+                f"{owner}: X must have at least {'two rows' if reset else 'one row'}, got {X.shape[0]} sample"
+            )
         rows = self.encoding_.read(X)
         if isinstance(y, str):
             return rows, None

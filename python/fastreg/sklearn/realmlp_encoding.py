@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_array
 
 from fastreg.data.frames import refuse_lazy
 from fastreg.internal.checks import describe
 from fastreg.table.number_parts import NumericPart
 
-__all__ = ["RealMLPEncoding", "Rows", "as_frame", "categorical_columns"]
+__all__ = ["RealMLPEncoding", "Rows", "as_frame", "categorical_columns", "check_targets"]
 
 # Beginnings of the names of types whose columns are categories: of pandas, polars and Arrow.
 _TYPES = ("categor", "enum", "str", "object", "large_string", "dictionary")
@@ -24,6 +23,7 @@ _TYPES = ("categor", "enum", "str", "object", "large_string", "dictionary")
 _MOST_LEVELS = 1000
 # What no number and no category is made of without a word.
 _TIMES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
+_CATEGORIES = "; name the column in categorical_features if it holds categories"
 
 
 def as_frame(X: Any) -> Any:
@@ -127,8 +127,6 @@ class RealMLPEncoding:
         numbers = np.empty((X.shape[0], len(self.numeric)))
         for place, i in enumerate(self.numeric):
             numbers[:, place] = self._numbers(i, _column(X, i))
-        if self.numeric:
-            numbers = check_array(numbers, dtype=np.float64, ensure_all_finite="allow-nan", input_name="X")
         cells = []
         for i in self.categorical:
             column = np.empty(len(numbers), object)
@@ -178,7 +176,7 @@ class RealMLPEncoding:
         except TypeError:
             raise TypeError(f"{self._owner}: column {self._names[i]!r} has lists or the like for categories") from None
         if times := [level for level in levels if isinstance(level, _TIMES)]:
-            raise TypeError(self._told(i, times[0], "strings or numbers"))
+            raise TypeError(_told(f"{self._owner}: column {self._names[i]!r}", times[0], "strings or numbers"))
         if len(levels) > _MOST_LEVELS:
             raise ValueError(
                 f"{self._owner}: column {self._names[i]!r} must have at most {_MOST_LEVELS} categories, each of which "
@@ -193,31 +191,61 @@ class RealMLPEncoding:
     def _numbers(self, i: int, column: Any) -> NDArray[np.float64]:
         """The cells of a column as numbers."""
         values = np.asarray(column.to_numpy() if hasattr(column, "to_numpy") else column)
-        if values.dtype.kind in "biuf":
-            return values.astype(np.float64)
-        if values.dtype.kind in "mMc" and len(values):
-            raise TypeError(self._told(i, values[0], "numbers"))
-        numbers = np.full(len(values), np.nan)
-        for row, cell in enumerate(_listed(values)):
-            if isinstance(cell, (*_TIMES, np.complexfloating)):
-                raise TypeError(self._told(i, cell, "numbers"))
-            try:
-                numbers[row] = math.nan if cell is None else float(cell)
-            except (TypeError, ValueError) as error:
-                raise type(error)(f"{self._told(i, cell, 'numbers')} ({error})") from None
+        numbers = _as_numbers(values, f"{self._owner}: column {self._names[i]!r}")
+        if np.isinf(numbers).any():
+            raise ValueError(f"{self._owner}: column {self._names[i]!r} holds infinity or a number beyond float64")
         return numbers
 
-    def _told(self, i: int, cell: Any, what: str) -> str:
-        return f"{self._owner}: column {self._names[i]!r} must hold {what}, got {describe(cell)}{_advice(cell)}"
+
+def check_targets(owner: str, name: str, y: Any, are_numbers: bool) -> None:
+    """Raises for targets that are missing, and for those that are no numbers where they have to be.
+
+    Args:
+        owner: The name of the estimator, for messages.
+        name: What the targets are called.
+        y: An array of them, a column or a frame.
+        are_numbers: Whether they have to be numbers.
+
+    Raises:
+        ValueError: If one is missing, or a text that is no number.
+        TypeError: If one is a date or another object that is no number.
+    """
+    values = np.asarray(y)
+    if values.dtype.kind in "biufc":
+        return  # scikit-learn's checks are as clear
+    values = values.ravel()
+    missing = [row for row, cell in enumerate(values.tolist()) if _is_missing(cell)]
+    if missing:
+        raise ValueError(f"{owner}: {name} must have a target for each row, got a missing one ({len(missing)} in all)")
+    if are_numbers:
+        _as_numbers(values, f"{owner}: {name}", is_feature=False)
 
 
-def _advice(cell: Any) -> str:
-    """What to do about a cell that is no number."""
+def _as_numbers(values: NDArray[Any], title: str, is_feature: bool = True) -> NDArray[np.float64]:
+    """The cells of an array, (n,), as numbers, NaN where they are missing; ``title`` says in messages which it is."""
+    if values.dtype.kind in "biuf":
+        return values.astype(np.float64)
+    numbers = np.full(len(values), np.nan)
+    for row, cell in enumerate(_listed(values)):
+        if isinstance(cell, (*_TIMES, np.complexfloating)):
+            raise TypeError(_told(title, cell, "numbers"))
+        try:
+            numbers[row] = math.nan if cell is None else float(cell)
+        except (TypeError, ValueError, OverflowError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            hint = _CATEGORIES if is_feature and isinstance(cell, str) else ""
+            raise kind(f"{_told(title, cell, 'numbers')}{hint} ({error})") from None
+    return numbers
+
+
+def _told(title: str, cell: Any, what: str) -> str:
+    """What is wrong with a cell, and what to do about it."""
+    advice = ""
     if isinstance(cell, _TIMES):
-        return "; make numbers of dates and times, such as days since a date"
-    if isinstance(cell, (complex, np.complexfloating)):
-        return ". Complex data not supported: give the real and the imaginary part as columns"
-    return "; name the column in categorical_features if it holds categories" if isinstance(cell, str) else ""
+        advice = "; make numbers of dates and times, such as days since a date"
+    elif isinstance(cell, (complex, np.complexfloating)):
+        advice = ". Complex data not supported: give the real and the imaginary part as columns"
+    return f"{title} must hold {what}, got {describe(cell)}{advice}"
 
 
 def _place(levels: dict[Any, int], cell: Any) -> int:
@@ -241,6 +269,8 @@ def _column(X: Any, i: int) -> Any:
 
 def _listed(column: Any) -> list[Any]:
     """The cells of a column, None for whatever each library has for a missing one."""
+    if isinstance(column, np.ndarray) and column.dtype.kind in "mM":
+        column = list(column)  # tolist would make whole numbers of nanoseconds
     for name in ("to_pylist", "to_list", "tolist"):
         if hasattr(column, name):
             return [None if _is_missing(cell) else cell for cell in getattr(column, name)()]

@@ -114,7 +114,12 @@ def test_a_network_that_is_alone_has_all_threads(monkeypatch):
     for module in (judging, members):
         monkeypatch.setattr(module, "thread_limit", limited)
     monkeypatch.setattr(judging, "get_num_threads", lambda: 6)
-    monkeypatch.setattr(judging.Forecast, "measure", lambda self, candidate: measured.append(here.count))
+
+    def measure(self, candidate, together, enough, unsure):
+        measured.append(together(lambda: here.count))
+        return 0.0
+
+    monkeypatch.setattr(judging.Forecast, "measure", measure)
     _, _, rows = rows_of("regression")
     alone = replace(Recipe.preset("realmlp"), large=(TINY[0],))
     for recipe, jobs, expected in ((alone, -1, 6), (Recipe(small=TINY, trials=2, folds=2, members=2), 3, 2)):

@@ -1,16 +1,20 @@
 """RealMLP's estimators: scikit-learn's checks, the published network step by step, encodings, and the kept epoch."""
 
 import copy
+import datetime
 import pickle
 
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
+from fastreg import DivergenceError
 from fastreg.sklearn import RealMLPClassifier, RealMLPRegressor
 from fastreg.sklearn.realmlp import _BestEpoch
 from helpers.realmlp import features_of, trained
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 SMALL = {"hidden_layer_sizes": 32, "max_iter": 24}
@@ -89,6 +93,7 @@ def test_defaults_are_those_of_the_paper():
 def forms():
     given, _, _ = table()
     given["number"][::9] = np.nan
+    given["town"] = [None if i % 7 == 0 else town for i, town in enumerate(given["town"].tolist())]
     frame = pd.DataFrame(given)
     kinds = {"town": "category", "pair": "category"}
     yield "pandas", frame, "from_dtype"
@@ -96,9 +101,17 @@ def forms():
     yield "pandas, by name", frame, ["town", "pair"]
     yield "polars", pl.DataFrame(given), "from_dtype"
     yield "polars, categorical", pl.DataFrame(given).with_columns(pl.col("town").cast(pl.Categorical)), "from_dtype"
+    yield "pandas, nullable", frame.convert_dtypes(), "from_dtype"
+    yield "pandas, Arrow", frame.convert_dtypes(dtype_backend="pyarrow"), "from_dtype"
+    arrow = pa.Table.from_pandas(frame, preserve_index=False)
+    yield "Arrow", arrow, "from_dtype"
+    yield "Arrow, by name", arrow, ["town", "pair"]
+    yield "Arrow, batch", arrow.combine_chunks().to_batches()[0], "from_dtype"
+    yield "Arrow, dictionary", arrow.set_column(1, "town", arrow["town"].dictionary_encode()), "from_dtype"
     yield "array", frame.to_numpy(), [1, 2]
     yield "array, mask", frame.to_numpy(), [False, True, True]
-    codes = {name: np.unique(given[name], return_inverse=True)[1] for name in ("town", "pair")}
+    codes = {name: pd.factorize(np.array(given[name], object), sort=True)[0] for name in ("town", "pair")}
+    codes["town"] = np.where(codes["town"] < 0, np.nan, codes["town"])
     yield "codes", np.column_stack([given["number"], codes["town"], codes["pair"]]), [1, 2]
 
 
@@ -166,11 +179,28 @@ def test_of_equal_epochs_the_last_one_is_kept(sign, epoch):
     assert best.scores == [sign * value for value in (1.0, 3.0, 2.0, 3.0, 1.0, 2.0)]
 
 
-def test_units_of_targets_do_not_matter():
+@pytest.mark.parametrize("power", [12, 1000, -900])
+def test_units_of_targets_do_not_matter(power):
     given, _, numbers = table()
-    X, y = rows(given), numbers[:, 0]
-    found = [RealMLPRegressor(8, max_iter=6, random_state=2).fit(X, t).predict(X) for t in (y, 4096 * y)]
-    np.testing.assert_allclose(found[1], 4096 * found[0], rtol=1e-5)
+    X, y, unit = rows(given), numbers, 2.0**power
+    regressor = RealMLPRegressor(8, max_iter=6, validation_fraction=0, random_state=2)  # the last epoch has learned
+    found = [regressor.fit(X, targets).predict(X) for targets in (y, unit * y)]
+    assert found[0].std(axis=0).min() > 0.1
+    np.testing.assert_allclose(found[1] / unit, found[0], rtol=1e-5)
+
+
+def test_targets_out_of_range_are_refused():
+    X, y = np.zeros((N, 1)), np.arange(N * 2.0).reshape(N, 2)
+    far = y * [1.0, 1e45]
+    with pytest.raises(ValueError, match="RealMLPRegressor: the targets of column 1 are too far apart"):
+        RealMLPRegressor(2, max_iter=1).fit(X, y, X, far)
+    with pytest.raises(ValueError, match="RealMLPRegressor: the targets of column 0 are too far apart"):
+        RealMLPRegressor(2, max_iter=1, validation_fraction=0).fit(X, np.where(y[:, 0] > 0, 1.7e308, -1.7e308))
+
+
+def test_constant_targets():
+    given, _, _ = table()
+    X = rows(given)
     constant = RealMLPRegressor(8, max_iter=2, random_state=2).fit(X, np.full(N, 7.0))
     np.testing.assert_allclose(constant.predict(X), 7.0, atol=1e-3)
 
@@ -230,3 +260,157 @@ def test_rows_that_are_refused():
         RealMLPClassifier(max_iter=1).fit(X, labels, X_val=X, y_val=np.full(N, "new"))
     with pytest.raises(ValueError, match="infinity"):
         RealMLPClassifier(max_iter=1).fit(X.assign(number=np.inf), labels)
+
+
+@pytest.mark.parametrize(
+    ("y", "y_val", "found"),
+    [
+        (np.ones((N, 2)), np.ones(N), r"each of y's 2, got shape \(90,\)"),
+        (np.ones((N, 2)), np.ones((N, 3)), r"each of y's 2, got shape \(90, 3\)"),
+        (np.ones(N), np.ones((N, 2)), r"each of y's 1, got shape \(90, 2\)"),
+    ],
+)
+def test_targets_of_validation_rows_have_the_columns_of_the_targets(y, y_val, found):
+    X = np.zeros((N, 1))
+    with pytest.raises(ValueError, match=f"RealMLPRegressor: y_val must have a column for {found}"):
+        RealMLPRegressor(2, max_iter=1).fit(X, y, X, y_val)
+
+
+class Interrupted(RealMLPClassifier):
+    """Is interrupted when all is read and training begins."""
+
+    def _loss(self):
+        raise KeyboardInterrupt
+
+
+FAILURES = [
+    (RealMLPClassifier, {}, {"y_val": np.full(N, "q")}, ValueError, "y_val has 'q'"),
+    (RealMLPClassifier, {"activation": "no"}, {}, ValueError, "unknown activation"),
+    (RealMLPClassifier, {"learning_rate_init": 3e38}, {}, DivergenceError, "The estimator is as it was before"),
+    (Interrupted, {}, {}, KeyboardInterrupt, None),
+]
+
+
+@pytest.mark.parametrize(("kind", "change", "given", "error", "message"), FAILURES)
+def test_a_fit_that_fails_changes_nothing(kind, change, given, error, message):
+    rng = np.random.default_rng(0)
+    X, other = pd.DataFrame({"a": rng.normal(size=N)}), pd.DataFrame({"b": rng.normal(size=N), "c": np.zeros(N)})
+    y, labels = np.where(X["a"] > 0, "yes", "no"), np.where(other["b"] > 0, "a", "b")
+    wrong = {"X": other, "y": labels, "X_val": other, "y_val": labels} | given
+    estimator = kind(4, max_iter=3, random_state=0).set_params(**change)
+    with pytest.raises(error, match=message):
+        estimator.fit(**wrong)
+    with pytest.raises(NotFittedError):
+        estimator.predict(other)
+    estimator = kind(4, max_iter=3, random_state=0)
+    vars(estimator).update(vars(RealMLPClassifier(4, max_iter=3, random_state=0).fit(X, y)))
+    expected = estimator.predict_proba(X)
+    with pytest.raises(error, match=message):
+        estimator.set_params(**change).fit(**wrong)
+    np.testing.assert_array_equal(estimator.predict_proba(X), expected)
+    assert (estimator.classes_.tolist(), estimator.feature_names_in_.tolist()) == (["no", "yes"], ["a"])
+
+
+TEXT = ["p", None, "q", "p", "r", "q"] * 15
+NUMBER = np.arange(N) / N
+MISSING = [
+    ("read from a file", lambda s: pd.DataFrame({"s": [np.nan] * len(s), "a": 0.5})),
+    ("objects", lambda s: pd.DataFrame({"s": np.array([None, np.nan, pd.NA, pd.NaT] * len(s), object), "a": 0.5})),
+    ("no dates", lambda s: pd.DataFrame({"s": pd.to_datetime([None] * len(s)), "a": 0.5})),
+    ("nullable", lambda s: pd.DataFrame({"s": pd.array([pd.NA] * len(s), "Int64"), "a": 0.5})),
+    ("string", lambda s: pd.DataFrame({"s": pd.array([None] * len(s), "string"), "a": 0.5})),
+    ("null", lambda s: pl.DataFrame({"s": [None] * len(s), "a": [0.5] * len(s)})),
+    ("Arrow", lambda s: pa.table({"s": pa.nulls(len(s)), "a": [0.5] * len(s)})),
+    ("new", lambda s: pd.DataFrame({"s": ["new"] * len(s), "a": 0.5})),
+    ("numbers", lambda s: pd.DataFrame({"s": range(len(s)), "a": 0.5})),
+    ("bools", lambda s: pd.DataFrame({"s": [True] * len(s), "a": 0.5})),
+    ("polars numbers", lambda s: pl.DataFrame({"s": [2.5] * len(s), "a": [0.5] * len(s)})),
+    ("dates", lambda s: pl.DataFrame({"s": [datetime.date(2024, 1, 1)] * len(s), "a": [0.5] * len(s)})),
+    ("lists", lambda s: pd.DataFrame({"s": [[1]] * len(s), "a": 0.5})),
+]
+
+
+@pytest.mark.parametrize("type_of_fit", [object, "str", "string", "string[pyarrow]", "category"])
+def test_cells_that_are_missing_or_new_need_not_have_the_type_of_fit(type_of_fit):
+    frame = pd.DataFrame({"s": pd.Series(TEXT, dtype=object).astype(type_of_fit), "a": NUMBER})
+    labels = np.array(["yes", "no"])[(NUMBER > 0.5).astype(int)]
+    fitted = RealMLPClassifier(4, max_iter=3, random_state=0).fit(frame, labels)
+    expected = fitted.predict_proba(pd.DataFrame({"s": [None], "a": 0.5}, dtype=object))
+    for name, form in MISSING:
+        X = form("ab")
+        found = fitted.predict_proba(X)
+        np.testing.assert_array_equal(found, expected.repeat(len(X), 0), err_msg=name)
+        clone(fitted).fit(frame, labels, X, ["yes"] * len(X))
+
+
+def test_levels_of_numbers_and_of_texts_beside_numbers():
+    y = np.tile([0, 1, 2], 30)
+    for cells, other in (([1, 2, 3], [1.0, 2.0, 3.0]), ([1, "1", None], ["1", 1.0, np.nan])):
+        X = np.array(cells * 30, object)[:, None]
+        fitted = RealMLPClassifier(8, max_iter=32, categorical_features=[0], random_state=0).fit(X, y)
+        order = [cells.index(cell) if cell == cell else 2 for cell in other]
+        found = fitted.predict_proba(np.array(other, object)[:, None])
+        np.testing.assert_array_equal(found, fitted.predict_proba(X[:3])[order])
+        assert len(np.unique(found, axis=0)) == 3
+
+
+DAY = datetime.datetime(2024, 5, 17)
+NO_NUMBERS = [
+    ("pandas", pd.DataFrame({"a": 1.0, "d": pd.to_datetime([DAY] * N)}), TypeError, "column 'd' must hold numbers"),
+    ("zone", pd.DataFrame({"d": pd.to_datetime([DAY] * N, utc=True)}), TypeError, "column 'd' must hold numbers"),
+    ("period", pd.DataFrame({"d": pd.period_range(DAY, periods=N)}), TypeError, "column 'd' must hold numbers"),
+    ("objects", pd.DataFrame({"d": [DAY.date()] * N}, dtype=object), TypeError, "column 'd' must hold strings or numb"),
+    ("duration", pd.DataFrame({"d": pd.to_timedelta(range(N))}), TypeError, "column 'd' must hold numbers"),
+    (
+        "polars",
+        pl.DataFrame({"a": NUMBER, "d": [DAY] * N}),
+        TypeError,
+        "column 'd' must hold numbers.* make numbers of",
+    ),
+    ("polars, date", pl.DataFrame({"d": [DAY.date()] * N}), TypeError, "column 'd' must hold numbers"),
+    ("polars, time", pl.DataFrame({"d": [DAY.time()] * N}), TypeError, "column 'd' must hold numbers"),
+    ("polars, lazy", pl.LazyFrame({"a": NUMBER}), TypeError, "call its collect"),
+    ("polars, struct", pl.DataFrame({"d": [{"k": 1}] * N}), TypeError, "column 'd' has lists or the like"),
+    ("Arrow", pa.table({"d": [DAY] * N}), TypeError, "column 'd' must hold numbers"),
+    ("Arrow, date", pa.table({"d": [DAY.date()] * N}), TypeError, "column 'd' must hold numbers"),
+    ("complex", pd.DataFrame({"s": TEXT, "z": [1j] * N}), TypeError, "column 'z' must hold numbers.*Complex data"),
+    ("lists", pd.DataFrame({"s": [[1]] * N}), TypeError, "column 's' has lists or the like for categories"),
+    ("nothing", pd.DataFrame({"s": [None] * N}), ValueError, "every cell of its columns is missing"),
+    (
+        "array",
+        np.array([NUMBER, TEXT], object).T,
+        ValueError,
+        "column 1 must hold numbers, got 'p'; name the column in",
+    ),
+    ("texts", np.array([["1.5", "p"]] * N), ValueError, "column 1 must hold numbers, got 'p'; name the column in cat"),
+    ("list", [[1.5, "p"]] * N, ValueError, "column 1 must hold numbers, got 'p'; name the column in categorical_featu"),
+]
+
+
+@pytest.mark.parametrize(("X", "error", "message"), [pytest.param(*row[1:], id=row[0]) for row in NO_NUMBERS])
+def test_columns_that_are_no_numbers_are_refused_by_name(X, error, message):
+    with pytest.raises(error, match=message):
+        RealMLPRegressor(2, max_iter=1).fit(X, NUMBER)
+
+
+def test_columns_without_any_cell_are_no_features_beside_others():
+    expected = None
+    for empty in ({}, {"n": [None] * N}, {"n": pd.array([None] * N, "string")}):
+        X = pd.DataFrame({"a": NUMBER} | empty)
+        found = RealMLPRegressor(4, max_iter=3, random_state=0).fit(X, NUMBER).predict(X)
+        expected = found if expected is None else expected
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_column_has_at_most_a_thousand_categories():
+    names = np.array([f"id {i}" for i in range(1001)], object)
+    y = np.arange(1001) % 2
+    kind = RealMLPClassifier(2, max_iter=1, validation_fraction=0)
+    told = "column 'key' must have at most 1000 categories.* got 1001; leave the column out"
+    with pytest.raises(ValueError, match=f"RealMLPClassifier: {told}"):
+        kind.fit(pd.DataFrame({"a": y, "key": names}), y)
+    most = pd.DataFrame({"key": np.where(y == 1, names, names[0]), "a": y})
+    most.loc[:998, "key"] = names[:999]
+    assert kind.fit(most, y).model_.layers[0].get_weights()[0].shape == (1001,), "1000 levels and a number"
+    features = kind.encoding_.transform(most)
+    assert (features.dtype, features.shape) == (np.float32, (1001, 1001))

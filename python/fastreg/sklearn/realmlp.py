@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.model_selection import train_test_split
-from sklearn.utils import _safe_indexing, check_array, check_consistent_length, check_random_state
+from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _get_feature_names, check_is_fitted, column_or_1d, validate_data
 
 from fastreg import callbacks, losses
+from fastreg._core import DivergenceError
 from fastreg.internal.checks import (
     AT_LEAST_ONE,
     CLOSED_FRACTION,
@@ -29,7 +30,7 @@ from fastreg.internal.checks import (
     describe,
 )
 from fastreg.model.sequential import Sequential
-from fastreg.sklearn.realmlp_encoding import RealMLPEncoding, categorical_columns
+from fastreg.sklearn.realmlp_encoding import RealMLPEncoding, Rows, as_frame, categorical_columns
 from fastreg.table.realmlp import realmlp_layers, realmlp_optimizer
 
 __all__ = ["RealMLPClassifier", "RealMLPRegressor"]
@@ -94,8 +95,11 @@ class _RealMLP(BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any, X_val: Any = None, y_val: Any = None) -> Any:
         """Trains the network, and keeps the epoch that was best for the validation rows.
 
+        After an error or an interrupt the estimator is as it was before: not fitted, or fitted by an earlier call.
+
         Args:
-            X: Rows of features, (n, features): an array or a frame. NaN are missing.
+            X: Rows of features, (n, features): an array, or a frame of pandas, polars or Arrow. NaN, None, null and NA
+                are missing.
             y: Their targets.
             X_val: Rows to judge epochs by; None holds ``validation_fraction`` of the rows back.
             y_val: Their targets.
@@ -108,21 +112,34 @@ class _RealMLP(BaseEstimator):  # type: ignore[misc]
             TypeError: If a parameter is of the wrong kind.
             DivergenceError: If the loss is no longer finite.
         """
+        before = vars(self).copy()
+        try:
+            return self._fit(X, y, X_val, y_val)
+        except BaseException as error:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            if isinstance(error, DivergenceError):
+                told = str(error).replace("The last finite weights are kept", "The estimator is as it was before")
+                error.args = (told,)
+            raise
+
+    def _fit(self, X: Any, y: Any, X_val: Any, y_val: Any) -> Any:
+        """Trains, and sets the attributes, some of them before it is known whether the training succeeds."""
         owner = type(self).__name__
         hidden = self._checked_parameters(owner)
         if (X_val is None) != (y_val is None):
             raise ValueError(f"{owner}: X_val and y_val must be given both, or none of them")
         random = check_random_state(self.random_state)
-        X, y = self._checked(X, y, reset=True)
+        rows, y = self._checked(X, y, reset=True)
         if X_val is not None:
-            learned = (X, y)
-            X_val, y_val = self._checked(X_val, y_val, reset=False)
+            learned = (rows, y)
+            held_out = self._checked(X_val, y_val, reset=False)
         else:
-            learned, (X_val, y_val) = self._divided(X, y, random)
+            learned, held_out = self._divided(rows, y, random)
         self._learn_targets(y, learned[1])
-        encoding = RealMLPEncoding(self._categorical, self.n_features_in_).fit(learned[0])
+        encoding = self.encoding_.fit(learned[0])
         features, targets = encoding.transform(learned[0]), self._targets(learned[1])
-        held = None if X_val is None else (encoding.transform(X_val), self._targets(y_val))
+        held = None if held_out[0] is None else (encoding.transform(held_out[0]), self._targets(held_out[1]))
         stack = realmlp_layers(
             hidden, self.activation or self._ACTIVATION, features.shape[1], targets.shape[1], self._OUTPUT
         )
@@ -140,7 +157,7 @@ class _RealMLP(BaseEstimator):  # type: ignore[misc]
             callbacks=[] if held is None else [best],
             verbose=2 if self.verbose else 0,
         )
-        self.encoding_, self.model_, self.n_iter_ = encoding, model, self.max_iter
+        self.model_, self.n_iter_ = model, self.max_iter
         self.loss_curve_ = [float(value) for value in history.history["loss"]]
         self.validation_scores_ = None if held is None else best.scores
         self.best_iter_ = self.max_iter if held is None else best.epoch + 1
@@ -160,37 +177,40 @@ class _RealMLP(BaseEstimator):  # type: ignore[misc]
         return hidden
 
     def _checked(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
-        """Rows in a form that the encoding takes, and their targets; y may be "no_validation"."""
+        """Rows in the form of the encoding, which ``reset`` makes, and their targets; y may be "no_validation"."""
         owner, asked = type(self).__name__, self.categorical_features
-        if reset and hasattr(X, "columns"):
-            self._categorical = categorical_columns(owner, X, asked, _get_feature_names(X), X.shape[1])
-        if hasattr(X, "columns") and self._categorical:
+        X = as_frame(X)
+        if hasattr(X, "columns"):
+            names = _get_feature_names(X)
             validate_data(self, X, y, reset=reset, skip_check_array=True)
         else:
-            kind = np.float64 if asked is None or isinstance(asked, str) else object
-            given = {"reset": reset, "dtype": kind, "ensure_all_finite": "allow-nan"}
+            names, kind = None, getattr(getattr(X, "dtype", None), "kind", "O")
+            # Texts and objects are looked at column by column, so that a message can name the column.
+            given = {"dtype": None if kind in "biufc" else object, "ensure_all_finite": "allow-nan"}
             if isinstance(y, str):
-                X = validate_data(self, X, y, **given)
+                X = validate_data(self, X, y, reset=reset, **given)
             else:
-                X, _ = validate_data(self, X, y, multi_output=True, **given)
-            if reset and not hasattr(X, "columns"):
-                self._categorical = categorical_columns(owner, X, asked, None, X.shape[1])
-        if reset and X.shape[0] < 2:
-            raise ValueError(f"{owner}: X must have two rows at least, got 1 sample")
+                X, _ = validate_data(self, X, y, reset=reset, multi_output=True, **given)
+        if reset:
+            categorical = categorical_columns(owner, X, asked, names, X.shape[1])
+            self.encoding_ = RealMLPEncoding(owner, categorical, range(X.shape[1]) if names is None else names)
+        if X.shape[0] < 1 + reset:
+            raise ValueError(f"{owner}: X must have {1 + reset} rows at least, got {X.shape[0]} sample(s)")
+        rows = self.encoding_.read(X)
         if isinstance(y, str):
-            return X, None
+            return rows, None
         y = self._checked_targets(y)
-        check_consistent_length(X, y)
-        return X, y
+        check_consistent_length(rows.numbers, y)
+        return rows, y
 
-    def _divided(self, X: Any, y: NDArray[Any], random: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+    def _divided(self, X: Rows, y: NDArray[Any], random: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
         """Rows to train on, and rows to judge epochs by, None if none are held out."""
         if not self.validation_fraction:
             return (X, y), (None, None)
         rows, held = train_test_split(
             np.arange(len(y)), random_state=random, test_size=self.validation_fraction, stratify=self._strata(y)
         )
-        return (_safe_indexing(X, rows), y[rows]), (_safe_indexing(X, held), y[held])
+        return (X.take(rows), y[rows]), (X.take(held), y[held])
 
     def _strata(self, y: NDArray[Any]) -> NDArray[Any] | None:
         """What the division is stratified by; None for nothing."""
@@ -232,8 +252,9 @@ class RealMLPClassifier(ClassifierMixin, _RealMLP):  # type: ignore[misc]
             ``X_val``. With 0 the last epoch is kept.
         label_smoothing: s in [0, 1]: the probabilities that are learned are (1 - s) + s / k for the class of a row and
             s / k for each other one of k classes.
-        categorical_features: The columns that hold categories: ``"from_dtype"`` for those of a frame whose type is
-            categorical, string or object, None for none, or a list of names or numbers or a mask.
+        categorical_features: The columns that hold categories, 1000 different ones at most: ``"from_dtype"`` for those
+            of a frame whose type is categorical, string or object, None for none, or a list of names or numbers or a
+            mask.
         random_state: An int, a ``RandomState`` or None. It determines everything that is random.
         verbose: Whether each epoch prints its loss.
 
@@ -288,7 +309,7 @@ class RealMLPClassifier(ClassifierMixin, _RealMLP):  # type: ignore[misc]
         """The most probable label of each row, (n,).
 
         Args:
-            X: As for :meth:`fit`. Levels that training rows did not have count as missing.
+            X: As for :meth:`fit`. Levels that training rows did not have count as missing, whatever their type.
 
         Raises:
             NotFittedError: If it is not fitted.
@@ -397,7 +418,7 @@ class RealMLPRegressor(RegressorMixin, _RealMLP):  # type: ignore[misc]
         """The number of each row, (n,), or (n, outputs) if y had several columns.
 
         Args:
-            X: As for :meth:`fit`. Levels that training rows did not have count as missing.
+            X: As for :meth:`fit`. Levels that training rows did not have count as missing, whatever their type.
 
         Raises:
             NotFittedError: If it is not fitted.
@@ -418,11 +439,27 @@ class RealMLPRegressor(RegressorMixin, _RealMLP):  # type: ignore[misc]
     def _learn_targets(self, y: NDArray[Any], learned: NDArray[Any]) -> None:
         self._is_matrix = y.ndim > 1
         matrix = learned.reshape(len(learned), -1)
-        self._mean, spread = matrix.mean(axis=0), matrix.std(axis=0)
+        # Powers of 2, which change no digit, keep squares of huge and of tiny numbers in range.
+        exponent = np.frexp(np.abs(matrix).max(axis=0))[1]
+        matrix = np.ldexp(matrix, -exponent)
+        self._mean, spread = (np.ldexp(found, exponent) for found in (matrix.mean(axis=0), matrix.std(axis=0)))
         self._spread = np.where(spread > 0.0, spread, 1.0)
 
     def _targets(self, y: NDArray[Any]) -> NDArray[np.float32]:
-        found: NDArray[np.float32] = ((y.reshape(len(y), -1) - self._mean) / self._spread).astype(np.float32)
+        width = y.shape[1] if y.ndim > 1 else 1
+        if width != len(self._mean):
+            raise ValueError(
+                f"{type(self).__name__}: y_val must have a column for each of y's {len(self._mean)}, "
+                f"got shape {y.shape}"
+            )
+        with np.errstate(over="ignore"):
+            found: NDArray[np.float32] = ((y.reshape(len(y), -1) - self._mean) / self._spread).astype(np.float32)
+        if not np.isfinite(found).all():
+            column = int(np.flatnonzero(~np.isfinite(found).all(axis=0))[0])
+            raise ValueError(
+                f"{type(self).__name__}: the targets of column {column} are too far apart: some are not finite in "
+                f"float32 when standardised (mean {self._mean[column]:g}, deviation {self._spread[column]:g})"
+            )
         return found
 
     def __sklearn_tags__(self) -> Any:

@@ -47,6 +47,8 @@ _DEAR = 0.5
 # The first network is measured for longer if it needs more than this share of the time that is left: for a share of it,
 # up to some seconds.
 _UNSURE, _MEASURED, _LONGEST_MEASURED = 0.25, 0.05, 5.0
+# The factor by which the first network may train more slowly than was measured and still be judged in time.
+_SLOWER = 1.2
 
 _Numbered = tuple[int, Candidate]
 Fold = tuple[NDArray[Any], NDArray[Any]]
@@ -437,11 +439,14 @@ class Judging:
         """The seconds of all folds."""
         return self._forecast.seconds(candidate) * len(self._folds) / min(self._workers, len(self._folds))
 
-    def _measure(self, candidate: Candidate) -> None:
-        """Measures how long the candidate trains where it will, and for longer if that takes much of the time."""
+    def _measure(self, candidate: Candidate) -> float:
+        """Measures how long the candidate trains where it will, and for longer if that takes much of the time.
+
+        Gives the seconds of each training that do not depend on its steps.
+        """
         left = self._left()
         enough = min(_MEASURED * left, _LONGEST_MEASURED)
-        self._forecast.measure(candidate, self._together, enough, _UNSURE * left / self._turns)
+        return self._forecast.measure(candidate, self._together, enough, _UNSURE * left / self._turns)
 
     def _together(self, work: Callable[[], float]) -> float:
         """The largest result of calls of a function, one for each network that will be trained at the same time."""
@@ -454,29 +459,30 @@ class Judging:
         return max(call.result() for call in calls)
 
     def _affordable(self, number: int, candidate: Candidate, running: list[Candidate]) -> Candidate | None:
-        """The candidate, with fewer steps if it is the first network and takes too long; None if there is no time."""
+        """The candidate, or :meth:`_first` for the first network; None if there is no time."""
         if self._seconds is None or candidate.layers == 0:
             return candidate
-        is_first = number == 1
-        if is_first:
-            if self._left() <= 0.0:
-                return None
-            self._measure(candidate)
+        if number == 1 and not self._is_extra:
+            return self._first(candidate)
         before = sum(self._forecast.seconds(other) for other in running) / 2.0
-        each = self._needed(candidate)
-        if is_first:  # nothing else is trained beside its last folds
-            each = self._forecast.seconds(candidate) * self._turns
-        needed = before / self._workers + each
+        needed = before / self._workers + self._needed(candidate)
         if self._is_extra:  # the others are trained already
             return candidate if self._is_extra_affordable(candidate, running, needed) else None
-        if needed > self._left() and not is_first:
+        if needed > self._left():
             self._blended()  # training again may need less than what was set aside for it
-        left = self._left()
+        return candidate if needed <= self._left() else None
+
+    def _first(self, candidate: Candidate) -> Candidate | None:
+        """The first network, with fewer steps if it takes too long; None if the time is over."""
+        if self._left() <= 0.0:
+            return None
+        # Nothing else is trained beside its last folds.
+        fixed = self._turns * self._measure(candidate)
+        needed = _SLOWER * self._turns * self._forecast.seconds(candidate)
+        left = max(self._left() - fixed, 0.0)
         if needed <= left:
             return candidate
-        if not is_first:
-            return None
-        return replace(candidate, steps=max(int(candidate.steps * max(left, 0.0) / each), _LEAST_STEPS))
+        return replace(candidate, steps=min(max(int(candidate.steps * left / needed), _LEAST_STEPS), candidate.steps))
 
     def _is_extra_affordable(self, candidate: Candidate, running: list[Candidate], needed: float) -> bool:
         """Whether there is time to judge a further candidate and to train it and those that are judged now again."""

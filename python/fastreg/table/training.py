@@ -212,7 +212,7 @@ class Forecast:
         together: Callable[[Callable[[], float]], float] = lambda work: work(),
         enough: float = 0.0,
         unsure: float = 0.0,
-    ) -> None:
+    ) -> float:
         """Trains some steps on some rows, so that the first forecast is one of this machine.
 
         Args:
@@ -222,6 +222,9 @@ class Forecast:
             enough: The seconds that the measured steps take, about, unless the candidate has fewer steps. A short
                 measurement ends before a busy machine takes its share.
             unsure: The seconds of a training from which on more than a few steps are measured.
+
+        Returns:
+            The seconds that a training takes beside its steps, which :meth:`seconds` does not contain.
         """
         encoder = self._encoder(candidate)
         begun = time.perf_counter()
@@ -247,6 +250,7 @@ class Forecast:
             steps = min(max(int(enough / step), steps + 1), _GROWTH * steps, candidate.steps)
         self._ratios.clear()
         self.learn(candidate, step * candidate.steps + encoding * len(self._rows.y))
+        return max(warm - _WARM * step, 0.0)
 
     def _counted(self, candidate: Candidate) -> float:
         encoder, n = self._encoder(candidate), len(self._rows.y)

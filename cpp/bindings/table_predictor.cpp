@@ -79,8 +79,9 @@ class PyTablePredictor {
     return source.cast<double>();
   }
 
+  // Derived classes may give their memory another meaning, as masked arrays do.
   bool is_read_in_place(const py::object& codes) const {
-    if (!py::isinstance<py::array>(codes)) return false;
+    if (!Py_IS_TYPE(codes.ptr(), py::detail::npy_api::get().PyArray_Type_)) return false;
     const auto array = py::reinterpret_borrow<py::array>(codes);
     constexpr int kNeeded = py::array::c_style | static_cast<int>(py::detail::npy_api::NPY_ARRAY_ALIGNED_);
     return array.ndim() == 2 && (array.flags() & kNeeded) == kNeeded &&

@@ -168,6 +168,7 @@ def test_rows_that_are_none_are_refused(rng):
         ([[1.0] * k, [1.0]], ValueError, ["codes", "same length"]),
         (np.zeros((1, k), complex), TypeError, ["codes", "real"]),
         (np.ma.masked_array(codes, np.ones_like(codes, bool)), ValueError, ["codes", "masked"]),
+        (np.ma.masked_array(np.ones((2, k)), np.eye(2, k)), ValueError, ["codes", "masked"]),
         (None, TypeError, ["codes", "numbers"]),
     ):
         with refusal(error, [re.escape(word) for word in words]):

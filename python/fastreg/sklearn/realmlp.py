@@ -6,6 +6,7 @@ encoded and divided, and which epoch is kept.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -60,37 +61,50 @@ class _BestEpoch(callbacks.Callback):
         self.model.set_weights(self._weights)
 
 
-class _RealMLP(BaseEstimator):  # type: ignore[misc]
+class _RealMLP(BaseEstimator, ABC):  # type: ignore[misc]
     """What both estimators share. Derived classes know targets."""
 
     # As published for the task: the activation, the rate, the last activation, what judges an epoch and how.
     _ACTIVATION, _RATE, _OUTPUT, _MONITOR, _SIGN = "", 0.0, "", "", 1.0
 
-    hidden_layer_sizes: Any
-    activation: Any
-    learning_rate_init: float | None
-    batch_size: int
-    max_iter: int
-    validation_fraction: float
-    categorical_features: Any
-    random_state: Any
-    verbose: bool
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (256, 256, 256),
+        activation: Any = None,
+        *,
+        learning_rate_init: float | None = None,
+        batch_size: int = 256,
+        max_iter: int = 256,
+        validation_fraction: float = 0.2,
+        categorical_features: Any = "from_dtype",
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.learning_rate_init = learning_rate_init
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.validation_fraction = validation_fraction
+        self.categorical_features = categorical_features
+        self.random_state = random_state
+        self.verbose = verbose
 
+    @abstractmethod
     def _loss(self) -> tuple[losses.Loss, list[str]]:
         """The loss, and metrics that the validation needs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _learn_targets(self, y: NDArray[Any], learned: NDArray[Any]) -> None:
         """Takes what is to be known of all targets, and of those that are trained on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _targets(self, y: NDArray[Any]) -> NDArray[np.float32]:
         """Targets as the network learns them, (n, units)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _checked_targets(self, y: Any) -> NDArray[Any]:
         """Targets as an array."""
-        raise NotImplementedError
 
     def fit(self, X: Any, y: Any, X_val: Any = None, y_val: Any = None) -> Any:
         """Trains the network, and keeps the epoch that was best for the validation rows.
@@ -298,16 +312,18 @@ class RealMLPClassifier(ClassifierMixin, _RealMLP):  # type: ignore[misc]
         random_state: Any = None,
         verbose: bool = False,
     ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.learning_rate_init = learning_rate_init
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.validation_fraction = validation_fraction
+        super().__init__(
+            hidden_layer_sizes,
+            activation,
+            learning_rate_init=learning_rate_init,
+            batch_size=batch_size,
+            max_iter=max_iter,
+            validation_fraction=validation_fraction,
+            categorical_features=categorical_features,
+            random_state=random_state,
+            verbose=verbose,
+        )
         self.label_smoothing = label_smoothing
-        self.categorical_features = categorical_features
-        self.random_state = random_state
-        self.verbose = verbose
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The most probable label of each row, (n,).
@@ -394,29 +410,6 @@ class RealMLPRegressor(RegressorMixin, _RealMLP):  # type: ignore[misc]
     """
 
     _ACTIVATION, _RATE, _OUTPUT, _MONITOR, _SIGN = "mish", 0.07, "linear", "val_loss", -1.0
-
-    def __init__(
-        self,
-        hidden_layer_sizes: Any = (256, 256, 256),
-        activation: Any = None,
-        *,
-        learning_rate_init: float | None = None,
-        batch_size: int = 256,
-        max_iter: int = 256,
-        validation_fraction: float = 0.2,
-        categorical_features: Any = "from_dtype",
-        random_state: Any = None,
-        verbose: bool = False,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.learning_rate_init = learning_rate_init
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.validation_fraction = validation_fraction
-        self.categorical_features = categorical_features
-        self.random_state = random_state
-        self.verbose = verbose
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """The number of each row, (n,), or (n, outputs) if y had several columns.

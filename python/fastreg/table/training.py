@@ -221,7 +221,7 @@ class Forecast:
                 A network alone would be too fast where other programs leave less than a processor for each.
             enough: The seconds that the measured steps take, about, unless the candidate has fewer steps. A short
                 measurement ends before a busy machine takes its share.
-            unsure: The seconds of a training from which on more than a few steps are measured.
+            unsure: A training that is forecast to take longer than this, in seconds, is measured by more steps.
 
         Returns:
             The seconds that a training takes beside its steps, which :meth:`seconds` does not contain.

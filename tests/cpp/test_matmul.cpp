@@ -116,14 +116,22 @@ void test_matmul_dropout(const Kernels& k, std::size_t n, std::size_t in, std::s
   CHECK(std::memcmp(parts.data.data(), whole.data.data(), n * whole.stride * sizeof(float)) == 0);
 }
 
+// Random rows, and room for their dW.
+struct Weights {
+  Rows x, dy;
+  Panels dw;
+  Weights(std::size_t n, std::size_t in, std::size_t out) : x(n, in), dy(n, out), dw(in, out) { dy.clear_padding(); }
+  MatmulWeights call() {
+    return {x.data.data(), x.stride, dy.data.data(), dy.stride, dw.data.data(), x.rows, x.cols,
+            dy.cols,       {0, x.cols},  {0, dw.panels()}};
+  }
+};
+
 void test_weights(const Kernels& k, std::size_t n, std::size_t in, std::size_t out) {
   check::context = text(k.isa, {n, in, out}) + " weights";
-  const Rows x(n, in);
-  Rows dy(n, out);
-  dy.clear_padding();
-  Panels dw(in, out);
-  MatmulWeights m{x.data.data(), x.stride, dy.data.data(),  dy.stride, dw.data.data(), n, in,
-                  out,           {0, in},  {0, dw.panels()}};
+  Weights weights(n, in, out);
+  auto& [x, dy, dw] = weights;
+  MatmulWeights m = weights.call();
   k.matmul_weights(m);
   for (std::size_t i = 0; i < in; ++i) {
     for (std::size_t j = 0; j < out; ++j) {
@@ -150,12 +158,9 @@ void test_weights(const Kernels& k, std::size_t n, std::size_t in, std::size_t o
 // dW from copies has the same bits, whatever the division into parts, and how many inputs are taken at once.
 void test_weights_from_copies(const Kernels& k, std::size_t n, std::size_t in, std::size_t out) {
   check::context = text(k.isa, {n, in, out}) + " weights from copies";
-  const Rows x(n, in);
-  Rows dy(n, out);
-  dy.clear_padding();
-  Panels dw(in, out);
-  MatmulWeights m{x.data.data(), x.stride, dy.data.data(),  dy.stride, dw.data.data(), n, in,
-                  out,           {0, in},  {0, dw.panels()}};
+  Weights weights(n, in, out);
+  auto& [x, dy, dw] = weights;
+  MatmulWeights m = weights.call();
   k.matmul_weights(m);
   Guarded<float> copies(n * (x.stride + dy.stride));
   for (std::size_t i = 0; i < copies.size(); ++i) copies[i] = std::nanf("");   // what is read must have been written

@@ -13,9 +13,9 @@ namespace {
 class PyTablePredictor {
  public:
   PyTablePredictor(const py::object& network, const py::object& encodings, const py::object& limits,
-                   double temperature)
+                   double temperature, const py::object& curves)
       : encodings_(encodings_from(encodings)),
-        finish_(finish_from(limits, temperature)),
+        finish_(finish_from(limits, temperature, curves)),
         network_(network),
         predictor_(shared_predictor(network), encodings_, finish_) {}
 
@@ -44,7 +44,10 @@ class PyTablePredictor {
     py::list encodings;
     for (const TableEncoding& encoding : encodings_)
       encodings.append(py::make_tuple(column_list(encoding.columns), encoding.dense, encoding.offsets));
-    return py::make_tuple(network_, encodings, py::make_tuple(finish_.lower, finish_.upper), finish_.temperature);
+    py::list curves;
+    for (const CalibrationCurve& curve : finish_.curves) curves.append(py::make_tuple(curve.x, curve.y));
+    return py::make_tuple(network_, encodings, py::make_tuple(finish_.lower, finish_.upper), finish_.temperature,
+                          curves);
   }
 
  private:
@@ -63,9 +66,16 @@ class PyTablePredictor {
     return out;
   }
 
-  static TableFinish finish_from(const py::object& limits, double temperature) {
+  static TableFinish finish_from(const py::object& limits, double temperature, const py::object& curves) {
     TableFinish out;
     out.temperature = temperature;
+    if (!py::isinstance<py::list>(curves) && !curves.is_none()) refuse("curves must be a list or None", curves);
+    if (!curves.is_none())
+      for (const py::handle one : curves) {
+        if (!py::isinstance<py::tuple>(one) || py::len(one) != 2) refuse("a curve must be its x and its y", one);
+        const auto fields = py::reinterpret_borrow<py::tuple>(one);
+        out.curves.push_back({numbers_from(fields[0]), numbers_from(fields[1])});
+      }
     if (limits.is_none()) return out;
     if (!py::isinstance<py::tuple>(limits) || py::len(limits) != 2) refuse("limits must be two numbers or None", limits);
     const auto fields = py::reinterpret_borrow<py::tuple>(limits);
@@ -75,8 +85,15 @@ class PyTablePredictor {
   }
 
   static double number_from(py::handle source) {
-    if (!py::isinstance<py::float_>(source)) refuse("offsets and limits must be floats", source);
+    if (!py::isinstance<py::float_>(source)) refuse("offsets, limits and points of curves must be floats", source);
     return source.cast<double>();
+  }
+
+  static std::vector<double> numbers_from(const py::object& source) {
+    if (!py::isinstance<py::list>(source)) refuse("the points of a curve must be lists", source);
+    std::vector<double> out;
+    for (const py::handle one : source) out.push_back(number_from(one));
+    return out;
   }
 
   // Derived classes may give their memory another meaning, as masked arrays do.
@@ -107,11 +124,11 @@ void bind_table_predictor(py::module_& module) {
       .def(
           "__init__",
           [](py::detail::value_and_holder& self, const py::object& network, const py::object& encodings,
-             const py::object& limits, double temperature) {
-            own(self, std::make_unique<PyTablePredictor>(network, encodings, limits, temperature));
+             const py::object& limits, double temperature, const py::object& curves) {
+            own(self, std::make_unique<PyTablePredictor>(network, encodings, limits, temperature, curves));
           },
           py::detail::is_new_style_constructor(), py::arg("network"), py::arg("encodings"), py::arg("limits"),
-          py::arg("temperature"))
+          py::arg("temperature"), py::arg("curves") = py::none())
       .def("__call__", &PyTablePredictor::call, py::arg("codes"))
       .def_property_readonly("n_codes", &PyTablePredictor::n_codes)
       .def_property_readonly("n_outputs", &PyTablePredictor::n_outputs)

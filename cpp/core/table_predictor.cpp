@@ -71,6 +71,36 @@ void temper(float* p, std::size_t n, double temperature) {
   for (std::size_t k = 0; k < n; ++k) p[k] = static_cast<float>(std::exp(logit(k) - top) / total);
 }
 
+double on_curve(const CalibrationCurve& curve, double share) {
+  if (std::isnan(share)) return share;
+  const auto above = std::upper_bound(curve.x.begin(), curve.x.end(), share);
+  if (above == curve.x.begin()) return curve.y.front();
+  if (above == curve.x.end()) return curve.y.back();
+  const auto i = static_cast<std::size_t>(above - curve.x.begin());
+  const double slope = (curve.y[i] - curve.y[i - 1]) / (curve.x[i] - curve.x[i - 1]);
+  return slope * (share - curve.x[i - 1]) + curve.y[i - 1];
+}
+
+// Probabilities by their curves, in place.
+void calibrate(float* p, const std::vector<CalibrationCurve>& curves) {
+  double total = 0.0;
+  for (std::size_t k = 0; k < curves.size(); ++k) total += on_curve(curves[k], static_cast<double>(p[k]));
+  if (curves.size() == 1) total = 1.0;
+  for (std::size_t k = 0; k < curves.size(); ++k)
+    p[k] = static_cast<float>(on_curve(curves[k], static_cast<double>(p[k])) / total);
+}
+
+void check_curve(const CalibrationCurve& curve, const std::string& where) {
+  require(!curve.x.empty() && curve.x.size() == curve.y.size(), where, " must have as many x as y, and one at least");
+  for (std::size_t i = 0; i < curve.x.size(); ++i) {
+    require(std::isfinite(curve.x[i]) && (i == 0 || curve.x[i] > curve.x[i - 1]), where,
+            ".x must be finite and ascend strictly");
+    require(curve.y[i] >= kLeastProbability && curve.y[i] <= 1.0 - kLeastProbability &&
+                (i == 0 || curve.y[i] >= curve.y[i - 1]),
+            where, ".y must be within [1e-7, 1 - 1e-7] and must not fall");
+  }
+}
+
 }  // namespace
 
 struct TablePredictor::Parts {
@@ -98,6 +128,11 @@ struct TablePredictor::Parts {
     require(finish.lower <= finish.upper, "limits", " must be a lower and an upper one, not NaN");
     require(finish.temperature > 0.0 && std::isfinite(finish.temperature), "temperature", " must be finite and > 0");
     n_outputs = network->n_outputs();
+    require(finish.curves.empty() || finish.curves.size() == n_outputs, "curves",
+            " must be none, or one for each of the " + std::to_string(n_outputs) + " outputs, got " +
+                std::to_string(finish.curves.size()));
+    for (std::size_t k = 0; k < finish.curves.size(); ++k)
+      check_curve(finish.curves[k], "curves[" + std::to_string(k) + "]");
     work = network->work_per_row() + kWorkPerElement * static_cast<double>(row_floats);
   }
 
@@ -168,6 +203,7 @@ void TablePredictor::Parts::run_block(MatrixView<const double> x, MatrixView<flo
     float* const row = out.data + r * out.stride;
     for (std::size_t k = 0; k < out.cols; ++k) row[k] = std::clamp(row[k], finish.lower, finish.upper);
     if (finish.temperature != 1.0) temper(row, out.cols, finish.temperature);
+    if (!finish.curves.empty()) calibrate(row, finish.curves);
   }
 }
 

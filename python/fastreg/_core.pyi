@@ -334,6 +334,7 @@ class TablePredictor:
         encodings: list[tuple[list[tuple[Any, ...]], bool, list[float]]],
         limits: tuple[float, float] | None,
         temperature: float,
+        curves: list[tuple[list[float], list[float]]] | None = None,
     ) -> None: ...
     def __call__(self, codes: ArrayLike) -> NDArray[np.float32]: ...
     @property

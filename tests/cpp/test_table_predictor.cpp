@@ -120,6 +120,27 @@ void test_codes() {
   CHECK((out == std::vector<float>{0.5f, 7.0f, 2.0f, 3.0f, -std::numeric_limits<float>::max()}));
 }
 
+// Curves of three outputs, whose values are divided by their sum: below, between and above the points.
+void test_curves() {
+  check::context = "curves";
+  const auto identity = [&] {
+    FrozenLayer layer;
+    layer.in = layer.out = 3;
+    layer.kernel = {1.0f, 0.0f, 0.0f, 0.0f, 1.0f, 0.0f, 0.0f, 0.0f, 1.0f};
+    return std::make_shared<const Predictor>(std::vector{layer});
+  }();
+  TableColumn plain;
+  plain.count = 3;
+  TableFinish finish;
+  finish.curves = {{{0.25, 0.5}, {0.2, 0.6}}, {{0.25, 0.5}, {0.2, 0.6}}, {{0.5}, {0.3}}};
+  const TablePredictor p(identity, {{TableColumns{{plain}}, false, {}}}, finish);
+  const std::vector<double> x = {0.125, 0.375, 0.5, 0.5, 0.25, 1.0};
+  std::vector<float> out(6);
+  p.predict({x.data(), 2, 3, 3}, {out.data(), 2, 3, 3});
+  const double expected[] = {0.2 / 0.9, 0.4 / 0.9, 0.3 / 0.9, 0.6 / 1.1, 0.2 / 1.1, 0.3 / 1.1};
+  for (std::size_t i = 0; i < 6; ++i) CHECK(std::abs(static_cast<double>(out[i]) - expected[i]) <= 0x1p-23);
+}
+
 void test_refusals() {
   check::context = "refusals";
   std::vector<float> kernel;
@@ -141,6 +162,9 @@ void test_refusals() {
   CHECK_THROWS(made({{wrong, true, {}}}, {}), std::invalid_argument);
   CHECK_THROWS(made({{columns(), true, {}}}, {1.0f, 0.0f, 1.0}), std::invalid_argument);
   CHECK_THROWS(made({{columns(), true, {}}}, {0.0f, 1.0f, -1.0}), std::invalid_argument);
+  TableFinish curved;
+  curved.curves = {{{0.5, 0.25}, {0.2, 0.6}}};
+  CHECK_THROWS(made({{columns(), true, {}}}, curved), std::invalid_argument);
   CHECK_THROWS(TablePredictor(nullptr, {{columns(), true, {}}}, {}), std::invalid_argument);
 }
 
@@ -150,6 +174,7 @@ int main() {
   for (const std::size_t n : {0, 1, 7, 1500})
     for (const bool two : {false, true}) test_outputs(n, two);
   test_codes();
+  test_curves();
   test_refusals();
   return report("test_table_predictor");
 }

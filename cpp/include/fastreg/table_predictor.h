@@ -20,11 +20,19 @@ struct TableEncoding {
   std::vector<double> offsets{};   // one for each of `columns`; empty for zeros. Not used if dense
 };
 
+// A function that is linear between its points and constant beyond the first and the last one. x ascends strictly, y
+// is within [1e-7, 1 - 1e-7] and never falls, so that calibrated probabilities are neither 0 nor 1.
+struct CalibrationCurve {
+  std::vector<double> x{}, y{};
+};
+
 // What becomes of an output: numbers are limited to [lower, upper]; probabilities become those of their logits divided
-// by the temperature: of the second of two classes where there is one column, and of each class otherwise.
+// by the temperature: of the second of two classes where there is one column, and of each class otherwise. Then each
+// goes through its curve, if there are curves, one for each column; several columns are divided by their sum.
 struct TableFinish {
   float lower = -std::numeric_limits<float>::infinity(), upper = std::numeric_limits<float>::infinity();
   double temperature = 1.0;
+  std::vector<CalibrationCurve> curves{};
 };
 
 class TablePredictor {

@@ -9,6 +9,7 @@ import numpy as np
 from allocation_faults import Bits, Scenario
 from fastreg import layers
 from fastreg.table.encoder import TableEncoder
+from fastreg.table.isotonic import Curve, Isotonic
 from fastreg.table.serving import table_predictor
 
 
@@ -18,10 +19,11 @@ def table_predictor_scenario() -> Scenario:
     encoder = TableEncoder(["numeric"] * 6, n_bins=9).fit(rows)
     model = fr.Sequential([layers.Dense(40, "gelu"), layers.Dense(2, "softmax")], seed=1)
     model.build(encoder.n_features)
+    curves = Isotonic((Curve((0.2, 0.6), (0.1, 0.7)), Curve((0.5,), (0.5,))))
     network, single, wide = model.freeze(), rows.astype(np.float32), np.tile(rows, (9, 1))
 
     def act(_: object) -> Bits:
-        made = table_predictor(network, [encoder], None, 1.5)
+        made = table_predictor(network, [encoder], None, 1.5, curves)
         assert made is not None
         again = pickle.loads(pickle.dumps(made))
         with ThreadPoolExecutor(1) as thread:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import pickle
 import re
 
@@ -15,6 +16,7 @@ from fastreg.table import Schema, TableModel, TableOptions, Target
 from fastreg.table.blending import join
 from fastreg.table.calibration import tempered
 from fastreg.table.encoder import TableEncoder
+from fastreg.table.isotonic import Curve, Isotonic
 from fastreg.table.serving import table_predictor
 from fastreg.table.texts import Documents
 from programs import refusal
@@ -201,8 +203,10 @@ def test_only_the_first_output_is_computed(rng):
 
 
 def test_pickles_and_copies_serve_alike(rng):
-    model, codes = blend(rng, "binary")
+    curves = Isotonic((Curve((0.2, 0.8), (0.3, 0.6)),))
+    model, codes = blend(rng, "binary", isotonic=curves)
     frozen = model.freeze()
+    assert np.abs(frozen(codes) - dataclasses.replace(model, isotonic=None).freeze()(codes)).max() > 1e-3
     for again in (pickle.loads(pickle.dumps(frozen)), copy.deepcopy(frozen)):
         np.testing.assert_array_equal(again(codes), frozen(codes))
     assert (frozen.table_predictor.n_codes, frozen.table_predictor.n_outputs) == (codes.shape[1], 1)
@@ -317,6 +321,7 @@ def test_rows_with_texts_that_are_none_are_refused(change, error, words, notes):
         model.freeze()(*change(codes, documents))
 
 
+CURVE = ([0.25, 0.75], [0.3, 0.9])
 COLUMN = (1, 1, 0.0, 1.0, np.zeros(0), False, np.zeros(0, np.uint32))
 
 
@@ -329,7 +334,7 @@ COLUMN = (1, 1, 0.0, 1.0, np.zeros(0), False, np.zeros(0, np.uint32))
         ({"encodings": [([COLUMN], True)]}, TypeError, ["an encoding must be"]),
         ({"encodings": [([COLUMN], 1, [])]}, TypeError, ["dense must be a bool"]),
         ({"encodings": [([COLUMN], True, None)]}, TypeError, ["offsets must be a list"]),
-        ({"encodings": [([COLUMN], False, ["a", "b"])]}, TypeError, ["offsets and limits must be floats"]),
+        ({"encodings": [([COLUMN], False, ["a", "b"])]}, TypeError, ["offsets, limits and points", "floats"]),
         ({"encodings": [([COLUMN], True, [])]}, ValueError, ["encodings[0]", "must make the 2 columns", "makes 1"]),
         ({"encodings": [([COLUMN] * 2, False, [0.0])]}, ValueError, ["an offset for each column"]),
         ({"encodings": [([COLUMN] * 2, False, [0.0, np.nan])]}, ValueError, ["finite offsets"]),
@@ -340,6 +345,18 @@ COLUMN = (1, 1, 0.0, 1.0, np.zeros(0), False, np.zeros(0, np.uint32))
         ({"limits": (0.0, float("nan"))}, ValueError, ["limits"]),
         ({"temperature": 0.0}, ValueError, ["temperature must be finite and > 0"]),
         ({"temperature": float("inf")}, ValueError, ["temperature must be finite and > 0"]),
+        ({"curves": ()}, TypeError, ["curves must be a list or None"]),
+        ({"curves": [3]}, TypeError, ["a curve must be its x and its y"]),
+        ({"curves": [([0.0], (0.5,))]}, TypeError, ["points of a curve must be lists"]),
+        ({"curves": [([0], [0.5])]}, TypeError, ["points of curves must be floats"]),
+        ({"curves": [CURVE] * 2}, ValueError, ["curves must be none, or one for each of the 1 outputs, got 2"]),
+        ({"curves": [([], [])]}, ValueError, ["curves[0] must have as many x as y, and one at least"]),
+        ({"curves": [([0.0], [0.5, 0.6])]}, ValueError, ["curves[0] must have as many x as y"]),
+        ({"curves": [([0.5, 0.5], [0.5, 0.6])]}, ValueError, ["curves[0].x must be finite and ascend strictly"]),
+        ({"curves": [([float("nan")], [0.5])]}, ValueError, ["curves[0].x must be finite"]),
+        ({"curves": [([0.1, 0.2], [0.6, 0.5])]}, ValueError, ["curves[0].y must be within", "must not fall"]),
+        ({"curves": [([0.1], [float("nan")])]}, ValueError, ["curves[0].y must be within"]),
+        ({"curves": [([0.1], [1.0])]}, ValueError, ["curves[0].y must be within"]),
     ],
     ids=str,
 )

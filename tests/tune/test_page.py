@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 pytest.importorskip("pandas")
 pytest.importorskip("matplotlib")
 
-from fastreg.tune import command, page
+from fastreg.tune import command, page, pictures
 from pages import Page
 
 LIMIT = 3_000_000
@@ -81,6 +82,11 @@ def test_it_begins_with_the_table_and_the_score(made, task):
         assert f"{contender.scores.values[name]:.4f}" in text
     assert ("Confusion matrix" in found) == (task != "regression")
     assert ("Receiver operating characteristic" in found) == (task != "regression")
+    assert ("Reliability" in found) == (task != "regression")
+    if task != "regression":
+        reason = result.search.calibration.reason
+        assert "1,000 judged rows of the rarest class" in reason
+        assert f"Calibrated by {reason}." in " ".join(Page(text).texts)
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
@@ -93,6 +99,20 @@ def test_it_is_one_file_that_fetches_nothing(made, task):
     assert "http" not in text
     assert len(text) < LIMIT
     assert 'name="viewport"' in text
+
+
+@pytest.mark.parametrize(("n", "bins"), [(1, 1), (39, 1), (40, 2), (1000, 12)])
+def test_reliability_is_that_of_bins_of_equally_many_rows(rng, n, bins):
+    shares = rng.random(n).astype(np.float32)
+    hits = rng.random(n) < shares**2
+    mean, found = pictures.shares_of_bins(shares, hits)
+    assert len(mean) == len(found) == bins
+    order = np.argsort(shares)
+    ends = np.cumsum([0] + [n // bins + (i < n % bins) for i in range(bins)])
+    for i, (begin, end) in enumerate(pairwise(ends)):
+        rows = order[begin:end]
+        assert mean[i] == pytest.approx(float(np.mean(shares[rows], dtype=float)), rel=1e-12)
+        assert found[i] == hits[rows].sum() / len(rows)
 
 
 def test_columns_and_reasons_stand_in_it(made):

@@ -120,7 +120,7 @@ def test_the_chosen_metric_decides(data, capsys, target, metric):
     out = capsys.readouterr().out
     line = next(line for line in out.splitlines() if line.startswith("cross-validation"))
     assert f" {metric} (2 folds" in line
-    assert (", before the temperature; " in line) == (", temperature " in out) == (target == "y")
+    assert (", before calibration; " in line) == ("calibration: temperature " in out) == (target == "y")
     assert (f"{metric} (decides)" in out) == (metric != "accuracy")
 
 

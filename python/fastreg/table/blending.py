@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from math import gcd
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from fastreg.model.core import core_of
 from fastreg.model.model import Model
 from fastreg.search.found.ensemble import greedy
 from fastreg.search.found.results import Trial
-from fastreg.table.calibration import fit_temperature
+from fastreg.table.calibrating import Calibration, calibration
 from fastreg.table.candidates import Candidate
 from fastreg.table.chosen_metric import ChosenMetric
 from fastreg.table.encoder import TableEncoder
@@ -63,9 +63,9 @@ class Blend:
         metric_: The name of the deciding metric, and
         direction_: "min" or "max".
         score_: The deciding metric of the blend for rows that its members were not trained on; these chose the members,
-            so it is somewhat too good. It is that of the probabilities before the temperature.
+            so it is somewhat too good. It is that of the probabilities before calibration.
         limits: The range of the training targets, to which predictions are limited; None for classes.
-        temperature: The temperature of the probabilities; 1 for numbers.
+        calibration: How probabilities are calibrated, and why so.
         stopped_by: "trials", "gain" (nothing improved any more), "time" or "interrupt".
         n_splits: The folds; 1 is a part that was held out.
         seconds_: The seconds of everything.
@@ -80,11 +80,16 @@ class Blend:
     direction_: str
     score_: float
     limits: tuple[float, float] | None
-    temperature: float
+    calibration: Calibration
     stopped_by: str
     n_splits: int
     seconds_: float
     seed_: int
+
+    @property
+    def temperature(self) -> float:
+        """The temperature of the probabilities; 1 for numbers, and where isotonic curves calibrate."""
+        return self.calibration.temperature
 
     @property
     def n_trials_(self) -> int:
@@ -109,7 +114,8 @@ class Blend:
     def of_table(self, schema: Schema, target: Target) -> TableModel:
         """The model of raw tables."""
         members = tuple(f"{member.weight:.4g} of {member.candidate}" for member in self.members_)
-        return TableModel(schema, self.encoders, self.model, target, self.limits, self.temperature, members)
+        made = TableModel(schema, self.encoders, self.model, target, self.limits, self.temperature, members)
+        return replace(made, isotonic=self.calibration.isotonic)
 
 
 def cook(
@@ -177,15 +183,17 @@ def _tell_why(judged: Judged, tell: Callable[[str], None]) -> None:
 
 
 class _Truth(NamedTuple):
-    """The targets of the rows that candidates were judged by, and their weights."""
+    """The targets of the rows that candidates were judged by, their weights, and their groups."""
 
     y: NDArray[Any]
     weights: NDArray[Any] | None
+    groups: NDArray[Any] | None
 
     @classmethod
     def of(cls, rows: TrainingRows, judged: Judged) -> _Truth:
         weights = None if rows.weights is None else rows.weights[judged.scored]
-        return cls(rows.y[judged.scored], None if weights is None or not weights.any() else weights)
+        groups = None if rows.groups is None else rows.groups[judged.scored]
+        return cls(rows.y[judged.scored], None if weights is None or not weights.any() else weights, groups)
 
 
 def _picked(
@@ -193,7 +201,8 @@ def _picked(
 ) -> list[int]:
     """The places of the verdicts of which the best blend consists, in the order in which they were picked."""
     parts = np.stack([_parts(chosen, verdict, truth.y) for verdict in verdicts])
-    picked, _, _ = greedy(parts, recipe.picks, lambda mean: -chosen.loss(mean, *truth), most or recipe.members)
+    scored = truth.y, truth.weights
+    picked, _, _ = greedy(parts, recipe.picks, lambda mean: -chosen.loss(mean, *scored), most or recipe.members)
     return picked
 
 
@@ -220,7 +229,7 @@ def _joined(
     made, total = [members.trained[verdict.number] for verdict in order], len(picked)
     kept = [verdict.outputs for verdict in order if verdict.outputs is not None]
     mean = np.sum([outputs * (share / total) for outputs, share in zip(kept, shares, strict=True)], axis=0)
-    loss = chosen.loss(chosen.parts(mean, truth.y).astype(np.float64), *truth)
+    loss = chosen.loss(chosen.parts(mean, truth.y).astype(np.float64), truth.y, truth.weights)
     is_number = rows.target.labels is None
     # Encoders with one key are equal, since all are fitted on all rows.
     encoders = {key_of(member.encoded.encoder): member.encoded.encoder for member in made}
@@ -238,7 +247,7 @@ def _joined(
         direction_="max" if chosen.sign < 0.0 else "min",
         score_=chosen.shown_loss(loss),
         limits=(float(rows.y.min()), float(rows.y.max())) if is_number else None,
-        temperature=1.0 if is_number else fit_temperature(mean, *truth),
+        calibration=Calibration() if is_number else calibration(mean, *truth),
         stopped_by=judged.stopped_by,
         n_splits=max(len(verdict.seconds) for verdict in judged.verdicts),
         seconds_=seconds,

@@ -390,7 +390,7 @@ class TableClassifier(TableEstimator):
         dictionary_: What each column was taken for, and why.
         feature_names_in_: The names of the columns that are used.
         n_features_in_: Their number.
-        search_: What the search found (``members_``, ``trials_``, ``score_``, ``temperature`` and more); None without
+        search_: What the search found (``members_``, ``trials_``, ``score_``, ``calibration`` and more); None without
             one, and where it found no network.
 
     Example:

@@ -22,6 +22,7 @@ from fastreg.table.calibration import HIGHEST, LOWEST, tempered
 from fastreg.table.checked import finite, members, strings, typed
 from fastreg.table.encoder import Codes, TableEncoder
 from fastreg.table.intervals import QUANTILES, Intervals, check_level, intervals_of, scale_of
+from fastreg.table.isotonic import Isotonic
 from fastreg.table.notices import Notices
 from fastreg.table.schema import Schema
 from fastreg.table.serving import table_predictor
@@ -35,6 +36,8 @@ __all__ = ["FrozenTableModel", "TableModel"]
 _CELLS, _ROWS = 2**23, 2048
 # A limit of standardised numbers at most, so that it is finite in float32.
 _LARGEST = 1e38
+# The members of the description of a table in a file; the later ones are optional, as older files lack them.
+_MEMBERS = ("schema", "encoder", "encoders", "target", "limits", "temperature", "members", "intervals", "isotonic")
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class TableModel:
         members: The networks of a blend, in words.
         intervals: What makes intervals of predicted numbers; None if the errors of unseen rows were not measured. They
             are as wide as the rows scatter if the network has a second output, see ``scatter.py``.
+        isotonic: The curves that the probabilities of classes go through after the temperature; None for none.
     """
 
     schema: Schema
@@ -61,6 +65,7 @@ class TableModel:
     temperature: float = 1.0
     members: tuple[str, ...] = ()
     intervals: Intervals | None = None
+    isotonic: Isotonic | None = None
 
     @property
     def encoder(self) -> TableEncoder:
@@ -92,16 +97,18 @@ class TableModel:
         outputs, scale = (found[0], scale_of(found[1])) if several else (found, np.ones(len(found)))
         if self.limits is not None:
             return np.clip(outputs, np.float32(self.limits[0]), np.float32(self.limits[1])), scale
-        return tempered(outputs, self.temperature), scale
+        shares = tempered(outputs, self.temperature)
+        return (shares if self.isotonic is None else self.isotonic(shares)), scale
 
     def freeze(self) -> FrozenTableModel:
         """The model for serving: all members as one frozen network, see :meth:`fastreg.Sequential.freeze`.
 
         One row of a table of numbers and levels takes microseconds: its encoding, the mean of the members and the
-        limits or the temperature are computed in the same call.
+        limits or the calibration are computed in the same call.
         """
         network = self.model.freeze()
-        return FrozenTableModel(self, network, table_predictor(network, self.encoders, self.limits, self.temperature))
+        finish = self.limits, self.temperature, self.isotonic
+        return FrozenTableModel(self, network, table_predictor(network, self.encoders, *finish))
 
     def outputs(self, table: Table | Mapping[str, Any] | Any, notices: Notices | None = None) -> NDArray[np.float32]:
         """What the model gives for the rows of a table, (n, units). A row's outputs do not depend on other rows.
@@ -209,6 +216,7 @@ class TableModel:
             **({} if self.temperature == 1.0 else {"temperature": self.temperature}),
             **({"members": list(self.members)} if self.members else {}),
             **({} if self.intervals is None else {"intervals": self.intervals.to_config()}),
+            **({} if self.isotonic is None else {"isotonic": self.isotonic.to_config()}),
         }
         files.save(core_of(self.model), path, include_optimizer=False, extra={"table": parts})
 
@@ -226,8 +234,7 @@ class TableModel:
         if parts is None:
             raise ValueError(f"{where}: the model was not made from a table; fastreg.load reads it")
         try:
-            names = "schema", "encoder", "encoders", "target", "limits", "temperature", "members", "intervals"
-            parts = members(parts, "table", *names)
+            parts = members(parts, "table", *_MEMBERS)
             schema = Schema.from_config(parts.get("schema"))
             encoders = _encoders(parts)
             target = Target.from_config(parts.get("target"))
@@ -235,7 +242,8 @@ class TableModel:
             told = strings(parts.get("members", []), "members")
             limits, temperature = _limits(parts, target), _temperature(parts, target)
             intervals = intervals_of(parts.get("intervals"), target)
-            return cls(schema, encoders, model, target, limits, temperature, told, intervals)
+            isotonic = _isotonic(parts, target)
+            return cls(schema, encoders, model, target, limits, temperature, told, intervals, isotonic)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
 
@@ -318,13 +326,26 @@ def _temperature(parts: Mapping[str, Any], target: Target) -> float:
     return found
 
 
+def _isotonic(parts: Mapping[str, Any], target: Target) -> Isotonic | None:
+    if "isotonic" not in parts:
+        return None
+    if target.labels is None:
+        raise ValueError("isotonic must be absent for a number")
+    return Isotonic.from_config(parts["isotonic"], _outputs(target))
+
+
+def _outputs(target: Target) -> int:
+    """The columns of a network's first output."""
+    return len(target.labels) if target.task == "multiclass" and target.labels is not None else 1
+
+
 def _check_fit(schema: Schema, encoders: tuple[TableEncoder, ...], target: Target, model: Any) -> None:
     for encoder in encoders:
         if tuple(column.kind for column in schema.columns) != encoder.kinds:
             raise ValueError("the encoder does not fit the columns")
         encoder.check_levels([len(column.levels or ()) for column in schema.columns])
     network = core_of(model).require_network("load")
-    outputs = len(target.labels) if target.task == "multiclass" and target.labels is not None else 1
+    outputs = _outputs(target)
     taken, given = list(network.input_widths), list(network.output_widths)
     features = [encoder.n_features for encoder in encoders]
     if (taken, given) not in ((features, [outputs]), (features, [1, QUANTILES] if target.labels is None else [])):

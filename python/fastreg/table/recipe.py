@@ -33,7 +33,8 @@ class Recipe:
     blend is the mean of the networks that a greedy selection picks from the predictions for rows that they were not
     trained on (Caruana et al., "Ensemble selection from libraries of models", ICML 2004); each is trained again on all
     rows, and the probabilities are calibrated by one temperature (Guo et al., "On calibration of modern neural
-    networks", ICML 2017). The defaults were measured on tables of 150 to 50,000 rows.
+    networks", ICML 2017), or by isotonic curves where rows allow (``calibrating.py``). The defaults were measured on
+    tables of 150 to 50,000 rows.
 
     Attributes:
         small: The candidates for tables below ``large_rows`` rows.

@@ -10,6 +10,7 @@ import numpy as np
 from fastreg import _core
 from fastreg.layers import CategoricalColumn, Column, NumericColumn
 from fastreg.table.encoder import TableEncoder
+from fastreg.table.isotonic import Isotonic
 
 __all__ = ["table_predictor"]
 
@@ -22,14 +23,16 @@ def table_predictor(
     encoders: Sequence[TableEncoder],
     limits: tuple[float, float] | None,
     temperature: float,
+    isotonic: Isotonic | None = None,
 ) -> _core.TablePredictor | None:
-    """What answers rows of codes: encoding, network, limits and temperature in one call of the core.
+    """What answers rows of codes: encoding, network, limits and calibration in one call of the core.
 
     Args:
         network: The frozen network.
         encoders: The encoder of each of its inputs.
         limits: The range of its outputs, as float32 has it; None for none.
         temperature: The temperature of its probabilities.
+        isotonic: The curves that these go through; None for none.
 
     Returns:
         The predictor, or None if there are dates or texts, which the core does not encode.
@@ -41,7 +44,8 @@ def table_predictor(
         columns, offsets = zip(*encoder.raw_columns, strict=True)
         encodings.append(([_fields(column) for column in columns], encoder.dense, list(offsets)))
     range_ = None if limits is None else (float(limits[0]), float(limits[1]))
-    return _core.TablePredictor(network, encodings, range_, temperature)
+    curves = None if isotonic is None else [(list(curve.x), list(curve.y)) for curve in isotonic.curves]
+    return _core.TablePredictor(network, encodings, range_, temperature, curves)
 
 
 def _fields(column: Column) -> tuple[Any, ...]:

@@ -92,12 +92,23 @@ def _classes(result: TuneResult) -> Iterator[str]:
     yield "</div>"
     seen = result.truth >= 0
     labels = [entry.label for entry in scores.classes]
+    if seen.any():
+        drawn = pictures.reliability(labels, result.outputs[seen], result.truth[seen])
+        yield "<div><h3>Reliability</h3>"
+        yield parts.figure(drawn, "reliability of the probabilities", _reliability(result)) + "</div>"
     if seen.any() and math.isfinite(scores.values["ROC-AUC"]) and len(labels) <= len(pictures.COLOURS):
         drawn = pictures.roc(labels, result.outputs[seen], result.truth[seen])
         caption = "Each point is a threshold of the probability; a curve further up and left is better."
         yield "<div><h3>Receiver operating characteristic</h3>"
         yield parts.figure(drawn, "receiver operating characteristic", caption) + "</div>"
     yield "</div>"
+
+
+def _reliability(result: TuneResult) -> str:
+    told = "Bins of equally many rows held back; on the dashed line probabilities are right."
+    if result.search is None:
+        return f"{told} These are not calibrated."
+    return f"{told} Calibrated by {result.search.calibration.reason}."
 
 
 def _confusion(result: TuneResult) -> Iterator[str]:

@@ -75,12 +75,11 @@ def facts(result: TuneResult) -> dict[str, str]:
         count = len(search.members_)
         one = "one network" if search.members_[0].candidate.layers else "linear, since no network was better"
         shown["model"] = f"a blend of {count}" if count > 1 else one
-        if search.temperature != 1.0:
-            shown["model"] += f", temperature {search.temperature:.3g}"
         shown["tried"] = f"{search.n_trials_} networks and a linear model; {ended(search)}"
         how = f"{search.n_splits} folds" if search.n_splits > 1 else "a part held out"
-        if search.temperature != 1.0:
-            how += ", before the temperature"
+        if search.calibration.reason:
+            how += ", before calibration"
+            shown["calibration"] = search.calibration.reason
         best = f"the best network alone {number(search.best_score_)}"
         shown["cross-validation"] = f"{number(search.score_)} {search.metric_} ({how}; {best})"
     else:

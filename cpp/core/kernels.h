@@ -318,14 +318,24 @@ struct CodedForward {
   Range rows, panels;
 };
 
+// A row of a batch, and the weight of its place in some column.
+struct CodedRow {
+  std::uint32_t row;
+  float weight;
+};
+
 // dw of a range of the columns: panels (kernel_rows, cols), overwritten. dy is a rows matrix (rows, cols), and the place
-// of row r and column c is places[c * stride + r]. scratch is as that of CodedForward.
+// of row r and column c is places[c * stride + r]. The rows that pick row i of the kernel in column c are, in ascending
+// order, sorted[c * stride + t] for starts[c + i] <= t < starts[c + i + 1]. Those without a bin whose weight is 0 are
+// left out, so that value_row is picked by none. Columns without has_pick need neither.
 struct CodedGradient {
   const CodedColumn* columns;
   const CodePlace* places;
+  const CodedRow* sorted;
+  const std::uint32_t* starts;
   std::size_t stride;
   const float* dy;
-  float *dw, *scratch;
+  float* dw;
   std::size_t rows, lddy, kernel_rows, cols;
   Range range, panels;
 };

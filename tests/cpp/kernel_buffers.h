@@ -123,6 +123,31 @@ struct Panels {
   }
 };
 
+// The rows of a batch by the row of the kernel that they pick in each column of a table, as CodedGradient takes them.
+struct SortedRows {
+  std::vector<CodedRow> rows;
+  std::vector<std::uint32_t> starts;
+
+  SortedRows(const CodedColumn* columns, std::size_t count, const CodePlace* places, std::size_t n,
+             std::size_t kernel_rows)
+      : rows(count * n), starts(kernel_rows + count) {
+    for (std::size_t c = 0; c < count; ++c) {
+      const CodedColumn& column = columns[c];
+      std::uint32_t found = 0;
+      for (std::size_t i = column.first; i < column.end; ++i) {
+        starts[c + i] = found;
+        for (std::size_t r = 0; r < n; ++r) {
+          const CodePlace& place = places[c * n + r];
+          const bool in_bin = column.bins > 0 && place.pick == column.ramp + place.full;
+          if (column.has_pick && place.pick == i && (in_bin || place.weight != 0.0f))
+            rows[c * n + found++] = {static_cast<std::uint32_t>(r), place.weight};
+        }
+      }
+      starts[c + column.end] = found;
+    }
+  }
+};
+
 // A dropout mask over n floats.
 struct Dropped {
   Guarded<std::uint16_t> mask;

@@ -224,7 +224,8 @@ class Cases {
     }
     auto w = std::make_shared<Panels>(first, cols);
     auto dw = std::make_shared<Panels>(first, cols);
-    kept_.insert(kept_.end(), {w, dw});
+    auto by_pick = std::make_shared<SortedRows>(columns, kColumns, places, rows, first);
+    kept_.insert(kept_.end(), {w, dw, by_pick});
     const Floats *bias = floats(cols), *dy = floats(rows * ld(cols));
     Floats *y = floats(rows * ld(cols)), *scratch = floats(kCodedScratch);
     const std::string shape = std::to_string(rows) + " x " + std::to_string(cols);
@@ -238,8 +239,8 @@ class Cases {
         {floats_of(y, sum_tolerance(kNumeric * kBins))});
     add("coded_gradient", shape, work, "element",
         [=](const Kernels& k) {
-          k.coded_gradient({columns, places, rows, dy->data(), dw->data.data(), scratch->data(), rows, ld(cols), n,
-                            cols, {0, kColumns}, {0, w->panels()}});
+          k.coded_gradient({columns, places, by_pick->rows.data(), by_pick->starts.data(), rows, dy->data(),
+                            dw->data.data(), rows, ld(cols), n, cols, {0, kColumns}, {0, w->panels()}});
         },
         {floats_of(&dw->data, sum_tolerance(rows))});
   }

@@ -16,6 +16,8 @@ using Kind = TableColumn::Kind;
 constexpr double kLargest = 1e300;
 // A value at which the soft limit has long been reached.
 constexpr double kFar = 1e6;
+// Rows whose places are found at once, so that their searches, roots and divisions overlap.
+constexpr std::size_t kTogether = 8;
 
 std::size_t bins_of(const TableColumn& column) { return column.edges.empty() ? 0 : column.edges.size() - 1; }
 
@@ -41,19 +43,53 @@ std::size_t last_not_above(const Number* numbers, std::size_t n, Number x) {
   return static_cast<std::size_t>(at - numbers);
 }
 
-CodePlace place_of_number(const TableColumn& column, const CodedColumn& rows, double x) {
-  if (std::isnan(x))
-    return {0.0f, column.missing ? 1.0f : 0.0f, 0, static_cast<std::uint32_t>(rows.end - 1)};
-  x = std::clamp(x, -kLargest, kLargest);
-  const double z = std::clamp((x - column.centre) * column.scale, -kFar, kFar), third = z / 3.0;
+// The same for several x at once, which wait for memory together.
+void last_not_above(const double* numbers, std::size_t n, const double (&x)[kTogether], std::size_t (&at)[kTogether]) {
+  for (std::size_t i = 0; i < kTogether; ++i) at[i] = 0;
+  for (std::size_t left = n; left > 1;) {
+    const std::size_t half = left / 2;
+    for (std::size_t i = 0; i < kTogether; ++i) at[i] += half * static_cast<std::size_t>(numbers[at[i] + half] <= x[i]);
+    left -= half;
+  }
+}
+
+// Without branches for all numbers; NaN stays NaN.
+double limited(double x, double limit) { return std::min(std::max(x, -limit), limit); }
+
+// The place of a number within kLargest of 0 that has so many full bins; `full` is not used without bins.
+CodePlace place_in_bin(const TableColumn& column, const CodedColumn& rows, double x, std::size_t full) {
+  const double z = limited((x - column.centre) * column.scale, kFar), third = z / 3.0;
   const auto value = static_cast<float>(z / std::sqrt(1.0 + third * third));
-  CodePlace place{value, 0.0f, 0, static_cast<std::uint32_t>(rows.first)};
-  if (rows.bins == 0) return place;
-  place.full = static_cast<std::uint32_t>(last_not_above(column.edges.data(), rows.bins, x));
-  place.pick = static_cast<std::uint32_t>(rows.ramp) + place.full;
-  const double* const edge = column.edges.data() + place.full;
-  place.weight = static_cast<float>(std::clamp((x - edge[0]) / (edge[1] - edge[0]), 0.0, 1.0));
-  return place;
+  if (rows.bins == 0) return {value, 0.0f, 0, static_cast<std::uint32_t>(rows.first)};
+  const double* const edge = column.edges.data() + full;
+  const double weight = std::min(std::max((x - edge[0]) / (edge[1] - edge[0]), 0.0), 1.0);
+  return {value, static_cast<float>(weight), static_cast<std::uint32_t>(full),
+          static_cast<std::uint32_t>(rows.ramp + full)};
+}
+
+CodePlace place_of_gap(const TableColumn& column, const CodedColumn& rows) {
+  return {0.0f, column.missing ? 1.0f : 0.0f, 0, static_cast<std::uint32_t>(rows.end - 1)};
+}
+
+CodePlace place_of_number(const TableColumn& column, const CodedColumn& rows, double x) {
+  if (std::isnan(x)) return place_of_gap(column, rows);
+  x = limited(x, kLargest);
+  return place_in_bin(column, rows, x, rows.bins > 0 ? last_not_above(column.edges.data(), rows.bins, x) : 0);
+}
+
+void places_of_numbers(const TableColumn& column, const CodedColumn& rows, const float* x, std::size_t ldx,
+                       std::size_t n, CodePlace* out) {
+  const CodePlace gap = place_of_gap(column, rows);
+  std::size_t r = 0;
+  for (; r + kTogether <= n; r += kTogether) {
+    double given[kTogether];
+    std::size_t full[kTogether] = {};
+    for (std::size_t i = 0; i < kTogether; ++i) given[i] = limited(static_cast<double>(x[(r + i) * ldx]), kLargest);
+    if (rows.bins > 0) last_not_above(column.edges.data(), rows.bins, given, full);
+    for (std::size_t i = 0; i < kTogether; ++i)
+      out[r + i] = std::isnan(given[i]) ? gap : place_in_bin(column, rows, given[i], full[i]);
+  }
+  for (; r < n; ++r) out[r] = place_of_number(column, rows, static_cast<double>(x[r * ldx]));
 }
 
 // The index of each code among the levels, as a table; empty if it would be large compared with their number.
@@ -116,13 +152,31 @@ void TableLocator::locate(std::size_t index, const float* x, std::size_t ldx, st
       for (std::size_t r = 0; r < rows; ++r) out[r] = {x[r * ldx], 0.0f, 0, static_cast<std::uint32_t>(own.first)};
       break;
     case Kind::numeric:
-      for (std::size_t r = 0; r < rows; ++r) out[r] = place_of_number(column, own, static_cast<double>(x[r * ldx]));
+      places_of_numbers(column, own, x, ldx, rows, out);
       break;
     case Kind::categorical:
       for (std::size_t r = 0; r < rows; ++r)
         out[r] = place_of_level(column, tables_[source_[index]], own, static_cast<double>(x[r * ldx]));
       break;
   }
+}
+
+void TableLocator::sort(std::size_t index, const CodePlace* places, std::size_t rows, CodedRow* sorted,
+                        std::uint32_t* starts) const {
+  const CodedColumn& own = rows_[index];
+  if (!own.has_pick) return;
+  const std::size_t n = own.end - own.first;
+  const auto adds = [&own](const CodePlace& place) {
+    return place.weight != 0.0f || (own.bins > 0 && place.pick == own.ramp + place.full);
+  };
+  std::fill(starts, starts + n + 1, 0);
+  for (std::size_t r = 0; r < rows; ++r)
+    if (adds(places[r])) ++starts[places[r].pick - own.first];
+  for (std::size_t t = 1; t <= n; ++t) starts[t] += starts[t - 1];
+  // From the last row to the first, each group from its end on, so that rows of a group ascend.
+  for (std::size_t r = rows; r-- > 0;)
+    if (adds(places[r]))
+      sorted[--starts[places[r].pick - own.first]] = {static_cast<std::uint32_t>(r), places[r].weight};
 }
 
 void TableLocator::encode(const double* codes, float* features) const {

@@ -23,6 +23,10 @@ class TableLocator {
   const std::vector<CodedColumn>& columns() const { return rows_; }
   // The places of one column in `rows` rows; x: its code in the first row, ldx floats before that in the next.
   void locate(std::size_t column, const float* x, std::size_t ldx, std::size_t rows, CodePlace* out) const;
+  // The rows of the places of one column by what they pick, as CodedGradient has them; starts: of the column's first
+  // row of the kernel. A column without has_pick has none.
+  void sort(std::size_t column, const CodePlace* places, std::size_t rows, CodedRow* sorted,
+            std::uint32_t* starts) const;
   // Writes the features of a row of codes, feature_count() of them.
   void encode(const double* codes, float* features) const;
 

@@ -1,6 +1,7 @@
 // TableInput: y = f W + b, where the features f of a row are known by its codes and never written (kernels.h,
 // CodedForward). Notation as in dense.cpp. The activation is an operation of its own. The forward pass of a training
-// step keeps the place of every code for the backward pass. An input has no gradient.
+// step keeps the place of every code for the backward pass, which sorts the rows by what they pick. An input has no
+// gradient.
 #include <algorithm>
 
 #include "core/layers/layers.h"
@@ -22,7 +23,7 @@ class TableInputOperation final : public Operation {
 
   bool trainable() const override { return trainable_; }
   std::size_t cache_floats(std::size_t rows) const override {
-    return in() * rows * (sizeof(CodePlace) / sizeof(float));
+    return in() * rows * (sizeof(CodePlace) + sizeof(CodedRow)) / sizeof(float) + in() + features_;
   }
   double flops_per_row() const override { return 12.0 * static_cast<double>(in()) * static_cast<double>(out()); }
 
@@ -60,13 +61,19 @@ class TableInputOperation final : public Operation {
           {ActivationKind::linear, dy, dy, dy, db, pass.rows, out_ld(), column_split(pass.team, out_ld())});
     float* const dw = parameters_.gradient(pass.gradients, kernel_);
     if (dw == nullptr) return;
-    pass.team.sync();   // the kernel before has written dy, to the same values
+    const CodePlace* const places = reinterpret_cast<const CodePlace*>(cache);
+    constexpr std::size_t kPlace = sizeof(CodePlace) / sizeof(float);
+    CodedRow* const sorted = reinterpret_cast<CodedRow*>(cache + in() * pass.rows * kPlace);
+    std::uint32_t* const starts = reinterpret_cast<std::uint32_t*>(sorted + in() * pass.rows);
+    const Range mine = pass.team.split(in());
+    for (std::size_t c = mine.begin; c < mine.end; ++c)
+      locator_.sort(c, places + c * pass.rows, pass.rows, sorted + c * pass.rows,
+                    starts + c + locator_.columns()[c].first);
+    pass.team.sync();   // also since the kernel before has written dy, to the same values
     const std::size_t panels = panel_count(out());
     const bool by_panels = panels >= pass.team.size;
-    alignas(64) float scratch[kCodedScratch];
-    pass.kernels.coded_gradient({locator_.columns().data(), reinterpret_cast<const CodePlace*>(cache), pass.rows, dy,
-                                 dw, scratch, pass.rows, out_ld(), features_, out(),
-                                 by_panels ? Range{0, in()} : pass.team.split(in()),
+    pass.kernels.coded_gradient({locator_.columns().data(), places, sorted, starts, pass.rows, dy, dw, pass.rows,
+                                 out_ld(), features_, out(), by_panels ? Range{0, in()} : mine,
                                  by_panels ? pass.team.split(panels) : Range{0, panels}});
   }
 

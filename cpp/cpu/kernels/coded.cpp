@@ -1,8 +1,8 @@
 // Products of a kernel with rows of a table that are given as codes, whose features are never written: a number is
 // the sum of all rows of the kernel up to its bin, which is read from prefix sums, and a part of the next row; a
-// level is one row. The gradient adds each row of dy to the row of its bin and takes suffix sums over the bins at the
-// end. A strip of columns is computed for one column of the table after the other, and for its bins in blocks of
-// kCodedBins.
+// level is one row. The gradient takes the rows of dy sorted by what they pick, so that each sum is made in registers,
+// and suffix sums over the bins on the way. A strip of columns is computed for one column of the table after the other;
+// forward, its bins in blocks of kCodedBins.
 #include "core/kernels.h"
 #include "cpu/kernels/entries.h"
 #include "cpu/loops.h"
@@ -117,44 +117,6 @@ FASTREG_NOINLINE void forward_strip(const CodedForward& f, std::size_t c) {
   }
 }
 
-// Adds value dy to a sum in registers and, for bins of one block, dy to the rows of their bins.
-template <class T, std::size_t NV, bool kBins>
-FASTREG_NOINLINE void scatter(const CodePlace* places, std::size_t rows, const float* dy, std::size_t lddy,
-                              Strip<float> dw, float* buckets, std::size_t begin) {
-  for (std::size_t r = 0; r < rows; ++r, dy += lddy) {
-    const CodePlace& place = places[r];
-    if (kBins && !in_block(place.full, begin)) continue;
-    float* const picked = dw.data + place.pick * dw.width;
-    float* const bucket = kBins ? buckets + (place.full - begin) * NV * T::kLanes : nullptr;
-    const T weight(place.weight);
-    FASTREG_UNROLL
-    for (std::size_t v = 0; v < NV; ++v) {
-      const T g = T::load(dy + v * T::kLanes);
-      fma(weight, g, T::load(picked + v * T::kLanes)).store(picked + v * T::kLanes);
-      if constexpr (kBins) (g + T::load(bucket + v * T::kLanes)).store(bucket + v * T::kLanes);
-    }
-  }
-}
-
-// dw[t] += the sum of all buckets behind t, from the last to the first. after: the sum of those of later blocks.
-template <class T, std::size_t NV>
-FASTREG_NOINLINE void suffix_sums(const float* buckets, std::size_t n, float* dw, std::size_t width, float* after) {
-  T sums[NV];
-  FASTREG_UNROLL
-  for (std::size_t v = 0; v < NV; ++v) sums[v] = T::load(after + v * T::kLanes);
-  for (std::size_t t = n; t-- > 0;) {
-    float* const to = dw + t * width;
-    const float* const bucket = buckets + t * NV * T::kLanes;
-    FASTREG_UNROLL
-    for (std::size_t v = 0; v < NV; ++v) {
-      (T::load(to + v * T::kLanes) + sums[v]).store(to + v * T::kLanes);
-      sums[v] = sums[v] + T::load(bucket + v * T::kLanes);
-    }
-  }
-  FASTREG_UNROLL
-  for (std::size_t v = 0; v < NV; ++v) sums[v].store(after + v * T::kLanes);
-}
-
 // The gradient of the row that values are multiplied with.
 template <class T, std::size_t NV>
 FASTREG_NOINLINE void value_gradient(const CodePlace* places, std::size_t rows, const float* dy, std::size_t lddy,
@@ -179,37 +141,59 @@ FASTREG_NOINLINE void value_gradient(const CodePlace* places, std::size_t rows, 
   for (std::size_t v = 0; v < NV; ++v) total[v].store(to + v * T::kLanes);
 }
 
-template <class T, std::size_t NV>
-FASTREG_NOINLINE void clear_rows(float* to, std::size_t width, std::size_t n) {
-  for (std::size_t t = 0; t < n; ++t, to += width) {
+// The gradient of the rows that codes pick, from the last to the first: the sum of weight dy over the rows of the batch
+// that pick it and, for a bin, the sum of dy over those of all later bins. starts: of the column's first row.
+template <class T, std::size_t NV, bool kBins>
+FASTREG_NOINLINE void picked_gradient(const CodedColumn& column, const CodedRow* sorted, const std::uint32_t* starts,
+                                      const float* dy, std::size_t lddy, Strip<float> dw) {
+  T later[NV];
+  FASTREG_UNROLL
+  for (std::size_t v = 0; v < NV; ++v) later[v] = T(0.0f);
+  const std::size_t first = column.first + (column.has_value ? 1 : 0);
+  for (std::size_t t = column.end; t-- > first;) {
+    T picked[NV], all[NV];
     FASTREG_UNROLL
-    for (std::size_t v = 0; v < NV; ++v) T(0.0f).store(to + v * T::kLanes);
+    for (std::size_t v = 0; v < NV; ++v) picked[v] = all[v] = T(0.0f);
+    const std::size_t stop = starts[t - column.first + 1];
+    for (std::size_t i = starts[t - column.first]; i < stop; ++i) {
+      const T weight(sorted[i].weight);
+      const float* const from = dy + sorted[i].row * lddy;
+      FASTREG_UNROLL
+      for (std::size_t v = 0; v < NV; ++v) {
+        const T g = T::load(from + v * T::kLanes);
+        picked[v] = fma(weight, g, picked[v]);
+        if constexpr (kBins) all[v] = g + all[v];
+      }
+    }
+    float* const to = dw.data + t * dw.width;
+    if (kBins && t - column.ramp < column.bins) {
+      FASTREG_UNROLL
+      for (std::size_t v = 0; v < NV; ++v) {
+        (picked[v] + later[v]).store(to + v * T::kLanes);
+        later[v] = later[v] + all[v];
+      }
+    } else {
+      FASTREG_UNROLL
+      for (std::size_t v = 0; v < NV; ++v) picked[v].store(to + v * T::kLanes);
+    }
   }
 }
 
 template <class T, std::size_t NV>
 FASTREG_NOINLINE void gradient_strip(const CodedGradient& g, std::size_t c) {
-  constexpr std::size_t kWidth = NV * T::kLanes;
   const Strip<float> dw = strip_of(g.dw, g.kernel_rows, g.cols == 1 ? 1 : rounded(g.cols), c);
   const float* const dy = g.dy + c;
   for (std::size_t k = g.range.begin; k < g.range.end; ++k) {
     const CodedColumn& column = g.columns[k];
-    const CodePlace* const places = g.places + k * g.stride;
-    clear_rows<T, NV>(dw.data + column.first * dw.width, dw.width, column.end - column.first);
-    if (column.has_value) value_gradient<T, NV>(places, g.rows, dy, g.lddy, dw.data + column.value_row * dw.width);
-    if (column.bins == 0) {
-      if (column.has_pick) scatter<T, NV, false>(places, g.rows, dy, g.lddy, dw, nullptr, 0);
-      continue;
-    }
-    alignas(64) float after[kWidth] = {};
-    const std::size_t most = most_full(places, g.rows);
-    for (std::size_t begin = most / kCodedBins * kCodedBins;; begin -= kCodedBins) {
-      const std::size_t n = smaller(kCodedBins, most + 1 - begin);
-      clear_rows<T, NV>(g.scratch, kWidth, n);
-      scatter<T, NV, true>(places, g.rows, dy, g.lddy, dw, g.scratch, begin);
-      suffix_sums<T, NV>(g.scratch, n, dw.data + (column.ramp + begin) * dw.width, dw.width, after);
-      if (begin == 0) break;
-    }
+    if (column.has_value)
+      value_gradient<T, NV>(g.places + k * g.stride, g.rows, dy, g.lddy, dw.data + column.value_row * dw.width);
+    if (!column.has_pick) continue;
+    const CodedRow* const sorted = g.sorted + k * g.stride;
+    const std::uint32_t* const starts = g.starts + k + column.first;
+    if (column.bins > 0)
+      picked_gradient<T, NV, true>(column, sorted, starts, dy, g.lddy, dw);
+    else
+      picked_gradient<T, NV, false>(column, sorted, starts, dy, g.lddy, dw);
   }
 }
 

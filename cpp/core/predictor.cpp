@@ -156,15 +156,16 @@ bool Predictor::Program::run_converted(const Features& x, MatrixView<float> out)
   return !all.beyond;
 }
 
-Predictor::Predictor(const std::vector<FrozenLayer>& layers)
-    : program_(std::make_unique<const Program>(layers, "", "")) {}
-Predictor::Predictor(const FrozenNetwork& network) {
+Predictor::Predictor(const std::vector<FrozenLayer>& layers, MatmulPrecision precision)
+    : program_(std::make_unique<const Program>(layers, "", "")), precision_(precision) {}
+Predictor::Predictor(const FrozenNetwork& network, MatmulPrecision precision) : precision_(precision) {
   if (is_chain(network))
     program_ = std::make_unique<const Program>(chain_of(network), network.inputs[0].name, network.outputs[0].name);
   else
     graph_ = std::make_unique<const FrozenGraph>(network);
 }
-Predictor::Predictor(const Network& network) : Predictor(fold(*network.graph_)) {}
+Predictor::Predictor(const Network& network, MatmulPrecision precision)
+    : Predictor(fold(*network.graph_), precision) {}
 Predictor::~Predictor() = default;
 Predictor::Predictor(Predictor&&) noexcept = default;
 Predictor& Predictor::operator=(Predictor&&) noexcept = default;

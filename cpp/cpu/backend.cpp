@@ -176,6 +176,14 @@ std::vector<std::string> available_isas() {
 
 std::string active_isa() { return cpu_backend().kernels->isa; }
 
+std::string matmul_unit() { return {}; }
+
+bool matmul_precision_computes(MatmulPrecision precision) {
+  if (precision == MatmulPrecision::highest) return true;
+  const std::string unit = matmul_unit();
+  return precision == MatmulPrecision::high ? unit == "amx" : !unit.empty();
+}
+
 BuildInfo build_info() {
 #if defined(__clang__)
   const std::string compiler = "clang " __clang_version__;

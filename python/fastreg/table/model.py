@@ -94,13 +94,17 @@ class TableModel:
             return np.clip(outputs, np.float32(self.limits[0]), np.float32(self.limits[1])), scale
         return tempered(outputs, self.temperature), scale
 
-    def freeze(self) -> FrozenTableModel:
+    def freeze(self, matmul_precision: str | None = None) -> FrozenTableModel:
         """The model for serving: all members as one frozen network, see :meth:`fastreg.Sequential.freeze`.
 
         One row of a table of numbers and levels takes microseconds: its encoding, the mean of the members and the
         limits or the temperature are computed in the same call.
+
+        Args:
+            matmul_precision: As in :meth:`fastreg.Sequential.freeze`. A blend of networks is not compiled, so that None
+                is the current setting there.
         """
-        network = self.model.freeze()
+        network = self.model.freeze(matmul_precision)
         return FrozenTableModel(self, network, table_predictor(network, self.encoders, self.limits, self.temperature))
 
     def outputs(self, table: Table | Mapping[str, Any] | Any, notices: Notices | None = None) -> NDArray[np.float32]:

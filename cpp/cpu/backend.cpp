@@ -157,7 +157,10 @@ void release(void* memory, std::size_t bytes) noexcept {
 }  // namespace
 
 const Backend& cpu_backend() {
-  static const Backend backend{"cpu", &choose_kernels(), l2_cache(), allocate, release, run_team};
+  static const Backend backend = [] {
+    const Kernels& kernels = choose_kernels();
+    return Backend{"cpu", &kernels, choose_bfloat16_products(kernels), l2_cache(), allocate, release, run_team};
+  }();
   return backend;
 }
 
@@ -175,14 +178,6 @@ std::vector<std::string> available_isas() {
 }
 
 std::string active_isa() { return cpu_backend().kernels->isa; }
-
-std::string matmul_unit() { return {}; }
-
-bool matmul_precision_computes(MatmulPrecision precision) {
-  if (precision == MatmulPrecision::highest) return true;
-  const std::string unit = matmul_unit();
-  return precision == MatmulPrecision::high ? unit == "amx" : !unit.empty();
-}
 
 BuildInfo build_info() {
 #if defined(__clang__)

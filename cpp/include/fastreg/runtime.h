@@ -17,7 +17,9 @@ std::vector<std::string> available_isas();
 std::string active_isa();
 
 // The name of what computes matrix products with bfloat16 operands faster than those of float32: "amx", "avx512_bf16" or
-// "" if the CPU has nothing of the kind. It is fixed for the life of the process and never found by timing.
+// "" if the CPU has nothing of the kind. It is fixed for the life of the process and never found by timing. For tests the
+// environment variable FASTREG_MATMUL_UNIT names another: "none", a unit that the CPU has though it is not faster, or the
+// portable form of a unit, such as "amx_portable".
 std::string matmul_unit();
 // Whether a precision is computed as its name says. Otherwise it stands for highest: medium without a unit, high without
 // the unit amx.

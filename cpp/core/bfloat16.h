@@ -5,8 +5,9 @@
 // operand B (k, n), and 32 steps of k:
 //   left    row by row, each with its 32 numbers.
 //   right   16 pairs of steps of k, each with the two numbers of column 0, then those of column 1, and so on.
-// The tiles of the same rows or columns lie one after the other in the order of k. What exceeds a matrix is zero. The
-// number of rows and of columns is rounded up to a multiple of kTileGroup.
+// The tiles of the same rows or columns lie one after the other in the order of k. The number of rows and of columns is
+// rounded up to a multiple of kTileGroup. What exceeds a matrix is zero, but for the rows of the left operand from m on,
+// which may be anything, because they change nothing else.
 //
 // A number a of an operand is rounded to the nearest bfloat16, ties to even, and denormal numbers count as zero. With
 // two terms, the tile of the rounded numbers a' is followed by one of the numbers a - a', rounded too, and a product
@@ -30,10 +31,14 @@ constexpr std::size_t packed_floats(std::size_t n, std::size_t k, std::size_t te
   return tile_groups(n) * kTileGroup * tiles_of_depth(k) * kTileDepth / 2 * terms;
 }
 
-// A float32 matrix that is packed: a rows matrix, or panels where stride is 0. transposed: the operand is its transpose.
+// A float32 matrix that is packed: in panels, or rows of any alignment, `stride` floats apart, of which only `cols`
+// floats are read. transposed: the operand is its transpose.
+enum class Stored : std::uint8_t { rows, panels };
 struct PackSource {
   const float* data;
-  std::size_t stride, rows, cols;
+  Stored stored;
+  std::size_t stride;   // of rows
+  std::size_t rows, cols;
   bool transposed;
 };
 
@@ -45,13 +50,14 @@ struct Pack {
   Range groups;
 };
 
-// c = A B + bias, for a range of groups of rows and one of columns. c is a rows matrix (m, n) with ldc > 1, or panels
-// where ldc is 0. bias may be null. relu: max(0, .) is stored, which keeps NaN.
+// c = A B + bias, for a range of groups of rows and one of columns. c is a rows matrix (m, n) with n > 1, or
+// panels. bias may be null. relu: max(0, .) is stored, which keeps NaN.
 struct PackedProduct {
   const std::uint16_t *left, *right;
   const float* bias;
   float* c;
-  std::size_t ldc, m, k, n, terms;
+  Stored stored;   // the layout of c
+  std::size_t m, k, n, terms;
   bool relu;
   Range rows, cols;
 };

@@ -6,6 +6,17 @@
 namespace fastreg {
 namespace {
 
+PackSource rows(const float* data, std::size_t rows, std::size_t cols) {
+  return {data, Stored::rows, padded_ld(cols), rows, cols, false};
+}
+PackSource panels(const float* data, std::size_t rows, std::size_t cols) {
+  return {data, Stored::panels, 0, rows, cols, false};
+}
+PackSource transposed(PackSource source) {
+  source.transposed = true;
+  return source;
+}
+
 // A product (m, k) (k, n) whose operands lie in scratch memory, the left one first.
 struct Operands {
   PackSource left, right;
@@ -23,7 +34,7 @@ Groups split_groups(const Team& team, std::size_t m, std::size_t n) {
 }
 
 // Packs the operands and multiplies this member's part, which is returned.
-Groups multiply(const Pass& pass, const Operands& o, float* c, std::size_t ldc, const float* bias, bool relu) {
+Groups multiply(const Pass& pass, const Operands& o, float* c, Stored stored, const float* bias, bool relu) {
   const Bfloat16Products& products = *pass.precision.bfloat16;
   const std::size_t terms = pass.precision.terms;
   float* const begin = pass.scratch;
@@ -33,7 +44,7 @@ Groups multiply(const Pass& pass, const Operands& o, float* c, std::size_t ldc, 
   products.pack_right({o.right, right, terms, pass.team.split(tile_groups(o.n))});
   pass.team.sync();
   const Groups mine = split_groups(pass.team, o.m, o.n);
-  products.multiply({left, right, bias, c, ldc, o.m, o.k, o.n, terms, relu, mine.rows, mine.cols});
+  products.multiply({left, right, bias, c, stored, o.m, o.k, o.n, terms, relu, mine.rows, mine.cols});
   return mine;
 }
 
@@ -53,9 +64,9 @@ void ReducedProducts::forward(const Pass& pass, const float* x, const float* w, 
   const bool within = tail.z == nullptr &&
                       (tail.activation == ActivationKind::linear || tail.activation == ActivationKind::relu);
   float* const first = tail.z != nullptr ? tail.z : y;
-  const Groups mine = multiply(
-      pass, {{x, padded_ld(in_), pass.rows, in_, false}, {w, 0, in_, out_, false}, pass.rows, in_, out_}, first, ld,
-      tail.bias, within && tail.activation == ActivationKind::relu);
+  const Operands operands{rows(x, pass.rows, in_), panels(w, in_, out_), pass.rows, in_, out_};
+  const Groups mine =
+      multiply(pass, operands, first, Stored::rows, tail.bias, within && tail.activation == ActivationKind::relu);
   if (within && tail.dropout.mask == nullptr) return;
   const std::size_t begin = mine.cols.begin * kTileGroup, end = std::min(mine.cols.end * kTileGroup, ld);
   const std::size_t last = std::min(mine.rows.end * kTileGroup, pass.rows);
@@ -68,15 +79,13 @@ void ReducedProducts::forward(const Pass& pass, const float* x, const float* w, 
 }
 
 void ReducedProducts::weight_gradient(const Pass& pass, const float* x, const float* dy, float* dw) const {
-  multiply(pass,
-           {{x, padded_ld(in_), pass.rows, in_, true}, {dy, padded_ld(out_), pass.rows, out_, false}, in_, pass.rows,
-            out_},
-           dw, 0, nullptr, false);
+  const Operands operands{transposed(rows(x, pass.rows, in_)), rows(dy, pass.rows, out_), in_, pass.rows, out_};
+  multiply(pass, operands, dw, Stored::panels, nullptr, false);
 }
 
 void ReducedProducts::input_gradient(const Pass& pass, const float* dy, const float* w, float* dx) const {
-  multiply(pass, {{dy, padded_ld(out_), pass.rows, out_, false}, {w, 0, in_, out_, true}, pass.rows, out_, in_}, dx,
-           padded_ld(in_), nullptr, false);
+  const Operands operands{rows(dy, pass.rows, out_), transposed(panels(w, in_, out_)), pass.rows, out_, in_};
+  multiply(pass, operands, dx, Stored::rows, nullptr, false);
 }
 
 }  // namespace fastreg

@@ -14,6 +14,12 @@ struct ProductTail {
   DropoutMask dropout;
 };
 
+// Whether a layer with these inputs and outputs is wide enough: below, packing costs more than the product saves.
+inline bool reduces(const ProductPrecision& precision, std::size_t in, std::size_t out) {
+  constexpr std::size_t kLeastWidth = 32, kLeastWeights = 8192;
+  return precision.bfloat16 != nullptr && in >= kLeastWidth && out >= kLeastWidth && in * out >= kLeastWeights;
+}
+
 class ReducedProducts {
  public:
   ReducedProducts(std::size_t in, std::size_t out) : in_(in), out_(out) {}
@@ -29,11 +35,10 @@ class ReducedProducts {
   void input_gradient(const Pass& pass, const float* dy, const float* w, float* dx) const;
 
  private:
-  // Below these sizes, packing costs more than the product saves.
-  static constexpr std::size_t kLeastWidth = 32, kLeastRows = 16;
+  static constexpr std::size_t kLeastRows = 16;
 
   bool pay(std::size_t rows, const ProductPrecision& precision) const {
-    return precision.bfloat16 != nullptr && in_ >= kLeastWidth && out_ >= kLeastWidth && rows >= kLeastRows;
+    return reduces(precision, in_, out_) && rows >= kLeastRows;
   }
 
   std::size_t in_, out_;

@@ -33,7 +33,7 @@ struct Packed {
   Guarded<std::uint16_t> tiles;
   Packed(const Bfloat16Products& p, bool left, const PackSource& source, std::size_t n, std::size_t k, std::size_t terms)
       : tiles(2 * packed_floats(n, k, terms)) {
-    for (std::size_t i = 0; i < tiles.size(); ++i) tiles[i] = 0x7fc0;   // NaN: everything must be written
+    for (std::size_t i = 0; i < tiles.size(); ++i) tiles[i] = 0x7fc0;   // NaN: all that counts must be written
     const std::size_t groups = tile_groups(n);
     for (const Range part : {Range{groups / 2, groups}, Range{0, groups / 2}})   // in two parts
       (left ? p.pack_left : p.pack_right)({source, tiles.data(), terms, part});
@@ -49,12 +49,12 @@ struct Source {
   Source(std::size_t rows, std::size_t cols, bool panelled) : matrix(rows, cols), panels(rows, cols), in_panels(panelled) {}
   float& at(std::size_t i, std::size_t j) { return in_panels ? panels.data[panels.index(i, j)] : matrix.at(i, j); }
   PackSource source(bool transposed) const {
-    return {in_panels ? panels.data.data() : matrix.data.data(), in_panels ? 0 : matrix.stride, matrix.rows, matrix.cols,
-            transposed};
+    if (in_panels) return {panels.data.data(), Stored::panels, 0, panels.rows, panels.cols, transposed};
+    return {matrix.data.data(), Stored::rows, matrix.stride, matrix.rows, matrix.cols, transposed};
   }
 };
 
-// Every number of a packed operand, including the zeros around the matrix.
+// Every number of a packed operand, including the zeros around the matrix that must be there.
 void test_packing(const Bfloat16Products& p, std::size_t n, std::size_t k, bool left, bool panelled, bool transposed,
                   std::size_t terms) {
   check::context = std::string(p.unit) + text(" packs", {n, k, left, panelled, transposed, terms});
@@ -68,7 +68,8 @@ void test_packing(const Bfloat16Products& p, std::size_t n, std::size_t k, bool 
   }
   const Packed packed(p, left, source.source(transposed), n, k, terms);
   const std::size_t depth = tiles_of_depth(k);
-  for (std::size_t i = 0; i < tile_groups(n) * kTileGroup; ++i) {
+  const std::size_t written = left && !transposed ? n : tile_groups(n) * kTileGroup;
+  for (std::size_t i = 0; i < written; ++i) {
     for (std::size_t j = 0; j < depth * kTileDepth; ++j) {
       const double exact = i < n && j < k ? (by_rows ? source.at(i, j) : source.at(j, i)) : 0.0;
       for (std::size_t term = 0; term < terms; ++term) {
@@ -117,7 +118,7 @@ void multiply(const Bfloat16Products& p, const Case& c, Operands& o, std::size_t
   const Packed right(p, false, o.right.source(c.form == Form::input), c.n, c.k, c.terms);
   const bool weights = c.form == Form::weights;
   PackedProduct product{left.tiles.data(), right.tiles.data(), c.form == Form::forward ? o.bias.data() : nullptr,
-                        weights ? o.panels.data.data() : o.rows.data.data(), weights ? 0 : o.rows.stride,
+                        weights ? o.panels.data.data() : o.rows.data.data(), weights ? Stored::panels : Stored::rows,
                         c.m, c.k, c.n, c.terms, c.relu, {}, {}};
   for (std::size_t e = 0; e < o.results(c).size(); ++e) o.results(c)[e] = std::nanf("");
   const std::size_t rows = tile_groups(c.m), cols = tile_groups(c.n);

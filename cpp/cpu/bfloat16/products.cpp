@@ -23,7 +23,7 @@ struct StoredRows {
 
 // From row i and column j on, where j is a multiple of kTileRows; the next columns up to a multiple of 64 follow.
 FASTREG_INLINE StoredRows stored_rows(const PackSource& s, std::size_t i, std::size_t j) {
-  if (s.stride > 0) return {s.data + i * s.stride + j, s.stride};
+  if (s.stored == Stored::rows) return {s.data + i * s.stride + j, s.stride};
   const std::size_t panel = j / kPanel, ld = (s.cols + kLane - 1) / kLane * kLane;
   const std::size_t width = smaller(kPanel, ld - panel * kPanel);
   return {s.data + panel * kPanel * s.rows + i * width + j % kPanel, width};
@@ -59,17 +59,25 @@ FASTREG_INLINE void pack_tile(const PackSource& s, std::size_t first, std::size_
   else
     pairs_of_rows(s, t * kTileDepth, first, second, tile);
   if (s.transposed) transpose(tile);
-  for (std::size_t r = 0; r < kTileRows; ++r) store(tile[r], to + r * kTileDepth);
+  const bool by_itself = kLeft && !s.transposed;   // whether each row of the tile is one of the source
+  const std::size_t rows = by_itself ? smaller(kTileRows, s.rows - smaller(first, s.rows)) : kTileRows;
+  for (std::size_t r = 0; r < rows; ++r) store(tile[r], to + r * kTileDepth);
 }
 
+// Takes up to 64 rows or columns at a time, which are all columns of a panel.
 template <bool kLeft>
 void pack(const Pack& p) {
+  constexpr std::size_t kTogether = 4;
   const PackSource& s = p.source;
-  const std::size_t depth = tiles_of_depth(kLeft != s.transposed ? s.cols : s.rows);
-  std::uint16_t* to = p.tiles + p.groups.begin * 2 * depth * p.terms * kTileNumbers;
-  for (std::size_t i = p.groups.begin * kTileGroup; i < p.groups.end * kTileGroup; i += kTileRows) {
+  const std::size_t depth = tiles_of_depth(kLeft != s.transposed ? s.cols : s.rows), step = p.terms * kTileNumbers;
+  const std::size_t end = p.groups.end * 2;   // in tiles
+  for (std::size_t i = p.groups.begin * 2; i < end; i += kTogether) {
     for (std::size_t t = 0; t < depth; ++t) {
-      for (std::size_t term = 0; term < p.terms; ++term, to += kTileNumbers) pack_tile<kLeft>(s, i, t, term == 1, to);
+      for (std::size_t q = i; q < smaller(i + kTogether, end); ++q) {
+        std::uint16_t* const to = p.tiles + (q * depth + t) * step;
+        for (std::size_t term = 0; term < p.terms; ++term)
+          pack_tile<kLeft>(s, q * kTileRows, t, term == 1, to + term * kTileNumbers);
+      }
     }
   }
 }
@@ -82,8 +90,9 @@ FASTREG_INLINE void put(const PackedProduct& p, std::size_t row, std::size_t col
   const std::size_t rows = smaller(kTileGroup, p.m - row);
   const std::size_t ld = (p.n + kLane - 1) / kLane * kLane;
   for (std::size_t j = col; j < smaller(col + kTileGroup, ld); j += kLane) {
-    const std::size_t width = p.ldc > 0 ? p.ldc : smaller(kPanel, ld - j / kPanel * kPanel);
-    float* c = p.c + (p.ldc > 0 ? row * width + j : j / kPanel * kPanel * p.m + row * width + j % kPanel);
+    const bool panels = p.stored == Stored::panels;
+    const std::size_t width = panels ? smaller(kPanel, ld - j / kPanel * kPanel) : ld;
+    float* c = p.c + row * width + (panels ? j / kPanel * kPanel * p.m + j % kPanel : j);
     float bias[kLane];
     for (std::size_t l = 0; l < kLane; ++l) bias[l] = p.bias != nullptr ? p.bias[j + l] : 0.0f;
     for (std::size_t r = 0; r < rows; ++r, c += width) {

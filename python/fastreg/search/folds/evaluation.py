@@ -25,7 +25,7 @@ from fastreg.model.core import core_of
 from fastreg.model.fitting import check_verbose
 from fastreg.model.labels import Classes
 from fastreg.model.model import Model
-from fastreg.runtime import get_matmul_precision, matmul_precision, thread_limit
+from fastreg.runtime import matmul_precision, thread_limit
 from fastreg.search.folds import building
 from fastreg.search.folds.building import fold_seed, new_model
 from fastreg.search.folds.cross_validation import Fold, Rows, inner_split, take
@@ -86,8 +86,7 @@ class Context:
         classes: The labels of the classes of ``Sequential`` models, where they are strings; or None.
         error_score: The score of a fold that raises an exception. NaN: it has none; ``"raise"``: it has none, and its
             result has the exception.
-        precision: The precision of products of models that ``build`` compiles without one: that of the thread that
-            makes the context.
+        precision: The precision of products of models that ``build`` compiles without one.
     """
 
     build: Any
@@ -108,7 +107,7 @@ class Context:
     names: Names | None = None
     classes: Classes | None = None
     error_score: float | str = math.nan
-    precision: str = field(default_factory=get_matmul_precision)
+    precision: str = "highest"
     _once: Once = field(default_factory=Once, repr=False)
 
     def with_threads(self, threads: int | None) -> Context:

@@ -18,16 +18,17 @@
 #include <cstdint>
 
 #include "core/kernels.h"
+#include "math/inline.h"
 
 namespace fastreg {
 
 inline constexpr std::size_t kTileRows = 16, kTileDepth = 32, kTileNumbers = kTileRows * kTileDepth;
 inline constexpr std::size_t kTileGroup = 2 * kTileRows;
 
-constexpr std::size_t tiles_of_depth(std::size_t k) { return (k + kTileDepth - 1) / kTileDepth; }
-constexpr std::size_t tile_groups(std::size_t n) { return (n + kTileGroup - 1) / kTileGroup; }
+FASTREG_INLINE constexpr std::size_t tiles_of_depth(std::size_t k) { return (k + kTileDepth - 1) / kTileDepth; }
+FASTREG_INLINE constexpr std::size_t tile_groups(std::size_t n) { return (n + kTileGroup - 1) / kTileGroup; }
 // The size of a packed operand in floats, for n rows or columns.
-constexpr std::size_t packed_floats(std::size_t n, std::size_t k, std::size_t terms) {
+FASTREG_INLINE constexpr std::size_t packed_floats(std::size_t n, std::size_t k, std::size_t terms) {
   return tile_groups(n) * kTileGroup * tiles_of_depth(k) * kTileDepth / 2 * terms;
 }
 

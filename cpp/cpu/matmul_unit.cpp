@@ -18,9 +18,9 @@
 
 namespace fastreg {
 
-#define FASTREG_DECLARE_UNIT(unit)          \
-  namespace unit {                          \
-  extern const Bfloat16Products products;   \
+#define FASTREG_DECLARE_UNIT(unit)      \
+  namespace unit {                      \
+  extern const Bfloat16Products table;  \
   }
 #if defined(FASTREG_HAVE_AMX)
 FASTREG_DECLARE_UNIT(amx)
@@ -74,13 +74,13 @@ std::vector<const Bfloat16Products*> bfloat16_products() {
   std::vector<const Bfloat16Products*> units;
 #if defined(FASTREG_HAVE_AMX)
   static const bool amx = has_amx();
-  if (amx) units.push_back(&amx::products);
+  if (amx) units.push_back(&amx::table);
 #endif
 #if defined(FASTREG_HAVE_AVX512_BF16)
-  if (has_avx512_bf16()) units.push_back(&avx512_bf16::products);
+  if (has_avx512_bf16()) units.push_back(&avx512_bf16::table);
 #endif
-  units.push_back(&amx_portable::products);
-  units.push_back(&avx512_bf16_portable::products);
+  units.push_back(&amx_portable::table);
+  units.push_back(&avx512_bf16_portable::table);
   return units;
 }
 

@@ -17,7 +17,7 @@ EPS = float(np.finfo(np.float32).eps)
 # x1 + x2 up to 2**-16 of it, and the product of the second parts, up to 2**-16, is left out. The rest is smaller.
 SPLIT = 3.1 * 2.0**-16
 # The smallest layer and batch whose products may be computed in reduced precision.
-LEAST_WIDTH, LEAST_ROWS = 32, 16
+LEAST_WIDTH, LEAST_WEIGHTS, LEAST_ROWS = 32, 8192, 16
 
 
 class Value(NamedTuple):
@@ -67,7 +67,8 @@ def dense(x: Value, kernel: Value, bias: Value, relu: bool, precision: str) -> t
 
 def of_layer(precision: str, rows: int, width: int, units: int) -> str:
     """The precision of the products of a layer."""
-    return precision if rows >= LEAST_ROWS and min(width, units) >= LEAST_WIDTH else "highest"
+    wide = min(width, units) >= LEAST_WIDTH and width * units >= LEAST_WEIGHTS
+    return precision if wide and rows >= LEAST_ROWS else "highest"
 
 
 def gradients(

@@ -131,9 +131,8 @@ void multiply(const PackedProduct& p) noexcept {
 
 }  // namespace
 
-extern const Bfloat16Products products;
-const Bfloat16Products products{FASTREG_QUOTE(FASTREG_ISA), BlockRegisters::kThreeProducts, pack_left, pack_right,
-                                multiply};
+extern const Bfloat16Products table;
+const Bfloat16Products table{FASTREG_QUOTE(FASTREG_ISA), BlockRegisters::kThreeProducts, pack_left, pack_right, multiply};
 
 }  // namespace FASTREG_ISA
 }  // namespace fastreg

@@ -2,7 +2,7 @@
 // of the first numbers of all pairs to the chain of the second ones, and the result to the element. It expects that
 // denormal numbers are flushed to zero, as they are in a team.
 #pragma once
-#include "cpu/bfloat16/convert_portable.h"
+#include "cpu/simd/bfloat16/convert_portable.h"
 
 namespace fastreg {
 namespace FASTREG_ISA {
@@ -25,25 +25,35 @@ class TileRegisters {
   template <int I>
   void load(const std::uint16_t* tile) {
     operand_[I - 4] = tile;
+    exact_[I - 4] = have_exact_products(tile, kTileNumbers);
   }
   template <int C, int A, int B>
   void multiply() {
-    for (std::size_t e = 0; e < kElements; ++e) {
-      const std::uint16_t* left = operand_[A - 4] + e / kTileRows * kTileDepth;
-      const std::uint16_t* right = operand_[B - 4] + e % kTileRows * 2;
-      float first = 0.0f, second = 0.0f;
-      for (std::size_t pair = 0; pair < kTileDepth / 2; ++pair, left += 2, right += kTileDepth) {
-        first = __builtin_fmaf(value_of(left[0]), value_of(right[0]), first);
-        second = __builtin_fmaf(value_of(left[1]), value_of(right[1]), second);
-      }
-      sums_[C][e] += first + second;
-    }
+    const std::uint16_t *const left = operand_[A - 4], *const right = operand_[B - 4];
+    exact_[A - 4] && exact_[B - 4] ? add<true>(left, right, sums_[C]) : add<false>(left, right, sums_[C]);
   }
 
  private:
   static constexpr std::size_t kElements = kTileRows * kTileRows;
+
+  template <bool kExact>
+  static void add(const std::uint16_t* left, const std::uint16_t* right, float* sums) {
+    for (std::size_t r = 0; r < kTileRows; ++r, left += kTileDepth, sums += kTileRows) {
+      float first[kTileRows] = {}, second[kTileRows] = {};
+      for (std::size_t k = 0; k < kTileDepth; k += 2) {
+        const std::uint16_t* const pairs = right + k / 2 * kTileDepth;
+        for (std::size_t c = 0; c < kTileRows; ++c) {
+          first[c] = multiply_add<kExact>(left[k], pairs[2 * c], first[c]);
+          second[c] = multiply_add<kExact>(left[k + 1], pairs[2 * c + 1], second[c]);
+        }
+      }
+      for (std::size_t c = 0; c < kTileRows; ++c) sums[c] += first[c] + second[c];
+    }
+  }
+
   float sums_[4][kElements];
   const std::uint16_t* operand_[4] = {};   // registers 4 to 7
+  bool exact_[4] = {};                     // have_exact_products of each
 };
 
 }  // namespace

@@ -30,6 +30,22 @@ FASTREG_INLINE std::uint16_t term(float a, bool second) {
   return (first & 0x7fffu) == 0x7f80u ? 0 : bfloat16_of(a - value_of(first));
 }
 
+// Whether all of n numbers are 0 or of a size between 2^-60 and 2^60. A product of two such numbers is exact, so adding
+// it is the same as a fused multiply-add, which is slow where the processor has none.
+FASTREG_INLINE bool have_exact_products(const std::uint16_t* numbers, std::size_t n) {
+  bool all = true;
+  for (std::size_t i = 0; i < n; ++i) {
+    const unsigned size = numbers[i] & 0x7fffu, exponent = size >> 7;
+    all &= size == 0 || (exponent >= 127 - 60 && exponent < 127 + 60);
+  }
+  return all;
+}
+
+template <bool kExact>
+FASTREG_INLINE float multiply_add(std::uint16_t a, std::uint16_t b, float c) {
+  return kExact ? value_of(a) * value_of(b) + c : __builtin_fmaf(value_of(a), value_of(b), c);
+}
+
 FASTREG_INLINE Pairs no_pairs() { return {}; }
 
 FASTREG_INLINE Pairs neighbours(const float* p, std::size_t count, bool second) {

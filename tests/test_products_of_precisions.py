@@ -10,7 +10,7 @@ import fastreg as fr
 import numpy as np
 import pytest
 from fastreg import _core, layers
-from matmul_precisions import LEAST_ROWS, LEAST_WIDTH, dense, exact, gradients, of_layer
+from matmul_precisions import LEAST_ROWS, LEAST_WIDTH, Value, dense, exact, gradients, of_layer
 from programs import last_json, run_program, same_bits, try_program
 
 UNITS = ["", "none", "amx_portable", "avx512_bf16_portable"]
@@ -199,20 +199,30 @@ def test_rows_of_a_frozen_model_do_not_depend_on_each_other(computed, word):
 
 @pytest.mark.parametrize("word", WORDS)
 def test_frozen_outputs_are_those_of_the_precision(computed, word):
-    """Either of its own products or of the highest."""
     saved, computes, _ = computed
-    found = saved[f"{word}/frozen {word}"]
-    if same_bits([found], [saved[f"{word}/frozen highest"]]):
-        used = "highest"
-    else:
-        assert computes[word]
-        used = word
+    found, used = saved[f"{word}/frozen {word}"], word if computes[word] else "highest"
+    assert same_bits([found], [saved[f"{word}/frozen highest"]]) == (used == "highest")
     weights, value = weights_of(saved, f"{word}/{STEPS}"), exact(data(1000)[0])
     for i, relu in enumerate(RELUS):
         kernel, bias = exact(weights[2 * i]), exact(weights[2 * i + 1])
         how = of_layer(used, 1000, *kernel.v.shape)
         value = dense(value, kernel, bias, relu, how)[1]
     assert_within(found, value, f"frozen {word}")
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_frozen_graph_has_the_precision_too(word):
+    entry = fr.Input((70,))
+    a = layers.Dense(131, "relu")(entry)
+    model = fr.Model(entry, layers.Dense(97)(layers.Add()([a, layers.Dense(131)(a)])), seed=2)
+    x, frozen = data(300)[0], model.freeze(word)
+    found, used = frozen(x), word if _core.matmul_precision_computes(word) else "highest"
+    assert same_bits([found], [np.concatenate([frozen(x[i : i + 7]) for i in range(0, 300, 7)])])
+    kernels = [(exact(layer.kernel.numpy()), exact(layer.bias.numpy())) for layer in model.layers if layer.weights]
+    first = dense(exact(x), *kernels[0], True, used)[1]
+    second = dense(first, *kernels[1], False, used)[1]
+    total = Value(first.v + second.v, first.e + second.e + 2.0**-23 * (np.abs(first.v) + np.abs(second.v)))
+    assert_within(found, dense(total, *kernels[2], False, used)[1], f"frozen {word}")
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit or "of the CPU")

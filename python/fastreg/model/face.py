@@ -245,7 +245,7 @@ class Face(Structure):
         (print_fn or print)("\n".join(summary_lines(self._core, shown, zeros)))
 
     @property
-    def matmul_precision(self) -> Any:
+    def matmul_precision(self) -> str | None:
         """How a fit computes the matrix products of dense layers: ``"highest"``, ``"high"`` or ``"medium"``.
 
         ``compile`` sets it, see :func:`fastreg.set_matmul_precision`; before ``compile`` it is None.

@@ -23,17 +23,19 @@ CPP = sorted(path for path in (ROOT / "cpp").rglob("*") if path.suffix in {".h",
 PYTHON = sorted(path for folder in ("python", "tests", "bench", "examples") for path in (ROOT / folder).rglob("*.py"))
 STUB = ROOT / "python/fastreg/_core.pyi"
 
-KERNEL_SEAM = ("core/kernels.h", "core/backend.h", "core/team.h", "core/barrier.h")
+KERNEL_SEAM = ("core/kernels.h", "core/bfloat16.h", "core/backend.h", "core/team.h", "core/barrier.h")
 # folder: (what its quoted includes may start with). The first match from the top counts, files before folders.
 MAY_INCLUDE = {
     "core/kernels.h": ("fastreg/enums.h", "fastreg/strict_math.h"),
+    "core/bfloat16.h": ("core/kernels.h", "math/inline.h"),
     "core/team.h": ("core/kernels.h",),
-    "core/backend.h": ("core/kernels.h", "core/team.h"),
+    "core/backend.h": ("core/kernels.h", "core/bfloat16.h", "core/team.h"),
     "include/": ("fastreg/",),
     "core/": ("core/", "fastreg/", "math/"),
     "math/": ("math/", "fastreg/enums.h", "fastreg/fields.h", "fastreg/losses.h", "fastreg/optimizers.h"),
+    "cpu/simd/bfloat16/": ("cpu/simd/", "math/inline.h", "core/bfloat16.h"),
     "cpu/simd/": ("cpu/simd/", "math/inline.h"),
-    "cpu/kernels/": ("cpu/", "math/", "fastreg/losses.h", "core/kernels.h"),
+    "cpu/kernels/": ("cpu/", "math/", "fastreg/losses.h", "core/kernels.h", "core/bfloat16.h"),
     "cpu/": ("cpu/", "math/", "fastreg/enums.h", "fastreg/runtime.h", "fastreg/strict_math.h", *KERNEL_SEAM),
     "bindings/": ("bindings/", "fastreg/"),
 }

@@ -143,7 +143,7 @@ def test_what_keras_has_not_either_stays_a_type_error():
 
 
 def test_the_message_says_what_to_use_instead():
-    with pytest.raises(ValueError, match=r"dtype is not supported and must be None.*everything computes in float32"):
+    with pytest.raises(ValueError, match=r"dtype is not supported and must be None.*compile.matmul_precision='medium'"):
         layers.Dense(1, dtype="float16")
 
 

@@ -63,7 +63,7 @@ def test_attributes(p):
     assert (p.n_features, p.n_outputs) == (N, 1)
     assert repr(p) == "<Predictor: 10 -> 64 relu -> 1 sigmoid>"
     assert fr.Predictor is type(p)
-    assert fr.Predictor.__text_signature__ == "(network, feature_names=None, /)"
+    assert fr.Predictor.__text_signature__ == "(network, feature_names=None, matmul_precision='highest', /)"
     with pytest.raises(AttributeError):
         p.n_features = 3
     with pytest.raises(AttributeError):
@@ -76,7 +76,7 @@ def test_help():
     """The signature of a call, and examples that run: the walk over docstrings leaves the compiled module out."""
     p = compiled([layers.Dense(1)], loss="mse", n_features=2).freeze()
     assert str(inspect.signature(p)) == "(x, out=None)"
-    assert str(inspect.signature(fr.Predictor)) == "(network, feature_names=None, /)"
+    assert str(inspect.signature(fr.Predictor)) == "(network, feature_names=None, matmul_precision='highest', /)"
     assert p.__call__(np.ones((3, 2), np.float32)).tobytes() == p(np.ones((3, 2), np.float32)).tobytes()
     for part in ("Args:", "Returns:", "Raises:"):
         assert part in fr.Predictor.__call__.__doc__

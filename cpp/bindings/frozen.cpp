@@ -292,19 +292,19 @@ py::object frozen_state(const Predictor& predictor) {
   return state;
 }
 
-std::unique_ptr<const Predictor> predictor_from(py::handle source) {
+std::unique_ptr<const Predictor> predictor_from(py::handle source, MatmulPrecision precision) {
   if (py::isinstance<Network>(source)) {
     const Network& network = source.cast<const Network&>();
     const py::gil_scoped_release released;
-    return std::make_unique<const Predictor>(network);
+    return std::make_unique<const Predictor>(network, precision);
   }
   if (py::isinstance<py::dict>(source))
-    return std::make_unique<const Predictor>(network_from(py::reinterpret_borrow<py::dict>(source)));
+    return std::make_unique<const Predictor>(network_from(py::reinterpret_borrow<py::dict>(source)), precision);
   if (!py::isinstance<py::list>(source))
     throw py::type_error("Predictor: network must be a compiled network, got " +
                          std::string(py::str(py::type::of(source).attr("__name__"))) +
                          "; call model.freeze() on a Sequential model");
-  return std::make_unique<const Predictor>(layers_from(source));
+  return std::make_unique<const Predictor>(layers_from(source), precision);
 }
 
 }  // namespace fastreg::bindings

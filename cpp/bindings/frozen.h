@@ -11,7 +11,7 @@ namespace fastreg::bindings {
 // A list of layers for a chain without names; for any other network a dict of its inputs, nodes and outputs.
 py::object frozen_state(const Predictor& predictor);
 // Makes a predictor from a compiled network or from the result of frozen_state, which anyone may have changed.
-std::unique_ptr<const Predictor> predictor_from(py::handle source);
+std::unique_ptr<const Predictor> predictor_from(py::handle source, MatmulPrecision precision);
 // What a Predictor of Python serves.
 std::shared_ptr<const Predictor> shared_predictor(py::handle object);
 

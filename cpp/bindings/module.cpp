@@ -44,6 +44,11 @@ void translate_errors_of_files(std::exception_ptr error) {
 void bind_runtime(py::module_& module) {
   module.def("active_isa", &active_isa);
   module.def("available_isas", &available_isas);
+  module.def("matmul_unit", &matmul_unit);
+  module.def(
+      "matmul_precision_computes",
+      [](const std::string& word) { return matmul_precision_computes(matmul_precision_from_name(word)); },
+      py::arg("precision"), py::pos_only());
   module.def("get_num_threads", &num_threads);
   module.def("set_num_threads", &set_num_threads, py::arg("n"), py::pos_only());
   module.def("get_thread_limit", &thread_limit);

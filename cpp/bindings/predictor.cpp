@@ -331,13 +331,22 @@ void check_feature_names(py::handle names, std::size_t n_features) {
                           ", one for each feature, got " + std::to_string(py::len(names)));
 }
 
+// The precision of a word, which may come from a pickle that anyone made.
+MatmulPrecision precision_from(py::handle word) {
+  if (!PyUnicode_CheckExact(word.ptr())) refuse("matmul_precision must be a string", word);
+  return matmul_precision_from_name(word.cast<std::string>());
+}
+
 PyObject* make(PyTypeObject* type, PyObject* args, PyObject* keywords) {
   return guarded([&]() -> PyObject* {
     const Py_ssize_t count = PyTuple_GET_SIZE(args);
-    if (count < 1 || count > 2 || (keywords != nullptr && PyDict_GET_SIZE(keywords) != 0))
-      throw py::type_error("Predictor takes a compiled network and feature names; call model.freeze() to make one");
-    std::shared_ptr<const Predictor> predictor = predictor_from(PyTuple_GET_ITEM(args, 0));
-    PyObject* const names = count == 2 && PyTuple_GET_ITEM(args, 1) != Py_None ? PyTuple_GET_ITEM(args, 1) : nullptr;
+    if (count < 1 || count > 3 || (keywords != nullptr && PyDict_GET_SIZE(keywords) != 0))
+      throw py::type_error(
+          "Predictor takes a compiled network, feature names and a precision; call model.freeze() to make one");
+    const MatmulPrecision precision =
+        count == 3 ? precision_from(PyTuple_GET_ITEM(args, 2)) : MatmulPrecision::highest;
+    std::shared_ptr<const Predictor> predictor = predictor_from(PyTuple_GET_ITEM(args, 0), precision);
+    PyObject* const names = count >= 2 && PyTuple_GET_ITEM(args, 1) != Py_None ? PyTuple_GET_ITEM(args, 1) : nullptr;
     if (names != nullptr) check_feature_names(names, predictor->n_features());
     PyObject* const object = type->tp_alloc(type, 0);
     if (object == nullptr) throw py::error_already_set();
@@ -364,22 +373,36 @@ void destroy(PyObject* object) {
 
 PyObject* represent(PyObject* object) {
   return guarded([&] {
-    return PyUnicode_FromFormat("<Predictor: %s>", self_of(object)->predictor->summary().c_str());
+    const Predictor& predictor = *self_of(object)->predictor;
+    const MatmulPrecision precision = predictor.matmul_precision();
+    if (precision == MatmulPrecision::highest)
+      return PyUnicode_FromFormat("<Predictor: %s>", predictor.summary().c_str());
+    return PyUnicode_FromFormat("<Predictor: %s, matmul_precision=%s>", predictor.summary().c_str(), name(precision));
   });
 }
 
+// Only what differs from its default is written, so that older versions read most pickles, too.
 PyObject* reduce(PyObject* object, PyObject*) {
   return guarded([&] {
     const py::object type = py::type::of(py::handle(object));
     const PyPredictor& self = *self_of(object);
+    const MatmulPrecision precision = self.predictor->matmul_precision();
+    const py::handle names(self.feature_names == nullptr ? Py_None : self.feature_names);
     py::tuple arguments = py::make_tuple(frozen_state(*self.predictor));
-    if (self.feature_names != nullptr) arguments = py::make_tuple(arguments[0], py::handle(self.feature_names));
+    if (precision != MatmulPrecision::highest)
+      arguments += py::make_tuple(names, name(precision));
+    else if (!names.is_none())
+      arguments += py::make_tuple(names);
     return py::make_tuple(type, arguments).release().ptr();
   });
 }
 
 PyObject* get_n_features(PyObject* object, void*) { return PyLong_FromSsize_t(self_of(object)->n_features); }
 PyObject* get_n_outputs(PyObject* object, void*) { return PyLong_FromSsize_t(self_of(object)->n_outputs); }
+
+PyObject* get_matmul_precision(PyObject* object, void*) {
+  return PyUnicode_FromString(name(self_of(object)->predictor->matmul_precision()));
+}
 
 // The names of the inputs or of the outputs; empty if the network has no names.
 template <class Named>
@@ -425,6 +448,7 @@ PyTypeObject* make_type() {
       {"output_names", get_output_names, nullptr, "Names of the outputs, in their order.", nullptr},
       {"input_widths", get_input_widths, nullptr, "Columns of each input.", nullptr},
       {"output_widths", get_output_widths, nullptr, "Columns of each output.", nullptr},
+      {"matmul_precision", get_matmul_precision, nullptr, "How the matrix products are computed.", nullptr},
       {"feature_names_in_", get_feature_names, nullptr, "Names of the columns that the model was fitted on.", nullptr},
       {nullptr, nullptr, nullptr, nullptr, nullptr}};
   // METH_COEXIST replaces the wrapper of the slot, which has no signature.

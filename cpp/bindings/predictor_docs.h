@@ -4,7 +4,7 @@
 namespace fastreg::bindings {
 
 inline constexpr const char* kPredictorDoc =
-    "Predictor(network, feature_names=None, /)\n--\n\n"
+    "Predictor(network, feature_names=None, matmul_precision='highest', /)\n--\n\n"
     "A frozen network, made by Sequential.freeze(): p(x, out=None) gives its outputs for rows of features.\n\n"
     "Dropout is gone, batch normalisation is folded into the dense layers beside it and the weights are packed, so that\n"
     "a call is as short as it can be. It never changes, any number of threads may call it at once, and it can be\n"
@@ -13,13 +13,16 @@ inline constexpr const char* kPredictorDoc =
     "Args:\n"
     "    network: What a model is inside. Call model.freeze() instead, which knows it.\n"
     "    feature_names: Tuple of the names of the columns, or None. A frame with other names, or in another order, is\n"
-    "        refused.\n\n"
+    "        refused.\n"
+    "    matmul_precision: 'highest', 'high' or 'medium', as in freeze.\n\n"
     "Attributes:\n"
     "    n_features: Columns of x.\n"
     "    n_outputs: Columns of the result.\n"
+    "    matmul_precision: How the matrix products are computed; a CPU without a unit for it computes 'highest'.\n"
     "    feature_names_in_: The names, as an array; absent where there are none.\n\n"
     "Raises:\n"
-    "    TypeError: If it is given something else, such as the model itself.\n\n"
+    "    TypeError: If it is given something else, such as the model itself.\n"
+    "    ValueError: If the precision is another word.\n\n"
     "Example:\n"
     "    >>> import numpy as np\n"
     "    >>> import fastreg as fr\n"

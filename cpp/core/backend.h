@@ -2,7 +2,9 @@
 // table.
 #pragma once
 #include <cstddef>
+#include <vector>
 
+#include "core/bfloat16.h"
 #include "core/kernels.h"
 #include "core/team.h"
 
@@ -11,6 +13,7 @@ namespace fastreg {
 struct Backend {
   const char* name;
   const Kernels* kernels;
+  const Bfloat16Products* bfloat16;   // null where no unit computes them faster than products of float32 numbers
   std::size_t l2_cache;   // the size in bytes of the L2 cache of a core; it determines orders of work, never results
   // Returns memory that is aligned to 64 bytes (large blocks to 2 MB, in huge pages), initialised to zero, and readable
   // for 64 bytes past its end. Throws std::bad_alloc.
@@ -24,9 +27,16 @@ struct Backend {
   void (*run)(std::size_t threads, void (*body)(void* context, const Team&), void* context);
 };
 
+// How a backend computes products in this precision.
+ProductPrecision product_precision(const Backend& backend, MatmulPrecision precision);
+
 // The CPU backend with the active ISA; throws as active_isa() does.
 const Backend& cpu_backend();
 // The CPU kernel table of an ISA, or null if it is not compiled in or not supported by this CPU. For tests.
 const Kernels* cpu_kernels(const char* isa);
+// The products of bfloat16 numbers that run on this CPU, and those that a process with these kernels has: those that the
+// environment variable FASTREG_MATMUL_UNIT names, else those of the CPU's own unit where it is fast.
+std::vector<const Bfloat16Products*> bfloat16_products();
+const Bfloat16Products* choose_bfloat16_products(const Kernels& kernels);
 
 }  // namespace fastreg

@@ -16,6 +16,7 @@
 //     with one more, excluded_from_weight_decay, null or an array of strings (TrainingSpec)
 //   metrics, weighted_metrics  array of objects  default empty; with an array of losses, an array of such arrays
 //     names and fields are those of fastreg/metrics.h
+//   matmul_precision  highest, high or medium   default highest
 //
 // Every one of these objects names its kind in "type". A member that is absent has the default of its struct, and a
 // member that is not listed is ignored.
@@ -174,6 +175,7 @@ TrainingSpec parse_training(const std::string& description) {
   spec.optimizer = read_one_of(Optimizers(), top.required("optimizer"), "optimizer");
   read_exclusions(Members(top.required("optimizer"), "optimizer"), spec);
   spec.schedules_weight_decay = has_schedule(top.required("optimizer"), "weight_decay");
+  read_value(top, "matmul_precision", kFinite, spec.matmul_precision);
   validate(spec);
   return spec;
 }
@@ -198,6 +200,16 @@ Metric parse_metric(const std::string& json) {
   Metric metric = read_one_of(AllMetrics(), parse_json(json), "metric");
   std::visit([](const auto& chosen) { check_description("metric", chosen); }, metric);
   return metric;
+}
+
+const char* name(MatmulPrecision precision) {
+  return Choices<MatmulPrecision>::kNames[static_cast<std::size_t>(precision)];
+}
+
+MatmulPrecision matmul_precision_from_name(std::string_view wanted) {
+  const std::vector<const char*> names(std::begin(Choices<MatmulPrecision>::kNames),
+                                       std::end(Choices<MatmulPrecision>::kNames));
+  return static_cast<MatmulPrecision>(index_of_name(names, wanted, "matmul_precision"));
 }
 
 bool takes_labels(const Loss& loss) {

@@ -39,14 +39,15 @@ const std::vector<FrozenLayer>& chain_of(const FrozenNetwork& network) {
   return layers;
 }
 
-FrozenGraph::FrozenGraph(const FrozenNetwork& network) : inputs_(network.inputs), outputs_(network.outputs) {
+FrozenGraph::FrozenGraph(const FrozenNetwork& network, const ProductPrecision& precision)
+    : inputs_(network.inputs), outputs_(network.outputs) {
   if (inputs_.empty() || network.nodes.empty() || outputs_.empty())
     throw std::invalid_argument("a frozen network has one input, node and output at least");
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
     require(inputs_[i].n_features > 0 && inputs_[i].n_features <= 0x7FFFFFFF, "input", i, "must have columns");
     widths_.push_back(inputs_[i].n_features);
   }
-  for (std::size_t i = 0; i < network.nodes.size(); ++i) add(network.nodes[i], i);
+  for (std::size_t i = 0; i < network.nodes.size(); ++i) add(network.nodes[i], i, precision);
   std::vector<bool> given(widths_.size(), false);
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
     const std::size_t value = outputs_[i].value;
@@ -57,7 +58,7 @@ FrozenGraph::FrozenGraph(const FrozenNetwork& network) : inputs_(network.inputs)
   place_values();
 }
 
-void FrozenGraph::add(const FrozenNode& node, std::size_t index) {
+void FrozenGraph::add(const FrozenNode& node, std::size_t index, const ProductPrecision& precision) {
   require(!node.inputs.empty(), "node", index, "must have inputs");
   for (const std::size_t value : node.inputs)
     require(value < widths_.size(), "node", index, "must read values in front of its own");
@@ -66,13 +67,13 @@ void FrozenGraph::add(const FrozenNode& node, std::size_t index) {
   std::size_t width = widths_[node.inputs[0]];
   if (node.kind == FrozenNode::Kind::chain) {
     require(node.inputs.size() == 1, "node", index, "must have one input");
-    made.packed.emplace_back(node.layers);
+    made.packed.emplace_back(node.layers, precision);
     const PackedLayers& packed = made.packed.back();
     require(packed.steps.front().k == width, "node", index, "must take the columns of its input");
     width = packed.steps.back().cols;
     flops_ += packed.flops;
     work_ += packed.work;
-    widest_ = std::max(widest_, packed.widest);
+    buffers_.include(packed.buffers);
   } else if (node.kind == FrozenNode::Kind::table_input) {
     const std::string where = "frozen node " + std::to_string(index);
     require(node.inputs.size() == 1 && node.inputs[0] < inputs_.size(), "node", index, "must read one input");
@@ -82,7 +83,7 @@ void FrozenGraph::add(const FrozenNode& node, std::size_t index) {
     width = node.columns;
     flops_ += products;
     work_ += products + kWorkPerElement * static_cast<double>(padded_ld(width));
-    widest_ = std::max(widest_, padded_ld(width));
+    buffers_.include({padded_ld(width), 0});
   } else {
     width = checked_width(node, index);
     require(width <= 0x7FFFFFFF, "node", index, "must have fewer than 2^31 columns");
@@ -172,10 +173,10 @@ void FrozenGraph::run(Span<const MatrixView<const float>> x, Span<const MatrixVi
   if (rows == 0) return;
   const Backend& backend = cpu_backend();
   const std::size_t threads = serving_threads(work_, rows);
-  const std::size_t row_floats = widest_ + buffer_floats_;
+  const std::size_t row_floats = buffers_.widest + buffer_floats_;
   const std::size_t most_rows = std::max<std::size_t>(1, std::min(kBlockRows, kScratchFloats / row_floats));
   const std::size_t block_rows = even_block(rows, most_rows, threads);
-  const std::size_t chain = round_up(block_rows * widest_, kLane);
+  const std::size_t chain = buffers_.floats(block_rows);
   Job job{*this, *backend.kernels, x, out, rows, block_rows, chain, 2 * chain + block_rows * buffer_floats_};
   with_scratch(backend, job.member_floats * threads, [&](float* scratch) {
     job.scratch = scratch;

@@ -13,7 +13,7 @@ namespace fastreg {
 class FrozenGraph {
  public:
   // Throws std::invalid_argument if shapes or values do not match.
-  explicit FrozenGraph(const FrozenNetwork& network);
+  FrozenGraph(const FrozenNetwork& network, const ProductPrecision& precision);
 
   std::size_t n_features(std::size_t input) const { return inputs_[input].n_features; }
   std::size_t n_outputs(std::size_t output) const { return widths_[outputs_[output].value]; }
@@ -49,7 +49,7 @@ class FrozenGraph {
     std::size_t ld;
   };
 
-  void add(const FrozenNode& node, std::size_t index);
+  void add(const FrozenNode& node, std::size_t index, const ProductPrecision& precision);
   std::size_t checked_width(const FrozenNode& node, std::size_t index) const;
   void place_values();
   void run_block(const Job& job, std::size_t row, std::size_t rows, float* scratch) const;
@@ -64,7 +64,7 @@ class FrozenGraph {
   std::vector<Node> nodes_;
   std::vector<std::size_t> widths_;   // of every value
   std::vector<Place> places_;         // of every value
-  std::size_t widest_ = 1;            // the largest ld of a step
+  ChainBuffers buffers_;              // of the largest chain
   std::size_t buffer_floats_ = 0;     // of all buffers, a row
   double flops_ = 0.0, work_ = 0.0;
 };

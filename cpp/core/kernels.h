@@ -340,6 +340,8 @@ struct CodedGradient {
   Range range, panels;
 };
 
+struct Bfloat16Products;   // bfloat16.h
+
 // A step of a frozen network (folding.h). If w is not null, y = activation(x W + bias) with W in panels (k, cols); else
 // if rectified, y = activation(x, or x scale where x is not above 0); else if scale is not null, y = activation((x - mean)
 // scale + bias); else if statistic is not none, y = activation(the normalised row); else y = activation(x). All activations are allowed,
@@ -352,11 +354,16 @@ struct InferenceStep {
   bool rectified = false;
   RowStatistic statistic = RowStatistic::none;
   float epsilon = 0.0f;
+  // Where products is not null, the product is one of bfloat16 numbers (bfloat16.h), and tiles is W as its right operand.
+  const Bfloat16Products* products = nullptr;
+  const std::uint16_t* tiles = nullptr;
+  std::size_t terms = 1;
 };
 
 // A whole frozen network on a block of rows. x (rows, steps[0].k) and y (rows, last cols) are the caller's arrays of
 // any alignment, with ldx and ldy floats from row to row. Nothing beyond their columns is read or written, and they
-// must not overlap. scratch: two buffers of rows * (largest ld of a step) floats each, rounded up to a multiple of 16.
+// must not overlap. scratch: two buffers of rows * (largest ld of a step) floats each, rounded up to a multiple of 16,
+// and behind that with room for a packed left operand of the largest k, where there are products of bfloat16 numbers.
 // reversed: the panels of a product of one row are visited from last to first, so that what the previous call read last
 // is read first. The value of an element depends on its row of x alone: not on the number of rows, on its index, or on
 // reversed.

@@ -20,8 +20,9 @@ struct Pass {
   std::uint64_t seed;
   std::uint32_t step;    // determines the dropout masks, with the seed
   const double* rates = nullptr;   // those of the layers of NetworkSpec::scheduled in this step; null in inference
-  float* scratch = nullptr;        // of the backward pass, as large as the largest Operation::scratch_floats
+  float* scratch = nullptr;        // in training, as large as the largest Operation::scratch_floats
   std::size_t ldx = 0;             // in inference: of the input, unless it is a rows matrix (Operation::reads_any_rows)
+  ProductPrecision precision{};    // of the products of wide layers; in inference always that of float32
 };
 
 // The gradients that the backward pass of an operation reads and writes.
@@ -61,8 +62,8 @@ class Operation {
   virtual bool reads_any_rows() const { return false; }
   // How many floats forward keeps for backward, for a batch of `rows` rows.
   virtual std::size_t cache_floats(std::size_t /*rows*/) const { return 0; }
-  // How many floats of scratch backward uses for a batch of at most `rows` rows. All operations share it.
-  virtual std::size_t scratch_floats(std::size_t /*rows*/) const { return 0; }
+  // How many floats of scratch forward and backward use for a batch of at most `rows` rows. All operations share it.
+  virtual std::size_t scratch_floats(std::size_t /*rows*/, const ProductPrecision&) const { return 0; }
   // The number of floating-point operations of forward and backward for one row. It decides whether threads pay.
   virtual double flops_per_row() const { return 0.0; }
 

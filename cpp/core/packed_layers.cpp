@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "core/graph.h"
+#include "core/reduced_products.h"
 
 namespace fastreg {
 namespace {
@@ -57,19 +58,29 @@ std::size_t panel_floats(const FrozenLayer& layer) {
   return layer.kernel.empty() ? 0 : round_up(layer.in * padded_ld(layer.out), kLane);
 }
 
+std::size_t tile_floats(const FrozenLayer& layer, const ProductPrecision& precision) {
+  const bool packed = !layer.kernel.empty() && reduces(precision, layer.in, layer.out);
+  return packed ? packed_floats(layer.out, layer.in, precision.terms) : 0;
+}
+
 }  // namespace
 
-PackedLayers::PackedLayers(const std::vector<FrozenLayer>& layers) {
+PackedLayers::PackedLayers(const std::vector<FrozenLayer>& layers, const ProductPrecision& precision) {
   const Backend& backend = cpu_backend();
   check(layers);
   double memory = 0.0;   // a double, because the sizes of a hostile description could overflow an integer
   for (const FrozenLayer& layer : layers)
-    memory += static_cast<double>(panel_floats(layer)) + 3.0 * static_cast<double>(layer.out);
+    memory += static_cast<double>(panel_floats(layer) + tile_floats(layer, precision)) +
+              3.0 * static_cast<double>(layer.out);
   require_memory("freeze: this network", memory);
-  std::size_t floats = 0;
-  for (const FrozenLayer& layer : layers) floats += panel_floats(layer) + 3 * round_up(layer.out, kLane);
+  std::size_t floats = 0, floats_of_tiles = 0;
+  for (const FrozenLayer& layer : layers) {
+    floats += panel_floats(layer) + 3 * round_up(layer.out, kLane);
+    floats_of_tiles += tile_floats(layer, precision);
+  }
   arena = Buffer(backend, floats);
-  float* free = arena.data();
+  if (floats_of_tiles > 0) tiles = Buffer(backend, floats_of_tiles);
+  float *free = arena.data(), *free_tiles = tiles.data();
   const auto place = [&free](const std::vector<float>& values) -> const float* {
     if (values.empty()) return nullptr;
     float* const begin = free;
@@ -90,13 +101,23 @@ PackedLayers::PackedLayers(const std::vector<FrozenLayer>& layers) {
       pack_panels({layer.kernel.data(), layer.in, layer.out, layer.out}, free);
       free += panel_floats(layer);
     }
+    if (const std::size_t size = tile_floats(layer, precision); size > 0) {
+      auto* const packed = reinterpret_cast<std::uint16_t*>(free_tiles);
+      precision.bfloat16->pack_right({{step.w, Stored::panels, 0, step.k, step.cols, false}, packed, precision.terms,
+                                      {0, tile_groups(step.cols)}});
+      step.products = precision.bfloat16;
+      step.tiles = packed;
+      step.terms = precision.terms;
+      free_tiles += size;
+      buffers.include({0, packed_floats(1, step.k, step.terms)});
+    }
     step.bias = place(layer.bias);
     step.mean = place(layer.mean);
     step.scale = place(layer.scale);
     steps.push_back(step);
     flops += product_flops(layer);
     work += total_work(layer);
-    widest = std::max(widest, padded_ld(layer.out));
+    buffers.include({padded_ld(layer.out), 0});
   }
 }
 

@@ -109,13 +109,14 @@ struct Predictor::Program {
   std::vector<NetworkOutput> outputs;
 
   // input, output: the names.
-  Program(const std::vector<FrozenLayer>& layers, const std::string& input, const std::string& output)
-      : backend(cpu_backend()), packed(layers) {
+  Program(const std::vector<FrozenLayer>& layers, MatmulPrecision precision, const std::string& input,
+          const std::string& output)
+      : backend(cpu_backend()), packed(layers, product_precision(backend, precision)) {
     inputs.push_back({input, packed.steps.front().k});
     outputs.push_back({output, 1});
     n_features = packed.steps.front().k;
     n_outputs = packed.steps.back().cols;
-    most_rows = std::max<std::size_t>(1, std::min(kBlockRows, kScratchFloats / packed.widest));
+    most_rows = std::max<std::size_t>(1, std::min(kBlockRows, kScratchFloats / packed.buffers.widest));
   }
   void check(std::size_t rows, std::size_t cols, const MatrixView<float>& out) const {
     if (cols != n_features)
@@ -133,7 +134,7 @@ void Predictor::Program::run(MatrixView<const float> x, MatrixView<float> out) c
   if (x.rows == 0) return;
   const std::size_t threads = serving_threads(packed.work, x.rows);
   const std::size_t block_rows = even_block(x.rows, most_rows, threads);
-  Job job{*backend.kernels, packed.steps, x, out, block_rows, nullptr, round_up(block_rows * packed.widest, kLane), false};
+  Job job{*backend.kernels, packed.steps, x, out, block_rows, nullptr, packed.buffers.floats(block_rows), false};
   job.reversed = reverses(x.rows);
   with_scratch(backend, 2 * job.scratch_floats * threads, [&](float* scratch) {
     job.scratch = scratch;
@@ -146,7 +147,7 @@ bool Predictor::Program::run_converted(const Features& x, MatrixView<float> out)
   const std::size_t threads = serving_threads(packed.work, x.rows), ld = padded_ld(x.cols);
   const std::size_t most = std::max<std::size_t>(1, std::min(most_rows, kScratchFloats / ld));
   const std::size_t block_rows = even_block(x.rows, most, threads);
-  const std::size_t chain = round_up(block_rows * packed.widest, kLane);
+  const std::size_t chain = packed.buffers.floats(block_rows);
   ConvertingJob all{{*backend.kernels, packed.steps, {}, out, block_rows, nullptr, chain, reverses(x.rows)},
                     x, ld, 2 * chain + round_up(block_rows * ld, kLane)};
   with_scratch(backend, all.member_floats * threads, [&](float* scratch) {
@@ -156,15 +157,16 @@ bool Predictor::Program::run_converted(const Features& x, MatrixView<float> out)
   return !all.beyond;
 }
 
-Predictor::Predictor(const std::vector<FrozenLayer>& layers)
-    : program_(std::make_unique<const Program>(layers, "", "")) {}
-Predictor::Predictor(const FrozenNetwork& network) {
+Predictor::Predictor(const std::vector<FrozenLayer>& layers, MatmulPrecision precision)
+    : program_(std::make_unique<const Program>(layers, precision, "", "")), precision_(precision) {}
+Predictor::Predictor(const FrozenNetwork& network, MatmulPrecision precision) : precision_(precision) {
   if (is_chain(network))
-    program_ = std::make_unique<const Program>(chain_of(network), network.inputs[0].name, network.outputs[0].name);
+    program_ = std::make_unique<const Program>(chain_of(network), precision, network.inputs[0].name, network.outputs[0].name);
   else
-    graph_ = std::make_unique<const FrozenGraph>(network);
+    graph_ = std::make_unique<const FrozenGraph>(network, product_precision(cpu_backend(), precision));
 }
-Predictor::Predictor(const Network& network) : Predictor(fold(*network.graph_)) {}
+Predictor::Predictor(const Network& network, MatmulPrecision precision)
+    : Predictor(fold(*network.graph_), precision) {}
 Predictor::~Predictor() = default;
 Predictor::Predictor(Predictor&&) noexcept = default;
 Predictor& Predictor::operator=(Predictor&&) noexcept = default;

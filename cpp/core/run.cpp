@@ -56,7 +56,7 @@ Run::Run(const State& state, const Columns& train, const Columns* validation, co
       flops_(state.graph.flops_per_row() * static_cast<double>(batch_)),
       choice_(state.workspace.choice),
       training_step_(state.graph, state.objective, train, rows_of_step(pass_steps_ - 1) > batch_ ? batch_ + 1 : batch_,
-                     state.workspace.arena, outputs_),
+                     state.precision, state.workspace.arena, outputs_),
       snapshot_(state.workspace.snapshot) {
   choice_.begin_run(flops_ >= state.parallel_threshold ? static_cast<std::size_t>(num_threads()) : 1,
                     state.parallel_threshold <= 0.0, flops_);

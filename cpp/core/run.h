@@ -56,6 +56,7 @@ class Run {
     const std::optional<double>& rate_override;
     double parallel_threshold;
     RateColumns columns;
+    ProductPrecision precision;
   };
 
   // lock: the lock of the graph, which is held. It is released while an observer runs or a fork waits.

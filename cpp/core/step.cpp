@@ -7,8 +7,8 @@
 namespace fastreg {
 
 TrainingStep::TrainingStep(const Graph& graph, const Objective& objective, const Columns& data, std::size_t most_rows,
-                           Buffer& arena, std::vector<EpochOutputs>& epoch)
-    : graph_(graph), objective_(objective), data_(data), epoch_(epoch), most_rows_(most_rows) {
+                           const ProductPrecision& precision, Buffer& arena, std::vector<EpochOutputs>& epoch)
+    : graph_(graph), objective_(objective), data_(data), epoch_(epoch), most_rows_(most_rows), precision_(precision) {
   const BackwardPlan backward = plan_backward(graph, objective.values());
   // Operations that no scored value depends on are a last sigmoid or softmax that its loss computes.
   std::vector<bool> runs(graph.value_count(), false);
@@ -54,7 +54,7 @@ void TrainingStep::lay_out(const BackwardPlan& backward, const std::vector<bool>
   }
   for (Activity& activity : activities_) want(activity.sums, 2 * most_rows_);
   std::size_t scratch = 0;
-  for (const auto& operation : graph_.operations) scratch = std::max(scratch, operation->scratch_floats(most_rows_));
+  for (const auto& operation : graph_.operations) scratch = std::max(scratch, operation->scratch_floats(most_rows_, precision_));
   want(scratch_, scratch);
 
   std::size_t total = 0;
@@ -129,7 +129,7 @@ std::size_t TrainingStep::shared_layer(const BackwardPlan& backward, const Backw
 
 Pass TrainingStep::pass(const Team& team, std::size_t n, const StepPlace& step, float* gradients) const {
   return {*graph_.backend.kernels, team, n, graph_.weights.data(), gradients, graph_.spec.seed,
-          static_cast<std::uint32_t>(step.number), step.rates, scratch_};
+          static_cast<std::uint32_t>(step.number), step.rates, scratch_, 0, precision_};
 }
 
 void TrainingStep::gather(const Team& team, const Batch& batch) {

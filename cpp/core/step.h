@@ -26,10 +26,10 @@ class TrainingStep {
  public:
   // data: the weights of its rows, where it has any, are relative_weights; the gradient of a batch of n rows is that of
   // sum_i weight_i loss_i / n, so that its mean over an epoch's batches does not depend on how the rows are divided.
-  // arena: where the buffers lie. It is enlarged where needed, and no longer belongs to an earlier step.
+  // precision: of the products of the step. arena: where the buffers lie. It is enlarged where needed, and no longer belongs to an earlier step.
   // epoch: receives the outputs of every row where a metric needs them.
   TrainingStep(const Graph& graph, const Objective& objective, const Columns& data, std::size_t most_rows,
-               Buffer& arena, std::vector<EpochOutputs>& epoch);
+               const ProductPrecision& precision, Buffer& arena, std::vector<EpochOutputs>& epoch);
 
   // Everything up to the outputs, on every member. Returns with the team in sync, as does gradients().
   void outputs(const Team& team, const Batch& batch, const StepPlace& step, float* gradients) {
@@ -110,6 +110,7 @@ class TrainingStep {
   const Columns& data_;
   std::vector<EpochOutputs>& epoch_;
   std::size_t most_rows_;
+  ProductPrecision precision_;
   float* scratch_ = nullptr;                          // Pass::scratch
   std::vector<float*> values_, caches_, gradients_;   // of each value, operation, buffer of the backward plan
   std::vector<const float*> reads_;                   // the inputs of all operations

@@ -78,12 +78,18 @@ struct Trainer::Impl {
         orthogonal(graph.parameters, graph.backend),
         constraints(graph.parameters),
         evaluator(graph, objective),
-        rate_columns{spec.schedules_weight_decay, graph.spec.scheduled.size()} {
+        rate_columns{spec.schedules_weight_decay, graph.spec.scheduled.size()},
+        precision(product_precision(graph.backend, spec.matmul_precision)) {
     if (!constraints.empty()) optimizer.move_averages_later();
     optimizer.begin(graph.weights.data());
     optimizer.start_averages(graph.weights.data());
   }
 
+  // override: of the learning rate, where it has a value.
+  Run::State state(const std::optional<double>& override) {
+    return {graph,     objective, optimizer, orthogonal, constraints, gradients,          evaluator,
+            workspace, step,      epoch,     override,   parallel_threshold, rate_columns, precision};
+  }
   void require_idle() const {
     if (graph.fitting.is_set()) throw std::runtime_error("the model is being fitted");
   }
@@ -115,6 +121,7 @@ struct Trainer::Impl {
   ConstraintPass constraints;
   Evaluator evaluator;
   RateColumns rate_columns;
+  ProductPrecision precision;
   Workspace workspace;
   std::uint64_t step = 0, epoch = 0;
   double parallel_threshold = kParallelThreshold;
@@ -161,9 +168,7 @@ void Trainer::fit(const Dataset& train, const Dataset* validation, const FitOpti
   const WeightedColumns weighted(given);
 
   const Fitting fitting(i);
-  Run({i.graph, i.objective, i.optimizer, i.orthogonal, i.constraints, i.gradients, i.evaluator, i.workspace, i.step, i.epoch, i.rate_override,
-       i.parallel_threshold, i.rate_columns},
-      weighted.columns(), scored ? &*scored : nullptr, options, observer, result, lock)
+  Run(i.state(i.rate_override), weighted.columns(), scored ? &*scored : nullptr, options, observer, result, lock)
       .train();
 }
 
@@ -191,10 +196,7 @@ std::vector<double> Trainer::train_batch(const Dataset& batch, Span<const double
   options.functions = functions;
   const Fitting fitting(i);   // a function of the program is called without the lock
   const std::optional<double> no_override;
-  return Run({i.graph, i.objective, i.optimizer, i.orthogonal, i.constraints, i.gradients, i.evaluator, i.workspace,
-              i.step, i.epoch, no_override, i.parallel_threshold, i.rate_columns},
-             columns, nullptr, options, nullptr, result, lock)
-      .train_batch();
+  return Run(i.state(no_override), columns, nullptr, options, nullptr, result, lock).train_batch();
 }
 
 std::vector<double> Trainer::test_batch(const Dataset& batch, const ProgramFunctions& functions) {

@@ -157,7 +157,10 @@ void release(void* memory, std::size_t bytes) noexcept {
 }  // namespace
 
 const Backend& cpu_backend() {
-  static const Backend backend{"cpu", &choose_kernels(), l2_cache(), allocate, release, run_team};
+  static const Backend backend = [] {
+    const Kernels& kernels = choose_kernels();
+    return Backend{"cpu", &kernels, choose_bfloat16_products(kernels), l2_cache(), allocate, release, run_team};
+  }();
   return backend;
 }
 

@@ -36,7 +36,15 @@ if TYPE_CHECKING:
     from fastreg.model.loading import load
     from fastreg.model.model import Model
     from fastreg.model.sequential import Sequential
-    from fastreg.runtime import get_num_threads, set_num_threads, show_config, thread_limit
+    from fastreg.runtime import (
+        get_matmul_precision,
+        get_num_threads,
+        matmul_precision,
+        set_matmul_precision,
+        set_num_threads,
+        show_config,
+        thread_limit,
+    )
 
 __all__ = [
     "DivergenceError",
@@ -49,11 +57,13 @@ __all__ = [
     "callbacks",
     "constraints",
     "diagnosis",
+    "get_matmul_precision",
     "get_num_threads",
     "initializers",
     "layers",
     "load",
     "losses",
+    "matmul_precision",
     "metrics",
     "models",
     "ops",
@@ -62,6 +72,7 @@ __all__ = [
     "regularizers",
     "schedules",
     "search",
+    "set_matmul_precision",
     "set_num_threads",
     "show_config",
     "thread_limit",
@@ -74,8 +85,11 @@ _HOMES = {
     "Model": "model.model",
     "Predictor": "_core",
     "Sequential": "model.sequential",
+    "get_matmul_precision": "runtime",
     "get_num_threads": "runtime",
     "load": "model.loading",
+    "matmul_precision": "runtime",
+    "set_matmul_precision": "runtime",
     "set_num_threads": "runtime",
     "show_config": "runtime",
     "thread_limit": "runtime",

@@ -44,7 +44,8 @@ void a_full_description_is_read() {
     {"type":"Dense","units":1,"kernel_initializer":{"type":"RandomUniform"},"kernel_regularizer":null}],
     "loss":{"type":"BinaryCrossentropy","from_logits":true},
     "optimizer":{"type":"AdamW","learning_rate":0.5,"weight_decay":0.25,"beta_1":0.125,"beta_2":0.75,"epsilon":2},
-    "metrics":[{"type":"MeanAbsoluteError","name":"mae"},{"type":"SparseCategoricalAccuracy"}]})";
+    "metrics":[{"type":"MeanAbsoluteError","name":"mae"},{"type":"SparseCategoricalAccuracy"}],
+    "matmul_precision":"high"})";
   const NetworkSpec network = parse_network(text);
   CHECK(network.n_features == 10 && network.seed == UINT64_MAX && network.layers.size() == 5);
   const auto& first = std::get<Dense>(network.layers[0]);
@@ -68,6 +69,7 @@ void a_full_description_is_read() {
   const auto& adam = std::get<AdamW>(training.optimizer);
   CHECK(adam.learning_rate == 0.5f && adam.weight_decay == 0.25f && adam.beta_1 == 0.125f && adam.beta_2 == 0.75f);
   CHECK(adam.epsilon == 2.0f && training.metrics.size() == 2);
+  CHECK(training.matmul_precision == MatmulPrecision::high);
   CHECK(std::holds_alternative<metrics::MeanAbsoluteError>(training.metrics[0]));
   CHECK(std::holds_alternative<metrics::SparseCategoricalAccuracy>(training.metrics[1]));
 }
@@ -76,6 +78,7 @@ void absent_members_have_the_defaults_of_the_structs() {
   const NetworkSpec network = parse_network(R"({"format":1,"n_features":2,"layers":[{"type":"Dense","units":3},
     {"type":"BatchNormalization"},{"type":"Dropout"}]})");
   CHECK(network.seed == 0);
+  CHECK(parse_training(with_optimizer(R"({"type":"SGD"})")).matmul_precision == MatmulPrecision::highest);
   CHECK(std::holds_alternative<GlorotUniform>(std::get<Dense>(network.layers[0]).kernel_initializer));
   CHECK(std::get<BatchNormalization>(network.layers[1]).momentum == BatchNormalization{}.momentum);
   CHECK(std::get<Dropout>(network.layers[2]).rate == Dropout{}.rate);
@@ -420,7 +423,11 @@ void other_errors_of_descriptions_name_their_field() {
       {with_optimizer(R"({"type":"RMSprop","clipnorm":1,"clipvalue":1})"),
        "optimizer (RMSprop): clipnorm must be the only limit of gradients, got others too"},
       {with_optimizer(R"({"type":"SGD","nesterov":true})"),
-       "optimizer (SGD): momentum must be > 0 with nesterov, got 0"}};
+       "optimizer (SGD): momentum must be > 0 with nesterov, got 0"},
+      {loss + R"({"type":"MeanSquaredError"},"matmul_precision":"low"})",
+       "matmul_precision must be one of highest, high, medium, got \"low\""},
+      {loss + R"({"type":"MeanSquaredError"},"matmul_precision":null})",
+       "matmul_precision must be a string, got null"}};
   for (const auto& row : training) {
     CHECK_EQUAL(message_of<std::invalid_argument>([&] { parse_training(row.text); }), row.message);
   }

@@ -243,6 +243,30 @@ void test_agrees_with_the_network() {
   CHECK(std::memcmp(again.y.data(), frozen.y.data(), again.rows * sizeof(float)) == 0);
 }
 
+// Every constructor keeps the precision, and highest is what they have without one.
+void test_matmul_precision() {
+  const Network network = tutorial_network(20, 50);
+  const Predictor plain(network);
+  const FrozenNetwork frozen = plain.network();
+  CHECK(plain.matmul_precision() == MatmulPrecision::highest);
+  for (const MatmulPrecision precision : {MatmulPrecision::highest, MatmulPrecision::high, MatmulPrecision::medium}) {
+    CHECK(Predictor(network, precision).matmul_precision() == precision);
+    CHECK(Predictor(frozen, precision).matmul_precision() == precision);
+    CHECK(Predictor(frozen.nodes[0].layers, precision).matmul_precision() == precision);
+    CHECK(matmul_precision_from_name(name(precision)) == precision);
+    if (matmul_precision_computes(precision)) continue;
+    // It stands for highest: the same bits.
+    Batch found(77, 20), expected = found;
+    Predictor(network, precision).predict(found.in(), found.out());
+    plain.predict(expected.in(), expected.out());
+    CHECK(std::memcmp(found.y.data(), expected.y.data(), found.rows * sizeof(float)) == 0);
+  }
+  CHECK(matmul_precision_computes(MatmulPrecision::highest));
+  CHECK(matmul_precision_computes(MatmulPrecision::medium) == !matmul_unit().empty());
+  CHECK(matmul_precision_computes(MatmulPrecision::high) == (matmul_unit() == "amx"));
+  CHECK_THROWS(matmul_precision_from_name("bfloat16"), std::invalid_argument);
+}
+
 // Rows of other types give the bits of their float32 copies, in a chain and in a graph, for any number of threads.
 void test_other_types() {
   const NetworkSpec spec = GraphMaker(3, false).make(1, 12);
@@ -438,6 +462,7 @@ int main() {
     test_rows_stand_alone(kernels);
   }
   test_agrees_with_the_network();
+  test_matmul_precision();
   test_other_types();
   test_shapes_are_checked();
   test_does_not_allocate();

@@ -27,8 +27,8 @@ from fastreg.model.core import core_of
 HELPERS = Path(__file__).resolve().parent
 TESTS = HELPERS.parent
 # What decides threads and ISA must come from the test alone, not from the shell that runs it.
-CONTROLLED = ("FASTREG_ISA", "FASTREG_NUM_THREADS", "FASTREG_CGROUP_ROOT", "FASTREG_L2_CACHE", "OMP_NUM_THREADS",
-              "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+CONTROLLED = ("FASTREG_ISA", "FASTREG_NUM_THREADS", "FASTREG_CGROUP_ROOT", "FASTREG_L2_CACHE", "FASTREG_MATMUL_UNIT",
+              "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 
 
 def run_program(source: str, *args: object, env: Mapping[str, str] | None = None, timeout: float = 60.0,

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "core/layers/layers.h"
+#include "core/reduced_products.h"
 #include "core/tile_order.h"
 
 namespace fastreg {
@@ -22,7 +23,8 @@ class DenseOperation final : public Operation {
         activation_(context.activation),
         trainable_(spec.trainable),
         tail_elsewhere_(context.leaves_tail != nullptr),
-        order_(context.l2_cache) {
+        order_(context.l2_cache),
+        reduced_(in(), out()) {
     if (context.dropout != nullptr) masks_.emplace(StepRate(context.dropout->rate, kNotScheduled), context.dropout->seed, context.dropout_index);
     if (context.leaves_tail != nullptr) *context.leaves_tail = {activation_, bias_};
   }
@@ -32,9 +34,10 @@ class DenseOperation final : public Operation {
   std::size_t cache_floats(std::size_t rows) const override {
     return masks_ ? masks_->floats(rows * out_ld()) : z_floats(rows);
   }
-  std::size_t scratch_floats(std::size_t rows) const override {
+  std::size_t scratch_floats(std::size_t rows, const ProductPrecision& precision) const override {
     const std::size_t n = std::min(rows, TileOrder::kMostDepth);
-    return trainable_ && order_.copies(n, in(), panel_count(out())) ? n * (in_ld() + out_ld()) : 0;
+    const bool copies = trainable_ && order_.copies(n, in(), panel_count(out()));
+    return std::max(copies ? n * (in_ld() + out_ld()) : 0, reduced_.scratch_floats(rows, precision));
   }
   double flops_per_row() const override { return 6.0 * static_cast<double>(in()) * static_cast<double>(out()); }
 
@@ -70,6 +73,10 @@ class DenseOperation final : public Operation {
     }
     if (trainable_) weight_gradient(pass, x[0], dy);
     if (flow.dx == nullptr) return;
+    if (reduced_.pay(pass)) {
+      if (trainable_) pass.team.sync();   // both products use the scratch memory
+      return reduced_.input_gradient(pass, dy, parameters_.in(pass.weights, kernel_), flow.dx);
+    }
     const Part dx = split_output(pass.team, pass.rows, in());
     k.matmul_input({dy, out_ld(), parameters_.in(pass.weights, kernel_), flow.dx, in_ld(), pass.rows, in(), out(),
                     dx.rows, dx.panels});
@@ -82,6 +89,9 @@ class DenseOperation final : public Operation {
     return derivative_from_output(activation_) ? 0 : round_up(rows * out_ld(), kLane);
   }
   void product(const Pass& pass, const float* x, float* y, float* z, const DropoutMask& dropout) const {
+    if (reduced_.pay(pass))
+      return reduced_.forward(pass, x, parameters_.in(pass.weights, kernel_),
+                              {parameters_.in(pass.weights, bias_), activation_, z, dropout}, y);
     const Part part = split_output(pass.team, pass.rows, out());
     const std::size_t ldx = pass.ldx > 0 ? pass.ldx : in_ld();
     const std::size_t rows = order_.rows_at_once(part.rows.end - part.rows.begin, in_ld(), out_ld());
@@ -91,6 +101,7 @@ class DenseOperation final : public Operation {
                            dropout});
   }
   void weight_gradient(const Pass& pass, const float* x, const float* dy) const {
+    if (reduced_.pay(pass)) return reduced_.weight_gradient(pass, x, dy, parameters_.gradient(pass.gradients, kernel_));
     const Part part = split_output(pass.team, in(), out());
     MatmulWeights m{x, in_ld(), dy, out_ld(), parameters_.gradient(pass.gradients, kernel_), pass.rows, in(), out(),
                     part.rows, part.panels};
@@ -110,6 +121,7 @@ class DenseOperation final : public Operation {
   ActivationKind activation_;
   bool trainable_, tail_elsewhere_;
   TileOrder order_;
+  ReducedProducts reduced_;
   std::optional<DropoutMasks> masks_;
 };
 

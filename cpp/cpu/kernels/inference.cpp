@@ -1,5 +1,6 @@
 // Runs a frozen network on a block of rows. Several rows go through the matrix products of matmul.cpp, a single row
 // through one_row.h, and both give the same bits.
+#include "core/bfloat16.h"
 #include "core/kernels.h"
 #include "cpu/dots.h"
 #include "cpu/kernels/entries.h"
@@ -84,12 +85,26 @@ FASTREG_NOINLINE void by_features_or_rows(const InferenceStep& step, const float
   row_norm_forward({step.statistic, step.epsilon, y, y, nullptr, nullptr, nullptr, nullptr, step.cols, ldy, {0, rows}});
 }
 
+// A product of bfloat16 numbers. The left operand is packed behind y.
+FASTREG_NOINLINE void multiply_packed(const InferenceStep& step, const float* x, std::size_t ldx, float* y,
+                                      std::size_t ldy, std::size_t rows, bool relu) {
+  auto* const left = reinterpret_cast<std::uint16_t*>(y + rounded(rows * ldy));
+  const Range groups{0, tile_groups(rows)};
+  step.products->pack_left({{x, Stored::rows, ldx, rows, step.k, false}, left, step.terms, groups});
+  step.products->multiply({left, step.tiles, step.bias, y, Stored::rows, rows, step.k, step.cols, step.terms, relu,
+                           groups, {0, tile_groups(step.cols)}});
+}
+
 FASTREG_INLINE void infer_step(const InferenceStep& step, const float* x, std::size_t ldx, float* y, std::size_t ldy,
                                std::size_t rows, bool reversed) {
   const ActivationKind kind = step.activation.kind;
   const bool fused = math::is_fused(kind);
   const ActivationKind joined = fused ? kind : ActivationKind::linear;
-  if (step.w && ldy > 1 && rows == 1) {
+  if (step.products) {
+    const bool relu = kind == ActivationKind::relu;
+    multiply_packed(step, x, ldx, y, ldy, rows, relu);
+    if (!relu) activation_forward(joined, y, y, rows * ldy);
+  } else if (step.w && ldy > 1 && rows == 1) {
     const bool relu = kind == ActivationKind::relu;
     multiply_row({x, step.k, step.w, step.bias, y, ldy, {0, (ldy + kPanel - 1) / kPanel}, relu, reversed});
     if (!relu) activation_forward(joined, y, y, ldy);

@@ -34,6 +34,11 @@ enum class ElementType : std::uint8_t { float32, float64, uint8 };
 // or, after its mean is subtracted, sqrt(biased variance + epsilon).
 enum class RowStatistic : std::uint8_t { none, unit, root_mean_square, standard };
 
+// How the matrix products of dense layers are computed. highest: float32 operands and float32 sums. high: each operand
+// as the sum of two bfloat16 numbers, three products, float32 sums. medium: operands rounded to bfloat16, float32 sums.
+// matmul_precision_computes in fastreg/runtime.h says which of them this CPU computes; the others stand for highest.
+enum class MatmulPrecision : std::uint8_t { highest, high, medium };
+
 // Slope of leaky_relu below zero and scale of elu, Keras's defaults.
 inline constexpr float kLeakyReluSlope = 0.2f;
 inline constexpr float kEluAlpha = 1.0f;

@@ -52,12 +52,13 @@ class FrozenGraph;   // core/frozen_graph.h
 
 class Predictor {
  public:
-  // Copies what it needs. Training the network afterwards does not change the predictor.
-  explicit Predictor(const Network& network);
+  // Copies what it needs. Training the network afterwards does not change the predictor. precision: how the matrix
+  // products with kernels are computed (fastreg/enums.h).
+  explicit Predictor(const Network& network, MatmulPrecision precision = MatmulPrecision::highest);
   // Makes a predictor of one chain. Throws std::invalid_argument if shapes do not match.
-  explicit Predictor(const std::vector<FrozenLayer>& layers);
+  explicit Predictor(const std::vector<FrozenLayer>& layers, MatmulPrecision precision = MatmulPrecision::highest);
   // Makes a predictor from what network() returns. Throws std::invalid_argument if shapes or values do not match.
-  explicit Predictor(const FrozenNetwork& network);
+  explicit Predictor(const FrozenNetwork& network, MatmulPrecision precision = MatmulPrecision::highest);
   ~Predictor();
   Predictor(Predictor&&) noexcept;
   Predictor& operator=(Predictor&&) noexcept;
@@ -70,6 +71,8 @@ class Predictor {
   const std::vector<NetworkOutput>& outputs() const;
   std::vector<std::size_t> output_widths() const;
   FrozenNetwork network() const;
+  // What the constructor was given, whether this CPU computes it or not.
+  MatmulPrecision matmul_precision() const { return precision_; }
   // A description for people, such as "10 -> 64 relu -> 1 sigmoid".
   std::string summary() const;
   // The number of floating-point operations in the matrix products for one row.
@@ -95,6 +98,7 @@ class Predictor {
   struct Program;
   std::unique_ptr<const Program> program_;      // for a chain
   std::unique_ptr<const FrozenGraph> graph_;    // for any other network
+  MatmulPrecision precision_;
 };
 
 }  // namespace fastreg

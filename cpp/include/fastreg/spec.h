@@ -19,6 +19,11 @@
 
 namespace fastreg {
 
+template <>
+struct Choices<MatmulPrecision> {
+  static constexpr const char* kNames[] = {"highest", "high", "medium"};
+};
+
 using Loss = AllLosses::Into<std::variant>;
 using Metric = AllMetrics::Into<std::variant>;
 using Optimizer = Optimizers::Into<std::variant>;
@@ -73,11 +78,15 @@ struct TrainingSpec {
   std::vector<Metric> weighted_metrics{};
   // Whether the weight decay is on a schedule: a fit is given it for each step (FitOptions::rates).
   bool schedules_weight_decay = false;
+  // How the steps of a fit compute the matrix products of dense layers: forward, dW and dX. Weights, moments and all
+  // else stay float32. Trainer::evaluate and Network::predict compute with highest.
+  MatmulPrecision matmul_precision = MatmulPrecision::highest;
 };
 
 // The JSON description, `{"format": 1, "n_features": ..., "seed": ..., "layers": [...], "loss": ..., "optimizer": ...,
-// "metrics": [...], "weighted_metrics": [...]}`; cpp/core/description.cpp documents every field. Throws std::invalid_argument, naming the field,
-// the rule and the value. Other members are ignored, so that Python may keep its own beside them.
+// "metrics": [...], "weighted_metrics": [...], "matmul_precision": ...}`; cpp/core/description.cpp documents every
+// field. Throws std::invalid_argument, naming the field, the rule and the value. Other members are ignored, so that
+// Python may keep its own beside them.
 NetworkSpec parse_network(const std::string& description);
 TrainingSpec parse_training(const std::string& description);
 
@@ -104,6 +113,10 @@ std::vector<const char*> activation_names();
 // The activation of a name, or of an object with parameters, e.g. `{"type":"leaky_relu","negative_slope":0.1}`. Throws
 // std::invalid_argument as parse_training does.
 ActivationSpec parse_activation(const std::string& text);
+// The word of a precision, e.g. "highest", and the precision of a word. An unknown word is a std::invalid_argument that
+// lists the known ones.
+const char* name(MatmulPrecision);
+MatmulPrecision matmul_precision_from_name(std::string_view);
 // Whether the derivative can be computed from the output. Otherwise the backward pass needs the input.
 bool derivative_from_output(ActivationKind);
 

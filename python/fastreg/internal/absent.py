@@ -134,9 +134,11 @@ _SAID: dict[str, dict[str, str]] = {
         "Model.from_config and Sequential.from_config are the way": "model_from_config",
     },
     "name": {
-        "fastreg computes with NumPy arrays in float32 and has no backend to choose": "backend config dtype_policies "
-        "mixed_precision DTypePolicy FloatDTypePolicy Variable KerasTensor StatelessScope SymbolicScope RematScope "
-        "Operation device name_scope tree distribution remat",
+        "fastreg.set_matmul_precision('medium') makes products of bfloat16 numbers, with float32 weights": "autocast "
+        "mixed_precision dtype_policies DTypePolicy FloatDTypePolicy set_float32_matmul_precision "
+        "default_matmul_precision set_dtype_policy",
+        "fastreg computes with NumPy arrays in float32 and has no backend to choose": "backend config Variable "
+        "KerasTensor StatelessScope SymbolicScope RematScope Operation device name_scope tree distribution remat",
         "data come as NumPy arrays, from wherever you like": "datasets preprocessing applications",
         "fastreg.utils.set_random_seed seeds everything": "random",
         "model.save and fastreg.load are the way": "saving export legacy",

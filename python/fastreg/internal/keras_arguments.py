@@ -275,7 +275,7 @@ else:
 # What to use instead of an argument that has another than its idle value.
 _INSTEAD = {
     "activity_regularizer": "put an ActivityRegularization behind the layer",
-    "dtype": "everything computes in float32",
+    "dtype": "arrays are float32, and compile(matmul_precision='medium') makes products of bfloat16 numbers",
     "thresholds": "areas are exact, without thresholds",
     "label_weights": "multi_label=True gives all columns the same weight",
     "batch_shape": "give shape, without the rows of a batch",

@@ -105,6 +105,7 @@ def compile_config_of(model: CoreModel) -> dict[str, Any] | None:
         "loss_weights": None if model.loss_weights is None else list(model.loss_weights),
         "metrics": metrics if several else [*metrics[0]] if metrics else [],
         **({"weighted_metrics": weighted if several else [*weighted[0]]} if any(weighted) else {}),
+        **({} if model.matmul_precision == "highest" else {"matmul_precision": model.matmul_precision}),
     }
 
 
@@ -120,4 +121,5 @@ def compile_from_config(model: CoreModel, config: object) -> None:
         config["metrics"],
         config.get("loss_weights"),
         config.get("weighted_metrics"),
+        config.get("matmul_precision", "highest"),
     )

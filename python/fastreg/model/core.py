@@ -33,6 +33,7 @@ from fastreg.model.nested import Nested, Sharing
 from fastreg.model.outputs import Report, by_output, check_weights, log_keys, resolved
 from fastreg.model.training_form import training_description
 from fastreg.optimizers import LearningRate, Optimizer
+from fastreg.runtime import checked_matmul_precision, get_matmul_precision
 from fastreg.schedules.base import RunLength
 from fastreg.utils.seeds import draw_seed
 
@@ -71,6 +72,7 @@ class CoreModel(Sharing, Labelled):
         loss_weights: The weight of each output's loss; None if all are 1.
         metrics: The metrics of each output, as ``compile`` was given them.
         weighted_metrics: The same for the metrics that use the weights of rows.
+        matmul_precision: How the products of dense layers are computed in training; None before ``compile``.
         feature_names: The names of the columns of the first frame that the model was fitted on; with several inputs
             a tuple of those of each, with None for an input that was not such a frame.
         spreads_known: Whether the warning about the spreads of the features is no longer needed.
@@ -101,6 +103,7 @@ class CoreModel(Sharing, Labelled):
         self.loss_weights: tuple[float, ...] | None = None
         self.metrics: tuple[tuple[str | Metric, ...], ...] = ()
         self.weighted_metrics: tuple[tuple[str | Metric, ...], ...] = ()
+        self.matmul_precision: str | None = None
         self.feature_names: Any = None
         self.spreads_known = False
         self.run_length: RunLength | None = None
@@ -291,6 +294,7 @@ class CoreModel(Sharing, Labelled):
         metrics: object,
         loss_weights: object = None,
         weighted_metrics: object = None,
+        matmul_precision: object = None,
     ) -> None:
         """Sets how the model is trained. Weights are kept; moments and the counts of steps and epochs are reset."""
         chosen = optimizers.get(optimizer, "compile: optimizer")
@@ -309,9 +313,18 @@ class CoreModel(Sharing, Labelled):
         )
         if len(names) > 1 and chosen_losses:
             log_keys(names, resolved(entries, weighted, chosen_losses, self.output_widths(self.known_shape())))
+        precision = self.precision_of("compile", matmul_precision)
         self.optimizer, self.losses, self.loss_weights = chosen, chosen_losses, weights
+        self.matmul_precision = precision
         self.metrics, self.weighted_metrics = entries, weighted
         self.trainer = self.run_length = None
+
+    @staticmethod
+    def precision_of(call: str, value: object) -> str:
+        """The precision that an argument ``matmul_precision`` means; None is the setting of this thread."""
+        if value is None:
+            return get_matmul_precision()
+        return checked_matmul_precision(call, "matmul_precision", value)
 
     @property
     def learning_rate(self) -> float:
@@ -337,7 +350,8 @@ class CoreModel(Sharing, Labelled):
         """Compiles a model with one output again, with further metrics that do not use weights."""
         entries = (*(self.metrics[0] if self.metrics else ()), *added)
         weighted = self.weighted_metrics[0] if self.weighted_metrics else ()
-        self.compile(self.optimizer, self.require_losses("metrics")[0], entries, self.loss_weights, weighted)
+        given = self.optimizer, self.require_losses("metrics")[0], entries, self.loss_weights, weighted
+        self.compile(*given, self.matmul_precision)
 
     def has_metrics(self, output: int) -> bool:
         """Whether an output has metrics, weighted ones or not."""
@@ -445,6 +459,7 @@ class CoreModel(Sharing, Labelled):
         state.setdefault("input_shape", None if features is None else (features,))
         # Some pickles are older than these.
         newer: dict[str, Any] = {"weighted_metrics": (), "run_length": None, "version": 0, "seen": {}}
+        newer["matmul_precision"] = None if state["optimizer"] is None else "highest"
         self.__dict__.update(newer | state, network=None, trainer=None, last_epoch=None)
         self.input_rules = input_rules(self.layers, self.graph)
         self._make_locks()

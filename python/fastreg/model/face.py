@@ -19,7 +19,7 @@ from fastreg.internal.keras_arguments import refuse_requests
 from fastreg.model.assignments import FREE, check_deletion, checked_assignment
 from fastreg.model.core import CoreModel
 from fastreg.model.structure import Structure
-from fastreg.model.summary import summary_lines
+from fastreg.model.summary import is_unusual, summary_lines
 from fastreg.model.views import BoundLayer, FixedList
 from fastreg.model.weights import weights_of_model
 from fastreg.optimizers import LearningRate
@@ -63,7 +63,9 @@ class Face(Structure):
 
     def __repr__(self) -> str:
         count = len(self._core.layers)
-        return f"<{self._core.owner} {self.name!r}: {count} layers, {'built' if self.built else 'not built'}>"
+        precision = f", matmul_precision={self._core.matmul_precision!r}" if is_unusual(self._core) else ""
+        state = "built" if self.built else "not built"
+        return f"<{self._core.owner} {self.name!r}: {count} layers, {state}{precision}>"
 
     @property
     def name(self) -> str:
@@ -241,6 +243,14 @@ class Face(Structure):
         shown = check_bool("summary", "show_trainable", show_trainable)
         zeros = check_bool("summary", "show_sparsity", show_sparsity)
         (print_fn or print)("\n".join(summary_lines(self._core, shown, zeros)))
+
+    @property
+    def matmul_precision(self) -> str | None:
+        """How a fit computes the matrix products of dense layers: ``"highest"``, ``"high"`` or ``"medium"``.
+
+        ``compile`` sets it, see :func:`fastreg.set_matmul_precision`; before ``compile`` it is None.
+        """
+        return self._core.matmul_precision
 
     @property
     def learning_rate(self) -> float:

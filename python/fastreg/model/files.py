@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 
 from fastreg import _core, layers, losses, metrics, optimizers
 from fastreg.data import arrays
-from fastreg.internal.checks import check_bool, describe
+from fastreg.internal.checks import check_bool, check_choice, describe
 from fastreg.internal.layer_base import Shape, check_shape
 from fastreg.model import graphs, labels
 from fastreg.model.core import CoreModel
 from fastreg.model.nested import Nested
 from fastreg.model.training_form import training_description
+from fastreg.runtime import PRECISIONS
 
 __all__ = ["check_ending", "encoded", "exists", "graph_of", "opened", "parts_of", "read", "save", "text_of"]
 
@@ -314,6 +315,7 @@ def _compile(model: CoreModel, description: Mapping[str, Any]) -> None:
         dict(zip(names, found, strict=False)),
         description.get("loss_weights"),
         dict(zip(names, weighted, strict=False)),
+        check_choice("the description", "matmul_precision", description.get("matmul_precision", "highest"), PRECISIONS),
     )
 
 

@@ -101,6 +101,7 @@ class Model(Batches):
         *,
         loss_weights: Any = None,
         weighted_metrics: Any = None,
+        matmul_precision: str | None = None,
         **keras: object,
     ) -> None:
         """Sets how the model is trained. Weights are kept; moments and the counts of steps and epochs are reset.
@@ -119,20 +120,23 @@ class Model(Batches):
                 outputs. The factor of an output that the dict does not have is 1; None means 1 for all.
             weighted_metrics: As ``metrics``, but they use the weights of rows, those of classes included. In the
                 history they follow the others; one whose name is taken has ``weighted_`` in front.
+            matmul_precision: How ``fit`` computes the matrix products of dense layers: ``"highest"``, ``"high"`` or
+                ``"medium"``, see :func:`fastreg.set_matmul_precision`. None is what that has set. Copies and files keep
+                it.
             **keras: Keras's other arguments, accepted only at values that change nothing.
 
         With several outputs ``loss`` in the history is the weighted sum of the losses and the penalties; the loss of
         output ``a`` is ``a_loss``, without weight and penalties, and its metrics are ``a_accuracy`` and so on.
 
         Raises:
-            ValueError: If a name is unknown, an output has no loss, or a key is not the name of an output.
+            ValueError: If a name or word is unknown, an output has no loss, or a key is not the name of an output.
             TypeError: If an argument is of the wrong kind.
             RuntimeError: Within a callback.
         """
         self._core.require_idle("compile")
         refuse_requests("compile", keras)
         given = optimizer.description if type(optimizer) is BoundOptimizer else optimizer
-        self._core.compile(given, loss, metrics, loss_weights, weighted_metrics)
+        self._core.compile(given, loss, metrics, loss_weights, weighted_metrics, matmul_precision)
 
     def fit(
         self,
@@ -397,12 +401,16 @@ class Model(Batches):
             item.set_model(self)
             item.set_params({})
 
-    def freeze(self) -> _core.Predictor:
+    def freeze(self, matmul_precision: str | None = None) -> _core.Predictor:
         """Makes a :class:`fastreg.Predictor` with the current weights, which serves predictions fastest.
 
         It has no dropout, batch normalisation is folded into the neighbouring dense layers, and weights are packed. A
         call for one row takes a microsecond or less on small networks. Training this model further does not change it.
         Any number of threads may call it, and it can be pickled.
+
+        Args:
+            matmul_precision: How it computes the products of dense layers, see :func:`fastreg.set_matmul_precision`.
+                None is the precision that the model was compiled with, or else the current setting.
 
         Returns:
             ``p``, such that ``p(x)`` is ``predict(x)`` up to rounding, and ``p(x, out=y)`` writes to ``y`` and returns
@@ -414,7 +422,7 @@ class Model(Batches):
             and gives them in their shapes.
 
         Raises:
-            ValueError: If the model is not built.
+            ValueError: If the model is not built, or the word is unknown.
 
         Example:
             >>> import numpy as np
@@ -429,7 +437,9 @@ class Model(Batches):
         """
         core = self._core
         names = core.feature_names if len(core.input_names) == 1 else None
-        predictor = _core.Predictor(core.require_network("freeze"), names)
+        given = core.matmul_precision if matmul_precision is None else matmul_precision
+        precision = core.precision_of("freeze", given)
+        predictor = _core.Predictor(core.require_network("freeze"), names, precision)
         inputs, outputs = [shape or () for shape in core.input_shapes()], core.output_shapes(core.known_shape())
         if all(len(shape) == 1 for shape in (*inputs, *outputs)):
             return predictor

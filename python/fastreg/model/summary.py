@@ -12,7 +12,7 @@ from fastreg.internal.layer_base import batch_shape
 from fastreg.model.core import CoreModel, layer_names
 from fastreg.model.graphs import chain, flat_range
 
-__all__ = ["summary_html", "summary_lines", "summary_rows", "totals"]
+__all__ = ["is_unusual", "summary_html", "summary_lines", "summary_rows", "totals"]
 
 Row = tuple[str, ...]
 
@@ -29,7 +29,14 @@ def summary_lines(model: CoreModel, show_trainable: bool = False, show_sparsity:
         rows = [(*row, share) for row, share in zip(rows, shares, strict=True)]
     lines = _table(model.name, rows)
     lines += [f" {label} params: {n:,} ({_bytes(4 * n)})" for label, n, _ in totals(model)]
+    if is_unusual(model):
+        lines.append(f" Matmul precision: {model.matmul_precision}")
     return lines
+
+
+def is_unusual(model: CoreModel) -> bool:
+    """Whether the model was compiled with another precision of products than the default."""
+    return model.matmul_precision not in (None, "highest")
 
 
 def summary_html(model: CoreModel) -> str:
@@ -38,6 +45,8 @@ def summary_html(model: CoreModel) -> str:
     counts = ", ".join(f"{label.lower()} {n:,}" for label, n, _ in totals(model))
     state = "" if model.built else " (not built)"
     caption = f"<b>{html.escape(model.owner)} {html.escape(repr(model.name))}</b>{state}, parameters: {counts}"
+    if is_unusual(model):
+        caption += f", matmul precision: {model.matmul_precision}"
     return html.table(header, rows, caption, numbers={2})
 
 

@@ -30,6 +30,7 @@ def training_description(core: Any, *, for_file: bool) -> dict[str, Any]:
         "optimizer": optimizer.to_config() if for_file else _optimizer_of_the_core(core, optimizer),
         "metrics": metrics if several else metrics[0],
         **({"weighted_metrics": weighted if several else weighted[0]} if any(weighted) else {}),
+        **({} if core.matmul_precision == "highest" else {"matmul_precision": core.matmul_precision}),
     }
 
 

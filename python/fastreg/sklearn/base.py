@@ -357,22 +357,26 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             total += outputs_of(model, X)
         return total / len(self.models_), kind
 
-    def freeze(self) -> Predictor:
+    def freeze(self, matmul_precision: str | None = None) -> Predictor:
         """Makes a :class:`fastreg.Predictor` of the fitted networks, which serves predictions fastest.
 
         Its outputs are those of the networks, float32 (n, ``n_outputs_``): values, or probabilities, of which a binary
         classifier has one, that of ``classes_[1]``. Scaling and batch normalisation are folded into the dense layers,
         and several models are one. It does not need scikit-learn, and checks less than ``predict`` does.
 
+        Args:
+            matmul_precision: As in :meth:`fastreg.Sequential.freeze`; None is the precision that was trained with.
+
         Returns:
             ``p``, such that ``p(X)`` gives the outputs for rows of an array.
         """
         check_is_fitted(self)
         if len(self.models_) == 1:
-            return self.models_[0].freeze()
+            return self.models_[0].freeze(matmul_precision)
+        given = self.models_[0].matmul_precision if matmul_precision is None else matmul_precision
         entry = Input((self.n_features_in_,))
         outputs = [model.as_layer()(entry) for model in self.models_]
-        return Model(entry, layers.Average()(outputs)).freeze()
+        return Model(entry, layers.Average()(outputs)).freeze(given)
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn may do with the estimator."""
@@ -383,7 +387,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
 
 def _compile(model: Sequential, settings: Settings, output: Output) -> None:
     weights = [output.factor] if output.factor != 1.0 else None
-    model.compile(optimizer_of(settings), output.loss, loss_weights=weights)
+    precision = settings.given["matmul_precision"]
+    model.compile(optimizer_of(settings), output.loss, loss_weights=weights, matmul_precision=precision)
 
 
 def _checked_weights(name: str, value: Any, X: Any) -> NDArray[np.float64]:

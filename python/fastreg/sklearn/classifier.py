@@ -71,6 +71,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         n_models: The number of networks, which differ in what is random; predictions are their mean.
         monitor: What is computed on validation rows after each epoch: None for the accuracy, ``"loss"``, or a metric of
             :mod:`fastreg.metrics` or its name.
+        matmul_precision: How the products of layers are computed in training, see
+            :func:`fastreg.set_matmul_precision`; None is what that has set.
 
     Attributes:
         classes_: The labels, sorted.
@@ -150,6 +152,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         scale: Any = None,
         n_models: int = 1,
         monitor: Any = None,
+        matmul_precision: str | None = None,
     ) -> None:
         self._take_parameters(locals())
 

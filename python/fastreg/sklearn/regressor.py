@@ -73,6 +73,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         n_models: The number of networks, which differ in what is random; predictions are their mean.
         monitor: What is computed on validation rows after each epoch: None for the R2, ``"loss"``, or a metric of
             :mod:`fastreg.metrics` or its name.
+        matmul_precision: How the products of layers are computed in training, see
+            :func:`fastreg.set_matmul_precision`; None is what that has set.
 
     Attributes:
         n_features_in_: The number of features.
@@ -150,6 +152,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         scale: Any = None,
         n_models: int = 1,
         monitor: Any = None,
+        matmul_precision: str | None = None,
     ) -> None:
         self._take_parameters(locals())
 

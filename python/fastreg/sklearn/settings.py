@@ -28,6 +28,7 @@ from fastreg.internal.checks import (
 )
 from fastreg.internal.dataclasses import replace
 from fastreg.optimizers import Optimizer
+from fastreg.runtime import checked_matmul_precision
 
 __all__ = ["Output", "Settings", "initial_weights", "layers_of", "loss_of", "optimizer_of", "set_initial_weights"]
 
@@ -188,6 +189,8 @@ def _check_others(owner: str, given: Mapping[str, Any]) -> None:
         check_choice(owner, "learning_rate", given["learning_rate"], _RATES)
     if given["scale"] is not None and not isinstance(given["scale"], layers.Normalization):
         check_choice(owner, "scale", given["scale"], _SCALES)
+    if given["matmul_precision"] is not None:
+        checked_matmul_precision(owner, "matmul_precision", given["matmul_precision"])
     if given["kernel_regularizer"] is not None and (given["l1"] or given["l2"]):
         raise ValueError(f"{owner}: give l1 and l2, or kernel_regularizer, not both")
 

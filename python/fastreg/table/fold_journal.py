@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.internal.whole_files import FilePath
+from fastreg.runtime import get_matmul_precision
 from fastreg.search.journal import Journal
 from fastreg.search.values import fingerprint
 from fastreg.table.candidates import Candidate
@@ -59,6 +60,7 @@ def header(
     folds: Sequence[tuple[NDArray[Any], NDArray[Any]]],
 ) -> dict[str, Any]:
     """All that the candidates and their outputs depend on. Limits of a recipe are not among it: they may be raised."""
+    precision = get_matmul_precision()
     documents = [part for d in rows.documents.values() for part in (d.ids, d.counts, d.starts, d.words, d.style)]
     return {
         "seed": seed,
@@ -73,6 +75,7 @@ def header(
         "target": {"task": rows.target.task, "scale": rows.target.scale, "mean": rows.target.mean},
         "metric": chosen.title,
         "candidates": [candidate.params for candidate in recipe.listed(len(rows.y), task_of(rows.target))],
+        **({} if precision == "highest" else {"matmul_precision": precision}),
     }
 
 

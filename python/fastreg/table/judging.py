@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import _core, callbacks, search
-from fastreg.runtime import get_num_threads, thread_limit
+from fastreg.runtime import get_matmul_precision, get_num_threads, matmul_precision, thread_limit
 from fastreg.search.folds.cross_validation import make_folds
 from fastreg.search.found.ensemble import greedy
 from fastreg.search.found.results import Trial
@@ -185,6 +185,7 @@ class Judging:
         self._seconds = seconds
         # A network that is alone gets all threads.
         self._workers, self._threads = threads_of(1 if recipe.trials * len(self._folds) == 1 else jobs)
+        self._precision = get_matmul_precision()
         # The folds that a worker trains one after another, if there is one network alone.
         self._turns = math.ceil(len(self._folds) / self._workers)
         self._stop = callbacks.StopSignal()
@@ -403,7 +404,7 @@ class Judging:
         learned, judged = self._folds[fold]
         begun = time.monotonic()
         try:
-            with thread_limit(self._threads):
+            with thread_limit(self._threads), matmul_precision(self._precision):
                 encoded = self._features.get(fold, candidate)
                 seed = seed_of(self._seed, number, fold)
                 model = train(self._rows, encoded, candidate, seed, learned, self._stop)
@@ -452,7 +453,7 @@ class Judging:
         """The largest result of calls of a function, one for each network that will be trained at the same time."""
 
         def limited() -> float:
-            with thread_limit(self._threads):
+            with thread_limit(self._threads), matmul_precision(self._precision):
                 return work()
 
         calls = [self._pool.submit(limited) for _ in range(min(self._workers, len(self._folds)))]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastreg import _core, callbacks
-from fastreg.runtime import thread_limit
+from fastreg.runtime import get_matmul_precision, matmul_precision, thread_limit
 from fastreg.table.judging import Verdict, threads_of
 from fastreg.table.training import Encoded, Features, Forecast, TrainingRows, seed_of, train
 
@@ -48,6 +48,7 @@ class Members:
     def __init__(self, rows: TrainingRows, forecast: Forecast, seed: int, jobs: int, deadline: float | None) -> None:
         self._rows, self._forecast, self._seed, self._deadline = rows, forecast, seed, deadline
         self._workers, self._threads = threads_of(jobs)
+        self._precision = get_matmul_precision()
         self._features = Features(rows, [np.arange(len(rows.y))])
         self._stop = callbacks.StopSignal()
         self._diverged: set[int] = set()
@@ -83,7 +84,7 @@ class Members:
             raise ValueError("no member of the blend could be trained on all rows: all diverged")
 
     def _work(self, verdict: Verdict) -> Member:
-        with thread_limit(self._threads):
+        with thread_limit(self._threads), matmul_precision(self._precision):
             encoded = self._features.get(0, verdict.candidate)
             own = seed_of(self._seed, verdict.number, _ALL)
             return Member(verdict, train(self._rows, encoded, verdict.candidate, own, stop=self._stop), encoded)

@@ -100,13 +100,17 @@ class TableModel:
         shares = tempered(outputs, self.temperature)
         return (shares if self.isotonic is None else self.isotonic(shares)), scale
 
-    def freeze(self) -> FrozenTableModel:
+    def freeze(self, matmul_precision: str | None = None) -> FrozenTableModel:
         """The model for serving: all members as one frozen network, see :meth:`fastreg.Sequential.freeze`.
 
         One row of a table of numbers and levels takes microseconds: its encoding, the mean of the members and the
         limits or the calibration are computed in the same call.
+
+        Args:
+            matmul_precision: As in :meth:`fastreg.Sequential.freeze`. A blend of networks is not compiled, so that None
+                is the current setting there.
         """
-        network = self.model.freeze()
+        network = self.model.freeze(matmul_precision)
         finish = self.limits, self.temperature, self.isotonic
         return FrozenTableModel(self, network, table_predictor(network, self.encoders, *finish))
 

@@ -19,7 +19,7 @@ from fastreg.model.model import Model
 
 __all__ = ["CompiledModel", "as_build"]
 
-_COMPILE = ("optimizer", "loss", "metrics", "loss_weights", "weighted_metrics")
+_COMPILE = ("optimizer", "loss", "metrics", "loss_weights", "weighted_metrics", "matmul_precision")
 # Arguments of fit that the search sets, and those that change no model.
 _NOT_OF_FIT = ("self", "x", "y", "rows", "validation_rows", "initial_epoch", "verbose", "keras")
 _SEPARATOR = "__"
@@ -31,7 +31,8 @@ class CompiledModel:
     A new model has the layers of the given one and is compiled alike, but has neither its weights nor the state of its
     optimizer. The name of a parameter is:
 
-    - an argument of ``compile``: ``optimizer``, ``loss``, ``metrics``, ``loss_weights``, ``weighted_metrics``;
+    - an argument of ``compile``: ``optimizer``, ``loss``, ``metrics``, ``loss_weights``, ``weighted_metrics``,
+      ``matmul_precision``;
     - an argument of ``fit`` that a search does not set itself, such as ``batch_size``, ``epochs`` or ``class_weight``;
     - a field of the optimizer, such as ``learning_rate``: that of the trial, if ``optimizer`` is a parameter too, else
       that of the compiled model;
@@ -80,7 +81,8 @@ class CompiledModel:
             usual: dict[str, Any] = {"optimizer": made.optimizer, "loss": made.losses[0] if made.losses else None}
             if len(made.metrics) == 1:
                 usual |= {"metrics": made.metrics[0], "weighted_metrics": made.weighted_metrics[0]}
-            made.compile(**{**usual, "loss_weights": made.loss_weights, **compiled})
+            usual |= {"loss_weights": made.loss_weights, "matmul_precision": made.matmul_precision}
+            made.compile(**{**usual, **compiled})
         return face_over(made), fitted
 
     def check(self, samples: Iterable[Mapping[str, Any]]) -> None:
@@ -159,6 +161,7 @@ def as_build(build: Any) -> Any:
 def _compile_like(made: CoreModel, given: CoreModel) -> None:
     made.optimizer, made.losses, made.loss_weights = given.optimizer, given.losses, given.loss_weights
     made.metrics, made.weighted_metrics = given.metrics, given.weighted_metrics
+    made.matmul_precision = given.matmul_precision
 
 
 def _of_fit() -> tuple[str, ...]:

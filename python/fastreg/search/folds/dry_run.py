@@ -25,6 +25,7 @@ from fastreg.model.graphs import chain
 from fastreg.model.labels import Classes, check_count, different, numbered, takes_labels, texts_of
 from fastreg.model.model import Model
 from fastreg.model.spreads import meets_dense, warn_of_spreads
+from fastreg.runtime import get_matmul_precision
 from fastreg.search.folds import preprocessing
 from fastreg.search.folds.building import claim, fold_seed, is_estimator, make_model
 from fastreg.search.folds.compiled import CompiledModel, as_build
@@ -96,8 +97,7 @@ def make_context(
         Exception: The exception of ``build``, if it raises one for each of the samples.
     """
     check_choice("search", "early_stopping_on", early_stopping_on, ("inner", "fold"))
-    chain, build = preprocessing.resolve(preprocess), as_build(build)
-    arguments = dict(fit_arguments or {})
+    chain, build, arguments = preprocessing.resolve(preprocess), as_build(build), dict(fit_arguments or {})
     _check_build(build)
     refuse_lazy(x, "X")
     x, y = (arrays.bools(v) if isinstance(v, np.ndarray) and v.dtype.kind == "b" else v for v in (x, y))
@@ -127,6 +127,7 @@ def make_context(
         names=names,
         classes=labels,
         error_score=error_score if isinstance(error_score, str) else float(error_score),
+        precision=get_matmul_precision(),
     )
     if isinstance(model, Model):
         fold = prepared(context, 0)

@@ -11,6 +11,7 @@ import math
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
@@ -24,7 +25,7 @@ from fastreg.model.core import core_of
 from fastreg.model.fitting import check_verbose
 from fastreg.model.labels import Classes
 from fastreg.model.model import Model
-from fastreg.runtime import thread_limit
+from fastreg.runtime import matmul_precision, thread_limit
 from fastreg.search.folds import building
 from fastreg.search.folds.building import fold_seed, new_model
 from fastreg.search.folds.cross_validation import Fold, Rows, inner_split, take
@@ -85,6 +86,7 @@ class Context:
         classes: The labels of the classes of ``Sequential`` models, where they are strings; or None.
         error_score: The score of a fold that raises an exception. NaN: it has none; ``"raise"``: it has none, and its
             result has the exception.
+        precision: The precision of products of models that ``build`` compiles without one.
     """
 
     build: Any
@@ -105,6 +107,7 @@ class Context:
     names: Names | None = None
     classes: Classes | None = None
     error_score: float | str = math.nan
+    precision: str = "highest"
     _once: Once = field(default_factory=Once, repr=False)
 
     def with_threads(self, threads: int | None) -> Context:
@@ -230,11 +233,9 @@ def _guarded(work: Any, context: Context, task: Task, stop: StopSignal | None) -
         return result
     raised: Exception | None = None
     try:
-        if context.threads is None:
+        limit = nullcontext() if context.threads is None else thread_limit(context.threads)
+        with limit, matmul_precision(context.precision):
             work(context, task, stop, result)
-        else:
-            with thread_limit(context.threads):
-                work(context, task, stop, result)
     except DivergenceError as error:
         result.state, result.error = "diverged", f"{error}\nparams: {dict(task.params)}"
         raised = error

@@ -99,6 +99,8 @@ def _parts(described: Mapping[str, Any]) -> list[Any]:
     """The parts that messages name, in the order of ``_PARTS``. Of an estimator everything is in the first one."""
     model = dict(described["model"]) if isinstance(described["model"], dict) else {"model": described["model"]}
     loss, optimizer = [model.pop("loss", None), model.pop("loss_weights", None)], model.pop("optimizer", None)
+    if (precision := model.pop("matmul_precision", None)) is not None:
+        optimizer = [optimizer, precision]
     return [model, loss, optimizer, *(described.get(name) for name in ("fit", "metrics", "weights"))]
 
 
@@ -184,6 +186,8 @@ def _of_model(model: Model, depth: int) -> Any:
         described["graph"] = [list(map(list, core.graph.reads)), [value for _, value in core.graph.outputs]]
     if core.loss_weights is not None and set(core.loss_weights) != {1.0}:
         described["loss_weights"] = list(core.loss_weights)
+    if core.matmul_precision not in (None, "highest"):
+        described["matmul_precision"] = core.matmul_precision
     return described
 
 

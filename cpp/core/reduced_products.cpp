@@ -1,0 +1,91 @@
+// Packs the operands of a Dense layer's products and divides their results.
+#include "core/reduced_products.h"
+
+#include <algorithm>
+
+namespace fastreg {
+namespace {
+
+PackSource rows(const float* data, std::size_t rows, std::size_t cols) {
+  return {data, Stored::rows, padded_ld(cols), rows, cols, false};
+}
+PackSource panels(const float* data, std::size_t rows, std::size_t cols) {
+  return {data, Stored::panels, 0, rows, cols, false};
+}
+PackSource transposed(PackSource source) {
+  source.transposed = true;
+  return source;
+}
+
+// A product (m, k) (k, n) whose operands lie in scratch memory, the left one first.
+struct Operands {
+  PackSource left, right;
+  std::size_t m, k, n;
+};
+
+struct Groups {
+  Range rows, cols;
+};
+
+// This member's part of the groups of a result: along the side that has more of them.
+Groups split_groups(const Team& team, std::size_t m, std::size_t n) {
+  const std::size_t rows = tile_groups(m), cols = tile_groups(n);
+  return rows >= cols ? Groups{team.split(rows), {0, cols}} : Groups{{0, rows}, team.split(cols)};
+}
+
+// Packs the operands and multiplies this member's part, which is returned.
+Groups multiply(const Pass& pass, const Operands& o, float* c, Stored stored, const float* bias, bool relu) {
+  const Bfloat16Products& products = *pass.precision.bfloat16;
+  const std::size_t terms = pass.precision.terms;
+  float* const begin = pass.scratch;
+  auto* const left = reinterpret_cast<std::uint16_t*>(begin);
+  auto* const right = reinterpret_cast<std::uint16_t*>(begin + packed_floats(o.m, o.k, terms));
+  products.pack_left({o.left, left, terms, pass.team.split(tile_groups(o.m))});
+  products.pack_right({o.right, right, terms, pass.team.split(tile_groups(o.n))});
+  pass.team.sync();
+  const Groups mine = split_groups(pass.team, o.m, o.n);
+  products.multiply({left, right, bias, c, stored, o.m, o.k, o.n, terms, relu, mine.rows, mine.cols});
+  return mine;
+}
+
+}  // namespace
+
+std::size_t ReducedProducts::scratch_floats(std::size_t rows, const ProductPrecision& precision) const {
+  if (!pay(rows, precision)) return 0;
+  const auto both = [&](std::size_t m, std::size_t k, std::size_t n) {
+    return packed_floats(m, k, precision.terms) + packed_floats(n, k, precision.terms);
+  };
+  return std::max({both(rows, in_, out_), both(rows, out_, in_), both(in_, rows, out_)});
+}
+
+void ReducedProducts::forward(const Pass& pass, const float* x, const float* w, const ProductTail& tail,
+                              float* y) const {
+  const std::size_t ld = padded_ld(out_);
+  const bool within = tail.z == nullptr &&
+                      (tail.activation == ActivationKind::linear || tail.activation == ActivationKind::relu);
+  float* const first = tail.z != nullptr ? tail.z : y;
+  const Operands operands{rows(x, pass.rows, in_), panels(w, in_, out_), pass.rows, in_, out_};
+  const Groups mine =
+      multiply(pass, operands, first, Stored::rows, tail.bias, within && tail.activation == ActivationKind::relu);
+  if (within && tail.dropout.mask == nullptr) return;
+  const std::size_t begin = mine.cols.begin * kTileGroup, end = std::min(mine.cols.end * kTileGroup, ld);
+  const std::size_t last = std::min(mine.rows.end * kTileGroup, pass.rows);
+  for (std::size_t i = mine.rows.begin * kTileGroup; i < last && begin < end; ++i) {
+    const Range row{i * ld + begin, i * ld + end};
+    if (!within)
+      pass.kernels.activation_forward(tail.activation, first + row.begin, y + row.begin, row.end - row.begin);
+    if (tail.dropout.mask != nullptr) pass.kernels.dropout_apply(tail.dropout, y, y, row);
+  }
+}
+
+void ReducedProducts::weight_gradient(const Pass& pass, const float* x, const float* dy, float* dw) const {
+  const Operands operands{transposed(rows(x, pass.rows, in_)), rows(dy, pass.rows, out_), in_, pass.rows, out_};
+  multiply(pass, operands, dw, Stored::panels, nullptr, false);
+}
+
+void ReducedProducts::input_gradient(const Pass& pass, const float* dy, const float* w, float* dx) const {
+  const Operands operands{rows(dy, pass.rows, out_), transposed(panels(w, in_, out_)), pass.rows, out_, in_};
+  multiply(pass, operands, dx, Stored::rows, nullptr, false);
+}
+
+}  // namespace fastreg

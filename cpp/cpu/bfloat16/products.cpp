@@ -1,0 +1,138 @@
+// Products of bfloat16 matrices (core/bfloat16.h): packing, and the order of the blocks. This file is compiled once for
+// each unit, whose file in units/ says how numbers are converted and how a block is computed.
+#include "core/bfloat16.h"
+
+#define FASTREG_QUOTE_2(x) #x
+#define FASTREG_QUOTE(x) FASTREG_QUOTE_2(x)
+// clang-format off
+#define FASTREG_UNIT_FILE(unit) FASTREG_QUOTE(cpu/bfloat16/units/unit.h)
+// clang-format on
+#include FASTREG_UNIT_FILE(FASTREG_ISA)
+
+namespace fastreg {
+namespace FASTREG_ISA {
+namespace {
+
+FASTREG_INLINE std::size_t smaller(std::size_t a, std::size_t b) { return a < b ? a : b; }
+
+// Rows of a source that are stored one after the other, `stride` floats apart.
+struct StoredRows {
+  const float* first;
+  std::size_t stride;
+};
+
+// From row i and column j on, where j is a multiple of kTileRows; the next columns up to a multiple of 64 follow.
+FASTREG_INLINE StoredRows stored_rows(const PackSource& s, std::size_t i, std::size_t j) {
+  if (s.stored == Stored::rows) return {s.data + i * s.stride + j, s.stride};
+  const std::size_t panel = j / kPanel, ld = (s.cols + kLane - 1) / kLane * kLane;
+  const std::size_t width = smaller(kPanel, ld - panel * kPanel);
+  return {s.data + panel * kPanel * s.rows + i * width + j % kPanel, width};
+}
+
+// The tile of the rows from i on and the columns from j on, each row by itself: neighbours of a row are a pair.
+FASTREG_INLINE void pairs_in_rows(const PackSource& s, std::size_t i, std::size_t j, bool second, Pairs (&tile)[16]) {
+  const std::size_t rows = i < s.rows ? smaller(kTileRows, s.rows - i) : 0;
+  const std::size_t cols = j < s.cols ? smaller(kTileDepth, s.cols - j) : 0;
+  const StoredRows stored = rows > 0 && cols > 0 ? stored_rows(s, i, j) : StoredRows{nullptr, 0};
+  for (std::size_t r = 0; r < kTileRows; ++r)
+    tile[r] = r < rows && cols > 0 ? neighbours(stored.first + r * stored.stride, cols, second) : no_pairs();
+}
+
+// The tile of the rows from i on and the columns from j on, where two rows make pairs.
+FASTREG_INLINE void pairs_of_rows(const PackSource& s, std::size_t i, std::size_t j, bool second, Pairs (&tile)[16]) {
+  const std::size_t rows = i < s.rows ? smaller(kTileDepth, s.rows - i) : 0;
+  const std::size_t cols = j < s.cols ? smaller(kTileRows, s.cols - j) : 0;
+  const StoredRows stored = rows > 0 && cols > 0 ? stored_rows(s, i, j) : StoredRows{nullptr, 0};
+  for (std::size_t r = 0; r < kTileRows; ++r) {
+    const float* const row = stored.first + 2 * r * stored.stride;
+    tile[r] = 2 * r < rows && cols > 0 ? zipped(row, 2 * r + 1 < rows ? row + stored.stride : nullptr, cols, second)
+                                       : no_pairs();
+  }
+}
+
+// Packs tile t of the depth of the rows or columns from `first` on.
+template <bool kLeft>
+FASTREG_INLINE void pack_tile(const PackSource& s, std::size_t first, std::size_t t, bool second, std::uint16_t* to) {
+  Pairs tile[16];
+  if (kLeft != s.transposed)
+    pairs_in_rows(s, first, t * kTileDepth, second, tile);
+  else
+    pairs_of_rows(s, t * kTileDepth, first, second, tile);
+  if (s.transposed) transpose(tile);
+  const bool by_itself = kLeft && !s.transposed;   // whether each row of the tile is one of the source
+  const std::size_t rows = by_itself ? smaller(kTileRows, s.rows - smaller(first, s.rows)) : kTileRows;
+  for (std::size_t r = 0; r < rows; ++r) store(tile[r], to + r * kTileDepth);
+}
+
+// Takes up to 64 rows or columns at a time, which are all columns of a panel.
+template <bool kLeft>
+void pack(const Pack& p) {
+  constexpr std::size_t kTogether = 4;
+  const PackSource& s = p.source;
+  const std::size_t depth = tiles_of_depth(kLeft != s.transposed ? s.cols : s.rows), step = p.terms * kTileNumbers;
+  const std::size_t end = p.groups.end * 2;   // in tiles
+  for (std::size_t i = p.groups.begin * 2; i < end; i += kTogether) {
+    for (std::size_t t = 0; t < depth; ++t) {
+      for (std::size_t q = i; q < smaller(i + kTogether, end); ++q) {
+        std::uint16_t* const to = p.tiles + (q * depth + t) * step;
+        for (std::size_t term = 0; term < p.terms; ++term)
+          pack_tile<kLeft>(s, q * kTileRows, t, term == 1, to + term * kTileNumbers);
+      }
+    }
+  }
+}
+
+void pack_left(const Pack& p) noexcept { pack<true>(p); }
+void pack_right(const Pack& p) noexcept { pack<false>(p); }
+
+// Where the sums of a block go: kTileGroup rows from `row` on and as many columns from `col` on.
+FASTREG_INLINE void put(const PackedProduct& p, std::size_t row, std::size_t col, const float* sums) {
+  const std::size_t rows = smaller(kTileGroup, p.m - row);
+  const std::size_t ld = (p.n + kLane - 1) / kLane * kLane;
+  for (std::size_t j = col; j < smaller(col + kTileGroup, ld); j += kLane) {
+    const bool panels = p.stored == Stored::panels;
+    const std::size_t width = panels ? smaller(kPanel, ld - j / kPanel * kPanel) : ld;
+    float* c = p.c + row * width + (panels ? j / kPanel * kPanel * p.m + j % kPanel : j);
+    float bias[kLane];
+    for (std::size_t l = 0; l < kLane; ++l) bias[l] = p.bias != nullptr ? p.bias[j + l] : 0.0f;
+    for (std::size_t r = 0; r < rows; ++r, c += width) {
+      const float* const from = sums + r * kTileGroup + (j - col);
+      for (std::size_t l = 0; l < kLane; ++l) {
+        const float value = from[l] + bias[l];
+        c[l] = p.relu && value < 0.0f ? 0.0f : value;
+      }
+    }
+  }
+}
+
+// The rows of the left operand that a pass over the right one takes, in groups, and the tiles of the depth of one block.
+// So many tiles of a group of the right operand stay in the L1 cache, and the left tiles of a pass in the L2 cache.
+constexpr std::size_t kGroupsAtOnce = 8, kDepthAtOnce = 16;
+
+void multiply(const PackedProduct& p) noexcept {
+  alignas(64) float sums[kGroupsAtOnce * kTileGroup * kTileGroup];
+  BlockRegisters block;
+  const std::size_t depth = tiles_of_depth(p.k), next = depth * p.terms * kTileNumbers;
+  for (std::size_t first = p.rows.begin; first < p.rows.end; first += kGroupsAtOnce) {
+    const std::size_t last = smaller(first + kGroupsAtOnce, p.rows.end);
+    for (std::size_t j = p.cols.begin; j < p.cols.end; ++j) {
+      for (std::size_t t = 0; t < depth; t += kDepthAtOnce) {
+        const std::size_t from = t * p.terms * kTileNumbers, tiles = smaller(kDepthAtOnce, depth - t);
+        for (std::size_t i = first; i < last; ++i) {
+          float* const at = sums + (i - first) * kTileGroup * kTileGroup;
+          block.add(p.left + 2 * i * next + from, p.right + 2 * j * next + from, next, tiles, p.terms, t == 0,
+                    smaller(kTileGroup, p.m - i * kTileGroup), at);
+          if (t + tiles == depth) put(p, i * kTileGroup, j * kTileGroup, at);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+extern const Bfloat16Products table;
+const Bfloat16Products table{FASTREG_QUOTE(FASTREG_ISA), BlockRegisters::kThreeProducts, pack_left, pack_right, multiply};
+
+}  // namespace FASTREG_ISA
+}  // namespace fastreg

@@ -9,11 +9,13 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 #include "core/backend.h"
 #include "fastreg/optimizers.h"
 #include "fastreg/runtime.h"
+#include "limit_loops.h"
 #include "shape_budgets.h"
 #include "timing.h"
 
@@ -116,8 +118,35 @@ void all_products(const Kernels& k, const Output& out) {
   }
 }
 
+double cache_bytes(int name, double usual) {
+  const long bytes = sysconf(name);
+  return bytes > 0 ? static_cast<double>(bytes) : usual;
+}
+
+volatile float sink;
+
+// A level is measured with data that fill half of it, and with the widest vectors, whatever the kernels have.
+bench::Limits limits(double peak) {
+  const bench::LimitLoops& loops = *bench::limit_loops(available_isas().back().c_str());
+  const double l1 = cache_bytes(_SC_LEVEL1_DCACHE_SIZE, 32e3), l2 = cache_bytes(_SC_LEVEL2_CACHE_SIZE, 1e6);
+  bench::Limits out{peak * 1e9, {{l1, 0, 0}, {l2, 0, 0}, {16 * l2, 0, 0}, {128 * l2, 0, 0}}};
+  for (bench::Limits::Level& level : out.levels) {
+    const std::size_t n = static_cast<std::size_t>(level.bytes / 2) / sizeof(float) / 128 * 128;
+    const Buffer x(n);
+    const double bytes = 4.0 * static_cast<double>(n);
+    level.read = bytes / seconds([&] { sink = loops.read(x, n); });
+    level.write = bytes / seconds([&] { loops.write(x, n); });
+  }
+  return out;
+}
+
 // Times odd widths and batches and prints the worst ones. False if one takes longer than its budget.
 bool judge(const Kernels& k, double peak) {
+  const bench::Limits limit = limits(peak);
+  std::printf("%s: FMA peak %.0f GF/s; reads / writes in GB/s:", k.isa, peak);
+  for (const bench::Limits::Level& level : limit.levels)
+    std::printf(" %.0f / %.0f", level.read * 1e-9, level.write * 1e-9);
+  std::printf("\n");
   constexpr double kLeast = 0.6;
   constexpr std::size_t kWidths[] = {1, 7, 33, 65, 100, 257, 1000, 5000};
   struct Verdict {
@@ -129,7 +158,7 @@ bool judge(const Kernels& k, double peak) {
     const double asked = bench::budget({form[1] == 'N' ? (form[0] == 'N' ? bench::Form::forward : bench::Form::weights)
                                                        : bench::Form::input,
                                         n, layer.in, layer.out},
-                                       peak);
+                                       limit);
     char name[64];
     std::snprintf(name, sizeof name, "%s %zu->%zu, batch %zu", form, layer.in, layer.out, n);
     verdicts.push_back({name, asked / time, time});

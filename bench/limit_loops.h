@@ -1,6 +1,7 @@
 // Loops that only move memory, to measure bandwidths. They are compiled once per instruction set (see CMakeLists.txt).
 #pragma once
 #include <cstddef>
+#include <cstring>
 
 namespace bench {
 
@@ -15,5 +16,29 @@ struct LimitLoops {
 };
 
 extern const LimitLoops baseline_limits, avx2_limits, avx512_limits, neon_limits;
+
+// The loops of an instruction set, or null if it was not built.
+inline const LimitLoops* limit_loops(const char* isa) {
+  const struct {
+    const char* isa;
+    const LimitLoops* loops;
+  } built[] = {
+#if defined(FASTREG_HAVE_BASELINE)
+      {"baseline", &baseline_limits},
+#endif
+#if defined(FASTREG_HAVE_AVX2)
+      {"avx2", &avx2_limits},
+#endif
+#if defined(FASTREG_HAVE_AVX512)
+      {"avx512", &avx512_limits},
+#endif
+#if defined(FASTREG_HAVE_NEON)
+      {"neon", &neon_limits},
+#endif
+      {"", nullptr}};
+  for (const auto& row : built)
+    if (std::strcmp(row.isa, isa) == 0) return row.loops;
+  return nullptr;
+}
 
 }  // namespace bench

@@ -43,18 +43,7 @@ Memory memory(std::size_t floats) {
 
 const bench::LimitLoops& loops() {
   const std::string isa = fastreg::active_isa();
-#if defined(FASTREG_HAVE_BASELINE)
-  if (isa == "baseline") return bench::baseline_limits;
-#endif
-#if defined(FASTREG_HAVE_AVX2)
-  if (isa == "avx2") return bench::avx2_limits;
-#endif
-#if defined(FASTREG_HAVE_AVX512)
-  if (isa == "avx512") return bench::avx512_limits;
-#endif
-#if defined(FASTREG_HAVE_NEON)
-  if (isa == "neon") return bench::neon_limits;
-#endif
+  if (const bench::LimitLoops* built = bench::limit_loops(isa.c_str())) return *built;
   throw std::runtime_error("there are no loops for " + isa);
 }
 

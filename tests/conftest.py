@@ -1,10 +1,17 @@
 """What every test shares: a seeded generator and the tolerances, as formulas of dtype and reduction length."""
 
 import importlib
+import os
 import signal
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+
+# Several processes share the CPUs with the tests. A team that spins for others, which have no CPU meanwhile, takes ten
+# times as long, and so do BLAS's threads. Libraries read this when they are loaded. Programs of `run_program` start
+# without the first, so what is promised of waiting threads is tested as users have it.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pytest

@@ -65,7 +65,9 @@ def test_it_compiles_with_flags_that_are_fine():
 
 def configured(tmp_path, *definitions, **environment):
     path = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    command = ["cmake", "-S", str(ROOT), "-B", str(tmp_path), f"-DCMAKE_CXX_COMPILER={COMPILER}", *definitions]
+    generator = ["-G", "Ninja"] if shutil.which("ninja") else []  # there may be no make
+    folders = ["-S", str(ROOT), "-B", str(tmp_path)]
+    command = ["cmake", *generator, *folders, f"-DCMAKE_CXX_COMPILER={COMPILER}", *definitions]
     return subprocess.run(command, env=path | environment, capture_output=True, text=True, timeout=300, check=False)
 
 

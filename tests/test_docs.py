@@ -80,3 +80,15 @@ def test_the_first_commands_are_those_of_continuous_integration() -> None:
     assert f"    {install}.venv/bin/fastreg demo\n" in readme
     assert test in ci
     assert install in ci
+
+
+@pytest.mark.skipif(not (ROOT / ".ci").exists(), reason="source distributions leave .ci out")
+@pytest.mark.parametrize("marker", ["peer", "cluster"])
+def test_continuous_integration_names_all_files_with_tests_of_a_marker(marker: str) -> None:
+    """It names them, as pytest would else collect all tests once more."""
+    command = re.search(rf"pytest -m {marker} (.*)", (ROOT / ".ci/run").read_text(encoding="utf-8"))
+    assert command is not None
+    named = [ROOT / word for word in command[1].split() if word.startswith("tests/")]
+    marked = [path for path in (ROOT / "tests").rglob("*.py") if f"mark.{marker}" in path.read_text(encoding="utf-8")]
+    assert marked
+    assert [path for path in marked if not any(path.is_relative_to(place) for place in named)] == []

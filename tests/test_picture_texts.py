@@ -28,10 +28,9 @@ KINDS = ["history", "parallel_coordinates", "slices", "learning_curves", "gaps"]
 
 
 def texts(figure):
-    """All texts of a figure that are shown."""
+    """All texts that are shown of a figure that has been drawn."""
     from matplotlib.text import Text
 
-    figure.canvas.draw()
     return [text.get_text() for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
 
 

@@ -9,6 +9,7 @@ import os
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
+import functools
 import warnings
 from pathlib import Path
 
@@ -215,27 +216,43 @@ def test_an_epoch_of_gradient_descent_agrees(both):
         np.testing.assert_allclose(our_history.history[key], values, rtol=2e-5)
 
 
-@pytest.mark.parametrize(("way", "limit"), [("clipvalue", 0.02), ("clipnorm", 0.1), ("global_clipnorm", 0.2)])
-@pytest.mark.parametrize("name", ["one-hot classes", "every activation"])
-def test_an_epoch_of_clipped_gradient_descent_agrees(name, way, limit):
-    """Both have penalties, whose gradients are clipped with the rest."""
+@pytest.fixture(scope="module", params=["one-hot classes", "every activation"])
+def trained_with(request):
+    """A function that gives the program's name and the weights of both after two epochs, by options of SGD.
+
+    Its models and what a call gives are kept: compiling the deep one takes Keras seconds.
+    """
     import fastreg as fr
 
-    d, found = data(), {}
+    d, name = data(), request.param
     y = TARGETS.get(name, lambda d: d["y"])(d)
     kind = {"one-hot classes": "categorical_crossentropy"}.get(name, "mse")
     theirs, ours = run(name, "keras")[0], run(name, "fastreg")[0]
     weights = share_random_weights(ours, theirs)
-    for clip in ({}, {way: limit}):
-        for library, model, module in (("keras", theirs, keras), ("fastreg", ours, fr)):
+
+    @functools.cache
+    def train(**clip):
+        found = []
+        for model, module in ((ours, fr), (theirs, keras)):
             model.compile(optimizer=module.optimizers.SGD(0.05, momentum=0.5, **clip), loss=kind)
             model.set_weights(weights)
             model.fit(d["x"], y, batch_size=16, epochs=2, shuffle=False, verbose=0)
-            found[library, bool(clip)] = model.get_weights()
-        for a, b in zip(found["fastreg", bool(clip)], found["keras", bool(clip)], strict=True):
+            found.append(model.get_weights())
+        return name, *found
+
+    return train
+
+
+@pytest.mark.parametrize(("way", "limit"), [("clipvalue", 0.02), ("clipnorm", 0.1), ("global_clipnorm", 0.2)])
+def test_an_epoch_of_clipped_gradient_descent_agrees(trained_with, way, limit):
+    """Both have penalties, whose gradients are clipped with the rest."""
+    name, *usual = trained_with()
+    _, *clipped = trained_with(**{way: limit})
+    for ours, theirs in (usual, clipped):
+        for a, b in zip(ours, theirs, strict=True):
             np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)
     # The network of all activations is so deep that hardly a gradient reaches its first layers.
-    changed = [(a != b).any() for a, b in zip(found["keras", False], found["keras", True], strict=True)]
+    changed = [(a != b).any() for a, b in zip(usual[1], clipped[1], strict=True)]
     assert any(changed) if name == "every activation" else all(changed)
 
 

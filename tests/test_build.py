@@ -37,7 +37,7 @@ def test_host_is_the_fastest_instruction_set_of_this_machine(tmp_path):
     commands = (tmp_path / "compile_commands.json").read_text()
     built = set(re.findall(r"fastreg_kernels_(\w+)\.dir", commands))
     fastest = _core.available_isas()[-1]
-    assert built == {fastest}
+    assert built & {"baseline", "avx2", "avx512", "neon"} == {fastest}, "besides units of bfloat16 products"
 
 
 def section(name):

@@ -180,6 +180,14 @@ class TestChoice:
         assert calibration(shares, truth).isotonic is not None
         assert calibration(shares, truth, groups=7 * groups).isotonic is None
 
+    def test_few_groups_keep_the_temperature(self, rng):
+        shares, truth = drawn(rng, 8000, 2, lambda p: p**3 / (p**3 + (1 - p)))
+        groups = np.arange(8000) % 5
+        assert calibration(shares, truth, groups=groups).isotonic is not None
+        kept = calibration(shares, truth, groups=groups % 4)
+        assert kept.isotonic is None
+        assert kept.reason.endswith("isotonic curves need 5 groups of judged rows, there are 4")
+
     def test_many_classes_and_soft_targets_keep_the_temperature(self, rng):
         k = MOST_CLASSES + 1
         truth = np.repeat(np.arange(k), LEAST_ROWS)

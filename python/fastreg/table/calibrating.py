@@ -42,9 +42,9 @@ def calibration(
 ) -> Calibration:
     """The calibration of a model, by rows that it was not trained on.
 
-    It is isotonic if three things hold: at least 1,000 of these rows are of the rarest class, there are 32 classes at
-    most, and the log-loss of a five-fold cross-validation on these rows is smaller than with a temperature by more than
-    two standard errors of the difference. Soft targets always get a temperature.
+    It is isotonic if four things hold: at least 1,000 of these rows are of the rarest class, there are 32 classes at
+    most and five groups at least, and the log-loss of a five-fold cross-validation on these rows is smaller than with
+    a temperature by more than two standard errors of the difference. Soft targets always get a temperature.
 
     Args:
         outputs: Probabilities: of the second of two classes, (n, 1), or of each class, (n, k).
@@ -64,6 +64,9 @@ def calibration(
         return Calibration(temperature, None, f"{heated}; {why}")
     if count > MOST_CLASSES:
         return Calibration(temperature, None, f"{heated}; isotonic curves take {MOST_CLASSES} classes, not {count}")
+    if groups is not None and (several := len(np.unique(groups))) < _FOLDS:
+        why = f"isotonic curves need {_FOLDS} groups of judged rows, there are {several}"
+        return Calibration(temperature, None, f"{heated}; {why}")
     by_temperature, by_curves, error = _compared(outputs, truth, weights, groups)
     told = f"cross-validated log-loss {by_curves:.4f} by isotonic curves, {by_temperature:.4f} by temperature"
     told += f", standard error of the difference {error:.1g}"
@@ -84,14 +87,13 @@ def _compared(
     for fold in range(_FOLDS):
         held = drawn[units] == fold
         seen = ~held & (weight > 0.0)
-        if not seen.any():
-            continue
         given = outputs[seen], truth[seen], weight[seen]
         losses[0, held] = _losses(tempered(outputs[held], fit_temperature(*given)), truth[held])
         losses[1, held] = _losses(Isotonic.fit(*given)(outputs[held]), truth[held])
     first, second = (float(np.average(of_rows, weights=weight)) for of_rows in losses)
     apart = np.bincount(units, weight * (losses[0] - losses[1] - (first - second)))
-    return first, second, float(np.sqrt(np.sum(apart**2)) / weight.sum())
+    few = len(apart) / (len(apart) - 1)  # corrects the variance of a mean of few groups
+    return first, second, float(np.sqrt(few * np.sum(apart**2)) / weight.sum())
 
 
 def _losses(outputs: NDArray[np.float32], truth: NDArray[Any]) -> NDArray[np.float64]:

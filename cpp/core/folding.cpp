@@ -1,10 +1,12 @@
 // Folds batch normalisation into its neighbours, from the first layer to the last.
 #include "core/folding.h"
 
+#include <algorithm>
 #include <cmath>
 #include <mutex>
 
 #include "core/layers/rows.h"
+#include "core/reduced_products.h"
 
 namespace fastreg {
 namespace {
@@ -13,8 +15,11 @@ using Doubles = std::vector<double>;
 
 // The largest distance of an input's mean from 0, in standard deviations, for which a normalisation is folded. Folding
 // multiplies the rounding error of the following product by this number plus one, whatever gamma is, because the
-// weights of the product compensate for gamma. So saving a layer costs at most four bits of precision.
-constexpr double kMostShift = 16.0;
+// weights of the product compensate for gamma. So saving a layer costs at most four bits of precision. Of the sixteen
+// bits of two bfloat16 numbers it may cost three, of the eight bits of one less than one.
+constexpr double kMostShift = 16.0, kMostShiftOfTwoTerms = 8.0, kMostShiftOfOneTerm = 0.5;
+// The distance that is assumed where nothing is known of the input: one that float32 bears and the others do not.
+constexpr double kUnknownShift = kMostShift;
 
 // Whether a layer is a node of its own in a frozen network, and no part of a chain.
 template <class AnyLayer>
@@ -33,7 +38,7 @@ struct Draft {
   Doubles row_scale, column_scale;         // if there is a kernel; empty for ones
   Doubles mean, scale;                     // if there is no kernel; empty for an activation alone
   Doubles bias;                            // empty for zeros
-  bool far = false;                        // a mean of its input is beyond kMostShift
+  double shift = 0.0;                      // the largest distance of a mean of its input from 0, in deviations
   ActivationSpec activation{};
   bool rectified = false;                  // PReLU, whose slopes are `scale`
   RowStatistic statistic = RowStatistic::none;
@@ -43,16 +48,17 @@ struct Draft {
   bool normalises() const { return !scale.empty() && !rectified; }   // an Affine
 };
 
-// y = (x - mean) scale + shift; far as in Draft.
+// y = (x - mean) scale + added; shift as in Draft.
 struct Affine {
-  Doubles mean, scale, shift;
-  bool far = false;
+  Doubles mean, scale, added;
+  double shift = 0.0;
 };
 
 class Folder {
  public:
   // cols: those of the chain's input.
-  Folder(const Graph& graph, std::size_t cols) : graph_(graph), cols_(cols) {}
+  Folder(const Graph& graph, const ProductPrecision& precision, std::size_t cols)
+      : graph_(graph), precision_(precision), cols_(cols) {}
 
   // layers: indices in the spec. Empty where the chain leaves its input as it is.
   std::vector<FrozenLayer> run(const std::vector<std::size_t>& layers) {
@@ -76,7 +82,7 @@ class Folder {
     draft.kernel = weight("kernel");
     const std::vector<float> bias = weight("bias");
     draft.bias.assign(bias.begin(), bias.end());
-    if (!drafts_.empty() && folds_forward(drafts_.back())) {
+    if (!drafts_.empty() && folds_forward(drafts_.back(), draft)) {
       take_in(draft, drafts_.back());
       drafts_.pop_back();
     }
@@ -105,7 +111,8 @@ class Folder {
   void add(const Normalization& layer) { add_affine(read(layer)); }
   void add(const Rescaling& layer) {
     const double scale = static_cast<double>(layer.scale), offset = static_cast<double>(layer.offset);
-    add_affine({Doubles(cols_, 0.0), Doubles(cols_, scale), Doubles(cols_, offset)});
+    const double shift = offset == 0.0 ? 0.0 : kUnknownShift;
+    add_affine({Doubles(cols_, 0.0), Doubles(cols_, scale), Doubles(cols_, offset), shift});
   }
   void add(const LayerNormalization& layer) {
     add_statistic(RowStatistic::standard, layer.epsilon);
@@ -145,18 +152,19 @@ class Folder {
       draft.in = draft.out = cols_;
       draft.mean = affine.mean;
       draft.scale = affine.scale;
-      draft.bias = affine.shift;
-      draft.far = affine.far;
+      draft.bias = affine.added;
+      draft.shift = affine.shift;
       drafts_.push_back(std::move(draft));
       return;
     }
     Draft& last = drafts_.back();
     Doubles& scale = last.dense() ? last.column_scale : last.scale;
+    last.shift = std::max(last.shift, affine.shift);
     scale.resize(cols_, 1.0);
     last.bias.resize(cols_, 0.0);
     for (std::size_t j = 0; j < cols_; ++j) {
       scale[j] *= affine.scale[j];
-      last.bias[j] = (last.bias[j] - affine.mean[j]) * affine.scale[j] + affine.shift[j];
+      last.bias[j] = (last.bias[j] - affine.mean[j]) * affine.scale[j] + affine.added[j];
     }
   }
 
@@ -168,8 +176,11 @@ class Folder {
 
   void push_activation(const ActivationSpec& activation) { push().activation = activation; }
 
-  static bool folds_forward(const Draft& draft) {
-    return draft.normalises() && draft.activation.kind == ActivationKind::linear && !draft.far;
+  bool folds_forward(const Draft& draft, const Draft& dense) const {
+    const double most = !reduces(precision_, dense.in, dense.out) ? kMostShift
+                        : precision_.terms == 2                  ? kMostShiftOfTwoTerms
+                                                                 : kMostShiftOfOneTerm;
+    return draft.normalises() && draft.activation.kind == ActivationKind::linear && draft.shift <= most;
   }
 
   // ((x - mean) scale + shift) W + bias = x (scale W) + (bias + (shift - mean scale) W).
@@ -223,7 +234,7 @@ class Folder {
     for (std::size_t j = 0; j < cols_; ++j) {
       const double spread = static_cast<double>(variance[j]) + static_cast<double>(layer.epsilon);
       out.scale[j] = static_cast<double>(gamma[j]) / std::sqrt(spread);
-      out.far |= std::abs(out.mean[j]) > kMostShift * std::sqrt(spread);
+      out.shift = std::max(out.shift, std::abs(out.mean[j]) / std::sqrt(spread));
     }
     return out;
   }
@@ -233,12 +244,12 @@ class Folder {
     Affine out{{mean.begin(), mean.end()}, Doubles(cols_), Doubles(cols_, 0.0)};
     for (std::size_t j = 0; j < cols_; ++j) {
       const double deviation = deviation_of(variance[j]);
-      out.far |= std::abs(out.mean[j]) > kMostShift * deviation;
+      out.shift = std::max(out.shift, std::abs(out.mean[j]) / deviation);
       out.scale[j] = layer.invert ? deviation : 1.0 / deviation;
     }
     if (!layer.invert) return out;
-    out.far = false;
-    std::swap(out.mean, out.shift);
+    out.shift = 0.0;
+    std::swap(out.mean, out.added);
     return out;
   }
 
@@ -253,6 +264,7 @@ class Folder {
   }
 
   const Graph& graph_;
+  const ProductPrecision& precision_;
   std::size_t layer_ = 0, cols_;
   std::vector<Draft> drafts_;
 };
@@ -261,8 +273,9 @@ class Folder {
 // readers than one layer that is no join.
 class Cutter {
  public:
-  explicit Cutter(const Graph& graph)
-      : graph_(graph), wiring_(graph.wiring), readers_(wiring_.widths.size(), 0), reader_(wiring_.widths.size()),
+  Cutter(const Graph& graph, const ProductPrecision& precision)
+      : graph_(graph), precision_(precision), wiring_(graph.wiring),
+        readers_(wiring_.widths.size(), 0), reader_(wiring_.widths.size()),
         number_(wiring_.widths.size(), kNone), is_output_(wiring_.widths.size(), false), chains_(wiring_.widths.size()) {
     for (const Node& node : wiring_.nodes)
       for (const std::size_t value : node.inputs) {
@@ -313,7 +326,7 @@ class Cutter {
       chains_[made] = std::move(chain);
       return;
     }
-    std::vector<FrozenLayer> layers = Folder(graph_, wiring_.widths[chain.begin]).run(chain.layers);
+    std::vector<FrozenLayer> layers = Folder(graph_, precision_, wiring_.widths[chain.begin]).run(chain.layers);
     const std::size_t cols = wiring_.widths[made];
     if (layers.empty() && !is_output_[made]) {   // layers that do nothing in inference, such as dropout
       number_[made] = number_[chain.begin];
@@ -387,6 +400,7 @@ class Cutter {
   }
 
   const Graph& graph_;
+  const ProductPrecision& precision_;
   const Wiring& wiring_;
   // Of each value: how many nodes read it, the layer of the last of them, and its number in the frozen network.
   std::vector<std::size_t> readers_, reader_, number_;
@@ -397,9 +411,9 @@ class Cutter {
 
 }  // namespace
 
-FrozenNetwork fold(const Graph& graph) {
+FrozenNetwork fold(const Graph& graph, const ProductPrecision& precision) {
   const std::lock_guard guard(graph.lock);
-  return Cutter(graph).run();
+  return Cutter(graph, precision).run();
 }
 
 }  // namespace fastreg

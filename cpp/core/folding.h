@@ -15,6 +15,7 @@ namespace fastreg {
 //   Dropout, linear activations      are removed
 // A normalisation before a dense layer is kept if its mean is too large compared with its deviation: x scale - mean
 // scale would lose digits that (x - mean) scale keeps.
-FrozenNetwork fold(const Graph& graph);
+// precision: of the products that will read the result; with few bits a smaller mean is too large.
+FrozenNetwork fold(const Graph& graph, const ProductPrecision& precision);
 
 }  // namespace fastreg

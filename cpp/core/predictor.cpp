@@ -116,7 +116,7 @@ struct Predictor::Program {
     outputs.push_back({output, 1});
     n_features = packed.steps.front().k;
     n_outputs = packed.steps.back().cols;
-    most_rows = std::max<std::size_t>(1, std::min(kBlockRows, kScratchFloats / packed.buffers.widest));
+    most_rows = std::max(packed.buffers.least_rows(), std::min(kBlockRows, kScratchFloats / packed.buffers.row_floats()));
   }
   void check(std::size_t rows, std::size_t cols, const MatrixView<float>& out) const {
     if (cols != n_features)
@@ -166,7 +166,7 @@ Predictor::Predictor(const FrozenNetwork& network, MatmulPrecision precision) : 
     graph_ = std::make_unique<const FrozenGraph>(network, product_precision(cpu_backend(), precision));
 }
 Predictor::Predictor(const Network& network, MatmulPrecision precision)
-    : Predictor(fold(*network.graph_), precision) {}
+    : Predictor(fold(*network.graph_, product_precision(cpu_backend(), precision)), precision) {}
 Predictor::~Predictor() = default;
 Predictor::Predictor(Predictor&&) noexcept = default;
 Predictor& Predictor::operator=(Predictor&&) noexcept = default;

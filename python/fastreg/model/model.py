@@ -413,11 +413,11 @@ class Model(Batches):
                 None is the precision that the model was compiled with, or else the current setting.
 
         Returns:
-            ``p``, such that ``p(x)`` is ``predict(x)`` up to rounding, and ``p(x, out=y)`` writes to ``y`` and returns
-            it. Unlike ``predict``, it does not check for NaN: a row with a NaN gives NaN, and other rows are not
-            affected. An ``x`` without rows is allowed. Names of columns are compared as in ``predict``. With several
-            inputs or outputs the call is ``p([a, b], out=[y1, y2])``, in the order of :attr:`input_names` and
-            :attr:`output_names`; each list may be a dict by these names. With several outputs the result is a list.
+            ``p``, such that ``p(x)`` is ``predict(x)`` up to rounding and the precision, and ``p(x, out=y)`` writes to
+            ``y`` and returns it. Unlike ``predict``, it does not check for NaN: a row with a NaN gives NaN, and other
+            rows are not affected. An ``x`` without rows is allowed. Names of columns are compared as in ``predict``.
+            With several inputs or outputs the call is ``p([a, b], out=[y1, y2])``, in the order of :attr:`input_names`
+            and :attr:`output_names`; each list may be a dict by these names. With several outputs the result is a list.
             With several inputs names of columns are not compared. If rows have other than one dimension, ``p`` takes
             and gives them in their shapes.
 

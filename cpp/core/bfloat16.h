@@ -52,7 +52,7 @@ struct Pack {
 };
 
 // c = A B + bias, for a range of groups of rows and one of columns. c is a rows matrix (m, n) with n > 1, or
-// panels. bias may be null. relu: max(0, .) is stored, which keeps NaN.
+// panels. bias may be null. relu: 0 is stored for what is below 0.
 struct PackedProduct {
   const std::uint16_t *left, *right;
   const float* bias;

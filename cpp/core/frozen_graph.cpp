@@ -173,8 +173,8 @@ void FrozenGraph::run(Span<const MatrixView<const float>> x, Span<const MatrixVi
   if (rows == 0) return;
   const Backend& backend = cpu_backend();
   const std::size_t threads = serving_threads(work_, rows);
-  const std::size_t row_floats = buffers_.widest + buffer_floats_;
-  const std::size_t most_rows = std::max<std::size_t>(1, std::min(kBlockRows, kScratchFloats / row_floats));
+  const std::size_t row_floats = buffers_.row_floats() + buffer_floats_;
+  const std::size_t most_rows = std::max(buffers_.least_rows(), std::min(kBlockRows, kScratchFloats / row_floats));
   const std::size_t block_rows = even_block(rows, most_rows, threads);
   const std::size_t chain = buffers_.floats(block_rows);
   Job job{*this, *backend.kernels, x, out, rows, block_rows, chain, 2 * chain + block_rows * buffer_floats_};

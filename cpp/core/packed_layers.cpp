@@ -70,7 +70,7 @@ PackedLayers::PackedLayers(const std::vector<FrozenLayer>& layers, const Product
   check(layers);
   double memory = 0.0;   // a double, because the sizes of a hostile description could overflow an integer
   for (const FrozenLayer& layer : layers)
-    memory += static_cast<double>(panel_floats(layer) + tile_floats(layer, precision)) +
+    memory += static_cast<double>(panel_floats(layer)) + static_cast<double>(tile_floats(layer, precision)) +
               3.0 * static_cast<double>(layer.out);
   require_memory("freeze: this network", memory);
   std::size_t floats = 0, floats_of_tiles = 0;

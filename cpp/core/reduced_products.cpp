@@ -2,6 +2,7 @@
 #include "core/reduced_products.h"
 
 #include <algorithm>
+#include <cassert>
 
 namespace fastreg {
 namespace {
@@ -60,6 +61,7 @@ std::size_t ReducedProducts::scratch_floats(std::size_t rows, const ProductPreci
 
 void ReducedProducts::forward(const Pass& pass, const float* x, const float* w, const ProductTail& tail,
                               float* y) const {
+  assert(pass.ldx == 0);   // only inference reads rows that are not padded, and its products are those of float32
   const std::size_t ld = padded_ld(out_);
   const bool within = tail.z == nullptr &&
                       (tail.activation == ActivationKind::linear || tail.activation == ActivationKind::relu);

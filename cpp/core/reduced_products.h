@@ -16,7 +16,7 @@ struct ProductTail {
 
 // Whether a layer with these inputs and outputs is wide enough: below, packing costs more than the product saves.
 inline bool reduces(const ProductPrecision& precision, std::size_t in, std::size_t out) {
-  constexpr std::size_t kLeastWidth = 32, kLeastWeights = 8192;
+  constexpr std::size_t kLeastWidth = 64, kLeastWeights = 8192;
   return precision.bfloat16 != nullptr && in >= kLeastWidth && out >= kLeastWidth && in * out >= kLeastWeights;
 }
 
@@ -35,7 +35,7 @@ class ReducedProducts {
   void input_gradient(const Pass& pass, const float* dy, const float* w, float* dx) const;
 
  private:
-  static constexpr std::size_t kLeastRows = 16;
+  static constexpr std::size_t kLeastRows = 32;
 
   bool pay(std::size_t rows, const ProductPrecision& precision) const {
     return reduces(precision, in_, out_) && rows >= kLeastRows;

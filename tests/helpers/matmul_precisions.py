@@ -17,7 +17,7 @@ EPS = float(np.finfo(np.float32).eps)
 # x1 + x2 up to 2**-16 of it, and the product of the second parts, up to 2**-16, is left out. The rest is smaller.
 SPLIT = 3.1 * 2.0**-16
 # The smallest layer and batch whose products may be computed in reduced precision.
-LEAST_WIDTH, LEAST_WEIGHTS, LEAST_ROWS = 32, 8192, 16
+LEAST_WIDTH, LEAST_WEIGHTS, LEAST_ROWS = 64, 8192, 32
 
 
 class Value(NamedTuple):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from fastreg.search.journal import Journal
 from programs import last_json, run_program
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
@@ -302,6 +303,22 @@ print(json.dumps(held))
 def test_a_child_does_not_keep_the_lock_of_a_journal():
     """The lock ends with its search, though a child forked meanwhile lives on; until then it holds for all."""
     assert last_json(run_program(JOURNAL)) == "refused"
+
+
+def test_a_closed_journal_is_free_though_a_child_has_not_closed_it_yet(tmp_path):
+    """A child closes its copy of the file when it first runs, which may be later."""
+    def opened(resume):
+        return Journal(tmp_path / "journal.jsonl", {"seed": 1, "space": {}}, resume=resume, widens=lambda old: False)
+
+    first = opened(False)
+    copy = os.dup(first._descriptor)
+    try:
+        with pytest.raises(RuntimeError, match="being written by another search"):
+            opened(True)
+        first.close()
+        opened(True).close()
+    finally:
+        os.close(copy)
 
 
 LOCKS = COMMON + """

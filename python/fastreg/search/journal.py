@@ -99,15 +99,24 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Closes the file, which ends the lock."""
+        """Ends the lock and closes the file."""
         if self._descriptor >= 0:
-            descriptor, self._descriptor = self._descriptor, -1
+            import fcntl
+
+            # The lock belongs to all who have the file open. A child that was forked a moment ago may still have it.
+            with self._named_errors():
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            self._close()
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
             with self._named_errors():
                 os.close(descriptor)
 
     def _after_fork(self) -> None:
-        # The lock belongs to all who have the file open: a child that lives on would keep it.
-        self.close()
+        # The lock stays that of the parent; a child that lives on would keep it beyond the end of the search.
+        self._close()
 
     def find(self, trial: int, fold: int, stop: int | None, params: Mapping[str, Any]) -> Record | None:
         """The record of a fold trained up to ``stop`` epochs, if there is one; it is handed out once.

@@ -11,7 +11,7 @@ import pytest
 from fastreg import layers
 from fastreg.model import files
 from fastreg.model.core import core_of
-from fastreg.table import Recipe, TableClassifier, TableModel, Target
+from fastreg.table import Recipe, TableClassifier, TableModel, Target, calibrating
 from fastreg.table.calibrating import LEAST_ROWS, MOST_CLASSES, Calibration, calibration
 from fastreg.table.calibration import LEAST, tempered
 from fastreg.table.encoder import TableEncoder
@@ -179,6 +179,21 @@ class TestChoice:
         shares, truth, groups = (np.repeat(part, 50, axis=0) for part in (shares, truth, np.arange(80)))
         assert calibration(shares, truth).isotonic is not None
         assert calibration(shares, truth, groups=7 * groups).isotonic is None
+
+    @pytest.mark.parametrize("rows_of_a_group", [1, 7])
+    def test_a_part_of_many_rows_is_compared(self, rows_of_a_group):
+        groups = None if rows_of_a_group == 1 else np.arange(100_000) // rows_of_a_group
+        rows, units, folds = calibrating._drawn(100_000, groups)
+        assert 29_000 < len(rows) <= 30_000 + rows_of_a_group
+        assert len(np.unique(rows)) == len(rows)
+        assert np.array_equal(np.unique(units), np.arange(units.max() + 1))
+        share = np.bincount(folds) / len(rows)
+        assert len(share) == 5
+        assert np.abs(share - 0.2).max() < 0.01
+        of_group = [set(folds[units == unit]) for unit in units[:50]]
+        assert all(len(found) == 1 for found in of_group)
+        every, _, _ = calibrating._drawn(30_000, None)
+        assert np.array_equal(every, np.arange(30_000))
 
     def test_few_groups_keep_the_temperature(self, rng):
         shares, truth = drawn(rng, 8000, 2, lambda p: p**3 / (p**3 + (1 - p)))

@@ -15,8 +15,9 @@ __all__ = ["LEAST_ROWS", "MOST_CLASSES", "Calibration", "calibration"]
 
 # Isotonic curves need so many rows of the rarest class, and take so many classes at most.
 LEAST_ROWS, MOST_CLASSES = 1000, 32
-# The folds that compare, the seed of their draw, and how many standard errors are more than noise.
-_FOLDS, _SEED, _ERRORS = 5, 0, 2.0
+# The folds that compare, the seed of their draw, and how many standard errors are more than noise. So many rows are
+# compared at most, drawn by groups: more take seconds, and the difference is clear by then.
+_FOLDS, _SEED, _ERRORS, _COMPARED = 5, 0, 2.0, 30_000
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,10 @@ def calibration(
         return Calibration(temperature, None, f"{heated}; {why}")
     if count > MOST_CLASSES:
         return Calibration(temperature, None, f"{heated}; isotonic curves take {MOST_CLASSES} classes, not {count}")
+    if weights is not None:
+        counts = weights > 0.0
+        outputs, truth, weights = outputs[counts], truth[counts], weights[counts]
+        groups = None if groups is None else groups[counts]
     if groups is not None and (several := len(np.unique(groups))) < _FOLDS:
         why = f"isotonic curves need {_FOLDS} groups of judged rows, there are {several}"
         return Calibration(temperature, None, f"{heated}; {why}")
@@ -79,14 +84,13 @@ def _compared(
     outputs: NDArray[Any], truth: NDArray[Any], weights: NDArray[Any] | None, groups: NDArray[Any] | None
 ) -> tuple[float, float, float]:
     """The log-losses with a temperature and with curves for rows that neither has seen, and the standard error."""
-    n = len(truth)
-    weight = np.ones(n) if weights is None else weights.astype(np.float64)
-    units = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
-    drawn = np.random.default_rng(_SEED).permutation(int(units.max()) + 1) % _FOLDS
-    losses = np.zeros((2, n))
+    weights = np.ones(len(truth)) if weights is None else weights
+    rows, units, folds = _drawn(len(truth), groups)
+    outputs, truth, weight = outputs[rows], truth[rows], weights[rows].astype(np.float64)
+    losses = np.zeros((2, len(rows)))
     for fold in range(_FOLDS):
-        held = drawn[units] == fold
-        seen = ~held & (weight > 0.0)
+        held = folds == fold
+        seen = ~held
         given = outputs[seen], truth[seen], weight[seen]
         losses[0, held] = _losses(tempered(outputs[held], fit_temperature(*given)), truth[held])
         losses[1, held] = _losses(Isotonic.fit(*given)(outputs[held]), truth[held])
@@ -94,6 +98,15 @@ def _compared(
     apart = np.bincount(units, weight * (losses[0] - losses[1] - (first - second)))
     few = len(apart) / (len(apart) - 1)  # corrects the variance of a mean of few groups
     return first, second, float(np.sqrt(few * np.sum(apart**2)) / weight.sum())
+
+
+def _drawn(n: int, groups: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """The rows that are compared, the group of each, counted from 0, and its fold."""
+    units = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
+    order = np.random.default_rng(_SEED).permutation(int(units.max()) + 1)
+    rows = np.flatnonzero(order[units] < max(_FOLDS, len(order) * _COMPARED // max(n, _COMPARED)))
+    chosen = np.unique(units[rows], return_inverse=True)[1]
+    return rows, chosen, order[units[rows]] % _FOLDS
 
 
 def _losses(outputs: NDArray[np.float32], truth: NDArray[Any]) -> NDArray[np.float64]:

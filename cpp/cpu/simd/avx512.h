@@ -1,16 +1,7 @@
 // V at x86-64-v4: 16 lanes, masks in mask registers. The interface is documented in simd.h.
 #pragma once
 
-// GCC 12 warns about its own _mm512_undefined_ps (GCC bug 105593).
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-#include <immintrin.h>
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
+#include "cpu/simd/intrinsics.h"
 
 namespace fastreg {
 namespace FASTREG_ISA {

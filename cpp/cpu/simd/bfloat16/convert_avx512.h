@@ -1,17 +1,7 @@
-// Conversion of float32 numbers to tiles, with AVX512_BF16. It treats denormal numbers as zero. GCC 12 warns about its
-// own _mm512_undefined_ps (GCC bug 105593).
+// Conversion of float32 numbers to tiles, with AVX512_BF16. It treats denormal numbers as zero.
 #pragma once
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-#include <immintrin.h>
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
-
 #include "core/bfloat16.h"
+#include "cpu/simd/intrinsics.h"
 #include "math/inline.h"
 
 namespace fastreg {

@@ -1,8 +1,7 @@
 // Sums of 16 columns, to which AVX512_BF16 adds the products of pairs.
 #pragma once
-#include <immintrin.h>
-
 #include "core/bfloat16.h"
+#include "cpu/simd/intrinsics.h"
 #include "math/inline.h"
 
 namespace fastreg {

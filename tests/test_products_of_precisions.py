@@ -225,6 +225,62 @@ def test_a_frozen_graph_has_the_precision_too(word):
     assert_within(found, dense(total, *kernels[2], False, used)[1], f"frozen {word}")
 
 
+FUSED = """
+import json
+import numpy as np
+import fastreg as fr
+from fastreg import layers
+from test_products_of_precisions import FUSIONS, ROWS, data, fit
+x, y = data(ROWS)
+errors = {}
+for name, make in FUSIONS.items():
+    steps = {}
+    for word in ("highest", "high", "medium"):
+        for threads in (1, 2):
+            fr.set_num_threads(threads)
+            last = layers.Dense(97, bias_initializer="random_normal")
+            model = fr.Sequential([fr.Input((70,)), layers.Dense(131), *make(), last], seed=5)
+            model.compile(fr.optimizers.SGD(0.5), "mse", matmul_precision=word)
+            model._core.trainer_for(None).parallel_threshold = 0.0
+            before = model.get_weights()
+            fit(model, x, y)
+            steps[word, threads] = [a - b for a, b in zip(model.get_weights(), before)]
+    errors[name] = {
+        word: [
+            max(
+                float(np.linalg.norm(a - b) / max(np.linalg.norm(b), 1e-30))  # also of weights that must stay
+                for a, b in zip(steps[word, 1], steps["highest", 1])
+            ),
+            all(np.array_equal(a, b) for a, b in zip(steps[word, 1], steps[word, 2])),
+        ]
+        for word in ("high", "medium")
+    }
+print(json.dumps(errors))
+"""
+# What is fused with the product of a wide layer, or needs the value before the activation.
+FUSIONS = {
+    "relu": lambda: [layers.Dense(97, "relu")],
+    "tanh": lambda: [layers.Dense(97, "tanh")],
+    "gelu": lambda: [layers.Dense(97, "gelu")],
+    "dropout": lambda: [layers.Dense(97, "relu"), layers.Dropout(0.4)],
+    "dropout of gelu": lambda: [layers.Dense(97, "gelu"), layers.Dropout(0.4)],
+    "batch normalisation": lambda: [layers.Dense(97, "relu"), layers.BatchNormalization()],
+    "frozen weights": lambda: [layers.Dense(97, "gelu", trainable=False)],
+    "no bias": lambda: [layers.Dense(97, "relu", use_bias=False)],
+}
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit or "of the CPU")
+def test_what_is_fused_with_a_product_is_done_in_each_precision(unit):
+    """A step is that of the highest precision but for rounding, and has the same bits on two threads."""
+    found = last_json(run_program(FUSED, env=environment(unit)))
+    assert found.keys() == FUSIONS.keys()
+    for name, of_words in found.items():
+        for word, (error, same) in of_words.items():
+            assert error < {"high": 1e-3, "medium": 0.15}[word], f"{name}, {word}: {error}"
+            assert same, f"{name}, {word}: bits depend on threads"
+
+
 FAR = """
 import json
 import numpy as np

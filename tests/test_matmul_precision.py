@@ -222,7 +222,8 @@ def test_files_and_pickles_and_copies_keep_it(word, tmp_path):
 
 
 def test_pickles_of_frozen_models_keep_names_and_precision_apart():
-    pandas = pytest.importorskip("pandas")
+    import pandas
+
     model = compiled(matmul_precision="medium")
     frame = pandas.DataFrame(blobs(32, 10, 2)[0], columns=list("abcdefghij"))
     model.fit(frame, blobs(32, 10, 2)[1], verbose=0)
@@ -295,7 +296,7 @@ def test_a_new_process_resumes_with_the_words_of_the_file(tmp_path):
 
 
 def test_estimators_have_it_as_a_parameter():
-    sklearn = pytest.importorskip("sklearn")
+    import sklearn
     from fastreg.sklearn import MLPClassifier, MLPRegressor
 
     x, y = blobs(60, 5, 2)

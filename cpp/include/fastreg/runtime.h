@@ -22,7 +22,7 @@ std::string active_isa();
 // portable form of a unit, such as "amx_portable".
 std::string matmul_unit();
 // Whether a precision is computed as its name says. Otherwise it stands for highest: medium without a unit, high without
-// the unit amx.
+// one for which three products are faster than one of float32 numbers (amx).
 bool matmul_precision_computes(MatmulPrecision precision);
 
 // The thread budget of the process. The default is the minimum of the number of CPUs in the affinity mask, the CPU

@@ -23,6 +23,7 @@ struct Team {
   bool leader() const { return rank == 0; }
   // This member's part of [0, n). Parts begin at multiples of grain.
   Range split(std::size_t n, std::size_t grain = 1) const {
+    if (size == 1) return {0, n};
     const std::size_t pieces = (n + grain - 1) / grain;
     return {std::min(n, pieces * rank / size * grain), std::min(n, pieces * (rank + 1) / size * grain)};
   }

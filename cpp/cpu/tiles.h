@@ -278,8 +278,12 @@ FASTREG_INLINE void run_rows(const Block& p, std::size_t j, const TileChoice& ch
 // Every strip prefetches its share of what is ahead.
 template <bool kByRow>
 FASTREG_INLINE void run_strip(const Block& p, std::size_t j, const TileChoice& choice) {
-  const std::size_t tiles = (p.rows + choice.max_rows - 1) / choice.max_rows;
-  const std::size_t least = p.rows / tiles, taller = p.rows % tiles;
+  std::size_t tiles = 1, least = p.rows, taller = 0;
+  if (p.rows > choice.max_rows) {   // divisions cost as much as the products of a small layer
+    tiles = (p.rows + choice.max_rows - 1) / choice.max_rows;
+    least = p.rows / tiles;
+    taller = p.rows % tiles;
+  }
   const std::size_t chunk = p.last && p.activate ? 4 : tiles, end = j + choice.vectors * V::kLanes;
   Range ahead{0, p.ahead_tiles};
   if (end - j < p.width) ahead = {j * p.ahead_tiles / p.width, end * p.ahead_tiles / p.width};

@@ -77,9 +77,9 @@ class DenseOperation final : public Operation {
       if (trainable_) pass.team.sync();   // both products use the scratch memory
       return reduced_.input_gradient(pass, dy, parameters_.in(pass.weights, kernel_), flow.dx);
     }
-    const Part dx = split_output(pass.team, pass.rows, in());
-    k.matmul_input({dy, out_ld(), parameters_.in(pass.weights, kernel_), flow.dx, in_ld(), pass.rows, in(), out(),
-                    dx.rows, dx.panels});
+    MatmulInput m{dy, out_ld(), parameters_.in(pass.weights, kernel_), flow.dx, in_ld(), pass.rows, in(), out(), {}, {}};
+    take_part(pass.team, pass.rows, in(), m);
+    k.matmul_input(m);
   }
 
  private:
@@ -92,25 +92,27 @@ class DenseOperation final : public Operation {
     if (reduced_.pay(pass))
       return reduced_.forward(pass, x, parameters_.in(pass.weights, kernel_),
                               {parameters_.in(pass.weights, bias_), activation_, z, dropout}, y);
-    const Part part = split_output(pass.team, pass.rows, out());
     const std::size_t ldx = pass.ldx > 0 ? pass.ldx : in_ld();
-    const std::size_t rows = order_.rows_at_once(part.rows.end - part.rows.begin, in_ld(), out_ld());
-    for (std::size_t i = part.rows.begin; i < part.rows.end; i += rows)
-      pass.kernels.matmul({x, ldx, parameters_.in(pass.weights, kernel_), parameters_.in(pass.weights, bias_), y, z,
-                           out_ld(), in(), out(), activation_, {i, std::min(i + rows, part.rows.end)}, part.panels,
-                           dropout});
+    Matmul m{x, ldx, parameters_.in(pass.weights, kernel_), parameters_.in(pass.weights, bias_), y, z,
+             out_ld(), in(), out(), activation_, {}, {}, dropout};
+    take_part(pass.team, pass.rows, out(), m);
+    const std::size_t end = m.rows.end, rows = order_.rows_at_once(end - m.rows.begin, in_ld(), out_ld());
+    for (; m.rows.begin < end; m.rows.begin += rows) {
+      m.rows.end = std::min(m.rows.begin + rows, end);
+      pass.kernels.matmul(m);
+    }
   }
   void weight_gradient(const Pass& pass, const float* x, const float* dy) const {
     if (reduced_.pay(pass)) return reduced_.weight_gradient(pass, x, dy, parameters_.gradient(pass.gradients, kernel_));
-    const Part part = split_output(pass.team, in(), out());
     MatmulWeights m{x, in_ld(), dy, out_ld(), parameters_.gradient(pass.gradients, kernel_), pass.rows, in(), out(),
-                    part.rows, part.panels};
+                    {}, {}};
+    take_part(pass.team, in(), out(), m);
     if (order_.copies(pass.rows, in(), panel_count(out()) / pass.team.size)) {
       m.copies = pass.scratch;
       m.inputs_at_once = order_.inputs_at_once(pass.rows);
-      m.rows = pass.team.split(in(), kStrip);
-      pass.kernels.matmul_weights_copies(m);
-      m.rows = part.rows;
+      MatmulWeights copied = m;
+      copied.rows = pass.team.split(in(), kStrip);
+      pass.kernels.matmul_weights_copies(copied);
       pass.team.sync();
     }
     pass.kernels.matmul_weights(m);

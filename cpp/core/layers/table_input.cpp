@@ -28,9 +28,8 @@ class TableInputOperation final : public Operation {
   double flops_per_row() const override { return 12.0 * static_cast<double>(in()) * static_cast<double>(out()); }
 
   void infer(const Pass& pass, const float* const* x, float* y) const override {
-    const Part part = split_output(pass.team, pass.rows, out());
-    if (part.panels.begin < part.panels.end)
-      locator_.product(pass.kernels, x[0], in_ld(), call(pass, y, part));
+    const CodedForward f = call(pass, y);
+    if (f.panels.begin < f.panels.end) locator_.product(pass.kernels, x[0], in_ld(), f);
   }
 
   void forward(const Pass& pass, const float* const* x, float* y, float* cache) const override {
@@ -41,12 +40,11 @@ class TableInputOperation final : public Operation {
         locator_.locate(c, x[0] + rows.begin * in_ld() + c, in_ld(), rows.end - rows.begin,
                         places + c * pass.rows + rows.begin);
     pass.team.sync();
-    const Part part = split_output(pass.team, pass.rows, out());
     alignas(64) float scratch[kCodedScratch];
-    CodedForward f = call(pass, y, part);
+    CodedForward f = call(pass, y);
     f.columns = locator_.columns().data();
     f.count = in();
-    f.places = places + part.rows.begin;
+    f.places = places + f.rows.begin;
     f.stride = pass.rows;
     f.scratch = scratch;
     pass.kernels.coded_forward(f);
@@ -78,7 +76,7 @@ class TableInputOperation final : public Operation {
   }
 
  private:
-  CodedForward call(const Pass& pass, float* y, const Part& part) const {
+  CodedForward call(const Pass& pass, float* y) const {
     CodedForward f{};
     f.w = parameters_.in(pass.weights, kernel_);
     f.bias = parameters_.in(pass.weights, bias_);
@@ -86,8 +84,7 @@ class TableInputOperation final : public Operation {
     f.kernel_rows = features_;
     f.ldy = out_ld();
     f.cols = out();
-    f.rows = part.rows;
-    f.panels = part.panels;
+    take_part(pass.team, pass.rows, out(), f);
     return f;
   }
 

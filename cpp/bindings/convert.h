@@ -101,7 +101,7 @@ inline std::vector<Features> all_features(const py::object& x, const char* name)
     if (!py::isinstance<py::array>(one))
       throw py::type_error(std::string(name) + " must be an array, or a list of arrays, got a list of " +
                            std::string(py::str(py::type::of(one).attr("__name__"))));
-    out.push_back(features(one, (name + ("[" + std::to_string(out.size()) + "]")).c_str()));
+    out.push_back(features(one, (std::string(name) + '[' + std::to_string(out.size()) + ']').c_str()));
   }
   if (out.empty()) throw py::value_error(std::string(name) + " must have at least one array");
   return out;

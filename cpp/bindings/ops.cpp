@@ -2,6 +2,9 @@
 // shapes.
 #include "fastreg/ops.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "bindings/convert.h"
 
 namespace fastreg::bindings {
@@ -161,6 +164,38 @@ bool all_finite(const py::object& x) {
   return ops::all_finite(values);
 }
 
+// Writes labels as indices. Returns false if one is not in [0, classes), where classes <= 2^31. Each label is read once, so
+// that what is checked is what is written, whoever changes the labels meanwhile.
+template <class Label>
+bool write_indices(const py::array& labels, std::uint64_t classes, std::int32_t* out) {
+  const char* from = static_cast<const char*>(labels.data());
+  const py::ssize_t count = labels.size(), stride = labels.strides(0);
+  const bool packed = stride == static_cast<py::ssize_t>(sizeof(Label));
+  bool good = true;
+  for (py::ssize_t i = 0; i < count; ++i, from += packed ? static_cast<py::ssize_t>(sizeof(Label)) : stride) {
+    Label label;
+    std::memcpy(&label, from, sizeof label);
+    out[i] = static_cast<std::int32_t>(label);
+    good &= static_cast<std::uint64_t>(label) < classes;
+  }
+  return good;
+}
+
+py::object class_indices(const py::array& labels, std::uint64_t classes) {
+  if (labels.ndim() != 1) throw py::value_error("labels must have 1 dimension, got " + std::to_string(labels.ndim()));
+  const py::dtype type = labels.dtype();
+  if (type.byteorder() == (std::endian::native == std::endian::little ? '>' : '<')) return py::none();
+  const int number = type.num();
+  const std::uint64_t count = std::min(classes, std::uint64_t{1} << 31);
+  py::array_t<std::int32_t> out(labels.size());
+  std::int32_t* const to = out.mutable_data();
+  const bool good = number == py::dtype::num_of<std::int64_t>()    ? write_indices<std::int64_t>(labels, count, to)
+                    : number == py::dtype::num_of<std::int32_t>()  ? write_indices<std::int32_t>(labels, count, to)
+                    : number == py::dtype::num_of<std::uint8_t>()  ? write_indices<std::uint8_t>(labels, count, to)
+                                                                   : false;
+  return good ? py::object(std::move(out)) : py::none();
+}
+
 py::array random_words(std::uint64_t seed, std::uint32_t stream, std::uint32_t step, std::uint64_t first,
                        std::size_t n) {
   py::array_t<std::uint32_t> out({static_cast<py::ssize_t>(n), py::ssize_t{4}});
@@ -218,6 +253,7 @@ void bind_ops(py::module_& module) {
              py::arg("mean"), py::arg("inv_std"));
   module.def("loss", &loss, py::arg("loss"), py::arg("y"), py::arg("target"), py::arg("weight"));
   module.def("all_finite", &all_finite, py::arg("x"), py::pos_only());
+  module.def("class_indices", &class_indices, py::arg("labels"), py::arg("classes"), py::pos_only());
   module.def("random_words", &random_words, py::arg("seed"), py::arg("stream"), py::arg("step"), py::arg("first"),
              py::arg("n"));
   class_of<PyUpdater>(module, "Updater")

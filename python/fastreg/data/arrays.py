@@ -239,13 +239,17 @@ def class_indices(array: NDArray[Any], loss: Loss, n_outputs: int, name: str) ->
         raise ValueError(f"{name}: {loss.key} needs labels of shape (n,), got {array.shape}{hint}")
     if array.dtype.kind == "b":
         array = array.astype(np.uint8)
-    elif array.dtype.kind == "f":
+    counts = counted(array, loss)
+    if counts is None and (indices := _core.class_indices(array, n_outputs)) is not None:
+        return indices
+    # Labels of another type, or that are refused, or of which some do not count.
+    if array.dtype.kind == "f":
         whole = array == np.floor(array)  # False for NaN; infinity fails the range
         if not whole.all():
             row = int(np.argmin(whole))
             value = float(array[row])
             raise ValueError(f"{name}: {loss.key} needs whole numbers as labels, got {value!r} in row {row}")
-    if (counts := counted(array, loss)) is not None and not 0 <= getattr(loss, "ignore_class", 0) < n_outputs:
+    if counts is not None and not 0 <= getattr(loss, "ignore_class", 0) < n_outputs:
         array = np.where(counts, array, 0)
     low, high = (array.min(), array.max()) if array.size else (0, -1)  # nothing is below 0 or too large
     if low < 0 or high >= n_outputs:

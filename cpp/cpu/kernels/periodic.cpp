@@ -41,24 +41,34 @@ struct OutputColumns {
   }
 };
 
-// Calls body(o, width) for groups of outputs, where width is a compile-time number of them. Without phases each output
-// has twice as many weights in registers.
+// The most outputs that are computed together: so many that the sums of their gradients stay in registers. Without phases
+// each output has two.
+template <bool kPhases>
+constexpr std::size_t kMostOutputs = kPhases ? 4 : kRegisters / 16;
+
+// Calls body(o, width) for groups of outputs, where width is a compile-time number of them.
 template <bool kPhases, class Body>
 FASTREG_INLINE void for_outputs(std::size_t outputs, Body body) {
-  constexpr std::size_t kMost = kPhases ? 4 : 2;
+  constexpr std::size_t kMost = kMostOutputs<kPhases>;
   std::size_t o = 0;
   for (; o + kMost <= outputs; o += kMost) body(o, StripWidth<kMost>());
-  if constexpr (kPhases) {
+  if constexpr (kMost > 3)
     if (outputs - o == 3) return body(o, StripWidth<3>());
+  if constexpr (kMost > 2)
     if (outputs - o == 2) return body(o, StripWidth<2>());
-  }
-  if (o < outputs) body(o, StripWidth<1>());
+  if constexpr (kMost > 1)
+    if (o < outputs) body(o, StripWidth<1>());
 }
 
-// Copies `rows` elements, `step` apart, side by side, and zeros behind them up to a whole vector.
-FASTREG_INLINE void gather(const float* from, std::size_t step, std::size_t rows, float* to) {
+// Copies `rows` elements, `step` apart, side by side, and zeros behind them up to a whole vector. Where `open` is not
+// null, an element is 0 unless the same one of `open` is above 0.
+FASTREG_INLINE void gather(const float* from, std::size_t step, std::size_t rows, float* to,
+                           const float* open = nullptr) {
   std::size_t i = 0;
-  for (; i < rows; ++i) to[i] = from[i * step];
+  if (open)
+    for (; i < rows; ++i) to[i] = open[i * step] > 0.0f ? from[i * step] : 0.0f;
+  else
+    for (; i < rows; ++i) to[i] = from[i * step];
   for (; i % V::kLanes; ++i) to[i] = 0.0f;
 }
 
@@ -140,15 +150,6 @@ FASTREG_NOINLINE void column_backward(const PeriodicBackward& b, std::size_t j, 
   }
 }
 
-// The gradient of an output before it was rectified: none where it is 0.
-FASTREG_INLINE void gather_gradient(const PeriodicBackward& b, std::size_t row, std::size_t column, std::size_t rows,
-                                    float* to) {
-  const std::size_t at = row * b.ldy + column;
-  gather(b.dy + at, b.ldy, rows, to);
-  if (!b.of.rectified) return;
-  for (std::size_t i = 0; i < rows; ++i) to[i] = b.y[at + i * b.ldy] > 0.0f ? to[i] : 0.0f;
-}
-
 template <bool kPhases>
 void forward(const PeriodicForward& f) {
   const Periodic& p = f.of;
@@ -185,7 +186,10 @@ void backward(const PeriodicBackward& b) {
         for (std::size_t i = 0; i < rounded(rows); ++i) dx[i] = 0.0f;
       for_outputs<kPhases>(p.outputs, [&](std::size_t o, auto group) {
         constexpr std::size_t kGroup = decltype(group)::kVectors;
-        for (std::size_t m = 0; m < kGroup; ++m) gather_gradient(b, row, j * width + o + m, rows, g + m * kChunk);
+        for (std::size_t m = 0; m < kGroup; ++m) {
+          const std::size_t at = row * b.ldy + j * width + o + m;
+          gather(b.dy + at, b.ldy, rows, g + m * kChunk, p.rectified ? b.y + at : nullptr);
+        }
         column_backward<kPhases, kGroup>(b, j, o, x, g, rows, row == 0, dx);
       });
       for (std::size_t i = 0; b.dx && i < rows; ++i) b.dx[(row + i) * b.lddx + j] = dx[i];

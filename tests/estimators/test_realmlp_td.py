@@ -211,6 +211,23 @@ def test_predictions_are_within_the_training_targets():
     assert ((found < y.min(0)) | (found > y.max(0))).any()
 
 
+def test_epochs_are_judged_by_limited_predictions():
+    """The targets are the ends of a range, beyond which outputs swing."""
+    rng = np.random.default_rng(0)
+    X, X_val = rng.normal(size=(150, 2)), rng.normal(size=(80, 2))
+    for columns in ([0], [0, 1]):
+        y, y_val = (np.where(rows[:, columns] > 0, 8.0, 2.0) for rows in (X, X_val))
+        y, y_val = (y[:, 0], y_val[:, 0]) if len(columns) == 1 else (y, y_val)
+        fitted = RealMLPRegressor(16, max_iter=30, form="TD", random_state=0).fit(X, y, X_val, y_val)
+        scores = fitted.validation_scores_
+        assert len(scores) == 30
+        assert scores[fitted.best_iter_ - 1] == max(scores)
+        outputs = fitted.model_.predict(fitted.encoding_.transform(X_val)) * y.std(0) + y.mean(0)
+        assert outputs.max() > 8.1
+        found = -(((fitted.predict(X_val) - y_val) / y.std(0)) ** 2).mean()
+        assert found == pytest.approx(max(scores), rel=1e-4)
+
+
 def test_missing_numbers_count_as_the_median_and_are_marked():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(120, 2))

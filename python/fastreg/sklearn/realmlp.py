@@ -7,6 +7,7 @@ form is in ``table/realmlp_td.py``. What is here is how rows are read and divide
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,7 +18,7 @@ from sklearn.utils import check_array, check_consistent_length, check_random_sta
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _get_feature_names, check_is_fitted, column_or_1d, validate_data
 
-from fastreg import losses
+from fastreg import callbacks, losses
 from fastreg._core import DivergenceError
 from fastreg.internal.checks import (
     AT_LEAST_ONE,
@@ -137,13 +138,13 @@ class _RealMLP(BaseEstimator, ABC):  # type: ignore[misc]
         model, optimizer = compiled_parts(self.form, encoding, features, *published, random)
         loss, metrics = self._loss()
         model.compile(optimizer, loss, metrics)
-        best = BestEpoch(self._MONITOR, self._SIGN)
+        best = BestEpoch(partial(self._score_of, held))
         history = model.fit(
             features,
             targets,
             batch_size=min(self.batch_size, len(targets)),
             epochs=self.max_iter,
-            validation_data=held,
+            validation_data=held if self._compares_outputs() else None,
             callbacks=[] if held is None else [best],
             verbose=2 if self.verbose else 0,
         )
@@ -152,6 +153,14 @@ class _RealMLP(BaseEstimator, ABC):  # type: ignore[misc]
         self.validation_scores_ = None if held is None else best.scores
         self.best_iter_ = self.max_iter if held is None else best.epoch + 1
         return self
+
+    def _compares_outputs(self) -> bool:
+        """Whether epochs are judged by outputs as the network has them."""
+        return True
+
+    def _score_of(self, held: Any, logs: callbacks.Logs, model: Any) -> float:
+        """How good an epoch is for the validation rows."""
+        return self._SIGN * float(logs[self._MONITOR])
 
     def _checked_parameters(self, owner: str) -> list[int]:
         """The units of the hidden layers. Raises for parameters that are out of range."""
@@ -362,8 +371,8 @@ class RealMLPRegressor(RegressorMixin, _RealMLP):  # type: ignore[misc]
     """RealMLP for numbers, a network with tuned defaults, trained by fastreg.
 
     As :class:`RealMLPClassifier`, but with Mish, other rates and the squared error of standardised targets, by which
-    epochs are judged, too. The full form limits predictions to the range of the targets that it was trained on. y may
-    have several columns.
+    epochs are judged, too. The full form limits predictions to the range of the targets that it was trained on, also
+    those that an epoch is judged by. y may have several columns.
 
     Args:
         hidden_layer_sizes: The units of each hidden layer, >= 1: one number or a list.
@@ -419,6 +428,16 @@ class RealMLPRegressor(RegressorMixin, _RealMLP):  # type: ignore[misc]
 
     def _loss(self) -> tuple[losses.Loss, list[str]]:
         return losses.MeanSquaredError(), []
+
+    def _compares_outputs(self) -> bool:
+        return self.form != "TD"
+
+    def _score_of(self, held: Any, logs: callbacks.Logs, model: Any) -> float:
+        if self._compares_outputs():
+            return super()._score_of(held, logs, model)
+        low, high = ((limit - self._mean) / self._spread for limit in self._limits)
+        outputs = np.clip(model.predict(held[0], verbose=0), low, high)
+        return -float(np.mean((outputs - held[1].astype(np.float64)) ** 2))
 
     def _checked_targets(self, y: Any) -> NDArray[Any]:
         values = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)

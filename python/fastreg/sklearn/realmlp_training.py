@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,16 +27,20 @@ _SEEDS, _EPSILON = 2**31 - 1, 1e-8
 
 
 class BestEpoch(callbacks.Callback):
-    """Keeps the weights of the last one of the best epochs, and puts them back at the end."""
+    """Keeps the weights of the last one of the best epochs, and puts them back at the end.
 
-    def __init__(self, monitor: str, sign: float) -> None:
-        self._monitor, self._sign = monitor, sign
+    Args:
+        judge: Gives the score of an epoch, greater is better, from its logs and the model.
+    """
+
+    def __init__(self, judge: Callable[[callbacks.Logs, Any], float]) -> None:
+        self._judge = judge
         self.scores: list[float] = []
         self.epoch = 0
 
     def on_epoch_end(self, epoch: int, logs: callbacks.Logs | None = None) -> None:
         """Compares the epoch with the best one."""
-        score = self._sign * (logs or {})[self._monitor]
+        score = self._judge(logs or {}, self.model)
         if not self.scores or score >= max(self.scores):
             self.epoch = epoch
             self._weights = self.model.get_weights()

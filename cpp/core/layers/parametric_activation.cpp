@@ -1,6 +1,6 @@
-// ParametricActivation: y = x + alpha (f(x) - x). The forward pass keeps f(x). It splits rows, and goes through the
-// kernels block by block, so that what one writes is in the cache when the next reads it; the backward pass splits
-// columns.
+// ParametricActivation: y = x + alpha (f(x) - x). The forward pass keeps f(x). It splits rows, the backward pass splits
+// columns. Both go through the kernels block by block where they can, so that what one writes is in the cache when the
+// next reads it.
 #include <algorithm>
 
 #include "core/activations.h"
@@ -35,22 +35,25 @@ class ParametricActivationOperation final : public Operation {
     const Range columns = column_split(pass.team, out_ld());
     if (columns.begin == columns.end) return;
     float *const dy = flow.dy, *const difference = pass.scratch, *const through = difference + matrix(pass.rows);
-    for_parts(pass, columns, [&](std::size_t at, std::size_t n) {
+    for_parts({0, pass.rows}, columns, [&](std::size_t at, std::size_t n) {
       k.weighted_sum(1.0f, f + at, -1.0f, x[0] + at, difference + at, n);
     });
     k.feature_scale_backward({difference, alpha(pass), dy, through, parameters_.gradient(pass.gradients, alpha_), false,
                               pass.rows, out(), out_ld(), columns});
-    for_parts(pass, columns, [&](std::size_t at, std::size_t n) {
-      k.weighted_sum(1.0f, dy + at, -1.0f, through + at, dy + at, n);
-      if (!is_fused(kind())) k.separate_backward(activation_, x[0] + at, through + at, through + at, n);
-    });
-    if (is_fused(kind())) {
-      const float* const saved = derivative_from_output(kind()) ? f : x[0];
-      k.activation_backward({kind(), saved, through, through, nullptr, pass.rows, out_ld(), columns});
+    const float* const saved = derivative_from_output(kind()) ? f : x[0];
+    for (std::size_t row = 0; row < pass.rows; row += kBlock) {
+      const Range rows{row, std::min(row + kBlock, pass.rows)};
+      for_parts(rows, columns, [&](std::size_t at, std::size_t n) {
+        k.weighted_sum(1.0f, dy + at, -1.0f, through + at, dy + at, n);
+        if (!is_fused(kind())) k.separate_backward(activation_, x[0] + at, through + at, through + at, n);
+      });
+      const std::size_t at = row * out_ld(), n = rows.end - row;
+      if (is_fused(kind()))
+        k.activation_backward({kind(), saved + at, through + at, through + at, nullptr, n, out_ld(), columns});
+      for_parts(rows, columns, [&](std::size_t part, std::size_t width) {
+        k.combine(Combination::add, dy + part, through + part, dy + part, width);
+      });
     }
-    for_parts(pass, columns, [&](std::size_t at, std::size_t n) {
-      k.combine(Combination::add, dy + at, through + at, dy + at, n);
-    });
   }
 
  private:
@@ -74,12 +77,12 @@ class ParametricActivationOperation final : public Operation {
     }
   }
 
-  // Calls body(first element, number of elements) for the elements of all rows in these columns.
+  // Calls body(first element, number of elements) for the elements of some rows in these columns.
   template <class Body>
-  void for_parts(const Pass& pass, Range columns, Body body) const {
-    if (columns.end - columns.begin == out_ld()) return body(std::size_t{0}, pass.rows * out_ld());
-    for (std::size_t row = 0; row < pass.rows; ++row)
-      body(row * out_ld() + columns.begin, columns.end - columns.begin);
+  void for_parts(Range rows, Range columns, Body body) const {
+    const std::size_t width = columns.end - columns.begin;
+    if (width == out_ld()) return body(rows.begin * width, (rows.end - rows.begin) * width);
+    for (std::size_t row = rows.begin; row < rows.end; ++row) body(row * out_ld() + columns.begin, width);
   }
 
   ActivationSpec activation_;

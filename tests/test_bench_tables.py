@@ -338,7 +338,7 @@ def test_a_cell_of_fastreg(bench, folder, monkeypatch, table):
     assert (cell["rows_train"], cell["rows_test"], cell["columns"]) == (len(train), len(test), 3)
 
 
-@pytest.mark.parametrize("name", ["histgb", "mlp"])
+@pytest.mark.parametrize("name", ["histgb", "mlp", "fastreg-realmlp"])
 @pytest.mark.parametrize("table", ["classes", "numbers"])
 @pytest.mark.usefixtures("one_thread")
 def test_competitors_take_gaps_and_new_levels(bench, folder, name, table):

@@ -48,6 +48,7 @@ LAYERS = (
     ("diagnosis.curves", "diagnosis.importance"),
     ("table",),
     ("sklearn.realmlp_encoding",),
+    ("sklearn.realmlp_training",),
     ("sklearn.realmlp",),
     ("tune",),
     ("demo", "cli"),

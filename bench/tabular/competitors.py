@@ -111,6 +111,30 @@ class FastregBest(Fastreg):
     preset = "best"
 
 
+class FastregRealMlp(Competitor):
+    """RealMLP-TD of fastreg with its defaults. It does not look at the time. (Holzmüller et al., "Better by default",
+    2024.)
+    """
+
+    modules = (*Competitor.modules, "fastreg.sklearn.realmlp")
+
+    def fit(self, x: Any, y: Any) -> None:
+        import fastreg as fr
+        from fastreg.sklearn import RealMLPClassifier, RealMLPRegressor
+
+        s = self.settings
+        fr.set_num_threads(s.threads)
+        self.encoding = Encoding(x, s.text)
+        kind = RealMLPClassifier if s.n_classes else RealMLPRegressor
+        self.model = kind(form="TD", random_state=s.seed).fit(self.encoding(x), y)
+
+    def predict(self, x: Any) -> NDArray[np.float64]:
+        return super().predict(self.encoding(x))
+
+    def call(self, x: Any) -> Callable[[], Any]:
+        return super().call(self.encoding(x))
+
+
 class HistGB(Competitor):
     """HistGradientBoosting with its defaults. It does not look at the time."""
 
@@ -309,6 +333,7 @@ COMPETITORS = (
     Entry("fastreg", Fastreg, "fastreg"),
     Entry("fastreg-fast", FastregFast, "fastreg", asked=True),
     Entry("fastreg-best", FastregBest, "fastreg", asked=True),
+    Entry("fastreg-realmlp", FastregRealMlp, "fastreg", asked=True),
     Entry("histgb", HistGB, "sklearn"),
     Entry("histgb-search", HistGBSearch, "sklearn"),
     Entry("mlp", Mlp, "sklearn"),

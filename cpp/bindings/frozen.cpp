@@ -10,7 +10,7 @@ namespace {
 // In the order of FrozenNode::Kind.
 constexpr const char* kKinds[] = {"chain",   "add",     "multiply", "concatenate", "subtract",         "average",
                                   "maximum", "minimum", "dot",      "embedding",   "category_encoding",
-                                  "table_input"};
+                                  "table_input", "periodic", "parametric_activation"};
 
 py::object array_or_none(const std::vector<float>& values, std::vector<py::ssize_t> shape) {
   if (values.empty()) return py::none();
@@ -154,6 +154,19 @@ py::object settings_of(const FrozenNode& node) {
       return py::make_tuple(column_list(node.codes), array_or_none(node.table, {rows, cols}),
                             array_or_none(node.bias, {cols}));
     }
+    case FrozenNode::Kind::periodic: {
+      const PeriodicEmbedding& layer = node.periodic;
+      const auto count = static_cast<py::ssize_t>(layer.n_frequencies);
+      const py::ssize_t terms = layer.use_phases ? count : 2 * count;
+      const auto in = static_cast<py::ssize_t>(node.frequencies.size()) / count;
+      const auto outputs = static_cast<py::ssize_t>(node.bias.size());
+      return py::make_tuple(layer.rectify, layer.keep_input, array_or_none(node.frequencies, {count, in}),
+                            array_or_none(node.phases, {count, in}), array_or_none(node.table, {terms, outputs}),
+                            array_or_none(node.bias, {outputs}));
+    }
+    case FrozenNode::Kind::parametric_activation:
+      return py::make_tuple(activation_fields(node.activation),
+                            array_or_none(node.table, {static_cast<py::ssize_t>(node.table.size())}));
     default: return py::none();
   }
 }
@@ -197,7 +210,37 @@ void read_table_input(FrozenNode& node, py::handle settings) {
   if (!fields[2].is_none()) node.bias = elements<float>(checked<float>(fields[2], "bias", 1));
 }
 
+void read_periodic(FrozenNode& node, py::handle settings) {
+  if (!py::isinstance<py::tuple>(settings) || py::len(settings) != 6)
+    refuse("the settings of a periodic embedding must be six fields", settings);
+  const auto fields = py::reinterpret_borrow<py::tuple>(settings);
+  for (const std::size_t field : {0, 1})
+    if (!py::isinstance<py::bool_>(fields[field])) refuse("rectify and keep_input must be bools", fields[field]);
+  PeriodicEmbedding& layer = node.periodic;
+  layer.rectify = fields[0].cast<bool>();
+  layer.keep_input = fields[1].cast<bool>();
+  const py::array frequencies = checked<float>(fields[2], "frequencies", 2);
+  layer.n_frequencies = static_cast<std::size_t>(frequencies.shape(0));
+  layer.use_phases = !fields[3].is_none();
+  node.frequencies = elements<float>(frequencies);
+  if (layer.use_phases) node.phases = elements<float>(checked<float>(fields[3], "phases", 2));
+  node.table = elements<float>(checked<float>(fields[4], "kernel", 2));
+  node.bias = elements<float>(checked<float>(fields[5], "bias", 1));
+  const auto in = static_cast<std::size_t>(frequencies.shape(1));
+  layer.units = in > 0 ? node.bias.size() / in : 0;
+}
+
+void read_parametric(FrozenNode& node, py::handle settings) {
+  if (!py::isinstance<py::tuple>(settings) || py::len(settings) != 2)
+    refuse("the settings of a parametric activation must be two fields", settings);
+  const auto fields = py::reinterpret_borrow<py::tuple>(settings);
+  node.activation = activation_from(fields[0]);
+  node.table = elements<float>(checked<float>(fields[1], "alpha", 1));
+}
+
 void read_settings(FrozenNode& node, py::handle settings) {
+  if (node.kind == FrozenNode::Kind::parametric_activation) return read_parametric(node, settings);
+  if (node.kind == FrozenNode::Kind::periodic) return read_periodic(node, settings);
   if (node.kind == FrozenNode::Kind::table_input) return read_table_input(node, settings);
   if (node.kind == FrozenNode::Kind::embedding) {
     const py::array given = checked<float>(settings, "table", 2);

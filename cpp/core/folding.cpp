@@ -30,6 +30,10 @@ template <>
 constexpr bool kFreezesApart<CategoryEncoding> = true;
 template <>
 constexpr bool kFreezesApart<TableInput> = true;
+template <>
+constexpr bool kFreezesApart<PeriodicEmbedding> = true;
+template <>
+constexpr bool kFreezesApart<ParametricActivation> = true;
 
 // A FrozenLayer whose factors have not been multiplied in yet: the rows and columns of its kernel remain to be scaled.
 struct Draft {
@@ -377,15 +381,28 @@ class Cutter {
     node.kind = FrozenNode::Kind::table_input;
     node.columns = layer.units;
     node.codes = layer.columns;
-    const Parameters& parameters = graph_.parameters;
-    const auto read = [&](const char* name, std::vector<float>& out) {
-      const std::size_t segment = parameters.find(index, name);
-      if (segment == kNoSegment) return;
-      out.resize(parameters.segments()[segment].info.size());
-      parameters.segments()[segment].to_rows(graph_.weights.data(), out.data());
-    };
-    read("kernel", node.table);
-    read("bias", node.bias);
+    read(index, "kernel", node.table);
+    read(index, "bias", node.bias);
+  }
+  void set(FrozenNode& node, const PeriodicEmbedding& layer, std::size_t index) const {
+    node.kind = FrozenNode::Kind::periodic;
+    node.periodic = layer;
+    read(index, "frequencies", node.frequencies);
+    read(index, "phases", node.phases);
+    read(index, "kernel", node.table);
+    read(index, "bias", node.bias);
+  }
+  void set(FrozenNode& node, const ParametricActivation& layer, std::size_t index) const {
+    node.kind = FrozenNode::Kind::parametric_activation;
+    node.activation = layer.activation;
+    read(index, "alpha", node.table);
+  }
+  // A weight of a layer, row-major; `out` stays empty where the layer has none of this name.
+  void read(std::size_t layer, const char* name, std::vector<float>& out) const {
+    const std::size_t segment = graph_.parameters.find(layer, name);
+    if (segment == kNoSegment) return;
+    out.resize(graph_.parameters.segments()[segment].info.size());
+    graph_.parameters.segments()[segment].to_rows(graph_.weights.data(), out.data());
   }
   template <class AnyLayer>
   static void set(FrozenNode&, const AnyLayer&, std::size_t) {

@@ -5,6 +5,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "core/activations.h"
 #include "core/buffer_pool.h"
 #include "core/layers/rows.h"
 #include "core/serving.h"
@@ -26,6 +27,15 @@ void combine(const Kernels& kernels, FrozenNode::Kind kind, const float* from, f
     case FrozenNode::Kind::minimum: return merge(Merge::minimum, to, from, to, n);
     default: return kernels.combine(Combination::add, to, from, to, n);   // the average is divided afterwards
   }
+}
+
+// A row of a ParametricActivation.
+void mix_row(const Kernels& kernels, const FrozenNode& node, const float* x, std::size_t width, float* y) {
+  if (is_fused(node.activation.kind))
+    kernels.activation_forward(node.activation.kind, x, y, width);
+  else
+    kernels.separate_forward(node.activation, x, y, width);
+  for (std::size_t j = 0; j < width; ++j) y[j] = x[j] + node.table[j] * (y[j] - x[j]);
 }
 
 }  // namespace
@@ -62,8 +72,9 @@ void FrozenGraph::add(const FrozenNode& node, std::size_t index, const ProductPr
   require(!node.inputs.empty(), "node", index, "must have inputs");
   for (const std::size_t value : node.inputs)
     require(value < widths_.size(), "node", index, "must read values in front of its own");
-  Node made{node.kind, node.inputs, {}, {},
-            {node.kind, {}, {}, node.dot, node.encoding, node.table, node.columns, node.codes, node.bias}};
+  Node made{node.kind, node.inputs, {}, {}, {}, node};
+  made.source.inputs.clear();
+  made.source.layers.clear();
   std::size_t width = widths_[node.inputs[0]];
   if (node.kind == FrozenNode::Kind::chain) {
     require(node.inputs.size() == 1, "node", index, "must have one input");
@@ -84,6 +95,14 @@ void FrozenGraph::add(const FrozenNode& node, std::size_t index, const ProductPr
     flops_ += products;
     work_ += products + kWorkPerElement * static_cast<double>(padded_ld(width));
     buffers_.include({padded_ld(width), 0});
+  } else if (node.kind == FrozenNode::Kind::periodic) {
+    require(node.inputs.size() == 1, "node", index, "must have one input");
+    const std::size_t outputs = check_periodic(node, width, "frozen node " + std::to_string(index));
+    made.periodic.emplace_back(node, width);
+    const double angles = static_cast<double>(width * node.periodic.n_frequencies);
+    flops_ += 2.0 * angles * static_cast<double>(node.periodic.units);
+    work_ += angles * (30.0 + 2.0 * static_cast<double>(node.periodic.units));
+    width = outputs;
   } else {
     width = checked_width(node, index);
     require(width <= 0x7FFFFFFF, "node", index, "must have fewer than 2^31 columns");
@@ -110,6 +129,11 @@ std::size_t FrozenGraph::checked_width(const FrozenNode& node, std::size_t index
         require(node.encoding.num_tokens > 0 && node.encoding.num_tokens <= 0x7FFFFFFF, "node", index,
                 "must have num_tokens >= 1");
         return encoded_width(node.encoding, first);
+      case FrozenNode::Kind::parametric_activation:
+        inputs(1);
+        require(node.table.size() == first, "node", index, "must have an alpha for each column");
+        require(!needs_rows(node.activation.kind), "node", index, "must have an activation of single elements");
+        return first;
       case FrozenNode::Kind::dot: {
         inputs(2);
         const std::size_t second = widths_[node.inputs[1]], length = node.dot.length;
@@ -203,6 +227,11 @@ void FrozenGraph::run_block(const Job& job, std::size_t row, std::size_t rows, f
       read_table(job, i, row, rows, scratch);
       continue;
     }
+    if (node.kind == FrozenNode::Kind::periodic) {
+      const Rows x = rows_of(job, node.inputs[0], row, scratch);
+      node.periodic[0].run(job.kernels, x.data, x.ld, rows, y.data, y.ld);
+      continue;
+    }
     if (node.kind >= FrozenNode::Kind::dot) {
       apply(job, node, row, rows, y, scratch);
       continue;
@@ -279,6 +308,8 @@ void FrozenGraph::apply(const Job& job, const Node& node, std::size_t row, std::
               vectors_of(source.dot, false, other.data + r * other.ld, widths_[node.inputs[1]]), to);
     } else if (node.kind == FrozenNode::Kind::category_encoding) {
       encode_row(source.encoding, from, width, to);
+    } else if (node.kind == FrozenNode::Kind::parametric_activation) {
+      mix_row(job.kernels, source, from, width, to);
     } else {
       const std::size_t count = source.table.size() / source.columns;
       for (std::size_t c = 0; c < width; ++c) {

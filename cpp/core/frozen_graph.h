@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/packed_layers.h"
+#include "core/packed_periodic.h"
 #include "core/packed_table_input.h"
 
 namespace fastreg {
@@ -35,6 +36,7 @@ class FrozenGraph {
     std::vector<std::size_t> inputs;
     std::vector<PackedLayers> packed;   // one element for a chain, none for another kind
     std::vector<PackedTableInput> tables;   // the same for table_input
+    std::vector<PackedPeriodic> periodic;   // and for periodic
     FrozenNode source;                  // without inputs and layers
   };
   // Where a value is stored while a block runs: in an input, in an output, or in a buffer, which begins `offset` floats

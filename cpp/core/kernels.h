@@ -188,6 +188,41 @@ struct FeatureScaleBackward {
   Range range;
 };
 
+// Features of single columns of x, a matrix (n, in) of any ldx >= in. Of column j, with the angles in radians
+// a_f = 2 pi F_fj x_j + P_fj:
+//   y_jo = bias_jo + sum_f W_f,jo cos(a_f),  or without phases  bias_jo + sum_f W_f,jo cos(a_f) + W_(count + f),jo sin(a_f)
+// where jo is column j outputs + o, then rectified if asked for. A row of y has the outputs of each column behind each
+// other, and behind those of a column x_j itself if `keeps_input`. frequencies F and phases P are panels (count, in),
+// W panels (count or 2 count, in outputs). phases may be null.
+struct Periodic {
+  const float* x;
+  std::size_t ldx;
+  const float *frequencies, *phases, *w, *bias;
+  std::size_t in, count, outputs;
+  bool rectified, keeps_input;
+};
+
+// y[rows], whose columns alone are written: ldy may be any number of floats, and padding stays as it is.
+struct PeriodicForward {
+  Periodic of;
+  float* y;
+  std::size_t ldy;
+  Range rows;
+};
+
+// The gradients of a range of columns of x over all rows, from y, which is read only if rectified, and dy, of the same
+// ldy. dx has lddx. Each result may be null. Padding stays as it is.
+struct PeriodicBackward {
+  Periodic of;
+  const float *y, *dy;
+  std::size_t ldy;
+  float* dx;
+  std::size_t lddx;
+  float *dfrequencies, *dphases, *dw, *dbias;
+  std::size_t rows;
+  Range columns;
+};
+
 // Philox4x32-10 (Salmon et al. 2011), key = seed (low word first), counter = {block low, block high, stream, step}.
 struct RandomKey {
   std::uint64_t seed;
@@ -416,6 +451,8 @@ struct Kernels {
   void (*feature_scale_backward)(const FeatureScaleBackward&) noexcept;
   void (*coded_forward)(const CodedForward&) noexcept;
   void (*coded_gradient)(const CodedGradient&) noexcept;
+  void (*periodic_forward)(const PeriodicForward&) noexcept;
+  void (*periodic_backward)(const PeriodicBackward&) noexcept;
   void (*dropout_bits)(const DropoutBits&) noexcept;
   // y = a + b or a * b over n floats (any n), in place allowed.
   void (*combine)(Combination, const float* a, const float* b, float* y, std::size_t n) noexcept;

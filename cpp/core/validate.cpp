@@ -125,6 +125,13 @@ struct LayerCheck {
       check.fail("columns must describe all columns of the input, " + std::to_string(inputs[0]) + ", got " +
                  std::to_string(code_count(layer.columns)));
   }
+  void check_with_inputs(const Check& check, const ParametricActivation& layer) const {
+    if (needs_rows(layer.activation.kind))
+      check.fail("activation must compute element by element, got " + std::string(name(layer.activation.kind)));
+  }
+  void check_with_inputs(const Check& check, const PeriodicEmbedding& layer) const {
+    check_value(check, "the columns of all outputs together", kWidth, width_of(layer, inputs));
+  }
   void check_with_inputs(const Check& check, const CategoryEncoding& layer) const {
     const std::size_t times = layer.output_mode == Encoding::one_hot ? inputs[0] : 1;
     check_value(check, "the columns of all indicators together", kWidth, times * layer.num_tokens);

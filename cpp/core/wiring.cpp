@@ -14,7 +14,7 @@ constexpr std::size_t kMaxParameters = std::size_t{1} << 48;
 
 std::string at(const char* list, std::size_t index) { return std::string(list) + "[" + std::to_string(index) + "]"; }
 
-void require(bool good, const std::string& where, const std::string& rule) {
+void enforce(bool good, const std::string& where, const std::string& rule) {
   if (!good) throw std::invalid_argument(where + ": " + rule);
 }
 
@@ -26,8 +26,8 @@ template <class Named>
 void check_names(const char* list, const std::vector<Named>& all) {
   std::unordered_set<std::string> names;
   for (std::size_t i = 0; i < all.size(); ++i) {
-    require(!all[i].name.empty(), at(list, i), "name must not be empty");
-    require(names.insert(all[i].name).second, at(list, i), "name must be of one only, got " + all[i].name + " again");
+    enforce(!all[i].name.empty(), at(list, i), "name must not be empty");
+    enforce(names.insert(all[i].name).second, at(list, i), "name must be of one only, got " + all[i].name + " again");
   }
 }
 
@@ -37,10 +37,10 @@ class Wirer {
   explicit Wirer(const NetworkSpec& spec) : spec_(spec), user_of_layer_(spec.layers.size(), kNobody) {}
 
   Wiring graph() {
-    require(spec_.n_features == 0, "n_features", "must be absent where there are nodes");
+    enforce(spec_.n_features == 0, "n_features", "must be absent where there are nodes");
     for (const auto& [list, size] : {std::pair{"inputs", spec_.inputs.size()}, std::pair{"nodes", spec_.nodes.size()},
                                      std::pair{"outputs", spec_.outputs.size()}})
-      require(size > 0, list, "there must be at least one, got none");
+      enforce(size > 0, list, "there must be at least one, got none");
     check_names("inputs", spec_.inputs);
     check_names("outputs", spec_.outputs);
     out_.n_inputs = spec_.inputs.size();
@@ -50,7 +50,7 @@ class Wirer {
     }
     for (std::size_t i = 0; i < spec_.nodes.size(); ++i) add(spec_.nodes[i], i);
     for (std::size_t i = 0; i < user_of_layer_.size(); ++i)
-      require(user_of_layer_[i] != kNobody, at("layers", i), "must be used by a node, got none");
+      enforce(user_of_layer_[i] != kNobody, at("layers", i), "must be used by a node, got none");
     add_outputs();
     return std::move(out_);
   }
@@ -68,7 +68,7 @@ class Wirer {
  private:
   void add(const Node& node, std::size_t index) {
     const std::string where = at("nodes", index);
-    require(node.layer < spec_.layers.size(), where,
+    enforce(node.layer < spec_.layers.size(), where,
             "layer must be below " + std::to_string(spec_.layers.size()) + ", got " + std::to_string(node.layer));
     const std::size_t user = user_of_layer_[node.layer];
     if (user == kNobody)
@@ -77,7 +77,7 @@ class Wirer {
       out_.shared.resize(spec_.layers.size());
     if (user != kNobody) out_.shared[node.layer] = true;
     for (const std::size_t value : node.inputs) {
-      require(value < out_.widths.size(), where,
+      enforce(value < out_.widths.size(), where,
               "inputs must be values below the node's own, which is " + std::to_string(out_.widths.size()) + ", got " +
                   std::to_string(value));
       read_.resize(out_.widths.size());
@@ -93,19 +93,19 @@ class Wirer {
     check_layer(layer, where, widths);
     const bool reads_input = std::visit([](const auto& any) { return requires { any.kReadsInput; }; }, layer);
     if (reads_input && node.inputs[0] >= out_.n_inputs)
-      require(false, where + " (" + name_of(layer) + ")",
+      enforce(false, where + " (" + name_of(layer) + ")",
               "must read an input of the network, got the output of a layer");
     if (first != nullptr) {
       const std::vector<WeightSpec> one = layer_weights(layer, out_.widths_of(first->inputs));
       const std::vector<WeightSpec> other = layer_weights(layer, widths);
       for (std::size_t i = 0; i < one.size(); ++i)
-        require(one[i].shape == other[i].shape, where,
+        enforce(one[i].shape == other[i].shape, where,
                 "must have inputs of the same widths wherever it is used, since its weights are the same");
     } else {
       for (const WeightSpec& weight : layer_weights(layer, widths)) parameters_ += weight.size();
     }
     if (parameters_ > kMaxParameters) {
-      require(false, where + " (" + name_of(layer) + ")", "the network must not have more than 2^48 parameters");
+      enforce(false, where + " (" + name_of(layer) + ")", "the network must not have more than 2^48 parameters");
     }
     out_.widths.push_back(output_width(layer, widths));
     out_.nodes.push_back(std::move(node));
@@ -117,16 +117,16 @@ class Wirer {
     for (std::size_t i = 0; i < spec_.outputs.size(); ++i) {
       const std::size_t value = spec_.outputs[i].value;
       const std::string got = ", got " + std::to_string(value);
-      require(value >= out_.n_inputs && value < out_.widths.size(), at("outputs", i),
+      enforce(value >= out_.n_inputs && value < out_.widths.size(), at("outputs", i),
               "value must be a node's, in [" + std::to_string(out_.n_inputs) + ", " +
                   std::to_string(out_.widths.size()) + ")" + got);
-      require(given.insert(value).second, at("outputs", i), "value must be of one output only" + got + " again");
+      enforce(given.insert(value).second, at("outputs", i), "value must be of one output only" + got + " again");
       out_.outputs.push_back(value);
       read_[value] = true;
     }
     for (std::size_t value = 0; value < read_.size(); ++value) {
       const bool input = value < out_.n_inputs;
-      require(read_[value], input ? at("inputs", value) : at("nodes", value - out_.n_inputs),
+      enforce(read_[value], input ? at("inputs", value) : at("nodes", value - out_.n_inputs),
               "a node or an output must read its value, " + std::to_string(value) + ", got none");
     }
   }

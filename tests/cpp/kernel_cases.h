@@ -45,6 +45,7 @@ class Cases {
       row_norm(128, 256, statistic);
     for (const bool rectified : {false, true}) feature_scale(128, 256, rectified);
     table(128, 128);
+    periodic(256, 8, 16, 3);
     batch_norm(32, 64);
     batch_norm(128, 256);
     dropout(128 * 256);
@@ -243,6 +244,36 @@ class Cases {
                             dw->data.data(), rows, ld(cols), n, cols, {0, kColumns}, {0, w->panels()}});
         },
         {floats_of(&dw->data, sum_tolerance(rows))});
+  }
+
+  // Embeddings of eight numbers as RealMLP has them.
+  void periodic(std::size_t rows, std::size_t in, std::size_t count, std::size_t outputs) {
+    auto make = [&](std::size_t r, std::size_t c) {
+      auto made = std::make_shared<Panels>(r, c);
+      kept_.push_back(made);
+      return made;
+    };
+    const auto frequencies = make(count, in), phases = make(count, in), w = make(count, in * outputs);
+    const auto dfrequencies = make(count, in), dphases = make(count, in), dw = make(count, in * outputs);
+    const std::size_t ldx = ld(in), ldy = ld(in * (outputs + 1));
+    const Floats *x = floats(rows * ldx), *bias = floats(in * outputs), *dy = floats(rows * ldy);
+    Floats *y = floats(rows * ldy), *dx = floats(rows * ldx), *dbias = floats(in * outputs);
+    const Periodic of{x->data(),      ldx, frequencies->data.data(), phases->data.data(), w->data.data(),
+                      bias->data(), in,  count,                    outputs,             false,
+                      true};
+    const std::string shape = std::to_string(rows) + " x " + std::to_string(in) + ", " + std::to_string(count) + " waves";
+    const double work = static_cast<double>(rows * in * count);
+    add("periodic_forward", shape, work, "element",
+        [=](const Kernels& k) { k.periodic_forward({of, y->data(), ldy, {0, rows}}); },
+        {floats_of(y, 16 * sum_tolerance(count))});
+    add("periodic_backward", shape, work, "element",
+        [=](const Kernels& k) {
+          k.periodic_backward({of, y->data(), dy->data(), ldy, dx->data(), ldx, dfrequencies->data.data(),
+                               dphases->data.data(), dw->data.data(), dbias->data(), rows, {0, in}});
+        },
+        {floats_of(dx, 64 * sum_tolerance(count * outputs)), floats_of(&dfrequencies->data, 64 * sum_tolerance(rows)),
+         floats_of(&dphases->data, 16 * sum_tolerance(rows)), floats_of(&dw->data, 16 * sum_tolerance(rows)),
+         floats_of(dbias, 16 * sum_tolerance(rows))});
   }
 
   void softmax(std::size_t rows, std::size_t cols, ActivationKind kind) {

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from fastreg import DivergenceError
 from fastreg.sklearn import RealMLPClassifier, RealMLPRegressor
-from fastreg.sklearn.realmlp import _BestEpoch
+from fastreg.sklearn.realmlp_training import BestEpoch
 from helpers.realmlp import features_of, trained
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -169,7 +169,7 @@ def test_of_equal_epochs_the_last_one_is_kept(sign, epoch):
         def set_weights(self, weights):
             self.weights = weights
 
-    best, model = _BestEpoch("val_x", sign), Model()
+    best, model = BestEpoch(lambda logs, _: sign * logs["val_x"]), Model()
     best.set_model(model)
     for i, value in enumerate([1.0, 3.0, 2.0, 3.0, 1.0, 2.0]):
         model.weights = i

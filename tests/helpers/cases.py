@@ -181,6 +181,26 @@ LAYER_CASES = {
     "counts of categories": Layer(
         layers.CategoryEncoding(5, "count"), lambda: graph_reference.CategoryEncoding(5, "count"), (_INTEGERS, _LAST)
     ),
+    "parametric activation": Layer(
+        layers.ParametricActivation("mish", "random_uniform"),
+        lambda: layers_reference.ParametricActivation("mish"),
+        ([layers.Dense(6)], _LAST),
+    ),
+    "another parametric activation": Layer(
+        layers.ParametricActivation("celu"),
+        lambda: layers_reference.ParametricActivation("celu"),
+        ([layers.Dense(6)], _LAST),
+    ),
+    "periodic embedding": Layer(
+        layers.PeriodicEmbedding(3, 5, frequencies_initializer=initializers.RandomNormal(stddev=0.5)),
+        lambda: layers_reference.PeriodicEmbedding(3),
+        ([layers.Dense(6, "tanh")], _LAST),
+    ),
+    "plr": Layer(
+        layers.PeriodicEmbedding(2, 5, use_phases=False, rectify=True, keep_input=False),
+        lambda: layers_reference.PeriodicEmbedding(2, phases=False, rectify=True, keep=False),
+        ([layers.Dense(6, "tanh")], _LAST),
+    ),
     # These read an input: test_table_input.py has networks for them.
     "table input": Layer(
         layers.TableInput(6, _TABLE, "tanh"), lambda: table_reference.TableInput(6, _COLUMNS, "tanh"), ([], _LAST)

@@ -70,6 +70,64 @@ class Scale(ref.Layer):
         return dy * self.p["scale"]
 
 
+class PeriodicEmbedding(ref.Layer):
+    """One number after another: each has a row of waves and a little linear layer of its own."""
+
+    def __init__(self, units, phases=True, rectify=False, keep=True):
+        self.units, self.phases, self.rectify, self.keep = units, phases, rectify, keep
+        self.names = ("frequencies", *["phases"] * phases, "kernel", "bias")
+
+    def waves(self, j):
+        angle = 2.0 * np.pi * np.outer(self.x[:, j], self.p["frequencies"][:, j])
+        if self.phases:
+            return np.cos(angle + self.p["phases"][:, j]), -np.sin(angle + self.p["phases"][:, j])
+        pair = np.cos(angle), np.sin(angle)
+        return np.concatenate(pair, axis=1), np.concatenate([-pair[1], pair[0]], axis=1)
+
+    def forward(self, x, training, mask_key):
+        self.x, self.z, parts = x, [], []
+        for j in range(x.shape[1]):
+            own = slice(j * self.units, (j + 1) * self.units)
+            z = self.waves(j)[0] @ self.p["kernel"][:, own] + self.p["bias"][own]
+            self.z.append(z)
+            parts += [np.maximum(z, 0.0) if self.rectify else z, *[x[:, j : j + 1]] * self.keep]
+        return np.concatenate(parts, axis=1)
+
+    def backward(self, dy):
+        self.d = {name: np.zeros_like(self.p[name]) for name in self.names}
+        dx = np.zeros_like(self.x)
+        for j in range(self.x.shape[1]):
+            own = slice(j * self.units, (j + 1) * self.units)
+            mine = dy[:, j * (self.units + self.keep) : (j + 1) * (self.units + self.keep)]
+            dz = mine[:, : self.units] * (self.z[j] > 0.0 if self.rectify else 1.0)
+            wave, slope = self.waves(j)
+            self.d["kernel"][:, own], self.d["bias"][own] = wave.T @ dz, dz.sum(axis=0)
+            angle = (dz @ self.p["kernel"][:, own].T) * slope
+            if self.phases:
+                self.d["phases"][:, j] = angle.sum(axis=0)
+            else:  # a cosine and a sine have the same frequency
+                angle = angle[:, : angle.shape[1] // 2] + angle[:, angle.shape[1] // 2 :]
+            self.d["frequencies"][:, j] = 2.0 * np.pi * self.x[:, j] @ angle
+            dx[:, j] = 2.0 * np.pi * angle @ self.p["frequencies"][:, j] + (mine[:, -1] if self.keep else 0.0)
+        return dx
+
+
+class ParametricActivation(ref.Layer):
+    names = ("alpha",)
+
+    def __init__(self, activation):
+        self.activation = activation
+
+    def forward(self, x, training, mask_key):
+        self.x, self.more = x, ref.activation_forward(self.activation, x) - x
+        return x + self.p["alpha"] * self.more
+
+    def backward(self, dy):
+        self.d = {"alpha": (dy * self.more).sum(axis=0)}
+        through = ref.activation_backward(self.activation, self.x, dy * self.p["alpha"])
+        return dy * (1.0 - self.p["alpha"]) + through
+
+
 class PReLU(ref.Layer):
     names = ("alpha",)
 

@@ -34,6 +34,9 @@ std::size_t width_of(const CategoryEncoding&, const Widths&);
 std::vector<WeightSpec> weights_of(const Normalization&, const Widths&);
 std::vector<WeightSpec> weights_of(const TableInput&, const Widths&);
 std::size_t width_of(const TableInput&, const Widths&);
+std::vector<WeightSpec> weights_of(const PeriodicEmbedding&, const Widths&);
+std::size_t width_of(const PeriodicEmbedding&, const Widths&);
+std::vector<WeightSpec> weights_of(const ParametricActivation&, const Widths&);
 
 // What batch normalisation needs to differentiate the preceding Dense layer's activation in its own backward pass.
 struct DenseTail {
@@ -90,6 +93,8 @@ std::unique_ptr<Operation> make_operation(const CategoryEncoding& layer, const O
 std::unique_ptr<Operation> make_operation(const Rescaling& layer, const OperationContext& context);
 std::unique_ptr<Operation> make_operation(const Normalization& layer, const OperationContext& context);
 std::unique_ptr<Operation> make_operation(const TableInput& layer, const OperationContext& context);
+std::unique_ptr<Operation> make_operation(const PeriodicEmbedding& layer, const OperationContext& context);
+std::unique_ptr<Operation> make_operation(const ParametricActivation& layer, const OperationContext& context);
 
 // The rate of a layer: a number, or that of the step.
 class StepRate {

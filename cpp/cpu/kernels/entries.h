@@ -35,6 +35,10 @@ void feature_scale_backward(const FeatureScaleBackward&) noexcept;
 void coded_forward(const CodedForward&) noexcept;
 void coded_gradient(const CodedGradient&) noexcept;
 
+// periodic.cpp
+void periodic_forward(const PeriodicForward&) noexcept;
+void periodic_backward(const PeriodicBackward&) noexcept;
+
 // separate.cpp
 void separate_forward(const ActivationSpec&, const float* x, float* y, std::size_t n) noexcept;
 void separate_backward(const ActivationSpec&, const float* x, const float* dy, float* dz, std::size_t n) noexcept;

@@ -14,6 +14,7 @@
 #include "fastreg/multipliers.h"
 #include "fastreg/noise_layers.h"
 #include "fastreg/normalization_layers.h"
+#include "fastreg/periodic_layer.h"
 #include "fastreg/regularizers.h"
 #include "fastreg/table_layer.h"
 
@@ -116,7 +117,8 @@ using Layers = List<Dense, Activation, BatchNormalization, Dropout,
                     LayerNormalization, RMSNormalization, UnitNormalization, Scale,
                     GaussianNoise, GaussianDropout, AlphaDropout, ActivityRegularization,
                     Add, Multiply, Concatenate, Subtract, Average, Maximum, Minimum, Dot,
-                    Embedding, CategoryEncoding, Rescaling, Normalization, TableInput>;
+                    Embedding, CategoryEncoding, Rescaling, Normalization, TableInput, PeriodicEmbedding,
+                    ParametricActivation>;
 using Layer = Layers::Into<std::variant>;
 
 }  // namespace fastreg

@@ -110,4 +110,20 @@ struct PReLU {
              field("multipliers", &PReLU::multipliers));
 };
 
+// y = x + alpha (f(x) - x), with a learned alpha for each column; f is the activation, which is no one of whole rows.
+struct ParametricActivation {
+  static constexpr const char* kName = "ParametricActivation";
+  ActivationSpec activation{};
+  Initializer alpha_initializer = Ones{};
+  Penalty alpha_regularizer{};
+  bool trainable = true;
+  Multipliers multipliers{};
+  static constexpr auto kFields =
+      fields(required_field("activation", &ParametricActivation::activation),
+             field("alpha_initializer", &ParametricActivation::alpha_initializer),
+             field("alpha_regularizer", &ParametricActivation::alpha_regularizer),
+             field("trainable", &ParametricActivation::trainable),
+             field("multipliers", &ParametricActivation::multipliers));
+};
+
 }  // namespace fastreg

@@ -25,22 +25,26 @@ struct FrozenLayer {
 };
 
 // A node of a frozen network. Values are numbered as in NetworkSpec: first the inputs, then the output of each node. A
-// chain is a list of layers; embedding and category_encoding read one value, and table_input an input of the network;
-// the other kinds join values.
+// chain is a list of layers; embedding, category_encoding, periodic and parametric_activation read one value, and
+// table_input an input of the network; the other kinds join values.
 struct FrozenNode {
   enum class Kind : std::uint8_t {
     chain, add, multiply, concatenate, subtract, average, maximum, minimum, dot, embedding, category_encoding,
-    table_input
+    table_input, periodic, parametric_activation
   };
   Kind kind = Kind::chain;
   std::vector<std::size_t> inputs;
   std::vector<FrozenLayer> layers;   // only if kind is chain
   Dot dot{};                         // only if kind is dot
   CategoryEncoding encoding{};       // only if kind is category_encoding
-  std::vector<float> table{};        // only if kind is embedding or table_input, the kernel: row-major
-  std::size_t columns = 1;           // of the table
-  TableColumns codes{};              // only if kind is table_input, as for bias
-  std::vector<float> bias{};         // empty: there is none
+  std::vector<float> table{};        // only if kind is embedding; table_input or periodic: the kernel, row-major;
+                                     // parametric_activation: alpha
+  std::size_t columns = 1;           // of the table; only if kind is embedding or table_input
+  TableColumns codes{};              // only if kind is table_input
+  std::vector<float> bias{};         // only if kind is table_input or periodic; empty: there is none
+  PeriodicEmbedding periodic{};      // only if kind is periodic, as for the next ones: row-major (n_frequencies, in)
+  std::vector<float> frequencies{}, phases{};
+  ActivationSpec activation{};       // only if kind is parametric_activation
 };
 struct FrozenNetwork {
   std::vector<NetworkInput> inputs;

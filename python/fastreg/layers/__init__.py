@@ -18,7 +18,7 @@ from fastreg.internal.layer_base import Layer, Value
 from fastreg.internal.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from fastreg.layers.activations import ELU, Identity, LeakyReLU, PReLU, ReLU, Softmax
+    from fastreg.layers.activations import ELU, Identity, LeakyReLU, ParametricActivation, PReLU, ReLU, Softmax
     from fastreg.layers.dense import Activation, Dense
     from fastreg.layers.embedding import Embedding
     from fastreg.layers.ensemble import EnsembleDense
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         Scale,
         UnitNormalization,
     )
+    from fastreg.layers.periodic import PeriodicEmbedding
     from fastreg.layers.preprocessing import CategoryEncoding, Normalization, Rescaling
     from fastreg.layers.products import Dot, dot
     from fastreg.layers.reshaping import Flatten, Reshape
@@ -89,6 +90,8 @@ __all__ = [
     "Normalization",
     "NumericColumn",
     "PReLU",
+    "ParametricActivation",
+    "PeriodicEmbedding",
     "PlainColumn",
     "RMSNormalization",
     "ReLU",
@@ -120,7 +123,7 @@ _LAYERS = {
     name: module
     for module, names in {
         "dense": ("Dense", "Activation"),
-        "activations": ("ReLU", "LeakyReLU", "ELU", "Softmax", "Identity", "PReLU"),
+        "activations": ("ReLU", "LeakyReLU", "ELU", "Softmax", "Identity", "PReLU", "ParametricActivation"),
         "normalization": (
             *("BatchNormalization", "LayerNormalization", "RMSNormalization"),
             *("UnitNormalization", "Scale"),
@@ -131,6 +134,7 @@ _LAYERS = {
         "reshaping": ("Flatten", "Reshape"),
         "embedding": ("Embedding",),
         "ensemble": ("EnsembleDense",),
+        "periodic": ("PeriodicEmbedding",),
         "preprocessing": ("CategoryEncoding", "Normalization", "Rescaling"),
         "nested": ("Residual",),
         "table_input": ("TableInput",),

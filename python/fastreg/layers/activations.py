@@ -4,14 +4,15 @@ from typing import Annotated, ClassVar, NoReturn
 
 from fastreg.constraints import Constraint
 from fastreg.initializers import Initializer
-from fastreg.internal.activation_names import ParametrisedActivation, with_parameters
+from fastreg.internal.activation_names import ParametrisedActivation, check_activation, with_parameters
 from fastreg.internal.checks import FINITE, NON_NEGATIVE
 from fastreg.internal.dataclasses import dataclass, field
 from fastreg.internal.keras_arguments import LayerArguments, PReLUArguments, takes_keras_arguments
 from fastreg.internal.layer_base import FEATURE_AXIS, Layer
+from fastreg.layers.dense import Activation
 from fastreg.regularizers import Regularizer
 
-__all__ = ["ELU", "Identity", "LeakyReLU", "PReLU", "ReLU", "Softmax"]
+__all__ = ["ELU", "Identity", "LeakyReLU", "PReLU", "ParametricActivation", "ReLU", "Softmax"]
 
 
 @takes_keras_arguments
@@ -158,6 +159,49 @@ class Identity(Layer, LayerArguments):
     def as_activation(self, owner: str) -> str:
         """What it is as the activation of another layer."""
         return "linear"
+
+
+@takes_keras_arguments
+@dataclass(frozen=True, repr=False)
+class ParametricActivation(Layer, LayerArguments):
+    r"""A learned mixture of x and an activation of it for each feature, :math:`y = x + \alpha (f(x) - x)`.
+
+    With :math:`\alpha = 1`, as at first, it is the activation; with 0 it is linear. RealMLP has it behind each hidden
+    layer, with a tenth of the learning rate (Holzmüller, Grinsztajn and Steinwart, "Better by default", NeurIPS 2024).
+    Weight: ``alpha`` (in,).
+
+    Args:
+        activation: What f is, as for :class:`Dense`; none of whole rows, such as softmax.
+        alpha_initializer: The initial values of :math:`\alpha`, see :mod:`fastreg.initializers`.
+        alpha_regularizer: The penalty on :math:`\alpha`, see :mod:`fastreg.regularizers`; None means no penalty.
+        name: See :class:`Layer`, as for ``trainable``, ``learning_rate_multiplier``, ``weight_decay_multiplier``,
+            ``input_shape`` and ``input_dim``.
+
+    Raises:
+        ValueError: If a name is unknown, or the activation is one of whole rows.
+        TypeError: If an argument is of the wrong kind.
+
+    Example:
+        >>> from fastreg import layers
+        >>> layers.ParametricActivation("mish", learning_rate_multiplier=0.1).activation
+        'mish'
+    """
+
+    activation: Annotated[str | ParametrisedActivation, check_activation]
+    alpha_initializer: Initializer | str = "ones"
+    alpha_regularizer: Regularizer | str | None = None
+
+    def _check_together(self) -> None:
+        if not Activation(self.activation).is_elementwise():
+            raise ValueError(
+                f"ParametricActivation: activation must compute element by element, got {self.activation!r}"
+            )
+
+    def as_activation(self, owner: str) -> NoReturn:
+        """It has weights, so that it is no activation of another layer."""
+        raise ValueError(
+            f"{owner}: activation must have no weights, got ParametricActivation; put it behind the layer instead"
+        )
 
 
 @takes_keras_arguments

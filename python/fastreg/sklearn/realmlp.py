@@ -1,13 +1,14 @@
 """RealMLP as estimators of scikit-learn: :class:`RealMLPClassifier` and :class:`RealMLPRegressor`.
 
-The layers and the optimizer are those of the recipes' candidates (``table/realmlp.py``). What is here is how rows are
-encoded and divided, and which epoch is kept.
+The layers and the optimizer of the simple form are those of the recipes' candidates (``table/realmlp.py``); the full
+form is in ``table/realmlp_td.py``. What is here is how rows are read and divided.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,52 +27,29 @@ from fastreg.internal.checks import (
     POSITIVE,
     WIDTH_LIMIT,
     check_bool,
+    check_choice,
     check_int,
     check_real,
     describe,
 )
-from fastreg.model.sequential import Sequential
-from fastreg.sklearn.realmlp_encoding import RealMLPEncoding, Rows, as_frame, categorical_columns, check_targets
-from fastreg.table.realmlp import realmlp_layers, realmlp_optimizer
+from fastreg.sklearn.realmlp_encoding import Rows, as_frame, categorical_columns, check_targets
+from fastreg.sklearn.realmlp_training import FORMS, BestEpoch, compiled_parts, encoding_of
 
 __all__ = ["RealMLPClassifier", "RealMLPRegressor"]
-
-# The largest seed that is drawn from a RandomState, and what Adam adds to the root of the second moment.
-_SEEDS, _EPSILON = 2**31 - 1, 1e-8
-
-
-class _BestEpoch(callbacks.Callback):
-    """Keeps the weights of the last one of the best epochs, and puts them back at the end."""
-
-    def __init__(self, monitor: str, sign: float) -> None:
-        self._monitor, self._sign = monitor, sign
-        self.scores: list[float] = []
-        self.epoch = 0
-
-    def on_epoch_end(self, epoch: int, logs: callbacks.Logs | None = None) -> None:
-        """Compares the epoch with the best one."""
-        score = self._sign * (logs or {})[self._monitor]
-        if not self.scores or score >= max(self.scores):
-            self.epoch = epoch
-            self._weights = self.model.get_weights()
-        self.scores.append(score)
-
-    def on_train_end(self, logs: callbacks.Logs | None = None) -> None:
-        """Puts the weights back."""
-        self.model.set_weights(self._weights)
-
 
 class _RealMLP(BaseEstimator, ABC):  # type: ignore[misc]
     """What both estimators share. Derived classes know targets."""
 
-    # As published for the task: the activation, the rate, the last activation, what judges an epoch and how.
-    _ACTIVATION, _RATE, _OUTPUT, _MONITOR, _SIGN = "", 0.0, "", "", 1.0
+    # As published for the task: the activation, the last activation, what judges an epoch and how, each form's rate.
+    _ACTIVATION, _OUTPUT, _MONITOR, _SIGN = "", "", "", 1.0
+    _RATES: ClassVar[dict[str, float]] = {}
 
     def __init__(
         self,
         hidden_layer_sizes: Any = (256, 256, 256),
         activation: Any = None,
         *,
+        form: str = "TD-S",
         learning_rate_init: float | None = None,
         batch_size: int = 256,
         max_iter: int = 256,
@@ -82,6 +60,7 @@ class _RealMLP(BaseEstimator, ABC):  # type: ignore[misc]
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
+        self.form = form
         self.learning_rate_init = learning_rate_init
         self.batch_size = batch_size
         self.max_iter = max_iter
@@ -154,20 +133,18 @@ class _RealMLP(BaseEstimator, ABC):  # type: ignore[misc]
         encoding = self.encoding_.fit(learned[0])
         features, targets = encoding.transform(learned[0]), self._targets(learned[1])
         held = None if held_out[0] is None else (encoding.transform(held_out[0]), self._targets(held_out[1]))
-        stack = realmlp_layers(
-            hidden, self.activation or self._ACTIVATION, features.shape[1], targets.shape[1], self._OUTPUT
-        )
-        rate = self._RATE if self.learning_rate_init is None else self.learning_rate_init
-        model = Sequential(stack, seed=int(random.randint(_SEEDS)))
+        rate = self._RATES[self.form] if self.learning_rate_init is None else self.learning_rate_init
+        published = hidden, self.activation or self._ACTIVATION, targets.shape[1], self._OUTPUT, rate
+        model, optimizer = compiled_parts(self.form, encoding, features, *published, random)
         loss, metrics = self._loss()
-        model.compile(realmlp_optimizer(rate, epsilon=_EPSILON), loss, metrics)
-        best = _BestEpoch(self._MONITOR, self._SIGN)
+        model.compile(optimizer, loss, metrics)
+        best = BestEpoch(partial(self._score_of, held))
         history = model.fit(
             features,
             targets,
-            batch_size=min(self.batch_size, len(features)),
+            batch_size=min(self.batch_size, len(targets)),
             epochs=self.max_iter,
-            validation_data=held,
+            validation_data=held if self._compares_outputs() else None,
             callbacks=[] if held is None else [best],
             verbose=2 if self.verbose else 0,
         )
@@ -176,6 +153,14 @@ class _RealMLP(BaseEstimator, ABC):  # type: ignore[misc]
         self.validation_scores_ = None if held is None else best.scores
         self.best_iter_ = self.max_iter if held is None else best.epoch + 1
         return self
+
+    def _compares_outputs(self) -> bool:
+        """Whether epochs are judged by outputs as the network has them."""
+        return True
+
+    def _score_of(self, held: Any, logs: callbacks.Logs, model: Any) -> float:
+        """How good an epoch is for the validation rows."""
+        return self._SIGN * float(logs[self._MONITOR])
 
     def _checked_parameters(self, owner: str) -> list[int]:
         """The units of the hidden layers. Raises for parameters that are out of range."""
@@ -188,6 +173,7 @@ class _RealMLP(BaseEstimator, ABC):  # type: ignore[misc]
             check_real(owner, "learning_rate_init", self.learning_rate_init, POSITIVE)
         check_real(owner, "validation_fraction", self.validation_fraction, FRACTION)
         check_bool(owner, "verbose", self.verbose)
+        check_choice(owner, "form", self.form, FORMS)
         return hidden
 
     def _checked(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
@@ -209,7 +195,7 @@ class _RealMLP(BaseEstimator, ABC):  # type: ignore[misc]
                 X, _ = validate_data(self, X, y, reset=reset, multi_output=True, **given)
         if reset:
             categorical = categorical_columns(owner, X, asked, names, X.shape[1])
-            self.encoding_ = RealMLPEncoding(owner, categorical, range(X.shape[1]) if names is None else names)
+            self.encoding_ = encoding_of(self.form, owner, categorical, range(X.shape[1]) if names is None else names)
         if X.shape[0] < 1 + reset:
             raise ValueError(
                 f"{owner}: X must have at least {'two rows' if reset else 'one row'}, got {X.shape[0]} sample"
@@ -249,19 +235,26 @@ class _RealMLP(BaseEstimator, ABC):  # type: ignore[misc]
 
 
 class RealMLPClassifier(ClassifierMixin, _RealMLP):  # type: ignore[misc]
-    """RealMLP-TD-S for classes, a network with tuned defaults, trained by fastreg.
+    """RealMLP for classes, a network with tuned defaults, trained by fastreg.
 
     Holzmüller, Grinsztajn and Steinwart, "Better by default: strong pre-tuned MLPs and boosted trees on tabular data",
-    NeurIPS 2024. All defaults are those of the paper's simple form: robust scaling with a soft limit and one-hot
-    encoding; a learned factor for each feature; three hidden layers of 256 units with SELU in the neural tangent
-    parametrisation; Adam with beta_2 = 0.95 and four waves of the learning rate over 256 epochs, six times the rate for
-    factors of features and a tenth for biases; labels smoothed by 0.1; the weights of the epoch with the best accuracy
-    for a fifth of the rows, the last one among equals. Other than there, the last and smaller batch of an epoch is
-    trained on, too, and missing numbers are taken.
+    NeurIPS 2024. All defaults are those of the paper. Both forms have robust scaling with a soft limit; a learned
+    factor for each feature; three hidden layers of 256 units with SELU in the neural tangent parametrisation; Adam with
+    beta_2 = 0.95 and four waves of the learning rate over 256 epochs, six times the rate for factors of features and a
+    tenth for biases; labels smoothed by 0.1; the weights of the epoch with the best accuracy for a fifth of the rows,
+    the last one among equals. Other than there, the last and smaller batch of an epoch is trained on, too, and missing
+    numbers are taken.
+
+    The simple form, ``"TD-S"``, encodes all categories one-hot. The full form, ``"TD"``, is slower and on most tables
+    better. It has four periodic features of each number (:class:`fastreg.layers.PeriodicEmbedding`), eight learned
+    features of a category where a column has more than eight, a learned share of each activation
+    (:class:`fastreg.layers.ParametricActivation`), dropout of 0.15 and a weight decay of 0.02 for half of the epochs,
+    which then fade to 0, and weights that begin by up to 10,000 training rows.
 
     Args:
         hidden_layer_sizes: The units of each hidden layer, >= 1: one number or a list.
         activation: The activation of the hidden layers, by its name or as a description; None is ``"selu"``.
+        form: ``"TD-S"`` or ``"TD"``.
         learning_rate_init: The height of the waves of the rate, > 0; None is 0.04.
         batch_size: The rows of a step, >= 1; all of them if there are fewer.
         max_iter: The number of epochs, >= 1. The waves of the rate go over all of them, so fewer epochs make a shorter
@@ -270,9 +263,9 @@ class RealMLPClassifier(ClassifierMixin, _RealMLP):  # type: ignore[misc]
             ``X_val``. With 0 the last epoch is kept.
         label_smoothing: s in [0, 1]: the probabilities that are learned are (1 - s) + s / k for the class of a row and
             s / k for each other one of k classes.
-        categorical_features: The columns that hold categories, 1000 different ones at most: ``"from_dtype"`` for those
-            of a frame whose type is categorical, string or object, None for none, or a list of names or numbers or a
-            mask.
+        categorical_features: The columns that hold categories: ``"from_dtype"`` for those of a frame whose type is
+            categorical, string or object, None for none, or a list of names or numbers or a mask. In the simple form a
+            column may have 1000 different ones at most.
         random_state: An int, a ``RandomState`` or None. It determines everything that is random.
         verbose: Whether each epoch prints its loss.
 
@@ -285,7 +278,8 @@ class RealMLPClassifier(ClassifierMixin, _RealMLP):  # type: ignore[misc]
         loss_curve_: The loss of each epoch.
         validation_scores_: The accuracy on the validation rows after each epoch; None without such rows.
         encoding_: Makes features of rows.
-        model_: The network, a :class:`fastreg.Sequential` that takes these features.
+        model_: The network, which takes these features: a :class:`fastreg.Sequential`, or a :class:`fastreg.Model` in
+            the full form.
 
     Example:
         >>> from fastreg.sklearn import RealMLPClassifier
@@ -296,13 +290,15 @@ class RealMLPClassifier(ClassifierMixin, _RealMLP):  # type: ignore[misc]
         True
     """
 
-    _ACTIVATION, _RATE, _OUTPUT, _MONITOR, _SIGN = "selu", 0.04, "softmax", "val_accuracy", 1.0
+    _ACTIVATION, _OUTPUT, _MONITOR, _SIGN = "selu", "softmax", "val_accuracy", 1.0
+    _RATES: ClassVar = {"TD-S": 0.04, "TD": 0.04}
 
     def __init__(
         self,
         hidden_layer_sizes: Any = (256, 256, 256),
         activation: Any = None,
         *,
+        form: str = "TD-S",
         learning_rate_init: float | None = None,
         batch_size: int = 256,
         max_iter: int = 256,
@@ -315,6 +311,7 @@ class RealMLPClassifier(ClassifierMixin, _RealMLP):  # type: ignore[misc]
         super().__init__(
             hidden_layer_sizes,
             activation,
+            form=form,
             learning_rate_init=learning_rate_init,
             batch_size=batch_size,
             max_iter=max_iter,
@@ -371,15 +368,17 @@ class RealMLPClassifier(ClassifierMixin, _RealMLP):  # type: ignore[misc]
 
 
 class RealMLPRegressor(RegressorMixin, _RealMLP):  # type: ignore[misc]
-    """RealMLP-TD-S for numbers, a network with tuned defaults, trained by fastreg.
+    """RealMLP for numbers, a network with tuned defaults, trained by fastreg.
 
-    As :class:`RealMLPClassifier`, but with Mish, a rate of 0.07 and the squared error of standardised targets, by which
-    epochs are judged, too. y may have several columns.
+    As :class:`RealMLPClassifier`, but with Mish, other rates and the squared error of standardised targets, by which
+    epochs are judged, too. The full form limits predictions to the range of the targets that it was trained on, also
+    those that an epoch is judged by. y may have several columns.
 
     Args:
         hidden_layer_sizes: The units of each hidden layer, >= 1: one number or a list.
         activation: The activation of the hidden layers, by its name or as a description; None is ``"mish"``.
-        learning_rate_init: The height of the waves of the rate, > 0; None is 0.07.
+        form: ``"TD-S"``, the simple form, or ``"TD"``, the full one.
+        learning_rate_init: The height of the waves of the rate, > 0; None is 0.07, or 0.2 in the full form.
         batch_size: The rows of a step, >= 1; all of them if there are fewer.
         max_iter: The number of epochs, >= 1.
         validation_fraction: The share of the rows that epochs are judged by, in [0, 1), unless ``fit`` is given
@@ -397,7 +396,8 @@ class RealMLPRegressor(RegressorMixin, _RealMLP):  # type: ignore[misc]
         validation_scores_: The negative mean squared error of the validation rows' standardised targets after each
             epoch; None without such rows.
         encoding_: Makes features of rows.
-        model_: The network, a :class:`fastreg.Sequential` that takes these features and gives standardised values.
+        model_: The network, which takes these features and gives standardised values: a :class:`fastreg.Sequential`, or
+            a :class:`fastreg.Model` in the full form.
 
     Example:
         >>> import numpy as np
@@ -409,7 +409,8 @@ class RealMLPRegressor(RegressorMixin, _RealMLP):  # type: ignore[misc]
         True
     """
 
-    _ACTIVATION, _RATE, _OUTPUT, _MONITOR, _SIGN = "mish", 0.07, "linear", "val_loss", -1.0
+    _ACTIVATION, _OUTPUT, _MONITOR, _SIGN = "mish", "linear", "val_loss", -1.0
+    _RATES: ClassVar = {"TD-S": 0.07, "TD": 0.2}
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """The number of each row, (n,), or (n, outputs) if y had several columns.
@@ -422,10 +423,21 @@ class RealMLPRegressor(RegressorMixin, _RealMLP):  # type: ignore[misc]
             ValueError: If X has other columns.
         """
         values: NDArray[np.float64] = self._outputs(X) * self._spread + self._mean
+        values = np.clip(values, *self._limits)
         return values if self._is_matrix else values[:, 0]
 
     def _loss(self) -> tuple[losses.Loss, list[str]]:
         return losses.MeanSquaredError(), []
+
+    def _compares_outputs(self) -> bool:
+        return self.form != "TD"
+
+    def _score_of(self, held: Any, logs: callbacks.Logs, model: Any) -> float:
+        if self._compares_outputs():
+            return super()._score_of(held, logs, model)
+        low, high = ((limit - self._mean) / self._spread for limit in self._limits)
+        outputs = np.clip(model.predict(held[0], verbose=0), low, high)
+        return -float(np.mean((outputs - held[1].astype(np.float64)) ** 2))
 
     def _checked_targets(self, y: Any) -> NDArray[Any]:
         values = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
@@ -436,6 +448,7 @@ class RealMLPRegressor(RegressorMixin, _RealMLP):  # type: ignore[misc]
     def _learn_targets(self, y: NDArray[Any], learned: NDArray[Any]) -> None:
         self._is_matrix = y.ndim > 1
         matrix = learned.reshape(len(learned), -1)
+        self._limits = (matrix.min(axis=0), matrix.max(axis=0)) if self.form == "TD" else (-np.inf, np.inf)
         # Powers of 2, which change no digit, keep squares of huge and of tiny numbers in range.
         exponent = np.frexp(np.abs(matrix).max(axis=0))[1]
         matrix = np.ldexp(matrix, -exponent)

@@ -15,12 +15,13 @@ from fastreg.data.frames import refuse_lazy
 from fastreg.internal.checks import describe
 from fastreg.table.number_parts import NumericPart
 
-__all__ = ["RealMLPEncoding", "Rows", "as_frame", "categorical_columns", "check_targets"]
+__all__ = ["ApartEncoding", "RealMLPEncoding", "Rows", "as_frame", "categorical_columns", "check_targets"]
 
 # Beginnings of the names of types whose columns are categories: of pandas, polars and Arrow.
 _TYPES = ("categor", "enum", "str", "object", "large_string", "dictionary")
-# Each level is a feature of every row and has a weight in every unit of the first layer.
-_MOST_LEVELS = 1000
+# Each level is a feature of every row and has a weight in every unit of the first layer. Codes of embedded columns have
+# to be exact in float32, with room for those of other columns.
+_MOST_LEVELS, _MOST_CODES = 1000, 2**24
 # What no number and no category is made of without a word.
 _TIMES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
 _CATEGORIES = "; name the column in categorical_features if it holds categories"
@@ -144,7 +145,7 @@ class RealMLPEncoding:
         rows = X if isinstance(X, Rows) else self.read(X)
         self._levels = [self._found(i, cells) for i, cells in zip(self.categorical, rows.cells, strict=True)]
         self._parts = [NumericPart.fit(column, 0) for column in self._columns(rows)]
-        if not self._parts:
+        if not self._parts and not any(map(self._is_apart, self._levels)):
             raise ValueError(f"{self._owner}: X has no feature, since every cell of its columns is missing")
         return self
 
@@ -161,13 +162,19 @@ class RealMLPEncoding:
     def _columns(self, rows: Rows) -> Iterator[NDArray[np.float64]]:
         """The features before they are scaled, one at a time: those of categories, then numbers as they are."""
         for cells, levels in zip(rows.cells, self._levels, strict=True):
-            places = np.fromiter((_place(levels, cell) for cell in cells), np.intp, len(cells))
+            if self._is_apart(levels):
+                continue
+            places = _places(levels, cells)
             if len(levels) == 2:
                 yield (places == 0) - (places == 1).astype(np.float64)
             else:
                 for place in range(len(levels)):
                     yield (places == place).astype(np.float64)
         yield from rows.numbers.T
+
+    def _is_apart(self, levels: dict[Any, int]) -> bool:
+        """Whether a column of categories has no features here."""
+        return False
 
     def _found(self, i: int, cells: NDArray[np.object_]) -> dict[Any, int]:
         """The levels of a column in their order, and the place of each."""
@@ -177,7 +184,7 @@ class RealMLPEncoding:
             raise TypeError(f"{self._owner}: column {self._names[i]!r} has lists or the like for categories") from None
         if times := [level for level in levels if isinstance(level, _TIMES)]:
             raise TypeError(_told(f"{self._owner}: column {self._names[i]!r}", times[0], "strings or numbers"))
-        if len(levels) > _MOST_LEVELS:
+        if len(levels) > _MOST_LEVELS and not self._is_apart(dict.fromkeys(levels, 0)):
             raise ValueError(
                 f"{self._owner}: column {self._names[i]!r} must have at most {_MOST_LEVELS} categories, each of which "
                 f"becomes a feature, got {len(levels)}; leave the column out, or join rare categories"
@@ -195,6 +202,55 @@ class RealMLPEncoding:
         if np.isinf(numbers).any():
             raise ValueError(f"{self._owner}: column {self._names[i]!r} holds infinity or a number beyond float64")
         return numbers
+
+
+class ApartEncoding(RealMLPEncoding):
+    """The encoding of RealMLP-TD: numbers, features of small columns of categories, and codes of large ones.
+
+    Args:
+        largest_one_hot: Columns of categories with more levels are codes.
+        owner: The name of the estimator, for messages.
+        categorical: The numbers of the columns that hold categories.
+        names: The names of the columns, or their numbers if they have none.
+    """
+
+    def __init__(self, largest_one_hot: int, owner: str, categorical: Sequence[int], names: Sequence[Any]) -> None:
+        super().__init__(owner, categorical, names)
+        self._largest_one_hot = largest_one_hot
+
+    def fit(self, X: Any) -> ApartEncoding:
+        """Takes levels and statistics of rows, as :meth:`RealMLPEncoding.fit`."""
+        super().fit(X)
+        self._coded = [place for place, levels in enumerate(self._levels) if self._is_apart(levels)]
+        # Each column has codes of its own: first that of missing and new levels, then those of its levels.
+        sizes = [len(self._levels[place]) + 1 for place in self._coded]
+        self._firsts = np.cumsum([0, *sizes]).tolist()
+        if self._firsts[-1] > _MOST_CODES:
+            raise ValueError(f"{self._owner}: X must have at most 2**24 categories in all, got {self._firsts[-1]}")
+        begins = np.cumsum([0, *(part.width for part in self._parts)])[:-1]
+        of_numbers = begins[len(begins) - len(self.numeric) :]
+        self._is_number = np.zeros(sum(part.width for part in self._parts), bool)
+        self._is_number[of_numbers] = True
+        return self
+
+    @property
+    def widths(self) -> tuple[int, int, int, int]:
+        """The columns of numbers, of further features and of codes, and how many codes there are in all."""
+        numbers = int(self._is_number.sum())
+        return numbers, len(self._is_number) - numbers, len(self._coded), self._firsts[-1]
+
+    def transform(self, X: Any) -> list[NDArray[np.float32]]:  # type: ignore[override]
+        """Numbers, further features and codes of rows, each (n, columns); what has no column is left out."""
+        rows = X if isinstance(X, Rows) else self.read(X)
+        features = super().transform(rows)
+        codes = np.empty((len(rows), len(self._coded)), np.float32)
+        for k, place in enumerate(self._coded):
+            codes[:, k] = self._firsts[k] + 1 + _places(self._levels[place], rows.cells[place])
+        made = [features[:, self._is_number], features[:, ~self._is_number], codes]
+        return [np.ascontiguousarray(array) for array in made if array.shape[1]]
+
+    def _is_apart(self, levels: dict[Any, int]) -> bool:
+        return len(levels) > self._largest_one_hot
 
 
 def check_targets(owner: str, name: str, y: Any, are_numbers: bool) -> None:
@@ -246,6 +302,11 @@ def _told(title: str, cell: Any, what: str) -> str:
     elif isinstance(cell, (complex, np.complexfloating)):
         advice = ". Complex data not supported: give the real and the imaginary part as columns"
     return f"{title} must hold {what}, got {describe(cell)}{advice}"
+
+
+def _places(levels: dict[Any, int], cells: NDArray[np.object_]) -> NDArray[np.intp]:
+    """The places of the levels of a column's cells."""
+    return np.fromiter((_place(levels, cell) for cell in cells), np.intp, len(cells))
 
 
 def _place(levels: dict[Any, int], cell: Any) -> int:

@@ -55,16 +55,24 @@ def realmlp_layers(
     return stack
 
 
-def realmlp_optimizer(rate: float, decay: float = 0.0, epsilon: float = 1e-7) -> optimizers.AdamW:
+def realmlp_optimizer(
+    rate: float,
+    decay: float | schedules.LearningRateSchedule = 0.0,
+    epsilon: float = 1e-7,
+    kept: Sequence[str] | None = None,
+) -> optimizers.AdamW:
     """Adam with the schedule of the rate over the whole of a fit.
 
     Args:
         rate: The height of the waves of the learning rate, > 0.
-        decay: The weight decay, >= 0; 0 is as published.
+        decay: The weight decay, >= 0, or its schedule; 0 is as published for the simple form.
         epsilon: What is added to the root of the second moment, >= 0.
+        kept: Weights that do not decay, such as "dense/bias"; None lets kernels decay alone.
     """
     waves = schedules.CosLog(rate, schedules.Share(1.0), WAVES)
-    return optimizers.AdamW(waves, weight_decay=decay, beta_2=_BETA_2, epsilon=epsilon)
+    return optimizers.AdamW(
+        waves, weight_decay=decay, beta_2=_BETA_2, epsilon=epsilon, excluded_from_weight_decay=kept
+    )
 
 
 def connected(columns: Sequence[layers.Column] | None, units: int, **options: Any) -> layers.Layer:

@@ -1,0 +1,92 @@
+"""What RealMLP's estimators train: the network of each published form, its encoding, and which epoch is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastreg import callbacks, optimizers
+from fastreg.model.model import Model
+from fastreg.model.sequential import Sequential
+from fastreg.sklearn.realmlp_encoding import ApartEncoding, RealMLPEncoding
+from fastreg.table.realmlp import realmlp_layers, realmlp_optimizer
+from fastreg.table.realmlp_td import LARGEST_ONE_HOT, Widths, begin_by_data, realmlp_td, realmlp_td_optimizer
+
+__all__ = ["FORMS", "BestEpoch", "Inputs", "compiled_parts", "encoding_of"]
+
+#: The names of the forms: the simple one and the full one.
+FORMS = ("TD-S", "TD")
+# The features of rows, or several matrices of them.
+Inputs = NDArray[np.float32] | list[NDArray[np.float32]]
+
+# The largest seed that is drawn from a RandomState, and what Adam adds to the root of the second moment.
+_SEEDS, _EPSILON = 2**31 - 1, 1e-8
+
+
+class BestEpoch(callbacks.Callback):
+    """Keeps the weights of the last one of the best epochs, and puts them back at the end.
+
+    Args:
+        judge: Gives the score of an epoch, greater is better, from its logs and the model.
+    """
+
+    def __init__(self, judge: Callable[[callbacks.Logs, Any], float]) -> None:
+        self._judge = judge
+        self.scores: list[float] = []
+        self.epoch = 0
+
+    def on_epoch_end(self, epoch: int, logs: callbacks.Logs | None = None) -> None:
+        """Compares the epoch with the best one."""
+        score = self._judge(logs or {}, self.model)
+        if not self.scores or score >= max(self.scores):
+            self.epoch = epoch
+            self._weights = self.model.get_weights()
+        self.scores.append(score)
+
+    def on_train_end(self, logs: callbacks.Logs | None = None) -> None:
+        """Puts the weights back."""
+        self.model.set_weights(self._weights)
+
+
+def encoding_of(form: str, owner: str, categorical: Sequence[int], names: Sequence[Any]) -> RealMLPEncoding:
+    """The encoding of a form, yet to be fitted; arguments as those of :class:`RealMLPEncoding`."""
+    if form == "TD":
+        return ApartEncoding(LARGEST_ONE_HOT, owner, categorical, names)
+    return RealMLPEncoding(owner, categorical, names)
+
+
+def compiled_parts(
+    form: str,
+    encoding: RealMLPEncoding,
+    features: Inputs,
+    hidden: Sequence[int],
+    activation: Any,
+    units: int,
+    output: str,
+    rate: float,
+    random: np.random.RandomState,
+) -> tuple[Model, optimizers.AdamW]:
+    """The network of a form, whose weights are as they begin, and its optimizer.
+
+    Args:
+        form: One of :data:`FORMS`.
+        encoding: The fitted encoding.
+        features: The training rows, encoded.
+        hidden: The units of each hidden layer.
+        activation: The activation of the hidden layers.
+        units: The number of outputs.
+        output: The activation of the last layer.
+        rate: The height of the waves of the learning rate.
+        random: What the seed is drawn from, and in the full form the biases.
+    """
+    seed = int(random.randint(_SEEDS))
+    if isinstance(encoding, ApartEncoding):
+        widths = Widths(*encoding.widths)
+        model, front = realmlp_td(widths, hidden, activation, units, output, seed)
+        begin_by_data(model, front, list(features), hidden, activation, random)
+        return model, realmlp_td_optimizer(rate, _EPSILON, len(hidden))
+    layers = realmlp_layers(hidden, activation, np.shape(features)[1], units, output)
+    return Sequential(layers, seed=seed), realmlp_optimizer(rate, epsilon=_EPSILON)

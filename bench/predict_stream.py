@@ -6,10 +6,11 @@
 The table is drawn with one seed: two thirds of the columns are numbers of up to eight digits, one third has levels, and
 the target is a number or one of two classes. The model is a blend of the first candidates of the recipe for large
 tables after a few steps of training, since weights do not change the time. The reader goes through the blocks of the
-file as `predict` reads them and does nothing else; Arrow alone is pyarrow's own reader. Each is a process of its own,
-in turns; the time is that of the call, without the imports of Arrow and of what it imports. The ratio is the median of the time of the reader divided by
-the median of that of `predict`, which is the rate of `predict` as a share of the reader's. The peak is the resident
-memory of the process of `predict` (VmHWM of Linux), and of one that imports the same and reads nothing.
+file as `predict` reads them and does nothing else: cells stay texts. Arrow alone is pyarrow's own reader, which makes
+numbers of them. Each run is a process of its own, in turns; the time is that of the call, without the imports of Arrow
+and of what it imports. A ratio is the median time of a reader divided by that of `predict`, which is the rate of
+`predict` as a share of that reader's. The peak is the resident memory of the process of `predict` (VmHWM of Linux), and
+of one that imports the same and reads nothing.
 """
 
 from __future__ import annotations
@@ -140,13 +141,14 @@ def compare(options: argparse.Namespace, folder: Path, columns: int) -> None:
                     found.append(in_process(options.threads, what, str(data), str(made), str(out)))
             seconds = {what: statistics.median(run["seconds"] for run in found) for what, found in runs.items()}
             cpu = {what: statistics.median(run["cpu"] for run in found) for what, found in runs.items()}
+            ratios = [f"{seconds[what] / seconds['predict']:.2f}" for what in ("reader", "arrow")]
             spread, size = [run["seconds"] for run in runs["predict"]], data.stat().st_size / 2**20
             peaks = max(run["peak"] for run in runs["predict"])
             print(
                 f"{options.rows} x {columns} ({size:.0f} MiB), {kind}, {members} members: "
                 f"reader {seconds['reader']:.2f} s ({cpu['reader']:.2f} of CPU), Arrow alone {seconds['arrow']:.2f}, "
                 f"predict {seconds['predict']:.2f} [{min(spread):.2f}, {max(spread):.2f}] ({cpu['predict']:.2f}); "
-                f"ratio {seconds['reader'] / seconds['predict']:.3f}; "
+                f"ratio {ratios[0]}, to Arrow alone {ratios[1]}; "
                 f"peak {peaks:.0f} MiB, {bare:.0f} without a file; "
                 f"output {digest(out)}",
                 flush=True,

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -249,3 +251,13 @@ def test_workers_have_networks_of_their_own(model):
         assert np.array_equal(outputs, loaded.outputs(table))
     with models.one() as again:
         assert again in made
+
+
+def test_pandas_is_not_imported(model, tmp_path):
+    """It takes longer than the predictions of a small table."""
+    data = write(tmp_path / "d.csv", columns(1) | {"a": ["", "1.5"] * (N // 2), "b": ["north", ""] * (N // 2)})
+    program = "import sys; from fastreg import cli; cli.main(sys.argv[1:]); print('pandas' in sys.modules)"
+    words = [sys.executable, "-c", program, "predict", str(model[0]), str(data)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == N + 2
+    assert done.stdout.splitlines()[-1] == "False"

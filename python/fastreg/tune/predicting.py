@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from fastreg.internal.progress import say
 from fastreg.runtime import get_num_threads, thread_limit
+from fastreg.table.columns import arrow_numbers, arrow_texts
 from fastreg.table.errors import as_tune_errors
 from fastreg.table.model import TableModel
 from fastreg.table.notices import Notices
@@ -163,18 +164,18 @@ def _formatter() -> Callable[[dict[str, Any]], str]:
     except ModuleNotFoundError:
         return _lines
 
+    def array(column: Any) -> Any:
+        if isinstance(column, _Chosen):
+            return arrow_texts(column.labels).take(arrow_numbers(column.numbers))
+        return pyarrow.array(column) if isinstance(column, list) else arrow_numbers(column)
+
     def written(table: Any, quoting: str) -> str:
         sink = pyarrow.BufferOutputStream()
         arrow.write_csv(table, sink, arrow.WriteOptions(include_header=False, quoting_style=quoting))
         return str(sink.getvalue().to_pybytes(), "utf-8")
 
     def lines(columns: dict[str, Any]) -> str:
-        arrays = [
-            pyarrow.array(column.labels).take(pyarrow.array(column.numbers))
-            if isinstance(column, _Chosen)
-            else pyarrow.array(column)
-            for column in columns.values()
-        ]
+        arrays = [array(column) for column in columns.values()]
         table = pyarrow.table(arrays, [str(i) for i in range(len(arrays))])
         try:
             return written(table, "none")

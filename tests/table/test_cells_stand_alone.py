@@ -11,6 +11,7 @@ import fastreg as fr
 import numpy as np
 import pytest
 from fastreg.table import Schema, Table, Target, read_blocks, read_table
+from fastreg.table.columns import TextCells
 from fastreg.table.encoder import TableEncoder
 from fastreg.table.model import TableModel
 from hypothesis import HealthCheck, given, settings
@@ -234,3 +235,17 @@ def test_a_row_has_the_same_features_beside_any_others():
     whole = encoder.transform(codes)
     for size, begin in itertools.product((1, 2, 3, 5, 8, 13), (0, 1, 9, 40)):
         np.testing.assert_array_equal(encoder.transform(codes[begin : begin + size]), whole[begin : begin + size])
+
+
+@pytest.mark.parametrize("begin", [0, 1, 7, 8, 9, 23])
+@pytest.mark.parametrize("chunks", [1, 3])
+def test_arrays_of_arrow_give_what_lists_give(begin, chunks):
+    """Slices begin anywhere in a byte of the bitmap that marks gaps."""
+    words = ["1.5", "", "-3e2", None, "7", " 8", "1e400"] * 9
+    numbers = [word for word in words if word != " 8"]
+    for texts in (words, numbers, numbers[2:3] * 20, [None, ""] * 20, []):
+        parts = [pa.array(texts, pa.string()).slice(begin) for _ in range(chunks)]
+        array = parts[0] if chunks == 1 else pa.chunked_array(parts)
+        found, expected = TextCells(array), TextCells(texts[begin:] * chunks)
+        assert np.array_equal(found.numbers(), expected.numbers(), equal_nan=True)
+        assert found.texts() == expected.texts()

@@ -2,6 +2,11 @@
 
 import csv
 import io
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -10,6 +15,8 @@ pytest.importorskip("narwhals")
 pytest.importorskip("pyarrow")
 
 from fastreg import cli
+from fastreg.runtime import get_num_threads
+from fastreg.table import csv_files
 from fastreg.table.encoder import TableEncoder
 from fastreg.table.linear import linear_model
 from fastreg.table.model import TableModel
@@ -137,7 +144,7 @@ def test_memory_is_bounded(model, tmp_path, monkeypatch):
     predicting.predict(str(path), str(write(tmp_path / "d.csv", columns(1))), Sink())
     assert events.count("read") == events.count("written") == 5
     ahead = [events[: i + 1].count("read") - events[: i + 1].count("written") for i in range(len(events))]
-    assert max(ahead) == predicting._WORKERS + 1
+    assert max(ahead) == min(get_num_threads(), predicting._WORKERS) + 1
     assert events[-1] == "written"
 
 
@@ -156,3 +163,101 @@ def test_rows_before_damaged_ones_are_written(model, tmp_path, capsys, monkeypat
     captured = capsys.readouterr()
     assert len(list(csv.reader(io.StringIO(captured.out)))) == 31
     assert captured.err == "fastreg predict: line 32 is damaged\n"
+
+
+def threads():
+    """The threads of predict that run."""
+    return [t.name for t in threading.enumerate() if t.name.startswith(("fastreg-predict", "fastreg-reader"))]
+
+
+def test_parts_of_a_file_do_not_show(model, tmp_path, capsys, monkeypatch):
+    """Arrow gives the file in many parts, of which the last one is shorter, and each is divided into blocks."""
+    path, loaded = model
+    monkeypatch.setattr(csv_files, "_BLOCK", 300)
+    monkeypatch.setattr(predicting, "BLOCK", 4)
+    data = write(tmp_path / "d.csv", columns(1))
+    sizes = [block.n_rows for block in predicting.read_blocks(data, rows=4)]
+    assert sum(sizes) == N
+    assert sizes[-1] < 4 < len(sizes)
+    head, rows, err = predict(path, data, capsys=capsys)
+    assert err == ""
+    check(loaded, columns(1), head, rows)
+    assert threads() == []
+
+
+def test_a_row_of_a_later_part_that_cannot_be_read_is_named(model, tmp_path, capsys, monkeypatch):
+    path, loaded = model
+    monkeypatch.setattr(csv_files, "_BLOCK", 300)
+    data = write(tmp_path / "d.csv", columns(1))
+    lines = data.read_text(encoding="utf-8").splitlines()
+    lines[40] += ",7"
+    data.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert cli.main(["predict", str(path), str(data)]) == 1
+    captured = capsys.readouterr()
+    assert captured.err == f"fastreg predict: {data}: line 41 has 4 cells, the header line has 3\n"
+    head, *rows = csv.reader(io.StringIO(captured.out))
+    assert 20 < len(rows) < 40  # those of the parts before it
+    check(loaded, {name: values[: len(rows)] for name, values in columns(1).items()}, head, rows)
+    assert threads() == []
+
+
+@pytest.mark.parametrize("text", ["", "key,a,b\n"])
+def test_a_file_without_rows_is_an_error(model, tmp_path, capsys, text):
+    data = tmp_path / "d.csv"
+    data.write_text(text, encoding="utf-8")
+    assert cli.main(["predict", str(model[0]), str(data)]) == 1
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err.count("\n")) == ("", 1)
+    assert str(data) in captured.err
+    assert threads() == []
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, BrokenPipeError])
+def test_an_interrupt_leaves_no_thread_and_no_open_file(model, tmp_path, monkeypatch, error):
+    files, opened = [], csv_files.opened
+
+    @contextmanager
+    def watched(path):
+        with opened(path) as file:
+            files.append(file)
+            yield file
+
+    class Full(io.StringIO):
+        def write(self, text):
+            raise error
+
+    monkeypatch.setattr(csv_files, "_BLOCK", 300)
+    monkeypatch.setattr(predicting, "BLOCK", 4)
+    monkeypatch.setattr(csv_files, "opened", watched)
+    data = str(write(tmp_path / "d.csv", columns(1)))
+    with pytest.raises(error):
+        predicting.predict(str(model[0]), data, Full())
+    assert threads() == []
+    assert len(files) == 3  # to look at it, to count quotes, and to read it
+    assert all(file.closed for file in files)
+
+
+def test_workers_have_networks_of_their_own(model):
+    """A network computes for one thread at a time, so that threads would wait for each other."""
+    loaded = model[1]
+    models = predicting._Models(loaded, 3)
+    with models.one() as first, models.one() as second, models.one() as third:
+        made = (first, second, third)
+        assert len({id(one.model) for one in made}) == 3
+        tables = [columns(seed) for seed in range(3)]
+        with ThreadPoolExecutor(3) as pool:
+            found = list(pool.map(lambda one, table: one.outputs(table), made, tables))
+    for table, outputs in zip(tables, found, strict=True):
+        assert np.array_equal(outputs, loaded.outputs(table))
+    with models.one() as again:
+        assert again in made
+
+
+def test_pandas_is_not_imported(model, tmp_path):
+    """It takes longer than the predictions of a small table."""
+    data = write(tmp_path / "d.csv", columns(1) | {"a": ["", "1.5"] * (N // 2), "b": ["north", ""] * (N // 2)})
+    program = "import sys; from fastreg import cli; cli.main(sys.argv[1:]); print('pandas' in sys.modules)"
+    words = [sys.executable, "-c", program, "predict", str(model[0]), str(data)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == N + 2
+    assert done.stdout.splitlines()[-1] == "False"

@@ -197,14 +197,16 @@ void TableLocator::encode(const double* codes, float* features) const {
 }
 
 void TableLocator::product(const Kernels& kernels, const float* x, std::size_t ldx, CodedForward call) const {
-  constexpr std::size_t kRows = 64, kPlaces = 1024;
+  // Without prefix sums of the caller, they are made again for each part, so that a part is larger.
+  constexpr std::size_t kPlaces = 1024;
+  const std::size_t most_rows = call.prefix != nullptr ? 64 : 128;
   CodePlace places[kPlaces];
   alignas(64) float scratch[kCodedScratch];
   const Range rows = call.rows;
   call.places = places;
   call.scratch = scratch;
-  for (std::size_t r = rows.begin; r < rows.end; r += kRows) {
-    call.rows = {r, std::min(rows.end, r + kRows)};
+  for (std::size_t r = rows.begin; r < rows.end; r += most_rows) {
+    call.rows = {r, std::min(rows.end, r + most_rows)};
     const std::size_t n = call.rows.end - r, most = kPlaces / n;
     call.stride = n;
     for (std::size_t c = 0; c < rows_.size(); c += call.count) {

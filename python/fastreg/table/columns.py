@@ -25,7 +25,17 @@ from numpy.typing import NDArray
 from fastreg.table.dates import parser
 from fastreg.table.numbers import LARGEST, NumberStyle, limited
 
-__all__ = ["LEADING_ZERO", "Cells", "DateCells", "NumberCells", "OtherCells", "TextCells", "text_of"]
+__all__ = [
+    "LEADING_ZERO",
+    "Cells",
+    "DateCells",
+    "NumberCells",
+    "OtherCells",
+    "TextCells",
+    "arrow_numbers",
+    "arrow_texts",
+    "text_of",
+]
 
 Floats = NDArray[np.float64]
 Rows = NDArray[Any] | slice
@@ -104,11 +114,8 @@ class TextCells(Cells):
         if isinstance(rows, slice):
             begin, end, _ = rows.indices(len(self))
             return TextCells(self.values.slice(begin, max(end - begin, 0)), self.style)
-        if rows.dtype == np.bool_:
-            import pyarrow
-
-            return TextCells(self.values.filter(pyarrow.array(rows)), self.style)
-        return TextCells(self.values.take(rows), self.style)
+        numbers = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+        return TextCells(self.values.take(arrow_numbers(numbers)), self.style)
 
     def distinct(self) -> tuple[list[str], NDArray[np.int64]]:
         """The different texts, and the index of each cell's."""
@@ -336,7 +343,41 @@ def _distinct_of_arrow(values: Any) -> tuple[list[str], NDArray[np.int64]]:
         return [], np.empty(0, np.int64)
     coded = chunks.dictionary_encode().unify_dictionaries().chunks
     texts: list[str] = coded[0].dictionary.to_pylist()
-    return texts, np.concatenate([chunk.indices.fill_null(-1).to_numpy().astype(np.int64) for chunk in coded])
+    return texts, np.concatenate([_numpy(chunk.indices, np.int32, -1).astype(np.int64) for chunk in coded])
+
+
+def _numpy(values: Any, dtype: Any, gap: float) -> NDArray[Any]:
+    """An array of numbers of Arrow, with a number in its gaps; not copied without gaps.
+
+    Arrow's own ``to_numpy`` and ``fill_null`` import pandas, which takes longer than to predict a small table.
+    """
+    n, begin = len(values), values.offset
+    if n == 0:
+        return np.empty(0, dtype)
+    known, numbers = values.buffers()
+    found: NDArray[Any] = np.frombuffer(numbers, dtype, n, begin * np.dtype(dtype).itemsize)
+    if values.null_count == 0:
+        return found
+    bits = np.unpackbits(np.frombuffer(known, np.uint8), count=begin + n, bitorder="little")[begin:]
+    return np.where(bits.view(np.bool_), found, dtype(gap))
+
+
+def arrow_numbers(values: NDArray[Any]) -> Any:
+    """An array of numbers of Arrow. ``pyarrow.array`` imports pandas, as ``to_numpy`` does."""
+    import pyarrow
+
+    kept = [None, pyarrow.py_buffer(np.ascontiguousarray(values))]
+    return pyarrow.Array.from_buffers(pyarrow.from_numpy_dtype(values.dtype), len(values), kept)
+
+
+def arrow_texts(texts: Sequence[str]) -> Any:
+    """An array of texts of Arrow, as :func:`arrow_numbers`."""
+    import pyarrow
+
+    encoded = [text.encode("utf-8") for text in texts]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    kept = [None, pyarrow.py_buffer(ends), pyarrow.py_buffer(b"".join(encoded))]
+    return pyarrow.Array.from_buffers(pyarrow.string(), len(encoded), kept)
 
 
 def _without_gaps(values: Any, missing: Collection[str]) -> Any:
@@ -346,8 +387,8 @@ def _without_gaps(values: Any, missing: Collection[str]) -> Any:
 
     if not missing and compute.min(compute.binary_length(values)).as_py() != 0:
         return values
-    gaps = compute.is_in(values, value_set=pyarrow.array(["", *missing], values.type))
-    return compute.if_else(gaps, pyarrow.scalar(None, values.type), values)
+    gaps = compute.is_in(values, value_set=arrow_texts(["", *missing]).cast(values.type))
+    return compute.if_else(gaps, pyarrow.nulls(1, values.type)[0], values)
 
 
 # Dates that Arrow reads as ``dates.py`` does; all others take the slower way.
@@ -378,6 +419,6 @@ def _fast_numbers(values: Any, missing: Collection[str]) -> Floats | None:
         numbers = compute.cast(_without_gaps(values, missing), pyarrow.float64())
     except pyarrow.ArrowInvalid:
         return None
-    if isinstance(numbers, pyarrow.Array):
-        return limited(numbers.to_numpy(zero_copy_only=False))
-    return limited(numbers.to_numpy())
+    if isinstance(numbers, pyarrow.ChunkedArray):
+        numbers = numbers.combine_chunks()
+    return limited(_numpy(numbers, np.float64, np.nan))

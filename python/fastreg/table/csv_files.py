@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
+import numpy as np
+
 from fastreg.internal.checks import describe
 from fastreg.internal.extras import needs
 
@@ -26,8 +28,10 @@ __all__ = ["Layout", "blocks", "look", "opened", "whole"]
 # What separates cells, where it is recognised.
 _SEPARATORS = (",", ";", "\t", "|")
 _NAMED_SEPARATORS = {"\\t": "\t", "tab": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
-# Bytes that are looked at to recognise things, bytes of a step of the scan, and of a block that Arrow parses.
-_HEAD, _STEP, _BLOCK = 1 << 18, 1 << 24, 1 << 23
+# Bytes that are looked at to recognise things, bytes of a step of a scan, which stay in a cache, and of a block that
+# Arrow parses.
+_HEAD, _STEP, _BLOCK = 1 << 18, 1 << 18, 1 << 23
+_QUOTE = ord('"')
 # Rows of a block of the csv module, and rows whose number of cells is compared with the header.
 _ROWS, _LOOKED_AT = 1 << 14, 20
 # Characters of a cell at most: the largest limit that the csv module takes on every system.
@@ -190,7 +194,8 @@ def _encoding(head: bytes, rest: IO[bytes]) -> tuple[str, str]:
     try:
         part = head
         while part:
-            decoder.decode(part)
+            if not part.isascii() or decoder.getstate()[0]:  # ASCII within no character is UTF-8 as it is
+                decoder.decode(part)
             part = rest.read(_STEP)
         decoder.decode(b"", True)
     except UnicodeDecodeError:
@@ -376,7 +381,7 @@ def _check_quotes(layout: Layout) -> None:
     quotes = 0
     with opened(layout.path) as file:
         while part := file.read(_STEP):
-            quotes += part.count(b'"')
+            quotes += int(np.count_nonzero(np.frombuffer(part, np.uint8) == _QUOTE))  # faster than bytes.count
     if quotes % 2 == 0:
         return
     with opened(layout.path) as file, io.TextIOWrapper(file, layout.encoding, newline="") as text:

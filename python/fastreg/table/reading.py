@@ -7,7 +7,9 @@ a column is.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 from fastreg.internal.extras import needs
@@ -86,30 +88,50 @@ def read_blocks(
     thousands: str | None = None,
     encoding: str | None = None,
     like: Dialect | None = None,
-) -> Iterator[Table]:
+    ahead: bool = False,
+) -> Generator[Table, None, None]:
     """The table of a file in blocks of at most ``rows`` rows, so that a file may be larger than memory.
 
-    CSV and Parquet files are read block by block; others are read whole. The arguments and errors are those of
-    :func:`read_table`. Without ``like``, numbers are read by what goes with the separator.
+    CSV and Parquet files are read block by block; others are read whole. Without ``like``, numbers are read by what
+    goes with the separator. With ``ahead``, a thread reads the next part of the file, of some MiB, while the caller
+    works on the blocks of this one; blocks and errors are the same, and the thread ends with the generator. The other
+    arguments and the errors are those of :func:`read_table`.
     """
-    name = os.fsdecode(path)
+    name, is_empty = os.fsdecode(path), True
+    parts = _parts(name, rows, (sep, decimal, thousands, encoding), like)
+    with closing(_in_advance(parts) if ahead else parts) as found:
+        for part in found:
+            for block in part.blocks(rows):
+                is_empty = False
+                yield block
+    if is_empty:
+        raise ValueError(f"{name}: the table has no rows")
+
+
+def _parts(
+    name: str, rows: int, given: tuple[str | None, str | None, str | None, str | None], like: Dialect | None
+) -> Generator[Table, None, None]:
+    """The table of a file in the parts in which it is read. ``given`` is separator, decimal, thousands and encoding."""
+    sep, decimal, thousands, encoding = given
     kind = _kind(name)
-    empty = True
     if kind == "parquet":
-        style = style_of(decimal, thousands, NumberStyle())
-        parts: Iterable[Table] = _parquet_blocks(name, style, rows)
+        yield from _parquet_blocks(name, style_of(decimal, thousands, NumberStyle()), rows)
     elif kind == "csv":
         layout = csv_files.look(name, sep, encoding)
         style = style_of(decimal, thousands, _style(layout.sep, like, None))
-        parts = (_table(layout, columns, style) for columns in csv_files.blocks(layout))
+        for columns in csv_files.blocks(layout):
+            yield _table(layout, columns, style)
     else:
-        parts = [read_table(name, decimal=decimal, thousands=thousands)]
-    for part in parts:
-        for block in part.blocks(rows):
-            empty = False
-            yield block
-    if empty:
-        raise ValueError(f"{name}: the table has no rows")
+        yield read_table(name, decimal=decimal, thousands=thousands)
+
+
+def _in_advance(parts: Generator[Table, None, None]) -> Generator[Table, None, None]:
+    """The same parts; a thread makes the next one while the caller works on the one that it was given."""
+    with closing(parts), ThreadPoolExecutor(1, thread_name_prefix="fastreg-reader") as reader:
+        coming = reader.submit(next, parts, None)
+        while (part := coming.result()) is not None:
+            coming = reader.submit(next, parts, None)
+            yield part
 
 
 def _kind(name: str) -> str:

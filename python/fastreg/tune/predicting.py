@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from queue import SimpleQueue
 from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.internal.progress import say
+from fastreg.runtime import get_num_threads, thread_limit
+from fastreg.table.columns import arrow_numbers, arrow_texts
 from fastreg.table.errors import as_tune_errors
 from fastreg.table.model import TableModel
 from fastreg.table.notices import Notices
@@ -25,8 +31,8 @@ __all__ = ["predict"]
 
 # The number of rows that are predicted and written at once.
 BLOCK = 16384
-# Blocks that are worked on at once.
-_WORKERS = 2
+# Blocks that are worked on at once, at most; each has a thread of its own.
+_WORKERS = 4
 
 
 def predict(
@@ -50,43 +56,78 @@ def predict(
     """
     options = TableOptions() if options is None else options
     write, to_lines, notices = _writer(out), _formatter(), Notices()
+    workers = min(get_num_threads(), _WORKERS)
+    threads = max(get_num_threads() // workers, 1)
 
     def predicted(number: int, block: Table) -> tuple[str, Notices]:
         noticed = Notices()
-        columns = _columns(block, model, options, noticed)
+        with models.one() as model, thread_limit(threads):
+            columns = _columns(block, model, options, noticed)
         return (_line(columns) if number == 0 else "") + to_lines(columns), noticed
 
     with as_tune_errors():
-        model = TableModel.load(model_path)
-        given = {"rows": BLOCK, **options.reading, "like": model.schema.dialect}
-        for text, noticed in _in_order(predicted, read_blocks(data_path, **given)):
-            write(text)
-            notices.join(noticed)
+        loaded = TableModel.load(model_path)
+        models = _Models(loaded, workers)
+        given = {"rows": BLOCK, "ahead": True, **options.reading, "like": loaded.schema.dialect}
+        with (
+            closing(read_blocks(data_path, **given)) as blocks,
+            closing(_in_order(predicted, blocks, workers)) as results,
+        ):
+            for text, noticed in results:
+                write(text)
+                notices.join(noticed)
     for line in notices.lines():
         say(line)
 
 
+class _Models:
+    """Copies of a model, since a network computes for one thread at a time.
+
+    Args:
+        model: The model.
+        count: The number of copies, the model itself included.
+    """
+
+    def __init__(self, model: TableModel, count: int) -> None:
+        self._idle: SimpleQueue[TableModel] = SimpleQueue()
+        self._idle.put(model)
+        for _ in range(count - 1):
+            self._idle.put(replace(model, model=copy.deepcopy(model.model)))
+
+    @contextmanager
+    def one(self) -> Iterator[TableModel]:
+        """One that no other thread uses meanwhile."""
+        model = self._idle.get()
+        try:
+            yield model
+        finally:
+            self._idle.put(model)
+
+
 def _in_order(
-    work: Callable[[int, Table], tuple[str, Notices]], blocks: Iterable[Table]
-) -> Iterator[tuple[str, Notices]]:
-    """The results for blocks, in their order; a few blocks are worked on at a time, while further ones are read."""
+    work: Callable[[int, Table], tuple[str, Notices]], blocks: Iterable[Table], workers: int
+) -> Generator[tuple[str, Notices], None, None]:
+    """The results for blocks, in their order; a few blocks are worked on at a time, while further ones are read.
+
+    The threads end with the generator. Blocks that wait for one are then left out.
+    """
     waiting: deque[Future[tuple[str, Notices]]] = deque()
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        numbered = enumerate(blocks)
-        while True:
-            try:
-                numbered_block = next(numbered, None)
-            except Exception:
-                while waiting:  # the rows before those that cannot be read
+    with ThreadPoolExecutor(workers, thread_name_prefix="fastreg-predict") as pool:
+        try:
+            for numbered_block in enumerate(blocks):
+                waiting.append(pool.submit(work, *numbered_block))
+                if len(waiting) > workers:
                     yield waiting.popleft().result()
-                raise
-            if numbered_block is None:
-                break
-            waiting.append(pool.submit(work, *numbered_block))
-            if len(waiting) > _WORKERS:
+        except Exception:
+            while waiting:  # the rows before those that cannot be read
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+            raise
+        else:
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def _columns(block: Table, model: TableModel, options: TableOptions, notices: Notices) -> dict[str, Any]:
@@ -123,18 +164,18 @@ def _formatter() -> Callable[[dict[str, Any]], str]:
     except ModuleNotFoundError:
         return _lines
 
+    def array(column: Any) -> Any:
+        if isinstance(column, _Chosen):
+            return arrow_texts(column.labels).take(arrow_numbers(column.numbers))
+        return pyarrow.array(column) if isinstance(column, list) else arrow_numbers(column)
+
     def written(table: Any, quoting: str) -> str:
         sink = pyarrow.BufferOutputStream()
         arrow.write_csv(table, sink, arrow.WriteOptions(include_header=False, quoting_style=quoting))
         return str(sink.getvalue().to_pybytes(), "utf-8")
 
     def lines(columns: dict[str, Any]) -> str:
-        arrays = [
-            pyarrow.array(column.labels).take(pyarrow.array(column.numbers))
-            if isinstance(column, _Chosen)
-            else pyarrow.array(column)
-            for column in columns.values()
-        ]
+        arrays = [array(column) for column in columns.values()]
         table = pyarrow.table(arrays, [str(i) for i in range(len(arrays))])
         try:
             return written(table, "none")

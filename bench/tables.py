@@ -15,7 +15,8 @@ data folder are no tables; bench/fashion_mnist.py has them.
 Everyone has the same split, seconds and threads, and a process of its own for each cell, a competitor on a table with a
 seed. A seed draws a fifth of the rows as the test part, unless the table has a published one, and is the random state
 of everyone. Competitors (--competitors): fastreg, and by name fastreg-fast and fastreg-best (presets); histgb and mlp,
-scikit-learn's with their defaults; histgb-search, a random search of the same time; realmlp, if pytabkit is installed.
+scikit-learn's with their defaults; histgb-search, a random search of the same time; realmlp, if pytabkit is installed;
+by name linear and svm, which tell what else is in reach on a small table.
 bench/tabular/competitors.py says how each is fitted. The defaults of HistGradientBoosting take the time they take.
 
 Scores are accuracy or RMSE, for classes the log-loss and the expected calibration error, for numbers the coverage and

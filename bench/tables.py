@@ -16,8 +16,9 @@ Everyone has the same split, seconds and threads, and a process of its own for e
 seed. A seed draws a fifth of the rows as the test part, unless the table has a published one, and is the random state
 of everyone. Competitors (--competitors): fastreg, and by name fastreg-fast and fastreg-best (presets) and
 fastreg-realmlp (RealMLP-TD); histgb and mlp, scikit-learn's with their defaults; histgb-search, a random search of the
-same time; realmlp, RealMLP-TD of pytabkit, if that is installed. bench/tabular/competitors.py says how each is fitted.
-The defaults of HistGradientBoosting and fastreg-realmlp take the time they take.
+same time; realmlp, RealMLP-TD of pytabkit, if that is installed; by name linear and svm, which tell what else is in
+reach on a small table. bench/tabular/competitors.py says how each is fitted. The defaults of HistGradientBoosting and
+fastreg-realmlp take the time they take.
 
 Scores are accuracy or RMSE, for classes the log-loss and the expected calibration error, for numbers the coverage and
 the mean width of intervals of 90 % (each fit of intervals has the time again; --no-intervals leaves them out). Times of

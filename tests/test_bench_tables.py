@@ -338,7 +338,7 @@ def test_a_cell_of_fastreg(bench, folder, monkeypatch, table):
     assert (cell["rows_train"], cell["rows_test"], cell["columns"]) == (len(train), len(test), 3)
 
 
-@pytest.mark.parametrize("name", ["histgb", "mlp", "fastreg-realmlp"])
+@pytest.mark.parametrize("name", ["histgb", "mlp", "linear", "svm", "fastreg-realmlp"])
 @pytest.mark.parametrize("table", ["classes", "numbers"])
 @pytest.mark.usefixtures("one_thread")
 def test_competitors_take_gaps_and_new_levels(bench, folder, name, table):
@@ -389,6 +389,37 @@ def test_the_mlp_ends_where_the_loss_stays(bench, monkeypatch):
     of = competitor(bench, "mlp", 0)
     of.fit(pd.DataFrame({"a": [1.0, 2.0]}), np.array([1.0, 2.0]))
     assert len(of.model[-1].loss_curve_) == 5 + 11
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_the_linear_model_is_the_ridge_regression_with_the_least_error_of_rows_left_out(bench):
+    """By the formula of the leave-one-out error, with the matrix that maps targets to predictions."""
+    from sklearn import datasets
+
+    x, y = datasets.load_diabetes(return_X_y=True)
+    of = competitor(bench, "linear", 0)
+    of.fit(pd.DataFrame(x), y)
+    z, mean = (x - x.mean(axis=0)) / x.std(axis=0), y.mean()
+    errors, predictions = [], []
+    for penalty in np.logspace(-3, 4, 29):
+        hat = z @ np.linalg.solve(z.T @ z + penalty * np.eye(10), z.T)
+        predictions.append(hat @ (y - mean) + mean)
+        errors.append(np.mean(((y - predictions[-1]) / (1.0 - np.diag(hat) - 1.0 / len(y))) ** 2))
+    np.testing.assert_allclose(of.predict(pd.DataFrame(x)), predictions[np.argmin(errors)], rtol=1e-8)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_the_svm_finds_what_no_line_divides(bench):
+    from sklearn import datasets
+
+    x, y = datasets.make_circles(400, noise=0.1, factor=0.4, random_state=0)
+    frame, accuracies = pd.DataFrame(x), {}
+    for name in ("linear", "svm"):
+        of = competitor(bench, name, 2)
+        of.fit(frame[:200], y[:200])
+        accuracies[name] = np.mean(np.argmax(of.predict(frame[200:]), axis=1) == y[200:])
+    assert accuracies["svm"] > 0.95
+    assert accuracies["linear"] < 0.7
 
 
 @pytest.mark.usefixtures("one_thread")

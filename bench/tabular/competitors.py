@@ -283,6 +283,59 @@ class Mlp(Competitor):
         return super().call(self.encoding(x))
 
 
+class Linear(Competitor):
+    """Ridge or logistic regression behind medians, z-scores and one-hot columns. Its penalty is chosen by rows left
+    out, each in turn for numbers and five folds for classes. It does not look at the time.
+    """
+
+    modules = (*Competitor.modules, "sklearn.linear_model", "sklearn.compose", "sklearn.pipeline")
+
+    def fit(self, x: Any, y: Any) -> None:
+        from sklearn.pipeline import make_pipeline
+
+        self.encoding = Encoding(x, self.settings.text)
+        encoded = self.encoding(x)
+        scaling = self.encoding.scaling(encoded)
+        features = scaling.transform(encoded)
+        self.model = make_pipeline(scaling, self.new(features.shape[1]).fit(features, y))
+
+    def new(self, n_features: int) -> Any:
+        from sklearn.linear_model import LogisticRegression, RidgeCV
+        from sklearn.model_selection import GridSearchCV
+
+        if not self.settings.n_classes:
+            return RidgeCV(np.logspace(-3, 4, 29))
+        grid = {"C": np.logspace(-3, 2, 6)}
+        return GridSearchCV(LogisticRegression(max_iter=1000), grid, scoring="neg_log_loss")
+
+    def predict(self, x: Any) -> NDArray[np.float64]:
+        return super().predict(self.encoding(x))
+
+    def call(self, x: Any) -> Callable[[], Any]:
+        return super().call(self.encoding(x))
+
+
+class Svm(Linear):
+    """A support vector machine with a Gaussian kernel on the same features, for small tables; penalty and width of the
+    kernel are chosen by five folds, and probabilities are those of a sigmoid of its margins.
+    """
+
+    modules = (*Linear.modules, "sklearn.svm", "sklearn.calibration")
+
+    def new(self, n_features: int) -> Any:
+        from sklearn.calibration import CalibratedClassifierCV
+        from sklearn.compose import TransformedTargetRegressor
+        from sklearn.model_selection import GridSearchCV
+        from sklearn.preprocessing import StandardScaler
+        from sklearn.svm import SVC, SVR
+
+        widths = [factor / n_features for factor in (0.1, 0.3, 1.0)]
+        if self.settings.n_classes:
+            return CalibratedClassifierCV(GridSearchCV(SVC(), {"C": [1.0, 10.0], "gamma": widths}), ensemble=False)
+        found = GridSearchCV(SVR(), {"C": [0.1, 1.0, 10.0], "gamma": widths})
+        return TransformedTargetRegressor(found, transformer=StandardScaler())
+
+
 class RealMlp(Competitor):
     """RealMLP-TD of pytabkit with its defaults, on the CPU, told the time; medians for missing numbers, which it does
     not take. (Holzmüller et al., "Better by default", 2024.)
@@ -337,5 +390,7 @@ COMPETITORS = (
     Entry("histgb", HistGB, "sklearn"),
     Entry("histgb-search", HistGBSearch, "sklearn"),
     Entry("mlp", Mlp, "sklearn"),
+    Entry("linear", Linear, "sklearn", asked=True),
+    Entry("svm", Svm, "sklearn", asked=True),
     Entry("realmlp", RealMlp, "pytabkit"),
 )

@@ -34,18 +34,25 @@ Groups split_groups(const Team& team, std::size_t m, std::size_t n) {
   return rows >= cols ? Groups{team.split(rows), {0, cols}} : Groups{{0, rows}, team.split(cols)};
 }
 
-// Packs the operands and multiplies this member's part, which is returned.
-Groups multiply(const Pass& pass, const Operands& o, float* c, Stored stored, const float* bias, bool relu) {
+// Packs the operands and multiplies this member's part, which is returned. whole: the team packs all of the right
+// operand first. Otherwise each member packs what it needs while it multiplies, unless the others need it too.
+Groups multiply(const Pass& pass, const Operands& o, float* c, Stored stored, const float* bias, bool relu,
+                bool whole) {
   const Bfloat16Products& products = *pass.precision.bfloat16;
   const std::size_t terms = pass.precision.terms;
   float* const begin = pass.scratch;
   auto* const left = reinterpret_cast<std::uint16_t*>(begin);
   auto* const right = reinterpret_cast<std::uint16_t*>(begin + packed_floats(o.m, o.k, terms));
-  products.pack_left({o.left, left, terms, pass.team.split(tile_groups(o.m))});
-  products.pack_right({o.right, right, terms, pass.team.split(tile_groups(o.n))});
-  pass.team.sync();
   const Groups mine = split_groups(pass.team, o.m, o.n);
-  products.multiply({left, right, bias, c, stored, o.m, o.k, o.n, terms, relu, mine.rows, mine.cols});
+  const PackedProduct product{left, right, bias, c, stored, o.m, o.k, o.n, terms, relu, mine.rows, mine.cols};
+  whole |= pass.team.size > 1 && mine.cols.end - mine.cols.begin == tile_groups(o.n);
+  products.pack_left({o.left, left, terms, pass.team.split(tile_groups(o.m))});
+  if (whole) products.pack_right({o.right, right, terms, pass.team.split(tile_groups(o.n))});
+  pass.team.sync();
+  if (whole)
+    products.multiply(product);
+  else
+    products.pack_and_multiply(product, o.right, right + 2 * packed_floats(mine.cols.begin * kTileGroup, o.k, terms));
   return mine;
 }
 
@@ -64,11 +71,11 @@ void ReducedProducts::forward(const Pass& pass, const float* x, const float* w, 
   assert(pass.ldx == 0);   // only inference reads rows that are not padded, and its products are those of float32
   const std::size_t ld = padded_ld(out_);
   const bool within = tail.z == nullptr &&
-                      (tail.activation == ActivationKind::linear || tail.activation == ActivationKind::relu);
+                      (tail.activation == ActivationKind::linear || tail.activation == ActivationKind::relu, false);
   float* const first = tail.z != nullptr ? tail.z : y;
   const Operands operands{rows(x, pass.rows, in_), panels(w, in_, out_), pass.rows, in_, out_};
   const Groups mine =
-      multiply(pass, operands, first, Stored::rows, tail.bias, within && tail.activation == ActivationKind::relu);
+      multiply(pass, operands, first, Stored::rows, tail.bias, within && tail.activation == ActivationKind::relu, false);
   if (within && tail.dropout.mask == nullptr) return;
   const std::size_t begin = mine.cols.begin * kTileGroup, end = std::min(mine.cols.end * kTileGroup, ld);
   const std::size_t last = std::min(mine.rows.end * kTileGroup, pass.rows);
@@ -82,12 +89,12 @@ void ReducedProducts::forward(const Pass& pass, const float* x, const float* w, 
 
 void ReducedProducts::weight_gradient(const Pass& pass, const float* x, const float* dy, float* dw) const {
   const Operands operands{transposed(rows(x, pass.rows, in_)), rows(dy, pass.rows, out_), in_, pass.rows, out_};
-  multiply(pass, operands, dw, Stored::panels, nullptr, false);
+  multiply(pass, operands, dw, Stored::panels, nullptr, false, true);
 }
 
 void ReducedProducts::input_gradient(const Pass& pass, const float* dy, const float* w, float* dx) const {
   const Operands operands{rows(dy, pass.rows, out_), transposed(panels(w, in_, out_)), pass.rows, out_, in_};
-  multiply(pass, operands, dx, Stored::rows, nullptr, false);
+  multiply(pass, operands, dx, Stored::rows, nullptr, false, false);
 }
 
 }  // namespace fastreg

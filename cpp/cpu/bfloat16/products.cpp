@@ -64,9 +64,9 @@ FASTREG_INLINE void pack_tile(const PackSource& s, std::size_t first, std::size_
   for (std::size_t r = 0; r < rows; ++r) store(tile[r], to + r * kTileDepth);
 }
 
-// Takes up to 64 rows or columns at a time, which are all columns of a panel.
+// Takes up to 64 rows or columns at a time, which are all columns of a panel. The tiles of group `origin` come first.
 template <bool kLeft>
-void pack(const Pack& p) {
+void pack(const Pack& p, std::size_t origin = 0) {
   constexpr std::size_t kTogether = 4;
   const PackSource& s = p.source;
   const std::size_t depth = tiles_of_depth(kLeft != s.transposed ? s.cols : s.rows), step = p.terms * kTileNumbers;
@@ -74,7 +74,7 @@ void pack(const Pack& p) {
   for (std::size_t i = p.groups.begin * 2; i < end; i += kTogether) {
     for (std::size_t t = 0; t < depth; ++t) {
       for (std::size_t q = i; q < smaller(i + kTogether, end); ++q) {
-        std::uint16_t* const to = p.tiles + (q * depth + t) * step;
+        std::uint16_t* const to = p.tiles + ((q - 2 * origin) * depth + t) * step;
         for (std::size_t term = 0; term < p.terms; ++term)
           pack_tile<kLeft>(s, q * kTileRows, t, term == 1, to + term * kTileNumbers);
       }
@@ -85,54 +85,52 @@ void pack(const Pack& p) {
 void pack_left(const Pack& p) noexcept { pack<true>(p); }
 void pack_right(const Pack& p) noexcept { pack<false>(p); }
 
-// Where the sums of a block go: kTileGroup rows from `row` on and as many columns from `col` on.
-FASTREG_INLINE void put(const PackedProduct& p, std::size_t row, std::size_t col, const float* sums) {
-  const std::size_t rows = smaller(kTileGroup, p.m - row);
-  const std::size_t ld = (p.n + kLane - 1) / kLane * kLane;
-  for (std::size_t j = col; j < smaller(col + kTileGroup, ld); j += kLane) {
-    const bool panels = p.stored == Stored::panels;
-    const std::size_t width = panels ? smaller(kPanel, ld - j / kPanel * kPanel) : ld;
-    float* c = p.c + row * width + (panels ? j / kPanel * kPanel * p.m + j % kPanel : j);
-    float bias[kLane];
-    for (std::size_t l = 0; l < kLane; ++l) bias[l] = p.bias != nullptr ? p.bias[j + l] : 0.0f;
-    for (std::size_t r = 0; r < rows; ++r, c += width) {
-      const float* const from = sums + r * kTileGroup + (j - col);
-      for (std::size_t l = 0; l < kLane; ++l) {
-        const float value = from[l] + bias[l];
-        c[l] = p.relu && value < 0.0f ? 0.0f : value;
+// The rows of the left operand that a pass over the right one takes, in groups, and the tiles of the depth of one block.
+// So many tiles of 16 columns of the right operand stay in the L1 cache, and the left tiles of a pass in the L2 cache.
+constexpr std::size_t kGroupsAtOnce = 8, kDepthAtOnce = 16;
+// How many tiles of the right operand are packed at a time; so many stay in the L2 cache, too.
+constexpr std::size_t kTilesAtOnce = 256;
+
+// The columns of the groups `cols`, whose tiles begin at `right`.
+void multiply_groups(const PackedProduct& p, const std::uint16_t* right, const Range& cols) {
+  alignas(64) float sums[kGroupsAtOnce * kTileGroup * kTileGroup];
+  BlockRegisters block;
+  const std::size_t depth = tiles_of_depth(p.k), next = depth * p.terms * kTileNumbers;
+  for (std::size_t i = p.rows.begin; i < p.rows.end; i += kGroupsAtOnce) {
+    const std::size_t row = i * kTileGroup, last = smaller(i + kGroupsAtOnce, p.rows.end) * kTileGroup;
+    const std::size_t rows = smaller(last, p.m) - row;
+    for (std::size_t j = cols.begin; j < cols.end; ++j) {
+      const Target target = Target::of(p, row, j * kTileGroup);
+      const std::uint16_t* const group = right + 2 * (j - cols.begin) * next;
+      for (std::size_t t = 0; t < depth; t += kDepthAtOnce) {
+        const std::size_t from = t * p.terms * kTileNumbers, tiles = smaller(kDepthAtOnce, depth - t);
+        block.add({p.left + 2 * i * next + from, group + from, next, tiles, p.terms, rows,
+                   j + 1 < cols.end ? 2 * next : 0, t == 0, t + tiles == depth, sums}, target);
       }
     }
   }
 }
 
-// The rows of the left operand that a pass over the right one takes, in groups, and the tiles of the depth of one block.
-// So many tiles of a group of the right operand stay in the L1 cache, and the left tiles of a pass in the L2 cache.
-constexpr std::size_t kGroupsAtOnce = 8, kDepthAtOnce = 16;
-
 void multiply(const PackedProduct& p) noexcept {
-  alignas(64) float sums[kGroupsAtOnce * kTileGroup * kTileGroup];
-  BlockRegisters block;
-  const std::size_t depth = tiles_of_depth(p.k), next = depth * p.terms * kTileNumbers;
-  for (std::size_t first = p.rows.begin; first < p.rows.end; first += kGroupsAtOnce) {
-    const std::size_t last = smaller(first + kGroupsAtOnce, p.rows.end);
-    for (std::size_t j = p.cols.begin; j < p.cols.end; ++j) {
-      for (std::size_t t = 0; t < depth; t += kDepthAtOnce) {
-        const std::size_t from = t * p.terms * kTileNumbers, tiles = smaller(kDepthAtOnce, depth - t);
-        for (std::size_t i = first; i < last; ++i) {
-          float* const at = sums + (i - first) * kTileGroup * kTileGroup;
-          block.add(p.left + 2 * i * next + from, p.right + 2 * j * next + from, next, tiles, p.terms, t == 0,
-                    smaller(kTileGroup, p.m - i * kTileGroup), at);
-          if (t + tiles == depth) put(p, i * kTileGroup, j * kTileGroup, at);
-        }
-      }
-    }
+  const std::size_t next = tiles_of_depth(p.k) * p.terms * kTileNumbers;
+  multiply_groups(p, p.right + 2 * p.cols.begin * next, p.cols);
+}
+
+void pack_and_multiply(const PackedProduct& p, const PackSource& right, std::uint16_t* room) noexcept {
+  const std::size_t tiles = tiles_of_depth(p.k) * p.terms * 2, fit = kTilesAtOnce / tiles / 2 * 2;
+  for (std::size_t j = p.cols.begin; j < p.cols.end;) {
+    const Range cols{j, smaller(p.cols.end, j + (fit > 0 ? fit : 2))};
+    pack<false>({right, room, p.terms, cols}, cols.begin);
+    multiply_groups(p, room, cols);
+    j = cols.end;
   }
 }
 
 }  // namespace
 
 extern const Bfloat16Products table;
-const Bfloat16Products table{FASTREG_QUOTE(FASTREG_ISA), BlockRegisters::kThreeProducts, pack_left, pack_right, multiply};
+const Bfloat16Products table{FASTREG_QUOTE(FASTREG_ISA), BlockRegisters::kThreeProducts, pack_left, pack_right, multiply,
+                             pack_and_multiply};
 
 }  // namespace FASTREG_ISA
 }  // namespace fastreg

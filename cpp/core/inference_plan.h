@@ -37,8 +37,8 @@ class InferenceBuffers {
   InferenceBuffers(const Graph& graph, const InferencePlan& plan, std::size_t rows, const ProductPrecision& precision);
 
   // Gathers rows [begin, begin + n) of every input (through index, unless it is null) and executes the plan on the
-  // calling thread. An input of float32 is not gathered where a step may read it as it is. Afterwards output(i) is the i-th requested value, a rows matrix that may be overwritten. The packed kernels of the graph
-  // are prepared.
+  // calling thread. An input of float32 is not gathered where a step may read it as it is. Afterwards output(i) is the
+  // i-th requested value, a rows matrix that may be overwritten. The packed kernels of the graph have been prepared.
   void run(Span<const Features> x, const std::uint32_t* index, std::size_t begin, std::size_t n) const;
   float* output(std::size_t i) const { return buffers_[plan_->outputs[i]]; }
 

@@ -7,10 +7,10 @@ namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
-// `rows` rows of the left operand, the columns of one group of the right one, and `depth` tiles of the depth. The tiles of
-// the same step lie `next` numbers apart. sums (rows, kTileGroup): of the earlier steps if it is not the first block of
-// its rows and columns, and of these steps too if it is not the last one. It has room for whole groups of rows. ahead:
-// how many numbers behind its right tiles those of the following group lie, or 0.
+// `rows` rows of the left operand, the columns of one group of the right one, and `depth` tiles of the depth. The tiles
+// of the same step lie `next` numbers apart. sums (rows, kTileGroup): of the earlier steps, unless this is the first
+// block of its rows and columns, and afterwards of these steps too, unless it is the last one. It has room for whole
+// groups of rows. ahead: how many numbers behind its right tiles those of the following group lie, or 0.
 struct Block {
   const std::uint16_t *left, *right;
   std::size_t next, depth, terms, rows, ahead;

@@ -68,8 +68,8 @@ struct BlockRegisters {
     }
   }
 
-  // The tiles of 16 columns stay in the L1 cache while those of the rows pass. A chain of sums waits for its own result,
-  // so few rows take all columns at once.
+  // The tiles of 16 columns stay in the L1 cache while those of the rows pass. A chain of sums waits for its own
+  // result, so few rows take all columns at once.
   void add(const Block& b, const Target& target) const {
     const std::size_t whole = whole_tiles(b.rows) * kTileRows;
     for (std::size_t j = 0; j < 2; ++j)

@@ -1,11 +1,13 @@
 // Lays out and packs the kernels of a network.
 #include "core/packed_kernels.h"
 
+#include <utility>
+
 #include "core/graph.h"
 
 namespace fastreg {
 
-void PackedKernels::prepare(const Graph& graph, const ProductPrecision& precision, std::size_t team) {
+void PackedKernels::prepare(const Graph& graph, const ProductPrecision& precision, std::size_t threads) {
   const bool same = precision.bfloat16 == precision_.bfloat16 && precision.terms == precision_.terms;
   if (same && (packed_.empty() || changes_ == graph.changes)) return;
   if (!same) {
@@ -32,11 +34,11 @@ void PackedKernels::prepare(const Graph& graph, const ProductPrecision& precisio
   } job{graph, *this};
   if (packed_.empty()) return;
   graph.backend.run(
-      team,
-      [](void* context, const Team& members) {
+      threads,
+      [](void* context, const Team& team) {
         const Job& given = *static_cast<Job*>(context);
         const Graph& g = given.graph;
-        Pass pass{*g.backend.kernels, members, 0, g.weights.data(), nullptr, 0, 0};
+        Pass pass{*g.backend.kernels, team, 0, g.weights.data(), nullptr, 0, 0};
         pass.precision = given.kernels.precision_;
         for (std::size_t i = 0; i < g.operations.size(); ++i)
           if (given.kernels.packed_[i] != nullptr) g.operations[i]->pack_kernel(pass, given.kernels.packed_[i]);

@@ -12,13 +12,13 @@ struct Graph;
 class PackedKernels {
  public:
   // Packs the kernels in this precision unless that has been done since the weights changed last. The caller holds the
-  // graph's lock. team: the number of threads.
-  void prepare(const Graph& graph, const ProductPrecision& precision, std::size_t team);
+  // graph's lock. threads: how many pack them.
+  void prepare(const Graph& graph, const ProductPrecision& precision, std::size_t threads);
 
   // How products are computed; those of an operation without a packed kernel are products of float32 numbers.
   const ProductPrecision& precision() const { return precision_; }
   // The kernel of this operation, or null.
-  const std::uint16_t* of(std::size_t operation) const { return operation < packed_.size() ? packed_[operation] : nullptr; }
+  const std::uint16_t* of(std::size_t operation) const { return packed_.empty() ? nullptr : packed_[operation]; }
 
  private:
   ProductPrecision precision_;

@@ -41,10 +41,11 @@ for word in ("highest", "high", "medium"):
             fit(model, x, y)
     saved[f"{word}/predict"] = model.predict(more)
     saved[f"{word}/evaluate"] = np.array(model.evaluate(x, y, verbose=0))
+    for n in (1, 7, 40):
+        saved[f"{word}/predict by {n}"] = np.concatenate([model.predict(more[i:i + n]) for i in range(0, 1000, n)])
     fresh = network("highest")
     fresh.set_weights(model.get_weights())
     saved[f"{word}/predict of highest"] = fresh.predict(more)
-    saved[f"{word}/evaluate of highest"] = np.array(fresh.evaluate(x, y, verbose=0))
     for frozen_word in ("highest", "high", "medium"):
         saved[f"{word}/frozen {frozen_word}"] = fresh.freeze(frozen_word)(more)
     frozen = fresh.freeze(word)
@@ -183,31 +184,40 @@ def test_small_layers_and_batches_are_computed_in_float32(computed):
 
 
 @pytest.mark.parametrize("word", WORDS)
-def test_predict_and_evaluate_are_of_the_highest(computed, word):
+def test_evaluate_scores_what_predict_gives(computed, word):
     saved, _, _ = computed
-    for call in ("predict", "evaluate"):
-        assert same_bits([saved[f"{word}/{call}"]], [saved[f"{word}/{call} of highest"]])
+    x, y = data(ROWS)
+    weights, value = weights_of(saved, f"{word}/{STEPS}"), exact(x)
+    used = word if computed[1][word] else "highest"
+    for i, relu in enumerate(RELUS):
+        value = dense(value, exact(weights[2 * i]), exact(weights[2 * i + 1]), relu, used)[1]
+    difference, total = value.v - y, float(saved[f"{word}/evaluate"])
+    bound = np.mean(2 * np.abs(difference) * value.e + value.e**2) + 1e-6 * np.mean(difference**2)
+    assert abs(total - np.mean(difference**2)) <= bound
 
 
 @pytest.mark.parametrize("word", WORDS)
-def test_rows_of_a_frozen_model_do_not_depend_on_each_other(computed, word):
+def test_rows_of_a_prediction_do_not_depend_on_each_other(computed, word):
     saved, _, _ = computed
-    whole = saved[f"{word}/frozen {word}"]
     for n in (1, 7, 40):
-        assert same_bits([whole], [saved[f"{word}/by {n}"]]), f"{n} rows in a call"
+        assert same_bits([saved[f"{word}/frozen {word}"]], [saved[f"{word}/by {n}"]]), f"{n} rows in a call"
+        assert same_bits([saved[f"{word}/predict"]], [saved[f"{word}/predict by {n}"]]), f"{n} rows in a call"
 
 
+@pytest.mark.parametrize("call", ["frozen", "predict"])
 @pytest.mark.parametrize("word", WORDS)
-def test_frozen_outputs_are_those_of_the_precision(computed, word):
+def test_outputs_are_those_of_the_precision(computed, word, call):
     saved, computes, _ = computed
-    found, used = saved[f"{word}/frozen {word}"], word if computes[word] else "highest"
-    assert same_bits([found], [saved[f"{word}/frozen highest"]]) == (used == "highest")
+    found = saved[f"{word}/frozen {word}" if call == "frozen" else f"{word}/predict"]
+    used = word if computes[word] else "highest"
+    highest = saved[f"{word}/frozen highest" if call == "frozen" else f"{word}/predict of highest"]
+    assert same_bits([found], [highest]) == (used == "highest")
     weights, value = weights_of(saved, f"{word}/{STEPS}"), exact(data(1000)[0])
     for i, relu in enumerate(RELUS):
         kernel, bias = exact(weights[2 * i]), exact(weights[2 * i + 1])
         how = of_layer(used, 1000, *kernel.v.shape)
         value = dense(value, kernel, bias, relu, how)[1]
-    assert_within(found, value, f"frozen {word}")
+    assert_within(found, value, f"{call} {word}")
 
 
 @pytest.mark.parametrize("word", WORDS)

@@ -56,13 +56,14 @@ MatrixView<float> writable_view(py::array& array) {
 }
 
 // One array for one input, a sequence of them for several; the same for outputs.
-py::object predict(const Network& network, const py::object& x, const py::object& out) {
+py::object predict(const Network& network, const py::object& x, const py::object& out, const std::string& word) {
+  const MatmulPrecision precision = matmul_precision_from_name(word);
   if (!is_sequence(x) && !is_sequence(out) && !network.has_several_outputs()) {
     const Features rows = features(x, "x");
     py::array result = result_array(out, rows.rows, network.n_outputs());
     const MatrixView<float> view = writable_view(result);
     const py::gil_scoped_release released;
-    network.predict(rows, view);
+    network.predict(rows, view, precision);
     return result;
   }
   const std::vector<std::size_t> widths = network.output_widths();
@@ -79,21 +80,22 @@ py::object predict(const Network& network, const py::object& x, const py::object
   }
   {
     const py::gil_scoped_release released;
-    network.predict({columns.data(), columns.size()}, {views.data(), views.size()});
+    network.predict({columns.data(), columns.size()}, {views.data(), views.size()}, precision);
   }
   if (!several) return std::move(results[0]);
   return py::cast(results);
 }
 
 // The outputs for the only input, or None if a feature is not finite as float32.
-py::object predict_if_finite(const Network& network, const py::object& x) {
+py::object predict_if_finite(const Network& network, const py::object& x, const std::string& word) {
+  const MatmulPrecision precision = matmul_precision_from_name(word);
   const Features rows = features(x, "x");
   py::array result = result_array(py::none(), rows.rows, network.n_outputs());
   const MatrixView<float> view = writable_view(result);
   bool finite = false;
   {
     const py::gil_scoped_release released;
-    finite = network.predict_if_finite(rows, view);
+    finite = network.predict_if_finite(rows, view, precision);
   }
   return finite ? py::object(std::move(result)) : py::none();
 }
@@ -135,8 +137,8 @@ void bind_network(py::module_& module) {
       .def("get_weights", &get_weights)
       .def("set_weights", &set_weights, py::arg("weights"))
       .def("set_weight_part", &set_weight_part, py::arg("index"), py::arg("first"), py::arg("values"))
-      .def("predict", &predict, py::arg("x"), py::arg("out") = py::none())
-      .def("predict_if_finite", &predict_if_finite, py::arg("x"), py::pos_only());
+      .def("predict", &predict, py::arg("x"), py::arg("out") = py::none(), py::arg("precision") = "highest")
+      .def("predict_if_finite", &predict_if_finite, py::arg("x"), py::arg("precision") = "highest", py::pos_only());
   module.def("network_info", &network_info, py::arg("description"));
   module.def("layer_info", &layer_info, py::arg("layer"), py::arg("input_widths"));
 }

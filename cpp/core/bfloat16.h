@@ -69,6 +69,9 @@ struct Bfloat16Products {
   void (*pack_left)(const Pack&) noexcept;
   void (*pack_right)(const Pack&) noexcept;
   void (*multiply)(const PackedProduct&) noexcept;
+  // The same product of a right operand that is packed a few groups at a time while they are needed, so that it never
+  // goes through memory. room: holds as many groups as p.cols has; p.right is not read.
+  void (*pack_and_multiply)(const PackedProduct& p, const PackSource& right, std::uint16_t* room) noexcept;
 };
 
 // How the products of a pass are computed: with float32 operands where bfloat16 is null.

@@ -53,6 +53,7 @@ std::vector<float> relative_weights(Span<const float> weights, Span<const std::u
 
 std::vector<double> Evaluator::run(const Columns& data, double penalty, const ProgramCalls& calls, bool count_rows) {
   prepare(data);
+  graph_.packed.prepare(graph_, precision_, work_.members.size());
   struct Job {
     Evaluator& evaluator;
     const Columns& data;
@@ -160,7 +161,7 @@ void Evaluator::prepare(const Columns& data) {
 }
 
 Evaluator::Member Evaluator::new_member() const {
-  Member member{InferenceBuffers(graph_, inference_, work_.block_rows), {}, {}};
+  Member member{InferenceBuffers(graph_, inference_, work_.block_rows, precision_), {}, {}};
   for (const Objective::Part& part : objective_.parts()) {
     const bool labels = part.scoring.takes_labels(), matrix = !labels && part.scoring.reads_targets();
     const std::size_t floats = round_up(work_.block_rows * padded_ld(graph_.width(part.value)), kLane);

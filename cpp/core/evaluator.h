@@ -30,8 +30,9 @@ double mean_weight(Span<const float> weights, Span<const std::uint32_t> rows);
 
 class Evaluator {
  public:
-  Evaluator(const Graph& graph, const Objective& objective)
-      : graph_(graph), objective_(objective), penalised_(graph.penalised_values()) {
+  // precision: of the products of wide layers.
+  Evaluator(const Graph& graph, const Objective& objective, const ProductPrecision& precision)
+      : graph_(graph), objective_(objective), precision_(precision), penalised_(graph.penalised_values()) {
     std::vector<std::size_t> values = objective.values();
     values.insert(values.end(), penalised_.begin(), penalised_.end());
     inference_ = plan_inference(graph, values);
@@ -74,6 +75,7 @@ class Evaluator {
 
   const Graph& graph_;
   const Objective& objective_;
+  ProductPrecision precision_;
   std::vector<std::size_t> penalised_;    // values with a penalty
   InferencePlan inference_;
   Work work_;

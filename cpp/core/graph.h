@@ -45,6 +45,8 @@ struct Graph {
   Buffer weights;
   mutable NetworkLock lock;
   std::uint64_t assignments = 0;   // how often weights were set from outside
+  std::uint64_t changes = 0;       // grows whenever a kernel may have changed
+  mutable PackedKernels packed;    // protected by the lock
   FitMark fitting;   // protected by the lock: whether a trainer is running, perhaps between two slices without the lock
 
   std::size_t n_inputs() const { return wiring.n_inputs; }

@@ -1,6 +1,8 @@
 // Determines the liveness of buffers in inference.
 #include "core/inference_plan.h"
 
+#include <algorithm>
+
 #include "core/buffer_pool.h"
 #include "core/graph.h"
 
@@ -45,7 +47,7 @@ class Planner {
       buffer_[made] = buffer_[inputs[0]];
       return;
     }
-    InferencePlan::Step step{&operation, {}, pool_.take(operation.out_ld()), kNone};
+    InferencePlan::Step step{&operation, index, {}, pool_.take(operation.out_ld()), kNone};
     if (inputs[0] < graph_.n_inputs() && counted_[inputs[0]] == 1 && operation.reads_any_rows()) {
       step.caller_rows = inputs[0];
       plan_.stays[inputs[0]] = true;
@@ -71,18 +73,22 @@ InferencePlan plan_inference(const Graph& graph, const std::vector<std::size_t>&
   return Planner(graph, values).run();
 }
 
-InferenceBuffers::InferenceBuffers(const Graph& graph, const InferencePlan& plan, std::size_t rows)
+InferenceBuffers::InferenceBuffers(const Graph& graph, const InferencePlan& plan, std::size_t rows,
+                                   const ProductPrecision& precision)
     : graph_(&graph), plan_(&plan) {
-  std::size_t floats = 0, reads = 0;
+  std::size_t floats = 0, reads = 0, scratch = 0;
+  for (const InferencePlan::Step& step : plan.steps)
+    scratch = std::max(scratch, step.operation->infer_scratch_floats(rows, precision));
   for (const std::size_t ld : plan.lds) floats += round_up(rows * ld, kLane) + kLane;
   for (const InferencePlan::Step& step : plan.steps) reads += step.inputs.size();
-  arena_ = Buffer(graph.backend, floats);
+  arena_ = Buffer(graph.backend, floats + scratch);
   buffers_.reserve(plan.lds.size());
   float* next = arena_.data();
   for (const std::size_t ld : plan.lds) {
     buffers_.push_back(next);
     next += round_up(rows * ld, kLane) + kLane;
   }
+  scratch_ = next;
   reads_.reserve(reads);
   for (const InferencePlan::Step& step : plan.steps)
     for (const std::size_t buffer : step.inputs) reads_.push_back(buffers_[buffer]);
@@ -92,7 +98,8 @@ void InferenceBuffers::run(Span<const Features> x, const std::uint32_t* index, s
                            std::size_t n) const {
   const Kernels& kernels = *graph_->backend.kernels;
   const Team alone;
-  Pass pass{kernels, alone, n, graph_->weights.data(), nullptr, 0, 0};
+  Pass pass{kernels, alone, n, graph_->weights.data(), nullptr, 0, 0, nullptr, scratch_};
+  pass.precision = graph_->packed.precision();
   for (std::size_t i = 0; i < plan_->inputs.size(); ++i) {
     if (plan_->stays[i] && readable(x[i], index)) continue;
     kernels.gather_rows({x[i].data, x[i].type, x[i].stride, index, begin, buffers_[plan_->inputs[i]], x[i].cols,
@@ -100,6 +107,7 @@ void InferenceBuffers::run(Span<const Features> x, const std::uint32_t* index, s
   }
   const float* const* reads = reads_.data();
   for (const InferencePlan::Step& step : plan_->steps) {
+    pass.packed_kernel = graph_->packed.of(step.index);
     if (step.caller_rows != kNone && readable(x[step.caller_rows], index)) {
       const Features& rows = x[step.caller_rows];
       const float* const first = static_cast<const float*>(rows.data) + begin * rows.stride;

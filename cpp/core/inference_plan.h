@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/layer.h"
+#include "core/packed_kernels.h"
 #include "fastreg/view.h"
 
 namespace fastreg {
@@ -14,6 +15,7 @@ struct Graph;
 struct InferencePlan {
   struct Step {
     const Operation* operation;
+    std::size_t index;                 // of the operation in the graph
     std::vector<std::size_t> inputs;   // buffers
     std::size_t output;
     // The input of the network that the step may read where the caller has it, since no other step reads it; or kNone.
@@ -31,10 +33,12 @@ InferencePlan plan_inference(const Graph& graph, const std::vector<std::size_t>&
 // The buffers that one thread needs to execute a plan on blocks of rows. It keeps references to the graph and the plan.
 class InferenceBuffers {
  public:
-  InferenceBuffers(const Graph& graph, const InferencePlan& plan, std::size_t rows);
+  // precision: of the products that run() computes.
+  InferenceBuffers(const Graph& graph, const InferencePlan& plan, std::size_t rows, const ProductPrecision& precision);
 
   // Gathers rows [begin, begin + n) of every input (through index, unless it is null) and executes the plan on the
-  // calling thread. An input of float32 is not gathered where a step may read it as it is. Afterwards output(i) is the i-th requested value, a rows matrix that may be overwritten.
+  // calling thread. An input of float32 is not gathered where a step may read it as it is. Afterwards output(i) is the
+  // i-th requested value, a rows matrix that may be overwritten. The packed kernels of the graph have been prepared.
   void run(Span<const Features> x, const std::uint32_t* index, std::size_t begin, std::size_t n) const;
   float* output(std::size_t i) const { return buffers_[plan_->outputs[i]]; }
 
@@ -42,6 +46,7 @@ class InferenceBuffers {
   const Graph* graph_;
   const InferencePlan* plan_;
   Buffer arena_;
+  float* scratch_ = nullptr;          // Pass::scratch, in the arena
   std::vector<float*> buffers_;       // into the arena
   std::vector<const float*> reads_;   // the inputs of all steps, one step after the other
 

@@ -75,6 +75,7 @@ void Network::set_weight(std::size_t index, const float* values) {
   const std::lock_guard guard(graph_->lock);
   graph_->parameters.segments().at(index).from_rows(values, graph_->weights.data());
   ++graph_->assignments;
+  ++graph_->changes;
 }
 
 void Network::set_weight_part(std::size_t index, std::size_t first, const float* values, std::size_t n) {
@@ -83,6 +84,7 @@ void Network::set_weight_part(std::size_t index, std::size_t first, const float*
   const std::lock_guard guard(graph_->lock);
   segment.from_values(first, values, n, graph_->weights.data());
   ++graph_->assignments;
+  ++graph_->changes;
 }
 
 void Network::get_weights(Span<float* const> out) const {
@@ -96,6 +98,7 @@ void Network::set_weights(Span<const float* const> values) {
   for (std::size_t i = 0; i < values.size; ++i)
     graph_->parameters.segments().at(i).from_rows(values[i], graph_->weights.data());
   ++graph_->assignments;
+  ++graph_->changes;
 }
 
 std::vector<std::size_t> Network::input_widths() const {
@@ -111,13 +114,20 @@ std::vector<std::size_t> Network::output_widths() const {
 
 bool Network::has_several_outputs() const { return graph_->outputs.size() > 1; }
 
-void Network::predict(const Features& x, MatrixView<float> out) const { predict({&x, 1}, {&out, 1}); }
+void Network::predict(const Features& x, MatrixView<float> out, MatmulPrecision precision) const {
+  predict({&x, 1}, {&out, 1}, precision);
+}
 
-bool Network::predict_if_finite(const Features& x, MatrixView<float> out) const { return run({&x, 1}, {&out, 1}, true); }
+bool Network::predict_if_finite(const Features& x, MatrixView<float> out, MatmulPrecision precision) const {
+  return run({&x, 1}, {&out, 1}, true, precision);
+}
 
-void Network::predict(Span<const Features> x, Span<const MatrixView<float>> out) const { run(x, out, false); }
+void Network::predict(Span<const Features> x, Span<const MatrixView<float>> out, MatmulPrecision precision) const {
+  run(x, out, false, precision);
+}
 
-bool Network::run(Span<const Features> x, Span<const MatrixView<float>> out, bool check_finite) const {
+bool Network::run(Span<const Features> x, Span<const MatrixView<float>> out, bool check_finite,
+                  MatmulPrecision precision) const {
   check_count("x", graph_->n_inputs(), x.size);
   check_count("out", graph_->outputs.size(), out.size);
   const std::size_t rows = x[0].rows;
@@ -129,8 +139,10 @@ bool Network::run(Span<const Features> x, Span<const MatrixView<float>> out, boo
   const std::lock_guard guard(graph_->lock);
   Prediction job{*graph_, x, out, rows, {}, check_finite};
   const std::size_t threads = graph_->inference_threads(rows);
+  const ProductPrecision products = product_precision(graph_->backend, precision);
+  graph_->packed.prepare(*graph_, products, threads);
   for (std::size_t i = 0; i < threads; ++i)
-    job.buffers.emplace_back(*graph_, graph_->inference, std::min(kBlockRows, rows));
+    job.buffers.emplace_back(*graph_, graph_->inference, std::min(kBlockRows, rows), products);
   graph_->backend.run(threads, predict_blocks, &job);
   return job.finite.load(std::memory_order_relaxed);
 }

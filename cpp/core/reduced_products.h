@@ -29,6 +29,14 @@ class ReducedProducts {
   // How many floats of scratch the products of at most `rows` rows need.
   std::size_t scratch_floats(std::size_t rows, const ProductPrecision& precision) const;
 
+  // For inference, which computes any number of rows here: how many floats the packed w takes, or 0 where the layer is
+  // not wide enough, this member's part of packing it, and how many floats of scratch a product of one member needs.
+  std::size_t packed_floats_of(const ProductPrecision& precision) const;
+  void pack(const Pass& pass, const float* w, std::uint16_t* to) const;
+  std::size_t infer_scratch_floats(std::size_t rows, const ProductPrecision& precision) const;
+  // For a team of one. x: rows of any alignment, ldx floats apart.
+  void infer(const Pass& pass, const float* x, std::size_t ldx, const ProductTail& tail, float* y) const;
+
   // Every member of the team calls the same function; all are in sync before. x: a rows matrix, w: panels.
   void forward(const Pass& pass, const float* x, const float* w, const ProductTail& tail, float* y) const;
   void weight_gradient(const Pass& pass, const float* x, const float* dy, float* dw) const;
@@ -40,6 +48,11 @@ class ReducedProducts {
   bool pay(std::size_t rows, const ProductPrecision& precision) const {
     return reduces(precision, in_, out_) && rows >= kLeastRows;
   }
+
+  static bool within(const ProductTail& tail) {
+    return tail.z == nullptr && (tail.activation == ActivationKind::linear || tail.activation == ActivationKind::relu);
+  }
+  void finish(const Pass& pass, const ProductTail& tail, Range rows, Range cols, float* y) const;
 
   std::size_t in_, out_;
 };

@@ -71,6 +71,7 @@ Run::Run(const State& state, const Columns& train, const Columns* validation, co
 }
 
 void Run::train() {
+  ++s_.graph.changes;
   s_.optimizer.hide_averages(s_.graph.weights.data(), s_.graph.assignments);
   try {
     for (std::size_t i = 0; i < options_.epochs && result_.reason == StopReason::completed; ++i) run_epoch(i);
@@ -88,6 +89,7 @@ void Run::train() {
 }
 
 std::vector<double> Run::train_batch() {
+  ++s_.graph.changes;
   s_.optimizer.hide_averages(s_.graph.weights.data(), s_.graph.assignments);
   take_snapshot();
   draw_order(0);
@@ -205,6 +207,7 @@ void Run::in_team(const Body& body) {
     const Run& run;
     const Body& body;
   } job{*this, body};
+  ++s_.graph.changes;
   s_.graph.backend.run(
       choice_.threads(),
       [](void* context, const Team& team) {
@@ -474,6 +477,7 @@ void Run::diverge(std::uint64_t step) {
 
 void Run::finish() {
   if (!lock_.owns_lock()) lock_.lock();
+  ++s_.graph.changes;
   const bool stopped_within = result_.reason == StopReason::stop_signal || result_.reason == StopReason::time_limit;
   if (diverged_ || stopped_within || (undo_epoch_ && within_epoch_)) {
     copy(snapshot_.weights, s_.graph.weights);

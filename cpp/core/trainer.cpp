@@ -77,9 +77,9 @@ struct Trainer::Impl {
         gradients(graph.backend, checked_floats(graph.parameters, optimizer)),
         orthogonal(graph.parameters, graph.backend),
         constraints(graph.parameters),
-        evaluator(graph, objective),
-        rate_columns{spec.schedules_weight_decay, graph.spec.scheduled.size()},
-        precision(product_precision(graph.backend, spec.matmul_precision)) {
+        precision(product_precision(graph.backend, spec.matmul_precision)),
+        evaluator(graph, objective, precision),
+        rate_columns{spec.schedules_weight_decay, graph.spec.scheduled.size()} {
     if (!constraints.empty()) optimizer.move_averages_later();
     optimizer.begin(graph.weights.data());
     optimizer.start_averages(graph.weights.data());
@@ -119,9 +119,9 @@ struct Trainer::Impl {
   Buffer gradients;
   OrthogonalPenalties orthogonal;
   ConstraintPass constraints;
+  ProductPrecision precision;
   Evaluator evaluator;
   RateColumns rate_columns;
-  ProductPrecision precision;
   Workspace workspace;
   std::uint64_t step = 0, epoch = 0;
   double parallel_threshold = kParallelThreshold;

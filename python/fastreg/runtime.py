@@ -98,11 +98,11 @@ def _limited(n: int) -> Iterator[None]:
 
 
 def set_matmul_precision(precision: str) -> None:
-    """Sets how models that are compiled from now on compute the matrix products of their dense layers in training.
+    """Sets how models that are compiled from now on compute the matrix products of their dense layers.
 
     It is the setting of the whole process, for which :func:`matmul_precision` may set another one in a thread. It is
-    read by ``compile``, ``fit`` of an estimator, and ``freeze`` of a model that is not compiled; models that are
-    compiled keep theirs, in copies and files too.
+    read by ``compile``, ``fit`` of an estimator, and ``predict`` and ``freeze`` of a model that is not compiled; models
+    that are compiled keep theirs, in copies and files too.
 
     A product ``y = x w`` sums ``x[i, j] w[j, k]`` over ``j`` in float32. ``"highest"`` takes float32 numbers.
     ``"medium"`` rounds each number to bfloat16, ``r(x)``, which has 8 significant bits: ``y = r(x) r(w)``. ``"high"``

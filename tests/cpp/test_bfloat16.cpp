@@ -161,6 +161,33 @@ void test_product(const Bfloat16Products& p, const Case& c) {
   }
 }
 
+// A right operand that is packed within the product gives the bits of one that was packed before it, also by parts of
+// its columns.
+void test_packing_within(const Bfloat16Products& p, const Case& c) {
+  check::context = std::string(p.unit) +
+                   text(" packs and multiplies", {static_cast<std::size_t>(c.form), c.m, c.k, c.n, c.terms, c.relu});
+  Operands o(c);
+  multiply(p, c, o, 0, 0);
+  const Guarded<float> before = std::move(o.results(c));
+  const bool weights = c.form == Form::weights;
+  const Packed left(p, true, o.left.source(weights), c.m, c.k, c.terms);
+  const std::size_t rows = tile_groups(c.m), cols = tile_groups(c.n);
+  for (const std::size_t cut : {std::size_t{0}, std::size_t{1}, cols / 2}) {
+    o.results(c) = Guarded<float>(before.size());
+    for (const Range part : {Range{cut, cols}, Range{0, cut}}) {
+      Guarded<std::uint16_t> room(2 * packed_floats((part.end - part.begin) * kTileGroup, c.k, c.terms));
+      for (std::size_t i = 0; i < room.size(); ++i) room[i] = 0x7fc0;
+      p.pack_and_multiply({left.tiles.data(), nullptr, c.form == Form::forward ? o.bias.data() : nullptr,
+                           o.results(c).data(), weights ? Stored::panels : Stored::rows, c.m, c.k, c.n, c.terms, c.relu,
+                           {0, rows}, part},
+                          o.right.source(c.form == Form::input), room.data());
+      CHECK(room.guards_intact());
+    }
+    CHECK(same_bits(o.results(c), before));
+    CHECK(o.results(c).guards_intact());
+  }
+}
+
 // A row has the same bits alone as among others.
 void test_rows_alone(const Bfloat16Products& p, std::size_t k, std::size_t n, std::size_t terms) {
   check::context = std::string(p.unit) + text(" rows alone", {k, n, terms});
@@ -226,6 +253,13 @@ void test_unit(const Bfloat16Products& p) {
             test_product(p, {form, m, k, n, terms, form == Form::forward && (m + n) % 2 == 0});
         }
       }
+    }
+    for (const Form form : {Form::forward, Form::input, Form::weights}) {
+      // The last two pack their columns in several turns.
+      test_packing_within(p, {form, 7, 33, 16, terms, false});
+      test_packing_within(p, {form, 70, 100, 130, terms, true});
+      test_packing_within(p, {form, 290, 600, 250, terms, false});
+      test_packing_within(p, {form, 33, 4100, 130, terms, false});
     }
     for (const std::size_t k : {2, 33, 600}) {
       for (const std::size_t n : {16, 50, 130}) test_rows_alone(p, k, n, terms);

@@ -163,6 +163,49 @@ void test_predicts_if_finite() {
   }
 }
 
+std::vector<float> predicted(const Network& network, const Problem& problem, MatmulPrecision precision) {
+  std::vector<float> out(problem.n);
+  network.predict(problem.data().x, {out.data(), problem.n, 1, 1}, precision);
+  return out;
+}
+
+// In each precision a row has the outputs that it has alone, and those of the current weights.
+void test_predicts_in_each_precision() {
+  const Problem problem(300, 96);
+  Network network(tutorial_network(96, 128));
+  const std::vector<float> highest = predicted(network, problem, MatmulPrecision::highest);
+  for (const MatmulPrecision precision : {MatmulPrecision::high, MatmulPrecision::medium, MatmulPrecision::highest}) {
+    const std::vector<float> whole = predicted(network, problem, precision);
+    const bool other = precision != MatmulPrecision::highest && matmul_precision_computes(precision);
+    CHECK((whole != highest) == other);
+    for (std::size_t i = 0; i < problem.n; ++i) {
+      CHECK(std::abs(whole[i] - highest[i]) < 0.05f);
+      float alone = -1.0f;
+      network.predict({problem.x.data() + i * 96, 1, 96, 96}, {&alone, 1, 1, 1}, precision);
+      CHECK(alone == whole[i]);
+    }
+  }
+  TrainingSpec spec = binary_training(1e-2f);
+  spec.matmul_precision = MatmulPrecision::medium;
+  const std::vector<float> before = predicted(network, problem, MatmulPrecision::medium);
+  Trainer trainer(network, spec);
+  FitResult result;
+  const Dataset data = problem.data();
+  trainer.fit(data, &data, {}, nullptr, result);
+  CHECK(trainer.evaluate(data)[0] == result.logs.back()[2]);
+  const std::vector<float> after = predicted(network, problem, MatmulPrecision::medium);
+  CHECK(after != before);
+  Network twin(tutorial_network(96, 128));
+  CHECK(predicted(twin, problem, MatmulPrecision::medium) == before);
+  std::vector<std::vector<float>> weights;
+  std::vector<float*> to;
+  for (const WeightInfo& info : network.weights()) weights.emplace_back(info.size());
+  for (std::vector<float>& weight : weights) to.push_back(weight.data());
+  network.get_weights({to.data(), to.size()});
+  twin.set_weights({to.data(), to.size()});
+  CHECK(predicted(twin, problem, MatmulPrecision::medium) == after);
+}
+
 // A trainer reuses the memory of its runs, and data of an earlier, larger run in it has no effect.
 void test_runs_leave_nothing_behind() {
   const Problem problem(300, 9), fewer(70, 9);
@@ -434,6 +477,7 @@ int main() {
   test_element_type<double>(0.3);
   test_element_type<std::uint8_t>(127.0);
   test_predicts_if_finite();
+  test_predicts_in_each_precision();
   test_runs_leave_nothing_behind();
   test_weights_of_any_scale_train_alike();
   test_early_stopping_restores_the_best();

@@ -175,7 +175,7 @@ def stopping_scenario() -> Scenario:
 
 
 def wide_scenario() -> Scenario:
-    """Buffers so large that they are mapped, and steps that two threads share."""
+    """Buffers so large that they are mapped, steps that two threads share, and kernels in reduced precision."""
     x, y = line(40, 260, 1)
     fr.set_num_threads(2)
 
@@ -189,7 +189,9 @@ def wide_scenario() -> Scenario:
         trainer_of(model).parallel_threshold = 0.0
         model.fit(x, y, epochs=2, initial_epoch=epochs_of(model), verbose=0)
         many = np.tile(x, (20, 1))
-        return [*model_bits(model), *bits(model.predict(many), model.evaluate(many, np.tile(y, (20, 1)), verbose=0))]
+        reduced = model._core.network.predict(many, None, "medium")
+        scores = model.evaluate(many, np.tile(y, (20, 1)), verbose=0)
+        return [*model_bits(model), *bits(model.predict(many), scores, reduced)]
 
     expected = []
     for epochs in range(3):

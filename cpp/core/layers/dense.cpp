@@ -39,10 +39,21 @@ class DenseOperation final : public Operation {
     const bool copies = trainable_ && order_.copies(n, in(), panel_count(out()));
     return std::max(copies ? n * (in_ld() + out_ld()) : 0, reduced_.scratch_floats(rows, precision));
   }
+  std::size_t packed_kernel_floats(const ProductPrecision& precision) const override {
+    return reduced_.packed_floats_of(precision);
+  }
+  void pack_kernel(const Pass& pass, std::uint16_t* to) const override {
+    reduced_.pack(pass, parameters_.in(pass.weights, kernel_), to);
+  }
+  std::size_t infer_scratch_floats(std::size_t rows, const ProductPrecision& precision) const override {
+    return reduced_.infer_scratch_floats(rows, precision);
+  }
   double flops_per_row() const override { return 6.0 * static_cast<double>(in()) * static_cast<double>(out()); }
 
   void infer(const Pass& pass, const float* const* x, float* y) const override {
-    product(pass, x[0], y, nullptr, kNoDropout);
+    if (pass.packed_kernel == nullptr) return product(pass, x[0], y, nullptr, kNoDropout);
+    reduced_.infer(pass, x[0], pass.ldx > 0 ? pass.ldx : in_ld(),
+                   {parameters_.in(pass.weights, bias_), activation_, nullptr, kNoDropout}, y);
   }
 
   void forward(const Pass& pass, const float* const* x, float* y, float* cache) const override {

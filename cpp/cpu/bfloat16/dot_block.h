@@ -1,8 +1,7 @@
 // A block of a product by sums of pairs. The sum of an element is one chain over the pairs of k in their order; with
 // two terms, those of one tile are (second of A, first of B), (first, first), (first, second).
 #pragma once
-#include "core/bfloat16.h"
-#include "math/inline.h"
+#include "cpu/bfloat16/block.h"
 
 namespace fastreg {
 namespace FASTREG_ISA {
@@ -25,45 +24,63 @@ struct BlockRegisters {
     }
   }
 
+  // The tiles of rows that are computed as a whole: a last one with at most half of its rows is not.
+  static FASTREG_INLINE std::size_t whole_tiles(std::size_t rows) { return (rows + kTileRows / 2 - 1) / kTileRows; }
+
+  // Fetches the lines `first`, first + step, ... of a tile into the L2 cache. All whole tiles of rows share in this.
+  static FASTREG_INLINE void prefetch(const std::uint16_t* tile, std::size_t first, std::size_t step) {
+    for (std::size_t line = first; line < kTileRows; line += step) __builtin_prefetch(tile + line * kTileDepth, 0, 2);
+  }
+
+  // At most R rows from row i on, and the columns of C tiles from tile j of the group on.
   template <std::size_t R, std::size_t C>
-  static __attribute__((noinline)) void add_rows(const std::uint16_t* left, const std::uint16_t* right,
-                                                 std::size_t next, std::size_t depth, std::size_t terms, bool first,
-                                                 float* to) {
+  static __attribute__((noinline)) void add_rows(const Block& b, const Target& target, std::size_t i, std::size_t j) {
+    const std::uint16_t *left = b.left + i / kTileRows * b.next, *right = b.right + j * b.next;
+    float* const at = b.sums + i * kTileGroup + j * kTileRows;
+    const std::size_t rows = b.rows - i, tiles = whole_tiles(b.rows);
     Sums sums[R][C];
     FASTREG_UNROLL
     for (std::size_t r = 0; r < R; ++r) {
       FASTREG_UNROLL
       for (std::size_t c = 0; c < C; ++c)
-        sums[r][c] = first ? Sums::zero() : Sums::load(to + r * kTileGroup + c * kTileRows);
+        sums[r][c] = b.first ? Sums::zero() : Sums::load(at + r * kTileGroup + c * kTileRows);
     }
-    for (; depth > 0; --depth, left += terms * kTileNumbers, right += terms * kTileNumbers) {
-      if (terms == 2) add_tile(sums, left + kTileNumbers, right, next);
-      add_tile(sums, left, right, next);
-      if (terms == 2) add_tile(sums, left, right + kTileNumbers, next);
+    for (std::size_t t = 0; t < b.depth; ++t) {
+      if (R == kTileRows) prefetch(right + b.ahead, i / kTileRows, tiles);
+      if (b.terms == 2) add_tile(sums, left + kTileNumbers, right, b.next);
+      add_tile(sums, left, right, b.next);
+      if (b.terms == 2) add_tile(sums, left, right + kTileNumbers, b.next);
+      left += b.terms * kTileNumbers;
+      right += b.terms * kTileNumbers;
     }
     FASTREG_UNROLL
-    for (std::size_t r = 0; r < R; ++r) {
+    for (std::size_t c = 0; c < C; ++c) {
+      if (b.last && (j + c) * kTileRows >= target.cols) break;
+      const Finish finish = target.finish(j + c);
       FASTREG_UNROLL
-      for (std::size_t c = 0; c < C; ++c) sums[r][c].store(to + r * kTileGroup + c * kTileRows);
+      for (std::size_t r = 0; r < R; ++r) {
+        if (!b.last) {
+          sums[r][c].store(at + r * kTileGroup + c * kTileRows);
+        } else if (r < rows) {
+          finish.put(sums[r][c], target.at(i + r, j + c));
+        }
+      }
     }
   }
 
-  // sums (kTileGroup, kTileGroup) = or += the product of `depth` tiles of a group of the left and one of the right
-  // operand. next: the distance of two tiles of the same step in a group. Only the first `rows` rows are needed. A chain
-  // of sums waits for its own result, so few rows take all columns at once.
-  void add(const std::uint16_t* left, const std::uint16_t* right, std::size_t next, std::size_t depth,
-           std::size_t terms, bool first, std::size_t rows, float* sums) const {
-    for (std::size_t i = 0; i < rows; i += kTileRows, left += next, sums += kTileRows * kTileGroup) {
-      if (rows - i > 8) {
-        add_rows<16, 1>(left, right, next, depth, terms, first, sums);
-        add_rows<16, 1>(left, right + next, next, depth, terms, first, sums + kTileRows);
-      } else if (rows - i > 4) {
-        add_rows<8, 2>(left, right, next, depth, terms, first, sums);
-      } else if (rows - i > 1) {
-        add_rows<4, 2>(left, right, next, depth, terms, first, sums);
-      } else {
-        add_rows<1, 2>(left, right, next, depth, terms, first, sums);
-      }
+  // The tiles of 16 columns stay in the L1 cache while those of the rows pass. A chain of sums waits for its own
+  // result, so few rows take all columns at once.
+  void add(const Block& b, const Target& target) const {
+    const std::size_t whole = whole_tiles(b.rows) * kTileRows;
+    for (std::size_t j = 0; j < 2; ++j)
+      for (std::size_t i = 0; i < whole; i += kTileRows) add_rows<16, 1>(b, target, i, j);
+    if (whole >= b.rows) return;
+    if (b.rows - whole > 4) {
+      add_rows<8, 2>(b, target, whole, 0);
+    } else if (b.rows - whole > 1) {
+      add_rows<4, 2>(b, target, whole, 0);
+    } else {
+      add_rows<1, 2>(b, target, whole, 0);
     }
   }
 };

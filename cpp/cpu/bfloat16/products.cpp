@@ -50,89 +50,120 @@ FASTREG_INLINE void pairs_of_rows(const PackSource& s, std::size_t i, std::size_
   }
 }
 
-// Packs tile t of the depth of the rows or columns from `first` on.
-template <bool kLeft>
-FASTREG_INLINE void pack_tile(const PackSource& s, std::size_t first, std::size_t t, bool second, std::uint16_t* to) {
+// A tile that is full. Its numbers stay in registers.
+template <bool kInRows, bool kTransposed>
+FASTREG_INLINE void pack_full_tile(const StoredRows& from, bool second, std::uint16_t* to) {
   Pairs tile[16];
-  if (kLeft != s.transposed)
-    pairs_in_rows(s, first, t * kTileDepth, second, tile);
-  else
-    pairs_of_rows(s, t * kTileDepth, first, second, tile);
-  if (s.transposed) transpose(tile);
-  const bool by_itself = kLeft && !s.transposed;   // whether each row of the tile is one of the source
-  const std::size_t rows = by_itself ? smaller(kTileRows, s.rows - smaller(first, s.rows)) : kTileRows;
+  FASTREG_UNROLL
+  for (std::size_t r = 0; r < kTileRows; ++r) {
+    const float* const row = from.first + (kInRows ? r : 2 * r) * from.stride;
+    tile[r] = kInRows ? neighbours(row, kTileDepth, second) : zipped(row, row + from.stride, kTileRows, second);
+    if (!kTransposed) store(tile[r], to + r * kTileDepth);
+  }
+  if (!kTransposed) return;
+  transpose(tile);
+  FASTREG_UNROLL
+  for (std::size_t r = 0; r < kTileRows; ++r) store(tile[r], to + r * kTileDepth);
+}
+
+// A tile at the edge of a source.
+template <bool kInRows, bool kTransposed>
+__attribute__((noinline)) void pack_edge_tile(const PackSource& s, std::size_t i, std::size_t j, bool second,
+                                              std::uint16_t* to) {
+  Pairs tile[16];
+  kInRows ? pairs_in_rows(s, i, j, second, tile) : pairs_of_rows(s, i, j, second, tile);
+  if (kTransposed) transpose(tile);
+  const bool by_itself = kInRows && !kTransposed;   // whether each row of the tile is one of the source
+  const std::size_t rows = by_itself ? smaller(kTileRows, s.rows - smaller(i, s.rows)) : kTileRows;
   for (std::size_t r = 0; r < rows; ++r) store(tile[r], to + r * kTileDepth);
 }
 
-// Takes up to 64 rows or columns at a time, which are all columns of a panel.
-template <bool kLeft>
-void pack(const Pack& p) {
+// Packs tile t of the depth of the rows or columns from `first` on.
+template <bool kLeft, bool kTransposed>
+FASTREG_INLINE void pack_tile(const PackSource& s, std::size_t first, std::size_t t, bool second, std::uint16_t* to) {
+  constexpr bool kInRows = kLeft != kTransposed;
+  const std::size_t i = kInRows ? first : t * kTileDepth, j = kInRows ? t * kTileDepth : first;
+  if (i + (kInRows ? kTileRows : kTileDepth) > s.rows || j + (kInRows ? kTileDepth : kTileRows) > s.cols)
+    return pack_edge_tile<kInRows, kTransposed>(s, i, j, second, to);
+  const StoredRows stored = stored_rows(s, i, j);
+  if (second)
+    pack_full_tile<kInRows, kTransposed>(stored, true, to);
+  else
+    pack_full_tile<kInRows, kTransposed>(stored, false, to);
+}
+
+// Takes up to 64 rows or columns at a time, which are all columns of a panel. The tiles of group `origin` come first.
+template <bool kLeft, bool kTransposed>
+void pack_groups(const Pack& p, std::size_t origin) {
   constexpr std::size_t kTogether = 4;
   const PackSource& s = p.source;
-  const std::size_t depth = tiles_of_depth(kLeft != s.transposed ? s.cols : s.rows), step = p.terms * kTileNumbers;
+  const std::size_t depth = tiles_of_depth(kLeft != kTransposed ? s.cols : s.rows), step = p.terms * kTileNumbers;
   const std::size_t end = p.groups.end * 2;   // in tiles
   for (std::size_t i = p.groups.begin * 2; i < end; i += kTogether) {
     for (std::size_t t = 0; t < depth; ++t) {
       for (std::size_t q = i; q < smaller(i + kTogether, end); ++q) {
-        std::uint16_t* const to = p.tiles + (q * depth + t) * step;
+        std::uint16_t* const to = p.tiles + ((q - 2 * origin) * depth + t) * step;
         for (std::size_t term = 0; term < p.terms; ++term)
-          pack_tile<kLeft>(s, q * kTileRows, t, term == 1, to + term * kTileNumbers);
+          pack_tile<kLeft, kTransposed>(s, q * kTileRows, t, term == 1, to + term * kTileNumbers);
       }
     }
   }
+}
+
+template <bool kLeft>
+void pack(const Pack& p, std::size_t origin = 0) {
+  p.source.transposed ? pack_groups<kLeft, true>(p, origin) : pack_groups<kLeft, false>(p, origin);
 }
 
 void pack_left(const Pack& p) noexcept { pack<true>(p); }
 void pack_right(const Pack& p) noexcept { pack<false>(p); }
 
-// Where the sums of a block go: kTileGroup rows from `row` on and as many columns from `col` on.
-FASTREG_INLINE void put(const PackedProduct& p, std::size_t row, std::size_t col, const float* sums) {
-  const std::size_t rows = smaller(kTileGroup, p.m - row);
-  const std::size_t ld = (p.n + kLane - 1) / kLane * kLane;
-  for (std::size_t j = col; j < smaller(col + kTileGroup, ld); j += kLane) {
-    const bool panels = p.stored == Stored::panels;
-    const std::size_t width = panels ? smaller(kPanel, ld - j / kPanel * kPanel) : ld;
-    float* c = p.c + row * width + (panels ? j / kPanel * kPanel * p.m + j % kPanel : j);
-    float bias[kLane];
-    for (std::size_t l = 0; l < kLane; ++l) bias[l] = p.bias != nullptr ? p.bias[j + l] : 0.0f;
-    for (std::size_t r = 0; r < rows; ++r, c += width) {
-      const float* const from = sums + r * kTileGroup + (j - col);
-      for (std::size_t l = 0; l < kLane; ++l) {
-        const float value = from[l] + bias[l];
-        c[l] = p.relu && value < 0.0f ? 0.0f : value;
+// The rows of the left operand that a pass over the right one takes, in groups, and the tiles of the depth of a block.
+// So many tiles of 16 columns of the right operand stay in the L1 cache, and the left tiles of a pass in the L2 cache.
+constexpr std::size_t kGroupsAtOnce = 8, kDepthAtOnce = 16;
+// How many tiles of the right operand are packed at a time; so many stay in the L2 cache, too.
+constexpr std::size_t kTilesAtOnce = 256;
+
+// The columns of the groups `cols`, whose tiles begin at `right`.
+void multiply_groups(const PackedProduct& p, const std::uint16_t* right, const Range& cols) {
+  alignas(64) float sums[kGroupsAtOnce * kTileGroup * kTileGroup];
+  BlockRegisters block;
+  const std::size_t depth = tiles_of_depth(p.k), next = depth * p.terms * kTileNumbers;
+  for (std::size_t i = p.rows.begin; i < p.rows.end; i += kGroupsAtOnce) {
+    const std::size_t row = i * kTileGroup, last = smaller(i + kGroupsAtOnce, p.rows.end) * kTileGroup;
+    const std::size_t rows = smaller(last, p.m) - row;
+    for (std::size_t j = cols.begin; j < cols.end; ++j) {
+      const Target target = Target::of(p, row, j * kTileGroup);
+      const std::uint16_t* const group = right + 2 * (j - cols.begin) * next;
+      for (std::size_t t = 0; t < depth; t += kDepthAtOnce) {
+        const std::size_t from = t * p.terms * kTileNumbers, tiles = smaller(kDepthAtOnce, depth - t);
+        block.add({p.left + 2 * i * next + from, group + from, next, tiles, p.terms, rows,
+                   j + 1 < cols.end ? 2 * next : 0, t == 0, t + tiles == depth, sums}, target);
       }
     }
   }
 }
 
-// The rows of the left operand that a pass over the right one takes, in groups, and the tiles of the depth of one block.
-// So many tiles of a group of the right operand stay in the L1 cache, and the left tiles of a pass in the L2 cache.
-constexpr std::size_t kGroupsAtOnce = 8, kDepthAtOnce = 16;
-
 void multiply(const PackedProduct& p) noexcept {
-  alignas(64) float sums[kGroupsAtOnce * kTileGroup * kTileGroup];
-  BlockRegisters block;
-  const std::size_t depth = tiles_of_depth(p.k), next = depth * p.terms * kTileNumbers;
-  for (std::size_t first = p.rows.begin; first < p.rows.end; first += kGroupsAtOnce) {
-    const std::size_t last = smaller(first + kGroupsAtOnce, p.rows.end);
-    for (std::size_t j = p.cols.begin; j < p.cols.end; ++j) {
-      for (std::size_t t = 0; t < depth; t += kDepthAtOnce) {
-        const std::size_t from = t * p.terms * kTileNumbers, tiles = smaller(kDepthAtOnce, depth - t);
-        for (std::size_t i = first; i < last; ++i) {
-          float* const at = sums + (i - first) * kTileGroup * kTileGroup;
-          block.add(p.left + 2 * i * next + from, p.right + 2 * j * next + from, next, tiles, p.terms, t == 0,
-                    smaller(kTileGroup, p.m - i * kTileGroup), at);
-          if (t + tiles == depth) put(p, i * kTileGroup, j * kTileGroup, at);
-        }
-      }
-    }
+  const std::size_t next = tiles_of_depth(p.k) * p.terms * kTileNumbers;
+  multiply_groups(p, p.right + 2 * p.cols.begin * next, p.cols);
+}
+
+void pack_and_multiply(const PackedProduct& p, const PackSource& right, std::uint16_t* room) noexcept {
+  const std::size_t tiles = tiles_of_depth(p.k) * p.terms * 2, fit = kTilesAtOnce / tiles / 2 * 2;
+  for (std::size_t j = p.cols.begin; j < p.cols.end;) {
+    const Range cols{j, smaller(p.cols.end, j + (fit > 0 ? fit : 2))};
+    pack<false>({right, room, p.terms, cols}, cols.begin);
+    multiply_groups(p, room, cols);
+    j = cols.end;
   }
 }
 
 }  // namespace
 
 extern const Bfloat16Products table;
-const Bfloat16Products table{FASTREG_QUOTE(FASTREG_ISA), BlockRegisters::kThreeProducts, pack_left, pack_right, multiply};
+const Bfloat16Products table{FASTREG_QUOTE(FASTREG_ISA), BlockRegisters::kThreeProducts, pack_left, pack_right, multiply,
+                             pack_and_multiply};
 
 }  // namespace FASTREG_ISA
 }  // namespace fastreg

@@ -2,8 +2,7 @@
 // sum of an element is a chain of products of tiles, in the order of k; with two terms, those of one step are (second
 // of A, first of B), (first, first), (first, second).
 #pragma once
-#include "core/bfloat16.h"
-#include "math/inline.h"
+#include "cpu/bfloat16/block.h"
 
 namespace fastreg {
 namespace FASTREG_ISA {
@@ -28,12 +27,26 @@ struct BlockRegisters {
     tiles.load<7>(tile + next);
   }
 
-  // sums (kTileGroup, kTileGroup) = or += the product of `depth` tiles of a group of the left and one of the right
-  // operand. next: the distance of two tiles of the same step in a group. All rows are computed, whatever `rows` is.
-  void add(const std::uint16_t* left, const std::uint16_t* right, std::size_t next, std::size_t depth,
-           std::size_t terms, bool first, std::size_t /*rows*/, float* sums) {
+  void add(const Block& b, const Target& target) {
+    for (std::size_t i = 0; i < b.rows; i += kTileGroup) {
+      float* const sums = b.sums + i * kTileGroup;
+      add_group(b, b.left + i / kTileRows * b.next, sums);
+      if (!b.last) continue;
+      for (std::size_t j = 0; j < target.cols / kTileRows; ++j) {
+        const Finish finish = target.finish(j);
+        for (std::size_t r = 0; r < kTileGroup && i + r < b.rows; ++r)
+          finish.put(Sums::load(sums + r * kTileGroup + j * kTileRows), target.at(i + r, j));
+      }
+    }
+  }
+
+ private:
+  // All rows of a group, whether or not the operand has them.
+  void add_group(const Block& b, const std::uint16_t* left, float* sums) {
     constexpr std::size_t kBelow = kTileRows * kTileGroup;
-    if (first) {
+    const std::uint16_t* right = b.right;
+    const std::size_t next = b.next, step = b.terms * kTileNumbers;
+    if (b.first) {
       tiles.clear<0>();
       tiles.clear<1>();
       tiles.clear<2>();
@@ -44,15 +57,15 @@ struct BlockRegisters {
       tiles.load_sums<2>(sums + kBelow, kTileGroup);
       tiles.load_sums<3>(sums + kBelow + kTileRows, kTileGroup);
     }
-    for (std::size_t t = 0; t < depth; ++t, left += terms * kTileNumbers, right += terms * kTileNumbers) {
+    for (std::size_t t = 0; t < b.depth; ++t, left += step, right += step) {
       load_right(right, next);
-      if (terms == 2) {
+      if (b.terms == 2) {
         load_left(left + kTileNumbers, next);
         multiply_all();
       }
       load_left(left, next);
       multiply_all();
-      if (terms == 2) {
+      if (b.terms == 2) {
         load_right(right + kTileNumbers, next);
         multiply_all();
       }

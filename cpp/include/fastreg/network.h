@@ -61,14 +61,19 @@ class Network {
 
   // out = network(x) in inference mode, where x is (n, n_features) and out is (n, n_outputs). The result of a row
   // depends neither on the other rows nor on the number of threads. Throws std::invalid_argument for wrong shapes.
-  void predict(const Features& x, MatrixView<float> out) const;
+  // precision: how the matrix products of wide layers are computed. Their kernels are kept in reduced precision until
+  // the weights change.
+  void predict(const Features& x, MatrixView<float> out, MatmulPrecision precision = MatmulPrecision::highest) const;
   // The same; returns whether all features are finite as float32. If they are not, out has any values. x is read once.
-  bool predict_if_finite(const Features& x, MatrixView<float> out) const;
+  bool predict_if_finite(const Features& x, MatrixView<float> out,
+                         MatmulPrecision precision = MatmulPrecision::highest) const;
   // predict with all inputs and outputs, in the order of the spec.
-  void predict(Span<const Features> x, Span<const MatrixView<float>> out) const;
+  void predict(Span<const Features> x, Span<const MatrixView<float>> out,
+               MatmulPrecision precision = MatmulPrecision::highest) const;
 
  private:
-  bool run(Span<const Features> x, Span<const MatrixView<float>> out, bool check_finite) const;
+  bool run(Span<const Features> x, Span<const MatrixView<float>> out, bool check_finite,
+           MatmulPrecision precision) const;
 
   friend class Predictor;
   friend class Trainer;

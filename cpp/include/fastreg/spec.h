@@ -78,8 +78,8 @@ struct TrainingSpec {
   std::vector<Metric> weighted_metrics{};
   // Whether the weight decay is on a schedule: a fit is given it for each step (FitOptions::rates).
   bool schedules_weight_decay = false;
-  // How the steps of a fit compute the matrix products of dense layers: forward, dW and dX. Weights, moments and all
-  // else stay float32. Trainer::evaluate and Network::predict compute with highest.
+  // How the steps of a fit compute the matrix products of dense layers, forward, dW and dX, and how Trainer::evaluate
+  // does. Weights, moments and all else stay float32.
   MatmulPrecision matmul_precision = MatmulPrecision::highest;
 };
 

@@ -72,7 +72,7 @@ class CoreModel(Sharing, Labelled):
         loss_weights: The weight of each output's loss; None if all are 1.
         metrics: The metrics of each output, as ``compile`` was given them.
         weighted_metrics: The same for the metrics that use the weights of rows.
-        matmul_precision: How the products of dense layers are computed in training; None before ``compile``.
+        matmul_precision: How the products of dense layers are computed; None before ``compile``.
         feature_names: The names of the columns of the first frame that the model was fitted on; with several inputs
             a tuple of those of each, with None for an input that was not such a frame.
         spreads_known: Whether the warning about the spreads of the features is no longer needed.
@@ -325,6 +325,11 @@ class CoreModel(Sharing, Labelled):
         if value is None:
             return get_matmul_precision()
         return checked_matmul_precision(call, "matmul_precision", value)
+
+    @property
+    def inference_precision(self) -> str:
+        """How ``predict`` computes products: as ``compile`` said, and before it as this thread would compile."""
+        return self.matmul_precision or get_matmul_precision()
 
     @property
     def learning_rate(self) -> float:

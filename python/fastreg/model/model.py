@@ -120,9 +120,9 @@ class Model(Batches):
                 outputs. The factor of an output that the dict does not have is 1; None means 1 for all.
             weighted_metrics: As ``metrics``, but they use the weights of rows, those of classes included. In the
                 history they follow the others; one whose name is taken has ``weighted_`` in front.
-            matmul_precision: How ``fit`` computes the matrix products of dense layers: ``"highest"``, ``"high"`` or
-                ``"medium"``, see :func:`fastreg.set_matmul_precision`. None is what that has set. Copies and files keep
-                it.
+            matmul_precision: How ``fit``, ``predict`` and ``evaluate`` compute the matrix products of dense layers:
+                ``"highest"``, ``"high"`` or ``"medium"``, see :func:`fastreg.set_matmul_precision`. None is what that
+                has set. Copies and files keep it.
             **keras: Keras's other arguments, accepted only at values that change nothing.
 
         With several outputs ``loss`` in the history is the weighted sum of the losses and the penalties; the loss of
@@ -384,10 +384,11 @@ class Model(Batches):
         if steps is not None:
             n = min(n, check_int("predict", "steps", steps, AT_LEAST_ONE) * size)
         in_form = core.graph is not None and core.graph.output_form == "dict"
+        precision = core.inference_precision
 
         def outputs_of_rows(begin: int, end: int) -> Any:
             given = [array if (begin, end) == (0, len(array)) else array[begin:end] for array in features]
-            outputs = core.shaped(network.predict(given[0] if len(given) == 1 else given))
+            outputs = core.shaped(network.predict(given[0] if len(given) == 1 else given, None, precision))
             if not in_form:
                 return outputs
             return dict(zip(core.output_names, [outputs] if len(core.output_names) == 1 else outputs, strict=True))

@@ -144,9 +144,10 @@ class Sequential(Model):
         # Where any finite number will do, the core checks x while it reads it.
         in_passing = rule.limit is None and not rule.missing
         rows = arrays.features(x, core.input_shape, rule=rule, checks=not in_passing)
-        found = network.predict_if_finite(rows) if in_passing else network.predict(rows)
+        precision = core.inference_precision
+        found = network.predict_if_finite(rows, precision) if in_passing else network.predict(rows, None, precision)
         if found is None:  # the same with its checks says what is wrong, unless x has been changed
-            found = network.predict(arrays.features(x, core.input_shape, rule=rule))
+            found = network.predict(arrays.features(x, core.input_shape, rule=rule), None, precision)
         return found if core.flat_outputs else core.shaped(found)
 
     if TYPE_CHECKING:  # the types that these properties have in a model with one output

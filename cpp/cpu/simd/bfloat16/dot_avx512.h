@@ -1,19 +1,10 @@
-// Sums of 16 columns, to which AVX512_BF16 adds the products of pairs.
+// Adds the products of pairs to the sums of 16 columns, with AVX512_BF16.
 #pragma once
-#include "core/bfloat16.h"
-#include "cpu/simd/intrinsics.h"
-#include "math/inline.h"
+#include "cpu/simd/bfloat16/sums_avx512.h"
 
 namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
-
-struct Sums {
-  __m512 columns;
-  static FASTREG_INLINE Sums zero() { return {_mm512_setzero_ps()}; }
-  static FASTREG_INLINE Sums load(const float* from) { return {_mm512_load_ps(from)}; }
-  FASTREG_INLINE void store(float* to) const { _mm512_store_ps(to, columns); }
-};
 
 // The pairs of 16 columns.
 struct PairsOfColumns {

@@ -2,23 +2,11 @@
 // in a team.
 #pragma once
 #include "cpu/simd/bfloat16/convert_portable.h"
+#include "cpu/simd/bfloat16/sums_portable.h"
 
 namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
-
-struct Sums {
-  float columns[kTileRows];
-  static FASTREG_INLINE Sums zero() { return {}; }
-  static FASTREG_INLINE Sums load(const float* from) {
-    Sums out;
-    for (std::size_t i = 0; i < kTileRows; ++i) out.columns[i] = from[i];
-    return out;
-  }
-  FASTREG_INLINE void store(float* to) const {
-    for (std::size_t i = 0; i < kTileRows; ++i) to[i] = columns[i];
-  }
-};
 
 struct PairsOfColumns {
   const std::uint16_t* pairs;

@@ -15,7 +15,7 @@ pytest.importorskip("narwhals")
 pytest.importorskip("pyarrow")
 
 from fastreg import cli
-from fastreg.runtime import get_num_threads
+from fastreg.runtime import get_matmul_precision, get_num_threads, matmul_precision
 from fastreg.table import csv_files
 from fastreg.table.encoder import TableEncoder
 from fastreg.table.linear import linear_model
@@ -251,6 +251,21 @@ def test_workers_have_networks_of_their_own(model):
         assert np.array_equal(outputs, loaded.outputs(table))
     with models.one() as again:
         assert again in made
+
+
+def test_workers_compute_in_the_precision_of_the_caller(model, tmp_path, capsys, monkeypatch):
+    found, columns_of = set(), predicting._columns
+
+    def noted(*given):
+        found.add(get_matmul_precision())
+        return columns_of(*given)
+
+    monkeypatch.setattr(predicting, "_columns", noted)
+    data = write(tmp_path / "d.csv", columns(1))
+    with matmul_precision("medium"):
+        predicting.predict(str(model[0]), str(data))
+    assert found == {"medium"}
+    assert len(capsys.readouterr().out.splitlines()) == N + 1
 
 
 def test_pandas_is_not_imported(model, tmp_path):

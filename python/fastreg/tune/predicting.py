@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.internal.progress import say
-from fastreg.runtime import get_num_threads, thread_limit
+from fastreg.runtime import get_matmul_precision, get_num_threads, matmul_precision, thread_limit
 from fastreg.table.columns import arrow_numbers, arrow_texts
 from fastreg.table.errors import as_tune_errors
 from fastreg.table.model import TableModel
@@ -57,11 +57,11 @@ def predict(
     options = TableOptions() if options is None else options
     write, to_lines, notices = _writer(out), _formatter(), Notices()
     workers = min(get_num_threads(), _WORKERS)
-    threads = max(get_num_threads() // workers, 1)
+    threads, precision = max(get_num_threads() // workers, 1), get_matmul_precision()
 
     def predicted(number: int, block: Table) -> tuple[str, Notices]:
         noticed = Notices()
-        with models.one() as model, thread_limit(threads):
+        with models.one() as model, thread_limit(threads), matmul_precision(precision):
             columns = _columns(block, model, options, noticed)
         return (_line(columns) if number == 0 else "") + to_lines(columns), noticed
 

@@ -327,11 +327,6 @@ class CoreModel(Sharing, Labelled):
         return checked_matmul_precision(call, "matmul_precision", value)
 
     @property
-    def inference_precision(self) -> str:
-        """How ``predict`` computes products: as ``compile`` said, and before it as this thread would compile."""
-        return self.matmul_precision or get_matmul_precision()
-
-    @property
     def learning_rate(self) -> float:
         """The rate of the next step. Setting it, within a callback or outside of ``fit``, replaces a schedule."""
         if self.optimizer is None:

@@ -30,6 +30,7 @@ from fastreg.model.rows import first_rows
 from fastreg.model.tracing import traced
 from fastreg.model.views import BoundOptimizer, FixedList
 from fastreg.optimizers import Optimizer
+from fastreg.runtime import get_matmul_precision
 
 __all__ = ["History", "Model"]
 
@@ -384,7 +385,7 @@ class Model(Batches):
         if steps is not None:
             n = min(n, check_int("predict", "steps", steps, AT_LEAST_ONE) * size)
         in_form = core.graph is not None and core.graph.output_form == "dict"
-        precision = core.inference_precision
+        precision = core.matmul_precision or get_matmul_precision()
 
         def outputs_of_rows(begin: int, end: int) -> Any:
             given = [array if (begin, end) == (0, len(array)) else array[begin:end] for array in features]

@@ -19,6 +19,7 @@ from fastreg.model import fitting
 from fastreg.model.core import CoreModel
 from fastreg.model.model import Model, checked_batch_size
 from fastreg.model.views import BoundLayer
+from fastreg.runtime import get_matmul_precision
 
 if TYPE_CHECKING:
     from fastreg.losses import Loss
@@ -144,7 +145,7 @@ class Sequential(Model):
         # Where any finite number will do, the core checks x while it reads it.
         in_passing = rule.limit is None and not rule.missing
         rows = arrays.features(x, core.input_shape, rule=rule, checks=not in_passing)
-        precision = core.inference_precision
+        precision = core.matmul_precision or get_matmul_precision()
         found = network.predict_if_finite(rows, precision) if in_passing else network.predict(rows, None, precision)
         if found is None:  # the same with its checks says what is wrong, unless x has been changed
             found = network.predict(arrays.features(x, core.input_shape, rule=rule), None, precision)

@@ -136,6 +136,31 @@ def test_cmake_compiles_every_source_file():
         assert re.search(rf"\b{path.stem}\b", tests), f"{path.name} is not built by tests/cpp/CMakeLists.txt"
 
 
+# What a line begins that defines something in an unnamed namespace: a constant, a type, or a function.
+DEFINITION = re.compile(
+    r"(?:constexpr [^=(]*?(\w+)(?:\[\w*\])? =|(?:class|struct) (\w+)|\w[\w:<>*&, ]* (\w+\([^)]*\)) )"
+)
+
+
+# The files that are compiled into one target, without the kernels.
+TOGETHER = {"library": ("core/**/*.cpp", "cpu/*.cpp"), "module": ("bindings/*.cpp",)}
+
+
+@pytest.mark.parametrize("target", TOGETHER)
+def test_files_that_are_compiled_together_define_nothing_twice(target):
+    """Unity builds join files, a few at a time, and which ones changes with each new file."""
+    found = {}
+    for path in (path for pattern in TOGETHER[target] for path in (ROOT / "cpp").glob(pattern)):
+        for body in re.findall(r"namespace \{\n(.*?)\n\}  // namespace\n", path.read_text(), re.DOTALL):
+            for line in body.splitlines():
+                if match := DEFINITION.match(line):
+                    defined = next(filter(None, match.groups()))
+                    parameters = re.sub(r"\s*\w+(?=[,)])", "", defined)  # their names do not count
+                    found.setdefault(parameters, set()).add(relative(path))
+    assert len(found) > 20
+    assert {defined: files for defined, files in found.items() if len(files) > 1} == {}
+
+
 @pytest.mark.parametrize("path", CPP + PYTHON, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_files_are_short_and_say_what_they_are(path):
     text = path.read_text()

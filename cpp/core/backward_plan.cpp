@@ -6,9 +6,9 @@
 namespace fastreg {
 namespace {
 
-class Planner {
+class BackwardPlanner {
  public:
-  Planner(const Graph& graph, const std::vector<std::size_t>& scored)
+  BackwardPlanner(const Graph& graph, const std::vector<std::size_t>& scored)
       : graph_(graph), readers_(graph.value_count(), 0), gradients_(graph.value_count()) {
     find_needed();
     for (const std::size_t value : scored) {
@@ -145,7 +145,7 @@ class Planner {
 }  // namespace
 
 BackwardPlan plan_backward(const Graph& graph, const std::vector<std::size_t>& scored) {
-  return Planner(graph, scored).run();
+  return BackwardPlanner(graph, scored).run();
 }
 
 }  // namespace fastreg

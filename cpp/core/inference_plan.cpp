@@ -9,9 +9,9 @@
 namespace fastreg {
 namespace {
 
-class Planner {
+class InferencePlanner {
  public:
-  Planner(const Graph& graph, const std::vector<std::size_t>& values)
+  InferencePlanner(const Graph& graph, const std::vector<std::size_t>& values)
       : graph_(graph), values_(values), readers_(graph.value_count(), 0), buffer_(graph.value_count(), kNone) {}
 
   InferencePlan run() {
@@ -70,7 +70,7 @@ class Planner {
 }  // namespace
 
 InferencePlan plan_inference(const Graph& graph, const std::vector<std::size_t>& values) {
-  return Planner(graph, values).run();
+  return InferencePlanner(graph, values).run();
 }
 
 InferenceBuffers::InferenceBuffers(const Graph& graph, const InferencePlan& plan, std::size_t rows,

@@ -17,9 +17,9 @@ constexpr std::uint32_t kSeededStream = 0x18000000u;        // of initializers w
 constexpr double kCutNormalDeviation = 0.87962566103423978; // the deviation of a standard normal truncated at +-2
 
 // An endless stream of random numbers, which the kernel table computes one block at a time.
-class Words {
+class RandomWords {
  public:
-  Words(const Kernels& kernels, RandomKey key) : kernels_(kernels), key_(key), words_(4 * kBlocks) {}
+  RandomWords(const Kernels& kernels, RandomKey key) : kernels_(kernels), key_(key), words_(4 * kBlocks) {}
 
   // Uniform in [0, 1), 24 bits.
   double uniform() {
@@ -52,7 +52,7 @@ class Words {
 // QR decomposition of normal values in which the diagonal of R is positive, so that all such matrices are equally
 // likely (Saxe et al. 2014). Each vector loses its components along those before it twice, which is as exact as
 // Householder's way (Giraud et al. 2005).
-std::vector<double> orthogonal_matrix(Words& words, std::size_t rows, std::size_t cols) {
+std::vector<double> orthogonal_matrix(RandomWords& words, std::size_t rows, std::size_t cols) {
   const std::size_t length = std::max(rows, cols), count = std::min(rows, cols);
   std::vector<double> vectors(length * count);
   for (std::size_t i = 0; i < count; ++i) {
@@ -80,7 +80,7 @@ std::vector<double> orthogonal_matrix(Words& words, std::size_t rows, std::size_
 struct Draw {
   double fan_in, fan_out;
   std::size_t rows, cols;
-  Words& words;
+  RandomWords& words;
   std::size_t index = 0;
   std::vector<double> matrix{};
 
@@ -132,7 +132,7 @@ void fill(const Graph& graph, std::size_t index) {
       initializer);
   RandomKey key{graph.spec.seed, kInitializerStream + static_cast<std::uint32_t>(index), 0};
   if (own) key = {*own, kSeededStream, 0};
-  Words words(*graph.backend.kernels, key);
+  RandomWords words(*graph.backend.kernels, key);
   Draw draw{fan_in, static_cast<double>(segment.info.cols), segment.info.rows, segment.info.cols, words};
   // One block at a time, so that a large weight is never in memory twice.
   constexpr std::size_t kBlock = 1 << 16;

@@ -9,7 +9,7 @@
 namespace fastreg {
 namespace {
 
-constexpr std::size_t kBlock = 16;   // rows
+constexpr std::size_t kRowsAtOnce = 16;   // rows
 
 class ParametricActivationOperation final : public Operation {
  public:
@@ -41,8 +41,8 @@ class ParametricActivationOperation final : public Operation {
     k.feature_scale_backward({difference, alpha(pass), dy, through, parameters_.gradient(pass.gradients, alpha_), false,
                               pass.rows, out(), out_ld(), columns});
     const float* const saved = derivative_from_output(kind()) ? f : x[0];
-    for (std::size_t row = 0; row < pass.rows; row += kBlock) {
-      const Range rows{row, std::min(row + kBlock, pass.rows)};
+    for (std::size_t row = 0; row < pass.rows; row += kRowsAtOnce) {
+      const Range rows{row, std::min(row + kRowsAtOnce, pass.rows)};
       for_parts(rows, columns, [&](std::size_t at, std::size_t n) {
         k.weighted_sum(1.0f, dy + at, -1.0f, through + at, dy + at, n);
         if (!is_fused(kind())) k.separate_backward(activation_, x[0] + at, through + at, through + at, n);
@@ -65,8 +65,8 @@ class ParametricActivationOperation final : public Operation {
   void mix(const Pass& pass, const float* x, float* f, float* y) const {
     const Kernels& k = pass.kernels;
     const Range mine = pass.team.split(pass.rows, out_ld() == 1 ? kLane : 1);
-    for (std::size_t row = mine.begin; row < mine.end; row += kBlock) {
-      const std::size_t rows = std::min(kBlock, mine.end - row), at = row * out_ld(), n = rows * out_ld();
+    for (std::size_t row = mine.begin; row < mine.end; row += kRowsAtOnce) {
+      const std::size_t rows = std::min(kRowsAtOnce, mine.end - row), at = row * out_ld(), n = rows * out_ld();
       if (is_fused(kind()))
         k.activation_forward(kind(), x + at, f + at, n);
       else

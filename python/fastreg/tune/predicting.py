@@ -114,15 +114,19 @@ def _in_order(
     waiting: deque[Future[tuple[str, Notices]]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="fastreg-predict") as pool:
         try:
-            for numbered_block in enumerate(blocks):
+            numbered = enumerate(blocks)
+            while True:
+                try:
+                    numbered_block = next(numbered, None)
+                except Exception:
+                    while waiting:  # the rows before those that cannot be read
+                        yield waiting.popleft().result()
+                    raise
+                if numbered_block is None:
+                    break
                 waiting.append(pool.submit(work, *numbered_block))
                 if len(waiting) > workers:
                     yield waiting.popleft().result()
-        except Exception:
-            while waiting:  # the rows before those that cannot be read
-                yield waiting.popleft().result()
-            raise
-        else:
             while waiting:
                 yield waiting.popleft().result()
         finally:

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import lzma
+import os
 import zipfile
 
 import numpy as np
@@ -204,6 +205,20 @@ def test_rows_past_the_looked_at_ones_are_checked_for_what_follows_a_separator(r
 def test_options_that_are_wrong(tmp_path, options, error, message):
     with pytest.raises(error, match=message):
         read(tmp_path, "a,b\n1,2\n", **options)
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="pipes have no paths here")
+@pytest.mark.parametrize("read", [read_table, lambda path: list(read_blocks(path))], ids=["whole", "in blocks"])
+def test_a_pipe(read):
+    """It could be looked at, and would be empty when it is read."""
+    end, begin = os.pipe()
+    try:
+        os.write(begin, b"a,b\n1,2\n")
+        os.close(begin)
+        with pytest.raises(ValueError, match=rf"^/dev/fd/{end}: must be a file, .* got a pipe; write it to a file"):
+            read(f"/dev/fd/{end}")
+    finally:
+        os.close(end)
 
 
 def test_files_that_are_not_there(tmp_path):

@@ -183,6 +183,13 @@ def test_rows_behind_those_that_cannot_be_predicted_are_not_written(model, tmp_p
     assert threads() == []
 
 
+def test_a_process_without_standard_output(model, tmp_path, capsys, monkeypatch):
+    data = write(tmp_path / "d.csv", columns(1))
+    monkeypatch.setattr(sys, "stdout", None)
+    assert cli.main(["predict", str(model[0]), str(data)]) == 1
+    assert capsys.readouterr().err == "fastreg predict: standard output is closed\n"
+
+
 def threads():
     """The threads of predict that run."""
     return [t.name for t in threading.enumerate() if t.name.startswith(("fastreg-predict", "fastreg-reader"))]

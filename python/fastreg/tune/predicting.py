@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from fastreg.internal.progress import say
 from fastreg.runtime import get_num_threads, thread_limit
 from fastreg.table.columns import arrow_numbers, arrow_texts
-from fastreg.table.errors import as_tune_errors
+from fastreg.table.errors import TuneError, as_tune_errors
 from fastreg.table.model import TableModel
 from fastreg.table.notices import Notices
 from fastreg.table.options import TableOptions
@@ -204,6 +204,8 @@ def _list(column: Any) -> list[str | None]:
 def _writer(out: TextIO | None) -> Callable[[str], object]:
     """A function that writes text: as UTF-8 to standard output, whatever the terminal's encoding is."""
     stream = sys.stdout if out is None else out
+    if stream is None:  # the process began without one
+        raise TuneError("standard output is closed")
     binary = getattr(stream, "buffer", None)
     if out is not None or binary is None:
         return stream.write

@@ -343,3 +343,19 @@ def test_xlsx(tmp_path):
     book.save(tmp_path / "t.xlsx")
     with pytest.raises(ValueError, match="two columns are named 'zip'"):
         read_table(tmp_path / "t.xlsx")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"rows": 0}, ValueError, "rows must be >= 1, got 0"),
+        ({"rows": -1}, ValueError, "rows must be >= 1, got -1"),
+        ({"rows": 1.5}, TypeError, "rows must be an integer, got 1.5"),
+        ({"ahead": 1}, TypeError, "ahead must be True or False, got 1"),
+    ],
+)
+def test_options_of_blocks_that_are_wrong(tmp_path, options, error, message):
+    path = tmp_path / "t.csv"
+    path.write_text("a\n1\n", encoding="utf-8")
+    with pytest.raises(error, match=rf"^read_blocks: {message}$"):
+        next(read_blocks(path, **options))

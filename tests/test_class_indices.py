@@ -63,3 +63,19 @@ def test_a_label_that_is_no_whole_number_is_refused(label, kind):
 def test_infinity_is_refused(label, kind):
     with pytest.raises(ValueError, match=r"labels must be in .* got -?inf in row 1"):
         class_indices(np.array([0, label], dtype=kind), LOSS, 5, "y")
+
+
+@pytest.mark.parametrize("kind", ["i1", "i2", "i8", "f4", ">i8"])
+def test_labels_that_others_change_after_they_are_checked(kind):
+    """The core uses indices as places in memory. An array that changes once it is checked stands for another thread."""
+    labels = np.array(VALUES, dtype=kind)
+
+    class Changing(np.ndarray):
+        def max(self, *arguments, **options):
+            largest = super().max(*arguments, **options)
+            labels[2] = 100
+            return largest
+
+    loss = losses.SparseCategoricalCrossentropy(ignore_class=3)  # labels that do not count take the slower way
+    found = class_indices(labels.view(Changing), loss, 5, "y")
+    assert 0 <= found.min() <= found.max() < 5

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import lzma
+import os
 import zipfile
 
 import numpy as np
@@ -206,6 +207,20 @@ def test_options_that_are_wrong(tmp_path, options, error, message):
         read(tmp_path, "a,b\n1,2\n", **options)
 
 
+@pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="pipes have no paths here")
+@pytest.mark.parametrize("read", [read_table, lambda path: list(read_blocks(path))], ids=["whole", "in blocks"])
+def test_a_pipe(read):
+    """It could be looked at, and would be empty when it is read."""
+    end, begin = os.pipe()
+    try:
+        os.write(begin, b"a,b\n1,2\n")
+        os.close(begin)
+        with pytest.raises(ValueError, match=rf"^/dev/fd/{end}: must be a file, .* got a pipe; write it to a file"):
+            read(f"/dev/fd/{end}")
+    finally:
+        os.close(end)
+
+
 def test_files_that_are_not_there(tmp_path):
     for name in ("t.csv", "t.csv.gz", "t.parquet", "t.feather", "t.xlsx", "t.csv.bz2"):
         with pytest.raises(FileNotFoundError):
@@ -328,3 +343,19 @@ def test_xlsx(tmp_path):
     book.save(tmp_path / "t.xlsx")
     with pytest.raises(ValueError, match="two columns are named 'zip'"):
         read_table(tmp_path / "t.xlsx")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"rows": 0}, ValueError, "rows must be >= 1, got 0"),
+        ({"rows": -1}, ValueError, "rows must be >= 1, got -1"),
+        ({"rows": 1.5}, TypeError, "rows must be an integer, got 1.5"),
+        ({"ahead": 1}, TypeError, "ahead must be True or False, got 1"),
+    ],
+)
+def test_options_of_blocks_that_are_wrong(tmp_path, options, error, message):
+    path = tmp_path / "t.csv"
+    path.write_text("a\n1\n", encoding="utf-8")
+    with pytest.raises(error, match=rf"^read_blocks: {message}$"):
+        next(read_blocks(path, **options))

@@ -165,6 +165,31 @@ def test_rows_before_damaged_ones_are_written(model, tmp_path, capsys, monkeypat
     assert captured.err == "fastreg predict: line 32 is damaged\n"
 
 
+@pytest.mark.parametrize("number", [0, 2, 4])
+def test_rows_behind_those_that_cannot_be_predicted_are_not_written(model, tmp_path, capsys, monkeypatch, number):
+    columns_of = predicting._columns
+
+    def computed(block, *others):
+        if columns(1)["a"][10 * number] in block["a"].numbers():
+            raise ValueError("a cell cannot be read")
+        return columns_of(block, *others)
+
+    monkeypatch.setattr(predicting, "_columns", computed)
+    monkeypatch.setattr(predicting, "BLOCK", 10)
+    assert cli.main(["predict", str(model[0]), str(write(tmp_path / "d.csv", columns(1)))]) == 1
+    captured = capsys.readouterr()
+    assert len(list(csv.reader(io.StringIO(captured.out)))) == (10 * number + 1 if number else 0)
+    assert captured.err == "fastreg predict: a cell cannot be read\n"
+    assert threads() == []
+
+
+def test_a_process_without_standard_output(model, tmp_path, capsys, monkeypatch):
+    data = write(tmp_path / "d.csv", columns(1))
+    monkeypatch.setattr(sys, "stdout", None)
+    assert cli.main(["predict", str(model[0]), str(data)]) == 1
+    assert capsys.readouterr().err == "fastreg predict: standard output is closed\n"
+
+
 def threads():
     """The threads of predict that run."""
     return [t.name for t in threading.enumerate() if t.name.startswith(("fastreg-predict", "fastreg-reader"))]

@@ -242,7 +242,9 @@ def class_indices(array: NDArray[Any], loss: Loss, n_outputs: int, name: str) ->
     counts = counted(array, loss)
     if counts is None and (indices := _core.class_indices(array, n_outputs)) is not None:
         return indices
-    # Labels of another type, or that are refused, or of which some do not count.
+    # Labels of another type, or that are refused, or of which some do not count. The core uses labels as indices into
+    # memory, so that those are checked that it is given, and not an array that others may change meanwhile.
+    array = np.array(array)
     if array.dtype.kind == "f":
         whole = array == np.floor(array)  # False for NaN; infinity fails the range
         if not whole.all():
@@ -256,8 +258,7 @@ def class_indices(array: NDArray[Any], loss: Loss, n_outputs: int, name: str) ->
         bad = low if low < 0 else high
         row = int(np.argmax(array == bad))
         raise ValueError(f"{name}: labels must be in [0, {n_outputs}) for {n_outputs} outputs, got {bad} in row {row}")
-    # Always a copy: the core uses labels as indices into memory, so nobody else may change them during a fit.
-    return np.array(array, dtype=np.int32, order="C")
+    return np.ascontiguousarray(array, dtype=np.int32)
 
 
 def counted(value: object, loss: Loss) -> NDArray[np.bool_] | None:

@@ -11,6 +11,7 @@ import csv
 import io
 import os
 import re
+import stat
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -68,9 +69,11 @@ def look(path: str, sep: str | None = None, encoding: str | None = None) -> Layo
 
     Raises:
         OSError: If the file cannot be read.
-        ValueError: If it is no table.
+        ValueError: If it is no table, or a pipe.
     """
     sep, notes = _checked_separator(sep), []
+    if stat.S_ISFIFO(os.stat(path).st_mode):
+        raise ValueError(f"{path}: must be a file, which is read more than once, got a pipe; write it to a file first")
     with opened(path) as file:
         head = file.read(_HEAD)
         if encoding is None:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
+from fastreg.internal.checks import AT_LEAST_ONE, check_bool, check_int
 from fastreg.internal.extras import needs
 from fastreg.table import csv_files
 from fastreg.table.columns import TextCells
@@ -90,13 +91,15 @@ def read_blocks(
     like: Dialect | None = None,
     ahead: bool = False,
 ) -> Generator[Table, None, None]:
-    """The table of a file in blocks of at most ``rows`` rows, so that a file may be larger than memory.
+    """The table of a file in blocks of at most ``rows`` rows, >= 1, so that a file may be larger than memory.
 
     CSV and Parquet files are read block by block; others are read whole. Without ``like``, numbers are read by what
     goes with the separator. With ``ahead``, a thread reads the next part of the file, of some MiB, while the caller
     works on the blocks of this one; blocks and errors are the same, and the thread ends with the generator. The other
     arguments and the errors are those of :func:`read_table`.
     """
+    rows = check_int("read_blocks", "rows", rows, AT_LEAST_ONE)
+    check_bool("read_blocks", "ahead", ahead)
     name, is_empty = os.fsdecode(path), True
     parts = _parts(name, rows, (sep, decimal, thousands, encoding), like)
     with closing(_in_advance(parts) if ahead else parts) as found:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from fastreg.internal.progress import say
 from fastreg.runtime import get_matmul_precision, get_num_threads, matmul_precision, thread_limit
 from fastreg.table.columns import arrow_numbers, arrow_texts
-from fastreg.table.errors import as_tune_errors
+from fastreg.table.errors import TuneError, as_tune_errors
 from fastreg.table.model import TableModel
 from fastreg.table.notices import Notices
 from fastreg.table.options import TableOptions
@@ -114,15 +114,19 @@ def _in_order(
     waiting: deque[Future[tuple[str, Notices]]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="fastreg-predict") as pool:
         try:
-            for numbered_block in enumerate(blocks):
+            numbered = enumerate(blocks)
+            while True:
+                try:
+                    numbered_block = next(numbered, None)
+                except Exception:
+                    while waiting:  # the rows before those that cannot be read
+                        yield waiting.popleft().result()
+                    raise
+                if numbered_block is None:
+                    break
                 waiting.append(pool.submit(work, *numbered_block))
                 if len(waiting) > workers:
                     yield waiting.popleft().result()
-        except Exception:
-            while waiting:  # the rows before those that cannot be read
-                yield waiting.popleft().result()
-            raise
-        else:
             while waiting:
                 yield waiting.popleft().result()
         finally:
@@ -200,6 +204,8 @@ def _list(column: Any) -> list[str | None]:
 def _writer(out: TextIO | None) -> Callable[[str], object]:
     """A function that writes text: as UTF-8 to standard output, whatever the terminal's encoding is."""
     stream = sys.stdout if out is None else out
+    if stream is None:  # the process began without one
+        raise TuneError("standard output is closed")
     binary = getattr(stream, "buffer", None)
     if out is not None or binary is None:
         return stream.write

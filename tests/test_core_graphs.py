@@ -149,6 +149,14 @@ def test_damaged_pickles_are_refused(rows, part, value):
         kind({**state, part: value}, *names)
 
 
+@pytest.mark.parametrize(("part", "fields"), [("inputs", 2), ("nodes", 3), ("outputs", 2)])
+@pytest.mark.parametrize("value", [(), (1,), 3])
+def test_parts_of_a_damaged_pickle_without_their_fields_are_refused(rows, part, fields, value):
+    kind, (state, *names) = _core.Predictor(fitted(rows, 1)[0]).__reduce__()
+    with pytest.raises(TypeError, match=f"Predictor: {part} must be tuples of {fields} fields, got"):
+        kind({**state, part: [value]}, *names)
+
+
 def test_what_layers_and_networks_have_without_weights():
     widths, weights = _core.network_info(json.dumps(GRAPH))
     assert widths == [4, 3, 5, 5, 5, 5, 9, 1, 3]

@@ -119,12 +119,13 @@ std::size_t index_from(py::handle source, const char* what) {
   refuse((std::string(what) + " must be in [0, 2**63)").c_str(), source, true);
 }
 
-// The items of a list of tuples, each with `fields` fields, or as many as `or_fields`.
+// The items of a list of tuples, each with `fields` fields, or as many as `or_fields` where that is not 0.
 std::vector<py::tuple> tuples_from(py::handle source, const char* what, std::size_t fields, std::size_t or_fields = 0) {
   if (!py::isinstance<py::list>(source)) refuse((std::string(what) + " must be a list").c_str(), source);
   std::vector<py::tuple> out;
   for (const py::handle item : source) {
-    if (!py::isinstance<py::tuple>(item) || (py::len(item) != fields && py::len(item) != or_fields))
+    const std::size_t length = py::isinstance<py::tuple>(item) ? py::len(item) : 0;
+    if (length == 0 || (length != fields && length != or_fields))
       refuse((std::string(what) + " must be tuples of " + std::to_string(fields) + " fields").c_str(), item);
     out.push_back(py::reinterpret_borrow<py::tuple>(item));
   }

@@ -289,7 +289,7 @@ void test_other_types() {
       const auto same = [&](const Features& x, const std::vector<float>& copy) {
         predictor->predict({copy.data(), rows, cols, cols}, {expected.data(), rows, outputs, outputs});
         CHECK(predictor->predict_features(x, {found.data(), rows, outputs, outputs}));
-        CHECK(std::memcmp(found.data(), expected.data(), found.size() * sizeof(float)) == 0);
+        CHECK(rows == 0 || std::memcmp(found.data(), expected.data(), found.size() * sizeof(float)) == 0);
       };
       for (const int threads : {1, 3}) {
         set_num_threads(threads);

@@ -3,11 +3,8 @@
 import threading
 
 import numpy as np
+import openpyxl
 import pytest
-
-pytest.importorskip("narwhals")
-pytest.importorskip("pyarrow")
-
 from fastreg.table import csv_files, read_blocks, reading
 
 ROWS = 100
@@ -29,7 +26,7 @@ def file(request, tmp_path, monkeypatch):
 
         parquet.write_table(pyarrow.table({"name": names, "x": numbers}), path)
     else:
-        book = pytest.importorskip("openpyxl").Workbook()
+        book = openpyxl.Workbook()
         for row in [("name", "x"), *zip(names, numbers.tolist(), strict=True)]:
             book.active.append(row)
         book.save(path)

@@ -9,7 +9,7 @@
 namespace fastreg {
 namespace {
 
-constexpr std::size_t kRowsAtOnce = 16;   // rows
+constexpr std::size_t kRowsAtOnce = 16;   // whose elements stay in the L1 cache
 
 class ParametricActivationOperation final : public Operation {
  public:

@@ -1,6 +1,7 @@
 """RealMLP-TD-S in float64 and plain NumPy, as published: free weights from N(0, 1), divided by roots in the network."""
 
 import numpy as np
+from fastreg.sklearn import RealMLPRegressor
 
 
 def features_of(numbers, groups=()):
@@ -79,3 +80,12 @@ def trained(weights, x, targets, *, activation, rate, steps, epsilon, with_softm
             root = np.sqrt(second[k] / (1 - 0.95 ** (t + 1))) + epsilon * roots[k]
             free[k] = free[k] - now * factors[k] * first[k] / (1 - 0.9 ** (t + 1)) / root
     return [w * root for w, root in zip(free, roots, strict=True)]
+
+
+class OffCentre(RealMLPRegressor):
+    """Targets whose mean is not 0: otherwise the first gradients of the last bias are 0 but for rounding, which Adam
+    makes full steps of."""
+
+    def _learn_targets(self, y, learned):
+        super()._learn_targets(y, learned)
+        self._mean = self._mean - 2.0

@@ -253,13 +253,8 @@ class Predict:
         return Metric("p50", "us a call", higher_is_better=False), Metric("p99", "us a call", higher_is_better=False)
 
     def start(self, peer: Peer, settings: Settings) -> Callable[[], Sample]:
-        x, _ = workloads.classification_data(self.net, self.batch)
-        weights = workloads.initial_weights(self.net)
-        want = oracle.predict(self.net, weights, x)
         with peer.inference():
-            predict = peer.predictor(self.net, weights, x)
-            got = np.asarray(predict()).reshape(self.batch, -1)
-            require_close(f"{peer.label}, {self.label}", got[:, -want.shape[1] :], want, 2e-5)
+            predict = checked_predictor(peer, self.net, self.batch, self.label)
             # A slow call is repeated less often, so that a repeat takes at most ten times the target.
             affordable = calibrated(lambda n: [predict() for _ in range(n)], 10 * settings.seconds)
             calls = min(settings.calls, max(500, affordable))
@@ -269,6 +264,17 @@ class Predict:
                 return call_latencies(predict, calls)
 
         return repeat
+
+
+def checked_predictor(peer: Peer, net: Network, batch: int, label: str) -> Prediction:
+    """What predicts `batch` rows in one call, after its probabilities were compared with the reference's."""
+    x, _ = workloads.classification_data(net, batch)
+    weights = workloads.initial_weights(net)
+    want = oracle.predict(net, weights, x)
+    predict = peer.predictor(net, weights, x)
+    got = np.asarray(predict()).reshape(batch, -1)
+    require_close(f"{peer.label}, {label}", got[:, -want.shape[1] :], want, 2e-5)
+    return predict
 
 
 def call_latencies(predict: Prediction, calls: int) -> Sample:
@@ -288,6 +294,41 @@ def call_latencies(predict: Prediction, calls: int) -> Sample:
             times[i] = clock() - start
     times.sort()
     return {"p50": times[calls // 2] * 1e-3, "p99": times[calls * 99 // 100] * 1e-3}
+
+
+@dataclass(frozen=True)
+class PredictMany:
+    """Probabilities of many rows in each call from Python."""
+
+    name: str
+    net: Network
+    batch: int
+    contenders: tuple[str, ...] = BEST_PREDICTORS
+    group: str = "predict-many"
+
+    @property
+    def label(self) -> str:
+        return f"predict {self.net.label}, {self.batch} rows"
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return (Metric("rate", "rows/s"),)
+
+    def start(self, peer: Peer, settings: Settings) -> Callable[[], Sample]:
+        with peer.inference():
+            predict = checked_predictor(peer, self.net, self.batch, self.label)
+
+            def run(calls: int) -> None:
+                for _ in range(calls):
+                    predict()
+
+            calls = calibrated(run, settings.seconds)
+
+        def repeat() -> Sample:
+            with peer.inference():
+                return {"rate": self.batch * calls / elapsed(lambda: run(calls))}
+
+        return repeat
 
 
 @dataclass(frozen=True)
@@ -383,6 +424,8 @@ def _rows() -> list[Task]:
             rows.append(Step(f"{rule.rule}-{size:.0e}".replace("e+0", "e"), rule, size))
     for name, net in (("small", workloads.SMALL), ("mid", workloads.MID)):
         rows += [Predict(f"predict-{name}-{batch}", net, batch) for batch in (1, 32)]
+    rows += [PredictMany(f"predict-large-{batch}", workloads.LARGE, batch) for batch in (128, 512, 2048)]
+    rows.append(PredictMany("predict-mid-60000", workloads.MID, 60_000))
     rows += [
         Aging(
             "aging-sgd",

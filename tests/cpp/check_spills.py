@@ -26,7 +26,7 @@ CALL_CLOBBERS = frozenset({"rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10",
 WIDE_NAME = {f"e{name}": f"r{name}" for name in ("ax", "bx", "cx", "dx", "si", "di", "bp", "sp")}
 WIDE_NAME |= {f"r{i}d": f"r{i}" for i in range(8, 16)}
 SCALAR = re.compile(r"v?(u?comi|cvt\w+2)?\w*s[sd]|v?mov[dq]|v?p(extr|insr)[bwdq]")
-MANY_REGISTERS = {"avx512"}
+MANY_REGISTERS = {"avx512", "avx512_bf16", "amx"}
 
 # (instruction sets, function, reason). The functions are searched in demangled names without namespaces.
 ALLOWED = [
@@ -48,6 +48,8 @@ ALLOWED = [
     ),
     ("avx512", r"^forward_flat<TanhShrink", "two of the constants of both of its polynomials come from the stack"),
     (".*", r"^run_update<FtrlRule<", "two powers by logarithm and exponential function, with all their coefficients"),
+    ("avx512_bf16|amx", r"^pack_edge_tile<", "an array fills the last rows and columns up with zeros"),
+    ("avx512_bf16", r"BlockRegisters::add_rows<1ul, 2ul>", "one row: its chain of sums waits longer than moves do"),
 ]
 
 

@@ -55,8 +55,9 @@ bool has_fast_avx512_bf16() {
   return amd && family >= 0x19u && has_avx512_bf16();
 }
 
-// Asks the kernel for the state of the tiles, which it may refuse. What it grants holds for the whole process.
-bool has_amx() {
+// Asks the kernel for the state of the tiles, which it may refuse. What it grants holds for the whole process. A build
+// without kernels of AVX-512 does not ask.
+[[maybe_unused]] bool has_amx() {
 #if defined(__linux__)
   constexpr unsigned kTiles = 1u << 24, kBfloat16 = 1u << 22;
   constexpr long kRequestPermission = 0x1023, kTileData = 18;

@@ -91,6 +91,13 @@ def test_history_shows_every_trial_and_the_best_so_far(search):
     assert (np.diff(best.get_ydata()) >= 0).all()
 
 
+def test_numbers_of_few_trials_are_whole():
+    found = RandomSearch(Peak(), {"x": [0.1, 0.2, 0.4]}, n_trials=3, cv=2, refit=False, n_jobs=1, seed=0, verbose=0)
+    (axes,) = plots.plot(found.fit(np.zeros((20, 2), np.float32), np.arange(20.0)), "history").axes
+    ticks = axes.get_xticks()
+    assert (ticks == np.round(ticks)).all()
+
+
 def test_slices_have_an_axis_for_each_parameter(search):
     figure = plots.plot(search, "slices")
     shown = [axes for axes in figure.axes if axes.get_visible()]

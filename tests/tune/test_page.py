@@ -149,6 +149,34 @@ def test_many_columns_and_trials_stay_small(tmp_path):
     assert Page(text).fetched == []
 
 
+def test_what_no_trial_has_is_no_column_of_the_trials(made, tmp_path):
+    result, path = with_trials(made["binary"][0], 8), tmp_path / "few.html"
+    assert all(trial.params["batch"] is None for trial in result.search.trials_)
+    page.write(result, path, "few", "A model.", 0)
+    tables = re.findall(r"<table><thead><tr>(.*?)</tr></thead><tbody>(.*?)</tbody>", path.read_text(encoding="utf-8"))
+    heads = [re.findall("<th.*?>(.*?)</th>", head) for head, _ in tables]
+    place = next(i for i, head in enumerate(heads) if head[0] == "trial")
+    assert {"folds", "seconds", "dropout", "decay"} < set(heads[place])
+    assert not {"batch", "epochs"} & set(heads[place])
+    rows = [re.findall("<td.*?>(.*?)</td>", row) for row in tables[place][1].split("</tr>")[:-1]]
+    assert len(rows) == 8
+    for column in zip(heads[place], *rows, strict=True):
+        assert any(column[1:])
+
+
+@pytest.mark.parametrize("ends", [(0, 1), (-3.2e-7, 8e-7), (1e5, 7.2e5), (-1.2e6, 9.9e6), (3e8, 2.5e9), (2, 2)])
+def test_labels_of_an_axis_do_not_touch(ends):
+    low, high = ends
+    values = np.linspace(low, high, 50)
+    figure, _ = pictures.predicted_against_actual("price", values, values[::-1], 0)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    boxes = [label.get_window_extent() for label in axes.get_xticklabels() if label.get_text()]
+    seen = [box for box in boxes if axes.bbox.x0 - 1 <= (box.x0 + box.x1) / 2 <= axes.bbox.x1 + 1]
+    assert len(seen) >= 2
+    assert all(left.x1 + 3 < right.x0 for left, right in pairwise(seen))
+
+
 def test_many_classes_are_limited(made, tmp_path):
     result = dataclasses.replace(made["multiclass"][0], search=None)
     labels = tuple(f"class {j}" for j in range(40))

@@ -162,4 +162,4 @@ def _columns(result: TuneResult) -> Iterator[str]:
     head, rows = list(told[0]), [list(row.values()) for row in told]
     if len(rows) > _MOST_COLUMNS:
         yield f"<p>The first {_MOST_COLUMNS} of {len(rows)} columns; {len(rows) - _MOST_COLUMNS} are left out here.</p>"
-    yield parts.table(head, rows[:_MOST_COLUMNS], texts=set(range(len(head))))
+    yield parts.table(head, rows[:_MOST_COLUMNS], texts={i for i, name in enumerate(head) if name != "missing"})

@@ -98,6 +98,8 @@ def predicted_against_actual(name: str, predicted: NDArray[Any], actual: NDArray
     axes.plot([low, high], [low, high], "--", color=_GREY, linewidth=1.0, label="right")
     axes.scatter(predicted, actual, s=10, alpha=0.5 if len(actual) > 200 else 0.8, color=COLOURS[0], linewidth=0)
     axes.set(xlabel=f"predicted {plain(name, 24)}", ylabel=f"actual {plain(name, 24)}")
+    axes.locator_params(nbins=5)  # so that seven digits have room side by side
+    axes.ticklabel_format(scilimits=(-3, 7))
     axes.legend(frameon=False, fontsize=8, loc="upper left")
     return figure, len(actual)
 

@@ -76,6 +76,7 @@ def history(search: Any) -> Figure:
                 missing, [bottom] * len(missing), s=24, marker="^v"[mark], color=colour, label=state, clip_on=False
             )
     axes.set(xlabel="trial", ylabel=_title(search.metric_))
+    axes.locator_params(axis="x", integer=True)
     _finish(axes, legend=True)
     return figure
 

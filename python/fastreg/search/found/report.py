@@ -11,6 +11,7 @@ import html
 import io
 import math
 from collections.abc import Container, Iterable, Mapping, Sequence
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from fastreg._core import __version__
@@ -43,8 +44,9 @@ body{font:15px/1.5 system-ui,sans-serif;color:#222;max-width:70rem;margin:2rem a
 h1{font-size:1.5rem;margin-bottom:.2rem;overflow-wrap:anywhere} h2{font-size:1.15rem;margin-top:2rem}
 h3{font-size:1rem;margin:1.2rem 0 .3rem} p,li{overflow-wrap:anywhere}
 table{border-collapse:collapse;font-size:.85rem}
-th,td{padding:.2rem .6rem;text-align:right;border-bottom:1px solid #ddd}
-th{background:#f4f4f4;position:sticky;top:0} td.text,th.text{text-align:left;overflow-wrap:anywhere}
+th,td{padding:.2rem .6rem;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}
+th{background:#f4f4f4;position:sticky;top:0} td.text,th.text{text-align:left}
+td.text{white-space:normal;overflow-wrap:anywhere;min-width:5rem} td.text:last-child{min-width:10rem}
 tr.best td{background:#e8f4ec;font-weight:600} tr.lost td{color:#888}
 .scroll{overflow:auto;max-height:32rem;border:1px solid #ddd;width:fit-content;max-width:100%}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem} dt{color:#666}
@@ -56,7 +58,8 @@ pre{background:#f7f7f7;padding:.6rem;overflow:auto;font-size:.8rem;max-height:16
 @media(max-width:40rem){body{margin:1rem auto} dl{grid-template-columns:1fr;gap:0} dt{margin-top:.4rem}
  img.wide{max-width:none;width:40rem} th,td{padding:.2rem .35rem}}
 @media print{body{margin:0;max-width:none;font-size:10pt} .scroll{max-height:none;overflow:visible;border:0;width:auto}
- th{position:static} tr,figure,li{break-inside:avoid} h2,h3{break-after:avoid} img{max-height:10cm}
+ table{font-size:8pt} th,td{white-space:normal;padding:.1rem .3rem} th{position:static}
+ tr,figure,li{break-inside:avoid} h2,h3{break-after:avoid} img{max-height:10cm}
  pre{white-space:pre-wrap;max-height:none}}
 """
 
@@ -170,6 +173,8 @@ def _png(drawn: Figure) -> bytes:
 def trials(search: Any, most: int | None = None, level: int = 2, most_failures: int = _MOST_FAILURES) -> Iterable[str]:
     """The table of trials, the best ones first, and the tracebacks of those that failed.
 
+    What no trial has is left out, such as a parameter that is None in all of them.
+
     Args:
         search: A fitted search.
         most: The largest number of trials to show; None shows all.
@@ -183,7 +188,10 @@ def trials(search: Any, most: int | None = None, level: int = 2, most_failures: 
     if len(shown) < len(ordered):
         yield f"<p>The {len(shown)} best of {len(ordered)} trials; {len(ordered) - len(shown)} are left out here.</p>"
     head = ("trial", search.metric_, "folds", "epochs", "seconds", "state", *names)
-    yield table(head, (_row(search, t, names) for t in shown), kinds=[_kind(search, t) for t in shown])
+    rows = [_row(search, t, names) for t in shown]
+    used = [any(row[i] != "" for row in rows) for i in range(len(head))]
+    kept = (list(compress(cells, used)) for cells in rows)
+    yield table(list(compress(head, used)), kept, kinds=[_kind(search, t) for t in shown])
     yield from _failures(search, level, most_failures)
 
 

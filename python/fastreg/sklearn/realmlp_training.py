@@ -14,7 +14,7 @@ from fastreg.model.model import Model
 from fastreg.model.sequential import Sequential
 from fastreg.sklearn.realmlp_encoding import ApartEncoding, RealMLPEncoding
 from fastreg.table.realmlp import realmlp_layers, realmlp_optimizer
-from fastreg.table.realmlp_td import LARGEST_ONE_HOT, Widths, begin_by_data, realmlp_td, realmlp_td_optimizer
+from fastreg.table.realmlp_td import LARGEST_ONE_HOT, Widths, begun
 
 __all__ = ["FORMS", "BestEpoch", "EpochLines", "Inputs", "compiled_parts", "encoding_of"]
 
@@ -106,11 +106,9 @@ def compiled_parts(
         rate: The height of the waves of the learning rate.
         random: What the seed is drawn from, and in the full form the biases.
     """
-    seed = int(random.randint(_SEEDS))
     if isinstance(encoding, ApartEncoding):
         widths = Widths(*encoding.widths)
-        model, front = realmlp_td(widths, hidden, activation, units, output, seed)
-        begin_by_data(model, front, list(features), hidden, activation, random)
-        return model, realmlp_td_optimizer(rate, _EPSILON, len(hidden))
+        return begun(widths, list(features), hidden, activation, units, output, rate, random)
+    seed = int(random.randint(_SEEDS))
     layers = realmlp_layers(hidden, activation, np.shape(features)[1], units, output)
     return Sequential(layers, seed=seed), realmlp_optimizer(rate, epsilon=_EPSILON)

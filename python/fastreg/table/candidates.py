@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from fastreg.internal.checks import AT_LEAST_ONE, FRACTION, NON_NEGATIVE, POSITIVE, check_choice, check_int, check_real
+from fastreg.table.realmlp_td import DECAY, DROPOUT
 
 __all__ = ["LARGE", "LINEAR", "REALMLP_ALONE", "REALMLP_S", "SMALL", "Candidate", "batch_size", "neighbour"]
 
 _ACTIVATIONS = ("gelu", "relu", "silu", "selu", "mish")
-_DESIGNS, _TASKS = ("plain", "realmlp", "tabm"), ("classification", "regression")
+_DESIGNS, _TASKS = ("plain", "realmlp", "realmlp_td", "tabm"), ("classification", "regression")
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,9 @@ class Candidate:
         steps: The number of steps of training, >= 1.
         batch: The rows of a step, >= 1. None is 32 below 2,000 rows, 64 below 5,000 and 128 from there on.
         design: "plain"; "realmlp": the layers of RealMLP-TD-S, see :data:`REALMLP_S`, whose rates are some twenty
-            times as high; or "tabm": members that share kernels, see :class:`fastreg.layers.EnsembleDense`, of which
-            each has a batch in a step.
+            times as high; "realmlp_td": RealMLP-TD, see :data:`REALMLP_ALONE`, which has an encoding of its own and so
+            no bins, and whose dropout and decay fade in the second half of the steps; or "tabm": members that share
+            kernels, see :class:`fastreg.layers.EnsembleDense`, of which each has a batch in a step.
         epochs: In a recipe's list, the number of passes over the rows that takes the place of ``steps`` as soon as the
             number of rows is known, >= 1; None leaves the steps as they are.
         members: The number of members of the design "tabm", >= 1.
@@ -75,6 +77,8 @@ class Candidate:
         check_choice("Candidate", "design", self.design, _DESIGNS)
         if self.task is not None:
             check_choice("Candidate", "task", self.task, _TASKS)
+        if self.design == "realmlp_td" and self.bins:
+            raise ValueError(f"Candidate: bins must be 0 with the design 'realmlp_td', got {self.bins}")
         for real, range_ in (("dropout", FRACTION), ("decay", NON_NEGATIVE), ("rate", POSITIVE)):
             check_real("Candidate", real, getattr(self, real), range_)
 
@@ -116,16 +120,19 @@ _BARE = Candidate(bins=0, activation="relu", decay=0.01)
 #: smoothly, a learned scale for each feature whose rate is six times as high, three hidden layers of 256 units in the
 #: neural tangent parametrisation (weights are drawn from N(0, 1) and divided by the root of the layer's inputs, which
 #: under Adam is the same as weights and rates divided by it), biases from N(0, 1) with a tenth of the rate, a last
-#: layer that begins at zero, Adam with beta_2 = 0.95, and four waves of the rate. There it trains for 256 epochs, as in
-#: the preset "realmlp"; here the steps are part of the candidate. Labels are not smoothed, since the log-loss decides.
+#: layer that begins at zero, Adam with beta_2 = 0.95, and four waves of the rate. There it trains for 256 epochs; here
+#: the steps are part of the candidate. Labels are not smoothed, since the log-loss decides.
 #: The first is for classes (without smoothing its log-loss on Adult and wine was worse than all others'), the second
 #: for numbers. :class:`fastreg.sklearn.RealMLPClassifier` has all that was published.
 REALMLP_S = (
     Candidate(0, 256, 3, "selu", 0.0, 0.0, 0.04, 3000, 256, "realmlp", "classification"),
     Candidate(0, 256, 3, "mish", 0.0, 0.0, 0.07, 3000, 256, "realmlp", "regression"),
 )
-#: The same for 256 epochs, as published.
-REALMLP_ALONE = tuple(replace(candidate, epochs=256) for candidate in REALMLP_S)
+#: RealMLP-TD, the full form of the same paper, for 256 epochs as published; ``realmlp_td.py`` says what it has besides.
+REALMLP_ALONE = (
+    Candidate(0, 256, 3, "selu", DROPOUT, DECAY, 0.04, 3000, 256, "realmlp_td", "classification", 256),
+    Candidate(0, 256, 3, "mish", DROPOUT, DECAY, 0.2, 3000, 256, "realmlp_td", "regression", 256),
+)
 
 # What is tried on tables below 5,000 rows, in this order.
 SMALL = (
@@ -163,6 +170,10 @@ _CHOICES: dict[str, dict[str, tuple[Any, ...]]] = {
     "realmlp": {
         "bins": _BINS, "width": _WIDTHS, "layers": _LAYERS, "activation": ("selu", "mish", "relu", "gelu"),
         "dropout": _DROPOUTS, "rate": (0.01, 0.02, 0.04, 0.07, 0.1), "steps": _STEPS,
+    },
+    "realmlp_td": {
+        "width": _WIDTHS, "layers": _LAYERS, "activation": ("selu", "mish", "relu", "gelu"), "dropout": _DROPOUTS,
+        "rate": (0.02, 0.04, 0.07, 0.1, 0.2, 0.4), "steps": _STEPS,
     },
     "tabm": {
         "bins": _BINS, "width": _WIDTHS, "layers": _LAYERS, "activation": ("gelu", "relu", "silu"),

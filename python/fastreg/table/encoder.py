@@ -19,9 +19,10 @@ from fastreg.table.checked import finite as finite  # where programs may have im
 from fastreg.table.checked import members, strings, typed, whole
 from fastreg.table.kinds import KINDS
 from fastreg.table.number_parts import CategoricalPart, Codes, NumericPart
+from fastreg.table.td_parts import CodePart, GapPart, LevelsPart, NoPart
 from fastreg.table.texts import Documents, TextPart
 
-__all__ = ["MOST_RAMPS", "Codes", "TableEncoder"]
+__all__ = ["MOST_RAMPS", "Codes", "Part", "TableEncoder", "of_column"]
 
 # The largest number of encoded numeric columns. If there would be more, each gets fewer bins.
 MOST_RAMPS = 2000
@@ -31,8 +32,9 @@ _MOST_CELLS = 2**26
 # Bins and counts of a model file at most.
 _MOST = 2**31
 
-_Part = NumericPart | CategoricalPart | DatePart | TextPart
-_PARTS: Mapping[str, type[_Part]] = {
+#: What a column becomes.
+Part = NumericPart | CategoricalPart | DatePart | TextPart | NoPart | GapPart | LevelsPart | CodePart
+_PARTS: Mapping[str, type[NumericPart | CategoricalPart | DatePart | TextPart]] = {
     "numeric": NumericPart,
     "categorical": CategoricalPart,
     "date": DatePart,
@@ -91,19 +93,19 @@ class TableEncoder:
         self.min_count = check_int("TableEncoder", "min_count", min_count, AT_LEAST_ONE)
         self.documents = dict(documents or {})
         self.dense = check_bool("TableEncoder", "dense", dense)
-        self._parts: list[_Part] | None = None
+        self._parts: list[Part] | None = None
 
     def fit(self, codes: Codes, y: object = None) -> TableEncoder:
         """Takes the statistics of training rows, (n, columns); errors as of :meth:`transform`."""
         codes = self._checked(codes)
         n_bins, for_each = self._dense_bins(len(codes)), self._cells_of(len(codes))
-        parts: list[_Part] = []
+        parts: list[Part] = []
         for i, kind in enumerate(self.kinds):
             column = codes[:, i]
             if kind == "categorical":
                 parts.append(CategoricalPart.fit(column, self.min_count))
             elif kind == "text":
-                parts.append(TextPart.fit(column, _of_column(self.documents, i), max(8 * for_each, 16), i))
+                parts.append(TextPart.fit(column, of_column(self.documents, i), max(8 * for_each, 16), i))
             else:
                 own = self.n_bins if kind == "numeric" and not self.dense else n_bins
                 parts.append((NumericPart if kind == "numeric" else DatePart).fit(column, own))
@@ -142,11 +144,11 @@ class TableEncoder:
         for i, (part, width) in enumerate(zip(parts, self.widths, strict=True)):
             place = out[:, begin : begin + width]
             if isinstance(part, TextPart):
-                part.encode(codes[:, i], place, _of_column(documents, i), i)
-            elif self.dense or isinstance(part, DatePart):
-                part.encode(codes[:, i], place)
-            else:
+                part.encode(codes[:, i], place, of_column(documents, i), i)
+            elif isinstance(part, (NumericPart, CategoricalPart)) and not self.dense:
                 place[:, 0] = part.given(codes[:, i])
+            else:
+                part.encode(codes[:, i], place)
             begin += width
         return out
 
@@ -162,6 +164,11 @@ class TableEncoder:
         if self.dense:
             return tuple(part.width for part in parts)
         return tuple(1 if isinstance(part, (NumericPart, CategoricalPart)) else part.width for part in parts)
+
+    @property
+    def inputs(self) -> tuple[TableEncoder, ...]:
+        """The encoder of each input of a network that reads what this one gives: itself."""
+        return (self,)
 
     @property
     def dense_width(self) -> int:
@@ -190,15 +197,19 @@ class TableEncoder:
 
     def with_dense(self, dense: bool) -> TableEncoder:
         """The same encoder, fitted as this one is, with another value of ``dense``."""
-        found = TableEncoder(self.kinds, self.n_bins, self.min_count, self.documents, dense)
+        found = self._renewed(self.documents, dense)
         found._parts = self._parts
         return found
 
     def without_documents(self) -> TableEncoder:
         """The same encoder without the texts that it was fitted on."""
-        found = TableEncoder(self.kinds, self.n_bins, self.min_count, None, self.dense)
+        found = self._renewed(None, self.dense)
         found._parts = self._parts
         return found
+
+    def _renewed(self, documents: Mapping[int, Documents] | None, dense: bool) -> TableEncoder:
+        """An encoder like this one that is not fitted."""
+        return TableEncoder(self.kinds, self.n_bins, self.min_count, documents, dense)
 
     def check_levels(self, counts: Sequence[int]) -> None:
         """Raises ValueError if a categorical column has levels beyond the given number of levels of each column."""
@@ -232,7 +243,7 @@ class TableEncoder:
         encoder._parts = [_PARTS[kind].from_config(part) for kind, part in zip(kinds, parts, strict=True)]
         return encoder
 
-    def _fitted(self) -> list[_Part]:
+    def _fitted(self) -> list[Part]:
         if self._parts is None:
             raise ValueError("TableEncoder: not fitted; call fit first")
         return self._parts
@@ -245,7 +256,7 @@ class TableEncoder:
         return found
 
 
-def _of_column(documents: Mapping[int, Documents], column: int) -> Documents:
+def of_column(documents: Mapping[int, Documents], column: int) -> Documents:
     """The documents of a column of texts."""
     if column not in documents:
         raise ValueError(

@@ -410,7 +410,7 @@ class Judging:
                 model = train(self._rows, encoded, candidate, seed, learned, self._stop)
                 if self._stop.is_set:
                     return FoldOutcome("stopped", None, time.monotonic() - begun)
-                outputs = model.predict(encoded.features[judged], verbose=0)
+                outputs = model.predict(encoded.of(judged), verbose=0)
         except _core.DivergenceError as error:
             return FoldOutcome("diverged", None, time.monotonic() - begun, str(error))
         return FoldOutcome("ok", self._limited(outputs, learned), time.monotonic() - begun)

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from fastreg import callbacks
 from fastreg.table.candidates import Candidate, batch_size
 from fastreg.table.encoder import MOST_RAMPS, Codes, TableEncoder
-from fastreg.table.networks import network
+from fastreg.table.networks import network, network_of_rows
 from fastreg.table.tabm import fit_members, mean_of_members
 from fastreg.table.target import Target
+from fastreg.table.td_encoder import InputEncoder, TdEncoder
 from fastreg.table.texts import Documents
 
 __all__ = ["Encoded", "Features", "Forecast", "TrainingRows", "key_of", "seed_of", "task_of", "train"]
@@ -36,7 +37,7 @@ _PRODUCT, _WEIGHT, _STEP, _CELL = 5e-11, 5e-10, 1e-5, 4e-9
 # Products as long as a code of a row and as a row of the kernel in a layer that reads codes.
 _CODE, _SUM = 8, 2
 
-EncoderKey = tuple[int, bool]
+EncoderKey = tuple[int, bool] | str
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,14 @@ class TrainingRows:
         """Whether the targets are probabilities of classes."""
         return self.target.labels is not None and self.y.dtype.kind == "f"
 
-    def encoder(self, candidate: Candidate, n_rows: int) -> TableEncoder:
+    def encoder(self, candidate: Candidate, n_rows: int) -> TableEncoder | TdEncoder:
         """The encoder of a candidate, yet to be fitted on so many rows, with the number of bins that it will have.
 
         A hidden layer reads bins as codes; texts and the linear model have dense features, and so has RealMLP, which
         scales each of them, and TabM, whose members do.
         """
+        if candidate.design == "realmlp_td":
+            return TdEncoder(self.kinds, self.documents)
         numbers = max(self.kinds.count("numeric"), 1)
         coded = candidate.bins > 0 and candidate.layers > 0 and candidate.design == "plain" and "text" not in self.kinds
         bins = min(candidate.bins, MOST_RAMPS // numbers) if coded else candidate.bins
@@ -84,10 +87,24 @@ class TrainingRows:
 
 @dataclass(frozen=True)
 class Encoded:
-    """A fitted encoder, and the features of all rows by it, or what a ``TableInput`` reads in their place."""
+    """A fitted encoder, and the features of all rows by it, or what a ``TableInput`` reads in their place.
 
-    encoder: TableEncoder
-    features: NDArray[np.float32]
+    Features are a matrix, or a list of one for each input of the network.
+    """
+
+    encoder: TableEncoder | TdEncoder
+    features: NDArray[np.float32] | list[NDArray[np.float32]]
+
+    def of(self, chosen: NDArray[Any]) -> Any:
+        """The features of some of the rows, as the network takes them."""
+        if isinstance(self.features, list):
+            return [part[chosen] for part in self.features]
+        return self.features[chosen]
+
+    @property
+    def n_bytes(self) -> int:
+        """The bytes of the features."""
+        return sum(part.nbytes for part in (self.features if isinstance(self.features, list) else [self.features]))
 
 
 class Features:
@@ -119,13 +136,17 @@ class Features:
             made = Encoded(encoder.fit(self._rows.codes[chosen]), encoder.transform(self._rows.codes))
             with self._lock:
                 self._kept[key] = made
-                while len(self._kept) > 1 and sum(e.features.nbytes for e in self._kept.values()) > _MOST_BYTES:
+                while len(self._kept) > 1 and sum(e.n_bytes for e in self._kept.values()) > _MOST_BYTES:
                     self._kept.popitem(last=False)
         return made
 
 
-def key_of(encoder: TableEncoder) -> EncoderKey:
-    """What tells the encoders of one table apart that are fitted on the same rows: the bins, and whether dense."""
+def key_of(encoder: TableEncoder | TdEncoder) -> EncoderKey:
+    """What tells the encoders of one table apart that are fitted on the same rows."""
+    if isinstance(encoder, TdEncoder):
+        return "realmlp_td"
+    if isinstance(encoder, InputEncoder):
+        return encoder.reads
     return encoder.n_bins, encoder.dense
 
 
@@ -153,17 +174,22 @@ def train(
     It is a ``Sequential``, or the mean of members that have learned together as a ``Model``.
     """
     encoder = encoded.encoder
-    columns = None if encoder.dense else encoder.columns
-    model = network(rows.target, candidate, seed, encoder.dense_width, quantiles, columns, rows.is_soft)
     count = len(rows.y) if chosen is None else len(chosen)
+    used = np.arange(count) if chosen is None else chosen
+    if isinstance(encoder, TdEncoder):
+        given = rows.target, candidate, seed, encoder.widths, encoded.of(used), quantiles
+        model: Any = network_of_rows(*given, rows.is_soft)
+    else:
+        columns = None if encoder.dense else encoder.columns
+        model = network(rows.target, candidate, seed, encoder.dense_width, quantiles, columns, rows.is_soft)
     if candidate.design == "tabm":
-        used = np.arange(count) if chosen is None else chosen
         weights = None if rows.weights is None else rows.weights[used]
-        learned = encoded.features[used], rows.y[used], weights
+        learned = encoded.of(used), rows.y[used], weights
         size = min(batch_size(candidate, count), count)
         fit_members(model, *learned, candidate.members, size, candidate.steps, seed, stop)
         return mean_of_members(model, seed)
-    model.build(encoder.n_features)
+    if not isinstance(encoder, TdEncoder):
+        model.build(encoder.n_features)
     model.fit(
         encoded.features,
         rows.y,
@@ -194,7 +220,7 @@ class Forecast:
         order = np.random.default_rng(seed).permutation(len(rows.y))
         self._sample = np.sort(order[:_SAMPLE])
         self.n_outputs = len(rows.target.labels or ()) if rows.target.task == "multiclass" else 1
-        self._encoders: dict[EncoderKey, TableEncoder] = {}
+        self._encoders: dict[EncoderKey, TableEncoder | TdEncoder] = {}
         self._ratios: list[float] = []
 
     def seconds(self, candidate: Candidate) -> float:
@@ -229,7 +255,7 @@ class Forecast:
         encoder = self._encoder(candidate)
         begun = time.perf_counter()
         features = encoder.transform(self._rows.codes[self._sample])
-        encoding = (time.perf_counter() - begun) / len(features)
+        encoding = (time.perf_counter() - begun) / len(self._sample)
         weights = None if self._rows.weights is None else self._rows.weights[self._sample]
         if weights is not None and not weights.any():
             weights = None
@@ -265,7 +291,7 @@ class Forecast:
         step = products * _PRODUCT + sum(weights) * _WEIGHT + _STEP
         return candidate.steps * step + _CELL * n * encoder.n_features
 
-    def _encoder(self, candidate: Candidate) -> TableEncoder:
+    def _encoder(self, candidate: Candidate) -> TableEncoder | TdEncoder:
         """The candidate's encoder for all rows, fitted on the sample."""
         encoder = self._rows.encoder(candidate, len(self._rows.y))
         if (found := self._encoders.get(key_of(encoder))) is None:

@@ -15,6 +15,7 @@ __all__ = ["LARGE", "LINEAR", "REALMLP_ALONE", "REALMLP_S", "SMALL", "Candidate"
 
 _ACTIVATIONS = ("gelu", "relu", "silu", "selu", "mish")
 _DESIGNS, _TASKS = ("plain", "realmlp", "realmlp_td", "tabm"), ("classification", "regression")
+_SCALES = ("own", "shared")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,9 @@ class Candidate:
             number of rows is known, >= 1; None leaves the steps as they are.
         members: The number of members of the design "tabm", >= 1.
         task: "classification" or "regression" where the candidate is for one of them; None is for both.
+        scale: "own" scales each column of numbers by itself; "shared" gives those of one unit, as pixels are, one
+            offset and one spread (:class:`TableEncoder` has the formula). A recipe tries such a candidate only on
+            tables that have columns of one unit.
 
     Raises:
         ValueError: If a value is out of range.
@@ -64,6 +68,7 @@ class Candidate:
     task: str | None = None
     epochs: int | None = None
     members: int = 16
+    scale: str = "own"
 
     def __post_init__(self) -> None:
         for name, allowed in (("bins", NON_NEGATIVE), ("width", AT_LEAST_ONE), ("layers", NON_NEGATIVE)):
@@ -77,6 +82,9 @@ class Candidate:
         check_choice("Candidate", "design", self.design, _DESIGNS)
         if self.task is not None:
             check_choice("Candidate", "task", self.task, _TASKS)
+        check_choice("Candidate", "scale", self.scale, _SCALES)
+        if self.design == "realmlp_td" and self.scale != "own":
+            raise ValueError(f"Candidate: scale must be 'own' with the design 'realmlp_td', got {self.scale!r}")
         if self.design == "realmlp_td" and self.bins:
             raise ValueError(f"Candidate: bins must be 0 with the design 'realmlp_td', got {self.bins}")
         for real, range_ in (("dropout", FRACTION), ("decay", NON_NEGATIVE), ("rate", POSITIVE)):
@@ -84,6 +92,7 @@ class Candidate:
 
     def __str__(self) -> str:
         encoding = f"b{self.bins}" if self.bins else "scaled"
+        encoding += ", one scale" if self.scale == "shared" else ""
         shape = f"{self.layers} x {self.width} {self.activation}, dropout {self.dropout:g}" if self.layers else "linear"
         batch = "" if self.batch is None else f", batch {self.batch}"
         design = "" if self.design == "plain" else f", {self.design}"
@@ -99,6 +108,8 @@ class Candidate:
             del given["epochs"]
         if self.design != "tabm":
             del given["members"]
+        if self.scale == "own":
+            del given["scale"]
         return given
 
     def on(self, n_rows: int) -> Candidate:
@@ -134,8 +145,12 @@ REALMLP_ALONE = (
     Candidate(0, 256, 3, "mish", DROPOUT, DECAY, 0.2, 3000, 256, "realmlp_td", "regression", 256),
 )
 
+# For columns of one unit. With a scale of its own, a pixel that is hardly ever set counts as much as all others.
+_ONE_SCALE = (replace(_BARE, scale="shared"), Candidate(bins=0, scale="shared"))
+
 # What is tried on tables below 5,000 rows, in this order.
 SMALL = (
+    *_ONE_SCALE,
     _CALM,
     Candidate(bins=16, activation="relu", decay=0.01),
     _BARE,
@@ -147,6 +162,7 @@ SMALL = (
 )
 # What is tried on larger ones.
 LARGE = (
+    *_ONE_SCALE,
     Candidate(bins=128, width=128),
     REALMLP_S[1],
     _BARE,

@@ -6,6 +6,7 @@ Its external form is plain JSON (``to_config``), which a model file contains. Re
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from fastreg.table.kinds import KINDS
 from fastreg.table.number_parts import CategoricalPart, Codes, NumericPart
 from fastreg.table.td_parts import CodePart, GapPart, LevelsPart, NoPart
 from fastreg.table.texts import Documents, TextPart
+from fastreg.table.units import columns_of_one_unit, shared_scale
 
 __all__ = ["MOST_RAMPS", "Codes", "Part", "TableEncoder", "of_column"]
 
@@ -58,6 +60,10 @@ class TableEncoder:
     least ``min_count`` training rows have, and one for all other cells: missing, rare and new levels. Dates and texts
     are encoded as :class:`DatePart` and :class:`TextPart` say.
 
+    With ``shared`` the numeric columns of one unit (``units.py``) have one :math:`m`, the mean of all their cells, and
+    half of their common range in place of the difference of quartiles, so that a column that hardly varies does not
+    become as large as the others.
+
     Sources: the soft limit is that of RealMLP (Holzmüller, Grinsztajn and Steinwart, NeurIPS 2024); piecewise-linear
     encoding is Gorishniy, Rubachev and Babenko, "On embeddings for numerical features in tabular deep learning",
     NeurIPS 2022.
@@ -71,6 +77,7 @@ class TableEncoder:
             numbers and codes of levels as they are, NaN where they are missing, and dates and texts as features. A
             number that is far from 0 compared with its spread is given as its difference from the median, so that
             float32 is precise enough. Bins take no memory then, and their number is not lowered.
+        shared: Whether columns of one unit have one scale, if the table has such columns.
 
     Example:
         >>> import numpy as np
@@ -87,12 +94,14 @@ class TableEncoder:
         min_count: int = 10,
         documents: Mapping[int, Documents] | None = None,
         dense: bool = True,
+        shared: bool = False,
     ) -> None:
         self.kinds = tuple(check_choice("TableEncoder", "kind", kind, KINDS) for kind in kinds)
         self.n_bins = check_int("TableEncoder", "n_bins", n_bins, NON_NEGATIVE)
         self.min_count = check_int("TableEncoder", "min_count", min_count, AT_LEAST_ONE)
         self.documents = dict(documents or {})
         self.dense = check_bool("TableEncoder", "dense", dense)
+        self.shared = check_bool("TableEncoder", "shared", shared)
         self._parts: list[Part] | None = None
 
     def fit(self, codes: Codes, y: object = None) -> TableEncoder:
@@ -109,8 +118,21 @@ class TableEncoder:
             else:
                 own = self.n_bins if kind == "numeric" and not self.dense else n_bins
                 parts.append((NumericPart if kind == "numeric" else DatePart).fit(column, own))
+        if self.shared:
+            self._share_scale(parts, codes)
         self._parts = parts
         return self
+
+    def _share_scale(self, parts: list[Part], codes: Codes) -> None:
+        """Gives the parts of columns of one unit one scale."""
+        unit = columns_of_one_unit(self.kinds, codes)
+        if not unit:
+            return
+        centre, scale = shared_scale(codes, unit)
+        for i in unit:
+            part = parts[i]
+            assert isinstance(part, NumericPart)
+            parts[i] = replace(part, centre=centre, scale=scale)
 
     def bins_of(self, n_rows: int) -> int:
         """The bins of a numeric column that an encoder fitted on so many rows has: fewer where tables are large."""
@@ -209,7 +231,7 @@ class TableEncoder:
 
     def _renewed(self, documents: Mapping[int, Documents] | None, dense: bool) -> TableEncoder:
         """An encoder like this one that is not fitted."""
-        return TableEncoder(self.kinds, self.n_bins, self.min_count, documents, dense)
+        return TableEncoder(self.kinds, self.n_bins, self.min_count, documents, dense, self.shared)
 
     def check_levels(self, counts: Sequence[int]) -> None:
         """Raises ValueError if a categorical column has levels beyond the given number of levels of each column."""
@@ -221,12 +243,12 @@ class TableEncoder:
         """The JSON form, statistics included."""
         parts = [part.to_config() for part in self._fitted()]
         config = {"kinds": list(self.kinds), "n_bins": self.n_bins, "min_count": self.min_count, "parts": parts}
-        return config if self.dense else {**config, "dense": False}
+        return config | ({} if self.dense else {"dense": False}) | ({"shared": True} if self.shared else {})
 
     @classmethod
     def from_config(cls, config: Any) -> TableEncoder:
         """The fitted encoder of a JSON form, also of the earlier one. Raises ValueError if it is none."""
-        config = members(config, "encoder", "kinds", "categorical", "n_bins", "min_count", "parts", "dense")
+        config = members(config, "encoder", "kinds", "categorical", "n_bins", "min_count", "parts", "dense", "shared")
         if "kinds" in config:
             kinds = strings(config["kinds"], "kinds")
         else:
@@ -236,7 +258,8 @@ class TableEncoder:
             raise ValueError(f"the kind of a column must be one of {', '.join(KINDS)}, got {unknown[0]!r}")
         n_bins = whole(config.get("n_bins", 48), "n_bins", 0, _MOST)
         dense = typed(config.get("dense", True), bool, "dense")
-        encoder = cls(kinds, n_bins, whole(config.get("min_count", 10), "min_count", 1, _MOST), None, dense)
+        shared = typed(config.get("shared", False), bool, "shared")
+        encoder = cls(kinds, n_bins, whole(config.get("min_count", 10), "min_count", 1, _MOST), None, dense, shared)
         parts = typed(config.get("parts"), list, "parts")
         if len(parts) != len(kinds):
             raise ValueError(f"the encoder has {len(kinds)} columns and statistics of {len(parts)}")

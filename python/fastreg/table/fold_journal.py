@@ -61,6 +61,7 @@ def header(
 ) -> dict[str, Any]:
     """All that the candidates and their outputs depend on. Limits of a recipe are not among it: they may be raised."""
     precision = get_matmul_precision()
+    given = len(rows.y), task_of(rows.target), rows.one_unit > 0
     documents = [part for d in rows.documents.values() for part in (d.ids, d.counts, d.starts, d.words, d.style)]
     return {
         "seed": seed,
@@ -74,7 +75,7 @@ def header(
         },
         "target": {"task": rows.target.task, "scale": rows.target.scale, "mean": rows.target.mean},
         "metric": chosen.title,
-        "candidates": [candidate.params for candidate in recipe.listed(len(rows.y), task_of(rows.target))],
+        "candidates": [candidate.params for candidate in recipe.listed(*given)],
         **({} if precision == "highest" else {"matmul_precision": precision}),
     }
 

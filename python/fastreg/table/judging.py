@@ -262,7 +262,10 @@ class Judging:
         return True
 
     def _rounds(self) -> Iterator[Sequence[Candidate]]:
-        listed = self._recipe.candidates(len(self._rows.y), task_of(self._rows.target))
+        one_unit = self._rows.one_unit
+        listed = self._recipe.candidates(len(self._rows.y), task_of(self._rows.target), one_unit > 0)
+        if any(candidate.scale == "shared" for candidate in listed):
+            self._tell(f"{one_unit} columns are of one unit by their ranges: some candidates give them one scale")
         yield listed
         tried, best, stale, number = list(listed), self._blended(), 0, 0
         while len(tried) - 1 < self._recipe.trials and stale < self._recipe.patience:

@@ -140,7 +140,7 @@ class TdEncoder:
     """
 
     # What tells it apart from encoders with bins, and what it is for a forecast.
-    n_bins, dense = 0, True
+    n_bins, dense, shared = 0, True, False
 
     def __init__(self, kinds: Sequence[str], documents: Mapping[int, Documents] | None = None) -> None:
         self._all = tuple(InputEncoder(kinds, reads, documents) for reads in _INPUTS)

@@ -23,6 +23,7 @@ from fastreg.table.tabm import fit_members, mean_of_members
 from fastreg.table.target import Target
 from fastreg.table.td_encoder import InputEncoder, TdEncoder
 from fastreg.table.texts import Documents
+from fastreg.table.units import columns_of_one_unit
 
 __all__ = ["Encoded", "Features", "Forecast", "TrainingRows", "key_of", "seed_of", "task_of", "train"]
 
@@ -37,7 +38,7 @@ _PRODUCT, _WEIGHT, _STEP, _CELL = 5e-11, 5e-10, 1e-5, 4e-9
 # Products as long as a code of a row and as a row of the kernel in a layer that reads codes.
 _CODE, _SUM = 8, 2
 
-EncoderKey = tuple[int, bool] | str
+EncoderKey = tuple[int, bool, bool] | str
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,14 @@ class TrainingRows:
         numbers = max(self.kinds.count("numeric"), 1)
         coded = candidate.bins > 0 and candidate.layers > 0 and candidate.design == "plain" and "text" not in self.kinds
         bins = min(candidate.bins, MOST_RAMPS // numbers) if coded else candidate.bins
-        asked = TableEncoder(self.kinds, n_bins=bins, documents=self.documents, dense=not coded)
-        return TableEncoder(self.kinds, n_bins=asked.bins_of(n_rows), documents=self.documents, dense=not coded)
+        more: dict[str, Any] = {"dense": not coded, "shared": candidate.scale == "shared"}
+        asked = TableEncoder(self.kinds, n_bins=bins, documents=self.documents, **more)
+        return TableEncoder(self.kinds, n_bins=asked.bins_of(n_rows), documents=self.documents, **more)
+
+    @property
+    def one_unit(self) -> int:
+        """The number of columns that are of one unit by their ranges, 0 if the table has none such."""
+        return len(columns_of_one_unit(self.kinds, self.codes))
 
 
 @dataclass(frozen=True)
@@ -147,7 +154,7 @@ def key_of(encoder: TableEncoder | TdEncoder) -> EncoderKey:
         return "realmlp_td"
     if isinstance(encoder, InputEncoder):
         return encoder.reads
-    return encoder.n_bins, encoder.dense
+    return encoder.n_bins, encoder.dense, encoder.shared
 
 
 def task_of(target: Target) -> str:

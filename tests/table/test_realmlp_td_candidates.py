@@ -6,15 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fastreg import callbacks
 from fastreg.sklearn import RealMLPRegressor
 from fastreg.sklearn.realmlp_encoding import ApartEncoding
-from fastreg.table import Recipe, Schema, TableClassifier, TableModel, TableRegressor, Target
+from fastreg.table import Candidate, Recipe, Schema, TableClassifier, TableModel, TableRegressor, Target, judging
 from fastreg.table.blending import cook
 from fastreg.table.candidates import REALMLP_ALONE, neighbour
 from fastreg.table.chosen_metric import ChosenMetric
 from fastreg.table.realmlp_td import LARGEST_ONE_HOT, Widths
 from fastreg.table.td_encoder import TdEncoder, encoder_of
-from fastreg.table.training import Features, TrainingRows, train
+from fastreg.table.training import Features, TrainingRows, seed_of, train
 from helpers.recipes import TINY
 
 N = 150
@@ -274,3 +275,100 @@ def test_too_many_levels_are_refused(monkeypatch):
     rows = rows_of(table())[1]
     with pytest.raises(ValueError, match=r"the table must have at most 2\*\*24 levels in all, got 13"):
         TdEncoder(rows.kinds).fit(rows.codes)
+
+
+def searched_alone(frame, candidate, journal=None, resume=False, **more):
+    """A search of one candidate, and its rows."""
+    rows = rows_of(frame)[1]
+    recipe = Recipe(small=(candidate,), trials=1, with_linear=False, **({"folds": 2} | more))
+    return cook(rows, recipe, ChosenMetric(rows.target), 4, 1, None, journal=journal, resume=resume), rows
+
+
+def noisy(n=N):
+    """Numbers that say little about the target, so that much training harms."""
+    frame = table(n)
+    frame["y"] = 0.3 * frame["number"] + np.random.default_rng(5).normal(0.0, 5.0, n)
+    return frame
+
+
+@pytest.mark.parametrize(("steps", "parts"), [(60, 60), (130, 43)])
+def test_the_best_part_is_kept_and_all_rows_are_trained_for_as_long(steps, parts):
+    """Each part is judged again here, by predictions of networks that were trained for so many steps alone."""
+    candidate = replace(TD["regression"], steps=steps, width=64)
+    found, rows = searched_alone(noisy(), candidate, large_rows=1, large=(candidate,), folds=3)
+    ((learned, held),) = judging.folds_of(rows, Recipe(folds=3, large_rows=1), 4)
+    encoded, y, losses = Features(rows, [learned]).get(0, candidate), rows.y[learned], []
+    for k in range(1, parts + 1):
+        # Schedules are those of the steps of all parts.
+        whole = replace(candidate, steps=steps // parts * parts, until=k / parts)
+        outputs = train(rows, encoded, whole, seed_of(4, 1, 0), learned).predict(encoded.of(held), verbose=0)[:, 0]
+        losses.append(np.mean((np.clip(outputs, y.min(), y.max()) - rows.y[held]) ** 2))
+    best = parts - int(np.argmin(losses[::-1]))
+    assert best < parts - 2, "the last part is not the best"
+    (member,) = found.members_
+    assert member.candidate == replace(candidate, until=best / parts)
+    assert found.trials_[1].score == pytest.approx(rows.target.scale * min(losses) ** 0.5, rel=1e-5)
+    assert f"{round(steps * best / parts)} of {steps} steps" in str(member.candidate)
+    every = Features(rows, [np.arange(N)]).get(0, candidate)
+    again = train(rows, every, member.candidate, seed_of(4, 1, 2**31 - 1))
+    for a, b in zip(again.get_weights(), found.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_last_step_leaves_schedules_as_they_are():
+    """A training that ends early has the weights that the whole one has there."""
+    rows = rows_of(table(96))[1]
+    encoded = Features(rows, [np.arange(96)]).get(0, TD["regression"])
+    candidate = replace(TD["regression"], steps=30)
+    weights = []
+
+    class Watch(callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            weights.append(self.model.get_weights())
+
+    train(rows, encoded, candidate, 5, stop=Watch())
+    assert len(weights) == 30
+    for until, step in ((0.5, 15), (0.001, 1), (0.9, 27)):
+        found = train(rows, encoded, replace(candidate, until=until), 5).get_weights()
+        for a, b in zip(found, weights[step - 1], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_folds_agree_on_the_middle_and_a_journal_knows_it(tmp_path):
+    candidate, path = replace(TD["regression"], steps=60, width=64), tmp_path / "journal.jsonl"
+    found, _ = searched_alone(noisy(), candidate, path, folds=3)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        del line["crc32"]
+    shares = [line["best_epoch"] / line["epochs"] for line in lines if line.get("best_epoch") is not None]
+    assert len(shares) == 3
+    assert len(set(shares)) > 1
+    assert found.members_[0].candidate.until == np.median(shares)
+    again, _ = searched_alone(noisy(), candidate, path, True, folds=3)
+    assert again.members_ == found.members_
+    for a, b in zip(again.model.get_weights(), found.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    for damage in (0, lines[-1]["epochs"] + 1):
+        changed = [*lines[:-1], lines[-1] | {"best_epoch": damage}]
+        path.write_text("".join(json.dumps(line) + "\n" for line in changed))
+        with pytest.raises(ValueError, match=rf"trial 1: best_epoch must be in \[1, \d+\], got {damage}"):
+            searched_alone(noisy(), candidate, path, True, folds=3)
+
+
+def test_neighbours_of_a_judged_one_are_for_all_steps():
+    found = neighbour([replace(TD["regression"], until=0.25)], [], np.random.default_rng(0))
+    assert found.until == 1.0
+    assert "until" not in found.params
+    assert replace(found, until=0.25).params["until"] == 0.25
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"until": 0.0, "design": "realmlp_td"}, r"Candidate: until must be in \(0, 1\], got 0.0"),
+        ({"until": 0.5}, "Candidate: until must be 1 with the design 'plain', got 0.5"),
+    ],
+)
+def test_where_a_training_may_end(given, message):
+    with pytest.raises(ValueError, match=message):
+        Candidate(bins=0, **given)

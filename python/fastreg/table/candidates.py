@@ -8,7 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from fastreg.internal.checks import AT_LEAST_ONE, FRACTION, NON_NEGATIVE, POSITIVE, check_choice, check_int, check_real
+from fastreg.internal.checks import (
+    AT_LEAST_ONE,
+    FRACTION,
+    NON_NEGATIVE,
+    POSITIVE,
+    Range,
+    check_choice,
+    check_int,
+    check_real,
+)
 from fastreg.table.realmlp_td import DECAY, DROPOUT
 
 __all__ = ["LARGE", "LINEAR", "REALMLP_ALONE", "REALMLP_S", "SMALL", "Candidate", "batch_size", "neighbour"]
@@ -16,6 +25,7 @@ __all__ = ["LARGE", "LINEAR", "REALMLP_ALONE", "REALMLP_S", "SMALL", "Candidate"
 _ACTIVATIONS = ("gelu", "relu", "silu", "selu", "mish")
 _DESIGNS, _TASKS = ("plain", "realmlp", "realmlp_td", "tabm"), ("classification", "regression")
 _SCALES = ("own", "shared")
+_SHARE = Range("be in (0, 1]", 0.0, 1.0, "(]")
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,8 @@ class Candidate:
         design: "plain"; "realmlp": the layers of RealMLP-TD-S, see :data:`REALMLP_S`, whose rates are some twenty
             times as high; "realmlp_td": RealMLP-TD, see :data:`REALMLP_ALONE`, which has an encoding of its own and so
             no bins, and whose dropout and decay fade in the second half of the steps; or "tabm": members that share
-            kernels, see :class:`fastreg.layers.EnsembleDense`, of which each has a batch in a step.
+            kernels, see :class:`fastreg.layers.EnsembleDense`, of which each has a batch in a step. A recipe judges
+            "realmlp_td" after each of some 64 parts of its training and keeps the best one, see ``until``.
         epochs: In a recipe's list, the number of passes over the rows that takes the place of ``steps`` as soon as the
             number of rows is known, >= 1; None leaves the steps as they are.
         members: The number of members of the design "tabm", >= 1.
@@ -44,6 +55,9 @@ class Candidate:
         scale: "own" scales each column of numbers by itself; "shared" gives those of one unit, as pixels are, one
             offset and one spread (:class:`TableEncoder` has the formula). A recipe tries such a candidate only on
             tables that have columns of one unit.
+        until: The share of the steps after which the training of the design "realmlp_td" ends, in (0, 1]; schedules
+            are those of all steps. Where a candidate is judged, all steps are trained, and it is trained again until
+            where it was best, in the median of the folds. Other designs have 1.
 
     Raises:
         ValueError: If a value is out of range.
@@ -69,6 +83,7 @@ class Candidate:
     epochs: int | None = None
     members: int = 16
     scale: str = "own"
+    until: float = 1.0
 
     def __post_init__(self) -> None:
         for name, allowed in (("bins", NON_NEGATIVE), ("width", AT_LEAST_ONE), ("layers", NON_NEGATIVE)):
@@ -85,6 +100,9 @@ class Candidate:
         check_choice("Candidate", "scale", self.scale, _SCALES)
         if self.design == "realmlp_td" and self.scale != "own":
             raise ValueError(f"Candidate: scale must be 'own' with the design 'realmlp_td', got {self.scale!r}")
+        check_real("Candidate", "until", self.until, _SHARE)
+        if self.design != "realmlp_td" and self.until != 1.0:
+            raise ValueError(f"Candidate: until must be 1 with the design {self.design!r}, got {self.until!r}")
         if self.design == "realmlp_td" and self.bins:
             raise ValueError(f"Candidate: bins must be 0 with the design 'realmlp_td', got {self.bins}")
         for real, range_ in (("dropout", FRACTION), ("decay", NON_NEGATIVE), ("rate", POSITIVE)):
@@ -97,7 +115,8 @@ class Candidate:
         batch = "" if self.batch is None else f", batch {self.batch}"
         design = "" if self.design == "plain" else f", {self.design}"
         design += f" of {self.members} members" if self.design == "tabm" else ""
-        length = f"{self.steps} steps" if self.epochs is None else f"{self.epochs} epochs"
+        part = f"{self.last_step} of " if self.until < 1.0 else ""
+        length = f"{part}{self.steps} steps" if self.epochs is None else f"{self.epochs} epochs"
         return f"{encoding}, {shape}{design}, decay {self.decay:g}, rate {self.rate:g}, {length}{batch}"
 
     @property
@@ -110,7 +129,19 @@ class Candidate:
             del given["members"]
         if self.scale == "own":
             del given["scale"]
+        if self.until == 1.0:
+            del given["until"]
         return given
+
+    @property
+    def keeps_best(self) -> bool:
+        """Whether it is judged after each part of its training, and the best one counts."""
+        return self.design == "realmlp_td"
+
+    @property
+    def last_step(self) -> int:
+        """The number of steps after which the training ends, >= 1."""
+        return max(round(self.until * self.steps), 1)
 
     def on(self, n_rows: int) -> Candidate:
         """The candidate for so many rows, with steps in place of epochs."""
@@ -204,7 +235,7 @@ def neighbour(best: Sequence[Candidate], tried: Sequence[Candidate], rng: np.ran
     """A candidate that differs in one or two values from one of the best, and was not tried if there is such a one."""
     found = best[0]
     for _ in range(_DRAWS):
-        parent = best[int(rng.integers(len(best)))]
+        parent = replace(best[int(rng.integers(len(best)))], until=1.0)
         choices = _CHOICES[parent.design]
         names = rng.choice(list(choices), size=int(rng.integers(1, 3)), replace=False).tolist()
         found = replace(parent, **{name: _moved(choices[name], getattr(parent, name), rng) for name in names})

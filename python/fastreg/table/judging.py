@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from fastreg.table.candidates import Candidate, neighbour
 from fastreg.table.chosen_metric import ChosenMetric
 from fastreg.table.fold_journal import FoldJournal, FoldOutcome, header
 from fastreg.table.recipe import Recipe
-from fastreg.table.training import Features, Forecast, TrainingRows, seed_of, task_of, train
+from fastreg.table.training import BestPart, Features, Forecast, TrainingRows, limited, seed_of, task_of, train
 
 __all__ = ["Judged", "Judging", "Verdict", "folds_of", "threads_of"]
 
@@ -381,6 +382,8 @@ class Judging:
             verdict = Verdict(number, candidate, wrong.state, float("inf"), [], seconds, None, wrong.error)
         else:
             found = [outcome.outputs for outcome in outcomes if outcome.outputs is not None]
+            if shares := [outcome.best[0] / outcome.best[1] for outcome in outcomes if outcome.best is not None]:
+                candidate = replace(candidate, until=float(np.median(shares)))
             verdict = Verdict(number, candidate, "ok", float("inf"), [], seconds, np.concatenate(found))
             verdict.loss = self._loss(self._parts(verdict))
             verdict.of_folds = [self._loss_of_fold(fold, outputs) for fold, outputs in enumerate(found)]
@@ -410,20 +413,19 @@ class Judging:
             with thread_limit(self._threads), matmul_precision(self._precision):
                 encoded = self._features.get(fold, candidate)
                 seed = seed_of(self._seed, number, fold)
-                model = train(self._rows, encoded, candidate, seed, learned, self._stop)
+                features = encoded.of(judged)
+
+                def outputs_of(model: Any) -> NDArray[np.float32]:
+                    return limited(self._rows, model.predict(features, verbose=0), learned)
+
+                best = BestPart(outputs_of, partial(self._loss_of_fold, fold)) if candidate.keeps_best else None
+                model = train(self._rows, encoded, candidate, seed, learned, self._stop, best=best)
                 if self._stop.is_set:
                     return FoldOutcome("stopped", None, time.monotonic() - begun)
-                outputs = model.predict(encoded.of(judged), verbose=0)
+                outputs = outputs_of(model) if best is None else best.kept
         except _core.DivergenceError as error:
             return FoldOutcome("diverged", None, time.monotonic() - begun, str(error))
-        return FoldOutcome("ok", self._limited(outputs, learned), time.monotonic() - begun)
-
-    def _limited(self, outputs: NDArray[np.float32], learned: NDArray[Any]) -> NDArray[np.float32]:
-        """Predicted numbers within the range of those that were learned from."""
-        if self._rows.target.labels is not None:
-            return outputs
-        known = self._rows.y[learned]
-        return np.clip(outputs, known.min(), known.max())
+        return FoldOutcome("ok", outputs, time.monotonic() - begun, None, best.found if best else None)
 
     # The time.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import statistics
 import threading
 import time
@@ -25,7 +26,18 @@ from fastreg.table.td_encoder import InputEncoder, TdEncoder
 from fastreg.table.texts import Documents
 from fastreg.table.units import columns_of_one_unit
 
-__all__ = ["Encoded", "Features", "Forecast", "TrainingRows", "key_of", "seed_of", "task_of", "train"]
+__all__ = [
+    "BestPart",
+    "Encoded",
+    "Features",
+    "Forecast",
+    "TrainingRows",
+    "key_of",
+    "limited",
+    "seed_of",
+    "task_of",
+    "train",
+]
 
 # Bytes of encoded features that are kept for further candidates, at most.
 _MOST_BYTES = 2**30
@@ -33,6 +45,9 @@ _MOST_BYTES = 2**30
 _SAMPLE, _WARM, _PILOT = 2048, 3, 24
 # The factor by which that number grows until the steps take long enough, and the share of this that will do.
 _GROWTH, _NEARLY = 4, 0.7
+# The parts of a training after which it is judged, about, if the best one counts: judging all passes over a small table
+# would take as long as they.
+_PARTS = 64
 # Seconds per product, per weight and per step, of some machine: only their ratios matter.
 _PRODUCT, _WEIGHT, _STEP, _CELL = 5e-11, 5e-10, 1e-5, 4e-9
 # Products as long as a code of a row and as a row of the kernel in a layer that reads codes.
@@ -167,6 +182,57 @@ def seed_of(seed: int, number: int, part: int) -> int:
     return int(np.random.SeedSequence([seed, number, part]).generate_state(1)[0])
 
 
+class BestPart(callbacks.Callback):
+    """Keeps the outputs for rows to judge by as they are after the best part of a training, the last among equals.
+
+    Args:
+        outputs: Gives the outputs of a model.
+        loss: Gives their loss.
+
+    Attributes:
+        kept: The outputs, None before the end of the first part.
+    """
+
+    def __init__(self, outputs: Callable[[Any], NDArray[np.float32]], loss: Callable[[Any], float]) -> None:
+        self._outputs, self._loss = outputs, loss
+        self._least, self._best, self._parts = math.inf, 0, 0
+        self.kept: NDArray[np.float32] | None = None
+
+    def on_epoch_end(self, epoch: int, logs: callbacks.Logs | None = None) -> None:
+        """Compares the outputs with the best ones."""
+        outputs = self._outputs(self.model)
+        loss = self._loss(outputs)
+        self._parts = epoch + 1
+        if self.kept is None or loss <= self._least:
+            self._best, self.kept = self._parts, outputs
+            self._least = math.inf if math.isnan(loss) else loss
+
+    @property
+    def found(self) -> tuple[int, int]:
+        """The best part, counted from 1, and the number of parts."""
+        return self._best, self._parts
+
+
+class LastStep(callbacks.Callback):
+    """Ends a fit after a number of steps, and leaves schedules as they are."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+
+    def on_train_batch_end(self, batch: int, logs: callbacks.Logs | None = None) -> None:
+        """Ends the fit if this is the last step."""
+        if batch + 1 >= self._steps:
+            self.model.stop_training = True
+
+
+def limited(rows: TrainingRows, outputs: NDArray[np.float32], learned: NDArray[Any]) -> NDArray[np.float32]:
+    """Predicted numbers within the range of those that were learned from."""
+    if rows.target.labels is not None:
+        return outputs
+    known = rows.y[learned]
+    return np.clip(outputs, known.min(), known.max())
+
+
 def train(
     rows: TrainingRows,
     encoded: Encoded,
@@ -175,10 +241,12 @@ def train(
     chosen: NDArray[Any] | None = None,
     stop: callbacks.Callback | None = None,
     quantiles: Sequence[float] = (),
+    best: BestPart | None = None,
 ) -> Any:
     """The network of a candidate, or one of quantiles, trained for all its steps on some of the rows; None are all.
 
-    It is a ``Sequential``, or the mean of members that have learned together as a ``Model``.
+    It is a ``Sequential``, or the mean of members that have learned together as a ``Model``. With ``best``, which is
+    for the design "realmlp_td", it is trained in parts of equal length, whatever the candidate's ``until`` is.
     """
     encoder = encoded.encoder
     count = len(rows.y) if chosen is None else len(chosen)
@@ -197,14 +265,19 @@ def train(
         return mean_of_members(model, seed)
     if not isinstance(encoder, TdEncoder):
         model.build(encoder.n_features)
+    size = min(batch_size(candidate, count), count)
+    watching = [one for one in (stop, best) if one is not None]
+    if best is None and candidate.until < 1.0:
+        watching.append(LastStep(candidate.last_step))
+    length = candidate.steps if best is None else -(-candidate.steps // _PARTS)
     model.fit(
         encoded.features,
         rows.y,
-        batch_size=min(batch_size(candidate, count), count),
-        epochs=1,
-        steps_per_epoch=candidate.steps,
+        batch_size=size,
+        epochs=candidate.steps // length,
+        steps_per_epoch=length,
         sample_weight=rows.weights,
-        callbacks=[] if stop is None else [stop],
+        callbacks=watching,
         rows=chosen,
         verbose=0,
     )
@@ -296,7 +369,7 @@ class Forecast:
         members = candidate.members if candidate.design == "tabm" else 1
         products = 3 * members * (first + size * sum(weights[1:]))
         step = products * _PRODUCT + sum(weights) * _WEIGHT + _STEP
-        return candidate.steps * step + _CELL * n * encoder.n_features
+        return candidate.last_step * step + _CELL * n * encoder.n_features
 
     def _encoder(self, candidate: Candidate) -> TableEncoder | TdEncoder:
         """The candidate's encoder for all rows, fitted on the sample."""

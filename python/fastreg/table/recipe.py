@@ -97,7 +97,8 @@ class Recipe:
         Args:
             name: "fast" tries the first three candidates and blends at most three networks; "default" tries the list
                 and then neighbours until they improve nothing; "best" goes on for longer, and blends more; "realmlp"
-                trains one network, RealMLP-TD, for 256 epochs, or for fewer if the time is too short.
+                trains one network, RealMLP-TD, until where it was best for rows held out, within 256 epochs, or fewer
+                if the time is too short.
             **changes: Attributes of the recipe.
 
         Raises:

@@ -135,8 +135,8 @@ FASTREG_INLINE void dot_row_inputs(const Dots& d, std::size_t i) {
   }
 }
 
-// How many inputs of R rows one call of sum_each adds up. Its sums of a row lie side by side. This pays where the rows
-// and inputs need about as many sums as a vector has lanes, and is no faster than memory with short vectors.
+// How many inputs of R rows one call of sum_each adds up, so that the sums of each row lie side by side. Short vectors
+// have room for too few: there the way through memory is as fast.
 template <std::size_t R>
 constexpr std::size_t kSummedInputs = V::kLanes / (R <= 2 ? 2 : R <= 4 ? 4 : 8);
 template <std::size_t R>

@@ -32,22 +32,35 @@ struct Dots {
   bool first, far;   // first: the group overwrites dx, else it adds to dx; far: W is prefetched
 };
 
-// acc[q][r] += (a vector of row q of a panel that is W floats wide) * (a vector of row r of dy). Without in_register,
-// GCC reads dy again for each row of W, and the loads become the bottleneck.
+// acc[q][r] += (a vector of row q of a panel that is W floats wide) * (a vector of row r of dy). The shorter of the two
+// columns of vectors stays in registers, and the other one passes by. Without in_register, GCC reads a vector again for
+// each product, and the loads become the bottleneck; it is left out where there are too few registers.
 template <std::size_t W, std::size_t I, std::size_t R>
 FASTREG_INLINE void dot_step(V (&acc)[I][R], const float* w, const float* dy, std::size_t lddy) {
-  V wv[I];
-  FASTREG_UNROLL
-  for (std::size_t q = 0; q < I; ++q) {
-    wv[q] = V::load(w + q * W);
-    if constexpr (R > 1) wv[q] = in_register(wv[q]);
-  }
-  FASTREG_UNROLL
-  for (std::size_t r = 0; r < R; ++r) {
-    V dyv = V::load(dy + r * lddy);
-    if constexpr (I > 1 && R > 1) dyv = in_register(dyv);
+  if constexpr (R > 1 && R < I) {
+    V dyv[R];
     FASTREG_UNROLL
-    for (std::size_t q = 0; q < I; ++q) acc[q][r] = fma(wv[q], dyv, acc[q][r]);
+    for (std::size_t r = 0; r < R; ++r) dyv[r] = in_register(V::load(dy + r * lddy));
+    FASTREG_UNROLL
+    for (std::size_t q = 0; q < I; ++q) {
+      const V wv = in_register(V::load(w + q * W));
+      FASTREG_UNROLL
+      for (std::size_t r = 0; r < R; ++r) acc[q][r] = fma(wv, dyv[r], acc[q][r]);
+    }
+  } else {
+    V wv[I];
+    FASTREG_UNROLL
+    for (std::size_t q = 0; q < I; ++q) {
+      wv[q] = V::load(w + q * W);
+      if constexpr (R > 1 && kRegisters == 32) wv[q] = in_register(wv[q]);
+    }
+    FASTREG_UNROLL
+    for (std::size_t r = 0; r < R; ++r) {
+      V dyv = V::load(dy + r * lddy);
+      if constexpr (I > 1 && R > 1) dyv = in_register(dyv);
+      FASTREG_UNROLL
+      for (std::size_t q = 0; q < I; ++q) acc[q][r] = fma(wv[q], dyv, acc[q][r]);
+    }
   }
 }
 
@@ -62,7 +75,10 @@ FASTREG_INLINE void dot_panel(V (&acc)[I][R], const float* w, const float* dy, s
   } else {
     std::size_t left = W;
     asm("" : "+r"(left));
-    for (; left; left -= V::kLanes, w += V::kLanes, dy += V::kLanes) dot_step<W>(acc, w, dy, lddy);
+    for (; left; left -= V::kLanes, w += V::kLanes, dy += V::kLanes) {
+      asm("" : "+r"(w));   // else GCC keeps vectors of W that it takes for those of a later turn of the loop
+      dot_step<W>(acc, w, dy, lddy);
+    }
   }
 }
 

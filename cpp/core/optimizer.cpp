@@ -14,7 +14,7 @@ namespace fastreg {
 namespace {
 
 constexpr std::size_t kChunk = 16384;   // in floats: short enough for sums in float, long enough to make calls cheap
-constexpr std::size_t kClampedFloats = 1024;   // the length of a piece of the clamped gradient, a part of the L1 cache
+constexpr std::size_t kPiece = 1024;     // in floats: a piece of five arrays fits into the L1 cache
 
 // Calls f with an optimizer's description and the type of the rule that its values choose (math/rules.h).
 template <class F>
@@ -283,11 +283,7 @@ void OptimizerState::update(const Kernels& kernels, const Team& team, float* wei
       const bool vanished = args.l1 == 0.0f && args.l2 == 0.0f && !(chunks_[i].penalty == Penalty{});
       if (sums && vanished) kernels.penalty_sums(args.w, args.n, args.sums);
     }
-    if (options_.clipping.kind == ClipKind::value)
-      clamp_and_update(kernels, args);
-    else
-      kernels.update(args);
-    if (average_ != kNone && !averages_later_) move_average(kernels, i, weights);
+    update_chunk(kernels, args, chunks_[i].begin, weights);
   }
 }
 
@@ -314,11 +310,10 @@ void OptimizerState::add_gradients(const Kernels& kernels, std::size_t chunk, co
   kernels.weighted_sum(scale, sum, scale, gradients + run.begin, sum, n);
 }
 
-void OptimizerState::move_average(const Kernels& kernels, std::size_t chunk, float* weights) const {
-  const ParameterRun& run = chunks_[chunk];
-  float* const average = moment(average_) + run.begin;
-  float* const w = weights + run.begin;
-  const std::size_t n = run.end - run.begin;
+void OptimizerState::move_average(const Kernels& kernels, Range floats, float* weights) const {
+  float* const average = moment(average_) + floats.begin;
+  float* const w = weights + floats.begin;
+  const std::size_t n = floats.end - floats.begin;
   const float momentum = updates_ == 1 ? 0.0f : options_.ema_momentum;
   kernels.weighted_sum(momentum, average, 1.0f - momentum, w, average, n);
   if (overwrites()) std::copy_n(average, n, w);
@@ -332,7 +327,8 @@ bool OptimizerState::overwrites() const {
 bool OptimizerState::move_averages(const Kernels& kernels, const Team& team, float* weights) const {
   if (average_ == kNone) return false;
   const Range mine = team.split(chunks_.size());
-  for (std::size_t i = mine.begin; i < mine.end; ++i) move_average(kernels, i, weights);
+  for (std::size_t i = mine.begin; i < mine.end; ++i)
+    move_average(kernels, {chunks_[i].begin, chunks_[i].end}, weights);
   return overwrites();
 }
 
@@ -367,20 +363,32 @@ void OptimizerState::set_averages_shown(bool shown, std::uint64_t assignments) {
   assignments_ = assignments;
 }
 
-// The caller's gradient does not change. The clamped gradient is computed piece by piece on the stack.
-void OptimizerState::clamp_and_update(const Kernels& kernels, const Update& args) const {
-  alignas(64) float clamped[kClampedFloats];
-  if (args.sums != nullptr && (args.l1 != 0.0f || args.l2 != 0.0f)) kernels.penalty_sums(args.w, args.n, args.sums);
+// Where there is more to do than the update itself, a chunk is cut into pieces that stay in the L1 cache: averages then
+// come from memory beside the other arrays, not after them. The clamped gradient is on the stack, since the caller's
+// does not change. The sums of penalties that the update adds up are not cut, which would change their bits.
+void OptimizerState::update_chunk(const Kernels& kernels, const Update& args, std::size_t begin, float* weights) const {
+  const bool clamps = options_.clipping.kind == ClipKind::value, averages = average_ != kNone && !averages_later_;
+  const bool sums = args.sums != nullptr && (args.l1 != 0.0f || args.l2 != 0.0f);
+  if (!clamps && (!averages || sums)) {
+    kernels.update(args);
+    if (averages) move_average(kernels, {begin, begin + args.n}, weights);
+    return;
+  }
+  alignas(64) float clamped[kPiece];
+  if (sums) kernels.penalty_sums(args.w, args.n, args.sums);
+  WholeGradient gradient = whole_gradient(args);
   Update piece = args;
   piece.sums = nullptr;
-  piece.g = clamped;
-  piece.l2 = 0.0f;
-  if (!args.proximal) piece.l1 = 0.0f;
-  WholeGradient gradient = whole_gradient(args);
-  for (std::size_t left = args.n; left > 0; left -= piece.n) {
-    piece.n = gradient.n = std::min(left, kClampedFloats);
-    kernels.gradient_clamp(gradient, options_.clipping.limit, clamped);
+  if (clamps) {
+    piece.l2 = 0.0f;
+    if (!args.proximal) piece.l1 = 0.0f;
+  }
+  for (const std::size_t end = begin + args.n; begin < end; begin += piece.n) {
+    piece.n = gradient.n = std::min(end - begin, kPiece);
+    if (clamps) kernels.gradient_clamp(gradient, options_.clipping.limit, clamped);
+    piece.g = clamps ? clamped : gradient.g;
     kernels.update(piece);
+    if (averages) move_average(kernels, {begin, begin + piece.n}, weights);
     piece.w += piece.n;
     for (float*& array : piece.moment)
       if (array != nullptr) array += piece.n;

@@ -3,7 +3,7 @@
 // norms do not depend on how a team shares it.
 //
 // Averages of the weights and sums of gradients over several batches are arrays like moments, behind those of the rule.
-// They are updated chunk by chunk, while a chunk is in the cache.
+// They are updated together with the weights, part by part, while a part is in the cache.
 //
 // With some rules (schedule-free AdamW) gradients are taken at another point than the one that is evaluated. While a run
 // takes steps, between enter() and leave(), the weights are the former; otherwise they are the latter, so that whatever
@@ -114,9 +114,9 @@ class OptimizerState {
   Update arguments(std::size_t chunk, float* weights, const float* gradients, const UpdateRates& rates) const;
   void accumulate(const Kernels& kernels, Range chunks, const float* weights, const float* gradients, bool sums);
   void add_gradients(const Kernels& kernels, std::size_t chunk, const float* gradients) const;
-  void clamp_and_update(const Kernels& kernels, const Update& args) const;
+  void update_chunk(const Kernels& kernels, const Update& args, std::size_t begin, float* weights) const;
   bool overwrites() const;
-  void move_average(const Kernels& kernels, std::size_t chunk, float* weights) const;
+  void move_average(const Kernels& kernels, Range floats, float* weights) const;
   float clip_scale(Range chunks) const;
 
   Optimizer rule_;                // the optimizer whose rule the kernel computes

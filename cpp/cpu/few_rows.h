@@ -32,19 +32,35 @@ struct Dots {
   bool first, far;   // first: the group overwrites dx, else it adds to dx; far: W is prefetched
 };
 
-// acc[q][r] += (a vector of row q of a panel that is W floats wide) * (a vector of row r of dy). Without in_register,
-// GCC reads dy again for each row of W, and the loads become the bottleneck.
+// acc[q][r] += (a vector of row q of a panel that is W floats wide) * (a vector of row r of dy). The shorter of the two
+// columns of vectors stays in registers, and the other one passes by. Without in_register, GCC reads a vector again for
+// each product, and the loads become the bottleneck; it is left out where there are too few registers.
 template <std::size_t W, std::size_t I, std::size_t R>
 FASTREG_INLINE void dot_step(V (&acc)[I][R], const float* w, const float* dy, std::size_t lddy) {
-  V wv[I];
-  FASTREG_UNROLL
-  for (std::size_t q = 0; q < I; ++q) wv[q] = V::load(w + q * W);
-  FASTREG_UNROLL
-  for (std::size_t r = 0; r < R; ++r) {
-    V dyv = V::load(dy + r * lddy);
-    if constexpr (I > 1 && R > 1) dyv = in_register(dyv);
+  if constexpr (R > 1 && R < I) {
+    V dyv[R];
     FASTREG_UNROLL
-    for (std::size_t q = 0; q < I; ++q) acc[q][r] = fma(wv[q], dyv, acc[q][r]);
+    for (std::size_t r = 0; r < R; ++r) dyv[r] = in_register(V::load(dy + r * lddy));
+    FASTREG_UNROLL
+    for (std::size_t q = 0; q < I; ++q) {
+      const V wv = in_register(V::load(w + q * W));
+      FASTREG_UNROLL
+      for (std::size_t r = 0; r < R; ++r) acc[q][r] = fma(wv, dyv[r], acc[q][r]);
+    }
+  } else {
+    V wv[I];
+    FASTREG_UNROLL
+    for (std::size_t q = 0; q < I; ++q) {
+      wv[q] = V::load(w + q * W);
+      if constexpr (R > 1 && kRegisters == 32) wv[q] = in_register(wv[q]);
+    }
+    FASTREG_UNROLL
+    for (std::size_t r = 0; r < R; ++r) {
+      V dyv = V::load(dy + r * lddy);
+      if constexpr (I > 1 && R > 1) dyv = in_register(dyv);
+      FASTREG_UNROLL
+      for (std::size_t q = 0; q < I; ++q) acc[q][r] = fma(wv[q], dyv, acc[q][r]);
+    }
   }
 }
 
@@ -59,7 +75,10 @@ FASTREG_INLINE void dot_panel(V (&acc)[I][R], const float* w, const float* dy, s
   } else {
     std::size_t left = W;
     asm("" : "+r"(left));
-    for (; left; left -= V::kLanes, w += V::kLanes, dy += V::kLanes) dot_step<W>(acc, w, dy, lddy);
+    for (; left; left -= V::kLanes, w += V::kLanes, dy += V::kLanes) {
+      asm("" : "+r"(w));   // else GCC keeps vectors of W that it takes for those of a later turn of the loop
+      dot_step<W>(acc, w, dy, lddy);
+    }
   }
 }
 
@@ -110,32 +129,64 @@ FASTREG_NOINLINE void put_all(const float* memory, float* dx, bool first) {
   }
 }
 
+// One row and kLane inputs from input i on, whose lanes stay in registers until they are added up.
+FASTREG_INLINE void dot_row_inputs(const Dots& d, std::size_t i) {
+  constexpr std::size_t I = kDotInputs<1>, kTogether = I < V::kLanes ? V::kLanes : I;   // multiples of each other
+  for (std::size_t q = 0; q < kLane; q += kTogether) {
+    V lanes[kTogether];
+    FASTREG_UNROLL
+    for (std::size_t k = 0; k < kTogether; k += I) {
+      V acc[I][1];
+      dot_lanes(acc, d, i + q + k);
+      FASTREG_UNROLL
+      for (std::size_t l = 0; l < I; ++l) lanes[k + l] = acc[l][0];
+    }
+    FASTREG_UNROLL
+    for (std::size_t k = 0; k < kTogether; k += V::kLanes) {
+      V some[V::kLanes];
+      FASTREG_UNROLL
+      for (std::size_t l = 0; l < V::kLanes; ++l) some[l] = lanes[k + l];
+      put_sums(some, d.dx + i + q + k, d.first);
+    }
+  }
+}
+
+// How many inputs of R rows one call of sum_each adds up, so that the sums of each row lie side by side. Short vectors
+// have room for too few: there the way through memory is as fast.
+template <std::size_t R>
+constexpr std::size_t kSummedInputs = V::kLanes / (R <= 2 ? 2 : R <= 4 ? 4 : 8);
+template <std::size_t R>
+constexpr bool kSumsInRegisters = kSummedInputs<R> >= (V::kLanes == kLane ? 2 : 4);
+
+// The same for R rows. Some of the sums may belong to no row.
+template <std::size_t R>
+FASTREG_INLINE void dot_rows_inputs(const Dots& d, std::size_t i) {
+  constexpr std::size_t I = kSummedInputs<R>;
+  for (std::size_t q = 0; q < kLane; q += I) {
+    V acc[I][R], lanes[V::kLanes];
+    dot_lanes(acc, d, i + q);
+    FASTREG_UNROLL
+    for (std::size_t l = 0; l < V::kLanes; ++l) lanes[l] = l / I < R ? acc[l % I][l / I % R] : V(0.0f);
+    alignas(64) float sums[V::kLanes];
+    sum_each(lanes).store(sums);
+    FASTREG_UNROLL
+    for (std::size_t r = 0; r < R; ++r) {
+      float* const dx = d.dx + r * d.lddx + i + q;
+      FASTREG_UNROLL
+      for (std::size_t k = 0; k < I; ++k) dx[k] = d.first ? sums[r * I + k] : dx[k] + sums[r * I + k];
+    }
+  }
+}
+
 // Computes kLane inputs from input i on; fewer may exist. The lanes of inputs that are not computed together are
-// collected in memory. For one row, they are collected in registers instead.
+// collected in memory where they do not stay in registers.
 template <std::size_t R>
 FASTREG_INLINE void dot_inputs(const Dots& d, std::size_t i, float* memory) {
   constexpr std::size_t I = kDotInputs<R>;
   const std::size_t inputs = smaller(kLane, d.in - i);
-  if (R == 1 && inputs == kLane) {
-    constexpr std::size_t kTogether = I < V::kLanes ? V::kLanes : I;   // multiples of each other
-    for (std::size_t q = 0; q < kLane; q += kTogether) {
-      V lanes[kTogether];
-      FASTREG_UNROLL
-      for (std::size_t k = 0; k < kTogether; k += I) {
-        V acc[I][R];
-        dot_lanes(acc, d, i + q + k);
-        FASTREG_UNROLL
-        for (std::size_t l = 0; l < I; ++l) lanes[k + l] = acc[l][0];
-      }
-      FASTREG_UNROLL
-      for (std::size_t k = 0; k < kTogether; k += V::kLanes) {
-        V some[V::kLanes];
-        FASTREG_UNROLL
-        for (std::size_t l = 0; l < V::kLanes; ++l) some[l] = lanes[k + l];
-        put_sums(some, d.dx + i + q + k, d.first);
-      }
-    }
-    return;
+  if (inputs == kLane) {
+    if constexpr (R == 1) return dot_row_inputs(d, i);
+    if constexpr (kSumsInRegisters<R>) return dot_rows_inputs<R>(d, i);
   }
   const auto compute = [&]<std::size_t N>(std::size_t q) FASTREG_LAMBDA {
     V acc[N][R];

@@ -238,3 +238,24 @@ def test_seeds_pickles_and_rates():
 def test_an_unknown_form_is_refused():
     with pytest.raises(ValueError, match="RealMLPClassifier: unknown form 'TDS'; known: TD, TD-S"):
         RealMLPClassifier(form="TDS").fit(np.zeros((4, 1)), [0, 1, 0, 1])
+
+
+def test_a_line_of_each_epoch_has_the_score_that_judged_it(capfd):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(90, 2))
+    for form in ("TD-S", "TD"):
+        given = {"max_iter": 3, "form": form, "random_state": 0}
+        fitted = RealMLPRegressor(8, verbose=True, **given).fit(X, X[:, 0])
+        lines = capfd.readouterr().err.splitlines()
+        assert [line.partition(" - ")[0] for line in lines] == ["Epoch 1/3", "Epoch 2/3", "Epoch 3/3"]
+        for line, loss, score in zip(lines, fitted.loss_curve_, fitted.validation_scores_, strict=True):
+            told = dict(part.rpartition(" ")[::2] for part in line.split(" - ")[1:3])
+            assert {key: float(value) for key, value in told.items()} == {
+                "loss": pytest.approx(loss, rel=1e-3),
+                "val_loss": pytest.approx(-score, rel=1e-3),
+            }
+        quiet = RealMLPRegressor(8, **given).fit(X, X[:, 0])
+        assert capfd.readouterr().err == ""
+        np.testing.assert_array_equal(fitted.predict(X), quiet.predict(X))
+    RealMLPRegressor(8, verbose=True, validation_fraction=0, **given).fit(X, X[:, 0])
+    assert "val_loss" not in capfd.readouterr().err

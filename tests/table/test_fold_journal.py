@@ -39,9 +39,9 @@ def trainings(monkeypatch):
     """The candidates that folds train from now on."""
     seen, train = [], judging.train
 
-    def counted(rows, encoded, candidate, *arguments):
+    def counted(rows, encoded, candidate, *arguments, **more):
         seen.append(candidate)
-        return train(rows, encoded, candidate, *arguments)
+        return train(rows, encoded, candidate, *arguments, **more)
 
     monkeypatch.setattr(judging, "train", counted)
     return seen

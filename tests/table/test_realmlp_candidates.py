@@ -75,13 +75,16 @@ def test_its_neighbours_keep_the_design_and_its_rates():
 
 def test_the_preset_tries_it_alone_for_256_epochs():
     recipe = Recipe.preset("realmlp")
-    for task, wanted in (("classification", CLASSES), ("regression", NUMBERS)):
+    for task, wanted in zip(("classification", "regression"), REALMLP_ALONE, strict=True):
         for n_rows, steps in ((100, 256), (257, 512), (10_240, 10_240)):
-            tried = replace(wanted, steps=steps)
+            tried = replace(wanted, steps=steps, epochs=None)
             assert recipe.candidates(n_rows, task) == (LINEAR, tried)
-            assert tried.epochs is None
             assert recipe.n_splits(n_rows) is None, "one part is held out"
     assert str(REALMLP_ALONE[0]).endswith("rate 0.04, 256 epochs, batch 256")
+    assert [(one.design, one.dropout, one.decay, one.rate) for one in REALMLP_ALONE] == [
+        ("realmlp_td", 0.15, 0.02, 0.04),
+        ("realmlp_td", 0.15, 0.02, 0.2),
+    ]
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
@@ -92,7 +95,7 @@ def test_the_preset_makes_one_network_of_the_design(task):
     table, _, _ = rows_of(task, 600)
     estimator = (TableRegressor if task == "regression" else TableClassifier)(preset=recipe, time=None, jobs=1)
     found = estimator.fit(table, "y").search_
-    assert [member.candidate.design for member in found.members_] == ["realmlp"]
+    assert [member.candidate.design for member in found.members_] == ["realmlp_td"]
     assert found.trials_[0].params == LINEAR.params
     assert found.trials_[0].score < found.trials_[1].score, "the linear model is better"
     assert found.members_[0].candidate.steps == 6
@@ -139,7 +142,8 @@ def test_the_command_takes_every_preset():
     ("change", "message"),
     [
         ({"epochs": 0}, "Candidate: epochs must be >= 1, got 0"),
-        ({"design": "mlp"}, "Candidate: unknown design 'mlp'; known: plain, realmlp, tabm"),
+        ({"design": "mlp"}, "Candidate: unknown design 'mlp'; known: plain, realmlp, realmlp_td, tabm"),
+        ({"design": "realmlp_td", "bins": 8}, "Candidate: bins must be 0 with the design 'realmlp_td', got 8"),
         ({"task": "binary"}, "Candidate: unknown task 'binary'; known: classification, regression"),
     ],
 )

@@ -303,8 +303,8 @@ def test_one_candidate_that_diverges_does_not_end_the_search():
 
 def test_the_lists_are_those_for_the_number_of_rows():
     recipe = Recipe()
-    assert recipe.candidates(4999) == (LINEAR, *SMALL)
-    assert recipe.candidates(5000) == (LINEAR, *LARGE)
+    assert recipe.candidates(4999, one_unit=True) == (LINEAR, *SMALL)
+    assert recipe.candidates(5000, one_unit=True) == (LINEAR, *LARGE)
     assert (recipe.n_splits(4999), recipe.n_splits(5000), Recipe(cv=3).n_splits(5000)) == (5, None, 3)
     assert [batch_size(SMALL[0], n) for n in (1999, 2000, 4999, 5000)] == [32, 64, 64, 128]
     assert batch_size(Candidate(batch=7), 5000) == 7

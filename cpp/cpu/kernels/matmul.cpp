@@ -61,9 +61,13 @@ FASTREG_NOINLINE void matmul_row(const Matmul& m) {
 FASTREG_INLINE void transpose_square(const float* w, std::size_t w_stride, float* wt, std::size_t wt_stride,
                                      std::size_t rows) {
   V r[V::kLanes];
-  FASTREG_UNROLL
-  for (std::size_t i = 0; i < V::kLanes; ++i) r[i] = i < rows ? V::load(w + i * w_stride) : V(0.0f);
-  transpose(r);
+  if (rows >= V::kLanes) {
+    load_transposed(w, w_stride, r);
+  } else {
+    FASTREG_UNROLL
+    for (std::size_t i = 0; i < V::kLanes; ++i) r[i] = i < rows ? V::load(w + i * w_stride) : V(0.0f);
+    transpose(r);
+  }
   FASTREG_UNROLL
   for (std::size_t i = 0; i < V::kLanes; ++i) r[i].store(wt + i * wt_stride);
 }
@@ -304,6 +308,13 @@ void matmul(const Matmul& m) noexcept {
   }
 }
 
+// Transposing W costs as much as the product of 4 to 8 rows, and more where W is not in the cache or has no whole panel
+// of inputs. The form for few rows pays for rows rounded up to kLane.
+FASTREG_INLINE bool prefers_few_rows(const MatmulInput& m, std::size_t n) {
+  const std::size_t transposing = m.in >= kPanel && m.in * m.lddy < kFarWeights ? 6 : 8;
+  return n <= kFewRows && rounded(n) < n + transposing && m.cols >= 2 * kPanel;
+}
+
 // All forms that are built from tiles give the same bits, so the choice between them may depend on the number of rows
 // of this call. Dot products give other bits, so that choice depends on the number of rows of the whole matrix, m.n.
 void matmul_input(const MatmulInput& m) noexcept {
@@ -316,9 +327,7 @@ void matmul_input(const MatmulInput& m) noexcept {
   }
   if (prefers_dots(m.n, m.cols)) return input_dots(m);
   if (m.lddy == kLane && m.cols <= kMostNarrow) return input_narrow(m);
-  // Transposing W costs as much as the product of 8 rows. The form for few rows pays for rows rounded up to kLane.
-  const bool few = n <= kFewRows && rounded(n) < n + 8 && m.cols >= 2 * kPanel;
-  few ? input_few_rows(m) : input_many_rows(m);
+  prefers_few_rows(m, n) ? input_few_rows(m) : input_many_rows(m);
 }
 
 // The places of the copies of column i of x and of column j of dy, where each is the first of its strip or panel.

@@ -139,7 +139,8 @@ FASTREG_INLINE V in_register(V a) {
 }
 
 // Four rounds of pairwise exchanges: single lanes and pairs of lanes within the 128-bit quarters, then the quarters.
-FASTREG_INLINE void transpose(V (&r)[16]) {
+// Transposes the squares of 4 rows and columns that the quarters of four neighbouring vectors are.
+FASTREG_INLINE void transpose_quarters(V (&r)[16]) {
   __m512 t[16];
   FASTREG_UNROLL
   for (int i = 0; i < 16; i += 2) {
@@ -153,6 +154,11 @@ FASTREG_INLINE void transpose(V (&r)[16]) {
     r[i + 2].v = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0x44);
     r[i + 3].v = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0xee);
   }
+}
+
+FASTREG_INLINE void transpose(V (&r)[16]) {
+  transpose_quarters(r);
+  __m512 t[16];
   FASTREG_UNROLL
   for (int i = 0; i < 4; ++i) {
     t[i] = _mm512_shuffle_f32x4(r[i].v, r[i + 4].v, 0x88);
@@ -166,6 +172,28 @@ FASTREG_INLINE void transpose(V (&r)[16]) {
     r[i + 4].v = _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0x88);
     r[i + 8].v = _mm512_shuffle_f32x4(t[i], t[i + 8], 0xdd);
     r[i + 12].v = _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0xdd);
+  }
+}
+
+// A load that joins halves of rows i and i + 8 takes the place of one of the four rounds of shuffles, of which many
+// processors do only one a cycle.
+FASTREG_INLINE void load_transposed(const float* p, std::size_t stride, V (&r)[16]) {
+  V half[16];
+  FASTREG_UNROLL
+  for (std::size_t i = 0; i < 16; ++i) {
+    const float* const row = p + i % 8 * stride + i / 8 * 8;
+    half[i].v = _mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(row)), _mm256_loadu_ps(row + 8 * stride), 1);
+  }
+  transpose_quarters(half);
+  const __m512i even = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27);
+  const __m512i odd = _mm512_setr_epi32(4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
+  FASTREG_UNROLL
+  for (std::size_t i = 0; i < 16; i += 8) {
+    FASTREG_UNROLL
+    for (std::size_t j = i; j < i + 4; ++j) {
+      r[j].v = _mm512_permutex2var_ps(half[j].v, even, half[j + 4].v);
+      r[j + 4].v = _mm512_permutex2var_ps(half[j].v, odd, half[j + 4].v);
+    }
   }
 }
 

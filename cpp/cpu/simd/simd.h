@@ -18,6 +18,7 @@
 //        sum, max_lanes: across the lanes, in an order that the number of lanes determines
 //        sum_each(r): for kLanes vectors, lane i is sum(r[i]), with the same bits
 //        transpose(r): transposes the square matrix of kLanes vectors in place
+//        load_transposed(p, stride, r): loads kLanes rows of a matrix, `stride` floats apart, and transposes them
 //        in_register(a): a itself, but the compiler does not load it from memory again for each use
 // V::Mask  the result of a comparison. first(n) has the first n lanes set; of_bits(b) has lane l set if bit l of b is.
 // V::Int   kLanes 32-bit unsigned integers. multiply(a, same, &high, &low) gives the halves of the 64-bit products;
@@ -67,10 +68,16 @@ namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
-// The general form, for a V that has none of its own.
+// The general forms, for a V that has none of its own.
 template <class T>
 FASTREG_INLINE T twice_sqrt_plus(T a, T c) {
   return fma(T(2.0f), sqrt(a), c);
+}
+template <class T>
+FASTREG_INLINE void load_transposed(const float* p, std::size_t stride, T (&r)[T::kLanes]) {
+  FASTREG_UNROLL
+  for (std::size_t i = 0; i < T::kLanes; ++i) r[i] = T::load(p + i * stride);
+  transpose(r);
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ from fastreg.internal.checks import (
     describe,
 )
 from fastreg.sklearn.realmlp_encoding import Rows, as_frame, categorical_columns, check_targets
-from fastreg.sklearn.realmlp_training import FORMS, BestEpoch, compiled_parts, encoding_of
+from fastreg.sklearn.realmlp_training import FORMS, BestEpoch, EpochLines, compiled_parts, encoding_of
 
 __all__ = ["RealMLPClassifier", "RealMLPRegressor"]
 
@@ -139,14 +139,18 @@ class _RealMLP(BaseEstimator, ABC):  # type: ignore[misc]
         loss, metrics = self._loss()
         model.compile(optimizer, loss, metrics)
         best = BestEpoch(partial(self._score_of, held))
+        watching: list[callbacks.Callback] = [] if held is None else [best]
+        shown = 2 if self.verbose else 0
+        if shown and watching and not self._compares_outputs():
+            watching, shown = [best, EpochLines(best, self.max_iter, len(targets))], 0
         history = model.fit(
             features,
             targets,
             batch_size=min(self.batch_size, len(targets)),
             epochs=self.max_iter,
             validation_data=held if self._compares_outputs() else None,
-            callbacks=[] if held is None else [best],
-            verbose=2 if self.verbose else 0,
+            callbacks=watching,
+            verbose=shown,
         )
         self.model_, self.n_iter_ = model, self.max_iter
         self.loss_curve_ = [float(value) for value in history.history["loss"]]
@@ -267,7 +271,7 @@ class RealMLPClassifier(ClassifierMixin, _RealMLP):  # type: ignore[misc]
             categorical, string or object, None for none, or a list of names or numbers or a mask. In the simple form a
             column may have 1000 different ones at most.
         random_state: An int, a ``RandomState`` or None. It determines everything that is random.
-        verbose: Whether each epoch prints its loss.
+        verbose: Whether each epoch prints its loss and that of the validation rows.
 
     Attributes:
         classes_: The labels, sorted.
@@ -385,7 +389,7 @@ class RealMLPRegressor(RegressorMixin, _RealMLP):  # type: ignore[misc]
             ``X_val``. With 0 the last epoch is kept.
         categorical_features: The columns that hold categories, as for :class:`RealMLPClassifier`.
         random_state: An int, a ``RandomState`` or None. It determines everything that is random.
-        verbose: Whether each epoch prints its loss.
+        verbose: Whether each epoch prints its loss and that of the validation rows.
 
     Attributes:
         n_features_in_: The number of columns.

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import callbacks, optimizers
+from fastreg.internal.progress import Progress
 from fastreg.model.model import Model
 from fastreg.model.sequential import Sequential
 from fastreg.sklearn.realmlp_encoding import ApartEncoding, RealMLPEncoding
 from fastreg.table.realmlp import realmlp_layers, realmlp_optimizer
-from fastreg.table.realmlp_td import LARGEST_ONE_HOT, Widths, begin_by_data, realmlp_td, realmlp_td_optimizer
+from fastreg.table.realmlp_td import LARGEST_ONE_HOT, Widths, begun
 
-__all__ = ["FORMS", "BestEpoch", "Inputs", "compiled_parts", "encoding_of"]
+__all__ = ["FORMS", "BestEpoch", "EpochLines", "Inputs", "compiled_parts", "encoding_of"]
 
 #: The names of the forms: the simple one and the full one.
 FORMS = ("TD-S", "TD")
@@ -51,6 +52,29 @@ class BestEpoch(callbacks.Callback):
         self.model.set_weights(self._weights)
 
 
+class EpochLines(callbacks.Callback):
+    """Writes the line of each epoch that ``fit`` would write, with the score by which the epoch was judged.
+
+    ``fit`` writes its line before callbacks judge an epoch, so it has no score that they compute.
+
+    Args:
+        best: What judges the epochs; its scores are negative losses. It comes first in the list of callbacks.
+        epochs: The number of epochs.
+        rows: The number of rows that are trained on.
+    """
+
+    def __init__(self, best: BestEpoch, epochs: int, rows: int) -> None:
+        self._best, self._epochs, self._rows = best, epochs, rows
+
+    def on_train_begin(self, logs: callbacks.Logs | None = None) -> None:
+        """Starts the clock."""
+        self._progress = Progress(2, 0, self._epochs, self._rows)
+
+    def on_epoch_end(self, epoch: int, logs: callbacks.Logs | None = None) -> None:
+        """Writes a line."""
+        self._progress.epoch_ended(epoch, {**(logs or {}), "val_loss": -self._best.scores[-1]})
+
+
 def encoding_of(form: str, owner: str, categorical: Sequence[int], names: Sequence[Any]) -> RealMLPEncoding:
     """The encoding of a form, yet to be fitted; arguments as those of :class:`RealMLPEncoding`."""
     if form == "TD":
@@ -82,11 +106,9 @@ def compiled_parts(
         rate: The height of the waves of the learning rate.
         random: What the seed is drawn from, and in the full form the biases.
     """
-    seed = int(random.randint(_SEEDS))
     if isinstance(encoding, ApartEncoding):
         widths = Widths(*encoding.widths)
-        model, front = realmlp_td(widths, hidden, activation, units, output, seed)
-        begin_by_data(model, front, list(features), hidden, activation, random)
-        return model, realmlp_td_optimizer(rate, _EPSILON, len(hidden))
+        return begun(widths, list(features), hidden, activation, units, output, rate, random)
+    seed = int(random.randint(_SEEDS))
     layers = realmlp_layers(hidden, activation, np.shape(features)[1], units, output)
     return Sequential(layers, seed=seed), realmlp_optimizer(rate, epsilon=_EPSILON)

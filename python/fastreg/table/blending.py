@@ -232,8 +232,9 @@ def _joined(
     loss = chosen.loss(chosen.parts(mean, truth.y).astype(np.float64), truth.y, truth.weights)
     is_number = rows.target.labels is None
     # Encoders with one key are equal, since all are fitted on all rows.
-    encoders = {key_of(member.encoded.encoder): member.encoded.encoder for member in made}
-    places = [list(encoders).index(key_of(member.encoded.encoder)) for member in made]
+    read = [member.encoded.encoder.inputs for member in made]
+    encoders = {key_of(encoder): encoder for inputs in read for encoder in inputs}
+    places = [[list(encoders).index(key_of(encoder)) for encoder in inputs] for inputs in read]
     told = tuple(
         BlendMember(verdict.number, member.verdict.candidate, share / total, chosen.shown_loss(verdict.loss))
         for verdict, member, share in zip(order, made, shares, strict=True)
@@ -255,12 +256,12 @@ def _joined(
     )
 
 
-def join(models: Sequence[Any], places: Sequence[int], counts: Sequence[int], seed: int) -> Any:
+def join(models: Sequence[Any], places: Sequence[int | Sequence[int]], counts: Sequence[int], seed: int) -> Any:
     """One network whose output is the weighted mean of several.
 
     Args:
         models: The networks.
-        places: For each the number of its input; networks with one encoder share an input.
+        places: For each the number of its input, or those of its inputs; networks with one encoder share an input.
         counts: The weights, whole numbers.
         seed: The seed of the network.
     """
@@ -268,8 +269,11 @@ def join(models: Sequence[Any], places: Sequence[int], counts: Sequence[int], se
         return models[0]
     common = reduce(gcd, counts)
     networks = [core_of(model).require_network("join") for model in models]
-    widths = {place: network.input_widths[0] for place, network in zip(places, networks, strict=True)}
+    read = [[place] if isinstance(place, int) else list(place) for place in places]
+    pairs = zip(read, networks, strict=True)
+    widths = {place: width for own, one in pairs for place, width in zip(own, one.input_widths, strict=True)}
     inputs = [layers.Input((widths[place],)) for place in sorted(widths)]
-    outputs = [model(inputs[place]) for place, model in zip(places, models, strict=True)]
+    given = [[inputs[place] for place in own] for own in read]
+    outputs = [model(own if len(own) > 1 else own[0]) for own, model in zip(given, models, strict=True)]
     repeated = [output for output, count in zip(outputs, counts, strict=True) for _ in range(count // common)]
     return Model(inputs if len(inputs) > 1 else inputs[0], layers.Average()(repeated), seed=seed)

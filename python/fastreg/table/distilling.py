@@ -358,7 +358,7 @@ class _Distilling:
         found = self._cooked(rows, recipe, seconds)
         if found == "time":
             self._settings.tell("the time was over before a network was judged; a small one is trained beyond it")
-            first = recipe.candidates(len(rows.y), task_of(rows.target))[1:2]
+            first = recipe.candidates(len(rows.y), task_of(rows.target), rows.one_unit > 0)[1:2]
             some = tuple(replace(candidate, steps=min(candidate.steps, _FEW_STEPS)) for candidate in first)
             found = self._cooked(rows, replace(recipe, small=some, large=some, trials=1), None)
         if isinstance(found, str):

@@ -6,6 +6,7 @@ Its external form is plain JSON (``to_config``), which a model file contains. Re
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,11 @@ from fastreg.table.checked import finite as finite  # where programs may have im
 from fastreg.table.checked import members, strings, typed, whole
 from fastreg.table.kinds import KINDS
 from fastreg.table.number_parts import CategoricalPart, Codes, NumericPart
+from fastreg.table.td_parts import CodePart, GapPart, LevelsPart, NoPart
 from fastreg.table.texts import Documents, TextPart
+from fastreg.table.units import columns_of_one_unit, shared_scale
 
-__all__ = ["MOST_RAMPS", "Codes", "TableEncoder"]
+__all__ = ["MOST_RAMPS", "Codes", "Part", "TableEncoder", "of_column"]
 
 # The largest number of encoded numeric columns. If there would be more, each gets fewer bins.
 MOST_RAMPS = 2000
@@ -32,8 +35,9 @@ _MOST_CELLS = 2**26
 # Bins and counts of a model file at most.
 _MOST = 2**31
 
-_Part = NumericPart | CategoricalPart | DatePart | TextPart
-_PARTS: Mapping[str, type[_Part]] = {
+#: What a column becomes.
+Part = NumericPart | CategoricalPart | DatePart | TextPart | NoPart | GapPart | LevelsPart | CodePart
+_PARTS: Mapping[str, type[NumericPart | CategoricalPart | DatePart | TextPart]] = {
     "numeric": NumericPart,
     "categorical": CategoricalPart,
     "date": DatePart,
@@ -57,6 +61,10 @@ class TableEncoder:
     least ``min_count`` training rows have, and one for all other cells: missing, rare and new levels. Dates and texts
     are encoded as :class:`DatePart` and :class:`TextPart` say.
 
+    With ``shared`` the numeric columns of one unit (``units.py``) have one :math:`m`, the mean of all their cells, and
+    half of their common range in place of the difference of quartiles, so that a column that hardly varies does not
+    become as large as the others.
+
     Sources: the soft limit is that of RealMLP (Holzmüller, Grinsztajn and Steinwart, NeurIPS 2024); piecewise-linear
     encoding is Gorishniy, Rubachev and Babenko, "On embeddings for numerical features in tabular deep learning",
     NeurIPS 2022.
@@ -70,6 +78,7 @@ class TableEncoder:
             numbers and codes of levels as they are, NaN where they are missing, and dates and texts as features. A
             number that is far from 0 compared with its spread is given as its difference from the median, so that
             float32 is precise enough. Bins take no memory then, and their number is not lowered.
+        shared: Whether columns of one unit have one scale, if the table has such columns.
 
     Example:
         >>> import numpy as np
@@ -86,30 +95,45 @@ class TableEncoder:
         min_count: int = 10,
         documents: Mapping[int, Documents] | None = None,
         dense: bool = True,
+        shared: bool = False,
     ) -> None:
         self.kinds = tuple(check_choice("TableEncoder", "kind", kind, KINDS) for kind in kinds)
         self.n_bins = check_int("TableEncoder", "n_bins", n_bins, NON_NEGATIVE)
         self.min_count = check_int("TableEncoder", "min_count", min_count, AT_LEAST_ONE)
         self.documents = dict(documents or {})
         self.dense = check_bool("TableEncoder", "dense", dense)
-        self._parts: list[_Part] | None = None
+        self.shared = check_bool("TableEncoder", "shared", shared)
+        self._parts: list[Part] | None = None
 
     def fit(self, codes: Codes, y: object = None) -> TableEncoder:
         """Takes the statistics of training rows, (n, columns); errors as of :meth:`transform`."""
         codes = self._checked(codes)
         n_bins, for_each = self._dense_bins(len(codes)), self._cells_of(len(codes))
-        parts: list[_Part] = []
+        parts: list[Part] = []
         for i, kind in enumerate(self.kinds):
             column = codes[:, i]
             if kind == "categorical":
                 parts.append(CategoricalPart.fit(column, self.min_count))
             elif kind == "text":
-                parts.append(TextPart.fit(column, _of_column(self.documents, i), max(8 * for_each, 16), i))
+                parts.append(TextPart.fit(column, of_column(self.documents, i), max(8 * for_each, 16), i))
             else:
                 own = self.n_bins if kind == "numeric" and not self.dense else n_bins
                 parts.append((NumericPart if kind == "numeric" else DatePart).fit(column, own))
+        if self.shared:
+            self._share_scale(parts, codes)
         self._parts = parts
         return self
+
+    def _share_scale(self, parts: list[Part], codes: Codes) -> None:
+        """Gives the parts of columns of one unit one scale."""
+        unit = columns_of_one_unit(self.kinds, codes)
+        if not unit:
+            return
+        centre, scale = shared_scale(codes, unit)
+        for i in unit:
+            part = parts[i]
+            assert isinstance(part, NumericPart)
+            parts[i] = replace(part, centre=centre, scale=scale)
 
     def bins_of(self, n_rows: int) -> int:
         """The bins of a numeric column that an encoder fitted on so many rows has: fewer where tables are large."""
@@ -146,11 +170,11 @@ class TableEncoder:
         for i, (part, width) in enumerate(zip(parts, self.widths, strict=True)):
             place = out[:, begin : begin + width]
             if isinstance(part, TextPart):
-                part.encode(codes[:, i], place, _of_column(documents, i), i)
-            elif self.dense or isinstance(part, DatePart):
-                part.encode(codes[:, i], place)
-            else:
+                part.encode(codes[:, i], place, of_column(documents, i), i)
+            elif isinstance(part, (NumericPart, CategoricalPart)) and not self.dense:
                 place[:, 0] = part.given(codes[:, i])
+            else:
+                part.encode(codes[:, i], place)
             begin += width
         return out
 
@@ -166,6 +190,11 @@ class TableEncoder:
         if self.dense:
             return tuple(part.width for part in parts)
         return tuple(1 if isinstance(part, (NumericPart, CategoricalPart)) else part.width for part in parts)
+
+    @property
+    def inputs(self) -> tuple[TableEncoder, ...]:
+        """The encoder of each input of a network that reads what this one gives: itself."""
+        return (self,)
 
     @property
     def dense_width(self) -> int:
@@ -194,15 +223,19 @@ class TableEncoder:
 
     def with_dense(self, dense: bool) -> TableEncoder:
         """The same encoder, fitted as this one is, with another value of ``dense``."""
-        found = TableEncoder(self.kinds, self.n_bins, self.min_count, self.documents, dense)
+        found = self._renewed(self.documents, dense)
         found._parts = self._parts
         return found
 
     def without_documents(self) -> TableEncoder:
         """The same encoder without the texts that it was fitted on."""
-        found = TableEncoder(self.kinds, self.n_bins, self.min_count, None, self.dense)
+        found = self._renewed(None, self.dense)
         found._parts = self._parts
         return found
+
+    def _renewed(self, documents: Mapping[int, Documents] | None, dense: bool) -> TableEncoder:
+        """An encoder like this one that is not fitted."""
+        return TableEncoder(self.kinds, self.n_bins, self.min_count, documents, dense, self.shared)
 
     def check_levels(self, counts: Sequence[int]) -> None:
         """Raises ValueError if a categorical column has levels beyond the given number of levels of each column."""
@@ -214,12 +247,12 @@ class TableEncoder:
         """The JSON form, statistics included."""
         parts = [part.to_config() for part in self._fitted()]
         config = {"kinds": list(self.kinds), "n_bins": self.n_bins, "min_count": self.min_count, "parts": parts}
-        return config if self.dense else {**config, "dense": False}
+        return config | ({} if self.dense else {"dense": False}) | ({"shared": True} if self.shared else {})
 
     @classmethod
     def from_config(cls, config: Any) -> TableEncoder:
         """The fitted encoder of a JSON form, also of the earlier one. Raises ValueError if it is none."""
-        config = members(config, "encoder", "kinds", "categorical", "n_bins", "min_count", "parts", "dense")
+        config = members(config, "encoder", "kinds", "categorical", "n_bins", "min_count", "parts", "dense", "shared")
         if "kinds" in config:
             kinds = strings(config["kinds"], "kinds")
         else:
@@ -229,14 +262,15 @@ class TableEncoder:
             raise ValueError(f"the kind of a column must be one of {', '.join(KINDS)}, got {unknown[0]!r}")
         n_bins = whole(config.get("n_bins", 48), "n_bins", 0, _MOST)
         dense = typed(config.get("dense", True), bool, "dense")
-        encoder = cls(kinds, n_bins, whole(config.get("min_count", 10), "min_count", 1, _MOST), None, dense)
+        shared = typed(config.get("shared", False), bool, "shared")
+        encoder = cls(kinds, n_bins, whole(config.get("min_count", 10), "min_count", 1, _MOST), None, dense, shared)
         parts = typed(config.get("parts"), list, "parts")
         if len(parts) != len(kinds):
             raise ValueError(f"the encoder has {len(kinds)} columns and statistics of {len(parts)}")
         encoder._parts = [_PARTS[kind].from_config(part) for kind, part in zip(kinds, parts, strict=True)]
         return encoder
 
-    def _fitted(self) -> list[_Part]:
+    def _fitted(self) -> list[Part]:
         if self._parts is None:
             raise ValueError("TableEncoder: not fitted; call fit first")
         return self._parts
@@ -249,7 +283,7 @@ class TableEncoder:
         return found
 
 
-def _of_column(documents: Mapping[int, Documents], column: int) -> Documents:
+def of_column(documents: Mapping[int, Documents], column: int) -> Documents:
     """The documents of a column of texts."""
     if column not in documents:
         raise ValueError(

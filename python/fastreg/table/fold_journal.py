@@ -44,12 +44,15 @@ class FoldOutcome(NamedTuple):
         outputs: For the rows that it was judged by, (n, units), in state "ok".
         seconds: The seconds of training and scoring.
         error: What went wrong.
+        best: The part of the training that the outputs are of, counted from 1, and the number of parts; None if they
+            are of the end, since parts were not judged.
     """
 
     state: str
     outputs: NDArray[np.float32] | None
     seconds: float
     error: str | None = None
+    best: tuple[int, int] | None = None
 
 
 def header(
@@ -61,6 +64,7 @@ def header(
 ) -> dict[str, Any]:
     """All that the candidates and their outputs depend on. Limits of a recipe are not among it: they may be raised."""
     precision = get_matmul_precision()
+    given = len(rows.y), task_of(rows.target), rows.one_unit > 0
     documents = [part for d in rows.documents.values() for part in (d.ids, d.counts, d.starts, d.words, d.style)]
     return {
         "seed": seed,
@@ -74,7 +78,7 @@ def header(
         },
         "target": {"task": rows.target.task, "scale": rows.target.scale, "mean": rows.target.mean},
         "metric": chosen.title,
-        "candidates": [candidate.params for candidate in recipe.listed(len(rows.y), task_of(rows.target))],
+        "candidates": [candidate.params for candidate in recipe.listed(*given)],
         **({} if precision == "highest" else {"matmul_precision": precision}),
     }
 
@@ -145,10 +149,11 @@ class FoldJournal:
         record = self._journal.find(number, fold, _stop(proposal, trained), proposal.params)
         if record is None:
             return None
-        outputs = None
+        outputs = best = None
         if record["state"] == "ok":
-            outputs = _decoded(record.get("outputs"), shape, f"journal: {self._journal.path}, trial {number}")
-        return FoldOutcome(record["state"], outputs, float(record["seconds"]), record["error"])
+            where = f"journal: {self._journal.path}, trial {number}"
+            outputs, best = _decoded(record.get("outputs"), shape, where), _best(record, where)
+        return FoldOutcome(record["state"], outputs, float(record["seconds"]), record["error"], best)
 
     def append(
         self, number: int, fold: int, proposal: Candidate, trained: Candidate, outcome: FoldOutcome, score: float
@@ -157,10 +162,11 @@ class FoldJournal:
         if self._journal is None:
             return
         outputs = outcome.outputs
+        best, parts = outcome.best or (None, 1)
         self._journal.append({
             "trial": number, "fold": fold, "stop": _stop(proposal, trained), "params": proposal.params,
             "state": outcome.state, "scores": {"loss": score} if math.isfinite(score) else {}, "train_scores": None,
-            "epochs": 1, "best_epoch": None, "seconds": outcome.seconds, "score_seconds": 0.0,
+            "epochs": parts, "best_epoch": best, "seconds": outcome.seconds, "score_seconds": 0.0,
             "history": None, "curve": None, "error": outcome.error,
             "outputs": None if outputs is None else base64.b64encode(outputs.astype(_FLOAT).tobytes()).decode(),
         })  # fmt: skip
@@ -184,6 +190,16 @@ def _decoded(text: str | None, shape: tuple[int, int], where: str) -> NDArray[np
     if len(data) != math.prod(shape) * _FLOAT.itemsize:
         raise ValueError(f"{where}: outputs must be {shape[0]} x {shape[1]} numbers, got {len(data)} bytes")
     return np.frombuffer(data, _FLOAT).reshape(shape).astype(np.float32)
+
+
+def _best(record: Record, where: str) -> tuple[int, int] | None:
+    """The best part of the training of a fold and the number of parts, if they were judged."""
+    best, parts = record["best_epoch"], record["epochs"]
+    if best is None:
+        return None
+    if not 1 <= best <= parts:
+        raise ValueError(f"{where}: best_epoch must be in [1, {parts}], got {best}")
+    return best, parts
 
 
 def _never(space: object) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from fastreg.table.candidates import Candidate, neighbour
 from fastreg.table.chosen_metric import ChosenMetric
 from fastreg.table.fold_journal import FoldJournal, FoldOutcome, header
 from fastreg.table.recipe import Recipe
-from fastreg.table.training import Features, Forecast, TrainingRows, seed_of, task_of, train
+from fastreg.table.training import BestPart, Features, Forecast, TrainingRows, limited, seed_of, task_of, train
 
 __all__ = ["Judged", "Judging", "Verdict", "folds_of", "threads_of"]
 
@@ -262,7 +263,10 @@ class Judging:
         return True
 
     def _rounds(self) -> Iterator[Sequence[Candidate]]:
-        listed = self._recipe.candidates(len(self._rows.y), task_of(self._rows.target))
+        one_unit = self._rows.one_unit
+        listed = self._recipe.candidates(len(self._rows.y), task_of(self._rows.target), one_unit > 0)
+        if any(candidate.scale == "shared" for candidate in listed):
+            self._tell(f"{one_unit} columns are of one unit by their ranges: some candidates give them one scale")
         yield listed
         tried, best, stale, number = list(listed), self._blended(), 0, 0
         while len(tried) - 1 < self._recipe.trials and stale < self._recipe.patience:
@@ -378,6 +382,8 @@ class Judging:
             verdict = Verdict(number, candidate, wrong.state, float("inf"), [], seconds, None, wrong.error)
         else:
             found = [outcome.outputs for outcome in outcomes if outcome.outputs is not None]
+            if shares := [outcome.best[0] / outcome.best[1] for outcome in outcomes if outcome.best is not None]:
+                candidate = replace(candidate, until=float(np.median(shares)))
             verdict = Verdict(number, candidate, "ok", float("inf"), [], seconds, np.concatenate(found))
             verdict.loss = self._loss(self._parts(verdict))
             verdict.of_folds = [self._loss_of_fold(fold, outputs) for fold, outputs in enumerate(found)]
@@ -407,20 +413,19 @@ class Judging:
             with thread_limit(self._threads), matmul_precision(self._precision):
                 encoded = self._features.get(fold, candidate)
                 seed = seed_of(self._seed, number, fold)
-                model = train(self._rows, encoded, candidate, seed, learned, self._stop)
+                features = encoded.of(judged)
+
+                def outputs_of(model: Any) -> NDArray[np.float32]:
+                    return limited(self._rows, model.predict(features, verbose=0), learned)
+
+                best = BestPart(outputs_of, partial(self._loss_of_fold, fold)) if candidate.keeps_best else None
+                model = train(self._rows, encoded, candidate, seed, learned, self._stop, best=best)
                 if self._stop.is_set:
                     return FoldOutcome("stopped", None, time.monotonic() - begun)
-                outputs = model.predict(encoded.features[judged], verbose=0)
+                outputs = outputs_of(model) if best is None else best.kept
         except _core.DivergenceError as error:
             return FoldOutcome("diverged", None, time.monotonic() - begun, str(error))
-        return FoldOutcome("ok", self._limited(outputs, learned), time.monotonic() - begun)
-
-    def _limited(self, outputs: NDArray[np.float32], learned: NDArray[Any]) -> NDArray[np.float32]:
-        """Predicted numbers within the range of those that were learned from."""
-        if self._rows.target.labels is not None:
-            return outputs
-        known = self._rows.y[learned]
-        return np.clip(outputs, known.min(), known.max())
+        return FoldOutcome("ok", outputs, time.monotonic() - begun, None, best.found if best else None)
 
     # The time.
 

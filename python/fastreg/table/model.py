@@ -28,6 +28,7 @@ from fastreg.table.schema import Schema
 from fastreg.table.serving import table_predictor
 from fastreg.table.tables import Table
 from fastreg.table.target import Target
+from fastreg.table.td_encoder import encoder_of
 from fastreg.table.texts import Documents
 
 __all__ = ["FrozenTableModel", "TableModel"]
@@ -303,13 +304,13 @@ def _given(features: Sequence[NDArray[np.float32]]) -> Any:
 def _encoders(parts: Mapping[str, Any]) -> tuple[TableEncoder, ...]:
     """The encoders of a file: one, or a list of them."""
     if "encoders" not in parts:
-        return (TableEncoder.from_config(parts.get("encoder")),)
+        return (encoder_of(parts.get("encoder")),)
     if "encoder" in parts:
         raise ValueError("a table must have either encoder or encoders, got both")
     configs = typed(parts["encoders"], list, "encoders")
     if not configs:
         raise ValueError("encoders must be one at least, got none")
-    return tuple(map(TableEncoder.from_config, configs))
+    return tuple(map(encoder_of, configs))
 
 
 def _limits(parts: Mapping[str, Any], target: Target) -> tuple[float, float] | None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fastreg import callbacks, layers, losses, optimizers, schedules
 from fastreg.model.model import Model
 from fastreg.model.sequential import Sequential
 from fastreg.table.candidates import Candidate
 from fastreg.table.realmlp import WAVES, connected, realmlp_layers, realmlp_optimizer
+from fastreg.table.realmlp_td import Widths, begun
 from fastreg.table.schema import Target
 from fastreg.table.tabm import members_network
 
-__all__ = ["EPOCHS", "PATIENCE", "builder", "fit_arguments", "network"]
+__all__ = ["EPOCHS", "PATIENCE", "builder", "fit_arguments", "network", "network_of_rows"]
 
 EPOCHS, PATIENCE = 100, 5
 
@@ -49,19 +53,14 @@ def network(
 
     Args:
         target: The column to predict.
-        candidate: The candidate.
+        candidate: The candidate, of another design than "realmlp_td", which :func:`network_of_rows` builds.
         seed: The seed of the network.
         n_features: The number of features.
         quantiles: The quantiles of a number that the network gives in place of its mean.
         columns: What the features stand for, if the network reads codes in their place.
         soft: Whether the targets of classes are probabilities.
     """
-    units, activation, loss, _ = _head(target)
-    chosen: str | losses.Loss = loss
-    if soft and target.task == "multiclass":
-        chosen = "categorical_crossentropy"
-    if quantiles:
-        units, chosen = len(quantiles), losses.Quantile(quantiles)
+    units, activation, chosen = _goal(target, quantiles, soft)
     hidden = [candidate.width] * candidate.layers
     if candidate.design == "realmlp":
         given = hidden, candidate.activation, n_features, units, activation, candidate.dropout, columns
@@ -76,6 +75,42 @@ def network(
     rate = schedules.CosLog(candidate.rate, schedules.Share(1.0), WAVES)
     model.compile(optimizers.AdamW(rate, weight_decay=candidate.decay), chosen)
     return model
+
+
+def network_of_rows(
+    target: Target,
+    candidate: Candidate,
+    seed: int,
+    widths: Widths,
+    inputs: Sequence[NDArray[np.float32]],
+    quantiles: Sequence[float] = (),
+    soft: bool = False,
+) -> Model:
+    """The compiled network of a candidate of the design "realmlp_td", whose weights begin by the rows it learns from.
+
+    Args:
+        target: The column to predict.
+        candidate: The candidate.
+        seed: The seed of the network, in [0, 2**32).
+        widths: What the network reads.
+        inputs: The rows, a matrix for each input.
+        quantiles: The quantiles of a number that the network gives in place of its mean.
+        soft: Whether the targets of classes are probabilities.
+    """
+    units, activation, chosen = _goal(target, quantiles, soft)
+    hidden, random = [candidate.width] * candidate.layers, np.random.RandomState(seed)
+    given = widths, inputs, hidden, candidate.activation, units, activation, candidate.rate, random
+    model, optimizer = begun(*given, candidate.dropout, candidate.decay)
+    model.compile(optimizer, chosen)
+    return model
+
+
+def _goal(target: Target, quantiles: Sequence[float], soft: bool) -> tuple[int, str, str | losses.Loss]:
+    """Units and activation of the last layer, and the loss."""
+    units, activation, loss, _ = _head(target)
+    if quantiles:
+        return len(quantiles), activation, losses.Quantile(quantiles)
+    return units, activation, "categorical_crossentropy" if soft and target.task == "multiclass" else loss
 
 
 def _plain_layers(

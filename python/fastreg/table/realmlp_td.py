@@ -23,15 +23,27 @@ from fastreg import initializers, layers, ops, optimizers, schedules
 from fastreg.model.model import Model
 from fastreg.table.realmlp import realmlp_optimizer
 
-__all__ = ["LARGEST_ONE_HOT", "Widths", "begin_by_data", "realmlp_td", "realmlp_td_optimizer"]
+__all__ = [
+    "DECAY",
+    "DROPOUT",
+    "LARGEST_ONE_HOT",
+    "Widths",
+    "begin_by_data",
+    "begun",
+    "realmlp_td",
+    "realmlp_td_optimizer",
+]
 
 #: Columns of categories with more levels than this are embedded.
 LARGEST_ONE_HOT = 8
+#: The dropout and the weight decay of the first half of the training, after which both fade.
+DROPOUT, DECAY = 0.15, 0.02
+# The largest seed that is drawn, and what Adam adds to the root of the second moment.
+_SEEDS, _EPSILON = 2**31 - 1, 1e-8
 # The features of an embedded category; the waves of a number, and the features that are made of them.
 _EMBEDDED, _WAVES, _OF_WAVES = 8, 16, 3
 # Factors on the rates of features' scales, of biases, and of embeddings of numbers and shares of activations.
 _OF_SCALES, _OF_BIASES, _SLOW = 6.0, 0.1, 0.1
-_DROPOUT, _DECAY = 0.15, 0.02
 # Rows that the first weights are computed from, at most.
 _ROWS_TO_BEGIN = 10_000
 # Spreads below this share of the largest value are rounding errors of a constant.
@@ -60,8 +72,45 @@ class Widths:
         return self.numbers * (_OF_WAVES + 1) + self.indicators + self.categories * _EMBEDDED
 
 
+def begun(
+    widths: Widths,
+    inputs: Sequence[NDArray[np.float32]],
+    hidden: Sequence[int],
+    activation: Any,
+    units: int,
+    output: str,
+    rate: float,
+    random: np.random.RandomState,
+    dropout: float = DROPOUT,
+    decay: float = DECAY,
+) -> tuple[Model, optimizers.AdamW]:
+    """The network with the weights that it begins with, and its optimizer.
+
+    Args:
+        widths: What the network reads.
+        inputs: The training rows, as the network reads them.
+        hidden: The units of each hidden layer.
+        activation: The activation of the hidden layers.
+        units: The number of outputs.
+        output: The activation of the last layer.
+        rate: The height of the waves of the learning rate.
+        random: What the seed of the network and the first biases are drawn from.
+        dropout: The dropout behind each hidden layer, in [0, 1); it fades in the second half of the training.
+        decay: The weight decay, >= 0, which fades likewise.
+    """
+    model, front = realmlp_td(widths, hidden, activation, units, output, int(random.randint(_SEEDS)), dropout)
+    begin_by_data(model, front, inputs, hidden, activation, random)
+    return model, realmlp_td_optimizer(rate, _EPSILON, len(hidden), decay)
+
+
 def realmlp_td(
-    widths: Widths, hidden: Sequence[int], activation: Any, units: int, output: str, seed: int
+    widths: Widths,
+    hidden: Sequence[int],
+    activation: Any,
+    units: int,
+    output: str,
+    seed: int,
+    dropout: float = DROPOUT,
 ) -> tuple[Model, Model | None]:
     """The network, and the part of it in front of the scale of features, None if that has no weights.
 
@@ -72,6 +121,7 @@ def realmlp_td(
         units: The number of outputs.
         output: The activation of the last layer.
         seed: The seed of the network.
+        dropout: The dropout behind each hidden layer, in [0, 1), which fades.
     """
     inputs, features = _features(widths)
     joined = layers.Concatenate(name="features")(features) if len(features) > 1 else features[0]
@@ -80,17 +130,18 @@ def realmlp_td(
     for i, size in enumerate(hidden):
         value = _tangent(f"hidden_{i}", size, width)(value)
         value = layers.ParametricActivation(activation, **_paced(_SLOW))(value)
-        value = layers.Dropout(schedules.FlatCosine(_DROPOUT, schedules.Share(1.0)))(value)
+        if dropout:
+            value = layers.Dropout(schedules.FlatCosine(dropout, schedules.Share(1.0)))(value)
         width = size
     model = Model(inputs, _tangent("last", units, width, output)(value), seed=seed)
     front = Model(inputs, joined, seed=seed) if widths.numbers or widths.categories else None
     return model, front
 
 
-def realmlp_td_optimizer(rate: float, epsilon: float, n_hidden: int) -> optimizers.AdamW:
+def realmlp_td_optimizer(rate: float, epsilon: float, n_hidden: int, decay: float = DECAY) -> optimizers.AdamW:
     """Adam with the waves of the simple form, and a weight decay that fades; biases of dense layers do not decay."""
-    decay = schedules.FlatCosine(_DECAY, schedules.Share(1.0))
-    return realmlp_optimizer(rate, decay, epsilon, [f"{name}/bias" for name in _names(n_hidden)])
+    fading = schedules.FlatCosine(decay, schedules.Share(1.0))
+    return realmlp_optimizer(rate, fading, epsilon, [f"{name}/bias" for name in _names(n_hidden)])
 
 
 def begin_by_data(

@@ -97,7 +97,8 @@ class Recipe:
         Args:
             name: "fast" tries the first three candidates and blends at most three networks; "default" tries the list
                 and then neighbours until they improve nothing; "best" goes on for longer, and blends more; "realmlp"
-                trains one network, RealMLP-TD-S, for 256 epochs, or for fewer if the time is too short.
+                trains one network, RealMLP-TD, until where it was best for rows held out, within 256 epochs, or fewer
+                if the time is too short.
             **changes: Attributes of the recipe.
 
         Raises:
@@ -117,19 +118,21 @@ class Recipe:
         """The recipe with other values of some attributes; None leaves one as it is."""
         return replace(self, **{key: value for key, value in changes.items() if value is not None})
 
-    def candidates(self, n_rows: int, task: str | None = None) -> tuple[Candidate, ...]:
+    def candidates(self, n_rows: int, task: str | None = None, one_unit: bool = False) -> tuple[Candidate, ...]:
         """What is tried on so many rows to learn from, in order, the linear model first.
 
         Args:
             n_rows: The number of rows.
             task: "classification" or "regression"; None gives the candidates for either.
+            one_unit: Whether the table has columns of one unit. Without them no candidate has ``scale="shared"``.
         """
-        return (LINEAR, *self.listed(n_rows, task)[: self.trials])
+        return (LINEAR, *self.listed(n_rows, task, one_unit)[: self.trials])
 
-    def listed(self, n_rows: int, task: str | None = None) -> tuple[Candidate, ...]:
-        """The list for so many rows to learn from, and a task."""
+    def listed(self, n_rows: int, task: str | None = None, one_unit: bool = False) -> tuple[Candidate, ...]:
+        """The list for so many rows to learn from, a task, and columns of one unit or none."""
         chosen = self.large if n_rows >= self.large_rows else self.small
         fitting = (one for one in chosen if None in (task, one.task) or one.task == task)
+        fitting = (one for one in fitting if one_unit or one.scale == "own")
         return tuple(candidate.on(n_rows) for candidate in fitting)
 
     def n_splits(self, n_rows: int) -> int | None:

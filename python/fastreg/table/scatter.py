@@ -8,6 +8,7 @@ that of intervals of one width. In a model it is a second output, so that both a
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from fastreg.table.blending import Blend
 from fastreg.table.candidates import Candidate
 from fastreg.table.intervals import QUANTILES
 from fastreg.table.model import TableModel
+from fastreg.table.td_encoder import TdEncoder
 from fastreg.table.training import Encoded, Forecast, TrainingRows, key_of, seed_of, train
 
 __all__ = ["LEAST_ROWS", "network_of", "share_of", "with_scatter"]
@@ -72,14 +74,12 @@ def with_scatter(
         if fitting is None:
             return model
         candidate, limit = fitting, callbacks.TimeLimit(max(seconds - (time.monotonic() - begun), 1e-3))
-    own = key_of(rows.encoder(candidate, len(rows.y)))
-    place = next((i for i, encoder in enumerate(model.encoders) if key_of(encoder) == own), 0)
-    encoded = Encoded(model.encoders[place], model.encoders[place].transform(rows.codes, rows.documents))
+    encoded, places = _encoded(model, rows, candidate)
     try:
         made = train(rows, encoded, candidate, seed_of(seed, _NUMBER, 0), stop=limit, quantiles=_QUANTILES)
     except _core.DivergenceError:
         return model
-    return replace(model, model=_joined(model.model, made, place, seed))
+    return replace(model, model=_joined(model.model, made, places, seed))
 
 
 def _in_time(candidate: Candidate, rows: TrainingRows, seed: int, seconds: float) -> Candidate | None:
@@ -92,9 +92,23 @@ def _in_time(candidate: Candidate, rows: TrainingRows, seed: int, seconds: float
     return replace(candidate, steps=steps) if steps >= _LEAST_STEPS else None
 
 
-def _joined(model: Any, scatter: Any, place: int, seed: int) -> Any:
+def _encoded(model: TableModel, rows: TrainingRows, candidate: Candidate) -> tuple[Encoded, list[int]]:
+    """The rows as a candidate reads them, and which inputs of the model these are."""
+    own = rows.encoder(candidate, len(rows.y))
+    if isinstance(own, TdEncoder):
+        own = own.fit(rows.codes)
+        keys = [key_of(encoder) for encoder in model.encoders]
+        return Encoded(own, own.transform(rows.codes)), [keys.index(key_of(encoder)) for encoder in own.inputs]
+    key = key_of(own)
+    place = next((i for i, encoder in enumerate(model.encoders) if key_of(encoder) == key), 0)
+    encoder = model.encoders[place]
+    return Encoded(encoder, encoder.transform(rows.codes, rows.documents)), [place]
+
+
+def _joined(model: Any, scatter: Any, places: Sequence[int], seed: int) -> Any:
     """One network with the outputs of both."""
     widths = core_of(model).require_network("join").input_widths
     inputs = [layers.Input((width,)) for width in widths]
     given: Any = inputs if len(inputs) > 1 else inputs[0]
-    return Model(given, [model(given), scatter(inputs[place])], seed=seed)
+    read = [inputs[place] for place in places]
+    return Model(given, [model(given), scatter(read if len(read) > 1 else read[0])], seed=seed)

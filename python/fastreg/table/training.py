@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import statistics
 import threading
 import time
@@ -18,12 +19,25 @@ from numpy.typing import NDArray
 from fastreg import callbacks
 from fastreg.table.candidates import Candidate, batch_size
 from fastreg.table.encoder import MOST_RAMPS, Codes, TableEncoder
-from fastreg.table.networks import network
+from fastreg.table.networks import network, network_of_rows
 from fastreg.table.tabm import fit_members, mean_of_members
 from fastreg.table.target import Target
+from fastreg.table.td_encoder import InputEncoder, TdEncoder
 from fastreg.table.texts import Documents
+from fastreg.table.units import columns_of_one_unit
 
-__all__ = ["Encoded", "Features", "Forecast", "TrainingRows", "key_of", "seed_of", "task_of", "train"]
+__all__ = [
+    "BestPart",
+    "Encoded",
+    "Features",
+    "Forecast",
+    "TrainingRows",
+    "key_of",
+    "limited",
+    "seed_of",
+    "task_of",
+    "train",
+]
 
 # Bytes of encoded features that are kept for further candidates, at most.
 _MOST_BYTES = 2**30
@@ -31,12 +45,15 @@ _MOST_BYTES = 2**30
 _SAMPLE, _WARM, _PILOT = 2048, 3, 24
 # The factor by which that number grows until the steps take long enough, and the share of this that will do.
 _GROWTH, _NEARLY = 4, 0.7
+# The parts of a training after which it is judged, about, if the best one counts: judging all passes over a small table
+# would take as long as they.
+_PARTS = 64
 # Seconds per product, per weight and per step, of some machine: only their ratios matter.
 _PRODUCT, _WEIGHT, _STEP, _CELL = 5e-11, 5e-10, 1e-5, 4e-9
 # Products as long as a code of a row and as a row of the kernel in a layer that reads codes.
 _CODE, _SUM = 8, 2
 
-EncoderKey = tuple[int, bool]
+EncoderKey = tuple[int, bool, bool] | str
 
 
 @dataclass(frozen=True)
@@ -69,25 +86,47 @@ class TrainingRows:
         """Whether the targets are probabilities of classes."""
         return self.target.labels is not None and self.y.dtype.kind == "f"
 
-    def encoder(self, candidate: Candidate, n_rows: int) -> TableEncoder:
+    def encoder(self, candidate: Candidate, n_rows: int) -> TableEncoder | TdEncoder:
         """The encoder of a candidate, yet to be fitted on so many rows, with the number of bins that it will have.
 
         A hidden layer reads bins as codes; texts and the linear model have dense features, and so has RealMLP, which
         scales each of them, and TabM, whose members do.
         """
+        if candidate.design == "realmlp_td":
+            return TdEncoder(self.kinds, self.documents)
         numbers = max(self.kinds.count("numeric"), 1)
         coded = candidate.bins > 0 and candidate.layers > 0 and candidate.design == "plain" and "text" not in self.kinds
         bins = min(candidate.bins, MOST_RAMPS // numbers) if coded else candidate.bins
-        asked = TableEncoder(self.kinds, n_bins=bins, documents=self.documents, dense=not coded)
-        return TableEncoder(self.kinds, n_bins=asked.bins_of(n_rows), documents=self.documents, dense=not coded)
+        more: dict[str, Any] = {"dense": not coded, "shared": candidate.scale == "shared"}
+        asked = TableEncoder(self.kinds, n_bins=bins, documents=self.documents, **more)
+        return TableEncoder(self.kinds, n_bins=asked.bins_of(n_rows), documents=self.documents, **more)
+
+    @property
+    def one_unit(self) -> int:
+        """The number of columns that are of one unit by their ranges, 0 if the table has none such."""
+        return len(columns_of_one_unit(self.kinds, self.codes))
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A fitted encoder, and the features of all rows by it, or what a ``TableInput`` reads in their place."""
+    """A fitted encoder, and the features of all rows by it, or what a ``TableInput`` reads in their place.
 
-    encoder: TableEncoder
-    features: NDArray[np.float32]
+    Features are a matrix, or a list of one for each input of the network.
+    """
+
+    encoder: TableEncoder | TdEncoder
+    features: NDArray[np.float32] | list[NDArray[np.float32]]
+
+    def of(self, chosen: NDArray[Any]) -> Any:
+        """The features of some of the rows, as the network takes them."""
+        if isinstance(self.features, list):
+            return [part[chosen] for part in self.features]
+        return self.features[chosen]
+
+    @property
+    def n_bytes(self) -> int:
+        """The bytes of the features."""
+        return sum(part.nbytes for part in (self.features if isinstance(self.features, list) else [self.features]))
 
 
 class Features:
@@ -119,14 +158,18 @@ class Features:
             made = Encoded(encoder.fit(self._rows.codes[chosen]), encoder.transform(self._rows.codes))
             with self._lock:
                 self._kept[key] = made
-                while len(self._kept) > 1 and sum(e.features.nbytes for e in self._kept.values()) > _MOST_BYTES:
+                while len(self._kept) > 1 and sum(e.n_bytes for e in self._kept.values()) > _MOST_BYTES:
                     self._kept.popitem(last=False)
         return made
 
 
-def key_of(encoder: TableEncoder) -> EncoderKey:
-    """What tells the encoders of one table apart that are fitted on the same rows: the bins, and whether dense."""
-    return encoder.n_bins, encoder.dense
+def key_of(encoder: TableEncoder | TdEncoder) -> EncoderKey:
+    """What tells the encoders of one table apart that are fitted on the same rows."""
+    if isinstance(encoder, TdEncoder):
+        return "realmlp_td"
+    if isinstance(encoder, InputEncoder):
+        return encoder.reads
+    return encoder.n_bins, encoder.dense, encoder.shared
 
 
 def task_of(target: Target) -> str:
@@ -139,6 +182,57 @@ def seed_of(seed: int, number: int, part: int) -> int:
     return int(np.random.SeedSequence([seed, number, part]).generate_state(1)[0])
 
 
+class BestPart(callbacks.Callback):
+    """Keeps the outputs for rows to judge by as they are after the best part of a training, the last among equals.
+
+    Args:
+        outputs: Gives the outputs of a model.
+        loss: Gives their loss.
+
+    Attributes:
+        kept: The outputs, None before the end of the first part.
+    """
+
+    def __init__(self, outputs: Callable[[Any], NDArray[np.float32]], loss: Callable[[Any], float]) -> None:
+        self._outputs, self._loss = outputs, loss
+        self._least, self._best, self._parts = math.inf, 0, 0
+        self.kept: NDArray[np.float32] | None = None
+
+    def on_epoch_end(self, epoch: int, logs: callbacks.Logs | None = None) -> None:
+        """Compares the outputs with the best ones."""
+        outputs = self._outputs(self.model)
+        loss = self._loss(outputs)
+        self._parts = epoch + 1
+        if self.kept is None or loss <= self._least:
+            self._best, self.kept = self._parts, outputs
+            self._least = math.inf if math.isnan(loss) else loss
+
+    @property
+    def found(self) -> tuple[int, int]:
+        """The best part, counted from 1, and the number of parts."""
+        return self._best, self._parts
+
+
+class LastStep(callbacks.Callback):
+    """Ends a fit after a number of steps, and leaves schedules as they are."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+
+    def on_train_batch_end(self, batch: int, logs: callbacks.Logs | None = None) -> None:
+        """Ends the fit if this is the last step."""
+        if batch + 1 >= self._steps:
+            self.model.stop_training = True
+
+
+def limited(rows: TrainingRows, outputs: NDArray[np.float32], learned: NDArray[Any]) -> NDArray[np.float32]:
+    """Predicted numbers within the range of those that were learned from."""
+    if rows.target.labels is not None:
+        return outputs
+    known = rows.y[learned]
+    return np.clip(outputs, known.min(), known.max())
+
+
 def train(
     rows: TrainingRows,
     encoded: Encoded,
@@ -147,31 +241,43 @@ def train(
     chosen: NDArray[Any] | None = None,
     stop: callbacks.Callback | None = None,
     quantiles: Sequence[float] = (),
+    best: BestPart | None = None,
 ) -> Any:
     """The network of a candidate, or one of quantiles, trained for all its steps on some of the rows; None are all.
 
-    It is a ``Sequential``, or the mean of members that have learned together as a ``Model``.
+    It is a ``Sequential``, or the mean of members that have learned together as a ``Model``. With ``best``, which is
+    for the design "realmlp_td", it is trained in parts of equal length, whatever the candidate's ``until`` is.
     """
     encoder = encoded.encoder
-    columns = None if encoder.dense else encoder.columns
-    model = network(rows.target, candidate, seed, encoder.dense_width, quantiles, columns, rows.is_soft)
     count = len(rows.y) if chosen is None else len(chosen)
+    used = np.arange(count) if chosen is None else chosen
+    if isinstance(encoder, TdEncoder):
+        given = rows.target, candidate, seed, encoder.widths, encoded.of(used), quantiles
+        model: Any = network_of_rows(*given, rows.is_soft)
+    else:
+        columns = None if encoder.dense else encoder.columns
+        model = network(rows.target, candidate, seed, encoder.dense_width, quantiles, columns, rows.is_soft)
     if candidate.design == "tabm":
-        used = np.arange(count) if chosen is None else chosen
         weights = None if rows.weights is None else rows.weights[used]
-        learned = encoded.features[used], rows.y[used], weights
+        learned = encoded.of(used), rows.y[used], weights
         size = min(batch_size(candidate, count), count)
         fit_members(model, *learned, candidate.members, size, candidate.steps, seed, stop)
         return mean_of_members(model, seed)
-    model.build(encoder.n_features)
+    if not isinstance(encoder, TdEncoder):
+        model.build(encoder.n_features)
+    size = min(batch_size(candidate, count), count)
+    watching = [one for one in (stop, best) if one is not None]
+    if best is None and candidate.until < 1.0:
+        watching.append(LastStep(candidate.last_step))
+    length = candidate.steps if best is None else -(-candidate.steps // _PARTS)
     model.fit(
         encoded.features,
         rows.y,
-        batch_size=min(batch_size(candidate, count), count),
-        epochs=1,
-        steps_per_epoch=candidate.steps,
+        batch_size=size,
+        epochs=candidate.steps // length,
+        steps_per_epoch=length,
         sample_weight=rows.weights,
-        callbacks=[] if stop is None else [stop],
+        callbacks=watching,
         rows=chosen,
         verbose=0,
     )
@@ -194,7 +300,7 @@ class Forecast:
         order = np.random.default_rng(seed).permutation(len(rows.y))
         self._sample = np.sort(order[:_SAMPLE])
         self.n_outputs = len(rows.target.labels or ()) if rows.target.task == "multiclass" else 1
-        self._encoders: dict[EncoderKey, TableEncoder] = {}
+        self._encoders: dict[EncoderKey, TableEncoder | TdEncoder] = {}
         self._ratios: list[float] = []
 
     def seconds(self, candidate: Candidate) -> float:
@@ -229,7 +335,7 @@ class Forecast:
         encoder = self._encoder(candidate)
         begun = time.perf_counter()
         features = encoder.transform(self._rows.codes[self._sample])
-        encoding = (time.perf_counter() - begun) / len(features)
+        encoding = (time.perf_counter() - begun) / len(self._sample)
         weights = None if self._rows.weights is None else self._rows.weights[self._sample]
         if weights is not None and not weights.any():
             weights = None
@@ -263,9 +369,9 @@ class Forecast:
         members = candidate.members if candidate.design == "tabm" else 1
         products = 3 * members * (first + size * sum(weights[1:]))
         step = products * _PRODUCT + sum(weights) * _WEIGHT + _STEP
-        return candidate.steps * step + _CELL * n * encoder.n_features
+        return candidate.last_step * step + _CELL * n * encoder.n_features
 
-    def _encoder(self, candidate: Candidate) -> TableEncoder:
+    def _encoder(self, candidate: Candidate) -> TableEncoder | TdEncoder:
         """The candidate's encoder for all rows, fitted on the sample."""
         encoder = self._rows.encoder(candidate, len(self._rows.y))
         if (found := self._encoders.get(key_of(encoder))) is None:

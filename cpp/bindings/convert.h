@@ -162,6 +162,7 @@ py::class_<T> class_of(py::module_& module, const char* name) {
   return made;
 }
 
+void bind_cells(py::module_& module);
 void bind_network(py::module_& module);
 void bind_metrics(py::module_& module);
 void bind_trainer(py::module_& module);

@@ -101,6 +101,7 @@ PYBIND11_MODULE(_core_of_main_interpreter, module, pybind11::mod_gil_not_used())
   fb::bind_ops(module);
   fb::bind_predictor(module);
   fb::bind_table_predictor(module);
+  fb::bind_cells(module);
 }
 
 // The function that the interpreter looks for. Before Python 3.12, the way in which pybind11 takes the interpreter lock

@@ -337,6 +337,21 @@ class Predictor:
     @property
     def feature_names_in_(self) -> NDArray[np.object_]: ...
 
+# Texts of a table, as Arrow stores them, as numbers (None if one is not a plain number) and as codes of levels; columns
+# as lines: arrays of floats, or the number of each row's label with the offsets and bytes of labels. to_rows gives
+# codes, of which a row is a column of the table, as the rows that a TableInput reads.
+def read_numbers(offsets: NDArray[np.int32], data: NDArray[np.uint8], /) -> NDArray[np.float64] | None: ...
+def find_levels(
+    offsets: NDArray[np.int32],
+    data: NDArray[np.uint8],
+    level_offsets: NDArray[np.int32],
+    level_data: NDArray[np.uint8],
+    codes: NDArray[np.float64],
+    /,
+) -> NDArray[np.float64]: ...
+def lines(columns: list[Any], /) -> str: ...
+def to_rows(codes: NDArray[np.float64], offsets: NDArray[np.float64], /) -> NDArray[np.float32]: ...
+
 # A Predictor that reads rows of codes of a table, NaN where they are missing. Each encoding: columns as a frozen
 # network has them, whether the input is their features, and offsets of codes. python/fastreg/table/serving.py makes it.
 class TablePredictor:

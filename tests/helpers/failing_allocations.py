@@ -17,7 +17,7 @@ from typing import Any
 import fastreg as fr
 import numpy as np
 from allocation_faults import Bits, Scenario, judge
-from failing_allocations_of_tables import table_predictor_scenario
+from failing_allocations_of_tables import cells_scenario, table_predictor_scenario
 from fastreg import _core, layers, losses, ops, optimizers, regularizers
 from fastreg.callbacks import EarlyStopping
 from fastreg.model.core import core_of
@@ -483,6 +483,7 @@ SCENARIOS: dict[str, Callable[[Path], Scenario]] = {
     "freeze": lambda _: freeze_scenario(),
     "frozen": lambda _: frozen_scenario(),
     "rows of codes": lambda _: table_predictor_scenario(),
+    "cells": lambda _: cells_scenario(),
     "pickle": lambda _: pickle_scenario(),
     "weights": lambda _: weights_scenario(),
     "layers": lambda _: layers_scenario(),

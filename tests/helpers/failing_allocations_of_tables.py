@@ -1,4 +1,4 @@
-"""A row of failing_allocations.py's table: the predictor that reads rows of codes."""
+"""Rows of failing_allocations.py's table: the predictor that reads rows of codes, and loops over texts."""
 from __future__ import annotations
 
 import pickle
@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import fastreg as fr
 import numpy as np
 from allocation_faults import Bits, Scenario
-from fastreg import layers
+from fastreg import _core, layers
 from fastreg.table.encoder import TableEncoder
+from fastreg.table.fast_cells import packed
 from fastreg.table.isotonic import Curve, Isotonic
 from fastreg.table.serving import table_predictor
 
@@ -29,5 +30,21 @@ def table_predictor_scenario() -> Scenario:
         with ThreadPoolExecutor(1) as thread:
             found = thread.submit(lambda: [made(rows[:1]), made(wide), again(rows), made(single)]).result()
         return [array.tobytes() for array in found]
+
+    return Scenario(lambda: None, act)
+
+
+def cells_scenario() -> Scenario:
+    """Texts become numbers and codes of levels, codes become rows, and columns become lines."""
+    numbers, levels = packed([f"{i}.25" for i in range(600)]), packed([f"level {i}" for i in range(600)])
+    codes, chosen = np.arange(600.0), np.arange(600)
+
+    def act(_: object) -> Bits:
+        values = _core.read_numbers(*numbers)
+        assert values is not None
+        found = _core.find_levels(*levels, *levels, codes)
+        text = _core.lines([values, (chosen, *levels), values.astype(np.float32)])
+        rows = _core.to_rows(codes.reshape(6, 100), codes[:6])
+        return [values.tobytes(), found.tobytes(), text.encode(), rows.tobytes()]
 
     return Scenario(lambda: None, act)

@@ -301,3 +301,14 @@ def test_pandas_is_not_imported(model, tmp_path):
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert len(done.stdout.splitlines()) == N + 2
     assert done.stdout.splitlines()[-1] == "False"
+
+
+@pytest.mark.parametrize("labels", [("no", "yes"), ("no", "a,b"), ("no", 'a "b"'), ("no", "a\nb"), ("", "\u00e9")])
+def test_lines_are_those_of_the_csv_module(labels):
+    """With labels that need quotes and without, beside texts and alone; Arrow quotes all texts where one needs it."""
+    numbers = np.array([0, 1, 1, 0])
+    columns = {"y": predicting._Chosen(labels, numbers), "p": np.array([0.25, 0.5, -1.0, 1e-3], np.float32)}
+    for before in ({}, {"id": ["1", "b", "c", "d"]}):
+        found = list(csv.reader(io.StringIO(predicting._formatter()({**before, **columns}), newline="")))
+        rows = zip(*before.values(), [labels[i] for i in numbers], ["0.25", "0.5", "-1", "0.001"], strict=True)
+        assert found == [list(row) for row in rows]

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.table.dates import parser
+from fastreg.table.fast_cells import PackedTexts, codes_of, numbers_of, packed
 from fastreg.table.numbers import LARGEST, NumberStyle, limited
 
 __all__ = [
@@ -138,10 +139,15 @@ class TextCells(Cells):
     def numbers(self, missing: Collection[str] = ()) -> Floats:
         """The cells as numbers."""
         if self.style.decimal[0] == "." and not isinstance(self.values, list):
-            found = _fast_numbers(self.values, missing)
+            found = None if missing else numbers_of(self.values)
+            found = _fast_numbers(self.values, missing) if found is None else found
             if found is not None:
                 return found
         return self._mapped(lambda text: None if text in missing else self.style.value(text))
+
+    def codes(self, levels: PackedTexts, codes: Floats) -> Floats | None:
+        """For each cell the code of the level that is the same text, NaN where there is none; None for a list."""
+        return None if isinstance(self.values, list) else codes_of(self.values, levels, codes)
 
     def days(self, form: str, missing: Collection[str] = ()) -> Floats:
         """The cells as days."""
@@ -374,10 +380,9 @@ def arrow_texts(texts: Sequence[str]) -> Any:
     """An array of texts of Arrow, as :func:`arrow_numbers`."""
     import pyarrow
 
-    encoded = [text.encode("utf-8") for text in texts]
-    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
-    kept = [None, pyarrow.py_buffer(ends), pyarrow.py_buffer(b"".join(encoded))]
-    return pyarrow.Array.from_buffers(pyarrow.string(), len(encoded), kept)
+    kept = packed(texts)
+    buffers = [None, pyarrow.py_buffer(kept.offsets), pyarrow.py_buffer(kept.data)]
+    return pyarrow.Array.from_buffers(pyarrow.string(), len(texts), buffers)
 
 
 def _without_gaps(values: Any, missing: Collection[str]) -> Any:

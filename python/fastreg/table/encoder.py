@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastreg import _core
 from fastreg.data.arrays import numeric
 from fastreg.internal.checks import AT_LEAST_ONE, NON_NEGATIVE, check_bool, check_choice, check_int
 from fastreg.layers import Column, PlainColumn
@@ -160,6 +161,9 @@ class TableEncoder:
         """
         parts = self._fitted()
         codes = self._checked(codes)
+        if not self.dense and self.reads_numbers and codes.flags.f_contiguous:
+            offsets = [part.offset for part in parts if isinstance(part, (NumericPart, CategoricalPart))]
+            return _core.to_rows(codes.T, np.array(offsets, np.float64))
         documents = self.documents if documents is None else documents
         out = np.zeros((len(codes), self.n_features), np.float32)
         begin = 0

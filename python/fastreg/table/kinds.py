@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fastreg.table.columns import Cells, DateCells, OtherCells
 from fastreg.table.dates import FORMS, form_of, parser
 from fastreg.table.dictionary import Entry, shown
+from fastreg.table.fast_cells import PackedTexts, packed
 
 __all__ = ["KINDS", "MISSING", "Column", "describe_column", "is_missing_word"]
 
@@ -72,7 +73,7 @@ class Column:
     levels: tuple[str, ...] | None = None
     kind: str = ""
     form: str = ""
-    _found: dict[str, LevelIndex] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _found: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.kind:
@@ -87,7 +88,22 @@ class Column:
         """Finds the level of a text; for a categorical column."""
         if "index" not in self._found:
             self._found["index"] = LevelIndex(self.levels or ())
-        return self._found["index"]
+        found: LevelIndex = self._found["index"]
+        return found
+
+    def exact(self, missing: Collection[str]) -> tuple[PackedTexts, NDArray[np.float64]]:
+        """Texts that are levels as they stand, without those that mean a missing value, and the codes of these levels.
+
+        Args:
+            missing: Texts that mean a missing value.
+        """
+        key = frozenset(missing)
+        if key not in self._found:
+            names = self.levels or ()
+            kept = [i for i, name in enumerate(names) if name and name == name.strip() and name not in missing]
+            self._found[key] = packed([names[i] for i in kept], "surrogatepass"), np.array(kept, np.float64)
+        found: tuple[PackedTexts, NDArray[np.float64]] = self._found[key]
+        return found
 
 
 class LevelIndex:

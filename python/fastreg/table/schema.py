@@ -23,7 +23,7 @@ import numpy as np
 
 from fastreg.internal.checks import did_you_mean
 from fastreg.table.checked import members, strings, typed
-from fastreg.table.columns import Cells, NumberCells
+from fastreg.table.columns import Cells, NumberCells, TextCells
 from fastreg.table.dates import FORMS
 from fastreg.table.dictionary import DataDictionary, Entry
 from fastreg.table.encoder import Codes, TableEncoder
@@ -215,6 +215,17 @@ def _numeric(column: Column, cells: Cells, missing: Sequence[str], notices: Noti
 
 
 def _categorical(column: Column, cells: Cells, missing: Sequence[str], notices: Notices) -> Codes:
+    codes = cells.codes(*column.exact({*MISSING, *missing})) if isinstance(cells, TextCells) else None
+    if codes is None:
+        return _looked_up(column, cells, missing, notices)
+    others = np.isnan(codes)
+    if others.any():
+        codes[others] = _looked_up(column, cells.take(others), missing, notices)
+    return codes
+
+
+def _looked_up(column: Column, cells: Cells, missing: Sequence[str], notices: Notices) -> Codes:
+    """The codes of cells of any kind: spaces around a text do not count, nor how a number is written."""
     texts, index = cells.distinct()
     gone = {*MISSING, *missing}
     found = [column.index.find(text) if text not in gone else None for text in texts]

@@ -21,6 +21,8 @@ from fastreg.internal.progress import say
 from fastreg.runtime import get_matmul_precision, get_num_threads, matmul_precision, thread_limit
 from fastreg.table.columns import arrow_numbers, arrow_texts
 from fastreg.table.errors import TuneError, as_tune_errors
+from fastreg.table.fast_cells import PackedTexts, packed
+from fastreg.table.fast_cells import lines as core_lines
 from fastreg.table.model import TableModel
 from fastreg.table.notices import Notices
 from fastreg.table.options import TableOptions
@@ -161,12 +163,26 @@ def _line(cells: Iterable[Any]) -> str:
 
 
 def _formatter() -> Callable[[dict[str, Any]], str]:
-    """A function from columns to lines: Arrow's, which is fast, or that of the csv module where it is not installed."""
+    """A function from columns to lines: Arrow's, or that of the csv module where it is not installed.
+
+    Numbers and labels without quotes are written by the core, which is faster, as Arrow writes them.
+    """
     try:
         import pyarrow
         from pyarrow import csv as arrow
     except ModuleNotFoundError:
         return _lines
+    plain: dict[tuple[str, ...], PackedTexts | None] = {}
+
+    def bare(column: Any) -> Any:
+        """A column as the core writes it; None if it has texts, or labels that may need quotes."""
+        if not isinstance(column, _Chosen):
+            return column if isinstance(column, np.ndarray) and column.dtype in (np.float32, np.float64) else None
+        if column.labels not in plain:
+            quoted = any(mark in label for label in column.labels for mark in ',"\r\n')
+            plain[column.labels] = None if quoted else packed(column.labels)
+        labels = plain[column.labels]
+        return None if labels is None else (labels, column.numbers)
 
     def array(column: Any) -> Any:
         if isinstance(column, _Chosen):
@@ -179,6 +195,9 @@ def _formatter() -> Callable[[dict[str, Any]], str]:
         return str(sink.getvalue().to_pybytes(), "utf-8")
 
     def lines(columns: dict[str, Any]) -> str:
+        known = [bare(column) for column in columns.values()]
+        if all(column is not None for column in known):
+            return core_lines(known)
         arrays = [array(column) for column in columns.values()]
         table = pyarrow.table(arrays, [str(i) for i in range(len(arrays))])
         try:

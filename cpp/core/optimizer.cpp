@@ -14,7 +14,10 @@ namespace fastreg {
 namespace {
 
 constexpr std::size_t kChunk = 16384;   // in floats: short enough for sums in float, long enough to make calls cheap
-constexpr std::size_t kPiece = 1024;     // in floats: a piece of five arrays fits into the L1 cache
+// Pieces of a chunk, in floats: five arrays of one fit into the L1 cache. Arrays of kFar floats and more do not stay in
+// the L2 cache. Then pieces are short, so that the processor's prefetching, which stops at the end of a page, follows
+// all arrays at once: with a page of each in turn, one arrives while the others rest.
+constexpr std::size_t kPiece = 1024, kFarPiece = 256, kFar = 131072;
 
 // Calls f with an optimizer's description and the type of the rule that its values choose (math/rules.h).
 template <class F>
@@ -383,8 +386,9 @@ void OptimizerState::update_chunk(const Kernels& kernels, const Update& args, st
     piece.l2 = 0.0f;
     if (!args.proximal) piece.l1 = 0.0f;
   }
+  const std::size_t most = stride_ < kFar ? kPiece : kFarPiece;
   for (const std::size_t end = begin + args.n; begin < end; begin += piece.n) {
-    piece.n = gradient.n = std::min(end - begin, kPiece);
+    piece.n = gradient.n = std::min(end - begin, most);
     if (clamps) kernels.gradient_clamp(gradient, options_.clipping.limit, clamped);
     piece.g = clamps ? clamped : gradient.g;
     kernels.update(piece);

@@ -155,6 +155,26 @@ def averaged(**options):
     return compiled(tutorial_layers(), optimizer=optimizers.Adam(0.01, **AVERAGED, **options), seed=1)
 
 
+@pytest.mark.parametrize("penalties", [{}, {"l1": 0.01, "l2": 0.02}])
+@pytest.mark.parametrize("options", [{}, {"clipvalue": 0.5}, {"use_ema": True}, {"clipvalue": 0.5, "use_ema": True}])
+def test_long_arrays_have_the_bits_of_short_ones(options, penalties, rng):
+    """A pass over arrays that come from memory is cut into other pieces than one over arrays in the cache."""
+    n, steps = 2**17 + 1000, 4
+    start = rng.normal(size=n).astype(np.float32)
+    gradients = rng.normal(size=(steps, n)).astype(np.float32)
+
+    def updated(part):
+        w = start[part].copy()
+        updater = ops.Updater(optimizers.Adam(0.01, **options), w, **penalties)
+        for g in gradients:
+            updater.step(g[part].copy())
+        return [w] if updater.average is None else [w, updater.average]
+
+    long, halves = updated(slice(n)), [updated(slice(n // 2)), updated(slice(n // 2, n))]
+    for array, parts in zip(long, zip(*halves, strict=True), strict=True):
+        np.testing.assert_array_equal(array, np.concatenate(parts))
+
+
 def test_averages_change_no_step():
     """The weights that are trained are those of a training without averages; a callback sees them."""
 

@@ -286,7 +286,12 @@ void OptimizerState::update(const Kernels& kernels, const Team& team, float* wei
       const bool vanished = args.l1 == 0.0f && args.l2 == 0.0f && !(chunks_[i].penalty == Penalty{});
       if (sums && vanished) kernels.penalty_sums(args.w, args.n, args.sums);
     }
-    update_chunk(kernels, args, chunks_[i].begin, weights);
+    if (in_pieces(args)) {
+      update_pieces(kernels, args, chunks_[i].begin, weights);
+      continue;
+    }
+    kernels.update(args);
+    if (moves_averages()) move_average(kernels, {chunks_[i].begin, chunks_[i].end}, weights);
   }
 }
 
@@ -366,19 +371,12 @@ void OptimizerState::set_averages_shown(bool shown, std::uint64_t assignments) {
   assignments_ = assignments;
 }
 
-// Where there is more to do than the update itself, a chunk is cut into pieces that stay in the L1 cache: averages then
-// come from memory beside the other arrays, not after them. The clamped gradient is on the stack, since the caller's
-// does not change. The sums of penalties that the update adds up are not cut, which would change their bits.
-void OptimizerState::update_chunk(const Kernels& kernels, const Update& args, std::size_t begin, float* weights) const {
-  const bool clamps = options_.clipping.kind == ClipKind::value, averages = average_ != kNone && !averages_later_;
-  const bool sums = args.sums != nullptr && (args.l1 != 0.0f || args.l2 != 0.0f);
-  if (!clamps && (!averages || sums)) {
-    kernels.update(args);
-    if (averages) move_average(kernels, {begin, begin + args.n}, weights);
-    return;
-  }
+// The caller's gradient does not change: what is clamped is on the stack.
+void OptimizerState::update_pieces(const Kernels& kernels, const Update& args, std::size_t begin,
+                                   float* weights) const {
+  const bool clamps = options_.clipping.kind == ClipKind::value;
   alignas(64) float clamped[kPiece];
-  if (sums) kernels.penalty_sums(args.w, args.n, args.sums);
+  if (adds_penalties(args)) kernels.penalty_sums(args.w, args.n, args.sums);
   WholeGradient gradient = whole_gradient(args);
   Update piece = args;
   piece.sums = nullptr;
@@ -392,7 +390,7 @@ void OptimizerState::update_chunk(const Kernels& kernels, const Update& args, st
     if (clamps) kernels.gradient_clamp(gradient, options_.clipping.limit, clamped);
     piece.g = clamps ? clamped : gradient.g;
     kernels.update(piece);
-    if (averages) move_average(kernels, {begin, begin + piece.n}, weights);
+    if (moves_averages()) move_average(kernels, {begin, begin + piece.n}, weights);
     piece.w += piece.n;
     for (float*& array : piece.moment)
       if (array != nullptr) array += piece.n;

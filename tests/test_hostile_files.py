@@ -292,3 +292,16 @@ def test_weights_that_are_not_finite_are_refused(small):
         fr.load(str(path))
 
 
+@pytest.mark.parametrize("call", range(3))
+def test_a_call_that_reads_nothing_is_refused(call, tmp_path):
+    inputs = [layers.Input((1,)), layers.Input((2,))]
+    codes = layers.Flatten()(layers.Embedding(4, 3)(inputs[0]))
+    model = fr.Model(inputs, layers.Dense(1)(layers.Concatenate()([codes, inputs[1]])))
+    path = tmp_path / "parts.safetensors"
+    model.save(str(path))
+    header, payload = file_parts(path)
+    structure = json.loads(header["__metadata__"]["fastreg"])["structure"]
+    structure["calls"][call][1] = []
+    path.write_bytes(assemble(described(header, structure=structure), payload))
+    with pytest.raises(ValueError, match=r"parts\.safetensors: structure: a call must read a value at least, got \["):
+        fr.load(str(path))

@@ -10,6 +10,7 @@ from fastreg import callbacks
 from fastreg.sklearn import RealMLPRegressor
 from fastreg.sklearn.realmlp_encoding import ApartEncoding
 from fastreg.table import Candidate, Recipe, Schema, TableClassifier, TableModel, TableRegressor, Target, judging
+from fastreg.table import members as all_rows
 from fastreg.table.blending import cook
 from fastreg.table.candidates import REALMLP_ALONE, neighbour
 from fastreg.table.chosen_metric import ChosenMetric
@@ -292,8 +293,9 @@ def noisy(n=N):
 
 
 @pytest.mark.parametrize(("steps", "parts"), [(60, 60), (130, 43)])
-def test_the_best_part_is_kept_and_all_rows_are_trained_for_as_long(steps, parts):
+def test_the_best_part_is_kept_and_all_rows_are_trained_for_as_long(steps, parts, monkeypatch):
     """Each part is judged again here, by predictions of networks that were trained for so many steps alone."""
+    monkeypatch.setattr(all_rows, "_TRIES", 1)
     candidate = replace(TD["regression"], steps=steps, width=64)
     found, rows = searched_alone(noisy(), candidate, large_rows=1, large=(candidate,), folds=3)
     ((learned, held),) = judging.folds_of(rows, Recipe(folds=3, large_rows=1), 4)
@@ -312,6 +314,28 @@ def test_the_best_part_is_kept_and_all_rows_are_trained_for_as_long(steps, parts
     every = Features(rows, [np.arange(N)]).get(0, candidate)
     again = train(rows, every, member.candidate, seed_of(4, 1, 2**31 - 1))
     for a, b in zip(again.get_weights(), found.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("noise", [0.1, 5.0])
+def test_it_is_trained_again_until_it_is_as_good_as_it_was_judged(noise):
+    """Tries are made again here, and their losses are those of NumPy."""
+    frame = table()
+    frame["y"] = frame["number"] + np.random.default_rng(6).normal(0.0, noise, N)
+    candidate = replace(REALMLP_ALONE[1], epochs=None, steps=60, width=64)
+    found, rows = searched_alone(frame, candidate, large_rows=1, large=(candidate,), folds=5)
+    (member,) = found.members_
+    every, tries = Features(rows, [np.arange(N)]).get(0, candidate), []
+    for number in range(4):
+        model = train(rows, every, member.candidate, seed_of(4, 1, 2**31 - 1 - number))
+        outputs = model.predict(every.features, verbose=0)[:, 0]
+        error = np.clip(outputs, rows.y.min(), rows.y.max()) - rows.y
+        tries.append((rows.target.scale * np.mean(error**2) ** 0.5, model.get_weights()))
+        if tries[-1][0] <= found.score_:
+            break
+    wanted = min(tries, key=lambda one: one[0])
+    assert wanted is not tries[0], "the first network is worse than another one"
+    for a, b in zip(wanted[1], found.model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
 

@@ -302,8 +302,10 @@ def of_structure(
     for call in map(_list, structure["calls"]):
         if len(call) != 2 or type(call[0]) is not int or not 0 <= call[0] < len(layers):
             raise ValueError(f"structure: calls must have the index of a layer and values, got {call}")
+        if not _list(call[1]):
+            raise ValueError(f"structure: a call must read a value at least, got {call}")
         calls.append(call[0])
-        reads.append(tuple(_value(value, len(shapes) + len(reads)) for value in _list(call[1])))
+        reads.append(tuple(_value(value, len(shapes) + len(reads)) for value in call[1]))
     if set(calls) != set(range(len(layers))):
         raise ValueError("structure: calls must be of every layer")
     made = [_value(value, len(shapes) + len(calls)) for value in structure["outputs"]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import partial, reduce
 from math import gcd
 from typing import Any, NamedTuple
 
@@ -161,7 +161,8 @@ def cook(
             tell("the best network so far is trained on all rows; Ctrl-C again ends it")
         else:
             tell(f"{len(order)} of {len(judged.verdicts)} candidates are trained on all rows")
-        members = Members(rows, judged.forecast, seed, 1 if recipe.members == 1 else jobs, deadline)
+        workers = 1 if recipe.members == 1 else jobs
+        members = Members(rows, judged.forecast, seed, workers, deadline, partial(_loss_of_all, rows, chosen))
         members.train([judged.best[i] for i in order])
         while deadline is not None and (further := judging.more()) is not None:
             judged = further
@@ -209,6 +210,12 @@ def _picked(
 def _parts(chosen: ChosenMetric, verdict: Verdict, truth: NDArray[Any]) -> NDArray[np.float64]:
     assert verdict.outputs is not None
     return chosen.parts(verdict.outputs, truth).astype(np.float64)
+
+
+def _loss_of_all(rows: TrainingRows, chosen: ChosenMetric, outputs: NDArray[np.float32]) -> float:
+    """The loss of outputs for all rows."""
+    weights = None if rows.weights is None or not rows.weights.any() else rows.weights
+    return chosen.loss(chosen.parts(outputs, rows.y).astype(np.float64), rows.y, weights)
 
 
 def _joined(

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastreg import _core, callbacks
 from fastreg.runtime import get_matmul_precision, matmul_precision, thread_limit
 from fastreg.table.judging import Verdict, threads_of
-from fastreg.table.training import Encoded, Features, Forecast, TrainingRows, seed_of, train
+from fastreg.table.training import Encoded, Features, Forecast, TrainingRows, limited, seed_of, train
 
 __all__ = ["Member", "Members"]
 
 # The number that stands for all rows in the seed of a network.
 _ALL = 2**31 - 1
 _LEAST_STEPS = 50
+# How often a candidate that ends where it was best is trained at most, until it is as good for its own rows.
+_TRIES = 4
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,22 @@ class Members:
         seed: The seed of the networks.
         jobs: The number of networks that are trained at the same time; -1 means one for each thread of fastreg.
         deadline: The time at which all must be trained; None for none.
+        loss: The loss of outputs for all rows, by which candidates are judged.
 
     Attributes:
         trained: The members by the numbers of the candidates.
     """
 
-    def __init__(self, rows: TrainingRows, forecast: Forecast, seed: int, jobs: int, deadline: float | None) -> None:
-        self._rows, self._forecast, self._seed, self._deadline = rows, forecast, seed, deadline
+    def __init__(
+        self,
+        rows: TrainingRows,
+        forecast: Forecast,
+        seed: int,
+        jobs: int,
+        deadline: float | None,
+        loss: Callable[[NDArray[np.float32]], float],
+    ) -> None:
+        self._rows, self._forecast, self._seed, self._deadline, self._loss = rows, forecast, seed, deadline, loss
         self._workers, self._threads = threads_of(jobs)
         self._precision = get_matmul_precision()
         self._features = Features(rows, [np.arange(len(rows.y))])
@@ -86,8 +98,34 @@ class Members:
     def _work(self, verdict: Verdict) -> Member:
         with thread_limit(self._threads), matmul_precision(self._precision):
             encoded = self._features.get(0, verdict.candidate)
-            own = seed_of(self._seed, verdict.number, _ALL)
-            return Member(verdict, train(self._rows, encoded, verdict.candidate, own, stop=self._stop), encoded)
+            if not verdict.candidate.keeps_best:
+                return Member(verdict, self._trained(verdict, encoded, 0), encoded)
+            return Member(verdict, self._as_good(verdict, encoded), encoded)
+
+    def _trained(self, verdict: Verdict, encoded: Encoded, number: int) -> Any:
+        """The network of a try, counted from 0; each try has a seed of its own."""
+        own = seed_of(self._seed, verdict.number, _ALL - number)
+        return train(self._rows, encoded, verdict.candidate, own, stop=self._stop)
+
+    def _as_good(self, verdict: Verdict, encoded: Encoded) -> Any:
+        """The first network that is as good for its own rows as the judged ones were for others, or else the best one.
+
+        The training ends where the judged networks were best, often amid a wave of the learning rate, when the loss
+        goes up and down: another network may be far worse there, which no row held out would tell.
+        """
+        everything = np.arange(len(self._rows.y))
+        features, best, least = encoded.of(everything), None, np.inf
+        for number in range(_TRIES):
+            begun = time.monotonic()
+            model = self._trained(verdict, encoded, number)
+            loss = self._loss(limited(self._rows, model.predict(features, verbose=0), everything))
+            if best is None or loss < least:
+                best, least = model, loss
+            ended = time.monotonic()
+            late = self._deadline is not None and 2.0 * ended - begun > self._deadline
+            if least <= verdict.loss or late or self._stop.is_set:
+                break
+        return best
 
     def _in_time(self, verdict: Verdict, is_first: bool) -> Verdict | None:
         """The candidate, with fewer steps if it is the first and takes too long; None if another has to be left out."""

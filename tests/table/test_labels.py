@@ -91,6 +91,7 @@ def test_numbers_to_predict():
     [
         (["a", "b"], "regression", r"must hold numbers for regression, got 'a', 'b'; missing says what to leave out"),
         ([1, 1], "regression", "must have more than one value"),
+        ([1e-300, -1e-300], "regression", "must hold numbers whose squares are normal floats"),
         ([1, 1e308], "regression", r"must hold numbers below 1e300 in size, got '1e\+308' in row 1"),
         ([1, 10**400], "regression", "must hold numbers below 1e300 in size"),
         (["a", None], None, "must have at least two classes, got 1: 'a'"),

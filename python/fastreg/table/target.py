@@ -129,7 +129,8 @@ class Target:
             raise ValueError(f"target: column {name!r} must hold numbers below 1e300 in size, {told}")
         spread = float(np.std(known)) if len(known) else 0.0
         if not 0.0 < spread < np.inf:
-            rule = "must have more than one value" if spread == 0.0 else "has numbers that are too large"
+            same = len(known) == 0 or known.min() == known.max()
+            rule = "must have more than one value" if same else "must hold numbers whose squares are normal floats"
             raise ValueError(f"target: column {name!r} {rule}")
         return cls(name, None, float(np.mean(known)), spread, tuple(missing))
 

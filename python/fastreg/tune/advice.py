@@ -51,8 +51,8 @@ def _baselines(result: TuneResult) -> Iterator[str]:
             yield f"A {other} does about as well ({name} {value:.4g}): it is simpler, and easier to explain."
     if best >= _PERFECT and constant < 0.95:
         yield (
-            f"A {name} of {best:.4g} is rare: look for a column that is known only together with the target, or that "
-            "gives the order of the rows, and leave it out with --ignore."
+            f"So good a score ({name} {best:.4g}) is rare: look for a column that is known only together with the "
+            "target, or that gives the order of the rows, and leave it out with --ignore."
         )
 
 

@@ -133,6 +133,23 @@ def test_hostile_files_of_blends(change, message, tmp_path):
         TableModel.load(path)
 
 
+@pytest.mark.parametrize("n", [3, 30, 3000])
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_rows_that_are_all_right_do_not_make_it_certain(n, k):
+    """Equally sure of all n rows, it becomes as sure as the rule of succession is: 1 - 1 / (n + 2)."""
+    sure = np.float32(0.9)
+    outputs = np.full((n, max(k, 1)), (1 - sure) / max(k - 1, 1), np.float32)
+    truth = np.arange(n) % max(k, 2)
+    if k == 1:
+        outputs[:, 0] = np.where(truth == 1, sure, 1 - sure)
+    else:
+        outputs[np.arange(n), truth] = sure
+    for weights in (None, np.full(n, 7.0)):
+        found = tempered(outputs, fit_temperature(outputs, truth, weights))
+        own = np.where(truth == 1, found[:, 0], 1 - found[:, 0]) if k == 1 else found[np.arange(n), truth]
+        np.testing.assert_allclose(own, 1 - 1 / (n + 2), rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("k", [1, 4])
 def test_the_temperature_is_the_one_that_spoiled_probabilities(k):
     """Labels are drawn by known probabilities; at a temperature of 1 / 3 these are too sure."""

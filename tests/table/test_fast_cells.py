@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import pyarrow
 import pytest
 from fastreg import _core
 from fastreg.table import fast_cells
@@ -13,8 +14,6 @@ from fastreg.table.encoder import TableEncoder
 from fastreg.table.kinds import Column
 from fastreg.table.notices import Notices
 from fastreg.table.schema import Schema
-
-pyarrow = pytest.importorskip("pyarrow")
 
 
 def texts(values):

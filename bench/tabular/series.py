@@ -62,7 +62,8 @@ def pair(n: int = 6_000) -> _Frame:
         first[t] = first[t - 1] - 0.05 * gap - 0.15 * gap * (abs(gap) > 1.0) + 0.3 * rng.normal()
         second[t] = second[t - 1] + 0.3 * rng.normal()
     end = n + 9
-    columns = {f"{name}{k}": one[end - n - k : end - k] for name, one in (("a", first), ("b", second)) for k in range(3)}
+    prices = {"a": first, "b": second}
+    columns = {f"{name}{k}": one[end - n - k : end - k] for name, one in prices.items() for k in range(3)}
     return columns, np.diff(first)[end - n :]
 
 

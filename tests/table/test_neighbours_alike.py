@@ -1,4 +1,6 @@
-"""Tables whose order matters: how that is found out, when it is told, and that it is not where rows come in any order."""
+"""Tables whose order matters: how that is found out, when it is told, and when not."""
+
+import itertools
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from fastreg.table.judged_rows import ALIKE, neighbours_alike
 N = 300
 NUMBER = Target("y")
 QUICK = Recipe(small=(Candidate(bins=4, width=8, steps=20),), large=(), trials=1, folds=2)
-TOLD = "errors for neighbouring rows correlate"
+TOLD = "errors of the linear model for neighbouring rows correlate by"
 
 
 def wandering(n=N):
@@ -21,7 +23,7 @@ def wandering(n=N):
 
 def by_hand(errors):
     """The formula, a row and an output at a time."""
-    pairs = sum(a[k] * b[k] for a, b in zip(errors[:-1], errors[1:], strict=True) for k in range(len(a)))
+    pairs = sum(a[k] * b[k] for a, b in itertools.pairwise(errors) for k in range(len(a)))
     return pairs / sum(a[k] ** 2 for a in errors for k in range(len(a)))
 
 
@@ -81,7 +83,7 @@ def fitted(rows, capsys, kind=TableRegressor, **options):
 def test_a_search_tells_that_the_order_matters(capsys):
     blend, told = fitted(table(np.arange(N)), capsys)
     assert blend.alike_ > 0.8
-    assert f"its {TOLD} by {blend.alike_:.2g}; if new rows come later, or are of other groups" in told
+    assert f"{TOLD} {blend.alike_:.2g}: if new rows come later, or are of other groups, name" in told
 
 
 def test_a_search_of_classes_tells_it(capsys):
@@ -91,7 +93,7 @@ def test_a_search_of_classes_tells_it(capsys):
     assert TOLD in told
 
 
-@pytest.mark.parametrize("order, options", [
+@pytest.mark.parametrize(("order", "options"), [
     (np.random.default_rng(0).permutation(N), {}), (np.arange(N), {"time_column": "when"}),
     (np.arange(N), {"group": "who", "ignore": ("when",)}),
 ], ids=["any order", "time", "groups"])  # fmt: skip

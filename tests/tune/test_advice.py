@@ -21,7 +21,8 @@ def result(best=0.9, linear=0.8, constant=0.5, train=0.91, n=9000, classes=EVEN,
     named = {"network": best, "linear model": linear, "always 'a'": constant}
     return SimpleNamespace(
         contenders=tuple(Contender(name, scores(value)) for name, value in named.items()), scores=scores(best),
-        train_scores=scores(train), rows=RowCounts(n, rows, 0, ""), search=SimpleNamespace(n_trials_=trials, alike_=alike),
+        train_scores=scores(train), rows=RowCounts(n, rows, 0, ""),
+        search=SimpleNamespace(n_trials_=trials, alike_=alike),
         is_network=trials > 0, stopped_by=stopped_by, importance=importance,
     )
 

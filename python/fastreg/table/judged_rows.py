@@ -50,7 +50,7 @@ def neighbours_alike(target: Target, scored: NDArray[Any], truth: NDArray[Any], 
 
     .. math:: r = \sum_{i < n} e_i \cdot e_{i + 1} \Big/ \sum_i e_i \cdot e_i
 
-    In a table whose rows have no order it has a mean of 0 and a standard error of :math:`1 / \sqrt n` at most. The order
+    In a table whose rows have no order it has a mean of 0 and a standard error of :math:`1 / \sqrt n`, about. The order
     matters from 0.3 and five standard errors on: then a row tells of its neighbours what the columns do not tell by
     the model, and rows between the training rows are easier to predict than rows behind them.
 
@@ -72,5 +72,6 @@ def neighbours_alike(target: Target, scored: NDArray[Any], truth: NDArray[Any], 
 def _wanted(target: Target, truth: NDArray[Any]) -> NDArray[np.float64]:
     """The outputs that would have no error, (n, outputs)."""
     if truth.dtype.kind != "f" and target.task == "multiclass":
-        return np.eye(len(target.labels or ()))[truth]
+        found: NDArray[np.float64] = np.eye(len(target.labels or ()))[truth]
+        return found
     return truth.astype(np.float64).reshape(len(truth), -1)

@@ -74,8 +74,8 @@ def table(order):
 
 
 def fitted(rows, capsys, kind=TableRegressor, **options):
-    options = {"ignore": ("when", "who"), **options}
-    found = kind(preset=QUICK, time=None, jobs=1, verbose=1, **options).fit(rows, "y")
+    options = {"ignore": ("when", "who"), "jobs": 1, **options}
+    found = kind(preset=QUICK, time=None, verbose=1, **options).fit(rows, "y")
     printed = capsys.readouterr()
     return found.search_, printed.out + printed.err
 
@@ -101,3 +101,12 @@ def test_a_search_is_silent(order, options, capsys):
     blend, told = fitted(table(order), capsys, **options)
     assert blend.alike_ == 0.0
     assert TOLD not in told
+
+
+def test_it_is_the_same_for_two_workers_and_after_a_resumed_search(tmp_path, capsys):
+    rows, path = table(np.arange(N)), tmp_path / "journal"
+    one, _ = fitted(rows, capsys, journal=path)
+    two, _ = fitted(rows, capsys, jobs=2)
+    again, told = fitted(rows, capsys, journal=path, resume=True)
+    assert one.alike_ == two.alike_ == again.alike_ > 0.8
+    assert TOLD in told

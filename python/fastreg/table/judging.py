@@ -389,8 +389,8 @@ class Judging:
         if verdict.outputs is None or self._rows.in_time or self._rows.groups is not None:
             return ""
         self._alike = neighbours_alike(self._rows.target, self._scored, self._truth, verdict.outputs)
-        told = f"errors of the linear model for neighbouring rows correlate by {self._alike:.2g}: if new rows come later,"
-        return f"{told} or are of other groups, name time_column or group" if self._alike else ""
+        told = f"errors of the linear model for neighbouring rows correlate by {self._alike:.2g}: if new rows come"
+        return f"{told} later, or are of other groups, name time_column or group" if self._alike else ""
 
     def _loss_of_fold(self, fold: int, outputs: NDArray[np.float32]) -> float:
         judged = self._folds[fold][1]

@@ -14,11 +14,13 @@ data folder are no tables; bench/fashion_mnist.py has them.
 
 Everyone has the same split, seconds and threads, and a process of its own for each cell, a competitor on a table with a
 seed. A seed draws a fifth of the rows as the test part, unless the table has a published one, and is the random state
-of everyone. Competitors (--competitors): fastreg, and by name fastreg-fast and fastreg-best (presets) and
-fastreg-realmlp (RealMLP-TD); histgb and mlp, scikit-learn's with their defaults; histgb-search, a random search of the
-same time; realmlp, RealMLP-TD of pytabkit, if that is installed; by name linear and svm, which tell what else is in
-reach on a small table. bench/tabular/competitors.py says how each is fitted. The defaults of HistGradientBoosting and
-fastreg-realmlp take the time they take.
+of everyone. Where rows are in the order of time and the test part comes last, those that can use it are told: fastreg
+gets a column of time, which is no feature, and histgb-search is judged by later rows. Competitors (--competitors):
+fastreg, and by name fastreg-fast and fastreg-best (presets) and fastreg-realmlp (RealMLP-TD); histgb and mlp,
+scikit-learn's with their defaults; histgb-search, a random search of the same time; realmlp, RealMLP-TD of pytabkit, if
+that is installed; by name linear and svm, which tell what else is in reach on a small table.
+bench/tabular/competitors.py says how each is fitted. The defaults of HistGradientBoosting and fastreg-realmlp take the
+time they take.
 
 Scores are accuracy or RMSE, for classes the log-loss and the expected calibration error, for numbers the coverage and
 the mean width of intervals of 90 % (each fit of intervals has the time again; --no-intervals leaves them out). Times of

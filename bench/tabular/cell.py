@@ -71,7 +71,7 @@ def source_of(request: dict[str, Any]) -> sources.Source:
 def measure(request: dict[str, Any]) -> dict[str, Any]:
     data = source_of(request).load()
     entry = next(entry for entry in COMPETITORS if entry.name == request["competitor"])
-    settings = Settings(data.n_classes, request["seed"], request["time"], request["threads"], data.text)
+    settings = Settings(data.n_classes, request["seed"], request["time"], request["threads"], data.text, data.in_time)
     return measured(entry.kind(settings), data, request["seed"], request["intervals"])
 
 

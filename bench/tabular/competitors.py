@@ -22,17 +22,22 @@ from tabular.scores import LEVEL, aligned, margin, of_classes
 
 # The share of the training rows whose errors measure intervals, as in fastreg.
 _APART = 0.2
+# The column of time that tables in the order of time get.
+_TIME = "number of the row"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a competitor may know beside the training rows. `n_classes` is 0 where numbers are predicted."""
+    """What a competitor may know beside the training rows. `n_classes` is 0 where numbers are predicted, and `in_time`
+    says that the rows are in the order of time and those to predict come later.
+    """
 
     n_classes: int
     seed: int
     seconds: float
     threads: int
     text: tuple[str, ...] = ()
+    in_time: bool = False
 
 
 class Competitor(ABC):
@@ -73,7 +78,9 @@ class Competitor(ABC):
 
 
 class Fastreg(Competitor):
-    """`TableClassifier` and `TableRegressor` on the raw columns."""
+    """`TableClassifier` and `TableRegressor` on the raw columns, and with the number of the row as the column of time
+    where rows are in its order.
+    """
 
     preset = "default"
     modules = ("fastreg.table.estimators", "fastreg.table.regressor")
@@ -85,6 +92,9 @@ class Fastreg(Competitor):
         s = self.settings
         fr.set_num_threads(s.threads)
         kind = TableClassifier if s.n_classes else TableRegressor
+        if s.in_time:
+            x = x.assign(**{_TIME: np.arange(len(x))})
+            more |= {"time_column": _TIME, "ignore": (_TIME,)}
         return kind(preset=self.preset, time=s.seconds, seed=s.seed, jobs=s.threads, **more).fit(x, y)
 
     def fit(self, x: Any, y: Any) -> None:
@@ -177,7 +187,8 @@ class HistGB(Competitor):
 
 class HistGBSearch(HistGB):
     """A random search until the time is out, the defaults first, judged as fastreg judges: by the log-loss or the
-    squared error, with five folds below 5,000 rows and one held-out fifth from there on. The best is fitted again.
+    squared error, with five folds below 5,000 rows and one held-out fifth from there on, later rows where they are in
+    the order of time. The best is fitted again.
     """
 
     modules = (*HistGB.modules, "scipy.stats")
@@ -231,11 +242,15 @@ class HistGBSearch(HistGB):
             yield {name: round(value) if name in whole else value for name, value in values.items()}
 
     def _folds(self, y: Any) -> Iterator[tuple[Any, Any]]:
-        from sklearn.model_selection import KFold, StratifiedKFold
+        from sklearn.model_selection import KFold, StratifiedKFold, TimeSeriesSplit
 
+        n, held_out = len(y), len(y) >= 5000
+        if self.settings.in_time:
+            latest = np.arange(n - n // 5), np.arange(n - n // 5, n)
+            return iter([latest]) if held_out else TimeSeriesSplit(5).split(y)
         kind = StratifiedKFold if self.settings.n_classes else KFold
-        folds = kind(5, shuffle=True, random_state=self.settings.seed).split(np.zeros(len(y)), y)
-        return iter([next(folds)]) if len(y) >= 5000 else folds
+        folds = kind(5, shuffle=True, random_state=self.settings.seed).split(np.zeros(n), y)
+        return iter([next(folds)]) if held_out else folds
 
     def _loss(self, parameters: dict[str, Any], x: Any, y: Any, train: Any, test: Any) -> float:
         found = self.outputs(self.new(**parameters).fit(x.iloc[train], y[train]), x.iloc[test])

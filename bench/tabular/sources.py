@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tabular import series
+
 BENCH = Path(__file__).resolve().parents[1]
 CLASSES, NUMBERS = "classes", "numbers"
 # A target of numbers with more values than this is predicted as a number, in tables of a folder.
@@ -32,13 +34,15 @@ class Absent(Exception):
 @dataclass
 class Data:
     """Raw columns as a frame of pandas, and targets: numbers, or 0 to n_classes - 1. `test` marks the rows of a
-    published test part, if there is one; `text` names columns of sentences."""
+    published test part, if there is one; `text` names columns of sentences; `in_time` says that rows are in the order
+    of time, so that the test part comes later than the training rows."""
 
     x: Any
     y: NDArray[Any]
     n_classes: int = 0
     test: NDArray[np.bool_] | None = None
     text: tuple[str, ...] = ()
+    in_time: bool = False
 
     def split(self, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Training rows and test rows: the published ones, or a fifth that the seed draws, of each class its share."""
@@ -137,7 +141,7 @@ def etth1() -> Data:
     target = frame["OT"].shift(-24) - frame["OT"]
     rows = frame[f"{series[0]}_change"].notna() & target.notna()
     n = int(rows.sum())
-    return made(frame[rows], target[rows], NUMBERS, test=np.arange(n) >= n - n // 5)
+    return made(frame[rows], target[rows], NUMBERS, test=np.arange(n) >= n - n // 5, in_time=True)
 
 
 def airline() -> Data:
@@ -146,7 +150,16 @@ def airline() -> Data:
     growth = log[12:] - log[:-12]
     lags = np.column_stack([growth[13 - k : len(growth) - k] for k in range(1, 14)])
     target = growth[13:]
-    return made(lags, target, NUMBERS, test=np.arange(len(target)) >= len(target) - 24)
+    return made(lags, target, NUMBERS, test=np.arange(len(target)) >= len(target) - 24, in_time=True)
+
+
+def of_series(make: Callable[[], tuple[dict[str, NDArray[Any]], NDArray[np.float64]]]) -> Data:
+    """Moments of random series; the last fifth is the test part."""
+    import pandas as pd
+
+    columns, target = make()
+    n = len(target)
+    return made(pd.DataFrame(columns), target, NUMBERS, test=np.arange(n) >= n - n // 5, in_time=True)
 
 
 # Tables that scikit-learn has or makes.
@@ -216,6 +229,10 @@ def _generated(name: str, task: str, maker: str, rows: int, **more: Any) -> Sour
     return Source(name, task, origin, partial(generated, maker, task, rows, **more))
 
 
+def _series(name: str, make: Callable[[], Any], what: str) -> Source:
+    return Source(name, NUMBERS, f"bench/tabular/series.py, {what}; test part: last fifth", partial(of_series, make))
+
+
 def _bundled(name: str, task: str) -> Source:
     return Source(name, task, f"sklearn.datasets.load_{name}", partial(bundled, name, task))
 
@@ -227,6 +244,10 @@ SOURCES = (
     Source("sms_spam", CLASSES, "data folder, test part: fold 0", sms_spam),
     Source("etth1", NUMBERS, "data folder, rise of the oil temperature within a day; test part: last fifth", etth1),
     Source("airline", NUMBERS, "data folder, log growth over a year from 13 lags; test part: last 24 months", airline),
+    _series("coupled", series.coupled, "rise within a day of one of five series that depend on each other"),
+    _series("threshold", series.threshold, "next step of a series that rises and falls by two rules"),
+    _series("pair", series.pair, "next step of one of two prices that wander together"),
+    _series("demand", series.demand, "next hour of a demand that grows"),
     _bundled("digits", CLASSES),
     _bundled("breast_cancer", CLASSES),
     _bundled("wine", CLASSES),

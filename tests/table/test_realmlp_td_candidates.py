@@ -9,11 +9,12 @@ import pytest
 from fastreg import callbacks
 from fastreg.sklearn import RealMLPRegressor
 from fastreg.sklearn.realmlp_encoding import ApartEncoding
-from fastreg.table import Candidate, Recipe, Schema, TableClassifier, TableModel, TableRegressor, Target, judging
+from fastreg.table import Candidate, Recipe, Schema, TableClassifier, TableModel, TableRegressor, Target
 from fastreg.table import members as all_rows
 from fastreg.table.blending import cook
 from fastreg.table.candidates import REALMLP_ALONE, neighbour
 from fastreg.table.chosen_metric import ChosenMetric
+from fastreg.table.judged_rows import folds_of
 from fastreg.table.realmlp_td import LARGEST_ONE_HOT, Widths
 from fastreg.table.td_encoder import TdEncoder, encoder_of
 from fastreg.table.training import Features, TrainingRows, seed_of, train
@@ -298,7 +299,7 @@ def test_the_best_part_is_kept_and_all_rows_are_trained_for_as_long(steps, parts
     monkeypatch.setattr(all_rows, "_TRIES", 1)
     candidate = replace(TD["regression"], steps=steps, width=64)
     found, rows = searched_alone(noisy(), candidate, large_rows=1, large=(candidate,), folds=3)
-    ((learned, held),) = judging.folds_of(rows, Recipe(folds=3, large_rows=1), 4)
+    ((learned, held),) = folds_of(rows, Recipe(folds=3, large_rows=1), 4)
     encoded, y, losses = Features(rows, [learned]).get(0, candidate), rows.y[learned], []
     for k in range(1, parts + 1):
         # Schedules are those of the steps of all parts.

@@ -13,7 +13,7 @@ RARE = (ClassScores("a", 9985, 0.9, 0.9, 0.9), ClassScores("b", 15, 0.9, 0.9, 0.
 
 
 def result(best=0.9, linear=0.8, constant=0.5, train=0.91, n=9000, classes=EVEN, rows=10_000, unseen=0, trials=64,
-           stopped_by="trials", importance=None):
+           stopped_by="trials", importance=None, alike=0.0):
     """A result as the rules see it."""
     def scores(value):
         return Scores(rows, {"accuracy": value}, classes, None, unseen)
@@ -21,7 +21,8 @@ def result(best=0.9, linear=0.8, constant=0.5, train=0.91, n=9000, classes=EVEN,
     named = {"network": best, "linear model": linear, "always 'a'": constant}
     return SimpleNamespace(
         contenders=tuple(Contender(name, scores(value)) for name, value in named.items()), scores=scores(best),
-        train_scores=scores(train), rows=RowCounts(n, rows, 0, ""), search=SimpleNamespace(n_trials_=trials),
+        train_scores=scores(train), rows=RowCounts(n, rows, 0, ""),
+        search=SimpleNamespace(n_trials_=trials, alike_=alike),
         is_network=trials > 0, stopped_by=stopped_by, importance=importance,
     )
 
@@ -37,6 +38,7 @@ RULES = {
     "The time ended before a network was found": {"trials": 0, "stopped_by": "time"},
     "It was interrupted before a network was found": {"trials": 0, "stopped_by": "interrupt"},
     "The search was interrupted": {"stopped_by": "interrupt"},
+    "errors of a linear model correlate by 0.87": {"alike": 0.873},
     "hardly better than that of always 'a'": {"best": 0.5},
     "A linear model does about as well": {"linear": 0.9},
     "is rare: look for a column": {"best": 1.0, "train": 1.0},

@@ -9,7 +9,7 @@ pytest.importorskip("narwhals")
 
 from fastreg import cli
 from fastreg.table.chosen_metric import ChosenMetric
-from fastreg.table.judging import folds_of
+from fastreg.table.judged_rows import folds_of
 from fastreg.table.options import TableOptions
 from fastreg.table.recipe import Recipe
 from fastreg.table.target import Target

@@ -70,6 +70,8 @@ class Blend:
         n_splits: The folds; 1 is a part that was held out.
         seconds_: The seconds of everything.
         seed_: The seed.
+        alike_: The correlation of the linear model's errors for neighbouring rows, if the order of the rows matters
+            and nothing says that new rows come later or are of other groups; otherwise 0.
     """
 
     model: Any
@@ -85,6 +87,7 @@ class Blend:
     n_splits: int
     seconds_: float
     seed_: int
+    alike_: float = 0.0
 
     @property
     def temperature(self) -> float:
@@ -260,6 +263,7 @@ def _joined(
         n_splits=max(len(verdict.seconds) for verdict in judged.verdicts),
         seconds_=seconds,
         seed_=seed,
+        alike_=judged.alike,
     )
 
 

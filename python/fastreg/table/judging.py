@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -20,18 +19,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg import _core, callbacks, search
+from fastreg import _core, callbacks
 from fastreg.runtime import get_matmul_precision, get_num_threads, matmul_precision, thread_limit
-from fastreg.search.folds.cross_validation import make_folds
 from fastreg.search.found.ensemble import greedy
 from fastreg.search.found.results import Trial
 from fastreg.table.candidates import Candidate, neighbour
 from fastreg.table.chosen_metric import ChosenMetric
 from fastreg.table.fold_journal import FoldJournal, FoldOutcome, header
+from fastreg.table.judged_rows import folds_of, neighbours_alike
 from fastreg.table.recipe import Recipe
 from fastreg.table.training import BestPart, Features, Forecast, TrainingRows, limited, seed_of, task_of, train
 
-__all__ = ["Judged", "Judging", "Verdict", "folds_of", "threads_of"]
+__all__ = ["Judged", "Judging", "Verdict", "threads_of"]
 
 # Neighbours of a round, and the best candidates that they are neighbours of.
 _ROUND, _PARENTS = 4, 4
@@ -52,7 +51,6 @@ _UNSURE, _MEASURED, _LONGEST_MEASURED = 0.25, 0.05, 5.0
 _SLOWER = 1.2
 
 _Numbered = tuple[int, Candidate]
-Fold = tuple[NDArray[Any], NDArray[Any]]
 
 
 @dataclass
@@ -96,12 +94,16 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Judged:
-    """The verdicts, the rows that they are of, and what ended the search: trials, gain, time or interrupt."""
+    """The verdicts, the rows that they are of, and what ended the search: trials, gain, time or interrupt.
+
+    ``alike`` is what :func:`neighbours_alike` says of the linear model, 0 with groups or in the order of time.
+    """
 
     verdicts: tuple[Verdict, ...]
     scored: NDArray[Any]
     stopped_by: str
     forecast: Forecast
+    alike: float = 0.0
 
     @property
     def best(self) -> list[Verdict]:
@@ -125,25 +127,6 @@ class _Open:
     proposal: Candidate
     trained: Candidate
     outcomes: dict[int, FoldOutcome] = field(default_factory=dict)
-
-
-def folds_of(rows: TrainingRows, recipe: Recipe, seed: int) -> list[Fold]:
-    """The rows to train on and those to judge by, with respect to classes, groups or the order of time."""
-    n_splits = recipe.n_splits(len(rows.y))
-    held_out = 1.0 / recipe.folds
-    if rows.in_time and n_splits is None:
-        cv: Any = search.TimeSeriesSplit(1, test_size=max(int(held_out * len(rows.y)), 1))
-    elif rows.in_time:
-        cv = search.TimeSeriesSplit(n_splits or recipe.folds)
-    elif rows.groups is not None:
-        cv = search.GroupKFold(min(n_splits or recipe.folds, len(np.unique(rows.groups))))
-    else:
-        cv = held_out if n_splits is None else min(n_splits, len(rows.y))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "cv: (class number|fold) ")  # rare classes, which tune names
-        classes = rows.target.labels is not None and not rows.is_soft
-        found: list[Fold] = list(make_folds(cv, None, rows.y, rows.groups, seed, classes))
-    return found[:1] if n_splits is None else found
 
 
 def threads_of(jobs: int) -> tuple[int, int]:
@@ -196,7 +179,7 @@ class Judging:
         self._numbers = 0
         self._proposals = self._rounds()
         self._skipped: list[_Numbered] = []
-        self._stopped_by, self._is_extra = "trials", False
+        self._stopped_by, self._is_extra, self._alike = "trials", False, 0.0
         self._open = ExitStack()
         self._scored = np.concatenate([judged for _, judged in self._folds])
         self._truth = rows.y[self._scored]
@@ -246,7 +229,7 @@ class Judging:
 
     def _judged(self) -> Judged:
         verdicts = tuple(self._verdicts[number] for number in sorted(self._verdicts))
-        return Judged(verdicts, self._scored, self._stopped_by, self._forecast)
+        return Judged(verdicts, self._scored, self._stopped_by, self._forecast, self._alike)
 
     # The rounds.
 
@@ -390,6 +373,7 @@ class Judging:
             if not np.isfinite(verdict.loss):
                 verdict.state, verdict.outputs, verdict.loss = "diverged", None, float("inf")
                 verdict.error = "the loss is not finite"
+        alike = self._look_at_order(verdict) if number == 0 else ""
         if not (candidate.layers or self._recipe.with_linear):
             verdict.outputs = None
         self._verdicts[number] = verdict
@@ -397,6 +381,16 @@ class Judging:
             bad.outputs = None
         shown = f"{self._chosen.title} {self._chosen.shown_loss(verdict.loss):.4g}" if wrong is None else verdict.state
         self._tell(f"{'linear model' if number == 0 else f'network {number}'}: {shown} ({candidate})")
+        if alike:
+            self._tell(alike)
+
+    def _look_at_order(self, verdict: Verdict) -> str:
+        """Finds out by the linear model whether neighbouring rows are alike; a line to tell if they are."""
+        if verdict.outputs is None or self._rows.in_time or self._rows.groups is not None:
+            return ""
+        self._alike = neighbours_alike(self._rows.target, self._scored, self._truth, verdict.outputs)
+        told = f"errors of the linear model for neighbouring rows correlate by {self._alike:.2g}: if new rows come"
+        return f"{told} later, or are of other groups, name time_column or group" if self._alike else ""
 
     def _loss_of_fold(self, fold: int, outputs: NDArray[np.float32]) -> float:
         judged = self._folds[fold][1]

@@ -17,7 +17,7 @@ _LISTED = 5
 
 def advise(result: TuneResult) -> tuple[str, ...]:
     """Sentences, the most important first; those about columns need their importance."""
-    rules = (_search, _baselines, _fit, _rows, _classes, _columns)
+    rules = (_search, _order, _baselines, _fit, _rows, _classes, _columns)
     return tuple(sentence for rule in rules for sentence in rule(result))
 
 
@@ -34,6 +34,15 @@ def _search(result: TuneResult) -> Iterator[str]:
         yield f"The time ended the search after {count} networks. More time (--time) may find a better blend."
     elif result.stopped_by == "interrupt":
         yield "The search was interrupted; more time may find a better blend."
+
+
+def _order(result: TuneResult) -> Iterator[str]:
+    if result.search is not None and result.search.alike_:
+        yield (
+            "Neighbouring rows are alike beyond what the columns tell (the errors of a linear model correlate by "
+            f"{result.search.alike_:.2g}), so rows between them are easier to predict than others. If new rows come "
+            "later, name --time-column, and if they are of other groups, --group: networks are then chosen for that."
+        )
 
 
 def _baselines(result: TuneResult) -> Iterator[str]:

@@ -148,12 +148,10 @@ class CoreModel(Sharing, Labelled):
                     f"Sequential: layer {len(extended)} must have one input, got {describe(part)}; Residual adds a "
                     "chain's input to its output, and Model connects layers in any way"
                 )
-            if (said := part.required_shape) is not None:
-                if shape not in (None, said):
-                    got = shape[0] if shape and len(shape) == len(said) == 1 else told(shape or ())
-                    raise ValueError(f"Sequential: layer {len(extended)} is to take {told(said)}, but gets {got}")
-                if not extended:
-                    given = shape = said
+            if shape is not None:
+                graphs.check_place(part, len(extended), shape)
+            elif not extended and (said := part.required_shape) is not None:
+                given = shape = said
             shape = graphs.shape_after(part, shape)
             extended.append(part)
         names = layer_names(extended)

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from fastreg import layers as registry
 from fastreg.internal.checks import describe
-from fastreg.internal.layer_base import InputRule, Shape, check_shape
+from fastreg.internal.layer_base import InputRule, Shape, check_shape, told
 from fastreg.layers import Layer, Residual
 
 # The form in which a model takes its inputs or returns its outputs: a single one, a list, or a dict by name.
@@ -78,11 +78,19 @@ def chain(layers: Sequence[Layer], shape: Shape, outputs: Sequence[str]) -> Grap
         outputs: The name of the last one; empty if there is none.
     """
     shapes = [shape]
-    for layer in layers:
+    for i, layer in enumerate(layers):
+        check_place(layer, i, shapes[-1])
         shapes.append(layer.output_shape(shapes[-1]))
     calls = tuple(range(len(layers)))
     named = tuple((name, len(layers)) for name in outputs)
     return Graph((("input_layer", math.prod(shape)),), calls, tuple(zip(calls, strict=True)), named, tuple(shapes))
+
+
+def check_place(layer: Layer, index: int, shape: Shape) -> None:
+    """Raises ValueError if a layer of a chain says that it takes another shape than it gets."""
+    if (said := layer.required_shape) not in (None, shape):
+        got = shape[0] if len(shape) == len(said) == 1 else told(shape)
+        raise ValueError(f"Sequential: layer {index} is to take {told(said)}, but gets {got}")
 
 
 def shapes_of(

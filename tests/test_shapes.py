@@ -172,3 +172,26 @@ def test_elementwise_layers_keep_shapes():
     assert [layer.description.output_shape((6, 5)) for layer in model.layers[:3]] == [(6, 5)] * 3
     model.compile("sgd", "mse")
     model.fit(IMAGES, LABELS, verbose=0)
+
+
+WIDTHS = {
+    "Dense": (lambda: layers.Dense(4), 4),
+    "TableInput": (lambda: layers.TableInput(4, [layers.CategoricalColumn(3)]), 4),
+    "PeriodicEmbedding": (lambda: layers.PeriodicEmbedding(3), None),
+    "BatchNormalization": (layers.BatchNormalization, None),
+}
+
+
+@pytest.mark.parametrize("name", WIDTHS)
+def test_a_layer_that_says_what_it_takes_gets_it(name):
+    """At once where the width before it is known without the input, else when the input is."""
+    make, width = WIDTHS[name]
+    if width is not None:
+        with pytest.raises(ValueError, match=rf"layer 1 is to take 24 features, but gets {width}"):
+            fr.Sequential([make(), layers.Dense(2, input_shape=(24,))])
+        return
+    model = fr.Sequential([make(), layers.Dense(2, input_shape=(24,))], seed=0)
+    with pytest.raises(ValueError, match="layer 1 is to take 24 features, but gets"):
+        model.build((None, 5))
+    model.build((None, 6 if name == "PeriodicEmbedding" else 24))
+    assert model.output_shape == (None, 2)

@@ -2,6 +2,8 @@
 // of math/activations.h and math/separate_activations.h.
 #include "core/activations.h"
 
+#include <algorithm>
+#include <array>
 #include <limits>
 #include <optional>
 #include <stdexcept>
@@ -18,16 +20,40 @@ constexpr bool reads_output(List<F...>, ActivationKind kind) {
   return ((kind == math::kKind<F> && !F::kFromInput) || ...);
 }
 
-std::vector<const char*> all_names() {
-  std::vector<const char*> names = names_of(math::Activations());
-  for (const char* separate : names_of(math::SeparateActivations())) names.push_back(separate);
+constexpr std::size_t kKindCount = math::Activations::kSize + math::SeparateActivations::kSize;
+
+// The names of all kinds, in the order of the kinds.
+constexpr std::array<const char*, kKindCount> kAllNames = [] {
+  std::array<const char*, kKindCount> names{};
+  const auto fused = names_of(math::Activations());
+  const auto separate = names_of(math::SeparateActivations());
+  std::copy(separate.begin(), separate.end(), std::copy(fused.begin(), fused.end(), names.begin()));
   return names;
-}
+}();
 
 template <class... F>
-bool is_general(List<F...>, ActivationKind kind) {
+constexpr bool is_general(List<F...>, ActivationKind kind) {
   return ((requires { F::kGeneral; } && kind == math::kSeparateKind<F>) || ...);
 }
+
+constexpr bool is_general(std::size_t kind) {
+  return is_general(math::SeparateActivations(), static_cast<ActivationKind>(kind));
+}
+
+// The kinds that can be asked for by their names.
+constexpr std::size_t kNamedCount = [] {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < kKindCount; ++i) count += is_general(i) ? 0 : 1;
+  return count;
+}();
+
+// Their names, in the order of the kinds.
+constexpr std::array<const char*, kNamedCount> kNamed = [] {
+  std::array<const char*, kNamedCount> names{};
+  for (std::size_t i = 0, next = 0; i < kKindCount; ++i)
+    if (!is_general(i)) names[next++] = kAllNames[i];
+  return names;
+}();
 
 // Calls body with the type of the parameters of an activation that has this name and some.
 template <class... P, class Body>
@@ -40,30 +66,25 @@ void with_parameters(List<P...>, std::string_view name, Body body) {
 
 }  // namespace
 
-std::size_t activation_count() { return math::Activations::kSize + math::SeparateActivations::kSize; }
+std::size_t activation_count() { return kKindCount; }
 
-const char* name(ActivationKind kind) { return all_names().at(static_cast<std::size_t>(kind)); }
+const char* name(ActivationKind kind) { return kAllNames.at(static_cast<std::size_t>(kind)); }
 
-std::vector<const char*> activation_names() {
-  std::vector<const char*> names;
-  for (std::size_t i = 0; i < activation_count(); ++i)
-    if (const auto kind = static_cast<ActivationKind>(i); !is_general(math::SeparateActivations(), kind))
-      names.push_back(name(kind));
-  return names;
-}
+std::vector<const char*> activation_names() { return {kNamed.begin(), kNamed.end()}; }
 
 ActivationKind activation_from_name(std::string_view wanted) { return kind_from_name(wanted, "activation"); }
 
 ActivationKind kind_from_name(std::string_view wanted, const std::string& what) {
-  return static_cast<ActivationKind>(index_of_name(all_names(), wanted, what));
+  return static_cast<ActivationKind>(index_of_name(kAllNames, wanted, what));
 }
 
 ActivationSpec read_activation(const Json& json, const std::string& where) {
-  if (json.get<std::string>() == nullptr && json.get<Json::Object>() == nullptr)
+  const std::string* const named = json.get<std::string>();
+  if (named == nullptr && json.get<Json::Object>() == nullptr)
     throw std::invalid_argument(where + " must be a string or an object, got " + quoted(json));
-  const Json named = json.get<std::string>() == nullptr ? Json{} : Json{Json::Object{{"type", json}}};
-  Members members(named.is_null() ? json : named, where);
-  const std::string& wanted = members.text("type");
+  const Json nothing{Json::Object{}};
+  const Members members(named == nullptr ? json : nothing, where);
+  const std::string& wanted = named == nullptr ? members.text("type") : *named;
   std::optional<ActivationSpec> spec;
   with_parameters(ActivationParameters(), wanted, [&]<class Parameters>(Type<Parameters>) {
     Parameters parameters;
@@ -72,8 +93,7 @@ ActivationSpec read_activation(const Json& json, const std::string& where) {
     spec = parameters.spec();
   });
   if (spec) return *spec;
-  const std::vector<const char*> names = activation_names();
-  return kind_from_name(names[index_of_name(names, wanted, where)], where);
+  return kind_from_name(kNamed[index_of_name(kNamed, wanted, where)], where);
 }
 
 ActivationSpec parse_activation(const std::string& text) {

@@ -207,9 +207,7 @@ const char* name(MatmulPrecision precision) {
 }
 
 MatmulPrecision matmul_precision_from_name(std::string_view wanted) {
-  const std::vector<const char*> names(std::begin(Choices<MatmulPrecision>::kNames),
-                                       std::end(Choices<MatmulPrecision>::kNames));
-  return static_cast<MatmulPrecision>(index_of_name(names, wanted, "matmul_precision"));
+  return static_cast<MatmulPrecision>(index_of_name(Choices<MatmulPrecision>::kNames, wanted, "matmul_precision"));
 }
 
 bool takes_labels(const Loss& loss) {

@@ -74,7 +74,8 @@ class Parser {
   }
 
   void skip_space() {
-    while (at_ < text_.size() && std::string_view(" \t\n\r").find(text_[at_]) != std::string_view::npos) ++at_;
+    const auto is_space = [](char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; };
+    while (at_ < text_.size() && is_space(text_[at_])) ++at_;
   }
 
   Json value() {
@@ -168,11 +169,18 @@ class Parser {
         continue;
       }
       if (static_cast<unsigned char>(c) < 0x20) fail("control character in a string", at_);
-      const std::size_t length = utf8_length(text_.substr(at_, 4));
+      const std::size_t length = std::max(plain_length(), utf8_length(text_.substr(at_, 4)));
       if (length == 0) fail("invalid UTF-8", at_);
       result.append(text_, at_, length);
       at_ += length;
     }
+  }
+
+  // The number of characters here that stand for themselves in a string.
+  std::size_t plain_length() const {
+    const auto special = [](char c) { return c == '"' || c == '\\' || static_cast<unsigned char>(c) - 0x20u > 0x5Fu; };
+    const auto begin = text_.begin() + static_cast<std::ptrdiff_t>(at_);
+    return static_cast<std::size_t>(std::find_if(begin, text_.end(), special) - begin);
   }
 
   void escape(std::string& out) {

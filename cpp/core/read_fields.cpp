@@ -9,12 +9,16 @@
 
 namespace fastreg {
 
-std::size_t index_of_name(const std::vector<const char*>& names, std::string_view wanted, const std::string& what) {
-  std::string known;
-  for (std::size_t i = 0; i < names.size(); ++i) {
+std::optional<std::size_t> find_name(Names names, std::string_view wanted) {
+  for (std::size_t i = 0; i < names.size(); ++i)
     if (wanted == names[i]) return i;
-    known.append(i > 0 ? ", " : "").append(names[i]);
-  }
+  return std::nullopt;
+}
+
+std::size_t index_of_name(Names names, std::string_view wanted, const std::string& what) {
+  if (const auto found = find_name(names, wanted)) return *found;
+  std::string known;
+  for (const char* name : names) known.append(known.empty() ? "" : ", ").append(name);
   throw std::invalid_argument(what + " must be one of " + known + ", got " + quoted(Json{std::string(wanted)}));
 }
 
@@ -22,10 +26,16 @@ Members::Members(const Json& object, std::string where) : object_(object), where
   if (object_.get<Json::Object>() == nullptr) fail_type("", "an object", object_);
 }
 
-std::size_t Members::type(const std::vector<const char*>& names) {
-  const std::size_t kind = index_of_name(names, text("type"), label("type"));
-  where_ += std::string(" (") + names[kind] + ")";
+std::size_t Members::type(Names names) {
+  const std::size_t kind = choice("type", names);
+  where_.append(" (").append(names[kind]).append(")");
   return kind;
+}
+
+std::size_t Members::choice(const char* member, Names names) const {
+  const std::string& wanted = text(member);
+  const auto found = find_name(names, wanted);
+  return found ? *found : index_of_name(names, wanted, label(member));
 }
 
 void Members::read(const char* member, bool& out) const {

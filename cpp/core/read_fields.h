@@ -2,9 +2,10 @@
 // core/check_fields.h checks values. Errors are std::invalid_argument and name the path, the field, the rule and the
 // value.
 #pragma once
+#include <array>
 #include <cstdint>
-#include <iterator>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,12 +17,17 @@
 
 namespace fastreg {
 
-// The index of a name in a list. An unknown name is an error that lists the known ones.
-std::size_t index_of_name(const std::vector<const char*>& names, std::string_view wanted, const std::string& what);
+using Names = std::span<const char* const>;
+
+// The index of a name in a list, if it is there.
+std::optional<std::size_t> find_name(Names names, std::string_view wanted);
+
+// The same. An unknown name is an error that lists the known ones.
+std::size_t index_of_name(Names names, std::string_view wanted, const std::string& what);
 
 // The names of a list of descriptions.
 template <class... T>
-std::vector<const char*> names_of(List<T...>) {
+constexpr std::array<const char*, sizeof...(T)> names_of(List<T...>) {
   return {T::kName...};
 }
 
@@ -31,7 +37,10 @@ class Members {
   Members(const Json& object, std::string where);
 
   // The index of the member "type" among the names. The type then becomes part of `where`.
-  std::size_t type(const std::vector<const char*>& names);
+  std::size_t type(Names names);
+
+  // The index of a member among the names.
+  std::size_t choice(const char* member, Names names) const;
 
   // These do not change `out` if the member is absent.
   void read(const char* member, bool& out) const;
@@ -77,9 +86,7 @@ void read_value(const Members& members, const char* name, const Interval&, Updat
 
 template <Choice Enum>
 void read_value(const Members& members, const char* name, const Interval&, Enum& out) {
-  if (members.find(name) == nullptr) return;
-  const std::vector<const char*> names(std::begin(Choices<Enum>::kNames), std::end(Choices<Enum>::kNames));
-  out = static_cast<Enum>(index_of_name(names, members.text(name), members.label(name)));
+  if (members.find(name) != nullptr) out = static_cast<Enum>(members.choice(name, Choices<Enum>::kNames));
 }
 
 // A field that may be null.

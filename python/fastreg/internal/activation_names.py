@@ -56,6 +56,8 @@ PARAMETERS: dict[str, dict[str, tuple[Range | None, Any]]] = {
     "hard_shrink": {"threshold": (NON_NEGATIVE, 0.5)},
     "threshold": {"threshold": (FINITE, _REQUIRED), "default_value": (FINITE, _REQUIRED)},
 }
+# Those that have a parameter without a default.
+_NEEDING = {name for name, known in PARAMETERS.items() if any(usual is _REQUIRED for _, usual in known.values())}
 
 
 class ParametrisedActivation(Description):
@@ -95,6 +97,8 @@ def with_parameters(owner: str, name: str, given: Mapping[str, Any]) -> str | Pa
         TypeError: If the activation has no such parameter.
         ValueError: If one is out of range, or one without a default is missing.
     """
+    if not given and name not in _NEEDING:
+        return name
     known = PARAMETERS.get(name, {})
     if unknown := [key for key in given if key not in known]:
         has = f"its parameters are {', '.join(known)}" if known else "it has no parameters"

@@ -12,7 +12,7 @@ Not supported: ``slots``, ``order``, ``unsafe_hash``, fields with ``init=False``
 and an ``__init__`` of a base that is called for its own fields alone.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, get_origin
 
@@ -109,7 +109,7 @@ class _Plan:
         self.for_post_init = tuple(one.name for one in declared if one.is_argument_only)
         self.has_post_init = hasattr(cls, "__post_init__")
         self.shown = tuple(one.name for one in stored if one.repr)
-        self.key = _key([one.name for one in stored if one.compare])
+        self.key = values_getter([one.name for one in stored if one.compare])
         self.accepts: Accepts | None = getattr(cls, "_accepts_further_argument", None)
 
 
@@ -121,12 +121,14 @@ def _plan(cls: type) -> _Plan:
     return plan
 
 
-def _key(names: list[str]) -> Callable[[Any], tuple[object, ...]]:
+def values_getter(names: Sequence[str]) -> Callable[[Any], tuple[object, ...]]:
+    """What reads attributes of an object: a function that returns the tuple of their values."""
     if len(names) > 1:
         return attrgetter(*names)
     if not names:
         return lambda made: ()
-    return lambda made: tuple(getattr(made, name) for name in names)
+    value_of = attrgetter(names[0])
+    return lambda made: (value_of(made),)
 
 
 def _declared(cls: type) -> dict[str, _Field]:

@@ -24,12 +24,15 @@ Others are not checked. They are read when the first instance of a class is made
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache, partial
+from itertools import compress
+from operator import is_not
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, Union, cast, get_args, get_origin
 
 from fastreg.internal.checks import check_bool, check_choice, check_int, check_real, describe, unknown_name
-from fastreg.internal.dataclasses import MISSING, fields
+from fastreg.internal.dataclasses import MISSING, fields, values_getter
 
 T = TypeVar("T", bound="Description")
 # Converts what a user gave into the value of a field. It is called with the owner, the name of the field and the value.
@@ -44,9 +47,11 @@ class Description:
 
     def __post_init__(self) -> None:
         """Checks every field by its annotation, in the order of the fields, and puts the checked values in place."""
-        owner, values = type(self).__name__, self.__dict__
-        for name, check in field_checks(cast(Any, type(self))):
-            values[name] = check(owner, name, values[name])
+        kind: Any = type(self)
+        owner, values, (names, defaults, checked) = kind.__name__, self.__dict__, _defaults(kind)
+        # Those that are not the defaults, which were checked before.
+        given = tuple(compress(field_checks(kind), map(is_not, map(values.__getitem__, names), defaults)))
+        values |= checked | {name: check(owner, name, values[name]) for name, check in given}
         self._check_together()
 
     def _check_together(self) -> None:
@@ -72,10 +77,7 @@ class Description:
 
     def to_config(self) -> dict[str, Any]:
         """The JSON form: the class name under ``"type"`` and every field."""
-        config: dict[str, Any] = {"type": type(self).__name__}
-        for name in _described(cast(Any, type(self))):
-            config[name] = _plain(getattr(self, name))
-        return config
+        return _form(cast(Any, type(self))).of(self)
 
     def get_config(self) -> dict[str, Any]:
         """The fields by name, as Keras has it: what ``from_config`` takes."""
@@ -103,6 +105,27 @@ def field_checks(kind: type[Description]) -> tuple[tuple[str, Check], ...]:
     """The names of the fields that are checked, and how, in the order of the fields."""
     checks = ((field.name, _check_of(field.type)) for field in fields(cast(Any, kind)))
     return tuple((name, check) for name, check in checks if check is not None)
+
+
+@cache
+def _defaults(kind: Any) -> tuple[tuple[str, ...], tuple[object, ...], dict[str, object]]:
+    """The names of the fields that are checked, their defaults, and those of the defaults that are checked already.
+
+    In place of a default that is not allowed by itself stands something that no field has.
+    """
+    names, checked = tuple(name for name, _ in field_checks(kind)), checked_defaults(kind)
+    return names, tuple(checked.get(name, (object(),))[0] for name in names), {n: v for n, (_, v) in checked.items()}
+
+
+@cache
+def checked_defaults(kind: Any) -> dict[str, tuple[object, object]]:
+    """The defaults of the fields, each with its checked form; without those that are not allowed by themselves."""
+    checks, found = dict(field_checks(kind)), {}
+    for field in fields(kind):
+        if field.name in checks and field.default is not MISSING:
+            with suppress(TypeError, ValueError):  # the check of an instance raises the error
+                found[field.name] = field.default, checks[field.name](kind.__name__, field.name, field.default)
+    return found
 
 
 def _check_of(hint: Any) -> Check | None:
@@ -165,9 +188,70 @@ def registry_of(base: type[Description]) -> Registry[Any]:
     return _REGISTRIES[base]
 
 
-@cache
-def _described(kind: type[Description]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(cast(Any, kind)) if field.name not in kind._transient)
+# Values of these types are their own JSON form.
+_OF_JSON = frozenset((NoneType, bool, int, float, str))
+
+
+class _Form:
+    """How the JSON form of a class is written.
+
+    Args:
+        kind: The class.
+        left_out: Fields that it does not have.
+    """
+
+    def __init__(self, kind: type[Description], left_out: Iterable[str] = ()) -> None:
+        none = kind._transient.union(left_out)
+        written = [field for field in fields(cast(Any, kind)) if field.name not in none]
+        self._head = {"type": kind.__name__}
+        self._names = tuple(field.name for field in written)
+        self._values_of = values_getter(self._names)
+        self._others = tuple(field.name for field in written if not _is_of_json(field.type))
+
+    def of(self, made: Description) -> dict[str, Any]:
+        config: dict[str, Any] = self._head | dict(zip(self._names, self._values_of(made), strict=True))
+        for name in self._others:
+            if type(value := config[name]) not in _OF_JSON:
+                config[name] = _plain(value)
+        return config
+
+
+_form = cache(_Form)
+
+
+class BriefForm:
+    """The JSON form of a class without the fields that do nothing.
+
+    Args:
+        kind: The class.
+        idle: The fields that may be left out, each with the value that does nothing.
+    """
+
+    def __init__(self, kind: Any, idle: Mapping[str, object]) -> None:
+        self._idle_of, self._idle = values_getter(tuple(idle)), tuple(idle.values())
+        self._full, self._short = _form(kind), _Form(kind, idle)
+        self._left_out = tuple((name, _plain(value)) for name, value in idle.items())
+
+    def of(self, made: Description) -> dict[str, Any]:
+        """The JSON form of an instance."""
+        if self._idle_of(made) == self._idle:
+            return self._short.of(made)
+        config = self._full.of(made)
+        for name, value in self._left_out:
+            if config[name] == value:
+                del config[name]
+        return config
+
+
+def _is_of_json(hint: Any) -> bool:
+    """Whether checked values of an annotation are their own JSON form."""
+    parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    return all(
+        part in _OF_JSON
+        or get_origin(part) is Literal
+        or (get_origin(part) is Annotated and get_args(part)[0] in _OF_JSON)
+        for part in parts
+    )
 
 
 def _plain(value: Any) -> Any:

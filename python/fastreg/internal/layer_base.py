@@ -8,13 +8,13 @@ whose elements the row of the matrix has in C order.
 import json
 import math
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, TypeVar, cast
 
 from fastreg import _core
 from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT, Rule, check_int, check_name, describe
 from fastreg.internal.dataclasses import KW_ONLY, InitVar, dataclass, field, fields, replace
-from fastreg.internal.description import Description, field_checks, registry_of
+from fastreg.internal.description import BriefForm, Description, checked_defaults, registry_of
 from fastreg.internal.multipliers import Multiplier
 
 __all__ = [
@@ -209,16 +209,7 @@ class Layer(Part):
 
     def to_config(self) -> dict[str, Any]:
         """The JSON form. What does nothing and was added later is not in it, so that files are as they ever were."""
-        config = super().to_config()
-        idle = [name for name in ("trainable", *_MULTIPLIERS) if config[name] == _USUAL[name]]
-        idle += [name for name, value in config.items() if name.endswith("_constraint") and value is None]
-        for name in idle:
-            del config[name]
-        if self._later:
-            for name, usual in _usual(cast(Any, type(self))).items():
-                if config[name] == usual:
-                    del config[name]
-        return config
+        return _form(cast(Any, type(self))).of(self)
 
     def output_width(self, *widths: int) -> int:
         """Width of the output for widths of the inputs. Raises ValueError if the layer cannot take these."""
@@ -226,6 +217,8 @@ class Layer(Part):
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """Shape of the output for shapes of the inputs. Raises ValueError if the layer cannot take these."""
+        if len(shapes) == 1 and len(shapes[0]) == 1:
+            return (self.output_width(shapes[0][0]),)
         if all(len(shape) == 1 for shape in shapes):
             return (self.output_width(*(shape[0] for shape in shapes)),)
         owner = type(self).__name__
@@ -252,6 +245,11 @@ class Layer(Part):
     def core_count(self) -> int:
         """The number of layers that C++ has for this one."""
         return 1
+
+    @property
+    def fixed_width(self) -> int | None:
+        """The width of its output where that is the same for every input; else None."""
+        return None
 
     @property
     def reshapes(self) -> bool:
@@ -284,12 +282,14 @@ class Layer(Part):
 _MULTIPLIERS = ("learning_rate_multiplier", "weight_decay_multiplier")
 # The values of common fields that are not shown.
 _USUAL: dict[str, object] = {"name": None, "trainable": True, **dict.fromkeys(_MULTIPLIERS, 1.0)}
-@lru_cache
-def _usual(kind: Any) -> dict[str, Any]:
-    """The JSON form of the defaults of those fields that a class got later."""
-    checks = dict(field_checks(kind))
-    defaults = {f.name: checks[f.name](kind.__name__, f.name, f.default) for f in fields(kind) if f.name in kind._later}
-    return {name: value.to_config() if isinstance(value, Description) else value for name, value in defaults.items()}
+
+
+@cache
+def _form(kind: Any) -> BriefForm:
+    idle: dict[str, object] = {name: _USUAL[name] for name in ("trainable", *_MULTIPLIERS)}
+    idle |= {f.name: None for f in fields(kind) if f.name.endswith("_constraint")}
+    idle |= {name: usual for name, (_, usual) in checked_defaults(kind).items() if name in kind._later}
+    return BriefForm(kind, idle)
 
 
 @lru_cache(maxsize=256)

@@ -64,6 +64,15 @@ class Dense(Layer, DenseArguments):
         if getattr(self.activity_regularizer, "proximal", False):
             raise ValueError(f"Dense: activity_regularizer must not be proximal, got {self.activity_regularizer!r}")
 
+    @property
+    def fixed_width(self) -> int:
+        """The units."""
+        return self.units
+
+    def output_width(self, *widths: int) -> int:
+        """The units; an input may have any width."""
+        return self.units if len(widths) == 1 else super().output_width(*widths)
+
 
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)

@@ -273,6 +273,11 @@ class TableInput(Layer, DenseArguments):
             raise ValueError(f"TableInput: activity_regularizer must not be proximal, got {given}")
 
     @property
+    def fixed_width(self) -> int:
+        """The units."""
+        return self.units
+
+    @property
     def required_shape(self) -> Shape:
         """A number for each column that the columns describe."""
         return (sum(column.codes for column in self.columns),)

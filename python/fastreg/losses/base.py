@@ -110,8 +110,11 @@ class Loss(Description):
     def to_config(self) -> dict[str, Any]:
         """The JSON form: the class name under ``"type"``, every field, and name and reduction unless usual."""
         usual = {"reduction": "sum_over_batch_size", "name": self.usual_name or self.key, "ignore_class": None}
-        given = {name: getattr(self, name) for name in self._options}
-        return super().to_config() | {name: value for name, value in given.items() if value != usual[name]}
+        config = super().to_config()
+        for name in self._options:
+            if (value := getattr(self, name)) != usual[name]:
+                config[name] = value
+        return config
 
     @classmethod
     def from_config(cls: type[L], config: Mapping[str, Any]) -> L:

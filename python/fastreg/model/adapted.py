@@ -10,7 +10,6 @@ from typing import Any
 
 from fastreg import _core
 from fastreg.internal.layer_base import Layer, Shape
-from fastreg.model import graphs
 
 __all__ = ["require_statistics", "set_statistics"]
 
@@ -20,10 +19,8 @@ def _has_statistics(layers: Sequence[Layer]) -> bool:
     return any(hasattr(layer, "weights_for") or _has_statistics(getattr(layer, "layers", ())) for layer in layers)
 
 
-def _owners(core: Any, shape: Shape) -> list[Any]:
-    """For each weight of the network, the layer that it belongs to."""
-    graph = graphs.chain(core.layers, shape) if core.graph is None else core.graph
-    return list(graphs.flattened(core.layers, graph).layers)
+def _takes_statistics(core: Any) -> bool:
+    return bool(core.facts.of(core.layers, "statistics", lambda: _has_statistics(core.layers)))
 
 
 def set_statistics(core: Any, network: _core.Network, shape: Shape) -> None:
@@ -34,9 +31,9 @@ def set_statistics(core: Any, network: _core.Network, shape: Shape) -> None:
         network: Its network, which it may not have taken yet.
         shape: The shape of a row of its first input.
     """
-    if not _has_statistics(core.layers):
+    if not _takes_statistics(core):
         return
-    owners = _owners(core, shape)
+    owners: Sequence[Any] = core.flat_for(shape).layers
     for index, (name, size, _) in enumerate(network.weight_info()):
         _, owner, weight = name.split(".")
         layer = owners[int(owner)]
@@ -48,9 +45,9 @@ def require_statistics(core: Any) -> None:
     """Raises ValueError if a ``Normalization`` has neither statistics nor other weights than the initial ones."""
     if core.network is None or core.input_shape is None:
         return
-    if not core.facts.of(core.layers, "statistics", lambda: _has_statistics(core.layers)):
+    if not _takes_statistics(core):
         return
-    owners = _owners(core, core.input_shape)
+    owners: Sequence[Any] = core.flat_for(core.input_shape).layers
     values = dict(zip((name for name, _, _ in core.network.weight_info()), core.network.get_weights(), strict=True))
     for name, mean in values.items():
         _, owner, weight = name.split(".")

@@ -27,7 +27,7 @@ from fastreg.losses import Loss
 from fastreg.metrics.base import Metric
 from fastreg.model import adapted, graphs
 from fastreg.model.facts import Facts
-from fastreg.model.graphs import Graph, input_rules, layer_names
+from fastreg.model.graphs import Flat, Graph, input_rules, layer_names
 from fastreg.model.labels import Labelled
 from fastreg.model.nested import Nested, Sharing
 from fastreg.model.outputs import Report, by_output, check_weights, log_keys, resolved
@@ -148,16 +148,15 @@ class CoreModel(Sharing, Labelled):
                     f"Sequential: layer {len(extended)} must have one input, got {describe(part)}; Residual adds a "
                     "chain's input to its output, and Model connects layers in any way"
                 )
-            if (said := part.required_shape) is not None:
-                if shape not in (None, said):
-                    got = shape[0] if shape and len(shape) == len(said) == 1 else told(shape or ())
-                    raise ValueError(f"Sequential: layer {len(extended)} is to take {told(said)}, but gets {got}")
-                if not extended:
-                    given = shape = said
+            if shape is not None:
+                graphs.check_place(part, len(extended), shape)
+            elif not extended and (said := part.required_shape) is not None:
+                given = shape = said
             shape = graphs.shape_after(part, shape)
             extended.append(part)
-        layer_names(extended)
+        names = layer_names(extended)
         self._replace_layers(tuple(extended))
+        self.facts.of(self.layers, "names", lambda: names)
         self.input_shape = given
 
     def pop(self) -> None:
@@ -258,7 +257,10 @@ class CoreModel(Sharing, Labelled):
     @property
     def output_names(self) -> list[str]:
         """The names of the outputs."""
-        return layer_names(self.layers)[-1:] if self.graph is None else [name for name, _ in self.graph.outputs]
+        if self.graph is not None:
+            return [name for name, _ in self.graph.outputs]
+        layers = self.layers
+        return [*self.facts.of(layers, "names", lambda: layer_names(layers))[-1:]]
 
     def input_shapes(self) -> list[Shape | None]:
         """The shapes of the rows of the inputs; None for a shape that is not known."""
@@ -272,8 +274,7 @@ class CoreModel(Sharing, Labelled):
         """The shapes of the rows of the outputs for a shape of those of the first input. It must not be changed."""
         if self.graph is not None:
             return self.graph.output_shapes
-        layers = self.layers
-        return self.facts.of(layers, shape, lambda: [graphs.shape_of_chain(layers, shape) or shape])
+        return self.facts.of(self.layers, shape, lambda: [self.graph_for(shape).shapes[-1]])
 
     def output_widths(self, shape: Shape) -> list[int]:
         """The widths of the outputs for a shape of the rows of the first input."""
@@ -284,6 +285,18 @@ class CoreModel(Sharing, Labelled):
     def known_shape(self) -> Shape:
         """The shape of the rows of the first input; of one feature where it is not known yet."""
         return (1,) if self.input_shape is None else self.input_shape
+
+    def graph_for(self, shape: Shape) -> Graph:
+        """How the layers are connected where the rows of the first input have this shape."""
+        if self.graph is not None:
+            return self.graph
+        layers = self.layers
+        return self.facts.of(layers, ("graph", shape), lambda: graphs.chain(layers, shape, self.output_names))
+
+    def flat_for(self, shape: Shape) -> Flat:
+        """The layers as C++ has them where the rows of the first input have this shape. It must not be changed."""
+        layers = self.layers
+        return self.facts.of(layers, ("flat", shape), lambda: graphs.flattened(layers, self.graph_for(shape)))
 
     # Training.
 
@@ -418,15 +431,15 @@ class CoreModel(Sharing, Labelled):
 
     def description(self, shape: Shape) -> dict[str, Any]:
         """The JSON form of the network, as C++ and files have it."""
-        graph = graphs.chain(self.layers, shape) if self.graph is None else self.graph
-        if self.graph is None and graphs.is_list_of_core(self.layers, graph):
+        graph, flat = self.graph_for(shape), self.flat_for(shape)
+        if self.graph is None and flat.is_plain and not flat.blocks:
             return {
                 "format": 1,
                 "fastreg": _core.__version__,
                 "name": self.name,
                 "n_features": shape[0],
                 "seed": self.seed,
-                "layers": [layer.to_config() for layer in self.layers],
+                "layers": list(flat.configs),
             }
         return {
             "format": 2,
@@ -434,7 +447,7 @@ class CoreModel(Sharing, Labelled):
             "model": {"type": self.owner, "inputs": graph.input_form, "outputs": graph.output_form},
             "name": self.name,
             "seed": self.seed,
-            **graphs.to_config(self.layers, graph),
+            **graphs.to_config(self.layers, graph, flat),
         }
 
     def __getstate__(self) -> dict[str, Any]:

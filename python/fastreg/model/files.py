@@ -287,11 +287,12 @@ def graph_of(description: Mapping[str, Any], name: str | None, seed: int) -> tup
         if face.get("type") != "Model" or not all(form in graphs.FORMS for form in forms):
             raise ValueError(f"model must be a Sequential, or a Model with the forms of its ports, got {face}")
         model = CoreModel(name, seed, found, graph._replace(input_form=forms[0], output_form=forms[1]))
-    made = graphs.to_config(model.layers, graph if model.graph is not None else graphs.chain(found, graph.shapes[0]))
+    shape = graph.shapes[0]
+    made = graphs.to_config(model.layers, model.graph_for(shape), model.flat_for(shape))
     same = ["inputs", "nodes", "outputs"] + (["layers"] if "structure" in description else [])
     if any(made[part] != description[part] for part in same) or len(made["layers"]) != len(configs):
         raise ValueError("nodes and blocks or structure do not make the model that they are said to be")
-    return model, graph.shapes[0]
+    return model, shape
 
 
 def _port(value: object) -> Mapping[str, Any]:

@@ -40,7 +40,6 @@ from fastreg.model.arguments import (
 )
 from fastreg.model.core import CoreModel
 from fastreg.model.given_callbacks import checked_list
-from fastreg.model.graphs import chain
 from fastreg.model.labels import by_number
 from fastreg.model.rows import first_rows, row_count
 from fastreg.model.run import Rates, Run
@@ -266,10 +265,10 @@ def _warn_once(model: CoreModel, data: _core.Data, shape: Shape, names: Any) -> 
     if model.spreads_known or (model.trainer is not None and model.trainer.step > 0):
         return
     model.spreads_known = True
-    several = len(model.input_names) > 1
-    graph = chain(model.layers, shape) if model.graph is None else model.graph
-    for i, (x, name) in enumerate(zip(data["x"] if several else [data["x"]], model.input_names, strict=True)):
-        if meets_dense(model.layers, graph, i):
+    inputs, flat = model.input_names, model.flat_for(shape)
+    several = len(inputs) > 1
+    for i, (x, name) in enumerate(zip(data["x"] if several else [data["x"]], inputs, strict=True)):
+        if meets_dense(flat, len(inputs), i):
             columns = names[i] if several and names else None if several else names
             warn_of_spreads(x, data["rows"], columns, f"x[{name!r}]" if several else "x")
 

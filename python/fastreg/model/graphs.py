@@ -10,6 +10,7 @@ as the model has them, and how they are called. This module knows nothing of wei
 from __future__ import annotations
 
 import collections
+import functools
 import itertools
 import math
 import re
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 
 from fastreg import layers as registry
 from fastreg.internal.checks import describe
-from fastreg.internal.layer_base import InputRule, Shape, check_shape
+from fastreg.internal.layer_base import InputRule, Shape, check_shape, told
 from fastreg.layers import Layer, Residual
 
 # The form in which a model takes its inputs or returns its outputs: a single one, a list, or a dict by name.
@@ -68,13 +69,28 @@ class Graph(NamedTuple):
         return [value for call, read in zip(self.calls, self.reads, strict=True) if call == layer for value in read]
 
 
-def chain(layers: Sequence[Layer], shape: Shape) -> Graph:
-    """The graph of layers one after another, of which the first gets rows of a shape."""
+def chain(layers: Sequence[Layer], shape: Shape, outputs: Sequence[str]) -> Graph:
+    """The graph of layers one after another.
+
+    Args:
+        layers: The layers.
+        shape: The shape of the rows that the first one gets.
+        outputs: The name of the last one; empty if there is none.
+    """
+    shapes = [shape]
+    for i, layer in enumerate(layers):
+        check_place(layer, i, shapes[-1])
+        shapes.append(layer.output_shape(shapes[-1]))
     calls = tuple(range(len(layers)))
-    reads = tuple((i,) for i in calls)
-    inputs = (("input_layer", math.prod(shape)),)
-    outputs = tuple((name, len(layers)) for name in layer_names(layers)[-1:])
-    return Graph(inputs, calls, reads, outputs, shapes_of(layers, [shape], calls, reads))
+    named = tuple((name, len(layers)) for name in outputs)
+    return Graph((("input_layer", math.prod(shape)),), calls, tuple(zip(calls, strict=True)), named, tuple(shapes))
+
+
+def check_place(layer: Layer, index: int, shape: Shape) -> None:
+    """Raises ValueError if a layer of a chain says that it takes another shape than it gets."""
+    if (said := layer.required_shape) not in (None, shape):
+        got = shape[0] if len(shape) == len(said) == 1 else told(shape)
+        raise ValueError(f"Sequential: layer {index} is to take {told(said)}, but gets {got}")
 
 
 def shapes_of(
@@ -104,8 +120,8 @@ def shape_after(layer: Layer, shape: Shape | None) -> Shape | None:
     """The shape of a layer's output. For a Dense layer it is known even if that of the input is not."""
     if shape is not None:
         return layer.output_shape(shape)
-    units = getattr(layer, "units", None)
-    return None if units is None else (units,)
+    width = layer.fixed_width
+    return None if width is None else (width,)
 
 
 def core_names(layers: Sequence[Layer], owner: str, text: str) -> list[str]:
@@ -130,6 +146,7 @@ class Flat(NamedTuple):
         outputs: The values that are outputs.
         blocks: For each ``Residual``, outer ones first: the index of its first layer, the index after its last one, and
             its name.
+        is_plain: Whether these and ``blocks`` tell all of the model's layers.
     """
 
     layers: tuple[Layer, ...]
@@ -137,6 +154,7 @@ class Flat(NamedTuple):
     nodes: tuple[tuple[int, tuple[int, ...]], ...]
     outputs: tuple[int, ...]
     blocks: tuple[tuple[int, int, str | None], ...]
+    is_plain: bool
 
 
 class _Writer:
@@ -183,7 +201,10 @@ class _Writer:
 
 def flattened(layers: Sequence[Layer], graph: Graph) -> Flat:
     """The layers and connections as C++ has them."""
-    n_inputs = len(graph.inputs)
+    n_inputs, plain = len(graph.inputs), _is_plain_graph(layers, graph)
+    if plain and _is_chain(layers, graph) and not any(isinstance(layer, Residual) for layer in layers):
+        configs, nodes = tuple(layer.to_config() for layer in layers), tuple(zip(graph.calls, graph.reads, strict=True))
+        return Flat(tuple(layers), configs, nodes, (len(layers),), (), True)
     writer = _Writer(graph.shapes[:n_inputs])
     values = list(range(n_inputs))
     for call, read in zip(graph.calls, graph.reads, strict=True):
@@ -200,7 +221,7 @@ def flattened(layers: Sequence[Layer], graph: Graph) -> Flat:
     for path, first in writer.firsts.items():
         if len(path) == 1:
             _add_blocks(blocks, layers[path[0]], first)
-    return Flat(tuple(writer.layers), tuple(writer.configs), tuple(writer.nodes), tuple(outputs), tuple(blocks))
+    return Flat(tuple(writer.layers), tuple(writer.configs), tuple(writer.nodes), tuple(outputs), tuple(blocks), plain)
 
 
 def _add_blocks(blocks: list[tuple[int, int, str | None]], layer: Layer, first: int) -> None:
@@ -211,8 +232,7 @@ def _add_blocks(blocks: list[tuple[int, int, str | None]], layer: Layer, first: 
             first += inner.core_count
 
 
-def is_plain(layers: Sequence[Layer], graph: Graph) -> bool:
-    """Whether the layers of C++ and ``blocks`` tell all of a model's layers."""
+def _is_plain_graph(layers: Sequence[Layer], graph: Graph) -> bool:
     return (
         all(len(shape) == 1 for shape in graph.shapes)
         and graph.calls == tuple(range(len(layers)))
@@ -220,15 +240,17 @@ def is_plain(layers: Sequence[Layer], graph: Graph) -> bool:
     )
 
 
-def is_list_of_core(layers: Sequence[Layer], graph: Graph) -> bool:
-    """Whether the layers of a chain are those of C++, one by one."""
-    return is_plain(layers, graph) and not any(isinstance(layer, Residual) for layer in layers)
+def _is_chain(layers: Sequence[Layer], graph: Graph) -> bool:
+    """Whether the layers are called in their order, each on the value before, and the last one makes the output."""
+    outputs = [value for _, value in graph.outputs]
+    return len(graph.inputs) == 1 and graph.reads == tuple(zip(range(len(layers)))) and outputs == [len(layers)]
 
 
 def input_rules(layers: Sequence[Layer], graph: Graph | None) -> tuple[InputRule, ...]:
     """For each input, what its numbers must be."""
     if graph is None:
-        graph = Graph((("", 1),), tuple(range(len(layers))), tuple((i,) for i in range(len(layers))), (), ())
+        reader = next((layer for layer in layers if not layer.reshapes), None)
+        return (InputRule() if reader is None else reader.input_rule_of(0),)
     calls, reads, count = graph.calls, graph.reads, len(graph.inputs)
     source: dict[int, int] = {i: i for i in range(count)}  # of each value that has the elements of an input: which
     found: list[InputRule | None] = [None] * count
@@ -248,9 +270,14 @@ def _is_plain(layer: Layer) -> bool:
     return layer.core_count == 1 and type(layer).lower is Layer.lower
 
 
-def to_config(layers: Sequence[Layer], graph: Graph) -> dict[str, Any]:
-    """The members of a description for layers and connections: what C++ reads, and ``blocks`` or ``structure``."""
-    flat = flattened(layers, graph)
+def to_config(layers: Sequence[Layer], graph: Graph, flat: Flat) -> dict[str, Any]:
+    """The members of a description for layers and connections: what C++ reads, and ``blocks`` or ``structure``.
+
+    Args:
+        layers: The layers.
+        graph: Their connections.
+        flat: What :func:`flattened` made of both.
+    """
     config: dict[str, Any] = {
         "inputs": [{"name": name, "n_features": width} for name, width in graph.inputs],
         "layers": list(flat.configs),
@@ -259,7 +286,7 @@ def to_config(layers: Sequence[Layer], graph: Graph) -> dict[str, Any]:
             {"name": name, "value": value} for (name, _), value in zip(graph.outputs, flat.outputs, strict=True)
         ],
     }
-    if not is_plain(layers, graph):
+    if not flat.is_plain:
         config["structure"] = structure_of(layers, graph)
     elif flat.blocks:
         config["blocks"] = [list(block) for block in flat.blocks]
@@ -412,14 +439,25 @@ def layer_names(layers: Sequence[Layer], owner: str = "Sequential") -> list[str]
     names: list[str] = []
     used: dict[str, Iterator[str]] = {}
     for layer in layers:
-        free = used.setdefault(layer.kind, names_after(layer.kind))
-        names.append(layer.name or next(name for name in free if name not in given))
+        name = layer.name
+        if name is None:
+            kind = layer.kind
+            free = used.get(kind) or used.setdefault(kind, names_after(kind))
+            name = next(free)
+            while name in given:
+                name = next(free)
+        names.append(name)
     return names
 
 
 def names_after(kind: str) -> Iterator[str]:
     """Yields ``dense``, ``dense_1``, ``dense_2``, ... for ``Dense``."""
-    stem = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower()
+    stem = _stem(kind)
     yield stem
     for count in itertools.count(1):
         yield f"{stem}_{count}"
+
+
+@functools.cache
+def _stem(kind: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower()

@@ -97,16 +97,13 @@ class Nested(Layer):
     def lower(self, into: Lowering, values: tuple[int, ...]) -> int:
         """Writes the layers of the model."""
         shapes = [into.shape(value) for value in values]
-        graph = self._graph(shapes[0])
+        graph = self.core.graph_for(shapes[0])
         made = list(values)
         for call, read in zip(graph.calls, graph.reads, strict=True):
             layer = self.layers[call] if self.trainable else self.layers[call].with_trainable(False)
             given = tuple(made[value] for value in read)
             made.append(into.call(layer, call, given, [graph.shapes[value] for value in read]))
-        return made[graph.outputs[0][1]]
-
-    def _graph(self, shape: Shape) -> graphs.Graph:
-        return graphs.chain(self.layers, shape) if self.core.graph is None else self.core.graph
+        return int(made[graph.outputs[0][1]])
 
     def to_config(self) -> dict[str, Any]:
         """The JSON form: the model's layers, how they are called, its name and seed."""
@@ -196,6 +193,7 @@ class Sharing:
     flags: tuple[bool, ...]
     input_shape: Shape | None
     known_shape: Any
+    graph_for: Any
     output_shapes: Any
     rebuild: Any
 
@@ -216,7 +214,7 @@ class Sharing:
 
     def _pull(self, network: _core.Network) -> None:
         if nested_in(self):
-            graph = graphs.chain(self.layers, self.known_shape()) if self.graph is None else self.graph
+            graph = self.graph_for(self.known_shape())
             places = [place for place, layer in enumerate(self.layers) if isinstance(layer, Nested)]
             pull(self, network, {i: graph.shapes[graph.reads_of(place)[0]] for i, place in enumerate(places)})
             self.flags = flags_of(self)

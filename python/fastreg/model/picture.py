@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from fastreg.internal.layer_base import Shape, batch_shape
 from fastreg.model.core import CoreModel, layer_names
-from fastreg.model.graphs import Graph, chain
+from fastreg.model.graphs import Graph
 
 __all__ = ["Details", "svg_of"]
 
@@ -101,7 +101,7 @@ def _boxes(model: CoreModel, details: Details) -> list[_Box]:
     names = layer_names(model.layers, model.owner)
     graph: Graph | None = model.graph
     if graph is None and model.input_shape is not None:
-        graph = chain(model.layers, model.input_shape)
+        graph = model.graph_for(model.input_shape)
     inputs = model.input_names
     boxes = []
     for i, name in enumerate(inputs):

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.data.frames import Names
-from fastreg.layers import Layer
-from fastreg.model.graphs import Graph, flattened
+from fastreg.model.graphs import Flat
 
 # The largest ratio of two spreads that is passed over.
 _RATIO = 1e3
@@ -78,7 +76,7 @@ def warn_of_spreads(
     sample = x[::step] if rows is None else x[rows[::step]]
     low, high = sample.min(axis=0).astype(np.float64), sample.max(axis=0).astype(np.float64)
     spans = high - low
-    varying = np.flatnonzero(spans > np.maximum(_NOISE, _RELATIVE_NOISE * np.maximum(-low, high)))
+    (varying,) = (spans > np.maximum(_NOISE, _RELATIVE_NOISE * np.maximum(-low, high))).nonzero()
     # No standard deviation is above half of its range: most data are done with here.
     if len(varying) < 2 or spans[varying].max() / 2 <= max(_WIDEST, _RATIO * _SHARE_OF_RANGE * spans[varying].min()):
         return
@@ -103,22 +101,22 @@ def warn_of_spreads(
     )
 
 
-def meets_dense(layers: Sequence[Layer], graph: Graph, index: int = 0) -> bool:
+def meets_dense(flat: Flat, n_inputs: int = 1, index: int = 0) -> bool:
     """Whether a dense layer gets an input as it is, with nothing in between that makes its scale another.
 
     Args:
-        layers: The layers of a model.
-        graph: How they are connected.
+        flat: The layers of a model as C++ has them.
+        n_inputs: The number of its inputs.
         index: Which input it is.
     """
-    flat, raw = flattened(layers, graph), {index}
+    raw = {index}
     for i, (layer, values) in enumerate(flat.nodes):
         kind = flat.configs[layer]["type"]
         if raw.isdisjoint(values) or kind in _SCALES:
             continue
         if kind == "Dense":
             return True
-        raw.add(len(graph.inputs) + i)
+        raw.add(n_inputs + i)
     return False  # nothing is trained that could suffer
 
 

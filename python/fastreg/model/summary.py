@@ -10,7 +10,7 @@ import numpy as np
 from fastreg.internal import html
 from fastreg.internal.layer_base import batch_shape
 from fastreg.model.core import CoreModel, layer_names
-from fastreg.model.graphs import chain, flat_range
+from fastreg.model.graphs import flat_range
 
 __all__ = ["is_unusual", "summary_html", "summary_lines", "summary_rows", "totals"]
 
@@ -90,7 +90,7 @@ def _rows(model: CoreModel, sizes: list[tuple[int, int]]) -> list[Row]:
         counts[owner] += size
     graph = model.graph
     if graph is None and model.input_shape is not None and model.layers:
-        graph = chain(model.layers, model.input_shape)
+        graph = model.graph_for(model.input_shape)
     rows: list[Row] = [("Layer (type)", "Output Shape", "Param #")]
     for i, (layer, name) in enumerate(zip(model.layers, names, strict=True)):
         shape, count = "?", "0 (unbuilt)"

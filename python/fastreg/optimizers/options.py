@@ -5,11 +5,12 @@ These are descriptions; C++ does all of it in the pass of the update (cpp/core/o
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Annotated, Any, cast
 
 from fastreg.internal.checks import AT_LEAST_ONE, CLOSED_FRACTION, POSITIVE, WIDTH_LIMIT, check_name, describe
 from fastreg.internal.dataclasses import KW_ONLY, dataclass, fields
-from fastreg.internal.description import Description
+from fastreg.internal.description import BriefForm, Description
 from fastreg.internal.keras_arguments import idle_arguments
 
 __all__ = ["OPTIONS", "UpdateOptions"]
@@ -51,7 +52,7 @@ class UpdateOptions(Description):
         if len(clips) > 1:
             raise ValueError(f"{owner}: give one of clipnorm, clipvalue and global_clipnorm, got {' and '.join(clips)}")
         if self.name is None:
-            self._set(name=_usual_name(self))
+            self._set(name=_usual_name(owner))
 
     @classmethod
     def _further_positions(cls) -> tuple[str, ...]:
@@ -95,17 +96,15 @@ class UpdateOptions(Description):
 
     def __repr__(self) -> str:
         ordered = sorted(fields(self), key=lambda field: field.kw_only and (_PLACES.get(field.name, 0) + 1))
-        usual = _USUAL | {"name": self.name and _usual_name(self)}  # older pickles have no name
+        usual = _USUAL | {"name": self.name and _usual_name(type(self).__name__)}  # older pickles have no name
         shown = [name for field in ordered if (name := field.name) not in usual or getattr(self, name) != usual[name]]
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
     def to_config(self) -> dict[str, Any]:
         """The JSON form. Options that do nothing are not in it, except clipping: files are as they ever were."""
-        config = super().to_config()
-        usual = _USUAL | {"name": self.name and _usual_name(self)}  # older pickles have no name
-        for name in set(config) - set(_CLIPS):
-            if name in usual and config[name] == usual[name]:
-                del config[name]
+        config = _form(cast(Any, type(self))).of(self)
+        if self.name is None:  # in older pickles
+            del config["name"]
         return config
 
 
@@ -115,9 +114,17 @@ _USUAL: dict[str, object] = {field.name: field.default for field in fields(Updat
 _PLACES = {name: place for place, name in enumerate((*OPTIONS, "excluded_from_weight_decay"), 1)}
 
 
-def _usual_name(optimizer: UpdateOptions) -> str:
+@cache
+def _form(kind: type[UpdateOptions]) -> BriefForm:
+    named = {field.name for field in fields(kind)}.difference(_CLIPS)
+    idle = {name: value for name, value in _USUAL.items() if name in named}
+    return BriefForm(kind, idle | {"name": _usual_name(kind.__name__)})
+
+
+@cache
+def _usual_name(owner: str) -> str:
     """Keras's name after the class: ``adam_w``, ``rm_sprop``."""
-    return re.sub(r"(?<=.)(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", "_", type(optimizer).__name__).lower()
+    return re.sub(r"(?<=.)(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", "_", owner).lower()
 
 
 def _listed(call: str, name: str, values: object) -> list[Any]:

@@ -21,7 +21,6 @@ from fastreg.internal.keras_arguments import has_request, refuse_requests
 from fastreg.model.arguments import Given, shape_of
 from fastreg.model.core import CoreModel, core_of
 from fastreg.model.fitting import check_verbose
-from fastreg.model.graphs import chain
 from fastreg.model.labels import Classes, check_count, different, numbered, takes_labels, texts_of
 from fastreg.model.model import Model
 from fastreg.model.spreads import meets_dense, warn_of_spreads
@@ -416,8 +415,7 @@ def _is_classifier(model: Any) -> bool:
 
 
 def _meets_dense(core: CoreModel, x: Any) -> bool:
-    graph = chain(core.layers, tuple(np.shape(x)[1:])) if core.graph is None else core.graph
-    return meets_dense(core.layers, graph)
+    return meets_dense(core.flat_for(tuple(np.shape(x)[1:])), len(core.input_names))
 
 
 def _features(x: Any, core: CoreModel) -> Any:

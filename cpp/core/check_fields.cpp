@@ -22,8 +22,16 @@ std::string shown(double value) { return shortest(value); }
 std::string shown(float value) { return shortest(value); }
 std::string shown(std::size_t value) { return shortest(value); }
 
+std::string Check::where() const {
+  std::string text = outer_ == nullptr ? "" : outer_->where();
+  if (!text.empty()) text += ": ";
+  text += where_;
+  return kind_ == nullptr ? text : text + " (" + kind_ + ")";
+}
+
 void Check::fail(const std::string& message) const {
-  throw std::invalid_argument(where_.empty() ? message : where_ + ": " + message);
+  const std::string place = where();
+  throw std::invalid_argument(place.empty() ? message : place + ": " + message);
 }
 
 void check_value(const Check& check, const char* name, const Interval& interval, float value) {
@@ -47,23 +55,23 @@ void check_value(const Check& check, const char* name, const Interval& interval,
 }
 
 void check_value(const Check& check, const char* name, const Interval&, const Initializer& value) {
-  std::visit([&](const auto& initializer) { check_fields(Check(check.where() + ": " + name), initializer); }, value);
+  std::visit([&](const auto& initializer) { check_fields(Check(check, name), initializer); }, value);
 }
 
 void check_value(const Check& check, const char* name, const Interval&, const Penalty& value) {
-  check_fields(Check(check.where() + ": " + name), value);
-  check_fields(Check(check.where() + ": " + name), OrthogonalRegularizer{value.orthogonal, value.orthogonal_mode});
+  check_fields(Check(check, name), value);
+  check_fields(Check(check, name), OrthogonalRegularizer{value.orthogonal, value.orthogonal_mode});
 }
 
 void check_value(const Check& check, const char* name, const Interval&, const Constraint& value) {
-  std::visit([&](const auto& constraint) { check_fields(Check(check.where() + ": " + name), constraint); }, value);
+  std::visit([&](const auto& constraint) { check_fields(Check(check, name), constraint); }, value);
 }
 
 void check_value(const Check& check, const char*, const Interval&, const Multipliers& value) {
   const auto check_one = [&](const char* name, const Multiplier& multiplier) {
     check_value(check, name, kNotNegative, multiplier.all);
     for (const auto& [weight, factor] : multiplier.single)
-      check_value(Check(check.where() + ": " + name), weight.c_str(), kNotNegative, factor);
+      check_value(Check(check, name), weight.c_str(), kNotNegative, factor);
   };
   check_one("learning_rate_multiplier", value.learning_rate);
   check_one("weight_decay_multiplier", value.weight_decay);
@@ -97,8 +105,7 @@ void check_column(const Check& check, const TableColumn& column) {
 void check_value(const Check& check, const char* name, const Interval&, const TableColumns& value) {
   if (value.list.empty()) check.fail(std::string(name) + " must have at least one column, got none");
   for (std::size_t i = 0; i < value.list.size(); ++i)
-    check_column(Check((check.where().empty() ? "" : check.where() + ": ") + name + "[" + std::to_string(i) + "]"),
-                 value.list[i]);
+    check_column(Check(check, std::string(name) + "[" + std::to_string(i) + "]"), value.list[i]);
 }
 
 void check_value(const Check& check, const char*, const Interval&, const Clipping& value) {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <utility>
+#include <string_view>
 
 #include "fastreg/spec.h"
 
@@ -16,12 +16,15 @@ std::string shown(double value);
 std::string shown(float value);
 std::string shown(std::size_t value);
 
-// Throws errors whose messages start with `where`, e.g. "layers[2] (Dropout)".
+// Throws errors whose messages start with a place, e.g. "layers[2] (Dropout): kernel_regularizer". The text is put
+// together for an error only; its parts must live as long as the check.
 class Check {
  public:
-  explicit Check(std::string where) : where_(std::move(where)) {}
+  // A kind stands in brackets behind the place.
+  explicit Check(std::string_view where, const char* kind = nullptr) : where_(where), kind_(kind) {}
+  // A place within that of another check.
+  Check(const Check& outer, std::string_view where) : outer_(&outer), where_(where) {}
 
-  const std::string& where() const { return where_; }
   template <class Number>
   void require(bool good, const char* field, const char* rule, Number value) const {
     if (!good) fail(std::string(field) + " must be " + rule + ", got " + shown(value));
@@ -29,7 +32,11 @@ class Check {
   [[noreturn]] void fail(const std::string& message) const;
 
  private:
-  std::string where_;
+  std::string where() const;
+
+  const Check* outer_ = nullptr;
+  std::string_view where_;
+  const char* kind_ = nullptr;
 };
 
 // Checks a field, for each type that a field may have.
@@ -72,7 +79,7 @@ void check_fields(const Check& check, const Description& description) {
 // Checks a description of a kind such as "optimizer". Messages start with, for example, "optimizer (SGD)".
 template <class Description>
 void check_description(const std::string& where, const Description& description) {
-  check_fields(Check(where + " (" + Description::kName + ")"), description);
+  check_fields(Check(where, Description::kName), description);
 }
 
 }  // namespace fastreg

@@ -28,7 +28,7 @@ struct LayerCheck {
 
   template <class AnyLayer>
   void operator()(const AnyLayer& layer) const {
-    const Check check(where + " (" + AnyLayer::kName + ")");
+    const Check check(where, AnyLayer::kName);
     check_fields(check, layer);
     if constexpr (requires { AnyLayer::kInputs; }) {
       if (inputs.size() != AnyLayer::kInputs)

@@ -69,10 +69,6 @@ class Dense(Layer, DenseArguments):
         """The units."""
         return self.units
 
-    def output_width(self, *widths: int) -> int:
-        """The units; an input may have any width."""
-        return self.units if len(widths) == 1 else super().output_width(*widths)
-
 
 @takes_keras_arguments
 @dataclass(frozen=True, repr=False)

@@ -1,5 +1,5 @@
-// The kernels of the wide layers of a network as operands of products in reduced precision, for inference. They are
-// packed when they are first needed and again after they have changed, so that a call with few rows need not pack them.
+// The kernels of a network that inference reads in another form (Operation::packed_kernel_floats): as operands of products
+// in reduced precision, or as prefix sums. They are packed when they are first needed and again after they have changed.
 #pragma once
 #include <vector>
 
@@ -18,13 +18,14 @@ class PackedKernels {
   // How products are computed; those of an operation without a packed kernel are products of float32 numbers.
   const ProductPrecision& precision() const { return precision_; }
   // The kernel of this operation, or null.
-  const std::uint16_t* of(std::size_t operation) const { return packed_.empty() ? nullptr : packed_[operation]; }
+  const float* of(std::size_t operation) const { return packed_.empty() ? nullptr : packed_[operation]; }
 
  private:
+  bool laid_out_ = false;
   ProductPrecision precision_;
   std::uint64_t changes_ = 0;   // Graph::changes when the kernels were packed
   Buffer tiles_;
-  std::vector<std::uint16_t*> packed_;   // for each operation; empty where nothing is packed
+  std::vector<float*> packed_;   // for each operation; empty where nothing is packed
 };
 
 }  // namespace fastreg

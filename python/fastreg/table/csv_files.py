@@ -307,15 +307,18 @@ def blocks(layout: Layout, beside: bool = False) -> Iterator[list[Any]]:
         _check_quotes(layout)
         yield from _by_csv(layout)
         return
-    with _quotes_checked(layout, beside) as checked, opened(layout.path) as file:
-        with _by_arrow(layout, arrow.open_csv, file) as reader:
-            while True:
-                batch = _explained(layout, reader.read_next_batch, StopIteration)
-                checked()
-                if batch is None:
-                    return
-                if batch.num_rows:
-                    yield list(batch.columns)
+    with (
+        _quotes_checked(layout, beside) as checked,
+        opened(layout.path) as file,
+        _by_arrow(layout, arrow.open_csv, file) as reader,
+    ):
+        while True:
+            batch = _explained(layout, reader.read_next_batch, StopIteration)
+            checked()
+            if batch is None:
+                return
+            if batch.num_rows:
+                yield list(batch.columns)
 
 
 @contextmanager

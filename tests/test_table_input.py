@@ -242,6 +242,8 @@ def test_predictions_follow_every_change_of_the_weights(rng):
         fresh = fr.Sequential([layers.TableInput(20, described(MIXED))])
         fresh.build(x.shape[1])
         fresh.set_weights(model.get_weights())
+        few = [model.predict(x[:50]) for _ in range(4)]  # the sums are made in one of these calls
+        assert same_bits(few, [fresh.predict(x)[:50]] * 4)
         assert same_bits([model.predict(x)], [fresh.predict(x)])
         assert not same_bits([model.predict(x)], [before])
         loss = float(np.mean((model.predict(x).astype(np.float64) - t) ** 2))

@@ -227,6 +227,29 @@ def graph_model(units=20, activation="relu"):
     return fr.Model([table, more], [layers.Dense(1)(joined), shared, other], seed=4)
 
 
+def test_predictions_follow_every_change_of_the_weights(rng):
+    """Sums over the kernel are kept between calls."""
+    x, t = codes(MIXED, 200, rng), rng.normal(size=(200, 20)).astype(np.float32)
+    model = compiled([layers.TableInput(20, described(MIXED))], optimizer=optimizers.SGD(0.1), loss="mse")
+    model.predict(x)
+    for change in (
+        lambda: model.fit(x, t, batch_size=50, epochs=1, verbose=0),
+        lambda: model.set_weights([2.0 * w for w in model.get_weights()]),
+        lambda: model.train_on_batch(x, t),
+    ):
+        before = model.predict(x)
+        change()
+        fresh = fr.Sequential([layers.TableInput(20, described(MIXED))])
+        fresh.build(x.shape[1])
+        fresh.set_weights(model.get_weights())
+        few = [model.predict(x[:50]) for _ in range(4)]  # the sums are made in one of these calls
+        assert same_bits(few, [fresh.predict(x)[:50]] * 4)
+        assert same_bits([model.predict(x)], [fresh.predict(x)])
+        assert not same_bits([model.predict(x)], [before])
+        loss = float(np.mean((model.predict(x).astype(np.float64) - t) ** 2))
+        assert model.evaluate(x, t, verbose=0) == pytest.approx(loss, rel=1e-4)
+
+
 @pytest.mark.parametrize("units", [1, 20])
 def test_graphs_freeze_pickle_and_load(units, rng, tmp_path):
     x, z = codes(MIXED, 30, rng), rng.integers(0, 3, (30, 1)).astype(np.float32)

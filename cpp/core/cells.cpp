@@ -251,8 +251,45 @@ char* filled(std::size_t n, char* out) {
   return out + n;
 }
 
+// Powers of five.
+constexpr std::uint64_t kFives[] = {1,     5,      25,      125,     625,      3125,      15625,      78125,
+                                    390625, 1953125, 9765625, 48828125, 244140625, 1220703125, 6103515625, 30517578125};
+// The least share, whose first digit stands for the power kLowest.
+constexpr float kLeastShare = 1e-6f;
+
+// Writes a float m / 2^s within [kLeastShare, 1), as probabilities are, as std::to_chars does: of the decimals that are
+// rounded to it those of the fewest digits, and of these the nearest. All is exact in whole numbers, which count
+// 10^-decimals / 2^shift. What is rounded to the float lies half way to its neighbours at most, and less far where m is
+// odd. With so many decimals that some number is, `least` and `most` are the limits of those; then they lose a digit as
+// long as one is left.
+char* write_share(float value, char* out) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const std::uint64_t m = (bits & 0x7FFFFFu) | 0x800000u, odd = m & 1;
+  const std::uint32_t s = 150 - (bits >> 23);
+  std::uint32_t decimals = (1233 * s + 512) / 4096 + 1;   // 10^-k is at most 3/4 of 2^-s
+  const std::uint32_t shift = s + 2 - decimals;
+  const std::uint64_t five = kFives[decimals], at = 4 * m * five;
+  const std::uint64_t below = m == 0x800000u ? five : 2 * five;   // there the floats below are twice as dense
+  std::uint64_t least = ((at - below + odd - 1) >> shift) + 1, most = (at + 2 * five - odd) >> shift, unit = 1;
+  for (;; --decimals, unit *= 10) {
+    const std::uint64_t fewer_least = (least + 9) / 10, fewer_most = most / 10;
+    if (fewer_least > fewer_most) break;
+    least = fewer_least;
+    most = fewer_most;
+  }
+  const std::uint64_t step = unit << shift, half_up = at + step / 2, nearest = half_up / step;
+  const bool is_half = nearest * step == half_up;   // as near to the number below: the even one is taken
+  std::uint64_t digits = std::clamp(is_half ? nearest & ~std::uint64_t{1} : nearest, least, most);
+  out = put("0.", 2, out);
+  char* const end = out + decimals;
+  for (char* to = end; to != out; digits /= 10) *--to = static_cast<char>('0' + digits % 10);
+  return end;
+}
+
 template <class Number>
 char* write_shortest(Number value, char* out) {
+  if constexpr (std::is_same_v<Number, float>)
+    if (value >= kLeastShare && value < 1.0f) return write_share(value, out);
   if (std::isnan(value)) return put("nan", 3, out);
   if (std::signbit(value)) *out++ = '-';
   value = std::abs(value);

@@ -53,7 +53,7 @@ std::vector<float> relative_weights(Span<const float> weights, Span<const std::u
 
 std::vector<double> Evaluator::run(const Columns& data, double penalty, const ProgramCalls& calls, bool count_rows) {
   prepare(data);
-  graph_.packed.prepare(graph_, precision_, work_.members.size());
+  graph_.packed.prepare(graph_, precision_, data.size(), work_.members.size());
   struct Job {
     Evaluator& evaluator;
     const Columns& data;

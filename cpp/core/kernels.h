@@ -331,6 +331,21 @@ struct CodedColumn {
   bool has_value, has_pick;
 };
 
+// The places of the numbers of one column. The number of row r is x[r * ldx]; rows is a multiple of kCodedRows. There are
+// bins + 1 increasing edges, or none. A number has `full` bins below it and picks row first + full. A NaN has the place
+// `gap`. The formulas are those of math/codes.h.
+inline constexpr std::size_t kCodedRows = 32;
+struct CodedNumbers {
+  const float* x;
+  std::size_t ldx, rows;
+  double centre, scale;
+  const double* edges;
+  std::size_t bins;
+  std::uint32_t first;
+  CodePlace gap;
+  CodePlace* places;
+};
+
 // Bins of a table's column whose sums are kept at once, and the size of the memory for them.
 inline constexpr std::size_t kCodedBins = 128;
 inline constexpr std::size_t kCodedScratch = kCodedBins * kPanel;
@@ -449,6 +464,7 @@ struct Kernels {
   void (*row_norm_parameters)(const RowNormBackward&, Range cols) noexcept;
   void (*feature_scale)(const FeatureScale&) noexcept;
   void (*feature_scale_backward)(const FeatureScaleBackward&) noexcept;
+  void (*coded_numbers)(const CodedNumbers&) noexcept;
   void (*coded_forward)(const CodedForward&) noexcept;
   void (*coded_gradient)(const CodedGradient&) noexcept;
   void (*periodic_forward)(const PeriodicForward&) noexcept;

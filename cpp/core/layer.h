@@ -23,7 +23,7 @@ struct Pass {
   float* scratch = nullptr;        // as large as the largest Operation::scratch_floats, or infer_scratch_floats
   std::size_t ldx = 0;             // in inference: of the input, unless it is a rows matrix (Operation::reads_any_rows)
   ProductPrecision precision{};    // of the products of wide layers
-  const std::uint16_t* packed_kernel = nullptr;   // in inference: of the operation, where its product is not of float32
+  const float* packed_kernel = nullptr;   // in inference: what pack_kernel of the operation wrote, if there is something
 };
 
 // The gradients that the backward pass of an operation reads and writes.
@@ -65,11 +65,11 @@ class Operation {
   virtual std::size_t cache_floats(std::size_t /*rows*/) const { return 0; }
   // How many floats of scratch forward and backward use for a batch of at most `rows` rows. All operations share it.
   virtual std::size_t scratch_floats(std::size_t /*rows*/, const ProductPrecision&) const { return 0; }
-  // Of an operation whose product in inference may be one in reduced precision: how many floats its packed kernel takes,
-  // or 0 where the product is one of float32 numbers; this member's part of packing it; and how many floats of scratch
-  // infer uses with it.
+  // Of an operation that reads its kernel in another form in inference, for products in reduced precision or as prefix
+  // sums: how many floats this packed kernel takes, or 0 where there is none; this member's part of packing it; and how
+  // many floats of scratch infer uses with it.
   virtual std::size_t packed_kernel_floats(const ProductPrecision&) const { return 0; }
-  virtual void pack_kernel(const Pass&, std::uint16_t* /*to*/) const {}
+  virtual void pack_kernel(const Pass&, float* /*to*/) const {}
   virtual std::size_t infer_scratch_floats(std::size_t /*rows*/, const ProductPrecision&) const { return 0; }
   // The number of floating-point operations of forward and backward for one row. It decides whether threads pay.
   virtual double flops_per_row() const { return 0.0; }

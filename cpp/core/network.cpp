@@ -140,7 +140,7 @@ bool Network::run(Span<const Features> x, Span<const MatrixView<float>> out, boo
   Prediction job{*graph_, x, out, rows, {}, check_finite};
   const std::size_t threads = graph_->inference_threads(rows);
   const ProductPrecision products = product_precision(graph_->backend, precision);
-  graph_->packed.prepare(*graph_, products, threads);
+  graph_->packed.prepare(*graph_, products, rows, threads);
   for (std::size_t i = 0; i < threads; ++i)
     job.buffers.emplace_back(*graph_, graph_->inference, std::min(kBlockRows, rows), products);
   graph_->backend.run(threads, predict_blocks, &job);

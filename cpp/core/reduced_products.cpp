@@ -110,8 +110,8 @@ void ReducedProducts::infer(const Pass& pass, const float* x, std::size_t ldx, c
   auto* const left = reinterpret_cast<std::uint16_t*>(pass.scratch);
   const bool relu = within(tail) && tail.activation == ActivationKind::relu;
   products.pack_left({{x, Stored::rows, ldx, pass.rows, in_, false}, left, terms, groups});
-  products.multiply({left, pass.packed_kernel, tail.bias, y, Stored::rows, pass.rows, in_, out_, terms, relu, groups,
-                     cols});
+  const auto* const right = reinterpret_cast<const std::uint16_t*>(pass.packed_kernel);
+  products.multiply({left, right, tail.bias, y, Stored::rows, pass.rows, in_, out_, terms, relu, groups, cols});
   finish(pass, tail, groups, cols, y);
 }
 

@@ -34,6 +34,7 @@ ALLOWED = [
     (".*", r"^softmax_forward\b|_columns[(<]", "16 columns stand in an array: the loops run over as many as there are"),
     ("baseline|avx2", r"^normal_group\b", "writes the numbers of a group to an array beside its constants"),
     (".*", r"^random_words\b", "writes its vectors to an array from which blocks are put in order"),
+    (".*", r"^places_of_chunk\b", "every step is one for all rows of a chunk, which stand in arrays"),
     (".*", r"^dropout_bits\b", "the Philox rounds of several groups at once: latency counts, not loads of round keys"),
     (".*", r"^transpose_block\b", "a square of vectors and the one it becomes take all registers there are"),
     (".*", r"^element_loss\w*_in_blocks\b|^padded_row_loss<", "blocks, or one row, between two buffers on the stack"),

@@ -232,6 +232,13 @@ class Cases {
     const std::string shape = std::to_string(rows) + " x " + std::to_string(cols);
     const double work = static_cast<double>(rows * kColumns * cols);
     const std::size_t n = first;
+    auto* edges = kept<double>(kBins + 1);
+    auto* found = kept<CodePlace>(rows);
+    for (std::size_t t = 0; t <= kBins; ++t) edges[t] = -1.0 + static_cast<double>(t) / 64.0;
+    const Floats* x = floats(rows);
+    add("coded_numbers", std::to_string(rows), static_cast<double>(rows), "element",
+        [=](const Kernels& k) { k.coded_numbers({x->data(), 1, rows, 0.1, 1.5, edges, kBins, 1, places[0], found}); },
+        {{found, rows * sizeof(CodePlace), -1}});
     add("coded_forward", shape, work, "element",
         [=](const Kernels& k) {
           k.coded_forward({columns, kColumns, places, rows, w->data.data(), nullptr, bias->data(), y->data(),

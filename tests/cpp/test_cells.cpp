@@ -1,6 +1,7 @@
 // Numbers, levels and lines of a table's texts, against strtod and the standard library's containers.
 #include "fastreg/cells.h"
 
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -118,6 +119,47 @@ void test_lines() {
   CHECK(*at == '\0');
 }
 
+// Floats below one: any, the limits, both neighbours of powers of two and of ten, and floats of few bits, which lie half
+// way between two decimals.
+std::vector<float> shares() {
+  std::vector<float> out{1e-6f, std::nextafter(1e-6f, 0.0f), std::nextafter(1.0f, 0.0f), 1.0f, 0.0f, -0.25f};
+  std::mt19937 random(4);
+  for (std::uint32_t i = 0; i < 20000; ++i) {
+    const std::uint32_t bits = 0x35000000u + random() % 0x0A800000u;   // from 4.8e-7 to 1
+    float value = 0.0f;
+    std::memcpy(&value, &bits, sizeof value);
+    out.push_back(value);
+  }
+  const auto add = [&out](float value) {
+    for (const float to : {0.0f, 1.0f}) out.push_back(std::nextafter(value, to));
+    out.push_back(value);
+  };
+  for (int power = 1; power < 20; ++power) add(std::ldexp(1.0f, -power));
+  for (int digit = 1; digit < 10; ++digit)
+    for (int power = 1; power < 7; ++power) add(static_cast<float>(digit * std::pow(10.0, -power)));
+  for (int odd = 1; odd < 4096; odd += 2) out.push_back(std::ldexp(static_cast<float>(odd), -12));
+  return out;
+}
+
+void test_shares() {
+  const std::vector<float> values = shares();
+  LineColumn column;
+  column.values = values.data();
+  column.rows = values.size();
+  column.type = ElementType::float32;
+  const std::string text = lines_of({&column, 1});
+  std::string want;
+  for (const float value : values) {
+    char digits[64];
+    const bool fixed = std::abs(value) >= 1e-6f || value == 0.0f;
+    const auto format = fixed ? std::chars_format::fixed : std::chars_format::scientific;
+    std::string line(digits, std::to_chars(digits, digits + sizeof digits, value, format).ptr);
+    if (!fixed) line.erase(line.find("e-0") + 2, 1);
+    want += line + "\n";
+  }
+  CHECK(text == want);
+}
+
 void test_rows() {
   const std::vector<double> codes{1.0, std::nan(""), 1e300, 10.0, 20.0, -1e300}, offsets{0.0, 10.0};
   std::vector<float> out(6);
@@ -135,6 +177,7 @@ int main() {
   test_numbers();
   test_levels();
   test_lines();
+  test_shares();
   test_rows();
   return report("test_cells");
 }

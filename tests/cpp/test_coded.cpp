@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -23,7 +25,7 @@ struct Coded {
   Coded(std::size_t n, const std::vector<std::size_t>& bins) : rows(n) {
     for (const std::size_t b : bins) add({width, width + 2 + b, width, width + 1, b, true, true});
     add({width, width + 1, width, width + 1, 0, true, false});    // a number itself
-    add({width, width + 5, width, width + 1, 0, false, true});    // a level
+    for (int i = 0; i < 6; ++i) add({width, width + 5, width, width + 1, 0, false, true});   // levels
     features.assign(rows * width, 0.0);
     places.resize(rows * columns.size());
     for (std::size_t c = 0; c < columns.size(); ++c)
@@ -148,10 +150,49 @@ void test_gradient(const Kernels& k, const Coded& coded, std::size_t cols) {
   CHECK(std::memcmp(dw.data.data(), parts.data.data(), dw.data.size() * sizeof(float)) == 0);
 }
 
+// Numbers on edges, beside and beyond them, at the limits of what numbers are, and NaN.
+float drawn_number(const std::vector<double>& edges, std::size_t i) {
+  constexpr float kMost = std::numeric_limits<float>::max(), kInfinity = std::numeric_limits<float>::infinity();
+  const float special[] = {0.0f, -0.0f, 1e-40f, kMost, -kMost, kInfinity, -kInfinity,
+                           std::numeric_limits<float>::quiet_NaN()};
+  if (i % 3 == 0) return special[generator()() % std::size(special)];
+  if (i % 3 == 1 && !edges.empty()) return static_cast<float>(edges[generator()() % edges.size()]);
+  return uniform(-4.0f, 4.0f);
+}
+
+void test_numbers(const Kernels& k, std::size_t bins, std::size_t rows, std::size_t ldx) {
+  std::vector<double> edges;
+  for (std::size_t t = 0; bins > 0 && t <= bins; ++t)
+    edges.push_back((edges.empty() ? -3.0 : edges.back()) + static_cast<double>(uniform(0.001f, 12.0f / bins)));
+  Guarded<float> x(rows * ldx + 1), places(rows * 4);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = drawn_number(edges, i);
+  const double centre = 0.3, scale = 1.7;
+  const CodePlace gap{0.0f, 1.0f, 0, 4711};
+  auto* const found = reinterpret_cast<CodePlace*>(places.data());
+  k.coded_numbers({x.data(), ldx, rows, centre, scale, edges.empty() ? nullptr : edges.data(), bins, 17, gap, found});
+  for (std::size_t r = 0; r < rows; ++r) {
+    CodePlace want = gap;
+    if (const double number = static_cast<double>(x[r * ldx]); !std::isnan(number)) {
+      const double limited = std::clamp(number, -1e300, 1e300);
+      const double z = std::clamp((limited - centre) * scale, -1e6, 1e6);
+      want = {static_cast<float>(z / std::sqrt(1.0 + (z / 3.0) * (z / 3.0))), 0.0f, 0, 17};
+      if (bins > 0) {
+        while (want.full + 1 < bins && edges[want.full + 1] <= limited) ++want.full;
+        const double low = edges[want.full], high = edges[want.full + 1];
+        want.weight = static_cast<float>(std::clamp((limited - low) / (high - low), 0.0, 1.0));
+        want.pick += want.full;
+      }
+    }
+    CHECK(std::memcmp(&found[r], &want, sizeof want) == 0);
+  }
+  CHECK(x.guards_intact() && places.guards_intact());
+}
+
 }  // namespace
 
 int main() {
-  const std::vector<std::vector<std::size_t>> all_bins = {{}, {1}, {2, 17}, {127, 128, 129}, {300}};
+  const std::vector<std::vector<std::size_t>> all_bins = {
+      {}, {1}, {2, 17}, {127, 128, 129}, {300}, {1, 130, 5, 64, 7, 2}};
   for (const std::string& isa : available_isas())
     for (const std::vector<std::size_t>& bins : all_bins)
       for (const std::size_t rows : {0, 1, 3, 40, 300})
@@ -162,5 +203,12 @@ int main() {
           test_forward(*cpu_kernels(isa.c_str()), coded, cols);
           test_gradient(*cpu_kernels(isa.c_str()), coded, cols);
         }
+  for (const std::string& isa : available_isas())
+    for (const std::size_t bins : {0, 1, 2, 7, 128, 300})
+      for (const std::size_t ldx : {1, 5}) {
+        check::context = isa + ", numbers of " + std::to_string(bins) + " bins, " + std::to_string(ldx) + " apart";
+        for (const std::size_t chunks : {0, 1, 3})
+          test_numbers(*cpu_kernels(isa.c_str()), bins, chunks * kCodedRows, ldx);
+      }
   return report("coded");
 }

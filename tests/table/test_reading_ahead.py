@@ -99,3 +99,48 @@ def test_an_error_behind_what_was_asked_for_is_none():
     assert next(blocks) == 0
     blocks.close()
     assert readers() == []
+
+
+DAMAGED = {
+    "a quote in the first rows": ('1,"a\n2,b\n', "a quote is opened in line 2"),
+    "a quote behind many rows": ("1,a\n" * 300 + '2,"b\n' + "3,c\n" * 300, "a quote is opened in line 302"),
+    "a quote and a short row": ("1\n" + "1,a\n" * 300 + '2,"b\n', "a quote is opened in line 303"),
+    "a short row": ("1,a\n" * 300 + "2\n", "line 302 has 1 cell"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_the_errors_are_the_same(name, tmp_path, monkeypatch):
+    """Quotes are looked at beside the first rows then, and an open one still explains what Arrow makes of it."""
+    monkeypatch.setattr(csv_files, "_BLOCK", 300)
+    rows, told = DAMAGED[name]
+    path = tmp_path / "t.csv"
+    path.write_text("x,name\n" + rows, encoding="utf-8")
+    given = []
+    for ahead in (False, True):
+        blocks = []
+        with pytest.raises(ValueError, match=told) as caught:
+            blocks.extend(read_blocks(path, rows=1000, ahead=ahead))  # which keeps the blocks before the error
+        given.append((str(caught.value), sum(block.n_rows for block in blocks)))
+    assert given[0] == given[1]
+    assert (given[0][1] > 0) == (name == "a short row")
+    assert [thread for thread in threading.enumerate() if thread.name.startswith("fastreg-")] == []
+
+
+def test_rows_wait_until_the_quotes_are_known_to_be_closed(tmp_path, monkeypatch):
+    path, checked = tmp_path / "t.csv", threading.Event()
+    path.write_text("x,name\n" + "1,a\n" * 50, encoding="utf-8")
+    check, events = csv_files._check_quotes, []
+
+    def late(layout):
+        checked.wait(30.0)
+        check(layout)
+        events.append("checked")
+
+    monkeypatch.setattr(csv_files, "_check_quotes", late)
+    timer = threading.Timer(0.2, checked.set)
+    timer.start()
+    for _ in read_blocks(path, ahead=True):
+        events.append("block")
+    timer.join()
+    assert events == ["checked", "block"]

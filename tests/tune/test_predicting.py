@@ -140,11 +140,11 @@ def test_memory_is_bounded(model, tmp_path, monkeypatch):
             return super().write(text)
 
     monkeypatch.setattr(predicting, "read_blocks", read)
-    monkeypatch.setattr(predicting, "BLOCK", 10)
+    monkeypatch.setattr(predicting, "BLOCK", 5)
     predicting.predict(str(path), str(write(tmp_path / "d.csv", columns(1))), Sink())
-    assert events.count("read") == events.count("written") == 5
+    assert events.count("read") == events.count("written") == 10
     ahead = [events[: i + 1].count("read") - events[: i + 1].count("written") for i in range(len(events))]
-    assert max(ahead) == min(get_num_threads(), predicting._WORKERS) + 1
+    assert max(ahead) == 2 * min(get_num_threads(), predicting._WORKERS) + 1
     assert events[-1] == "written"
 
 

@@ -42,8 +42,8 @@ class DenseOperation final : public Operation {
   std::size_t packed_kernel_floats(const ProductPrecision& precision) const override {
     return reduced_.packed_floats_of(precision);
   }
-  void pack_kernel(const Pass& pass, std::uint16_t* to) const override {
-    reduced_.pack(pass, parameters_.in(pass.weights, kernel_), to);
+  void pack_kernel(const Pass& pass, float* to) const override {
+    reduced_.pack(pass, parameters_.in(pass.weights, kernel_), reinterpret_cast<std::uint16_t*>(to));
   }
   std::size_t infer_scratch_floats(std::size_t rows, const ProductPrecision& precision) const override {
     return reduced_.infer_scratch_floats(rows, precision);

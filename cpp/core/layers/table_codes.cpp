@@ -6,18 +6,12 @@
 #include <cmath>
 
 #include "fastreg/strict_math.h"
+#include "math/codes.h"
 
 namespace fastreg {
 namespace {
 
 using Kind = TableColumn::Kind;
-
-// Numbers beyond this count as this, so that no difference of two is infinite.
-constexpr double kLargest = 1e300;
-// A value at which the soft limit has long been reached.
-constexpr double kFar = 1e6;
-// Rows whose places are found at once, so that their searches, roots and divisions overlap.
-constexpr std::size_t kTogether = 8;
 
 std::size_t bins_of(const TableColumn& column) { return column.edges.empty() ? 0 : column.edges.size() - 1; }
 
@@ -43,53 +37,30 @@ std::size_t last_not_above(const Number* numbers, std::size_t n, Number x) {
   return static_cast<std::size_t>(at - numbers);
 }
 
-// The same for several x at once, which wait for memory together.
-void last_not_above(const double* numbers, std::size_t n, const double (&x)[kTogether], std::size_t (&at)[kTogether]) {
-  for (std::size_t i = 0; i < kTogether; ++i) at[i] = 0;
-  for (std::size_t left = n; left > 1;) {
-    const std::size_t half = left / 2;
-    for (std::size_t i = 0; i < kTogether; ++i) at[i] += half * static_cast<std::size_t>(numbers[at[i] + half] <= x[i]);
-    left -= half;
-  }
-}
-
-// Without branches for all numbers; NaN stays NaN.
-double limited(double x, double limit) { return std::min(std::max(x, -limit), limit); }
-
-// The place of a number within kLargest of 0 that has so many full bins; `full` is not used without bins.
-CodePlace place_in_bin(const TableColumn& column, const CodedColumn& rows, double x, std::size_t full) {
-  const double z = limited((x - column.centre) * column.scale, kFar), third = z / 3.0;
-  const auto value = static_cast<float>(z / std::sqrt(1.0 + third * third));
-  if (rows.bins == 0) return {value, 0.0f, 0, static_cast<std::uint32_t>(rows.first)};
-  const double* const edge = column.edges.data() + full;
-  const double weight = std::min(std::max((x - edge[0]) / (edge[1] - edge[0]), 0.0), 1.0);
-  return {value, static_cast<float>(weight), static_cast<std::uint32_t>(full),
-          static_cast<std::uint32_t>(rows.ramp + full)};
-}
-
 CodePlace place_of_gap(const TableColumn& column, const CodedColumn& rows) {
   return {0.0f, column.missing ? 1.0f : 0.0f, 0, static_cast<std::uint32_t>(rows.end - 1)};
 }
 
 CodePlace place_of_number(const TableColumn& column, const CodedColumn& rows, double x) {
   if (std::isnan(x)) return place_of_gap(column, rows);
-  x = limited(x, kLargest);
-  return place_in_bin(column, rows, x, rows.bins > 0 ? last_not_above(column.edges.data(), rows.bins, x) : 0);
+  x = math::limited(x, math::kLargestCode);
+  const auto value = static_cast<float>(math::softly_limited(x, column.centre, column.scale));
+  if (rows.bins == 0) return {value, 0.0f, 0, static_cast<std::uint32_t>(rows.first)};
+  const std::size_t full = last_not_above(column.edges.data(), rows.bins, x);
+  const double weight = math::part_of_bin(x, column.edges[full], column.edges[full + 1]);
+  return {value, static_cast<float>(weight), static_cast<std::uint32_t>(full),
+          static_cast<std::uint32_t>(rows.ramp + full)};
 }
 
-void places_of_numbers(const TableColumn& column, const CodedColumn& rows, const float* x, std::size_t ldx,
-                       std::size_t n, CodePlace* out) {
-  const CodePlace gap = place_of_gap(column, rows);
-  std::size_t r = 0;
-  for (; r + kTogether <= n; r += kTogether) {
-    double given[kTogether];
-    std::size_t full[kTogether] = {};
-    for (std::size_t i = 0; i < kTogether; ++i) given[i] = limited(static_cast<double>(x[(r + i) * ldx]), kLargest);
-    if (rows.bins > 0) last_not_above(column.edges.data(), rows.bins, given, full);
-    for (std::size_t i = 0; i < kTogether; ++i)
-      out[r + i] = std::isnan(given[i]) ? gap : place_in_bin(column, rows, given[i], full[i]);
-  }
-  for (; r < n; ++r) out[r] = place_of_number(column, rows, static_cast<double>(x[r * ldx]));
+// A kernel finds the places of many numbers; they have the same bits.
+void places_of_numbers(const Kernels& kernels, const TableColumn& column, const CodedColumn& rows, const float* x,
+                       std::size_t ldx, std::size_t n, CodePlace* out) {
+  const std::size_t many = n / kCodedRows * kCodedRows;
+  const auto first = static_cast<std::uint32_t>(rows.bins > 0 ? rows.ramp : rows.first);
+  if (many > 0)
+    kernels.coded_numbers({x, ldx, many, column.centre, column.scale, column.edges.data(), rows.bins, first,
+                           place_of_gap(column, rows), out});
+  for (std::size_t r = many; r < n; ++r) out[r] = place_of_number(column, rows, static_cast<double>(x[r * ldx]));
 }
 
 // The index of each code among the levels, as a table; empty if it would be large compared with their number.
@@ -144,7 +115,8 @@ TableLocator::TableLocator(const TableColumns& columns) : columns_(columns) {
   }
 }
 
-void TableLocator::locate(std::size_t index, const float* x, std::size_t ldx, std::size_t rows, CodePlace* out) const {
+void TableLocator::locate(const Kernels& kernels, std::size_t index, const float* x, std::size_t ldx, std::size_t rows,
+                          CodePlace* out) const {
   const TableColumn& column = columns_.list[source_[index]];
   const CodedColumn& own = rows_[index];
   switch (column.kind) {
@@ -152,7 +124,7 @@ void TableLocator::locate(std::size_t index, const float* x, std::size_t ldx, st
       for (std::size_t r = 0; r < rows; ++r) out[r] = {x[r * ldx], 0.0f, 0, static_cast<std::uint32_t>(own.first)};
       break;
     case Kind::numeric:
-      places_of_numbers(column, own, x, ldx, rows, out);
+      places_of_numbers(kernels, column, own, x, ldx, rows, out);
       break;
     case Kind::categorical:
       for (std::size_t r = 0; r < rows; ++r)
@@ -197,23 +169,22 @@ void TableLocator::encode(const double* codes, float* features) const {
 }
 
 void TableLocator::product(const Kernels& kernels, const float* x, std::size_t ldx, CodedForward call) const {
-  // Without prefix sums of the caller, they are made again for each part, so that a part is larger.
-  constexpr std::size_t kPlaces = 1024;
-  const std::size_t most_rows = call.prefix != nullptr ? 64 : 128;
+  // Rows of a part, which read the kernel anew, and places of it that are kept at once.
+  constexpr std::size_t kRows = 128, kPlaces = 2048;
   CodePlace places[kPlaces];
   alignas(64) float scratch[kCodedScratch];
   const Range rows = call.rows;
   call.places = places;
   call.scratch = scratch;
-  for (std::size_t r = rows.begin; r < rows.end; r += most_rows) {
-    call.rows = {r, std::min(rows.end, r + most_rows)};
+  for (std::size_t r = rows.begin; r < rows.end; r += kRows) {
+    call.rows = {r, std::min(rows.end, r + kRows)};
     const std::size_t n = call.rows.end - r, most = kPlaces / n;
     call.stride = n;
     for (std::size_t c = 0; c < rows_.size(); c += call.count) {
       call.count = std::min(most, rows_.size() - c);
       call.columns = rows_.data() + c;
       call.adds = c > 0;
-      for (std::size_t k = 0; k < call.count; ++k) locate(c + k, x + r * ldx + c + k, ldx, n, places + k * n);
+      for (std::size_t k = 0; k < call.count; ++k) locate(kernels, c + k, x + r * ldx + c + k, ldx, n, places + k * n);
       kernels.coded_forward(call);
     }
   }

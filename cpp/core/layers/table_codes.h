@@ -22,7 +22,8 @@ class TableLocator {
   // Of each column of the input.
   const std::vector<CodedColumn>& columns() const { return rows_; }
   // The places of one column in `rows` rows; x: its code in the first row, ldx floats before that in the next.
-  void locate(std::size_t column, const float* x, std::size_t ldx, std::size_t rows, CodePlace* out) const;
+  void locate(const Kernels& kernels, std::size_t column, const float* x, std::size_t ldx, std::size_t rows,
+              CodePlace* out) const;
   // The rows of the places of one column by what they pick, as CodedGradient has them; starts: of the column's first
   // row of the kernel. A column without has_pick has none.
   void sort(std::size_t column, const CodePlace* places, std::size_t rows, CodedRow* sorted,

@@ -27,8 +27,25 @@ class TableInputOperation final : public Operation {
   }
   double flops_per_row() const override { return 12.0 * static_cast<double>(in()) * static_cast<double>(out()); }
 
+  // The prefix sums of the kernel, in the order in which CodedForward adds them: they are the same for all rows.
+  std::size_t packed_kernel_floats(const ProductPrecision&) const override {
+    const auto has_bins = [](const CodedColumn& column) { return column.bins > 0; };
+    return std::any_of(locator_.columns().begin(), locator_.columns().end(), has_bins) ? round_up(features_ * out_ld(), kLane) : 0;
+  }
+  void pack_kernel(const Pass& pass, float* to) const override {
+    const Range mine = pass.team.split(panel_count(out()));
+    const float* const w = parameters_.in(pass.weights, kernel_);
+    for (std::size_t panel = mine.begin; panel < mine.end; ++panel) {
+      const std::size_t first = panel * kPanel, width = std::min(kPanel, out_ld() - first);
+      for (const CodedColumn& column : locator_.columns())
+        add_up(w + first * features_ + column.ramp * width, column.bins, width,
+               to + first * features_ + column.ramp * width);
+    }
+  }
+
   void infer(const Pass& pass, const float* const* x, float* y) const override {
-    const CodedForward f = call(pass, y);
+    CodedForward f = call(pass, y);
+    f.prefix = pass.packed_kernel;
     if (f.panels.begin < f.panels.end) locator_.product(pass.kernels, x[0], in_ld(), f);
   }
 
@@ -37,7 +54,7 @@ class TableInputOperation final : public Operation {
     const Range rows = pass.team.split(pass.rows, kLane);
     if (rows.begin < rows.end)
       for (std::size_t c = 0; c < in(); ++c)
-        locator_.locate(c, x[0] + rows.begin * in_ld() + c, in_ld(), rows.end - rows.begin,
+        locator_.locate(pass.kernels, c, x[0] + rows.begin * in_ld() + c, in_ld(), rows.end - rows.begin,
                         places + c * pass.rows + rows.begin);
     pass.team.sync();
     alignas(64) float scratch[kCodedScratch];
@@ -86,6 +103,12 @@ class TableInputOperation final : public Operation {
     f.cols = out();
     take_part(pass.team, pass.rows, out(), f);
     return f;
+  }
+
+  // Row t of `to` becomes the sum of t rows of w, for t < rows. Rows have `width` floats.
+  static void add_up(const float* w, std::size_t rows, std::size_t width, float* to) {
+    if (rows > 0) std::fill_n(to, width, 0.0f);
+    for (std::size_t i = 0; i + width < rows * width; ++i) to[i + width] = to[i] + w[i];
   }
 
   const Parameters& parameters_;

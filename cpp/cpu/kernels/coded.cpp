@@ -35,6 +35,20 @@ FASTREG_INLINE std::size_t most_full(const CodePlace* places, std::size_t rows) 
   return most;
 }
 
+// Columns of a table whose parts are added at once: so many that what values are multiplied with stays in registers.
+constexpr std::size_t kTogether = kRegisters / 8;
+
+// The row of the kernel that values of a column are multiplied with, null if there is none.
+FASTREG_INLINE const float* row_of_values(const CodedColumn& column, Strip<const float> w) {
+  return column.has_value ? w.data + column.value_row * w.width : nullptr;
+}
+
+template <class T, std::size_t NV>
+FASTREG_INLINE void load_slope(const float* value_row, T (&slope)[NV]) {
+  FASTREG_UNROLL
+  for (std::size_t v = 0; v < NV; ++v) slope[v] = value_row ? T::load(value_row + v * T::kLanes) : T(0.0f);
+}
+
 // Row t of `out` becomes `before` and the sum of t rows of w, for t < n; `before` becomes the sum of all n.
 template <class T, std::size_t NV>
 FASTREG_NOINLINE void prefix_sums(const float* w, std::size_t width, std::size_t n, float* before, float* out) {
@@ -52,27 +66,80 @@ FASTREG_NOINLINE void prefix_sums(const float* w, std::size_t width, std::size_t
   for (std::size_t v = 0; v < NV; ++v) sums[v].store(before + v * T::kLanes);
 }
 
-// Adds the part of a column whose bins are in one block, or that has none.
-template <class T, std::size_t NV, bool kBins, bool kPick>
-FASTREG_NOINLINE void add_column(const CodePlace* places, std::size_t rows, const float* value_row,
-                                 Strip<const float> w, Strip<const float> prefix, std::size_t begin, float* y,
-                                 std::size_t ldy) {
+// Adds the part of a column whose bins are in one block.
+template <class T, std::size_t NV>
+FASTREG_NOINLINE void add_block(const CodePlace* places, std::size_t rows, const float* value_row,
+                                Strip<const float> w, const float* block, std::size_t begin, float* y,
+                                std::size_t ldy) {
   T slope[NV];
-  FASTREG_UNROLL
-  for (std::size_t v = 0; v < NV; ++v) slope[v] = value_row ? T::load(value_row + v * T::kLanes) : T(0.0f);
+  load_slope(value_row, slope);
   for (std::size_t r = 0; r < rows; ++r, y += ldy) {
     const CodePlace& place = places[r];
-    if (kBins && !in_block(place.full, begin)) continue;
+    if (!in_block(place.full, begin)) continue;
     const T value(place.value), weight(place.weight);
-    const float* const picked = kPick ? w.data + place.pick * w.width : nullptr;
-    const float* const sums = kBins ? prefix.data + (place.full - begin) * prefix.width : nullptr;
+    const float* const picked = w.data + place.pick * w.width;
+    const float* const sums = block + (place.full - begin) * (NV * T::kLanes);
     FASTREG_UNROLL
     for (std::size_t v = 0; v < NV; ++v) {
       T sum = fma(value, slope[v], T::load(y + v * T::kLanes));
-      if constexpr (kBins) sum = sum + T::load(sums + v * T::kLanes);
-      if constexpr (kPick) sum = fma(weight, T::load(picked + v * T::kLanes), sum);
-      sum.store(y + v * T::kLanes);
+      sum = sum + T::load(sums + v * T::kLanes);
+      fma(weight, T::load(picked + v * T::kLanes), sum).store(y + v * T::kLanes);
     }
+  }
+}
+
+// Adds the parts of N columns of one kind, so that a row of y stays in registers meanwhile. The sums are those of a
+// caller.
+template <class T, std::size_t NV, std::size_t N, bool kBins, bool kPick>
+FASTREG_NOINLINE void add_columns(const CodedForward& f, std::size_t first, Strip<const float> w,
+                                  Strip<const float> prefix, float* y) {
+  const CodedColumn* const columns = f.columns + first;
+  T slope[N][NV];
+  FASTREG_UNROLL
+  for (std::size_t k = 0; k < N; ++k) load_slope(row_of_values(columns[k], w), slope[k]);
+  const CodePlace* places = f.places + first * f.stride;
+  for (std::size_t r = f.rows.begin; r < f.rows.end; ++r, ++places, y += f.ldy) {
+    T sum[NV];
+    FASTREG_UNROLL
+    for (std::size_t v = 0; v < NV; ++v) sum[v] = T::load(y + v * T::kLanes);
+    FASTREG_UNROLL
+    for (std::size_t k = 0; k < N; ++k) {
+      const CodePlace& place = places[k * f.stride];
+      const T value(place.value), weight(place.weight);
+      const float* const picked = kPick ? w.data + place.pick * w.width : nullptr;
+      const float* const sums = kBins ? prefix.data + (columns[k].ramp + place.full) * prefix.width : nullptr;
+      FASTREG_UNROLL
+      for (std::size_t v = 0; v < NV; ++v) {
+        sum[v] = fma(value, slope[k][v], sum[v]);
+        if constexpr (kBins) sum[v] = sum[v] + T::load(sums + v * T::kLanes);
+        if constexpr (kPick) sum[v] = fma(weight, T::load(picked + v * T::kLanes), sum[v]);
+      }
+    }
+    FASTREG_UNROLL
+    for (std::size_t v = 0; v < NV; ++v) sum[v].store(y + v * T::kLanes);
+  }
+}
+
+// Adds the columns [first, end), which are of one kind.
+template <class T, std::size_t NV, bool kBins, bool kPick>
+FASTREG_INLINE void add_run(const CodedForward& f, std::size_t first, std::size_t end, Strip<const float> w,
+                            Strip<const float> prefix, float* y) {
+  for (; first + kTogether <= end; first += kTogether)
+    add_columns<T, NV, kTogether, kBins, kPick>(f, first, w, prefix, y);
+  for (; first < end; ++first) add_columns<T, NV, 1, kBins, kPick>(f, first, w, prefix, y);
+}
+
+// Adds a column with bins, whose sums are made here.
+template <class T, std::size_t NV>
+FASTREG_NOINLINE void add_bins(const CodedForward& f, std::size_t k, Strip<const float> w, float* y) {
+  const CodedColumn& column = f.columns[k];
+  const CodePlace* const places = f.places + k * f.stride;
+  const std::size_t rows = f.rows.end - f.rows.begin;
+  alignas(64) float before[NV * T::kLanes] = {};
+  for (std::size_t begin = 0, most = most_full(places, rows); begin <= most; begin += kCodedBins) {
+    prefix_sums<T, NV>(w.data + (column.ramp + begin) * w.width, w.width, smaller(kCodedBins, most + 1 - begin),
+                       before, f.scratch);
+    add_block<T, NV>(places, rows, row_of_values(column, w), w, f.scratch, begin, y, f.ldy);
   }
 }
 
@@ -81,6 +148,7 @@ FASTREG_NOINLINE void forward_strip(const CodedForward& f, std::size_t c) {
   constexpr std::size_t kWidth = NV * T::kLanes;
   const std::size_t ld = f.cols == 1 ? 1 : rounded(f.cols), rows = f.rows.end - f.rows.begin;
   const Strip<const float> w = strip_of(f.w, f.kernel_rows, ld, c);
+  const Strip<const float> prefix = f.prefix ? strip_of(f.prefix, f.kernel_rows, ld, c) : Strip<const float>{};
   float* const y = f.y + f.rows.begin * f.ldy + c;
   if (!f.adds) {
     for (std::size_t r = 0; r < rows; ++r) {
@@ -89,31 +157,17 @@ FASTREG_NOINLINE void forward_strip(const CodedForward& f, std::size_t c) {
         (f.bias ? T::load(f.bias + c + j) : T(0.0f)).store(y + r * f.ldy + j);
     }
   }
-  for (std::size_t k = 0; k < f.count; ++k) {
-    const CodedColumn& column = f.columns[k];
-    const CodePlace* const places = f.places + k * f.stride;
-    const float* const value_row = column.has_value ? w.data + column.value_row * w.width : nullptr;
-    if (column.bins == 0) {
-      if (column.has_pick)
-        add_column<T, NV, false, true>(places, rows, value_row, w, {}, 0, y, f.ldy);
-      else
-        add_column<T, NV, false, false>(places, rows, value_row, w, {}, 0, y, f.ldy);
-      continue;
-    }
-    if (f.prefix) {
-      // One block for all bins: the sums are those of a caller.
-      const Strip<const float> sums = strip_of(f.prefix, f.kernel_rows, ld, c);
-      for (std::size_t begin = 0, most = most_full(places, rows); begin <= most; begin += kCodedBins)
-        add_column<T, NV, true, true>(places, rows, value_row, w,
-                                      {sums.data + (column.ramp + begin) * sums.width, sums.width}, begin, y, f.ldy);
-      continue;
-    }
-    alignas(64) float before[kWidth] = {};
-    for (std::size_t begin = 0, most = most_full(places, rows); begin <= most; begin += kCodedBins) {
-      prefix_sums<T, NV>(w.data + (column.ramp + begin) * w.width, w.width, smaller(kCodedBins, most + 1 - begin),
-                         before, f.scratch);
-      add_column<T, NV, true, true>(places, rows, value_row, w, {f.scratch, kWidth}, begin, y, f.ldy);
-    }
+  for (std::size_t k = 0, end = 0; k < f.count; k = end) {
+    const bool bins = f.columns[k].bins > 0, pick = f.columns[k].has_pick;
+    for (end = k + 1; end < f.count && (f.columns[end].bins > 0) == bins && f.columns[end].has_pick == pick;) ++end;
+    if (bins && !f.prefix)
+      for (; k < end; ++k) add_bins<T, NV>(f, k, w, y);
+    else if (bins)
+      add_run<T, NV, true, true>(f, k, end, w, prefix, y);
+    else if (pick)
+      add_run<T, NV, false, true>(f, k, end, w, prefix, y);
+    else
+      add_run<T, NV, false, false>(f, k, end, w, prefix, y);
   }
 }
 

@@ -31,6 +31,9 @@ void row_norm_parameters(const RowNormBackward&, Range cols) noexcept;
 void feature_scale(const FeatureScale&) noexcept;
 void feature_scale_backward(const FeatureScaleBackward&) noexcept;
 
+// codes.cpp
+void coded_numbers(const CodedNumbers&) noexcept;
+
 // coded.cpp
 void coded_forward(const CodedForward&) noexcept;
 void coded_gradient(const CodedGradient&) noexcept;

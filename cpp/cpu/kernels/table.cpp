@@ -30,6 +30,7 @@ constinit const Kernels table = {
     .row_norm_parameters = row_norm_parameters,
     .feature_scale = feature_scale,
     .feature_scale_backward = feature_scale_backward,
+    .coded_numbers = coded_numbers,
     .coded_forward = coded_forward,
     .coded_gradient = coded_gradient,
     .periodic_forward = periodic_forward,

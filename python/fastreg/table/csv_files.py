@@ -15,6 +15,7 @@ import stat
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
@@ -291,24 +292,52 @@ def whole(layout: Layout) -> list[Any]:
     return columns
 
 
-def blocks(layout: Layout) -> Iterator[list[Any]]:
-    """As :func:`whole`, for some rows at a time."""
-    _check_quotes(layout)
+def blocks(layout: Layout, beside: bool = False) -> Iterator[list[Any]]:
+    """As :func:`whole`, for some rows at a time.
+
+    With ``beside`` a thread looks for a quote that is not closed while Arrow parses the first rows. They are given when
+    it has finished, and errors are the same.
+    """
     try:
         if not layout.spaced:
             from pyarrow import csv as arrow
     except ModuleNotFoundError:
         arrow = None
     if layout.spaced or arrow is None:
+        _check_quotes(layout)
         yield from _by_csv(layout)
         return
-    with opened(layout.path) as file, _by_arrow(layout, arrow.open_csv, file) as reader:
+    with (
+        _quotes_checked(layout, beside) as checked,
+        opened(layout.path) as file,
+        _by_arrow(layout, arrow.open_csv, file) as reader,
+    ):
         while True:
             batch = _explained(layout, reader.read_next_batch, StopIteration)
+            checked()
             if batch is None:
                 return
             if batch.num_rows:
                 yield list(batch.columns)
+
+
+@contextmanager
+def _quotes_checked(layout: Layout, beside: bool) -> Iterator[Callable[[], None]]:
+    """A function that returns when the quotes of a file are known to be closed, and raises ValueError if one is not.
+
+    Any other error within waits for that one, which would explain it.
+    """
+    if not beside:
+        _check_quotes(layout)
+        yield lambda: None
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="fastreg-quotes") as thread:
+        found = thread.submit(_check_quotes, layout)
+        try:
+            yield found.result
+        except Exception:
+            found.result()
+            raise
 
 
 def _by_arrow(layout: Layout, read: Callable[..., Any], file: IO[bytes]) -> Any:

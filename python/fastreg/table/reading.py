@@ -101,7 +101,7 @@ def read_blocks(
     rows = check_int("read_blocks", "rows", rows, AT_LEAST_ONE)
     check_bool("read_blocks", "ahead", ahead)
     name, is_empty = os.fsdecode(path), True
-    parts = _parts(name, rows, (sep, decimal, thousands, encoding), like)
+    parts = _parts(name, rows, (sep, decimal, thousands, encoding), like, ahead)
     with closing(_in_advance(parts) if ahead else parts) as found:
         for part in found:
             for block in part.blocks(rows):
@@ -112,7 +112,11 @@ def read_blocks(
 
 
 def _parts(
-    name: str, rows: int, given: tuple[str | None, str | None, str | None, str | None], like: Dialect | None
+    name: str,
+    rows: int,
+    given: tuple[str | None, str | None, str | None, str | None],
+    like: Dialect | None,
+    ahead: bool,
 ) -> Generator[Table, None, None]:
     """The table of a file in the parts in which it is read. ``given`` is separator, decimal, thousands and encoding."""
     sep, decimal, thousands, encoding = given
@@ -122,7 +126,7 @@ def _parts(
     elif kind == "csv":
         layout = csv_files.look(name, sep, encoding)
         style = style_of(decimal, thousands, _style(layout.sep, like, None))
-        for columns in csv_files.blocks(layout):
+        for columns in csv_files.blocks(layout, beside=ahead):
             yield _table(layout, columns, style)
     else:
         yield read_table(name, decimal=decimal, thousands=thousands)

@@ -33,7 +33,8 @@ __all__ = ["predict"]
 
 # The number of rows that are predicted and written at once.
 BLOCK = 16384
-# Blocks that are worked on at once, at most; each has a thread of its own.
+# Blocks that are worked on at once, at most; each has a thread of its own. For each of them one more block waits, so
+# that a thread need not wait for a slower one or for the reader.
 _WORKERS = 4
 
 
@@ -127,7 +128,7 @@ def _in_order(
                 if numbered_block is None:
                     break
                 waiting.append(pool.submit(work, *numbered_block))
-                if len(waiting) > workers:
+                if len(waiting) > 2 * workers:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

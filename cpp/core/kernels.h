@@ -273,13 +273,14 @@ struct LossStep {
 };
 
 // One pass over n parameters (any n, any alignment): penalty gradient, moments, decoupled decay, step, proximal step.
-// With g' = grad_scale * g + l1 sign(w) (unless proximal) + 2 l2 w and w' = w - rate * decay * w (decoupled, first),
-// the optimizer's rule (math/rules/) makes the new moments from g' and the new w from w' and them. proximal: after
-// that w = soft(w, eta l1), soft(w, a) = sign(w) max(0, |w| - a), where eta is the rule's step size for the element.
-// Where a mean of squares would reach 0x1.fep127, near the largest float, the g' of that element is first brought into
-// [-0x1.fefp63, 0x1.fefp63]: no mean overflows, and all larger gradients make the same step. Infinity and NaN become
-// NaN. A sum of squares stays at that limit. sums: where not null and l1 or l2 is not 0, receives {sum |w|, sum w^2} of
-// the parameters before the step.
+// With g' = grad_scale * g + l1 sign(w) (unless proximal) + 2 l2 w, clamped to [-limit, limit] if limit is not 0 (NaN
+// stays NaN), and w' = w - rate * decay * w (decoupled, first), the optimizer's rule (math/rules/) makes the new moments
+// from g' and the new w from w' and them. proximal: after that w = soft(w, eta l1), soft(w, a) = sign(w) max(0, |w| - a),
+// where eta is the rule's step size for the element. Where a mean of squares would reach 0x1.fep127, near the largest
+// float, the g' of that element is first brought into [-0x1.fefp63, 0x1.fefp63]: no mean overflows, and all larger
+// gradients make the same step. Infinity and NaN become NaN. A sum of squares stays at that limit. sums: where not null
+// and l1 or l2 is not 0, receives {sum |w|, sum w^2} of the parameters before the step. average: where not null, becomes
+// momentum * average + (1 - momentum) * w, with the new w and rounded as weighted_sum does.
 struct Update {
   std::size_t optimizer;     // the index of a type that has rules in the list of fastreg/optimizers.h
   const void* description;   // an object of the type at that index
@@ -292,6 +293,9 @@ struct Update {
   float decay, l1, l2, grad_scale;
   bool proximal;
   float* sums;
+  float limit;
+  float* average;
+  float momentum;
 };
 
 // The gradient of n parameters (any n, any alignment) including penalties, g' = g + l1 sign(w) + 2 l2 w. This is the
@@ -487,8 +491,8 @@ struct Kernels {
   void (*penalty_sums)(const float* w, std::size_t n, float* sums) noexcept;
   // Returns the sum of g'^2. It is finite if every g' is, and has the precision of float whatever the size of g'.
   double (*gradient_square)(const WholeGradient&) noexcept;
-  // out[i] = g'[i], clamped to [-limit, limit]. NaN stays NaN.
-  void (*gradient_clamp)(const WholeGradient&, float limit, float* out) noexcept;
+  // out[i] = g'[i]. In place allowed (out == g).
+  void (*whole_gradient)(const WholeGradient&, float* out) noexcept;
   // True if none of n values, converted to float32, is NaN or infinite.
   bool (*all_finite)(const void* x, ElementType type, std::size_t n) noexcept;
   void (*infer)(const Inference&) noexcept;

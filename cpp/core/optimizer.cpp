@@ -14,10 +14,6 @@ namespace fastreg {
 namespace {
 
 constexpr std::size_t kChunk = 16384;   // in floats: short enough for sums in float, long enough to make calls cheap
-// Pieces of a chunk, in floats: five arrays of one fit into the L1 cache. Arrays of kFar floats and more do not stay in
-// the L2 cache. Then pieces are short, so that the processor's prefetching, which stops at the end of a page, follows
-// all arrays at once: with a page of each in turn, one arrives while the others rest.
-constexpr std::size_t kPiece = 1024, kFarPiece = 256, kFar = 131072;
 
 // Calls f with an optimizer's description and the type of the rule that its values choose (math/rules.h).
 template <class F>
@@ -253,6 +249,10 @@ Update OptimizerState::arguments(std::size_t chunk, float* weights, const float*
   args.l1 = run.penalty.l1;
   args.l2 = run.penalty.l2;
   args.proximal = run.penalty.proximal;
+  if (moves_averages()) {
+    args.average = moment(average_) + run.begin;
+    args.momentum = average_momentum();
+  }
   return args;
 }
 
@@ -286,12 +286,13 @@ void OptimizerState::update(const Kernels& kernels, const Team& team, float* wei
       const bool vanished = args.l1 == 0.0f && args.l2 == 0.0f && !(chunks_[i].penalty == Penalty{});
       if (sums && vanished) kernels.penalty_sums(args.w, args.n, args.sums);
     }
-    if (in_pieces(args)) {
-      update_pieces(kernels, args, chunks_[i].begin, weights);
-      continue;
+    if (options_.clipping.kind == ClipKind::value) {   // sums of the update itself would change bits of the loss
+      args.limit = options_.clipping.limit;
+      if (adds_penalties(args)) kernels.penalty_sums(args.w, args.n, args.sums);
+      args.sums = nullptr;
     }
     kernels.update(args);
-    if (moves_averages()) move_average(kernels, {chunks_[i].begin, chunks_[i].end}, weights);
+    if (args.average != nullptr && overwrites()) std::copy_n(args.average, args.n, args.w);
   }
 }
 
@@ -322,7 +323,7 @@ void OptimizerState::move_average(const Kernels& kernels, Range floats, float* w
   float* const average = moment(average_) + floats.begin;
   float* const w = weights + floats.begin;
   const std::size_t n = floats.end - floats.begin;
-  const float momentum = updates_ == 1 ? 0.0f : options_.ema_momentum;
+  const float momentum = average_momentum();
   kernels.weighted_sum(momentum, average, 1.0f - momentum, w, average, n);
   if (overwrites()) std::copy_n(average, n, w);
 }
@@ -369,34 +370,6 @@ void OptimizerState::hide_averages(float* weights, std::uint64_t assignments) {
 void OptimizerState::set_averages_shown(bool shown, std::uint64_t assignments) {
   averages_shown_ = shown && average_ != kNone;
   assignments_ = assignments;
-}
-
-// The caller's gradient does not change: what is clamped is on the stack.
-void OptimizerState::update_pieces(const Kernels& kernels, const Update& args, std::size_t begin,
-                                   float* weights) const {
-  const bool clamps = options_.clipping.kind == ClipKind::value;
-  alignas(64) float clamped[kPiece];
-  if (adds_penalties(args)) kernels.penalty_sums(args.w, args.n, args.sums);
-  WholeGradient gradient = whole_gradient(args);
-  Update piece = args;
-  piece.sums = nullptr;
-  if (clamps) {
-    piece.l2 = 0.0f;
-    if (!args.proximal) piece.l1 = 0.0f;
-  }
-  const std::size_t most = stride_ < kFar ? kPiece : kFarPiece;
-  for (const std::size_t end = begin + args.n; begin < end; begin += piece.n) {
-    piece.n = gradient.n = std::min(end - begin, most);
-    if (clamps) kernels.gradient_clamp(gradient, options_.clipping.limit, clamped);
-    piece.g = clamps ? clamped : gradient.g;
-    kernels.update(piece);
-    if (moves_averages()) move_average(kernels, {begin, begin + piece.n}, weights);
-    piece.w += piece.n;
-    for (float*& array : piece.moment)
-      if (array != nullptr) array += piece.n;
-    gradient.w += piece.n;
-    gradient.g += piece.n;
-  }
 }
 
 // The factor for the gradients of these chunks. It is NaN, which ends a fit, if the norm is not finite, or so large

@@ -114,17 +114,12 @@ class OptimizerState {
   Update arguments(std::size_t chunk, float* weights, const float* gradients, const UpdateRates& rates) const;
   void accumulate(const Kernels& kernels, Range chunks, const float* weights, const float* gradients, bool sums);
   void add_gradients(const Kernels& kernels, std::size_t chunk, const float* gradients) const;
-  // Where there is more to do than the update itself, a chunk is cut into pieces that stay in the L1 cache: averages
-  // then come from memory beside the other arrays, not after them. The sums of penalties that the update adds up are not
-  // cut, which would change their bits.
-  bool in_pieces(const Update& args) const {
-    return options_.clipping.kind == ClipKind::value || (moves_averages() && !adds_penalties(args));
-  }
   bool moves_averages() const { return average_ != kNone && !averages_later_; }
   static bool adds_penalties(const Update& args) {
     return args.sums != nullptr && (args.l1 != 0.0f || args.l2 != 0.0f);
   }
-  void update_pieces(const Kernels& kernels, const Update& args, std::size_t begin, float* weights) const;
+  // The first average is a copy of the weights.
+  float average_momentum() const { return updates_ == 1 ? 0.0f : options_.ema_momentum; }
   bool overwrites() const;
   void move_average(const Kernels& kernels, Range floats, float* weights) const;
   float clip_scale(Range chunks) const;

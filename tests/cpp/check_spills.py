@@ -47,6 +47,12 @@ ALLOWED = [
         r"^run_update<(Lion|Amsgrad|Nadam|Adamax|RmsPropOptions|Adagrad|Adadelta|Rprop|ScheduleFree)Rule<",
         "one loop for all penalties: its constants take most of 16 registers",
     ),
+    ("avx2", r"^run_update<(Momentum|Nesterov)Rule<V>, \(Options\)4,", "any option, and two pairs of sums"),
+    (
+        "avx512",
+        r"^run_update<(Adadelta|Amsgrad|Nadam|RAdam)Rule<V>, \(Options\)4, true, false, true>",
+        "one loop for any option and for means of squares near the largest float",
+    ),
     ("avx512", r"^forward_flat<TanhShrink", "two of the constants of both of its polynomials come from the stack"),
     (".*", r"^run_update<FtrlRule<", "two powers by logarithm and exponential function, with all their coefficients"),
     ("avx512_bf16|amx", r"^pack_edge_tile<", "an array fills the last rows and columns up with zeros"),

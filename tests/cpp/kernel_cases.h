@@ -53,7 +53,9 @@ class Cases {
     for_each_type(Losses(), [&]<class Loss>(Type<Loss>) { loss<Loss>(128, 10); });
     largest(128, 10);
     largest(128, 100);
-    for_each_rule<Double>([&](const auto& description, auto rule) { update(description, rule, 10000); });
+    for_each_rule<Double>([&](const auto& description, auto rule) {
+      for (const bool any_option : {false, true}) update(description, rule, 10000, any_option);
+    });
     gather(128, 784);
     scans(100000);
     random_words(4096);
@@ -381,7 +383,7 @@ class Cases {
   }
 
   template <class Description, class Rule>
-  void update(const Description& description, Type<Rule>, std::size_t n) {
+  void update(const Description& description, Type<Rule>, std::size_t n, bool any_option) {
     constexpr std::size_t kMoments = math::kArrays<Rule>;
     Floats *w = floats(n), *g = floats(n);
     std::vector<Written> written = {floats_of(w, 16 * kHalfUlp)};
@@ -407,8 +409,17 @@ class Cases {
     u.correction[3] = 0.9f;
     u.l1 = u.l2 = 1e-4f;
     u.grad_scale = 1.0f;
-    add("update", text_of(description) + ", l1, l2, " + std::to_string(n), static_cast<double>(n * (12 + 8 * kMoments)),
-        "byte", [=](const Kernels& k) { k.update(u); }, std::move(written));
+    if (any_option) {
+      Floats* average = floats(n);
+      u.average = average->data();
+      u.momentum = 0.99f;
+      u.limit = 0.5f;
+      written.push_back(floats_of(average, 16 * kHalfUlp));
+    }
+    const std::string options = any_option ? ", l1, l2, average, limit, " : ", l1, l2, ";
+    const std::size_t bytes = 12 + 8 * kMoments + (any_option ? 8 : 0);
+    add("update", text_of(description) + options + std::to_string(n), static_cast<double>(n * bytes), "byte",
+        [=](const Kernels& k) { k.update(u); }, std::move(written));
   }
 
   void gather(std::size_t rows, std::size_t cols) {
@@ -434,15 +445,15 @@ class Cases {
         [=](const Kernels& k) { k.weighted_sum(0.75f, x->data(), 0.25f, g->data(), mean->data(), n); },
         {floats_of(mean, 4 * kHalfUlp)});
     for (const float l : {0.0f, 0.1f}) {
-      Floats *square = floats(1), *clamped = floats(n);
+      Floats *square = floats(1), *sum = floats(n);
       const WholeGradient whole{x->data(), g->data(), n, l, l};
       const std::string shape = std::to_string(n) + (l == 0.0f ? "" : ", l1, l2");
       const double read = l == 0.0f ? bytes : 2 * bytes;
       add("gradient_square", shape, read, "byte",
           [=](const Kernels& k) { (*square)[0] = static_cast<float>(k.gradient_square(whole)); },
           {floats_of(square, sum_tolerance(n) / 16)});
-      add("gradient_clamp", shape, read + bytes, "byte",
-          [=](const Kernels& k) { k.gradient_clamp(whole, 0.5f, clamped->data()); }, {floats_of(clamped, 4 * kHalfUlp)});
+      add("whole_gradient", shape, read + bytes, "byte",
+          [=](const Kernels& k) { k.whole_gradient(whole, sum->data()); }, {floats_of(sum, 4 * kHalfUlp)});
     }
     add("all_finite", std::to_string(n), bytes, "byte",
         [=](const Kernels& k) { (*verdict)[0] = k.all_finite(x->data(), ElementType::float32, n) ? 1.0f : 0.0f; }, {floats_of(verdict, -1)});

@@ -1,7 +1,6 @@
 // A penalty of what passes: y = x, and the gradient of (l1 sum |x| + l2 sum x^2) / rows is added to that of the loss. The
 // training step and the evaluator add the penalty itself to the loss.
 #include <cstring>
-#include <limits>
 
 #include "core/layers/layers.h"
 
@@ -29,8 +28,7 @@ class ActivityOperation final : public Operation {
     const Range rows = pass.team.split(pass.rows);
     for (std::size_t r = rows.begin; r < rows.end; ++r) {
       float* const dy = flow.dy + r * out_ld();
-      pass.kernels.gradient_clamp({x[0] + r * out_ld(), dy, out(), penalty_.l1 * share, penalty_.l2 * share},
-                                  std::numeric_limits<float>::infinity(), dy);
+      pass.kernels.whole_gradient({x[0] + r * out_ld(), dy, out(), penalty_.l1 * share, penalty_.l2 * share}, dy);
     }
   }
 

@@ -1,5 +1,5 @@
-// The two kernels of gradient clipping: the norm of a gradient, and a copy of it with its elements clamped to a limit.
-// Both see the whole gradient, which includes the penalties, as the update rules do.
+// The norm of a gradient with its penalties, by which gradients are clipped, and such a gradient itself. It is the same
+// gradient as that of the update rules.
 #include "core/kernels.h"
 #include "cpu/kernels/entries.h"
 #include "cpu/loops.h"
@@ -87,21 +87,15 @@ FASTREG_INLINE double square_of(const WholeGradient& a) {
 }
 
 template <bool kPenalties>
-FASTREG_NOINLINE void clamp(const WholeGradient& a, float limit, float* out) {
+FASTREG_NOINLINE void write_gradient(const WholeGradient& a, float* out) {
   const WholeGradientLoader<kPenalties> gradient(a);
-  const V high(limit), low(-limit);
   const std::size_t n = a.n;
   std::size_t i = 0;
-  for (; i + V::kLanes <= n; i += V::kLanes) {
-    fetch_ahead<V::kLanes>(a.g + i);
-    if constexpr (kPenalties) fetch_ahead<V::kLanes>(a.w + i);
-    const V x = gradient(i, [](const float* p) FASTREG_LAMBDA { return V::load(p); });
-    max(low, min(high, x)).store(out + i);   // this order of arguments keeps NaN
-  }
+  for (; i + V::kLanes <= n; i += V::kLanes)
+    gradient(i, [](const float* p) FASTREG_LAMBDA { return V::load(p); }).store(out + i);
   if (i < n) {
     const std::size_t count = n - i;
-    const V x = gradient(i, [count](const float* p) FASTREG_LAMBDA { return V::load_first(p, count); });
-    max(low, min(high, x)).store_first(out + i, count);
+    gradient(i, [count](const float* p) FASTREG_LAMBDA { return V::load_first(p, count); }).store_first(out + i, count);
   }
 }
 
@@ -111,8 +105,8 @@ double gradient_square(const WholeGradient& a) noexcept {
   return a.l1 == 0.0f && a.l2 == 0.0f ? square_of<false>(a) : square_of<true>(a);
 }
 
-void gradient_clamp(const WholeGradient& a, float limit, float* out) noexcept {
-  a.l1 == 0.0f && a.l2 == 0.0f ? clamp<false>(a, limit, out) : clamp<true>(a, limit, out);
+void whole_gradient(const WholeGradient& a, float* out) noexcept {
+  a.l1 == 0.0f && a.l2 == 0.0f ? write_gradient<false>(a, out) : write_gradient<true>(a, out);
 }
 
 }  // namespace FASTREG_ISA

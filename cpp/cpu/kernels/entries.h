@@ -66,7 +66,7 @@ void penalty_sums(const float* w, std::size_t n, float* sums) noexcept;
 
 // clip.cpp
 double gradient_square(const WholeGradient&) noexcept;
-void gradient_clamp(const WholeGradient&, float limit, float* out) noexcept;
+void whole_gradient(const WholeGradient&, float* out) noexcept;
 
 // inference.cpp
 void infer(const Inference&) noexcept;

@@ -1,5 +1,5 @@
-// The loop around the update rules of math/rules.h: one pass over parameters, gradient and moments. Averages of
-// parameters and of gradients are another entry, which the core calls while a part of the arrays is in the cache.
+// The loop around the update rules of math/rules.h: one pass over parameters, gradient, moments and averages. Sums of
+// gradients are another entry, weighted_sum.
 #include <cassert>
 
 #include "core/kernels.h"
@@ -13,9 +13,9 @@ namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
-// The penalties that a loop is compiled for. at_run_time: a loop for all penalties, with or without sums, which it
-// checks for each vector. A rule that is not kSpecialised has only this loop.
-enum class Penalties { none, subgradient, proximal, at_run_time };
+// What a loop is compiled for: no option, a subgradient of penalties, or a proximal L1, for rules that are kSpecialised;
+// all penalties, with or without sums, which it checks for each vector; or anything that an Update asks for, likewise.
+enum class Options { none, subgradient, proximal, penalties, any };
 
 // The two sums of a penalty, lane by lane.
 struct LaneSums {
@@ -46,21 +46,21 @@ struct FirstFloats {
 // The step of one vector, in two halves, so that several vectors can be interleaved. kPlain: there is neither a factor
 // on the gradient nor decay, which saves operations and gives the same bits. kBounded: a mean of squares may reach the
 // largest float.
-template <class Rule, Penalties kPenalties, bool kSums, bool kPlain, bool kBounded>
+template <class Rule, Options kOptions, bool kSums, bool kPlain, bool kBounded>
 struct VectorStep {
   static constexpr std::size_t kMoments = math::kArrays<Rule>;
   static_assert(kMoments <= math::kMaxMoments && Rule::kPowers <= math::kMaxPowers);
   static constexpr bool kIsOneFunction = math::kIsOneFunction<Rule, V>;
-  static constexpr bool kChecks = kPenalties == Penalties::at_run_time;
+  static constexpr bool kAny = kOptions == Options::any, kChecks = kAny || kOptions == Options::penalties;
   // direction: of a rule that is one function, the new parameter.
   struct Halfway {
     V w, direction, moment[kMoments == 0 ? 1 : kMoments];
   };
   const Rule rule;
-  const V scale, l1, two_l2, decay;
-  float *const weights, *const moments[math::kMaxMoments];
+  const V scale, l1, two_l2, decay, highest, momentum, rest;
+  float *const weights, *const moments[math::kMaxMoments], *const average;
   const float* const gradient;
-  const bool penalised, proximal, summed;
+  const bool penalised, proximal, summed, clipped, averaged;
 
   FASTREG_INLINE explicit VectorStep(const Update& u)
       : rule(*static_cast<const typename Rule::Description*>(u.description), math::Step{u.rate, u.correction, u.decay}),
@@ -68,12 +68,18 @@ struct VectorStep {
         l1(u.l1),
         two_l2(2.0f * u.l2),
         decay(u.rate * u.decay),
+        highest(u.limit),
+        momentum(u.momentum),
+        rest(1.0f - u.momentum),
         weights(u.w),
         moments{u.moment[0], u.moment[1], u.moment[2]},
+        average(u.average),
         gradient(u.g),
-        penalised(kChecks ? u.l1 != 0.0f || u.l2 != 0.0f : kPenalties != Penalties::none),
-        proximal(kChecks ? u.proximal : kPenalties == Penalties::proximal),
-        summed(kChecks ? penalised && u.sums != nullptr : kSums) {}
+        penalised(kChecks ? u.l1 != 0.0f || u.l2 != 0.0f : kOptions != Options::none),
+        proximal(kChecks ? u.proximal : kOptions == Options::proximal),
+        summed(kChecks ? penalised && u.sums != nullptr : kSums),
+        clipped(kAny && u.limit != 0.0f),
+        averaged(kAny && u.average != nullptr) {}
 
   template <class Lanes>
   FASTREG_INLINE Halfway begin(std::size_t i, Lanes lanes) const {
@@ -87,6 +93,7 @@ struct VectorStep {
       g = fma(two_l2, e.w, g);
       if (!proximal) g = g + math::signed_as(l1, e.w);
     }
+    if (clipped) g = give_sign(min(highest, abs(g)), g);   // this order of arguments keeps NaN
     if constexpr (kBounded) g = select(rule.square(g, e.moment) < V(math::kLargestSquare), g, math::bounded(g));
     if constexpr (kIsOneFunction)
       e.direction = rule.step(e.w, g, e.moment, proximal ? l1 : V(0.0f));
@@ -103,13 +110,18 @@ struct VectorStep {
       sums.absolute = sums.absolute + abs(e.w);
       sums.square = fma(e.w, e.w, sums.square);
     }
-    if constexpr (kIsOneFunction) {
-      lanes.store(e.direction, weights + i);
-    } else {
+    const V w = stepped(e);
+    lanes.store(w, weights + i);
+    if (averaged) lanes.store(fma(momentum, lanes.load(average + i), rest * w), average + i);
+  }
+
+  // The new parameter.
+  FASTREG_INLINE V stepped(const Halfway& e) const {
+    if constexpr (kIsOneFunction) return e.direction;
+    else {
       const V w = kPlain ? e.w : fnma(decay, e.w, e.w);
-      lanes.store(proximal ? math::proximal_step(rule, w, e.direction, e.moment, l1)
-                           : rule.apply(w, e.direction, e.moment),
-                  weights + i);
+      return proximal ? math::proximal_step(rule, w, e.direction, e.moment, l1)
+                      : rule.apply(w, e.direction, e.moment);
     }
   }
 
@@ -132,27 +144,48 @@ struct VectorStep {
   }
 };
 
-// Updates the elements from i on. The sums of the elements before i are passed in.
-template <class Rule, Penalties kPenalties, bool kSums, bool kPlain, bool kBounded = false>
+// Updates count elements from i on, less than a vector. Adds to two vectors of sums, if lanes is not null.
+template <class Rule>
+FASTREG_NOINLINE void run_part(const Update& u, std::size_t i, std::size_t count, float* lanes) {
+  const VectorStep<Rule, Options::any, true, false, kDivides<Rule>> step(u);
+  LaneSums sums{V(0.0f), V(0.0f)};
+  if (lanes != nullptr) sums = {V::load(lanes), V::load(lanes + V::kLanes)};
+  step.template run<1>(i, sums, FirstFloats{count});
+  if (lanes == nullptr) return;
+  sums.absolute.store(lanes);
+  sums.square.store(lanes + V::kLanes);
+}
+
+// Updates the elements from i on. The sums of the elements before i are passed in. What is less than a vector, and what
+// lies behind a mean of squares that needs kBounded, is left to loops for any option, which give the same bits.
+template <class Rule, Options kOptions, bool kSums, bool kPlain, bool kBounded = false>
 FASTREG_NOINLINE void run_update(const Update& u, std::size_t i = 0, const LaneSums* before = nullptr) {
   // How many vectors are interleaved. In rules that divide, a step is a longer chain of operations than the processor
   // can overlap with the next one. The number is limited by the registers; the order of the sums does not depend on it.
   constexpr bool kOne = !kDivides<Rule> || !Rule::kSpecialised || kBounded || kRegisters < 32;
-  constexpr std::size_t kAbreast = kOne ? 1 : kSums && !kPlain ? 3 : 4;
+  constexpr std::size_t kAbreast = kOne ? 1 : kOptions == Options::any ? 2 : kSums && !kPlain ? 3 : 4;
   constexpr std::size_t kStride = kAbreast * V::kLanes;
-  const VectorStep<Rule, kPenalties, kSums, kPlain, kBounded> step(u);
   LaneSums chains[2] = {{V(0.0f), V(0.0f)}, {V(0.0f), V(0.0f)}};
   if constexpr (kBounded) chains[0] = *before;
   const std::size_t n = u.n;
   const auto beyond = [&u](std::size_t from, LaneSums sums) FASTREG_LAMBDA {
-    run_update<Rule, kPenalties, kSums, false, kDivides<Rule>>(u, from, &sums);
+    run_update<Rule, Options::any, true, false, kDivides<Rule>>(u, from, &sums);
+  };
+  const auto part = [&](std::size_t count) FASTREG_LAMBDA {
+    if constexpr (!kSums) return run_part<Rule>(u, i, count, nullptr);
+    alignas(64) float lanes[2 * V::kLanes];
+    chains[0].absolute.store(lanes);
+    chains[0].square.store(lanes + V::kLanes);
+    run_part<Rule>(u, i, count, lanes);
+    chains[0] = {V::load(lanes), V::load(lanes + V::kLanes)};
   };
   // The caller's array may have any alignment. From its first aligned vector on, no store crosses a cache line.
   const std::size_t aligned = smaller((0 - reinterpret_cast<std::uintptr_t>(u.w) / sizeof(float)) % V::kLanes, n);
   if (i < aligned) {
-    if (!step.template run<1>(i, chains[0], FirstFloats{aligned - i})) return beyond(i, chains[0]);
+    part(aligned - i);
     i = aligned;
   }
+  const VectorStep<Rule, kOptions, kSums, kPlain, kBounded> step(u);
   for (; i + kSumPairs<Rule> * kStride <= n; i += kSumPairs<Rule> * kStride) {
     if (!step.template run<kAbreast>(i, chains[0], Whole{})) return beyond(i, chains[0]);
     if constexpr (kSumPairs<Rule> == 2) step.template run<kAbreast>(i + kStride, chains[1], Whole{});
@@ -167,32 +200,33 @@ FASTREG_NOINLINE void run_update(const Update& u, std::size_t i = 0, const LaneS
     for (; i + V::kLanes <= n; i += V::kLanes)
       if (!step.template run<1>(i, chains[0], Whole{})) return beyond(i, chains[0]);
   }
-  if (i < n && !step.template run<1>(i, chains[0], FirstFloats{n - i})) return beyond(i, chains[0]);
+  if (i < n) part(n - i);
   if (step.summed) {
     u.sums[0] = sum(chains[0].absolute + chains[1].absolute);
     u.sums[1] = sum(chains[0].square + chains[1].square);
   }
 }
 
-template <class Rule, Penalties kPenalties, bool kSums>
+template <class Rule, Options kOptions, bool kSums>
 FASTREG_INLINE void choose_plain(const Update& u) {
   // The other rules are no slower with a factor of 1 and without decay.
   if constexpr (kDivides<Rule>) {
-    if (u.grad_scale == 1.0f && u.decay == 0.0f) return run_update<Rule, kPenalties, kSums, true>(u);
+    if (u.grad_scale == 1.0f && u.decay == 0.0f) return run_update<Rule, kOptions, kSums, true>(u);
   }
-  run_update<Rule, kPenalties, kSums, false>(u);
+  run_update<Rule, kOptions, kSums, false>(u);
 }
 
-template <class Rule, Penalties kPenalties>
+template <class Rule, Options kOptions>
 FASTREG_INLINE void choose_sums(const Update& u) {
-  u.sums ? choose_plain<Rule, kPenalties, true>(u) : choose_plain<Rule, kPenalties, false>(u);
+  u.sums ? choose_plain<Rule, kOptions, true>(u) : choose_plain<Rule, kOptions, false>(u);
 }
 
 template <class Rule>
 FASTREG_INLINE void choose_update(const Update& u) {
-  if constexpr (!Rule::kSpecialised) return run_update<Rule, Penalties::at_run_time, true, false>(u);
-  if (u.l1 == 0.0f && u.l2 == 0.0f) return choose_plain<Rule, Penalties::none, false>(u);
-  u.proximal && u.l1 != 0.0f ? choose_sums<Rule, Penalties::proximal>(u) : choose_sums<Rule, Penalties::subgradient>(u);
+  if (u.limit != 0.0f || u.average != nullptr) return run_update<Rule, Options::any, true, false>(u);
+  if constexpr (!Rule::kSpecialised) return run_update<Rule, Options::penalties, true, false>(u);
+  else if (u.l1 == 0.0f && u.l2 == 0.0f) choose_plain<Rule, Options::none, false>(u);
+  else u.proximal && u.l1 != 0.0f ? choose_sums<Rule, Options::proximal>(u) : choose_sums<Rule, Options::subgradient>(u);
 }
 
 template <class Optimizer>

@@ -15,7 +15,7 @@
 //   kPowers       the number of running products such as beta^t that it needs, which start at 1.
 //                 advance(description, power) advances them by a step
 //   kSpecialised  whether its loop is compiled for each kind of penalty, with and without sums, and unrolled if it
-//                 divides. That takes about 30 kB for each instruction set and is meant for the rules that most people
+//                 divides. That takes 10 to 20 kB for each instruction set and is meant for the rules that most people
 //                 use
 //
 // A rule may also have

@@ -16,11 +16,12 @@ The lower-case names are Keras's aliases of the classes.
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from fastreg.internal.checks import FINITE, NON_NEGATIVE, POSITIVE, SEED_LIMIT, absent_names, check_real
 from fastreg.internal.dataclasses import KW_ONLY, dataclass, fields
-from fastreg.internal.description import Description, Registry
+from fastreg.internal.description import BriefForm, Description, Registry
 from fastreg.internal.keras_arguments import ScaledArguments, takes_keras_arguments
 
 __all__ = [
@@ -110,6 +111,11 @@ class Constant(Initializer):
     value: Annotated[float, FINITE] = 0.0
 
 
+@cache
+def _form(kind: Any) -> BriefForm:
+    return BriefForm(kind, {"seed": None})
+
+
 @dataclass(frozen=True)
 class _Random(Initializer):
     """What the random initializers share: a seed of their own."""
@@ -124,10 +130,7 @@ class _Random(Initializer):
 
     def to_config(self) -> dict[str, Any]:
         """The JSON form, in which there is no seed unless one was given."""
-        config = super().to_config()
-        if self.seed is None:
-            del config["seed"]
-        return config
+        return _form(cast(Any, type(self))).of(self)
 
 
 @dataclass(frozen=True, repr=False)

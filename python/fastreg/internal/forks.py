@@ -63,10 +63,12 @@ class Lock:
         return self._lock.locked()
 
     def __enter__(self) -> None:
-        self.acquire()
+        self._lock.acquire()
+        self._owner = threading.get_ident()
 
     def __exit__(self, *_: object) -> None:
-        self.release()
+        self._owner = None
+        self._lock.release()
 
     def _after_fork(self) -> None:
         if self._owner != threading.get_ident():

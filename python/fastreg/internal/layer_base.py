@@ -7,7 +7,7 @@ whose elements the row of the matrix has in C order.
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, TypeVar, cast
 
@@ -295,6 +295,14 @@ def _form(kind: Any) -> BriefForm:
 @lru_cache(maxsize=256)
 def _width_of(layer: Layer, widths: tuple[int, ...]) -> int:
     return _core.layer_info(json.dumps(layer.to_config()), widths)[0]
+
+
+def every_layer(layers: Iterable[Layer]) -> list[Layer]:
+    """The layers and those that they consist of."""
+    found = list(layers)
+    for layer in found:  # which grows
+        found += getattr(layer, "layers", ())
+    return found
 
 
 class Join(Layer):

@@ -9,18 +9,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastreg import _core
-from fastreg.internal.layer_base import Layer, Shape
+from fastreg.internal.layer_base import Layer, Shape, every_layer
 
 __all__ = ["require_statistics", "set_statistics"]
 
 
-def _has_statistics(layers: Sequence[Layer]) -> bool:
-    """Whether there is such a layer, or one that consists of such."""
-    return any(hasattr(layer, "weights_for") or _has_statistics(getattr(layer, "layers", ())) for layer in layers)
-
-
 def _takes_statistics(core: Any) -> bool:
+    """Whether there is such a layer."""
     return bool(core.facts.of(core.layers, "statistics", lambda: _has_statistics(core.layers)))
+
+
+def _has_statistics(layers: Sequence[Layer]) -> bool:
+    return any(hasattr(layer, "weights_for") for layer in every_layer(layers))
 
 
 def set_statistics(core: Any, network: _core.Network, shape: Shape) -> None:

@@ -154,7 +154,7 @@ def labelled(core: CoreModel, y: Sequence[Given], shapes: Sequence[Shape], learn
         TypeError: If some labels are texts and others are not.
     """
     width, (name, value) = math.prod(shapes[0]), y[0]
-    if len(y) > 1 or not takes_labels(core.require_losses("fit")[0], width):
+    if len(y) > 1 or not takes_labels(core.losses[0], width):
         return list(y)
     texts = texts_of(value, name)
     if texts is None:
@@ -170,7 +170,7 @@ def labelled(core: CoreModel, y: Sequence[Given], shapes: Sequence[Shape], learn
 
 def targets_of(core: CoreModel, y: Sequence[Given], n_rows: int, shapes: Sequence[Shape]) -> list[Any]:
     """The targets of each output, in the form that its loss requires."""
-    losses = core.require_losses("fit")
+    losses = core.losses
     found = [
         arrays.targets(_flat(part.value, shape), loss, n_rows, math.prod(shape), part.label)
         for part, loss, shape in zip(y, losses, shapes, strict=True)
@@ -220,7 +220,7 @@ def row_weights(
     given = weights_of(core, value, prefix)
     return [
         weights_of_counted(part.value, n_rows, target.value, loss, rows, part.label, absolute)
-        for part, target, loss in zip(given, y, core.require_losses("fit"), strict=True)
+        for part, target, loss in zip(given, y, core.losses, strict=True)
     ]
 
 

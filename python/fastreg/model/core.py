@@ -217,12 +217,20 @@ class CoreModel(Sharing, Labelled):
             return self._with_shared(network)
         with self._making:
             if self.network is None:
-                network = _core.Network(json.dumps(self.description(shape)))
+                network = self._made_network(shape)
                 adapted.set_statistics(self, network, shape)
                 self.network, self.input_shape, self.seen = network, shape, {}
                 self._pull(network)
                 self.flat_outputs = all(len(found) == 1 for found in self.output_shapes(shape))
             return self.network
+
+    def _made_network(self, shape: Shape) -> _core.Network:
+        try:
+            return _core.Network(json.dumps(self.description(shape)))
+        except ValueError:
+            graph = self.graph_for(shape)  # checking layer by layer says more
+            graphs.shapes_of(self.layers, graph.shapes[: len(graph.inputs)], graph.calls, graph.reads)
+            raise
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Sets all weights, in the order and the shapes in which the network has them."""

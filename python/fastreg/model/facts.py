@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, TypeVar
 
-from fastreg.internal.layer_base import Layer
+from fastreg.internal.layer_base import Layer, every_layer
 from fastreg.model.nested import Nested
 
 __all__ = ["Facts"]
@@ -55,4 +55,4 @@ class Facts:
 
 def _may_change(layers: Iterable[Layer]) -> bool:
     """Whether one of the layers, or of those in them, is a model."""
-    return any(isinstance(layer, Nested) or _may_change(getattr(layer, "layers", ())) for layer in layers)
+    return any(isinstance(layer, Nested) for layer in every_layer(layers))

@@ -300,7 +300,7 @@ class _Given(NamedTuple):
 def _data_of_fit(
     model: CoreModel, given: _Given, shape: Shape, names: Any, passes: int, fraction: float, validation_data: object
 ) -> tuple[_core.Data, _core.Data | None]:
-    losses = model.require_losses("fit")
+    losses = model.losses
     only_if_single(model, given.class_weight)
     x = features_of(model, given.x, passes, shape)
     n, outputs = len(x[0]), model.output_shapes(shape)
@@ -355,7 +355,7 @@ def labelled_data(
 
     Weights count by their ratios alone, unless they are ``absolute``.
     """
-    losses = model.require_losses("fit")
+    losses = model.losses
     only_if_single(model, class_weight)
     values = features_of(model, x, passes, shape)
     n, outputs = len(values[0]), model.output_shapes(shape)

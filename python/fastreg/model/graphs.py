@@ -79,11 +79,14 @@ def chain(layers: Sequence[Layer], shape: Shape, outputs: Sequence[str]) -> Grap
     """
     shapes = [shape]
     for i, layer in enumerate(layers):
-        check_place(layer, i, shapes[-1])
-        shapes.append(layer.output_shape(shapes[-1]))
+        check_place(layer, i, shape)
+        # The core checks a layer of fixed width when there is a network of it.
+        width = layer.fixed_width if len(shape) == 1 else None
+        shapes.append(shape := layer.output_shape(shape) if width is None else (width,))
     calls = tuple(range(len(layers)))
-    named = tuple((name, len(layers)) for name in outputs)
-    return Graph((("input_layer", math.prod(shape)),), calls, tuple(zip(calls, strict=True)), named, tuple(shapes))
+    named = [(name, len(layers)) for name in outputs]
+    inputs, reads = (("input_layer", math.prod(shapes[0])),), tuple(zip(calls, strict=True))
+    return Graph(inputs, calls, reads, tuple(named), tuple(shapes))
 
 
 def check_place(layer: Layer, index: int, shape: Shape) -> None:
@@ -203,8 +206,8 @@ def flattened(layers: Sequence[Layer], graph: Graph) -> Flat:
     """The layers and connections as C++ has them."""
     n_inputs, plain = len(graph.inputs), _is_plain_graph(layers, graph)
     if plain and _is_chain(layers, graph) and not any(isinstance(layer, Residual) for layer in layers):
-        configs, nodes = tuple(layer.to_config() for layer in layers), tuple(zip(graph.calls, graph.reads, strict=True))
-        return Flat(tuple(layers), configs, nodes, (len(layers),), (), True)
+        configs, nodes = [layer.to_config() for layer in layers], tuple(zip(graph.calls, graph.reads, strict=True))
+        return Flat(tuple(layers), tuple(configs), nodes, (len(layers),), (), True)
     writer = _Writer(graph.shapes[:n_inputs])
     values = list(range(n_inputs))
     for call, read in zip(graph.calls, graph.reads, strict=True):

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from fastreg import schedules
 from fastreg.internal.checks import FRACTION
+from fastreg.internal.layer_base import every_layer
 from fastreg.layers import Layer
 from fastreg.model.core import CoreModel
-from fastreg.model.nested import Nested
 from fastreg.optimizers import Optimizer
 from fastreg.schedules.base import LearningRateSchedule, RunLength, values_of
 
@@ -47,11 +47,7 @@ def _found_rates(core: CoreModel) -> tuple[LayerRate, ...]:
 
 def _has_schedule(layers: Iterable[Layer]) -> bool:
     """Whether a layer, or one in it, has a rate on a schedule."""
-    for layer in layers:
-        inner = layer.core.layers if isinstance(layer, Nested) else getattr(layer, "layers", ())
-        if isinstance(getattr(layer, "rate", None), LearningRateSchedule) or _has_schedule(inner):
-            return True
-    return False
+    return any(isinstance(getattr(layer, "rate", None), LearningRateSchedule) for layer in every_layer(layers))
 
 
 def step_rates(

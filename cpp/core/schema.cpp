@@ -1,7 +1,8 @@
 // The schema of all descriptions, which is derived from the lists in fastreg/. A test compares Python's descriptions
 // with it. It has the form {kind: {name: {"fields": {field: {...}}, traits}}}, in the order of the lists. The fields of
-// an activation are its parameters, and its trait is backward_from; those of a loss are targets and absorbs; those of a metric are targets, direction
-// and, if it needs a certain number of outputs with its default settings, outputs. A field has
+// an activation are its parameters, and its trait is backward_from; the traits of a loss are targets and absorbs; those
+// of a metric are targets, direction and, if it needs a certain number of outputs with its default settings, outputs. A
+// field has
 //
 //   type              float, floats (a list of them), bool, int, activation, initializer, regularizer, constraint, seed,
 //                     choice, columns (a list of those of a table), names (a list of them), axis (an integer or a list
@@ -99,25 +100,39 @@ struct ValueOf<std::optional<T>> {
   static constexpr bool kOptional = true;
 };
 
+// What the schema says of a field besides its type and default; of one that is no number there is no interval.
+struct Traits {
+  const char* name;
+  bool required, nullable, schedule;
+  Names choices;
+  const Interval* interval;
+};
+
+void put_described(Json& fields, const Traits& traits, Described value) {
+  Json json{Json::Object{}};
+  put(json, "type", text(value.type));
+  const bool nullable = value.value.is_null() || traits.nullable;
+  if (!traits.required) put(json, "default", std::move(value.value));
+  if (nullable) put(json, "nullable", {true});
+  if (traits.schedule) put(json, "schedule", {true});
+  if (!traits.choices.empty()) {
+    Json::Array names;
+    for (const char* name : traits.choices) names.push_back(text(name));
+    put(json, "choices", {std::move(names)});
+  }
+  if (traits.interval != nullptr) put_interval(json, *traits.interval);
+  put(fields, traits.name, std::move(json));
+}
+
 template <class Owner, class Member>
 void put_field(Json& fields, const Field<Owner, Member>& field) {
   using Value = typename ValueOf<Member>::type;
-  Described value = described(Owner{}.*field.member);
-  Json json{Json::Object{}};
-  put(json, "type", text(value.type));
-  const bool nullable = value.value.is_null() || !std::is_same_v<Value, Member>;
-  if (!field.required) put(json, "default", std::move(value.value));
-  if (nullable) put(json, "nullable", {true});
-  if (field.schedule) put(json, "schedule", {true});
-  if constexpr (Choice<Value>) {
-    Json::Array names;
-    for (const char* name : Choices<Value>::kNames) names.push_back(text(name));
-    put(json, "choices", {std::move(names)});
-  }
-  if constexpr (std::is_floating_point_v<Value> || std::is_same_v<Member, std::size_t> ||
-                std::is_same_v<Member, Numbers> || std::is_same_v<Value, std::uint32_t>)
-    put_interval(json, field.interval);
-  put(fields, field.name, std::move(json));
+  constexpr bool kNumber = std::is_floating_point_v<Value> || std::is_same_v<Member, std::size_t> ||
+                           std::is_same_v<Member, Numbers> || std::is_same_v<Value, std::uint32_t>;
+  Traits traits{field.name, field.required, ValueOf<Member>::kOptional, field.schedule, {}, nullptr};
+  if constexpr (Choice<Value>) traits.choices = Choices<Value>::kNames;
+  if constexpr (kNumber) traits.interval = &field.interval;
+  put_described(fields, traits, described(Owner{}.*field.member));
 }
 
 // A field that is null by default.
@@ -184,28 +199,40 @@ const char* name_of(MetricTargets targets) {
   return "";
 }
 
+void put_loss(Json& one, Targets targets, ActivationKind absorbs) {
+  put(one, "targets", text(name_of(targets)));
+  put(one, "absorbs", absorbs != ActivationKind::linear ? text(name(absorbs)) : Json{nullptr});
+}
+void put_metric(Json& one, MetricTargets targets, Direction direction, std::size_t outputs) {
+  put(one, "targets", text(name_of(targets)));
+  put(one, "direction", text(direction == Direction::max ? "max" : "min"));
+  if (outputs != 0) put(one, "outputs", number(outputs));
+}
+
 template <class Loss>
 void put_traits(Losses, Json& one, Type<Loss>) {
-  put(one, "targets", text(name_of(Loss::kTargets)));
-  const bool absorbs = Loss::kAbsorbs != ActivationKind::linear;
-  put(one, "absorbs", absorbs ? text(name(Loss::kAbsorbs)) : Json{nullptr});
+  put_loss(one, Loss::kTargets, Loss::kAbsorbs);
 }
 template <class Metric>
 void put_traits(Metrics, Json& one, Type<Metric>) {
-  put(one, "targets", text(name_of(Metric::kTargets)));
-  put(one, "direction", text(Metric::kDirection == Direction::max ? "max" : "min"));
-  if constexpr (requires { Metric{}.outputs(); })
-    if (Metric{}.outputs() != 0) put(one, "outputs", number(Metric{}.outputs()));
+  std::size_t outputs = 0;
+  if constexpr (requires { Metric{}.outputs(); }) outputs = Metric{}.outputs();
+  put_metric(one, Metric::kTargets, Metric::kDirection, outputs);
+}
+
+// The entry of a description within its kind, with its fields.
+Json& put_fields(Json& kind, const char* name, Json fields) {
+  Json one{Json::Object{}};
+  put(one, "fields", std::move(fields));
+  put(kind, name, std::move(one));
+  return std::get<Json::Object>(kind.value).back().value;
 }
 
 template <class Descriptions>
 Json kind_of(Descriptions list) {
   Json kind{Json::Object{}};
   for_each_type(list, [&]<class Description>(Type<Description> type) {
-    Json one{Json::Object{}};
-    put(one, "fields", fields_of(type));
-    put_traits(list, one, type);
-    put(kind, Description::kName, std::move(one));
+    put_traits(list, put_fields(kind, Description::kName, fields_of(type)), type);
   });
   return kind;
 }
@@ -213,13 +240,12 @@ Json kind_of(Descriptions list) {
 Json activations() {
   Json kind{Json::Object{}};
   for (const std::string activation : activation_names()) {
-    Json one{Json::Object{}}, fields{Json::Object{}};
+    Json fields{Json::Object{}};
     for_each_type(ActivationParameters(), [&]<class Parameters>(Type<Parameters> type) {
       if (activation == Parameters::kName) fields = fields_of(type);
     });
-    put(one, "fields", std::move(fields));
+    Json& one = put_fields(kind, activation.c_str(), std::move(fields));
     put(one, "backward_from", text(derivative_from_output(activation_from_name(activation)) ? "output" : "input"));
-    put(kind, activation.c_str(), std::move(one));
   }
   return kind;
 }

@@ -25,14 +25,12 @@ inline constexpr std::size_t kLane = 16;    // rows and segments are padded to a
 inline constexpr std::size_t kPanel = 64;   // the number of columns of a panel
 inline constexpr std::size_t kStrip = 48;   // the number of columns of x that copies for matmul_weights have side by side
 
-// A half-open range. Ranges of columns start and end at multiples of kLane (or cover all); ranges of panels count
-// panels.
+// A half-open range. Ranges of columns start and end at multiples of kLane, or cover all; those of panels count panels.
 struct Range {
   std::size_t begin, end;
 };
 
-// A dropout mask as bits: bit e % 16 of mask[e / 16] is 1 if element e of the flat buffer is kept. Null means no
-// dropout.
+// A dropout mask as bits: bit e % 16 of mask[e / 16] is 1 if element e of the flat buffer is kept. Null: no dropout.
 struct DropoutMask {
   const std::uint16_t* mask;
   float scale;   // 1 / (1 - threshold / 65536), threshold as in DropoutBits
@@ -87,8 +85,7 @@ struct MatmulInput {
 
 // dz = scale dy * f'(saved) over rows matrices, in place allowed (dz == dy); db[c] = sum over rows of dz, where db is
 // not null. saved is the output of the activation, or its input where the derivative needs that. Not softmax. For relu
-// it may also be the output after dropout, with dropout's scale: an element that was dropped is 0 like one that relu
-// set to 0.
+// it may also be the output after dropout, with its scale: an element that was dropped is 0 like one that relu set to 0.
 struct ActivationBackward {
   ActivationKind activation;
   const float* saved;
@@ -328,8 +325,7 @@ struct CodePlace {
   std::uint32_t full, pick;
 };
 // The rows of the kernel that belong to one column of the table: [first, end). Without has_value the first term is
-// absent, without has_pick the last one. bins: the number of rows from `ramp` on; `full` is below it. Without bins, the
-// second term is absent.
+// absent, without has_pick the last one, without bins the second one. bins: the rows from `ramp` on; `full` is below.
 struct CodedColumn {
   std::size_t first, end, value_row, ramp, bins;
   bool has_value, has_pick;
@@ -346,8 +342,7 @@ struct CodedNumbers {
   const double* edges;
   std::size_t bins;
   std::uint32_t first;
-  CodePlace gap;
-  CodePlace* places;
+  CodePlace gap, *places;
 };
 
 // Bins of a table's column whose sums are kept at once, and the size of the memory for them.

@@ -12,13 +12,13 @@ constinit std::atomic<bool> fork_waits_flag{false};
 
 namespace {
 constinit std::mutex list_lock;   // is held during a fork
-constinit ForkGuarded* first = nullptr;
+constinit ForkGuarded* first_guarded = nullptr;
 }  // namespace
 
 struct ForkHandlers {
   template <class F>
   static void each(F f) {
-    for (ForkGuarded* guarded = first; guarded != nullptr; guarded = guarded->next_) f(*guarded);
+    for (ForkGuarded* guarded = first_guarded; guarded != nullptr; guarded = guarded->next_) f(*guarded);
   }
   static void prepare() {
     list_lock.lock();
@@ -37,13 +37,13 @@ struct ForkHandlers {
   }
   static void insert(ForkGuarded& guarded) {
     const std::lock_guard guard(list_lock);
-    guarded.next_ = first;
-    if (first != nullptr) first->previous_ = &guarded;
-    first = &guarded;
+    guarded.next_ = first_guarded;
+    if (first_guarded != nullptr) first_guarded->previous_ = &guarded;
+    first_guarded = &guarded;
   }
   static void remove(ForkGuarded& guarded) {
     const std::lock_guard guard(list_lock);
-    (guarded.previous_ != nullptr ? guarded.previous_->next_ : first) = guarded.next_;
+    (guarded.previous_ != nullptr ? guarded.previous_->next_ : first_guarded) = guarded.next_;
     if (guarded.next_ != nullptr) guarded.next_->previous_ = guarded.previous_;
   }
 };

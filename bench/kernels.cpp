@@ -208,7 +208,7 @@ void updates(const Kernels& k, const Output& out) {
       for (const float l : {0.0f, 1e-4f}) {
         const double t = seconds([&] {
           k.update({rule.optimizer, rule.description, n, w, g, {m, v, nullptr}, 1e-9f, {0.1f, 0.001f, 1.0f}, 0.0f, l, l,
-                    1.0f, false, nullptr});
+                    1.0f, false, nullptr, 0.0f, nullptr, 0.0f});
         });
         const double count = static_cast<double>(n), flops = (rule.flops + (l > 0 ? 5 : 0)) * count;
         char name[64], more[160];

@@ -1,4 +1,4 @@
-"""No file of the package or of the C++ code has more than 500 lines, no function more than 60, docstring apart."""
+"""No file has more than 500 lines, and no function of the package or of the C++ core more than 60, docstring apart."""
 
 import ast
 import re
@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = [*(ROOT / "python/fastreg").rglob("*.py"), *(ROOT / "cpp").rglob("*.h"), *(ROOT / "cpp").rglob("*.cpp")]
+KINDS = ("*.py", "*.h", "*.cpp")
+FILES = [path for folder in ("python/fastreg", "cpp") for kind in KINDS for path in (ROOT / folder).rglob(kind)]
+OTHERS = [path for folder in ("tests", "bench", "examples") for kind in KINDS for path in (ROOT / folder).rglob(kind)]
 
 NOT_CODE = re.compile(r'//[^\n]*|/\*.*?\*/|R"(\w*)\(.*?\)\1"|"(?:\\.|[^"\\\n])*"|(?<!\w)\'(?:\\.|[^\'\\\n])+\'', re.S)
 DIRECTIVE = re.compile(r"^[ \t]*#.*(?:\\\n.*)*", re.M)
@@ -51,6 +53,11 @@ def functions(path):
 def test_files_and_functions_are_short(path):
     assert len(path.read_text().splitlines()) <= 500
     assert [(name, lines) for name, lines in functions(path) if lines > 60] == []
+
+
+@pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_files_beside_the_package_are_short(path):
+    assert len(path.read_text().splitlines()) <= 500
 
 
 def test_long_functions_are_found():

@@ -1,31 +1,14 @@
-// Cases for every entry of the kernel table, at the sizes of real layers: a call, its operands and what it writes.
+// Cases for every entry of the kernel table, at the sizes of real layers.
 // test_table.cpp runs them on each instruction set, compares the results with those of the baseline and, with --bench,
 // times the same calls. It also checks that every entry has a case.
 #pragma once
-#include <functional>
-
 #include "fastreg/losses.h"
-#include "kernel_buffers.h"
+#include "kernel_case_list.h"
 
 namespace fastreg::test {
 
-struct Written {
-  const void* data;
-  std::size_t bytes;
-  double tolerance;   // for floats; if it is negative, the bits must be the same
-};
-
-struct Case {
-  const char* entry;
-  std::string shape;
-  double work;        // the work of a call, in `unit`s
-  const char* unit;   // flop, byte or element
-  std::function<void(const Kernels&)> call;
-  std::vector<Written> written;
-};
-
-// The list of cases. It owns their operands; every list has the same operands.
-class Cases {
+// The cases; every list has the same operands.
+class Cases : public CaseList {
  public:
   Cases() {
     generator().seed(11);
@@ -65,42 +48,13 @@ class Cases {
       inference(rows, 784, 256, 10);
     }
   }
-  const std::vector<Case>& list() const { return cases_; }
 
  private:
-  using Floats = Guarded<float>;
-
-  Floats* floats(std::size_t n, float low = -1.0f, float high = 1.0f) {
-    auto made = std::make_shared<Floats>(rounded(n));
-    for (std::size_t i = 0; i < n; ++i) (*made)[i] = uniform(low, high);
-    kept_.push_back(made);
-    return made.get();
-  }
-  template <class T>
-  T* kept(std::size_t n) {
-    auto made = std::make_shared<Guarded<T>>(n);
-    kept_.push_back(made);
-    return made->data();
-  }
-  static Written floats_of(const Floats* x, double tolerance) {
-    return {x->data(), x->size() * sizeof(float), tolerance};
-  }
-  void add(const char* entry, const std::string& shape, double work, const char* unit,
-           std::function<void(const Kernels&)> call, std::vector<Written> written) {
-    cases_.push_back({entry, shape, work, unit, std::move(call), std::move(written)});
-  }
-
-  // Each product and each addition rounds once, and a product of uniform operands is about 1/4.
-  static double sum_tolerance(std::size_t n) {
-    const auto length = static_cast<double>(n);
-    return (length + 8) * 2 * kHalfUlp * (length / 4 + 1);
-  }
-
   void products(std::size_t n, std::size_t in, std::size_t out) {
     const double flops = 2.0 * static_cast<double>(n * in * out);
     auto w = std::make_shared<Panels>(in, out);
     auto dw = std::make_shared<Panels>(in, out);
-    kept_.insert(kept_.end(), {w, dw});
+    keep(w); keep(dw);
     const Floats *x = floats(n * ld(in)), *dy = floats(n * ld(out)), *bias = floats(out);
     Floats *y = floats(n * ld(out)), *dx = floats(n * ld(in));
     const std::string shape = std::to_string(n) + " x " + std::to_string(in) + " x " + std::to_string(out);
@@ -129,7 +83,7 @@ class Cases {
   void wide_weights(const std::string& shape, std::size_t n, std::size_t in, std::size_t out, const Floats* x,
                     const Floats* dy) {
     auto dw = std::make_shared<Panels>(in, out);
-    kept_.push_back(dw);
+    keep(dw);
     Floats* const copies = floats(n * (ld(in) + ld(out)));
     add("matmul_weights_copies", shape, 2.0 * static_cast<double>(n * in * out), "flop",
         [=](const Kernels& k) {
@@ -228,7 +182,7 @@ class Cases {
     auto w = std::make_shared<Panels>(first, cols);
     auto dw = std::make_shared<Panels>(first, cols);
     auto by_pick = std::make_shared<SortedRows>(columns, kColumns, places, rows, first);
-    kept_.insert(kept_.end(), {w, dw, by_pick});
+    keep(w); keep(dw); keep(by_pick);
     const Floats *bias = floats(cols), *dy = floats(rows * ld(cols));
     Floats *y = floats(rows * ld(cols)), *scratch = floats(kCodedScratch);
     const std::string shape = std::to_string(rows) + " x " + std::to_string(cols);
@@ -259,7 +213,7 @@ class Cases {
   void periodic(std::size_t rows, std::size_t in, std::size_t count, std::size_t outputs) {
     auto make = [&](std::size_t r, std::size_t c) {
       auto made = std::make_shared<Panels>(r, c);
-      kept_.push_back(made);
+      keep(made);
       return made;
     };
     const auto frequencies = make(count, in), phases = make(count, in), w = make(count, in * outputs);
@@ -396,7 +350,7 @@ class Cases {
       written.push_back(floats_of(moment, 8 * kHalfUlp));
     }
     auto kept_description = std::make_shared<Description>(description);
-    kept_.push_back(kept_description);
+    keep(kept_description);
     u.optimizer = index_of<Description>(Optimizers());
     u.description = kept_description.get();
     u.n = n;
@@ -485,14 +439,14 @@ class Cases {
   // A frozen network of one hidden layer.
   void inference(std::size_t n, std::size_t in, std::size_t hidden, std::size_t out) {
     auto first = std::make_shared<Panels>(in, hidden), second = std::make_shared<Panels>(hidden, out);
-    kept_.insert(kept_.end(), {first, second});
+    keep(first); keep(second);
     // A bias that is padded with zeros.
     const Floats *bias_1 = floats(hidden), *bias_2 = floats(out), *x = floats(n * in);
     Floats *y = floats(n * out), *scratch_1 = floats(n * ld(hidden)), *scratch_2 = floats(n * ld(hidden));
     auto steps = std::make_shared<std::vector<InferenceStep>>();
     steps->push_back({first->data.data(), bias_1->data(), nullptr, nullptr, in, hidden, ActivationKind::relu});
     steps->push_back({second->data.data(), bias_2->data(), nullptr, nullptr, hidden, out, ActivationKind::sigmoid});
-    kept_.push_back(steps);
+    keep(steps);
     const std::string shape = std::to_string(n) + " x " + std::to_string(in) + "-" + std::to_string(hidden) + "-";
     add("infer", shape + std::to_string(out), 2.0 * static_cast<double>(n * hidden * (in + out)), "flop",
         [=](const Kernels& k) {
@@ -500,9 +454,6 @@ class Cases {
         },
         {floats_of(y, sum_tolerance(in) * static_cast<double>(hidden) / 4)});
   }
-
-  std::vector<Case> cases_;
-  std::vector<std::shared_ptr<void>> kept_;
 };
 
 }  // namespace fastreg::test

@@ -1,10 +1,8 @@
 """Tables in the order of time in the bench: how the random ones are made, and who is judged by later rows."""
 
 import numpy as np
+import pandas as pd
 import pytest
-
-pytest.importorskip("sklearn")
-pd = pytest.importorskip("pandas")
 
 
 def made(bench, name):

@@ -18,9 +18,9 @@ __all__ = ["ALIKE", "Fold", "folds_of", "neighbours_alike"]
 
 Fold = tuple[NDArray[Any], NDArray[Any]]
 
-#: The correlation of the errors of neighbouring rows from which on the order of the rows matters.
+#: The order of a table's rows matters if the errors of neighbouring rows have a correlation of at least this.
 ALIKE = 0.3
-# Standard errors of that correlation that it must exceed.
+# The correlation must also be at least this many of its standard errors.
 _ERRORS = 5.0
 
 
@@ -50,9 +50,10 @@ def neighbours_alike(target: Target, scored: NDArray[Any], truth: NDArray[Any], 
 
     .. math:: r = \sum_{i < n} e_i \cdot e_{i + 1} \Big/ \sum_i e_i \cdot e_i
 
-    In a table whose rows have no order it has a mean of 0 and a standard error of :math:`1 / \sqrt n`, about. The order
-    matters from 0.3 and five standard errors on: then a row tells of its neighbours what the columns do not tell by
-    the model, and rows between the training rows are easier to predict than rows behind them.
+    In a table whose rows have no order it has a mean of 0 and a standard error of about :math:`1 / \sqrt n`. The order
+    matters if it is at least 0.3 and at least five standard errors. Then neighbouring rows have something in common
+    that the model does not know from the columns, and a row between two training rows is easier to predict than one
+    that comes after all of them.
 
     Args:
         target: The column to predict.
@@ -61,17 +62,24 @@ def neighbours_alike(target: Target, scored: NDArray[Any], truth: NDArray[Any], 
         outputs: The outputs of the model for them, (n, outputs).
     """
     order = np.argsort(scored)
-    errors = outputs[order].astype(np.float64) - _wanted(target, truth[order])
-    whole = float(np.sum(errors * errors))
+    errors = _without(outputs[order], truth[order], truth.dtype.kind != "f" and target.task == "multiclass")
+    whole = _sum_of_products(errors, errors)
     if not 0.0 < whole < np.inf:
         return 0.0
-    found = float(np.sum(errors[1:] * errors[:-1])) / whole
+    found = _sum_of_products(errors[1:], errors[:-1]) / whole
     return found if found >= max(ALIKE, _ERRORS / np.sqrt(len(errors))) else 0.0
 
 
-def _wanted(target: Target, truth: NDArray[Any]) -> NDArray[np.float64]:
-    """The outputs that would have no error, (n, outputs)."""
-    if truth.dtype.kind != "f" and target.task == "multiclass":
-        found: NDArray[np.float64] = np.eye(len(target.labels or ()))[truth]
-        return found
-    return truth.astype(np.float64).reshape(len(truth), -1)
+def _without(outputs: NDArray[np.float32], truth: NDArray[Any], are_classes: bool) -> NDArray[np.float32]:
+    """The errors of outputs, in their place."""
+    if are_classes:
+        outputs[np.arange(len(truth)), truth] -= 1.0
+    else:
+        outputs -= truth.reshape(len(truth), -1)
+    return outputs
+
+
+def _sum_of_products(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """The sum in float64, a column at a time: there may be many rows and many classes."""
+    columns = (np.dot(a[:, j].astype(np.float64), b[:, j]) for j in range(a.shape[1]))
+    return float(sum(columns))

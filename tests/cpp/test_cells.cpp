@@ -137,7 +137,8 @@ std::vector<float> shares() {
   for (int power = 1; power < 20; ++power) add(std::ldexp(1.0f, -power));
   for (int digit = 1; digit < 10; ++digit)
     for (int power = 1; power < 7; ++power) add(static_cast<float>(digit * std::pow(10.0, -power)));
-  for (int odd = 1; odd < 4096; odd += 2) out.push_back(std::ldexp(static_cast<float>(odd), -12));
+  for (const int bits : {12, 16})
+    for (int i = 1; i < 1 << bits; ++i) out.push_back(std::ldexp(static_cast<float>(i), -bits));
   return out;
 }
 

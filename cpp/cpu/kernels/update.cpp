@@ -165,6 +165,8 @@ FASTREG_NOINLINE void run_update(const Update& u, std::size_t i = 0, const LaneS
   constexpr bool kOne = !kDivides<Rule> || !Rule::kSpecialised || kBounded || kRegisters < 32;
   constexpr std::size_t kAbreast = kOne ? 1 : kOptions == Options::any ? 2 : kSums && !kPlain ? 3 : 4;
   constexpr std::size_t kStride = kAbreast * V::kLanes;
+  // Where little is computed, a call for each end of a chunk is felt.
+  constexpr bool kOwnEnds = kOptions == Options::none && !kDivides<Rule>;
   LaneSums chains[2] = {{V(0.0f), V(0.0f)}, {V(0.0f), V(0.0f)}};
   if constexpr (kBounded) chains[0] = *before;
   const std::size_t n = u.n;
@@ -172,6 +174,10 @@ FASTREG_NOINLINE void run_update(const Update& u, std::size_t i = 0, const LaneS
     run_update<Rule, Options::any, true, false, kDivides<Rule>>(u, from, &sums);
   };
   const auto part = [&](std::size_t count) FASTREG_LAMBDA {
+    if constexpr (kOwnEnds) {
+      VectorStep<Rule, kOptions, kSums, kPlain, kBounded>(u).template run<1>(i, chains[0], FirstFloats{count});
+      return;
+    }
     if constexpr (!kSums) return run_part<Rule>(u, i, count, nullptr);
     alignas(64) float lanes[2 * V::kLanes];
     chains[0].absolute.store(lanes);

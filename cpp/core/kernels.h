@@ -85,7 +85,7 @@ struct MatmulInput {
 
 // dz = scale dy * f'(saved) over rows matrices, in place allowed (dz == dy); db[c] = sum over rows of dz, where db is
 // not null. saved is the output of the activation, or its input where the derivative needs that. Not softmax. For relu
-// it may also be the output after dropout, with its scale: an element that was dropped is 0 like one that relu set to 0.
+// it may also be the output after dropout, with its scale: a dropped element is 0 like one that relu set to 0.
 struct ActivationBackward {
   ActivationKind activation;
   const float* saved;
@@ -271,12 +271,12 @@ struct LossStep {
 
 // One pass over n parameters (any n, any alignment): penalty gradient, moments, decoupled decay, step, proximal step.
 // With g' = grad_scale * g + l1 sign(w) (unless proximal) + 2 l2 w, clamped to [-limit, limit] if limit is not 0 (NaN
-// stays NaN), and w' = w - rate * decay * w (decoupled, first), the optimizer's rule (math/rules/) makes the new moments
-// from g' and the new w from w' and them. proximal: after that w = soft(w, eta l1), soft(w, a) = sign(w) max(0, |w| - a),
+// stays NaN), and w' = w - rate * decay * w (decoupled, first), the optimizer's rule (math/rules/) makes new moments
+// from g' and the new w from w' and them. proximal: then w = soft(w, eta l1), soft(w, a) = sign(w) max(0, |w| - a),
 // where eta is the rule's step size for the element. Where a mean of squares would reach 0x1.fep127, near the largest
 // float, the g' of that element is first brought into [-0x1.fefp63, 0x1.fefp63]: no mean overflows, and all larger
 // gradients make the same step. Infinity and NaN become NaN. A sum of squares stays at that limit. sums: where not null
-// and l1 or l2 is not 0, receives {sum |w|, sum w^2} of the parameters before the step. average: where not null, becomes
+// and l1 or l2 is not 0, receives {sum |w|, sum w^2} of the parameters before the step. average: if not null, becomes
 // momentum * average + (1 - momentum) * w, with the new w and rounded as weighted_sum does.
 struct Update {
   std::size_t optimizer;     // the index of a type that has rules in the list of fastreg/optimizers.h
@@ -331,7 +331,7 @@ struct CodedColumn {
   bool has_value, has_pick;
 };
 
-// The places of the numbers of one column. The number of row r is x[r * ldx]; rows is a multiple of kCodedRows. There are
+// The places of the numbers of one column. That of row r is x[r * ldx]; rows is a multiple of kCodedRows. There are
 // bins + 1 increasing edges, or none. A number has `full` bins below it and picks row first + full. A NaN has the place
 // `gap`. The formulas are those of math/codes.h.
 inline constexpr std::size_t kCodedRows = 32;

@@ -23,7 +23,7 @@ struct Pass {
   float* scratch = nullptr;        // as large as the largest Operation::scratch_floats, or infer_scratch_floats
   std::size_t ldx = 0;             // in inference: of the input, unless it is a rows matrix (Operation::reads_any_rows)
   ProductPrecision precision{};    // of the products of wide layers
-  const float* packed_kernel = nullptr;   // in inference: what pack_kernel of the operation wrote, if there is something
+  const float* packed_kernel = nullptr;   // in inference: what the operation's pack_kernel wrote, if anything
 };
 
 // The gradients that the backward pass of an operation reads and writes.

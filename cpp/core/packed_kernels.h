@@ -1,7 +1,7 @@
 // The kernels of a network that inference reads in another form (Operation::packed_kernel_floats): as operands of
-// products in reduced precision, or as prefix sums. They are packed when they are first needed and again after they have
-// changed. Prefix sums give the same bits as the kernel itself, so that they are packed only after as many rows as pay
-// for it.
+// products in reduced precision, or as prefix sums. They are packed when they are first needed and again after they
+// have changed. Prefix sums give the same bits as the kernel itself, so that they are packed only after as many rows as
+// pay for it.
 #pragma once
 #include <vector>
 

@@ -13,7 +13,7 @@ FASTREG_INLINE double limited(double x, double limit) {
   return limit < above ? limit : above;
 }
 
-// The softly limited number: z / sqrt(1 + (z / 3)^2) for z = (x - centre) scale. At 1e6 the limit has long been reached.
+// The softly limited number: z / sqrt(1 + (z / 3)^2) for z = (x - centre) scale. At 1e6 the limit is long reached.
 FASTREG_INLINE double softly_limited(double x, double centre, double scale) {
   const double z = limited((x - centre) * scale, 1e6), third = z / 3.0;
   return z / __builtin_sqrt(1.0 + third * third);

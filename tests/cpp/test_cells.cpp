@@ -119,8 +119,8 @@ void test_lines() {
   CHECK(*at == '\0');
 }
 
-// Floats below one: any, the limits, both neighbours of powers of two and of ten, and floats of few bits, which lie half
-// way between two decimals.
+// Floats below one: any, the limits, both neighbours of powers of two and of ten, and floats of few bits, some of which
+// lie half way between two decimals.
 std::vector<float> shares() {
   std::vector<float> out{1e-6f, std::nextafter(1e-6f, 0.0f), std::nextafter(1.0f, 0.0f), 1.0f, 0.0f, -0.25f};
   std::mt19937 random(4);

@@ -30,7 +30,8 @@ class TableInputOperation final : public Operation {
   // The prefix sums of the kernel, in the order in which CodedForward adds them: they are the same for all rows.
   std::size_t packed_kernel_floats(const ProductPrecision&) const override {
     const auto has_bins = [](const CodedColumn& column) { return column.bins > 0; };
-    return std::any_of(locator_.columns().begin(), locator_.columns().end(), has_bins) ? round_up(features_ * out_ld(), kLane) : 0;
+    const bool any = std::any_of(locator_.columns().begin(), locator_.columns().end(), has_bins);
+    return any ? round_up(features_ * out_ld(), kLane) : 0;
   }
   void pack_kernel(const Pass& pass, float* to) const override {
     const Range mine = pass.team.split(panel_count(out()));

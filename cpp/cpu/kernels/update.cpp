@@ -13,7 +13,7 @@ namespace fastreg {
 namespace FASTREG_ISA {
 namespace {
 
-// What a loop is compiled for: no option, a subgradient of penalties, or a proximal L1, for rules that are kSpecialised;
+// What a loop is compiled for: no option, a subgradient of penalties, or a proximal L1, if a rule is kSpecialised;
 // all penalties, with or without sums, which it checks for each vector; or anything that an Update asks for, likewise.
 enum class Options { none, subgradient, proximal, penalties, any };
 
@@ -232,7 +232,8 @@ FASTREG_INLINE void choose_update(const Update& u) {
   if (u.limit != 0.0f || u.average != nullptr) return run_update<Rule, Options::any, true, false>(u);
   if constexpr (!Rule::kSpecialised) return run_update<Rule, Options::penalties, true, false>(u);
   else if (u.l1 == 0.0f && u.l2 == 0.0f) choose_plain<Rule, Options::none, false>(u);
-  else u.proximal && u.l1 != 0.0f ? choose_sums<Rule, Options::proximal>(u) : choose_sums<Rule, Options::subgradient>(u);
+  else if (u.proximal && u.l1 != 0.0f) choose_sums<Rule, Options::proximal>(u);
+  else choose_sums<Rule, Options::subgradient>(u);
 }
 
 template <class Optimizer>

@@ -93,9 +93,10 @@ void print_product(const Output& out, const char* form, const Layer& layer, std:
                 out.peak > 0 ? 100 * flops / time / 1e9 / out.peak : 0.0);
     return;
   }
-  std::snprintf(more, sizeof more,
-                ", \"isa\": \"%s\", \"flops\": %.0f, \"bytes\": %.0f, \"peak\": %.4g, \"shape\": [\"%s\", %zu, %zu, %zu]",
-                out.isa, flops, bytes, out.peak, form, n, layer.in, layer.out);
+  std::snprintf(
+      more, sizeof more,
+      ", \"isa\": \"%s\", \"flops\": %.0f, \"bytes\": %.0f, \"peak\": %.4g, \"shape\": [\"%s\", %zu, %zu, %zu]",
+      out.isa, flops, bytes, out.peak, form, n, layer.in, layer.out);
   if (n == 1)
     bench::print_json(name, "time", "ns", time * 1e9, more);
   else

@@ -22,8 +22,8 @@ inline double fraction(const Shape& s) {
   return narrowest <= 16 ? 0.65 : widest >= 1000 ? 0.80 : 0.92;
 }
 
-// What one core of this machine reaches, measured in the same run: operations a second, and bytes a second that are read
-// and written where the data are no more than `bytes`. The last level has what exceeds all caches.
+// What one core of this machine reaches, measured in the same run: operations a second, and bytes a second that are
+// read and written where the data are no more than `bytes`. The last level has what exceeds all caches.
 struct Limits {
   struct Level {
     double bytes, read, write;
@@ -39,7 +39,8 @@ struct Limits {
 };
 
 // The budget in seconds. With a single row or column the products are dot products, sums of rows and outer products,
-// whose speed is bound by memory and not by FMAs: they reach kShare of what a loop reaches that only reads or only writes.
+// whose speed is bound by memory and not by FMAs: they reach kShare of what a loop reaches that only reads or only
+// writes.
 inline double budget(const Shape& s, const Limits& limits) {
   constexpr double kShare = 0.45;
   constexpr double kCall = 20e-9;   // the time of the call itself and of its first latencies

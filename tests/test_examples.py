@@ -9,7 +9,7 @@ import re
 import struct
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -186,7 +186,9 @@ TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte.gz", "train-labels-idx1-ub
         ),
     ],
 )
-def test_fashion_mnist_says_what_is_wrong(images: Path, name: str, damage, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_fashion_mnist_says_what_is_wrong(
+    images: Path, name: str, damage: Callable[[bytes], bytes | None], message: str
+) -> None:
     path = images / name
     raw = damage(path.read_bytes())
     path.unlink() if raw is None else path.write_bytes(raw)

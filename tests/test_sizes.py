@@ -1,4 +1,5 @@
-"""No file has more than 500 lines, and no function of the package or of the C++ core more than 60, docstring apart."""
+"""No file has more than 500 lines, no line more than 120 columns, and no function of the package or of the C++ core
+more than 60 lines, docstring apart."""
 
 import ast
 import re
@@ -58,6 +59,12 @@ def test_files_and_functions_are_short(path):
 @pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_files_beside_the_package_are_short(path):
     assert len(path.read_text().splitlines()) <= 500
+
+
+@pytest.mark.parametrize("path", FILES + OTHERS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_lines_are_short(path):
+    lines = enumerate(path.read_text().splitlines(), 1)
+    assert [number for number, line in lines if len(line) > 120] == []
 
 
 def test_long_functions_are_found():

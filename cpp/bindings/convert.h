@@ -151,8 +151,8 @@ void own(py::detail::value_and_holder& self, std::unique_ptr<T> made) {
   }
 }
 
-// Makes the Python class of T. An object that __new__ alone has made is a TypeError where its methods are called; without
-// this, pybind11 gives them memory that nobody has written.
+// Makes the Python class of T. An object that __new__ alone has made is a TypeError where its methods are called;
+// without this, pybind11 gives them memory that nobody has written.
 template <class T>
 py::class_<T> class_of(py::module_& module, const char* name) {
   py::class_<T> made(module, name);

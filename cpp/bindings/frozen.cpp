@@ -37,7 +37,8 @@ ActivationSpec activation_from(py::handle source) {
   if (!py::isinstance<py::str>(fields[0])) refuse("activation must be a string", fields[0]);
   ActivationSpec out = activation_from_name(fields[0].cast<std::string>());
   for (std::size_t i = 0; i < 3; ++i) {
-    if (!py::isinstance<py::float_>(fields[i + 1])) refuse("a parameter of an activation must be a float", fields[i + 1]);
+    if (!py::isinstance<py::float_>(fields[i + 1]))
+      refuse("a parameter of an activation must be a float", fields[i + 1]);
     out.parameters[i] = fields[i + 1].cast<float>();
   }
   return out;
@@ -61,14 +62,16 @@ py::list layer_list(const std::vector<FrozenLayer>& layers) {
 }
 
 void read_form(py::handle source, FrozenLayer& layer) {
-  if (!py::isinstance<py::tuple>(source) || py::len(source) != 3) refuse("the form of a layer must be three fields", source);
+  if (!py::isinstance<py::tuple>(source) || py::len(source) != 3)
+    refuse("the form of a layer must be three fields", source);
   const auto form = py::reinterpret_borrow<py::tuple>(source);
   if (!py::isinstance<py::bool_>(form[0])) refuse("rectified must be a bool", form[0]);
   if (!py::isinstance<py::str>(form[1])) refuse("the statistic must be a string", form[1]);
   if (!py::isinstance<py::float_>(form[2])) refuse("epsilon must be a float", form[2]);
   const auto statistic = form[1].cast<std::string>();
   const auto* const found = std::find(std::begin(kStatistics), std::end(kStatistics), statistic);
-  if (found == std::end(kStatistics)) refuse("the statistic must be none, unit, root_mean_square or standard", form[1], true);
+  if (found == std::end(kStatistics))
+    refuse("the statistic must be none, unit, root_mean_square or standard", form[1], true);
   layer.rectified = form[0].cast<bool>();
   layer.statistic = static_cast<RowStatistic>(found - std::begin(kStatistics));
   layer.epsilon = form[2].cast<float>();
@@ -259,7 +262,8 @@ void read_settings(FrozenNode& node, py::handle settings) {
   if (node.kind == FrozenNode::Kind::dot) {
     node.dot = {numbers[0], numbers[1] != 0, numbers[2] != 0, numbers[3] != 0};
   } else {
-    if (numbers[1] >= std::size(Choices<Encoding>::kNames)) refuse("the mode of an encoding is unknown", settings, true);
+    if (numbers[1] >= std::size(Choices<Encoding>::kNames))
+      refuse("the mode of an encoding is unknown", settings, true);
     node.encoding = {numbers[0], static_cast<Encoding>(numbers[1])};
   }
 }
@@ -284,7 +288,8 @@ FrozenNetwork network_from(const py::dict& state) {
     if (!state.contains(key)) throw py::value_error(std::string("Predictor: ") + key + " is missing");
   FrozenNetwork out;
   for (const py::tuple& fields : tuples_from(state["inputs"], "inputs", 2))
-    out.inputs.push_back({name_from(fields[0], "the name of an input"), index_from(fields[1], "the columns of an input")});
+    out.inputs.push_back(
+        {name_from(fields[0], "the name of an input"), index_from(fields[1], "the columns of an input")});
   for (const py::tuple& fields : tuples_from(state["nodes"], "nodes", 3, 4)) out.nodes.push_back(node_from(fields));
   for (const py::tuple& fields : tuples_from(state["outputs"], "outputs", 2))
     out.outputs.push_back({name_from(fields[0], "the name of an output"), index_from(fields[1], "a value")});

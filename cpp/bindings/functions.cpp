@@ -42,7 +42,8 @@ double PythonMetric::value(const MetricRows& rows) {
 void PythonLoss::compute(const LossRows& rows) {
   const py::gil_scoped_acquire acquired;
   const py::object targets = targets_of(rows.labels, rows.target, rows.rows, rows.target_cols);
-  const auto returned = function_(targets, copied(rows.y, rows.rows, rows.cols)).cast<std::pair<py::object, py::object>>();
+  const auto returned =
+      function_(targets, copied(rows.y, rows.rows, rows.cols)).cast<std::pair<py::object, py::object>>();
   const Span<const float> values = required_vector<float>(returned.first, "loss");
   const MatrixView<const float> gradient = matrix(returned.second, "gradient");
   if (values.size != rows.rows || gradient.rows != rows.rows || gradient.cols != rows.cols)

@@ -164,8 +164,8 @@ bool all_finite(const py::object& x) {
   return ops::all_finite(values);
 }
 
-// Writes labels as indices. Returns false if one is not in [0, classes), where classes <= 2^31. Each label is read once, so
-// that what is checked is what is written, whoever changes the labels meanwhile.
+// Writes labels as indices. Returns false if one is not in [0, classes), where classes <= 2^31. Each label is read
+// once, so that what is checked is what is written, whoever changes the labels meanwhile.
 template <class Label>
 bool write_indices(const py::array& labels, std::uint64_t classes, std::int32_t* out) {
   const char* from = static_cast<const char*>(labels.data());

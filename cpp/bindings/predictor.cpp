@@ -266,7 +266,8 @@ std::optional<Rows> rows_of(PyObject* x, npy_intp cols) {
       return nullptr;
     // Results go to an array apart until it is known that float32 holds all of x: out stays as it is after an error.
     const auto written = [&](PyObject* to) {
-      if (PyObject* const found = writable(to, n, self.n_outputs, nullptr)) return py::reinterpret_steal<py::object>(found);
+      if (PyObject* const found = writable(to, n, self.n_outputs, nullptr))
+        return py::reinterpret_steal<py::object>(found);
       throw py::error_already_set();
     };
     const py::object result = written(rows->may_be_beyond_float32() ? nullptr : out);
@@ -431,7 +432,8 @@ PyObject* get_output_widths(PyObject* object, void*) {
 PyObject* get_feature_names(PyObject* object, void*) {
   return guarded([&]() -> PyObject* {
     PyObject* const names = self_of(object)->feature_names;
-    if (names == nullptr) throw py::attribute_error("feature_names_in_: the model was not fitted on a frame with names");
+    if (names == nullptr)
+      throw py::attribute_error("feature_names_in_: the model was not fitted on a frame with names");
     return py::module_::import("numpy").attr("array")(py::handle(names), "O").release().ptr();
   });
 }

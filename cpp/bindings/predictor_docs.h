@@ -6,8 +6,8 @@ namespace fastreg::bindings {
 inline constexpr const char* kPredictorDoc =
     "Predictor(network, feature_names=None, matmul_precision='highest', /)\n--\n\n"
     "A frozen network, made by Sequential.freeze(): p(x, out=None) gives its outputs for rows of features.\n\n"
-    "Dropout is gone, batch normalisation is folded into the dense layers beside it and the weights are packed, so that\n"
-    "a call is as short as it can be. It never changes, any number of threads may call it at once, and it can be\n"
+    "Dropout is gone, batch normalisation is folded into the dense layers beside it and the weights are packed, so\n"
+    "that a call is as short as it can be. It never changes, any number of threads may call it at once, and it can be\n"
     "pickled. A row's outputs depend neither on the other rows nor on the number of threads, and agree with those of\n"
     "Sequential.predict to rounding, not to the bit.\n\n"
     "Args:\n"
@@ -41,13 +41,13 @@ inline constexpr const char* kPredictorCallDoc =
     "    x: Rows of features, (n, n_features). float32 in C order is read where it is, arrays of other numbers or\n"
     "        strides a block at a time; whatever else predict takes is converted first. Values are not looked at: a\n"
     "        row with a NaN gives NaN, the others are not touched by it. No rows give no rows.\n"
-    "    out: Where to write: float32 (n, n_outputs), C-contiguous, writable, apart from x, without a mask. A new array\n"
-    "        if None.\n\n"
+    "    out: Where to write: float32 (n, n_outputs), C-contiguous, writable, apart from x, without a mask. A new\n"
+    "        array if None.\n\n"
     "Returns:\n"
     "    out, or the new float32 array (n, n_outputs).\n\n"
     "Raises:\n"
-    "    ValueError: If a shape does not fit, x is a frame whose columns have other names than in fit, or holds numbers\n"
-    "        beyond the range of float32 or a mask, or out cannot be written to or overlaps x.\n"
+    "    ValueError: If a shape does not fit, x is a frame whose columns have other names than in fit, or holds\n"
+    "        numbers beyond the range of float32 or a mask, or out cannot be written to or overlaps x.\n"
     "    TypeError: If x holds no real numbers, or out is no float32 array or has a mask.\n";
 
 }  // namespace fastreg::bindings

@@ -32,7 +32,8 @@ struct Bool {
 float to_float(Half half) {
   const std::uint32_t magnitude = half.bits & 0x7FFFu, sign = static_cast<std::uint32_t>(half.bits & 0x8000u) << 16;
   const std::uint32_t moved = (magnitude << 13) + (112u << 23);   // the exponent's bias is 127 in place of 15
-  const std::uint32_t special = (0u - static_cast<std::uint32_t>(magnitude >= 0x7C00u)) & (112u << 23);   // infinity, NaN
+  const std::uint32_t is_special = 0u - static_cast<std::uint32_t>(magnitude >= 0x7C00u);   // infinity, NaN
+  const std::uint32_t special = is_special & (112u << 23);
   // Denormals. Vectors convert signed numbers faster.
   const auto tiny = std::bit_cast<std::uint32_t>(static_cast<float>(static_cast<std::int32_t>(magnitude)) * 0x1p-24f);
   const std::uint32_t is_tiny = 0u - static_cast<std::uint32_t>(magnitude < 0x0400u);
@@ -60,7 +61,8 @@ bool convert_every(const T* from, std::size_t n, float* out) {
   return lost;
 }
 
-// Converts n elements that are `step` bytes apart to floats that are `stride` floats apart. Returns whether one is lost.
+// Converts n elements that are `step` bytes apart to floats that are `stride` floats apart. Returns whether one is
+// lost.
 template <class T>
 bool convert_line(const char* from, std::ptrdiff_t step, std::size_t n, float* out, std::size_t stride) {
   constexpr auto kSize = static_cast<std::ptrdiff_t>(sizeof(T));

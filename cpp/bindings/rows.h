@@ -1,5 +1,5 @@
-// Rows of an array as a Predictor reads them: in place or, where the core does not know the element type or the elements
-// of a row are not neighbours, converted to float32 a block at a time.
+// Rows of an array as a Predictor reads them: in place or, where the core does not know the element type or the
+// elements of a row are not neighbours, converted to float32 a block at a time.
 #pragma once
 #include <cstddef>
 #include <optional>

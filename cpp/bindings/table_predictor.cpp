@@ -77,7 +77,8 @@ class PyTablePredictor {
         out.curves.push_back({numbers_from(fields[0]), numbers_from(fields[1])});
       }
     if (limits.is_none()) return out;
-    if (!py::isinstance<py::tuple>(limits) || py::len(limits) != 2) refuse("limits must be two numbers or None", limits);
+    if (!py::isinstance<py::tuple>(limits) || py::len(limits) != 2)
+      refuse("limits must be two numbers or None", limits);
     const auto fields = py::reinterpret_borrow<py::tuple>(limits);
     out.lower = static_cast<float>(number_from(fields[0]));
     out.upper = static_cast<float>(number_from(fields[1]));
@@ -102,7 +103,8 @@ class PyTablePredictor {
     const auto array = py::reinterpret_borrow<py::array>(codes);
     constexpr int kNeeded = py::array::c_style | static_cast<int>(py::detail::npy_api::NPY_ARRAY_ALIGNED_);
     return array.ndim() == 2 && (array.flags() & kNeeded) == kNeeded &&
-           static_cast<std::size_t>(array.shape(1)) == predictor_.n_codes() && py::isinstance<py::array_t<double>>(array);
+           static_cast<std::size_t>(array.shape(1)) == predictor_.n_codes() &&
+           py::isinstance<py::array_t<double>>(array);
   }
 
   py::object converted(const py::object& codes) const {

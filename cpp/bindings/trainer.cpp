@@ -136,7 +136,8 @@ py::array logs_array(const std::vector<std::vector<double>>& logs, std::size_t c
   py::array_t<double> out({static_cast<py::ssize_t>(logs.size()), static_cast<py::ssize_t>(columns)});
   double* data = out.mutable_data();
   for (const std::vector<double>& row : logs) {   // a row without validation is shorter
-    std::fill_n(std::copy(row.begin(), row.end(), data), columns - row.size(), std::numeric_limits<double>::quiet_NaN());
+    std::fill_n(std::copy(row.begin(), row.end(), data), columns - row.size(),
+                std::numeric_limits<double>::quiet_NaN());
     data += columns;
   }
   return out;

@@ -1,5 +1,5 @@
-// Activations by name and from JSON, for code that reads descriptions, and how each is computed. fastreg/spec.h declares
-// the other functions.
+// Activations by name and from JSON, for code that reads descriptions, and how each is computed. fastreg/spec.h
+// declares the other functions.
 #pragma once
 #include <string>
 #include <string_view>

@@ -34,8 +34,8 @@ ProductPrecision product_precision(const Backend& backend, MatmulPrecision preci
 const Backend& cpu_backend();
 // The CPU kernel table of an ISA, or null if it is not compiled in or not supported by this CPU. For tests.
 const Kernels* cpu_kernels(const char* isa);
-// The products of bfloat16 numbers that run on this CPU, and those that a process with these kernels has: those that the
-// environment variable FASTREG_MATMUL_UNIT names, else those of the CPU's own unit where it is fast.
+// The products of bfloat16 numbers that run on this CPU, and those that a process with these kernels has: those that
+// the environment variable FASTREG_MATMUL_UNIT names, else those of the CPU's own unit where it is fast.
 std::vector<const Bfloat16Products*> bfloat16_products();
 const Bfloat16Products* choose_bfloat16_products(const Kernels& kernels);
 

@@ -6,8 +6,8 @@
 //   left    row by row, each with its 32 numbers.
 //   right   16 pairs of steps of k, each with the two numbers of column 0, then those of column 1, and so on.
 // The tiles of the same rows or columns lie one after the other in the order of k. The number of rows and of columns is
-// rounded up to a multiple of kTileGroup. What exceeds a matrix is zero, but for the rows of the left operand from m on,
-// which may be anything, because they change nothing else.
+// rounded up to a multiple of kTileGroup. What exceeds a matrix is zero, but for the rows of the left operand from m
+// on, which may be anything, because they change nothing else.
 //
 // A number a of an operand is rounded to the nearest bfloat16, ties to even, and denormal numbers count as zero. With
 // two terms, the tile of the rounded numbers a' is followed by one of the numbers a - a', rounded too, and a product

@@ -28,7 +28,8 @@ void demand(bool good, const char* rule) {
 std::size_t text_count(const Texts& texts) {
   const auto& offsets = texts.offsets;
   demand(offsets.size > 0, "offsets must have one element at least");
-  // The highest bit of what is negative: an offset, or the difference of two that are not. Compilers make vectors of it.
+  // The highest bit of what is negative: an offset, or the difference of two that are not. Compilers make vectors of
+  // it.
   const auto at = [&offsets](std::size_t i) { return static_cast<std::uint32_t>(offsets[i]); };
   std::uint32_t marks = at(0);
   for (std::size_t i = 1; i < offsets.size; ++i) marks |= at(i) | (at(i) - at(i - 1));

@@ -185,7 +185,8 @@ void Evaluator::score_blocks(const Columns& data, const Team& team) {
 void Evaluator::keep_outputs(const Member& member, std::size_t output, std::size_t begin, std::size_t n) {
   const std::size_t cols = graph_.width(objective_.parts()[output].value), ld = padded_ld(cols);
   const float* const y = member.buffers.output(output);
-  for (std::size_t r = 0; r < n; ++r) std::copy_n(y + r * ld, cols, work_.outputs[output].y.data() + (begin + r) * cols);
+  for (std::size_t r = 0; r < n; ++r)
+    std::copy_n(y + r * ld, cols, work_.outputs[output].y.data() + (begin + r) * cols);
 }
 
 void Evaluator::score_block(const Columns& data, Member& member, std::size_t begin, std::size_t n, std::size_t group) {

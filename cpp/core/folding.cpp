@@ -278,9 +278,14 @@ class Folder {
 class Cutter {
  public:
   Cutter(const Graph& graph, const ProductPrecision& precision)
-      : graph_(graph), precision_(precision), wiring_(graph.wiring),
-        readers_(wiring_.widths.size(), 0), reader_(wiring_.widths.size()),
-        number_(wiring_.widths.size(), kNone), is_output_(wiring_.widths.size(), false), chains_(wiring_.widths.size()) {
+      : graph_(graph),
+        precision_(precision),
+        wiring_(graph.wiring),
+        readers_(wiring_.widths.size(), 0),
+        reader_(wiring_.widths.size()),
+        number_(wiring_.widths.size(), kNone),
+        is_output_(wiring_.widths.size(), false),
+        chains_(wiring_.widths.size()) {
     for (const Node& node : wiring_.nodes)
       for (const std::size_t value : node.inputs) {
         ++readers_[value];

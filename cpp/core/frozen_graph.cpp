@@ -115,7 +115,9 @@ void FrozenGraph::add(const FrozenNode& node, std::size_t index, const ProductPr
 // The columns of the value of a node that is no chain.
 std::size_t FrozenGraph::checked_width(const FrozenNode& node, std::size_t index) const {
   const std::size_t count = node.inputs.size(), first = widths_[node.inputs[0]];
-  const auto inputs = [&](std::size_t wanted) { require(count == wanted, "node", index, "has too many or too few inputs"); };
+  const auto inputs = [&](std::size_t wanted) {
+    require(count == wanted, "node", index, "has too many or too few inputs");
+  };
   const std::size_t width = [&]() -> std::size_t {
     switch (node.kind) {
       case FrozenNode::Kind::embedding:

@@ -39,6 +39,8 @@ struct Fused {
 
 Fused fuse(const NetworkSpec& spec, const Wiring& wiring);
 
-constexpr bool is_head(ActivationKind kind) { return kind == ActivationKind::sigmoid || kind == ActivationKind::softmax; }
+constexpr bool is_head(ActivationKind kind) {
+  return kind == ActivationKind::sigmoid || kind == ActivationKind::softmax;
+}
 
 }  // namespace fastreg

@@ -58,7 +58,9 @@ struct Graph {
   bool takes_batch_statistics() const;
   // The values with a penalty that is part of the loss, and that penalty.
   std::vector<std::size_t> penalised_values() const;
-  const Penalty& activity_penalty(std::size_t value) const { return *operations[value - n_inputs()]->activity_penalty(); }
+  const Penalty& activity_penalty(std::size_t value) const {
+    return *operations[value - n_inputs()]->activity_penalty();
+  }
   ActivationKind head() const { return outputs[0].head; }
 
   // The number of threads that pays for inference on this many rows.

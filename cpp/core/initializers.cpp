@@ -1,7 +1,7 @@
 // Initial weights. Each weight has a random stream of its own, which the seed and the index of the weight determine, so
-// adding a layer at the end does not change the weights before it. An initializer with a seed has one stream. Values follow Keras: normal initializers that are
-// named after a paper draw from a normal distribution that is truncated at two standard deviations and rescaled to keep
-// its variance.
+// adding a layer at the end does not change the weights before it. An initializer with a seed has one stream. Values
+// follow Keras: normal initializers that are named after a paper draw from a normal distribution that is truncated at
+// two standard deviations and rescaled to keep its variance.
 #include <algorithm>
 #include <cmath>
 #include <variant>
@@ -48,8 +48,8 @@ class RandomWords {
   std::uint64_t block_ = 0;
 };
 
-// A random matrix (rows, cols), row-major, with orthonormal columns, or rows if there are fewer of them. It is the Q of a
-// QR decomposition of normal values in which the diagonal of R is positive, so that all such matrices are equally
+// A random matrix (rows, cols), row-major, with orthonormal columns, or rows if there are fewer of them. It is the Q of
+// a QR decomposition of normal values in which the diagonal of R is positive, so that all such matrices are equally
 // likely (Saxe et al. 2014). Each vector loses its components along those before it twice, which is as exact as
 // Householder's way (Giraud et al. 2005).
 std::vector<double> orthogonal_matrix(RandomWords& words, std::size_t rows, std::size_t cols) {

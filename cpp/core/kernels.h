@@ -23,7 +23,7 @@ namespace fastreg {
 
 inline constexpr std::size_t kLane = 16;    // rows and segments are padded to a multiple of this many floats
 inline constexpr std::size_t kPanel = 64;   // the number of columns of a panel
-inline constexpr std::size_t kStrip = 48;   // the number of columns of x that copies for matmul_weights have side by side
+inline constexpr std::size_t kStrip = 48;   // the columns of x that copies for matmul_weights have side by side
 
 // A half-open range. Ranges of columns start and end at multiples of kLane, or cover all; those of panels count panels.
 struct Range {
@@ -97,8 +97,8 @@ struct ActivationBackward {
   float scale = 1.0f;
 };
 
-// Softmax over the first `cols` columns of each row, or another activation of whole rows. Backward, from y: dz = y (dy -
-// sum_j dy_j y_j) for softmax. Padding is set to 0.
+// Softmax over the first `cols` columns of each row, or another activation of whole rows. Backward, from y:
+// dz = y (dy - sum_j dy_j y_j) for softmax. Padding is set to 0.
 struct Softmax {
   std::size_t cols, ld;
   const float* z;    // backward: unused
@@ -155,8 +155,8 @@ struct RowNorm {
   Range rows;
 };
 
-// dx from dy (in place allowed) of these rows; the entry for parameters computes dgamma and dbeta (each may be null) of a
-// range of columns from all of them. Padding of dx, dgamma and dbeta is written as 0.
+// dx from dy (in place allowed) of these rows; the entry for parameters computes dgamma and dbeta (each may be null) of
+// a range of columns from all of them. Padding of dx, dgamma and dbeta is written as 0.
 struct RowNormBackward {
   RowStatistic statistic;
   const float *x, *dy;
@@ -187,7 +187,8 @@ struct FeatureScaleBackward {
 
 // Features of single columns of x, a matrix (n, in) of any ldx >= in. Of column j, with the angles in radians
 // a_f = 2 pi F_fj x_j + P_fj:
-//   y_jo = bias_jo + sum_f W_f,jo cos(a_f),  or without phases  bias_jo + sum_f W_f,jo cos(a_f) + W_(count + f),jo sin(a_f)
+//   y_jo = bias_jo + sum_f W_f,jo cos(a_f),  or without phases
+//   y_jo = bias_jo + sum_f W_f,jo cos(a_f) + W_(count + f),jo sin(a_f)
 // where jo is column j outputs + o, then rectified if asked for. A row of y has the outputs of each column behind each
 // other, and behind those of a column x_j itself if `keeps_input`. frequencies F and phases P are panels (count, in),
 // W panels (count or 2 count, in outputs). phases may be null.
@@ -236,9 +237,9 @@ struct DropoutBits {
   Range groups;
 };
 
-// Normal numbers mean + deviation z, in groups of 64: element 64 g + 16 i + l comes from word i of block 16 g + l, where
-// words 0 and 1 are the two uniform numbers (w / 256 + 0.5) / 2^24 of one pair of Box and Muller, whose cosine is the
-// first, and words 2 and 3 those of another.
+// Normal numbers mean + deviation z, in groups of 64: element 64 g + 16 i + l comes from word i of block 16 g + l,
+// where words 0 and 1 are the two uniform numbers (w / 256 + 0.5) / 2^24 of one pair of Box and Muller, whose cosine is
+// the first, and words 2 and 3 those of another.
 struct RandomNormals {
   RandomKey key;
   float mean, deviation;
@@ -373,10 +374,10 @@ struct CodedRow {
   float weight;
 };
 
-// dw of a range of the columns: panels (kernel_rows, cols), overwritten. dy is a rows matrix (rows, cols), and the place
-// of row r and column c is places[c * stride + r]. The rows that pick row i of the kernel in column c are, in ascending
-// order, sorted[c * stride + t] for starts[c + i] <= t < starts[c + i + 1]. Those without a bin whose weight is 0 are
-// left out, so that value_row is picked by none. Columns without has_pick need neither.
+// dw of a range of the columns: panels (kernel_rows, cols), overwritten. dy is a rows matrix (rows, cols), and the
+// place of row r and column c is places[c * stride + r]. The rows that pick row i of the kernel in column c are, in
+// ascending order, sorted[c * stride + t] for starts[c + i] <= t < starts[c + i + 1]. Those without a bin whose weight
+// is 0 are left out, so that value_row is picked by none. Columns without has_pick need neither.
 struct CodedGradient {
   const CodedColumn* columns;
   const CodePlace* places;
@@ -391,11 +392,10 @@ struct CodedGradient {
 
 struct Bfloat16Products;   // bfloat16.h
 
-// A step of a frozen network (folding.h). If w is not null, y = activation(x W + bias) with W in panels (k, cols); else
-// if rectified, y = activation(x, or x scale where x is not above 0); else if scale is not null, y = activation((x - mean)
-// scale + bias); else if statistic is not none, y = activation(the normalised row); else y = activation(x). All activations are allowed,
-// including those of whole rows. Vectors are padded with zeros to ld(cols). Without w, k == cols. bias may be null if scale is
-// null, or if rectified.
+// A step of a frozen network (folding.h): y = activation(z); all activations are allowed, those of whole rows too. z is
+// x W + bias with W in panels (k, cols) if w is not null; else x, or x scale where x is not above 0, if rectified; else
+// (x - mean) scale + bias if scale is not null; else the normalised row if statistic is not none; else x. Vectors are
+// padded with zeros to ld(cols). Without w, k == cols. bias may be null if scale is null, or if rectified.
 struct InferenceStep {
   const float *w, *bias, *mean, *scale;
   std::size_t k, cols;
@@ -403,7 +403,8 @@ struct InferenceStep {
   bool rectified = false;
   RowStatistic statistic = RowStatistic::none;
   float epsilon = 0.0f;
-  // Where products is not null, the product is one of bfloat16 numbers (bfloat16.h), and tiles is W as its right operand.
+  // Where products is not null, the product is one of bfloat16 numbers (bfloat16.h), and tiles is W as its right
+  // operand.
   const Bfloat16Products* products = nullptr;
   const std::uint16_t* tiles = nullptr;
   std::size_t terms = 1;

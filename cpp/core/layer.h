@@ -30,8 +30,8 @@ struct Pass {
 struct GradientFlow {
   float* dy;              // of the output, a rows matrix; or a column, where row is not null
   const float* row;       // then the gradient is the outer product of that column and this row
-  float* dx;              // receives that of an input, a rows matrix; null where none is wanted, unless it is written in
-                          // place or from an outer product
+  float* dx;              // receives that of an input, a rows matrix; null where none is wanted, unless it is written
+                          // in place or from an outer product
   std::size_t input = 0;  // of a join: the input whose gradient this is
 };
 
@@ -103,9 +103,9 @@ inline Range column_split(const Team& team, std::size_t ld) {
   return ld == 1 ? team.split(1) : team.split(ld, kLane);
 }
 
-// Gives a product this member's part of its result: of its panels if there is at least one for every member, else of its
-// rows. The fields are written one by one into the arguments of the kernel, because a pair that is copied as a whole is
-// loaded before its two halves are stored, which costs a small network several percent of a step.
+// Gives a product this member's part of its result: of its panels if there is at least one for every member, else of
+// its rows. The fields are written one by one into the arguments of the kernel, because a pair that is copied as a
+// whole is loaded before its two halves are stored, which costs a small network several percent of a step.
 template <class Product>
 void take_part(const Team& team, std::size_t rows, std::size_t cols, Product& product) {
   const std::size_t panels = panel_count(cols);

@@ -146,7 +146,8 @@ void MetricSet::check(bool vectors) const {
           const std::size_t outputs = vectors ? 0 : outputs_of(metric), least = least_outputs_of(metric);
           const std::string name = std::string("metrics: ") + Chosen::kName;
           if (!takes<Chosen>(labels_))
-            throw std::invalid_argument(name + (labels_ ? " does not go with a loss on labels" : " needs a loss on labels"));
+            throw std::invalid_argument(name +
+                                        (labels_ ? " does not go with a loss on labels" : " needs a loss on labels"));
           if (outputs != 0 && cols_ != outputs)
             throw std::invalid_argument(name + " needs " + outputs_text(outputs) + ", the network has " +
                                         std::to_string(cols_));
@@ -170,9 +171,9 @@ void MetricSet::measure(const Kernels& kernels, const float* y, const BatchTarge
                               [&](std::size_t i, const ScoredRow& row) { values[i] = formula.row(row); });
       } else if constexpr (OfSums<Formula>) {
         double* const sums = out.block_sums + measured.first;
-        for_each_row<Formula>(given, measured.weighted ? out.weights : nullptr, [&](std::size_t i, const ScoredRow& row) {
-          formula.add(row, sums + i / out.block * sums_);
-        });
+        for_each_row<Formula>(
+            given, measured.weighted ? out.weights : nullptr,
+            [&](std::size_t i, const ScoredRow& row) { formula.add(row, sums + i / out.block * sums_); });
       }
     });
   const bool logits = which == Outputs::logits;

@@ -59,7 +59,8 @@ struct MetricState::Impl {
     if (!labels) pad(rows.target, target);
     const float* const weight = rows.weight != nullptr ? rows.weight + first : nullptr;
     std::fill(block_sums.begin(), block_sums.end(), 0.0);
-    const ScoreBuffers buffers{nullptr, row_values.data(), kBlock, block_sums.data(), kBlock, &epoch, sums.rows, weight};
+    const ScoreBuffers buffers{nullptr, row_values.data(), kBlock, block_sums.data(), kBlock,
+                               &epoch,  sums.rows,         weight};
     const BatchTargets targets{labels ? nullptr : target.data(), labels ? rows.labels + first : nullptr};
     set.measure(*cpu_backend().kernels, y.data(), targets, {0, n}, buffers, Outputs::all);
     set.add(buffers, weight, n, 1, sums);

@@ -40,7 +40,8 @@ void predict_blocks(void* context, const Team& team) {
     const std::size_t n = std::min(kBlockRows, job.rows - begin);
     const InferenceBuffers& buffers = job.buffers[team.rank];
     for (std::size_t i = 0; job.checks && i < job.x.size; ++i)
-      if (!all_finite(*job.graph.backend.kernels, job.x[i], begin, n)) job.finite.store(false, std::memory_order_relaxed);
+      if (!all_finite(*job.graph.backend.kernels, job.x[i], begin, n))
+        job.finite.store(false, std::memory_order_relaxed);
     buffers.run(job.x, nullptr, begin, n);
     for (std::size_t k = 0; k < job.out.size; ++k) {
       const MatrixView<float>& out = job.out[k];

@@ -115,7 +115,8 @@ struct ColumnCheck {
     throw std::invalid_argument(std::string(name) + ": " + what);
   }
   void inputs() const {
-    if (data.x.size() != graph.n_inputs()) fail("x must be as many as inputs, " + counts(graph.n_inputs(), data.x.size()));
+    if (data.x.size() != graph.n_inputs())
+      fail("x must be as many as inputs, " + counts(graph.n_inputs(), data.x.size()));
     if (data.size() == 0) fail("there must be at least one row");
     if (rows > 0xffffffffu) fail("there must be fewer than 2^32 rows, got " + std::to_string(rows));
     for (std::size_t i = 0; i < data.x.size(); ++i) {

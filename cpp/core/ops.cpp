@@ -143,7 +143,8 @@ void activation_backward(const ActivationSpec& activation, Input saved_in, Input
 
 void dropout(Input x_in, float rate, std::uint64_t seed, std::uint32_t stream, std::uint32_t step, Output y_out,
              bool* keep) {
-  if (!(rate >= 0.0f && rate < 1.0f)) throw std::invalid_argument("rate must be in [0, 1), got " + std::to_string(rate));
+  if (!(rate >= 0.0f && rate < 1.0f))
+    throw std::invalid_argument("rate must be in [0, 1), got " + std::to_string(rate));
   require_shape("out", y_out, x_in.rows, x_in.cols);
   const Rows x(x_in), y(x_in.rows, x_in.cols);
   const DropoutMasks masks(StepRate(rate, kNotScheduled), {}, stream);
@@ -349,7 +350,10 @@ void Updater::step(const float* gradient, double rate) {
   const std::lock_guard guard(impl_->lock);
   if (impl_->steps == 0 && impl_->state.has_point())
     cpu_backend().run(
-        1, [](void* now, const Team& team) { static_cast<Impl*>(now)->state.enter(team, static_cast<Impl*>(now)->parameters); },
+        1,
+        [](void* now, const Team& team) {
+          static_cast<Impl*>(now)->state.enter(team, static_cast<Impl*>(now)->parameters);
+        },
         impl_.get());
   impl_->state.advance();   // nothing after this can fail
   ++impl_->steps;

@@ -207,7 +207,8 @@ void OptimizerState::correct() {
 
 void OptimizerState::begin(const float* weights) {
   if (has_point())
-    for (const ParameterRun& chunk : chunks_) std::copy(weights + chunk.begin, weights + chunk.end, moment(0) + chunk.begin);
+    for (const ParameterRun& chunk : chunks_)
+      std::copy(weights + chunk.begin, weights + chunk.end, moment(0) + chunk.begin);
 }
 
 void OptimizerState::enter(const Team& team, float* weights) {
@@ -302,7 +303,8 @@ void OptimizerState::accumulate(const Kernels& kernels, Range chunks, const floa
   for (std::size_t i = chunks.begin; i < chunks.end; ++i) {
     add_gradients(kernels, i, gradients);
     const ParameterRun& run = chunks_[i];
-    if (sums && !(run.penalty == Penalty{})) kernels.penalty_sums(weights + run.begin, run.end - run.begin, &sums_[2 * i]);
+    if (sums && !(run.penalty == Penalty{}))
+      kernels.penalty_sums(weights + run.begin, run.end - run.begin, &sums_[2 * i]);
   }
 }
 

@@ -5,9 +5,9 @@
 // Averages of the weights and sums of gradients over several batches are arrays like moments, behind those of the rule.
 // They are updated together with the weights, part by part, while a part is in the cache.
 //
-// With some rules (schedule-free AdamW) gradients are taken at another point than the one that is evaluated. While a run
-// takes steps, between enter() and leave(), the weights are the former; otherwise they are the latter, so that whatever
-// reads them, as prediction, validation, files and callbacks do, gets what the optimizer has found.
+// With some rules (schedule-free AdamW) gradients are taken at another point than the one that is evaluated. While a
+// run takes steps, between enter() and leave(), the weights are the former; otherwise they are the latter, so that
+// whatever reads them, as prediction, validation, files and callbacks do, gets what the optimizer has found.
 #pragma once
 #include <array>
 #include <string>
@@ -96,15 +96,17 @@ class OptimizerState {
   void set_averages_shown(bool shown, std::uint64_t assignments);
   // Does this member's part of the pass. If norms are clipped, the team syncs within it. sums: whether to keep the sums
   // that penalty() needs. If gradients are accumulated, a step without an update only adds them up.
-  void update(const Kernels& kernels, const Team& team, float* weights, const float* gradients, const UpdateRates& rates,
-              bool sums);
+  void update(const Kernels& kernels, const Team& team, float* weights, const float* gradients,
+              const UpdateRates& rates, bool sums);
   // The penalty of the weights before the last update. One member calls this after all have updated.
   double penalty() const;
   // The penalty of the current weights.
   double penalty(const Kernels& kernels, const float* weights) const;
 
  private:
-  bool clips_norms() const { return options_.clipping.kind == ClipKind::norm || options_.clipping.kind == ClipKind::global_norm; }
+  bool clips_norms() const {
+    return options_.clipping.kind == ClipKind::norm || options_.clipping.kind == ClipKind::global_norm;
+  }
   static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
   void exchange(float* weights) const;

@@ -56,8 +56,8 @@ void OrthogonalPenalties::compute(const Kernels& kernels, const Team& team, cons
     normalise(term, mine, weights, term.inverse);
     team.sync();
     const std::size_t ld = padded_ld(term.length), products_ld = padded_ld(term.count);
-    kernels.matmul({term.units.data(), ld, term.units_across.data(), nullptr, term.products.data(), nullptr, products_ld,
-                    term.length, term.count, ActivationKind::linear, mine, {0, panel_count(term.count)}});
+    kernels.matmul({term.units.data(), ld, term.units_across.data(), nullptr, term.products.data(), nullptr,
+                    products_ld, term.length, term.count, ActivationKind::linear, mine, {0, panel_count(term.count)}});
     take_signs(term, mine);
     team.sync();
     if (gradients == nullptr) continue;

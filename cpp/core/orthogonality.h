@@ -1,7 +1,7 @@
 // The penalty of OrthogonalRegularizer, which is no sum over elements and so no part of the optimizer's pass: its
-// gradient is added to that of the batch before. With n vectors v_i, the rows or the columns of a kernel, and u_i = v_i /
-// |v_i|, the penalty is factor / (n (n - 1)) times the sum of |u_i u_j| over all pairs i != j. Its gradient is, with s_ij
-// = sign(u_i u_j) and s_ii = 0,
+// gradient is added to that of the batch before. With n vectors v_i, the rows or the columns of a kernel, and u_i = v_i
+// / |v_i|, the penalty is factor / (n (n - 1)) times the sum of |u_i u_j| over all pairs i != j. Its gradient is, with
+// s_ij = sign(u_i u_j) and s_ii = 0,
 //
 //   g_i = 2 factor / (n (n - 1)) sum_j s_ij u_j,   dv_i = (g_i - (g_i u_i) u_i) / |v_i|
 //

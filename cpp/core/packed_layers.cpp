@@ -150,7 +150,8 @@ std::string PackedLayers::summary() const {
     else if (step.scale != nullptr) out += "normalised";
     else if (step.statistic != RowStatistic::none) out += "normalised rows";
     else out += name(step.activation.kind);
-    if ((step.w != nullptr || step.scale != nullptr || step.statistic != RowStatistic::none) && step.activation.kind != ActivationKind::linear)
+    if ((step.w != nullptr || step.scale != nullptr || step.statistic != RowStatistic::none) &&
+        step.activation.kind != ActivationKind::linear)
       out.append(" ").append(name(step.activation.kind));
   }
   return out;

@@ -21,8 +21,8 @@ struct ChainBuffers {
   std::size_t floats(std::size_t rows) const {
     return round_up(rows * widest, kLane) + tile_groups(rows) * packed_group;
   }
-  // What a row takes of each buffer, on average over a group; and the fewest rows that a block should have, since a part
-  // of a group takes as much as all of it.
+  // What a row takes of each buffer, on average over a group; and the fewest rows that a block should have, since a
+  // part of a group takes as much as all of it.
   std::size_t row_floats() const { return widest + packed_group / kTileGroup; }
   std::size_t least_rows() const { return packed_group > 0 ? kTileGroup : 1; }
   void include(const ChainBuffers& other) {

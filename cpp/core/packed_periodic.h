@@ -20,8 +20,8 @@ class PackedPeriodic {
   Periodic call_;   // all but x; its weights lie in arena_
 };
 
-// Throws std::invalid_argument, with `where` in front, unless the sizes of a node of kind periodic fit each other and an
-// input of `width` columns. Returns the columns of its output.
+// Throws std::invalid_argument, with `where` in front, unless the sizes of a node of kind periodic fit each other and
+// an input of `width` columns. Returns the columns of its output.
 std::size_t check_periodic(const FrozenNode& node, std::size_t width, const std::string& where);
 
 }  // namespace fastreg

@@ -100,8 +100,8 @@ void Parameters::add_layer(const std::vector<WeightSpec>& weights) {
   for (const WeightSpec& weight : weights) {
     const bool kernel = weight.is_kernel();
     const std::size_t segment =
-        add({prefix + weight.name, kernel ? weight.shape[0] : 1, weight.shape.back(), !kernel, weight.trainable}, kernel,
-            weight.penalty, weight.decays);
+        add({prefix + weight.name, kernel ? weight.shape[0] : 1, weight.shape.back(), !kernel, weight.trainable},
+            kernel, weight.penalty, weight.decays);
     segments_[segment].initializer = weight.initializer;
     segments_[segment].constraint = weight.constraint;
     segments_[segment].rate_multiplier = weight.rate_multiplier;

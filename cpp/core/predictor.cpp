@@ -116,11 +116,13 @@ struct Predictor::Program {
     outputs.push_back({output, 1});
     n_features = packed.steps.front().k;
     n_outputs = packed.steps.back().cols;
-    most_rows = std::max(packed.buffers.least_rows(), std::min(kBlockRows, kScratchFloats / packed.buffers.row_floats()));
+    most_rows =
+        std::max(packed.buffers.least_rows(), std::min(kBlockRows, kScratchFloats / packed.buffers.row_floats()));
   }
   void check(std::size_t rows, std::size_t cols, const MatrixView<float>& out) const {
     if (cols != n_features)
-      throw std::invalid_argument("x must have " + std::to_string(n_features) + " columns, got " + std::to_string(cols));
+      throw std::invalid_argument("x must have " + std::to_string(n_features) + " columns, got " +
+                                  std::to_string(cols));
     require_shape("out", out, rows, n_outputs);
   }
   void run(MatrixView<const float> x, MatrixView<float> out) const;
@@ -161,7 +163,8 @@ Predictor::Predictor(const std::vector<FrozenLayer>& layers, MatmulPrecision pre
     : program_(std::make_unique<const Program>(layers, precision, "", "")), precision_(precision) {}
 Predictor::Predictor(const FrozenNetwork& network, MatmulPrecision precision) : precision_(precision) {
   if (is_chain(network))
-    program_ = std::make_unique<const Program>(chain_of(network), precision, network.inputs[0].name, network.outputs[0].name);
+    program_ =
+        std::make_unique<const Program>(chain_of(network), precision, network.inputs[0].name, network.outputs[0].name);
   else
     graph_ = std::make_unique<const FrozenGraph>(network, product_precision(cpu_backend(), precision));
 }

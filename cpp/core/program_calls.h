@@ -1,5 +1,5 @@
-// Calls of losses and metrics that are functions of the program. They are made on the thread that called fit or evaluate,
-// outside of a team and without the lock of the network.
+// Calls of losses and metrics that are functions of the program. They are made on the thread that called fit or
+// evaluate, outside of a team and without the lock of the network.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -32,8 +32,8 @@ class LossCall {
            std::size_t begin, std::size_t n, const float* y, std::size_t cols, std::size_t ld, bool gradient);
 
   const float* values() const { return values_.data(); }
-  // Writes the gradient to rows of ld floats, where row i has the weight weight[i] * scale (a null weight means 1). A row
-  // without weight has none, whatever the function says.
+  // Writes the gradient to rows of ld floats, where row i has the weight weight[i] * scale (a null weight means 1). A
+  // row without weight has none, whatever the function says.
   void write_gradient(const float* weight, float scale, float* dy, std::size_t ld) const;
 
  private:

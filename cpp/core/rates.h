@@ -6,7 +6,8 @@
 
 namespace fastreg {
 
-// The columns of the rows of FitOptions::rates: the learning rate, the weight decay if it is scheduled, rates of layers.
+// The columns of the rows of FitOptions::rates: the learning rate, the weight decay if it is scheduled, rates of
+// layers.
 struct RateColumns {
   bool weight_decay = false;
   std::size_t layers = 0;

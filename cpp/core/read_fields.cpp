@@ -135,7 +135,8 @@ void read_value(const Members& members, const char* name, const Interval& interv
   const std::string rule = std::string("an integer ") + interval.rule;
   if (members.find(name) == nullptr) return;
   const std::uint64_t value = members.whole(name, rule);
-  if (value >= 0x80000000u) throw std::invalid_argument(members.label(name) + " must be " + rule + ", got " + std::to_string(value));
+  if (value >= 0x80000000u)
+    throw std::invalid_argument(members.label(name) + " must be " + rule + ", got " + std::to_string(value));
   out = static_cast<std::uint32_t>(value);
 }
 
@@ -230,7 +231,8 @@ void read_multiplier(const Members& members, const char* name, Multiplier& out) 
   const auto* const object = json->get<Json::Object>();
   if (object == nullptr) return members.read(name, out.all);
   const Members single(*json, members.label(name));
-  for (const auto& [weight, factor] : *object) single.read(weight.c_str(), out.single.emplace_back(weight, 1.0f).second);
+  for (const auto& [weight, factor] : *object)
+    single.read(weight.c_str(), out.single.emplace_back(weight, 1.0f).second);
 }
 
 }  // namespace

@@ -5,8 +5,8 @@
 
 namespace fastreg {
 
-// What a product y = x W + bias does besides: an activation of single elements, dropout after relu, and the value before
-// the activation, which z receives where it is not null.
+// What a product y = x W + bias does besides: an activation of single elements, dropout after relu, and the value
+// before the activation, which z receives where it is not null.
 struct ProductTail {
   const float* bias;
   ActivationKind activation;

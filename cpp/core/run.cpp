@@ -224,8 +224,8 @@ void Run::in_team(const Body& body) {
       &job);
 }
 
-// Computes the steps of a slice, which is one step where a loss is a function of the program. That is called between two
-// halves of the step, outside of the team and without the lock. Returns how long the team has worked.
+// Computes the steps of a slice, which is one step where a loss is a function of the program. That is called between
+// two halves of the step, outside of the team and without the lock. Returns how long the team has worked.
 Clock::duration Run::compute_slice() {
   const auto begin = Clock::now();
   slice_end_ = std::min(begin + choice_.slice(), deadline_);

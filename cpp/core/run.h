@@ -122,7 +122,8 @@ class Run {
   std::vector<std::uint32_t> order_, words_;
   Snapshot& snapshot_;
   std::size_t next_in_epoch_ = 0, run_step_ = 0;
-  std::uint64_t first_batch_ = 0, pass_ = 0;   // of the epoch, in the sequence of all batches; of the order that is drawn
+  std::uint64_t first_batch_ = 0;  // of the epoch, in the sequence of all batches
+  std::uint64_t pass_ = 0;         // of the order that is drawn
   Span<const double> rates_;       // the rows of the steps from rates_from_ on
   std::size_t rates_from_ = 0;
   ThreadChoice::Clock::time_point slice_end_{}, last_poll_ = ThreadChoice::Clock::now(), deadline_;

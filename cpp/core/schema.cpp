@@ -4,9 +4,9 @@
 // of a metric are targets, direction and, if it needs a certain number of outputs with its default settings, outputs. A
 // field has
 //
-//   type              float, floats (a list of them), bool, int, activation, initializer, regularizer, constraint, seed,
-//                     choice, columns (a list of those of a table), names (a list of them), axis (an integer or a list
-//                     of them) or multiplier (a number, or one for each name)
+//   type              float, floats (a list of them), bool, int, activation, initializer, regularizer, constraint,
+//                     seed, choice, columns (a list of those of a table), names (a list of them), axis (an integer or a
+//                     list of them) or multiplier (a number, or one for each name)
 //   choices           the names among which a field of type choice has its value
 //   default           is absent if the field is required
 //   nullable          is true if null is allowed

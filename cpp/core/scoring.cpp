@@ -54,7 +54,8 @@ void Scoring::check(ActivationKind head) const {
 void Scoring::score(const Kernels& kernels, float* y, const BatchTargets& targets, const float* weight, float scale,
                     float* dy, Range rows, const ScoreBuffers& out) const {
   if (gives_logits_) metrics_.measure(kernels, y, targets, rows, out, Outputs::logits);
-  if (std::holds_alternative<losses::Function>(loss_)) return metrics_.measure(kernels, y, targets, rows, out, Outputs::all);
+  if (std::holds_alternative<losses::Function>(loss_))
+    return metrics_.measure(kernels, y, targets, rows, out, Outputs::all);
   std::visit(
       [&](const auto& loss) {
         kernels.loss({loss_.index(), &loss, gives_logits_ || absorbed_, y, targets.matrix, targets.labels, weight,

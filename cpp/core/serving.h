@@ -11,8 +11,8 @@ namespace fastreg {
 
 // The total size of the scratch buffers, in floats, up to which they are on the stack.
 constexpr std::size_t kStackFloats = 4096;
-// The largest size of one scratch buffer in floats, unless a single row, or a group of packed rows, is longer. Where layers are very wide, blocks
-// have fewer rows, because a thread keeps its buffers until it ends.
+// The largest size of one scratch buffer in floats, unless a single row, or a group of packed rows, is longer. Where
+// layers are very wide, blocks have fewer rows, because a thread keeps its buffers until it ends.
 constexpr std::size_t kScratchFloats = std::size_t{1} << 18;
 // Owners of scratch memory: a call of a table's predictor keeps its own while it calls the network's.
 struct ScratchOfNetworks;

@@ -54,7 +54,8 @@ void TrainingStep::lay_out(const BackwardPlan& backward, const std::vector<bool>
   }
   for (Activity& activity : activities_) want(activity.sums, 2 * most_rows_);
   std::size_t scratch = 0;
-  for (const auto& operation : graph_.operations) scratch = std::max(scratch, operation->scratch_floats(most_rows_, precision_));
+  for (const auto& operation : graph_.operations)
+    scratch = std::max(scratch, operation->scratch_floats(most_rows_, precision_));
   want(scratch_, scratch);
 
   std::size_t total = 0;
@@ -173,7 +174,8 @@ void TrainingStep::score(const Team& team, const Batch& batch) {
     const std::size_t sums = part.scoring.metrics().sum_count();
     if (first < last)
       std::fill(out.block_sums.data() + first * sums, out.block_sums.data() + last * sums, 0.0);
-    if (out.scored != out.y) std::copy(out.y + mine.begin * out.ld, out.y + mine.end * out.ld, out.scored + mine.begin * out.ld);
+    if (out.scored != out.y)
+      std::copy(out.y + mine.begin * out.ld, out.y + mine.end * out.ld, out.scored + mine.begin * out.ld);
     const float scale = part.weight / static_cast<float>(batch.n);
     part.scoring.score(*graph_.backend.kernels, out.scored,
                        {out.targets, part.scoring.takes_labels() ? out.labels.data() : nullptr}, out.weights, scale,
@@ -187,8 +189,8 @@ void TrainingStep::call_losses(const Batch& batch, const CallLoss& call) {
     const std::optional<std::size_t> function = part.scoring.function();
     if (!function) continue;
     Output& out = outputs_[i];
-    out.call.run(call, *function, data_.y[i], batch.order, batch.begin, batch.n, out.y, graph_.width(part.value), out.ld,
-                 true);
+    out.call.run(call, *function, data_.y[i], batch.order, batch.begin, batch.n, out.y, graph_.width(part.value),
+                 out.ld, true);
     std::copy_n(out.call.values(), batch.n, out.row_losses);
     out.call.write_gradient(out.weights, part.weight / static_cast<float>(batch.n), out.gradient, out.ld);
   }

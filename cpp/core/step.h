@@ -26,8 +26,8 @@ class TrainingStep {
  public:
   // data: the weights of its rows, where it has any, are relative_weights; the gradient of a batch of n rows is that of
   // sum_i weight_i loss_i / n, so that its mean over an epoch's batches does not depend on how the rows are divided.
-  // precision: of the products of the step. arena: where the buffers lie. It is enlarged where needed, and no longer belongs to an earlier step.
-  // epoch: receives the outputs of every row where a metric needs them.
+  // precision: of the products of the step. arena: where the buffers lie. It is enlarged where needed, and no longer
+  // belongs to an earlier step. epoch: receives the outputs of every row where a metric needs them.
   TrainingStep(const Graph& graph, const Objective& objective, const Columns& data, std::size_t most_rows,
                const ProductPrecision& precision, Buffer& arena, std::vector<EpochOutputs>& epoch);
 
@@ -44,7 +44,8 @@ class TrainingStep {
   // Everything from the outputs up to the gradients, on every member.
   // after_loss: called by the leader alone once the loss of the batch is known.
   template <class AfterLoss>
-  void gradients(const Team& team, const Batch& batch, const StepPlace& step, float* gradients, AfterLoss&& after_loss) {
+  void gradients(const Team& team, const Batch& batch, const StepPlace& step, float* gradients,
+                 AfterLoss&& after_loss) {
     score(team, batch);
     team.sync();
     if (team.leader()) after_loss();

@@ -28,7 +28,8 @@ class TileOrder {
   // Whether dW is computed from copies of x and dy (kernels.h), by a member that computes this many panels. Copying
   // pays if x is read several times and its rows are so long that its columns evict each other from the cache.
   bool copies(std::size_t n, std::size_t in, std::size_t panels) const {
-    return panels >= kLeastPanels && n >= kLeastDepth && n <= kMostDepth && in >= kLongColumn && n * in > l2_floats_ / 2;
+    return panels >= kLeastPanels && n >= kLeastDepth && n <= kMostDepth && in >= kLongColumn &&
+           n * in > l2_floats_ / 2;
   }
   // How many inputs a product of copies takes at once.
   std::size_t inputs_at_once(std::size_t n) const { return std::max(kStrip, whole(l2_floats_ / 2 / n, kStrip)); }

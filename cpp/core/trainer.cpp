@@ -37,7 +37,8 @@ void check_options(const FitOptions& options, const Graph& graph, const Columns&
   if (options.observe_batches && !observed) throw std::invalid_argument("observe_batches needs an observer");
   check_rates(options.rates, columns);
   if (!(options.time_limit >= 0.0)) throw std::invalid_argument("time_limit must be >= 0");
-  if (options.rates.size > columns.count() && !observed && options.rates.size / columns.count() / steps < options.epochs)
+  if (options.rates.size > columns.count() && !observed &&
+      options.rates.size / columns.count() / steps < options.epochs)
     throw std::invalid_argument("rates must be one, or one for each of " + std::to_string(options.epochs) + " x " +
                                 std::to_string(steps) + " steps, got " + std::to_string(options.rates.size));
   for (const EarlyStopping& stopping : options.early_stopping)

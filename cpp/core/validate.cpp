@@ -65,7 +65,8 @@ struct LayerCheck {
             [&](const auto& constraint) {
               if constexpr (requires { constraint.axis; })
                 if (constraint.axis.second && !matrix)
-                  check.fail(std::string(weight.name) + "_constraint: axis must be 0, as the weight is a vector, got 1");
+                  check.fail(std::string(weight.name) +
+                             "_constraint: axis must be 0, as the weight is a vector, got 1");
             },
             *weight.constraint);
       }

@@ -152,7 +152,8 @@ void check_scheduled(const NetworkSpec& spec) {
   for (std::size_t i = 0; i < spec.scheduled.size(); ++i) {
     const std::size_t layer = spec.scheduled[i];
     if (layer >= spec.layers.size() || (i > 0 && layer <= spec.scheduled[i - 1]))
-      throw std::invalid_argument("scheduled must be indices of layers in ascending order, got " + std::to_string(layer));
+      throw std::invalid_argument("scheduled must be indices of layers in ascending order, got " +
+                                  std::to_string(layer));
     if (!std::visit([](const auto& any) { return requires { any.rate; }; }, spec.layers[layer]))
       throw std::invalid_argument("scheduled must be layers with a rate, got layer " + std::to_string(layer));
   }

@@ -121,7 +121,9 @@ constexpr std::size_t kTail = 64;  // readable bytes after the end of every buff
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 constexpr std::size_t kMappedFrom = std::size_t{512} << 10;
 
-constexpr std::size_t padded(std::size_t bytes, std::size_t grain) { return (bytes + kTail + grain - 1) / grain * grain; }
+constexpr std::size_t padded(std::size_t bytes, std::size_t grain) {
+  return (bytes + kTail + grain - 1) / grain * grain;
+}
 
 // Whole huge pages, mapped directly. Memory from the heap may have been touched before madvise and then stays on small
 // pages, which costs 5 to 10 % of the training time of a wide network.

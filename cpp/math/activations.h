@@ -237,8 +237,8 @@ struct Softplus {
   }
 };
 
-// x tanh(softplus(x)) (Misra 2019). With n = e^x (e^x + 2), tanh(softplus(x)) is n / (n + 2), which is 1 from 20 on. The
-// lower clamp avoids inf * 0; below it the result vanishes.
+// x tanh(softplus(x)) (Misra 2019). With n = e^x (e^x + 2), tanh(softplus(x)) is n / (n + 2), which is 1 from 20 on.
+// The lower clamp avoids inf * 0; below it the result vanishes.
 struct Mish {
   static constexpr const char* kName = "mish";
   static constexpr bool kFromInput = true;
@@ -257,8 +257,8 @@ struct Mish {
   }
 };
 
-// s x above zero, s a (e^x - 1) below it. With these s and a, independent values of mean 0 and variance 1 keep both from
-// layer to layer (Klambauer et al. 2017).
+// s x above zero, s a (e^x - 1) below it. With these s and a, independent values of mean 0 and variance 1 keep both
+// from layer to layer (Klambauer et al. 2017).
 struct Selu {
   static constexpr const char* kName = "selu";
   static constexpr bool kFromInput = false;

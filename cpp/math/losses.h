@@ -259,14 +259,15 @@ struct FormulaOf<losses::SquaredHinge> {
   using OnOutputs = SquaredHinge<V>;
 };
 
-// The deviance d with dd/dy = 2 (y - t) / y^p, and d = 0 at y = t: d = 2 (P(2 - p) - t P(1 - p)), P(c) = (y^c - t^c) / c,
-// or log(y / t) where c is 0. y is clipped to 1e-7 at least; the gradient is 0 where it was.
+// The deviance d with dd/dy = 2 (y - t) / y^p, and d = 0 at y = t: d = 2 (P(2 - p) - t P(1 - p)), P(c) = (y^c - t^c) /
+// c, or log(y / t) where c is 0. y is clipped to 1e-7 at least; the gradient is 0 where it was.
 template <class V>
 struct Tweedie {
   static constexpr bool kByRow = false, kReplacesOutput = false, kInBlocks = true;
   float power;
   FASTREG_INLINE explicit Tweedie(const losses::Tweedie& loss) : power(loss.power) {}
-  // |P(c)| from the exponent |c|, the size of log(y / t) and the logarithm of that of y and t whose power is the larger.
+  // |P(c)| from the exponent |c|, the size of log(y / t) and the logarithm of that of y and t whose power is the
+  // larger.
   FASTREG_INLINE static V power_difference(float exponent, V distance, V logarithm, float sign) {
     if (exponent == 0.0f) return distance;
     const V c(exponent);

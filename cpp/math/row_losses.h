@@ -3,8 +3,8 @@
 //   along<S>(row)   computes one row, where a vector holds neighbouring columns. It returns the loss, and writes the
 //                   gradient if that is requested. S is the vector type with one lane
 //   kPadsColumn     true: a row of one column is computed as one of several with padding, which keeps the code small
-//   lanes(...)      if kHasLanes is true: the same for as many rows as V has lanes and up to 16 columns. No addition and
-//                   no comparison crosses lanes, which is faster if rows are short
+//   lanes(...)      if kHasLanes is true: the same for as many rows as V has lanes and up to 16 columns. No addition
+//                   and no comparison crosses lanes, which is faster if rows are short
 // math/losses.h has the losses that are means over columns.
 //
 //   z logits, p probabilities, t target, lse = log(sum_j e^(z_j - max)), scale = weight times the caller's factor

@@ -1,5 +1,5 @@
-// The list of the update rules, and which of them an optimizer uses. with_rule, in the file of a rule, chooses among the
-// rules of an optimizer by its values. rule.h says what a rule is.
+// The list of the update rules, and which of them an optimizer uses. with_rule, in the file of a rule, chooses among
+// the rules of an optimizer by its values. rule.h says what a rule is.
 #pragma once
 #include "math/rules/adadelta.h"
 #include "math/rules/adagrad.h"

@@ -1,6 +1,6 @@
-// Double: the vector interface of cpp/cpu/simd/simd.h at width 1 in double precision, as far as formulas of cpp/math use
-// it. Tests compare every instruction set with the same formula over Double, so that one that is added is tested too;
-// whether a formula is the right one is the business of the Python tests and their NumPy oracle.
+// Double: the vector interface of cpp/cpu/simd/simd.h at width 1 in double precision, as far as formulas of cpp/math
+// use it. Tests compare every instruction set with the same formula over Double, so that one that is added is tested
+// too; whether a formula is the right one is the business of the Python tests and their NumPy oracle.
 #pragma once
 #include <cmath>
 #include <cstddef>

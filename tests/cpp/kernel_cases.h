@@ -124,23 +124,36 @@ class Cases : public CaseList {
   }
 
   void row_norm(std::size_t rows, std::size_t cols, RowStatistic statistic) {
-    const Floats *x = floats(rows * cols, -1.0f, 2.0f), *dy = floats(rows * cols), *gamma = floats(cols), *beta = floats(cols);
+    const Floats *x = floats(rows * cols, -1.0f, 2.0f), *dy = floats(rows * cols), *gamma = floats(cols),
+                 *beta = floats(cols);
     Floats *y = floats(rows * cols), *dx = floats(rows * cols), *mean = floats(rows), *inv = floats(rows, 0.5f, 1.0f);
-    Floats *fixed_mean = floats(rows), *fixed_inv = floats(rows, 0.5f, 1.0f), *dgamma = floats(cols), *dbeta = floats(cols);
+    Floats *fixed_mean = floats(rows), *fixed_inv = floats(rows, 0.5f, 1.0f), *dgamma = floats(cols),
+           *dbeta = floats(cols);
     const auto work = static_cast<double>(rows * cols);
     const std::string shape = std::to_string(rows) + " x " + std::to_string(cols) + ", statistic " +
                               std::to_string(static_cast<int>(statistic));
-    const RowNormBackward back{statistic,          x->data(),      dy->data(),     dx->data(), gamma->data(),
-                               fixed_mean->data(), fixed_inv->data(), dgamma->data(), dbeta->data(), cols, cols, {0, rows}};
+    const RowNormBackward back{
+        statistic,         x->data(),      dy->data(),    dx->data(), gamma->data(), fixed_mean->data(),
+        fixed_inv->data(), dgamma->data(), dbeta->data(), cols,       cols,          {0, rows}};
     add("row_norm_forward", shape, work, "element",
         [=](const Kernels& k) {
-          k.row_norm_forward({statistic, 1e-3f, x->data(), y->data(), gamma->data(), beta->data(), mean->data(), inv->data(),
-                              cols, cols, {0, rows}});
+          k.row_norm_forward({statistic,
+                              1e-3f,
+                              x->data(),
+                              y->data(),
+                              gamma->data(),
+                              beta->data(),
+                              mean->data(),
+                              inv->data(),
+                              cols,
+                              cols,
+                              {0, rows}});
         },
         {floats_of(y, 16 * sum_tolerance(cols)), floats_of(inv, 16 * sum_tolerance(cols))});
     add("row_norm_backward", shape, work, "element", [=](const Kernels& k) { k.row_norm_backward(back); },
         {floats_of(dx, 64 * sum_tolerance(cols))});
-    add("row_norm_parameters", shape, work, "element", [=](const Kernels& k) { k.row_norm_parameters(back, {0, cols}); },
+    add("row_norm_parameters", shape, work, "element",
+        [=](const Kernels& k) { k.row_norm_parameters(back, {0, cols}); },
         {floats_of(dgamma, 64 * sum_tolerance(rows)), floats_of(dbeta, 16 * sum_tolerance(rows))});
   }
 
@@ -156,8 +169,16 @@ class Cases : public CaseList {
         {floats_of(y, -1)});
     add("feature_scale_backward", shape, work, "element",
         [=](const Kernels& k) {
-          k.feature_scale_backward({x->data(), scale->data(), dy->data(), dx->data(), dscale->data(), rectified, rows, cols,
-                                    cols, {0, cols}});
+          k.feature_scale_backward({x->data(),
+                                    scale->data(),
+                                    dy->data(),
+                                    dx->data(),
+                                    dscale->data(),
+                                    rectified,
+                                    rows,
+                                    cols,
+                                    cols,
+                                    {0, cols}});
         },
         {floats_of(dx, -1), floats_of(dscale, 16 * sum_tolerance(rows))});
   }
@@ -224,7 +245,8 @@ class Cases : public CaseList {
     const Periodic of{x->data(),      ldx, frequencies->data.data(), phases->data.data(), w->data.data(),
                       bias->data(), in,  count,                    outputs,             false,
                       true};
-    const std::string shape = std::to_string(rows) + " x " + std::to_string(in) + ", " + std::to_string(count) + " waves";
+    const std::string shape =
+        std::to_string(rows) + " x " + std::to_string(in) + ", " + std::to_string(count) + " waves";
     const double work = static_cast<double>(rows * in * count);
     add("periodic_forward", shape, work, "element",
         [=](const Kernels& k) { k.periodic_forward({of, y->data(), ldy, {0, rows}}); },
@@ -382,8 +404,11 @@ class Cases : public CaseList {
     Floats* out = floats(rows * ld(cols));
     auto* index = kept<std::uint32_t>(rows);
     for (std::size_t i = 0; i < rows; ++i) index[i] = static_cast<std::uint32_t>(generator()() % from);
-    add("gather_rows", std::to_string(rows) + " of " + std::to_string(cols), 8.0 * static_cast<double>(rows * cols), "byte",
-        [=](const Kernels& k) { k.gather_rows({x->data(), ElementType::float32, cols, index, 0, out->data(), cols, ld(cols), {0, rows}}); },
+    add("gather_rows", std::to_string(rows) + " of " + std::to_string(cols), 8.0 * static_cast<double>(rows * cols),
+        "byte",
+        [=](const Kernels& k) {
+          k.gather_rows({x->data(), ElementType::float32, cols, index, 0, out->data(), cols, ld(cols), {0, rows}});
+        },
         {floats_of(out, -1)});
   }
 
@@ -392,7 +417,8 @@ class Cases : public CaseList {
     Floats *sums = floats(2), *verdict = floats(1);
     const double bytes = 4.0 * static_cast<double>(n);
     add("penalty_sums", std::to_string(n), bytes, "byte",
-        [=](const Kernels& k) { k.penalty_sums(x->data(), n, sums->data()); }, {floats_of(sums, sum_tolerance(n) / 16)});
+        [=](const Kernels& k) { k.penalty_sums(x->data(), n, sums->data()); },
+        {floats_of(sums, sum_tolerance(n) / 16)});
     const Floats* g = floats(n);
     Floats* mean = floats(n);
     add("weighted_sum", std::to_string(n), 3 * bytes, "byte",
@@ -410,7 +436,8 @@ class Cases : public CaseList {
           [=](const Kernels& k) { k.whole_gradient(whole, sum->data()); }, {floats_of(sum, 4 * kHalfUlp)});
     }
     add("all_finite", std::to_string(n), bytes, "byte",
-        [=](const Kernels& k) { (*verdict)[0] = k.all_finite(x->data(), ElementType::float32, n) ? 1.0f : 0.0f; }, {floats_of(verdict, -1)});
+        [=](const Kernels& k) { (*verdict)[0] = k.all_finite(x->data(), ElementType::float32, n) ? 1.0f : 0.0f; },
+        {floats_of(verdict, -1)});
   }
 
   void random_words(std::size_t blocks) {

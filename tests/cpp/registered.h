@@ -1,5 +1,5 @@
-// What the tests of the kernels run over, taken from the lists of cpp/include/fastreg and cpp/math: every activation, and
-// every rule that an optimizer's values can choose. A new one needs no line here.
+// What the tests of the kernels run over, taken from the lists of cpp/include/fastreg and cpp/math: every activation,
+// and every rule that an optimizer's values can choose. A new one needs no line here.
 #pragma once
 #include <string>
 #include <type_traits>

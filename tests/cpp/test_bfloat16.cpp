@@ -1,5 +1,5 @@
-// Products of bfloat16 numbers: packing and sums against an own rounding and sums in double precision, for every unit of
-// this processor and for the portable forms; a unit and its portable form have the same bits.
+// Products of bfloat16 numbers: packing and sums against an own rounding and sums in double precision, for every unit
+// of this processor and for the portable forms; a unit and its portable form have the same bits.
 #include <cfenv>
 #include <string>
 
@@ -31,7 +31,8 @@ double value_of(std::uint16_t number) {
 
 struct Packed {
   Guarded<std::uint16_t> tiles;
-  Packed(const Bfloat16Products& p, bool left, const PackSource& source, std::size_t n, std::size_t k, std::size_t terms)
+  Packed(const Bfloat16Products& p, bool left, const PackSource& source, std::size_t n, std::size_t k,
+         std::size_t terms)
       : tiles(2 * packed_floats(n, k, terms)) {
     for (std::size_t i = 0; i < tiles.size(); ++i) tiles[i] = 0x7fc0;   // NaN: all that counts must be written
     const std::size_t groups = tile_groups(n);
@@ -46,7 +47,8 @@ struct Source {
   Rows matrix;
   Panels panels;
   bool in_panels;
-  Source(std::size_t rows, std::size_t cols, bool panelled) : matrix(rows, cols), panels(rows, cols), in_panels(panelled) {}
+  Source(std::size_t rows, std::size_t cols, bool panelled)
+      : matrix(rows, cols), panels(rows, cols), in_panels(panelled) {}
   float& at(std::size_t i, std::size_t j) { return in_panels ? panels.data[panels.index(i, j)] : matrix.at(i, j); }
   PackSource source(bool transposed) const {
     if (in_panels) return {panels.data.data(), Stored::panels, 0, panels.rows, panels.cols, transposed};
@@ -106,9 +108,15 @@ struct Operands {
         panels(c.m, c.n) {
     for (std::size_t j = 0; j < c.n; ++j) bias[j] = uniform(-1.0f, 1.0f);
   }
-  double a(const Case& c, std::size_t i, std::size_t q) { return c.form == Form::weights ? left.at(q, i) : left.at(i, q); }
-  double b(const Case& c, std::size_t q, std::size_t j) { return c.form == Form::input ? right.at(j, q) : right.at(q, j); }
-  float result(const Case& c, std::size_t i, std::size_t j) { return c.form == Form::weights ? panels.at(i, j) : rows.at(i, j); }
+  double a(const Case& c, std::size_t i, std::size_t q) {
+    return c.form == Form::weights ? left.at(q, i) : left.at(i, q);
+  }
+  double b(const Case& c, std::size_t q, std::size_t j) {
+    return c.form == Form::input ? right.at(j, q) : right.at(q, j);
+  }
+  float result(const Case& c, std::size_t i, std::size_t j) {
+    return c.form == Form::weights ? panels.at(i, j) : rows.at(i, j);
+  }
   Guarded<float>& results(const Case& c) { return c.form == Form::weights ? panels.data : rows.data; }
 };
 
@@ -197,7 +205,8 @@ void test_rows_alone(const Bfloat16Products& p, std::size_t k, std::size_t n, st
   for (const std::size_t m : {1, 2, 4, 5, 8, 9, 16, 17, 33}) {
     const Case few{Form::forward, m, k, n, terms, false};
     Operands part(few);
-    for (std::size_t e = 0; e < whole.right.panels.data.size(); ++e) part.right.panels.data[e] = whole.right.panels.data[e];
+    for (std::size_t e = 0; e < whole.right.panels.data.size(); ++e)
+      part.right.panels.data[e] = whole.right.panels.data[e];
     for (std::size_t e = 0; e < whole.bias.size(); ++e) part.bias[e] = whole.bias[e];
     const std::size_t first = 70 - m;
     for (std::size_t i = 0; i < m; ++i)
@@ -208,7 +217,8 @@ void test_rows_alone(const Bfloat16Products& p, std::size_t k, std::size_t n, st
   }
 }
 
-// Numbers of all sizes, so that products and sums become denormal, infinite and NaN; only the payload of NaN may differ.
+// Numbers of all sizes, so that products and sums become denormal, infinite and NaN; only the payload of NaN may
+// differ.
 void test_same_bits(const Bfloat16Products& unit, const Bfloat16Products& portable, const Case& c) {
   check::context = std::string(unit.unit) +
                    text(" and its portable form", {static_cast<std::size_t>(c.form), c.m, c.k, c.n, c.terms});
@@ -216,7 +226,8 @@ void test_same_bits(const Bfloat16Products& unit, const Bfloat16Products& portab
   for (Source* source : {&o.left, &o.right}) {
     for (std::size_t i = 0; i < source->matrix.rows; ++i) {
       for (std::size_t j = 0; j < source->matrix.cols; ++j) {
-        const int exponent = i % 3 == 0 ? static_cast<int>(uniform(-74.0f, 63.0f)) : static_cast<int>(uniform(-6.0f, 6.0f));
+        const int exponent =
+            i % 3 == 0 ? static_cast<int>(uniform(-74.0f, 63.0f)) : static_cast<int>(uniform(-6.0f, 6.0f));
         source->at(i, j) = std::ldexp(source->at(i, j), exponent);
       }
     }

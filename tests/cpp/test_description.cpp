@@ -268,17 +268,19 @@ void the_schema_has_every_list() {
   CHECK(size("initializers") == Initializers::kSize && size("layers") == Layers::kSize);
   CHECK(size("regularizers") == Regularizers::kSize && size("constraints") == Constraints::kSize);
   CHECK(size("losses") == Losses::kSize && size("metrics") == Metrics::kSize);
-  CHECK_EQUAL(json.find("losses")->find("BinaryCrossentropy")->dump(),
-              R"({"fields":{"from_logits":{"type":"bool","default":false},"label_smoothing":{"type":"float","default":0,)"
-              R"("minimum":0,"maximum":1,"rule":"in [0, 1]"}},"targets":"probabilities","absorbs":"sigmoid"})");
+  CHECK_EQUAL(
+      json.find("losses")->find("BinaryCrossentropy")->dump(),
+      R"({"fields":{"from_logits":{"type":"bool","default":false},"label_smoothing":{"type":"float","default":0,)"
+      R"("minimum":0,"maximum":1,"rule":"in [0, 1]"}},"targets":"probabilities","absorbs":"sigmoid"})");
   CHECK_EQUAL(json.find("losses")->find("Quantile")->find("fields")->dump(),
               R"x({"quantiles":{"type":"floats","default":[0.5],"exclusiveMinimum":0,"exclusiveMaximum":1,)x"
               R"x("rule":"in (0, 1)"}})x");
   CHECK_EQUAL(json.find("losses")->find("MeanSquaredError")->dump(),
               R"({"fields":{},"targets":"values","absorbs":null})");
-  CHECK_EQUAL(json.find("metrics")->find("AUC")->dump(),
-              R"({"fields":{"curve":{"type":"choice","default":"ROC","choices":["ROC","PR"]},"multi_label":{"type":"bool",)"
-              R"("default":false}},"targets":"any","direction":"max"})");
+  CHECK_EQUAL(
+      json.find("metrics")->find("AUC")->dump(),
+      R"({"fields":{"curve":{"type":"choice","default":"ROC","choices":["ROC","PR"]},"multi_label":{"type":"bool",)"
+      R"("default":false}},"targets":"any","direction":"max"})");
   const Json& fields = *json.find("optimizers")->find("Adam")->find("fields");
   CHECK_EQUAL(fields.find("beta_1")->dump(),
               R"_({"type":"float","default":0.9,"minimum":0,"exclusiveMaximum":1,"rule":"in [0, 1)"})_");
@@ -289,7 +291,8 @@ void the_schema_has_every_list() {
   CHECK_EQUAL(dense.find("units")->dump(),
               R"_({"type":"int","minimum":1,"exclusiveMaximum":2147483648,"rule":"in [1, 2^31)"})_");
   CHECK_EQUAL(dense.find("kernel_initializer")->dump(), R"({"type":"initializer","default":{"type":"GlorotUniform"}})");
-  CHECK_EQUAL(json.find("activations")->find("gelu")->dump(), R"({"fields":{"approximate":{"type":"bool","default":false}},"backward_from":"input"})");
+  CHECK_EQUAL(json.find("activations")->find("gelu")->dump(),
+              R"({"fields":{"approximate":{"type":"bool","default":false}},"backward_from":"input"})");
   CHECK_EQUAL(json.find("activations")->find("tanh")->dump(), R"({"fields":{},"backward_from":"output"})");
 }
 
@@ -323,12 +326,12 @@ void names_are_those_of_the_enums() {
 }
 
 void layer_errors_name_layer_field_rule_and_value() {
-  const struct { std::string layers, message; } rows[] = {
+  const struct { std::string layers, message;
+  } rows[] = {
       {"", "layers must have at least one layer, got none"},
       {"3", "layers[0] must be an object, got 3"},
       {R"({"units":1})", "layers[0]: type is missing"},
-      {R"({"type":"Conv"})",
-       "layers[0]: type must be one of " + listed(Layers()) + ", got \"Conv\""},
+      {R"({"type":"Conv"})", "layers[0]: type must be one of " + listed(Layers()) + ", got \"Conv\""},
       {R"({"type":"Add"})", "layers[0] (Add): must have at least 2 inputs, got 1"},
       {R"({"type":"Dropout"},{"type":"Dropout","rate":1})", "layers[1] (Dropout): rate must be in [0, 1), got 1"},
       {R"({"type":"Dropout","rate":0.99999999999})", "layers[0] (Dropout): rate must be in [0, 1), got 1"},
@@ -342,7 +345,8 @@ void layer_errors_name_layer_field_rule_and_value() {
       {R"({"type":"Dense","units":2147483647},{"type":"Dense","units":2147483647})",
        "layers[1] (Dense): the network must not have more than 2^48 parameters"},
       {R"({"type":"Dense","units":2,"use_bias":1})", "layers[0] (Dense): use_bias must be true or false, got 1"},
-      {R"({"type":"Dense","units":2,"activation":null})", "layers[0] (Dense): activation must be a string or an object, got null"},
+      {R"({"type":"Dense","units":2,"activation":null})",
+       "layers[0] (Dense): activation must be a string or an object, got null"},
       {R"({"type":"Dense","units":1,"activation":"softmax"})",
        "layers[0] (Dense): softmax over 1 unit is always 1; use sigmoid"},
       {R"({"type":"Dense","units":1},{"type":"Activation","activation":"softmax"})",
@@ -375,12 +379,14 @@ void layer_errors_name_layer_field_rule_and_value() {
 }
 
 void other_errors_of_descriptions_name_their_field() {
-  const struct { std::string text, message; } rows[] = {
+  const struct { std::string text, message;
+  } rows[] = {
       {"[]", "description must be an object, got []"},
       {"{", "JSON: expected a name in double quotes, at byte 1"},
       {"{}", "format is missing"},
       {R"({"format":3})", "format must be 1 or 2 (the only formats known; a newer fastreg may read others), got 3"},
-      {R"({"format":"1"})", "format must be 1 or 2 (the only formats known; a newer fastreg may read others), got \"1\""},
+      {R"({"format":"1"})",
+       "format must be 1 or 2 (the only formats known; a newer fastreg may read others), got \"1\""},
       {R"({"format":1})", "n_features is missing"},
       {R"({"format":1,"n_features":0,"layers":[{"type":"Dropout"}]})", "n_features must be in [1, 2^31), got 0"},
       {R"({"format":1,"n_features":-1})", "n_features must be an integer in [1, 2^31), got -1"},

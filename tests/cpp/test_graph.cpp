@@ -1,5 +1,6 @@
-// Networks that are graphs: values against sums in double precision, gradients against finite differences, the same bits
-// for every number of threads, frozen graphs, training with several inputs and outputs, and descriptions of no network.
+// Networks that are graphs: values against sums in double precision, gradients against finite differences, the same
+// bits for every number of threads, frozen graphs, training with several inputs and outputs, and descriptions of no
+// network.
 #include <cstring>
 #include <functional>
 #include <stdexcept>
@@ -46,7 +47,8 @@ struct Problem {
     for (std::size_t i = 0; i < y.size(); ++i) set.targets.push_back({{y[i].data(), n, out[i], out[i]}, {}, {}});
     return set;
   }
-  static std::vector<Matrix> doubles(const std::vector<std::vector<float>>& from, const std::vector<std::size_t>& cols) {
+  static std::vector<Matrix> doubles(const std::vector<std::vector<float>>& from,
+                                     const std::vector<std::size_t>& cols) {
     std::vector<Matrix> all;
     for (std::size_t i = 0; i < from.size(); ++i) {
       Matrix one(from[i].size() / cols[i], cols[i]);
@@ -366,7 +368,8 @@ void test_hostile_graphs() {
           [](NetworkSpec& spec) { spec.nodes[2].inputs = {2}; });
   refused("nodes[0]: layers[0] (Dense): must have 1 input, got 2",
           [](NetworkSpec& spec) { spec.nodes[0].inputs = {0, 1}; });
-  refused("nodes[0]: layers[0] (Dense): must have 1 input, got 0", [](NetworkSpec& spec) { spec.nodes[0].inputs = {}; });
+  refused("nodes[0]: layers[0] (Dense): must have 1 input, got 0",
+          [](NetworkSpec& spec) { spec.nodes[0].inputs = {}; });
   refused("nodes[2]: layers[2] (Add): inputs must have equally many columns, got 6 and 5",
           [](NetworkSpec& spec) { spec.nodes[2].inputs = {2, 1}; });
   refused("nodes[1]: a node or an output must read its value, 3, got none",
@@ -384,7 +387,8 @@ void test_hostile_graphs() {
   refused("outputs[1]: name must be of one only, got probability again",
           [](NetworkSpec& spec) { spec.outputs[1].name = "probability"; });
   refused("inputs[0]: name must not be empty", [](NetworkSpec& spec) { spec.inputs[0].name.clear(); });
-  refused("inputs[0]: n_features must be in [1, 2^31), got 0", [](NetworkSpec& spec) { spec.inputs[0].n_features = 0; });
+  refused("inputs[0]: n_features must be in [1, 2^31), got 0",
+          [](NetworkSpec& spec) { spec.inputs[0].n_features = 0; });
   refused("outputs: there must be at least one", [](NetworkSpec& spec) { spec.outputs.clear(); });
   refused("nodes: there must be at least one", [](NetworkSpec& spec) { spec.nodes.clear(); });
   refused("inputs: there must be at least one", [](NetworkSpec& spec) { spec.inputs.clear(); });
@@ -409,7 +413,8 @@ void test_descriptions() {
   const std::vector<WeightInfo> weights = weights_of(spec);
   CHECK(weights.size() == 4 && weights[0].name == "layers.0.kernel" && !weights[0].trainable && !weights[1].trainable);
   CHECK(weights[2].name == "layers.2.kernel" && weights[2].trainable && weights[2].rows == 9);
-  for (const char* bad : {R"({"format":2,"layers":[],"nodes":[],"outputs":[]})", R"({"format":2,"inputs":[],"layers":[],"nodes":[],"outputs":[]})",
+  for (const char* bad : {R"({"format":2,"layers":[],"nodes":[],"outputs":[]})",
+                          R"({"format":2,"inputs":[],"layers":[],"nodes":[],"outputs":[]})",
                           R"({"format":2,"inputs":[{"name":"x","n_features":1}],"layers":[{"type":"Dropout"}],)"
                           R"("nodes":[{"layer":0,"inputs":[-1]}],"outputs":[{"name":"y","value":1}]})"})
     CHECK_THROWS(parse_network(bad), std::invalid_argument);

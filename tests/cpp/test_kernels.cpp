@@ -1,5 +1,5 @@
-// The kernel table but for its matrix products (test_matmul.cpp), losses (test_loss.cpp) and updates (test_updates.cpp):
-// every entry on every ISA against plain loops in double precision.
+// The kernel table but for its matrix products (test_matmul.cpp), losses (test_loss.cpp) and updates
+// (test_updates.cpp): every entry on every ISA against plain loops in double precision.
 #include <algorithm>
 
 #include "kernel_buffers.h"
@@ -278,8 +278,14 @@ void test_relu_and_dropout_backward(const Kernels& k, std::size_t rows, std::siz
   k.dropout_apply(dropped.kernel(), y.data.data(), dropped_y.data.data(), {0, all});
   k.dropout_apply(dropped.kernel(), dy.data.data(), through.data.data(), {0, all});
   Guarded<float> db(rounded(cols)), want_db(rounded(cols));
-  k.activation_backward({ActivationKind::relu, y.data.data(), through.data.data(), want.data.data(), want_db.data(), rows,
-                         stride, {0, stride}});
+  k.activation_backward({ActivationKind::relu,
+                         y.data.data(),
+                         through.data.data(),
+                         want.data.data(),
+                         want_db.data(),
+                         rows,
+                         stride,
+                         {0, stride}});
   k.activation_backward({ActivationKind::relu, dropped_y.data.data(), dy.data.data(), dz.data.data(), db.data(), rows,
                          stride, {0, stride}, dropped.scale});
   CHECK(std::memcmp(dz.data.data(), want.data.data(), rows * stride * sizeof(float)) == 0);

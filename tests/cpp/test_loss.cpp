@@ -124,7 +124,8 @@ bool fits(const Loss& loss, std::size_t cols) {
 }
 
 template <class Loss>
-void test_loss(const Kernels& k, const Loss& loss, bool from_logits, std::size_t rows, std::size_t cols, bool weighted) {
+void test_loss(const Kernels& k, const Loss& loss, bool from_logits, std::size_t rows, std::size_t cols,
+               bool weighted) {
   if (!fits(loss, cols)) return;
   check::context = text(k.isa, {from_logits, rows, cols, weighted}) + " " + Loss::kName;
   const bool shares = !from_logits && Loss::kTargets != Targets::values;

@@ -314,7 +314,8 @@ void test_all(const Kernels& k) {
   }
   for (const std::size_t n : {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 16, 17, 26, 32, 33}) {
     for (const std::size_t in : {1, 5, 16, 33, 64, 65, 80, 300}) {
-      for (const std::size_t out : {1, 2, 3, 6, 7, 10, 11, 13, 16, 17, 63, 64, 65, 100, 256, 257, 300, 577}) test_input(k, n, in, out);
+      for (const std::size_t out : {1, 2, 3, 6, 7, 10, 11, 13, 16, 17, 63, 64, 65, 100, 256, 257, 300, 577})
+        test_input(k, n, in, out);
     }
   }
   for (const std::size_t in : {1, 20, 129, 1100}) {

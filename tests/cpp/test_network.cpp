@@ -144,7 +144,8 @@ void test_element_type(double scale) {
   CHECK(weights[0] == weights[1] && losses[0] == losses[1]);
 }
 
-// predict_if_finite gives what predict does, or says that a feature is not finite. What lies between rows is no feature.
+// predict_if_finite gives what predict does, or says that a feature is not finite. What lies between rows is no
+// feature.
 void test_predicts_if_finite() {
   Problem problem(300, 9);
   const Network network(tutorial_network(9, 20));

@@ -46,8 +46,8 @@ NetworkSpec network_spec() {
   return {kFeatures, 3, {hidden, BatchNormalization{}, Dropout{0.25f}, output}};
 }
 
-// The mean of squared differences. Divisions by four outputs are exact, so that the gradient has the bits of the loss of
-// the registry.
+// The mean of squared differences. Divisions by four outputs are exact, so that the gradient has the bits of the loss
+// of the registry.
 struct SquaredError : LossFunction {
   std::size_t calls = 0, fails_at = 0;
   const Network* network = nullptr;   // predicts within a call

@@ -1,5 +1,5 @@
-// The kernels of separate activations, of rows that are normalised, of learned factors and of noise, on each instruction
-// set, against plain loops in double precision.
+// The kernels of separate activations, of rows that are normalised, of learned factors and of noise, on each
+// instruction set, against plain loops in double precision.
 #include "kernel_buffers.h"
 #include "math/separate_activations.h"
 
@@ -70,8 +70,17 @@ void test_row_norm(const Kernels& k, std::size_t rows, std::size_t cols, RowStat
     gamma[j] = uniform(0.5f, 2.0f);
     beta[j] = uniform(-1.0f, 1.0f);
   }
-  k.row_norm_forward({statistic, epsilon, x.data.data(), y.data.data(), gamma.data(), beta.data(), mean.data(), inv.data(),
-                      cols, x.stride, {0, rows}});
+  k.row_norm_forward({statistic,
+                      epsilon,
+                      x.data.data(),
+                      y.data.data(),
+                      gamma.data(),
+                      beta.data(),
+                      mean.data(),
+                      inv.data(),
+                      cols,
+                      x.stride,
+                      {0, rows}});
   RowNormBackward back{statistic,    x.data.data(), dy.data.data(), dx.data.data(), gamma.data(),
                        mean.data(),  inv.data(),    dgamma.data(),  dbeta.data(),   cols,
                        x.stride,     {0, rows}};
@@ -112,8 +121,8 @@ void test_row_norm(const Kernels& k, std::size_t rows, std::size_t cols, RowStat
   Rows again(rows, cols);   // parts of the rows, in place, and without weights
   std::memcpy(again.data.data(), x.data.data(), x.data.size() * sizeof(float));
   for (const Range part : {Range{0, rows / 2}, Range{rows / 2, rows}})
-    k.row_norm_forward({statistic, epsilon, again.data.data(), again.data.data(), nullptr, nullptr, nullptr, nullptr, cols,
-                        x.stride, part});
+    k.row_norm_forward({statistic, epsilon, again.data.data(), again.data.data(), nullptr, nullptr, nullptr, nullptr,
+                        cols, x.stride, part});
   for (std::size_t i = 0; i < rows; ++i)
     for (std::size_t j = 0; j < cols; ++j)
       CHECK(close(again.at(i, j), (y.at(i, j) - double{beta[j]}) / double{gamma[j]}, 64 * kHalfUlp * (n + 8)));

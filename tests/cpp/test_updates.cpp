@@ -33,8 +33,8 @@ double update_reference(const Rule& rule, const Update& u, Double w, double g, D
 // How far w and the moments after a step move if the gradient (or its limit) or one moment before it is wrong by a
 // rounding: what no arithmetic in float can avoid where a rule subtracts numbers of almost the same size.
 template <class Rule>
-void add_rounding_of_inputs(const Rule& rule, const Update& u, double w, double g, const Double* before, std::size_t count,
-                            double want, const Double* after, double* of_w, double* of_moments) {
+void add_rounding_of_inputs(const Rule& rule, const Update& u, double w, double g, const Double* before,
+                            std::size_t count, double want, const Double* after, double* of_w, double* of_moments) {
   for (std::size_t input = 0; input <= count; ++input) {
     Double moment[math::kMaxMoments];
     for (std::size_t j = 0; j < count; ++j) moment[j] = before[j].v * (j == input ? 1.0 + 2.0 * kHalfUlp : 1.0);
@@ -62,8 +62,23 @@ void test_update(const Kernels& k, const Description& description, Type<Rule>, s
     if (i % 5 == 0) w[i] = 0.0f;
   }
   float sums[2] = {-1.0f, -1.0f};
-  Update u{index_of<Description>(Optimizers()), &description, n, w.data(), g.data(), {}, 0.01f, {0.2f, 0.03f, 0.5f, 0.8f},
-           c.decay, c.l1, c.l2, c.scale, c.proximal, sums, c.limit, nullptr, c.momentum};
+  Update u{index_of<Description>(Optimizers()),
+           &description,
+           n,
+           w.data(),
+           g.data(),
+           {},
+           0.01f,
+           {0.2f, 0.03f, 0.5f, 0.8f},
+           c.decay,
+           c.l1,
+           c.l2,
+           c.scale,
+           c.proximal,
+           sums,
+           c.limit,
+           nullptr,
+           c.momentum};
   if (c.limit != 0.0f) u.average = average.data();
   std::vector<std::vector<float>> before;
   for (std::size_t j = 0; j < kMoments; ++j) {

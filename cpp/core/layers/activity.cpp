@@ -1,5 +1,5 @@
-// A penalty of what passes: y = x, and the gradient of (l1 sum |x| + l2 sum x^2) / rows is added to that of the loss. The
-// training step and the evaluator add the penalty itself to the loss.
+// A penalty of what passes: y = x, and the gradient of (l1 sum |x| + l2 sum x^2) / rows is added to that of the loss.
+// The training step and the evaluator add the penalty itself to the loss.
 #include <cstring>
 
 #include "core/layers/layers.h"

@@ -19,7 +19,8 @@ class BatchNormalizationOperation final : public Operation {
         beta_(parameters_.find(context.index, "beta")),
         moving_mean_(parameters_.find(context.index, "moving_mean")),
         moving_variance_(parameters_.find(context.index, "moving_variance")) {
-    if (context.dropout != nullptr) masks_.emplace(StepRate(context.dropout->rate, kNotScheduled), context.dropout->seed, context.dropout_index);
+    if (context.dropout != nullptr)
+      masks_.emplace(StepRate(context.dropout->rate, kNotScheduled), context.dropout->seed, context.dropout_index);
   }
 
   bool trainable() const override { return spec_.scale || spec_.center; }
@@ -168,7 +169,8 @@ std::vector<WeightSpec> weights_of(const BatchNormalization& layer, const Widths
     out.push_back(
         WeightSpec{"gamma", width, layer.gamma_initializer, layer.gamma_regularizer}.with(layer.gamma_constraint));
   if (layer.center)
-    out.push_back(WeightSpec{"beta", width, layer.beta_initializer, layer.beta_regularizer}.with(layer.beta_constraint));
+    out.push_back(
+        WeightSpec{"beta", width, layer.beta_initializer, layer.beta_regularizer}.with(layer.beta_constraint));
   out.push_back({"moving_mean", width, layer.moving_mean_initializer, {}, false});
   out.push_back({"moving_variance", width, layer.moving_variance_initializer, {}, false});
   return out;

@@ -25,7 +25,8 @@ class DenseOperation final : public Operation {
         tail_elsewhere_(context.leaves_tail != nullptr),
         order_(context.l2_cache),
         reduced_(in(), out()) {
-    if (context.dropout != nullptr) masks_.emplace(StepRate(context.dropout->rate, kNotScheduled), context.dropout->seed, context.dropout_index);
+    if (context.dropout != nullptr)
+      masks_.emplace(StepRate(context.dropout->rate, kNotScheduled), context.dropout->seed, context.dropout_index);
     if (context.leaves_tail != nullptr) *context.leaves_tail = {activation_, bias_};
   }
 
@@ -88,7 +89,8 @@ class DenseOperation final : public Operation {
       if (trainable_) pass.team.sync();   // both products use the scratch memory
       return reduced_.input_gradient(pass, dy, parameters_.in(pass.weights, kernel_), flow.dx);
     }
-    MatmulInput m{dy, out_ld(), parameters_.in(pass.weights, kernel_), flow.dx, in_ld(), pass.rows, in(), out(), {}, {}};
+    MatmulInput m{dy, out_ld(), parameters_.in(pass.weights, kernel_), flow.dx, in_ld(), pass.rows, in(), out(),
+                  {}, {}};
     take_part(pass.team, pass.rows, in(), m);
     k.matmul_input(m);
   }

@@ -1,8 +1,8 @@
 // Dropout, with masks that are kept as bits. The bit of an element is a function of (seed, step, layer, element) alone:
-// seed is the layer's own or else the network's, step is the trainer's, layer is the index of the layer in the spec (the
-// stream of the key; a layer that several nodes use has another one at each), and element is the index in the padded buffer, row * ld + column, in the order of
-// DropoutBits (kernels.h). ld depends on the width only, so one seed gives the same masks on every ISA and for any
-// number of threads.
+// seed is the layer's own or else the network's, step is the trainer's, layer is the index of the layer in the spec
+// (the stream of the key; a layer that several nodes use has another one at each), and element is the index in the
+// padded buffer, row * ld + column, in the order of DropoutBits (kernels.h). ld depends on the width only, so one seed
+// gives the same masks on every ISA and for any number of threads.
 #include <algorithm>
 #include <cmath>
 #include <cstring>

@@ -1,6 +1,6 @@
 // Embedding: each column of x, an integer, becomes that row of a table. The backward pass touches only the rows of the
-// batch: the forward pass of a step clears the rows of the gradient that the step before has written, which it remembers,
-// and the backward pass adds to them. What the optimizer does to the whole table afterwards is its own pass.
+// batch: the forward pass of a step clears the rows of the gradient that the step before has written, which it
+// remembers, and the backward pass adds to them. What the optimizer does to the whole table afterwards is its own pass.
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -52,7 +52,8 @@ class EmbeddingOperation final : public Operation {
 
   bool backward_in_place(bool) const override { return false; }
   // A row of the table belongs to one member, which adds to it in the order of the batch.
-  void backward(const Pass& pass, const float* const* x, const float*, float*, const GradientFlow& flow) const override {
+  void backward(const Pass& pass, const float* const* x, const float*, float*,
+                const GradientFlow& flow) const override {
     float* const gradient = parameters_.gradient(pass.gradients, table_);
     for (std::size_t r = 0; gradient != nullptr && r < pass.rows; ++r)
       for (std::size_t c = 0; c < in(); ++c) {

@@ -43,10 +43,12 @@ class FeatureScaleOperation final : public Operation {
 }  // namespace
 
 std::vector<WeightSpec> weights_of(const Scale& layer, const Widths& inputs) {
-  return {WeightSpec{"scale", {inputs[0]}, layer.scale_initializer, layer.scale_regularizer}.with(layer.scale_constraint)};
+  return {
+      WeightSpec{"scale", {inputs[0]}, layer.scale_initializer, layer.scale_regularizer}.with(layer.scale_constraint)};
 }
 std::vector<WeightSpec> weights_of(const PReLU& layer, const Widths& inputs) {
-  return {WeightSpec{"alpha", {inputs[0]}, layer.alpha_initializer, layer.alpha_regularizer}.with(layer.alpha_constraint)};
+  return {
+      WeightSpec{"alpha", {inputs[0]}, layer.alpha_initializer, layer.alpha_regularizer}.with(layer.alpha_constraint)};
 }
 
 std::unique_ptr<Operation> make_operation(const Scale& layer, const OperationContext& context) {

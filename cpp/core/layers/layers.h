@@ -1,6 +1,6 @@
 // Functions that each layer defines in its file: its weights, the width of its output, and its operation. fusion.cpp
-// decides which layers are fused, and make_operation creates the operation. `index` is the layer's index in the spec, by
-// which its weights are found.
+// decides which layers are fused, and make_operation creates the operation. `index` is the layer's index in the spec,
+// by which its weights are found.
 #pragma once
 #include <memory>
 #include <optional>

@@ -52,7 +52,8 @@ class AverageOperation final : public Operation {
 // those before it, each side gets half.
 class ExtremeOperation final : public Operation {
  public:
-  ExtremeOperation(Merge kind, std::size_t cols, std::size_t count) : Operation(cols, cols), kind_(kind), count_(count) {}
+  ExtremeOperation(Merge kind, std::size_t cols, std::size_t count)
+      : Operation(cols, cols), kind_(kind), count_(count) {}
 
   void infer(const Pass& pass, const float* const* x, float* y) const override { forward(pass, x, y, nullptr); }
   void forward(const Pass& pass, const float* const* x, float* y, float*) const override {

@@ -93,7 +93,8 @@ class AlphaDropoutOperation final : public Operation {
   Line line_of(const Pass& pass) const {
     constexpr double kLimit = -1.7580993408473766;
     const double p = masks_.probability(pass), a = 1.0 / std::sqrt((1.0 - p) * (1.0 + p * kLimit * kLimit));
-    return {static_cast<float>(a), static_cast<float>(-a * p * kLimit), static_cast<float>(a * kLimit - a * p * kLimit)};
+    return {static_cast<float>(a), static_cast<float>(-a * p * kLimit),
+            static_cast<float>(a * kLimit - a * p * kLimit)};
   }
   DropoutMask mask(const Pass& pass, const float* cache) const {
     return {masks_.mask(pass, cache).mask, line_of(pass).scale};

@@ -1,5 +1,5 @@
-// Normalisation of single rows: LayerNormalization (Ba, Kiros, Hinton 2016), RMSNormalization (Zhang, Sennrich 2019) and
-// UnitNormalization. Rows are independent, so a team splits them; the gradients of weights it splits by columns.
+// Normalisation of single rows: LayerNormalization (Ba, Kiros, Hinton 2016), RMSNormalization (Zhang, Sennrich 2019)
+// and UnitNormalization. Rows are independent, so a team splits them; the gradients of weights it splits by columns.
 #include "core/layers/layers.h"
 
 namespace fastreg {
@@ -75,7 +75,8 @@ std::vector<WeightSpec> weights_of(const LayerNormalization& layer, const Widths
     out.push_back(
         WeightSpec{"gamma", width, layer.gamma_initializer, layer.gamma_regularizer}.with(layer.gamma_constraint));
   if (layer.center)
-    out.push_back(WeightSpec{"beta", width, layer.beta_initializer, layer.beta_regularizer}.with(layer.beta_constraint));
+    out.push_back(
+        WeightSpec{"beta", width, layer.beta_initializer, layer.beta_regularizer}.with(layer.beta_constraint));
   return out;
 }
 

@@ -51,8 +51,8 @@ struct HitsAmongLargest : MetricDefaults {
   static std::size_t sums(std::size_t) { return 1; }
   void add(const ScoredRow& row, double* sums) const {
     const float wanted = row.y[row.wanted];
-    const auto larger = static_cast<std::size_t>(
-        std::count_if(row.y, row.y + row.cols, [=](float y) { return y > wanted || (std::isnan(wanted) && !std::isnan(y)); }));
+    const auto larger = static_cast<std::size_t>(std::count_if(
+        row.y, row.y + row.cols, [=](float y) { return y > wanted || (std::isnan(wanted) && !std::isnan(y)); }));
     if (larger < k) sums[0] += row.weight;
   }
   double final(const double* sums, const MetricTotals& totals) const { return share(sums[0], totals.weight); }
@@ -166,9 +166,9 @@ struct MetricFormula<metrics::FalseNegatives> : CountsPositives {
   }
 };
 
-// F of a column is (1 + b) TP / ((TP + FP) + b (TP + FN)), b being the square of beta. The sums of a column are its true
-// positives, its predicted positives and its actual positives; a column without any has 0. The weighted average weights
-// columns by their actual positives.
+// F of a column is (1 + b) TP / ((TP + FP) + b (TP + FN)), b being the square of beta. The sums of a column are its
+// true positives, its predicted positives and its actual positives; a column without any has 0. The weighted average
+// weights columns by their actual positives.
 struct FScores : MetricDefaults {
   static constexpr bool kUsesClasses = true;
   std::optional<metrics::Average> average;

@@ -28,7 +28,8 @@ class SortedOutputs {
       if (weight == 0.0) continue;
       for (std::size_t j = begin; j < end; ++j) {
         const std::size_t at = i * rows.cols + j;
-        const bool positive = rows.target != nullptr ? rows.target[at] > 0.5f : static_cast<std::size_t>(rows.labels[i]) == j;
+        const bool positive =
+            rows.target != nullptr ? rows.target[at] > 0.5f : static_cast<std::size_t>(rows.labels[i]) == j;
         has_nan_ = has_nan_ || std::isnan(rows.y[at]);
         outputs_.push_back({rows.y[at], positive, weight});
         (positive ? all_.positives : all_.negatives) += weight;
@@ -118,7 +119,8 @@ struct AtThreshold {
 // The largest value of `wanted` among the thresholds at which `bounded` is at least `bound`; 0 if there are none. One
 // threshold is above all outputs.
 template <class Wanted, class Bounded>
-double best_at(const MetricRows& rows, const OptionalIndex& class_id, double bound, Wanted&& wanted, Bounded&& bounded) {
+double best_at(const MetricRows& rows, const OptionalIndex& class_id, double bound, Wanted&& wanted,
+               Bounded&& bounded) {
   const SortedOutputs outputs(rows, class_id.value_or(0), class_id ? *class_id + 1u : rows.cols);
   if (outputs.has_nan()) return kNoNumber;
   double best = 0.0;

@@ -57,7 +57,8 @@ struct MetricFormula<metrics::CategoricalCrossentropy> : MetricDefaults {
     const double smoothing = static_cast<double>(metric.label_smoothing);
     double sum = 0.0;
     for (std::size_t j = 0; j < row.cols; ++j) {
-      const double t = static_cast<double>(row.target[j]) * (1.0 - smoothing) + smoothing / static_cast<double>(row.cols);
+      const double t =
+          static_cast<double>(row.target[j]) * (1.0 - smoothing) + smoothing / static_cast<double>(row.cols);
       sum += t * shares.minus_log(j);
     }
     return static_cast<float>(sum);

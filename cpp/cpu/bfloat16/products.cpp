@@ -162,8 +162,8 @@ void pack_and_multiply(const PackedProduct& p, const PackSource& right, std::uin
 }  // namespace
 
 extern const Bfloat16Products table;
-const Bfloat16Products table{FASTREG_QUOTE(FASTREG_ISA), BlockRegisters::kThreeProducts, pack_left, pack_right, multiply,
-                             pack_and_multiply};
+const Bfloat16Products table{
+    FASTREG_QUOTE(FASTREG_ISA), BlockRegisters::kThreeProducts, pack_left, pack_right, multiply, pack_and_multiply};
 
 }  // namespace FASTREG_ISA
 }  // namespace fastreg

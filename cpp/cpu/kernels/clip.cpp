@@ -26,7 +26,8 @@ struct WholeGradientLoader {
 };
 
 // Asks for the memory that a loop reads half a page later. The processor's own prefetching stops at the end of a page,
-// and a loop that reads only one or two arrays waits for memory there. A whole page ahead is slower than no prefetching.
+// and a loop that reads only one or two arrays waits for memory there. A whole page ahead is slower than no
+// prefetching.
 template <std::size_t kFloats>
 FASTREG_INLINE void fetch_ahead(const float* p) {
   constexpr std::size_t kAhead = 512, kLine = 16;

@@ -125,7 +125,8 @@ FASTREG_INLINE void infer_step(const InferenceStep& step, const float* x, std::s
   }
   if (fused) return;
   if (!math::needs_rows(kind)) return separate_forward(step.activation, y, y, rows * ldy);
-  if (kind != ActivationKind::softmax) return softmax_forward({step.cols, ldy, y, y, nullptr, nullptr, {0, rows}, kind});
+  if (kind != ActivationKind::softmax)
+    return softmax_forward({step.cols, ldy, y, y, nullptr, nullptr, {0, rows}, kind});
   // This form treats each row by itself even where rows are short, because single rows are more frequent here.
   const Softmax whole{step.cols, ldy, y, y, nullptr, nullptr, {0, rows}};
   if (ldy == 1) {

@@ -333,7 +333,9 @@ void matmul_input(const MatmulInput& m) noexcept {
 // The places of the copies of column i of x and of column j of dy, where each is the first of its strip or panel.
 FASTREG_INLINE float* copy_of_x(const MatmulWeights& m, std::size_t i) { return m.copies + i * m.n; }
 FASTREG_INLINE float* copy_of_dy(const MatmulWeights& m, std::size_t j) { return m.copies + (m.ldx + j) * m.n; }
-FASTREG_INLINE std::size_t strip_width(const MatmulWeights& m, std::size_t i) { return smaller(kStrip, rounded(m.in) - i); }
+FASTREG_INLINE std::size_t strip_width(const MatmulWeights& m, std::size_t i) {
+  return smaller(kStrip, rounded(m.in) - i);
+}
 
 void matmul_weights_copies(const MatmulWeights& m) noexcept {
   assert(m.rows.begin % kStrip == 0);
@@ -345,8 +347,8 @@ void matmul_weights_copies(const MatmulWeights& m) noexcept {
   }
 }
 
-// Blocks of dW for the inputs in `rows` and one panel, from the copies. A block of dy is read from the L1 or L2 cache by
-// all strips.
+// Blocks of dW for the inputs in `rows` and one panel, from the copies. A block of dy is read from the L1 or L2 cache
+// by all strips.
 FASTREG_NOINLINE void weights_from_copies(const MatmulWeights& m, Range rows, std::size_t panel) {
   constexpr std::size_t kDepthOfCopies = 256;
   const std::size_t j = panel * kPanel;

@@ -41,8 +41,8 @@ struct OutputColumns {
   }
 };
 
-// The most outputs that are computed together: so many that the sums of their gradients stay in registers. Without phases
-// each output has two.
+// The most outputs that are computed together: so many that the sums of their gradients stay in registers. Without
+// phases each output has two.
 template <bool kPhases>
 constexpr std::size_t kMostOutputs = kPhases ? 4 : kRegisters / 16;
 

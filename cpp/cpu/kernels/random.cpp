@@ -1,4 +1,5 @@
-// Random words, normal numbers and dropout masks from Philox4x32-10. kernels.h specifies which bit of a mask comes from which word.
+// Random words, normal numbers and dropout masks from Philox4x32-10. kernels.h specifies which bit of a mask comes from
+// which word.
 #include "core/kernels.h"
 #include "cpu/kernels/entries.h"
 #include "cpu/simd/simd.h"

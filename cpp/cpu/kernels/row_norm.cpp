@@ -4,8 +4,8 @@
 //   xhat = (x - mean) inv,  y = gamma xhat + beta,  g = gamma dy
 //   dx = inv (g - mean(g) - xhat share sum(g xhat)),  dgamma = sum over rows of dy xhat,  dbeta = sum over rows of dy
 //
-// mean and mean(g) are 0 except for the statistic `standard`; share is 1 / columns, or 1 for the statistic `unit`, and 0
-// where that has reached its limit, so that inv is a constant.
+// mean and mean(g) are 0 except for the statistic `standard`; share is 1 / columns, or 1 for the statistic `unit`, and
+// 0 where that has reached its limit, so that inv is a constant.
 #include "core/kernels.h"
 #include "cpu/kernels/entries.h"
 #include "cpu/loops.h"

@@ -53,7 +53,9 @@ struct V {
     const float32x4_t x = {n > 0 ? p[0] : 0.0f, n > 1 ? p[1] : 0.0f, n > 2 ? p[2] : 0.0f, 0.0f};
     return x;
   }
-  static FASTREG_INLINE V load(const double* p) { return vcvt_high_f32_f64(vcvt_f32_f64(vld1q_f64(p)), vld1q_f64(p + 2)); }
+  static FASTREG_INLINE V load(const double* p) {
+    return vcvt_high_f32_f64(vcvt_f32_f64(vld1q_f64(p)), vld1q_f64(p + 2));
+  }
   static FASTREG_INLINE V load_first(const double* p, std::size_t n) {
     if (n >= 4) return load(p);
     const float64x2_t low = {n > 0 ? p[0] : 0.0, n > 1 ? p[1] : 0.0}, high = {n > 2 ? p[2] : 0.0, 0.0};

@@ -1,4 +1,5 @@
-// The descriptions of the layers that are nothing but an activation with its parameters. spec() is how each is computed.
+// The descriptions of the layers that are nothing but an activation with its parameters. spec() is how each is
+// computed.
 #pragma once
 #include <optional>
 

@@ -1,5 +1,5 @@
-// The parameters of activations: of each that has some, their names, ranges and defaults, which are Keras's, and the list
-// of all of these. cpp/math/ has the formulas of all activations.
+// The parameters of activations: of each that has some, their names, ranges and defaults, which are Keras's, and the
+// list of all of these. cpp/math/ has the formulas of all activations.
 #pragma once
 #include <optional>
 

@@ -7,9 +7,9 @@
 
 namespace fastreg {
 
-// The index of an activation in the list of cpp/math/activations.h and, behind that, of cpp/math/separate_activations.h,
-// which is where activations are added. The ones that C++ code names have an enumerator; the others are found by their
-// name (spec.h).
+// The index of an activation in the list of cpp/math/activations.h and, behind that, of
+// cpp/math/separate_activations.h, which is where activations are added. The ones that C++ code names have an
+// enumerator; the others are found by their name (spec.h).
 enum class ActivationKind : std::uint8_t {
   linear, relu, leaky_relu, elu, gelu, silu, tanh, sigmoid, softplus, softmax
 };

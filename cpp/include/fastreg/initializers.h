@@ -35,15 +35,16 @@ struct RandomNormal {
   double mean = 0.0, stddev = 0.05;
   Seed seed{};
   static constexpr auto kFields =
-      fields(field("mean", &RandomNormal::mean), field("stddev", &RandomNormal::stddev, kDeviation), field("seed", &RandomNormal::seed));
+      fields(field("mean", &RandomNormal::mean), field("stddev", &RandomNormal::stddev, kDeviation),
+             field("seed", &RandomNormal::seed));
 };
 // Uniform in [minval, maxval).
 struct RandomUniform {
   static constexpr const char* kName = "RandomUniform";
   double minval = -0.05, maxval = 0.05;
   Seed seed{};
-  static constexpr auto kFields =
-      fields(field("minval", &RandomUniform::minval), field("maxval", &RandomUniform::maxval), field("seed", &RandomUniform::seed));
+  static constexpr auto kFields = fields(field("minval", &RandomUniform::minval),
+                                         field("maxval", &RandomUniform::maxval), field("seed", &RandomUniform::seed));
 
   template <class Fail>
   void check_fields_together(Fail fail) const {
@@ -56,7 +57,8 @@ struct TruncatedNormal {
   double mean = 0.0, stddev = 0.05;
   Seed seed{};
   static constexpr auto kFields =
-      fields(field("mean", &TruncatedNormal::mean), field("stddev", &TruncatedNormal::stddev, kDeviation), field("seed", &TruncatedNormal::seed));
+      fields(field("mean", &TruncatedNormal::mean), field("stddev", &TruncatedNormal::stddev, kDeviation),
+             field("seed", &TruncatedNormal::seed));
 };
 struct GlorotUniform {
   static constexpr const char* kName = "GlorotUniform";

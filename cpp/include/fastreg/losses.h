@@ -7,8 +7,8 @@
 
 namespace fastreg {
 
-// values: any numbers. counts: numbers >= 0. probabilities: numbers in [0, 1]. signs: -1 or 1, or 0 or 1. distribution: a
-// row of shares, each >= 0. labels: one class index for each row, instead of a matrix.
+// values: any numbers. counts: numbers >= 0. probabilities: numbers in [0, 1]. signs: -1 or 1, or 0 or 1. distribution:
+// a row of shares, each >= 0. labels: one class index for each row, instead of a matrix.
 enum class Targets : std::uint8_t { values, counts, probabilities, signs, distribution, labels };
 
 // In addition to its name and fields, each loss has

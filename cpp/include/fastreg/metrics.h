@@ -125,8 +125,8 @@ struct Specificity : HighOfAny {
   std::optional<float> thresholds{};
   OptionalIndex top_k{}, class_id{};
   static constexpr auto kFields =
-      fields(field("thresholds", &Specificity::thresholds, kClosedFraction), field("top_k", &Specificity::top_k, kWidth),
-             field("class_id", &Specificity::class_id, kIndex));
+      fields(field("thresholds", &Specificity::thresholds, kClosedFraction),
+             field("top_k", &Specificity::top_k, kWidth), field("class_id", &Specificity::class_id, kIndex));
   Counting counting() const { return {thresholds, top_k, class_id}; }
   std::size_t least_outputs() const { return counting().least(); }
 };
@@ -395,8 +395,8 @@ struct ConcordanceCorrelation : HighOfMatrix {
   std::size_t least_outputs() const { return axis == Axis::columns ? 2 : 1; }
 };
 
-// A metric that the program computes (fastreg/metric_state.h): its index in the list of functions. It is not part of the
-// registry, because a file cannot contain it.
+// A metric that the program computes (fastreg/metric_state.h): its index in the list of functions. It is not part of
+// the registry, because a file cannot contain it.
 struct Function : LowOfAny {
   static constexpr const char* kName = "Function";
   std::size_t index = 0;

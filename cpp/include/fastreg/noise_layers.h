@@ -1,5 +1,5 @@
-// The descriptions of the layers that act in training alone: noise, and a penalty of what passes. seed, if it is set, is
-// used for the random numbers of a layer instead of the network's.
+// The descriptions of the layers that act in training alone: noise, and a penalty of what passes. seed, if it is set,
+// is used for the random numbers of a layer instead of the network's.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -22,8 +22,8 @@ struct Dropout {
   static constexpr auto kFields = fields(drop_field(&Dropout::rate), field("seed", &Dropout::seed));
 };
 
-// Sets elements to the limit of selu at -inf with probability rate, and then scales and shifts everything such that mean
-// 0 and variance 1 stay as they are.
+// Sets elements to the limit of selu at -inf with probability rate, and then scales and shifts everything such that
+// mean 0 and variance 1 stay as they are.
 struct AlphaDropout {
   static constexpr const char* kName = "AlphaDropout";
   float rate = 0.5f;

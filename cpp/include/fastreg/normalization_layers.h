@@ -11,8 +11,8 @@
 namespace fastreg {
 
 // y = gamma (x - mean) / sqrt(var + epsilon) + beta, of a batch's columns. momentum is the weight of the old moving
-// average, as in Keras; without one the average is that of all batches since the optimizer's first step. If the layer is
-// not trainable, it uses the moving statistics also in training, and they do not change.
+// average, as in Keras; without one the average is that of all batches since the optimizer's first step. If the layer
+// is not trainable, it uses the moving statistics also in training, and they do not change.
 struct BatchNormalization {
   static constexpr const char* kName = "BatchNormalization";
   std::optional<float> momentum = 0.99f;

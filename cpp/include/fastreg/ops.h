@@ -58,8 +58,8 @@ class Updater {
   Updater& operator=(Updater&&) noexcept;
   void step(const float* gradient, double rate);
   std::uint64_t steps() const;
-  // Copies the average of the parameters, or what an optimizer evaluates that takes gradients at another point; false if
-  // the optimizer has none or there was no update.
+  // Copies the average of the parameters, or what an optimizer evaluates that takes gradients at another point; false
+  // if the optimizer has none or there was no update.
   bool average(float* out) const;
 
  private:

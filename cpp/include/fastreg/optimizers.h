@@ -28,7 +28,8 @@ constexpr const char* clipping_name(ClipKind kind) {
 //   weight_decay   decoupled: w = w - rate weight_decay w before the step, for the weights that decay (parameters.h)
 //   use_ema        keeps an average of each weight over the updates, average = ema_momentum average +
 //                  (1 - ema_momentum) w, which the first update sets to w. After a fit the network has the averages
-//   ema_overwrite_frequency      after every so many updates the weights become their averages; 0 is never, null in JSON
+//   ema_overwrite_frequency      after every so many updates the weights become their averages; 0, or null in JSON, is
+//                                never
 //   gradient_accumulation_steps  an update follows so many batches, with the mean of their gradients
 struct UpdateOptions {
   Clipping clipping{};

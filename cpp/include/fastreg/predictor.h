@@ -13,8 +13,8 @@ namespace fastreg {
 // One layer of a frozen network. With a kernel, which is row-major of shape (in, out), y = activation(x kernel + bias);
 // an empty bias means that there is none. Without a kernel, in == out and y = activation((x - mean) * scale + bias),
 // which is a batch normalisation without a dense layer to fold it into; if these three are empty, y = activation(x).
-// Without a kernel, too: if rectified, only elements not above 0 are multiplied with scale, and mean and bias are empty;
-// with a statistic, y = activation(the normalised rows of x), and the three are empty.
+// Without a kernel, too: if rectified, only elements not above 0 are multiplied with scale, and mean and bias are
+// empty; with a statistic, y = activation(the normalised rows of x), and the three are empty.
 struct FrozenLayer {
   std::size_t in = 0, out = 0;
   std::vector<float> kernel, bias, mean, scale;
@@ -93,7 +93,8 @@ class Predictor {
   // before on it. Throws std::invalid_argument for wrong shapes.
   void predict(MatrixView<const float> x, MatrixView<float> out) const;
   // The same for rows of any element type, which are rounded to the nearest float32 a block at a time. Returns whether
-  // float32 holds them all: false if a finite number became infinite, and then out has results for it that mean nothing.
+  // float32 holds them all: false if a finite number became infinite, and then out has results for it that mean
+  // nothing.
   bool predict_features(const Features& x, MatrixView<float> out) const;
   // The same with all inputs and outputs, in their order. No two elements of out may overlap either.
   void predict(Span<const MatrixView<const float>> x, Span<const MatrixView<float>> out) const;

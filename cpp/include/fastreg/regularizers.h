@@ -14,8 +14,8 @@ struct Choices<OrthogonalMode> {
   static constexpr const char* kNames[] = {"rows", "columns"};
 };
 
-// The penalty of a weight. orthogonal, orthogonal_mode: those of an OrthogonalRegularizer, which is another type in JSON
-// and has neither l1 nor l2.
+// The penalty of a weight. orthogonal, orthogonal_mode: those of an OrthogonalRegularizer, which is another type in
+// JSON and has neither l1 nor l2.
 struct Penalty {
   static constexpr const char* kName = "L1L2";
   float l1 = 0.0f, l2 = 0.0f;
@@ -28,7 +28,8 @@ struct Penalty {
              field("proximal", &Penalty::proximal));
 };
 
-// For kernels only: adds factor times the mean of |cos(angle)| over all pairs of different rows, or columns, to the loss.
+// For kernels only: adds factor times the mean of |cos(angle)| over all pairs of different rows, or columns, to the
+// loss.
 struct OrthogonalRegularizer {
   static constexpr const char* kName = "OrthogonalRegularizer";
   float factor = 0.01f;

@@ -16,13 +16,13 @@ std::vector<std::string> available_isas();
 // available_isas(). Throws std::invalid_argument, naming the choices, if FASTREG_ISA is unknown or not supported here.
 std::string active_isa();
 
-// The name of what computes matrix products with bfloat16 operands faster than those of float32: "amx", "avx512_bf16" or
-// "" if the CPU has nothing of the kind. It is fixed for the life of the process and never found by timing. For tests the
-// environment variable FASTREG_MATMUL_UNIT names another: "none", a unit that the CPU has though it is not faster, or the
-// portable form of a unit, such as "amx_portable".
+// The name of what computes matrix products with bfloat16 operands faster than those of float32: "amx", "avx512_bf16"
+// or "" if the CPU has nothing of the kind. It is fixed for the life of the process and never found by timing. For
+// tests the environment variable FASTREG_MATMUL_UNIT names another: "none", a unit that the CPU has though it is not
+// faster, or the portable form of a unit, such as "amx_portable".
 std::string matmul_unit();
-// Whether a precision is computed as its name says. Otherwise it stands for highest: medium without a unit, high without
-// one for which three products are faster than one of float32 numbers (amx).
+// Whether a precision is computed as its name says. Otherwise it stands for highest: medium without a unit, high
+// without one for which three products are faster than one of float32 numbers (amx).
 bool matmul_precision_computes(MatmulPrecision precision);
 
 // The thread budget of the process. The default is the minimum of the number of CPUs in the affinity mask, the CPU

@@ -52,8 +52,8 @@ struct NetworkSpec {
   std::vector<NetworkInput> inputs{};
   std::vector<Node> nodes{};
   std::vector<NetworkOutput> outputs{};
-  // The indices, in ascending order, of the layers Dropout, AlphaDropout and GaussianDropout whose rate is on a schedule:
-  // a fit is given their rates for each step (FitOptions::rates), and `rate` of the layer is not used.
+  // The indices, in ascending order, of the layers Dropout, AlphaDropout and GaussianDropout whose rate is on a
+  // schedule: a fit is given their rates for each step (FitOptions::rates), and `rate` of the layer is not used.
   std::vector<std::size_t> scheduled{};
 
   bool is_chain() const { return inputs.empty() && nodes.empty() && outputs.empty(); }

@@ -53,8 +53,9 @@ class TablePredictor {
 
   // out = the finished first output for rows of codes, NaN where they are missing: x is (n, n_codes) and out is
   // (n, n_outputs) with n >= 0. Any number of threads may call this at the same time. The result of a row depends
-  // neither on the other rows nor on the number of threads. The call allocates only if it is the first one on its thread
-  // or has a larger batch than all before on it, or the network has more than 16 inputs. Throws std::invalid_argument for wrong shapes.
+  // neither on the other rows nor on the number of threads. The call allocates only if it is the first one on its
+  // thread or has a larger batch than all before on it, or the network has more than 16 inputs. Throws
+  // std::invalid_argument for wrong shapes.
   void predict(MatrixView<const double> x, MatrixView<float> out) const;
 
  private:

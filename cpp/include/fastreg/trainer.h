@@ -16,8 +16,8 @@ namespace fastreg {
 
 // What the rows of one output are measured against.
 struct OutputTargets {
-  // (n, columns of the output), or empty where its loss takes labels. For a loss of the program's own, any columns if the
-  // output has no metrics.
+  // (n, columns of the output), or empty where its loss takes labels. For a loss of the program's own, any columns if
+  // the output has no metrics.
   MatrixView<const float> y;
   Span<const std::int32_t> labels;        // (n) in [0, columns of the output), for the sparse loss
   Span<const float> sample_weight;        // (n), only their ratios count, or empty: all 1
@@ -50,8 +50,8 @@ struct LossRows {
 };
 
 // A loss of the program's own. It is called for the rows of a batch in training, and for some rows at a time in an
-// evaluation, on the thread that called, while the network is not locked. The loss of a row must not depend on the other
-// rows. It may throw: then the call throws, too, with the state at the end of the last complete epoch before.
+// evaluation, on the thread that called, while the network is not locked. The loss of a row must not depend on the
+// other rows. It may throw: then the call throws, too, with the state at the end of the last complete epoch before.
 class LossFunction {
  public:
   virtual ~LossFunction() = default;
@@ -184,16 +184,17 @@ class Trainer {
   // the one before the call or that of the last complete epoch, and the best weights are restored if that is requested.
   void fit(const Dataset& train, const Dataset* validation, const FitOptions& options, FitObserver* observer,
            FitResult& result);
-  // The number of steps of an epoch of this many rows; a batch_size of 0 means all of them. A last batch of one row is part
-  // of the one before where a layer takes the statistics of a batch.
+  // The number of steps of an epoch of this many rows; a batch_size of 0 means all of them. A last batch of one row is
+  // part of the one before where a layer takes the statistics of a batch.
   std::size_t steps_of_epoch(std::size_t rows, std::size_t batch_size) const;
   // Returns {loss including penalties, metrics...} in inference mode; for several outputs {loss including penalties,
   // the loss of each output, the metrics of each}. The losses of the outputs are without their weights.
   std::vector<double> evaluate(const Dataset& data, const ProgramFunctions& functions = {});
   // One step on one batch outside of a fit. Its gradient is that of sum_i weight_i loss_i / n over the n rows, with the
-  // weights as they are given, and of the penalties. rates: a row as of FitOptions. The number of epochs does not change. Returns the values of the
-  // batch in the order of evaluate(), before the step: losses are means over the rows of their weighted values. If the
-  // loss or a weight is not finite, nothing changes, and FitResult::reason is diverged.
+  // weights as they are given, and of the penalties. rates: a row as of FitOptions. The number of epochs does not
+  // change. Returns the values of the batch in the order of evaluate(), before the step: losses are means over the rows
+  // of their weighted values. If the loss or a weight is not finite, nothing changes, and FitResult::reason is
+  // diverged.
   std::vector<double> train_batch(const Dataset& batch, Span<const double> rates, FitResult& result,
                                   const ProgramFunctions& functions = {});
   // The same without a step, in inference mode.

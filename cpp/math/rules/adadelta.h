@@ -5,8 +5,8 @@
 namespace fastreg::math {
 
 // v = rho v + (1 - rho) g^2, d = g sqrt(u + epsilon) / sqrt(v + epsilon), w = w - rate d, u = rho u + (1 - rho) d^2
-// (Zeiler 2012). u is the mean square of the way that weights really go, in units of the rate. With a proximal L1 that is
-// not d: a weight that has come to rest, where g = -l1 sign(w), goes no way at all.
+// (Zeiler 2012). u is the mean square of the way that weights really go, in units of the rate. With a proximal L1 that
+// is not d: a weight that has come to rest, where g = -l1 sign(w), goes no way at all.
 template <class V>
 struct AdadeltaRule {
   using Description = Adadelta;

@@ -9,9 +9,9 @@ namespace fastreg::math {
 //   n' = n + g^2,  z = z + rate (g + 2 shrinkage w) - (n'^p - n^p) w,  n = n',
 //   w = (clip(z, rate l1) - z) / (n^p + beta + 2 rate l2)
 // where l1, l2 and shrinkage are the strengths that the description has. This z is the one of the paper and of Keras
-// times the rate, so that a rate that changes takes hold of new gradients only: with l1 = l2 = shrinkage = beta = 0 each
-// step is w = w - rate g / n^p, except that the first one starts from w = 0. The proximal step takes rate pull from |z|,
-// which takes rate pull / n^p from |w|. decay takes its share of w by adding n^p times it to z.
+// times the rate, so that a rate that changes takes hold of new gradients only: with l1 = l2 = shrinkage = beta = 0
+// each step is w = w - rate g / n^p, except that the first one starts from w = 0. The proximal step takes rate pull
+// from |z|, which takes rate pull / n^p from |w|. decay takes its share of w by adding n^p times it to z.
 template <class V>
 struct FtrlRule {
   using Description = Ftrl;

@@ -5,10 +5,10 @@
 namespace fastreg::math {
 
 // c = beta_1 m + (1 - beta_1) g with the old m, w = w - rate sign(c), and m = beta_2 m + (1 - beta_2) g (Chen et al.,
-// "Symbolic discovery of optimization algorithms", 2023). The step minimises c w over the interval [w - rate, w + rate];
-// the proximal one minimises c w + l1 |w| over it. So w = 0 stays if |c| <= l1, and no step is larger than the rate. m
-// starts at 0, so the weights of the gradients in c add up to total = 1 - beta_1 beta_2^(t - 1), and l1 is weighted
-// alike.
+// "Symbolic discovery of optimization algorithms", 2023). The step minimises c w over the interval [w - rate, w +
+// rate]; the proximal one minimises c w + l1 |w| over it. So w = 0 stays if |c| <= l1, and no step is larger than the
+// rate. m starts at 0, so the weights of the gradients in c add up to total = 1 - beta_1 beta_2^(t - 1), and l1 is
+// weighted alike.
 template <class V>
 struct LionRule {
   using Description = Lion;

@@ -4,9 +4,9 @@
 
 namespace fastreg::math {
 
-// Adam with Nesterov's look-ahead (Dozat 2016). With mu_t = beta_1 (1 - 0.96^t / 2) and p_t = mu_1 ... mu_t, a step goes
-// along a m + b g in the place of m / c_1, where a = mu_(t+1) / (1 - p_(t+1)) and b = (1 - mu_t) / (1 - p_t). The weights
-// of the gradients in it add up to a (1 - beta_1^t) + b.
+// Adam with Nesterov's look-ahead (Dozat 2016). With mu_t = beta_1 (1 - 0.96^t / 2) and p_t = mu_1 ... mu_t, a step
+// goes along a m + b g in the place of m / c_1, where a = mu_(t+1) / (1 - p_(t+1)) and b = (1 - mu_t) / (1 - p_t). The
+// weights of the gradients in it add up to a (1 - beta_1^t) + b.
 template <class V>
 struct NadamRule {
   using Description = Nadam;

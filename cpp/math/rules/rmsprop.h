@@ -28,9 +28,9 @@ struct RmsPropRule {
   FASTREG_INLINE V step_size(const V* moment) const { return twice_rate / twice_sqrt_plus(moment[0], twice_epsilon); }
 };
 
-// The same with a spread or a momentum. kCentered: the divisor is the standard deviation sqrt(v - mean^2), where mean is
-// the moving mean of g, in the place of sqrt(v). kMomentum: m = momentum m + g / divisor, w = w - rate m. There the size
-// of a step for the proximal step is that of a gradient that has always been divided by the present divisor.
+// The same with a spread or a momentum. kCentered: the divisor is the standard deviation sqrt(v - mean^2), where mean
+// is the moving mean of g, in the place of sqrt(v). kMomentum: m = momentum m + g / divisor, w = w - rate m. There the
+// size of a step for the proximal step is that of a gradient that has always been divided by the present divisor.
 template <class V, bool kCentered, bool kMomentum>
 struct RmsPropOptionsRule {
   using Description = RMSprop;

@@ -1,6 +1,6 @@
-// What an update rule is, and what rules share. Each rule is written once over a vector type V, in a file of this folder;
-// rules.h lists them. The loop over parameters belongs to the backend (cpu/kernels/update.cpp); the descriptions of the
-// optimizers are in fastreg/optimizers.h.
+// What an update rule is, and what rules share. Each rule is written once over a vector type V, in a file of this
+// folder; rules.h lists them. The loop over parameters belongs to the backend (cpu/kernels/update.cpp); the
+// descriptions of the optimizers are in fastreg/optimizers.h.
 //
 //   w        parameter                     g   gradient including penalties, clipped
 //   moment   arrays of the parameters' size that a rule keeps from step to step
@@ -21,8 +21,8 @@
 // A rule may also have
 //
 //   start(description, i)   the value that moment i starts with; without it moments start at 0
-//   corrections(description, power, t, out)   what a step of number t, counted from 1, gets as Step::correction; without
-//                 it correction[i] = 1 - power[i]
+//   corrections(description, power, t, out)   what a step of number t, counted from 1, gets as Step::correction;
+//                 without it correction[i] = 1 - power[i]
 //   kPoint        the index of a further array behind the moments. The gradients of such a rule are taken at another
 //                 point than the one that is evaluated, which this array holds while a run is taking steps. It is in no
 //                 file: between the steps the weights are that point. gradient_point(description, evaluated, moment) is
@@ -39,13 +39,13 @@
 //   apply(w, direction, moment)   the new parameter, from the decayed one and the new moments
 //   step_size(moment)   the size of the step of each element for the proximal step: a rule moves w by -step_size times
 //                 an average of all gradients, whose weights add up to 1
-//   proximal(w, direction, l1)   in the place of step_size, for a rule whose step is not proportional to an average: the
-//                 new parameter under a proximal L1
+//   proximal(w, direction, l1)   in the place of step_size, for a rule whose step is not proportional to an average:
+//                 the new parameter under a proximal L1
 //
 // The proximal step is that of ProxGen (Yun, Lozano and Yang 2021): w = soft(w, step_size l1) with
 // soft(w, a) = sign(w) max(0, |w| - a). Where w and its moments have come to rest, w = soft(w - step_size g,
-// step_size l1), so that w = 0 and |g| <= l1, or g = -l1 sign(w), whatever the rule. With weight decay the same holds of
-// g + (|g| + epsilon) decay w in the place of g for the rules that divide by sqrt(v), which is |g| then. With SGD a
+// step_size l1), so that w = 0 and |g| <= l1, or g = -l1 sign(w), whatever the rule. With weight decay the same holds
+// of g + (|g| + epsilon) decay w in the place of g for the rules that divide by sqrt(v), which is |g| then. With SGD a
 // weight moves as if l1 sign(w) were in its gradient, as long as its sign stays.
 #pragma once
 #include <cstddef>

@@ -4,15 +4,15 @@
 
 namespace fastreg::math {
 
-// Defazio et al., "The road less scheduled", 2024, algorithm 1. Gradients are taken at y, a point between z, which makes
-// Adam's steps without a first moment, and x, the average of all z:
+// Defazio et al., "The road less scheduled", 2024, algorithm 1. Gradients are taken at y, a point between z, which
+// makes Adam's steps without a first moment, and x, the average of all z:
 //   v = beta_2 v + (1 - beta_2) g^2, z = z - rate (g / (sqrt(v / c_2) + epsilon) + decay y), x = x + c (z - x),
 //   y = z + beta_1 (x - z)
 // rate grows linearly over warmup_steps. c is the share of the square of the rate's factor in the sum of all of them,
 // 1 / t without warm-up. The weights of a run are y; the arrays are z, v and x.
 //
-// The proximal step is that of z. An average forgets what was not zero only slowly; where z is 0 now, the pull acts on x,
-// too, with its share c, so that such weights become exactly 0.
+// The proximal step is that of z. An average forgets what was not zero only slowly; where z is 0 now, the pull acts on
+// x, too, with its share c, so that such weights become exactly 0.
 template <class V>
 struct ScheduleFreeRule {
   using Description = ScheduleFreeAdamW;

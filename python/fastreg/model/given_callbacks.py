@@ -51,14 +51,15 @@ def warn_of_patience(items: Sequence[Callback]) -> None:
     """Warns if early stopping ends the run before the learning rate is reduced by the same value."""
     for stopper in (item for item in items if isinstance(item, EarlyStopping)):
         for item in items:
+            patience = getattr(item, "patience", -1)
             if (
                 type(item).__name__ == "ReduceLROnPlateau"
                 and getattr(item, "monitor", None) == stopper.monitor
-                and stopper.patience <= getattr(item, "patience", -1)
+                and stopper.patience <= patience
             ):
                 warnings.warn(
                     f"fit: EarlyStopping waits for {stopper.patience} epochs of {stopper.monitor!r} and "
-                    f"ReduceLROnPlateau for {item.patience}, so the run ends before the rate is reduced; give "  # type: ignore[attr-defined]
+                    f"ReduceLROnPlateau for {patience}, so the run ends before the rate is reduced; give "
                     "EarlyStopping the larger patience",
                     UserWarning,
                     stacklevel=5,

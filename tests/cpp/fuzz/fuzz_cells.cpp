@@ -1,5 +1,5 @@
-// Fuzzes the readers of texts: each line of the input is a text. A number is that of strtod, a level is found exactly if
-// it is one, lines of numbers are read as the same numbers, and offsets that leave the data are refused.
+// Fuzzes the readers of texts: each line of the input is a text. A number is that of strtod, a level is found exactly
+// if it is one, lines of numbers are read as the same numbers, and offsets that leave the data are refused.
 #include <cmath>
 #include <cstddef>
 #include <cstdint>

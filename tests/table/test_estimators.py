@@ -160,6 +160,36 @@ def test_parameters_as_in_scikit_learn():
     assert model.options.categorical == ("kind",)
 
 
+def test_tools_of_scikit_learn_know_the_estimators():
+    """Scores of folds, searches, pipelines, calibration and ensembles, compared with folds that are made by hand."""
+    base = pytest.importorskip("sklearn.base")
+    pd = pytest.importorskip("pandas")
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.ensemble import VotingRegressor
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
+    from sklearn.pipeline import make_pipeline
+
+    table, model = pd.DataFrame(TABLE), TableClassifier(seed=0, time=None)
+    assert base.is_classifier(model)
+    assert base.is_regressor(TableRegressor())
+    folds = list(StratifiedKFold(2).split(table, LABELS))
+    by_hand = []
+    for train, test in folds:
+        predicted = base.clone(model).fit(table.iloc[train], LABELS[train]).predict(table.iloc[test])
+        by_hand.append(np.mean(predicted == LABELS[test]))
+    assert cross_val_score(model, table, LABELS, cv=2).tolist() == by_hand  # stratified, since it is a classifier
+    search = GridSearchCV(model, {"seed": [0]}, cv=2).fit(table, LABELS)
+    assert search.best_score_ == np.mean(by_hand)
+    plain = model.fit(table, LABELS).predict(table)
+    np.testing.assert_array_equal(make_pipeline(base.clone(model)).fit(table, LABELS).predict(table), plain)
+    calibrated = CalibratedClassifierCV(base.clone(model), cv=2).fit(table, LABELS)
+    np.testing.assert_allclose(calibrated.predict_proba(table).sum(axis=1), 1.0, rtol=1e-6)
+    regressor = TableRegressor(seed=0, time=None)
+    both = VotingRegressor([("a", regressor), ("b", base.clone(regressor).set_params(seed=1))]).fit(table, SCORE)
+    alone = [base.clone(regressor).set_params(seed=seed).fit(table, SCORE).predict(table) for seed in (0, 1)]
+    np.testing.assert_allclose(both.predict(table), np.mean(alone, axis=0))
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [

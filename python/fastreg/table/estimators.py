@@ -288,6 +288,19 @@ class TableEstimator:
     def __sklearn_is_fitted__(self) -> bool:
         return self.model_ is not None
 
+    def __sklearn_tags__(self) -> Any:
+        # scikit-learn's own tools ask for it, so that it is there to be imported.
+        from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags
+
+        is_classifier = self._task == "classification"
+        return Tags(
+            estimator_type="classifier" if is_classifier else "regressor",
+            target_tags=TargetTags(required=True),
+            classifier_tags=ClassifierTags() if is_classifier else None,
+            regressor_tags=None if is_classifier else RegressorTags(),
+            input_tags=InputTags(two_d_array=False, categorical=True, string=True, allow_nan=True),
+        )
+
     def _table(self, table: Any) -> Table:
         if isinstance(table, (str, bytes, os.PathLike)):
             like = None if self.model_ is None else self.model_.schema.dialect

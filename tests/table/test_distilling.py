@@ -14,7 +14,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor, RandomForestClassifier
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import RidgeClassifier
+from sklearn.linear_model import LinearRegression, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
@@ -265,6 +265,11 @@ HOSTILE = {
     "classes of others": (
         lambda rows: np.where(rows["rooms"] > 4, "b", "a"), {"target": "town"}, ValueError, "no row .* classes a, b"),
     "no such column": (rule, {"target": "twon"}, ValueError, "twon"),
+    "test without the target": (
+        rule, {"target": "town", "test": frame(20)[0][["a", "rooms"]]}, ValueError,
+        "test must have the columns of the table, it lacks town"),
+    "test without columns": (
+        rule, {"test": frame(20)[0][["a"]]}, ValueError, "test must have the columns .*, it lacks town, rooms"),
     "no such test": (rule, {"test": "nowhere.csv"}, ValueError, "neither a column of the table nor a file"),
     "marks of others": (rule, {"test": "rooms"}, ValueError, "must hold 0 and 1 only"),
     "unknown option": (rule, {"weight": "a"}, TypeError, "unknown argument 'weight'"),
@@ -292,3 +297,18 @@ def test_columns_that_the_teacher_was_fitted_on():
     more = table.assign(other=np.arange(100) % 7)
     result = distill(teacher, more, preset=TINY, rows=50, time=None, jobs=1)
     assert [column.name for column in result.model.schema.columns] == ["a", "town", "rooms"]
+
+
+@pytest.mark.parametrize("form", ["model of arrays", "function of positions"])
+def test_rows_to_score_may_have_their_columns_in_any_order(form):
+    """A model that knows columns by their order gets that of the table, whatever the order and the rest of the test."""
+    rng = np.random.default_rng(0)
+    table, test = (pd.DataFrame(rng.normal(size=(n, 3)), columns=["a", "b", "c"]) for n in (100, 60))
+    table["y"], test["y"] = (3.0 * rows["a"] + 10.0 * rows["b"] - 2.0 * rows["c"] for rows in (table, test))
+    model = LinearRegression().fit(table[["a", "b", "c"]].to_numpy(), table["y"])
+    teacher = model if form == "model of arrays" else lambda rows: model.predict(np.asarray(rows))
+    other = test.assign(more=1.0)[["c", "more", "y", "b", "a"]]
+    result = distill(teacher, table, "y", test=other, preset=TINY, rows=50, time=None, jobs=1)
+    expected = np.sqrt(np.mean((model.predict(test[["a", "b", "c"]].to_numpy()) - test["y"]) ** 2))
+    assert expected < 1e-9
+    assert result.scores["teacher"]["RMSE"] < 1e-9

@@ -297,7 +297,11 @@ class _Distilling:
         other, given = self._read(test, "test")
         if not other.n_rows:
             raise ValueError(f"{_OWNER}: test must have rows, got none")
-        own = Teacher(model, RawRows(given, left_out), task)
+        needed = (*teacher.names, *([] if target is None else [name]))
+        if lacking := [column for column in needed if column not in other]:
+            raise ValueError(f"{_OWNER}: test must have the columns of the table, it lacks {', '.join(lacking[:5])}")
+        # A model of arrays knows columns by their order alone, which is that of the table.
+        own = Teacher(model, RawRows(given, left_out), task, teacher.names)
         codes, texts = self._schema.codes(other), self._schema.documents(other)
         return learned, _Part(own, np.arange(other.n_rows), other, codes, texts), name
 

@@ -40,6 +40,7 @@ class Teacher:
         model: An object with ``predict_proba`` or ``predict``, or a function.
         rows: The rows in the form in which it takes them.
         task: "classification" or "regression"; None decides by its answers.
+        names: The columns that it takes, in order, where it does not name them itself; None for all of the rows.
 
     Attributes:
         rows: The rows.
@@ -51,13 +52,16 @@ class Teacher:
         ValueError: If it was fitted on columns that the rows lack, or on another number of columns.
     """
 
-    def __init__(self, model: Any, rows: RawRows, task: str | None = None) -> None:
+    def __init__(
+        self, model: Any, rows: RawRows, task: str | None = None, names: tuple[str, ...] | None = None
+    ) -> None:
         self.rows, self._task = rows, task
         self._method, self._call = _method(model, task)
         given = getattr(model, "feature_names_in_", None)
         count = getattr(model, "n_features_in_", None)
         self._as_frame, self._as_array = given is not None, given is None and count is not None
-        self.names: tuple[str, ...] = rows.names if given is None else tuple(map(str, given))
+        own = rows.names if names is None else names
+        self.names: tuple[str, ...] = own if given is None else tuple(map(str, given))
         if lacking := [name for name in self.names if name not in rows.names]:
             raise ValueError(f"teacher: the table lacks columns that it was fitted on: {', '.join(lacking[:5])}")
         if self._as_array and count != len(self.names):

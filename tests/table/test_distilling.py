@@ -312,3 +312,27 @@ def test_rows_to_score_may_have_their_columns_in_any_order(form):
     expected = np.sqrt(np.mean((model.predict(test[["a", "b", "c"]].to_numpy()) - test["y"]) ** 2))
     assert expected < 1e-9
     assert result.scores["teacher"]["RMSE"] < 1e-9
+
+
+class OfShares:
+    """A model whose ``predict_proba`` gives what a function makes of the probability of "yes"."""
+
+    def __init__(self, form, **attributes):
+        self._form = form
+        self.__dict__.update(attributes)
+
+    def predict_proba(self, rows):
+        return self._form(1.0 / (1.0 + np.exp(-3.0 * np.asarray(rows["a"], np.float64))))
+
+
+@pytest.mark.parametrize("attributes", [{}, {"classes_": ["no", "yes"]}])
+@pytest.mark.parametrize("form", [lambda chance: chance, lambda chance: chance[:, None]])
+def test_one_column_of_probabilities_is_that_of_the_second_class(form, attributes):
+    table = frame(200)[0].fillna(0.0)
+    truth = np.where(table["a"] > 0, "yes", "no")
+    result = distill(OfShares(form, **attributes), table, truth, preset=TINY, rows=50, time=None, jobs=1, compare=False)
+    assert result.model.target.labels == ("no", "yes")
+    assert result.scores["teacher"]["accuracy"] == 1.0
+    held = np.random.default_rng([0, 1]).permutation(200)[:40]
+    loss = np.mean(np.log1p(np.exp(-3.0 * np.abs(table["a"].to_numpy()[held]))))
+    assert result.scores["teacher"]["log-loss"] == pytest.approx(loss, rel=1e-5)

@@ -143,12 +143,15 @@ class Teacher:
         """
         classes = self._classes if classes is None else list(classes)
         is_table = answers.ndim == 2
-        is_labels = not is_table and (
+        is_shares = is_table or (
+            self._method == "predict_proba" and self._task != "regression" and answers.dtype.kind in "iuf"
+        )
+        is_labels = not is_shares and (
             answers.dtype.kind not in "iuf"
             or (self._task != "regression" and self._classes is not None)
             or (self._task == "classification" and answers.dtype.kind != "f")
         )
-        if not is_table and not is_labels and self._task != "classification":
+        if not is_shares and not is_labels and self._task != "classification":
             self._is_scored = False
             self.target = _target(name, answers.astype(np.float64), "regression")
             return

@@ -244,6 +244,9 @@ def fails(rows):
 HOSTILE = {
     "no method": (object(), {}, TypeError, "teacher: it must have predict_proba or predict, or be a function"),
     "a class": (GradientBoostingRegressor, {}, TypeError, "teacher: it must have predict_proba or predict"),
+    "a class that was not seen": (
+        Odd(lambda rows: np.where(np.arange(len(rows)) < 1, "first" if len(rows) < 80 else "a", "b")), {},
+        ValueError, "gave 'first', which is not among its classes 'a', 'b'; classes= names all of them"),
     "too few answers": (Odd(lambda rows: np.zeros(3)), {}, ValueError, r"predict must give an answer for each of 80"),
     "one number": (Odd(lambda rows: 1.0), {}, ValueError, r"an answer for each of 80 rows, got shape \(\)"),
     "missing numbers": (
@@ -336,3 +339,29 @@ def test_one_column_of_probabilities_is_that_of_the_second_class(form, attribute
     held = np.random.default_rng([0, 1]).permutation(200)[:40]
     loss = np.mean(np.log1p(np.exp(-3.0 * np.abs(table["a"].to_numpy()[held]))))
     assert result.scores["teacher"]["log-loss"] == pytest.approx(loss, rel=1e-5)
+
+
+@pytest.mark.parametrize("truth", [True, False])
+def test_the_columns_of_a_frame_name_the_classes_of_its_probabilities(truth):
+    """In whatever order they are; until now that of the true targets counted, and all scores were those of the wrong
+    class."""
+    table = frame(200)[0].fillna(0.0)
+    labels = np.where(table["a"] > 0, "yes", "no")
+    teacher = OfShares(lambda chance: pd.DataFrame({"yes": chance, "no": 1.0 - chance}))
+    given = {"preset": TINY, "rows": 50, "time": None, "jobs": 1, "compare": False}
+    result = distill(teacher, table, labels if truth else None, **given)
+    assert result.model.target.labels == ("no", "yes")
+    assert np.mean(result.predict(table) == labels) > 0.8
+    if truth:
+        assert result.scores["teacher"]["accuracy"] == 1.0
+    named = distill(teacher, table, classes=["no", "yes"], **given)  # what is given counts
+    assert np.mean(named.predict(table) == labels) < 0.2
+
+
+def test_labels_may_be_written_as_floats():
+    table = frame(100)[0].fillna(0.0)
+    teacher = Odd(lambda rows: (np.asarray(rows["a"]) > 0).astype(float))
+    teacher.classes_ = np.array([0, 1])
+    result = distill(teacher, table, (table["a"] > 0).astype(int), preset=TINY, rows=50, time=None, jobs=1)
+    assert result.model.target.labels == ("0", "1")
+    assert result.scores["teacher"]["accuracy"] == 1.0

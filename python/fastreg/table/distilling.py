@@ -137,7 +137,7 @@ def distill(
             ``predict`` are learned, whatever else there is; with "classification" a function may give the probability
             of the second of two classes.
         classes: The classes in the order of the probabilities; None for the ``classes_`` of the teacher, else those of
-            the target.
+            the target. If the probabilities are a frame whose columns have these names, its order counts.
         rows: How many rows are made, >= 0; None for ten times those of the table, between 20,000 and 200,000. Within a
             time there are fewer if the teacher is slow.
         compare: Whether a plain network is trained on the true targets for comparison, in half of the time.

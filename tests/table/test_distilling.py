@@ -267,6 +267,9 @@ HOSTILE = {
         Odd(lambda rows: np.ones((len(rows), 2))), {"task": "regression"}, ValueError, "one number or class a row"),
     "classes of others": (
         lambda rows: np.where(rows["rooms"] > 4, "b", "a"), {"target": "town"}, ValueError, "no row .* classes a, b"),
+    "too few targets": (rule, {"target": [1.0]}, ValueError, "distill: target has 1 values, the table has 100 rows"),
+    "targets of two": (rule, {"target": np.ones((100, 2))}, ValueError, "target must have one value for each row"),
+    "a number as target": (rule, {"target": 3}, TypeError, "target must be the name of a column or the targets, got 3"),
     "no such column": (rule, {"target": "twon"}, ValueError, "twon"),
     "test without the target": (
         rule, {"target": "town", "test": frame(20)[0][["a", "rooms"]]}, ValueError,

@@ -278,7 +278,7 @@ class _Distilling:
             while name in read:
                 name += "_"
         else:
-            read, name = with_target(_OWNER, read, target)
+            read, name = with_target(_OWNER, read, target, "target")
         is_marked = isinstance(test, str) and test in read
         left_out = (name, *options.ignore, *([test] if is_marked else []))
         teacher = Teacher(model, RawRows(given, left_out), task)

@@ -368,3 +368,33 @@ def test_labels_may_be_written_as_floats():
     result = distill(teacher, table, (table["a"] > 0).astype(int), preset=TINY, rows=50, time=None, jobs=1)
     assert result.model.target.labels == ("0", "1")
     assert result.scores["teacher"]["accuracy"] == 1.0
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_teacher_gets_the_columns_of_a_file_as_pandas_reads_them(form, tmp_path):
+    """Truth values are no texts, with which an encoder knows none of them, and texts of a typed file no numbers."""
+    if form == "parquet":
+        pytest.importorskip("pyarrow")
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"a": rng.normal(size=100), "ok": rng.random(100) > 0.5})
+    table["area"] = rng.choice(["010", "20"], 100)
+    table["gaps"] = np.where(rng.random(100) > 0.2, table["ok"].astype(object), None)
+    table["said"] = np.where(table["ok"], "True", "False")
+    table["y"] = 2.0 * table["a"] + 3.0 * table["ok"] + (table["area"] == "20")
+    path = str(tmp_path / f"table.{form}")
+    table.to_csv(path, index=False) if form == "csv" else table.to_parquet(path)
+    read = pd.read_csv(path) if form == "csv" else pd.read_parquet(path)
+    encoder = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), ["ok", "area"]), ("passthrough", ["a"]))
+    model = make_pipeline(encoder, LinearRegression()).fit(read.drop(columns="y"), read["y"])
+    seen = []
+
+    def teacher(rows):
+        seen.append(rows)
+        return model.predict(rows)
+
+    result = distill(teacher, path, "y", preset=TINY, rows=50, time=None, jobs=1, compare=False)
+    assert result.scores["teacher"]["RMSE"] < 1e-6
+    for name in ("a", "ok", "area", "gaps", "said"):
+        assert all(rows[name].dtype == read[name].dtype for rows in seen), name
+        assert {str(value) for value in seen[0][name].dropna()} <= {str(value) for value in read[name].dropna()}

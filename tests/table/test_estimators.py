@@ -160,6 +160,24 @@ def test_parameters_as_in_scikit_learn():
     assert model.options.categorical == ("kind",)
 
 
+def test_rows_of_weight_zero_are_as_if_they_were_not_there():
+    """Until now their targets went into the mean and the scale of the others'."""
+    weight = np.where(np.arange(N) < 40, 0.0, 1.0)
+    y = np.where(weight > 0.0, SCORE, 1e4)
+    kept = {name: np.asarray(column, object)[40:].tolist() for name, column in TABLE.items()}
+    model = TableRegressor(seed=0, time=None, weight="w").fit(TABLE | {"w": weight}, y)
+    target = model.model_.target
+    assert (target.mean, target.scale) == (np.mean(SCORE[40:]), np.std(SCORE[40:]))
+    plain = TableRegressor(seed=0, time=None).fit(kept, SCORE[40:])
+    np.testing.assert_array_equal(model.predict(TABLE), plain.predict(TABLE))
+    labels = np.where(weight > 0.0, LABELS, "yes")
+    chosen = TableClassifier(seed=0, time=None, weight="w").fit(TABLE | {"w": weight}, labels)
+    by_hand = TableClassifier(seed=0, time=None).fit(kept, LABELS[40:])
+    np.testing.assert_array_equal(chosen.predict_proba(TABLE), by_hand.predict_proba(TABLE))
+    with pytest.raises(ValueError, match="at least two rows must have a target and a weight above 0, got 1"):
+        TableClassifier(weight="w").fit(TABLE | {"w": 1.0 * (np.arange(N) == 7)}, LABELS)
+
+
 def test_tools_of_scikit_learn_know_the_estimators():
     """Scores of folds, searches, pipelines, calibration and ensembles, compared with folds that are made by hand."""
     base = pytest.importorskip("sklearn.base")

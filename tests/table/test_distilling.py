@@ -14,7 +14,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor, RandomForestClassifier
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import RidgeClassifier
+from sklearn.linear_model import LinearRegression, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
@@ -244,6 +244,9 @@ def fails(rows):
 HOSTILE = {
     "no method": (object(), {}, TypeError, "teacher: it must have predict_proba or predict, or be a function"),
     "a class": (GradientBoostingRegressor, {}, TypeError, "teacher: it must have predict_proba or predict"),
+    "a class that was not seen": (
+        Odd(lambda rows: np.where(np.arange(len(rows)) < 1, "first" if len(rows) < 80 else "a", "b")), {},
+        ValueError, "gave 'first', which is not among its classes 'a', 'b'; classes= names all of them"),
     "too few answers": (Odd(lambda rows: np.zeros(3)), {}, ValueError, r"predict must give an answer for each of 80"),
     "one number": (Odd(lambda rows: 1.0), {}, ValueError, r"an answer for each of 80 rows, got shape \(\)"),
     "missing numbers": (
@@ -264,7 +267,15 @@ HOSTILE = {
         Odd(lambda rows: np.ones((len(rows), 2))), {"task": "regression"}, ValueError, "one number or class a row"),
     "classes of others": (
         lambda rows: np.where(rows["rooms"] > 4, "b", "a"), {"target": "town"}, ValueError, "no row .* classes a, b"),
+    "too few targets": (rule, {"target": [1.0]}, ValueError, "distill: target has 1 values, the table has 100 rows"),
+    "targets of two": (rule, {"target": np.ones((100, 2))}, ValueError, "target must have one value for each row"),
+    "a number as target": (rule, {"target": 3}, TypeError, "target must be the name of a column or the targets, got 3"),
     "no such column": (rule, {"target": "twon"}, ValueError, "twon"),
+    "test without the target": (
+        rule, {"target": "town", "test": frame(20)[0][["a", "rooms"]]}, ValueError,
+        "test must have the columns of the table, it lacks town"),
+    "test without columns": (
+        rule, {"test": frame(20)[0][["a"]]}, ValueError, "test must have the columns .*, it lacks town, rooms"),
     "no such test": (rule, {"test": "nowhere.csv"}, ValueError, "neither a column of the table nor a file"),
     "marks of others": (rule, {"test": "rooms"}, ValueError, "must hold 0 and 1 only"),
     "unknown option": (rule, {"weight": "a"}, TypeError, "unknown argument 'weight'"),
@@ -292,3 +303,98 @@ def test_columns_that_the_teacher_was_fitted_on():
     more = table.assign(other=np.arange(100) % 7)
     result = distill(teacher, more, preset=TINY, rows=50, time=None, jobs=1)
     assert [column.name for column in result.model.schema.columns] == ["a", "town", "rooms"]
+
+
+@pytest.mark.parametrize("form", ["model of arrays", "function of positions"])
+def test_rows_to_score_may_have_their_columns_in_any_order(form):
+    """A model that knows columns by their order gets that of the table, whatever the order and the rest of the test."""
+    rng = np.random.default_rng(0)
+    table, test = (pd.DataFrame(rng.normal(size=(n, 3)), columns=["a", "b", "c"]) for n in (100, 60))
+    table["y"], test["y"] = (3.0 * rows["a"] + 10.0 * rows["b"] - 2.0 * rows["c"] for rows in (table, test))
+    model = LinearRegression().fit(table[["a", "b", "c"]].to_numpy(), table["y"])
+    teacher = model if form == "model of arrays" else lambda rows: model.predict(np.asarray(rows))
+    other = test.assign(more=1.0)[["c", "more", "y", "b", "a"]]
+    result = distill(teacher, table, "y", test=other, preset=TINY, rows=50, time=None, jobs=1)
+    expected = np.sqrt(np.mean((model.predict(test[["a", "b", "c"]].to_numpy()) - test["y"]) ** 2))
+    assert expected < 1e-9
+    assert result.scores["teacher"]["RMSE"] < 1e-9
+
+
+class OfShares:
+    """A model whose ``predict_proba`` gives what a function makes of the probability of "yes"."""
+
+    def __init__(self, form, **attributes):
+        self._form = form
+        self.__dict__.update(attributes)
+
+    def predict_proba(self, rows):
+        return self._form(1.0 / (1.0 + np.exp(-3.0 * np.asarray(rows["a"], np.float64))))
+
+
+@pytest.mark.parametrize("attributes", [{}, {"classes_": ["no", "yes"]}])
+@pytest.mark.parametrize("form", [lambda chance: chance, lambda chance: chance[:, None]])
+def test_one_column_of_probabilities_is_that_of_the_second_class(form, attributes):
+    table = frame(200)[0].fillna(0.0)
+    truth = np.where(table["a"] > 0, "yes", "no")
+    result = distill(OfShares(form, **attributes), table, truth, preset=TINY, rows=50, time=None, jobs=1, compare=False)
+    assert result.model.target.labels == ("no", "yes")
+    assert result.scores["teacher"]["accuracy"] == 1.0
+    held = np.random.default_rng([0, 1]).permutation(200)[:40]
+    loss = np.mean(np.log1p(np.exp(-3.0 * np.abs(table["a"].to_numpy()[held]))))
+    assert result.scores["teacher"]["log-loss"] == pytest.approx(loss, rel=1e-5)
+
+
+@pytest.mark.parametrize("truth", [True, False])
+def test_the_columns_of_a_frame_name_the_classes_of_its_probabilities(truth):
+    """In whatever order they are; until now that of the true targets counted, and all scores were those of the wrong
+    class."""
+    table = frame(200)[0].fillna(0.0)
+    labels = np.where(table["a"] > 0, "yes", "no")
+    teacher = OfShares(lambda chance: pd.DataFrame({"yes": chance, "no": 1.0 - chance}))
+    given = {"preset": TINY, "rows": 50, "time": None, "jobs": 1, "compare": False}
+    result = distill(teacher, table, labels if truth else None, **given)
+    assert result.model.target.labels == ("no", "yes")
+    assert np.mean(result.predict(table) == labels) > 0.8
+    if truth:
+        assert result.scores["teacher"]["accuracy"] == 1.0
+    named = distill(teacher, table, classes=["no", "yes"], **given)  # what is given counts
+    assert np.mean(named.predict(table) == labels) < 0.2
+
+
+def test_labels_may_be_written_as_floats():
+    table = frame(100)[0].fillna(0.0)
+    teacher = Odd(lambda rows: (np.asarray(rows["a"]) > 0).astype(float))
+    teacher.classes_ = np.array([0, 1])
+    result = distill(teacher, table, (table["a"] > 0).astype(int), preset=TINY, rows=50, time=None, jobs=1)
+    assert result.model.target.labels == ("0", "1")
+    assert result.scores["teacher"]["accuracy"] == 1.0
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_teacher_gets_the_columns_of_a_file_as_pandas_reads_them(form, tmp_path):
+    """Truth values are no texts, with which an encoder knows none of them, and texts of a typed file no numbers."""
+    if form == "parquet":
+        pytest.importorskip("pyarrow")
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"a": rng.normal(size=100), "ok": rng.random(100) > 0.5})
+    table["area"] = rng.choice(["010", "20"], 100)
+    table["gaps"] = np.where(rng.random(100) > 0.2, table["ok"].astype(object), None)
+    table["said"] = np.where(table["ok"], "True", "False")
+    table["y"] = 2.0 * table["a"] + 3.0 * table["ok"] + (table["area"] == "20")
+    path = str(tmp_path / f"table.{form}")
+    table.to_csv(path, index=False) if form == "csv" else table.to_parquet(path)
+    read = pd.read_csv(path) if form == "csv" else pd.read_parquet(path)
+    encoder = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), ["ok", "area"]), ("passthrough", ["a"]))
+    model = make_pipeline(encoder, LinearRegression()).fit(read.drop(columns="y"), read["y"])
+    seen = []
+
+    def teacher(rows):
+        seen.append(rows)
+        return model.predict(rows)
+
+    result = distill(teacher, path, "y", preset=TINY, rows=50, time=None, jobs=1, compare=False)
+    assert result.scores["teacher"]["RMSE"] < 1e-6
+    for name in ("a", "ok", "area", "gaps", "said"):
+        assert all(rows[name].dtype == read[name].dtype for rows in seen), name
+        assert {str(value) for value in seen[0][name].dropna()} <= {str(value) for value in read[name].dropna()}

@@ -160,6 +160,54 @@ def test_parameters_as_in_scikit_learn():
     assert model.options.categorical == ("kind",)
 
 
+def test_rows_of_weight_zero_are_as_if_they_were_not_there():
+    """Until now their targets went into the mean and the scale of the others'."""
+    weight = np.where(np.arange(N) < 40, 0.0, 1.0)
+    y = np.where(weight > 0.0, SCORE, 1e4)
+    kept = {name: np.asarray(column, object)[40:].tolist() for name, column in TABLE.items()}
+    model = TableRegressor(seed=0, time=None, weight="w").fit(TABLE | {"w": weight}, y)
+    target = model.model_.target
+    assert (target.mean, target.scale) == (np.mean(SCORE[40:]), np.std(SCORE[40:]))
+    plain = TableRegressor(seed=0, time=None).fit(kept, SCORE[40:])
+    np.testing.assert_array_equal(model.predict(TABLE), plain.predict(TABLE))
+    labels = np.where(weight > 0.0, LABELS, "yes")
+    chosen = TableClassifier(seed=0, time=None, weight="w").fit(TABLE | {"w": weight}, labels)
+    by_hand = TableClassifier(seed=0, time=None).fit(kept, LABELS[40:])
+    np.testing.assert_array_equal(chosen.predict_proba(TABLE), by_hand.predict_proba(TABLE))
+    with pytest.raises(ValueError, match="at least two rows must have a target and a weight above 0, got 1"):
+        TableClassifier(weight="w").fit(TABLE | {"w": 1.0 * (np.arange(N) == 7)}, LABELS)
+
+
+def test_tools_of_scikit_learn_know_the_estimators():
+    """Scores of folds, searches, pipelines, calibration and ensembles, compared with folds that are made by hand."""
+    base = pytest.importorskip("sklearn.base")
+    pd = pytest.importorskip("pandas")
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.ensemble import VotingRegressor
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
+    from sklearn.pipeline import make_pipeline
+
+    table, model = pd.DataFrame(TABLE), TableClassifier(seed=0, time=None)
+    assert base.is_classifier(model)
+    assert base.is_regressor(TableRegressor())
+    folds = list(StratifiedKFold(2).split(table, LABELS))
+    by_hand = []
+    for train, test in folds:
+        predicted = base.clone(model).fit(table.iloc[train], LABELS[train]).predict(table.iloc[test])
+        by_hand.append(np.mean(predicted == LABELS[test]))
+    assert cross_val_score(model, table, LABELS, cv=2).tolist() == by_hand  # stratified, since it is a classifier
+    search = GridSearchCV(model, {"seed": [0]}, cv=2).fit(table, LABELS)
+    assert search.best_score_ == np.mean(by_hand)
+    plain = model.fit(table, LABELS).predict(table)
+    np.testing.assert_array_equal(make_pipeline(base.clone(model)).fit(table, LABELS).predict(table), plain)
+    calibrated = CalibratedClassifierCV(base.clone(model), cv=2).fit(table, LABELS)
+    np.testing.assert_allclose(calibrated.predict_proba(table).sum(axis=1), 1.0, rtol=1e-6)
+    regressor = TableRegressor(seed=0, time=None)
+    both = VotingRegressor([("a", regressor), ("b", base.clone(regressor).set_params(seed=1))]).fit(table, SCORE)
+    alone = [base.clone(regressor).set_params(seed=seed).fit(table, SCORE).predict(table) for seed in (0, 1)]
+    np.testing.assert_allclose(both.predict(table), np.mean(alone, axis=0))
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -172,6 +220,11 @@ def test_parameters_as_in_scikit_learn():
         (lambda: TableClassifier(ignore="a", text=["a"]), ValueError, "column 'a' must have one role, got ignore and"),
         (lambda: TableClassifier().fit(TABLE, "z"), ValueError, "the table has no column 'z'"),
         (lambda: TableClassifier().fit(TABLE, None), TypeError, "y must be the name of a column or the targets"),
+        (lambda: TableClassifier().fit(TABLE, 3), TypeError, "y must be the name of a column or the targets, got 3"),
+        (lambda: TableClassifier().fit(TABLE, np.array(3.0)), TypeError, "y must be the name of a column or the targ"),
+        (lambda: TableClassifier().fit(TABLE, dict(enumerate(LABELS))), TypeError, "y must be the name .*(dict)"),
+        (lambda: TableClassifier().fit(TABLE, set(range(N))), TypeError, "y must be the name .*(set)"),
+        (lambda: TableClassifier().fit(TABLE, np.ones((N, 2))), ValueError, r"y must have one value .*\(120, 2\)"),
         (lambda: TableClassifier().fit(TABLE, LABELS[:5]), ValueError, "y has 5 values, the table has 120 rows"),
         (lambda: TableClassifier().fit(TABLE, ["a"] * N), ValueError, "at least two classes, got 1: 'a'"),
         (lambda: TableClassifier().fit(np.zeros((3, 2)), [0, 1, 0]), TypeError, "must be a frame, a mapping .* or a p"),

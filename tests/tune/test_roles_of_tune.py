@@ -102,6 +102,15 @@ def test_folds_respect_groups_and_time(data, option, recipe):
             assert len(learned) + len(judged) == len(rows.y)
 
 
+def test_the_scale_of_a_target_is_that_of_rows_with_a_weight(tmp_path):
+    path = tmp_path / "d.csv"
+    lines = [f"{i % 7},{1e6 if i % 4 == 0 else i % 9},{i % 4},{int(i >= 80)}\n" for i in range(N)]
+    path.write_text("a,y,w,held\n" + "".join(lines))
+    target = prepare(str(path), "y", "held", "regression", 0, TableOptions(weight="w")).target
+    y = [i % 9 for i in range(80) if i % 4]
+    assert (target.mean, target.scale) == pytest.approx((np.mean(y), np.std(y)))
+
+
 def test_weights_change_the_model_and_the_scores(data):
     plain = result(data, "y", table=TableOptions(ignore=("z", "w")))
     weighted = result(data, "y", table=TableOptions(ignore=("z",), weight="w"))

@@ -137,7 +137,7 @@ def distill(
             ``predict`` are learned, whatever else there is; with "classification" a function may give the probability
             of the second of two classes.
         classes: The classes in the order of the probabilities; None for the ``classes_`` of the teacher, else those of
-            the target.
+            the target. If the probabilities are a frame whose columns have these names, its order counts.
         rows: How many rows are made, >= 0; None for ten times those of the table, between 20,000 and 200,000. Within a
             time there are fewer if the teacher is slow.
         compare: Whether a plain network is trained on the true targets for comparison, in half of the time.
@@ -278,7 +278,7 @@ class _Distilling:
             while name in read:
                 name += "_"
         else:
-            read, name = with_target(_OWNER, read, target)
+            read, name = with_target(_OWNER, read, target, "target")
         is_marked = isinstance(test, str) and test in read
         left_out = (name, *options.ignore, *([test] if is_marked else []))
         teacher = Teacher(model, RawRows(given, left_out), task)
@@ -297,7 +297,11 @@ class _Distilling:
         other, given = self._read(test, "test")
         if not other.n_rows:
             raise ValueError(f"{_OWNER}: test must have rows, got none")
-        own = Teacher(model, RawRows(given, left_out), task)
+        needed = (*teacher.names, *([] if target is None else [name]))
+        if lacking := [column for column in needed if column not in other]:
+            raise ValueError(f"{_OWNER}: test must have the columns of the table, it lacks {', '.join(lacking[:5])}")
+        # A model of arrays knows columns by their order alone, which is that of the table.
+        own = Teacher(model, RawRows(given, left_out), task, teacher.names)
         codes, texts = self._schema.codes(other), self._schema.documents(other)
         return learned, _Part(own, np.arange(other.n_rows), other, codes, texts), name
 

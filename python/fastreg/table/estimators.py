@@ -143,17 +143,21 @@ class TableEstimator:
         target = Target.infer(read, name, self._task, options.missing)
         schema = Schema.infer(read, target=name, options=options)
         values, known = target.encode(read)
-        if int(known.sum()) < 2:
-            raise ValueError(f"{type(self).__name__}: at least two rows must have a target, got {int(known.sum())}")
         rows = np.flatnonzero(known)
+        weights = None if options.weight is None else weights_of(read, options.weight)
+        if weights is not None:
+            rows = rows[weights[rows] > 0.0]
+        if len(rows) < 2:
+            counted = "" if weights is None else " and a weight above 0"
+            raise ValueError(f"{type(self).__name__}: at least two rows must have a target{counted}, got {len(rows)}")
         if options.time_column is not None:
             rows = rows[np.argsort(times_of(read, options.time_column)[rows], kind="stable")]
         groups = None if options.group is None else groups_of(read, options.group)[rows]
         rows, groups, apart = self._set_apart(rows, values, groups, target)
-        if len(apart):  # not even their mean is learned
+        if self._task == "regression" and len(rows) < int(known.sum()):  # not even the mean of the others is learned
             target = Target.infer(read.rows(rows), name, self._task, options.missing)
             values, _ = target.encode(read)
-        weights = None if options.weight is None else weights_of(read, options.weight)[rows]
+        weights = None if weights is None else weights[rows]
         self.search_: Any = None
         codes = schema.codes(read)[rows]
         if self.journal is not None and not self._searches:
@@ -287,6 +291,19 @@ class TableEstimator:
 
     def __sklearn_is_fitted__(self) -> bool:
         return self.model_ is not None
+
+    def __sklearn_tags__(self) -> Any:
+        # scikit-learn's own tools ask for it, so that it is there to be imported.
+        from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags
+
+        is_classifier = self._task == "classification"
+        return Tags(
+            estimator_type="classifier" if is_classifier else "regressor",
+            target_tags=TargetTags(required=True),
+            classifier_tags=ClassifierTags() if is_classifier else None,
+            regressor_tags=None if is_classifier else RegressorTags(),
+            input_tags=InputTags(two_d_array=False, categorical=True, string=True, allow_nan=True),
+        )
 
     def _table(self, table: Any) -> Table:
         if isinstance(table, (str, bytes, os.PathLike)):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.internal.extras import needs
-from fastreg.table.columns import Cells, DateCells, NumberCells, OtherCells, text_of
+from fastreg.table.columns import Cells, DateCells, NumberCells, OtherCells, TextCells, text_of
 from fastreg.table.synthetic import SyntheticRows
 from fastreg.table.tables import Table
 
@@ -19,13 +19,16 @@ __all__ = ["RawRows"]
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBERS = "iuf"
+# What ``pandas.read_csv`` takes for truth values.
+_TRUTHS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
 
 
 class RawRows:
     """Columns as they were given: a frame of pandas, polars or Arrow, or arrays by their names.
 
-    A file becomes a frame of pandas where pandas is installed: a column whose cells are all numbers holds numbers, as
-    in a frame of ``pandas.read_csv``.
+    A file becomes a frame of pandas where pandas is installed: a column of a CSV file whose cells are all numbers, or
+    all of them true or false, holds these, as in a frame of ``pandas.read_csv``. The columns of a Parquet file have the
+    types that they have there.
 
     Args:
         given: A frame, a mapping from names to arrays, or the table of a file.
@@ -37,7 +40,8 @@ class RawRows:
 
     def __init__(self, given: Any, left_out: Sequence[str] = ()) -> None:
         if isinstance(given, Table):
-            given = {name: found for name in given if (found := _values_of(given[name])) is not None}
+            typed = not given.dialect.sep
+            given = {name: found for name in given if (found := _values_of(given[name], typed)) is not None}
             if find_spec("pandas") is not None:
                 given = _pandas_frame(given)
         if type(given).__name__ == "RecordBatch":
@@ -168,8 +172,13 @@ def _array_of(column: Any) -> NDArray[Any]:
     return found
 
 
-def _values_of(cells: Cells) -> NDArray[Any] | None:
-    """The cells of a column of a file as an array, None if no feature is made of them."""
+def _values_of(cells: Cells, typed: bool) -> NDArray[Any] | None:
+    """The cells of a column of a file as an array, None if no feature is made of them.
+
+    Args:
+        cells: The cells.
+        typed: Whether the file has types, so that its texts are texts, whatever they look like.
+    """
     if isinstance(cells, OtherCells):
         return None
     if isinstance(cells, NumberCells):
@@ -177,9 +186,14 @@ def _values_of(cells: Cells) -> NDArray[Any] | None:
     if isinstance(cells, DateCells):
         return cells.values
     texts, index = cells.distinct()
-    numbers = Table({"": cells})[""].numbers()
+    numbers = cells.numbers()
     known = index >= 0
-    if known.any() and not np.isnan(numbers[known]).any():
+    # Strings of Arrow are texts of the file; what was of other types comes as a list.
+    is_text = typed and isinstance(cells, TextCells) and not isinstance(cells.values, list)
+    if known.any() and not is_text and all(text in _TRUTHS for text in texts):
+        truths = np.array([*(_TRUTHS[text] for text in texts), None], object)[index]
+        return truths.astype(np.bool_) if known.all() else truths
+    if known.any() and not is_text and not np.isnan(numbers[known]).any():
         is_whole = known.all() and all(_INTEGER.fullmatch(text) for text in texts)
         return numbers.astype(np.int64) if is_whole else numbers
     found = np.empty(len(cells), object)

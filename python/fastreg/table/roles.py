@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastreg.internal.checks import describe
 from fastreg.table.columns import DateCells, text_of
 from fastreg.table.dates import FORMS, form_of
 from fastreg.table.dictionary import shown
@@ -18,30 +20,34 @@ __all__ = ["groups_of", "marks_of", "times_of", "weights_of", "with_target"]
 _MARKS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 
 
-def with_target(owner: str, table: Table, y: Any) -> tuple[Table, str]:
+def with_target(owner: str, table: Table, y: Any, argument: str = "y") -> tuple[Table, str]:
     """A table that has the targets as a column, and the name of that.
 
     Args:
         owner: Whose argument ``y`` is.
         table: The table.
         y: The name of a column, or the targets: an array or a series with a value for each row.
+        argument: The name of the argument.
 
     Raises:
-        TypeError: If it is None.
-        ValueError: If there are more or fewer targets than rows.
+        TypeError: If it is neither.
+        ValueError: If there are more or fewer targets than rows, or several for a row.
     """
     if isinstance(y, str):
         return table, y
     name = text_of(getattr(y, "name", None)) or "target"
     while name in table:
         name += "_"
-    if y is None:
-        raise TypeError(f"{owner}: y must be the name of a column or the targets, got None")
-    if getattr(y, "ndim", 1) == 2 and y.shape[1] == 1:
-        y = np.asarray(y)[:, 0]
+    shape = tuple(getattr(y, "shape", (0,)))
+    if len(shape) == 2 and shape[1] == 1:
+        y = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y)[:, 0]
+    elif len(shape) > 1:
+        raise ValueError(f"{owner}: {argument} must have one value for each row, got shape {shape}")
+    elif not shape or isinstance(y, (bytes, Mapping, Set)) or not hasattr(y, "__iter__"):
+        raise TypeError(f"{owner}: {argument} must be the name of a column or the targets, got {describe(y)}")
     cells = cells_of(y, table.dialect.style)
     if len(cells) != table.n_rows:
-        raise ValueError(f"{owner}: y has {len(cells)} values, the table has {table.n_rows} rows")
+        raise ValueError(f"{owner}: {argument} has {len(cells)} values, the table has {table.n_rows} rows")
     return table.extended(name, cells), name
 
 

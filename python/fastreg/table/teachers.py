@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from fastreg.internal.checks import describe
 from fastreg.table.columns import text_of
+from fastreg.table.dictionary import shown
 from fastreg.table.errors import one_line
+from fastreg.table.kinds import LevelIndex
 from fastreg.table.raw_rows import RawRows
 from fastreg.table.synthetic import SyntheticRows
 from fastreg.table.tables import Table, cells_of
@@ -40,6 +42,7 @@ class Teacher:
         model: An object with ``predict_proba`` or ``predict``, or a function.
         rows: The rows in the form in which it takes them.
         task: "classification" or "regression"; None decides by its answers.
+        names: The columns that it takes, in order, where it does not name them itself; None for all of the rows.
 
     Attributes:
         rows: The rows.
@@ -51,13 +54,16 @@ class Teacher:
         ValueError: If it was fitted on columns that the rows lack, or on another number of columns.
     """
 
-    def __init__(self, model: Any, rows: RawRows, task: str | None = None) -> None:
+    def __init__(
+        self, model: Any, rows: RawRows, task: str | None = None, names: tuple[str, ...] | None = None
+    ) -> None:
         self.rows, self._task = rows, task
         self._method, self._call = _method(model, task)
         given = getattr(model, "feature_names_in_", None)
         count = getattr(model, "n_features_in_", None)
         self._as_frame, self._as_array = given is not None, given is None and count is not None
-        self.names: tuple[str, ...] = rows.names if given is None else tuple(map(str, given))
+        own = rows.names if names is None else names
+        self.names: tuple[str, ...] = own if given is None else tuple(map(str, given))
         if lacking := [name for name in self.names if name not in rows.names]:
             raise ValueError(f"teacher: the table lacks columns that it was fitted on: {', '.join(lacking[:5])}")
         if self._as_array and count != len(self.names):
@@ -68,6 +74,8 @@ class Teacher:
         found = getattr(model, "classes_", None)
         self._classes: Sequence[Any] | None = None if found is None else list(found)
         self._is_scored = self._method == "predict_proba"
+        # The names of the columns of its answers, where these are a frame.
+        self._named: tuple[str, ...] = ()
         self._order = np.zeros(0, np.int64)
         self.target: Target
 
@@ -110,6 +118,7 @@ class Teacher:
         except Exception as error:  # of a model that is not ours
             told = f"{type(error).__name__}: {one_line(error)}"
             raise ValueError(f"teacher: {self._method} failed for {count} rows: {told}") from error
+        self._named = tuple(map(str, getattr(found, "column_names", getattr(found, "columns", ()))))
         answers = np.asarray(found.to_numpy() if hasattr(found, "to_numpy") else found)
         if answers.ndim == 0 or len(answers) != count:
             raise ValueError(
@@ -137,14 +146,18 @@ class Teacher:
         Raises:
             ValueError: If the classes do not fit the answers, or all answers are equal.
         """
+        is_given = classes is not None
         classes = self._classes if classes is None else list(classes)
         is_table = answers.ndim == 2
-        is_labels = not is_table and (
+        is_shares = is_table or (
+            self._method == "predict_proba" and self._task != "regression" and answers.dtype.kind in "iuf"
+        )
+        is_labels = not is_shares and (
             answers.dtype.kind not in "iuf"
             or (self._task != "regression" and self._classes is not None)
             or (self._task == "classification" and answers.dtype.kind != "f")
         )
-        if not is_table and not is_labels and self._task != "classification":
+        if not is_shares and not is_labels and self._task != "classification":
             self._is_scored = False
             self.target = _target(name, answers.astype(np.float64), "regression")
             return
@@ -154,6 +167,8 @@ class Teacher:
             classes = list(dict.fromkeys(answers.tolist()))
         elif classes is None and known is not None and known.labels is not None and len(known.labels) == count:
             classes = list(known.classes)
+        if is_table and not is_given:
+            classes = self._in_named_order(classes)
         if classes is None:
             raise ValueError(f"teacher: classes must name the {count} classes of its probabilities, in order, got None")
         texts = [text_of(value) or "" for value in classes]
@@ -165,7 +180,15 @@ class Teacher:
             raise ValueError(f"teacher: classes must be different and not missing, got {texts}")
         self._order = np.array([texts.index(label) for label in labels])
         if is_labels:
-            self._texts = {text: k for k, text in enumerate(labels)}
+            self._levels = LevelIndex(labels)
+
+    def _in_named_order(self, classes: Sequence[Any] | None) -> Sequence[Any] | None:
+        """The classes in the order of a frame's columns, where these are named after classes."""
+        if classes is None:
+            is_numbered = self._named == tuple(map(str, range(len(self._named))))
+            return None if is_numbered else list(self._named)
+        by_text = {text_of(value) or "": value for value in classes}
+        return [by_text[name] for name in self._named] if sorted(by_text) == sorted(self._named) else classes
 
     def targets(self, answers: Answers) -> NDArray[np.float32]:
         """The answers as soft targets: standardised numbers, or probabilities, as ``TrainingRows`` has them.
@@ -185,12 +208,16 @@ class Teacher:
         """The probability of each class, (n, classes), in the order of the labels."""
         if not self._is_scored:
             texts, index = cells_of(answers).distinct()
-            if unknown := [text for text in texts if text not in self._texts]:
-                raise ValueError(f"teacher: {self._method} gave {unknown[0]!r}, which is not among its classes")
+            levels = [self._levels.find(text) for text in texts]
+            if unknown := [text for text, level in zip(texts, levels, strict=True) if level is None]:
+                raise ValueError(
+                    f"teacher: {self._method} gave {unknown[0]!r}, which is not among its classes "
+                    f"{shown(self.target.labels or ())}; classes= names all of them"
+                )
             if (index < 0).any():
                 raise ValueError(f"teacher: {self._method} must give a class for each row, got missing ones")
-            places = np.array([self._texts[text] for text in texts], np.int64)[index]
-            return np.eye(len(self._texts), dtype=np.float32)[places]
+            places = np.array(levels, np.int64)[index]
+            return np.eye(len(self.target.labels or ()), dtype=np.float32)[places]
         shares = answers.astype(np.float64)
         shares = np.column_stack([1.0 - shares, shares]) if shares.ndim == 1 else shares
         wrong = (shares < -_CLOSE).any(axis=1) | (np.abs(shares.sum(axis=1) - 1.0) > _CLOSE)

@@ -105,6 +105,9 @@ def prepare(
     tested = table.rows(held_back) if held_back is not None else other
     assert tested is not None
     target = Target.infer(train, target_name, task, options.missing)
+    if target.labels is None and options.weight is not None:  # not even the mean of rows without weight is learned
+        counted = train.rows(weights_of(train, options.weight) > 0.0)
+        target = Target.infer(counted, target_name, "regression", options.missing)
     exclude = [test] if test is not None and test in table else []
     schema = Schema.infer(table, exclude, target=target_name, options=options)
     if options.time_column is not None:

@@ -108,6 +108,20 @@ def test_it_survives_copies(kind, copied, tmp_path):
     assert same_bits(other.get_weights(), kept)  # a copy shares nothing with the original
 
 
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_it_is_copied_after_a_model_within_is_set_to_be_trained_again(copied):
+    """The moments of a copy are those of the layers that are trained now, not of those at the last fit."""
+    model, encoder, _ = autoencoder()
+    model.fit(X, X, epochs=2, verbose=0)
+    encoder.trainable = False
+    model.fit(X, X, epochs=1, verbose=0)
+    encoder.trainable = True
+    other = copied(model)
+    for one in (model, other):
+        one.fit(X, X, epochs=1, verbose=0)
+    assert same_bits(model.get_weights(), other.get_weights())
+
+
 def test_a_model_that_is_called_twice_and_one_within_a_model_within(tmp_path):
     stack = [fr.Input((6,)), layers.Normalization(), layers.Dense(4, "relu"), layers.Dense(2)]
     tower = fr.Sequential(stack, name="tower")

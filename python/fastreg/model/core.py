@@ -465,6 +465,8 @@ class CoreModel(Sharing, Labelled):
             RuntimeError: Within a callback, or while another thread fits the model.
         """
         self.require_idle("pickle")
+        if self.network is not None:
+            self.require_network("pickle")  # takes over what has changed in the models in this one
         state = self.__dict__ | {"network": None, "trainer": None, "last_epoch": None}
         del state["fit_lock"], state["_making"], state["facts"], state["_report"]
         if self.network is not None:

@@ -198,7 +198,7 @@ class CoreModel(Sharing, Labelled):
         try:
             if network is not None:
                 self.require_network("trainable").set_weights(network.get_weights())
-                self.seen = seen  # what these weights have of the models in this one
+                self.seen = seen  # as the weights are those from before
             if trainer is not None:
                 made, kept = self.trainer_for(None), trainer.get_moments()
                 made.step, made.epoch = trainer.step, trainer.epoch
@@ -466,8 +466,7 @@ class CoreModel(Sharing, Labelled):
             RuntimeError: Within a callback, or while another thread fits the model.
         """
         self.require_idle("pickle")
-        if self.network is not None:
-            self.require_network("pickle")  # takes over what has changed in the models in this one
+        self.share()  # takes over what has changed in the models in this one
         state = self.__dict__ | {"network": None, "trainer": None, "last_epoch": None}
         del state["fit_lock"], state["_making"], state["facts"], state["_report"]
         if self.network is not None:

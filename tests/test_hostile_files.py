@@ -42,6 +42,13 @@ def described(header, **changes):
     return {**header, "__metadata__": {**header["__metadata__"], "fastreg": json.dumps(description)}}
 
 
+def with_run(header, value):
+    """The header with another length of the last run."""
+    state = json.loads(header["__metadata__"]["fastreg"])["state"]
+    assert state["run_length"] == [1, 1, 0]
+    return described(header, state={**state, "run_length": value})
+
+
 ATTACK = """
 import json, os, sys
 from pathlib import Path
@@ -204,6 +211,13 @@ HOSTILE = {
         described(h, optimizer={"type": "Adam", "learning_rate": -1.0}), p),
     "schedule unknown": lambda h, p: assemble(
         described(h, optimizer={"type": "Adam", "learning_rate": {"type": "os.system"}}), p),
+    "run length a number": lambda h, p: assemble(with_run(h, 4), p),
+    "run length of two": lambda h, p: assemble(with_run(h, [1, 4]), p),
+    "run length of floats": lambda h, p: assemble(with_run(h, [1.0, 4.0, 0.0]), p),
+    "run length without steps": lambda h, p: assemble(with_run(h, [0, 4, 0]), p),
+    "run length negative": lambda h, p: assemble(with_run(h, [1, -4, 0]), p),
+    "run length 2^63": lambda h, p: assemble(with_run(h, [1, 1 << 63, 0]), p),
+    "run length begins at -2^63": lambda h, p: assemble(with_run(h, [1, 4, -(1 << 63)]), p),
     "metric unknown": lambda h, p: assemble(described(h, metrics=[{"type": "Gini"}]), p),
 }
 

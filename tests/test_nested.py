@@ -108,6 +108,43 @@ def test_it_survives_copies(kind, copied, tmp_path):
     assert same_bits(other.get_weights(), kept)  # a copy shares nothing with the original
 
 
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_it_is_copied_after_a_model_within_is_set_to_be_trained_again(copied):
+    """The moments of a copy are those of the layers that are trained now, not of those at the last fit."""
+    model, encoder, _ = autoencoder()
+    model.fit(X, X, epochs=2, verbose=0)
+    encoder.trainable = False
+    model.fit(X, X, epochs=1, verbose=0)
+    encoder.trainable = True
+    other = copied(model)
+    for one in (model, other):
+        one.fit(X, X, epochs=1, verbose=0)
+    assert same_bits(model.get_weights(), other.get_weights())
+
+
+def test_averages_go_on_after_a_model_within_is_set_to_be_trained_again():
+    """As where the same layers are in one model: the next fit continues from the weights that were averaged."""
+    nested, encoder, _ = autoencoder()
+    flat = fr.Sequential([fr.Input((6,)), layers.Dense(3, "tanh"), layers.Dense(6)], seed=3)
+    flat.set_weights(nested.get_weights())
+    for model, first in ((nested, encoder), (flat, flat.layers[0])):
+        model.compile(fr.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.9), "mse")
+        model.fit(X, X, epochs=2, verbose=0)
+        for trainable in (False, True):
+            first.trainable = trainable
+            model.fit(X, X, epochs=1, verbose=0)
+    assert same_bits(nested.get_weights(), flat.get_weights())
+
+
+def test_weights_of_a_model_within_outlast_a_change_of_what_is_trained():
+    """Those that were set since the outer model was used last."""
+    model, encoder, decoder = autoencoder()
+    model.fit(X, X, verbose=0)
+    encoder.set_weights([weight + 1 for weight in encoder.get_weights()])
+    model.layers[1].trainable = False
+    assert same_bits(model.get_weights(), encoder.get_weights() + decoder.get_weights())
+
+
 def test_a_model_that_is_called_twice_and_one_within_a_model_within(tmp_path):
     stack = [fr.Input((6,)), layers.Normalization(), layers.Dense(4, "relu"), layers.Dense(2)]
     tower = fr.Sequential(stack, name="tower")

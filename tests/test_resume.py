@@ -8,7 +8,7 @@ import fastreg as fr
 import numpy as np
 import pytest
 from cases import SCHEDULE_CASES, USUAL_OPTIMIZERS
-from fastreg import callbacks, optimizers
+from fastreg import callbacks, optimizers, schedules
 from programs import blobs, compiled, last_json, run_program, same_bits, tutorial_layers
 
 N, BATCH, K = 83, 16, 3
@@ -147,6 +147,33 @@ def test_a_file_saved_by_a_callback_resumes_where_it_was(epoch, tmp_path):
     late = fr.load(str(tmp_path / "net.safetensors"))
     fit(late, 2 * K - 1 - epoch)
     assert same_bits(whole.get_weights(), late.get_weights())
+
+
+@pytest.mark.parametrize("make", [
+    lambda: with_rate("adam", schedules.CosineDecay(0.05, schedules.Share(1.0))),
+    lambda: with_rate("adam", schedules.ExponentialDecay(0.05, schedules.Epochs(1), 0.5)),
+    lambda: optimizers.SGD(0.05, weight_decay=schedules.PolynomialDecay(0.5, schedules.Share(0.9))),
+])
+def test_steps_between_two_fits_follow_the_last_run_in_files_too(make, tmp_path):
+    """A schedule in epochs has a rate between two fits only where the length of the last one is known."""
+    kept = compiled(tutorial_layers(), optimizer=make(), seed=11)
+    fit(kept, K)
+    kept.save(tmp_path / "net.safetensors")
+    loaded = fr.load(tmp_path / "net.safetensors")
+    assert loaded.learning_rate == kept.learning_rate
+    x, y = blobs(BATCH, 10, 2)
+    assert loaded.train_on_batch(x, y) == kept.train_on_batch(x, y)
+    assert same_bits(loaded.get_weights(), kept.get_weights())
+
+
+def test_a_run_of_more_epochs_than_can_be_counted_is_saved(tmp_path):
+    def stop(epoch, logs):
+        huge.stop_training = True
+
+    huge = model("adam", "cosine")
+    fit(huge, 2**62, callbacks=[callbacks.LambdaCallback(on_epoch_end=stop)])
+    huge.save(tmp_path / "net.safetensors")
+    assert same_bits(fr.load(tmp_path / "net.safetensors").get_weights(), huge.get_weights())
 
 
 def test_a_second_generation_is_as_exact(tmp_path):

@@ -193,18 +193,19 @@ class CoreModel(Sharing, Labelled):
 
     def rebuild(self, layers: tuple[Layer, ...]) -> None:
         """Replaces the layers by others with weights of the same shapes, and keeps weights, moments, step and epoch."""
-        before, network, trainer = self.layers, self.network, self.trainer
+        before, network, trainer, seen = self.layers, self.network, self.trainer, self.seen
         self.layers, self.network, self.trainer = layers, None, None
         try:
             if network is not None:
                 self.require_network("trainable").set_weights(network.get_weights())
+                self.seen = seen  # as the weights are those from before
             if trainer is not None:
                 made, kept = self.trainer_for(None), trainer.get_moments()
                 made.step, made.epoch = trainer.step, trainer.epoch
                 made.set_moments({name: kept.get(name, fresh) for name, fresh in made.get_moments().items()})
                 made.averages_shown = trainer.averages_shown
         except BaseException:  # the trained weights must not be lost
-            self.layers, self.network, self.trainer = before, network, trainer
+            self.layers, self.network, self.trainer, self.seen = before, network, trainer, seen
             raise
 
     def build(self, shape: Shape) -> _core.Network:
@@ -465,6 +466,7 @@ class CoreModel(Sharing, Labelled):
             RuntimeError: Within a callback, or while another thread fits the model.
         """
         self.require_idle("pickle")
+        self.share()  # takes over what has changed in the models in this one
         state = self.__dict__ | {"network": None, "trainer": None, "last_epoch": None}
         del state["fit_lock"], state["_making"], state["facts"], state["_report"]
         if self.network is not None:

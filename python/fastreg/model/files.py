@@ -28,6 +28,7 @@ from fastreg.model.core import CoreModel
 from fastreg.model.nested import Nested
 from fastreg.model.training_form import training_description
 from fastreg.runtime import PRECISIONS
+from fastreg.schedules.base import RunLength
 
 __all__ = ["check_ending", "encoded", "exists", "graph_of", "opened", "parts_of", "read", "save", "text_of"]
 
@@ -71,6 +72,8 @@ def save(
         description["state"] = {"step": trainer.step if trainer else 0, "epoch": trainer.epoch if trainer else 0}
         if trainer and trainer.averages_shown:
             description["state"]["averages_shown"] = True
+        if trainer and model.run_length is not None and _fits(model.run_length):
+            description["state"]["run_length"] = list(model.run_length)
         tensors |= trainer.get_moments() if trainer else {}
     text = json.dumps({**(extra or {}), **description}, allow_nan=False)
     _core.save_file(encoded(path), text, tensors)
@@ -396,6 +399,28 @@ def _restore_state(model: CoreModel, state: Mapping[str, Any], file: _core.Model
             trainer.set_moment_part(index, first, block)
     trainer.step, trainer.epoch = step, epoch
     trainer.averages_shown = check_bool("state", "averages_shown", state.get("averages_shown", False))
+    model.run_length = _run_length(state.get("run_length"))
+
+
+def _run_length(value: object) -> RunLength | None:
+    """The length of the last run, without which a schedule in epochs has no rate between two fits.
+
+    Files of older versions, and of models without a fit, have none.
+    """
+    if value is None:
+        return None
+    whole = isinstance(value, list) and len(value) == 3 and all(type(one) is int for one in value)
+    if not (isinstance(value, list) and whole and value[0] >= 1 and value[1] >= 0 and _fits(RunLength(*value))):
+        raise ValueError(
+            "state: run_length must be a list of three integers below 2**63, the first at least 1 and the second at "
+            f"least 0, got {describe(value)}"
+        )
+    return RunLength(*value)
+
+
+def _fits(run: RunLength) -> bool:
+    """Whether schedules can count in numbers of this size; a fit may be given any number of epochs."""
+    return all(-(2**63) < one < 2**63 for one in run)
 
 
 def _require_same(expected: Shapes, found: Shapes) -> None:

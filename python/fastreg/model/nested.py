@@ -209,7 +209,6 @@ class Sharing:
         if self.seen and self.network is not None:
             if self.flags != flags_of(self):
                 self.rebuild(self.layers)
-                self.seen = dict.fromkeys(self.seen, -1)  # the new network has the weights of the old one
             self._pull(self.network)
 
     def _pull(self, network: _core.Network) -> None:

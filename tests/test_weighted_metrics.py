@@ -58,6 +58,22 @@ def test_a_fit_and_an_evaluation_give_what_the_metric_gives(name, kind):
     np.testing.assert_array_equal(evaluated["plain"], evaluated["heavy"])
 
 
+@pytest.mark.parametrize(("name", "kind"), ROWS)
+@pytest.mark.parametrize("call", ["test_on_batch", "train_on_batch"])
+def test_a_batch_gives_what_the_metric_gives(call, name, kind):
+    """The loss of a batch is divided by its rows, but metrics by their weights, however large those are."""
+    made = METRIC_CASES[name].made
+    (y, t), r = scored(kind), 3 * weights()
+    labels = np.ndim(t) == 1
+    x, loss = (np.log(y + 1e-6), losses.SparseCategoricalCrossentropy(from_logits=True)) if labels else (y, "mse")
+    model = identity(y.shape[1], loss, metrics=[made.renamed("plain")], weighted_metrics=[made.renamed("heavy")])
+    expected = model.evaluate(x, t, sample_weight=r, return_dict=True, verbose=0)
+    found = getattr(model, call)(x, t, sample_weight=r, return_dict=True)
+    for key in ("plain", "heavy"):
+        np.testing.assert_allclose(found[key], expected[key], rtol=1e-6, atol=1e-7)
+    assert found["loss"] == pytest.approx(expected["loss"] * np.mean(r), rel=1e-6)
+
+
 @pytest.mark.parametrize("name", METRIC_CASES)
 def test_no_weighted_metric_depends_on_the_threads(name):
     kind = next(kind for other, kind in ROWS if other == name)

@@ -227,7 +227,7 @@ EpochOutputs EpochOutputs::first(std::size_t n) const {
 }
 
 void ScoreSums::clear() {
-  loss = weight = 0.0;
+  loss = weight = divisor = 0.0;
   rows = 0;
   std::fill(row_metrics.begin(), row_metrics.end(), 0.0);
   std::fill(sums.begin(), sums.end(), 0.0);

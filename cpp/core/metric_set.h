@@ -44,12 +44,13 @@ struct ScoreBuffers {
 // The sums of an epoch or an evaluation. Losses are weighted by sample weight.
 struct ScoreSums {
   double loss = 0.0, weight = 0.0;
+  double divisor = 0.0;        // of the loss: the sum of the weights, or the number of rows (Objective::count_rows)
   double weight_scale = 1.0;   // what the weights were divided by beforehand
   std::vector<double> row_metrics, sums;
   std::size_t rows = 0;
 
   void clear();
-  double mean_loss(double penalty) const { return (weight > 0.0 ? loss / weight : 0.0) + penalty; }
+  double mean_loss(double penalty) const { return (divisor > 0.0 ? loss / divisor : 0.0) + penalty; }
 };
 
 // Calls a function of the program, by its index, for the rows of an epoch or an evaluation.

@@ -75,7 +75,7 @@ double Objective::loss(const std::vector<ScoreSums>& sums, double penalty) const
 }
 
 void Objective::count_rows(std::vector<ScoreSums>& sums) {
-  for (ScoreSums& sum : sums) sum.weight = static_cast<double>(sum.rows);
+  for (ScoreSums& sum : sums) sum.divisor = static_cast<double>(sum.rows);
 }
 
 std::vector<double> Objective::logs(const std::vector<ScoreSums>& sums, const std::vector<EpochOutputs>& outputs,

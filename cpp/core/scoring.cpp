@@ -77,6 +77,7 @@ double Scoring::add(const ScoreBuffers& scores, const float* weight_of_row, std:
   metrics_.add(scores, weight_of_row, n, blocks, sums);
   sums.loss += batch_loss;
   sums.weight += batch_weight;
+  sums.divisor += batch_weight;
   sums.rows += n;
   return batch_weight > 0.0 ? batch_loss / batch_weight : 0.0;
 }

@@ -222,3 +222,32 @@ def test_a_batch_may_weigh_nothing():
     assert plain.train_on_batch(X, X[:, 0], np.zeros(len(X))) == 0.0
     assert same_bits(kept, plain.get_weights())
     assert same_bits(before, net.get_weights())
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_rows_that_a_loss_ignores_do_not_divide_the_loss_of_a_batch(weighted):
+    """As in Keras and PyTorch, it is the mean over the others; so is its gradient."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(40, 5)).astype(np.float32), rng.integers(0, 3, 40)
+    ignored = np.where(rng.random(40) < 0.4, 9, y)
+    counts = ignored != 9
+    weight = rng.uniform(0.5, 4.0, 40).astype(np.float32) if weighted else None
+    loss = fr.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=9)
+
+    def made():
+        net = fr.Sequential([fr.Input((5,)), layers.Dense(3)], seed=4)
+        net.compile(optimizers.SGD(0.5), loss, weighted_metrics=["accuracy"])
+        return net
+
+    whole, rest = made(), made()
+    given = None if weight is None else weight[counts]
+    expected = rest.test_on_batch(x[counts], y[counts], given, return_dict=True)
+    evaluated = rest.evaluate(x[counts], y[counts], sample_weight=given, return_dict=True, verbose=0)
+    mean = 1.0 if given is None else float(given.mean())
+    assert expected["loss"] == pytest.approx(mean * evaluated["loss"], rel=1e-6)
+    found = whole.test_on_batch(x, ignored, weight, return_dict=True)
+    assert found == {key: pytest.approx(value, rel=1e-6) for key, value in expected.items()}
+    whole.train_on_batch(x, ignored, weight)
+    rest.train_on_batch(x[counts], y[counts], given)
+    for one, other in zip(whole.get_weights(), rest.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)

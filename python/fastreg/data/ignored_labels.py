@@ -8,7 +8,13 @@ from fastreg.data import arrays
 from fastreg.data.arrays import Floats, Rows, counted
 from fastreg.losses import Loss
 
-__all__ = ["weights_of_counted"]
+__all__ = ["share_counted", "weights_of_counted"]
+
+
+def share_counted(y: object, loss: Loss) -> float:
+    """The share of the rows whose label the loss does not ignore; 1 also if it ignores all of them."""
+    counts = counted(y, loss)
+    return 1.0 if counts is None or not counts.any() else float(np.mean(counts))
 
 
 def weights_of_counted(

@@ -121,6 +121,7 @@ class SparseCategoricalCrossentropy(Loss, LossArguments):
     Args:
         from_logits: The network's outputs are unnormalised log-probabilities; leave its last activation linear.
         ignore_class: A label whose rows do not count, as if their ``sample_weight`` were 0; it need not be in [0, k).
+            ``train_on_batch`` and ``test_on_batch`` divide by the number of the other rows.
             Metrics without weights count such a row, as one of class 0 where its label is out of [0, k).
         reduction: What a call returns, see :meth:`Loss.__call__`. A fit minimises the mean over rows.
         axis: -1 or 1, the axis of outputs, which is the last one.

@@ -21,6 +21,7 @@ from fastreg.callbacks.early_stopping import judged_by_the_core
 from fastreg.callbacks.history import History
 from fastreg.callbacks.stops import StopSignal, TimeLimit
 from fastreg.data import arrays
+from fastreg.data.ignored_labels import share_counted
 from fastreg.internal.checks import AT_LEAST_ONE, FRACTION, check_bool, check_int, check_real, check_verbosity, describe
 from fastreg.internal.layer_base import Shape
 from fastreg.internal.progress import Progress
@@ -367,4 +368,10 @@ def labelled_data(
         count = math.prod(outputs[0])
         by_class = by_number(class_weight, model.classes)
         weights = [arrays.class_weights(by_class, targets[0], losses[0], count, weights[0], chosen, absolute)]
+    if absolute:  # the core divides by all rows; larger weights make that a mean over the rows that the loss counts
+        shares = [share_counted(part.value, loss) for part, loss in zip(given_y, losses, strict=True)]
+        weights = [
+            one if one is None or share == 1.0 else one / np.float32(share)
+            for one, share in zip(weights, shares, strict=True)
+        ]
     return data_of(values, targets, weights, chosen)

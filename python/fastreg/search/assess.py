@@ -15,7 +15,7 @@ from fastreg.search import plan as planning
 from fastreg.search.base import Search
 from fastreg.search.folds.building import is_estimator, own_values
 from fastreg.search.folds.compiled import CompiledModel
-from fastreg.search.folds.cross_validation import make_folds, take
+from fastreg.search.folds.cross_validation import make_folds, rows_of, take
 from fastreg.search.folds.dry_run import make_context
 from fastreg.search.folds.evaluation import Context, FoldResult, Task
 from fastreg.search.workers.executors import make_runner
@@ -236,7 +236,7 @@ def nested_cross_validate(
         begun = time.monotonic()
         inner = _copy_of(search, seed, i)
         inner._spreads_known = i > 0
-        arguments = {name: _rows_of(value, train, len(y)) for name, value in fit_arguments.items()}
+        arguments = {name: rows_of(value, train, len(y)) for name, value in fit_arguments.items()}
         inner.fit(take(X, train), take(y, train), None if groups is None else take(groups, train), **arguments)
         scores = inner.scores(take(X, test), take(y, test))
         columns["test_score"].append(scores[inner.metric_])
@@ -257,8 +257,3 @@ def _copy_of(search: Search, seed: int, fold: int) -> Search:
         path = Path(os.fsdecode(search.journal))
         made.journal = path.with_name(f"{path.stem}-{fold}{path.suffix}")
     return made
-
-
-def _rows_of(value: Any, rows: Any, n: int) -> Any:
-    per_row = hasattr(value, "shape") and len(value.shape) > 0 and value.shape[0] == n
-    return take(value, rows) if per_row else value

@@ -28,7 +28,7 @@ from fastreg.model.model import Model
 from fastreg.runtime import matmul_precision, thread_limit
 from fastreg.search.folds import building
 from fastreg.search.folds.building import fold_seed, new_model
-from fastreg.search.folds.cross_validation import Fold, Rows, inner_split, take
+from fastreg.search.folds.cross_validation import Fold, Rows, inner_split, rows_of, take
 from fastreg.search.folds.deadline import Deadline
 from fastreg.search.folds.model_fingerprint import Fingerprint
 from fastreg.search.folds.preprocessing import Chain, Once, fit_fold
@@ -442,13 +442,8 @@ def fit_estimator(context: Context, model: Any, fold: Prepared, given: Mapping[s
     """Fits an estimator on the training rows of a fold, with the arguments for those rows."""
     rows = fold.train
     n = len(context.y)
-    arguments = {name: take(value, rows) if _is_per_row(value, n) else value for name, value in given.items()}
+    arguments = {name: rows_of(value, rows, n) for name, value in given.items()}
     model.fit(take(fold.x, rows), take(context.y, rows), **arguments)
-
-
-def _is_per_row(value: Any, n: int) -> bool:
-    """Whether an argument of an estimator's ``fit`` has an element for each row."""
-    return hasattr(value, "shape") and len(value.shape) > 0 and value.shape[0] == n
 
 
 def _refit(context: Context, task: Task, stop: StopSignal | None, result: FoldResult) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from fastreg.search.folds.compiled import CompiledModel
 from fastreg.search.folds.cross_validation import make_folds, rows_of, take
 from fastreg.search.folds.dry_run import make_context
 from fastreg.search.folds.evaluation import Context, FoldResult, Task
+from fastreg.search.folds.unscored import explain
 from fastreg.search.workers.executors import make_runner
 from fastreg.utils.seeds import draw_seed
 
@@ -79,7 +82,8 @@ def cross_validate(
     Returns:
         An array with an element for each fold by ``test_score`` (``test_<metric>`` with several), ``train_...``,
         ``fit_time``, ``score_time``, ``epochs`` and ``best_epoch``; the lists ``histories`` and, if asked for,
-        ``models``.
+        ``models``. A metric that is not defined for the rows of a fold, as the AUC of a single class, is NaN there,
+        with a warning.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -163,11 +167,22 @@ def trained_folds(
         while len(found) < len(context.folds):
             result = runner.completed()
             assert result is not None
-            if result.state != "ok":
+            if result.state not in ("ok", "unscored"):
                 raise RuntimeError(f"{call}: fold {result.fold} {result.state}:\n{result.error}")
             found.append(result)
     found.sort(key=lambda result: result.fold)
+    _warn_of_gaps(call, context, found)
     return context, found
+
+
+def _warn_of_gaps(call: str, context: Context, found: list[FoldResult]) -> None:
+    """Warns of each metric that is not defined for the rows of some fold; its score there is NaN."""
+    for name in context.scorers.names:
+        gaps = [result for result in found if not math.isfinite(result.scores[name])]
+        if gaps:
+            first = gaps[0]
+            why = explain(name, first.scores[name], context.y, context.folds[first.fold][1], first.fold)
+            warnings.warn(f"{call}: {why}; {len(gaps)} of {len(found)} folds have no such score", stacklevel=4)
 
 
 def _columns(found: list[FoldResult], names: tuple[str, ...], models: bool) -> dict[str, Any]:

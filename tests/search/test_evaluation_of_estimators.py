@@ -5,9 +5,12 @@ import pickle
 import numpy as np
 import pytest
 from fastreg import callbacks
+from fastreg.search import GridSearchCV, nested_cross_validate
 from fastreg.search.folds.dry_run import make_context
 from fastreg.search.folds.evaluation import Task, evaluate, fold_seed, refit
 from search_folds import PARAMS, N, X, Y, context, ok, same
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import KFold
 
 # Estimators.
 
@@ -49,6 +52,30 @@ def test_an_estimator_is_copied_set_fitted_and_scored():
     assert (result.epochs, result.history, result.best_epoch) == (0, None, None)
     refitted = ok(refit(c, Task(2, -1, {"value": 4.0})))
     assert refitted.model.rows == N
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_weights_of_rows_may_be_a_list(kind):
+    """As in scikit-learn's searches; the estimator got all N weights with the rows of one fold."""
+    weights = np.arange(N, dtype=np.float64)
+    given = {"sample_weight": kind(weights.tolist()), "flag": [True, False]}
+    c = make_context(Estimator(), [{"value": 1.0}], X, Y, cv=3, fit_arguments=given)
+    result = ok(evaluate(c, Task(0, 1, {"value": 1.0}, keep_model=True)))
+    assert np.array_equal(result.model.weights, weights[c.folds[1][0]])
+    assert result.model.flag == [True, False]  # a list of another length is not one value per row
+
+
+def test_a_search_over_a_search_takes_weights_in_a_list(rng):
+    x = rng.normal(size=(60, 3))
+    y, weights = x @ [1.0, 2.0, 3.0] + rng.normal(size=60), rng.uniform(size=60)
+    search = GridSearchCV(Ridge(), {"alpha": [0.1, 10.0]}, cv=KFold(3), seed=0)
+    array, listed = (
+        nested_cross_validate(search, x, y, cv=KFold(3), sample_weight=given)["test_score"]
+        for given in (weights, weights.tolist())
+    )
+    plain = nested_cross_validate(search, x, y, cv=KFold(3))["test_score"]
+    assert np.array_equal(array, listed)
+    assert not np.array_equal(array, plain)
 
 
 def test_a_seed_of_the_estimators_own_is_kept():

@@ -344,7 +344,7 @@ def test_failures_are_not_run_again(tmp_path):
     assert path.read_bytes() == before
     assert [t.error for t in again.trials_] == [t.error for t in first.trials_]
     assert "ArithmeticError" in again.failures_[0].error
-    assert again.results_["state"].tolist() == ["ok", "failed", "diverged"]
+    assert again.results_["state"].tolist() == ["ok", "failed", "unscored"]
 
 
 @pytest.mark.parametrize("value", [0.1, 1 / 3, 1e-320, 5e-324, 1.7976931348623157e308, -0.0, 1e16 + 2, math.pi])

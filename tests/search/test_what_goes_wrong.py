@@ -82,7 +82,7 @@ def test_a_trial_that_fails_diverges_or_has_no_score_is_recorded_and_the_search_
     x, y = nothing()
     grid = [{"a": 0.3}, {"a": 0.9, "how": "raise"}, {"a": 0.8, "how": "nan"}, {"a": 0.5}]
     search = GridSearch(Scored(), grid, cv=2, n_jobs=n_jobs, verbose=0).fit(x, y)
-    assert search.results_["state"].tolist() == ["ok", "failed", "diverged", "ok"]
+    assert search.results_["state"].tolist() == ["ok", "failed", "unscored", "ok"]
     assert search.best_params_ == {"a": 0.5}
     assert search.best_score_ == 0.5
     assert search.results_["rank_test_score"].tolist() == [2, 3, 3, 1]

@@ -61,9 +61,17 @@ class Curve:
 
     @property
     def best(self) -> Any:
-        """The point with the best mean score of the rows that were not trained on; the first of equal ones."""
+        """The point with the best mean score of the rows that were not trained on; the first of equal ones.
+
+        Points that lack the score of a fold do not count.
+
+        Raises:
+            ValueError: If all points lack one.
+        """
         means = self.test_scores.mean(axis=1)
-        return self.points[int(np.argmax(means) if self.direction == "max" else np.argmin(means))]
+        if np.isnan(means).all():
+            raise ValueError(f"best: {self.metric} must be a finite number in every fold of some point, got NaN")
+        return self.points[int(np.nanargmax(means) if self.direction == "max" else np.nanargmin(means))]
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         sizes = [np.array(self.points)] if self.name == _ROWS else []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,10 @@ from fastreg.search import plan as planning
 from fastreg.search.base import Search
 from fastreg.search.folds.building import is_estimator, own_values
 from fastreg.search.folds.compiled import CompiledModel
-from fastreg.search.folds.cross_validation import make_folds, take
+from fastreg.search.folds.cross_validation import make_folds, rows_of, take
 from fastreg.search.folds.dry_run import make_context
 from fastreg.search.folds.evaluation import Context, FoldResult, Task
+from fastreg.search.folds.unscored import explain
 from fastreg.search.workers.executors import make_runner
 from fastreg.utils.seeds import draw_seed
 
@@ -79,7 +82,8 @@ def cross_validate(
     Returns:
         An array with an element for each fold by ``test_score`` (``test_<metric>`` with several), ``train_...``,
         ``fit_time``, ``score_time``, ``epochs`` and ``best_epoch``; the lists ``histories`` and, if asked for,
-        ``models``.
+        ``models``. A metric that is not defined for the rows of a fold, as the AUC of a single class, is NaN there,
+        with a warning.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -163,11 +167,22 @@ def trained_folds(
         while len(found) < len(context.folds):
             result = runner.completed()
             assert result is not None
-            if result.state != "ok":
+            if result.state not in ("ok", "unscored"):
                 raise RuntimeError(f"{call}: fold {result.fold} {result.state}:\n{result.error}")
             found.append(result)
     found.sort(key=lambda result: result.fold)
+    _warn_of_gaps(call, context, found)
     return context, found
+
+
+def _warn_of_gaps(call: str, context: Context, found: list[FoldResult]) -> None:
+    """Warns of each metric that is not defined for the rows of some fold; its score there is NaN."""
+    for name in context.scorers.names:
+        gaps = [result for result in found if not math.isfinite(result.scores[name])]
+        if gaps:
+            first = gaps[0]
+            why = explain(name, first.scores[name], context.y, context.folds[first.fold][1], first.fold)
+            warnings.warn(f"{call}: {why}; {len(gaps)} of {len(found)} folds have no such score", stacklevel=4)
 
 
 def _columns(found: list[FoldResult], names: tuple[str, ...], models: bool) -> dict[str, Any]:
@@ -236,7 +251,7 @@ def nested_cross_validate(
         begun = time.monotonic()
         inner = _copy_of(search, seed, i)
         inner._spreads_known = i > 0
-        arguments = {name: _rows_of(value, train, len(y)) for name, value in fit_arguments.items()}
+        arguments = {name: rows_of(value, train, len(y)) for name, value in fit_arguments.items()}
         inner.fit(take(X, train), take(y, train), None if groups is None else take(groups, train), **arguments)
         scores = inner.scores(take(X, test), take(y, test))
         columns["test_score"].append(scores[inner.metric_])
@@ -257,8 +272,3 @@ def _copy_of(search: Search, seed: int, fold: int) -> Search:
         path = Path(os.fsdecode(search.journal))
         made.journal = path.with_name(f"{path.stem}-{fold}{path.suffix}")
     return made
-
-
-def _rows_of(value: Any, rows: Any, n: int) -> Any:
-    per_row = hasattr(value, "shape") and len(value.shape) > 0 and value.shape[0] == n
-    return take(value, rows) if per_row else value

@@ -21,7 +21,7 @@ from fastreg.internal.whole_files import FilePath
 from fastreg.search import plan as planning
 from fastreg.search.folds.deadline import Deadline
 from fastreg.search.found.fitted import FITTED, FittedSearch
-from fastreg.search.found.results import Trial
+from fastreg.search.found.results import Trial, warn_of_gaps
 from fastreg.search.found.scikit_learn import OF_ESTIMATOR, SearchNames
 from fastreg.search.journal import Journal
 from fastreg.search.live import LiveLine
@@ -87,7 +87,8 @@ class Search(SearchNames, Parameters, Generic[ModelT]):
         max_failures: The number of failed trials that are tolerated; one more ends the search. None: any number.
         error_score: The score of a fold whose training or scoring raises an exception. NaN: the trial ends there, and
             has no score. A number: the other folds of the trial are trained, too. ``"raise"``: the search ends, and
-            raises the exception of the first such trial.
+            raises the exception of the first such trial. A score that is not finite raises nothing: see
+            :class:`~fastreg.search.Trial`.
         initial: A list of parameters to try first, each a point of the space. Constants of the space may be left out.
         return_train_score: Whether to score the training rows, too.
         keep_models: Whether to keep the folds' models, for :meth:`ensemble`.
@@ -109,7 +110,7 @@ class Search(SearchNames, Parameters, Generic[ModelT]):
         best_preprocess_: The transformers fitted on all rows, or None.
         results_: Columns by scikit-learn's names, with a row for each trial in the order of proposal.
         trials_: The trials, with the histories of their folds.
-        failures_: The trials that failed or diverged, with their tracebacks.
+        failures_: The trials that failed or diverged, with their tracebacks, and those whose metric is not defined.
         n_trials_: The number of trials.
         n_splits_: The number of folds of each trial.
         metric_: The metric by which trials are ranked.
@@ -280,6 +281,7 @@ class Search(SearchNames, Parameters, Generic[ModelT]):
         found = FittedSearch[ModelT](context, plan.space, plan.seed, run.trials, run.models, stopped_by, seconds, known)
         self._fitted = found
         found.require_score()
+        warn_of_gaps(found.trials_, context.scorers.names)
         if callable(options.refit):
             found.choose(options.refit)
         if options.refit:

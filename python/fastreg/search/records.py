@@ -29,7 +29,7 @@ Record = dict[str, Any]
 
 _SEAL = re.compile(rb',"crc32":"([0-9a-f]{8})"\}')
 _SEAL_SIZE = len(',"crc32":"00000000"}')
-_STATES = ("ok", "pruned", "diverged", "failed")
+_STATES = ("ok", "pruned", "diverged", "unscored", "failed")
 # Levels of lists and objects within a field, at most.
 _DEEPEST = 50
 _INTEGER_LIMIT = 2**63
@@ -100,10 +100,10 @@ def check_fold(record: Record, header: Mapping[str, Any]) -> None:
         raise ValueError(f"fold must be < {n_folds}, got {record['fold']}")
     if "scoring" in header:
         _check_names(record, header["scoring"].keys())
-    if record["state"] == "ok":
-        for name, value in record["scores"].items():
-            if type(value) not in (int, float):
-                raise ValueError(f"scores: {name} must be a finite number in state ok, got {describe(value)}")
+    if record["state"] == "ok" and record["scores"]:
+        name, value = next(iter(record["scores"].items()))  # the primary one; others may be undefined
+        if type(value) not in (int, float):
+            raise ValueError(f"scores: {name} must be a finite number in state ok, got {describe(value)}")
 
 
 def _check_names(record: Record, metrics: Any) -> None:

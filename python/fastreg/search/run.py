@@ -203,7 +203,7 @@ class Run:
             if record is None:
                 self._waiting.append((job, fold))
             elif job.number in self._started:
-                self._accept(_result_of_record(record), replayed=True)
+                self._accept(_result_of_record(record, self._metrics[0]), replayed=True)
 
     def _task(self, job: Job, fold: int) -> Task:
         model = self._paused.pop((job.number, fold), None) if job.start else None
@@ -288,7 +288,7 @@ class Run:
         self._live.pruned += trial.state == "pruned"
         if trial.has_failed:
             self._live.failed += 1
-            self._failed += trial.state != "diverged"
+            self._failed += trial.state not in ("diverged", "unscored")
             allowed = self._limits.max_failures
             if allowed is not None and self._failed > allowed:
                 self._end("failures")
@@ -386,7 +386,7 @@ def trial_of_records(records: Sequence[dict[str, Any]], metrics: Sequence[str], 
     """A trial from the journal's folds of one budget, of an older search; None if it was not finished."""
     results: list[FoldResult | None] = [None] * n_folds
     for record in records:
-        results[record["fold"]] = _result_of_record(record)
+        results[record["fold"]] = _result_of_record(record, metrics[0])
     counted = _counted(results)
     if counted is None:
         return None
@@ -428,12 +428,19 @@ def _floats(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {k: [decode_float(x) for x in v] if isinstance(v, list) else decode_float(v) for k, v in values.items()}
 
 
-def _result_of_record(record: Mapping[str, Any]) -> FoldResult:
+def _result_of_record(record: Mapping[str, Any], primary: str) -> FoldResult:
+    """A fold as the journal has it. Whether it counts depends on the primary metric, which may be another one now."""
+    scores, state, error = _floats(record["scores"]) or {}, record["state"], record["error"]
+    decisive = scores.get(primary, math.nan)
+    if state == "ok" and not math.isfinite(decisive):
+        state, error = "unscored", f"scoring: {primary} must be a finite number, got {decisive} in the journal"
+    elif state == "unscored" and math.isfinite(decisive):
+        state, error = "ok", None
     return FoldResult(
         trial=record["trial"],
         fold=record["fold"],
-        state=record["state"],
-        scores=_floats(record["scores"]) or {},
+        state=state,
+        scores=scores,
         train_scores=_floats(record["train_scores"]),
         epochs=record["epochs"],
         best_epoch=record["best_epoch"],
@@ -441,6 +448,6 @@ def _result_of_record(record: Mapping[str, Any]) -> FoldResult:
         score_seconds=record["score_seconds"],
         history=_floats(record["history"]),
         curve=None if record["curve"] is None else [decode_float(value) for value in record["curve"]],
-        error=record["error"],
+        error=error,
         fingerprint=record.get("fingerprint"),
     )

@@ -30,6 +30,7 @@ __all__ = [
     "indexable",
     "inner_split",
     "make_folds",
+    "rows_of",
     "take",
 ]
 
@@ -383,6 +384,14 @@ def take(x: Any, rows: Rows) -> Any:
     if hasattr(x, "to_series") or hasattr(x, "column_names"):  # polars and Arrow
         return x[rows.tolist()] if hasattr(x, "to_series") else x.take(rows)
     return indexable(x if hasattr(x, "shape") else np.asarray(x))[rows]
+
+
+def rows_of(value: Any, rows: Rows, n: int) -> Any:
+    """Those rows of an argument of ``fit``: a list, tuple, array or frame of n elements; anything else as it is."""
+    if isinstance(value, (list, tuple)):
+        return [value[row] for row in rows] if len(value) == n else value
+    shape: tuple[int, ...] = getattr(value, "shape", ())
+    return take(value, rows) if len(shape) > 0 and shape[0] == n else value
 
 
 def indexable(x: Any) -> Any:

@@ -26,9 +26,9 @@ from fastreg.model.fitting import check_verbose
 from fastreg.model.labels import Classes
 from fastreg.model.model import Model
 from fastreg.runtime import matmul_precision, thread_limit
-from fastreg.search.folds import building
+from fastreg.search.folds import building, unscored
 from fastreg.search.folds.building import fold_seed, new_model
-from fastreg.search.folds.cross_validation import Fold, Rows, inner_split, take
+from fastreg.search.folds.cross_validation import Fold, Rows, inner_split, rows_of, take
 from fastreg.search.folds.deadline import Deadline
 from fastreg.search.folds.model_fingerprint import Fingerprint
 from fastreg.search.folds.preprocessing import Chain, Once, fit_fold
@@ -157,8 +157,9 @@ class FoldResult:
     Attributes:
         trial: The number of the trial.
         fold: The number of the fold.
-        state: ``"ok"``, ``"pruned"``, ``"diverged"`` (a value that is not finite), ``"failed"`` (an exception), or
-            ``"stopped"`` by the signal or the deadline: then there is no score.
+        state: ``"ok"``, ``"pruned"``, ``"diverged"`` (the loss or an output is not finite), ``"unscored"`` (the
+            primary score is not finite, though the model is), ``"failed"`` (an exception), or ``"stopped"`` by the
+            signal or the deadline: then there is no score.
         scores: The scores by name.
         train_scores: The scores of the training rows by name, with ``return_train_score``.
         epochs: The number of epochs trained, including those before ``start``; 0 for estimators.
@@ -294,7 +295,7 @@ def _evaluate(context: Context, task: Task, stop: StopSignal | None, result: Fol
     if result.state == "stopped":
         return
     begun = time.perf_counter()
-    _score(context, model, fold, given, result)
+    _score(context, model, fold, given, task.params, result)
     if task.keep_model and result.state == "ok":
         result.preprocess = fold.preprocess
         if not final and paused is not None:
@@ -314,14 +315,29 @@ def _tell(context: Context, model: Model, fold: Prepared) -> None:
     core.spreads_known = True
 
 
-def _score(context: Context, model: Any, fold: Prepared, given: Mapping[str, Any], result: FoldResult) -> None:
+def _score(
+    context: Context,
+    model: Any,
+    fold: Prepared,
+    given: Mapping[str, Any],
+    params: Mapping[str, Any],
+    result: FoldResult,
+) -> None:
     weights = given.get("sample_weight") if isinstance(model, Model) else None
     score = context.scorers.score
     result.scores = score(model, fold.x, context.y, fold.scored, context.targets, weights)
     if context.return_train_score:
         result.train_scores = score(model, fold.x, context.y, fold.train, context.targets, weights)
-    if not all(map(math.isfinite, result.scores.values())):
-        result.state, result.error = "diverged", f"a score is not finite: {result.scores}"
+    if all(map(math.isfinite, result.scores.values())):
+        return
+    if unscored.has_diverged(model, fold.x, fold.scored):
+        outputs = "the model's outputs are not finite, and so a score is not"
+        result.state, result.error = "diverged", f"{outputs}: {result.scores}\nparams: {dict(params)}"
+        return
+    name = context.scorers.primary
+    if not math.isfinite(result.scores[name]):  # of the others it is a gap in the table
+        why = unscored.explain(name, result.scores[name], context.y, fold.scored, result.fold)
+        result.state, result.error = "unscored", f"{why}\nparams: {dict(params)}"
 
 
 def outputs(model: Any, x: Any, rows: Rows) -> NDArray[Any]:
@@ -442,13 +458,8 @@ def fit_estimator(context: Context, model: Any, fold: Prepared, given: Mapping[s
     """Fits an estimator on the training rows of a fold, with the arguments for those rows."""
     rows = fold.train
     n = len(context.y)
-    arguments = {name: take(value, rows) if _is_per_row(value, n) else value for name, value in given.items()}
+    arguments = {name: rows_of(value, rows, n) for name, value in given.items()}
     model.fit(take(fold.x, rows), take(context.y, rows), **arguments)
-
-
-def _is_per_row(value: Any, n: int) -> bool:
-    """Whether an argument of an estimator's ``fit`` has an element for each row."""
-    return hasattr(value, "shape") and len(value.shape) > 0 and value.shape[0] == n
 
 
 def _refit(context: Context, task: Task, stop: StopSignal | None, result: FoldResult) -> None:

@@ -1,9 +1,10 @@
 """Pictures of a search. matplotlib is imported when a picture is drawn, and its global state is never changed.
 
 Every function takes a fitted search, returns a figure, and writes a file if a path is given. Scores are those of the
-search's first metric, in its natural direction. Trials without a score (failed, diverged) are drawn separately or left
-out, and a parameter that a trial does not have gets a position of its own ("not used"). The axis of a parameter has the
-scale of its distribution in the space, and that of a score is linear; neither depends on which values were drawn.
+search's first metric, in its natural direction. Trials without a score (failed, diverged, unscored) are drawn
+separately or left out, and a parameter that a trial does not have gets a position of its own ("not used"). The axis of
+a parameter has the scale of its distribution in the space, and that of a score is linear; neither depends on which
+values were drawn.
 """
 
 from __future__ import annotations
@@ -68,12 +69,12 @@ def history(search: Any) -> Figure:
     shown = np.isfinite(best)
     axes.step(np.array(numbers)[shown], best[shown], where="post", color=_VERMILION, linewidth=1.6, label="best so far")
     _show_bulk(axes, scores[whole] if whole.any() else scores, search.direction_)
-    for mark, (state, colour) in enumerate((("diverged", _VERMILION), ("failed", "black"))):
+    for mark, (state, colour) in enumerate((("diverged", _VERMILION), ("failed", "black"), ("unscored", _GREY))):
         missing = [t.number for t in search.trials_ if t.state == state]
         if missing:
             bottom = axes.get_ylim()[0]
             axes.scatter(
-                missing, [bottom] * len(missing), s=24, marker="^v"[mark], color=colour, label=state, clip_on=False
+                missing, [bottom] * len(missing), s=24, marker="^vs"[mark], color=colour, label=state, clip_on=False
             )
     axes.set(xlabel="trial", ylabel=_title(search.metric_))
     axes.locator_params(axis="x", integer=True)

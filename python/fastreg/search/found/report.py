@@ -18,6 +18,7 @@ from fastreg._core import __version__
 from fastreg.internal import whole_files
 from fastreg.internal.progress import format_time
 from fastreg.search.found import plots
+from fastreg.search.found.results import STATES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -111,7 +112,7 @@ def page(title: str, parts: Iterable[str]) -> str:
 def summary(search: Any) -> dict[str, object]:
     """The facts about a search."""
     states = [t.state for t in search.trials_]
-    counts = ", ".join(f"{states.count(s)} {s}" for s in ("ok", "pruned", "diverged", "failed") if s in states)
+    counts = ", ".join(f"{states.count(s)} {s}" for s in STATES if s in states)
     best = ", ".join(f"{name} = {_value(value)}" for name, value in search.best_params_.items())
     return {
         f"best {search.metric_}": f"{search.best_score_:.6g} (trial {search.best_trial_.number})",

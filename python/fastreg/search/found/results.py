@@ -7,6 +7,7 @@ compared only with scores at the same budget. A trial that lacks a score in some
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,7 @@ from fastreg.internal.progress import format_time
 
 __all__ = ["Trial", "best_trial", "summarise", "tabulate"]
 
-STATES = ("ok", "pruned", "diverged", "failed")
+STATES = ("ok", "pruned", "diverged", "unscored", "failed")
 
 # Rows of the table in summary(), and failures that it names.
 _SHOWN_TRIALS = 10
@@ -29,22 +30,24 @@ _SHOWN_FAILURES = 3
 class Trial:
     """One set of parameters and its results.
 
-    Lists have an element for each fold that counts. A trial ends with its first fold that was pruned, diverged or
-    failed; then it may have fewer elements than there are folds, and the scores of the last one are NaN.
+    Lists have an element for each fold that counts. A trial ends with its first fold that was pruned, diverged, failed
+    or has no score; then it may have fewer elements than there are folds, and the scores of the last one are NaN.
 
     Attributes:
         number: The number of the trial, counted from 0 in the order of proposal.
         params: The parameters, plain Python values.
-        state: ``"ok"``, ``"pruned"``, ``"diverged"`` or ``"failed"``.
+        state: ``"ok"``, ``"pruned"``, ``"diverged"``, ``"unscored"`` (the primary metric is not defined for the rows of
+            a fold, as the AUC of a single class) or ``"failed"``.
         score: Mean of the primary metric over all folds; NaN if a fold has none.
-        scores: For each metric, the scores of the folds.
+        scores: For each metric, the scores of the folds; NaN where a metric is not defined.
         train_scores: The same for the training rows, with ``return_train_score``.
         budget: The largest number of epochs that it was trained; None if the estimator decides.
         epochs: The number of epochs that each fold was trained, which is smaller if it stopped early.
         best_epoch: For each fold, the number of epochs with the best weights; None without early stopping.
         fit_seconds: The seconds of training, for each fold.
         score_seconds: The seconds of scoring, for each fold.
-        error: The traceback of a trial that failed or diverged, or of a fold that got the ``error_score``.
+        error: The traceback of a trial that failed or diverged, or of a fold that got the ``error_score``; or why
+            there is no score.
         histories: For each fold, by metric (``loss``, ``val_loss``...) the value after every epoch.
     """
 
@@ -64,8 +67,8 @@ class Trial:
 
     @property
     def has_failed(self) -> bool:
-        """Whether it failed or diverged, even if the folds concerned got the ``error_score``."""
-        return self.state in ("failed", "diverged") or self.error is not None
+        """Whether it failed, diverged or has no score, even if the folds concerned got the ``error_score``."""
+        return self.state in ("failed", "diverged", "unscored") or self.error is not None
 
     @property
     def seconds(self) -> float:
@@ -83,6 +86,16 @@ class Trial:
     def mean(self, metric: str, n_folds: int) -> float:
         """Mean of a metric over the folds, NaN unless every fold has a score."""
         return mean_score(self.scores.get(metric, ()), n_folds)
+
+
+def warn_of_gaps(trials: Sequence[Trial], metrics: Iterable[str]) -> None:
+    """Warns of each metric that is not defined in a fold of a trial that has a score; its mean there is NaN."""
+    whole = [trial for trial in trials if trial.state == "ok"]
+    for name in metrics:
+        gaps = sum(not all(map(math.isfinite, trial.scores.get(name, ()))) for trial in whole)
+        if gaps:
+            message = f"search: {name} is not a finite number in some fold of {gaps} of {len(whole)} trials"
+            warnings.warn(f"{message}; their mean in results_ is NaN", stacklevel=3)
 
 
 def mean_score(scores: Sequence[float], n_folds: int) -> float:

@@ -64,7 +64,8 @@ class JobOutcome:
     """The result of a job.
 
     Attributes:
-        state: ``"ok"``; ``"pruned"`` if a fold failed its thresholds; ``"diverged"``; ``"failed"``.
+        state: ``"ok"``; ``"pruned"`` if a fold failed its thresholds; ``"diverged"``; ``"unscored"``;
+            ``"failed"``.
         score: The mean of the folds' scores in its natural direction; None unless the state is "ok".
         budget: The largest number of epochs that a fold was trained. It is less than the job's ``stop`` if every fold
             stopped early by itself.

@@ -76,7 +76,7 @@ class Strategy:
             params: Its parameters. If they were not proposed, they are of use only if they are a point of the space.
             score: Its score in its natural direction; None if it has none.
             state: ``"ok"`` at full budget; ``"pruned"`` below it, after which the trial may be told again at a larger
-                budget; ``"diverged"``; ``"failed"``.
+                budget; ``"diverged"``; ``"unscored"``; ``"failed"``.
             budget: The number of epochs trained; None if the estimator decides.
         """
         if self._initial:

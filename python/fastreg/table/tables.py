@@ -134,6 +134,8 @@ def cells_of(values: Any, style: NumberStyle | None = None) -> Cells:
     """
     if isinstance(values, Cells):
         return values
+    if len(getattr(values, "shape", (0,))) != 1:
+        raise ValueError(f"a column must have one dimension, got shape {values.shape}")
     if not isinstance(values, (list, tuple, np.ndarray)):
         series = _series(values)
         if series is not None:
@@ -141,8 +143,6 @@ def cells_of(values: Any, style: NumberStyle | None = None) -> Cells:
         values = list(values)
     if isinstance(values, (list, tuple)):
         return _cells_of_objects(values, style)
-    if values.ndim != 1:
-        raise ValueError(f"a column must have one dimension, got shape {values.shape}")
     return _cells_of_array(values, style)
 
 

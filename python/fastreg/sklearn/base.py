@@ -148,8 +148,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         random: Any,
         incremental: bool,
     ) -> tuple[NDArray[np.intp] | None, Validation | None]:
-        """The rows to train on, None for all, and what judges each epoch."""
+        """The rows to train on, None for all, and what judges each epoch. Rows of weight 0 are in neither."""
         X_val, y_val, weights_val = given
+        weighted = None if weights is None or weights.all() else np.flatnonzero(weights)
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given both, or none of them")
         if X_val is not None:
@@ -158,19 +159,19 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             found, _ = self._targets(y_val, output.units)
             if weights_val is not None:
                 weights_val = _checked_weights("sample_weight_val", weights_val, X_val)
-            return None, self._judge(settings, X_val, found, output, weights_val)
+            return weighted, self._judge(settings, X_val, found, output, weights_val)
         if not settings.early_stopping:
             if settings.given["monitor"] is not None and not incremental:
                 raise ValueError(
                     f"{settings.owner}: monitor needs rows to validate on: early_stopping=True, or X_val and y_val"
                 )
-            return None, None
+            return weighted, None
         fraction = settings.given["validation_fraction"]
         rows, held_out = train_test_split(
-            np.arange(len(targets)),
+            np.arange(len(targets)) if weighted is None else weighted,
             random_state=random,
             test_size=fraction,
-            stratify=self._labels(targets, fraction),
+            stratify=self._labels(targets if weighted is None else targets[weighted], fraction),
         )
         if len(held_out) < 2:
             raise ValueError(

@@ -166,6 +166,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
                     f"{settings.owner}: monitor needs rows to validate on: early_stopping=True, or X_val and y_val"
                 )
             return weighted, None
+        if weighted is not None and len(weighted) < 2:
+            raise ValueError("sample_weight: must not be 0 for every row to validate on")
         fraction = settings.given["validation_fraction"]
         rows, held_out = train_test_split(
             np.arange(len(targets)) if weighted is None else weighted,
@@ -188,8 +190,6 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         output: Output,
         weights: NDArray[Any] | None,
     ) -> Validation:
-        if weights is not None and not weights.any():
-            raise ValueError("sample_weight: must not be 0 for every row to validate on")
         whole: Any = replace(cast(Any, output.loss), reduction="mean_with_sample_weight")
 
         def loss(outputs: NDArray[Any]) -> float:
@@ -403,7 +403,8 @@ def _weight_of_batch(settings: Settings, data: Data) -> float:
     """The sum of the weights of a batch, by which scikit-learn divides ``alpha``."""
     size = settings.batch(data.n_rows)
     asked = settings.given["batch_size"]
-    if not isinstance(asked, str) and asked > data.n_rows:
+    left_out = 0 if data.weights is None else len(data.weights) - np.count_nonzero(data.weights)
+    if not isinstance(asked, str) and asked > data.n_rows + left_out:
         _warn(f"batch_size={asked} is more than the {data.n_rows} rows to train on; all of them are a batch")
     if data.weights is None:
         return float(size)

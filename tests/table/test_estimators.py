@@ -160,6 +160,23 @@ def test_parameters_as_in_scikit_learn():
     assert model.options.categorical == ("kind",)
 
 
+def test_parameters_that_are_set_keep_what_is_fitted():
+    model = TableRegressor(seed=0, time=None, interval=0.5).fit(TABLE, SCORE)
+    before = model.predict(TABLE)
+    assert model.set_params(verbose=0, interval=0.4, categorical=["kind"]).interval == 0.4
+    np.testing.assert_array_equal(model.predict(TABLE), before)
+    given = model.get_params()
+    for params, error, message in (
+        ({"trial": 3, "seed": 5}, ValueError, r"unknown argument 'trial' \(did you mean 'trials'\?\); known: interval"),
+        ({"task": "regression", "seed": 5}, ValueError, "TableRegressor: unknown argument 'task'"),
+        ({"seed": 5, "cv": 1}, ValueError, "cv must be >= 2"),
+        ({"seed": 5, "trials": "many"}, TypeError, "trials must be an integer"),
+    ):
+        with pytest.raises(error, match=message):
+            model.set_params(**params)
+        assert model.get_params() == given
+
+
 def test_rows_of_weight_zero_are_as_if_they_were_not_there():
     """Until now their targets went into the mean and the scale of the others'."""
     weight = np.where(np.arange(N) < 40, 0.0, 1.0)

@@ -177,6 +177,21 @@ def test_parameters_that_are_set_keep_what_is_fitted():
         assert model.get_params() == given
 
 
+def test_tables_without_rows_are_named():
+    """Until now the width of the encoded rows was told, which no user knows."""
+    empty = {name: [] for name in TABLE}
+    model = TableRegressor(seed=0, time=None, interval=0.5).fit(TABLE, SCORE)
+    made = model.model_
+    for call in (model.predict, model.predict_interval, made.predict, made.outputs, made.predict_interval):
+        with pytest.raises(ValueError, match=r"^the table has no rows$"):
+            call(empty)
+    with pytest.raises(ValueError, match="the table has no column 'size'"):
+        model.predict({})
+    for kind in (TableClassifier, TableRegressor):
+        with pytest.raises(ValueError, match=f"{kind.__name__}: the table has no rows"):
+            kind().fit(empty, np.empty(0))
+
+
 def test_rows_of_weight_zero_are_as_if_they_were_not_there():
     """Until now their targets went into the mean and the scale of the others'."""
     weight = np.where(np.arange(N) < 40, 0.0, 1.0)

@@ -153,6 +153,8 @@ class TableEstimator:
         """
         self.model_ = None
         read, name = with_target(type(self).__name__, self._table(table), y)
+        if read.n_rows == 0:
+            raise ValueError(f"{type(self).__name__}: the table has no rows")
         options = self.options.of(read.names)
         target = Target.infer(read, name, self._task, options.missing)
         schema = Schema.infer(read, target=name, options=options)
@@ -441,7 +443,7 @@ class TableClassifier(TableEstimator):
             table: As for :meth:`fit`; columns that the model does not need are ignored.
 
         Raises:
-            ValueError: If it is not fitted, or a column is missing.
+            ValueError: If it is not fitted, a column is missing, or there are no rows.
         """
         outputs = self._outputs(table)
         chosen: NDArray[Any] = self.classes_[np.argmax(self._fitted().target.probabilities(outputs), axis=1)]

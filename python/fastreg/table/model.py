@@ -171,8 +171,8 @@ class TableModel:
             notices: Counts cells that the model does not know, such as new levels.
 
         Raises:
-            ValueError: If a column is missing, there are no rows, the model has no ``intervals``, or they are of too few
-                rows for the level.
+            ValueError: If a column is missing, there are no rows, the model has no ``intervals``, or they are of
+                too few rows for the level.
         """
         if self.intervals is None:
             raise ValueError("predict_interval: the errors of rows that the model has not seen were not measured")

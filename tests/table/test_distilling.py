@@ -10,6 +10,8 @@ pytest.importorskip("narwhals")
 import pandas as pd
 from fastreg.table import Candidate, Recipe, Table, TableClassifier, TableRegressor, distill
 from fastreg.table.model import TableModel
+from fastreg.table.raw_rows import RawRows
+from fastreg.table.reading import read_table
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor, RandomForestClassifier
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -398,3 +400,23 @@ def test_a_teacher_gets_the_columns_of_a_file_as_pandas_reads_them(form, tmp_pat
     for name in ("a", "ok", "area", "gaps", "said"):
         assert all(rows[name].dtype == read[name].dtype for rows in seen), name
         assert {str(value) for value in seen[0][name].dropna()} <= {str(value) for value in read[name].dropna()}
+
+
+def test_missing_values_of_a_csv_file_are_those_of_pandas(tmp_path):
+    """Words for a missing value, in columns of numbers, truth values and texts; a typed file keeps its texts."""
+    words = ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A",
+             "NA", "NULL", "NaN", "None", "n/a", "nan", "null"]  # fmt: skip
+    path = tmp_path / "gaps.csv"
+    columns = {
+        "number": [*words, "2.5"], "whole": [*words, "3"], "truth": [*words, "True"], "text": [*words, "a b"],
+        "nothing": [*words, ""], "full": list(range(len(words) + 1)), "lower": ["na"] * (len(words) + 1),
+    }  # fmt: skip
+    pd.DataFrame(columns).to_csv(path, index=False)
+    found = RawRows(read_table(path)).rows(np.arange(len(words) + 1))
+    expected = pd.read_csv(path)
+    for name in columns:
+        assert found[name].dtype == expected[name].dtype, name
+    pd.testing.assert_frame_equal(found.where(found.notna(), None), expected.where(expected.notna(), None))
+    texts = tmp_path / "texts.parquet"
+    pd.DataFrame({"text": ["NA", "null", "a"]}).to_parquet(texts)
+    assert RawRows(read_table(texts)).rows(np.arange(3))["text"].tolist() == ["NA", "null", "a"]

@@ -160,6 +160,38 @@ def test_parameters_as_in_scikit_learn():
     assert model.options.categorical == ("kind",)
 
 
+def test_parameters_that_are_set_keep_what_is_fitted():
+    model = TableRegressor(seed=0, time=None, interval=0.5).fit(TABLE, SCORE)
+    before = model.predict(TABLE)
+    assert model.set_params(verbose=0, interval=0.4, categorical=["kind"]).interval == 0.4
+    np.testing.assert_array_equal(model.predict(TABLE), before)
+    given = model.get_params()
+    for params, error, message in (
+        ({"trial": 3, "seed": 5}, ValueError, r"unknown argument 'trial' \(did you mean 'trials'\?\); known: interval"),
+        ({"task": "regression", "seed": 5}, ValueError, "TableRegressor: unknown argument 'task'"),
+        ({"seed": 5, "cv": 1}, ValueError, "cv must be >= 2"),
+        ({"seed": 5, "trials": "many"}, TypeError, "trials must be an integer"),
+    ):
+        with pytest.raises(error, match=message):
+            model.set_params(**params)
+        assert model.get_params() == given
+
+
+def test_tables_without_rows_are_named():
+    """Until now the width of the encoded rows was told, which no user knows."""
+    empty = {name: [] for name in TABLE}
+    model = TableRegressor(seed=0, time=None, interval=0.5).fit(TABLE, SCORE)
+    made = model.model_
+    for call in (model.predict, model.predict_interval, made.predict, made.outputs, made.predict_interval):
+        with pytest.raises(ValueError, match=r"^the table has no rows$"):
+            call(empty)
+    with pytest.raises(ValueError, match="the table has no column 'size'"):
+        model.predict({})
+    for kind in (TableClassifier, TableRegressor):
+        with pytest.raises(ValueError, match=f"{kind.__name__}: the table has no rows"):
+            kind().fit(empty, np.empty(0))
+
+
 def test_rows_of_weight_zero_are_as_if_they_were_not_there():
     """Until now their targets went into the mean and the scale of the others'."""
     weight = np.where(np.arange(N) < 40, 0.0, 1.0)

@@ -240,6 +240,7 @@ def test_numbers_of_python_have_points_whatever_the_file_had(tmp_path):
         ({"a": "text"}, TypeError, "column 'a' must be an array or a list"),
         ({"a": np.float64(1)}, TypeError, "column 'a' must be an array or a list"),
         ({"a": np.zeros((2, 2))}, ValueError, r"column 'a': a column must have one dimension, got shape \(2, 2\)"),
+        ({"a": np.ma.zeros((2, 2))}, ValueError, r"column 'a': a column must have one dimension, got shape \(2, 2\)"),
         ({"a": [1, 2], "b": [1]}, ValueError, "column 'b' has 1 cells, the first column has 2"),
         ({1: [1], "1": [2]}, ValueError, "two columns are named '1'"),
         (None, TypeError, "a table must be a frame or a mapping from names to columns, got None"),
@@ -260,3 +261,6 @@ def test_frames_that_are_no_tables():
     with pytest.raises(ValueError, match="two columns are named 'a'"):
         Table.of(pd.DataFrame([[1, 2]], columns=["a", "a"]))
     assert Table.of(pd.DataFrame([[1, 2]])).names == ("0", "1")
+    for frame in (pd.DataFrame({"p": [1], "q": [2]}), pl.DataFrame({"p": [1], "q": [2]})):
+        with pytest.raises(ValueError, match=r"column 'a': a column must have one dimension, got shape \(1, 2\)"):
+            Table.of({"a": frame})

@@ -148,8 +148,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         random: Any,
         incremental: bool,
     ) -> tuple[NDArray[np.intp] | None, Validation | None]:
-        """The rows to train on, None for all, and what judges each epoch."""
+        """The rows to train on, None for all, and what judges each epoch. Rows of weight 0 are in neither."""
         X_val, y_val, weights_val = given
+        weighted = None if weights is None or weights.all() else np.flatnonzero(weights)
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given both, or none of them")
         if X_val is not None:
@@ -158,19 +159,21 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             found, _ = self._targets(y_val, output.units)
             if weights_val is not None:
                 weights_val = _checked_weights("sample_weight_val", weights_val, X_val)
-            return None, self._judge(settings, X_val, found, output, weights_val)
+            return weighted, self._judge(settings, X_val, found, output, weights_val)
         if not settings.early_stopping:
             if settings.given["monitor"] is not None and not incremental:
                 raise ValueError(
                     f"{settings.owner}: monitor needs rows to validate on: early_stopping=True, or X_val and y_val"
                 )
-            return None, None
+            return weighted, None
+        if weighted is not None and len(weighted) < 2:
+            raise ValueError("sample_weight: must not be 0 for every row to validate on")
         fraction = settings.given["validation_fraction"]
         rows, held_out = train_test_split(
-            np.arange(len(targets)),
+            np.arange(len(targets)) if weighted is None else weighted,
             random_state=random,
             test_size=fraction,
-            stratify=self._labels(targets, fraction),
+            stratify=self._labels(targets if weighted is None else targets[weighted], fraction),
         )
         if len(held_out) < 2:
             raise ValueError(
@@ -187,8 +190,6 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         output: Output,
         weights: NDArray[Any] | None,
     ) -> Validation:
-        if weights is not None and not weights.any():
-            raise ValueError("sample_weight: must not be 0 for every row to validate on")
         whole: Any = replace(cast(Any, output.loss), reduction="mean_with_sample_weight")
 
         def loss(outputs: NDArray[Any]) -> float:
@@ -402,7 +403,8 @@ def _weight_of_batch(settings: Settings, data: Data) -> float:
     """The sum of the weights of a batch, by which scikit-learn divides ``alpha``."""
     size = settings.batch(data.n_rows)
     asked = settings.given["batch_size"]
-    if not isinstance(asked, str) and asked > data.n_rows:
+    left_out = 0 if data.weights is None else len(data.weights) - np.count_nonzero(data.weights)
+    if not isinstance(asked, str) and asked > data.n_rows + left_out:
         _warn(f"batch_size={asked} is more than the {data.n_rows} rows to train on; all of them are a batch")
     if data.weights is None:
         return float(size)

@@ -173,7 +173,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             X: Rows of features, (n, features): an array, a frame, or a sparse matrix, whose rows are made dense one
                 batch at a time.
             y: Labels (n,), or an indicator matrix (n, labels).
-            sample_weight: A weight >= 0 for each row, not all 0.
+            sample_weight: A weight >= 0 for each row, not all 0. Rows of weight 0 are as if they were not there, also
+                for ``scale`` and ``early_stopping``; only their labels count.
             X_val: Rows that are scored after each epoch. With ``early_stopping`` they take the place of held-out rows.
             y_val: Their labels.
             sample_weight_val: Their weights.

@@ -173,7 +173,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             X: Rows of features, (n, features): an array, a frame, or a sparse matrix, whose rows are made dense one
                 batch at a time.
             y: Targets, (n,) or (n, targets).
-            sample_weight: A weight >= 0 for each row, not all 0.
+            sample_weight: A weight >= 0 for each row, not all 0. Rows of weight 0 are as if they were not there, also
+                for ``scale`` and ``early_stopping``.
             X_val: Rows that are scored after each epoch. With ``early_stopping`` they take the place of held-out rows.
             y_val: Their targets.
             sample_weight_val: Their weights.

@@ -28,6 +28,7 @@ from fastreg.table.numbers import LARGEST, NumberStyle, limited
 
 __all__ = [
     "LEADING_ZERO",
+    "MONTHS",
     "Cells",
     "DateCells",
     "NumberCells",
@@ -45,6 +46,8 @@ Rows = NDArray[Any] | slice
 LEADING_ZERO = re.compile(r"[+-]?0[0-9]")
 
 _DAY = 86_400.0
+# Units of durations that have no fixed number of seconds.
+MONTHS = ("Y", "M")
 
 
 class Cells:
@@ -227,10 +230,7 @@ class DateCells(Cells):
     def distinct(self) -> tuple[list[str], NDArray[np.int64]]:
         """The different texts, and the index of each cell's."""
         found, index = _distinct_of_array(self.values, np.isnat(self.values))
-        texts = [str(value).replace("T", " ") for value in found]
-        texts = [text.rstrip("0").rstrip(".") if "." in text else text for text in texts]
-        texts = [text.removesuffix(" 00:00:00") for text in texts]
-        return texts, index
+        return [_text_of_time(str(value)) for value in found], index
 
     def numbers(self, missing: Collection[str] = ()) -> Floats:
         """The cells as numbers."""
@@ -280,6 +280,8 @@ class OtherCells(Cells):
 def text_of(value: Any) -> str | None:
     """The canonical text of a value of Python or NumPy: what a CSV file would have; None where it is missing.
 
+    The text of a duration is its number of seconds, as an array of durations is read.
+
     Example:
         >>> [text_of(value) for value in (1, 1.0, True, None, float("nan"), 1234567, "a")]
         ['1', '1.0', 'True', None, None, '1234567', 'a']
@@ -294,19 +296,34 @@ def text_of(value: Any) -> str | None:
         return None if np.isnan(value) else str(value)
     if isinstance(value, float):
         return None if math.isnan(value) else repr(value)
+    if isinstance(value, (datetime.timedelta, np.timedelta64)):
+        return _text_of_duration(value)
     if isinstance(value, (int, np.integer)):
         return _text_of_int(int(value))
     if isinstance(value, datetime.datetime):
         if value.tzinfo is not None:
             value = value.astimezone(datetime.timezone.utc).replace(tzinfo=None)
-        text = str(value)
-        text = text.rstrip("0").rstrip(".") if "." in text else text
-        return text.removesuffix(" 00:00:00")
+        return _text_of_time(str(value))
     if isinstance(value, np.datetime64):
-        return None if np.isnat(value) else str(value).replace("T", " ")
+        return None if np.isnat(value) else _text_of_time(str(value))
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     return None if value != value else str(value)
+
+
+def _text_of_time(text: str) -> str:
+    """A date and a time of ISO 8601 without zeros at its end: the day alone at midnight."""
+    text = text.replace("T", " ")
+    return (text.rstrip("0").rstrip(".") if "." in text else text).removesuffix(" 00:00:00")
+
+
+def _text_of_duration(value: datetime.timedelta | np.timedelta64) -> str | None:
+    """The seconds of a duration; months and years have no fixed number of them."""
+    if not isinstance(value, np.timedelta64):
+        return repr(value / datetime.timedelta(seconds=1))
+    if np.isnat(value) or np.datetime_data(value.dtype)[0] in MONTHS:
+        return None if np.isnat(value) else str(value)
+    return repr(float(value / np.timedelta64(1, "s")))
 
 
 def _text_of_int(value: int) -> str:

@@ -25,6 +25,7 @@ from fastreg.internal.checks import (
     check_real,
     check_verbosity,
     describe,
+    did_you_mean,
 )
 from fastreg.internal.progress import say
 from fastreg.internal.whole_files import FilePath, path_text
@@ -112,8 +113,21 @@ class TableEstimator:
         return {name: getattr(self, name) for name in _OWN} | {name: getattr(self.options, name) for name in _OPTIONS}
 
     def set_params(self: _E, **params: Any) -> _E:
-        """Replaces arguments of the constructor, as in scikit-learn. Raises as the constructor does."""
-        type(self).__init__(self, **(self.get_params() | params))
+        """Replaces arguments of the constructor, as in scikit-learn. What is fitted stays until the next ``fit``.
+
+        Raises:
+            ValueError: If there is no argument of that name, or as the constructor does; then nothing is replaced.
+            TypeError: As the constructor does.
+        """
+        known = self.get_params()
+        if unknown := [name for name in params if name not in known]:
+            hint = did_you_mean(unknown[0], known)
+            raise ValueError(
+                f"{type(self).__name__}: unknown argument {unknown[0]!r}{hint}; known: {', '.join(known)}"
+            )
+        made = type(self)(**(known | params))
+        made.model_ = self.model_
+        self.__dict__.update(made.__dict__)
         return self
 
     # Training.
@@ -139,6 +153,8 @@ class TableEstimator:
         """
         self.model_ = None
         read, name = with_target(type(self).__name__, self._table(table), y)
+        if read.n_rows == 0:
+            raise ValueError(f"{type(self).__name__}: the table has no rows")
         options = self.options.of(read.names)
         target = Target.infer(read, name, self._task, options.missing)
         schema = Schema.infer(read, target=name, options=options)
@@ -427,7 +443,7 @@ class TableClassifier(TableEstimator):
             table: As for :meth:`fit`; columns that the model does not need are ignored.
 
         Raises:
-            ValueError: If it is not fitted, or a column is missing.
+            ValueError: If it is not fitted, a column is missing, or there are no rows.
         """
         outputs = self._outputs(table)
         chosen: NDArray[Any] = self.classes_[np.argmax(self._fitted().target.probabilities(outputs), axis=1)]

@@ -123,7 +123,7 @@ class TableModel:
             notices: Counts cells that the model does not know, such as new levels.
 
         Raises:
-            ValueError: If a column is missing.
+            ValueError: If a column is missing, or there are no rows.
         """
         return self.spread(table, notices)[0]
 
@@ -133,8 +133,10 @@ class TableModel:
         """:meth:`outputs`, and how far the targets of each row scatter, as :meth:`outputs_and_scale` has them."""
         table = Table.of(table, self.schema.dialect.style)
         codes, documents = self.schema.codes(table, notices), self.schema.documents(table)
+        if table.n_rows == 0:
+            raise ValueError("the table has no rows")
         step = max(_CELLS // max(self.n_features, 1), _ROWS)
-        starts = range(0, max(len(codes), 1), step)
+        starts = range(0, len(codes), step)
         parts = [self.outputs_and_scale(self.features(codes[i : i + step], documents)) for i in starts]
         outputs, scales = zip(*parts, strict=True)
         return np.concatenate(outputs), np.concatenate(scales)
@@ -149,7 +151,7 @@ class TableModel:
             notices: Counts cells that the model does not know, such as new levels.
 
         Raises:
-            ValueError: If a column is missing.
+            ValueError: If a column is missing, or there are no rows.
         """
         table = Table.of(table, self.schema.dialect.style)
         kept = {name: table[name].texts() for name in self.schema.id}
@@ -169,8 +171,8 @@ class TableModel:
             notices: Counts cells that the model does not know, such as new levels.
 
         Raises:
-            ValueError: If a column is missing, the model has no ``intervals``, or they are of too few rows for the
-                level.
+            ValueError: If a column is missing, there are no rows, the model has no ``intervals``, or they are of
+                too few rows for the level.
         """
         if self.intervals is None:
             raise ValueError("predict_interval: the errors of rows that the model has not seen were not measured")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.internal.extras import needs
-from fastreg.table.columns import Cells, DateCells, NumberCells, OtherCells, TextCells, text_of
+from fastreg.table.columns import Cells, DateCells, NumberCells, OtherCells, TextCells
 from fastreg.table.synthetic import SyntheticRows
 from fastreg.table.tables import Table
 
@@ -21,13 +21,18 @@ _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBERS = "iuf"
 # What ``pandas.read_csv`` takes for truth values.
 _TRUTHS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
+# What it takes for missing values, in every column.
+_GAPS = frozenset(
+    ("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "NULL")
+) | {"NaN", "None", "n/a", "nan", "null"}
 
 
 class RawRows:
     """Columns as they were given: a frame of pandas, polars or Arrow, or arrays by their names.
 
     A file becomes a frame of pandas where pandas is installed: a column of a CSV file whose cells are all numbers, or
-    all of them true or false, holds these, as in a frame of ``pandas.read_csv``. The columns of a Parquet file have the
+    all of them true or false, holds these, as in a frame of ``pandas.read_csv``, and cells such as ``NA`` are missing
+    as they are there. The columns of a Parquet file have the
     types that they have there.
 
     Args:
@@ -185,17 +190,27 @@ def _values_of(cells: Cells, typed: bool) -> NDArray[Any] | None:
         return cells.values if cells.missing is None else np.where(cells.missing, np.nan, cells.values)
     if isinstance(cells, DateCells):
         return cells.values
-    texts, index = cells.distinct()
-    numbers = cells.numbers()
-    known = index >= 0
     # Strings of Arrow are texts of the file; what was of other types comes as a list.
     is_text = typed and isinstance(cells, TextCells) and not isinstance(cells.values, list)
+    missing = () if is_text else _GAPS
+    texts, index = _without(*cells.distinct(), missing)
+    known = index >= 0
+    if not known.any() and not typed:
+        return np.full(len(cells), np.nan)
     if known.any() and not is_text and all(text in _TRUTHS for text in texts):
         truths = np.array([*(_TRUTHS[text] for text in texts), None], object)[index]
         return truths.astype(np.bool_) if known.all() else truths
+    numbers = cells.numbers(missing)
     if known.any() and not is_text and not np.isnan(numbers[known]).any():
         is_whole = known.all() and all(_INTEGER.fullmatch(text) for text in texts)
         return numbers.astype(np.int64) if is_whole else numbers
-    found = np.empty(len(cells), object)
-    found[:] = [text_of(text) for text in cells.texts()]
-    return found
+    return np.array([*texts, None], object)[index]
+
+
+def _without(
+    texts: list[str], index: NDArray[np.int64], missing: Collection[str]
+) -> tuple[list[str], NDArray[np.int64]]:
+    """Different texts and the index of each cell's, without those that mean a missing value, whose index is -1."""
+    kept = [text for text in texts if text not in missing]
+    places = {text: i for i, text in enumerate(kept)}
+    return kept, np.array([*(places.get(text, -1) for text in texts), -1], np.int64)[index]

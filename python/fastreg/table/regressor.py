@@ -51,7 +51,7 @@ class TableRegressor(TableEstimator):
             table: As for :meth:`fit`; columns that the model does not need are ignored.
 
         Raises:
-            ValueError: If it is not fitted, or a column is missing.
+            ValueError: If it is not fitted, a column is missing, or there are no rows.
         """
         outputs = self._outputs(table)
         return self._fitted().target.values(outputs)

@@ -6,6 +6,7 @@ Frames are read through narwhals, which is imported when one is given. ``reading
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from fastreg.internal.checks import describe, did_you_mean
 from fastreg.internal.extras import needs
-from fastreg.table.columns import Cells, DateCells, NumberCells, OtherCells, Rows, TextCells, text_of
+from fastreg.table.columns import MONTHS, Cells, DateCells, NumberCells, OtherCells, Rows, TextCells, text_of
 from fastreg.table.numbers import NumberStyle
 
 __all__ = ["Dialect", "Table"]
@@ -134,6 +135,8 @@ def cells_of(values: Any, style: NumberStyle | None = None) -> Cells:
     """
     if isinstance(values, Cells):
         return values
+    if len(getattr(values, "shape", (0,))) != 1:
+        raise ValueError(f"a column must have one dimension, got shape {values.shape}")
     if not isinstance(values, (list, tuple, np.ndarray)):
         series = _series(values)
         if series is not None:
@@ -141,8 +144,6 @@ def cells_of(values: Any, style: NumberStyle | None = None) -> Cells:
         values = list(values)
     if isinstance(values, (list, tuple)):
         return _cells_of_objects(values, style)
-    if values.ndim != 1:
-        raise ValueError(f"a column must have one dimension, got shape {values.shape}")
     return _cells_of_array(values, style)
 
 
@@ -158,15 +159,27 @@ def _cells_of_value(name: str, values: Any, style: NumberStyle) -> Cells:
 def _cells_of_array(values: NDArray[Any], style: NumberStyle | None) -> Cells:
     kind = values.dtype.kind
     if isinstance(values, np.ma.MaskedArray):
-        return _cells_of_objects(values.tolist(), style)
+        return _cells_of_masked(values, style)
     if kind in "iuf":
         return NumberCells(values)
     if kind == "M":
         return DateCells(values)
     if kind == "m":
+        if np.datetime_data(values.dtype)[0] in MONTHS:
+            return OtherCells(len(values), "durations in months")
         return NumberCells(_seconds(values))
     if kind in "cV":
         return OtherCells(len(values), "complex numbers" if kind == "c" else "records")
+    return _cells_of_objects(values.tolist(), style)
+
+
+def _cells_of_masked(values: np.ma.MaskedArray[Any, Any], style: NumberStyle | None) -> Cells:
+    kind, gaps = values.dtype.kind, np.ma.getmaskarray(values)
+    if kind in "iu":
+        return NumberCells(values.data, gaps)
+    if kind in "fmM":
+        nothing = values.dtype.type("nan" if kind == "f" else "NaT")
+        return _cells_of_array(np.where(gaps, nothing, values.data), style)
     return _cells_of_objects(values.tolist(), style)
 
 
@@ -176,13 +189,16 @@ def _cells_of_objects(values: Sequence[Any], style: NumberStyle | None) -> Cells
     if nested := [kind for kind in kinds if issubclass(kind, (list, tuple, dict, set, np.ndarray))]:
         return OtherCells(len(values), f"objects of type {nested[0].__name__}")
     if kinds and all(issubclass(kind, (float, np.floating)) for kind in kinds):
+        narrow = tuple(kind for kind in kinds if issubclass(kind, np.floating) and np.dtype(kind).itemsize < 8)
+        if narrow:  # of a float32 0.1, the number is 0.1, as in an array
+            values = [float(str(value)) if isinstance(value, narrow) else value for value in values]
         return NumberCells(np.array([np.nan if value is None else value for value in values], np.float64))
     if not any(issubclass(kind, str) for kind in kinds):
         return TextCells([text_of(value) for value in values])  # numbers are written with points by Python
     decimal = "." if style is None else style.decimal[0]
     texts = [text_of(value) for value in values]
     if decimal != ".":
-        number = (float, np.floating, Decimal)
+        number = (float, np.floating, Decimal, timedelta, np.timedelta64)
         texts = [
             text.replace(".", decimal) if text is not None and isinstance(value, number) else text
             for text, value in zip(texts, values, strict=True)
@@ -206,9 +222,16 @@ def _narwhals(what: str) -> Any:
 
 
 def _series(values: Any) -> Any:
-    """A series of narwhals over one of a frame's library, None for anything else."""
-    if type(values).__module__.partition(".")[0] not in ("pandas", "polars", "pyarrow"):
+    """A series of narwhals over one of a frame's library, or over an index or array of pandas; None for others."""
+    library = type(values).__module__.partition(".")[0]
+    if library not in ("pandas", "polars", "pyarrow"):
         return None
+    if library == "pandas":
+        import pandas
+
+        indexed = isinstance(values, pandas.Index) and not isinstance(values, pandas.MultiIndex)
+        if indexed or isinstance(values, pandas.api.extensions.ExtensionArray):
+            values = pandas.Series(values)
     nw = _narwhals("a column of a frame")
     if not hasattr(values, "dtype") and hasattr(values, "type"):  # an array of Arrow; narwhals takes chunked ones
         import pyarrow
@@ -297,9 +320,18 @@ def _strings(series: Any) -> Any:
 
 
 def _categories(series: Any, style: NumberStyle | None) -> Cells:
-    """The values of categories, which may be numbers, as their texts."""
+    """The values of categories, which may be of any type, read as such values are elsewhere."""
     native = series.to_native()
-    if hasattr(native, "cat") and hasattr(native.cat, "categories"):  # pandas, whose categories are of any type
-        values = native.cat.categories.tolist()
-        return _cells_of_objects([None if code < 0 else values[code] for code in native.cat.codes.tolist()], style)
-    return TextCells([text_of(value) for value in series.to_list()], style)
+    if hasattr(native, "cat") and hasattr(native.cat, "categories"):  # pandas
+        values = cells_of(native.cat.categories, style)
+        if isinstance(values, OtherCells):
+            return OtherCells(len(series), values.what)
+        codes = native.cat.codes.to_numpy()  # -1 is that of a missing cell, which is the last one here
+        if isinstance(values, NumberCells) and values.values.dtype.kind == "f":
+            return NumberCells(np.append(values.values, values.values.dtype.type(np.nan))[codes])
+        texts = [*values.texts(), None]
+        found = [texts[code] for code in codes.tolist()]
+        return TextCells(found, values.style if isinstance(values, TextCells) else None)
+    if hasattr(native, "type"):  # Arrow
+        return _cells_of_series(_series(native.cast(native.type.value_type)), style)
+    return TextCells(series.to_list(), style)

@@ -123,9 +123,6 @@ def test_words():
     short = layers.StringLookup(max_tokens=3)
     short.adapt(["x", "x", "y", "z", "z", "z"])
     assert short.get_vocabulary() == ["[UNK]", "z", "x"]
-    masked = layers.StringLookup(vocabulary=["a", "b"], mask_token="", output_mode="count")
-    assert masked.get_vocabulary() == ["", "[UNK]", "a", "b"]
-    assert masked([["a", "", "q", "a"]]).tolist() == [[1, 1, 2, 0]]
     padded = layers.StringLookup(6, vocabulary=["a"], output_mode="multi_hot", pad_to_max_tokens=True)
     assert padded([["a", "b"]]).shape == (1, 6)
     same = layers.StringLookup(**lookup.get_config())
@@ -140,8 +137,28 @@ def test_integers():
     assert lookup([[-7, 5], [10**12, 3]]).tolist() == [[3, 1], [2, 0]]
     several = layers.IntegerLookup(num_oov_indices=3, vocabulary=[10, 20])
     assert several([10, 20, 4, 5, 6]).tolist() == [3, 4, 1, 2, 0]
+
+
+def test_masks_have_a_number_but_no_column():
+    numbered = layers.StringLookup(vocabulary=["a", "b"], mask_token="")
+    assert numbered.get_vocabulary() == ["", "[UNK]", "a", "b"]
+    assert numbered([["a", "", "q", "b"]]).tolist() == [[2, 0, 1, 3]]
+    masked = layers.StringLookup(vocabulary=["a", "b"], mask_token="", output_mode="count")
+    assert masked.get_vocabulary() == ["[UNK]", "a", "b"]
+    assert masked.vocabulary_size() == 3
+    assert masked([["a", "", "q", "a"]]).tolist() == [[1, 2, 0]]
     assert layers.IntegerLookup(vocabulary=[3, 4], mask_token=0, output_mode="one_hot")([[0], [9], [4]]).tolist() == [
-        [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]]
+        [0, 0, 0], [1, 0, 0], [0, 0, 1]]
+    several = layers.IntegerLookup(5, 2, 0, output_mode="multi_hot", pad_to_max_tokens=True)
+    several.adapt([0, 0, 0, 7, 7, 6])
+    assert several.get_vocabulary() == [-1, -1, 7, 6]
+    assert several([[0, 7, 0], [9, 6, 0]]).tolist() == [[0, 0, 1, 0, 0], [0, 1, 0, 1, 0]]
+    again = layers.IntegerLookup(**several.get_config())
+    assert again([[0, 7, 0], [9, 6, 0]]).tolist() == several([[0, 7, 0], [9, 6, 0]]).tolist()
+    known = layers.StringLookup(vocabulary=["a"], num_oov_indices=0, mask_token="", output_mode="one_hot")
+    assert known(["", "a"]).tolist() == [[0], [1]]
+    with refusal(ValueError, ["vocabulary", "''"]):
+        layers.StringLookup(vocabulary=["", "a"], mask_token="", output_mode="count")
 
 
 def test_idle_arguments_of_keras():

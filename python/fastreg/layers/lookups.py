@@ -79,7 +79,7 @@ class _Lookup(Outside):
             data: Words of any shape.
         """
         words, counts = np.unique(self._words(data, "data").reshape(-1), return_counts=True)
-        kept = ~np.isin(words, self._special())
+        kept = ~np.isin(words, self._reserved())
         words, counts = words[kept], counts[kept]
         order = np.lexsort((words, counts))[::-1]
         limit = None if self.max_tokens is None else self.max_tokens - self._start
@@ -101,8 +101,9 @@ class _Lookup(Outside):
         found, counts = np.unique(words, return_counts=True)
         if (counts > 1).any():
             raise ValueError(f"{owner}: vocabulary must have each word once, got {found[counts > 1][0].item()!r} twice")
-        if np.isin(words, front).any():
-            special = words[np.isin(words, front)][0]
+        reserved = np.isin(words, self._reserved())
+        if reserved.any():
+            special = words[reserved][0]
             got = special.item()
             raise ValueError(f"{owner}: vocabulary must have special tokens in front or not at all, got {got!r}")
         if self.max_tokens is not None and len(words) + self._start > self.max_tokens:
@@ -150,19 +151,19 @@ class _Lookup(Outside):
         index = self._sorter[place]
         known = tokens[index] == words
         numbers = np.where(known, index + self._start, self._beyond(words))
-        first = 0 if self.mask_token is None else 1
-        numbers = np.where(known, numbers, numbers + first)
+        numbers = np.where(known, numbers, numbers + self._numbers_mask)
         masked = np.zeros(words.shape, bool) if self.mask_token is None else words == self.mask_token
-        numbers = np.where(masked, 0, numbers)
         if self.num_oov_indices == 0 and not (known | masked).all():
             bad = words[~(known | masked)].flat[0]
             raise ValueError(
                 f"{type(self).__name__}: inputs must be in the vocabulary if num_oov_indices is 0, got {bad.item()!r}"
             )
         if self.output_mode == "int":
-            return numbers.astype(np.int64)
+            return np.where(masked, 0, numbers).astype(np.int64)
         depth = self.max_tokens if self.pad_to_max_tokens and self.max_tokens else self.vocabulary_size()
-        return encoded(numbers, depth, self.output_mode, type(self).__name__)
+        # Masked words get a column behind the others, which is left out.
+        columns = encoded(np.where(masked, depth, numbers), depth + 1, self.output_mode, type(self).__name__)
+        return np.ascontiguousarray(columns[..., :depth])
 
     def _inverted(self, inputs: ArrayLike) -> NDArray[Any]:
         numbers = np.asarray(inputs)
@@ -175,11 +176,21 @@ class _Lookup(Outside):
     @property
     def _start(self) -> int:
         """The number of the first word that is not special."""
-        return self.num_oov_indices + (self.mask_token is not None)
+        return self.num_oov_indices + self._numbers_mask
+
+    @property
+    def _numbers_mask(self) -> bool:
+        """Whether the mask has a number, and a place in the vocabulary. Indicators have none of it, as in Keras."""
+        return self.mask_token is not None and self.output_mode == "int"
 
     def _special(self) -> NDArray[Any]:
-        mask = [] if self.mask_token is None else [self.mask_token]
+        mask = [self.mask_token] if self._numbers_mask else []
         return np.array([*mask, *[self.oov_token] * self.num_oov_indices], self._dtype)
+
+    def _reserved(self) -> NDArray[Any]:
+        """The tokens that are no words of the vocabulary."""
+        mask = [] if self.mask_token is None else [self.mask_token]
+        return np.array([*mask, *[self.oov_token] * min(self.num_oov_indices, 1)], self._dtype)
 
     def _set_tokens(self, tokens: NDArray[Any]) -> None:
         if not len(tokens):
@@ -215,7 +226,8 @@ class StringLookup(_Lookup):
     Args:
         max_tokens: The largest size of the vocabulary, special tokens included; None means any.
         num_oov_indices: 1 for a number of words that are not in the vocabulary, 0 if there must be none.
-        mask_token: A word that has the number 0, in front of all others; None for none.
+        mask_token: A word that has the number 0, in front of all others, and that indicators leave out: they have no
+            column for it, and it is not in the vocabulary. None for none.
         oov_token: The word for those that are not in the vocabulary, where ``invert`` is set.
         vocabulary: The words; None takes them from data, see ``adapt``.
         invert: Whether to make words of numbers.
@@ -271,7 +283,8 @@ class IntegerLookup(_Lookup):
         max_tokens: The largest size of the vocabulary, special tokens included; None means any.
         num_oov_indices: How many numbers there are for integers that are not in the vocabulary. With several, it is the
             remainder of the integer.
-        mask_token: An integer that has the number 0, in front of all others; None for none.
+        mask_token: An integer that has the number 0, in front of all others, and that indicators leave out: they have
+            no column for it, and it is not in the vocabulary. None for none.
         oov_token: The integer for those that are not in the vocabulary, where ``invert`` is set.
         vocabulary: The integers; None takes them from data, see ``adapt``.
         invert: Whether to make integers of numbers.

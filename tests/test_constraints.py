@@ -9,9 +9,9 @@ import fastreg as fr
 import numpy as np
 import pytest
 import reference as ref
-from cases import CONSTRAINT_CASES
+from cases import CONSTRAINT_CASES, made
 from conftest import EPS
-from fastreg import constraints, layers, optimizers
+from fastreg import constraints, layers, optimizers, regularizers
 from formulas.constraints import CONSTRAINTS, MaxNorm, NonNeg
 from formulas.penalties import Options, Penalty
 from pairs import build_pair
@@ -238,6 +238,20 @@ def test_multipliers_of_a_layer(rates, rule, rng):
     for mine, oracle in zip(model.get_weights(), net.get_weights(), strict=True):
         np.testing.assert_allclose(mine, oracle, rtol=1e-3, atol=1e-4)
     assert same_bits(model.get_weights()[1:2], before[1:2]) == (rates == "both"), "a factor of 0 makes no step"
+
+
+@pytest.mark.parametrize("rule", ref.RULES)
+def test_a_multiplier_of_zero_keeps_every_bit(rule):
+    """Under every rule, with decay and a proximal threshold; the other weights of the layer move."""
+    x, y = blobs()
+    penalty = regularizers.L1(0.01, proximal=True)
+    frozen = layers.Dense(9, "tanh", kernel_regularizer=penalty, learning_rate_multiplier={"kernel": 0.0})
+    model = compiled([frozen, layers.Dense(1)], loss="mse", optimizer=made(ref.RULES[rule]), seed=1)
+    model.build((None, x.shape[1]))
+    before = model.get_weights()
+    model.fit(x, y, epochs=2, verbose=0)
+    assert same_bits(model.get_weights()[:1], before[:1])
+    assert all((one != other).any() for one, other in zip(model.get_weights()[1:], before[1:], strict=True))
 
 
 def test_a_multiplier_of_one_changes_no_bit():

@@ -11,7 +11,8 @@ namespace fastreg::math {
 // where l1, l2 and shrinkage are the strengths that the description has. This z is the one of the paper and of Keras
 // times the rate, so that a rate that changes takes hold of new gradients only: with l1 = l2 = shrinkage = beta = 0
 // each step is w = w - rate g / n^p, except that the first one starts from w = 0. The proximal step takes rate pull
-// from |z|, which takes rate pull / n^p from |w|. decay takes its share of w by adding n^p times it to z.
+// from |z|, which takes rate pull / n^p from |w|. decay takes its share of w by adding n^p times it to z. A rate of 0
+// makes no step: z knows nothing of where w started.
 template <class V>
 struct FtrlRule {
   using Description = Ftrl;
@@ -33,6 +34,7 @@ struct FtrlRule {
   }
   FASTREG_INLINE V square(V g, const V* moment) const { return fma(g, g, moment[0]); }
   FASTREG_INLINE V step(V w, V g, V* moment, V pull) const {
+    const V kept[2] = {moment[0], moment[1]};
     const V before = to_power(moment[0]);
     moment[0] = capped(square(g, moment));
     const V now = to_power(moment[0]);
@@ -40,7 +42,9 @@ struct FtrlRule {
     const V z = moment[1] = soft_threshold(fma(now, decay * w, grown), rate * pull);
     const V divisor = now + added;
     const V moved = (max(V(0.0f) - l1, min(l1, z)) - z) / divisor;
-    return select(divisor == V(0.0f), w, moved);   // no gradient has been seen yet
+    const auto idle = rate == V(0.0f);
+    for (std::size_t i = 0; i < 2; ++i) moment[i] = select(idle, kept[i], moment[i]);
+    return select(idle, w, select(divisor == V(0.0f), w, moved));   // divisor is 0 before the first gradient
   }
 
  private:

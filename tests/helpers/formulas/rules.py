@@ -313,6 +313,8 @@ class Ftrl(Dividing, Own):
         return {"n": self.initial_accumulator_value, "a": 0.0, "rate": None}
 
     def move(self, state, w, g, rate, t, pull):
+        if rate == 0.0:
+            return w
         power = -self.learning_rate_power
         a = state["a"] if state["rate"] in (None, rate) else state["a"] * state["rate"] / rate
         n, state["n"] = state["n"], state["n"] + g * g

@@ -1,5 +1,6 @@
 """Update rules as single passes over an array, against the oracle: every rule, penalty and size, and long runs."""
 
+import fastreg as fr
 import numpy as np
 import pytest
 import reference as ref
@@ -7,6 +8,7 @@ from cases import made
 from conftest import EPS, SIZES
 from fastreg import ops
 from pairs import rounded
+from programs import same_bits
 from reference import Penalty
 
 OPTIMIZERS = ref.RULES
@@ -189,3 +191,16 @@ def test_the_least_epsilon_keeps_a_zero_gradient_a_zero_step(name):
     mine = updater(OPTIMIZERS[name].with_decay_times(0.0).replace(epsilon=2.0**-126), w, Penalty())
     mine.step(np.zeros(35, np.float32))
     assert (w == 1.0).all()
+
+
+def test_ftrl_goes_on_behind_steps_of_rate_zero_as_if_they_had_not_been(rng):
+    """Its sums stand for the weights, so that what they take up while these stand still would move them later."""
+    x, y = rng.normal(size=(48, 5)).astype(np.float32), rng.normal(size=(48, 1)).astype(np.float32)
+    found = []
+    for rates, first in (([0.0, 0.05, 0.05], 0), ([0.05, 0.05], 16)):
+        model = fr.Sequential([fr.Input((5,)), fr.layers.Dense(3, "tanh"), fr.layers.Dense(1)], seed=2)
+        model.compile(fr.optimizers.Ftrl(fr.schedules.ArraySchedule(rates)), "mse")
+        for begin in range(first, 48, 16):
+            model.train_on_batch(x[begin : begin + 16], y[begin : begin + 16])
+        found.append(model.get_weights())
+    assert same_bits(*found)

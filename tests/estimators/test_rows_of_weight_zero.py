@@ -4,10 +4,6 @@ import warnings
 
 import numpy as np
 import pytest
-
-pytest.importorskip("sklearn")
-pytest.importorskip("scipy")
-
 from fastreg.sklearn import MLPClassifier, MLPRegressor
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning

@@ -375,8 +375,6 @@ def test_labels_may_be_written_as_floats():
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_a_teacher_gets_the_columns_of_a_file_as_pandas_reads_them(form, tmp_path):
     """Truth values are no texts, with which an encoder knows none of them, and texts of a typed file no numbers."""
-    if form == "parquet":
-        pytest.importorskip("pyarrow")
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"a": rng.normal(size=100), "ok": rng.random(100) > 0.5})
     table["area"] = rng.choice(["010", "20"], 100)

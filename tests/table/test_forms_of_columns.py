@@ -3,14 +3,9 @@
 import datetime
 
 import numpy as np
-import pytest
-
-pytest.importorskip("pandas")
-pytest.importorskip("pyarrow")
-pytest.importorskip("narwhals")
-
 import pandas as pd
 import pyarrow as pa
+import pytest
 from fastreg.table import TableClassifier
 from fastreg.table.numbers import NumberStyle
 from fastreg.table.schema import Schema

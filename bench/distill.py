@@ -1,15 +1,15 @@
-"""Distils models of scikit-learn on several tables, and measures how much of the gap to a plain network is closed.
+"""Distils models of scikit-learn on several tables, and measures how much of the gap to other networks is closed.
 
     FASTREG_DATA=DIR python bench/distill.py [--tables california,adult,digits] [--teachers boosting,forest,process,
         pipeline] [--time 60] [--jobs 2] [--seed 0] [--json out.json]
 
 DIR holds california_housing.csv.gz and adult.csv.gz; digits, breast_cancer, wine and diabetes are scikit-learn's own. A
 fifth of the rows is held back, drawn by the seed; teachers learn from the others, and so do the student (from the
-teacher's answers) and two networks from the true targets: the plain one is MLPClassifier or MLPRegressor of
-fastreg.sklearn with defaults and early stopping; the other is found by the recipe of `fastreg tune`, in the same time
-as the student. The share of the gap to each that is closed is (network - student) / (network - teacher) in mean squared
-error or log-loss on the rows held back. Where the teacher is no better, there is no gap, which is printed as "-"; the
-median is that of the others. Times of a row are medians, of the frozen network from codes to prediction.
+teacher's answers) and two networks from the true targets: the default one is MLPClassifier or MLPRegressor of
+fastreg.sklearn with defaults and early stopping; the plain one is found by the recipe of `fastreg tune`, in the same
+time as the student. The share of the gap to each that is closed is (network - student) / (network - teacher) in mean
+squared error or log-loss on the rows held back. Where the teacher is no better, there is no gap, which is printed as
+"-"; the median is that of the others. Times of a row are medians, of the frozen network from codes to prediction.
 
 The teachers: boosting is HistGradientBoosting with 500 rounds of rate 0.05; a forest has 300 trees with leaves of at
 least 2 rows; a Gaussian process is fitted on at most 2,000 rows, or for classes by Laplace's approximation on 1,000;
@@ -34,7 +34,7 @@ HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("FASTREG_DATA", HERE.parents[1] / "shared" / "data"))
 TABLES = ("california", "adult", "digits", "breast_cancer", "wine", "diabetes")
 TEACHERS = ("boosting", "forest", "process", "pipeline")
-GAPS = ("gap closed", "gap to the recipe closed")
+GAPS = ("gap to default closed", "gap to plain closed")
 # Rows of a Gaussian process for numbers, and for classes.
 PROCESS_ROWS, PROCESS_ROWS_OF_CLASSES = 2000, 1000
 
@@ -97,8 +97,8 @@ def teacher_of(name: str, frame: Any, numbers: bool) -> tuple[Any, int]:
     return encoded(frame, voting, (StandardScaler(), SplineTransformer(4))), len(frame)
 
 
-def plain_score(frame: Any, y: Any, numbers: bool, kept: Any, held: Any, seed: int) -> float:
-    """The RMSE or log-loss of a plain network that learns the true targets of the rows `kept`, on the rows `held`."""
+def default_score(frame: Any, y: Any, numbers: bool, kept: Any, held: Any, seed: int) -> float:
+    """The RMSE or log-loss on the rows `held` of the default network, which learns the true targets of those `kept`."""
     from fastreg.sklearn import MLPClassifier, MLPRegressor
     from sklearn.metrics import log_loss, root_mean_squared_error
     from sklearn.preprocessing import StandardScaler
@@ -146,16 +146,16 @@ def measured(table: str, teacher: str, seconds: float, jobs: int, seed: int, pre
     )
     score = "RMSE" if numbers else "log-loss"
     scores = {"teacher": found.scores["teacher"][score], "student": found.scores["student"][score]}
-    scores["plain network"] = plain_score(frame, y, numbers, kept, held, seed)
-    if recipe := found.scores.get("plain network"):
-        scores["recipe"] = recipe[score]
+    scores["default network"] = default_score(frame, y, numbers, kept, held, seed)
+    if plain := found.scores.get("plain network"):
+        scores["plain network"] = plain[score]
     return {
         "table": table,
         "model": teacher,
         "score": score,
         **scores,
-        "gap closed": gap_closed(scores["plain network"], scores["student"], scores["teacher"], numbers),
-        "gap to the recipe closed": found.gap_closed,
+        "gap to default closed": gap_closed(scores["default network"], scores["student"], scores["teacher"], numbers),
+        "gap to plain closed": found.gap_closed,
         "agreement": dict(found.agreement),
         "µs student": 1e6 * found.row_seconds,
         "µs teacher": 1e6 * found.teacher_seconds,
@@ -167,7 +167,7 @@ def measured(table: str, teacher: str, seconds: float, jobs: int, seed: int, pre
 
 def line(row: dict[str, Any]) -> str:
     """A row of the table as Markdown."""
-    names = ("teacher", "student", "plain network", "recipe")
+    names = ("teacher", "student", "default network", "plain network")
     scores = " | ".join(f"{row.get(name, float('nan')):.4f}" for name in names)
     shares = [row[name] for name in GAPS]
     gaps = " | ".join("-" if share is None else f"{share:.2f}" for share in shares)
@@ -191,8 +191,8 @@ def main() -> None:
     for option, known in (("tables", TABLES), ("teachers", TEACHERS)):
         if unknown := [name for name in getattr(given, option).split(",") if name not in known]:
             parser.error(f"--{option}: unknown {unknown[0]!r}; known: {', '.join(known)}")
-    print("| table | model | score | teacher | student | plain network | recipe | gap closed "
-          "| gap to the recipe closed | student beside the teacher | µs student | µs teacher | s |")
+    print("| table | model | score | teacher | student | default network | plain network | gap to default closed "
+          "| gap to plain closed | student beside the teacher | µs student | µs teacher | s |")
     print("|---|---|---|---|---|---|---|---|---|---|---|---|---|")
     rows = []
     for table in given.tables.split(","):

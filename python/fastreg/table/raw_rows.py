@@ -31,9 +31,8 @@ class RawRows:
     """Columns as they were given: a frame of pandas, polars or Arrow, or arrays by their names.
 
     A file becomes a frame of pandas where pandas is installed: a column of a CSV file whose cells are all numbers, or
-    all of them true or false, holds these, as in a frame of ``pandas.read_csv``, and cells such as ``NA`` are missing
-    as they are there. The columns of a Parquet file have the
-    types that they have there.
+    all of them true or false, holds these, and cells such as ``NA`` are missing, as in a frame of ``pandas.read_csv``.
+    The columns of a Parquet file have the types that they have in the file.
 
     Args:
         given: A frame, a mapping from names to arrays, or the table of a file.

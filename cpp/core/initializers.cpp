@@ -4,6 +4,7 @@
 // two standard deviations and rescaled to keep its variance.
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <variant>
 #include <vector>
 
@@ -75,47 +76,66 @@ std::vector<double> orthogonal_matrix(RandomWords& words, std::size_t rows, std:
   return out;
 }
 
-// The distribution of a weight's elements. The initializers that scale by the fans have a given variance. index: of the
-// element, in row-major order, for those whose elements differ by place.
+// Draws elements of a weight from the distribution of its initializer. The initializers that scale by the fans have a
+// given variance. out: the elements, consecutive in row-major order; first: the index of their first.
 struct Draw {
   double fan_in, fan_out;
   std::size_t rows, cols;
   RandomWords& words;
-  std::size_t index = 0;
+  std::span<float> out{};
+  std::size_t first = 0;
   std::vector<double> matrix{};
 
-  double operator()(const Zeros&) const { return 0.0; }
-  double operator()(const Ones&) const { return 1.0; }
-  double operator()(const Constant& constant) const { return constant.value; }
-  double operator()(const RandomNormal& normal) const { return normal.mean + normal.stddev * words.normal(); }
-  double operator()(const TruncatedNormal& normal) const { return normal.mean + normal.stddev * words.cut_normal(); }
-  double operator()(const RandomUniform& uniform) const {
-    return uniform.minval + (uniform.maxval - uniform.minval) * words.uniform();
+  void operator()(const Zeros&) const { all(0.0); }
+  void operator()(const Ones&) const { all(1.0); }
+  void operator()(const Constant& constant) const { all(constant.value); }
+  void operator()(const RandomNormal& normal) const {
+    each([&] { return normal.mean + normal.stddev * words.normal(); });
   }
-  double operator()(const GlorotUniform&) const { return uniform(2.0 / (fan_in + fan_out)); }
-  double operator()(const GlorotNormal&) const { return cut_normal(2.0 / (fan_in + fan_out)); }
-  double operator()(const HeUniform&) const { return uniform(2.0 / fan_in); }
-  double operator()(const HeNormal&) const { return cut_normal(2.0 / fan_in); }
-  double operator()(const LecunUniform&) const { return uniform(1.0 / fan_in); }
-  double operator()(const LecunNormal&) const { return cut_normal(1.0 / fan_in); }
-  double operator()(const VarianceScaling& scaling) const {
+  void operator()(const TruncatedNormal& normal) const {
+    each([&] { return normal.mean + normal.stddev * words.cut_normal(); });
+  }
+  void operator()(const RandomUniform& uniform) const {
+    each([&] { return uniform.minval + (uniform.maxval - uniform.minval) * words.uniform(); });
+  }
+  void operator()(const GlorotUniform&) const { uniform(2.0 / (fan_in + fan_out)); }
+  void operator()(const GlorotNormal&) const { cut_normal(2.0 / (fan_in + fan_out)); }
+  void operator()(const HeUniform&) const { uniform(2.0 / fan_in); }
+  void operator()(const HeNormal&) const { cut_normal(2.0 / fan_in); }
+  void operator()(const LecunUniform&) const { uniform(1.0 / fan_in); }
+  void operator()(const LecunNormal&) const { cut_normal(1.0 / fan_in); }
+  void operator()(const VarianceScaling& scaling) const {
     const double fans[] = {fan_in, fan_out, (fan_in + fan_out) / 2.0};
     const double variance = scaling.scale / std::max(1.0, fans[static_cast<std::size_t>(scaling.mode)]);
     if (scaling.distribution == ScaledDistribution::uniform) return uniform(variance);
     if (scaling.distribution == ScaledDistribution::truncated_normal) return cut_normal(variance);
-    return std::sqrt(variance) * words.normal();
+    const double deviation = std::sqrt(variance);
+    each([&] { return deviation * words.normal(); });
   }
-  double operator()(const IdentityMatrix& identity) const { return index / cols == index % cols ? identity.gain : 0.0; }
-  double operator()(const Orthogonal& orthogonal) {
+  void operator()(const IdentityMatrix& identity) const {
+    std::size_t next = first;
+    each([&] {
+      const std::size_t index = next++;
+      return index / cols == index % cols ? identity.gain : 0.0;
+    });
+  }
+  void operator()(const Orthogonal& orthogonal) {
     if (matrix.empty()) matrix = orthogonal_matrix(words, rows, cols);
-    return orthogonal.gain * matrix[index];
+    const double* next = matrix.data() + first;
+    each([&] { return orthogonal.gain * *next++; });
   }
 
-  double uniform(double variance) const {
-    return std::sqrt(variance) * std::sqrt(3.0) * (2.0 * words.uniform() - 1.0);
+  void all(double value) const { std::ranges::fill(out, static_cast<float>(value)); }
+  void each(auto next) const {
+    for (float& element : out) element = static_cast<float>(next());
   }
-  double cut_normal(double variance) const {
-    return std::sqrt(variance) / kCutNormalDeviation * words.cut_normal();
+  void uniform(double variance) const {
+    const double bound = std::sqrt(variance) * std::sqrt(3.0);
+    each([&] { return bound * (2.0 * words.uniform() - 1.0); });
+  }
+  void cut_normal(double variance) const {
+    const double deviation = std::sqrt(variance) / kCutNormalDeviation;
+    each([&] { return deviation * words.cut_normal(); });
   }
 };
 
@@ -140,7 +160,9 @@ void fill(const Graph& graph, std::size_t index) {
   std::vector<float> values(std::min(size, kBlock));
   for (std::size_t first = 0; first < size; first += kBlock) {
     const std::size_t n = std::min(kBlock, size - first);
-    for (std::size_t i = 0; i < n; ++i, ++draw.index) values[i] = static_cast<float>(std::visit(draw, initializer));
+    draw.out = {values.data(), n};
+    draw.first = first;
+    std::visit(draw, initializer);
     segment.from_values(first, values.data(), n, graph.weights.data());
   }
 }

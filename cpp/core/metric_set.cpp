@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -58,26 +59,50 @@ struct MeasuredRows {
   Range rows;
 };
 
+// The classes of at most kRowsTogether rows.
+struct RowClasses {
+  std::int32_t found[kRowsTogether], largest_targets[kRowsTogether];
+  const std::int32_t* wanted;
+
+  void find(const MeasuredRows& given, std::size_t first, std::size_t n) {
+    const auto& [kernels, y, targets, cols, ld, rows] = given;
+    kernels.largest({y + first * ld, cols, ld, found, {0, n}});
+    if (targets.matrix != nullptr) kernels.largest({targets.matrix + first * ld, cols, ld, largest_targets, {0, n}});
+    wanted = targets.labels != nullptr ? targets.labels + first : largest_targets;
+  }
+};
+struct NoClasses {};
+
 // Calls row(i, data of row i) for each of the rows; a null `weights` means 1. Rows without weight are passed over.
 template <class Formula, class Row>
 void for_each_row(const MeasuredRows& given, const float* weights, Row&& row) {
   const auto& [kernels, y, targets, cols, ld, rows] = given;
-  std::int32_t found[kRowsTogether] = {}, largest_targets[kRowsTogether] = {};
+  std::conditional_t<Formula::kUsesClasses, RowClasses, NoClasses> classes;
   for (std::size_t i = rows.begin; i < rows.end; i += kRowsTogether) {
     const std::size_t n = std::min(kRowsTogether, rows.end - i);
-    const std::int32_t* wanted = largest_targets;
-    if constexpr (Formula::kUsesClasses) {
-      kernels.largest({y + i * ld, cols, ld, found, {0, n}});
-      if (targets.matrix != nullptr) kernels.largest({targets.matrix + i * ld, cols, ld, largest_targets, {0, n}});
-      if (targets.labels != nullptr) wanted = targets.labels + i;
-    }
+    if constexpr (Formula::kUsesClasses) classes.find(given, i, n);
     for (std::size_t r = 0; r < n; ++r) {
       const double weight = weights != nullptr ? static_cast<double>(weights[i + r]) : 1.0;
       if (weight == 0.0) continue;
       const float* const target = targets.matrix != nullptr ? targets.matrix + (i + r) * ld : nullptr;
-      row(i + r, ScoredRow{y + (i + r) * ld, target, found[r], wanted[r], cols, weight});
+      ScoredRow scored{y + (i + r) * ld, target, 0, 0, cols, weight};
+      if constexpr (Formula::kUsesClasses) scored.found = classes.found[r], scored.wanted = classes.wanted[r];
+      row(i + r, scored);
     }
   }
+}
+
+// The number of rows whose classes agree: what ClassHits adds up where all weights are 1, without a branch for each row
+// that is guessed wrong at every miss.
+double hits(const MeasuredRows& given) {
+  RowClasses classes;
+  std::size_t count = 0;
+  for (std::size_t i = given.rows.begin; i < given.rows.end; i += kRowsTogether) {
+    const std::size_t n = std::min(kRowsTogether, given.rows.end - i);
+    classes.find(given, i, n);
+    for (std::size_t r = 0; r < n; ++r) count += classes.found[r] == classes.wanted[r];
+  }
+  return static_cast<double>(count);
 }
 
 // The number of outputs that a metric needs; 0 is any number.
@@ -170,10 +195,20 @@ void MetricSet::measure(const Kernels& kernels, const float* y, const BatchTarge
         for_each_row<Formula>(given, nullptr,
                               [&](std::size_t i, const ScoredRow& row) { values[i] = formula.row(row); });
       } else if constexpr (OfSums<Formula>) {
-        double* const sums = out.block_sums + measured.first;
-        for_each_row<Formula>(
-            given, measured.weighted ? out.weights : nullptr,
-            [&](std::size_t i, const ScoredRow& row) { formula.add(row, sums + i / out.block * sums_); });
+        const float* const weights = measured.weighted ? out.weights : nullptr;
+        MeasuredRows part = given;
+        for (std::size_t begin = rows.begin; begin < rows.end; begin = part.rows.end) {
+          const std::size_t block = begin / out.block;
+          part.rows = {begin, std::min((block + 1) * out.block, rows.end)};
+          double* const sums = out.block_sums + block * sums_ + measured.first;
+          if constexpr (std::is_base_of_v<ClassHits, Formula>)
+            if (weights == nullptr) {
+              sums[0] += hits(part);
+              continue;
+            }
+          for_each_row<Formula>(part, weights,
+                                [&formula, sums](std::size_t, const ScoredRow& row) { formula.add(row, sums); });
+        }
       }
     });
   const bool logits = which == Outputs::logits;

@@ -74,10 +74,13 @@ def warn_of_spreads(
     most = min(max(_VALUES // x.shape[1], _ROWS[0]), _ROWS[1])
     step = -(-(len(x) if rows is None else len(rows)) // most)
     sample = x[::step] if rows is None else x[rows[::step]]
+    # No standard deviation is above the largest magnitude: most data are done with here.
+    if np.minimum.reduce(sample, axis=None) >= -_WIDEST and np.maximum.reduce(sample, axis=None) <= _WIDEST:
+        return
     low, high = sample.min(axis=0).astype(np.float64), sample.max(axis=0).astype(np.float64)
     spans = high - low
     (varying,) = (spans > np.maximum(_NOISE, _RELATIVE_NOISE * np.maximum(-low, high))).nonzero()
-    # No standard deviation is above half of its range: most data are done with here.
+    # Nor is one above half of its range.
     if len(varying) < 2 or spans[varying].max() / 2 <= max(_WIDEST, _RATIO * _SHARE_OF_RANGE * spans[varying].min()):
         return
     deviations = np.std(sample[:, varying], axis=0, dtype=np.float64)

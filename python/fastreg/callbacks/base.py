@@ -144,7 +144,7 @@ class Callback:
 
 def overrides(callback: Callback, *hooks: str) -> bool:
     """Whether a callback has one of these hooks, by its class or put on the instance, and needs it called."""
+    kind, own = type(callback), callback.__dict__
     return any(
-        getattr(getattr(callback, hook), "__func__", None) is not getattr(Callback, hook) and callback._needs(hook)
-        for hook in hooks
+        (hook in own or getattr(kind, hook) is not getattr(Callback, hook)) and callback._needs(hook) for hook in hooks
     )

@@ -34,8 +34,10 @@ def checked_list(value: Any, call: str = "fit") -> list[Callback]:
 
 def has_hook(item: Callback, *hooks: str) -> bool:
     """Whether a callback has a hook that is not one of those that early stopping has for loops of one's own."""
+    if not overrides(item, *hooks):
+        return False
     own = [getattr(EarlyStopping, hook) for hook in hooks]
-    return overrides(item, *hooks) and not (
+    return not (
         isinstance(item, EarlyStopping)
         and all(getattr(getattr(item, hook), "__func__", None) is one for hook, one in zip(hooks, own, strict=True))
     )

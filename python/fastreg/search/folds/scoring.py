@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from fastreg import metrics as _metrics
@@ -92,11 +93,13 @@ class Scoring:
 
     def prepare(self, model: Model) -> None:
         """Compiles the model again if it lacks a metric that is scored by; the first fit has not begun."""
-        missing = [scorer.metric for scorer in self.scorers if scorer.metric is not None]
+        entries = chain.from_iterable(core_of(model).metrics)
+        compiled = {entry for entry in entries if isinstance(entry, str)}
+        wanted = [scorer.metric for scorer in self.scorers if scorer.metric is not None]
+        missing = [metric for metric in wanted if metric not in compiled]
         if not missing:
             return
-        known = model.metrics
-        keys = {metric.name for metric in known}
+        keys = {metric.name for metric in model.metrics}
         added = [metric for metric in missing if (metric if isinstance(metric, str) else metric.name) not in keys]
         if added:
             core_of(model).add_metrics(added)

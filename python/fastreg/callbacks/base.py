@@ -136,6 +136,11 @@ class Callback:
     def _epoch_over(self) -> None:
         """Is called by ``fit`` after ``on_epoch_end`` of all callbacks."""
 
+    @property
+    def _is_idle(self) -> bool:
+        """Whether a run need not look for hooks in it."""
+        return False
+
     def _needs(self, hook: str) -> bool:
         """Whether a hook that this class has must be called; for hooks that depend on an argument."""
         del hook

@@ -26,6 +26,10 @@ class _Stop(Callback):
                 raise AttributeError(f"{type(self).__name__}: {name} cannot be set to {describe(value)}; {advice}")
             object.__setattr__(self, name, value)
 
+    @property
+    def _is_idle(self) -> bool:
+        return type(self) in _STOPS and self.__dict__.keys() <= _OWN_ATTRIBUTES
+
     def set_model(self, model: TrainedModel) -> None:
         """Nothing."""
 
@@ -127,3 +131,5 @@ class TerminateOnNaN(Callback):
 
 
 _STOPS = {StopSignal: "set() ends the fits that have it", TimeLimit: "what can be set: seconds"}
+# What an instance has to which nothing was added.
+_OWN_ATTRIBUTES = frozenset(("_signal", "seconds"))

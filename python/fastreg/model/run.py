@@ -75,7 +75,8 @@ class Run:
         self.stoppers, self.by_hand = list[EarlyStopping](), list[EarlyStopping]()
         self.configs: list[_core.EarlyStoppingConfig] = []
         self.own, self.in_batches, self._backups = list[Callback](), list[Callback](), list[Any]()
-        if items:
+        self._busy = [item for item in items if not item._is_idle]
+        if self._busy:
             self._divide(directions)
         self.history = next((item for item in items if isinstance(item, History)), None) or History()
         self.history.history, self.history.epoch, self.history.stopped_by = {}, [], ""
@@ -86,7 +87,7 @@ class Run:
 
     def _divide(self, directions: Mapping[str, str]) -> None:
         """Divides the callbacks by what calls them."""
-        items, keys = self.items, self.keys
+        items, keys = self._busy, self.keys
         self._backups = [item for item in items if hasattr(item, "write_epoch")]
         added = any(adds_keys(item) for item in items)
         stoppers = [item for item in items if isinstance(item, EarlyStopping)]
@@ -228,7 +229,7 @@ class Run:
 
     def validation(self, data: _core.Data | None, batch: int) -> Callable[[], list[float]] | None:
         """The function that validates with the hooks of callbacks; None if no callback has one."""
-        watching = [item for item in self.items if has_hook(item, *TEST_HOOKS)]
+        watching = [item for item in self._busy if has_hook(item, *TEST_HOOKS)]
         if data is None or not watching:
             return None
         keys = self.keys[: len(self.keys) // 2]

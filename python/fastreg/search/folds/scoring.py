@@ -48,6 +48,10 @@ class Scorer:
     part: str | None = None
 
 
+def _name_of(metric: str | Metric) -> str:
+    return metric if isinstance(metric, str) else metric.name
+
+
 @dataclass(frozen=True)
 class Scoring:
     """The scores of a search; trials are ranked by the first.
@@ -93,14 +97,12 @@ class Scoring:
 
     def prepare(self, model: Model) -> None:
         """Compiles the model again if it lacks a metric that is scored by; the first fit has not begun."""
-        entries = chain.from_iterable(core_of(model).metrics)
-        compiled = {entry for entry in entries if isinstance(entry, str)}
         wanted = [scorer.metric for scorer in self.scorers if scorer.metric is not None]
-        missing = [metric for metric in wanted if metric not in compiled]
-        if not missing:
+        compiled = set(map(_name_of, chain.from_iterable(core_of(model).metrics)))
+        if compiled.issuperset(map(_name_of, wanted)):
             return
         keys = {metric.name for metric in model.metrics}
-        added = [metric for metric in missing if (metric if isinstance(metric, str) else metric.name) not in keys]
+        added = [metric for metric in wanted if _name_of(metric) not in keys]
         if added:
             core_of(model).add_metrics(added)
 

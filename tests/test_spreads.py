@@ -7,7 +7,7 @@ import warnings
 import fastreg as fr
 import numpy as np
 import pytest
-from fastreg import layers
+from fastreg import _core, layers
 from fastreg.search import GridSearch, cross_validate, nested_cross_validate
 from frames import FRAMES
 from programs import compiled
@@ -199,3 +199,28 @@ def test_cross_validation_warns_once():
     assert len(warned(lambda: cross_validate(build, WIDE, Y, params=params, cv=3, seed=0, n_jobs=1))) == 1
     search = GridSearch(build, {"units": [2], "lr": [0.1]}, cv=2, seed=0, n_jobs=1, verbose=0)
     assert len(warned(lambda: nested_cross_validate(search, WIDE, Y, cv=3))) == 1
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_the_quick_look_at_features_sees_every_row_that_is_examined(kind):
+    x = np.full((40, 7), -100, kind)[:, 1:]
+    rows = np.arange(40, dtype=np.uint32)[::-1].copy()
+    assert _core.rows_within(x, None, 1, 100) and _core.rows_within(x, rows, 3, 100)
+    assert not _core.rows_within(x, rows[:3], 3, 99)
+    for beyond in (101, -101, np.nan, np.inf, -np.inf):
+        x[:] = 0
+        x[37, 5] = beyond
+        assert _core.rows_within(x, None, 2, 100)
+        assert not _core.rows_within(x, None, 37, 100)
+        assert not _core.rows_within(x, rows, 2, 100)
+        assert _core.rows_within(x, rows[3:], 1, 100)
+
+
+def test_the_quick_look_at_features_refuses_what_it_cannot_read():
+    x = np.zeros((5, 2), np.float32)
+    with pytest.raises(ValueError, match="rows must be below 5, got 5"):
+        _core.rows_within(x, np.array([5], np.uint32), 1, 1)
+    with pytest.raises(ValueError, match="step must be > 0, got 0"):
+        _core.rows_within(x, None, 0, 1)
+    with pytest.raises(TypeError, match="x must have dtype float32 or float64"):
+        _core.rows_within(x.astype(np.uint8), None, 1, 1)

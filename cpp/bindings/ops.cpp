@@ -3,6 +3,7 @@
 #include "fastreg/ops.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "bindings/convert.h"
@@ -164,6 +165,30 @@ bool all_finite(const py::object& x) {
   return ops::all_finite(values);
 }
 
+// Whether every step-th of some rows has values in [-limit, limit] only; NaN is not.
+template <class Value>
+bool all_within(const Features& x, Span<const std::uint32_t> rows, std::size_t step, Value limit) {
+  const std::size_t count = rows.data != nullptr ? rows.size : x.rows;
+  for (std::size_t i = 0; i < count; i += step) {
+    const std::size_t at = rows.data != nullptr ? rows.data[i] : i;
+    if (at >= x.rows) throw py::value_error("rows must be below " + std::to_string(x.rows) + ", got " + std::to_string(at));
+    const Value* const row = static_cast<const Value*>(x.row(at));
+    int beyond = 0;
+    for (std::size_t j = 0; j < x.cols; ++j) beyond |= !(std::fabs(row[j]) <= limit);
+    if (beyond != 0) return false;
+  }
+  return true;
+}
+
+bool rows_within(const py::object& x, const py::object& rows, std::size_t step, float limit) {
+  const Features values = features(x, "x");
+  const auto chosen = vector<std::uint32_t>(rows, "rows");
+  if (step == 0) throw py::value_error("step must be > 0, got 0");
+  if (values.type == ElementType::uint8) throw py::type_error("x must have dtype float32 or float64");
+  if (values.type == ElementType::float32) return all_within<float>(values, chosen, step, limit);
+  return all_within<double>(values, chosen, step, static_cast<double>(limit));
+}
+
 // Writes labels as indices. Returns false if one is not in [0, classes), where classes <= 2^31. Each label is read
 // once, so that what is checked is what is written, whoever changes the labels meanwhile.
 template <class Label>
@@ -191,6 +216,7 @@ py::object class_indices(const py::array& labels, std::uint64_t classes) {
   std::int32_t* const to = out.mutable_data();
   const bool good = number == py::dtype::num_of<std::int64_t>()    ? write_indices<std::int64_t>(labels, count, to)
                     : number == py::dtype::num_of<std::int32_t>()  ? write_indices<std::int32_t>(labels, count, to)
+                    : number == py::dtype::num_of<std::uint32_t>() ? write_indices<std::uint32_t>(labels, count, to)
                     : number == py::dtype::num_of<std::uint8_t>()  ? write_indices<std::uint8_t>(labels, count, to)
                                                                    : false;
   return good ? py::object(std::move(out)) : py::none();
@@ -253,6 +279,8 @@ void bind_ops(py::module_& module) {
              py::arg("mean"), py::arg("inv_std"));
   module.def("loss", &loss, py::arg("loss"), py::arg("y"), py::arg("target"), py::arg("weight"));
   module.def("all_finite", &all_finite, py::arg("x"), py::pos_only());
+  module.def("rows_within", &rows_within, py::arg("x"), py::arg("rows"), py::arg("step"), py::arg("limit"),
+             py::pos_only());
   module.def("class_indices", &class_indices, py::arg("labels"), py::arg("classes"), py::pos_only());
   module.def("random_words", &random_words, py::arg("seed"), py::arg("stream"), py::arg("step"), py::arg("first"),
              py::arg("n"));

@@ -62,7 +62,7 @@ py::tuple judged(const py::dict& config, std::int64_t epoch, double value, doubl
 
 bool is_main_thread() {
   const py::module_ threading = py::module_::import("threading");
-  return threading.attr("current_thread")().is(threading.attr("main_thread")());
+  return threading.attr("main_thread")().attr("ident").cast<unsigned long>() == PyThread_get_thread_ident();
 }
 
 // Passes epochs and polls to Python callables, no more often than they request.

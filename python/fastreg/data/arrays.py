@@ -414,13 +414,16 @@ def row_indices(value: object, n_rows: int, name: str) -> Rows | None:
     if array.dtype.kind not in "iu":
         hint = "; numpy.flatnonzero makes indices of a mask" if array.dtype.kind == "b" else ""
         raise TypeError(f"{name}: must be integers, got {array.dtype}{hint}")
+    # Always a copy: the core uses them as indices into memory, so nobody else may change them during a fit.
+    if (indices := _core.class_indices(array, n_rows)) is not None:
+        return indices.view(np.uint32)
+    array = np.array(array)  # of another type, or refused; what is checked is what is given to the core
     low, high = int(array.min()), int(array.max())
     if low < 0 or high >= n_rows:
         bad = low if low < 0 else high
         hint = "; negative indices do not count from the end" if low < 0 else ""
         raise ValueError(f"{name}: must be in [0, {n_rows}) for {n_rows} rows, got {bad}{hint}")
-    # Always a copy: the core uses them as indices into memory, so nobody else may change them during a fit.
-    return np.array(array, dtype=np.uint32, order="C")
+    return np.ascontiguousarray(array, dtype=np.uint32)
 
 
 def other_rows(n_rows: int, rows: Rows) -> Rows:

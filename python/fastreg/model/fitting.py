@@ -44,7 +44,7 @@ from fastreg.model.given_callbacks import checked_list
 from fastreg.model.labels import by_number
 from fastreg.model.rows import first_rows, row_count
 from fastreg.model.run import Rates, Run
-from fastreg.model.spreads import meets_dense, warn_of_spreads
+from fastreg.model.spreads import are_narrow, meets_dense, warn_of_spreads
 from fastreg.schedules.base import RunLength
 
 if TYPE_CHECKING:
@@ -269,7 +269,7 @@ def _warn_once(model: CoreModel, data: _core.Data, shape: Shape, names: Any) -> 
     inputs, flat = model.input_names, model.flat_for(shape)
     several = len(inputs) > 1
     for i, (x, name) in enumerate(zip(data["x"] if several else [data["x"]], inputs, strict=True)):
-        if meets_dense(flat, len(inputs), i):
+        if meets_dense(flat, len(inputs), i) and not are_narrow(x, data["rows"]):
             columns = names[i] if several and names else None if several else names
             warn_of_spreads(x, data["rows"], columns, f"x[{name!r}]" if several else "x")
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastreg import _core
 from fastreg.data.frames import Names
 from fastreg.model.graphs import Flat
 
@@ -71,16 +72,12 @@ def warn_of_spreads(
     """
     if x.dtype.kind != "f":
         return
-    most = min(max(_VALUES // x.shape[1], _ROWS[0]), _ROWS[1])
-    step = -(-(len(x) if rows is None else len(rows)) // most)
+    step = _step(x, rows)
     sample = x[::step] if rows is None else x[rows[::step]]
-    # No standard deviation is above the largest magnitude: most data are done with here.
-    if np.minimum.reduce(sample, axis=None) >= -_WIDEST and np.maximum.reduce(sample, axis=None) <= _WIDEST:
-        return
     low, high = sample.min(axis=0).astype(np.float64), sample.max(axis=0).astype(np.float64)
     spans = high - low
     (varying,) = (spans > np.maximum(_NOISE, _RELATIVE_NOISE * np.maximum(-low, high))).nonzero()
-    # Nor is one above half of its range.
+    # No standard deviation is above half of its range.
     if len(varying) < 2 or spans[varying].max() / 2 <= max(_WIDEST, _RATIO * _SHARE_OF_RANGE * spans[varying].min()):
         return
     deviations = np.std(sample[:, varying], axis=0, dtype=np.float64)
@@ -102,6 +99,20 @@ def warn_of_spreads(
         f"{label}: the spreads of the features differ by more than {_RATIO:g}, which trains badly: columns with the "
         f"largest standard deviations: {told(wide)}; with the smallest: {told(narrow)}. {advice}"
     )
+
+
+def _step(x: NDArray[Any], rows: NDArray[np.uint32] | None) -> int:
+    """The distance between the rows that are examined."""
+    most = min(max(_VALUES // x.shape[1], _ROWS[0]), _ROWS[1])
+    return -(-(len(x) if rows is None else len(rows)) // most)
+
+
+def are_narrow(x: NDArray[Any], rows: NDArray[np.uint32] | None) -> bool:
+    """Whether :func:`warn_of_spreads` has nothing to say of features as the core reads them, seen in one quick pass.
+
+    No standard deviation is above the largest magnitude.
+    """
+    return x.dtype.kind != "f" or _core.rows_within(x, rows, _step(x, rows), _WIDEST)
 
 
 def meets_dense(flat: Flat, n_inputs: int = 1, index: int = 0) -> bool:

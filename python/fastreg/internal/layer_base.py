@@ -171,7 +171,9 @@ class Layer(Part):
 
     def __post_init__(self, input_dim: int | None = None) -> None:
         owner = type(self).__name__
-        registry_of(Layer).check_built_in("layers", self)
+        if type(self) not in _BUILT_IN:
+            registry_of(Layer).check_built_in("layers", self)
+            _BUILT_IN.add(type(self))
         super().__post_init__()
         if self.input_shape is not None:
             self._set(input_shape=check_shape(owner, "input_shape", self.input_shape))
@@ -278,6 +280,9 @@ class Layer(Part):
         """The same layer, trained or not."""
         return self if self.trainable == trainable else replace(self, trainable=trainable)
 
+
+# Classes of layers that were found to be registered.
+_BUILT_IN: set[type] = set()
 
 _MULTIPLIERS = ("learning_rate_multiplier", "weight_decay_multiplier")
 # The values of common fields that are not shown.

@@ -15,7 +15,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from fastreg import layers as registry
 from fastreg.internal.checks import describe
@@ -80,9 +80,7 @@ def chain(layers: Sequence[Layer], shape: Shape, outputs: Sequence[str]) -> Grap
     shapes = [shape]
     for i, layer in enumerate(layers):
         check_place(layer, i, shape)
-        # The core checks a layer of fixed width when there is a network of it.
-        width = layer.fixed_width if len(shape) == 1 else None
-        shapes.append(shape := layer.output_shape(shape) if width is None else (width,))
+        shapes.append(shape := cast(Shape, shape_after(layer, shape)))
     calls = tuple(range(len(layers)))
     named = [(name, len(layers)) for name in outputs]
     inputs, reads = (("input_layer", math.prod(shapes[0])),), tuple(zip(calls, strict=True))
@@ -121,10 +119,10 @@ def shape_of_chain(layers: Sequence[Layer], shape: Shape | None) -> Shape | None
 
 def shape_after(layer: Layer, shape: Shape | None) -> Shape | None:
     """The shape of a layer's output. For a Dense layer it is known even if that of the input is not."""
-    if shape is not None:
-        return layer.output_shape(shape)
     width = layer.fixed_width
-    return None if width is None else (width,)
+    if width is not None and (shape is None or len(shape) == 1):
+        return (width,)  # the core checks such a layer when there is a network of it
+    return None if shape is None else layer.output_shape(shape)
 
 
 def core_names(layers: Sequence[Layer], owner: str, text: str) -> list[str]:

@@ -28,6 +28,8 @@ def by_output(argument: str, value: object, names: Sequence[str]) -> list[object
     Raises:
         ValueError: If the length of a list is not the number of outputs, or a key is not the name of an output.
     """
+    if value is None or isinstance(value, str):
+        return [value] * len(names)
     if isinstance(value, Mapping) and ("type" not in value or "type" in names):
         if unknown := [key for key in value if key not in names]:
             raise ValueError(

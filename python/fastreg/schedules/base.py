@@ -283,6 +283,8 @@ def number_or_schedule(rule: Rule, *, callables: bool = True) -> Callable[[str, 
     """
 
     def check(owner: str, name: str, value: Any) -> object:
+        if type(value) is float:
+            return check_real(owner, name, value, rule)
         if isinstance(value, (LearningRateSchedule, Mapping)):
             return get(value, f"{owner}: {name}")
         if not callable(value):

@@ -7,7 +7,7 @@ import pytest
 import reference as ref
 from cases import made
 from conftest import EPS
-from fastreg import layers, ops, optimizers, regularizers
+from fastreg import constraints, layers, ops, optimizers, regularizers
 from pairs import rounded
 from programs import compiled
 from reference import Penalty
@@ -294,3 +294,23 @@ def test_cosines_of_vectors_whose_products_overflow(sizes, rng):
         results.append(model.get_weights())
     for ordinary, scaled in zip(*results, strict=True):
         np.testing.assert_allclose(scaled, ordinary, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e19, 1e20, 1e30, 1e37])
+@pytest.mark.parametrize("axis", [0, 1, (0, 1)], ids=str)
+@pytest.mark.parametrize("shape", [(3, 2), (300, 5), (7, 1), (3, 40)], ids=str)
+def test_constraints_see_norms_of_every_size(shape, axis, size, rng):
+    """Also of one large column among ordinary ones."""
+    w = rng.normal(size=shape).astype(np.float32)
+    w[:, 0] *= np.float32(size)
+    norm = np.sqrt((w.astype(np.float64) ** 2).sum(axis=axis, keepdims=True))
+    for constraint, wanted in (
+        (constraints.MaxNorm(1.5, axis), np.clip(norm, 0.0, 1.5)),
+        (constraints.UnitNorm(axis), 1.0),
+        (constraints.MinMaxNorm(0.5, 1.5, 0.25, axis), 0.25 * np.clip(norm, 0.5, 1.5) + 0.75 * norm),
+    ):
+        model = compiled([layers.Dense(shape[1], use_bias=False, kernel_constraint=constraint)], loss="mse",
+                         n_features=shape[0], optimizer=optimizers.SGD(1e-9))
+        model.set_weights([w])
+        model.fit(np.zeros((2, shape[0])), np.zeros((2, shape[1])), epochs=1, verbose=0)
+        np.testing.assert_allclose(model.get_weights()[0], w * (wanted / (norm + 1e-7)), rtol=1e-5, atol=2.0**-126)

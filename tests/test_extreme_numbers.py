@@ -314,3 +314,15 @@ def test_constraints_see_norms_of_every_size(shape, axis, size, rng):
         model.set_weights([w])
         model.fit(np.zeros((2, shape[0])), np.zeros((2, shape[1])), epochs=1, verbose=0)
         np.testing.assert_allclose(model.get_weights()[0], w * (wanted / (norm + 1e-7)), rtol=1e-5, atol=2.0**-126)
+
+
+@pytest.mark.parametrize(("data", "feature"), [([[1e20, 1.0], [3e20, 2.0]], 0), ([[1.0, -1e30], [2.0, 1e30]], 1),
+                                               ([[1.0, 1e300], [2.0, 2e300]], 1)])
+@pytest.mark.parametrize("robust", [False, True])
+def test_adapt_refuses_data_whose_variance_float32_cannot_hold(data, feature, robust):
+    layer = layers.Normalization(robust=robust)
+    with pytest.raises(ValueError, match=rf"data must have .* below 1\.8e\+19.* of feature {feature}"):
+        layer.adapt(np.array(data))
+    assert layer.mean is None
+    layer.adapt(np.array([[1e18, 1.0], [3e18, 2.0]]))
+    np.testing.assert_allclose(layer([[3e18, 1.0]]), [[1.0, -1.0]] if not robust else [[1.34898, -1.34898]], rtol=1e-5)

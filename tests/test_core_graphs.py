@@ -167,7 +167,7 @@ def test_what_layers_and_networks_have_without_weights():
         [(f"layers.0.{name}", (6,), False) for name in ("gamma", "moving_mean", "moving_variance")],
     )
     assert _core.layer_info('{"type": "Concatenate"}', [6, 2]) == (8, [])
-    with pytest.raises(ValueError, match="inputs must have equally many columns, got 6 and 2"):
+    with pytest.raises(ValueError, match="inputs must have equally many columns, or one, got 6 and 2"):
         _core.layer_info('{"type": "Multiply"}', [6, 2])
 
 

@@ -7,7 +7,7 @@ import pytest
 import reference as ref
 from cases import made
 from conftest import EPS
-from fastreg import layers, ops, optimizers, regularizers
+from fastreg import constraints, layers, ops, optimizers, regularizers
 from pairs import rounded
 from programs import compiled
 from reference import Penalty
@@ -212,3 +212,117 @@ def test_the_loss_has_no_penalty_of_squares_where_there_is_none(size):
         model.set_weights([np.full((2, 1), size, np.float32)])
         assert model.evaluate(x, y, verbose=0) == pytest.approx(2e-3 * size, rel=1e-6)
         assert model.fit(x, y, epochs=1, verbose=0).history["loss"][0] == pytest.approx(2e-3 * size, rel=1e-6)
+
+
+def layer_norm(x):
+    centred = x - x.mean(axis=-1, keepdims=True)
+    return centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + 1e-3)
+
+
+NORMALISING = {
+    "layer": (layers.LayerNormalization, layer_norm),
+    "rms": (layers.RMSNormalization, lambda x: x / np.sqrt((x**2).mean(axis=-1, keepdims=True) + 1e-6)),
+    "unit": (layers.UnitNormalization, lambda x: x / np.sqrt(np.maximum((x**2).sum(axis=-1, keepdims=True), 1e-12))),
+}
+
+
+@pytest.mark.parametrize("size", [1.0, 1e18, 1e19, 1e20, 1e30, 1e37, 1e38])
+@pytest.mark.parametrize("cols", [2, 5, 16, 37])
+@pytest.mark.parametrize("name", NORMALISING)
+def test_rows_whose_squares_overflow_are_normalised(name, cols, size, rng):
+    """Also beside ordinary rows, whose bits do not depend on them, and in a frozen network."""
+    layer, oracle = NORMALISING[name]
+    x = rng.uniform(-3.0, 3.0, size=(8, cols)).astype(np.float32)
+    model = compiled([layer()], n_features=cols)
+    ordinary = model.predict(x[1::2], verbose=0)
+    x[::2] *= np.float32(size)
+    expected = oracle(x.astype(np.float64))
+    y = model.predict(x, verbose=0)
+    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(y[1::2], ordinary)
+    np.testing.assert_array_equal(np.asarray(model.freeze()(x)), y)
+
+
+@pytest.mark.parametrize("name", NORMALISING)
+def test_gradients_of_normalised_rows_do_not_depend_on_their_size(name, rng):
+    """All weights move as they do with rows that are 2**70 times smaller."""
+    x, y = rng.normal(size=(12, 3)).astype(np.float32), rng.normal(size=(12, 2)).astype(np.float32)
+    results = []
+    for scale in (2.0**30, 2.0**100):
+        model = compiled([layers.Dense(7, use_bias=False), NORMALISING[name][0](), layers.Dense(2)], n_features=3,
+                         optimizer=optimizers.SGD(0.1), loss="mse")
+        before = model.get_weights()
+        history = model.fit(np.float32(scale) * x, y, batch_size=4, epochs=3, verbose=0).history
+        results.append([*model.get_weights(), np.array(history["loss"])])
+        assert all(np.abs(new - old).max() > 0.01 for new, old in zip(results[-1], before, strict=False))
+    for small, large in zip(*results, strict=True):
+        np.testing.assert_allclose(large, small, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NORMALISING)
+def test_an_infinite_element_is_not_hidden_by_normalisation(name):
+    """The kernel takes the first feature to infinity in one column."""
+    model = compiled([layers.Dense(5, use_bias=False), NORMALISING[name][0]()], n_features=1)
+    kernel = np.zeros((1, 5), np.float32)
+    kernel[0, 3] = 10.0
+    model.set_weights([kernel, *model.get_weights()[1:]])
+    y = model.predict(np.array([[3e38], [3e37], [-3e38]], np.float32), verbose=0)
+    assert np.isnan(y[[0, 2], 3]).all()
+    assert np.isfinite(y[1]).all()
+
+
+@pytest.mark.parametrize("sizes", [(1.0, 1.0), (1e20, 1.0), (1.0, 1e30), (1e20, 1e20), (1e30, 1e33), (1e30, 1e-5)])
+def test_cosines_of_vectors_whose_products_overflow(sizes, rng):
+    """Dot(normalize=True) forward, frozen and backward: the gradients are those of vectors of ordinary size."""
+    a, b = (rng.normal(size=(9, 4)).astype(np.float32) for _ in range(2))
+    y = rng.normal(size=(9, 1)).astype(np.float32)
+    results = []
+    for scale in ((1.0, 1.0), sizes):
+        one, two = fr.Input((4,)), fr.Input((4,))
+        made = layers.Dot(1, normalize=True)([layers.Dense(5, use_bias=False)(one),
+                                              layers.Dense(5, use_bias=False)(two)])
+        model = fr.Model([one, two], made, seed=0)
+        model.compile(optimizers.SGD(0.5), "mse")
+        data = [np.float32(scale[0]) * a, np.float32(scale[1]) * b]
+        left, right = (x.astype(np.float64) @ w.astype(np.float64) for x, w in zip(data, model.get_weights(),
+                                                                                 strict=True))
+        lengths = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+        expected = ((left * right).sum(axis=1) / lengths)[:, None]
+        np.testing.assert_allclose(model.predict(data, verbose=0), expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(model.freeze()(data), expected, rtol=1e-4, atol=1e-5)
+        model.fit(data, y, batch_size=9, epochs=3, verbose=0)
+        results.append(model.get_weights())
+    for ordinary, scaled in zip(*results, strict=True):
+        np.testing.assert_allclose(scaled, ordinary, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e19, 1e20, 1e30, 1e37])
+@pytest.mark.parametrize("axis", [0, 1, (0, 1)], ids=str)
+@pytest.mark.parametrize("shape", [(3, 2), (300, 5), (7, 1), (3, 40)], ids=str)
+def test_constraints_see_norms_of_every_size(shape, axis, size, rng):
+    """Also of one large column among ordinary ones."""
+    w = rng.normal(size=shape).astype(np.float32)
+    w[:, 0] *= np.float32(size)
+    norm = np.sqrt((w.astype(np.float64) ** 2).sum(axis=axis, keepdims=True))
+    for constraint, wanted in (
+        (constraints.MaxNorm(1.5, axis), np.clip(norm, 0.0, 1.5)),
+        (constraints.UnitNorm(axis), 1.0),
+        (constraints.MinMaxNorm(0.5, 1.5, 0.25, axis), 0.25 * np.clip(norm, 0.5, 1.5) + 0.75 * norm),
+    ):
+        model = compiled([layers.Dense(shape[1], use_bias=False, kernel_constraint=constraint)], loss="mse",
+                         n_features=shape[0], optimizer=optimizers.SGD(1e-9))
+        model.set_weights([w])
+        model.fit(np.zeros((2, shape[0])), np.zeros((2, shape[1])), epochs=1, verbose=0)
+        np.testing.assert_allclose(model.get_weights()[0], w * (wanted / (norm + 1e-7)), rtol=1e-5, atol=2.0**-126)
+
+
+@pytest.mark.parametrize(("data", "feature"), [([[1e20, 1.0], [3e20, 2.0]], 0), ([[1.0, -1e30], [2.0, 1e30]], 1),
+                                               ([[1.0, 1e300], [2.0, 2e300]], 1)])
+@pytest.mark.parametrize("robust", [False, True])
+def test_adapt_refuses_data_whose_variance_float32_cannot_hold(data, feature, robust):
+    layer = layers.Normalization(robust=robust)
+    with pytest.raises(ValueError, match=rf"data must have .* below 1\.8e\+19.* of feature {feature}"):
+        layer.adapt(np.array(data))
+    assert layer.mean is None
+    layer.adapt(np.array([[1e18, 1.0], [3e18, 2.0]]))
+    np.testing.assert_allclose(layer([[3e18, 1.0]]), [[1.0, -1.0]] if not robust else [[1.34898, -1.34898]], rtol=1e-5)

@@ -14,7 +14,7 @@ import pytest
 import reference as ref
 from fastreg import layers, optimizers
 from pairs import float32, random_weights
-from programs import refusal, same_bits
+from programs import refusal, same_bits, trainer_of
 
 # (shapes of the two values, axes, what the oracle's vectors are: length, transposed)
 DOTS = {
@@ -126,6 +126,57 @@ def test_functions_merge_values_of_any_shape(name, shape, rng):
     np.testing.assert_allclose(model.freeze()(list(xs)), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("widths", [(1, 5), (5, 1), (1, 17), (64, 1), (1, 3, 3), (3, 1, 3), (17, 17, 1), (1, 6, 1)])
+@pytest.mark.parametrize("name", MERGED)
+@pytest.mark.parametrize("parallel", [False, True])
+def test_one_column_counts_for_every_column(name, widths, parallel, rng, tmp_path):
+    """Trained beside the oracle, which repeats the column; frozen, pickled and from a file."""
+    if name == "subtract":
+        widths = widths[-2:]
+    kind = name.capitalize()
+    x = fr.Input((4,))
+    joined = getattr(layers, name)([layers.Dense(width, "tanh")(x) for width in widths])
+    assert joined.shape == (None, max(widths))
+    model = fr.Model(x, layers.Dense(2)(joined), seed=0)
+    model.compile(optimizers.SGD(0.01), "mse")
+    if parallel:
+        trainer_of(model).parallel_threshold = 0.0
+    weights = random_weights([w.shape for w in model.get_weights()], ["kernel", "bias"] * (len(widths) + 1), rng)
+    model.set_weights(weights)
+    parts = [*(ref.Dense(width, "tanh") for width in widths), graphs.Broadcast(getattr(graphs, kind)()), ref.Dense(2)]
+    n = len(widths)
+    reads = [*[(0,)] * n, tuple(range(1, n + 1)), (n + 1,)]
+    net = graphs.Network(parts, reads, 1, [graphs.Output(n + 2, ref.loss_of("mean_squared_error"))], weights,
+                         ref.SGD(float32(0.01)))
+    data, t = rng.normal(size=(37, 4)).astype(np.float32), rng.normal(size=(37, 2)).astype(np.float32)
+    history = model.fit(data, t, batch_size=16, epochs=2, shuffle=False, verbose=0).history["loss"]
+    expected = net.fit([data.astype(np.float64)], [t.astype(np.float64)], 2, 16)
+    np.testing.assert_allclose(history, [total for total, *_ in expected], rtol=2e-5)
+    for w, found in zip(net.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_allclose(found, w, rtol=5e-5, atol=5e-5)
+    np.testing.assert_allclose(model.predict(data), net.forward([data])[0], rtol=5e-5, atol=5e-5)
+    frozen = model.freeze()
+    np.testing.assert_allclose(frozen(data), model.predict(data), rtol=1e-5, atol=1e-5)
+    model.save(tmp_path / "m.safetensors")
+    assert same_bits([pickle.loads(pickle.dumps(frozen))(data)], [frozen(data)])
+    assert same_bits([fr.load(tmp_path / "m.safetensors").predict(data)], [model.predict(data)])
+
+
+@pytest.mark.parametrize("name", MERGED)
+@pytest.mark.parametrize("shapes", [((1,), (3, 4)), ((3, 4), (1,)), ((1, 1), (3, 4)), ((1,), (1, 1)), ((1, 5), (1,))])
+def test_one_element_counts_for_values_of_any_shape(name, shapes, rng):
+    values = [fr.Input(shape) for shape in shapes]
+    made = getattr(layers, name)(values)
+    xs = [rng.normal(size=(7, *shape)).astype(np.float32) for shape in shapes]
+    rank = max(map(len, shapes))
+    full = [x.reshape(7, *[1] * (rank - len(shape)), *shape) for x, shape in zip(xs, shapes, strict=True)]
+    expected = MERGED[name](*(x.astype(np.float64) for x in full))
+    model = fr.Model(values, made, seed=0)
+    assert model.predict(xs).shape == expected.shape
+    np.testing.assert_allclose(model.predict(xs), expected, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(model.freeze()(xs), expected, rtol=1e-5, atol=1e-7)
+
+
 @pytest.mark.parametrize("name", ["maximum", "minimum"])
 def test_nan_is_the_greatest_and_the_least(name):
     a, b = fr.Input((2,)), fr.Input((2,))
@@ -177,6 +228,10 @@ REFUSED = {
     "other lengths": (lambda a: layers.Dot(1)([a, fr.Input((5,))]), ["Dot", "same length", "4 and 5"]),
     "three dimensions": (lambda a: layers.Dot(1)([fr.Input((2, 2, 2))] * 2), ["Dot", "one or two dimensions"]),
     "other shapes": (lambda a: layers.Add()([fr.Input((2, 2)), a]), ["Add", "same shape"]),
+    "other widths": (lambda a: layers.Multiply()([a, fr.Input((2,))]), ["Multiply", "single element", "4", "2"]),
+    "a column for rows": (
+        lambda a: layers.Add()([fr.Input((3, 1)), fr.Input((3, 4))]), ["Add", "same shape", "(3, 1)", "(3, 4)"]),
+    "one element of a higher rank": (lambda a: layers.Add()([fr.Input((1, 1)), a]), ["Add", "same shape"]),
     "an inner axis": (
         lambda a: layers.Concatenate(2)([fr.Input((2, 2))] * 2), ["Concatenate: axis", "got 2", "Flatten"]),
     "sides that differ": (

@@ -333,3 +333,17 @@ def test_arguments_by_position_are_those_of_keras():
         metrics.AUC(200, "PR", curve="ROC")
     with refusal(TypeError, ["at most 10 arguments"]):
         metrics.AUC(*range(11))
+
+
+@pytest.mark.parametrize("kind", [metrics.ConcordanceCorrelation, metrics.PearsonCorrelation])
+@pytest.mark.parametrize("axis", [0, -1])
+@pytest.mark.parametrize("mean", [1e5, 1e6, 1e7, 1e37])
+def test_correlations_of_numbers_that_differ_in_their_last_digits_stay_in_their_range(kind, axis, mean, rng):
+    """Where rounding is all that is left of the variances, it is also all that is left of the covariance."""
+    for _ in range(50):
+        t = (mean * (1.0 + 1e-7 * rng.integers(0, 4, size=(12, 3)))).astype(np.float32)
+        y = (t * (1.0 + 1e-7 * rng.integers(-1, 2, size=(12, 3)))).astype(np.float32)
+        metric = kind(axis=axis)
+        metric.update_state(t, y)
+        value = float(metric.result())
+        assert np.isnan(value) or -1.0 <= value <= 1.0

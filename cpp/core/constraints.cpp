@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace fastreg {
 namespace {
@@ -24,25 +25,56 @@ Strip strip_of(float* w, std::size_t rows, std::size_t ld, std::size_t strip) {
   return {w + panel * rows + (column - panel), width};
 }
 
+// The sum of squares in the rows [begin, end) of a column, for sums that float cannot hold.
+double large_square(Strip strip, std::size_t begin, std::size_t end, std::size_t column) {
+  double square = 0.0;
+  for (std::size_t i = begin; i < end; ++i) {
+    const double x = static_cast<double>(strip.data[i * strip.stride + column]);
+    square += x * x;
+  }
+  return square;
+}
+
 // kWidth is 16 or 1, and known to the compiler.
 template <std::size_t kWidth>
 void add_squares(Strip strip, std::size_t rows, double* squares) {
+  constexpr float kLargest = std::numeric_limits<float>::max();
   for (std::size_t begin = 0; begin < rows; begin += kSumBlock) {
     float part[kWidth] = {};
-    for (std::size_t i = begin; i < std::min(rows, begin + kSumBlock); ++i) {
+    const std::size_t end = std::min(rows, begin + kSumBlock);
+    for (std::size_t i = begin; i < end; ++i) {
       const float* const x = strip.data + i * strip.stride;
       for (std::size_t j = 0; j < kWidth; ++j) part[j] += x[j] * x[j];
     }
-    for (std::size_t j = 0; j < kWidth; ++j) squares[j] += static_cast<double>(part[j]);
+    bool finite = true;
+    for (std::size_t j = 0; j < kWidth; ++j) finite &= part[j] <= kLargest;
+    for (std::size_t j = 0; j < kWidth; ++j)
+      squares[j] += finite || part[j] <= kLargest ? static_cast<double>(part[j]) : large_square(strip, begin, end, j);
   }
 }
 
 template <std::size_t kWidth>
-void scale(Strip strip, std::size_t rows, const float* factors) {
+void multiply(Strip strip, std::size_t rows, const float* factors) {
   for (std::size_t i = 0; i < rows; ++i) {
     float* const x = strip.data + i * strip.stride;
     for (std::size_t j = 0; j < kWidth; ++j) x[j] *= factors[j];
   }
+}
+
+// Factors that float would flush to 0 are those of the largest weights. They are applied in two steps.
+template <std::size_t kWidth>
+void scale(Strip strip, std::size_t rows, const double* factors) {
+  constexpr double kLeast = std::numeric_limits<float>::min(), kFirst = 0x1p-64;
+  float first[kWidth], rest[kWidth];
+  bool twice = false;
+  for (std::size_t j = 0; j < kWidth; ++j) {
+    const bool flushed = factors[j] < kLeast && factors[j] > 0.0;
+    first[j] = static_cast<float>(flushed ? kFirst : 1.0);
+    rest[j] = static_cast<float>(flushed ? factors[j] / kFirst : factors[j]);
+    twice |= flushed;
+  }
+  if (twice) multiply<kWidth>(strip, rows, first);
+  multiply<kWidth>(strip, rows, rest);
 }
 
 template <class Body>
@@ -120,9 +152,9 @@ void ConstraintPass::scale_columns(const Team& team, const Constrained& weight, 
     with_width(weight.width, [&](auto width) {
       const Strip strip = strip_of(w, weight.rows, weight.ld, s);
       double squares[width()] = {};
-      float factors[width()];
+      double factors[width()];
       add_squares<width()>(strip, weight.rows, squares);
-      for (std::size_t j = 0; j < width(); ++j) factors[j] = static_cast<float>(weight.rule.factor(squares[j]));
+      for (std::size_t j = 0; j < width(); ++j) factors[j] = weight.rule.factor(squares[j]);
       scale<width()>(strip, weight.rows, factors);
     });
 }
@@ -140,8 +172,8 @@ void ConstraintPass::scale_rows(const Team& team, const Constrained& weight, flo
         add_squares<width()>(strip, 1, squares);
         for (const double part : squares) square += part;
       }
-      float factors[width()];
-      std::fill_n(factors, width(), static_cast<float>(weight.rule.factor(square)));
+      double factors[width()];
+      std::fill_n(factors, width(), weight.rule.factor(square));
       for (std::size_t s = 0; s < strips; ++s) {
         Strip strip = strip_of(w, weight.rows, weight.ld, s);
         strip.data += i * strip.stride;
@@ -163,8 +195,8 @@ void ConstraintPass::scale_all(const Team& team, const Constrained& weight, floa
     team.sync();
     double square = 0.0;
     for (std::size_t s = 0; s < strips; ++s) square += squares_[s];
-    float factors[width()];
-    std::fill_n(factors, width(), static_cast<float>(weight.rule.factor(square)));
+    double factors[width()];
+    std::fill_n(factors, width(), weight.rule.factor(square));
     for (std::size_t s = mine.begin; s < mine.end; ++s)
       scale<width()>(strip_of(w, weight.rows, weight.ld, s), weight.rows, factors);
     team.sync();   // squares_ may be used again

@@ -18,6 +18,16 @@ void require(bool good, const char* list, std::size_t index, const std::string& 
   if (!good) throw std::invalid_argument(std::string("frozen ") + list + " " + std::to_string(index) + ": " + rule);
 }
 
+Elementwise elementwise(FrozenNode::Kind kind) {
+  switch (kind) {
+    case FrozenNode::Kind::multiply: return Elementwise::multiply;
+    case FrozenNode::Kind::subtract: return Elementwise::subtract;
+    case FrozenNode::Kind::maximum: return Elementwise::maximum;
+    case FrozenNode::Kind::minimum: return Elementwise::minimum;
+    default: return Elementwise::add;   // the average is divided afterwards
+  }
+}
+
 // to = to combined with from, element by element.
 void combine(const Kernels& kernels, FrozenNode::Kind kind, const float* from, float* to, std::size_t n) {
   switch (kind) {
@@ -25,7 +35,7 @@ void combine(const Kernels& kernels, FrozenNode::Kind kind, const float* from, f
     case FrozenNode::Kind::subtract: return merge(Merge::subtract, to, from, to, n);
     case FrozenNode::Kind::maximum: return merge(Merge::maximum, to, from, to, n);
     case FrozenNode::Kind::minimum: return merge(Merge::minimum, to, from, to, n);
-    default: return kernels.combine(Combination::add, to, from, to, n);   // the average is divided afterwards
+    default: return kernels.combine(Combination::add, to, from, to, n);
   }
 }
 
@@ -149,8 +159,9 @@ std::size_t FrozenGraph::checked_width(const FrozenNode& node, std::size_t index
         std::size_t total = first;
         for (std::size_t i = 1; i < count; ++i) {
           const std::size_t more = widths_[node.inputs[i]];
-          require(side_by_side || more == first, "node", index, "must have inputs with equally many columns");
-          if (side_by_side) total += more;
+          require(side_by_side || more == total || more == 1 || total == 1, "node", index,
+                  "must have inputs with equally many columns, or one");
+          total = side_by_side ? total + more : std::max(total, more);
         }
         return total;
       }
@@ -285,8 +296,10 @@ void FrozenGraph::join(const Job& job, const Node& node, std::size_t row, std::s
     for (std::size_t r = 0; r < rows; ++r) {
       const float* const from = x.data + r * x.ld;
       float* const to = y.data + r * y.ld;
-      if (node.kind == FrozenNode::Kind::concatenate || k == 0)
+      if (node.kind == FrozenNode::Kind::concatenate)
         std::copy_n(from, width, to + first);
+      else if (k == 0 || width != cols)
+        broadcast_row(elementwise(node.kind), k, from, width, to, cols);
       else
         combine(job.kernels, node.kind, from, to, cols);
       if (last && node.kind == FrozenNode::Kind::average) divide(to, static_cast<float>(k + 1), to, cols);

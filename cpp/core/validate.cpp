@@ -85,7 +85,7 @@ struct LayerCheck {
     }
   }
 
-  // Joins take equally wide inputs unless they say otherwise.
+  // Joins take equally wide inputs, or some of a single column, unless they say otherwise.
   template <class AnyLayer>
   void check_with_inputs(const Check& check, const AnyLayer&) const {
     if constexpr (requires { AnyLayer::kJoin; }) equal_widths(check);
@@ -139,9 +139,10 @@ struct LayerCheck {
   }
 
   void equal_widths(const Check& check) const {
+    const std::size_t widest = *std::max_element(inputs.begin(), inputs.end());
     for (const std::size_t width : inputs)
-      if (width != inputs[0])
-        check.fail("inputs must have equally many columns, got " + std::to_string(inputs[0]) + " and " +
+      if (width != widest && width != 1)
+        check.fail("inputs must have equally many columns, or one, got " + std::to_string(widest) + " and " +
                    std::to_string(width));
   }
 };

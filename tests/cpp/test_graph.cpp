@@ -370,7 +370,7 @@ void test_hostile_graphs() {
           [](NetworkSpec& spec) { spec.nodes[0].inputs = {0, 1}; });
   refused("nodes[0]: layers[0] (Dense): must have 1 input, got 0",
           [](NetworkSpec& spec) { spec.nodes[0].inputs = {}; });
-  refused("nodes[2]: layers[2] (Add): inputs must have equally many columns, got 6 and 5",
+  refused("nodes[2]: layers[2] (Add): inputs must have equally many columns, or one, got 6 and 5",
           [](NetworkSpec& spec) { spec.nodes[2].inputs = {2, 1}; });
   refused("nodes[1]: a node or an output must read its value, 3, got none",
           [](NetworkSpec& spec) { spec.nodes[2].inputs = {2, 2}; });

@@ -87,6 +87,23 @@ class Minimum(Extreme):
     pick = staticmethod(np.minimum)
 
 
+class Broadcast(Join):
+    """Another join of values of which some have one column, which is repeated."""
+
+    def __init__(self, join):
+        self.join = join
+
+    def forward(self, xs, training, mask_key):
+        self.widths = [x.shape[1] for x in xs]
+        return self.join.forward([np.tile(x, (1, max(self.widths) // x.shape[1])) for x in xs], training, mask_key)
+
+    def backward(self, dy):
+        found = self.join.backward(dy)
+        return [
+            d.sum(axis=1, keepdims=True) if width == 1 else d for d, width in zip(found, self.widths, strict=True)
+        ]
+
+
 class Dot(Join):
     """Of values (n, p, length) and (n, q, length), or transposed ones; rows of the result are (p, q)."""
 

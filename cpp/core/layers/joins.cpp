@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "core/layers/layers.h"
+#include "core/layers/rows.h"
 
 namespace fastreg {
 namespace {
@@ -99,9 +100,11 @@ std::size_t width_of(const Concatenate&, const Widths& inputs) {
 }
 
 std::unique_ptr<Operation> make_operation(const Add&, const OperationContext& context) {
+  if (broadcasts(context.inputs)) return make_broadcast(Elementwise::add, context.inputs);
   return std::make_unique<AddOperation>(context.inputs[0], context.inputs.size());
 }
 std::unique_ptr<Operation> make_operation(const Multiply&, const OperationContext& context) {
+  if (broadcasts(context.inputs)) return make_broadcast(Elementwise::multiply, context.inputs);
   return std::make_unique<MultiplyOperation>(context.inputs[0], context.inputs.size());
 }
 std::unique_ptr<Operation> make_operation(const Concatenate&, const OperationContext& context) {

@@ -2,22 +2,25 @@
 // decides which layers are fused, and make_operation creates the operation. `index` is the layer's index in the spec,
 // by which its weights are found.
 #pragma once
+#include <algorithm>
 #include <memory>
 #include <optional>
 
 #include "core/layer.h"
+#include "core/layers/rows.h"
 #include "core/weights.h"
 
 namespace fastreg {
 
-// The weights of a layer and the width of its output. Most layers have no weights and do not change the width.
+// The weights of a layer and the width of its output. Most layers have no weights and do not change the width; joins
+// that compute element by element have the width of the widest input.
 template <class AnyLayer>
 std::vector<WeightSpec> weights_of(const AnyLayer&, const Widths&) {
   return {};
 }
 template <class AnyLayer>
 std::size_t width_of(const AnyLayer&, const Widths& inputs) {
-  return inputs[0];
+  return *std::max_element(inputs.begin(), inputs.end());
 }
 std::vector<WeightSpec> weights_of(const Dense&, const Widths&);
 std::size_t width_of(const Dense&, const Widths&);
@@ -87,6 +90,9 @@ std::unique_ptr<Operation> make_operation(const Subtract& layer, const Operation
 std::unique_ptr<Operation> make_operation(const Average& layer, const OperationContext& context);
 std::unique_ptr<Operation> make_operation(const Maximum& layer, const OperationContext& context);
 std::unique_ptr<Operation> make_operation(const Minimum& layer, const OperationContext& context);
+// Whether the inputs of a join that computes element by element differ in width, and its operation then.
+bool broadcasts(const Widths& inputs);
+std::unique_ptr<Operation> make_broadcast(Elementwise kind, const Widths& inputs);
 std::unique_ptr<Operation> make_operation(const Dot& layer, const OperationContext& context);
 std::unique_ptr<Operation> make_operation(const Embedding& layer, const OperationContext& context);
 std::unique_ptr<Operation> make_operation(const CategoryEncoding& layer, const OperationContext& context);

@@ -48,8 +48,7 @@ class AverageOperation final : public Operation {
   std::size_t count_;
 };
 
-// Maximum or Minimum. The gradient goes to the input that the value is from. At a tie of an input with the value of
-// those before it, each side gets half.
+// Maximum or Minimum. The gradient goes to the input that the value is from.
 class ExtremeOperation final : public Operation {
  public:
   ExtremeOperation(Merge kind, std::size_t cols, std::size_t count)
@@ -69,26 +68,12 @@ class ExtremeOperation final : public Operation {
                 const GradientFlow& flow) const override {
     const Range part = element_split(pass, out_ld());
     for (std::size_t e = part.begin; e < part.end; ++e) {
-      float before = x[0][e];   // the value of the inputs so far
-      float share = 1.0f;
-      for (std::size_t i = 1; i < count_; ++i) {
-        if (i == flow.input)
-          share = share_of(x[i][e], before);
-        else if (i > flow.input)
-          share *= share_of(before, x[i][e]);
-        before = kind_ == Merge::maximum ? greater(before, x[i][e]) : lesser(before, x[i][e]);
-      }
+      const float share = share_of_extreme(kind_, count_, flow.input, [&](std::size_t i) { return x[i][e]; });
       flow.dx[e] = share == 0.0f ? 0.0f : flow.dy[e] * share;
     }
   }
 
  private:
-  // The share of the gradient that a gets where a and b become one.
-  float share_of(float a, float b) const {
-    if (a == b) return 0.5f;
-    return (kind_ == Merge::maximum) == (a > b) ? 1.0f : 0.0f;
-  }
-
   Merge kind_;
   std::size_t count_;
 };
@@ -141,15 +126,19 @@ std::size_t width_of(const Dot& dot, const Widths& inputs) {
 }
 
 std::unique_ptr<Operation> make_operation(const Subtract&, const OperationContext& context) {
+  if (broadcasts(context.inputs)) return make_broadcast(Elementwise::subtract, context.inputs);
   return std::make_unique<SubtractOperation>(context.inputs[0]);
 }
 std::unique_ptr<Operation> make_operation(const Average&, const OperationContext& context) {
+  if (broadcasts(context.inputs)) return make_broadcast(Elementwise::average, context.inputs);
   return std::make_unique<AverageOperation>(context.inputs[0], context.inputs.size());
 }
 std::unique_ptr<Operation> make_operation(const Maximum&, const OperationContext& context) {
+  if (broadcasts(context.inputs)) return make_broadcast(Elementwise::maximum, context.inputs);
   return std::make_unique<ExtremeOperation>(Merge::maximum, context.inputs[0], context.inputs.size());
 }
 std::unique_ptr<Operation> make_operation(const Minimum&, const OperationContext& context) {
+  if (broadcasts(context.inputs)) return make_broadcast(Elementwise::minimum, context.inputs);
   return std::make_unique<ExtremeOperation>(Merge::minimum, context.inputs[0], context.inputs.size());
 }
 std::unique_ptr<Operation> make_operation(const Dot& layer, const OperationContext& context) {

@@ -28,11 +28,23 @@ float product(const float* a, std::size_t a_stride, const float* b, std::size_t 
   return ((chains[0] + chains[4]) + (chains[2] + chains[6])) + ((chains[1] + chains[5]) + (chains[3] + chains[7]));
 }
 
+double exact_product(const float* a, std::size_t a_stride, const float* b, std::size_t b_stride, std::size_t n) {
+  double sum = 0.0;
+  for (std::size_t t = 0; t < n; ++t)
+    sum += static_cast<double>(a[t * a_stride]) * static_cast<double>(b[t * b_stride]);
+  return sum;
+}
+
+bool overflows(float sum) { return !(std::fabs(sum) <= std::numeric_limits<float>::max()); }
+
 // What vector i is multiplied by; 1 if vectors are not normalised.
 float inverse_norm(const Dot& dot, const Vectors& x, std::size_t i) {
   if (!dot.normalize) return 1.0f;
   const float* const begin = x.data + i * x.step;
-  return std::min(kMostInverse, 1.0f / std::sqrt(product(begin, x.stride, begin, x.stride, dot.length)));
+  const float square = product(begin, x.stride, begin, x.stride, dot.length);
+  if (overflows(square))
+    return static_cast<float>(1.0 / std::sqrt(exact_product(begin, x.stride, begin, x.stride, dot.length)));
+  return std::min(kMostInverse, 1.0f / std::sqrt(square));
 }
 
 }  // namespace
@@ -64,9 +76,15 @@ Vectors vectors_of(const Dot& dot, bool first, const float* row, std::size_t wid
 void dot_row(const Dot& dot, const Vectors& a, const Vectors& b, float* y) {
   for (std::size_t i = 0; i < a.count; ++i) {
     const float scale = inverse_norm(dot, a, i);
+    const float* const left = a.data + i * a.step;
     for (std::size_t j = 0; j < b.count; ++j) {
-      const float sum = product(a.data + i * a.step, a.stride, b.data + j * b.step, b.stride, dot.length);
-      y[i * b.count + j] = sum * scale * inverse_norm(dot, b, j);
+      const float* const right = b.data + j * b.step;
+      const float sum = product(left, a.stride, right, b.stride, dot.length), other = inverse_norm(dot, b, j);
+      float& to = y[i * b.count + j];
+      to = sum * scale * other;
+      if (dot.normalize && overflows(sum))
+        to = static_cast<float>(exact_product(left, a.stride, right, b.stride, dot.length) *
+                                static_cast<double>(scale) * static_cast<double>(other));
     }
   }
 }

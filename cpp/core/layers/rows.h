@@ -13,6 +13,30 @@ enum class Merge { subtract, maximum, minimum };
 void merge(Merge kind, const float* a, const float* b, float* y, std::size_t n);
 inline float greater(float a, float b) { return a >= b || a != a ? a : b; }
 inline float lesser(float a, float b) { return a <= b || a != a ? a : b; }
+// The share of an input in the gradient of the greatest or the least of `count` values, of which value(i) is number i.
+// At a tie of an input with the value of those before it, each side gets half.
+template <class Value>
+float share_of_extreme(Merge kind, std::size_t count, std::size_t input, Value value) {
+  const auto share_of = [kind](float a, float b) {
+    if (a == b) return 0.5f;
+    return (kind == Merge::maximum) == (a > b) ? 1.0f : 0.0f;
+  };
+  float before = value(0);   // the value of the inputs so far
+  float share = 1.0f;
+  for (std::size_t i = 1; i < count; ++i) {
+    const float here = value(i);
+    if (i == input)
+      share = share_of(here, before);
+    else if (i > input)
+      share *= share_of(before, here);
+    before = kind == Merge::maximum ? greater(before, here) : lesser(before, here);
+  }
+  return share;
+}
+// Joins that compute element by element. Where one of several inputs has a single column, it stands for every column:
+// the first input is copied to the n columns of y, the others are combined with them. An average is not yet divided.
+enum class Elementwise { add, multiply, subtract, average, maximum, minimum };
+void broadcast_row(Elementwise kind, std::size_t input, const float* x, std::size_t width, float* y, std::size_t n);
 // y = x / divisor over n floats, in place allowed.
 void divide(const float* x, float divisor, float* y, std::size_t n);
 

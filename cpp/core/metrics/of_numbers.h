@@ -221,13 +221,17 @@ struct MetricFormula<metrics::ExplainedVariance> : OnOutputs {
 // The weighted sums of pairs of numbers.
 struct Pairs {
   double weight, t, y, tt, yy, ty;
-  double covariance() const { return ty / weight - t / weight * (y / weight); }
+  // Within the product of the deviations, also where these count as 0 because only rounding is left.
+  double covariance() const {
+    const double most = std::sqrt(variance_of_t() * variance_of_y());
+    return std::clamp(ty / weight - t / weight * (y / weight), -most, most);
+  }
   double variance_of_t() const { return squares_about_mean(tt, t, weight) / weight; }
   double variance_of_y() const { return squares_about_mean(yy, y, weight) / weight; }
   // NaN if one of the two is constant.
   double pearson() const {
     const double deviations = std::sqrt(variance_of_t() * variance_of_y());
-    return deviations > 0.0 ? std::clamp(covariance() / deviations, -1.0, 1.0) : kNoNumber;
+    return deviations > 0.0 ? covariance() / deviations : kNoNumber;
   }
   double concordance() const {
     const double shift = (t - y) / weight, whole = variance_of_t() + variance_of_y() + shift * shift;

@@ -41,39 +41,63 @@ struct Moments {
 // The smallest sum of squares that the statistic `unit` divides by.
 constexpr float kLeastSquare = 1e-12f;
 
-template <class T>
+// Rows whose squares overflow are computed from elements times this number, and their results are the same.
+constexpr float kShrink = 0x1p-100f;
+
+template <bool kLarge, class T>
+FASTREG_INLINE T element(const float* x) {
+  return kLarge ? T::load(x) * T(kShrink) : T::load(x);
+}
+
+// With kLarge, of elements times kShrink. inv is 0 or NaN if the sum of squares is not finite.
+template <bool kLarge, class T>
 FASTREG_INLINE Moments moments(RowStatistic statistic, float epsilon, const float* x, std::size_t cols,
                                std::size_t ld) {
   const float count = static_cast<float>(cols);
   float mean = 0.0f;
   if (statistic == RowStatistic::standard) {
-    mean = columns_sum<T>(cols, ld, [x](std::size_t j) FASTREG_LAMBDA { return T::load(x + j); }) / count;
+    mean = columns_sum<T>(cols, ld, [x](std::size_t j) FASTREG_LAMBDA { return element<kLarge, T>(x + j); }) / count;
   }
   const T centre(mean);
   const float square = columns_sum<T>(cols, ld, [x, centre](std::size_t j) FASTREG_LAMBDA {
-    const T d = T::load(x + j) - centre;
+    const T d = element<kLarge, T>(x + j) - centre;
     return d * d;
   });
-  // A NaN stays one: it is not below the limit.
-  const float under = statistic == RowStatistic::unit ? (square < kLeastSquare ? kLeastSquare : square)
-                                                      : square / count + epsilon;
+  // A NaN stays one: it is not below the limit. The squares of large rows are far above it.
+  const float least = kLarge ? 0.0f : kLeastSquare, added = kLarge ? epsilon * kShrink * kShrink : epsilon;
+  const float under =
+      statistic == RowStatistic::unit ? (square < least ? least : square) : square / count + added;
   return {mean, 1.0f / __builtin_sqrtf(under)};
+}
+
+template <bool kLarge, class T>
+FASTREG_INLINE void write_row(const RowNorm& n, std::size_t i, Moments m) {
+  const float* const x = n.x + i * n.ld;
+  float* const y = n.y + i * n.ld;
+  const T mean(m.mean), inv(m.inv);
+  for (std::size_t j = 0; j < n.ld; j += T::kLanes) {
+    const T xhat = (element<kLarge, T>(x + j) - mean) * inv;
+    const T z = fma(xhat, load_or<T>(n.gamma, j, 1.0f), load_or<T>(n.beta, j, 0.0f));
+    select(math::valid<T>(n.cols, j), z, T(0.0f)).store(y + j);
+  }
+  if (n.mean) n.mean[i] = kLarge ? m.mean / kShrink : m.mean;
+  if (n.inv) n.inv[i] = kLarge ? m.inv * kShrink : m.inv;
+}
+
+template <class T>
+FASTREG_NOINLINE void normalise_large_row(const RowNorm& n, std::size_t i) {
+  write_row<true, T>(n, i, moments<true, T>(n.statistic, n.epsilon, n.x + i * n.ld, n.cols, n.ld));
 }
 
 template <class T>
 FASTREG_NOINLINE void normalise_rows(const RowNorm& n) {
   for (std::size_t i = n.rows.begin; i < n.rows.end; ++i) {
-    const float* const x = n.x + i * n.ld;
-    float* const y = n.y + i * n.ld;
-    const Moments m = moments<T>(n.statistic, n.epsilon, x, n.cols, n.ld);
-    const T mean(m.mean), inv(m.inv);
-    for (std::size_t j = 0; j < n.ld; j += T::kLanes) {
-      const T xhat = (T::load(x + j) - mean) * inv;
-      const T z = fma(xhat, load_or<T>(n.gamma, j, 1.0f), load_or<T>(n.beta, j, 0.0f));
-      select(math::valid<T>(n.cols, j), z, T(0.0f)).store(y + j);
+    const Moments m = moments<false, T>(n.statistic, n.epsilon, n.x + i * n.ld, n.cols, n.ld);
+    if (m.inv > 0.0f) {
+      write_row<false, T>(n, i, m);
+    } else {
+      normalise_large_row<T>(n, i);
     }
-    if (n.mean) n.mean[i] = m.mean;
-    if (n.inv) n.inv[i] = m.inv;
   }
 }
 

@@ -56,8 +56,8 @@ struct Activation {
 };
 
 // Joins read two or more values, or as many as kInputs says, and have no weights. Add, Subtract, Multiply, Average,
-// Maximum and Minimum compute element by element, from left to right, and their values have the same width; Concatenate
-// puts the columns of any values side by side.
+// Maximum and Minimum compute element by element, from left to right, and their values have the same width, or a single
+// column that stands for every column; Concatenate puts the columns of any values side by side.
 struct Add {
   static constexpr const char* kName = "Add";
   static constexpr bool kJoin = true;

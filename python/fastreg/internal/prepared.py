@@ -13,6 +13,7 @@ __all__ = ["encoded", "integers", "plain_numbers", "statistics"]
 
 # The distance of the quartiles of the normal distribution, in its deviations.
 _QUARTILES = 1.3489795003921634
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 def plain_numbers(value: Any, where: str) -> NDArray[np.float32]:
@@ -33,6 +34,10 @@ def statistics(
         robust: Whether to take the median, and the squared distance of the quartiles in deviations.
         where: How messages begin.
         axis: 0 or None.
+
+    Raises:
+        TypeError: If they are no numbers.
+        ValueError: If there are none, one is not finite, or float32 cannot hold their mean or variance.
     """
     array = np.asarray(data)
     if array.dtype.kind not in "biuf":
@@ -42,11 +47,20 @@ def statistics(
         raise ValueError(f"{where} must be rows of features, got shape {array.shape}; axis=None takes any shape")
     if not x.size or not np.isfinite(x).all():
         raise ValueError(f"{where} must be finite numbers, at least one row, got shape {array.shape}")
-    if robust:
-        low, middle, high = np.percentile(x, (25, 50, 75), axis=axis)
-        mean, variance = middle, ((high - low) / _QUARTILES) ** 2
-    else:
-        mean, variance = x.mean(axis=axis), x.var(axis=axis)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if robust:
+            low, middle, high = np.percentile(x, (25, 50, 75), axis=axis)
+            mean, variance = middle, ((high - low) / _QUARTILES) ** 2
+        else:
+            mean, variance = x.mean(axis=axis), x.var(axis=axis)
+    bad = ~((np.abs(mean) <= _LARGEST) & (variance <= _LARGEST))
+    if np.any(bad):
+        feature = "" if axis is None else f" of feature {np.flatnonzero(bad)[0]}"
+        worst = float(np.abs(x if axis is None else x[:, np.flatnonzero(bad)[0]]).max())
+        raise ValueError(
+            f"{where} must have means that float32 can hold and standard deviations below {_LARGEST**0.5:.1e}, "
+            f"got numbers as large as {worst:g}{feature}; divide them by a constant first"
+        )
     return np.atleast_1d(np.asarray(mean, np.float32)), np.atleast_1d(np.asarray(variance, np.float32))
 
 

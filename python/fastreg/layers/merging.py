@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from fastreg.internal.checks import Rule
 from fastreg.internal.dataclasses import dataclass, field
 from fastreg.internal.keras_arguments import LayerArguments, takes_keras_arguments
-from fastreg.internal.layer_base import Join, Layer, Shape, Symbol, Value
+from fastreg.internal.layer_base import Join, Layer, Shape, Symbol, Value, told
 
 __all__ = [
     *("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"),
@@ -19,11 +19,20 @@ _AXIS: Rule = ("be an axis of the inputs other than 0, that of the rows", lambda
 
 
 class _Elementwise(Join):
-    """The base of those that combine values of the same shape element by element."""
+    """The base of those that combine values element by element. A value of one element stands for every element."""
 
     def is_elementwise(self) -> bool:
         """True."""
         return True
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """The shape that all values have but for those of one element."""
+        widest = max(shapes, key=lambda shape: (math.prod(shape), len(shape)))
+        for shape in shapes:
+            if shape != widest and (math.prod(shape) != 1 or len(shape) > len(widest)):
+                rule = f"{type(self).__name__}: inputs must have the same shape, or a single element"
+                raise ValueError(f"{rule}, got {told(widest)} and {told(shape)}")
+        return widest
 
 
 @takes_keras_arguments
@@ -31,11 +40,13 @@ class _Elementwise(Join):
 class Add(_Elementwise, LayerArguments):
     """The sum of values of the same shape, element by element, from left to right.
 
+    A value of shape (1,) may be among them: its element is taken for every element of the others.
+
     Args:
         name: See :class:`Layer`.
 
     Raises:
-        ValueError: When it is called on values of different shapes.
+        ValueError: When it is called on values of other shapes.
 
     Example:
         >>> import fastreg as fr
@@ -50,11 +61,13 @@ class Add(_Elementwise, LayerArguments):
 class Multiply(_Elementwise, LayerArguments):
     """The product of values of the same shape, element by element, from left to right.
 
+    A value of shape (1,) may be among them, as the gate of a row: its element is taken for every element of the others.
+
     Args:
         name: See :class:`Layer`.
 
     Raises:
-        ValueError: When it is called on values of different shapes.
+        ValueError: When it is called on values of other shapes.
 
     Example:
         >>> import fastreg as fr
@@ -70,11 +83,13 @@ class Multiply(_Elementwise, LayerArguments):
 class Subtract(_Elementwise, LayerArguments):
     r"""The difference of two values of the same shape, :math:`y = x_0 - x_1`.
 
+    One of them may have the shape (1,): its element is taken for every element of the other.
+
     Args:
         name: See :class:`Layer`.
 
     Raises:
-        ValueError: When it is called on values of different shapes, or not on two.
+        ValueError: When it is called on values of other shapes, or not on two.
 
     Example:
         >>> import fastreg as fr
@@ -91,11 +106,13 @@ class Subtract(_Elementwise, LayerArguments):
 class Average(_Elementwise, LayerArguments):
     r"""The mean of values of the same shape, element by element, :math:`y = (x_0 + x_1 + ...) / k`.
 
+    A value of shape (1,) may be among them: its element is taken for every element of the others.
+
     Args:
         name: See :class:`Layer`.
 
     Raises:
-        ValueError: When it is called on values of different shapes.
+        ValueError: When it is called on values of other shapes.
 
     Example:
         >>> import fastreg as fr
@@ -111,13 +128,14 @@ class Maximum(_Elementwise, LayerArguments):
     r"""The greatest of values of the same shape, element by element.
 
     The gradient goes to the value that is the greatest. Where a value equals the greatest of those before it in the
-    list, half goes to it and half to those before, as in Keras on JAX and in PyTorch. NaN wins.
+    list, half goes to it and half to those before, as in Keras on JAX and in PyTorch. NaN wins. A value of shape (1,)
+    may be among them: its element is taken for every element of the others.
 
     Args:
         name: See :class:`Layer`.
 
     Raises:
-        ValueError: When it is called on values of different shapes.
+        ValueError: When it is called on values of other shapes.
 
     Example:
         >>> import fastreg as fr
@@ -133,13 +151,14 @@ class Minimum(_Elementwise, LayerArguments):
     r"""The least of values of the same shape, element by element.
 
     The gradient goes to the value that is the least. Where a value equals the least of those before it in the list,
-    half goes to it and half to those before, as in Keras on JAX and in PyTorch. NaN wins.
+    half goes to it and half to those before, as in Keras on JAX and in PyTorch. NaN wins. A value of shape (1,) may be
+    among them: its element is taken for every element of the others.
 
     Args:
         name: See :class:`Layer`.
 
     Raises:
-        ValueError: When it is called on values of different shapes.
+        ValueError: When it is called on values of other shapes.
 
     Example:
         >>> import fastreg as fr

@@ -140,7 +140,7 @@ class Normalization(_OnArrays, LayerArguments):
             data: Rows of features, finite; (n,) is one feature.
 
         Raises:
-            ValueError: If there are none, or one is not finite.
+            ValueError: If there are none, one is not finite, or float32 cannot hold the mean or variance of a feature.
             RuntimeError: Within a callback of a model that has this layer, or while another thread fits it.
         """
         mean, variance = statistics(data, self.robust, "Normalization: data", None if self.axis is None else 0)

@@ -35,7 +35,7 @@ from fastreg.search.folds.preprocessing import Chain, Once, fit_fold
 from fastreg.search.folds.scoring import Scoring
 from fastreg.search.folds.stratification import Labels
 from fastreg.search.folds.trial_callbacks import FoldOfTrial, callbacks_of
-from fastreg.search.folds.watchers import Paused, Watch
+from fastreg.search.folds.watchers import EndsBefore, Paused, Watch
 
 __all__ = ["Context", "FoldResult", "Task", "evaluate", "fit_estimator", "fold_seed", "refit"]
 
@@ -416,7 +416,9 @@ def _fit_sequential(
         callbacks.append(watch)
     callbacks += _ends(task, stop)
     start = task.start if paused is None else paused.epochs
-    epochs = given.get("epochs", 1) if final else min(task.stop or 1, given.get("epochs", 1))
+    epochs = given.get("epochs", 1)
+    if not final and (task.stop or 1) < epochs:
+        callbacks.append(EndsBefore(task.stop or 1))
     check_verbose("fit", given.get("verbose", 0))  # for the refit; many folds at once show nothing
     given |= {"epochs": epochs, "initial_epoch": start, "verbose": 0, "callbacks": callbacks, **validation}
     targets = context.y if context.targets is None else context.targets

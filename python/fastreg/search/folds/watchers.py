@@ -1,4 +1,4 @@
-"""Callbacks of a fold: pruning by thresholds, and early stopping that continues from one budget to the next.
+"""Callbacks of a fold: pruning by thresholds, the end of a budget, and early stopping that continues after it.
 
 These are the only callbacks of a search that run Python code after each epoch. They are used only where they are
 needed.
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fastreg.callbacks import Callback, EarlyStopping, Judge, directions_of
 from fastreg.model.model import Model
 
-__all__ = ["CarriedStopping", "Paused", "Watch"]
+__all__ = ["CarriedStopping", "EndsBefore", "Paused", "Watch"]
 
 Logs = dict[str, float]
 
@@ -47,6 +47,25 @@ class Watch(Callback):
         self._best = max(self._best, self._sign * value)
         if epoch < len(self._limits) and self._best < self._sign * self._limits[epoch]:
             self.pruned = self.model.stop_training = True
+
+
+class EndsBefore(Callback):
+    """Ends a call of ``fit`` before an epoch, while ``epochs`` is that of the whole training.
+
+    So lengths that are a share of the run, and callbacks that read ``params["epochs"]``, know the whole training, and a
+    model that continues from budget to budget gets the same rates as one that is trained at once.
+
+    Args:
+        epoch: The first epoch that is not trained, counted from 0; above the first one of the call.
+    """
+
+    def __init__(self, epoch: int) -> None:
+        self._last = epoch - 1
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Compares."""
+        if epoch == self._last:
+            self.model.stop_training = True
 
 
 class CarriedStopping(Callback):

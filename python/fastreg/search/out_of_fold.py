@@ -20,7 +20,7 @@ _METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function"
 
 
 def cross_val_score(build: Any, X: Any, y: Any, *, scoring: Any = None, **arguments: Any) -> NDArray[np.float64]:
-    """The score of each fold: ``test_score`` of :func:`fastreg.search.cross_validate`.
+    """The score of each fold, as :func:`fastreg.search.cross_validate` gives it.
 
     Args:
         build: ``build(params)``, a compiled model, or an estimator.
@@ -45,10 +45,11 @@ def cross_val_score(build: Any, X: Any, y: Any, *, scoring: Any = None, **argume
         True
     """
     found = cross_validate(build, X, y, scoring=scoring, **arguments)
-    if "test_score" not in found:
-        names = ", ".join(name.removeprefix("test_") for name in found if name.startswith("test_"))
+    keys = [key for key in found if key.startswith("test_")]
+    if len(keys) > 1:
+        names = ", ".join(key.removeprefix("test_") for key in keys)
         raise ValueError(f"cross_val_score: scoring must be one metric, got {names}; cross_validate takes several")
-    scores: NDArray[np.float64] = found["test_score"]
+    scores: NDArray[np.float64] = found[keys[0]]
     return scores
 
 
@@ -58,10 +59,10 @@ def cross_val_predict(
     y: Any,
     *,
     params: Any = None,
-    cv: Any = 5,
+    cv: Any = None,
     method: str = "predict",
     groups: Any = None,
-    n_jobs: int = -1,
+    n_jobs: int | None = -1,
     executor: Any = None,
     preprocess: Any = None,
     early_stopping_on: str = "inner",
@@ -77,11 +78,11 @@ def cross_val_predict(
         X: Features.
         y: Targets.
         params: For ``build``; None is an empty dict.
-        cv: Number of folds or a splitter; default 5. Every row must be scored in exactly one fold.
+        cv: Number of folds or a splitter; None, the default, is 5 folds. Every row must be scored in exactly one fold.
         method: ``"predict"``, the default, ``"predict_proba"``, ``"predict_log_proba"`` or ``"decision_function"``. A
             network has the first two; ``"predict"`` gives its outputs.
         groups: Group of each row, for splitters that use it.
-        n_jobs: Folds at a time; -1, the default, is all processors.
+        n_jobs: Folds at a time; -1, the default, and None are all processors.
         executor: Where the folds run; None, the default, is threads.
         preprocess: Transformers that are fitted within each fold; default None.
         early_stopping_on: ``"inner"``, the default, or ``"fold"``.

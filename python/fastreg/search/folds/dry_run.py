@@ -99,6 +99,8 @@ def make_context(
     chain, build, arguments = preprocessing.resolve(preprocess), as_build(build), dict(fit_arguments or {})
     _check_build(build)
     refuse_lazy(x, "X")
+    _check_rows(x, "X", "features")
+    _check_rows(y, "y", "a target")
     x, y = (arrays.bools(v) if isinstance(v, np.ndarray) and v.dtype.kind == "b" else v for v in (x, y))
     points = list(samples)
     (model, extra), again = _try_out(build, points, seed, gates)
@@ -464,6 +466,14 @@ def _check_data(context: Context, model: Model, fold: Prepared) -> None:
     model.evaluate(fold.x, targets, rows=fold.scored[:1], verbose=0)
     if weights is not None:
         model.evaluate(fold.x, targets, sample_weight=weights, rows=fold.train, verbose=0)
+
+
+def _check_rows(value: Any, name: str, what: str) -> None:
+    """Refuses what has no rows: nothing at all, a number, a text, a generator."""
+    shape = getattr(value, "shape", None)
+    has_rows = hasattr(value, "__len__") if shape is None else len(shape) > 0
+    if isinstance(value, (str, bytes)) or not has_rows:
+        raise TypeError(f"{name}: must have {what} for each row, got {describe(value)}")
 
 
 def _check_lengths(x: Any, y: Any, flat: bool) -> None:

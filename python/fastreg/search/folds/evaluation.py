@@ -404,8 +404,7 @@ def _fit_sequential(
     validation = _validation(context, task, fold, given, callbacks)
     if paused is not None or (task.keep_model and not final):
         paused = paused or Paused.of(model, callbacks)
-        paused.use_latest()
-        callbacks = [*paused.stoppers, *paused.callbacks]
+        callbacks = paused.begin()
         stoppers: list[Any] = list(paused.stoppers)
     else:
         stoppers = [item for item in callbacks if isinstance(item, EarlyStopping)]
@@ -439,8 +438,7 @@ def _fit_sequential(
             result.state = "pruned"
     result.best_epoch = next((stopper.best_epoch + 1 for stopper in stoppers if stopper.best is not None), None)
     if paused is not None:
-        paused.epochs = result.epochs
-        paused.use_best()
+        paused.end(result.epochs)
     return paused
 
 

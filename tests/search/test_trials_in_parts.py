@@ -1,10 +1,15 @@
-"""A trial that a pruner trains in parts is one run: lengths that are shares of a run are shares of the full budget."""
+"""A trial that a pruner trains in parts is one run: of its schedules, its callbacks and the averages of its weights."""
+
+import pickle
 
 import fastreg as fr
 import numpy as np
 import pytest
 from fastreg import callbacks, layers, optimizers, schedules
 from fastreg.search import Hyperband, LogUniform, RandomSearch, SuccessiveHalving
+from fastreg.search.folds.dry_run import make_context
+from fastreg.search.folds.evaluation import Task, evaluate
+from search_folds import ok, same
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(120, 4)).astype(np.float32)
@@ -77,3 +82,46 @@ def test_models_that_are_trained_again_for_an_ensemble_are_those_that_were_score
     again, before = found.ensemble(3), kept.ensemble(3)
     assert np.array_equal(again.predict(X), before.predict(X))
     assert again.single_score_ == pytest.approx(found.best_score_, rel=1e-6)
+
+
+OPTIMIZERS = {
+    "adam": lambda: optimizers.Adam(0.05),
+    "averages": lambda: optimizers.AdamW(0.05, use_ema=True, ema_momentum=0.9),
+    "overwritten": lambda: optimizers.SGD(0.1, momentum=0.9, use_ema=True, ema_momentum=0.8, ema_overwrite_frequency=7),
+    "schedule-free": lambda: optimizers.ScheduleFreeAdamW(0.05),
+    "accumulated": lambda: optimizers.SGD(0.1, gradient_accumulation_steps=3),
+}
+CALLBACKS = {
+    "none": [],
+    "stops": [callbacks.EarlyStopping("val_loss", patience=3)],
+    "stops without the best": [callbacks.EarlyStopping("val_loss", patience=3, restore_best_weights=False)],
+    "plateau": [callbacks.ReduceLROnPlateau("loss", patience=0, min_delta=0.05)],
+    "both": [
+        callbacks.ReduceLROnPlateau("val_loss", patience=1, min_delta=0.01, cooldown=1),
+        callbacks.EarlyStopping("val_loss", patience=4),
+    ],
+}
+
+
+@pytest.mark.parametrize("sent", [False, True])
+@pytest.mark.parametrize("watching", CALLBACKS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_budget_ends_where_the_training_at_once_would(optimizer, watching, sent):
+    def build(params):
+        hidden = [layers.Dense(6, "relu"), layers.BatchNormalization(), layers.Dropout(0.2)]
+        model = fr.Sequential([*hidden, layers.Dense(1)])
+        model.compile(OPTIMIZERS[optimizer](), "mse")
+        return model
+
+    fit = {"epochs": 9, "batch_size": 16, "callbacks": CALLBACKS[watching]}
+    context = make_context(build, [{}], X, Y, cv=3, seed=1, fit_arguments=fit)
+    model, start, history = None, 0, {}
+    for stop in (1, 3, 4, 9):
+        result = ok(evaluate(context, Task(3, 1, {}, start, stop, model, keep_model=True)))
+        at_once = ok(evaluate(context, Task(3, 1, {}, 0, stop)))
+        history = {key: history.get(key, []) + values for key, values in result.history.items()} or history
+        assert (result.scores, result.epochs, result.best_epoch) == (at_once.scores, at_once.epochs, at_once.best_epoch)
+        assert history == at_once.history
+        model, start = pickle.loads(pickle.dumps(result.model)) if sent else result.model, stop
+    whole = ok(evaluate(context, Task(3, 1, {}, keep_model=True)))
+    assert same(result.model.get_weights(), whole.model.get_weights())

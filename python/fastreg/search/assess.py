@@ -229,6 +229,7 @@ def nested_cross_validate(
     Raises:
         TypeError: If ``search`` is not a search.
         ValueError: If it has ``refit=False``.
+        KeyboardInterrupt: If Ctrl-C ends one of the searches.
 
     Example:
         >>> import numpy as np
@@ -258,6 +259,8 @@ def nested_cross_validate(
         inner._spreads_known = i > 0
         arguments = {name: rows_of(value, train, len(y)) for name, value in fit_arguments.items()}
         inner.fit(take(X, train), take(y, train), None if groups is None else take(groups, train), **arguments)
+        if not hasattr(inner, "best_model_"):  # Ctrl-C ended the search, or its refit
+            raise KeyboardInterrupt
         scores = inner.scores(take(X, test), take(y, test))
         columns["test_score"].append(scores[inner.metric_])
         for name, value in scores.items() if inner.multimetric_ else ():

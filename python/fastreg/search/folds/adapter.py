@@ -93,7 +93,9 @@ class Adapter:
         answer = self._answer(values)
         if classifies:
             shares = self._shares(values)
-            known = np.arange(shares.shape[1]) if self._names is None else self._names
+            known: Any = np.arange(shares.shape[1]) if self._names is None else self._names
+            if self._targets in ("probabilities", "signs") and values.shape[1] > 1:
+                known = [np.arange(2)] * values.shape[1]  # one yes/no question for each output
             named = answer if self._names is None else self._names[answer]
             self.estimator = stand_in(lambda _: named, lambda _: shares, known)
         else:

@@ -1,4 +1,4 @@
-"""scikit-learn's scorers for networks that answer several yes/no questions at once, from probabilities and logits."""
+"""Scorers of scikit-learn for networks with several yes/no outputs at once, and for targets that are objects."""
 
 import fastreg as fr
 import numpy as np
@@ -43,3 +43,12 @@ def test_a_search_ranks_by_it():
     search = GridSearch(model, grid, cv=FOLDS, scoring="roc_auc", seed=0, verbose=0).fit(X, Y, epochs=20)
     assert search.best_params_ == {"learning_rate": 0.1}
     assert search.score(X, Y) == pytest.approx(metrics.roc_auc_score(Y, search.predict(X)), rel=1e-6)
+
+
+def test_numbers_in_an_array_of_objects_are_numbers():
+    model = fr.Sequential([layers.Dense(1, "sigmoid")], seed=0)
+    model.compile(fr.optimizers.Adam(0.1), "binary_crossentropy")
+    options = {"cv": FOLDS, "scoring": ["f1_macro", "roc_auc"], "epochs": 3, "seed": 0}
+    plain, objects = (cross_validate(model, X, y, **options) for y in (Y[:, 0], Y[:, 0].astype(object)))
+    for name in ("test_f1_macro", "test_roc_auc"):
+        assert np.array_equal(plain[name], objects[name])

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fastreg.losses import Loss
 from fastreg.model.labels import Classes, texts_of
 from fastreg.model.model import Model
+from fastreg.search.folds.stratification import plain_values
 
 __all__ = ["Adapter", "probabilities", "probabilities_of", "stand_in"]
 
@@ -106,7 +107,7 @@ class Adapter:
         if self._names is not None:
             texts = texts_of(y, "y")
             return self._names[np.asarray(y).reshape(len(y)).astype(np.int64)] if texts is None else texts
-        array = np.asarray(y)
+        array = plain_values(y)
         if self._targets == "signs":
             array = (array > 0).astype(np.int64)
         if self._targets == "distribution" and array.ndim == 2:

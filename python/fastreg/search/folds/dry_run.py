@@ -344,6 +344,8 @@ def _check_fit_arguments(model: Model, given: Mapping[str, Any]) -> int:
             shown = ", ".join(n for n in known if n not in _OWN)
             raise TypeError(f"fit: unknown argument {name!r}; known: {shown}{did_you_mean(name, known)}")
     check_verbose("fit", given.get("verbose", 0))
+    if given.get("validation_split") and given.get("validation_data") is not None:
+        raise ValueError("fit: give validation_data or validation_split, not both")
     epochs = check_int("fit", "epochs", given.get("epochs", 1), ("be >= 1", lambda v: v >= 1))
     callbacks = given.get("callbacks")
     items = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())

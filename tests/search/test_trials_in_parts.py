@@ -6,7 +6,7 @@ import fastreg as fr
 import numpy as np
 import pytest
 from fastreg import callbacks, layers, optimizers, schedules
-from fastreg.search import Hyperband, LogUniform, RandomSearch, SuccessiveHalving
+from fastreg.search import ASHA, GridSearch, Hyperband, LogUniform, RandomSearch, SuccessiveHalving
 from fastreg.search.folds.dry_run import make_context
 from fastreg.search.folds.evaluation import Task, evaluate
 from search_folds import ok, same
@@ -125,3 +125,21 @@ def test_every_budget_ends_where_the_training_at_once_would(optimizer, watching,
         model, start = pickle.loads(pickle.dumps(result.model)) if sent else result.model, stop
     whole = ok(evaluate(context, Task(3, 1, {}, keep_model=True)))
     assert same(result.model.get_weights(), whole.model.get_weights())
+
+
+@pytest.mark.parametrize("own", [[1, 3, 9], [9, 3, 1], [3, 9, 1]], ids=str)
+@pytest.mark.parametrize("pruner", [SuccessiveHalving(), Hyperband(), ASHA()], ids=["halving", "hyperband", "asha"])
+def test_the_most_epochs_of_a_trial_are_the_full_budget(pruner, own):
+    """A trial with fewer ends there and keeps its score; the first one to be built decided about all."""
+
+    def build(params):
+        model = fr.Sequential([layers.Dense(4, "relu"), layers.Dense(1)])
+        model.compile(optimizers.Adam(params["rate"]), "mse")
+        return model, {"epochs": params["epochs"]}
+
+    space = {"epochs": own, "rate": [0.001 * 1.5**i for i in range(20)]}
+    search = GridSearch(build, space, cv=2, seed=0, n_jobs=1, verbose=0, pruner=pruner, refit=False).fit(X, Y)
+    budgets = {trial.budget for trial in search.trials_}
+    assert budgets == {1, 3, 9}
+    assert search.best_trial_.budget == 9
+    assert all(max(trial.epochs) <= trial.params["epochs"] for trial in search.trials_)

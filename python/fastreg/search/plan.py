@@ -250,7 +250,7 @@ def _check_limits(options: SearchOptions) -> None:
 
 
 def _of_longest(context: Context, points: Iterator[dict[str, Any]]) -> Context:
-    """The context whose full budget is that of the points with most epochs, if ``build`` returns epochs of their own."""
+    """The context whose full budget is that of the points with most epochs, if ``build`` returns epochs of its own."""
     found = [context.epochs]
     for params in points:
         try:

@@ -12,6 +12,7 @@ from fastreg.model.model import Model
 from fastreg.search.assess import cross_validate, trained_folds
 from fastreg.search.folds.adapter import probabilities_of
 from fastreg.search.folds.cross_validation import take
+from fastreg.search.folds.predictions import of_several
 from fastreg.utils.seeds import draw_seed
 
 __all__ = ["cross_val_predict", "cross_val_score"]
@@ -68,7 +69,7 @@ def cross_val_predict(
     early_stopping_on: str = "inner",
     seed: int | None = None,
     **fit_arguments: Any,
-) -> NDArray[Any]:
+) -> Any:
     """Predictions for every row by a model that was not trained on it.
 
     Scores that are computed from all of them at once are not the mean of the folds' scores.
@@ -91,7 +92,8 @@ def cross_val_predict(
 
     Returns:
         An array with a row for each row of ``X``, in its order. If the classifiers of some folds know fewer classes,
-        the probabilities of the others are 0, and columns are in the sorted order of all classes.
+        the probabilities of the others are 0, and columns are in the sorted order of all classes. Of an estimator with
+        several outputs, the probabilities are a list of arrays, one for each output.
 
     Raises:
         ValueError: If an argument is out of range, or the folds do not score every row once.
@@ -136,9 +138,16 @@ def cross_val_predict(
         features = take(context.x, scored)
         chain = result.preprocess
         parts.append(_predicted(result.model, method, features if chain is None else chain.transform(features)))
-    if method != "predict":
-        parts = _aligned(parts, [getattr(result.model, "classes_", None) for result in found], method)
-    stacked = np.concatenate(parts)
+    classes = [getattr(result.model, "classes_", None) for result in found]
+    if of_several(parts[0]):
+        by_output = zip(zip(*parts, strict=True), zip(*classes, strict=True), strict=True)
+        return [_joined(list(of_one), list(known), method, rows) for of_one, known in by_output]
+    return _joined(parts, classes, method, rows)
+
+
+def _joined(parts: list[Any], classes: list[Any], method: str, rows: NDArray[Any]) -> NDArray[Any]:
+    """The outputs of the folds in the order of the data."""
+    stacked = np.concatenate(parts if method == "predict" else _aligned(parts, classes, method))
     outputs = np.empty_like(stacked)
     outputs[rows] = stacked
     return outputs
@@ -149,11 +158,12 @@ def _unscored(model: Any, x: Any, y: Any) -> float:
     return 0.0
 
 
-def _predicted(model: Any, method: str, x: Any) -> NDArray[Any]:
+def _predicted(model: Any, method: str, x: Any) -> Any:
     if not isinstance(model, Model):
         if not hasattr(model, method):
             raise ValueError(f"cross_val_predict: {type(model).__name__} has no method {method!r}")
-        return np.asarray(getattr(model, method)(x))
+        found = getattr(model, method)(x)
+        return found if of_several(found) else np.asarray(found)
     if method not in ("predict", "predict_proba"):
         raise ValueError(f"cross_val_predict: method must be predict or predict_proba for a network, got {method!r}")
     outputs = model.predict(x)

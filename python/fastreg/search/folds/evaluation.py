@@ -31,6 +31,7 @@ from fastreg.search.folds.building import fold_seed, new_model
 from fastreg.search.folds.cross_validation import Fold, Rows, inner_split, rows_of, take
 from fastreg.search.folds.deadline import Deadline
 from fastreg.search.folds.model_fingerprint import Fingerprint
+from fastreg.search.folds.predictions import outputs
 from fastreg.search.folds.preprocessing import Chain, Once, fit_fold
 from fastreg.search.folds.scoring import Scoring
 from fastreg.search.folds.stratification import Labels
@@ -170,7 +171,8 @@ class FoldResult:
         curve: Values of the primary metric after each epoch, if ``thresholds`` were given.
         error: The traceback from the first line of user code on, and the parameters.
         raised: The exception itself, if ``error_score`` is ``"raise"``.
-        predictions: Outputs of a kept model for the scored rows (an estimator's ``predict_proba`` or ``predict``).
+        predictions: Outputs of a kept model for the scored rows (an estimator's ``predict_proba`` or ``predict``); None
+            for probabilities of several outputs.
         model: The model, if it is kept; between budgets a :class:`~fastreg.search.folds.watchers.Paused`.
         preprocess: The fitted transformers of a kept model.
         fingerprint: The fingerprint of the model as it was built, see
@@ -338,12 +340,6 @@ def _score(
     if not math.isfinite(result.scores[name]):  # of the others it is a gap in the table
         why = unscored.explain(name, result.scores[name], context.y, fold.scored, result.fold)
         result.state, result.error = "unscored", f"{why}\nparams: {dict(params)}"
-
-
-def outputs(model: Any, x: Any, rows: Rows) -> NDArray[Any]:
-    """The outputs of a model for some rows, or the probabilities of an estimator if it has them."""
-    predict = getattr(model, "predict_proba", None) or model.predict
-    return np.asarray(predict(take(x, rows)))
 
 
 def prepared(context: Context, fold: int) -> Prepared:

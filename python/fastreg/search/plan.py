@@ -257,9 +257,10 @@ def _of_longest(context: Context, points: Iterator[dict[str, Any]]) -> Context:
             _, arguments = make_model(context.build, params, context.seed)
         except Exception:  # each trial records its own error
             continue
-        if "epochs" not in arguments:
+        if "epochs" in arguments:
+            found.append(arguments["epochs"])
+        elif len(found) == 1:  # as good as always: they are those of the search
             return context
-        found.append(arguments["epochs"])
     known = [epochs for epochs in found if isinstance(epochs, (int, np.integer))]
     return replace(context, epochs=max(map(int, known))) if known else context
 

@@ -98,9 +98,7 @@ def make_context(
     check_choice("search", "early_stopping_on", early_stopping_on, ("inner", "fold"))
     chain, build, arguments = preprocessing.resolve(preprocess), as_build(build), dict(fit_arguments or {})
     _check_build(build)
-    refuse_lazy(x, "X")
-    _check_rows(x, "X", "features")
-    _check_rows(y, "y", "a target")
+    _check_rows(x, y)
     x, y = (arrays.bools(v) if isinstance(v, np.ndarray) and v.dtype.kind == "b" else v for v in (x, y))
     points = list(samples)
     (model, extra), again = _try_out(build, points, seed, gates)
@@ -470,12 +468,14 @@ def _check_data(context: Context, model: Model, fold: Prepared) -> None:
         model.evaluate(fold.x, targets, sample_weight=weights, rows=fold.train, verbose=0)
 
 
-def _check_rows(value: Any, name: str, what: str) -> None:
+def _check_rows(x: Any, y: Any) -> None:
     """Refuses what has no rows: nothing at all, a number, a text, a generator."""
-    shape = getattr(value, "shape", None)
-    has_rows = hasattr(value, "__len__") if shape is None else len(shape) > 0
-    if isinstance(value, (str, bytes)) or not has_rows:
-        raise TypeError(f"{name}: must have {what} for each row, got {describe(value)}")
+    refuse_lazy(x, "X")
+    for value, name, what in ((x, "X", "features"), (y, "y", "a target")):
+        shape = getattr(value, "shape", None)
+        has_rows = hasattr(value, "__len__") if shape is None else len(shape) > 0
+        if isinstance(value, (str, bytes)) or not has_rows:
+            raise TypeError(f"{name}: must have {what} for each row, got {describe(value)}")
 
 
 def _check_lengths(x: Any, y: Any, flat: bool) -> None:

@@ -49,6 +49,11 @@ def with_layers(params):
         ({"build": lambda p: (build(p), {"verbose": "loud"})}, TypeError, "verbose must be an integer, got 'loud'"),
         ({"fit_arguments": {"epochs": 0}}, ValueError, "fit: epochs must be >= 1, got 0"),
         (
+            {"fit_arguments": {"validation_split": 0.2, "validation_data": (X, Y)}},
+            ValueError,
+            "fit: give validation_data or validation_split, not both",
+        ),
+        (
             {"fit_arguments": {"callbacks": [callbacks.EarlyStopping("val_acc")]}},
             ValueError,
             "EarlyStopping: unknown monitor 'val_acc'; the model has: loss, accuracy, val_loss, .*mean 'val_accuracy'",

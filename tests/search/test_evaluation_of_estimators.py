@@ -3,6 +3,8 @@
 import pickle
 
 import numpy as np
+import pandas
+import pyarrow
 import pytest
 from fastreg import callbacks
 from fastreg.search import GridSearchCV, nested_cross_validate
@@ -54,9 +56,9 @@ def test_an_estimator_is_copied_set_fitted_and_scored():
     assert refitted.model.rows == N
 
 
-@pytest.mark.parametrize("kind", [list, tuple])
-def test_weights_of_rows_may_be_a_list(kind):
-    """As in scikit-learn's searches; the estimator got all N weights with the rows of one fold."""
+@pytest.mark.parametrize("kind", [list, tuple, pyarrow.array, pandas.Series])
+def test_weights_of_rows_may_be_of_any_kind(kind):
+    """As in scikit-learn's searches; of a list the estimator got all N weights with the rows of one fold."""
     weights = np.arange(N, dtype=np.float64)
     given = {"sample_weight": kind(weights.tolist()), "flag": [True, False]}
     c = make_context(Estimator(), [{"value": 1.0}], X, Y, cv=3, fit_arguments=given)

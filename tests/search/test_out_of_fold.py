@@ -101,6 +101,41 @@ def test_probabilities_of_networks():
         found.predict_proba(X)
 
 
+TWO_ANSWERS = np.stack([Y, np.arange(len(Y)) % 3], axis=1)
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba"])
+def test_an_estimator_with_several_outputs_predicts_as_scikit_learn_says(method):
+    from sklearn.model_selection import KFold
+    from sklearn.model_selection import cross_val_predict as theirs
+    from sklearn.tree import DecisionTreeClassifier
+
+    tree = DecisionTreeClassifier(max_depth=2, random_state=0)
+    ours = cross_val_predict(tree, X, TWO_ANSWERS, cv=KFold(3), method=method)
+    expected = theirs(tree, X, TWO_ANSWERS, cv=KFold(3), method=method)
+    assert type(ours) is type(expected)
+    for one, other in zip(ours, expected, strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_what_cannot_be_averaged_is_told():
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import KFold
+    from sklearn.tree import DecisionTreeClassifier
+
+    tree = DecisionTreeClassifier(random_state=0)
+    options = {"cv": KFold(3), "seed": 0, "verbose": 0, "keep_models": True}
+    search = GridSearch(tree, {"max_depth": [1, 2]}, **options).fit(X, np.stack([Y, 1 - Y], axis=1))
+    with pytest.raises(ValueError, match="ensemble: the estimator must have one output"):
+        search.ensemble(2)
+    y = np.repeat([0, 1, 2], len(X) // 3)
+    search = GridSearch(LogisticRegression(), {"C": [0.1, 1.0]}, **options)
+    with pytest.warns(UserWarning, match="classes that its training rows lack"):
+        search.fit(X[: len(y)], y)
+    with pytest.raises(ValueError, match="ensemble: the training rows of every fold must have all classes"):
+        search.ensemble(2)
+
+
 # Callbacks.
 
 

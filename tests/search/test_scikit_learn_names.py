@@ -317,6 +317,17 @@ def test_the_best_models():
         pickle.loads(pickle.dumps(search)).best_models(2)
 
 
+def test_the_best_models_without_a_refit_have_their_preprocessing():
+    x, y = two_classes()
+    options = {"cv": 3, "seed": 0, "verbose": 0, "n_trials": 3, "preprocess": "standard"}
+    space = {"units": 4, "lr": Uniform(0.001, 0.1)}
+    search, other = (RandomSearch(build, space, refit=refit, **options).fit(x, y, epochs=2) for refit in (True, False))
+    (model,) = other.best_models(1)
+    rows = (x - x.mean(axis=0)) / x.std(axis=0)
+    np.testing.assert_allclose(other.best_preprocess_.transform(x), rows, rtol=1e-4, atol=1e-6)
+    assert np.array_equal(model.predict(other.best_preprocess_.transform(x)), search.predict(x))
+
+
 # The classes.
 
 

@@ -55,8 +55,9 @@ class Curve:
     ) -> None:
         self.name, self.metric, self.direction = name, metric, direction
         self.points = list(points)
-        self.train_scores: NDArray[np.float64] = np.array([scores["train_score"] for scores in found])
-        self.test_scores: NDArray[np.float64] = np.array([scores["test_score"] for scores in found])
+        (key,) = _metrics_of(found[0])
+        self.train_scores: NDArray[np.float64] = np.array([scores[f"train_{key}"] for scores in found])
+        self.test_scores: NDArray[np.float64] = np.array([scores[f"test_{key}"] for scores in found])
         self.fit_times: NDArray[np.float64] = np.array([scores["fit_time"] for scores in found])
 
     @property
@@ -133,7 +134,7 @@ def learning_curve(
     *,
     train_sizes: ArrayLike = (0.1, 0.325, 0.55, 0.775, 1.0),
     params: Any = None,
-    cv: Any = 5,
+    cv: Any = None,
     scoring: Any = None,
     groups: Any = None,
     seed: int | None = None,
@@ -151,7 +152,7 @@ def learning_curve(
         train_sizes: The numbers of training rows as shares in (0, 1] of the smallest training part of a fold, or as
             whole numbers >= 1. Within a fold each smaller part is contained in the larger ones.
         params: For ``build``.
-        cv: Number of folds or a splitter.
+        cv: Number of folds or a splitter; None, the default, is 5 folds.
         scoring: One metric; None is the model's own.
         groups: Group of each row, for splitters that use it.
         seed: Seed of folds, parts and models in [0, 2**64); None draws one.
@@ -174,7 +175,7 @@ def learning_curve(
     """
     chosen = draw_seed() if seed is None else check_int("learning_curve", "seed", seed, NON_NEGATIVE, SEED_LIMIT)
     model = build if isinstance(build, Model) else try_out(build, [dict(params or {})], chosen)
-    folds = make_folds(cv, X, y, groups, chosen, are_classes(model, y))
+    folds = make_folds(5 if cv is None else cv, X, y, groups, chosen, are_classes(model, y))
     sizes = _sizes(train_sizes, min(len(train) for train, _ in folds))
     generator = np.random.default_rng(chosen)
     orders = [train[generator.permutation(len(train))] for train, _ in folds]
@@ -194,7 +195,7 @@ def validation_curve(
     param_name: str,
     param_range: Sequence[Any],
     params: Any = None,
-    cv: Any = 5,
+    cv: Any = None,
     scoring: Any = None,
     groups: Any = None,
     seed: int | None = None,
@@ -210,7 +211,7 @@ def validation_curve(
         param_name: The parameter.
         param_range: Its values, at least one.
         params: The other parameters.
-        cv: Number of folds or a splitter; all values are scored on the same folds.
+        cv: Number of folds or a splitter; None, the default, is 5 folds. All values are scored on the same folds.
         scoring: One metric; None is the model's own.
         groups: Group of each row, for splitters that use it.
         seed: Seed of folds and models in [0, 2**64); None draws one.
@@ -240,7 +241,7 @@ def validation_curve(
     chosen = draw_seed() if seed is None else check_int("validation_curve", "seed", seed, NON_NEGATIVE, SEED_LIMIT)
     samples = [{**(params or {}), name: value} for value in values]
     model = try_out(build, samples, chosen)
-    folds = make_folds(cv, X, y, groups, chosen, are_classes(model, y))
+    folds = make_folds(5 if cv is None else cv, X, y, groups, chosen, are_classes(model, y))
     arguments |= {"scoring": scoring, "seed": chosen, "return_train_score": True, "cv": folds}
     found = [cross_validate(build, X, y, params=sample, **arguments) for sample in samples]
     return Curve(name, values, found, *_score(scoring, model, found[0]))
@@ -262,8 +263,13 @@ def _sizes(given: ArrayLike, most: int) -> list[int]:
 
 def _score(scoring: object, model: Any, found: dict[str, Any]) -> tuple[str, str]:
     """The name and the better direction of the score. ValueError if there are several."""
-    if "test_score" not in found:
-        names = [name.removeprefix("test_") for name in found if name.startswith("test_")]
+    names = _metrics_of(found)
+    if len(names) > 1:
         raise ValueError(f"scoring: a curve is of one score, got {', '.join(names)}")
     scoring = resolve(scoring, model)
     return scoring.primary, scoring.direction
+
+
+def _metrics_of(found: dict[str, Any]) -> list[str]:
+    """The names of the scores that ``cross_validate`` gives; "score" where ``scoring`` is a single one."""
+    return [name.removeprefix("test_") for name in found if name.startswith("test_")]

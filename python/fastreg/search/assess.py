@@ -15,11 +15,12 @@ from fastreg.internal.checks import NON_NEGATIVE, SEED_LIMIT, check_int, describ
 from fastreg.model.model import Model
 from fastreg.search import plan as planning
 from fastreg.search.base import Search
-from fastreg.search.folds.building import is_estimator, own_values
+from fastreg.search.folds.building import own_values
 from fastreg.search.folds.compiled import CompiledModel
 from fastreg.search.folds.cross_validation import make_folds, rows_of, take
 from fastreg.search.folds.dry_run import make_context
 from fastreg.search.folds.evaluation import Context, FoldResult, Task
+from fastreg.search.folds.scoring import Scoring
 from fastreg.search.folds.unscored import explain
 from fastreg.search.workers.executors import make_runner
 from fastreg.utils.seeds import draw_seed
@@ -43,10 +44,10 @@ def cross_validate(
     y: Any,
     *,
     params: Any = None,
-    cv: Any = 5,
+    cv: Any = None,
     scoring: Any = None,
     groups: Any = None,
-    n_jobs: int = -1,
+    n_jobs: int | None = -1,
     executor: Any = None,
     preprocess: Any = None,
     early_stopping_on: str = "inner",
@@ -67,10 +68,11 @@ def cross_validate(
         X: Features.
         y: Targets.
         params: For ``build``, such as ``search.best_params_``; None is an empty dict.
-        cv: Number of folds or a splitter; default 5.
-        scoring: Metric or metrics; None is the model's own.
+        cv: Number of folds or a splitter; None, the default, is 5 folds.
+        scoring: Metric or metrics; None is the model's own. For a single function and an estimator, one more model is
+            trained, to see whether the function returns a dict of scores.
         groups: Group of each row, for splitters that use it.
-        n_jobs: Folds at a time; -1, the default, is all processors.
+        n_jobs: Folds at a time; -1, the default, and None are all processors.
         executor: Where the folds run; None, the default, is threads.
         preprocess: Transformers that are fitted within each fold; default None.
         early_stopping_on: ``"inner"``, the default, or ``"fold"``.
@@ -80,10 +82,10 @@ def cross_validate(
         **fit_arguments: For the models' ``fit``.
 
     Returns:
-        An array with an element for each fold by ``test_score`` (``test_<metric>`` with several), ``train_...``,
-        ``fit_time``, ``score_time``, ``epochs`` and ``best_epoch``; the lists ``histories`` and, if asked for,
-        ``models``. A metric that is not defined for the rows of a fold, as the AUC of a single class, is NaN there,
-        with a warning.
+        An array with an element for each fold by ``test_score`` (as in scikit-learn ``test_<metric>`` where ``scoring``
+        is a list or a dict, or a function that returns one), ``train_...``, ``fit_time``, ``score_time``, ``epochs``
+        and ``best_epoch``; the lists ``histories`` and, if asked for, ``models``. A metric that is not defined for the
+        rows of a fold, as the AUC of a single class, is NaN there, with a warning.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -119,7 +121,7 @@ def cross_validate(
         return_train_score=return_train_score,
         early_stopping_on=early_stopping_on,
     )
-    return _columns(found, context.scorers.names, return_models)
+    return _columns(found, context.scorers, return_models)
 
 
 def trained_folds(
@@ -129,9 +131,10 @@ def trained_folds(
     y: Any,
     *,
     params: Any,
-    n_jobs: int,
+    n_jobs: int | None,
     executor: Any,
     keep_models: bool,
+    cv: Any,
     **options: Any,
 ) -> tuple[Context, list[FoldResult]]:
     """Trains and scores one model on every fold.
@@ -142,9 +145,10 @@ def trained_folds(
         x: Features.
         y: Targets.
         params: The parameters, or None.
-        n_jobs: Folds at a time.
+        n_jobs: Folds at a time; None is all processors.
         executor: Where the folds run.
         keep_models: Whether results have their models.
+        cv: Number of folds or a splitter; None is 5 folds.
         **options: Of :func:`fastreg.search.folds.dry_run.make_context`.
 
     Returns:
@@ -158,9 +162,10 @@ def trained_folds(
     elif params is not None and not hasattr(build, "set_params"):
         build, params = _Built(build, params), None
     sample = dict(params or {})
-    context = make_context(build, [sample], x, y, **{"probes": not is_estimator(build), **options})
+    cv = 5 if cv is None else cv
+    context = make_context(build, [sample], x, y, **{"cv": cv, "probes": True, **options})
     found: list[FoldResult] = []
-    with make_runner(context, n_jobs, executor) as runner:
+    with make_runner(context, -1 if n_jobs is None else n_jobs, executor) as runner:
         for fold in range(len(context.folds)):
             task = Task(0, fold, sample, stop=context.epochs, keep_model=keep_models)
             runner.submit(task)
@@ -185,10 +190,10 @@ def _warn_of_gaps(call: str, context: Context, found: list[FoldResult]) -> None:
             warnings.warn(f"{call}: {why}; {len(gaps)} of {len(found)} folds have no such score", stacklevel=4)
 
 
-def _columns(found: list[FoldResult], names: tuple[str, ...], models: bool) -> dict[str, Any]:
+def _columns(found: list[FoldResult], scoring: Scoring, models: bool) -> dict[str, Any]:
     columns: dict[str, Any] = {}
-    for name in names:
-        key = "score" if len(names) == 1 else name
+    for name in scoring.names:
+        key = name if scoring.several else "score"
         columns[f"test_{key}"] = np.array([result.scores[name] for result in found])
         if found[0].train_scores is not None:
             columns[f"train_{key}"] = np.array([(result.train_scores or {})[name] for result in found])
@@ -203,7 +208,7 @@ def _columns(found: list[FoldResult], names: tuple[str, ...], models: bool) -> d
 
 
 def nested_cross_validate(
-    search: Search, X: Any, y: Any, *, cv: Any = 5, groups: Any = None, **fit_arguments: Any
+    search: Search, X: Any, y: Any, *, cv: Any = None, groups: Any = None, **fit_arguments: Any
 ) -> dict[str, Any]:
     """Scores a search as a whole: in every outer fold it runs on the training rows and is scored on the others.
 
@@ -213,17 +218,18 @@ def nested_cross_validate(
         search: The search to repeat; it is not changed. The number of the outer fold is added to a journal's name.
         X: Features.
         y: Targets.
-        cv: The outer folds; the search's own ``cv`` are the inner ones.
+        cv: The outer folds, by default and for None 5; the search's own ``cv`` are the inner ones.
         groups: Group of each row, for both.
         **fit_arguments: For ``search.fit``. A ``sample_weight`` goes to the training rows.
 
     Returns:
-        Arrays with an element for each outer fold: ``test_score`` (with several metrics also ``test_<metric>``),
+        Arrays with an element for each outer fold: ``test_score`` (and ``test_<metric>`` where there may be several),
         ``best_score`` (the inner one) and ``seconds``; the lists ``best_params`` and ``searches``.
 
     Raises:
         TypeError: If ``search`` is not a search.
         ValueError: If it has ``refit=False``.
+        KeyboardInterrupt: If Ctrl-C ends one of the searches.
 
     Example:
         >>> import numpy as np
@@ -244,7 +250,7 @@ def nested_cross_validate(
     if not search.refit:
         raise ValueError("nested_cross_validate: the search must refit its best model, got refit=False")
     seed = draw_seed() if search.seed is None else search.seed
-    folds = make_folds(cv, X, y, groups, seed, planning.are_classes(search._options(), y, seed))
+    folds = make_folds(5 if cv is None else cv, X, y, groups, seed, planning.are_classes(search._options(), y, seed))
     columns: dict[str, list[Any]] = {"test_score": [], "best_score": [], "seconds": [], "best_params": []}
     searches = []
     for i, (train, test) in enumerate(folds):
@@ -253,9 +259,11 @@ def nested_cross_validate(
         inner._spreads_known = i > 0
         arguments = {name: rows_of(value, train, len(y)) for name, value in fit_arguments.items()}
         inner.fit(take(X, train), take(y, train), None if groups is None else take(groups, train), **arguments)
+        if not hasattr(inner, "best_model_"):  # Ctrl-C ended the search, or its refit
+            raise KeyboardInterrupt
         scores = inner.scores(take(X, test), take(y, test))
         columns["test_score"].append(scores[inner.metric_])
-        for name, value in scores.items() if len(scores) > 1 else ():
+        for name, value in scores.items() if inner.multimetric_ else ():
             columns.setdefault(f"test_{name}", []).append(value)
         columns["best_score"].append(inner.best_score_)
         columns["best_params"].append(inner.best_params_)

@@ -69,7 +69,8 @@ class Search(SearchNames, Parameters, Generic[ModelT]):
             a :class:`~fastreg.search.RayExecutor`.
         pruner: None trains every trial to the end; see :class:`~fastreg.search.MedianPruner`,
             :class:`~fastreg.search.SuccessiveHalving`, :class:`~fastreg.search.Hyperband`,
-            :class:`~fastreg.search.ASHA`.
+            :class:`~fastreg.search.ASHA`. A trial that the latter three train in parts is trained as if it were at
+            once. Their full budget is ``epochs``, or the most of the trials' own.
         early_stopping_on: The rows for callbacks that monitor ``val_...``: ``"inner"``, a part of a fold's training
             rows; or ``"fold"``, the scored rows, which makes scores optimistic.
         preprocess: ``"standard"``, a transformer or a list of them, fitted on the training rows of each fold.

@@ -12,6 +12,7 @@ from fastreg.model.model import Model
 from fastreg.search.assess import cross_validate, trained_folds
 from fastreg.search.folds.adapter import probabilities_of
 from fastreg.search.folds.cross_validation import take
+from fastreg.search.folds.predictions import of_several
 from fastreg.utils.seeds import draw_seed
 
 __all__ = ["cross_val_predict", "cross_val_score"]
@@ -20,7 +21,7 @@ _METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function"
 
 
 def cross_val_score(build: Any, X: Any, y: Any, *, scoring: Any = None, **arguments: Any) -> NDArray[np.float64]:
-    """The score of each fold: ``test_score`` of :func:`fastreg.search.cross_validate`.
+    """The score of each fold, as :func:`fastreg.search.cross_validate` gives it.
 
     Args:
         build: ``build(params)``, a compiled model, or an estimator.
@@ -45,10 +46,11 @@ def cross_val_score(build: Any, X: Any, y: Any, *, scoring: Any = None, **argume
         True
     """
     found = cross_validate(build, X, y, scoring=scoring, **arguments)
-    if "test_score" not in found:
-        names = ", ".join(name.removeprefix("test_") for name in found if name.startswith("test_"))
+    keys = [key for key in found if key.startswith("test_")]
+    if len(keys) > 1:
+        names = ", ".join(key.removeprefix("test_") for key in keys)
         raise ValueError(f"cross_val_score: scoring must be one metric, got {names}; cross_validate takes several")
-    scores: NDArray[np.float64] = found["test_score"]
+    scores: NDArray[np.float64] = found[keys[0]]
     return scores
 
 
@@ -58,16 +60,16 @@ def cross_val_predict(
     y: Any,
     *,
     params: Any = None,
-    cv: Any = 5,
+    cv: Any = None,
     method: str = "predict",
     groups: Any = None,
-    n_jobs: int = -1,
+    n_jobs: int | None = -1,
     executor: Any = None,
     preprocess: Any = None,
     early_stopping_on: str = "inner",
     seed: int | None = None,
     **fit_arguments: Any,
-) -> NDArray[Any]:
+) -> Any:
     """Predictions for every row by a model that was not trained on it.
 
     Scores that are computed from all of them at once are not the mean of the folds' scores.
@@ -77,11 +79,11 @@ def cross_val_predict(
         X: Features.
         y: Targets.
         params: For ``build``; None is an empty dict.
-        cv: Number of folds or a splitter; default 5. Every row must be scored in exactly one fold.
+        cv: Number of folds or a splitter; None, the default, is 5 folds. Every row must be scored in exactly one fold.
         method: ``"predict"``, the default, ``"predict_proba"``, ``"predict_log_proba"`` or ``"decision_function"``. A
             network has the first two; ``"predict"`` gives its outputs.
         groups: Group of each row, for splitters that use it.
-        n_jobs: Folds at a time; -1, the default, is all processors.
+        n_jobs: Folds at a time; -1, the default, and None are all processors.
         executor: Where the folds run; None, the default, is threads.
         preprocess: Transformers that are fitted within each fold; default None.
         early_stopping_on: ``"inner"``, the default, or ``"fold"``.
@@ -90,7 +92,8 @@ def cross_val_predict(
 
     Returns:
         An array with a row for each row of ``X``, in its order. If the classifiers of some folds know fewer classes,
-        the probabilities of the others are 0, and columns are in the sorted order of all classes.
+        the probabilities of the others are 0, and columns are in the sorted order of all classes. Of an estimator with
+        several outputs, the probabilities are a list of arrays, one for each output.
 
     Raises:
         ValueError: If an argument is out of range, or the folds do not score every row once.
@@ -135,9 +138,16 @@ def cross_val_predict(
         features = take(context.x, scored)
         chain = result.preprocess
         parts.append(_predicted(result.model, method, features if chain is None else chain.transform(features)))
-    if method != "predict":
-        parts = _aligned(parts, [getattr(result.model, "classes_", None) for result in found], method)
-    stacked = np.concatenate(parts)
+    classes = [getattr(result.model, "classes_", None) for result in found]
+    if of_several(parts[0]):
+        by_output = zip(zip(*parts, strict=True), zip(*classes, strict=True), strict=True)
+        return [_joined(list(of_one), list(known), method, rows) for of_one, known in by_output]
+    return _joined(parts, classes, method, rows)
+
+
+def _joined(parts: list[Any], classes: list[Any], method: str, rows: NDArray[Any]) -> NDArray[Any]:
+    """The outputs of the folds in the order of the data."""
+    stacked = np.concatenate(parts if method == "predict" else _aligned(parts, classes, method))
     outputs = np.empty_like(stacked)
     outputs[rows] = stacked
     return outputs
@@ -148,11 +158,12 @@ def _unscored(model: Any, x: Any, y: Any) -> float:
     return 0.0
 
 
-def _predicted(model: Any, method: str, x: Any) -> NDArray[Any]:
+def _predicted(model: Any, method: str, x: Any) -> Any:
     if not isinstance(model, Model):
         if not hasattr(model, method):
             raise ValueError(f"cross_val_predict: {type(model).__name__} has no method {method!r}")
-        return np.asarray(getattr(model, method)(x))
+        found = getattr(model, method)(x)
+        return found if of_several(found) else np.asarray(found)
     if method not in ("predict", "predict_proba"):
         raise ValueError(f"cross_val_predict: method must be predict or predict_proba for a network, got {method!r}")
     outputs = model.predict(x)

@@ -37,6 +37,7 @@ from fastreg.search.journal import Journal, recorded_seed
 from fastreg.search.options import SearchOptions
 from fastreg.search.pruners.full_budget import FullBudget
 from fastreg.search.pruners.median import MedianPruner
+from fastreg.search.pruners.rungs import Rungs
 from fastreg.search.pruners.trial_schedule import TrialSchedule
 from fastreg.search.run import trial_of_records
 from fastreg.search.space.space import Space, When
@@ -50,6 +51,8 @@ __all__ = ["Plan", "are_classes", "check_models", "known_of", "prepare", "take_e
 
 # Points of the space that build is tried with before the search begins, at most.
 _SAMPLES = 16
+# Points that are drawn to find the most epochs, where they are the trials' own and a pruner goes by them.
+_DRAWN = 64
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,8 @@ def prepare(options: SearchOptions, x: Any, y: Any, groups: Any, fit_arguments: 
     )
     if isinstance(options.refit, str):
         context = _led_by(context, options.refit)
+    if isinstance(schedule, Rungs):
+        context = _of_longest(context, islice(_draws(space, seed, False), _DRAWN))
     plan = Plan(space, strategy, schedule, context, seed, _initial(options.initial, space))
     begin(plan, options.n_trials)
     return plan
@@ -242,6 +247,22 @@ def _check_limits(options: SearchOptions) -> None:
             raise ValueError(f"search: error_score must be NaN, a finite number or 'raise', got {describe(score)}")
     if options.resume and options.journal is None:
         raise ValueError("search: resume=True needs the journal to go on from, got journal=None")
+
+
+def _of_longest(context: Context, points: Iterator[dict[str, Any]]) -> Context:
+    """The context whose full budget is that of the points with most epochs, if ``build`` returns epochs of its own."""
+    found = [context.epochs]
+    for params in points:
+        try:
+            _, arguments = make_model(context.build, params, context.seed)
+        except Exception:  # each trial records its own error
+            continue
+        if "epochs" in arguments:
+            found.append(arguments["epochs"])
+        elif len(found) == 1:  # as good as always: they are those of the search
+            return context
+    known = [epochs for epochs in found if isinstance(epochs, (int, np.integer))]
+    return replace(context, epochs=max(map(int, known))) if known else context
 
 
 def _led_by(context: Context, metric: str) -> Context:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fastreg.losses import Loss
 from fastreg.model.labels import Classes, texts_of
 from fastreg.model.model import Model
+from fastreg.search.folds.stratification import plain_values
 
 __all__ = ["Adapter", "probabilities", "probabilities_of", "stand_in"]
 
@@ -93,7 +94,9 @@ class Adapter:
         answer = self._answer(values)
         if classifies:
             shares = self._shares(values)
-            known = np.arange(shares.shape[1]) if self._names is None else self._names
+            known: Any = np.arange(shares.shape[1]) if self._names is None else self._names
+            if self._targets in ("probabilities", "signs") and values.shape[1] > 1:
+                known = [np.arange(2)] * values.shape[1]  # one yes/no question for each output
             named = answer if self._names is None else self._names[answer]
             self.estimator = stand_in(lambda _: named, lambda _: shares, known)
         else:
@@ -104,7 +107,7 @@ class Adapter:
         if self._names is not None:
             texts = texts_of(y, "y")
             return self._names[np.asarray(y).reshape(len(y)).astype(np.int64)] if texts is None else texts
-        array = np.asarray(y)
+        array = plain_values(y)
         if self._targets == "signs":
             array = (array > 0).astype(np.int64)
         if self._targets == "distribution" and array.ndim == 2:

@@ -390,6 +390,8 @@ def rows_of(value: Any, rows: Rows, n: int) -> Any:
     """Those rows of an argument of ``fit``: a list, tuple, array or frame of n elements; anything else as it is."""
     if isinstance(value, (list, tuple)):
         return [value[row] for row in rows] if len(value) == n else value
+    if not hasattr(value, "shape") and hasattr(value, "__array__"):  # Arrow's
+        value = np.asarray(value)
     shape: tuple[int, ...] = getattr(value, "shape", ())
     return take(value, rows) if len(shape) > 0 and shape[0] == n else value
 

@@ -98,7 +98,7 @@ def make_context(
     check_choice("search", "early_stopping_on", early_stopping_on, ("inner", "fold"))
     chain, build, arguments = preprocessing.resolve(preprocess), as_build(build), dict(fit_arguments or {})
     _check_build(build)
-    refuse_lazy(x, "X")
+    _check_rows(x, y)
     x, y = (arrays.bools(v) if isinstance(v, np.ndarray) and v.dtype.kind == "b" else v for v in (x, y))
     points = list(samples)
     (model, extra), again = _try_out(build, points, seed, gates)
@@ -342,6 +342,8 @@ def _check_fit_arguments(model: Model, given: Mapping[str, Any]) -> int:
             shown = ", ".join(n for n in known if n not in _OWN)
             raise TypeError(f"fit: unknown argument {name!r}; known: {shown}{did_you_mean(name, known)}")
     check_verbose("fit", given.get("verbose", 0))
+    if given.get("validation_split") and given.get("validation_data") is not None:
+        raise ValueError("fit: give validation_data or validation_split, not both")
     epochs = check_int("fit", "epochs", given.get("epochs", 1), ("be >= 1", lambda v: v >= 1))
     callbacks = given.get("callbacks")
     items = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
@@ -464,6 +466,16 @@ def _check_data(context: Context, model: Model, fold: Prepared) -> None:
     model.evaluate(fold.x, targets, rows=fold.scored[:1], verbose=0)
     if weights is not None:
         model.evaluate(fold.x, targets, sample_weight=weights, rows=fold.train, verbose=0)
+
+
+def _check_rows(x: Any, y: Any) -> None:
+    """Refuses what has no rows: nothing at all, a number, a text, a generator."""
+    refuse_lazy(x, "X")
+    for value, name, what in ((x, "X", "features"), (y, "y", "a target")):
+        shape = getattr(value, "shape", None)
+        has_rows = hasattr(value, "__len__") if shape is None else len(shape) > 0
+        if isinstance(value, (str, bytes)) or not has_rows:
+            raise TypeError(f"{name}: must have {what} for each row, got {describe(value)}")
 
 
 def _check_lengths(x: Any, y: Any, flat: bool) -> None:

@@ -31,11 +31,12 @@ from fastreg.search.folds.building import fold_seed, new_model
 from fastreg.search.folds.cross_validation import Fold, Rows, inner_split, rows_of, take
 from fastreg.search.folds.deadline import Deadline
 from fastreg.search.folds.model_fingerprint import Fingerprint
+from fastreg.search.folds.predictions import outputs
 from fastreg.search.folds.preprocessing import Chain, Once, fit_fold
 from fastreg.search.folds.scoring import Scoring
 from fastreg.search.folds.stratification import Labels
 from fastreg.search.folds.trial_callbacks import FoldOfTrial, callbacks_of
-from fastreg.search.folds.watchers import Paused, Watch
+from fastreg.search.folds.watchers import EndsBefore, Paused, Watch
 
 __all__ = ["Context", "FoldResult", "Task", "evaluate", "fit_estimator", "fold_seed", "refit"]
 
@@ -170,7 +171,8 @@ class FoldResult:
         curve: Values of the primary metric after each epoch, if ``thresholds`` were given.
         error: The traceback from the first line of user code on, and the parameters.
         raised: The exception itself, if ``error_score`` is ``"raise"``.
-        predictions: Outputs of a kept model for the scored rows (an estimator's ``predict_proba`` or ``predict``).
+        predictions: Outputs of a kept model for the scored rows (an estimator's ``predict_proba`` or ``predict``); None
+            for probabilities of several outputs.
         model: The model, if it is kept; between budgets a :class:`~fastreg.search.folds.watchers.Paused`.
         preprocess: The fitted transformers of a kept model.
         fingerprint: The fingerprint of the model as it was built, see
@@ -340,12 +342,6 @@ def _score(
         result.state, result.error = "unscored", f"{why}\nparams: {dict(params)}"
 
 
-def outputs(model: Any, x: Any, rows: Rows) -> NDArray[Any]:
-    """The outputs of a model for some rows, or the probabilities of an estimator if it has them."""
-    predict = getattr(model, "predict_proba", None) or model.predict
-    return np.asarray(predict(take(x, rows)))
-
-
 def prepared(context: Context, fold: int) -> Prepared:
     """The features of a fold, preprocessed the first time, and its rows."""
     train, scored = context.folds[fold]
@@ -404,8 +400,7 @@ def _fit_sequential(
     validation = _validation(context, task, fold, given, callbacks)
     if paused is not None or (task.keep_model and not final):
         paused = paused or Paused.of(model, callbacks)
-        paused.use_latest()
-        callbacks = [*paused.stoppers, *paused.callbacks]
+        callbacks = paused.begin()
         stoppers: list[Any] = list(paused.stoppers)
     else:
         stoppers = [item for item in callbacks if isinstance(item, EarlyStopping)]
@@ -416,7 +411,9 @@ def _fit_sequential(
         callbacks.append(watch)
     callbacks += _ends(task, stop)
     start = task.start if paused is None else paused.epochs
-    epochs = given.get("epochs", 1) if final else min(task.stop or 1, given.get("epochs", 1))
+    epochs = given.get("epochs", 1)
+    if not final and (task.stop or 1) < epochs:
+        callbacks.append(EndsBefore(task.stop or 1))
     check_verbose("fit", given.get("verbose", 0))  # for the refit; many folds at once show nothing
     given |= {"epochs": epochs, "initial_epoch": start, "verbose": 0, "callbacks": callbacks, **validation}
     targets = context.y if context.targets is None else context.targets
@@ -437,8 +434,7 @@ def _fit_sequential(
             result.state = "pruned"
     result.best_epoch = next((stopper.best_epoch + 1 for stopper in stoppers if stopper.best is not None), None)
     if paused is not None:
-        paused.epochs = result.epochs
-        paused.use_best()
+        paused.end(result.epochs)
     return paused
 
 

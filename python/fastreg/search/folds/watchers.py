@@ -1,7 +1,6 @@
-"""Callbacks of a fold: pruning by thresholds, and early stopping that continues from one budget to the next.
+"""Callbacks of a fold: pruning by thresholds, the end of a budget, and what continues after it as if it had not ended.
 
-These are the only callbacks of a search that run Python code after each epoch. They are used only where they are
-needed.
+Some of them run Python code after each epoch. They are used only where they are needed.
 """
 
 from __future__ import annotations
@@ -14,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.callbacks import Callback, EarlyStopping, Judge, directions_of
+from fastreg.model.core import core_of
 from fastreg.model.model import Model
 
-__all__ = ["CarriedStopping", "Paused", "Watch"]
+__all__ = ["CarriedStopping", "Continues", "EndsBefore", "Paused", "Watch"]
 
 Logs = dict[str, float]
 
@@ -47,6 +47,44 @@ class Watch(Callback):
         self._best = max(self._best, self._sign * value)
         if epoch < len(self._limits) and self._best < self._sign * self._limits[epoch]:
             self.pruned = self.model.stop_training = True
+
+
+class EndsBefore(Callback):
+    """Ends a call of ``fit`` before an epoch, while ``epochs`` is that of the whole training.
+
+    So lengths that are a share of the run, and callbacks that read ``params["epochs"]``, know the whole training, and a
+    model that continues from budget to budget gets the same rates as one that is trained at once.
+
+    Args:
+        epoch: The first epoch that is not trained, counted from 0; above the first one of the call.
+    """
+
+    def __init__(self, epoch: int) -> None:
+        self._last = epoch - 1
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Compares."""
+        if epoch == self._last:
+            self.model.stop_training = True
+
+
+class Continues(Callback):
+    """Gives callbacks the state back that they had at the end of the budget before.
+
+    Some begin anew with every call of ``fit``, as those do that lower the learning rate. It comes after them.
+
+    Args:
+        callbacks: The callbacks.
+        states: What ``get_state`` of each returned.
+    """
+
+    def __init__(self, callbacks: Sequence[Callback], states: Sequence[dict[str, Any]]) -> None:
+        self._callbacks, self._states = callbacks, states
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Restores."""
+        for callback, state in zip(self._callbacks, self._states, strict=True):
+            callback.set_state(state)
 
 
 class CarriedStopping(Callback):
@@ -106,7 +144,9 @@ class Paused:
         self.arguments: dict[str, Any] = {}
         self.fingerprint: str | None = None
         self.epochs = 0
+        # The weights of the last epoch, or the averages that replace them, while the model has the best ones.
         self._latest: list[NDArray[np.float32]] | None = None
+        self._states: list[dict[str, Any]] = []
 
     @classmethod
     def of(cls, model: Model, callbacks: list[Callback]) -> Paused:
@@ -114,20 +154,35 @@ class Paused:
         carried = [CarriedStopping(item) for item in callbacks if isinstance(item, EarlyStopping)]
         return cls(model, [item for item in callbacks if not isinstance(item, EarlyStopping)], carried)
 
+    def begin(self) -> list[Callback]:
+        """Prepares the model to go on, and returns its callbacks."""
+        self._use_latest()
+        resumed = [Continues(self.callbacks, self._states)] if self._states else []
+        return [*self.stoppers, *self.callbacks, *resumed]
+
+    def end(self, epochs: int) -> None:
+        """Takes note of where a budget of this many epochs ended, and puts the best weights in, to score with."""
+        self.epochs = epochs
+        self._states = [callback.get_state() for callback in self.callbacks]
+        self._use_best()
+
     @property
     def ended(self) -> bool:
         """See above."""
         return any(stopper.ended for stopper in self.stoppers)
 
-    def use_best(self) -> None:
-        """Puts the best weights into the model, to score it with."""
+    def _use_best(self) -> None:
         for stopper in self.stoppers:
             if stopper.best_weights is not None:
                 self._latest = self._latest or self.model.get_weights()
                 self.model.set_weights(stopper.best_weights)
 
-    def use_latest(self) -> None:
-        """Puts the weights of the last epoch back, to go on training."""
-        if self._latest is not None:
-            self.model.set_weights(self._latest)
-            self._latest = None
+    def _use_latest(self) -> None:
+        if self._latest is None:
+            return
+        self.model.set_weights(self._latest)
+        self._latest = None
+        trainer = core_of(self.model).trainer
+        if trainer is not None:
+            # Where these are averages, the optimizer still has the weights that training goes on from.
+            trainer.averages_shown = trainer.averages_shown

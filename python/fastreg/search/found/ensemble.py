@@ -116,6 +116,7 @@ def select(
         for result in folds[trial.number]:
             if result.state != "ok":
                 raise RuntimeError(f"ensemble: trial {trial.number} {result.state} when it was trained again")
+    _check_alike([result for trial in ranked for result in folds[trial.number]])
     stacked, rows = _out_of_fold(context, [folds[trial.number] for trial in ranked])
     first = folds[ranked[0].number][0].model
     judge = _Judge(context, first, rows)
@@ -131,6 +132,17 @@ def select(
         sign * score,
         sign * single,
     )
+
+
+def _check_alike(results: list[FoldResult]) -> None:
+    """Refuses outputs that cannot be averaged."""
+    if any(result.predictions is None for result in results):
+        raise ValueError("ensemble: the estimator must have one output, but predict_proba gives an array for each")
+    if not hasattr(results[0].model, "predict_proba"):
+        return
+    known: list[Any] = [getattr(result.model, "classes_", None) for result in results]
+    if any(classes is not None and not np.array_equal(classes, known[0]) for classes in known):
+        raise ValueError("ensemble: the training rows of every fold must have all classes; use a stratified cv")
 
 
 def _out_of_fold(context: Context, trials: list[list[FoldResult]]) -> tuple[NDArray[np.float64], NDArray[np.uint32]]:

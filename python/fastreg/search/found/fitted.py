@@ -174,11 +174,16 @@ class FittedSearch(SearchViews, Generic[ModelT]):
         chosen = results.best_first(self.trials_, self.direction_)[:count]
         if not chosen:
             raise ValueError("best_models: no trial has a score")
-        known = self.__dict__.get("best_model_")
-        return [
-            known if known is not None and trial is self.best_trial_ else self._trained("best_models", trial).model
-            for trial in chosen
-        ]
+        known, models = self.__dict__.get("best_model_"), []
+        for trial in chosen:
+            if known is not None and trial is self.best_trial_:
+                models.append(known)
+                continue
+            result = self._trained("best_models", trial)
+            # Without a refit there is none yet; it is fitted on the same rows for all.
+            self.__dict__.setdefault("best_preprocess_", result.preprocess)
+            models.append(result.model)
+        return models
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The outputs of the best model for rows of features, which ``best_preprocess_``, if any, transforms first."""

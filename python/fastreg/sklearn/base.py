@@ -18,7 +18,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted, validate_data
 
 from fastreg import layers, metrics
-from fastreg._core import Predictor
+from fastreg._core import DivergenceError, Predictor
 from fastreg.data import arrays
 from fastreg.internal.dataclasses import replace
 from fastreg.layers import Input
@@ -55,6 +55,9 @@ _SEEDS = 2**31 - 1
 
 # What the warning about features of very different spreads says to do.
 _ADVICE = "scale='standard' standardises them within the model"
+
+# What attributes of scikit-learn's callbacks begin with, which end with the fit by themselves.
+_OF_CALLBACKS = ("_callback", "_skl_callbacks")
 
 # Modules whose lines are not those of the caller of ``fit``.
 _OURS = ("fastreg.", "sklearn.callback.")
@@ -102,6 +105,31 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         given_validation: tuple[Any, Any, Any] = (None, None, None),
         incremental: bool = False,
     ) -> None:
+        before = vars(self).copy()
+        try:
+            self._fit_checked(X, y, sample_weight, given_validation, incremental)
+        except BaseException as error:
+            if "models_" not in before or not (incremental or self.warm_start):
+                self._restore(before, error)
+            raise
+
+    def _restore(self, before: dict[str, Any], error: BaseException) -> None:
+        """Makes the estimator what it was before a fit of new networks, which ended with an error.
+
+        Otherwise the classes of that fit would name the outputs of the networks of an earlier one.
+        """
+        for name in vars(self).keys() - before.keys():
+            if not name.startswith(_OF_CALLBACKS):
+                del self.__dict__[name]
+        self.__dict__.update(before)
+        if isinstance(error, DivergenceError):
+            told = str(error).replace("The last finite weights are kept", "The estimator is as it was before")
+            error.args = (told,)
+
+    def _fit_checked(
+        self, X: Any, y: Any, sample_weight: Any, given_validation: tuple[Any, Any, Any], incremental: bool
+    ) -> None:
+        """Trains, and sets attributes, some of them before it is known whether the training succeeds."""
         owner = type(self).__name__
         settings = Settings.of(owner, self.get_params(deep=False))
         if incremental and settings.early_stopping:
@@ -281,6 +309,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         given: dict[str, Any],
     ) -> None:
         epochs = 1 if incremental else settings.epochs
+        self.__dict__.pop("conformity_scores_", None)  # they are those of other weights
         self._networks = networks
         self.n_outputs_ = output.units
         self.n_layers_ = len(settings.hidden) + 2

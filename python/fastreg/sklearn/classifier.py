@@ -169,6 +169,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     ) -> MLPClassifier:
         """Trains the networks.
 
+        After an error the estimator is as it was before: not fitted, or fitted by an earlier call. A warm start that
+        fails in training keeps the last finite weights.
+
         Args:
             X: Rows of features, (n, features): an array, a frame, or a sparse matrix, whose rows are made dense one
                 batch at a time.

@@ -169,6 +169,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     ) -> MLPRegressor:
         """Trains the networks.
 
+        After an error the estimator is as it was before: not fitted, or fitted by an earlier call. A warm start that
+        fails in training keeps the last finite weights.
+
         Args:
             X: Rows of features, (n, features): an array, a frame, or a sparse matrix, whose rows are made dense one
                 batch at a time.
@@ -179,7 +182,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             y_val: Their targets.
             sample_weight_val: Their weights.
         """
-        self.__dict__.pop("conformity_scores_", None)  # they are those of other weights
         self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
         return self
 
@@ -191,7 +193,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             y: Their targets.
             sample_weight: A weight >= 0 for each row.
         """
-        self.__dict__.pop("conformity_scores_", None)
         self._fit(X, y, sample_weight, incremental=True)
         return self
 

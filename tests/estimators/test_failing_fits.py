@@ -1,4 +1,4 @@
-"""After a fit that fails an estimator is as it was before: never the classes of one fit over the networks of another."""
+"""After a fit that fails an estimator is as before: never the classes of one fit over the networks of another."""
 
 import numpy as np
 import pytest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -141,8 +141,9 @@ def permutation_importance(
     if len(scorers.names) > 1:
         raise ValueError(f"scoring: the importance is of one score, got {', '.join(scorers.names)}")
     table, names = _columns(X)
-    if not isinstance(model, Model) and len(y) != len(table):  # type: ignore[arg-type]
-        raise ValueError(f"{owner}: y must have a target for each of {len(table)} rows of X, got {len(y)}")  # type: ignore[arg-type]
+    targets = len(cast(Any, y))
+    if not isinstance(model, Model) and targets != len(table):
+        raise ValueError(f"{owner}: y must have a target for each of {len(table)} rows of X, got {targets}")
     weights = None
     if sample_weight is not None:
         arrays.sample_weights(sample_weight, len(table), name=f"{owner}: sample_weight")

@@ -68,8 +68,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         optimizer: One of :mod:`fastreg.optimizers` in place of ``solver``; a name gets the rate of ``learning_rate``
             and ``learning_rate_init``, a description has its own.
         scale: ``"standard"`` standardises the features within the model, by the rows that it trains on, ``"robust"``
-            does so by median and quartiles; or a :class:`fastreg.layers.Normalization`. ``freeze`` folds it into the
-            next layer.
+            does so by median and quartiles; or a :class:`fastreg.layers.Normalization`. Weights above 0 do not weigh in
+            it. ``freeze`` folds it into the next layer.
         n_models: The number of networks, which differ in what is random; predictions are their mean.
         monitor: What is computed on validation rows after each epoch: None for the R2, ``"loss"``, or a metric of
             :mod:`fastreg.metrics` or its name.
@@ -257,13 +257,17 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         bounds: NDArray[np.float64] = np.stack([centre - margins, centre + margins], axis=-1)
         return bounds[:, 0] if predicted.ndim == 1 else bounds
 
-    def _targets(self, y: Any, units: int | None, complete: bool = False) -> tuple[NDArray[Any], Output]:
+    def _targets(
+        self, y: Any, known: tuple[int, str] | None, complete: bool = False, name: str = "y"
+    ) -> tuple[NDArray[Any], Output]:
+        if hasattr(y, "toarray"):
+            raise TypeError(f"{name}: sparse matrices are not supported, got {type(y).__name__}; call its toarray()")
         values = np.asarray(y)
         if values.ndim == 2 and values.shape[1] == 1:
             values = column_or_1d(values, warn=True)
         matrix = values.reshape(len(values), -1)
-        if units not in (None, matrix.shape[1]):
-            raise ValueError(f"y: must have {units} columns, got {matrix.shape[1]}")
+        if known is not None and matrix.shape[1] != known[0]:
+            raise ValueError(f"{name}: must have {known[0]} columns, got {matrix.shape[1]}")
         return matrix, loss_of(type(self).__name__, self.loss, matrix.shape[1])
 
     def _labels(self, targets: NDArray[Any], held_out: float) -> NDArray[Any] | None:

@@ -168,3 +168,26 @@ def test_scikit_learn_refuses_the_same_weights_of_classes():
     with pytest.raises(ValueError, match="not in class_weight"):
         LogisticRegression(class_weight={9: 2.0}).fit(X, THREE)
     LogisticRegression(class_weight={0: 1.0, 1: 1.0, 2: 1.0, 9: 2.0}).fit(X, THREE)
+
+
+def test_targets_of_conformalize_may_have_every_form_of_numbers():
+    model = MLPRegressor(**QUICK).fit(X, VALUES)
+    expected = model.conformalize(X, VALUES).predict_interval(X)
+    nullable = pd.Series(VALUES, dtype="Float64", index=np.arange(90)[::-1])
+    for y in (VALUES[:, None], VALUES.tolist(), nullable, pl.Series(VALUES), VALUES.astype(object)):
+        np.testing.assert_array_equal(model.conformalize(X, y).predict_interval(X), expected)
+
+
+@pytest.mark.parametrize(("y", "error", "message"), [
+    (pd.Series(pd.date_range("2024-01-01", periods=90)), TypeError, "y: must be numbers, but it holds dates"),
+    (VALUES + 1j, TypeError, "y: must be real numbers, got complex128"),
+    (np.full(90, "a"), TypeError, "y: must be numbers, but it holds text: 'a' in row 0"),
+    (sparse.csr_array(VALUES[:, None]), TypeError, "y: sparse matrices are not supported"),
+    (None, TypeError, "y: must be numbers, got None"),
+    (VALUES[:0], ValueError, r"y: must have shape \(90,\), as the predictions for X, got \(0,\)"),
+    (pd.Series(VALUES, dtype="Float64").where(X[:, 0] > 0), ValueError, "y: must be finite numbers, got NaN in"),
+])  # fmt: skip
+def test_targets_of_conformalize_that_are_no_numbers_are_refused(y, error, message):
+    """Dates were numbers of nanoseconds, and complex numbers their real parts."""
+    with pytest.raises(error, match=message):
+        MLPRegressor(**QUICK).fit(X, VALUES).conformalize(X, y)

@@ -11,6 +11,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from fastreg.data import arrays, rules
 from fastreg.internal.checks import Range, check_real
 from fastreg.internal.conformal import ConformityScores
 from fastreg.sklearn.base import BaseMLP, with_callbacks
@@ -210,15 +211,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             y: Their targets, finite numbers.
 
         Raises:
-            ValueError: If the rows do not fit the model, or are none.
+            ValueError: If the rows do not fit the model, or are none, or a target is not finite.
+            TypeError: If targets are no real numbers.
         """
-        predicted = self.predict(X)
-        truth = np.asarray(y, np.float64).reshape(len(y), -1)
-        predicted = predicted.astype(np.float64).reshape(len(predicted), -1)
-        if truth.shape != predicted.shape:
+        predicted = self.predict(X).astype(np.float64)
+        truth = arrays.numeric(y, "y").astype(np.float64)
+        if truth.shape not in (predicted.shape, (len(predicted), self.n_outputs_)):
             raise ValueError(f"y: must have shape {predicted.shape}, as the predictions for X, got {truth.shape}")
+        truth, predicted = (values.reshape(len(values), -1) for values in (truth, predicted))
         if not np.isfinite(truth).all():
-            raise ValueError("y: must be finite numbers")
+            rules.check_finite(truth, "y", y, ())
         self.conformity_scores_ = [ConformityScores.of(errors) for errors in np.abs(truth - predicted).T]
         return self
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
+from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, validate_data
 
 from fastreg import layers, metrics
@@ -461,14 +462,17 @@ def _scaler(settings: Settings, data: Data) -> layers.Normalization | None:
     x = data.x if data.rows is None else data.x[data.rows]
     if not hasattr(x, "toarray"):
         made.adapt(x)
-        return made
-    if made.robust or made.axis is None:
+        low, high = x.min(axis=0), x.max(axis=0)
+    elif made.robust or made.axis is None:
         raise ValueError(f"{settings.owner}: scale must be None or 'standard' for sparse X, got {scale!r}")
-    n = x.shape[0]
-    mean = np.asarray(x.sum(axis=0, dtype=np.float64)).ravel() / n
-    squares = np.asarray(x.multiply(x).sum(axis=0, dtype=np.float64)).ravel() / n
-    return layers.Normalization(mean=mean, variance=np.maximum(squares - mean**2, 0.0), invert=made.invert)
-
+    else:
+        mean, variance = mean_variance_axis(x, axis=0)
+        low, high = min_max_axis(x, axis=0)
+        made = layers.Normalization(mean=mean, variance=variance, invert=made.invert)
+    if made.axis is None or made.invert or not (low == high).any():
+        return made
+    # As by scikit-learn's scalers, features of one value are only shifted.
+    return layers.Normalization(mean=made.mean, variance=np.where(low == high, np.float32(1.0), made.variance))
 
 
 def _warn(message: str, kind: type[Warning] = UserWarning) -> None:

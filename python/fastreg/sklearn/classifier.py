@@ -67,7 +67,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             It applies to training, not to validation. Rows of a class of weight 0 are as those of weight 0.
         scale: ``"standard"`` standardises the features within the model, by the rows that it trains on, ``"robust"``
             does so by median and quartiles; or a :class:`fastreg.layers.Normalization`. Weights above 0 do not weigh in
-            it. ``freeze`` folds it into the next layer.
+            it, and a feature of one value is only shifted. ``freeze`` folds it into the next layer.
         n_models: The number of networks, which differ in what is random; predictions are their mean.
         monitor: What is computed on validation rows after each epoch: None for the accuracy, ``"loss"``, or a metric of
             :mod:`fastreg.metrics` or its name.

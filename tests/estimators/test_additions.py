@@ -207,6 +207,7 @@ def test_weights_that_are_read_cannot_be_written():
     ({"beta_1": 1.0}, ValueError, "beta_1 must be in"),
     ({"n_iter_no_change": 0}, ValueError, "n_iter_no_change must be >= 1"),
     ({"validation_fraction": 1.0, "early_stopping": True}, ValueError, "validation_fraction must be in"),
+    ({"validation_fraction": 0.0, "early_stopping": True}, ValueError, "validation_fraction must be > 0 with"),
     ({"scale": "minmax"}, ValueError, "unknown scale 'minmax'; known: robust, standard"),
     ({"n_models": 0}, ValueError, "n_models must be >= 1"),
     ({"l1": 0.1, "kernel_regularizer": "l2"}, ValueError, "l1 and l2, or kernel_regularizer, not both"),

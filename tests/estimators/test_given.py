@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from fastreg.sklearn import MLPClassifier, MLPRegressor, RealMLPClassifier
+from fastreg.sklearn import MLPClassifier, MLPRegressor, RealMLPClassifier, RealMLPRegressor
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.utils.class_weight import compute_sample_weight
@@ -156,6 +156,12 @@ def test_a_lazy_frame_is_told_to_collect():
     for call in calls:
         with pytest.raises(TypeError, match=r"got a LazyFrame, which has no rows yet; call its collect\(\)"):
             call()
+
+
+def test_sparse_targets_of_realmlp_are_refused():
+    for kind, y in ((RealMLPRegressor, VALUES[:, None]), (RealMLPClassifier, SIGNS[:, None])):
+        with pytest.raises(TypeError, match=rf"{kind.__name__}: y must be an array, got a sparse csr_array; call its"):
+            kind().fit(X, sparse.csr_array(y))
 
 
 def test_the_random_state_of_realmlp_is_named():

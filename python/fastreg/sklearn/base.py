@@ -214,6 +214,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         if weighted is not None and len(weighted) < 2:
             raise ValueError("sample_weight: must not be 0 for every row to validate on")
         fraction = settings.given["validation_fraction"]
+        if not fraction:
+            raise ValueError(f"{settings.owner}: validation_fraction must be > 0 with early_stopping=True, got 0")
         rows, held_out = train_test_split(
             np.arange(len(targets)) if weighted is None else weighted,
             random_state=random,

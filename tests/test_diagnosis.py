@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from fastreg import diagnosis, layers, optimizers, regularizers, search
 from programs import refusal, same_bits
+from scipy import sparse
 from sklearn.datasets import make_classification
 from sklearn.inspection import permutation_importance as of_sklearn
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -229,3 +230,75 @@ def test_bad_importances():
             diagnosis.permutation_importance(model, X, Y, **arguments)
     with refusal(ValueError, ["X", "(n, features)"]):
         diagnosis.permutation_importance(model, X[:, 0], Y)
+
+
+WEIGHTS = np.where(X[:, 0] > 0, 4.0, 0.1)  # the features do not matter alike with them and without them
+
+
+@pytest.mark.parametrize("scoring", [None, "neg_mean_absolute_error"])
+def test_weights_of_rows_count_as_for_scikit_learn(scoring):
+    y = np.where(X[:, 0] > 0, X[:, 1], X[:, 2])
+    model = Ridge().fit(X, y, WEIGHTS)
+    found = diagnosis.permutation_importance(model, X, y, scoring=scoring, n_repeats=50, seed=0,
+                                             sample_weight=WEIGHTS)
+    other = of_sklearn(model, X, y, scoring=scoring, n_repeats=50, random_state=0, sample_weight=WEIGHTS)
+    plain = of_sklearn(model, X, y, scoring=scoring, n_repeats=50, random_state=0)
+    spread = other.importances_std.max() / np.sqrt(50)
+    np.testing.assert_allclose(found.importances_mean, other.importances_mean, atol=6 * spread)
+    assert np.abs(plain.importances_mean - other.importances_mean).max() > 12 * spread
+
+
+@pytest.mark.parametrize("scoring", [None, "loss", "mae", "neg_mean_absolute_error", fr.metrics.MeanAbsoluteError()])
+def test_every_score_of_a_model_is_weighted(scoring):
+    model = trained()
+    before = model.get_weights()
+    errors = model.predict(X)[:, 0] - Y
+    squared = scoring in (None, "loss")
+    expected = np.average(errors**2 if squared else np.abs(errors), weights=WEIGHTS)
+    sign = -1.0 if scoring == "neg_mean_absolute_error" else 1.0
+    for weights, wanted in ((WEIGHTS, expected), (None, np.mean(errors**2 if squared else np.abs(errors)))):
+        found = diagnosis.permutation_importance(model, X, Y, scoring=scoring, seed=0, sample_weight=weights)
+        assert found.baseline == pytest.approx(sign * wanted, rel=1e-5)
+        assert int(np.argmax(found.importances_mean)) == 0
+    assert same_bits(before, model.get_weights())
+    assert model.metrics == []
+
+
+def test_scores_that_cannot_be_weighted_or_computed_are_refused():
+    class Unweighted:
+        def predict(self, x):
+            return x[:, 0]
+
+        def score(self, x, y):
+            return -np.abs(self.predict(x) - y).mean()
+
+    importance = diagnosis.permutation_importance
+    with refusal(ValueError, ["sample_weight", "score of Unweighted takes no weights"]):
+        importance(Unweighted(), X, Y, sample_weight=WEIGHTS)
+    with refusal(ValueError, ["sample_weight", "callable 'own' takes no weights"]):
+        importance(trained(), X, Y, scoring={"own": lambda model, x, y: 0.0}, sample_weight=WEIGHTS)
+    with refusal(ValueError, ["sample_weight: must be >= 0", "-1.0 in row 0"]):
+        importance(Ridge().fit(X, Y), X, Y, sample_weight=-np.ones(240))
+    with refusal(ValueError, [r"sample_weight: must have shape \(240,\)", r"\(5,\)"]):
+        importance(Ridge().fit(X, Y), X, Y, sample_weight=np.ones(5))
+    with refusal(ValueError, ["y must have a target for each of 240 rows", "got 7"]):
+        importance(Ridge().fit(X, Y), X, Y[:7])
+    for rows in (sparse.csr_array(X), dict(enumerate(X.T))):
+        with refusal(TypeError, ["X must be an array or a frame"]):
+            importance(Ridge().fit(X, Y), rows, Y)
+
+
+def test_models_with_several_outputs_have_the_importance_of_their_loss_and_no_curve():
+    entry = fr.Input((5,))
+    model = fr.Model(entry, [layers.Dense(1, name=name)(entry) for name in "ab"], seed=0)
+    model.compile("adam", "mse")
+    found = diagnosis.permutation_importance(model, X, [Y, Y], seed=0)
+    assert (found.metric, found.importances.shape) == ("loss", (5, 5))
+    with refusal(ValueError, ["scoring: must be 'loss' for a model with several outputs", "'mae'"]):
+        diagnosis.permutation_importance(model, X, [Y, Y], scoring="mae")
+    with refusal(ValueError, ["must have one output, got 2: a, b"]):
+        diagnosis.learning_curve(model, X, [Y, Y], train_sizes=[50], cv=3)
+    with refusal(ValueError, ["must have one output, got 2: a, b"]):
+        diagnosis.validation_curve(model, X, [Y, Y], param_name="learning_rate", param_range=[0.1], cv=3)
+    with refusal(ValueError, ["must have one output, got 2: a, b"]):
+        search.GridSearch(model, {"learning_rate": [0.1]}, cv=3).fit(X, [Y, Y], verbose=0)

@@ -28,6 +28,17 @@ def test_normalization_is_that_of_scikit_learn(robust):
     np.testing.assert_allclose(back(norm(x)), x, rtol=1e-3, atol=1e-2)
 
 
+def test_robust_statistics_of_a_feature_that_is_mostly_zero_are_its_deviation():
+    x = np.stack([X[:, 0], np.arange(300) % 10 == 0, np.full(300, 4.0)], axis=1)
+    norm = layers.Normalization(robust=True)
+    norm.adapt(x)
+    np.testing.assert_array_equal(norm.mean[1:], [0.0, 4.0])
+    np.testing.assert_allclose(norm.variance[1:], [0.1 * 0.9, 0.0], rtol=1e-6)
+    whole = layers.Normalization(axis=None, robust=True)
+    whole.adapt(x[:, 1])
+    np.testing.assert_allclose([whole.mean[0], whole.variance[0]], [0.0, 0.1 * 0.9], rtol=1e-6)
+
+
 @pytest.mark.parametrize("invert", [False, True])
 def test_a_model_normalizes_and_its_frozen_form_folds_it(invert):
     norm = layers.Normalization(mean=[3.0, -80.0, 0.5], variance=[1.0, 2500.0, 0.01], invert=invert)

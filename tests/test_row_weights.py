@@ -314,3 +314,18 @@ def test_the_gradient_of_a_single_loss_does_not_depend_on_the_scale(scale, rng):
     expected = ops.loss("mse", y, t, whole)[1]
     np.testing.assert_allclose(ops.loss("mse", y, t, np.float32(scale) * whole)[1], expected, rtol=4 * EPS)
     assert np.abs(expected).max() > 0.01
+
+
+def test_weights_of_an_output_that_there_is_not_are_refused_by_what_was_given(rng):
+    entry = fr.Input((2,))
+    model = fr.Model(entry, {name: layers.Dense(1, name=name)(entry) for name in "ab"}, seed=0)
+    model.compile("sgd", "mse")
+    x, weights = rng.normal(size=(20, 2)), np.ones(20)
+    y = {"a": x[:, 0], "b": x[:, 1]}
+    expected = "sample_weight: must have keys among 'a', 'b', got 'z'$"
+    with pytest.raises(ValueError, match=expected):
+        model.fit(x, y, sample_weight={"z": weights}, verbose=0)
+    with pytest.raises(ValueError, match="validation_data " + expected):
+        model.fit(x, y, validation_data=(x, y, {"z": weights}), verbose=0)
+    with pytest.raises(ValueError, match=r"got 'z', 'a'$"):
+        model.evaluate(x, y, sample_weight={"z": weights, "a": weights}, verbose=0)

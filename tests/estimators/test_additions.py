@@ -207,6 +207,7 @@ def test_weights_that_are_read_cannot_be_written():
     ({"beta_1": 1.0}, ValueError, "beta_1 must be in"),
     ({"n_iter_no_change": 0}, ValueError, "n_iter_no_change must be >= 1"),
     ({"validation_fraction": 1.0, "early_stopping": True}, ValueError, "validation_fraction must be in"),
+    ({"validation_fraction": 0.0, "early_stopping": True}, ValueError, "validation_fraction must be > 0 with"),
     ({"scale": "minmax"}, ValueError, "unknown scale 'minmax'; known: robust, standard"),
     ({"n_models": 0}, ValueError, "n_models must be >= 1"),
     ({"l1": 0.1, "kernel_regularizer": "l2"}, ValueError, "l1 and l2, or kernel_regularizer, not both"),
@@ -215,7 +216,8 @@ def test_weights_that_are_read_cannot_be_written():
     ({"optimizer": "adan"}, ValueError, "optimizer: unknown optimizer 'adan'"),
     ({"optimizer": optimizers.Adam(), "learning_rate": schedules.StepDecay(0.1, 1, 0.5)}, ValueError,
      "give the schedule to the optimizer"),
-    ({"random_state": "seed"}, ValueError, "cannot be used to seed"),
+    *[({"random_state": given}, ValueError, r"random_state must be None, an int in \[0, 2\*\*32\) or a numpy.random")
+      for given in ("seed", -1, 2**32, 0.5, np.random.default_rng(0))],
     ({"monitor": "loss"}, ValueError, "monitor needs rows to validate on"),
 ], ids=str)
 def test_a_bad_parameter_is_named(kind, params, error, message):
@@ -236,7 +238,8 @@ def test_losses_that_a_regressor_cannot_have():
 
 @BOTH
 @pytest.mark.parametrize(("weights", "message"), [
-    (-np.ones(120), "sample_weight: must be >= 0 and not 0 for every row, got -1 to -1"),
+    (-np.ones(120), "sample_weight: must be finite, >= 0 and not 0 for every row, got -1 to -1"),
+    (np.nan, "sample_weight: must be finite, >= 0 and not 0 for every row, got nan to nan"),
     (np.zeros(120), "got 0 to 0|at least one non-zero"),
     (np.ones(7), "inconsistent numbers of samples|shape"),
 ])
@@ -246,6 +249,14 @@ def test_bad_weights_are_named(kind, weights, message):
     y = target(kind)
     with pytest.raises(ValueError, match=message.replace("sample_weight", "sample_weight_val")):
         kind().fit(X, y, X_val=X, y_val=y, sample_weight_val=weights)
+
+
+@BOTH
+def test_weights_that_make_the_penalty_infinite_are_named(kind):
+    with pytest.raises(ValueError, match="sample_weight is too small for alpha"):
+        kind().fit(X, target(kind), np.full(120, 1e-300))
+    tiny, one = (kind(**QUICK | {"alpha": 0.0}).fit(X, target(kind), np.full(120, w)) for w in (1e-300, 1.0))
+    np.testing.assert_array_equal(tiny.coefs_[0], one.coefs_[0])
 
 
 @BOTH

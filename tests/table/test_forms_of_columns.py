@@ -87,3 +87,29 @@ def test_categories_of_floats_stay_floats_as_classes():
     for form in (pd.Series, pd.Categorical, lambda values: pd.Series(values).astype("category")):
         model = TableClassifier(seed=0, time=1.0).fit({"x": x}, form(np.where(x < 0.0, 0.5, 1.5)))
         assert model.classes_.tolist() == [0.5, 1.5]
+
+
+PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9, "ps": 10**12, "fs": 10**15, "as": 10**18}
+
+
+@pytest.mark.parametrize("step", [1, 25])
+@pytest.mark.parametrize("unit", PER_SECOND)
+def test_times_of_every_unit_are_days_and_durations_of_every_unit_are_seconds(unit, step):
+    counts = np.array([0, 1, 3, -2, 7 * PER_SECOND[unit] // (2 * step), -PER_SECOND[unit] // step, 0])
+    expected = counts * step / PER_SECOND[unit]
+    expected[-1] = np.nan
+    durations, times = counts.astype(f"m8[{step}{unit}]"), counts.astype(f"M8[{step}{unit}]")
+    durations[-1], times[-1] = "NaT", "NaT"
+    for form in (durations, list(durations)):
+        np.testing.assert_allclose(Table.of({"a": form})["a"].numbers(), expected, rtol=1e-15)
+    rounded = np.finfo(np.float64).eps / 86_400.0  # whole seconds and the rest are added up
+    np.testing.assert_allclose(Table.of({"a": times})["a"].days("ymd"), expected / 86_400.0, rtol=1e-15, atol=rounded)
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+def test_complex_numbers_are_left_out_in_every_form(dtype):
+    numbers = np.array([1 + 2j, 3 - 1j, 1 + 2j, 0j], dtype)
+    listed = [numbers.tolist(), list(numbers), numbers.astype(object), [None, *numbers[1:]]]
+    for form in (numbers, pd.Series(numbers), pd.Series(numbers).astype("category"), *listed):
+        table = Table.of({"a": form, "b": [0.5, 1.5, 2.5, 3.5]})
+        assert Schema.infer(table).left_out == {"a": "its cells are complex numbers"}, type(form)

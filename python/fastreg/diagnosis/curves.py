@@ -16,6 +16,7 @@ from fastreg.internal.checks import NON_NEGATIVE, SEED_LIMIT, check_int, check_n
 from fastreg.internal.extras import needs
 from fastreg.model.model import Model
 from fastreg.search.assess import cross_validate
+from fastreg.search.folds.compiled import check_single
 from fastreg.search.folds.cross_validation import make_folds
 from fastreg.search.folds.dry_run import are_classes, try_out
 from fastreg.search.folds.scoring import resolve
@@ -174,6 +175,8 @@ def learning_curve(
         ([20, 200], (2, 3), True)
     """
     chosen = draw_seed() if seed is None else check_int("learning_curve", "seed", seed, NON_NEGATIVE, SEED_LIMIT)
+    if isinstance(build, Model):
+        check_single(build)
     model = build if isinstance(build, Model) else try_out(build, [dict(params or {})], chosen)
     folds = make_folds(5 if cv is None else cv, X, y, groups, chosen, are_classes(model, y))
     sizes = _sizes(train_sizes, min(len(train) for train, _ in folds))

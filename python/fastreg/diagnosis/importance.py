@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import copy
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastreg.data import arrays
 from fastreg.internal import pictures, whole_files
-from fastreg.internal.checks import AT_LEAST_ONE, NON_NEGATIVE, SEED_LIMIT, check_int
+from fastreg.internal.checks import AT_LEAST_ONE, NON_NEGATIVE, SEED_LIMIT, check_int, describe
 from fastreg.internal.extras import needs
-from fastreg.search.folds.scoring import Scoring, resolve
+from fastreg.model.core import core_of
+from fastreg.model.model import Model
+from fastreg.search.folds.scoring import Scorer, resolve
 from fastreg.utils.seeds import draw_seed
 
 if TYPE_CHECKING:
@@ -97,6 +102,7 @@ def permutation_importance(
     scoring: Any = None,
     n_repeats: int = 5,
     seed: int | None = None,
+    sample_weight: ArrayLike | None = None,
 ) -> Importance:
     """Shuffles one feature at a time and measures what the score loses (Breiman, Machine Learning 45, 2001).
 
@@ -110,9 +116,12 @@ def permutation_importance(
         scoring: One metric, as in a search; None is the model's own.
         n_repeats: How often each feature is shuffled, >= 1.
         seed: Seed of the shuffling in [0, 2**64); None draws one.
+        sample_weight: A weight >= 0 for each row, with which the score is computed, (n,); None weighs all rows alike.
 
     Raises:
-        ValueError: If an argument is out of range, or there are several scores.
+        ValueError: If an argument is out of range, there are several scores, or there are weights of rows and the score
+            cannot use them: a callable of one's own, or the ``score`` of an estimator that takes none.
+        TypeError: If X is neither an array nor a frame.
 
     Example:
         >>> import numpy as np
@@ -132,21 +141,54 @@ def permutation_importance(
     if len(scorers.names) > 1:
         raise ValueError(f"scoring: the importance is of one score, got {', '.join(scorers.names)}")
     table, names = _columns(X)
+    targets = len(cast(Any, y))
+    if not isinstance(model, Model) and targets != len(table):
+        raise ValueError(f"{owner}: y must have a target for each of {len(table)} rows of X, got {targets}")
+    weights = None
+    if sample_weight is not None:
+        arrays.sample_weights(sample_weight, len(table), name=f"{owner}: sample_weight")
+        weights = np.asarray(sample_weight, np.float64).reshape(-1)
+        _check_weighs(scorers.scorers[0], model)
+    asked = _with_metric(model, scorers.scorers[0], weights is not None)
     rows = np.arange(len(table), dtype=np.uint32)
-    baseline = _score(scorers, model, X, y, rows)
+
+    def score(x: Any) -> float:
+        found = scorers.score(asked, x, y, rows, sample_weight=weights, weighs_all=weights is not None)
+        return found[scorers.primary]
+
+    baseline = score(X)
     generator = np.random.default_rng(chosen)
     orders = [generator.permutation(len(table)) for _ in range(repeats)]
     sign = 1.0 if scorers.direction == "max" else -1.0
     found = np.empty((len(names), repeats))
     for j in range(len(names)):
         for repeat, order in enumerate(orders):
-            shuffled = _shuffled(table, j, order)
-            found[j, repeat] = sign * (baseline - _score(scorers, model, shuffled, y, rows))
+            found[j, repeat] = sign * (baseline - score(_shuffled(table, j, order)))
     return Importance(found, names, baseline, scorers.primary)
 
 
-def _score(scorers: Scoring, model: Any, x: Any, y: Any, rows: NDArray[np.uint32]) -> float:
-    return scorers.score(model, x, y, rows)[scorers.primary]
+def _check_weighs(scorer: Scorer, model: Any) -> None:
+    """Raises ValueError if the score is one that cannot use weights of rows."""
+    taken = scorer.kind != "method" or "sample_weight" in inspect.signature(model.score).parameters
+    if scorer.kind == "callable" or not taken:
+        what = f"score of {type(model).__name__}" if scorer.kind == "method" else f"callable {scorer.name!r}"
+        raise ValueError(
+            f"permutation_importance: sample_weight must be None, since the {what} takes no weights; give scoring= the "
+            "name of a metric or of one of scikit-learn's scorers"
+        )
+
+
+def _with_metric(model: Any, scorer: Scorer, weighted: bool) -> Any:
+    """The model if it computes the score as it is, otherwise a copy that is compiled with the metric."""
+    if scorer.kind != "core" or scorer.metric is None:
+        return model
+    if not weighted and scorer.key in {metric.name for metric in model.metrics}:
+        return model
+    made = copy.deepcopy(model)
+    core = core_of(made)
+    metrics: tuple[list[Any], list[Any]] = ([], [scorer.metric]) if weighted else ([scorer.metric], [])
+    core.compile(core.optimizer, core.losses[0], metrics[0], core.loss_weights, metrics[1], core.matmul_precision)
+    return made
 
 
 def _columns(x: Any) -> tuple[Any, list[str]]:
@@ -156,6 +198,8 @@ def _columns(x: Any) -> tuple[Any, list[str]]:
     if hasattr(x, "to_pandas"):  # polars and Arrow
         frame = x.to_pandas()
         return frame, [str(name) for name in frame.columns]
+    if isinstance(x, Mapping) or hasattr(x, "toarray"):
+        raise TypeError(f"permutation_importance: X must be an array or a frame, got {describe(x)}")
     array = np.asarray(x)
     if array.ndim != 2 or array.size == 0:
         raise ValueError(f"permutation_importance: X must have shape (n, features), got {array.shape}")

@@ -31,7 +31,8 @@ def statistics(
 
     Args:
         data: Rows of features, or one feature.
-        robust: Whether to take the median, and the squared distance of the quartiles in deviations.
+        robust: Whether to take the median, and the squared distance of the quartiles in deviations; the variance where
+            the quartiles are equal.
         where: How messages begin.
         axis: 0 or None.
 
@@ -49,8 +50,10 @@ def statistics(
         raise ValueError(f"{where} must be finite numbers, at least one row, got shape {array.shape}")
     with np.errstate(over="ignore", invalid="ignore"):
         if robust:
-            low, middle, high = np.percentile(x, (25, 50, 75), axis=axis)
-            mean, variance = middle, ((high - low) / _QUARTILES) ** 2
+            low, mean, high = np.percentile(x, (25, 50, 75), axis=axis)
+            variance = ((high - low) / _QUARTILES) ** 2
+            if not np.all(variance):  # equal quartiles say nothing of the other values
+                variance = np.where(variance > 0.0, variance, x.var(axis=axis))
         else:
             mean, variance = x.mean(axis=axis), x.var(axis=axis)
     bad = ~((np.abs(mean) <= _LARGEST) & (variance <= _LARGEST))

@@ -101,7 +101,8 @@ class Normalization(_OnArrays, LayerArguments):
         variance: :math:`\sigma^2`, >= 0; given if and only if ``mean`` is.
         invert: Whether to compute x from y instead.
         robust: Whether :meth:`adapt` takes the median for the mean, and for :math:`\sigma` the distance of the
-            quartiles divided by 1.349, which is that of the normal distribution. Outliers then count little.
+            quartiles divided by 1.349, which is that of the normal distribution. Outliers then count little. Where the
+            quartiles are equal, as those of a feature that is mostly 0, :math:`\sigma` is the standard deviation.
         name: See :class:`Layer`, as for ``input_shape`` and ``input_dim``.
 
     Raises:

@@ -193,13 +193,20 @@ def _flat(value: Any, shape: Shape) -> Any:
 
 
 def weights_of(core: CoreModel, value: object, prefix: str = "") -> list[Given]:
-    """The weights of the rows for each output as they were given. An array or None applies to every output."""
+    """The weights of the rows for each output as they were given. An array or None applies to every output.
+
+    Raises:
+        ValueError: If a dict has a key that names no output; an output that it does not name has no weights.
+    """
     argument, count = f"{prefix}sample_weight", core.output_count
     if value is None or core.graph is None or (count > 1 and not isinstance(value, (list, tuple, Mapping))):
         return [Given(argument, value)] * count
     names = core.output_names
     if isinstance(value, Mapping) and count > 1:
-        value = {name: value.get(name) for name in names} | dict(value)
+        if not set(value) <= set(names):
+            known = ", ".join(map(repr, names))
+            raise ValueError(f"{argument}: must have keys among {known}, got {', '.join(map(repr, value))}")
+        value = {name: value.get(name) for name in names}
     return _taken_apart(value, names, argument)
 
 

@@ -13,19 +13,26 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
-from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, validate_data
 
 from fastreg import layers, metrics
-from fastreg._core import Predictor
+from fastreg._core import DivergenceError, Predictor
 from fastreg.data import arrays
+from fastreg.data.frames import refuse_lazy
 from fastreg.internal.dataclasses import replace
 from fastreg.layers import Input
 from fastreg.model.core import core_of
 from fastreg.model.model import Model
 from fastreg.model.sequential import Sequential
 from fastreg.model.spreads import warn_of_spreads
+from fastreg.sklearn.given import (
+    checked_random_state,
+    checked_validation_targets,
+    checked_weights,
+    class_weights,
+    rows_that_count,
+)
 from fastreg.sklearn.settings import (
     Output,
     Settings,
@@ -56,6 +63,9 @@ _SEEDS = 2**31 - 1
 # What the warning about features of very different spreads says to do.
 _ADVICE = "scale='standard' standardises them within the model"
 
+# What attributes of scikit-learn's callbacks begin with, which end with the fit by themselves.
+_OF_CALLBACKS = ("_callback", "_skl_callbacks")
+
 # Modules whose lines are not those of the caller of ``fit``.
 _OURS = ("fastreg.", "sklearn.callback.")
 
@@ -74,13 +84,16 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
 
     # What derived classes define.
 
-    def _targets(self, y: Any, units: int | None, complete: bool = False) -> tuple[NDArray[Any], Output]:
+    def _targets(
+        self, y: Any, known: tuple[int, str] | None, complete: bool = False, name: str = "y"
+    ) -> tuple[NDArray[Any], Output]:
         """Targets as the loss takes them, and the output layer.
 
         Args:
             y: Targets as they were given.
-            units: The number of outputs; None if y decides it, and which classes there are.
+            known: The number of outputs and the name of their activation; None if y decides them, and the classes.
             complete: Whether y must have every class.
+            name: What y is called in messages.
         """
         raise NotImplementedError
 
@@ -102,6 +115,31 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         given_validation: tuple[Any, Any, Any] = (None, None, None),
         incremental: bool = False,
     ) -> None:
+        before = vars(self).copy()
+        try:
+            self._fit_checked(X, y, sample_weight, given_validation, incremental)
+        except BaseException as error:
+            if "models_" not in before or not (incremental or self.warm_start):
+                self._restore(before, error)
+            raise
+
+    def _restore(self, before: dict[str, Any], error: BaseException) -> None:
+        """Makes the estimator what it was before a fit of new networks, which ended with an error.
+
+        Otherwise the classes of that fit would name the outputs of the networks of an earlier one.
+        """
+        for name in vars(self).keys() - before.keys():
+            if not name.startswith(_OF_CALLBACKS):
+                del self.__dict__[name]
+        self.__dict__.update(before)
+        if isinstance(error, DivergenceError):
+            told = str(error).replace("The last finite weights are kept", "The estimator is as it was before")
+            error.args = (told,)
+
+    def _fit_checked(
+        self, X: Any, y: Any, sample_weight: Any, given_validation: tuple[Any, Any, Any], incremental: bool
+    ) -> None:
+        """Trains, and sets attributes, some of them before it is known whether the training succeeds."""
         owner = type(self).__name__
         settings = Settings.of(owner, self.get_params(deep=False))
         if incremental and settings.early_stopping:
@@ -110,15 +148,17 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         X, y = self._checked(X, y, reset=first)
         weights = None
         if sample_weight is not None:
-            weights = _checked_weights("sample_weight", sample_weight, X)
+            weights = checked_weights("sample_weight", sample_weight, X)
         complete = not first and self.warm_start and not incremental
-        targets, output = self._targets(y, None if first else self.n_outputs_, complete)
-        random = check_random_state(self.random_state)
+        targets, output = self._targets(y, None if first else (self.n_outputs_, self.out_activation_), complete)
+        random = checked_random_state(owner, self.random_state)
         drawn = initial_weights(settings, X.shape[1], output.units, random) if first else None
         rows, validation = self._validation(
             settings, X, targets, output, weights, given_validation, random, incremental
         )
         counted = self._with_class_weights(y, weights, rows, incremental)
+        if counted is not None:
+            rows = rows_that_count(counted, rows, "sample_weight" if counted is weights else "class_weight")
         x = X if hasattr(X, "toarray") else arrays.features(X, (X.shape[1],), "X", settings.epochs)
         data = Data(x, targets, counted, rows)
         size = _weight_of_batch(settings, data)
@@ -132,6 +172,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         self._train(settings, data, output, networks, validation, incremental, told)
 
     def _checked(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
+        refuse_lazy(X, "X")
         numeric = not is_classifier(self)
         return validate_data(  # type: ignore[no-any-return]
             self, X, y, accept_sparse="csr", multi_output=True, y_numeric=numeric, dtype="numeric", reset=reset
@@ -153,12 +194,16 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         weighted = None if weights is None or weights.all() else np.flatnonzero(weights)
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given both, or none of them")
+        if X_val is None and weights_val is not None:
+            raise ValueError("sample_weight_val: must be None without X_val and y_val, whose rows it weighs")
         if X_val is not None:
+            refuse_lazy(X_val, "X_val")
             X_val = validate_data(self, X_val, accept_sparse="csr", dtype="numeric", reset=False)
+            y_val = checked_validation_targets(self, y_val, not is_classifier(self))
             check_consistent_length(X_val, y_val)
-            found, _ = self._targets(y_val, output.units)
+            found, _ = self._targets(y_val, (output.units, output.name), name="y_val")
             if weights_val is not None:
-                weights_val = _checked_weights("sample_weight_val", weights_val, X_val)
+                weights_val = checked_weights("sample_weight_val", weights_val, X_val)
             return weighted, self._judge(settings, X_val, found, output, weights_val)
         if not settings.early_stopping:
             if settings.given["monitor"] is not None and not incremental:
@@ -169,6 +214,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         if weighted is not None and len(weighted) < 2:
             raise ValueError("sample_weight: must not be 0 for every row to validate on")
         fraction = settings.given["validation_fraction"]
+        if not fraction:
+            raise ValueError(f"{settings.owner}: validation_fraction must be > 0 with early_stopping=True, got 0")
         rows, held_out = train_test_split(
             np.arange(len(targets)) if weighted is None else weighted,
             random_state=random,
@@ -220,14 +267,11 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         given = getattr(self, "class_weight", None)
         if given is None:
             return weights
-        if np.ndim(y) > 1:
+        if len(y.shape) > 1 and y.shape[1] > 1:
             raise ValueError("class_weight: must be None where y has several labels for each row")
-        if incremental and given == "balanced":
-            raise ValueError(
-                "class_weight: 'balanced' is not available in partial_fit, which does not see all rows; give a dict"
-            )
-        by_class = compute_sample_weight(given, y, indices=rows if isinstance(given, str) else None)
-        return np.asarray(by_class if weights is None else by_class * weights, np.float64)
+        known = self.classes_  # of a classifier, which alone has class weights
+        by_class = class_weights(type(self).__name__, given, known, column_or_1d(y), rows, incremental)
+        return by_class if weights is None else by_class * weights
 
     def _new_networks(
         self, settings: Settings, data: Data, output: Output, size: float, drawn: Any, random: Any
@@ -281,6 +325,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         given: dict[str, Any],
     ) -> None:
         epochs = 1 if incremental else settings.epochs
+        self.__dict__.pop("conformity_scores_", None)  # they are those of other weights
         self._networks = networks
         self.n_outputs_ = output.units
         self.n_layers_ = len(settings.hidden) + 2
@@ -351,6 +396,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     def _outputs(self, X: Any) -> tuple[NDArray[np.float64], Any]:
         """The mean of the networks' outputs, (n, units), and the type of results."""
         check_is_fitted(self)
+        refuse_lazy(X, "X")
         X = validate_data(self, X, accept_sparse="csr", dtype="numeric", reset=False)
         kind = np.float32 if X.dtype == np.float32 else np.float64
         total = outputs_of(self.models_[0], X).astype(np.float64)
@@ -392,13 +438,6 @@ def _compile(model: Sequential, settings: Settings, output: Output) -> None:
     model.compile(optimizer_of(settings), output.loss, loss_weights=weights, matmul_precision=precision)
 
 
-def _checked_weights(name: str, value: Any, X: Any) -> NDArray[np.float64]:
-    weights: NDArray[np.float64] = _check_sample_weight(value, X, dtype=np.float64)
-    if weights.min() < 0 or not weights.any():
-        raise ValueError(f"{name}: must be >= 0 and not 0 for every row, got {weights.min():g} to {weights.max():g}")
-    return weights
-
-
 def _weight_of_batch(settings: Settings, data: Data) -> float:
     """The sum of the weights of a batch, by which scikit-learn divides ``alpha``."""
     size = settings.batch(data.n_rows)
@@ -408,10 +447,7 @@ def _weight_of_batch(settings: Settings, data: Data) -> float:
         _warn(f"batch_size={asked} is more than the {data.n_rows} rows to train on; all of them are a batch")
     if data.weights is None:
         return float(size)
-    mean = float(data.weights.mean() if data.rows is None else data.weights[data.rows].mean())
-    if not mean > 0:
-        raise ValueError("sample_weight: must not be zero for every row to train on")
-    return size * mean
+    return size * float(data.weights.mean() if data.rows is None else data.weights[data.rows].mean())
 
 
 def _scaler(settings: Settings, data: Data) -> layers.Normalization | None:
@@ -428,14 +464,17 @@ def _scaler(settings: Settings, data: Data) -> layers.Normalization | None:
     x = data.x if data.rows is None else data.x[data.rows]
     if not hasattr(x, "toarray"):
         made.adapt(x)
-        return made
-    if made.robust or made.axis is None:
+        low, high = x.min(axis=0), x.max(axis=0)
+    elif made.robust or made.axis is None:
         raise ValueError(f"{settings.owner}: scale must be None or 'standard' for sparse X, got {scale!r}")
-    n = x.shape[0]
-    mean = np.asarray(x.sum(axis=0, dtype=np.float64)).ravel() / n
-    squares = np.asarray(x.multiply(x).sum(axis=0, dtype=np.float64)).ravel() / n
-    return layers.Normalization(mean=mean, variance=np.maximum(squares - mean**2, 0.0), invert=made.invert)
-
+    else:
+        mean, variance = mean_variance_axis(x, axis=0)
+        low, high = min_max_axis(x, axis=0)
+        made = layers.Normalization(mean=mean, variance=variance, invert=made.invert)
+    if made.axis is None or made.invert or not (low == high).any():
+        return made
+    # As by scikit-learn's scalers, features of one value are only shifted.
+    return layers.Normalization(mean=made.mean, variance=np.where(low == high, np.float32(1.0), made.variance))
 
 
 def _warn(message: str, kind: type[Warning] = UserWarning) -> None:

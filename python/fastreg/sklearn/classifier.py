@@ -63,11 +63,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             same weights for the same ``random_state``.
         optimizer: One of :mod:`fastreg.optimizers` in place of ``solver``; a name gets the rate of ``learning_rate``
             and ``learning_rate_init``, a description has its own.
-        class_weight: ``{label: weight}``, where a missing label has the weight 1, or ``"balanced"``. It applies to
-            training, not to validation.
+        class_weight: ``{label: weight}`` with weights >= 0, where a missing label has the weight 1, or ``"balanced"``.
+            It applies to training, not to validation. Rows of a class of weight 0 are as those of weight 0.
         scale: ``"standard"`` standardises the features within the model, by the rows that it trains on, ``"robust"``
-            does so by median and quartiles; or a :class:`fastreg.layers.Normalization`. ``freeze`` folds it into the
-            next layer.
+            does so by median and quartiles; or a :class:`fastreg.layers.Normalization`. Weights above 0 do not weigh in
+            it, and a feature of one value is only shifted. ``freeze`` folds it into the next layer.
         n_models: The number of networks, which differ in what is random; predictions are their mean.
         monitor: What is computed on validation rows after each epoch: None for the accuracy, ``"loss"``, or a metric of
             :mod:`fastreg.metrics` or its name.
@@ -169,6 +169,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     ) -> MLPClassifier:
         """Trains the networks.
 
+        After an error the estimator is as it was before: not fitted, or fitted by an earlier call. A warm start that
+        fails in training keeps the last finite weights.
+
         Args:
             X: Rows of features, (n, features): an array, a frame, or a sparse matrix, whose rows are made dense one
                 batch at a time.
@@ -206,7 +209,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The label of each row, (n,), or an indicator matrix (n, labels)."""
+        """The label of each row, (n,), or an indicator matrix (n, labels), which is an array whatever y was."""
         outputs, _ = self._outputs(X)
         return self._decoded(outputs)
 
@@ -237,21 +240,29 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         positive = (outputs[:, 0] > 0.5).astype(np.int64)
         return self.classes_[positive if len(self.classes_) > 1 else 0 * positive]
 
-    def _targets(self, y: Any, units: int | None, complete: bool = False) -> tuple[NDArray[Any], Output]:
-        kind = type_of_target(y, input_name="y")
-        if kind.startswith("multilabel"):
+    def _targets(
+        self, y: Any, known: tuple[int, str] | None, complete: bool = False, name: str = "y"
+    ) -> tuple[NDArray[Any], Output]:
+        kind = type_of_target(y, input_name=name)
+        several = kind.startswith("multilabel")
+        if known is not None and several != (known[0] > 1 and known[1] == "logistic"):
+            wanted = "one label for each row" if several else f"an indicator matrix with {known[0]} columns"
+            raise ValueError(f"{name}: must be {wanted}, as the targets that the model learns, got shape {y.shape}")
+        if several:
             matrix = np.asarray(y.toarray() if hasattr(y, "toarray") else y).astype(np.float32)
-            if units is None:
+            if known is None:
                 self.classes_ = np.arange(matrix.shape[1])
-            elif matrix.shape[1] != units:
-                raise ValueError(f"y: must have {units} columns, got {matrix.shape[1]}")
+            elif matrix.shape[1] != known[0]:
+                raise ValueError(f"{name}: must have {known[0]} columns, got {matrix.shape[1]}")
+            if not np.isin(matrix, (0.0, 1.0)).all():
+                raise ValueError(f"{name}: an indicator matrix must be of 0 and 1, got {np.unique(matrix).tolist()}")
             return matrix, self._output("logistic", matrix.shape[1])
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
         found = np.unique(y)
-        if units is None:
+        if known is None:
             self.classes_ = getattr(self, "_known", found)
-        self._check_labels(found, complete)
+        self._check_labels(found, complete, name)
         indices = np.searchsorted(self.classes_, y)
         if len(self.classes_) > 2:
             return indices, self._output("softmax", len(self.classes_))
@@ -262,7 +273,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             return Output(units, name, "softmax", losses.SparseCategoricalCrossentropy(), 1.0, 1.0)
         return Output(units, name, "sigmoid", losses.BinaryCrossentropy(), float(units), 1.0)
 
-    def _check_labels(self, found: NDArray[Any], complete: bool) -> None:
+    def _check_labels(self, found: NDArray[Any], complete: bool, name: str) -> None:
         """Raises ValueError for labels that are not in ``classes_``, and for missing ones if they must be complete."""
         if complete and not np.array_equal(found, self.classes_):
             raise ValueError(
@@ -271,7 +282,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             )
         if len(unknown := np.setdiff1d(found, self.classes_)):
             raise ValueError(
-                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. `y` has {unknown}."
+                f"`{name}` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. `{name}` has "
+                f"{unknown}."
             )
 
     def _labels(self, targets: NDArray[Any], held_out: float) -> NDArray[Any] | None:
@@ -284,7 +296,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 
     def _score_of(self, targets: NDArray[Any], weights: NDArray[Any] | None) -> Callable[[NDArray[Any]], float]:
         def score(outputs: NDArray[Any]) -> float:
-            if targets.ndim == 1:
+            if len(self.classes_) == 1:
+                right = np.ones(len(outputs), np.bool_)  # it is predicted whatever the output is
+            elif targets.ndim == 1:
                 right = np.argmax(outputs, axis=1) == targets
             else:
                 right = ((outputs > 0.5) == (targets > 0.5)).all(axis=1)

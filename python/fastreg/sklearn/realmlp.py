@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, is_regressor
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _get_feature_names, check_is_fitted, column_or_1d, validate_data
 
@@ -32,6 +32,7 @@ from fastreg.internal.checks import (
     check_real,
     describe,
 )
+from fastreg.sklearn.given import checked_random_state
 from fastreg.sklearn.realmlp_encoding import Rows, as_frame, categorical_columns, check_targets
 from fastreg.sklearn.realmlp_training import FORMS, BestEpoch, EpochLines, compiled_parts, encoding_of
 
@@ -122,7 +123,7 @@ class _RealMLP(BaseEstimator, ABC):  # type: ignore[misc]
         hidden = self._checked_parameters(owner)
         if (X_val is None) != (y_val is None):
             raise ValueError(f"{owner}: X_val and y_val must be given both, or none of them")
-        random = check_random_state(self.random_state)
+        random = checked_random_state(owner, self.random_state)
         rows, y = self._checked(X, y, reset=True)
         if X_val is not None:
             learned = (rows, y)

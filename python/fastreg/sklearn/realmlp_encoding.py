@@ -264,8 +264,10 @@ def check_targets(owner: str, name: str, y: Any, are_numbers: bool) -> None:
 
     Raises:
         ValueError: If one is missing, or a text that is no number.
-        TypeError: If one is a date or another object that is no number.
+        TypeError: If one is a date or another object that is no number, or they are a sparse matrix.
     """
+    if hasattr(y, "toarray"):
+        raise TypeError(f"{owner}: {name} must be an array, got a sparse {type(y).__name__}; call its toarray()")
     values = np.asarray(y)
     if values.dtype.kind in "biufc":
         return  # scikit-learn's checks are as clear

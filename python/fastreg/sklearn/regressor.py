@@ -11,6 +11,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from fastreg.data import arrays, rules
 from fastreg.internal.checks import Range, check_real
 from fastreg.internal.conformal import ConformityScores
 from fastreg.sklearn.base import BaseMLP, with_callbacks
@@ -68,8 +69,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         optimizer: One of :mod:`fastreg.optimizers` in place of ``solver``; a name gets the rate of ``learning_rate``
             and ``learning_rate_init``, a description has its own.
         scale: ``"standard"`` standardises the features within the model, by the rows that it trains on, ``"robust"``
-            does so by median and quartiles; or a :class:`fastreg.layers.Normalization`. ``freeze`` folds it into the
-            next layer.
+            does so by median and quartiles; or a :class:`fastreg.layers.Normalization`. Weights above 0 do not weigh in
+            it, and a feature of one value is only shifted. ``freeze`` folds it into the next layer.
         n_models: The number of networks, which differ in what is random; predictions are their mean.
         monitor: What is computed on validation rows after each epoch: None for the R2, ``"loss"``, or a metric of
             :mod:`fastreg.metrics` or its name.
@@ -169,6 +170,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     ) -> MLPRegressor:
         """Trains the networks.
 
+        After an error the estimator is as it was before: not fitted, or fitted by an earlier call. A warm start that
+        fails in training keeps the last finite weights.
+
         Args:
             X: Rows of features, (n, features): an array, a frame, or a sparse matrix, whose rows are made dense one
                 batch at a time.
@@ -179,7 +183,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             y_val: Their targets.
             sample_weight_val: Their weights.
         """
-        self.__dict__.pop("conformity_scores_", None)  # they are those of other weights
         self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
         return self
 
@@ -191,7 +194,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             y: Their targets.
             sample_weight: A weight >= 0 for each row.
         """
-        self.__dict__.pop("conformity_scores_", None)
         self._fit(X, y, sample_weight, incremental=True)
         return self
 
@@ -209,15 +211,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             y: Their targets, finite numbers.
 
         Raises:
-            ValueError: If the rows do not fit the model, or are none.
+            ValueError: If the rows do not fit the model, or are none, or a target is not finite.
+            TypeError: If targets are no real numbers.
         """
-        predicted = self.predict(X)
-        truth = np.asarray(y, np.float64).reshape(len(y), -1)
-        predicted = predicted.astype(np.float64).reshape(len(predicted), -1)
-        if truth.shape != predicted.shape:
+        predicted = self.predict(X).astype(np.float64)
+        truth = arrays.numeric(y, "y").astype(np.float64)
+        if truth.shape not in (predicted.shape, (len(predicted), self.n_outputs_)):
             raise ValueError(f"y: must have shape {predicted.shape}, as the predictions for X, got {truth.shape}")
+        truth, predicted = (values.reshape(len(values), -1) for values in (truth, predicted))
         if not np.isfinite(truth).all():
-            raise ValueError("y: must be finite numbers")
+            rules.check_finite(truth, "y", y, ())
         self.conformity_scores_ = [ConformityScores.of(errors) for errors in np.abs(truth - predicted).T]
         return self
 
@@ -256,13 +259,17 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         bounds: NDArray[np.float64] = np.stack([centre - margins, centre + margins], axis=-1)
         return bounds[:, 0] if predicted.ndim == 1 else bounds
 
-    def _targets(self, y: Any, units: int | None, complete: bool = False) -> tuple[NDArray[Any], Output]:
+    def _targets(
+        self, y: Any, known: tuple[int, str] | None, complete: bool = False, name: str = "y"
+    ) -> tuple[NDArray[Any], Output]:
+        if hasattr(y, "toarray"):
+            raise TypeError(f"{name}: sparse matrices are not supported, got {type(y).__name__}; call its toarray()")
         values = np.asarray(y)
         if values.ndim == 2 and values.shape[1] == 1:
             values = column_or_1d(values, warn=True)
         matrix = values.reshape(len(values), -1)
-        if units not in (None, matrix.shape[1]):
-            raise ValueError(f"y: must have {units} columns, got {matrix.shape[1]}")
+        if known is not None and matrix.shape[1] != known[0]:
+            raise ValueError(f"{name}: must have {known[0]} columns, got {matrix.shape[1]}")
         return matrix, loss_of(type(self).__name__, self.loss, matrix.shape[1])
 
     def _labels(self, targets: NDArray[Any], held_out: float) -> NDArray[Any] | None:

@@ -37,6 +37,9 @@ _ACTIVATIONS = {"identity": "linear", "logistic": "sigmoid"}
 _RATES = ("constant", "invscaling", "adaptive")
 _SCALES = ("standard", "robust")
 
+# Above it, a float32 is infinite.
+_LARGEST = 3.4028234663852886e38
+
 # The rows of a batch with batch_size="auto", unless there are fewer.
 _AUTO_BATCH = 200
 
@@ -279,6 +282,11 @@ def _penalty(settings: Settings, weight: float) -> regularizers.Regularizer | No
     if given["kernel_regularizer"] is not None:
         return regularizers.get(given["kernel_regularizer"], f"{settings.owner}: kernel_regularizer")
     l2 = given["l2"] + given["alpha"] / (2 * weight)
+    if l2 > _LARGEST:
+        raise ValueError(
+            f"{settings.owner}: sample_weight is too small for alpha, which is divided by the sum of the weights of a "
+            f"batch: {given['alpha']:g} / {weight:g} must be finite in float32"
+        )
     if not given["l1"] and not l2:
         return None
     return regularizers.L1L2(given["l1"], l2, proximal=given["proximal"])

@@ -36,6 +36,7 @@ __all__ = [
     "TextCells",
     "arrow_numbers",
     "arrow_texts",
+    "seconds_of",
     "text_of",
 ]
 
@@ -48,6 +49,8 @@ LEADING_ZERO = re.compile(r"[+-]?0[0-9]")
 _DAY = 86_400.0
 # Units of durations that have no fixed number of seconds.
 MONTHS = ("Y", "M")
+# NumPy's shortest unit, the attosecond, does not convert to seconds.
+_FINEST, _FINEST_OF_A_SECOND = "as", 10**18
 
 
 class Cells:
@@ -244,9 +247,8 @@ class DateCells(Cells):
             days = whole.astype(np.int64).astype(np.float64)
         else:
             # A number of whole seconds and the rest, as the parser of texts has them.
-            seconds = self.values.astype("datetime64[s]")
-            rest = (self.values - seconds) / np.timedelta64(1, "s")
-            days = (seconds.astype(np.int64) + rest) / _DAY
+            seconds, rest = _whole_seconds(self.values)
+            days = (seconds + rest) / _DAY
         return np.where(np.isnat(self.values), np.nan, days)
 
 
@@ -323,7 +325,23 @@ def _text_of_duration(value: datetime.timedelta | np.timedelta64) -> str | None:
         return repr(value / datetime.timedelta(seconds=1))
     if np.isnat(value) or np.datetime_data(value.dtype)[0] in MONTHS:
         return None if np.isnat(value) else str(value)
-    return repr(float(value / np.timedelta64(1, "s")))
+    return repr(float(seconds_of(value)))
+
+
+def seconds_of(durations: Any) -> Any:
+    """The seconds of a ``timedelta64`` or of an array of them, as float64; what they are of NaT is undefined."""
+    if np.datetime_data(durations.dtype)[0] == _FINEST:
+        return durations.astype(f"timedelta64[{_FINEST}]").astype(np.int64) / _FINEST_OF_A_SECOND
+    return durations / np.timedelta64(1, "s")
+
+
+def _whole_seconds(times: NDArray[Any]) -> tuple[NDArray[np.int64], Floats]:
+    """The whole seconds of ``datetime64`` since 1970, and the rest; what they are of NaT is undefined."""
+    if np.datetime_data(times.dtype)[0] == _FINEST:
+        whole, rest = np.divmod(times.astype(f"datetime64[{_FINEST}]").astype(np.int64), _FINEST_OF_A_SECOND)
+        return whole, rest / _FINEST_OF_A_SECOND
+    seconds = times.astype("datetime64[s]")
+    return seconds.astype(np.int64), (times - seconds) / np.timedelta64(1, "s")
 
 
 def _text_of_int(value: int) -> str:

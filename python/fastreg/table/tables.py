@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 
 from fastreg.internal.checks import describe, did_you_mean
 from fastreg.internal.extras import needs
-from fastreg.table.columns import MONTHS, Cells, DateCells, NumberCells, OtherCells, Rows, TextCells, text_of
+from fastreg.table.columns import (
+    MONTHS,
+    Cells,
+    DateCells,
+    NumberCells,
+    OtherCells,
+    Rows,
+    TextCells,
+    seconds_of,
+    text_of,
+)
 from fastreg.table.numbers import NumberStyle
 
 __all__ = ["Dialect", "Table"]
@@ -188,6 +198,8 @@ def _cells_of_objects(values: Sequence[Any], style: NumberStyle | None) -> Cells
     kinds = {type(value) for value in values if value is not None}
     if nested := [kind for kind in kinds if issubclass(kind, (list, tuple, dict, set, np.ndarray))]:
         return OtherCells(len(values), f"objects of type {nested[0].__name__}")
+    if any(issubclass(kind, (complex, np.complexfloating)) for kind in kinds):
+        return OtherCells(len(values), "complex numbers")
     if kinds and all(issubclass(kind, (float, np.floating)) for kind in kinds):
         narrow = tuple(kind for kind in kinds if issubclass(kind, np.floating) and np.dtype(kind).itemsize < 8)
         if narrow:  # of a float32 0.1, the number is 0.1, as in an array
@@ -207,7 +219,7 @@ def _cells_of_objects(values: Sequence[Any], style: NumberStyle | None) -> Cells
 
 
 def _seconds(values: NDArray[Any]) -> NDArray[np.float64]:
-    return np.where(np.isnat(values), np.nan, values / np.timedelta64(1, "s"))
+    return np.where(np.isnat(values), np.nan, seconds_of(values))
 
 
 # Frames.

@@ -17,12 +17,24 @@ from fastreg.model.core import CoreModel, core_of, layer_names
 from fastreg.model.loading import face_over
 from fastreg.model.model import Model
 
-__all__ = ["CompiledModel", "as_build"]
+__all__ = ["CompiledModel", "as_build", "check_single"]
 
 _COMPILE = ("optimizer", "loss", "metrics", "loss_weights", "weighted_metrics", "matmul_precision")
 # Arguments of fit that the search sets, and those that change no model.
 _NOT_OF_FIT = ("self", "x", "y", "rows", "validation_rows", "initial_epoch", "verbose", "keras")
 _SEPARATOR = "__"
+
+
+def check_single(model: Model) -> None:
+    """Raises ValueError for a model that cannot be searched, since it has several inputs or outputs, or a dict."""
+    for kind, names in (("input", model.input_names), ("output", model.output_names)):
+        if len(names) > 1:
+            raise ValueError(
+                f"build: a model that is searched must have one {kind}, got {len(names)}: {', '.join(names)}"
+            )
+    graph = core_of(model).graph
+    if graph is not None and graph.output_form == "dict":
+        raise ValueError("build: a model that is searched must give one array, but its outputs are a dict")
 
 
 class CompiledModel:
@@ -54,6 +66,7 @@ class CompiledModel:
     """
 
     def __init__(self, model: Model, keeps_seed: bool = False) -> None:
+        check_single(model)
         core = core_of(model)
         self._seed = core.seed if keeps_seed else None
         self._core = core.untrained(core.seed, core.name)

@@ -27,7 +27,7 @@ from fastreg.model.spreads import meets_dense, warn_of_spreads
 from fastreg.runtime import get_matmul_precision
 from fastreg.search.folds import preprocessing
 from fastreg.search.folds.building import claim, fold_seed, is_estimator, make_model
-from fastreg.search.folds.compiled import CompiledModel, as_build
+from fastreg.search.folds.compiled import CompiledModel, as_build, check_single
 from fastreg.search.folds.cross_validation import class_labels, indexable, make_folds
 from fastreg.search.folds.evaluation import Context, Prepared, monitors_validation, prepared
 from fastreg.search.folds.model_fingerprint import agreed
@@ -297,22 +297,11 @@ def _check_model(model: Any) -> None:
             raise ValueError("build: the model must be compiled, call model.compile before returning it")
         if model.loss is None:
             raise ValueError("build: the model must be compiled with a loss")
-        _check_single(model)
+        check_single(model)
         return
     if isinstance(model, type) or not hasattr(model, "fit"):
         hint = "; is its return missing?" if model is None else ""
         raise TypeError(f"build: must return a compiled model or an estimator, got {describe(model)}{hint}")
-
-
-def _check_single(model: Model) -> None:
-    for kind, names in (("input", model.input_names), ("output", model.output_names)):
-        if len(names) > 1:
-            raise ValueError(
-                f"build: a model that is searched must have one {kind}, got {len(names)}: {', '.join(names)}"
-            )
-    graph = core_of(model).graph
-    if graph is not None and graph.output_form == "dict":
-        raise ValueError("build: a model that is searched must give one array, but its outputs are a dict")
 
 
 def _check_estimator_params(estimator: Any, samples: Sequence[Mapping[str, Any]]) -> None:

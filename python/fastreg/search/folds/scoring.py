@@ -115,6 +115,7 @@ class Scoring:
         targets: Any = None,
         sample_weight: object = None,
         features: Any = None,
+        weighs_all: bool = False,
     ) -> dict[str, float]:
         """The scores of a trained model on some rows.
 
@@ -126,6 +127,7 @@ class Scoring:
             targets: Targets in the form that the core reads without conversion; None is ``y``.
             sample_weight: Weights of all rows for the loss and for weighted metrics; other scores are not weighted.
             features: These rows of ``x``, if the caller has them already.
+            weighs_all: Whether ``score`` of an estimator and scorers of scikit-learn get the weights, too.
 
         Raises:
             TypeError: If a scorer returns anything but a number.
@@ -136,6 +138,7 @@ class Scoring:
             given = y if targets is None else targets
             core = model.evaluate(x, given, rows=rows, verbose=0, sample_weight=sample_weight, return_dict=True)
         some_y: Any = None
+        weights: dict[str, Any] = {}
         adapter: Any = None
         returned: dict[int, Any] = {}
         for scorer in self.scorers:
@@ -145,14 +148,17 @@ class Scoring:
             if some_y is None:
                 features = take(x, rows) if features is None else features
                 some_y = take(y, rows)
+                weights = {"sample_weight": take(sample_weight, rows)} if weighs_all else {}
             if scorer.kind == "method":
-                scores[scorer.name] = _number(scorer, model.score(features, some_y))
+                scores[scorer.name] = _number(scorer, model.score(features, some_y, **weights))
                 continue
             assert scorer.function is not None
             if scorer.kind == "sklearn" and isinstance(model, Model):
                 assert model.loss is not None
                 adapter = adapter or Adapter(model.predict(features), model.loss, core_of(model).classes)
-                value = scorer.function(adapter.estimator, features, adapter.targets(some_y))
+                value = scorer.function(adapter.estimator, features, adapter.targets(some_y), **weights)
+            elif scorer.kind == "sklearn":
+                value = scorer.function(model, features, some_y, **weights)
             elif scorer.part is not None:
                 key = id(scorer.function)
                 if key not in returned:
@@ -172,7 +178,7 @@ def resolve(scoring: object, model: Any) -> Scoring:
             of a metric of this library, or ``"loss"``; the name of one of scikit-learn's scorers; a metric; a callable
             ``scorer(model, X, y)`` whose higher values are better, and which returns a number or a dict of numbers;
             ``(callable, "min")`` if lower ones are; or several of them in a list, or in a dict with names of your
-            choice. Trials are ranked by the first.
+            choice. Trials are ranked by the first. A model with several outputs has its loss alone.
         model: A compiled ``Sequential`` or an estimator.
 
     Raises:
@@ -215,6 +221,10 @@ def _is_directed(value: Any) -> bool:
 
 
 def _scorer(entry: Any, model: Any) -> Scorer:
+    if isinstance(model, Model) and core_of(model).output_count > 1:
+        if entry is None or (isinstance(entry, str) and entry == "loss"):
+            return Scorer("loss", "min", "core", "loss")
+        raise ValueError(f"scoring: must be 'loss' for a model with several outputs, got {describe(entry)}")
     if entry is None:
         return _default(model)
     if _is_directed(entry):

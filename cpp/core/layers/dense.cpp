@@ -32,6 +32,7 @@ class DenseOperation final : public Operation {
 
   bool trainable() const override { return trainable_; }
   bool reads_any_rows() const override { return in() > 1 && out() > 1; }
+  bool reads_all_rows() const override { return panel_count(out()) > 1; }
   std::size_t cache_floats(std::size_t rows) const override {
     return masks_ ? masks_->floats(rows * out_ld()) : z_floats(rows);
   }

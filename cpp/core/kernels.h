@@ -56,9 +56,10 @@ struct Matmul {
 
 // dw[rows, panels] = x^T dy; dw is overwritten. x is a rows matrix (n, in), dy a rows matrix (n, cols), dw panels
 // (in, cols). rows is a range of dw's rows, which are x's columns.
-// copies: null, or n (ldx + lddy) floats, aligned to 64 bytes, into which matmul_weights_copies has copied x and dy.
-// Then ldx and lddy are above 1, rows.begin is a multiple of kStrip, and tiles are computed in an order that suits wide
-// layers: all panels of inputs_at_once inputs (a multiple of kStrip), then of the next ones. The bits are the same.
+// x_copy: null, or room for n inputs_at_once floats, and dy_copy for n kPanel floats of each panel, both aligned to 64
+// bytes. Then ldx and lddy are above 1, rows.begin is a multiple of kStrip, and tiles are computed from copies, in an
+// order that suits wide layers: all panels of inputs_at_once inputs (a multiple of kStrip), then of the next ones. The
+// bits are the same.
 struct MatmulWeights {
   const float* x;
   std::size_t ldx;
@@ -67,7 +68,7 @@ struct MatmulWeights {
   float* dw;
   std::size_t n, in, cols;
   Range rows, panels;
-  float* copies = nullptr;
+  float *x_copy = nullptr, *dy_copy = nullptr;
   std::size_t inputs_at_once = 0;
 };
 
@@ -443,9 +444,6 @@ struct Kernels {
   const char* isa;
   void (*matmul)(const Matmul&) noexcept;
   void (*matmul_weights)(const MatmulWeights&) noexcept;
-  // Copies the columns `rows` of x and the columns of dy in `panels` to `copies`, for matmul_weights. x lies there in
-  // strips of kStrip columns, dy in panels, each row by row.
-  void (*matmul_weights_copies)(const MatmulWeights&) noexcept;
   void (*matmul_input)(const MatmulInput&) noexcept;
   // y = f(z) over n floats, for any n. z == y is allowed. Softmax is not accepted, nor is a separate activation.
   void (*activation_forward)(ActivationKind, const float* z, float* y, std::size_t n) noexcept;

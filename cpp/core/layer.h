@@ -61,6 +61,8 @@ class Operation {
   // Whether infer takes an input of any alignment whose rows are any number of floats apart (Pass::ldx), and reads
   // nothing but its columns.
   virtual bool reads_any_rows() const { return false; }
+  // Whether each member of a team of two reads every row of its input.
+  virtual bool reads_all_rows() const { return false; }
   // How many floats forward keeps for backward, for a batch of `rows` rows.
   virtual std::size_t cache_floats(std::size_t /*rows*/) const { return 0; }
   // How many floats of scratch forward and backward use for a batch of at most `rows` rows. All operations share it.

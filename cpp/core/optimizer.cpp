@@ -14,6 +14,7 @@ namespace fastreg {
 namespace {
 
 constexpr std::size_t kChunk = 16384;   // in floats: short enough for sums in float, long enough to make calls cheap
+constexpr std::size_t kLeastPanel = 8192;   // panels with fewer floats would make too many chunks
 
 // Calls f with an optimizer's description and the type of the rule that its values choose (math/rules.h).
 template <class F>
@@ -89,14 +90,47 @@ WholeGradient whole_gradient(const Update& args) {
   return {args.w, args.g, args.n, args.proximal ? 0.0f : args.l1, args.l2};
 }
 
-// The chunks, sorted by their relative position within their kernel, from 0 to 1. Splitting this order evenly splits
-// every kernel in the same way.
-std::vector<std::size_t> shared_order(const std::vector<ParameterRun>& chunks, const std::vector<Range>& kernels) {
+// Appends the chunks of [begin, end).
+void cut(const ParameterRun& run, std::size_t begin, std::size_t end, std::size_t size,
+         std::vector<ParameterRun>& chunks) {
+  for (std::size_t at = begin; at < end; at += size) {
+    ParameterRun chunk = run;
+    chunk.begin = at;
+    chunk.end = std::min(end, at + size);
+    chunks.push_back(chunk);
+  }
+}
+
+// Appends the chunks of a run of which no sums are needed. They end at the panels of kernels, which other members of a
+// team may multiply with, and are of nearly the same size between two ends.
+void cut_at_panels(const ParameterRun& run, const std::vector<KernelRange>& kernels,
+                   std::vector<ParameterRun>& chunks) {
+  std::vector<std::size_t> ends;
+  for (const KernelRange& kernel : kernels) {
+    if (kernel.panel < kLeastPanel || kernel.end - kernel.begin == kernel.panel) continue;
+    for (std::size_t at = kernel.begin; at < kernel.end; at += kernel.panel) ends.push_back(at);
+    ends.push_back(kernel.end);
+  }
+  ends.push_back(run.end);
+  std::sort(ends.begin(), ends.end());
+  std::size_t begin = run.begin;
+  for (const std::size_t end : ends) {
+    if (end <= begin || end > run.end) continue;
+    const std::size_t count = (end - begin + kChunk - 1) / kChunk;
+    cut(run, begin, end, round_up((end - begin + count - 1) / count, kLane), chunks);
+    begin = end;
+  }
+}
+
+// The chunks, sorted by their relative position within their kernel, from 0 to 1. Dividing this order into parts of as
+// many floats divides every kernel in the same way.
+std::vector<std::size_t> shared_order(const std::vector<ParameterRun>& chunks,
+                                      const std::vector<KernelRange>& kernels) {
   std::vector<std::pair<double, std::size_t>> positions;
   for (std::size_t i = 0; i < chunks.size(); ++i) {
     const std::size_t middle = (chunks[i].begin + chunks[i].end) / 2;
     double position = 0.0;
-    for (const Range& kernel : kernels)
+    for (const KernelRange& kernel : kernels)
       if (middle >= kernel.begin && middle < kernel.end)
         position = static_cast<double>(middle - kernel.begin) / static_cast<double>(kernel.end - kernel.begin);
     positions.emplace_back(position, i);
@@ -128,15 +162,17 @@ std::vector<ParameterRun> parameter_runs(const Parameters& parameters, const Tra
   return runs;
 }
 
-std::vector<Range> kernel_ranges(const Parameters& parameters) {
-  std::vector<Range> kernels;
-  for (const Segment& segment : parameters.segments())
-    if (segment.panels) kernels.push_back({segment.offset, segment.offset + segment.padded});
+std::vector<KernelRange> kernel_ranges(const Parameters& parameters) {
+  std::vector<KernelRange> kernels;
+  for (const Segment& segment : parameters.segments()) {
+    const std::size_t panel = std::min(segment.padded, segment.info.rows * kPanel);
+    if (segment.panels) kernels.push_back({segment.offset, segment.offset + segment.padded, panel});
+  }
   return kernels;
 }
 
 OptimizerState::OptimizerState(const Optimizer& spec, const std::vector<ParameterRun>& runs, std::size_t floats,
-                               const Backend& backend, std::size_t phase, const std::vector<Range>& kernels)
+                               const Backend& backend, std::size_t phase, const std::vector<KernelRange>& kernels)
     : rule_(rule_of(spec)),
       options_(options_of(spec)),
       rate_(learning_rate_of(spec)),
@@ -160,18 +196,32 @@ OptimizerState::OptimizerState(const Optimizer& spec, const std::vector<Paramete
     if (const float start = start_of(rule_, i); start != 0.0f) std::fill_n(moment(i), stride_, start);
   for (const ParameterRun& run : runs) {
     const std::size_t first = chunks_.size();
-    for (std::size_t at = run.begin; at < run.end; at += kChunk) {
-      ParameterRun chunk = run;
-      chunk.begin = at;
-      chunk.end = std::min(run.end, at + kChunk);
-      chunks_.push_back(chunk);
-    }
+    if (run.end - run.begin > kChunk && run.penalty == Penalty{} && !clips_norms())
+      cut_at_panels(run, kernels, chunks_);
+    else
+      cut(run, run.begin, run.end, kChunk, chunks_);
     norms_.resize(chunks_.size(), {first, chunks_.size()});
   }
   if (options_.clipping.kind == ClipKind::global_norm) norms_.assign(chunks_.size(), {0, chunks_.size()});
   sums_.assign(2 * chunks_.size(), 0.0f);
   squares_.assign(chunks_.size(), 0.0);
   shared_ = shared_order(chunks_, kernels);
+  std::size_t before = 0;
+  for (const std::size_t chunk : shared_) {
+    const std::size_t size = chunks_[chunk].end - chunks_[chunk].begin;
+    middles_.push_back(before + size / 2);
+    before += size;
+  }
+  chunk_floats_ = before;
+}
+
+Range OptimizerState::places(const Team& team) const {
+  if (team.size == 1) return {0, chunks_.size()};
+  const auto first = [&](std::size_t rank) {
+    const auto found = std::lower_bound(middles_.begin(), middles_.end(), chunk_floats_ * rank / team.size);
+    return static_cast<std::size_t>(found - middles_.begin());
+  };
+  return {first(team.rank), first(team.rank + 1)};
 }
 
 void OptimizerState::set_steps(std::uint64_t steps) {
@@ -212,11 +262,12 @@ void OptimizerState::begin(const float* weights) {
 }
 
 void OptimizerState::enter(const Team& team, float* weights) {
-  const Range mine = team.split(chunks_.size());
+  const Range mine = places(team);
   with_chosen_rule(rule_, [&]<class Chosen>(const auto& description, Type<Chosen>) {
     if constexpr (math::kHasPoint<Chosen>) {
-      for (std::size_t i = mine.begin; i < mine.end; ++i) {
-        for (std::size_t at = chunks_[i].begin; at < chunks_[i].end; ++at) {
+      for (std::size_t place = mine.begin; place < mine.end; ++place) {
+        const ParameterRun& chunk = chunks_[chunk_at(team, place)];
+        for (std::size_t at = chunk.begin; at < chunk.end; ++at) {
           point()[at] = weights[at];
           if (updates_ == 0) moment(0)[at] = weights[at];   // they may have been set since begin()
           weights[at] = Chosen::gradient_point(description, weights[at], moment(0)[at]);
@@ -227,9 +278,11 @@ void OptimizerState::enter(const Team& team, float* weights) {
 }
 
 void OptimizerState::leave(const Team& team, float* weights) const {
-  const Range mine = team.split(chunks_.size());
-  for (std::size_t i = mine.begin; i < mine.end; ++i)
-    std::copy(point() + chunks_[i].begin, point() + chunks_[i].end, weights + chunks_[i].begin);
+  const Range mine = places(team);
+  for (std::size_t place = mine.begin; place < mine.end; ++place) {
+    const ParameterRun& chunk = chunks_[chunk_at(team, place)];
+    std::copy(point() + chunk.begin, point() + chunk.end, weights + chunk.begin);
+  }
 }
 
 Update OptimizerState::arguments(std::size_t chunk, float* weights, const float* gradients,
@@ -259,12 +312,13 @@ Update OptimizerState::arguments(std::size_t chunk, float* weights, const float*
 
 void OptimizerState::update(const Kernels& kernels, const Team& team, float* weights, const float* gradients,
                             const UpdateRates& rates, bool sums) {
-  const Range mine = team.split(chunks_.size());
-  if (waiting_ > 0) return accumulate(kernels, mine, weights, gradients, sums);
+  if (waiting_ > 0) return accumulate(kernels, team, weights, gradients, sums);
+  const Range mine = places(team);
   const float* const batch = gradients;
   if (accumulator_ != kNone) gradients = moment(accumulator_);
   if (clips_norms()) {
-    for (std::size_t i = mine.begin; i < mine.end; ++i) {
+    for (std::size_t place = mine.begin; place < mine.end; ++place) {
+      const std::size_t i = chunk_at(team, place);
       if (accumulator_ != kNone) add_gradients(kernels, i, batch);
       squares_[i] = kernels.gradient_square(whole_gradient(arguments(i, weights, gradients, rates)));
     }
@@ -273,7 +327,7 @@ void OptimizerState::update(const Kernels& kernels, const Team& team, float* wei
   float scale = 1.0f;
   std::size_t norm = 0;   // the first of the chunks that `scale` belongs to
   for (std::size_t place = mine.begin; place < mine.end; ++place) {
-    const std::size_t i = team.size == 1 ? place : shared_[place];
+    const std::size_t i = chunk_at(team, place);
     Update args = arguments(i, weights, gradients, rates);
     args.sums = sums ? &sums_[2 * i] : nullptr;
     if (accumulator_ != kNone && !clips_norms()) add_gradients(kernels, i, batch);
@@ -298,9 +352,11 @@ void OptimizerState::update(const Kernels& kernels, const Team& team, float* wei
 }
 
 // A step without an update. The penalty of the weights is that of the last update only where they are still the same.
-void OptimizerState::accumulate(const Kernels& kernels, Range chunks, const float* weights, const float* gradients,
+void OptimizerState::accumulate(const Kernels& kernels, const Team& team, const float* weights, const float* gradients,
                                 bool sums) {
-  for (std::size_t i = chunks.begin; i < chunks.end; ++i) {
+  const Range mine = places(team);
+  for (std::size_t place = mine.begin; place < mine.end; ++place) {
+    const std::size_t i = chunk_at(team, place);
     add_gradients(kernels, i, gradients);
     const ParameterRun& run = chunks_[i];
     if (sums && !(run.penalty == Penalty{}))
@@ -337,9 +393,11 @@ bool OptimizerState::overwrites() const {
 
 bool OptimizerState::move_averages(const Kernels& kernels, const Team& team, float* weights) const {
   if (average_ == kNone) return false;
-  const Range mine = team.split(chunks_.size());
-  for (std::size_t i = mine.begin; i < mine.end; ++i)
-    move_average(kernels, {chunks_[i].begin, chunks_[i].end}, weights);
+  const Range mine = places(team);
+  for (std::size_t place = mine.begin; place < mine.end; ++place) {
+    const ParameterRun& chunk = chunks_[chunk_at(team, place)];
+    move_average(kernels, {chunk.begin, chunk.end}, weights);
+  }
   return overwrites();
 }
 

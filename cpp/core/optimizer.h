@@ -1,6 +1,6 @@
 // The optimizer: its moments, and the pass over all parameters at the end of a step. If a norm is clipped there are two
-// passes, of which the first only reads. A pass is cut into chunks at fixed offsets, so that the sums of penalties and
-// norms do not depend on how a team shares it.
+// passes, of which the first only reads. A pass is cut into chunks in the same way whatever the size of the team, so
+// that the sums of penalties and norms do not depend on it.
 //
 // Averages of the weights and sums of gradients over several batches are arrays like moments, behind those of the rule.
 // They are updated together with the weights, part by part, while a part is in the cache.
@@ -35,8 +35,11 @@ struct ParameterRun {
 // The trainable part of a network's buffer as runs. With clipnorm there is one run per weight; otherwise neighbouring
 // weights that are treated alike form one run.
 std::vector<ParameterRun> parameter_runs(const Parameters& parameters, const TrainingSpec& spec);
-// The kernels in that part, as ranges of floats.
-std::vector<Range> kernel_ranges(const Parameters& parameters);
+// A kernel in that part: its floats, and how many of them its first panel has.
+struct KernelRange {
+  std::size_t begin, end, panel;
+};
+std::vector<KernelRange> kernel_ranges(const Parameters& parameters);
 
 // The learning rate and the weight decay of a step.
 struct UpdateRates {
@@ -49,9 +52,9 @@ class OptimizerState {
   // runs: the runs of the parameters. floats: the length of the buffer, and of each moment. phase: how many floats past
   // a 64-byte boundary the parameters start; moments get the same offset, so that all arrays are aligned at the same
   // index. kernels: a team shares each of these ranges in the same way as its panels, so that members mostly update the
-  // weights that they multiply with.
+  // weights that they multiply with. Chunks without sums also end where panels do.
   OptimizerState(const Optimizer& spec, const std::vector<ParameterRun>& runs, std::size_t floats,
-                 const Backend& backend, std::size_t phase = 0, const std::vector<Range>& kernels = {});
+                 const Backend& backend, std::size_t phase = 0, const std::vector<KernelRange>& kernels = {});
 
   float learning_rate() const { return rate_; }
   float weight_decay() const { return decay_; }
@@ -109,12 +112,15 @@ class OptimizerState {
   }
   static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
+  // This member's part of the chunks, as places in the order in which the team shares them, and the chunk in a place.
+  Range places(const Team& team) const;
+  std::size_t chunk_at(const Team& team, std::size_t place) const { return team.size == 1 ? place : shared_[place]; }
   void exchange(float* weights) const;
   void advance_powers();
   void correct();
   float* point() const { return moment(point_); }
   Update arguments(std::size_t chunk, float* weights, const float* gradients, const UpdateRates& rates) const;
-  void accumulate(const Kernels& kernels, Range chunks, const float* weights, const float* gradients, bool sums);
+  void accumulate(const Kernels& kernels, const Team& team, const float* weights, const float* gradients, bool sums);
   void add_gradients(const Kernels& kernels, std::size_t chunk, const float* gradients) const;
   bool moves_averages() const { return average_ != kNone && !averages_later_; }
   static bool adds_penalties(const Update& args) {
@@ -139,7 +145,9 @@ class OptimizerState {
   std::size_t phase_ = 0, stride_ = 0;   // a moment's first float, and the distance from one moment to the next
   Buffer moments_;
   std::vector<ParameterRun> chunks_;
-  std::vector<std::size_t> shared_;   // chunks in the order in which a team shares them
+  std::vector<std::size_t> shared_;    // chunks in the order in which a team shares them
+  std::vector<std::size_t> middles_;   // of each of these, the number of floats before its middle
+  std::size_t chunk_floats_ = 0;
   std::vector<float> sums_;       // {sum |w|, sum w^2} of each chunk
   // If norms are clipped, for each chunk: the sum of squares of its gradient, and the chunks that share a norm with it.
   std::vector<double> squares_;

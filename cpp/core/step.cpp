@@ -31,6 +31,9 @@ void TrainingStep::lay_out(const BackwardPlan& backward, const std::vector<bool>
   values_.resize(graph_.value_count());
   gradients_.resize(backward.lds.size());
   outputs_.resize(objective_.parts().size());
+  second_inputs_.resize(first);
+  for (std::size_t input = 0; input < first; ++input)
+    if (is_gathered_twice(input, runs)) want(second_inputs_[input], most_rows_ * padded_ld(graph_.width(input)));
   for (std::size_t value = 0; value < values_.size(); ++value) {
     if (value >= first && !runs[value]) continue;
     want(values_[value], most_rows_ * padded_ld(graph_.width(value)));
@@ -81,12 +84,33 @@ bool TrainingStep::is_read_later(std::size_t value, const std::vector<bool>& run
   return false;
 }
 
+// Whether two members gather the rows of an input each for itself. Where both read all rows, the lines that one of them
+// gathers would cross to the other core, and back for the next batch. A batch that does not stay in the L2 cache comes
+// from farther away in any case, and doubles take twice the traffic of memory.
+bool TrainingStep::is_gathered_twice(std::size_t input, const std::vector<bool>& runs) const {
+  const std::size_t bytes = most_rows_ * padded_ld(graph_.width(input)) * sizeof(float);
+  if (data_.x[input].type == ElementType::float64 || 2 * bytes > graph_.backend.l2_cache) return false;
+  for (std::size_t i = 0; i < graph_.operations.size(); ++i) {
+    const std::vector<std::size_t>& inputs = graph_.inputs[i];
+    const bool reads = std::find(inputs.begin(), inputs.end(), input) != inputs.end();
+    if (runs[graph_.n_inputs() + i] && reads && graph_.operations[i]->reads_all_rows()) return true;
+  }
+  return false;
+}
+
 void TrainingStep::bind(const BackwardPlan& backward, const std::vector<bool>& runs) {
   const std::size_t first = graph_.n_inputs(), count = graph_.operations.size();
   std::vector<std::size_t> begins(count), step_of(count, kNone);
   for (std::size_t i = 0; i < count; ++i) {
     begins[i] = reads_.size();
     for (const std::size_t value : graph_.inputs[i]) reads_.push_back(values_[value]);
+  }
+  read_count_ = reads_.size();
+  for (const std::vector<std::size_t>& inputs : graph_.inputs) {
+    for (const std::size_t value : inputs) {
+      float* const second = value < first ? second_inputs_[value] : nullptr;
+      reads_.push_back(second != nullptr ? second : values_[value]);
+    }
   }
   for (std::size_t i = 0; i < count; ++i) {
     if (!runs[first + i]) continue;
@@ -136,10 +160,13 @@ Pass TrainingStep::pass(const Team& team, std::size_t n, const StepPlace& step, 
 void TrainingStep::gather(const Team& team, const Batch& batch) {
   const Kernels& kernels = *graph_.backend.kernels;
   const Range mine = team.split(batch.n, kLane);
+  if (team.leader()) gathered_by_two_ = team.size == 2;
   for (std::size_t i = 0; i < data_.x.size(); ++i) {
     const Features& x = data_.x[i];
-    kernels.gather_rows(
-        {x.data, x.type, x.stride, batch.order, batch.begin, values_[i], x.cols, padded_ld(x.cols), mine});
+    const bool twice = team.size == 2 && second_inputs_[i] != nullptr;
+    kernels.gather_rows({x.data, x.type, x.stride, batch.order, batch.begin,
+                         twice && !team.leader() ? second_inputs_[i] : values_[i], x.cols, padded_ld(x.cols),
+                         twice ? Range{0, batch.n} : mine});
   }
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
     Output& out = outputs_[i];
@@ -155,7 +182,7 @@ void TrainingStep::gather(const Team& team, const Batch& batch) {
 void TrainingStep::forward(const Team& team, std::size_t n, const StepPlace& step, float* gradients) {
   const Pass now = pass(team, n, step, gradients);
   for (const Forward& next : forward_) {
-    next.operation->forward(now, next.x, next.y, next.cache);
+    next.operation->forward(now, inputs_of(next, team), next.y, next.cache);
     team.sync();
   }
 }
@@ -219,11 +246,12 @@ void TrainingStep::backward(const Team& team, std::size_t n, const StepPlace& st
   for (const Backward& next : backward_) {
     const Forward& forward = next.forward;
     if (next.shared != kNone) {
-      forward.operation->backward(pass(team, n, step, shared_.data()), forward.x, forward.y, forward.cache, next.flow);
+      forward.operation->backward(pass(team, n, step, shared_.data()), inputs_of(forward, team), forward.y,
+                                  forward.cache, next.flow);
       team.sync();
       add_shared(now, next.shared, gradients);
     } else if (forward.operation != nullptr) {
-      forward.operation->backward(now, forward.x, forward.y, forward.cache, next.flow);
+      forward.operation->backward(now, inputs_of(forward, team), forward.y, forward.cache, next.flow);
     } else {
       move(now, next);
     }

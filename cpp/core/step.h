@@ -93,6 +93,14 @@ class TrainingStep {
   void bind(const BackwardPlan& backward, const std::vector<bool>& runs);
   std::size_t shared_layer(const BackwardPlan& backward, const BackwardPlan::Step& step) const;
   bool is_read_later(std::size_t value, const std::vector<bool>& runs) const;
+  bool is_gathered_twice(std::size_t input, const std::vector<bool>& runs) const;
+  // Whether this member is the second of two, which has inputs of its own. The team of the rest of a step may be larger
+  // or smaller than the one that has gathered the batch.
+  bool has_own_inputs(const Team& team) const { return gathered_by_two_ && team.size == 2 && team.rank == 1; }
+  // Where this member reads the values that an operation reads.
+  const float* const* inputs_of(const Forward& of, const Team& team) const {
+    return of.x + (has_own_inputs(team) ? read_count_ : 0);
+  }
   void gather(const Team& team, const Batch& batch);
   void forward(const Team& team, std::size_t n, const StepPlace& step, float* gradients);
   void score(const Team& team, const Batch& batch);
@@ -114,7 +122,10 @@ class TrainingStep {
   ProductPrecision precision_;
   float* scratch_ = nullptr;                          // Pass::scratch
   std::vector<float*> values_, caches_, gradients_;   // of each value, operation, buffer of the backward plan
-  std::vector<const float*> reads_;                   // the inputs of all operations
+  std::vector<float*> second_inputs_;   // of the second of two members; null where it shares those of the first
+  std::vector<const float*> reads_;     // the inputs of all operations, and those of the second of two members
+  std::size_t read_count_ = 0;          // the number of the former
+  bool gathered_by_two_ = false;        // the present batch
   std::vector<Forward> forward_;
   std::vector<Backward> backward_;
   std::vector<Output> outputs_;

@@ -33,6 +33,10 @@ class TileOrder {
   }
   // How many inputs a product of copies takes at once.
   std::size_t inputs_at_once(std::size_t n) const { return std::max(kStrip, whole(l2_floats_ / 2 / n, kStrip)); }
+  // How many floats the copies of all members take together, for batches of at most n rows.
+  std::size_t floats_of_copies(std::size_t n, std::size_t panels) const {
+    return panels / kLeastPanels * std::max(n * kStrip, l2_floats_ / 2) + panels * n * kPanel;
+  }
 
  private:
   static constexpr std::size_t kLeastRows = 96, kLongRow = 1024, kLeastParts = 4;

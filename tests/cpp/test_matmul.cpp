@@ -162,29 +162,28 @@ void test_weights_from_copies(const Kernels& k, std::size_t n, std::size_t in, s
   auto& [x, dy, dw] = weights;
   MatmulWeights m = weights.call();
   k.matmul_weights(m);
-  Guarded<float> copies(n * (x.stride + dy.stride));
-  for (std::size_t i = 0; i < copies.size(); ++i) copies[i] = std::nanf("");   // what is read must have been written
-  m.copies = copies.data();
-  for (std::size_t i = 0; i < in; i += kStrip) {
-    m.rows = {i, std::min(i + kStrip, in)};
-    m.panels = {i == 0 ? 0 : dw.panels(), dw.panels()};   // dy once, x a strip at a time
-    k.matmul_weights_copies(m);
-  }
-  CHECK(copies.guards_intact());
   for (const std::size_t at_once : {kStrip, 2 * kStrip, 20 * kStrip}) {
-    for (const std::size_t cut : {std::size_t{0}, in / 2 / kStrip * kStrip}) {
-      Panels parts(in, out);
-      m.dw = parts.data.data();
-      m.inputs_at_once = at_once;
-      for (std::size_t p = dw.panels(); p-- > 0;) {
-        m.panels = {p, p + 1};
-        for (const Range rows : {Range{cut, in}, Range{0, cut}}) {
-          m.rows = rows;
-          k.matmul_weights(m);
+    m.inputs_at_once = at_once;
+    for (const std::size_t panels : {std::size_t{1}, dw.panels()}) {
+      Guarded<float> x_copy(n * at_once), dy_copy(n * kPanel * panels);
+      m.x_copy = x_copy.data();
+      m.dy_copy = dy_copy.data();
+      for (const std::size_t cut : {std::size_t{0}, in / 2 / kStrip * kStrip}) {
+        Panels parts(in, out);
+        m.dw = parts.data.data();
+        for (std::size_t p = dw.panels(); p > 0; p -= panels) {
+          m.panels = {p - panels, p};
+          for (const Range rows : {Range{cut, in}, Range{0, cut}}) {
+            // What is read must have been written.
+            for (std::size_t i = 0; i < x_copy.size(); ++i) x_copy[i] = std::nanf("");
+            for (std::size_t i = 0; i < dy_copy.size(); ++i) dy_copy[i] = std::nanf("");
+            m.rows = rows;
+            k.matmul_weights(m);
+          }
         }
+        CHECK(same_bits(parts.data, dw.data));
+        CHECK(parts.data.guards_intact() && x_copy.guards_intact() && dy_copy.guards_intact());
       }
-      CHECK(same_bits(parts.data, dw.data));
-      CHECK(parts.data.guards_intact());
     }
   }
 }

@@ -32,13 +32,15 @@ class DenseOperation final : public Operation {
 
   bool trainable() const override { return trainable_; }
   bool reads_any_rows() const override { return in() > 1 && out() > 1; }
+  bool reads_all_rows() const override { return panel_count(out()) > 1; }
   std::size_t cache_floats(std::size_t rows) const override {
     return masks_ ? masks_->floats(rows * out_ld()) : z_floats(rows);
   }
   std::size_t scratch_floats(std::size_t rows, const ProductPrecision& precision) const override {
     const std::size_t n = std::min(rows, TileOrder::kMostDepth);
-    const bool copies = trainable_ && order_.copies(n, in(), panel_count(out()));
-    return std::max(copies ? n * (in_ld() + out_ld()) : 0, reduced_.scratch_floats(rows, precision));
+    const std::size_t panels = panel_count(out());
+    const bool copies = trainable_ && order_.copies(n, in(), panels);
+    return std::max(copies ? order_.floats_of_copies(n, panels) : 0, reduced_.scratch_floats(rows, precision));
   }
   std::size_t packed_kernel_floats(const ProductPrecision& precision) const override {
     return reduced_.packed_floats_of(precision);
@@ -121,12 +123,10 @@ class DenseOperation final : public Operation {
                     {}, {}};
     take_part(pass.team, in(), out(), m);
     if (order_.copies(pass.rows, in(), panel_count(out()) / pass.team.size)) {
-      m.copies = pass.scratch;
       m.inputs_at_once = order_.inputs_at_once(pass.rows);
-      MatmulWeights copied = m;
-      copied.rows = pass.team.split(in(), kStrip);
-      pass.kernels.matmul_weights_copies(copied);
-      pass.team.sync();
+      const std::size_t floats = pass.rows * m.inputs_at_once;
+      m.x_copy = pass.scratch + pass.team.rank * floats;
+      m.dy_copy = pass.scratch + pass.team.size * floats + m.panels.begin * kPanel * pass.rows;
     }
     pass.kernels.matmul_weights(m);
   }

@@ -10,7 +10,6 @@ namespace FASTREG_ISA {
 void matmul(const Matmul&) noexcept;
 void matmul_input(const MatmulInput&) noexcept;
 void matmul_weights(const MatmulWeights&) noexcept;
-void matmul_weights_copies(const MatmulWeights&) noexcept;
 
 // elementwise.cpp
 void activation_forward(ActivationKind, const float* z, float* y, std::size_t n) noexcept;

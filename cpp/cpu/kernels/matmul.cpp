@@ -330,26 +330,13 @@ void matmul_input(const MatmulInput& m) noexcept {
   prefers_few_rows(m, n) ? input_few_rows(m) : input_many_rows(m);
 }
 
-// The places of the copies of column i of x and of column j of dy, where each is the first of its strip or panel.
-FASTREG_INLINE float* copy_of_x(const MatmulWeights& m, std::size_t i) { return m.copies + i * m.n; }
-FASTREG_INLINE float* copy_of_dy(const MatmulWeights& m, std::size_t j) { return m.copies + (m.ldx + j) * m.n; }
 FASTREG_INLINE std::size_t strip_width(const MatmulWeights& m, std::size_t i) {
   return smaller(kStrip, rounded(m.in) - i);
 }
 
-void matmul_weights_copies(const MatmulWeights& m) noexcept {
-  assert(m.rows.begin % kStrip == 0);
-  for (std::size_t i = m.rows.begin; i < m.rows.end; i += kStrip)
-    copy_columns(m.x + i, m.ldx, m.n, strip_width(m, i), copy_of_x(m, i));
-  for (std::size_t panel = m.panels.begin; panel < m.panels.end; ++panel) {
-    const std::size_t j = panel * kPanel;
-    copy_columns(m.dy + j, m.lddy, m.n, panel_width(m.cols, panel), copy_of_dy(m, j));
-  }
-}
-
-// Blocks of dW for the inputs in `rows` and one panel, from the copies. A block of dy is read from the L1 or L2 cache
-// by all strips.
-FASTREG_NOINLINE void weights_from_copies(const MatmulWeights& m, Range rows, std::size_t panel) {
+// Blocks of dW for the inputs in `rows` and one panel. x_copy has these inputs of x in strips, each row by row; dy is a
+// copy of the panel's columns. A block of it is read from the L1 or L2 cache by all strips.
+FASTREG_NOINLINE void weights_from_copies(const MatmulWeights& m, std::size_t panel, const float* dy) {
   constexpr std::size_t kDepthOfCopies = 256;
   const std::size_t j = panel * kPanel;
   Block p{};
@@ -364,27 +351,33 @@ FASTREG_NOINLINE void weights_from_copies(const MatmulWeights& m, Range rows, st
     p.first = block == 0;
     p.last = block + 1 == blocks.count;
     p.k = p.last ? m.n - k : blocks.size;
-    p.b = copy_of_dy(m, j) + k * p.width;
-    for (std::size_t i = rows.begin; i < rows.end; i += kStrip) {
-      p.rows = smaller(kStrip, rows.end - i);
+    p.b = dy + k * p.width;
+    for (std::size_t i = m.rows.begin; i < m.rows.end; i += kStrip) {
+      p.rows = smaller(kStrip, m.rows.end - i);
       p.a_stride = strip_width(m, i);
-      p.a = copy_of_x(m, i) + k * p.a_stride;
+      p.a = m.x_copy + (i - m.rows.begin) * m.n + k * p.a_stride;
       p.c = m.dw + j * m.in + i * p.width;
       run_block<false, 1>(p);
     }
   }
 }
 
-// dW in the order for wide layers. A last panel of kLane columns has forms of its own, which read x and dy themselves.
+// dW in the order for wide layers. dy is copied once, and x some inputs at a time, so that their copy stays in the L2
+// cache. A last panel of kLane columns has forms of its own, which read x and dy themselves.
 FASTREG_NOINLINE void weights_wide(const MatmulWeights& m) {
   assert(m.rows.begin % kStrip == 0 && m.inputs_at_once > 0 && m.inputs_at_once % kStrip == 0);
-  for (std::size_t i = m.rows.begin; i < m.rows.end; i += m.inputs_at_once) {
+  const auto copy_of_dy = [&](std::size_t panel) { return m.dy_copy + (panel - m.panels.begin) * kPanel * m.n; };
+  for (std::size_t panel = m.panels.begin; panel < m.panels.end; ++panel)
+    copy_columns(m.dy + panel * kPanel, m.lddy, m.n, panel_width(m.cols, panel), copy_of_dy(panel));
+  for (std::size_t first = m.rows.begin; first < m.rows.end; first += m.inputs_at_once) {
     MatmulWeights part = m;
-    part.rows = {i, smaller(i + m.inputs_at_once, m.rows.end)};
+    part.rows = {first, smaller(first + m.inputs_at_once, m.rows.end)};
+    for (std::size_t i = first; i < part.rows.end; i += kStrip)
+      copy_columns(m.x + i, m.ldx, m.n, strip_width(m, i), m.x_copy + (i - first) * m.n);
     for (std::size_t panel = m.panels.begin; panel < m.panels.end; ++panel) {
       const std::size_t j = panel * kPanel;
       if (panel_width(m.cols, panel) > kLane)
-        weights_from_copies(m, part.rows, panel);
+        weights_from_copies(part, panel, copy_of_dy(panel));
       else
         m.cols - j <= kMostNarrow ? weights_narrow(part, j) : weights_transposed(part, j);
     }
@@ -395,7 +388,7 @@ void matmul_weights(const MatmulWeights& m) noexcept {
   if (m.rows.end <= m.rows.begin || m.panels.end <= m.panels.begin) return;
   if (m.lddy == 1) return weights_column(m);
   if (m.ldx == 1) return weights_row(m);
-  if (m.copies) return weights_wide(m);
+  if (m.x_copy) return weights_wide(m);
   Block p{};
   p.a_stride = m.ldx;
   p.rows = m.rows.end - m.rows.begin;

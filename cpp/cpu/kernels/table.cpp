@@ -14,7 +14,6 @@ constinit const Kernels table = {
     .isa = FASTREG_QUOTE(FASTREG_ISA),
     .matmul = matmul,
     .matmul_weights = matmul_weights,
-    .matmul_weights_copies = matmul_weights_copies,
     .matmul_input = matmul_input,
     .activation_forward = activation_forward,
     .activation_backward = activation_backward,

@@ -103,7 +103,7 @@ def warn_of_spreads(
 
 def _step(x: NDArray[Any], rows: NDArray[np.uint32] | None) -> int:
     """The distance between the rows that are examined."""
-    most = min(max(_VALUES // x.shape[1], _ROWS[0]), _ROWS[1])
+    most: int = min(max(_VALUES // x.shape[1], _ROWS[0]), _ROWS[1])
     return -(-(len(x) if rows is None else len(rows)) // most)
 
 

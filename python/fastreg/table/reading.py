@@ -25,6 +25,12 @@ _Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 _PARQUET, _FEATHER, _EXCEL = (".parquet", ".pq"), (".feather", ".arrow", ".ipc"), (".xlsx", ".xlsm")
+# Files of other programs, which hold tables or might.
+_OTHERS = (
+    *(".xls", ".xlsb", ".ods", ".json", ".jsonl", ".ndjson", ".html", ".htm", ".xml", ".sav", ".dta"),
+    *(".sas7bdat", ".rds", ".rdata", ".h5", ".hdf5", ".pkl", ".pickle", ".npy", ".npz", ".orc", ".avro"),
+    *(".safetensors", ".tar", ".tgz", ".7z", ".rar"),
+)
 # Rows of a block of Parquet, and of a block of a CSV file at most.
 _ROWS = 65_536
 
@@ -150,25 +156,38 @@ def _kind(name: str) -> str:
             if plain != name.lower():
                 raise ValueError(f"{name}: only text files may be compressed, this one is {kind}")
             return kind
-    if plain.endswith((".xls", ".ods", ".json", ".jsonl", ".sav", ".dta", ".rds", ".rdata", ".h5", ".pkl")):
+    if plain.endswith(_OTHERS):
         raise ValueError(f"{name}: not a table that can be read; write it as CSV, Parquet, Feather or xlsx")
     return "csv"
 
 
 def _table(layout: csv_files.Layout, columns: list[Any], style: NumberStyle) -> Table:
-    named = {name: TextCells(values, style) for name, values in zip(layout.names, columns, strict=True)}
+    cells = [TextCells(values, style) for values in columns]
     notes = list(layout.notes)
-    if layout.names[-1] == "" and len(layout.names) > 1:
-        texts, _ = named[""].distinct()
-        if texts:
-            raise ValueError(
-                f"{layout.path}: rows have {len(layout.names)} cells, the header line names {len(layout.names) - 1}; "
-                f"the last cell of one is {texts[0]!r}"
-            )
-        del named[""]
+    unnamed = [i for i, name in enumerate(layout.names) if not name]
+    if len(cells) > 1 and (len(unnamed) > 1 or unnamed == [len(cells) - 1]):
+        unnamed = _one_without_name(layout, cells, unnamed)
+    named = {name: cells[i] for i, name in enumerate(layout.names) if name or i in unnamed}
     if style.decimal == ",":
         notes.append("numbers have decimal commas")
     return Table(named, notes, Dialect(layout.sep, style))
+
+
+def _one_without_name(layout: csv_files.Layout, cells: list[TextCells], unnamed: list[int]) -> list[int]:
+    """Which of the columns without a name is one of the table: at most one may have cells, and not the last."""
+    full = [i for i in unnamed if cells[i].distinct()[0]]
+    if len(cells) - 1 in full:
+        raise ValueError(
+            f"{layout.path}: rows have {len(cells)} cells, the header line names {len(cells) - 1}; "
+            f"the last cell of one is {cells[-1].distinct()[0][0]!r}"
+        )
+    if len(full) > 1:
+        raise ValueError(_without_names(layout.path, full))
+    return full or [i for i in unnamed[:1] if any(layout.names[i:])]  # those behind the names are dropped
+
+
+def _without_names(path: str, columns: list[int]) -> str:
+    return f"{path}: columns {columns[0] + 1} and {columns[1] + 1} have no name; at most one may have none"
 
 
 def _style(sep: str, like: Dialect | None, columns: list[Any] | None) -> NumberStyle:
@@ -258,7 +277,11 @@ def _excel(name: str, style: NumberStyle) -> Table:
     names = ["" if cell is None else str(cell).strip() for cell in rows[0]]
     width = max((i + 1 for row in rows for i, cell in enumerate(row) if cell is not None), default=0)
     names = (names + [""] * width)[:width]
+    columns = [[row[i] if i < len(row) else None for row in rows[1:]] for i in range(width)]
+    kept = [i for i in range(width) if names[i] or any(cell is not None for cell in columns[i])]
+    names, columns = [names[i] for i in kept], [columns[i] for i in kept]
+    if len(unnamed := [i for i, label in zip(kept, names, strict=True) if not label]) > 1:
+        raise ValueError(_without_names(name, unnamed))
     if doubled := [label for i, label in enumerate(names) if label in names[:i]]:
         raise ValueError(f"{name}: two columns are named {doubled[0]!r}")
-    columns = [[row[i] if i < len(row) else None for row in rows[1:]] for i in range(width)]
     return Table({label: cells_of(column, style) for label, column in zip(names, columns, strict=True)})

@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 
-from fastreg.internal.checks import did_you_mean
 from fastreg.table.checked import members, strings, typed
 from fastreg.table.columns import Cells, NumberCells, TextCells
 from fastreg.table.dates import FORMS
@@ -120,8 +119,7 @@ class Schema:
         """
         table = Table.of(table, self.dialect.style)
         if lacking := [column.name for column in self.columns if column.name not in table]:
-            hint = did_you_mean(lacking[0], table.names)
-            raise ValueError(f"the table has no column {', '.join(map(repr, lacking))}{hint}")
+            raise ValueError(f"the table has no column {', '.join(map(repr, lacking))}{table.hint(lacking[0])}")
         codes: Codes = np.empty((len(self.columns), table.n_rows)).T  # column by column in memory
         notices = Notices() if notices is None else notices
         for i, column in enumerate(self.columns):

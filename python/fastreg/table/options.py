@@ -185,5 +185,7 @@ def reading_options(arguments: argparse.Namespace) -> TableOptions:
     Raises:
         ValueError: As for :class:`TableOptions`.
     """
-    names = TableOptions.__dataclass_fields__
-    return TableOptions(**{name: getattr(arguments, name) for name in names if hasattr(arguments, name)})
+    given = {name: getattr(arguments, name) for name in TableOptions.__dataclass_fields__ if hasattr(arguments, name)}
+    if "missing" in given:  # of --missing=-- older versions of argparse make an empty list
+        given["missing"] = [text or "--" if isinstance(text, list) else text for text in given["missing"]]
+    return TableOptions(**given)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
+from shlex import quote
 from typing import Any, TextIO
 
 import numpy as np
@@ -22,6 +23,7 @@ from fastreg.internal.progress import format_time, printable, say
 from fastreg.table.blending import Blend, cook
 from fastreg.table.chosen_metric import ChosenMetric
 from fastreg.table.errors import TuneError, as_tune_errors, one_line
+from fastreg.table.kinds import is_missing_word
 from fastreg.table.linear import linear_table_model
 from fastreg.table.model import TableModel
 from fastreg.table.options import TableOptions
@@ -163,6 +165,8 @@ def _tell(data: Prepared, options: TuneOptions) -> None:
     if data.rows.left_out:
         say(f"{data.rows.left_out} rows without a value of {data.target.name!r} are left out")
     if data.target.labels is not None:
+        for label in filter(is_missing_word, data.target.labels):
+            say(f"class {label!r} may mean a missing value; if so, --missing={quote(label)} leaves its rows out")
         counts = np.bincount(data.y, minlength=len(data.target.labels)).tolist()
         named = zip(data.target.labels, counts, strict=True)
         folds = options.recipe.n_splits(len(data.y)) or 2

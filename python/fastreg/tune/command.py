@@ -36,7 +36,7 @@ from fastreg.tune.importance import column_importance
 from fastreg.tune.outcome import Contender, TuneResult
 from fastreg.tune.predicting import predict
 from fastreg.tune.preparation import Prepared, prepare
-from fastreg.tune.printing import columns_text, describe, print_text
+from fastreg.tune.printing import columns_text, describe, printed
 from fastreg.tune.scores import Scores, probabilities, score_classes, score_numbers
 
 __all__ = ["TuneError", "TuneOptions", "TuneResult", "predict", "tune"]
@@ -128,8 +128,9 @@ def tune(options: TuneOptions, out: TextIO | None = None) -> TuneResult:
         model = linear if found is None else found.of_table(data.schema, data.target)
         model = intervals.scattered(model, options.interval, found, data, options.seed, options.time)
         result = _judged(data, model, linear, found, stopped_by, options, chosen)
-        print_text(describe(result), out)
-    _write(result, options)
+        told = describe(result)
+    with printed(told, out):
+        _write(result, options)
     say(f"{format_time(time.monotonic() - started)} in all")
     return result
 

@@ -53,6 +53,7 @@ def parser(form: str) -> Callable[[str], float | None]:
     """The function that makes days since 1970-01-01 of a text, or None if it is no date of the form.
 
     Example:
+        >>> from fastreg.table.dates import parser
         >>> parser("ymd")("1970-01-02 12:00"), parser("dmy")("3.1.1970"), parser("ymd")("soon")
         (1.5, 2.0, None)
     """

@@ -38,6 +38,7 @@ def check_text(head: bytes, path: str) -> None:
     r"""Raises ValueError if the first bytes of a file are those of a format that is no text.
 
     Example:
+        >>> from fastreg.table.first_bytes import check_text
         >>> check_text(b"PAR1\x15\x04", "people.csv")
         Traceback (most recent call last):
         ValueError: people.csv: not text but a Parquet file, which is read if its name ends in .parquet

@@ -38,6 +38,7 @@ class NumberStyle:
             point where either may be.
 
     Example:
+        >>> from fastreg.table.numbers import NumberStyle
         >>> style = NumberStyle(".", ",")
         >>> [style.value(text) for text in ("$1,234.50", "-3e2", "5%", "12,34", "unknown")]
         [1234.5, -300.0, 0.05, None, None]

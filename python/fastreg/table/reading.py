@@ -62,6 +62,7 @@ def read_table(
 
     Example:
         >>> import os, tempfile
+        >>> from fastreg.table import read_table
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = os.path.join(folder, "people.csv")
         ...     with open(path, "w") as file:

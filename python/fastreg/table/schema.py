@@ -49,6 +49,7 @@ class Schema:
         dialect: How the training file writes a table.
 
     Example:
+        >>> from fastreg.table import Schema
         >>> schema = Schema.infer({"age": [31, 45, 28], "job": ["cook", None, "nurse"], "y": [0, 1, 0]}, exclude=["y"])
         >>> [(column.name, column.kind) for column in schema.columns]
         [('age', 'numeric'), ('job', 'categorical')]

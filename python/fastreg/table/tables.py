@@ -44,6 +44,7 @@ class Table:
         ValueError: If columns have different lengths.
 
     Example:
+        >>> from fastreg.table import Table
         >>> table = Table.of({"age": [31, 45, None], "job": ["cook", None, "nurse"]})
         >>> table.names, table.n_rows
         (('age', 'job'), 3)

@@ -386,6 +386,15 @@ def batch_norm_backward(
     """The gradients of :func:`batch_norm_train`: ``(dx, dgamma, dbeta)``.
 
     It returned the arguments mean and inv_std.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastreg import ops
+        >>> x, averages = [[1.0], [3.0]], np.zeros((2, 1), np.float32)
+        >>> _, mean, inv_std = ops.batch_norm_train(x, None, None, *averages)
+        >>> dx, dgamma, dbeta = ops.batch_norm_backward(x, [[0.0], [1.0]], None, mean, inv_std)
+        >>> dgamma.round(2), dbeta
+        (array([1.], dtype=float32), array([1.], dtype=float32))
     """
     return _core.batch_norm_backward(
         _cast(x, "x"), _cast(dy, "dy"), _cast_optional(gamma, "gamma"), _cast(mean, "mean"), _cast(inv_std, "inv_std")

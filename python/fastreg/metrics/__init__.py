@@ -269,7 +269,13 @@ if not TYPE_CHECKING:  # otherwise a type checker would allow every name
 
 
 def get(identifier: object, where: str = "metrics.get") -> Metric:
-    """The metric for an argument: an instance, a name, which is then its key in the history, or a function."""
+    """The metric for an argument: an instance, a name, which is then its key in the history, or a function.
+
+    Example:
+        >>> from fastreg import metrics
+        >>> metrics.get("auc")
+        AUC(curve='ROC', multi_label=False, name='auc')
+    """
     if callable(identifier) and not isinstance(identifier, (type, Metric)):
         made: Metric = _load("MeanMetricWrapper")(identifier)
         return made
@@ -283,7 +289,13 @@ def get(identifier: object, where: str = "metrics.get") -> Metric:
 
 
 def names() -> list[str]:
-    """Every name that ``compile(metrics=[...])`` takes, sorted."""
+    """Every name that ``compile(metrics=[...])`` takes, sorted.
+
+    Example:
+        >>> from fastreg import metrics
+        >>> "rmse" in metrics.names()
+        True
+    """
     return list(_REGISTRY.known)
 
 

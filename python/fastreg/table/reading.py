@@ -98,12 +98,22 @@ def read_blocks(
     like: Dialect | None = None,
     ahead: bool = False,
 ) -> Generator[Table, None, None]:
-    """The table of a file in blocks of at most ``rows`` rows, >= 1, so that a file may be larger than memory.
+    r"""The table of a file in blocks of at most ``rows`` rows, >= 1, so that a file may be larger than memory.
 
     CSV and Parquet files are read block by block; others are read whole. Without ``like``, numbers are read by what
     goes with the separator. With ``ahead``, a thread reads the next part of the file, of some MiB, while the caller
     works on the blocks of this one; blocks and errors are the same, and the thread ends with the generator. The other
     arguments and the errors are those of :func:`read_table`.
+
+    Example:
+        >>> import os, tempfile
+        >>> from fastreg.table import read_blocks
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "people.csv")
+        ...     with open(path, "w") as file:
+        ...         _ = file.write("age\n31\n45\n28\n")
+        ...     [block["age"].numbers().tolist() for block in read_blocks(path, rows=2)]
+        [[31.0, 45.0], [28.0]]
     """
     rows = check_int("read_blocks", "rows", rows, AT_LEAST_ONE)
     check_bool("read_blocks", "ahead", ahead)

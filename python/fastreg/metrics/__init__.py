@@ -284,6 +284,11 @@ def get(identifier: object, where: str = "metrics.get") -> Metric:
     if isinstance(identifier, str) and (cls := _NOT_BY_NAME.get(identifier.lower())):
         got = f"got the name {identifier!r}"
         raise ValueError(f"{where}: {cls} must be given its argument, as metrics.{cls}(...), {got}")
+    if identifier in ("accuracy", "acc"):
+        raise ValueError(
+            f"{where}: which accuracy is meant is decided by the loss of compile; take BinaryAccuracy(), "
+            f"CategoricalAccuracy() or SparseCategoricalAccuracy(), got {identifier!r}"
+        )
     metric = _REGISTRY.resolve(where, identifier)
     return type(metric)(name=identifier) if isinstance(identifier, str) else metric  # type: ignore[call-arg]
 

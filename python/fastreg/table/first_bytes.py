@@ -89,10 +89,13 @@ def decoded(head: bytes, encoding: str, path: str) -> str:
     if not isinstance(encoding, str):
         raise TypeError(f"encoding must be a string or None, got {describe(encoding)}")
     try:
-        return codecs.getincrementaldecoder(encoding)().decode(head).removeprefix("\ufeff")
-    except LookupError:
-        raise ValueError(f"encoding: Python knows no encoding {encoding!r}") from None
-    except UnicodeDecodeError as error:
+        "x".encode(encoding)  # LookupError for what is no encoding of texts, such as base64
+        decoder = codecs.getincrementaldecoder(encoding)()
+    except (LookupError, ValueError):
+        raise ValueError(f"encoding: Python knows no encoding {encoding!r} of texts") from None
+    try:
+        return decoder.decode(head).removeprefix("\ufeff")
+    except UnicodeError as error:
         raise not_in_encoding(path, encoding) from error
 
 

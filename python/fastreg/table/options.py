@@ -104,6 +104,12 @@ class TableOptions:
                 _check_column(option, name, known)
         return TableOptions(**(self.__dict__ | changed))
 
+    def check_target(self, name: str | None) -> None:
+        """Raises ValueError if the options make the column to predict anything else."""
+        if name is not None and (role := self.role_of(name) or self.kind_of(name)) is not None:
+            told = f"column {name!r} must have one role, got target and {role}"
+            raise ValueError(f"{told}; task says whether it is a number or a class")
+
     def kind_of(self, name: str) -> str | None:
         """The kind that the options give a column, None if none."""
         return next((kind for kind in _KINDS if name in getattr(self, kind)), None)

@@ -86,10 +86,11 @@ class Schema:
             options: Kinds and roles that are given.
 
         Raises:
-            ValueError: If no column is left, or the table lacks a column that an option names.
+            ValueError: If no column is left, the table lacks a column that an option names, or the target has a role.
         """
         table = Table.of(table)
         options = (options or TableOptions()).of(table.names)
+        options.check_target(target)
         columns: list[Column] = []
         entries: list[Entry] = []
         for name in table:

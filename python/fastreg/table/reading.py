@@ -7,6 +7,7 @@ a column is.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -206,23 +207,27 @@ def _style(sep: str, like: Dialect | None, columns: list[Any] | None) -> NumberS
         return like.style if like.sep else usual_style(sep)
     if like is not None or columns is None:
         return usual_style(sep)
-    return plain_style(_with_commas(columns), sep)
+    return plain_style(_deciding(columns, sep), sep)
 
 
-def _with_commas(columns: list[Any]) -> Iterator[list[str]]:
-    """Different texts of the columns that decide about decimal commas: all of them if one has a comma, else none."""
-    cells = [TextCells(values) for values in columns]
-    if any(_has_comma(values) for values in columns):
-        for column in cells:
-            yield column.distinct()[0]
+def _deciding(columns: list[Any], sep: str) -> Iterator[list[str]]:
+    """Different texts of the columns that decide about decimal commas: all of them if one has a comma, else none.
+
+    Where cells are not separated by commas, 1.234.567 does as well.
+    """
+    pattern = "," if sep == "," else r",|^\s*[+-]?[0-9]{1,3}\.[0-9]{3}\.[0-9]{3}"
+    if any(_has(values, pattern) for values in columns):
+        for values in columns:
+            yield TextCells(values).distinct()[0]
 
 
-def _has_comma(values: Any) -> bool:
+def _has(values: Any, pattern: str) -> bool:
     if isinstance(values, list):
-        return any("," in text for text in values)
+        return any(re.search(pattern, text) for text in values)
     from pyarrow import compute
 
-    return bool(compute.any(compute.match_substring(values, ",")).as_py())
+    find = compute.match_substring if pattern == "," else compute.match_substring_regex
+    return bool(compute.any(find(values, pattern)).as_py())
 
 
 # Files with typed cells.

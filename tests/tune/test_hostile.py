@@ -97,6 +97,21 @@ TABLES = {
         "right",
         "4 without a value of 'y' are left out",
     ),
+    "classes that are written in several ways": (
+        "d.csv",
+        table(line=lambda i, v: f"{v:.3f},u,{('Yes', 'yes', 'yes ')[i % 3] if v > 0 else ('1', '1.0', 'no')[i % 3]}"),
+        [],
+        "right",
+        "classes '1', '1.0' are different ones, but may be one that is written in several ways\n"
+        "classes 'Yes', 'yes' are different ones, but may be one that is written in several ways\n",
+    ),
+    "a target whose squares overflow": (
+        "d.csv",
+        table(line=lambda i, v: f"{v:.3f},u,{v * 1e200}"),
+        [],
+        "error",
+        "column 'y' must hold numbers whose squares are normal floats",
+    ),
     "two unnamed columns": ("d.csv", table(header=",,y"), [], "error", "columns 1 and 2 have no name"),
     "an unnamed column": ("d.csv", table(header="a,,y"), [], "right", "accuracy"),
     "NUL bytes": ("d.csv", spoil(table(), 5, "1\0,u,yes"), [], "either", ""),

@@ -242,6 +242,7 @@ def _feather(name: str, style: NumberStyle) -> Table:
 
 
 def _parquet_blocks(name: str, style: NumberStyle, rows: int) -> Iterator[Table]:
+    _module("parquet")
     import pyarrow
 
     with open(name, "rb") as opened:

@@ -26,7 +26,8 @@ class TableOptions:
         decimal: ``"."`` or ``","``.
         thousands: What separates groups of three digits.
         encoding: Of a CSV file.
-        missing: Texts that mean a missing value, besides the empty one; in the target too.
+        missing: Texts that mean a missing value, besides the empty one and ``?``; in the target too. Words such as NA
+            mean one among numbers and dates, and are a group or class elsewhere.
         ignore: Columns that are not used.
         categorical: Columns whose cells are names of groups, such as numbers of regions.
         numeric: Columns of numbers; whatever is no number is missing.
@@ -146,10 +147,11 @@ _FLAGS = (
     ("sep", "CHARACTER", "what separates cells of a CSV file, or 'tab' (default: told by the header line)"),
     ("decimal", "CHARACTER", "'.' or ',' before decimals (default: told by the cells)"),
     ("thousands", "CHARACTER", "what separates groups of three digits (default: a comma, or a point with --decimal ,)"),
-    ("encoding", "NAME", "of a CSV file (default: UTF-8 or UTF-16, otherwise Windows-1252)"),
+    ("encoding", "NAME", "of a CSV file (default: UTF-8, UTF-16 or UTF-32 by its bytes, otherwise Windows-1252)"),
 )
 _LIST_FLAGS = (
-    ("missing", "TEXT", "a text that means a missing value, besides the empty one; may be repeated"),
+    ("missing", "TEXT", "a text that means a missing value, besides the empty one and '?', and NA and its like among "
+     "numbers and dates; may be repeated"),
     ("ignore", "COLUMNS", "columns that are not used"),
     ("categorical", "COLUMNS", "columns whose cells are names of groups, such as numbers of regions"),
     ("numeric", "COLUMNS", "columns of numbers; whatever is no number is missing"),

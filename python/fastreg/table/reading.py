@@ -52,7 +52,7 @@ def read_table(
         sep: What separates the cells of a CSV file; None recognises comma, semicolon, tab and ``|`` by the header line.
         decimal: ``"."`` or ``","`` before the decimals of numbers in texts; None recognises it.
         thousands: What separates groups of three digits; None takes a comma, or a point where decimals have a comma.
-        encoding: Of a CSV file; None recognises UTF-8 and UTF-16, and takes anything else for Windows-1252.
+        encoding: Of a CSV file; None recognises UTF-8, UTF-16 and UTF-32, and takes anything else for Windows-1252.
         like: The dialect of a table that was read before. A file with its separator is read alike, and nothing is
             inferred from the numbers of this file.
 

@@ -176,3 +176,9 @@ def test_a_table_of_one_column_asks_for_the_separator(tmp_path):
     with pytest.raises(ValueError, match=r"no column 'y'; its only column is 'a y', and sep says what separates"):
         TableClassifier(time=None).fit(path, "y")
     assert TableClassifier(sep="space", seed=0).fit(path, "y").score(path, pd.read_csv(path, sep=" ")["y"]) > 0.9
+
+
+def test_a_column_without_a_name_is_not_what_was_meant(tmp_path):
+    (tmp_path / "t.xlsx").write_bytes(workbook(["Report"], ["a", "y"], [1, "x"], [2, "z"]))
+    with pytest.raises(ValueError, match=r"no column 'y'$"):
+        read_table(tmp_path / "t.xlsx")["y"]

@@ -85,7 +85,7 @@ class Table:
         if len(self._columns) == 1 and self.dialect.sep:
             only = next(iter(self._columns))
             return f"; its only column is {only[:40]!r}, and sep says what separates columns"
-        return did_you_mean(name, self._columns)
+        return did_you_mean(name, filter(None, self._columns))
 
     def __repr__(self) -> str:
         return f"Table({self.n_rows} rows, {len(self._columns)} columns)"

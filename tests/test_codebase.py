@@ -239,7 +239,7 @@ def test_types(tmp_path):
 @pytest.mark.parametrize("module", modules(), ids=lambda module: module.__name__)
 def test_docstring_examples_run(module, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    outcome = doctest.testmod(module, optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    outcome = doctest.testmod(module, globs={}, optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     assert outcome.failed == 0
 
 
@@ -249,3 +249,15 @@ def test_public_names_are_documented(module):
         item = getattr(module, name)
         if inspect.ismodule(item) or inspect.isclass(item) or inspect.isfunction(item):
             assert inspect.getdoc(item), f"{module.__name__}.{name} has no docstring"
+
+
+# Public functions without an example: their effect outlasts it, or they train for long, or they serve other modules.
+NO_EXAMPLE = {"set_num_threads", "distill", "predict", "tune", "resolve", "checked_matmul_precision"}
+
+
+def test_public_functions_have_examples():
+    public = [module for module in modules() if module.__name__.count(".") <= 1]
+    named = [(module, name) for module in public for name in getattr(module, "__all__", ())]
+    functions = [(name, getattr(module, name)) for module, name in named if name not in NO_EXAMPLE]
+    lacking = [name for name, item in functions if inspect.isfunction(item) and ">>> " not in (item.__doc__ or "")]
+    assert lacking == []

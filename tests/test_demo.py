@@ -1,6 +1,7 @@
 """The `fastreg` command and its demo, the diagnosis and the pictures."""
 
 import math
+import os
 import re
 import subprocess
 import sys
@@ -91,6 +92,15 @@ def test_demo_refuses_a_bad_output(
     out, err = capsys.readouterr()
     assert message in err
     assert out == ""
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no device that is always full")
+@pytest.mark.parametrize("words", [["--version"], ["demo", "--quiet"]])
+def test_output_that_cannot_be_written_is_one_line(tmp_path: Path, words: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "fastreg", *words]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stderr) == (1, f"fastreg {words[0]}: [Errno 28] No space left on device\n")
 
 
 def test_command(capsys: pytest.CaptureFixture[str]) -> None:

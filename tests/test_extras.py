@@ -76,6 +76,8 @@ def uses():
     yield "optuna", "bayesian", lambda: pictures.importances(search)
     yield "pandas", "tune", search.to_frame
     yield "pyarrow", "tune", lambda: table.read_table("data.parquet")
+    for name in ("data.parquet", "data.feather"):
+        yield "pyarrow", "tune", lambda name=name: next(table.read_blocks(name))
     yield "openpyxl", "tune", lambda: table.read_table("data.xlsx")
 
 

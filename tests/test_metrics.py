@@ -225,3 +225,9 @@ def test_every_name_is_a_metric():
         loss = "sparse_categorical_crossentropy" if found.targets == "labels" else "mse"
         model.compile("adam", loss, [name])
         assert [metric.name for metric in model.metrics] == [name]
+
+
+@pytest.mark.parametrize("name", ["accuracy", "acc"])
+def test_an_accuracy_is_not_known_without_a_loss(name):
+    with pytest.raises(ValueError, match=rf"^metrics\.get: which accuracy is meant .*BinaryAccuracy.*, got '{name}'$"):
+        metrics.get(name)

@@ -164,6 +164,22 @@ def test_a_name_of_another_module_is_found(place, name, home):
         getattr(module_of(place), name)
 
 
+def test_modules_that_must_be_imported_say_so():
+    program = """
+import fastreg as fr
+for name in ("table", "sklearn"):
+    assert not hasattr(fr, name)
+    try:
+        getattr(fr, name)
+    except AttributeError as error:
+        assert str(error) == f"module 'fastreg' has no attribute '{name}' before 'import fastreg.{name}'", error
+from fastreg import table, sklearn
+assert fr.table is table and fr.sklearn is sklearn
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(("place", "name"), [("utils", "model_to_dot"), ("utils", "normalize"), ("", "keras")])
 def test_further_names_of_keras(place, name):
     with pytest.raises(AttributeError, match=rf"'{name}'; fastreg does not have it: "):

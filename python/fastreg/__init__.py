@@ -104,6 +104,9 @@ if not TYPE_CHECKING:  # otherwise a type checker would allow every name
 
             if (module := load(__name__, name)) is not None:
                 return module
+            if name in ("sklearn", "table"):
+                told = f"module 'fastreg' has no attribute {name!r} before 'import fastreg.{name}'"
+                raise AttributeError(told, name=name)
             from fastreg.internal.checks import absent_names
 
             absent_names(__name__)(name, depth=2)

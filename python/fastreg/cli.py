@@ -11,7 +11,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,23 +23,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command with `argv` (the process's own arguments where None) and returns the exit status."""
     parser = _parser()
     arguments = parser.parse_args(argv)
-    if arguments.version:
-        from fastreg._core import __version__
-
-        print(f"fastreg {__version__}")
-        return 0
-    if arguments.command is None:
+    if arguments.command is None and not arguments.version:
         parser.print_help(sys.stderr)
         return 2
     try:
         with _plain_warnings():
-            return int(arguments.run(arguments))
+            status = _version() if arguments.version else int(arguments.run(arguments))
+            if sys.stdout is not None:
+                sys.stdout.flush()  # what cannot be written is told here
+            return status
     except KeyboardInterrupt:
         print("fastreg: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # whoever read the output has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return 1
+    except OSError as error:  # such as a full disk
+        _discard_output()
+        return _failed(arguments.command or "--version", error)
+
+
+def _version() -> int:
+    from fastreg._core import __version__
+
+    print(f"fastreg {__version__}")
+    return 0
+
+
+def _discard_output() -> None:
+    """Whatever is still to be written is dropped, so that the interpreter does not fail again when it ends."""
+    with suppress(OSError, AttributeError):  # a stream without a file, or none
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

@@ -156,7 +156,13 @@ _REGISTRY: Registry[Constraint] = Registry(
 
 
 def get(identifier: object, where: str = "constraints.get") -> Constraint | None:
-    """The constraint for an argument: an instance, a name such as ``"max_norm"``, or None for no constraint."""
+    """The constraint for an argument: an instance, a name such as ``"max_norm"``, or None for no constraint.
+
+    Example:
+        >>> from fastreg import constraints
+        >>> constraints.get("max_norm")
+        MaxNorm(max_value=2.0, axis=0)
+    """
     return None if identifier is None else _REGISTRY.resolve(where, identifier)
 
 

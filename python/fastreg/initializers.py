@@ -407,7 +407,13 @@ _REGISTRY: Registry[Initializer] = Registry(
 
 
 def get(identifier: object, where: str = "initializers.get") -> Initializer:
-    """The initializer for an argument: an instance or a name such as ``"he_normal"``."""
+    """The initializer for an argument: an instance or a name such as ``"he_normal"``.
+
+    Example:
+        >>> from fastreg import initializers
+        >>> initializers.get("he_normal")
+        HeNormal()
+    """
     return _REGISTRY.resolve(where, identifier)
 
 

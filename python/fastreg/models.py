@@ -31,6 +31,17 @@ def load_model(
     Raises:
         ValueError: If the file is damaged or is not a model of fastreg, or ``custom_objects`` is not empty.
         OSError: If the file cannot be read.
+
+    Example:
+        >>> import os, tempfile
+        >>> import fastreg as fr
+        >>> model = fr.Sequential([fr.Input((3,)), fr.layers.Dense(2)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "net.safetensors")
+        ...     fr.models.save_model(model, path)
+        ...     same = fr.models.load_model(path)
+        >>> bool((same.predict([[1, 2, 3]]) == model.predict([[1, 2, 3]])).all())
+        True
     """
     refuse_requests("load_model", {"custom_objects": custom_objects, "safe_mode": safe_mode})
     return loading.read(filepath, with_training=check_bool("load_model", "compile", compile))[0]
@@ -48,6 +59,17 @@ def save_model(model: Model, filepath: files.StrOrBytesPath, overwrite: bool = T
     Raises:
         ValueError: If the model is not built, or an argument has another value.
         OSError: If the file cannot be written.
+
+    Example:
+        >>> import os, tempfile
+        >>> import fastreg as fr
+        >>> model = fr.Sequential([fr.Input((3,)), fr.layers.Dense(2)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "net.safetensors")
+        ...     fr.models.save_model(model, path)
+        ...     same = fr.models.load_model(path)
+        >>> bool((same.predict([[1, 2, 3]]) == model.predict([[1, 2, 3]])).all())
+        True
     """
     refuse_requests("save", {"overwrite": overwrite, "zipped": zipped})
     model.save(filepath)
@@ -84,6 +106,12 @@ def model_from_json(json_string: str, custom_objects: object = None) -> Any:
 
     Raises:
         ValueError: If the text is not one that ``to_json`` made.
+
+    Example:
+        >>> import fastreg as fr
+        >>> model = fr.Sequential([fr.Input((3,)), fr.layers.Dense(2)])
+        >>> fr.models.model_from_json(model.to_json()).output_shape
+        (None, 2)
     """
     refuse_requests("load_model", {"custom_objects": custom_objects})
     return loading.face_over(configs.from_json(json_string))

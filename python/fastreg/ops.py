@@ -221,18 +221,38 @@ def dense_backward(
 
     Raises:
         ValueError: If shapes do not fit or the activation is unknown.
+
+    Example:
+        >>> from fastreg import ops
+        >>> x, w = [[1.0, 2.0]], [[3.0], [4.0]]
+        >>> dx, dw, db = ops.dense_backward(x, w, ops.dense(x, w), [[1.0]])
+        >>> dx, dw.ravel(), db
+        (array([[3., 4.]], dtype=float32), array([1., 2.], dtype=float32), array([1.], dtype=float32))
     """
     kind = core_text(check_activation("dense_backward", "activation", activation))
     return _core.dense_backward(_cast(x, "x"), _cast(w, "w"), _cast(saved, "saved"), _cast(dy, "dy"), kind)
 
 
 def activation(x: ArrayLike, activation: str) -> Floats:
-    """An activation of :data:`fastreg.layers.ACTIVATIONS` of x (n, k): of each element, or of each row as softmax."""
+    """An activation of :data:`fastreg.layers.ACTIVATIONS` of x (n, k): of each element, or of each row as softmax.
+
+    Example:
+        >>> from fastreg import ops
+        >>> ops.activation([[-1.0, 2.0]], "relu")
+        array([[0., 2.]], dtype=float32)
+    """
     return _core.activation(_cast(x, "x"), core_text(check_activation("activation", "activation", activation)))
 
 
 def activation_backward(saved: ArrayLike, dy: ArrayLike, activation: str) -> Floats:
-    """The gradient of :func:`activation`. ``saved`` is its result or its argument, as in :func:`dense_backward`."""
+    """The gradient of :func:`activation`. ``saved`` is its result or its argument, as in :func:`dense_backward`.
+
+    Example:
+        >>> from fastreg import ops
+        >>> y = ops.activation([[-1.0, 2.0]], "relu")
+        >>> ops.activation_backward(y, [[1.0, 1.0]], "relu")
+        array([[0., 1.]], dtype=float32)
+    """
     kind = core_text(check_activation("activation_backward", "activation", activation))
     return _core.activation_backward(_cast(saved, "saved"), _cast(dy, "dy"), kind)
 
@@ -295,6 +315,11 @@ def batch_norm(
 
     Raises:
         ValueError: If ``epsilon`` is out of range or shapes do not fit.
+
+    Example:
+        >>> from fastreg import ops
+        >>> ops.batch_norm([[3.0, 5.0]], [2.0, 1.0], [0.0, 1.0], mean=[1.0, 5.0], var=[3.999, 0.999])
+        array([[2., 1.]], dtype=float32)
     """
     if out is not None:
         _in_place(out, "out")
@@ -335,6 +360,14 @@ def batch_norm_train(
     Raises:
         ValueError: If a number is out of range, shapes do not fit, or the averages cannot be written in place.
         TypeError: If the averages are no float32 arrays.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastreg import ops
+        >>> mean, variance = np.zeros(1, np.float32), np.ones(1, np.float32)
+        >>> y, _, _ = ops.batch_norm_train([[1.0], [3.0]], None, None, mean, variance, momentum=0.5)
+        >>> y.round(2).ravel(), mean, variance
+        (array([-1.,  1.], dtype=float32), array([1.], dtype=float32), array([1.], dtype=float32))
     """
     return _core.batch_norm_train(
         _cast(x, "x"),
@@ -353,6 +386,15 @@ def batch_norm_backward(
     """The gradients of :func:`batch_norm_train`: ``(dx, dgamma, dbeta)``.
 
     It returned the arguments mean and inv_std.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastreg import ops
+        >>> x, averages = [[1.0], [3.0]], np.zeros((2, 1), np.float32)
+        >>> _, mean, inv_std = ops.batch_norm_train(x, None, None, *averages)
+        >>> dx, dgamma, dbeta = ops.batch_norm_backward(x, [[0.0], [1.0]], None, mean, inv_std)
+        >>> dgamma.round(2), dbeta
+        (array([1.], dtype=float32), array([1.], dtype=float32))
     """
     return _core.batch_norm_backward(
         _cast(x, "x"), _cast(dy, "dy"), _cast_optional(gamma, "gamma"), _cast(mean, "mean"), _cast(inv_std, "inv_std")

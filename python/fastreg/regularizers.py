@@ -204,7 +204,13 @@ _REGISTRY: Registry[Regularizer] = Registry(
 
 
 def get(identifier: object, where: str = "regularizers.get") -> Regularizer | None:
-    """The regularizer for an argument: an instance, a name such as ``"l2"``, or None for no penalty."""
+    """The regularizer for an argument: an instance, a name such as ``"l2"``, or None for no penalty.
+
+    Example:
+        >>> from fastreg import regularizers
+        >>> regularizers.get("l2")
+        L2(l2=0.01)
+    """
     return None if identifier is None else _REGISTRY.resolve(where, identifier)
 
 

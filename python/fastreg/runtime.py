@@ -61,7 +61,14 @@ def set_num_threads(n: int) -> None:
 
 
 def get_num_threads() -> int:
-    """How many threads one training or prediction may use, if this thread starts it."""
+    """How many threads one training or prediction may use, if this thread starts it.
+
+    Example:
+        >>> import fastreg as fr
+        >>> with fr.thread_limit(1):
+        ...     fr.get_num_threads()
+        1
+    """
     return _core.get_num_threads()
 
 
@@ -131,7 +138,14 @@ def set_matmul_precision(precision: str) -> None:
 
 
 def get_matmul_precision() -> str:
-    """The precision that a model gets if this thread compiles it: ``"highest"``, ``"high"`` or ``"medium"``."""
+    """The precision that a model gets if this thread compiles it: ``"highest"``, ``"high"`` or ``"medium"``.
+
+    Example:
+        >>> import fastreg as fr
+        >>> with fr.matmul_precision("medium"):
+        ...     fr.get_matmul_precision()
+        'medium'
+    """
     return _of_thread.precision or _of_process
 
 

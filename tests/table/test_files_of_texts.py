@@ -250,6 +250,7 @@ def test_files_that_are_not_there(tmp_path):
         ("1,234.5;2\n1,234;3\n", ";", [[1234.5, 1234], [2, 3]]),
         ('"1,234",2\n"1,234.50",3\n', ",", [[1234, 1234.5], [2, 3]]),
         ("2,5\t2\n1,234\t3\n", "\t", [[2.5, 1.234], [2, 3]]),
+        ("\u22121.5,2\n\u2212$2,\u22123e2\n", ",", [[-1.5, -2], [2, -300]]),
     ],
 )
 def test_decimal_commas_where_they_are_plain(tmp_path, text, sep, values):
@@ -258,6 +259,24 @@ def test_decimal_commas_where_they_are_plain(tmp_path, text, sep, values):
     assert [table[name].numbers().tolist() for name in "ab"] == values
     assert ("numbers have decimal commas" in table.notes) == (values[0] in ([1.5, 1.25], [1234.5, 1234], [2.5, 1.234])
                                                               and "1,234.5" not in text)  # fmt: skip
+
+
+@pytest.mark.parametrize("sep", [";", "\t"])
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        (["1.234.567", "12.345", "7", "NA"], [1234567, 12345, 7, np.nan]),
+        (["1,234,567", "12,345", "7", "NA"], [1234567, 12345, 7, np.nan]),
+        (["-1.234.567", "+2.345.678,5", "", "0"], [-1234567, 2345678.5, np.nan, 0]),
+        (["192.168.100.200", "12.345", "10.0.0.1", "7"], [np.nan, 12.345, np.nan, 7]),
+        (["1.234.567", "12.34", "7", ""], [np.nan, 12.34, 7, np.nan]),
+    ],
+)
+def test_groups_of_three_digits_tell_the_style(reader, tmp_path, sep, cells, values):
+    """A column decides if all of its numbers fit: addresses, and points that are decimal ones, do not."""
+    path = tmp_path / "t.csv"
+    path.write_text(f"a{sep}b\n" + "".join(f"{cell}{sep}x\n" for cell in cells))
+    np.testing.assert_array_equal(read_table(path)["a"].numbers(), values)
 
 
 def test_options_of_numbers(tmp_path):

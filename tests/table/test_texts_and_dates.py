@@ -48,9 +48,23 @@ def test_every_way_to_write_a_date_has_its_value(when):
     assert parser("mdy")(told) == pytest.approx(days, abs=1e-9)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.datetimes(datetime.datetime(1969, 1, 1), datetime.datetime(2068, 12, 31)))
+def test_years_of_two_digits_are_those_of_strptime(when):
+    for form, style in (
+        ("dmy", "%d.%m.%y"), ("dmy", "%d/%m/%y"), ("dmy", "%d-%b-%y"), ("dmy", "%d %b %y"), ("mdy", "%m/%d/%y"),
+        ("dmy", "%d.%m.%y %H:%M"), ("mdy", "%m/%d/%y %I:%M %p"), ("mdy", "%m/%d/%y, %H:%M:%S"),
+    ):  # fmt: skip
+        text = when.strftime(style)
+        known = datetime.datetime.strptime(text, style)
+        assert parser(form)(text) == pytest.approx((known - EPOCH).total_seconds() / 86400, abs=1e-9), text
+    assert parser("mdy")(f"{when.month}/{when.day}/{when:%y}") == (when.date() - EPOCH.date()).days
+
+
 @pytest.mark.parametrize(
     "text",
-    ["", "soon", "2024-13-01", "2024-02-30", "2024-01-01x", "2024-01-01 25:00", "2024-01-01 10:61", "1-2-3", "24-01-01",
+    ["", "soon", "1.2.24", "1-2-24", "24/13/24", "31/02/24", "31.12.124", "1.2.3", "10.20.30.40", "05-March-24",
+     "3/5/1", "2024-13-01", "2024-02-30", "2024-01-01x", "2024-01-01 25:00", "2024-01-01 10:61", "1-2-3", "24-01-01",
      "2024-01/01", "0000-01-01", "2024-01-01 13:00 PM", "٢٠٢٤-٠١-٠١", "1" * 500, "32.1.2024"],
 )  # fmt: skip
 def test_what_is_no_date(text):
@@ -63,6 +77,10 @@ def test_the_order_of_day_and_month_is_that_of_all_texts():
     assert form_of(["01/02/2024"]) == ("mdy", True)
     assert form_of(["01.02.2024"]) == ("dmy", False)  # points are written after days
     assert form_of(["01/01/2024"]) == ("mdy", False)  # it is the same either way
+    assert form_of(["01/02/24", "31/01/24"]) == ("dmy", False)
+    assert form_of(["1/2/24", "1/31/24"]) == ("mdy", False)
+    assert form_of(["01/02/24"]) == ("mdy", True)
+    assert form_of(["01.02.24", "1.2.2024"]) == ("dmy", False)
     assert form_of(["31/01/2024", "01/31/2024"]) == (None, False)
     assert form_of([]) == (None, False)
 

@@ -1,5 +1,6 @@
 """What `fastreg tune` finds out before the search and not after it, and what it gives if the search ends early."""
 
+import errno
 import fcntl
 import io
 import os
@@ -181,8 +182,8 @@ def test_results_are_printed_before_anything_is_written(tmp_path, capsys, data, 
     assert err.splitlines()[-1].count("No space left on device") == 2
 
 
-def test_a_stream_that_cannot_hold_the_text(tmp_path, data, monkeypatch):
-    """An ASCII terminal, and one whose reader has gone away."""
+def test_a_stream_that_cannot_hold_the_text(tmp_path, capsys, data, monkeypatch):
+    """An ASCII terminal, one whose reader has gone away, and a file on a disk that is full."""
     narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", narrow)
     text = data.read_text().replace(",yes", ",oui é")
@@ -197,6 +198,15 @@ def test_a_stream_that_cannot_hold_the_text(tmp_path, data, monkeypatch):
     monkeypatch.setattr(sys, "stdout", Closed())
     assert cli.main([str(word) for word in quick(data, "--out", tmp_path / "m")]) == 0
     assert (tmp_path / "m").exists()
+
+    class Full(io.StringIO):
+        def write(self, text):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    assert cli.main([str(word) for word in quick(data, "--out", tmp_path / "n")]) == 1
+    assert capsys.readouterr().err.endswith("\nfastreg tune: [Errno 28] No space left on device\n")
+    assert (tmp_path / "n").read_bytes() == (tmp_path / "m").read_bytes()
 
 
 def test_a_time_too_short_for_a_trial_gives_the_linear_model(tmp_path, capsys, data):

@@ -110,6 +110,11 @@ def test_columns_that_name_rows_come_first(model, tmp_path, capsys):
     captured = capsys.readouterr()
     assert (captured.out, captured.err.count("\n")) == ("", 1)
     assert "no column 'nothing'" in captured.err
+    data = write(tmp_path / "d.csv", {**columns(1), "y": columns(1)["a"]})
+    assert cli.main(["predict", str(path), str(data), "--id", "key,y"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "id: 'y' is the name of a column of predictions" in captured.err
 
 
 def test_what_the_model_does_not_know_is_counted_once(model, tmp_path, capsys, monkeypatch):

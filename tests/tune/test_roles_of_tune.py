@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+import sklearn.metrics
 
 pytest.importorskip("narwhals")
 
@@ -144,12 +145,39 @@ def test_the_metric_is_in_the_unit_of_the_table(rng):
     )
 
 
+OF_CLASSES = (
+    *("accuracy", "acc", "auc", "f1_score", "precision", "brier_score", "kappa", "balanced_accuracy", "bce", "hinge"),
+    *("squared_hinge", "kl_divergence", "binary_accuracy", "categorical_accuracy", "top_k_categorical_accuracy"),
+)
+
+
+@pytest.mark.parametrize(
+    "metric", ["rmse", "mae", "median_absolute_error", "mape", "msle", "log_cosh", "poisson", "r2"]
+)
+def test_metrics_of_numbers_go_with_a_number(metric):
+    """As scikit-learn computes the first ones."""
+    truth, predicted = np.array([1.0, 2.0, 4.0]), np.array([1.5, 2.0, 3.0])
+    found = ChosenMetric(Target("y"), metric).value(predicted.astype(np.float32)[:, None], truth, None)
+    usual = {
+        "rmse": sklearn.metrics.root_mean_squared_error,
+        "mae": sklearn.metrics.mean_absolute_error,
+        "median_absolute_error": sklearn.metrics.median_absolute_error,
+        "mape": lambda y, p: 100.0 * sklearn.metrics.mean_absolute_percentage_error(y, p),
+        "msle": sklearn.metrics.mean_squared_log_error,
+        "log_cosh": lambda y, p: np.mean(np.log(np.cosh(p - y))),
+        "poisson": lambda y, p: np.mean(p - y * np.log(p)),
+        "r2": sklearn.metrics.r2_score,
+    }
+    assert found == pytest.approx(usual[metric](truth, predicted), rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("target", "metric", "message"),
     [
         (Target("y", ("a", "b")), "acuracy", "unknown metric 'acuracy'"),
         (Target("y", ("a", "b", "c")), "mse", "does not go with a multiclass target"),
         (Target("y"), "sparse_categorical_accuracy", "does not go with a regression target"),
+        *((Target("y"), name, f"'{name}' is for classes, and 'y' is a number") for name in OF_CLASSES),
     ],
 )
 def test_metrics_that_do_not_go(target, metric, message):
@@ -164,6 +192,10 @@ def test_wrong_options_are_one_line(data, capsys):
         (["--time-column", "who"], "must hold dates or numbers"),
         (["--metric", "acuracy"], "unknown metric"),
         (["--ignore", "a", "--numeric", "a"], "must have one role"),
+        (["--categorical", "y"], "column 'y' must have one role, got target and categorical; task says whether"),
+        (["--id", "y"], "column 'y' must have one role, got target and id"),
+        (["--ignore", "a,y"], "column 'y' must have one role, got target and ignored"),
+        (["--encoding", "base64"], "knows no encoding 'base64' of texts"),
         (["--decimal", ";"], "decimal"),
     ):
         with warnings.catch_warnings():

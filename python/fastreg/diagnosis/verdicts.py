@@ -87,6 +87,7 @@ def diagnose(
         TypeError: If the scores are neither two numbers nor a history.
 
     Example:
+        >>> from fastreg.diagnosis import diagnose
         >>> print(diagnose(1.0, 0.91))
         over-fitting: the validation score is 0.0900 below the training score (harmless: 0.0500)
         >>> print(diagnose({"loss": [0.9, 0.5, 0.2], "val_loss": [0.9, 0.6, 0.9]}))

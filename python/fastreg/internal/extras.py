@@ -15,6 +15,7 @@ def needs(what: str, extra: str, *packages: str) -> str:
         packages: Their names for pip.
 
     Example:
+        >>> from fastreg.internal.extras import needs
         >>> needs("to_frame", "tune", "pandas")
         "to_frame needs pandas: pip install pandas, or pip install '.[tune]' in a clone of fastreg's repository"
     """

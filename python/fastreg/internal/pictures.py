@@ -29,6 +29,7 @@ def plain(text: str, most: int = LABEL) -> str:
         most: Characters to show, at most; a longer text ends with "…".
 
     Example:
+        >>> from fastreg.internal.pictures import plain
         >>> print(plain("cost in $ or $\\alpha$"))
         cost in \$ or \$\alpha\$
         >>> plain("one\ntwo"), plain("0123456789", 5)

@@ -155,7 +155,13 @@ if not TYPE_CHECKING:  # otherwise a type checker would allow every name
 
 
 def get(config: object, where: str = "layers.get") -> Layer:
-    """The layer of a JSON form, or a layer itself."""
+    """The layer of a JSON form, or a layer itself.
+
+    Example:
+        >>> from fastreg import layers
+        >>> layers.get(layers.Dense(3, "relu").to_config()).units
+        3
+    """
     return config if isinstance(config, Layer) else _REGISTRY.from_config(where, config)
 
 

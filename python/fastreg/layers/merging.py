@@ -221,35 +221,84 @@ class Concatenate(Join, LayerArguments):
 
 
 def add(inputs: Sequence[Symbol], **kwargs: Any) -> Value:
-    """``Add(**kwargs)(inputs)``, Keras's function."""
+    """``Add(**kwargs)(inputs)``, Keras's function.
+
+    Example:
+        >>> import fastreg as fr
+        >>> a, b = fr.Input((4,)), fr.Input((4,))
+        >>> fr.Model([a, b], fr.layers.add([a, b])).predict([[[1, 2, 3, 4]], [[4, 4, 4, 4]]], verbose=0)
+        array([[5., 6., 7., 8.]], dtype=float32)
+    """
     return Add(**kwargs)(inputs)
 
 
 def subtract(inputs: Sequence[Symbol], **kwargs: Any) -> Value:
-    """``Subtract(**kwargs)(inputs)``, Keras's function."""
+    """``Subtract(**kwargs)(inputs)``, Keras's function.
+
+    Example:
+        >>> import fastreg as fr
+        >>> a, b = fr.Input((4,)), fr.Input((4,))
+        >>> fr.Model([a, b], fr.layers.subtract([a, b])).predict([[[1, 2, 3, 4]], [[4, 4, 4, 4]]], verbose=0)
+        array([[-3., -2., -1.,  0.]], dtype=float32)
+    """
     return Subtract(**kwargs)(inputs)
 
 
 def multiply(inputs: Sequence[Symbol], **kwargs: Any) -> Value:
-    """``Multiply(**kwargs)(inputs)``, Keras's function."""
+    """``Multiply(**kwargs)(inputs)``, Keras's function.
+
+    Example:
+        >>> import fastreg as fr
+        >>> a, b = fr.Input((4,)), fr.Input((4,))
+        >>> fr.Model([a, b], fr.layers.multiply([a, b])).predict([[[1, 2, 3, 4]], [[4, 4, 4, 4]]], verbose=0)
+        array([[ 4.,  8., 12., 16.]], dtype=float32)
+    """
     return Multiply(**kwargs)(inputs)
 
 
 def average(inputs: Sequence[Symbol], **kwargs: Any) -> Value:
-    """``Average(**kwargs)(inputs)``, Keras's function."""
+    """``Average(**kwargs)(inputs)``, Keras's function.
+
+    Example:
+        >>> import fastreg as fr
+        >>> a, b = fr.Input((4,)), fr.Input((4,))
+        >>> fr.Model([a, b], fr.layers.average([a, b])).predict([[[1, 2, 3, 4]], [[4, 4, 4, 4]]], verbose=0)
+        array([[2.5, 3. , 3.5, 4. ]], dtype=float32)
+    """
     return Average(**kwargs)(inputs)
 
 
 def maximum(inputs: Sequence[Symbol], **kwargs: Any) -> Value:
-    """``Maximum(**kwargs)(inputs)``, Keras's function."""
+    """``Maximum(**kwargs)(inputs)``, Keras's function.
+
+    Example:
+        >>> import fastreg as fr
+        >>> a, b = fr.Input((4,)), fr.Input((4,))
+        >>> fr.Model([a, b], fr.layers.maximum([a, b])).predict([[[1, 2, 3, 4]], [[4, 4, 4, 4]]], verbose=0)
+        array([[4., 4., 4., 4.]], dtype=float32)
+    """
     return Maximum(**kwargs)(inputs)
 
 
 def minimum(inputs: Sequence[Symbol], **kwargs: Any) -> Value:
-    """``Minimum(**kwargs)(inputs)``, Keras's function."""
+    """``Minimum(**kwargs)(inputs)``, Keras's function.
+
+    Example:
+        >>> import fastreg as fr
+        >>> a, b = fr.Input((4,)), fr.Input((4,))
+        >>> fr.Model([a, b], fr.layers.minimum([a, b])).predict([[[1, 2, 3, 4]], [[4, 4, 4, 4]]], verbose=0)
+        array([[1., 2., 3., 4.]], dtype=float32)
+    """
     return Minimum(**kwargs)(inputs)
 
 
 def concatenate(inputs: Sequence[Symbol], axis: int = -1, **kwargs: Any) -> Value:
-    """``Concatenate(axis, **kwargs)(inputs)``, Keras's function."""
+    """``Concatenate(axis, **kwargs)(inputs)``, Keras's function.
+
+    Example:
+        >>> import fastreg as fr
+        >>> a, b = fr.Input((4,)), fr.Input((4,))
+        >>> fr.Model([a, b], fr.layers.concatenate([a, b])).predict([[[1, 2, 3, 4]], [[4, 4, 4, 4]]], verbose=0)
+        array([[1., 2., 3., 4., 4., 4., 4., 4.]], dtype=float32)
+    """
     return Concatenate(axis, **kwargs)(inputs)

@@ -98,5 +98,12 @@ _PRODUCTS = ("be below 2**31", lambda v: v < 2**31)
 
 
 def dot(inputs: Sequence[Symbol], axes: int | Sequence[int] = -1, **kwargs: Any) -> Value:
-    """``Dot(axes, **kwargs)(inputs)``, Keras's function."""
+    """``Dot(axes, **kwargs)(inputs)``, Keras's function.
+
+    Example:
+        >>> import fastreg as fr
+        >>> a, b = fr.Input((4,)), fr.Input((4,))
+        >>> fr.Model([a, b], fr.layers.dot([a, b], axes=1)).predict([[[1, 2, 3, 4]], [[4, 4, 4, 4]]], verbose=0)
+        array([[40.]], dtype=float32)
+    """
     return Dot(axes, **kwargs)(inputs)

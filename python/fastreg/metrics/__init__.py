@@ -269,7 +269,13 @@ if not TYPE_CHECKING:  # otherwise a type checker would allow every name
 
 
 def get(identifier: object, where: str = "metrics.get") -> Metric:
-    """The metric for an argument: an instance, a name, which is then its key in the history, or a function."""
+    """The metric for an argument: an instance, a name, which is then its key in the history, or a function.
+
+    Example:
+        >>> from fastreg import metrics
+        >>> metrics.get("auc")
+        AUC(curve='ROC', multi_label=False, name='auc')
+    """
     if callable(identifier) and not isinstance(identifier, (type, Metric)):
         made: Metric = _load("MeanMetricWrapper")(identifier)
         return made
@@ -278,12 +284,23 @@ def get(identifier: object, where: str = "metrics.get") -> Metric:
     if isinstance(identifier, str) and (cls := _NOT_BY_NAME.get(identifier.lower())):
         got = f"got the name {identifier!r}"
         raise ValueError(f"{where}: {cls} must be given its argument, as metrics.{cls}(...), {got}")
+    if identifier in ("accuracy", "acc"):
+        raise ValueError(
+            f"{where}: which accuracy is meant is decided by the loss of compile; take BinaryAccuracy(), "
+            f"CategoricalAccuracy() or SparseCategoricalAccuracy(), got {identifier!r}"
+        )
     metric = _REGISTRY.resolve(where, identifier)
     return type(metric)(name=identifier) if isinstance(identifier, str) else metric  # type: ignore[call-arg]
 
 
 def names() -> list[str]:
-    """Every name that ``compile(metrics=[...])`` takes, sorted."""
+    """Every name that ``compile(metrics=[...])`` takes, sorted.
+
+    Example:
+        >>> from fastreg import metrics
+        >>> "rmse" in metrics.names()
+        True
+    """
     return list(_REGISTRY.known)
 
 

@@ -85,7 +85,13 @@ if not TYPE_CHECKING:  # otherwise a type checker would allow every name
 
 
 def get(identifier: object, where: str = "optimizers.get") -> Optimizer:
-    """The optimizer for an argument: an instance or a name such as ``"adam"``."""
+    """The optimizer for an argument: an instance or a name such as ``"adam"``.
+
+    Example:
+        >>> from fastreg import optimizers
+        >>> optimizers.get("sgd").learning_rate
+        0.01
+    """
     return _REGISTRY.resolve(where, identifier)
 
 

@@ -351,7 +351,13 @@ _REGISTRY: Registry[LearningRateSchedule] = Registry(
 
 
 def get(config: object, where: str = "schedules.get") -> LearningRateSchedule:
-    """The schedule of a JSON form. There are no names for schedules, since none has defaults for all its arguments."""
+    """The schedule of a JSON form. There are no names for schedules, since none has defaults for all its arguments.
+
+    Example:
+        >>> from fastreg import schedules
+        >>> schedules.get(schedules.StepDecay(0.1, 100, 0.5).to_config())(100)
+        0.05
+    """
     return config if isinstance(config, LearningRateSchedule) else _REGISTRY.from_config(where, config)
 
 

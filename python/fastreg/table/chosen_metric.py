@@ -18,6 +18,13 @@ from fastreg.table.target import Target
 
 __all__ = ["ChosenMetric"]
 
+# Metrics that mean something for one number for each row.
+_OF_NUMBERS = frozenset((
+    *("CosineSimilarity", "ExplainedVariance", "LogCoshError", "MeanAbsoluteError", "MeanAbsolutePercentageError"),
+    *("MeanSquaredError", "MeanSquaredLogarithmicError", "MedianAbsoluteError", "Poisson", "R2Score"),
+    "RootMeanSquaredError",
+))  # fmt: skip
+
 
 @dataclass(frozen=True)
 class ChosenMetric:
@@ -37,12 +44,17 @@ class ChosenMetric:
     def __post_init__(self) -> None:
         if self.name is None or self._is_accuracy:
             return
-        metric, target = self._metric(), self.target
+        target = self.target
+        if target.labels is None and self.name in ("accuracy", "acc"):
+            raise ValueError(f"metric: {self.name!r} is for classes, and {target.name!r} is a number")
+        metric = self._metric()
         outputs = len(target.labels or ()) if target.task == "multiclass" else 1
         if refusal := metric.refusal(outputs):
             raise ValueError(f"metric: {self.name!r} {refusal}")
         if metric.targets == ("matrix" if target.task == "multiclass" else "labels"):
             raise ValueError(f"metric: {self.name!r} does not go with a {target.task} target")
+        if target.labels is None and type(metric).__name__ not in _OF_NUMBERS:
+            raise ValueError(f"metric: {self.name!r} is for classes, and {target.name!r} is a number")
 
     @property
     def title(self) -> str:

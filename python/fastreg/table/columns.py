@@ -285,6 +285,7 @@ def text_of(value: Any) -> str | None:
     The text of a duration is its number of seconds, as an array of durations is read.
 
     Example:
+        >>> from fastreg.table.columns import text_of
         >>> [text_of(value) for value in (1, 1.0, True, None, float("nan"), 1234567, "a")]
         ['1', '1.0', 'True', None, None, '1234567', 'a']
     """

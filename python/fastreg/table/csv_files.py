@@ -6,7 +6,6 @@ both give the same cells. What a cell means is not known here.
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import os
@@ -24,6 +23,7 @@ import numpy as np
 
 from fastreg.internal.checks import describe
 from fastreg.internal.extras import needs
+from fastreg.table.first_bytes import check_text, decoded, encoding_of, not_in_encoding
 
 __all__ = ["Layout", "blocks", "look", "opened", "whole"]
 
@@ -77,10 +77,11 @@ def look(path: str, sep: str | None = None, encoding: str | None = None) -> Layo
         raise ValueError(f"{path}: must be a file, which is read more than once, got a pipe; write it to a file first")
     with opened(path) as file:
         head = file.read(_HEAD)
+        check_text(head, path)
         if encoding is None:
-            encoding, note = _encoding(head, file)
+            encoding, note = encoding_of(head, file)
             notes += [note] if note else []
-    text = _decoded(head, encoding, path)
+    text = decoded(head, encoding, path)
     skipped = 0
     if found := re.match(r"sep=(.)\r?\n", text):  # as Excel writes it
         sep, skipped, text = sep or found[1], 1, text[found.end() :]
@@ -163,7 +164,7 @@ def _member(path: str) -> IO[bytes]:
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
         raise ValueError(f"{path}: not a table: {error}") from error
-    names = [name for name in archive.namelist() if not name.endswith("/")]
+    names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
     if len(names) != 1:
         raise ValueError(f"{path}: must contain one file, got {len(names)}")
     return archive.open(names[0])
@@ -181,41 +182,6 @@ def _checked_separator(sep: str | None) -> str | None:
     if len(sep) != 1 or sep in '"\r\n' or sep.isalnum() or ord(sep) > 127:
         raise ValueError(f"sep must be one character that is no letter, digit or quote, got {sep!r}")
     return sep
-
-
-def _encoding(head: bytes, rest: IO[bytes]) -> tuple[str, str]:
-    """The encoding, and a sentence on it if it is not UTF-8."""
-    if head.startswith(codecs.BOM_UTF8):
-        return "utf-8-sig", ""
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16", "the text is encoded as UTF-16"
-    zeros = head[:1000].count(b"\0")
-    if zeros > 0.3 * len(head[:1000]) > 0:
-        odd = head[1:1000:2].count(b"\0")
-        name = "utf-16-le" if odd > zeros / 2 else "utf-16-be"
-        return name, "the text is encoded as UTF-16"
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        part = head
-        while part:
-            if not part.isascii() or decoder.getstate()[0]:  # ASCII within no character is UTF-8 as it is
-                decoder.decode(part)
-            part = rest.read(_STEP)
-        decoder.decode(b"", True)
-    except UnicodeDecodeError:
-        return "cp1252", "the text is not UTF-8 and was read as Windows-1252 (Latin-1); encoding says otherwise"
-    return "utf-8", ""
-
-
-def _decoded(head: bytes, encoding: str, path: str) -> str:
-    if not isinstance(encoding, str):
-        raise TypeError(f"encoding must be a string or None, got {describe(encoding)}")
-    try:
-        return codecs.getincrementaldecoder(encoding)().decode(head).removeprefix("\ufeff")
-    except LookupError:
-        raise ValueError(f"encoding: Python knows no encoding {encoding!r}") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not text in the encoding {encoding}: {error.reason}") from error
 
 
 def _separator(text: str) -> str:
@@ -395,7 +361,7 @@ def _by_csv(layout: Layout) -> Iterator[list[list[str]]]:
     except csv.Error as error:
         raise ValueError(f"{layout.path}: not a table: {error} after line {line}") from error
     except UnicodeError as error:
-        raise ValueError(f"{layout.path}: not text in the encoding {layout.encoding}, after line {line}") from error
+        raise not_in_encoding(layout.path, layout.encoding, line) from error
     if rows:
         yield [list(column) for column in zip(*rows, strict=True)]
 

@@ -3,15 +3,17 @@
 A form is decided for a whole column of the training table and kept (``Column.form``). Later, a cell is read by that
 form alone.
 
-==============  =======================================================================
+==============  =============================================================================================
 form            texts
-==============  =======================================================================
+==============  =============================================================================================
 ``"ymd"``       1949-01, 2024-03-01, 2024/3/1, 2024-03-01T12:30:00Z, 2024-03-01 12:30
-``"dmy"``       31.12.2024, 31/12/2024, 31-Dec-2024, 31 December 2024 12:30
-``"mdy"``       12/31/2024, Dec 31, 2024
+``"dmy"``       31.12.2024, 31/12/2024, 31-Dec-2024, 31 December 2024 12:30, 31.12.24, 31/12/24, 31-Dec-24
+``"mdy"``       12/31/2024, Dec 31, 2024, 12/31/24
 ``"compact"``   20241231
 ``"seconds"``   seconds since 1970, and ``"milliseconds"``
-==============  =======================================================================
+==============  =============================================================================================
+
+Years of two digits are those from 1969 to 2068, as POSIX has them.
 """
 
 from __future__ import annotations
@@ -45,6 +47,11 @@ _TIME = r"(?:[T ]\s*(\d{1,2}):(\d{2})(?::(\d{2})(\.\d{1,9})?)?\s*([AaPp][Mm])?\s
 _YMD = re.compile(rf"(\d{{4}})([-/.])(\d{{1,2}})(?:\2(\d{{1,2}}){_TIME})?", re.ASCII)
 _DMY = re.compile(rf"(\d{{1,2}})([-/. ]+)(\d{{1,2}}|[A-Za-z]{{3,9}})\.?[-/. ]+(\d{{4}})(?:,? *{_TIME})?", re.ASCII)
 _MDY = re.compile(rf"(\d{{1,2}}|[A-Za-z]{{3,9}})\.?([-/. ]+)(\d{{1,2}}),?[-/ ]\s*(\d{{4}})(?:,? *{_TIME})?", re.ASCII)
+_SHORT_DMY = re.compile(
+    r"(?:(\d{1,2})/(\d{1,2})/|(\d{2})\.(\d{2})\.|(\d{1,2})[- ]([A-Za-z]{3})[- ])(\d{2})" rf"(?:,? *{_TIME})?",
+    re.ASCII,
+)
+_SHORT_MDY = re.compile(rf"(\d{{1,2}})/(\d{{1,2}})/(\d{{2}})(?:,? *{_TIME})?", re.ASCII)
 _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(?:\.0)?", re.ASCII)
 _COUNT = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
 
@@ -53,6 +60,7 @@ def parser(form: str) -> Callable[[str], float | None]:
     """The function that makes days since 1970-01-01 of a text, or None if it is no date of the form.
 
     Example:
+        >>> from fastreg.table.dates import parser
         >>> parser("ymd")("1970-01-02 12:00"), parser("dmy")("3.1.1970"), parser("ymd")("soon")
         (1.5, 2.0, None)
     """
@@ -88,13 +96,25 @@ def _ymd(text: str) -> float | None:
 
 
 def _dmy(text: str) -> float | None:
-    found = _DMY.fullmatch(text[:_LONGEST])
-    return None if found is None else _days(int(found[4]), _month(found[3]), int(found[1]), found.groups()[4:])
+    if found := _DMY.fullmatch(text[:_LONGEST]):
+        return _days(int(found[4]), _month(found[3]), int(found[1]), found.groups()[4:])
+    if found := _SHORT_DMY.fullmatch(text[:_LONGEST]):
+        day, month = (part for part in found.groups()[:6] if part is not None)
+        return _days(_year(found[7]), _month(month), int(day), found.groups()[7:])
+    return None
 
 
 def _mdy(text: str) -> float | None:
-    found = _MDY.fullmatch(text[:_LONGEST])
-    return None if found is None else _days(int(found[4]), _month(found[1]), int(found[3]), found.groups()[4:])
+    if found := _MDY.fullmatch(text[:_LONGEST]):
+        return _days(int(found[4]), _month(found[1]), int(found[3]), found.groups()[4:])
+    if found := _SHORT_MDY.fullmatch(text[:_LONGEST]):
+        return _days(_year(found[3]), int(found[1]), int(found[2]), found.groups()[3:])
+    return None
+
+
+def _year(text: str) -> int:
+    year = int(text)
+    return year + (1900 if year >= 69 else 2000)
 
 
 def _compact(text: str) -> float | None:

@@ -113,6 +113,7 @@ def shown(texts: tuple[str, ...] | list[str]) -> str:
     """Some of the texts, quoted.
 
     Example:
+        >>> from fastreg.table.dictionary import shown
         >>> shown(["a", "b", "c", "d", "e", "f"])
         "'a', 'b', 'c', 'd' and 2 more"
     """

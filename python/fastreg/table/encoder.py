@@ -82,6 +82,7 @@ class TableEncoder:
 
     Example:
         >>> import numpy as np
+        >>> from fastreg.table import TableEncoder
         >>> encoder = TableEncoder(["numeric"], n_bins=2).fit(np.array([[0.0], [1.0], [2.0], [np.nan]]))
         >>> encoder.transform(np.array([[1.0], [np.nan]]))
         array([[0., 1., 0., 0.],

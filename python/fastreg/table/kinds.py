@@ -114,6 +114,7 @@ class LevelIndex:
     value, the text is none of them. A text with leading zeros is never a number here.
 
     Example:
+        >>> from fastreg.table.kinds import LevelIndex
         >>> index = LevelIndex(["010", "1", "true"])
         >>> [index.find(text) for text in ("010", "1.0", "TRUE", "10", "1.5")]
         [0, 1, 2, None, None]

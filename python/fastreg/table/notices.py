@@ -22,6 +22,7 @@ class Notices:
     """Counts cells that a model does not know.
 
     Example:
+        >>> from fastreg.table.notices import Notices
         >>> notices = Notices()
         >>> notices.add("level", "job", ["pilot"], [3])
         >>> notices.lines()

@@ -38,6 +38,7 @@ class NumberStyle:
             point where either may be.
 
     Example:
+        >>> from fastreg.table.numbers import NumberStyle
         >>> style = NumberStyle(".", ",")
         >>> [style.value(text) for text in ("$1,234.50", "-3e2", "5%", "12,34", "unknown")]
         [1234.5, -300.0, 0.05, None, None]
@@ -68,6 +69,8 @@ class NumberStyle:
     def _dressed(self, text: str) -> float | None:
         """The number within a currency sign, a percent sign, or parentheses, with its digits in groups."""
         sign = 1.0
+        if text.startswith("\u2212"):  # the minus sign of Unicode
+            text = f"-{text[1:]}"
         if text.startswith("(") and text.endswith(")") and any(mark in text for mark in _CURRENCIES):
             sign, text = -1.0, text[1:-1]  # as accountants write what is owed
         share = text.endswith("%")
@@ -119,6 +122,10 @@ def bounded(values: NDArray[np.float64], most: float) -> NDArray[np.float64]:
 _COMMA = re.compile(r"[+-]?(?:[0-9]+,(?:[0-9]{1,2}|[0-9]{4,})|0,[0-9]+|[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]+)")
 _POINT = re.compile(r"[+-]?(?:[0-9]*\.(?:[0-9]{1,2}|[0-9]{4,})|0\.[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+\.[0-9]+)")
 
+# Whole numbers whose digits are in three groups or more, and what may stand beside them in a column.
+_GROUPS = {mark: re.compile(rf"[+-]?[0-9]{{1,3}}(?:{re.escape(mark)}[0-9]{{3}}){{2,}}") for mark in ".,"}
+_GROUPED = {mark: re.compile(rf"[+-]?[0-9]{{1,3}}(?:{re.escape(mark)}[0-9]{{3}})*") for mark in ".,"}
+
 
 def plain_style(columns: Iterable[Iterable[str]], separator: str) -> NumberStyle:
     """The style of a file whose numbers show it plainly; otherwise the one that goes with its separator.
@@ -131,10 +138,18 @@ def plain_style(columns: Iterable[Iterable[str]], separator: str) -> NumberStyle
     for texts in columns:
         told = [text.strip() for text in texts]
         commas, points = (any(pattern.fullmatch(text) for text in told) for pattern in (_COMMA, _POINT))
+        commas, points = commas or _in_groups(told, "."), points or _in_groups(told, ",")
         comma, point = comma or (commas and not points), point or points
     if comma and not point:
         return NumberStyle(",", ".")
     return NumberStyle() if point else usual_style(separator)
+
+
+def _in_groups(texts: list[str], mark: str) -> bool:
+    """Whether a column has whole numbers in groups: 1.234.567, and not addresses such as 192.168.100.1 beside it."""
+    if not any(_GROUPS[mark].fullmatch(text) for text in texts):
+        return False
+    return all(_GROUPED[mark].fullmatch(text) for text in texts if mark in text)
 
 
 def usual_style(separator: str) -> NumberStyle:

@@ -26,7 +26,8 @@ class TableOptions:
         decimal: ``"."`` or ``","``.
         thousands: What separates groups of three digits.
         encoding: Of a CSV file.
-        missing: Texts that mean a missing value, besides the empty one; in the target too.
+        missing: Texts that mean a missing value, besides the empty one and ``?``; in the target too. Words such as NA
+            mean one among numbers and dates, and are a group or class elsewhere.
         ignore: Columns that are not used.
         categorical: Columns whose cells are names of groups, such as numbers of regions.
         numeric: Columns of numbers; whatever is no number is missing.
@@ -104,6 +105,12 @@ class TableOptions:
                 _check_column(option, name, known)
         return TableOptions(**(self.__dict__ | changed))
 
+    def check_target(self, name: str | None) -> None:
+        """Raises ValueError if the options make the column to predict anything else."""
+        if name is not None and (role := self.role_of(name) or self.kind_of(name)) is not None:
+            told = f"column {name!r} must have one role, got target and {role}"
+            raise ValueError(f"{told}; task says whether it is a number or a class")
+
     def kind_of(self, name: str) -> str | None:
         """The kind that the options give a column, None if none."""
         return next((kind for kind in _KINDS if name in getattr(self, kind)), None)
@@ -140,10 +147,11 @@ _FLAGS = (
     ("sep", "CHARACTER", "what separates cells of a CSV file, or 'tab' (default: told by the header line)"),
     ("decimal", "CHARACTER", "'.' or ',' before decimals (default: told by the cells)"),
     ("thousands", "CHARACTER", "what separates groups of three digits (default: a comma, or a point with --decimal ,)"),
-    ("encoding", "NAME", "of a CSV file (default: UTF-8 or UTF-16, otherwise Windows-1252)"),
+    ("encoding", "NAME", "of a CSV file (default: UTF-8, UTF-16 or UTF-32 by its bytes, otherwise Windows-1252)"),
 )
 _LIST_FLAGS = (
-    ("missing", "TEXT", "a text that means a missing value, besides the empty one; may be repeated"),
+    ("missing", "TEXT", "a text that means a missing value, besides the empty one and '?', and NA and its like among "
+     "numbers and dates; may be repeated"),
     ("ignore", "COLUMNS", "columns that are not used"),
     ("categorical", "COLUMNS", "columns whose cells are names of groups, such as numbers of regions"),
     ("numeric", "COLUMNS", "columns of numbers; whatever is no number is missing"),
@@ -185,5 +193,7 @@ def reading_options(arguments: argparse.Namespace) -> TableOptions:
     Raises:
         ValueError: As for :class:`TableOptions`.
     """
-    names = TableOptions.__dataclass_fields__
-    return TableOptions(**{name: getattr(arguments, name) for name in names if hasattr(arguments, name)})
+    given = {name: getattr(arguments, name) for name in TableOptions.__dataclass_fields__ if hasattr(arguments, name)}
+    if "missing" in given:  # of --missing=-- older versions of argparse make an empty list
+        given["missing"] = [text or "--" if isinstance(text, list) else text for text in given["missing"]]
+    return TableOptions(**given)

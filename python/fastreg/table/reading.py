@@ -7,6 +7,7 @@ a column is.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -25,6 +26,12 @@ _Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 _PARQUET, _FEATHER, _EXCEL = (".parquet", ".pq"), (".feather", ".arrow", ".ipc"), (".xlsx", ".xlsm")
+# Files of other programs, which hold tables or might.
+_OTHERS = (
+    *(".xls", ".xlsb", ".ods", ".json", ".jsonl", ".ndjson", ".html", ".htm", ".xml", ".sav", ".dta"),
+    *(".sas7bdat", ".rds", ".rdata", ".h5", ".hdf5", ".pkl", ".pickle", ".npy", ".npz", ".orc", ".avro"),
+    *(".safetensors", ".tar", ".tgz", ".7z", ".rar"),
+)
 # Rows of a block of Parquet, and of a block of a CSV file at most.
 _ROWS = 65_536
 
@@ -45,7 +52,7 @@ def read_table(
         sep: What separates the cells of a CSV file; None recognises comma, semicolon, tab and ``|`` by the header line.
         decimal: ``"."`` or ``","`` before the decimals of numbers in texts; None recognises it.
         thousands: What separates groups of three digits; None takes a comma, or a point where decimals have a comma.
-        encoding: Of a CSV file; None recognises UTF-8 and UTF-16, and takes anything else for Windows-1252.
+        encoding: Of a CSV file; None recognises UTF-8, UTF-16 and UTF-32, and takes anything else for Windows-1252.
         like: The dialect of a table that was read before. A file with its separator is read alike, and nothing is
             inferred from the numbers of this file.
 
@@ -56,6 +63,7 @@ def read_table(
 
     Example:
         >>> import os, tempfile
+        >>> from fastreg.table import read_table
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = os.path.join(folder, "people.csv")
         ...     with open(path, "w") as file:
@@ -91,12 +99,22 @@ def read_blocks(
     like: Dialect | None = None,
     ahead: bool = False,
 ) -> Generator[Table, None, None]:
-    """The table of a file in blocks of at most ``rows`` rows, >= 1, so that a file may be larger than memory.
+    r"""The table of a file in blocks of at most ``rows`` rows, >= 1, so that a file may be larger than memory.
 
     CSV and Parquet files are read block by block; others are read whole. Without ``like``, numbers are read by what
     goes with the separator. With ``ahead``, a thread reads the next part of the file, of some MiB, while the caller
     works on the blocks of this one; blocks and errors are the same, and the thread ends with the generator. The other
     arguments and the errors are those of :func:`read_table`.
+
+    Example:
+        >>> import os, tempfile
+        >>> from fastreg.table import read_blocks
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "people.csv")
+        ...     with open(path, "w") as file:
+        ...         _ = file.write("age\n31\n45\n28\n")
+        ...     [block["age"].numbers().tolist() for block in read_blocks(path, rows=2)]
+        [[31.0, 45.0], [28.0]]
     """
     rows = check_int("read_blocks", "rows", rows, AT_LEAST_ONE)
     check_bool("read_blocks", "ahead", ahead)
@@ -150,25 +168,38 @@ def _kind(name: str) -> str:
             if plain != name.lower():
                 raise ValueError(f"{name}: only text files may be compressed, this one is {kind}")
             return kind
-    if plain.endswith((".xls", ".ods", ".json", ".jsonl", ".sav", ".dta", ".rds", ".rdata", ".h5", ".pkl")):
+    if plain.endswith(_OTHERS):
         raise ValueError(f"{name}: not a table that can be read; write it as CSV, Parquet, Feather or xlsx")
     return "csv"
 
 
 def _table(layout: csv_files.Layout, columns: list[Any], style: NumberStyle) -> Table:
-    named = {name: TextCells(values, style) for name, values in zip(layout.names, columns, strict=True)}
+    cells = [TextCells(values, style) for values in columns]
     notes = list(layout.notes)
-    if layout.names[-1] == "" and len(layout.names) > 1:
-        texts, _ = named[""].distinct()
-        if texts:
-            raise ValueError(
-                f"{layout.path}: rows have {len(layout.names)} cells, the header line names {len(layout.names) - 1}; "
-                f"the last cell of one is {texts[0]!r}"
-            )
-        del named[""]
+    unnamed = [i for i, name in enumerate(layout.names) if not name]
+    if len(cells) > 1 and (len(unnamed) > 1 or unnamed == [len(cells) - 1]):
+        unnamed = _one_without_name(layout, cells, unnamed)
+    named = {name: cells[i] for i, name in enumerate(layout.names) if name or i in unnamed}
     if style.decimal == ",":
         notes.append("numbers have decimal commas")
     return Table(named, notes, Dialect(layout.sep, style))
+
+
+def _one_without_name(layout: csv_files.Layout, cells: list[TextCells], unnamed: list[int]) -> list[int]:
+    """Which of the columns without a name is one of the table: at most one may have cells, and not the last."""
+    full = [i for i in unnamed if cells[i].distinct()[0]]
+    if len(cells) - 1 in full:
+        raise ValueError(
+            f"{layout.path}: rows have {len(cells)} cells, the header line names {len(cells) - 1}; "
+            f"the last cell of one is {cells[-1].distinct()[0][0]!r}"
+        )
+    if len(full) > 1:
+        raise ValueError(_without_names(layout.path, full))
+    return full or [i for i in unnamed[:1] if any(layout.names[i:])]  # those behind the names are dropped
+
+
+def _without_names(path: str, columns: list[int]) -> str:
+    return f"{path}: columns {columns[0] + 1} and {columns[1] + 1} have no name; at most one may have none"
 
 
 def _style(sep: str, like: Dialect | None, columns: list[Any] | None) -> NumberStyle:
@@ -176,23 +207,27 @@ def _style(sep: str, like: Dialect | None, columns: list[Any] | None) -> NumberS
         return like.style if like.sep else usual_style(sep)
     if like is not None or columns is None:
         return usual_style(sep)
-    return plain_style(_with_commas(columns), sep)
+    return plain_style(_deciding(columns, sep), sep)
 
 
-def _with_commas(columns: list[Any]) -> Iterator[list[str]]:
-    """Different texts of the columns that decide about decimal commas: all of them if one has a comma, else none."""
-    cells = [TextCells(values) for values in columns]
-    if any(_has_comma(values) for values in columns):
-        for column in cells:
-            yield column.distinct()[0]
+def _deciding(columns: list[Any], sep: str) -> Iterator[list[str]]:
+    """Different texts of the columns that decide about decimal commas: all of them if one has a comma, else none.
+
+    Where cells are not separated by commas, 1.234.567 does as well.
+    """
+    pattern = "," if sep == "," else r",|^\s*[+-]?[0-9]{1,3}\.[0-9]{3}\.[0-9]{3}"
+    if any(_has(values, pattern) for values in columns):
+        for values in columns:
+            yield TextCells(values).distinct()[0]
 
 
-def _has_comma(values: Any) -> bool:
+def _has(values: Any, pattern: str) -> bool:
     if isinstance(values, list):
-        return any("," in text for text in values)
+        return any(re.search(pattern, text) for text in values)
     from pyarrow import compute
 
-    return bool(compute.any(compute.match_substring(values, ",")).as_py())
+    find = compute.match_substring if pattern == "," else compute.match_substring_regex
+    return bool(compute.any(find(values, pattern)).as_py())
 
 
 # Files with typed cells.
@@ -207,6 +242,7 @@ def _feather(name: str, style: NumberStyle) -> Table:
 
 
 def _parquet_blocks(name: str, style: NumberStyle, rows: int) -> Iterator[Table]:
+    _module("parquet")
     import pyarrow
 
     with open(name, "rb") as opened:
@@ -258,7 +294,11 @@ def _excel(name: str, style: NumberStyle) -> Table:
     names = ["" if cell is None else str(cell).strip() for cell in rows[0]]
     width = max((i + 1 for row in rows for i, cell in enumerate(row) if cell is not None), default=0)
     names = (names + [""] * width)[:width]
+    columns = [[row[i] if i < len(row) else None for row in rows[1:]] for i in range(width)]
+    kept = [i for i in range(width) if names[i] or any(cell is not None for cell in columns[i])]
+    names, columns = [names[i] for i in kept], [columns[i] for i in kept]
+    if len(unnamed := [i for i, label in zip(kept, names, strict=True) if not label]) > 1:
+        raise ValueError(_without_names(name, unnamed))
     if doubled := [label for i, label in enumerate(names) if label in names[:i]]:
         raise ValueError(f"{name}: two columns are named {doubled[0]!r}")
-    columns = [[row[i] if i < len(row) else None for row in rows[1:]] for i in range(width)]
     return Table({label: cells_of(column, style) for label, column in zip(names, columns, strict=True)})

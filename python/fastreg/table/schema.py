@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 
-from fastreg.internal.checks import did_you_mean
 from fastreg.table.checked import members, strings, typed
 from fastreg.table.columns import Cells, NumberCells, TextCells
 from fastreg.table.dates import FORMS
@@ -50,6 +49,7 @@ class Schema:
         dialect: How the training file writes a table.
 
     Example:
+        >>> from fastreg.table import Schema
         >>> schema = Schema.infer({"age": [31, 45, 28], "job": ["cook", None, "nurse"], "y": [0, 1, 0]}, exclude=["y"])
         >>> [(column.name, column.kind) for column in schema.columns]
         [('age', 'numeric'), ('job', 'categorical')]
@@ -86,10 +86,11 @@ class Schema:
             options: Kinds and roles that are given.
 
         Raises:
-            ValueError: If no column is left, or the table lacks a column that an option names.
+            ValueError: If no column is left, the table lacks a column that an option names, or the target has a role.
         """
         table = Table.of(table)
         options = (options or TableOptions()).of(table.names)
+        options.check_target(target)
         columns: list[Column] = []
         entries: list[Entry] = []
         for name in table:
@@ -120,8 +121,7 @@ class Schema:
         """
         table = Table.of(table, self.dialect.style)
         if lacking := [column.name for column in self.columns if column.name not in table]:
-            hint = did_you_mean(lacking[0], table.names)
-            raise ValueError(f"the table has no column {', '.join(map(repr, lacking))}{hint}")
+            raise ValueError(f"the table has no column {', '.join(map(repr, lacking))}{table.hint(lacking[0])}")
         codes: Codes = np.empty((len(self.columns), table.n_rows)).T  # column by column in memory
         notices = Notices() if notices is None else notices
         for i, column in enumerate(self.columns):

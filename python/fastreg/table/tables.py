@@ -54,6 +54,7 @@ class Table:
         ValueError: If columns have different lengths.
 
     Example:
+        >>> from fastreg.table import Table
         >>> table = Table.of({"age": [31, 45, None], "job": ["cook", None, "nurse"]})
         >>> table.names, table.n_rows
         (('age', 'job'), 3)
@@ -86,8 +87,15 @@ class Table:
         """The cells of a column. Raises ValueError if there is none of that name."""
         cells = self._columns.get(name)
         if cells is None:
-            raise ValueError(f"the table has no column {name!r}{did_you_mean(name, self._columns)}")
+            raise ValueError(f"the table has no column {name!r}{self.hint(name)}")
         return cells
+
+    def hint(self, name: str) -> str:
+        """The end of a message on a column that is not there: a guess at what was meant."""
+        if len(self._columns) == 1 and self.dialect.sep:
+            only = next(iter(self._columns))
+            return f"; its only column is {only[:40]!r}, and sep says what separates columns"
+        return did_you_mean(name, filter(None, self._columns))
 
     def __repr__(self) -> str:
         return f"Table({self.n_rows} rows, {len(self._columns)} columns)"

@@ -127,7 +127,8 @@ class Target:
             text = cells.take(np.array([row])).texts()[0]
             told = f"got {shown([str(text)])} in row {row}"
             raise ValueError(f"target: column {name!r} must hold numbers below 1e300 in size, {told}")
-        spread = float(np.std(known)) if len(known) else 0.0
+        with np.errstate(over="ignore"):
+            spread = float(np.std(known)) if len(known) else 0.0
         if not 0.0 < spread < np.inf:
             same = len(known) == 0 or known.min() == known.max()
             rule = "must have more than one value" if same else "must hold numbers whose squares are normal floats"

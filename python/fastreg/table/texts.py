@@ -32,6 +32,7 @@ def words_of(text: str) -> list[str]:
     """The words of a text in lower case, and pairs of neighbours. A number is known by its count of digits.
 
     Example:
+        >>> from fastreg.table.texts import words_of
         >>> words_of("Call 0800 now!")
         ['call', '#4', 'now', '!', 'call #4', '#4 now', 'now !']
     """

@@ -35,6 +35,7 @@ def columns_of_one_unit(kinds: Sequence[str], codes: Codes) -> list[int]:
 
     Example:
         >>> import numpy as np
+        >>> from fastreg.table.units import columns_of_one_unit
         >>> pixels = np.random.default_rng(0).integers(0, 17, size=(50, 20)).astype(float)
         >>> len(columns_of_one_unit(["numeric"] * 20, pixels))
         20

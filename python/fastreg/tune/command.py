@@ -7,10 +7,11 @@ the exit status. What can be wrong is found out before the search, and results a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
+from shlex import quote
 from typing import Any, TextIO
 
 import numpy as np
@@ -21,7 +22,9 @@ from fastreg.internal.extras import needs
 from fastreg.internal.progress import format_time, printable, say
 from fastreg.table.blending import Blend, cook
 from fastreg.table.chosen_metric import ChosenMetric
+from fastreg.table.dictionary import shown
 from fastreg.table.errors import TuneError, as_tune_errors, one_line
+from fastreg.table.kinds import is_missing_word
 from fastreg.table.linear import linear_table_model
 from fastreg.table.model import TableModel
 from fastreg.table.options import TableOptions
@@ -34,7 +37,7 @@ from fastreg.tune.importance import column_importance
 from fastreg.tune.outcome import Contender, TuneResult
 from fastreg.tune.predicting import predict
 from fastreg.tune.preparation import Prepared, prepare
-from fastreg.tune.printing import columns_text, describe, print_text
+from fastreg.tune.printing import columns_text, describe, printed
 from fastreg.tune.scores import Scores, probabilities, score_classes, score_numbers
 
 __all__ = ["TuneError", "TuneOptions", "TuneResult", "predict", "tune"]
@@ -126,8 +129,9 @@ def tune(options: TuneOptions, out: TextIO | None = None) -> TuneResult:
         model = linear if found is None else found.of_table(data.schema, data.target)
         model = intervals.scattered(model, options.interval, found, data, options.seed, options.time)
         result = _judged(data, model, linear, found, stopped_by, options, chosen)
-        print_text(describe(result), out)
-    _write(result, options)
+        told = describe(result)
+    with printed(told, out):
+        _write(result, options)
     say(f"{format_time(time.monotonic() - started)} in all")
     return result
 
@@ -163,6 +167,10 @@ def _tell(data: Prepared, options: TuneOptions) -> None:
     if data.rows.left_out:
         say(f"{data.rows.left_out} rows without a value of {data.target.name!r} are left out")
     if data.target.labels is not None:
+        for label in filter(is_missing_word, data.target.labels):
+            say(f"class {label!r} may mean a missing value; if so, --missing={quote(label)} leaves its rows out")
+        for alike in _written_alike(data.target.labels):
+            say(f"classes {shown(alike)} are different ones, but may be one that is written in several ways")
         counts = np.bincount(data.y, minlength=len(data.target.labels)).tolist()
         named = zip(data.target.labels, counts, strict=True)
         folds = options.recipe.n_splits(len(data.y)) or 2
@@ -170,6 +178,18 @@ def _tell(data: Prepared, options: TuneOptions) -> None:
         if few:
             told = ", ".join(few[:_NAMED]) + (f" and {len(few) - _NAMED} more" if len(few) > _NAMED else "")
             say(f"classes with fewer rows to learn from than the {folds} folds: {told}")
+
+
+def _written_alike(labels: tuple[str, ...]) -> Iterator[list[str]]:
+    """Labels that are one number, or one text but for small and large letters and spaces."""
+    alike: dict[float | str, list[str]] = {}
+    for label in labels:
+        try:
+            value: float | str = float(label)
+        except ValueError:
+            value = " ".join(label.casefold().split())
+        alike.setdefault(value, []).append(label)
+    return (found for found in alike.values() if len(found) > 1)
 
 
 # The search.

@@ -23,7 +23,7 @@ from fastreg.table.errors import as_tune_errors, one_line
 from fastreg.table.options import TableOptions
 from fastreg.table.recipe import Recipe
 from fastreg.tune import destinations
-from fastreg.tune.printing import aligned, ended, microseconds, number, print_text
+from fastreg.tune.printing import aligned, ended, microseconds, number, printed
 
 __all__ = ["DistillOptions", "distill"]
 
@@ -100,9 +100,9 @@ def distill(options: DistillOptions, out: TextIO | None = None) -> Distillation:
             verbose=options.verbose,
             **named,
         )
-        print_text(describe(result, f"{type(teacher).__name__} of {printable(options.teacher)}"), out)
-        if options.out is not None:
-            result.model.save(options.out)
+        with printed(describe(result, f"{type(teacher).__name__} of {printable(options.teacher)}"), out):
+            if options.out is not None:
+                result.model.save(options.out)
     say(f"{format_time(result.seconds)} in all")
     return result
 

@@ -139,15 +139,22 @@ def _in_order(
 
 def _columns(block: Table, model: TableModel, options: TableOptions, notices: Notices) -> dict[str, Any]:
     """The columns to write: lists of texts, arrays of numbers, and classes by their labels."""
-    names = [*model.schema.id, *(name for name in options.of(block.names).id if name not in model.schema.id)]
-    columns: dict[str, Any] = {name: block[name].texts() for name in names}
+    further = [name for name in options.of(block.names).id if name not in model.schema.id]
+    columns: dict[str, Any] = {name: block[name].texts() for name in (*model.schema.id, *further)}
+    predicted = _predicted(block, model, notices)
+    if taken := [name for name in further if name in predicted]:
+        raise ValueError(f"id: {taken[0]!r} is the name of a column of predictions, which cannot be there twice")
+    return columns | predicted
+
+
+def _predicted(block: Table, model: TableModel, notices: Notices) -> dict[str, Any]:
     target = model.target
     outputs, scale = model.spread(block, notices)
     if target.labels is None:
-        return columns | {target.name: target.values(outputs)} | model.bound_columns(outputs, scale)
+        return {target.name: target.values(outputs), **model.bound_columns(outputs, scale)}
     shares = target.probabilities(outputs)
     each = {f"probability_{label}": shares[:, k] for k, label in enumerate(target.labels)}
-    return columns | {target.name: _Chosen(target.labels, np.argmax(shares, axis=1))} | each
+    return {target.name: _Chosen(target.labels, np.argmax(shares, axis=1)), **each}
 
 
 class _Chosen(NamedTuple):

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.data.stratification import first_of_each
-from fastreg.table.dictionary import DataDictionary
+from fastreg.table.columns import Cells
+from fastreg.table.dictionary import DataDictionary, shown
 from fastreg.table.encoder import Codes, TableEncoder
+from fastreg.table.kinds import is_missing_word
 from fastreg.table.options import TableOptions
 from fastreg.table.reading import read_table
 from fastreg.table.roles import groups_of, marks_of, times_of, weights_of
@@ -168,6 +170,15 @@ def _split(
     return held_back, None, how
 
 
+def _numbers_among(cells: Cells, target: Target) -> str:
+    """The end of a message on too many classes: which cells are no numbers, if most are."""
+    known = ~np.isnan(cells.numbers(target.missing))
+    others = [text for text in cells.take(~known).distinct()[0] if not is_missing_word(text)]
+    if not others or known.sum() <= 0.5 * len(cells):
+        return ""
+    return f"; {int(known.sum())} are numbers, and not {shown(others)}: missing says what to leave out"
+
+
 def _latest(times: NDArray[np.float64]) -> NDArray[np.bool_]:
     """The latest fifth of the rows, with all rows of the time at which it begins, or none if those are all rows."""
     begin = np.sort(times)[-max(round(TEST_SHARE * len(times)), 1)]
@@ -194,7 +205,7 @@ def _drawn(table: Table, target_name: str, task: str | None, seed: int, options:
         if len(target.labels) > _MOST_CLASSES_SHARE * n:
             raise ValueError(
                 f"target: column {target_name!r} has {len(target.labels)} different values in {n} rows: they name rows "
-                "rather than classes"
+                f"rather than classes{_numbers_among(table[target_name], target)}"
             )
         labels, known = target.encode(table)
         if not known.all():

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TextIO
 
 from fastreg.internal.progress import say
 from fastreg.table.blending import Blend
 from fastreg.tune.outcome import TuneResult
 
-__all__ = ["aligned", "columns_text", "describe", "ended", "facts", "members", "microseconds", "number", "print_text"]
+__all__ = ["aligned", "columns_text", "describe", "ended", "facts", "members", "microseconds", "number", "printed"]
 
 # What ended a search, in words.
 _ENDED = {
@@ -157,14 +158,24 @@ def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]
         yield "  ".join([cells[0].ljust(widths[0]), *others])
 
 
-def print_text(text: str, out: TextIO | None) -> None:
-    """Prints text in the encoding of the stream. A reader who has gone away does not keep files from being written."""
-    stream = sys.stdout if out is None else out
+@contextmanager
+def printed(text: str, out: TextIO | None) -> Iterator[None]:
+    """Prints text in the encoding of the stream before the model is written within.
+
+    Neither a reader who has gone away nor a full disk keeps the model from being written; the latter is an OSError
+    afterwards.
+    """
+    stream, failure = sys.stdout if out is None else out, None
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
     except BrokenPipeError:
         say("standard output is closed")
+    except OSError as error:
+        failure = error
+    yield
+    if failure is not None:
+        raise failure
 
 
 def _cut(label: str) -> str:

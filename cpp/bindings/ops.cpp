@@ -171,7 +171,8 @@ bool all_within(const Features& x, Span<const std::uint32_t> rows, std::size_t s
   const std::size_t count = rows.data != nullptr ? rows.size : x.rows;
   for (std::size_t i = 0; i < count; i += step) {
     const std::size_t at = rows.data != nullptr ? rows.data[i] : i;
-    if (at >= x.rows) throw py::value_error("rows must be below " + std::to_string(x.rows) + ", got " + std::to_string(at));
+    if (at >= x.rows)
+      throw py::value_error("rows must be below " + std::to_string(x.rows) + ", got " + std::to_string(at));
     const Value* const row = static_cast<const Value*>(x.row(at));
     int beyond = 0;
     for (std::size_t j = 0; j < x.cols; ++j) beyond |= !(std::fabs(row[j]) <= limit);

@@ -7,7 +7,8 @@ Keras, except while one of them is being fitted. ``CoreModel`` counts the change
 
 from __future__ import annotations
 
-from typing import Any, cast
+import copy
+from typing import Any, TypeVar, cast
 
 from fastreg import _core
 from fastreg.internal.layer_base import InputRule, Layer, Lowering, Shape, Symbol, Value
@@ -181,6 +182,9 @@ def push(core: Any) -> None:
         core.seen[place] = layer.core.version
 
 
+_S = TypeVar("_S", bound="Sharing")
+
+
 class Sharing:
     """The part of a ``CoreModel`` that keeps its weights those of the models and layers in it."""
 
@@ -196,6 +200,16 @@ class Sharing:
     graph_for: Any
     output_shapes: Any
     rebuild: Any
+    __getstate__: Any
+    __setstate__: Any
+
+    def __copy__(self: _S) -> _S:
+        # The models in a model, and layers that are adapted to data, would be shared with the copy: training or
+        # adapting one would change a part of the other.
+        state = self.__getstate__()
+        made = type(self).__new__(type(self))
+        made.__setstate__(state | {"layers": copy.deepcopy(state["layers"])})
+        return made
 
     def _with_shared(self, network: _core.Network) -> _core.Network:
         """The network, with the weights and the trained layers that the models in this one have now."""

@@ -3,13 +3,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
 
 import fastreg as fr
 import numpy as np
 import pytest
 from cases import SCHEDULE_CASES, USUAL_OPTIMIZERS
 from fastreg import callbacks, optimizers, schedules
-from programs import blobs, compiled, last_json, run_program, same_bits, tutorial_layers
+from programs import blobs, compiled, last_json, run_program, same_bits, trainer_of, tutorial_layers, wait_for_fit
 
 N, BATCH, K = 83, 16, 3
 
@@ -133,6 +134,30 @@ def test_saving_does_not_disturb_the_run(tmp_path):
     fit(plain, 2 * K)
     fit(saving, 2 * K, callbacks=[Saves()])
     assert same_bits(plain.get_weights(), saving.get_weights())
+
+
+def test_a_file_saved_while_another_thread_fits_is_of_one_step(tmp_path):
+    x, y = blobs(N, 10, 2)
+    steps = {"batch_size": 2, "epochs": 1, "shuffle": False, "verbose": 0}
+    begun, signal = model("adam", "constant"), callbacks.StopSignal()
+    keywords = {"steps_per_epoch": 10**7, "callbacks": [signal], **steps}
+    begun.build(10)
+    thread = threading.Thread(target=begun.fit, args=(x, y), kwargs=keywords)
+    thread.start()
+    try:
+        wait_for_fit(begun)
+        for i in range(5):
+            begun.save(tmp_path / f"{i}.safetensors")
+    finally:
+        signal.set()
+        thread.join()
+    for path in tmp_path.iterdir():
+        weights, moments, step, _, _ = trainer_of(fr.load(path)).get_state()
+        alone = model("adam", "constant")
+        alone.fit(x, y, steps_per_epoch=step, **steps)
+        expected = trainer_of(alone).get_state()
+        assert same_bits([*weights, *moments.values()], [*expected[0], *expected[1].values()])
+        assert expected[2] == step
 
 
 @pytest.mark.parametrize("epoch", range(2 * K - 1))

@@ -255,6 +255,24 @@ void Trainer::set_moment_part(std::size_t moment, std::size_t weight, std::size_
   segment.from_values(first, values, n, impl_->optimizer.moment(moment));
 }
 
+Progress Trainer::get_state(Span<float* const> weights, Span<float* const> moments) const {
+  const Impl& i = *impl_;
+  const auto& segments = i.graph.parameters.segments();
+  std::vector<const Segment*> trained;
+  for (const Segment& segment : segments)
+    if (segment.info.trainable) trained.push_back(&segment);
+  const std::size_t names = i.optimizer.moment_names().size();
+  if (weights.size != segments.size() || moments.size != names * trained.size())
+    throw std::invalid_argument("get_state: weights and moments must be " + std::to_string(segments.size()) + " and " +
+                                std::to_string(names * trained.size()) + " arrays, got " +
+                                std::to_string(weights.size) + " and " + std::to_string(moments.size));
+  const std::lock_guard guard(i.graph.lock);
+  for (std::size_t w = 0; w < weights.size; ++w) segments[w].to_rows(i.graph.weights.data(), weights[w]);
+  for (std::size_t m = 0; m < moments.size; ++m)
+    trained[m % trained.size()]->to_rows(i.optimizer.moment(m / trained.size()), moments[m]);
+  return {i.step, i.epoch, i.optimizer.averages_shown()};
+}
+
 bool Trainer::averages_shown() const {
   const std::lock_guard guard(impl_->graph.lock);
   return impl_->optimizer.averages_shown();

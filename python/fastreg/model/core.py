@@ -472,8 +472,8 @@ class CoreModel(Sharing, Labelled):
         if self.network is not None:
             state["network"] = self.network.get_weights()
         if self.trainer is not None:
-            made = self.trainer
-            state["trainer"] = (made.step, made.epoch, made.get_moments(), made.averages_shown)
+            state["network"], moments, step, epoch, shown = self.trainer.get_state()
+            state["trainer"] = (step, epoch, moments, shown)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

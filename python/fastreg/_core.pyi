@@ -45,7 +45,8 @@ class Network:
     # (name, shape, trainable), in the order of get_weights: layers.0.kernel, layers.0.bias, layers.1.gamma, ...
     def weight_info(self) -> list[tuple[str, tuple[int, ...], bool]]: ...
     def get_weights(self) -> list[NDArray[np.float32]]: ...
-    def set_weights(self, weights: Sequence[NDArray[np.float32]]) -> None: ...
+    # All weights; or with `first` those from this index on, as many as are given, and no other.
+    def set_weights(self, weights: Sequence[NDArray[np.float32]], first: int | None = None) -> None: ...
     # Values in row-major order from the value `first` on.
     def set_weight_part(self, index: int, first: int, values: NDArray[np.float32]) -> None: ...
     # out: float32, C-contiguous, (n, n_outputs), or a new array. Several inputs are a sequence; so are several outputs,
@@ -311,7 +312,11 @@ def random_words(seed: int, stream: int, step: int, first: int, n: int) -> NDArr
 # Folded, packed and immutable; calls are safe from any number of threads. `Sequential.freeze` documents it.
 class Predictor:
     def __init__(
-        self, network: Network, feature_names: tuple[str, ...] | None = None, matmul_precision: str = "highest", /
+        self,
+        network: Network,
+        feature_names: tuple[str, ...] | tuple[tuple[str, ...] | None, ...] | None = None,
+        matmul_precision: str = "highest",
+        /,
     ) -> None: ...
     # Several inputs or outputs: sequences in their order, or dicts by their names; several outputs come back as a list.
     @overload
@@ -337,7 +342,7 @@ class Predictor:
     @property
     def matmul_precision(self) -> str: ...
     @property
-    def feature_names_in_(self) -> NDArray[np.object_]: ...
+    def feature_names_in_(self) -> Any: ...  # as of a model
 
 # Texts of a table, as Arrow stores them, as numbers (None if one is not a plain number) and as codes of levels; columns
 # as lines: arrays of floats, or the number of each row's label with the offsets and bytes of labels. to_rows gives

@@ -49,6 +49,54 @@ def test_weights_are_shared(kind):
     assert same_bits(model.get_weights()[:2], encoder.get_weights())
 
 
+def test_weights_are_shared_over_three_models():
+    model, encoder, decoder = autoencoder()
+    outer = fr.Sequential([model, layers.Dense(2)], seed=4)
+    outer.compile("sgd", "mse")
+
+    def follows():
+        kernel, bias = outer.get_weights()[-2:]
+        hidden = decoder.predict(encoder.predict(X))
+        np.testing.assert_array_equal(model.predict(X), hidden)
+        np.testing.assert_allclose(outer.predict(X), hidden @ kernel + bias, rtol=1e-5, atol=1e-5)
+
+    outer.predict(X)
+    encoder.set_weights([w + 1 for w in encoder.get_weights()])
+    follows()
+    encoder.set_weights([w - 2 for w in encoder.get_weights()])
+    assert same_bits(outer.get_weights()[:2], encoder.get_weights())  # though the model between them was not used
+    outer.fit(X, X[:, :2], verbose=0)
+    follows()
+    decoder.compile("sgd", "mse")
+    decoder.fit(X[:, :3], X, verbose=0)
+    follows()
+
+
+@pytest.mark.parametrize("change", [lambda model: model.add(layers.Dense(3)), lambda model: model.pop()])
+def test_a_model_within_that_has_other_layers_than_when_it_was_built_is_refused(change):
+    encoder = fr.Sequential([fr.Input((6,)), layers.Dense(3), layers.Dense(3)], name="encoder")
+    model = fr.Sequential([encoder, layers.Dense(2)], name="outer")
+    model.predict(X)
+    change(encoder)
+    for call in (model.predict, model.freeze, model.get_weights):
+        with refusal(ValueError, ["outer", "built", "add or pop"]):
+            call(*([X] if call == model.predict else []))
+
+
+@pytest.mark.parametrize("change", [
+    lambda model: model.weights[0].assign(np.full((6, 3), 0.5)),
+    lambda model: model.layers[0].set_weights([np.full((6, 3), 0.5), np.ones(3)]),
+], ids=["assign", "layer.set_weights"])
+def test_a_weight_that_is_set_alone_is_shared(change):
+    model, encoder, decoder = autoencoder()
+    for changed in (encoder, model):
+        model.predict(X)
+        change(changed)
+        assert (encoder.get_weights()[0] == 0.5).all()
+        assert same_bits([model.predict(X)], [decoder.predict(encoder.predict(X))])
+        encoder.set_weights([w + 1 for w in encoder.get_weights()])
+
+
 @pytest.mark.parametrize("kind", ["Sequential", "Model"])
 def test_it_trains_as_the_same_layers_in_one_model(kind):
     model, _, _ = autoencoder(kind)

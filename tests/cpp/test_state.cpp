@@ -1,4 +1,5 @@
-// The whole state of a trainer at once. tests/test_resume.py reads it while another thread fits.
+// The whole state of a trainer at once, and some weights of a network. tests/test_resume.py reads the state while another
+// thread fits.
 #include <stdexcept>
 #include <vector>
 
@@ -65,10 +66,35 @@ void test_it_is_what_the_parts_say(std::size_t expected_moments) {
                std::invalid_argument);
 }
 
+void test_some_weights_are_set() {
+  Network network(network_spec());
+  std::vector<std::vector<float>> before, after;
+  for (const WeightInfo& info : network.weights()) {
+    before.emplace_back(info.size());
+    after.emplace_back(info.size());
+  }
+  network.get_weights({places(before).data(), before.size()});
+  const std::vector<float> kernel(before[0].size(), 7.0f), bias(before[1].size(), 8.0f);
+  const float* const both[] = {kernel.data(), bias.data()};
+  network.set_weights({both + 1, 1}, 1);
+  before[1] = bias;
+  network.get_weights({places(after).data(), after.size()});
+  CHECK(after == before);
+  network.set_weights({both, 2});   // from the first on
+  before[0] = kernel;
+  network.get_weights({places(after).data(), after.size()});
+  CHECK(after == before);
+  CHECK_THROWS(network.set_weights({both, 2}, network.weights().size() - 1), std::out_of_range);
+  CHECK_THROWS(network.set_weights({both, 0}, network.weights().size() + 1), std::out_of_range);
+  network.get_weights({places(after).data(), after.size()});
+  CHECK(after == before);
+}
+
 }  // namespace
 
 int main() {
   test_it_is_what_the_parts_say<Adam>(2 * 6);
   test_it_is_what_the_parts_say<SGD>(0);
+  test_some_weights_are_set();
   return report("state");
 }

@@ -232,7 +232,8 @@ class Trainer {
   Progress get_state(Span<float* const> weights, Span<float* const> moments) const;
 
   // Whether the network has the averages of its weights, and the moment "average" the weights that the next fit
-  // continues from, as after a fit with averages. Setting it, after the state was read from a file, moves nothing.
+  // continues from, as after a fit with averages. Once weights are set it is false, and the moment "average" is the
+  // weights, from which the averages begin anew. Setting it, after the state was read from a file, moves nothing.
   bool averages_shown() const;
   void set_averages_shown(bool shown);
 

@@ -1,5 +1,5 @@
-// The whole state of a trainer at once, and some weights of a network. tests/test_resume.py reads the state while another
-// thread fits.
+// The whole state of a trainer at once, and some weights of a network. tests/test_resume.py reads the state while
+// another thread fits.
 #include <stdexcept>
 #include <vector>
 
